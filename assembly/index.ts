@@ -131,6 +131,7 @@ export { crossEntropy } from './loss/cross-entropy'
 export { meanSquaredError } from './loss/mean-squared-error'
 export { output } from './loss/output'
 export { penaltyRow, ratePenalty } from './loss/rate-penalty'
+export { selfDistillation } from './loss/self-distillation'
 export { tet } from './loss/tet'
 export { neuronBackwardRate } from './neuron/backward-rate'
 export { neuronBack, neuronBackwardTime, neuronCharge } from './neuron/backward-time'
@@ -178,6 +179,14 @@ export {
   neuronPlainS,
 } from './neuron/plain'
 export {
+  addMoments,
+  chargeRow,
+  scaleRow,
+  stabilizedCharge,
+  stabilizedFire,
+  stabilizedThreshold,
+} from './neuron/stabilized'
+export {
   neuronAtan,
   neuronErf,
   neuronFastSigmoid,
@@ -207,17 +216,33 @@ export {
   neuronTimeB,
   neuronTimeS,
 } from './neuron/time-loops'
+export { normAllTime } from './norm/all-time'
 export {
   normApply,
+  normApply,
+  normApplyCentred,
   normApplyCentred,
   normBackwardApply,
+  normBackwardApply,
+  normBackwardFinish,
   normBackwardFinish,
   normBackwardReduce,
+  normBackwardReduce,
+  normCentredProducts,
   normCentredProducts,
   normProducts,
+  normProducts,
+  normProducts16,
   normProducts16,
 } from './norm/backward'
-export { normEvaluate, normFinish, normStatistics } from './norm/forward'
+export {
+  normEvaluate,
+  normEvaluate,
+  normFinish,
+  normFinish,
+  normStatistics,
+  normStatistics,
+} from './norm/forward'
 export {
   addNormalised,
   addProduct,

@@ -258,6 +258,11 @@ export enum Op {
   NormBackwardFinish = 24,
   /** Gradient of the input; unit = chunk of rows. NormWord. */
   NormBackwardApply = 25,
+  /**
+   * The affine map from the running statistics (all-time normalisation), which move at the last
+   * step; one unit. AllTimeWord.
+   */
+  NormAllTime = 150,
 
   // Neurons.
   /** Charge, fire, reset over T, with rate and eligibility; unit = chunk of pixels. NeuronWord. */
@@ -268,6 +273,14 @@ export enum Op {
   NeuronBackwardTime = 32,
   /** δ = (Σ contributions) ⊙ h' at one step (online methods). NeuronBackWord. */
   NeuronBackwardOnline = 33,
+  /**
+   * Potentials before firing, and their sums; unit = chunk of pixels. NeuronWord, StabilizedWord.
+   */
+  StabilizedCharge = 151,
+  /** The threshold of a step, from those sums; one unit. NeuronWord, StabilizedWord. */
+  StabilizedThreshold = 152,
+  /** Fire and reset by that threshold; unit = chunk of pixels. NeuronWord, StabilizedWord. */
+  StabilizedFire = 153,
 
   // Between them.
   /**
@@ -323,6 +336,10 @@ export enum Op {
   MeanSquaredError = 90,
   /** Temporal efficient training: a loss of each step's output; one unit. LossWord. */
   Tet = 91,
+  /**
+   * Self-distillation: a loss of several outputs, and their gradients; one unit. LossWord.
+   */
+  SelfDistillation = 154,
   /** Penalty on firing rates, and its gradient; unit = PixelsPerUnit pixels. RatePenaltyWord. */
   RatePenalty = 92,
   /** SGD; unit = chunk of the parameters. SgdWord. */
@@ -812,6 +829,37 @@ export enum NormWord {
    * running ones, and count in the mean of InvStd.
    */
   Moves = 31,
+  /** Backward of an all-time normalisation: `AllTimeWord.Frozen`, or 0. */
+  Frozen = 32,
+}
+
+/** Words of `NormAllTime`: see norm/all-time.ts. */
+export enum AllTimeWord {
+  /** Channels as stored, and as they are. */
+  C = 4,
+  RealC = 5,
+  Groups = 6,
+  Weight = 7,
+  Bias = 8,
+  RunningMean = 9,
+  RunningVar = 10,
+  /** Of each step, float32 [Groups][C]. */
+  Mean = 11,
+  InvStd = 12,
+  Scale = 13,
+  Shift = 14,
+  /** float32 [2][C]: running mean and inverse deviation before the first step. */
+  Frozen = 15,
+  /** float64 [2][C]: sums over the steps so far of the mean, and of the mean square. */
+  Totals = 16,
+  /** f32 */
+  Epsilon = 17,
+  Momentum = 18,
+  /** f32: how often a step's deviation may go into the running one, or that into it. */
+  Bound = 19,
+  TotalSteps = 20,
+  /** How many steps have the same statistics. */
+  Moves = 21,
 }
 
 /** Sizes that normalisation's kernels and its planner share. */
@@ -932,6 +980,24 @@ export enum ActivityCount {
   /** u64 */
   Spikes = 8,
   Bytes = 16,
+}
+
+/** Words that records of stabilised neurons have beside `NeuronWord`: see neuron/stabilized.ts. */
+export enum StabilizedWord {
+  /** Address of the threshold, f32. */
+  ThresholdAt = 53,
+  /** f32 [2]: how many deviations above the mean the threshold is, and the threshold. */
+  Stability = 54,
+  /** f64 [Units][2]: sums of potentials and of their squares. */
+  Moments = 55,
+  /** Channels without padding. */
+  RealC = 56,
+  Units = 57,
+  /** f32 [1], and its f32 share of a step. */
+  RunningThreshold = 58,
+  Share = 59,
+  /** Potentials before firing, which take the place of V; 0: they are charged here. */
+  Charged = 60,
 }
 
 /** Worker scratch of the neuron kernels. */
@@ -1286,6 +1352,23 @@ export enum LossWord {
   Values = 22,
   /** Non-zero: with Instantaneous every step has a gradient, whatever Control.StepMask says. */
   AllSteps = 23,
+  /** Table of `ExitCount` outputs, the last one being the network's: ExitWord. */
+  Exits = 24,
+  ExitCount = 25,
+  /** f32: weights of the cross entropies and of the divergences, and the softmax's temperature. */
+  Alpha = 26,
+  Beta = 27,
+  Temperature = 28,
+}
+
+/** One output of a network with several. */
+export enum ExitWord {
+  /** Its time mean, float32 [B][C]. */
+  Output = 0,
+  /** Its gradient [B][C], or 0. */
+  Delta = 1,
+  /** Bytes of an entry. */
+  Bytes = 8,
 }
 
 export enum RatePenaltyWord {

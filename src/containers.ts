@@ -9,6 +9,7 @@ import {
   type Apply,
   type Composite,
   checkModule,
+  type Exits,
   isModule,
   type Module,
   type Ops,
@@ -74,12 +75,16 @@ export function sequential(...layers: Module[] | [Readonly<Record<string, Module
  *
  * The children's names become part of the parameters' names (`conv1.weight`).
  * @param children layers and blocks by name
+ * The block that is the whole network may return several outputs by name, for the loss
+ * `selfDistillation`; the last of them is the network's prediction:
+ *
+ *     (m, x) => { const h = m.body(x); return { early: m.branch(h), output: m.head(m.rest(h)) } }
  * @param forward takes the children as functions, the block's input, and `add`; returns its output
  * @throws SpikewasmError when a child is no layer or block, or its name holds a dot
  */
 export function block<const C extends Record<string, Module>>(
   children: C,
-  forward: (children: { [K in keyof C]: Apply }, x: Value, ops: Ops) => Value,
+  forward: (children: { [K in keyof C]: Apply }, x: Value, ops: Ops) => Value | Exits,
 ): Block {
   expect(
     typeof children === 'object' && children !== null,

@@ -33,6 +33,9 @@ export {
   type RatePenalty,
   type RatePenaltyOptions,
   ratePenalty,
+  type SelfDistillation,
+  type SelfDistillationOptions,
+  selfDistillation,
   type Tet,
   type TetOptions,
   tet,
@@ -52,7 +55,7 @@ export {
   type SaveNirOptions,
 } from './nir/index.js'
 export * from './nn/layers/index.js'
-export type { Apply, Composite, Module, Ops } from './nn/module.js'
+export type { Apply, Composite, Exits, Module, Ops } from './nn/module.js'
 export type { InputShape, Shape, Value } from './nn/value.js'
 export * as ops from './ops/index.js'
 export {

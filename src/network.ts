@@ -8,6 +8,7 @@ import {
   crossEntropy,
   type Loss,
   type RatePenalty,
+  selfDistillation,
 } from './loss/index.js'
 import { Model } from './model.js'
 import { isSpiking } from './nn/layers/cell.js'
@@ -160,7 +161,8 @@ export async function compile(network: Module, options: CompileOptions): Promise
   const revectorized = revectorize && (await switchOnWideVectors()).on
   const record = recordedLayers(graph, options.record)
   const session = new Session(graph, input, { ...settings, record, revectorized })
-  const { optimizer = sgd(), loss = crossEntropy(), penalties } = options
+  const standardLoss = graph.exits ? selfDistillation() : crossEntropy()
+  const { optimizer = sgd(), loss = standardLoss, penalties } = options
   checkOptimizer('compile.optimizer', optimizer)
   checkLoss('compile.loss', loss)
   if (penalties !== undefined) checkPenalties('compile.penalties', penalties)

@@ -1,9 +1,9 @@
 // Mutated files through every reader; exits 1 when one ends in anything but a value or one clear
 // error.
 //
-//   node tools/fuzz.mjs [--count 50000] [--seed 1] [--only events]
+//   node tools/fuzz.mjs [--count 50000] [--seed 1] [--only jpeg,png]
 //
-// The cases are shared among the readers whose names contain the word of --only.
+// The cases are shared among the readers whose names contain one of the words of --only.
 import { parseArgs } from 'node:util'
 import { fuzz } from '../build/test/io/fuzz.js'
 
@@ -11,7 +11,7 @@ const { values } = parseArgs({
   options: {
     count: { type: 'string', default: '50000' },
     seed: { type: 'string', default: '1' },
-    only: { type: 'string', default: '' },
+    only: { type: 'string' },
   },
 })
 const number = (name, least) => {
@@ -20,7 +20,11 @@ const number = (name, least) => {
   console.error(`--${name} must be an integer >= ${least}, got ${JSON.stringify(values[name])}`)
   process.exit(2)
 }
-const { read, refused, faults } = await fuzz(number('count', 1), number('seed', 0), values.only)
+const { read, refused, faults } = await fuzz(
+  number('count', 1),
+  number('seed', 0),
+  values.only?.split(','),
+)
 process.stdout.write(`${read} read, ${refused} refused, ${faults.length} faults\n`)
 for (const fault of faults.slice(0, 20)) process.stdout.write(`${fault}\n`)
 process.exitCode = faults.length === 0 ? 0 : 1

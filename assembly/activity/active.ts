@@ -36,8 +36,7 @@ export function activeSpikes(rec: usize, unit: i32, t: i32, scratch: usize): voi
   const most = min(8, T)
   const windows = isWindow(rec)
   const masks = load<u32>(address(rec, ActiveWord.Sources), SourceWord.Masks * 4)
-  const imageBytes =
-    <usize>(word(rec, ActiveWord.SourceH) * word(rec, ActiveWord.SourceW)) * C
+  const imageBytes = <usize>(word(rec, ActiveWord.SourceH) * word(rec, ActiveWord.SourceW)) * C
   memory.fill(scratch, 0, bytes)
   let room = 255
   let twice: u32 = 0
@@ -49,8 +48,7 @@ export function activeSpikes(rec: usize, unit: i32, t: i32, scratch: usize): voi
         room = 255
       }
       room -= most
-      const at =
-        <usize>plane * address(rec, ActiveWord.PlaneBytes) + <usize>image * imageBytes
+      const at = <usize>plane * address(rec, ActiveWord.PlaneBytes) + <usize>image * imageBytes
       if (windows) twice |= activeWindows(rec, at, first, end, scratch)
       else activeMasks(scratch, <usize>masks + at + <usize>first * C, bytes)
     }
@@ -76,10 +74,7 @@ function isWindow(rec: usize): bool {
 export function activeMasks(counts: usize, masks: usize, bytes: usize): void {
   const whole = bytes & ~15
   for (let i: usize = 0; i < whole; i += 16)
-    v128.store(
-      counts + i,
-      i8x16.add(v128.load(counts + i), i8x16.popcnt(v128.load(masks + i))),
-    )
+    v128.store(counts + i, i8x16.add(v128.load(counts + i), i8x16.popcnt(v128.load(masks + i))))
   for (let i = whole; i < bytes; i += 4) addQuad(counts + i, v128.load32_zero(masks + i))
 }
 
@@ -93,9 +88,7 @@ function addQuad(counts: usize, mask: v128): void {
 /** u32 out [bytes] += bytes; `bytes` a multiple of 4. */
 export function takeBytes(out: usize, counts: usize, bytes: usize): void {
   for (let i: usize = 0; i < bytes; i += 4) {
-    const wide = i32x4.extend_low_i16x8_u(
-      i16x8.extend_low_i8x16_u(v128.load32_zero(counts + i)),
-    )
+    const wide = i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(counts + i)))
     const at = out + (i << 2)
     v128.store(at, i32x4.add(v128.load(at), wide))
   }

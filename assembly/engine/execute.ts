@@ -24,10 +24,13 @@ import { crossEntropy } from '../loss/cross-entropy'
 import { meanSquaredError } from '../loss/mean-squared-error'
 import { output } from '../loss/output'
 import { ratePenalty } from '../loss/rate-penalty'
+import { selfDistillation } from '../loss/self-distillation'
 import { tet } from '../loss/tet'
 import { neuronBackwardRate } from '../neuron/backward-rate'
 import { neuronBackwardTime } from '../neuron/backward-time'
 import { neuron } from '../neuron/neuron'
+import { stabilizedCharge, stabilizedFire, stabilizedThreshold } from '../neuron/stabilized'
+import { normAllTime } from '../norm/all-time'
 import { normBackwardApply, normBackwardFinish, normBackwardReduce } from '../norm/backward'
 import { normEvaluate, normFinish, normStatistics } from '../norm/forward'
 import { groupNorm, groupNormBackward } from '../norm/group-norm'
@@ -149,6 +152,18 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
     case Op.NormBackwardApply:
       normBackwardApply(rec, unit, t, scratch)
       break
+    case Op.NormAllTime:
+      normAllTime(rec, unit, t, scratch)
+      break
+    case Op.StabilizedCharge:
+      stabilizedCharge(rec, unit, t, scratch)
+      break
+    case Op.StabilizedThreshold:
+      stabilizedThreshold(rec, unit, t, scratch)
+      break
+    case Op.StabilizedFire:
+      stabilizedFire(rec, unit, t, scratch)
+      break
     case Op.Neuron:
       neuron(rec, unit, t, scratch)
       break
@@ -228,6 +243,9 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
       break
     case Op.Tet:
       tet(rec, unit, t, scratch)
+      break
+    case Op.SelfDistillation:
+      selfDistillation(rec, unit, t, scratch)
       break
     case Op.RatePenalty:
       ratePenalty(rec, unit, t, scratch)

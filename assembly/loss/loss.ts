@@ -194,7 +194,7 @@ function imageLoss(
  * Control.Loss = mean of Losses, Control.Correct = right predictions, over the valid images; 0
  * right ones where targets are numbers.
  */
-function summarise(rec: usize, valid: i32): void {
+export function summarise(rec: usize, valid: i32): void {
   const values = load<u32>(rec, LossWord.Values * 4) != 0
   let sum: f64 = 0
   let correct = 0

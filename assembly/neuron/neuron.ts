@@ -36,9 +36,9 @@ import { runPlain } from './plain'
  * Where Counts or CountPartials is 0, it is not counted (not with Eligibility or SurrogateOut).
  * Activity += what `ActivityCount` says, of valid images, where and when it is wanted and neither
  * Eligibility nor SurrogateOut is. Step strides count the steps of this call. No output may overlap
- * another tensor. Unit = PixelsPerUnit pixels. Scratch, with the sizes of `NeuronScratch`: HeadBytes + StepBytes·T +
- * ChannelBytes·C + 4·max(BlockFloats, (2·T + 1)·C) bytes; with groups of statistics
- * max(ChannelBytes, GroupBytes·T) in the place of ChannelBytes.
+ * another tensor. Unit = PixelsPerUnit pixels. Scratch, with the sizes of `NeuronScratch`:
+ * HeadBytes + StepBytes·T + ChannelBytes·C + 4·max(BlockFloats, (2·T + 1)·C) bytes; with groups of
+ * statistics max(ChannelBytes, GroupBytes·T) in the place of ChannelBytes.
  */
 export function neuron(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const perUnit = load<u32>(rec, NeuronWord.PixelsPerUnit * 4)

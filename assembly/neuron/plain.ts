@@ -142,34 +142,16 @@ export function neuronPlainS(rec: usize, first: u32, end: u32, lambda: f32): u32
 }
 
 /** `neuronPlain`, which also counts. */
-export function countedPlain(
-  rec: usize,
-  first: u32,
-  end: u32,
-  lambda: f32,
-  activity: usize,
-): u32 {
+export function countedPlain(rec: usize, first: u32, end: u32, lambda: f32, activity: usize): u32 {
   return plainBody(rec, first, end, lambda, false, false, true, activity)
 }
 
 /** `neuronPlainB`, which also counts. */
-export function countedPlainB(
-  rec: usize,
-  first: u32,
-  end: u32,
-  lambda: f32,
-  activity: usize,
-): u32 {
+export function countedPlainB(rec: usize, first: u32, end: u32, lambda: f32, activity: usize): u32 {
   return plainBody(rec, first, end, lambda, true, false, true, activity)
 }
 
 /** `neuronPlainS`, which also counts. */
-export function countedPlainS(
-  rec: usize,
-  first: u32,
-  end: u32,
-  lambda: f32,
-  activity: usize,
-): u32 {
+export function countedPlainS(rec: usize, first: u32, end: u32, lambda: f32, activity: usize): u32 {
   return plainBody(rec, first, end, lambda, false, true, true, activity)
 }

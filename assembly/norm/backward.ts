@@ -150,13 +150,15 @@ export function normCentredProducts(
 /**
  * Coefficients a, b, c [Groups][3][C] = from the partial sums. WeightGradient and BiasGradient
  * [C], where present, = (with Accumulate +=) Σ δ·x̂ and Σ δ over all groups. MeanInvStd, where
- * present, takes the place of InvStd. One unit. Scratch: none.
+ * present, takes the place of InvStd. With Frozen [2][C] = m, i (all-time normalisation) a =
+ * weight·i, and WeightGradient += Σ δ·(Mean − m)·i as well. One unit. Scratch: none.
  */
 export function normBackwardFinish(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const channels = <usize>load<u32>(rec, NormWord.C * 4)
   const groups = load<u32>(rec, NormWord.Groups * 4)
   const rows = <f64>(load<u32>(rec, NormWord.Rows * 4) / groups)
   const meanInvStd = <usize>load<u32>(rec, NormWord.MeanInvStd * 4)
+  const frozen = <usize>load<u32>(rec, NormWord.Frozen * 4)
   for (let c: usize = 0; c < channels; c++) {
     const weight = parameterAt(load<u32>(rec, NormWord.Weight * 4), c, 1)
     let weightGradient: f64 = 0
@@ -164,11 +166,18 @@ export function normBackwardFinish(rec: usize, unit: i32, t: i32, scratch: usize
     for (let group: u32 = 0; group < groups; group++) {
       const sum = sumChunks(rec, group, c)
       const product = sumChunks(rec, group, channels + c)
+      const row = (<usize>group * channels + c) << 2
       biasGradient += sum
       weightGradient += product
-      const invStd = meanInvStd
+      let invStd = meanInvStd
         ? meanInvStd + (c << 2)
-        : <usize>load<u32>(rec, NormWord.InvStd * 4) + ((<usize>group * channels + c) << 2)
+        : <usize>load<u32>(rec, NormWord.InvStd * 4) + row
+      if (frozen) {
+        const at = frozen + (c << 2)
+        invStd = at + (channels << 2)
+        const mean = <f64>load<f32>(<usize>load<u32>(rec, NormWord.Mean * 4) + row)
+        weightGradient += sum * (mean - <f64>load<f32>(at)) * <f64>load<f32>(invStd)
+      }
       const a = weight * <f64>load<f32>(invStd)
       const out =
         <usize>load<u32>(rec, NormWord.Coefficients * 4) +

@@ -173,8 +173,8 @@ export function applyAffine(out: usize, weight: usize, bias: usize, bytes: usize
 }
 
 /**
- * Gradients, with δ' = Delta · Weight, means over the N numbers of each row t and group, and x̂ of In,
- * Mean and InvStd, or Xhat with MeanInvStd for 1/σ:
+ * Gradients, with δ' = Delta · Weight, means over the N numbers of each row t and group, and x̂ of
+ * In, Mean and InvStd, or Xhat with MeanInvStd for 1/σ:
  *
  *   Out = 1/σ · (δ' − mean δ' − x̂ · mean (δ' · x̂))
  *   WeightPartial = Σ Delta · x̂,  BiasPartial = Σ Delta, over the rows of the image

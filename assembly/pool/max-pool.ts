@@ -59,8 +59,7 @@ export function maxPool(rec: usize, unit: i32, t: i32, scratch: usize): void {
       }
       if (address(rec, PoolWord.OutCounts)) {
         const counts = address(rec, PoolWord.OutCounts) + <usize>(pixel * C + c)
-        if (ofRates)
-          store<u8>(counts, highestCount(rec, image, y0, x0, yEnd, xEnd, <usize>c))
+        if (ofRates) store<u8>(counts, highestCount(rec, image, y0, x0, yEnd, xEnd, <usize>c))
         else store<u8>(counts, add ? <i32>load<u8>(counts) + count : count)
       }
       if (!choice) continue

@@ -27,6 +27,7 @@ export const methods: readonly MethodChoice[] = [
   { method: 'bptt', stepMode: 'm' },
   { method: 'ottt', stepMode: 's' },
   { method: 'sltt', stepMode: 's' },
+  { method: 'os', stepMode: 's' },
 ]
 export const describeMethod = ({ method, stepMode }: MethodChoice): string =>
   method === 'rate' || method === 'bptt' ? `${method} ${stepMode}` : method

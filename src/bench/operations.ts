@@ -61,6 +61,7 @@ function sourcesOf({ nodes }: Graph, rates: Readonly<Record<string, number>>): S
           ? { kind: 'spikes', density: rates[node.name] }
           : { kind: 'numbers', density: 1 }
       case 'neuron':
+      case 'stabilizedLif':
         return { kind: 'spikes', density: rates[node.name] }
       case 'avgPool2d':
       case 'maxPool2d':
@@ -216,20 +217,24 @@ export function forwardOperations(
   )
 }
 
-/** The ways of PyTorch code: the official one's two, and those of the authors of OTTT and SLTT. */
-export type DenseMethod = 'rate' | 'bptt' | 'ottt' | 'sltt'
+/**
+ * The ways of PyTorch code: the official one's two, and those of the authors of
+ * OTTT, SLTT and OS.
+ */
+export type DenseMethod = 'rate' | 'bptt' | 'ottt' | 'sltt' | 'os'
 
 /**
  * Dense products for T steps, of a layer that reads spikes and of one that reads the image:
  * forward, both gradients. rate: T of the spikes, then the pass of rates with its two gradients.
- * ottt: T of spikes and T of traces, then two gradients at each step. bptt, sltt: three at each
- * step. An image needs no gradient.
+ * ottt: T of spikes and T of traces, then two gradients at each step. bptt, sltt, os: three at
+ * each step. An image needs no gradient.
  */
 const denseProducts: Readonly<Record<DenseMethod, (T: number, isImage: boolean) => number>> = {
   rate: (T, isImage) => T + (isImage ? 2 : 3),
   bptt: (T, isImage) => (isImage ? 2 : 3) * T,
   ottt: (T, isImage) => (isImage ? 2 : 4) * T,
   sltt: (T, isImage) => (isImage ? 2 : 3) * T,
+  os: (T, isImage) => (isImage ? 2 : 3) * T,
 }
 
 /** Of a training step in PyTorch, where all products are dense. */

@@ -21,8 +21,9 @@ import { withFiles } from './mistakes.js'
 interface Entry {
   /** What `--data` names; absent for data in the package. */
   readonly source?: string
-  /** @param options of recordings alone */
-  readonly load: (path: string, options: EventDatasetOptions) => Split | Promise<Split>
+  readonly load: (path: string, options: LoadOptions) => Split | Promise<Split>
+  /** Whether `--image-size` and `--cache` are for it. */
+  readonly pictures?: true
   /** Of recordings: pixels that frames are moved by in training. */
   readonly events?: { readonly shift?: number }
   /** The network, unless --model says otherwise; default: cnn. */
@@ -30,11 +31,29 @@ interface Entry {
   /** [C, H, W] of the data set as published, for `info`. */
   readonly shape: Shape
   readonly classes: number
-  /** What `--augment` does; absent where it is not offered. */
+  /** What `--augment` does to bytes. */
   readonly augmentation?: AugmentOptions
+  /** Whether its loader knows what `--augment` does. */
+  readonly moves?: true
   readonly defaults: Defaults
   /** More threads than this are not faster; absent where all processors help. */
   readonly maxThreads?: number
+}
+
+/** Of folders of pictures. */
+interface PictureArguments {
+  /** Side of a sample, in pixels. */
+  readonly imageSize?: number
+  /** Folder for converted pictures. */
+  readonly cache?: string
+  /** Whether training pictures change. */
+  readonly augment?: boolean
+}
+
+/** What a loader takes of the command line's options. */
+interface LoadOptions extends PictureArguments {
+  /** Of recordings. */
+  readonly events: EventDatasetOptions
 }
 
 interface Defaults {
@@ -62,6 +81,9 @@ const eventLike = {
   model: 'eventCnn',
   defaults: { epochs: 40, batchSize: 20, lr: 0.2, weightDecay: 5e-4 },
 } as const
+/** Share of the picture that the middle of ImageNet's is. */
+const MIDDLE = 224 / 256
+const IMAGENET_SIZE = 224
 
 export const datasets = {
   digits: {
@@ -71,19 +93,45 @@ export const datasets = {
     defaults: { epochs: 30, batchSize: 32, lr: 0.2, weightDecay: 5e-4 },
     maxThreads: 2,
   },
-  mnist: { ...mnistLike, load: loaders.mnist },
-  'fashion-mnist': { ...mnistLike, load: loaders.fashionMnist },
+  mnist: { ...mnistLike, load: (path) => loaders.mnist(path) },
+  'fashion-mnist': { ...mnistLike, load: (path) => loaders.fashionMnist(path) },
   cifar10: {
     ...cifarLike,
-    source: 'cifar-10-binary.tar.gz or its folder',
+    source: 'cifar-10-binary.tar.gz, its folder, or one of jpg files',
     classes: 10,
-    load: loaders.cifar10,
+    load: (path) => loaders.cifar10(path),
   },
   cifar100: {
     ...cifarLike,
     source: 'cifar-100-binary.tar.gz or its folder',
     classes: 100,
-    load: loaders.cifar100,
+    load: (path) => loaders.cifar100(path),
+  },
+  images: {
+    source: 'a folder with train/<class>/*.jpg and val/ or test/ likewise',
+    pictures: true,
+    load: (path, _, { imageSize: size, cache }) =>
+      loaders.imageFolder(path, { cache, ...(size ? { size: [size, size] } : {}) }),
+    shape: [3, 32, 32],
+    classes: 10,
+    augmentation: { crop: 4, flip: true },
+    defaults: { epochs: 20, batchSize: 64, lr: 0.1, weightDecay: 5e-4 },
+  },
+  imagenet: {
+    source: 'the folder with train/<synset>/*.JPEG and val/',
+    pictures: true,
+    load: (path, _, { imageSize: crop = IMAGENET_SIZE, cache, augment: moves = false }) =>
+      loaders.imageNet(path, {
+        size: Math.round(crop / MIDDLE),
+        crop,
+        cache,
+        randomResizedCrop: moves,
+        flip: moves,
+      }),
+    shape: [3, IMAGENET_SIZE, IMAGENET_SIZE],
+    classes: 1000,
+    moves: true,
+    defaults: { epochs: 90, batchSize: 64, lr: 0.1, weightDecay: 1e-4 },
   },
   nmnist: {
     ...eventLike,
@@ -91,21 +139,21 @@ export const datasets = {
     shape: [2, 34, 34],
     classes: 10,
     events: { shift: 2 },
-    load: loaders.nmnist,
+    load: (path, { events }) => loaders.nmnist(path, events),
   },
   'cifar10-dvs': {
     ...eventLike,
     source: 'the folder with <class>/*.aedat',
     shape: [2, 128, 128],
     classes: 10,
-    load: loaders.cifar10Dvs,
+    load: (path, { events }) => loaders.cifar10Dvs(path, events),
   },
   'dvs-gesture': {
     ...eventLike,
     source: 'the folder with trials_to_train.txt, recordings and their labels',
     shape: [2, 128, 128],
     classes: 11,
-    load: loaders.dvsGesture,
+    load: (path, { events }) => loaders.dvsGesture(path, events),
   },
 } satisfies Record<string, Entry>
 
@@ -136,13 +184,12 @@ export function defaultThreads(name: DatasetName): number {
   return Math.min(maxThreads, availableParallelism())
 }
 
-export interface DataArguments extends EventArguments {
+export interface DataArguments extends EventArguments, PictureArguments {
   readonly dataset: DatasetName
   /** Path that `--data` gives. */
   readonly data?: string
   readonly limitTrain?: number
   readonly limitTest?: number
-  readonly augment?: boolean
   /** Frames of a recording, or of what an encoder makes. */
   readonly timeSteps?: number | readonly number[]
 }
@@ -160,7 +207,7 @@ export const defaultModel = (name: DatasetName): ModelName => {
  *   augmentation is not offered
  */
 export async function loadData(args: DataArguments): Promise<Split> {
-  const { dataset: name, data, limitTrain, limitTest, augment: augmented } = args
+  const { dataset: name, data, limitTrain, limitTest, augment: augmented, imageSize, cache } = args
   const entry: Entry = datasets[name]
   const { timeSteps: asked } = args
   const timeSteps = typeof asked === 'object' ? framesOf(name, entry, args, asked) : asked
@@ -169,7 +216,7 @@ export async function loadData(args: DataArguments): Promise<Split> {
     !entry.events || args.encoder === undefined,
     () => `--encoder must be left out for --dataset ${name}, whose samples are frames already`,
   )
-  const options = entry.events ? eventOptionsOf(args, timeSteps, entry.events) : {}
+  const events = entry.events ? eventOptionsOf(args, timeSteps, entry.events) : {}
   expect(
     entry.source === undefined || data !== undefined,
     () => `--data must be ${entry.source} for --dataset ${name}, got none`,
@@ -181,12 +228,26 @@ export async function loadData(args: DataArguments): Promise<Split> {
       `${JSON.stringify(data)}; name its data set with --dataset`,
   )
   expect(
-    !augmented || entry.augmentation !== undefined,
+    !augmented || entry.augmentation !== undefined || entry.moves === true,
     () =>
       `--augment must be left out for --dataset ${name}; it is for ${augmentable().join(' and ')}`,
   )
+  for (const [option, value] of Object.entries({ '--image-size': imageSize, '--cache': cache }))
+    expect(
+      value === undefined ||
+        entry.pictures === true ||
+        (option === '--cache' && entry.events !== undefined),
+      () =>
+        `${option} must be left out for --dataset ${name}, got ${value}; it is for ` +
+        ofPictures().join(' and '),
+    )
   return withFiles(async () => {
-    const { train, test } = await entry.load(data ?? '', options)
+    const { train, test } = await entry.load(data ?? '', {
+      imageSize,
+      cache,
+      augment: augmented,
+      events,
+    })
     const limited = (part: Dataset, limit: number | undefined): Dataset =>
       limit === undefined ? part : subset(part, limit)
     const training = limited(train, limitTrain)
@@ -245,5 +306,12 @@ export function stepsFor(
 
 /** Names of the data sets that `--augment` is for. */
 export function augmentable(): string[] {
-  return datasetNames.filter((name) => 'augmentation' in datasets[name])
+  return datasetNames.filter(
+    (name) => 'augmentation' in datasets[name] || 'moves' in datasets[name],
+  )
+}
+
+/** Names of the data sets that are folders of pictures. */
+export function ofPictures(): string[] {
+  return datasetNames.filter((name) => 'pictures' in datasets[name])
 }

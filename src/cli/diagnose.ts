@@ -39,6 +39,7 @@ interface DiagnoseArguments extends DataArguments {
   readonly lr?: number
   readonly threads?: number
   readonly seed: number
+  readonly processes: boolean
   readonly out: string
   readonly json: boolean
 }
@@ -52,6 +53,8 @@ export function diagnoseCommand(command: Command): Command {
     )
     .addOption(shared.dataset())
     .addOption(shared.data())
+    .addOption(shared.imageSize())
+    .addOption(shared.cache())
     .addOption(fromRun(shared.modelOfData()))
     .addOption(networkOnly(modelOptions.run()))
     .addOption(networkOnly(modelOptions.weights()))
@@ -76,6 +79,13 @@ export function diagnoseCommand(command: Command): Command {
     )
     .addOption(
       numeric('--lr <rate>', `learning rate at the start (default: ${describeDefault('lr')})`),
+    )
+    .addOption(
+      new Option(
+        '--processes',
+        'measure each method and T in a process of its own too: peak memory and time, as ' +
+          'figures 3 to 6 of the paper',
+      ).default(false, 'off'),
     )
     .addOption(shared.threads())
     .addOption(numeric('--seed <n>', 'seed of initial weights and order of the data', 0))
@@ -111,7 +121,7 @@ function methodList(text: string): Variant[] {
 }
 
 async function run(args: DiagnoseArguments): Promise<void> {
-  const { dataset, steps, timeSteps, methods, seed, json, out } = args
+  const { dataset, steps, timeSteps, methods, seed, json, out, processes } = args
   const { defaults } = datasets[dataset]
   const given = await givenNetwork(args)
   const data = await loadData(args)
@@ -141,6 +151,7 @@ async function run(args: DiagnoseArguments): Promise<void> {
       optimizer: sgd({ lr, weightDecay: defaults.weightDecay, decay: 'weights' }),
       threads,
       seed,
+      processes,
       onProgress: progress.show,
     })
     progress.clear()

@@ -11,6 +11,7 @@ import { dataOf, readRunOptions } from './run-folder.js'
 /** Options that rebuild a network, which a file already is. */
 const superfluous = [
   'weights',
+  'pretrained',
   'best',
   'model',
   'timeSteps',

@@ -4,6 +4,7 @@ import { type Command, Option } from 'commander'
 import type { Dataset } from '../data/dataset.js'
 import { expect } from '../errors.js'
 import type { Model } from '../model.js'
+import type { PretrainedName } from '../models/pretrained.js'
 import type { ModelName } from '../models/registry.js'
 import { compile } from '../network.js'
 import { imageShape, sizeOf } from '../nn/value.js'
@@ -33,8 +34,11 @@ interface EvalArguments extends EventArguments, NirArguments {
   /** Path of an exported network. */
   readonly on?: string
   readonly weights?: string
+  readonly pretrained?: PretrainedName
   readonly dataset?: DatasetName
   readonly data?: string
+  readonly imageSize?: number
+  readonly cache?: string
   readonly model?: ModelName
   readonly timeSteps?: number
   readonly tau?: number
@@ -52,11 +56,13 @@ export function evalCommand(command: Command): Command {
   addEventFlags(command)
     .description(
       "Test trained weights: those of a run's folder, a safetensors file with the " +
-        'options that rebuild its network, a NIR file, or an exported network.',
+        'options that rebuild its network, one that comes with the package, a NIR file, or an ' +
+        'exported network.',
     )
     .addOption(modelOptions.run())
     .addOption(modelOptions.best())
     .addOption(modelOptions.weights())
+    .addOption(modelOptions.pretrained())
     .addOption(
       new Option(
         '--on <file>',
@@ -67,6 +73,8 @@ export function evalCommand(command: Command): Command {
   return command
     .addOption(fromRun(shared.dataset()))
     .addOption(shared.data())
+    .addOption(shared.imageSize())
+    .addOption(shared.cache())
     .addOption(fromRun(shared.modelOfData()))
     .addOption(fromRun(shared.timeSteps()))
     .addOption(fromRun(shared.tau()))
@@ -107,13 +115,14 @@ export function evalCommand(command: Command): Command {
 function expectShape(
   { name, shape }: Dataset,
   { options: { input = shape }, isWhole }: GivenModel,
-  { run, weights, nir }: EvalArguments,
+  { run, weights, nir, pretrained }: EvalArguments,
 ): void {
+  const source = run ?? weights ?? nir ?? pretrained
   const [has, takes] = [shape, input].map((of) => imageShape(of).join(', '))
   expect(
     !isWhole || has === takes,
     () =>
-      `${run ?? weights ?? nir}: the model takes samples of [${takes}], got ${name} with [${has}]; ` +
+      `${source}: the model takes samples of [${takes}], got ${name} with [${has}]; ` +
       'give --dataset with the data that it was trained with',
   )
 }
@@ -148,14 +157,18 @@ async function evaluate(args: EvalArguments): Promise<void> {
   const given = await givenModel(args)
   const { run, name, options } = given
   const { timeSteps = options.timeSteps } = args
-  const source = dataOf({ ...args, ...windowsOf(args), timeSteps }, run)
+  const source = dataOf(
+    { ...args, dataset: args.dataset ?? given.dataset, ...windowsOf(args), timeSteps },
+    run,
+  )
   const { dataset } = source
   const { split } = args
   const part = (await loadData(source))[split]
 
   const input = options.input ?? part.shape
   expectShape(part, given, args)
-  const classes = run?.classes ?? datasets[dataset].classes
+  const classes =
+    run?.classes ?? ('pictures' in datasets[dataset] ? part.classes : datasets[dataset].classes)
   const model = await compile(given.network(input, classes), {
     ...options,
     purpose: 'inference',

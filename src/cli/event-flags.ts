@@ -46,7 +46,6 @@ export function addEventFlags(command: Command, { training = false } = {}): Comm
     .addOption(
       numeric('--denoise <µs>', 'recordings: drop events without a neighbour in this time'),
     )
-    .addOption(new Option('--cache <folder>', 'recordings: keep frames that were cut once'))
     .addOption(
       named(
         '--encoder <name>',

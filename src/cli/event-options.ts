@@ -24,7 +24,6 @@ export interface EventArguments {
   readonly timeJitter?: number
   readonly dropEvent?: number
   readonly eventDrop?: true
-  readonly cache?: string
   readonly encoder?: Exclude<EncoderName, 'delta'>
 }
 
@@ -49,7 +48,6 @@ export const eventSchema = {
   timeJitter: amount,
   dropEvent: amount,
   eventDrop: isOn,
-  cache: v.optional(v.string()),
   encoder: v.optional(v.picklist(['constant', 'rate', 'latency', 'phase'])),
 }
 
@@ -64,7 +62,7 @@ export function givenEvents(args: EventArguments): EventArguments {
 
 /** What a loader of recordings takes. */
 export function eventOptionsOf(
-  args: EventArguments,
+  args: EventArguments & { readonly cache?: string },
   timeSteps: number | undefined,
   { shift: usual = 0 }: { readonly shift?: number },
 ): EventDatasetOptions {

@@ -5,10 +5,13 @@ import { type ExportOptions, inputTypes, netModes, targets, weightTypes } from '
 import { describe, expect } from '../errors.js'
 import { kindOfPath, readFileClear } from '../io/files.js'
 import type { ModelData } from '../io/model-json.js'
+import type { SaveNirOptions } from '../io/nir/options.js'
+import type { PretrainedName } from '../models/pretrained.js'
 import type { ModelName } from '../models/registry.js'
 import type { Method, StepMode } from '../plan/methods.js'
 import { type DataArguments, datasets } from './datasets.js'
 import { withFiles } from './mistakes.js'
+import { nirOptions } from './nir.js'
 import { counting, fromRun, named, numbers, shared } from './options.js'
 import { modelOptions } from './which-model.js'
 
@@ -16,6 +19,7 @@ export interface ExportArguments extends Partial<Omit<DataArguments, 'augment' |
   readonly run?: string
   readonly best: boolean
   readonly weights?: string
+  readonly pretrained?: PretrainedName
   readonly model?: ModelName
   readonly input?: readonly number[]
   readonly classes?: number
@@ -33,6 +37,10 @@ export interface ExportArguments extends Partial<Omit<DataArguments, 'augment' |
   readonly name?: string
   readonly batchSize?: number
   readonly out: string
+  /** Write a file of NIR. */
+  readonly nir?: boolean
+  readonly dt?: number
+  readonly discretisation?: SaveNirOptions['discretisation']
   readonly json: boolean
 }
 
@@ -41,6 +49,7 @@ export function exportOptions(command: Command): Command {
     .addOption(modelOptions.run())
     .addOption(modelOptions.best())
     .addOption(modelOptions.weights())
+    .addOption(modelOptions.pretrained())
     .addOption(
       new Option(
         '--out <file>',
@@ -48,6 +57,15 @@ export function exportOptions(command: Command): Command {
           'becomes NAME.simd.wasm and NAME.scalar.wasm',
       ).makeOptionMandatory(),
     )
+    .addOption(
+      new Option(
+        '--nir',
+        'write a file of NIR for other simulators (needs h5wasm), not a module; so does a name ' +
+          'that ends in .nir',
+      ),
+    )
+    .addOption(nirOptions.dt())
+    .addOption(nirOptions.discretisation())
     .addOption(named('--target <name>', 'instructions that it uses', [...targets, 'both'], 'simd'))
     .addOption(
       named(

@@ -22,6 +22,7 @@ import { type DatasetName, datasets, defaultThreads, loadData } from './datasets
 import { type ExportArguments, exportOptions, readLabels, scalingOf } from './export-options.js'
 import { type ExportedFile, exportJson, exportTables } from './export-report.js'
 import { withFiles } from './mistakes.js'
+import { expectNir } from './nir.js'
 import { printJson, shareBar } from './report.js'
 import { dataOf, type RunOptions } from './run-folder.js'
 import { optimizerOf } from './training-options.js'
@@ -46,8 +47,10 @@ async function exportNetwork(args: ExportArguments): Promise<void> {
     args.precision === 'f32' || args.mode !== 'train',
     () => `--precision must be f32 with --mode train, got ${args.precision}; int8 does not learn`,
   )
+  if (args.nir || /\.nir$/i.test(args.out)) return exportNir(args)
+  expectNir({ ...args, nir: undefined }, '--nir')
   const paths = await pathsOf(args)
-  const given = await givenModel(args)
+  const given = await givenModel({ ...args, nir: undefined })
   const { name } = given
   const { data, missing } = await testData(args, given)
   const model = await compileModel(args, given)
@@ -73,6 +76,22 @@ async function exportNetwork(args: ExportArguments): Promise<void> {
     if (missing) process.stderr.write(`accuracy was not measured: ${missing}\n`)
   } finally {
     bar.stop()
+    await model.dispose()
+  }
+}
+
+/** The model as a file of NIR. */
+async function exportNir(args: ExportArguments): Promise<void> {
+  const { out, dt, discretisation } = args
+  const unread = { nir: undefined, dt: undefined, discretisation: undefined }
+  const given = await givenModel({ ...args, ...unread })
+  const model = await compileModel({ ...args, mode: 'infer' }, given)
+  try {
+    given.load(model)
+    await withFiles(() => model.saveNir(out, { dt, discretisation }))
+    if (args.json) printJson({ model: given.name, file: out })
+    else process.stdout.write(`wrote ${out}\n`)
+  } finally {
     await model.dispose()
   }
 }
@@ -127,9 +146,10 @@ async function checkHeader(path: string): Promise<void> {
 }
 
 /** The data set that the options or the run name, if any. */
-function datasetName(args: ExportArguments, { run, saved }: GivenModel): DatasetName | undefined {
+function datasetName(args: ExportArguments, given: GivenModel): DatasetName | undefined {
+  const { run, saved, dataset } = given
   const known = args.input !== undefined || saved !== undefined
-  return args.dataset ?? run?.dataset ?? (known ? undefined : 'digits')
+  return args.dataset ?? run?.dataset ?? dataset ?? (known ? undefined : 'digits')
 }
 
 /** What a data set says about itself; nothing that is not known. */

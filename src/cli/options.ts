@@ -82,12 +82,16 @@ export function numbers(flags: string, description: string): Option {
   return option
 }
 
-/** The default step modes, for --help: `m for rate and bptt, s for ottt and sltt`. */
+/** `a, b and c` */
+const listed = (names: readonly string[]): string =>
+  [names.slice(0, -1).join(', '), ...names.slice(-1)].filter((part) => part !== '').join(' and ')
+
+/** The default step modes, for --help: `m for rate and bptt, s for ottt, sltt and os`. */
 function describeStepModes(): string {
   return stepModes
     .map((mode) => [mode, methodNames.filter((name) => stepModesOf(name)[0] === mode)] as const)
     .filter(([, names]) => names.length > 0)
-    .map(([mode, names]) => `${mode} for ${names.join(' and ')}`)
+    .map(([mode, names]) => `${mode} for ${listed(names)}`)
     .join(', ')
 }
 
@@ -140,6 +144,16 @@ export const shared = {
     numeric(
       '--threads <n>',
       'worker threads, at most (default: all processors; at most 2 for digits)',
+    ),
+  imageSize: (): Option =>
+    counting(
+      '--image-size <n>',
+      "images, imagenet: side of a sample in pixels (default: imagenet 224, images the files')",
+    ),
+  cache: (): Option =>
+    new Option(
+      '--cache <folder>',
+      'images, imagenet, recordings: keep what was converted once there',
     ),
   limitTrain: (): Option =>
     counting('--limit-train <n>', 'only the first n training samples (default: all)'),

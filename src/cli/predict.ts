@@ -6,6 +6,7 @@ import { expect, plainText, SpikewasmError } from '../errors.js'
 import type { ModelData } from '../io/model-json.js'
 import { readSamples, type SampleTarget } from '../io/samples/read.js'
 import type { Model } from '../model.js'
+import type { PretrainedName } from '../models/pretrained.js'
 import type { ModelName } from '../models/registry.js'
 import { compile } from '../network.js'
 import { type DatasetName, datasets } from './datasets.js'
@@ -19,6 +20,7 @@ interface PredictArguments extends NirArguments {
   readonly run?: string
   readonly best: boolean
   readonly weights?: string
+  readonly pretrained?: PretrainedName
   readonly model?: ModelName
   readonly dataset?: DatasetName
   readonly tau?: number
@@ -40,6 +42,7 @@ export function predictCommand(command: Command): Command {
     .addOption(modelOptions.run())
     .addOption(modelOptions.best())
     .addOption(modelOptions.weights())
+    .addOption(modelOptions.pretrained())
   for (const option of readingNir()) command.addOption(option)
   return command
     .addOption(fromRun(shared.dataset()))

@@ -29,6 +29,8 @@ const runOptions = v.object({
   model: v.picklist(modelNames),
   dataset: v.picklist(datasetNames),
   data: v.optional(v.string()),
+  /** Of pictures: the side of a sample. */
+  imageSize: v.optional(positive),
   limitTrain: v.optional(positive),
   limitTest: v.optional(positive),
   augment: v.boolean(),
@@ -157,9 +159,10 @@ export function dataOf(
   const dataset = args.dataset ?? run?.dataset ?? 'digits'
   // Another data set than the run's is another path and another number of samples too.
   const source: Partial<DataArguments> = run?.dataset === dataset ? run : {}
-  const { data = source.data, limitTrain = source.limitTrain, limitTest = source.limitTest } = args
+  const { data = source.data, imageSize = source.imageSize, cache } = args
+  const { limitTrain = source.limitTrain, limitTest = source.limitTest } = args
   const { timeSteps = source.timeSteps } = args
   // What changes samples in training says nothing about a test.
   const cut = { ...givenEvents(source), ...givenEvents(args) }
-  return { dataset, data, limitTrain, limitTest, timeSteps, ...cut }
+  return { dataset, data, imageSize, cache, limitTrain, limitTest, timeSteps, ...cut }
 }

@@ -67,6 +67,8 @@ export function trainCommand(command: Command): Command {
     )
     .addOption(shared.dataset())
     .addOption(shared.data())
+    .addOption(shared.imageSize())
+    .addOption(shared.cache())
     .addOption(shared.modelOfData())
     .addOption(shared.method())
     .addOption(shared.stepMode())
@@ -94,7 +96,8 @@ export function trainCommand(command: Command): Command {
     .addOption(
       new Option(
         '--augment',
-        `crop, flip, AutoAugment and Cutout, for ${augmentable().join(' and ')}`,
+        'change training pictures at random: crop, flip and, for cifar10 and cifar100, AutoAugment ' +
+          `and Cutout; for ${augmentable().join(', ')}`,
       ).default(false),
     )
     .addOption(
@@ -178,7 +181,7 @@ async function train(args: TrainArguments, command: Command): Promise<void> {
 
 /** What may be given beside --resume: nothing that numbers depend on. */
 const besideResume = [
-  ...['resume', 'data', 'threads', 'numWorkers', 'json', 'revectorize'],
+  ...['resume', 'data', 'cache', 'threads', 'numWorkers', 'json', 'revectorize'],
   'checkpointEvery',
 ]
 
@@ -192,7 +195,8 @@ function resumedArguments(command: Command): Partial<TrainArguments> {
       besideResume.includes(option.attributeName()),
       () =>
         `${option.long} must be left out with --resume, which goes on with the run's own ` +
-        'options; beside it may stand --data, --threads, --num-workers, --checkpoint-every, ' +
+        'options; beside it may stand --data, --cache, --threads, --num-workers, ' +
+        '--checkpoint-every, ' +
         '--json',
     )
   return Object.fromEntries(
@@ -248,6 +252,7 @@ async function trainAs(
       model: modelName,
       dataset: args.dataset,
       data: args.data && resolve(args.data),
+      imageSize: args.imageSize,
       limitTrain: args.limitTrain,
       limitTest: args.limitTest,
       augment: args.augment ?? false,

@@ -78,6 +78,15 @@ export function addTrainingFlags(command: Command): Command {
       ),
     )
     .addOption(
+      numeric('--alpha <weight>', 'selfDistillation: weight of the cross entropies (default: 1)'),
+    )
+    .addOption(
+      numeric('--beta <weight>', 'selfDistillation: weight of the divergences (default: 0.3)'),
+    )
+    .addOption(
+      numeric('--temperature <t>', 'selfDistillation: temperature of the softmax (default: 3)'),
+    )
+    .addOption(
       numeric(
         '--rate-penalty <weight>',
         'rate, bptt: adds weight times the mean of (rate - target)² of each layer of neurons to ' +

@@ -9,6 +9,7 @@ import {
   mse,
   type RatePenalty,
   ratePenalty,
+  selfDistillation,
   tet,
 } from '../loss/index.js'
 import {
@@ -65,6 +66,9 @@ export const trainingSchema = {
   loss: v.optional(v.picklist(lossNames), 'crossEntropy'),
   lossOf: v.optional(v.picklist(lossesOf)),
   labelSmoothing: v.optional(v.number()),
+  alpha: v.optional(v.number()),
+  beta: v.optional(v.number()),
+  temperature: v.optional(v.number()),
   ratePenalty: v.optional(v.number()),
   rateTarget: v.optional(v.number()),
   clipNorm: v.optional(v.number()),
@@ -126,7 +130,8 @@ export function trainingOf(args: TrainingArguments, context: TrainingContext): T
     () => `--clip-norm must be > 0, got ${args.clipNorm}; leave it out to clip nothing`,
   )
   const numbers = recordOfOptimizer(args, context)
-  const loss = makeLoss(lossName, lossOf, labelSmoothing)
+  const { alpha, beta, temperature } = args
+  const loss = makeLoss(lossName, lossOf, labelSmoothing, { alpha, beta, temperature })
   const { ratePenalty: weight, rateTarget: target } = args
   if (weight === undefined) refuse('--rate-target', target, 'no --rate-penalty; give both')
   const penalties = weight === undefined ? undefined : [penaltyOf(weight, target)]
@@ -145,6 +150,9 @@ export function trainingOf(args: TrainingArguments, context: TrainingContext): T
       ...{
         lossOf,
         labelSmoothing,
+        alpha,
+        beta,
+        temperature,
         ratePenalty: weight,
         rateTarget: target,
         clipNorm: args.clipNorm,
@@ -228,14 +236,25 @@ function scheduleOf(name: ScheduleName, warmup: number | undefined, epochs: numb
   return linearWarmup(warmup, schedules[name](epochs - warmup))
 }
 
+/** Numbers of the loss selfDistillation. */
+type Distillation = Pick<TrainingRecord, 'alpha' | 'beta' | 'temperature'>
+
 function makeLoss(
   name: Loss['kind'],
   of: LossOf | undefined,
   labelSmoothing: number | undefined,
+  distillation: Distillation,
 ): Loss {
+  if (name !== 'selfDistillation')
+    for (const key of ['alpha', 'beta', 'temperature'] as const)
+      refuse(`--${key}`, distillation[key], `--loss ${name}; it is for selfDistillation`)
   if (name === 'crossEntropy') return crossEntropy(given({ of, labelSmoothing }))
   refuse('--label-smoothing', labelSmoothing, `--loss ${name}; it is for crossEntropy`)
   if (name === 'mse') return mse(given({ of }))
+  if (name === 'selfDistillation') {
+    refuse('--loss-of', of, '--loss selfDistillation, which is of rates')
+    return selfDistillation(given(distillation))
+  }
   refuse('--loss-of', of, '--loss tet, which is of the output of each step')
   return tet()
 }

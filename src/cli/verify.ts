@@ -3,6 +3,7 @@
 import Table from 'cli-table3'
 import { Argument, type Command, Option } from 'commander'
 import type { NetInfo } from '../edge/abi.js'
+import type { PretrainedName } from '../models/pretrained.js'
 import type { ModelName } from '../models/registry.js'
 import type { ApartNet } from '../verify/apart.js'
 import { hostNames } from '../verify/hosts/index.js'
@@ -21,6 +22,7 @@ interface VerifyArguments {
   readonly run?: string
   readonly best: boolean
   readonly weights?: string
+  readonly pretrained?: PretrainedName
   readonly dataset?: DatasetName
   readonly data?: string
   readonly model?: ModelName
@@ -42,6 +44,7 @@ export function verifyCommand(command: Command): Command {
     .addOption(modelOptions.run())
     .addOption(modelOptions.best())
     .addOption(modelOptions.weights())
+    .addOption(modelOptions.pretrained())
     .addOption(fromRun(shared.dataset()))
     .addOption(shared.data())
     .addOption(fromRun(shared.model()))
@@ -95,9 +98,13 @@ const areAlike = (trials: readonly Trial[]): boolean =>
 async function trialsOf(net: ApartNet, args: VerifyArguments): Promise<Trial[]> {
   const given = await givenModel(args)
   const { run } = given
-  const dataset = args.dataset ?? run?.dataset ?? 'digits'
+  const dataset = args.dataset ?? run?.dataset ?? given.dataset ?? 'digits'
   const source: Partial<DataArguments> = run?.dataset === dataset ? run : {}
-  const { train, test } = await loadData({ dataset, data: args.data ?? source.data })
+  const { train, test } = await loadData({
+    dataset,
+    data: args.data ?? source.data,
+    imageSize: source.imageSize,
+  })
   const { input, classes } = net.info
   return makeTrials({
     net,

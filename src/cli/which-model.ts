@@ -1,6 +1,7 @@
 /** Which model a command is about: that of a run's folder, or of a file, or one by its name. */
 
 import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { Option } from 'commander'
 import { expect } from '../errors.js'
 import { compositeOf } from '../graph/json.js'
@@ -9,15 +10,22 @@ import { readRunFiles } from '../io/folder/folder.js'
 import type { ModelData, ModelJson } from '../io/model-json.js'
 import { expectWeightsOf, inFile, readModel } from '../load.js'
 import type { Model } from '../model.js'
+import {
+  type PretrainedName,
+  pretrainedDataset,
+  pretrainedFile,
+  pretrainedNames,
+} from '../models/pretrained.js'
 import { type ModelName, models } from '../models/registry.js'
 import type { CompileOptions } from '../network.js'
 import type { Module } from '../nn/module.js'
 import type { InputShape } from '../nn/value.js'
 import { type MethodOptions, takenOptions } from '../plan/methods.js'
 import { runFiles } from '../train/callbacks/checkpoint.js'
-import { type DatasetName, defaultModel } from './datasets.js'
+import { type DatasetName, datasetNames, defaultModel } from './datasets.js'
 import { withFiles } from './mistakes.js'
 import { expectNir, type NirArguments, nirModel } from './nir.js'
+import { named } from './options.js'
 import { areOfProgram, parseRunOptions, type RunOptions } from './run-folder.js'
 
 /** What names a model on the command line. */
@@ -25,6 +33,8 @@ export interface ModelArguments extends NirArguments {
   readonly run?: string
   readonly best?: boolean
   readonly weights?: string
+  /** A trained network that comes with the package. */
+  readonly pretrained?: PretrainedName
   /** The network by name, whatever the file says. */
   readonly model?: ModelName
   readonly tau?: number
@@ -41,6 +51,8 @@ export interface GivenModel {
   readonly isWhole: boolean
   /** What the file says about the data that the model was trained with. */
   readonly data?: ModelData
+  /** The data set of a network that comes with the package. */
+  readonly dataset?: DatasetName
   /** For people. */
   readonly name: string
   /**
@@ -67,6 +79,8 @@ export const modelOptions = {
       '--weights <file>',
       'safetensors file of a model; where it holds weights alone, give --model too',
     ),
+  pretrained: (): Option =>
+    named('--pretrained <name>', 'trained network that comes with the package', pretrainedNames),
 }
 
 /** The option where a command reads the network of a file, and no weights. */
@@ -85,7 +99,8 @@ export async function givenModel(
   args: ModelArguments,
   { networkAlone = false } = {},
 ): Promise<GivenModel> {
-  const { run: folder, weights, nir, best = false } = args
+  const { run: folder, nir, best = false } = args
+  const weights = weightsOf(args)
   const given = [folder, weights, nir].filter((path) => path !== undefined).length
   expect(
     given === 1,
@@ -114,6 +129,9 @@ export async function givenModel(
     saved,
     isWhole: saved !== undefined,
     data: json?.data,
+    dataset: datasetNames.find(
+      (name) => args.pretrained !== undefined && name === pretrainedDataset(args.pretrained),
+    ),
     name: named ?? (saved ? basename(folder ?? path, '.safetensors') : usual),
     network(input, classes) {
       const network = saved
@@ -125,6 +143,17 @@ export async function givenModel(
     options: saved ? optionsOf(saved) : run ? optionsOfRun(run) : {},
     load: (model) => inFile(path, () => model.loadStateDict(state)),
   }
+}
+
+/** The file of --weights or --pretrained. */
+function weightsOf({ run, weights, nir, pretrained }: ModelArguments): string | undefined {
+  if (pretrained === undefined) return weights
+  const other = run ?? weights ?? nir
+  expect(
+    other === undefined,
+    () => `--run, --weights and --nir must be left out with --pretrained, got ${other}`,
+  )
+  return fileURLToPath(pretrainedFile('--pretrained', pretrained))
 }
 
 /** @throws SpikewasmError for options that a NIR file leaves nothing to say */

@@ -144,7 +144,8 @@ export class Batches {
   /**
    * Gathers batch `batchIndex` of the epoch.
    *
-   * @param images [B][H][W][C], of frames [B][T][H][W][C], normalised; places behind the last sample of the data set become 0
+   * @param images [B][H][W][C], of frames [B][T][H][W][C], normalised; places behind the last
+   *   sample of the data set become 0
    * @param labels [B]; places behind the last sample become 0
    * @param targets [B][numbers of a sample], likewise; left out where they are not needed
    * @returns the number of samples: B, or less for the last batch
@@ -220,7 +221,7 @@ function expectNoPromise({ name }: Dataset, label: unknown): void {
     !isPromise,
     () =>
       `the data ${name}: read must give a label, got a promise; get samples in ` +
-      'prepare(indices), which is awaited before a batch is read, and take them from memory in read',
+      'prepare(indices), which is awaited before a batch is read, and take them from there in read',
   )
 }
 

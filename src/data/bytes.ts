@@ -8,8 +8,9 @@ import { type Plain, sharedBytes, withPlain } from './plain.js'
 /** What `fromBytes` makes a data set of. */
 export interface BytesOptions extends Description {
   /**
-   * [N][H][W][C] ([N][L][C] of a series, [N][T][H][W][C] of frames); must not change. It is not copied, but where a thread
-   * prepares batches for `fit`: that one has a copy, unless the bytes lie in a SharedArrayBuffer.
+   * [N][H][W][C] ([N][L][C] of a series, [N][T][H][W][C] of frames); must not change. It is not
+   * copied, but where threads prepare batches for `fit`: they have a copy, unless the bytes lie in
+   * a SharedArrayBuffer.
    */
   readonly images: Uint8Array
   /** N integers in 0 … classes − 1; copied. */

@@ -90,6 +90,8 @@ export interface Setup {
   readonly methods: readonly Variant[]
   readonly threads: number
   readonly seed: number
+  /** With `processes`: peak of a process that loads the package and nothing else. */
+  readonly baseBytes?: number
   /**
    * Titles of the layers that appear below, by name, in the order of the network: `neurons 2`,
    * `conv2d layer1.conv1`.
@@ -147,6 +149,18 @@ export interface Cost {
   readonly keptBytes: number
   /** All memory of the model. */
   readonly totalBytes: number
+  /** With `processes`: the same in a process of its own. */
+  readonly process?: ProcessCost
+}
+
+/** A training step in a process of its own. */
+export interface ProcessCost {
+  /** The most memory that the process has had (resident set). */
+  readonly peakBytes: number
+  /** All memory of the model. */
+  readonly planBytes: number
+  /** Median milliseconds of a step. */
+  readonly stepMs: number
 }
 
 export interface Diagnosis {

@@ -1,6 +1,13 @@
 /** A diagnosis as figures for Plotly: plain data, without Plotly. */
 
-import { type Cosine, claimed, type Diagnosis, type Point } from './diagnosis.js'
+import {
+  type Cosine,
+  type Cost,
+  claimed,
+  type Diagnosis,
+  type Point,
+  type ProcessCost,
+} from './diagnosis.js'
 import { look, methodLook } from './looks.js'
 import { arrange, type Line, type Panel } from './panels.js'
 import { comparable, growthOf, mean, mebibytes, spread } from './report.js'
@@ -28,6 +35,7 @@ export function figures(diagnosis: Diagnosis): Figure[] {
     gradients(diagnosis),
     times(diagnosis),
     memory(diagnosis),
+    ...processes(diagnosis),
     rates(diagnosis),
   ]
 }
@@ -174,6 +182,48 @@ function memory(diagnosis: Diagnosis): Figure {
       { x: 'time steps T', y: 'MiB' },
     ),
   }
+}
+
+/** Memory and time of processes, where they were measured. */
+function processes(diagnosis: Diagnosis): Figure[] {
+  const { costs, setup } = diagnosis
+  const { baseBytes } = setup
+  if (baseBytes === undefined) return []
+  const of = (value: (cost: ProcessCost) => number) => (cost: Cost) =>
+    value(cost.process as ProcessCost)
+  const measured = { ...diagnosis, costs: costs.filter((cost) => cost.process) }
+  return [
+    {
+      id: 'processes',
+      title: '(c) Memory and time over T, each in a process of its own',
+      caption:
+        'As figures 3 to 6 of the paper measure them: the most memory that a process has had ' +
+        'which makes the model and trains it for some steps, what of it the plan of the model ' +
+        `takes, and the time of a step on ${setup.threads} threads. A process that loads the ` +
+        `package alone takes ${mebibytes(baseBytes).toFixed(0)} MiB.`,
+      ...arrange(
+        [
+          costPanel(
+            measured,
+            'peak of the process, MiB',
+            of((c) => mebibytes(c.peakBytes)),
+          ),
+          costPanel(
+            measured,
+            'plan of the model, MiB',
+            of((c) => mebibytes(c.planBytes)),
+          ),
+          costPanel(
+            measured,
+            'step, ms',
+            of((c) => c.stepMs),
+          ),
+        ],
+        3,
+        { x: 'time steps T', y: 'MiB, or ms' },
+      ),
+    },
+  ]
 }
 
 function costPanel(

@@ -31,6 +31,7 @@ const methodLooks: Readonly<Partial<Record<Variant, Look>>> = {
   bptt: { color: '#d55e00', symbol: 'star' },
   ottt: { color: '#009e73', symbol: 'triangle-up' },
   sltt: { color: '#cc79a7', symbol: 'diamond-open' },
+  os: { color: '#999933', symbol: 'hexagon-open' },
   'bptt-s': { color: '#e69f00', symbol: 'star-open' },
   'ottt-o': { color: '#117733', symbol: 'triangle-down-open' },
   'sltt-1': { color: '#882255', symbol: 'cross-open' },

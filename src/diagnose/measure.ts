@@ -5,7 +5,7 @@
 
 import { Batches } from '../data/batches.js'
 import type { Dataset, Split } from '../data/dataset.js'
-import { expect, SpikewasmError } from '../errors.js'
+import { checkBoolean, expect, SpikewasmError } from '../errors.js'
 import { trace } from '../graph/trace.js'
 import type { Model } from '../model.js'
 import { compile } from '../network.js'
@@ -29,6 +29,7 @@ import {
   variants,
 } from './diagnosis.js'
 import { layerOf, type Probe, probe } from './probe.js'
+import { describeNetwork, measureProcess } from './process.js'
 
 export interface DiagnoseOptions {
   /** Makes the network; called once for each model that is compiled. */
@@ -55,6 +56,8 @@ export interface DiagnoseOptions {
   /** Worker threads; default 1. */
   readonly threads?: number
   readonly seed?: number
+  /** Measure each method and T in a process of its own too: its peak memory; default false. */
+  readonly processes?: boolean
   /** Called with what is being done now. */
   readonly onProgress?: (message: string) => void
 }
@@ -85,6 +88,7 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
     steps = 200,
   } = options
   const { optimizer = sgd(), threads = 1, seed = 0, onProgress = () => undefined } = options
+  const processes = checkBoolean('diagnose.processes', options.processes, false)
   const different = (list: readonly unknown[]): boolean =>
     list.length > 0 && new Set(list).size === list.length
   expect(
@@ -154,10 +158,18 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
         onProgress(`T ${T}: time of ${method}`)
         await using(buildTimed(T, method), async (model) => {
           model.loadStateDict(state)
+          const cost = await measureCost(model, (slot) => fill(0, slot))
+          const { images, labels } = model.session.slot(0)
+          const job = processes && {
+            network: describeNetwork(network(), input),
+            ...{ input, method, timeSteps: T, batchSize, threads, seed, state: model.stateDict() },
+            ...{ images: images.slice(), labels: Int32Array.from(labels) },
+          }
           costs.push({
             method,
             timeSteps: T,
-            ...(await measureCost(model, (slot) => fill(0, slot))),
+            ...cost,
+            ...(job ? { process: await measureProcess(job) } : {}),
           })
         })
       }
@@ -177,6 +189,7 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
       methods,
       threads,
       seed,
+      ...(processes ? { baseBytes: (await measureProcess(undefined)).peakBytes } : {}),
       layers: layerTitles(network(), input, training[0]),
     },
     training,

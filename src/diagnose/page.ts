@@ -2,7 +2,7 @@
 
 import type { Diagnosis } from './diagnosis.js'
 import { type Figure, figures } from './figures.js'
-import { claimTable, costTable, type Origin, type Table, toJson } from './report.js'
+import { claimTable, costTable, type Origin, processTables, type Table, toJson } from './report.js'
 
 /**
  * @param plotly the minified script of Plotly
@@ -12,7 +12,7 @@ export function page(diagnosis: Diagnosis, origin: Origin, plotly: string): stri
   const { setup } = diagnosis
   const all = figures(diagnosis)
   const sections = all.map((figure) =>
-    section(figure, figure.id === 'memory' ? table(costTable(diagnosis)) : ''),
+    section(figure, (tablesOf[figure.id]?.(diagnosis) ?? []).map(table).join('')),
   )
   const drawn = all.map(({ id, data, layout }) => ({ id, data, layout }))
   return `<!doctype html>
@@ -40,6 +40,12 @@ ${sections.join('\n')}
 </body>
 </html>
 `
+}
+
+/** Tables below a figure. */
+const tablesOf: Readonly<Record<string, (diagnosis: Diagnosis) => readonly Table[]>> = {
+  memory: (diagnosis) => [costTable(diagnosis)],
+  processes: processTables,
 }
 
 function section({ id, title, caption, layout }: Figure, more: string): string {

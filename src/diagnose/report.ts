@@ -43,6 +43,7 @@ export function tables(diagnosis: Diagnosis): Table[] {
     gradientTable(diagnosis),
     learningRateTable(diagnosis),
     costTable(diagnosis),
+    ...processTables(diagnosis),
     rateTable(diagnosis),
   ]
 }
@@ -195,6 +196,34 @@ export function costTable({ costs, setup }: Diagnosis): Table {
       ],
     ),
   }
+}
+
+/** Memory and time of processes of their own, where they were measured. */
+export function processTables({ costs, setup }: Diagnosis): Table[] {
+  const { baseBytes } = setup
+  if (baseBytes === undefined) return []
+  const rows = costs.flatMap(({ method, timeSteps, process }) =>
+    process === undefined
+      ? []
+      : [
+          [
+            method,
+            String(timeSteps),
+            ...[mebibytes(process.peakBytes), mebibytes(process.planBytes), process.stepMs].map(
+              threeDigits,
+            ),
+          ],
+        ],
+  )
+  return [
+    {
+      title:
+        'Each in a process of its own; one that loads the package alone has a peak of ' +
+        `${mebibytes(baseBytes).toFixed(0)} MiB`,
+      head: ['method', 'T', 'peak MiB', 'plan MiB', 'step ms'],
+      rows,
+    },
+  ]
 }
 
 /** Firing rates for the greatest T. Some steps are left out where the table would be too wide. */

@@ -37,7 +37,7 @@ export function synapticOperations(
 /** Whether a node's values are the same at every step: no neuron is before it. */
 function isStill(graph: Graph, index: number): boolean {
   const { kind, inputs } = graph.nodes[index]
-  const remembers = kind === 'neuron' || kind === 'cell'
+  const remembers = kind === 'neuron' || kind === 'cell' || kind === 'stabilizedLif'
   return !remembers && inputs.every((input) => isStill(graph, input))
 }
 

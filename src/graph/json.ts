@@ -27,6 +27,10 @@ export interface NetworkJson {
   readonly nodes: readonly NodeJson[]
   /** The node that the network gives, as in `inputs`. */
   readonly output: number
+  /**
+   * Of a network with several outputs: their nodes by name, the last one being `output`.
+   */
+  readonly outputs?: readonly (readonly [name: string, node: number])[]
 }
 
 /** More than any network has; each costs time and memory before anything else is known. */
@@ -45,7 +49,10 @@ export function graphToJson(graph: Graph): NetworkJson {
     ])
     return { kind, name, inputs, layer: Object.fromEntries(plain) }
   })
-  return { version: 1, nodes, output: graph.output }
+  const { output, exits, outputName } = graph
+  if (!exits || outputName === undefined) return { version: 1, nodes, output }
+  const others = exits.map(({ name, node }): [string, number] => [name, node])
+  return { version: 1, nodes, output, outputs: [...others, [outputName, output]] }
 }
 
 /** A field with `to` in the place of `from`, in lists as well. */
@@ -64,7 +71,7 @@ const withInfinity = (value: unknown, from: unknown, to: unknown): unknown =>
  * @throws SpikewasmError for what is no network, or of another version
  */
 export function compositeOf(json: unknown, name: string): Composite {
-  const { nodes, output } = checkJson(json, name)
+  const { nodes, output, outputs } = checkJson(json, name)
   const children: [string, Layer][] = []
   const known = new Map<string, string>()
   for (const [i, node] of nodes.entries()) {
@@ -90,7 +97,8 @@ export function compositeOf(json: unknown, name: string): Composite {
         if (kind === 'add') values.push(addAs(of, ...read))
         else values.push(kind === 'concat' ? concatAs(of, ...read) : layers[of](read[0]))
       }
-      return values[output]
+      if (!outputs) return values[output]
+      return Object.fromEntries(outputs.map(([of, node]) => [of, values[node]]))
     },
   }
 }
@@ -130,7 +138,31 @@ function checkJson(json: unknown, name: string): NetworkJson {
     Number.isInteger(output) && (output as number) >= 1 && (output as number) <= nodes.length,
     () => `${name}: output must be a node from 1 to ${nodes.length}, got ${describe(output)}`,
   )
+  checkOutputs(of.outputs, nodes.length, output as number, name)
   return of as NetworkJson
+}
+
+function checkOutputs(outputs: unknown, count: number, output: number, name: string): void {
+  if (outputs === undefined) return
+  const isExit = (exit: unknown): boolean =>
+    Array.isArray(exit) &&
+    exit.length === 2 &&
+    typeof exit[0] === 'string' &&
+    exit[0].length <= LONGEST_NAME &&
+    Number.isInteger(exit[1]) &&
+    exit[1] >= 1 &&
+    exit[1] <= count
+  expect(
+    Array.isArray(outputs) &&
+      outputs.length >= 2 &&
+      outputs.length <= MOST_INPUTS &&
+      outputs.every(isExit) &&
+      new Set(outputs.map(([of]) => of)).size === outputs.length &&
+      outputs[outputs.length - 1][1] === output,
+    () =>
+      `${name}: outputs must be a list of two or more [name, node] with names of their own, the ` +
+      `last node being ${output}, got ${countOf(outputs)}`,
+  )
 }
 
 function checkNode(node: Partial<NodeJson> | null, index: number, name: string): void {

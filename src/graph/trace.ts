@@ -35,13 +35,56 @@ export interface GraphNode {
   readonly flat: boolean
 }
 
+/** An output besides the network's own. */
+export interface Exit {
+  readonly name: string
+  /** Index of its node. */
+  readonly node: number
+}
+
 export interface Graph {
   readonly nodes: readonly GraphNode[]
   readonly output: number
+  /** Outputs of a network with several, without the last one, which is `output`. */
+  readonly exits?: readonly Exit[]
+  /** Name of `output` where there are several. */
+  readonly outputName?: string
 }
 
-const isValue = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && 'node' in value && 'shape' in value
+const isValue = (value: unknown): value is Value =>
+  typeof value === 'object' &&
+  value !== null &&
+  'node' in value &&
+  typeof value.node === 'number' &&
+  'shape' in value
+
+/** Several outputs by name; @throws SpikewasmError unless each fits the last one */
+function exitsOf(result: unknown): [string, Value][] | undefined {
+  const isNamed = typeof result === 'object' && result !== null && !Array.isArray(result)
+  if (!isNamed || isValue(result)) return undefined
+  const entries = Object.entries(result) as [string, Value][]
+  if (entries.length === 0 || !entries.every(([, value]) => isValue(value))) return undefined
+  const [last, output] = entries[entries.length - 1]
+  for (const [name, { node, shape, flat }] of entries) {
+    expect(
+      name !== '' && name !== '__proto__' && !/^\d+$/.test(name),
+      () =>
+        `network: an output's name must be no number, not empty and not __proto__, got ` +
+        describe(name),
+    )
+    expect(
+      shape.every((n, i) => n === output.shape[i]) && flat === output.flat,
+      () =>
+        `network: outputs must have one shape, got ${show({ shape, flat })} of ${name} and ` +
+        `${show(output)} of ${last}`,
+    )
+    expect(
+      name === last || node !== output.node,
+      () => `network: outputs ${name} and ${last} are one value; return it once`,
+    )
+  }
+  return entries
+}
 
 /**
  * @param input sizes of one sample: [features], [channels, length] or [channels, height, width]
@@ -56,6 +99,7 @@ export function trace(network: Module, input: InputShape): Graph {
     return { shape: node.shape, flat: node.flat, node: nodes.length - 1 }
   }
   const visited = new Map<Module, string>()
+  let exits: [string, Value][] = []
 
   const apply = (module: Module, name: string): Apply => {
     if (module.kind === 'block') {
@@ -108,6 +152,13 @@ export function trace(network: Module, input: InputShape): Graph {
       return (x) => {
         const ops: TraceOps = { add, addAs, concat, concatAs }
         const result = module.forward(children, x, ops)
+        if (name === '' && !isValue(result)) {
+          const outputs = exitsOf(result)
+          if (outputs) {
+            exits = outputs
+            return outputs[outputs.length - 1][1]
+          }
+        }
         expect(
           isValue(result),
           () =>
@@ -144,5 +195,7 @@ export function trace(network: Module, input: InputShape): Graph {
   const flat = input.length === 1
   const start = push({ kind: 'input', name: '', inputs: [], shape, flat })
   const output = apply(network, '')(start)
-  return { nodes, output: output.node }
+  if (exits.length < 2) return { nodes, output: output.node }
+  const others = exits.slice(0, -1).map(([name, { node }]) => ({ name, node }))
+  return { nodes, output: output.node, exits: others, outputName: exits[exits.length - 1][0] }
 }

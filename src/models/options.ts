@@ -1,6 +1,6 @@
 /** Options of the networks. */
 
-import { expect } from '../errors.js'
+import { describe, expect } from '../errors.js'
 import type { NeuronOptions } from '../nn/layers/index.js'
 
 /** Options that the networks of the paper share; each has a default. */
@@ -22,6 +22,12 @@ export function checkNetwork(
   options: NetworkOptions,
   known: readonly string[] = [],
 ): void {
+  expect(
+    typeof options === 'object' && options !== null && !Array.isArray(options),
+    () =>
+      `${name} takes an object of options, as in ${name}({ classes: 10 }), got ` +
+      describe(options),
+  )
   const names = ['inChannels', 'classes', 'neuron', ...known]
   for (const key of Object.keys(options))
     expect(
@@ -32,7 +38,7 @@ export function checkNetwork(
     const value = options[key]
     expect(
       value === undefined || (Number.isInteger(value) && value >= 1),
-      () => `${name}.${key} must be an integer ≥ 1, got ${value}`,
+      () => `${name}.${key} must be an integer ≥ 1, got ${describe(value)}`,
     )
   }
 }

@@ -4,6 +4,7 @@ import type { NeuronOptions } from '../nn/layers/index.js'
 import type { Module } from '../nn/module.js'
 import type { InputShape } from '../nn/value.js'
 import { cnn } from './cnn.js'
+import { esdResnet18 } from './distillation.js'
 import { eventCnn } from './event-cnn.js'
 import { mlp } from './mlp.js'
 import { preactResnet34 } from './preact.js'
@@ -26,6 +27,7 @@ export const models = {
   vggsnn: ([inChannels, imageSize = 1], classes, neuron) =>
     vggsnn({ inChannels, classes, neuron, imageSize }),
   resnet18: ([inChannels], classes, neuron) => resnet18({ inChannels, classes, neuron }),
+  esdResnet18: ([inChannels], classes, neuron) => esdResnet18({ inChannels, classes, neuron }),
   resnet19: ([inChannels], classes, neuron) => resnet19({ inChannels, classes, neuron }),
   sewResnet34: ([inChannels], classes, neuron) => sewResnet34({ inChannels, classes, neuron }),
   preactResnet34: ([inChannels], classes, neuron) =>

@@ -41,17 +41,18 @@ function basicBlock(from: number, to: number, stride: number, neuron?: NeuronOpt
 }
 
 /**
- * A stem of channels[0] and one stage of blocks for each of `channels`; every stage but the first
- * halves the image.
+ * A stem `conv0` of channels[0] and one stage `layer1`, … of blocks for each of `channels`; every
+ * stage but the first halves the image.
  */
-function resnet(
+export function resnetStages<const N extends number>(
   inChannels: number,
   channels: readonly number[],
   blocks: readonly number[],
-  classifier: Block,
   neuron?: NeuronOptions,
-): Block {
-  const stages: Record<string, Block> = {}
+): Record<'conv0' | `layer${N}`, Block> {
+  const stages: Record<string, Block> = {
+    conv0: sequential(conv3x3(inChannels, channels[0]), batchNorm2d(channels[0]), lif(neuron)),
+  }
   let from = channels[0]
   channels.forEach((to, i) => {
     const first = basicBlock(from, to, i === 0 ? 1 : 2, neuron)
@@ -59,9 +60,18 @@ function resnet(
     stages[`layer${i + 1}`] = sequential(first, ...others)
     from = to
   })
+  return stages
+}
+
+function resnet(
+  inChannels: number,
+  channels: readonly number[],
+  blocks: readonly number[],
+  classifier: Block,
+  neuron?: NeuronOptions,
+): Block {
   return sequential({
-    conv0: sequential(conv3x3(inChannels, channels[0]), batchNorm2d(channels[0]), lif(neuron)),
-    ...stages,
+    ...resnetStages(inChannels, channels, blocks, neuron),
     avg_pool: adaptiveAvgPool2d(1),
     flatten: flatten(),
     classifier,

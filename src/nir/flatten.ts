@@ -1,4 +1,4 @@
-/** One flat graph of a NIR file: graphs within graphs are put in place, recurrent edges are found. */
+/** One flat graph of a NIR file: graphs within graphs are put in place, recurrence is found. */
 
 import { expect, listNames, quote, SpikewasmError } from '../errors.js'
 import { isGraph, type NirGraph, type NirNode } from '../io/nir/graph.js'

@@ -131,8 +131,8 @@ function expectUndilated(fields: Fields, dimensions: number): void {
   expect(
     dilation.every((n) => n === 1),
     () =>
-      `${fields.where}: dilation must be 1, got [${dilation.join(', ')}]; write zeros between the ` +
-      'places of a larger kernel instead',
+      `${fields.where}: dilation must be 1, got [${dilation.join(', ')}]; write zeros between ` +
+      'the places of a larger kernel instead',
   )
 }
 

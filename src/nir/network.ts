@@ -138,7 +138,7 @@ function expectOutput(fields: Fields, { shape }: Value): void {
   expect(
     sizeOf(said) === sizeOf(shape),
     () =>
-      `${fields.where}: its shape is [${said.join(', ')}], but it gets [${shape.join(', ')}]; one ` +
-      'of them is wrong',
+      `${fields.where}: its shape is [${said.join(', ')}], but it gets [${shape.join(', ')}]; ` +
+      'one of them is wrong',
   )
 }

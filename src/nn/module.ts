@@ -22,6 +22,12 @@ export interface Ops {
   concat(...values: Value[] | [readonly Value[]]): Value
 }
 
+/**
+ * Several outputs of a network by name, as its forward function may return them; the last one is
+ * what the network predicts by.
+ */
+export type Exits = Readonly<Record<string, Value>>
+
 /** Children and how they are wired: plain data. */
 export interface Composite {
   /** Tells a block from a layer. */
@@ -29,7 +35,7 @@ export interface Composite {
   /** Layers and blocks by name. The names become part of the parameters' names. */
   readonly children: Readonly<Record<string, Module>>
   /** How the children are wired: called once, when the network is traced. */
-  readonly forward: (children: Record<string, Apply>, x: Value, ops: Ops) => Value
+  readonly forward: (children: Record<string, Apply>, x: Value, ops: Ops) => Value | Exits
 }
 
 /** A part of a network: a layer, or a block of parts. */

@@ -39,6 +39,8 @@ export type {
   Running,
 } from './kinds/batch-norm.js'
 export { batchNorm } from './kinds/batch-norm.js'
+export type { BatchNormAllTimeOptions } from './kinds/batch-norm-all-time.js'
+export { batchNormAllTime } from './kinds/batch-norm-all-time.js'
 export type {
   BatchNormBackwardMemory,
   BatchNormBackwardOptions,
@@ -173,8 +175,12 @@ export type {
 } from './kinds/relu.js'
 export { relu, reluBackward } from './kinds/relu.js'
 export { type ScaleOptions, scale } from './kinds/scale.js'
+export type { SelfDistillationOpOptions } from './kinds/self-distillation.js'
+export { selfDistillation } from './kinds/self-distillation.js'
 export type { SgdOptions, SgdSettings } from './kinds/sgd.js'
 export { sgd } from './kinds/sgd.js'
+export type { StabilizedLifStepOptions } from './kinds/stabilized-lif.js'
+export { stabilizedLif } from './kinds/stabilized-lif.js'
 export type { TetOptions } from './kinds/tet.js'
 export { tet } from './kinds/tet.js'
 export type { TimeMeanOptions, TimeMeanResults } from './kinds/time-mean.js'

@@ -4,17 +4,22 @@ import { Plane, Surrogate } from '../../assembly/opcodes.js'
 import { giveTensorGradient, gradientRows, overGradient, takeGradient } from './gradients.js'
 import type { LayerPlan } from './layers/layer.js'
 import { plainFloat } from './materialise.js'
+import { isOfMeans } from './means.js'
 import { emitNeuron } from './neuron-record.js'
-import { emitNormBackward, emitNormFinish, emitNormStatistics } from './norm.js'
+import { allTimeBound, emitNormBackward, emitNormFinish, emitNormStatistics } from './norm.js'
 import { type Pass, perUnit } from './pass.js'
-import { normEvaluate } from './records/norm.js'
+import { normAllTime, normEvaluate } from './records/norm.js'
 import { type Norm, noPool } from './tensors.js'
 import type { Buffer } from './words.js'
 import { materialise } from './write-out.js'
 
 /** Whether each step of a batch has statistics of its own. */
 const byStep = ({ training, context }: Pass): boolean =>
-  training && context.method.statistics === 'step'
+  training && context.method.statistics !== 'call'
+
+/** Whether running statistics normalise each step, and move behind all. */
+const isAllTime = ({ training, context }: Pass): boolean =>
+  training && context.method.statistics === 'allTime'
 
 export const batchNormalised: LayerPlan<{ readonly eps: number; readonly momentum: number }> = {
   wants: (pass) => ({ moments: pass.training && !(byStep(pass) && pass.callSteps > 1) }),
@@ -60,6 +65,9 @@ export const batchNormalised: LayerPlan<{ readonly eps: number; readonly momentu
       averages && byStep(pass)
         ? pass.carried(`${node.name} mean inverse deviation`, stored * 4, 'kept')
         : undefined
+    const frozen = isAllTime(pass)
+      ? pass.carried(`${node.name} frozen statistics`, 2 * stored * 4, 'statistics')
+      : undefined
     const shape = { channels: stored, groups }
     const weight = context.parameter(node.index, 'weight') || undefined
     const affine = {
@@ -83,10 +91,11 @@ export const batchNormalised: LayerPlan<{ readonly eps: number; readonly momentu
     emitNormFinish(b, {
       ...shape,
       ...affine,
+      ...(frozen ? { runningMean: undefined, runningVar: undefined } : {}),
       rows,
       units,
       partial,
-      repeats: byStep(pass) ? 1 : callSteps / tensor.steps,
+      repeats: byStep(pass) || isOfMeans(pass.options.graph, node) ? 1 : callSteps / tensor.steps,
       moves: byStep(pass) ? callSteps / tensor.steps : undefined,
       momentum: layer.momentum,
       mean: norm.mean,
@@ -94,6 +103,20 @@ export const batchNormalised: LayerPlan<{ readonly eps: number; readonly momentu
       meanInvStd,
       totalSteps: pass.options.timeSteps,
     })
+    if (frozen)
+      b.emit(normAllTime, 1, {
+        ...shape,
+        ...affine,
+        realChannels: tensor.shape[0],
+        momentum: layer.momentum,
+        mean: norm.mean,
+        invStd: norm.invStd,
+        frozen,
+        totals: pass.carried(`${node.name} totals over time`, 2 * stored * 8, 'statistics'),
+        bound: allTimeBound(pass.options.frames),
+        totalSteps: pass.options.timeSteps,
+        moves: callSteps / tensor.steps,
+      })
 
     pass.backward(node, () => {
       if (norm.gradient.length === 0) return
@@ -115,6 +138,7 @@ export const batchNormalised: LayerPlan<{ readonly eps: number; readonly momentu
         mean: norm.mean,
         invStd: norm.invStd,
         meanInvStd,
+        frozen,
         weight,
         weightGradient: context.gradient(node.index, 'weight') || undefined,
         biasGradient: context.gradient(node.index, 'bias') || undefined,

@@ -229,7 +229,7 @@ export class Context {
     // few steps have a backward pass for what those without one would take in a call of several.
     const sparse = this.masked && 3 * backwardSteps < 2 * timeSteps
     const single = this.run === 'forward' || (this.online && update === 'everyStep') || sparse
-    return single ? 1 : mostCallSteps[this.method.rows]
+    return single || this.method.stabilizes ? 1 : mostCallSteps[this.method.rows]
   }
 
   private find(

@@ -1,6 +1,6 @@
 /** A graph, lowered: forward records, and a tape of what runs backward. */
 
-import type { Graph, GraphNode } from '../graph/trace.js'
+import type { Exit, Graph, GraphNode } from '../graph/trace.js'
 import type { Context } from './context.js'
 import { planOf } from './layers/index.js'
 import { lowerLoss } from './loss.js'
@@ -22,7 +22,8 @@ export function lowerGraph(context: Context, training: boolean, callSteps: numbe
     )
   context.lowered = true
   const pass = new Pass(context, training, callSteps, wanted)
-  const needed = neededNodes(graph)
+  const exits = training ? (graph.exits ?? []) : []
+  const needed = neededNodes(graph, exits)
   const values: Expression[] = []
   for (const node of graph.nodes) {
     if (!needed.has(node.index)) continue
@@ -32,13 +33,14 @@ export function lowerGraph(context: Context, training: boolean, callSteps: numbe
     })
   }
   const last = graph.nodes[graph.output]
-  context.builder.inLayer(last.index, () => lowerLoss(pass, last, values[last.index]))
+  const others = exits.map(({ name, node }) => ({ name, value: values[node] }))
+  context.builder.inLayer(last.index, () => lowerLoss(pass, last, values[last.index], others))
   return pass
 }
 
-/** What the output depends on. Inputs come before their readers. */
-function neededNodes(graph: Graph): Set<number> {
-  const needed = new Set([graph.output])
+/** What outputs depend on. Inputs come before their readers. */
+function neededNodes(graph: Graph, exits: readonly Exit[]): Set<number> {
+  const needed = new Set([graph.output, ...exits.map(({ node }) => node)])
   for (const { index, inputs } of graph.nodes.toReversed())
     if (needed.has(index)) for (const input of inputs) needed.add(input)
   return needed

@@ -2,7 +2,8 @@
 
 import { expect } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
-import { isLong, type PlanOptions } from './context.js'
+import type { SelfDistillation } from '../loss/index.js'
+import { isLong, type PlanOptions, purposeOf } from './context.js'
 import { giveTensorGradient, gradientRows } from './gradients.js'
 import { plainFloat } from './materialise.js'
 import { isStandard, quoteMethodsWith, traitsOf } from './methods.js'
@@ -10,7 +11,8 @@ import type { Pass } from './pass.js'
 import type { ProgramBuilder } from './program.js'
 import { crossEntropy, meanSquaredError, output, tet } from './records/loss.js'
 import type { FieldsOf } from './records/schema.js'
-import type { Expression } from './tensors.js'
+import { selfDistillation } from './records/self-distillation.js'
+import type { Expression, FloatTensor } from './tensors.js'
 import { standardTraining } from './training.js'
 import type { Buffer } from './words.js'
 import { materialise } from './write-out.js'
@@ -89,6 +91,27 @@ export function checkLossOfMethod(options: PlanOptions): void {
   const { loss, penalties } = training
   const traits = traitsOf(options)
   const online = traits.backward === 'everyCall'
+  const { exits, outputName } = options.graph
+  expect(
+    exits === undefined || !purposeOf(options).training || loss.kind === 'selfDistillation',
+    () =>
+      `the network has several outputs (${[...(exits ?? []), { name: outputName }]
+        .map(({ name }) => name)
+        .join(', ')}), which loss selfDistillation() trains, got ${loss.kind}(); set loss, or ` +
+      'return one output',
+  )
+  expect(
+    loss.kind !== 'selfDistillation' || exits !== undefined,
+    () =>
+      'loss selfDistillation() needs a network with two or more outputs: return them by name from ' +
+      'its forward function, as in { early, output }',
+  )
+  expect(
+    loss.kind !== 'selfDistillation' || (traits.loop === 'layers' && options.stepMode === 'm'),
+    () =>
+      `loss selfDistillation() needs method ${quoteMethodsWith(({ loop }) => loop === 'layers')} ` +
+      `with stepMode 'm', got '${options.method}' with stepMode '${options.stepMode}'`,
+  )
   const afterwards = quoteMethodsWith(({ backward }) => backward === 'afterwards')
   expect(
     loss.kind !== 'tet' || traits.rows === 'steps',
@@ -97,7 +120,7 @@ export function checkLossOfMethod(options: PlanOptions): void {
       quoteMethodsWith(({ rows }) => rows === 'steps'),
   )
   expect(
-    !online || loss.kind === 'tet' || loss.of === 'rates',
+    !online || loss.kind === 'tet' || loss.kind === 'selfDistillation' || loss.of === 'rates',
     () =>
       `loss ${loss.kind}({ of: 'counts' }) needs all steps before its gradient, which method ` +
       `'${method}' has not; use ${afterwards}, or of: 'rates'`,
@@ -117,6 +140,8 @@ export function checkLossOfMethod(options: PlanOptions): void {
 /** The loss as its record has it. */
 function kindOf(options: PlanOptions, online: boolean): LossKind {
   const loss = lossOf(options)
+  // Evaluation is of the last output.
+  if (loss.kind === 'selfDistillation') return { kind: 'crossEntropy', mseWeight: 0 }
   if (loss.kind === 'tet')
     return { kind: 'tet', lambda: loss.lambda, mean: loss.mean, allSteps: !online }
   const counts = loss.of === 'counts' && options.timeSteps > 1
@@ -135,7 +160,83 @@ function kindOf(options: PlanOptions, online: boolean): LossKind {
   return { kind: 'mse', outputScale, low: incorrectRate * factor, high: correctRate * factor }
 }
 
-export function lowerLoss(pass: Pass, node: GraphNode, x: Expression): void {
+/** An output besides the last. */
+interface Other {
+  readonly name: string
+  readonly value: Expression
+}
+
+export function lowerLoss(
+  pass: Pass,
+  node: GraphNode,
+  x: Expression,
+  others: readonly Other[] = [],
+): void {
+  const loss = lossOf(pass.options)
+  if (pass.training && loss.kind === 'selfDistillation') lowerExits(pass, node, x, others, loss)
+  else lowerOutput(pass, node, x)
+}
+
+/** Self-distillation: time means of all outputs, their loss, and their gradients. */
+function lowerExits(
+  pass: Pass,
+  node: GraphNode,
+  x: Expression,
+  others: readonly Other[],
+  { alpha, beta, temperature }: SelfDistillation,
+): void {
+  const { b, context, options, images } = pass
+  const { buffers, method } = context
+  const classes = node.shape[0]
+  const exits = [...others, { name: 'the network', value: x }].map(({ name, value }, i) => {
+    const isLast = i === others.length
+    const plain = plainFloat(value)
+    const logits: FloatTensor = plain && !plain.input ? plain : materialise(pass, node, value)
+    const bytes = images * logits.stored * 4
+    const out = isLast ? buffers.output : b.buffer(`output of ${name}`, bytes)
+    const predictions = isLast
+      ? buffers.predictions
+      : b.buffer(`predictions of ${name}`, images * 4)
+    const delta = pass.imageBuffer(`gradient of the output of ${name}`, logits.stored * 4)
+    emitLoss(b, {
+      logits: logits.buffer as Buffer,
+      output: out,
+      predictions,
+      images,
+      steps: pass.callSteps,
+      totalSteps: options.timeSteps,
+      channels: logits.stored,
+      classes,
+      rows: logits.steps,
+    })
+    return { logits, output: out, delta }
+  })
+  const over = method.lossOver === 'images' ? 1 : options.timeSteps
+  b.emit(
+    selfDistillation,
+    1,
+    {
+      predictions: buffers.predictions,
+      losses: buffers.losses as Buffer,
+      images,
+      channels: exits[0].logits.stored,
+      classes,
+      gradientScale: 1 / images / over,
+      exits: exits.map(({ output, delta }) => ({ output, delta })),
+      exitCount: exits.length,
+      alpha,
+      beta,
+      temperature,
+    },
+    { scratch: 8 * classes },
+  )
+  pass.backward(node, () => {
+    for (const { logits, delta } of exits)
+      giveTensorGradient(logits, delta, 1, 1 / gradientRows(pass, logits))
+  })
+}
+
+function lowerOutput(pass: Pass, node: GraphNode, x: Expression): void {
   const { b, context, options, images } = pass
   const { buffers, method, online } = context
   const plain = plainFloat(x)

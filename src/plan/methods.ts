@@ -5,9 +5,9 @@ import { describe, expect } from '../errors.js'
 /**
  * How gradients are computed. `'rate'`: rate-based backpropagation. `'bptt'`: backpropagation
  * through time. `'ottt'`, `'sltt'`: online through space, step by step, with and without traces of
- * the inputs.
+ * the inputs. `'os'`: as sltt, with batch normalisation over all steps (online stabilisation).
  */
-export type Method = 'rate' | 'bptt' | 'ottt' | 'sltt'
+export type Method = 'rate' | 'bptt' | 'ottt' | 'sltt' | 'os'
 
 /** Where the loop over time steps is: inside each layer (`'m'`) or around the network (`'s'`). */
 export type StepMode = 'm' | 's'
@@ -25,12 +25,12 @@ export const updates: readonly ('afterwards' | 'everyStep')[] = ['afterwards', '
 export interface MethodOptions {
   /**
    * rate: rate-based backpropagation (the paper's). bptt: the ordinary gradient through time. ottt,
-   * sltt: online through space. Default 'rate'.
+   * sltt, os: online through space. Default 'rate'.
    */
   method?: Method
   /**
    * m: the loop over T is inside each layer. s: it is outside the network. Default 'm' ('s' for
-   * ottt and sltt, which have no other).
+   * ottt, sltt and os, which have no other).
    */
   stepMode?: StepMode
   /**
@@ -124,8 +124,13 @@ export interface MethodTraits {
    * through time.
    */
   readonly neuron: 'eligibility' | 'surrogate' | 'time'
-  /** Rows of one BatchNorm statistic: all of a call, or each step's. */
-  readonly statistics: 'call' | 'step'
+  /**
+   * Rows of one BatchNorm statistic: all of a call, or each step's; or running ones, which move
+   * once behind all steps.
+   */
+  readonly statistics: 'call' | 'step' | 'allTime'
+  /** Whether thresholds may follow potentials (`stabilizedLif`); a call is then one step. */
+  readonly stabilizes: boolean
   /** What the loss is divided by: images, or images and steps. */
   readonly lossOver: 'images' | 'imagesAndSteps'
   /** Whether τ can be a parameter (PLIF). */
@@ -141,6 +146,7 @@ const rate = {
   neuron: 'eligibility',
   lossOver: 'imagesAndSteps',
   learnsTau: true,
+  stabilizes: false,
   maxSteps: 255,
 } as const
 const bptt = {
@@ -151,6 +157,7 @@ const bptt = {
   neuron: 'time',
   lossOver: 'images',
   learnsTau: true,
+  stabilizes: false,
   maxSteps: 255,
 } as const
 const online = {
@@ -161,6 +168,7 @@ const online = {
   statistics: 'step',
   lossOver: 'imagesAndSteps',
   learnsTau: false,
+  stabilizes: false,
   maxSteps: 32,
 } as const
 
@@ -190,6 +198,10 @@ export const methods: Readonly<Record<Method, MethodRow>> = {
   sltt: {
     modes: { s: { ...online, presynaptic: 'steps' } },
     options: ['update', 'mseWeight', 'backwardSteps'],
+  },
+  os: {
+    modes: { s: { ...online, presynaptic: 'steps', statistics: 'allTime', stabilizes: true } },
+    options: ['mseWeight'],
   },
 }
 
@@ -284,6 +296,13 @@ export function methodOptions(
   training = true,
 ): Required<MethodOptions> {
   const { method = 'rate' } = given
+  expect(
+    (method as string) !== 'dsr',
+    () =>
+      "method 'dsr' is not here: its spikes have the height of a learnable threshold and fire below " +
+      'it, its rates are weighted by time and its gradient is clamped by them, which the rate pass ' +
+      "cannot express (docs/paper.md); use 'rate'",
+  )
   const list = `${methodNames.slice(0, -1).join(', ')} or ${methodNames.at(-1)}`
   expect(methodNames.includes(method), () => `method must be ${list}, got ${describe(method)}`)
   const modes = stepModesOf(method)

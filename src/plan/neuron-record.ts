@@ -81,7 +81,13 @@ export const surrogates: Readonly<Record<SurrogateName, Surrogate>> = {
   erf: Surrogate.Erf,
 }
 
-export const dynamicsOf = (layer: Neuron): NeuronDynamics => ({
+/** The options of a layer of neurons that its dynamics follow from. */
+type Dynamics = Pick<
+  Neuron,
+  'tau' | 'decayInput' | 'vThreshold' | 'vReset' | 'detachReset' | 'surrogate' | 'alpha'
+>
+
+export const dynamicsOf = (layer: Dynamics): NeuronDynamics => ({
   lambda: 1 - 1 / layer.tau,
   kappa: layer.decayInput ? 1 / layer.tau : 1,
   threshold: layer.vThreshold,
@@ -110,8 +116,12 @@ function inputFields({ tensor, norm, xhat }: NeuronInput) {
   }
 }
 
+/** Has a current statistics of single steps? */
+export const hasGroups = ({ a, b }: NeuronCharge): boolean =>
+  [a, b].some((input) => input !== undefined && inputFields(input).groupBytes > 0)
+
 /** Currents and dynamics, which the kernels of both directions read. */
-function chargeFields(pass: NeuronScope, r: NeuronCharge) {
+export function chargeFields(pass: NeuronScope, r: NeuronCharge) {
   const pixels = pass.images * r.shape[1] * r.shape[2]
   const a = inputFields(r.a)
   const b = r.b && inputFields(r.b)
@@ -147,7 +157,7 @@ function chargeFields(pass: NeuronScope, r: NeuronCharge) {
   }
 }
 
-const unitsOf = (pass: NeuronScope, { shape, pixelsPerUnit }: NeuronCharge): number =>
+export const unitsOf = (pass: NeuronScope, { shape, pixelsPerUnit }: NeuronCharge): number =>
   Math.ceil((pass.images * shape[1] * shape[2]) / pixelsPerUnit)
 
 export function emitNeuron(pass: NeuronScope, r: NeuronRecord): void {

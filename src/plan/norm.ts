@@ -62,6 +62,13 @@ export function emitNormFinish(b: ProgramBuilder, fields: FieldsOf<typeof normFi
   })
 }
 
+/**
+ * All-time normalisation: how often a step's deviation may go into the running one, or that into
+ * it, in any channel; beyond that the step is normalised by its own statistics. Larger for frames
+ * of events, as in the authors' code.
+ */
+export const allTimeBound = (frames: boolean): number => (frames ? 50 : 20)
+
 type Reduce = FieldsOf<typeof normBackwardReduce>
 type Finish = FieldsOf<typeof normBackwardFinish>
 
@@ -69,7 +76,10 @@ type Finish = FieldsOf<typeof normBackwardFinish>
 export interface NormBackward
   extends Rows,
     Pick<Reduce, 'xhat' | 'in' | 'mean'>,
-    Pick<Finish, 'weight' | 'meanInvStd' | 'weightGradient' | 'biasGradient' | 'accumulate'> {
+    Pick<
+      Finish,
+      'weight' | 'meanInvStd' | 'frozen' | 'weightGradient' | 'biasGradient' | 'accumulate'
+    > {
   readonly name: string
   readonly delta: Buffer
   /** [groups][channels]; not where `meanInvStd` takes its place and x̂ is given. */
@@ -112,8 +122,10 @@ export function emitNormBackward(b: ProgramBuilder, job: NormBackward): void {
     units,
     partial,
     weight,
-    invStd: meanInvStd ? undefined : job.invStd,
+    invStd: meanInvStd || job.frozen ? undefined : job.invStd,
     meanInvStd,
+    frozen: job.frozen,
+    mean: job.frozen && job.mean,
     coefficients,
     weightGradient: job.weightGradient,
     biasGradient: job.biasGradient,

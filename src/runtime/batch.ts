@@ -55,8 +55,8 @@ export function checkTargets(session: Session, y: ArrayLike<number>, count: numb
 }
 
 /**
- * Copies samples first … first + count − 1 of `of`, in PyTorch's layout, into a slot. What is behind it is filled with repeats, unless
- * only these images will run (`pad` false).
+ * Copies samples first … first + count − 1 of `of`, in PyTorch's layout, into a slot.
+ * What is behind it is filled with repeats, unless only these images will run (`pad` false).
  *
  * @param y labels, or wanted outputs where the loss is of them
  */

@@ -10,7 +10,8 @@ const fingerprints = new WeakMap<Dataset, string>()
 
 /**
  * A hash of samples, labels and targets, without augmentation; 16 hexadecimal digits. Of data sets
- * of this package all samples count, or what stands for them. Of one's own, whose `read` may be slow, 16 do that lie evenly.
+ * of this package all samples count, or what stands for them. Of one's own, whose `read` may be
+ * slow, 16 do that lie evenly.
  */
 export function fingerprint(data: Dataset): string {
   const known = fingerprints.get(data)

@@ -102,7 +102,7 @@ export async function monitor(
   }))
   const labels = new Int32Array(samples)
   const classes = new Int32Array(samples)
-  const batches = new Batches(data, { batchSize })
+  const batches = new Batches(data, { batchSize }, 'slots')
   for (let batch = 0, first = 0; first < samples; batch++, first += batchSize) {
     if (session.workersOf('evaluate') === 1) await breathe()
     options.signal?.throwIfAborted()

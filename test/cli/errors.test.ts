@@ -36,7 +36,7 @@ const cases: [args: string, message: RegExp][] = [
     'train --batch-size 1000000',
     /needs (about )?[\d.]+ GiB of memory for batchSize 1000000.* the largest batch that fits is \d+/,
   ],
-  ['train --time-steps 0', /--time-steps must be an integer from 1 to 255, got 0/],
+  ['train --time-steps 0', /--time-steps must be an integer from 1 to 4096, got 0/],
   ['train --threads 0', /--threads must be an integer from 1 to 256, got 0/],
   ['train --seed -1', /--seed must be an integer from 0 to 4294967295, got -1/],
   ['train --tau 1', /--tau must be > 1, got 1/],
@@ -44,7 +44,7 @@ const cases: [args: string, message: RegExp][] = [
   ['train --limit-test x', /--limit-test must be an integer ≥ 1, got "x"/],
   ['train --dataset cifar', /--dataset must be one of digits, mnist, .*, got "cifar"/],
   ['train --model lenet', /--model must be one of .*cnn.*, got "lenet"/],
-  ['train --method backprop', /--method must be one of rate, bptt, ottt, sltt, got "backprop"/],
+  ['train --method backprop', /--method must be one of rate, bptt, ottt, sltt, os, got "backprop"/],
   ['train --step-mode x', /--step-mode must be one of m, s, got "x"/],
   ['train --step-mode m --method ottt --model mlp', /--step-mode must be 's' with method ottt/],
   ['train --backward-steps 2', /--backward-steps is an option of method sltt/],
@@ -92,7 +92,10 @@ const cases: [args: string, message: RegExp][] = [
     'eval --weights /missing.safetensors',
     /weights must be a readable file, got "\/missing\.safetensors"/,
   ],
-  ['info --time-steps 1000 --model cnn', /--time-steps must be an integer from 1 to 255, got 1000/],
+  [
+    'info --time-steps 1000 --model cnn',
+    /--time-steps must be at most 255 with method rate, got 1000; purpose/,
+  ],
 ]
 
 for (const [args, message] of cases)

@@ -132,7 +132,7 @@ test('info --program: a name that no program has, and no network', async () => {
   const alone = await run(['info', '--program', 'train'])
   assert.equal(
     [alone.code, alone.stderr],
-    [1, 'spikewasm: --program needs a network: --model, --run or --weights must name it\n'],
+    [1, 'spikewasm: --program needs a network: --model, --run, --weights or --nir must name it\n'],
   )
 })
 

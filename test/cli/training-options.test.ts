@@ -236,6 +236,14 @@ const refusals: [string, RegExp][] = [
     '--optimizer adamW --lr-for bptt',
     /^--lr-for must be left out with --optimizer adamW, .* bptt$/,
   ],
+  ['--loss mse --alpha 1', /^--alpha must be left out with --loss mse; .*got 1$/],
+  ['--beta 0.5', /^--beta must be left out with --loss crossEntropy; .*got 0\.5$/],
+  ['--temperature 2', /^--temperature must be left out with --loss crossEntropy; .*got 2$/],
+  [
+    '--loss selfDistillation --loss-of counts',
+    /^--loss-of must be left out with --loss selfDistillation, .*got counts$/,
+  ],
+  ['--loss selfDistillation --alpha -1', /^selfDistillation\.alpha must be ≥ 0, got -1$/],
   [
     '--loss mse --label-smoothing 0.1',
     /^--label-smoothing must be left out with --loss mse; .*0\.1$/,
@@ -255,7 +263,7 @@ const refusals: [string, RegExp][] = [
   ['--early-stopping 0', /^--early-stopping must be an integer ≥ 1, got "0"$/],
   ['--accumulate 1.5', /^--accumulate must be an integer ≥ 1, got "1\.5"$/],
   ['--freeze a,,b', /^--freeze must be names, separated by commas, got "a,,b"$/],
-  ['--lr-for sgd', /^--lr-for must be one of rate, bptt, ottt, sltt, got "sgd"$/],
+  ['--lr-for sgd', /^--lr-for must be one of rate, bptt, ottt, sltt, os, got "sgd"$/],
   ['--rate-target 0.1', /^--rate-target must be left out with no --rate-penalty; .*got 0\.1$/],
   ['--rate-penalty -1', /^--rate-penalty must be ≥ 0, got -1$/],
   ['--rate-penalty 1 --rate-target 1.5', /^--rate-target must lie in 0…1, got 1\.5$/],

@@ -69,6 +69,25 @@ test('diagnose: tables, JSON and a page that loads nothing', () =>
     assert.equal(JSON.parse(html.match(/id="diagnosis">(.*?)<\/script>/s)![1]), JSON.parse(json))
   }))
 
+test('diagnose --processes: a process for each method and T', () =>
+  withFolder(async (out) => {
+    const wanted = ['--methods', 'rate-m,os', '--time-steps', '2']
+    const options = [...quick, ...wanted, ...few, '--processes', '--json', '--out', out]
+    const { code, stdout, stderr } = await run(options)
+    assert.is(code, 0, stderr)
+    const [{ setup, costs }] = parseLines(stdout) as unknown as Diagnosis[]
+    const base = setup.baseBytes as number
+    assert.ok(base > 20e6, `a process takes ${base} bytes`)
+    assert.is(costs.length, 2)
+    for (const { method, process: own, totalBytes } of costs) {
+      assert.ok(own, method)
+      assert.is(own.planBytes, totalBytes, method)
+      assert.ok(own.peakBytes > base && own.stepMs > 0, method)
+    }
+    const html = await readFile(join(out, 'diagnose.html'), 'utf8')
+    assert.match(html, 'Each in a process of its own')
+  }))
+
 test('diagnose --json: one line', () =>
   withFolder(async (out) => {
     const { code, stdout, stderr } = await run([...quick, ...few, '--json', '--out', out])
@@ -122,7 +141,7 @@ const wrong: [args: string, message: string][] = [
   ['--time-steps 33', '--time-steps must be at most 32 with method ottt, got 33'],
   [
     '--methods rate',
-    '--methods must be some of rate-m, rate-s, bptt, ottt, sltt, bptt-s, ottt-o, ' +
+    '--methods must be some of rate-m, rate-s, bptt, ottt, sltt, os, bptt-s, ottt-o, ' +
       'sltt-1, separated by commas, got "rate"',
   ],
   ['--steps 0', '--steps must be an integer ≥ 1, got "0"'],

@@ -258,7 +258,7 @@ const wrong: [options: Partial<DiagnoseOptions>, message: RegExp][] = [
   ],
   [
     { methods: [] },
-    /^diagnose\.methods must be one or more of rate-m, rate-s, bptt, ottt, sltt, bptt-s, ottt-o, sltt-1, each once, got \[\]$/,
+    /^diagnose\.methods must be one or more of rate-m, rate-s, bptt, ottt, sltt, os, bptt-s, ottt-o, sltt-1, each once, got \[\]$/,
   ],
   [{ methods: ['rate' as Variant] }, /^diagnose\.methods must be .* got \[rate\]$/],
   [{ steps: 0 }, /^diagnose\.steps must be an integer ≥ 1, got 0$/],

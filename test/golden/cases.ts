@@ -39,6 +39,7 @@ import {
   plain,
   series,
   smallInput,
+  stabilised,
   standardised,
   stem,
   strided,
@@ -82,6 +83,7 @@ const methods = {
   sltt: { method: 'sltt', update: 'afterwards' },
   'sltt everyStep': { method: 'sltt', update: 'everyStep' },
   'sltt K1': { method: 'sltt', backwardSteps: 1 },
+  os: { method: 'os' },
 } satisfies Record<string, MethodOptions>
 
 type MethodName = keyof typeof methods
@@ -210,6 +212,9 @@ function smallCases(): GoldenCase[] {
   for (const method of ['bptt m', 'bptt s'] as const)
     for (const T of [1, 4, 9])
       cases.push(make('plif', learnable, method, { T, B: 5, threaded: T === 9 }))
+  for (const T of [1, 4, 9])
+    cases.push(make('stabilised', stabilised, 'os', { T, B: 5, threaded: T === 4 }))
+  cases.push(make('stabilised frames', stabilised, 'os', { T: 4, B: 3, more: { frames: true } }))
   for (const method of ['bptt m', 'rate s'] as const)
     cases.push(make('cells', () => cells(true), method, { T: 9, B: 3, threaded: true }))
   cases.push(make('cells', () => cells(false), 'sltt', { T: 5, B: 3 }))

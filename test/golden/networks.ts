@@ -31,6 +31,7 @@ import {
   residual,
   scale,
   sequential,
+  stabilizedLif,
   sumPool1d,
   sumPool2d,
 } from '../../src/index.js'
@@ -87,6 +88,20 @@ export const dropped = (): Block =>
     lif({ vThreshold: 0.25 }),
     dropout(0.5),
     linear(20, 5),
+  )
+
+/** Neurons with a stabilised threshold, with and without normalisation, soft and hard reset. */
+export const stabilised = (): Block =>
+  sequential(
+    conv2d(3, 6, 3, { padding: 1 }),
+    batchNorm2d(6, { eps: 2 ** -10 }),
+    stabilizedLif(),
+    residual(sequential(conv2d(6, 6, 3, { padding: 1 }), batchNorm2d(6), stabilizedLif())),
+    avgPool2d(2),
+    conv2d(6, 9, 2),
+    stabilizedLif({ tau: 1.5, vReset: 0, decayInput: true, surrogate: 'atan' }),
+    flatten(),
+    linear(9 * 2 * 2, 5),
   )
 
 /** Max pooling of currents and of spikes, with windows that overlap and with padding. */

@@ -18,6 +18,7 @@ import {
   cubaLif,
   delay,
   dropout,
+  esdResnet18,
   flatten,
   groupNorm,
   identity,
@@ -40,8 +41,10 @@ import {
   scale,
   sequential,
   sewResnet34,
+  stabilizedLif,
   sumPool1d,
   sumPool2d,
+  timeMean,
   vggsnn,
 } from '../../src/index.js'
 import { layerKinds } from '../../src/nn/layers/kinds.js'
@@ -64,6 +67,7 @@ test('the networks of the paper, and a layer alone', () => {
     [vggsnn(), [3, 48, 48]],
     [sequential(linear(4, 3), integrateAndFire(), linear(3, 3), plif({ tau: 3 })), [4, 1, 1]],
   ]
+  zoo.push([esdResnet18(), [3, 32, 32]])
   for (const [network, input] of zoo) again(network, input)
   again(linear(4, 3), [4, 1, 1])
 })
@@ -73,12 +77,13 @@ test('random networks with every kind of layer', () => {
   const random = testRandom(7)
   for (let i = 0; i < 60; i++) {
     const input = [1 + (i % 3), 8, 8] as const
-    const network = randomNetwork(random, input, i % 2 === 0)
+    const network = randomNetwork(random, input, ([true, false, 'stabilized'] as const)[i % 3])
     again(network, input)
     for (const { kind } of trace(network, input).nodes) seen.add(kind)
   }
   assert.equal(
-    layerKinds.filter((kind) => !seen.has(kind)),
+    // timeMean is for some methods alone; esdResnet18 has it.
+    layerKinds.filter((kind) => !seen.has(kind) && kind !== 'timeMean'),
     [],
   )
 })
@@ -90,6 +95,22 @@ const wrong: [(json: NetworkJson) => unknown, RegExp][] = [
   [() => null, /^it: must be a network of version 1, got null$/],
   [(json) => ({ ...json, version: 2 }), /^it: must be a network of version 1, got version 2$/],
   [(json) => ({ ...json, nodes: [] }), /nodes must be a list of 1 to 2500, got a list of 0$/],
+  [
+    (json) => ({ ...json, outputs: [['a', 1]] }),
+    /outputs must be a list of two or more \[name, node\].* 2, got a list of 1$/,
+  ],
+  [
+    (json) =>
+      ({
+        ...json,
+        outputs: [
+          ['a', 2],
+          ['b', 1],
+        ],
+      }) as never,
+    /outputs must be a list .* the last node being 2, got a list of 2$/,
+  ],
+  [(json) => ({ ...json, outputs: null as never }), /outputs must be a list .* got null$/],
   [(json) => ({ ...json, output: 9 }), /output must be a node from 1 to 2, got 9$/],
   [(json) => change(json, 0, { kind: 'eval' }), /node 1 must be one of conv2d, .*, got "eval"$/],
   [(json) => change(json, 0, { inputs: [1] }), /node 1 must read one node before it, got a list/],
@@ -143,6 +164,15 @@ const layers: Readonly<Record<Layer['kind'], readonly Layer[]>> = {
     linear(128, 5, { bias: false }),
     linear(128, 5, { standardise: true }),
     linear(128, 5, { init: { normal: 0.3 } }),
+  ],
+  timeMean: [timeMean()],
+  stabilizedLif: [
+    stabilizedLif(),
+    stabilizedLif({ tau: 3, decayInput: true }),
+    stabilizedLif({ vThreshold: 2, vReset: 0.5 }),
+    stabilizedLif({ surrogate: 'atan' }),
+    stabilizedLif({ alpha: 3 }),
+    stabilizedLif({ momentum: 0.3 }),
   ],
   batchNorm2d: [batchNorm2d(2), batchNorm2d(2, { eps: 1e-3 }), batchNorm2d(2, { momentum: 0.3 })],
   cell: [
@@ -236,7 +266,8 @@ for (const kind of layerKinds)
     for (const layer of layers[kind]) {
       const net = networkWith(layer)
       const input = inputOf(kind)
-      const model = await net.compile({ input, method: 'bptt', timeSteps: 2 })
+      const method = kind === 'stabilizedLif' ? 'os' : 'bptt'
+      const model = await net.compile({ input, method, timeSteps: 2 })
       const json = model.toJSON()
       const text = JSON.stringify(json)
       texts.add(text)
@@ -246,7 +277,7 @@ for (const kind of layerKinds)
         const found = trace(network, input)
         const own = found.nodes.find((node) => node.kind === kind)?.layer
         assert.equal(own, layer)
-        const again = await network.compile({ input, method: 'bptt', timeSteps: 2 })
+        const again = await network.compile({ input, method, timeSteps: 2 })
         assert.is(JSON.stringify(again.toJSON()), text)
         assert.equal(
           Object.entries(again.stateDict()).map(([name, { shape }]) => [name, shape]),

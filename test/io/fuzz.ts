@@ -1,5 +1,6 @@
 /** Mutated files through every reader: each ends in a value or in one SpikewasmError. */
 
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +8,10 @@ import { gzipSync } from 'node:zlib'
 import { parseRunOptions } from '../../src/cli/run-folder.js'
 import { parseCifar, parseClassNames } from '../../src/data/cifarformat.js'
 import { parseIdx } from '../../src/data/idx.js'
+import { cacheKey, SampleCache } from '../../src/data/pictures/cache.js'
+import { decodePicture, loadCodecs } from '../../src/data/pictures/decode.js'
+import { classNamesOf, parseSolution } from '../../src/data/pictures/solution.js'
+import { toChannels } from '../../src/data/pictures/transforms.js'
 import { netInfo } from '../../src/edge/net.js'
 import { SpikewasmError } from '../../src/errors.js'
 import {
@@ -26,6 +31,7 @@ import { arrayOf, samplesOf } from '../../src/io/samples/read.js'
 import { serializeState } from '../../src/io/state.js'
 import { readTar } from '../../src/io/tar.js'
 import { readModel } from '../../src/load.js'
+import { nirReaders } from '../nir/fuzz.js'
 import { changed, checkpoints, readers as readersOfCheckpoints } from '../support/checkpoints.js'
 import { testRandom } from '../support/engine.js'
 import { eventReaders } from './fuzz-events.js'
@@ -119,7 +125,57 @@ async function readersOf(): Promise<Record<string, Reader>> {
     gz: { bytes: new Uint8Array(gzipSync(tar)), read: (bytes) => unpack(bytes, 'it') },
     net: { bytes: wasm, read: (bytes) => netInfo(bytes) },
     ...eventReaders(),
+    ...(await nirReaders()),
     ...(await goingOn()),
+    ...(await picturesOf()),
+  }
+}
+
+/** Pictures, and what lies beside them. */
+async function picturesOf(): Promise<Record<string, Reader>> {
+  await loadCodecs()
+  const picture = (name: string): Reader => ({
+    bytes: new Uint8Array(
+      readFileSync(new URL(`../../../test/fixtures/pictures/${name}`, import.meta.url)),
+    ),
+    read: (bytes) => toChannels(decodePicture(bytes, 'it'), 3),
+  })
+  const folder = await mkdtemp(join(tmpdir(), 'spikewasm-fuzz-'))
+  const of = { folder, title: 'it', key: cacheKey(['a']), samples: 3, size: 13 }
+  const sample = (index: number): Uint8Array => new Uint8Array(13).fill(index + 1)
+  const whole = SampleCache.open(of)
+  for (const index of [0, 1, 2]) whole.write(index, sample(index))
+  const [name] = readdirSync(folder)
+  const order = new Map(['n01', 'n02'].map((synset, label) => [synset, label]))
+  return {
+    jpeg: picture('rgb.jpg'),
+    progressive: picture('progressive.jpg'),
+    print: picture('cmyk.jpg'),
+    png: picture('rgb.png'),
+    palette: picture('palette.png'),
+    cache: {
+      bytes: new Uint8Array(readFileSync(join(folder, name))),
+      read(bytes) {
+        writeFileSync(join(folder, name), bytes)
+        const cache = SampleCache.open(of)
+        for (const index of [0, 1, 2]) {
+          const found = cache.read(index)
+          if (found && !found.every((byte) => byte === index + 1)) throw new Error('wrong bytes')
+          if (!found) cache.write(index, sample(index))
+          if (!cache.read(index)?.every((byte) => byte === index + 1)) throw new Error('not kept')
+        }
+        cache.close()
+      },
+      close: () => rm(folder, { recursive: true }),
+    },
+    solution: {
+      bytes: text('ImageId,PredictionString\na_1,n01 1 2 3 4\na_2,n02 5 6 7 8\n'),
+      read: (bytes) => parseSolution(bytes, 'it', ['a_1.JPEG', 'a_2.JPEG'], order),
+    },
+    synsets: {
+      bytes: text('n01 a dog\nn02 a cat, house cat\n'),
+      read: (bytes) => classNamesOf(bytes, 'it', [...order.keys()]),
+    },
   }
 }
 
@@ -192,13 +248,19 @@ function mutated(bytes: Uint8Array, random: () => number): Uint8Array {
 }
 
 /**
- * @param only a word of the readers' names; default: all
+ * @param only words, each of some readers' names; default: all
  * @returns how many were read, how many refused, and what ended otherwise
  */
-export async function fuzz(count: number, seed: number, only = '') {
+export async function fuzz(count: number, seed: number, only?: readonly string[]) {
   const all = Object.entries(await readersOf())
-  const readers = all.filter(([name]) => name.includes(only))
-  for (const [name, { close }] of all) if (!name.includes(only)) await close?.()
+  const isMeant = (name: string): boolean => only?.some((word) => name.includes(word)) ?? true
+  const unknown = only?.filter((word) => !all.some(([name]) => name.includes(word))) ?? []
+  if (unknown.length > 0)
+    throw new Error(
+      `--only must be words of ${all.map(([name]) => name).join(', ')}, got ${unknown.join(', ')}`,
+    )
+  const readers = all.filter(([name]) => isMeant(name))
+  for (const [name, { close }] of all) if (!isMeant(name)) await close?.()
   const random = testRandom(seed)
   const result = { read: 0, refused: 0, faults: [] as string[] }
   for (const [name, { bytes, read, mutate, close }] of readers) {

@@ -22,6 +22,7 @@ import {
   type RatePenalty,
   ratePenalty,
   type StepMode,
+  selfDistillation,
   sequential,
   sgd,
   tet,
@@ -48,7 +49,7 @@ interface Fixture {
 const file = new URL('../../../test/fixtures/losses/losses.json', import.meta.url)
 const fixture: Fixture = JSON.parse(readFileSync(file, 'utf8'))
 
-const makers = { crossEntropy, mse, tet }
+const makers = { crossEntropy, mse, tet, selfDistillation }
 const lossOf = ({ kind, ...options }: Case['loss']): Loss =>
   (makers[kind] as (options: object) => Loss)(options)
 

@@ -17,6 +17,7 @@ import {
   scale,
   sequential,
   sgd,
+  stabilizedLif,
 } from '../../src/index.js'
 import { messageOf } from '../io/temporary.js'
 import {
@@ -222,6 +223,29 @@ test('ottt and sltt differ beyond the first layer, and agree in it', async () =>
   )
 })
 
+const stabilized = (layers: readonly Layer[], options: object) =>
+  layers.map((layer) => (layer.kind === 'neuron' ? stabilizedLif(options) : layer))
+for (const [what, frames, options] of [
+  ['soft reset', false, {}],
+  ['hard reset and decayInput', true, { vReset: -0.25, decayInput: true, surrogate: 'atan' }],
+] as const)
+  test(`os equals its definition, ${what}`, async () => {
+    await checkCase(
+      'os',
+      await makeCase(
+        stabilized(normNet, options),
+        { input, timeSteps: 4, batchSize: 4, method: 'os', frames },
+        seed,
+      ),
+      { method: 'os' },
+    )
+    await checkCase(
+      'os, plain neurons',
+      await makeCase(normNet, { input, timeSteps: 3, batchSize: 2, method: 'os', frames }, seed),
+      { method: 'os' },
+    )
+  })
+
 test('sltt with batch norm equals its definition', async () => {
   await checkCase(
     'sltt',
@@ -296,7 +320,8 @@ test('sltt backwardSteps 1: the gradient is that of exactly one step, another on
 // Options.
 
 for (const [options, expected] of [
-  [{ method: 'adam' }, /method must be rate, bptt, ottt or sltt, got "adam"/],
+  [{ method: 'dsr' }, /method 'dsr' is not here: .* use 'rate'$/],
+  [{ method: 'adam' }, /method must be rate, bptt, ottt, sltt or os, got "adam"/],
   [{ stepMode: 'x' }, /stepMode must be 'm' or 's', got "x"/],
   [{ method: 'ottt', stepMode: 'm' }, /stepMode must be 's' with method ottt/],
   [{ method: 'sltt', stepMode: 'm' }, /stepMode must be 's' with method sltt/],

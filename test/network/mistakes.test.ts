@@ -291,7 +291,7 @@ test('an option that the method does not take', async () => {
   for (const method of ['rate', 'bptt'] as const)
     for (const [option, value, takers] of [
       ['update', 'everyStep', 'ottt, sltt'],
-      ['mseWeight', 0.1, 'ottt, sltt'],
+      ['mseWeight', 0.1, 'ottt, sltt, os'],
       ['backwardSteps', 1, 'sltt'],
     ] as const)
       assert.is(

@@ -9,7 +9,8 @@ import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { main, run } from '../cli/command.js'
-import { run as runHere } from '../cli/in-process.js'
+import { parseLines, run as runHere } from '../cli/in-process.js'
+import type { Outcome } from './programs-child.js'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 /** A file's text, with line ends that do not depend on the system. */
@@ -248,24 +249,58 @@ test('README has a program that trains and predicts', () => {
   for (const call of ['.fit(', '.predict(']) assert.ok(source.includes(call), call)
 })
 
-for (const [name, source] of programs)
-  test(`${name}: runs`, async () => {
-    // Below the root, where the package finds itself by its name.
-    const folder = await mkdtemp(join(root, 'build/pages-'))
-    try {
-      await mkdir(folder, { recursive: true })
-      await writeFile(join(folder, 'program.mjs'), source)
-      const { code, stdout, stderr } = await run(['program.mjs'], { node: true, cwd: folder })
-      assert.equal([code, stderr], [0, ''])
-      assert.ok(stdout.length > 0, 'it prints something')
-      if (!name.startsWith('README.md')) return
-      const accuracy = Number(stdout.match(/([\d.]+) % of 355 test digits are right/)?.[1])
-      assert.ok(accuracy > 96, stdout)
-      assert.match(stdout, /the first one is a 5; the network says 5/)
-    } finally {
-      await rm(folder, { recursive: true })
+/** What programs wrote, each in a folder of its own below the root, where they find the package. */
+async function outcomesOf(sources: readonly string[]): Promise<readonly Outcome[]> {
+  const folder = await mkdtemp(join(root, 'build/pages-'))
+  try {
+    const files = sources.map((_, i) => join(folder, String(i), 'program.mjs'))
+    for (const [i, file] of files.entries()) {
+      await mkdir(dirname(file), { recursive: true })
+      await writeFile(file, sources[i])
     }
+    const child = fileURLToPath(new URL('programs-child.js', import.meta.url))
+    const { code, stdout, stderr } = await run([child, ...files], { node: true })
+    assert.equal([code, stderr], [0, ''], stdout)
+    const outcomes = parseLines(stdout) as unknown as Outcome[]
+    assert.equal(
+      outcomes.map(({ file }) => file),
+      files,
+    )
+    return outcomes
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+// All but README's, which has a process of its own below.
+const others = programs.filter(([name]) => !name.startsWith('README.md'))
+let outcomes: readonly Outcome[] = []
+test(`${others.length} programs of pages run in one process, which ends`, async () => {
+  outcomes = await outcomesOf(others.map(([, source]) => source))
+})
+for (const [i, [name]] of others.entries())
+  test(`${name}: runs`, () => {
+    const { stdout, stderr } = outcomes[i] ?? { stdout: '', stderr: 'it did not run' }
+    assert.is(stderr, '')
+    assert.ok(stdout.length > 0, 'it prints something')
   })
+
+test('the program of README says what the page says', async () => {
+  const [[name, source]] = programs
+  assert.match(name, /^README/)
+  // Below the root, where the package finds itself by its name.
+  const folder = await mkdtemp(join(root, 'build/pages-'))
+  try {
+    await writeFile(join(folder, 'program.mjs'), source)
+    const { code, stdout, stderr } = await run(['program.mjs'], { node: true, cwd: folder })
+    assert.equal([code, stderr], [0, ''])
+    const accuracy = Number(stdout.match(/([\d.]+) % of 355 test digits are right/)?.[1])
+    assert.ok(accuracy > 96, stdout)
+    assert.match(stdout, /the first one is a 5; the network says 5/)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+})
 
 test('docs/run.svg is what tools/picture.mjs draws', async () => {
   const path = join(dirname(main), `picture-${process.pid}.svg`)

@@ -34,8 +34,11 @@ import {
   recurrent,
   relu,
   scale,
+  selfDistillation,
   sequential,
+  stabilizedLif,
   tet,
+  timeMean,
 } from '../../src/index.js'
 import type { Module } from '../../src/nn/module.js'
 import { methodOptions } from '../../src/plan/methods.js'
@@ -413,6 +416,35 @@ test('so do those of losses and of penalties on rates', () => {
       const options = { ...planOptions(network, input, method, 5), training }
       checkPlan(options, `${loss.kind} ${method}`, testRandom(seed), checked)
     }
+})
+
+test('so do those of stabilised neurons, and of several outputs', () => {
+  const input = [2, 6, 6] as const
+  const chain = sequential(
+    conv2d(2, 5, 3),
+    batchNorm2d(5),
+    stabilizedLif({ vReset: 0 }),
+    flatten(),
+    linear(80, 3),
+  )
+  for (const timeSteps of [1, 3])
+    checkPlan(planOptions(chain, input, 'os', timeSteps), 'stabilised', testRandom(seed), checked)
+  const children = {
+    body: sequential(conv2d(2, 5, 3), lif()),
+    rates: timeMean(),
+    flatten: flatten(),
+    early: linear(80, 3),
+    head: linear(80, 3),
+  }
+  const forked = block(children, (m, x) => {
+    const spikes = m.body(x)
+    return { early: m.early(m.flatten(m.rates(spikes))), output: m.head(m.flatten(spikes)) }
+  })
+  const training = { ...standardTraining, loss: selfDistillation() }
+  for (const method of ['rate', 'bptt'] as const) {
+    const options = { ...planOptions(forked, input, method), training }
+    checkPlan(options, `distillation ${method}`, testRandom(seed), checked)
+  }
 })
 
 test('so do those that record spikes in calls', () => {

@@ -16,7 +16,7 @@ import {
 } from '../../src/plan/methods.js'
 
 test('names, step modes with the default first, and who takes which option', () => {
-  assert.equal(methodNames, ['rate', 'bptt', 'ottt', 'sltt'])
+  assert.equal(methodNames, ['rate', 'bptt', 'ottt', 'sltt', 'os'])
   assert.equal(stepModesOf('rate'), ['m', 's'])
   assert.equal(stepModesOf('ottt'), ['s'])
   assert.equal(methodsTaking('update'), ['ottt', 'sltt'])
@@ -24,7 +24,7 @@ test('names, step modes with the default first, and who takes which option', () 
   assert.equal(methodsTaking('gradientCheckpoint'), ['bptt'])
   assert.equal(
     methodsWith(({ rows }) => rows === 'steps'),
-    ['bptt', 'ottt', 'sltt'],
+    ['bptt', 'ottt', 'sltt', 'os'],
   )
 })
 

@@ -28,6 +28,7 @@ const kinds = Object.values(records) as RecordKind[]
 const {
   ActiveWord,
   AdamWord,
+  AllTimeWord,
   AdaptiveWord,
   DelayWord,
   GroupNormWord,
@@ -54,6 +55,7 @@ const {
   ContributionWord,
   ConvWord,
   DropoutWord,
+  ExitWord,
   LossWord,
   MaterialiseWord,
   NeuronBackWord,
@@ -66,6 +68,7 @@ const {
   ReluBackwardWord,
   ReluWord,
   SgdWord,
+  StabilizedWord,
   StepStartWord,
   SumScalarsWord,
   TermWord,
@@ -82,6 +85,10 @@ const wordsByOp: Readonly<Record<Exclude<Op, Op.None>, Record<string, string | n
   [Op.NormBackwardReduce]: NormWord,
   [Op.NormBackwardFinish]: NormWord,
   [Op.NormBackwardApply]: NormWord,
+  [Op.NormAllTime]: AllTimeWord,
+  [Op.StabilizedCharge]: StabilizedWord,
+  [Op.StabilizedThreshold]: StabilizedWord,
+  [Op.StabilizedFire]: StabilizedWord,
   [Op.Neuron]: NeuronWord,
   [Op.NeuronBackwardTime]: NeuronWord,
   [Op.NeuronBackwardRate]: NeuronBackWord,
@@ -111,6 +118,7 @@ const wordsByOp: Readonly<Record<Exclude<Op, Op.None>, Record<string, string | n
   [Op.CrossEntropy]: LossWord,
   [Op.MeanSquaredError]: LossWord,
   [Op.Tet]: LossWord,
+  [Op.SelfDistillation]: LossWord,
   [Op.RatePenalty]: RatePenaltyWord,
   [Op.ConvDense]: DenseWord,
   [Op.SpikeLists]: SpikeWord,
@@ -177,6 +185,7 @@ const withSizes: readonly Record<string, string | number>[] = [
 /** Words of tables' entries, and the fields that hold the tables. */
 const entryWords: Readonly<Record<string, Record<string, string | number>>> = {
   contributions: ContributionWord,
+  exits: ExitWord,
   terms: TermWord,
   parts: JoinPart,
 }
@@ -232,8 +241,11 @@ test('every word of an enum is a field of an operation whose words it names, and
   }
   const sizes = new Set(namesOf(ConvWord).map((name) => ConvWord[name as keyof typeof ConvWord]))
   const unusedSizes = new Set<number>(sizes)
+  // Records of stabilised neurons have words of neurons beside their own.
+  const neuronWords = namesOf(NeuronWord).map((name) => NeuronWord[name as keyof typeof NeuronWord])
   for (const [words, of] of enums) {
     const used = new Set(of.flatMap(({ schema }) => Object.values(schema).map((f) => f.word)))
+    if (words === StabilizedWord) for (const word of neuronWords) used.delete(word)
     for (const name of namesOf(words))
       assert.ok(used.delete(words[name] as number), `${of.map(nameOf)}: no field is ${name}`)
     if (withSizes.includes(words))

@@ -94,13 +94,14 @@ export function shapesOf(c: ConvCase) {
 }
 
 /**
- * Calls back for each product with the indices of output, weight and input.
+ * Calls back for each run of products along a row of the kernel: the index of the output, of the
+ * first weight and of the first input, and how many there are.
  *
  * @param want skips outputs of which nothing is wanted
  */
-export function eachProduct(
+function eachRun(
   { T, B, C, H, W, N, kernel, stride, padding, groups }: ConvCase,
-  visit: (y: number, w: number, x: number) => void,
+  visit: (y: number, w: number, x: number, count: number) => void,
   want: (y: number) => boolean = () => true,
 ): void {
   const [kH, kW] = kernel
@@ -109,35 +110,42 @@ export function eachProduct(
   const [groupIn, groupOut] = [C / groups, N / groups]
   let y = 0
   for (let tb = 0; tb < T * B; tb++)
-    for (let n = 0; n < N; n++)
+    for (let n = 0; n < N; n++) {
+      const firstChannel = tb * C + Math.floor(n / groupOut) * groupIn
       for (let i = 0; i < outH; i++)
         for (let j = 0; j < outW; j++, y++) {
           if (!want(y)) continue
-          for (let c = 0; c < groupIn; c++) {
-            const channel = Math.floor(n / groupOut) * groupIn + c
+          // Outside of the image are zeros.
+          const column = j * stride[1] - padding[1]
+          const first = Math.max(0, -column)
+          const count = Math.min(kW, W - column) - first
+          if (count <= 0) continue
+          for (let c = 0; c < groupIn; c++)
             for (let p = 0; p < kH; p++) {
               const row = i * stride[0] + p - padding[0]
               if (row < 0 || row >= H) continue
-              for (let q = 0; q < kW; q++) {
-                const column = j * stride[1] + q - padding[1]
-                if (column < 0 || column >= W) continue
-                const w = ((n * groupIn + c) * kH + p) * kW + q
-                visit(y, w, ((tb * C + channel) * H + row) * W + column)
-              }
+              const w = ((n * groupIn + c) * kH + p) * kW + first
+              visit(y, w, ((firstChannel + c) * H + row) * W + column + first, count)
             }
-          }
         }
+    }
 }
 
 type Numbers = ArrayLike<number>
+
+/** One kind of array for the loops: they are many times as fast. */
+const doubles = (values: Numbers): Float64Array => new Float64Array(values)
 
 /** y = bias + Σ w · x. */
 export function forwardReference(c: ConvCase, x: Numbers, w: Numbers, bias?: Numbers) {
   const { outH, outW, outputs } = shapesOf(c)
   const y = new Float64Array(outputs)
   if (bias) for (let i = 0; i < outputs; i++) y[i] = bias[Math.floor(i / (outH * outW)) % c.N]
-  eachProduct(c, (at, k, from) => {
-    y[at] += w[k] * x[from]
+  const [weights, inputs] = [doubles(w), doubles(x)]
+  eachRun(c, (at, k, from, count) => {
+    let sum = y[at]
+    for (let q = 0; q < count; q++) sum += weights[k + q] * inputs[from + q]
+    y[at] = sum
   })
   return y
 }
@@ -151,10 +159,12 @@ const sizesOf = (values: Numbers): Float64Array => Float64Array.from(values, Mat
 /** dx = Σ w · dy. */
 export function inputGradientReference(c: ConvCase, w: Numbers, dy: Numbers) {
   const dx = new Float64Array(shapesOf(c).inputs)
-  eachProduct(
+  const weights = doubles(w)
+  eachRun(
     c,
-    (at, k, to) => {
-      dx[to] += w[k] * dy[at]
+    (at, k, to, count) => {
+      const gradient = dy[at]
+      for (let q = 0; q < count; q++) dx[to + q] += weights[k + q] * gradient
     },
     (y) => dy[y] !== 0,
   )
@@ -165,10 +175,12 @@ export function inputGradientReference(c: ConvCase, w: Numbers, dy: Numbers) {
 export function weightGradientReference(c: ConvCase, x: Numbers, dy: Numbers, before?: Numbers) {
   const dw = new Float64Array(shapesOf(c).weights)
   if (before) for (let i = 0; i < dw.length; i++) dw[i] = before[i]
-  eachProduct(
+  const inputs = doubles(x)
+  eachRun(
     c,
-    (at, k, from) => {
-      dw[k] += x[from] * dy[at]
+    (at, k, from, count) => {
+      const gradient = dy[at]
+      for (let q = 0; q < count; q++) dw[k + q] += inputs[from + q] * gradient
     },
     (y) => dy[y] !== 0,
   )

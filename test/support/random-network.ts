@@ -38,6 +38,7 @@ import {
   type StepMode,
   scale,
   sequential,
+  stabilizedLif,
   sumPool1d,
   sumPool2d,
   tet,
@@ -65,19 +66,26 @@ function cell(seed: number, tau: number, options: CellOptions, learnable: boolea
   return alif({ tau, tauAdaptation: 4, ...options, fires: 'above', learn })
 }
 
-const neuron = (random: Random, learnable: boolean): Module => {
+/** Neurons that only some methods have, or none: true for those of a learnable tau. */
+type Special = boolean | 'stabilized'
+
+const neuron = (random: Random, special: Special): Module => {
   const options = {
     vReset: one(random, [null, null, 0, -0.25]),
     detachReset: random() < 0.6,
     decayInput: random() < 0.3,
   }
-  if (learnable && random() < 0.3) return plif(options)
+  if (special === 'stabilized' && random() < 0.5) {
+    const { vReset, decayInput } = options
+    return stabilizedLif({ vReset, decayInput })
+  }
+  if (special === true && random() < 0.3) return plif(options)
   const kind = random()
   if (kind < 0.1) return integrateAndFire()
   const tau = one(random, [1.25, 2])
   return kind < 0.88
     ? lif({ tau, ...options })
-    : cell(Math.floor(kind * 1e6), tau, options, learnable)
+    : cell(Math.floor(kind * 1e6), tau, options, special === true)
 }
 
 /** One group for most, else any number that divides both. */
@@ -107,7 +115,7 @@ const convolution = (random: Random, from: number, to: number): Module => {
 export function randomNetwork(
   random: Random,
   [channels, height]: readonly [number, number, number],
-  learnable: boolean,
+  learnable: Special,
 ): Block {
   const layers: Module[] = []
   let width = one(random, [4, 8, 12, 20])
@@ -157,12 +165,12 @@ export function randomNetwork(
   const isPooled = random() < 0.5
   // Numbers of its own, so that what is drawn behind them does not depend on them.
   const own = testRandom(sumOf(JSON.stringify(layers)))
-  if (own() < 0.6) [width, size] = moreLayers(own, layers, width, size, learnable)
+  if (own() < 0.6) [width, size] = moreLayers(own, layers, width, size, learnable === true)
   let shape: readonly [number, number, number] = [width, size, size]
   if (isPooled) {
     shape = [width, 1, 1]
     layers.push(adaptiveAvgPool2d(1))
-  } else if (own() < 0.3) shape = seriesLayers(own, layers, shape)
+  } else if (own() < 0.5) shape = seriesLayers(own, layers, shape)
   layers.push(flatten(), linear(shape[0] * shape[1] * shape[2], 5))
   return sequential(...layers)
 }
@@ -252,6 +260,7 @@ const methods: readonly [Method, StepMode][] = [
   ['bptt', 's'],
   ['ottt', 's'],
   ['sltt', 's'],
+  ['os', 's'],
 ]
 
 /** A network with everything that a plan is made for. */
@@ -267,7 +276,10 @@ export function randomPlanOptions(random: Random): PlanOptions {
   const [method, stepMode] = one(random, methods)
   const timeSteps = one(random, [1, 2, 4, 6, 9])
   const purpose = one(random, ['train', 'train', 'train', 'inference', 'stream'] as const)
-  const graph = trace(randomNetwork(random, input, method === 'bptt'), input)
+  const graph = trace(
+    randomNetwork(random, input, method === 'os' ? 'stabilized' : method === 'bptt'),
+    input,
+  )
   const options: PlanOptions = {
     graph,
     input,
@@ -277,7 +289,7 @@ export function randomPlanOptions(random: Random): PlanOptions {
     inspect: random() < 0.2,
     method,
     stepMode,
-    update: random() < 0.5 ? 'afterwards' : 'everyStep',
+    update: random() < 0.5 || method === 'os' ? 'afterwards' : 'everyStep',
     mseWeight: 0.05,
     backwardSteps: timeSteps,
     purpose,
@@ -290,7 +302,7 @@ export function randomPlanOptions(random: Random): PlanOptions {
 /** The standard one mostly; else a loss, and penalties, that the method defines. */
 function randomTraining(random: Random, { method, graph }: PlanOptions): TrainingSpec {
   if (random() < 0.6) return standardTraining
-  const online = method === 'ottt' || method === 'sltt'
+  const online = method === 'ottt' || method === 'sltt' || method === 'os'
   const of = online || random() < 0.5 ? 'rates' : 'counts'
   const losses: readonly Loss[] = [
     crossEntropy({ labelSmoothing: 0.1, of }),

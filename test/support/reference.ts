@@ -12,6 +12,7 @@ import type {
   Linear,
   Method,
   Neuron,
+  StabilizedLif,
   StateDict,
   StepMode,
 } from '../../src/index.js'
@@ -77,7 +78,10 @@ function mean(steps: readonly Tensor[]): Tensor {
 }
 
 /** h'(x). */
-export function surrogateDerivative(neuron: Neuron, x: number): number {
+export function surrogateDerivative(
+  neuron: Pick<Neuron, 'alpha' | 'surrogate'>,
+  x: number,
+): number {
   const a = neuron.alpha
   switch (neuron.surrogate) {
     case 'sigmoid':
@@ -164,6 +168,15 @@ function inputsOf(
   const groups = 'groups' in layer ? layer.groups : 1
   const count = from[0] / groups
   return { first: Math.floor(n / (to[0] / groups)) * count, count }
+}
+
+/** What a step leaves for the way back through an all-time normalisation. */
+interface AllTime {
+  out: Tensor
+  xhat: Tensor
+  mu: Float64Array
+  m: Float64Array
+  i: Float64Array
 }
 
 class Reference {
@@ -433,7 +446,82 @@ class Reference {
     )
   }
 
+  /** Of method os: what normalises all steps, and sums over the steps so far. */
+  private readonly allTime = new Map<string, Record<'m' | 'i' | 'mean' | 'square', Float64Array>>()
+
+  /**
+   * Method os, one step: running statistics normalise, unless a deviation is `bound` times the
+   * other; they move behind the last step, by the moments of all steps together.
+   */
+  allTimeForward(node: Node, x: Tensor, t: number): AllTime {
+    const { momentum, channels, eps } = node.layer as BatchNorm2d
+    const { frames, timeSteps: T } = this.options
+    const [running, variance] = ['mean', 'var'].map((k) => this.state[`${node.name}.running_${k}`])
+    if (t === 0)
+      this.allTime.set(node.name, {
+        m: running.slice(),
+        i: variance.map((v) => 1 / Math.sqrt(v + eps)),
+        mean: new Float64Array(channels),
+        square: new Float64Array(channels),
+      })
+    const all = this.allTime.get(node.name) as Record<'m' | 'i' | 'mean' | 'square', Float64Array>
+    const kept = [running.slice(), variance.slice()]
+    const { mu, invStd } = this.statistics(node, [x])
+    running.set(kept[0])
+    variance.set(kept[1])
+    invStd.forEach((i, c) => {
+      all.mean[c] += mu[c] / T
+      all.square[c] += (1 / i ** 2 - eps + mu[c] ** 2) / T
+    })
+    if (t === T - 1)
+      for (let c = 0; c < channels; c++) {
+        running[c] += momentum * (all.mean[c] - running[c])
+        variance[c] += momentum * (all.square[c] - all.mean[c] ** 2 - variance[c])
+      }
+    const bound = frames ? 50 : 20
+    const near = invStd.every((i, c) => Math.max(i / all.i[c], all.i[c] / i) <= bound)
+    const [gamma, beta] = [this.state[`${node.name}.weight`], this.state[`${node.name}.bias`]]
+    const xhat = x.map((v, k) => (v - mu[this.channel(node, k)]) * invStd[this.channel(node, k)])
+    const out = x.map((v, k) => {
+      const c = this.channel(node, k)
+      return gamma[c] * (near ? (v - all.m[c]) * all.i[c] : xhat[k]) + beta[c]
+    })
+    return { out, xhat, mu, m: all.m.slice(), i: all.i.slice() }
+  }
+
+  allTimeBackward(node: Node, { xhat, mu, m, i }: AllTime, delta: Tensor): Tensor {
+    const name = `${node.name}.weight`
+    delta.forEach((d, k) => {
+      const c = this.channel(node, k)
+      this.add(name, c, d * (mu[c] - m[c]) * i[c])
+    })
+    return this.normBackward(node, [xhat], i, [delta])[0]
+  }
+
   // Neurons.
+
+  private readonly ratios = new Map<string, number>()
+
+  /** Method os, one step of neurons with a stabilised threshold. */
+  stabilizedFire(node: Node, current: Tensor, v: Tensor, t: number): { u: Tensor; s: Tensor } {
+    const { tau, decayInput, vReset, vThreshold, momentum } = node.layer as StabilizedLif
+    const rest = vReset ?? 0
+    const u = current.map((x, i) => v[i] - (v[i] - rest) / tau + (decayInput ? x / tau : x))
+    const mu = u.reduce((sum, x) => sum + x, 0) / u.length
+    const sigma = Math.sqrt(u.reduce((sum, x) => sum + (x - mu) ** 2, 0) / (u.length - 1))
+    if (t === 0) this.ratios.set(node.name, (vThreshold - mu) / sigma)
+    const theta = mu + sigma * (this.ratios.get(node.name) as number)
+    const running = this.state[`${node.name}.running_threshold`]
+    running[0] += (momentum / this.options.timeSteps) * (theta - running[0])
+    const s = u.map((x) => (x >= theta ? 1 : 0))
+    u.forEach((x, i) => {
+      this.margin = Math.min(this.margin, Math.abs(x - theta))
+      v[i] = vReset === null ? x - theta * s[i] : s[i] ? rest : x
+    })
+    if (!(this.margin >= (this.options.leastMargin ?? 0))) throw new NearThreshold()
+    // As of a threshold that stays.
+    return { u: u.map((x) => x - theta + vThreshold), s }
+  }
 
   /** λ and κ. */
   private leak({ layer, name }: Node): { lambda: number; kappa: number; inverseTau: number } {
@@ -691,7 +779,10 @@ function layerwise(
   return { loss, output }
 }
 
-/** OTTT and SLTT: step by step, each backpropagated through space alone. */
+const isNeuron = (layer: Layer): layer is Neuron | StabilizedLif =>
+  layer.kind === 'neuron' || layer.kind === 'stabilizedLif'
+
+/** OTTT, SLTT and OS: step by step, each backpropagated through space alone. */
 function online(
   r: Reference,
   frames: readonly Tensor[],
@@ -699,9 +790,7 @@ function online(
   options: ReferenceOptions,
 ): Pick<ReferenceResult, 'loss' | 'output'> {
   const { timeSteps: T, mseWeight = 0.05, backwardSteps, update, method } = options
-  const potentials = r.nodes.map((node) =>
-    node.layer.kind === 'neuron' ? r.rest(node) : undefined,
-  )
+  const potentials = r.nodes.map((node) => (isNeuron(node.layer) ? r.rest(node) : undefined))
   const traces: (Tensor | undefined)[] = r.nodes.map(() => undefined)
   const velocities = Object.fromEntries(
     Object.entries(r.gradients).map(([name, g]) => [name, zerosLike(g)]),
@@ -710,19 +799,30 @@ function online(
   const spikes: Record<string, Tensor[]> = {}
   let total = 0
   for (let t = 0; t < T; t++) {
-    const records: { x: Tensor; u?: Tensor; xhat?: Tensor[]; invStd?: Float64Array }[] = []
+    const records: {
+      x: Tensor
+      u?: Tensor
+      xhat?: Tensor[]
+      invStd?: Float64Array
+      allTime?: AllTime
+    }[] = []
     let x = frames[t]
     let lambda: number | undefined
     r.nodes.forEach((node, i) => {
       const { layer } = node
       const record: (typeof records)[number] = { x }
       records.push(record)
-      if (layer.kind === 'neuron') {
-        const { u, s } = r.fire(node, x, potentials[i] as Tensor)
+      if (isNeuron(layer)) {
+        const v = potentials[i] as Tensor
+        const { u, s } =
+          layer.kind === 'neuron' ? r.fire(node, x, v) : r.stabilizedFire(node, x, v, t)
         record.u = u
         x = s
         spikes[node.name] = [...(spikes[node.name] ?? []), s]
         lambda = 1 - 1 / layer.tau
+      } else if (layer.kind === 'batchNorm2d' && method === 'os') {
+        record.allTime = r.allTimeForward(node, x, t)
+        x = record.allTime.out
       } else if (isBatchNorm(node)) {
         const { out, xhat, invStd } = r.normForward(node, [x])
         record.xhat = xhat
@@ -751,8 +851,9 @@ function online(
     let d = delta
     for (let i = r.nodes.length - 1; i >= 0; i--) {
       const node = r.nodes[i]
-      const { x: input, u, xhat, invStd } = records[i]
-      if (node.layer.kind === 'neuron') {
+      const { x: input, u, xhat, invStd, allTime } = records[i]
+      if (allTime) d = r.allTimeBackward(node, allTime, d)
+      else if (isNeuron(node.layer)) {
         const kappa = node.layer.decayInput ? 1 / node.layer.tau : 1
         d = d.map((v, k) => v * kappa * r.slope(node, (u as Tensor)[k]))
       } else if (isBatchNorm(node))

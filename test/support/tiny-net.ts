@@ -25,6 +25,8 @@ export interface TinyOptions {
   readonly weights?: ArrayLike<number>
   /** [classes]; default 0 */
   readonly bias?: ArrayLike<number>
+  /** How often `infer` computes the layer for a still sample: it is slow without a large file. */
+  readonly repeats?: number
   /** What is wrong with the file. */
   readonly flaws?: Flaws
 }
@@ -182,7 +184,7 @@ export function tinyNet(options: TinyOptions = {}): Uint8Array {
     memoryBytes: options.info?.memoryBytes ?? Math.ceil(end / 65536) * 65536,
   }
   const pages = info.memoryBytes / 65536
-  const bodies = functionBodies(info, at, names)
+  const bodies = functionBodies(info, at, names, options.repeats)
   const exported = netExports(info).filter(({ name }) => name !== flaws.without)
   const shift = flaws.imports ? 1 : 0
   // Types: 0 () → (), 1 () → i32, 2 () → f32, 3 (i32, i32) → ().
@@ -232,6 +234,7 @@ function functionBodies(
   info: NetInfo,
   at: NetAddresses,
   names: ReturnType<typeof place>['names'],
+  repeats?: number,
 ): Record<string, number[]> {
   const { classes, input } = info
   const u8 = info.inputType === 'u8'
@@ -262,8 +265,8 @@ function functionBodies(
       classes,
       storeFloat(word(at.output, get(0)), divide(loadFloat(word(from, get(0))), count)),
     )
-  const frames = info.frames && info.mode !== 'step' ? info.timeSteps : 1
-  const frameBytes = size * (u8 ? 1 : 4)
+  const frames = repeats ?? (info.frames && info.mode !== 'step' ? info.timeSteps : 1)
+  const frameBytes = repeats === undefined ? size * (u8 ? 1 : 4) : 0
   const one = (value: number): number[] => body(constant(value))
   return {
     layer,

@@ -422,7 +422,7 @@ const wrongFits: [FitOptions | Record<string, unknown>, RegExp][] = [
     { signal: new AbortController() },
     /^fit\.signal must be an AbortSignal, such as controller\.signal, got \{\}$/,
   ],
-  [{ method: 'adam' }, /method must be rate, bptt, ottt or sltt, got "adam"/],
+  [{ method: 'adam' }, /method must be rate, bptt, ottt, sltt or os, got "adam"/],
   [{ method: 'ottt', stepMode: 'm' }, /stepMode must be 's' with method ottt/],
   [
     {

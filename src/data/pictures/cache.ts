@@ -56,9 +56,12 @@ function headOf({ key, samples, size }: CacheOf): Uint8Array {
   return head
 }
 
-/** Of bytes; never 0, which stands for a sample that is not there. */
-export function checksum(bytes: Uint8Array): [number, number] {
-  let [a, b] = [0x811c9dc5, 0x9747b28c ^ bytes.length]
+/**
+ * Of a sample's bytes and its place; never 0, which stands for a sample that is not there. One that
+ * lies in another's place is damaged too.
+ */
+function checksum(bytes: Uint8Array, index: number): [number, number] {
+  let [a, b] = [0x811c9dc5 ^ Math.imul(index, 0x9e3779b1), 0x9747b28c ^ bytes.length]
   const words = bytes.length >> 2
   const whole =
     (bytes.byteOffset & 3) === 0
@@ -94,7 +97,7 @@ export class SampleCache {
     this.sums = new Int32Array(this.record.buffer, 0, 2)
     this.bytes = this.record.subarray(SUM)
     // Node closes no file by itself that a data set holds; nobody says when it is the last time.
-    open.register(this, file)
+    open.register(this, file, this)
   }
 
   /**
@@ -117,6 +120,12 @@ export class SampleCache {
     }
   }
 
+  /** Closes the file; nothing may be asked for any more. */
+  close(): void {
+    open.unregister(this)
+    closeSync(this.file)
+  }
+
   private at(index: number): number {
     return HEAD + index * this.record.length
   }
@@ -127,7 +136,7 @@ export class SampleCache {
       const { sums, bytes, record } = this
       if (readSync(this.file, record, 0, record.length, this.at(index)) !== record.length) break
       if (sums[0] === 0 && sums[1] === 0) return undefined
-      const [a, b] = checksum(bytes)
+      const [a, b] = checksum(bytes, index)
       if (a === sums[0] && b === sums[1]) return bytes
       Atomics.wait(pause, 0, 0, look)
     }
@@ -141,7 +150,7 @@ export class SampleCache {
     try {
       const place = this.at(index)
       writeAll(this.file, bytes, place + SUM)
-      const [a, b] = checksum(bytes)
+      const [a, b] = checksum(bytes, index)
       writeAll(this.file, new Uint8Array(Int32Array.of(a, b).buffer), place)
     } catch (error) {
       this.full = true

@@ -40,6 +40,8 @@ export interface PlainPictures extends Plain {
   /** Of a sample, [H, W]. */
   readonly crop: readonly [number, number]
   readonly size: number | readonly [number, number] | undefined
+  /** Whether all pictures must become as large as the first one. */
+  readonly alike: boolean
   readonly classes: number
   readonly classNames: readonly string[]
   readonly normalization: Normalization
@@ -86,7 +88,7 @@ export function openPictures(plain: PlainPictures): Dataset {
     const found = cache?.read(index)
     if (found) return { data: found, width: keptWidth, height: keptHeight, channels }
     const whole = sized(decoded(index))
-    if (size === undefined) expectSize(whole, crop, files, index)
+    if (plain.alike) expectSize(whole, crop, files, index)
     const made = keepsSized ? whole : centreCrop(whole, crop)
     cache?.write(index, made.data)
     return made
@@ -144,7 +146,7 @@ function expectSize(picture: Bytes, [height, width]: readonly number[], of: File
   if (picture.height === height && picture.width === width) return
   throw new SpikewasmError(
     `${join(of.folder, pathOf(of, i))}: must have ${width} × ${height} pixels, as the first ` +
-      `picture has, got ${picture.width} × ${picture.height}; give size to resize all of them`,
+      `picture has, got ${picture.width} × ${picture.height}; give size: [H, W] or crop`,
   )
 }
 

@@ -24,13 +24,22 @@ export const MOST_PIXELS = 1 << 26
 interface JpegModule {
   decode(bytes: Uint8Array, preserveOrientation: boolean): Picture | null
 }
-interface PngModule {
-  initSync(module: WebAssembly.Module): unknown
-  decode(bytes: Uint8Array): Picture | undefined
+interface PngExports {
+  readonly memory: WebAssembly.Memory
+  decode(at: number, length: number): number
+  __wbindgen_malloc(bytes: number, align: number): number
+  __wbindgen_free(at: number, bytes: number, align: number): void
 }
 interface JpegJs {
   decode(bytes: Uint8Array, options: object): Picture
 }
+
+/**
+ * Pixels that a byte of a file can stand for at most: a block of 8 × 8 takes a bit in JPEG, and
+ * deflate packs 1,032 bytes of 8 pixels each into one. A head that claims more is a lie, which
+ * would cost time and memory to find out.
+ */
+const PIXELS_OF_BYTE = { jpeg: 8 * 64, png: 8 * 1032 }
 
 /** What decodes pictures. Null where a package is not installed. */
 export interface Codecs {
@@ -61,38 +70,50 @@ async function load(): Promise<Codecs> {
   return { jpeg, png, print }
 }
 
-/** The code of a package and its module. */
-async function parts(kind: keyof typeof files): Promise<[unknown, WebAssembly.Module]> {
+const { resolve } = createRequire(import.meta.url)
+
+async function compile(kind: keyof typeof files): Promise<WebAssembly.Module> {
   const { readFile } = await import('node:fs/promises')
-  const [name, code, wasm] = files[kind]
-  const { resolve } = createRequire(import.meta.url)
-  const script = await import(pathToFileURL(resolve(`${name}/${code}`)).href)
-  const bytes = await readFile(resolve(`${name}/${wasm}`))
-  return [script, await WebAssembly.compile(new Uint8Array(bytes))]
+  const [name, , wasm] = files[kind]
+  return WebAssembly.compile(new Uint8Array(await readFile(resolve(`${name}/${wasm}`))))
 }
 
 async function loadJpeg(): Promise<Codecs['jpeg']> {
-  const [script, compiled] = await parts('jpeg')
-  const { default: make } = script as { default(options: object): Promise<JpegModule> }
+  const compiled = await compile('jpeg')
+  const [name, code] = files.jpeg
+  const script = await import(pathToFileURL(resolve(`${name}/${code}`)).href)
+  const { default: make } = script as { default(options: object): Promise<unknown> }
   /** What the decoder says of the picture at hand. */
   const said: string[] = []
-  const module = await make({
-    noInitialRun: true,
-    print: () => undefined,
-    printErr: (text: unknown) => said.push(String(text)),
-    instantiateWasm(imports: WebAssembly.Imports, done: (instance: WebAssembly.Instance) => void) {
-      const instance = new WebAssembly.Instance(compiled, imports)
-      done(instance)
-      return instance.exports
-    },
-  })
+  // The module is complete when `make` returns, since it need not wait for its code.
+  const fresh = (): JpegModule => {
+    const module = {
+      noInitialRun: true,
+      print: () => undefined,
+      printErr: (text: unknown) => said.push(String(text)),
+      instantiateWasm(
+        imports: WebAssembly.Imports,
+        done: (instance: WebAssembly.Instance) => void,
+      ) {
+        const instance = new WebAssembly.Instance(compiled, imports)
+        done(instance)
+        return instance.exports
+      },
+    }
+    make(module).catch(() => undefined)
+    return module as unknown as JpegModule
+  }
+  let module = fresh()
   return (bytes) => {
     said.length = 0
     let picture: Picture | null
     try {
       picture = module.decode(bytes, false)
     } catch (error) {
-      throw new Error(said.at(-1) ?? String((error as Error)?.message ?? error))
+      const why = said.at(-1) ?? String((error as Error)?.message ?? error)
+      // It stopped halfway: its memory is not to be trusted, and what it holds is never let go of.
+      module = fresh()
+      throw new Error(why)
     }
     // It fills the rest with grey.
     const cut = said.find((text) => /premature end/i.test(text))
@@ -102,32 +123,46 @@ async function loadJpeg(): Promise<Codecs['jpeg']> {
   }
 }
 
+/**
+ * The package's own code makes one instance for good, which is of no use once it has stopped
+ * halfway. So instances are made here, with what its code (wasm-bindgen) gives them.
+ */
 async function loadPng(): Promise<Codecs['png']> {
-  const [script, compiled] = await parts('png')
-  const module = script as PngModule
-  // Pages have such a class, Node has none.
-  const scope = globalThis as { ImageData?: unknown }
-  scope.ImageData ??= class {
-    constructor(
-      readonly data: Uint8ClampedArray,
-      readonly width: number,
-      readonly height: number,
-    ) {}
+  const compiled = await compile('png')
+  let picture: Picture | undefined
+  const fresh = (): PngExports => {
+    const imports: Record<string, WebAssembly.ImportValue> = {}
+    let memory: WebAssembly.Memory | undefined
+    const bytesAt = (at: number, length: number): Uint8Array =>
+      new Uint8Array(memory!.buffer, at >>> 0, length)
+    for (const { name } of WebAssembly.Module.imports(compiled))
+      imports[name] = name.startsWith('__wbg_newwithownedu8clampedarray')
+        ? (at: number, length: number, width: number, height: number): number => {
+            picture = { data: bytesAt(at, length).slice(), width, height, channels: 4 }
+            own.__wbindgen_free(at, length, 1)
+            return 0
+          }
+        : () => {
+            throw new Error('it cannot be decoded')
+          }
+    const instance = new WebAssembly.Instance(compiled, { wbg: imports })
+    const own = instance.exports as unknown as PngExports
+    memory = own.memory
+    return own
   }
-  module.initSync(compiled)
+  let module = fresh()
   return (bytes) => {
-    let picture: Picture | undefined
+    picture = undefined
     try {
-      picture = module.decode(bytes)
-    } catch (error) {
-      // It stopped halfway: its memory is not to be trusted.
-      module.initSync(compiled)
-      const { message } = error as Error
-      throw new Error(/unreachable|unwrap/.test(message) ? 'it cannot be decoded' : message)
+      const at = module.__wbindgen_malloc(bytes.length, 1) >>> 0
+      new Uint8Array(module.memory.buffer, at, bytes.length).set(bytes)
+      module.decode(at, bytes.length)
+    } catch {
+      module = fresh()
+      picture = undefined
     }
     if (picture === undefined) throw new Error('it cannot be decoded')
-    const { width, height, data } = picture
-    return { width, height, data, channels: 4 }
+    return picture
   }
 }
 
@@ -179,6 +214,11 @@ export function decodePicture(bytes: Uint8Array, path: string): Picture {
     throw new SpikewasmError(
       `${path}: must have from 1 to ${MOST_PIXELS} pixels, got ${width} × ${height}; make it ` +
         'smaller',
+    )
+  if (width * height > 4096 + PIXELS_OF_BYTE[png ? 'png' : 'jpeg'] * bytes.length)
+    throw new SpikewasmError(
+      `${path}: must be a whole ${png ? 'png' : 'jpg'} picture, got ${bytes.length} bytes for ` +
+        `${width} × ${height} pixels; repair or remove it`,
     )
   const decode = png
     ? (loaded.png ?? install(files.png[0], path, 'it to jpg'))

@@ -92,9 +92,13 @@ const isFolder = (folder: string, entry: Found): boolean =>
   (entry.isSymbolicLink() &&
     (statSync(join(folder, entry.name), { throwIfNoEntry: false })?.isDirectory() ?? false))
 
-/** Pictures of all classes, in the order of classes and names. */
+/**
+ * Pictures of all classes. Those of a class are in the order of their names, and classes take turns
+ * in proportion to their sizes: so the first samples, and the last ones, are of all classes.
+ */
 export function entriesOf(folder: string, order: ReadonlyMap<string, number>): FileEntry[] {
   const entries: FileEntry[] = []
+  const places: number[] = []
   for (const name of namesOf(folder)) {
     const label = order.get(name)
     expect(
@@ -109,8 +113,13 @@ export function entriesOf(folder: string, order: ReadonlyMap<string, number>): F
       entries.length > before,
       () => `${join(folder, name)}: must hold jpg or png pictures, got none`,
     )
+    const count = entries.length - before
+    for (let i = 0; i < count; i++) places.push((i + 0.5) / count)
   }
   return entries
+    .map((_, i) => i)
+    .sort((a, b) => places[a] - places[b] || a - b)
+    .map((i) => entries[i])
 }
 
 function walk(
@@ -179,6 +188,7 @@ export async function splitOf(shared: Shared, train: Part, test: Part): Promise<
       channels,
       crop,
       size,
+      alike: checked.crop === undefined && typeof size !== 'object',
       classes: shared.classNames.length,
       classNames: shared.classNames,
       normalization,

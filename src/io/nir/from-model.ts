@@ -250,8 +250,8 @@ function foldNorm(place: Place, before: Draft | undefined): void {
   if (before === undefined || !['Conv1d', 'Conv2d', 'Affine', 'Linear'].includes(before.type))
     refuse(
       place,
-      'NIR has no normalisation; one right behind a convolution or linear layer that nothing else ' +
-        'reads becomes part of it',
+      'NIR has no normalisation; one right behind a convolution or linear layer that nothing ' +
+        'else reads becomes part of it',
     )
   const of = (key: string): Float32Array =>
     state[`${node.name === '' ? '' : `${node.name}.`}${key}`].data

@@ -206,7 +206,7 @@ export class Fields {
     return found?.kind === 'texts' && found.data.length === 1 ? found.data[0] : undefined
   }
 
-  /** Sizes of a sample, [N], [C, L] or [C, H, W]; without sizes of 1 in front where there are more. */
+  /** Sizes of a sample, [N], [C, L] or [C, H, W]; of more, sizes of 1 in front are left out. */
   shape(field: string): number[] {
     const { shape: sizes } = this.tensor(field)
     expect(

@@ -164,8 +164,8 @@ const late = (name: string, seconds: number): SpikewasmError =>
 
 const died = (name: string, why: string): SpikewasmError =>
   new SpikewasmError(
-    `${name}: must be a valid HDF5 file, got one at which the HDF5 library failed (${why}); write ` +
-      'it again with nir.write',
+    `${name}: must be a valid HDF5 file, got one at which the HDF5 library failed (${why}); ` +
+      'write it again with nir.write',
   )
 
 function refusal(answer: Answer, name: string): SpikewasmError {

@@ -13,8 +13,9 @@ export interface AdaptiveAvgPool2d {
 
 /**
  * Means over windows, so many as asked for: [C, H, W] → [C, H', W'], where `outputSize` gives H'
- * and W'. Row i of the output is the mean of the rows ⌊i·H/H'⌋ … ⌈(i + 1)·H/H'⌉ − 1, columns alike, as
- * in PyTorch. Where H' divides H these windows are equal and share no row; else neighbours may
+ * and W'. Row i of the output is the mean of the rows ⌊i·H/H'⌋ … ⌈(i + 1)·H/H'⌉ − 1, columns
+ * alike, as in PyTorch. Where H' divides H these windows are equal and share no row; else
+ * neighbours may
  * share one. A size above the input's repeats rows.
  *
  * Where the windows are equal nothing runs for the layer, and spikes stay spikes for the layer

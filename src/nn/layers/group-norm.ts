@@ -21,16 +21,17 @@ export interface GroupNorm {
 
 /**
  * Group normalisation (Wu, He, ECCV 2018; PyTorch's GroupNorm), any shape with C channels: y =
- * weight · (x − mean) / √(variance + eps) + bias. Mean and (biased) variance are those of one group of
- * channels of one sample at one time step, over its height and width; in training and evaluation
+ * weight · (x − mean) / √(variance + eps) + bias. Mean and (biased) variance are those of one
+ * group of channels of one sample at one time step, over its height and width; in training and
+ * evaluation
  * alike. There are no running statistics.
  *
  * Parameters, unless `affine` is false: `weight` (starts at 1) and `bias` (0), each [channels].
  *
  * Methods bptt, ottt and sltt take the exact gradient of each step. Method rate, which has one
  * gradient for all steps, uses x̂, the normalised values, and 1/√(variance + eps) by their means
- * over the steps, as step mode s does for batch normalisation (Yu et al., NeurIPS 2024, App. B.3). That
- * is exact where all steps are alike.
+ * over the steps, as step mode s does for batch normalisation (Yu et al., NeurIPS 2024, App.
+ * B.3). That is exact where all steps are alike.
  * @param groups parts of the channels, a divisor of `channels`; 1 normalises all channels together,
  *   `channels` each by itself (instance normalisation)
  * @param channels C of the input, an integer ≥ 1

@@ -21,8 +21,10 @@ import type { MaxPool2d } from './max-pool2d.js'
 import type { Neuron } from './neuron.js'
 import type { Relu } from './relu.js'
 import type { Scale } from './scale.js'
+import type { StabilizedLif } from './stabilized-lif.js'
 import type { SumPool1d } from './sum-pool1d.js'
 import type { SumPool2d } from './sum-pool2d.js'
+import type { TimeMean } from './time-mean.js'
 
 export { type AdaptiveAvgPool1d, adaptiveAvgPool1d } from './adaptive-avg-pool1d.js'
 export { type AdaptiveAvgPool2d, adaptiveAvgPool2d } from './adaptive-avg-pool2d.js'
@@ -66,9 +68,15 @@ export {
   type RecurrentOptions,
   recurrent,
 } from './spiking.js'
+export {
+  type StabilizedLif,
+  type StabilizedLifOptions,
+  stabilizedLif,
+} from './stabilized-lif.js'
 export { type SumPool1d, sumPool1d } from './sum-pool1d.js'
 export { type SumPool2d, sumPool2d } from './sum-pool2d.js'
 export type { SurrogateName } from './surrogates.js'
+export { type TimeMean, timeMean } from './time-mean.js'
 export type { Init, LinearOptions } from './weights.js'
 export type { Pool1dOptions, PoolOptions } from './window.js'
 
@@ -90,6 +98,8 @@ export type Layer =
   | Scale
   | Identity
   | Relu
+  | StabilizedLif
+  | TimeMean
   | AdaptiveAvgPool1d
   | AvgPool1d
   | BatchNorm1d

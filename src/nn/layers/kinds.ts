@@ -23,8 +23,10 @@ import { maxPool2dKind } from './max-pool2d.js'
 import { neuronKind } from './neuron.js'
 import { reluKind } from './relu.js'
 import { scaleKind } from './scale.js'
+import { stabilizedLifKind } from './stabilized-lif.js'
 import { sumPool1dKind } from './sum-pool1d.js'
 import { sumPool2dKind } from './sum-pool2d.js'
+import { timeMeanKind } from './time-mean.js'
 
 const kinds: { readonly [K in Layer['kind']]: LayerKind<Extract<Layer, { kind: K }>> } = {
   conv2d: conv2dKind,
@@ -40,6 +42,8 @@ const kinds: { readonly [K in Layer['kind']]: LayerKind<Extract<Layer, { kind: K
   scale: scaleKind,
   identity: identityKind,
   relu: reluKind,
+  stabilizedLif: stabilizedLifKind,
+  timeMean: timeMeanKind,
   adaptiveAvgPool1d: adaptiveAvgPool1dKind,
   avgPool1d: avgPool1dKind,
   batchNorm1d: batchNorm1dKind,

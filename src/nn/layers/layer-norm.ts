@@ -19,8 +19,8 @@ export interface LayerNorm {
 
 /**
  * Layer normalisation (Ba et al., 2016; PyTorch's LayerNorm), [C, H, W], [C, L] or [F]: y =
- * weight · (x − mean) / √(variance + eps) + bias. Mean and (biased) variance are those of one sample at one
- * time step, over all of it; in training and evaluation alike.
+ * weight · (x − mean) / √(variance + eps) + bias. Mean and (biased) variance are those of one
+ * sample at one time step, over all of it; in training and evaluation alike.
  *
  * Parameters, unless `affine` is false (PyTorch's elementwise_affine): `weight` (starts at 1) and
  * `bias` (0), each of the shape. How gradients pass it is said at `groupNorm`.

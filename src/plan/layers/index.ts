@@ -26,8 +26,10 @@ import { maxPool2d } from './max-pool2d.js'
 import { neuron } from './neuron.js'
 import { relu } from './relu.js'
 import { scale } from './scale.js'
+import { stabilizedLif } from './stabilized-lif.js'
 import { sumPool1d } from './sum-pool1d.js'
 import { sumPool2d } from './sum-pool2d.js'
+import { timeMean } from './time-mean.js'
 
 const layers: { readonly [K in GraphNode['kind']]: LayerPlan<LayerOf<K>> } = {
   input,
@@ -45,6 +47,8 @@ const layers: { readonly [K in GraphNode['kind']]: LayerPlan<LayerOf<K>> } = {
   flatten,
   identity,
   relu,
+  stabilizedLif,
+  timeMean,
   adaptiveAvgPool1d,
   avgPool1d,
   batchNorm1d,

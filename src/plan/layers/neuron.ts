@@ -20,48 +20,16 @@ import {
   emitNeuron,
   emitNeuronBackwardTime,
   hasCommonTrace,
-  type NeuronInput,
   type NeuronRecord,
 } from '../neuron-record.js'
 import { type Pass, perUnit, term } from '../pass.js'
 import { givePenalties } from '../penalties.js'
+import { inputOf, readable } from '../readable.js'
 import { neuronBackwardOnline, neuronBackwardRate } from '../records/gradient.js'
 import { sumScalars } from '../records/sums.js'
-import {
-  type Expression,
-  type FloatTensor,
-  isIdentity,
-  type SpikeTensor,
-  type Term,
-} from '../tensors.js'
+import type { Expression, SpikeTensor } from '../tensors.js'
 import { type Buffer, type Reference, ref } from '../words.js'
-import { materialise } from '../write-out.js'
 import type { LayerPlan } from './layer.js'
-
-type Inputs = {
-  readonly read: Expression
-  readonly floats: readonly Term[]
-  readonly spikes: readonly Term[]
-}
-
-/**
- * At most two float tensors and one spike tensor are read as they are; anything else is written out
- * first.
- */
-function readable(pass: Pass, node: GraphNode, x: Expression, stored: number): Inputs {
-  const split = (read: Expression): Inputs => ({
-    read,
-    floats: read.terms.filter((t) => t.tensor.kind === 'float'),
-    spikes: read.terms.filter((t) => t.tensor.kind === 'spikes'),
-  })
-  const plain = (t: Term): boolean =>
-    isIdentity(t.pool) &&
-    (t.tensor.kind === 'spikes' || (t.scale === 1 && !t.tensor.input && t.tensor.stored === stored))
-  const { floats, spikes } = split(x)
-  if (x.terms.every(plain) && floats.length >= 1 && floats.length <= 2 && spikes.length <= 1)
-    return split(x)
-  return split({ shape: x.shape, terms: [term(materialise(pass, node, x))] })
-}
 
 export const neuron: LayerPlan<Neuron> = {
   lower(pass, node, layer, x) {
@@ -205,12 +173,6 @@ const backward: Readonly<Record<MethodTraits['neuron'], (job: BackwardJob) => vo
     if (spikes && eligibility) probe(pass, node, output, spikes, delta, eligibility)
   },
 }
-
-const inputOf = ({ tensor, norm }: Term): NeuronInput => ({
-  tensor: tensor as FloatTensor,
-  norm,
-  xhat: norm?.claimMean(),
-})
 
 /** What `diagnostics` compares. */
 function probe(

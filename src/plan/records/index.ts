@@ -15,7 +15,9 @@ import * as norm from './norm.js'
 import * as optimizer from './optimizer.js'
 import * as pool from './pool.js'
 import { byOp, type RecordKind } from './schema.js'
+import { selfDistillation } from './self-distillation.js'
 import * as signals from './signals.js'
+import * as stabilized from './stabilized.js'
 import { sumScalars, timeSum, trace, traceGradient } from './sums.js'
 
 type Table = Readonly<Record<Exclude<Op, Op.None>, RecordKind>>
@@ -31,8 +33,12 @@ export const records: Table = byOp([
   norm.normBackwardReduce,
   norm.normBackwardFinish,
   norm.normBackwardApply,
+  norm.normAllTime,
   neurons.neuron,
   neurons.neuronBackwardTime,
+  stabilized.stabilizedCharge,
+  stabilized.stabilizedThreshold,
+  stabilized.stabilizedFire,
   gradient.neuronBackwardRate,
   gradient.neuronBackwardOnline,
   gradient.gradientSum,
@@ -58,6 +64,7 @@ export const records: Table = byOp([
   loss.meanSquaredError,
   loss.tet,
   loss.ratePenalty,
+  selfDistillation,
   ...convolutionRecords,
   ...cellRecords,
   reluForward,

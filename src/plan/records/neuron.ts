@@ -19,7 +19,7 @@ import {
 } from './schema.js'
 
 /** Input currents, and what neurons make of them: both directions read them. */
-const charge = {
+export const charge = {
   a: reads(NeuronWord.A),
   aPixelBytes: number(NeuronWord.APixelBytes),
   aStepBytes: number(NeuronWord.AStepBytes),

@@ -1,7 +1,8 @@
 /** Batch normalisation: statistics forward, gradients backward. */
 
-import { NormWord, Op } from '../../../assembly/opcodes.js'
+import { AllTimeWord, NormWord, Op } from '../../../assembly/opcodes.js'
 import {
+  carries,
   carriesIf,
   f32,
   flag,
@@ -11,6 +12,7 @@ import {
   readsIf,
   record,
   updates,
+  updatesIf,
   writes,
   writesOrAddsIf,
 } from './schema.js'
@@ -58,12 +60,33 @@ export const normFinish = record(Op.NormFinish, {
   repeats: number(NormWord.Repeats),
   moves: numberIf(NormWord.Moves),
   momentum: f32(NormWord.Momentum),
-  runningMean: updates(NormWord.RunningMean),
-  runningVar: updates(NormWord.RunningVar),
+  runningMean: updatesIf(NormWord.RunningMean),
+  runningVar: updatesIf(NormWord.RunningVar),
   mean: writes(NormWord.Mean),
   invStd: writes(NormWord.InvStd),
   meanInvStd: carriesIf(NormWord.MeanInvStd),
   totalSteps: number(NormWord.TotalSteps),
+})
+
+export const normAllTime = record(Op.NormAllTime, {
+  channels: number(AllTimeWord.C),
+  realChannels: number(AllTimeWord.RealC),
+  groups: number(AllTimeWord.Groups),
+  weight: readsIf(AllTimeWord.Weight),
+  bias: readsIf(AllTimeWord.Bias),
+  runningMean: updates(AllTimeWord.RunningMean),
+  runningVar: updates(AllTimeWord.RunningVar),
+  mean: reads(AllTimeWord.Mean),
+  invStd: reads(AllTimeWord.InvStd),
+  scale: updates(AllTimeWord.Scale),
+  shift: updates(AllTimeWord.Shift),
+  frozen: carries(AllTimeWord.Frozen),
+  totals: carries(AllTimeWord.Totals),
+  epsilon: f32(AllTimeWord.Epsilon),
+  momentum: f32(AllTimeWord.Momentum),
+  bound: f32(AllTimeWord.Bound),
+  totalSteps: number(AllTimeWord.TotalSteps),
+  moves: numberIf(AllTimeWord.Moves),
 })
 
 export const normEvaluate = record(Op.NormEvaluate, {
@@ -85,6 +108,9 @@ export const normBackwardFinish = record(Op.NormBackwardFinish, {
   invStd: readsIf(NormWord.InvStd),
   /** Takes the place of `invStd`. */
   meanInvStd: readsIf(NormWord.MeanInvStd),
+  /** All-time normalisation: takes the place of `invStd` too; then `mean` is read. */
+  frozen: readsIf(NormWord.Frozen),
+  mean: readsIf(NormWord.Mean),
   coefficients: writes(NormWord.Coefficients),
   weightGradient: writesOrAddsIf(NormWord.WeightGradient, 'accumulate'),
   biasGradient: writesOrAddsIf(NormWord.BiasGradient, 'accumulate'),

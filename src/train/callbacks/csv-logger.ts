@@ -123,7 +123,10 @@ const isTable = (text: string): boolean => /^epoch,trainLoss,/.test(text)
 function columnsOf(start: FitStart, training: Training): string[] {
   const { nodes } = snapshotOf(training).about.setting.network as NetworkJson
   const neurons = nodes.filter(
-    ({ kind, layer }) => kind === 'neuron' || (kind === 'cell' && layer?.vThreshold !== null),
+    ({ kind, layer }) =>
+      kind === 'neuron' ||
+      kind === 'stabilizedLif' ||
+      (kind === 'cell' && layer?.vThreshold !== null),
   )
   return [...start.figures, ...neurons.map((node) => `firingRates.${node.name}`)]
 }

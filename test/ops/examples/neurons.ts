@@ -7,6 +7,7 @@ const input = [3, 2, 5, 4, 4]
 
 export const examples: readonly Example[] = [
   { name: 'lif', plan: () => ops.lif.plan({ input }) },
+  { name: 'stabilizedLif', plan: () => ops.stabilizedLif.plan({ input: input.slice(1) }) },
   {
     name: 'lifBackward, rate',
     plan: () => ops.lifBackward.plan({ input: input.slice(1), mode: 'rate' }),

@@ -9,6 +9,7 @@ export const examples: readonly Example[] = [
   { name: 'batchNorm', plan: () => ops.batchNorm.plan({ input }) },
   { name: 'batchNorm, running', plan: () => ops.batchNorm.plan({ input, training: false }) },
   { name: 'batchNormBackward', plan: () => ops.batchNormBackward.plan({ input }) },
+  { name: 'batchNormAllTime', plan: () => ops.batchNormAllTime.plan({ input }) },
   { name: 'maxPool2d of spikes', plan: () => ops.maxPool2d.plan({ ...windows, spikes: true }) },
   {
     name: 'maxPool2d of floats',
@@ -27,6 +28,7 @@ export const examples: readonly Example[] = [
   { name: 'crossEntropy', plan: () => ops.crossEntropy.plan({ input: [3, 2, 5] }) },
   { name: 'mse', plan: () => ops.mse.plan({ input: [3, 2, 5] }) },
   { name: 'tet', plan: () => ops.tet.plan({ input: [3, 2, 5] }) },
+  { name: 'selfDistillation', plan: () => ops.selfDistillation.plan({ input: [3, 2, 5] }) },
   {
     name: 'ratePenalty',
     plan: () => ops.ratePenalty.plan({ input: [2, 5], timeSteps: 3, weight: 1 }),

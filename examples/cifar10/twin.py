@@ -1,0 +1,131 @@
+"""The network and the recipe of train.mjs in PyTorch, with the layers of the official code of the paper
+on rate-based backpropagation: for a part of the training, to lay both curves side by side.
+
+  node examples/cifar10/batches.mjs --data FOLDER --weights start.safetensors --steps 400 |
+    python3 examples/cifar10/twin.py --official DIR --weights start.safetensors --out twin.csv
+
+Pictures, their order and the first weights are those of train.mjs with the same options. DIR is a checkout of
+github.com/Tab-ct/rate-based-backpropagation. Its neurons build on those of SpikingJelly 0.0.0.0.14; --spikingjelly
+names a checkout of that. Without, what they need of it is below: charge, fire and reset of a LIF neuron.
+"""
+import argparse, json, math, struct, sys, time, types
+
+p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+for name in 'official', 'weights', 'out':
+    p.add_argument('--' + name, required=True)
+p.add_argument('--spikingjelly')
+p.add_argument('--threads', type=int, default=2)
+o = p.parse_args()
+import numpy as np, torch, torch.nn as nn
+
+
+class BaseNode(nn.Module):
+    """A LIF neuron by its equations: v ← v·(1 − 1/tau) + x; a spike from the threshold on, which is then subtracted."""
+
+    def __init__(self, tau=2.0, decay_input=False, v_threshold=1.0, v_reset=None, detach_reset=True, step_mode='s'):
+        super().__init__()
+        assert v_reset is None and not decay_input
+        self.memories = {}
+        self.tau, self.v_threshold, self.v_reset, self.detach_reset, self.step_mode = tau, v_threshold, v_reset, detach_reset, step_mode
+        self.register_memory('v', 0.0)
+
+    def register_memory(self, name, value):
+        self.memories[name] = value
+        setattr(self, name, value)
+
+    def reset(self):
+        for name, value in self.memories.items():
+            setattr(self, name, value)
+
+    def v_float_to_tensor(self, x):
+        if isinstance(self.v, float):
+            self.v = torch.full_like(x.data, self.v)
+
+    def neuronal_charge(self, x):
+        self.v = self.v * (1 - 1 / self.tau) + x
+
+    def neuronal_fire(self):
+        return (self.v >= self.v_threshold).to(self.v)
+
+    def neuronal_reset(self, spike):
+        self.v = self.v - spike * self.v_threshold
+
+
+def stand_in():
+    """Modules under the names that the official code imports."""
+    parts = {name: types.ModuleType(name) for name in ('spikingjelly', 'spikingjelly.activation_based', 'spikingjelly.activation_based.neuron',
+                                                       'spikingjelly.activation_based.functional')}
+    root, base, neuron, functional = parts.values()
+    root.activation_based, base.neuron, base.functional = base, neuron, functional
+    neuron.BaseNode = neuron.LIFNode = BaseNode
+    functional.reset_net = lambda net: [module.reset() for module in net.modules() if isinstance(module, BaseNode)]
+    sys.modules.update(parts)
+
+
+sys.path[:0] = [o.spikingjelly, o.official] if o.spikingjelly else [o.official]
+if not o.spikingjelly:
+    stand_in()
+from spikingjelly.activation_based import functional
+from model.layer import CustomEvaluator, LIFLayer, ReadOut
+from model.model_setting import rate_model_setting
+
+
+torch.set_num_threads(o.threads)
+stream = sys.stdin.buffer
+head = json.loads(stream.readline())
+batch, T, width = head['batch'], head['timeSteps'], head['width']
+
+
+class Network(nn.Sequential):
+    """As `network` of recipe.mjs; neurons as the paper has them: tau 1.25, threshold 1, soft reset, detached."""
+
+    def __init__(self, w):
+        decay = torch.tensor(math.log(0.2 / 0.8))
+        stage = lambda i, o: [nn.Conv2d(i, o, 3, padding=1, bias=False), nn.BatchNorm2d(o),
+                              LIFLayer(v_reset=None, thresh=1.0, decay=decay, detach_reset=True, rate_flag=True)]
+        pool = lambda: [nn.AvgPool2d(2)]
+        super().__init__(*stage(3, w), *stage(w, w), *pool(), *stage(w, 2 * w), *stage(2 * w, 2 * w), *pool(), *stage(2 * w, 4 * w),
+                         *stage(4 * w, 4 * w), *pool(), *stage(4 * w, 8 * w), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8 * w, 10))
+        self.layers = len(self)
+        self.readout = ReadOut()
+
+    def forward(self, x):
+        for i in range(self.layers):
+            x = self[i](x)
+        return self.readout(x)
+
+
+def load(path):
+    """The float32 tensors of a safetensors file."""
+    raw = open(path, 'rb').read()
+    size = struct.unpack('<Q', raw[:8])[0]
+    header, data = json.loads(raw[8:8 + size]), raw[8 + size:]
+    header.pop('__metadata__', None)
+    return {name: torch.from_numpy(np.frombuffer(data[slice(*e['data_offsets'])], np.float32).copy()).view(e['shape']) for name, e in header.items()}
+
+
+net = Network(width)
+missing, unexpected = net.load_state_dict(load(o.weights), strict=False)
+missing = [name for name in missing if not name.endswith('num_batches_tracked')]
+if missing or unexpected:
+    sys.exit(f'--weights {o.weights}: missing {missing}, unexpected {unexpected}')
+rate_model_setting(net, time_step=T, step_mode='m')
+# Biases and normalisation do not decay, as in the official main.py.
+weights, others = [[p for p in net.parameters() if (p.dim() > 1) == is_weight] for is_weight in (True, False)]
+optimizer = torch.optim.SGD([dict(params=weights, weight_decay=5e-4), dict(params=others, weight_decay=0)], lr=head['lr'], momentum=0.9, nesterov=True)
+schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, head['lr'], total_steps=head['epochs'] * head['stepsOfEpoch'], pct_start=0.2, cycle_momentum=False)
+evaluator = CustomEvaluator(nn.CrossEntropyLoss(label_smoothing=0.1), 'rate', T)
+net.train()
+with open(o.out, 'w') as out:
+    print('step,loss,learningRate,milliseconds', file=out)
+    for step in range(head['steps']):
+        x = torch.from_numpy(np.frombuffer(stream.read(4 * batch * 3072), np.float32).copy()).view(batch, 3, 32, 32)
+        y = torch.from_numpy(np.frombuffer(stream.read(4 * batch), np.int32).astype(np.int64))
+        start, rate = time.perf_counter(), optimizer.param_groups[0]['lr']
+        functional.reset_net(net)
+        optimizer.zero_grad()
+        loss = evaluator(net(x.expand(T, *x.shape).reshape(-1, *x.shape[1:])), y)
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        print(f'{step},{loss.item()},{rate},{1000 * (time.perf_counter() - start)}', file=out, flush=True)

@@ -1,0 +1,104 @@
+/** Spiking neurons whose threshold follows the potentials of their layer. */
+
+import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
+import { type LayerKind, sameShape } from './kind.js'
+import { checkSurrogate, type SurrogateName } from './surrogates.js'
+
+/** What `stabilizedLif` makes. */
+export interface StabilizedLif {
+  /** Tells this layer from others. */
+  readonly kind: 'stabilizedLif'
+  /** Membrane time constant τ in time steps. */
+  readonly tau: number
+  /** Whether the input is divided by τ as well. */
+  readonly decayInput: boolean
+  /** Threshold θ of the first step. */
+  readonly vThreshold: number
+  /** Potential after a spike (hard reset), or null: the threshold is subtracted (soft reset). */
+  readonly vReset: number | null
+  /** What stands in for the derivative of a spike. */
+  readonly surrogate: SurrogateName
+  /** Sharpness α of the surrogate. */
+  readonly alpha: number
+  /** Share of a batch in the running threshold, 0…1. */
+  readonly momentum: number
+}
+
+/** Options of `stabilizedLif`; each has a default. */
+export interface StabilizedLifOptions {
+  /** Membrane time constant τ in time steps, > 1; default 2, the authors'. */
+  tau?: number
+  /** Whether the input is divided by τ as well; default false. */
+  decayInput?: boolean
+  /** Threshold θ of the first step, > 0; default 1. */
+  vThreshold?: number
+  /**
+   * Potential after a spike, < vThreshold (hard reset). Default null: the threshold is subtracted
+   * (soft reset).
+   */
+  vReset?: number | null
+  /** What stands in for the derivative of a spike; default 'sigmoid'. */
+  surrogate?: SurrogateName
+  /** Sharpness α of the surrogate, > 0; defaults as those of `lif`. */
+  alpha?: number
+  /**
+   * Share of a batch in the running threshold, 0…1; each step moves it by momentum/T. Default 0.1.
+   */
+  momentum?: number
+}
+
+const names = [
+  'tau',
+  'decayInput',
+  'vThreshold',
+  'vReset',
+  'surrogate',
+  'alpha',
+  'momentum',
+] as const
+
+/**
+ * LIF neurons with an online threshold stabiliser, for method 'os' (Zhu, Ding, Huang, Xie, Yu:
+ * Online Stabilization of Spiking Neural Networks, ICLR 2024): [C, H, W] → [C, H, W], spikes 0 or
+ * 1. They charge and reset as `lif`; the threshold of step t is
+ *
+ *     θ_t = μ_t + σ_t · (θ − μ_0) / σ_0,   θ_0 = θ = vThreshold
+ *
+ * with mean and deviation (n − 1) of the layer's potentials before firing, over the samples of the
+ * batch and the neurons. Where all potentials are equal at the first step it stays θ. No gradient
+ * goes through a threshold.
+ *
+ * Evaluation and prediction fire at the running statistic `running_threshold` [1], which starts at
+ * θ, so that the prediction of a sample does not depend on others (`fixed_test_threshold` of the
+ * authors' code). Training needs method 'os'.
+ * @throws SpikewasmError when an option is unknown or out of range
+ */
+export function stabilizedLif(options: StabilizedLifOptions = {}): StabilizedLif {
+  checkOptions('stabilizedLif', options, names)
+  const { tau = 2, vThreshold = 1, vReset = null, momentum = 0.1 } = options
+  const name = 'stabilizedLif'
+  const { surrogate, alpha } = checkSurrogate(name, options)
+  expect(typeof tau === 'number' && tau > 1, () => `${name}.tau must be > 1, got ${describe(tau)}`)
+  expect(
+    Number.isFinite(vThreshold) && vThreshold > 0 && Number.isFinite(Math.fround(vThreshold)),
+    () => `${name}.vThreshold must be > 0, got ${describe(vThreshold)}`,
+  )
+  expect(
+    vReset === null || (Number.isFinite(vReset) && vReset < vThreshold),
+    () => `${name}.vReset must be null or < vThreshold (${vThreshold}), got ${describe(vReset)}`,
+  )
+  expect(
+    Number.isFinite(momentum) && momentum >= 0 && momentum <= 1,
+    () => `${name}.momentum must lie in 0…1, got ${describe(momentum)}`,
+  )
+  const decayInput = checkBoolean(`${name}.decayInput`, options.decayInput, false)
+  return { kind: name, tau, decayInput, vThreshold, vReset, surrogate, alpha, momentum }
+}
+
+export const stabilizedLifKind: LayerKind<StabilizedLif> = {
+  ...sameShape,
+  again: (options) => stabilizedLif(options),
+  title: 'neurons',
+  spikes: () => true,
+  statistics: ({ vThreshold }) => [{ name: 'running_threshold', shape: [1], initial: vThreshold }],
+}

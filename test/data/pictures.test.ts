@@ -1,0 +1,285 @@
+/** Folders of pictures: what is decoded, resized, cached, augmented and refused. */
+
+import {
+  closeSync,
+  cpSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { openPlain } from '../../src/data/open.js'
+import { decodePicture, loadCodecs } from '../../src/data/pictures/decode.js'
+import { resize } from '../../src/data/pictures/resize.js'
+import {
+  type Bytes,
+  centreCrop,
+  colorJitter,
+  resizeTo,
+  toChannels,
+} from '../../src/data/pictures/transforms.js'
+import { plainOf } from '../../src/data/plain.js'
+import { augment, type Dataset, datasets, fromBytes, type PictureOptions } from '../../src/index.js'
+import { mlp } from '../../src/models/mlp.js'
+import { Purpose, RandomStream } from '../../src/random.js'
+import { messageOf, withFolder } from '../io/temporary.js'
+import { expectSameBits } from '../support/measure.js'
+
+process.env.SPIKEWASM_ALL_THREADS = '1'
+
+const fixtures = fileURLToPath(new URL('../../../test/fixtures/pictures/', import.meta.url))
+const file = (name: string): Uint8Array => new Uint8Array(readFileSync(join(fixtures, name)))
+const expected = JSON.parse(readFileSync(join(fixtures, 'expected.json'), 'utf8')) as Record<
+  string,
+  string
+>
+const wanted = (name: string): number[] => [...Buffer.from(expected[name], 'base64')]
+const decoded = (name: string): Bytes => toChannels(decodePicture(file(name), name), 3)
+await loadCodecs()
+
+/** Two classes, four training and two test pictures, of 23 × 19 pixels each. */
+function makeFolder(folder: string): void {
+  const kinds = ['rgb.jpg', 'rgb.png', 'grey.jpg', 'palette.png', 'grey.png', 'alpha.png']
+  for (const [i, kind] of kinds.entries()) {
+    const below = join(folder, i < 4 ? 'train' : 'val', i % 2 === 0 ? 'cat' : 'dog')
+    mkdirSync(below, { recursive: true })
+    // The name says another kind.
+    cpSync(join(fixtures, kind), join(below, `${i}.${i === 1 ? 'jpg' : kind.slice(-3)}`))
+  }
+  writeFileSync(join(folder, 'train', 'cat', 'notes.txt'), 'no picture')
+}
+
+const sampleOf = (data: Dataset, index: number, context?: { seed: number; epoch: number }) => {
+  const out = new Float32Array(data.shape.reduce((a, b) => a * b, 1))
+  data.read(index, out, context)
+  return out
+}
+
+test('pictures of all kinds are those of Pillow, byte for byte', () => {
+  for (const name of Object.keys(expected).filter((key) => key.includes('.'))) {
+    const picture = decoded(name)
+    assert.equal([picture.width, picture.height], [23, 19], name)
+    const most = name === 'cmyk.jpg' ? 1 : 0
+    const right = wanted(name)
+    assert.ok(
+      picture.data.every((byte, i) => Math.abs(byte - right[i]) <= most),
+      name,
+    )
+  }
+  const picture = decoded('rgb.png')
+  assert.equal([...resizeTo(picture, [7, 10]).data], wanted('smaller'))
+  assert.equal([...resizeTo(picture, [40, 31]).data], wanted('larger'))
+  const box = { left: 3, top: 2, right: 20, bottom: 15 }
+  assert.equal([...resize(picture, box, [8, 8], 3)], wanted('part'))
+  assert.equal([...toChannels(decodePicture(file('rgb.png'), ''), 1).data], wanted('grey'))
+})
+
+test('sizes are those of torchvision', () => {
+  const picture = decoded('rgb.png')
+  const { width, height } = resizeTo(picture, 10)
+  assert.equal([width, height], [12, 10])
+  const middle = centreCrop(picture, [5, 30])
+  assert.equal([middle.width, middle.height], [30, 5])
+  // (30 − 23) / 2 black columns, then row (19 − 5) / 2.
+  assert.equal([...middle.data.slice(0, 12)], [...new Array(9).fill(0), ...[0, 91, 0]])
+  const grey = { ...picture, data: picture.data.slice() }
+  colorJitter(grey, {}, new RandomStream(Purpose.Augment))
+  assert.equal(grey.data, picture.data)
+  colorJitter(grey, { brightness: 0.4, contrast: 0.4, hue: 0.5 }, new RandomStream(Purpose.Augment))
+  assert.not.equal(grey.data, picture.data)
+})
+
+test('a folder: classes by name, the kind by content, samples in any thread', () =>
+  withFolder(async (folder) => {
+    makeFolder(folder)
+    const { train, test: tests } = await datasets.imageFolder(folder)
+    assert.equal(train.classNames, ['cat', 'dog'])
+    assert.equal([train.length, tests.length, train.shape], [4, 2, [3, 19, 23]])
+    const out = new Uint8Array(3 * 19 * 23)
+    const labels = [0, 1, 2, 3].map((index) => train.pixels!.read(index, out))
+    assert.equal(labels, [0, 1, 0, 1])
+    assert.equal([...out], wanted('palette.png'))
+    const plain = plainOf(train)!
+    assert.equal(sampleOf(openPlain(structuredClone(plain)), 3), sampleOf(train, 3))
+    const grey = await datasets.imageFolder(folder, { channels: 1, size: 8, crop: [8, 9] })
+    assert.equal(grey.train.shape, [1, 8, 9])
+  }))
+
+test('training changes pictures by seed, epoch and index alone', () =>
+  withFolder(async (folder) => {
+    makeFolder(folder)
+    const all: PictureOptions[] = [
+      { flip: true, verticalFlip: true },
+      { randomResizedCrop: true, crop: 12, flip: true },
+      { randomResizedCrop: { scale: [0.5, 1] }, size: [16, 16], crop: 12 },
+      { colorJitter: { brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1 } },
+    ]
+    for (const options of all) {
+      const { train } = await datasets.imageFolder(folder, options)
+      const still = sampleOf(train, 3)
+      const seen = new Set<string>()
+      for (let epoch = 0; epoch < 8; epoch++) {
+        const sample = sampleOf(train, 3, { seed: 1, epoch })
+        assert.equal(sampleOf(train, 3, { seed: 1, epoch }), sample)
+        seen.add(sample.join())
+        sampleOf(train, 0, { seed: 1, epoch })
+      }
+      assert.ok(seen.size >= 3, JSON.stringify(options))
+      assert.equal(sampleOf(train, 3), still)
+    }
+  }))
+
+test('trained from files, with readers and a cache, a model is that of the pictures in memory', () =>
+  withFolder(async (folder) => {
+    makeFolder(folder)
+    const options = { mean: [0.5, 0.4, 0.3], std: [0.3, 0.2, 0.1] }
+    const { train } = await datasets.imageFolder(folder, options)
+    const images = new Uint8Array(4 * 3 * 19 * 23)
+    const labels = [0, 1, 2, 3].map((n) =>
+      train.pixels!.read(n, images.subarray(n * 1311, (n + 1) * 1311)),
+    )
+    const normalization = { scale: 255, ...options }
+    const { name, shape } = train
+    const memory = fromBytes({
+      name,
+      images,
+      labels,
+      shape: [...shape],
+      classes: 2,
+      normalization,
+    } as never)
+    const trained = async (data: Dataset, numWorkers: number) => {
+      const model = await mlp([3, 19, 23], 2).compile({ input: [3, 19, 23], batchSize: 2 })
+      await model.fit(augment(data, { crop: 2, flip: true }), { epochs: 3, numWorkers })
+      const state = model.stateDict()
+      await model.dispose()
+      return state
+    }
+    const right = await trained(memory, 0)
+    const cache = join(folder, 'cache')
+    for (const numWorkers of [0, 2, 1]) {
+      const { train: files } = await datasets.imageFolder(folder, { ...options, cache })
+      expectSameBits(`${numWorkers} readers`, await trained(files, numWorkers), right)
+    }
+    assert.is(readdirSync(cache).length, 1)
+  }))
+
+test('a cache is filled once, checked, and repaired', () =>
+  withFolder(async (folder) => {
+    makeFolder(folder)
+    const cache = join(folder, 'cache')
+    const open = async () => (await datasets.imageFolder(folder, { cache })).train
+    const first = await open()
+    const samples = [0, 1, 2, 3].map((index) => sampleOf(first, index))
+    const [name] = readdirSync(cache)
+    const path = join(cache, name)
+    // The pictures are not read again.
+    const train = join(folder, 'train')
+    const away = join(folder, 'away')
+    const other = await open()
+    renameSync(train, away)
+    assert.equal(sampleOf(other, 3), samples[3])
+    renameSync(away, train)
+    // A damaged sample is decoded again, with one warning.
+    const warnings: string[] = []
+    const listen = (warning: Error): void => void warnings.push(warning.message)
+    process.on('warning', listen)
+    const descriptor = openSync(path, 'r+')
+    writeSync(descriptor, Uint8Array.of(1, 2, 3, 4), 0, 4, 128 + 1319 + 50)
+    closeSync(descriptor)
+    const again = await open()
+    assert.equal(sampleOf(again, 1), samples[1])
+    assert.equal(sampleOf(await open(), 1), samples[1])
+    // A file that is cut off, or of another layout, is made anew.
+    for (const bytes of [readFileSync(path).subarray(0, 2000), Buffer.from('something else')]) {
+      writeFileSync(path, bytes)
+      for (const index of [0, 3]) assert.equal(sampleOf(await open(), index), samples[index])
+    }
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('warning', listen)
+    assert.is(warnings.filter((text) => /sample 1 is damaged there/.test(text)).length, 1)
+    assert.is(warnings.filter((text) => /no cache of these samples/.test(text)).length, 1)
+    // Other pictures are another cache.
+    cpSync(join(fixtures, 'bit.png'), join(train, 'cat', '0.jpg'))
+    assert.not.equal(sampleOf(await open(), 0), samples[0])
+    assert.is(readdirSync(cache).length, 2)
+  }))
+
+test('what is wrong is one error that names the file or option', () =>
+  withFolder(async (folder) => {
+    makeFolder(folder)
+    const damaged = join(folder, 'train', 'dog', '9.png')
+    writeFileSync(damaged, file('rgb.png').subarray(0, 100))
+    for (const numWorkers of [0, 2]) {
+      const { train } = await datasets.imageFolder(folder)
+      const model = await mlp([3, 19, 23], 2).compile({ input: [3, 19, 23], batchSize: 2 })
+      const fit = model.fit(train, { epochs: 50, numWorkers })
+      assert.match(await messageOf(() => fit), /9\.png: must be a whole png picture, got .*damaged/)
+      await model.dispose()
+    }
+    const bomb = file('rgb.png')
+    new DataView(bomb.buffer).setUint32(16, 60_000)
+    new DataView(bomb.buffer).setUint32(20, 60_000)
+    writeFileSync(damaged, bomb)
+    const { train } = await datasets.imageFolder(folder)
+    assert.match(await messageOf(() => sampleOf(train, 4)), /pixels, got 60000 × 60000; make it/)
+    rmSync(damaged)
+    const calls: [() => unknown, RegExp][] = [
+      [() => datasets.imageFolder(`${folder}/none`), /must be a folder with train\//],
+      [() => datasets.imageFolder(join(folder, 'train')), /must hold the folders train and val/],
+      [() => datasets.imageFolder(folder, { size: 0 }), /size must be an integer from 1/],
+      [() => datasets.imageFolder(folder, { size: 8 }), /become 8 × 9; give crop too/],
+      [() => datasets.imageFolder(folder, { crops: 1 } as never), /crops/],
+      [() => datasets.imageFolder(folder, null as never), /imageFolder/],
+      [() => datasets.imageFolder(folder, { mean: [1] }), /mean and .std must have one number/],
+      [() => datasets.imageFolder(folder, { cache: 3n as never }), /cache must be the path/],
+      [() => datasets.imageFolder(folder, { colorJitter: { hue: 2 } }), /hue must lie in 0…0.5/],
+      [
+        () => (datasets.cifar10 as (...all: unknown[]) => unknown)('x', { a: 1 }),
+        /cifar10 takes a/,
+      ],
+    ]
+    for (const [call, message] of calls) assert.match(await messageOf(call), message)
+    mkdirSync(join(folder, 'val', 'bird'))
+    assert.match(await messageOf(() => datasets.imageFolder(folder)), /bird: must be a class/)
+  }))
+
+test("ImageNet's layouts", () =>
+  withFolder(async (folder) => {
+    makeFolder(folder)
+    const at = (...path: string[]): string => join(folder, ...path)
+    renameSync(at('train', 'cat'), at('train', 'n02'))
+    renameSync(at('train', 'dog'), at('train', 'n01'))
+    rmSync(at('val'), { recursive: true })
+    mkdirSync(at('val'))
+    for (const i of [1, 2]) cpSync(join(fixtures, 'rgb.jpg'), at('val', `v_${i}.JPEG`))
+    const options = { size: 16, crop: 12 }
+    const open = () => datasets.imageNet(folder, options)
+    assert.match(await messageOf(open), /a list must say their synsets: LOC_val_solution\.csv/)
+    const lists: [string, string][] = [
+      ['LOC_val_solution.csv', 'ImageId,PredictionString\nv_2,n01 1 2 3 4\nv_1,n02 5 6 7 8 \n'],
+      ['val.txt', 'v_1.JPEG 1\nv_2.JPEG 0\n'],
+      ['val_labels.txt', 'n02\nn01\n'],
+    ]
+    writeFileSync(at('LOC_synset_mapping.txt'), 'n01 a dog\nn02 a cat, house cat\n')
+    for (const [name, text] of lists) {
+      writeFileSync(at(name), text)
+      const { train, test: tests } = await open()
+      assert.equal(train.classNames, ['a dog', 'a cat, house cat'])
+      const out = new Float32Array(3 * 12 * 12)
+      assert.equal([tests.read(0, out), tests.read(1, out)], [1, 0], name)
+      rmSync(at(name))
+    }
+    writeFileSync(at('val.txt'), 'v_1.JPEG n07\n')
+    assert.match(await messageOf(open), /line 1 must name a class of the training pictures/)
+  }))
+
+test.run()

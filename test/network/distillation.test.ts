@@ -1,0 +1,282 @@
+/** Several outputs and self-distillation, beside its authors' code (test/fixtures/distillation). */
+import { readFileSync } from 'node:fs'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  adaptiveAvgPool2d,
+  type Block,
+  batchNorm2d,
+  block,
+  type CompileOptions,
+  compile,
+  conv2d,
+  crossEntropy,
+  esdResnet18,
+  flatten,
+  fromArrays,
+  identity,
+  lif,
+  linear,
+  type Model,
+  type Module,
+  networkFromJSON,
+  resnet18,
+  selfDistillation,
+  sequential,
+  sgd,
+  timeMean,
+} from '../../src/index.js'
+import { deepConv } from '../../src/models/distillation.js'
+import { messageOf } from '../io/temporary.js'
+import { testRandom } from '../support/engine.js'
+import { expectSameBits, relativeError } from '../support/measure.js'
+
+interface Numbers {
+  readonly shape: readonly number[]
+  readonly data: readonly number[]
+}
+type Named = Readonly<Record<string, Numbers>>
+interface Fixture {
+  readonly T: number
+  readonly alpha: number
+  readonly beta: number
+  readonly temperature: number
+  readonly start: Named
+  readonly x: readonly number[]
+  readonly labels: readonly number[]
+  readonly loss: number
+  readonly output: readonly number[]
+  readonly gradients: Named
+  readonly statistics: Named
+}
+const path = new URL('../../../test/fixtures/distillation/distillation.json', import.meta.url)
+const fixture: Fixture = JSON.parse(readFileSync(path, 'utf8'))
+const { T: timeSteps, alpha, beta, temperature, labels } = fixture
+
+const neuron = { vThreshold: 0.5 }
+const basic = (from: number, to: number, stride: number): Block => {
+  const children = {
+    conv1: conv2d(from, to, 3, { stride, padding: 1, bias: false }),
+    bn1: batchNorm2d(to),
+    spike1: lif(neuron),
+    conv2: conv2d(to, to, 3, { padding: 1, bias: false }),
+    bn2: batchNorm2d(to),
+    shortcut:
+      stride === 1
+        ? identity()
+        : sequential(conv2d(from, to, 1, { stride, bias: false }), batchNorm2d(to)),
+    spike2: lif(neuron),
+  }
+  return block(children, (m, x, { add }) =>
+    m.spike2(add(m.bn2(m.conv2(m.spike1(m.bn1(m.conv1(x))))), m.shortcut(x))),
+  )
+}
+
+/** The network of generate.py. */
+const network = (): Block => {
+  const children = {
+    conv0: sequential(conv2d(2, 4, 3, { padding: 1, bias: false }), batchNorm2d(4), lif(neuron)),
+    layer1: basic(4, 4, 1),
+    layer2: basic(4, 6, 2),
+    classifier: linear(6, 3),
+    scala1: deepConv(4, 6),
+    scala2: deepConv(6, 6, 1),
+    fc1: linear(6, 3),
+    fc2: linear(6, 3),
+    pool: adaptiveAvgPool2d(1),
+    flatten: flatten(),
+    rates: timeMean(),
+  }
+  return block(children, (m, x) => {
+    const end = (value: typeof x) => m.flatten(m.pool(value))
+    const first = m.layer1(m.conv0(x))
+    const second = m.layer2(first)
+    return {
+      early: m.fc1(end(m.scala1(m.rates(first)))),
+      middle: m.fc2(end(m.scala2(m.rates(second)))),
+      output: m.classifier(end(second)),
+    }
+  })
+}
+
+const loss = selfDistillation({ alpha, beta, temperature })
+const options = { input: [2, 8, 8], timeSteps, batchSize: labels.length, loss } as const
+const x = Float32Array.from(fixture.x)
+
+async function compiled(more: Partial<CompileOptions> = {}): Promise<Model> {
+  const model = await network().compile({ ...options, ...more })
+  const state = model.stateDict()
+  for (const [name, { data }] of Object.entries(fixture.start)) state[name].data.set(data)
+  model.loadStateDict(state)
+  return model
+}
+
+for (const engine of [undefined, 'debug'] as const)
+  test(`the loss and all gradients are those of the authors' code, ${engine}`, async () => {
+    const model = await compiled({ engine })
+    const step = await model.trainStep(x, labels, { update: false })
+    assert.ok(Math.abs(step.loss - fixture.loss) <= 1e-5 * fixture.loss, `loss ${step.loss}`)
+    assert.ok(relativeError(model.output(), fixture.output) <= 1e-4, 'output')
+    const gradients = model.gradients()
+    assert.equal(Object.keys(gradients).sort(), Object.keys(fixture.gradients).sort())
+    for (const [name, { data }] of Object.entries(fixture.gradients)) {
+      const error = relativeError(gradients[name].data, data)
+      assert.ok(error <= 1e-4, `${name}: relative error ${error}`)
+    }
+    const state = model.stateDict()
+    for (const [name, { data }] of Object.entries(fixture.statistics))
+      assert.ok(relativeError(state[name].data, data) <= 1e-4, name)
+    await model.dispose()
+  })
+
+test('prediction and evaluation are of the last output; files and copies keep all of them', async () => {
+  const model = await compiled()
+  const data = fromArrays({ images: x, labels, shape: [2, 8, 8], classes: 3 })
+  const { logits } = await model.predict(x)
+  const { accuracy } = await model.evaluate(data)
+  // The same network without branches.
+  const plain = await block({ ...network().children } as Record<string, Module>, (m, input) =>
+    m.classifier(m.flatten(m.pool(m.layer2(m.layer1(m.conv0(input)))))),
+  ).compile({ input: [2, 8, 8], timeSteps, batchSize: labels.length })
+  const state = model.stateDict()
+  const own = Object.fromEntries(Object.keys(plain.stateDict()).map((name) => [name, state[name]]))
+  plain.loadStateDict(own)
+  assert.equal((await plain.predict(x)).logits, logits)
+  assert.is((await plain.evaluate(data)).accuracy, accuracy)
+  await plain.dispose()
+  const again = await networkFromJSON(JSON.stringify(model.toJSON())).compile(options)
+  again.loadStateDict(state)
+  await Promise.all([model, again].map((of) => of.trainStep(x, labels)))
+  expectSameBits('a network from JSON', again.stateDict(), model.stateDict())
+  const lean = await network().compile({ ...options, purpose: 'inference' })
+  lean.loadStateDict(state)
+  assert.equal((await lean.predict(x)).logits, logits)
+  await Promise.all([again, lean, model].map((of) => of.dispose()))
+})
+
+test('it learns by fit, on rate and bptt, and goes on from a file', async () => {
+  const random = testRandom(3)
+  const pixels = Float32Array.from({ length: 24 * 128 }, () => random() - 0.5)
+  const y = Int32Array.from({ length: 24 }, (_, i) => i % 3)
+  y.forEach((label, i) => {
+    for (let k = 0; k < 40; k++) pixels[i * 128 + label * 40 + k] += 1
+  })
+  const data = fromArrays({ images: pixels, labels: y, shape: [2, 8, 8], classes: 3 })
+  for (const method of ['rate', 'bptt'] as const) {
+    const model = await network().compile({ ...options, batchSize: 12, method, seed: 4 })
+    const optimizer = sgd({ lr: method === 'rate' ? 0.4 : 0.1 })
+    const history = await model.fit(data, { epochs: 8, optimizer, loss })
+    const losses = history.epochs.map(({ trainLoss }) => trainLoss)
+    assert.ok(losses[losses.length - 1] < 0.7 * losses[0], `${method}: ${losses}`)
+    await model.dispose()
+  }
+})
+
+const two = (forward: Parameters<typeof block>[1]) =>
+  block(
+    { a: linear(4, 3), b: linear(4, 3), c: linear(4, 2), spike: lif(), mean: timeMean() },
+    forward,
+  )
+const small = { input: [4], timeSteps: 2, batchSize: 2 } as const
+const wrong: readonly [string, () => unknown, RegExp][] = [
+  [
+    'crossEntropy with several',
+    () => compiled({ loss: crossEntropy() }),
+    /several outputs \(early, middle, output\), which loss selfDistillation\(\) trains, got crossEntropy/,
+  ],
+  [
+    'one output',
+    () => compile(linear(4, 3), { ...small, loss }),
+    /needs a network with two or more outputs/,
+  ],
+  [
+    'online methods',
+    () => compiled({ method: 'ottt' }),
+    /selfDistillation\(\) needs method 'rate' or 'bptt'/,
+  ],
+  [
+    'step mode s',
+    () => compiled({ stepMode: 's' }),
+    /with stepMode 'm', got 'rate' with stepMode 's'/,
+  ],
+  [
+    'other shapes',
+    () =>
+      compile(
+        two((m, v) => ({ one: m.c(v), out: m.a(v) })),
+        small,
+      ),
+    /outputs must have one shape, got .* of one and .* of out/,
+  ],
+  [
+    'the same twice',
+    () =>
+      compile(
+        two((m, v) => {
+          const a = m.a(v)
+          return { one: a, out: a }
+        }),
+        small,
+      ),
+    /outputs one and out are one value/,
+  ],
+  [
+    'a number for a name',
+    () =>
+      compile(
+        two((m, v) => ({ 1: m.a(v), out: m.b(v) })),
+        small,
+      ),
+    /an output's name must be no number/,
+  ],
+  [
+    'outputs of a part',
+    () => compile(sequential(two((m, v) => ({ one: m.a(v), out: m.b(v) }))), small),
+    /forward function of a block must return/,
+  ],
+  ['alpha', () => selfDistillation({ alpha: -1 }), /selfDistillation\.alpha must be ≥ 0, got -1/],
+  [
+    'beta',
+    () => selfDistillation({ beta: Number.NaN }),
+    /selfDistillation\.beta must be ≥ 0, got NaN/,
+  ],
+  ['temperature', () => selfDistillation({ temperature: 0 }), /temperature must lie in/],
+  [
+    'esdResnet18(null)',
+    () => esdResnet18(null as never),
+    /esdResnet18 takes an object of options.*got null/,
+  ],
+  ['resnet18(5)', () => resnet18(5 as never), /resnet18 takes an object of options.*got 5/],
+  [
+    'timeMean online',
+    () =>
+      compile(sequential(linear(4, 3), lif(), timeMean(), linear(3, 2)), {
+        ...small,
+        method: 'sltt',
+      }),
+    /2 \(timeMean\): needs all steps of a sample at once, which method 'sltt'/,
+  ],
+  [
+    'timeMean of a stream',
+    () =>
+      compile(sequential(linear(4, 3), lif(), timeMean(), linear(3, 2)), {
+        ...small,
+        purpose: 'stream',
+      }),
+    /2 \(timeMean\): .* purpose 'stream' has not/,
+  ],
+]
+for (const [what, run, message] of wrong)
+  test(`refused: ${what}`, async () => {
+    assert.match(await messageOf(async () => void (await run())), message)
+  })
+
+test('esdResnet18 has the parameters of its authors, and compiles', async () => {
+  const model = await esdResnet18().compile({ input: [3, 32, 32], timeSteps: 2, batchSize: 1 })
+  const names = Object.keys(model.stateDict())
+  for (const name of ['conv0.0.weight', 'scala1.2.op.5.weight', 'scala3.0.res_bn.bias', 'fc3.bias'])
+    assert.ok(names.includes(name), name)
+  await model.dispose()
+})
+
+test.run()

@@ -1,0 +1,204 @@
+/** Method os beside the numbers of its authors' own code (test/fixtures/os/generate.py). */
+import { readFileSync } from 'node:fs'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  avgPool2d,
+  batchNorm2d,
+  type CompileOptions,
+  conv2d,
+  flatten,
+  lif,
+  linear,
+  type Model,
+  ratePenalty,
+  sequential,
+  stabilizedLif,
+} from '../../src/index.js'
+import { messageOf } from '../io/temporary.js'
+import { relativeError } from '../support/measure.js'
+
+interface Numbers {
+  readonly shape: readonly number[]
+  readonly data: readonly number[]
+}
+type Named = Readonly<Record<string, Numbers>>
+
+/** What generate.py prints. */
+interface Fixture {
+  readonly T: number
+  readonly nearest: number
+  readonly start: Named
+  readonly batches: readonly {
+    readonly x: Numbers
+    readonly labels: readonly number[]
+    readonly loss: number
+    readonly output: Numbers
+    readonly gradients: Named
+    readonly statistics: Named
+  }[]
+}
+
+const path = new URL('../../../test/fixtures/os/os.json', import.meta.url)
+const fixture: Fixture = JSON.parse(readFileSync(path, 'utf8'))
+
+const network = () =>
+  sequential(
+    conv2d(2, 5, 3, { padding: 1 }),
+    batchNorm2d(5, { eps: 1e-4 }),
+    stabilizedLif(),
+    avgPool2d(2),
+    conv2d(5, 7, 3, { stride: 2, padding: 1 }),
+    batchNorm2d(7, { eps: 1e-4 }),
+    stabilizedLif(),
+    flatten(),
+    linear(28, 3),
+  )
+
+async function compiled(more: Partial<CompileOptions> = {}): Promise<Model> {
+  const [{ labels }] = fixture.batches
+  const model = await network().compile({
+    input: [2, 8, 8],
+    timeSteps: fixture.T,
+    batchSize: labels.length,
+    method: 'os',
+    ...more,
+  })
+  const state = model.stateDict()
+  for (const [name, { data }] of Object.entries(fixture.start)) state[name].data.set(data)
+  model.loadStateDict(state)
+  return model
+}
+
+function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let [ab, aa, bb] = [0, 0, 0]
+  for (let i = 0; i < a.length; i++) {
+    ab += a[i] * b[i]
+    aa += a[i] * a[i]
+    bb += b[i] * b[i]
+  }
+  return ab / Math.sqrt(aa * bb)
+}
+
+for (const engine of [undefined, 'debug'] as const)
+  test(`os has the gradients, statistics and thresholds of its authors' code, ${engine}`, async () => {
+    const model = await compiled({ engine })
+    for (const [i, batch] of fixture.batches.entries()) {
+      const x = Float32Array.from(batch.x.data)
+      const { loss } = await model.trainStep(x, batch.labels, { update: false })
+      assert.ok(Math.abs(loss - batch.loss) <= 1e-5, `batch ${i}: loss ${loss}, ${batch.loss}`)
+      const close = (
+        what: string,
+        got: ArrayLike<number>,
+        want: readonly number[],
+        most = 1e-4,
+      ) => {
+        const error = relativeError(Float32Array.from(got), want)
+        assert.ok(error <= most, `batch ${i}, ${what}: relative error ${error}`)
+      }
+      close('output', model.output(), batch.output.data)
+      const gradients = model.gradients()
+      for (const [name, { data }] of Object.entries(batch.gradients)) {
+        // In front of a normalisation a bias has no gradient but rounding errors.
+        if (name === '0.bias' || name === '4.bias') continue
+        close(name, gradients[name].data, data)
+        assert.ok(cosine(gradients[name].data, data) >= 0.9999, `batch ${i}, ${name}`)
+      }
+      const state = model.stateDict()
+      for (const [name, { data }] of Object.entries(batch.statistics))
+        close(name, state[name].data, data, 1e-5)
+    }
+    await model.dispose()
+  })
+
+test('os: predictions are of the running threshold, the same alone, in a batch and as a stream', async () => {
+  const model = await compiled()
+  const [{ x, labels }, second] = fixture.batches
+  await model.trainStep(Float32Array.from(x.data), labels, { update: false })
+  const input = Float32Array.from(second.x.data)
+  const image = input.length / labels.length
+  const { logits: all } = await model.predict(input)
+  const { logits: alone } = await model.predict(input.subarray(image, 2 * image))
+  assert.equal(alone.slice(), all.slice(3, 6), 'a sample alone')
+  const { data: thresholds } = model.stateDict()['2.running_threshold']
+  assert.ok(thresholds[0] > 1, `the threshold has moved: ${thresholds}`)
+  const state = model.stateDict()
+  await model.dispose()
+  // A network of plain neurons with that threshold predicts the same.
+  const at = (name: string) =>
+    lif({ tau: 2, vThreshold: state[`${name}.running_threshold`].data[0] })
+  const plain = await sequential(
+    conv2d(2, 5, 3, { padding: 1 }),
+    batchNorm2d(5, { eps: 1e-4 }),
+    at('2'),
+    avgPool2d(2),
+    conv2d(5, 7, 3, { stride: 2, padding: 1 }),
+    batchNorm2d(7, { eps: 1e-4 }),
+    at('6'),
+    flatten(),
+    linear(28, 3),
+  ).compile({ input: [2, 8, 8], timeSteps: 4, batchSize: labels.length, purpose: 'inference' })
+  const { '2.running_threshold': _, '6.running_threshold': __, ...weights } = state
+  plain.loadStateDict(weights)
+  const { logits: expected } = await plain.predict(input)
+  assert.ok(relativeError(all, expected) < 1e-5, 'as plain neurons of that threshold')
+  await plain.dispose()
+  for (const more of [
+    { purpose: 'inference' },
+    { purpose: 'inference', method: 'rate' },
+  ] as const) {
+    const other = await compiled({ ...more })
+    other.loadStateDict(state)
+    const { logits } = await other.predict(input)
+    assert.ok(relativeError(logits, all) < 1e-5, JSON.stringify(more))
+    await other.dispose()
+  }
+  const stream = await compiled({ purpose: 'stream', batchSize: 1 })
+  stream.loadStateDict(state)
+  for (let t = 0; t < fixture.T - 1; t++) await stream.step(input.subarray(0, image))
+  const { logits } = await stream.step(input.subarray(0, image))
+  assert.ok(relativeError(logits, all.slice(0, 3)) < 1e-5, 'as a stream')
+  await stream.dispose()
+})
+
+test('os: dead layers and a batch of one sample train without what is not finite', async () => {
+  const layers = [conv2d(2, 3, 3), stabilizedLif({ vReset: 0 }), flatten(), linear(27, 3)]
+  for (const scale of [0, 1]) {
+    const model = await sequential(...layers).compile({
+      input: [2, 5, 5],
+      timeSteps: 3,
+      batchSize: 1,
+      method: 'os',
+    })
+    const x = Float32Array.from({ length: 50 }, (_, i) => scale * Math.sin(i))
+    const state = model.stateDict()
+    if (scale === 0) for (const key of ['0.weight', '0.bias']) state[key].data.fill(0)
+    model.loadStateDict(state)
+    for (let i = 0; i < 3; i++) assert.ok(Number.isFinite((await model.trainStep(x, [1])).loss))
+    await model.dispose()
+  }
+})
+
+const wrong: readonly [Partial<CompileOptions>, RegExp][] = [
+  [{ stepMode: 'm' }, /stepMode must be 's' with method os/],
+  [{ update: 'everyStep' }, /update is an option of method ottt, sltt, got it with os/],
+  [{ backwardSteps: 2 }, /backwardSteps is an option of method sltt, got it with os/],
+  [
+    { gradientCheckpoint: 'layers' },
+    /gradientCheckpoint is an option of method bptt, got it with os/,
+  ],
+  [{ timeSteps: 33 }, /timeSteps must be at most 32 with method os, got 33/],
+  [{ penalties: [ratePenalty({ weight: 1 })] }, /penalties need/],
+  ...(['rate', 'bptt', 'ottt', 'sltt'] as const).map(
+    (method): [Partial<CompileOptions>, RegExp] => [
+      { method },
+      RegExp(`2 \\(stabilizedLif\\): its threshold .* needs method 'os', got '${method}'`),
+    ],
+  ),
+]
+for (const [options, message] of wrong)
+  test(`os refuses ${JSON.stringify(options)}`, async () => {
+    assert.match(await messageOf(() => compiled(options)), message)
+  })
+
+test.run()
