@@ -110,7 +110,7 @@ export const datasets = {
   images: {
     source: 'a folder with train/<class>/*.jpg and val/ or test/ likewise',
     pictures: true,
-    load: (path, _, { imageSize: size, cache }) =>
+    load: (path, { imageSize: size, cache }) =>
       loaders.imageFolder(path, { cache, ...(size ? { size: [size, size] } : {}) }),
     shape: [3, 32, 32],
     classes: 10,
@@ -120,7 +120,7 @@ export const datasets = {
   imagenet: {
     source: 'the folder with train/<synset>/*.JPEG and val/',
     pictures: true,
-    load: (path, _, { imageSize: crop = IMAGENET_SIZE, cache, augment: moves = false }) =>
+    load: (path, { imageSize: crop = IMAGENET_SIZE, cache, augment: moves = false }) =>
       loaders.imageNet(path, {
         size: Math.round(crop / MIDDLE),
         crop,
