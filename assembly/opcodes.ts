@@ -316,7 +316,9 @@ export enum Op {
    * Dropout of floats, and the gradient behind any dropout; unit = chunk of pixels. DropoutWord.
    */
   DropoutFloats = 49,
-  /** Counts steps at which inputs that are spikes are not 0; unit = chunk of pixels. ActiveWord. */
+  /**
+   * Counts the steps at which inputs that are spikes are not 0; unit = chunk of pixels. ActiveWord.
+   */
   ActiveSpikes = 140,
   /** The same of inputs that are floats. ActiveWord. */
   ActiveFloats = 141,

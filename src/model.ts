@@ -1,7 +1,6 @@
 /** The user's handle on a compiled network. It checks what it is given and asks the session. */
 
 import type { Dataset } from './data/dataset.js'
-import { checkPath } from './errors.js'
 import { type ModelJson, modelJson } from './io/model-json.js'
 import type { SaveNirOptions } from './io/nir/options.js'
 import type { InputShape } from './nn/value.js'
@@ -10,6 +9,7 @@ import type { MethodOptions } from './plan/methods.js'
 import type { Plan, PlanOptions } from './plan/plan.js'
 import { summarize } from './plan/summary.js'
 import { programOf } from './runtime/arena.js'
+import { idle } from './runtime/idle.js'
 import { type Prediction, type PredictOptions, predict } from './runtime/predict.js'
 import type { OperationTime } from './runtime/profile.js'
 import type { Session } from './runtime/session.js'
@@ -35,7 +35,6 @@ import type { History } from './train/records.js'
 
 /**
  * A compiled network: trains, predicts, and gives its parameters. `compile` makes it.
- *
  * It runs one operation at a time; a second call before the first has ended is refused. With
  * `threads` above 1 it holds threads until `dispose`.
  */
@@ -58,8 +57,8 @@ export class Model {
   /**
    * Takes effect with the next step; what one rule keeps, such as momentum, stays until the next
    * step of another rule.
-   * @throws SpikewasmError for what is no optimizer, for a group that names what the network does
-   *   not have, and while the model runs; in `fit` a schedule changes the learning rate
+   * @throws SpikewasmError for what is no optimizer, for a group that names what the network has
+   *   not, and while the model runs; in `fit` a schedule changes the learning rate
    */
   set optimizer(optimizer: Optimizer) {
     setOptimizer(this.session, optimizer)
@@ -172,10 +171,9 @@ export class Model {
   /**
    * One time step of a model compiled with purpose 'stream': one frame in, spikes and outputs so
    * far out. Membrane potentials are kept from call to call until `reset`.
-   *
-   * T steps give the bits of `predict` of those T frames in step mode 's' (rate, ottt and sltt; bptt
-   * above 255 steps); else outputs may differ in rounding. A stream may go on for longer than T.
-   * `loadStateDict` amid a stream changes weights alone. The result's `spikes` are sums since
+   * T steps give the bits of `predict` of those T frames in step mode 's' (rate, ottt and sltt;
+   * bptt above 255 steps); else outputs may differ in rounding. A stream may go on for longer than
+   * T. `loadStateDict` amid a stream changes weights alone. The result's `spikes` are sums since
    * `reset`; `spikes(layer)` has those of the step alone.
    * @param x float32 [B, C, H, W]; B must be the batch size.
    * @throws SpikewasmError for a wrong size, numbers that are not finite, or another purpose.
@@ -191,9 +189,7 @@ export class Model {
    */
   reset(): void {
     programOf(this.session, 'stream')
-    this.session.checkAlive()
-    this.session.lock.checkIdle()
-    this.session.streamed = 0
+    idle(this.session).streamed = 0
   }
 
   /**
@@ -205,8 +201,8 @@ export class Model {
   }
 
   /**
-   * Spikes of a layer of neurons in the last run: of its samples without repeats, at all T steps; in
-   * a stream at the last step. The model must be compiled with `record`.
+   * Spikes of a layer of neurons in the last run: of its samples without repeats, at all T steps;
+   * in a stream at the last step. The model must be compiled with `record`.
    * @param layer its name
    * @throws SpikewasmError for a layer that is not recorded, and before the first run
    */
@@ -215,8 +211,8 @@ export class Model {
   }
 
   /**
-   * Spikes or rates of chosen layers over the first samples of a data set. The model must be compiled
-   * with `record`.
+   * Spikes or rates of chosen layers over the first samples of a data set. The model must be
+   * compiled with `record`.
    * @throws SpikewasmError when the data or an option does not match, or the arrays would take more
    *   than `maxBytes`; the signal's reason when it aborts
    */
@@ -255,8 +251,8 @@ export class Model {
   }
 
   /**
-   * As `stateDict`, with the moving averages that `fit` keeps with `ema` instead of the parameters;
-   * statistics are the current ones. Before the first step they are the parameters.
+   * As `stateDict`, with the averages that `fit` keeps with `ema` instead of the parameters, and
+   * the current statistics. Before the first step they are the parameters.
    * @throws SpikewasmError when no average is kept
    */
   averages(): StateDict {
@@ -274,9 +270,7 @@ export class Model {
    *   not finite, and while the model runs; nothing is changed then
    */
   loadStateDict(state: StateDict): void {
-    this.session.checkAlive()
-    this.session.lock.checkIdle()
-    takeState(this.session, state)
+    takeState(idle(this.session), state)
   }
 
   /** The model without its weights, for `networkFromJSON`; layers and wiring, no code. */
@@ -296,24 +290,20 @@ export class Model {
     metadata: Record<string, string> = {},
     options: SaveOptions = {},
   ): Promise<void> {
-    const { saveModel } = await import('./train/save-model.js')
-    await saveModel(this.session, path, metadata, options)
+    await (await import('./train/save-model.js')).saveModel(this.session, path, metadata, options)
   }
 
   /**
    * Writes the model as a NIR file (neuroir.org), which other simulators and neuromorphic hardware
    * read. `loadNir` gives it back with the same numbers. Batch normalisation becomes part of the
-   * convolution before it, which rounds differently. All of the file is written, or nothing.
-   *
-   * NIR counts time in seconds: a step is `dt` of them. See docs/nir.md for what it can say.
+   * convolution before it, which rounds differently. All of the file is written, or nothing. NIR
+   * counts time in seconds: a step is `dt` of them. See docs/nir.md for what it can say.
    * @param path of the file, usually with the ending .nir
    * @throws SpikewasmError that names the layer for what NIR has no words for, for wrong options,
    *   when the package h5wasm is not installed, and when the file cannot be written
    */
   async saveNir(path: string, options: SaveNirOptions = {}): Promise<void> {
-    checkPath('saveNir.path', path)
-    const { saveNir } = await import('./io/nir/save.js')
-    await saveNir(this.session, path, options)
+    await (await import('./io/nir/save.js')).saveNir(this.session, path, options)
   }
 
   /**
@@ -329,8 +319,7 @@ export class Model {
   }
 
   /**
-   * Writes all that training depends on as one file: parameters, statistics, the optimizer's state,
-   * the method, and how far training has come. `loadCheckpoint` goes on from it, to the bit.
+   * Writes all that training depends on as one file, for `loadCheckpoint` to go on to the bit.
    * @throws SpikewasmError when the file cannot be written
    */
   saveCheckpoint(path: string): Promise<void> {
@@ -340,8 +329,8 @@ export class Model {
   }
 
   /**
-   * Goes on from a file of `saveCheckpoint`, or from the checkpoint of a run of `fit`, its file or
-   * its folder: with its parameters, optimizer, method and progress.
+   * Goes on from a file of `saveCheckpoint`, or from a checkpoint of `fit`, its file or its folder:
+   * with its parameters, statistics, optimizer, method and progress.
    * @throws SpikewasmError for a file that is missing or damaged, or of another network, input,
    *   seed, batch size or number of time steps, and while `fit` runs; nothing is changed then
    */
@@ -357,8 +346,7 @@ export class Model {
    * @param data training samples, at least one. A last batch that is not full is left out, unless
    *   there is no other or `dropLast` is false: it is then filled with repeats, which count for the
    *   statistics of batchNorm2d and for firing rates, but not for loss, accuracy and gradients
-   * @throws SpikewasmError for data or options that don't match, and when a loss or gradient is not
-   *   finite
+   * @throws SpikewasmError for data or options that don't match; when a loss or gradient is not finite
    */
   fit(data: Dataset, options: FitOptions = {}): Promise<History> {
     return this.session.alone(() => fit(this.session, data, options), false)
@@ -367,16 +355,15 @@ export class Model {
   /**
    * Loss, accuracy, other measures of the answers, and firing rates on a data set. Above 1,000
    * classes there is no confusion matrix.
-   * @throws SpikewasmError when the data or an option does not match; the signal's reason when it
-   *   aborts
+   * @throws SpikewasmError when data or an option don't match; the signal's reason when it aborts
    */
   evaluate(data: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
     return this.session.alone(() => evaluate(this.session, data, options))
   }
 
   /**
-   * Times every operation of a training step on this thread. It trains `repeats` times on the batch
-   * that ran last, so parameters and statistics change: call it right after `trainStep` or `fit`.
+   * Times each operation of a training step on this thread. It trains `repeats` times on the last
+   * batch, so parameters and statistics change: call it right after `trainStep` or `fit`.
    * @param repeats runs, an integer from 1 to 10000; default 5
    * @returns the operations that ran, in the order of the program
    * @throws SpikewasmError when `repeats` is out of range, when no training step has run yet with
@@ -393,9 +380,7 @@ export class Model {
    * @throws SpikewasmError while the model runs
    */
   resetOptimizer(): void {
-    this.session.checkAlive()
-    this.session.lock.checkIdle()
-    this.session.resetOptimizer()
+    idle(this.session).resetOptimizer()
   }
 
   /** A table of layers, output shapes, parameters and memory, as text. */

@@ -25,7 +25,9 @@ export function recordSpikes(rec: usize, unit: i32, t: i32, scratch: usize): voi
   }
 }
 
-/** Bit `to` of out = bit `from` of masks; the first bit clears the others. `bytes`: quads. */
+/**
+ * Bit `to` of out = bit `from` of masks; the first bit clears the others. A multiple of 4 bytes.
+ */
 export function recordStep(out: usize, masks: usize, bytes: usize, to: i32, from: i32): void {
   const keep: u32 = to == 0 ? 0 : 0xffffffff
   for (let i: usize = 0; i < bytes; i += 4) {

@@ -96,8 +96,8 @@ export function trainCommand(command: Command): Command {
     .addOption(
       new Option(
         '--augment',
-        'change training pictures at random: crop, flip and, for cifar10 and cifar100, AutoAugment ' +
-          `and Cutout; for ${augmentable().join(', ')}`,
+        'change training pictures at random: crop, flip and, for cifar10 and cifar100, ' +
+          `AutoAugment and Cutout; for ${augmentable().join(', ')}`,
       ).default(false),
     )
     .addOption(

@@ -142,8 +142,8 @@ function refuseMore(name: string, most: number, more: readonly unknown[]): void 
   expect(
     first === undefined,
     () =>
-      `datasets.${name} takes ${['no argument', 'a path alone', 'a path and options'][most]}, got ` +
-      `${describe(first)} as well; options of training belong to augment and fit`,
+      `datasets.${name} takes ${['no argument', 'a path alone', 'a path and options'][most]}, ` +
+      `got ${describe(first)} as well; options of training belong to augment and fit`,
   )
 }
 

@@ -176,8 +176,8 @@ export interface SelfDistillationOptions {
  *
  * After the code of "Enhanced Self-Distillation Framework for Efficient Spiking Neural Network
  * Training" (Intelli-Chip-Lab, 2025), which trains with rate-based backpropagation; its defaults
- * are alpha 1, beta 0.3 and temperature 3. In method 'rate' the gradient is divided by T, as that of
- * other losses. Evaluation is of the last output, by its cross entropy.
+ * are alpha 1, beta 0.3 and temperature 3. In method 'rate' the gradient is divided by T, as that
+ * of other losses. Evaluation is of the last output, by its cross entropy.
  *
  * @throws SpikewasmError when an option is unknown or out of range
  */

@@ -144,9 +144,9 @@ export interface Statistic {
 }
 
 /**
- * Whether steps are so many that a byte cannot count a neuron's spikes. Inference then runs in calls
- * outside the layers, counts nothing by neuron, and its output is a sum instead of a mean: sums of
- * spikes are exact.
+ * Whether steps are so many that a byte cannot count a neuron's spikes. Inference then runs in
+ * calls outside the layers, counts nothing by neuron, and its output is a sum instead of a mean:
+ * sums of spikes are exact.
  */
 export const isLong = ({ timeSteps }: Pick<PlanOptions, 'timeSteps'>): boolean =>
   timeSteps > MOST_COUNTED_STEPS

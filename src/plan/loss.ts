@@ -103,7 +103,7 @@ export function checkLossOfMethod(options: PlanOptions): void {
   expect(
     loss.kind !== 'selfDistillation' || exits !== undefined,
     () =>
-      'loss selfDistillation() needs a network with two or more outputs: return them by name from ' +
+      'loss selfDistillation() needs a network with two outputs or more: return them by name in ' +
       'its forward function, as in { early, output }',
   )
   expect(

@@ -292,8 +292,8 @@ function planRuns(
     contextOf(images, { ...unlabelled, output }, run)
   if (purpose.evaluate)
     planned.push(evaluateProgram(contextOf(passImages, shared, 'forward', carried)))
-  // Where batches of one image run already, it is not needed. With `inspect` or `record`, results of
-  // whole batches are kept to be read.
+  // Where batches of one image run already, it is not needed. With `inspect` or `record`, results
+  // of whole batches are kept to be read.
   const keeps = options.inspect || (options.record ?? []).length > 0
   if (purpose.single && (!purpose.evaluate || (passImages > 1 && !keeps))) {
     starts.push(b.now)

@@ -21,7 +21,9 @@ export interface Stabilized {
   readonly share: number
 }
 
-/** With `stability` and a potential, one step of training; else forward at the running threshold. */
+/**
+ * With `stability` and a potential, one step of training; else forward at the running threshold.
+ */
 export function emitStabilized(pass: NeuronScope, r: NeuronRecord, of: Stabilized): void {
   const { b } = pass
   const { stability, runningThreshold, share } = of

@@ -283,6 +283,8 @@ const elsewhere: Readonly<Record<string, string>> = {
   '--time-steps': 'T',
   '--tau': 'the neurons',
   '--data': 'where the data are; refused with digits',
+  '--image-size': 'the data; refused with digits',
+  '--cache': 'speed; refused with digits',
   '--update': 'refused with rate and bptt',
   '--backward-steps': 'refused but with sltt',
   '--gradient-checkpoint': 'refused but with bptt',

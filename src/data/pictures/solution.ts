@@ -44,8 +44,8 @@ export function parseSolution(
     const label = /^\d+$/.test(text) ? Number(text) : order.get(text)
     if (label === undefined || label >= order.size)
       throw new SpikewasmError(
-        `${path}: line ${line + 1} must name a class of the training pictures, by its synset or a ` +
-          `number below ${order.size}, got ${JSON.stringify(text.slice(0, 40))}`,
+        `${path}: line ${line + 1} must name a class of the training pictures, by its synset or ` +
+          `a number below ${order.size}, got ${JSON.stringify(text.slice(0, 40))}`,
       )
     return label
   }

@@ -1,5 +1,6 @@
 /** A model as a NIR file. */
 
+import { checkPath } from '../../errors.js'
 import type { Session } from '../../runtime/session.js'
 import { stateDict } from '../../runtime/state.js'
 import { writeFileAtomic } from '../files.js'
@@ -16,6 +17,7 @@ export async function saveNir(
   path: string,
   options: SaveNirOptions,
 ): Promise<void> {
+  checkPath('saveNir.path', path)
   const time = checkSaveOptions(options)
   const state = stateDict(session)
   const tree = nirTree(session, state, time)
