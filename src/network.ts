@@ -173,7 +173,9 @@ export async function compile(network: Module, options: CompileOptions): Promise
 }
 
 const spikes = ({ layer }: GraphNode): boolean =>
-  layer?.kind === 'neuron' || (layer?.kind === 'cell' && isSpiking(layer))
+  layer?.kind === 'neuron' ||
+  layer?.kind === 'stabilizedLif' ||
+  (layer?.kind === 'cell' && isSpiking(layer))
 
 /** Names of the layers to be recorded, in the order of the network. */
 function recordedLayers(graph: Graph, record: CompileOptions['record'] = false): string[] {
