@@ -27,7 +27,7 @@ export function stabilizedCharge(rec: usize, unit: i32, t: i32, scratch: usize):
   const first = <u32>unit * perUnit
   const end = min(first + perUnit, load<u32>(rec, NeuronWord.Pixels * 4))
   const rowBytes = (<usize>load<u32>(rec, NeuronWord.C * 4)) << 2
-  const real = load<u32>(rec, StabilizedWord.RealC * 4)
+  const real = load<u32>(rec, NeuronWord.RealC * 4)
   const lambda = leak(rec)
   const kappa = inputGain(rec)
   const rest = load<f32>(rec, NeuronWord.Rest * 4)
@@ -82,7 +82,7 @@ export function addMoments(moments: usize, u: usize, count: u32): void {
 export function stabilizedThreshold(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const units = load<u32>(rec, StabilizedWord.Units * 4)
   const count =
-    <f64>load<u32>(rec, NeuronWord.Pixels * 4) * <f64>load<u32>(rec, StabilizedWord.RealC * 4)
+    <f64>load<u32>(rec, NeuronWord.Pixels * 4) * <f64>load<u32>(rec, NeuronWord.RealC * 4)
   const moments = <usize>load<u32>(rec, StabilizedWord.Moments * 4)
   const stability = <usize>load<u32>(rec, StabilizedWord.Stability * 4)
   const running = <usize>load<u32>(rec, StabilizedWord.RunningThreshold * 4)

@@ -25,7 +25,7 @@ import {
   neuronTimeGradient,
   sumGradient,
 } from './gradients.js'
-import { type ParameterLayout, storedChannels } from './layout.js'
+import { neuronAxes, type ParameterLayout, storedChannels } from './layout.js'
 import { plainFloat } from './materialise.js'
 import { type MethodTraits, quoteMethodsWith } from './methods.js'
 import { type Pass, term } from './pass.js'
@@ -60,6 +60,7 @@ export function cellLayout(
     return {
       shape,
       stored: neurons * neurons,
+      axes: [...neuronAxes(image), ...neuronAxes(image, neurons)],
       each(visit) {
         for (let to = 0; to < n; to++)
           for (let from = 0; from < n; from++) visit(to * n + from, at(from) * neurons + at(to))
@@ -69,6 +70,7 @@ export function cellLayout(
   return {
     shape,
     stored: neurons,
+    axes: neuronAxes(image),
     each(visit) {
       for (let i = 0; i < n; i++) visit(i, at(i))
     },

@@ -19,13 +19,13 @@ export const stabilizedCharge = record(Op.StabilizedCharge, {
   ...charge,
   potential: carries(NeuronWord.V),
   moments: writes(StabilizedWord.Moments),
-  realChannels: number(StabilizedWord.RealC),
+  realChannels: number(NeuronWord.RealC),
 })
 
 export const stabilizedThreshold = record(Op.StabilizedThreshold, {
   pixels: number(NeuronWord.Pixels),
   threshold: f32(NeuronWord.Threshold),
-  realChannels: number(StabilizedWord.RealC),
+  realChannels: number(NeuronWord.RealC),
   units: number(StabilizedWord.Units),
   moments: reads(StabilizedWord.Moments),
   /** Ratio and threshold. */
