@@ -51,16 +51,16 @@ function joinedSpikes(pass: Pass, node: GraphNode, { tensors, scale }: Sources):
 }
 
 function joinedFloats(pass: Pass, node: GraphNode, inputs: readonly Expression[]): Expression {
-  const { images } = pass
   const tensors = inputs.map((x) => {
     const plain = plainFloat(x)
     return plain && !plain.input ? plain : materialise(pass, node, x)
   }) as (FloatTensor & { readonly buffer: Buffer })[]
   const steps = Math.max(...tensors.map((tensor) => tensor.steps))
   const output = pass.floatTensor(node.name, node.shape, steps)
-  pass.make(output, { layers: 0, byImages: false }, () =>
-    emitJoin(pass.b, { ...output, images, steps, out: output.buffer }, partsOf(tensors, node.flat)),
-  )
+  pass.make(output, { layers: 0, byImages: true }, () => {
+    const { b, images } = pass
+    emitJoin(b, { ...output, images, steps, out: output.buffer }, partsOf(tensors, node.flat))
+  })
   pass.backward(node, () => back(pass, node, output, tensors))
   return { shape: node.shape, terms: [term(output)] }
 }
