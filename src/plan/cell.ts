@@ -161,7 +161,7 @@ export function lowerCell(pass: Pass, node: GraphNode, cell: Cell, x: Expression
     ...charge,
     masks: spikes?.masks,
     // A file that was exported tells no rates.
-    counts: options.fixed ? undefined : spikes?.counts,
+    counts: pass.countsSpikes ? spikes?.counts : undefined,
     countPartials: options.fixed ? undefined : partials,
     out: output.kind === 'float' ? output.buffer : undefined,
     state: outer

@@ -41,9 +41,8 @@ function joinedSpikes(pass: Pass, node: GraphNode, { tensors, scale }: Sources):
   const [{ lambda }] = tensors
   const common = tensors.every((tensor) => tensor.lambda === lambda) ? lambda : Number.NaN
   const output = pass.spikeTensor(node.name, node.shape, common)
-  // A file that was exported counts no spikes.
   const counted = <T extends SpikeTensor>(of: T): T =>
-    pass.options.fixed ? { ...of, counts: undefined } : of
+    pass.countsSpikes ? of : { ...of, counts: undefined }
   const parts = partsOf(tensors.map(counted), node.flat)
   emitJoinSpikes(pass.b, { ...counted(output), images, steps }, parts)
   pass.backward(node, () => back(pass, node, output, tensors))
