@@ -63,9 +63,7 @@ export function cell(rec: usize, unit: i32, t: i32, scratch: usize): void {
     <usize>load<u32>(rec, CellWord.ActivityWanted * 4),
     unit,
   )
-  const valid = activity
-    ? validEnd(first, end, load<u32>(rec, CellWord.ImagePixels * 4))
-    : first
+  const valid = activity ? validEnd(first, end, load<u32>(rec, CellWord.ImagePixels * 4)) : first
   let spikes: u32 = 0
   if (isPlain(rec)) {
     for (let pixel = first; pixel < end; pixel++) {

@@ -67,8 +67,7 @@ function plainBody(
     } while (left)
     if (state) v128.store(state + c, v)
     total = i32x4.add(total, count)
-    if (counted)
-      changes = i32x4.add(changes, v128.and(changed, realLanes(real, <i32>(c >> 2))))
+    if (counted) changes = i32x4.add(changes, v128.and(changed, realLanes(real, <i32>(c >> 2))))
     if (countsOf) {
       const counts = countsOf + row + (c >> 2)
       if (!fresh) count = i32x4.add(count, widenBytes(counts))

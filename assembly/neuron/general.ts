@@ -6,13 +6,7 @@
 import { packBytes, sumLanes, widenBytes } from '../base/lanes'
 import { NeuronWord } from '../opcodes'
 import { addActivity, realLanes } from './counting'
-import {
-  hasCommonTrace,
-  resetDerivative,
-  resetPotential,
-  TERM_B,
-  traceAt,
-} from './dynamics'
+import { hasCommonTrace, resetDerivative, resetPotential, TERM_B, traceAt } from './dynamics'
 import { surrogate } from './surrogate-loops'
 
 /** Is the sum of the terms the same at every step of a call? Then it is one row. */
