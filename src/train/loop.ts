@@ -322,7 +322,7 @@ async function validate(
 ): Promise<Partial<EpochRecord> | undefined> {
   try {
     const { loss, accuracy, meanAbsoluteError } = await withAverages(session, () =>
-      evaluate(session, data, { signal }),
+      evaluate(session, data, { signal, operations: false }),
     )
     return {
       testLoss: loss,
