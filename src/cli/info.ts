@@ -91,7 +91,7 @@ async function info(args: InfoArguments): Promise<void> {
   const program =
     args.program === undefined || planned === undefined
       ? undefined
-      : planProgram(args.program, planned.planFor)
+      : planProgram(args.program, planned.plans)
   if (args.json) {
     printJson({ ...machine, model: planned?.facts, program })
     return
@@ -131,7 +131,16 @@ async function planModel(args: InfoArguments) {
   const batchSize = args.batchSize ?? defaults.batchSize
   const frames = own.frames ?? false
   const network = given.network(input, run?.classes ?? all)
-  const model = await compile(network, { input, timeSteps, batchSize, threads, frames, ...options })
+  // A NIR file is there to be run: it may have what the default method cannot train.
+  const purposesOf: Purpose[] =
+    args.nir !== undefined && args.method === undefined
+      ? ['inference', 'stream']
+      : (Object.keys(purposes) as Purpose[])
+  const [purpose] = purposesOf
+  const model = await compile(network, {
+    ...{ input, timeSteps, batchSize, threads, frames, purpose },
+    ...options,
+  })
   try {
     const facts = {
       name,
@@ -142,7 +151,7 @@ async function planModel(args: InfoArguments) {
       timeSteps,
       method: model.method,
       stepMode: model.stepMode,
-      gradientCheckpoint: methodOptions(options, timeSteps).gradientCheckpoint,
+      gradientCheckpoint: methodOptions(options, timeSteps, purpose === 'train').gradientCheckpoint,
       threads,
       parameters: model.parameterCount,
       memoryBytes: model.memoryUse,
@@ -156,7 +165,7 @@ async function planModel(args: InfoArguments) {
     const planFor = (purpose: Purpose): Plan =>
       makePlan(
         {
-          ...methodOptions(options, timeSteps),
+          ...methodOptions(options, timeSteps, purpose === 'train'),
           graph: trace(network, input),
           input: imageShape(input),
           frames,
@@ -168,16 +177,20 @@ async function planModel(args: InfoArguments) {
         threads,
       )
     const title = isWhole ? `${name}, input [${input.join(', ')}]` : `${name} for ${dataset}`
-    return { title, summary: model.summary(), facts, planFor }
+    const plans = { purposes: purposesOf, planFor }
+    return { title, summary: model.summary(), facts, plans }
   } finally {
     await model.dispose()
   }
 }
 
 /** A program of the first purpose that has one of this name. */
-function planProgram(name: string, planFor: (purpose: Purpose) => Plan): PrintedProgram {
+function planProgram(
+  name: string,
+  { purposes, planFor }: { purposes: readonly Purpose[]; planFor: (purpose: Purpose) => Plan },
+): PrintedProgram {
   const names = new Set<string>()
-  for (const purpose of Object.keys(purposes) as Purpose[]) {
+  for (const purpose of purposes) {
     const plan = planFor(purpose)
     const found = programNames(plan)
     if (found.includes(name)) return programJson(plan, name)

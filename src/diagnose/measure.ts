@@ -5,7 +5,7 @@
 
 import { Batches } from '../data/batches.js'
 import type { Dataset, Split } from '../data/dataset.js'
-import { checkBoolean, expect, SpikewasmError } from '../errors.js'
+import { checkBoolean, describe, expect, SpikewasmError } from '../errors.js'
 import { trace } from '../graph/trace.js'
 import type { Model } from '../model.js'
 import { compile } from '../network.js'
@@ -14,6 +14,7 @@ import { kindOf } from '../nn/layers/kinds.js'
 import type { Module } from '../nn/module.js'
 import type { InputShape } from '../nn/value.js'
 import { cosine, type Sgd, sgd } from '../optimizer/index.js'
+import { traitsOf } from '../plan/methods.js'
 import { nonFinite } from '../runtime/non-finite.js'
 import type { Session } from '../runtime/session.js'
 import { checkDataset } from '../train/evaluate.js'
@@ -121,6 +122,8 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
       `diagnose.timeSteps must be [${frames}], the frames of a sample of ${data.train.name}, got ` +
       `[${timeSteps.join(', ')}]; leave it out`,
   )
+  for (const T of timeSteps)
+    for (const method of [claimed.reference, ...methods]) expectSteps(T, method)
   const build = (module: Module, T: number, method: Variant, inspect = false): Promise<Model> =>
     compile(module, {
       ...{ input, batchSize, threads, seed, timeSteps: T, inspect },
@@ -220,6 +223,20 @@ interface Training {
   readonly steps: number
   readonly optimizer: Sgd
   readonly onProgress: (message: string) => void
+}
+
+/** @throws SpikewasmError for more steps than a method trains with, or none */
+function expectSteps(T: number, method: Variant): void {
+  const { method: name, stepMode } = variants[method]!
+  const { maxSteps } = traitsOf({ method: name, stepMode })
+  expect(
+    Number.isInteger(T) && T >= 1,
+    () => `diagnose.timeSteps must be integers ≥ 1, got ${describe(T)}`,
+  )
+  expect(
+    T <= maxSteps,
+    () => `diagnose.timeSteps must be at most ${maxSteps} with method ${name}, got ${T}`,
+  )
 }
 
 /** Trains with BPTT and measures on the way. */

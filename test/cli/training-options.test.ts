@@ -285,6 +285,16 @@ const elsewhere: Readonly<Record<string, string>> = {
   '--data': 'where the data are; refused with digits',
   '--image-size': 'the data; refused with digits',
   '--cache': 'speed; refused with digits',
+  ...Object.fromEntries(
+    (
+      '--split-by --time-window --event-count --overlap --start-time --rest --binary ' +
+      '--event-size --event-resize --denoise --flip --roll --shift --time-jitter --drop-event ' +
+      '--event-drop'
+    )
+      .split(' ')
+      .map((flag) => [flag, 'recordings; refused with digits']),
+  ),
+  '--encoder': 'frames',
   '--update': 'refused with rate and bptt',
   '--backward-steps': 'refused but with sltt',
   '--gradient-checkpoint': 'refused but with bptt',
@@ -316,7 +326,13 @@ test('each option of train does something or is refused', async () => {
     ['--backward-steps 4', /--backward-steps is an option of method sltt, got it with rate/],
     ['--gradient-checkpoint none', /--gradient-checkpoint is an option of method bptt, got it/],
     ['--overwrite', /--checkpoint-every, --monitor and --overwrite need --out, .* got none/],
-  ] as const) {
+    ['--image-size 8', /--image-size must be left out for --dataset digits/],
+    ...['--split-by time', '--time-window 5', '--event-count 5', '--overlap 0', '--start-time 0']
+      .concat('--rest last', '--binary', '--event-size 8', '--event-resize sum', '--denoise 5')
+      .concat('--flip', '--roll 1', '--shift 1', '--time-jitter 1', '--drop-event 0.1')
+      .concat('--event-drop')
+      .map((text) => [text, new RegExp(`${text.split(' ')[0]} must be left out for `)] as const),
+  ] as [string, RegExp][]) {
     const { code, stderr } = await run(['train', ...tiny, ...text.split(' ')])
     assert.is(code, 1, text)
     assert.match(stderr, expected)
