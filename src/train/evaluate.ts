@@ -51,7 +51,7 @@ export interface EvaluateOptions {
    * which stay as they are. Default false.
    */
   averages?: boolean
-  /** Whether operations are counted; default true. It takes a few percent of the time. */
+  /** Whether operations are counted; default true. It takes a tenth of the time. */
   operations?: boolean
   /**
    * Threads that read samples ahead (Node), as in `fit`; 0: the calling thread reads them. Default:
