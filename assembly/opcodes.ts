@@ -998,6 +998,10 @@ export enum StabilizedWord {
   Share = 59,
   /** Potentials before firing, which take the place of V; 0: they are charged here. */
   Charged = 60,
+  /** What evaluation counts, as of neurons. */
+  Activity = 61,
+  ActivityWanted = 62,
+  PixelsPerImage = 63,
 }
 
 /** Worker scratch of the neuron kernels. */
@@ -1146,6 +1150,14 @@ export enum CellWord {
   ContributionCount = 42,
   H = 43,
   W = 44,
+
+  // What evaluation counts: as of neurons, and what a recurrent weight reads.
+  Activity = 45,
+  ActivityWanted = 46,
+  /** Channels without padding. */
+  RealC = 47,
+  /** u32 [units][ImagePixels][C] += spikes that came to the weight from each neuron; 0: none. */
+  RecurrentCounts = 48,
 }
 
 /** Words of the gradient of a recurrent weight. */

@@ -5,7 +5,7 @@ import type { GraphNode } from '../graph/trace.js'
 import { type Cell, cellName, isSpiking, parameterNames } from '../nn/layers/cell.js'
 import type { CellParameter } from '../nn/layers/index.js'
 import type { ParameterSpec } from '../nn/layers/kind.js'
-import { countValues, recordMasks } from './activity.js'
+import { countArrivals, countNeurons, recordMasks } from './activity.js'
 import {
   type CellRecord,
   cellStateRows,
@@ -31,13 +31,7 @@ import { type MethodTraits, quoteMethodsWith } from './methods.js'
 import { type Pass, term } from './pass.js'
 import { givePenalties } from './penalties.js'
 import { neuronBackwardOnline, neuronBackwardRate } from './records/gradient.js'
-import {
-  type Expression,
-  type FloatTensor,
-  noPool,
-  type Shape,
-  type SpikeTensor,
-} from './tensors.js'
+import type { Expression, FloatTensor, Shape, SpikeTensor } from './tensors.js'
 import type { Buffer, Reference } from './words.js'
 import { materialise } from './write-out.js'
 
@@ -170,6 +164,8 @@ export function lowerCell(pass: Pass, node: GraphNode, cell: Cell, x: Expression
     traces,
     presynaptic,
     traced: method.presynaptic === 'trace',
+    ...countNeurons(pass, node, units, spiking),
+    recurrentCounts: cell.recurrence ? countArrivals(pass, node, units, stored) : undefined,
   }
   emitCell(pass, record)
   if (spikes && partials)
@@ -185,8 +181,6 @@ export function lowerCell(pass: Pass, node: GraphNode, cell: Cell, x: Expression
       stored,
       recorded: recordMasks(pass, spikes),
     })
-  if (spikes)
-    countValues(pass, node, 'output', shape, { sources: [spikes], pool: noPool, scale: 1 })
   pass.backward(node, () => {
     if (spikes) givePenalties(pass, node, spikes)
     if (output.gradient.length === 0) return

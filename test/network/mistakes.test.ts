@@ -15,6 +15,7 @@ import {
   dropout,
   flatten,
   fromArrays,
+  groupNorm,
   identity,
   integrateAndFire,
   leakyIntegrator,
@@ -29,6 +30,8 @@ import {
   scale,
   sequential,
   sgd,
+  stabilizedLif,
+  timeMean,
 } from '../../src/index.js'
 import { messageOf } from '../io/temporary.js'
 
@@ -72,6 +75,24 @@ const mistakes: [() => unknown, string][] = [
     'plif.tau must be finite, got Infinity; use integrateAndFire()',
   ],
   [() => lif({ tau: 1 }), 'lif.tau must be > 1, got 1'],
+  // Numbers that as float32 are infinite, or 0.
+  ...[1e39, 1e-46].flatMap((x): [() => unknown, string][] => [
+    [() => lif({ vThreshold: x }), `lif.vThreshold must be > 0 and finite as a float32, got ${x}`],
+    [
+      () => stabilizedLif({ vThreshold: x }),
+      `stabilizedLif.vThreshold must be > 0 and finite as a float32, got ${x}`,
+    ],
+    [() => cubaLif({ alpha: x }), `cubaLif.alpha must be > 0 and finite, got ${x}`],
+    [
+      () => groupNorm(1, 2, { eps: x }),
+      `groupNorm.eps must be > 0 and finite as a float32, got ${x}`,
+    ],
+  ]),
+  [() => lif({ vReset: -1e39 }), 'lif.vReset must be null or < vThreshold (1), got -1e+39'],
+  [
+    () => adaptiveAvgPool2d(wrong(new Array(2))),
+    'adaptiveAvgPool2d.outputSize must be an integer ≥ 1 or a pair of them, got [null,null]',
+  ],
   [() => lif({ tau: [1] }), 'lif.tau[0] must be > 1, got 1'],
   [() => lif({ tau: new Float32Array([2, 0.5]) }), 'lif.tau[1] must be > 1, got 0.5'],
   [() => lif({ vThreshold: [1, 1e39] }), 'lif.vThreshold[1] must be > 0 and finite, got 1e+39'],
@@ -172,7 +193,7 @@ const mistakes: [() => unknown, string][] = [
   ],
   [
     () => batchNorm2d(2, { eps: Number.POSITIVE_INFINITY }),
-    'batchNorm2d.eps must be > 0, got Infinity',
+    'batchNorm2d.eps must be > 0 and finite as a float32, got Infinity',
   ],
   [
     () => avgPool2d(2, wrong({ strides: 1 })),
@@ -384,6 +405,22 @@ test('a block whose forward function returns or hands on nothing', async () => {
   assert.is(
     await compiled(forgot((m, x, { add }) => add(m.fc(x), wrong(undefined)))),
     'inner: add needs values that the children gave, got undefined',
+  )
+})
+
+test('concat has no dimension to choose', async () => {
+  const along2 = block({}, (_m, x, { concat }) => wrong(concat)([x, x], 2))
+  assert.is(
+    await messageOf(() => along2.compile({ input: [2, 4, 4] })),
+    'network: concat takes one list alone, and joins channels, got 2 behind it',
+  )
+})
+
+test('the mean over more steps than are counted', async () => {
+  const net = sequential(timeMean(), flatten(), linear(2, 2))
+  assert.match(
+    await messageOf(() => net.compile({ input: [2], purpose: 'inference', timeSteps: 300 })),
+    /0 \(timeMean\): needs timeSteps of at most 255, got 300; use fewer steps/,
   )
 })
 

@@ -2,7 +2,7 @@
 
 import { expect } from '../../errors.js'
 import type { StabilizedLif } from '../../nn/layers/index.js'
-import { countValues, recordMasks } from '../activity.js'
+import { countNeurons, recordMasks } from '../activity.js'
 import { giveGradient, neuronGradient } from '../gradients.js'
 import { storedChannels } from '../layout.js'
 import { quoteMethodsWith } from '../methods.js'
@@ -11,7 +11,7 @@ import { perUnit, term } from '../pass.js'
 import { inputOf, readable } from '../readable.js'
 import { neuronBackwardOnline } from '../records/gradient.js'
 import { emitStabilized } from '../stabilized.js'
-import { noPool, type SpikeTensor } from '../tensors.js'
+import type { SpikeTensor } from '../tensors.js'
 import type { LayerPlan } from './layer.js'
 
 export const stabilizedLif: LayerPlan<StabilizedLif> = {
@@ -53,6 +53,7 @@ export const stabilizedLif: LayerPlan<StabilizedLif> = {
       surrogateOut,
       potential:
         outer || training ? pass.carried(`${node.name} potential`, values, 'kept') : undefined,
+      ...countNeurons(pass, node, units),
     }
     emitStabilized(pass, record, {
       name: node.name,
@@ -73,7 +74,6 @@ export const stabilizedLif: LayerPlan<StabilizedLif> = {
       stored,
       recorded: recordMasks(pass, output),
     })
-    countValues(pass, node, 'output', node.shape, { sources: [output], pool: noPool, scale: 1 })
 
     pass.backward(node, () => {
       if (output.gradient.length === 0) return

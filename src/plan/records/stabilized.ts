@@ -7,7 +7,9 @@ import {
   carriesIf,
   f32,
   number,
+  numberIf,
   reads,
+  readsIf,
   record,
   updates,
   updatesIf,
@@ -45,4 +47,8 @@ export const stabilizedFire = record(Op.StabilizedFire, {
   countPartials: carriesIf(NeuronWord.CountPartials),
   surrogateOut: writesIf(NeuronWord.SurrogateOut),
   thresholdAt: reads(StabilizedWord.ThresholdAt),
+  activity: updatesIf(StabilizedWord.Activity),
+  activityWanted: readsIf(StabilizedWord.ActivityWanted),
+  pixelsPerImage: numberIf(StabilizedWord.PixelsPerImage),
+  realChannels: numberIf(StabilizedWord.RealC),
 })
