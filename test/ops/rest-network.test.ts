@@ -123,8 +123,10 @@ const isPooled = (n: Numbers): boolean =>
 const countsAre = ({ mean, terms }: Fields): boolean =>
   Boolean(mean) && (terms as unknown as Fields[]).some(({ counts }) => counts !== undefined)
 
-function add({ n, fields, images, plan }: Found): Planned {
-  const { timeSteps } = plan.options
+function add({ n, fields, images, plan, record }: Found): Planned {
+  const { timeSteps, graph } = plan.options
+  // A mean within a network says its steps, which the kernel does not read.
+  if (graph.nodes[record.layer].kind === 'timeMean') return undefined
   const mean = Boolean(n.mean)
   const T = mean ? timeSteps : n.steps
   // Of one term C as stored does: no other has fewer.
