@@ -177,7 +177,7 @@ function writeAll(file: number, bytes: Uint8Array, position: number): void {
     done += writeSync(file, bytes, done, bytes.length - done, position + done)
 }
 
-/** With those above it. Node's own way never ends where a folder is there but takes none, as /proc. */
+/** With those above it. Node's own way never ends where a folder is there but takes none: /proc. */
 function makeFolder(folder: string): void {
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return
   const above = dirname(folder)
