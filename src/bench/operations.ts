@@ -1,6 +1,6 @@
 /**
- * How many additions and multiply-adds a training step needs, of convolutions and linear layers
- * alone, and the time that they would take at a peak: what figures are held against.
+ * How many additions and multiply-adds a training step needs, of convolutions, linear layers and
+ * recurrent weights alone, and the time that they would take at a peak: what figures are held against.
  *
  * M stands for the multiply-adds of a layer's dense product for one image and one step, places of
  * the padding included.
@@ -38,8 +38,7 @@ const pixels = ({ shape }: GraphNode): number => shape[1] * shape[2]
 /** Inputs of one output of a pooling layer. */
 function windowOf(node: GraphNode, input: GraphNode): number {
   const { layer } = node
-  if (layer?.kind === 'avgPool2d' || layer?.kind === 'maxPool2d')
-    return layer.kernelSize[0] * layer.kernelSize[1]
+  if (layer && 'kernelSize' in layer) return [layer.kernelSize].flat().reduce((a, b) => a * b, 1)
   return pixels(input) / pixels(node)
 }
 
@@ -63,8 +62,13 @@ function sourcesOf({ nodes }: Graph, rates: Readonly<Record<string, number>>): S
       case 'neuron':
       case 'stabilizedLif':
         return { kind: 'spikes', density: rates[node.name] }
+      case 'avgPool1d':
       case 'avgPool2d':
+      case 'sumPool1d':
+      case 'sumPool2d':
+      case 'maxPool1d':
       case 'maxPool2d':
+      case 'adaptiveAvgPool1d':
       case 'adaptiveAvgPool2d': {
         const { kind, density } = inputs[0]
         const window = windowOf(node, nodes[node.inputs[0]])
@@ -80,6 +84,14 @@ function sourcesOf({ nodes }: Graph, rates: Readonly<Record<string, number>>): S
         const density = kind === 'numbers' ? 1 : inputs.reduce((sum, s) => sum + s.density, 0)
         return { kind, density: Math.min(1, density) }
       }
+      case 'concat': {
+        const kind = inputs.every((one) => one.kind === inputs[0].kind) ? inputs[0].kind : 'numbers'
+        const share = (i: number): number => nodes[node.inputs[i]].shape[0] / node.shape[0]
+        const density = inputs.reduce((sum, one, i) => sum + share(i) * one.density, 0)
+        return { kind, density: kind === 'spikes' ? density : 1 }
+      }
+      case 'delay':
+        return inputs[0].kind === 'still' ? { kind: 'numbers', density: 1 } : inputs[0]
       case 'scale':
       case 'dropout':
       case 'flatten':
@@ -91,12 +103,22 @@ function sourcesOf({ nodes }: Graph, rates: Readonly<Record<string, number>>): S
   }
 }
 
-/** M of a convolution or linear layer, else 0. */
+/** M of a convolution or linear layer, or of a recurrent weight, else 0. */
 function productOf({ layer, shape }: GraphNode): number {
-  if (layer?.kind === 'linear') return layer.inFeatures * layer.outFeatures
-  if (layer?.kind !== 'conv2d') return 0
-  const { inChannels, groups, kernelSize } = layer
-  return shape[0] * shape[1] * shape[2] * (inChannels / groups) * kernelSize[0] * kernelSize[1]
+  const outputs = shape[0] * shape[1] * shape[2]
+  switch (layer?.kind) {
+    case 'linear':
+      return layer.inFeatures * layer.outFeatures
+    case 'cell':
+      return layer.recurrence ? outputs ** 2 : 0
+    case 'conv1d':
+    case 'conv2d': {
+      const taps = [layer.kernelSize].flat().reduce((a, b) => a * b, 1)
+      return outputs * (layer.inChannels / layer.groups) * taps
+    }
+    default:
+      return 0
+  }
 }
 
 function winogradOf({ layer }: GraphNode): number {
@@ -117,7 +139,8 @@ function productsOf(graph: Graph, rates: Readonly<Record<string, number>>): Prod
     .map((node) => ({
       dense: productOf(node),
       winograd: winogradOf(node),
-      source: sources[node.inputs[0]],
+      // A recurrent weight reads the spikes of its own layer.
+      source: sources[node.kind === 'cell' ? node.index : node.inputs[0]],
     }))
     .filter(({ dense }) => dense > 0)
 }

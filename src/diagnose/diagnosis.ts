@@ -163,10 +163,41 @@ export interface ProcessCost {
   readonly stepMs: number
 }
 
+/** What a layer of neurons did. */
+export interface LayerActivity {
+  readonly neurons: number
+  /** How many of the neurons the raster shows, at equal distances. */
+  readonly rows: number
+  /** Of one sample: row (1 …) and time step (1 …) of each spike. */
+  readonly spikeRows: readonly number[]
+  readonly spikeSteps: readonly number[]
+  /** Of that sample: spikes per neuron, 0…1, at each step. */
+  readonly sampleRates: readonly number[]
+  /** The same, mean over all samples. */
+  readonly rates: readonly number[]
+}
+
+/** Spikes at the end of training with BPTT, of samples of the test data. */
+export interface Activity {
+  /** The largest T. */
+  readonly timeSteps: number
+  readonly dataset: string
+  /** How many samples `rates` are the mean of. */
+  readonly samples: number
+  /** Label of the sample that the raster shows; absent where there are none. */
+  readonly label?: number
+  /** Its predicted class. */
+  readonly predicted: number
+  /** By name, in the order of the network. */
+  readonly layers: Readonly<Record<string, LayerActivity>>
+}
+
 export interface Diagnosis {
   readonly setup: Setup
   /** By T, in the order of `setup.timeSteps`. */
   readonly training: readonly TrainingDiagnosis[]
   /** By method, then T, in the orders of `setup`. */
   readonly costs: readonly Cost[]
+  /** Absent where no layer spikes. */
+  readonly activity?: Activity
 }

@@ -1,5 +1,6 @@
 /** A diagnosis as figures for Plotly: plain data, without Plotly. */
 
+import { activityFigures } from './activity-figures.js'
 import {
   type Cosine,
   type Cost,
@@ -9,17 +10,8 @@ import {
   type ProcessCost,
 } from './diagnosis.js'
 import { look, methodLook } from './looks.js'
-import { arrange, type Line, type Panel } from './panels.js'
+import { arrange, type Figure, type Line, type Panel } from './panels.js'
 import { comparable, growthOf, mean, mebibytes, spread } from './report.js'
-
-export interface Figure {
-  readonly id: string
-  readonly title: string
-  /** What it shows, and what the paper claims. */
-  readonly caption: string
-  readonly data: readonly object[]
-  readonly layout: { readonly height: number }
-}
 
 const ASSUMPTIONS = [
   { key: 'a1', title: 'A1 by neuron layer' },
@@ -37,6 +29,7 @@ export function figures(diagnosis: Diagnosis): Figure[] {
     memory(diagnosis),
     ...processes(diagnosis),
     rates(diagnosis),
+    ...activityFigures(diagnosis),
   ]
 }
 

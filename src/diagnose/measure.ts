@@ -18,8 +18,10 @@ import { traitsOf } from '../plan/methods.js'
 import { nonFinite } from '../runtime/non-finite.js'
 import type { Session } from '../runtime/session.js'
 import { checkDataset } from '../train/evaluate.js'
+import { activityOf } from './activity.js'
 import { measureCost } from './cost.js'
 import {
+  type Activity,
   type Cost,
   claimed,
   type Diagnosis,
@@ -132,6 +134,11 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
     build(withoutRandomness(network()), T, claimed.reference, true)
   const buildCompared = (T: number): Promise<Model> =>
     build(withoutRandomness(network()), T, claimed.rate)
+  const buildRecorded = (T: number): Promise<Model> =>
+    compile(withoutRandomness(network()), {
+      ...{ input, batchSize, threads, seed, timeSteps: T, record: true, purpose: 'inference' },
+      ...(frames === undefined ? {} : { frames: true }),
+    })
   const buildTimed = (T: number, method: Variant): Promise<Model> => build(network(), T, method)
 
   // A model that does not fit in memory fails now, not after minutes of training.
@@ -146,6 +153,7 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
     for (const method of methods) await using(buildTimed(T, method), check)
   }
 
+  let activity: Activity | undefined
   const training: TrainingDiagnosis[] = []
   const costs: Cost[] = []
   const fill = stream(data.train, batchSize, seed)
@@ -157,6 +165,12 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
         )
       })
       const state = bptt.stateDict()
+      if (T === Math.max(...timeSteps))
+        await using(buildRecorded(T), async (model) => {
+          model.loadStateDict(state)
+          if (model.session.settings.record.length > 0)
+            activity = await activityOf(model, data.test)
+        })
       for (const method of methods) {
         onProgress(`T ${T}: time of ${method}`)
         await using(buildTimed(T, method), async (model) => {
@@ -197,6 +211,7 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
     },
     training,
     costs,
+    ...(activity && { activity }),
   }
 }
 
@@ -257,7 +272,7 @@ async function train({
       )
   }
   const { gradients, firingRates } = last!
-  const { accuracy: testAccuracy = 0 } = await bptt.evaluate(test)
+  const { accuracy: testAccuracy = 0 } = await bptt.evaluate(test, { operations: false })
   return { timeSteps: bptt.timeSteps, points, gradients, firingRates, testAccuracy }
 }
 

@@ -1,7 +1,8 @@
 /** A diagnosis as one HTML page that needs no other file and no network. */
 
 import type { Diagnosis } from './diagnosis.js'
-import { type Figure, figures } from './figures.js'
+import { figures } from './figures.js'
+import type { Figure } from './panels.js'
 import { claimTable, costTable, type Origin, processTables, type Table, toJson } from './report.js'
 
 /**

@@ -13,6 +13,8 @@ export interface Line {
   readonly mode?: 'lines+markers' | 'markers' | 'lines'
   /** Place in the legend: the least is first; default 1000, where lines appear in their order. */
   readonly rank?: number
+  /** Of the markers, in pixels. */
+  readonly size?: number
   /** Kept out of the legend. */
   readonly silent?: boolean
 }
@@ -22,8 +24,19 @@ export interface Panel {
   readonly lines: readonly Line[]
   /** Ticks of x, with their texts, where they are not just numbers. */
   readonly ticks?: { readonly at: readonly number[]; readonly text: readonly string[] }
+  /** Default: what the values need. */
+  readonly xRange?: readonly [number, number]
   /** Default: from 0 to what the values need. */
   readonly yRange?: readonly [number, number]
+}
+
+export interface Figure {
+  readonly id: string
+  readonly title: string
+  /** What it shows, and what the paper claims. */
+  readonly caption: string
+  readonly data: readonly object[]
+  readonly layout: { readonly height: number }
 }
 
 interface Axes {
@@ -85,7 +98,7 @@ export function arrange(
   }
   const data: object[] = []
   const named = new Set<string>()
-  panels.forEach(({ lines, ticks, yRange }, i) => {
+  panels.forEach(({ lines, ticks, xRange, yRange }, i) => {
     const [column, row] = [i % columns, Math.floor(i / columns)]
     const left = (column * (width + gap.x)) / inner.width
     const bottom = 1 - (row * (panelHeight + gap.y) + panelHeight) / inner.height
@@ -103,6 +116,7 @@ export function arrange(
       domain: [left, left + width / inner.width],
       title: { text: axes.x, standoff: 6 },
       ...(axes.logX && { type: 'log' }),
+      ...(xRange && { range: xRange }),
       ...(ticks && {
         tickvals: ticks.at,
         ticktext: ticks.text,
@@ -126,6 +140,7 @@ export function arrange(
       dash = 'solid',
       mode = 'lines+markers',
       rank = 1000,
+      size = symbol.endsWith('-open') ? 10 : mode === 'markers' ? 8 : 6,
       silent = false,
     } of lines) {
       data.push({
@@ -144,8 +159,8 @@ export function arrange(
         marker: {
           color,
           symbol,
-          size: symbol.endsWith('-open') ? 10 : mode === 'markers' ? 8 : 6,
-          line: { color, width: 1.5 },
+          size,
+          line: { color, width: size < 6 ? 0 : 1.5 },
         },
         ...(silent && { hoverinfo: 'skip' }),
       })

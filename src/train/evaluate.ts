@@ -30,7 +30,10 @@ export interface Evaluation extends Partial<Answers> {
   readonly accuracy?: number
   /** Mean over samples and outputs of |output − target|; present where the loss is of targets. */
   readonly meanAbsoluteError?: number
-  /** Spikes per neuron and time step, 0…1, by layer name. */
+  /**
+   * Spikes per neuron and time step, 0…1, by layer name, mean over batches. Samples of a last batch
+   * that is not full count in turn until it is; `operations` has the samples alone.
+   */
   readonly firingRates: Record<string, number>
   /** Operations of a sample by NeuroBench's definitions; absent with `operations: false`. */
   readonly operations?: Operations
@@ -51,7 +54,7 @@ export interface EvaluateOptions {
    * which stay as they are. Default false.
    */
   averages?: boolean
-  /** Whether operations are counted; default true. It takes a few percent of the time. */
+  /** Whether operations are counted; default true. It takes a tenth of the time. */
   operations?: boolean
   /**
    * Threads that read samples ahead (Node), as in `fit`; 0: the calling thread reads them. Default:

@@ -324,7 +324,7 @@ async function validate(
 ): Promise<Partial<EpochRecord> | undefined> {
   try {
     const { loss, accuracy, meanAbsoluteError } = await withAverages(session, () =>
-      evaluate(session, data, { signal, numWorkers }),
+      evaluate(session, data, { signal, numWorkers, operations: false }),
     )
     return {
       testLoss: loss,

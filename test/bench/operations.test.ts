@@ -14,14 +14,19 @@ import { trace } from '../../src/graph/trace.js'
 import {
   avgPool2d,
   batchNorm2d,
+  conv1d,
   conv2d,
+  cubaLif,
+  delay,
   flatten,
   lif,
   linear,
   type Module,
   maxPool2d,
+  recurrent,
   residual,
   sequential,
+  sumPool1d,
 } from '../../src/index.js'
 import { type Method, type StepMode, traitsOf } from '../../src/plan/methods.js'
 
@@ -51,6 +56,23 @@ function near(got: Operations, additions: number, multiplyAdds: number, what: st
 
 const own = (graph: typeof small, method: Method, stepMode: StepMode, rate: number): Operations =>
   ownOperations(graph, traitsOf({ method, stepMode }), { 2: rate, 'main.2': rate }, T, B)
+
+test('series, sums, delays and recurrent weights count', () => {
+  const graph = trace(
+    sequential(
+      conv1d(2, 4, 3, { stride: 2, padding: 1, groups: 2 }), // [4, 4] of one input channel each
+      recurrent(cubaLif()),
+      delay(1),
+      sumPool1d(2),
+      flatten(),
+      linear(8, 3),
+    ),
+    [2, 8],
+  )
+  // M: 4·4 outputs of 3 taps; 16² of the recurrent weight; 8·3 behind windows of two.
+  const additions = B * T * (0.2 * 256 + 0.4 * 24)
+  near(forwardOperations(graph, { 1: 0.2 }, T, B), additions, B * 48, 'forward')
+})
 
 test('ours: spikes are added, what else is multiplied depends on the method', () => {
   const spikes = B * T * 0.8 * 48

@@ -9,7 +9,7 @@ import { spread, tables, toJson } from '../../src/diagnose/report.js'
 const origin = { version: '1.2.3', node: '20.0.0', processor: 'Some <CPU>', cores: 2 }
 
 /** A made-up diagnosis of a network with so many layers. */
-function made({ layers = 3, timeSteps = [1, 2, 12] } = {}): Diagnosis {
+function made({ layers = 3, timeSteps = [1, 2, 12], spikes = false } = {}): Diagnosis {
   const [neurons, weights] = [0, 1].map((offset) =>
     Array.from({ length: layers }, (_, i) => `block${i}.${offset}`),
   )
@@ -66,6 +66,24 @@ function made({ layers = 3, timeSteps = [1, 2, 12] } = {}): Diagnosis {
         totalBytes: 2000 * T,
       })),
     ),
+    ...(spikes && {
+      activity: {
+        ...{ timeSteps: 12, dataset: 'tests', samples: 64, label: 3, predicted: 5 },
+        layers: Object.fromEntries(
+          neurons.map((name, i) => [
+            name,
+            {
+              ...{ neurons: 50 + 100 * i, rows: Math.min(100, 50 + 100 * i) },
+              // The second layer never fires.
+              spikeRows: i === 1 ? [] : [1, 7, 50],
+              spikeSteps: i === 1 ? [] : [1, 12, 3],
+              sampleRates: Array.from({ length: 12 }, (_, t) => 0.01 * t),
+              rates: Array.from({ length: 12 }, (_, t) => 0.02 * t),
+            },
+          ]),
+        ),
+      },
+    }),
   }
 }
 
@@ -138,9 +156,49 @@ interface Trace {
   readonly mode: string
 }
 
+test('page: a raster by layer and rates over time, where spikes were recorded', () => {
+  const diagnosis = made({ spikes: true })
+  const html = page(diagnosis, origin, '')
+  const embedded = scriptOf(html, 'figures') as ReturnType<typeof figures>
+  assert.equal(embedded.map(({ id }) => id).slice(-3), ['rates', 'raster', 'activity'])
+  assert.match(html, '<h2>(d) Spikes of one sample by layer, T 12</h2>')
+  assert.match(html, 'the first sample of tests, class 3, for which it says 5')
+  const parsed = scriptOf(html, 'diagnosis') as Diagnosis
+  assert.equal(parsed.activity, diagnosis.activity)
+  const [raster, activity] = embedded.slice(-2)
+  const spikes = raster.data as Trace[]
+  assert.equal(
+    spikes.map(({ x, y, mode }) => [x, y, mode]),
+    [0, 1, 2].map((i) => (i === 1 ? [[], [], 'markers'] : [[1, 12, 3], [1, 7, 50], 'markers'])),
+  )
+  const titles = (raster.layout as unknown as { annotations: { text: string }[] }).annotations
+  assert.equal(
+    titles.map(({ text }) => text),
+    ['50', '100 of 150', '100 of 250'].map((n, i) => `<b>neurons block${i}.0, ${n}</b>`),
+  )
+  const axes = raster.layout as unknown as Record<string, { range: number[] }>
+  assert.equal(
+    [axes.xaxis.range, axes.yaxis3.range],
+    [
+      [0.5, 12.5],
+      [0, 101],
+    ],
+  )
+  const rates = activity.data as Trace[]
+  assert.is(rates.length, 6)
+  const third = rates.filter(({ name }) => name === 'neurons block2.0')
+  assert.equal(
+    third.map(({ y, xaxis }) => [y[11], xaxis]),
+    [
+      [0.22, 'x'],
+      [0.11, 'x2'],
+    ],
+  )
+})
+
 for (const layers of [1, 3, 19])
   test(`figures of ${layers} layers: axes have titles, numbers are finite, each name is in the legend once`, () => {
-    for (const { id, data, layout } of figures(made({ layers }))) {
+    for (const { id, data, layout } of figures(made({ layers, spikes: true }))) {
       const traces = data as Trace[]
       const axes = layout as unknown as Record<
         string,

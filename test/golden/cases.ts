@@ -18,6 +18,7 @@ import {
   resnet18,
   type SgdOptions,
   type SurrogateName,
+  selfDistillation,
   sewResnet34,
   sgd,
   tet,
@@ -30,6 +31,7 @@ import {
   branched,
   cells,
   delayed,
+  distilled,
   dropped,
   grouped,
   learnable,
@@ -130,6 +132,10 @@ function smallCases(): GoldenCase[] {
       if (method !== 'sltt K1' || T === 4)
         cases.push(make('standardised', standardised, method, { T, B: 3, threaded: T === 9 }))
     }
+  for (const method of ['rate m', 'bptt m'] as const) {
+    const loss = selfDistillation({ alpha: 0.5, beta: 0.25, temperature: 2 })
+    cases.push(make('distilled', distilled, method, { T: 4, B: 5, more: { loss }, threaded: true }))
+  }
   for (const method of everyMethod) {
     cases.push(
       make('mlp', () => mlp(digits, 10, { vThreshold: 0.5 }), method, {

@@ -34,6 +34,7 @@ import {
   stabilizedLif,
   sumPool1d,
   sumPool2d,
+  timeMean,
 } from '../../src/index.js'
 
 /** All of them take [3, 7, 6] and give 5 classes. */
@@ -190,6 +191,25 @@ export const branched = (): Block => {
     pool: adaptiveAvgPool2d(1),
     flatten: flatten(),
     fc: linear(10, 5),
+  })
+}
+
+/** An early output by rates beside the last, for self-distillation. */
+export const distilled = (): Block => {
+  const children = {
+    stem: sequential(conv2d(3, 8, 3, { padding: 1 }), batchNorm2d(8), lif({ vThreshold: 0.5 })),
+    body: sequential(conv2d(8, 10, 3, { stride: 2 }), batchNorm2d(10), lif({ vThreshold: 0.5 })),
+    rates: timeMean(),
+    branch: sequential(conv2d(8, 10, 3, { stride: 2 }), batchNorm2d(10), relu()),
+    pool: adaptiveAvgPool2d(1),
+    flatten: flatten(),
+    early: linear(10, 5),
+    fc: linear(10, 5),
+  }
+  return block(children, (m, x) => {
+    const end = (value: typeof x) => m.flatten(m.pool(value))
+    const spikes = m.stem(x)
+    return { early: m.early(end(m.branch(m.rates(spikes)))), output: m.fc(end(m.body(spikes))) }
   })
 }
 

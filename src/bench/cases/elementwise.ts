@@ -87,6 +87,24 @@ export function normCases(shape: TensorShape, { B, T, threads }: KernelOptions):
         args: [normal(neurons), normal(neurons, 2), vector(1), vector(1)],
       }),
     },
+    {
+      name: `groupNorm ${name} B${B} T${T}`,
+      threads,
+      work: moved(neurons, T, T),
+      plan: ({ ops }: Build): Planned => ({
+        make: () => ops.groupNorm.plan({ input: timed, groups: C % 8 ? 1 : 8, threads }),
+        args: [normal(neurons * T), vector(1), vector(0)],
+      }),
+    },
+    {
+      name: `groupNormBackward ${name} B${B} T${T}`,
+      threads,
+      work: moved(neurons, 2 * T, T),
+      plan: ({ ops }: Build): Planned => ({
+        make: () => ops.groupNormBackward.plan({ input: timed, groups: C % 8 ? 1 : 8, threads }),
+        args: [normal(neurons * T, 2), normal(neurons * T), vector(1)],
+      }),
+    },
   ]
 }
 

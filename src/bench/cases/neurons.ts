@@ -1,5 +1,5 @@
 /** Spiking neurons, forward and back, and the passes of the online methods. */
-import type { SurrogateName } from '../../nn/layers/index.js'
+import type { Cell, SurrogateName } from '../../nn/layers/index.js'
 import type { Build, Work } from '../benchmark.js'
 import { makeTrain } from '../spikes.js'
 import { densityEnd, describeTrain, USUAL_DENSITY } from './convolutions.js'
@@ -119,6 +119,44 @@ function backwardCases(shape: TensorShape, { B, T, threads }: KernelOptions): Op
   return [of('rate', 2, 1), of('time', 2 * T, T), of('online', 2 * T, T)]
 }
 
+/** Cells, and their backward pass through time. */
+function cellCases(shape: TensorShape, { B, T, threads }: KernelOptions): OpCase[] {
+  const input = [T, B, shape.C, shape.H, shape.W]
+  const neurons = sizeOf(input) / T
+  const name = `${nameOf(shape)} B${B} T${T}`
+  const x = normal(neurons * T)
+  const cells: Readonly<Record<string, (sw: Build['sw']) => unknown>> = {
+    cubaLif: (sw) => sw.cubaLif(),
+    alif: (sw) => sw.alif(),
+    leakyIntegrator: (sw) => sw.leakyIntegrator(),
+  }
+  return Object.entries(cells).flatMap(([kind, make]): OpCase[] => {
+    const spikes = kind !== 'leakyIntegrator'
+    const outputs = [spikes ? 'spikes' : 'potentials'] as const
+    const op = (sw: Build['sw']) => ({ input, cell: make(sw) as Cell, threads })
+    return [
+      {
+        name: `cell ${kind} ${name}`,
+        threads,
+        work: moved(neurons, T, spikes ? 0.5 : T),
+        plan: ({ ops, sw }: Build): Planned => ({
+          make: () => ops.cell.plan({ ...op(sw), outputs }),
+          args: [x],
+        }),
+      },
+      {
+        name: `cellBackward ${kind} ${name}`,
+        threads,
+        work: moved(neurons, 2 * T, T),
+        plan: ({ ops, sw }: Build): Planned => ({
+          make: () => ops.cellBackward.plan(op(sw)),
+          args: [normal(neurons * T, 2), x],
+        }),
+      },
+    ]
+  })
+}
+
 /** @param all variants too */
 export function neuronCases(shape: TensorShape, options: KernelOptions, all: boolean): OpCase[] {
   const chosen = all ? [usual, ...(options.quick ? variants.slice(0, 2) : variants)] : [usual]
@@ -128,7 +166,7 @@ export function neuronCases(shape: TensorShape, options: KernelOptions, all: boo
         lifCase(shape, options, variant, density),
       ),
     ),
-    ...(all ? backwardCases(shape, options) : []),
+    ...(all ? [...backwardCases(shape, options), ...cellCases(shape, options)] : []),
   ]
 }
 
