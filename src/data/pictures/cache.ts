@@ -177,11 +177,7 @@ function writeAll(file: number, bytes: Uint8Array, position: number): void {
     done += writeSync(file, bytes, done, bytes.length - done, position + done)
 }
 
-<<<<<<< HEAD
-/** With those above it. Node's own way never ends where a folder is there but takes none: /proc. */
-=======
 /** With those above it. Node's own way never ends below a folder such as /proc. */
->>>>>>> 3aa6b404e4a170b7b4f4c9edb6cbea280232e3af
 function makeFolder(folder: string): void {
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return
   const above = dirname(folder)
