@@ -1,6 +1,6 @@
 /**
  * How many additions and multiply-adds a training step needs, of convolutions, linear layers and
- * recurrent weights alone, and the time that they would take at a peak: what figures are held against.
+ * recurrent weights alone, and the time they would take at a peak: what figures are held against.
  *
  * M stands for the multiply-adds of a layer's dense product for one image and one step, places of
  * the padding included.

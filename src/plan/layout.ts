@@ -50,7 +50,7 @@ export interface Strides {
   readonly tapStride: number
 }
 
-/** Sizes that the numbers of a tensor count through, the last one fastest, and the stride of each. */
+/** Sizes that a tensor's numbers count through, the last one fastest, and the stride of each. */
 export type Axes = readonly (readonly [size: number, stride: number])[]
 
 /** A parameter as PyTorch shapes it, and how its elements lie in the arena. */
