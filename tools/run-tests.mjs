@@ -94,11 +94,11 @@ async function runAll(list) {
 const ALONE = /^test\/(bench|diagnose|runtime|train)\/|interrupt/
 const BESIDE = [
   'bench: accuracy campaign figures history kernels operations own peers selection statistics',
-  'bench: trust weights',
+  'bench: edge report trust turns weights',
   'diagnose: command measure page',
-  'runtime: bounds junk memory profile revectorize sharing threads views',
+  'runtime: bounds junk memory move profile revectorize sharing threads views',
   'train: callbacks checkpoint data metrics model optimizer regression resume resume-start',
-  'train: schedule updates writer',
+  'train: callback-state fingerprint schedule updates writer wrong-checkpoint',
 ].flatMap((row) => {
   const [folder, names] = row.split(': ')
   return names.split(' ').map((name) => `test/${folder}/${name}.test.ts`)
