@@ -27,6 +27,7 @@ import {
 } from './gradients.js'
 import { type ParameterLayout, storedChannels } from './layout.js'
 import { plainFloat } from './materialise.js'
+import { countsSpikes } from './means.js'
 import { type MethodTraits, quoteMethodsWith } from './methods.js'
 import { type Pass, term } from './pass.js'
 import { givePenalties } from './penalties.js'
@@ -158,9 +159,8 @@ export function lowerCell(pass: Pass, node: GraphNode, cell: Cell, x: Expression
   const record: CellRecord = {
     ...charge,
     masks: spikes?.masks,
-    // A file that was exported tells no rates.
-    counts: options.fixed ? undefined : spikes?.counts,
-    countPartials: options.fixed ? undefined : partials,
+    counts: countsSpikes(pass) ? spikes?.counts : undefined,
+    countPartials: countsSpikes(pass) ? partials : undefined,
     out: output.kind === 'float' ? output.buffer : undefined,
     state: outer
       ? pass.carried(`${name} state`, values * cellStateRows(cell, { eligibility, traces }), 'kept')

@@ -4,6 +4,7 @@ import type { GraphNode } from '../../graph/trace.js'
 import { giveTensorGradient, gradientBuffer, takeGradient } from '../gradients.js'
 import { emitJoin, emitJoinSpikes, emitSplit, partsOf } from '../join.js'
 import { plainFloat } from '../materialise.js'
+import { countsSpikes } from '../means.js'
 import { type Pass, term } from '../pass.js'
 import { type Expression, type FloatTensor, isIdentity, type SpikeTensor } from '../tensors.js'
 import type { Buffer } from '../words.js'
@@ -41,9 +42,8 @@ function joinedSpikes(pass: Pass, node: GraphNode, { tensors, scale }: Sources):
   const [{ lambda }] = tensors
   const common = tensors.every((tensor) => tensor.lambda === lambda) ? lambda : Number.NaN
   const output = pass.spikeTensor(node.name, node.shape, common)
-  // A file that was exported counts no spikes.
   const counted = <T extends SpikeTensor>(of: T): T =>
-    pass.options.fixed ? { ...of, counts: undefined } : of
+    countsSpikes(pass) ? of : { ...of, counts: undefined }
   const parts = partsOf(tensors.map(counted), node.flat)
   emitJoinSpikes(pass.b, { ...counted(output), images, steps }, parts)
   pass.backward(node, () => back(pass, node, output, tensors))

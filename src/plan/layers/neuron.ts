@@ -14,6 +14,7 @@ import {
   sumGradient,
 } from '../gradients.js'
 import { storedChannels } from '../layout.js'
+import { countsSpikes } from '../means.js'
 import { type MethodTraits, quoteMethodsWith } from '../methods.js'
 import {
   dynamicsOf,
@@ -75,9 +76,8 @@ export const neuron: LayerPlan<Neuron> = {
         scale: spikes[0].scale,
       },
       masks: output.masks,
-      // A file that was exported tells no rates.
-      counts: options.fixed ? undefined : output.counts,
-      countPartials: options.fixed ? undefined : countPartials,
+      counts: countsSpikes(pass) ? output.counts : undefined,
+      countPartials: countsSpikes(pass) ? countPartials : undefined,
       eligibility,
       surrogateOut,
       potential: outer ? pass.carried(`${node.name} potential`, values, 'kept') : undefined,

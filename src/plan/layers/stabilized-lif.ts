@@ -5,6 +5,7 @@ import type { StabilizedLif } from '../../nn/layers/index.js'
 import { countValues, recordMasks } from '../activity.js'
 import { giveGradient, neuronGradient } from '../gradients.js'
 import { storedChannels } from '../layout.js'
+import { countsSpikes } from '../means.js'
 import { quoteMethodsWith } from '../methods.js'
 import { dynamicsOf, type NeuronRecord } from '../neuron-record.js'
 import { perUnit, term } from '../pass.js'
@@ -48,8 +49,8 @@ export const stabilizedLif: LayerPlan<StabilizedLif> = {
         scale: spikes[0].scale,
       },
       masks: output.masks,
-      counts: options.fixed ? undefined : output.counts,
-      countPartials: options.fixed ? undefined : countPartials,
+      counts: countsSpikes(pass) ? output.counts : undefined,
+      countPartials: countsSpikes(pass) ? countPartials : undefined,
       surrogateOut,
       potential:
         outer || training ? pass.carried(`${node.name} potential`, values, 'kept') : undefined,

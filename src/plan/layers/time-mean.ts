@@ -15,8 +15,8 @@ export const timeMean: LayerPlan<TimeMean> = {
       !outer && !context.online && callSteps === options.timeSteps,
       () =>
         `${node.name} (timeMean): needs all steps of a sample at once, which ` +
-        (options.purpose === 'stream'
-          ? "purpose 'stream' has not; use another purpose"
+        (options.purpose === 'stream' || options.purpose === 'both'
+          ? "purpose 'stream' and exported files of mode 'step' or 'both' have not; use another"
           : `method '${options.method}' with stepMode '${options.stepMode}' has not; use ` +
             `${quoteMethodsWith(({ loop }) => loop === 'layers')} with stepMode 'm'`),
     )
