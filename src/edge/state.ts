@@ -1,32 +1,53 @@
 /** Parameters and running statistics of a file that learns, as a state dict. */
 
 import { describe, expect, SpikewasmError } from '../errors.js'
-import type { Strides } from '../plan/layout.js'
+import type { ParameterLayout, Strides } from '../plan/layout.js'
 import type { StateDict } from '../runtime/state.js'
 import type { NetInfo, StateEntry } from './abi.js'
 import { netInfo } from './net.js'
 import { checkInfo } from './schema.js'
 
 /** The text of a layout in the custom section; docs/edge.md describes it. */
-export function layoutText(strides: Strides | undefined): string {
+export function layoutText({
+  strides,
+  neurons,
+}: Pick<ParameterLayout, 'strides' | 'neurons'>): string {
+  if (neurons) return `${neurons.square ? 'square' : 'neurons'} ${neurons.pixels} ${neurons.stored}`
   if (!strides) return 'plain'
   const { block, blockStride, inputStride, taps, tapStride } = strides
   return `block ${block} ${blockStride} input ${inputStride} taps ${taps} ${tapStride}`
 }
 
-const pattern = /^block (\d+) (\d+) input (\d+) taps (\d+) (\d+)$/
+const blocks = /^block (\d+) (\d+) input (\d+) taps (\d+) (\d+)$/
+const ofNeurons = /^(neurons|square) (\d+) (\d+)$/
 
-/** @throws SpikewasmError for a layout that this version does not know */
-function stridesOf({ name, layout }: StateEntry): Strides | undefined {
-  if (layout === 'plain') return undefined
-  const numbers = pattern.exec(layout)?.slice(1).map(Number)
-  if (!numbers || numbers[0] === 0 || numbers[3] === 0)
-    throw new SpikewasmError(
-      `the layout of ${name} must be "plain" or "block … input … taps …", got ` +
-        `${describe(layout)}; a newer spikewasm reads it`,
-    )
-  const [block, blockStride, inputStride, taps, tapStride] = numbers
-  return { block, blockStride, inputStride, taps, tapStride }
+/**
+ * Where number [n][k] of a tensor lies, which has `each` numbers k for each n.
+ * @throws SpikewasmError for a layout that this version does not know
+ */
+function placesOf({ name, layout }: StateEntry, each: number): (n: number, k: number) => number {
+  if (layout === 'plain') return (n, k) => n * each + k
+  const block = blocks.exec(layout)
+  if (block) {
+    const [width, blockStride, inputStride, taps, tapStride] = block.slice(1).map(Number)
+    if (width > 0 && taps > 0) {
+      const strides = { block: width, blockStride, inputStride, taps, tapStride }
+      return (n, k) => placeOf(strides, n, k)
+    }
+  }
+  const neurons = ofNeurons.exec(layout)
+  if (neurons) {
+    const [pixels, stored] = neurons.slice(2).map(Number)
+    const at = (e: number): number => (e % pixels) * stored + Math.floor(e / pixels)
+    if (pixels > 0)
+      return neurons[1] === 'square'
+        ? (n, k) => at(k) * pixels * stored + at(n)
+        : (n, k) => at(n * each + k)
+  }
+  throw new SpikewasmError(
+    `the layout of ${name} must be "plain", "block … input … taps …", "neurons …" or "square …", ` +
+      `got ${describe(layout)}; a newer spikewasm reads it`,
+  )
 }
 
 /**
@@ -66,26 +87,24 @@ export function readState(net: Uint8Array | NetInfo, params: Float32Array): Stat
 /** The numbers of a tensor in PyTorch's order. */
 function numbersOf(entry: StateEntry, params: Float32Array): Float32Array {
   const { name, shape, offset } = entry
-  const strides = stridesOf(entry)
   const size = shape.reduce((a, b) => a * b, 1)
-  const rows = shape[0] ?? 1
-  const place = strides ? placeOf(strides, rows - 1, size / rows - 1) : 0
-  const last = offset + Math.max(place, size - 1)
-  expect(
-    last < params.length,
-    () =>
-      `readState.params must hold params_len numbers, ${name} up to number ${last}, got ` +
-      `${params.length}`,
-  )
-  if (!strides) return params.slice(offset, offset + size)
-  const each = size / rows
-  return Float32Array.from(
-    { length: size },
-    (_, i) => params[offset + placeOf(strides, Math.floor(i / each), i % each)],
-  )
+  const each = size / (shape[0] ?? 1)
+  const at = placesOf(entry, each)
+  const out = new Float32Array(size)
+  for (let i = 0; i < size; i++) {
+    const place = offset + at(Math.floor(i / each), i % each)
+    expect(
+      place < params.length,
+      () =>
+        `readState.params must hold params_len numbers, ${name} up to number ${place}, got ` +
+        `${params.length}`,
+    )
+    out[i] = params[place]
+  }
+  return out
 }
 
-/** Where number [n][k] lies. */
+/** Where number [n][k] of a weight in blocks lies. */
 const placeOf = (
   { block, blockStride, inputStride, taps, tapStride }: Strides,
   n: number,

@@ -54,13 +54,15 @@ export function cellLayout(
   image: Shape,
 ): ParameterLayout | undefined {
   const stored = storedChannels(image[0])
-  const neurons = image[1] * image[2] * stored
+  const pixels = image[1] * image[2]
+  const neurons = pixels * stored
   const at = neuronAt(image, stored)
   const n = image[0] * image[1] * image[2]
   if (name === 'recurrent.weight')
     return {
       shape,
       stored: neurons * neurons,
+      neurons: { pixels, stored, square: true },
       each(visit) {
         for (let to = 0; to < n; to++)
           for (let from = 0; from < n; from++) visit(to * n + from, at(from) * neurons + at(to))
@@ -70,6 +72,7 @@ export function cellLayout(
   return {
     shape,
     stored: neurons,
+    neurons: { pixels, stored, square: false },
     each(visit) {
       for (let i = 0; i < n; i++) visit(i, at(i))
     },

@@ -50,6 +50,17 @@ export interface Strides {
   readonly tapStride: number
 }
 
+/**
+ * Where numbers of neurons lie: that of neuron e = c · pixels + pixel at at(e) = (e mod pixels) ·
+ * stored + floor(e / pixels). Of a square, one for each pair, [to][from] lies at at(from) · pixels ·
+ * stored + at(to).
+ */
+export interface NeuronPlaces {
+  readonly pixels: number
+  readonly stored: number
+  readonly square: boolean
+}
+
 /** A parameter as PyTorch shapes it, and how its elements lie in the arena. */
 export interface ParameterLayout {
   /** PyTorch's shape. */
@@ -60,6 +71,8 @@ export interface ParameterLayout {
   readonly blocks?: Blocks
   /** The same by element; undefined for vectors, which lie as they are. */
   readonly strides?: Strides
+  /** The same of what has a number for each neuron. */
+  readonly neurons?: NeuronPlaces
   /** Calls back with the index of each element in PyTorch's order and its stored index. */
   each(visit: (element: number, stored: number) => void): void
 }
@@ -196,6 +209,7 @@ export function neuronLayout(
   return {
     shape,
     stored: pixels * stored,
+    neurons: { pixels, stored, square: false },
     each(visit) {
       for (let c = 0; c < channels; c++)
         for (let pixel = 0; pixel < pixels; pixel++) visit(c * pixels + pixel, pixel * stored + c)

@@ -272,7 +272,7 @@ test('the layout in the section says where each number lies', () => {
     const values = Float32Array.from({ length: size }, (_, i) => i + 1)
     const params = new Float32Array(stored + 3)
     pack(layout, values, params.subarray(3))
-    const state = [{ name: 'w', shape, offset: 3, layout: layoutText(strides) }]
+    const state = [{ name: 'w', shape, offset: 3, layout: layoutText({ strides }) }]
     const info = tinyInfo({ mode: 'train', state })
     assert.equal(readState(info, params).w.data, values)
   }

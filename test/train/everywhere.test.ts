@@ -165,7 +165,7 @@ for (const [name, each] of Object.entries(cases)) {
     await shake(model, numbers(5))
     const x = uniform(numbers(6), size)
     const { logits } = await model.predict(x)
-    const whole = await openNet(await exportWasm(model, { target: 'scalar' }))
+    const whole = await openNet(await exportWasm(model))
     whole.input.set(x)
     whole.infer()
     assert.is(differing(whole.output, logits), 0)
