@@ -38,7 +38,8 @@ export { touchLines } from './base/touch'
 export { cellBack, cellBackwardTime } from './cell/backward'
 export { cell, cellFactor } from './cell/cell'
 export { cellConstants, cellLearnGradient, cellLearnSum, neuronConstants } from './cell/constants'
-export { cellPlain } from './cell/plain'
+export { cellArrivals, cellChanges } from './cell/counting'
+export { cellPlain, countedCellPlain } from './cell/plain'
 export { cellAdd, cellAddTimes, cellDot, cellRecurrentGradient } from './cell/recurrent'
 export {
   cellAtan,

@@ -14,8 +14,10 @@
  * pixel of an image.
  */
 
+import { activityOf, addActivity, validEnd } from '../neuron/counting'
 import { CellLearn, CellRow, CellScratch, CellWord } from '../opcodes'
-import { cellPlain } from './plain'
+import { cellArrivals, cellChanges } from './counting'
+import { cellPlain, countedCellPlain } from './plain'
 import { recurrentInput } from './recurrent'
 import {
   constant,
@@ -38,6 +40,7 @@ import { BY_INPUT, cellTrace } from './trace'
  *   Traces [P][…][C] = the same by each of what is learned    (both += at t > 0)
  *   SurrogateOut [P][T][C] = ∂s_t/∂x_t at each step
  *   Presynaptic [P][T][C] = s_{t−1}, or its trace with the leak λ
+ *   Activity += what `ActivityCount` says, RecurrentCounts += s_{t−1}: of valid images, if wanted
  *
  * Unit = PixelsPerUnit pixels. Scratch, of float32 [C]: StepRows; behind them, where recurrent, one
  * row for each pixel of a unit; and without State the state of one pixel, or where recurrent of all
@@ -55,17 +58,28 @@ export function cell(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const states = carried
     ? <usize>load<u32>(rec, CellWord.State * 4) + <usize>first * stateBytes
     : scratch + (<usize>CellScratch.StepRows + (recurrent ? <usize>perUnit : 0)) * rowBytes
+  const activity = activityOf(
+    <usize>load<u32>(rec, CellWord.Activity * 4),
+    <usize>load<u32>(rec, CellWord.ActivityWanted * 4),
+    unit,
+  )
+  const valid = activity
+    ? validEnd(first, end, load<u32>(rec, CellWord.ImagePixels * 4))
+    : first
   let spikes: u32 = 0
   if (isPlain(rec)) {
-    for (let pixel = first; pixel < end; pixel++)
-      spikes += cellPlain(
-        rec,
-        pixel,
-        carried ? states + <usize>(pixel - first) * stateBytes : 0,
-        fresh,
-      )
-  } else if (recurrent) spikes = runRecurrent(rec, first, end, scratch, states, stateBytes, fresh)
-  else {
+    for (let pixel = first; pixel < end; pixel++) {
+      const state = carried ? states + <usize>(pixel - first) * stateBytes : 0
+      spikes +=
+        pixel < valid
+          ? countedCellPlain(rec, pixel, state, fresh, activity)
+          : cellPlain(rec, pixel, state, fresh)
+    }
+  } else if (recurrent) {
+    // A unit is an image.
+    const counted = valid > first ? activity : 0
+    spikes = runRecurrent(rec, unit, first, end, scratch, states, stateBytes, fresh, counted)
+  } else {
     const steps = load<u32>(rec, CellWord.T * 4)
     const stepBytes = <usize>load<u32>(rec, CellWord.InStepBytes * 4)
     const pixelBytes = <usize>load<u32>(rec, CellWord.InPixelBytes * 4)
@@ -74,8 +88,10 @@ export function cell(rec: usize, unit: i32, t: i32, scratch: usize): void {
       const constants = constantsOf(rec, pixel)
       if (fresh) cellStart(state, stateRows(rec), constants, rowBytes)
       let x = <usize>load<u32>(rec, CellWord.In * 4) + <usize>pixel * pixelBytes
+      const counted = pixel < valid ? activity : 0
       for (let step: u32 = 0; step < steps; step++) {
-        spikes += runStep(rec, pixel, step, x, state, constants, scratch, fresh && step == 0)
+        const begin = fresh && step == 0
+        spikes += runStep(rec, pixel, step, x, state, constants, scratch, begin, counted)
         x += stepBytes
       }
     }
@@ -105,12 +121,14 @@ function isPlain(rec: usize): bool {
 /** One image: at each step all its neurons, on what those that fired before send them. */
 function runRecurrent(
   rec: usize,
+  unit: i32,
   first: u32,
   end: u32,
   scratch: usize,
   states: usize,
   stateBytes: usize,
   fresh: bool,
+  activity: usize,
 ): u32 {
   const rowBytes = (<usize>load<u32>(rec, CellWord.C * 4)) << 2
   const steps = load<u32>(rec, CellWord.T * 4)
@@ -126,8 +144,14 @@ function runRecurrent(
         constantsOf(rec, pixel),
         rowBytes,
       )
+  const arrivals =
+    <usize>load<u32>(rec, CellWord.RecurrentCounts * 4) +
+    <usize>unit * <usize>(end - first) * rowBytes
   let spikes: u32 = 0
   for (let step: u32 = 0; step < steps; step++) {
+    if (activity)
+      for (let p: usize = 0; p < <usize>(end - first); p++)
+        cellArrivals(arrivals + p * rowBytes, states + p * stateBytes + last, rowBytes)
     recurrentInput(rec, first, end - first, step, states + last, stateBytes, inputs)
     for (let pixel = first; pixel < end; pixel++) {
       const at = <usize>(pixel - first)
@@ -140,7 +164,8 @@ function runRecurrent(
         )
       const x = inputs + at * rowBytes
       const constants = constantsOf(rec, pixel)
-      spikes += runStep(rec, pixel, step, x, state, constants, scratch, fresh && step == 0)
+      const begin = fresh && step == 0
+      spikes += runStep(rec, pixel, step, x, state, constants, scratch, begin, activity)
     }
   }
   return spikes
@@ -156,6 +181,7 @@ function runStep(
   constants: usize,
   rows: usize,
   fresh: bool,
+  activity: usize,
 ): u32 {
   const channels = <usize>load<u32>(rec, CellWord.C * 4)
   const rowBytes = channels << 2
@@ -179,6 +205,11 @@ function runStep(
   } else {
     const out = <usize>load<u32>(rec, CellWord.Out * 4)
     memory.copy(out + at, rows + <usize>StepRow.Potential * rowBytes, rowBytes)
+  }
+  if (activity) {
+    const real = load<i32>(rec, CellWord.RealC * 4)
+    const before = rows + <usize>StepRow.Before * rowBytes
+    addActivity(activity, fresh ? real : cellChanges(state, before, rowBytes, real), spikes)
   }
   const eligibility = <usize>load<u32>(rec, CellWord.Eligibility * 4)
   const traces = <usize>load<u32>(rec, CellWord.Traces * 4)

@@ -1,7 +1,7 @@
 /** What all neuron kernels share: the constants of a record, and the reset with its derivative. */
 
 import { logistic } from '../base/math'
-import { ActivityCount, NeuronWord } from '../opcodes'
+import { NeuronWord } from '../opcodes'
 
 /**
  * The words of term B follow those of term A in the same order. So term A is read through A's
@@ -68,23 +68,4 @@ export function resetDerivative(
     return detach ? kept : f32x4.sub(kept, f32x4.mul(f32x4.sub(u, rest), h))
   }
   return detach ? one : f32x4.sub(one, f32x4.mul(theta, h))
-}
-
-/** −1 in the lanes of channels c … c + 3 that are no padding. */
-// @ts-ignore: decorator
-@inline
-export function realLanes(rec: usize, c: i32): v128 {
-  return i32x4.gt_s(i32x4.splat(load<i32>(rec, NeuronWord.RealC * 4) - c), i32x4(0, 1, 2, 3))
-}
-
-/** Adds to the `ActivityCount` of a unit. */
-export function addActivity(activity: usize, changes: u32, spikes: u32): void {
-  store<u64>(
-    activity + ActivityCount.Changes,
-    load<u64>(activity + ActivityCount.Changes) + <u64>changes,
-  )
-  store<u64>(
-    activity + ActivityCount.Spikes,
-    load<u64>(activity + ActivityCount.Spikes) + <u64>spikes,
-  )
 }

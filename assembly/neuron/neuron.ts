@@ -19,7 +19,8 @@
  * general.ts. The backward passes are backward-rate.ts and backward-time.ts.
  */
 
-import { ActivityCount, Control, NeuronWord } from '../opcodes'
+import { NeuronWord } from '../opcodes'
+import { activityOf, validEnd } from './counting'
 import { hasCommonTrace, hasGroups, inputGain, leak } from './dynamics'
 import { runGeneral } from './general'
 import { runLearn } from './learn'
@@ -53,8 +54,14 @@ export function neuron(rec: usize, unit: i32, t: i32, scratch: usize): void {
   ) {
     spikes = runLearn(rec, first, end, t, scratch, lambda, kappa)
   } else {
-    const activity = activityOf(rec, unit)
-    const counted = activity ? validEnd(rec, first, end) : first
+    const activity = activityOf(
+      <usize>load<u32>(rec, NeuronWord.Activity * 4),
+      <usize>load<u32>(rec, NeuronWord.ActivityWanted * 4),
+      unit,
+    )
+    const counted = activity
+      ? validEnd(first, end, load<u32>(rec, NeuronWord.PixelsPerImage * 4))
+      : first
     const plain = isUsual(rec) && isPlain(rec, kappa)
     spikes = 0
     if (counted > first)
@@ -70,19 +77,6 @@ export function neuron(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const partial = <usize>load<u32>(rec, NeuronWord.CountPartials * 4) + ((<usize>unit) << 2)
   if (load<u32>(rec, NeuronWord.V * 4) != 0 && t > 0) spikes += load<u32>(partial)
   store<u32>(partial, spikes)
-}
-
-/** Where a unit counts its activity, if it is counted in this run. */
-function activityOf(rec: usize, unit: i32): usize {
-  const counts = <usize>load<u32>(rec, NeuronWord.Activity * 4)
-  if (!counts || !load<u32>(<usize>load<u32>(rec, NeuronWord.ActivityWanted * 4))) return 0
-  return counts + <usize>unit * ActivityCount.Bytes
-}
-
-/** The pixel behind the last of first … end − 1 that is of a valid image. */
-function validEnd(rec: usize, first: u32, end: u32): u32 {
-  const images = max(0, load<i32>(Control.Valid) - load<i32>(Control.FirstImage))
-  return max(first, min(end, <u32>images * load<u32>(rec, NeuronWord.PixelsPerImage * 4)))
 }
 
 /** Is it a neuron that learn.ts can run: v0 = 0, soft detached reset, one or two terms? */

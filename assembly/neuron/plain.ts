@@ -5,7 +5,7 @@
 
 import { packBytes, sumLanes, widenBytes } from '../base/lanes'
 import { NeuronWord } from '../opcodes'
-import { addActivity, realLanes } from './dynamics'
+import { addActivity, realLanes } from './counting'
 
 /**
  * Runs pixels first … end − 1 and returns their spikes. Masks and counts are written; where there
@@ -49,7 +49,6 @@ function plainBody(
   let total = i32x4.splat(0)
   let changes = i32x4.splat(0)
   const real = <usize>load<u32>(rec, NeuronWord.RealC * 4)
-  const nothing = f32x4.splat(NaN)
   for (let pixel = first; pixel < end; pixel++) {
     const row = <usize>pixel * channels
     for (let c: usize = 0; c < channels; c += 4) {
@@ -74,8 +73,8 @@ function plainBody(
       let masks = <usize>load<u32>(rec, NeuronWord.Masks * 4) + row + c
       let v = f32x4.splat(0)
       let changed = i32x4.splat(0)
-      // Nothing equals it, so that the first step is a change.
-      let before = nothing
+      // Nothing equals NaN, so that the first step is a change.
+      let before = i32x4.splat(-1)
       let count = i32x4.splat(0)
       let left = steps
       do {
@@ -115,7 +114,7 @@ function plainBody(
         if (hasS) source += sPlaneBytes
       } while (left)
       if (counted) {
-        if (c + 4 > real) changed = v128.and(changed, realLanes(rec, <i32>c))
+        if (c + 4 > real) changed = v128.and(changed, realLanes(<i32>real, <i32>c))
         changes = i32x4.add(changes, changed)
       }
       if (counts) v128.store32_lane(counts + row + c, packBytes(count), 0)

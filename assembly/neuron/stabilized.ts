@@ -14,6 +14,7 @@
 
 import { packBytes, sumLanes, widenBytes } from '../base/lanes'
 import { NeuronWord, StabilizedWord } from '../opcodes'
+import { activityOf, addActivity, realLanes, validEnd } from './counting'
 import { inputGain, leak, resetPotential } from './dynamics'
 import { currentStep, currents } from './general'
 import { surrogate } from './surrogate-loops'
@@ -27,7 +28,7 @@ export function stabilizedCharge(rec: usize, unit: i32, t: i32, scratch: usize):
   const first = <u32>unit * perUnit
   const end = min(first + perUnit, load<u32>(rec, NeuronWord.Pixels * 4))
   const rowBytes = (<usize>load<u32>(rec, NeuronWord.C * 4)) << 2
-  const real = load<u32>(rec, StabilizedWord.RealC * 4)
+  const real = load<u32>(rec, NeuronWord.RealC * 4)
   const lambda = leak(rec)
   const kappa = inputGain(rec)
   const rest = load<f32>(rec, NeuronWord.Rest * 4)
@@ -82,7 +83,7 @@ export function addMoments(moments: usize, u: usize, count: u32): void {
 export function stabilizedThreshold(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const units = load<u32>(rec, StabilizedWord.Units * 4)
   const count =
-    <f64>load<u32>(rec, NeuronWord.Pixels * 4) * <f64>load<u32>(rec, StabilizedWord.RealC * 4)
+    <f64>load<u32>(rec, NeuronWord.Pixels * 4) * <f64>load<u32>(rec, NeuronWord.RealC * 4)
   const moments = <usize>load<u32>(rec, StabilizedWord.Moments * 4)
   const stability = <usize>load<u32>(rec, StabilizedWord.Stability * 4)
   const running = <usize>load<u32>(rec, StabilizedWord.RunningThreshold * 4)
@@ -123,10 +124,20 @@ export function stabilizedFire(rec: usize, unit: i32, t: i32, scratch: usize): v
   const rowBytes = (<usize>channels) << 2
   const bytes = <usize>steps * rowBytes
   const kappa = inputGain(rec)
+  const activity = activityOf(
+    <usize>load<u32>(rec, NeuronWord.Activity * 4),
+    <usize>load<u32>(rec, NeuronWord.ActivityWanted * 4),
+    unit,
+  )
+  const valid = activity
+    ? validEnd(first, end, load<u32>(rec, NeuronWord.PixelsPerImage * 4))
+    : first
   let spikes: u32 = 0
   for (let pixel = first; pixel < end; pixel++) {
     const current = charged ? charged + <usize>pixel * rowBytes : currents(rec, pixel, scratch)
-    spikes += firePixel(rec, pixel, current, charged ? 0 : currentStep(rec), scratch, t, kappa)
+    const stepBytes: usize = charged ? 0 : currentStep(rec)
+    const counted = pixel < valid ? activity : 0
+    spikes += firePixel(rec, pixel, current, stepBytes, scratch, t, kappa, counted)
     if (!out) continue
     surrogate(rec, scratch + bytes, scratch)
     scaleRow(out + <usize>pixel * bytes, scratch + bytes, bytes, kappa)
@@ -147,7 +158,8 @@ export function scaleRow(out: usize, x: usize, bytes: usize, factor: f32): void 
 /**
  * One pixel over the steps of a call; returns its spikes. current [T][C] (stepBytes 0: the same row
  * at every step) holds currents, or with Charged potentials before firing. potentials [T][C] =
- * u − θ_t + θ, for the surrogate, which knows θ alone; it may overwrite the currents.
+ * u − θ_t + θ, for the surrogate, which knows θ alone; it may overwrite the currents. Where there
+ * is an `ActivityCount`, changes and spikes add to it.
  */
 function firePixel(
   rec: usize,
@@ -157,6 +169,7 @@ function firePixel(
   potentials: usize,
   t: i32,
   kappaValue: f32,
+  activity: usize,
 ): u32 {
   const channels = <usize>load<u32>(rec, NeuronWord.C * 4)
   const row = <usize>pixel * channels
@@ -177,8 +190,12 @@ function firePixel(
   const counts = <usize>load<u32>(rec, NeuronWord.Counts * 4)
   const resume = state != 0 && t > 0
   let total = i32x4.splat(0)
+  let changes = i32x4.splat(0)
   for (let c: usize = 0; c < channels; c += 4) {
     let v = resume ? v128.load(state + ((row + c) << 2)) : rest
+    // Nothing equals NaN, so that the first step is a change.
+    let last = resume ? v : i32x4.splat(-1)
+    let changed = i32x4.splat(0)
     let count = i32x4.splat(0)
     let mask = i32x4.splat(0)
     for (let step: u32 = 0; step < steps; step++) {
@@ -190,6 +207,8 @@ function firePixel(
       mask = v128.or(mask, v128.and(fired, i32x4.splat(1 << (step & 7))))
       count = i32x4.sub(count, fired)
       v = resetPotential(hard, fired, u, theta, rest)
+      changed = i32x4.sub(changed, f32x4.ne(v, last))
+      last = v
       if ((step & 7) == 7 || step + 1 == steps) {
         const masks = <usize>load<u32>(rec, NeuronWord.Masks * 4) + row + c
         v128.store32_lane(masks + <usize>(step >> 3) * planeBytes, packBytes(mask), 0)
@@ -198,10 +217,15 @@ function firePixel(
     }
     if (state) v128.store(state + ((row + c) << 2), v)
     total = i32x4.add(total, count)
+    if (activity) {
+      const real = realLanes(load<i32>(rec, NeuronWord.RealC * 4), <i32>c)
+      changes = i32x4.add(changes, v128.and(changed, real))
+    }
     if (counts) {
       if (resume) count = i32x4.add(count, widenBytes(counts + row + c))
       v128.store32_lane(counts + row + c, packBytes(count), 0)
     }
   }
+  if (activity) addActivity(activity, sumLanes(changes), sumLanes(total))
   return sumLanes(total)
 }

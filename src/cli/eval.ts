@@ -139,17 +139,20 @@ function evenBatch(samples: number): number {
   return 64
 }
 
-/** Spikes of all samples together, by layer. */
+/**
+ * Spikes of all samples together, by layer. Operations are counted over the samples alone; rates
+ * count samples that fill a batch too, so they are for layers whose operations are not counted.
+ */
 function spikesOf(
   { session, timeSteps }: Model,
-  { firingRates, count }: Evaluation,
+  { firingRates, operations, count }: Evaluation,
 ): Record<string, number> {
   const sizes = new Map(session.graph.nodes.map(({ name, shape }) => [name, sizeOf(shape)]))
   return Object.fromEntries(
-    Object.entries(firingRates).map(([name, rate]) => [
-      name,
-      Math.round(rate * (sizes.get(name) ?? 0) * timeSteps * count),
-    ]),
+    Object.entries(firingRates).map(([name, rate]) => {
+      const { activationSparsity: sparsity = 1 - rate } = operations?.layers[name] ?? {}
+      return [name, Math.round((1 - sparsity) * (sizes.get(name) ?? 0) * timeSteps * count)]
+    }),
   )
 }
 

@@ -80,8 +80,23 @@ async function exportNetwork(args: ExportArguments): Promise<void> {
   }
 }
 
+/** Options that say what a module is, or what is measured of it, and what they are unless given. */
+const ofModules = {
+  ...{ target: 'simd', mode: 'infer', precision: 'f32', inputType: 'f32' },
+  ...{ mean: undefined, std: undefined, labels: undefined, name: undefined },
+  ...{ batchSize: undefined, data: undefined, limitTest: undefined },
+} as const satisfies Partial<ExportArguments>
+
 /** The model as a file of NIR. */
 async function exportNir(args: ExportArguments): Promise<void> {
+  for (const [key, usual] of Object.entries(ofModules)) {
+    const value = args[key as keyof typeof ofModules]
+    const option = `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+    expect(
+      value === usual,
+      () => `${option} must be left out for a file of NIR, got ${value}; it is for modules`,
+    )
+  }
   const { out, dt, discretisation } = args
   const unread = { nir: undefined, dt: undefined, discretisation: undefined }
   const given = await givenModel({ ...args, ...unread })

@@ -35,8 +35,7 @@ export interface BothTargets {
  * nothing and runs in any engine. Its outputs have the same bits as `model.predict`.
  *
  * The bytes hold what docs/edge.md describes: functions, a custom section, a C struct.
- * Every layer can be exported; `timeMean`, which needs all steps at once, not with mode 'step' or
- * 'both', unless only outputs beside the last read it.
+ * Every layer can be exported.
  * @throws SpikewasmError for options that do not match the model, and for a network that needs more
  *   than 2 GiB
  */

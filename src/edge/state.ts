@@ -1,52 +1,45 @@
 /** Parameters and running statistics of a file that learns, as a state dict. */
 
 import { describe, expect, SpikewasmError } from '../errors.js'
-import type { ParameterLayout, Strides } from '../plan/layout.js'
+import type { Axes, ParameterLayout, Strides } from '../plan/layout.js'
 import type { StateDict } from '../runtime/state.js'
 import type { NetInfo, StateEntry } from './abi.js'
 import { netInfo } from './net.js'
 import { checkInfo } from './schema.js'
 
 /** The text of a layout in the custom section; docs/edge.md describes it. */
-export function layoutText({
-  strides,
-  neurons,
-}: Pick<ParameterLayout, 'strides' | 'neurons'>): string {
-  if (neurons) return `${neurons.square ? 'square' : 'neurons'} ${neurons.pixels} ${neurons.stored}`
-  if (!strides) return 'plain'
-  const { block, blockStride, inputStride, taps, tapStride } = strides
-  return `block ${block} ${blockStride} input ${inputStride} taps ${taps} ${tapStride}`
+export function layoutText({ strides, axes }: Pick<ParameterLayout, 'strides' | 'axes'>): string {
+  if (strides) {
+    const { block, blockStride, inputStride, taps, tapStride } = strides
+    return `block ${block} ${blockStride} input ${inputStride} taps ${taps} ${tapStride}`
+  }
+  const counted = axes?.filter(([size]) => size > 1) ?? []
+  return counted.length > 1 || counted.some(([, stride]) => stride !== 1)
+    ? `axes ${counted.flat().join(' ')}`
+    : 'plain'
 }
 
-const blocks = /^block (\d+) (\d+) input (\d+) taps (\d+) (\d+)$/
-const ofNeurons = /^(neurons|square) (\d+) (\d+)$/
+const blocksPattern = /^block (\d+) (\d+) input (\d+) taps (\d+) (\d+)$/
+const axesPattern = /^axes((?: \d+ \d+)+)$/
 
-/**
- * Where number [n][k] of a tensor lies, which has `each` numbers k for each n.
- * @throws SpikewasmError for a layout that this version does not know
- */
-function placesOf({ name, layout }: StateEntry, each: number): (n: number, k: number) => number {
-  if (layout === 'plain') return (n, k) => n * each + k
-  const block = blocks.exec(layout)
-  if (block) {
-    const [width, blockStride, inputStride, taps, tapStride] = block.slice(1).map(Number)
-    if (width > 0 && taps > 0) {
-      const strides = { block: width, blockStride, inputStride, taps, tapStride }
-      return (n, k) => placeOf(strides, n, k)
-    }
+/** @throws SpikewasmError for a layout that this version does not know, or of another shape */
+function placesOf({ name, layout, shape }: StateEntry): (element: number) => number {
+  if (layout === 'plain') return (element) => element
+  const size = shape.reduce((a, b) => a * b, 1)
+  const numbers = blocksPattern.exec(layout)?.slice(1).map(Number)
+  if (numbers && numbers[0] > 0 && numbers[3] > 0) {
+    const [block, blockStride, inputStride, taps, tapStride] = numbers
+    const each = size / (shape[0] ?? 1)
+    const strides = { block, blockStride, inputStride, taps, tapStride }
+    return (element) => placeInBlocks(strides, Math.floor(element / each), element % each)
   }
-  const neurons = ofNeurons.exec(layout)
-  if (neurons) {
-    const [pixels, stored] = neurons.slice(2).map(Number)
-    const at = (e: number): number => (e % pixels) * stored + Math.floor(e / pixels)
-    if (pixels > 0)
-      return neurons[1] === 'square'
-        ? (n, k) => at(k) * pixels * stored + at(n)
-        : (n, k) => at(n * each + k)
-  }
+  const pairs = axesPattern.exec(layout)?.[1].trim().split(' ').map(Number) ?? []
+  const axes = pairs.flatMap((n, i) => (i % 2 ? [] : [[n, pairs[i + 1]] as const]))
+  if (pairs.length > 0 && axes.reduce((product, [n]) => product * n, 1) === size)
+    return (element) => placeOnAxes(axes, element)
   throw new SpikewasmError(
-    `the layout of ${name} must be "plain", "block … input … taps …", "neurons …" or "square …", ` +
-      `got ${describe(layout)}; a newer spikewasm reads it`,
+    `the layout of ${name} must be "plain", "block … input … taps …" or "axes …" over ` +
+      `[${shape.join(', ')}], got ${describe(layout)}; a newer spikewasm reads it`,
   )
 }
 
@@ -87,25 +80,20 @@ export function readState(net: Uint8Array | NetInfo, params: Float32Array): Stat
 /** The numbers of a tensor in PyTorch's order. */
 function numbersOf(entry: StateEntry, params: Float32Array): Float32Array {
   const { name, shape, offset } = entry
+  const places = placesOf(entry)
   const size = shape.reduce((a, b) => a * b, 1)
-  const each = size / (shape[0] ?? 1)
-  const at = placesOf(entry, each)
-  const out = new Float32Array(size)
-  for (let i = 0; i < size; i++) {
-    const place = offset + at(Math.floor(i / each), i % each)
-    expect(
-      place < params.length,
-      () =>
-        `readState.params must hold params_len numbers, ${name} up to number ${place}, got ` +
-        `${params.length}`,
-    )
-    out[i] = params[place]
-  }
-  return out
+  const last = offset + Math.max(places(size - 1), size - 1)
+  expect(
+    last < params.length,
+    () =>
+      `readState.params must hold params_len numbers, ${name} up to number ${last}, got ` +
+      `${params.length}`,
+  )
+  return Float32Array.from({ length: size }, (_, i) => params[offset + places(i)])
 }
 
-/** Where number [n][k] of a weight in blocks lies. */
-const placeOf = (
+/** Where number [n][k] lies. */
+const placeInBlocks = (
   { block, blockStride, inputStride, taps, tapStride }: Strides,
   n: number,
   k: number,
@@ -114,3 +102,14 @@ const placeOf = (
   (n % block) +
   Math.floor(k / taps) * inputStride +
   (k % taps) * tapStride
+
+/** Where an element lies that is counted through the sizes of the axes, the last one fastest. */
+function placeOnAxes(axes: Axes, element: number): number {
+  let [place, rest] = [0, element]
+  for (let i = axes.length - 1; i >= 0; i--) {
+    const [size, stride] = axes[i]
+    place += (rest % size) * stride
+    rest = Math.floor(rest / size)
+  }
+  return place
+}

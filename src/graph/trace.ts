@@ -147,8 +147,17 @@ export function trace(network: Module, input: InputShape): Graph {
         })
       }
       const add = (...values: Value[]): Value => addAs(name, ...values)
-      const concat = (...values: Value[] | [readonly Value[]]): Value =>
-        concatAs(name, ...(Array.isArray(values[0]) ? values[0] : (values as Value[])))
+      const concat = (...values: Value[] | [readonly Value[]]): Value => {
+        const [first] = values
+        if (!Array.isArray(first)) return concatAs(name, ...(values as Value[]))
+        expect(
+          values.length === 1,
+          () =>
+            `${where}: concat takes one list alone, and joins channels, got ` +
+            `${describe(values[1])} behind it`,
+        )
+        return concatAs(name, ...first)
+      }
       return (x) => {
         const ops: TraceOps = { add, addAs, concat, concatAs }
         const result = module.forward(children, x, ops)

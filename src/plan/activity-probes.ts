@@ -6,12 +6,13 @@ import type { Buffer } from './words.js'
 /** Counts of the values that a layer with weights reads, or that a layer gives. */
 export interface ValueCounts {
   readonly node: number
-  /** Of what the layer reads, or of its output. */
-  readonly of: 'input' | 'output'
-  /** u32 [H][W][stored]: steps of the images at which a value was not 0. */
+  /** Of what the layer reads, of its output, or of what its recurrent weight reads. */
+  readonly of: 'input' | 'output' | 'recurrent'
+  /** u32 [copies][H][W][stored]: steps of the images at which a value was not 0. */
   readonly counts: Buffer
-  /** u32 [units]: 1 where a value was neither 0 nor ±1. */
-  readonly others: Buffer
+  readonly copies: number
+  /** u32 [units]: 1 where a value was neither 0 nor ±1; absent where none is. */
+  readonly others?: Buffer
   readonly units: number
   readonly shape: Shape
   readonly stored: number
@@ -27,6 +28,8 @@ export interface NeuronCounts {
   readonly units: number
   /** Neurons of one image. */
   readonly neurons: number
+  /** Whether they spike. */
+  readonly spiking: boolean
 }
 
 /** What a program counts. */

@@ -82,6 +82,7 @@ export function countValues(
     node: node.index,
     of,
     counts: out,
+    copies: 1,
     others,
     units,
     shape,
@@ -91,18 +92,39 @@ export function countValues(
 }
 
 /** Where a layer of neurons counts, as its record has it; nothing where nobody wants to know. */
-export function countNeurons(pass: Pass, node: GraphNode, units: number): NeuronActivity {
+export function countNeurons(
+  pass: Pass,
+  node: GraphNode,
+  units: number,
+  spiking = true,
+): NeuronActivity {
   const activityWanted = wantedIn(pass)
   if (!activityWanted) return {}
   const activity = countBuffer(pass, `${node.name} activity`, units * ActivityCount.Bytes)
   const [c, h, w] = node.shape
-  pass.activity.neurons.push({ node: node.index, counts: activity, units, neurons: c * h * w })
+  const neurons = c * h * w
+  pass.activity.neurons.push({ node: node.index, counts: activity, units, neurons, spiking })
   return { activity, activityWanted }
 }
 
 interface NeuronActivity {
   readonly activity?: Buffer
   readonly activityWanted?: Buffer
+}
+
+/** Where a layer of so many units, each an image, counts what comes to its recurrent weight. */
+export function countArrivals(
+  pass: Pass,
+  { name, index: node, shape }: GraphNode,
+  units: number,
+  stored: number,
+): Buffer | undefined {
+  if (!wantedIn(pass)) return undefined
+  const bytes = units * shape[1] * shape[2] * stored * 4
+  const counts = countBuffer(pass, `${name} recurrent counts`, bytes)
+  const probe = { node, of: 'recurrent', counts, copies: units, units: 0, shape, stored } as const
+  pass.activity.values.push({ ...probe, scaled: false })
+  return counts
 }
 
 /**

@@ -47,6 +47,10 @@ export interface CellRecord extends CellCharge {
   readonly traces?: Place
   readonly presynaptic?: Place
   readonly traced?: boolean
+  /** What evaluation counts. */
+  readonly activity?: Place
+  readonly activityWanted?: Place
+  readonly recurrentCounts?: Place
 }
 
 const bits: Readonly<Record<CellParameter, CellLearn>> = {
@@ -216,7 +220,14 @@ export function emitCell(scope: NeuronScope, record: CellRecord): void {
   const images = cell.recurrence ? fields.pixelsPerUnit : 0
   const states = state ? 0 : Math.max(1, images) * cellStateRows(cell, record)
   const planeBytes = scope.images * shape[1] * shape[2] * stored
-  const wanted = { eligibility, surrogateOut, traces, presynaptic, traced }
+  const { activity, activityWanted, recurrentCounts } = record
+  const counted = {
+    activity,
+    activityWanted,
+    recurrentCounts,
+    realChannels: activity && shape[0],
+  }
+  const wanted = { eligibility, surrogateOut, traces, presynaptic, traced, ...counted }
   scope.b.emit(
     cellKind,
     cellUnits(scope, record),

@@ -5,7 +5,7 @@ import type { GraphNode } from '../graph/trace.js'
 import { type Cell, cellName, isSpiking, parameterNames } from '../nn/layers/cell.js'
 import type { CellParameter } from '../nn/layers/index.js'
 import type { ParameterSpec } from '../nn/layers/kind.js'
-import { countValues, recordMasks } from './activity.js'
+import { countArrivals, countNeurons, recordMasks } from './activity.js'
 import {
   type CellRecord,
   cellStateRows,
@@ -25,20 +25,13 @@ import {
   neuronTimeGradient,
   sumGradient,
 } from './gradients.js'
-import { type ParameterLayout, storedChannels } from './layout.js'
+import { neuronAxes, type ParameterLayout, storedChannels } from './layout.js'
 import { plainFloat } from './materialise.js'
-import { countsSpikes } from './means.js'
 import { type MethodTraits, quoteMethodsWith } from './methods.js'
 import { type Pass, term } from './pass.js'
 import { givePenalties } from './penalties.js'
 import { neuronBackwardOnline, neuronBackwardRate } from './records/gradient.js'
-import {
-  type Expression,
-  type FloatTensor,
-  noPool,
-  type Shape,
-  type SpikeTensor,
-} from './tensors.js'
+import type { Expression, FloatTensor, Shape, SpikeTensor } from './tensors.js'
 import type { Buffer, Reference } from './words.js'
 import { materialise } from './write-out.js'
 
@@ -54,15 +47,14 @@ export function cellLayout(
   image: Shape,
 ): ParameterLayout | undefined {
   const stored = storedChannels(image[0])
-  const pixels = image[1] * image[2]
-  const neurons = pixels * stored
+  const neurons = image[1] * image[2] * stored
   const at = neuronAt(image, stored)
   const n = image[0] * image[1] * image[2]
   if (name === 'recurrent.weight')
     return {
       shape,
       stored: neurons * neurons,
-      neurons: { pixels, stored, square: true },
+      axes: [...neuronAxes(image), ...neuronAxes(image, neurons)],
       each(visit) {
         for (let to = 0; to < n; to++)
           for (let from = 0; from < n; from++) visit(to * n + from, at(from) * neurons + at(to))
@@ -72,7 +64,7 @@ export function cellLayout(
   return {
     shape,
     stored: neurons,
-    neurons: { pixels, stored, square: false },
+    axes: neuronAxes(image),
     each(visit) {
       for (let i = 0; i < n; i++) visit(i, at(i))
     },
@@ -162,8 +154,9 @@ export function lowerCell(pass: Pass, node: GraphNode, cell: Cell, x: Expression
   const record: CellRecord = {
     ...charge,
     masks: spikes?.masks,
-    counts: countsSpikes(pass) ? spikes?.counts : undefined,
-    countPartials: countsSpikes(pass) ? partials : undefined,
+    // A file that was exported tells no rates.
+    counts: pass.countsSpikes ? spikes?.counts : undefined,
+    countPartials: options.fixed ? undefined : partials,
     out: output.kind === 'float' ? output.buffer : undefined,
     state: outer
       ? pass.carried(`${name} state`, values * cellStateRows(cell, { eligibility, traces }), 'kept')
@@ -173,6 +166,8 @@ export function lowerCell(pass: Pass, node: GraphNode, cell: Cell, x: Expression
     traces,
     presynaptic,
     traced: method.presynaptic === 'trace',
+    ...countNeurons(pass, node, units, spiking),
+    recurrentCounts: cell.recurrence ? countArrivals(pass, node, units, stored) : undefined,
   }
   emitCell(pass, record)
   if (spikes && partials)
@@ -188,8 +183,6 @@ export function lowerCell(pass: Pass, node: GraphNode, cell: Cell, x: Expression
       stored,
       recorded: recordMasks(pass, spikes),
     })
-  if (spikes)
-    countValues(pass, node, 'output', shape, { sources: [spikes], pool: noPool, scale: 1 })
   pass.backward(node, () => {
     if (spikes) givePenalties(pass, node, spikes)
     if (output.gradient.length === 0) return

@@ -50,16 +50,8 @@ export interface Strides {
   readonly tapStride: number
 }
 
-/**
- * Where numbers of neurons lie: that of neuron e = c · pixels + pixel at at(e) = (e mod pixels) ·
- * stored + floor(e / pixels). Of a square, one for each pair, [to][from] lies at at(from) · pixels ·
- * stored + at(to).
- */
-export interface NeuronPlaces {
-  readonly pixels: number
-  readonly stored: number
-  readonly square: boolean
-}
+/** Sizes that the numbers of a tensor count through, the last one fastest, and the stride of each. */
+export type Axes = readonly (readonly [size: number, stride: number])[]
 
 /** A parameter as PyTorch shapes it, and how its elements lie in the arena. */
 export interface ParameterLayout {
@@ -71,8 +63,8 @@ export interface ParameterLayout {
   readonly blocks?: Blocks
   /** The same by element; undefined for vectors, which lie as they are. */
   readonly strides?: Strides
-  /** The same of what has a number for each neuron. */
-  readonly neurons?: NeuronPlaces
+  /** How the numbers of neurons lie; undefined for vectors and for weights in blocks. */
+  readonly axes?: Axes
   /** Calls back with the index of each element in PyTorch's order and its stored index. */
   each(visit: (element: number, stored: number) => void): void
 }
@@ -198,6 +190,17 @@ export function vectorLayout(shape: readonly number[], channels: number): Parame
   }
 }
 
+/** Neurons of an image [C][H][W], stored as [H][W][C'], so many numbers apart. */
+export function neuronAxes(
+  [channels, height, width]: readonly [number, number, number],
+  apart = 1,
+): Axes {
+  return [
+    [channels, apart],
+    [height * width, storedChannels(channels) * apart],
+  ]
+}
+
 /** A number for each neuron of an image [C][H][W], stored as the images are, [H][W][C']. */
 export function neuronLayout(
   shape: readonly number[],
@@ -209,7 +212,7 @@ export function neuronLayout(
   return {
     shape,
     stored: pixels * stored,
-    neurons: { pixels, stored, square: false },
+    axes: neuronAxes([channels, height, width]),
     each(visit) {
       for (let c = 0; c < channels; c++)
         for (let pixel = 0; pixel < pixels; pixel++) visit(c * pixels + pixel, pixel * stored + c)

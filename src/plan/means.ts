@@ -1,7 +1,6 @@
 /** What a graph computes of time means alone. */
 
 import type { Graph, GraphNode } from '../graph/trace.js'
-import type { Pass } from './pass.js'
 
 const known = new WeakMap<Graph, ReadonlySet<number>>()
 
@@ -18,10 +17,3 @@ export function isOfMeans(graph: Graph, { index }: GraphNode): boolean {
   }
   return means.has(index)
 }
-
-/**
- * Do neurons count their spikes? An exported file tells no rates, but a mean over time reads
- * counts.
- */
-export const countsSpikes = ({ options: { fixed, graph } }: Pass): boolean =>
-  !fixed || graph.nodes.some(({ kind }) => kind === 'timeMean')

@@ -37,6 +37,10 @@ export function emitStabilized(pass: NeuronScope, r: NeuronRecord, of: Stabilize
     counts: r.counts,
     countPartials: r.countPartials,
     surrogateOut: r.surrogateOut,
+    activity: r.activity,
+    activityWanted: r.activityWanted,
+    pixelsPerImage: r.activity && r.shape[1] * r.shape[2],
+    realChannels: r.activity && r.shape[0],
   }
   if (!stability) {
     const thresholdAt = runningThreshold

@@ -29,7 +29,7 @@ export interface LayerOperations {
   readonly connectionSparsity?: number
   /** Of neurons and relu: share of the outputs, over all steps, that are 0. */
   readonly activationSparsity?: number
-  /** Of neurons: how often a potential was another than a step before. */
+  /** Of neurons and integrators: how often a potential was another than a step before. */
   readonly membraneUpdates?: number
 }
 
@@ -118,15 +118,17 @@ const fans: {
     }
     return { dense: places * C * groupOut, active }
   },
-  linear(_layer, weight, from, [out]) {
-    const size = sizeOf(from)
-    const active = new Float64Array(size)
-    if (!weight) active.fill(out)
-    else
-      for (let o = 0, at = 0; o < out; o++)
-        for (let i = 0; i < size; i++) if (weight[at++] !== 0) active[i]++
-    return { dense: size * out, active }
-  },
+  linear: (_layer, weight, from, [out]) => fullFan(weight, sizeOf(from), out),
+}
+
+/** Of a weight [out][size]. */
+function fullFan(weight: ArrayLike<number> | undefined, size: number, out: number): Fan {
+  const active = new Float64Array(size)
+  if (!weight) active.fill(out)
+  else
+    for (let o = 0, at = 0; o < out; o++)
+      for (let i = 0; i < size; i++) if (weight[at++] !== 0) active[i]++
+  return { dense: size * out, active }
 }
 
 /** For each place along an axis the rows of the kernel that reach an output from it. */
@@ -200,10 +202,11 @@ export class OperationCounts {
   private take(counts: boolean): void {
     const { buffer } = this.session.memory
     for (const [probe, taken] of this.values) {
-      const found = new Uint32Array(buffer, probe.counts.address, taken.counts.length)
-      const others = new Uint32Array(buffer, probe.others.address, probe.units)
+      const size = taken.counts.length
+      const found = new Uint32Array(buffer, probe.counts.address, size * probe.copies)
+      const others = new Uint32Array(buffer, probe.others?.address ?? 0, probe.units)
       if (counts) {
-        for (let i = 0; i < found.length; i++) taken.counts[i] += found[i]
+        for (let i = 0; i < found.length; i++) taken.counts[i % size] += found[i]
         taken.others ||= others.some((other) => other !== 0)
       }
       found.fill(0)
@@ -248,8 +251,12 @@ export class OperationCounts {
         put(node, { activationSparsity: sparsity(active, sizeOf(node.shape)) })
         continue
       }
-      const weight = weightOf(session, node)
-      const fan = fanOf(node, weight, nodes[node.inputs[0]].shape)
+      const recurrent = probe.of === 'recurrent'
+      const weight = weightOf(session, node, recurrent ? 'recurrent.weight' : 'weight')
+      const size = sizeOf(node.shape)
+      const fan = recurrent
+        ? fullFan(weight.data, size, size)
+        : fanOf(node, weight, nodes[node.inputs[0]].shape)
       const effective = effectiveOf(probe, counts, fan.active) / samples
       const products = probe.scaled || others
       const dense = fan.dense * session.timeSteps
@@ -269,7 +276,7 @@ export class OperationCounts {
       const node = nodes[probe.node]
       sums.updates += changes / samples
       put(node, {
-        activationSparsity: sparsity(spikes, probe.neurons),
+        ...(probe.spiking && { activationSparsity: sparsity(spikes, probe.neurons) }),
         membraneUpdates: changes / samples,
       })
     }
@@ -300,14 +307,14 @@ interface Weight {
 }
 
 /** Most weights are not 0, which is seen where they are: padding is. */
-function weightOf(session: Session, { index, layer }: GraphNode): Weight {
+function weightOf(session: Session, { index, layer }: GraphNode, role: string): Weight {
   const place = (role: string) => {
     const found = session.plan.parameters.find((p) => p.node === index && p.role === role)
     if (!found) throw new Error(`node ${index} has no ${role}`)
     const stored = storedAt(session, session.plan.named.parameters.address, found)
     return { layout: found.layout, stored }
   }
-  const { layout, stored } = place('weight')
+  const { layout, stored } = place(role)
   const size = layout.shape.reduce((a, b) => a * b, 1)
   const standardise = layer && 'standardise' in layer && layer.standardise
   if (!standardise && zerosOf(stored) === stored.length - size) return { size, zero: 0 }

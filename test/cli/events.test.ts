@@ -1,33 +1,15 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { withFolder } from '../io/temporary.js'
-import { type Event, nmnistFile } from '../support/event-files.js'
+import { nmnistFile } from '../support/event-files.js'
 import { parseLines, run } from './command.js'
-
-const recording = (label: number): Event[] =>
-  Array.from({ length: 150 }, (_, i) => [
-    5 + ((i * (label + 3)) % 20),
-    5 + ((i * 7) % 24),
-    300 * i,
-    (i + label) & 1,
-  ])
-
-async function write(folder: string): Promise<string> {
-  for (const part of ['Train', 'Test'])
-    for (let label = 0; label < 10; label++) {
-      const path = join(folder, 'nmnist', part, String(label))
-      await mkdir(path, { recursive: true })
-      for (let i = 0; i < 2; i++)
-        await writeFile(join(path, `${i}.bin`), nmnistFile(recording(label)))
-    }
-  return join(folder, 'nmnist')
-}
+import { recording, writeRecordings } from './recordings.js'
 
 test('train and eval on recordings; eval takes the cutting from the run', () =>
   withFolder(async (folder) => {
-    const data = await write(folder)
+    const data = await writeRecordings(folder)
     const out = join(folder, 'run')
     const own = ['--dataset', 'nmnist', '--data', data, '--threads', '1', '--json']
     const cut = ['--time-steps', '3', '--time-window', '9000', '--binary', '--event-size', '17']

@@ -30,7 +30,15 @@ import {
   toChannels,
 } from '../../src/data/pictures/transforms.js'
 import { plainOf } from '../../src/data/plain.js'
-import { augment, type Dataset, datasets, fromBytes, type PictureOptions } from '../../src/index.js'
+import {
+  augment,
+  type Dataset,
+  datasets,
+  encoders,
+  fromBytes,
+  type PictureOptions,
+  subset,
+} from '../../src/index.js'
 import { mlp } from '../../src/models/mlp.js'
 import { Purpose, RandomStream } from '../../src/random.js'
 import { messageOf, withFolder } from '../io/temporary.js'
@@ -354,6 +362,11 @@ test('what is wrong is one error that names the file or option', () =>
       [() => datasets.imageFolder(folder, null as never), /imageFolder/],
       [() => datasets.imageFolder(folder, { mean: [1] }), /mean and .std must have one number/],
       [() => datasets.imageFolder(folder, { cache: 3n as never }), /cache must be the path/],
+      [
+        async () =>
+          sampleOf((await datasets.imageFolder(folder, { cache: '/proc/no/way' })).train, 0),
+        /cache must be a folder that can be written, got "\/proc\/no\/way"/,
+      ],
       [() => datasets.imageFolder(folder, { colorJitter: { hue: 2 } }), /hue must lie in 0…0.5/],
       [
         () => (datasets.cifar10 as (...all: unknown[]) => unknown)('x', { a: 1 }),
@@ -363,6 +376,50 @@ test('what is wrong is one error that names the file or option', () =>
     for (const [call, message] of calls) assert.match(await messageOf(call), message)
     mkdirSync(join(folder, 'val', 'bird'))
     assert.match(await messageOf(() => datasets.imageFolder(folder)), /bird: must be a class/)
+  }))
+
+test('what changes in training reaches augment and encoders; other pictures are named', () =>
+  withFolder(async (folder) => {
+    makeFolder(folder)
+    writeFileSync(join(folder, 'train', 'cat', 'x.webp'), 'other')
+    // With both folders val is taken: test may have no labels.
+    mkdirSync(join(folder, 'test'))
+    const warned: string[] = []
+    const listen = (warning: Error) => warned.push(warning.message)
+    process.on('warning', listen)
+    const [plain, flipped] = await Promise.all([
+      datasets.imageFolder(folder),
+      datasets.imageFolder(folder, { flip: true }),
+    ])
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('warning', listen)
+    assert.match(warned[0], /1 pictures are left out, such as cat\/x\.webp: only jpg and png/)
+    const latencies = (data: Dataset, epoch: number): Float32Array => {
+      const encoded = encoders.latency(data, { timeSteps: 3 })
+      const out = new Float32Array(3 * 3 * 19 * 23)
+      encoded.read(0, out, { seed: 5, epoch })
+      return out
+    }
+    const differs = (a: Float32Array, b: Float32Array) => a.some((value, i) => value !== b[i])
+    let [moved, both] = [0, 0]
+    for (let epoch = 0; epoch < 12; epoch++) {
+      const context = { seed: 5, epoch }
+      const [a, b] = [plain, flipped].map(({ train }) => sampleOf(train, 0, context))
+      const isMoved = differs(a, b)
+      if (isMoved) moved++
+      assert.not(differs(sampleOf(augment(flipped.train, {}), 0, context), b))
+      assert.is(differs(latencies(flipped.train, epoch), latencies(plain.train, epoch)), isMoved)
+      // Two flips are drawn apart: they do not always undo each other.
+      if (differs(sampleOf(augment(flipped.train, { flip: true }), 0, context), a)) both++
+      const mirrored = augment(plain.train, { flip: true })
+      assert.is(
+        differs(latencies(mirrored, epoch), latencies(plain.train, epoch)),
+        differs(sampleOf(mirrored, 0, context), a),
+      )
+      const part = subset(mirrored, 3)
+      assert.not(differs(latencies(part, epoch), latencies(mirrored, epoch)))
+    }
+    assert.ok(moved > 0 && moved < 12 && both > 0 && both < 12)
   }))
 
 test("ImageNet's layouts", () =>

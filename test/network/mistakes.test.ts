@@ -15,6 +15,7 @@ import {
   dropout,
   flatten,
   fromArrays,
+  groupNorm,
   identity,
   integrateAndFire,
   leakyIntegrator,
@@ -29,6 +30,8 @@ import {
   scale,
   sequential,
   sgd,
+  stabilizedLif,
+  timeMean,
 } from '../../src/index.js'
 import { messageOf } from '../io/temporary.js'
 
@@ -72,6 +75,24 @@ const mistakes: [() => unknown, string][] = [
     'plif.tau must be finite, got Infinity; use integrateAndFire()',
   ],
   [() => lif({ tau: 1 }), 'lif.tau must be > 1, got 1'],
+  // Numbers that as float32 are infinite, or 0.
+  ...[1e39, 1e-46].flatMap((x): [() => unknown, string][] => [
+    [() => lif({ vThreshold: x }), `lif.vThreshold must be > 0 and finite as a float32, got ${x}`],
+    [
+      () => stabilizedLif({ vThreshold: x }),
+      `stabilizedLif.vThreshold must be > 0 and finite as a float32, got ${x}`,
+    ],
+    [() => cubaLif({ alpha: x }), `cubaLif.alpha must be > 0 and finite, got ${x}`],
+    [
+      () => groupNorm(1, 2, { eps: x }),
+      `groupNorm.eps must be > 0 and finite as a float32, got ${x}`,
+    ],
+  ]),
+  [() => lif({ vReset: -1e39 }), 'lif.vReset must be null or < vThreshold (1), got -1e+39'],
+  [
+    () => adaptiveAvgPool2d(wrong(new Array(2))),
+    'adaptiveAvgPool2d.outputSize must be an integer ≥ 1 or a pair of them, got [null,null]',
+  ],
   [() => lif({ tau: [1] }), 'lif.tau[0] must be > 1, got 1'],
   [() => lif({ tau: new Float32Array([2, 0.5]) }), 'lif.tau[1] must be > 1, got 0.5'],
   [() => lif({ vThreshold: [1, 1e39] }), 'lif.vThreshold[1] must be > 0 and finite, got 1e+39'],
@@ -118,7 +139,7 @@ const mistakes: [() => unknown, string][] = [
   ],
   [
     () => compile(sequential(flatten(), recurrent(lif())), { input: [3] }),
-    "1 (recurrent(lif)): method 'rate' has no gradient of a recurrent weight, whose input is the layer's own output; use 'bptt' or 'ottt' or 'sltt'",
+    "1 (recurrent(lif)): method 'rate' has no gradient of a recurrent weight, whose input is the layer's own output; use 'bptt' or 'ottt' or 'sltt' or 'os'",
   ],
   [
     () => compile(sequential(flatten(), lif({ learn: ['tau'] })), { input: [3], method: 'sltt' }),
@@ -172,7 +193,7 @@ const mistakes: [() => unknown, string][] = [
   ],
   [
     () => batchNorm2d(2, { eps: Number.POSITIVE_INFINITY }),
-    'batchNorm2d.eps must be > 0, got Infinity',
+    'batchNorm2d.eps must be > 0 and finite as a float32, got Infinity',
   ],
   [
     () => avgPool2d(2, wrong({ strides: 1 })),
@@ -180,14 +201,17 @@ const mistakes: [() => unknown, string][] = [
   ],
   [
     () => maxPool2d(2, wrong({ dilation: 1 })),
-    'maxPool2d.dilation is not an option; known are stride, padding',
+    'maxPool2d.dilation is not an option; known are stride, padding, rate',
   ],
   [
     () => adaptiveAvgPool2d(wrong(undefined)),
     'adaptiveAvgPool2d.outputSize must be an integer ≥ 1 or a pair of them, got undefined',
   ],
   [() => dropout(wrong({ p: 0.5 })), 'dropout.p must lie in 0…1 (1 excluded), got {"p":0.5}'],
-  [() => scale(wrong('2')), 'scale.factor must be a finite number other than 0, got "2"'],
+  [
+    () => scale(wrong('2')),
+    'scale.factor must be a finite float32 number other than 0, or an array of finite ones, got "2"',
+  ],
   [
     () => sgd(wrong({ learningRate: 0.1 })),
     'sgd.learningRate is not an option; known are lr, momentum, weightDecay, nesterov, decay, groups',
@@ -278,7 +302,7 @@ test('options of compile that are not true or false', async () => {
   )
   assert.is(
     await compiled(flatten(), { timeSteps: wrong('4') }),
-    'compile.timeSteps must be an integer from 1 to 255, got "4"',
+    'compile.timeSteps must be an integer from 1 to 4096, got "4"',
   )
   assert.is(
     await compiled(flatten(), { mseWeight: wrong(null) }),
@@ -316,7 +340,7 @@ test('an option that the method does not take', async () => {
   } as const
   const takers = {
     update: ['ottt', 'sltt'],
-    mseWeight: ['ottt', 'sltt'],
+    mseWeight: ['ottt', 'sltt', 'os'],
     backwardSteps: ['sltt'],
     gradientCheckpoint: ['bptt'],
   }
@@ -368,7 +392,8 @@ test("values that a method's options cannot have", async () => {
 test('a block whose forward function returns or hands on nothing', async () => {
   const forgot = (forward: Block['forward']): Block =>
     sequential({ flat: flatten(), inner: block({ fc: linear(6, 6) }, wrong(forward)) })
-  const missing = 'the forward function of a block must return what a child or add gave, got'
+  const missing =
+    'the forward function of a block must return what a child, add or concat gave, got'
   assert.is(
     await compiled(forgot(wrong(() => undefined))),
     `inner: ${missing} undefined; is a return missing?`,
@@ -384,6 +409,22 @@ test('a block whose forward function returns or hands on nothing', async () => {
   assert.is(
     await compiled(forgot((m, x, { add }) => add(m.fc(x), wrong(undefined)))),
     'inner: add needs values that the children gave, got undefined',
+  )
+})
+
+test('concat has no dimension to choose', async () => {
+  const along2 = block({}, (_m, x, { concat }) => wrong(concat)([x, x], 2))
+  assert.is(
+    await messageOf(() => along2.compile({ input: [2, 4, 4] })),
+    'network: concat takes one list alone, and joins channels, got 2 behind it',
+  )
+})
+
+test('the mean over more steps than are counted', async () => {
+  const net = sequential(timeMean(), flatten(), linear(2, 2))
+  assert.match(
+    await messageOf(() => net.compile({ input: [2], purpose: 'inference', timeSteps: 300 })),
+    /0 \(timeMean\): needs timeSteps of at most 255, got 300; use fewer steps/,
   )
 })
 

@@ -3,6 +3,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
+  alif,
   avgPool2d,
   type CompileOptions,
   conv1d,
@@ -12,17 +13,20 @@ import {
   flatten,
   fromArrays,
   integrateAndFire,
+  integrator,
   leakyIntegrator,
   lif,
   linear,
   type Model,
   type Module,
   maxPool2d,
+  recurrent,
   relu,
   residual,
   type StateDict,
   scale,
   sequential,
+  stabilizedLif,
 } from '../../src/index.js'
 import { messageOf } from '../io/temporary.js'
 import { testRandom } from '../support/engine.js'
@@ -52,7 +56,8 @@ interface Spec {
   /** A new simulation of one image. */
   readonly simulate: (weights: Weights, sums: Sums) => (x: Map3) => Map3
 }
-type Weights = () => Float32Array
+/** The next of the parameters, or of the running thresholds. */
+type Weights = (of?: 'running') => Float32Array
 
 const map = (shape: Map3['shape'], at: (c: number, y: number, x: number) => number): Map3 => {
   const [C, H, W] = shape
@@ -149,6 +154,75 @@ const neurons = (leak: number, hard: boolean): Spec => ({
   },
 })
 
+interface Dynamics {
+  readonly make: () => Module
+  /** 1 − 1/τ of the potential, the current and the adaptation; absent: there is none. */
+  readonly leak: number
+  readonly synapse?: number
+  readonly adaptation?: { readonly leak: number; readonly beta: number }
+  /** Of each channel, or of all; absent: no spikes. `running`: what the layer holds. */
+  readonly threshold?: readonly number[] | 'running'
+  readonly hard?: boolean
+  readonly refractory?: number
+  readonly recurrent?: boolean
+}
+
+/** Neurons with more state than a potential. */
+const cells = (of: Dynamics): Spec => ({
+  module: of.make,
+  simulate(weights, sums) {
+    const running = of.threshold === 'running' ? weights('running') : undefined
+    const [weight, bias] = of.recurrent ? [weights(), weights()] : []
+    const layer = { operations: 0, binary: true }
+    if (weight) sums.layers.push(layer)
+    const train: number[][] = []
+    if (of.threshold) sums.trains.push(train)
+    const zeros = (n: number) => new Float64Array(n)
+    let state: Record<'v' | 'i' | 'a' | 's' | 'rest', Float64Array> | undefined
+    return ({ shape, data }) => {
+      const n = data.length
+      const first = !state
+      const each = { v: zeros(n), i: zeros(n), a: zeros(n), s: zeros(n), rest: zeros(n) }
+      const now = state ?? each
+      state = now
+      const before = now.s.slice()
+      const out = zeros(n)
+      for (let to = 0; to < n; to++) {
+        let x = data[to]
+        if (weight && bias) {
+          x += bias[to]
+          for (let from = 0; from < n; from++) {
+            const w = weight[to * n + from]
+            sums.dense++
+            if (w !== 0 && before[from] !== 0) layer.operations++
+            x += w * before[from]
+          }
+        }
+        if (of.synapse !== undefined) x = now.i[to] = of.synapse * now.i[to] + x
+        const last = now.v[to]
+        const rests = now.rest[to] > 0
+        const u = rests ? last : of.leak * last + x
+        const channel = Math.floor((to * shape[0]) / n)
+        const base = running?.[0] ?? (of.threshold as readonly number[] | undefined)?.[channel]
+        const theta = (base ?? Infinity) + (of.adaptation ? of.adaptation.beta * now.a[to] : 0)
+        const fired = !rests && u >= theta
+        now.v[to] = fired ? (of.hard ? 0 : u - (base as number)) : u
+        if (of.adaptation) now.a[to] = of.adaptation.leak * now.a[to] + Number(fired)
+        now.rest[to] = fired ? (of.refractory ?? 0) : Math.max(0, now.rest[to] - 1)
+        now.s[to] = Number(fired)
+        out[to] = of.threshold ? Number(fired) : u
+        if (first || now.v[to] !== last) sums.updates++
+      }
+      if (of.threshold) {
+        sums.outputs += n
+        sums.active += out.reduce((a, b) => a + b, 0)
+        train.push([...out])
+      }
+      return { shape, data: out }
+    }
+  },
+})
+
 const stateless = (module: () => Module, run: (x: Map3, sums: Sums) => Map3): Spec => ({
   module,
   simulate: (_weights, sums) => (x) => run(x, sums),
@@ -203,7 +277,11 @@ interface Case {
   readonly name: string
   readonly input: readonly [number, number, number]
   readonly layers: readonly Spec[]
+  /** What its training needs. */
+  readonly method?: CompileOptions['method']
 }
+
+const ones = (count: number): number[] => new Array(count).fill(1)
 
 const cases: readonly Case[] = [
   {
@@ -240,6 +318,58 @@ const cases: readonly Case[] = [
       full(6, 3),
     ],
   },
+  {
+    name: 'cells',
+    input: [2, 5, 4],
+    method: 'bptt',
+    layers: [
+      conv(2, 6, 3, 1, 1, 1),
+      cells({
+        make: () => cubaLif({ tauSyn: 2, tau: 2, vReset: 0, refractory: 1 }),
+        ...{ leak: 0.5, synapse: 0.5, threshold: ones(6), hard: true, refractory: 1 },
+      }),
+      conv(6, 5, 3, 1, 1, 1),
+      cells({
+        make: () => alif({ tau: 2, tauAdaptation: 2, beta: 0.5 }),
+        ...{ leak: 0.5, adaptation: { leak: 0.5, beta: 0.5 }, threshold: ones(5) },
+      }),
+      conv(5, 3, 3, 2, 1, 1),
+      cells({
+        make: () => lif({ tau: 2, vThreshold: [0.5, 1, 0.25] }),
+        ...{ leak: 0.5, threshold: [0.5, 1, 0.25] },
+      }),
+      cells({
+        make: () => recurrent(integrateAndFire({ vThreshold: 0.5 }), { bias: true }),
+        ...{ leak: 1, threshold: [0.5, 0.5, 0.5], recurrent: true },
+      }),
+      flat,
+      full(18, 7),
+      cells({
+        make: () => recurrent(cubaLif({ tauSyn: 2, tau: 2 }), { bias: true }),
+        ...{ leak: 0.5, synapse: 0.5, threshold: ones(7), recurrent: true },
+      }),
+      full(7, 4),
+      cells({ make: () => integrator(), leak: 1 }),
+      full(4, 3),
+      cells({ make: () => leakyIntegrator({ tau: 2 }), leak: 0.5 }),
+    ],
+  },
+  {
+    name: 'a threshold that follows the potentials',
+    input: [2, 5, 4],
+    method: 'os',
+    layers: [
+      conv(2, 5, 3, 1, 1, 1),
+      cells({ make: () => stabilizedLif({ tau: 2 }), leak: 0.5, threshold: 'running' }),
+      conv(5, 4, 3, 1, 1, 1),
+      cells({
+        make: () => stabilizedLif({ tau: 2, vReset: 0 }),
+        ...{ leak: 0.5, threshold: 'running', hard: true },
+      }),
+      flat,
+      full(80, 3),
+    ],
+  },
 ]
 
 /** Eighths, a third of them 0: sums are exact in float32 and float64. */
@@ -254,7 +384,12 @@ function quantise(model: Model, seed: number): StateDict {
   const state = Object.fromEntries(
     Object.entries(model.stateDict()).map(([name, { shape, data }], i) => [
       name,
-      { shape, data: dyadic(data.length, seed + i) },
+      {
+        shape,
+        data: name.endsWith('running_threshold')
+          ? data.map(() => (3 + (i % 4)) / 4)
+          : dyadic(data.length, seed + i),
+      },
     ]),
   )
   model.loadStateDict(state)
@@ -277,11 +412,15 @@ function simulate(
   const size = images.length / samples
   const trains: number[][][][] = []
   for (let n = 0; n < samples; n++) {
-    const tensors = Object.values(state).map(({ data }) => data)
+    const runs = (name: string): boolean => name.endsWith('running_threshold')
+    const entries = Object.entries(state)
+    const tensors = entries.filter(([name]) => !runs(name)).map(([, { data }]) => data)
+    const running = entries.filter(([name]) => runs(name)).map(([, { data }]) => data)
+    const next: Weights = (of) => (of ? running : tensors).shift() as Float32Array
     const own: Sums = { ...sums, layers: [], trains: [] }
-    const runs = layers.map((layer) => layer.simulate(() => tensors.shift() as Float32Array, own))
+    const steps = layers.map((layer) => layer.simulate(next, own))
     const x = { shape: input, data: Float64Array.from(images.subarray(n * size, (n + 1) * size)) }
-    for (let t = 0; t < T; t++) runs.reduce((value: Map3, run) => run(value), x)
+    for (let t = 0; t < T; t++) steps.reduce((value: Map3, run) => run(value), x)
     all.push(own.layers)
     trains.push(own.trains)
     Object.assign(sums, { ...own, layers: sums.layers, trains: sums.trains })
@@ -309,7 +448,12 @@ for (const each of cases)
     test(`${each.name}: T ${T}, ${stepMode}, ${purpose} count what a loop over everything counts`, async () => {
       const samples = 5
       const net = sequential(...each.layers.map(({ module }) => module()))
-      const shared = { input: [...each.input], batchSize: 3, ...setting } as CompileOptions
+      const method =
+        purpose !== 'train'
+          ? {}
+          : { method: each.method, ...(each.method === 'os' && { stepMode: 's' }) }
+      const options = { input: [...each.input], batchSize: 3, ...setting, ...method }
+      const shared = options as CompileOptions
       const model = await net.compile({ ...shared, record: true })
       const state = quantise(model, 11)
       const images = dyadic(samples * each.input.reduce((a, b) => a * b, 1), 3, 12)

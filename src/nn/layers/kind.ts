@@ -72,7 +72,8 @@ export function pair(name: string, value: Size, minimum: number): Pair {
   expect(
     Array.isArray(both) &&
       both.length === 2 &&
-      both.every((n) => Number.isInteger(n) && n >= minimum),
+      // A copy, because every() skips holes.
+      [...both].every((n) => Number.isInteger(n) && n >= minimum),
     () => `${name} must be an integer ≥ ${minimum} or a pair of them, got ${describe(value)}`,
   )
   return [both[0], both[1]]

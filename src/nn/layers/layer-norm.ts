@@ -33,7 +33,7 @@ export function layerNorm(
 ): LayerNorm {
   checkOptions('layerNorm', options, ['eps', 'affine'])
   const { eps = 1e-5 } = options
-  const sizes: readonly unknown[] = Array.isArray(shape) ? shape : [shape]
+  const sizes: readonly unknown[] = Array.isArray(shape) ? [...shape] : [shape]
   expect(
     sizes.length >= 1 &&
       sizes.length <= 3 &&

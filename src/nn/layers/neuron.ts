@@ -2,6 +2,7 @@
 
 import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
 import { type LayerKind, sameShape } from './kind.js'
+import { finite } from './numbers.js'
 import { checkSurrogate, type SurrogateName } from './surrogates.js'
 
 /** What `lif`, `integrateAndFire` and `plif` make. */
@@ -78,11 +79,11 @@ export function neuron(
     () => `${name}.tau must be finite, got ${tau}; use integrateAndFire()`,
   )
   expect(
-    Number.isFinite(vThreshold) && vThreshold > 0,
-    () => `${name}.vThreshold must be > 0, got ${describe(vThreshold)}`,
+    finite(vThreshold) && Math.fround(vThreshold) > 0,
+    () => `${name}.vThreshold must be > 0 and finite as a float32, got ${describe(vThreshold)}`,
   )
   expect(
-    vReset === null || (Number.isFinite(vReset) && vReset < vThreshold),
+    vReset === null || (finite(vReset) && vReset < vThreshold),
     () => `${name}.vReset must be null or < vThreshold (${vThreshold}), got ${describe(vReset)}`,
   )
   const decayInput = checkBoolean(`${name}.decayInput`, options.decayInput, false)

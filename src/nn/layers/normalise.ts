@@ -2,6 +2,7 @@
 
 import { checkOptions, describe, expect } from '../../errors.js'
 import { count, type LayerKind, type ParameterSpec } from './kind.js'
+import { finite } from './numbers.js'
 
 /** Options of `batchNorm2d` and `batchNorm1d`; each has a default. */
 export interface BatchNormOptions {
@@ -13,7 +14,10 @@ export interface BatchNormOptions {
 
 /** @throws SpikewasmError unless `eps` is a finite number > 0 */
 export function epsilon(name: string, eps: number): number {
-  expect(Number.isFinite(eps) && eps > 0, () => `${name}.eps must be > 0, got ${describe(eps)}`)
+  expect(
+    finite(eps) && Math.fround(eps) > 0,
+    () => `${name}.eps must be > 0 and finite as a float32, got ${describe(eps)}`,
+  )
   return eps
 }
 

@@ -12,7 +12,8 @@ export type PerNeuron = number | readonly number[] | Float32Array | Float64Array
 export type Values = number | readonly number[]
 
 /** Whether a number is finite as a float32. */
-export const finite = (x: number): boolean => Number.isFinite(Math.fround(x))
+export const finite = (x: number): boolean =>
+  typeof x === 'number' && Number.isFinite(Math.fround(x))
 
 /** More neurons than a layer can have. */
 const MOST_NUMBERS = 2 ** 26

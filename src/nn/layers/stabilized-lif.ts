@@ -2,6 +2,7 @@
 
 import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
 import { type LayerKind, sameShape } from './kind.js'
+import { finite } from './numbers.js'
 import { checkSurrogate, type SurrogateName } from './surrogates.js'
 
 /** What `stabilizedLif` makes. */
@@ -80,11 +81,11 @@ export function stabilizedLif(options: StabilizedLifOptions = {}): StabilizedLif
   const { surrogate, alpha } = checkSurrogate(name, options)
   expect(typeof tau === 'number' && tau > 1, () => `${name}.tau must be > 1, got ${describe(tau)}`)
   expect(
-    Number.isFinite(vThreshold) && vThreshold > 0 && Number.isFinite(Math.fround(vThreshold)),
-    () => `${name}.vThreshold must be > 0, got ${describe(vThreshold)}`,
+    finite(vThreshold) && Math.fround(vThreshold) > 0,
+    () => `${name}.vThreshold must be > 0 and finite as a float32, got ${describe(vThreshold)}`,
   )
   expect(
-    vReset === null || (Number.isFinite(vReset) && vReset < vThreshold),
+    vReset === null || (finite(vReset) && vReset < vThreshold),
     () => `${name}.vReset must be null or < vThreshold (${vThreshold}), got ${describe(vReset)}`,
   )
   expect(

@@ -1,6 +1,7 @@
 /** Surrogates of a spike's derivative, and numbers of each neuron or channel. */
 
 import { describe, expect } from '../../errors.js'
+import { finite } from './numbers.js'
 
 /**
  * Functions h'(x) that stand in for the derivative of a spike in the backward pass; x is the
@@ -46,7 +47,7 @@ export function checkSurrogate(
   )
   const { alpha = defaultAlpha[surrogate] } = options
   expect(
-    Number.isFinite(alpha) && alpha > 0,
+    finite(alpha) && Math.fround(alpha) > 0,
     () => `${name}.alpha must be > 0 and finite, got ${describe(alpha)}`,
   )
   return { surrogate, alpha }

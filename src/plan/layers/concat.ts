@@ -4,7 +4,6 @@ import type { GraphNode } from '../../graph/trace.js'
 import { giveTensorGradient, gradientBuffer, takeGradient } from '../gradients.js'
 import { emitJoin, emitJoinSpikes, emitSplit, partsOf } from '../join.js'
 import { plainFloat } from '../materialise.js'
-import { countsSpikes } from '../means.js'
 import { type Pass, term } from '../pass.js'
 import { type Expression, type FloatTensor, isIdentity, type SpikeTensor } from '../tensors.js'
 import type { Buffer } from '../words.js'
@@ -43,7 +42,7 @@ function joinedSpikes(pass: Pass, node: GraphNode, { tensors, scale }: Sources):
   const common = tensors.every((tensor) => tensor.lambda === lambda) ? lambda : Number.NaN
   const output = pass.spikeTensor(node.name, node.shape, common)
   const counted = <T extends SpikeTensor>(of: T): T =>
-    countsSpikes(pass) ? of : { ...of, counts: undefined }
+    pass.countsSpikes ? of : { ...of, counts: undefined }
   const parts = partsOf(tensors.map(counted), node.flat)
   emitJoinSpikes(pass.b, { ...counted(output), images, steps }, parts)
   pass.backward(node, () => back(pass, node, output, tensors))
@@ -51,16 +50,16 @@ function joinedSpikes(pass: Pass, node: GraphNode, { tensors, scale }: Sources):
 }
 
 function joinedFloats(pass: Pass, node: GraphNode, inputs: readonly Expression[]): Expression {
-  const { images } = pass
   const tensors = inputs.map((x) => {
     const plain = plainFloat(x)
     return plain && !plain.input ? plain : materialise(pass, node, x)
   }) as (FloatTensor & { readonly buffer: Buffer })[]
   const steps = Math.max(...tensors.map((tensor) => tensor.steps))
   const output = pass.floatTensor(node.name, node.shape, steps)
-  pass.make(output, { layers: 0, byImages: false }, () =>
-    emitJoin(pass.b, { ...output, images, steps, out: output.buffer }, partsOf(tensors, node.flat)),
-  )
+  pass.make(output, { layers: 0, byImages: true }, () => {
+    const { b, images } = pass
+    emitJoin(b, { ...output, images, steps, out: output.buffer }, partsOf(tensors, node.flat))
+  })
   pass.backward(node, () => back(pass, node, output, tensors))
   return { shape: node.shape, terms: [term(output)] }
 }

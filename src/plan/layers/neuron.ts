@@ -14,7 +14,6 @@ import {
   sumGradient,
 } from '../gradients.js'
 import { storedChannels } from '../layout.js'
-import { countsSpikes } from '../means.js'
 import { type MethodTraits, quoteMethodsWith } from '../methods.js'
 import {
   dynamicsOf,
@@ -76,8 +75,9 @@ export const neuron: LayerPlan<Neuron> = {
         scale: spikes[0].scale,
       },
       masks: output.masks,
-      counts: countsSpikes(pass) ? output.counts : undefined,
-      countPartials: countsSpikes(pass) ? countPartials : undefined,
+      // A file that was exported tells no rates.
+      counts: pass.countsSpikes ? output.counts : undefined,
+      countPartials: options.fixed ? undefined : countPartials,
       eligibility,
       surrogateOut,
       potential: outer ? pass.carried(`${node.name} potential`, values, 'kept') : undefined,

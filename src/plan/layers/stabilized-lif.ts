@@ -2,17 +2,16 @@
 
 import { expect } from '../../errors.js'
 import type { StabilizedLif } from '../../nn/layers/index.js'
-import { countValues, recordMasks } from '../activity.js'
+import { countNeurons, recordMasks } from '../activity.js'
 import { giveGradient, neuronGradient } from '../gradients.js'
 import { storedChannels } from '../layout.js'
-import { countsSpikes } from '../means.js'
 import { quoteMethodsWith } from '../methods.js'
 import { dynamicsOf, type NeuronRecord } from '../neuron-record.js'
 import { perUnit, term } from '../pass.js'
 import { inputOf, readable } from '../readable.js'
 import { neuronBackwardOnline } from '../records/gradient.js'
 import { emitStabilized } from '../stabilized.js'
-import { noPool, type SpikeTensor } from '../tensors.js'
+import type { SpikeTensor } from '../tensors.js'
 import type { LayerPlan } from './layer.js'
 
 export const stabilizedLif: LayerPlan<StabilizedLif> = {
@@ -49,11 +48,12 @@ export const stabilizedLif: LayerPlan<StabilizedLif> = {
         scale: spikes[0].scale,
       },
       masks: output.masks,
-      counts: countsSpikes(pass) ? output.counts : undefined,
-      countPartials: countsSpikes(pass) ? countPartials : undefined,
+      counts: pass.countsSpikes ? output.counts : undefined,
+      countPartials: options.fixed ? undefined : countPartials,
       surrogateOut,
       potential:
         outer || training ? pass.carried(`${node.name} potential`, values, 'kept') : undefined,
+      ...countNeurons(pass, node, units),
     }
     emitStabilized(pass, record, {
       name: node.name,
@@ -74,7 +74,6 @@ export const stabilizedLif: LayerPlan<StabilizedLif> = {
       stored,
       recorded: recordMasks(pass, output),
     })
-    countValues(pass, node, 'output', node.shape, { sources: [output], pool: noPool, scale: 1 })
 
     pass.backward(node, () => {
       if (output.gradient.length === 0) return

@@ -11,21 +11,21 @@ export const timeMean: LayerPlan<TimeMean> = {
   lower(pass, node, _layer, x) {
     const { context, options, callSteps } = pass
     const { method, outer } = context
+    // Counts of spikes are bytes.
+    expect(
+      options.timeSteps <= 255 || options.purpose === 'stream',
+      () =>
+        `${node.name} (timeMean): needs timeSteps of at most 255, got ${options.timeSteps}; ` +
+        'use fewer steps',
+    )
     expect(
       !outer && !context.online && callSteps === options.timeSteps,
       () =>
         `${node.name} (timeMean): needs all steps of a sample at once, which ` +
-        (options.purpose === 'stream' || options.purpose === 'both'
-          ? "purpose 'stream' and exported files of mode 'step' or 'both' have not; use another"
+        (options.purpose === 'stream'
+          ? "purpose 'stream' has not; use another purpose"
           : `method '${options.method}' with stepMode '${options.stepMode}' has not; use ` +
             `${quoteMethodsWith(({ loop }) => loop === 'layers')} with stepMode 'm'`),
-    )
-    // Counts of spikes are bytes.
-    expect(
-      options.timeSteps <= 255,
-      () =>
-        `${node.name} (timeMean): needs timeSteps of at most 255, got ${options.timeSteps}; ` +
-        'use fewer steps',
     )
     const output = pass.floatTensor(node.name, node.shape, 1)
     for (const { norm } of x.terms) norm?.averageUnread()

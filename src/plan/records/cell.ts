@@ -20,6 +20,7 @@ import {
   reads,
   readsIf,
   record,
+  updatesIf,
   writes,
   writesIf,
   writesOrAdds,
@@ -88,6 +89,10 @@ export const cell = record(Op.Cell, {
   traces: carriesIf(CellWord.Traces),
   presynaptic: writesIf(CellWord.Presynaptic),
   traced: flag(CellWord.Traced),
+  activity: updatesIf(CellWord.Activity),
+  activityWanted: readsIf(CellWord.ActivityWanted),
+  recurrentCounts: updatesIf(CellWord.RecurrentCounts),
+  realChannels: numberIf(CellWord.RealC),
 })
 
 export const cellBackwardTime = record(Op.CellBackwardTime, {

@@ -1,0 +1,54 @@
+import { cp, mkdir, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { withFolder } from '../io/temporary.js'
+import { parseLines, run } from './in-process.js'
+
+const fixture = (name: string): string =>
+  fileURLToPath(new URL(`../../../test/fixtures/pictures/${name}`, import.meta.url))
+
+/** A folder for each of two classes: four pictures to train with, two to test, of 23 × 19. */
+async function writePictures(folder: string): Promise<string> {
+  const names = ['rgb.jpg', 'rgb.png', 'grey.jpg', 'palette.png', 'grey.png', 'alpha.png']
+  for (const [i, name] of names.entries()) {
+    const below = join(folder, 'pictures', i < 4 ? 'train' : 'val', i % 2 === 0 ? 'cat' : 'dog')
+    await mkdir(below, { recursive: true })
+    await cp(fixture(name), join(below, `${i}${name.slice(-4)}`))
+  }
+  return join(folder, 'pictures')
+}
+
+test('train, eval and predict with a folder of pictures', () =>
+  withFolder(async (folder) => {
+    const data = await writePictures(folder)
+    const [out, cache] = ['run', 'cache'].map((name) => join(folder, name))
+    const train = ['train', '--dataset', 'images', '--data', data, '--model', 'mlp', '--json']
+    const how = ['--image-size', '8', '--epochs', '2', '--batch-size', '2', '--threads', '1']
+    const { code, stdout, stderr } = await run([...train, ...how, '--cache', cache, '--out', out])
+    assert.is(code, 0, stderr)
+    const final = parseLines(stdout).at(-1)!
+    assert.equal([final.dataset, final.parameters], ['images', 3 * 64 * 256 + 256 + 256 * 2 + 2])
+    assert.ok((await readdir(cache)).length >= 2)
+
+    const tested = await run(['eval', '--run', out, '--threads', '1', '--json'])
+    assert.is(tested.code, 0, tested.stderr)
+    const [line] = parseLines(tested.stdout)
+    assert.equal([line.samples, line.testLoss], [2, final.testLoss])
+
+    const wrong = await run(['predict', '--run', out, fixture('rgb.png')])
+    assert.is(wrong.code, 1)
+    assert.match(
+      wrong.stderr,
+      /rgb\.png: must be an image of 8 × 8 pixels, got 23 × 19; resize it first/,
+    )
+
+    const none = await run([...train, '--cache', cache, '--image-size', '0'])
+    assert.match(none.stderr, /--image-size must be an integer ≥ 1, got "0"/)
+    const differ = await run(['train', '--dataset', 'images', '--data', join(folder, 'run')])
+    assert.is(differ.code, 1)
+    assert.is(differ.stderr.trimEnd().split('\n').length, 1, differ.stderr)
+  }))
+
+test.run()
