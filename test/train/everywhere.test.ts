@@ -80,7 +80,7 @@ const cases: Record<string, Case> = {
   },
   timeMean: {
     network: () => sequential(...body(), lif(), timeMean(), ...head()),
-    stream: /^3 \(timeMean\): needs all steps of a sample at once, which purpose 'stream' and exp/,
+    stream: /^3 \(timeMean\): needs all steps of a sample at once, which /,
   },
   os: {
     network: () => sequential(...body(), stabilizedLif(), ...head()),
