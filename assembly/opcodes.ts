@@ -985,23 +985,17 @@ export enum ActivityCount {
 /** Words that records of stabilised neurons have beside `NeuronWord`: see neuron/stabilized.ts. */
 export enum StabilizedWord {
   /** Address of the threshold, f32. */
-  ThresholdAt = 53,
+  ThresholdAt = 57,
   /** f32 [2]: how many deviations above the mean the threshold is, and the threshold. */
-  Stability = 54,
+  Stability = 58,
   /** f64 [Units][2]: sums of potentials and of their squares. */
-  Moments = 55,
-  /** Channels without padding. */
-  RealC = 56,
-  Units = 57,
+  Moments = 59,
+  Units = 60,
   /** f32 [1], and its f32 share of a step. */
-  RunningThreshold = 58,
-  Share = 59,
+  RunningThreshold = 61,
+  Share = 62,
   /** Potentials before firing, which take the place of V; 0: they are charged here. */
-  Charged = 60,
-  /** What evaluation counts, as of neurons. */
-  Activity = 61,
-  ActivityWanted = 62,
-  PixelsPerImage = 63,
+  Charged = 63,
 }
 
 /** Worker scratch of the neuron kernels. */

@@ -4,7 +4,7 @@
 // a file that does not load, ends early or hangs counts as one failure. With --times the files
 // follow by processor time, the costliest first: it tells what a test costs on a busy machine too.
 import { spawn, spawnSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 
@@ -105,8 +105,12 @@ const BESIDE = [
 })
 const runsAlone = (path) => ALONE.test(path) && !BESIDE.includes(path)
 const alone = sources.filter(runsAlone)
-// Backwards: the small files of kernels come last, so that both runners end at about one time.
-const others = sources.filter((path) => !runsAlone(path)).reverse()
+// The longest come first, so that both runners end at about one time. Times are rough: whole
+// seconds, from `npm test -- --times`. A file that is not among them is short, or new.
+const seconds = JSON.parse(readFileSync('tools/test-times.json', 'utf8'))
+const others = sources
+  .filter((path) => !runsAlone(path))
+  .sort((a, b) => (seconds[b] ?? 1) - (seconds[a] ?? 1))
 await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, () => runAll(others)))
 await runAll(alone)
 if (times) {

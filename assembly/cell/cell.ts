@@ -40,7 +40,7 @@ import { BY_INPUT, cellTrace } from './trace'
  *   Traces [P][…][C] = the same by each of what is learned    (both += at t > 0)
  *   SurrogateOut [P][T][C] = ∂s_t/∂x_t at each step
  *   Presynaptic [P][T][C] = s_{t−1}, or its trace with the leak λ
- *   Activity += what `ActivityCount` says, RecurrentCounts += s_{t−1}, of valid images, where wanted
+ *   Activity += what `ActivityCount` says, RecurrentCounts += s_{t−1}: of valid images, if wanted
  *
  * Unit = PixelsPerUnit pixels. Scratch, of float32 [C]: StepRows; behind them, where recurrent, one
  * row for each pixel of a unit; and without State the state of one pixel, or where recurrent of all

@@ -316,7 +316,10 @@ export function neuronFire(
     } while (left)
     if (state) v128.store(state + at, v)
     total = i32x4.add(total, count)
-    if (activity) changes = i32x4.add(changes, v128.and(changed, realLanes(load<i32>(rec, NeuronWord.RealC * 4), <i32>c)))
+    if (activity) {
+      const real = realLanes(load<i32>(rec, NeuronWord.RealC * 4), <i32>c)
+      changes = i32x4.add(changes, v128.and(changed, real))
+    }
     if (load<u32>(rec, NeuronWord.Counts * 4)) {
       const counts = <usize>load<u32>(rec, NeuronWord.Counts * 4) + row + c
       if (resume) count = i32x4.add(count, widenBytes(counts))

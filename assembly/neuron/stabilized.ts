@@ -28,7 +28,7 @@ export function stabilizedCharge(rec: usize, unit: i32, t: i32, scratch: usize):
   const first = <u32>unit * perUnit
   const end = min(first + perUnit, load<u32>(rec, NeuronWord.Pixels * 4))
   const rowBytes = (<usize>load<u32>(rec, NeuronWord.C * 4)) << 2
-  const real = load<u32>(rec, StabilizedWord.RealC * 4)
+  const real = load<u32>(rec, NeuronWord.RealC * 4)
   const lambda = leak(rec)
   const kappa = inputGain(rec)
   const rest = load<f32>(rec, NeuronWord.Rest * 4)
@@ -83,7 +83,7 @@ export function addMoments(moments: usize, u: usize, count: u32): void {
 export function stabilizedThreshold(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const units = load<u32>(rec, StabilizedWord.Units * 4)
   const count =
-    <f64>load<u32>(rec, NeuronWord.Pixels * 4) * <f64>load<u32>(rec, StabilizedWord.RealC * 4)
+    <f64>load<u32>(rec, NeuronWord.Pixels * 4) * <f64>load<u32>(rec, NeuronWord.RealC * 4)
   const moments = <usize>load<u32>(rec, StabilizedWord.Moments * 4)
   const stability = <usize>load<u32>(rec, StabilizedWord.Stability * 4)
   const running = <usize>load<u32>(rec, StabilizedWord.RunningThreshold * 4)
@@ -125,12 +125,12 @@ export function stabilizedFire(rec: usize, unit: i32, t: i32, scratch: usize): v
   const bytes = <usize>steps * rowBytes
   const kappa = inputGain(rec)
   const activity = activityOf(
-    <usize>load<u32>(rec, StabilizedWord.Activity * 4),
-    <usize>load<u32>(rec, StabilizedWord.ActivityWanted * 4),
+    <usize>load<u32>(rec, NeuronWord.Activity * 4),
+    <usize>load<u32>(rec, NeuronWord.ActivityWanted * 4),
     unit,
   )
   const valid = activity
-    ? validEnd(first, end, load<u32>(rec, StabilizedWord.PixelsPerImage * 4))
+    ? validEnd(first, end, load<u32>(rec, NeuronWord.PixelsPerImage * 4))
     : first
   let spikes: u32 = 0
   for (let pixel = first; pixel < end; pixel++) {
@@ -218,7 +218,7 @@ function firePixel(
     if (state) v128.store(state + ((row + c) << 2), v)
     total = i32x4.add(total, count)
     if (activity) {
-      const real = realLanes(load<i32>(rec, StabilizedWord.RealC * 4), <i32>c)
+      const real = realLanes(load<i32>(rec, NeuronWord.RealC * 4), <i32>c)
       changes = i32x4.add(changes, v128.and(changed, real))
     }
     if (counts) {

@@ -239,7 +239,7 @@ export async function loadData(args: DataArguments): Promise<Split> {
         (option === '--cache' && entry.events !== undefined),
       () =>
         `${option} must be left out for --dataset ${name}, got ${value}; it is for ` +
-        ofPictures().join(' and '),
+        (option === '--cache' ? [...ofPictures(), 'recordings'] : ofPictures()).join(' and '),
     )
   return withFiles(async () => {
     const { train, test } = await entry.load(data ?? '', {

@@ -105,9 +105,9 @@ export async function givenModel(
   expect(
     given === 1,
     () =>
-      'either --run <folder> or --weights <file> must be given, got ' +
+      'either --run <folder>, --weights <file> or --pretrained <name> must be given, got ' +
       (given === 0
-        ? 'neither; train --out writes such a folder'
+        ? 'none; train --out writes such a folder'
         : `${given === 2 ? 'both' : 'all'}; leave ${given === 2 ? 'one' : 'two'} out`),
   )
   if (nir !== undefined) return nirModelOf(args)

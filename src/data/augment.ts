@@ -4,8 +4,14 @@ import { imageShape } from '../nn/value.js'
 import { Purpose, RandomStream } from '../random.js'
 import { autoAugment, type ImageSize } from './autoaugment.js'
 import { normalizationTable, normalize } from './bytes.js'
-import { type Dataset, expectDataset, sampleFloats } from './dataset.js'
-import { hashOf, type Plain, plainOf, withPlain } from './plain.js'
+import {
+  type Dataset,
+  expectDataset,
+  noteBytes,
+  type ReadContext,
+  sampleFloats,
+} from './dataset.js'
+import { changesOf, hashOf, type Plain, plainOf, withPlain } from './plain.js'
 import { copyRow, mirrorRow } from './rows.js'
 
 /** Steps of an augmentation, applied in this order. Each is off unless it is asked for. */
@@ -90,6 +96,31 @@ export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
     [bufferA, bufferB].map((buffer) => buffer.subarray(t * frame, (t + 1) * frame)),
   )
 
+  // A data set that changes by itself has its own draws; equal ones would undo each other.
+  const own = changesOf(dataset)
+  const salt = own === undefined ? 0 : 0x9e3779b9
+  /** The bytes of a sample in training: one of the buffers, until the next call. */
+  const changed = (index: number, context: ReadContext): [label: number, image: Uint8Array] => {
+    const label = pixels.read(index, bufferA, context)
+    random.start((context.seed ^ salt) >>> 0, context.epoch, index)
+    let image: Uint8Array = bufferA
+    let other: Uint8Array = bufferB
+    if (crop > 0 || flip) {
+      const dx = crop > 0 ? random.below(2 * crop + 1) - crop : 0
+      const dy = crop > 0 ? random.below(2 * crop + 1) - crop : 0
+      const mirror = flip && random.below(2) === 1
+      for (const [a, b] of frames) shift(b, a, size, dx, dy, mirror)
+      image = bufferB
+      other = bufferA
+    }
+    if (auto) image = autoAugment(image, other, size, random)
+    if (cutout > 0) {
+      const [x, y] = [random.below(width), random.below(height)]
+      for (let t = 0; t < frames.length; t++)
+        blacken(image.subarray(t * frame, (t + 1) * frame), size, x, y, cutout)
+    }
+    return [label, image]
+  }
   const augmented: Dataset = {
     name,
     length,
@@ -105,34 +136,27 @@ export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
         throw new RangeError(
           `${name}: out must have room for ${bufferA.length} values, got ${out.length}`,
         )
-      const label = pixels.read(index, bufferA)
-      random.start(context.seed, context.epoch, index)
-      let image: Uint8Array = bufferA
-      let other: Uint8Array = bufferB
-      if (crop > 0 || flip) {
-        const dx = crop > 0 ? random.below(2 * crop + 1) - crop : 0
-        const dy = crop > 0 ? random.below(2 * crop + 1) - crop : 0
-        const mirror = flip && random.below(2) === 1
-        for (const [a, b] of frames) shift(b, a, size, dx, dy, mirror)
-        image = bufferB
-        other = bufferA
-      }
-      if (auto) image = autoAugment(image, other, size, random)
-      if (cutout > 0) {
-        const [x, y] = [random.below(width), random.below(height)]
-        for (let t = 0; t < frames.length; t++)
-          blacken(image.subarray(t * frame, (t + 1) * frame), size, x, y, cutout)
-      }
+      const [label, image] = changed(index, context)
       normalize(out, image, 0, image.length, table, channels)
       return label
     },
   }
+  noteBytes(augmented, {
+    normalization: pixels.normalization,
+    read(index, out, context) {
+      if (!context) return pixels.read(index, out)
+      const [label, image] = changed(index, context)
+      out.set(image)
+      return label
+    },
+  })
   const sent: AugmentOptions = { crop, flip, cutout, autoAugment: auto }
   const made = (): PlainAugmented | undefined => {
     const of = plainOf(dataset)
     return of && { kind: 'augmented', of, options: sent }
   }
-  return withPlain(augmented, made, sent, hashOf(dataset))
+  const changes = own === undefined ? sent : { ...sent, of: own }
+  return withPlain(augmented, made, changes, hashOf(dataset))
 }
 
 /**

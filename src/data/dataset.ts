@@ -82,8 +82,12 @@ export interface Normalization {
 export interface PixelSource {
   /** How these bytes become the numbers of the data set. */
   readonly normalization: Normalization
-  /** Writes sample `index` as bytes into `out`, laid out as by `Dataset.read`; its label. */
-  read(index: number, out: Uint8Array): number
+  /**
+   * Writes sample `index` as bytes into `out`, laid out as by `Dataset.read`; its label.
+   *
+   * @param context present in training. A data set whose samples change then does so here too.
+   */
+  read(index: number, out: Uint8Array, context?: ReadContext): number
 }
 
 /** What a network is to give for each sample. */
@@ -93,6 +97,21 @@ export interface TargetSource {
   /** Writes the numbers of sample `index` into `out`, which has room for `size`. */
   read(index: number, out: Float32Array): void
 }
+
+/**
+ * Samples as bytes of data sets that have no `pixels`, since they have changed them: by their
+ * `read`, so that a copy with another one has none.
+ */
+const changedBytes = new WeakMap<Dataset['read'], PixelSource>()
+
+/** Notes the bytes of a data set that changes them in training. */
+export const noteBytes = ({ read }: Dataset, bytes: PixelSource): void => {
+  changedBytes.set(read, bytes)
+}
+
+/** The samples as bytes, as training sees them; undefined if the data are not made of bytes. */
+export const bytesOf = ({ read, pixels }: Dataset): PixelSource | undefined =>
+  changedBytes.get(read) ?? pixels
 
 /** More time steps than any model takes. */
 export const MOST_STEPS = 4096
@@ -155,9 +174,9 @@ export function slice(dataset: Dataset, first: number, limit: number): Dataset {
     }),
     pixels: pixels && {
       normalization: pixels.normalization,
-      read(index, out) {
+      read(index, out, context) {
         checkIndex(name, index, limit)
-        return pixels.read(first + index, out)
+        return pixels.read(first + index, out, context)
       },
     },
     targets: targets && {
@@ -168,6 +187,12 @@ export function slice(dataset: Dataset, first: number, limit: number): Dataset {
       },
     },
   }
+  const changed = changedBytes.get(dataset.read)
+  if (changed)
+    changedBytes.set(part.read, {
+      normalization: changed.normalization,
+      read: (index, out, context) => changed.read(first + index, out, context),
+    })
   const made = (): PlainSubset | undefined => {
     const of = plainOf(dataset)
     return of && { kind: 'subset', of, first, limit }

@@ -13,7 +13,7 @@ import {
 } from '../errors.js'
 import { type InputShape, imageShape } from '../nn/value.js'
 import { Purpose, RandomStream } from '../random.js'
-import { type Dataset, expectDataset, type ReadContext } from './dataset.js'
+import { bytesOf, type Dataset, expectDataset, type ReadContext } from './dataset.js'
 import { changesOf, hashOf, type Plain, plainOf, withPlain } from './plain.js'
 
 /** Encoders by name. */
@@ -197,12 +197,12 @@ function stillOf(encoder: EncoderName, data: Dataset, options: object): Made {
 
 /** Reads a sample as numbers from 0 to 1. */
 function sharesOf(name: string, data: Dataset, strict: boolean): Made['read'] {
-  const { pixels } = data
+  const pixels = bytesOf(data)
   if (pixels) {
     const bytes = new Uint8Array(data.shape.reduce((a, b) => a * b, 1))
     const { scale } = pixels.normalization
-    return (index, x) => {
-      const label = pixels.read(index, bytes)
+    return (index, x, context) => {
+      const label = pixels.read(index, bytes, context)
       for (let i = 0; i < bytes.length; i++) x[i] = bytes[i] / scale
       return label
     }
@@ -213,8 +213,7 @@ function sharesOf(name: string, data: Dataset, strict: boolean): Made['read'] {
       if (!(x[i] >= 0 && x[i] <= 1))
         throw new SpikewasmError(
           `${name}: numbers of ${data.name} must be from 0 to 1, got ${x[i]} in sample ${index}; ` +
-            (strict ? 'scale them first' : 'scale them first, or change gain and offset') +
-            ', and encode before augment',
+            (strict ? 'scale them first' : 'scale them first, or change gain and offset'),
         )
     return label
   }

@@ -50,6 +50,12 @@ const files: Readonly<Record<string, () => Promise<unknown>>> = {
   },
 }
 
+/** Whether its samples are read from files when they are asked for. */
+export function isOfFiles(plain: Plain): boolean {
+  const { kind, of } = plain as Plain & { readonly of?: Plain }
+  return of === undefined ? Object.hasOwn(files, kind) : isOfFiles(of)
+}
+
 /** Loads what `openPlain` needs, in a thread. */
 export async function loadMaker(plain: Plain): Promise<void> {
   const { kind, of } = plain as Plain & { readonly of?: Plain }

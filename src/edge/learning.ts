@@ -77,7 +77,7 @@ export function stateEntries(plan: Plan): StateEntry[] {
       name,
       shape: layout.shape,
       offset: base + offset / 4,
-      layout: layoutText(layout.strides),
+      layout: layoutText(layout),
     })
   return [...plan.parameters.map(entry(0)), ...plan.statistics.map(entry(behind))]
 }

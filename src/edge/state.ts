@@ -1,32 +1,46 @@
 /** Parameters and running statistics of a file that learns, as a state dict. */
 
 import { describe, expect, SpikewasmError } from '../errors.js'
-import type { Strides } from '../plan/layout.js'
+import type { Axes, ParameterLayout, Strides } from '../plan/layout.js'
 import type { StateDict } from '../runtime/state.js'
 import type { NetInfo, StateEntry } from './abi.js'
 import { netInfo } from './net.js'
 import { checkInfo } from './schema.js'
 
 /** The text of a layout in the custom section; docs/edge.md describes it. */
-export function layoutText(strides: Strides | undefined): string {
-  if (!strides) return 'plain'
-  const { block, blockStride, inputStride, taps, tapStride } = strides
-  return `block ${block} ${blockStride} input ${inputStride} taps ${taps} ${tapStride}`
+export function layoutText({ strides, axes }: Pick<ParameterLayout, 'strides' | 'axes'>): string {
+  if (strides) {
+    const { block, blockStride, inputStride, taps, tapStride } = strides
+    return `block ${block} ${blockStride} input ${inputStride} taps ${taps} ${tapStride}`
+  }
+  const counted = axes?.filter(([size]) => size > 1) ?? []
+  return counted.length > 1 || counted.some(([, stride]) => stride !== 1)
+    ? `axes ${counted.flat().join(' ')}`
+    : 'plain'
 }
 
-const pattern = /^block (\d+) (\d+) input (\d+) taps (\d+) (\d+)$/
+const blocksPattern = /^block (\d+) (\d+) input (\d+) taps (\d+) (\d+)$/
+const axesPattern = /^axes((?: \d+ \d+)+)$/
 
-/** @throws SpikewasmError for a layout that this version does not know */
-function stridesOf({ name, layout }: StateEntry): Strides | undefined {
-  if (layout === 'plain') return undefined
-  const numbers = pattern.exec(layout)?.slice(1).map(Number)
-  if (!numbers || numbers[0] === 0 || numbers[3] === 0)
-    throw new SpikewasmError(
-      `the layout of ${name} must be "plain" or "block … input … taps …", got ` +
-        `${describe(layout)}; a newer spikewasm reads it`,
-    )
-  const [block, blockStride, inputStride, taps, tapStride] = numbers
-  return { block, blockStride, inputStride, taps, tapStride }
+/** @throws SpikewasmError for a layout that this version does not know, or of another shape */
+function placesOf({ name, layout, shape }: StateEntry): (element: number) => number {
+  if (layout === 'plain') return (element) => element
+  const size = shape.reduce((a, b) => a * b, 1)
+  const numbers = blocksPattern.exec(layout)?.slice(1).map(Number)
+  if (numbers && numbers[0] > 0 && numbers[3] > 0) {
+    const [block, blockStride, inputStride, taps, tapStride] = numbers
+    const each = size / (shape[0] ?? 1)
+    const strides = { block, blockStride, inputStride, taps, tapStride }
+    return (element) => placeInBlocks(strides, Math.floor(element / each), element % each)
+  }
+  const pairs = axesPattern.exec(layout)?.[1].trim().split(' ').map(Number) ?? []
+  const axes = pairs.flatMap((n, i) => (i % 2 ? [] : [[n, pairs[i + 1]] as const]))
+  if (pairs.length > 0 && axes.reduce((product, [n]) => product * n, 1) === size)
+    return (element) => placeOnAxes(axes, element)
+  throw new SpikewasmError(
+    `the layout of ${name} must be "plain", "block … input … taps …" or "axes …" over ` +
+      `[${shape.join(', ')}], got ${describe(layout)}; a newer spikewasm reads it`,
+  )
 }
 
 /**
@@ -66,27 +80,20 @@ export function readState(net: Uint8Array | NetInfo, params: Float32Array): Stat
 /** The numbers of a tensor in PyTorch's order. */
 function numbersOf(entry: StateEntry, params: Float32Array): Float32Array {
   const { name, shape, offset } = entry
-  const strides = stridesOf(entry)
+  const places = placesOf(entry)
   const size = shape.reduce((a, b) => a * b, 1)
-  const rows = shape[0] ?? 1
-  const place = strides ? placeOf(strides, rows - 1, size / rows - 1) : 0
-  const last = offset + Math.max(place, size - 1)
+  const last = offset + Math.max(places(size - 1), size - 1)
   expect(
     last < params.length,
     () =>
       `readState.params must hold params_len numbers, ${name} up to number ${last}, got ` +
       `${params.length}`,
   )
-  if (!strides) return params.slice(offset, offset + size)
-  const each = size / rows
-  return Float32Array.from(
-    { length: size },
-    (_, i) => params[offset + placeOf(strides, Math.floor(i / each), i % each)],
-  )
+  return Float32Array.from({ length: size }, (_, i) => params[offset + places(i)])
 }
 
 /** Where number [n][k] lies. */
-const placeOf = (
+const placeInBlocks = (
   { block, blockStride, inputStride, taps, tapStride }: Strides,
   n: number,
   k: number,
@@ -95,3 +102,14 @@ const placeOf = (
   (n % block) +
   Math.floor(k / taps) * inputStride +
   (k % taps) * tapStride
+
+/** Where an element lies that is counted through the sizes of the axes, the last one fastest. */
+function placeOnAxes(axes: Axes, element: number): number {
+  let [place, rest] = [0, element]
+  for (let i = axes.length - 1; i >= 0; i--) {
+    const [size, stride] = axes[i]
+    place += (rest % size) * stride
+    rest = Math.floor(rest / size)
+  }
+  return place
+}

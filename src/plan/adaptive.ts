@@ -55,11 +55,11 @@ export function adaptivelyPooled(
   const { steps, stored } = tensor
   const out = pass.floatTensor(node.name, node.shape, steps)
   const sizes = { images, input, output, channels: stored }
-  pass.make(out, { layers: 0, byImages: false }, () =>
+  pass.make(out, { layers: 0, byImages: true }, () =>
     emitAdaptive(
       b,
       adaptivePool,
-      { ...sizes, steps },
+      { ...sizes, images: pass.images, steps },
       { in: tensor.buffer as Buffer, out: out.buffer },
     ),
   )

@@ -25,7 +25,7 @@ import {
   neuronTimeGradient,
   sumGradient,
 } from './gradients.js'
-import { type ParameterLayout, storedChannels } from './layout.js'
+import { neuronAxes, type ParameterLayout, storedChannels } from './layout.js'
 import { plainFloat } from './materialise.js'
 import { type MethodTraits, quoteMethodsWith } from './methods.js'
 import { type Pass, term } from './pass.js'
@@ -54,6 +54,7 @@ export function cellLayout(
     return {
       shape,
       stored: neurons * neurons,
+      axes: [...neuronAxes(image), ...neuronAxes(image, neurons)],
       each(visit) {
         for (let to = 0; to < n; to++)
           for (let from = 0; from < n; from++) visit(to * n + from, at(from) * neurons + at(to))
@@ -63,6 +64,7 @@ export function cellLayout(
   return {
     shape,
     stored: neurons,
+    axes: neuronAxes(image),
     each(visit) {
       for (let i = 0; i < n; i++) visit(i, at(i))
     },
@@ -153,7 +155,7 @@ export function lowerCell(pass: Pass, node: GraphNode, cell: Cell, x: Expression
     ...charge,
     masks: spikes?.masks,
     // A file that was exported tells no rates.
-    counts: options.fixed ? undefined : spikes?.counts,
+    counts: pass.countsSpikes ? spikes?.counts : undefined,
     countPartials: options.fixed ? undefined : partials,
     out: output.kind === 'float' ? output.buffer : undefined,
     state: outer

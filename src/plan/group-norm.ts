@@ -75,10 +75,10 @@ export function groupNormalised(
     averages ? pass.carried(`${node.name} mean ${name}`, images * floats * 4, 'kept') : undefined
   const xhat = average('of normalised values', pixels * stored)
   const meanInvStd = average('inverse deviation', groups)
-  pass.make(output, { layers: 0, byImages: false }, (again) =>
+  pass.make(output, { layers: 0, byImages: true }, (again) =>
     b.emit(
       groupNorm,
-      images,
+      pass.images,
       {
         ...sizes,
         steps,

@@ -50,6 +50,9 @@ export interface Strides {
   readonly tapStride: number
 }
 
+/** Sizes that the numbers of a tensor count through, the last one fastest, and the stride of each. */
+export type Axes = readonly (readonly [size: number, stride: number])[]
+
 /** A parameter as PyTorch shapes it, and how its elements lie in the arena. */
 export interface ParameterLayout {
   /** PyTorch's shape. */
@@ -60,6 +63,8 @@ export interface ParameterLayout {
   readonly blocks?: Blocks
   /** The same by element; undefined for vectors, which lie as they are. */
   readonly strides?: Strides
+  /** How the numbers of neurons lie; undefined for vectors and for weights in blocks. */
+  readonly axes?: Axes
   /** Calls back with the index of each element in PyTorch's order and its stored index. */
   each(visit: (element: number, stored: number) => void): void
 }
@@ -185,6 +190,17 @@ export function vectorLayout(shape: readonly number[], channels: number): Parame
   }
 }
 
+/** Neurons of an image [C][H][W], stored as [H][W][C'], so many numbers apart. */
+export function neuronAxes(
+  [channels, height, width]: readonly [number, number, number],
+  apart = 1,
+): Axes {
+  return [
+    [channels, apart],
+    [height * width, storedChannels(channels) * apart],
+  ]
+}
+
 /** A number for each neuron of an image [C][H][W], stored as the images are, [H][W][C']. */
 export function neuronLayout(
   shape: readonly number[],
@@ -196,6 +212,7 @@ export function neuronLayout(
   return {
     shape,
     stored: pixels * stored,
+    axes: neuronAxes([channels, height, width]),
     each(visit) {
       for (let c = 0; c < channels; c++)
         for (let pixel = 0; pixel < pixels; pixel++) visit(c * pixels + pixel, pixel * stored + c)

@@ -229,6 +229,12 @@ export class Pass {
     }
   }
 
+  /** Whether spikes are counted by neuron: in a file of its own nobody but a mean reads that. */
+  get countsSpikes(): boolean {
+    const { fixed, graph } = this.options
+    return !fixed || graph.nodes.some(({ kind }) => kind === 'timeMean')
+  }
+
   /** Whether a layer's spikes are kept for who reads them after a run. */
   isRecorded(name: string): boolean {
     return !this.options.fixed && (this.options.record ?? []).includes(name)

@@ -6,6 +6,7 @@ export type WarningCode =
   | 'SPIKEWASM_VERSION'
   | 'SPIKEWASM_SILENT'
   | 'SPIKEWASM_CACHE'
+  | 'SPIKEWASM_PICTURES'
 
 export function warn(message: string, code: WarningCode): void {
   if (typeof process !== 'undefined' && process.emitWarning !== undefined)

@@ -20,6 +20,7 @@ import { wantsAverages, withAverages } from '../runtime/update.js'
 import { firingRates, output, predictions } from '../runtime/views.js'
 import { type Answers, absoluteErrors, makeTally } from './metrics.js'
 import { OperationCounts, type Operations } from './operations.js'
+import { checkNumWorkers, readTest } from './reading.js'
 
 /** What `evaluate` returns. What belongs to labels is absent where the loss is of targets. */
 export interface Evaluation extends Partial<Answers> {
@@ -55,6 +56,11 @@ export interface EvaluateOptions {
   averages?: boolean
   /** Whether operations are counted; default true. It takes a few percent of the time. */
   operations?: boolean
+  /**
+   * Threads that read samples ahead (Node), as in `fit`; 0: the calling thread reads them. Default:
+   * threads where samples lie in files and there are enough of them to pay.
+   */
+  numWorkers?: number
 }
 
 /** The loss that a session is planned for. */
@@ -159,9 +165,15 @@ export async function fillBatch(
   const outputs = (targets?.length ?? 0) / labels.length
   const where = `the data ${batches.dataset.name}, targets of batch ${batch + 1},`
   if (targets) expectFinite(where, targets, outputs, count)
-  for (let b = count; b < labels.length; b++)
-    images.copyWithin(b * size, (b % count) * size, (b % count) * size + size)
+  repeat(images, labels.length, count)
   return count
+}
+
+/** Fills the rest of a batch with its samples in turn. */
+function repeat(images: Float32Array, batchSize: number, count: number): void {
+  const size = images.length / batchSize
+  for (let b = count; b < batchSize; b++)
+    images.copyWithin(b * size, (b % count) * size, (b % count) * size + size)
 }
 
 /** `Model.evaluate`. The caller must hold the model's lock. */
@@ -170,7 +182,8 @@ export async function evaluate(
   data: Dataset,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
-  checkOptions('evaluate', options, ['signal', 'topK', 'averages', 'operations'])
+  checkOptions('evaluate', options, ['signal', 'topK', 'averages', 'operations', 'numWorkers'])
+  checkNumWorkers('evaluate.numWorkers', options.numWorkers)
   const counting = checkBoolean('evaluate.operations', options.operations, true)
   checkSignal('evaluate.signal', options.signal)
   checkDataset(session, data)
@@ -198,17 +211,42 @@ export async function evaluate(
 async function measure(
   session: Session,
   data: Dataset,
-  { topK, signal }: EvaluateOptions,
+  options: EvaluateOptions,
   counts?: OperationCounts,
+): Promise<Evaluation> {
+  const batches = new Batches(data, { batchSize: session.batchSize }, 'slots')
+  const targetSize = wantsValues(session) ? session.classes : 0
+  const threads = await readTest(session, batches, targetSize, options.numWorkers)
+  const fill = async (batch: number, slot: 0 | 1): Promise<number> => {
+    const { images, labels, targets } = session.slot(slot)
+    if (!(await threads?.take(batch, images, labels, targets)))
+      return fillBatch(session, batches, batch, slot)
+    const count = Math.min(labels.length, data.length - batch * labels.length)
+    repeat(images, labels.length, count)
+    return count
+  }
+  try {
+    return await pass(session, batches, fill, options, counts)
+  } finally {
+    await threads?.close()
+  }
+}
+
+/** All batches, once. */
+async function pass(
+  session: Session,
+  { dataset: data, length }: Batches,
+  fill: (batch: number, slot: 0 | 1) => Promise<number>,
+  { topK, signal }: EvaluateOptions,
+  counts: OperationCounts | undefined,
 ): Promise<Evaluation> {
   const values = wantsValues(session)
   const tally = values ? undefined : makeTally(session.classes, topK)
   let errors = 0
-  const batches = new Batches(data, { batchSize: session.batchSize }, 'slots')
   let [loss, correct, count] = [0, 0, 0]
   const sums: Record<string, number> = {}
-  let next = await fillBatch(session, batches, 0, 0)
-  for (let batch = 0; batch < batches.length; batch++) {
+  let next = await fill(0, 0)
+  for (let batch = 0; batch < length; batch++) {
     if (session.workersOf('evaluate') === 1) await breathe()
     signal?.throwIfAborted()
     const slot = session.slot((batch & 1) as 0 | 1)
@@ -217,9 +255,7 @@ async function measure(
     const targets = slot.targets?.slice(0, next * session.classes)
     const running = session.run('evaluate', (batch & 1) as 0 | 1, next)
     // The next batch is prepared while the workers compute.
-    const ahead = fillAhead(session, batches.length, batch + 1, running, (slot) =>
-      fillBatch(session, batches, batch + 1, slot),
-    )
+    const ahead = fillAhead(session, length, batch + 1, running, (into) => fill(batch + 1, into))
     const [result, following] = await both(running, ahead)
     next = following
     counts?.add(result.count)
@@ -232,7 +268,7 @@ async function measure(
     if (targets) errors += absoluteErrors(logits, targets, outputScale(session))
     count += result.count
     for (const [name, rate] of Object.entries(firingRates(session, session.lastRun)))
-      sums[name] = (sums[name] ?? 0) + rate / batches.length
+      sums[name] = (sums[name] ?? 0) + rate / length
   }
   const answers = tally
     ? { accuracy: correct / count, ...tally.result() }

@@ -2,32 +2,12 @@
 
 import { Batches, type BatchesOptions } from '../data/batches.js'
 import type { Dataset } from '../data/dataset.js'
-import { readingNs } from '../data/open.js'
 import { plainOf } from '../data/plain.js'
 import type { BatchThreads } from '../data/threads.js'
-import { describe, expect } from '../errors.js'
-import { expectPackageFile } from '../runtime/load.js'
-import { availableParallelism, isNode } from '../runtime/processors.js'
+import { isNode } from '../runtime/processors.js'
 import type { Session } from '../runtime/session.js'
 import { fillBatch, wantsValues } from './evaluate.js'
-
-const threadFile = new URL('../data/threads.js', import.meta.url)
-
-/** Work of a whole training for which starting a thread pays. */
-const WORTH_NS = 2e8
-
-/** More threads than any machine that trains has for reading. */
-const MOST_WORKERS = 64
-
-/** @throws SpikewasmError unless it is an integer from 0 to 64, or absent */
-export function checkNumWorkers(name: string, value: number | undefined): void {
-  expect(
-    value === undefined || (Number.isInteger(value) && value >= 0 && value <= MOST_WORKERS),
-    () =>
-      `${name} must be 0 (the calling thread prepares batches) or the number of threads that do, ` +
-      `at most ${MOST_WORKERS}, got ${describe(value)}; leave it out to have it chosen`,
-  )
-}
+import { pays, startReading } from './reading.js'
 
 /** Batches of one epoch after another, each asked for once and in order. */
 export class Feed {
@@ -64,15 +44,11 @@ export class Feed {
     const first = from.epoch * batches.length + from.step
     const samples = (epochs * batches.length - first) * batchSize
     const plain = isNode && whole && numWorkers !== 0 ? plainOf(data) : undefined
-    const pays = (): boolean =>
-      availableParallelism() > 1 && samples * session.imageFloats * readingNs(plain!) >= WORTH_NS
-    if (!plain || (numWorkers === undefined && !pays()))
+    if (!plain || (numWorkers === undefined && !pays(session, plain, samples)))
       return new Feed(session, batches, undefined)
-    await expectPackageFile(threadFile)
-    const { BatchThreads } = await import('../data/threads.js')
     const targetSize = wantsValues(session) ? session.classes : 0
     const task = { first, epochs, targetSize, threads: numWorkers }
-    return new Feed(session, batches, await BatchThreads.start(data, plain, options, task))
+    return new Feed(session, batches, await startReading(data, plain, options, task))
   }
 
   /** Batches of an epoch. */

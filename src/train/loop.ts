@@ -117,7 +117,7 @@ export class Loop implements Training {
   private async epoch(): Promise<EpochRecord | undefined> {
     const { session, feed, options } = this.parts
     const { progress } = this
-    const { signal, validation } = options
+    const { validation } = options
     const times: Times = { steps: [], dataWaitMs: 0, seen: 0 }
     // What an epoch's callback trained with in between is not this training's.
     session.clipNorm = options.clipNorm
@@ -147,7 +147,9 @@ export class Loop implements Training {
     const seconds = (performance.now() - began) / 1000
     // An epoch whose validation was stopped is not complete: who goes on from here validates it.
     const measured =
-      validation && progress.step === feed.length ? await validate(session, validation, signal) : {}
+      validation && progress.step === feed.length
+        ? await validate(session, validation, options)
+        : {}
     const partial = progress.step < feed.length || measured === undefined
     const { sums } = progress
     const silent = Object.keys(sums.rates).filter((name) => sums.rates[name] === 0)
@@ -318,11 +320,11 @@ const slotOf = (step: number): 0 | 1 => (step & 1) as 0 | 1
 async function validate(
   session: Session,
   data: Dataset,
-  signal: AbortSignal | undefined,
+  { signal, numWorkers }: FitOptions,
 ): Promise<Partial<EpochRecord> | undefined> {
   try {
     const { loss, accuracy, meanAbsoluteError } = await withAverages(session, () =>
-      evaluate(session, data, { signal }),
+      evaluate(session, data, { signal, numWorkers }),
     )
     return {
       testLoss: loss,

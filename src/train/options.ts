@@ -15,7 +15,7 @@ import { type MethodOptions, methodOptionKeys } from '../plan/methods.js'
 import { checkClipNorm } from '../runtime/training.js'
 import { type Callback, checkCallbacks } from './callback.js'
 import { checkSignal } from './evaluate.js'
-import { checkNumWorkers } from './feed.js'
+import { checkNumWorkers } from './reading.js'
 import type { EpochRecord, StepInfo } from './records.js'
 
 /**

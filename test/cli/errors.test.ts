@@ -82,7 +82,10 @@ const cases: [args: string, message: RegExp][] = [
     /: --limit-test must be left out with --validation-split, .* got 10/,
   ],
   ['eval --limit-train 9', /: --limit-train must be left out with --split test, got 9/],
-  ['eval', /either --run <folder> or --weights <file> must be given, got neither/],
+  [
+    'eval',
+    /either --run <folder>, --weights <file> or --pretrained <name> must be given, got none/,
+  ],
   ['eval --run a --weights b', /got both; leave one out/],
   [
     'eval --run /missing',

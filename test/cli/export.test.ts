@@ -131,7 +131,7 @@ test('export: mistakes', () =>
       ['--run net', /required option '--out <file>' not specified; see spikewasm --help/],
       [
         '--out a.wasm',
-        /either --run <folder> or --weights <file> must be given, got neither; train --out/,
+        /either --run <folder>, --weights <file> or --pretrained <name> must be given, got none; train --out/,
       ],
       ['--run net --weights w --out a.wasm', /got both; leave one out/],
       [

@@ -220,6 +220,7 @@ test('what is missing or wrong is refused by name', async () => {
     [() => datasets.dvsGesture(folder), /trials_to_(train|test)\.txt/],
     [() => datasets.eventFolder(join(folder, 'nmnist/Train/0')), /folder for each class/],
     [() => datasets.eventFolder(folder, { trainShare: 1 }), /above 0 and below 1/],
+    [() => datasets.eventFolder(folder, { trainShare: Symbol('s') as never }), /got Symbol/],
   ]
   for (const [call, message] of cases) assert.match(await messageOf(call), message)
   await write('broken/Train/0/a.bin', new Uint8Array(7))

@@ -1,5 +1,7 @@
 /** Folders of pictures: what is decoded, resized, cached, augmented and refused. */
 
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   closeSync,
   cpSync,
@@ -20,6 +22,7 @@ import { openPlain } from '../../src/data/open.js'
 import { decodePicture, loadCodecs } from '../../src/data/pictures/decode.js'
 import { resize } from '../../src/data/pictures/resize.js'
 import {
+  adjust,
   type Bytes,
   centreCrop,
   colorJitter,
@@ -27,7 +30,15 @@ import {
   toChannels,
 } from '../../src/data/pictures/transforms.js'
 import { plainOf } from '../../src/data/plain.js'
-import { augment, type Dataset, datasets, fromBytes, type PictureOptions } from '../../src/index.js'
+import {
+  augment,
+  type Dataset,
+  datasets,
+  encoders,
+  fromBytes,
+  type PictureOptions,
+  subset,
+} from '../../src/index.js'
 import { mlp } from '../../src/models/mlp.js'
 import { Purpose, RandomStream } from '../../src/random.js'
 import { messageOf, withFolder } from '../io/temporary.js'
@@ -64,7 +75,7 @@ const sampleOf = (data: Dataset, index: number, context?: { seed: number; epoch:
 }
 
 test('pictures of all kinds are those of Pillow, byte for byte', () => {
-  for (const name of Object.keys(expected).filter((key) => key.includes('.'))) {
+  for (const name of Object.keys(expected).filter((key) => /[.](png|jpg)$/.test(key))) {
     const picture = decoded(name)
     assert.equal([picture.width, picture.height], [23, 19], name)
     const most = name === 'cmyk.jpg' ? 1 : 0
@@ -95,6 +106,27 @@ test('sizes are those of torchvision', () => {
   assert.equal(grey.data, picture.data)
   colorJitter(grey, { brightness: 0.4, contrast: 0.4, hue: 0.5 }, new RandomStream(Purpose.Augment))
   assert.not.equal(grey.data, picture.data)
+})
+
+test('colours change as by torchvision and Pillow, byte for byte', () => {
+  const kinds = ['brightness', 'contrast', 'saturation', 'hue'] as const
+  for (const name of Object.keys(expected)) {
+    const [kind, factor] = name.split(' ')
+    if (factor === undefined) continue
+    const data = Uint8Array.from(wanted('colours'))
+    const picture = { data, width: 23, height: 19, channels: 3 }
+    adjust(picture, kind as (typeof kinds)[number], Number(factor))
+    assert.equal([...data], wanted(name), name)
+  }
+  // Factors above 1 have as many numbers below 1 as torchvision gives: even from 0 on.
+  const black = Array.from({ length: 200 }, (_, seed) => {
+    const picture = { data: Uint8Array.of(50, 50, 50), width: 1, height: 1, channels: 3 }
+    const random = new RandomStream(Purpose.Augment)
+    random.start(seed, 0, 0)
+    colorJitter(picture, { brightness: 3 }, random)
+    return picture.data[0]
+  }).filter((byte) => byte === 0)
+  assert.ok(black.length < 10)
 })
 
 test('a folder: classes by name, the kind by content, samples in any thread', () =>
@@ -213,6 +245,95 @@ test('a cache is filled once, checked, and repaired', () =>
     assert.is(readdirSync(cache).length, 2)
   }))
 
+test('two processes fill one cache at the same time', () =>
+  withFolder(async (folder) => {
+    makeFolder(folder)
+    const cache = join(folder, 'cache')
+    const { train } = await datasets.imageFolder(folder)
+    const right = [0, 1, 2, 3].map((index) => [...sampleOf(train, index)])
+    const library = new URL('../../src/index.js', import.meta.url).href
+    const script = `
+      const { datasets } = await import(${JSON.stringify(library)})
+      const [folder, cache, order] = process.argv.slice(1)
+      process.stdout.write('ready ')
+      await new Promise((go) => process.stdin.once('data', go))
+      process.stdin.destroy()
+      const { train } = await datasets.imageFolder(folder, { cache })
+      const samples = []
+      for (const index of JSON.parse(order)) {
+        const out = new Float32Array(3 * 19 * 23)
+        train.read(index, out)
+        samples[index] = [...out]
+      }
+      process.stdout.write(JSON.stringify(samples))`
+    const children = ['[0,1,2,3]', '[3,2,1,0]'].map((order) => {
+      const child = spawn(process.execPath, [
+        ...['--input-type=module', '-e', script, folder, cache, order],
+      ])
+      const said = { out: '', errors: '' }
+      child.stdout.on('data', (part) => (said.out += part))
+      child.stderr.on('data', (part) => (said.errors += part))
+      const ready = once(child.stdout, 'data')
+      return { child, said, ready, ended: once(child, 'close') }
+    })
+    await Promise.all(children.map(({ ready }) => ready))
+    for (const { child } of children) child.stdin.write('go')
+    await Promise.all(children.map(({ ended }) => ended))
+    for (const { said } of children) {
+      assert.is(said.errors, '')
+      assert.equal(JSON.parse(said.out.replace('ready ', '')), right)
+    }
+    assert.is(readdirSync(cache).length, 1)
+    // All of it is there: the pictures are not needed any more.
+    const kept = (await datasets.imageFolder(folder, { cache })).train
+    rmSync(join(folder, 'train'), { recursive: true })
+    for (const [index, sample] of right.entries()) assert.equal([...sampleOf(kept, index)], sample)
+  }))
+
+test('evaluate and validation read ahead: the same numbers, errors and ends', () =>
+  withFolder(async (folder) => {
+    makeFolder(folder)
+    const { train } = await datasets.imageFolder(folder)
+    const threads: unknown[] = []
+    const count = (worker: unknown): void => void threads.push(worker)
+    process.on('worker', count)
+    // A last batch that is not full, and one larger than the data.
+    for (const batchSize of [3, 8]) {
+      const model = await mlp([3, 19, 23], 2).compile({
+        ...{ input: [3, 19, 23], batchSize, threads: 1 },
+      })
+      const right = await model.evaluate(train, { numWorkers: 0 })
+      assert.is(threads.length, 0)
+      for (const numWorkers of [1, 3])
+        assert.equal(await model.evaluate(train, { numWorkers }), right)
+      assert.is(threads.splice(0).length, batchSize === 3 ? 3 : 2)
+      await model.dispose()
+    }
+    const compiled = () => mlp([3, 19, 23], 2).compile({ input: [3, 19, 23], batchSize: 2 })
+    const last = async (numWorkers: number) => {
+      const model = await compiled()
+      const own = { epochs: 1, numWorkers, validation: train }
+      const { epochs } = await model.fit(train, own)
+      await model.dispose()
+      return epochs[0].testLoss
+    }
+    assert.is(await last(2), await last(0))
+    const model = await compiled()
+    const controller = new AbortController()
+    controller.abort(new Error('enough'))
+    const ending = () => model.evaluate(train, { numWorkers: 2, signal: controller.signal })
+    assert.match(await messageOf(ending), /enough/)
+    assert.match(
+      await messageOf(() => model.evaluate(train, { numWorkers: -1 })),
+      /^evaluate.numWorkers must be 0/,
+    )
+    rmSync(join(folder, 'train', 'dog', '3.png'))
+    const missing = () => model.evaluate(train, { numWorkers: 2 })
+    assert.match(await messageOf(missing), /3\.png/)
+    process.off('worker', count)
+    await model.dispose()
+  }))
+
 test('what is wrong is one error that names the file or option', () =>
   withFolder(async (folder) => {
     makeFolder(folder)
@@ -241,6 +362,11 @@ test('what is wrong is one error that names the file or option', () =>
       [() => datasets.imageFolder(folder, null as never), /imageFolder/],
       [() => datasets.imageFolder(folder, { mean: [1] }), /mean and .std must have one number/],
       [() => datasets.imageFolder(folder, { cache: 3n as never }), /cache must be the path/],
+      [
+        async () =>
+          sampleOf((await datasets.imageFolder(folder, { cache: '/proc/no/way' })).train, 0),
+        /cache must be a folder that can be written, got "\/proc\/no\/way"/,
+      ],
       [() => datasets.imageFolder(folder, { colorJitter: { hue: 2 } }), /hue must lie in 0…0.5/],
       [
         () => (datasets.cifar10 as (...all: unknown[]) => unknown)('x', { a: 1 }),
@@ -250,6 +376,50 @@ test('what is wrong is one error that names the file or option', () =>
     for (const [call, message] of calls) assert.match(await messageOf(call), message)
     mkdirSync(join(folder, 'val', 'bird'))
     assert.match(await messageOf(() => datasets.imageFolder(folder)), /bird: must be a class/)
+  }))
+
+test('what changes in training reaches augment and encoders; other pictures are named', () =>
+  withFolder(async (folder) => {
+    makeFolder(folder)
+    writeFileSync(join(folder, 'train', 'cat', 'x.webp'), 'other')
+    // With both folders val is taken: test may have no labels.
+    mkdirSync(join(folder, 'test'))
+    const warned: string[] = []
+    const listen = (warning: Error) => warned.push(warning.message)
+    process.on('warning', listen)
+    const [plain, flipped] = await Promise.all([
+      datasets.imageFolder(folder),
+      datasets.imageFolder(folder, { flip: true }),
+    ])
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('warning', listen)
+    assert.match(warned[0], /1 pictures are left out, such as cat\/x\.webp: only jpg and png/)
+    const latencies = (data: Dataset, epoch: number): Float32Array => {
+      const encoded = encoders.latency(data, { timeSteps: 3 })
+      const out = new Float32Array(3 * 3 * 19 * 23)
+      encoded.read(0, out, { seed: 5, epoch })
+      return out
+    }
+    const differs = (a: Float32Array, b: Float32Array) => a.some((value, i) => value !== b[i])
+    let [moved, both] = [0, 0]
+    for (let epoch = 0; epoch < 12; epoch++) {
+      const context = { seed: 5, epoch }
+      const [a, b] = [plain, flipped].map(({ train }) => sampleOf(train, 0, context))
+      const isMoved = differs(a, b)
+      if (isMoved) moved++
+      assert.not(differs(sampleOf(augment(flipped.train, {}), 0, context), b))
+      assert.is(differs(latencies(flipped.train, epoch), latencies(plain.train, epoch)), isMoved)
+      // Two flips are drawn apart: they do not always undo each other.
+      if (differs(sampleOf(augment(flipped.train, { flip: true }), 0, context), a)) both++
+      const mirrored = augment(plain.train, { flip: true })
+      assert.is(
+        differs(latencies(mirrored, epoch), latencies(plain.train, epoch)),
+        differs(sampleOf(mirrored, 0, context), a),
+      )
+      const part = subset(mirrored, 3)
+      assert.not(differs(latencies(part, epoch), latencies(mirrored, epoch)))
+    }
+    assert.ok(moved > 0 && moved < 12 && both > 0 && both < 12)
   }))
 
 test("ImageNet's layouts", () =>

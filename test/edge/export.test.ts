@@ -26,9 +26,12 @@ test('random networks of every kind of layer give the bits of predict', async ()
   for (let seed = 1; seed <= 24 || (seed <= 80 && !all()); seed++) {
     const random = numbers(seed)
     const model = await randomModel(random)
+    const kinds = model.session.graph.nodes.flatMap(({ layer }) => (layer ? [layer.kind] : []))
+    // Later ones are for the kinds that are still missing.
+    if (seed > 24 && kinds.every((kind) => exported.has(kind))) continue
     const { differ, outputs } = await agreement(model, random)
     assert.is(differ, 0, `seed ${seed}: ${differ} of ${outputs} differ`)
-    for (const { layer } of model.session.graph.nodes) if (layer) exported.add(layer.kind)
+    for (const kind of kinds) exported.add(kind)
   }
   assert.equal(
     [...exported].sort(),

@@ -28,7 +28,15 @@ import {
   sequential,
   sgd,
 } from '../../src/index.js'
-import { groupedLayout, pack, vectorLayout, weightLayout } from '../../src/plan/layout.js'
+import { cellLayout } from '../../src/plan/cell.js'
+import {
+  groupedLayout,
+  neuronLayout,
+  type ParameterLayout,
+  pack,
+  vectorLayout,
+  weightLayout,
+} from '../../src/plan/layout.js'
 import { numbers } from '../support/exported.js'
 import { differingState, learn, makeBatch } from '../support/learning.js'
 import { randomNetwork } from '../support/random-network.js'
@@ -257,6 +265,10 @@ test('a label out of range changes nothing, numbers that are not finite spoil no
   assert.ok(training.loss() > 0)
 })
 
+/** A parameter of a cell over [5, 3, 4] neurons. */
+const cellParameter = (name: string, shape: readonly number[]): ParameterLayout =>
+  cellLayout({ name, shape, decays: false, initial: 2 }, [5, 3, 4]) as ParameterLayout
+
 test('the layout in the section says where each number lies', () => {
   const grouping = { groups: 3, groupIn: 2, groupOut: 5, depthwise: false }
   const depthwise = { groups: 6, groupIn: 1, groupOut: 1, depthwise: true }
@@ -266,13 +278,16 @@ test('the layout in the section says where each number lies', () => {
     weightLayout([40, 24], 40, 6, 4, 8),
     groupedLayout([15, 2, 3, 3], 9, grouping),
     groupedLayout([6, 1, 3, 3], 9, depthwise),
+    neuronLayout([60], [5, 3, 4]),
+    cellParameter('tau', [5, 3, 4]),
+    cellParameter('recurrent.weight', [60, 60]),
   ]) {
-    const { shape, strides, stored } = layout
+    const { shape, stored } = layout
     const size = shape.reduce((a, b) => a * b, 1)
     const values = Float32Array.from({ length: size }, (_, i) => i + 1)
     const params = new Float32Array(stored + 3)
     pack(layout, values, params.subarray(3))
-    const state = [{ name: 'w', shape, offset: 3, layout: layoutText(strides) }]
+    const state = [{ name: 'w', shape, offset: 3, layout: layoutText(layout) }]
     const info = tinyInfo({ mode: 'train', state })
     assert.equal(readState(info, params).w.data, values)
   }
@@ -309,7 +324,8 @@ test('readState names what does not fit', async () => {
     /^readState\.net must have state, a list/,
   )
   assert.throws(() => damaged('rows', [9]), /the layout of w must be .* got "rows"/)
-  assert.throws(() => damaged('block 0 1 input 1 taps 1 1', [9]), /the layout of w must be/)
+  for (const layout of ['block 0 1 input 1 taps 1 1', 'axes', 'axes 3 1', 'axes 3 1 3', 'axes 9'])
+    assert.throws(() => damaged(layout, [9]), /the layout of w must be/)
   const endless = 'block 1000000000 0 input 0 taps 1 0'
   assert.throws(() => damaged(endless, [1 << 28, 1 << 28]), /must hold params_len numbers/)
 })

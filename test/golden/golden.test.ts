@@ -27,7 +27,7 @@ test('every method is tested on threads too', () => {
 
 const configurations: [what: string, which: typeof cases, Partial<CompileOptions>][] = [
   ['1 thread', quick, { threads: 1 }],
-  ['2 threads', threaded, { threads: 2 }],
+  ['2 threads', threaded.filter((_, i) => i % 3 > 0), { threads: 2 }],
   // Shares of units that are not equal: a third of them tells.
   ['3 threads', threaded.filter((_, i) => i % 3 === 0), { threads: 3 }],
   ['debug', quick.filter((c, i) => !c.large && i % 2 === 0), { engine: 'debug' }],

@@ -3,8 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type PretrainedName, pretrained, pretrainedNames } from '../../src/index.js'
-import { pretrainedFile } from '../../src/models/pretrained.js'
+import { type Model, type PretrainedName, pretrained, pretrainedNames } from '../../src/index.js'
 import { parseLines, run } from '../cli/in-process.js'
 import { messageOf } from '../io/temporary.js'
 import { uniform } from '../support/measure.js'
@@ -12,26 +11,24 @@ import { uniform } from '../support/measure.js'
 const root = new URL('../../../', import.meta.url)
 const folder = fileURLToPath(new URL('data/models/', root))
 const card = readFileSync(new URL('docs/models.md', root), 'utf8')
-const there = pretrainedNames.filter((name) => existsSync(pretrainedFile('test', name)))
 
 test('the files of the package are those of the names, 300 kB in all', () => {
   const files = readdirSync(folder).filter((name) => name.endsWith('.safetensors'))
   assert.equal(
     files.sort(),
-    there.map((name) => `${name}.safetensors`),
+    pretrainedNames.map((name) => `${name}.safetensors`),
   )
-  assert.ok(there.length > 0)
   const bytes = files.reduce((sum, name) => sum + statSync(`${folder}/${name}`).size, 0)
   assert.ok(bytes <= 300_000, `${bytes} bytes`)
 })
 
-for (const name of there)
+for (const name of pretrainedNames)
   test(`${name}: the library and the command line give the same answers; the card names it`, async () => {
     const model = await pretrained(name)
     try {
-      const training = () => model.trainStep(uniform(size(model.input), 1, 3), [0])
+      const training = () => model.trainStep(uniform(size(model), 1, 3), [0])
       assert.match(await messageOf(training), /purpose/)
-      const { logits, classes } = await model.predict(uniform(size(model.input), 1, 3))
+      const { logits, classes } = await model.predict(uniform(size(model), 1, 3))
       assert.is(logits.length, model.classes)
       assert.ok(logits.every(Number.isFinite) && classes[0] < model.classes)
       assert.match(card, new RegExp(`^## ${name}$`, 'm'))
@@ -42,13 +39,17 @@ for (const name of there)
     }
   })
 
-const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
+/** Numbers of a sample. */
+const size = ({ input, frames, timeSteps }: Model): number =>
+  input.reduce((a, b) => a * b, 1) * (frames ? timeSteps : 1)
 
-test('it trains on where that is asked for', async () => {
-  const model = await pretrained(there[0], { purpose: 'train', batchSize: 2 })
-  const { loss } = await model.trainStep(uniform(2 * size(model.input), 1, 3), [0, 1])
-  assert.ok(Number.isFinite(loss))
-  await model.dispose()
+test('they train on where that is asked for', async () => {
+  for (const name of pretrainedNames) {
+    const model = await pretrained(name, { purpose: 'train', batchSize: 2 })
+    const { loss } = await model.trainStep(uniform(2 * size(model), 1, 3), [0, 1])
+    assert.ok(Number.isFinite(loss))
+    await model.dispose()
+  }
 })
 
 test('another name: the names that there are', async () => {
@@ -65,7 +66,7 @@ test('another name: the names that there are', async () => {
 })
 
 test('--pretrained stands alone, and brings its data set', async () => {
-  const both = await run(['eval', '--pretrained', there[0], '--weights', 'w'])
+  const both = await run(['eval', '--pretrained', pretrainedNames[0], '--weights', 'w'])
   assert.match(
     both.stderr,
     /: --run, --weights and --nir must be left out with --pretrained, got w\n$/,
@@ -75,24 +76,32 @@ test('--pretrained stands alone, and brings its data set', async () => {
     none.stderr,
     /--data must be the folder with .* for --dataset fashion-mnist, got none/,
   )
-  const on = await run(['eval', '--pretrained', there[0], '--on', 'net.wasm'])
+  const on = await run(['eval', '--pretrained', pretrainedNames[0], '--on', 'net.wasm'])
   assert.match(on.stderr, /: --pretrained must be left out with --on, got /)
 })
 
-const data = '/usr/share/datasets/fashion-mnist'
-if (existsSync(data))
-  test('fashion-mnist-cnn: the accuracy of the card, on the first 1,000 test images', async () => {
-    const few = ['--limit-test', '1000', '--data', data, '--json']
+const checks: [PretrainedName, string, string[], RegExp][] = [
+  [
+    'fashion-mnist-cnn',
+    'fashion-mnist',
+    ['--limit-test', '1000'],
+    /first 1,000 test images: ([\d.]+) %/,
+  ],
+  ['nmnist', 'nmnist', [], /([\d.]+) % of the 100 test recordings/],
+]
+for (const [name, dataset, few, wanted] of checks) {
+  const data = `/usr/share/datasets/${dataset}`
+  if (!existsSync(data)) continue
+  test(`${name}: the accuracy of the card`, async () => {
     const { code, stdout, stderr } = await run([
-      'eval',
-      '--pretrained',
-      'fashion-mnist-cnn',
+      ...['eval', '--pretrained', name, '--data', data, '--json'],
       ...few,
     ])
     assert.is(code, 0, stderr)
     const [{ testAccuracy }] = parseLines(stdout)
-    const said = card.match(/first 1,000 test images: ([\d.]+) %/)?.[1]
-    assert.is(((testAccuracy as number) * 100).toFixed(1), said)
+    const said = card.match(wanted)?.[1] ?? ''
+    assert.is(((testAccuracy as number) * 100).toFixed(said.split('.')[1].length), said)
   })
+}
 
 test.run()

@@ -187,7 +187,7 @@ const wrong: readonly [string, () => unknown, RegExp][] = [
   [
     'one output',
     () => compile(linear(4, 3), { ...small, loss }),
-    /needs a network with two or more outputs/,
+    /needs a network with two outputs or more/,
   ],
   [
     'online methods',

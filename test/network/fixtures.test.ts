@@ -218,7 +218,7 @@ function compareFirstStep(model: Model, golden: Golden, vanishing: RegExp | unde
 }
 
 const files = readdirSync(folder)
-  .filter((file) => file.endsWith('.safetensors') && !file.startsWith('lif-'))
+  .filter((file) => /-T\d+\.safetensors$/.test(file))
   .sort()
 
 for (const file of files) {

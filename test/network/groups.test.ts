@@ -353,9 +353,9 @@ for (const network of networks)
         return state
       }
       const first = await train({ threads: 1 })
-      for (const threads of [2, 3])
-        expectSameBits(`${threads} threads`, await train({ threads }), first)
-      expectSameBits('debug', await train({ threads: 2, engine: 'debug' }), first)
+      // Starting threads takes longer than the steps: two in one build, three in the other.
+      expectSameBits('3 threads', await train({ threads: 3 }), first)
+      expectSameBits('debug, 2 threads', await train({ threads: 2, engine: 'debug' }), first)
     })
   }
 

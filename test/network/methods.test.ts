@@ -346,8 +346,8 @@ for (const [options, expected] of [
     )
   })
 
-test('error for plif with other methods than bptt names layer, method and way out', async () => {
-  for (const method of ['rate', 'ottt', 'sltt'] as const) {
+test('error for plif with methods of single steps names layer, method and way out', async () => {
+  for (const method of ['ottt', 'sltt', 'os'] as const) {
     const message = await messageOf(() =>
       compileCase([flatten(), linear(105, 4), plif(), linear(4, 3)], {
         input,
@@ -357,7 +357,7 @@ test('error for plif with other methods than bptt names layer, method and way ou
     )
     assert.match(
       message,
-      new RegExp(`^2 \\(plif\\).*needs method 'bptt', got '${method}'; use lif\\(\\)`),
+      new RegExp(`^2 \\(plif\\).*needs method 'rate' or 'bptt', got '${method}'; use lif\\(\\)`),
     )
   }
 })

@@ -139,7 +139,7 @@ const mistakes: [() => unknown, string][] = [
   ],
   [
     () => compile(sequential(flatten(), recurrent(lif())), { input: [3] }),
-    "1 (recurrent(lif)): method 'rate' has no gradient of a recurrent weight, whose input is the layer's own output; use 'bptt' or 'ottt' or 'sltt'",
+    "1 (recurrent(lif)): method 'rate' has no gradient of a recurrent weight, whose input is the layer's own output; use 'bptt' or 'ottt' or 'sltt' or 'os'",
   ],
   [
     () => compile(sequential(flatten(), lif({ learn: ['tau'] })), { input: [3], method: 'sltt' }),
@@ -201,14 +201,17 @@ const mistakes: [() => unknown, string][] = [
   ],
   [
     () => maxPool2d(2, wrong({ dilation: 1 })),
-    'maxPool2d.dilation is not an option; known are stride, padding',
+    'maxPool2d.dilation is not an option; known are stride, padding, rate',
   ],
   [
     () => adaptiveAvgPool2d(wrong(undefined)),
     'adaptiveAvgPool2d.outputSize must be an integer ≥ 1 or a pair of them, got undefined',
   ],
   [() => dropout(wrong({ p: 0.5 })), 'dropout.p must lie in 0…1 (1 excluded), got {"p":0.5}'],
-  [() => scale(wrong('2')), 'scale.factor must be a finite number other than 0, got "2"'],
+  [
+    () => scale(wrong('2')),
+    'scale.factor must be a finite float32 number other than 0, or an array of finite ones, got "2"',
+  ],
   [
     () => sgd(wrong({ learningRate: 0.1 })),
     'sgd.learningRate is not an option; known are lr, momentum, weightDecay, nesterov, decay, groups',
@@ -299,7 +302,7 @@ test('options of compile that are not true or false', async () => {
   )
   assert.is(
     await compiled(flatten(), { timeSteps: wrong('4') }),
-    'compile.timeSteps must be an integer from 1 to 255, got "4"',
+    'compile.timeSteps must be an integer from 1 to 4096, got "4"',
   )
   assert.is(
     await compiled(flatten(), { mseWeight: wrong(null) }),
@@ -337,7 +340,7 @@ test('an option that the method does not take', async () => {
   } as const
   const takers = {
     update: ['ottt', 'sltt'],
-    mseWeight: ['ottt', 'sltt'],
+    mseWeight: ['ottt', 'sltt', 'os'],
     backwardSteps: ['sltt'],
     gradientCheckpoint: ['bptt'],
   }
@@ -389,7 +392,8 @@ test("values that a method's options cannot have", async () => {
 test('a block whose forward function returns or hands on nothing', async () => {
   const forgot = (forward: Block['forward']): Block =>
     sequential({ flat: flatten(), inner: block({ fc: linear(6, 6) }, wrong(forward)) })
-  const missing = 'the forward function of a block must return what a child or add gave, got'
+  const missing =
+    'the forward function of a block must return what a child, add or concat gave, got'
   assert.is(
     await compiled(forgot(wrong(() => undefined))),
     `inner: ${missing} undefined; is a return missing?`,

@@ -61,8 +61,11 @@ function recordsOf(...plans: readonly ((o: OpBuilder) => Planned)[]): object[] {
   })
 }
 
-/** Sums of gradients, and the loss, are other ops. */
-const others = [Op.GradientSum, Op.TimeSum, Op.Output, Op.CrossEntropy]
+/** Sums of gradients, and the loss, are other ops; evaluation counts inputs beside. */
+const others = [
+  ...[Op.GradientSum, Op.TimeSum, Op.Output, Op.CrossEntropy],
+  ...[Op.ActiveFloats, Op.ActiveSpikes],
+]
 
 const network = sequential(
   conv2d(3, 9, 3, { padding: 1 }),

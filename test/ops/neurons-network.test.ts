@@ -4,7 +4,7 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Op, ReluBackwardWord } from '../../assembly/opcodes.js'
+import { NeuronWord, Op, ReluBackwardWord } from '../../assembly/opcodes.js'
 import { trace } from '../../src/graph/trace.js'
 import {
   avgPool2d,
@@ -92,9 +92,21 @@ const rowsOf = (n: Numbers, images: number): number[] => [
 const tauOf = (lambda: number): number =>
   lambda === 1 ? Number.POSITIVE_INFINITY : 1 / (1 - lambda)
 
-/** A word that its kernel does not read: the factor of counts where there are none. */
-const unread = ({ op, fields }: PlannedRecord): number | undefined =>
-  op === Op.ReluBackward && !present(fields, 'counts') ? ReluBackwardWord.Factor : undefined
+/** What evaluation counts beside. */
+const counted = [
+  NeuronWord.Activity,
+  NeuronWord.ActivityWanted,
+  NeuronWord.PixelsPerImage,
+  NeuronWord.RealC,
+]
+
+/** Words that no op has: of evaluation's counts, and the factor of counts where there are none. */
+const unread = ({ op, fields }: PlannedRecord): readonly number[] =>
+  op === Op.Neuron
+    ? counted
+    : op === Op.ReluBackward && !present(fields, 'counts')
+      ? [ReluBackwardWord.Factor]
+      : []
 
 /** The op of a record; undefined for a record that an op has no part in. */
 function opOf(plan: Plan, { op, fields, layer: node }: PlannedRecord): object | undefined {

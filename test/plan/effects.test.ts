@@ -19,6 +19,7 @@ import {
   block,
   conv2d,
   delay,
+  dropout,
   flatten,
   groupNorm,
   type Layer,
@@ -344,6 +345,14 @@ test('so do those of relu, by its counts and by its output', () => {
   )
   for (const method of ['rate', 'bptt', 'sltt'] as const)
     checkPlan(planOptions(network, input, method), 'relu', testRandom(seed), checked)
+})
+
+test('so do those of dropout, of spikes and of currents', () => {
+  const input = [2, 6, 6] as const
+  const layers = [conv2d(2, 8, 3), lif(), dropout(0.3), conv2d(8, 8, 3), dropout(0.3), lif()]
+  const network = sequential(...layers, flatten(), linear(32, 3))
+  for (const method of ['rate', 'bptt', 'sltt'] as const)
+    checkPlan(planOptions(network, input, method), 'dropout', testRandom(seed), checked)
 })
 
 test('so do those of cells', () => {

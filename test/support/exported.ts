@@ -92,6 +92,7 @@ const methods: readonly [Method, StepMode][] = [
   ['rate', 's'],
   ['bptt', 'm'],
   ['sltt', 's'],
+  ['os', 's'],
 ]
 
 /** A compiled random network with shaken parameters. */
@@ -103,7 +104,8 @@ export async function randomModel(random: Random, stepMode?: StepMode): Promise<
     [2, 12, 12],
   ] as const)
   const [method, mode] = stepMode === 's' ? (['rate', 's'] as const) : one(methods)
-  const model = await compile(randomNetwork(random, input, method === 'bptt') as Module, {
+  const special = method === 'os' ? 'stabilized' : method === 'bptt'
+  const model = await compile(randomNetwork(random, input, special, mode === 'm') as Module, {
     input,
     timeSteps: one([1, 2, 3, 4, 6, 9]),
     frames: stepMode === undefined && random() < 0.3,

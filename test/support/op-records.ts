@@ -75,19 +75,17 @@ function compare(what: string, { view, at }: OpRecord, words: Words, from: numbe
 /**
  * Throws unless an op has this record with the same units and words, but for addresses.
  *
- * @param unread a word that the kernel does not read in such a record
+ * @param unread words that the kernel does not read in such a record, or that an op has no part in
  */
 export function expectSameRecord(
   what: string,
   plan: object,
   record: PlannedRecord,
-  unread?: number,
+  unread: readonly number[] = [],
 ): void {
   const own = recordOf(plan, record.op)
   assert.is(own.view.getUint32(own.at + 4 * Rec.Units, true), record.units, `${what}: units`)
-  const words =
-    unread === undefined
-      ? record.words
-      : { ...record.words, [unread]: own.view.getUint32(own.at + 4 * unread, true) }
+  const given = unread.map((word) => [word, own.view.getUint32(own.at + 4 * word, true)])
+  const words = { ...record.words, ...Object.fromEntries(given) }
   compare(what, own, words, Rec.First, Rec.Words)
 }

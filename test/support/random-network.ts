@@ -33,6 +33,7 @@ import {
   mse,
   plif,
   ratePenalty,
+  recurrent,
   relu,
   residual,
   type StepMode,
@@ -42,6 +43,7 @@ import {
   sumPool1d,
   sumPool2d,
   tet,
+  timeMean,
 } from '../../src/index.js'
 import { fires } from '../../src/nn/layers/kinds.js'
 import type { Module } from '../../src/nn/module.js'
@@ -111,11 +113,16 @@ const convolution = (random: Random, from: number, to: number): Module => {
   return random() < 0.7 ? sequential(conv, batchNorm2d(to)) : conv
 }
 
-/** A network from images to classes. */
+/**
+ * A network from images to classes.
+ *
+ * @param whole all steps are there at once, as `timeMean` needs them
+ */
 export function randomNetwork(
   random: Random,
   [channels, height]: readonly [number, number, number],
   learnable: Special,
+  whole = false,
 ): Block {
   const layers: Module[] = []
   let width = one(random, [4, 8, 12, 20])
@@ -171,8 +178,22 @@ export function randomNetwork(
     shape = [width, 1, 1]
     layers.push(adaptiveAvgPool2d(1))
   } else if (own() < 0.5) shape = seriesLayers(own, layers, shape)
-  layers.push(flatten(), linear(shape[0] * shape[1] * shape[2], 5))
+  if (whole && own() < 0.2) layers.push(timeMean())
+  const features = shape[0] * shape[1] * shape[2]
+  layers.push(flatten())
+  if (own() < 0.3) layers.push(...hiddenLayer(own, features, learnable === true))
+  else layers.push(linear(features, 5))
   return sequential(...layers)
+}
+
+/** A layer of few neurons, which have thresholds of their own or hear each other, and the last. */
+function hiddenLayer(random: Random, features: number, recurs: boolean): Module[] {
+  const width = one(random, [5, 8])
+  const hears = recurs && random() < 0.5
+  const cells = [lif({ tau: 2 }), cubaLif({ tau: 2, tauSyn: 3 }), alif({ tau: 2, vReset: 0 })]
+  const vThreshold = Array.from({ length: width }, () => integer(random, 1, 6) / 4)
+  const neurons = hears ? recurrent(one(random, cells)) : lif({ tau: 2, vThreshold })
+  return [linear(features, width), neurons, linear(width, 5)]
 }
 
 const sumOf = (text: string): number =>
@@ -276,10 +297,9 @@ export function randomPlanOptions(random: Random): PlanOptions {
   const [method, stepMode] = one(random, methods)
   const timeSteps = one(random, [1, 2, 4, 6, 9])
   const purpose = one(random, ['train', 'train', 'train', 'inference', 'stream'] as const)
-  const graph = trace(
-    randomNetwork(random, input, method === 'os' ? 'stabilized' : method === 'bptt'),
-    input,
-  )
+  const special = method === 'os' ? 'stabilized' : method === 'bptt'
+  const whole = stepMode === 'm' && purpose !== 'stream'
+  const graph = trace(randomNetwork(random, input, special, whole), input)
   const options: PlanOptions = {
     graph,
     input,

@@ -381,8 +381,8 @@ test('trainStep: messages for wrong sizes and labels; the model goes on', async 
 
 const wrongOptions: [Partial<CompileOptions> | Record<string, unknown>, RegExp][] = [
   [{ timesteps: 4 }, /^compile\.timesteps is not an option; known are input, timeSteps/],
-  [{ timeSteps: 0 }, /^compile\.timeSteps must be an integer from 1 to 255, got 0/],
-  [{ timeSteps: 256 }, /^compile\.timeSteps must be an integer from 1 to 255, got 256/],
+  [{ timeSteps: 0 }, /^compile\.timeSteps must be an integer from 1 to 4096, got 0/],
+  [{ timeSteps: 256 }, /^timeSteps must be at most 255 with method bptt, got 256/],
   [{ batchSize: 2.5 }, /^compile\.batchSize must be an integer from 1 to \d+, got 2\.5/],
   [{ threads: 0 }, /^compile\.threads must be an integer from 1 to 256, got 0/],
   [{ seed: -1 }, /^compile\.seed must be an integer from 0 to 4294967295, got -1/],

@@ -181,7 +181,10 @@ test('what cannot be verified is refused in one line', async () => {
   await writeFile(endless, tinyNet({ info, flaws: { bodies: forever } }))
   const fromRun = ['--run', runOf('mlp')]
   const mistakes: [string[], RegExp][] = [
-    [[net], /either --run <folder> or --weights <file> must be given, got neither/],
+    [
+      [net],
+      /either --run <folder>, --weights <file> or --pretrained <name> must be given, got none/,
+    ],
     [[cut, ...fromRun], /cut\.wasm: an exported network must .*got .*; is it a file that/],
     [[join(runOf('mlp'), 'weights.safetensors'), ...fromRun], /an exported network must/],
     [[net, ...fromRun, '--hosts', 'toaster'], /--hosts must be all or any of .*"toaster"/],

@@ -2,7 +2,14 @@
 
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { checkOptions, checkPath, expect, listNames, SpikewasmError } from '../../errors.js'
+import {
+  checkOptions,
+  checkPath,
+  describe,
+  expect,
+  listNames,
+  SpikewasmError,
+} from '../../errors.js'
 import { eventEndings } from '../../events/parse.js'
 import { refuse, type Sensor } from '../../events/recording.js'
 import { explainRead, kindOfPath, readFileClear } from '../../io/files.js'
@@ -278,8 +285,8 @@ export async function eventFolder(
   const { name: title = 'events', trainShare = 0.9, ...own } = options
   expect(typeof title === 'string', () => 'eventFolder.name must be a text')
   expect(
-    trainShare > 0 && trainShare < 1,
-    () => `eventFolder.trainShare must be above 0 and below 1, got ${String(trainShare)}`,
+    typeof trainShare === 'number' && trainShare > 0 && trainShare < 1,
+    () => `eventFolder.trainShare must be above 0 and below 1, got ${describe(trainShare)}`,
   )
   checkEvents(title, own)
   checkPath('eventFolder.folder', folder)

@@ -16,9 +16,10 @@ import {
   readSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { SpikewasmError } from '../../errors.js'
 import { warn } from '../../runtime/warn.js'
 
@@ -108,7 +109,7 @@ export class SampleCache {
     const name = `${of.title.replace(/[^\w.-]+/g, '-')}-${of.key.slice(0, 16)}.cache`
     const path = join(of.folder, name)
     try {
-      mkdirSync(of.folder, { recursive: true })
+      makeFolder(resolve(of.folder))
       return new SampleCache(find(path, of) ?? make(path, of), path, of)
     } catch (error) {
       if (error instanceof SpikewasmError) throw error
@@ -174,6 +175,19 @@ const open = new FinalizationRegistry<number>((file) => closeSync(file))
 function writeAll(file: number, bytes: Uint8Array, position: number): void {
   for (let done = 0; done < bytes.length; )
     done += writeSync(file, bytes, done, bytes.length - done, position + done)
+}
+
+/** With those above it. Node's own way never ends where a folder is there but takes none, as /proc. */
+function makeFolder(folder: string): void {
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return
+  const above = dirname(folder)
+  if (above !== folder) makeFolder(above)
+  try {
+    mkdirSync(folder)
+  } catch (error) {
+    // Another process may have been faster.
+    if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw error
+  }
 }
 
 /** The file of such a cache; undefined where there is none, or another's or a damaged one. */

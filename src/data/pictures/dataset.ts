@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { SpikewasmError } from '../../errors.js'
 import { Purpose, RandomStream } from '../../random.js'
 import { normalizationTable, normalize } from '../bytes.js'
-import { checkRead, type Dataset, type Normalization } from '../dataset.js'
+import { checkRead, type Dataset, type Normalization, type ReadContext } from '../dataset.js'
 import { registerMaker } from '../makers.js'
 import { type Plain, withPlain } from '../plain.js'
 import { type CacheOf, SampleCache } from './cache.js'
@@ -111,6 +111,8 @@ export function openPictures(plain: PlainPictures): Dataset {
     return picture
   }
   const changes = Object.keys(training).length > 0
+  const seen = (index: number, context: ReadContext | undefined): Bytes =>
+    context && changes ? moved(index, context.seed, context.epoch) : still(index)
   const dataset: Dataset = {
     name,
     length,
@@ -119,15 +121,15 @@ export function openPictures(plain: PlainPictures): Dataset {
     classNames,
     read(index, out, context) {
       checkRead(name, index, length, out.length, count)
-      const of = context && changes ? moved(index, context.seed, context.epoch) : still(index)
+      const of = seen(index, context)
       normalize(out, of.data, 0, count, table, channels)
       return files.labels[index]
     },
     pixels: {
       normalization,
-      read(index, out) {
+      read(index, out, context) {
         checkRead(name, index, length, out.length, count)
-        out.set(still(index).data)
+        out.set(seen(index, context).data)
         return files.labels[index]
       },
     },

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, SpikewasmError } from '../../errors.js'
 import { kindOfPath } from '../../io/files.js'
+import { warn } from '../../runtime/warn.js'
 import { type Dataset, MOST_CLASSES, type Split } from '../dataset.js'
 import { cacheKey } from './cache.js'
 import { openPictures, type PlainPictures } from './dataset.js'
@@ -19,6 +20,10 @@ const MOST_FILES = 1 << 26
 const LARGEST_FILE = 1 << 28
 
 const isPicture = (name: string): boolean => /^[^.].*\.(jpe?g|png)$/i.test(name)
+
+/** Pictures that are not read. */
+const isOther = (name: string): boolean =>
+  /^[^.].*\.(webp|gif|bmp|tiff?|p[bgnp]m|avif|jxl|heic)$/i.test(name)
 
 /** Names in the order of their characters' numbers, as Python sorts them. */
 export const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
@@ -57,7 +62,8 @@ export async function partsOf(
   for (const name of ['train', 'test', 'val'])
     if ((await kindOfPath(join(folder, name))) === 'folder') found[name] = join(folder, name)
   const { train, test, val } = found
-  const last = test ?? val
+  // Public test pictures often come without labels, as those of ImageNet.
+  const last = val ?? test
   if (train === undefined || last === undefined)
     throw new SpikewasmError(
       `${folder}: must hold the folders train and val (or test), each with a folder for every ` +
@@ -99,6 +105,7 @@ const isFolder = (folder: string, entry: Found): boolean =>
 export function entriesOf(folder: string, order: ReadonlyMap<string, number>): FileEntry[] {
   const entries: FileEntry[] = []
   const places: number[] = []
+  const others: string[] = []
   for (const name of namesOf(folder)) {
     const label = order.get(name)
     expect(
@@ -108,7 +115,7 @@ export function entriesOf(folder: string, order: ReadonlyMap<string, number>): F
         `(classes are ${[...order.keys()].slice(0, 5).join(', ')}, …)`,
     )
     const before = entries.length
-    walk(folder, name, label, entries, 0)
+    walk(folder, name, label, { entries, others }, 0)
     expect(
       entries.length > before,
       () => `${join(folder, name)}: must hold jpg or png pictures, got none`,
@@ -116,6 +123,12 @@ export function entriesOf(folder: string, order: ReadonlyMap<string, number>): F
     const count = entries.length - before
     for (let i = 0; i < count; i++) places.push((i + 0.5) / count)
   }
+  if (others.length > 0)
+    warn(
+      `${folder}: ${others.length} pictures are left out, such as ${others[0]}: only jpg and png ` +
+        'are read; convert them',
+      'SPIKEWASM_PICTURES',
+    )
   return entries
     .map((_, i) => i)
     .sort((a, b) => places[a] - places[b] || a - b)
@@ -126,9 +139,10 @@ function walk(
   folder: string,
   below: string,
   label: number,
-  entries: FileEntry[],
+  into: { readonly entries: FileEntry[]; readonly others: string[] },
   depth: number,
 ): void {
+  const { entries, others } = into
   const inside = join(folder, below)
   const found = readdirSync(inside, { withFileTypes: true })
   found.sort((a, b) => byName(a.name, b.name))
@@ -136,8 +150,9 @@ function walk(
     if (isFolder(inside, entry)) {
       expect(depth < DEEPEST, () => `${inside}: must have at most ${DEEPEST} folders below a class`)
       if (!entry.name.startsWith('.'))
-        walk(folder, `${below}/${entry.name}`, label, entries, depth + 1)
+        walk(folder, `${below}/${entry.name}`, label, into, depth + 1)
     } else if (isPicture(entry.name)) entries.push(entryOf(folder, `${below}/${entry.name}`, label))
+    else if (isOther(entry.name)) others.push(`${below}/${entry.name}`)
   }
   expect(
     entries.length <= MOST_FILES,

@@ -23,7 +23,7 @@ export function toChannels({ data, width, height, channels }: Picture, wanted: 1
     }
   else
     for (let p = 0, from = 0; p < width * height; p++, from += channels)
-      out[p] = (data[from] * 19595 + data[from + 1] * 38470 + data[from + 2] * 7471 + 32768) >> 16
+      out[p] = grey(data[from], data[from + 1], data[from + 2])
   return { data: out, width, height, channels: wanted }
 }
 
@@ -137,10 +137,15 @@ export interface ColorJitter {
   readonly hue?: number
 }
 
-const grey = (r: number, g: number, b: number): number => 0.299 * r + 0.587 * g + 0.114 * b
+/** Grey of ITU-R 601 as Pillow rounds it. */
+const grey = (r: number, g: number, b: number): number =>
+  (r * 19595 + g * 38470 + b * 7471 + 32768) >> 16
 const clip = (x: number): number => (x <= 0 ? 0 : x >= 255 ? 255 : Math.trunc(x))
 
-/** Changes brightness, contrast, saturation and hue in place, in a random order (ColorJitter). */
+/**
+ * Changes brightness, contrast, saturation and hue in place, in a random order: torchvision's
+ * ColorJitter, whose factors are even in [max(0, 1 − x), 1 + x], that of the hue in [−x, x].
+ */
 export function colorJitter(picture: Bytes, jitter: ColorJitter, random: RandomStream): void {
   const order = (['brightness', 'contrast', 'saturation', 'hue'] as const).slice()
   for (let i = order.length - 1; i > 0; i--) {
@@ -152,44 +157,63 @@ export function colorJitter(picture: Bytes, jitter: ColorJitter, random: RandomS
   for (const kind of order) {
     const most = jitter[kind] ?? 0
     if (most === 0) continue
-    const turn = (2 * random.uniform() - 1) * most
-    if (kind === 'hue') turnHue(picture, turn)
-    else blend(picture, kind, Math.max(0, 1 + turn))
+    const [low, high] = kind === 'hue' ? [-most, most] : [Math.max(0, 1 - most), 1 + most]
+    adjust(picture, kind, low + (high - low) * random.uniform())
   }
 }
 
-function blend({ data, channels }: Bytes, kind: string, factor: number): void {
+/** One change, by torchvision's factor, with the bytes that its functions give by Pillow. */
+export function adjust(picture: Bytes, kind: keyof ColorJitter, factor: number): void {
+  if (kind === 'hue') turnHue(picture, factor)
+  else blend(picture, kind, factor)
+}
+
+/** Away from black, from the mean of the greys, or from each pixel's grey; floats, as Pillow. */
+function blend({ data, channels }: Bytes, kind: keyof ColorJitter, factor: number): void {
   const greyAt = (i: number): number =>
     channels === 3 ? grey(data[i], data[i + 1], data[i + 2]) : data[i]
+  const alpha = Math.fround(factor)
   let mean = 0
   if (kind === 'contrast') {
-    for (let i = 0; i < data.length; i += channels) mean += Math.round(greyAt(i))
+    for (let i = 0; i < data.length; i += channels) mean += greyAt(i)
     mean = Math.trunc(mean / (data.length / channels) + 0.5)
   }
   for (let i = 0; i < data.length; i += channels) {
-    const base = kind === 'saturation' ? Math.round(greyAt(i)) : mean
-    for (let c = 0; c < channels; c++) data[i + c] = clip(base + factor * (data[i + c] - base))
+    const base = kind === 'saturation' ? greyAt(i) : mean
+    for (let c = 0; c < channels; c++)
+      data[i + c] = clip(Math.fround(base + Math.fround(alpha * (data[i + c] - base))))
   }
 }
 
-/** By turns of the circle of colours; grey pictures have none. */
-function turnHue({ data, channels }: Bytes, turn: number): void {
+/** Of the circle of colours, as Pillow does it: hue and saturation are bytes in between. */
+function turnHue({ data, channels }: Bytes, turns: number): void {
+  // What is grey has none.
   if (channels !== 3) return
+  const f = Math.fround
+  const steps = Math.trunc(255 * turns)
   for (let i = 0; i < data.length; i += 3) {
     const [r, g, b] = [data[i], data[i + 1], data[i + 2]]
-    const most = Math.max(r, g, b)
-    const spread = most - Math.min(r, g, b)
+    const v = Math.max(r, g, b)
+    const spread = v - Math.min(r, g, b)
     if (spread === 0) continue
-    const sector =
-      most === r
-        ? ((g - b) / spread + 6) % 6
-        : most === g
-          ? (b - r) / spread + 2
-          : (r - g) / spread + 4
-    const hue = (sector + 6 * turn + 12) % 6
-    for (let c = 0; c < 3; c++) {
-      const k = (5 - 2 * c + hue) % 6
-      data[i + c] = Math.round(most - spread * Math.max(0, Math.min(k, 4 - k, 1)))
-    }
+    const [rc, gc, bc] = [f((v - r) / spread), f((v - g) / spread), f((v - b) / spread)]
+    const sector = v === r ? f(bc - gc) : v === g ? f(2 + rc - bc) : f(4 + gc - rc)
+    const hue = (Math.trunc(255 * f((sector / 6 + 1) % 1)) + steps) & 255
+    const saturation = Math.trunc(255 * f(spread / v))
+    const at = f((hue * 6) / 255)
+    const part = f(at - Math.floor(at))
+    const s = f(saturation / 255)
+    const p = Math.round(v * (1 - s))
+    const q = Math.round(v * (1 - f(s * part)))
+    const t = Math.round(v * (1 - f(s * (1 - part))))
+    const colours = [
+      [v, t, p],
+      [q, v, p],
+      [p, v, t],
+      [p, q, v],
+      [t, p, v],
+      [v, p, q],
+    ]
+    data.set(colours[Math.floor(at) % 6], i)
   }
 }

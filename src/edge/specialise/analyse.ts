@@ -144,11 +144,8 @@ class Run {
   /** Runs statements; the value of the last one where it is that of the list. */
   private list(body: readonly Expression[], wanted: boolean): Value {
     let value: Value
-    body.forEach((e, i) => {
-      const result = this.one(e)
-      if (wanted && i === body.length - 1) value = result
-    })
-    return value
+    for (const e of body) value = this.one(e)
+    return wanted ? value : undefined
   }
 
   private one(e: Expression): Value {

@@ -125,8 +125,17 @@ export function fold(name: string, args: readonly Value[]): Value {
   return typeof result === 'number' && Number.isNaN(result) ? undefined : result
 }
 
+/** Type and operation of a name. */
+const words = new Map<string, readonly string[]>()
+
+function wordsOf(name: string): readonly string[] {
+  const known = words.get(name) ?? name.split('.')
+  words.set(name, known)
+  return known
+}
+
 function binary(name: string, a: Value, b: Value): Value {
-  const [type, op] = name.split('.')
+  const [type, op] = wordsOf(name)
   if (type === 'i32') return integer[op]?.(a as number, b as number)
   if (type === 'i64') return integer64[op]?.(a as bigint, b as bigint)
   if (type !== 'f32' && type !== 'f64') return undefined

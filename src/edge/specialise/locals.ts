@@ -9,13 +9,28 @@ export interface Uses {
   readonly branches: Map<Label, number>
   readonly gets: Map<number, number>
   readonly sets: Map<number, number>
+  /** Expressions in all. */
+  readonly size: number
 }
 
-/** Counts them. */
+const counted = new WeakMap<readonly Expression[], Uses>()
+
+/** Counts them, once for each body. */
 export function usesOf(body: readonly Expression[]): Uses {
-  const uses: Uses = { branches: new Map(), gets: new Map(), sets: new Map() }
+  const known = counted.get(body)
+  if (known) return known
+  const uses = countUses(body)
+  counted.set(body, uses)
+  return uses
+}
+
+function countUses(body: readonly Expression[]): Uses {
+  const branches = new Map<Label, number>()
+  const [gets, sets] = [new Map<number, number>(), new Map<number, number>()]
+  const uses = { branches, gets, sets, size: 0 }
   const count = <K>(map: Map<K, number>, key: K): void => void map.set(key, (map.get(key) ?? 0) + 1)
   visit(body, (e) => {
+    uses.size++
     if (e.kind === 'br' || e.kind === 'br_if') count(uses.branches, e.label)
     else if (e.kind === 'br_table') for (const label of e.labels) count(uses.branches, label)
     else if (e.kind === 'get') count(uses.gets, e.local)

@@ -1,7 +1,7 @@
 /** Makes functions shorter without changing what they do. */
 
 import type { Constant, Expression, Func, Label, Operation } from '../wasm/ir.js'
-import { ends, i32, isPure, isSameList, operation, typeOf, visit, withParts } from '../wasm/ir.js'
+import { ends, i32, isPure, isSameList, operation, typeOf, withParts } from '../wasm/ir.js'
 import { fold } from './fold.js'
 import { dropDeadStores } from './liveness.js'
 import { compactLocals, dropParameters, type Uses, usesOf } from './locals.js'
@@ -18,11 +18,7 @@ export function tidy(functions: readonly Func[], kept: ReadonlySet<Func>): void 
   for (const func of functions) compactLocals(func)
 }
 
-const size = (body: readonly Expression[]): number => {
-  let n = 0
-  visit(body, () => void n++)
-  return n
-}
+const size = (body: readonly Expression[]): number => usesOf(body).size
 
 /** Returns whether the body became shorter. `settled`: bodies in which nothing can change. */
 function tidyBody(func: Func, settled: Map<Func, readonly Expression[]>): boolean {
@@ -84,6 +80,8 @@ const isComparison = ({ op }: Operation): boolean =>
   /^[if]\d\d\.(eqz|eq|ne|lt|gt|le|ge)(_[su])?$/.test(op.name)
 
 class Tidier {
+  private readonly each = (e: Expression): Expression => this.one(e)
+
   constructor(
     private readonly func: Func,
     private readonly uses: Uses,
@@ -183,6 +181,13 @@ class Tidier {
    * without them.
    */
   private hoist(e: Expression): [Expression[], Expression] {
+    let head: Expression | undefined = headOf(e)
+    while (head && !(head.kind === 'block' && !this.used(head.label) && head.body.length > 0))
+      head = headOf(head)
+    return head ? this.hoistFrom(e) : [[], e]
+  }
+
+  private hoistFrom(e: Expression): [Expression[], Expression] {
     const first = firstPart(e)
     if (!first) return [[], e]
     const [part, replace] = first
@@ -191,7 +196,7 @@ class Tidier {
       const [more, rest] = this.hoist(replace(value))
       return [[...part.body.slice(0, -1), ...more], rest]
     }
-    const [before, inner] = this.hoist(part)
+    const [before, inner] = this.hoistFrom(part)
     return before.length === 0 ? [[], e] : [before, replace(inner)]
   }
 
@@ -260,15 +265,9 @@ class Tidier {
 
   /** The same expression with tidy parts. */
   private parts(e: Expression): Expression {
-    const wanted =
-      e.kind === 'loop'
-        ? typeOf(e) !== undefined
-        : (e.kind === 'block' || e.kind === 'if') && e.label.result !== undefined
-    return withParts(
-      e,
-      (x) => this.one(x),
-      (body) => this.list(body, wanted, (e as { label: Label }).label),
-    )
+    if (e.kind !== 'block' && e.kind !== 'loop' && e.kind !== 'if') return withParts(e, this.each)
+    const wanted = e.kind === 'loop' ? typeOf(e) !== undefined : e.label.result !== undefined
+    return withParts(e, this.each, (body) => this.list(body, wanted, e.label))
   }
 }
 
@@ -289,6 +288,30 @@ function truth(e: Expression): Expression {
 type Replace = (value: Expression) => Expression
 
 /** The part that an expression evaluates first, before it does anything else. */
+function headOf(e: Expression): Expression | undefined {
+  switch (e.kind) {
+    case 'set':
+    case 'tee':
+    case 'drop':
+    case 'br':
+    case 'return':
+      return e.value
+    case 'op':
+    case 'call':
+    case 'select':
+      return e.args[0]
+    case 'if':
+      return e.condition
+    case 'br_if':
+      return e.value ?? e.condition
+    case 'br_table':
+      return e.value ?? e.index
+    default:
+      return undefined
+  }
+}
+
+/** The same part, and how another one is put in its place. */
 function firstPart(e: Expression): [Expression, Replace] | undefined {
   switch (e.kind) {
     case 'set':
@@ -323,6 +346,9 @@ function firstPart(e: Expression): [Expression, Replace] | undefined {
 /** `e` with its first `get local` replaced, if nothing runs before it. */
 function substituteFirst(e: Expression, local: number, value: Expression): Expression | undefined {
   if (e.kind === 'get') return e.local === local ? value : undefined
+  let head = headOf(e)
+  while (head && head.kind !== 'get') head = headOf(head)
+  if (head?.kind !== 'get' || head.local !== local) return undefined
   const first = firstPart(e)
   if (!first) return undefined
   const [part, replace] = first

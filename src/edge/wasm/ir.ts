@@ -199,7 +199,9 @@ export function mapBackwards(
 }
 
 export function isSameList(a: readonly Expression[], b: readonly Expression[]): boolean {
-  return a.length === b.length && a.every((e, i) => e === b[i])
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
 }
 
 /**
@@ -209,9 +211,12 @@ export function isSameList(a: readonly Expression[], b: readonly Expression[]): 
 export function withParts(
   e: Expression,
   one: (e: Expression) => Expression,
-  list: (body: readonly Expression[]) => readonly Expression[] = (body) => map(body, one),
+  list?: (body: readonly Expression[]) => readonly Expression[],
 ): Expression {
   switch (e.kind) {
+    case 'const':
+    case 'get':
+      return e
     case 'op':
     case 'call':
     case 'select': {
@@ -226,12 +231,13 @@ export function withParts(
     }
     case 'block':
     case 'loop': {
-      const body = list(e.body)
+      const body = list ? list(e.body) : map(e.body, one)
       return body === e.body ? e : { ...e, body }
     }
     case 'if': {
       const condition = one(e.condition)
-      const [yes, no] = [list(e.yes), list(e.no)]
+      const yes = list ? list(e.yes) : map(e.yes, one)
+      const no = list ? list(e.no) : map(e.no, one)
       const same = condition === e.condition && yes === e.yes && no === e.no
       return same ? e : { ...e, condition, yes, no }
     }

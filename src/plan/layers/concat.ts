@@ -41,9 +41,8 @@ function joinedSpikes(pass: Pass, node: GraphNode, { tensors, scale }: Sources):
   const [{ lambda }] = tensors
   const common = tensors.every((tensor) => tensor.lambda === lambda) ? lambda : Number.NaN
   const output = pass.spikeTensor(node.name, node.shape, common)
-  // A file that was exported counts no spikes.
   const counted = <T extends SpikeTensor>(of: T): T =>
-    pass.options.fixed ? { ...of, counts: undefined } : of
+    pass.countsSpikes ? of : { ...of, counts: undefined }
   const parts = partsOf(tensors.map(counted), node.flat)
   emitJoinSpikes(pass.b, { ...counted(output), images, steps }, parts)
   pass.backward(node, () => back(pass, node, output, tensors))
@@ -51,16 +50,16 @@ function joinedSpikes(pass: Pass, node: GraphNode, { tensors, scale }: Sources):
 }
 
 function joinedFloats(pass: Pass, node: GraphNode, inputs: readonly Expression[]): Expression {
-  const { images } = pass
   const tensors = inputs.map((x) => {
     const plain = plainFloat(x)
     return plain && !plain.input ? plain : materialise(pass, node, x)
   }) as (FloatTensor & { readonly buffer: Buffer })[]
   const steps = Math.max(...tensors.map((tensor) => tensor.steps))
   const output = pass.floatTensor(node.name, node.shape, steps)
-  pass.make(output, { layers: 0, byImages: false }, () =>
-    emitJoin(pass.b, { ...output, images, steps, out: output.buffer }, partsOf(tensors, node.flat)),
-  )
+  pass.make(output, { layers: 0, byImages: true }, () => {
+    const { b, images } = pass
+    emitJoin(b, { ...output, images, steps, out: output.buffer }, partsOf(tensors, node.flat))
+  })
   pass.backward(node, () => back(pass, node, output, tensors))
   return { shape: node.shape, terms: [term(output)] }
 }

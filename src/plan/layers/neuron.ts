@@ -76,7 +76,7 @@ export const neuron: LayerPlan<Neuron> = {
       },
       masks: output.masks,
       // A file that was exported tells no rates.
-      counts: options.fixed ? undefined : output.counts,
+      counts: pass.countsSpikes ? output.counts : undefined,
       countPartials: options.fixed ? undefined : countPartials,
       eligibility,
       surrogateOut,

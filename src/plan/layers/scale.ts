@@ -35,9 +35,10 @@ function byFactors(
   const { stored, shape } = input
   const output = pass.floatTensor(node.name, node.shape, input.steps)
   const job = { images, shape, stored, ...factorsOf(list, shape, stored) }
-  pass.make(output, { layers: 0, byImages: false }, () =>
-    emitScaled(b, { ...job, steps: input.steps, in: input.buffer as Buffer, out: output.buffer }),
-  )
+  pass.make(output, { layers: 0, byImages: true }, () => {
+    const places = { in: input.buffer as Buffer, out: output.buffer }
+    emitScaled(b, { ...job, images: pass.images, steps: input.steps, ...places })
+  })
   pass.backward(node, () => {
     if (output.gradient.length === 0) return
     const steps = gradientRows(pass, output)

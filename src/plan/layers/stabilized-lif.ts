@@ -48,7 +48,7 @@ export const stabilizedLif: LayerPlan<StabilizedLif> = {
         scale: spikes[0].scale,
       },
       masks: output.masks,
-      counts: options.fixed ? undefined : output.counts,
+      counts: pass.countsSpikes ? output.counts : undefined,
       countPartials: options.fixed ? undefined : countPartials,
       surrogateOut,
       potential:

@@ -21,13 +21,13 @@ export const stabilizedCharge = record(Op.StabilizedCharge, {
   ...charge,
   potential: carries(NeuronWord.V),
   moments: writes(StabilizedWord.Moments),
-  realChannels: number(StabilizedWord.RealC),
+  realChannels: number(NeuronWord.RealC),
 })
 
 export const stabilizedThreshold = record(Op.StabilizedThreshold, {
   pixels: number(NeuronWord.Pixels),
   threshold: f32(NeuronWord.Threshold),
-  realChannels: number(StabilizedWord.RealC),
+  realChannels: number(NeuronWord.RealC),
   units: number(StabilizedWord.Units),
   moments: reads(StabilizedWord.Moments),
   /** Ratio and threshold. */
@@ -47,8 +47,8 @@ export const stabilizedFire = record(Op.StabilizedFire, {
   countPartials: carriesIf(NeuronWord.CountPartials),
   surrogateOut: writesIf(NeuronWord.SurrogateOut),
   thresholdAt: reads(StabilizedWord.ThresholdAt),
-  activity: updatesIf(StabilizedWord.Activity),
-  activityWanted: readsIf(StabilizedWord.ActivityWanted),
-  pixelsPerImage: numberIf(StabilizedWord.PixelsPerImage),
-  realChannels: numberIf(StabilizedWord.RealC),
+  activity: updatesIf(NeuronWord.Activity),
+  activityWanted: readsIf(NeuronWord.ActivityWanted),
+  pixelsPerImage: numberIf(NeuronWord.PixelsPerImage),
+  realChannels: numberIf(NeuronWord.RealC),
 })
