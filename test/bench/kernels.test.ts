@@ -110,6 +110,7 @@ test('steps of every method and predictions know their rates and work', async ()
     'train mlp bptt m B1 T3',
     'train mlp ottt B1 T3',
     'train mlp sltt B1 T3',
+    'train mlp os B1 T3',
     'predict mlp B1 T3',
   ])
 })

@@ -91,7 +91,7 @@ test('--list with a comparison names what it would measure', async () => {
     return stdout.trimEnd().split('\n')
   }
   const names = await list()
-  assert.ok(names.length < 80 && names.includes('predict cnn B1 T4'), `${names.length}`)
+  assert.ok(names.length < 90 && names.includes('predict cnn B1 T4'), `${names.length}`)
   assert.ok(!names.some((name) => name.startsWith('start') || name.includes('resnet18')))
   assert.equal(await list('--filter', 'predict resnet18 B1 T4'), ['predict resnet18 B1 T4'])
 })

@@ -67,7 +67,7 @@ test('T steps of the same image give predict of step mode s', async () => {
 test('files without SIMD give the same bits', async () => {
   for (let seed = 221; seed <= 224; seed++) {
     const random = numbers(seed)
-    const model = await randomModel(random)
+    const model = await randomModel(random, undefined, true)
     const nets = await Promise.all(
       (['simd', 'scalar'] as const).map(async (target) =>
         openNet(await exportWasm(model, { mode: 'both', target })),
@@ -87,7 +87,7 @@ test('files without SIMD give the same bits', async () => {
 test('weights of one byte serve both', async () => {
   for (let seed = 231; seed <= 236; seed++) {
     const random = numbers(seed)
-    const model = await randomModel(random)
+    const model = await randomModel(random, undefined, true)
     const [both, infer, step] = await Promise.all(
       (['both', 'infer', 'step'] as const).map(async (mode) =>
         openNet(await exportWasm(model, { mode, weights: 'int8' })),

@@ -95,8 +95,16 @@ const methods: readonly [Method, StepMode][] = [
   ['os', 's'],
 ]
 
-/** A compiled random network with shaken parameters. */
-export async function randomModel(random: Random, stepMode?: StepMode): Promise<Model> {
+/**
+ * A compiled random network with shaken parameters.
+ *
+ * @param streams it also runs step by step, so that no layer needs all steps at once
+ */
+export async function randomModel(
+  random: Random,
+  stepMode?: StepMode,
+  streams = false,
+): Promise<Model> {
   const one = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)]
   const input = one([
     [1, 8, 8],
@@ -105,15 +113,18 @@ export async function randomModel(random: Random, stepMode?: StepMode): Promise<
   ] as const)
   const [method, mode] = stepMode === 's' ? (['rate', 's'] as const) : one(methods)
   const special = method === 'os' ? 'stabilized' : method === 'bptt'
-  const model = await compile(randomNetwork(random, input, special, mode === 'm') as Module, {
-    input,
-    timeSteps: one([1, 2, 3, 4, 6, 9]),
-    frames: stepMode === undefined && random() < 0.3,
-    batchSize: one([1, 3]),
-    method,
-    stepMode: mode,
-    purpose: one(['train', 'inference']),
-  })
+  const model = await compile(
+    randomNetwork(random, input, special, mode === 'm' && !streams) as Module,
+    {
+      input,
+      timeSteps: one([1, 2, 3, 4, 6, 9]),
+      frames: stepMode === undefined && random() < 0.3,
+      batchSize: one([1, 3]),
+      method,
+      stepMode: mode,
+      purpose: one(['train', 'inference']),
+    },
+  )
   await shake(model, random)
   return model
 }

@@ -481,7 +481,7 @@ test('fit and evaluate with data that does not match the model say what does not
   const misspelt = { sginal: undefined } as { signal?: AbortSignal }
   assert.is(
     await messageOf(() => model.evaluate(train, misspelt)),
-    'evaluate.sginal is not an option; known are signal, topK, averages, operations',
+    'evaluate.sginal is not an option; known are signal, topK, averages, operations, numWorkers',
   )
   const none = { ...toy(15, 1).data, length: 0, name: 'none' }
   assert.is(
