@@ -6,7 +6,7 @@ import type { Session } from './session.js'
 
 /** What each neuron of a layer did at each step. */
 export interface SpikeTrains {
-  /** [B, C, H, W, T]: samples, channels, height, width, time steps. */
+  /** Sizes [B, C, H, W, T] of samples, channels, height, width, time steps. */
   readonly shape: readonly [number, number, number, number, number]
   /** 1 where a neuron fired, else 0. */
   readonly data: Uint8Array
