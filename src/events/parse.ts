@@ -8,10 +8,12 @@ import { parseNmnist } from './nmnist.js'
 import { type EventRecording, refuse, type Sensor } from './recording.js'
 
 /** What can be read, by name. */
-export const eventFormats = ['nmnist', 'aedat2', 'aedat3', 'aedat4', 'npy', 'npz'] as const
+export const eventFormats: readonly EventFormat[] = [
+  ...(['nmnist', 'aedat2', 'aedat3', 'aedat4', 'npy', 'npz'] as const),
+]
 
 /** A format of event files. */
-export type EventFormat = (typeof eventFormats)[number]
+export type EventFormat = 'nmnist' | 'aedat2' | 'aedat3' | 'aedat4' | 'npy' | 'npz'
 
 /** Endings of files of events, and what they hold. AEDAT files say their version themselves. */
 export const eventEndings: Readonly<Record<string, EventFormat>> = {

@@ -9,10 +9,10 @@ import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../e
 import { type EventRecording, MOST_FRAMES } from './recording.js'
 
 /** How frames of SpikingJelly share the events: as many in each, or as long each. */
-export const splits = ['number', 'time'] as const
+export const splits: readonly SplitBy[] = ['number', 'time']
 
 /** One of the two. */
-export type SplitBy = (typeof splits)[number]
+export type SplitBy = 'number' | 'time'
 
 /** How a recording is cut. Exactly one of the ways must be given. */
 export interface SliceOptions {

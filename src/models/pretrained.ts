@@ -5,12 +5,13 @@ import { type LoadOptions, loadModel } from '../load.js'
 import type { Model } from '../model.js'
 
 /** What is known of the weights of a name; a new one is one line here and a card. */
-const entries = {
+const entries: Readonly<Record<PretrainedName, { readonly dataset: string }>> = {
   'fashion-mnist-cnn': { dataset: 'fashion-mnist' },
   nmnist: { dataset: 'nmnist' },
-} as const satisfies Record<string, { readonly dataset: string }>
+}
 
-export type PretrainedName = keyof typeof entries
+/** Name of a trained network that comes with the package. */
+export type PretrainedName = 'fashion-mnist-cnn' | 'nmnist'
 
 /** Names of the trained networks that `pretrained` knows. */
 export const pretrainedNames = Object.keys(entries) as readonly PretrainedName[]

@@ -22,8 +22,9 @@ export interface NirNetwork {
   readonly input: InputShape
   /** Seconds of a time step, and how equations became steps. */
   readonly conventions: NirConventions
-  /** Steps of a sample and whether they differ, where the file says. */
+  /** Steps of a sample, where the file says. */
   readonly timeSteps?: number
+  /** Whether inputs differ from step to step, where the file says. */
   readonly frames?: boolean
 }
 

@@ -57,9 +57,11 @@ export interface Operations {
 export interface Energy {
   /** Microjoules of one sample. */
   readonly microjoules: number
-  /** Picojoules of a multiply-accumulate and of an accumulate. */
+  /** Picojoules of a multiply-accumulate. */
   readonly macPicojoules: number
+  /** Picojoules of an accumulate. */
   readonly acPicojoules: number
+  /** Where these numbers come from. */
   readonly source: string
 }
 

@@ -27,13 +27,22 @@ export const events = {
    */
   read: async (path: string, options: ReadEventsOptions = {}): Promise<EventRecording> =>
     (await import('./read.js')).readEvents(path, options),
+  /** A recording from arrays of x, y, t and p. */
   from: fromEvents,
+  /** Cuts a recording into frames. */
   toFrames,
+  /** Drops events that have no neighbour within a time. */
   denoise,
+  /** Moves events to a smaller sensor. */
   downsample,
+  /** Moves the times of events at random. */
   timeJitter,
+  /** Drops events at random. */
   dropEvent,
+  /** Drops the events of a random span of time. */
   dropEventByTime,
+  /** Drops the events of a random area. */
   dropEventByArea,
+  /** EventDrop (Gu et al. 2021): one of these at random. */
   eventDrop,
 }

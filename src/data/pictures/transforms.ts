@@ -131,9 +131,13 @@ export function flip({ data, width, height, channels }: Bytes, axis: 'across' | 
 
 /** How far colours may change: factors from 1 − x to 1 + x; the hue by −x … x turns, x ≤ 0.5. */
 export interface ColorJitter {
+  /** Brightness changes by a factor from max(0, 1 − x) to 1 + x. */
   readonly brightness?: number
+  /** Contrast likewise. */
   readonly contrast?: number
+  /** Saturation likewise. */
   readonly saturation?: number
+  /** The hue is turned by −x to x of its circle, x ≤ 0.5. */
   readonly hue?: number
 }
 
