@@ -164,7 +164,10 @@ test('a folder of recordings, with and without parts', async () => {
   // Nine tenths of 3 or 4, rounded up, are all.
   const all = await datasets.eventFolder(whole, { timeSteps: 3 })
   assert.is(all.train.length, 35)
-  assert.throws(() => all.test, /trainShare must leave recordings to test with, got 0\.9 for at most 4/)
+  assert.throws(
+    () => all.test,
+    /trainShare must leave recordings to test with, got 0\.9 for at most 4/,
+  )
 })
 
 test('epochs are the same with and without a thread', async () => {

@@ -305,14 +305,13 @@ export async function eventFolder(
     const known = { ...set, sensor: sensorOf(own.sensor, paths) }
     const split = await shared(known, folder, trainShare, own)
     if (split.test.length > 0) return split
-    return wholeSplit(split.train, () =>
-      refuse(
-        'eventFolder.trainShare',
-        'leave recordings to test with',
-        `${trainShare} for at most ${Math.max(...paths.map(({ length }) => length))} of a class ` +
-          `in ${folder}; make it smaller (on the command line --train-share)`,
-      ),
-    )
+    return wholeSplit(split.train, () => {
+      const most = Math.max(...paths.map(({ length }) => length))
+      throw new SpikewasmError(
+        `eventFolder.trainShare must leave recordings to test with, got ${trainShare} for at ` +
+          `most ${most} of a class in ${folder}; make it smaller (on the command line --train-share)`,
+      )
+    })
   }
   const parts = [join(folder, train), join(folder, test)]
   const names = await Promise.all(parts.map(async (path) => inOrder((await namesIn(path)).folders)))
