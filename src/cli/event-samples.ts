@@ -36,8 +36,8 @@ export function recordingReader(
       expect(
         frames,
         () =>
-          `${path}: is a recording, and the model takes one input for all steps, not frames; give ` +
-          'a model that was trained on recordings, or --dataset events with a network by name',
+          `${path}: is a recording, and the model takes one input for all steps, not frames; ` +
+          'give a model that was trained on recordings, or --dataset events with a network by name',
       )
       const takes = imageShape(input)
       const options = await optionsOf(cut, timeSteps, dataset)

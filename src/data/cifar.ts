@@ -92,8 +92,8 @@ export async function cifar10(path: string, options: CifarOptions = {}): Promise
   expect(
     cache === undefined,
     () =>
-      `cifar10.cache must be left out but for a folder of jpg or png files, got ${describe(cache)}` +
-      '; the binary form is read once and stays in memory',
+      'cifar10.cache must be left out but for a folder of jpg or png files, got ' +
+      `${describe(cache)}; the binary form is read once and stays in memory`,
   )
   return readSplit(path, CIFAR10)
 }

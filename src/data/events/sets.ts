@@ -309,7 +309,7 @@ export async function eventFolder(
       const most = Math.max(...paths.map(({ length }) => length))
       throw new SpikewasmError(
         `eventFolder.trainShare must leave recordings to test with, got ${trainShare} for at ` +
-          `most ${most} of a class in ${folder}; make it smaller (on the command line --train-share)`,
+          `most ${most} of a class in ${folder}; make it smaller (--train-share)`,
       )
     })
   }

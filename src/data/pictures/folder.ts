@@ -68,7 +68,7 @@ type Found = Readonly<Partial<Record<'train' | 'test' | 'val', string>>>
 export const partsOf = async (folder: string, title: string) =>
   bothParts(folder, await foundParts(folder, title), title)
 
-/** Whether a folder holds classes alone: none of them is called as a part, or a share is asked for. */
+/** Whether a folder holds classes alone: none is called as a part, or a share is asked for. */
 const isWhole = ({ train, test, val }: Found, trainShare: number | undefined): boolean =>
   trainShare === undefined
     ? train === undefined && test === undefined && val === undefined
