@@ -11,8 +11,8 @@ import type { ImageFolderOptions, PictureOptions } from './pictures/options.js'
 
 /**
  * Loaders of data sets. `digits()` comes with the package; the others read a folder or archive that
- * was downloaded before, by its path or `file:` URL. Images are [C, H, W] and normalised by mean and
- * deviation of the training part.
+ * was downloaded before, by its path or `file:` URL. Images are [C, H, W] and normalised by mean
+ * and deviation of the training part.
  */
 export const datasets = {
   /**
