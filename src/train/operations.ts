@@ -156,6 +156,20 @@ interface Taken {
   others: boolean
 }
 
+/** Says whether runs count from now on; returns whether they did before. */
+export function wantActivity({ memory, plan }: Session, value: number): number {
+  const { activityWanted } = plan.named
+  if (!activityWanted) return 0
+  const view = new DataView(memory.buffer)
+  const before = view.getUint32(activityWanted.address, true)
+  view.setUint32(activityWanted.address, value, true)
+  return before
+}
+
+/** A number of 64 bits of an `ActivityCount`. */
+export const activityNumber = (view: DataView, at: number): number =>
+  view.getUint32(at, true) + 2 ** 32 * view.getUint32(at + 4, true)
+
 /**
  * Counts what a model does while `evaluate` runs. Only the samples count, no repeats that fill a
  * batch. Whoever makes one holds the model's lock, and ends it.
@@ -195,9 +209,7 @@ export class OperationCounts {
   }
 
   private want(value: 0 | 1): void {
-    const { memory, plan } = this.session
-    const { activityWanted } = plan.named
-    if (activityWanted) new DataView(memory.buffer).setUint32(activityWanted.address, value, true)
+    wantActivity(this.session, value)
   }
 
   /** Takes counts out of the memory, and adds them up if they are of this evaluation. */
@@ -216,12 +228,10 @@ export class OperationCounts {
     }
     for (const [probe, sums] of this.neurons) {
       const view = new DataView(buffer, probe.counts.address, probe.units * ActivityCount.Bytes)
-      const number = (at: number): number =>
-        view.getUint32(at, true) + 2 ** 32 * view.getUint32(at + 4, true)
       for (let at = 0; at < view.byteLength; at += ActivityCount.Bytes) {
         if (counts) {
-          sums.changes += number(at + ActivityCount.Changes)
-          sums.spikes += number(at + ActivityCount.Spikes)
+          sums.changes += activityNumber(view, at + ActivityCount.Changes)
+          sums.spikes += activityNumber(view, at + ActivityCount.Spikes)
         }
         for (let i = 0; i < ActivityCount.Bytes; i += 4) view.setUint32(at + i, 0, true)
       }
