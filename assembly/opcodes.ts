@@ -1876,10 +1876,13 @@ export enum GroupNormWord {
   In = 4,
   /** The same shape: the output; backward the gradient of the input. */
   Out = 5,
-  /** float32 [AffinePixels][C], or 0. */
+  /** float32 [AffinePixels][C], or 0; with PerPixel float32 [AffinePixels]. */
   Weight = 6,
   Bias = 7,
-  /** 1: a weight for each channel; else Pixels: one for each neuron. */
+  /**
+   * 1: a weight for each channel; else Pixels: one for each neuron. With PerPixel at least Pixels,
+   * a multiple of 4.
+   */
   AffinePixels = 8,
   /** Of an image. */
   Pixels = 9,
@@ -1901,9 +1904,11 @@ export enum GroupNormWord {
   Share = 19,
   /** Backward: float32 [B][Pixels][T][C]; Out may be Delta. */
   Delta = 20,
-  /** Backward: parts of the gradients of Weight and Bias, float32 [B][AffinePixels][C]; or 0. */
+  /** Backward: parts of the gradients of Weight and Bias, of each image as these are; or 0. */
   WeightPartial = 21,
   BiasPartial = 22,
+  /** Non-zero: a weight for each pixel, which all channels share. */
+  PerPixel = 23,
 }
 
 export enum DelayWord {

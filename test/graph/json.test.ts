@@ -232,6 +232,8 @@ const layers: Readonly<Record<Layer['kind'], readonly Layer[]>> = {
     layerNorm([2, 8, 8]),
     layerNorm([2, 8, 8], { eps: 0.5 }),
     layerNorm([2, 8, 8], { affine: false }),
+    layerNorm([8, 8]),
+    layerNorm(8),
   ],
   delay: [delay(0), delay(3), delay([1, 0])],
   conv1d: [
