@@ -1132,7 +1132,9 @@ export enum CellWord {
   /** Bits of `CellLearn`, and for each of them [C] in Traces [P][…][C]; Traces 0: not wanted. */
   Learn = 34,
   Traces = 35,
-  /** Recurrent weight [N][N], from neuron to neuron as stored, and bias [N] or 0. */
+  /**
+   * Recurrent weight [N][N], from neuron to neuron as stored, with OneToOne [N]; bias [N] or 0.
+   */
   Weight = 36,
   Bias = 37,
   /** What the weight multiplies with at each step, float32 [P][T][C], or 0; as a trace or not. */
@@ -1152,11 +1154,13 @@ export enum CellWord {
   RealC = 47,
   /** u32 [units][ImagePixels][C] += spikes that came to the weight from each neuron; 0: none. */
   RecurrentCounts = 48,
+  /** Non-zero: each neuron hears itself alone. */
+  OneToOne = 49,
 }
 
 /** Words of the gradient of a recurrent weight. */
 export enum CellRecurrentWord {
-  /** [N][N], from neuron to neuron as stored; [N], or 0. */
+  /** [N][N], from neuron to neuron as stored, with OneToOne [N]; [N], or 0. */
   Out = 4,
   BiasOut = 5,
   /** float32 [images][Pixels][T][C]: what the weight multiplied with, and gradient of the input. */
@@ -1169,6 +1173,8 @@ export enum CellRecurrentWord {
   T = 11,
   /** Non-zero: add to what is there. */
   Accumulate = 12,
+  /** Non-zero: as of `CellWord`; there is no bias. */
+  OneToOne = 13,
 }
 
 /** Words of the gradient of what is learned of cells. */

@@ -1,6 +1,6 @@
 /** Normalisation of groups of channels of each image, at each time step (group, layer norm). */
 
-import { addToRow, multiplyRow, scaleRow } from '../activity/rows'
+import { addProduct, addToRow, multiplyRow, scaleRow } from '../activity/rows'
 import { address, word } from '../base/record'
 import { GroupNormWord } from '../opcodes'
 
@@ -312,15 +312,6 @@ function spreadGroups(rec: usize, out: usize, from: usize): void {
   memory.fill(out, 0, (<usize>word(rec, GroupNormWord.C)) << 2)
   for (let group = 0; group < groups; group++)
     fillFloats(out + ((<usize>(group * each)) << 2), load<f32>(from + ((<usize>group) << 2)), each)
-}
-
-/** Out += a · b. */
-export function addProduct(out: usize, a: usize, b: usize, bytes: usize): void {
-  for (let i: usize = 0; i < bytes; i += 16)
-    v128.store(
-      out + i,
-      f32x4.add(v128.load(out + i), f32x4.mul(v128.load(a + i), v128.load(b + i))),
-    )
 }
 
 /** Out = invStd · (delta − means − xhat · products). */

@@ -2,7 +2,13 @@
 
 import { expect } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
-import { type Cell, cellName, isSpiking, parameterNames } from '../nn/layers/cell.js'
+import {
+  type Cell,
+  cellName,
+  isSpiking,
+  parameterNames,
+  recurrentWeight,
+} from '../nn/layers/cell.js'
 import type { CellParameter } from '../nn/layers/index.js'
 import type { ParameterSpec } from '../nn/layers/kind.js'
 import { countArrivals, countNeurons } from './activity.js'
@@ -62,7 +68,8 @@ export function cellLayout(
           for (let from = 0; from < n; from++) visit(to * n + from, at(from) * neurons + at(to))
       },
     }
-  if (name !== 'recurrent.bias' && shape.length !== 3) return undefined
+  const perNeuron = name === 'recurrent.bias' || name === 'recurrent.V' || shape.length === 3
+  if (!perNeuron) return undefined
   return {
     shape,
     stored: neurons,
@@ -127,7 +134,7 @@ export function lowerCell(pass: Pass, node: GraphNode, cell: Cell, x: Expression
     stored,
     input,
     constants,
-    weight: cell.recurrence ? parameter('recurrent.weight') : undefined,
+    weight: cell.recurrence ? parameter(recurrentWeight(cell)) : undefined,
     bias: cell.recurrence ? parameter('recurrent.bias') : undefined,
   }
   const units = cellUnits(pass, charge)
@@ -187,7 +194,7 @@ export function lowerCell(pass: Pass, node: GraphNode, cell: Cell, x: Expression
         pass,
         record,
         {
-          out: context.gradient(index, 'recurrent.weight') as Reference,
+          out: context.gradient(index, recurrentWeight(cell)) as Reference,
           biasOut: context.gradient(index, 'recurrent.bias') || undefined,
           in: presynaptic,
           delta: delta.buffer,

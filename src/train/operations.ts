@@ -6,6 +6,7 @@
 import { ActivityCount } from '../../assembly/opcodes.js'
 import { SpikewasmError } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
+import { recurrentWeight } from '../nn/layers/cell.js'
 import type { Conv2d, Linear } from '../nn/layers/index.js'
 import { windowsOfSeries } from '../nn/layers/window.js'
 import { type Shape, sizeOf } from '../nn/value.js'
@@ -131,6 +132,13 @@ function fullFan(weight: ArrayLike<number> | undefined, size: number, out: numbe
     for (let o = 0, at = 0; o < out; o++)
       for (let i = 0; i < size; i++) if (weight[at++] !== 0) active[i]++
   return { dense: size * out, active }
+}
+
+/** Of a weight of all neurons [size][size], or of each neuron by itself [size]. */
+function recurrentFan({ data, size: numbers }: Weight, size: number): Fan {
+  if (numbers > size) return fullFan(data, size, size)
+  const active = new Float64Array(size).map((_, i) => (data?.[i] === 0 ? 0 : 1))
+  return { dense: size, active }
 }
 
 /** For each place along an axis the rows of the kernel that reach an output from it. */
@@ -264,10 +272,12 @@ export class OperationCounts {
         continue
       }
       const recurrent = probe.of === 'recurrent'
-      const weight = weightOf(session, node, recurrent ? 'recurrent.weight' : 'weight')
+      const { layer } = node
+      const role = recurrent && layer?.kind === 'cell' ? recurrentWeight(layer) : 'weight'
+      const weight = weightOf(session, node, role)
       const size = sizeOf(node.shape)
       const fan = recurrent
-        ? fullFan(weight.data, size, size)
+        ? recurrentFan(weight, size)
         : fanOf(node, weight, nodes[node.inputs[0]].shape)
       const effective = effectiveOf(probe, counts, fan.active) / samples
       const products = probe.scaled || others

@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Cell, integrator, leakyIntegrator } from '../../src/index.js'
-import { cellKind, parameterNames } from '../../src/nn/layers/cell.js'
+import { cellKind, parameterNames, recurrentWeight } from '../../src/nn/layers/cell.js'
 import { cellLayout } from '../../src/plan/cell.js'
 import {
   constantBytes,
@@ -153,7 +153,7 @@ function run(engine: TestEngine, c: Case, random: Random, what: string): void {
   const input = { buffer: b.put('input', store(inputs, layer)), steps: T, stored, shape }
   const charge = {
     ...{ cell, shape, stored, constants, input: input as never },
-    weight: parameters.get('recurrent.weight'),
+    weight: parameters.get(recurrentWeight(cell)),
     bias: parameters.get('recurrent.bias'),
   }
   const spiking = cell.vThreshold !== null
@@ -186,7 +186,7 @@ function run(engine: TestEngine, c: Case, random: Random, what: string): void {
   emitCellBackwardTime(scope, charge, gx, [contribution], derivatives)
   const throughTime = gradientBuffers('through time')
   if (derivatives) emitLearnGradients(scope, charge, derivatives, undefined, places(throughTime))
-  const weightGradient = throughTime.get('recurrent.weight')
+  const weightGradient = throughTime.get(recurrentWeight(cell))
   if (presynaptic && weightGradient)
     emitRecurrentGradient(
       scope,

@@ -192,6 +192,7 @@ const layers: Readonly<Record<Layer['kind'], readonly Layer[]>> = {
     recurrent(integrateAndFire({ vReset: 0 }), { bias: false }),
     recurrent(plif({ tau: 3 }), { init: { normal: 0.1 } }),
     recurrent(cubaLif({ refractory: 1 })),
+    recurrent(alif(), { allToAll: false }),
   ],
   neuron: [
     lif(),

@@ -130,6 +130,10 @@ const mistakes: [() => unknown, string][] = [
   ],
   [() => recurrent(recurrent(lif())), 'recurrent() takes a cell that is not recurrent yet'],
   [
+    () => recurrent(lif(), { allToAll: false, bias: true }),
+    'recurrent.bias must be left out or false with allToAll: false, which has none',
+  ],
+  [
     () => recurrent(wrong(lif)),
     'recurrent() takes a spiking layer such as lif() or cubaLif(), got the function lif',
   ],

@@ -55,5 +55,6 @@ export function randomCell(
   { learns, hears }: { readonly learns: boolean; readonly hears: boolean },
 ): Cell {
   const cell = one(random, Object.values(kinds))(random, shape, learns)
-  return hears ? recurrent(cell, { bias: random() < 0.5 }) : cell
+  if (!hears) return cell
+  return recurrent(cell, one(random, [{ bias: true }, { bias: false }, { allToAll: false }]))
 }

@@ -132,6 +132,8 @@ export const cellStart = ({ cell, shape: [c, h, w], batch, ...layer }: CellLayer
 function withRecurrent({ cell, name, shape, batch, state }: CellLayer, x: Tensor, spike: Tensor) {
   if (!cell.recurrence) return x
   const n = shape[0] * shape[1] * shape[2]
+  const each = state[`${name}.recurrent.V`]
+  if (each) return x.map((v, i) => v + each[i % n] * spike[i])
   const weight = state[`${name}.recurrent.weight`]
   const bias = state[`${name}.recurrent.bias`]
   const sum = x.slice()
@@ -221,6 +223,10 @@ export function addRecurrent(
 ): void {
   if (!cell.recurrence) return
   const n = shape[0] * shape[1] * shape[2]
+  if (cell.recurrence.allToAll === false) {
+    gx.forEach((g, i) => void add(`${name}.recurrent.V`, i % n, g * before[i]))
+    return
+  }
   for (let b = 0; b < batch; b++)
     for (let to = 0; to < n; to++) {
       const g = gx[b * n + to]
@@ -258,7 +264,10 @@ export function cellBackward(
     const { x, before, u, current, theta, active, out, spikeBefore } = steps[t]
     const gout = deltas[t].slice()
     // What the spikes of now send to the next step.
-    if (cell.recurrence && t + 1 < steps.length)
+    const each = state[`${name}.recurrent.V`]
+    if (each && t + 1 < steps.length)
+      for (let i = 0; i < size; i++) gout[i] += each[i % n] * gradients[t + 1][i]
+    else if (cell.recurrence && t + 1 < steps.length)
       for (let b = 0; b < batch; b++)
         for (let from = 0; from < n; from++)
           for (let to = 0; to < n; to++)
