@@ -240,7 +240,7 @@ const backward: Readonly<
   time({ pass, node, record, output, gradients }) {
     const steps = pass.gradientSteps
     const name = `${node.name} input gradient`
-    const { eligibility } = record
+    const eligibility = record.eligibility as Buffer | undefined
     const spikes = eligibility && output.kind === 'spikes' && probedSpikes(pass, node, output)
     const { contributions, out } = neuronTimeGradient(pass, name, output, steps)
     const traces =

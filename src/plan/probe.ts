@@ -10,7 +10,7 @@ import type { Buffer } from './words.js'
 export const isProbed = ({ training, context, options }: Pass): boolean =>
   training && context.method.neuron === 'time' && options.inspect
 
-/** The gradient of a layer's spikes, before the neurons write over it; undefined where not asked. */
+/** The gradient of a layer's spikes, before neurons write over it; undefined where not asked. */
 export function probedSpikes(
   pass: Pass,
   { name }: GraphNode,

@@ -154,7 +154,9 @@ each('normalisation of groups, both ways', (random, engine, what) => {
   const delta = padded(() => 2 * random() - 1)
   const parameters = affinePixels * (affine === 'pixel' ? 1 : C)
   const of = (): Float32Array =>
-    Float32Array.from(list(parameters, (i) => (affine === 'pixel' || i % C < channels ? 1 + random() : 0)))
+    Float32Array.from(
+      list(parameters, (i) => (affine === 'pixel' || i % C < channels ? 1 + random() : 0)),
+    )
   const [weight, bias] = [of(), of()]
   const each = channels / groups
   const count = each * pixels
@@ -267,14 +269,16 @@ each('delays of floats, there and back', (random, engine, what) => {
     const record = putRecord(engine, delay, Math.ceil(pixels / per), {
       ...{ in: engine.putFloats(signal[call]), out, inRows: rows, most, history },
       by: delays ? undefined : by,
-      delays: delays && (engine.putInts(delays)),
+      delays: delays && engine.putInts(delays),
       ...{ pixels, channels: C, steps: T, pixelsPerUnit: per, back },
     })
     engine.run(record, 0, call * T)
-    const expected = Float32Array.from(list(pixels * T * C, (i) => {
-      const [c, t] = [i % C, call * T + (Math.floor(i / C) % T)]
-      return value(Math.floor(i / (T * C)), t + (back ? of(c) : -of(c)), c)
-    }))
+    const expected = Float32Array.from(
+      list(pixels * T * C, (i) => {
+        const [c, t] = [i % C, call * T + (Math.floor(i / C) % T)]
+        return value(Math.floor(i / (T * C)), t + (back ? of(c) : -of(c)), c)
+      }),
+    )
     assert.equal(engine.floats(out, expected.length).slice(), expected, `${what}, call ${call}`)
   }
 })
@@ -301,13 +305,12 @@ each('delays of spikes', (random, engine, what) => {
     const record = putRecord(engine, delaySpikes, Math.ceil(pixels / per), {
       ...{ in: engine.putBytes(input), out, most, history, counts },
       by: delays ? undefined : by,
-      delays: delays && (engine.putInts(delays)),
+      delays: delays && engine.putInts(delays),
       ...{ pixels, channels: C, steps: T, pixelsPerUnit: per },
       ...{ planeBytes: size, inPlaneBytes: size },
     })
     engine.run(record, 0, call * T)
-    const spike = (i: number, t: number): boolean =>
-      signal[call * T + t - of(i % C)]?.[i] ?? false
+    const spike = (i: number, t: number): boolean => signal[call * T + t - of(i % C)]?.[i] ?? false
     const expected = masksOf(T, size, spike)
     for (let t = 0; t < T; t++) for (let i = 0; i < size; i++) if (spike(i, t)) total[i]++
     assert.equal(engine.bytes(out, expected.length).slice(), expected, `${what}, call ${call}`)

@@ -72,7 +72,8 @@ function makeCase(random: Random): Case {
     )
     const layer: CellLayer = { cell, name: 'cell', shape, batch, state }
     const size = batch * shape[0] * shape[1] * shape[2]
-    const draw = (): Float64Array => new Float64Array(size).map(() => Math.fround(2 * random() - 0.5))
+    const draw = (): Float64Array =>
+      new Float64Array(size).map(() => Math.fround(2 * random() - 0.5))
     const inputs = Array.from({ length: T }, draw)
     let margin = Number.POSITIVE_INFINITY
     const cells = cellStart(layer)
@@ -90,7 +91,11 @@ function store(steps: readonly ArrayLike<number>[], { shape: [c, h, w], batch }:
   const out = new Float32Array(batch * h * w * steps.length * stored)
   for (const [t, x] of steps.entries())
     for (let i = 0; i < x.length; i++) {
-      const [b, channel, pixel] = [Math.floor(i / (c * h * w)), Math.floor(i / (h * w)) % c, i % (h * w)]
+      const [b, channel, pixel] = [
+        Math.floor(i / (c * h * w)),
+        Math.floor(i / (h * w)) % c,
+        i % (h * w),
+      ]
       out[((b * h * w + pixel) * steps.length + t) * stored + channel] = x[i]
     }
   return out
@@ -124,7 +129,13 @@ function run(engine: TestEngine, c: Case, random: Random, what: string): void {
   const pixels = batch * shape[1] * shape[2]
   const bytes = pixels * stored * 4
   const b = new EnginePrograms(engine)
-  const scope = { b, images: batch, callSteps: T, context: { images: batch }, options: { timeSteps: T } }
+  const scope = {
+    b,
+    images: batch,
+    callSteps: T,
+    context: { images: batch },
+    options: { timeSteps: T },
+  }
   const specs = cellKind.parameters?.(cell, shape) ?? []
   const layouts = new Map(
     specs.map((spec) => [
@@ -145,7 +156,10 @@ function run(engine: TestEngine, c: Case, random: Random, what: string): void {
     Object.fromEntries(cell.learn.map((key) => [key, of.get(parameterNames[key])]))
   const gradientBuffers = (what: string): ReadonlyMap<string, Buffer> =>
     new Map(
-      [...layouts].map(([name, layout]) => [name, b.put(`${what} ${name}`, new Float32Array(layout.stored))]),
+      [...layouts].map(([name, layout]) => [
+        name,
+        b.put(`${what} ${name}`, new Float32Array(layout.stored)),
+      ]),
     )
   const learns = cell.learn.length > 0
   const constants = learns ? b.buffer('constants', constantBytes(cell, shape)) : undefined
@@ -158,7 +172,10 @@ function run(engine: TestEngine, c: Case, random: Random, what: string): void {
   }
   const spiking = cell.vThreshold !== null
   const rates = !cell.recurrence
-  const [masks, counts] = [b.buffer('masks', (Math.ceil(T / 8) * bytes) / 4), b.buffer('counts', bytes / 4)]
+  const [masks, counts] = [
+    b.buffer('masks', (Math.ceil(T / 8) * bytes) / 4),
+    b.buffer('counts', bytes / 4),
+  ]
   const out = b.buffer('out', bytes * T)
   const surrogateOut = b.buffer('surrogate', bytes * T)
   const eligibility = rates ? b.buffer('eligibility', bytes) : undefined
@@ -201,13 +218,17 @@ function run(engine: TestEngine, c: Case, random: Random, what: string): void {
 
   const floats = (buffer: Buffer): number[] =>
     real(engine.floats(buffer.address, buffer.bytes / 4), layer)
-  const stores = (tensors: readonly ArrayLike<number>[]): number[] => real(store(tensors, layer), layer)
+  const stores = (tensors: readonly ArrayLike<number>[]): number[] =>
+    real(store(tensors, layer), layer)
   const slope = (x: number): number => surrogateDerivative(cell, x)
   if (spiking) {
     const size = pixels * stored
     const bits = engine.bytes(masks.address, masks.bytes)
     const trains = Array.from({ length: T }, (_, t) =>
-      real(Array.from({ length: size }, (_, i) => (bits[(t >> 3) * size + i] >> (t & 7)) & 1), layer),
+      real(
+        Array.from({ length: size }, (_, i) => (bits[(t >> 3) * size + i] >> (t & 7)) & 1),
+        layer,
+      ),
     )
     for (const [t, { out }] of steps.entries())
       assert.equal(trains[t], stores([out]), `${what}, spikes at ${t}`)
@@ -227,7 +248,10 @@ function run(engine: TestEngine, c: Case, random: Random, what: string): void {
     only: (role: string) => boolean,
   ): Float64Array[] => {
     const expected = Object.fromEntries(
-      specs.map((spec) => [`cell.${spec.name}`, new Float64Array(state[`cell.${spec.name}`].length)]),
+      specs.map((spec) => [
+        `cell.${spec.name}`,
+        new Float64Array(state[`cell.${spec.name}`].length),
+      ]),
     )
     const gradients = cellBackward(layer, steps, arriving, slope, (role, i, value) => {
       expected[role][i] += value

@@ -199,7 +199,11 @@ each('neurons with a stabilised threshold, a step at a time', (random, engine, w
     for (let i = 0; i < size; i++)
       if (i % C < real) assert.is(engine.bytes(counts, size)[i], total[i], `${what}, count ${i}`)
     const spikes = engine.ints(countPartials, units).reduce((a, b) => a + b, 0)
-    assert.is(spikes, engine.bytes(counts, size).reduce((a, b) => a + b, 0), what)
+    assert.is(
+      spikes,
+      engine.bytes(counts, size).reduce((a, b) => a + b, 0),
+      what,
+    )
   }
 })
 
@@ -238,7 +242,11 @@ each('the same forward alone, at a running threshold', (random, engine, what) =>
 })
 
 each('self-distillation, with gradients by finite differences', (random, engine, what) => {
-  const [images, exits, classes] = [integer(random, 1, 5), integer(random, 2, 4), integer(random, 2, 7)]
+  const [images, exits, classes] = [
+    integer(random, 1, 5),
+    integer(random, 2, 4),
+    integer(random, 2, 7),
+  ]
   const C = 4 * Math.ceil(classes / 4)
   const valid = integer(random, 1, images)
   const [alpha, beta, temperature] = [0.75, 0.5, one(random, [1, 3])]
@@ -256,7 +264,9 @@ each('self-distillation, with gradients by finite differences', (random, engine,
     return powers.map((p) => p / sum(powers))
   }
   const teachers = list(images, (b) => {
-    const right = z.map((rows) => rows[b]).filter((row) => row.indexOf(Math.max(...row)) === labels[b])
+    const right = z
+      .map((rows) => rows[b])
+      .filter((row) => row.indexOf(Math.max(...row)) === labels[b])
     return right.length === 0
       ? undefined
       : list(classes, (c) => sum(right.map((row) => row[c])) / right.length)

@@ -191,7 +191,9 @@ export function checkGradients(
         `${where} gradient of ${name}`,
         data,
         expected[name],
-        role === 'w' || (expected[name].length === 1 && learned.includes(role)) ? 20 * limit : limit,
+        role === 'w' || (expected[name].length === 1 && learned.includes(role))
+          ? 20 * limit
+          : limit,
       )
   }
 }

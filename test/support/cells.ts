@@ -2,7 +2,8 @@
 import { alif, type Cell, cubaLif, lif, recurrent } from '../../src/index.js'
 
 export type Random = () => number
-export const one = <T>(random: Random, list: readonly T[]): T => list[Math.floor(random() * list.length)]
+export const one = <T>(random: Random, list: readonly T[]): T =>
+  list[Math.floor(random() * list.length)]
 export const integer = (random: Random, least: number, most: number): number =>
   least + Math.floor(random() * (most - least + 1))
 

@@ -75,7 +75,10 @@ function constantsOf({ cell, name, shape, state }: CellLayer): (neuron: number) 
     }
   }
   const [membrane, synapse, adaptation] = [rate('tau'), rate('tauSyn'), rate('tauAdaptation')]
-  const [beta, threshold] = (['beta', 'vThreshold'] as const).map((key) => learned(key) ?? value(key))
+  const [beta, given] = (['beta', 'vThreshold'] as const).map((key) => learned(key) ?? value(key))
+  // A threshold that is learned stops there.
+  const threshold = (i: number): number | undefined =>
+    cell.learn.includes('vThreshold') ? Math.max(given(i) as number, 2 ** -10) : given(i)
   const [scale, reset, rest] = (['inputScale', 'vReset', 'vRest'] as const).map(value)
   return (i) => ({
     rate: membrane(i) as number,
@@ -282,8 +285,7 @@ export function cellBackward(
         const s = out[i]
         // s reaches the output, the adaptation and, unless detached, the reset.
         let gs = gout[i] + ga[i]
-        if (!cell.detachReset)
-          gs += gv[i] * (c.reset === undefined ? -c.threshold : c.reset - u[i])
+        if (!cell.detachReset) gs += gv[i] * (c.reset === undefined ? -c.threshold : c.reset - u[i])
         const through = active[i] ? gs * slope(u[i] - theta[i]) : 0
         gu = through + gv[i] * (c.reset === undefined ? 1 : 1 - s)
         learns('vThreshold', i, -through - (c.reset === undefined ? gv[i] * s : 0))

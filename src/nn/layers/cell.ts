@@ -303,10 +303,7 @@ function learnedSpec(cell: Cell, key: CellParameter, [c, h, w]: Shape): Paramete
   }
 }
 
-function recurrentSpecs(
-  { bias, init, allToAll }: Recurrence,
-  [c, h, w]: Shape,
-): ParameterSpec[] {
+function recurrentSpecs({ bias, init, allToAll }: Recurrence, [c, h, w]: Shape): ParameterSpec[] {
   const n = c * h * w
   if (allToAll === false) {
     const start = init === 'default' ? 1 : { normal: init.normal }

@@ -1,7 +1,7 @@
 /** What convolutions and linear layers share. */
 
 import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
-import { type Value, show } from '../value.js'
+import { show, type Value } from '../value.js'
 import { count, type Initial, type Pair, type ParameterSpec } from './kind.js'
 
 /**

@@ -86,8 +86,8 @@ function build(o: OpBuilder, options: CellOpOptions, outputs: ReadonlySet<Name>)
  * `cell` is the layer; docs/networks.md has the equations.
  *
  * Arguments of `run`: input [T, …], and what the layer learns, in the order of its state dict: w,
- * v_threshold, w_syn, beta, w_adaptation, recurrent.weight (or recurrent.V), recurrent.bias. Result:
- * what `outputs` names; `['spikes']` by default, which integrators do not have.
+ * v_threshold, w_syn, beta, w_adaptation, recurrent.weight (or recurrent.V), recurrent.bias.
+ * Result: what `outputs` names; `['spikes']` by default, which integrators do not have.
  */
 export const cell = selecting<CellOpOptions, CellResults, CellTypes>(
   'cell',
