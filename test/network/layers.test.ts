@@ -99,14 +99,15 @@ const chains: Record<string, Chain> = {
     input: [3, 5, 6],
   },
   'layer normalisation of channels and rows': {
+    // A bias of a channel has no effect.
     layers: [
-      conv2d(3, 5, 2),
+      conv2d(3, 5, 2, { bias: false }),
       layerNorm(5),
       lif(),
-      conv2d(5, 6, 2),
+      conv2d(5, 6, 2, { bias: false }),
       layerNorm([3, 4], { eps: 0.01 }),
       lif(),
-      conv2d(6, 5, [3, 1]),
+      conv2d(6, 5, [3, 1], { bias: false }),
       layerNorm([4], { affine: false }),
       lif(),
       flatten(),
