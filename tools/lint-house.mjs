@@ -42,6 +42,7 @@ const kindFolders = ['src/nn/layers', 'src/plan/layers']
 const lists = ['index.ts', 'kinds.ts', 'spiking.ts']
 const sharedByKinds = [
   'cell-options.ts',
+  'dynamics.ts',
   'kind.ts',
   'layer.ts',
   'normalise.ts',

@@ -181,6 +181,7 @@ test('what is written is read with the same bits: neurons', async () => {
       cubaLif({ tau: 3.3, tauSyn: 2.1, decayInput: true, vThreshold: 0.1 }),
       recurrent(cubaLif({ tau: 3, tauSyn: 1.5, vThreshold: 0.2 })),
       recurrent(lif({ tau: 1.9, vThreshold: 0.2 }), { bias: false }),
+      recurrent(lif({ tau: 1.9, vThreshold: 0.2 }), { allToAll: false }),
       leakyIntegrator({ tau: 2.7, vRest: 0.1 }),
       leakyIntegrator({ tau: perNeuron(n, 2, 3), tauSyn: 1.6, decayInput: true }),
       integrator({ inputScale: perNeuron(n, 0.5, 2) }),
