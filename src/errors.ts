@@ -131,10 +131,13 @@ export function checkInteger(
   throw new SpikewasmError(`${option} must be ${range}, got ${describe(value)}`)
 }
 
-/** @throws SpikewasmError if `path` cannot be that of a file */
-export function checkPath(option: string, path: unknown): void {
+/**
+ * @param what is there, for the message
+ * @throws SpikewasmError if `path` cannot be a path
+ */
+export function checkPath(option: string, path: unknown, what: 'file' | 'folder' = 'file'): void {
   expect(
     typeof path === 'string' && path !== '' && !path.includes('\0'),
-    () => `${option} must be the path of a file, got ${describe(path) || "''"}`,
+    () => `${option} must be the path of a ${what}, got ${describe(path) || "''"}`,
   )
 }
