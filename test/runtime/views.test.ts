@@ -75,7 +75,7 @@ test('cells have the figures that neurons have', async () => {
   const others = await stepped(bptt, [cubaLif({ tauSyn: 3 }), alif()])
   const { a1, a2 } = others.diagnostics()
   assert.equal(Object.keys(a1), ['2', '4'])
-  assert.equal(Object.keys(a2), ['3.weight'])
+  assert.equal(Object.keys(a2).sort(), ['1.weight', '3.weight'])
   for (const value of Object.values(a1)) assert.ok(value > -1 && value <= 1, `${value}`)
   const rings = await stepped(bptt, [recurrent(lif()), lif()])
   assert.is(rings.activity('2').eligibility, undefined)
