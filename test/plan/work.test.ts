@@ -7,6 +7,7 @@ import { cnn } from '../../src/models/cnn.js'
 import { mlp } from '../../src/models/mlp.js'
 import type { ProgramName } from '../../src/plan/plan.js'
 import { timeOf, workersOf, workOf } from '../../src/plan/work.js'
+import { endThreads } from '../../src/runtime/idle-threads.js'
 import { availableParallelism } from '../../src/runtime/processors.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'
 
@@ -121,6 +122,8 @@ test('a small model with several threads starts none, and has the bits of one th
 
 test('a model starts no more threads than its largest program uses', () =>
   byWork(async () => {
+    // Threads that other models left would count as started.
+    await endThreads()
     const started: Worker[] = []
     const count = (worker: Worker): void => void started.push(worker)
     process.on('worker', count)
