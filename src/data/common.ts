@@ -15,6 +15,7 @@ export { type ArraysOptions, fromArrays } from './arrays.js'
 export { type AugmentOptions, augment, cifarAugmentation } from './augment.js'
 export { Batches, type BatchesOptions } from './batches.js'
 export { type BytesOptions, fromBytes } from './bytes.js'
+export type { CifarOptions } from './cifar.js'
 export {
   type Dataset,
   type Normalization,
@@ -37,5 +38,5 @@ export type { EventAugmentOptions, EventDatasetOptions, EventSplit } from './eve
 export type { ReadEventsOptions } from './events/read-options.js'
 export type { EventFolderOptions } from './events/sets.js'
 export type { NamedFiles } from './mnist-files.js'
-export type { PictureOptions } from './pictures/options.js'
+export type { ImageFolderOptions, PictureOptions } from './pictures/options.js'
 export type { ColorJitter, ResizedCrop } from './pictures/transforms.js'

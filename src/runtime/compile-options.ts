@@ -19,7 +19,7 @@ export interface CompileOptions extends MethodOptions {
    * with purpose 'inference' or 'stream' 1…4096.
    */
   timeSteps?: number
-  /** B, samples of a training step, an integer ≥ 1; default 64. */
+  /** B, samples of a step, an integer ≥ 1; default 64, with purpose 'stream' 1. */
   batchSize?: number
   /**
    * Worker threads, at most, 1…256. With 1, the default, the network runs on the calling thread.

@@ -18,7 +18,7 @@ export const events = {
    *   format
    */
   read: async (
-    from: string | Uint8Array | Blob,
+    from: string | URL | Uint8Array | Blob,
     options: ReadEventsOptions = {},
   ): Promise<EventRecording> => (await import('./read.js')).readEvents(from, options),
   ...eventFunctions,

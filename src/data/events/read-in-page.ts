@@ -11,7 +11,7 @@ import { bytesOf, checkReading, type ReadEventsOptions } from './read-options.js
 
 /** `events.read` in a page. */
 export async function readEvents(
-  from: string | Uint8Array | Blob,
+  from: string | URL | Uint8Array | Blob,
   options: ReadEventsOptions = {},
 ): Promise<EventRecording> {
   const checked = checkReading('events.read', options)

@@ -7,7 +7,7 @@ import { needsZstd } from '../../events/aedat4.js'
 import { parseEventArchive } from '../../events/arrays.js'
 import { formatOf, parseRecording } from '../../events/parse.js'
 import type { EventRecording } from '../../events/recording.js'
-import { readFileClear } from '../../io/files.js'
+import { pathOfUrl, readFileClear } from '../../io/files.js'
 import { unpackNpz } from './npz.js'
 import { bytesOf, checkReading, type ReadEventsOptions } from './read-options.js'
 import { loadZstd } from './zstd.js'
@@ -24,7 +24,7 @@ import { loadZstd } from './zstd.js'
  *   format, and when the decoder of Zstandard is needed and not installed
  */
 export async function readEvents(
-  from: string | Uint8Array | Blob,
+  from: string | URL | Uint8Array | Blob,
   options: ReadEventsOptions = {},
 ): Promise<EventRecording> {
   const checked = checkReading('events.read', options)
@@ -32,8 +32,9 @@ export async function readEvents(
     const { name, bytes } = await bytesOf(from)
     return parseFile(bytes, name, checked)
   }
-  checkPath('events.read.path', from)
-  return parseFile(await readFileClear(from, 'recording'), from, checked)
+  const path = from instanceof URL ? pathOfUrl('events.read.path', from) : from
+  checkPath('events.read.path', path)
+  return parseFile(await readFileClear(path, 'recording'), path, checked)
 }
 
 /**
