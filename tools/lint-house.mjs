@@ -28,9 +28,10 @@ const rooms = [
   ['containers', 'load'],
   ['nir'],
   ['models'],
+  ['node'],
   ['verify'],
   ['diagnose'],
-  ['index'],
+  ['index', 'net', 'node-ops', 'page', 'page-ops'],
   ['bench'],
   ['cli'],
 ]

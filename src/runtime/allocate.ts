@@ -3,9 +3,9 @@
 import { SpikewasmError } from '../errors.js'
 import { sizeOf } from '../nn/value.js'
 import { makePlan, type Plan, type PlanOptions } from '../plan/plan.js'
-import { addressLimit } from './address-limit.js'
 import { collect } from './collect.js'
 import { borrow, type Loan } from './memories.js'
+import { platform } from './platform.js'
 
 const PAGE = 65536
 const MAX_BYTES = 2 ** 32
@@ -76,7 +76,7 @@ export async function allocate(
 /** The same, zero once it is taken. */
 export async function allocateLoan(plan: Plan, settings: AllocateSettings): Promise<Loan> {
   const { total } = plan.memory
-  const shared = settings.threads > 1 || settings.engine === 'debug'
+  const shared = platform().sharesMemory(settings.threads) || settings.engine === 'debug'
   const { batchSize } = plan.options
   const [name, bytes] = plan.buffers.reduce<[string, number]>(
     (best, b) => (b.bytes > best[1] ? [b.name, b.bytes] : best),
@@ -94,7 +94,7 @@ export async function allocateLoan(plan: Plan, settings: AllocateSettings): Prom
   try {
     return await borrow(total, shared)
   } catch (cause) {
-    const addresses = await addressLimit()
+    const addresses = await platform().addressLimit?.()
     if (addresses && addresses.limit - addresses.used < addresses.reserved)
       throw new SpikewasmError(
         `${needs} and, whatever its size, ${size(addresses.reserved)} of addresses, but the ` +

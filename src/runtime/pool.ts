@@ -2,8 +2,9 @@
 
 import { Control, Fault } from '../../assembly/opcodes.js'
 import { endOf } from './end-pool.js'
-import { type Executor, localExecutor } from './executor.js'
+import type { Executor } from './executor.js'
 import { leaveThreads, type ThreadPool, takeThreads } from './idle-threads.js'
+import { localExecutor } from './local.js'
 import { Piscina } from './vendor/piscina/index.js'
 import type { WorkerData, WorkerTask } from './worker.js'
 

@@ -1,0 +1,48 @@
+/**
+ * spikewasm in a page: the values of `index.ts`, whose types hold here too. What needs Node says so
+ * when it is called. Nothing that this file reaches imports a module of Node.
+ */
+
+import './runtime/page/platform.js'
+import { loadModel } from './load.js'
+import { registerExtras } from './train/extras.js'
+
+registerExtras({ fromBytes: loadModel })
+
+export { block, residual, sequential } from './containers.js'
+export * from './data/page.js'
+export { evaluateNet } from './edge/accuracy.js'
+export { exportWasm } from './edge/export.js'
+export { netHeader } from './edge/header.js'
+export { netInfo, openNet } from './edge/net.js'
+export { readState } from './edge/state.js'
+export { SpikewasmError } from './errors.js'
+export { loadModel, networkFromJSON } from './load.js'
+export {
+  crossEntropy,
+  mse,
+  ratePenalty,
+  selfDistillation,
+  tet,
+} from './loss/index.js'
+export { Model } from './model.js'
+export * from './models/index.js'
+export { compile } from './network.js'
+export * from './nn/layers/index.js'
+export * as ops from './ops/index.js'
+export {
+  adam,
+  adamW,
+  constant,
+  cosine,
+  linearWarmup,
+  oneCycle,
+  perStep,
+  plateau,
+  sgd,
+  stepDecay,
+} from './optimizer/index.js'
+export { checkpoint, csvLogger, loadNir, networkFromNir } from './page/absent.js'
+export { earlyStopping } from './train/callbacks/early-stopping.js'
+export { progress } from './train/callbacks/progress.js'
+export { comparableLr } from './train/comparable-lr.js'
