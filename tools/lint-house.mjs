@@ -19,7 +19,7 @@ const rooms = [
   ['plan'],
   ['runtime'],
   ['ops'],
-  ['data', 'io'],
+  ['data', 'io', 'pages'],
   ['train'],
   ['model'],
   ['edge'],

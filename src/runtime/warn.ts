@@ -7,6 +7,7 @@ export type WarningCode =
   | 'SPIKEWASM_SILENT'
   | 'SPIKEWASM_CACHE'
   | 'SPIKEWASM_PICTURES'
+  | 'SPIKEWASM_REPORT'
 
 export function warn(message: string, code: WarningCode): void {
   if (typeof process !== 'undefined' && process.emitWarning !== undefined)
