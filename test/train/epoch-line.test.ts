@@ -34,7 +34,7 @@ test('the line of an epoch: few layers by name, many as bars, the best marked', 
   assert.is(
     line,
     'epoch  3/10  loss 0.2134  train 93.12 %  test 94.71 %  test loss 0.1999  lr 0.1  ' +
-      '2100 samples/s  rates ▁▄▇▂▆▁▄▇▃▆▂▅█▃▇▂▅ 0.01 layer0.0.sn … 0.41 layer3.0.sn  best',
+      '2100 samples/s  rates ▁▄█▃▆▁▅█▃▇▂▅█▄▇▂▆ 0.01 layer0.0.sn … 0.41 layer3.0.sn  best',
   )
 })
 

@@ -8,7 +8,7 @@ import { packBits, type Raster } from '../../pages/chart.js'
 import { type Picture, pictureOf } from '../../pages/picture.js'
 import type { Examined, WorstSample } from '../../pages/report.js'
 import { layerLabel } from '../../pages/run.js'
-import { pickMethodOptions } from '../../plan/methods.js'
+import { takenOptions } from '../../plan/methods.js'
 import { programOf } from '../../runtime/arena.js'
 import { breathe } from '../../runtime/breathe.js'
 import { Session } from '../../runtime/session.js'
@@ -42,10 +42,7 @@ export async function examiner(of: Session, state: StateDict): Promise<Session> 
   })
   try {
     const { training } = plan.options
-    await session.replan(
-      pickMethodOptions(plan.options),
-      training && { ...training, average: false },
-    )
+    await session.replan(takenOptions(plan.options), training && { ...training, average: false })
     takeState(session, state)
   } catch (error) {
     await session.dispose()
