@@ -69,7 +69,8 @@ thead th { font-weight: 600; border-bottom-color: var(--soft); }
   white-space: nowrap; }
 .samples { display: grid; gap: 14px; list-style: none; margin: 12px 0 0; padding: 0;
   grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); }
-.samples img { display: block; width: 100%; max-width: 8.5rem; image-rendering: pixelated;
+.samples img { display: block; width: 100%; max-width: 8.5rem; height: auto;
+  image-rendering: pixelated;
   border: 1px solid var(--line); background: #fff; }
 .samples p { margin: 4px 0 0; font-size: 13px; line-height: 1.35; }
 .confusion td, .confusion th { padding: 3px 7px; text-align: right; font-size: 13px;

@@ -286,6 +286,9 @@ function tickText(value: number, all: readonly number[], percent = false): strin
   const apart = Math.abs((all[1] ?? all[0]) - all[0]) * scale
   const size = Math.abs(value * scale)
   if (!percent && (size >= 1e5 || (size > 0 && apart < 1e-4))) return value.toExponential(0)
-  const places = apart > 0 ? Math.max(0, Math.ceil(-Math.log10(apart) - 1e-9)) : 0
-  return `${(value * scale).toFixed(Math.min(places, 6))}${percent ? ' %' : ''}`
+  let places = 0
+  // 0.025 apart are three places.
+  while (places < 6 && Math.abs(apart * 10 ** places - Math.round(apart * 10 ** places)) > 1e-6)
+    places++
+  return `${(value * scale).toFixed(places)}${percent ? ' %' : ''}`
 }

@@ -183,10 +183,10 @@ async function spikesOf(
     const [rows, steps] = [Math.min(neurons, MOST_ROWS), Math.min(T, MOST_STEPS)]
     const neuronOf = (row: number): number => Math.floor((row * neurons) / rows)
     const has = (row: number, t: number): boolean => trains[neuronOf(row) * T + t] === 1
-    const shown = rows < neurons ? `${rows} of ${neurons} neurons` : `${neurons} neurons`
+    const shown = rows < neurons ? `${rows} of ${neurons}` : `${neurons}`
     const cut = steps < T ? `, the first ${steps} of ${T} steps` : ''
     const share = record.length < 2 ? 0 : i / (record.length - 1)
-    const title = `${layerLabel(name)}: ${shown}${cut}`
+    const title = `${layerLabel(name)}, ${shown}${cut}`
     return { title, rows, steps, share, ...packBits(rows, steps, has) }
   })
   const named = (c: number): string => data.classNames?.[c] ?? String(c)
