@@ -31,7 +31,7 @@ export {
   reluFloats,
   scaleByCounts,
 } from './activity/relu'
-export { addScaledRow, addToRow, multiplyRow, scaleRow } from './activity/rows'
+export { addProduct, addScaledRow, addToRow, multiplyRow, scaleRow } from './activity/rows'
 export { scaled } from './activity/scaled'
 export { random64 } from './base/random'
 export { touchLines } from './base/touch'
@@ -40,7 +40,7 @@ export { cell, cellFactor } from './cell/cell'
 export { cellConstants, cellLearnGradient, cellLearnSum, neuronConstants } from './cell/constants'
 export { cellArrivals, cellChanges } from './cell/counting'
 export { cellPlain, countedCellPlain } from './cell/plain'
-export { cellAdd, cellAddTimes, cellDot, cellRecurrentGradient } from './cell/recurrent'
+export { cellDot, cellRecurrentGradient } from './cell/recurrent'
 export {
   cellAtan,
   cellErf,
@@ -246,9 +246,9 @@ export {
 } from './norm/forward'
 export {
   addNormalised,
-  addProduct,
   addSquares,
   applyAffine,
+  applyNumbers,
   backRow,
   fillFloats,
   groupNorm,

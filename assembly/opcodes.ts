@@ -1132,7 +1132,9 @@ export enum CellWord {
   /** Bits of `CellLearn`, and for each of them [C] in Traces [P][…][C]; Traces 0: not wanted. */
   Learn = 34,
   Traces = 35,
-  /** Recurrent weight [N][N], from neuron to neuron as stored, and bias [N] or 0. */
+  /**
+   * Recurrent weight [N][N], from neuron to neuron as stored, with OneToOne [N]; bias [N] or 0.
+   */
   Weight = 36,
   Bias = 37,
   /** What the weight multiplies with at each step, float32 [P][T][C], or 0; as a trace or not. */
@@ -1152,11 +1154,13 @@ export enum CellWord {
   RealC = 47,
   /** u32 [units][ImagePixels][C] += spikes that came to the weight from each neuron; 0: none. */
   RecurrentCounts = 48,
+  /** Non-zero: each neuron hears itself alone. */
+  OneToOne = 49,
 }
 
 /** Words of the gradient of a recurrent weight. */
 export enum CellRecurrentWord {
-  /** [N][N], from neuron to neuron as stored; [N], or 0. */
+  /** [N][N], from neuron to neuron as stored, with OneToOne [N]; [N], or 0. */
   Out = 4,
   BiasOut = 5,
   /** float32 [images][Pixels][T][C]: what the weight multiplied with, and gradient of the input. */
@@ -1169,6 +1173,8 @@ export enum CellRecurrentWord {
   T = 11,
   /** Non-zero: add to what is there. */
   Accumulate = 12,
+  /** Non-zero: as of `CellWord`; there is no bias. */
+  OneToOne = 13,
 }
 
 /** Words of the gradient of what is learned of cells. */
@@ -1876,10 +1882,13 @@ export enum GroupNormWord {
   In = 4,
   /** The same shape: the output; backward the gradient of the input. */
   Out = 5,
-  /** float32 [AffinePixels][C], or 0. */
+  /** float32 [AffinePixels][C], or 0; with PerPixel float32 [AffinePixels]. */
   Weight = 6,
   Bias = 7,
-  /** 1: a weight for each channel; else Pixels: one for each neuron. */
+  /**
+   * 1: a weight for each channel; else Pixels: one for each neuron. With PerPixel at least Pixels,
+   * a multiple of 4.
+   */
   AffinePixels = 8,
   /** Of an image. */
   Pixels = 9,
@@ -1901,9 +1910,11 @@ export enum GroupNormWord {
   Share = 19,
   /** Backward: float32 [B][Pixels][T][C]; Out may be Delta. */
   Delta = 20,
-  /** Backward: parts of the gradients of Weight and Bias, float32 [B][AffinePixels][C]; or 0. */
+  /** Backward: parts of the gradients of Weight and Bias, of each image as these are; or 0. */
   WeightPartial = 21,
   BiasPartial = 22,
+  /** Non-zero: a weight for each pixel, which all channels share. */
+  PerPixel = 23,
 }
 
 export enum DelayWord {

@@ -48,12 +48,23 @@ export const listNames = (names: readonly string[]): string =>
   listOf(names.slice(0, 10).map((name) => (/^[\w.-]{1,100}$/.test(name) ? name : quote(name)))) +
   (names.length > 10 ? ` and ${names.length - 10} more` : '')
 
+/** What an object is to the language: 'Object' of most, 'Map', 'Date', 'Promise' of some. */
+const tagOf = (value: object): string => Object.prototype.toString.call(value).slice(8, -1)
+
+/** Objects whose keys are all that they hold. */
+const plainTags = ['Object', 'Module']
+
+/** Whether a value can be an object of options. */
+export const isOptions = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && plainTags.includes(tagOf(value))
+
 /** A value as messages show it, in one line. */
 export function describe(value: unknown): string {
   if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`
   if (ArrayBuffer.isView(value)) return value.constructor.name
   if (typeof value === 'string') return quote(value, 100)
   if (typeof value !== 'object' || value === null) return String(value)
+  if (!Array.isArray(value) && !isOptions(value)) return `a value of type ${tagOf(value)}`
   try {
     const text = JSON.stringify(value).replace(unprintable, '?')
     return text.length > 100 ? `${text.slice(0, 100)}…` : text
@@ -65,13 +76,13 @@ export function describe(value: unknown): string {
 
 /**
  * Throws a `SpikewasmError` unless `options` is an object of known keys alone. A misspelt
- * option would be ignored without a word.
+ * option would be ignored without a word, and so would be all that a Map holds.
  *
  * @param name what the options are of, for example `conv2d`
  */
 export function checkOptions(name: string, options: unknown, known: readonly string[]): void {
   expect(
-    typeof options === 'object' && options !== null && !Array.isArray(options),
+    isOptions(options),
     () =>
       `${name}'s options must be an object with any of ${known.join(', ')}, got ` +
       `${describe(options)}`,
@@ -131,10 +142,13 @@ export function checkInteger(
   throw new SpikewasmError(`${option} must be ${range}, got ${describe(value)}`)
 }
 
-/** @throws SpikewasmError if `path` cannot be that of a file */
-export function checkPath(option: string, path: unknown): void {
+/**
+ * @param what is there, for the message
+ * @throws SpikewasmError if `path` cannot be a path
+ */
+export function checkPath(option: string, path: unknown, what: 'file' | 'folder' = 'file'): void {
   expect(
     typeof path === 'string' && path !== '' && !path.includes('\0'),
-    () => `${option} must be the path of a file, got ${describe(path) || "''"}`,
+    () => `${option} must be the path of a ${what}, got ${describe(path) || "''"}`,
   )
 }

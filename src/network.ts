@@ -42,7 +42,7 @@ export interface CompileOptions extends MethodOptions {
    * with purpose 'inference' or 'stream' 1…4096.
    */
   timeSteps?: number
-  /** B, samples of a training step, an integer ≥ 1; default 64. */
+  /** B, samples of a step, an integer ≥ 1; default 64, with purpose 'stream' 1. */
   batchSize?: number
   /**
    * Worker threads, at most, 1…256. With 1, the default, the network runs on the calling thread.
@@ -123,9 +123,10 @@ export async function compile(network: Module, options: CompileOptions): Promise
     )
     return value
   }
+  const usualBatch = options.purpose === 'stream' ? 1 : 64
   const settings: Omit<Settings, 'revectorized' | 'record'> = {
     timeSteps: integer('timeSteps', options.timeSteps ?? 4, 1, MOST_STEPS),
-    batchSize: integer('batchSize', options.batchSize ?? 64, 1, 1 << 20),
+    batchSize: integer('batchSize', options.batchSize ?? usualBatch, 1, 1 << 20),
     threads: integer('threads', options.threads ?? 1, 1, 256),
     seed: integer('seed', options.seed ?? 0, 0, 2 ** 32 - 1),
     frames: checkBoolean('compile.frames', options.frames, false),

@@ -5,6 +5,7 @@
 //   node tools/lint-house.mjs [root]
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 
 /**
@@ -42,6 +43,7 @@ const kindFolders = ['src/nn/layers', 'src/plan/layers']
 const lists = ['index.ts', 'kinds.ts', 'spiking.ts']
 const sharedByKinds = [
   'cell-options.ts',
+  'dynamics.ts',
   'kind.ts',
   'layer.ts',
   'normalise.ts',
@@ -51,129 +53,140 @@ const sharedByKinds = [
   'window.ts',
 ]
 
-const root = resolve(process.argv[2] ?? '.')
-
-/** Paths of the source files below a folder of the root, relative to the root. */
-function sourcesOf(folder) {
-  if (!existsSync(join(root, folder))) return []
-  return readdirSync(join(root, folder), { recursive: true })
-    .map((name) => join(folder, name).replaceAll('\\', '/'))
-    .filter((path) => path.endsWith('.ts'))
-    .sort()
-}
-
-const files = [...sourcesOf('src'), ...sourcesOf('assembly')]
-const known = new Set(files)
-
-/** The file that an import names; undefined for packages and built-in modules. */
-function target(from, name) {
-  if (!name.startsWith('.')) return undefined
-  const path = relative(root, resolve(root, dirname(from), name)).replaceAll('\\', '/')
-  const candidates = [path.replace(/\.js$/, '.ts'), `${path}.ts`, `${path}/index.ts`]
-  return candidates.find((candidate) => known.has(candidate))
-}
-
-/** Imports of each file: static, type-only and dynamic ones. */
-const imports = new Map(
-  files.map((file) => {
-    const { importedFiles } = ts.preProcessFile(readFileSync(join(root, file), 'utf8'), true, true)
-    const targets = importedFiles.map(({ fileName }) => target(file, fileName))
-    return [file, [...new Set(targets.filter((path) => path !== undefined))]]
-  }),
-)
-
-/** The room of a file of src, by its first folder or its own name; undefined in assembly. */
-function roomOf(file) {
-  const [folder, name] = file.split('/')
-  return folder === 'src' ? name.replace(/\.ts$/, '') : undefined
-}
-
-const rowOf = (room) => rooms.findIndex((row) => row.includes(room))
-
-/** Imports against the order, and files in no room. */
-function againstOrder() {
-  const found = []
-  for (const [file, targets] of imports) {
-    const room = roomOf(file)
-    if (room === undefined) continue
-    if (rowOf(room) < 0) {
-      found.push(`${file}: its room "${room}" is not in the list of tools/lint-house.mjs; add it`)
-      continue
-    }
-    for (const other of targets) {
-      const above = roomOf(other)
-      if (above !== undefined && rowOf(above) > rowOf(room))
-        found.push(`${file}: imports ${other}, but "${room}" stands below "${above}"`)
-    }
+/** The problems of a package, and of how many files. */
+export function check(root) {
+  /** Paths of the source files below a folder of the root, relative to the root. */
+  function sourcesOf(folder) {
+    if (!existsSync(join(root, folder))) return []
+    return readdirSync(join(root, folder), { recursive: true })
+      .map((name) => join(folder, name).replaceAll('\\', '/'))
+      .filter((path) => path.endsWith('.ts'))
+      .sort()
   }
-  return found
-}
 
-/** Imports from src into assembly, other than of the list of operations. */
-function intoAssembly() {
-  const found = []
-  for (const [file, targets] of imports)
-    for (const other of targets)
-      if (file.startsWith('src/') && other.startsWith('assembly/') && other !== operations)
-        found.push(`${file}: imports ${other}, but src may import ${operations} alone of assembly`)
-  return found
-}
+  const files = [...sourcesOf('src'), ...sourcesOf('assembly')]
+  const known = new Set(files)
 
-/** Imports from the file of one kind of layer to that of another. */
-function betweenKinds() {
-  const found = []
-  for (const [file, targets] of imports) {
-    const folder = dirname(file)
-    if (!kindFolders.includes(folder) || lists.includes(basename(file))) continue
-    for (const other of targets)
-      if (dirname(other) === folder && ![...lists, ...sharedByKinds].includes(basename(other)))
-        found.push(`${file}: imports ${other}, the file of another kind; move what both need out`)
+  /** The file that an import names; undefined for packages and built-in modules. */
+  function target(from, name) {
+    if (!name.startsWith('.')) return undefined
+    const path = relative(root, resolve(root, dirname(from), name)).replaceAll('\\', '/')
+    const candidates = [path.replace(/\.js$/, '.ts'), `${path}.ts`, `${path}/index.ts`]
+    return candidates.find((candidate) => known.has(candidate))
   }
-  return found
-}
 
-/** A shortest circle through a file, or undefined. */
-function circleThrough(start) {
-  const cameFrom = new Map()
-  const queue = [start]
-  for (const file of queue)
-    for (const next of imports.get(file)) {
-      if (next === start) {
-        const path = [start]
-        for (let at = file; at !== start; at = cameFrom.get(at)) path.unshift(at)
-        return [start, ...path]
+  /** Imports of each file: static, type-only and dynamic ones. */
+  const imports = new Map(
+    files.map((file) => {
+      const text = readFileSync(join(root, file), 'utf8')
+      const { importedFiles } = ts.preProcessFile(text, true, true)
+      const targets = importedFiles.map(({ fileName }) => target(file, fileName))
+      return [file, [...new Set(targets.filter((path) => path !== undefined))]]
+    }),
+  )
+
+  /** The room of a file of src, by its first folder or its own name; undefined in assembly. */
+  function roomOf(file) {
+    const [folder, name] = file.split('/')
+    return folder === 'src' ? name.replace(/\.ts$/, '') : undefined
+  }
+
+  const rowOf = (room) => rooms.findIndex((row) => row.includes(room))
+
+  /** Imports against the order, and files in no room. */
+  function againstOrder() {
+    const found = []
+    for (const [file, targets] of imports) {
+      const room = roomOf(file)
+      if (room === undefined) continue
+      if (rowOf(room) < 0) {
+        found.push(`${file}: its room "${room}" is not in the list of tools/lint-house.mjs; add it`)
+        continue
       }
-      if (cameFrom.has(next)) continue
-      cameFrom.set(next, file)
-      queue.push(next)
+      for (const other of targets) {
+        const above = roomOf(other)
+        if (above !== undefined && rowOf(above) > rowOf(room))
+          found.push(`${file}: imports ${other}, but "${room}" stands below "${above}"`)
+      }
     }
-  return undefined
-}
-
-/** One circle for each set of files that it holds. */
-function circles() {
-  const found = new Map()
-  for (const file of files) {
-    const path = circleThrough(file)
-    if (path) found.set([...new Set(path)].sort().join(), `circle: ${path.join(' → ')}`)
+    return found
   }
-  return [...found.values()]
-}
 
-/** Files of src that are too long, and lines that are too wide. */
-function sizes() {
-  const found = []
-  for (const file of files.filter((path) => path.startsWith('src/'))) {
-    const lines = readFileSync(join(root, file), 'utf8').trimEnd().split('\n')
-    if (lines.length > 400) found.push(`${file}: ${lines.length} lines, at most 400 are allowed`)
-    for (const [i, line] of lines.entries())
-      if ([...line].length > 100)
-        found.push(`${file}:${i + 1}: ${[...line].length} columns, at most 100 are allowed`)
+  /** Imports from src into assembly, other than of the list of operations. */
+  function intoAssembly() {
+    const found = []
+    for (const [file, targets] of imports)
+      for (const other of targets)
+        if (file.startsWith('src/') && other.startsWith('assembly/') && other !== operations)
+          found.push(
+            `${file}: imports ${other}, but src may import ${operations} alone of assembly`,
+          )
+    return found
   }
-  return found
+
+  /** Imports from the file of one kind of layer to that of another. */
+  function betweenKinds() {
+    const found = []
+    for (const [file, targets] of imports) {
+      const folder = dirname(file)
+      if (!kindFolders.includes(folder) || lists.includes(basename(file))) continue
+      for (const other of targets)
+        if (dirname(other) === folder && ![...lists, ...sharedByKinds].includes(basename(other)))
+          found.push(`${file}: imports ${other}, the file of another kind; move what both need out`)
+    }
+    return found
+  }
+
+  /** A shortest circle through a file, or undefined. */
+  function circleThrough(start) {
+    const cameFrom = new Map()
+    const queue = [start]
+    for (const file of queue)
+      for (const next of imports.get(file)) {
+        if (next === start) {
+          const path = [start]
+          for (let at = file; at !== start; at = cameFrom.get(at)) path.unshift(at)
+          return [start, ...path]
+        }
+        if (cameFrom.has(next)) continue
+        cameFrom.set(next, file)
+        queue.push(next)
+      }
+    return undefined
+  }
+
+  /** One circle for each set of files that it holds. */
+  function circles() {
+    const found = new Map()
+    for (const file of files) {
+      const path = circleThrough(file)
+      if (path) found.set([...new Set(path)].sort().join(), `circle: ${path.join(' → ')}`)
+    }
+    return [...found.values()]
+  }
+
+  /** Files of src that are too long, and lines that are too wide. */
+  function sizes() {
+    const found = []
+    for (const file of files.filter((path) => path.startsWith('src/'))) {
+      const lines = readFileSync(join(root, file), 'utf8').trimEnd().split('\n')
+      if (lines.length > 400) found.push(`${file}: ${lines.length} lines, at most 400 are allowed`)
+      for (const [i, line] of lines.entries())
+        if ([...line].length > 100)
+          found.push(`${file}:${i + 1}: ${[...line].length} columns, at most 100 are allowed`)
+    }
+    return found
+  }
+
+  return {
+    files: files.length,
+    problems: [...circles(), ...againstOrder(), ...intoAssembly(), ...betweenKinds(), ...sizes()],
+  }
 }
 
-const problems = [...circles(), ...againstOrder(), ...intoAssembly(), ...betweenKinds(), ...sizes()]
-for (const problem of problems) console.error(problem)
-console.log(`${files.length} files, ${problems.length} problems`)
-process.exitCode = problems.length > 0 || files.length === 0 ? 1 : 0
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { files, problems } = check(resolve(process.argv[2] ?? '.'))
+  for (const problem of problems) console.error(problem)
+  console.log(`${files} files, ${problems.length} problems`)
+  process.exitCode = problems.length > 0 || files === 0 ? 1 : 0
+}

@@ -96,7 +96,7 @@ const BESIDE = [
   'bench: accuracy campaign figures history kernels operations own peers selection statistics',
   'bench: edge report trust turns weights',
   'diagnose: command measure page',
-  'runtime: bounds junk memory move profile revectorize sharing threads views',
+  'runtime: bounds idle-threads junk memory move profile revectorize sharing threads views',
   'train: callbacks checkpoint data metrics model optimizer regression resume resume-start',
   'train: callback-state fingerprint schedule updates writer wrong-checkpoint',
 ].flatMap((row) => {

@@ -147,21 +147,7 @@ export function activeWide(
   C: usize,
   counts: usize,
 ): u32 {
-  let seen = i8x16.splat(0)
-  let twice = i8x16.splat(0)
-  for (let source = sources; source < behind; source += SourceWord.Bytes) {
-    let line = <usize>load<u32>(source, SourceWord.Masks * 4) + corner
-    for (let row = 0; row < rows; row++) {
-      for (let x: usize = 0; x < width; x += C) {
-        const mask = v128.load(line + x)
-        twice = v128.or(twice, v128.and(seen, mask))
-        seen = v128.or(seen, mask)
-      }
-      line += lineBytes
-    }
-  }
-  v128.store(counts, i8x16.add(v128.load(counts), i8x16.popcnt(seen)))
-  return v128.any_true(twice) ? 1 : 0
+  return activeBytes(sources, behind, corner, rows, lineBytes, width, C, counts, false)
 }
 
 /** The same of four bytes. */
@@ -175,21 +161,38 @@ export function activeQuad(
   C: usize,
   counts: usize,
 ): u32 {
-  let seen: u32 = 0
-  let twice: u32 = 0
+  return activeBytes(sources, behind, corner, rows, lineBytes, width, C, counts, true)
+}
+
+// @ts-ignore: decorator
+@inline
+function activeBytes(
+  sources: usize,
+  behind: usize,
+  corner: usize,
+  rows: i32,
+  lineBytes: usize,
+  width: usize,
+  C: usize,
+  counts: usize,
+  quad: bool,
+): u32 {
+  let seen = i8x16.splat(0)
+  let twice = i8x16.splat(0)
   for (let source = sources; source < behind; source += SourceWord.Bytes) {
     let line = <usize>load<u32>(source, SourceWord.Masks * 4) + corner
     for (let row = 0; row < rows; row++) {
       for (let x: usize = 0; x < width; x += C) {
-        const mask = load<u32>(line + x)
-        twice |= seen & mask
-        seen |= mask
+        const mask = quad ? v128.load32_zero(line + x) : v128.load(line + x)
+        twice = v128.or(twice, v128.and(seen, mask))
+        seen = v128.or(seen, mask)
       }
       line += lineBytes
     }
   }
-  addQuad(counts, i32x4.splat(seen))
-  return twice
+  if (quad) addQuad(counts, seen)
+  else v128.store(counts, i8x16.add(v128.load(counts), i8x16.popcnt(seen)))
+  return v128.any_true(twice) ? 1 : 0
 }
 
 /**

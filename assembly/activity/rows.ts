@@ -25,3 +25,12 @@ export function multiplyRow(out: usize, input: usize, factors: usize, bytes: usi
   for (let i: usize = 0; i < bytes; i += 16)
     v128.store(out + i, f32x4.mul(v128.load(input + i), v128.load(factors + i)))
 }
+
+/** Out += a · b. */
+export function addProduct(out: usize, a: usize, b: usize, bytes: usize): void {
+  for (let i: usize = 0; i < bytes; i += 16)
+    v128.store(
+      out + i,
+      f32x4.add(v128.load(out + i), f32x4.mul(v128.load(a + i), v128.load(b + i))),
+    )
+}

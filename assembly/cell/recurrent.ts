@@ -1,20 +1,8 @@
 /** Recurrent cells: what a layer's spikes of the step before add to its input. */
 
+import { addProduct, addScaledRow, addToRow } from '../activity/rows'
 import { address, word } from '../base/record'
 import { CellRecurrentWord, CellWord } from '../opcodes'
-
-/** out [C] += x. */
-export function cellAdd(out: usize, x: usize, bytes: usize): void {
-  for (let i: usize = 0; i < bytes; i += 16)
-    v128.store(out + i, f32x4.add(v128.load(out + i), v128.load(x + i)))
-}
-
-/** out [C] += factor·x. */
-export function cellAddTimes(out: usize, x: usize, bytes: usize, factor: f32): void {
-  const f = f32x4.splat(factor)
-  for (let i: usize = 0; i < bytes; i += 16)
-    v128.store(out + i, f32x4.add(v128.load(out + i), f32x4.mul(f, v128.load(x + i))))
-}
 
 /** Σ a·b over so many bytes of floats, a multiple of 16. */
 export function cellDot(a: usize, b: usize, bytes: usize): f32 {
@@ -49,12 +37,17 @@ export function recurrentInput(
   for (let p: u32 = 0; p < pixels; p++)
     memory.copy(inputs + <usize>p * rowBytes, source + <usize>(first + p) * pixelBytes, rowBytes)
   const bias = <usize>load<u32>(rec, CellWord.Bias * 4)
-  if (bias) cellAdd(inputs, bias, imageBytes)
+  if (bias) addToRow(inputs, bias, imageBytes)
   let weight = <usize>load<u32>(rec, CellWord.Weight * 4)
+  if (load<u32>(rec, CellWord.OneToOne * 4)) {
+    for (let p: usize = 0; p < <usize>pixels; p++)
+      addProduct(inputs + p * rowBytes, weight + p * rowBytes, spikes + p * stateBytes, rowBytes)
+    return
+  }
   for (let p: u32 = 0; p < pixels; p++) {
     const row = spikes + <usize>p * stateBytes
     for (let c: usize = 0; c < rowBytes; c += 4) {
-      if (load<f32>(row + c) != 0) cellAdd(inputs, weight, imageBytes)
+      if (load<f32>(row + c) != 0) addToRow(inputs, weight, imageBytes)
       weight += imageBytes
     }
   }
@@ -68,6 +61,13 @@ export function recurrentBack(rec: usize, delta: usize, pixels: u32, step: u32):
   const pixelBytes = <usize>load<u32>(rec, CellWord.T * 4) * rowBytes
   const later = delta + <usize>(step + 1) * rowBytes
   let weight = <usize>load<u32>(rec, CellWord.Weight * 4)
+  if (load<u32>(rec, CellWord.OneToOne * 4)) {
+    for (let p: usize = 0; p < <usize>pixels; p++) {
+      const row = delta + p * pixelBytes + <usize>step * rowBytes
+      addProduct(row, weight + p * rowBytes, later + p * pixelBytes, rowBytes)
+    }
+    return
+  }
   for (let p: u32 = 0; p < pixels; p++) {
     const row = delta + <usize>p * pixelBytes + <usize>step * rowBytes
     for (let c: usize = 0; c < rowBytes; c += 4) {
@@ -83,7 +83,8 @@ export function recurrentBack(rec: usize, delta: usize, pixels: u32, step: u32):
 
 /**
  * Out [N][N] = Σ over images and steps of In ⊗ Delta, BiasOut [N] = Σ Delta; += with Accumulate.
- * Unit = four neurons of In; the last one is that of the bias where there is one. Scratch: none.
+ * With OneToOne Out [N] = Σ In · Delta. Unit = four neurons of In; the last one is that of the bias
+ * where there is one. Scratch: none.
  */
 export function cellRecurrentGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const rowBytes = address(rec, CellRecurrentWord.C) << 2
@@ -100,9 +101,20 @@ export function cellRecurrentGradient(rec: usize, unit: i32, t: i32, scratch: us
     for (let row = 0; row < rows; row++) addImage(out, delta, row, steps, pixels, rowBytes, 1)
     return
   }
+  const pixel = first / rowBytes
+  if (word(rec, CellRecurrentWord.OneToOne)) {
+    const own = address(rec, CellRecurrentWord.Out) + first
+    if (!add) memory.fill(own, 0, 16)
+    for (let row = 0; row < rows; row++) {
+      const image = row / steps
+      const at = (<usize>(image * pixels) + pixel) * <usize>steps + <usize>(row - image * steps)
+      const place = at * rowBytes + (first % rowBytes)
+      addProduct(own, address(rec, CellRecurrentWord.In) + place, delta + place, 16)
+    }
+    return
+  }
   const out = address(rec, CellRecurrentWord.Out) + (first >> 2) * imageBytes
   if (!add) memory.fill(out, 0, imageBytes << 2)
-  const pixel = first / rowBytes
   for (let row = 0; row < rows; row++) {
     const image = row / steps
     const at = (<usize>(image * pixels) + pixel) * <usize>steps + <usize>(row - image * steps)
@@ -128,7 +140,7 @@ function addImage(
   const pixelBytes = <usize>steps * rowBytes
   let from = delta + <usize>(image * pixels) * pixelBytes + <usize>(row - image * steps) * rowBytes
   for (let p = 0; p < pixels; p++) {
-    cellAddTimes(out, from, rowBytes, factor)
+    addScaledRow(out, from, factor, rowBytes)
     out += rowBytes
     from += pixelBytes
   }

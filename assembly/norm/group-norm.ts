@@ -1,6 +1,6 @@
 /** Normalisation of groups of channels of each image, at each time step (group, layer norm). */
 
-import { addToRow, multiplyRow } from '../activity/rows'
+import { addProduct, addToRow, multiplyRow, scaleRow } from '../activity/rows'
 import { address, word } from '../base/record'
 import { GroupNormWord } from '../opcodes'
 
@@ -9,6 +9,7 @@ import { GroupNormWord } from '../opcodes'
  *
  *   μ = Σ x / N,  σ² = Σ (x − μ)² / N,  x̂ = (x − μ) / √(σ² + ε),  Out = Weight · x̂ + Bias
  *
+ * What the record calls an image may be a run of pixels of one, a row.
  * Mean, InvStd = μ, 1/√(σ² + ε). Xhat, MeanInvStd = the means over time of x̂ and 1/√(σ² + ε), each
  * row with Share (=, += from the second row on, and at t > 0 of an outer loop). Channels behind
  * Channels become Bias there, which is 0. Unit = image. Scratch: 12·C bytes.
@@ -22,6 +23,7 @@ export function groupNorm(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const image = <usize>unit
   const pixelBytes = T * row
   const affine = address(rec, GroupNormWord.Weight) != 0
+  const perPixel = word(rec, GroupNormWord.PerPixel) != 0
   const xhat = address(rec, GroupNormWord.Xhat)
   const meanInvStd = address(rec, GroupNormWord.MeanInvStd)
   const share = load<f32>(rec, GroupNormWord.Share * 4)
@@ -51,13 +53,14 @@ export function groupNorm(rec: usize, unit: i32, t: i32, scratch: usize): void {
         addNormalised(xhat + (image * pixels + pixel) * row, from, mean, invStd, share, more, row)
       const to = out + pixel * pixelBytes
       normalise(to, from, mean, invStd, row)
-      if (affine)
-        applyAffine(
-          to,
-          affineRow(rec, GroupNormWord.Weight, pixel, row),
-          affineRow(rec, GroupNormWord.Bias, pixel, row),
-          row,
-        )
+      if (!affine) continue
+      const weight = affineRow(rec, GroupNormWord.Weight, pixel, row)
+      const bias = affineRow(rec, GroupNormWord.Bias, pixel, row)
+      if (perPixel) {
+        const real = (<usize>word(rec, GroupNormWord.Channels)) << 2
+        applyNumbers(to, load<f32>(weight), load<f32>(bias), row)
+        memory.fill(to + real, 0, row - real)
+      } else applyAffine(to, weight, bias, row)
     }
   }
 }
@@ -66,6 +69,7 @@ export function groupNorm(rec: usize, unit: i32, t: i32, scratch: usize): void {
 // @ts-ignore: decorator
 @inline
 function affineRow(rec: usize, index: i32, pixel: usize, row: usize): usize {
+  if (word(rec, GroupNormWord.PerPixel)) return address(rec, index) + (pixel << 2)
   return address(rec, index) + (word(rec, GroupNormWord.AffinePixels) == 1 ? 0 : pixel * row)
 }
 
@@ -87,6 +91,11 @@ export function sumFloats(at: usize, count: i32): f64 {
   let sum: f64 = 0
   for (let i = 0; i < count; i++) sum += <f64>load<f32>(at + ((<usize>i) << 2))
   return sum
+}
+
+/** A float += Σ of floats. */
+function addSum(out: usize, at: usize, count: i32): void {
+  store<f32>(out, <f32>(<f64>load<f32>(out) + sumFloats(at, count)))
 }
 
 /** Floats of one value. */
@@ -172,6 +181,14 @@ export function applyAffine(out: usize, weight: usize, bias: usize, bytes: usize
     )
 }
 
+/** Out = weight · out + bias, of two numbers. */
+export function applyNumbers(out: usize, weight: f32, bias: f32, bytes: usize): void {
+  const factor = f32x4.splat(weight)
+  const more = f32x4.splat(bias)
+  for (let i: usize = 0; i < bytes; i += 16)
+    v128.store(out + i, f32x4.add(f32x4.mul(v128.load(out + i), factor), more))
+}
+
 /**
  * Gradients, with δ' = Delta · Weight, means over the N numbers of each row t and group, and x̂ of
  * In, Mean and InvStd, or Xhat with MeanInvStd for 1/σ:
@@ -191,13 +208,15 @@ export function groupNormBackward(rec: usize, unit: i32, t: i32, scratch: usize)
   const pixelBytes = T * row
   const given = address(rec, GroupNormWord.Xhat)
   const affine = address(rec, GroupNormWord.Weight) != 0
+  const channels = word(rec, GroupNormWord.Channels)
   const mean = scratch
   const invStd = scratch + row
   const xhat = scratch + 2 * row
   const scaled = scratch + 3 * row
   const sums = scratch + 4 * row
   const products = scratch + 5 * row
-  const affineBytes = <usize>word(rec, GroupNormWord.AffinePixels) * row
+  const perPixel = word(rec, GroupNormWord.PerPixel) != 0
+  const affineBytes = <usize>word(rec, GroupNormWord.AffinePixels) * (perPixel ? 4 : row)
   const weightPartial = address(rec, GroupNormWord.WeightPartial)
   const biasPartial = address(rec, GroupNormWord.BiasPartial)
   if (weightPartial) {
@@ -219,17 +238,17 @@ export function groupNormBackward(rec: usize, unit: i32, t: i32, scratch: usize)
       const d = delta + pixel * pixelBytes
       const x = xhatRow(rec, image, pixel, step, xhat, mean, invStd)
       if (weightPartial) {
-        addProduct(
-          affineRow(rec, GroupNormWord.WeightPartial, pixel, row) + image * affineBytes,
-          d,
-          x,
-          row,
-        )
-        addToRow(
-          affineRow(rec, GroupNormWord.BiasPartial, pixel, row) + image * affineBytes,
-          d,
-          row,
-        )
+        const toWeight =
+          affineRow(rec, GroupNormWord.WeightPartial, pixel, row) + image * affineBytes
+        const toBias = affineRow(rec, GroupNormWord.BiasPartial, pixel, row) + image * affineBytes
+        if (perPixel) {
+          multiplyRow(scaled, d, x, row)
+          addSum(toWeight, scaled, channels)
+          addSum(toBias, d, channels)
+        } else {
+          addProduct(toWeight, d, x, row)
+          addToRow(toBias, d, row)
+        }
       }
       const e = affine ? weighted(rec, scaled, d, pixel, row) : d
       addToRow(sums, e, row)
@@ -259,7 +278,10 @@ export function groupNormBackward(rec: usize, unit: i32, t: i32, scratch: usize)
 
 /** Delta times Weight. */
 function weighted(rec: usize, out: usize, delta: usize, pixel: usize, row: usize): usize {
-  multiplyRow(out, delta, affineRow(rec, GroupNormWord.Weight, pixel, row), row)
+  if (word(rec, GroupNormWord.PerPixel)) {
+    memory.copy(out, delta, row)
+    scaleRow(out, load<f32>(affineRow(rec, GroupNormWord.Weight, pixel, row)), row)
+  } else multiplyRow(out, delta, affineRow(rec, GroupNormWord.Weight, pixel, row), row)
   return out
 }
 
@@ -290,15 +312,6 @@ function spreadGroups(rec: usize, out: usize, from: usize): void {
   memory.fill(out, 0, (<usize>word(rec, GroupNormWord.C)) << 2)
   for (let group = 0; group < groups; group++)
     fillFloats(out + ((<usize>(group * each)) << 2), load<f32>(from + ((<usize>group) << 2)), each)
-}
-
-/** Out += a · b. */
-export function addProduct(out: usize, a: usize, b: usize, bytes: usize): void {
-  for (let i: usize = 0; i < bytes; i += 16)
-    v128.store(
-      out + i,
-      f32x4.add(v128.load(out + i), f32x4.mul(v128.load(a + i), v128.load(b + i))),
-    )
 }
 
 /** Out = invStd · (delta − means − xhat · products). */

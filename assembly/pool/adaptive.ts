@@ -19,38 +19,27 @@ function stopOf(i: i32, size: i32, windows: i32): i32 {
   return <i32>((<i64>(i + 1) * size + windows - 1) / windows)
 }
 
+/** How many places it reads. */
+// @ts-ignore: decorator
+@inline
+function placesOf(i: i32, size: i32, windows: i32): i32 {
+  return stopOf(i, size, windows) - startOf(i, size, windows)
+}
+
 /**
  * Out[oy][ox] = mean of In over the rows ⌊oy·InH/OutH⌋ … ⌈(oy + 1)·InH/OutH⌉ − 1 and columns alike,
  * for each row (t, c). Out is written. Unit = PixelsPerUnit pixels of Out. Scratch: none.
  */
 export function adaptivePool(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const H = word(rec, AdaptiveWord.InH)
-  const W = word(rec, AdaptiveWord.InW)
-  const OH = word(rec, AdaptiveWord.OutH)
-  const OW = word(rec, AdaptiveWord.OutW)
-  const bytes = (<usize>(word(rec, AdaptiveWord.C) * word(rec, AdaptiveWord.T))) << 2
-  const per = word(rec, AdaptiveWord.PixelsPerUnit)
-  const end = endOf(word(rec, AdaptiveWord.Images) * OH * OW, per, unit)
-  for (let pixel = unit * per; pixel < end; pixel++) {
-    const line = pixel / OW
-    const ox = pixel % OW
-    const oy = line % OH
-    const image = line / OH
-    const y0 = startOf(oy, H, OH)
-    const y1 = stopOf(oy, H, OH)
-    const x0 = startOf(ox, W, OW)
-    const x1 = stopOf(ox, W, OW)
-    const out = address(rec, AdaptiveWord.Out) + <usize>pixel * bytes
-    memory.fill(out, 0, bytes)
-    for (let y = y0; y < y1; y++)
-      for (let x = x0; x < x1; x++)
-        addToRow(
-          out,
-          address(rec, AdaptiveWord.In) + <usize>((image * H + y) * W + x) * bytes,
-          bytes,
-        )
-    scaleRow(out, <f32>1 / <f32>((y1 - y0) * (x1 - x0)), bytes)
-  }
+  poolTo(
+    rec,
+    unit,
+    false,
+    word(rec, AdaptiveWord.InH),
+    word(rec, AdaptiveWord.InW),
+    word(rec, AdaptiveWord.OutH),
+    word(rec, AdaptiveWord.OutW),
+  )
 }
 
 /**
@@ -58,35 +47,44 @@ export function adaptivePool(rec: usize, unit: i32, t: i32, scratch: usize): voi
  * written. Unit = PixelsPerUnit pixels of Out. Scratch: none.
  */
 export function adaptivePoolBackward(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const H = word(rec, AdaptiveWord.InH)
-  const W = word(rec, AdaptiveWord.InW)
-  const OH = word(rec, AdaptiveWord.OutH)
-  const OW = word(rec, AdaptiveWord.OutW)
+  poolTo(
+    rec,
+    unit,
+    true,
+    word(rec, AdaptiveWord.OutH),
+    word(rec, AdaptiveWord.OutW),
+    word(rec, AdaptiveWord.InH),
+    word(rec, AdaptiveWord.InW),
+  )
+}
+
+/**
+ * Images of H × W become those of toH × toW. Windows of which a place is part are the places of a
+ * window the other way round, so that both ways read the same.
+ */
+function poolTo(rec: usize, unit: i32, back: bool, H: i32, W: i32, toH: i32, toW: i32): void {
   const bytes = (<usize>(word(rec, AdaptiveWord.C) * word(rec, AdaptiveWord.T))) << 2
   const per = word(rec, AdaptiveWord.PixelsPerUnit)
-  const end = endOf(word(rec, AdaptiveWord.Images) * H * W, per, unit)
+  const end = endOf(word(rec, AdaptiveWord.Images) * toH * toW, per, unit)
   for (let pixel = unit * per; pixel < end; pixel++) {
-    const line = pixel / W
-    const x = pixel % W
-    const y = line % H
-    const image = line / H
-    // Windows of which a place is part are the places of a window the other way round.
-    const oy1 = stopOf(y, OH, H)
-    const ox0 = startOf(x, OW, W)
-    const ox1 = stopOf(x, OW, W)
+    const line = pixel / toW
+    const ox = pixel % toW
+    const oy = line % toH
+    const image = line / toH
+    const y0 = startOf(oy, H, toH)
+    const y1 = stopOf(oy, H, toH)
+    const x0 = startOf(ox, W, toW)
+    const x1 = stopOf(ox, W, toW)
     const out = address(rec, AdaptiveWord.Out) + <usize>pixel * bytes
     memory.fill(out, 0, bytes)
-    for (let oy = startOf(y, OH, H); oy < oy1; oy++) {
-      const height = stopOf(oy, H, OH) - startOf(oy, H, OH)
-      for (let ox = ox0; ox < ox1; ox++) {
-        const width = stopOf(ox, W, OW) - startOf(ox, W, OW)
-        addScaledRow(
-          out,
-          address(rec, AdaptiveWord.In) + <usize>((image * OH + oy) * OW + ox) * bytes,
-          <f32>1 / <f32>(height * width),
-          bytes,
-        )
+    for (let y = y0; y < y1; y++)
+      for (let x = x0; x < x1; x++) {
+        const from = address(rec, AdaptiveWord.In) + <usize>((image * H + y) * W + x) * bytes
+        if (back) {
+          const size = placesOf(y, toH, H) * placesOf(x, toW, W)
+          addScaledRow(out, from, <f32>1 / <f32>size, bytes)
+        } else addToRow(out, from, bytes)
       }
-    }
+    if (!back) scaleRow(out, <f32>1 / <f32>((y1 - y0) * (x1 - x0)), bytes)
   }
 }

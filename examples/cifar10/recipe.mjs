@@ -5,21 +5,24 @@ import { parseArgs } from 'node:util'
 import * as sw from 'spikewasm'
 
 export const BATCH = 128
-export const TIME_STEPS = 2
+export const TIME_STEPS = 4
 
-/** Seven convolutions; each is followed by batch normalisation and LIF neurons. */
+/**
+ * Six convolutions; each is followed by batch normalisation and LIF neurons. Width 48 gives 48, 96,
+ * 128, 192, 256 and 384 channels; a width must be a multiple of 3.
+ */
 export function network(width) {
   const stage = (from, to) => [
     sw.conv2d(from, to, 3, { padding: 1, bias: false }),
     sw.batchNorm2d(to),
     sw.lif(),
   ]
-  const [a, b, c, d] = [width, 2 * width, 4 * width, 8 * width]
+  const [a, b, c, d, e, f] = [3, 6, 8, 12, 16, 24].map((part) => (part * width) / 3)
   return sw.sequential(
-    ...[...stage(3, a), ...stage(a, a), sw.avgPool2d(2)], // 16×16
-    ...[...stage(a, b), ...stage(b, b), sw.avgPool2d(2)], // 8×8
-    ...[...stage(b, c), ...stage(c, c), sw.avgPool2d(2)], // 4×4
-    ...[...stage(c, d), sw.adaptiveAvgPool2d(1), sw.flatten(), sw.linear(d, 10)],
+    ...[...stage(3, a), sw.avgPool2d(2)], // 16×16
+    ...[...stage(a, b), ...stage(b, c), sw.avgPool2d(2)], // 8×8
+    ...[...stage(c, d), ...stage(d, e), sw.avgPool2d(2)], // 4×4
+    ...[...stage(e, f), sw.adaptiveAvgPool2d(1), sw.flatten(), sw.linear(f, 10)],
   )
 }
 
@@ -28,7 +31,7 @@ export function readOptions(more = {}) {
   const { values } = parseArgs({
     options: {
       data: { type: 'string' },
-      epochs: { type: 'string', default: '24' },
+      epochs: { type: 'string', default: '17' },
       seed: { type: 'string', default: '0' },
       lr: { type: 'string', default: '0.1' },
       width: { type: 'string', default: '48' },

@@ -84,8 +84,9 @@ class Network(nn.Sequential):
         stage = lambda i, o: [nn.Conv2d(i, o, 3, padding=1, bias=False), nn.BatchNorm2d(o),
                               LIFLayer(v_reset=None, thresh=1.0, decay=decay, detach_reset=True, rate_flag=True)]
         pool = lambda: [nn.AvgPool2d(2)]
-        super().__init__(*stage(3, w), *stage(w, w), *pool(), *stage(w, 2 * w), *stage(2 * w, 2 * w), *pool(), *stage(2 * w, 4 * w),
-                         *stage(4 * w, 4 * w), *pool(), *stage(4 * w, 8 * w), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8 * w, 10))
+        a, b, c, d, e, f = (part * w // 3 for part in (3, 6, 8, 12, 16, 24))
+        super().__init__(*stage(3, a), *pool(), *stage(a, b), *stage(b, c), *pool(), *stage(c, d), *stage(d, e), *pool(),
+                         *stage(e, f), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(f, 10))
         self.layers = len(self)
         self.readout = ReadOut()
 

@@ -110,7 +110,8 @@ function productOf({ layer, shape }: GraphNode): number {
     case 'linear':
       return layer.inFeatures * layer.outFeatures
     case 'cell':
-      return layer.recurrence ? outputs ** 2 : 0
+      if (!layer.recurrence) return 0
+      return layer.recurrence.allToAll === false ? outputs : outputs ** 2
     case 'conv1d':
     case 'conv2d': {
       const taps = [layer.kernelSize].flat().reduce((a, b) => a * b, 1)

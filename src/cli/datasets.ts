@@ -1,6 +1,7 @@
 /** Data sets by name, with the default options of training for each. */
 
 import { availableParallelism } from 'node:os'
+import { mapSplit } from '../data/dataset.js'
 import type { EventDatasetOptions } from '../data/events/options.js'
 import {
   type AugmentOptions,
@@ -24,6 +25,10 @@ interface Entry {
   readonly load: (path: string, options: LoadOptions) => Split | Promise<Split>
   /** Whether `--image-size` and `--cache` are for it. */
   readonly pictures?: true
+  /** Whether `--train-share` is for it. */
+  readonly shares?: true
+  /** Whether `--cache` is for it. */
+  readonly cached?: true
   /** Of recordings: pixels that frames are moved by in training. */
   readonly events?: { readonly shift?: number }
   /** The network, unless --model says otherwise; default: cnn. */
@@ -31,6 +36,8 @@ interface Entry {
   /** [C, H, W] of the data set as published, for `info`. */
   readonly shape: Shape
   readonly classes: number
+  /** Whether a folder says how many classes there are, and `classes` is one of many. */
+  readonly anyClasses?: true
   /** What `--augment` does to bytes. */
   readonly augmentation?: AugmentOptions
   /** Whether its loader knows what `--augment` does. */
@@ -52,6 +59,8 @@ interface PictureArguments {
 
 /** What a loader takes of the command line's options. */
 interface LoadOptions extends PictureArguments {
+  /** Of folders of classes alone: the share that is for training. */
+  readonly trainShare?: number
   /** Of recordings. */
   readonly events: EventDatasetOptions
 }
@@ -99,7 +108,8 @@ export const datasets = {
     ...cifarLike,
     source: 'cifar-10-binary.tar.gz, its folder, or one of jpg files',
     classes: 10,
-    load: (path) => loaders.cifar10(path),
+    cached: true,
+    load: (path, { cache }) => loaders.cifar10(path, { cache }),
   },
   cifar100: {
     ...cifarLike,
@@ -108,16 +118,23 @@ export const datasets = {
     load: (path) => loaders.cifar100(path),
   },
   images: {
-    source: 'a folder with train/<class>/*.jpg and val/ or test/ likewise',
+    anyClasses: true,
+    source: 'a folder with train/<class>/*.jpg and val/ or test/ likewise, or <class>/*.jpg alone',
     pictures: true,
-    load: (path, { imageSize: size, cache }) =>
-      loaders.imageFolder(path, { cache, ...(size ? { size: [size, size] } : {}) }),
+    shares: true,
+    load: (path, { imageSize: size, cache, trainShare }) =>
+      loaders.imageFolder(path, {
+        cache,
+        trainShare,
+        ...(size ? { size: [size, size] } : {}),
+      }),
     shape: [3, 32, 32],
     classes: 10,
     augmentation: { crop: 4, flip: true },
     defaults: { epochs: 20, batchSize: 64, lr: 0.1, weightDecay: 5e-4 },
   },
   imagenet: {
+    anyClasses: true,
     source: 'the folder with train/<synset>/*.JPEG and val/',
     pictures: true,
     load: (path, { imageSize: crop = IMAGENET_SIZE, cache, augment: moves = false }) =>
@@ -155,6 +172,16 @@ export const datasets = {
     classes: 11,
     load: (path, { events }) => loaders.dvsGesture(path, events),
   },
+  events: {
+    ...eventLike,
+    source: 'a folder of recordings, train/<class>/* and test/<class>/*, or <class>/*',
+    shape: [2, 128, 128],
+    classes: 10,
+    anyClasses: true,
+    shares: true,
+    load: (path, { events, trainShare }) =>
+      loaders.eventFolder(path, { ...events, ...(trainShare === undefined ? {} : { trainShare }) }),
+  },
 } satisfies Record<string, Entry>
 
 export type DatasetName = keyof typeof datasets
@@ -190,6 +217,8 @@ export interface DataArguments extends EventArguments, PictureArguments {
   readonly data?: string
   readonly limitTrain?: number
   readonly limitTest?: number
+  /** Of folders of classes alone: the share of each class that is for training. */
+  readonly trainShare?: number
   /** Frames of a recording, or of what an encoder makes. */
   readonly timeSteps?: number | readonly number[]
 }
@@ -208,6 +237,7 @@ export const defaultModel = (name: DatasetName): ModelName => {
  */
 export async function loadData(args: DataArguments): Promise<Split> {
   const { dataset: name, data, limitTrain, limitTest, augment: augmented, imageSize, cache } = args
+  const { trainShare } = args
   const entry: Entry = datasets[name]
   const { timeSteps: asked } = args
   const timeSteps = typeof asked === 'object' ? framesOf(name, entry, args, asked) : asked
@@ -236,30 +266,36 @@ export async function loadData(args: DataArguments): Promise<Split> {
     expect(
       value === undefined ||
         entry.pictures === true ||
-        (option === '--cache' && entry.events !== undefined),
+        (option === '--cache' && (entry.events !== undefined || entry.cached === true)),
       () =>
         `${option} must be left out for --dataset ${name}, got ${value}; it is for ` +
-        (option === '--cache' ? [...ofPictures(), 'recordings'] : ofPictures()).join(' and '),
+        (option === '--cache'
+          ? [...ofPictures(), 'cifar10 as jpg files', 'recordings']
+          : ofPictures()
+        ).join(' and '),
     )
+  expect(
+    trainShare === undefined || entry.shares === true,
+    () =>
+      `--train-share must be left out for --dataset ${name}, got ${trainShare}; it is for ` +
+      datasetNames.filter((each) => 'shares' in datasets[each]).join(' and '),
+  )
   return withFiles(async () => {
-    const { train, test } = await entry.load(data ?? '', {
-      imageSize,
-      cache,
-      augment: augmented,
-      events,
-    })
+    const how = { imageSize, cache, trainShare, augment: augmented, events }
+    const split = await entry.load(data ?? '', how)
+    const { train } = split
     const limited = (part: Dataset, limit: number | undefined): Dataset =>
       limit === undefined ? part : subset(part, limit)
     const training = limited(train, limitTrain)
-    const still = {
-      train: augmented && entry.augmentation ? augment(training, entry.augmentation) : training,
-      test: limited(test, limitTest),
-    }
     const { encoder } = args
-    if (encoder === undefined) return still
     const encode = (part: Dataset): Dataset =>
-      encoders[encoder](part, { timeSteps: timeSteps ?? TIME_STEPS })
-    return { train: encode(still.train), test: encode(still.test) }
+      encoder === undefined ? part : encoders[encoder](part, { timeSteps: timeSteps ?? TIME_STEPS })
+    return mapSplit(split, {
+      train: encode(
+        augmented && entry.augmentation ? augment(training, entry.augmentation) : training,
+      ),
+      test: (test) => encode(limited(test, limitTest)),
+    })
   })
 }
 
@@ -303,6 +339,15 @@ export function stepsFor(
   )
   return { timeSteps, frames: true }
 }
+
+/** Classes of a data set as published, or of its folder. */
+export function classesOf(name: DatasetName, part: Dataset): number {
+  const { anyClasses, classes }: Entry = datasets[name]
+  return anyClasses ? part.classes : classes
+}
+
+/** Whether its samples are recordings. */
+export const isOfEvents = (name: DatasetName): boolean => 'events' in datasets[name]
 
 /** Names of the data sets that `--augment` is for. */
 export function augmentable(): string[] {

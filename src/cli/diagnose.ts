@@ -54,6 +54,7 @@ export function diagnoseCommand(command: Command): Command {
     .addOption(shared.data())
     .addOption(shared.imageSize())
     .addOption(shared.cache())
+    .addOption(shared.trainShare())
     .addOption(fromRun(shared.modelOfData()))
     .addOption(networkOnly(modelOptions.run()))
     .addOption(networkOnly(modelOptions.weights()))

@@ -9,10 +9,10 @@ import type { ModelName } from '../models/registry.js'
 import { compile } from '../network.js'
 import { imageShape, sizeOf } from '../nn/value.js'
 import type { Evaluation } from '../train/evaluate.js'
-import { type DatasetName, datasets, defaultThreads, loadData, stepsFor } from './datasets.js'
+import { classesOf, type DatasetName, defaultThreads, loadData, stepsFor } from './datasets.js'
 import { evaluateFile } from './eval-net.js'
 import { addEventFlags } from './event-flags.js'
-import type { EventArguments } from './event-options.js'
+import { type EventArguments, nirWindows } from './event-options.js'
 import { answersOf, classTable, confusionTable, topRows } from './metrics.js'
 import { type NirArguments, readingNir } from './nir.js'
 import { counting, fromRun, named, numeric, shared } from './options.js'
@@ -39,6 +39,7 @@ interface EvalArguments extends EventArguments, NirArguments {
   readonly data?: string
   readonly imageSize?: number
   readonly cache?: string
+  readonly trainShare?: number
   readonly model?: ModelName
   readonly timeSteps?: number
   readonly tau?: number
@@ -75,6 +76,7 @@ export function evalCommand(command: Command): Command {
     .addOption(shared.data())
     .addOption(shared.imageSize())
     .addOption(shared.cache())
+    .addOption(shared.trainShare())
     .addOption(fromRun(shared.modelOfData()))
     .addOption(fromRun(shared.timeSteps()))
     .addOption(fromRun(shared.tau()))
@@ -127,12 +129,6 @@ function expectShape(
   )
 }
 
-/** Windows of recordings as simulators of NIR cut them: from time 0 on, the last takes the rest. */
-function windowsOf({ nir, timeWindow, startTime, rest }: EvalArguments): EventArguments {
-  if (nir === undefined || timeWindow === undefined) return {}
-  return { startTime: startTime ?? 0, rest: rest ?? 'last' }
-}
-
 /** Samples at a time that divide their number, so that spikes are counted to the last one. */
 function evenBatch(samples: number): number {
   for (let size = Math.min(64, samples); size >= 8; size--) if (samples % size === 0) return size
@@ -161,7 +157,7 @@ async function evaluate(args: EvalArguments): Promise<void> {
   const { run, name, options } = given
   const { timeSteps = options.timeSteps } = args
   const source = dataOf(
-    { ...args, dataset: args.dataset ?? given.dataset, ...windowsOf(args), timeSteps },
+    { ...args, dataset: args.dataset ?? given.dataset, ...nirWindows(args), timeSteps },
     run,
   )
   const { dataset } = source
@@ -170,8 +166,7 @@ async function evaluate(args: EvalArguments): Promise<void> {
 
   const input = options.input ?? part.shape
   expectShape(part, given, args)
-  const classes =
-    run?.classes ?? ('pictures' in datasets[dataset] ? part.classes : datasets[dataset].classes)
+  const classes = run?.classes ?? classesOf(dataset, part)
   const model = await compile(given.network(input, classes), {
     ...options,
     purpose: 'inference',

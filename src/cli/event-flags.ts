@@ -3,10 +3,31 @@
 import { type Command, Option } from 'commander'
 import { encoderNames } from '../data/encoders.js'
 import { eventSplits } from '../data/events/split-names.js'
-import { counting, named, numeric } from './options.js'
+import { expect } from '../errors.js'
+import { counting, named, numbers, numeric } from './options.js'
+
+/** Width and height of a sensor. */
+const sensor = (): Option => {
+  const option = numbers(
+    '--sensor <list>',
+    'recordings: width,height of the sensor in pixels (default: as the files or the data set say)',
+  )
+  const parse = option.parseArg!
+  return option.argParser((text) => {
+    const sizes = parse(text, undefined) as unknown as number[]
+    expect(
+      sizes.length === 2 && sizes.every((size) => Number.isInteger(size) && size >= 1),
+      () => `--sensor must be width,height in pixels, as in 128,128, got ${JSON.stringify(text)}`,
+    )
+    return sizes
+  })
+}
 
 /** Adds the flags that say what a sample is; with `training` those of random changes too. */
-export function addEventFlags(command: Command, { training = false } = {}): Command {
+export function addEventFlags(
+  command: Command,
+  { training = false, encoder = true } = {},
+): Command {
   const cut = command
     .addOption(
       named(
@@ -46,7 +67,9 @@ export function addEventFlags(command: Command, { training = false } = {}): Comm
     .addOption(
       numeric('--denoise <µs>', 'recordings: drop events without a neighbour in this time'),
     )
-    .addOption(
+    .addOption(sensor())
+  if (encoder)
+    cut.addOption(
       named(
         '--encoder <name>',
         'still data: turn inputs into frames of spikes (default: the input itself at each step)',

@@ -18,6 +18,8 @@ export interface EventArguments {
   readonly eventSize?: number
   readonly eventResize?: 'sum' | 'official'
   readonly denoise?: number
+  /** Width and height in pixels. */
+  readonly sensor?: [number, number]
   readonly flip?: true
   readonly roll?: number
   readonly shift?: number
@@ -42,6 +44,7 @@ export const eventSchema = {
   eventSize: amount,
   eventResize: v.optional(v.picklist(['sum', 'official'])),
   denoise: amount,
+  sensor: v.optional(v.tuple([v.number(), v.number()])),
   flip: isOn,
   roll: amount,
   shift: amount,
@@ -67,7 +70,7 @@ export function eventOptionsOf(
   { shift: usual = 0 }: { readonly shift?: number },
 ): EventDatasetOptions {
   const { splitBy, timeWindow, eventCount, overlap, startTime, rest, binary, denoise, cache } = args
-  const { eventSize: size, eventResize: resize } = args
+  const { eventSize: size, eventResize: resize, sensor } = args
   const { flip, roll, shift = usual, timeJitter, dropEvent, eventDrop } = args
   for (const [flag, value] of Object.entries({ timeWindow, eventCount }))
     expect(
@@ -79,8 +82,18 @@ export function eventOptionsOf(
   const augment = { flip, roll, shift, timeJitter, dropEvent, eventDrop }
   return without({
     ...{ timeSteps, splitBy, timeWindow, eventCount, overlap, startTime, binary, size, resize },
-    ...{ cache, rest, denoise, augment: without(augment) },
+    ...{ cache, rest, denoise, sensor, augment: without(augment) },
   })
+}
+
+/** Windows of recordings as simulators of NIR cut them: from time 0 on, the last takes the rest. */
+export function nirWindows({
+  nir,
+  timeWindow,
+  startTime = 0,
+  rest = 'last',
+}: EventArguments & { readonly nir?: string }): EventArguments {
+  return nir === undefined || timeWindow === undefined ? {} : { startTime, rest }
 }
 
 const without = <T extends object>(options: T): T =>

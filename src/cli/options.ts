@@ -153,7 +153,13 @@ export const shared = {
   cache: (): Option =>
     new Option(
       '--cache <folder>',
-      'images, imagenet, recordings: keep what was converted once there',
+      'images, imagenet, cifar10 as jpg files, recordings: keep what was converted once there',
+    ),
+  trainShare: (): Option =>
+    numeric(
+      '--train-share <share>',
+      'images, events: of a folder of classes alone, the share of each class to train with; the ' +
+        'rest tests (default: images none, events 0.9)',
     ),
   limitTrain: (): Option =>
     counting('--limit-train <n>', 'only the first n training samples (default: all)'),

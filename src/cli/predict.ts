@@ -10,13 +10,16 @@ import type { PretrainedName } from '../models/pretrained.js'
 import type { ModelName } from '../models/registry.js'
 import { compile } from '../network.js'
 import { type DatasetName, datasets } from './datasets.js'
+import { addEventFlags } from './event-flags.js'
+import { type EventArguments, expectNoEvents } from './event-options.js'
+import { areRecordings, recordingReader } from './event-samples.js'
 import { readLabels } from './export-options.js'
 import { type NirArguments, readingNir } from './nir.js'
 import { counting, fromRun, numbers, shared } from './options.js'
 import { percent, printJson } from './report.js'
 import { givenModel, modelOptions } from './which-model.js'
 
-interface PredictArguments extends NirArguments {
+interface PredictArguments extends EventArguments, NirArguments {
   readonly run?: string
   readonly best: boolean
   readonly weights?: string
@@ -36,7 +39,8 @@ export function predictCommand(command: Command): Command {
   command
     .description(
       'Say which class a trained model sees in images and arrays: .npy, .json, .bin, .pgm, .ppm, ' +
-        '.png, .jpg. Sizes must be those that the network takes.',
+        '.png, .jpg, and recordings: .bin, .bs2, .aedat, .aedat4, .npy, .npz. Sizes must be ' +
+        'those that the network takes; recordings are cut as the run says.',
     )
     .addArgument(new Argument('<file...>', 'samples; an array may hold several'))
     .addOption(modelOptions.run())
@@ -44,9 +48,9 @@ export function predictCommand(command: Command): Command {
     .addOption(modelOptions.weights())
     .addOption(modelOptions.pretrained())
   for (const option of readingNir()) command.addOption(option)
-  return command
+  return addEventFlags(command, { encoder: false })
     .addOption(fromRun(shared.dataset()))
-    .addOption(fromRun(shared.model()))
+    .addOption(fromRun(shared.modelOfData()))
     .addOption(fromRun(shared.timeSteps()))
     .addOption(fromRun(shared.tau()))
     .addOption(
@@ -74,14 +78,20 @@ export function predictCommand(command: Command): Command {
 async function predict(files: readonly string[], args: PredictArguments): Promise<void> {
   const given = await givenModel(args)
   const { run, options } = given
-  const known = datasets[args.dataset ?? run?.dataset ?? 'digits']
+  const dataset = args.dataset ?? run?.dataset ?? given.dataset
+  const ofEvents = areRecordings(dataset, files)
+  if (!ofEvents) expectNoEvents(args, dataset ?? 'digits')
+  const recording = ofEvents ? recordingReader(args, run, dataset) : undefined
+  const known = datasets[dataset ?? (ofEvents ? 'events' : 'digits')]
   const input = options.input ?? known.shape
+  const frames = options.frames ?? ofEvents
   const model = await compile(given.network(input, run?.classes ?? known.classes), {
     ...options,
     purpose: 'inference',
     input,
-    timeSteps: args.timeSteps ?? options.timeSteps ?? 4,
-    batchSize: options.frames ? 1 : 16,
+    frames,
+    timeSteps: args.timeSteps ?? options.timeSteps ?? (ofEvents ? 10 : 4),
+    batchSize: frames ? 1 : 16,
   })
   try {
     given.load(model)
@@ -93,7 +103,7 @@ async function predict(files: readonly string[], args: PredictArguments): Promis
     const target = targetOf(model, normalizationOf(args, given.data))
     const rows: Row[] = []
     for (const file of files) {
-      const answers = await answersOf(model, file, target, names, args)
+      const answers = await answersOf(model, file, { target, recording }, names, args)
       if (answers === undefined) process.exitCode = 1
       else for (const answer of answers) rows.push(answer)
     }
@@ -117,16 +127,22 @@ interface Guess {
   readonly probability: number
 }
 
+/** What files are to be, and what reads those that are recordings. */
+interface Reading {
+  readonly target: SampleTarget
+  readonly recording: ReturnType<typeof recordingReader> | undefined
+}
+
 /** Undefined where the file cannot be read; that is said. */
 async function answersOf(
   model: Model,
   file: string,
-  target: SampleTarget,
+  { target, recording }: Reading,
   names: readonly string[] | undefined,
   { topK, json }: PredictArguments,
 ): Promise<Row[] | undefined> {
   try {
-    const x = await readSamples(file, target)
+    const x = (await recording?.(file, model)) ?? (await readSamples(file, target))
     const size = target.shape.reduce((product, n) => product * n, 1)
     const samples = x.length / size
     const rows: Row[] = []

@@ -31,6 +31,8 @@ const runOptions = v.object({
   data: v.optional(v.string()),
   /** Of pictures: the side of a sample. */
   imageSize: v.optional(positive),
+  /** Of a folder of classes alone: the share that is for training. */
+  trainShare: v.optional(v.number()),
   limitTrain: v.optional(positive),
   limitTest: v.optional(positive),
   augment: v.boolean(),
@@ -161,8 +163,9 @@ export function dataOf(
   const source: Partial<DataArguments> = run?.dataset === dataset ? run : {}
   const { data = source.data, imageSize = source.imageSize, cache } = args
   const { limitTrain = source.limitTrain, limitTest = source.limitTest } = args
+  const { trainShare = source.trainShare } = args
   const { timeSteps = source.timeSteps } = args
   // What changes samples in training says nothing about a test.
   const cut = { ...givenEvents(source), ...givenEvents(args) }
-  return { dataset, data, imageSize, cache, limitTrain, limitTest, timeSteps, ...cut }
+  return { dataset, data, imageSize, cache, trainShare, limitTrain, limitTest, timeSteps, ...cut }
 }

@@ -45,9 +45,12 @@ export function showCommand(command: Command): Command {
       ),
     )
     .addOption(
-      counting('--frames <n>', `frames of the page, as long each (default: ${DEFAULT_FRAMES})`),
+      counting(
+        '--frames <n>',
+        `with --out: frames of the page, as long each (default: ${DEFAULT_FRAMES})`,
+      ),
     )
-    .addOption(numeric('--time-window <µs>', 'µs of a frame, instead of --frames'))
+    .addOption(numeric('--time-window <µs>', 'with --out: µs of a frame, instead of --frames'))
     .addOption(new Option('--out <file>', 'write the page, an .html file'))
     .addOption(new Option('--json', 'what the recording is, as JSON').default(false))
     .action((file: string, args: ShowArguments) => show(file, args))
@@ -67,6 +70,11 @@ async function show(file: string, args: ShowArguments): Promise<void> {
     timeWindow === undefined || timeWindow > 0,
     () => `--time-window must be > 0, got ${timeWindow}`,
   )
+  for (const [flag, value] of Object.entries({ '--frames': frames, '--time-window': timeWindow }))
+    expect(
+      value === undefined || out !== undefined,
+      () => `${flag} must come with --out, the page that it is about, got ${value} without it`,
+    )
   const read = await withFiles(() => events.read(file, { format, sensor: sensor as never }))
   const recording = inOrder(read)
   const told = describe(file, recording)

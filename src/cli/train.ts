@@ -2,6 +2,7 @@
 
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
+import type { Dataset } from '../data/dataset.js'
 import { expect } from '../errors.js'
 import { inFile } from '../load.js'
 import { type ModelName, models } from '../models/registry.js'
@@ -13,10 +14,12 @@ import { splitOf } from '../train/fit.js'
 import {
   augmentable,
   type DataArguments,
+  type DatasetName,
   datasets,
   defaultModel,
   defaultThreads,
   describeDefault,
+  isOfEvents,
   loadData,
   stepsFor,
 } from './datasets.js'
@@ -71,6 +74,7 @@ export function trainCommand(command: Command): Command {
     .addOption(shared.data())
     .addOption(shared.imageSize())
     .addOption(shared.cache())
+    .addOption(shared.trainShare())
     .addOption(shared.modelOfData())
     .addOption(shared.method())
     .addOption(shared.stepMode())
@@ -233,6 +237,13 @@ function takenHere(run: RunOptions): MethodOptions {
   return { update, backwardSteps, gradientCheckpoint }
 }
 
+/** The sensor of recordings: a recording alone may not say it. */
+async function sensorFor(name: DatasetName, data: Dataset): Promise<Pick<RunOptions, 'sensor'>> {
+  if (!isOfEvents(name)) return {}
+  const found = (await import('../data/events/source.js')).sensorOf(data)
+  return found === undefined ? {} : { sensor: [found[0], found[1]] }
+}
+
 async function trainAs(
   args: TrainArguments,
   run: RunOptions | undefined,
@@ -276,10 +287,12 @@ async function trainAs(
       dataset: args.dataset,
       data: args.data && resolve(args.data),
       imageSize: args.imageSize,
+      trainShare: args.trainShare,
       limitTrain: args.limitTrain,
       limitTest: args.limitTest,
       augment: args.augment ?? false,
       ...givenEvents(args),
+      ...(await sensorFor(args.dataset, data.train)),
       input: [...imageShape(input)],
       classes,
       timeSteps,

@@ -11,20 +11,26 @@ import type { Difference, Outcome } from '../verify/job.js'
 import { isAlike, likenessLimits } from '../verify/likeness.js'
 import { makeTrials, type Trial } from '../verify/trial.js'
 import { findHosts, isExact, type Row, type Verification, verifyNet } from '../verify/verify.js'
-import { type DataArguments, type DatasetName, loadData } from './datasets.js'
+import { type DatasetName, loadData } from './datasets.js'
+import { addEventFlags } from './event-flags.js'
+import type { EventArguments } from './event-options.js'
 import { exitOnSignals } from './interrupt.js'
 import { openFile } from './net-file.js'
 import { counting, fromRun, shared } from './options.js'
 import { percent, printJson } from './report.js'
+import { dataOf } from './run-folder.js'
 import { givenModel, modelOptions } from './which-model.js'
 
-interface VerifyArguments {
+interface VerifyArguments extends EventArguments {
   readonly run?: string
   readonly best: boolean
   readonly weights?: string
   readonly pretrained?: PretrainedName
   readonly dataset?: DatasetName
   readonly data?: string
+  readonly imageSize?: number
+  readonly cache?: string
+  readonly trainShare?: number
   readonly model?: ModelName
   readonly tau?: number
   readonly samples: number
@@ -34,7 +40,7 @@ interface VerifyArguments {
 }
 
 export function verifyCommand(command: Command): Command {
-  return command
+  return addEventFlags(command)
     .description(
       'Run an exported network on every host that is found, and compare its outputs bit by bit ' +
         "with the model's; those of int8 weights with the file's own in this process, which must " +
@@ -47,7 +53,10 @@ export function verifyCommand(command: Command): Command {
     .addOption(modelOptions.pretrained())
     .addOption(fromRun(shared.dataset()))
     .addOption(shared.data())
-    .addOption(fromRun(shared.model()))
+    .addOption(shared.imageSize())
+    .addOption(shared.cache())
+    .addOption(shared.trainShare())
+    .addOption(fromRun(shared.modelOfData()))
     .addOption(fromRun(shared.tau()))
     .addOption(
       counting('--samples <n>', 'samples: those of the test part, then of the other').default(1000),
@@ -98,14 +107,14 @@ const areAlike = (trials: readonly Trial[]): boolean =>
 async function trialsOf(net: ApartNet, args: VerifyArguments): Promise<Trial[]> {
   const given = await givenModel(args)
   const { run } = given
-  const dataset = args.dataset ?? run?.dataset ?? given.dataset ?? 'digits'
-  const source: Partial<DataArguments> = run?.dataset === dataset ? run : {}
+  const { input, classes, timeSteps } = net.info
+  const source = dataOf({ ...args, dataset: args.dataset ?? given.dataset, timeSteps }, run)
+  // All samples are there to be shown, whatever the run was limited to.
   const { train, test } = await loadData({
-    dataset,
-    data: args.data ?? source.data,
-    imageSize: source.imageSize,
+    ...source,
+    limitTrain: undefined,
+    limitTest: undefined,
   })
-  const { input, classes } = net.info
   return makeTrials({
     net,
     data: [test, train],

@@ -2,7 +2,7 @@
 
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { SpikewasmError } from '../errors.js'
+import { checkOptions, describe, expect, SpikewasmError } from '../errors.js'
 import { kindOfPath, readFileClear, unpack } from '../io/files.js'
 import { readTar } from '../io/tar.js'
 import { fromBytes } from './bytes.js'
@@ -55,6 +55,15 @@ const CIFAR100: Flavour = {
   needs: 'train.bin and test.bin',
 }
 
+/** What `datasets.cifar10` takes. */
+export interface CifarOptions {
+  /**
+   * Of a folder of jpg or png files: a folder for converted pictures, as that of
+   * `datasets.imageFolder`. Default: they are decoded in each epoch. The binary form needs none.
+   */
+  readonly cache?: string
+}
+
 /**
  * CIFAR-10, binary version: images of 32×32 in colour, normalised with mean (0.4914, 0.4822,
  * 0.4465) and standard deviation (0.2023, 0.1994, 0.2010).
@@ -65,9 +74,12 @@ const CIFAR100: Flavour = {
  *
  * @param path the archive `cifar-10-binary.tar.gz` (packed or not), the folder with the files, or a
  *   folder that holds either; also a folder with `train/airplane/*.jpg` and so on
+ * @param options for such a folder of pictures
  * @throws SpikewasmError that names the file that is missing or damaged, and how
  */
-export async function cifar10(path: string): Promise<Split> {
+export async function cifar10(path: string, options: CifarOptions = {}): Promise<Split> {
+  checkOptions('cifar10', options, ['cache'])
+  const { cache } = options
   // As jpg files in a folder for each class, whose names are in the order of the labels.
   if (
     typeof path === 'string' &&
@@ -75,8 +87,14 @@ export async function cifar10(path: string): Promise<Split> {
   ) {
     const { mean, std } = CIFAR10.normalization
     const { imageFolder } = await import('./pictures/folder.js')
-    return imageFolder(path, { size: [32, 32], mean, std }, 'cifar10')
+    return imageFolder(path, { size: [32, 32], mean, std, cache }, 'cifar10')
   }
+  expect(
+    cache === undefined,
+    () =>
+      'cifar10.cache must be left out but for a folder of jpg or png files, got ' +
+      `${describe(cache)}; the binary form is read once and stays in memory`,
+  )
   return readSplit(path, CIFAR10)
 }
 

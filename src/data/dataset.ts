@@ -68,6 +68,24 @@ export interface Split {
   readonly test: Dataset
 }
 
+/**
+ * A data set that is there whole: asking for its test part is an error. It is not among the keys,
+ * so that printing and copying ask for nothing.
+ */
+export function wholeSplit(train: Dataset, missing: () => Dataset): Split {
+  return Object.defineProperty({ train }, 'test', { get: missing }) as unknown as Split
+}
+
+/** The same with other parts, whether there is a test part or not. */
+export function mapSplit(
+  split: Split,
+  { train, test }: { readonly train: Dataset; readonly test: (part: Dataset) => Dataset },
+): Split {
+  return Object.hasOwn({ ...split }, 'test')
+    ? { train, test: test(split.test) }
+    : wholeSplit(train, () => split.test)
+}
+
 /** How bytes become numbers: (byte / scale − mean[c]) / std[c] for channel c. */
 export interface Normalization {
   /** The byte that stands for 1: 255 for ordinary images. */

@@ -114,6 +114,8 @@ export const encoders = {
    * on seed, epoch and index alone. In training they are new in each epoch.
    */
   rate: (data: Dataset, options: RateOptions): Dataset => encoded('rate', data, options),
+  /** The same by another name. */
+  poisson: (data: Dataset, options: RateOptions): Dataset => encoded('rate', data, options),
   /** One spike, the sooner the larger x is (`LatencyEncoder`, `spikegen.latency`). */
   latency: (data: Dataset, options: LatencyOptions): Dataset => encoded('latency', data, options),
   /**

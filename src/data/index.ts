@@ -3,15 +3,16 @@
  */
 
 import { describe, expect } from '../errors.js'
+import type { CifarOptions } from './cifar.js'
 import type { Split } from './dataset.js'
 import type { EventDatasetOptions } from './events/options.js'
 import type { EventFolderOptions } from './events/sets.js'
-import type { PictureOptions } from './pictures/options.js'
+import type { ImageFolderOptions, PictureOptions } from './pictures/options.js'
 
 /**
  * Loaders of data sets. `digits()` comes with the package; the others read a folder or archive that
- * was downloaded before. Images are [C, H, W] and normalised by mean and deviation of the training
- * part.
+ * was downloaded before, by its path or `file:` URL. Images are [C, H, W] and normalised by mean
+ * and deviation of the training part.
  */
 export const datasets = {
   /**
@@ -27,48 +28,58 @@ export const datasets = {
    * @param folder where its four IDX files are, plain or .gz
    * @throws SpikewasmError naming the file that is missing or damaged
    */
-  mnist: async (folder: string, ...more: []): Promise<Split> => {
+  mnist: async (folder: string | URL, ...more: []): Promise<Split> => {
     refuseMore('mnist', 1, more)
-    return (await import('./mnist.js')).mnist(folder)
+    return (await import('./mnist.js')).mnist(await pathOf('mnist', folder))
   },
   /**
    * Fashion-MNIST: sizes and files as those of MNIST.
    * @param folder where its four IDX files are, plain or .gz
    * @throws SpikewasmError naming the file that is missing or damaged
    */
-  fashionMnist: async (folder: string, ...more: []): Promise<Split> => {
+  fashionMnist: async (folder: string | URL, ...more: []): Promise<Split> => {
     refuseMore('fashionMnist', 1, more)
-    return (await import('./mnist.js')).fashionMnist(folder)
+    return (await import('./mnist.js')).fashionMnist(await pathOf('fashionMnist', folder))
   },
   /**
    * CIFAR-10, [3, 32, 32], 10 classes: 50,000 to train and 10,000 to test with.
-   * @param path the .tar.gz of its binary distribution, or the folder that it unpacks to
+   * @param path the .tar.gz of its binary distribution, or the folder that it unpacks to; also a
+   *   folder of jpg or png files, `train/airplane/…` and so on, with `test/` or `val/` likewise
+   * @param options for such a folder, where converted pictures are kept
    * @throws SpikewasmError naming what is missing or damaged
    */
-  cifar10: async (path: string, ...more: []): Promise<Split> => {
-    refuseMore('cifar10', 1, more)
-    return (await import('./cifar.js')).cifar10(path)
+  cifar10: async (path: string | URL, options?: CifarOptions, ...more: []): Promise<Split> => {
+    refuseMore('cifar10', 2, more)
+    return (await import('./cifar.js')).cifar10(await pathOf('cifar10', path), options)
   },
   /**
    * CIFAR-100, [3, 32, 32], 100 classes (the fine labels): 50,000 to train and 10,000 to test with.
    * @param path the .tar.gz of its binary distribution, or the folder that it unpacks to
    * @throws SpikewasmError naming what is missing or damaged
    */
-  cifar100: async (path: string, ...more: []): Promise<Split> => {
+  cifar100: async (path: string | URL, ...more: []): Promise<Split> => {
     refuseMore('cifar100', 1, more)
-    return (await import('./cifar.js')).cifar100(path)
+    return (await import('./cifar.js')).cifar100(await pathOf('cifar100', path))
   },
   /**
    * Pictures in a folder for each class, `train/<class>/…` and `val/<class>/…` or `test/<class>/…`:
    * jpg or png, told apart by content. Labels follow the order of the classes' names. Pictures are
    * read, decoded and resized when they are asked for, ahead of the steps of `fit`, and kept in
    * `cache`. Needs the decoders `@jsquash/jpeg` and `@jsquash/png`.
-   * @param folder that holds the parts
+   *
+   * Of `<class>/…` alone `train` has all pictures, as torchvision's `ImageFolder`, and asking for
+   * `test` is an error; with `trainShare` they are divided.
+   * @param folder that holds the parts, or the classes
    * @throws SpikewasmError naming the folder, file or option that is not as it must be
    */
-  imageFolder: async (folder: string, options?: PictureOptions, ...more: []): Promise<Split> => {
+  imageFolder: async (
+    folder: string | URL,
+    options?: ImageFolderOptions,
+    ...more: []
+  ): Promise<Split> => {
     refuseMore('imageFolder', 2, more)
-    return (await import('./pictures/folder.js')).imageFolder(folder, options)
+    const path = await pathOf('imageFolder', folder)
+    return (await import('./pictures/folder.js')).imageFolder(path, options)
   },
   /**
    * ImageNet (ILSVRC 2012), [3, 224, 224]: `train/<synset>/*.JPEG`, and `val/` likewise or flat
@@ -78,9 +89,10 @@ export const datasets = {
    * @param options in place of those
    * @throws SpikewasmError naming the folder, file or option that is not as it must be
    */
-  imageNet: async (folder: string, options?: PictureOptions, ...more: []): Promise<Split> => {
+  imageNet: async (folder: string | URL, options?: PictureOptions, ...more: []): Promise<Split> => {
     refuseMore('imageNet', 2, more)
-    return (await import('./pictures/imagenet.js')).imageNet(folder, options)
+    const path = await pathOf('imageNet', folder)
+    return (await import('./pictures/imagenet.js')).imageNet(path, options)
   },
   /**
    * N-MNIST, frames of [2, 34, 34], 10 classes (Orchard et al. 2015).
@@ -88,9 +100,13 @@ export const datasets = {
    * @param options how recordings become frames; default: 10 by number of events
    * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file
    */
-  nmnist: async (folder: string, options?: EventDatasetOptions, ...more: []): Promise<Split> => {
+  nmnist: async (
+    folder: string | URL,
+    options?: EventDatasetOptions,
+    ...more: []
+  ): Promise<Split> => {
     refuseMore('nmnist', 2, more)
-    return (await import('./events/sets.js')).nmnist(folder, options)
+    return (await import('./events/sets.js')).nmnist(await pathOf('nmnist', folder), options)
   },
   /**
    * CIFAR10-DVS, frames of [2, 128, 128], 10 classes (Li et al. 2017); the first nine tenths of
@@ -100,12 +116,13 @@ export const datasets = {
    * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file
    */
   cifar10Dvs: async (
-    folder: string,
+    folder: string | URL,
     options?: EventDatasetOptions,
     ...more: []
   ): Promise<Split> => {
     refuseMore('cifar10Dvs', 2, more)
-    return (await import('./events/sets.js')).cifar10Dvs(folder, options)
+    const path = await pathOf('cifar10Dvs', folder)
+    return (await import('./events/sets.js')).cifar10Dvs(path, options)
   },
   /**
    * DVS128 Gesture, frames of [2, 128, 128], 11 classes (Amir et al. 2017).
@@ -114,12 +131,13 @@ export const datasets = {
    * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file
    */
   dvsGesture: async (
-    folder: string,
+    folder: string | URL,
     options?: EventDatasetOptions,
     ...more: []
   ): Promise<Split> => {
     refuseMore('dvsGesture', 2, more)
-    return (await import('./events/sets.js')).dvsGesture(folder, options)
+    const path = await pathOf('dvsGesture', folder)
+    return (await import('./events/sets.js')).dvsGesture(path, options)
   },
   /**
    * Recordings of any format in `train/<class>/` and `test/<class>/`, or in `<class>/` alone.
@@ -127,14 +145,19 @@ export const datasets = {
    * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file
    */
   eventFolder: async (
-    folder: string,
+    folder: string | URL,
     options?: EventFolderOptions,
     ...more: []
   ): Promise<Split> => {
     refuseMore('eventFolder', 2, more)
-    return (await import('./events/sets.js')).eventFolder(folder, options)
+    const path = await pathOf('eventFolder', folder)
+    return (await import('./events/sets.js')).eventFolder(path, options)
   },
 }
+
+/** Paths may be URLs of files. */
+const pathOf = async (name: string, path: string | URL): Promise<string> =>
+  path instanceof URL ? (await import('../io/files.js')).pathOfUrl(`datasets.${name}`, path) : path
 
 /** @throws SpikewasmError for arguments that a loader does not take, such as options */
 function refuseMore(name: string, most: number, more: readonly unknown[]): void {
@@ -162,6 +185,7 @@ export { type ArraysOptions, fromArrays } from './arrays.js'
 export { type AugmentOptions, augment, cifarAugmentation } from './augment.js'
 export { Batches, type BatchesOptions } from './batches.js'
 export { type BytesOptions, fromBytes } from './bytes.js'
+export type { CifarOptions } from './cifar.js'
 export {
   type Dataset,
   type Normalization,
@@ -184,5 +208,5 @@ export { cifar10DvsOfficial } from './events/official-options.js'
 export type { EventAugmentOptions, EventDatasetOptions, EventSplit } from './events/options.js'
 export type { ReadEventsOptions } from './events/read.js'
 export type { EventFolderOptions } from './events/sets.js'
-export type { PictureOptions } from './pictures/options.js'
+export type { ImageFolderOptions, PictureOptions } from './pictures/options.js'
 export type { ColorJitter, ResizedCrop } from './pictures/transforms.js'

@@ -39,6 +39,12 @@ interface Rows {
 /** Whether bytes are those of a .npy file. */
 export const isNpy = (bytes: Uint8Array): boolean => MAGIC.every((byte, i) => bytes[i] === byte)
 
+/** Whether a .npy file holds events, by its header: fields of a structure, or rows of four. */
+export function isEventArray(bytes: Uint8Array): boolean {
+  const header = new TextDecoder().decode(bytes.subarray(8, LONGEST_HEADER))
+  return /^[^}]*'descr'\s*:\s*\[/.test(header) || /'shape'\s*:\s*\(\d+,\s*4\)/.test(header)
+}
+
 /**
  * A .npy file of events: a structured array with fields x, y, t and p (Tonic), or numbers [N, 4].
  *

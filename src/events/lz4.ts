@@ -1,10 +1,11 @@
 /**
- * LZ4, unpacked: frames of blocks, the format of `lz4` files. Checksums are passed over.
+ * LZ4, unpacked: frames of blocks, the format of `lz4` files. All checksums are checked.
  *
  * Sources: https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md and lz4_Block_format.md
  */
 
 import { refuse } from './recording.js'
+import { xxHash32 } from './xxhash.js'
 
 const MAGIC = 0x184d2204
 /** Of a frame that programs put in for themselves: sixteen numbers from here. */
@@ -15,7 +16,7 @@ const SKIPPABLE = 0x184d2a50
  *
  * @param most bytes; what unpacks to more is refused as soon as it does
  * @param name what error messages call the file
- * @throws SpikewasmError when it is damaged, or larger
+ * @throws SpikewasmError when it is damaged, a checksum is wrong, or it is larger
  */
 export function unpackLz4(bytes: Uint8Array, most: number, name: string): Uint8Array {
   return new Unpacker(bytes, most, name).run()
@@ -48,6 +49,7 @@ class Unpacker {
 
   private frame(): void {
     const begin = this.length
+    const header = this.at
     const flags = this.u8()
     if (flags >>> 6 !== 1) this.damaged('its version is not 1')
     this.u8()
@@ -55,18 +57,26 @@ class Unpacker {
       (bit) => ((flags >> bit) & 1) === 1,
     )
     if (hasDictionary) this.damaged('it needs a dictionary')
-    this.skip((hasSize ? 8 : 0) + 1)
+    this.skip(hasSize ? 8 : 0)
+    const described = this.bytes.subarray(header, this.at)
+    this.expectSum('header', this.u8(), (xxHash32(described) >>> 8) & 255)
     for (;;) {
       const word = this.u32()
       if (word === 0) break
       const size = word & 0x7fffffff
       if (size > this.bytes.length - this.at) this.damaged('a block ends behind its end')
+      const packed = this.bytes.subarray(this.at, this.at + size)
       const end = this.at + size
       if (word >>> 31 === 1) this.literals(size)
       else this.block(end, independent ? this.length : begin)
-      if (blockSum) this.skip(4)
+      if (blockSum) this.expectSum('block', this.u32(), xxHash32(packed))
     }
-    if (contentSum) this.skip(4)
+    if (contentSum)
+      this.expectSum('content', this.u32(), xxHash32(this.out.subarray(begin, this.length)))
+  }
+
+  private expectSum(of: string, stored: number, computed: number): void {
+    if (stored !== computed) this.damaged(`the checksum of its ${of} is not that of the bytes`)
   }
 
   /** Sequences: literals, then a piece of what is there already. */

@@ -108,7 +108,12 @@ export function trace(network: Module, input: InputShape): Graph {
         children[key] = apply(child, name === '' ? key : `${name}.${key}`)
       const where = name || 'network'
       const several = (what: string, values: readonly Value[]): void => {
-        expect(values.length >= 2, () => `${where}: ${what} needs two or more values`)
+        expect(
+          values.length >= 2,
+          () =>
+            `${where}: ${what} needs two or more values` +
+            (Array.isArray(values[0]) ? `, one by one: ${what}(a, b), not ${what}([a, b])` : ''),
+        )
         for (const value of values)
           expect(
             isValue(value),

@@ -15,8 +15,9 @@ import {
   stat,
 } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { createGunzip } from 'node:zlib'
-import { expect, SpikewasmError } from '../errors.js'
+import { describe, expect, SpikewasmError } from '../errors.js'
 
 /**
  * Unpacking stops here. No data set is as large, and a damaged or hostile archive must not fill the
@@ -214,6 +215,18 @@ export async function readFileClear(path: string, what: string): Promise<Uint8Ar
   } catch (error) {
     throw new SpikewasmError(
       `${what} must be a readable file, got "${path}": ${await explainRead(error, path)}`,
+      { cause: error },
+    )
+  }
+}
+
+/** @throws SpikewasmError for a URL that is not of a file here */
+export function pathOfUrl(option: string, url: URL): string {
+  try {
+    return fileURLToPath(url)
+  } catch (error) {
+    throw new SpikewasmError(
+      `${option} must be a path or a file: URL, got ${describe(url.href)}; download it first`,
       { cause: error },
     )
   }

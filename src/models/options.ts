@@ -1,6 +1,6 @@
 /** Options of the networks. */
 
-import { describe, expect } from '../errors.js'
+import { describe, expect, isOptions } from '../errors.js'
 import type { NeuronOptions } from '../nn/layers/index.js'
 
 /** Options that the networks of the paper share; each has a default. */
@@ -23,7 +23,7 @@ export function checkNetwork(
   known: readonly string[] = [],
 ): void {
   expect(
-    typeof options === 'object' && options !== null && !Array.isArray(options),
+    isOptions(options),
     () =>
       `${name} takes an object of options, as in ${name}({ classes: 10 }), got ` +
       describe(options),

@@ -51,6 +51,7 @@ export function checkModule(name: string, value: Module): void {
     isModule(value),
     () =>
       `${name} must be a layer or a block, got ${describe(value)}` +
-      (typeof value === 'function' ? '; call it, as in lif() instead of lif' : ''),
+      (typeof value === 'function' ? '; call it, as in lif() instead of lif' : '') +
+      (Array.isArray(value) ? '; make a block of a list: sequential(a, b) instead of [a, b]' : ''),
   )
 }

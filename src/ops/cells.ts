@@ -1,7 +1,7 @@
 /** What the ops of cells share. */
 
 import { describe, expect } from '../errors.js'
-import { type Cell, cellKind, parameterNames } from '../nn/layers/cell.js'
+import { type Cell, cellKind, parameterNames, recurrentWeight } from '../nn/layers/cell.js'
 import type { ParameterSpec } from '../nn/layers/kind.js'
 import { cellLayout } from '../plan/cell.js'
 import { type CellCharge, constantBytes, emitCellConstants } from '../plan/cell-record.js'
@@ -92,7 +92,7 @@ export function cellJob(o: OpBuilder, options: CellOpOptions): CellJob {
       stored: input.stored,
       input: asFloat(input, extent),
       constants,
-      weight: placeOf('recurrent.weight'),
+      weight: placeOf(recurrentWeight(cell)),
       bias: placeOf('recurrent.bias'),
     },
     input,

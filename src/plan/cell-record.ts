@@ -1,7 +1,7 @@
 /** The records of cells, for layers and ops. */
 
 import { CellLearn, CellRow, CellScratch, CellShape } from '../../assembly/opcodes.js'
-import { type Cell, isSpiking } from '../nn/layers/cell.js'
+import { type Cell, isOneToOne, isSpiking } from '../nn/layers/cell.js'
 import type { CellParameter } from '../nn/layers/index.js'
 import type { Values } from '../nn/layers/numbers.js'
 import { contributionFields } from './gradients.js'
@@ -208,6 +208,7 @@ function chargeFields(scope: NeuronScope, charge: CellCharge) {
     learn: cell.learn.reduce((all, key) => all | bits[key], 0),
     weight,
     bias,
+    oneToOne: isOneToOne(cell) || undefined,
   }
 }
 
@@ -271,7 +272,7 @@ export function emitCellBackwardTime(
 /** Gradients of a recurrent weight and its bias. */
 export function emitRecurrentGradient(
   scope: NeuronScope,
-  { shape, stored }: CellCharge,
+  { cell, shape, stored }: CellCharge,
   places: {
     readonly out: Place
     readonly biasOut?: Place
@@ -288,6 +289,7 @@ export function emitRecurrentGradient(
     channels: stored,
     steps: scope.callSteps,
     accumulate,
+    oneToOne: isOneToOne(cell) || undefined,
   })
 }
 

@@ -2,10 +2,16 @@
 
 import { expect } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
-import { type Cell, cellName, isSpiking, parameterNames } from '../nn/layers/cell.js'
+import {
+  type Cell,
+  cellName,
+  isSpiking,
+  parameterNames,
+  recurrentWeight,
+} from '../nn/layers/cell.js'
 import type { CellParameter } from '../nn/layers/index.js'
 import type { ParameterSpec } from '../nn/layers/kind.js'
-import { countArrivals, countNeurons, recordMasks } from './activity.js'
+import { countArrivals, countNeurons } from './activity.js'
 import {
   type CellRecord,
   cellStateRows,
@@ -30,7 +36,9 @@ import { plainFloat } from './materialise.js'
 import { type MethodTraits, quoteMethodsWith } from './methods.js'
 import { type Pass, term } from './pass.js'
 import { givePenalties } from './penalties.js'
+import { isProbed, probe, probedSpikes } from './probe.js'
 import { neuronBackwardOnline, neuronBackwardRate } from './records/gradient.js'
+import { tellRatesOf } from './spiking.js'
 import type { Expression, FloatTensor, Shape, SpikeTensor } from './tensors.js'
 import type { Buffer, Reference } from './words.js'
 import { materialise } from './write-out.js'
@@ -60,7 +68,8 @@ export function cellLayout(
           for (let from = 0; from < n; from++) visit(to * n + from, at(from) * neurons + at(to))
       },
     }
-  if (name !== 'recurrent.bias' && shape.length !== 3) return undefined
+  const perNeuron = name === 'recurrent.bias' || name === 'recurrent.V' || shape.length === 3
+  if (!perNeuron) return undefined
   return {
     shape,
     stored: neurons,
@@ -125,7 +134,7 @@ export function lowerCell(pass: Pass, node: GraphNode, cell: Cell, x: Expression
     stored,
     input,
     constants,
-    weight: cell.recurrence ? parameter('recurrent.weight') : undefined,
+    weight: cell.recurrence ? parameter(recurrentWeight(cell)) : undefined,
     bias: cell.recurrence ? parameter('recurrent.bias') : undefined,
   }
   const units = cellUnits(pass, charge)
@@ -138,9 +147,12 @@ export function lowerCell(pass: Pass, node: GraphNode, cell: Cell, x: Expression
     ? pass.spikeTensor(name, shape, lambda, sums)
     : pass.floatTensor(name, shape, pass.callSteps)
   const byRates = training && method.neuron === 'eligibility'
-  const eligibility = byRates
-    ? pass.carried(`${name} eligibility`, values, 'kept', options.inspect)
-    : undefined
+  // A recurrent layer's rate is no function of its input alone.
+  const probed = spiking && !cell.recurrence && isProbed(pass)
+  const eligibility =
+    byRates || probed
+      ? pass.carried(`${name} eligibility`, values, 'kept', options.inspect)
+      : undefined
   const traces =
     byRates && learns
       ? pass.carried(`${name} derivatives`, values * cell.learn.length, 'kept')
@@ -170,19 +182,7 @@ export function lowerCell(pass: Pass, node: GraphNode, cell: Cell, x: Expression
     recurrentCounts: cell.recurrence ? countArrivals(pass, node, units, stored) : undefined,
   }
   emitCell(pass, record)
-  if (spikes && partials)
-    pass.rates.push({
-      name,
-      partials,
-      units,
-      neurons: shape[0] * shape[1] * shape[2],
-      counts: spikes.counts,
-      masks: spikes.masks,
-      eligibility,
-      shape,
-      stored,
-      recorded: recordMasks(pass, spikes),
-    })
+  if (spikes && sums) tellRatesOf(pass, spikes, sums, eligibility)
   pass.backward(node, () => {
     if (spikes) givePenalties(pass, node, spikes)
     if (output.gradient.length === 0) return
@@ -194,7 +194,7 @@ export function lowerCell(pass: Pass, node: GraphNode, cell: Cell, x: Expression
         pass,
         record,
         {
-          out: context.gradient(index, 'recurrent.weight') as Reference,
+          out: context.gradient(index, recurrentWeight(cell)) as Reference,
           biasOut: context.gradient(index, 'recurrent.bias') || undefined,
           in: presynaptic,
           delta: delta.buffer,
@@ -240,6 +240,8 @@ const backward: Readonly<
   time({ pass, node, record, output, gradients }) {
     const steps = pass.gradientSteps
     const name = `${node.name} input gradient`
+    const eligibility = record.eligibility as Buffer | undefined
+    const spikes = eligibility && output.kind === 'spikes' && probedSpikes(pass, node, output)
     const { contributions, out } = neuronTimeGradient(pass, name, output, steps)
     const traces =
       record.cell.learn.length > 0
@@ -253,6 +255,7 @@ const backward: Readonly<
         : undefined
     emitCellBackwardTime(pass, record, out, contributions, traces)
     if (traces) emitLearnGradients(pass, record, traces, undefined, gradients)
+    if (spikes && eligibility) probe(pass, node, output, { spikes, delta: out, eligibility })
     return { buffer: out, steps }
   },
 }

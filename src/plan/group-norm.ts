@@ -15,8 +15,10 @@ import { materialise } from './write-out.js'
 export interface GroupNorming {
   readonly groups: number
   readonly eps: number
-  /** Whether parameters have a number for each neuron, and not one for each channel. */
-  readonly byNeuron: boolean
+  /** What has a number of its own in the parameters; pixels: of a run of them, as it is stored. */
+  readonly affine: 'channel' | 'neuron' | { readonly pixels: number }
+  /** Equal runs of pixels of an image that are normalised apart; 1: all together. */
+  readonly runs: number
 }
 
 /** Sums of partial gradients that one unit adds up, in rows of four floats. */
@@ -53,18 +55,21 @@ export function emitPartialSum(
 export function groupNormalised(
   pass: Pass,
   node: GraphNode,
-  { groups, eps, byNeuron }: GroupNorming,
+  { groups, eps, affine, runs }: GroupNorming,
   x: Expression,
 ): Expression {
-  const { b, context, images, training } = pass
+  const { b, context, training } = pass
   const plain = plainFloat(x)
   const input = plain && !plain.input ? plain : materialise(pass, node, x)
   const { steps, stored, shape } = input
-  const pixels = shape[1] * shape[2]
+  // To the kernels a run of pixels is an image.
+  const images = pass.images * runs
+  const pixels = (shape[1] * shape[2]) / runs
   const output = pass.floatTensor(node.name, node.shape, steps)
   const weight = context.parameter(node.index, 'weight') || undefined
-  const affinePixels = byNeuron ? pixels : 1
-  const sizes = { pixels, stored, channels: shape[0], groups, weight, affinePixels }
+  const perPixel = typeof affine === 'object'
+  const affinePixels = perPixel ? affine.pixels : affine === 'neuron' ? pixels : 1
+  const sizes = { pixels, stored, channels: shape[0], groups, weight, affinePixels, perPixel }
   const averages = training && context.method.presynaptic === 'mean'
   const each = training && !averages
   const statistics = (name: string): Buffer =>
@@ -78,7 +83,7 @@ export function groupNormalised(
   pass.make(output, { layers: 0, byImages: true }, (again) =>
     b.emit(
       groupNorm,
-      pass.images,
+      pass.images * runs,
       {
         ...sizes,
         steps,
@@ -99,7 +104,7 @@ export function groupNormalised(
     const delta = takeGradient(pass, output, rows)
     const name = `${node.name} input gradient`
     const out = overGradient(pass, delta, { name, shape, steps: rows, stored })
-    const floats = affinePixels * stored
+    const floats = affinePixels * (perPixel ? 1 : stored)
     const partial = (role: string): Buffer | undefined =>
       weight && b.buffer(`${node.name} partial gradients of ${role}`, images * floats * 4)
     const partials = { weight: partial('weight'), bias: partial('bias') }

@@ -3,6 +3,7 @@
 import { expect } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
 import type { SelfDistillation } from '../loss/index.js'
+import { show, sizeOf } from '../nn/value.js'
 import { isLong, type PlanOptions, purposeOf } from './context.js'
 import { giveTensorGradient, gradientRows } from './gradients.js'
 import { plainFloat } from './materialise.js'
@@ -244,7 +245,8 @@ function lowerOutput(pass: Pass, node: GraphNode, x: Expression): void {
     node.shape[1] === 1 && node.shape[2] === 1,
     () =>
       `${node.name || 'network'}: the last layer must give one value per class, got ` +
-      `[${node.shape.join(', ')}]`,
+      `${show(node)}; end in linear(${sizeOf(node.shape)}, classes)` +
+      (node.flat ? '' : ' behind flatten()'),
   )
   const logits = plain && !plain.input ? plain : materialise(pass, node, x)
   const of = kindOf(options, online)

@@ -22,8 +22,12 @@ export interface Executor {
    * used after that.
    */
   run(run: RunArguments): Promise<void>
-  /** Ends all threads. */
-  dispose(): Promise<void>
+  /**
+   * Ends all threads.
+   *
+   * @param leavesThreads whether they may wait for the next model over the same memory
+   */
+  dispose(leavesThreads?: boolean): Promise<void>
 }
 
 /** Runs programs on this thread. */

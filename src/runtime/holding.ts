@@ -107,7 +107,7 @@ async function poolMaker(): Promise<PoolMaker> {
 }
 
 /**
- * Ends the threads, then gives the memory back.
+ * Ends the threads, or leaves them to the next model over the memory. Then gives it back.
  *
  * @param keepsMemory leaves it to whoever holds it next
  * @param owner who may still read it
@@ -118,7 +118,7 @@ export async function end(
   owner?: Owner,
 ): Promise<void> {
   if (!held) return
-  await held.executor.dispose()
+  await held.executor.dispose(true)
   if (!keepsMemory) giveBack(held.memory, owner)
 }
 

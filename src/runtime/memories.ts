@@ -8,6 +8,7 @@
 
 import { breathe } from './breathe.js'
 import { collect, collectNow } from './collect.js'
+import { endThreads } from './idle-threads.js'
 
 const PAGE = 65536
 const MAX_PAGES = 65536
@@ -168,6 +169,8 @@ function release(owner: Idle['owner']): void {
 }
 
 async function drop(): Promise<void> {
+  // Threads that wait hold their memories.
+  await endThreads()
   // Owners that are gone need no copies.
   await collect()
   copied = 0

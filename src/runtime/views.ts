@@ -126,6 +126,13 @@ export function diagnostics(arena: Arena): {
     arena.plan.options.inspect && hasTime(traitsOf(arena.plan.options)),
     () => `diagnostics needs compile({ inspect: true, method: '${methodsWith(hasTime)}' })`,
   )
+  for (const { name, layer } of arena.plan.options.graph.nodes)
+    expect(
+      layer?.kind !== 'cell' || !layer.recurrence,
+      () =>
+        `diagnostics: ${name} (recurrent) hears its own spikes, so that its rate has no ` +
+        'derivative by its input alone; it takes networks without recurrent layers',
+    )
   const a1: Record<string, number> = {}
   const a2: Record<string, number> = {}
   for (const { name, spikeGradient, currentGradient, eligibility, shape, stored } of programOf(

@@ -13,14 +13,20 @@ export interface WorkerSetup {
   readonly memory: WebAssembly.Memory
 }
 
+/** What a worker starts with. */
+export interface WorkerData {
+  /** Undefined while no model uses the memory. */
+  setup: WorkerSetup | undefined
+}
+
 export interface WorkerTask extends RunArguments {
   readonly worker: number
 }
 
 // Piscina hands its users' workerData on as the last element of its own.
-const setup = (Array.isArray(workerData) ? workerData.at(-1) : workerData) as WorkerSetup
-const engine = instantiateEngine(setup.module, setup.memory)
-const control = new Int32Array(setup.memory.buffer)
+const { setup } = (Array.isArray(workerData) ? workerData.at(-1) : workerData) as WorkerData
+const engine = setup && instantiateEngine(setup.module, setup.memory)
+const control = setup && new Int32Array(setup.memory.buffer)
 
 /**
  * @returns the engine's `Fault`. A trap poisons the run, so that the others leave their barriers,
@@ -35,6 +41,8 @@ export default function runTask({
   spins,
   timeoutMs,
 }: WorkerTask): number {
+  // It has started in place of one that died while no model was there.
+  if (!engine || !control) throw new Error('the thread has no memory')
   try {
     return engine.run(program, worker, workers, scratch + worker * scratchBytes, spins, timeoutMs)
   } catch (error) {

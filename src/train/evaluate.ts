@@ -17,10 +17,11 @@ import { breathe } from '../runtime/breathe.js'
 import { expectFiniteOutput } from '../runtime/non-finite.js'
 import type { Session } from '../runtime/session.js'
 import { wantsAverages, withAverages } from '../runtime/update.js'
-import { firingRates, output, predictions } from '../runtime/views.js'
+import { output, predictions } from '../runtime/views.js'
 import { type Answers, absoluteErrors, makeTally } from './metrics.js'
 import { OperationCounts, type Operations } from './operations.js'
 import { checkNumWorkers, readTest } from './reading.js'
+import { SampleSpikes } from './sample-spikes.js'
 
 /** What `evaluate` returns. What belongs to labels is absent where the loss is of targets. */
 export interface Evaluation extends Partial<Answers> {
@@ -30,10 +31,7 @@ export interface Evaluation extends Partial<Answers> {
   readonly accuracy?: number
   /** Mean over samples and outputs of |output − target|; present where the loss is of targets. */
   readonly meanAbsoluteError?: number
-  /**
-   * Spikes per neuron and time step, 0…1, by layer name, mean over batches. Samples of a last batch
-   * that is not full count in turn until it is; `operations` has the samples alone.
-   */
+  /** Spikes per neuron and time step, 0…1, by layer name, mean over the samples. */
   readonly firingRates: Record<string, number>
   /** Operations of a sample by NeuroBench's definitions; absent with `operations: false`. */
   readonly operations?: Operations
@@ -244,7 +242,7 @@ async function pass(
   const tally = values ? undefined : makeTally(session.classes, topK)
   let errors = 0
   let [loss, correct, count] = [0, 0, 0]
-  const sums: Record<string, number> = {}
+  const spikes = new SampleSpikes(session)
   let next = await fill(0, 0)
   for (let batch = 0; batch < length; batch++) {
     if (session.workersOf('evaluate') === 1) await breathe()
@@ -253,7 +251,7 @@ async function pass(
     // Copies: where there is one slot, the next batch takes its place.
     const labels = slot.labels.slice(0, next)
     const targets = slot.targets?.slice(0, next * session.classes)
-    const running = session.run('evaluate', (batch & 1) as 0 | 1, next)
+    const running = spikes.of(next, () => session.run('evaluate', (batch & 1) as 0 | 1, next))
     // The next batch is prepared while the workers compute.
     const ahead = fillAhead(session, length, batch + 1, running, (into) => fill(batch + 1, into))
     const [result, following] = await both(running, ahead)
@@ -267,14 +265,12 @@ async function pass(
     tally?.add(labels, predictions(session), logits)
     if (targets) errors += absoluteErrors(logits, targets, outputScale(session))
     count += result.count
-    for (const [name, rate] of Object.entries(firingRates(session, session.lastRun)))
-      sums[name] = (sums[name] ?? 0) + rate / length
   }
   const answers = tally
     ? { accuracy: correct / count, ...tally.result() }
     : { meanAbsoluteError: errors / (count * session.classes) }
   const operations = counts && { operations: counts.result() }
-  return { loss: loss / count, ...answers, firingRates: sums, ...operations, count }
+  return { loss: loss / count, ...answers, firingRates: spikes.rates(), ...operations, count }
 }
 
 /** What outputs are multiplied by before they are compared with targets. */

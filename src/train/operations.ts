@@ -6,6 +6,7 @@
 import { ActivityCount } from '../../assembly/opcodes.js'
 import { SpikewasmError } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
+import { recurrentWeight } from '../nn/layers/cell.js'
 import type { Conv2d, Linear } from '../nn/layers/index.js'
 import { windowsOfSeries } from '../nn/layers/window.js'
 import { type Shape, sizeOf } from '../nn/value.js'
@@ -133,6 +134,13 @@ function fullFan(weight: ArrayLike<number> | undefined, size: number, out: numbe
   return { dense: size * out, active }
 }
 
+/** Of a weight of all neurons [size][size], or of each neuron by itself [size]. */
+function recurrentFan({ data, size: numbers }: Weight, size: number): Fan {
+  if (numbers > size) return fullFan(data, size, size)
+  const active = new Float64Array(size).map((_, i) => (data?.[i] === 0 ? 0 : 1))
+  return { dense: size, active }
+}
+
 /** For each place along an axis the rows of the kernel that reach an output from it. */
 function reaching(
   size: number,
@@ -155,6 +163,20 @@ interface Taken {
   readonly counts: Float64Array
   others: boolean
 }
+
+/** Says whether runs count from now on; returns whether they did before. */
+export function wantActivity({ memory, plan }: Session, value: number): number {
+  const { activityWanted } = plan.named
+  if (!activityWanted) return 0
+  const view = new DataView(memory.buffer)
+  const before = view.getUint32(activityWanted.address, true)
+  view.setUint32(activityWanted.address, value, true)
+  return before
+}
+
+/** A number of 64 bits of an `ActivityCount`. */
+export const activityNumber = (view: DataView, at: number): number =>
+  view.getUint32(at, true) + 2 ** 32 * view.getUint32(at + 4, true)
 
 /**
  * Counts what a model does while `evaluate` runs. Only the samples count, no repeats that fill a
@@ -195,9 +217,7 @@ export class OperationCounts {
   }
 
   private want(value: 0 | 1): void {
-    const { memory, plan } = this.session
-    const { activityWanted } = plan.named
-    if (activityWanted) new DataView(memory.buffer).setUint32(activityWanted.address, value, true)
+    wantActivity(this.session, value)
   }
 
   /** Takes counts out of the memory, and adds them up if they are of this evaluation. */
@@ -216,12 +236,10 @@ export class OperationCounts {
     }
     for (const [probe, sums] of this.neurons) {
       const view = new DataView(buffer, probe.counts.address, probe.units * ActivityCount.Bytes)
-      const number = (at: number): number =>
-        view.getUint32(at, true) + 2 ** 32 * view.getUint32(at + 4, true)
       for (let at = 0; at < view.byteLength; at += ActivityCount.Bytes) {
         if (counts) {
-          sums.changes += number(at + ActivityCount.Changes)
-          sums.spikes += number(at + ActivityCount.Spikes)
+          sums.changes += activityNumber(view, at + ActivityCount.Changes)
+          sums.spikes += activityNumber(view, at + ActivityCount.Spikes)
         }
         for (let i = 0; i < ActivityCount.Bytes; i += 4) view.setUint32(at + i, 0, true)
       }
@@ -254,10 +272,12 @@ export class OperationCounts {
         continue
       }
       const recurrent = probe.of === 'recurrent'
-      const weight = weightOf(session, node, recurrent ? 'recurrent.weight' : 'weight')
+      const { layer } = node
+      const role = recurrent && layer?.kind === 'cell' ? recurrentWeight(layer) : 'weight'
+      const weight = weightOf(session, node, role)
       const size = sizeOf(node.shape)
       const fan = recurrent
-        ? fullFan(weight.data, size, size)
+        ? recurrentFan(weight, size)
         : fanOf(node, weight, nodes[node.inputs[0]].shape)
       const effective = effectiveOf(probe, counts, fan.active) / samples
       const products = probe.scaled || others

@@ -4,7 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { type Net, openNet } from '../edge/net.js'
 import { SpikewasmError } from '../errors.js'
 import type { Answer, ApartSetup, Question, Report } from './apart.js'
-import { frameBytesOf, sampleBytesOf } from './sizes.js'
+import { frameBytesOf } from './sizes.js'
 
 /** Milliseconds between two signs of life; a sample may take longer. */
 const PAUSE_MS = 100
@@ -18,9 +18,8 @@ function telling(error: unknown): void {
   say({ kind: 'mistake', message: error.message })
 }
 
-function answer(net: Net, { call, input }: Question): Answer {
+function answer(net: Net, { call, input, sampleBytes }: Question): Answer {
   const { info, output } = net
-  const sampleBytes = sampleBytesOf(info)
   const frameBytes = frameBytesOf(info, call)
   const steps = call === 'step' ? info.timeSteps : 1
   const samples = input.length / sampleBytes

@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads'
 import type { NetInfo } from '../edge/abi.js'
 import { SpikewasmError } from '../errors.js'
 import type { Call } from './job.js'
+import { sampleBytesOf } from './sizes.js'
 
 /** What the thread is given to start with. */
 export interface ApartSetup {
@@ -16,8 +17,10 @@ export interface ApartSetup {
 /** A question to the thread. */
 export interface Question {
   readonly call: Call
-  /** Samples as bytes, as `sampleBytesOf` counts them, one after the other. */
+  /** Samples as bytes, one after the other. */
   readonly input: Uint8Array
+  /** Bytes of one sample: a frame for each step, or one for all of them. */
+  readonly sampleBytes: number
 }
 
 /** What a network makes of samples. */
@@ -43,6 +46,12 @@ export interface ApartOptions {
   readonly seconds?: number
 }
 
+/** How samples are laid out, and who is told of them. */
+export interface AskOptions {
+  readonly sampleBytes?: number
+  readonly onSamples?: (samples: number) => void
+}
+
 /** An exported network that can be stopped. Close it. */
 export interface ApartNet {
   /** What the file says about itself. */
@@ -51,10 +60,11 @@ export interface ApartNet {
    * Puts samples through the network, one question at a time.
    *
    * @param input samples as they go into the input, one after the other
-   * @param onSamples called now and then with how many are through
+   * @param options bytes of a sample, by default as `sampleBytesOf` counts them; and what is called
+   *   now and then with how many samples are through
    * @throws SpikewasmError when the network traps, or takes too long: it is stopped then
    */
-  ask(call: Call, input: Uint8Array, onSamples?: (samples: number) => void): Promise<Answer>
+  ask(call: Call, input: Uint8Array, options?: AskOptions): Promise<Answer>
   /** Ends the thread. */
   close(): Promise<void>
 }
@@ -76,7 +86,8 @@ export async function openApart(
     if (report.kind !== 'opened') throw new Error(`the thread began with ${report.kind}`)
     return {
       info: report.info,
-      ask: (call, input, onSamples) => thread.ask(call, input, onSamples),
+      ask: (call, input, { sampleBytes = sampleBytesOf(report.info), onSamples } = {}) =>
+        thread.ask({ call, input, sampleBytes }, onSamples),
       close: () => thread.close(),
     }
   } catch (error) {
@@ -109,12 +120,8 @@ class Thread {
     this.worker.on('exit', () => receive(this.mistake('must answer, got the end of its thread')))
   }
 
-  async ask(
-    call: Call,
-    input: Uint8Array,
-    onSamples: (samples: number) => void = () => {},
-  ): Promise<Answer> {
-    const question: Question = { call, input }
+  async ask(question: Question, onSamples: (samples: number) => void = () => {}): Promise<Answer> {
+    const { call } = question
     this.worker.postMessage(question)
     for (;;) {
       const report = await this.next(`answer ${call}()`)

@@ -3,7 +3,7 @@
 import type { Dataset } from '../data/dataset.js'
 import { checkData, type NetEvaluation, sampleFiller } from '../edge/accuracy.js'
 import type { ApartNet } from './apart.js'
-import { inputArray, sampleBytesOf } from './sizes.js'
+import { inputArray, sampleBytesOf, shownAs } from './sizes.js'
 
 /** Bytes of samples that are sent at once, at least one sample. */
 const CHUNK_BYTES = 1 << 18
@@ -21,11 +21,12 @@ export async function evaluateApart(
   onProgress: (done: number) => void = () => {},
 ): Promise<NetEvaluation> {
   const { info } = net
-  checkData({ info }, data)
-  const bytes = sampleBytesOf(info)
-  const input = inputArray(info)
+  checkData({ info }, data, 'or steps')
+  const shown = shownAs(info, data)
+  const bytes = sampleBytesOf(shown)
+  const input = inputArray(shown)
   const sample = new Uint8Array(input.buffer, 0, bytes)
-  const fill = sampleFiller({ info, input }, data)
+  const fill = sampleFiller({ info: shown, input }, data)
   const call = info.mode === 'step' ? 'step' : 'infer'
   const count = data.length
   const chunk = Math.max(1, Math.floor(CHUNK_BYTES / bytes))
@@ -39,7 +40,10 @@ export async function evaluateApart(
       labels.push(fill(first + i))
       all.set(sample, i * bytes)
     }
-    const { predicted } = await net.ask(call, all, (done) => onProgress((first + done) / count))
+    const { predicted } = await net.ask(call, all, {
+      sampleBytes: bytes,
+      onSamples: (done) => onProgress((first + done) / count),
+    })
     correct += predicted.reduce((n, k, i) => n + Number(k === labels[i]), 0)
   }
   onProgress(1)

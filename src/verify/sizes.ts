@@ -3,6 +3,13 @@
 import { inputCount, type NetInfo } from '../edge/abi.js'
 import type { Call } from './job.js'
 
+/**
+ * A file as its samples are laid out: where one of mode step is shown data of frames, each step
+ * takes the next one.
+ */
+export const shownAs = (info: NetInfo, { timeSteps }: { readonly timeSteps?: number }): NetInfo =>
+  info.mode === 'step' && timeSteps !== undefined ? { ...info, mode: 'infer', frames: true } : info
+
 /** Numbers of one frame, [C][H][W]. */
 export const sizeOf = ({ input }: NetInfo): number => input.reduce((a, b) => a * b, 1)
 

@@ -7,7 +7,7 @@ import type { ApartNet } from './apart.js'
 import type { Call, JobNumbers } from './job.js'
 import { type Likeness, likenessOf } from './likeness.js'
 import { askModel, type Origin } from './origin.js'
-import { callsOf, frameBytesOf, inputArray, sampleBytesOf } from './sizes.js'
+import { callsOf, frameBytesOf, inputArray, sampleBytesOf, shownAs } from './sizes.js'
 
 /** Samples, and what one way to call the network must make of them. */
 export interface Trial extends Omit<JobNumbers, 'seconds'> {
@@ -29,7 +29,8 @@ export interface TrialSource extends Origin {
 
 /**
  * Trials for all that a file can do: `infer`, `step` or both. Outputs are those of `model.predict`,
- * compiled as the file says: for `step` in step mode s, with the same frame T times.
+ * compiled as the file says: for `step` in step mode s, with the same frame T times, or with the
+ * frames of the data.
  *
  * A file of int8 weights adds whole numbers where a model adds floats. There the expected outputs
  * are those of the file itself in this process, and they are compared with those of a model whose
@@ -44,15 +45,17 @@ export async function makeTrials(source: TrialSource): Promise<Trial[]> {
   const { net } = source
   const input = takeSamples(source)
   const trials: Trial[] = []
+  const shown = shownAs(net.info, source.data[0])
   for (const call of callsOf(net.info)) {
-    const numbers = numbersOf(net.info, call, input)
-    await net.ask(call, input.slice(0, numbers.sampleBytes))
-    const wanted = await askModel(source, net.info, call, input)
+    const numbers = numbersOf(shown, call, input)
+    const { sampleBytes } = numbers
+    await net.ask(call, input.slice(0, sampleBytes), { sampleBytes })
+    const wanted = await askModel(source, shown, call, input)
     if (net.info.weights === 'f32') {
       trials.push({ ...numbers, input, expected: wanted })
       continue
     }
-    const { outputs: expected } = await net.ask(call, input)
+    const { outputs: expected } = await net.ask(call, input, { sampleBytes })
     const likeness = likenessOf(expected, wanted, net.info.classes)
     trials.push({ ...numbers, input, expected, likeness })
   }
@@ -64,11 +67,12 @@ export async function makeTrials(source: TrialSource): Promise<Trial[]> {
  * @throws SpikewasmError when shape or classes of the data do not match
  */
 export function takeSamples({
-  net: { info },
+  net,
   data,
   samples,
 }: Pick<TrialSource, 'net' | 'data' | 'samples'>): Uint8Array {
-  for (const part of data) checkData({ info }, part)
+  for (const part of data) checkData(net, part, 'or steps')
+  const info = shownAs(net.info, data[0])
   const count = Math.min(
     samples,
     data.reduce((sum, { length }) => sum + length, 0),

@@ -2,9 +2,11 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { events, loadModel } from '../../src/index.js'
 import { withFolder } from '../io/temporary.js'
-import { nmnistFile } from '../support/event-files.js'
+import { nmnistFile, structuredNpy } from '../support/event-files.js'
 import { parseLines, run } from './command.js'
+import { run as runHere } from './in-process.js'
 import { recording, writeRecordings } from './recordings.js'
 
 test('train and eval on recordings; eval takes the cutting from the run', () =>
@@ -36,6 +38,76 @@ test('train and eval on recordings; eval takes the cutting from the run', () =>
     const tested = await run(['eval', '--run', out, '--threads', '1', '--json'])
     assert.is(tested.code, 0, tested.stderr)
     assert.is(parseLines(tested.stdout).at(-1)!.testLoss, final.testLoss)
+  }))
+
+test('a folder of recordings: predict, diagnose, files and hosts cut as the run did', () =>
+  withFolder(async (folder) => {
+    const data = join(await writeRecordings(folder), 'Train')
+    const [out, net] = [join(folder, 'run'), join(folder, 'net.wasm')]
+    const cut = ['--dataset', 'events', '--data', data, '--time-steps', '3', '--event-size', '17']
+    const one = ['--threads', '1', '--json']
+    const few = ['--epochs', '1', '--batch-size', '10', '--train-share', '0.5']
+    const trained = await runHere(['train', ...cut, ...few, ...one, '--out', out])
+    assert.is(trained.code, 0, trained.stderr)
+    const options = JSON.parse(await readFile(join(out, 'options.json'), 'utf8'))
+    assert.equal(
+      [options.dataset, options.sensor, options.trainShare, options.input, options.classes],
+      ['events', [34, 34], 0.5, [2, 17, 17], 10],
+    )
+    const tested = await runHere(['eval', '--run', out, ...one])
+    assert.is(tested.code, 0, tested.stderr)
+    const { testAccuracy, samples } = parseLines(tested.stdout).at(-1)!
+    assert.is(samples, 10)
+
+    // Of the same events as arrays: their sensor is that of the run, not the largest x and y.
+    const list = recording(4)
+    const arrays = join(folder, 'four.npy')
+    await writeFile(arrays, structuredNpy(list))
+    const file = join(data, '4', '1.bin')
+    const predicted = await runHere(['predict', '--run', out, file, arrays, '--json'])
+    assert.is(predicted.code, 0, predicted.stderr)
+    const [first, second] = parseLines(predicted.stdout)
+    assert.equal(second.logits, first.logits)
+    const [x, y, t, p] = [0, 1, 2, 3].map((i) => list.map((event) => event[i]))
+    const whole = events.from({ x, y, t, p, sensor: [34, 34] })
+    const small = events.downsample(whole, [17, 17])
+    const { data: wanted } = events.toFrames(small, { framesNumber: 3, splitBy: 'number' })
+    const model = await loadModel(join(out, 'weights.safetensors'))
+    assert.equal(first.logits, [...(await model.predict(wanted)).logits])
+    await model.dispose()
+    const still = await runHere(['predict', '--run', out, file, '--event-size', '34', '--json'])
+    assert.match(parseLines(still.stdout)[0].error as string, /must become frames of \[2, 17, 17\]/)
+
+    for (const mode of ['infer', 'step']) {
+      const exported = await runHere(['export', '--run', out, '--mode', mode, '--out', net])
+      assert.is(exported.code, 0, exported.stderr)
+      const on = await runHere(['eval', '--on', net, '--run', out, '--json'])
+      assert.is(on.code, 0, on.stderr)
+      assert.is(parseLines(on.stdout)[0].testAccuracy, testAccuracy, mode)
+      const hosts = ['--hosts', 'node', '--samples', '4', '--json']
+      const verified = await runHere(['verify', net, '--run', out, ...hosts])
+      assert.is(verified.code, 0, verified.stderr)
+      const [{ exact, samples: shown }] = parseLines(verified.stdout)
+      assert.equal([exact, shown], [true, 4])
+    }
+
+    const diagnosed = await runHere([
+      ...[
+        'diagnose',
+        ...cut,
+        ...one,
+        '--train-share',
+        '0.5',
+        '--methods',
+        'rate-m',
+        '--steps',
+        '2',
+        '--batch-size',
+        '5',
+      ],
+      ...['--out', join(folder, 'diagnosis')],
+    ])
+    assert.is(diagnosed.code, 0, diagnosed.stderr)
   }))
 
 test('encoders on the command line', async () => {
@@ -82,6 +154,8 @@ test('show prints a still and writes a page', () =>
     const told = await run(['show', file, '--json'])
     const [{ events, duration, out }] = parseLines(told.stdout)
     assert.equal([events, duration, out], [150, 44700, null])
+    const alone = await run(['show', file, '--frames', '5'])
+    assert.match(alone.stderr, /--frames must come with --out, the page that it is about, got 5/)
     const wrong = await run(['show', join(folder, 'none.bin')])
     assert.match(wrong.stderr, /recording must be a readable file/)
   }))

@@ -51,4 +51,28 @@ test('train, eval and predict with a folder of pictures', () =>
     assert.is(differ.stderr.trimEnd().split('\n').length, 1, differ.stderr)
   }))
 
+test('a folder of classes alone: all to train with, or a share', () =>
+  withFolder(async (folder) => {
+    const data = await writePictures(folder)
+    const classes = join(data, 'train')
+    const common = ['--dataset', 'images', '--data', classes, '--model', 'mlp', '--threads', '1']
+    const how = ['--image-size', '8', '--epochs', '1', '--batch-size', '1', '--json']
+    const train = ['train', ...common, ...how]
+    const none = await run(train)
+    assert.is(none.code, 1)
+    assert.match(none.stderr, /no test part; give trainShare, .* --train-share 0\.9/)
+    const split = await run([...train, '--validation-split', '0.5'])
+    assert.is(split.code, 0, split.stderr)
+    const out = join(folder, 'run')
+    const shared = await run([...train, '--train-share', '0.5', '--out', out])
+    assert.is(shared.code, 0, shared.stderr)
+    const tested = await run(['eval', '--run', out, '--threads', '1', '--json'])
+    assert.is(tested.code, 0, tested.stderr)
+    assert.equal(parseLines(tested.stdout)[0].samples, 2)
+    const wrong = await run([...train, '--train-share', '2'])
+    assert.match(wrong.stderr, /--train-share must be above 0 and at most 1, got 2/)
+    const other = await run(['train', '--train-share', '0.5'])
+    assert.match(other.stderr, /--train-share must be left out for --dataset digits/)
+  }))
+
 test.run()

@@ -72,6 +72,7 @@ test('rate: spikes come with probability x, and follow from seed, epoch and inde
     const deviation = Math.sqrt((p * (1 - p)) / (T * 64))
     assert.ok(Math.abs(sums[i] / (T * 64) - p) <= 5 * deviation + 1e-9, `${level}: ${sums[i]}`)
   }
+  assert.equal(readOf(encoders.poisson(data, { timeSteps: T }), 5), readOf(spikes, 5))
   const again = openPlain(plainOf(spikes)!)
   assert.equal(readOf(again, 5, 1), readOf(spikes, 5, 1))
   assert.equal(readOf(again, 5), readOf(spikes, 5))

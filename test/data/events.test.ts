@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { evenly } from '../../src/data/events/sets.js'
@@ -156,10 +157,17 @@ test('DVS128 Gesture: a sample is what lies between the times of its label', asy
 test('a folder of recordings, with and without parts', async () => {
   const parts = await datasets.eventFolder(join(folder, 'nmnist'), { timeSteps: 3, name: 'mine' })
   assert.equal([parts.train.length, parts.test.length, parts.train.name], [35, 10, 'mine train'])
-  const whole = join(folder, 'nmnist', 'Train')
+  const whole = pathToFileURL(join(folder, 'nmnist', 'Train'))
   const shared = await datasets.eventFolder(whole, { timeSteps: 3, trainShare: 0.5 })
   assert.equal([shared.train.length, shared.test.length], [20, 15])
   assert.equal(shared.train.classNames?.join(''), '0123456789')
+  // Nine tenths of 3 or 4, rounded up, are all.
+  const all = await datasets.eventFolder(whole, { timeSteps: 3 })
+  assert.is(all.train.length, 35)
+  assert.throws(
+    () => all.test,
+    /trainShare must leave recordings to test with, got 0\.9 for at most 4/,
+  )
 })
 
 test('epochs are the same with and without a thread', async () => {
@@ -214,6 +222,7 @@ test('what is missing or wrong is refused by name', async () => {
     [() => nmnist({ augment: { roll: -1 } }), /augment\.roll must be an integer/],
     [() => nmnist({ augment: { jitter: 1 } as never }), /jitter is not an option/],
     [() => nmnist(null as never), /must be an object/],
+    [() => datasets.nmnist(5 as never), /N-MNIST folder must be the path of a folder, got 5/],
     [() => datasets.nmnist(join(folder, 'cifar')), /must hold Train or train, got .*airplane/],
     [() => datasets.nmnist(join(folder, 'none')), /must be a folder, got ".*none"/],
     [() => datasets.cifar10Dvs(join(folder, 'nmnist')), /got none for airplane/],

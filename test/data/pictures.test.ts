@@ -15,11 +15,13 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openPlain } from '../../src/data/open.js'
+import type { PlainPictures } from '../../src/data/pictures/dataset.js'
 import { decodePicture, loadCodecs } from '../../src/data/pictures/decode.js'
+import { pathOf } from '../../src/data/pictures/files.js'
 import { resize } from '../../src/data/pictures/resize.js'
 import {
   adjust,
@@ -37,6 +39,7 @@ import {
   encoders,
   fromBytes,
   type PictureOptions,
+  type Split,
   subset,
 } from '../../src/index.js'
 import { mlp } from '../../src/models/mlp.js'
@@ -355,7 +358,10 @@ test('what is wrong is one error that names the file or option', () =>
     rmSync(damaged)
     const calls: [() => unknown, RegExp][] = [
       [() => datasets.imageFolder(`${folder}/none`), /must be a folder with train\//],
-      [() => datasets.imageFolder(join(folder, 'train')), /must hold the folders train and val/],
+      [
+        () => datasets.imageFolder(join(folder, 'train', 'cat')),
+        /must hold a folder for each class/,
+      ],
       [() => datasets.imageFolder(folder, { size: 0 }), /size must be an integer from 1/],
       [() => datasets.imageFolder(folder, { size: 8 }), /become 8 × 9; give crop too/],
       [() => datasets.imageFolder(folder, { crops: 1 } as never), /crops/],
@@ -369,8 +375,8 @@ test('what is wrong is one error that names the file or option', () =>
       ],
       [() => datasets.imageFolder(folder, { colorJitter: { hue: 2 } }), /hue must lie in 0…0.5/],
       [
-        () => (datasets.cifar10 as (...all: unknown[]) => unknown)('x', { a: 1 }),
-        /cifar10 takes a/,
+        () => (datasets.cifar100 as (...all: unknown[]) => unknown)('x', { a: 1 }),
+        /cifar100 takes a path alone/,
       ],
     ]
     for (const [call, message] of calls) assert.match(await messageOf(call), message)
@@ -420,6 +426,85 @@ test('what changes in training reaches augment and encoders; other pictures are 
       assert.not(differs(latencies(part, epoch), latencies(mirrored, epoch)))
     }
     assert.ok(moved > 0 && moved < 12 && both > 0 && both < 12)
+  }))
+
+test('a folder of classes alone is whole, or divided by class and seed', () =>
+  withFolder(async (folder) => {
+    for (const [name, count] of Object.entries({ cat: 5, dog: 10 }))
+      for (let i = 0; i < count; i++) {
+        mkdirSync(join(folder, name), { recursive: true })
+        cpSync(join(fixtures, 'rgb.png'), join(folder, name, `${i}.png`))
+      }
+    const labelsOf = (data: Dataset): number[] =>
+      Array.from({ length: data.length }, (_, i) => data.read(i, new Float32Array(3 * 23 * 19)))
+    // By the URL of the folder.
+    const whole = await datasets.imageFolder(pathToFileURL(`${folder}/`))
+    assert.equal(labelsOf(whole.train).filter((label) => label === 1).length, 10)
+    assert.is(whole.train.length, 15)
+    assert.equal(Object.keys({ ...whole }), ['train'])
+    assert.throws(() => whole.test, /has a folder for each class, all for training, and no test/)
+    const pathsOf = ({ train, test }: Split): string[][] =>
+      [train, test].map((part) => {
+        const { files } = plainOf(part) as PlainPictures
+        return Array.from({ length: part.length }, (_, i) => pathOf(files, i))
+      })
+    const split = await datasets.imageFolder(folder, { trainShare: 0.75 })
+    // Of 5 and 10.
+    assert.equal([split.train.length, split.test.length], [4 + 8, 1 + 2])
+    assert.equal([...new Set(labelsOf(split.test))].sort(), [0, 1])
+    const [first, second] = pathsOf(split)
+    assert.is(new Set([...first, ...second]).size, 15)
+    const again = await datasets.imageFolder(folder, { trainShare: 0.75, seed: 0 })
+    assert.equal(pathsOf(again), [first, second])
+    const other = await datasets.imageFolder(folder, { trainShare: 0.75, seed: 1 })
+    assert.not.equal(pathsOf(other)[1], second)
+
+    const wrong: [object, RegExp][] = [
+      [{ trainShare: 0 }, /imageFolder\.trainShare must be above 0 and at most 1, got 0/],
+      [{ trainShare: '1' }, /trainShare must be above 0/],
+      [{ trainShare: 0.99 }, /trainShare must leave pictures to test with/],
+      [{ seed: 3 }, /imageFolder\.seed must come with trainShare/],
+      [{ trainShare: 0.5, seed: -1 }, /imageFolder\.seed must be an integer/],
+    ]
+    for (const [options, message] of wrong)
+      assert.match(await messageOf(() => datasets.imageFolder(folder, options)), message)
+    // A part alone is not taken for a class, unless a share is asked for.
+    mkdirSync(join(folder, 'train'))
+    cpSync(join(fixtures, 'rgb.png'), join(folder, 'train', 'a.png'))
+    assert.match(
+      await messageOf(() => datasets.imageFolder(folder)),
+      /must hold the folders train and val \(or test\).*got train; with trainShare/,
+    )
+    const three = await datasets.imageFolder(folder, { trainShare: 1 })
+    assert.equal([three.train.classes, three.train.length], [3, 16])
+    mkdirSync(join(folder, 'val'))
+    assert.match(
+      await messageOf(() => datasets.imageFolder(folder, { trainShare: 1 })),
+      /trainShare must be left out for .*which has folders for both parts/,
+    )
+    assert.match(
+      await messageOf(() => datasets.imageFolder(new URL('https://example.org/a'))),
+      /datasets\.imageFolder must be a path or a file: URL, got "https:/,
+    )
+  }))
+
+test('CIFAR-10 as png files keeps a cache where one is named', () =>
+  withFolder(async (folder) => {
+    const names = ['airplane', 'automobile']
+    for (const part of ['train', 'test'])
+      for (const name of names) {
+        mkdirSync(join(folder, part, name), { recursive: true })
+        cpSync(join(fixtures, 'rgb.png'), join(folder, part, name, '0.png'))
+      }
+    const cache = join(folder, 'cache')
+    const kept = (await datasets.cifar10(folder, { cache })).train
+    const plain = (await datasets.cifar10(folder)).train
+    assert.equal(sampleOf(kept, 1), sampleOf(plain, 1))
+    assert.is(readdirSync(cache).length, 1)
+    const binary = await messageOf(() => datasets.cifar10(join(folder, 'none'), { cache }))
+    assert.match(binary, /cifar10\.cache must be left out but for a folder of jpg or png/)
+    const unknown = await messageOf(() => datasets.cifar10(folder, { size: 3 } as never))
+    assert.match(unknown, /cifar10\.size is not an option/)
   }))
 
 test("ImageNet's layouts", () =>

@@ -5,6 +5,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseAedat4 } from '../../src/events/aedat4.js'
 import { unpackLz4 } from '../../src/events/lz4.js'
+import { xxHash32 } from '../../src/events/xxhash.js'
 import { type EventRecording, events } from '../../src/index.js'
 import { messageOf } from '../io/temporary.js'
 import {
@@ -130,6 +131,37 @@ test('damaged files are refused by name', async () => {
   assert.match(await messageOf(() => events.read(join(folder, 'none.bin'))), /no such file/)
   for (const options of [{ format: 'x' }, { sensor: [1] }, { sensor: [0, 3] }, { size: 3 }, 5])
     assert.match(await messageOf(() => events.read('a.bin', options as never)), /events\.read/)
+})
+
+test('checksums of LZ4 are those of its program, and a wrong one is an error', () => {
+  assert.is(xxHash32(new Uint8Array(0)), 0x02cc5d05)
+  assert.is(xxHash32(new TextEncoder().encode('abc')), 0x32d153ff)
+  // lz4 -BX --content-size: checksums of the header, of the block and of the content.
+  const text = `${'spike '.repeat(12)}and some more text for the stripes`
+  const frame = Uint8Array.from(
+    Buffer.from(
+      'BCJNGHxAagAAAAAAAADGLgAAAG9zcGlrZSAGAC/wE2FuZCBzb21lIG1vcmUgdGV4dCBmb3Ig' +
+        'dGhlIHN0cmlwZXPdz3wtAAAAAHCxKPE=',
+      'base64',
+    ),
+  )
+  const unpacked = (bytes: Uint8Array): string =>
+    new TextDecoder().decode(unpackLz4(bytes, 1e6, 'it'))
+  assert.is(unpacked(frame), text)
+  const twice = joined([frame, frame])
+  assert.is(unpacked(twice), text + text)
+  const { length } = frame
+  for (const [at, of] of [
+    [6, 'header'],
+    [14, 'header'],
+    [33, 'block'],
+    [length - 12, 'block'],
+    [length - 1, 'content'],
+  ] as const)
+    assert.throws(
+      () => unpacked(frame.with(at, frame[at] ^ 4)),
+      new RegExp(`^it: must hold valid LZ4 data, .* the checksum of its ${of} is not`),
+    )
 })
 
 test('what claims to unpack to far more than it is, is refused', async () => {

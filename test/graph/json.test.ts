@@ -192,6 +192,7 @@ const layers: Readonly<Record<Layer['kind'], readonly Layer[]>> = {
     recurrent(integrateAndFire({ vReset: 0 }), { bias: false }),
     recurrent(plif({ tau: 3 }), { init: { normal: 0.1 } }),
     recurrent(cubaLif({ refractory: 1 })),
+    recurrent(alif(), { allToAll: false }),
   ],
   neuron: [
     lif(),
@@ -232,6 +233,8 @@ const layers: Readonly<Record<Layer['kind'], readonly Layer[]>> = {
     layerNorm([2, 8, 8]),
     layerNorm([2, 8, 8], { eps: 0.5 }),
     layerNorm([2, 8, 8], { affine: false }),
+    layerNorm([8, 8]),
+    layerNorm(8),
   ],
   delay: [delay(0), delay(3), delay([1, 0])],
   conv1d: [

@@ -58,6 +58,16 @@ const networks: Record<string, Block> = {
     lif(),
     linear(7, 4),
   ),
+  'layerNorm of last sizes': sequential(
+    conv2d(2, 5, 2),
+    layerNorm(4),
+    lif(),
+    conv2d(5, 4, 2),
+    layerNorm([4, 3], { eps: 0.01 }),
+    lif(),
+    flatten(),
+    linear(48, 4),
+  ),
   conv1d: sequential(
     conv1d(3, 6, 4, { padding: 1 }),
     batchNorm1d(6),

@@ -98,6 +98,23 @@ const chains: Record<string, Chain> = {
     ],
     input: [3, 5, 6],
   },
+  'layer normalisation of channels and rows': {
+    // A bias of a channel has no effect.
+    layers: [
+      conv2d(3, 5, 2, { bias: false }),
+      layerNorm(5),
+      lif(),
+      conv2d(5, 6, 2, { bias: false }),
+      layerNorm([3, 4], { eps: 0.01 }),
+      lif(),
+      conv2d(6, 5, [3, 1], { bias: false }),
+      layerNorm([4], { affine: false }),
+      lif(),
+      flatten(),
+      linear(20, 4),
+    ],
+    input: [3, 5, 6],
+  },
   'constants of channels and neurons': {
     layers: [
       conv2d(3, 5, 3),
@@ -190,9 +207,14 @@ const bits = async (network: Block, options: CompileOptions): Promise<unknown> =
 const everything = (delays = true): Block =>
   block(
     {
-      stem: sequential(conv2d(3, 6, 3), groupNorm(2, 6), lif()),
+      stem: sequential(conv2d(3, 6, 3), groupNorm(2, 6), layerNorm(4), lif()),
       later: delays ? delay([0, 1, 2, 0, 1, 3]) : scale(1),
-      side: sequential(conv2d(6, 5, 3, { padding: 1 }), delays ? delay(2) : scale(2), lif()),
+      side: sequential(
+        conv2d(6, 5, 3, { padding: 1 }),
+        layerNorm([4, 4]),
+        delays ? delay(2) : scale(2),
+        lif(),
+      ),
       sums: sequential(sumPool2d(2), conv2d(11, 7, 1), layerNorm([7, 2, 2]), lif()),
       flat: flatten(),
       wide: sequential(adaptiveAvgPool2d([3, 2]), flatten(), linear(36, 8), scale(ramp(8)), lif()),
@@ -288,7 +310,10 @@ test('mistakes are named', async () => {
     [() => groupNorm(2, 4, { eps: 0 }), /groupNorm.eps must be > 0 and finite as a float32, got 0/],
     [() => compiled(groupNorm(2, 4)), /0 \(groupNorm\): expects 4 channels, got \[2, 5, 5\]/],
     [() => layerNorm(null as never), /layerNorm.shape must be one to three integers ≥ 1, got null/],
-    [() => compiled(layerNorm([5, 5])), /normalises a whole sample .*\[5, 5\], got \[2, 5, 5\]/],
+    [
+      () => compiled(layerNorm([2, 5])),
+      /normalises the last sizes \[2, 5\] .*got \[2, 5, 5\]; give it \[2, 5, 5\], \[5, 5\] or \[5\]/,
+    ],
     [() => compiled(conv1d(2, 3, 3)), /expects a series \[C, L\], got the image \[2, 5, 5\]/],
     [() => conv1d(2, 3, [3] as never), /conv1d.kernelSize must be an integer ≥ 1/],
     [() => maxPool2d(2, { rate: 'max' as never }), /maxPool2d.rate must be 'pooled' or 'official'/],

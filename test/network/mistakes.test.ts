@@ -130,6 +130,10 @@ const mistakes: [() => unknown, string][] = [
   ],
   [() => recurrent(recurrent(lif())), 'recurrent() takes a cell that is not recurrent yet'],
   [
+    () => recurrent(lif(), { allToAll: false, bias: true }),
+    'recurrent.bias must be left out or false with allToAll: false, which has none',
+  ],
+  [
     () => recurrent(wrong(lif)),
     'recurrent() takes a spiking layer such as lif() or cubaLif(), got the function lif',
   ],
@@ -258,6 +262,30 @@ const mistakes: [() => unknown, string][] = [
     "block's second argument must be its forward function, got undefined",
   ],
   [() => residual(wrong(undefined)), 'residual.main must be a layer or a block, got undefined'],
+  [
+    () => residual(wrong([lif()].slice(1))),
+    'residual.main must be a layer or a block, got []; make a block of a list: sequential(a, b) ' +
+      'instead of [a, b]',
+  ],
+  [
+    () => lif(wrong(new Map([['tau', 3]]))),
+    "lif's options must be an object with any of tau, decayInput, vThreshold, vReset, vRest, " +
+      'inputScale, fires, refractory, detachReset, surrogate, alpha, learn, got a value of type Map',
+  ],
+  [
+    () => conv2d(1, 1, 1, wrong(new Date(0))),
+    "conv2d's options must be an object with any of stride, padding, groups, bias, " +
+      'standardise, init, got a value of type Date',
+  ],
+  [
+    () => compile(sequential(conv2d(2, 3, 2), flatten()), { input: [2, 5, 4] }),
+    '1: the last layer must give one value per class, got [36]; end in linear(36, classes)',
+  ],
+  [
+    () => compile(conv2d(2, 3, 2), { input: [2, 5, 4] }),
+    'network: the last layer must give one value per class, got [3, 4, 3]; end in ' +
+      'linear(36, classes) behind flatten()',
+  ],
   [
     () => compile(wrong(undefined), { input: [1, 2, 3] }),
     'compile: the network must be a layer or a block, got undefined',
@@ -400,7 +428,7 @@ test('a block whose forward function returns or hands on nothing', async () => {
   )
   assert.is(
     await compiled(forgot(wrong(async (m: Anything, x: Anything) => m.fc(x)))),
-    `inner: ${missing} {}; is a return missing?`,
+    `inner: ${missing} a value of type Promise; is a return missing?`,
   )
   assert.is(
     await compiled(forgot((m) => m.fc(wrong(undefined)))),
@@ -409,6 +437,14 @@ test('a block whose forward function returns or hands on nothing', async () => {
   assert.is(
     await compiled(forgot((m, x, { add }) => add(m.fc(x), wrong(undefined)))),
     'inner: add needs values that the children gave, got undefined',
+  )
+})
+
+test('values are added one by one', async () => {
+  const list = block({ fc: linear(6, 6) }, (m, x, { add }) => wrong(add)([m.fc(x), x]))
+  assert.is(
+    await messageOf(() => list.compile({ input: [6] })),
+    'network: add needs two or more values, one by one: add(a, b), not add([a, b])',
   )
 })
 

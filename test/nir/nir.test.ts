@@ -33,6 +33,7 @@ import {
 } from '../../src/index.js'
 import { readHdf5, writeHdf5 } from '../../src/io/nir/hdf5.js'
 import { type Group, group, numbers, type Tree, texts } from '../../src/io/nir/tree.js'
+import { parseLines, run } from '../cli/in-process.js'
 import { testRandom } from '../support/engine.js'
 import { simulate } from './simulate.js'
 
@@ -180,6 +181,7 @@ test('what is written is read with the same bits: neurons', async () => {
       cubaLif({ tau: 3.3, tauSyn: 2.1, decayInput: true, vThreshold: 0.1 }),
       recurrent(cubaLif({ tau: 3, tauSyn: 1.5, vThreshold: 0.2 })),
       recurrent(lif({ tau: 1.9, vThreshold: 0.2 }), { bias: false }),
+      recurrent(lif({ tau: 1.9, vThreshold: 0.2 }), { allToAll: false }),
       leakyIntegrator({ tau: 2.7, vRest: 0.1 }),
       leakyIntegrator({ tau: perNeuron(n, 2, 3), tauSyn: 1.6, decayInput: true }),
       integrator({ inputScale: perNeuron(n, 0.5, 2) }),
@@ -417,5 +419,29 @@ test('wrong arguments and files are refused clearly', async () => {
   await model.dispose()
   await rm(folder, { recursive: true })
 })
+
+/** The NIR paper's network for N-MNIST on real recordings, where both are at hand. */
+const { SPIKEWASM_NMNIST: folder, SPIKEWASM_NIR: file } = process.env
+
+if (folder === undefined || file === undefined)
+  console.log('skipped: SPIKEWASM_NMNIST and SPIKEWASM_NIR do not name the recordings and the file')
+else
+  test('cnn_sinabs.nir on recordings: accuracy and spikes as published', async () => {
+    const cut = ['--time-window', '1000', '--time-steps', '300']
+    const { code, stdout, stderr } = await run([
+      ...['eval', '--nir', file, '--dataset', 'nmnist', '--data', folder, ...cut, '--json'],
+    ])
+    assert.is(code, 0, stderr)
+    const { final, testAccuracy, samples, spikes } = parseLines(stdout).at(-1)!
+    assert.is(final, true)
+    assert.ok((testAccuracy as number) >= 0.97, `${testAccuracy}`)
+    // Of the 100 recordings a plain float32 simulation gives these.
+    if (samples !== 100) return
+    assert.is(testAccuracy, 0.98)
+    const wanted = [544_084, 1_177_617, 929_243, 731_172, 34_635]
+    for (const [i, count] of Object.values(spikes as Record<string, number>).entries())
+      assert.ok(Math.abs(count - wanted[i]) <= 1e-3 * wanted[i], `${i}: ${count}`)
+    assert.is(Object.keys(spikes as object).length, wanted.length)
+  })
 
 test.run()

@@ -384,6 +384,8 @@ test('so do those of layers between neurons', () => {
       conv2d(13, 8, 2),
       delay(2),
       groupNorm(2, 8),
+      layerNorm([3, 3]),
+      layerNorm(3),
       scale([1, 2, 3, 4, 5, 6, 7, 8]),
       lif(),
       adaptiveAvgPool2d(2),

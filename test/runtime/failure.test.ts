@@ -20,6 +20,7 @@ import {
   sequential,
 } from '../../src/index.js'
 import type { Plan } from '../../src/plan/plan.js'
+import { endThreads } from '../../src/runtime/idle-threads.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'
 import { soon } from '../support/soon.js'
@@ -29,6 +30,11 @@ const input = [3, 16, 16] as const
 // Node tells of every worker that starts, whoever starts it.
 const workers: Worker[] = []
 process.on('worker', (worker) => void workers.push(worker))
+/** From here on those of models to come are told, and these take none that others left. */
+async function countWorkers(): Promise<void> {
+  await endThreads()
+  workers.length = 0
+}
 
 function compileSmall(options: Partial<CompileOptions> = {}, channels = 8): Promise<Model> {
   const net = sequential({
@@ -65,7 +71,7 @@ async function expectBroken(model: Model, before: ReturnType<Model['stateDict']>
 
 // The first: no memory of another model is there that would be large enough.
 test('a memory that grows gets fresh threads: those that load meanwhile may not learn its size', async () => {
-  workers.length = 0
+  await countWorkers()
   const model = await compileSmall({ threads: 2, timeSteps: 16 })
   const bytes = (): number => inside(model).memory.buffer.byteLength
   const [x, y] = batchFor(model)
@@ -84,7 +90,7 @@ test('a memory that grows gets fresh threads: those that load meanwhile may not 
 })
 
 test('a worker that dies while a step runs: the step rejects soon, later calls say so, parameters stay readable', async () => {
-  workers.length = 0
+  await countWorkers()
   // Large enough that the step still runs when the worker is ended.
   const model = await compileSmall({ threads: 2, batchSize: 256 }, 64)
   const [x, y] = batchFor(model)
@@ -108,7 +114,7 @@ test('a worker that dies amid fit: fit rejects with one error, and goes on from 
     await whole.fit(data, fit)
     // In the second epoch: at a step's start, or while its callback runs.
     for (const during of ['step', 'callback']) {
-      workers.length = 0
+      await countWorkers()
       const folder = join(dir, during)
       const model = await compileSmall({ threads: 2 })
       let steps = 0
@@ -205,7 +211,7 @@ for (const threads of [1, 2])
     })
 
 test('a worker that dies between two steps: the next step works or fails with a clear message, but does not hang', async () => {
-  workers.length = 0
+  await countWorkers()
   const model = await compileSmall({ threads: 2 })
   const [x, y] = batchFor(model)
   await model.trainStep(x, y)

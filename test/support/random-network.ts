@@ -221,7 +221,8 @@ function moreLayers(
       layers.push(
         groupNorm(one(random, [1, width % 2 ? 1 : 2, width]), width, { affine: random() < 0.7 }),
       )
-    else if (kind === 'layer') layers.push(layerNorm([width, size, size]))
+    else if (kind === 'layer')
+      layers.push(layerNorm([width, size, size].slice(sumOf(`${width} ${size}`) % 3)))
     else if (kind === 'scale')
       layers.push(scale(constants(random, width * (random() < 0.5 ? 1 : size * size))))
     else if (kind === 'delay')

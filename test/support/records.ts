@@ -76,7 +76,7 @@ export class EnginePrograms extends ProgramBuilder {
       if (typeof value === 'number' || 'f32' in value) resolved[Number(word)] = value
       else if ('buffer' in value) resolved[Number(word)] = value.buffer.address + value.offset
       else if ('table' in value) resolved[Number(word)] = this.putTable(value)
-      else throw new Error('data have no place in tests of kernels')
+      else resolved[Number(word)] = this.engine.putBytes(value.data)
     }
     return resolved
   }

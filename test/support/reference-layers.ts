@@ -69,8 +69,13 @@ interface Affine {
   readonly bias?: Tensor
 }
 
+/** Numbers of the last sizes of a layer normalisation. */
+const lastSizes = (layer: Layer): number =>
+  layer.kind === 'layerNorm' ? layer.shape.reduce((a, b) => a * b, 1) : 1
+
 /** The group of an element, so that elements of a sample and group are one statistic. */
 function groupOf(layer: Layer, [c, h, w]: Shape, i: number): number {
+  if (layer.kind === 'layerNorm') return Math.floor(i / lastSizes(layer))
   const groups = layer.kind === 'groupNorm' ? layer.groups : 1
   const sample = Math.floor(i / (c * h * w))
   const channel = Math.floor(i / (h * w)) % c
@@ -79,7 +84,7 @@ function groupOf(layer: Layer, [c, h, w]: Shape, i: number): number {
 
 /** The parameter of an element: of its channel, or its own. */
 const parameterOf = (layer: Layer, [c, h, w]: Shape, i: number): number =>
-  layer.kind === 'groupNorm' ? Math.floor(i / (h * w)) % c : i % (c * h * w)
+  layer.kind === 'groupNorm' ? Math.floor(i / (h * w)) % c : i % lastSizes(layer)
 
 /** Means of the groups of each sample. */
 function groupMeans(layer: Layer, shape: Shape, x: Tensor): Tensor {

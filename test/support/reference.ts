@@ -1,12 +1,14 @@
 /**
  * The methods by their definitions, in float64 and as slowly as they read: chains of convolutions,
- * linear, normalisations, neurons, pooling by means and sums, scale, delay and flatten. Every gradient is written out by hand
- * for every step; nothing here shares code or memory layout with the engine.
+ * linear, normalisations, neurons, cells, pooling by means and sums, scale, delay and flatten. Every
+ * gradient is written out by hand for every step; nothing here shares code or memory layout with the
+ * engine.
  *
  * A tensor is one Float64Array [B][C][H][W]; over time it is an array of T of them.
  */
 import type {
   BatchNorm2d,
+  Cell,
   Conv2d,
   Layer,
   Linear,
@@ -16,6 +18,16 @@ import type {
   StateDict,
   StepMode,
 } from '../../src/index.js'
+import {
+  addRecurrent,
+  type CellLayer,
+  type CellState,
+  type CellStep,
+  cellBackward,
+  cellFactor,
+  cellStart,
+  cellStep,
+} from './reference-cells.js'
 import {
   adaptiveTaps,
   delayBack,
@@ -77,9 +89,13 @@ function mean(steps: readonly Tensor[]): Tensor {
   return steps[0].map((_, i) => steps.reduce((sum, x) => sum + x[i], 0) / steps.length)
 }
 
+/** Σ over time. */
+const sumOf = (steps: readonly Tensor[]): Tensor =>
+  steps[0].map((_, i) => steps.reduce((sum, x) => sum + x[i], 0))
+
 /** h'(x). */
 export function surrogateDerivative(
-  neuron: Pick<Neuron, 'alpha' | 'surrogate'>,
+  neuron: Pick<Neuron | Cell, 'alpha' | 'surrogate'>,
   x: number,
 ): number {
   const a = neuron.alpha
@@ -545,6 +561,47 @@ class Reference {
     return { u, s }
   }
 
+  // Cells.
+
+  cell({ layer, name, to }: Node): CellLayer {
+    return { cell: layer as Cell, name, shape: to, batch: this.options.batch, state: this.state }
+  }
+
+  cellFires(node: Node, x: Tensor, state: CellState): CellStep {
+    const { leastMargin = 0 } = this.options
+    const step = cellStep(this.cell(node), x, state, (distance) => {
+      this.margin = Math.min(this.margin, distance)
+    })
+    if (!(this.margin >= leastMargin)) throw new NearThreshold()
+    return step
+  }
+
+  /** Through all steps; `learns`: parameters += their gradients. */
+  cellBack(
+    node: Node,
+    steps: readonly CellStep[],
+    deltas: readonly Tensor[],
+    learns = true,
+  ): Tensor[] {
+    return cellBackward(this.cell(node), steps, deltas, this.cellSlope(node), (name, i, value) => {
+      if (learns) this.add(name, i, value)
+    })
+  }
+
+  /** One step by itself: the state before it, and the spikes that came to it, count as given. */
+  cellBackOnce(node: Node, step: CellStep, delta: Tensor): Tensor {
+    const layer = this.cell(node)
+    const factor = cellFactor(layer, step, this.cellSlope(node))
+    const gx = delta.map((d, i) => d * factor[i])
+    addRecurrent(layer, gx, step.spikeBefore, (name, i, value) => this.add(name, i, value))
+    return gx
+  }
+
+  private cellSlope(node: Node): (x: number) => number {
+    const { alpha, surrogate } = node.layer as Cell
+    return (x) => surrogateDerivative({ alpha, surrogate }, x)
+  }
+
   rest(node: Node): Tensor {
     return new Float64Array(this.options.batch * product(node.to)).fill(
       (node.layer as Neuron).vReset ?? 0,
@@ -709,6 +766,7 @@ interface Kept {
   u: Tensor[]
   s: Tensor[]
   groups: { xhat: Tensor[]; invStd: Float64Array }[]
+  cells: CellStep[]
 }
 
 /** Rate-based backpropagation and BPTT: layer by layer, each over all T steps. */
@@ -722,7 +780,7 @@ function layerwise(
   const records: Kept[] = []
   let steps = frames.slice()
   for (const node of r.nodes) {
-    const record: Kept = { inputs: steps, u: [], s: [], groups: [] }
+    const record: Kept = { inputs: steps, u: [], s: [], groups: [], cells: [] }
     records.push(record)
     if (node.layer.kind === 'delay') steps = delayed(node.layer, node.to, steps)
     else if (node.layer.kind === 'neuron') {
@@ -735,6 +793,16 @@ function layerwise(
       steps = record.s
       r.rates[node.name] = mean(steps)
       r.eligibilities[node.name] = r.eligibility(node, record.u, record.s)
+    } else if (node.layer.kind === 'cell') {
+      const state = cellStart(r.cell(node))
+      record.cells = steps.map((x) => r.cellFires(node, x, state))
+      steps = record.cells.map(({ out }) => out)
+      if (node.layer.vThreshold !== null) {
+        r.rates[node.name] = mean(steps)
+        // What a constant that is added to the input of every step does to the time mean.
+        const ones = steps.map((x) => x.map(() => 1 / T))
+        r.eligibilities[node.name] = sumOf(r.cellBack(node, record.cells, ones, false))
+      }
     } else if (isBatchNorm(node)) {
       const groups = options.stepMode === 's' ? steps.map((x) => [x]) : [steps]
       steps = groups.flatMap((group) => {
@@ -752,12 +820,16 @@ function layerwise(
   let deltas: Tensor[] = Array.from({ length: rate ? 1 : T }, () => delta.map((d) => d / T))
   for (let i = r.nodes.length - 1; i >= 0; i--) {
     const node = r.nodes[i]
-    const { inputs, u, s, groups } = records[i]
+    const { inputs, u, s, groups, cells } = records[i]
     if (node.layer.kind === 'delay') deltas = delayBack(node.layer, node.to, deltas, T)
     else if (rate && isSampleNorm(node)) {
       const all = inputs.map((x) => r.sampleForward(node, x))
       const [xhat, invStd] = [mean(all.map((x) => x.xhat)), mean(all.map((x) => x.invStd))]
       deltas = [r.sampleBackward(node, xhat, invStd, deltas[0])]
+    } else if (node.layer.kind === 'cell') {
+      deltas = rate
+        ? [sumOf(r.cellBack(node, cells, Array(T).fill(deltas[0].map((d) => d / T))))]
+        : r.cellBack(node, cells, deltas)
     } else if (node.layer.kind === 'neuron') {
       deltas = rate
         ? [deltas[0].map((d, k) => d * r.eligibilities[node.name][k])]
@@ -791,6 +863,11 @@ function online(
 ): Pick<ReferenceResult, 'loss' | 'output'> {
   const { timeSteps: T, mseWeight = 0.05, backwardSteps, update, method } = options
   const potentials = r.nodes.map((node) => (isNeuron(node.layer) ? r.rest(node) : undefined))
+  const states = r.nodes.map((node) =>
+    node.layer.kind === 'cell' ? cellStart(r.cell(node)) : undefined,
+  )
+  if (method === 'ottt' && states.some((state) => state))
+    throw new Error('the reference has no traces of cells')
   const traces: (Tensor | undefined)[] = r.nodes.map(() => undefined)
   const velocities = Object.fromEntries(
     Object.entries(r.gradients).map(([name, g]) => [name, zerosLike(g)]),
@@ -805,6 +882,7 @@ function online(
       xhat?: Tensor[]
       invStd?: Float64Array
       allTime?: AllTime
+      cell?: CellStep
     }[] = []
     let x = frames[t]
     let lambda: number | undefined
@@ -820,6 +898,10 @@ function online(
         x = s
         spikes[node.name] = [...(spikes[node.name] ?? []), s]
         lambda = 1 - 1 / layer.tau
+      } else if (layer.kind === 'cell') {
+        record.cell = r.cellFires(node, x, states[i] as CellState)
+        x = record.cell.out
+        if (layer.vThreshold !== null) spikes[node.name] = [...(spikes[node.name] ?? []), x]
       } else if (layer.kind === 'batchNorm2d' && method === 'os') {
         record.allTime = r.allTimeForward(node, x, t)
         x = record.allTime.out
@@ -851,8 +933,9 @@ function online(
     let d = delta
     for (let i = r.nodes.length - 1; i >= 0; i--) {
       const node = r.nodes[i]
-      const { x: input, u, xhat, invStd, allTime } = records[i]
-      if (allTime) d = r.allTimeBackward(node, allTime, d)
+      const { x: input, u, xhat, invStd, allTime, cell } = records[i]
+      if (cell) d = r.cellBackOnce(node, cell, d)
+      else if (allTime) d = r.allTimeBackward(node, allTime, d)
       else if (isNeuron(node.layer)) {
         const kappa = node.layer.decayInput ? 1 / node.layer.tau : 1
         d = d.map((v, k) => v * kappa * r.slope(node, (u as Tensor)[k]))

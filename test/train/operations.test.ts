@@ -461,8 +461,12 @@ for (const each of cases)
       const data = fromArrays({ images, labels, shape: [...each.input], classes: 3 })
       const expected = simulate(each, state, images, samples, T)
       for (let round = 0; round < 2; round++) {
-        const { operations: found } = await model.evaluate(data)
+        const { operations: found, firingRates } = await model.evaluate(data)
         assert.ok(found)
+        // Of five samples in batches of three: the fifth counts once, no repeat counts.
+        assert.equal(firingRates, ratesOf(model, expected.trains))
+        const uncounted = await model.evaluate(data, { operations: false })
+        assert.equal(uncounted.firingRates, firingRates)
         assert.is(Math.round(found.effectiveMacs * samples), expected.macs)
         assert.is(Math.round(found.effectiveAcs * samples), expected.acs)
         assert.is(Math.round(found.dense * samples), expected.dense)
@@ -480,6 +484,17 @@ for (const each of cases)
       await model.dispose()
     })
   }
+
+/** Share of the neurons and steps that have a spike, of each layer. */
+function ratesOf(model: Model, trains: Sums['trains']): Record<string, number> {
+  const { record: names } = model.session.settings
+  return Object.fromEntries(
+    trains.map((images, i) => {
+      const all = images.flat()
+      return [names[i], all.reduce((a, b) => a + b, 0) / all.length]
+    }),
+  )
+}
 
 /** Spike trains of `spikes` and `monitor` are those of the simulation. */
 async function checkSpikes(

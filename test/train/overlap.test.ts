@@ -20,6 +20,7 @@ import {
   sgd,
 } from '../../src/index.js'
 import { breathe } from '../../src/runtime/breathe.js'
+import { endThreads } from '../../src/runtime/idle-threads.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { expectSameBits } from '../support/measure.js'
 import { toy, toyClasses, toyShape } from '../support/toy.js'
@@ -206,6 +207,7 @@ for (const threads of [1, 2])
     })
 
 test('disposing of the model while fit changes the method leaves no threads behind', async () => {
+  await endThreads()
   const threads: Promise<unknown>[] = []
   const count = (worker: Worker): void => void threads.push(once(worker, 'exit'))
   process.on('worker', count)
@@ -216,6 +218,8 @@ test('disposing of the model while fit changes the method leaves no threads behi
   await new Promise((resolve) => setImmediate(resolve))
   process.off('worker', count)
   assert.is(threads.length, 2)
+  // None but those that wait for another model.
+  await endThreads()
   await Promise.all(threads)
 })
 

@@ -81,9 +81,9 @@ test('a file that is slow, but goes on, may take longer than the limit', async (
       // The first call is the slowest.
       const samples = Math.ceil(3000 / Math.max(1, performance.now() - began)) + 1
       const seen: number[] = []
-      const { outputs } = await net.ask('infer', new Uint8Array(samples * sample.length), (n) =>
-        seen.push(n),
-      )
+      const { outputs } = await net.ask('infer', new Uint8Array(samples * sample.length), {
+        onSamples: (n) => seen.push(n),
+      })
       assert.is(outputs.length, 10 * samples)
       assert.ok(seen.length > 0 && seen.every((n) => n <= samples), seen.join())
     },

@@ -25,7 +25,7 @@ export const events = {
    * @throws SpikewasmError that names the file when it is missing, damaged, cut off or of another
    *   format
    */
-  read: async (path: string, options: ReadEventsOptions = {}): Promise<EventRecording> =>
+  read: async (path: string | URL, options: ReadEventsOptions = {}): Promise<EventRecording> =>
     (await import('./read.js')).readEvents(path, options),
   /** A recording from arrays of x, y, t and p. */
   from: fromEvents,

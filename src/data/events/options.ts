@@ -230,10 +230,15 @@ export class FrameMaker {
     this.sums = new Float32Array(timeSteps * height * width * 2)
   }
 
+  /** Numbers of a sample. */
+  get floats(): number {
+    const [, height, width] = this.shape
+    return this.options.timeSteps * height * width * 2
+  }
+
   /** Bytes of a sample in a cache: sums take two a number, those of the official way one. */
   get keptBytes(): number {
-    const [, height, width] = this.shape
-    return this.options.timeSteps * height * width * 2 * (this.official ? 1 : 2)
+    return this.floats * (this.official ? 1 : 2)
   }
 
   /**

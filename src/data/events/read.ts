@@ -7,7 +7,7 @@ import { needsZstd } from '../../events/aedat4.js'
 import { parseEventArchive } from '../../events/arrays.js'
 import { type EventFormat, eventFormats, formatOf, parseRecording } from '../../events/parse.js'
 import { checkSensor, type EventRecording, type Sensor } from '../../events/recording.js'
-import { readFileClear } from '../../io/files.js'
+import { pathOfUrl, readFileClear } from '../../io/files.js'
 import { unpackNpz } from './npz.js'
 import { loadZstd } from './zstd.js'
 
@@ -34,9 +34,10 @@ export interface ReadEventsOptions {
  *   format, and when the decoder of Zstandard is needed and not installed
  */
 export async function readEvents(
-  path: string,
+  from: string | URL,
   options: ReadEventsOptions = {},
 ): Promise<EventRecording> {
+  const path = from instanceof URL ? pathOfUrl('events.read.path', from) : from
   checkPath('events.read.path', path)
   const checked = checkReading('events.read', options)
   const bytes = await readFileClear(path, 'recording')

@@ -13,7 +13,7 @@ import {
 import { eventEndings } from '../../events/parse.js'
 import { refuse, type Sensor } from '../../events/recording.js'
 import { explainRead, kindOfPath, readFileClear } from '../../io/files.js'
-import type { Dataset, Split } from '../dataset.js'
+import { type Dataset, type Split, wholeSplit } from '../dataset.js'
 import { checkEvents, type EventDatasetOptions, eventKeys } from './options.js'
 import { parseFile, readBytesSync } from './read.js'
 import { type EventSample, openEvents } from './source.js'
@@ -106,17 +106,20 @@ function expectSome(title: string, folder: string, paths: readonly (readonly str
 
 const digits = Array.from({ length: 10 }, (_, i) => String(i))
 
+/** With what N-MNIST has by default: clocks begin at 0, and the last window takes the rest. */
+export const nmnistOptions = (given: EventDatasetOptions): EventDatasetOptions =>
+  given?.timeWindow === undefined ? given : { startTime: 0, rest: 'last', ...given }
+
 /**
  * N-MNIST: `Train/<label>/*.bin` and `Test/<label>/*.bin`, labels 0 to 9.
  *
  * @throws SpikewasmError naming what is missing
  */
 export async function nmnist(folder: string, given: EventDatasetOptions = {}): Promise<Split> {
-  const isCut = given?.timeWindow !== undefined
-  const options = isCut ? { startTime: 0, rest: 'last' as const, ...given } : given
+  const options = nmnistOptions(given)
   const set = { title: 'N-MNIST', classNames: digits, sensor: options?.sensor ?? [34, 34] } as Set
   checkEvents(set.title, options)
-  checkPath('N-MNIST folder', folder)
+  checkPath('N-MNIST folder', folder, 'folder')
   const [train, test] = await Promise.all(
     ['Train', 'Test'].map(async (part) => {
       const path = await partOf(folder, [part, part.toLowerCase()], set.title)
@@ -157,7 +160,7 @@ export async function cifar10Dvs(
   options: EventDatasetOptions = {},
 ): Promise<Split> {
   checkEvents('CIFAR10-DVS', options)
-  checkPath('CIFAR10-DVS folder', folder)
+  checkPath('CIFAR10-DVS folder', folder, 'folder')
   const { folders } = await namesIn(folder)
   const missing = cifarNames.filter((name) => !folders.includes(name))
   if (missing.length > 0)
@@ -199,7 +202,7 @@ export async function dvsGesture(
 ): Promise<Split> {
   const title = 'DVS128 Gesture'
   checkEvents(title, options)
-  checkPath(`${title} folder`, folder)
+  checkPath(`${title} folder`, folder, 'folder')
   const set = { title, classNames: gestures, sensor: options.sensor ?? [128, 128] } as Set
   const [train, test] = await Promise.all(
     ['train', 'test'].map(async (part) => {
@@ -265,7 +268,8 @@ export interface EventFolderOptions extends EventDatasetOptions {
   readonly name?: string
   /**
    * Where there are no folders train and test: the share of each class, from its first name on,
-   * that is for training, above 0 and below 1; default 0.9.
+   * that is for training, above 0 and below 1; default 0.9. Where that is all of them, asking for
+   * the test part is an error.
    */
   readonly trainShare?: number
 }
@@ -289,7 +293,7 @@ export async function eventFolder(
     () => `eventFolder.trainShare must be above 0 and below 1, got ${describe(trainShare)}`,
   )
   checkEvents(title, own)
-  checkPath('eventFolder.folder', folder)
+  checkPath('eventFolder.folder', folder, 'folder')
   const { folders } = await namesIn(folder)
   const find = (names: readonly string[]): string | undefined =>
     folders.find((each) => names.includes(each.toLowerCase()))
@@ -298,7 +302,16 @@ export async function eventFolder(
     if (folders.length === 0) refuse(title, 'have a folder for each class', `none in "${folder}"`)
     const set = { title, classNames: inOrder(folders), sensor: [1, 1] as const }
     const paths = await classesIn(folder, set.classNames)
-    return shared({ ...set, sensor: sensorOf(own.sensor, paths) }, folder, trainShare, own)
+    const known = { ...set, sensor: sensorOf(own.sensor, paths) }
+    const split = await shared(known, folder, trainShare, own)
+    if (split.test.length > 0) return split
+    return wholeSplit(split.train, () => {
+      const most = Math.max(...paths.map(({ length }) => length))
+      throw new SpikewasmError(
+        `eventFolder.trainShare must leave recordings to test with, got ${trainShare} for at ` +
+          `most ${most} of a class in ${folder}; make it smaller (--train-share)`,
+      )
+    })
   }
   const parts = [join(folder, train), join(folder, test)]
   const names = await Promise.all(parts.map(async (path) => inOrder((await namesIn(path)).folders)))

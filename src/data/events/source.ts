@@ -7,7 +7,7 @@ import type { EventRecording, Sensor } from '../../events/recording.js'
 import { checkRead, type Dataset } from '../dataset.js'
 import { registerMaker } from '../makers.js'
 import { cacheKey, SampleCache } from '../pictures/cache.js'
-import { type Plain, withPlain } from '../plain.js'
+import { type Plain, plainOf, withPlain } from '../plain.js'
 import { type CheckedEvents, changesSamples, FrameMaker } from './options.js'
 import { parseFile, readBytesSync } from './read.js'
 
@@ -74,6 +74,15 @@ export function openEvents({ kind: _, options, ...set }: PlainEvents): Dataset {
   )
 }
 
+/** The sensor of a data set of recordings, or of a part of one; undefined for others. */
+export function sensorOf(dataset: Dataset): Sensor | undefined {
+  let plain = plainOf(dataset) as (Plain & { readonly of?: Plain }) | undefined
+  while (plain?.of !== undefined) plain = plain.of
+  if (plain?.kind !== 'events') return undefined
+  const { options, sensor } = plain as PlainEvents
+  return options.sensor ?? sensor
+}
+
 /** A file of one folder, by a hash of the files, their times and the options. */
 function openCache(folder: string, plain: PlainEvents, size: number): SampleCache {
   const { name: title, samples } = plain
@@ -83,9 +92,10 @@ function openCache(folder: string, plain: PlainEvents, size: number): SampleCach
 }
 
 /** Of what the samples follow from: reading all of them takes long. Folders may be moved. */
-function hashOf({ samples, options }: PlainEvents): string {
+function hashOf({ samples, options, ...set }: PlainEvents): string {
+  const { sensor = set.sensor } = options
   const hash = createHash('sha256').update(
-    JSON.stringify({ ...options, augment: undefined, cache: undefined }),
+    JSON.stringify({ ...options, sensor, augment: undefined, cache: undefined }),
   )
   for (const { path, label, interval } of samples) {
     const names = path.split(sep).slice(-3)

@@ -2,15 +2,16 @@
 
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, SpikewasmError } from '../../errors.js'
+import { describe, expect, SpikewasmError } from '../../errors.js'
 import { kindOfPath } from '../../io/files.js'
+import { permutation } from '../../random.js'
 import { warn } from '../../runtime/warn.js'
-import { type Dataset, MOST_CLASSES, type Split } from '../dataset.js'
+import { type Dataset, MOST_CLASSES, type Split, wholeSplit } from '../dataset.js'
 import { cacheKey } from './cache.js'
 import { openPictures, type PlainPictures } from './dataset.js'
 import { decodePicture, loadCodecs } from './decode.js'
 import { type FileEntry, pathOf, tableOf } from './files.js'
-import { type CheckedPictures, checkPictureOptions, type PictureOptions } from './options.js'
+import { type CheckedPictures, checkFolderOptions, type ImageFolderOptions } from './options.js'
 import { resizeTo, toChannels } from './transforms.js'
 
 /** Folders below that of a class. */
@@ -30,18 +31,30 @@ export const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 
 
 /**
  * Pictures in a folder for each class: `train/<class>/…` and `val/<class>/…` or `test/<class>/…`,
- * jpg or png, told apart by their content. Labels are the classes' places in the order of their
- * names. Pictures are read and decoded when they are asked for.
+ * or `<class>/…` alone; jpg or png, told apart by their content. Labels are the classes' places in
+ * the order of their names. Pictures are read and decoded when they are asked for.
  *
  * @throws SpikewasmError that names the folder, file or option that is not as it must be
  */
 export async function imageFolder(
   folder: string,
-  options: PictureOptions = {},
+  options: ImageFolderOptions = {},
   title = 'imageFolder',
 ): Promise<Split> {
-  const checked = checkPictureOptions(title, options)
-  const parts = await partsOf(folder, title)
+  const { checked, trainShare, seed } = checkFolderOptions(title, options)
+  const found = await foundParts(folder, title)
+  if (isWhole(found, trainShare)) {
+    const classNames = namesOf(folder)
+    const of = { folder, checked, classNames, title }
+    return wholeOf(of, trainShare ?? 1, seed)
+  }
+  expect(
+    trainShare === undefined,
+    () =>
+      `${title}.trainShare must be left out for ${folder}, which has folders for both parts, got ` +
+      describe(trainShare),
+  )
+  const parts = bothParts(folder, found, title)
   const classNames = namesOf(parts.train)
   const order = new Map(classNames.map((name, label) => [name, label]))
   const train = entriesOf(parts.train, order)
@@ -49,25 +62,86 @@ export async function imageFolder(
   return splitOf({ folder, checked, classNames, title }, [parts.train, train], [parts.test, test])
 }
 
+type Found = Readonly<Partial<Record<'train' | 'test' | 'val', string>>>
+
 /** Folders of both parts. */
-export async function partsOf(
-  folder: string,
-  title: string,
-): Promise<{ train: string; test: string }> {
+export const partsOf = async (folder: string, title: string) =>
+  bothParts(folder, await foundParts(folder, title), title)
+
+/** Whether a folder holds classes alone: none is called as a part, or a share is asked for. */
+const isWhole = ({ train, test, val }: Found, trainShare: number | undefined): boolean =>
+  trainShare === undefined
+    ? train === undefined && test === undefined && val === undefined
+    : train === undefined || (test === undefined && val === undefined)
+
+/** Pictures of classes without parts: all to train with, or a share of each class. */
+async function wholeOf(shared: Shared, trainShare: number, seed: number): Promise<Split> {
+  const { folder, title, classNames } = shared
+  const entries = entriesOf(folder, new Map(classNames.map((name, label) => [name, label])))
+  if (trainShare < 1) {
+    const isTraining = sharesOf(entries, classNames.length, trainShare, seed)
+    const train = entries.filter((_, i) => isTraining[i])
+    const test = entries.filter((_, i) => !isTraining[i])
+    expect(
+      test.length > 0,
+      () =>
+        `${title}.trainShare must leave pictures to test with, got ${trainShare} for ` +
+        `${entries.length} pictures; make it smaller`,
+    )
+    return splitOf(shared, [folder, train], [folder, test])
+  }
+  const { train } = await splitOf(shared, [folder, entries], [folder, entries])
+  return wholeSplit(train, () => {
+    throw new SpikewasmError(
+      `${folder}: has a folder for each class, all for training, and no test part; give ` +
+        'trainShare, 0.9 for example (on the command line --train-share 0.9), or move pictures ' +
+        'into train/<class> and val/<class>',
+    )
+  })
+}
+
+/** Which entries are for training: of each class as many as its share, chosen by the seed. */
+function sharesOf(
+  entries: readonly FileEntry[],
+  classes: number,
+  share: number,
+  seed: number,
+): boolean[] {
+  const places: number[][] = Array.from({ length: classes }, () => [])
+  for (const [i, { label }] of entries.entries()) places[label].push(i)
+  const isTraining = new Array<boolean>(entries.length).fill(false)
+  for (const [label, of] of places.entries()) {
+    const order = permutation(of.length, seed, label)
+    for (let i = 0; i < Math.ceil(of.length * share); i++) isTraining[of[order[i]]] = true
+  }
+  return isTraining
+}
+
+async function foundParts(folder: string, title: string): Promise<Found> {
   expect(
     typeof folder === 'string' && (await kindOfPath(folder)) === 'folder',
-    () => `${title} must be a folder with train/ and val/ or test/, got ${JSON.stringify(folder)}`,
+    () =>
+      `${title} must be a folder with train/ and val/ or test/` +
+      `${title === 'imageFolder' ? ', or with one for each class' : ''}, got ` +
+      describe(folder),
   )
-  const found: Record<string, string> = {}
-  for (const name of ['train', 'test', 'val'])
+  const found: { -readonly [Key in keyof Found]: string } = {}
+  for (const name of ['train', 'test', 'val'] as const)
     if ((await kindOfPath(join(folder, name))) === 'folder') found[name] = join(folder, name)
+  return found
+}
+
+function bothParts(folder: string, found: Found, title: string): { train: string; test: string } {
   const { train, test, val } = found
   // Public test pictures often come without labels, as those of ImageNet.
   const last = val ?? test
   if (train === undefined || last === undefined)
     throw new SpikewasmError(
       `${folder}: must hold the folders train and val (or test), each with a folder for every ` +
-        `class, got ${Object.keys(found).join(' and ') || 'neither'}`,
+        `class, got ${Object.keys(found).join(' and ') || 'neither'}` +
+        (title === 'imageFolder'
+          ? '; with trainShare (1: all for training) every folder in it is a class'
+          : ''),
     )
   return { train, test: last }
 }
@@ -87,13 +161,13 @@ export function namesOf(folder: string): string[] {
   return names
 }
 
-interface Found {
+interface Entry {
   readonly name: string
   isDirectory(): boolean
   isSymbolicLink(): boolean
 }
 
-const isFolder = (folder: string, entry: Found): boolean =>
+const isFolder = (folder: string, entry: Entry): boolean =>
   entry.isDirectory() ||
   (entry.isSymbolicLink() &&
     (statSync(join(folder, entry.name), { throwIfNoEntry: false })?.isDirectory() ?? false))

@@ -1,6 +1,6 @@
 /** Options of data sets of pictures: checked by name. */
 
-import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
+import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../../errors.js'
 import { checkNormalization } from '../bytes.js'
 import type { Normalization } from '../dataset.js'
 import type { TrainingTransforms } from './dataset.js'
@@ -41,6 +41,17 @@ export interface PictureOptions {
   readonly verticalFlip?: boolean
   /** In training: changes colours at random, as torchvision's ColorJitter. */
   readonly colorJitter?: ColorJitter
+}
+
+/** What `datasets.imageFolder` takes. */
+export interface ImageFolderOptions extends PictureOptions {
+  /**
+   * Of a folder of classes alone: the share of each class that is for training, above 0, at most 1;
+   * the rest is the test part. Default 1: all pictures are in `train`, and there is no test part.
+   */
+  readonly trainShare?: number
+  /** Which of them are for training: an integer from 0 to 2³² − 1; default 0. */
+  readonly seed?: number
 }
 
 const MOST_SIDE = 1 << 13
@@ -98,6 +109,26 @@ export function checkPictureOptions(maker: string, options: PictureOptions): Che
     cache,
     training: checkTraining(maker, options),
   }
+}
+
+/** @throws SpikewasmError for an option that is unknown or out of range */
+export function checkFolderOptions(
+  maker: string,
+  options: ImageFolderOptions,
+): { checked: CheckedPictures; trainShare: number | undefined; seed: number } {
+  checkOptions(maker, options, [...known, 'trainShare', 'seed'])
+  const { trainShare, seed = 0, ...pictures } = options
+  expect(
+    trainShare === undefined ||
+      (typeof trainShare === 'number' && trainShare > 0 && trainShare <= 1),
+    () => `${maker}.trainShare must be above 0 and at most 1, got ${describe(trainShare)}`,
+  )
+  checkInteger(`${maker}.seed`, seed, 0, 2 ** 32 - 1)
+  expect(
+    options.seed === undefined || trainShare !== undefined,
+    () => `${maker}.seed must come with trainShare, got ${describe(seed)} without it`,
+  )
+  return { checked: checkPictureOptions(maker, pictures), trainShare, seed }
 }
 
 function checkTraining(maker: string, options: PictureOptions): TrainingTransforms {

@@ -275,11 +275,20 @@ function foldNorm(place: Place, before: Draft | undefined): void {
 /** The weight by which spikes of a recurrent layer come back; undefined for other layers. */
 function recurrenceOf({ node, state }: Place): Draft | undefined {
   const own = node.name === '' ? '' : `${node.name}.`
-  const weight = state[`${own}recurrent.weight`]
+  const each = state[`${own}recurrent.V`]
+  const weight = each ? diagonal(each.data) : state[`${own}recurrent.weight`]
   if (weight === undefined) return undefined
   const bias = state[`${own}recurrent.bias`]
   const fields = { weight: tensor(weight.data, weight.shape) }
   return bias
     ? { type: 'Affine', fields: { ...fields, bias: tensor(bias.data, bias.shape) } }
     : { type: 'Linear', fields }
+}
+
+/** A matrix of all neurons that lets each hear itself alone. */
+function diagonal(values: ArrayLike<number>): { shape: number[]; data: Float32Array } {
+  const n = values.length
+  const data = new Float32Array(n * n)
+  for (let i = 0; i < n; i++) data[i * n + i] = values[i]
+  return { shape: [n, n], data }
 }

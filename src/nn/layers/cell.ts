@@ -24,6 +24,8 @@ export interface Recurrence {
   readonly bias: boolean
   /** Where weight and bias start. */
   readonly init: Init
+  /** False: each neuron hears itself alone. Absent: all neurons of the layer. */
+  readonly allToAll?: false
 }
 
 /** What `cubaLif`, `alif`, `leakyIntegrator`, `integrator` and `recurrent` make, and others. */
@@ -223,16 +225,29 @@ function optionsOf({ type, ...fields }: Omit<Cell, 'kind' | 'recurrence'>): obje
 /** A cell whose own spikes of the step before are an input, times a weight. */
 export function withRecurrence(cell: Cell, given: object): Cell {
   const name = 'recurrent'
-  checkOptions(name, given, ['bias', 'init'])
-  const options = given as { bias?: boolean; init?: Init }
+  checkOptions(name, given, ['bias', 'init', 'allToAll'])
+  const options = given as { bias?: boolean; init?: Init; allToAll?: boolean }
   expect(
     isSpiking(cell),
     () => `recurrent(${cell.type}()) has no spikes to send; it takes cells that spike, as lif()`,
   )
   expect(cell.recurrence === null, () => `recurrent() takes a cell that is not recurrent yet`)
   const { bias, init } = weights(name, 2, options)
-  return { ...cell, recurrence: { bias, init } }
+  if (checkBoolean(`${name}.allToAll`, options.allToAll, true))
+    return { ...cell, recurrence: { bias, init } }
+  expect(
+    options.bias !== true,
+    () => `${name}.bias must be left out or false with allToAll: false, which has none`,
+  )
+  return { ...cell, recurrence: { bias: false, init, allToAll: false } }
 }
+
+/** Whether the neurons of a recurrent layer hear themselves alone. */
+export const isOneToOne = ({ recurrence }: Cell): boolean => recurrence?.allToAll === false
+
+/** Name of the weight of a recurrent layer. */
+export const recurrentWeight = (cell: Cell): 'recurrent.V' | 'recurrent.weight' =>
+  isOneToOne(cell) ? 'recurrent.V' : 'recurrent.weight'
 
 /** Numbers of a cell that may be of each channel or neuron, by name. */
 export const valuesOf = (cell: Cell): [string, Values][] =>
@@ -288,8 +303,12 @@ function learnedSpec(cell: Cell, key: CellParameter, [c, h, w]: Shape): Paramete
   }
 }
 
-function recurrentSpecs({ bias, init }: Recurrence, [c, h, w]: Shape): ParameterSpec[] {
+function recurrentSpecs({ bias, init, allToAll }: Recurrence, [c, h, w]: Shape): ParameterSpec[] {
   const n = c * h * w
+  if (allToAll === false) {
+    const start = init === 'default' ? 1 : { normal: init.normal }
+    return [{ name: 'recurrent.V', shape: [n], decays: true, initial: start }]
+  }
   const standard = { uniform: 1 / Math.sqrt(n) }
   const initial = init === 'default' ? standard : { normal: init.normal }
   const start = init === 'default' || init.bias === 'default' ? standard : 0

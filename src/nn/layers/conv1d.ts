@@ -1,14 +1,14 @@
 /** Convolutions of series. */
 
-import { checkOptions, expect } from '../../errors.js'
-import { show } from '../value.js'
+import { checkOptions } from '../../errors.js'
 import { expectSeries, integer, type LayerKind, windows } from './kind.js'
 import {
   channelGroups,
+  convolutionParameters,
+  expectChannels,
   type Init,
   type LinearOptions,
   weightOptions,
-  weightParameters,
   weights,
 } from './weights.js'
 
@@ -84,16 +84,9 @@ export const conv1dKind: LayerKind<Conv1d> = {
     conv1d(inChannels, outChannels, kernelSize, options),
   output({ inChannels, outChannels, kernelSize, stride, padding }, x, where) {
     expectSeries(where, x)
-    expect(
-      x.shape[0] === inChannels,
-      () => `${where}: expects ${inChannels} input channels, got ${x.shape[0]} (input ${show(x)})`,
-    )
+    expectChannels(where, x, inChannels)
     const size = windows(where, x, [1, kernelSize], [1, stride], [0, padding])
     return [[outChannels, ...size], false]
   },
-  parameters(layer) {
-    const groupIn = layer.inChannels / layer.groups
-    const shape = [layer.outChannels, groupIn, layer.kernelSize]
-    return weightParameters(layer, shape, groupIn * layer.kernelSize)
-  },
+  parameters: convolutionParameters,
 }

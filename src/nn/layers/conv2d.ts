@@ -1,14 +1,14 @@
 /** Convolutions. */
 
-import { checkOptions, expect } from '../../errors.js'
-import { show } from '../value.js'
+import { checkOptions } from '../../errors.js'
 import { expectImage, type LayerKind, type Pair, pair, type Size, windows } from './kind.js'
 import {
   channelGroups,
+  convolutionParameters,
+  expectChannels,
   type Init,
   type LinearOptions,
   weightOptions,
-  weightParameters,
   weights,
 } from './weights.js'
 
@@ -101,19 +101,8 @@ export const conv2dKind: LayerKind<Conv2d> = {
     conv2d(inChannels, outChannels, kernelSize, options),
   output({ inChannels, outChannels, kernelSize, stride, padding }, x, where) {
     expectImage(where, x)
-    expect(
-      x.shape[0] === inChannels,
-      () => `${where}: expects ${inChannels} input channels, got ${x.shape[0]} (input ${show(x)})`,
-    )
+    expectChannels(where, x, inChannels)
     return [[outChannels, ...windows(where, x, kernelSize, stride, padding)], false]
   },
-  parameters(layer) {
-    const { inChannels, outChannels, kernelSize, groups } = layer
-    const groupIn = inChannels / groups
-    return weightParameters(
-      layer,
-      [outChannels, groupIn, ...kernelSize],
-      groupIn * kernelSize[0] * kernelSize[1],
-    )
-  },
+  parameters: convolutionParameters,
 }

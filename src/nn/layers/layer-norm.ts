@@ -9,7 +9,7 @@ import { affineParameters, epsilon, type SampleNormOptions } from './normalise.j
 export interface LayerNorm {
   /** Tells this layer from others. */
   readonly kind: 'layerNorm'
-  /** Shape of the input, all of which is normalised together. */
+  /** The last sizes of the input, over which it is normalised. */
   readonly shape: readonly number[]
   /** Added to the variance. */
   readonly eps: number
@@ -18,13 +18,16 @@ export interface LayerNorm {
 }
 
 /**
- * Layer normalisation (Ba et al., 2016; PyTorch's LayerNorm), [C, H, W], [C, L] or [F]: y =
- * weight · (x − mean) / √(variance + eps) + bias. Mean and (biased) variance are those of one
- * sample at one time step, over all of it; in training and evaluation alike.
+ * Layer normalisation (Ba et al., 2016; PyTorch's LayerNorm): y = weight · (x − mean) /
+ * √(variance + eps) + bias. Mean and (biased) variance are those of one sample at one time step,
+ * over its last sizes: of an image [C, H, W] all of it, each channel [H, W] or each row [W]; of a
+ * series [C, L] all of it or each channel [L]; of features [F] all. In training and evaluation
+ * alike.
  *
  * Parameters, unless `affine` is false (PyTorch's elementwise_affine): `weight` (starts at 1) and
  * `bias` (0), each of the shape. How gradients pass it is said at `groupNorm`.
- * @param shape of the input: all of it. PyTorch's layers of the last sizes alone are not there
+ * @param shape the last sizes of the input, PyTorch's normalized_shape; a number stands for [W],
+ *   [L] or [F]
  * @throws SpikewasmError when an option is unknown or out of range
  */
 export function layerNorm(
@@ -48,22 +51,34 @@ export function layerNorm(
   }
 }
 
-/** The input's shape as PyTorch would give it. */
-function fits(shape: readonly number[], { shape: [c, h, w], flat }: Value): boolean {
-  if (shape.length === 1) return (flat || h * w === 1) && shape[0] === c * h * w
-  if (flat) return false
-  const same = (of: readonly number[]): boolean => of.every((n, i) => n === shape[i])
-  return shape.length === 2 ? h === 1 && same([c, w]) : same([c, h, w])
+/**
+ * What has statistics of its own in an input (or output, which has its shape); undefined where the
+ * shape is not that of its last sizes as PyTorch would have them.
+ */
+export function normalisedTogether(
+  shape: readonly number[],
+  { shape: [c, h, w], flat }: Pick<Value, 'shape' | 'flat'>,
+): 'sample' | 'channel' | 'row' | undefined {
+  const is = (...sizes: number[]): boolean =>
+    sizes.length === shape.length && sizes.every((n, i) => n === shape[i])
+  if ((flat || h * w === 1) && is(c * h * w)) return 'sample'
+  if (flat) return undefined
+  if (is(c, h, w) || (h === 1 && is(c, w))) return 'sample'
+  if (is(h, w)) return 'channel'
+  return is(w) ? 'row' : undefined
 }
 
 export const layerNormKind: LayerKind<LayerNorm> = {
   again: ({ shape, ...options }) => layerNorm(shape, options),
   output({ shape }, x, where): readonly [Shape, boolean] {
+    const [c, h, w] = x.shape
     expect(
-      fits(shape, x),
+      normalisedTogether(shape, x) !== undefined,
       () =>
-        `${where}: normalises a whole sample of shape [${shape.join(', ')}], got ${show(x)}` +
-        (sizeOf(shape) < sizeOf(x.shape) ? '; give it all sizes of its input' : ''),
+        `${where}: normalises the last sizes [${shape.join(', ')}] of its input, got ${show(x)}; ` +
+        (x.flat
+          ? `give it [${sizeOf(x.shape)}]`
+          : `give it [${c}, ${h}, ${w}], [${h}, ${w}] or [${w}]`),
     )
     return [x.shape, x.flat]
   },

@@ -1,9 +1,9 @@
 /** Spiking neurons. */
 
-import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
+import { checkBoolean, checkOptions, expect } from '../../errors.js'
+import { checkDynamics } from './dynamics.js'
 import { type LayerKind, sameShape } from './kind.js'
-import { finite } from './numbers.js'
-import { checkSurrogate, type SurrogateName } from './surrogates.js'
+import type { SurrogateName } from './surrogates.js'
 
 /** What `lif`, `integrateAndFire` and `plif` make. */
 export interface Neuron {
@@ -71,34 +71,14 @@ export function neuron(
   learnable: boolean,
   options: NeuronOptions,
 ): Neuron {
-  const { vThreshold = 1, vReset = null } = options
-  const { surrogate, alpha } = checkSurrogate(name, options)
-  expect(typeof tau === 'number' && tau > 1, () => `${name}.tau must be > 1, got ${describe(tau)}`)
+  const dynamics = checkDynamics(name, tau, options)
   expect(
     !learnable || tau < Number.POSITIVE_INFINITY,
     () => `${name}.tau must be finite, got ${tau}; use integrateAndFire()`,
   )
-  expect(
-    finite(vThreshold) && Math.fround(vThreshold) > 0,
-    () => `${name}.vThreshold must be > 0 and finite as a float32, got ${describe(vThreshold)}`,
-  )
-  expect(
-    vReset === null || (finite(vReset) && vReset < vThreshold),
-    () => `${name}.vReset must be null or < vThreshold (${vThreshold}), got ${describe(vReset)}`,
-  )
-  const decayInput = checkBoolean(`${name}.decayInput`, options.decayInput, false)
   const detachReset = checkBoolean(`${name}.detachReset`, options.detachReset, true)
-  return {
-    kind: 'neuron',
-    tau,
-    decayInput,
-    vThreshold,
-    vReset,
-    detachReset,
-    surrogate,
-    alpha,
-    learnable,
-  }
+  const { surrogate, alpha, ...charge } = dynamics
+  return { kind: 'neuron', ...charge, detachReset, surrogate, alpha, learnable }
 }
 
 export const neuronKind: LayerKind<Neuron> = {

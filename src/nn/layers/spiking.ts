@@ -130,12 +130,18 @@ export interface RecurrentOptions {
   bias?: boolean
   /** Where weight and bias start; default 'default', PyTorch's of a linear layer. */
   init?: Init
+  /**
+   * False: a neuron hears itself alone, by one weight of its own and without a bias, as snnTorch's
+   * `RLeaky(all_to_all=False)`. Default true: it hears all neurons of the layer.
+   */
+  allToAll?: boolean
 }
 
 /**
  * A spiking layer whose own spikes of the step before are added to its input: x[t] + W·s[t − 1] +
  * b. [C, H, W] → [C, H, W]. Parameters, for N = C·H·W neurons in PyTorch's order:
  * `recurrent.weight` [N, N] and `recurrent.bias` [N]. There are no spikes before the first step.
+ * With `allToAll: false` it is x[t] + V·s[t − 1], with `recurrent.V` [N], which starts at 1.
  * Methods bptt, ottt and sltt can train it.
  *
  * @param cell a spiking layer: `lif()`, `cubaLif()`, `alif()` …

@@ -1,9 +1,9 @@
 /** Spiking neurons whose threshold follows the potentials of their layer. */
 
-import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
+import { checkOptions, describe, expect } from '../../errors.js'
+import { checkDynamics } from './dynamics.js'
 import { type LayerKind, sameShape } from './kind.js'
-import { finite } from './numbers.js'
-import { checkSurrogate, type SurrogateName } from './surrogates.js'
+import type { SurrogateName } from './surrogates.js'
 
 /** What `stabilizedLif` makes. */
 export interface StabilizedLif {
@@ -76,24 +76,13 @@ const names = [
  */
 export function stabilizedLif(options: StabilizedLifOptions = {}): StabilizedLif {
   checkOptions('stabilizedLif', options, names)
-  const { tau = 2, vThreshold = 1, vReset = null, momentum = 0.1 } = options
-  const name = 'stabilizedLif'
-  const { surrogate, alpha } = checkSurrogate(name, options)
-  expect(typeof tau === 'number' && tau > 1, () => `${name}.tau must be > 1, got ${describe(tau)}`)
-  expect(
-    finite(vThreshold) && Math.fround(vThreshold) > 0,
-    () => `${name}.vThreshold must be > 0 and finite as a float32, got ${describe(vThreshold)}`,
-  )
-  expect(
-    vReset === null || (finite(vReset) && vReset < vThreshold),
-    () => `${name}.vReset must be null or < vThreshold (${vThreshold}), got ${describe(vReset)}`,
-  )
+  const { tau = 2, momentum = 0.1 } = options
+  const dynamics = checkDynamics('stabilizedLif', tau, options)
   expect(
     Number.isFinite(momentum) && momentum >= 0 && momentum <= 1,
-    () => `${name}.momentum must lie in 0…1, got ${describe(momentum)}`,
+    () => `stabilizedLif.momentum must lie in 0…1, got ${describe(momentum)}`,
   )
-  const decayInput = checkBoolean(`${name}.decayInput`, options.decayInput, false)
-  return { kind: name, tau, decayInput, vThreshold, vReset, surrogate, alpha, momentum }
+  return { kind: 'stabilizedLif', ...dynamics, momentum }
 }
 
 export const stabilizedLifKind: LayerKind<StabilizedLif> = {

@@ -1,7 +1,8 @@
 /** What convolutions and linear layers share. */
 
 import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
-import { count, type Initial, type ParameterSpec } from './kind.js'
+import { show, type Value } from '../value.js'
+import { count, type Initial, type Pair, type ParameterSpec } from './kind.js'
 
 /**
  * Initial values of a layer. `'default'`: PyTorch's, weight and bias uniform in ±1/√fanIn (fanIn:
@@ -85,6 +86,29 @@ export function channelGroups(
         `${side} ${channels}; choose a divisor of both`,
     )
   return groups
+}
+
+/** @throws SpikewasmError unless a convolution's input has its channels */
+export const expectChannels = (where: string, x: Value, inChannels: number): void =>
+  expect(
+    x.shape[0] === inChannels,
+    () => `${where}: expects ${inChannels} input channels, got ${x.shape[0]} (input ${show(x)})`,
+  )
+
+/** What the parameters of a convolution follow from. */
+interface Convolution extends Required<LinearOptions> {
+  readonly inChannels: number
+  readonly outChannels: number
+  readonly kernelSize: number | Pair
+  readonly groups: number
+}
+
+/** Parameters of a convolution. */
+export function convolutionParameters(layer: Readonly<Convolution>): ParameterSpec[] {
+  const groupIn = layer.inChannels / layer.groups
+  const kernel = [layer.kernelSize].flat()
+  const taps = kernel.reduce((a, b) => a * b, 1)
+  return weightParameters(layer, [layer.outChannels, groupIn, ...kernel], groupIn * taps)
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Cells, forward and back through time. */
 
 import { expect } from '../../errors.js'
-import { isSpiking, parameterNames } from '../../nn/layers/cell.js'
+import { isSpiking, parameterNames, recurrentWeight } from '../../nn/layers/cell.js'
 import {
   cellUnits,
   emitCell,
@@ -86,8 +86,8 @@ function build(o: OpBuilder, options: CellOpOptions, outputs: ReadonlySet<Name>)
  * `cell` is the layer; docs/networks.md has the equations.
  *
  * Arguments of `run`: input [T, …], and what the layer learns, in the order of its state dict: w,
- * v_threshold, w_syn, beta, w_adaptation, recurrent.weight, recurrent.bias. Result: what `outputs`
- * names; `['spikes']` by default, which integrators do not have.
+ * v_threshold, w_syn, beta, w_adaptation, recurrent.weight (or recurrent.V), recurrent.bias.
+ * Result: what `outputs` names; `['spikes']` by default, which integrators do not have.
  */
 export const cell = selecting<CellOpOptions, CellResults, CellTypes>(
   'cell',
@@ -151,7 +151,7 @@ function buildBackward(o: OpBuilder, options: CellOpOptions): Planned {
     cell.learn.map((key) => [key, gradientOf(parameterNames[key])]),
   )
   if (traces) emitLearnGradients(scope, charge, traces, undefined, learned)
-  const out = gradientOf('recurrent.weight')
+  const out = gradientOf(recurrentWeight(cell))
   if (before && out)
     emitRecurrentGradient(
       scope,

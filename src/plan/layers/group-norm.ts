@@ -6,5 +6,5 @@ import type { LayerPlan } from './layer.js'
 
 export const groupNorm: LayerPlan<GroupNorm> = {
   lower: (pass, node, { groups, eps }, x) =>
-    groupNormalised(pass, node, { groups, eps, byNeuron: false }, x),
+    groupNormalised(pass, node, { groups, eps, affine: 'channel', runs: 1 }, x),
 }

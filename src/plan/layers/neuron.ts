@@ -4,16 +4,9 @@ import { expect } from '../../errors.js'
 import type { GraphNode } from '../../graph/trace.js'
 import type { Neuron } from '../../nn/layers/index.js'
 import { cellOfNeuron } from '../../nn/layers/spiking.js'
-import { countNeurons, recordMasks } from '../activity.js'
+import { countNeurons } from '../activity.js'
 import { lowerCell } from '../cell.js'
-import {
-  giveGradient,
-  gradientTimeSum,
-  neuronGradient,
-  neuronTimeGradient,
-  sumGradient,
-} from '../gradients.js'
-import { storedChannels } from '../layout.js'
+import { giveGradient, neuronGradient, neuronTimeGradient } from '../gradients.js'
 import { type MethodTraits, quoteMethodsWith } from '../methods.js'
 import {
   dynamicsOf,
@@ -22,11 +15,12 @@ import {
   hasCommonTrace,
   type NeuronRecord,
 } from '../neuron-record.js'
-import { type Pass, perUnit, term } from '../pass.js'
+import { type Pass, term } from '../pass.js'
 import { givePenalties } from '../penalties.js'
-import { inputOf, readable } from '../readable.js'
+import { isProbed, probe, probedSpikes } from '../probe.js'
 import { neuronBackwardOnline, neuronBackwardRate } from '../records/gradient.js'
 import { sumScalars } from '../records/sums.js'
+import { spikingLayer } from '../spiking.js'
 import type { Expression, SpikeTensor } from '../tensors.js'
 import { type Buffer, type Reference, ref } from '../words.js'
 import type { LayerPlan } from './layer.js'
@@ -45,18 +39,11 @@ export const neuron: LayerPlan<Neuron> = {
     // Its derivative runs forward beside the potential, which the kernels of cells do.
     if (layer.learnable && training && method.neuron === 'eligibility')
       return lowerCell(pass, node, cellOfNeuron(layer), x)
-    const stored = storedChannels(node.shape[0])
-    const { read, floats, spikes } = readable(pass, node, x, stored)
-    const pixels = pass.images * node.shape[1] * node.shape[2]
-    const pixelsPerUnit = perUnit(pixels, stored)
-    const units = Math.ceil(pixels / pixelsPerUnit)
-    const values = pixels * stored * 4
-    const countPartials = pass.carried(`${node.name} spike counts`, units * 4, 'statistics')
     const dynamics = dynamicsOf(layer)
-    const sums = { buffer: countPartials, units }
-    const output = pass.spikeTensor(node.name, node.shape, dynamics.lambda, sums)
+    const spiking = spikingLayer(pass, node, dynamics, x)
+    const { read, output, units, values } = spiking
     const eligibility =
-      training && (method.neuron === 'eligibility' || (method.neuron === 'time' && options.inspect))
+      training && (method.neuron === 'eligibility' || isProbed(pass))
         ? pass.carried(`${node.name} eligibility`, values, 'kept', options.inspect)
         : undefined
     const surrogateOut =
@@ -64,20 +51,7 @@ export const neuron: LayerPlan<Neuron> = {
         ? b.buffer(`${node.name} surrogate`, values * pass.callSteps)
         : undefined
     const record: NeuronRecord = {
-      ...dynamics,
-      shape: node.shape,
-      stored,
-      pixelsPerUnit,
-      a: inputOf(floats[0]),
-      b: floats[1] && inputOf(floats[1]),
-      spikes: spikes[0] && {
-        masks: (spikes[0].tensor as SpikeTensor).masks,
-        scale: spikes[0].scale,
-      },
-      masks: output.masks,
-      // A file that was exported tells no rates.
-      counts: pass.countsSpikes ? output.counts : undefined,
-      countPartials: options.fixed ? undefined : countPartials,
+      ...spiking.record(),
       eligibility,
       surrogateOut,
       potential: outer ? pass.carried(`${node.name} potential`, values, 'kept') : undefined,
@@ -89,20 +63,7 @@ export const neuron: LayerPlan<Neuron> = {
       ...countNeurons(pass, node, units),
     }
     emitNeuron(pass, record)
-    const { masks, counts } = output
-    const neurons = node.shape[0] * node.shape[1] * node.shape[2]
-    pass.rates.push({
-      name: node.name,
-      partials: countPartials,
-      units,
-      neurons,
-      counts,
-      masks,
-      eligibility,
-      shape: node.shape,
-      stored,
-      recorded: recordMasks(pass, output),
-    })
+    spiking.tellRates(eligibility)
 
     pass.backward(node, () => {
       givePenalties(pass, node, output)
@@ -141,14 +102,10 @@ const backward: Readonly<Record<MethodTraits['neuron'], (job: BackwardJob) => vo
     giveGradient(read, delta, steps)
   },
   time({ pass, node, layer, read, output, record, units }) {
-    const { b, context, options } = pass
+    const { b, context } = pass
     const steps = pass.gradientSteps
     const { eligibility } = record
-    // Before the neurons write over it.
-    const spikes =
-      options.inspect && eligibility
-        ? sumGradient(pass, `${node.name} spike gradient`, output, steps)
-        : undefined
+    const spikes = eligibility && probedSpikes(pass, node, output)
     const { contributions, out: delta } = neuronTimeGradient(
       pass,
       gradientName(node),
@@ -170,43 +127,6 @@ const backward: Readonly<Record<MethodTraits['neuron'], (job: BackwardJob) => vo
         count: units,
       })
     giveGradient(read, delta, steps)
-    if (spikes && eligibility) probe(pass, node, output, spikes, delta, eligibility)
+    if (spikes && eligibility) probe(pass, node, output, { spikes, delta, eligibility })
   },
-}
-
-/** What `diagnostics` compares. */
-function probe(
-  pass: Pass,
-  node: GraphNode,
-  output: SpikeTensor,
-  spikes: Buffer,
-  delta: Buffer,
-  eligibility: Buffer,
-): void {
-  const { shape, stored } = output
-  const steps = pass.gradientSteps
-  pass.probes.neurons.push({
-    name: node.name,
-    spikeGradient: gradientTimeSum(
-      pass,
-      `${node.name} spike gradient over time`,
-      spikes,
-      shape,
-      steps,
-      stored,
-      true,
-    ),
-    currentGradient: gradientTimeSum(
-      pass,
-      `${node.name} current gradient over time`,
-      delta,
-      shape,
-      steps,
-      stored,
-      true,
-    ),
-    eligibility,
-    shape,
-    stored,
-  })
 }

@@ -15,6 +15,7 @@ import {
   type FieldsOf,
   f32,
   flag,
+  flagIf,
   number,
   numberIf,
   reads,
@@ -74,6 +75,7 @@ const charge = {
   learn: number(CellWord.Learn),
   weight: readsIf(CellWord.Weight),
   bias: readsIf(CellWord.Bias),
+  oneToOne: flagIf(CellWord.OneToOne),
 }
 
 export const cell = record(Op.Cell, {
@@ -115,6 +117,7 @@ export const cellRecurrentGradient = record(Op.CellRecurrentGradient, {
   channels: number(CellRecurrentWord.C),
   steps: number(CellRecurrentWord.T),
   accumulate: flag(CellRecurrentWord.Accumulate),
+  oneToOne: flagIf(CellRecurrentWord.OneToOne),
 })
 
 export const cellLearnGradient = record(Op.CellLearnGradient, {

@@ -4,6 +4,7 @@ import { GroupNormWord, Op } from '../../../assembly/opcodes.js'
 import {
   carriesIf,
   f32,
+  flagIf,
   number,
   numberIf,
   reads,
@@ -16,6 +17,7 @@ import {
 const shape = {
   weight: readsIf(GroupNormWord.Weight),
   affinePixels: numberIf(GroupNormWord.AffinePixels),
+  perPixel: flagIf(GroupNormWord.PerPixel),
   pixels: number(GroupNormWord.Pixels),
   stored: number(GroupNormWord.C),
   channels: number(GroupNormWord.Channels),

@@ -1,0 +1,74 @@
+/** Spikes of the samples of an evaluation, without those of the repeats that fill a batch. */
+
+import { ActivityCount } from '../../assembly/opcodes.js'
+import { programOf } from '../runtime/arena.js'
+import type { Session } from '../runtime/session.js'
+import { spikeCounts } from '../runtime/views.js'
+import { activityNumber, wantActivity } from './operations.js'
+
+/** Adds up spikes of runs of `evaluate`. Whoever makes one holds the model's lock. */
+export class SampleSpikes {
+  private readonly sums: Record<string, number> = {}
+  private samples = 0
+
+  constructor(private readonly session: Session) {}
+
+  /** A run with so many samples. */
+  async of<T>(samples: number, run: () => Promise<T>): Promise<T> {
+    const { session, sums } = this
+    const part = samples < session.batchSize ? this.countSamples() : undefined
+    let result: T
+    try {
+      result = await run()
+    } finally {
+      part?.end()
+    }
+    const { spikes, probes } = session.lastRun
+    const found = part?.found() ?? spikes ?? spikeCounts(session, probes)
+    for (const [name, n] of Object.entries(found)) sums[name] = (sums[name] ?? 0) + n
+    this.samples += samples
+    return result
+  }
+
+  /** Spikes per neuron, sample and step, by layer name. */
+  rates(): Record<string, number> {
+    const { session, sums, samples } = this
+    return Object.fromEntries(
+      programOf(session, 'evaluate').rates.map(({ name, neurons }) => [
+        name,
+        sums[name] / (neurons * samples * session.timeSteps),
+      ]),
+    )
+  }
+
+  /** From here to `end`, runs count samples apart from repeats; `found` has what they counted. */
+  private countSamples(): { end(): void; found(): Record<string, number> } {
+    const { session } = this
+    const before = this.counted()
+    const wanted = wantActivity(session, 1)
+    return {
+      end: () => void wantActivity(session, wanted),
+      found: () => {
+        const now = Object.entries(this.counted())
+        return Object.fromEntries(now.map(([name, n]) => [name, n - before[name]]))
+      },
+    }
+  }
+
+  /** Spikes of samples that are counted in memory, by layer name. */
+  private counted(): Record<string, number> {
+    const { session } = this
+    const { activity } = programOf(session, 'evaluate')
+    const found: Record<string, number> = {}
+    for (const { node, counts, units, spiking } of activity?.neurons ?? []) {
+      if (!spiking) continue
+      const bytes = units * ActivityCount.Bytes
+      const view = new DataView(session.memory.buffer, counts.address, bytes)
+      let sum = 0
+      for (let at = ActivityCount.Spikes; at < bytes; at += ActivityCount.Bytes)
+        sum += activityNumber(view, at)
+      found[session.graph.nodes[node].name] = sum
+    }
+    return found
+  }
+}

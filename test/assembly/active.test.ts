@@ -1,0 +1,178 @@
+/** What evaluation counts of inputs, and spikes that are recorded, against loops over everything. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Control, SourceWord } from '../../assembly/opcodes.js'
+import { activeFloats, activeSpikes, recordSpikes } from '../../src/plan/records/active.js'
+import { TestEngine, testRandom, variants } from '../support/engine.js'
+import { putRecord } from '../support/records.js'
+
+const base = Number(process.env.SPIKEWASM_TEST_SEED ?? 0)
+const CASES = 40
+
+type Random = () => number
+const integer = (random: Random, low: number, high: number): number =>
+  low + Math.floor(random() * (high - low + 1))
+const one = <V>(random: Random, values: readonly V[]): V =>
+  values[integer(random, 0, values.length - 1)]
+
+function each(name: string, body: (random: Random, engine: TestEngine, what: string) => void) {
+  for (const variant of variants)
+    test(`${name} (${variant})`, () => {
+      const engine = new TestEngine(variant, 64)
+      for (let n = 0; n < CASES; n++) {
+        engine.reset()
+        const what = `case ${n}, seed ${base}`
+        body(testRandom(base * 6151 + n), engine, what)
+        engine.checkGuards(what)
+      }
+    })
+}
+
+/** Some images are padding, or run in a later pass. Returns how many of `images` count. */
+function setValid(random: Random, engine: TestEngine, images: number): number {
+  const [valid, first] = [integer(random, 0, images + 2), integer(random, 0, 2)]
+  engine.ints(Control.Valid, 1)[0] = valid
+  engine.ints(Control.FirstImage, 1)[0] = first
+  return Math.max(0, Math.min(images, valid - first))
+}
+
+/** Places for counts and for what is no 0 and no ±1, from garbage-free memory on. */
+function outputs(engine: TestEngine, size: number, units: number) {
+  const [out, others] = [engine.alloc(size * 4, 0), engine.alloc(units * 4, 0)]
+  return {
+    out,
+    others,
+    /** As the kernel left them. */
+    counts: (): number[] => [...engine.ints(out, size)],
+    other: (): boolean => engine.ints(others, units).some((n) => n !== 0),
+  }
+}
+
+each('floats that are not 0', (random, engine, what) => {
+  const [images, pixels, C] = [integer(random, 1, 4), integer(random, 1, 9), integer(random, 1, 9)]
+  const T = integer(random, 1, 5)
+  // Beside each other, with room behind a pixel, or the same at every step.
+  const [still, gap] = [random() < 0.4, one(random, [0, 0, 3])]
+  const loop = random() < 0.3 ? integer(random, 1, 2) : 0
+  const rows = still ? 1 : T
+  const pixelFloats = rows * C + gap
+  const loopFloats = images * pixels * pixelFloats
+  const values = random() < 0.5 ? [0, 1, -1] : [0, 0.5, 1, -1]
+  const x = Float32Array.from({ length: loopFloats * (loop + 1) }, () => one(random, values))
+  const per = integer(random, 1, pixels)
+  const units = Math.ceil(pixels / per)
+  const valid = setValid(random, engine, images)
+  const { out, others, counts, other } = outputs(engine, pixels * C, units)
+  const place = engine.putFloats(x)
+  const indirect = random() < 0.5
+  const record = putRecord(engine, activeFloats, units, {
+    ...{ out, others, images, pixels, channels: C, steps: T, pixelsPerUnit: per, indirect },
+    in: indirect ? engine.putInts([place]) : place,
+    ...{ pixelBytes: pixelFloats * 4, stepBytes: still ? 0 : C * 4, loopBytes: loopFloats * 4 },
+  })
+  const expected = new Array<number>(pixels * C).fill(0)
+  let isOther = false
+  // Counts go on from one run to the next.
+  for (let run = 0; run < 2; run++) {
+    engine.run(record, 0, loop)
+    for (let image = 0; image < valid; image++)
+      for (let i = 0; i < pixels * C; i++)
+        for (let t = 0; t < T; t++) {
+          const [p, c] = [Math.floor(i / C), i % C]
+          const at = loop * loopFloats + (image * pixels + p) * pixelFloats
+          const v = x[at + (still ? 0 : t * C) + c]
+          if (v !== 0) expected[i]++
+          if (v !== 0 && Math.abs(v) !== 1) isOther = true
+        }
+    assert.equal(counts(), expected, `${what}, run ${run}`)
+    assert.is(other(), isOther, what)
+  }
+})
+
+each('spikes, through windows too', (random, engine, what) => {
+  const images = one(random, [1, 2, 3, 40])
+  const C = 4 * integer(random, 1, 6)
+  const T = integer(random, 1, 11)
+  const plain = random() < 0.4
+  const [sourceH, sourceW] = [integer(random, 1, 5), integer(random, 1, 5)]
+  const size = (): [number, number, number] => {
+    const kernel = plain ? 1 : integer(random, 1, 3)
+    return [kernel, plain ? 1 : integer(random, 1, 3), plain ? 0 : integer(random, 0, kernel >> 1)]
+  }
+  const [[kernelH, strideH, padH], [kernelW, strideW, padW]] = [size(), size()]
+  const H = Math.floor((sourceH + 2 * padH - kernelH) / strideH) + 1
+  const W = Math.floor((sourceW + 2 * padW - kernelW) / strideW) + 1
+  if (H < 1 || W < 1) return
+  const count = plain ? 1 : integer(random, 1, 3)
+  const planeBytes = images * sourceH * sourceW * C
+  const planes = Math.ceil(T / 8)
+  const rate = one(random, [0.02, 0.3])
+  const sources = Array.from({ length: count }, () => {
+    const masks = new Uint8Array(planes * planeBytes)
+    for (let t = 0; t < T; t++)
+      for (let i = 0; i < planeBytes; i++)
+        if (random() < rate) masks[(t >> 3) * planeBytes + i] |= 1 << (t & 7)
+    return masks
+  })
+  const table = engine.alloc(count * SourceWord.Bytes)
+  for (const [i, masks] of sources.entries())
+    engine.writeWords(table + i * SourceWord.Bytes, { [SourceWord.Masks]: engine.putBytes(masks) })
+  const per = integer(random, 1, H * W)
+  const units = Math.ceil((H * W) / per)
+  const valid = setValid(random, engine, images)
+  const { out, others, counts, other } = outputs(engine, H * W * C, units)
+  const record = putRecord(engine, activeSpikes, units, {
+    ...{ out, others, images, pixels: H * W, channels: C, steps: T, pixelsPerUnit: per, width: W },
+    ...{ sources: table, sourceCount: count, planeBytes, sourceH, sourceW, kernelH, kernelW },
+    ...{ strideH, strideW, padH, padW },
+  })
+  engine.run(record, engine.alloc(per * C + 16))
+  const expected = new Array<number>(H * W * C).fill(0)
+  let twice = false
+  for (let image = 0; image < valid; image++)
+    for (let i = 0; i < H * W * C; i++) {
+      const [c, x, y] = [i % C, Math.floor(i / C) % W, Math.floor(i / C / W)]
+      for (let t = 0; t < T; t++) {
+        let spikes = 0
+        for (const masks of sources)
+          for (let ky = 0; ky < kernelH; ky++)
+            for (let kx = 0; kx < kernelW; kx++) {
+              const [sy, sx] = [y * strideH + ky - padH, x * strideW + kx - padW]
+              if (sy < 0 || sy >= sourceH || sx < 0 || sx >= sourceW) continue
+              const at = ((image * sourceH + sy) * sourceW + sx) * C + c
+              spikes += (masks[(t >> 3) * planeBytes + at] >> (t & 7)) & 1
+            }
+        if (spikes > 0) expected[i]++
+        if (spikes > 1) twice = true
+      }
+    }
+  assert.equal(counts(), expected, what)
+  assert.is(other(), twice, what)
+})
+
+each('spikes of calls, put together', (random, engine, what) => {
+  const [T, calls] = [integer(random, 1, 9), integer(random, 1, 5)]
+  const size = 4 * integer(random, 1, 17)
+  const per = 4 * integer(random, 1, 10)
+  const all = Array.from({ length: calls * T * size }, () => random() < 0.4)
+  const planes = Math.ceil((calls * T) / 8)
+  const out = engine.alloc(planes * size)
+  for (let call = 0; call < calls; call++) {
+    const masks = new Uint8Array(Math.ceil(T / 8) * size)
+    for (let t = 0; t < T; t++)
+      for (let i = 0; i < size; i++)
+        if (all[(call * T + t) * size + i]) masks[(t >> 3) * size + i] |= 1 << (t & 7)
+    const record = putRecord(engine, recordSpikes, Math.ceil(size / per), {
+      ...{ in: engine.putBytes(masks), out, planeBytes: size, bytesPerUnit: per, steps: T },
+    })
+    engine.run(record, 0, call * T)
+  }
+  const expected = new Uint8Array(planes * size)
+  for (const [k, spike] of all.entries()) {
+    const [t, i] = [Math.floor(k / size), k % size]
+    if (spike) expected[(t >> 3) * size + i] |= 1 << (t & 7)
+  }
+  assert.equal(engine.bytes(out, expected.length).slice(), expected, what)
+})
+
+test.run()

@@ -1,0 +1,67 @@
+/** Random small networks of cells against their definitions in float64. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  avgPool2d,
+  type Cell,
+  conv2d,
+  flatten,
+  integrator,
+  type Layer,
+  leakyIntegrator,
+  linear,
+  type Method,
+} from '../../src/index.js'
+import { checkCase, makeCase } from '../support/case.js'
+import { integer, one, type Random, randomCell } from '../support/cells.js'
+import { testRandom } from '../support/engine.js'
+
+const seed = Number(process.env.SEED ?? 37)
+const input = [2, 4, 3] as const
+
+/** Two layers of cells behind a convolution and a linear layer, and an integrator at the end. */
+function network(random: Random, method: Method): Layer[] {
+  const shape = [integer(random, 3, 6), 4, 3]
+  const cell = (shape: readonly number[], hears: boolean): Cell =>
+    randomCell(random, shape, { learns: method !== 'sltt', hears: hears && method !== 'rate' })
+  const width = integer(random, 5, 9)
+  const end = [
+    [],
+    [integrator()],
+    [leakyIntegrator({ tau: 3, tauSyn: 2, learn: method === 'sltt' ? [] : ['tau', 'tauSyn'] })],
+  ]
+  return [
+    conv2d(2, shape[0], 3, { padding: 1 }),
+    cell(shape, random() < 0.5),
+    avgPool2d([2, 3]),
+    flatten(),
+    linear(shape[0] * 2, width),
+    cell([width, 1, 1], random() < 0.7),
+    linear(width, 3),
+    ...one(random, end),
+  ]
+}
+
+for (const method of ['bptt', 'rate', 'sltt'] as const)
+  test(`random networks of cells have the gradients of their definition: ${method}`, async () => {
+    let recurrences = 0
+    for (let n = 0; n < 8; n++) {
+      const random = testRandom(seed * 1000 + n)
+      const layers = network(random, method)
+      const stepMode = method === 'sltt' ? 's' : one(random, ['m', 's'] as const)
+      const c = await makeCase(
+        layers,
+        {
+          ...{ input, timeSteps: integer(random, 3, 6), batchSize: 2, frames: true },
+          ...{ method, stepMode },
+          ...(method === 'sltt' ? { mseWeight: 0.05 } : {}),
+        },
+        seed + n,
+      )
+      await checkCase(`${n} ${JSON.stringify(layers)}`, c)
+      recurrences += layers.filter((layer) => layer.kind === 'cell' && layer.recurrence).length
+    }
+    assert.ok(method === 'rate' ? recurrences === 0 : recurrences >= 4, `${recurrences}`)
+  })
+
+test.run()
