@@ -42,7 +42,7 @@ export {
   sgd,
   stepDecay,
 } from './optimizer/index.js'
-export { checkpoint, csvLogger, loadNir, networkFromNir } from './page/absent.js'
+export { checkpoint, csvLogger, dashboard, loadNir, networkFromNir } from './page/absent.js'
 export { earlyStopping } from './train/callbacks/early-stopping.js'
 export { progress } from './train/callbacks/progress.js'
 export { comparableLr } from './train/comparable-lr.js'

@@ -57,7 +57,9 @@ function typescriptSources() {
 
 /** What is built from what, by which command. */
 function steps() {
-  const bundled = ['piscina', '@assemblyscript/loader', 'assemblyscript', 'esbuild', 'valibot']
+  const bundled = [
+    ...['piscina', '@assemblyscript/loader', 'assemblyscript', 'esbuild', 'valibot', 'uplot'],
+  ]
   const typescript = typescriptSources()
   const assembly = filesOf('assembly')
   const wasm = Object.entries(readJson('asconfig.json').targets).map(([target, { outFile }]) => ({
@@ -93,12 +95,18 @@ function steps() {
     },
     {
       name: 'bundle',
-      inputs: ['tools/bundle.mjs', ...bundled.map(manifest)],
+      inputs: [
+        ...['tools/bundle.mjs', 'src/pages/chart.ts', 'src/pages/run.ts', 'src/pages/thin.ts'],
+        ...filesOf('src/pages/client'),
+        ...bundled.map(manifest),
+      ],
       outputs: [
         ...['index.js', 'worker.js', 'package.json', 'LICENSE'].map((file) => `piscina/${file}`),
         ...['index.js', 'LICENSE', 'NOTICE'].map((file) => `loader/${file}`),
         ...['index.js', 'LICENSE.md'].map((file) => `valibot/${file}`),
-      ].map((file) => `build/src/runtime/vendor/${file}`),
+      ]
+        .map((file) => `build/src/runtime/vendor/${file}`)
+        .concat(['page.js', 'page.css', 'LICENSE'].map((file) => `build/src/pages/vendor/${file}`)),
       command: ['tools/bundle.mjs'],
     },
   ]

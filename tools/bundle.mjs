@@ -1,7 +1,7 @@
 // Writes what the package carries of others' code to build/src/runtime/vendor, each with its
 // licence. As a dependency Piscina would install a native file that nothing here uses
 // (@napi-rs/nice), a page cannot load the loader by its bare name, and Valibot's package is twenty
-// times as large as its code.
+// times as large as its code. Pages carry their script with them, with uPlot in it.
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { build } from 'esbuild'
 
@@ -21,7 +21,9 @@ const without = {
   },
 }
 
-rmSync(vendor, { recursive: true, force: true })
+const pages = 'build/src/pages/vendor'
+
+for (const folder of [vendor, pages]) rmSync(folder, { recursive: true, force: true })
 for (const name of ['piscina', 'loader', 'valibot'])
   mkdirSync(`${vendor}/${name}`, { recursive: true })
 
@@ -56,3 +58,16 @@ for (const file of ['LICENSE', 'NOTICE'])
 
 copyFileSync('node_modules/valibot/dist/index.min.mjs', `${vendor}/valibot/index.js`)
 copyFileSync('node_modules/valibot/LICENSE.md', `${vendor}/valibot/LICENSE.md`)
+
+await build({
+  entryPoints: { page: 'src/pages/client/main.ts' },
+  outdir: pages,
+  bundle: true,
+  minify: true,
+  format: 'iife',
+  target: 'es2022',
+  // Each page that is written is a copy of it.
+  banner: { js: `/*! uPlot\n${readFileSync('node_modules/uplot/LICENSE', 'utf8').trim()} */` },
+  charset: 'utf8',
+})
+copyFileSync('node_modules/uplot/LICENSE', `${pages}/LICENSE`)

@@ -20,7 +20,7 @@ const rooms = [
   ['plan'],
   ['runtime'],
   ['ops'],
-  ['data', 'io'],
+  ['data', 'io', 'pages'],
   ['train'],
   ['model'],
   ['edge'],

@@ -10,7 +10,6 @@ import { page } from '../diagnose/page.js'
 import { type Origin, tables, toJson } from '../diagnose/report.js'
 import { expect } from '../errors.js'
 import { writeFileAtomic } from '../io/files.js'
-import { loadPlotly, plotlyPackage } from '../io/plotly.js'
 import type { ModelName } from '../models/registry.js'
 import { sgd } from '../optimizer/index.js'
 import {
@@ -161,23 +160,17 @@ async function run(args: DiagnoseArguments): Promise<void> {
     else process.stdout.write(`${tables(diagnosis).map(draw).join('\n\n')}\n`)
     const note = `wrote ${written.map((path) => resolve(path)).join(' and ')}\n`
     ;(json ? process.stderr : process.stdout).write(note)
-    if (written.length === 1)
-      process.stderr.write(
-        'no page with plots was written: it needs Plotly; run npm install ' +
-          `${plotlyPackage} and diagnose again\n`,
-      )
   } finally {
     progress.clear()
     await removeIfEmpty(made)
   }
 }
 
-/** Returns the paths of what was written: JSON, and the page where Plotly is installed. */
+/** Returns the paths of what was written: JSON and the page. */
 async function write(folder: string, diagnosis: Diagnosis): Promise<string[]> {
-  const plotly = await loadPlotly()
   const contents = [
     ['diagnose.json', `${toJson(diagnosis, origin(), 2)}\n`],
-    ...(plotly === undefined ? [] : [['diagnose.html', page(diagnosis, origin(), plotly)]]),
+    ['diagnose.html', await page(diagnosis, origin())],
   ]
   return withFiles(async () => {
     const paths: string[] = []

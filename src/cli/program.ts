@@ -14,6 +14,7 @@ const commands: Readonly<Record<string, () => Promise<(command: Command) => Comm
   predict: async () => (await import('./predict.js')).predictCommand,
   export: async () => (await import('./export.js')).exportCommand,
   info: async () => (await import('./info.js')).infoCommand,
+  report: async () => (await import('./run-report.js')).reportCommand,
   diagnose: async () => (await import('./diagnose.js')).diagnoseCommand,
   verify: async () => (await import('./verify.js')).verifyCommand,
   show: async () => (await import('./show.js')).showCommand,

@@ -2,7 +2,9 @@
 
 import { SingleBar } from 'cli-progress'
 import Table from 'cli-table3'
-import { decimal, epochLine, percent, stepBar } from '../train/callbacks/progress.js'
+import { decimal, epochLine, percent } from '../train/callbacks/epoch-line.js'
+import { inkFor } from '../train/callbacks/ink.js'
+import { stepBar } from '../train/callbacks/progress.js'
 import type { Operations } from '../train/operations.js'
 import type { EpochRecord, StepInfo } from '../train/records.js'
 
@@ -43,7 +45,8 @@ export interface TrainSummary {
 
 export interface Reporter {
   step(info: StepInfo): void
-  epoch(record: EpochRecord): void
+  /** `best`: whether it is the best so far. */
+  epoch(record: EpochRecord, best: boolean): void
   /** Removes the progress bar, so that other text can be written. */
   pause(): void
   summary(summary: TrainSummary): void
@@ -58,7 +61,7 @@ export function jsonReporter(run: object): Reporter {
   const print = (value: object): void => printJson({ ...value, ...run })
   return {
     step() {},
-    epoch: print,
+    epoch: (record) => print(record),
     pause() {},
     summary: print,
   }
@@ -75,11 +78,12 @@ export function printJson(value: object): void {
  */
 export function humanReporter(epochs: number, rates: () => Record<string, number>): Reporter {
   const bar = process.stderr.isTTY ? stepBar(SingleBar as never, process.stderr, rates) : undefined
+  const ink = inkFor(process.stdout)
   return {
     step: (info) => bar?.step(info),
-    epoch(record) {
+    epoch(record, best) {
       bar?.stop()
-      process.stdout.write(`${epochLine(record, epochs)}\n`)
+      process.stdout.write(`${epochLine(record, epochs, { best, ink })}\n`)
     },
     pause: () => bar?.stop(),
     summary: (summary) => void process.stdout.write(`${summaryTable(summary)}\n`),

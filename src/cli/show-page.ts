@@ -1,5 +1,8 @@
 /** A page that plays a recording: one file, no other is loaded. */
 
+import { pageHtml } from '../pages/frame.js'
+import { escapeHtml } from '../pages/html.js'
+
 /** What the page shows. */
 export interface ShownFrames {
   readonly title: string
@@ -15,28 +18,28 @@ export interface ShownFrames {
   readonly summary: string
 }
 
-const escaped = (text: string): string =>
-  text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`)
-
 /** ON and OFF, apart for all eyes. */
 const [ON, OFF] = ['#e69f00', '#0072b2']
 
-/** The page's own script; `data` is what `showPage` puts before it. */
+/** The page's own script. */
 const script = `
+const data = JSON.parse(document.getElementById('frames').textContent)
 const bytes = Uint8Array.from(atob(data.counts), (c) => c.charCodeAt(0))
 const { width, height, begins, duration } = data
 const size = width * height * 2
 const on = [230, 159, 0], off = [0, 114, 178]
+const dark = matchMedia('(prefers-color-scheme: dark)')
 function draw(canvas, frame) {
   const context = canvas.getContext('2d')
   const image = context.createImageData(width, height)
+  const none = dark.matches ? 24 : 255
   for (let i = 0; i < width * height; i++) {
     const less = bytes[frame * size + 2 * i], more = bytes[frame * size + 2 * i + 1]
     const sum = less + more
     const strength = sum === 0 ? 0 : Math.min(1, 0.45 + 0.2 * sum)
     for (let c = 0; c < 3; c++) {
-      const colour = sum === 0 ? 255 : (off[c] * less + on[c] * more) / sum
-      image.data[4 * i + c] = 255 + (colour - 255) * strength
+      const colour = sum === 0 ? none : (off[c] * less + on[c] * more) / sum
+      image.data[4 * i + c] = none + (colour - none) * strength
     }
     image.data[4 * i + 3] = 255
   }
@@ -50,14 +53,17 @@ const button = document.getElementById('play')
 for (const canvas of [main, ...begins.map((begin, t) => {
   const figure = document.createElement('figure')
   const canvas = document.createElement('canvas')
+  canvas.setAttribute('aria-hidden', 'true')
   const caption = document.createElement('figcaption')
   caption.textContent = (begin / 1000).toFixed(1) + ' ms'
   figure.append(canvas, caption)
-  figure.onclick = () => show(t)
+  figure.onclick = () => { play(false); show(t) }
   strip.append(figure)
   return canvas
 })]) { canvas.width = width; canvas.height = height }
-begins.forEach((_, t) => draw(strip.children[t].firstChild, t))
+const drawAll = () => begins.forEach((_, t) => draw(strip.children[t].firstChild, t))
+drawAll()
+dark.onchange = () => { drawAll(); show(Number(slider.value)) }
 function show(t) {
   slider.value = t
   draw(main, t)
@@ -77,32 +83,30 @@ play(!matchMedia('(prefers-reduced-motion: reduce)').matches)
 `
 
 const style = `
-body { font: 15px/1.4 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }
-h1 { font-size: 1.2rem; overflow-wrap: anywhere } canvas { image-rendering: pixelated; width: 100% }
-#main { max-width: 26rem; border: 1px solid #ccc } #at { width: 16rem; vertical-align: middle }
+canvas { image-rendering: pixelated; width: 100% }
+#main { max-width: 26rem; border: 1px solid var(--line) }
+#at { width: 16rem; max-width: 60%; vertical-align: middle }
+#play { font: inherit; min-width: 5rem; padding: 4px 10px }
 #strip { display: grid; grid-template-columns: repeat(auto-fill, minmax(5rem, 1fr)); gap: .4rem }
-figure { margin: 0; cursor: pointer } figure canvas { border: 1px solid #ddd }
-figure.now canvas { border-color: #000 } figcaption { font-size: .75rem; text-align: center }
+#strip figure { cursor: pointer } #strip canvas { border: 1px solid var(--line) }
+#strip .now canvas { border-color: var(--ink) }
+#strip figcaption { font-size: .75rem; text-align: center; margin: 0 }
 .on::before, .off::before { content: '■ ' } .on::before { color: ${ON} }
 .off::before { color: ${OFF} }
 `
 
 /** The page's text. */
-export function showPage(frames: ShownFrames): string {
+export function showPage(frames: ShownFrames): Promise<string> {
   const { title, summary, counts, width, height, begins, duration } = frames
   const encoded = Buffer.from(counts.buffer, counts.byteOffset, counts.length).toString('base64')
-  const data = JSON.stringify({ width, height, begins, duration, counts: encoded })
-  return `<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>${escaped(title)}</title><style>${style}</style>
-<h1>${escaped(title)}</h1>
-<p>${escaped(summary)}. <span class="on">ON</span> <span class="off">OFF</span></p>
+  const body = `<h1>${escapeHtml(title)}</h1>
+<p class="lead">${escapeHtml(summary)}. <span class="on">ON</span> <span class="off">OFF</span></p>
 <canvas id="main" role="img" aria-label="events of the frame"></canvas>
-<p><button id="play">Play</button>
+<p><button id="play" type="button">Play</button>
 <input id="at" type="range" min="0" max="${begins.length - 1}" value="0" aria-label="frame">
 <span id="time"></span></p>
 <div id="strip"></div>
-<script>const data = ${data}${script}</script>
-</html>
 `
+  const data = { frames: JSON.stringify({ width, height, begins, duration, counts: encoded }) }
+  return pageHtml({ title, body, data, script, style })
 }

@@ -9,6 +9,7 @@ import { type EventFormat, eventFormats } from '../events/parse.js'
 import { type EventRecording, inOrder } from '../events/recording.js'
 import { slicesOf } from '../events/slices.js'
 import { writeFileAtomic } from '../io/files.js'
+import { usesColour } from '../train/callbacks/ink.js'
 import { withFiles } from './mistakes.js'
 import { counting, named, numbers, numeric } from './options.js'
 import { printJson } from './report.js'
@@ -84,7 +85,7 @@ async function show(file: string, args: ShowArguments): Promise<void> {
     return
   }
   const columns = Math.max(20, Math.min(process.stdout.columns ?? 80, 100))
-  const coloured = process.stdout.isTTY && (process.env.NO_COLOR ?? '') === ''
+  const coloured = usesColour(process.stdout)
   const still = smaller(stillOf(recording), columns)
   const picture = coloured ? inColour(still) : inLetters(still)
   const legend = coloured ? '' : ' (+ ON, - OFF, . few)'
@@ -153,7 +154,7 @@ async function writePage(
   const strides = { step: height * width * 2, polarity: 1, row: 2 * width, column: 2 }
   count(recording, slices, counts, strides)
   const each = timeWindow ?? Math.floor(told.duration / frames)
-  const page = showPage({
+  const page = await showPage({
     ...{ title: plainText(basename(file)), summary: summaryOf(told), width, height },
     counts: Uint8Array.from(counts, (n) => Math.min(n, 255)),
     begins: Array.from({ length: steps }, (_, i) => i * each),

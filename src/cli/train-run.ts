@@ -8,6 +8,7 @@ import { MANIFEST } from '../io/folder/manifest.js'
 import { median } from '../median.js'
 import type { Model } from '../model.js'
 import type { Callback } from '../train/callback.js'
+import { bestSoFar } from '../train/callbacks/best.js'
 import {
   type Due,
   hasCheckpoint,
@@ -16,6 +17,9 @@ import {
   runFiles,
   runWriter,
 } from '../train/callbacks/checkpoint.js'
+import { dashboardOf } from '../train/callbacks/dashboard.js'
+import { inkFor } from '../train/callbacks/ink.js'
+import { insideOf } from '../train/inside.js'
 import type { History } from '../train/records.js'
 import { type Interrupt, listenForInterrupt } from './interrupt.js'
 import { withFiles } from './mistakes.js'
@@ -127,6 +131,10 @@ export interface RunParts {
   readonly numWorkers?: number
   readonly json: boolean
   readonly stop: Stop
+  /** The port of a page that shows the run; 0: one that is free. Undefined: no page. */
+  readonly dashboard?: number
+  /** Whether a page about the run is written when it ends. */
+  readonly report: boolean
 }
 
 /** How signals end a training. */
@@ -147,6 +155,7 @@ export function stopOnSignals(): Stop {
 
 export async function runTraining(parts: RunParts): Promise<void> {
   const { model, data, training, options, place, due, monitor, numWorkers, json, stop } = parts
+  const { report, dashboard: port } = parts
   const { epochs } = options
   const { optimizer, schedule } = training
   const id = idOf(options)
@@ -155,6 +164,8 @@ export async function runTraining(parts: RunParts): Promise<void> {
     : humanReporter(epochs, () => model.firingRates())
   // Said when training starts: then all options have been checked.
   let started = false
+  let isBest = bestSoFar(monitor)
+  let address: string | undefined
   const tellStart = (): void => {
     const lines = [describe(parts), describeTraining(training)]
     if (!json) process.stdout.write(`${lines.join('\n')}\n`)
@@ -162,14 +173,30 @@ export async function runTraining(parts: RunParts): Promise<void> {
   const starter: Callback = {
     name: 'start',
     last: true,
-    onFitStart() {
+    onFitStart(_, fit) {
       started = true
+      isBest = bestSoFar(monitor, insideOf(fit)?.records)
       tellStart()
+      if (address !== undefined) process.stderr.write(`dashboard: ${address}\n`)
     },
   }
   stop.pause = () => reporter.pause()
   const stepTimes: number[] = []
-  let silenceTold = false
+  const silent = new Set<string>()
+  const watched =
+    port === undefined
+      ? []
+      : [
+          dashboardOf(
+            {
+              port,
+              onListen(url) {
+                address = url
+              },
+            },
+            { title: `${options.model} on ${options.dataset}`, options },
+          ),
+        ]
   const writer =
     place &&
     runWriter({
@@ -177,6 +204,7 @@ export async function runTraining(parts: RunParts): Promise<void> {
       monitor,
       open: async () => ({ folder: place.folder, begun: place.resumed }),
       options: () => optionsJson(options),
+      report,
     })
   try {
     const history = await model.fit(data.train, {
@@ -188,15 +216,16 @@ export async function runTraining(parts: RunParts): Promise<void> {
       signal: stop.signal,
       numWorkers,
       resume: place?.checkpoint,
-      callbacks: [...training.callbacks, ...(writer ? [writer] : []), starter],
+      callbacks: [...training.callbacks, ...watched, ...(writer ? [writer] : []), starter],
       onStep(info) {
         stepTimes.push(info.milliseconds)
         reporter.step(info)
       },
       onEpoch(record) {
-        reporter.epoch(record)
-        if (record.silent && !silenceTold) tellSilence(reporter, record.silent, record.epoch)
-        silenceTold ||= record.silent !== undefined
+        reporter.epoch(record, isBest(record))
+        const fresh = record.silent?.filter((layer) => !silent.has(layer)) ?? []
+        if (fresh.length > 0) tellSilence(reporter, fresh, record.epoch)
+        for (const layer of fresh) silent.add(layer)
       },
     })
     if (!started) {
@@ -212,14 +241,15 @@ export async function runTraining(parts: RunParts): Promise<void> {
   }
 }
 
-/** Told once a run. */
+/** Told once of each layer. */
 function tellSilence(reporter: Reporter, layers: readonly string[], epoch: number): void {
   reporter.pause()
   const names = layers.slice(0, 10).join(', ') + (layers.length > 10 ? ', …' : '')
-  process.stderr.write(
+  const { warn } = inkFor(process.stderr)
+  const text =
     `spikewasm: no neuron of ${names} fired in epoch ${epoch}: nothing is learnt behind it; try ` +
-      'a higher --lr, more --time-steps or another --seed\n',
-  )
+    'a higher --lr, more --time-steps or another --seed'
+  process.stderr.write(`${warn(text)}\n`)
 }
 
 /** A signal amid the last validation, or behind it, may have stopped nothing. */

@@ -60,6 +60,8 @@ interface TrainArguments extends DataArguments, TrainingArguments {
   readonly checkpointEvery?: number | string
   readonly numWorkers?: number
   readonly json: boolean
+  readonly dashboard?: number
+  readonly report: boolean
 }
 
 export function trainCommand(command: Command): Command {
@@ -140,9 +142,30 @@ export function trainCommand(command: Command): Command {
         monitors.filter((name) => name !== 'testMeanAbsoluteError'),
       ),
     )
+    .addOption(
+      new Option(
+        '--dashboard [port]',
+        'show the run live on a page of this machine; the address is said when training starts ' +
+          '(default port: one that is free)',
+      )
+        .preset('0')
+        .argParser(portOf),
+    )
+    .addOption(
+      new Option('--no-report', 'with --out: write no page about the run (report.html) at its end'),
+    )
     .addOption(shared.revectorize())
     .addOption(shared.json())
     .action((args: TrainArguments, command: Command) => train(args, command))
+}
+
+function portOf(text: string): number {
+  const port = Number(text)
+  expect(
+    text.trim() !== '' && Number.isInteger(port) && port >= 0 && port <= 65535,
+    () => `--dashboard must be a port from 0 to 65535, or none, got ${JSON.stringify(text)}`,
+  )
+  return port
 }
 
 async function train(args: TrainArguments, command: Command): Promise<void> {
@@ -187,6 +210,7 @@ async function train(args: TrainArguments, command: Command): Promise<void> {
 const besideResume = [
   ...['resume', 'data', 'cache', 'threads', 'numWorkers', 'json', 'revectorize'],
   'checkpointEvery',
+  ...['dashboard', 'report'],
 ]
 
 /** @throws SpikewasmError for an option that is the run's */
@@ -200,8 +224,7 @@ function resumedArguments(command: Command): Partial<TrainArguments> {
       () =>
         `${option.long} must be left out with --resume, which goes on with the run's own ` +
         'options; beside it may stand --data, --cache, --threads, --num-workers, ' +
-        '--checkpoint-every, ' +
-        '--json',
+        '--checkpoint-every, --dashboard, --no-report, --json',
     )
   return Object.fromEntries(
     given.map((option) => [option.attributeName(), command.getOptionValue(option.attributeName())]),
@@ -291,7 +314,7 @@ async function trainAs(
       monitor: args.monitor,
       checkpointEvery: args.checkpointEvery,
     }
-    const { monitor, numWorkers, json, checkpointEvery = 'epoch' } = args
+    const { monitor, numWorkers, json, checkpointEvery = 'epoch', dashboard, report } = args
     const due = dueOf('--checkpoint-every', checkpointEvery)
     const samples = { training: part.length, validation: validation.length }
     const parts = {
@@ -306,6 +329,8 @@ async function trainAs(
       numWorkers,
       json,
       stop,
+      dashboard,
+      report,
     }
     await runTraining(parts)
   } finally {

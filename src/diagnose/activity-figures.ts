@@ -1,8 +1,9 @@
 /** A raster of spikes, and rates over time. */
 
+import { type Figure, packBits, type Raster } from '../pages/chart.js'
 import type { Diagnosis, LayerActivity } from './diagnosis.js'
 import { look } from './looks.js'
-import { arrange, type Figure, type Panel } from './panels.js'
+import { arrange, type Panel } from './panels.js'
 
 /** Nothing where no spikes were recorded. */
 export function activityFigures({ activity, setup }: Diagnosis): Figure[] {
@@ -11,18 +12,13 @@ export function activityFigures({ activity, setup }: Diagnosis): Figure[] {
   const layers = Object.entries(activity.layers)
   const title = (name: string): string => setup.layers[name] ?? name
   const xRange: [number, number] = [0.5, T + 0.5]
-  const rasters = layers.map(([name, { neurons, rows, spikeRows, spikeSteps }], i): Panel => {
+  const rasters = layers.map(([name, { neurons, rows, spikeRows, spikeSteps }], i): Raster => {
     const shown = rows < neurons ? `${rows} of ${neurons}` : `${neurons}`
+    const spikes = new Set(spikeRows.map((row, at) => (row - 1) * T + spikeSteps[at] - 1))
+    const { share = 0 } = look(i, layers.length)
     return {
-      title: `${title(name)}, ${shown}`,
-      xRange,
-      yRange: [0, rows + 1],
-      lines: [
-        {
-          ...{ name: title(name), x: spikeSteps, y: spikeRows, mode: 'markers', size: 3 },
-          color: look(i, layers.length).color,
-        },
-      ],
+      ...{ title: `${title(name)}, ${shown}`, rows, steps: T, share },
+      ...packBits(rows, T, (row, step) => spikes.has(row * T + step)),
     }
   })
   const rates = (head: string, of: (layer: LayerActivity) => readonly number[]): Panel => ({
@@ -40,15 +36,17 @@ export function activityFigures({ activity, setup }: Diagnosis): Figure[] {
   return [
     {
       id: 'raster',
-      title: `(d) Spikes of one sample by layer, T ${T}`,
+      title: `Spikes of one sample by layer, T ${T}`,
       caption:
         `Which neuron fires at which time step, at the end of training: the first sample of ` +
-        `${dataset}${of}. Each row is a neuron; of a large layer, rows at equal distances.`,
-      ...arrange(rasters, columns, { x: 'time step t', y: 'neuron' }),
+        `${dataset}${of}. Each row is a neuron, each column a step; of a large layer, neurons at ` +
+        'equal distances.',
+      charts: rasters,
+      columns,
     },
     {
       id: 'activity',
-      title: `(d) Firing rate of every layer over time, T ${T}`,
+      title: `Firing rate of every layer over time, T ${T}`,
       caption:
         'Share of a layer’s neurons that fire at each time step, at the end of training. Spikes ' +
         'need a few steps to get through deep layers, which then fire late.',

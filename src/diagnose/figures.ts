@@ -1,5 +1,6 @@
-/** A diagnosis as figures for Plotly: plain data, without Plotly. */
+/** A diagnosis as figures: plain data. */
 
+import type { Figure } from '../pages/chart.js'
 import { activityFigures } from './activity-figures.js'
 import {
   type Cosine,
@@ -10,7 +11,7 @@ import {
   type ProcessCost,
 } from './diagnosis.js'
 import { look, methodLook } from './looks.js'
-import { arrange, type Figure, type Line, type Panel } from './panels.js'
+import { arrange, type Line, type Panel } from './panels.js'
 import { comparable, growthOf, mean, mebibytes, spread } from './report.js'
 
 const ASSUMPTIONS = [
@@ -21,7 +22,7 @@ const ASSUMPTIONS = [
 
 /** All figures, in the order of the page. */
 export function figures(diagnosis: Diagnosis): Figure[] {
-  return [
+  const all = [
     overTime(diagnosis),
     whileTraining(diagnosis),
     gradients(diagnosis),
@@ -31,6 +32,11 @@ export function figures(diagnosis: Diagnosis): Figure[] {
     rates(diagnosis),
     ...activityFigures(diagnosis),
   ]
+  // A letter of its own for each.
+  return all.map((figure, i) => ({
+    ...figure,
+    title: `(${String.fromCharCode(97 + i)}) ${figure.title}`,
+  }))
 }
 
 function overTime(diagnosis: Diagnosis): Figure {
@@ -48,7 +54,7 @@ function overTime(diagnosis: Diagnosis): Figure {
   }))
   return {
     id: 'assumptions',
-    title: '(a) The paper’s assumptions over T, at the end of training with BPTT',
+    title: 'The paper’s assumptions over T, at the end of training with BPTT',
     caption:
       'Cosines of the two sides of each assumption: A1 and A2 say that errors are ' +
       'independent in time of the neuron’s response κ and of the incoming spikes s; A3, ' +
@@ -74,7 +80,7 @@ function whileTraining(diagnosis: Diagnosis): Figure {
   )
   return {
     id: 'training',
-    title: '(a) The paper’s assumptions while training with BPTT',
+    title: 'The paper’s assumptions while training with BPTT',
     caption:
       'The same cosines from the first to the last optimizer step: the assumptions must ' +
       'hold all through training, not for trained networks alone. The vertical axes of ' +
@@ -99,7 +105,7 @@ function gradients(diagnosis: Diagnosis): Figure {
         name: `T ${timeSteps}`,
         x: list.map((_, at) => at + shift),
         y: list.map((match) => match[key]),
-        mode: 'markers',
+        mode: 'points',
         ...look(i, compared.length),
       }
     })
@@ -112,7 +118,7 @@ function gradients(diagnosis: Diagnosis): Figure {
   }
   return {
     id: 'gradients',
-    title: '(b) Rate gradient against BPTT gradient, by parameter, at the end of training',
+    title: 'Rate gradient against BPTT gradient, by parameter, at the end of training',
     caption:
       'Above, direction: cosine of the two gradients. Below, length: norm of T times the ' +
       'rate gradient (the paper divides its loss by T) over the norm of the BPTT ' +
@@ -137,7 +143,7 @@ function times(diagnosis: Diagnosis): Figure {
       : ''
   return {
     id: 'time',
-    title: '(c) Time of a training step over T',
+    title: 'Time of a training step over T',
     caption:
       `Medians on one thread, batch ${diagnosis.setup.batchSize}. The paper claims that ` +
       'the backward pass of rate-based backpropagation costs the same whatever T is, where ' +
@@ -159,7 +165,7 @@ function times(diagnosis: Diagnosis): Figure {
 function memory(diagnosis: Diagnosis): Figure {
   return {
     id: 'memory',
-    title: '(c) Memory of a training step over T',
+    title: 'Memory of a training step over T',
     caption:
       'Left, what the forward pass keeps for the backward pass; right, all memory of the ' +
       'model, parameters and working buffers included. The paper claims O(1) in T for ' +
@@ -188,7 +194,7 @@ function processes(diagnosis: Diagnosis): Figure[] {
   return [
     {
       id: 'processes',
-      title: '(c) Memory and time over T, each in a process of its own',
+      title: 'Memory and time over T, each in a process of its own',
       caption:
         'As figures 3 to 6 of the paper measure them: the most memory that a process has had ' +
         'which makes the model and trains it for some steps, what of it the plan of the model ' +
@@ -251,9 +257,9 @@ function rates({ training, setup }: Diagnosis): Figure {
               {
                 ...style,
                 y: x.map(() => average),
-                mode: 'lines' as const,
-                dash: 'dot' as const,
-                silent: true,
+                mode: 'line' as const,
+                dash: true,
+                quiet: true,
               },
             ]
           : []),
@@ -262,7 +268,7 @@ function rates({ training, setup }: Diagnosis): Figure {
   }))
   return {
     id: 'rates',
-    title: '(d) Firing rate by layer and time step, at the end of training',
+    title: 'Firing rate by layer and time step, at the end of training',
     caption:
       'Share of a layer’s neurons that fire at each time step; dotted, the mean over ' +
       'time, which is all that the rate-based backward pass knows. The closer a line ' +
@@ -291,7 +297,7 @@ function layerLines(
   const shown = new Set(training.flatMap(({ points }) => Object.keys(points[0][key])))
   return layers.flatMap((layer, i) =>
     shown.has(layer)
-      ? [{ name: setup.layers[layer], rank: i, ...values(layer), ...look(i, layers.length) }]
+      ? [{ name: setup.layers[layer], ...values(layer), ...look(i, layers.length) }]
       : [],
   )
 }

@@ -30,3 +30,9 @@ export const networkFromNir = /* @__PURE__ */ inNode(
   'the package h5wasm and threads',
   NIR,
 )
+
+export const dashboard = /* @__PURE__ */ inNode(
+  'dashboard',
+  'a server',
+  'fit gives each record to onEpoch and each step to onStep, from which a page draws its charts',
+)

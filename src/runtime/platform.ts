@@ -13,6 +13,7 @@ export type WarningCode =
   | 'SPIKEWASM_SILENT'
   | 'SPIKEWASM_CACHE'
   | 'SPIKEWASM_PICTURES'
+  | 'SPIKEWASM_REPORT'
 
 /** Files by their paths. A page has none. */
 export interface Files {

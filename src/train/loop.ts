@@ -23,6 +23,7 @@ import { warn } from '../runtime/warn.js'
 import type { Training } from './callback.js'
 import { both, evaluate, fillAhead, wantsValues } from './evaluate.js'
 import type { Feed } from './feed.js'
+import { openInside } from './inside.js'
 import type { FitOptions } from './options.js'
 import { Rates, type StepRate } from './rates.js'
 import type { EpochRecord, History, StepInfo } from './records.js'
@@ -69,7 +70,8 @@ export class Loop implements Training {
     this.progress = parts.progress
     this.records = records
     this.told = new Told(session.lock, options)
-    const { schedule } = options
+    const { schedule, validation, signal } = options
+    openInside(this, { session, validation, records, signal })
     this.rates = new Rates({ optimizer, schedule, epochs, steps: feed.length, records })
   }
 

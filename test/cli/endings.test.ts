@@ -16,7 +16,7 @@ const posix = process.platform === 'win32' ? test.skip : test
 
 const small = ['--limit-train', '96', '--limit-test', '71', '--batch-size', '16']
 const runFiles = ['best.safetensors', 'checkpoint.safetensors', 'history.jsonl', 'manifest.json']
-const allFiles = [...runFiles, 'options.json', 'weights.safetensors']
+const allFiles = [...runFiles, 'options.json', 'report.html', 'weights.safetensors']
 
 /** Sends a signal when `when` holds; the code with which the command ends. */
 async function endBy(

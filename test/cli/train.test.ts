@@ -79,7 +79,7 @@ test('train: a person sees a line an epoch and a table, and no bar without a ter
   assert.match(stdout, /96 training samples and 71 test samples/)
   assert.match(
     stdout,
-    /epoch 1\/2 {2}loss \d+\.\d{4} {2}train \d+\.\d\d % {2}test \d+\.\d\d % {2}test loss \d\.\d{4} {2}lr [\d.]+ {2}\d+ samples\/s {2}rates 0\.\d\d 0\.\d\d\n/,
+    /epoch 1\/2 {2}loss \d+\.\d{4} {2}train \d+\.\d\d % {2}test \d+\.\d\d % {2}test loss \d\.\d{4} {2}lr [\d.]+ {2}\d+ samples\/s {2}rates 2: 0\.\d\d, 6: 0\.\d\d {2}best\n/,
   )
   for (const row of [
     'test accuracy',
@@ -158,6 +158,7 @@ test('train --out: weights, options and history; eval gives the same numbers', (
       'history.jsonl',
       'manifest.json',
       'options.json',
+      'report.html',
       'weights.safetensors',
     ])
     const lines = parseLines(trained.stdout)

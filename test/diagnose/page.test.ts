@@ -1,91 +1,13 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Cosine, Diagnosis } from '../../src/diagnose/diagnosis.js'
-import { variantNames } from '../../src/diagnose/diagnosis.js'
+import type { Diagnosis } from '../../src/diagnose/diagnosis.js'
 import { figures } from '../../src/diagnose/figures.js'
 import { page } from '../../src/diagnose/page.js'
 import { spread, tables, toJson } from '../../src/diagnose/report.js'
+import { type Chart, isRaster, type Raster } from '../../src/pages/chart.js'
+import { made } from '../support/diagnosis.js'
 
 const origin = { version: '1.2.3', node: '20.0.0', processor: 'Some <CPU>', cores: 2 }
-
-/** A made-up diagnosis of a network with so many layers. */
-function made({ layers = 3, timeSteps = [1, 2, 12], spikes = false } = {}): Diagnosis {
-  const [neurons, weights] = [0, 1].map((offset) =>
-    Array.from({ length: layers }, (_, i) => `block${i}.${offset}`),
-  )
-  const cosines = (names: readonly string[], value: Cosine): Record<string, Cosine> =>
-    Object.fromEntries(names.map((name, i) => [name, i === 1 ? null : value]))
-  return {
-    setup: {
-      network: 'net </script><b>&"',
-      dataset: 'data',
-      input: [1, 8, 8],
-      parameters: 1234567,
-      batchSize: 32,
-      steps: 100,
-      learningRate: 0.1,
-      probes: 4,
-      timeSteps,
-      methods: variantNames,
-      threads: 1,
-      seed: 0,
-      layers: Object.fromEntries(
-        weights.flatMap((name, i) => [
-          [name, `conv2d ${name}`],
-          [neurons[i], `neurons ${neurons[i]}`],
-        ]),
-      ),
-    },
-    training: timeSteps.map((T) => ({
-      timeSteps: T,
-      points: [0, 50, 100].map((step) => ({
-        step,
-        a1: cosines(neurons, 0.99),
-        a2: cosines(T === 1 ? [] : weights.slice(1), 0.98),
-        a3: cosines(weights, 0.9123456789 + T / 1000),
-      })),
-      gradients: weights.map((name, i) => ({
-        parameter: `${name}.weight`,
-        cosine: i === 1 ? null : 0.95,
-        normRatio: i === 1 ? null : 1.05,
-      })),
-      firingRates: Object.fromEntries(
-        neurons.map((name) => [name, Array.from({ length: T }, (_, t) => 0.2 + 0.01 * t)]),
-      ),
-      testAccuracy: 0.5,
-    })),
-    costs: variantNames.flatMap((method) =>
-      timeSteps.map((T) => ({
-        method,
-        timeSteps: T,
-        forwardMs: T,
-        backwardMs: 2 * T,
-        updateMs: 0.1,
-        stepMs: 3 * T,
-        keptBytes: 1000 * T,
-        totalBytes: 2000 * T,
-      })),
-    ),
-    ...(spikes && {
-      activity: {
-        ...{ timeSteps: 12, dataset: 'tests', samples: 64, label: 3, predicted: 5 },
-        layers: Object.fromEntries(
-          neurons.map((name, i) => [
-            name,
-            {
-              ...{ neurons: 50 + 100 * i, rows: Math.min(100, 50 + 100 * i) },
-              // The second layer never fires.
-              spikeRows: i === 1 ? [] : [1, 7, 50],
-              spikeSteps: i === 1 ? [] : [1, 12, 3],
-              sampleRates: Array.from({ length: 12 }, (_, t) => 0.01 * t),
-              rates: Array.from({ length: 12 }, (_, t) => 0.02 * t),
-            },
-          ]),
-        ),
-      },
-    }),
-  }
-}
 
 /** Content of a script element. */
 const scriptOf = (html: string, id: string): unknown =>
@@ -111,10 +33,9 @@ test('JSON: everything, in six digits', () => {
   assert.is(parsed.training[0].points[0].a3['block1.1'], null)
 })
 
-test('page: self-contained, and what it embeds cannot end its scripts', () => {
-  const plotly = 'window.Plotly = { text: "</script><SCRIPT>", newPlot() {} }'
-  const html = page(made(), origin, plotly)
-  assert.is(html.match(/<\/script/gi)!.length, 4)
+test('page: self-contained, and what it embeds cannot end its scripts', async () => {
+  const html = await page(made(), origin)
+  assert.is(html.match(/<\/script/gi)!.length, 3)
   assert.not.match(html, /<[a-z]+ [^>]*(src|href)=/i)
   assert.not.match(html, /@import|url\(/)
   assert.match(
@@ -122,125 +43,99 @@ test('page: self-contained, and what it embeds cannot end its scripts', () => {
     `content="default-src 'none'; script-src 'unsafe-inline'; style-src ` +
       `'unsafe-inline'; img-src data: blob:"`,
   )
-  assert.match(html, 'net &lt;/script&gt;&lt;b&gt;&amp;&quot;')
-  assert.match(html, 'Some &lt;CPU&gt;')
+  assert.match(html, 'net &#60;/script&#62;&#60;b&#62;&#38;&#34;')
+  assert.match(html, 'Some &#60;CPU&#62;')
   assert.equal(scriptOf(html, 'diagnosis'), JSON.parse(toJson(made(), origin)))
 })
 
-test('page: a place, a heading and a sentence for every figure', () => {
-  const html = page(made(), origin, '')
-  const embedded = scriptOf(html, 'figures') as { id: string; data: object[] }[]
+test('page: a place, a heading with a letter of its own and a sentence for every figure', async () => {
+  const html = await page(made({ spikes: true }), origin)
+  const embedded = scriptOf(html, 'figures') as ReturnType<typeof figures>
   assert.equal(
     embedded.map(({ id }) => id),
-    ['assumptions', 'training', 'gradients', 'time', 'memory', 'rates'],
+    ['assumptions', 'training', 'gradients', 'time', 'memory', 'rates', 'raster', 'activity'],
   )
-  for (const { id, data } of embedded) {
+  for (const [i, { id, charts }] of embedded.entries()) {
+    const letter = 'abcdefgh'[i]
     assert.match(
       html,
       new RegExp(
-        `<h2>\\([a-d]\\) [^<]+</h2>\\n<div class="plot" id="${id}" style="height: ` +
-          `[\\d.]+px"></div>\\n<p class="caption">[^<]{40,}</p>`,
+        `<h2>\\(${letter}\\) [^<]+</h2>\\n<figure>\\n<div data-figure="${id}"></div>\\n` +
+          '<figcaption>[^<]{40,}</figcaption>',
       ),
     )
-    assert.ok(data.length > 0, id)
+    assert.ok(charts.length > 0, id)
   }
 })
 
-interface Trace {
-  readonly name: string
-  readonly x: number[]
-  readonly y: (number | null)[]
-  readonly xaxis: string
-  readonly yaxis: string
-  readonly showlegend: boolean
-  readonly mode: string
-}
-
-test('page: a raster by layer and rates over time, where spikes were recorded', () => {
+test('page: a raster by layer and rates over time, where spikes were recorded', async () => {
   const diagnosis = made({ spikes: true })
-  const html = page(diagnosis, origin, '')
+  const html = await page(diagnosis, origin)
   const embedded = scriptOf(html, 'figures') as ReturnType<typeof figures>
-  assert.equal(embedded.map(({ id }) => id).slice(-3), ['rates', 'raster', 'activity'])
-  assert.match(html, '<h2>(d) Spikes of one sample by layer, T 12</h2>')
+  assert.match(html, '<h2>(g) Spikes of one sample by layer, T 12</h2>')
   assert.match(html, 'the first sample of tests, class 3, for which it says 5')
   const parsed = scriptOf(html, 'diagnosis') as Diagnosis
   assert.equal(parsed.activity, diagnosis.activity)
   const [raster, activity] = embedded.slice(-2)
-  const spikes = raster.data as Trace[]
+  const layers = raster.charts as Raster[]
   assert.equal(
-    spikes.map(({ x, y, mode }) => [x, y, mode]),
-    [0, 1, 2].map((i) => (i === 1 ? [[], [], 'markers'] : [[1, 12, 3], [1, 7, 50], 'markers'])),
-  )
-  const titles = (raster.layout as unknown as { annotations: { text: string }[] }).annotations
-  assert.equal(
-    titles.map(({ text }) => text),
-    ['50', '100 of 150', '100 of 250'].map((n, i) => `<b>neurons block${i}.0, ${n}</b>`),
-  )
-  const axes = raster.layout as unknown as Record<string, { range: number[] }>
-  assert.equal(
-    [axes.xaxis.range, axes.yaxis3.range],
+    layers.map(({ title, rows, steps, count }) => [title, rows, steps, count]),
     [
-      [0.5, 12.5],
-      [0, 101],
+      ['neurons block0.0, 50', 50, 12, 3],
+      ['neurons block1.0, 100 of 150', 100, 12, 0],
+      ['neurons block2.0, 100 of 250', 100, 12, 3],
     ],
   )
-  const rates = activity.data as Trace[]
-  assert.is(rates.length, 6)
-  const third = rates.filter(({ name }) => name === 'neurons block2.0')
+  const bits = Buffer.from(layers[2].bits, 'base64')
+  const spikes = Array.from({ length: 1200 }, (_, at) => at).filter(
+    (at) => ((bits[at >> 3] >> (at & 7)) & 1) === 1,
+  )
+  assert.equal(spikes, [0, 6 * 12 + 11, 49 * 12 + 2])
+  const [all, one] = activity.charts as Chart[]
+  assert.equal(all.x.range, [0.5, 12.5])
+  const third = [all, one].map(({ series }) =>
+    series.find(({ name }) => name === 'neurons block2.0'),
+  )
   assert.equal(
-    third.map(({ y, xaxis }) => [y[11], xaxis]),
-    [
-      [0.22, 'x'],
-      [0.11, 'x2'],
-    ],
+    third.map((series) => series?.y[11]),
+    [0.22, 0.11],
   )
 })
 
 for (const layers of [1, 3, 19])
-  test(`figures of ${layers} layers: axes have titles, numbers are finite, each name is in the legend once`, () => {
-    for (const { id, data, layout } of figures(made({ layers, spikes: true }))) {
-      const traces = data as Trace[]
-      const axes = layout as unknown as Record<
-        string,
-        { title?: { text: string }; domain?: number[] }
-      >
-      for (const { x, y, xaxis, yaxis } of traces) {
-        assert.is(x.length, y.length, id)
-        assert.ok(
-          [...x, ...y].every((value) => value === null || Number.isFinite(value)),
-          id,
-        )
-        const [horizontal, vertical] = [
-          axes[xaxis.replace('x', 'xaxis')],
-          axes[yaxis.replace('y', 'yaxis')],
-        ]
-        assert.ok(horizontal.title!.text.length > 3, `${id}: ${xaxis}`)
-        for (const domain of [horizontal.domain!, vertical.domain!])
+  test(`figures of ${layers} layers: axes have titles, numbers are finite, places ascend`, () => {
+    const seen = new Set<string>()
+    for (const { id, charts } of figures(made({ layers, spikes: true }))) {
+      assert.not(seen.has(id), id)
+      seen.add(id)
+      for (const chart of charts) {
+        if (isRaster(chart)) continue
+        assert.ok(chart.x.label.length > 3 && chart.y.label.length > 2, `${id}: ${chart.title}`)
+        const names = chart.series.filter(({ quiet }) => !quiet).map(({ name }) => name)
+        assert.equal([...new Set(names)], names, id)
+        for (const { x, y } of chart.series) {
+          assert.is(x.length, y.length, id)
+          assert.ok(x.every(Number.isFinite) && x.every((at, i) => i === 0 || at > x[i - 1]), id)
           assert.ok(
-            domain[0] > -1e-9 && domain[0] < domain[1] && domain[1] < 1 + 1e-9,
-            `${id}: ${domain}`,
+            y.every((value) => value === null || Number.isFinite(value)),
+            id,
           )
+        }
       }
-      assert.ok(axes.yaxis.title!.text.length > 2, id)
-      const legend = traces.filter(({ showlegend }) => showlegend).map(({ name }) => name)
-      assert.equal([...new Set(legend)], legend, id)
-      assert.equal(
-        [...new Set(legend)].sort(),
-        [...new Set(traces.map(({ name }) => name))].sort(),
-        id,
-      )
     }
   })
 
 test('figures: values arrive in their panels', () => {
   const all = figures(made())
-  const time = all.find(({ id }) => id === 'time')!.data as Trace[]
-  assert.equal(time.find(({ name, xaxis }) => name === 'bptt' && xaxis === 'x')!.y, [1, 2, 12])
-  assert.equal(time.find(({ name, xaxis }) => name === 'bptt' && xaxis === 'x2')!.y, [2, 4, 24])
-  const over = all.find(({ id }) => id === 'assumptions')!.data as Trace[]
-  const a3 = over.filter(({ xaxis }) => xaxis === 'x3')
-  assert.equal(a3.find(({ name }) => name === 'conv2d block0.1')!.y, [0.91435, 0.92435])
-  assert.equal(a3.find(({ name }) => name === 'conv2d block1.1')!.y, [null, null])
+  const chartsOf = (id: string): Chart[] =>
+    all.find((figure) => figure.id === id)!.charts as Chart[]
+  const line = (chart: Chart, name: string) => chart.series.find((one) => one.name === name)
+  const [forward, backward] = chartsOf('time')
+  assert.equal(line(forward, 'bptt')!.y, [1, 2, 12])
+  assert.equal(line(backward, 'bptt')!.y, [2, 4, 24])
+  const [, , a3] = chartsOf('assumptions')
+  assert.equal(line(a3, 'conv2d block0.1')!.y, [0.91435, 0.92435])
+  assert.equal(line(a3, 'conv2d block1.1')!.y, [null, null])
 })
 
 test('tables: as many cells as heads, and what one T leaves out', () => {

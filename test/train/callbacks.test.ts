@@ -250,7 +250,7 @@ test('progress: a line for each epoch, a bar on a terminal alone', async () => {
     const terminal = { ...stream, cursorTo() {}, clearLine() {}, moveCursor() {} }
     const of: FitOptions = { ...options, schedule: undefined, epochs: 2, fresh: true }
     await model.fit(train, { ...of, callbacks: [progress({ stream: terminal })] })
-    assert.match(text, /epoch 1\/2 {2}loss [\d.]+ {2}train [\d.]+ % {2}test [\d.]+ % .*rates \d/)
+    assert.match(text, /epoch 1\/2 {2}loss [\d.]+ {2}train [\d.]+ % {2}test [\d.]+ % .*rates 2: \d/)
     assert.is([...text.matchAll(/epoch [12]\/2 {2}loss/g)].length, 2, text)
     assert.is(/epoch 1\/2 \[/.test(text), isTTY, text)
   }

@@ -188,6 +188,7 @@ test('a folder of checkpoints: stopped by an error, it leads to the same bits', 
       'history.jsonl',
       'manifest.json',
       'options.json',
+      'report.html',
       'weights.safetensors',
     ])
     await again.load(join(dir, 'weights.safetensors'))

@@ -10,7 +10,7 @@ import { type Snapshot, snapshotOf } from '../snapshot.js'
 import { hasCheckpoint, optionsFile, runFiles } from './run-files.js'
 import { type Due, runWriter } from './run-writer.js'
 
-export { hasCheckpoint, optionsFile, runFiles } from './run-files.js'
+export { hasCheckpoint, optionsFile, reportFile, runFiles } from './run-files.js'
 export { type Due, runWriter } from './run-writer.js'
 export { type Monitor, monitors }
 
@@ -33,6 +33,11 @@ export interface CheckpointOptions {
    * the new one has its first checkpoint.
    */
   overwrite?: boolean
+  /**
+   * Writes `report.html` when the training ends or is stopped: curves, answers on at most 1,000
+   * samples of the validation data, spikes, options. Default true.
+   */
+  report?: boolean
 }
 
 /** @throws SpikewasmError for what is no number of steps or minutes */
@@ -58,13 +63,15 @@ export const folderOf = (callback: Callback): string | undefined => folders.get(
 /**
  * Writes the folder of a run: `weights.safetensors` (the last), `best.safetensors`, `history.jsonl`
  * (a record a line), and `checkpoint.safetensors`, from which `fit({ resume: dir })` goes on to the
- * bit. All of them change together or not at all, whatever ends the process.
+ * bit. All of them change together or not at all, whatever ends the process. When the training ends
+ * it also writes `report.html`, a page about the run.
  * @throws SpikewasmError for wrong options; when training starts, for a folder that holds a run, or
  *   in which another process writes
  */
 export function checkpoint(options: CheckpointOptions): Callback {
-  checkOptions('checkpoint', options, ['dir', 'every', 'monitor', 'overwrite'])
+  checkOptions('checkpoint', options, ['dir', 'every', 'monitor', 'overwrite', 'report'])
   const { dir, every = 'epoch', monitor } = options
+  const report = checkBoolean('checkpoint.report', options.report, true)
   const overwrite = checkBoolean('checkpoint.overwrite', options.overwrite, false)
   expect(
     typeof dir === 'string' && dir !== '',
@@ -78,6 +85,7 @@ export function checkpoint(options: CheckpointOptions): Callback {
   const callback = runWriter({
     due,
     monitor,
+    report,
     async open({ resumed }, training) {
       const { RunFolder } = await import('../../io/folder/folder.js')
       const folder = await RunFolder.open(dir, 'checkpoint.dir')

@@ -4,8 +4,12 @@ import { checkOptions, describe, expect } from '../../errors.js'
 import type { Callback } from '../callback.js'
 import { checkName } from '../callback-state.js'
 import { extras } from '../extras.js'
-import type { EpochRecord, StepInfo } from '../records.js'
+import { insideOf } from '../inside.js'
+import type { StepInfo } from '../records.js'
+import { bestSoFar } from './best.js'
+import { decimal, epochLine, percent, rateText, short } from './epoch-line.js'
 import { exclusive } from './exclusive.js'
+import { type Ink, inkFor, noInk } from './ink.js'
 
 /** Options of `progress`; each has a default. */
 export interface ProgressOptions {
@@ -24,7 +28,9 @@ export interface ProgressStream {
 }
 
 /**
- * Writes a line for each epoch, and shows a bar where the stream is a terminal (Node).
+ * Writes a line for each epoch, and shows a bar where the stream is a terminal. The line marks the
+ * best epoch so far, and shows the rates of many layers as bars. Colours are for terminals alone;
+ * `NO_COLOR` and `FORCE_COLOR` are heeded. For Node.
  *
  * @throws SpikewasmError for wrong options
  */
@@ -38,11 +44,15 @@ export function progress(options: ProgressOptions = {}): Callback {
   let stream: ProgressStream
   let bar: Bar | undefined
   let epochs = 1
+  let ink: Ink = noInk
+  let isBest = bestSoFar(undefined)
   return exclusive({
     name,
     async onFitStart(start, training) {
       epochs = start.epochs
       stream = options.stream ?? extras().standardError?.() ?? console_
+      ink = inkFor(stream)
+      isBest = bestSoFar(undefined, insideOf(training)?.records)
       const Single = stream.isTTY ? await extras().progressBar?.() : undefined
       bar =
         Single === undefined
@@ -52,7 +62,7 @@ export function progress(options: ProgressOptions = {}): Callback {
     onStep: (info) => bar?.step(info),
     onEpoch(record) {
       bar?.stop()
-      stream.write(`${epochLine(record, epochs)}\n`)
+      stream.write(`${epochLine(record, epochs, { best: isBest(record), ink })}\n`)
     },
     onFitEnd() {
       bar?.stop()
@@ -124,7 +134,7 @@ export function stepBar(
         accuracy: meanAccuracy === undefined ? '' : `  accuracy ${percent(meanAccuracy)}`,
         lr: short(learningRate),
         ms: milliseconds.toFixed(1),
-        rates: rateList(rates()),
+        rates: rateText(rates()),
       }
       if (bar.isActive) bar.update(step + 1, payload)
       else bar.start(steps, step + 1, payload)
@@ -132,42 +142,6 @@ export function stepBar(
     stop: () => bar.stop(),
   }
 }
-
-/** One epoch in one line. */
-export function epochLine(record: EpochRecord, epochs: number): string {
-  const { epoch, trainLoss, trainAccuracy, testAccuracy, testLoss } = record
-  const { testMeanAbsoluteError: error, learningRate, samplesPerSecond, firingRates } = record
-  return [
-    `epoch ${String(epoch).padStart(String(epochs).length)}/${epochs}`,
-    `loss ${decimal(trainLoss)}`,
-    ...(trainAccuracy === undefined ? [] : [`train ${percent(trainAccuracy)}`]),
-    ...(testAccuracy === undefined ? [] : [`test ${percent(testAccuracy)}`]),
-    ...(testLoss === undefined ? [] : [`test loss ${decimal(testLoss)}`]),
-    ...(error === undefined ? [] : [`test error ${decimal(error)}`]),
-    `lr ${short(learningRate)}`,
-    `${Math.round(samplesPerSecond)} samples/s`,
-    `rates ${rateList(firingRates)}`,
-  ].join('  ')
-}
-
-/** 0.9746 → `97.46 %` */
-export function percent(share: number | undefined): string {
-  if (share === undefined) return 'none'
-  return `${(100 * share).toFixed(2)} %`
-}
-
-/** Four places; diverged losses in scientific notation. */
-export function decimal(value: number): string {
-  return Math.abs(value) < 1e6 ? value.toFixed(4) : value.toExponential(3)
-}
-
-/** Three figures. */
-const short = (value: number): string => String(Number(value.toPrecision(3)))
-
-const rateList = (rates: Record<string, number>): string =>
-  Object.values(rates)
-    .map((rate) => rate.toFixed(2))
-    .join(' ')
 
 /** 83000 → `1:23`, 3723000 → `1:02:03` */
 function duration(ms: number): string {

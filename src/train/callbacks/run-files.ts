@@ -11,6 +11,9 @@ export const runFiles = {
   next: 'options.next.json',
 } as const
 
+/** A page about the run, made of the others: it belongs to no commit, and nothing depends on it. */
+export const reportFile = 'report.html'
+
 /** Where the options of the run are that `resume` goes on with. */
 export const optionsFile = (names: readonly string[]): string =>
   names.includes(runFiles.next) ? runFiles.next : runFiles.options

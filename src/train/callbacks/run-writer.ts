@@ -2,14 +2,17 @@
 
 import { SpikewasmError } from '../../errors.js'
 import type { RunFolder } from '../../io/folder/folder.js'
-import { expectFigure, type Monitor, modeOf, monitors } from '../../optimizer/index.js'
+import { expectFigure, type Monitor, monitors } from '../../optimizer/index.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
+import { warn } from '../../runtime/warn.js'
 import type { Callback, FitStart, Training } from '../callback.js'
 import { expectSameOption, keptAs } from '../callback-state.js'
+import { insideOf } from '../inside.js'
 import type { EpochRecord, History } from '../records.js'
 import { type Snapshot, snapshotOf } from '../snapshot.js'
+import { isBetter, usualOf } from './best.js'
 import { exclusive } from './exclusive.js'
-import { hasCheckpoint, runFiles } from './run-files.js'
+import { hasCheckpoint, reportFile, runFiles } from './run-files.js'
 import { partsOf } from './run-parts.js'
 import { folderWriter, type Writer } from './writer.js'
 
@@ -41,6 +44,8 @@ export interface RunWriterParts {
   ): Promise<{ readonly folder: RunFolder; readonly begun: boolean }>
   /** Its options, which are written when it begins. */
   options(snapshot: Snapshot): Uint8Array
+  /** Whether a page about the run is written when it ends. */
+  readonly report: boolean
 }
 
 interface Pending {
@@ -68,9 +73,12 @@ const STEPS_APART_MS = 250
 const WORTH_A_THREAD = 2 ** 22
 
 /** The callback behind `checkpoint`. */
-export function runWriter({ due, monitor, open, options }: RunWriterParts): Callback {
+export function runWriter({ due, monitor, open, options, report }: RunWriterParts): Callback {
   let writer: Writer | undefined
+  let path = ''
   let begun = false
+  /** Whether the folder holds this run, not one that was there before. */
+  let isWritten = false
   /** Options of a run that replaces another one, which stays whole until this has a checkpoint. */
   let waiting: Uint8Array | undefined
   let epochs = 0
@@ -95,7 +103,9 @@ export function runWriter({ due, monitor, open, options }: RunWriterParts): Call
 
   const commit = async (to: Writer, { snapshot, ...more }: Pending): Promise<void> => {
     await to.write(partsOf(snapshot, more), waiting)
+    if (waiting) await dropReport(path)
     waiting = undefined
+    isWritten = true
   }
 
   /** Begins to write what waits, unless a commit is being written. */
@@ -139,7 +149,9 @@ export function runWriter({ due, monitor, open, options }: RunWriterParts): Call
       if (monitor) expectFigure('checkpoint.monitor', monitor, start.figures)
       const { folder, ...place } = await open(start, training)
       writer = folderWriter(folder)
+      path = folder.path
       begun = place.begun
+      isWritten = begun
       beganAt = performance.now()
       if (!begun) waiting = await begin(folder, options(now))
       else if (folder.names.includes(runFiles.next)) waiting = await folder.read(runFiles.next)
@@ -185,6 +197,8 @@ export function runWriter({ due, monitor, open, options }: RunWriterParts): Call
         // failed and not the training: its options are there, and it can begin anew.
         if (!history && !failure && writer && !begun && !hasCheckpoint(writer.names))
           await writer.takeBack(waiting !== undefined)
+        if (report && !failure && writer && isWritten && hasCheckpoint(writer.names))
+          await tellOf(training, { folder: path, history, epochs, options })
       } finally {
         // A commit that goes on keeps the lock.
         await writing
@@ -220,6 +234,31 @@ async function begin(folder: RunFolder, options: Uint8Array): Promise<Uint8Array
   return options
 }
 
+async function dropReport(folder: string): Promise<void> {
+  const { rm } = await import('node:fs/promises')
+  await rm(`${folder}/${reportFile}`, { force: true }).catch(() => undefined)
+}
+
+interface End extends Pick<RunWriterParts, 'options'> {
+  readonly folder: string
+  readonly history: History | undefined
+  readonly epochs: number
+}
+
+/** Writes the page about a run. Nothing of the run is lost where that fails. */
+async function tellOf(training: Training, { options, ...end }: End): Promise<void> {
+  const inside = insideOf(training)
+  if (!inside) return
+  try {
+    const { reportEnd } = await import('../report/end.js')
+    const snapshot = snapshotOf(training)
+    await reportEnd({ ...end, inside, snapshot, options: options(snapshot) })
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    warn(`${reportFile} of ${end.folder} was not written: ${why}`, 'SPIKEWASM_REPORT')
+  }
+}
+
 const bytesOf = ({ tensors }: Snapshot): number =>
   Object.values(tensors).reduce((sum, { data }) => sum + data.byteLength, 0)
 
@@ -233,16 +272,4 @@ function withWayOn(error: unknown): unknown {
 function endOf({ epochs: records, stopped }: History, epochs: number): string | undefined {
   const last = records.at(-1)
   return stopped ?? (last?.epoch === epochs && !last.partial ? 'finished' : undefined)
-}
-
-/** What chooses the best epoch where nobody says it. */
-function usualOf({ testAccuracy, testLoss }: EpochRecord): Monitor {
-  if (testAccuracy !== undefined) return 'testAccuracy'
-  return testLoss === undefined ? 'trainLoss' : 'testLoss'
-}
-
-function isBetter(value: number, best: number | null, monitor: Monitor): boolean {
-  if (!Number.isFinite(value)) return false
-  if (best === null) return true
-  return modeOf(monitor) === 'min' ? value < best : value > best
 }

@@ -1,0 +1,137 @@
+/** A figure: charts side by side, and one legend that hides lines and shows their values. */
+
+import { type Chart, type Figure, isRaster, type Series } from '../chart.js'
+import { colourOf, onScheme } from './colours.js'
+import { type Drawn, drawPlot } from './plot.js'
+import { drawRaster } from './raster.js'
+import { symbolPath } from './symbols.js'
+
+export interface DrawnFigure {
+  update(figure: Figure): void
+}
+
+export function drawFigure(place: HTMLElement, first: Figure): DrawnFigure {
+  const charts = document.createElement('div')
+  charts.className = 'charts'
+  const { columns = 2 } = first
+  charts.style.setProperty('--least', columns === 1 ? '100%' : columns > 2 ? '15rem' : '20rem')
+  const legend = document.createElement('ul')
+  legend.className = 'legend'
+  // What arrow keys have come to is read out.
+  const said = document.createElement('p')
+  said.className = 'said'
+  said.setAttribute('aria-live', 'polite')
+  place.append(charts, legend, said)
+  const values = new Map<string, HTMLElement>()
+  let plots: Drawn[] = []
+  let current = first
+  let known = ''
+
+  const point = (found: ReadonlyMap<string, string> | undefined, words?: string): void => {
+    for (const [name, output] of values) output.textContent = found?.get(name) ?? ''
+    if (words !== undefined) said.textContent = words
+  }
+
+  const build = (): void => {
+    charts.replaceChildren()
+    plots = []
+    const rasters: { recolour(): void }[] = []
+    for (const chart of current.charts) {
+      if (isRaster(chart)) {
+        const drawn = drawRaster(chart)
+        rasters.push(drawn)
+        charts.append(drawn.element)
+        continue
+      }
+      const drawn = drawPlot(chart, point)
+      plots.push(drawn)
+      charts.append(drawn.element)
+    }
+    recolour = () => {
+      for (const one of [...plots, ...rasters]) one.recolour()
+    }
+  }
+  let recolour = (): void => {}
+
+  const list = (): void => {
+    const all = seriesOf(current)
+    const wanted = JSON.stringify(all.map(([{ x: _, y: __, ...looks }]) => looks))
+    if (wanted === known) return
+    known = wanted
+    values.clear()
+    legend.replaceChildren(
+      ...(all.length > 1 ? all : []).map(([series, at]) => {
+        const { item, output } = entry(series, at, (shown) => {
+          for (const plot of plots) plot.show(series.name, shown)
+        })
+        values.set(series.name, output)
+        return item
+      }),
+    )
+  }
+
+  build()
+  list()
+  onScheme(() => {
+    known = ''
+    list()
+    recolour()
+  })
+  return {
+    update(next) {
+      const same = current.charts.length === next.charts.length
+      current = next
+      if (!same) build()
+      else for (const [i, chart] of next.charts.entries()) plots[i]?.update(chart as Chart)
+      list()
+    },
+  }
+}
+
+/** Those of all charts, each name once, with the place in its chart. */
+function seriesOf({ charts }: Figure): (readonly [Series, number])[] {
+  const found = new Map<string, readonly [Series, number]>()
+  for (const chart of charts)
+    if (!isRaster(chart))
+      for (const [i, series] of chart.series.entries())
+        if (!series.quiet && !found.has(series.name)) found.set(series.name, [series, i])
+  return [...found.values()]
+}
+
+const SVG = 'http://www.w3.org/2000/svg'
+
+function entry(series: Series, at: number, onShow: (shown: boolean) => void) {
+  const { name, mode = 'line', symbol = 'circle', open = false, dash = false } = series
+  const colour = colourOf(series, at)
+  const item = document.createElement('li')
+  const button = document.createElement('button')
+  button.type = 'button'
+  button.setAttribute('aria-pressed', 'true')
+  button.title = 'show or hide'
+  const mark = document.createElementNS(SVG, 'svg')
+  mark.setAttribute('viewBox', '0 0 22 12')
+  mark.setAttribute('aria-hidden', 'true')
+  const path = (d: string, filled: boolean): void => {
+    const element = document.createElementNS(SVG, 'path')
+    element.setAttribute('d', d)
+    element.setAttribute('stroke', colour)
+    element.setAttribute('stroke-width', '1.8')
+    element.setAttribute('fill', filled ? colour : 'none')
+    if (dash) element.setAttribute('stroke-dasharray', '3 3')
+    mark.append(element)
+  }
+  if (mode !== 'points') path('M1,6H21', false)
+  if (mode !== 'line') path(symbolPath(symbol, 11, 6, 3.6), !open)
+  const text = document.createElement('span')
+  text.textContent = name
+  const output = document.createElement('span')
+  output.className = 'value'
+  button.append(mark, text, output)
+  button.addEventListener('click', () => {
+    const shown = button.getAttribute('aria-pressed') !== 'true'
+    button.setAttribute('aria-pressed', String(shown))
+    onShow(shown)
+  })
+  item.append(button)
+  return { item, output }
+}

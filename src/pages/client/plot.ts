@@ -1,0 +1,294 @@
+/** One chart: uPlot, with our data, colours, keys and words. */
+
+import uPlot from 'uplot'
+import { type Chart, figureText, type Series, sayChart } from '../chart.js'
+import { colourOf, styled } from './colours.js'
+import { addSymbol } from './symbols.js'
+
+/** What a figure does with its charts. */
+export interface Drawn {
+  readonly element: HTMLElement
+  /** Other data; the chart is made anew where its lines are others. */
+  update(chart: Chart): void
+  /** Shows or hides lines. */
+  show(name: string, shown: boolean): void
+  /** Colours have changed. */
+  recolour(): void
+}
+
+/** Values at the place that is pointed at, by line; undefined: no place. */
+export type Pointed = (values: ReadonlyMap<string, string> | undefined, said?: string) => void
+
+const HEIGHT = 230
+/** Lines of fewer points show them. */
+const FEW = 30
+/** Upright tick labels need so many pixels each. */
+const UPRIGHT = 13
+
+export function drawPlot(first: Chart, pointed: Pointed): Drawn {
+  const element = document.createElement('div')
+  element.className = 'chart'
+  const title = document.createElement('h3')
+  const place = document.createElement('div')
+  place.tabIndex = 0
+  place.setAttribute('role', 'img')
+  element.append(title, place)
+  let chart = first
+  let plot: uPlot | undefined
+  const hidden = new Set<string>()
+  let byKey = false
+
+  const tell = (): void => {
+    title.textContent = chart.title
+    place.setAttribute('aria-label', sayChart(chart))
+  }
+
+  const onCursor = (of: uPlot): void => {
+    const { idx } = of.cursor
+    if (idx === null || idx === undefined) {
+      pointed(undefined)
+      return
+    }
+    const x = of.data[0][idx]
+    const values = new Map<string, string>()
+    for (const [i, { name, quiet }] of chart.series.entries()) {
+      const value = of.data[i + 1]?.[idx]
+      if (!quiet && value !== null && value !== undefined)
+        values.set(name, figureText(value, chart.y.percent))
+    }
+    const said = [...values].map(([name, value]) => `${name} ${value}`).join(', ')
+    pointed(values, byKey ? `${chart.x.label} ${figureText(x)}: ${said}` : undefined)
+    byKey = false
+  }
+
+  const build = (): void => {
+    plot?.destroy()
+    const { width } = place.getBoundingClientRect()
+    if (width === 0) return
+    plot = new uPlot(optionsOf(chart, width, hidden, onCursor), dataOf(chart.series), place)
+  }
+
+  place.addEventListener('keydown', (event) => {
+    const steps = { ArrowRight: 1, ArrowLeft: -1 }[event.key]
+    if (!plot || steps === undefined) return
+    event.preventDefault()
+    const { length } = plot.data[0]
+    const at = plot.cursor.idx ?? (steps > 0 ? -1 : length)
+    const next = Math.max(0, Math.min(length - 1, at + steps))
+    byKey = true
+    plot.setCursor({ left: plot.valToPos(plot.data[0][next], 'x'), top: 8 })
+  })
+
+  new ResizeObserver(() => {
+    const { width } = place.getBoundingClientRect()
+    if (!plot) build()
+    else if (width > 0 && Math.abs(plot.width - width) >= 1)
+      plot.setSize({ width, height: heightOf(chart) })
+  }).observe(place)
+  tell()
+
+  return {
+    element,
+    update(next) {
+      const same = shapeOf(chart) === shapeOf(next)
+      chart = next
+      tell()
+      if (same && plot) plot.setData(dataOf(next.series))
+      else build()
+    },
+    show(name, shown) {
+      if (shown) hidden.delete(name)
+      else hidden.add(name)
+      for (const [i, series] of chart.series.entries())
+        if (series.name === name) plot?.setSeries(i + 1, { show: shown })
+    },
+    recolour: build,
+  }
+}
+
+/** What an update cannot change. */
+const shapeOf = ({ x, y, series }: Chart): string =>
+  JSON.stringify([x, y, series.map(({ x: _, y: __, ...looks }) => looks)])
+
+/** Lines over places of their own, as uPlot wants them: over one list of places. */
+function dataOf(series: readonly Series[]): uPlot.AlignedData {
+  const tables = series
+    .filter(({ x }) => x.length > 0)
+    .map(({ x, y }) => [x, y] as unknown as uPlot.AlignedData)
+  if (tables.length === 0) return [[], ...series.map(() => [])]
+  const [x, ...columns] = uPlot.join(tables)
+  const none = Array.from(x, () => null)
+  let next = 0
+  const lines = series.map((one) => (one.x.length > 0 ? columns[next++] : none))
+  return [x, ...lines] as uPlot.AlignedData
+}
+
+/** Tick labels stand upright where they have no room side by side. */
+const isUpright = ({ x: { ticks } }: Chart): boolean => (ticks?.text.length ?? 0) > 12
+
+const axisRoom = (chart: Chart): number =>
+  isUpright(chart) ? 16 + Math.max(...chart.x.ticks!.text.map((text) => text.length)) * 6.2 : 34
+
+const heightOf = (chart: Chart): number => HEIGHT + axisRoom(chart) - 34
+
+function optionsOf(
+  chart: Chart,
+  width: number,
+  hidden: ReadonlySet<string>,
+  onCursor: (plot: uPlot) => void,
+): uPlot.Options {
+  const { x, y, series } = chart
+  const [soft, line, back] = ['--soft', '--line', '--back'].map(styled)
+  const font = '12px system-ui, sans-serif'
+  const axis = {
+    stroke: soft,
+    font,
+    labelFont: font,
+    labelSize: 18,
+    labelGap: 0,
+    grid: { stroke: line, width: 1 },
+    ticks: { stroke: line, width: 1, size: 5 },
+    border: { show: true, stroke: line, width: 1 },
+  }
+  const upright = isUpright(chart)
+  return {
+    width,
+    height: heightOf(chart),
+    padding: [10, 12, 0, 0],
+    legend: { show: false },
+    cursor: { points: { size: 7 }, drag: { x: true, y: false, setScale: true } },
+    hooks: { setCursor: [onCursor] },
+    scales: {
+      x: { time: false, ...(x.log && { distr: 3, log: 2 }), ...rangeOfX(chart) },
+      y: { range: (_, low, high) => rangeOfY(chart, low, high) },
+    },
+    axes: [
+      {
+        ...axis,
+        label: x.label,
+        size: axisRoom(chart),
+        space: 44,
+        ...(upright && { rotate: -90, gap: 4 }),
+        ...(x.ticks && ticksOf(x.ticks, upright)),
+        ...(!x.ticks && {
+          // Steps and epochs are whole numbers, but amid the first ones.
+          incrs: (_: uPlot, __: number, low: number, high: number) =>
+            high - low < 2 ? PARTS : WHOLE,
+          values: (_: uPlot, at: number[]) =>
+            at.map((value) => String(Number(value.toPrecision(6)))),
+        }),
+      },
+      {
+        ...axis,
+        label: y.label,
+        size: 54,
+        space: 32,
+        values: (_, at) => at.map((value) => tickText(value, at, y.percent)),
+      },
+    ],
+    series: [
+      {},
+      ...series.map((one, i): uPlot.Series => {
+        const { name, mode = 'line', dash, symbol = 'circle', open = false } = one
+        const colour = colourOf(one, i)
+        const known = one.y.reduce<number>((sum, value) => sum + (value === null ? 0 : 1), 0)
+        const size = mode === 'line' ? 5 : 8
+        return {
+          label: name,
+          show: !hidden.has(name),
+          stroke: colour,
+          width: dash ? 1.2 : 1.7,
+          ...(dash && { dash: [3, 4] }),
+          spanGaps: true,
+          ...(mode === 'points' && { paths: () => null }),
+          points: {
+            show: mode !== 'line' || (!dash && known <= FEW),
+            size,
+            stroke: colour,
+            fill: open ? back : colour,
+            paths: (plot, at, from, to) => pointsPath(plot, at, from, to, symbol, size),
+          },
+        }
+      }),
+    ],
+  }
+}
+
+const WHOLE = [1, 2, 5]
+  .flatMap((n) => Array.from({ length: 9 }, (_, i) => n * 10 ** i))
+  .sort((a, b) => a - b)
+
+const PARTS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, ...WHOLE]
+
+function pointsPath(
+  plot: uPlot,
+  at: number,
+  from: number,
+  to: number,
+  symbol: NonNullable<Series['symbol']>,
+  size: number,
+): { stroke: Path2D; fill: Path2D } {
+  const path = new Path2D()
+  const radius = (size / 2 - 0.5) * uPlot.pxRatio
+  for (let i = from; i <= to; i++) {
+    const value = plot.data[at][i]
+    if (value === null || value === undefined) continue
+    const x = plot.valToPos(plot.data[0][i], 'x', true)
+    addSymbol(path, symbol, x, plot.valToPos(value, 'y', true), radius)
+  }
+  return { stroke: path, fill: path }
+}
+
+function rangeOfX({ x: { range, log, ticks }, series }: Chart): uPlot.Scale {
+  if (range) return { range: [...range] }
+  if (log) {
+    const all = series.flatMap((one) => one.x)
+    return { range: [Math.min(...all) / 1.15, Math.max(...all) * 1.15] }
+  }
+  if (ticks && isNamed(ticks.at)) return { range: [-0.7, ticks.at.length - 0.3] }
+  return {
+    range: (_, low, high) => {
+      if (low === null || high === null) return [0, 1]
+      const room = Math.max((high - low) * 0.02, low === high ? 0.5 : 0)
+      return [low - room, high + room]
+    },
+  }
+}
+
+/** Whether ticks are the names of places 0, 1, … */
+const isNamed = (at: readonly number[]): boolean => at.every((value, i) => value === i)
+
+function rangeOfY({ y: { range } }: Chart, low: number | null, high: number | null) {
+  if (range) return [...range] as uPlot.Range.MinMax
+  if (low === null || high === null) return [0, 1] as uPlot.Range.MinMax
+  const [bottom, top] = [Math.min(0, low), Math.max(0, high)]
+  return [bottom, top === bottom ? 1 : top + (top - bottom) * 0.06] as uPlot.Range.MinMax
+}
+
+/** Some are left out where they have no room. */
+function ticksOf({ at, text }: NonNullable<Chart['x']['ticks']>, upright: boolean): uPlot.Axis {
+  const chosen = (plot: uPlot): number[] => {
+    const wide = plot.bbox.width / uPlot.pxRatio
+    const room = upright ? UPRIGHT : 26
+    const every = Math.max(1, Math.ceil((at.length * room) / Math.max(1, wide)))
+    return at.filter((_, i) => i % every === 0)
+  }
+  return {
+    splits: chosen,
+    filter: (_, splits) => splits,
+    values: (_, splits) => splits.map((value) => text[at.indexOf(value)] ?? ''),
+  }
+}
+
+/** As many places as the distance of ticks needs. */
+function tickText(value: number, all: readonly number[], percent = false): string {
+  const scale = percent ? 100 : 1
+  const apart = Math.abs((all[1] ?? all[0]) - all[0]) * scale
+  const size = Math.abs(value * scale)
+  if (!percent && (size >= 1e5 || (size > 0 && apart < 1e-4))) return value.toExponential(0)
+  let places = 0
+  // 0.025 apart are three places.
+  while (places < 6 && Math.abs(apart * 10 ** places - Math.round(apart * 10 ** places)) > 1e-6)
+    places++
+  return `${(value * scale).toFixed(places)}${percent ? ' %' : ''}`
+}

@@ -1,0 +1,49 @@
+/** Text in HTML: nothing that a page shows can become a part of the page. */
+
+/** Text between tags, and in attributes. */
+export const escapeHtml = (text: string): string =>
+  text.replace(/[&<>"'`]/g, (char) => `&#${char.charCodeAt(0)};`)
+
+/** JSON inside a script element must not end it, nor begin a comment. */
+export const embedJson = (json: string): string => json.replaceAll('<', '\\u003c')
+
+/** Code inside a script element must not end it. */
+export const inScript = (code: string): string => code.replaceAll(/<\/(script)/gi, '<\\/$1')
+
+/** Characters of a cell or name that are shown; the rest of a longer text is left out. */
+const LONGEST = 300
+
+export const shortened = (text: string, most = LONGEST): string =>
+  text.length > most ? `${text.slice(0, most)}…` : text
+
+/** A table: the first cell of a row names it. */
+export interface Table {
+  readonly title: string
+  readonly head: readonly string[]
+  readonly rows: readonly (readonly string[])[]
+  /** Whether all but the first cells are numbers; default true. */
+  readonly numbers?: boolean
+}
+
+/** A table that scrolls by itself where it is wider than the page. */
+export function tableHtml({ title, head, rows, numbers = true }: Table): string {
+  const cells = (row: readonly string[]): string =>
+    row
+      .map((cell, i) => {
+        const text = escapeHtml(cell)
+        return i === 0 ? `<th scope="row">${text}</th>` : `<td>${text}</td>`
+      })
+      .join('')
+  const heads = head.map((cell) => `<th scope="col">${escapeHtml(cell)}</th>`).join('')
+  const label = escapeHtml(title)
+  return `<div class="wide" tabindex="0" role="region" aria-label="${label}">
+<table class="${numbers ? 'numbers' : 'text'}">
+<caption>${label}</caption>
+<thead><tr>${heads}</tr></thead>
+<tbody>
+${rows.map((row) => `<tr>${cells(row)}</tr>`).join('\n')}
+</tbody>
+</table>
+</div>
+`
+}

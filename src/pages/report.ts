@@ -1,0 +1,252 @@
+/** The report of a run: one page that needs no other file. */
+
+import { type Figure, figureText, type Raster } from './chart.js'
+import { figureHtml, pageHtml } from './frame.js'
+import { escapeHtml, shortened, type Table, tableHtml } from './html.js'
+import { type Picture, pictureAddress } from './picture.js'
+import { type EpochFigures, layerLabel, layersOf, runFigures } from './run.js'
+import { bestOf, mostRecords, thinned } from './thin.js'
+
+/** What was found by looking at samples with the weights of the run's end. */
+export interface Examined {
+  /** Samples that were looked at, of so many. */
+  readonly count: number
+  readonly of: number
+  readonly data: string
+  /** Absent where there are no labels. */
+  readonly answers?: {
+    readonly accuracy: number
+    readonly classNames: readonly string[]
+    /** Samples of each label with each answer, [label][answer]. */
+    readonly confusion: readonly (readonly number[])[]
+    /** Samples whose label was thought least likely. */
+    readonly worst: readonly WorstSample[]
+  }
+  /** Spikes of one sample by layer; absent where no layer fires. */
+  readonly spikes?: {
+    readonly about: string
+    readonly picture?: Picture
+    readonly rasters: readonly Raster[]
+  }
+}
+
+export interface WorstSample {
+  readonly index: number
+  readonly label: number
+  readonly answer: number
+  /** Softmax of the outputs, 0…1: of the label, and of the answer. */
+  readonly ofLabel: number
+  readonly ofAnswer: number
+  readonly picture?: Picture
+}
+
+export interface RunReport {
+  readonly title: string
+  /** How the run ended, in a sentence. */
+  readonly ending: string
+  readonly records: readonly EpochFigures[]
+  /** What was found, or why nothing was looked at. */
+  readonly examined: Examined | string
+  /** Figures of the network, such as its parameters. */
+  readonly facts: readonly (readonly [string, string])[]
+  readonly options: readonly (readonly [string, string])[]
+  /** Versions and the machine. */
+  readonly origin: readonly (readonly [string, string])[]
+}
+
+const noSteps = { at: [], loss: [], accuracy: [], learningRate: [], stepMs: [], rates: [] }
+
+export function reportPage(report: RunReport): Promise<string> {
+  const { title, ending, examined, options, origin, facts } = report
+  const layers = layersOf(report.records)
+  const records = thinned(report.records, mostRecords(layers.length))
+  const curves = records.length > 0 ? runFigures({ layers, records, steps: noSteps }) : []
+  const found = typeof examined === 'string' ? undefined : examined
+  const spikes = found?.spikes && rasterFigure(found.spikes)
+  const body = `<h1>${escapeHtml(title)}</h1>
+<p class="lead">${escapeHtml(ending)}</p>
+${cards(report)}
+${curves.map((figure) => figureHtml(figure, moreOf(figure, report, layers))).join('')}${
+  typeof examined === 'string'
+    ? `<section><h2>Answers and spikes</h2><p class="note">${escapeHtml(examined)}</p></section>`
+    : `${answersHtml(examined)}${spikes ? figureHtml(spikes, pictureHtml(examined)) : ''}`
+}<section>
+<h2>Options, network and machine</h2>
+${tableHtml({ title: 'Network', head: ['what', 'value'], rows: facts, numbers: false })}
+${tableHtml({ title: 'Every option', head: ['option', 'value'], rows: options, numbers: false })}
+${tableHtml({ title: 'Made by', head: ['what', 'value'], rows: origin, numbers: false })}
+</section>
+`
+  return pageHtml({ title, body, figures: [...curves, ...(spikes ? [spikes] : [])] })
+}
+
+/** The numbers that are looked at first. */
+function cards({ records }: RunReport): string {
+  const [last, best] = [records.at(-1), bestOf(records)]
+  if (!last) return '<p class="note">No epoch is complete.</p>'
+  const figure = (record: EpochFigures): string =>
+    record.testAccuracy !== undefined
+      ? figureText(record.testAccuracy, true)
+      : figureText(record.testLoss ?? record.trainLoss)
+  const what =
+    last.testAccuracy !== undefined
+      ? 'test accuracy'
+      : last.testLoss !== undefined
+        ? 'test loss'
+        : 'loss'
+  const shown: [string, string][] = [
+    [figure(last), `${what}, last epoch`],
+    ...(best ? [[figure(best), `best ${what}, epoch ${best.epoch}`] as [string, string]] : []),
+    [figureText(last.trainLoss), 'train loss, last epoch'],
+    [String(last.epoch), last.epoch === 1 ? 'epoch' : 'epochs'],
+    [`${Math.round(last.samplesPerSecond)}/s`, 'samples, last epoch'],
+  ]
+  return `<ul class="cards">
+${shown.map(([value, name]) => `<li><b>${escapeHtml(value)}</b><span>${name}</span></li>`).join('\n')}
+</ul>`
+}
+
+/** Tables below a figure. */
+function moreOf({ id }: Figure, { records }: RunReport, layers: readonly string[]): string {
+  if (id !== 'rates' || records.length === 0) return ''
+  const [first, last] = [records[0], records[records.length - 1]]
+  const silent = layers.filter((layer) => records.every((one) => one.firingRates[layer] === 0))
+  const rows = layers.map((layer) => {
+    const all = records.map(({ firingRates }) => firingRates[layer] ?? 0)
+    const ends = [first, last].map(({ firingRates }) => firingRates[layer] ?? 0)
+    const range = [Math.min(...all), Math.max(...all)]
+    return [layerLabel(layer), ...[...ends, ...range].map((rate) => figureText(rate, true))]
+  })
+  const table: Table = {
+    title: 'Firing rates of the layers',
+    head: ['layer', `epoch ${first.epoch}`, `epoch ${last.epoch}`, 'lowest', 'highest'],
+    rows,
+  }
+  const warning =
+    silent.length === 0
+      ? ''
+      : `<p class="warn">Never fired: ${escapeHtml(silent.map(layerLabel).join(', '))}. Try a ` +
+        'higher learning rate, more time steps, another seed or a lower threshold.</p>\n'
+  return `${warning}${tableHtml(table)}`
+}
+
+/** A matrix of more classes would be too wide for a page. */
+const MOST_CLASSES = 20
+/** Longer lists are of little use. */
+const MOST_PAIRS = 30
+
+function answersHtml({ answers, count, of, data }: Examined): string {
+  const seen =
+    count === of
+      ? `All ${of.toLocaleString('en-US')} samples of ${data} were looked at`
+      : `${count.toLocaleString('en-US')} of the ${of.toLocaleString('en-US')} samples of ${data}, ` +
+        'at equal distances, were looked at, so that the report takes little time'
+  if (!answers) return ''
+  const { accuracy, confusion, classNames, worst } = answers
+  const note = `${seen}, with the last weights: ${figureText(accuracy, true)} were right.`
+  const table =
+    confusion.length <= MOST_CLASSES
+      ? confusionHtml(confusion, classNames)
+      : tableHtml(pairsOf(confusion, classNames))
+  return `<section>
+<h2>Answers by label</h2>
+<p class="note">${escapeHtml(note)}</p>
+${table}</section>
+<section>
+<h2>Samples that were hardest</h2>
+<p class="note">Those whose label got the smallest share of the softmax, the smallest first.</p>
+<ol class="samples">
+${worst.map((sample) => worstHtml(sample, classNames)).join('\n')}
+</ol>
+</section>
+`
+}
+
+const nameOf = (names: readonly string[], c: number): string => shortened(names[c] ?? String(c), 40)
+
+function confusionHtml(
+  confusion: readonly (readonly number[])[],
+  names: readonly string[],
+): string {
+  const heads = confusion
+    .map((_, c) => `<th scope="col" title="${escapeHtml(nameOf(names, c))}">${c}</th>`)
+    .join('')
+  const rows = confusion.map((counts, label) => {
+    const sum = counts.reduce((a, b) => a + b, 0)
+    const cells = counts.map((count, answer) => {
+      const share = sum > 0 ? count / sum : 0
+      const kind = label === answer ? ' class="right"' : ''
+      return `<td${kind} style="--share:${share.toFixed(3)}">${count === 0 ? '' : count}</td>`
+    })
+    const name = nameOf(names, label)
+    const title = name === String(label) ? name : `${label} ${name}`
+    return `<tr><th scope="row">${escapeHtml(title)}</th>${cells.join('')}</tr>`
+  })
+  return `<div class="wide" tabindex="0" role="region" aria-label="samples of each label by answer">
+<table class="confusion">
+<caption>Samples of each label (rows) by answer (columns)</caption>
+<thead><tr><th scope="col">label</th>${heads}</tr></thead>
+<tbody>
+${rows.join('\n')}
+</tbody>
+</table>
+</div>
+`
+}
+
+/** Of many classes: which were taken for which. */
+function pairsOf(confusion: readonly (readonly number[])[], names: readonly string[]): Table {
+  const pairs = confusion.flatMap((counts, label) =>
+    counts.flatMap((count, answer) =>
+      count > 0 && label !== answer ? [{ label, answer, count }] : [],
+    ),
+  )
+  pairs.sort((a, b) => b.count - a.count || a.label - b.label || a.answer - b.answer)
+  return {
+    title: 'Classes that were taken for another most often',
+    head: ['label', 'answer', 'samples'],
+    rows: pairs
+      .slice(0, MOST_PAIRS)
+      .map(({ label, answer, count }) => [
+        nameOf(names, label),
+        nameOf(names, answer),
+        String(count),
+      ]),
+    numbers: false,
+  }
+}
+
+function worstHtml(sample: WorstSample, names: readonly string[]): string {
+  const { index, label, answer, ofLabel, ofAnswer, picture } = sample
+  const [is, says] = [nameOf(names, label), nameOf(names, answer)]
+  const image = picture
+    ? `<img src="${pictureAddress(picture)}" width="${picture.width}" height="${picture.height}" ` +
+      `alt="${escapeHtml(`sample ${index}, label ${is}`)}">`
+    : ''
+  const verdict =
+    label === answer
+      ? `<b>${escapeHtml(is)}</b>, right with ${figureText(ofLabel, true)}`
+      : `<b>${escapeHtml(is)}</b> (${figureText(ofLabel, true)}), taken for ` +
+        `<b>${escapeHtml(says)}</b> (${figureText(ofAnswer, true)})`
+  return `<li>${image}<p>${verdict}<br><span class="note">sample ${index}</span></p></li>`
+}
+
+function rasterFigure({ about, rasters }: NonNullable<Examined['spikes']>): Figure {
+  return {
+    id: 'raster',
+    title: 'Spikes of one sample',
+    caption:
+      `${about} Each row is a neuron, each column a time step; of a large layer, neurons at ` +
+      'equal distances.',
+    charts: rasters,
+    columns: rasters.length > 4 ? 4 : 2,
+  }
+}
+
+function pictureHtml({ spikes }: Examined): string {
+  const { picture, about } = spikes ?? {}
+  if (!picture) return ''
+  return `<ul class="samples"><li><img src="${pictureAddress(picture)}" width="${picture.width}" \
+height="${picture.height}" alt="${escapeHtml(about ?? '')}"></li></ul>
+`
+}

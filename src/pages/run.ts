@@ -1,0 +1,198 @@
+/** A training run as plain data, and its figures: for the report of a run, and for a page live. */
+
+import type { Chart, Figure, Series } from './chart.js'
+
+/** What a page shows of an epoch; records of trainings have it. */
+export interface EpochFigures {
+  /** Counted from 1. */
+  readonly epoch: number
+  readonly trainLoss: number
+  readonly trainAccuracy?: number
+  readonly testLoss?: number
+  readonly testAccuracy?: number
+  readonly testMeanAbsoluteError?: number
+  readonly learningRate: number
+  readonly stepMs: number
+  readonly samplesPerSecond: number
+  readonly firingRates: Readonly<Record<string, number>>
+}
+
+/** Points within epochs, as columns. */
+export interface StepCurves {
+  /** Epochs so far, with the share of the one that runs. */
+  readonly at: readonly number[]
+  readonly loss: readonly number[]
+  /** Of the epoch so far, 0…1; null where there are no labels. */
+  readonly accuracy: readonly (number | null)[]
+  readonly learningRate: readonly number[]
+  /** Milliseconds of a step. */
+  readonly stepMs: readonly number[]
+  /** Of each layer of `layers`. */
+  readonly rates: readonly (readonly number[])[]
+}
+
+/** A point of the curves: means since the point before. */
+export interface StepPoint {
+  /** Epochs so far, with the share of the one that runs. */
+  readonly at: number
+  readonly loss: number
+  /** Of the epoch so far, 0…1; null where there are no labels. */
+  readonly accuracy: number | null
+  readonly learningRate: number
+  readonly stepMs: number
+  /** By layer, in the order of `layers`. */
+  readonly rates: readonly number[]
+}
+
+/** How far a run is. */
+export interface RunStatus {
+  /** Counted from 0. */
+  readonly epoch: number
+  readonly epochs: number
+  readonly step: number
+  readonly steps: number
+  /** Milliseconds to the end, as far as it can be told. */
+  readonly leftMs?: number
+  /** How it ended; absent while it runs. */
+  readonly ended?: string
+}
+
+export interface RunState {
+  readonly title: string
+  /** Names of the layers of neurons. */
+  readonly layers: readonly string[]
+  readonly status: RunStatus
+  readonly records: readonly EpochFigures[]
+  readonly steps: StepCurves
+  /** Options of the run, as texts. */
+  readonly options: readonly (readonly [string, string])[]
+}
+
+/** A layer's name for people: those of a `sequential` are numbers. */
+export const layerLabel = (name: string): string => (/^\d+$/.test(name) ? `layer ${name}` : name)
+
+const epochAxis: Chart['x'] = { label: 'epoch' }
+
+type Numbers = readonly (number | null | undefined)[]
+
+/** A line over epochs; nothing where no epoch has a value. */
+function overEpochs(
+  records: readonly EpochFigures[],
+  name: string,
+  colour: number,
+  of: (record: EpochFigures) => number | undefined,
+): Series[] {
+  const known = records.filter((record) => isKnown(of(record)))
+  if (known.length === 0) return []
+  return [{ name, colour, x: known.map(({ epoch }) => epoch), y: known.map((one) => of(one)!) }]
+}
+
+/** JSON has no numbers that are not finite. */
+const isKnown = (value: number | null | undefined): value is number =>
+  typeof value === 'number' && Number.isFinite(value)
+
+/** A line over steps; nothing where no step has a value. */
+function overSteps(at: readonly number[], name: string, colour: number, y: Numbers): Series[] {
+  if (!y.some(isKnown)) return []
+  const known = y.map((value) => (isKnown(value) ? value : null))
+  return [{ name, colour, x: at, y: known, dash: true }]
+}
+
+type Curves = Pick<RunState, 'layers' | 'records' | 'steps'>
+
+/** Loss, accuracy, learning rate, rates and speed of a run. */
+export function runFigures({ layers, records, steps }: Curves): Figure[] {
+  const { at } = steps
+  const loss = [
+    ...overSteps(at, 'train, steps', 4, steps.loss),
+    ...overEpochs(records, 'train', 0, ({ trainLoss }) => trainLoss),
+    ...overEpochs(records, 'test', 1, ({ testLoss }) => testLoss),
+  ]
+  const accuracy = [
+    ...overSteps(at, 'train, epoch so far', 4, steps.accuracy),
+    ...overEpochs(records, 'train', 0, ({ trainAccuracy }) => trainAccuracy),
+    ...overEpochs(records, 'test', 1, ({ testAccuracy }) => testAccuracy),
+  ]
+  const error = overEpochs(records, 'test', 1, (record) => record.testMeanAbsoluteError)
+  const rate =
+    at.length > 0
+      ? overSteps(at, 'learning rate', 2, steps.learningRate).map(solid)
+      : overEpochs(records, 'learning rate', 2, ({ learningRate }) => learningRate)
+  const speed = [
+    ...overSteps(at, 'steps', 4, steps.stepMs),
+    ...overEpochs(records, 'median of the epoch', 0, ({ stepMs }) => stepMs),
+  ]
+  const quality: Chart[] = [
+    { title: 'Loss', x: epochAxis, y: { label: 'loss' }, series: loss },
+    ...(error.length > 0
+      ? [{ title: 'Error', x: epochAxis, y: { label: 'mean |error|' }, series: error }]
+      : [
+          {
+            title: 'Accuracy',
+            x: epochAxis,
+            y: { label: 'accuracy', percent: true },
+            series: accuracy,
+          },
+        ]),
+  ]
+  return [
+    {
+      id: 'learning',
+      title: error.length > 0 ? 'Loss and error' : 'Loss and accuracy',
+      caption:
+        'Means over epochs; dotted, the steps in between. Test figures are of the data that the ' +
+        'run was validated with, after each epoch.',
+      charts: quality,
+    },
+    {
+      id: 'rates',
+      title: 'Firing rate of each layer',
+      caption:
+        'Spikes per neuron and time step, mean over the layer. A layer at 0 passes nothing on, ' +
+        'and nothing is learnt behind it; one near 100 % tells nothing apart.',
+      charts: [rateChart({ layers, records, steps })],
+      columns: 1,
+    },
+    {
+      id: 'pace',
+      title: 'Learning rate and speed',
+      caption: 'The time of a step includes waiting for data.',
+      charts: [
+        { title: 'Learning rate', x: epochAxis, y: { label: 'learning rate' }, series: rate },
+        { title: 'Time of a step', x: epochAxis, y: { label: 'ms' }, series: speed },
+      ],
+    },
+  ]
+}
+
+const solid = (series: Series): Series => ({ ...series, dash: false })
+
+function rateChart({ layers, records, steps }: Curves): Chart {
+  const share = (i: number): number => (layers.length < 2 ? 0 : i / (layers.length - 1))
+  const series = layers.flatMap((layer, i): Series[] => {
+    const name = layerLabel(layer)
+    const lines =
+      steps.at.length > 0
+        ? overSteps(steps.at, name, i, steps.rates[i] ?? []).map(solid)
+        : overEpochs(records, name, i, ({ firingRates }) => firingRates[layer])
+    return lines.map((line) => ({ ...line, share: share(i) }))
+  })
+  return {
+    title: 'Spikes per neuron and step',
+    x: epochAxis,
+    y: { label: 'firing rate', percent: true },
+    series,
+  }
+}
+
+/** Names of the layers that records know. */
+export const layersOf = (records: readonly EpochFigures[]): string[] =>
+  Object.keys(records.at(-1)?.firingRates ?? {})
+
+/** `1:23`, `1:02:03` */
+export function durationText(ms: number): string {
+  const seconds = Math.round(ms / 1000)
+  const two = (n: number): string => String(n).padStart(2, '0')
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60]
+  return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`
+}

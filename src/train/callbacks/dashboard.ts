@@ -1,0 +1,186 @@
+/** Shows a training live, in a browser of this machine (Node). */
+
+import { checkInteger, checkOptions, describe, expect, SpikewasmError } from '../../errors.js'
+import { optionRows } from '../../pages/options.js'
+import type { RunStatus, StepPoint } from '../../pages/run.js'
+import type { Callback } from '../callback.js'
+import { checkName } from '../callback-state.js'
+import type { RunStart } from '../dashboard/history.js'
+import type { DashboardAnswer, DashboardNews } from '../dashboard/worker.js'
+import type { History, StepInfo } from '../records.js'
+import { snapshotOf } from '../snapshot.js'
+import { exclusive } from './exclusive.js'
+
+/** Options of `dashboard`; each has a default. */
+export interface DashboardOptions {
+  /** The port of 127.0.0.1, 0…65535; default 0: one that is free. */
+  port?: number
+  /** Called with the address when the server listens; default: it is written to standard error. */
+  onListen?: (url: string) => unknown
+  /** Tells it from another one; default 'dashboard'. */
+  name?: string
+}
+
+/** What the command line knows better than the training. */
+interface Told {
+  readonly title?: string
+  readonly options?: unknown
+}
+
+/** More points a second than this are put together: who watches sees no difference. */
+const POINT_MS = 100
+/** A thread that does not end by then is ended. */
+const CLOSE_MS = 2000
+
+/**
+ * Serves a page with live charts of the training that goes on: loss, accuracy, learning rate, speed,
+ * firing rate of each layer, options. The server listens on the loopback address alone, and only who
+ * knows the random token of the address gets an answer. It closes with the training. A thread of its
+ * own serves, so that steps do not wait. Numbers of the training do not change. For Node.
+ *
+ * @throws SpikewasmError for wrong options; when training starts, for a port that is taken
+ */
+export function dashboard(options: DashboardOptions = {}): Callback {
+  checkOptions('dashboard', options, ['port', 'onListen', 'name'])
+  return dashboardOf(options, {})
+}
+
+/** The callback behind `dashboard`. */
+export function dashboardOf(options: DashboardOptions, told: Told): Callback {
+  const name = checkName('dashboard', options.name)
+  const { port = 0 } = options
+  checkInteger('dashboard.port', port, 0, 65535)
+  expect(
+    options.onListen === undefined || typeof options.onListen === 'function',
+    () => `dashboard.onListen must be a function, got ${describe(options.onListen)}`,
+  )
+  let link: Link | undefined
+  let status: RunStatus = { epoch: 0, epochs: 1, step: 0, steps: 1 }
+  let clock: (info: StepInfo) => number | undefined = () => undefined
+  let waiting: StepInfo[] = []
+  let posted = Number.NEGATIVE_INFINITY
+  return exclusive({
+    name,
+    async onFitStart(start, training) {
+      const { epoch, epochs, step, steps } = start
+      status = { epoch, epochs, step, steps }
+      waiting = []
+      posted = Number.NEGATIVE_INFINITY
+      clock = timeLeft()
+      const { records, setting } = snapshotOf(training).about
+      const { name: data } = setting.data as { name?: string }
+      link = await open(
+        {
+          title: told.title ?? `Training on ${data}`,
+          status,
+          records,
+          options: optionRows(told.options ?? setting),
+        },
+        port,
+      )
+      const { onListen = say } = options
+      await onListen(link.url)
+    },
+    onStep(info, training) {
+      waiting.push(info)
+      const left = clock(info)
+      const { epoch, epochs, step, steps } = info
+      status = { epoch, epochs, step, steps, ...(left === undefined ? {} : { leftMs: left }) }
+      const now = performance.now()
+      if (now - posted < POINT_MS) return
+      posted = now
+      const rates = training.firingRates()
+      const layers = Object.keys(rates)
+      link?.post({ call: 'step', status, layers, point: pointOf(waiting, Object.values(rates)) })
+      waiting = []
+    },
+    onEpoch(record) {
+      if (!record.partial) link?.post({ call: 'epoch', record, status })
+    },
+    async onFitEnd(history) {
+      const open = link
+      link = undefined
+      await open?.close({ ...status, leftMs: undefined, ended: endOf(history, status) })
+    },
+  })
+}
+
+function say(url: string): void {
+  if (typeof process !== 'undefined') process.stderr.write(`dashboard: ${url}\n`)
+}
+
+function endOf(history: History | undefined, { epochs }: RunStatus): string {
+  if (!history) return 'stopped by an error'
+  if (history.stopped !== undefined) return history.stopped
+  const last = history.epochs.at(-1)
+  return history.aborted && !(last?.epoch === epochs && !last.partial) ? 'stopped' : 'finished'
+}
+
+const meanOf = (values: readonly number[]): number =>
+  values.reduce((a, b) => a + b, 0) / values.length
+
+/** Steps since the last point, put together. */
+function pointOf(steps: readonly StepInfo[], rates: readonly number[]): StepPoint {
+  const last = steps[steps.length - 1]
+  return {
+    at: last.epoch + (last.step + 1) / last.steps,
+    loss: meanOf(steps.map(({ loss }) => loss)),
+    accuracy: last.meanAccuracy ?? null,
+    learningRate: last.learningRate,
+    stepMs: meanOf(steps.map(({ milliseconds }) => milliseconds)),
+    rates,
+  }
+}
+
+/** Milliseconds to the end, from the steps so far. */
+function timeLeft(): (info: StepInfo) => number | undefined {
+  const began = performance.now()
+  let before: number | undefined
+  return ({ epoch, epochs, step, steps }) => {
+    const at = epoch * steps + step + 1
+    // Steps from before a resume took none of this time.
+    before ??= at - 1
+    return Math.round(((performance.now() - began) / (at - before)) * (epochs * steps - at))
+  }
+}
+
+interface Link {
+  readonly url: string
+  post(news: DashboardNews): void
+  close(status: RunStatus): Promise<void>
+}
+
+/** Starts the thread. */
+async function open(start: RunStart, port: number): Promise<Link> {
+  const { Worker } = await import('node:worker_threads')
+  const { expectPackageFile } = await import('../../runtime/load.js')
+  const file = new URL('../dashboard/worker.js', import.meta.url)
+  await expectPackageFile(file)
+  const worker = new Worker(file, { workerData: { start, port } })
+  const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
+  const answer = await new Promise<DashboardAnswer>((resolve) => {
+    const fail = (message: string): void => resolve({ error: { message, isOurs: false } })
+    worker.once('message', resolve)
+    // Later faults end no training: who only watches must not.
+    worker.on('error', (error) => fail(error.message))
+    worker.once('exit', () => fail('its thread ended'))
+  })
+  if (answer.url === undefined) {
+    await worker.terminate()
+    const { message = '', isOurs = false } = answer.error ?? {}
+    throw new SpikewasmError(isOurs ? message : `the dashboard could not start: ${message}`)
+  }
+  // A program that ends needs no dashboard any more.
+  worker.unref()
+  return {
+    url: answer.url,
+    post: (news) => worker.postMessage(news),
+    async close(status) {
+      worker.ref()
+      worker.postMessage({ call: 'close', status } satisfies DashboardNews)
+      const late = setTimeout(() => void worker.terminate(), CLOSE_MS)
+      await exited
+      clearTimeout(late)
+    },
+  }
+}

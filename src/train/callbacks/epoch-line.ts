@@ -1,0 +1,88 @@
+/** What a person reads of an epoch: one line. */
+
+import type { EpochRecord } from '../records.js'
+import { type Ink, noInk } from './ink.js'
+
+/** How a line is written. */
+export interface LineLook {
+  /** Whether the epoch is the best so far; default false. */
+  readonly best?: boolean
+  /** Default: no colours. */
+  readonly ink?: Ink
+}
+
+/** One epoch in one line. */
+export function epochLine(
+  record: EpochRecord,
+  epochs: number,
+  { best = false, ink = noInk }: LineLook = {},
+): string {
+  const { epoch, trainLoss, trainAccuracy, testAccuracy, testLoss } = record
+  const { testMeanAbsoluteError: error, learningRate, samplesPerSecond, firingRates } = record
+  const rates = rateText(firingRates, ink)
+  return [
+    `epoch ${String(epoch).padStart(String(epochs).length)}/${epochs}`,
+    `loss ${decimal(trainLoss)}`,
+    ...(trainAccuracy === undefined ? [] : [`train ${percent(trainAccuracy)}`]),
+    ...(testAccuracy === undefined ? [] : [`test ${percent(testAccuracy)}`]),
+    ...(testLoss === undefined ? [] : [`test loss ${decimal(testLoss)}`]),
+    ...(error === undefined ? [] : [`test error ${decimal(error)}`]),
+    ink.faint(`lr ${short(learningRate)}`),
+    ink.faint(`${Math.round(samplesPerSecond)} samples/s`),
+    ...(rates === '' ? [] : [`rates ${rates}`]),
+    ...(best ? [ink.good('best')] : []),
+  ].join('  ')
+}
+
+/** More layers than these are shown as bars. */
+const MOST_LISTED = 3
+
+/**
+ * Rates by the names of their layers; those of many layers as bars, with the lowest and the highest
+ * one.
+ */
+export function rateText(rates: Readonly<Record<string, number>>, ink: Ink = noInk): string {
+  const all = Object.entries(rates)
+  const two = (rate: number): string => rate.toFixed(2)
+  if (all.length <= MOST_LISTED)
+    return all
+      .map(([name, rate]) => {
+        const text = `${name}: ${two(rate)}`
+        return rate === 0 ? ink.warn(text) : text
+      })
+      .join(', ')
+  const [low, high] = [
+    all.reduce((a, b) => (b[1] < a[1] ? b : a)),
+    all.reduce((a, b) => (b[1] > a[1] ? b : a)),
+  ]
+  const ends = [low, high].map(([name, rate]) => `${two(rate)} ${name}`)
+  return `${sparkline(Object.values(rates), ink)} ${ends.join(' … ')}`
+}
+
+const BARS = '▁▂▃▄▅▆▇█'
+
+/** A bar for each number ≥ 0, the largest at full height; a point for 0. */
+export function sparkline(values: readonly number[], ink: Ink = noInk): string {
+  const most = Math.max(...values, 1e-9)
+  return values
+    .map((value) =>
+      value === 0 || !Number.isFinite(value)
+        ? ink.warn('·')
+        : BARS[Math.min(BARS.length - 1, Math.floor((value / most) * BARS.length))],
+    )
+    .join('')
+}
+
+/** 0.9746 → `97.46 %` */
+export function percent(share: number | undefined): string {
+  if (share === undefined) return 'none'
+  return `${(100 * share).toFixed(2)} %`
+}
+
+/** Four places; diverged losses in scientific notation. */
+export function decimal(value: number): string {
+  return Math.abs(value) < 1e6 ? value.toFixed(4) : value.toExponential(3)
+}
+
+/** Three figures. */
+export const short = (value: number): string => String(Number(value.toPrecision(3)))

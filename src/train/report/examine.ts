@@ -1,0 +1,199 @@
+/** Looks at samples with trained weights: answers, the hardest samples, spikes of one. */
+
+import { Batches } from '../../data/batches.js'
+import type { Dataset } from '../../data/dataset.js'
+import { fires } from '../../nn/layers/kinds.js'
+import { imageShape, sizeOf } from '../../nn/value.js'
+import { packBits, type Raster } from '../../pages/chart.js'
+import { type Picture, pictureOf } from '../../pages/picture.js'
+import type { Examined, WorstSample } from '../../pages/report.js'
+import { layerLabel } from '../../pages/run.js'
+import { takenOptions } from '../../plan/methods.js'
+import { programOf } from '../../runtime/arena.js'
+import { breathe } from '../../runtime/breathe.js'
+import { Session } from '../../runtime/session.js'
+import { recordedProbe, writeTrains } from '../../runtime/spikes.js'
+import { type StateDict, takeState } from '../../runtime/state.js'
+import { output } from '../../runtime/views.js'
+import { checkDataset, fillBatch } from '../evaluate.js'
+import { makeTally } from '../metrics.js'
+
+/** What a report may cost: so many samples, and no new batch after so many milliseconds. */
+const MOST_SAMPLES = 1000
+const MOST_MS = 4000
+/** Samples at a time: the least memory with which kernels are about as fast. */
+const BATCH = 16
+const WORST = 24
+
+const MOST_ROWS = 60
+const MOST_STEPS = 256
+const MOST_LAYERS = 24
+
+/** A session of its own that looks at samples; the training's stays as it is. */
+export async function examiner(of: Session, state: StateDict): Promise<Session> {
+  const { graph, asked, settings, plan } = of
+  const record = graph.nodes.filter(({ layer }) => fires(layer)).map(({ name }) => name)
+  const session = new Session(graph, asked, {
+    ...settings,
+    purpose: 'inference',
+    batchSize: Math.min(BATCH, settings.batchSize),
+    inspect: false,
+    record: record.slice(0, MOST_LAYERS),
+  })
+  try {
+    const { training } = plan.options
+    await session.replan(takenOptions(plan.options), training && { ...training, average: false })
+    takeState(session, state)
+  } catch (error) {
+    await session.dispose()
+    throw error
+  }
+  return session
+}
+
+export interface ExamineOptions {
+  /** Samples at most; they are taken at equal distances. Default 1000. */
+  readonly limit?: number
+  /** Ends it before its next batch, with what is known by then. */
+  readonly signal?: AbortSignal
+}
+
+/** @param session planned with `record` */
+export function examine(
+  session: Session,
+  data: Dataset,
+  options: ExamineOptions = {},
+): Promise<Examined> {
+  checkDataset(session, data)
+  return session.alone(() => look(session, data, options))
+}
+
+async function look(
+  session: Session,
+  data: Dataset,
+  { limit = MOST_SAMPLES, signal }: ExamineOptions,
+): Promise<Examined> {
+  const chosen = atDistances(data.length, limit)
+  const part = picked(data, chosen)
+  const batches = new Batches(part, { batchSize: session.batchSize }, 'slots')
+  const { classes } = session
+  const tally = data.classes > 0 ? makeTally(classes, undefined) : undefined
+  const seen: Omit<WorstSample, 'picture'>[] = []
+  let spikes: Examined['spikes']
+  let count = 0
+  const began = performance.now()
+  for (let batch = 0; batch < batches.length; batch++) {
+    if (batch > 0 && (signal?.aborted || performance.now() - began > MOST_MS)) break
+    if (session.workersOf('evaluate') === 1) await breathe()
+    const valid = await fillBatch(session, batches, batch, 0)
+    const labels = session.slot(0).labels.slice(0, valid)
+    await session.run('evaluate', 0, valid)
+    const logits = output(session, session.timeSteps, valid)
+    const answers = Array.from({ length: valid }, (_, i) => largest(logits, i * classes, classes))
+    if (batch === 0)
+      spikes = await spikesOf(session, data, chosen[0], tally && labels[0], answers[0])
+    if (tally) {
+      tally.add(labels, answers, logits)
+      for (let i = 0; i < valid; i++) {
+        const shares = softmax(logits.subarray(i * classes, (i + 1) * classes))
+        const [label, answer] = [labels[i], answers[i]]
+        const index = chosen[count + i]
+        const [ofLabel, ofAnswer] = [shares[label], shares[answer]]
+        seen.push({ index, label, answer, ofLabel, ofAnswer })
+      }
+      seen.sort((a, b) => a.ofLabel - b.ofLabel || a.index - b.index)
+      seen.length = Math.min(seen.length, WORST)
+    }
+    count += valid
+  }
+  const { confusion, perClass } = tally?.result() ?? {}
+  const right = perClass?.reduce((sum, { recall, count: n }) => sum + recall * n, 0) ?? 0
+  const about = { count, of: data.length, data: data.name, spikes }
+  if (!confusion) return about
+  const worst: WorstSample[] = []
+  for (const sample of seen)
+    worst.push({ ...sample, picture: await pictureAt(session, data, sample.index) })
+  const classNames = Array.from({ length: classes }, (_, c) => data.classNames?.[c] ?? String(c))
+  return { ...about, answers: { accuracy: right / count, classNames, confusion, worst } }
+}
+
+/** Places at equal distances, at most so many. */
+export const atDistances = (length: number, most: number): number[] =>
+  Array.from({ length: Math.min(length, most) }, (_, i) =>
+    length <= most ? i : Math.floor((i * length) / most),
+  )
+
+/** Some samples of a data set. */
+function picked(data: Dataset, chosen: readonly number[]): Dataset {
+  const { name, shape, timeSteps, classes, targets } = data
+  return {
+    ...{ name, shape, timeSteps, classes, length: chosen.length },
+    read: (index, out) => data.read(chosen[index], out),
+    ...(data.prepare && {
+      prepare: (indices: readonly number[]) => data.prepare!(indices.map((at) => chosen[at])),
+    }),
+    ...(targets && {
+      targets: {
+        size: targets.size,
+        read: (index: number, out: Float32Array) => targets.read(chosen[index], out),
+      },
+    }),
+  }
+}
+
+function largest(values: Float32Array, from: number, count: number): number {
+  let best = 0
+  for (let c = 1; c < count; c++) if (values[from + c] > values[from + best]) best = c
+  return best
+}
+
+function softmax(logits: Float32Array): number[] {
+  const most = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
+  const shares = Array.from(logits, (logit) => Math.exp(logit - most))
+  const sum = shares.reduce((a, b) => a + b, 0)
+  return shares.map((share) => share / sum)
+}
+
+async function pictureAt(session: Session, data: Dataset, index: number): Promise<Picture> {
+  await data.prepare?.([index])
+  const values = new Float32Array(session.imageFloats)
+  data.read(index, values)
+  const frames = session.frames ? session.timeSteps : 1
+  const { normalization } = data.pixels ?? {}
+  return pictureOf({ values, shape: imageShape(data.shape), frames, normalization })
+}
+
+/** Spikes of the first sample of the batch that has just run. */
+async function spikesOf(
+  session: Session,
+  data: Dataset,
+  index: number,
+  label: number | undefined,
+  answer: number,
+): Promise<Examined['spikes']> {
+  const { record } = session.settings
+  if (record.length === 0) return undefined
+  const { rates } = programOf(session, 'evaluate')
+  const rasters = record.map((name, i): Raster => {
+    const probe = recordedProbe(session, 'the report', name, rates)
+    const { shape, recorded } = probe
+    const [neurons, T] = [sizeOf(shape), recorded.steps]
+    const trains = new Uint8Array(neurons * T)
+    writeTrains(session, probe, 1, trains)
+    const [rows, steps] = [Math.min(neurons, MOST_ROWS), Math.min(T, MOST_STEPS)]
+    const neuronOf = (row: number): number => Math.floor((row * neurons) / rows)
+    const has = (row: number, t: number): boolean => trains[neuronOf(row) * T + t] === 1
+    const shown = rows < neurons ? `${rows} of ${neurons}` : `${neurons}`
+    const cut = steps < T ? `, the first ${steps} of ${T} steps` : ''
+    const share = record.length < 2 ? 0 : i / (record.length - 1)
+    const title = `${layerLabel(name)}, ${shown}${cut}`
+    return { title, rows, steps, share, ...packBits(rows, steps, has) }
+  })
+  const named = (c: number): string => data.classNames?.[c] ?? String(c)
+  const said = label === undefined ? '' : `, label ${named(label)}, answer ${named(answer)}`
+  return {
+    about: `Sample ${index} of ${data.name}${said}.`,
+    picture: await pictureAt(session, data, index),
+    rasters,
+  }
+}

@@ -1,0 +1,105 @@
+/** `report`, and what `train` writes and says beside its numbers. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile, rm } from 'node:fs/promises'
+import { get } from 'node:http'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { withFolder } from '../io/temporary.js'
+import { main } from './command.js'
+import { parseLines, run, tiny } from './in-process.js'
+
+const posix = process.platform === 'win32' ? test.skip : test
+
+test('train --out writes report.html, --no-report does not; report makes it again', () =>
+  withFolder(async (folder) => {
+    const [with_, without] = ['a', 'b'].map((name) => join(folder, name))
+    const file = join(with_, 'report.html')
+    assert.is((await run(['train', ...tiny, '--out', with_])).code, 0)
+    const first = await readFile(file, 'utf8')
+    assert.match(first, 'cnn on digits')
+    assert.match(first, 'Answers by label')
+    assert.is((await run(['train', ...tiny, '--out', without, '--no-report'])).code, 0)
+    await readFile(join(without, 'report.html')).then(
+      () => assert.unreachable(),
+      () => undefined,
+    )
+    await rm(file)
+    const again = await run(['report', with_, '--json', '--threads', '1'])
+    assert.is(again.code, 0, again.stderr)
+    assert.equal(parseLines(again.stdout), [{ report: file, epochs: 1 }])
+    // All but when it was made, and of how much: the same page.
+    const plain = (html: string): string => html.replace(/\d{4}-\d\d-\d\d \d\d:\d\d UTC/, '')
+    assert.is(plain(await readFile(file, 'utf8')), plain(first))
+    // A finished run stays as it is, without its page too.
+    await rm(file)
+    assert.is((await run(['train', '--resume', with_])).code, 0)
+    const none = await run(['report', join(folder, 'none')])
+    assert.is(none.code, 1)
+    assert.match(none.stderr, /^spikewasm: /)
+  }))
+
+/** The body of an answer. */
+const read = (url: string): Promise<string> =>
+  new Promise((resolve, reject) => {
+    get(url, (response) => {
+      let text = ''
+      response.setEncoding('utf8').on('data', (more: string) => {
+        text += more
+      })
+      response.on('end', () => resolve(text))
+    }).on('error', reject)
+  })
+
+posix('train --dashboard: the address on standard error; Ctrl-C ends both, with a page', () =>
+  withFolder(async (folder) => {
+    const out = join(folder, 'run')
+    const args = ['train', '--epochs', '5000', '--threads', '1', '--json', '--out', out]
+    const child = spawn(process.execPath, [main, ...args, '--dashboard'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const ended = once(child, 'close')
+    let [stdout, stderr, url] = ['', '', '']
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+    })
+    const listening = new Promise<void>((resolve) => {
+      child.stderr.setEncoding('utf8').on('data', (text: string) => {
+        stderr += text
+        const found = /^dashboard: (http:\/\/127\.0\.0\.1:\d+\/[\w-]+\/)\n/m.exec(stderr)?.[1]
+        if (found !== undefined) {
+          url = found
+          resolve()
+        }
+      })
+    })
+    await Promise.race([listening, ended])
+    assert.match(await read(url), 'cnn on digits')
+    const events = read(`${url}events`)
+    while (!stdout.includes('"epoch":2')) await new Promise((resolve) => setTimeout(resolve, 20))
+    const began = performance.now()
+    child.kill('SIGINT')
+    const [code] = (await ended) as [number]
+    const took = performance.now() - began
+    assert.is(code, 130, stderr)
+    const text = await events
+    assert.match(text, /^event: history$/m)
+    assert.match(text, /^event: end\ndata: .*"ended":"stopped"/m)
+    const html = await readFile(join(out, 'report.html'), 'utf8')
+    assert.match(html, /Stopped: \d+ of 5000 epochs are complete/)
+    // Measured beside other tests; alone it is a tenth of it.
+    assert.ok(took < 10_000, `${took} ms`)
+    parseLines(stdout)
+  }),
+)
+
+test('train --dashboard takes a port or none', async () => {
+  for (const port of ['x', '70000', '-1', '1.5']) {
+    const { code, stderr } = await run(['train', ...tiny, `--dashboard=${port}`])
+    assert.is(code, 1)
+    assert.match(stderr, /^spikewasm: --dashboard must be a port from 0 to 65535, or none, got "/)
+  }
+})
+
+test.run()

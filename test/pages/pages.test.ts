@@ -1,0 +1,190 @@
+/** Parts of pages: what they show cannot become a part of them, and they load nothing. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { type Chart, figureText, packBits, sayChart } from '../../src/pages/chart.js'
+import { embedJson, escapeHtml, tableHtml } from '../../src/pages/html.js'
+import { optionRows } from '../../src/pages/options.js'
+import { pictureAddress, pictureOf } from '../../src/pages/picture.js'
+import { reportPage } from '../../src/pages/report.js'
+import { type EpochFigures, runFigures } from '../../src/pages/run.js'
+import { bestOf, thinned } from '../../src/pages/thin.js'
+
+const evil = `</script><img src=x onerror=alert(1)>"'&\``
+
+const record = (epoch: number, more: Partial<EpochFigures> = {}): EpochFigures => ({
+  epoch,
+  trainLoss: 1 / epoch,
+  testAccuracy: 0.9 - 1 / (10 * epoch),
+  learningRate: 0.1,
+  stepMs: 3,
+  samplesPerSecond: 1000,
+  firingRates: { 2: 0.2, [evil]: 0 },
+  ...more,
+})
+
+const examined = {
+  ...{ count: 2, of: 5, data: evil },
+  answers: {
+    accuracy: 0.5,
+    classNames: [evil, 'b'],
+    confusion: [
+      [1, 1],
+      [0, 0],
+    ],
+    worst: [
+      {
+        ...{ index: 3, label: 0, answer: 1, ofLabel: 0.1, ofAnswer: 0.9 },
+        picture: { width: 1, height: 1, rgb: new Uint8Array([1, 2, 3]) },
+      },
+    ],
+  },
+  spikes: {
+    about: evil,
+    rasters: [{ title: evil, rows: 2, steps: 2, share: 0, ...packBits(2, 2, (r, t) => r === t) }],
+  },
+}
+
+const report = {
+  title: evil,
+  ending: evil,
+  records: [1, 2, 3].map((epoch) => record(epoch)),
+  examined,
+  facts: [['layers', evil]] as const,
+  options: optionRows({ data: evil, [evil]: 1 }),
+  origin: [['processor', evil]] as const,
+}
+
+test('a report of hostile names: all of them are text, nothing is loaded', async () => {
+  const html = await reportPage(report)
+  // Only our own elements: each < of a name is written otherwise, in scripts too.
+  assert.not.match(html.replace(/<script>[\s\S]*?<\/script>/g, ''), /<img src=x/)
+  assert.is(html.match(/<\/script/gi)!.length, 2)
+  for (const [, address] of html.matchAll(/\s(?:src|href)="([^"]*)"/g))
+    assert.match(address, /^data:/)
+  assert.not.match(html, /@import|url\(/)
+  assert.match(html, `content="default-src 'none'; script-src 'unsafe-inline'`)
+  const figures = JSON.parse(
+    html.match(/<script type="application\/json" id="figures">(.*?)<\/script>/s)![1],
+  ) as { id: string }[]
+  assert.equal(
+    figures.map(({ id }) => id),
+    ['learning', 'rates', 'pace', 'raster'],
+  )
+  for (const { id } of figures) assert.match(html, `data-figure="${id}"`)
+  assert.match(html, '2 of the 5 samples')
+  assert.match(html, 'Never fired')
+})
+
+test('a report without samples, and without a complete epoch', async () => {
+  const why = 'the run was stopped <here>'
+  const html = await reportPage({ ...report, records: [], examined: why })
+  assert.match(html, 'the run was stopped &#60;here&#62;')
+  assert.match(html, 'No epoch is complete')
+})
+
+test('a long run stays small: thousands of epochs of a deep network', async () => {
+  const firingRates = Object.fromEntries(
+    Array.from({ length: 60 }, (_, i) => [`layer${i}.sn`, Math.random() * 0.3]),
+  )
+  const records = Array.from({ length: 20_000 }, (_, i) => record(i + 1, { firingRates }))
+  const html = await reportPage({ ...report, records })
+  assert.ok(html.length < 500_000, `${html.length} characters`)
+})
+
+test('thinned: the first, the last and the best stay, in order', () => {
+  const records = Array.from({ length: 1000 }, (_, i) =>
+    record(i + 1, { testAccuracy: i === 357 ? 0.99 : 0.5 }),
+  )
+  const kept = thinned(records, 100)
+  assert.ok(kept.length <= 101)
+  assert.equal([kept[0].epoch, kept.at(-1)!.epoch, bestOf(kept)!.epoch], [1, 1000, 358])
+  assert.equal(
+    [...kept].sort((a, b) => a.epoch - b.epoch),
+    kept,
+  )
+  assert.is(bestOf([record(1, { testAccuracy: undefined, testLoss: Number.NaN })]), undefined)
+})
+
+test('charts in words', () => {
+  const chart = (series: Chart['series']): Chart => ({
+    title: 'Loss',
+    x: { label: 'epoch' },
+    y: { label: 'loss' },
+    series,
+  })
+  assert.is(sayChart(chart([])), 'Loss, loss by epoch: no values yet')
+  assert.is(
+    sayChart(chart([{ name: 'train', x: [1, 2, 3], y: [2, null, 0.5] }])),
+    'Loss, loss by epoch. train from 2 to 0.5 at epoch 3, lowest 0.5, highest 2',
+  )
+  assert.is(figureText(0.12345, true), '12.3 %')
+  assert.is(figureText(123456.7), '123500')
+})
+
+test('figures of a run: a line for each layer, no number that is not finite', () => {
+  const records = [record(1), record(2, { trainLoss: Number.NaN, testLoss: null as never })]
+  const figures = runFigures({
+    layers: ['2', 'conv.sn'],
+    records,
+    steps: { at: [], loss: [], accuracy: [], learningRate: [], stepMs: [], rates: [] },
+  })
+  const series = figures.flatMap(({ charts }) =>
+    charts.flatMap((c) => ('series' in c ? c.series : [])),
+  )
+  for (const { y, name } of series)
+    assert.ok(
+      y.every((value) => value === null || Number.isFinite(value)),
+      name,
+    )
+  assert.ok(series.some(({ name }) => name === 'layer 2'))
+})
+
+test('options as rows: nested ones by their path, a network by its layers', () => {
+  assert.equal(
+    optionRows({
+      lr: 0.1,
+      loss: { kind: 'mse', of: undefined },
+      mean: [1, 2],
+      network: { nodes: [{}] },
+    }),
+    [
+      ['lr', '0.1'],
+      ['loss.kind', 'mse'],
+      ['mean', '1, 2'],
+      ['network', '1 layers'],
+    ],
+  )
+})
+
+test('escapes', () => {
+  assert.is(escapeHtml(`<a b="c" d='e'>&`), '&#60;a b=&#34;c&#34; d=&#39;e&#39;&#62;&#38;')
+  assert.not.match(embedJson(JSON.stringify('<!--<script>')), '<')
+  assert.match(tableHtml({ title: '<', head: ['<'], rows: [['<', '1']] }), '<td>1</td>')
+})
+
+test('pictures: grey, colours, events, large ones smaller, vectors as rows', () => {
+  const grey = pictureOf({ values: [0, 1, 2, 4], shape: [1, 2, 2], frames: 1 })
+  assert.equal(
+    [...grey.rgb],
+    [0, 64, 128, 255].flatMap((value) => [value, value, value]),
+  )
+  const normalization = { mean: [0.5, 0, 0], std: [0.5, 1, 1] }
+  const colour = pictureOf({ values: [1, 0, 0.5], shape: [3, 1, 1], frames: 1, normalization })
+  assert.is(colour.rgb.length, 9, 'a vector of three')
+  const events = pictureOf({ values: [0, 0, 0, 9, 9, 0, 0, 0], shape: [2, 2, 2], frames: 1 })
+  assert.equal([...events.rgb.subarray(0, 6)], [255, 255, 255, 230, 159, 0])
+  const large = pictureOf({ values: new Float32Array(3 * 96 * 64), shape: [3, 96, 64], frames: 1 })
+  assert.ok(large.width <= 40 && large.height <= 40)
+  assert.equal([large.width, large.height], [22, 32])
+  const series = pictureOf({ values: [1, 2, 3, 4, 5, 6], shape: [2, 1, 3], frames: 1 })
+  assert.equal([series.width, series.height], [3, 2])
+  const bytes = Buffer.from(pictureAddress(grey).split(',')[1], 'base64')
+  assert.equal(
+    [bytes.subarray(0, 2).toString(), bytes.readInt32LE(18), bytes.readInt32LE(22)],
+    ['BM', 2, -2],
+  )
+  // Rows are whole words; pixels are blue, green, red.
+  assert.equal([bytes.length, ...bytes.subarray(57, 60)], [54 + 16, 64, 64, 64])
+})
+
+test.run()

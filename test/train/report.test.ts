@@ -1,0 +1,203 @@
+/** The page that a run writes when it ends: what is in it, what it costs, and what it must not do. */
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  checkpoint,
+  type Dataset,
+  flatten,
+  fromArrays,
+  lif,
+  linear,
+  type Model,
+  mse,
+  sequential,
+  sgd,
+} from '../../src/index.js'
+import { withFolder } from '../io/temporary.js'
+import { toy, toyClasses, toyShape } from '../support/toy.js'
+
+const { data: train } = toy(96, 1)
+const { images, labels } = toy(48, 2)
+const classNames = ['<b>cat</b>', 'dog', '"x"', 'y']
+const validation = fromArrays({
+  ...{ name: '<i>tests', images, labels, shape: toyShape, classes: toyClasses, classNames },
+})
+
+const compileToy = (): Promise<Model> =>
+  sequential(flatten(), linear(60, 24), lif(), linear(24, 4)).compile({
+    input: toyShape,
+    batchSize: 16,
+    seed: 3,
+  })
+
+const of = { epochs: 4, optimizer: sgd({ lr: 0.2 }), fresh: true }
+
+const bitsOf = (model: Model): number[] =>
+  Object.values(model.stateDict()).flatMap(({ data }) => [...data])
+
+const pageOf = (dir: string): Promise<string> => readFile(join(dir, 'report.html'), 'utf8')
+
+test('a finished run: curves, answers, samples, spikes, options; the same bits without it', () =>
+  withFolder(async (parent) => {
+    const [dir, bare] = ['a', 'b'].map((name) => join(parent, name))
+    const [model, plain] = await Promise.all([compileToy(), compileToy()])
+    await model.fit(train, { ...of, validation, callbacks: [checkpoint({ dir })] })
+    const without = [checkpoint({ dir: bare, report: false })]
+    await plain.fit(train, { ...of, validation, callbacks: without })
+    assert.equal(bitsOf(model), bitsOf(plain))
+    assert.equal(model.firingRates(), plain.firingRates(), 'the last run is the training’s')
+    assert.not((await readdir(bare)).includes('report.html'))
+    const html = await pageOf(dir)
+    for (const text of [
+      'Finished: 4 of 4 epochs',
+      'Loss and accuracy',
+      'Firing rate of each layer',
+      'All 48 samples of &#60;i&#62;tests were looked at',
+      'Answers by label',
+      'Samples that were hardest',
+      'Spikes of one sample',
+      'optimizer.lr',
+      '&#60;b&#62;cat&#60;/b&#62;',
+      'Every option',
+    ])
+      assert.match(html, text)
+    assert.not.match(html, /<b>cat|<i>tests/)
+    assert.is(html.match(/<img src="data:image\/bmp;base64,/g)!.length, 24 + 1)
+    assert.not.match(
+      html,
+      /\b(?:src|href)=(?!"data:)|https?:\/\/(?!github\.com\/leeoniya|www\.w3\.org)/,
+    )
+    assert.ok(html.length < 500_000)
+    await Promise.all([model.dispose(), plain.dispose()])
+  }))
+
+test('a run that is stopped, or ends in an error: curves, and why there is no more', () =>
+  withFolder(async (parent) => {
+    const [dir, broken] = ['a', 'b'].map((name) => join(parent, name))
+    const model = await compileToy()
+    const controller = new AbortController()
+    const { signal } = controller
+    const onEpoch = ({ epoch }: { epoch: number }): void => {
+      if (epoch === 2) controller.abort()
+    }
+    await model.fit(train, { ...of, validation, signal, onEpoch, callbacks: [checkpoint({ dir })] })
+    const html = await pageOf(dir)
+    assert.match(html, 'Stopped: 2 of 4 epochs are complete')
+    assert.match(html, 'The run was stopped, so no samples were looked at')
+    assert.not.match(html, '<img')
+    const fails = ({ epoch }: { epoch: number }): void => {
+      if (epoch === 1) throw new Error('a power cut')
+    }
+    const callbacks = [checkpoint({ dir: broken, every: 1 })]
+    await model
+      .fit(train, { ...of, validation, callbacks, onStep: fails })
+      .then(() => assert.unreachable())
+      .catch((error: Error) => assert.is(error.message, 'a power cut'))
+    assert.match(await pageOf(broken), 'Ended before its end: 1 of 4 epochs are complete')
+    // Going on writes it anew.
+    await model.fit(train, {
+      ...of,
+      fresh: false,
+      validation,
+      resume: dir,
+      callbacks: [checkpoint({ dir })],
+    })
+    assert.match(await pageOf(dir), 'Finished: 4 of 4 epochs')
+    await model.dispose()
+  }))
+
+test('large test data: samples at equal distances, and no more of them', () =>
+  withFolder(async (dir) => {
+    let reads = 0
+    const large: Dataset = {
+      ...validation,
+      name: 'large',
+      length: 100_000,
+      read(index, out) {
+        reads++
+        return validation.read(index % 48, out)
+      },
+    }
+    const model = await compileToy()
+    // Validation reads all of it; so it is not what is counted here.
+    const callbacks = [checkpoint({ dir })]
+    const { insideOf, openInside } = await import('../../src/train/inside.js')
+    const swap = {
+      name: 'swap',
+      onFitEnd(_: unknown, training: never) {
+        openInside(training, { ...insideOf(training)!, validation: large })
+      },
+    }
+    await model.fit(train, { ...of, epochs: 1, validation, callbacks: [swap, ...callbacks] })
+    const html = await pageOf(dir)
+    assert.match(html, /1,000 of the 100,000 samples of large, at equal distances/)
+    assert.ok(reads > 1000 && reads < 1200, `${reads} reads`)
+    await model.dispose()
+  }))
+
+test('regression, and no test data: curves, and spikes where there is something to look at', () =>
+  withFolder(async (parent) => {
+    const [dir, alone] = ['a', 'b'].map((name) => join(parent, name))
+    const inputs = Float32Array.from({ length: 96 }, (_, i) => Math.sin(i))
+    const targets = Float32Array.from({ length: 24 }, (_, i) => Math.cos(i))
+    const data = fromArrays({ shape: [4], inputs, targets })
+    const loss = mse({ targets: 'values' })
+    const net = sequential(linear(4, 8), lif(), linear(8, 1))
+    const model = await net.compile({ input: [4], batchSize: 8, timeSteps: 2, loss })
+    const callbacks = [checkpoint({ dir })]
+    await model.fit(data, { epochs: 2, validationSplit: 0.34, callbacks })
+    const html = await pageOf(dir)
+    assert.match(html, 'Spikes of one sample')
+    assert.match(html, 'mean |error|')
+    assert.not.match(html, 'Answers by label')
+    await model.fit(data, { epochs: 1, callbacks: [checkpoint({ dir: alone })] })
+    assert.match(await pageOf(alone), 'no data to test with')
+    await model.dispose()
+  }))
+
+test('a page that cannot be written costs a warning, not the run', () =>
+  withFolder(async (dir) => {
+    const model = await compileToy()
+    const heard: string[] = []
+    const listen = (warning: Error): void => void heard.push(warning.message)
+    process.on('warning', listen)
+    // A folder has its name.
+    await mkdir(join(dir, 'report.html'))
+    const { epochs } = await model.fit(train, {
+      ...of,
+      epochs: 1,
+      callbacks: [checkpoint({ dir })],
+    })
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('warning', listen)
+    assert.is(epochs.length, 1)
+    assert.ok(
+      heard.some((text) => /^report\.html of .* was not written: /.test(text)),
+      heard.join(),
+    )
+    assert.ok((await stat(join(dir, 'weights.safetensors'))).size > 0)
+    await model.dispose()
+  }))
+
+test('a run that replaces another one takes its page away with its files', () =>
+  withFolder(async (dir) => {
+    const model = await compileToy()
+    await model.fit(train, { ...of, epochs: 1, callbacks: [checkpoint({ dir })] })
+    assert.ok((await readdir(dir)).includes('report.html'))
+    let seen: string[] = []
+    const last = {
+      name: 'last',
+      async onFitEnd() {
+        seen = await readdir(dir)
+      },
+    }
+    const next = checkpoint({ dir, overwrite: true, report: false, every: 1 })
+    await model.fit(train, { ...of, epochs: 1, callbacks: [next, last] })
+    assert.not((await readdir(dir)).includes('report.html'))
+    assert.ok(seen.length > 0)
+    await model.dispose()
+  }))
+
+test.run()

@@ -1,0 +1,217 @@
+/** Our pages in a real browser: no errors, no overflow on a phone, dark where that is asked for. */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type { Browser, Page } from 'playwright-core'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { showPage } from '../../src/cli/show-page.js'
+import { page as diagnosePage } from '../../src/diagnose/page.js'
+import { packBits } from '../../src/pages/chart.js'
+import { type RunReport, reportPage } from '../../src/pages/report.js'
+import { serveRun } from '../../src/train/dashboard/server.js'
+import { withFolder } from '../io/temporary.js'
+import { findChromium, listen, openBrowser } from '../support/chromium.js'
+import { made } from '../support/diagnosis.js'
+
+const path = findChromium()
+if (path === undefined)
+  console.log('pages are not tested: there is no Chromium; install it or set SPIKEWASM_CHROMIUM')
+const withBrowser = path === undefined ? test.skip : test
+
+let browser: Browser
+test.before(async () => {
+  if (path !== undefined) browser = await openBrowser(path)
+})
+test.after(() => browser?.close())
+
+const layers = Array.from({ length: 17 }, (_, i) => `layer${i >> 2}.${i & 3}.conv.sn`)
+
+const rates = (epoch: number): Record<string, number> =>
+  Object.fromEntries(layers.map((name, i) => [name, 0.05 + 0.02 * i + 0.01 * Math.sin(epoch + i)]))
+
+const records = Array.from({ length: 30 }, (_, i) => ({
+  epoch: i + 1,
+  trainLoss: 2 / (i + 1),
+  trainAccuracy: 1 - 1 / (i + 2),
+  testLoss: 2.2 / (i + 1),
+  testAccuracy: 1 - 1.1 / (i + 2),
+  learningRate: 0.1 * (1 - i / 30),
+  stepMs: 12 + (i % 3),
+  samplesPerSecond: 2000 + i,
+  firingRates: rates(i),
+}))
+
+const picture = {
+  ...{ width: 8, height: 8 },
+  rgb: Uint8Array.from({ length: 192 }, (_, i) => (i * 37) % 256),
+}
+
+const report: RunReport = {
+  title: 'resnet18 on cifar10',
+  ending: 'Finished: 30 of 30 epochs.',
+  records,
+  examined: {
+    ...{ count: 1000, of: 10_000, data: 'CIFAR-10 test' },
+    answers: {
+      accuracy: 0.93,
+      classNames: [
+        'airplane',
+        'automobile',
+        'a-very-long-name-of-a-class-without-any-space',
+        'cat',
+      ],
+      confusion: [0, 1, 2, 3].map((i) => [0, 1, 2, 3].map((j) => (i === j ? 240 : i + j))),
+      worst: Array.from({ length: 24 }, (_, i) => ({
+        ...{ index: 41 * i, label: i % 4, answer: (i + 1) % 4, ofLabel: 0.01, ofAnswer: 0.9 },
+        picture,
+      })),
+    },
+    spikes: {
+      about: 'Sample 0 of CIFAR-10 test, label cat, answer cat.',
+      picture,
+      rasters: layers.map((name, i) => ({
+        ...{ title: `${name}: 60 of 65536 neurons`, rows: 60, steps: 4, share: i / 16 },
+        ...packBits(60, 4, (row, t) => (row * 7 + t * 3 + i) % 5 === 0),
+      })),
+    },
+  },
+  facts: [['layers', '20 × conv2d, 20 × norm, 17 × neuron, linear']],
+  options: [
+    ['dataset', 'cifar10'],
+    ['a-long-option', 'x'.repeat(250)],
+  ],
+  origin: [['Node', '24.0.0']],
+}
+
+/** Width that is scrolled sideways, and the brightness of the background, 0…255. */
+async function looks(page: Page): Promise<{ wide: number; back: number }> {
+  return page.evaluate(() => {
+    const { scrollWidth, clientWidth } = document.documentElement
+    const [red] = getComputedStyle(document.body).backgroundColor.match(/\d+/g) ?? []
+    return { wide: scrollWidth - clientWidth, back: Number(red) }
+  })
+}
+
+/** At phone and desk width, light and dark. */
+async function check(url: string, charts: number, rasters = 0): Promise<void> {
+  for (const width of [400, 1400])
+    for (const colorScheme of ['light', 'dark'] as const) {
+      const context = await browser.newContext({ colorScheme, viewport: { width, height: 900 } })
+      const page = await context.newPage()
+      const faults = listen(page, url)
+      await page.goto(url)
+      if (charts > 0) await page.waitForSelector('.u-over')
+      const where = `${url} at ${width}, ${colorScheme}`
+      const { wide, back } = await looks(page)
+      assert.is(wide, 0, `${where} overflows by ${wide}`)
+      assert.ok(colorScheme === 'dark' ? back < 60 : back > 230, `${where}: background ${back}`)
+      assert.is(await page.locator('.u-over').count(), charts, where)
+      assert.is(await page.locator('canvas.raster').count(), rasters, where)
+      for (const label of await page.locator('[role=img]').all())
+        assert.ok(((await label.getAttribute('aria-label')) ?? '').length > 10, where)
+      assert.equal(faults, [], where)
+      const shots = process.env.SPIKEWASM_SHOTS
+      const name = new URL(url).pathname.split('/').at(-1)?.replace('.html', '') || 'dashboard'
+      if (shots !== undefined)
+        await page.screenshot({
+          path: join(shots, `${name}-${width}-${colorScheme}.png`),
+          fullPage: true,
+        })
+      await context.close()
+    }
+}
+
+const written = async (folder: string, name: string, html: string): Promise<string> => {
+  const file = join(folder, name)
+  await writeFile(file, html)
+  return pathToFileURL(file).href
+}
+
+withBrowser('a report from its file', () =>
+  withFolder(async (folder) => {
+    await check(await written(folder, 'report.html', await reportPage(report)), 5, 17)
+  }),
+)
+
+withBrowser('a diagnosis', () =>
+  withFolder(async (folder) => {
+    const origin = { version: '1.2.3', node: '20.0.0', processor: 'Some CPU', cores: 2 }
+    const html = await diagnosePage(made({ layers: 9, spikes: true }), origin)
+    await check(await written(folder, 'diagnose.html', html), 26, 9)
+  }),
+)
+
+withBrowser('a recording', () =>
+  withFolder(async (folder) => {
+    const html = await showPage({
+      ...{ title: '00002.bin', summary: '34 × 34 pixels, 4000 events', width: 34, height: 34 },
+      counts: Uint8Array.from({ length: 24 * 34 * 34 * 2 }, (_, i) => (i % 13 === 0 ? 1 : 0)),
+      begins: Array.from({ length: 24 }, (_, i) => i * 12_500),
+      duration: 300_000,
+    })
+    await check(await written(folder, 'show.html', html), 0)
+  }),
+)
+
+withBrowser(
+  'a run that goes on: charts grow, keys read values, lines can be hidden, the end',
+  async () => {
+    const status = { epoch: 3, epochs: 10, step: 4, steps: 10, leftMs: 83_000 }
+    const server = await serveRun({
+      ...{ title: 'cnn on digits', status, records: records.slice(0, 3) },
+      options: [['lr', '0.1']],
+    })
+    const step = (at: number): void =>
+      server.step(
+        {
+          ...{ at, loss: 1 / (1 + at), accuracy: 0.9, learningRate: 0.1, stepMs: 12 },
+          rates: Object.values(rates(at)),
+        },
+        status,
+        layers,
+      )
+    for (let at = 0.1; at < 3.4; at += 0.1) step(at)
+    await check(server.url, 5)
+    const page = await browser.newPage({ viewport: { width: 400, height: 900 } })
+    const faults = listen(page, server.url)
+    await page.goto(server.url)
+    await page.waitForSelector('.u-over')
+    assert.match((await page.textContent('#status')) ?? '', 'Epoch 4 of 10, 1:23 left')
+    const chart = page.locator('[data-figure=learning] [role=img]').first()
+    const before = await chart.getAttribute('aria-label')
+    server.epoch({ ...records[3], trainLoss: 0.123 }, { ...status, epoch: 4 })
+    await page.waitForFunction(
+      (old) =>
+        document.querySelector('[data-figure=learning] [role=img]')?.getAttribute('aria-label') !==
+        old,
+      before,
+    )
+    assert.match((await chart.getAttribute('aria-label')) ?? '', '0.123 at epoch 4')
+    await chart.focus()
+    await page.keyboard.press('ArrowRight')
+    await page.waitForFunction(() =>
+      /epoch .*train/.test(
+        document.querySelector('[data-figure=learning] .said')?.textContent ?? '',
+      ),
+    )
+    const button = page.locator('[data-figure=rates] button').first()
+    await button.focus()
+    await page.keyboard.press('Enter')
+    assert.is(await button.getAttribute('aria-pressed'), 'false')
+    // A second tab, and one that comes back, get all that has been.
+    const second = await browser.newPage()
+    await second.goto(server.url)
+    await second.waitForSelector('.u-over')
+    await server.close({ ...status, leftMs: undefined, ended: 'finished' })
+    await page.waitForFunction(() =>
+      /has ended/.test(document.getElementById('status')?.textContent ?? ''),
+    )
+    await page.waitForTimeout(1500)
+    assert.equal(faults, [], 'nobody asks a server that is gone')
+    await page.close()
+    await second.close()
+  },
+)
+
+test.run()
