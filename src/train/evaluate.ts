@@ -258,7 +258,7 @@ async function pass(
     const ahead = fillAhead(session, length, batch + 1, running, (into) => fill(batch + 1, into))
     const [result, following] = await both(running, ahead)
     next = following
-    counts?.add(result.count)
+    await counts?.add(result.count)
     loss += result.loss * result.count
     const logits = output(session, session.timeSteps, result.count)
     const first = count
@@ -273,7 +273,7 @@ async function pass(
   const answers = tally
     ? { accuracy: correct / count, ...tally.result() }
     : { meanAbsoluteError: errors / (count * session.classes) }
-  const operations = counts && { operations: counts.result() }
+  const operations = counts && { operations: await counts.result() }
   return { loss: loss / count, ...answers, firingRates: sums, ...operations, count }
 }
 

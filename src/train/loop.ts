@@ -212,7 +212,8 @@ export class Loop implements Training {
     if (session.workersOf('train') === 1 || performance.now() - filled < ALREADY_DONE_MS)
       times.dataWaitMs += filled - before
     times.seen += result.count
-    const problem = nonFinite(session, slot, session.accumulated > 0 ? 'gradients' : 'train')
+    const program = session.accumulated > 0 ? 'gradients' : 'train'
+    const problem = await nonFinite(session, slot, program)
     // Nothing goes on with gradients that are not finite.
     if (problem !== undefined) session.accumulated = 0
     if (problem !== undefined)
