@@ -22,6 +22,7 @@ import {
   methodOptionKeys,
   pickMethodOptions,
 } from './plan/methods.js'
+import { platform } from './runtime/platform.js'
 import { switchOnWideVectors } from './runtime/revectorize.js'
 import { Session } from './runtime/session.js'
 import type { Settings } from './runtime/settings.js'
@@ -45,7 +46,9 @@ export interface CompileOptions extends MethodOptions {
   /** B, samples of a training step, an integer ≥ 1; default 64. */
   batchSize?: number
   /**
-   * Worker threads, at most, 1…256. With 1, the default, the network runs on the calling thread.
+   * Worker threads, at most, 1…256. With 1, the default, the network runs on the calling thread; in
+   * a page on a worker, so that the page stays free. A page that is not cross-origin isolated has
+   * one worker; see docs/web.md.
    * `fit` may start more, which prepare batches; see its `numWorkers`.
    */
   threads?: number
@@ -74,6 +77,12 @@ export interface CompileOptions extends MethodOptions {
    * step a call: `model.step(x)`.
    */
   purpose?: Purpose
+  /**
+   * In a page: address of the package's file `spikewasm/worker`, which its workers run; from the
+   * page's origin. Default: the code is part of the package's own, and starts from a blob: address,
+   * which a Content-Security-Policy must allow (`worker-src blob:`). It has no effect in Node.
+   */
+  worker?: string | URL
   /** Rule of the parameters' steps, which `fit` may change; default `sgd()`. */
   optimizer?: Optimizer
   /** What training makes small, which `fit` may change; default `crossEntropy()`. */
@@ -115,6 +124,7 @@ export async function compile(network: Module, options: CompileOptions): Promise
     'optimizer',
     'loss',
     'penalties',
+    'worker',
   ])
   const integer = (name: string, value: number, min: number, max: number): number => {
     expect(
@@ -126,13 +136,18 @@ export async function compile(network: Module, options: CompileOptions): Promise
   const settings: Omit<Settings, 'revectorized' | 'record'> = {
     timeSteps: integer('timeSteps', options.timeSteps ?? 4, 1, MOST_STEPS),
     batchSize: integer('batchSize', options.batchSize ?? 64, 1, 1 << 20),
-    threads: integer('threads', options.threads ?? 1, 1, 256),
+    threads: threadsFor(integer('threads', options.threads ?? 1, 1, 256)),
     seed: integer('seed', options.seed ?? 0, 0, 2 ** 32 - 1),
     frames: checkBoolean('compile.frames', options.frames, false),
     inspect: checkBoolean('compile.inspect', options.inspect, false),
     engine: options.engine ?? 'release',
     purpose: options.purpose ?? 'train',
+    worker: options.worker,
   }
+  expect(
+    options.worker === undefined || typeof options.worker === 'string' || options.worker instanceof URL,
+    () => `compile.worker must be the address of a script, got ${describe(options.worker)}`,
+  )
   const revectorize = checkBoolean('compile.revectorize', options.revectorize, false)
   expect(
     settings.engine === 'release' || settings.engine === 'debug',
@@ -176,6 +191,8 @@ const spikes = ({ layer }: GraphNode): boolean =>
   layer?.kind === 'neuron' ||
   layer?.kind === 'stabilizedLif' ||
   (layer?.kind === 'cell' && isSpiking(layer))
+
+const threadsFor = (asked: number): number => platform().threads?.(asked) ?? asked
 
 /** Names of the layers to be recorded, in the order of the network. */
 function recordedLayers(graph: Graph, record: CompileOptions['record'] = false): string[] {

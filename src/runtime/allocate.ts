@@ -6,6 +6,7 @@ import { makePlan, type Plan, type PlanOptions } from '../plan/plan.js'
 import { addressLimit } from './address-limit.js'
 import { collect } from './collect.js'
 import { borrow, type Loan } from './memories.js'
+import { platform } from './platform.js'
 
 const PAGE = 65536
 const MAX_BYTES = 2 ** 32
@@ -74,9 +75,13 @@ export async function allocate(
 }
 
 /** The same, zero once it is taken. */
-export async function allocateLoan(plan: Plan, settings: AllocateSettings): Promise<Loan> {
+export async function allocateLoan(
+  plan: Plan,
+  settings: AllocateSettings,
+  get: (bytes: number, shared: boolean) => Promise<Loan> = borrow,
+): Promise<Loan> {
   const { total } = plan.memory
-  const shared = settings.threads > 1 || settings.engine === 'debug'
+  const shared = platform().sharesMemory(settings.threads) || settings.engine === 'debug'
   const { batchSize } = plan.options
   const [name, bytes] = plan.buffers.reduce<[string, number]>(
     (best, b) => (b.bytes > best[1] ? [b.name, b.bytes] : best),
@@ -92,8 +97,9 @@ export async function allocateLoan(plan: Plan, settings: AllocateSettings): Prom
   }
   if (total > MAX_BYTES) return refuse('WebAssembly addresses at most 4 GiB', MAX_BYTES)
   try {
-    return await borrow(total, shared)
+    return await get(total, shared)
   } catch (cause) {
+    if (cause instanceof SpikewasmError) throw cause
     const addresses = await addressLimit()
     if (addresses && addresses.limit - addresses.used < addresses.reserved)
       throw new SpikewasmError(

@@ -1,10 +1,9 @@
 /**
- * Runs programs: on this thread, or on a pool of workers that all run the same program over one
- * shared memory.
+ * What runs programs: this thread, or a pool of workers that all run the same program over one
+ * shared memory. The platform makes it.
  */
 
 import type { Buffer } from '../plan/words.js'
-import { instantiateEngine } from './load.js'
 import type { RawTime } from './record-times.js'
 
 /** Arguments of the engine's `run` besides the worker's number. */
@@ -43,15 +42,4 @@ export interface Mirror {
    * optimizer that only a snapshot holds, or these buffers.
    */
   refresh(what: 'all' | 'seen' | readonly Buffer[]): Promise<void>
-}
-
-/** Runs programs on this thread. */
-export function localExecutor(module: WebAssembly.Module, memory: WebAssembly.Memory): Executor {
-  const engine = instantiateEngine(module, memory)
-  return {
-    async run({ program, scratch }) {
-      engine.run(program, 0, 1, scratch, 0, 0)
-    },
-    async dispose() {},
-  }
 }

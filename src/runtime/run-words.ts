@@ -1,20 +1,24 @@
 /** The control words of a run, and what they tell of one that has failed. */
 
 import { Control } from '../../assembly/opcodes.js'
+import type { Graph } from '../graph/trace.js'
 import type { ProgramName } from '../plan/plan.js'
 import { Purpose as Draw, RandomStream } from '../random.js'
-import { programOf } from './arena.js'
-import type { Session } from './session.js'
+import { type Arena, programOf } from './arena.js'
 import { stepMask } from './step-mask.js'
 import { targetAddress } from './targets.js'
 
+/** What a run's words follow from. */
+interface Source extends Arena {
+  readonly graph: Graph
+  readonly timeSteps: number
+  readonly seed: number
+  readonly steps: number
+  readonly streamed: number
+}
+
 /** Writes what a run reads, but for what differs from pass to pass. */
-export function writeRun(
-  session: Session,
-  program: ProgramName,
-  slot: 0 | 1,
-  valid: number,
-): void {
+export function writeRun(session: Source, program: ProgramName, slot: 0 | 1, valid: number): void {
   const view = new DataView(session.memory.buffer)
   const set = (offset: number, value: number): void => view.setUint32(offset, value >>> 0, true)
   set(Control.Target, targetAddress(session.plan, slot))
@@ -28,7 +32,7 @@ export function writeRun(
 }
 
 /** What failed in a run, naming the layer whose record ran. */
-export function failureOf(session: Session, program: ProgramName, error: unknown): string {
+export function failureOf(session: Source, program: ProgramName, error: unknown): string {
   const view = new DataView(session.memory.buffer)
   const { records } = programOf(session, program)
   const record = records[view.getUint32(Control.Progress, true)]

@@ -20,15 +20,15 @@ import {
   hold,
   lastingBytes,
   leave,
+  moduleFor,
   readable,
   roomFor,
   threadsFor,
 } from './holding.js'
 import { forget, keptFor, takeKept } from './kept.js'
-import { loadEngine } from './load.js'
 import { Lock } from './lock.js'
 import { Place } from './place.js'
-import { availableParallelism, usesAllThreads, warnOfThreads } from './processors.js'
+import { availableParallelism, runsHere, usesAllThreads, warnOfThreads } from './processors.js'
 import { beginning, type Progress } from './progress.js'
 import { failureOf, writeRun } from './run-words.js'
 import type { Settings, Slot, StepResult } from './settings.js'
@@ -121,11 +121,7 @@ export class Session implements Arena {
     return sizeOf(this.input) * frames
   }
   get engine(): Promise<WebAssembly.Module> {
-    const { threads, engine, revectorized } = this.settings
-    return loadEngine(
-      engine === 'debug' ? 'engine-debug' : threads > 1 ? 'engine-threads' : 'engine',
-      revectorized,
-    )
+    return moduleFor(this.settings)
   }
 
   /**
@@ -158,7 +154,8 @@ export class Session implements Arena {
     const plan = planFor(planOptions, this.settings.threads)
     warnOfThreads(this.settings.threads)
     const module = await this.engine
-    const threads = await threadsFor(plan, (workers) => this.capped(workers))
+    const capped = (workers: number): number => this.capped(workers)
+    const threads = await threadsFor(plan, capped, this.settings.worker)
     const held = this.holding
     if (held) await this.refresh('all')
     const room = await roomFor(plan, this.settings, module, held)
@@ -329,7 +326,7 @@ export class Session implements Arena {
       await running
       // Before any pause: a model that was disposed of meanwhile gives its memory away.
       const found = read()
-      if (this.workersOf(program) === 1) await this.rest(performance.now() - began)
+      if (runsHere(this.workersOf(program))) await this.rest(performance.now() - began)
       return found
     } catch (error) {
       this.failure = failureOf(this, program, error)

@@ -1,13 +1,19 @@
 /** The two places for a batch in a model's memory. */
 
 import type { Plan } from '../plan/plan.js'
-import { floatsAt } from './arena.js'
-import type { Session } from './session.js'
+import { type Arena, floatsAt } from './arena.js'
 import type { Slot } from './settings.js'
 import { slotTargets } from './targets.js'
 
+/** What slots follow from. */
+interface Source extends Arena {
+  readonly batchSize: number
+  readonly imageFloats: number
+  readonly classes: number
+}
+
 /** Views of a slot. */
-export function slotOf(session: Session, index: 0 | 1): Slot {
+export function slotOf(session: Source, index: 0 | 1): Slot {
   const { batchSize, imageFloats, classes, memory } = session
   const { images, labels } = buffersOf(session.plan, index)
   return {
@@ -25,7 +31,7 @@ const buffersOf = ({ named }: Plan, index: 0 | 1) => ({
 
 /** Places that hold a slot, of which so many images have been filled. */
 export function slotPlaces(
-  { plan, imageFloats }: Session,
+  { plan, imageFloats }: Source,
   index: 0 | 1,
   count: number,
 ): { readonly address: number; readonly bytes: number }[] {

@@ -15,6 +15,7 @@ import { checkInputShape, imageShape } from '../nn/value.js'
 import { programOf } from '../runtime/arena.js'
 import { breathe } from '../runtime/breathe.js'
 import { expectFiniteOutput } from '../runtime/non-finite.js'
+import { runsHere } from '../runtime/processors.js'
 import type { Session } from '../runtime/session.js'
 import { wantsAverages, withAverages } from '../runtime/update.js'
 import { firingRates, output, predictions } from '../runtime/views.js'
@@ -247,7 +248,7 @@ async function pass(
   const sums: Record<string, number> = {}
   let next = await fill(0, 0)
   for (let batch = 0; batch < length; batch++) {
-    if (session.workersOf('evaluate') === 1) await breathe()
+    if (runsHere(session.workersOf('evaluate'))) await breathe()
     signal?.throwIfAborted()
     const slot = session.slot((batch & 1) as 0 | 1)
     // Copies: where there is one slot, the next batch takes its place.
