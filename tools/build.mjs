@@ -103,7 +103,7 @@ function steps() {
         ...['index.js', 'LICENSE.md'].map((file) => `valibot/${file}`),
       ]
         .map((file) => `vendor/${file}`)
-        .concat('page/script.js', 'page/worker.min.js')
+        .concat(['script.js', 'worker.min.js', 'worker.min.d.ts'].map((file) => `page/${file}`))
         .map((file) => `build/src/runtime/${file}`),
       command: ['tools/bundle.mjs'],
     },

@@ -36,6 +36,7 @@ const { outputFiles } = await build({
 const script = outputFiles[0].text.trim()
 mkdirSync(page, { recursive: true })
 writeFileSync(`${page}/worker.min.js`, `${script}\n`)
+writeFileSync(`${page}/worker.min.d.ts`, 'export {}\n')
 writeFileSync(`${page}/script.js`, `export const script = ${JSON.stringify(script)}\n`)
 
 rmSync(vendor, { recursive: true, force: true })

@@ -99,7 +99,7 @@ export async function allocateLoan(
   try {
     return await get(total, shared)
   } catch (cause) {
-    if (cause instanceof SpikewasmError) throw cause
+    if (!(cause instanceof RangeError)) throw cause
     const addresses = await addressLimit()
     if (addresses && addresses.limit - addresses.used < addresses.reserved)
       throw new SpikewasmError(

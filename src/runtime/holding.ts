@@ -110,6 +110,16 @@ export function moduleFor(
   return loadEngine(engine === 'debug' ? 'engine-debug' : release, revectorized)
 }
 
+/** In a page even one thread is a worker: those of models that nobody can reach any more end. */
+const forgotten = new FinalizationRegistry<Executor>((executor) => {
+  void executor.dispose()
+})
+
+/** To be told of who runs programs with an executor. */
+export function endWith(owner: object, executor: Executor): void {
+  if (platform().staysFree) forgotten.register(owner, executor)
+}
+
 /** How many threads a holding has, and what makes them. */
 export interface Threads {
   readonly workers: number

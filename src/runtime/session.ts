@@ -16,6 +16,7 @@ import { tidy } from './collect.js'
 import type { Executor, Mirror, RunArguments } from './executor.js'
 import {
   end,
+  endWith,
   type Holding,
   hold,
   lastingBytes,
@@ -28,12 +29,13 @@ import {
 import { forget, keptFor, takeKept } from './kept.js'
 import { Lock } from './lock.js'
 import { Place } from './place.js'
+import { platform } from './platform.js'
 import { availableParallelism, runsHere, usesAllThreads, warnOfThreads } from './processors.js'
 import { beginning, type Progress } from './progress.js'
 import { failureOf, writeRun } from './run-words.js'
 import type { Settings, Slot, StepResult } from './settings.js'
 import { slotOf, slotPlaces } from './slots.js'
-import { initialise } from './state.js'
+import { initialise, initialiseInParts } from './state.js'
 import { penaltyOf, targetKind } from './targets.js'
 import { normOf, writeStep } from './update.js'
 import { addCounts, type LastRun, spikeCounts } from './views.js'
@@ -51,8 +53,8 @@ export class Session implements Arena {
   lastRun: LastRun = NOTHING
   /** Whether a training step has run with this plan, so that its slots hold images and labels. */
   trained = false
-  /** Held by the operation that runs. */
-  readonly lock = new Lock((all) => this.settle(all))
+  /** Held by the operation that runs. A worker that is gone has nothing to tell any more. */
+  readonly lock = new Lock((all) => this.refresh(all ? 'all' : 'seen')?.catch(() => undefined))
   optimizer: Optimizer = sgd()
   /** Of the steps to come; see `StepSource`. */
   clipNorm: number | undefined
@@ -157,6 +159,7 @@ export class Session implements Arena {
     const capped = (workers: number): number => this.capped(workers)
     const threads = await threadsFor(plan, capped, this.settings.worker)
     const held = this.holding
+    const { staysFree } = platform()
     if (held) await this.refresh('all')
     const room = await roomFor(plan, this.settings, module, held)
     // Meanwhile somebody may have disposed of the model: nobody would end new threads.
@@ -166,15 +169,17 @@ export class Session implements Arena {
     const { holding, ended, write } = hold(plan, room, module, threads, held, kept?.moves)
     this.plan = plan
     this.holding = holding
+    endWith(this, holding.executor)
     this.lastRun = NOTHING
     this.streamed = 0
     this.trained = false
     const begin = (): void => {
       write()
       takeKept(this, kept)
-      if (!held) initialise(this, this.seed)
+      if (!held && !staysFree) initialise(this, this.seed)
     }
-    this.place.set(holding.memory, begin, !held && room.take !== undefined)
+    this.place.set(holding.memory, begin, !held && room.take !== undefined && !staysFree)
+    if (!held && staysFree) await initialiseInParts(this, this.seed)
     await ended
     await holding.executor.ready
   }
@@ -289,11 +294,6 @@ export class Session implements Arena {
 
   refresh(what: Parameters<Mirror['refresh']>[0]): Promise<void> | undefined {
     return this.holding?.executor.mirror?.refresh(what)
-  }
-
-  /** Before others may look. A worker that is gone has nothing to tell any more. */
-  private settle(all: boolean): Promise<void> | undefined {
-    return this.refresh(all ? 'all' : 'seen')?.catch(() => undefined)
   }
 
   private execute(program: ProgramName): Promise<void> {

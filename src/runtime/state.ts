@@ -5,6 +5,7 @@ import { initialValues } from '../graph/init.js'
 import { pack, unpack } from '../plan/layout.js'
 import type { Parameter, Statistic } from '../plan/plan.js'
 import { type Arena, parameterOf, storedAt, trainingOf } from './arena.js'
+import { breathe } from './breathe.js'
 import { expectSameTensors } from './same-tensors.js'
 import { averagesAt, noAverages, type StepSource } from './update.js'
 
@@ -40,6 +41,24 @@ const INITIAL_PART = 2 ** 16
 
 /** Gives parameters and running statistics the values that they begin with. */
 export function initialise(arena: Arena, seed: number): void {
+  for (const _ of initialising(arena, seed));
+}
+
+/** How long a page may be kept busy. */
+const BUSY_MS = 8
+
+/** The same with pauses, for a thread that must stay free. */
+export async function initialiseInParts(arena: Arena, seed: number): Promise<void> {
+  let from = performance.now()
+  for (const _ of initialising(arena, seed)) {
+    if (performance.now() - from < BUSY_MS) continue
+    await breathe()
+    from = performance.now()
+  }
+}
+
+/** Stops behind each part of it. */
+function* initialising(arena: Arena, seed: number): Generator<undefined, void> {
   const { parameters, statistics, named } = arena.plan
   for (const [i, parameter] of parameters.entries()) {
     const { layout } = parameter
@@ -54,6 +73,7 @@ export function initialise(arena: Arena, seed: number): void {
       const values = room.subarray(0, count * size)
       initialValues(parameter, seed, i, values, first * size)
       pack(layout, values, stored, { first, count })
+      yield
     }
     tell(arena, stored)
   }

@@ -14,7 +14,7 @@ interface Numbers {
 }
 
 function digitsAsNumbers(count: number): Numbers {
-  const { train } = spikewasm.digits()
+  const { train } = spikewasm.datasets.digits()
   const images = new Float32Array(count * 64)
   const labels = Array.from({ length: count }, (_, i) =>
     train.read(i, images.subarray(i * 64, (i + 1) * 64)),
@@ -24,7 +24,7 @@ function digitsAsNumbers(count: number): Numbers {
 
 /** Runs in Node and, as text, in a page: 100 steps, and what has come of it. */
 async function trainDigits(api: Api, { images, labels }: Numbers, threads: number) {
-  const input = [1, 8, 8]
+  const input = [1, 8, 8] as const
   const data = api.fromArrays({
     name: 'digits',
     images: Float32Array.from(images),
@@ -32,8 +32,8 @@ async function trainDigits(api: Api, { images, labels }: Numbers, threads: numbe
     shape: input,
     classes: 10,
   })
-  const model = await api.cnn(input as [number, number, number], 10).compile({
-    input: input as [number, number, number],
+  const model = await api.cnn(input, 10).compile({
+    input,
     batchSize: 64,
     timeSteps: 4,
     threads,

@@ -1,7 +1,7 @@
 /** Starts the workers of a page, and notices when one ends. */
 
 import { SpikewasmError } from '../../errors.js'
-import type { Setup, SharedSetup } from './protocol.js'
+import type { OwnSetup, Setup, SharedSetup } from './protocol.js'
 import { script } from './script.js'
 
 export interface PageWorker {
@@ -35,7 +35,7 @@ let count = 0
  */
 export function startWorker(
   url: string | URL | undefined,
-  setup: Omit<SharedSetup, 'lock'> | Record<never, never>,
+  setup: Omit<SharedSetup, 'lock'> | Omit<OwnSetup, 'lock'>,
   events: WorkerEvents,
 ): PageWorker {
   const lock = `spikewasm ${names} ${count++}`
