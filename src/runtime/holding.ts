@@ -2,13 +2,14 @@
 
 import { Control } from '../../assembly/opcodes.js'
 import type { Plan } from '../plan/plan.js'
-import { type AllocateSettings, allocateLoan } from './allocate.js'
+import { allocateLoan } from './allocate.js'
 import type { Executor } from './executor.js'
 import { loadEngine } from './load.js'
 import { fits, giveBack, type Loan, type Owner } from './memories.js'
 import { type Move, moveAcross, moveWithin } from './move.js'
 import { type MakeExecutor, platform } from './platform.js'
 import { runsHere } from './processors.js'
+import type { Settings } from './settings.js'
 
 export interface Holding {
   readonly memory: WebAssembly.Memory
@@ -35,7 +36,7 @@ export interface Room extends Loan {
  */
 export async function roomFor(
   plan: Plan,
-  settings: AllocateSettings & { readonly worker?: string | URL },
+  settings: Settings,
   module: WebAssembly.Module,
   held?: Holding,
 ): Promise<Room> {
@@ -103,11 +104,11 @@ export function hold(
 
 /** The engine of a model. */
 export function moduleFor(
-  { threads, engine, revectorized }: AllocateSettings & { readonly revectorized: boolean },
+  { threads, engine, revectorized, wasm }: Settings,
 ): Promise<WebAssembly.Module> {
   const isShared = platform().sharesMemory(threads)
   const release = isShared ? 'engine-threads' : 'engine'
-  return loadEngine(engine === 'debug' ? 'engine-debug' : release, revectorized)
+  return loadEngine(engine === 'debug' ? 'engine-debug' : release, revectorized, wasm)
 }
 
 /** In a page even one thread is a worker: those of models that nobody can reach any more end. */

@@ -47,6 +47,7 @@ export const pagePlatform: Platform = {
       }
     }
   },
+  address: (where) => new URL(where, globalThis.document?.baseURI ?? location.href),
   async readPackageFile(url) {
     const answer = await fetch(url)
     if (!answer.ok) throw new Error(`the server answers ${answer.status}`)
