@@ -13,8 +13,8 @@ interface Numbers {
   readonly labels: readonly number[]
 }
 
-function digitsAsNumbers(count: number): Numbers {
-  const { train } = spikewasm.datasets.digits()
+async function digitsAsNumbers(count: number): Promise<Numbers> {
+  const { train } = await spikewasm.datasets.digits()
   const images = new Float32Array(count * 64)
   const labels = Array.from({ length: count }, (_, i) =>
     train.read(i, images.subarray(i * 64, (i + 1) * 64)),
@@ -105,7 +105,7 @@ if (await hasBrowser()) {
   })
   test.after(() => browser.close())
 
-  const numbers = digitsAsNumbers(640)
+  const numbers = await digitsAsNumbers(640)
   const expected = trainDigits(spikewasm, numbers, 1)
 
   for (const [isolated, threads] of [

@@ -41,7 +41,8 @@ type Wanted = 'prompt' | 'later'
 function readByHost({ named, programs, options }: Plan): Map<Buffer, Wanted> {
   const wanted = new Map<Buffer, Wanted>()
   const put = (when: Wanted, ...buffers: readonly (Buffer | undefined)[]): void => {
-    for (const buffer of buffers) if (buffer) wanted.set(buffer, when)
+    for (const buffer of buffers)
+      if (buffer && wanted.get(buffer) !== 'prompt') wanted.set(buffer, when)
   }
   const { training } = named
   put('later', named.parameters, named.statistics, training?.gradients)
@@ -52,8 +53,7 @@ function readByHost({ named, programs, options }: Plan): Map<Buffer, Wanted> {
     for (const { partials, recorded, counts, masks, eligibility } of program.rates) {
       put('prompt', partials)
       // `monitor` reads them behind each batch.
-      if (recorded && wanted.get(recorded.masks) !== 'prompt')
-        put(trains ? 'later' : 'prompt', recorded.masks)
+      put(trains ? 'later' : 'prompt', recorded?.masks)
       if (options.inspect) put('later', counts, masks, eligibility)
     }
     for (const { partials } of program.penalties ?? []) put('prompt', partials)

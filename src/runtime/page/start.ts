@@ -70,7 +70,7 @@ export function startWorker(
     isReady = true
     listens()
     // Before that the worker might not have had it yet.
-    const { locks } = navigator
+    const { locks } = globalThis.navigator ?? {}
     const mine = (): void => {
       gone()
       fail(new Error('a worker of the page has ended'))
@@ -90,7 +90,7 @@ export function startWorker(
       ended = true
       worker.terminate()
       refuse(new Error('the worker was ended'))
-      if (isReady && navigator.locks) await end
+      if (isReady && globalThis.navigator?.locks) await end
     },
   }
 }
