@@ -62,6 +62,7 @@ async function trainDigits(api: Api, { images, labels }: Numbers, threads: numbe
     logits: bits((await model.predict(Float32Array.from(images.slice(0, 640)))).logits),
     state: Object.entries(model.stateDict()).map(([name, { data }]) => [name, bits(data)]),
     gradients: Object.entries(model.gradients()).map(([name, { data }]) => [name, bits(data)]),
+    profile: (await model.profile(1)).map(({ op, layer }) => [op, layer]),
   }
   await model.dispose()
   return found
@@ -210,7 +211,12 @@ if (await hasBrowser()) {
             const before = model.stateDict()
             workers.at(-1)?.terminate()
             const errors: string[] = []
-            for (let i = 0; i < 3; i++) errors.push(await messageOf(step()))
+            // A worker that is about to end may run on for two seconds.
+            const until = performance.now() + 30_000
+            while (errors.length < 3 && performance.now() < until) {
+              const message = await messageOf(step())
+              if (message !== 'no error') errors.push(message)
+            }
             const after = model.stateDict()
             await model.dispose()
             return {

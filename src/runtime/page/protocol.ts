@@ -21,7 +21,7 @@ export const Go = {
   Fault: 1,
 } as const
 
-export const Kind = { Run: 0, Time: 1 } as const
+export const Kind = { Run: 0, Time: 1, End: 2 } as const
 
 /** Arguments of a run as words. */
 export const argumentsOf = (run: RunArguments): number[] => [

@@ -74,6 +74,11 @@ export function sharedExecutor(
   const ready = Promise.all(workers.map((worker) => worker.ready))
   // Who waits for a run, or for `ready`, is told.
   ready.catch(() => undefined)
+  const wake = (worker: number): void => {
+    const at = Go.Line * (worker + 1) + Go.Started
+    Atomics.add(go, at, 1)
+    Atomics.notify(go, at)
+  }
   const start = (kind: number, run: RunArguments): Promise<void> =>
     new Promise((resolve, reject) => {
       if (failure) {
@@ -84,11 +89,7 @@ export function sharedExecutor(
       running = { workers, timeoutMs, resolve, reject, done: false }
       go.set([kind, ...argumentsOf(run)], Go.Kind)
       Atomics.store(go, Go.Pending, workers)
-      for (let worker = 0; worker < workers; worker++) {
-        const at = Go.Line * (worker + 1) + Go.Started
-        Atomics.add(go, at, 1)
-        Atomics.notify(go, at)
-      }
+      for (let worker = 0; worker < workers; worker++) wake(worker)
     })
   let disposed: Promise<void> | undefined
   return {
@@ -110,6 +111,9 @@ export function sharedExecutor(
 
   async function endAll(): Promise<void> {
     fail(new Error('the workers were ended'))
+    // One that sleeps would hear of it late: Chromium waits for two seconds.
+    Atomics.store(go, Go.Kind, Kind.End)
+    workers.forEach((_, worker) => wake(worker))
     await Promise.all(workers.map((worker) => worker.end()))
   }
 }

@@ -21,6 +21,7 @@ import {
 interface Scope {
   onmessage: ((event: { readonly data: unknown }) => void) | null
   postMessage(message: unknown, transfer?: Transferable[]): void
+  close(): void
 }
 
 const PAGE = 65536
@@ -60,7 +61,7 @@ const textOf = (error: unknown): string => (error instanceof Error ? error.messa
 const instanceOf = (module: WebAssembly.Module, memory: WebAssembly.Memory): EngineExports =>
   new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as EngineExports
 
-/** Runs what the page starts by shared words, for ever. */
+/** Runs what the page starts by shared words, until it says that this is all. */
 function serve({ module, memory, go, worker }: SharedSetup): void {
   const control = new Int32Array(memory.buffer)
   const line = Go.Line * (worker + 1)
@@ -70,6 +71,7 @@ function serve({ module, memory, go, worker }: SharedSetup): void {
   for (let seen = 0; ; seen++) {
     while (Atomics.load(go, at) === seen) Atomics.wait(go, at, seen)
     const [kind, program, workers, scratch, scratchBytes, spins, timeoutMs] = go.subarray(Go.Kind)
+    if (kind === Kind.End) return scope.close()
     let fault: number = Fault.None
     try {
       if (kind === Kind.Time)
