@@ -341,7 +341,10 @@ export class Model {
    */
   loadCheckpoint(path: string): Promise<void> {
     const { session } = this
-    return session.alone(() => extra('loadCheckpoint', 'model.loadCheckpoint')(session, path), false)
+    return session.alone(
+      () => extra('loadCheckpoint', 'model.loadCheckpoint')(session, path),
+      false,
+    )
   }
 
   /**
