@@ -131,7 +131,8 @@ async function compare({ rounds, only, json }) {
             `${row.longTasks} long tasks${row.longTasks > 0 ? ` (≤ ${row.longestMs} ms)` : ''}`,
         )
     }
-  if (json) console.log(JSON.stringify({ chromium: browser.version(), node: process.version, found }))
+  if (json)
+    console.log(JSON.stringify({ chromium: browser.version(), node: process.version, found }))
   await browser.close()
 }
 

@@ -9,7 +9,9 @@ export class Lock {
    * @param settle called before others may look at the model: before an operation ends, and before
    *   callbacks. What it gives is waited for. `all`: they may ask for a snapshot.
    */
-  constructor(private readonly settle: (all: boolean) => Promise<void> | undefined = () => undefined) {}
+  constructor(
+    private readonly settle: (all: boolean) => Promise<void> | undefined = () => undefined,
+  ) {}
 
   private held = false
   private paused = false

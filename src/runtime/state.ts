@@ -85,12 +85,7 @@ function* initialising(arena: Arena, seed: number): Generator<undefined, void> {
 }
 
 /** Numbers of a state dict take their place. */
-function put(
-  arena: Arena,
-  base: number,
-  to: Parameter | Statistic,
-  data: ArrayLike<number>,
-): void {
+function put(arena: Arena, base: number, to: Parameter | Statistic, data: ArrayLike<number>): void {
   const stored = storedAt(arena, base, to)
   pack(to.layout, data, stored)
   tell(arena, stored)

@@ -36,7 +36,14 @@ import { installWorkers, workersAlive } from '../support/web-worker.js'
 installWorkers()
 const { apart, threads, executors, staysFree } = pagePlatform
 /** Node's, but for where programs run. */
-const apartHere = { ...nodePlatform, apart, threads, executors, staysFree, sharesMemory: () => false }
+const apartHere = {
+  ...nodePlatform,
+  apart,
+  threads,
+  executors,
+  staysFree,
+  sharesMemory: () => false,
+}
 
 /** Runs the same twice: here, and apart. */
 async function both<T>(run: () => Promise<T>): Promise<[T, T]> {
@@ -69,7 +76,11 @@ class Seen {
     this.all.push([name, plain(value)])
   }
   /** Everything that can be read without a run. */
-  model(name: string, model: Model, { inspect, trained = true }: { inspect?: boolean; trained?: boolean } = {}): void {
+  model(
+    name: string,
+    model: Model,
+    { inspect, trained = true }: { inspect?: boolean; trained?: boolean } = {},
+  ): void {
     this.add(`${name}: stateDict`, model.stateDict())
     this.add(`${name}: rates`, model.firingRates())
     if (!trained) return
@@ -257,7 +268,10 @@ test('values as targets', () =>
       shape: toyShape,
     })
     const model = await compileToy({ loss: mse({ targets: 'values' }) })
-    seen.add('fit', (await model.fit(data, { epochs: 2 })).epochs.map((e) => e.trainLoss))
+    seen.add(
+      'fit',
+      (await model.fit(data, { epochs: 2 })).epochs.map((e) => e.trainLoss),
+    )
     seen.add('evaluate', await model.evaluate(data))
     seen.add('step', await model.trainStep(images, targets.slice(0, 8 * toyClasses)))
     seen.model('fit', model)

@@ -74,7 +74,11 @@ globalThis.process = { env: { SPIKEWASM_ALL_THREADS: '1' } }
 </script>`
 
 /** Calls a function of this file in the page. */
-const call = <T>(page: Page, of: (...args: never[]) => Promise<T>, ...args: unknown[]): Promise<T> =>
+const call = <T>(
+  page: Page,
+  of: (...args: never[]) => Promise<T>,
+  ...args: unknown[]
+): Promise<T> =>
   page.evaluate(
     `import('/src/page.js').then((api) => (${of.toString()})(api, ...${JSON.stringify(args)}))`,
   )
@@ -129,7 +133,12 @@ if (await hasBrowser()) {
         if (isolated || threads === 1) assert.equal(warnings, [])
         else {
           // Said once, however many models are made.
-          await call(page, trainDigits, { images: numbers.images.slice(0, 4096), labels: numbers.labels.slice(0, 64) }, 2)
+          await call(
+            page,
+            trainDigits,
+            { images: numbers.images.slice(0, 4096), labels: numbers.labels.slice(0, 64) },
+            2,
+          )
           assert.is(warnings.length, 1)
           assert.match(warnings[0], /Cross-Origin-Opener-Policy: same-origin/)
           assert.match(warnings[0], /Cross-Origin-Embedder-Policy: require-corp/)
@@ -276,7 +285,8 @@ if (await hasBrowser()) {
   })
 
   test('a policy that forbids blob: workers: what to do, and it helps', async () => {
-    const policy = "script-src 'self' 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval'; worker-src 'self'"
+    const policy =
+      "script-src 'self' 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval'; worker-src 'self'"
     const headers = { 'Content-Security-Policy': policy }
     await withPage({ headers }, async ({ page }) => {
       const [refused, trained, elsewhere] = await call(page, async (api: Api) => {

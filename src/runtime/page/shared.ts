@@ -113,7 +113,7 @@ export function sharedExecutor(
     fail(new Error('the workers were ended'))
     // One that sleeps would hear of it late: Chromium waits for two seconds.
     Atomics.store(go, Go.Kind, Kind.End)
-    workers.forEach((_, worker) => wake(worker))
+    for (const worker of workers.keys()) wake(worker)
     await Promise.all(workers.map((worker) => worker.end()))
   }
 }

@@ -71,7 +71,10 @@ function serve({ module, memory, go, worker }: SharedSetup): void {
   for (let seen = 0; ; seen++) {
     while (Atomics.load(go, at) === seen) Atomics.wait(go, at, seen)
     const [kind, program, workers, scratch, scratchBytes, spins, timeoutMs] = go.subarray(Go.Kind)
-    if (kind === Kind.End) return scope.close()
+    if (kind === Kind.End) {
+      scope.close()
+      return
+    }
     let fault: number = Fault.None
     try {
       if (kind === Kind.Time)
