@@ -119,6 +119,16 @@ const forgotten = new FinalizationRegistry<Executor>((executor) => {
   void executor.dispose()
 })
 
+/** Waits until it can run, and ends it where it never will. */
+export async function started(executor: Executor): Promise<void> {
+  try {
+    await executor.ready
+  } catch (error) {
+    await executor.dispose()
+    throw error
+  }
+}
+
 /** To be told of who runs programs with an executor. */
 export function endWith(owner: object, executor: Executor): void {
   if (platform().staysFree) forgotten.register(owner, executor)

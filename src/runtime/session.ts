@@ -24,6 +24,7 @@ import {
   moduleFor,
   readable,
   roomFor,
+  started,
   threadsFor,
 } from './holding.js'
 import { forget, keptFor, takeKept } from './kept.js'
@@ -181,7 +182,7 @@ export class Session implements Arena {
     this.place.set(holding.memory, begin, !held && room.take !== undefined && !staysFree)
     if (!held && staysFree) await initialiseInParts(this, this.seed)
     await ended
-    await holding.executor.ready
+    await started(holding.executor)
   }
 
   /** Throws unless the model can run. */

@@ -84,19 +84,22 @@ const call = <T>(
   )
 
 let browser: Browser
+type Opened = Awaited<ReturnType<typeof open>>
+/** Loading the package file by file takes long: tests share a page for each kind. */
+const shared = new Map<boolean, { readonly site: Site; readonly opened: Opened }>()
 
-async function withPage(
-  options: SiteOptions,
-  body: (opened: Awaited<ReturnType<typeof open>>, site: Site) => Promise<void>,
-): Promise<void> {
+async function openSite(options: SiteOptions): Promise<{ site: Site; opened: Opened }> {
   const site = await serve({ pages: { '/': start }, ...options })
-  try {
-    const opened = await open(browser, site)
-    await body(opened, site)
-    await opened.page.close()
-  } finally {
-    await site.close()
-  }
+  return { site, opened: await open(browser, site) }
+}
+
+/** A page that is isolated, or not; what went wrong in it before is forgotten. */
+async function pageOf(isolated: boolean): Promise<Opened> {
+  const found = shared.get(isolated) ?? (await openSite({ isolated }))
+  shared.set(isolated, found)
+  found.opened.problems.length = 0
+  found.opened.warnings.length = 0
+  return found.opened
 }
 
 async function expectNoWorkers(page: Page): Promise<void> {
@@ -108,7 +111,10 @@ if (await hasBrowser()) {
   test.before(async () => {
     browser = await launch()
   })
-  test.after(() => browser.close())
+  test.after(async () => {
+    await browser.close()
+    for (const { site } of shared.values()) await site.close()
+  })
 
   const numbers = await digitsAsNumbers(640)
   const expected = trainDigits(spikewasm, numbers, 1)
@@ -120,7 +126,7 @@ if (await hasBrowser()) {
     [false, 2],
   ] as const)
     test(`${isolated ? 'isolated' : 'not isolated'}, threads: ${threads}: the bits of Node`, () =>
-      withPage({ isolated }, async ({ page, problems, warnings }) => {
+      pageOf(isolated).then(async ({ page, problems, warnings }) => {
         assert.is(await page.evaluate('crossOriginIsolated'), isolated)
         const workers = new Set<unknown>()
         page.on('worker', (worker) => workers.add(worker))
@@ -147,7 +153,7 @@ if (await hasBrowser()) {
 
   test('the page stays free while steps run that take long', async () => {
     for (const isolated of [true, false])
-      await withPage({ isolated }, async ({ page, problems }) => {
+      await pageOf(isolated).then(async ({ page, problems }) => {
         const { steps, long, longest } = await call(page, async (api: Api) => {
           const [side, batch] = [32, 48]
           const images = Float32Array.from({ length: 6 * batch * 3 * side * side }, (_, i) =>
@@ -194,7 +200,7 @@ if (await hasBrowser()) {
 
   test('a worker that dies gives one clear error, and the model can still be read', async () => {
     for (const isolated of [true, false])
-      await withPage({ isolated }, async ({ page, problems }) => {
+      await pageOf(isolated).then(async ({ page, problems }) => {
         const found = await call(
           page,
           async (api: Api, { images, labels }: Numbers) => {
@@ -228,6 +234,7 @@ if (await hasBrowser()) {
             }
             const after = model.stateDict()
             await model.dispose()
+            globalThis.Worker = Original
             return {
               errors,
               names: Object.keys(after).join() === Object.keys(before).join(),
@@ -248,7 +255,7 @@ if (await hasBrowser()) {
 
   test('dispose amid a training ends the workers, and the training says so', async () => {
     for (const isolated of [true, false])
-      await withPage({ isolated }, async ({ page, problems }) => {
+      await pageOf(isolated).then(async ({ page, problems }) => {
         const message = await call(
           page,
           async (api: Api, { images, labels }: Numbers) => {
@@ -288,7 +295,9 @@ if (await hasBrowser()) {
     const policy =
       "script-src 'self' 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval'; worker-src 'self'"
     const headers = { 'Content-Security-Policy': policy }
-    await withPage({ headers }, async ({ page }) => {
+    const { site, opened } = await openSite({ headers })
+    const { page } = opened
+    try {
       const [refused, trained, elsewhere] = await call(page, async (api: Api) => {
         const input = [1, 8, 8] as [number, number, number]
         const run = async (worker?: string): Promise<string> => {
@@ -308,8 +317,10 @@ if (await hasBrowser()) {
       assert.match(refused, /worker-src blob:.*compile\(network, \{ worker: url \}\)/)
       assert.is(trained, 'class 1')
       assert.match(elsewhere, /from \/nowhere\.js.*spikewasm\/worker/)
-      await expectNoWorkers(page)
-    })
+    } finally {
+      await page.close()
+      await site.close()
+    }
   })
 }
 

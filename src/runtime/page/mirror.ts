@@ -103,7 +103,12 @@ export class MirrorExecutor implements Executor, Mirror {
     const old = before instanceof MirrorExecutor ? before : undefined
     const link = old?.link ?? new Link(url)
     const { total } = plan.memory
-    const answer = await link.ask({ memory: { module, bytes: total, shared } })
+    const answer = await link
+      .ask({ memory: { module, bytes: total, shared } })
+      .catch(async (error: unknown) => {
+        await link.end()
+        throw error
+      })
     if (answer.error !== undefined) {
       if (!old) await link.end()
       throw new RangeError(answer.error)
