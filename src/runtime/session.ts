@@ -157,8 +157,7 @@ export class Session implements Arena {
     const plan = planFor(planOptions, this.settings.threads)
     warnOfThreads(this.settings.threads)
     const module = await this.engine
-    const capped = (workers: number): number => this.capped(workers)
-    const threads = await threadsFor(plan, capped, this.settings.worker)
+    const threads = await threadsFor(plan, (n) => this.capped(n), this.settings.worker)
     const held = this.holding
     const { staysFree } = platform()
     if (held) await this.refresh('all')

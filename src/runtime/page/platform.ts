@@ -16,8 +16,8 @@ function sayIsolation(threads: number): void {
   if (said) return
   said = true
   pagePlatform.warn(
-    `threads is ${threads}, but a page may share memory with workers only when it is isolated from ` +
-      'other origins: one worker runs instead, with the same numbers. Serve the page with the ' +
+    `threads is ${threads}, but a page may share memory with workers only when it is isolated ` +
+      'from other origins: one worker runs instead, with the same numbers. Serve it with the ' +
       'headers "Cross-Origin-Opener-Policy: same-origin" and "Cross-Origin-Embedder-Policy: ' +
       'require-corp"',
     'SPIKEWASM_THREADS',
