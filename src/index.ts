@@ -89,6 +89,7 @@ export {
 } from './optimizer/index.js'
 export type { MemoryUse, Method, MethodOptions, Purpose, StepMode } from './plan/plan.js'
 export type { Phase } from './plan/program.js'
+export type { EngineSource } from './runtime/load.js'
 export type { Prediction, PredictOptions } from './runtime/predict.js'
 export type { OperationTime } from './runtime/profile.js'
 export type { SaveOptions, StepOptions, StepResult, StreamStep } from './runtime/settings.js'

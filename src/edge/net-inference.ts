@@ -78,7 +78,9 @@ export async function openInference(bytes: Uint8Array, check?: Check): Promise<O
   const net: Net = {
     info,
     memory,
-    input: places.view(u8 ? Uint8Array : Float32Array, 'the input', inputAt, inputCount(info)),
+    input: u8
+      ? places.view(Uint8Array, 'the input', inputAt, inputCount(info))
+      : places.view(Float32Array, 'the input', inputAt, inputCount(info)),
     output: places.view(Float32Array, 'the output', outputAt, info.classes),
     infer: calls.action('infer', info),
     step: calls.action('step', info),
