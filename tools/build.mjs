@@ -98,6 +98,8 @@ function steps() {
       inputs: [
         ...['tools/bundle.mjs', 'src/pages/chart.ts', 'src/pages/run.ts', 'src/pages/thin.ts'],
         ...filesOf('src/pages/client'),
+        ...['page/worker', 'page/protocol', 'record-times'].map((f) => `src/runtime/${f}.ts`),
+        'assembly/opcodes.ts',
         ...bundled.map(manifest),
       ],
       outputs: [
@@ -105,7 +107,9 @@ function steps() {
         ...['index.js', 'LICENSE', 'NOTICE'].map((file) => `loader/${file}`),
         ...['index.js', 'LICENSE.md'].map((file) => `valibot/${file}`),
       ]
-        .map((file) => `build/src/runtime/vendor/${file}`)
+        .map((file) => `vendor/${file}`)
+        .concat(['script.js', 'worker.min.js', 'worker.min.d.ts'].map((file) => `page/${file}`))
+        .map((file) => `build/src/runtime/${file}`)
         .concat(['page.js', 'page.css', 'LICENSE'].map((file) => `build/src/pages/vendor/${file}`)),
       command: ['tools/bundle.mjs'],
     },

@@ -16,7 +16,7 @@ export class SampleSpikes {
   /** A run with so many samples. */
   async of<T>(samples: number, run: () => Promise<T>): Promise<T> {
     const { session, sums } = this
-    const part = samples < session.batchSize ? this.countSamples() : undefined
+    const part = samples < session.batchSize ? await this.countSamples() : undefined
     let result: T
     try {
       result = await run()
@@ -24,7 +24,7 @@ export class SampleSpikes {
       part?.end()
     }
     const { spikes, probes } = session.lastRun
-    const found = part?.found() ?? spikes ?? spikeCounts(session, probes)
+    const found = (await part?.found()) ?? spikes ?? spikeCounts(session, probes)
     for (const [name, n] of Object.entries(found)) sums[name] = (sums[name] ?? 0) + n
     this.samples += samples
     return result
@@ -42,23 +42,24 @@ export class SampleSpikes {
   }
 
   /** From here to `end`, runs count samples apart from repeats; `found` has what they counted. */
-  private countSamples(): { end(): void; found(): Record<string, number> } {
+  private async countSamples(): Promise<{ end(): void; found(): Promise<Record<string, number>> }> {
     const { session } = this
-    const before = this.counted()
+    const before = await this.counted()
     const wanted = wantActivity(session, 1)
     return {
       end: () => void wantActivity(session, wanted),
-      found: () => {
-        const now = Object.entries(this.counted())
+      found: async () => {
+        const now = Object.entries(await this.counted())
         return Object.fromEntries(now.map(([name, n]) => [name, n - before[name]]))
       },
     }
   }
 
   /** Spikes of samples that are counted in memory, by layer name. */
-  private counted(): Record<string, number> {
+  private async counted(): Promise<Record<string, number>> {
     const { session } = this
     const { activity } = programOf(session, 'evaluate')
+    await session.refresh((activity?.neurons ?? []).map(({ counts }) => counts))
     const found: Record<string, number> = {}
     for (const { node, counts, units, spiking } of activity?.neurons ?? []) {
       if (!spiking) continue

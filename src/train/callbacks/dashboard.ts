@@ -153,7 +153,7 @@ interface Link {
 /** Starts the thread. */
 async function open(start: RunStart, port: number): Promise<Link> {
   const { Worker } = await import('node:worker_threads')
-  const { expectPackageFile } = await import('../../runtime/load.js')
+  const { expectPackageFile } = await import('../../runtime/node/package-file.js')
   const file = new URL('../dashboard/worker.js', import.meta.url)
   await expectPackageFile(file)
   const worker = new Worker(file, { workerData: { start, port } })
