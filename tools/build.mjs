@@ -67,11 +67,15 @@ function steps() {
       ...(target === 'bench' ? filesOf('bench/assembly') : []),
       'asconfig.json',
       'tools/build-wasm.mjs',
+      'tools/lean-module.mjs',
       // Its version stands in them.
       'src/version.ts',
       manifest('assemblyscript'),
     ],
-    outputs: [outFile],
+    outputs: [
+      outFile,
+      ...(target === 'release' ? [outFile.replace('.wasm', '-named.wasm')] : []),
+    ],
     command: ['tools/build-wasm.mjs', target],
   }))
   return [

@@ -95,9 +95,12 @@ function forPages(file, numbers) {
         return
       }
     }
-    // Where the engine lies, from a folder deeper.
-    if (ts.isStringLiteral(node) && node.text.startsWith('../../wasm/'))
-      replace(node, quote(`../${node.text}`))
+    // Files of the package: they lie elsewhere from here.
+    if (ts.isNewExpression(node) && node.expression.getText() === 'URL') {
+      const [path] = node.arguments
+      if (ts.isStringLiteral(path) && path.text.startsWith('.'))
+        replace(path, quote(relativeTo(file, join('build', dirname(file), path.text))))
+    }
     ts.forEachChild(node, visit)
   }
   visit(source)
@@ -121,7 +124,6 @@ function write(file, path, text) {
     loader: 'ts',
     target: 'es2022',
     charset: 'utf8',
-    minifySyntax: true,
     sourcemap: 'external',
     sourcesContent: false,
     sourcefile: relative(dirname(path), file),
