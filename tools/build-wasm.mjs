@@ -33,7 +33,8 @@ const CALLED = [
   ...['matmulNN', 'matmulNT', 'matmulTN', 'matmulScratch'],
 ]
 
-const outFileOf = (target) => JSON.parse(readFileSync('asconfig.json', 'utf8')).targets[target].outFile
+const outFileOf = (target) =>
+  JSON.parse(readFileSync('asconfig.json', 'utf8')).targets[target].outFile
 
 /** Takes names from a module, and keeps another one that has them. */
 function makeLean(target) {

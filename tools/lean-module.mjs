@@ -17,8 +17,7 @@ export function leanModule(bytes, kept) {
   const names = Array.from({ length: module.getNumExports() }, (_, i) =>
     binaryen.getExportInfo(module.getExportByIndex(i)),
   ).map(({ name }) => name)
-  for (const name of kept)
-    if (!names.includes(name)) throw new Error(`the engine has no ${name}`)
+  for (const name of kept) if (!names.includes(name)) throw new Error(`the engine has no ${name}`)
   for (const name of names) if (!kept.includes(name)) module.removeExport(name)
   module.runPasses(['remove-unused-module-elements'])
   if (!module.validate()) throw new Error('the lean module is not valid')

@@ -30,7 +30,7 @@ const rooms = [
   ['node'],
   ['verify'],
   ['diagnose'],
-  ['index', 'net', 'page'],
+  ['index', 'net', 'page', 'page-layers'],
   ['bench'],
   ['cli'],
 ]

@@ -8,7 +8,7 @@ import { transformSync } from 'esbuild'
 import ts from 'typescript'
 
 const OUT = 'build/src/web'
-const ENTRIES = ['src/page.ts', 'src/page-ops.ts']
+const ENTRIES = ['src/page.ts', 'src/page-ops.ts', 'src/net.ts', 'src/page-layers.ts']
 const OPCODES = 'assembly/opcodes.ts'
 
 /** What a page has in place of a file; both export the same names. */
@@ -49,6 +49,18 @@ const isOwn = (file) => file.startsWith('src/page/')
 
 const outputOf = (file) => join(OUT, relative('src', file)).replace(/\.ts$/, '.js')
 
+/** Whether a bundler must think that making a value may have effects. */
+function seemsToAct(node) {
+  if (ts.isFunctionLike(node) || ts.isClassLike(node) || ts.isTypeNode(node)) return false
+  return (
+    ts.isCallExpression(node) ||
+    ts.isSpreadAssignment(node) ||
+    ts.isSpreadElement(node) ||
+    ts.isPropertyAccessExpression(node) ||
+    (ts.forEachChild(node, (child) => seemsToAct(child) || undefined) ?? false)
+  )
+}
+
 /** One file as a page loads it, and the files that it imports. */
 function forPages(file, numbers) {
   const source = parse(file)
@@ -73,6 +85,17 @@ function forPages(file, numbers) {
     found.add(path)
     replace(node, quote(relativeTo(file, outputOf(path))))
   }
+  // What is made when the file is loaded has no effect but its value: where nobody reads it, a
+  // bundler may leave it out. Bundlers do not know that of calls and spread objects.
+  const insert = (at, text) => changes.push([at, at, text])
+  for (const statement of source.statements)
+    if (ts.isVariableStatement(statement))
+      for (const { initializer: made } of statement.declarationList.declarations)
+        if (made && ts.isCallExpression(made)) insert(made.getStart(), '/* @__PURE__ */ ')
+        else if (made && seemsToAct(made)) {
+          insert(made.getStart(), '/* @__PURE__ */ (() => (')
+          insert(made.end, '))()')
+        }
   const visit = (node) => {
     const from = node.moduleSpecifier
     if ((ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) && from) {
@@ -106,7 +129,7 @@ function forPages(file, numbers) {
   visit(source)
   let changed = ''
   let at = 0
-  for (const [start, end, by] of changes.sort((a, b) => a[0] - b[0])) {
+  for (const [start, end, by] of changes.sort((a, b) => a[0] - b[0] || a[1] - b[1])) {
     changed += text.slice(at, start) + by
     at = end
   }
