@@ -1,3 +1,3 @@
-/** In a page this stands for `plan/check.ts`: plans are checked in Node, where they are the same. */
+/** In a page this stands for `plan/check.ts`: Node checks plans, which are the same there. */
 
 export const checkReads = (): void => {}

@@ -1,6 +1,6 @@
 /**
- * In a page this stands for `@assemblyscript/loader`, of whose help with strings and lists the engine
- * needs nothing.
+ * In a page this stands for `@assemblyscript/loader`, of whose help with strings and lists the
+ * engine needs nothing.
  */
 
 export const instantiateSync = (
