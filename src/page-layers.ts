@@ -6,5 +6,3 @@
 import { useAllLayers } from './page/all-layers.js'
 
 useAllLayers()
-
-export {}

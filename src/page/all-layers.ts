@@ -10,8 +10,8 @@ import { registerAll, registerCells } from './parts.js'
 
 export function useAllLayers(): void {
   registerAll((kind) => ({
-    kind: kindOf({ kind } as Layer) as never,
-    plan: planOf({ kind } as GraphNode) as never,
+    kind: kindOf({ kind } as Layer),
+    plan: planOf({ kind } as GraphNode),
   }))
   registerCells({ spiking, lowerLearntTau })
 }

@@ -34,7 +34,7 @@ export const layerKinds: readonly Layer['kind'][] = [
 ]
 
 export const kindOf = <L extends Layer>({ kind }: L): LayerKind<L> =>
-  partsOf(kind).kind as unknown as LayerKind<L>
+  partsOf(kind).kind as LayerKind<L>
 
 export const labelOf = ({
   kind,

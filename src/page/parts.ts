@@ -11,10 +11,12 @@ import type { LayerPlan } from '../plan/layers/layer.js'
 import type { Pass } from '../plan/pass.js'
 import type { Expression } from '../plan/tensors.js'
 
-/** What a kind of layer is; the input, sums and joins have a plan alone. */
-interface Parts {
-  readonly kind?: LayerKind<never>
-  readonly plan: LayerPlan<never>
+/** What belongs to a kind of layer; the input, sums and joins have a plan alone. */
+export interface Parts {
+  /** A `LayerKind` of the kind. */
+  readonly kind?: unknown
+  /** Its `LayerPlan`. */
+  readonly plan: unknown
 }
 
 /** What cells do for layers that may need them. */
@@ -63,17 +65,13 @@ export function cellsFor(what: string): Cells {
 }
 
 /** A function that makes layers, with the parts of their kind. */
-export const withParts =
-  <F extends (...of: never[]) => Layer>(
-    make: F,
-    kind: LayerKind<never>,
-    plan: LayerPlan<never>,
-    more?: () => void,
-  ): F =>
-  // @ts-expect-error: it takes and gives what `make` does.
-  (...of: never[]) => {
+export const withParts = <L extends Layer, F extends (...of: never[]) => Layer>(
+  make: F,
+  kind: LayerKind<L>,
+  plan: LayerPlan<L>,
+): F =>
+  ((...of: never[]) => {
     const layer = make(...of)
     registerLayer(layer.kind, { kind, plan })
-    more?.()
     return layer
-  }
+  }) as unknown as F

@@ -20,5 +20,5 @@ function begin(): void {
 
 export const planOf = (node: GraphNode): LayerPlan<GraphNode['layer']> => {
   if (!begun) begin()
-  return partsOf(node.kind).plan
+  return partsOf(node.kind).plan as LayerPlan<GraphNode['layer']>
 }
