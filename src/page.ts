@@ -17,7 +17,6 @@ export { netHeader } from './edge/header.js'
 export { netInfo, openNet } from './edge/net.js'
 export { readState } from './edge/state.js'
 export { SpikewasmError } from './errors.js'
-export { loadModel, networkFromJSON } from './load.js'
 export {
   crossEntropy,
   mse,
@@ -43,6 +42,7 @@ export {
   stepDecay,
 } from './optimizer/index.js'
 export { checkpoint, csvLogger, dashboard, loadNir, networkFromNir } from './page/absent.js'
+export { loadModel, networkFromJSON } from './page/load.js'
 export { earlyStopping } from './train/callbacks/early-stopping.js'
 export { progress } from './train/callbacks/progress.js'
 export { comparableLr } from './train/comparable-lr.js'

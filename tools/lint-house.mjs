@@ -31,7 +31,7 @@ const rooms = [
   ['node'],
   ['verify'],
   ['diagnose'],
-  ['index', 'net', 'node-ops', 'page', 'page-ops'],
+  ['index', 'net', 'node-ops', 'page', 'page-layers', 'page-ops'],
   ['bench'],
   ['cli'],
 ]

@@ -3,10 +3,11 @@
 import { expect } from '../../errors.js'
 import type { GraphNode } from '../../graph/trace.js'
 import type { Neuron } from '../../nn/layers/index.js'
-import { cellOfNeuron } from '../../nn/layers/spiking.js'
+
 import { countNeurons } from '../activity.js'
-import { lowerCell } from '../cell.js'
 import { giveGradient, neuronGradient, neuronTimeGradient } from '../gradients.js'
+import { lowerLearntTau } from '../learnt-tau.js'
+
 import { type MethodTraits, quoteMethodsWith } from '../methods.js'
 import {
   dynamicsOf,
@@ -38,7 +39,7 @@ export const neuron: LayerPlan<Neuron> = {
     )
     // Its derivative runs forward beside the potential, which the kernels of cells do.
     if (layer.learnable && training && method.neuron === 'eligibility')
-      return lowerCell(pass, node, cellOfNeuron(layer), x)
+      return lowerLearntTau(pass, node, layer, x)
     const dynamics = dynamicsOf(layer)
     const spiking = spikingLayer(pass, node, dynamics, x)
     const { read, output, units, values } = spiking
