@@ -9,7 +9,9 @@ import { SpikewasmError } from '../errors.js'
 import type { SaveNirOptions } from '../io/nir/options.js'
 import type { LoadOptions } from '../runtime/compile-options.js'
 import type { Session } from '../runtime/session.js'
-import type { GoingOn } from './going-on.js'
+import type { StateDict } from '../runtime/state.js'
+import type { Callback } from './callback.js'
+import type { Setting, Snapshot, SnapshotParts, settingOf } from './snapshot.js'
 
 /** Batches that are read ahead of the steps; see `BatchThreads`. */
 export interface ReadAhead {
@@ -35,6 +37,23 @@ export interface AheadTask {
   readonly isTest: boolean
   /** As in `fit`. */
   readonly numWorkers: number | undefined
+}
+
+/** What `fit` asks of snapshots, and of going on from them. */
+export interface GoingOn {
+  readSnapshot(
+    from: string | Uint8Array,
+    callbacks?: readonly Callback[],
+  ): Promise<Snapshot | undefined>
+  settle(from: string | Uint8Array | undefined): Promise<void>
+  prepareFingerprint(data: Dataset | undefined): Promise<void>
+  settingOf: typeof settingOf
+  expectSameSetting(found: Setting, own: Setting): void
+  restoreSnapshot(session: Session, snapshot: Snapshot): void
+  restoreCallbacks(callbacks: readonly Callback[], snapshot: Snapshot): void
+  keptOf(callbacks: readonly Callback[]): Record<string, unknown>
+  keptTensorsOf(callbacks: readonly Callback[]): Record<string, StateDict>
+  takeSnapshot(session: Session, parts: SnapshotParts): Snapshot
 }
 
 export interface Extras {
