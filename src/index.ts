@@ -1,5 +1,7 @@
 /** spikewasm: spiking neural networks trained in WebAssembly. */
 
+import './node.js'
+
 export { type Block, block, residual, sequential } from './containers.js'
 export * from './data/index.js'
 export type {

@@ -11,7 +11,7 @@ const loaded = new Map<EngineVariant, WebAssembly.Module>()
  * call it.
  */
 export async function load(): Promise<void> {
-  const variants = ['engine', ...(isNode ? (['engine-threads'] as const) : [])] as const
+  const variants = ['engine', ...(isNode() ? (['engine-threads'] as const) : [])] as const
   for (const variant of variants) loaded.set(variant, await loadEngine(variant))
 }
 

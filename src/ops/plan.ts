@@ -52,7 +52,7 @@ function checkCommon(op: string, { calls }: Planned, { threads = 1, engine }: Co
     () => `${op}.engine must be 'release' or 'debug', got ${describe(engine)}`,
   )
   if (threads === 1) return
-  expect(isNode, () => `${op}.threads must be 1 in a page, got ${threads}; leave it out`)
+  expect(isNode(), () => `${op}.threads must be 1 in a page, got ${threads}; leave it out`)
   expect(!calls, () => `${op} runs on one thread; leave threads out, got ${threads}`)
   expect(
     engine !== 'debug',

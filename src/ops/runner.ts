@@ -5,6 +5,7 @@ import type { Buffer } from '../plan/words.js'
 import { roundUp } from '../round-up.js'
 import type { Executor } from '../runtime/executor.js'
 import { type EngineExports, instantiateEngine } from '../runtime/load.js'
+import { platform } from '../runtime/platform.js'
 import type { EngineFunction } from './builder.js'
 import { engineModule } from './engine.js'
 import type { PlanMemory } from './memory.js'
@@ -109,8 +110,9 @@ export class Runner {
 
   private async startThreads(): Promise<Executor> {
     const module = engineModule('engine-threads')
-    const { poolExecutor } = await import('../runtime/pool.js')
-    return poolExecutor(module, this.memory.memory, this.at.threads)
+    const { threads } = this.at
+    const make = await platform().executors(threads)
+    return make(module, this.memory.memory, threads)
   }
 
   /** A trap of a kernel: something in the plan's own memory is not what it should be. */

@@ -11,7 +11,7 @@ export interface AddressLimit {
 
 /** In bytes. Undefined where nothing is limited or known: Linux tells. */
 export async function addressLimit(): Promise<AddressLimit | undefined> {
-  if (!isNode) return undefined
+  if (!isNode()) return undefined
   const { readFile } = await import('node:fs/promises')
   const read = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '')
   const [limits, status] = [await read('/proc/self/limits'), await read('/proc/self/status')]

@@ -6,6 +6,7 @@ import { makePlan, type Plan, type PlanOptions } from '../plan/plan.js'
 import { addressLimit } from './address-limit.js'
 import { collect } from './collect.js'
 import { borrow, type Loan } from './memories.js'
+import { platform } from './platform.js'
 
 const PAGE = 65536
 const MAX_BYTES = 2 ** 32
@@ -76,7 +77,7 @@ export async function allocate(
 /** The same, zero once it is taken. */
 export async function allocateLoan(plan: Plan, settings: AllocateSettings): Promise<Loan> {
   const { total } = plan.memory
-  const shared = settings.threads > 1 || settings.engine === 'debug'
+  const shared = platform().sharesMemory(settings.threads) || settings.engine === 'debug'
   const { batchSize } = plan.options
   const [name, bytes] = plan.buffers.reduce<[string, number]>(
     (best, b) => (b.bytes > best[1] ? [b.name, b.bytes] : best),

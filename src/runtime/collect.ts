@@ -80,7 +80,7 @@ async function theCollector(): Promise<Collector | undefined> {
 
 async function find(): Promise<Collector | undefined> {
   const { gc } = globalThis as { gc?: Collector['run'] }
-  if (!isNode) return gc && { run: gc, heapBytes: () => 0 }
+  if (!isNode()) return gc && { run: gc, heapBytes: () => 0 }
   const [{ getHeapStatistics, setFlagsFromString }, { runInNewContext }] = await Promise.all([
     import('node:v8'),
     import('node:vm'),

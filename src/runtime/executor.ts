@@ -1,9 +1,7 @@
 /**
- * Runs programs: on this thread, or on a pool of workers that all run the same program over one
- * shared memory.
+ * What runs programs: this thread, or a pool of workers that all run the same program over one
+ * shared memory. The platform makes it.
  */
-
-import { instantiateEngine } from './load.js'
 
 /** Arguments of the engine's `run` besides the worker's number. */
 export interface RunArguments {
@@ -24,15 +22,4 @@ export interface Executor {
   run(run: RunArguments): Promise<void>
   /** Ends all threads. */
   dispose(): Promise<void>
-}
-
-/** Runs programs on this thread. */
-export function localExecutor(module: WebAssembly.Module, memory: WebAssembly.Memory): Executor {
-  const engine = instantiateEngine(module, memory)
-  return {
-    async run({ program, scratch }) {
-      engine.run(program, 0, 1, scratch, 0, 0)
-    },
-    async dispose() {},
-  }
 }

@@ -3,10 +3,10 @@
 import { Control } from '../../assembly/opcodes.js'
 import type { Plan } from '../plan/plan.js'
 import { type AllocateSettings, allocateLoan } from './allocate.js'
-import { type Executor, localExecutor } from './executor.js'
-import { expectPackageFile } from './load.js'
+import type { Executor } from './executor.js'
 import { fits, giveBack, type Loan, type Owner } from './memories.js'
 import { type Move, moveAcross, moveWithin } from './move.js'
+import { type MakeExecutor, platform } from './platform.js'
 
 export interface Holding {
   readonly memory: WebAssembly.Memory
@@ -73,37 +73,26 @@ export function hold(
     else if (held) moveAcross(held.memory.buffer, memory.buffer, moves)
     new Uint8Array(memory.buffer).set(plan.encoded.bytes, plan.encodedAt)
   }
-  const executor =
-    keeps?.executor ?? (make ? make(module, memory, workers) : localExecutor(module, memory))
+  const executor = keeps?.executor ?? make(module, memory, workers)
   return { holding: { memory, executor, workers }, ended, write }
 }
 
-export type PoolMaker = (
-  module: WebAssembly.Module,
-  memory: WebAssembly.Memory,
-  workers: number,
-) => Executor
-
-/** How many threads a holding has, and what makes them; without it, the calling one. */
+/** How many threads a holding has, and what makes them. */
 export interface Threads {
   readonly workers: number
-  readonly make: PoolMaker | undefined
+  readonly make: MakeExecutor
 }
 
-/** As many as any program uses. `capped`: of those that it is worth. */
+/**
+ * As many as any program uses. `capped`: of those that it is worth.
+ * @throws SpikewasmError when the file that threads start from is missing
+ */
 export async function threadsFor(
   { programs }: Plan,
   capped: (workers: number) => number,
 ): Promise<Threads> {
   const workers = Math.max(1, ...Object.values(programs).map((of) => capped(of.workers)))
-  return { workers, make: workers > 1 ? await poolMaker() : undefined }
-}
-
-/** @throws SpikewasmError when the file that threads start from is missing */
-async function poolMaker(): Promise<PoolMaker> {
-  const { poolExecutor, workerFile } = await import('./pool.js')
-  await expectPackageFile(workerFile)
-  return poolExecutor
+  return { workers, make: await platform().executors(workers) }
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 
 import { SpikewasmError } from '../errors.js'
+import { platform } from './platform.js'
 import { instantiateSync } from './vendor/loader/index.js'
 
 export type EngineVariant = 'engine' | 'engine-threads' | 'engine-debug'
@@ -49,18 +50,13 @@ export function loadEngine(variant: EngineVariant, wide = false): Promise<WebAss
 }
 
 /**
- * The same at once, where files can be read without waiting: in Node. Undefined elsewhere, and in a
- * Node before 20.16.
+ * The same at once, where files can be read without waiting: in Node. Undefined elsewhere.
  */
 export function loadEngineSync(variant: EngineVariant): WebAssembly.Module | undefined {
   const url = urlOf(variant)
-  const modules = globalThis.process as
-    | { getBuiltinModule?(name: 'node:fs'): typeof import('node:fs') }
-    | undefined
-  const files = url.protocol === 'file:' ? modules?.getBuiltinModule?.('node:fs') : undefined
-  if (!files) return undefined
   try {
-    return new WebAssembly.Module(files.readFileSync(url) as BufferSource)
+    const bytes = platform().readPackageFileSync?.(url)
+    return bytes && new WebAssembly.Module(bytes as BufferSource)
   } catch (error) {
     throw broken(url, error)
   }
@@ -86,7 +82,6 @@ const urlOf = (variant: EngineVariant): URL =>
 
 async function compile(url: URL): Promise<WebAssembly.Module> {
   try {
-    if (url.protocol !== 'file:') return await WebAssembly.compileStreaming(fetch(url))
     return await WebAssembly.compile((await read(url)) as BufferSource)
   } catch (error) {
     throw broken(url, error)
@@ -104,19 +99,6 @@ export function broken(url: URL, cause: unknown): SpikewasmError {
   )
 }
 
-/**
- * For files that threads start from: a thread that finds none would end the process.
- *
- * @throws SpikewasmError when a file of the package is missing (Node)
- */
-export async function expectPackageFile(url: URL): Promise<void> {
-  if (url.protocol !== 'file:') return
-  const { access } = await import('node:fs/promises')
-  await access(url).catch((error: unknown) => {
-    throw broken(url, error)
-  })
-}
-
 /** An empty custom section named "wide". */
 const MARK = [0, 5, 4, ...new TextEncoder().encode('wide')]
 
@@ -131,9 +113,7 @@ async function compileApart(variant: EngineVariant): Promise<WebAssembly.Module>
 
 async function read(url: URL): Promise<Uint8Array> {
   try {
-    if (url.protocol !== 'file:') return new Uint8Array(await (await fetch(url)).arrayBuffer())
-    const { readFile } = await import('node:fs/promises')
-    return await readFile(url)
+    return await platform().readPackageFile(url)
   } catch (error) {
     throw broken(url, error)
   }

@@ -2,7 +2,8 @@
 
 import { Control, Fault } from '../../assembly/opcodes.js'
 import { endOf } from './end-pool.js'
-import { type Executor, localExecutor } from './executor.js'
+import type { Executor } from './executor.js'
+import { localExecutor } from './local.js'
 import { Piscina } from './vendor/piscina/index.js'
 import type { WorkerSetup, WorkerTask } from './worker.js'
 

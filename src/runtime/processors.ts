@@ -1,15 +1,15 @@
+import { platform } from './platform.js'
 import { warn } from './warn.js'
 
 /** Number of processors that threads can run on at once, in Node and in a page. */
 export function availableParallelism(): number {
-  return globalThis.navigator?.hardwareConcurrency ?? nodeParallelism
+  return platform().processors()
 }
 
-/** Whether this is Node, where threads share memory. */
-export const isNode: boolean = typeof process !== 'undefined' && Boolean(process.versions?.node)
-
-let nodeParallelism = 1
-if (isNode) nodeParallelism = (await import('node:os')).availableParallelism()
+/** Whether this is Node, or what has its modules. */
+export function isNode(): boolean {
+  return platform().kind === 'node'
+}
 
 /**
  * Whether every program runs on all threads of its model, however small it is. The tests want that:
@@ -24,7 +24,7 @@ let warned = false
 /** Says once that a model asks for more threads than there are processors, which works. */
 export function warnOfThreads(threads: number): void {
   const processors = availableParallelism()
-  if (warned || !isNode || threads <= processors || usesAllThreads()) return
+  if (warned || !isNode() || threads <= processors || usesAllThreads()) return
   warned = true
   warn(
     `threads is ${threads}, but there are ${processors} processors: no more threads than that run`,

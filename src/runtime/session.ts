@@ -28,6 +28,7 @@ import { forget, keptFor, takeKept } from './kept.js'
 import { loadEngine } from './load.js'
 import { Lock } from './lock.js'
 import { Place } from './place.js'
+import { platform } from './platform.js'
 import { availableParallelism, usesAllThreads, warnOfThreads } from './processors.js'
 import { beginning, type Progress } from './progress.js'
 import type { Settings, Slot, StepResult } from './settings.js'
@@ -121,8 +122,9 @@ export class Session implements Arena {
   }
   get engine(): Promise<WebAssembly.Module> {
     const { threads, engine, revectorized } = this.settings
+    const isShared = platform().sharesMemory(threads)
     return loadEngine(
-      engine === 'debug' ? 'engine-debug' : threads > 1 ? 'engine-threads' : 'engine',
+      engine === 'debug' ? 'engine-debug' : isShared ? 'engine-threads' : 'engine',
       revectorized,
     )
   }

@@ -43,7 +43,7 @@ export class Feed {
     const batches = new Batches(data, options, 'slots')
     const first = from.epoch * batches.length + from.step
     const samples = (epochs * batches.length - first) * batchSize
-    const plain = isNode && whole && numWorkers !== 0 ? plainOf(data) : undefined
+    const plain = isNode() && whole && numWorkers !== 0 ? plainOf(data) : undefined
     if (!plain || (numWorkers === undefined && !pays(session, plain, samples)))
       return new Feed(session, batches, undefined)
     const targetSize = wantsValues(session) ? session.classes : 0

@@ -6,7 +6,7 @@ import { isOfFiles, readingNs } from '../data/open.js'
 import { type Plain, plainOf } from '../data/plain.js'
 import type { BatchThreads } from '../data/threads.js'
 import { describe, expect } from '../errors.js'
-import { expectPackageFile } from '../runtime/load.js'
+import { expectPackageFile } from '../runtime/node/platform.js'
 import { availableParallelism, isNode } from '../runtime/processors.js'
 import type { Session } from '../runtime/session.js'
 
@@ -65,7 +65,7 @@ export async function readTest(
   targetSize: number,
   numWorkers: number | undefined,
 ): Promise<BatchThreads | undefined> {
-  const plain = isNode && numWorkers !== 0 ? plainOf(dataset) : undefined
+  const plain = isNode() && numWorkers !== 0 ? plainOf(dataset) : undefined
   if (!plain) return undefined
   if (numWorkers === undefined && !(isOfFiles(plain) && pays(session, plain, dataset.length)))
     return undefined

@@ -1,0 +1,88 @@
+/**
+ * What the engine asks of its surroundings. The package's entries register theirs: `index.ts` that
+ * of Node (Bun and Deno too), `page.ts` that of a page. No other file asks where it runs.
+ */
+
+import { SpikewasmError } from '../errors.js'
+import type { Executor } from './executor.js'
+
+/** Under which codes warnings come; `process.on('warning', …)` can tell them apart (Node). */
+export type WarningCode =
+  | 'SPIKEWASM_THREADS'
+  | 'SPIKEWASM_VERSION'
+  | 'SPIKEWASM_SILENT'
+  | 'SPIKEWASM_CACHE'
+  | 'SPIKEWASM_PICTURES'
+
+/** Files by their paths. A page has none. */
+export interface Files {
+  /**
+   * @param what the file is to the user
+   * @throws SpikewasmError for what is no readable file
+   */
+  read(path: string, what: string): Promise<Uint8Array>
+  /** Writes all of the file, or nothing. */
+  write(path: string, bytes: Uint8Array): Promise<void>
+}
+
+/** At once, and none of its threads need have started when it returns. */
+export type MakeExecutor = (
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  workers: number,
+) => Executor
+
+/** The surroundings. All of it can be called at any time. */
+export interface Platform {
+  readonly kind: 'node' | 'page'
+  /** How many threads can run at once. */
+  processors(): number
+  /**
+   * Whether the memory of a model is shared: then its engine is `engine-threads`.
+   *
+   * @param threads that the model may have
+   */
+  sharesMemory(threads: number): boolean
+  /**
+   * Gets ready to make executors of so many workers.
+   *
+   * @param workers how many take part in a run at most; 1: as `localExecutor`, or one thread beside
+   *   the calling one where that must stay free
+   * @throws SpikewasmError when a file that threads start from is missing
+   */
+  executors(workers: number): Promise<MakeExecutor>
+  /** The bytes of a file of the package. */
+  readPackageFile(url: URL): Promise<Uint8Array>
+  /** The same at once; undefined where nothing can be read without waiting. */
+  readPackageFileSync?(url: URL): Uint8Array | undefined
+  warn(message: string, code: WarningCode): void
+  readonly files?: Files
+}
+
+let registered: Platform | undefined
+
+/** The last one that is registered holds. */
+export function registerPlatform(platform: Platform): void {
+  registered = platform
+}
+
+export function platform(): Platform {
+  if (registered) return registered
+  throw new SpikewasmError(
+    'spikewasm must be imported by its name, which says where it runs, got a file of it alone; ' +
+      "write import … from 'spikewasm'",
+  )
+}
+
+/**
+ * Files, for what needs them.
+ *
+ * @param what asks for them, such as `model.save`
+ * @param instead what to do in a page
+ * @throws SpikewasmError in a page
+ */
+export function filesFor(what: string, instead: string): Files {
+  const { files } = platform()
+  if (files) return files
+  throw new SpikewasmError(`${what} needs files, which a page has not; ${instead}`)
+}
