@@ -262,7 +262,7 @@ async function train(
     },
   })
   viewer.learn(trained.stateDict())
-  viewer.again()
+  await viewer.again()
   $<HTMLProgressElement>('progress').value = history.aborted ? (done - from) / epochs : 1
   const last = history.epochs.findLast(({ testAccuracy }) => testAccuracy !== undefined)
   const accuracy = last ? `: ${percent(last.testAccuracy as number)} of the test images are right` : ''
@@ -276,7 +276,7 @@ function showSample(by: number, options = { animate: true }): void {
   sample = (sample + by + test.length) % test.length
   const image = new Float32Array(test.shape.reduce((a, b) => a * b, 1))
   const label = test.read(sample, image)
-  pad.show(gray(test, image), test.shape[2] as number)
+  pad.show(gray(test, image), test.shape[2] ?? 1)
   $('input-title').textContent = `Test image ${sample + 1}, or draw`
   $('truth').textContent = `right: ${data.classNames[label]}`
   viewer.show(image, options)
@@ -402,6 +402,14 @@ function connect(): void {
   })
 }
 
+/** Settings of the address, as in `#network=mlp&epochs=5`. */
+function preset(): void {
+  for (const [name, value] of new URLSearchParams(location.hash.slice(1))) {
+    const field = form.elements.namedItem(name)
+    if (field instanceof HTMLInputElement || field instanceof HTMLSelectElement) field.value = value
+  }
+}
+
 function describeHost(): void {
   const threads = form.elements.namedItem('threads') as HTMLInputElement
   const most = isShared ? Math.max(1, navigator.hardwareConcurrency || 1) : 1
@@ -418,4 +426,5 @@ function describeHost(): void {
 
 connect()
 describeHost()
+preset()
 next(async () => use(await digits()))

@@ -19,7 +19,11 @@ export class Pad {
   constructor(private readonly changed: (isDone: boolean) => void) {
     const { canvas } = this
     repaints(canvas, this.draw)
-    canvas.onfocus = canvas.onblur = this.draw
+    canvas.onfocus = this.draw
+    canvas.onblur = () => {
+      this.isDown = false
+      this.draw()
+    }
     canvas.onpointerdown = (event) => {
       if (event.button !== 0) return
       canvas.setPointerCapture(event.pointerId)

@@ -13,6 +13,12 @@ const GLOW = 0.55
 
 const calm = matchMedia('(prefers-reduced-motion: reduce)')
 
+/** How an image is shown. */
+interface Play {
+  /** One step after the other, to be seen; the answer is told to screen readers. */
+  readonly animate?: boolean
+}
+
 interface Shown {
   readonly image: Float32Array
   readonly animate: boolean
@@ -32,7 +38,7 @@ export class Viewer {
   private image: Float32Array | undefined
   private readonly layers = new Layers()
   private readonly raster = new Raster()
-  /** Whether spikes are shown one step after the other right now. */
+  /** Whether spikes are shown one step after the other, or will be in a moment. */
   isPlaying = false
 
   /** @param failed told of an error, which is the user's to see */
@@ -84,6 +90,7 @@ export class Viewer {
 
   async close(): Promise<void> {
     this.turn++
+    this.isPlaying = false
     await this.queue
     await this.model?.dispose()
     this.model = undefined
@@ -101,17 +108,18 @@ export class Viewer {
   }
 
   /** @param image as the network reads it, [C][H][W] */
-  show(image: Float32Array, { animate = false, announce = animate } = {}): Promise<unknown> {
+  show(image: Float32Array, { animate = false }: Play = {}): Promise<unknown> {
     this.image = image
     const turn = ++this.turn
-    const shown = { image, animate: animate && !calm.matches, announce }
+    const shown = { image, animate: animate && !calm.matches, announce: animate }
+    this.isPlaying = shown.animate
     this.queue = this.queue.then(() => this.run(turn, shown)).catch(this.failed)
     return this.queue
   }
 
   /** The same image again, with the newest weights. */
-  again(options?: { animate: boolean }): void {
-    if (this.image) this.show(this.image, options)
+  again(options?: Play): Promise<unknown> {
+    return this.image ? this.show(this.image, options) : Promise.resolve()
   }
 
   private async run(turn: number, { image, animate, announce }: Shown): Promise<void> {
@@ -123,7 +131,6 @@ export class Viewer {
     raster.clear()
     this.lits[0].values.set(gray(this.data.train, image))
     for (const { values } of neurons) values.fill(0)
-    this.isPlaying = animate
     try {
       for (let step = 1; step <= steps; step++) {
         const { logits, classes } = await model.step(image)
@@ -142,7 +149,7 @@ export class Viewer {
         if (turn !== this.turn) return
       }
     } finally {
-      this.isPlaying = false
+      if (turn === this.turn) this.isPlaying = false
     }
   }
 

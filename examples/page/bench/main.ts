@@ -29,7 +29,7 @@ let peers: PeerTimes[] = []
 const results = new Map<string, Result>()
 /** Milliseconds by name, of a file to compare with. */
 let other: Map<string, number> | undefined
-let running: { worker?: Worker; stop: boolean } | undefined
+let running: { end?: () => void; stop: boolean } | undefined
 
 function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
@@ -91,11 +91,11 @@ function add(name: string, of: Omit<Result, 'name' | 'lists'>, ms?: readonly num
 function follow(order: Order, what: string, from: number, share: number): Promise<void> {
   return new Promise((resolve) => {
     const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' })
-    if (running) running.worker = worker
     const end = (): void => {
       worker.terminate()
       resolve()
     }
+    if (running) running.end = end
     worker.onerror = (event) => {
       complain(`A worker has failed: ${event.message}`)
       end()
@@ -212,7 +212,7 @@ function connect(): void {
   $('stop').onclick = () => {
     if (!running) return
     running.stop = true
-    $('state').textContent = 'Stopping behind this worker…'
+    running.end?.()
   }
   $('copy').onclick = async () => {
     try {
