@@ -2,6 +2,7 @@
  * npm run bench: `spikewasm bench` with the sections that need the repository: exported networks,
  * other libraries and the paper's own code.
  */
+import '../src/node.js'
 import { Command } from 'commander'
 import type { Group } from '../src/bench/group.js'
 import { machineLabel } from '../src/bench/machine.js'

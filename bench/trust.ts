@@ -2,6 +2,7 @@
  * npm run bench:trust: can comparisons be trusted? Equal builds are compared many times, and alarms
  * are counted; then builds with a slow-down in one kernel, and those that were found are counted.
  */
+import '../src/node.js'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

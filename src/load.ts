@@ -4,22 +4,22 @@ import { type Block, compilable } from './containers.js'
 import { describe, expect, SpikewasmError } from './errors.js'
 import { compositeOf } from './graph/json.js'
 import { trace } from './graph/trace.js'
-import { expectNoCheckpoint } from './io/checkpoint.js'
 import { parseJson } from './io/json.js'
 import { checkModelJson, type ModelJson, modelKey } from './io/model-json.js'
+import { expectNoCheckpoint } from './io/no-checkpoint.js'
 import { parseFloats } from './io/safetensors.js'
 import type { Model } from './model.js'
-import { type CompileOptions, compile } from './network.js'
+import { compile } from './network.js'
 import type { Module } from './nn/module.js'
 import type { InputShape } from './nn/value.js'
 import { takenOptions } from './plan/methods.js'
 import { collectState } from './plan/state.js'
+import type { LoadOptions } from './runtime/compile-options.js'
+import { filesFor } from './runtime/platform.js'
 import { expectSameTensors } from './runtime/same-tensors.js'
 import type { StateDict } from './runtime/state.js'
-import { runFiles } from './train/callbacks/run-files.js'
 
-/** Options of `loadModel`; those of `compile`, where the file's stand for what is left out. */
-export type LoadOptions = Partial<CompileOptions>
+export type { LoadOptions } from './runtime/compile-options.js'
 
 /**
  * A network without weights from what `model.toJSON()` gave; it compiles to the same network.
@@ -47,7 +47,7 @@ export async function loadModel(
     () => `loadModel needs a path or the bytes of a file, got ${describe(from)}`,
   )
   const name = typeof from === 'string' ? from : 'the model'
-  const bytes = typeof from === 'string' ? await readModelFile(from) : from
+  const bytes = typeof from === 'string' ? await read(from) : from
   const { json, state } = readModel(bytes, name)
   if (json === undefined)
     throw new SpikewasmError(
@@ -104,12 +104,8 @@ export function inFile(name: string, body: () => void): void {
   }
 }
 
-async function readModelFile(path: string): Promise<Uint8Array> {
-  const { kindOfPath, readFileClear } = await import('./io/files.js')
-  if ((await kindOfPath(path)) !== 'folder') return readFileClear(path, 'the model')
-  const { readRunFile } = await import('./io/folder/read.js')
-  return readRunFile(path, runFiles.weights)
-}
+const read = (path: string): Promise<Uint8Array> =>
+  filesFor('loadModel of a path', 'give it the bytes of the file').readModel(path)
 
 /** Weights, and the network where the file holds one. */
 export function readModel(bytes: Uint8Array, name: string) {

@@ -9,9 +9,10 @@ import type { MethodOptions } from './plan/methods.js'
 import type { Plan, PlanOptions } from './plan/plan.js'
 import { summarize } from './plan/summary.js'
 import { programOf } from './runtime/arena.js'
+import type { LoadOptions } from './runtime/compile-options.js'
 import { idle } from './runtime/idle.js'
 import { type Prediction, type PredictOptions, predict } from './runtime/predict.js'
-import type { OperationTime } from './runtime/profile.js'
+import { type OperationTime, profileStep } from './runtime/profile.js'
 import type { Session } from './runtime/session.js'
 import type { SaveOptions, StepOptions, StepResult, StreamStep } from './runtime/settings.js'
 import { type SpikeTrains, spikeTrains } from './runtime/spikes.js'
@@ -28,10 +29,13 @@ import {
   stepRates,
 } from './runtime/views.js'
 import { type EvaluateOptions, type Evaluation, evaluate } from './train/evaluate.js'
+import { extra } from './train/extras.js'
 import { fit } from './train/fit.js'
+import { loadWeights } from './train/load-weights.js'
 import { type MonitorOptions, monitor, type Recording } from './train/monitor.js'
 import type { FitOptions } from './train/options.js'
 import type { History } from './train/records.js'
+import { modelBytes, saveModel } from './train/save-model.js'
 
 /**
  * A compiled network: trains, predicts, and gives its parameters. `compile` makes it.
@@ -44,6 +48,11 @@ export class Model {
     /** @internal */
     readonly session: Session,
   ) {}
+
+  /** A model from what `toBytes` gave, or a file of `save` holds; as `loadModel`. */
+  static async fromBytes(bytes: Uint8Array, options?: LoadOptions): Promise<Model> {
+    return (await extra('fromBytes', 'Model.fromBytes')(bytes, options)) as Model
+  }
 
   /** Sizes of one sample, as `compile` was given them: [C, H, W], [C, L] or [features]. */
   get input(): InputShape {
@@ -67,32 +76,26 @@ export class Model {
   get timeSteps(): number {
     return this.session.timeSteps
   }
-
   /** B, the samples of a training step. */
   get batchSize(): number {
     return this.session.batchSize
   }
-
   /** Worker threads; 1 stands for the calling thread. */
   get threads(): number {
     return this.session.threads
   }
-
   /** Seed of initialisation, shuffling, dropout and augmentation. */
   get seed(): number {
     return this.session.seed
   }
-
   /** Whether inputs differ from time step to time step, [T, B, C, H, W]. */
   get frames(): boolean {
     return this.session.frames
   }
-
   /** Whether its engine was compiled for wide vectors; see `revectorize` of `compile`. */
   get revectorized(): boolean {
     return this.session.settings.revectorized
   }
-
   /** Number of classes: the last layer's outputs. */
   get classes(): number {
     return this.session.graph.nodes[this.session.graph.output].shape[0]
@@ -203,7 +206,6 @@ export class Model {
   /**
    * Spikes of a layer of neurons in the last run: of its samples without repeats, at all T steps;
    * in a stream at the last step. The model must be compiled with `record`.
-   * @param layer its name
    * @throws SpikewasmError for a layer that is not recorded, and before the first run
    */
   spikes(layer: string): SpikeTrains {
@@ -223,7 +225,6 @@ export class Model {
   /**
    * What a neuron layer did in the last training step, [B, C, H, W] each; the model must be
    * compiled with `inspect: true`.
-   * @param name of the neuron layer
    * @throws SpikewasmError for an unknown layer or without `inspect`
    */
   activity(name: string): NeuronActivity {
@@ -242,9 +243,8 @@ export class Model {
 
   /**
    * Two assumptions of rate-based backpropagation, measured on the last training step (Yu et al.,
-   * NeurIPS 2024, sec. 4.2). Each is a cosine, −1…1, and near 1 where the assumption holds; NaN
-   * where nothing spikes. The model must be compiled with method bptt and `inspect: true`.
-   * @throws SpikewasmError otherwise
+   * NeurIPS 2024, sec. 4.2): cosines, near 1 where the assumption holds, NaN where nothing spikes.
+   * @throws SpikewasmError unless the model was compiled with method bptt and `inspect: true`
    */
   diagnostics(): Diagnostics {
     return diagnostics(this.session)
@@ -285,12 +285,20 @@ export class Model {
    * @param metadata strings by name, stored in the file
    * @throws SpikewasmError for wrong options, and when the file cannot be written
    */
-  async save(
+  save(
     path: string,
     metadata: Record<string, string> = {},
     options: SaveOptions = {},
   ): Promise<void> {
-    await (await import('./train/save-model.js')).saveModel(this.session, path, metadata, options)
+    return saveModel(this.session, path, metadata, options)
+  }
+
+  /**
+   * What `save` writes, as bytes: for `loadModel` and `Model.fromBytes`, in a page or elsewhere.
+   * @throws SpikewasmError for wrong options
+   */
+  toBytes(metadata: Record<string, string> = {}, options: SaveOptions = {}): Uint8Array {
+    return modelBytes('toBytes', this.session, metadata, options)
   }
 
   /**
@@ -303,7 +311,7 @@ export class Model {
    *   when the package h5wasm is not installed, and when the file cannot be written
    */
   async saveNir(path: string, options: SaveNirOptions = {}): Promise<void> {
-    await (await import('./io/nir/save.js')).saveNir(this.session, path, options)
+    await extra('saveNir', 'model.saveNir')(this.session, path, options)
   }
 
   /**
@@ -313,19 +321,16 @@ export class Model {
    *   don't match; nothing is changed then
    */
   load(from: string | Uint8Array): Promise<void> {
-    return this.session.alone(async () =>
-      (await import('./train/load-weights.js')).loadWeights(this.session, from),
-    )
+    return this.session.alone(() => loadWeights(this.session, from))
   }
 
   /**
-   * Writes all that training depends on as one file, for `loadCheckpoint` to go on to the bit.
-   * @throws SpikewasmError when the file cannot be written
+   * Writes all that training depends on as one file, for `loadCheckpoint` to go on to the bit
+   * (Node). @throws SpikewasmError when the file cannot be written
    */
   saveCheckpoint(path: string): Promise<void> {
-    return this.session.alone(async () =>
-      (await import('./train/model-checkpoint.js')).saveCheckpoint(this.session, path),
-    )
+    const { session } = this
+    return session.alone(() => extra('saveCheckpoint', 'model.saveCheckpoint')(session, path))
   }
 
   /**
@@ -335,17 +340,15 @@ export class Model {
    *   seed, batch size or number of time steps, and while `fit` runs; nothing is changed then
    */
   loadCheckpoint(path: string): Promise<void> {
-    return this.session.alone(
-      async () => (await import('./train/model-checkpoint.js')).loadCheckpoint(this.session, path),
-      false,
-    )
+    const { session } = this
+    return session.alone(() => extra('loadCheckpoint', 'model.loadCheckpoint')(session, path), false)
   }
 
   /**
    * Trains on a data set for a number of epochs, on from where the last call has ended.
-   * @param data training samples, at least one. A last batch that is not full is left out, unless
-   *   there is no other or `dropLast` is false: it is then filled with repeats, which count for the
-   *   statistics of batchNorm2d and for firing rates, but not for loss, accuracy and gradients
+   * @param data at least one sample. A last batch that is not full is left out, unless there is no
+   *   other or `dropLast` is false: then repeats fill it, which count for the statistics of
+   *   batchNorm2d and for firing rates, but not for loss, accuracy and gradients
    * @throws SpikewasmError for data or options that don't match, or a loss or gradient that is not
    *   finite
    */
@@ -363,17 +366,14 @@ export class Model {
   }
 
   /**
-   * Times each operation of a training step on this thread. It trains `repeats` times on the last
-   * batch, so parameters and statistics change: call it right after `trainStep` or `fit`.
-   * @param repeats runs, an integer from 1 to 10000; default 5
-   * @returns the operations that ran, in the order of the program
+   * Times each operation of a training step on this thread, in the order of the program. It trains
+   * `repeats` times (1 to 10000) on the last batch, so parameters and statistics change: call it
+   * right after `trainStep` or `fit`.
    * @throws SpikewasmError when `repeats` is out of range, when no training step has run yet with
    *   the model's method, and for a model compiled for inference.
    */
   profile(repeats = 5): Promise<OperationTime[]> {
-    return this.session.alone(async () =>
-      (await import('./runtime/profile.js')).profileStep(this.session, repeats),
-    )
+    return this.session.alone(() => profileStep(this.session, repeats))
   }
 
   /**

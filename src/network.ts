@@ -6,89 +6,30 @@ import {
   checkLoss,
   checkPenalties,
   crossEntropy,
-  type Loss,
-  type RatePenalty,
   selfDistillation,
 } from './loss/index.js'
 import { Model } from './model.js'
 import { isSpiking } from './nn/layers/cell.js'
 import { checkModule, type Module } from './nn/module.js'
-import { checkInputShape, type InputShape } from './nn/value.js'
-import { checkOptimizer, type Optimizer, sgd } from './optimizer/index.js'
-import { type Purpose, purposes } from './plan/context.js'
+import { checkInputShape } from './nn/value.js'
+import { checkOptimizer, sgd } from './optimizer/index.js'
+import { purposes } from './plan/context.js'
 import {
-  type MethodOptions,
   MOST_STEPS,
   methodOptionKeys,
   pickMethodOptions,
 } from './plan/methods.js'
-import { switchOnWideVectors } from './runtime/revectorize.js'
+import type { CompileOptions } from './runtime/compile-options.js'
+import { checkSource } from './runtime/load.js'
+import { platform } from './runtime/platform.js'
 import { Session } from './runtime/session.js'
 import type { Settings } from './runtime/settings.js'
 import { trainingSpec } from './runtime/training.js'
 
+export type { CompileOptions } from './runtime/compile-options.js'
+
 /** More classes than any data set has; refused before memory is planned for them. */
 const MOST_OUTPUTS = 1 << 16
-
-/** Options of `compile`. All but `input` have a default. */
-export interface CompileOptions extends MethodOptions {
-  /**
-   * Sizes of one sample: [features] of a vector, [channels, length] of a series, or [channels,
-   * height, width] of an image. Layers see a series as an image of one row, [channels, 1, length].
-   */
-  input: InputShape
-  /**
-   * T, time steps for which each sample is presented; default 4. In training 1…255 (1…32 online),
-   * with purpose 'inference' or 'stream' 1…4096.
-   */
-  timeSteps?: number
-  /** B, samples of a training step, an integer ≥ 1; default 64. */
-  batchSize?: number
-  /**
-   * Worker threads, at most, 1…256. With 1, the default, the network runs on the calling thread.
-   * `fit` may start more, which prepare batches; see its `numWorkers`.
-   */
-  threads?: number
-  /** Seed of initialisation, shuffling, dropout and augmentation, 0…2³² − 1; default 0. */
-  seed?: number
-  /**
-   * Whether inputs differ from time step to time step, [T, B, C, H, W] instead of [B, C, H, W];
-   * default false.
-   */
-  frames?: boolean
-  /**
-   * Whether rates and eligibilities stay readable after a step, for `activity`, `stepRates` and
-   * `diagnostics`; takes more memory. Default false.
-   */
-  inspect?: boolean
-  /**
-   * Layers of neurons whose spikes `spikes` and `monitor` can read: true for all, or their names.
-   * It takes a bit for each neuron and step of a batch. Default none.
-   */
-  record?: boolean | readonly string[]
-  /** 'debug' runs the build with assertions; default 'release'. */
-  engine?: 'release' | 'debug'
-  /**
-   * What the model is for; default 'train', which trains, evaluates and predicts. 'inference' plans
-   * what `predict` and `evaluate` need and takes a fraction of the memory. 'stream' runs one time
-   * step a call: `model.step(x)`.
-   */
-  purpose?: Purpose
-  /** Rule of the parameters' steps, which `fit` may change; default `sgd()`. */
-  optimizer?: Optimizer
-  /** What training makes small, which `fit` may change; default `crossEntropy()`. */
-  loss?: Loss
-  /** Penalties on firing rates, which `fit` may change; default none. */
-  penalties?: readonly RatePenalty[]
-  /**
-   * true switches on a flag of V8 for the whole process: it joins pairs of 128-bit operations into
-   * 256-bit ones. Steps take 0.7 to 0.8 of their time, numbers keep their bits. It works with Node
-   * 24 to 26 on x64 processors with AVX2; elsewhere it has no effect (`model.revectorized` tells).
-   * The model's engine is compiled for it, whatever other models have compiled before. The flag
-   * stays on, and acts on all WebAssembly that V8 optimises from then on. Default false.
-   */
-  revectorize?: boolean
-}
 
 /**
  * Turns a network into a model: traces it, plans and allocates its memory, starts its threads and
@@ -109,6 +50,7 @@ export async function compile(network: Module, options: CompileOptions): Promise
     'inspect',
     'record',
     'engine',
+    'wasm',
     ...methodOptionKeys,
     'purpose',
     'revectorize',
@@ -131,6 +73,7 @@ export async function compile(network: Module, options: CompileOptions): Promise
     frames: checkBoolean('compile.frames', options.frames, false),
     inspect: checkBoolean('compile.inspect', options.inspect, false),
     engine: options.engine ?? 'release',
+    wasm: options.wasm,
     purpose: options.purpose ?? 'train',
   }
   const revectorize = checkBoolean('compile.revectorize', options.revectorize, false)
@@ -149,6 +92,7 @@ export async function compile(network: Module, options: CompileOptions): Promise
       "compile.frames must be false with purpose 'stream', got true; each step takes a " +
       'frame as it is',
   )
+  if (options.wasm !== undefined) checkSource('compile.wasm', options.wasm)
   const input = checkInputShape('compile.input', options.input)
   const graph = trace(network, input)
   const outputs = graph.nodes[graph.output].shape[0]
@@ -158,7 +102,8 @@ export async function compile(network: Module, options: CompileOptions): Promise
       `compile: the network must give at most ${MOST_OUTPUTS} outputs, got ${outputs}; make its ` +
       'last layer smaller',
   )
-  const revectorized = revectorize && (await switchOnWideVectors()).on
+  const wide = revectorize ? await platform().switchOnWideVectors?.() : undefined
+  const revectorized = wide?.on ?? false
   const record = recordedLayers(graph, options.record)
   const session = new Session(graph, input, { ...settings, record, revectorized })
   const standardLoss = graph.exits ? selfDistillation() : crossEntropy()

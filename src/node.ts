@@ -1,3 +1,36 @@
-/** Registers Node's surroundings: what the package's entries for Node import first. */
+/**
+ * Registers all that works in Node, and in Bun and Deno, which have its modules. The entries for
+ * Node import it first.
+ */
 
-import './runtime/node/platform.js'
+import { nodePlatform } from './runtime/node/platform.js'
+import { registerPlatform } from './runtime/platform.js'
+import { registerExtras } from './train/extras.js'
+
+registerPlatform({
+  ...nodePlatform,
+  files: {
+    read: async (path, what) => (await import('./io/files.js')).readFileClear(path, what),
+    async readModel(path) {
+      const { kindOfPath, readFileClear } = await import('./io/files.js')
+      if ((await kindOfPath(path)) !== 'folder') return readFileClear(path, 'the model')
+      const { readRunFile } = await import('./io/folder/read.js')
+      const { runFiles } = await import('./train/callbacks/run-files.js')
+      return readRunFile(path, runFiles.weights)
+    },
+    write: async (path, bytes) => (await import('./io/files.js')).writeFileAtomic(path, bytes),
+  },
+})
+
+registerExtras({
+  readAhead: async (...of) => (await import('./train/read-ahead.js')).readAhead(...of),
+  goingOn: async () => (await import('./train/going-on.js')).goingOn,
+  fromBytes: async (...of) => (await import('./load.js')).loadModel(...of),
+  standardError: () => process.stderr,
+  progressBar: async () => (await import('cli-progress')).SingleBar,
+  saveNir: async (...of) => (await import('./io/nir/save.js')).saveNir(...of),
+  saveCheckpoint: async (...of) =>
+    (await import('./train/model-checkpoint.js')).saveCheckpoint(...of),
+  loadCheckpoint: async (...of) =>
+    (await import('./train/model-checkpoint.js')).loadCheckpoint(...of),
+})

@@ -1,109 +1,48 @@
-/** spikewasm in a page: what the package's entry gives, but for what needs Node. */
+/**
+ * spikewasm in a page: the values of `index.ts`, whose types hold here too. What needs Node says so
+ * when it is called. Nothing that this file reaches imports a module of Node.
+ */
 
 import './runtime/page/platform.js'
+import { loadModel } from './load.js'
+import { registerExtras } from './train/extras.js'
 
-export { type Block, block, residual, sequential } from './containers.js'
-export * from './data/index.js'
-export type {
-  ExportOptions,
-  InputType,
-  NetInfo,
-  NetMode,
-  NetTarget,
-  StateEntry,
-  WeightType,
-} from './edge/abi.js'
-export { type EvaluateNetOptions, evaluateNet, type NetEvaluation } from './edge/accuracy.js'
-export { type BothTargets, exportWasm } from './edge/export.js'
+registerExtras({ fromBytes: loadModel })
+
+export { block, residual, sequential } from './containers.js'
+export * from './data/page.js'
+export { evaluateNet } from './edge/accuracy.js'
+export { exportWasm } from './edge/export.js'
 export { netHeader } from './edge/header.js'
-export { type Net, type NetTraining, netInfo, openNet } from './edge/net.js'
+export { netInfo, openNet } from './edge/net.js'
 export { readState } from './edge/state.js'
 export { SpikewasmError } from './errors.js'
-export type { NetworkJson, NodeJson } from './graph/json.js'
-export type { CheckpointContent } from './io/checkpoint.js'
-export type { ModelData, ModelJson } from './io/model-json.js'
-export { type LoadOptions, loadModel, networkFromJSON } from './load.js'
+export { loadModel, networkFromJSON } from './load.js'
 export {
-  type CrossEntropy,
-  type CrossEntropyOptions,
   crossEntropy,
-  type Loss,
-  type LossOf,
-  type MeanSquaredError,
-  type MeanSquaredErrorOptions,
   mse,
-  type RatePenalty,
-  type RatePenaltyOptions,
   ratePenalty,
-  type SelfDistillation,
-  type SelfDistillationOptions,
   selfDistillation,
-  type Tet,
-  type TetOptions,
   tet,
 } from './loss/index.js'
 export { Model } from './model.js'
 export * from './models/index.js'
-export { type CompileOptions, compile } from './network.js'
-export {
-  type Discretisation,
-  type LoadNirOptions,
-  loadNir,
-  type NirConventions,
-  type NirNetwork,
-  type NirOptions,
-  type NirReset,
-  networkFromNir,
-  type SaveNirOptions,
-} from './nir/index.js'
+export { compile } from './network.js'
 export * from './nn/layers/index.js'
-export type { Apply, Composite, Exits, Module, Ops } from './nn/module.js'
-export type { InputShape, Shape, Value } from './nn/value.js'
 export * as ops from './ops/index.js'
 export {
-  type Adam,
-  type AdamOptions,
   adam,
   adamW,
-  type CosineOptions,
   constant,
   cosine,
-  type EpochFigures,
-  type EpochSchedule,
   linearWarmup,
-  type Names,
-  type OneCycleOptions,
-  type Optimizer,
   oneCycle,
-  type ParameterGroup,
-  type PlateauOptions,
   perStep,
   plateau,
-  type Schedule,
-  type ScheduleAt,
-  type ScheduleBy,
-  type Sgd,
-  type SgdOptions,
   sgd,
   stepDecay,
 } from './optimizer/index.js'
-export type { MemoryUse, Method, MethodOptions, Purpose, StepMode } from './plan/plan.js'
-export type { Phase } from './plan/program.js'
-export type { Prediction, PredictOptions } from './runtime/predict.js'
-export type { OperationTime } from './runtime/profile.js'
-export type { SaveOptions, StepOptions, StepResult, StreamStep } from './runtime/settings.js'
-export type { SpikeTrains } from './runtime/spikes.js'
-export type { NamedTensor, StateDict } from './runtime/state.js'
-export type { Diagnostics, NeuronActivity } from './runtime/views.js'
-export type { Callback, FitStart, Training } from './train/callback.js'
-export { type CheckpointOptions, checkpoint, type Monitor } from './train/callbacks/checkpoint.js'
-export { type CsvLoggerOptions, csvLogger } from './train/callbacks/csv-logger.js'
-export { type EarlyStoppingOptions, earlyStopping } from './train/callbacks/early-stopping.js'
-export { type ProgressOptions, type ProgressStream, progress } from './train/callbacks/progress.js'
-export { type ComparableLrOptions, comparableLr } from './train/comparable-lr.js'
-export type { EvaluateOptions, Evaluation } from './train/evaluate.js'
-export type { Answers, ClassMetrics } from './train/metrics.js'
-export type { LayerRecording, MonitorOptions, Recording } from './train/monitor.js'
-export type { Energy, LayerOperations, Operations } from './train/operations.js'
-export type { FitOptions } from './train/options.js'
-export type { EpochRecord, History, StepInfo } from './train/records.js'
+export { checkpoint, csvLogger, loadNir, networkFromNir } from './page/absent.js'
+export { earlyStopping } from './train/callbacks/early-stopping.js'
+export { progress } from './train/callbacks/progress.js'
+export { comparableLr } from './train/comparable-lr.js'

@@ -1,7 +1,8 @@
 // Compiles assembly/ into the engine's modules (one source; asconfig.json says how the variants
 // differ) and what the benchmarks compare them with. Arguments select targets.
 import { spawnSync } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { appendFileSync, mkdirSync, readFileSync } from 'node:fs'
+import { basename } from 'node:path'
 
 const engine = 'assembly/index.ts'
 const sources = {
@@ -9,6 +10,17 @@ const sources = {
   threads: engine,
   debug: engine,
   bench: 'bench/assembly/peak.ts',
+}
+
+/** Which version and variant a module is, in a custom section of its own (engine-module.ts). */
+function sign(target) {
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
+  const { outFile } = JSON.parse(readFileSync('asconfig.json', 'utf8')).targets[target]
+  const name = 'spikewasm.engine'
+  const text = `${version} ${basename(outFile, '.wasm')}`
+  const section = Buffer.from(`${String.fromCharCode(name.length)}${name}${text}`)
+  if (section.length > 127) throw new Error('the length takes one byte')
+  appendFileSync(outFile, Buffer.concat([Buffer.of(0, section.length), section]))
 }
 
 const wanted = process.argv.slice(2)
@@ -25,4 +37,5 @@ for (const target of wanted.length > 0 ? wanted : Object.keys(sources)) {
     { stdio: 'inherit' },
   )
   if (status !== 0) process.exit(status ?? 1)
+  if (sources[target] === engine) sign(target)
 }

@@ -67,6 +67,8 @@ function steps() {
       ...(target === 'bench' ? filesOf('bench/assembly') : []),
       'asconfig.json',
       'tools/build-wasm.mjs',
+      // Its version stands in them.
+      'src/version.ts',
       manifest('assemblyscript'),
     ],
     outputs: [outFile],

@@ -27,9 +27,10 @@ const rooms = [
   ['containers', 'load'],
   ['nir'],
   ['models'],
+  ['node'],
   ['verify'],
   ['diagnose'],
-  ['index'],
+  ['index', 'net', 'page'],
   ['bench'],
   ['cli'],
 ]

@@ -19,4 +19,6 @@ function processorSeconds() {
 if (process.env.SPIKEWASM_TEST_TIMES)
   process.on('exit', () => console.log(`  Processor: ${processorSeconds().toFixed(2)} s`))
 process.setSourceMapsEnabled(true)
+// Tests import single files of the source; nothing else says that they run in Node.
+await import('../build/src/node.js')
 await import(pathToFileURL(resolve(process.argv[2])).href)

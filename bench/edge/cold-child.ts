@@ -3,6 +3,7 @@
  * C,H,W). Writes one line of JSON: milliseconds from the files on the disk to the first class, and
  * of the import before it.
  */
+import '../../src/node.js'
 import { readFileSync } from 'node:fs'
 import type { ModelFactory } from '../../src/models/registry.js'
 

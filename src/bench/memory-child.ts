@@ -4,6 +4,7 @@
  *
  *   memory-child.js MODEL METHOD T THREADS [BATCH]
  */
+import '../node.js'
 import {
   batchOf,
   compileNetwork,

@@ -3,6 +3,7 @@
  * whatever a benchmark does, print, hang, end its process or leave timers open, hits that process
  * alone. V8 has seen no other benchmark there: their order does not decide their times.
  */
+import '../node.js'
 import { switchOnWideVectors } from '../runtime/revectorize.js'
 import { thisBuild } from './build.js'
 import { findBuild, ownRoot } from './compare/builds.js'

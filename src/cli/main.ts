@@ -4,4 +4,4 @@
 // Stack traces shall show lines of TypeScript. Node reads the maps of modules that it loads after
 // this call, hence the import at run time.
 process.setSourceMapsEnabled(true)
-await import('./commands.js')
+void import('./commands.js')

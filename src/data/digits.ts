@@ -1,9 +1,9 @@
 /** The handwritten digits that come with the package. */
 
-import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import { gunzipSync } from 'node:zlib'
-import { SpikewasmError } from '../errors.js'
+import { describe, SpikewasmError } from '../errors.js'
+import { gunzip, isGzip } from '../io/unpack.js'
+import { addressesOf, readFirst } from '../runtime/package-file.js'
+import { platform } from '../runtime/platform.js'
 import { fromBytes } from './bytes.js'
 import type { Dataset, Normalization, Split } from './dataset.js'
 
@@ -21,21 +21,12 @@ export const digitsNormalization: Normalization = { scale: 16, mean: [0.3051], s
  * the file, every fifth (the 5th, 10th, …) is for testing. That makes 1,442 for training and 355
  * for testing. (Every fifth line of the whole file would not do: long runs of it count 0, 1, 2, …
  * 9.) Values are normalised as (x / 16 − mean) / std.
+ *
+ * @param from where `data/digits.csv.gz` of the package is, or its bytes; default: in the package
  */
-export function digits(): Split {
-  const path = fileURLToPath(new URL('../../../data/digits.csv.gz', import.meta.url))
-  let text: string
-  try {
-    text = gunzipSync(readFileSync(path)).toString('latin1')
-  } catch (error) {
-    throw new SpikewasmError(
-      `digits: must be in the package at "${path}", got ${(error as Error).message}; ` +
-        'install the package again',
-      {
-        cause: error,
-      },
-    )
-  }
+export async function digits(from?: string | URL | Uint8Array): Promise<Split> {
+  const { name, bytes } = await read(from)
+  const text = new TextDecoder('latin1').decode(await gunzip(bytes, name, MOST))
   const parts = {
     train: { images: [] as number[], labels: [] as number[] },
     test: { images: [] as number[], labels: [] as number[] },
@@ -49,7 +40,7 @@ export function digits(): Split {
       numbers.every((value) => Number.isInteger(value) && value >= 0 && value <= 16)
     if (!valid || !(label in seen)) {
       throw new SpikewasmError(
-        `${path}: line ${index + 1} must hold 64 integers from 0 to 16 and a digit, got ` +
+        `${name}: line ${index + 1} must hold 64 integers from 0 to 16 and a digit, got ` +
           `"${line}"; install the package again`,
       )
     }
@@ -61,6 +52,34 @@ export function digits(): Split {
     train: toDataset('digits train', parts.train),
     test: toDataset('digits test', parts.test),
   }
+}
+
+/** Far more than it unpacks to. */
+const MOST = 1 << 20
+
+const MEND =
+  "give datasets.digits its address: with Vite, import digits from 'spikewasm/digits.csv.gz?url'; " +
+  'elsewhere copy it from node_modules/spikewasm/data'
+
+/** Servers may unpack it. */
+const isDigits = (bytes: Uint8Array): boolean => isGzip(bytes) || /^[\d,]{20}/.test(head(bytes))
+
+const head = (bytes: Uint8Array): string => new TextDecoder().decode(bytes.subarray(0, 64))
+
+async function read(
+  from: string | URL | Uint8Array | undefined,
+): Promise<{ readonly name: string; readonly bytes: Uint8Array }> {
+  if (from instanceof Uint8Array) return { name: 'the digits', bytes: from }
+  if (from !== undefined && typeof from !== 'string' && !(from instanceof URL))
+    throw new SpikewasmError(
+      `datasets.digits must be given nothing, the address of its file or its bytes, got ${describe(from)}`,
+    )
+  const urls =
+    from === undefined
+      ? addressesOf(new URL('../../../data/digits.csv.gz', import.meta.url), 'data/digits.csv.gz')
+      : [platform().address(from)]
+  const { url, bytes } = await readFirst(urls, isDigits, MEND)
+  return { name: url.protocol === 'file:' ? decodeURIComponent(url.pathname) : url.href, bytes }
 }
 
 function toDataset(

@@ -1,11 +1,12 @@
 /**
- * Data sets. What needs Node is imported when it is called, so that a page can import this file.
+ * Data sets in Node. What needs its modules is imported when it is called.
  */
 
 import { describe, expect } from '../errors.js'
 import type { Split } from './dataset.js'
 import type { EventDatasetOptions } from './events/options.js'
 import type { EventFolderOptions } from './events/sets.js'
+import type { NamedFiles } from './mnist-files.js'
 import type { PictureOptions } from './pictures/options.js'
 
 /**
@@ -17,28 +18,29 @@ export const datasets = {
   /**
    * Handwritten digits, [1, 8, 8], 10 classes: 1,442 to train and 355 to test with (UCI *Optical
    * Recognition of Handwritten Digits*, CC BY 4.0). They come with the package.
+   * @param from where `data/digits.csv.gz` of the package is, or its bytes; default: in the package
    */
-  digits: async (...more: []): Promise<Split> => {
+  digits: async (from?: string | URL | Uint8Array, ...more: []): Promise<Split> => {
     refuseMore('digits', 0, more)
-    return (await import('./digits.js')).digits()
+    return (await import('./digits.js')).digits(from)
   },
   /**
    * MNIST, [1, 28, 28], 10 classes: 60,000 to train and 10,000 to test with.
-   * @param folder where its four IDX files are, plain or .gz
+   * @param from the folder where its four IDX files are, plain or .gz, or these files
    * @throws SpikewasmError naming the file that is missing or damaged
    */
-  mnist: async (folder: string, ...more: []): Promise<Split> => {
+  mnist: async (from: string | NamedFiles, ...more: []): Promise<Split> => {
     refuseMore('mnist', 1, more)
-    return (await import('./mnist.js')).mnist(folder)
+    return (await import('./mnist.js')).mnist(from)
   },
   /**
    * Fashion-MNIST: sizes and files as those of MNIST.
-   * @param folder where its four IDX files are, plain or .gz
+   * @param from the folder where its four IDX files are, plain or .gz, or these files
    * @throws SpikewasmError naming the file that is missing or damaged
    */
-  fashionMnist: async (folder: string, ...more: []): Promise<Split> => {
+  fashionMnist: async (from: string | NamedFiles, ...more: []): Promise<Split> => {
     refuseMore('fashionMnist', 1, more)
-    return (await import('./mnist.js')).fashionMnist(folder)
+    return (await import('./mnist.js')).fashionMnist(from)
   },
   /**
    * CIFAR-10, [3, 32, 32], 10 classes: 50,000 to train and 10,000 to test with.
@@ -142,47 +144,10 @@ function refuseMore(name: string, most: number, more: readonly unknown[]): void 
   expect(
     first === undefined,
     () =>
-      `datasets.${name} takes ${['no argument', 'a path alone', 'a path and options'][most]}, ` +
+      `datasets.${name} takes ${['an address or bytes alone', 'a path alone', 'a path and options'][most]}, ` +
       `got ${describe(first)} as well; options of training belong to augment and fit`,
   )
 }
 
-export type { EventFrames, FramesOptions } from '../events/frames.js'
-export type { EventFormat } from '../events/parse.js'
-export type { EventArrays, EventRecording, Sensor } from '../events/recording.js'
-export type { SliceOptions, SplitBy } from '../events/slices.js'
-export type {
-  DropEventOptions,
-  DropPartOptions,
-  EventDraw,
-  TimeJitterOptions,
-} from '../events/transforms.js'
-export { permutation } from '../random.js'
-export { type ArraysOptions, fromArrays } from './arrays.js'
-export { type AugmentOptions, augment, cifarAugmentation } from './augment.js'
-export { Batches, type BatchesOptions } from './batches.js'
-export { type BytesOptions, fromBytes } from './bytes.js'
-export {
-  type Dataset,
-  type Normalization,
-  type PixelSource,
-  type ReadContext,
-  type Split,
-  subset,
-  type TargetSource,
-} from './dataset.js'
-export {
-  type ConstantOptions,
-  type DeltaOptions,
-  encoders,
-  type LatencyOptions,
-  type PhaseOptions,
-  type RateOptions,
-} from './encoders.js'
+export * from './common.js'
 export { events } from './events/events.js'
-export { cifar10DvsOfficial } from './events/official-options.js'
-export type { EventAugmentOptions, EventDatasetOptions, EventSplit } from './events/options.js'
-export type { ReadEventsOptions } from './events/read.js'
-export type { EventFolderOptions } from './events/sets.js'
-export type { PictureOptions } from './pictures/options.js'
-export type { ColorJitter, ResizedCrop } from './pictures/transforms.js'

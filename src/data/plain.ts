@@ -73,12 +73,12 @@ export function plainOf(dataset: Readable): Plain | undefined {
 
 /** Memory for so many bytes, such that threads can share it where there are threads. */
 export function bytesToShare(length: number): ArrayBufferLike {
-  return isNode ? new SharedArrayBuffer(length) : new ArrayBuffer(length)
+  return isNode() ? new SharedArrayBuffer(length) : new ArrayBuffer(length)
 }
 
 /** The bytes in memory that threads can share: they themselves, or a copy. */
 export function sharedBytes(bytes: Uint8Array): Uint8Array {
-  if (!isNode || bytes.buffer instanceof SharedArrayBuffer) return bytes
+  if (!isNode() || bytes.buffer instanceof SharedArrayBuffer) return bytes
   const copy = new Uint8Array(bytesToShare(bytes.length))
   copy.set(bytes)
   return copy

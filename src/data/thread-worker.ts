@@ -1,5 +1,6 @@
 /** The other side of `BatchThreads`: makes one batch after another, as far as there is room. */
 
+import '../runtime/node/platform.js'
 import type { MessagePort } from 'node:worker_threads'
 import { expectFinite } from '../errors.js'
 import { Batches, type BatchesOptions } from './batches.js'

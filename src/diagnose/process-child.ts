@@ -1,5 +1,6 @@
 /** The process of process.ts: it makes a model, runs a few training steps, and tells its peak. */
 
+import '../node.js'
 import { SpikewasmError } from '../errors.js'
 import { compositeOf } from '../graph/json.js'
 import { median } from '../median.js'

@@ -3,6 +3,7 @@
  * what else there is as JSON in its metadata, with a hash over all.
  */
 
+import { createHash } from 'node:crypto'
 import { quote, SpikewasmError } from '../errors.js'
 import type { StateDict } from '../runtime/state.js'
 import { checkSize, parseJson } from './json.js'
@@ -127,16 +128,6 @@ function parseLines(bytes: Uint8Array, name: string): unknown[] {
   return records
 }
 
-/** @throws SpikewasmError where the metadata of a file of weights says that it is a checkpoint */
-export function expectNoCheckpoint(metadata: Readonly<Record<string, string>>, name: string): void {
-  if (metadata['spikewasm.checkpoint'] !== undefined)
-    throw new SpikewasmError(
-      `${name}: must be a file of weights, got a checkpoint; the weights are in ` +
-        'weights.safetensors of its folder, which commands take as --run FOLDER. ' +
-        'model.loadCheckpoint and fit with resume go on from a checkpoint',
-    )
-}
-
 /** SHA-256 over the JSON, the lines and all tensors, in the order of their names; hexadecimal. */
 async function hashOf(tensors: StateDict, text: string, lines: Uint8Array): Promise<string> {
   const names = Object.keys(tensors).sort()
@@ -151,19 +142,8 @@ async function hashOf(tensors: StateDict, text: string, lines: Uint8Array): Prom
 
 /** SHA-256 of bytes, one behind the other; hexadecimal. */
 async function sha256(parts: readonly Uint8Array[]): Promise<string> {
-  if (typeof process !== 'undefined') {
-    // It needs no copy.
-    const { createHash } = await import('node:crypto')
-    const hash = createHash('sha256')
-    for (const bytes of parts) hash.update(bytes)
-    return hash.digest('hex')
-  }
-  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const bytes of parts) {
-    all.set(bytes, at)
-    at += bytes.length
-  }
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', all))
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('')
+  // The one of pages would need a copy.
+  const hash = createHash('sha256')
+  for (const bytes of parts) hash.update(bytes)
+  return hash.digest('hex')
 }

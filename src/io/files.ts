@@ -17,19 +17,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path'
 import { createGunzip } from 'node:zlib'
 import { expect, SpikewasmError } from '../errors.js'
-
-/**
- * Unpacking stops here. No data set is as large, and a damaged or hostile archive must not fill the
- * memory.
- */
-const UNPACKED_LIMIT = 1 << 30
-
-/**
- * Images take a half to a tenth when they are packed. What unpacks to much more may be made to fill
- * the memory, unless it is small all the same.
- */
-const UNPACKED_RATIO = 4
-const UNPACKED_FREE = 60_000_000
+import { collectUnpacked, isGzip, type Measure } from './unpack.js'
 
 /** Bytes that are unpacked at a time. */
 const CHUNK = 1 << 18
@@ -228,9 +216,6 @@ export async function kindOfPath(path: string): Promise<'file' | 'folder' | unde
   }
 }
 
-/** Tells from the first bytes of a file how many there are; undefined while they are too few. */
-export type Measure = (head: Uint8Array) => number | undefined
-
 /**
  * The content of a file that may be compressed with gzip (judged by its first two bytes, not by its
  * name). Unpacking stops as soon as there is too much.
@@ -243,57 +228,12 @@ export type Measure = (head: Uint8Array) => number | undefined
 export async function unpack(
   bytes: Uint8Array,
   name: string,
-  expected: number | Measure = UNPACKED_LIMIT,
+  expected?: number | Measure,
 ): Promise<Uint8Array> {
-  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes
-  const chunks: Uint8Array[] = []
-  let [length, most] = [0, typeof expected === 'number' ? expected : undefined]
+  if (!isGzip(bytes)) return bytes
   const stream = createGunzip({ chunkSize: CHUNK })
   stream.end(bytes)
-  try {
-    for await (const chunk of stream) {
-      chunks.push(chunk)
-      length += chunk.length
-      if (typeof expected === 'function') most ??= expected(joined(chunks.slice(0, 1)))
-      expectUnpacked(name, bytes.length, length, most)
-    }
-    return joined(chunks)
-  } catch (error) {
-    if (error instanceof SpikewasmError) throw error
-    throw new SpikewasmError(
-      `${name}: must be valid gzip, got an error: ${(error as Error).message}; download it again`,
-      { cause: error },
-    )
-  }
-}
-
-function expectUnpacked(name: string, packed: number, length: number, most = length): void {
-  expect(
-    length <= Math.min(most, UNPACKED_LIMIT),
-    () =>
-      `${name}: must unpack to at most ${Math.min(most, UNPACKED_LIMIT)} bytes, got more; ` +
-      'download it again',
-  )
-  const usual = UNPACKED_FREE + UNPACKED_RATIO * packed
-  expect(
-    length <= usual,
-    () =>
-      `${name}: must unpack to at most ${usual} bytes, ${UNPACKED_RATIO} times its size and ` +
-      'some, got more; if you trust it, unpack it with gunzip',
-  )
-}
-
-/** The chunks one behind the other; they are let go of. */
-function joined(chunks: Uint8Array[]): Uint8Array {
-  if (chunks.length === 1) return plain(chunks[0] as Buffer)
-  const out = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0))
-  let offset = 0
-  for (const [i, chunk] of chunks.entries()) {
-    out.set(chunk, offset)
-    offset += chunk.length
-    chunks[i] = new Uint8Array(0)
-  }
-  return out
+  return collectUnpacked(stream, bytes.length, name, expected)
 }
 
 /** The same bytes as a plain array: the `slice` of a Buffer would not copy. */

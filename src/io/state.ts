@@ -1,7 +1,7 @@
 /** State dicts as safetensors. */
 
 import type { StateDict } from '../runtime/state.js'
-import { expectNoCheckpoint } from './checkpoint.js'
+import { expectNoCheckpoint } from './no-checkpoint.js'
 import { parseFloats, serializeSafetensors } from './safetensors.js'
 
 /** A file that PyTorch's safetensors reads as it is. */

@@ -3,12 +3,30 @@
 import { describe, SpikewasmError } from '../errors.js'
 import { type LoadOptions, loadModel } from '../load.js'
 import type { Model } from '../model.js'
+import { addressesOf, readFirst } from '../runtime/package-file.js'
 
 /** What is known of the weights of a name; a new one is one line here and a card. */
-const entries: Readonly<Record<PretrainedName, { readonly dataset: string }>> = {
-  'fashion-mnist-cnn': { dataset: 'fashion-mnist' },
-  nmnist: { dataset: 'nmnist' },
+const entries: Readonly<Record<PretrainedName, Entry>> = {
+  'fashion-mnist-cnn': {
+    dataset: 'fashion-mnist',
+    url: () => new URL('../../../data/models/fashion-mnist-cnn.safetensors', import.meta.url),
+  },
+  nmnist: {
+    dataset: 'nmnist',
+    url: () => new URL('../../../data/models/nmnist.safetensors', import.meta.url),
+  },
 }
+
+interface Entry {
+  readonly dataset: string
+  /** Bundlers copy the files that are named so. */
+  readonly url: () => URL
+}
+
+/** A safetensors file: its header is JSON. */
+const isWeights = (bytes: Uint8Array): boolean => bytes[8] === 0x7b
+
+const MEND = 'fetch it from node_modules/spikewasm/data/models, and give its bytes to loadModel'
 
 /** Name of a trained network that comes with the package. */
 export type PretrainedName = 'fashion-mnist-cnn' | 'nmnist'
@@ -27,10 +45,9 @@ export const pretrainedNames = Object.keys(entries) as readonly PretrainedName[]
  */
 export async function pretrained(name: PretrainedName, options: LoadOptions = {}): Promise<Model> {
   const url = pretrainedFile('pretrained', name)
-  if (url.protocol !== 'file:')
-    return loadModel(new Uint8Array(await (await fetch(url)).arrayBuffer()), options)
-  const { fileURLToPath } = await import('node:url')
-  return loadModel(fileURLToPath(url), options)
+  const addresses = addressesOf(url, `data/models/${name}.safetensors`)
+  const { bytes } = await readFirst(addresses, isWeights, MEND)
+  return loadModel(bytes, options)
 }
 
 /**
@@ -44,7 +61,7 @@ export function pretrainedFile(what: string, name: string): URL {
     throw new SpikewasmError(
       `${what} must be one of ${pretrainedNames.join(', ')}, got ${describe(name)}`,
     )
-  return new URL(`../../../data/models/${name}.safetensors`, import.meta.url)
+  return entries[name].url()
 }
 
 /** The data set, by its name on the command line, that the weights of a name belong to. */

@@ -3,7 +3,6 @@
 import { SpikewasmError } from '../errors.js'
 import { sizeOf } from '../nn/value.js'
 import { makePlan, type Plan, type PlanOptions } from '../plan/plan.js'
-import { addressLimit } from './address-limit.js'
 import { collect } from './collect.js'
 import { borrow, type Loan } from './memories.js'
 import { platform } from './platform.js'
@@ -95,7 +94,7 @@ export async function allocateLoan(plan: Plan, settings: AllocateSettings): Prom
   try {
     return await borrow(total, shared)
   } catch (cause) {
-    const addresses = await addressLimit()
+    const addresses = await platform().addressLimit?.()
     if (addresses && addresses.limit - addresses.used < addresses.reserved)
       throw new SpikewasmError(
         `${needs} and, whatever its size, ${size(addresses.reserved)} of addresses, but the ` +

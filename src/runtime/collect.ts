@@ -4,7 +4,7 @@
  */
 
 import { breathe } from './breathe.js'
-import { isNode } from './processors.js'
+import { type Collector, platform } from './platform.js'
 
 /** Growth of the heap since the last collection of young objects: about what one plan leaves. */
 const YOUNG_BYTES = 2 ** 21
@@ -15,11 +15,6 @@ const ALL_PART = 1 / 4
 /** What may wait for a collection: bytes, and memories, each of which reserves addresses. */
 const WAITING_BYTES = 2 ** 24
 const WAITING_MEMORIES = 4
-
-interface Collector {
-  readonly run: (options?: { readonly type: 'minor' }) => void
-  readonly heapBytes: () => number
-}
 
 let collector: Promise<Collector | undefined> | undefined
 /** The same, once it is there. */
@@ -73,23 +68,7 @@ export async function tidy(): Promise<void> {
 }
 
 async function theCollector(): Promise<Collector | undefined> {
-  collector ??= find().catch(() => undefined)
+  collector ??= (platform().collector?.() ?? Promise.resolve(undefined)).catch(() => undefined)
   ready = await collector
   return ready
-}
-
-async function find(): Promise<Collector | undefined> {
-  const { gc } = globalThis as { gc?: Collector['run'] }
-  if (!isNode()) return gc && { run: gc, heapBytes: () => 0 }
-  const [{ getHeapStatistics, setFlagsFromString }, { runInNewContext }] = await Promise.all([
-    import('node:v8'),
-    import('node:vm'),
-  ])
-  const heapBytes = (): number => getHeapStatistics().used_heap_size
-  if (gc) return { run: gc, heapBytes }
-  // The function that the flag gives to new contexts stays when the flag is gone.
-  setFlagsFromString('--expose-gc')
-  const run = runInNewContext('gc') as Collector['run']
-  setFlagsFromString('--no-expose-gc')
-  return { run, heapBytes }
 }

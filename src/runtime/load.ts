@@ -1,13 +1,15 @@
-/**
- * Finds, compiles and instantiates the engine's modules, in Node (from the package's files) or in a
- * page (fetched beside this file).
- */
+/** Finds, compiles and instantiates the engine's modules. */
 
-import { SpikewasmError } from '../errors.js'
+import { describe, expect, SpikewasmError } from '../errors.js'
+import { checkEngine, type EngineVariant } from './engine-module.js'
+import { addressesOf, broken, readFirst } from './package-file.js'
 import { platform } from './platform.js'
 import { instantiateSync } from './vendor/loader/index.js'
 
-export type EngineVariant = 'engine' | 'engine-threads' | 'engine-debug'
+export type { EngineVariant }
+
+/** Where a module of the engine comes from, where somebody says it. */
+export type EngineSource = string | URL | Uint8Array | ArrayBuffer | WebAssembly.Module
 
 /** What the runtime calls; a module exports its kernels besides. */
 export interface EngineExports {
@@ -36,12 +38,24 @@ const compiled = new Map<string, Promise<WebAssembly.Module>>()
  *
  * @param wide a compilation of its own: wide vectors are on, but may have been off when somebody
  *   else's was optimised
+ * @param from where it is; default: in the package
+ * @throws SpikewasmError for what is missing, or no such module of this version
  */
-export function loadEngine(variant: EngineVariant, wide = false): Promise<WebAssembly.Module> {
-  const key = wide ? `${variant} wide` : variant
+export function loadEngine(
+  variant: EngineVariant,
+  wide = false,
+  from?: EngineSource,
+): Promise<WebAssembly.Module> {
+  if (from instanceof WebAssembly.Module) {
+    checkEngine(from, variant, GIVEN)
+    return Promise.resolve(from)
+  }
+  const address = typeof from === 'string' || from instanceof URL ? from : undefined
+  if (from && !address) return compile(bytesOf(from as Uint8Array), variant, GIVEN, wide)
+  const key = `${variant} ${wide} ${address ?? ''}`
   let module = compiled.get(key)
   if (!module) {
-    module = wide ? compileApart(variant) : compile(urlOf(variant))
+    module = find(variant, wide, address)
     compiled.set(key, module)
     // A file that comes back may be read again.
     module.catch(() => compiled.delete(key))
@@ -49,22 +63,20 @@ export function loadEngine(variant: EngineVariant, wide = false): Promise<WebAss
   return module
 }
 
-/**
- * The same at once, where files can be read without waiting: in Node. Undefined elsewhere.
- */
+/** The same at once, where files can be read without waiting: in Node. Undefined elsewhere. */
 export function loadEngineSync(variant: EngineVariant): WebAssembly.Module | undefined {
-  const url = urlOf(variant)
+  const url = urls[variant]()
   try {
     const bytes = platform().readPackageFileSync?.(url)
     return bytes && new WebAssembly.Module(bytes as BufferSource)
   } catch (error) {
-    throw broken(url, error)
+    throw broken([url], error)
   }
 }
 
 /** The module's bytes. */
-export function engineBytes(variant: EngineVariant): Promise<Uint8Array> {
-  return read(urlOf(variant))
+export async function engineBytes(variant: EngineVariant): Promise<Uint8Array> {
+  return (await read(variant)).bytes
 }
 
 /** An instance of a module over a memory, which may be shared with other instances. */
@@ -77,44 +89,84 @@ export function instantiateEngine(
   return instantiateSync(module, { env: { memory } }).instance.exports as unknown as EngineExports
 }
 
-const urlOf = (variant: EngineVariant): URL =>
-  new URL(`../../wasm/${variant}.wasm`, import.meta.url)
-
-async function compile(url: URL): Promise<WebAssembly.Module> {
-  try {
-    return await WebAssembly.compile((await read(url)) as BufferSource)
-  } catch (error) {
-    throw broken(url, error)
-  }
+/** Bundlers copy the files that are named so: each address must stand here as it is. */
+const urls: Readonly<Record<EngineVariant, () => URL>> = {
+  engine: () => new URL('../../wasm/engine.wasm', import.meta.url),
+  'engine-threads': () => new URL('../../wasm/engine-threads.wasm', import.meta.url),
+  'engine-debug': () => new URL('../../wasm/engine-debug.wasm', import.meta.url),
 }
 
-/** What to say of a file of the package that cannot be used. */
-export function broken(url: URL, cause: unknown): SpikewasmError {
-  if (cause instanceof SpikewasmError) return cause
-  const why = cause instanceof Error ? cause.message : String(cause)
-  const file = url.protocol === 'file:' ? decodeURIComponent(url.pathname) : url.href
-  return new SpikewasmError(
-    `${file}, a file of spikewasm, is missing or damaged (${why}); install spikewasm again`,
-    { cause },
+/** @throws SpikewasmError for what can be no module of the engine */
+export function checkSource(name: string, from: EngineSource): void {
+  const isOne =
+    (typeof from === 'string' && from !== '') ||
+    [URL, Uint8Array, ArrayBuffer, WebAssembly.Module].some((kind) => from instanceof kind)
+  expect(
+    isOne,
+    () =>
+      `${name} must be the address of engine.wasm or of its folder, its bytes, or a ` +
+      `WebAssembly.Module, got ${describe(from)}`,
   )
 }
+
+const GIVEN = 'compile.wasm'
+
+const MEND =
+  "give compile its address, as wasm: with Vite, import wasm from 'spikewasm/engine.wasm?url'; " +
+  'elsewhere copy it from node_modules/spikewasm/build/wasm'
+
+/** A file begins so. */
+const MAGIC = [0, 0x61, 0x73, 0x6d]
+const isModule = (bytes: Uint8Array): boolean => MAGIC.every((byte, i) => bytes[i] === byte)
+
+const read = (variant: EngineVariant) =>
+  readFirst(addressesOf(urls[variant](), `build/wasm/${variant}.wasm`), isModule, MEND)
+
+async function find(
+  variant: EngineVariant,
+  wide: boolean,
+  address: string | URL | undefined,
+): Promise<WebAssembly.Module> {
+  if (address === undefined) {
+    const { url, bytes } = await read(variant)
+    return compile(bytes, variant, url.href, wide)
+  }
+  const given = platform().address(address)
+  const url = given.pathname.endsWith('/') ? new URL(`${variant}.wasm`, given) : given
+  const { bytes } = await readFirst([url], isModule, `${GIVEN} must be where ${variant}.wasm is`)
+  return compile(bytes, variant, url.href, wide)
+}
+
+async function compile(
+  bytes: Uint8Array,
+  variant: EngineVariant,
+  where: string,
+  wide: boolean,
+): Promise<WebAssembly.Module> {
+  let module: WebAssembly.Module
+  try {
+    module = await WebAssembly.compile((wide ? marked(bytes) : bytes) as BufferSource)
+  } catch (error) {
+    const why = (error as Error).message
+    throw new SpikewasmError(
+      `${where} must be ${variant}.wasm of spikewasm, got what is no WebAssembly (${why}); ${MEND}`,
+      { cause: error },
+    )
+  }
+  checkEngine(module, variant, where)
+  return module
+}
+
+const bytesOf = (from: Uint8Array | ArrayBuffer): Uint8Array =>
+  from instanceof Uint8Array ? from : new Uint8Array(from)
 
 /** An empty custom section named "wide". */
 const MARK = [0, 5, 4, ...new TextEncoder().encode('wide')]
 
 /** V8 shares optimised code between modules of the same bytes, so these must not be the same. */
-async function compileApart(variant: EngineVariant): Promise<WebAssembly.Module> {
-  const bytes = await engineBytes(variant)
+function marked(bytes: Uint8Array): Uint8Array {
   const marked = new Uint8Array(bytes.length + MARK.length)
   marked.set(bytes)
   marked.set(MARK, bytes.length)
-  return WebAssembly.compile(marked)
-}
-
-async function read(url: URL): Promise<Uint8Array> {
-  try {
-    return await platform().readPackageFile(url)
-  } catch (error) {
-    throw broken(url, error)
-  }
+  return marked
 }

@@ -21,8 +21,24 @@ export interface Files {
    * @throws SpikewasmError for what is no readable file
    */
   read(path: string, what: string): Promise<Uint8Array>
+  /** Those of a model's file, or of the last weights in the folder of a run. */
+  readModel(path: string): Promise<Uint8Array>
   /** Writes all of the file, or nothing. */
   write(path: string, bytes: Uint8Array): Promise<void>
+}
+
+/** How many addresses a process may use, in bytes. */
+export interface AddressLimit {
+  readonly limit: number
+  readonly used: number
+  /** What V8 reserves for any memory of WebAssembly, so that it need not check each access. */
+  readonly reserved: number
+}
+
+/** Asks for garbage collections. */
+export interface Collector {
+  readonly run: (options?: { readonly type: 'minor' }) => void
+  readonly heapBytes: () => number
 }
 
 /** At once, and none of its threads need have started when it returns. */
@@ -51,10 +67,18 @@ export interface Platform {
    * @throws SpikewasmError when a file that threads start from is missing
    */
   executors(workers: number): Promise<MakeExecutor>
-  /** The bytes of a file of the package. */
+  /** What an address means that a user gives: relative to the page, or a path in Node. */
+  address(where: string | URL): URL
+  /** The bytes of a file of the package, or of another address. */
   readPackageFile(url: URL): Promise<Uint8Array>
   /** The same at once; undefined where nothing can be read without waiting. */
   readPackageFileSync?(url: URL): Uint8Array | undefined
+  /** Undefined where nothing is limited or known. */
+  addressLimit?(): Promise<AddressLimit | undefined>
+  /** Undefined where nobody can ask for a collection. */
+  collector?(): Promise<Collector | undefined>
+  /** See `revectorize.ts`. */
+  switchOnWideVectors?(): Promise<{ readonly on: boolean }>
   warn(message: string, code: WarningCode): void
   readonly files?: Files
 }

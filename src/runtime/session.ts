@@ -121,11 +121,12 @@ export class Session implements Arena {
     return sizeOf(this.input) * frames
   }
   get engine(): Promise<WebAssembly.Module> {
-    const { threads, engine, revectorized } = this.settings
+    const { threads, engine, revectorized, wasm } = this.settings
     const isShared = platform().sharesMemory(threads)
     return loadEngine(
       engine === 'debug' ? 'engine-debug' : isShared ? 'engine-threads' : 'engine',
       revectorized,
+      wasm,
     )
   }
 

@@ -1,6 +1,7 @@
 /** What a session is made for, and what it gives. */
 
 import type { Purpose } from '../plan/plan.js'
+import type { EngineSource } from './load.js'
 
 /** What a training step found on its batch, with the parameters from before the step. */
 export interface StepResult {
@@ -39,6 +40,8 @@ export interface Settings {
   readonly purpose: Purpose
   /** Whether wide vectors were asked for and are on. */
   readonly revectorized: boolean
+  /** Where the engine's module is, if somebody has said it. */
+  readonly wasm?: EngineSource
 }
 
 /** Options of `trainStep`; each has a default. */

@@ -18,9 +18,10 @@ import { expectFiniteOutput } from '../runtime/non-finite.js'
 import type { Session } from '../runtime/session.js'
 import { wantsAverages, withAverages } from '../runtime/update.js'
 import { firingRates, output, predictions } from '../runtime/views.js'
+import { extras } from './extras.js'
 import { type Answers, absoluteErrors, makeTally } from './metrics.js'
 import { OperationCounts, type Operations } from './operations.js'
-import { checkNumWorkers, readTest } from './reading.js'
+import { checkNumWorkers } from './reading.js'
 
 /** What `evaluate` returns. What belongs to labels is absent where the loss is of targets. */
 export interface Evaluation extends Partial<Answers> {
@@ -216,7 +217,10 @@ async function measure(
 ): Promise<Evaluation> {
   const batches = new Batches(data, { batchSize: session.batchSize }, 'slots')
   const targetSize = wantsValues(session) ? session.classes : 0
-  const threads = await readTest(session, batches, targetSize, options.numWorkers)
+  const { numWorkers } = options
+  const task = { first: 0, epochs: 1, targetSize, numWorkers, isTest: true }
+  const { batchSize } = batches
+  const threads = await extras().readAhead?.(session, batches.dataset, { batchSize }, task)
   const fill = async (batch: number, slot: 0 | 1): Promise<number> => {
     const { images, labels, targets } = session.slot(slot)
     if (!(await threads?.take(batch, images, labels, targets)))

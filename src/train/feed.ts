@@ -2,12 +2,9 @@
 
 import { Batches, type BatchesOptions } from '../data/batches.js'
 import type { Dataset } from '../data/dataset.js'
-import { plainOf } from '../data/plain.js'
-import type { BatchThreads } from '../data/threads.js'
-import { isNode } from '../runtime/processors.js'
 import type { Session } from '../runtime/session.js'
 import { fillBatch, wantsValues } from './evaluate.js'
-import { pays, startReading } from './reading.js'
+import { extras, type ReadAhead } from './extras.js'
 
 /** Batches of one epoch after another, each asked for once and in order. */
 export class Feed {
@@ -18,7 +15,7 @@ export class Feed {
   private constructor(
     private readonly session: Session,
     private readonly batches: Batches,
-    private readonly threads: BatchThreads | undefined,
+    private readonly threads: ReadAhead | undefined,
   ) {
     this.full = Math.min(session.batchSize, batches.dataset.length)
   }
@@ -42,13 +39,10 @@ export class Feed {
     const options: BatchesOptions = { batchSize, seed, training: true, dropLast: dropLast && whole }
     const batches = new Batches(data, options, 'slots')
     const first = from.epoch * batches.length + from.step
-    const samples = (epochs * batches.length - first) * batchSize
-    const plain = isNode() && whole && numWorkers !== 0 ? plainOf(data) : undefined
-    if (!plain || (numWorkers === undefined && !pays(session, plain, samples)))
-      return new Feed(session, batches, undefined)
     const targetSize = wantsValues(session) ? session.classes : 0
-    const task = { first, epochs, targetSize, threads: numWorkers }
-    return new Feed(session, batches, await startReading(data, plain, options, task))
+    const task = { first, epochs, targetSize, numWorkers, isTest: false }
+    const threads = whole ? await extras().readAhead?.(session, data, options, task) : undefined
+    return new Feed(session, batches, threads)
   }
 
   /** Batches of an epoch. */

@@ -10,22 +10,17 @@ import { beginning, type Progress } from '../runtime/progress.js'
 import type { Session } from '../runtime/session.js'
 import { trainingSpec } from '../runtime/training.js'
 import { VERSION } from '../version.js'
-import { restoreCallbacks } from './callback-state.js'
 import { checkDataset, isOfValues } from './evaluate.js'
+import { extra, extras } from './extras.js'
 import { Feed } from './feed.js'
-import { prepareFingerprint } from './fingerprint.js'
+import type { GoingOn } from './going-on.js'
 import { Loop } from './loop.js'
 import { checkFitOptions, type FitOptions } from './options.js'
 import type { History } from './records.js'
-import { readSnapshot, settle } from './resume.js'
-import {
-  expectSameSetting,
-  restoreSnapshot,
-  type Setting,
-  type Snapshot,
-  settingOf,
-  takeSnapshot,
-} from './snapshot.js'
+import type { Setting, Snapshot } from './snapshot.js'
+
+const RESUME_IN_A_PAGE =
+  'keep model.toBytes(), give them to model.load, and call fit without resume'
 
 /** `Model.fit`. The caller must hold the model's lock. */
 export async function fit(
@@ -48,29 +43,31 @@ export async function fit(
   if (data.length === 0)
     throw new SpikewasmError(`the data ${data.name} must have a sample at least, got none`)
   programOf(session, 'train')
-  const found =
-    options.resume === undefined ? undefined : await readSnapshot(options.resume, options.callbacks)
+  if (options.resume !== undefined) extra('goingOn', 'fit.resume', RESUME_IN_A_PAGE)
+  const going = await extras().goingOn?.()
+  const { resume, callbacks = [] } = options
+  const found = resume === undefined ? undefined : await going?.readSnapshot(resume, callbacks)
   const { penalties = planned.penalties } = options
   const asked = { ...options, optimizer, loss, penalties, validation }
   const spec = trainingSpec('fit', session.graph, asked)
   await session.replan(methodOf(session, options), spec)
-  await prepareFingerprint(data)
-  await prepareFingerprint(validation)
+  await going?.prepareFingerprint(data)
+  await going?.prepareFingerprint(validation)
   // Made when it is asked for: it looks at the data.
   let known: Setting | undefined
-  const setting = (): Setting => {
+  const setting = ({ settingOf }: GoingOn): Setting => {
     known ??= settingOf(session, data, asked)
     return known
   }
-  if (found) expectSameSetting(found.about.setting, setting())
+  if (found) going?.expectSameSetting(found.about.setting, setting(going))
   const progress = startOf(session, data, options, found)
   const first = found ? found.about.first : progress.epoch
   const end = initialEpoch === undefined ? first + epochs : epochs
   if (found) expectSameEpochs(found, options)
   if (found?.about.ended !== undefined) {
-    restoreCallbacks(options.callbacks ?? [], found)
-    await settle(options.resume)
-    restoreSnapshot(session, found)
+    going?.restoreCallbacks(callbacks, found)
+    await going?.settle(resume)
+    going?.restoreSnapshot(session, found)
     session.optimizer = optimizer
     session.progress = progress
     const { records, ended } = found.about
@@ -88,24 +85,26 @@ export async function fit(
       progress,
       resumed: options.resume !== undefined,
       records: [...(found?.about.records ?? [])],
-      snapshot: (loop) =>
-        takeSnapshot(session, {
+      snapshot(loop) {
+        if (!going) return extra('goingOn', 'training.snapshot') as never
+        return going.takeSnapshot(session, {
           version: VERSION,
-          setting: setting(),
+          setting: setting(going),
           first,
           epochs: end,
           progress,
           records: loop.records,
-          callbacks: loop.told.kept(),
-          callbackTensors: loop.told.keptTensors(),
-        }),
+          callbacks: going.keptOf(loop.told.callbacks),
+          callbackTensors: going.keptTensorsOf(loop.told.callbacks),
+        })
+      },
     })
     loop.checkRate()
-    if (found) loop.told.restore(found)
+    if (found) going?.restoreCallbacks(loop.told.callbacks, found)
     // From here on the model is another.
     session.optimizer = optimizer
     session.progress = progress
-    if (found) restoreSnapshot(session, found)
+    if (found) going?.restoreSnapshot(session, found)
     // Gradients of batches of an epoch that does not go on are nobody's.
     else if (progress.step === 0) session.accumulated = 0
     if (fresh) {

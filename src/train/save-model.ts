@@ -1,13 +1,27 @@
-/** A model as one file. */
+/** A model as one file, or its bytes. */
 
 import { checkOptions, checkPath } from '../errors.js'
-import { writeFileAtomic } from '../io/files.js'
 import { modelJson, modelKey } from '../io/model-json.js'
 import { serializeState } from '../io/state.js'
+import { filesFor } from '../runtime/platform.js'
 import type { Session } from '../runtime/session.js'
 import type { SaveOptions } from '../runtime/settings.js'
 import { averages, stateDict } from '../runtime/state.js'
 import { wantsAverages } from '../runtime/update.js'
+
+/** `Model.toBytes`. */
+export function modelBytes(
+  name: string,
+  session: Session,
+  metadata: Record<string, string>,
+  options: SaveOptions,
+): Uint8Array {
+  checkOptions(name, options, ['averages'])
+  const state = wantsAverages(`${name}.averages`, session, options.averages)
+    ? averages(session)
+    : stateDict(session)
+  return serializeState(state, { ...metadata, [modelKey]: JSON.stringify(modelJson(session)) })
+}
 
 /** `Model.save`. */
 export async function saveModel(
@@ -16,11 +30,7 @@ export async function saveModel(
   metadata: Record<string, string>,
   options: SaveOptions,
 ): Promise<void> {
+  const files = filesFor('model.save', 'model.toBytes() gives what the file would hold')
   checkPath('save.path', path)
-  checkOptions('save', options, ['averages'])
-  const state = wantsAverages('save.averages', session, options.averages)
-    ? averages(session)
-    : stateDict(session)
-  const all = { ...metadata, [modelKey]: JSON.stringify(modelJson(session)) }
-  await writeFileAtomic(path, serializeState(state, all))
+  await files.write(path, modelBytes('save', session, metadata, options))
 }

@@ -2,16 +2,13 @@
 
 import { describe, expect } from '../errors.js'
 import type { Lock } from '../runtime/lock.js'
-import type { StateDict } from '../runtime/state.js'
 import type { Callback, FitStart, Training } from './callback.js'
-import { keptOf, keptTensorsOf, restoreCallbacks } from './callback-state.js'
 import type { FitOptions } from './options.js'
 import type { EpochRecord, History, StepInfo } from './records.js'
-import type { Snapshot } from './snapshot.js'
 
 export class Told {
   /** Those that save what others have done are behind them. */
-  private readonly callbacks: readonly Callback[]
+  readonly callbacks: readonly Callback[]
   /** Those that have been told of the start, and not yet of the end. */
   private readonly begun: Callback[] = []
   /** The name of the one that is called. */
@@ -85,20 +82,5 @@ export class Told {
         `${describe(reason)}; leave it out for one with the callback's name`,
     )
     this.stopped ??= reason
-  }
-
-  /** What they want to keep, by their names. */
-  kept(): Record<string, unknown> {
-    return keptOf(this.callbacks)
-  }
-
-  /** Arrays that they want to keep, by their names. */
-  keptTensors(): Record<string, StateDict> {
-    return keptTensorsOf(this.callbacks)
-  }
-
-  /** Hands them what they have kept. */
-  restore(snapshot: Snapshot): void {
-    restoreCallbacks(this.callbacks, snapshot)
   }
 }

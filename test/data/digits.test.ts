@@ -10,8 +10,8 @@ function countLabels({ length, pixels, classes }: Dataset): number[] {
   return counts
 }
 
-test('digits: 1,442 for training and 355 for testing, classes balanced', () => {
-  const { train, test } = digits()
+test('digits: 1,442 for training and 355 for testing, classes balanced', async () => {
+  const { train, test } = await digits()
   assert.equal([train.length, test.length, train.classes, train.shape], [1442, 355, 10, [1, 8, 8]])
   const trainCounts = countLabels(train)
   const testCounts = countLabels(test)
@@ -24,14 +24,15 @@ test('digits: 1,442 for training and 355 for testing, classes balanced', () => {
   }
 })
 
-test('digits: the first image is the zero that opens the file', () => {
+test('digits: the first image is the zero that opens the file', async () => {
   const pixels = new Uint8Array(64)
-  assert.is(digits().train.pixels!.read(0, pixels), 0)
+  const { train } = await digits()
+  assert.is(train.pixels!.read(0, pixels), 0)
   assert.equal([...pixels.subarray(0, 16)], [0, 0, 5, 13, 9, 1, 0, 0, 0, 0, 13, 15, 10, 15, 5, 0])
 })
 
-test('digits: mean and deviation in the source are those of the training part', () => {
-  const { train } = digits()
+test('digits: mean and deviation in the source are those of the training part', async () => {
+  const { train } = await digits()
   const pixels = new Uint8Array(64)
   let sum = 0
   let squares = 0

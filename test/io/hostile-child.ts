@@ -2,6 +2,7 @@
  * Reads one hostile file in a process of its own, and prints what that took as JSON. Arguments: the
  * reader and the path.
  */
+import '../../src/node.js'
 import { readFileSync } from 'node:fs'
 import { readFileClear } from '../../src/io/files.js'
 import { readers } from './hostile-files.js'

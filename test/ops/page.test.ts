@@ -37,7 +37,7 @@ const body = `(ops) => {
 }`
 
 const page = `<!doctype html><script type="module">
-import * as ops from '/src/ops/index.js'
+import * as ops from '/src/page-ops.js'
 const post = (text) => fetch('/', { method: 'POST', body: text })
 try {
   let before = 'no error before load()'

@@ -1,45 +1,69 @@
-/** What a page would load: nothing that the package's entry imports statically may need Node. */
-import { readFileSync } from 'node:fs'
+/** What a page loads: nothing that its entries reach, statically or later, may need Node. */
+import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 
 /**
- * Built files below an entry by static imports and re-exports, and the bare modules that they
- * import.
+ * Built files that an entry reaches by imports and re-exports, dynamic ones included, and the bare
+ * modules that they import.
  */
-function staticImports(entry: string): { files: Set<string>; bare: Set<string> } {
+function importsOf(entry: string): { files: Set<string>; bare: Set<string> } {
   const files = new Set<string>()
   const bare = new Set<string>()
   const visit = (file: string): void => {
     if (files.has(file)) return
     files.add(file)
-    for (const [, from] of readFileSync(file, 'utf8').matchAll(
-      /^(?:import|export)\b(?:[^;'"]*\bfrom)?\s*['"]([^'"]+)['"]/gm,
-    )) {
-      if (from.startsWith('.')) visit(join(dirname(file), from))
-      else bare.add(from)
+    const { importedFiles } = ts.preProcessFile(readFileSync(file, 'utf8'), true, true)
+    for (const { fileName } of importedFiles) {
+      if (fileName.startsWith('.')) visit(join(dirname(file), fileName))
+      else bare.add(fileName)
     }
+    // One that is computed could be anything.
+    assert.not.match(readFileSync(file, 'utf8'), /\bimport\([^'")]/, file)
   }
   visit(entry)
   return { files, bare }
 }
 
-const entries = ['index.js', 'ops/index.js'].map((path) =>
+const entries = ['page.js', 'page-ops.js', 'net.js'].map((path) =>
   fileURLToPath(new URL(`../../src/${path}`, import.meta.url)),
 )
 
-test('the entries import no module statically, least of all one of Node', () => {
+test('the entries reach no module outside of the package, least of all one of Node', () => {
   for (const entry of entries) {
-    const { files, bare } = staticImports(entry)
-    assert.ok(files.size > 40, `only ${files.size} files were found`)
-    assert.equal([...bare], [])
+    const { files, bare } = importsOf(entry)
+    assert.ok(files.size >= 8, `only ${files.size} files were found`)
+    assert.equal([...bare], [], entry)
   }
 })
 
+test('no file awaits at its top, so that require() can load the package', () => {
+  const all = readdirSync(new URL('../../src/', import.meta.url), { recursive: true }) as string[]
+  for (const name of all.filter((path) => path.endsWith('.js') && !path.includes('vendor'))) {
+    const file = fileURLToPath(new URL(`../../src/${name}`, import.meta.url))
+    const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest)
+    const visit = (node: ts.Node): void => {
+      if (ts.isFunctionLike(node) || ts.isClassLike(node)) return
+      const waits = ts.isAwaitExpression(node) || (ts.isForOfStatement(node) && node.awaitModifier)
+      assert.not(waits, `${name} waits at its top`)
+      ts.forEachChild(node, visit)
+    }
+    visit(source)
+  }
+})
+
+test('a page has the names that Node has', async () => {
+  const node = Object.keys(await import('../../src/index.js'))
+  assert.equal(Object.keys(await import('../../src/page.js')).sort(), node.sort())
+  const ops = Object.keys(await import('../../src/node-ops.js'))
+  assert.equal(Object.keys(await import('../../src/page-ops.js')).sort(), ops.sort())
+})
+
 test('no file that an entry loads uses a global of Node without asking whether it is there', () => {
-  for (const file of entries.flatMap((entry) => [...staticImports(entry).files])) {
+  for (const file of entries.flatMap((entry) => [...importsOf(entry).files])) {
     const source = readFileSync(file, 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')
     for (const [use] of source.matchAll(
       /(?<!typeof |[.\w])(?:Buffer|__dirname|require|setImmediate)\b(?!')/g,

@@ -4,6 +4,7 @@
  * method), fit (the same with `fit`). Prints the most memory that it had behind the first model,
  * and behind all.
  */
+import '../../src/node.js'
 import { readFileSync } from 'node:fs'
 import {
   type CompileOptions,

@@ -2,6 +2,7 @@
  * A child process of a comparison. It loads the builds, prepares each benchmark for all of them and
  * lets their blocks take turns. Where memory lies and who comes first is drawn anew in each child.
  */
+import '../../node.js'
 import { Purpose, RandomStream } from '../../random.js'
 import { switchOnWideVectors } from '../../runtime/revectorize.js'
 import type { Benchmark, Build, Prepared } from '../benchmark.js'

@@ -1,17 +1,8 @@
 /** What is public of recordings. */
 
-import { toFrames } from '../../events/frames.js'
-import { type EventRecording, fromEvents } from '../../events/recording.js'
-import {
-  denoise,
-  downsample,
-  dropEvent,
-  dropEventByArea,
-  dropEventByTime,
-  eventDrop,
-  timeJitter,
-} from '../../events/transforms.js'
-import type { ReadEventsOptions } from './read.js'
+import type { EventRecording } from '../../events/recording.js'
+import { eventFunctions } from './functions.js'
+import type { ReadEventsOptions } from './read-options.js'
 
 /**
  * Recordings of event cameras: reading, cutting into frames, changing. Data sets of them are in
@@ -20,29 +11,15 @@ import type { ReadEventsOptions } from './read.js'
 export const events = {
   /**
    * Reads a recording: N-MNIST (`.bin`, `.bs2`), AEDAT 2 of a DVS128 (CIFAR10-DVS), AEDAT 3.1
-   * (DVS128 Gesture), AEDAT 4, `.npy` and `.npz` arrays of x, y, t and p (Node).
+   * (DVS128 Gesture), AEDAT 4, `.npy` and `.npz` arrays of x, y, t and p.
    *
+   * @param from its path (Node), or its bytes: a `File` of a page too, whose name tells the format
    * @throws SpikewasmError that names the file when it is missing, damaged, cut off or of another
    *   format
    */
-  read: async (path: string, options: ReadEventsOptions = {}): Promise<EventRecording> =>
-    (await import('./read.js')).readEvents(path, options),
-  /** A recording from arrays of x, y, t and p. */
-  from: fromEvents,
-  /** Cuts a recording into frames. */
-  toFrames,
-  /** Drops events that have no neighbour within a time. */
-  denoise,
-  /** Moves events to a smaller sensor. */
-  downsample,
-  /** Moves the times of events at random. */
-  timeJitter,
-  /** Drops events at random. */
-  dropEvent,
-  /** Drops the events of a random span of time. */
-  dropEventByTime,
-  /** Drops the events of a random area. */
-  dropEventByArea,
-  /** EventDrop (Gu et al. 2021): one of these at random. */
-  eventDrop,
+  read: async (
+    from: string | Uint8Array | Blob,
+    options: ReadEventsOptions = {},
+  ): Promise<EventRecording> => (await import('./read.js')).readEvents(from, options),
+  ...eventFunctions,
 }

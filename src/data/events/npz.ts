@@ -1,16 +1,8 @@
-/** Arrays of an .npz archive: a ZIP whose files NumPy has stored or deflated. */
+/** Unpacks arrays of an .npz archive at once (Node). */
 
 import { inflateRawSync } from 'node:zlib'
 import { refuse } from '../../events/recording.js'
-
-const END = 0x06054b50
-const ENTRY = 0x02014b50
-const LOCAL = 0x04034b50
-/** The comment behind the end may be as long. */
-const LONGEST_COMMENT = 65_535
-/** Events take a half to a tenth when they are deflated; more than this may be made to harm. */
-const FREE = 64_000_000
-const RATIO = 50
+import { npzEntries } from './npz-entries.js'
 
 /**
  * The content of `wanted` arrays by their keys; others are left packed.
@@ -22,41 +14,13 @@ export function unpackNpz(
   name: string,
   wanted: readonly string[],
 ): Map<string, Uint8Array> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  const damaged = (why: string): never => refuse(name, 'be a valid .npz archive', why)
-  let end = bytes.length - 22
-  const least = Math.max(0, end - LONGEST_COMMENT)
-  while (end >= least && view.getUint32(end, true) !== END) end--
-  if (end < least) damaged('one without a directory; is it truncated?')
-  const count = view.getUint16(end + 10, true)
-  let at = view.getUint32(end + 16, true)
-  let left = FREE + RATIO * bytes.length
-  const found = new Map<string, Uint8Array>()
-  for (let i = 0; i < count; i++) {
-    if (at + 46 > bytes.length || view.getUint32(at, true) !== ENTRY) damaged('a damaged directory')
-    const [nameLength, extra, comment] = [28, 30, 32].map((place) =>
-      view.getUint16(at + place, true),
-    )
-    const method = view.getUint16(at + 10, true)
-    const packed = view.getUint32(at + 20, true)
-    const size = view.getUint32(at + 24, true)
-    const local = view.getUint32(at + 42, true)
-    const file = new TextDecoder().decode(bytes.subarray(at + 46, at + 46 + nameLength))
-    at += 46 + nameLength + extra + comment
-    const key = file.replace(/\.npy$/, '')
-    if (!wanted.includes(key)) continue
-    if (local + 30 > bytes.length || view.getUint32(local, true) !== LOCAL)
-      damaged(`no data of ${key}`)
-    const begin = local + 30 + view.getUint16(local + 26, true) + view.getUint16(local + 28, true)
-    if (begin + packed > bytes.length) damaged(`data of ${key} that end behind the file`)
-    if (size > left) refuse(name, `unpack to at most ${left} bytes more`, `${size} for ${key}`)
-    const data = bytes.subarray(begin, begin + packed)
-    left -= size
-    if (method === 0) found.set(key, data)
-    else if (method === 8) found.set(key, inflated(data, size, `${name}: ${key}`))
-    else damaged(`method ${method} for ${key}; save it with numpy.savez`)
-  }
-  return found
+  const entries = npzEntries(bytes, name, wanted)
+  return new Map(
+    entries.map(({ key, data, size, isPacked }) => [
+      key,
+      isPacked ? inflated(data, size, `${name}: ${key}`) : data,
+    ]),
+  )
 }
 
 function inflated(data: Uint8Array, size: number, name: string): Uint8Array {

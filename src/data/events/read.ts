@@ -1,26 +1,16 @@
 /** Recordings from files (Node). */
 
 import { readFileSync } from 'node:fs'
-import { checkOptions, checkPath, describe, expect, SpikewasmError } from '../../errors.js'
+import { checkPath, SpikewasmError } from '../../errors.js'
 import { type Interval, parseAedat3 } from '../../events/aedat3.js'
 import { needsZstd } from '../../events/aedat4.js'
 import { parseEventArchive } from '../../events/arrays.js'
-import { type EventFormat, eventFormats, formatOf, parseRecording } from '../../events/parse.js'
-import { checkSensor, type EventRecording, type Sensor } from '../../events/recording.js'
+import { formatOf, parseRecording } from '../../events/parse.js'
+import type { EventRecording } from '../../events/recording.js'
 import { readFileClear } from '../../io/files.js'
 import { unpackNpz } from './npz.js'
+import { bytesOf, checkReading, type ReadEventsOptions } from './read-options.js'
 import { loadZstd } from './zstd.js'
-
-/** What `events.read` takes. */
-export interface ReadEventsOptions {
-  /** What the file is; default: what its first bytes or its ending say. */
-  readonly format?: EventFormat
-  /**
-   * [width, height] of the sensor in pixels; default: what the file says, else 34 × 34 for N-MNIST,
-   * 128 × 128 for AEDAT 2 and 3, or as large as the events need.
-   */
-  readonly sensor?: Sensor
-}
 
 /**
  * Reads a recording: N-MNIST (`.bin`, `.bs2`), AEDAT 2 of a DVS128 (CIFAR10-DVS), AEDAT 3.1 (DVS128
@@ -34,24 +24,16 @@ export interface ReadEventsOptions {
  *   format, and when the decoder of Zstandard is needed and not installed
  */
 export async function readEvents(
-  path: string,
+  from: string | Uint8Array | Blob,
   options: ReadEventsOptions = {},
 ): Promise<EventRecording> {
-  checkPath('events.read.path', path)
   const checked = checkReading('events.read', options)
-  const bytes = await readFileClear(path, 'recording')
-  return parseFile(bytes, path, checked)
-}
-
-/** @throws SpikewasmError when an option is wrong */
-export function checkReading(name: string, options: ReadEventsOptions): ReadEventsOptions {
-  checkOptions(name, options, ['format', 'sensor'])
-  const { format } = options
-  expect(
-    format === undefined || eventFormats.includes(format),
-    () => `${name}.format must be one of ${eventFormats.join(', ')}, got ${describe(format)}`,
-  )
-  return { format, sensor: checkSensor(`${name}.sensor`, options.sensor) }
+  if (from instanceof Uint8Array || from instanceof Blob) {
+    const { name, bytes } = await bytesOf(from)
+    return parseFile(bytes, name, checked)
+  }
+  checkPath('events.read.path', from)
+  return parseFile(await readFileClear(from, 'recording'), from, checked)
 }
 
 /**

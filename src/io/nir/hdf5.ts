@@ -5,7 +5,7 @@
 
 import { Worker } from 'node:worker_threads'
 import { SpikewasmError } from '../../errors.js'
-import { expectPackageFile } from '../../runtime/load.js'
+import { expectPackageFile } from '../../runtime/node/package-file.js'
 import { hdf5Package } from './package.js'
 import { type Answer, type Group, most, type Question } from './tree.js'
 

@@ -1,12 +1,12 @@
 /** The surroundings in Node, and in Bun and Deno, which have Node's modules. Registers them. */
 
 import { readFileSync } from 'node:fs'
-import { access, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { broken } from '../load.js'
+import { pathToFileURL } from 'node:url'
 import { localExecutor } from '../local.js'
 import { type Platform, registerPlatform } from '../platform.js'
-import { poolExecutor, workerFile } from '../pool.js'
+import { expectPackageFile } from './package-file.js'
 
 export const nodePlatform: Platform = {
   kind: 'node',
@@ -14,28 +14,31 @@ export const nodePlatform: Platform = {
   sharesMemory: (threads) => threads > 1,
   async executors(workers) {
     if (workers === 1) return localExecutor
+    const { poolExecutor, workerFile } = await import('../pool.js')
     await expectPackageFile(workerFile)
     return poolExecutor
   },
-  readPackageFile: async (url) => plain(await readFile(url)),
+  address(where) {
+    if (where instanceof URL) return where
+    return /^[a-z]{2,}:/i.test(where) ? new URL(where) : pathToFileURL(where)
+  },
+  async readPackageFile(url) {
+    if (url.protocol === 'file:') return plain(await readFile(url))
+    const answer = await fetch(url)
+    if (!answer.ok) throw new Error(`the server answers ${answer.status}`)
+    return new Uint8Array(await answer.arrayBuffer())
+  },
   readPackageFileSync: (url) => plain(readFileSync(url)),
+  addressLimit: async () => (await import('./address-limit.js')).addressLimit(),
+  collector: async () => (await import('./collector.js')).collector(),
+  switchOnWideVectors: async () => (await import('../revectorize.js')).switchOnWideVectors(),
   warn(message, code) {
     process.emitWarning(message, { type: 'SpikewasmWarning', code })
   },
 }
 
+// For those that import this file alone; `node.ts` registers more.
 registerPlatform(nodePlatform)
-
-/**
- * For files that threads start from: a thread that finds none would end the process.
- *
- * @throws SpikewasmError when a file of the package is missing
- */
-export async function expectPackageFile(url: URL): Promise<void> {
-  await access(url).catch((error: unknown) => {
-    throw broken(url, error)
-  })
-}
 
 /** The same bytes as a plain array: the `slice` of a Buffer would not copy. */
 function plain({ buffer, byteOffset, byteLength }: Buffer): Uint8Array {

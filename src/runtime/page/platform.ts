@@ -8,6 +8,7 @@ export const pagePlatform: Platform = {
   processors: () => navigator.hardwareConcurrency || 1,
   sharesMemory: () => false,
   executors: async () => localExecutor,
+  address: (where) => new URL(where, globalThis.document?.baseURI ?? location.href),
   async readPackageFile(url) {
     const answer = await fetch(url)
     if (!answer.ok) throw new Error(`the server answers ${answer.status}`)

@@ -3,12 +3,13 @@
 import { checkOptions, describe, expect } from '../../errors.js'
 import type { Callback } from '../callback.js'
 import { checkName } from '../callback-state.js'
+import { extras } from '../extras.js'
 import type { EpochRecord, StepInfo } from '../records.js'
 import { exclusive } from './exclusive.js'
 
 /** Options of `progress`; each has a default. */
 export interface ProgressOptions {
-  /** Where it writes; default standard error. */
+  /** Where it writes; default standard error, in a page its console. */
   stream?: ProgressStream
   /** Tells it from another one; default 'progress'. */
   name?: string
@@ -23,7 +24,7 @@ export interface ProgressStream {
 }
 
 /**
- * Writes a line for each epoch, and shows a bar where the stream is a terminal. For Node.
+ * Writes a line for each epoch, and shows a bar where the stream is a terminal (Node).
  *
  * @throws SpikewasmError for wrong options
  */
@@ -41,12 +42,9 @@ export function progress(options: ProgressOptions = {}): Callback {
     name,
     async onFitStart(start, training) {
       epochs = start.epochs
-      const given = options.stream ?? (typeof process !== 'undefined' ? process.stderr : undefined)
-      if (!given) return
-      stream = given
-      if (!stream.isTTY) return
-      const { SingleBar } = await import('cli-progress')
-      bar = stepBar(SingleBar as unknown as BarMaker, stream, () => training.firingRates())
+      stream = options.stream ?? extras().standardError?.() ?? console_
+      const Single = stream.isTTY ? await extras().progressBar?.() : undefined
+      bar = Single && stepBar(Single as BarMaker, stream, () => training.firingRates())
     },
     onStep: (info) => bar?.step(info),
     onEpoch(record) {
@@ -59,6 +57,9 @@ export function progress(options: ProgressOptions = {}): Callback {
     },
   })
 }
+
+/** Of a page. */
+const console_: ProgressStream = { write: (text) => console.info(text.trimEnd()) }
 
 /** A bar of steps. */
 export interface Bar {

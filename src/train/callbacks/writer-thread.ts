@@ -5,7 +5,7 @@
 import { SpikewasmError } from '../../errors.js'
 import { RunFolder } from '../../io/folder/folder.js'
 import { endOf } from '../../runtime/end-pool.js'
-import { expectPackageFile } from '../../runtime/node/platform.js'
+import { expectPackageFile } from '../../runtime/node/package-file.js'
 import type { StateDict } from '../../runtime/state.js'
 import { Piscina } from '../../runtime/vendor/piscina/index.js'
 import type { Writer } from './writer.js'

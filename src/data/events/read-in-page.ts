@@ -1,0 +1,60 @@
+/** Recordings from bytes, with what a page has. */
+
+import { expect } from '../../errors.js'
+import { parseAedat3 } from '../../events/aedat3.js'
+import { needsZstd } from '../../events/aedat4.js'
+import { parseEventArchive } from '../../events/arrays.js'
+import { formatOf, parseRecording } from '../../events/parse.js'
+import { type EventRecording, refuse } from '../../events/recording.js'
+import { npzEntries } from './npz-entries.js'
+import { bytesOf, checkReading, type ReadEventsOptions } from './read-options.js'
+
+/** `events.read` in a page. */
+export async function readEvents(
+  from: string | Uint8Array | Blob,
+  options: ReadEventsOptions = {},
+): Promise<EventRecording> {
+  const checked = checkReading('events.read', options)
+  expect(
+    from instanceof Uint8Array || from instanceof Blob,
+    () =>
+      'events.read of a path needs files, which a page has not; give it a File (dropped or ' +
+      'chosen) or the bytes',
+  )
+  const { name, bytes } = await bytesOf(from)
+  const { format = formatOf(bytes, name), sensor } = checked
+  if (format === 'aedat3') return parseAedat3(bytes, name, sensor)
+  if (format === 'aedat4')
+    expect(
+      !needsZstd(bytes, name),
+      () =>
+        `${name}: must be compressed with LZ4 or not at all in a page, got Zstandard; read it in ` +
+        'Node, or save it with LZ4',
+    )
+  if (format !== 'npz') return parseRecording(bytes, name, format, sensor)
+  const arrays = new Map<string, Uint8Array>()
+  for (const { key, data, size, isPacked } of npzEntries(bytes, name, ['t', 'x', 'y', 'p']))
+    arrays.set(key, isPacked ? await inflated(data, size, `${name}: ${key}`) : data)
+  return parseEventArchive(arrays, name, sensor)
+}
+
+async function inflated(data: Uint8Array, size: number, name: string): Promise<Uint8Array> {
+  const packed = new Blob([data as BlobPart]).stream()
+  const reader = packed.pipeThrough(new DecompressionStream('deflate-raw')).getReader()
+  const out = new Uint8Array(size)
+  let length = 0
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) break
+      if (length + value.length > size) throw new Error('it is longer than it says')
+      out.set(value, length)
+      length += value.length
+    }
+  } catch (error) {
+    return refuse(name, 'hold valid deflated data', `an error: ${(error as Error).message}`)
+  } finally {
+    await reader.cancel().catch(() => undefined)
+  }
+  return out.subarray(0, length)
+}

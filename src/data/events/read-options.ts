@@ -1,0 +1,36 @@
+/** What `events.read` takes. */
+
+import { checkOptions, describe, expect } from '../../errors.js'
+import { type EventFormat, eventFormats } from '../../events/parse.js'
+import { checkSensor, type Sensor } from '../../events/recording.js'
+
+/** Options of `events.read`; each has a default. */
+export interface ReadEventsOptions {
+  /** What the file is; default: what its first bytes or its ending say. */
+  readonly format?: EventFormat
+  /**
+   * [width, height] of the sensor in pixels; default: what the file says, else 34 × 34 for N-MNIST,
+   * 128 × 128 for AEDAT 2 and 3, or as large as the events need.
+   */
+  readonly sensor?: Sensor
+}
+
+/** @throws SpikewasmError when an option is wrong */
+export function checkReading(name: string, options: ReadEventsOptions): ReadEventsOptions {
+  checkOptions(name, options, ['format', 'sensor'])
+  const { format } = options
+  expect(
+    format === undefined || eventFormats.includes(format),
+    () => `${name}.format must be one of ${eventFormats.join(', ')}, got ${describe(format)}`,
+  )
+  return { format, sensor: checkSensor(`${name}.sensor`, options.sensor) }
+}
+
+/** A recording's bytes, and what messages call it. */
+export async function bytesOf(
+  from: Uint8Array | Blob,
+): Promise<{ readonly name: string; readonly bytes: Uint8Array }> {
+  const name = (from as Partial<File>).name ?? 'the recording'
+  if (from instanceof Uint8Array) return { name, bytes: from }
+  return { name, bytes: new Uint8Array(await from.arrayBuffer()) }
+}

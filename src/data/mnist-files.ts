@@ -1,0 +1,143 @@
+/** MNIST and Fashion-MNIST from the bytes of the four IDX files, in Node or in a page. */
+
+import { describe, expect, SpikewasmError } from '../errors.js'
+import { gunzip, type Measure } from '../io/unpack.js'
+import { fromBytes } from './bytes.js'
+import { checkLabels, type Dataset, type Split } from './dataset.js'
+import { idxBytes, parseIdx } from './idx.js'
+import { sharedBytes } from './plain.js'
+
+const CLASSES = 10
+
+/** Which of the data sets. */
+export interface Flavour {
+  readonly title: string
+  readonly mean: number
+  readonly std: number
+  readonly classNames?: readonly string[]
+}
+
+export const mnistFlavour: Flavour = { title: 'MNIST', mean: 0.1307, std: 0.3081 }
+
+export const fashionFlavour: Flavour = {
+  title: 'Fashion-MNIST',
+  mean: 0.286,
+  std: 0.353,
+  classNames: [
+    'T-shirt/top',
+    'Trouser',
+    'Pullover',
+    'Dress',
+    'Coat',
+    'Sandal',
+    'Shirt',
+    'Sneaker',
+    'Bag',
+    'Ankle boot',
+  ],
+}
+
+/**
+ * Files by their names, plain or gzipped: dropped onto a page or chosen in it (`input.files`,
+ * `dataTransfer.files`), or their bytes.
+ */
+export type NamedFiles = Iterable<File> | Readonly<Record<string, Uint8Array | Blob>>
+
+/** A file that was found. */
+export interface Found {
+  /** What messages call it. */
+  readonly name: string
+  readonly bytes: Uint8Array
+}
+
+/** Finds a file by its name without `.gz`, unpacked; `what` it is to the user. */
+export type FindFile = (name: string, what: string, measure: Measurer) => Promise<Found>
+
+/** How many bytes a file has, by its head; see `idxBytes`. */
+export type Measurer = (name: string) => Measure
+
+/** @throws SpikewasmError that names the file that is missing or damaged, and how */
+export async function mnistOfFiles(
+  loader: string,
+  files: NamedFiles,
+  flavour: Flavour,
+): Promise<Split> {
+  const given = byName(loader, files)
+  return readSplit(flavour, 'the files', async (name, what, measure) => {
+    const key = [name, `${name}.gz`].find((key) => given.has(key))
+    if (key === undefined)
+      throw new SpikewasmError(
+        `${loader} needs a file ${name} or ${name}.gz (${what}), got ` +
+          `${[...given.keys()].slice(0, 8).map(describe).join(', ') || 'none'}; give all four`,
+      )
+    const file = given.get(key) as Uint8Array | Blob
+    const packed = file instanceof Blob ? new Uint8Array(await file.arrayBuffer()) : file
+    return { name: key, bytes: await gunzip(packed, key, measure(key)) }
+  })
+}
+
+function byName(loader: string, files: NamedFiles): Map<string, Uint8Array | Blob> {
+  expect(
+    typeof files === 'object' && files !== null,
+    () => `${loader} must be given a folder (in Node) or its four files, got ${describe(files)}`,
+  )
+  const named: [string, unknown][] =
+    Symbol.iterator in files
+      ? Array.from(files as Iterable<File>, (file) => [file?.name, file])
+      : Object.entries(files)
+  for (const [name, file] of named)
+    expect(
+      typeof name === 'string' && (file instanceof Uint8Array || file instanceof Blob),
+      () => `${loader}: each file must be a File, a Blob or a Uint8Array, got ${describe(file)}`,
+    )
+  return new Map(named as [string, Uint8Array | Blob][])
+}
+
+/**
+ * @param where the files are, for messages
+ * @throws SpikewasmError that names the file that is damaged, and how
+ */
+export async function readSplit(flavour: Flavour, where: string, find: FindFile): Promise<Split> {
+  const { title } = flavour
+  const train = await readPart(find, 'train', `${title} train`, flavour)
+  const test = await readPart(find, 't10k', `${title} test`, flavour)
+  if (train.shape.join() !== test.shape.join()) {
+    throw new SpikewasmError(
+      `${where}: test images must be as large as the training images, got ` +
+        `${test.shape.join('×')} and ${train.shape.join('×')}`,
+    )
+  }
+  return { train, test }
+}
+
+async function readPart(
+  find: FindFile,
+  prefix: string,
+  name: string,
+  { mean, std, classNames }: Flavour,
+): Promise<Dataset> {
+  const read = async (file: string, rank: number, what: string) => {
+    const measure: Measurer = (found) => (head) => idxBytes(head, rank, found)
+    const found = await find(`${prefix}-${file}`, `${name} ${what}`, measure)
+    return { ...parseIdx(found.bytes, rank, found.name), path: found.name }
+  }
+  const images = await read('images-idx3-ubyte', 3, 'images')
+  const labels = await read('labels-idx1-ubyte', 1, 'labels')
+  const [count, height, width] = images.shape
+  if (labels.shape[0] !== count) {
+    throw new SpikewasmError(
+      `${labels.path}: must have as many labels as there are images, ${count}, got ` +
+        `${labels.shape[0]}; are the files of one data set?`,
+    )
+  }
+  checkLabels(labels.path, labels.data, CLASSES)
+  return fromBytes({
+    name,
+    images: sharedBytes(images.data),
+    labels: labels.data,
+    shape: [1, height, width],
+    classes: CLASSES,
+    classNames,
+    normalization: { scale: 255, mean: [mean], std: [std] },
+  })
+}

@@ -1,0 +1,39 @@
+/**
+ * Loaders of data sets in a page: `datasets`, each a function of its own, so that a bundle holds
+ * those alone that are used.
+ */
+
+import { SpikewasmError } from '../errors.js'
+import type { Split } from './dataset.js'
+import { fashionFlavour, mnistFlavour, mnistOfFiles, type NamedFiles } from './mnist-files.js'
+
+export { digits } from './digits.js'
+
+/** As in Node, from files alone. */
+export function mnist(files: NamedFiles): Promise<Split> {
+  return mnistOfFiles('datasets.mnist', files, mnistFlavour)
+}
+
+/** As in Node, from files alone. */
+export function fashionMnist(files: NamedFiles): Promise<Split> {
+  return mnistOfFiles('datasets.fashionMnist', files, fashionFlavour)
+}
+
+/** A loader of what lies in a folder. */
+const inNode = (name: string, instead: string) => async (): Promise<Split> => {
+  throw new SpikewasmError(
+    `datasets.${name} needs a folder or archive, which only Node can read; ${instead}`,
+  )
+}
+
+const BYTES = 'in a page, give the images to fromBytes'
+const EVENTS = 'in a page, read each recording with events.read and cut it with events.toFrames'
+
+export const cifar10 = /* @__PURE__ */ inNode('cifar10', BYTES)
+export const cifar100 = /* @__PURE__ */ inNode('cifar100', BYTES)
+export const imageFolder = /* @__PURE__ */ inNode('imageFolder', BYTES)
+export const imageNet = /* @__PURE__ */ inNode('imageNet', BYTES)
+export const nmnist = /* @__PURE__ */ inNode('nmnist', EVENTS)
+export const cifar10Dvs = /* @__PURE__ */ inNode('cifar10Dvs', EVENTS)
+export const dvsGesture = /* @__PURE__ */ inNode('dvsGesture', EVENTS)
+export const eventFolder = /* @__PURE__ */ inNode('eventFolder', EVENTS)

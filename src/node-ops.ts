@@ -1,0 +1,5 @@
+/** `spikewasm/ops` in Node. */
+
+import './node.js'
+
+export * from './ops/index.js'

@@ -1,0 +1,5 @@
+/** `spikewasm/ops` in a page. */
+
+import './runtime/page/platform.js'
+
+export * from './ops/index.js'

@@ -1,0 +1,34 @@
+/** Whether a module is the engine's, and which one. */
+
+import { SpikewasmError } from '../errors.js'
+import { VERSION } from '../version.js'
+
+export type EngineVariant = 'engine' | 'engine-threads' | 'engine-debug'
+
+/** Name of the custom section that says the version and the variant; tools/build-wasm.mjs adds it. */
+const SECTION = 'spikewasm.engine'
+
+/**
+ * @param where the module was found
+ * @throws SpikewasmError unless it is that variant of this version
+ */
+export function checkEngine(
+  module: WebAssembly.Module,
+  variant: EngineVariant,
+  where: string,
+): void {
+  const [section] = WebAssembly.Module.customSections(module, SECTION)
+  const [version, found] = section ? new TextDecoder().decode(section).split(' ') : []
+  if (version === VERSION && found === variant) return
+  const got =
+    version === undefined
+      ? 'another module of WebAssembly'
+      : version === VERSION
+        ? `${found}.wasm`
+        : `a module of version ${version}`
+  throw new SpikewasmError(
+    `${where} must be ${variant}.wasm of spikewasm ${VERSION}, got ${got}; take the file from ` +
+      'node_modules/spikewasm/build/wasm, or give the folder that holds all of them, with / at ' +
+      'its end',
+  )
+}

@@ -1,0 +1,46 @@
+/** Threads that read the batches of a training or a test ahead (Node), and whether they pay. */
+
+import type { BatchesOptions } from '../data/batches.js'
+import type { Dataset } from '../data/dataset.js'
+import { isOfFiles, readingNs } from '../data/open.js'
+import { type Plain, plainOf } from '../data/plain.js'
+import { expectPackageFile } from '../runtime/node/package-file.js'
+import { availableParallelism } from '../runtime/processors.js'
+import type { Session } from '../runtime/session.js'
+import type { AheadTask, ReadAhead } from './extras.js'
+
+const threadFile = new URL('../data/threads.js', import.meta.url)
+
+/** Work for which starting a thread pays. */
+const WORTH_NS = 2e8
+
+/** Threads of a test, where nobody says how many. */
+const MOST_OF_TEST = 4
+
+/** Whether a thread that reads so many samples is worth its start; follows from sizes alone. */
+const pays = (session: Session, plain: Plain, samples: number): boolean =>
+  availableParallelism() > 1 && samples * session.imageFloats * readingNs(plain) >= WORTH_NS
+
+/** @throws SpikewasmError when a file of the package is missing */
+export async function readAhead(
+  session: Session,
+  data: Dataset,
+  options: BatchesOptions,
+  { numWorkers, isTest, first, epochs, targetSize }: AheadTask,
+): Promise<ReadAhead | undefined> {
+  const plain = numWorkers === 0 ? undefined : plainOf(data)
+  if (!plain) return undefined
+  const { batchSize } = options
+  // As `Batches` counts them.
+  const batches = options.dropLast
+    ? Math.floor(data.length / batchSize)
+    : Math.ceil(data.length / batchSize)
+  const samples = isTest ? data.length : (epochs * batches - first) * batchSize
+  const mayPay = !isTest || isOfFiles(plain)
+  if (numWorkers === undefined && !(mayPay && pays(session, plain, samples))) return undefined
+  const most = Math.min(MOST_OF_TEST, Math.max(1, availableParallelism() >> 1))
+  const threads = isTest ? Math.min(batches, numWorkers ?? most) : numWorkers
+  await expectPackageFile(threadFile)
+  const { BatchThreads } = await import('../data/threads.js')
+  return BatchThreads.start(data, plain, options, { first, epochs, targetSize, threads })
+}
