@@ -242,7 +242,7 @@ async function otherData(page: Page): Promise<void> {
   const files = idxFiles()
   await page.setInputFiles('#data-files', files.slice(1))
   await page.waitForSelector('#problem:not([hidden])')
-  assert.match(await page.innerText('#problem'), /1 of images and 2 of labels/)
+  assert.match(await page.innerText('#problem'), /needs a file t10k-images-idx3-ubyte/)
   await page.setInputFiles('#data-files', files)
   await accuracyOf(page, /^Done after 2 epochs/)
   assert.match(await page.innerText('#data'), /Fashion-MNIST, 28×28: 130 to train, 20 to test/)
