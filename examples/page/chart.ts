@@ -14,7 +14,7 @@ interface Values extends Line {
   readonly value: HTMLElement
 }
 
-const [LEFT, RIGHT, TOP, BOTTOM] = [40, 8, 8, 22]
+const [LEFT, RIGHT, TOP, BOTTOM] = [46, 8, 8, 22]
 /** A line of more points has every two of them joined. */
 const MOST = 800
 

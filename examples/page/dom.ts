@@ -7,9 +7,14 @@ export const $ = <T extends HTMLElement = HTMLElement>(id: string): T =>
 export const css = (name: string): string =>
   getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim()
 
-/** `#rrggbb` as three bytes. */
-export const rgb = (name: string): number[] =>
-  [1, 3, 5].map((at) => Number.parseInt(css(name).slice(at, at + 2), 16))
+const dot = document.createElement('canvas').getContext('2d') as CanvasRenderingContext2D
+
+/** A colour of style.css as three bytes. */
+export function rgb(name: string): number[] {
+  // A canvas gives #rrggbb, however it was written.
+  dot.fillStyle = css(name)
+  return [1, 3, 5].map((at) => Number.parseInt(String(dot.fillStyle).slice(at, at + 2), 16))
+}
 
 /** Told to screen readers. */
 export function say(text: string): void {

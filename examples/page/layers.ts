@@ -10,9 +10,6 @@ export interface Lit {
   readonly color?: string
 }
 
-/** Length of a picture's longer side. */
-const SIDE = 148
-
 export class Layers {
   private readonly box = $('layers')
   private pictures: { lit: Lit; canvas: HTMLCanvasElement; wire?: HTMLElement }[] = []
@@ -33,7 +30,6 @@ export class Layers {
       const across = Math.ceil(Math.sqrt(C))
       canvas.width = across * (W + 1) - 1
       canvas.height = Math.ceil(C / across) * (H + 1) - 1
-      canvas.style.width = `${SIDE}px`
       figure.append(make('figcaption', '', lit.title))
       return { lit, canvas, wire }
     })

@@ -49,7 +49,7 @@ const share = (value: number): string => `${Math.round(100 * value)} %`
 const charts = {
   loss: new Chart('loss', (value) => value.toFixed(2)),
   accuracy: new Chart('accuracy', share, 1),
-  rates: new Chart('rates', (value) => `${(100 * value).toFixed(1)} %`),
+  rates: new Chart('rates', (value) => `${Number((100 * value).toFixed(1))} %`),
 }
 const viewer = new Viewer(complain)
 const pad = new Pad(drawn)

@@ -143,7 +143,7 @@ export class Viewer {
             values[k] = animate ? Math.max(data[k], GLOW * values[k]) : values[k] + data[k] / steps
         })
         if (!animate && step < steps) continue
-        this.draw(logits, classes[0], animate ? String(step) : `1 to ${step}, mean`)
+        this.draw(logits, classes[0], animate ? ` at step ${step}` : `, mean of ${step} steps`)
         if (step === steps && announce) this.announce(logits, classes[0])
         if (animate) await new Promise((done) => setTimeout(done, STEP_MS))
         if (turn !== this.turn) return
@@ -154,7 +154,7 @@ export class Viewer {
   }
 
   private draw(logits: Float32Array, best: number, step: string): void {
-    $('step').textContent = step
+    $('step').textContent = `Spikes${step}`
     this.layers.show()
     this.raster.show()
     const shares = softmax(logits)
