@@ -38,7 +38,7 @@ export function fashionMnist(from: string | NamedFiles): Promise<Split> {
 }
 
 async function read(loader: string, from: string | NamedFiles, flavour: Flavour): Promise<Split> {
-  if (typeof from === 'object' && from !== null) return mnistOfFiles(loader, from, flavour)
+  if (typeof from !== 'string') return mnistOfFiles(loader, from, flavour)
   const folder = from
   if ((await kindOfPath(folder)) !== 'folder') {
     throw new SpikewasmError(

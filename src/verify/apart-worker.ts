@@ -46,16 +46,20 @@ function answer(net: Net, { call, input }: Question): Answer {
   return { outputs, predicted }
 }
 
-try {
-  const net = await openNet((workerData as ApartSetup).bytes)
-  port.on('message', (question: Question) => {
-    try {
-      say({ kind: 'answer', answer: answer(net, question) })
-    } catch (error) {
-      telling(error)
-    }
-  })
-  say({ kind: 'opened', info: net.info })
-} catch (error) {
-  telling(error)
+async function open(): Promise<void> {
+  try {
+    const net = await openNet((workerData as ApartSetup).bytes)
+    port.on('message', (question: Question) => {
+      try {
+        say({ kind: 'answer', answer: answer(net, question) })
+      } catch (error) {
+        telling(error)
+      }
+    })
+    say({ kind: 'opened', info: net.info })
+  } catch (error) {
+    telling(error)
+  }
 }
+
+void open()

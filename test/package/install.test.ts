@@ -35,6 +35,7 @@ function npm(args: string[], options: { cwd: string; timeout?: number }) {
 
 let folder = ''
 let project = ''
+let tarball = ''
 let packed: string[] = []
 /** What npm prints while it installs the package. */
 let installed = ''
@@ -56,7 +57,8 @@ test.before(async () => {
     { filename: string; files: { path: string }[] },
   ]
   packed = files.map((file) => file.path)
-  const install = await npm(['install', '--no-audit', '--no-fund', join(folder, filename)], {
+  tarball = join(folder, filename)
+  const install = await npm(['install', '--no-audit', '--no-fund', tarball], {
     cwd: project,
     timeout: 120_000,
   })
@@ -104,6 +106,19 @@ test('the package holds built code, engines and digits, and neither tests nor so
     ].sort(),
   )
 })
+
+test('publint and attw find nothing wrong with the package', async () => {
+  const tool = (path: string): string => join(root, 'node_modules', path)
+  await run(process.execPath, [tool('publint/src/cli.js'), 'run', tarball, '--strict']).catch(fail)
+  const attw = tool('@arethetypeswrong/cli/dist/index.js')
+  const data = ['engine.wasm', 'engine-threads.wasm', 'digits.csv.gz']
+  await run(process.execPath, [
+    ...[attw, tarball, '--profile', 'esm-only', '--exclude-entrypoints', ...data],
+  ]).catch(fail)
+})
+
+const fail = ({ stdout, stderr }: { stdout: string; stderr: string }): never =>
+  assert.unreachable(`${stdout}${stderr}`)
 
 test('links of the packed pages lead to packed files', async () => {
   let links = 0

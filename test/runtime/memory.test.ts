@@ -19,7 +19,7 @@ import {
 } from '../../src/index.js'
 import { planFor } from '../../src/runtime/allocate.js'
 import { collect } from '../../src/runtime/collect.js'
-import { type EngineVariant, loadEngine } from '../../src/runtime/load.js'
+import { loadEngine } from '../../src/runtime/load.js'
 import { expectPackageFile } from '../../src/runtime/node/package-file.js'
 import { giveBack, lend } from '../../src/runtime/memories.js'
 import { messageOf } from '../io/temporary.js'
@@ -259,7 +259,11 @@ test('a missing file of the package is named', async () => {
   const expected =
     /^.*gone\.js, a file of spikewasm, is missing or damaged .*; install spikewasm again$/
   assert.match(await messageOf(() => expectPackageFile(gone)), expected)
-  assert.match(await messageOf(() => loadEngine('gone' as EngineVariant)), /gone\.wasm, a file of/)
+  const away = fileURLToPath(new URL('./gone.wasm', import.meta.url))
+  assert.match(
+    await messageOf(() => loadEngine('engine', false, away)),
+    /missing or damaged: .*gone\.wasm cannot be read .*; install spikewasm again/,
+  )
 })
 
 test.run()
