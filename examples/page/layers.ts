@@ -6,8 +6,15 @@ export interface Lit {
   readonly title: string
   readonly shape: readonly number[]
   readonly values: Float32Array
-  /** Of what colour; default: that of spikes. */
-  readonly color?: string
+  /** Of what colour, a name of style.css. */
+  readonly color: string
+}
+
+/** So many maps beside each other that rows are full, if that is not too wide. */
+function acrossOf(maps: number): number {
+  const least = Math.ceil(Math.sqrt(maps))
+  for (let across = least; across <= 2 * least; across++) if (maps % across === 0) return across
+  return least
 }
 
 export class Layers {
@@ -27,7 +34,7 @@ export class Layers {
       const figure = this.box.appendChild(make('figure'))
       const canvas = figure.appendChild(document.createElement('canvas'))
       const [C, H, W] = lit.shape
-      const across = Math.ceil(Math.sqrt(C))
+      const across = acrossOf(C)
       canvas.width = across * (W + 1) - 1
       canvas.height = Math.ceil(C / across) * (H + 1) - 1
       figure.append(make('figcaption', '', lit.title))
@@ -44,10 +51,10 @@ export class Layers {
   private paint(): void {
     const [off, card] = [rgb('off'), rgb('card')]
     for (const { lit, canvas, wire } of this.pictures) {
-      const on = rgb(lit.color ?? 'spike')
+      const on = rgb(lit.color)
       const [C, H, W] = lit.shape
       const { width, height } = canvas
-      const across = Math.ceil(Math.sqrt(C))
+      const across = acrossOf(C)
       const image = new ImageData(width, height)
       for (let i = 0; i < width * height; i++) image.data.set([...card, 255], 4 * i)
       let sum = 0
@@ -61,6 +68,7 @@ export class Layers {
           image.data[4 * (y * width + x) + k] = off[k] + share * (on[k] - off[k])
       })
       canvas.getContext('2d')!.putImageData(image, 0, 0)
+      wire?.style.setProperty('--wire', `var(--${lit.color})`)
       wire?.style.setProperty('--rate', String(Math.min(1, (3 * sum) / lit.values.length)))
     }
   }

@@ -62,16 +62,21 @@ export class Viewer {
     this.neurons = this.names.map((name, i) => {
       const shape = model.spikes(name).shape.slice(1, 4)
       const text = shape[1] === 1 ? String(shape[0]) : shape.join('×')
-      return { title: `layer ${i + 1}: ${text} neurons`, shape, values: new Float32Array(size(shape)) }
+      return {
+        title: `layer ${i + 1}: ${text}`,
+        shape,
+        values: new Float32Array(size(shape)),
+        color: `c${i + 2}`,
+      }
     })
     const { shape } = data.train
     const input = { title: 'input', shape, values: new Float32Array(size(shape)), color: 'ink' }
     this.lits = [input, ...this.neurons]
     this.layers.reset(this.lits)
     this.raster.reset(
-      this.neurons.map(({ values }, i) => ({
+      this.neurons.map(({ values, color }, i) => ({
         name: `layer ${i + 1}`,
-        color: `c${i + 2}`,
+        color,
         neurons: values.length,
       })),
       this.steps,

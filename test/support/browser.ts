@@ -1,0 +1,135 @@
+/** Pages in a real browser: the system's Chromium, and a small server on loopback. */
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { extname, join, normalize, sep } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Browser, chromium, type Page } from 'playwright-core'
+import { findChromium } from '../../src/verify/hosts/browser.js'
+
+/** SPIKEWASM_CHROMIUM, or a Chromium on the path. */
+export async function browserPath(): Promise<string | undefined> {
+  return process.env.SPIKEWASM_CHROMIUM || (await findChromium())
+}
+
+/**
+ * Whether tests can run in a browser. Where there is none it says so.
+ *
+ * @throws Error where SPIKEWASM_REQUIRE_BROWSER is 1, as in `.ci/run`
+ */
+export async function hasBrowser(): Promise<boolean> {
+  if ((await browserPath()) !== undefined) return true
+  const mend = 'apt-get install chromium, or SPIKEWASM_CHROMIUM=its path'
+  if (process.env.SPIKEWASM_REQUIRE_BROWSER === '1')
+    throw new Error(`tests in a browser are required, and there is none; ${mend}`)
+  console.log(`skipped: there is no Chromium; ${mend}`)
+  return false
+}
+
+export async function launch(): Promise<Browser> {
+  const isRoot = process.getuid?.() === 0
+  return chromium.launch({
+    executablePath: await browserPath(),
+    args: [...(isRoot ? ['--no-sandbox'] : []), '--disable-dev-shm-usage', '--disable-gpu'],
+  })
+}
+
+const types: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.mjs': 'text/javascript',
+  '.css': 'text/css',
+  '.json': 'application/json',
+  '.wasm': 'application/wasm',
+  '.gz': 'application/gzip',
+}
+
+export interface Site {
+  readonly origin: string
+  close(): Promise<void>
+}
+
+export interface SiteOptions {
+  /** Whether pages may share memory with workers; default false. */
+  readonly isolated?: boolean
+  readonly headers?: Readonly<Record<string, string>>
+  /** Bodies by path, before files of the folder. */
+  readonly pages?: Readonly<Record<string, string>>
+  /** Default: the built package. */
+  readonly folder?: string
+}
+
+const built = fileURLToPath(new URL('../../', import.meta.url))
+
+/** Serves a folder on loopback. */
+export async function serve(options: SiteOptions = {}): Promise<Site> {
+  const { isolated = false, folder = built, pages = {} } = options
+  const headers = {
+    'Cache-Control': 'no-store',
+    ...(isolated && {
+      'Cross-Origin-Opener-Policy': 'same-origin',
+      'Cross-Origin-Embedder-Policy': 'require-corp',
+    }),
+    ...options.headers,
+  }
+  const server = createServer((request, response) => {
+    const path = decodeURIComponent(new URL(request.url ?? '/', 'http://x').pathname)
+    const send = (body: string | Uint8Array, type: string): void => {
+      response.writeHead(200, { ...headers, 'Content-Type': type }).end(body)
+    }
+    const missing = (): void => {
+      response.writeHead(404, headers).end()
+    }
+    if (path === '/favicon.ico') response.writeHead(204).end()
+    else if (Object.hasOwn(pages, path)) send(pages[path], types[extname(path)] ?? types['.html'])
+    else {
+      const file = normalize(join(folder, path))
+      if (!file.startsWith(join(folder, sep))) missing()
+      else
+        readFile(file).then(
+          (body) => send(body, types[extname(file)] ?? 'application/octet-stream'),
+          missing,
+        )
+    }
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections()
+        server.close(() => resolve())
+      }),
+  }
+}
+
+/** A page that keeps what went wrong in it. */
+export interface Opened {
+  readonly page: Page
+  /** Errors of the console and of scripts, failed requests, and requests to elsewhere. */
+  readonly problems: string[]
+  /** Texts of console.warn. */
+  readonly warnings: string[]
+}
+
+export async function open(browser: Browser, site: Site, path = '/'): Promise<Opened> {
+  const page = await browser.newPage()
+  const problems: string[] = []
+  const warnings: string[] = []
+  page.on('console', (message) => {
+    if (message.type() === 'error') problems.push(`console: ${message.text()}`)
+    if (message.type() === 'warning') warnings.push(message.text())
+  })
+  page.on('pageerror', (error) => problems.push(`error: ${error.message}`))
+  page.on('requestfailed', (request) => problems.push(`failed: ${request.url()}`))
+  page.on('request', (request) => {
+    const url = request.url()
+    if (!url.startsWith(site.origin) && !url.startsWith(`blob:${site.origin}`))
+      problems.push(`request to ${url}`)
+  })
+  page.on('response', (response) => {
+    if (response.status() >= 400) problems.push(`${response.status()}: ${response.url()}`)
+  })
+  await page.goto(site.origin + path)
+  return { page, problems, warnings }
+}
