@@ -57,6 +57,7 @@ export async function compile(network: Module, options: CompileOptions): Promise
     'optimizer',
     'loss',
     'penalties',
+    'worker',
   ])
   const integer = (name: string, value: number, min: number, max: number): number => {
     expect(
@@ -68,14 +69,21 @@ export async function compile(network: Module, options: CompileOptions): Promise
   const settings: Omit<Settings, 'revectorized' | 'record'> = {
     timeSteps: integer('timeSteps', options.timeSteps ?? 4, 1, MOST_STEPS),
     batchSize: integer('batchSize', options.batchSize ?? 64, 1, 1 << 20),
-    threads: integer('threads', options.threads ?? 1, 1, 256),
+    threads: threadsFor(integer('threads', options.threads ?? 1, 1, 256)),
     seed: integer('seed', options.seed ?? 0, 0, 2 ** 32 - 1),
     frames: checkBoolean('compile.frames', options.frames, false),
     inspect: checkBoolean('compile.inspect', options.inspect, false),
     engine: options.engine ?? 'release',
     wasm: options.wasm,
     purpose: options.purpose ?? 'train',
+    worker: options.worker,
   }
+  expect(
+    options.worker === undefined ||
+      typeof options.worker === 'string' ||
+      options.worker instanceof URL,
+    () => `compile.worker must be the address of a script, got ${describe(options.worker)}`,
+  )
   const revectorize = checkBoolean('compile.revectorize', options.revectorize, false)
   expect(
     settings.engine === 'release' || settings.engine === 'debug',
@@ -121,6 +129,8 @@ const spikes = ({ layer }: GraphNode): boolean =>
   layer?.kind === 'neuron' ||
   layer?.kind === 'stabilizedLif' ||
   (layer?.kind === 'cell' && isSpiking(layer))
+
+const threadsFor = (asked: number): number => platform().threads?.(asked) ?? asked
 
 /** Names of the layers to be recorded, in the order of the network. */
 function recordedLayers(graph: Graph, record: CompileOptions['record'] = false): string[] {

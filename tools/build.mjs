@@ -93,12 +93,20 @@ function steps() {
     },
     {
       name: 'bundle',
-      inputs: ['tools/bundle.mjs', ...bundled.map(manifest)],
+      inputs: [
+        'tools/bundle.mjs',
+        ...['page/worker', 'page/protocol', 'record-times'].map((f) => `src/runtime/${f}.ts`),
+        'assembly/opcodes.ts',
+        ...bundled.map(manifest),
+      ],
       outputs: [
         ...['index.js', 'worker.js', 'package.json', 'LICENSE'].map((file) => `piscina/${file}`),
         ...['index.js', 'LICENSE', 'NOTICE'].map((file) => `loader/${file}`),
         ...['index.js', 'LICENSE.md'].map((file) => `valibot/${file}`),
-      ].map((file) => `build/src/runtime/vendor/${file}`),
+      ]
+        .map((file) => `vendor/${file}`)
+        .concat(['script.js', 'worker.min.js', 'worker.min.d.ts'].map((file) => `page/${file}`))
+        .map((file) => `build/src/runtime/${file}`),
       command: ['tools/bundle.mjs'],
     },
   ]

@@ -21,6 +21,24 @@ const without = {
   },
 }
 
+// The worker of a page as one script: as a text in the package's own code, which no bundler moves
+// elsewhere, and as a file for pages that may not start workers from texts.
+const page = 'build/src/runtime/page'
+const { outputFiles } = await build({
+  entryPoints: ['src/runtime/page/worker.ts'],
+  bundle: true,
+  write: false,
+  minify: true,
+  format: 'iife',
+  platform: 'browser',
+  target: 'es2022',
+})
+const script = outputFiles[0].text.trim()
+mkdirSync(page, { recursive: true })
+writeFileSync(`${page}/worker.min.js`, `${script}\n`)
+writeFileSync(`${page}/worker.min.d.ts`, 'export {}\n')
+writeFileSync(`${page}/script.js`, `export const script = ${JSON.stringify(script)}\n`)
+
 rmSync(vendor, { recursive: true, force: true })
 for (const name of ['piscina', 'loader', 'valibot'])
   mkdirSync(`${vendor}/${name}`, { recursive: true })

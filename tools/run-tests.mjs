@@ -91,7 +91,7 @@ async function runAll(list) {
 }
 
 // Where new files run alone, and those there that neither look at times nor need all processors.
-const ALONE = /^test\/(bench|diagnose|runtime|train)\/|interrupt/
+const ALONE = /^test\/(bench|diagnose|runtime|train|web)\/|interrupt/
 const BESIDE = [
   'bench: accuracy campaign figures history kernels operations own peers selection statistics',
   'bench: edge report trust turns weights',
@@ -99,6 +99,7 @@ const BESIDE = [
   'runtime: bounds junk memory move profile revectorize sharing threads views',
   'train: callbacks checkpoint data metrics model optimizer regression resume resume-start',
   'train: callback-state fingerprint schedule updates writer wrong-checkpoint',
+  'web: mirror',
 ].flatMap((row) => {
   const [folder, names] = row.split(': ')
   return names.split(' ').map((name) => `test/${folder}/${name}.test.ts`)

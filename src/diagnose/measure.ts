@@ -265,7 +265,7 @@ async function train({
     if (step === steps) break
     await fill(step, bptt.session.slot(0))
     await bptt.session.run('train', 0, bptt.batchSize, optimizer.lr * schedule(step, steps))
-    const problem = nonFinite(bptt.session, 0)
+    const problem = await nonFinite(bptt.session, 0)
     if (problem !== undefined)
       throw new SpikewasmError(
         `BPTT with T ${bptt.timeSteps}, step ${step + 1} of ${steps}: ${problem}`,

@@ -74,7 +74,11 @@ export async function allocate(
 }
 
 /** The same, zero once it is taken. */
-export async function allocateLoan(plan: Plan, settings: AllocateSettings): Promise<Loan> {
+export async function allocateLoan(
+  plan: Plan,
+  settings: AllocateSettings,
+  get: (bytes: number, shared: boolean) => Promise<Loan> = borrow,
+): Promise<Loan> {
   const { total } = plan.memory
   const shared = platform().sharesMemory(settings.threads) || settings.engine === 'debug'
   const { batchSize } = plan.options
@@ -92,8 +96,9 @@ export async function allocateLoan(plan: Plan, settings: AllocateSettings): Prom
   }
   if (total > MAX_BYTES) return refuse('WebAssembly addresses at most 4 GiB', MAX_BYTES)
   try {
-    return await borrow(total, shared)
+    return await get(total, shared)
   } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
     const addresses = await platform().addressLimit?.()
     if (addresses && addresses.limit - addresses.used < addresses.reserved)
       throw new SpikewasmError(

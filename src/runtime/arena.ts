@@ -5,6 +5,7 @@
 import { SpikewasmError } from '../errors.js'
 import type { Plan, Program, ProgramName } from '../plan/plan.js'
 import type { TrainingBuffers } from '../plan/training.js'
+import type { Buffer } from '../plan/words.js'
 
 export interface Arena {
   readonly plan: Plan
@@ -12,6 +13,16 @@ export interface Arena {
   readonly memory: Pick<WebAssembly.Memory, 'buffer'>
   /** A copy of the parameters, while moving averages lie in their place. */
   aside?: Float32Array | undefined
+  /**
+   * Where programs run in a memory of their own: to be called for what the host has written, but
+   * for the control block and a batch.
+   */
+  wrote?(address: number, bytes: number): void
+  /**
+   * There too: waits until what programs wrote can be read here. 'seen' is all that a model's
+   * methods show, 'all' is what a snapshot holds besides.
+   */
+  refresh?(what: 'all' | 'seen' | readonly Buffer[]): Promise<void> | undefined
 }
 
 /**

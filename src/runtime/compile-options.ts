@@ -22,7 +22,9 @@ export interface CompileOptions extends MethodOptions {
   /** B, samples of a training step, an integer ≥ 1; default 64. */
   batchSize?: number
   /**
-   * Worker threads, at most, 1…256. With 1, the default, the network runs on the calling thread.
+   * Worker threads, at most, 1…256. With 1, the default, the network runs on the calling thread; in
+   * a page on a worker, so that the page stays free. A page that is not cross-origin isolated has
+   * one worker; see docs/web.md.
    * `fit` may start more, which prepare batches; see its `numWorkers`.
    */
   threads?: number
@@ -51,6 +53,12 @@ export interface CompileOptions extends MethodOptions {
    * (then it ends with /); the bytes of the file; or the compiled module. Default: the package's.
    */
   wasm?: EngineSource
+  /**
+   * In a page: address of the package's file `spikewasm/worker`, which its workers run; from the
+   * page's origin. Default: the code is part of the package's own, and starts from a blob: address,
+   * which a Content-Security-Policy must allow (`worker-src blob:`). It has no effect in Node.
+   */
+  worker?: string | URL
   /**
    * What the model is for; default 'train', which trains, evaluates and predicts. 'inference' plans
    * what `predict` and `evaluate` need and takes a fraction of the memory. 'stream' runs one time

@@ -3,6 +3,9 @@
  * shared memory. The platform makes it.
  */
 
+import type { Buffer } from '../plan/words.js'
+import type { RawTime } from './record-times.js'
+
 /** Arguments of the engine's `run` besides the worker's number. */
 export interface RunArguments {
   readonly program: number
@@ -22,4 +25,21 @@ export interface Executor {
   run(run: RunArguments): Promise<void>
   /** Ends all threads. */
   dispose(): Promise<void>
+  /** Settled when it can run; rejects when it never can. Absent where that shows at once. */
+  readonly ready?: Promise<unknown>
+  /** Times the records of a program one by one, where they cannot run on the calling thread. */
+  time?(run: RunArguments): Promise<readonly RawTime[]>
+  /** Where programs run in a memory of their own. */
+  readonly mirror?: Mirror
+}
+
+/** Keeps the host's memory, a mirror, and the one that programs run in the same. */
+export interface Mirror {
+  /** The host has written there; the next run sees it. */
+  wrote(address: number, bytes: number): void
+  /**
+   * Waits until the mirror holds what programs have written: all, without the states of an
+   * optimizer that only a snapshot holds, or these buffers.
+   */
+  refresh(what: 'all' | 'seen' | readonly Buffer[]): Promise<void>
 }

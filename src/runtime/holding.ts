@@ -2,11 +2,14 @@
 
 import { Control } from '../../assembly/opcodes.js'
 import type { Plan } from '../plan/plan.js'
-import { type AllocateSettings, allocateLoan } from './allocate.js'
+import { allocateLoan } from './allocate.js'
 import type { Executor } from './executor.js'
+import { loadEngine } from './load.js'
 import { fits, giveBack, type Loan, type Owner } from './memories.js'
 import { type Move, moveAcross, moveWithin } from './move.js'
 import { type MakeExecutor, platform } from './platform.js'
+import { runsHere } from './processors.js'
+import type { Settings } from './settings.js'
 
 export interface Holding {
   readonly memory: WebAssembly.Memory
@@ -17,6 +20,8 @@ export interface Holding {
 
 /** A memory that a plan has room in, and what is already there. */
 export interface Room extends Loan {
+  /** Where programs run in another memory: what runs them. */
+  readonly executor?: Executor
   /** Whether it is that of the holding before. */
   readonly own: boolean
   /** Whether it had to grow. */
@@ -31,9 +36,26 @@ export interface Room extends Loan {
  */
 export async function roomFor(
   plan: Plan,
-  settings: AllocateSettings,
+  settings: Settings,
+  module: WebAssembly.Module,
   held?: Holding,
 ): Promise<Room> {
+  const apart = platform().apart?.()
+  if (apart) {
+    const of = {
+      module,
+      shared: settings.engine === 'debug',
+      script: settings.worker,
+      before: held?.executor,
+    }
+    let executor: Executor | undefined
+    const loan = await allocateLoan(plan, settings, async () => {
+      const room = await apart(plan, of)
+      executor = room.executor
+      return room
+    })
+    return { ...loan, executor, own: false }
+  }
   const before = held?.memory.buffer.byteLength
   if (held && plan.memory.total <= 2 ** 32 && fits(held.memory, plan.memory.total))
     return { memory: held.memory, own: true, grew: held.memory.buffer.byteLength !== before }
@@ -41,7 +63,8 @@ export async function roomFor(
 }
 
 /** Gives back what nobody will use. */
-export function leave({ memory, own, take }: Room): void {
+export function leave({ memory, own, take, executor }: Room): void {
+  void executor?.dispose()
   if (own) return
   take?.()
   giveBack(memory)
@@ -55,7 +78,7 @@ export function leave({ memory, own, take }: Room): void {
  */
 export function hold(
   plan: Plan,
-  { memory, own, grew, take }: Room,
+  { memory, own, grew, take, executor: given }: Room,
   module: WebAssembly.Module,
   { make, workers }: Threads,
   held?: Holding,
@@ -63,7 +86,7 @@ export function hold(
 ): { readonly holding: Holding; readonly ended: Promise<void>; readonly write: () => void } {
   // A thread that loads while a shared memory grows may never learn its new size: what then uses
   // memory.fill or memory.copy behind the old end traps (V8 in Node 20). Fresh ones know it.
-  const isStale = grew && workers > 1
+  const isStale = grew && !runsHere(workers)
   const keeps = own && !isStale && held?.workers === workers ? held : undefined
   // Before the memory is cleared: a pool that ends leaves a word in it.
   const ended = keeps ? Promise.resolve() : end(held, own)
@@ -72,9 +95,30 @@ export function hold(
     if (own) moveWithin(memory.buffer, moves, plan.memory.total)
     else if (held) moveAcross(held.memory.buffer, memory.buffer, moves)
     new Uint8Array(memory.buffer).set(plan.encoded.bytes, plan.encodedAt)
+    executor.mirror?.wrote(plan.encodedAt, plan.encoded.bytes.length)
+    for (const { to, bytes } of moves) executor.mirror?.wrote(to, bytes)
   }
-  const executor = keeps?.executor ?? make(module, memory, workers)
+  const executor = given ?? keeps?.executor ?? make(module, memory, workers)
   return { holding: { memory, executor, workers }, ended, write }
+}
+
+/** The engine of a model. */
+export function moduleFor(
+  { threads, engine, revectorized, wasm }: Settings,
+): Promise<WebAssembly.Module> {
+  const isShared = platform().sharesMemory(threads)
+  const release = isShared ? 'engine-threads' : 'engine'
+  return loadEngine(engine === 'debug' ? 'engine-debug' : release, revectorized, wasm)
+}
+
+/** In a page even one thread is a worker: those of models that nobody can reach any more end. */
+const forgotten = new FinalizationRegistry<Executor>((executor) => {
+  void executor.dispose()
+})
+
+/** To be told of who runs programs with an executor. */
+export function endWith(owner: object, executor: Executor): void {
+  if (platform().staysFree) forgotten.register(owner, executor)
 }
 
 /** How many threads a holding has, and what makes them. */
@@ -90,9 +134,10 @@ export interface Threads {
 export async function threadsFor(
   { programs }: Plan,
   capped: (workers: number) => number,
+  script?: string | URL,
 ): Promise<Threads> {
   const workers = Math.max(1, ...Object.values(programs).map((of) => capped(of.workers)))
-  return { workers, make: await platform().executors(workers) }
+  return { workers, make: await platform().executors(workers, script) }
 }
 
 /**

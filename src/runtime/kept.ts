@@ -47,7 +47,9 @@ export function takeKept(source: Source, kept?: Pick<Kept, 'numbers' | 'averages
   if (averages) {
     const { address, bytes } = source.plan.named.parameters
     const parameters = floatsAt(source, address, bytes / 4)
-    floatsAt(source, trainingOf(source).states.average.address, bytes / 4).set(parameters)
+    const { average } = trainingOf(source).states
+    floatsAt(source, average.address, bytes / 4).set(parameters)
+    source.wrote?.(average.address, bytes)
   }
   takeStepState(source, numbers)
   source.accumulated = numbers.accumulated
@@ -56,7 +58,10 @@ export function takeKept(source: Source, kept?: Pick<Kept, 'numbers' | 'averages
 /** Forgets what the rule keeps and accumulated gradients; with `average`, that too. */
 export function forget(source: Source, average = false): void {
   for (const [name, { address, bytes }] of Object.entries(trainingOf(source).states))
-    if (average || name !== 'average') floatsAt(source, address, bytes / 4).fill(0)
+    if (average || name !== 'average') {
+      floatsAt(source, address, bytes / 4).fill(0)
+      source.wrote?.(address, bytes)
+    }
   const { averaged } = stepState(source)
   takeStepState(source, { ...noSteps, averaged: average ? 0 : averaged })
   source.accumulated = 0

@@ -5,6 +5,12 @@
 import { SpikewasmError } from '../errors.js'
 
 export class Lock {
+  /**
+   * @param settle called before others may look at the model: before an operation ends, and before
+   *   callbacks. What it gives is waited for. `all`: they may ask for a snapshot.
+   */
+  constructor(private readonly settle: (all: boolean) => Promise<void> | undefined = () => undefined) {}
+
   private held = false
   private paused = false
   private lent = false
@@ -27,6 +33,8 @@ export class Lock {
     try {
       return await body()
     } finally {
+      const settling = this.settle(false)
+      if (settling) await settling
       this.held = false
       this.wake()
     }
@@ -43,8 +51,12 @@ export class Lock {
   /**
    * Runs a callback of the holder between two of its steps, and waits for it. The callback may only
    * call what `checkIdle` allows.
+   *
+   * @param all whether it may ask for a snapshot
    */
-  async pause(callback: () => unknown): Promise<void> {
+  async pause(callback: () => unknown, all = true): Promise<void> {
+    const settling = this.settle(all)
+    if (settling) await settling
     this.paused = true
     try {
       const result = callback()
@@ -63,6 +75,8 @@ export class Lock {
    * the callback did not await its operation.
    */
   async lend(callback: () => unknown): Promise<void> {
+    const settling = this.settle(true)
+    if (settling) await settling
     this.held = false
     this.lent = true
     this.wake()

@@ -11,16 +11,17 @@ import type { Session } from './session.js'
  * What went wrong in the last training step if its loss or a gradient is not finite, naming the
  * first layer where it shows; else undefined.
  */
-export function nonFinite(
+export async function nonFinite(
   session: Session,
   slot: 0 | 1,
   program: ProgramName = 'train',
-): string | undefined {
+): Promise<string | undefined> {
   const view = new DataView(session.memory.buffer)
   const loss = view.getFloat32(Control.Loss, true)
   const lossIsFinite = Number.isFinite(loss)
   const flag = view.getUint32(Control.NonFinite, true)
   if (lossIsFinite && flag === 0) return undefined
+  await session.refresh('seen')
   const what = lossIsFinite
     ? flag > 1
       ? 'the variance of a batch is not finite'

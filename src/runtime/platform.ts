@@ -4,6 +4,7 @@
  */
 
 import { SpikewasmError } from '../errors.js'
+import type { Plan } from '../plan/plan.js'
 import type { Executor } from './executor.js'
 
 /** Under which codes warnings come; `process.on('warning', …)` can tell them apart (Node). */
@@ -48,6 +49,23 @@ export type MakeExecutor = (
   workers: number,
 ) => Executor
 
+/**
+ * Gets a memory of its own for a plan, and what runs programs there. The plan's own, that of the
+ * host, holds only what the host reads and writes.
+ *
+ * @param before the executor of the plan before, whose place it takes
+ * @throws RangeError when there is not as much memory; `before` is as it was then
+ */
+export type OpenMirror = (
+  plan: Plan,
+  of: {
+    readonly module: WebAssembly.Module
+    readonly shared: boolean
+    readonly script?: string | URL
+    readonly before?: Executor
+  },
+) => Promise<{ readonly memory: WebAssembly.Memory; readonly executor: Executor }>
+
 /** The surroundings. All of it can be called at any time. */
 export interface Platform {
   readonly kind: 'node' | 'page'
@@ -64,9 +82,19 @@ export interface Platform {
    *
    * @param workers how many take part in a run at most; 1: as `localExecutor`, or one thread beside
    *   the calling one where that must stay free
+   * @param script of a page's workers; default: part of the package's code
    * @throws SpikewasmError when a file that threads start from is missing
    */
-  executors(workers: number): Promise<MakeExecutor>
+  executors(workers: number, script?: string | URL): Promise<MakeExecutor>
+  /** How many threads a model can have that asks for so many. Absent: as many. */
+  threads?(asked: number): number
+  /** Whether programs keep the calling thread free, even those on one thread. Absent: no. */
+  readonly staysFree?: boolean
+  /**
+   * Where programs run in a memory of their own: a function that gets it. Undefined, or absent,
+   * where they run in the host's.
+   */
+  apart?(): OpenMirror | undefined
   /** What an address means that a user gives: relative to the page, or a path in Node. */
   address(where: string | URL): URL
   /** The bytes of a file of the package, or of another address. */

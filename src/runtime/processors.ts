@@ -6,6 +6,11 @@ export function availableParallelism(): number {
   return platform().processors()
 }
 
+/** Whether what runs on so many workers runs on the calling thread. */
+export function runsHere(workers: number): boolean {
+  return workers === 1 && !platform().staysFree
+}
+
 /** Whether this is Node, or what has its modules. */
 export function isNode(): boolean {
   return platform().kind === 'node'

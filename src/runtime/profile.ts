@@ -1,12 +1,13 @@
 /** Where a program's time goes: its records run one by one on this thread, each timed. */
 
-import { Control, Op, ProgramWord, Rec, SectionWord, When } from '../../assembly/opcodes.js'
+import { Op } from '../../assembly/opcodes.js'
 import { describe, expect } from '../errors.js'
 import { median } from '../median.js'
 import type { Phase } from '../plan/program.js'
 import { programOf } from './arena.js'
 import { instantiateEngine } from './load.js'
 import { layerName } from './non-finite.js'
+import { type RawTime, timeRecords } from './record-times.js'
 import type { Session } from './session.js'
 
 /** How long an operation of a training step takes, as `Model.profile` finds it. */
@@ -35,6 +36,8 @@ export interface RecordTime {
   readonly milliseconds: number
 }
 
+const named = ({ op, ...time }: RawTime): RecordTime => ({ op: Op[op], ...time })
+
 /** Runs a whole program once. Results are the same as those of an ordinary run. */
 export function profileProgram(
   module: WebAssembly.Module,
@@ -43,42 +46,7 @@ export function profileProgram(
   scratch: number,
 ): RecordTime[] {
   const { execute } = instantiateEngine(module, memory)
-  const words = new DataView(memory.buffer)
-  const word = (address: number): number => words.getUint32(address, true)
-  const isWanted = (condition: number, t: number, steps: number): boolean => {
-    if (condition === When.Always) return true
-    if (condition === When.StepMask)
-      return ((word(Control.StepMask) >>> t) & (0xffffffff >>> (32 - steps))) !== 0
-    if (condition === When.Later) return t > 0
-    return word(condition) !== 0
-  }
-  const times: RecordTime[] = []
-  const sections = word(program + ProgramWord.Sections * 4)
-  let place = -1
-  for (let s = 0; s < sections; s++) {
-    const section = program + ProgramWord.Bytes + s * SectionWord.Bytes
-    const of = (index: SectionWord): number => word(section + index * 4)
-    const steps = of(SectionWord.Steps)
-    for (let call = 0; call < of(SectionWord.Repeats); call++) {
-      const t = of(SectionWord.From) + call * steps
-      for (let i = 0; i < of(SectionWord.Count); i++) {
-        place++
-        const record = of(SectionWord.Records) + i * Rec.Bytes
-        if (!isWanted(word(record + Rec.Condition * 4), t, steps)) continue
-        const start = performance.now()
-        for (let unit = 0; unit < word(record + Rec.Units * 4); unit++)
-          execute(record, unit, t, scratch)
-        times.push({
-          op: Op[word(record + Rec.Op * 4) & Rec.OpMask],
-          layer: word(record + Rec.Layer * 4),
-          record: of(SectionWord.Index) + i,
-          place,
-          milliseconds: performance.now() - start,
-        })
-      }
-    }
-  }
-  return times
+  return timeRecords(execute, memory, program, scratch).map(named)
 }
 
 /**
@@ -100,6 +68,15 @@ export function medianTimes(runs: readonly (readonly RecordTime[])[]): RecordTim
     .sort((a, b) => a.place - b.place)
 }
 
+async function timed(session: Session): Promise<RecordTime[]> {
+  const { executor, plan } = session
+  if (executor.time) return (await executor.time(session.runOf('train'))).map(named)
+  const module = await session.engine
+  const memory = session.memory as WebAssembly.Memory
+  const { address } = programOf(session, 'train')
+  return profileProgram(module, memory, address, plan.workerScratchAt)
+}
+
 /** The times of all runs are kept until their medians are taken. */
 const MOST_REPEATS = 10_000
 
@@ -110,19 +87,15 @@ export async function profileStep(session: Session, repeats: number): Promise<Op
     () => `profile.repeats must be an integer ≥ 1, got ${describe(repeats)}`,
   )
   expect(repeats <= MOST_REPEATS, () => `profile.repeats must be ≤ ${MOST_REPEATS}, got ${repeats}`)
-  const { address, records } = programOf(session, 'train')
+  const { records } = programOf(session, 'train')
   expect(
     session.trained,
     () =>
       'profile times a training step, but the model has run none with its method yet; ' +
       'call trainStep or fit before it',
   )
-  const module = await session.engine
-  const { plan } = session
-  const memory = session.memory as WebAssembly.Memory
-  const runs = Array.from({ length: repeats }, () =>
-    profileProgram(module, memory, address, plan.workerScratchAt),
-  )
+  const runs: RecordTime[][] = []
+  for (let i = 0; i < repeats; i++) runs.push(await timed(session))
   const workers = session.workersOf('train')
   return medianTimes(runs).map(({ op, layer, record, milliseconds }) => ({
     op,

@@ -9,32 +9,34 @@ import { purposes } from '../plan/context.js'
 import { type MethodOptions, methodOptionKeys, methodOptions } from '../plan/methods.js'
 import type { Plan, PlanOptions, ProgramName } from '../plan/plan.js'
 import { standardTraining, type TrainingSpec } from '../plan/training.js'
-import { Purpose as Draw, RandomStream } from '../random.js'
 import { planFor } from './allocate.js'
-import { type Arena, floatsAt, programOf } from './arena.js'
+import { type Arena, programOf } from './arena.js'
 import { breathe } from './breathe.js'
 import { tidy } from './collect.js'
+import type { Executor, Mirror, RunArguments } from './executor.js'
 import {
   end,
+  endWith,
   type Holding,
   hold,
   lastingBytes,
   leave,
+  moduleFor,
   readable,
   roomFor,
   threadsFor,
 } from './holding.js'
 import { forget, keptFor, takeKept } from './kept.js'
-import { loadEngine } from './load.js'
 import { Lock } from './lock.js'
 import { Place } from './place.js'
 import { platform } from './platform.js'
-import { availableParallelism, usesAllThreads, warnOfThreads } from './processors.js'
+import { availableParallelism, runsHere, usesAllThreads, warnOfThreads } from './processors.js'
 import { beginning, type Progress } from './progress.js'
+import { failureOf, writeRun } from './run-words.js'
 import type { Settings, Slot, StepResult } from './settings.js'
-import { initialise } from './state.js'
-import { stepMask } from './step-mask.js'
-import { penaltyOf, slotTargets, targetAddress, targetKind } from './targets.js'
+import { slotOf, slotPlaces } from './slots.js'
+import { initialise, initialiseInParts } from './state.js'
+import { penaltyOf, targetKind } from './targets.js'
 import { normOf, writeStep } from './update.js'
 import { addCounts, type LastRun, spikeCounts } from './views.js'
 
@@ -51,8 +53,8 @@ export class Session implements Arena {
   lastRun: LastRun = NOTHING
   /** Whether a training step has run with this plan, so that its slots hold images and labels. */
   trained = false
-  /** Held by the operation that runs. */
-  readonly lock = new Lock()
+  /** Held by the operation that runs. A worker that is gone has nothing to tell any more. */
+  readonly lock = new Lock((all) => this.refresh(all ? 'all' : 'seen')?.catch(() => undefined))
   optimizer: Optimizer = sgd()
   /** Of the steps to come; see `StepSource`. */
   clipNorm: number | undefined
@@ -121,13 +123,7 @@ export class Session implements Arena {
     return sizeOf(this.input) * frames
   }
   get engine(): Promise<WebAssembly.Module> {
-    const { threads, engine, revectorized, wasm } = this.settings
-    const isShared = platform().sharesMemory(threads)
-    return loadEngine(
-      engine === 'debug' ? 'engine-debug' : isShared ? 'engine-threads' : 'engine',
-      revectorized,
-      wasm,
-    )
+    return moduleFor(this.settings)
   }
 
   /**
@@ -160,9 +156,12 @@ export class Session implements Arena {
     const plan = planFor(planOptions, this.settings.threads)
     warnOfThreads(this.settings.threads)
     const module = await this.engine
-    const threads = await threadsFor(plan, (workers) => this.capped(workers))
+    const capped = (workers: number): number => this.capped(workers)
+    const threads = await threadsFor(plan, capped, this.settings.worker)
     const held = this.holding
-    const room = await roomFor(plan, this.settings, held)
+    const { staysFree } = platform()
+    if (held) await this.refresh('all')
+    const room = await roomFor(plan, this.settings, module, held)
     // Meanwhile somebody may have disposed of the model: nobody would end new threads.
     if (this.disposed) leave(room)
     this.checkAlive()
@@ -170,16 +169,19 @@ export class Session implements Arena {
     const { holding, ended, write } = hold(plan, room, module, threads, held, kept?.moves)
     this.plan = plan
     this.holding = holding
+    endWith(this, holding.executor)
     this.lastRun = NOTHING
     this.streamed = 0
     this.trained = false
     const begin = (): void => {
       write()
       takeKept(this, kept)
-      if (!held) initialise(this, this.seed)
+      if (!held && !staysFree) initialise(this, this.seed)
     }
-    this.place.set(holding.memory, begin, !held && room.take !== undefined)
+    this.place.set(holding.memory, begin, !held && room.take !== undefined && !staysFree)
+    if (!held && staysFree) await initialiseInParts(this, this.seed)
     await ended
+    await holding.executor.ready
   }
 
   /** Throws unless the model can run. */
@@ -202,17 +204,7 @@ export class Session implements Arena {
   /** One of the two input slots, to be filled before `run`. Whoever calls it holds the lock. */
   slot(index: 0 | 1): Slot {
     this.checkAlive()
-    const { images, labels } = this.plan.named
-    const size = this.batchSize * this.imageFloats
-    return {
-      images: floatsAt(this, images[index % images.length].address, size),
-      labels: new Int32Array(
-        this.memory.buffer,
-        labels[index % labels.length].address,
-        this.batchSize,
-      ),
-      ...slotTargets(this, index, this.batchSize * this.classes),
-    }
+    return slotOf(this, index)
   }
 
   /**
@@ -236,15 +228,10 @@ export class Session implements Arena {
     const passes = single ? valid : plan.passes
     const input = plan.named.images[index % plan.named.images.length].address
     const set = (offset: number, value: number): void => view.setUint32(offset, value >>> 0, true)
-    set(Control.Target, targetAddress(plan, index))
-    set(Control.Valid, valid)
+    const images = single ? valid : this.batchSize
+    for (const { address, bytes } of slotPlaces(this, index, images)) this.wrote(address, bytes)
     writeStep(this, learningRate, factor)
-    const stream = new RandomStream(Draw.Dropout)
-    stream.start(this.seed, 0, this.steps)
-    set(Control.Seed, stream.next())
-    set(Control.StepMask, stepMask(this, this))
-    set(Control.NonFinite, 0)
-    set(Control.FirstStep, program === 'stream' ? this.streamed : 0)
+    writeRun(this, program, index, valid)
     let spikes: Record<string, number> | undefined
     // All passes of a batch run, though the last ones may hold no valid image: slots are filled
     // with repeats, and rates count the whole batch, whatever its passes are.
@@ -296,16 +283,34 @@ export class Session implements Arena {
     return program === 'update' ? norm : {}
   }
 
+  /** Of the plan's memory; to be used by whoever holds the lock. */
+  get executor(): Executor {
+    return (this.holding as Holding).executor
+  }
+
+  wrote(address: number, bytes: number): void {
+    this.holding?.executor.mirror?.wrote(address, bytes)
+  }
+
+  refresh(what: Parameters<Mirror['refresh']>[0]): Promise<void> | undefined {
+    return this.holding?.executor.mirror?.refresh(what)
+  }
+
   private execute(program: ProgramName): Promise<void> {
+    return this.executor.run(this.runOf(program))
+  }
+
+  /** What an executor is asked for. */
+  runOf(program: ProgramName): RunArguments {
     const workers = this.workersOf(program)
-    return (this.holding as Holding).executor.run({
+    return {
       program: programOf(this, program).address,
       workers,
       scratch: this.plan.workerScratchAt,
       scratchBytes: this.plan.workerScratch,
       spins: workers <= availableParallelism() ? 20000 : 0,
       timeoutMs: 60_000,
-    })
+    }
   }
 
   /** Runs to the end; a model whose worker has failed runs no more. */
@@ -321,15 +326,10 @@ export class Session implements Arena {
       await running
       // Before any pause: a model that was disposed of meanwhile gives its memory away.
       const found = read()
-      if (this.workersOf(program) === 1) await this.rest(performance.now() - began)
+      if (runsHere(this.workersOf(program))) await this.rest(performance.now() - began)
       return found
     } catch (error) {
-      const { records } = programOf(this, program)
-      const record = records[this.view.getUint32(Control.Progress, true)]
-      const layer = this.graph.nodes[record?.layer ?? 0]
-      const cause = error instanceof Error ? error.message : String(error)
-      const where = `layer ${layer?.name || layer?.kind || '?'} (${layer?.kind ?? '?'})`
-      this.failure = `a worker failed at ${where}: ${cause}`
+      this.failure = failureOf(this, program, error)
       throw new SpikewasmError(`${this.failure}; ${SAVE}`, { cause: error })
     }
   }

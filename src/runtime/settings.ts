@@ -40,6 +40,8 @@ export interface Settings {
   readonly purpose: Purpose
   /** Whether wide vectors were asked for and are on. */
   readonly revectorized: boolean
+  /** Address of the script of a page's workers, where the user gives one. */
+  readonly worker?: string | URL
   /** Where the engine's module is, if somebody has said it. */
   readonly wasm?: EngineSource
 }

@@ -3,7 +3,9 @@
 import { describe, expect, SpikewasmError } from '../errors.js'
 import { initialValues } from '../graph/init.js'
 import { pack, unpack } from '../plan/layout.js'
+import type { Parameter, Statistic } from '../plan/plan.js'
 import { type Arena, parameterOf, storedAt, trainingOf } from './arena.js'
+import { breathe } from './breathe.js'
 import { expectSameTensors } from './same-tensors.js'
 import { averagesAt, noAverages, type StepSource } from './update.js'
 
@@ -39,6 +41,24 @@ const INITIAL_PART = 2 ** 16
 
 /** Gives parameters and running statistics the values that they begin with. */
 export function initialise(arena: Arena, seed: number): void {
+  for (const _ of initialising(arena, seed));
+}
+
+/** How long a page may be kept busy. */
+const BUSY_MS = 8
+
+/** The same with pauses, for a thread that must stay free. */
+export async function initialiseInParts(arena: Arena, seed: number): Promise<void> {
+  let from = performance.now()
+  for (const _ of initialising(arena, seed)) {
+    if (performance.now() - from < BUSY_MS) continue
+    await breathe()
+    from = performance.now()
+  }
+}
+
+/** Stops behind each part of it. */
+function* initialising(arena: Arena, seed: number): Generator<undefined, void> {
   const { parameters, statistics, named } = arena.plan
   for (const [i, parameter] of parameters.entries()) {
     const { layout } = parameter
@@ -53,14 +73,31 @@ export function initialise(arena: Arena, seed: number): void {
       const values = room.subarray(0, count * size)
       initialValues(parameter, seed, i, values, first * size)
       pack(layout, values, stored, { first, count })
+      yield
     }
+    tell(arena, stored)
   }
-  for (const statistic of statistics)
-    storedAt(arena, named.statistics.address, statistic).fill(
-      statistic.initial,
-      0,
-      statistic.layout.shape[0],
-    )
+  for (const statistic of statistics) {
+    const stored = storedAt(arena, named.statistics.address, statistic)
+    stored.fill(statistic.initial, 0, statistic.layout.shape[0])
+    tell(arena, stored)
+  }
+}
+
+/** Numbers of a state dict take their place. */
+function put(
+  arena: Arena,
+  base: number,
+  to: Parameter | Statistic,
+  data: ArrayLike<number>,
+): void {
+  const stored = storedAt(arena, base, to)
+  pack(to.layout, data, stored)
+  tell(arena, stored)
+}
+
+function tell(arena: Arena, { byteOffset, byteLength }: Float32Array): void {
+  arena.wrote?.(byteOffset, byteLength)
 }
 
 export function takeState(arena: Arena, state: StateDict): void {
@@ -83,7 +120,7 @@ export function takeState(arena: Arena, state: StateDict): void {
     ...arena.plan.statistics.map((s) => ({ ...s, base: arena.plan.named.statistics.address })),
   ]
   for (const { name } of entries) checkNumbers(name, state[name].data)
-  for (const e of entries) pack(e.layout, state[e.name].data, storedAt(arena, e.base, e))
+  for (const e of entries) put(arena, e.base, e, state[e.name].data)
 }
 
 /** Numbers are finite, in float32 too, and a variance is at least 0: its root is divided by. */
@@ -143,7 +180,7 @@ export function takeOptimizerState(
         entry?.data.length === p.layout.shape.reduce((a, b) => a * b, 1),
         () => `the optimizer's state has no ${name} of ${p.name}, or one of another size`,
       )
-      pack(p.layout, entry.data, storedAt(arena, states[name].address, p))
+      put(arena, states[name].address, p, entry.data)
     }
 }
 

@@ -28,7 +28,7 @@ export async function trainStep(
   await followOptimizer(session, clipNorm)
   fillSlot(session, 0, x, y, batchSize)
   const result = await session.run(program, 0, batchSize, lr, factor)
-  const problem = nonFinite(session, 0, program)
+  const problem = await nonFinite(session, 0, program)
   if (problem !== undefined) throw new SpikewasmError(problem)
   return result
 }

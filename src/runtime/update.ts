@@ -151,14 +151,19 @@ export async function withAverages<T>(source: StepSource, run: () => Promise<T>)
   const { parameters } = source.plan.named
   const from = averagesAt(source)
   if (from === parameters.address) return run()
+  await source.refresh?.([parameters, trainingOf(source).states.average])
   const floats = (at: number): Float32Array => floatsAt(source, at, parameters.bytes / 4)
+  const take = (values: Float32Array): void => {
+    floats(parameters.address).set(values)
+    source.wrote?.(parameters.address, parameters.bytes)
+  }
   source.aside = floats(parameters.address).slice()
-  floats(parameters.address).set(floats(from))
+  take(floats(from))
   try {
     return await run()
   } finally {
     // Anew: the model may be disposed of, and its memory another's.
-    floats(parameters.address).set(source.aside)
+    take(source.aside)
     source.aside = undefined
   }
 }

@@ -15,6 +15,7 @@ import { checkInputShape, imageShape } from '../nn/value.js'
 import { programOf } from '../runtime/arena.js'
 import { breathe } from '../runtime/breathe.js'
 import { expectFiniteOutput } from '../runtime/non-finite.js'
+import { runsHere } from '../runtime/processors.js'
 import type { Session } from '../runtime/session.js'
 import { wantsAverages, withAverages } from '../runtime/update.js'
 import { firingRates, output, predictions } from '../runtime/views.js'
@@ -251,7 +252,7 @@ async function pass(
   const sums: Record<string, number> = {}
   let next = await fill(0, 0)
   for (let batch = 0; batch < length; batch++) {
-    if (session.workersOf('evaluate') === 1) await breathe()
+    if (runsHere(session.workersOf('evaluate'))) await breathe()
     signal?.throwIfAborted()
     const slot = session.slot((batch & 1) as 0 | 1)
     // Copies: where there is one slot, the next batch takes its place.
@@ -262,7 +263,7 @@ async function pass(
     const ahead = fillAhead(session, length, batch + 1, running, (into) => fill(batch + 1, into))
     const [result, following] = await both(running, ahead)
     next = following
-    counts?.add(result.count)
+    await counts?.add(result.count)
     loss += result.loss * result.count
     const logits = output(session, session.timeSteps, result.count)
     const first = count
@@ -277,7 +278,7 @@ async function pass(
   const answers = tally
     ? { accuracy: correct / count, ...tally.result() }
     : { meanAbsoluteError: errors / (count * session.classes) }
-  const operations = counts && { operations: counts.result() }
+  const operations = counts && { operations: await counts.result() }
   return { loss: loss / count, ...answers, firingRates: sums, ...operations, count }
 }
 

@@ -7,6 +7,7 @@ import { figuresOf, type Optimizer } from '../optimizer/index.js'
 import { trainingOf } from '../runtime/arena.js'
 import { breathe } from '../runtime/breathe.js'
 import { nonFinite } from '../runtime/non-finite.js'
+import { runsHere } from '../runtime/processors.js'
 import { type EpochSums, noSums, type Progress } from '../runtime/progress.js'
 import type { Session } from '../runtime/session.js'
 import type { StepResult } from '../runtime/settings.js'
@@ -141,7 +142,7 @@ export class Loop implements Training {
       from = now
       const milliseconds = times.steps.at(-1) as number
       await this.tell({ step, result, learningRate: rate.learningRate, milliseconds })
-      if (session.workersOf('train') === 1) await breathe()
+      if (runsHere(session.workersOf('train'))) await breathe()
     }
     if (progress.sums.steps === 0) return undefined
     const seconds = (performance.now() - began) / 1000
@@ -209,10 +210,11 @@ export class Loop implements Training {
     const [result, next] = await both(running, ahead)
     // Alone, filling is time of its own. With workers it happens while they compute, unless they
     // had finished before it had: then count all of it.
-    if (session.workersOf('train') === 1 || performance.now() - filled < ALREADY_DONE_MS)
+    if (runsHere(session.workersOf('train')) || performance.now() - filled < ALREADY_DONE_MS)
       times.dataWaitMs += filled - before
     times.seen += result.count
-    const problem = nonFinite(session, slot, session.accumulated > 0 ? 'gradients' : 'train')
+    const program = session.accumulated > 0 ? 'gradients' : 'train'
+    const problem = await nonFinite(session, slot, program)
     // Nothing goes on with gradients that are not finite.
     if (problem !== undefined) session.accumulated = 0
     if (problem !== undefined)

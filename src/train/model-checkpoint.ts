@@ -32,6 +32,7 @@ export async function saveCheckpoint(session: Session, path: string): Promise<vo
   checkPath('saveCheckpoint.path', path)
   programOf(session, 'train')
   const { progress, optimizer, plan } = session
+  await session.refresh('all')
   const snapshot = takeSnapshot(session, {
     version: VERSION,
     setting: plainOf({ ...modelSetting(session), optimizer, training: plan.options.training }),

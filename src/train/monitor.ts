@@ -6,6 +6,7 @@ import { checkInteger, checkOptions, describe, expect } from '../errors.js'
 import { sizeOf } from '../nn/value.js'
 import { programOf } from '../runtime/arena.js'
 import { breathe } from '../runtime/breathe.js'
+import { runsHere } from '../runtime/processors.js'
 import type { Session } from '../runtime/session.js'
 import { recordedProbe, writeTrains } from '../runtime/spikes.js'
 import { predictions } from '../runtime/views.js'
@@ -104,7 +105,7 @@ export async function monitor(
   const classes = new Int32Array(samples)
   const batches = new Batches(data, { batchSize }, 'slots')
   for (let batch = 0, first = 0; first < samples; batch++, first += batchSize) {
-    if (session.workersOf('evaluate') === 1) await breathe()
+    if (runsHere(session.workersOf('evaluate'))) await breathe()
     options.signal?.throwIfAborted()
     const valid = await fillBatch(session, batches, batch, 0)
     labels.set(session.slot(0).labels.subarray(0, Math.min(valid, samples - first)), first)

@@ -12,6 +12,7 @@ import { type Shape, sizeOf } from '../nn/value.js'
 import type { NeuronCounts, ValueCounts } from '../plan/activity-probes.js'
 import { unpack } from '../plan/layout.js'
 import { standardised } from '../plan/quantise.js'
+import type { Buffer } from '../plan/words.js'
 import { programOf, storedAt } from '../runtime/arena.js'
 import type { Session } from '../runtime/session.js'
 
@@ -182,11 +183,11 @@ export class OperationCounts {
   }
 
   /** A batch with so many samples has run. */
-  add(samples: number): void {
+  async add(samples: number): Promise<void> {
     this.samples += samples
     this.waiting += samples
     const next = this.waiting + this.session.batchSize
-    if (next * this.session.timeSteps > MOST_COUNTS) this.take(true)
+    if (next * this.session.timeSteps > MOST_COUNTS) await this.collect()
   }
 
   /** Counts no more. */
@@ -197,7 +198,17 @@ export class OperationCounts {
   private want(value: 0 | 1): void {
     const { memory, plan } = this.session
     const { activityWanted } = plan.named
-    if (activityWanted) new DataView(memory.buffer).setUint32(activityWanted.address, value, true)
+    if (!activityWanted) return
+    new DataView(memory.buffer).setUint32(activityWanted.address, value, true)
+    this.session.wrote(activityWanted.address, 4)
+  }
+
+  /** Adds up what has been counted. */
+  private async collect(): Promise<void> {
+    const values = [...this.values.keys()].flatMap(({ counts, others }) => [counts, others ?? []])
+    const neurons = [...this.neurons.keys()].map(({ counts }) => counts)
+    await this.session.refresh([...values.flat(), ...neurons])
+    this.take(true)
   }
 
   /** Takes counts out of the memory, and adds them up if they are of this evaluation. */
@@ -213,6 +224,7 @@ export class OperationCounts {
       }
       found.fill(0)
       others.fill(0)
+      this.cleared(probe.counts, probe.others)
     }
     for (const [probe, sums] of this.neurons) {
       const view = new DataView(buffer, probe.counts.address, probe.units * ActivityCount.Bytes)
@@ -225,13 +237,18 @@ export class OperationCounts {
         }
         for (let i = 0; i < ActivityCount.Bytes; i += 4) view.setUint32(at + i, 0, true)
       }
+      this.cleared(probe.counts)
     }
     this.waiting = 0
   }
 
+  private cleared(...buffers: readonly (Buffer | undefined)[]): void {
+    for (const buffer of buffers) if (buffer) this.session.wrote(buffer.address, buffer.bytes)
+  }
+
   /** What was counted since it was made. */
-  result(): Operations {
-    this.take(true)
+  async result(): Promise<Operations> {
+    await this.collect()
     const { session, samples } = this
     const { nodes } = session.graph
     const layers: Record<string, LayerOperations> = {}

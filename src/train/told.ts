@@ -35,7 +35,7 @@ export class Told {
   async step(info: StepInfo, training: Training): Promise<void> {
     this.calling = undefined
     const { onStep } = this.options
-    if (onStep) await this.lock.pause(() => onStep(info))
+    if (onStep) await this.lock.pause(() => onStep(info), false)
     for (const callback of this.callbacks)
       if (callback.onStep)
         await this.lock.pause(() => this.call(callback, () => callback.onStep?.(info, training)))

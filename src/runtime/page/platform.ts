@@ -1,13 +1,52 @@
 /** The surroundings in a page, or in a worker of one. Registers them. */
 
-import { localExecutor } from '../local.js'
+import { lend } from '../memories.js'
 import { type Platform, registerPlatform } from '../platform.js'
+import { hostBytes } from './areas.js'
+import { MirrorExecutor } from './mirror.js'
+import { sharedExecutor } from './shared.js'
+
+/** Whether memory can be shared with workers. */
+const isIsolated = (): boolean =>
+  globalThis.crossOriginIsolated === true && typeof SharedArrayBuffer === 'function'
+
+let said = false
+
+function sayIsolation(threads: number): void {
+  if (said) return
+  said = true
+  pagePlatform.warn(
+    `threads is ${threads}, but a page may share memory with workers only when it is isolated from ` +
+      'other origins: one worker runs instead, with the same numbers. Serve the page with the ' +
+      'headers "Cross-Origin-Opener-Policy: same-origin" and "Cross-Origin-Embedder-Policy: ' +
+      'require-corp"',
+    'SPIKEWASM_THREADS',
+  )
+}
 
 export const pagePlatform: Platform = {
   kind: 'page',
   processors: () => navigator.hardwareConcurrency || 1,
-  sharesMemory: () => false,
-  executors: async () => localExecutor,
+  sharesMemory: isIsolated,
+  staysFree: true,
+  threads(asked) {
+    if (asked === 1 || isIsolated()) return asked
+    sayIsolation(asked)
+    return 1
+  },
+  executors: async (_workers, script) => (module, memory, workers) =>
+    sharedExecutor(module, memory, workers, script),
+  apart() {
+    if (isIsolated()) return undefined
+    return async (plan, { module, shared, script, before }) => {
+      const memory = await lend(hostBytes(plan), false)
+      const options = { url: script, shared }
+      return {
+        memory,
+        executor: await MirrorExecutor.open(plan, memory, module, options, before),
+      }
+    }
+  },
   address: (where) => new URL(where, globalThis.document?.baseURI ?? location.href),
   async readPackageFile(url) {
     const answer = await fetch(url)

@@ -1,0 +1,204 @@
+/**
+ * One worker with a memory of its own, for pages that may not share memory. The host keeps a mirror
+ * of the memory's first bytes, which hold all that it reads and writes. Around each run what has
+ * changed is copied: what the host wrote before it, results behind it. Parameters, gradients and
+ * the like are copied when somebody may look at them.
+ */
+
+import { Fault } from '../../../assembly/opcodes.js'
+import type { Plan } from '../../plan/plan.js'
+import type { Buffer } from '../../plan/words.js'
+import type { Executor, Mirror, RunArguments } from '../executor.js'
+import type { RawTime } from '../record-times.js'
+import { type Area, ASKED, areasOf, FOUND, inParts, merged, unseen, type Written } from './areas.js'
+import type { Answer, Places, Request } from './protocol.js'
+import { type PageWorker, startWorker } from './start.js'
+
+/** What one message copies at most: a copy must not keep the page for longer than some 10 ms. */
+const PART_BYTES = 2 ** 23
+
+/** How a worker is asked. */
+class Link {
+  readonly ready: Promise<void>
+  private readonly worker: PageWorker
+  private readonly waiting = new Map<
+    number,
+    { readonly resolve: (answer: Answer) => void; readonly reject: (error: Error) => void }
+  >()
+  private count = 0
+  private failure: Error | undefined
+
+  constructor(url?: string | URL) {
+    const failed = (error: Error): void => {
+      this.failure ??= error
+      for (const { reject } of this.waiting.values()) reject(this.failure)
+      this.waiting.clear()
+    }
+    const message = (data: unknown): void => {
+      const answer = data as Answer
+      this.waiting.get(answer.id)?.resolve(answer)
+      this.waiting.delete(answer.id)
+    }
+    this.worker = startWorker(url, {}, { message, failed })
+    this.ready = this.worker.ready
+    this.end = async () => {
+      failed(new Error('the worker was ended'))
+      await this.worker.end()
+    }
+  }
+
+  readonly end: () => Promise<void>
+
+  async ask(request: Omit<Request, 'id'>): Promise<Answer> {
+    await this.ready
+    return new Promise((resolve, reject) => {
+      if (this.failure) {
+        reject(this.failure)
+        return
+      }
+      const id = this.count++
+      this.waiting.set(id, { resolve, reject })
+      this.worker.post({ ...request, id }, request.bytes ? [request.bytes] : [])
+    })
+  }
+}
+
+const placesOf = (areas: readonly Area[]): Places => areas.flatMap((a) => [a.address, a.bytes])
+
+const sizeOf = (areas: readonly Area[]): number => areas.reduce((n, { bytes }) => n + bytes, 0)
+
+export class MirrorExecutor implements Executor, Mirror {
+  readonly mirror: Mirror = this
+  private readonly written: ReadonlyMap<number, Written>
+  private readonly unseen: ReadonlySet<Buffer>
+  /** What the host has written and the worker has not. */
+  private changed: Area[] = []
+  /** What the worker has written and the host has not. */
+  private readonly stale = new Set<Buffer>()
+  private disposed: Promise<void> | undefined
+
+  private constructor(
+    private link: Link | undefined,
+    private readonly plan: Plan,
+    private readonly memory: WebAssembly.Memory,
+  ) {
+    this.written = areasOf(plan)
+    this.unseen = unseen(plan)
+  }
+
+  /**
+   * @param memory the mirror, zero
+   * @param shared whether the engine needs a memory that is shared
+   * @param before the executor that it takes the place of, which is of no use any more
+   * @throws SpikewasmError when no worker starts, RangeError when there is not as much memory: then
+   *   `before` is as it was
+   */
+  static async open(
+    plan: Plan,
+    memory: WebAssembly.Memory,
+    module: WebAssembly.Module,
+    { url, shared }: { readonly url?: string | URL; readonly shared: boolean },
+    before?: Executor,
+  ): Promise<MirrorExecutor> {
+    const old = before instanceof MirrorExecutor ? before : undefined
+    const link = old?.link ?? new Link(url)
+    const { total } = plan.memory
+    const answer = await link.ask({ memory: { module, bytes: total, shared } })
+    if (answer.error !== undefined) {
+      if (!old) await link.end()
+      throw new RangeError(answer.error)
+    }
+    if (old) old.link = undefined
+    return new MirrorExecutor(link, plan, memory)
+  }
+
+  async run(run: RunArguments): Promise<void> {
+    const { fault } = await this.perform(run.program, { run })
+    if (fault !== Fault.None) throw new Error(`the engine gave up (fault ${fault})`)
+  }
+
+  async time({ program, scratch }: RunArguments): Promise<readonly RawTime[]> {
+    const { times = [] } = await this.perform(program, { time: { program, scratch } })
+    return times
+  }
+
+  wrote(address: number, bytes: number): void {
+    this.changed.push({ address, bytes })
+  }
+
+  async refresh(what: 'all' | 'seen' | readonly Buffer[]): Promise<void> {
+    const buffers =
+      typeof what === 'string'
+        ? [...this.stale].filter((buffer) => what === 'all' || !this.unseen.has(buffer))
+        : what
+    if (buffers.length === 0) return
+    // First: a buffer that is read may hold what the host has written into it.
+    await this.send()
+    await this.read(buffers)
+    for (const buffer of buffers) this.stale.delete(buffer)
+  }
+
+  dispose(): Promise<void> {
+    this.disposed ??= this.link ? this.link.end() : Promise.resolve()
+    return this.disposed
+  }
+
+  /** Lets the worker do something with a program, and takes its results. */
+  private async perform(program: number, request: Omit<Request, 'id'>): Promise<Answer> {
+    const written = this.written.get(program)
+    if (!written) throw new Error(`there is no program at ${program}`)
+    const { numbers } = this.plan.named.training ?? {}
+    this.changed.push(...ASKED, ...(numbers ? [numbers] : []))
+    const writes = await this.send(true)
+    for (const buffer of written.later) this.stale.add(buffer)
+    const areas = merged([...FOUND, ...written.prompt])
+    const [first, ...others] = inParts(areas, PART_BYTES)
+    const answer = await this.ask({ ...writes, ...request, reads: placesOf(first) })
+    this.take(first, answer)
+    if (answer.error !== undefined) throw new Error(answer.error)
+    for (const part of others) await this.readPart(part)
+    return answer
+  }
+
+  private ask(request: Omit<Request, 'id'>): Promise<Answer> {
+    if (!this.link) return Promise.reject(new Error('the worker belongs to another plan'))
+    return this.link.ask(request)
+  }
+
+  /** Sends what has changed; with `keepsLast`, all but the last part, which it returns. */
+  private async send(keepsLast = false): Promise<Pick<Request, 'writes' | 'bytes'>> {
+    const parts = inParts(merged(this.changed.splice(0)), PART_BYTES)
+    const last = keepsLast ? parts.pop() : undefined
+    for (const part of parts) if (part.length > 0) await this.ask(this.copy(part))
+    return last ? this.copy(last) : {}
+  }
+
+  private copy(areas: readonly Area[]): Pick<Request, 'writes' | 'bytes'> {
+    const copy = new Uint8Array(sizeOf(areas))
+    let at = 0
+    for (const { address, bytes } of areas) {
+      copy.set(new Uint8Array(this.memory.buffer, address, bytes), at)
+      at += bytes
+    }
+    return { writes: placesOf(areas), bytes: copy.buffer }
+  }
+
+  private async read(areas: readonly Area[]): Promise<void> {
+    for (const part of inParts(merged(areas), PART_BYTES)) await this.readPart(part)
+  }
+
+  private async readPart(part: readonly Area[]): Promise<void> {
+    const answer = await this.ask({ reads: placesOf(part) })
+    this.take(part, answer)
+  }
+
+  /** Puts an answer's bytes in their places. */
+  private take(areas: readonly Area[], { bytes: found }: Answer): void {
+    if (!found) return
+    let at = 0
+    for (const { address, bytes } of areas) {
+      new Uint8Array(this.memory.buffer, address, bytes).set(new Uint8Array(found, at, bytes))
+      at += bytes
+    }
+  }
+}

@@ -1,0 +1,89 @@
+/** What a page and its workers say to each other. */
+
+import type { RunArguments } from '../executor.js'
+import type { RawTime } from '../record-times.js'
+
+/**
+ * Words (32 bits) by which a page starts runs over shared memory. Workers sleep at a word of their
+ * own, since a message would have to wait for their event loops.
+ */
+export const Go = {
+  /** Workers that have yet to finish the run. */
+  Pending: 0,
+  /** What to do: `Kind`. */
+  Kind: 1,
+  /** Arguments, in the order of `argumentsOf`. */
+  Arguments: 2,
+  /** From one worker's words to the next one's: a cache line. The first line is that of all. */
+  Line: 16,
+  /** In a worker's line: its runs so far, and the `Fault` of the last one. */
+  Started: 0,
+  Fault: 1,
+} as const
+
+export const Kind = { Run: 0, Time: 1 } as const
+
+/** Arguments of a run as words. */
+export const argumentsOf = (run: RunArguments): number[] => [
+  run.program,
+  run.workers,
+  run.scratch,
+  run.scratchBytes,
+  run.spins,
+  run.timeoutMs,
+]
+
+/** The first message to a worker. The lock is the worker's for as long as it lives. */
+export type Setup = SharedSetup | OwnSetup
+
+/** For a worker over the memory of the page. */
+export interface SharedSetup {
+  readonly lock: string
+  readonly module: WebAssembly.Module
+  readonly memory: WebAssembly.Memory
+  readonly go: Int32Array
+  readonly worker: number
+}
+
+/** For a worker with a memory of its own, which comes with a `Request`. */
+export interface OwnSetup {
+  readonly lock: string
+  readonly go?: undefined
+}
+
+/** What a worker over shared memory says. */
+export type SharedReply =
+  | { readonly ready: true }
+  | { readonly done: true }
+  | { readonly error: string }
+  | { readonly times: readonly RawTime[] }
+
+/** Places in memory: addresses and numbers of bytes, in turns. */
+export type Places = readonly number[]
+
+/** What a worker with a memory of its own is asked for; it does it in this order. */
+export interface Request {
+  readonly id: number
+  /** A memory of so many bytes, zero. What fails leaves the one before as it was. */
+  readonly memory?: {
+    readonly module: WebAssembly.Module
+    readonly bytes: number
+    readonly shared: boolean
+  }
+  /** Bytes for these places, one after the other. */
+  readonly writes?: Places
+  readonly bytes?: ArrayBuffer
+  readonly run?: RunArguments
+  /** Times the records of a program. */
+  readonly time?: { readonly program: number; readonly scratch: number }
+  /** Places whose bytes are wanted back, whatever has failed before. */
+  readonly reads?: Places
+}
+
+export interface Answer {
+  readonly id: number
+  readonly fault?: number
+  readonly times?: readonly RawTime[]
+  readonly error?: string
+  readonly bytes?: ArrayBuffer
+}

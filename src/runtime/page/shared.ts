@@ -1,0 +1,115 @@
+/** Workers of a page over one shared memory. The page itself never waits. */
+
+import { Control, Fault } from '../../../assembly/opcodes.js'
+import type { Executor, RunArguments } from '../executor.js'
+import type { RawTime } from '../record-times.js'
+import { argumentsOf, Go, Kind, type SharedReply } from './protocol.js'
+import { startWorker } from './start.js'
+
+/** A run that goes on. */
+interface Running {
+  readonly workers: number
+  readonly timeoutMs: number
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+  /** Whether the last worker has said that all are done. */
+  done: boolean
+}
+
+/**
+ * One worker for each thread; one alone where a run takes no more. Nothing runs on the calling
+ * thread.
+ *
+ * @param url of the workers' script; default: part of this code
+ */
+export function sharedExecutor(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  threads: number,
+  url?: string | URL,
+): Executor {
+  const go = new Int32Array(new SharedArrayBuffer(4 * Go.Line * (threads + 1)))
+  const control = new Int32Array(memory.buffer)
+  let running: Running | undefined
+  let failure: Error | undefined
+  /** What the first worker that trapped has said. */
+  let trap: string | undefined
+  let times: readonly RawTime[] = []
+  // Workers that wait for one that is gone leave their barriers within 0.1 s.
+  const poison = (): void => {
+    Atomics.compareExchange(control, Control.Poison / 4, Fault.None, Fault.Aborted)
+    Atomics.notify(control, Control.Epoch / 4)
+  }
+  const fail = (error: Error): void => {
+    failure ??= error
+    poison()
+    running?.reject(failure)
+    running = undefined
+  }
+  const finish = (): void => {
+    if (!running?.done) return
+    const { workers, timeoutMs } = running
+    const faults = Array.from({ length: workers }, (_, w) => go[Go.Line * (w + 1) + Go.Fault])
+    // Its message is on its way.
+    if (faults.includes(Fault.Trapped) && trap === undefined) return
+    if (trap !== undefined) fail(new Error(trap))
+    else if (faults.includes(Fault.TimedOut))
+      fail(new Error(`a worker did not reach a barrier within ${timeoutMs / 1000} s`))
+    else if (faults.some((fault) => fault !== Fault.None)) fail(new Error('another worker failed'))
+    else {
+      running.resolve()
+      running = undefined
+    }
+  }
+  const message = (data: unknown): void => {
+    const reply = data as SharedReply
+    if ('times' in reply) times = reply.times
+    if ('error' in reply) trap ??= reply.error
+    if ('done' in reply && running) running.done = true
+    finish()
+  }
+  const workers = Array.from({ length: threads }, (_, worker) =>
+    startWorker(url, { module, memory, go, worker }, { message, failed: fail }),
+  )
+  const ready = Promise.all(workers.map((worker) => worker.ready))
+  // Who waits for a run, or for `ready`, is told.
+  ready.catch(() => undefined)
+  const start = (kind: number, run: RunArguments): Promise<void> =>
+    new Promise((resolve, reject) => {
+      if (failure) {
+        reject(failure)
+        return
+      }
+      const { workers, timeoutMs } = run
+      running = { workers, timeoutMs, resolve, reject, done: false }
+      go.set([kind, ...argumentsOf(run)], Go.Kind)
+      Atomics.store(go, Go.Pending, workers)
+      for (let worker = 0; worker < workers; worker++) {
+        const at = Go.Line * (worker + 1) + Go.Started
+        Atomics.add(go, at, 1)
+        Atomics.notify(go, at)
+      }
+    })
+  let disposed: Promise<void> | undefined
+  return {
+    ready,
+    async run(run) {
+      await ready
+      await start(Kind.Run, run)
+    },
+    async time(run) {
+      await ready
+      await start(Kind.Time, { ...run, workers: 1 })
+      return times
+    },
+    dispose() {
+      disposed ??= endAll()
+      return disposed
+    },
+  }
+
+  async function endAll(): Promise<void> {
+    fail(new Error('the workers were ended'))
+    await Promise.all(workers.map((worker) => worker.end()))
+  }
+}

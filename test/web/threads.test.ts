@@ -1,0 +1,300 @@
+/** Training in a page, on its workers: the bits of Node, a page that stays free, clear errors. */
+import type { Browser, Page } from 'playwright-core'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import * as spikewasm from '../../src/index.js'
+import { hasBrowser, launch, open, type Site, type SiteOptions, serve } from '../support/browser.js'
+
+type Api = Pick<typeof spikewasm, 'cnn' | 'compile' | 'fromArrays' | 'resnet18' | 'sgd'>
+
+/** A data set as a page can be given it. */
+interface Numbers {
+  readonly images: readonly number[]
+  readonly labels: readonly number[]
+}
+
+function digitsAsNumbers(count: number): Numbers {
+  const { train } = spikewasm.datasets.digits()
+  const images = new Float32Array(count * 64)
+  const labels = Array.from({ length: count }, (_, i) =>
+    train.read(i, images.subarray(i * 64, (i + 1) * 64)),
+  )
+  return { images: [...images], labels }
+}
+
+/** Runs in Node and, as text, in a page: 100 steps, and what has come of it. */
+async function trainDigits(api: Api, { images, labels }: Numbers, threads: number) {
+  const input = [1, 8, 8] as const
+  const data = api.fromArrays({
+    name: 'digits',
+    images: Float32Array.from(images),
+    labels,
+    shape: input,
+    classes: 10,
+  })
+  const model = await api.cnn(input, 10).compile({
+    input,
+    batchSize: 64,
+    timeSteps: 4,
+    threads,
+  })
+  const bits = (values: Float32Array): string => {
+    let hash = 0
+    const words = new Int32Array(values.buffer, values.byteOffset, values.length)
+    for (const word of words) hash = (Math.imul(hash, 31) + word) | 0
+    return `${values.length} ${hash}`
+  }
+  let steps = 0
+  const { epochs } = await model.fit(data, {
+    epochs: 10,
+    optimizer: api.sgd({ lr: 0.1, momentum: 0.9 }),
+    onStep: () => {
+      steps++
+    },
+  })
+  const { loss, accuracy, operations } = await model.evaluate(data)
+  const found = {
+    steps,
+    losses: epochs.map((epoch) => epoch.trainLoss),
+    loss,
+    accuracy,
+    macs: operations?.effectiveMacs,
+    logits: bits((await model.predict(Float32Array.from(images.slice(0, 640)))).logits),
+    state: Object.entries(model.stateDict()).map(([name, { data }]) => [name, bits(data)]),
+    gradients: Object.entries(model.gradients()).map(([name, { data }]) => [name, bits(data)]),
+  }
+  await model.dispose()
+  return found
+}
+
+/** Imports the package unbundled. With all threads, however small a network is. */
+const start = `<!doctype html><meta charset="utf-8"><title>test</title><script>
+globalThis.process = { env: { SPIKEWASM_ALL_THREADS: '1' } }
+</script>`
+
+/** Calls a function of this file in the page. */
+const call = <T>(page: Page, of: (...args: never[]) => Promise<T>, ...args: unknown[]): Promise<T> =>
+  page.evaluate(
+    `import('/src/page.js').then((api) => (${of.toString()})(api, ...${JSON.stringify(args)}))`,
+  )
+
+let browser: Browser
+
+async function withPage(
+  options: SiteOptions,
+  body: (opened: Awaited<ReturnType<typeof open>>, site: Site) => Promise<void>,
+): Promise<void> {
+  const site = await serve({ pages: { '/': start }, ...options })
+  try {
+    const opened = await open(browser, site)
+    await body(opened, site)
+    await opened.page.close()
+  } finally {
+    await site.close()
+  }
+}
+
+async function expectNoWorkers(page: Page): Promise<void> {
+  for (let i = 0; i < 100 && page.workers().length > 0; i++) await page.waitForTimeout(20)
+  assert.is(page.workers().length, 0)
+}
+
+if (await hasBrowser()) {
+  test.before(async () => {
+    browser = await launch()
+  })
+  test.after(() => browser.close())
+
+  const numbers = digitsAsNumbers(640)
+  const expected = trainDigits(spikewasm, numbers, 1)
+
+  for (const [isolated, threads] of [
+    [true, 1],
+    [true, 2],
+    [false, 1],
+    [false, 2],
+  ] as const)
+    test(`${isolated ? 'isolated' : 'not isolated'}, threads: ${threads}: the bits of Node`, () =>
+      withPage({ isolated }, async ({ page, problems, warnings }) => {
+        assert.is(await page.evaluate('crossOriginIsolated'), isolated)
+        const workers = new Set<unknown>()
+        page.on('worker', (worker) => workers.add(worker))
+        const found = await call(page, trainDigits, numbers, threads)
+        assert.is(found.steps, 100)
+        assert.equal(found, JSON.parse(JSON.stringify(await expected)))
+        assert.equal(problems, [])
+        assert.is(workers.size, isolated ? threads : 1)
+        await expectNoWorkers(page)
+        if (isolated || threads === 1) assert.equal(warnings, [])
+        else {
+          // Said once, however many models are made.
+          await call(page, trainDigits, { images: numbers.images.slice(0, 4096), labels: numbers.labels.slice(0, 64) }, 2)
+          assert.is(warnings.length, 1)
+          assert.match(warnings[0], /Cross-Origin-Opener-Policy: same-origin/)
+          assert.match(warnings[0], /Cross-Origin-Embedder-Policy: require-corp/)
+        }
+      }))
+
+  test('the page stays free while steps run that take long', async () => {
+    for (const isolated of [true, false])
+      await withPage({ isolated }, async ({ page, problems }) => {
+        const { steps, long, longest } = await call(page, async (api: Api) => {
+          const [side, batch] = [32, 48]
+          const images = Float32Array.from({ length: 6 * batch * 3 * side * side }, (_, i) =>
+            Math.sin(i * i),
+          )
+          const data = api.fromArrays({
+            name: 'waves',
+            images,
+            labels: Array.from({ length: 6 * batch }, (_, i) => i % 10),
+            shape: [3, side, side],
+            classes: 10,
+          })
+          const input = [3, side, side] as [number, number, number]
+          const model = await api.cnn(input, 10).compile({ input, batchSize: batch, timeSteps: 12 })
+          let tasks: number[] = []
+          const observer = new PerformanceObserver((list) => {
+            for (const { duration } of list.getEntries()) tasks.push(duration)
+          })
+          observer.observe({ type: 'longtask' })
+          const steps: number[] = []
+          let from = performance.now()
+          await model.fit(data, {
+            epochs: 4,
+            numWorkers: 0,
+            onStep: () => {
+              if (steps.length === 0) tasks = []
+              steps.push(performance.now() - from)
+              from = performance.now()
+            },
+          })
+          await new Promise((resolve) => setTimeout(resolve, 50))
+          observer.disconnect()
+          await model.dispose()
+          return { steps, long: tasks.length, longest: Math.max(0, ...tasks) }
+        })
+        const median = steps.sort((a, b) => a - b)[steps.length >> 1]
+        const told = `${long} long tasks, ${longest} ms, in ${steps.length} steps of ${median} ms`
+        assert.equal(problems, [])
+        // On the page's thread each step would be a long task; another program may make one long.
+        assert.ok(median > 50, told)
+        assert.ok(long <= steps.length / 4, told)
+      })
+  })
+
+  test('a worker that dies gives one clear error, and the model can still be read', async () => {
+    for (const isolated of [true, false])
+      await withPage({ isolated }, async ({ page, problems }) => {
+        const found = await call(
+          page,
+          async (api: Api, { images, labels }: Numbers) => {
+            const workers: Worker[] = []
+            const Original = Worker
+            globalThis.Worker = class extends Original {
+              constructor(...args: ConstructorParameters<typeof Worker>) {
+                super(...args)
+                workers.push(this)
+              }
+            }
+            const input = [1, 8, 8] as [number, number, number]
+            const model = await api.cnn(input, 10).compile({ input, batchSize: 64, threads: 2 })
+            const x = Float32Array.from(images.slice(0, 4096))
+            const y = labels.slice(0, 64)
+            const step = (): Promise<unknown> => model.trainStep(x, y)
+            const messageOf = (promise: Promise<unknown>): Promise<string> =>
+              promise.then(
+                () => 'no error',
+                (error: Error) => error.message,
+              )
+            await step()
+            const before = model.stateDict()
+            workers.at(-1)?.terminate()
+            const errors: string[] = []
+            for (let i = 0; i < 3; i++) errors.push(await messageOf(step()))
+            const after = model.stateDict()
+            await model.dispose()
+            return {
+              errors,
+              names: Object.keys(after).join() === Object.keys(before).join(),
+              finite: Object.values(after).every(({ data }) => data.every(Number.isFinite)),
+            }
+          },
+          numbers,
+        )
+        assert.equal(problems, [])
+        assert.match(found.errors[0], /a worker failed at layer .*: a worker of the page has ended/)
+        assert.match(found.errors[0], /parameters can still be saved/)
+        assert.match(found.errors[1], /the model stopped working/)
+        assert.is(found.errors[2], found.errors[1])
+        assert.ok(found.names && found.finite)
+        await expectNoWorkers(page)
+      })
+  })
+
+  test('dispose amid a training ends the workers, and the training says so', async () => {
+    for (const isolated of [true, false])
+      await withPage({ isolated }, async ({ page, problems }) => {
+        const message = await call(
+          page,
+          async (api: Api, { images, labels }: Numbers) => {
+            const input = [1, 8, 8] as [number, number, number]
+            const data = api.fromArrays({
+              name: 'digits',
+              images: Float32Array.from(images),
+              labels,
+              shape: input,
+              classes: 10,
+            })
+            const model = await api.cnn(input, 10).compile({ input, batchSize: 64, threads: 2 })
+            let steps = 0
+            let ended: Promise<void> | undefined
+            const training = model.fit(data, {
+              epochs: 1000,
+              onStep: () => {
+                if (++steps === 5) ended = model.dispose()
+              },
+            })
+            const message = await training.then(
+              () => 'no error',
+              (error: Error) => error.message,
+            )
+            await ended
+            return message
+          },
+          numbers,
+        )
+        assert.match(message, /the model was disposed/)
+        assert.equal(problems, [])
+        await expectNoWorkers(page)
+      })
+  })
+
+  test('a policy that forbids blob: workers: what to do, and it helps', async () => {
+    const policy = "script-src 'self' 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval'; worker-src 'self'"
+    const headers = { 'Content-Security-Policy': policy }
+    await withPage({ headers }, async ({ page }) => {
+      const [refused, trained, elsewhere] = await call(page, async (api: Api) => {
+        const input = [1, 8, 8] as [number, number, number]
+        const run = async (worker?: string): Promise<string> => {
+          const model = await api.cnn(input, 10).compile({ input, batchSize: 1, worker })
+          const { classes } = await model.predict(new Float32Array(64))
+          await model.dispose()
+          return `class ${classes.length}`
+        }
+        const told = (promise: Promise<string>): Promise<string> =>
+          promise.catch((error: Error) => error.message)
+        return [
+          await told(run()),
+          await told(run('/src/runtime/page/worker.min.js')),
+          await told(run('/nowhere.js')),
+        ]
+      })
+      assert.match(refused, /worker-src blob:.*compile\(network, \{ worker: url \}\)/)
+      assert.is(trained, 'class 1')
+      assert.match(elsewhere, /from \/nowhere\.js.*spikewasm\/worker/)
+      await expectNoWorkers(page)
+    })
+  })
+}
+
+test.run()
