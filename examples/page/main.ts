@@ -330,7 +330,7 @@ async function loadWeights(file: File): Promise<void> {
   const { accuracy } = await model!.evaluate(data.test)
   viewer.learn(model!.stateDict())
   viewer.again({ animate: true })
-  tell(`Weights of ${file.name}: ${percent(accuracy)} of the test images are right.`)
+  tell(`Weights of ${file.name}: ${percent(accuracy ?? 0)} of the test images are right.`)
   say($('state').textContent as string)
 }
 

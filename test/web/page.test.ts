@@ -146,15 +146,18 @@ if (isThere)
           const accuracy = await accuracyOf(page, /^Done after 3 epochs/)
           assert.ok(accuracy > 80, `${accuracy} %`)
           for (const chart of ['loss', 'accuracy', 'rates'])
-            assert.match(await page.getAttribute(`#${chart}`, 'aria-label'), /: .*\d/)
-          assert.match(await page.getAttribute('#raster', 'aria-label'), /layer 2 [1-9].*24 steps/)
+            assert.match((await page.getAttribute(`#${chart}`, 'aria-label')) ?? '', /: .*\d/)
+          assert.match(
+            (await page.getAttribute('#raster', 'aria-label')) ?? '',
+            /layer 2 [1-9].*24 steps/,
+          )
 
           const weights = await saved(page, 'save')
           const model = await compileNode()
           await model.load(weights)
           const { test: images } = await datasets.digits()
           const inNode = await model.evaluate(images)
-          assert.is((100 * inNode.accuracy).toFixed(1), accuracy.toFixed(1))
+          assert.is((100 * inNode.accuracy!).toFixed(1), accuracy.toFixed(1))
           assert.is((await answer(page)).replace(/\s+/, ' '), await answerInNode(model))
 
           await drawn(page)
@@ -232,7 +235,7 @@ async function trained(page: Page, weights: Uint8Array, accuracy: number): Promi
   const inNode = await model.evaluate(images)
   await file('node.safetensors', model.toBytes())
   const got = await accuracyOf(page, /^Weights of node\.safetensors: /)
-  assert.is(got.toFixed(1), (100 * inNode.accuracy).toFixed(1))
+  assert.is(got.toFixed(1), (100 * inNode.accuracy!).toFixed(1))
   await model.dispose()
 }
 

@@ -29,7 +29,11 @@ let peers: PeerTimes[] = []
 const results = new Map<string, Result>()
 /** Milliseconds by name, of a file to compare with. */
 let other: Map<string, number> | undefined
-let running: { end?: () => void; stop: boolean } | undefined
+interface Run {
+  stop: boolean
+  end?(): void
+}
+let running: Run | undefined
 
 function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
@@ -96,11 +100,14 @@ function follow(order: Order, what: string, from: number, share: number): Promis
       resolve()
     }
     if (running) running.end = end
+    let isAwake = false
     worker.onerror = (event) => {
       complain(`A worker has failed: ${event.message}`)
-      end()
+      // Workers of other libraries may fail, and the rest goes on.
+      if (!isAwake) end()
     }
     worker.onmessage = ({ data }: MessageEvent<Answer>) => {
+      isAwake = true
       switch (data.kind) {
         case 'begin':
           $('state').textContent = `${what}, ${data.index + 1} of ${data.count}: ${data.name}`
@@ -147,7 +154,7 @@ async function start(): Promise<void> {
   times = []
   peers = []
   results.clear()
-  const now = { stop: false } as NonNullable<typeof running>
+  const now: Run = { stop: false }
   running = now
   $<HTMLButtonElement>('start').disabled = true
   $<HTMLButtonElement>('stop').disabled = false

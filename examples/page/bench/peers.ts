@@ -1,3 +1,4 @@
+// @ts-nocheck: its libraries are installed on demand.
 /**
  * Other libraries on dense work of the same shapes. They have no spikes: a convolution of B·T
  * images of floats is what a spiking layer's forward pass is to them, and a step of the rate method
@@ -59,18 +60,12 @@ interface Library {
 async function tensorflow(backend: 'wasm' | 'webgl'): Promise<Library> {
   const tf = await import('@tensorflow/tfjs-core')
   if (backend === 'wasm') {
-    const [{ setWasmPaths }, plain, simd, threads] = await Promise.all([
+    const [{ setWasmPath }, { default: url }] = await Promise.all([
       import('@tensorflow/tfjs-backend-wasm'),
-      import('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm?url'),
       import('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm?url'),
-      import('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-threaded-simd.wasm?url'),
     ])
-    const at = (url: string): string => new URL(url, location.href).href
-    setWasmPaths({
-      'tfjs-backend-wasm.wasm': at(plain.default),
-      'tfjs-backend-wasm-simd.wasm': at(simd.default),
-      'tfjs-backend-wasm-threaded-simd.wasm': at(threads.default),
-    })
+    // One thread, as the kernels of this package beside it.
+    setWasmPath(new URL(url, location.href).href)
   } else await import('@tensorflow/tfjs-backend-webgl')
   if (!(await tf.setBackend(backend))) throw new Error(`${backend} cannot be used here`)
   await tf.ready()
@@ -192,6 +187,15 @@ async function jax(device: 'wasm' | 'webgpu'): Promise<Library> {
   }
 }
 
+/** A library that never gets ready holds nobody up. */
+const within = <V>(seconds: number, promise: Promise<V>): Promise<V> =>
+  Promise.race([
+    promise,
+    new Promise<V>((_, fail) => {
+      setTimeout(() => fail(new Error(`not ready within ${seconds} seconds`)), 1000 * seconds)
+    }),
+  ])
+
 /** Measures all that can be done within the time; what cannot is told with its reason. */
 export async function measurePeers(seconds: number, send: Send): Promise<void> {
   const libraries: [string, () => Promise<Library>][] = [
@@ -208,7 +212,7 @@ export async function measurePeers(seconds: number, send: Send): Promise<void> {
       send({ kind: 'failed', name, reason: String((error as Error)?.message ?? error).slice(0, 200) })
     let library: Library
     try {
-      library = await open()
+      library = await within(20, open())
     } catch (error) {
       failed(title, error)
       index += 3 * shapes.length + 1

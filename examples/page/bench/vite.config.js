@@ -20,7 +20,8 @@ export default defineConfig({
       ? [{ find: /^(@tensorflow\/.*|@jax-js\/.*)$/, replacement: `${modules}/$1` }]
       : [{ find: './peers.js', replacement: at('./no-peers.ts') }],
   },
-  build: { target: 'es2022', chunkSizeWarningLimit: 4000 },
+  // The other libraries start workers from the texts of functions, which names must survive.
+  build: { target: 'es2022', minify: !hasPeers, chunkSizeWarningLimit: 4000 },
   worker: { format: 'es' },
   server: { host: '127.0.0.1', headers, fs: { allow: [at('../../..')] } },
   preview: { host: '127.0.0.1', headers },
