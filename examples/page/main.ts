@@ -1,5 +1,14 @@
 /** The page: what its buttons do. */
-import { adam, type Block, cnn, cosine, type Method, type Model, mlp, type StepInfo } from 'spikewasm'
+import {
+  adam,
+  type Block,
+  cnn,
+  cosine,
+  type Method,
+  type Model,
+  mlp,
+  type StepInfo,
+} from 'spikewasm'
 import { Chart } from './chart.js'
 import { type Data, digits, fromFiles, gray, normalised } from './data.js'
 import { $, percent, say } from './dom.js'
@@ -265,7 +274,9 @@ async function train(
   await viewer.again()
   $<HTMLProgressElement>('progress').value = history.aborted ? (done - from) / epochs : 1
   const last = history.epochs.findLast(({ testAccuracy }) => testAccuracy !== undefined)
-  const accuracy = last ? `: ${percent(last.testAccuracy as number)} of the test images are right` : ''
+  const accuracy = last
+    ? `: ${percent(last.testAccuracy as number)} of the test images are right`
+    : ''
   tell(`${history.aborted ? 'Stopped' : 'Done'} after ${done} epochs${accuracy}.`)
   say($('state').textContent as string)
 }

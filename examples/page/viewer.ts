@@ -1,6 +1,6 @@
 /** Shows an image to the network, step by step, and draws what its neurons do. */
 import type { Block, Model, StateDict } from 'spikewasm'
-import { gray, type Data } from './data.js'
+import { type Data, gray } from './data.js'
 import { $, make, percent, say } from './dom.js'
 import { Layers, type Lit } from './layers.js'
 import { Raster } from './raster.js'
@@ -84,7 +84,10 @@ export class Viewer {
     )
     const list = $('classes')
     list.textContent = ''
-    list.classList.toggle('named', data.classNames.some((name) => name.length > 1))
+    list.classList.toggle(
+      'named',
+      data.classNames.some((name) => name.length > 1),
+    )
     for (const name of data.classNames) {
       const line = list.appendChild(make('li'))
       line.append(make('span', '', name), make('span', 'bar'), make('span'))

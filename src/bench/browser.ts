@@ -5,10 +5,11 @@
  * As in a comparison of builds, a *process* is a worker of its own: where memory lies and how the
  * browser compiled is drawn anew. `runPageProcess` is what such a worker calls.
  */
-import { loadEngine } from '../runtime/load.js'
+
 import * as ops from '../ops/index.js'
 import * as page from '../page.js'
 import { Purpose, RandomStream } from '../random.js'
+import { loadEngine } from '../runtime/load.js'
 import { VERSION } from '../version.js'
 import type { Benchmark, Build, Work } from './benchmark.js'
 import { calibrate, meanOf } from './compare/calibrate.js'
@@ -103,7 +104,8 @@ const [BLOCK_MS, COARSE_BLOCK_MS] = [1, 8]
 
 /**
  * Measures in this worker, one benchmark after the other, in an order that the seed draws. What
- * fails is told, and the rest goes on. Call it in a worker that is made for it: a page would freeze.
+ * fails is told, and the rest goes on. Call it in a worker that is made for it: a page would
+ * freeze.
  */
 export async function runPageProcess(job: PageJob, listener: PageListener): Promise<void> {
   ready ??= load()

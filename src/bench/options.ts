@@ -2,14 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { expect } from '../errors.js'
 import type { Section } from './benchmark.js'
-import {
-  checkSize,
-  IMAGES,
-  type KernelShape,
-  nameOf,
-  parseShape,
-  STEPS,
-} from './cases/shape.js'
+import { checkSize, IMAGES, type KernelShape, nameOf, parseShape, STEPS } from './cases/shape.js'
 
 export const sections = ['kernels', 'steps', 'inference', 'start', 'memory'] as const
 

@@ -11,10 +11,7 @@ const TIME_STEPS = 4
 const [STEPS, QUICK_STEPS] = [30, 20]
 
 /** Finds weights by a name, or has them trained; the training tells each of its steps. */
-type Find = (
-  key: string,
-  train: (onStep?: () => void) => Promise<StateDict>,
-) => Promise<StateDict>
+type Find = (key: string, train: (onStep?: () => void) => Promise<StateDict>) => Promise<StateDict>
 
 let find: Find = (_, train) => train()
 const trained = new Map<string, Promise<StateDict>>()

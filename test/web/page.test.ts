@@ -187,7 +187,9 @@ async function drawn(page: Page): Promise<void> {
   await page.mouse.down()
   for (const [px, py] of points) await page.mouse.move(px, py)
   await page.mouse.up()
-  await page.waitForFunction(() => document.getElementById('step')?.textContent === 'Spikes at step 24')
+  await page.waitForFunction(
+    () => document.getElementById('step')?.textContent === 'Spikes at step 24',
+  )
   assert.match(await page.innerText('#verdict'), /^0/)
   await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur())
 

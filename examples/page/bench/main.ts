@@ -182,8 +182,7 @@ async function start(): Promise<void> {
   show()
 }
 
-const json = (): string =>
-  `${JSON.stringify(pageBaseline(times, { isolated: isShared, peers }))}\n`
+const json = (): string => `${JSON.stringify(pageBaseline(times, { isolated: isShared, peers }))}\n`
 
 async function compareWith(file: File): Promise<void> {
   $('problem').hidden = true

@@ -15,7 +15,12 @@ export interface PeerTimes {
 }
 
 export type Answer =
-  | { readonly kind: 'begin'; readonly name: string; readonly index: number; readonly count: number }
+  | {
+      readonly kind: 'begin'
+      readonly name: string
+      readonly index: number
+      readonly count: number
+    }
   | { readonly kind: 'measured'; readonly times: PageTimes }
   | { readonly kind: 'peer'; readonly times: PeerTimes }
   | { readonly kind: 'failed'; readonly name: string; readonly reason: string }

@@ -96,7 +96,12 @@ async function tensorflow(backend: 'wasm' | 'webgl'): Promise<Library> {
     },
     weightGradient(shape) {
       const { x, w, dy } = parts(shape, B)
-      const gradient = tf.grad((weight) => tf.conv2d(x, weight as never, 1, 'same').mul(dy).sum())
+      const gradient = tf.grad((weight) =>
+        tf
+          .conv2d(x, weight as never, 1, 'same')
+          .mul(dy)
+          .sum(),
+      )
       return () => done(gradient(w))
     },
     step() {
@@ -152,12 +157,16 @@ async function jax(device: 'wasm' | 'webgpu'): Promise<Library> {
     },
     inputGradient(shape) {
       const { x, w, dy } = parts(shape, B)
-      const run = jit(grad((at: Values, weight: Values, by: Values) => conv(at, weight).mul(by).sum()))
+      const run = jit(
+        grad((at: Values, weight: Values, by: Values) => conv(at, weight).mul(by).sum()),
+      )
       return () => done(run(x.ref, w.ref, dy.ref))
     },
     weightGradient(shape) {
       const { x, w, dy } = parts(shape, B)
-      const run = jit(grad((weight: Values, at: Values, by: Values) => conv(at, weight).mul(by).sum()))
+      const run = jit(
+        grad((weight: Values, at: Values, by: Values) => conv(at, weight).mul(by).sum()),
+      )
       return () => done(run(w.ref, x.ref, dy.ref))
     },
     step() {
@@ -173,10 +182,18 @@ async function jax(device: 'wasm' | 'webgpu'): Promise<Library> {
           return active.reshape([images_, channels, height / 2, 2, width / 2, 2]).mean([3, 5])
         }
         const flat = half(half(images, w1), w2).reshape([STEP_IMAGES, -1])
-        return nn.logSoftmax(np.matmul(flat, w3)).mul(targets).sum().mul(-1 / STEP_IMAGES)
+        return nn
+          .logSoftmax(np.matmul(flat, w3))
+          .mul(targets)
+          .sum()
+          .mul(-1 / STEP_IMAGES)
       }
       const run = jit((all: Values[], images: Values, targets: Values): Values[] => {
-        const gradients = grad(loss)(all.map((weight) => weight.ref), images, targets) as Values[]
+        const gradients = grad(loss)(
+          all.map((weight) => weight.ref),
+          images,
+          targets,
+        ) as Values[]
         return all.map((weight, i) => weight.sub(gradients[i].mul(1e-3)))
       })
       return async () => {
@@ -209,7 +226,11 @@ export async function measurePeers(seconds: number, send: Send): Promise<void> {
   let index = 0
   for (const [title, open] of libraries) {
     const failed = (name: string, error: unknown): void =>
-      send({ kind: 'failed', name, reason: String((error as Error)?.message ?? error).slice(0, 200) })
+      send({
+        kind: 'failed',
+        name,
+        reason: String((error as Error)?.message ?? error).slice(0, 200),
+      })
     let library: Library
     try {
       library = await within(20, open())
@@ -226,7 +247,10 @@ export async function measurePeers(seconds: number, send: Send): Promise<void> {
       const name = `${title} ${what}`
       send({ kind: 'begin', name, index: index++, count })
       try {
-        send({ kind: 'peer', times: { name, ms: await time(prepare(), ms), ...(work && { work }) } })
+        send({
+          kind: 'peer',
+          times: { name, ms: await time(prepare(), ms), ...(work && { work }) },
+        })
       } catch (error) {
         failed(name, error)
       }

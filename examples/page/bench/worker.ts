@@ -18,9 +18,9 @@ async function work(order: Order): Promise<void> {
   send({ kind: 'done' })
 }
 
-onmessage = ({ data }: MessageEvent<Order>) => {
+addEventListener('message', ({ data }: MessageEvent<Order>) => {
   work(data).catch((error: unknown) => {
     send({ kind: 'failed', name: 'the worker', reason: String((error as Error)?.message ?? error) })
     send({ kind: 'done' })
   })
-}
+})

@@ -8,7 +8,6 @@
 
 import { expect, SpikewasmError } from '../../errors.js'
 import { readFileClear, writeFileAtomic } from '../../io/files.js'
-import { readStandardInput } from './standard-input.js'
 import { wideVectors } from '../../runtime/revectorize.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
 import { type CompareOptions, checkCompareOptions, courseOf, rootOf, withJob } from './against.js'
@@ -18,6 +17,7 @@ import type { Calibration, Measured, SharedJob } from './job.js'
 import { othersOf } from './marks.js'
 import { anyOriginSchema, type Origin, obstacleBetween, originOf } from './origin.js'
 import { runChild } from './process.js'
+import { readStandardInput } from './standard-input.js'
 import { difference, type Estimate, estimate } from './statistics.js'
 
 /** Of the file; another one cannot be read. */

@@ -26,6 +26,9 @@ export async function readStandardInput(limit: number): Promise<Uint8Array> {
       cause: error,
     })
   }
-  expect(size > 0, () => 'standard input: must be a baseline, got nothing; paste one, or name a file')
+  expect(
+    size > 0,
+    () => 'standard input: must be a baseline, got nothing; paste one, or name a file',
+  )
   return Buffer.concat(parts)
 }
