@@ -340,8 +340,8 @@ export class Model {
    *   seed, batch size or number of time steps, and while `fit` runs; nothing is changed then
    */
   loadCheckpoint(path: string): Promise<void> {
-    const { session } = this
-    return session.alone(() => extra('loadCheckpoint', 'model.loadCheckpoint')(session, path), false)
+    const load = () => extra('loadCheckpoint', 'model.loadCheckpoint')(this.session, path)
+    return this.session.alone(load, false)
   }
 
   /**

@@ -1,8 +1,23 @@
 /**
  * Exported networks alone: `spikewasm/net` is small, for pages that only predict. `exportWasm` and
  * `spikewasm export` make the files.
+ *
+ * @module net
  */
 
+import { type Net, openInference } from './edge/net-inference.js'
+
 export type { InputType, NetInfo, NetMode, NetTarget, StateEntry, WeightType } from './edge/abi.js'
-export { type Net, type NetTraining, netInfo, openNet } from './edge/net.js'
+export { readFileInfo as netInfo } from './edge/file.js'
+export type { Net, NetTraining } from './edge/net-inference.js'
 export { SpikewasmError } from './errors.js'
+
+/**
+ * Checks an exported network and instantiates it. As `openNet` of the package's main entry, but for
+ * `training`, which is undefined, and the C struct, which nobody compares with the rest.
+ *
+ * @throws SpikewasmError when the bytes are no exported network, or its parts contradict each other
+ */
+export async function openNet(bytes: Uint8Array): Promise<Net> {
+  return (await openInference(bytes)).net
+}

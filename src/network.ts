@@ -2,23 +2,14 @@
 
 import { checkBoolean, checkOptions, describe, expect } from './errors.js'
 import { type Graph, type GraphNode, trace } from './graph/trace.js'
-import {
-  checkLoss,
-  checkPenalties,
-  crossEntropy,
-  selfDistillation,
-} from './loss/index.js'
+import { checkLoss, checkPenalties, crossEntropy, selfDistillation } from './loss/index.js'
 import { Model } from './model.js'
 import { isSpiking } from './nn/layers/cell.js'
 import { checkModule, type Module } from './nn/module.js'
 import { checkInputShape } from './nn/value.js'
 import { checkOptimizer, sgd } from './optimizer/index.js'
 import { purposes } from './plan/context.js'
-import {
-  MOST_STEPS,
-  methodOptionKeys,
-  pickMethodOptions,
-} from './plan/methods.js'
+import { MOST_STEPS, methodOptionKeys, pickMethodOptions } from './plan/methods.js'
 import type { CompileOptions } from './runtime/compile-options.js'
 import { checkSource } from './runtime/load.js'
 import { platform } from './runtime/platform.js'

@@ -17,7 +17,7 @@ export { netHeader } from './edge/header.js'
 export { netInfo, openNet } from './edge/net.js'
 export { readState } from './edge/state.js'
 export { SpikewasmError } from './errors.js'
-export { loadModel, networkFromJSON } from './load.js'
+export { loadModel, networkFromJSON } from './page/load.js'
 export {
   crossEntropy,
   mse,

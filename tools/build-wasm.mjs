@@ -1,8 +1,9 @@
 // Compiles assembly/ into the engine's modules (one source; asconfig.json says how the variants
 // differ) and what the benchmarks compare them with. Arguments select targets.
 import { spawnSync } from 'node:child_process'
-import { appendFileSync, mkdirSync, readFileSync } from 'node:fs'
+import { appendFileSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
+import { leanModule } from './lean-module.mjs'
 
 const engine = 'assembly/index.ts'
 const sources = {
@@ -15,12 +16,31 @@ const sources = {
 /** Which version and variant a module is, in a custom section of its own (engine-module.ts). */
 function sign(target) {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
-  const { outFile } = JSON.parse(readFileSync('asconfig.json', 'utf8')).targets[target]
+  const outFile = outFileOf(target)
   const name = 'spikewasm.engine'
   const text = `${version} ${basename(outFile, '.wasm')}`
   const section = Buffer.from(`${String.fromCharCode(name.length)}${name}${text}`)
   if (section.length > 127) throw new Error('the length takes one byte')
   appendFileSync(outFile, Buffer.concat([Buffer.of(0, section.length), section]))
+}
+
+/**
+ * What a host calls in the engine. Only these keep their names, and what none of them reaches goes:
+ * pages load the file. `engine-named.wasm` has all; exported networks are made from it.
+ */
+const CALLED = [
+  ...['run', 'execute', 'byteTotals', 'byteMax', 'bitSum', 'maskCounts', 'memory'],
+  ...['matmulNN', 'matmulNT', 'matmulTN', 'matmulScratch'],
+]
+
+const outFileOf = (target) =>
+  JSON.parse(readFileSync('asconfig.json', 'utf8')).targets[target].outFile
+
+/** Takes names from a module, and keeps another one that has them. */
+function makeLean(target) {
+  const outFile = outFileOf(target)
+  if (target === 'release') copyFileSync(outFile, outFile.replace('.wasm', '-named.wasm'))
+  if (target !== 'debug') writeFileSync(outFile, leanModule(readFileSync(outFile), CALLED))
 }
 
 const wanted = process.argv.slice(2)
@@ -37,5 +57,7 @@ for (const target of wanted.length > 0 ? wanted : Object.keys(sources)) {
     { stdio: 'inherit' },
   )
   if (status !== 0) process.exit(status ?? 1)
-  if (sources[target] === engine) sign(target)
+  if (sources[target] !== engine) continue
+  makeLean(target)
+  sign(target)
 }

@@ -1,7 +1,8 @@
-// Builds what is stale: the engine's modules, the TypeScript and the bundled code of others.
+// Builds what is stale: the engine's modules, the TypeScript, the bundled code of others, and what
+// pages load.
 // Removes built files whose source is gone. build/stamps.json holds hashes of each step's inputs
 // (sources, versions of tools) and outputs; a step is stale when one of them differs.
-// Arguments: wasm, typescript, bundle select steps; --force builds whatever the stamps say;
+// Arguments: wasm, typescript, bundle, pages select steps; --force builds whatever the stamps say;
 // --dry-run only prints what would be done.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -67,11 +68,12 @@ function steps() {
       ...(target === 'bench' ? filesOf('bench/assembly') : []),
       'asconfig.json',
       'tools/build-wasm.mjs',
+      'tools/lean-module.mjs',
       // Its version stands in them.
       'src/version.ts',
       manifest('assemblyscript'),
     ],
-    outputs: [outFile],
+    outputs: [outFile, ...(target === 'release' ? [outFile.replace('.wasm', '-named.wasm')] : [])],
     command: ['tools/build-wasm.mjs', target],
   }))
   return [
@@ -109,6 +111,18 @@ function steps() {
         .map((file) => `build/src/runtime/${file}`),
       command: ['tools/bundle.mjs'],
     },
+    {
+      name: 'pages',
+      inputs: [
+        ...typescript.filter((file) => !/^(test|bench)\//.test(file)),
+        ...['tools/page.mjs', manifest('esbuild'), manifest('typescript')],
+      ],
+      // All that the entries for pages reach.
+      get outputs() {
+        return filesOf('build/src/web')
+      },
+      command: ['tools/page.mjs'],
+    },
   ]
 }
 
@@ -132,7 +146,7 @@ function removeOrphans(all) {
 const force = process.argv.includes('--force')
 const dryRun = process.argv.includes('--dry-run')
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
-const kinds = ['wasm', 'typescript', 'bundle']
+const kinds = ['wasm', 'typescript', 'bundle', 'pages']
 for (const name of names)
   if (!kinds.includes(name)) {
     console.error(`there is no step ${name}; there are ${kinds.join(', ')}`)
@@ -140,7 +154,8 @@ for (const name of names)
   }
 const all = steps()
 const stamps = !force && existsSync(STAMPS) ? readJson(STAMPS) : {}
-for (const { name, inputs, outputs, command, after, prepare } of all) {
+for (const step of all) {
+  const { name, inputs, outputs, command, after, prepare } = step
   if (names.length > 0 && !names.includes(name.split(' ')[0])) continue
   const before = stamps[name]
   const input = hashOf(inputs)
@@ -153,7 +168,7 @@ for (const { name, inputs, outputs, command, after, prepare } of all) {
   delete stamps[name]
   const run = (args) => spawnSync(process.execPath, args, { stdio: 'inherit' }).status ?? 1
   const status = run(command) || (after && run(after)) || 0
-  if (status === 0) stamps[name] = { input, output: hashOf(outputs) }
+  if (status === 0) stamps[name] = { input, output: hashOf(step.outputs) }
   writeFileSync(STAMPS, `${JSON.stringify(stamps, null, 2)}\n`)
   if (status !== 0) process.exit(status)
 }

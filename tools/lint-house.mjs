@@ -30,7 +30,7 @@ const rooms = [
   ['node'],
   ['verify'],
   ['diagnose'],
-  ['index', 'net', 'page'],
+  ['index', 'net', 'node-ops', 'page', 'page-layers', 'page-ops'],
   ['bench'],
   ['cli'],
 ]

@@ -62,7 +62,7 @@ export async function trainNetwork(
   const start = (options: Partial<CompileOptions>): Promise<Model> =>
     compile(network, { input, timeSteps: T, seed: 0, ...options })
 
-  const split = name === 'mlp' ? digits() : name === 'cnn' ? largeDigits() : undefined
+  const split = name === 'mlp' ? await digits() : name === 'cnn' ? await largeDigits() : undefined
   const test = split?.test ?? noise(input)
   const model = await start({ batchSize: large ? NOISE_BATCH : 32, threads })
   let state: StateDict
@@ -116,8 +116,8 @@ function imagesOf({ length, shape, read }: Dataset): Float32Array[] {
 }
 
 /** The digits, enlarged to the size of MNIST's. */
-function largeDigits(): Split {
-  const { train, test } = digits()
+async function largeDigits(): Promise<Split> {
+  const { train, test } = await digits()
   return { train: enlarge(train), test: enlarge(test) }
 }
 

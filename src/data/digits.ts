@@ -58,7 +58,8 @@ export async function digits(from?: string | URL | Uint8Array): Promise<Split> {
 const MOST = 1 << 20
 
 const MEND =
-  "give datasets.digits its address: with Vite, import digits from 'spikewasm/digits.csv.gz?url'; " +
+  'give datasets.digits its address: with Vite, ' +
+  "import digits from 'spikewasm/digits.csv.gz?url'; " +
   'elsewhere copy it from node_modules/spikewasm/data'
 
 /** Servers may unpack it. */
@@ -72,7 +73,8 @@ async function read(
   if (from instanceof Uint8Array) return { name: 'the digits', bytes: from }
   if (from !== undefined && typeof from !== 'string' && !(from instanceof URL))
     throw new SpikewasmError(
-      `datasets.digits must be given nothing, the address of its file or its bytes, got ${describe(from)}`,
+      'datasets.digits must be given nothing, the address of its file or its bytes, got ' +
+        describe(from),
     )
   const urls =
     from === undefined

@@ -138,13 +138,15 @@ export const datasets = {
   },
 }
 
+const taken = ['an address or bytes alone', 'a path alone', 'a path and options']
+
 /** @throws SpikewasmError for arguments that a loader does not take, such as options */
 function refuseMore(name: string, most: number, more: readonly unknown[]): void {
   const [first] = more
   expect(
     first === undefined,
     () =>
-      `datasets.${name} takes ${['an address or bytes alone', 'a path alone', 'a path and options'][most]}, ` +
+      `datasets.${name} takes ${taken[most]}, ` +
       `got ${describe(first)} as well; options of training belong to augment and fit`,
   )
 }

@@ -8,9 +8,6 @@ import type { Method, StepMode } from '../plan/methods.js'
 /** Version of the interface that this package writes and reads. */
 export const ABI_VERSION = 1
 
-/** First word of the C struct, `SPKW` in memory. */
-export const ABI_MAGIC = 0x574b5053
-
 /** Name of the custom section. */
 export const SECTION = 'spikewasm'
 
@@ -133,18 +130,6 @@ export interface ExportOptions {
   onProgress?: (done: number) => void
 }
 
-/** Where things lie in the memory of an exported network, in bytes; 0: not there. */
-export interface NetAddresses {
-  readonly input: number
-  readonly output: number
-  readonly labels: number
-  readonly mean: number
-  readonly std: number
-}
-
-/** Modes as bits of the struct's word `modes`. */
-const modeBits = { infer: 1, step: 2, both: 3, train: 5 } as const satisfies Record<NetMode, number>
-
 /** Numbers of the input: float32, or bytes with u8. */
 export function inputCount(
   info: Pick<NetInfo, 'input' | 'frames' | 'timeSteps' | 'mode' | 'batchSize'>,
@@ -154,137 +139,51 @@ export function inputCount(
   return frame * frames * (info.mode === 'train' ? info.batchSize : 1)
 }
 
-type Word = (info: NetInfo, at: NetAddresses) => number
-
-/** The words of the C struct in their order, 32 bits each. */
-const words = {
-  magic: () => ABI_MAGIC,
-  abi: ({ abi }) => abi,
-  struct_bytes: () => STRUCT_BYTES,
-  channels: ({ input }) => input[0],
-  height: ({ input }) => input[1],
-  width: ({ input }) => input[2],
-  frames: ({ frames }) => Number(frames),
-  time_steps: ({ timeSteps }) => timeSteps,
-  classes: ({ classes }) => classes,
-  batch_size: ({ batchSize }) => batchSize,
-  input_type: ({ inputType }) => inputTypes.indexOf(inputType),
-  modes: ({ mode }) => modeBits[mode],
-  input: (_, at) => at.input,
-  input_len: (info) => inputCount(info),
-  output: (_, at) => at.output,
-  output_len: ({ classes }) => classes,
-  memory_bytes: ({ memoryBytes }) => memoryBytes,
-  used_bytes: ({ usedBytes }) => usedBytes,
-  labels: (_, at) => at.labels,
-  mean: (_, at) => at.mean,
-  std: (_, at) => at.std,
-  synops_max_lo: ({ synops }) => synops.max % 2 ** 32,
-  synops_max_hi: ({ synops }) => Math.floor(synops.max / 2 ** 32),
-} satisfies Record<string, Word>
-
-export type InfoWord = keyof typeof words
-
-/** Names of the struct's words in their order. */
-export const infoWords = Object.keys(words) as InfoWord[]
-
-/** Size of the struct. */
-export const STRUCT_BYTES: number = infoWords.length * 4
-
-/** The C struct, little-endian. */
-export function writeInfoStruct(info: NetInfo, addresses: NetAddresses): Uint8Array {
-  const view = new DataView(new ArrayBuffer(STRUCT_BYTES))
-  for (const [i, name] of infoWords.entries())
-    view.setUint32(4 * i, (words[name] as Word)(info, addresses), true)
-  return new Uint8Array(view.buffer)
-}
-
-/** The labels as the struct points to them: UTF-8, each with a NUL behind it. */
-export function labelBytes(labels: readonly string[]): Uint8Array {
-  return new TextEncoder().encode(labels.map((label) => `${label}\0`).join(''))
-}
-
 /** A function that a module exports; none of them takes parameters. */
 export interface NetExport {
   readonly name: string
   /** Undefined: it returns nothing. */
   readonly result: 'i32' | 'f32' | undefined
-  /** What it is for, in a line. */
-  readonly about: string
 }
 
 const always = (): boolean => true
 const trains = ({ mode }: NetInfo): boolean => mode === 'train'
 const steps = ({ mode }: NetInfo): boolean => mode === 'step' || mode === 'both'
 
-const functions: readonly (NetExport & { when: (info: NetInfo) => boolean })[] = [
-  { name: 'abi_version', result: 'i32', about: 'version of this interface', when: always },
-  { name: 'info_ptr', result: 'i32', about: 'address of struct net_info', when: always },
-  {
-    name: 'input_ptr',
-    result: 'i32',
-    about: 'address of the input, float32',
-    when: ({ inputType }) => inputType === 'f32',
-  },
-  {
-    name: 'input_len',
-    result: 'i32',
-    about: 'count of float32 of the input',
-    when: ({ inputType }) => inputType === 'f32',
-  },
-  {
-    name: 'input_u8_ptr',
-    result: 'i32',
-    about: 'address of the input, bytes',
-    when: ({ inputType }) => inputType === 'u8',
-  },
-  {
-    name: 'input_u8_len',
-    result: 'i32',
-    about: 'count of bytes of the input',
-    when: ({ inputType }) => inputType === 'u8',
-  },
-  { name: 'output_ptr', result: 'i32', about: 'address of the output, float32', when: always },
-  { name: 'output_len', result: 'i32', about: 'count of float32 of the output', when: always },
-  {
-    name: 'infer',
-    result: undefined,
-    about: 'one sample in, outputs out; keeps no state',
-    when: ({ mode }) => mode !== 'step',
-  },
-  {
-    name: 'step',
-    result: undefined,
-    about: 'one frame in; the output is the mean since reset',
-    when: steps,
-  },
-  { name: 'reset', result: undefined, about: 'the next step begins a new stream', when: steps },
-  { name: 'predicted_class', result: 'i32', about: 'index of the largest output', when: always },
-  { name: 'label_ptr', result: 'i32', about: 'address of the labels, int32', when: trains },
-  { name: 'label_len', result: 'i32', about: 'count of labels', when: trains },
-  { name: 'options_ptr', result: 'i32', about: 'address of struct net_options', when: trains },
-  {
-    name: 'train_step',
-    result: undefined,
-    about: 'one optimizer step on the batch',
-    when: trains,
-  },
-  { name: 'loss', result: 'f32', about: 'mean loss of the last training step', when: trains },
-  { name: 'correct', result: 'i32', about: 'right answers in it', when: trains },
-  {
-    name: 'params_ptr',
-    result: 'i32',
-    about: 'address of parameters and statistics, float32',
-    when: trains,
-  },
-  { name: 'params_len', result: 'i32', about: 'count of float32 of them', when: trains },
+const floats = ({ inputType }: NetInfo): boolean => inputType === 'f32'
+const bytes = ({ inputType }: NetInfo): boolean => inputType === 'u8'
+const infers = ({ mode }: NetInfo): boolean => mode !== 'step'
+
+const functions: readonly (readonly [
+  name: string,
+  result: NetExport['result'],
+  when: (info: NetInfo) => boolean,
+])[] = [
+  ['abi_version', 'i32', always],
+  ['info_ptr', 'i32', always],
+  ['input_ptr', 'i32', floats],
+  ['input_len', 'i32', floats],
+  ['input_u8_ptr', 'i32', bytes],
+  ['input_u8_len', 'i32', bytes],
+  ['output_ptr', 'i32', always],
+  ['output_len', 'i32', always],
+  ['infer', undefined, infers],
+  ['step', undefined, steps],
+  ['reset', undefined, steps],
+  ['predicted_class', 'i32', always],
+  ['label_ptr', 'i32', trains],
+  ['label_len', 'i32', trains],
+  ['options_ptr', 'i32', trains],
+  ['train_step', undefined, trains],
+  ['loss', 'f32', trains],
+  ['correct', 'i32', trains],
+  ['params_ptr', 'i32', trains],
+  ['params_len', 'i32', trains],
 ]
 
 /** The functions that a module with this information exports, besides `memory`. */
 export function netExports(info: NetInfo): NetExport[] {
-  return functions
-    .filter(({ when }) => when(info))
-    .map(({ name, result, about }) => ({ name, result, about }))
+  return functions.filter(([, , when]) => when(info)).map(([name, result]) => ({ name, result }))
 }
 
 /** The words at `options_ptr` of a train build, 32 bits each: float32, but `nesterov` uint32. */

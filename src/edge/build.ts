@@ -5,16 +5,7 @@ import type { ParameterLayout } from '../plan/layout.js'
 import type { Plan, Program } from '../plan/plan.js'
 import { roundUp } from '../round-up.js'
 import { VERSION } from '../version.js'
-import {
-  ABI_VERSION,
-  inputCount,
-  labelBytes,
-  type NetAddresses,
-  type NetInfo,
-  type NetTarget,
-  STRUCT_BYTES,
-  writeInfoStruct,
-} from './abi.js'
+import { ABI_VERSION, inputCount, type NetInfo, type NetTarget } from './abi.js'
 import { type Contents, contentsOf, copyRanges, segmentsOf } from './contents.js'
 import { stateEntries } from './learning.js'
 import { call, type Driver, loadWord, specialise } from './module.js'
@@ -22,6 +13,7 @@ import type { ExportSettings } from './options.js'
 import type { Prepared } from './prepare.js'
 import { lowerToScalar } from './scalar/scalar.js'
 import { sectionBytes } from './section.js'
+import { labelBytes, type NetAddresses, STRUCT_BYTES, writeInfoStruct } from './struct.js'
 import { synapticOperations } from './synops.js'
 import { changedBySteps, learningDrivers, learningOptions } from './train-step.js'
 import { usersOf } from './users.js'

@@ -86,7 +86,7 @@ export async function exportWasm(
   }
   const prepared = await prepare(planOptions, stateDict(session), learning)
   onProgress(0.3)
-  const engine = await engineBytes('engine')
+  const engine = await engineBytes()
   const build = (of: NetTarget): Uint8Array => buildNet(prepared, engine, settings, of)
   const first = build(target === 'both' ? 'simd' : target)
   if (target !== 'both') {

@@ -115,15 +115,16 @@ interface Parts {
   pages: number | undefined
   /** By name: which kind (0 function, 2 memory, …) and which index. */
   exports: Map<string, { readonly kind: number; readonly index: number }>
-  /** The payload of our custom section. */
+  /** What our custom section holds behind its name. */
   section: Uint8Array | undefined
 }
 
 /** What a section with this number puts into the parts. */
 const readers: Readonly<Record<number, (r: Reader, parts: Parts) => void>> = {
   [Id.Custom]: (r, parts) => {
+    const isOurs = r.name() === SECTION
     const payload = r.rest()
-    if (new Reader(payload, 'custom section').name() !== SECTION) return
+    if (!isOurs) return
     if (parts.section) refuse(`have one custom section "${SECTION}"`, 'two')
     parts.section = payload
   },

@@ -1,17 +1,10 @@
 /** `net.h`: an exported network for programs in C. */
 
 import { describe, expect } from '../errors.js'
-import {
-  ABI_MAGIC,
-  infoWords,
-  inputCount,
-  type NetInfo,
-  netExports,
-  optionWords,
-  STRUCT_BYTES,
-} from './abi.js'
+import { inputCount, type NetInfo, netExports, optionWords } from './abi.js'
 import { readFileInfo } from './file.js'
 import { checkInfo } from './schema.js'
+import { ABI_MAGIC, infoWords, STRUCT_BYTES } from './struct.js'
 
 /** What each word of the C struct is, for its comment. */
 const comments: Readonly<Record<(typeof infoWords)[number], string>> = {
@@ -38,6 +31,30 @@ const comments: Readonly<Record<(typeof infoWords)[number], string>> = {
   std: 'address of float32 [channels]; 0: none',
   synops_max_lo: 'synaptic operations at most, lower 32 bits',
   synops_max_hi: 'upper 32 bits',
+}
+
+/** What each function is for, in a line. */
+const abouts: Readonly<Record<string, string>> = {
+  abi_version: 'version of this interface',
+  info_ptr: 'address of struct net_info',
+  input_ptr: 'address of the input, float32',
+  input_len: 'count of float32 of the input',
+  input_u8_ptr: 'address of the input, bytes',
+  input_u8_len: 'count of bytes of the input',
+  output_ptr: 'address of the output, float32',
+  output_len: 'count of float32 of the output',
+  infer: 'one sample in, outputs out; keeps no state',
+  step: 'one frame in; the output is the mean since reset',
+  reset: 'the next step begins a new stream',
+  predicted_class: 'index of the largest output',
+  label_ptr: 'address of the labels, int32',
+  label_len: 'count of labels',
+  options_ptr: 'address of struct net_options',
+  train_step: 'one optimizer step on the batch',
+  loss: 'mean loss of the last training step',
+  correct: 'right answers in it',
+  params_ptr: 'address of parameters and statistics, float32',
+  params_len: 'count of float32 of them',
 }
 
 /**
@@ -179,9 +196,9 @@ function functions(info: NetInfo): string {
   const types = { i32: 'uint32_t', f32: 'float', nothing: 'void' }
   const exports = netExports(info)
   const width = Math.max(...exports.map(({ name }) => name.length))
-  const rows = exports.map(({ name, result, about }) => {
+  const rows = exports.map(({ name, result }) => {
     const prototype = `${types[result ?? 'nothing'].padEnd(8)} ${`${name}(void)`.padEnd(width + 6)}`
-    return `     ${prototype}  ${about}`
+    return `     ${prototype}  ${abouts[name]}`
   })
   return [
     '/* The exports; "memory" is the memory.',

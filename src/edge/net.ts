@@ -1,57 +1,24 @@
 /** An exported network in this process: checked, instantiated, and given as views and functions. */
 
-import { SpikewasmError } from '../errors.js'
+import { type NetInfo, optionWords } from './abi.js'
+import { readFileInfo, refuse } from './file.js'
+import {
+  type Calls,
+  checkCount,
+  type Net,
+  type NetTraining,
+  openInference,
+  type Places,
+} from './net-inference.js'
 import {
   infoWords,
-  inputCount,
   labelBytes,
   type NetAddresses,
-  type NetInfo,
-  optionWords,
   STRUCT_BYTES,
   writeInfoStruct,
-} from './abi.js'
-import { checkFile, readFileInfo, refuse } from './file.js'
+} from './struct.js'
 
-/** An exported network that runs. Arrays are views of its memory, which never moves. */
-export interface Net {
-  /** What the file says about itself. */
-  readonly info: NetInfo
-  /** All of its memory, for hosts that need more than the views below. */
-  readonly memory: WebAssembly.Memory
-  /** Where the input goes: [C][H][W], [T][C][H][W] of frames; in train builds a batch of them. */
-  readonly input: Float32Array | Uint8Array
-  /** What `infer` and `step` give: [classes]. */
-  readonly output: Float32Array
-  /** One sample in, outputs out. @throws SpikewasmError in a file of mode step */
-  infer(): void
-  /** One frame in; `output` is the mean since `reset`. @throws SpikewasmError without step */
-  step(): void
-  /** The next `step` begins a new stream. @throws SpikewasmError without step */
-  reset(): void
-  /** Index of the largest output, the first of equals. */
-  predictedClass(): number
-  /** Train builds alone. */
-  readonly training: NetTraining | undefined
-}
-
-/** What a train build has besides. */
-export interface NetTraining {
-  /** [B], the classes of the batch. */
-  readonly labels: Int32Array
-  /** learning_rate, momentum, weight_decay, weight_decay_other. */
-  readonly options: Float32Array
-  /** Whether momentum is Nesterov's: 0 or 1. */
-  readonly nesterov: Uint32Array
-  /** Parameters and running statistics, as stored. */
-  readonly params: Float32Array
-  /** One optimizer step on the batch in `input` and `labels`. */
-  trainStep(): void
-  /** Mean loss of the last step's batch. */
-  loss(): number
-  /** Right answers in it. */
-  correct(): number
-}
+export type { Net, NetTraining }
 
 /**
  * What an exported network says about itself. Nothing of it is compiled or run.
@@ -72,114 +39,16 @@ export function netInfo(bytes: Uint8Array): NetInfo {
  * @throws SpikewasmError when the bytes are no exported network, or its parts contradict each other
  */
 export async function openNet(bytes: Uint8Array): Promise<Net> {
-  const info = checkFile(bytes)
-  const { exports } = await instantiate(bytes)
-  const memory = exports.memory as WebAssembly.Memory
-  const calls = new Calls(exports)
-  if (calls.value('abi_version') !== info.abi)
-    refuse(`answer abi_version() with ${info.abi}`, String(calls.value('abi_version')))
-  const places = new Places(memory.buffer, info.usedBytes)
-  const u8 = info.inputType === 'u8'
-  const inputAt = calls.value(u8 ? 'input_u8_ptr' : 'input_ptr')
-  const outputAt = calls.value('output_ptr')
-  checkCount(calls, u8 ? 'input_u8_len' : 'input_len', inputCount(info))
-  checkCount(calls, 'output_len', info.classes)
-  checkStruct(places, calls.value('info_ptr'), info, inputAt, outputAt)
-  return {
-    info,
-    memory,
-    input: u8
-      ? places.view(Uint8Array, 'the input', inputAt, inputCount(info))
-      : places.view(Float32Array, 'the input', inputAt, inputCount(info)),
-    output: places.view(Float32Array, 'the output', outputAt, info.classes),
-    infer: calls.action('infer', info),
-    step: calls.action('step', info),
-    reset: calls.action('reset', info),
-    predictedClass: () => calls.value('predicted_class'),
-    training: info.mode === 'train' ? trainingOf(calls, places, info) : undefined,
-  }
-}
-
-async function instantiate(bytes: Uint8Array): Promise<WebAssembly.Instance> {
-  try {
-    // Compiled from a copy: nobody changes it meanwhile, and it is never shared memory.
-    const module = await WebAssembly.compile(new Uint8Array(bytes))
-    return await WebAssembly.instantiate(module)
-  } catch (error) {
-    return refuse('be a valid module that starts', `an error: ${(error as Error).message}`)
-  }
-}
-
-/** The module's functions, whose traps become our errors. */
-class Calls {
-  constructor(private readonly exports: WebAssembly.Exports) {}
-
-  /** What a function returns. */
-  value(name: string): number {
-    return this.call(name, this.exports[name] as () => number)
-  }
-
-  /** A function that returns nothing; if the file lacks it, one that says so. */
-  action(name: string, { mode }: NetInfo): () => void {
-    const run = this.exports[name] as (() => void) | undefined
-    if (run) return () => void this.call(name, run)
-    return () => {
-      throw new SpikewasmError(
-        `${name} must be in the file, got one of mode ${mode}; export the network with mode ` +
-          (name === 'infer' ? 'infer' : 'step or both'),
-      )
-    }
-  }
-
-  private call<T>(name: string, run: () => T): T {
-    try {
-      return run()
-    } catch (error) {
-      throw new SpikewasmError(
-        `${name}() of the exported network must end, got an error: ${(error as Error).message}; ` +
-          'open the file again',
-        { cause: error },
-      )
-    }
-  }
-}
-
-/** The memory that a file may point to. */
-class Places {
-  constructor(
-    private readonly buffer: ArrayBuffer,
-    private readonly usedBytes: number,
-  ) {}
-
-  /** A view, once its address is aligned and its end within what the network uses. */
-  view<T extends Float32Array | Uint8Array | Int32Array | Uint32Array>(
-    type: { new (buffer: ArrayBuffer, at: number, length: number): T; BYTES_PER_ELEMENT: number },
-    what: string,
-    address: number,
-    length: number,
-  ): T {
-    const at = address >>> 0
-    const size = type.BYTES_PER_ELEMENT
-    const ends = at + length * size
-    if (at === 0 || at % size !== 0 || ends > this.usedBytes)
-      return refuse(
-        `have ${what} inside the ${this.usedBytes} bytes that it uses, at a multiple of ${size}`,
-        `bytes ${at} to ${ends}`,
-      )
-    return new type(this.buffer, at, length)
-  }
-}
-
-function checkCount(calls: Calls, name: string, expected: number): void {
-  const got = calls.value(name) >>> 0
-  if (got !== expected) refuse(`answer ${name}() with ${expected}, as it says`, String(got))
+  const { net, calls, places } = await openInference(bytes, checkStruct)
+  const { info } = net
+  return { ...net, training: info.mode === 'train' ? trainingOf(calls, places, info) : undefined }
 }
 
 /** The C struct, and what it points to, must say what the custom section says. */
 function checkStruct(
+  info: NetInfo,
   places: Places,
   address: number,
-  info: NetInfo,
   input: number,
   output: number,
 ): void {

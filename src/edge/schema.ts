@@ -10,7 +10,7 @@ import {
   methodNames,
   type StepMode,
   stepModes,
-} from '../plan/methods.js'
+} from '../plan/method-names.js'
 import {
   ABI_VERSION,
   inputCount,

@@ -1,11 +1,10 @@
 /** The custom section of an exported network: a name and JSON. */
 
-import { SpikewasmError } from '../errors.js'
 import { parseJsonBytes } from '../io/json.js'
 import { type NetInfo, SECTION } from './abi.js'
 import { checkInfo } from './schema.js'
 
-/** The most bytes of a custom section that are read. */
+/** The most bytes of JSON that are read. */
 const LIMIT = 1 << 24
 
 /**
@@ -23,18 +22,10 @@ export function sectionBytes(info: NetInfo): Uint8Array {
 }
 
 /**
- * The information in a payload that `sectionBytes` made.
+ * The information in the JSON behind the name that `sectionBytes` wrote.
  * @throws SpikewasmError when it is damaged, or of another version
  */
-export function readSection(payload: Uint8Array): NetInfo {
-  const name = new TextEncoder().encode(SECTION)
-  const refuse = (expected: string, got: string): never => {
-    throw new SpikewasmError(`the section "${SECTION}" must ${expected}, got ${got}`)
-  }
-  if (payload[0] !== name.length || name.some((byte, i) => payload[1 + i] !== byte))
-    return refuse('start with its name', 'other bytes')
-  if (payload.length > LIMIT) return refuse(`have at most ${LIMIT} bytes`, `${payload.length}`)
-  const json = payload.subarray(1 + name.length)
-  const value = parseJsonBytes(json, `the section "${SECTION}"`, 'its JSON')
-  return checkInfo(value, `the section "${SECTION}"`)
+export function readSection(json: Uint8Array): NetInfo {
+  const what = `the section "${SECTION}"`
+  return checkInfo(parseJsonBytes(json, what, 'its JSON', { length: LIMIT }), what)
 }

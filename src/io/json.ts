@@ -13,12 +13,15 @@ export interface JsonLimits {
   readonly depth?: number
   /** Values: what commas, colons and brackets begin. */
   readonly values?: number
-  /** Whether an object may have a key twice; JSON.parse takes the last one without a word. */
-  readonly twice?: boolean
+  /**
+   * Finds a key that an object has twice, `duplicateKey`: JSON.parse takes the last one without a
+   * word. Without it nobody looks.
+   */
+  readonly once?: typeof duplicateKey
 }
 
 /** More than any file of ours has. */
-const most: Required<JsonLimits> = { length: 25_000_000, depth: 32, values: 500_000, twice: true }
+const most = { length: 25_000_000, depth: 32, values: 500_000 }
 
 /**
  * @param name what error messages call the text, usually the path of its file
@@ -34,7 +37,6 @@ export function parseJson(
   const refuse = (rule: string, got: string): never => {
     throw new SpikewasmError(`${name}: ${what} must ${rule}, got ${got}`)
   }
-  const { twice } = { ...most, ...limits }
   checkSize(text, name, what, limits)
   let value: unknown
   try {
@@ -43,7 +45,7 @@ export function parseJson(
     // The message holds a piece of the text.
     return refuse('be valid JSON', `an error: ${quote((error as Error).message, 120)}`)
   }
-  const duplicate = twice ? undefined : duplicateKey(text)
+  const duplicate = limits.once?.(text)
   if (duplicate !== undefined) refuse('have each name once', `${quote(duplicate)} twice`)
   return value
 }
@@ -60,8 +62,9 @@ export function checkSize(text: string, name: string, what: string, limits: Json
   }
   const { length, depth, values } = { ...most, ...limits }
   if (text.length > length) refuse(`have at most ${length} characters`, `${text.length}`)
-  if (deeper(text, depth)) refuse(`be nested at most ${depth} deep`, 'more')
-  if (longer(text, values)) refuse(`hold at most ${values} values`, 'more')
+  const found = measure(text)
+  if (found.deepest > depth) refuse(`be nested at most ${depth} deep`, 'more')
+  if (found.values > values) refuse(`hold at most ${values} values`, 'more')
 }
 
 /** As `parseJson`, of bytes, which must be UTF-8. */
@@ -96,33 +99,23 @@ function endOfString(text: string, start: number): number {
   return i
 }
 
-/** Whether brackets are open in more brackets than `depth`. */
-function deeper(text: string, depth: number): boolean {
-  let open = 0
+/** How deep brackets are open in brackets, and how many values what stands before them begins. */
+function measure(text: string): { readonly deepest: number; readonly values: number } {
+  let [open, deepest, values] = [0, 0, 1]
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i)
     if (code === QUOTE) i = endOfString(text, i)
+    else if (code === COMMA || code === COLON) values++
     else if (code === SQUARE || code === CURLY) {
-      if (++open > depth) return true
+      values++
+      deepest = Math.max(deepest, ++open)
     } else if (code === SQUARE_END || code === CURLY_END) open--
   }
-  return false
-}
-
-/** Whether there are more values than `values`, counted by what stands before them. */
-function longer(text: string, values: number): boolean {
-  let count = 1
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    if (code === QUOTE) i = endOfString(text, i)
-    else if (code === SQUARE || code === CURLY || code === COMMA || code === COLON)
-      if (++count > values) return true
-  }
-  return false
+  return { deepest, values }
 }
 
 /** The first key that an object of the valid JSON `text` has twice, at any depth. */
-function duplicateKey(text: string): string | undefined {
+export function duplicateKey(text: string): string | undefined {
   const open: (Set<string> | null)[] = []
   let [start, end] = [0, 0]
   for (let i = 0; i < text.length; i++) {

@@ -1,7 +1,7 @@
 /** The header of a safetensors file: read, parsed, and checked against the data behind it. */
 
 import { quote, SpikewasmError } from '../errors.js'
-import { parseJson } from './json.js'
+import { duplicateKey, parseJson } from './json.js'
 import { CONSTRUCTORS, countElements, DTYPES, type Dtype, isCount } from './tensor.js'
 
 /**
@@ -59,7 +59,7 @@ export function parseHeader(text: string, name: string): Record<string, unknown>
   if (!text.startsWith('{')) fail(name, 'header must start with "{"', show(text.slice(0, 1)))
   // A tensor of four sizes has 14 values.
   const values = 14 * MOST_TENSORS
-  const limits = { length: HEADER_LIMIT, depth: 8, values, twice: false }
+  const limits = { length: HEADER_LIMIT, depth: 8, values, once: duplicateKey }
   const header = parseJson(text, name, 'header', limits) as Record<string, unknown>
   const count = Object.keys(header).length
   if (count > MOST_TENSORS + 1)

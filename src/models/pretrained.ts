@@ -61,7 +61,7 @@ export function pretrainedFile(what: string, name: string): URL {
     throw new SpikewasmError(
       `${what} must be one of ${pretrainedNames.join(', ')}, got ${describe(name)}`,
     )
-  return entries[name].url()
+  return entries[name as PretrainedName].url()
 }
 
 /** The data set, by its name on the command line, that the weights of a name belong to. */

@@ -1,19 +1,16 @@
 /** Training methods as a table: what the planner, the runtime and the command line ask of each. */
 
 import { describe, expect } from '../errors.js'
+import {
+  type Method,
+  MOST_COUNTED_STEPS,
+  methodNames,
+  type StepMode,
+  stepModes,
+} from './method-names.js'
 
-/**
- * How gradients are computed. `'rate'`: rate-based backpropagation. `'bptt'`: backpropagation
- * through time. `'ottt'`, `'sltt'`: online through space, step by step, with and without traces of
- * the inputs. `'os'`: as sltt, with batch normalisation over all steps (online stabilisation).
- */
-export type Method = 'rate' | 'bptt' | 'ottt' | 'sltt' | 'os'
-
-/** Where the loop over time steps is: inside each layer (`'m'`) or around the network (`'s'`). */
-export type StepMode = 'm' | 's'
-
-/** Both step modes. */
-export const stepModes: readonly StepMode[] = ['m', 's']
+export type { Method, StepMode }
+export { MOST_COUNTED_STEPS, methodNames, stepModes }
 
 /** When online methods run the optimizer. */
 export const updates: readonly ('afterwards' | 'everyStep')[] = ['afterwards', 'everyStep']
@@ -207,12 +204,6 @@ export const methods: Readonly<Record<Method, MethodRow>> = {
 
 /** Most steps of inference and of a stream's plan, whatever the method. */
 export const MOST_STEPS = 4096
-
-/** Steps whose spikes a byte can count: longer inference runs in calls, outside the layers. */
-export const MOST_COUNTED_STEPS = 255
-
-/** Names of all methods. */
-export const methodNames = Object.keys(methods) as Method[]
 
 /** The step modes of a method, the default one first. */
 export const stepModesOf = (method: Method): StepMode[] =>

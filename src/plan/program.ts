@@ -1,6 +1,6 @@
 /** A program while it is planned: records that read and write buffers, in sections that repeat. */
 
-import { Op, Rec } from '../../assembly/opcodes.js'
+import { type Op, Rec } from '../../assembly/opcodes.js'
 import { roundUp } from '../round-up.js'
 import {
   type Access,
@@ -182,7 +182,7 @@ export class ProgramBuilder {
     { scratch = 0, groups = 1 }: { scratch?: number; groups?: number } = {},
   ): void {
     if (units % groups !== 0 || groups >= 2 ** (32 - Rec.GroupShift))
-      throw new Error(`${Op[op]}: ${units} units cannot be ${groups} equal groups`)
+      throw new Error(`operation ${op}: ${units} units cannot be ${groups} equal groups`)
     const { placeOf } = this
     const fields = placeOf ? withPlaces(schema, given, placeOf) : given
     const words = wordsOf(schema, fields)

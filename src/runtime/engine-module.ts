@@ -5,7 +5,7 @@ import { VERSION } from '../version.js'
 
 export type EngineVariant = 'engine' | 'engine-threads' | 'engine-debug'
 
-/** Name of the custom section that says the version and the variant; tools/build-wasm.mjs adds it. */
+/** The custom section that says version and variant; tools/build-wasm.mjs adds it. */
 const SECTION = 'spikewasm.engine'
 
 /**

@@ -11,7 +11,7 @@ export type { EngineVariant }
 /** Where a module of the engine comes from, where somebody says it. */
 export type EngineSource = string | URL | Uint8Array | ArrayBuffer | WebAssembly.Module
 
-/** What the runtime calls; a module exports its kernels besides. */
+/** What the runtime calls. */
 export interface EngineExports {
   /** Runs a program as one of its workers. Returns a `Fault`. */
   run(
@@ -74,9 +74,9 @@ export function loadEngineSync(variant: EngineVariant): WebAssembly.Module | und
   }
 }
 
-/** The module's bytes. */
-export async function engineBytes(variant: EngineVariant): Promise<Uint8Array> {
-  return (await read(variant)).bytes
+/** The bytes of `engine`, with the names of all functions: exported networks are made of them. */
+export async function engineBytes(): Promise<Uint8Array> {
+  return (await read('engine-named')).bytes
 }
 
 /** An instance of a module over a memory, which may be shared with other instances. */
@@ -90,9 +90,10 @@ export function instantiateEngine(
 }
 
 /** Bundlers copy the files that are named so: each address must stand here as it is. */
-const urls: Readonly<Record<EngineVariant, () => URL>> = {
+const urls: Readonly<Record<EngineVariant | 'engine-named', () => URL>> = {
   engine: () => new URL('../../wasm/engine.wasm', import.meta.url),
   'engine-threads': () => new URL('../../wasm/engine-threads.wasm', import.meta.url),
+  'engine-named': () => new URL('../../wasm/engine-named.wasm', import.meta.url),
   'engine-debug': () => new URL('../../wasm/engine-debug.wasm', import.meta.url),
 }
 
@@ -119,7 +120,7 @@ const MEND =
 const MAGIC = [0, 0x61, 0x73, 0x6d]
 const isModule = (bytes: Uint8Array): boolean => MAGIC.every((byte, i) => bytes[i] === byte)
 
-const read = (variant: EngineVariant) =>
+const read = (variant: keyof typeof urls) =>
   readFirst(addressesOf(urls[variant](), `build/wasm/${variant}.wasm`), isModule, MEND)
 
 async function find(

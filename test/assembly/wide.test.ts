@@ -10,7 +10,7 @@ import * as assert from 'uvu/assert'
 import { switchOnWideVectors } from '../../src/runtime/revectorize.js'
 import { run } from '../cli/command.js'
 
-const file = fileURLToPath(new URL('../../wasm/engine.wasm', import.meta.url))
+const file = fileURLToPath(new URL('../../wasm/engine-named.wasm', import.meta.url))
 
 /** Loops that take most of a training step and gain by it. */
 const joined = [

@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { infoWords, type NetInfo, netExports, writeInfoStruct } from '../../src/edge/abi.js'
+import { type NetInfo, netExports } from '../../src/edge/abi.js'
 import { isNetHeader, netHeader } from '../../src/edge/header.js'
 import { netInfo } from '../../src/edge/net.js'
+import { infoWords, writeInfoStruct } from '../../src/edge/struct.js'
 import { tinyNet } from '../support/tiny-net.js'
 
 const labels = ['plain', 'quote " and \\', 'ümlaut 1 ?' + '?/ */']

@@ -312,7 +312,7 @@ test('the engine goes through decoding and encoding unharmed', async () => {
   const parts = { start: undefined, pages: 1, segments: [], custom: [] }
   const encode = (exports: ReadonlyMap<string, Func>): Uint8Array =>
     encodeModule({ functions: withCalled(exports.values()), exports, ...parts })
-  const engine = decodeModule(await engineBytes('engine'))
+  const engine = decodeModule(await engineBytes())
   const bytes = encode(engine)
   assert.ok(WebAssembly.validate(bytes as BufferSource))
   const again = decodeModule(bytes)

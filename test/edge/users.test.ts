@@ -36,7 +36,7 @@ test('an instruction without a form in lanes is refused by the layers that use i
     { ...session.plan.options, inspect: false, purpose: 'inference', fixed: true },
     stateDict(session),
   )
-  const engine = await engineBytes('engine')
+  const engine = await engineBytes()
   const settings = checkExportOptions({}, { channels: 1, classes: 5 })
   assert.throws(
     () => buildNet(prepared, withSwizzle(engine), settings, 'scalar'),

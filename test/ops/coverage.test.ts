@@ -50,7 +50,7 @@ function functionsOf(root: URL): string[] {
   const called = new Set(
     Array.from(text.matchAll(/(?<!function )\b(\w+)(?:<\w+>)?\(/g), (m) => m[1]),
   )
-  const module = new WebAssembly.Module(readFileSync(new URL('build/wasm/engine.wasm', root)))
+  const module = new WebAssembly.Module(readFileSync(new URL('build/wasm/engine-named.wasm', root)))
   return WebAssembly.Module.exports(module)
     .filter(({ kind, name }) => kind === 'function' && !called.has(name))
     .map(({ name }) => name)

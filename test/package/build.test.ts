@@ -65,7 +65,8 @@ test('what is stale: the step that a changed, new or removed file belongs to', a
   for (const [file, stale] of [
     ['assembly/conv/matmul.ts', [...engines, 'build wasm bench']],
     ['bench/assembly/peak.ts', ['build wasm bench']],
-    ['src/errors.ts', ['build typescript']],
+    ['src/errors.ts', ['build typescript', 'build pages']],
+    ['tools/page.mjs', ['build pages']],
     ['tools/bundle.mjs', ['build bundle']],
   ] as const) {
     await appendFile(join(copy, file), '\n')

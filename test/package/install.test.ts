@@ -117,7 +117,7 @@ test('publint and attw find nothing wrong with the package', async () => {
   ]).catch(fail)
 })
 
-const fail = ({ stdout, stderr }: { stdout: string; stderr: string }): never =>
+const fail = ({ stdout, stderr }: { stdout: string; stderr: string }): void =>
   assert.unreachable(`${stdout}${stderr}`)
 
 test('links of the packed pages lead to packed files', async () => {

@@ -20,8 +20,8 @@ import {
 import { planFor } from '../../src/runtime/allocate.js'
 import { collect } from '../../src/runtime/collect.js'
 import { loadEngine } from '../../src/runtime/load.js'
-import { expectPackageFile } from '../../src/runtime/node/package-file.js'
 import { giveBack, lend } from '../../src/runtime/memories.js'
+import { expectPackageFile } from '../../src/runtime/node/package-file.js'
 import { messageOf } from '../io/temporary.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'
 

@@ -7,17 +7,14 @@
  * each parameter; `loss` is the first label, `correct` the second word of the options as a whole
  * number.
  */
+import { ABI_VERSION, inputCount, type NetInfo, netExports } from '../../src/edge/abi.js'
+import { sectionBytes } from '../../src/edge/section.js'
 import {
-  ABI_VERSION,
-  inputCount,
   labelBytes,
   type NetAddresses,
-  type NetInfo,
-  netExports,
   STRUCT_BYTES,
   writeInfoStruct,
-} from '../../src/edge/abi.js'
-import { sectionBytes } from '../../src/edge/section.js'
+} from '../../src/edge/struct.js'
 
 export interface TinyOptions {
   readonly info?: Partial<NetInfo>

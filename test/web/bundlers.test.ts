@@ -9,7 +9,7 @@ import { build as esbuild } from 'esbuild'
 import { rollup } from 'rollup'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { build as viteBuild, createServer } from 'vite'
+import { createServer, build as viteBuild } from 'vite'
 import webpack from 'webpack'
 import { makeProject, openBrowser, resultOf, serve, write } from './site.js'
 
@@ -131,7 +131,11 @@ test('Rollup, which copies no files: they are given', async () => {
   await bundle.write({ file: join(dist('rollup'), 'main.js') })
   await bundle.close()
   write(dist('rollup'), { 'index.html': html })
-  for (const file of ['build/wasm/engine.wasm', 'build/wasm/engine-threads.wasm', 'data/digits.csv.gz'])
+  for (const file of [
+    'build/wasm/engine.wasm',
+    'build/wasm/engine-threads.wasm',
+    'data/digits.csv.gz',
+  ])
     cpSync(
       join(project, 'node_modules/spikewasm', file),
       join(dist('rollup'), file.split('/').at(-1) ?? ''),
@@ -163,7 +167,12 @@ test('without its engine a page says where it looked and what to do', async () =
   if (!browser) return
   const folder = dist('esbuild')
   write(project, { 'lost.js': show("training({ digits: './digits.csv.gz' })") })
-  const common = { bundle: true, format: 'esm', absWorkingDir: project, logLevel: 'silent' } as const
+  const common = {
+    bundle: true,
+    format: 'esm',
+    absWorkingDir: project,
+    logLevel: 'silent',
+  } as const
   await esbuild({ ...common, entryPoints: ['lost.js'], outfile: join(folder, 'main.js') })
   cpSync(join(project, 'node_modules/spikewasm/data/digits.csv.gz'), join(folder, 'digits.csv.gz'))
   const { url, close } = await serve(folder)

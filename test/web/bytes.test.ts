@@ -140,7 +140,10 @@ test('recordings from bytes', async () => {
   const bytes = Uint8Array.of(1, 2, 0x80, 0, 3)
   const recording = await events.read(bytes, { format: 'nmnist' })
   assert.equal(await events.read(new File([bytes], 'a.bin')), recording)
-  assert.match(await messageOf(() => events.read(bytes.slice(0, 3), { format: 'nmnist' })), /record/)
+  assert.match(
+    await messageOf(() => events.read(bytes.slice(0, 3), { format: 'nmnist' })),
+    /record/,
+  )
 })
 
 test.run()

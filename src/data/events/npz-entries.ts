@@ -26,11 +26,7 @@ export interface NpzEntry {
  *
  * @throws SpikewasmError when the archive is damaged or unpacks to far more than its size
  */
-export function npzEntries(
-  bytes: Uint8Array,
-  name: string,
-  wanted: readonly string[],
-): NpzEntry[] {
+export function npzEntries(bytes: Uint8Array, name: string, wanted: readonly string[]): NpzEntry[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const damaged = (why: string): never => refuse(name, 'be a valid .npz archive', why)
   let end = bytes.length - 22

@@ -13,7 +13,7 @@ import type { PerNeuron } from './numbers.js'
 import type { Init } from './weights.js'
 
 /** Whether options ask for more than one kind of neuron for the whole layer. */
-function asksForCell(options: object): boolean {
+export function asksForCell(options: object): boolean {
   const { tau, vThreshold, vReset, refractory, learn, fires, ...others } = options as CellOptions
   return (
     [tau, vThreshold, vReset].some((x) => typeof x === 'object' && x !== null) ||
@@ -26,7 +26,7 @@ function asksForCell(options: object): boolean {
 }
 
 /** Neurons of one kind as long as that is enough: their kernels are the fastest. */
-function spiking(type: 'lif' | 'integrateAndFire' | 'plif', options: object): Neuron | Cell {
+export function spiking(type: 'lif' | 'integrateAndFire' | 'plif', options: object): Neuron | Cell {
   checkOptions(type, options, cellTypes[type].options)
   if (asksForCell(options)) {
     if (type !== 'plif') return cellOf(type, options)
@@ -34,6 +34,11 @@ function spiking(type: 'lif' | 'integrateAndFire' | 'plif', options: object): Ne
     const all = Array.isArray(learn) && !learn.includes('tau') ? ['tau', ...learn] : learn
     return cellOf(type, { ...options, learn: all })
   }
+  return plainNeuron(type, options)
+}
+
+/** Neurons of one kind. */
+export function plainNeuron(type: 'lif' | 'integrateAndFire' | 'plif', options: object): Neuron {
   const { learn: _, refractory: __, fires: ___, ...plain } = options as CellOptions
   const { tau = cellTypes[type].tau } = plain as NeuronOptions
   return neuron(type, tau, type === 'plif', plain as NeuronOptions)

@@ -3,9 +3,7 @@
 import { expect } from '../../errors.js'
 import type { GraphNode } from '../../graph/trace.js'
 import type { Neuron } from '../../nn/layers/index.js'
-import { cellOfNeuron } from '../../nn/layers/spiking.js'
 import { countNeurons, recordMasks } from '../activity.js'
-import { lowerCell } from '../cell.js'
 import {
   giveGradient,
   gradientTimeSum,
@@ -14,6 +12,7 @@ import {
   sumGradient,
 } from '../gradients.js'
 import { storedChannels } from '../layout.js'
+import { lowerLearntTau } from '../learnt-tau.js'
 import { type MethodTraits, quoteMethodsWith } from '../methods.js'
 import {
   dynamicsOf,
@@ -44,7 +43,7 @@ export const neuron: LayerPlan<Neuron> = {
     )
     // Its derivative runs forward beside the potential, which the kernels of cells do.
     if (layer.learnable && training && method.neuron === 'eligibility')
-      return lowerCell(pass, node, cellOfNeuron(layer), x)
+      return lowerLearntTau(pass, node, layer, x)
     const stored = storedChannels(node.shape[0])
     const { read, floats, spikes } = readable(pass, node, x, stored)
     const pixels = pass.images * node.shape[1] * node.shape[2]

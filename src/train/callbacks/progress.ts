@@ -44,7 +44,10 @@ export function progress(options: ProgressOptions = {}): Callback {
       epochs = start.epochs
       stream = options.stream ?? extras().standardError?.() ?? console_
       const Single = stream.isTTY ? await extras().progressBar?.() : undefined
-      bar = Single && stepBar(Single as BarMaker, stream, () => training.firingRates())
+      bar =
+        Single === undefined
+          ? undefined
+          : stepBar(Single as BarMaker, stream, () => training.firingRates())
     },
     onStep: (info) => bar?.step(info),
     onEpoch(record) {

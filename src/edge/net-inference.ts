@@ -1,0 +1,165 @@
+/** An exported network that predicts, in this process. Small: pages load it alone. */
+
+import { SpikewasmError } from '../errors.js'
+import { inputCount, type NetInfo } from './abi.js'
+import { checkFile, refuse } from './file.js'
+
+/** An exported network that runs. Arrays are views of its memory, which never moves. */
+export interface Net {
+  /** What the file says about itself. */
+  readonly info: NetInfo
+  /** All of its memory, for hosts that need more than the views below. */
+  readonly memory: WebAssembly.Memory
+  /** Where the input goes: [C][H][W], [T][C][H][W] of frames; in train builds a batch of them. */
+  readonly input: Float32Array | Uint8Array
+  /** What `infer` and `step` give: [classes]. */
+  readonly output: Float32Array
+  /** One sample in, outputs out. @throws SpikewasmError in a file of mode step */
+  infer(): void
+  /** One frame in; `output` is the mean since `reset`. @throws SpikewasmError without step */
+  step(): void
+  /** The next `step` begins a new stream. @throws SpikewasmError without step */
+  reset(): void
+  /** Index of the largest output, the first of equals. */
+  predictedClass(): number
+  /** Train builds alone. */
+  readonly training: NetTraining | undefined
+}
+
+/** What a train build has besides. */
+export interface NetTraining {
+  /** [B], the classes of the batch. */
+  readonly labels: Int32Array
+  /** learning_rate, momentum, weight_decay, weight_decay_other. */
+  readonly options: Float32Array
+  /** Whether momentum is Nesterov's: 0 or 1. */
+  readonly nesterov: Uint32Array
+  /** Parameters and running statistics, as stored. */
+  readonly params: Float32Array
+  /** One optimizer step on the batch in `input` and `labels`. */
+  trainStep(): void
+  /** Mean loss of the last step's batch. */
+  loss(): number
+  /** Right answers in it. */
+  correct(): number
+}
+
+/** A network that is open, and what further checks of it need. */
+export interface Opened {
+  readonly net: Net
+  readonly calls: Calls
+  readonly places: Places
+}
+
+/** A further check, with the addresses of the struct, the input and the output. */
+export type Check = (
+  info: NetInfo,
+  places: Places,
+  struct: number,
+  input: number,
+  output: number,
+) => void
+
+/** Checks the file and opens it, without what is for training and for C. */
+export async function openInference(bytes: Uint8Array, check?: Check): Promise<Opened> {
+  const info = checkFile(bytes)
+  const { exports } = await instantiate(bytes)
+  const memory = exports.memory as WebAssembly.Memory
+  const calls = new Calls(exports)
+  if (calls.value('abi_version') !== info.abi)
+    refuse(`answer abi_version() with ${info.abi}`, String(calls.value('abi_version')))
+  const places = new Places(memory.buffer, info.usedBytes)
+  const u8 = info.inputType === 'u8'
+  const inputAt = calls.value(u8 ? 'input_u8_ptr' : 'input_ptr')
+  const outputAt = calls.value('output_ptr')
+  checkCount(calls, u8 ? 'input_u8_len' : 'input_len', inputCount(info))
+  checkCount(calls, 'output_len', info.classes)
+  check?.(info, places, calls.value('info_ptr'), inputAt, outputAt)
+  const net: Net = {
+    info,
+    memory,
+    input: places.view(u8 ? Uint8Array : Float32Array, 'the input', inputAt, inputCount(info)),
+    output: places.view(Float32Array, 'the output', outputAt, info.classes),
+    infer: calls.action('infer', info),
+    step: calls.action('step', info),
+    reset: calls.action('reset', info),
+    predictedClass: () => calls.value('predicted_class'),
+    training: undefined,
+  }
+  return { net, calls, places }
+}
+
+async function instantiate(bytes: Uint8Array): Promise<WebAssembly.Instance> {
+  try {
+    // Compiled from a copy: nobody changes it meanwhile, and it is never shared memory.
+    const module = await WebAssembly.compile(new Uint8Array(bytes))
+    return await WebAssembly.instantiate(module)
+  } catch (error) {
+    return refuse('be a valid module that starts', `an error: ${(error as Error).message}`)
+  }
+}
+
+/** The module's functions, whose traps become our errors. */
+export class Calls {
+  constructor(private readonly exports: WebAssembly.Exports) {}
+
+  /** What a function returns. */
+  value(name: string): number {
+    return this.call(name, this.exports[name] as () => number)
+  }
+
+  /** A function that returns nothing; if the file lacks it, one that says so. */
+  action(name: string, { mode }: NetInfo): () => void {
+    const run = this.exports[name] as (() => void) | undefined
+    if (run) return () => void this.call(name, run)
+    return () => {
+      throw new SpikewasmError(
+        `${name} must be in the file, got one of mode ${mode}; export the network with mode ` +
+          (name === 'infer' ? 'infer' : 'step or both'),
+      )
+    }
+  }
+
+  private call<T>(name: string, run: () => T): T {
+    try {
+      return run()
+    } catch (error) {
+      throw new SpikewasmError(
+        `${name}() of the exported network must end, got an error: ${(error as Error).message}; ` +
+          'open the file again',
+        { cause: error },
+      )
+    }
+  }
+}
+
+/** The memory that a file may point to. */
+export class Places {
+  constructor(
+    private readonly buffer: ArrayBuffer,
+    private readonly usedBytes: number,
+  ) {}
+
+  /** A view, once its address is aligned and its end within what the network uses. */
+  view<T extends Float32Array | Uint8Array | Int32Array | Uint32Array>(
+    type: { new (buffer: ArrayBuffer, at: number, length: number): T; BYTES_PER_ELEMENT: number },
+    what: string,
+    address: number,
+    length: number,
+  ): T {
+    const at = address >>> 0
+    const size = type.BYTES_PER_ELEMENT
+    const ends = at + length * size
+    if (at === 0 || at % size !== 0 || ends > this.usedBytes)
+      return refuse(
+        `have ${what} inside the ${this.usedBytes} bytes that it uses, at a multiple of ${size}`,
+        `bytes ${at} to ${ends}`,
+      )
+    return new type(this.buffer, at, length)
+  }
+}
+
+export function checkCount(calls: Calls, name: string, expected: number): void {
+  const got = calls.value(name) >>> 0
+  if (got !== expected) refuse(`answer ${name}() with ${expected}, as it says`, String(got))
+}

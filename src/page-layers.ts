@@ -1,0 +1,10 @@
+/**
+ * `spikewasm/layers`: with it a page has all kinds of layers, those of networks from files and what
+ * options may ask for. Elsewhere they are always there.
+ */
+
+import { useAllLayers } from './page/all-layers.js'
+
+useAllLayers()
+
+export {}

@@ -1,0 +1,79 @@
+/**
+ * What belongs to the kinds of layers of a page's networks. A function that makes layers registers
+ * the parts of its kind, so that a bundle holds those of the functions that it calls.
+ */
+
+import { SpikewasmError } from '../errors.js'
+import type { GraphNode } from '../graph/trace.js'
+import type { Cell, Layer, Neuron } from '../nn/layers/index.js'
+import type { LayerKind } from '../nn/layers/kind.js'
+import type { LayerPlan } from '../plan/layers/layer.js'
+import type { Pass } from '../plan/pass.js'
+import type { Expression } from '../plan/tensors.js'
+
+/** What a kind of layer is; the input, sums and joins have a plan alone. */
+interface Parts {
+  readonly kind?: LayerKind<never>
+  readonly plan: LayerPlan<never>
+}
+
+/** What cells do for layers that may need them. */
+export interface Cells {
+  spiking(type: 'lif' | 'integrateAndFire' | 'plif', options: object): Neuron | Cell
+  lowerLearntTau(pass: Pass, node: GraphNode, layer: Neuron, x: Expression): Expression
+}
+
+const known = new Map<string, Parts>()
+let cells: Cells | undefined
+let everyKind: ((kind: string) => Parts) | undefined
+
+export function registerLayer(kind: string, parts: Parts): void {
+  known.set(kind, parts)
+}
+
+export function registerCells(made: Cells): void {
+  cells = made
+}
+
+/** All kinds, for networks that come from files. */
+export function registerAll(partsOf: (kind: string) => Parts): void {
+  everyKind = partsOf
+}
+
+/** @throws SpikewasmError for a layer that none of the page's functions has made */
+export function partsOf(kind: string): Parts {
+  const found = known.get(kind) ?? everyKind?.(kind)
+  if (found) return found
+  throw new SpikewasmError(
+    `the page has no layers of kind ${JSON.stringify(kind)} yet; make them by their function, as ` +
+      "in lif(), or import 'spikewasm/layers', which has all kinds",
+  )
+}
+
+/**
+ * @param what needs cells
+ * @throws SpikewasmError where the page has none
+ */
+export function cellsFor(what: string): Cells {
+  if (cells) return cells
+  throw new SpikewasmError(
+    `${what} need what cells are made of, which this page does not load; import ` +
+      "'spikewasm/layers', which has all kinds of layers",
+  )
+}
+
+/** A function that makes layers, with the parts of their kind. */
+export const withParts =
+  <F extends (...of: never[]) => Layer>(
+    make: F,
+    kind: LayerKind<never>,
+    plan: LayerPlan<never>,
+    more?: () => void,
+  ): F =>
+  // @ts-expect-error: it takes and gives what `make` does.
+  (...of: never[]) => {
+    const layer = make(...of)
+    registerLayer(layer.kind, { kind, plan })
+    more?.()
+    return layer
+  }

@@ -1,0 +1,174 @@
+// Builds what pages load, into build/src/web, file by file from the sources. Numbers of the engine's
+// enums stand where their names stood, so that no page loads the names. Some files stand in for
+// others: with them the parts of a kind of layer come with the function that makes such a layer.
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { transformSync } from 'esbuild'
+import ts from 'typescript'
+
+const OUT = 'build/src/web'
+const ENTRIES = ['src/page.ts', 'src/page-ops.ts', 'src/net.ts', 'src/page-layers.ts']
+const OPCODES = 'assembly/opcodes.ts'
+
+/** What a page has in place of a file; both export the same names. */
+const INSTEAD = {
+  'src/nn/layers/kinds.ts': 'src/page/kinds.ts',
+  'src/nn/layers/index.ts': 'src/page/layers.ts',
+  'src/plan/layers/index.ts': 'src/page/plans.ts',
+  'src/plan/check.ts': 'src/page/check.ts',
+  'src/plan/learnt-tau.ts': 'src/page/learnt-tau.ts',
+  'src/runtime/vendor/loader/index.ts': 'src/page/loader.ts',
+  'src/containers.ts': 'src/page/containers.ts',
+}
+
+/** Values of the engine's enums, as "Name.Member". */
+async function numbersOf(path) {
+  const { code } = transformSync(readFileSync(path, 'utf8'), { loader: 'ts' })
+  const enums = await import(`data:text/javascript,${encodeURIComponent(code)}`)
+  return new Map(
+    Object.entries(enums).flatMap(([name, members]) =>
+      Object.entries(members).map(([member, value]) => [`${name}.${member}`, value]),
+    ),
+  )
+}
+
+const parse = (path) =>
+  ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.ES2022, true)
+
+/** The file that an import means; undefined for a package and for what was built already. */
+function target(from, specifier) {
+  if (!specifier.startsWith('.')) return undefined
+  const file = join(dirname(from), specifier).replaceAll('\\', '/').replace(/\.js$/, '.ts')
+  if (!isOwn(from) && INSTEAD[file]) return INSTEAD[file]
+  return /\/vendor\/|\/script\.ts$/.test(file) ? undefined : file
+}
+
+/** Files that stand in for others, and what they share, read those others. */
+const isOwn = (file) => file.startsWith('src/page/')
+
+const outputOf = (file) => join(OUT, relative('src', file)).replace(/\.ts$/, '.js')
+
+/** Whether a bundler must think that making a value may have effects. */
+function seemsToAct(node) {
+  if (ts.isFunctionLike(node) || ts.isClassLike(node) || ts.isTypeNode(node)) return false
+  return (
+    ts.isCallExpression(node) ||
+    ts.isSpreadAssignment(node) ||
+    ts.isSpreadElement(node) ||
+    ts.isPropertyAccessExpression(node) ||
+    (ts.forEachChild(node, (child) => seemsToAct(child) || undefined) ?? false)
+  )
+}
+
+/** One file as a page loads it, and the files that it imports. */
+function forPages(file, numbers) {
+  const source = parse(file)
+  const text = source.text
+  const changes = []
+  const found = new Set()
+  const enums = new Set()
+  const replace = (node, by) => {
+    changes.push([node.getStart(), node.end, by])
+  }
+  const specifier = (node) => {
+    const path = target(file, node.text)
+    if (path === OPCODES) {
+      replace(node, quote(relativeTo(file, join(OUT, 'opcodes.js'))))
+      return
+    }
+    if (path === undefined) {
+      const built = join('build', dirname(file), node.text)
+      if (node.text.startsWith('.')) replace(node, quote(relativeTo(file, built)))
+      return
+    }
+    found.add(path)
+    replace(node, quote(relativeTo(file, outputOf(path))))
+  }
+  // What is made when the file is loaded has no effect but its value: where nobody reads it, a
+  // bundler may leave it out. Bundlers do not know that of calls and spread objects.
+  const insert = (at, text) => changes.push([at, at, text])
+  for (const statement of source.statements)
+    if (ts.isVariableStatement(statement))
+      for (const { initializer: made } of statement.declarationList.declarations)
+        if (made && ts.isCallExpression(made)) insert(made.getStart(), '/* @__PURE__ */ ')
+        else if (made && seemsToAct(made)) {
+          insert(made.getStart(), '/* @__PURE__ */ (() => (')
+          insert(made.end, '))()')
+        }
+  const visit = (node) => {
+    const from = node.moduleSpecifier
+    if ((ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) && from) {
+      const isType = node.isTypeOnly || node.importClause?.isTypeOnly
+      const names = node.importClause?.namedBindings?.elements
+      if (target(file, from.text) === OPCODES)
+        for (const { name } of names ?? []) enums.add(name.text)
+      const typesOnly =
+        isType || (names?.length > 0 && !node.importClause.name && names.every((n) => n.isTypeOnly))
+      if (!typesOnly) specifier(from)
+      return
+    }
+    if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword)
+      specifier(node.arguments[0])
+    if (ts.isPropertyAccessExpression(node) && ts.isIdentifier(node.expression)) {
+      const { text: name } = node.expression
+      const value = enums.has(name) ? numbers.get(`${name}.${node.name.text}`) : undefined
+      if (value !== undefined) {
+        replace(node, String(value))
+        return
+      }
+    }
+    // Files of the package: they lie elsewhere from here.
+    if (ts.isNewExpression(node) && node.expression.getText() === 'URL') {
+      const [path] = node.arguments
+      if (ts.isStringLiteral(path) && path.text.startsWith('.'))
+        replace(path, quote(relativeTo(file, join('build', dirname(file), path.text))))
+    }
+    ts.forEachChild(node, visit)
+  }
+  visit(source)
+  let changed = ''
+  let at = 0
+  for (const [start, end, by] of changes.sort((a, b) => a[0] - b[0] || a[1] - b[1])) {
+    changed += text.slice(at, start) + by
+    at = end
+  }
+  return { text: changed + text.slice(at), found }
+}
+
+const quote = (path) => `'${path}'`
+const relativeTo = (file, path) => {
+  const found = relative(dirname(outputOf(file)), path).replaceAll('\\', '/')
+  return found.startsWith('.') ? found : `./${found}`
+}
+
+function write(file, path, text) {
+  const { code, map } = transformSync(text, {
+    loader: 'ts',
+    target: 'es2022',
+    charset: 'utf8',
+    sourcemap: 'external',
+    sourcesContent: false,
+    sourcefile: relative(dirname(path), file),
+    tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: false } },
+  })
+  mkdirSync(dirname(path), { recursive: true })
+  const name = path.slice(path.lastIndexOf('/') + 1)
+  writeFileSync(path, `${code}//# sourceMappingURL=${name}.map\n`)
+  writeFileSync(`${path}.map`, map)
+}
+
+/** Builds all that the entries for pages reach. */
+export async function buildPages() {
+  rmSync(OUT, { recursive: true, force: true })
+  const numbers = await numbersOf(OPCODES)
+  const wanted = new Set(ENTRIES)
+  for (const file of wanted) {
+    const { text, found } = forPages(file, numbers)
+    write(file, outputOf(file), text)
+    for (const other of found) wanted.add(other)
+  }
+  write(OPCODES, join(OUT, 'opcodes.js'), readFileSync(OPCODES, 'utf8'))
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) await buildPages()

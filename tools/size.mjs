@@ -1,0 +1,99 @@
+// Sizes of what pages load, as gzip -9 packs it: a page that trains, the engine, and a page that only
+// predicts, each built by vite with no configuration. Run by `npm run size`.
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { gzipSync } from 'node:zlib'
+import { build } from 'vite'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+const TRAINS = `
+import {
+  adam, avgPool2d, batchNorm2d, conv2d, flatten, fromArrays, lif, linear, sequential,
+} from 'spikewasm'
+const network = sequential(
+  conv2d(1, 8, 3), batchNorm2d(8), lif(), avgPool2d(2), flatten(), linear(72, 10),
+)
+globalThis.train = async (images, labels) => {
+  const model = await network.compile({ input: [1, 8, 8], timeSteps: 4 })
+  const data = fromArrays({ images, labels, classes: 10, shape: [1, 8, 8] })
+  await model.fit(data, { epochs: 4, optimizer: adam() })
+  return [await model.evaluate(data), await model.predict(images)]
+}
+`
+
+const PREDICTS = `
+import { openNet } from 'spikewasm/net'
+globalThis.openNet = openNet
+`
+
+const packed = (bytes) => gzipSync(bytes, { level: 9 }).length
+
+/** All JavaScript of a folder, workers included. */
+const scriptsOf = (folder) =>
+  readdirSync(folder, { recursive: true })
+    .filter((name) => name.endsWith('.js'))
+    .map((name) => readFileSync(join(folder, name)))
+
+/** Part of the package that a module belongs to: its folder, at most two deep. */
+function partOf(id) {
+  const [, path] = /\/build\/src\/(?:web\/)?(.*)$/.exec(id) ?? [undefined, 'the page']
+  return path.split('/').slice(0, -1).slice(0, 2).join('/') || 'top'
+}
+
+async function buildPage(folder, script) {
+  writeFileSync(join(folder, 'main.js'), script)
+  const { output } = await build({
+    root: folder,
+    configFile: false,
+    logLevel: 'error',
+    build: { outDir: 'dist' },
+  })
+  const scripts = output.filter(({ fileName }) => fileName.endsWith('.js'))
+  const modules = scripts.flatMap(({ modules = {} }) => Object.entries(modules))
+  const parts = new Map()
+  for (const [id, { renderedLength }] of modules)
+    parts.set(partOf(id), (parts.get(partOf(id)) ?? 0) + renderedLength)
+  return {
+    bytes: scriptsOf(join(folder, 'dist')).reduce((sum, text) => sum + packed(text), 0),
+    parts: [...parts].sort((a, b) => b[1] - a[1]),
+  }
+}
+
+/** Builds the pages in a folder of their own. */
+export async function measure() {
+  const folder = mkdtempSync(join(tmpdir(), 'spikewasm-size-'))
+  try {
+    mkdirSync(join(folder, 'node_modules'))
+    symlinkSync(root, join(folder, 'node_modules/spikewasm'), 'junction')
+    writeFileSync(join(folder, 'package.json'), '{ "type": "module" }\n')
+    writeFileSync(join(folder, 'index.html'), '<script type="module" src="./main.js"></script>\n')
+    const wasm = ['engine.wasm', 'engine-threads.wasm'].map((name) =>
+      packed(readFileSync(join(root, 'build/wasm', name))),
+    )
+    return {
+      trains: await buildPage(folder, TRAINS),
+      predicts: await buildPage(folder, PREDICTS),
+      wasm: Math.max(...wasm),
+    }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+async function main() {
+  const { trains, predicts, wasm } = await measure()
+  const row = (label, bytes, goal) =>
+    console.log(`${label.padEnd(44)} ${String(bytes).padStart(8)}   goal ${goal}`)
+  row('a page that trains: JavaScript, gzipped', trains.bytes, 45 * 1024)
+  row('a page that trains: engine, gzipped', wasm, 60_000)
+  row('a page that only predicts: JavaScript, gzipped', predicts.bytes, 5000)
+  const all = trains.parts.reduce((sum, [, bytes]) => sum + bytes, 0)
+  console.log('\nthe page that trains, by part: share of its JavaScript')
+  for (const [part, bytes] of trains.parts)
+    console.log(`${part.padEnd(44)} ${((bytes / all) * 100).toFixed(1).padStart(7)}%`)
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) await main()
