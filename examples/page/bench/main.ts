@@ -7,7 +7,7 @@ import {
   pageBaseline,
 } from 'spikewasm/bench'
 import { $, make } from '../dom.js'
-import type { Answer, Order, PeerTimes } from './messages.js'
+import { type Answer, type Order, type PeerTimes, peers as libraries } from './messages.js'
 
 /** Whether the build found the other libraries. */
 declare const PEERS: boolean
@@ -21,6 +21,8 @@ interface Result {
   readonly density?: string
   failed?: string
 }
+
+const PATIENCE_MS = 60_000
 
 const form = $<HTMLFormElement>('form')
 const isShared = globalThis.crossOriginIsolated === true
@@ -95,10 +97,22 @@ function add(name: string, of: Omit<Result, 'name' | 'lists'>, ms?: readonly num
 function follow(order: Order, what: string, from: number, share: number): Promise<void> {
   return new Promise((resolve) => {
     const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' })
+    let timer = 0
     const end = (): void => {
+      clearTimeout(timer)
       worker.terminate()
       resolve()
     }
+    /** A worker that hangs holds nobody up. */
+    const watch = (name: string): void => {
+      clearTimeout(timer)
+      timer = setTimeout(() => {
+        add(name, { failed: `no sign of life for ${PATIENCE_MS / 1000} seconds` })
+        show()
+        end()
+      }, PATIENCE_MS)
+    }
+    watch(what)
     if (running) running.end = end
     let isAwake = false
     worker.onerror = (event) => {
@@ -110,6 +124,7 @@ function follow(order: Order, what: string, from: number, share: number): Promis
       isAwake = true
       switch (data.kind) {
         case 'begin':
+          watch(data.name)
           $('state').textContent = `${what}, ${data.index + 1} of ${data.count}: ${data.name}`
           $<HTMLProgressElement>('progress').value = from + (share * data.index) / data.count
           return
@@ -161,18 +176,16 @@ async function start(): Promise<void> {
   $('stop').focus()
   show()
   const [workers, seconds] = [number('processes'), number('seconds')]
-  const parts = workers + (wantsPeers ? 1 : 0)
+  const parts = workers + (wantsPeers ? libraries.length : 0)
   for (let i = 0; i < workers && !now.stop; i++) {
     const job = { selection, seconds: seconds / parts, seed: Date.now() % 2 ** 31 }
     await follow({ kind: 'own', job }, `Worker ${i + 1} of ${workers}`, i / parts, 1 / parts)
   }
-  if (wantsPeers && !now.stop)
-    await follow(
-      { kind: 'peers', seconds: seconds / parts },
-      'Other libraries',
-      workers / parts,
-      1 / parts,
-    )
+  for (const [i, title] of wantsPeers ? libraries.entries() : []) {
+    if (now.stop) break
+    const order: Order = { kind: 'peers', title, seconds: seconds / parts }
+    await follow(order, 'Other libraries', (workers + i) / parts, 1 / parts)
+  }
   running = undefined
   $<HTMLProgressElement>('progress').value = 1
   $('state').textContent = now.stop ? 'Stopped.' : `Done: ${results.size} benchmarks.`

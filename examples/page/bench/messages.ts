@@ -4,7 +4,11 @@ import type { PageJob, PageTimes } from 'spikewasm/bench'
 /** Kernels and steps of this package, or dense work of another library. */
 export type Order =
   | { readonly kind: 'own'; readonly job: PageJob }
-  | { readonly kind: 'peers'; readonly seconds: number }
+  | { readonly kind: 'peers'; readonly title: Peer; readonly seconds: number }
+
+/** Other libraries with their backends; each has a worker of its own. */
+export const peers = ['tfjs wasm', 'tfjs webgl', 'jax-js wasm', 'jax-js webgpu'] as const
+export type Peer = (typeof peers)[number]
 
 /** A time of another library. */
 export interface PeerTimes {

@@ -4,7 +4,7 @@
  * images of floats is what a spiking layer's forward pass is to them, and a step of the rate method
  * needs its gradients once, on B. Loaded only when they are asked for.
  */
-import type { Answer, PeerTimes } from './messages.js'
+import type { Answer, Peer, PeerTimes } from './messages.js'
 
 type Send = (answer: Answer) => void
 
@@ -213,65 +213,48 @@ const within = <V>(seconds: number, promise: Promise<V>): Promise<V> =>
     }),
   ])
 
-/** Measures all that can be done within the time; what cannot is told with its reason. */
-export async function measurePeers(seconds: number, send: Send): Promise<void> {
-  const libraries: [string, () => Promise<Library>][] = [
-    ['tfjs wasm', () => tensorflow('wasm')],
-    ['tfjs webgl', () => tensorflow('webgl')],
-    ['jax-js wasm', () => jax('wasm')],
-    ['jax-js webgpu', () => jax('webgpu')],
-  ]
-  const count = libraries.length * (3 * shapes.length + 1)
-  const ms = (1000 * seconds) / count
+const open: Readonly<Record<Peer, () => Promise<Library>>> = {
+  'tfjs wasm': () => tensorflow('wasm'),
+  'tfjs webgl': () => tensorflow('webgl'),
+  'jax-js wasm': () => jax('wasm'),
+  'jax-js webgpu': () => jax('webgpu'),
+}
+
+/** Measures what the library can do; what it cannot is told with its reason. */
+export async function measurePeer(title: Peer, seconds: number, send: Send): Promise<void> {
+  const failed = (name: string, error: unknown): void =>
+    send({ kind: 'failed', name, reason: String(error?.message ?? error).slice(0, 200) })
+  const count = 3 * shapes.length + 1
   let index = 0
-  for (const [title, open] of libraries) {
-    const failed = (name: string, error: unknown): void =>
-      send({
-        kind: 'failed',
-        name,
-        reason: String((error as Error)?.message ?? error).slice(0, 200),
-      })
-    let library: Library
-    try {
-      library = await within(20, open())
-    } catch (error) {
-      failed(title, error)
-      index += 3 * shapes.length + 1
-      continue
-    }
-    const measure = async (
-      what: string,
-      prepare: () => () => Promise<void>,
-      work?: PeerTimes['work'],
-    ): Promise<void> => {
-      const name = `${title} ${what}`
-      send({ kind: 'begin', name, index: index++, count })
-      try {
-        send({
-          kind: 'peer',
-          times: { name, ms: await time(prepare(), ms), ...(work && { work }) },
-        })
-      } catch (error) {
-        failed(name, error)
-      }
-    }
-    for (const shape of shapes) {
-      const of = `${shape.C}x${shape.side}x${shape.side}-${shape.C} k3 B${B}`
-      await measure(`conv2d dense ${of} T${T}`, () => library.forward(shape), workOf(shape, B * T))
-      await measure(
-        `conv2dInputGradient ${of}`,
-        () => library.inputGradient(shape),
-        workOf(shape, B),
-      )
-      await measure(
-        `conv2dWeightGradient ${of}`,
-        () => library.weightGradient(shape),
-        workOf(shape, B),
-      )
-    }
-    await measure(`train cnn relu B${STEP_IMAGES / T} T${T}`, () => library.step(), {
-      amount: STEP_IMAGES / T,
-      unit: 'images',
-    })
+  let library: Library
+  send({ kind: 'begin', name: title, index, count })
+  try {
+    library = await within(20, open[title]())
+  } catch (error) {
+    failed(title, error)
+    return
   }
+  const measure = async (
+    what: string,
+    prepare: () => () => Promise<void>,
+    work: PeerTimes['work'],
+  ): Promise<void> => {
+    const name = `${title} ${what}`
+    send({ kind: 'begin', name, index: index++, count })
+    try {
+      send({ kind: 'peer', times: { name, ms: await time(prepare(), (1000 * seconds) / count), work } })
+    } catch (error) {
+      failed(name, error)
+    }
+  }
+  for (const shape of shapes) {
+    const of = `${shape.C}x${shape.side}x${shape.side}-${shape.C} k3 B${B}`
+    const { forward, inputGradient, weightGradient } = library
+    await measure(`conv2d dense ${of} T${T}`, () => forward(shape), workOf(shape, B * T))
+    await measure(`conv2dInputGradient ${of}`, () => inputGradient(shape), workOf(shape, B))
+    await measure(`conv2dWeightGradient ${of}`, () => weightGradient(shape), workOf(shape, B))
+  }
+  const images = STEP_IMAGES / T
+  const work = { amount: images, unit: 'images' }
+  await measure(`train cnn relu B${images} T${T}`, () => library.step(), work)
 }

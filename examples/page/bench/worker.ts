@@ -12,8 +12,8 @@ async function work(order: Order): Promise<void> {
       failed: (name, reason) => send({ kind: 'failed', name, reason }),
     })
   else {
-    const { measurePeers } = await import('./peers.js')
-    await measurePeers(order.seconds, send)
+    const { measurePeer } = await import('./peers.js')
+    await measurePeer(order.title, order.seconds, send)
   }
   send({ kind: 'done' })
 }
