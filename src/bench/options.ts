@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { expect } from '../errors.js'
 import type { Section } from './benchmark.js'
-import { checkSize, type KernelShape, nameOf, parseShape } from './cases/shape.js'
+import { checkSize, IMAGES, type KernelShape, nameOf, parseShape, STEPS } from './cases/shape.js'
 
 export const sections = ['kernels', 'steps', 'inference', 'start', 'memory'] as const
 
@@ -36,8 +36,6 @@ export interface SelectionArguments {
   readonly shape?: string
 }
 
-/** Images and time steps of kernels. */
-export const [IMAGES, STEPS] = [4, 4]
 const [MOST_THREADS, MOST_STEPS, LARGEST_BATCH] = [256, 255, 65536]
 
 /**

@@ -2,8 +2,9 @@
  * What the machine gives a WebAssembly program of one thread at best, measured in this process and
  * beside what is held against it.
  */
-import { readFileSync } from 'node:fs'
+import { SpikewasmError } from '../errors.js'
 import { median } from '../median.js'
+import { platform } from '../runtime/platform.js'
 
 interface PeakExports {
   multiplyAdd(out: number, rounds: number, s: number, t: number): void
@@ -31,13 +32,23 @@ const BURST_MS = 0.4
 /** Looks at a limit beside one slice of a measurement. */
 const BURSTS = 5
 
+let bytes: Uint8Array | undefined
 let loaded: { exports: PeakExports; memory: WebAssembly.Memory } | undefined
+
+const urlOf = (): URL => new URL('../../wasm/bench-peak.wasm', import.meta.url)
+
+/** Loads the loops, for a page, where nothing can be read without waiting. */
+export async function loadPeak(): Promise<void> {
+  bytes ??= await platform().readPackageFile(urlOf())
+}
 
 function peak(): PeakExports {
   if (!loaded) {
     const memory = new WebAssembly.Memory({ initial: 2 })
-    const url = new URL('../../wasm/bench-peak.wasm', import.meta.url)
-    const module = new WebAssembly.Module(readFileSync(url))
+    bytes ??= platform().readPackageFileSync?.(urlOf())
+    if (!bytes)
+      throw new SpikewasmError('the loops of the limits are not loaded yet; call loadPeak() first')
+    const module = new WebAssembly.Module(bytes as BufferSource)
     const { exports } = new WebAssembly.Instance(module, { env: { memory } })
     loaded = { exports: exports as unknown as PeakExports, memory }
   }

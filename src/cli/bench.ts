@@ -91,7 +91,12 @@ export function benchOptions(command: Command, more: readonly string[] = []): Co
       ),
     )
     .addOption(new Option('--save-baseline <file>', 'measure for later comparisons'))
-    .addOption(new Option('--baseline <file>', 'compare with what --save-baseline has written'))
+    .addOption(
+      new Option(
+        '--baseline <file>',
+        'compare with what --save-baseline or a page has written; -: pasted',
+      ),
+    )
     .addOption(
       numeric(
         '--threshold <percent>',

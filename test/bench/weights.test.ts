@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { shareWeights, trainedWeights } from '../../src/bench/weights.js'
+import { shareWeights } from '../../src/bench/shared-weights.js'
+import { trainedWeights } from '../../src/bench/weights.js'
 import { parseState, serializeState } from '../../src/io/state.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-weights-'))

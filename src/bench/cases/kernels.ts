@@ -1,6 +1,6 @@
 /** Kernels at the shapes of the paper's networks on CIFAR images, or at shapes of one's own. */
 import type { Benchmark } from '../benchmark.js'
-import { IMAGES, type Selection, STEPS } from '../options.js'
+import type { Selection } from '../options.js'
 import { convolutionCases, type Kernels, USUAL_DENSITY } from './convolutions.js'
 import { elementwiseCases, normCases, poolCases } from './elementwise.js'
 import { gradientCases } from './gradients.js'
@@ -11,9 +11,11 @@ import {
   type ConvolutionShape,
   checkSize,
   convolution,
+  IMAGES,
   type KernelShape,
   type LinearShape,
   type MatmulShape,
+  STEPS,
   type TensorShape,
   tensor,
 } from './shape.js'

@@ -1,6 +1,9 @@
 /** Shapes of kernels, as names of benchmarks and `--shape` write them. */
 import { expect } from '../../errors.js'
 
+/** Images and time steps of kernels. */
+export const [IMAGES, STEPS] = [4, 4]
+
 /** A convolution: `64x32x32-128k3s2`. */
 export interface ConvolutionShape {
   readonly kind: 'convolution'

@@ -15,8 +15,9 @@ import { findBuild } from './builds.js'
 import { type Campaign, runCampaign } from './campaign.js'
 import type { Calibration, Measured, SharedJob } from './job.js'
 import { othersOf } from './marks.js'
-import { type Origin, obstacleBetween, originOf, originSchema } from './origin.js'
+import { anyOriginSchema, type Origin, obstacleBetween, originOf } from './origin.js'
 import { runChild } from './process.js'
+import { readStandardInput } from './standard-input.js'
 import { difference, type Estimate, estimate } from './statistics.js'
 
 /** Of the file; another one cannot be read. */
@@ -42,7 +43,7 @@ type ProcessTimes = v.InferOutput<typeof processSchema>
 const baselineSchema = v.object({
   format: v.literal(FORMAT),
   schema: v.literal(SCHEMA),
-  origin: originSchema,
+  origin: anyOriginSchema,
   /** Share of the processors that others took. */
   others: finite,
   benchmarks: v.pipe(
@@ -141,10 +142,24 @@ async function measureAll(
 export const writeBaseline = (path: string, baseline: Baseline): Promise<void> =>
   writeFileAtomic(path, new TextEncoder().encode(`${JSON.stringify(baseline)}\n`))
 
-/** @throws SpikewasmError that names the file and what is wrong in it */
+/** In place of a path: the file is pasted. */
+export const STANDARD_INPUT = '-'
+
+/**
+ * @param path of the file; `-`: standard input
+ * @throws SpikewasmError that names the file and what is wrong in it
+ */
 export async function readBaseline(path: string): Promise<Baseline> {
-  const bytes = await readFileClear(path, 'bench.baseline')
-  const advice = 'make it anew with --save-baseline'
+  const isPasted = path === STANDARD_INPUT
+  const bytes = isPasted
+    ? await readStandardInput(SIZE_LIMIT)
+    : await readFileClear(path, 'bench.baseline')
+  return parseBaseline(bytes, isPasted ? 'standard input' : path)
+}
+
+/** @param path what messages call it */
+function parseBaseline(bytes: Uint8Array, path: string): Baseline {
+  const advice = 'make it anew with --save-baseline, or export it anew from the page'
   expect(
     bytes.length <= SIZE_LIMIT,
     () => `${path}: must be a baseline of at most ${SIZE_LIMIT} bytes, got ${bytes.length}`,
@@ -211,6 +226,8 @@ export async function compareBaseline(
     runCampaign({
       ...courseOf(options),
       job,
+      // A page measures a part of what Node could.
+      ...('page' in baseline.origin && { known: new Set(then.keys()) }),
       judge: (name, measured) => {
         const processes = then.get(name)
         return processes && effects(measured.map(processTimes), processes)

@@ -39,6 +39,8 @@ export interface CampaignOptions {
    * not proved itself on fresh figures alone, and the alarm rate is shared by all benchmarks.
    */
   readonly isOtherFixed: boolean
+  /** Names that can be judged; absent: all. Others are not measured. */
+  readonly known?: ReadonlySet<string>
   /** Whether time that is left is spent on what is undecided. */
   readonly isThorough: boolean
   /** One line that says what happens now. */
@@ -128,7 +130,9 @@ class Run {
     for (let whole = 0; whole < SCREENS && this.processes < SCREENS + MOST_BROKEN; ) {
       if (this.processes > 0 && this.left() <= 0) break
       const seconds = (this.left() - end) / (SCREENS - whole) - this.startSeconds
-      const names = this.names.length > 0 ? this.names.filter((n) => this.isOpen(n)) : undefined
+      const { known } = this.options
+      const first = known && [...known]
+      const names = this.names.length > 0 ? this.names.filter((n) => this.isOpen(n)) : first
       if (names?.length === 0) break
       const stage = `screen ${whole + 1}/${SCREENS}`
       // A process that ended early has looked at a part.
@@ -147,7 +151,7 @@ class Run {
     seconds: number,
     stage: string,
   ): Promise<boolean> {
-    const { job, seed, patience, progress, runProcess = runChild } = this.options
+    const { job, seed, patience, progress, known, runProcess = runChild } = this.options
     const measured = Object.fromEntries([...into].map(([name, list]) => [name, list.length]))
     const before = this.clock()
     let done = 0
@@ -163,12 +167,13 @@ class Run {
     )
     this.processes++
     progress('')
-    if (this.names.length === 0) this.names = outcome.names
+    if (this.names.length === 0)
+      this.names = outcome.names.filter((name) => this.options.known?.has(name) ?? true)
     expect(
       this.names.length > 0,
       () =>
         `bench.filter must be a part of the name of a benchmark, got ${describe(job.filter)}, ` +
-        'which is in none of those that can be compared',
+        `which is in none of those that can be compared${known ? ' with this baseline' : ''}`,
     )
     for (const [name, reason] of outcome.skipped) this.skipped.set(name, reason)
     for (const [name, reason] of outcome.failed) this.failed.set(name, reason)

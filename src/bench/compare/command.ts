@@ -63,19 +63,29 @@ export async function runComparison(
   }
   if (baseline !== undefined) {
     const { campaign, baseline: file, missing } = await compareBaseline(baseline, options)
+    const page = 'page' in file.origin ? file.origin.page : undefined
     const sides: Sides = {
       ...shared,
-      other: `${nameOf(file.origin)} of ${file.origin.date.slice(0, 10)}`,
+      other:
+        `${nameOf(file.origin)} of ${file.origin.date.slice(0, 10)}` +
+        (page === undefined ? '' : ', in a page'),
       otherMs: timesOf(file),
       otherDensity: densityOf(file),
       missing,
     }
-    return { ...resultOf(campaign, sides), campaign, origin }
+    const result = resultOf(campaign, sides)
+    const notes = page === undefined ? result.notes : [...result.notes, pageNote(page)]
+    return { ...result, notes, campaign, origin }
   }
   const made = await makeBaseline(options)
   await writeBaseline(saveBaseline!, made)
   return { ...describeBaseline(made, saveBaseline!), origin }
 }
+
+/** What a verdict means beside a page. */
+const pageNote = (page: string): string =>
+  `The baseline was measured in a page of ${page}. An effect holds what that engine, and its ` +
+  'device if it is another one, do otherwise; a page does not tell its processor.'
 
 /** Milliseconds by name. */
 function timesOf({ benchmarks }: Baseline): (name: string) => number | undefined {

@@ -13,7 +13,7 @@ const commitSchema = v.object({
 })
 export type Commit = v.InferOutput<typeof commitSchema>
 
-export const originSchema = v.object({
+const common = {
   /** ISO 8601, UTC. */
   date: v.pipe(v.string(), v.isoTimestamp()),
   version: text,
@@ -21,12 +21,20 @@ export const originSchema = v.object({
   processor: text,
   processors: v.pipe(v.number(), v.integer(), v.minValue(1)),
   platform: text,
-  node: text,
-  v8: text,
   /** Whether V8 uses wide vectors. */
   wide: v.boolean(),
-})
+}
+export const originSchema = v.object({ ...common, node: text, v8: text })
+/** Of times that were measured in a page: its browser, which does not tell its processor. */
+const pageOrigin = v.object({ ...common, page: text })
 export type Origin = v.InferOutput<typeof originSchema>
+export type PageOrigin = v.InferOutput<typeof pageOrigin>
+
+/** Of a baseline: of Node, or of a page. */
+export const anyOriginSchema = v.union(
+  [originSchema, pageOrigin],
+  'must tell date, version, processor, processors, platform, wide, and node and v8 or page',
+)
 
 /** @param root folder of the package */
 export async function originOf(root: string, version: string, wide: boolean): Promise<Origin> {
@@ -64,8 +72,12 @@ async function commitOf(root: string): Promise<{ commit: Commit } | undefined> {
 export const nameOf = ({ commit, version }: Pick<Origin, 'commit' | 'version'>): string =>
   commit === undefined ? version : commit.hash.slice(0, 7) + (commit.dirty ? ' with changes' : '')
 
-/** What must be equal before times of two runs can be compared; the part that differs, in words. */
-export function obstacleBetween(now: Origin, then: Origin): string | undefined {
+/**
+ * What must be equal before times of two runs can be compared; the part that differs, in words. A
+ * page is another engine, perhaps on another device: who compares with one knows that.
+ */
+export function obstacleBetween(now: Origin, then: Origin | PageOrigin): string | undefined {
+  if ('page' in then) return undefined
   const major = (version: string): string => version.split('.')[0]
   const parts: [string, string, string][] = [
     ['processor', now.processor, then.processor],

@@ -33,7 +33,7 @@ export interface Turns {
 }
 
 /** Milliseconds since some moment. */
-interface Clock {
+export interface Clock {
   /** Of the wall. */
   wall(): number
   /** Of this process on a processor; undefined where the system counts too coarsely. */

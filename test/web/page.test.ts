@@ -1,0 +1,304 @@
+/** The page to try the package in, and the page of benchmarks, built by Vite, in a real browser. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
+import type { Browser, Page } from 'playwright-core'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { build } from 'vite'
+import { readBaseline } from '../../src/bench/compare/baseline.js'
+import { listBenchmarks } from '../../src/bench/compare/cases.js'
+import { selectionOf } from '../../src/bench/options.js'
+import { cnn, datasets, type Model } from '../../src/index.js'
+import { withFolder } from '../io/temporary.js'
+import { hasBrowser, launch, open, type Site, serve } from '../support/browser.js'
+
+const root = fileURLToPath(new URL('../../../', import.meta.url))
+const at = (path: string): string => join(root, path)
+
+/** Builds a page as `npm run page` does, into a folder of the test. */
+async function buildPage(config: string, outDir: string): Promise<void> {
+  await build({
+    configFile: at(config),
+    logLevel: 'error',
+    build: { outDir, emptyOutDir: true },
+  })
+}
+
+const state = (page: Page): Promise<string> => page.innerText('#state')
+
+/** Waits until a training or a file has come to its end, and tells the accuracy in the words. */
+async function accuracyOf(page: Page, words: RegExp): Promise<number> {
+  await page.waitForFunction((source) => {
+    const [state, problem] = ['state', 'problem'].map((id) => document.getElementById(id)!)
+    return new RegExp(source).test(state.innerText) || !problem.hidden
+  }, words.source)
+  const text = await state(page)
+  assert.match(text, words, await page.innerText('#problem'))
+  return Number(/([\d.]+) %/.exec(text)?.[1])
+}
+
+/** Presses Tab until it is on the element. */
+async function tabTo(page: Page, id: string): Promise<void> {
+  for (let i = 0; i < 60; i++) {
+    if (await page.evaluate((wanted) => document.activeElement?.id === wanted, id)) return
+    await page.keyboard.press('Tab')
+  }
+  assert.unreachable(`Tab does not come to ${id}`)
+}
+
+const press = async (page: Page, ...keys: readonly string[]): Promise<void> => {
+  for (const key of keys) await page.keyboard.press(key)
+}
+
+/** What is downloaded when the button is pressed by a key. */
+async function saved(page: Page, id: string): Promise<Uint8Array> {
+  await page.focus(`#${id}`)
+  const [download] = await Promise.all([page.waitForEvent('download'), press(page, 'Enter')])
+  return readFile(await download.path())
+}
+
+/** The answer behind the last step, when nothing moves any more. */
+async function answer(page: Page): Promise<string> {
+  await page.waitForFunction(() => document.getElementById('step')?.textContent?.includes('24'))
+  return page.innerText('#verdict')
+}
+
+/** What the page shows of the first test image: the class, and its share behind 24 steps. */
+async function answerInNode(model: Model): Promise<string> {
+  const { test: images } = await datasets.digits()
+  const stream = await cnn([1, 8, 8], 10, { tau: 2 }).compile({
+    input: [1, 8, 8],
+    timeSteps: 4,
+    batchSize: 1,
+    purpose: 'stream',
+  })
+  stream.loadStateDict(model.stateDict())
+  const image = new Float32Array(64)
+  images.read(0, image)
+  let last = await stream.step(image)
+  for (let step = 1; step < 24; step++) last = await stream.step(image)
+  await stream.dispose()
+  const powers = [...last.logits].map(Math.exp)
+  const share = powers[last.classes[0]] / powers.reduce((a, b) => a + b)
+  return `${last.classes[0]} ${(100 * share).toFixed(1)} %`
+}
+
+const compileNode = (): Promise<Model> =>
+  cnn([1, 8, 8], 10, { tau: 2 }).compile({ input: [1, 8, 8], timeSteps: 4, batchSize: 32 })
+
+/** The four files, of few images. */
+function idxFiles(): { name: string; mimeType: string; buffer: Buffer }[] {
+  const idx = (sizes: number[], value: (i: number) => number): Buffer => {
+    const header = [0, 0, 8, sizes.length, ...sizes.flatMap((n) => [0, 0, n >> 8, n & 255])]
+    const count = sizes.reduce((a, b) => a * b)
+    return Buffer.from([...header, ...Array.from({ length: count }, (_, i) => value(i) & 255)])
+  }
+  const part = (name: string, count: number) => [
+    { name: `${name}-images-idx3-ubyte.gz`, buffer: gzipSync(idx([count, 28, 28], (i) => i * 7)) },
+    { name: `${name}-labels-idx1-ubyte`, buffer: idx([count], (i) => i % 10) },
+  ]
+  const all = [...part('t10k', 20), ...part('train', 130)]
+  return all.map((file) => ({ ...file, mimeType: 'application/octet-stream' }))
+}
+
+async function withPage(
+  browser: Browser,
+  site: Site,
+  hash: string,
+  act: (page: Page) => Promise<void>,
+): Promise<void> {
+  const { page, problems } = await open(browser, site, `/index.html${hash}`)
+  // The machine may be busy.
+  page.setDefaultTimeout(120_000)
+  try {
+    await act(page)
+    assert.equal(problems, [])
+  } finally {
+    await page.close()
+  }
+}
+
+test('the page is small', () =>
+  withFolder(async (folder) => {
+    await buildPage('examples/page/vite.config.js', folder)
+    const bytes = readdirSync(folder, { recursive: true })
+      .map(String)
+      .filter((name) => name.endsWith('.js'))
+      .map((name) => gzipSync(readFileSync(join(folder, name))).length)
+    const all = bytes.reduce((a, b) => a + b, 0)
+    assert.ok(all <= 45 * 1024, `JavaScript must be 45 KiB at most, gzipped, got ${all} bytes`)
+  }))
+
+const isThere = await hasBrowser()
+
+if (isThere)
+  test('the page trains, is drawn on and read by keys, and gives and takes weights', () =>
+    withFolder(async (folder) => {
+      await buildPage('examples/page/vite.config.js', folder)
+      const browser = await launch()
+      const isolated = await serve({ folder, isolated: true })
+      const plain = await serve({ folder })
+      try {
+        await withPage(browser, isolated, '#epochs=3', async (page) => {
+          const accuracy = await accuracyOf(page, /^Done after 3 epochs/)
+          assert.ok(accuracy > 80, `${accuracy} %`)
+          for (const chart of ['loss', 'accuracy', 'rates'])
+            assert.match((await page.getAttribute(`#${chart}`, 'aria-label')) ?? '', /: .*\d/)
+          assert.match(
+            (await page.getAttribute('#raster', 'aria-label')) ?? '',
+            /layer 2 [1-9].*24 steps/,
+          )
+
+          const weights = await saved(page, 'save')
+          const model = await compileNode()
+          await model.load(weights)
+          const { test: images } = await datasets.digits()
+          const inNode = await model.evaluate(images)
+          assert.is((100 * inNode.accuracy!).toFixed(1), accuracy.toFixed(1))
+          assert.is((await answer(page)).replace(/\s+/, ' '), await answerInNode(model))
+
+          await drawn(page)
+          await trained(page, weights, accuracy)
+          await fitsInto(page, [400, 360])
+          await model.dispose()
+        })
+        await withPage(browser, plain, '#epochs=2&network=mlp', async (page) => {
+          assert.match(await page.innerText('#host'), /One thread/)
+          const accuracy = await accuracyOf(page, /^Done after 2 epochs/)
+          assert.ok(accuracy > 60, `${accuracy} %`)
+          await otherData(page)
+        })
+      } finally {
+        await Promise.all([browser.close(), isolated.close(), plain.close()])
+      }
+    }))
+
+/** A nought by the mouse, a one by keys alone. */
+async function drawn(page: Page): Promise<void> {
+  const { x, y, width } = (await page.locator('#pad').boundingBox())!
+  const points = Array.from({ length: 33 }, (_, i) => {
+    const angle = (i * Math.PI) / 16
+    return [x + width * (0.5 + 0.22 * Math.sin(angle)), y + width * (0.5 - 0.36 * Math.cos(angle))]
+  })
+  await page.mouse.move(points[0][0], points[0][1])
+  await page.mouse.down()
+  for (const [px, py] of points) await page.mouse.move(px, py)
+  await page.mouse.up()
+  await page.waitForFunction(
+    () => document.getElementById('step')?.textContent === 'Spikes at step 24',
+  )
+  assert.match(await page.innerText('#verdict'), /^0/)
+  await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur())
+
+  await tabTo(page, 'pad')
+  await press(page, 'Delete', 'ArrowUp', 'ArrowUp', 'Space')
+  for (let i = 0; i < 11; i++) await press(page, 'ArrowDown')
+  await press(page, 'Space')
+  await page.waitForFunction(() => /says 1,/.test(document.getElementById('said')!.innerText))
+  // The pad does not hold the focus.
+  await press(page, 'Tab')
+  assert.is(await page.evaluate(() => document.activeElement?.id), 'clear')
+}
+
+/** Trains on, pauses, goes on, stops, begins anew and takes weights, by keys. */
+async function trained(page: Page, weights: Uint8Array, accuracy: number): Promise<void> {
+  const button = (): Promise<string> => page.innerText('#start')
+  await page.evaluate(() => document.getElementById('training-title')?.focus())
+  await tabTo(page, 'start')
+  await press(page, 'Enter')
+  await page.waitForFunction(() => document.getElementById('start')?.textContent === 'Pause')
+  await press(page, 'Enter')
+  assert.is(await button(), 'Go on')
+  await press(page, 'Enter')
+  await press(page, 'Tab', 'Enter')
+  await accuracyOf(page, /^(Stopped|Done) after \d+ epochs/)
+  await page.waitForFunction(() => document.getElementById('start')?.textContent === 'Train on')
+  await page.focus('#reset')
+  await press(page, 'Enter')
+  await page.waitForFunction(() => document.getElementById('start')?.textContent === 'Start')
+
+  const file = (name: string, buffer: Uint8Array) =>
+    page.setInputFiles('#weights-file', {
+      name,
+      mimeType: 'application/octet-stream',
+      buffer: Buffer.from(buffer),
+    })
+  await file('page.safetensors', weights)
+  assert.is(await accuracyOf(page, /^Weights of page\.safetensors: /), accuracy)
+  await file('broken.safetensors', weights.subarray(0, 1000))
+  await page.waitForSelector('#problem:not([hidden])')
+  assert.match(await page.innerText('#problem'), /broken\.safetensors does not fit this network/)
+
+  const model = await compileNode()
+  const { test: images } = await datasets.digits()
+  const inNode = await model.evaluate(images)
+  await file('node.safetensors', model.toBytes())
+  const got = await accuracyOf(page, /^Weights of node\.safetensors: /)
+  assert.is(got.toFixed(1), (100 * inNode.accuracy!).toFixed(1))
+  await model.dispose()
+}
+
+async function fitsInto(page: Page, widths: readonly number[]): Promise<void> {
+  for (const width of widths) {
+    await page.setViewportSize({ width, height: 800 })
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth)
+    assert.ok(wide <= width, `${wide} of ${width} pixels`)
+  }
+}
+
+async function otherData(page: Page): Promise<void> {
+  const files = idxFiles()
+  await page.setInputFiles('#data-files', files.slice(1))
+  await page.waitForSelector('#problem:not([hidden])')
+  assert.match(await page.innerText('#problem'), /needs a file t10k-images-idx3-ubyte/)
+  await page.setInputFiles('#data-files', files)
+  await accuracyOf(page, /^Done after 2 epochs/)
+  assert.match(await page.innerText('#data'), /Fashion-MNIST, 28×28: 130 to train, 20 to test/)
+}
+
+if (isThere)
+  test('the page of benchmarks gives a baseline', () =>
+    withFolder(async (folder) => {
+      const dist = join(folder, 'dist')
+      await buildPage('examples/page/bench/vite.config.js', dist)
+      const browser = await launch()
+      const site = await serve({ folder: dist, isolated: true })
+      try {
+        await withPage(browser, site, '', async (page) => {
+          await page.fill('[name=processes]', '2')
+          await page.fill('[name=seconds]', '1')
+          await page.fill('[name=filter]', 'lif shortcut')
+          await tabTo(page, 'start')
+          await press(page, 'Enter')
+          await page.waitForFunction(() =>
+            /^Done/.test(document.getElementById('state')!.innerText),
+          )
+          await fitsInto(page, [400])
+          const path = join(folder, 'baseline.json')
+          await writeFile(path, await saved(page, 'save'))
+          const { origin, benchmarks } = await readBaseline(path)
+          assert.match('page' in origin ? origin.page : '', /Chrome/)
+          const known = listBenchmarks(selectionOf({ quick: true })).map(({ name }) => name)
+          assert.ok(benchmarks.length > 0)
+          for (const { name, density = '', processes } of benchmarks) {
+            assert.ok(known.includes(name), name)
+            assert.match(density, /^rate 0\.\d+, shortcut rate/)
+            assert.is(processes.length, 2)
+          }
+          // Beside themselves all ratios are 1.
+          await page.setInputFiles('#other', path)
+          await page.waitForSelector('#ratio-head:not([hidden])')
+          assert.match(await page.innerText('#rows'), /1\.00 ×/)
+          await page.setInputFiles('#other', at('package.json'))
+          await page.waitForSelector('#problem:not([hidden])')
+          assert.match(await page.innerText('#problem'), /package\.json cannot be compared with/)
+        })
+      } finally {
+        await Promise.all([browser.close(), site.close()])
+      }
+    }))
+
+test.run()
