@@ -27,16 +27,20 @@ async function buildPage(config: string, outDir: string): Promise<void> {
   })
 }
 
-const state = (page: Page): Promise<string> => page.innerText('#state')
+/** The text of an element. */
+const textOf = async (page: Page, selector: string): Promise<string> =>
+  (await page.textContent(selector)) ?? ''
+
+const state = (page: Page): Promise<string> => textOf(page, '#state')
 
 /** Waits until a training or a file has come to its end, and tells the accuracy in the words. */
 async function accuracyOf(page: Page, words: RegExp): Promise<number> {
   await page.waitForFunction((source) => {
     const [state, problem] = ['state', 'problem'].map((id) => document.getElementById(id)!)
-    return new RegExp(source).test(state.innerText) || !problem.hidden
+    return new RegExp(source).test(state.textContent) || !problem.hidden
   }, words.source)
   const text = await state(page)
-  assert.match(text, words, await page.innerText('#problem'))
+  assert.match(text, words, await textOf(page, '#problem'))
   return Number(/([\d.]+) %/.exec(text)?.[1])
 }
 
@@ -63,7 +67,7 @@ async function saved(page: Page, id: string): Promise<Uint8Array> {
 /** The answer behind the last step, when nothing moves any more. */
 async function answer(page: Page): Promise<string> {
   await page.waitForFunction(() => document.getElementById('step')?.textContent?.includes('24'))
-  return page.innerText('#verdict')
+  return textOf(page, '#verdict')
 }
 
 /** What the page shows of the first test image: the class, and its share behind 24 steps. */
@@ -166,7 +170,7 @@ if (isThere)
           await model.dispose()
         })
         await withPage(browser, plain, '#epochs=2&network=mlp', async (page) => {
-          assert.match(await page.innerText('#host'), /One thread/)
+          assert.match(await textOf(page, '#host'), /One thread/)
           const accuracy = await accuracyOf(page, /^Done after 2 epochs/)
           assert.ok(accuracy > 60, `${accuracy} %`)
           await otherData(page)
@@ -190,14 +194,16 @@ async function drawn(page: Page): Promise<void> {
   await page.waitForFunction(
     () => document.getElementById('step')?.textContent === 'Spikes at step 24',
   )
-  assert.match(await page.innerText('#verdict'), /^0/)
+  assert.match(await textOf(page, '#verdict'), /^0/)
   await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur())
 
   await tabTo(page, 'pad')
   await press(page, 'Delete', 'ArrowUp', 'ArrowUp', 'Space')
   for (let i = 0; i < 11; i++) await press(page, 'ArrowDown')
   await press(page, 'Space')
-  await page.waitForFunction(() => /says 1,/.test(document.getElementById('said')!.innerText))
+  await page.waitForFunction(() =>
+    /says 1,/.test(document.getElementById('said')?.textContent ?? ''),
+  )
   // The pad does not hold the focus.
   await press(page, 'Tab')
   assert.is(await page.evaluate(() => document.activeElement?.id), 'clear')
@@ -205,7 +211,7 @@ async function drawn(page: Page): Promise<void> {
 
 /** Trains on, pauses, goes on, stops, begins anew and takes weights, by keys. */
 async function trained(page: Page, weights: Uint8Array, accuracy: number): Promise<void> {
-  const button = (): Promise<string> => page.innerText('#start')
+  const button = (): Promise<string> => textOf(page, '#start')
   await page.evaluate(() => document.getElementById('training-title')?.focus())
   await tabTo(page, 'start')
   await press(page, 'Enter')
@@ -230,7 +236,7 @@ async function trained(page: Page, weights: Uint8Array, accuracy: number): Promi
   assert.is(await accuracyOf(page, /^Weights of page\.safetensors: /), accuracy)
   await file('broken.safetensors', weights.subarray(0, 1000))
   await page.waitForSelector('#problem:not([hidden])')
-  assert.match(await page.innerText('#problem'), /broken\.safetensors does not fit this network/)
+  assert.match(await textOf(page, '#problem'), /broken\.safetensors does not fit this network/)
 
   const model = await compileNode()
   const { test: images } = await datasets.digits()
@@ -253,10 +259,10 @@ async function otherData(page: Page): Promise<void> {
   const files = idxFiles()
   await page.setInputFiles('#data-files', files.slice(1))
   await page.waitForSelector('#problem:not([hidden])')
-  assert.match(await page.innerText('#problem'), /needs a file t10k-images-idx3-ubyte/)
+  assert.match(await textOf(page, '#problem'), /needs a file t10k-images-idx3-ubyte/)
   await page.setInputFiles('#data-files', files)
   await accuracyOf(page, /^Done after 2 epochs/)
-  assert.match(await page.innerText('#data'), /Fashion-MNIST, 28×28: 130 to train, 20 to test/)
+  assert.match(await textOf(page, '#data'), /Fashion-MNIST, 28×28: 130 to train, 20 to test/)
 }
 
 if (isThere)
@@ -274,7 +280,7 @@ if (isThere)
           await tabTo(page, 'start')
           await press(page, 'Enter')
           await page.waitForFunction(() =>
-            /^Done/.test(document.getElementById('state')!.innerText),
+            /^Done/.test(document.getElementById('state')?.textContent ?? ''),
           )
           await fitsInto(page, [400])
           const path = join(folder, 'baseline.json')
@@ -291,10 +297,10 @@ if (isThere)
           // Beside themselves all ratios are 1.
           await page.setInputFiles('#other', path)
           await page.waitForSelector('#ratio-head:not([hidden])')
-          assert.match(await page.innerText('#rows'), /1\.00 ×/)
+          assert.match(await textOf(page, '#rows'), /1\.00 ×/)
           await page.setInputFiles('#other', at('package.json'))
           await page.waitForSelector('#problem:not([hidden])')
-          assert.match(await page.innerText('#problem'), /package\.json cannot be compared with/)
+          assert.match(await textOf(page, '#problem'), /package\.json cannot be compared with/)
         })
       } finally {
         await Promise.all([browser.close(), site.close()])
