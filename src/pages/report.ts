@@ -80,6 +80,11 @@ ${tableHtml({ title: 'Made by', head: ['what', 'value'], rows: origin, numbers: 
   return pageHtml({ title, body, figures: [...curves, ...(spikes ? [spikes] : [])] })
 }
 
+const figureItem = ([value, name]: readonly [string, string]): string =>
+  `<li><b>${escapeHtml(value)}</b><span>${name}</span></li>`
+
+const grouped = (value: number): string => value.toLocaleString('en-US')
+
 /** The numbers that are looked at first. */
 function cards({ records }: RunReport): string {
   const [last, best] = [records.at(-1), bestOf(records)]
@@ -102,7 +107,7 @@ function cards({ records }: RunReport): string {
     [`${Math.round(last.samplesPerSecond)}/s`, 'samples, last epoch'],
   ]
   return `<ul class="cards">
-${shown.map(([value, name]) => `<li><b>${escapeHtml(value)}</b><span>${name}</span></li>`).join('\n')}
+${shown.map(figureItem).join('\n')}
 </ul>`
 }
 
@@ -139,7 +144,7 @@ function answersHtml({ answers, count, of, data }: Examined): string {
   const seen =
     count === of
       ? `All ${of.toLocaleString('en-US')} samples of ${data} were looked at`
-      : `${count.toLocaleString('en-US')} of the ${of.toLocaleString('en-US')} samples of ${data}, ` +
+      : `${grouped(count)} of the ${grouped(of)} samples of ${data}, ` +
         'at equal distances, were looked at, so that the report takes little time'
   if (!answers) return ''
   const { accuracy, confusion, classNames, worst } = answers

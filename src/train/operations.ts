@@ -14,6 +14,7 @@ import type { NeuronCounts, ValueCounts } from '../plan/activity-probes.js'
 import { unpack } from '../plan/layout.js'
 import { standardised } from '../plan/quantise.js'
 import type { Buffer } from '../plan/words.js'
+import { activityNumber, wantActivity } from '../runtime/activity-counts.js'
 import { programOf, storedAt } from '../runtime/arena.js'
 import type { Session } from '../runtime/session.js'
 
@@ -164,22 +165,6 @@ interface Taken {
   readonly counts: Float64Array
   others: boolean
 }
-
-/** Says whether runs count from now on; returns whether they did before. */
-export function wantActivity(session: Session, value: number): number {
-  const { memory, plan } = session
-  const { activityWanted } = plan.named
-  if (!activityWanted) return 0
-  const view = new DataView(memory.buffer)
-  const before = view.getUint32(activityWanted.address, true)
-  view.setUint32(activityWanted.address, value, true)
-  session.wrote(activityWanted.address, 4)
-  return before
-}
-
-/** A number of 64 bits of an `ActivityCount`. */
-export const activityNumber = (view: DataView, at: number): number =>
-  view.getUint32(at, true) + 2 ** 32 * view.getUint32(at + 4, true)
 
 /**
  * Counts what a model does while `evaluate` runs. Only the samples count, no repeats that fill a

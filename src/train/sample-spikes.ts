@@ -1,10 +1,10 @@
 /** Spikes of the samples of an evaluation, without those of the repeats that fill a batch. */
 
 import { ActivityCount } from '../../assembly/opcodes.js'
+import { activityNumber, wantActivity } from '../runtime/activity-counts.js'
 import { programOf } from '../runtime/arena.js'
 import type { Session } from '../runtime/session.js'
 import { spikeCounts } from '../runtime/views.js'
-import { activityNumber, wantActivity } from './operations.js'
 
 /** Adds up spikes of runs of `evaluate`. Whoever makes one holds the model's lock. */
 export class SampleSpikes {

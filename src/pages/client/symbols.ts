@@ -58,8 +58,10 @@ export function addSymbol(
 
 /** The same as a path of SVG, for legends. */
 export function symbolPath(symbol: ChartSymbol, x: number, y: number, radius: number): string {
-  if (symbol === 'circle')
-    return `M${x - radius},${y}a${radius},${radius} 0 1,0 ${2 * radius},0a${radius},${radius} 0 1,0 ${-2 * radius},0z`
+  if (symbol === 'circle') {
+    const arc = (by: number): string => `a${radius},${radius} 0 1,0 ${by},0`
+    return `M${x - radius},${y}${arc(2 * radius)}${arc(-2 * radius)}z`
+  }
   const points = corners[symbol].map(([dx, dy]) => `${x + dx * radius},${y + dy * radius}`)
   return `M${points.join('L')}z`
 }

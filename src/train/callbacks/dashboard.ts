@@ -33,10 +33,11 @@ const POINT_MS = 100
 const CLOSE_MS = 2000
 
 /**
- * Serves a page with live charts of the training that goes on: loss, accuracy, learning rate, speed,
- * firing rate of each layer, options. The server listens on the loopback address alone, and only who
- * knows the random token of the address gets an answer. It closes with the training. A thread of its
- * own serves, so that steps do not wait. Numbers of the training do not change. For Node.
+ * Serves a page with live charts of the training that goes on: loss, accuracy, learning rate,
+ * speed, firing rate of each layer, options. The server listens on the loopback address alone, and
+ * only who knows the random token of the address gets an answer. It closes with the training. A
+ * thread of its own serves, so that steps do not wait. Numbers of the training do not change.
+ * For Node.
  *
  * @throws SpikewasmError for wrong options; when training starts, for a port that is taken
  */
