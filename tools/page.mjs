@@ -142,20 +142,15 @@ const relativeTo = (file, path) => {
   return found.startsWith('.') ? found : `./${found}`
 }
 
-function write(file, path, text) {
-  const { code, map } = transformSync(text, {
+function write(path, text) {
+  const { code } = transformSync(text, {
     loader: 'ts',
     target: 'es2022',
     charset: 'utf8',
-    sourcemap: 'external',
-    sourcesContent: false,
-    sourcefile: relative(dirname(path), file),
     tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: false } },
   })
   mkdirSync(dirname(path), { recursive: true })
-  const name = path.slice(path.lastIndexOf('/') + 1)
-  writeFileSync(path, `${code}//# sourceMappingURL=${name}.map\n`)
-  writeFileSync(`${path}.map`, map)
+  writeFileSync(path, code)
 }
 
 /** Builds all that the entries for pages reach. */
@@ -165,10 +160,10 @@ export async function buildPages() {
   const wanted = new Set(ENTRIES)
   for (const file of wanted) {
     const { text, found } = forPages(file, numbers)
-    write(file, outputOf(file), text)
+    write(outputOf(file), text)
     for (const other of found) wanted.add(other)
   }
-  write(OPCODES, join(OUT, 'opcodes.js'), readFileSync(OPCODES, 'utf8'))
+  write(join(OUT, 'opcodes.js'), readFileSync(OPCODES, 'utf8'))
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) await buildPages()

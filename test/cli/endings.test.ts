@@ -82,10 +82,12 @@ test('a layer that never fires: one line a run, on standard error', () =>
   }))
 
 test("warnings and a missing file are lines of the command, other warnings stay Node's", async () => {
-  const [warn, faults, complain] = ['runtime/warn', 'cli/faults', 'cli/complain'].map((name) =>
+  const files = ['node', 'runtime/warn', 'cli/faults', 'cli/complain']
+  const [node, warn, faults, complain] = files.map((name) =>
     JSON.stringify(new URL(`../../src/${name}.js`, import.meta.url).href),
   )
   const program = `
+    import ${node}
     import { warn } from ${warn}
     import { plainWarnings } from ${faults}
     import { complain } from ${complain}

@@ -314,6 +314,9 @@ const elsewhere: Readonly<Record<string, string>> = {
   '--monitor': 'refused without --out and --early-stopping',
   '--no-revectorize': 'speed',
   '--json': 'output',
+  '--dashboard': 'a page',
+  '--no-report': 'files',
+  '--sensor': 'the data',
 }
 
 test('each option of train does something or is refused', async () => {

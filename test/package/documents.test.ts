@@ -164,6 +164,7 @@ test('commands and options that pages name exist', async () => {
     'info',
     'diagnose',
     'show',
+    'report',
     'bench',
   ])
     options.set(command, await optionsOf(command))
@@ -195,6 +196,7 @@ test('docs/command-line.md lists each option of each command, and no other', asy
     'info',
     'diagnose',
     'show',
+    'report',
     'bench',
   ]) {
     const section = sections.find((text) => text.startsWith(`${command}\n`)) ?? ''

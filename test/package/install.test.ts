@@ -154,7 +154,7 @@ test('the check for native code knows it', async () => {
   assert.not.ok(await isNative(join(root, 'package.json')))
 })
 
-test('node_modules: no native code, no install scripts, under 6 MB', async () => {
+test('node_modules: no native code, no install scripts, at most 8 MB', async () => {
   const files = await filesBelow(join(project, 'node_modules'))
   assert.ok(files.length > 50, `${files.length} files`)
   const native: string[] = []
@@ -185,7 +185,7 @@ test('node_modules: no native code, no install scripts, under 6 MB', async () =>
     [],
   )
   const megabytes = files.reduce((sum, { bytes }) => sum + bytes, 0) / 1e6
-  assert.ok(megabytes < 6, `${megabytes} MB`)
+  assert.ok(megabytes <= 8, `${megabytes} MB`)
 })
 
 test("others' code is bundled with its licence and needs only modules of Node", async () => {

@@ -129,6 +129,7 @@ test('a model starts no more threads than its largest program uses', () =>
     process.on('worker', count)
     const model = await cnn(large, 10).compile({ input: large, batchSize: 64, threads: 64 })
     await model.dispose()
+    await endThreads()
     process.off('worker', count)
     const { train } = model.session.plan.programs
     assert.ok(train!.workers > 1)

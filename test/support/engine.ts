@@ -30,8 +30,10 @@ export class TestEngine {
   constructor(variant: Variant = 'engine', pages = 1024) {
     const shared = variant !== 'engine'
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: 65536, shared })
+    // The module for exports has the names of all functions.
+    const file = variant === 'engine' ? 'engine-named' : variant
     const path =
-      process.env.SPIKEWASM_TEST_MODULE ?? new URL(`../../wasm/${variant}.wasm`, import.meta.url)
+      process.env.SPIKEWASM_TEST_MODULE ?? new URL(`../../wasm/${file}.wasm`, import.meta.url)
     const instance = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(path)), {
       env: { memory: this.memory },
     })
