@@ -48,15 +48,12 @@ export const listNames = (names: readonly string[]): string =>
   listOf(names.slice(0, 10).map((name) => (/^[\w.-]{1,100}$/.test(name) ? name : quote(name)))) +
   (names.length > 10 ? ` and ${names.length - 10} more` : '')
 
-/** What an object is to the language: 'Object' of most, 'Map', 'Date', 'Promise' of some. */
-const tagOf = (value: object): string => Object.prototype.toString.call(value).slice(8, -1)
+/** What a value is to the language: 'Object' of most, 'Map', 'Date', 'Promise' of some. */
+const tagOf = (value: unknown): string => Object.prototype.toString.call(value).slice(8, -1)
 
-/** Objects whose keys are all that they hold. */
-const plainTags = ['Object', 'Module']
-
-/** Whether a value can be an object of options. */
+/** Whether a value can be an object of options: its keys are all that it holds. */
 export const isOptions = (value: unknown): value is object =>
-  typeof value === 'object' && value !== null && plainTags.includes(tagOf(value))
+  ['Object', 'Module'].includes(tagOf(value))
 
 /** A value as messages show it, in one line. */
 export function describe(value: unknown): string {
@@ -64,13 +61,14 @@ export function describe(value: unknown): string {
   if (ArrayBuffer.isView(value)) return value.constructor.name
   if (typeof value === 'string') return quote(value, 100)
   if (typeof value !== 'object' || value === null) return String(value)
-  if (!Array.isArray(value) && !isOptions(value)) return `a value of type ${tagOf(value)}`
+  const list = Array.isArray(value)
+  if (!list && !isOptions(value)) return `a value of type ${tagOf(value)}`
   try {
     const text = JSON.stringify(value).replace(unprintable, '?')
     return text.length > 100 ? `${text.slice(0, 100)}…` : text
   } catch {
     // It holds itself, or too many levels.
-    return Array.isArray(value) ? `a list of ${value.length}` : 'an object'
+    return list ? `a list of ${value.length}` : 'an object'
   }
 }
 

@@ -70,17 +70,21 @@ export async function openInference(bytes: Uint8Array, check?: Check): Promise<O
     refuse(`answer abi_version() with ${info.abi}`, String(calls.value('abi_version')))
   const places = new Places(memory.buffer, info.usedBytes)
   const u8 = info.inputType === 'u8'
-  const inputAt = calls.value(u8 ? 'input_u8_ptr' : 'input_ptr')
+  const name = u8 ? 'input_u8' : 'input'
+  const inputAt = calls.value(`${name}_ptr`)
   const outputAt = calls.value('output_ptr')
-  checkCount(calls, u8 ? 'input_u8_len' : 'input_len', inputCount(info))
+  checkCount(calls, `${name}_len`, inputCount(info))
   checkCount(calls, 'output_len', info.classes)
   check?.(info, places, calls.value('info_ptr'), inputAt, outputAt)
   const net: Net = {
     info,
     memory,
-    input: u8
-      ? places.view(Uint8Array, 'the input', inputAt, inputCount(info))
-      : places.view(Float32Array, 'the input', inputAt, inputCount(info)),
+    input: places.view<Float32Array | Uint8Array>(
+      u8 ? Uint8Array : Float32Array,
+      'the input',
+      inputAt,
+      inputCount(info),
+    ),
     output: places.view(Float32Array, 'the output', outputAt, info.classes),
     infer: calls.action('infer', info),
     step: calls.action('step', info),

@@ -317,6 +317,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   '--dashboard': 'a page',
   '--no-report': 'files',
   '--sensor': 'the data',
+  '--train-share': 'the data',
 }
 
 test('each option of train does something or is refused', async () => {

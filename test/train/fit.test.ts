@@ -420,7 +420,7 @@ const wrongFits: [FitOptions | Record<string, unknown>, RegExp][] = [
   [{ onStep: 'log' }, /^fit\.onStep must be a function, got "log"$/],
   [
     { signal: new AbortController() },
-    /^fit\.signal must be an AbortSignal, such as controller\.signal, got \{\}$/,
+    /^fit\.signal must be an AbortSignal, such as controller\.signal, got a value of type AbortController$/,
   ],
   [{ method: 'adam' }, /method must be rate, bptt, ottt, sltt or os, got "adam"/],
   [{ method: 'ottt', stepMode: 'm' }, /stepMode must be 's' with method ottt/],
