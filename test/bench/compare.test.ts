@@ -170,7 +170,7 @@ test('a baseline is saved, read, and compared with: equal and slower', async () 
   assert.equal(await readBaseline(baselinePath), made)
   const { campaign } = await compareBaseline(
     baselinePath,
-    optionsOf({ count: 3, slower: { 1: 1 } }, { seconds: 10 }),
+    optionsOf({ count: 3, slower: { 1: 1 } }, { seconds: 30 }),
   )
   const verdicts = verdictsOf(campaign.rows)
   assert.is(verdicts['loop 1'], 'slower')
