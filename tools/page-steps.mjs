@@ -27,7 +27,7 @@ const places = [
 
 /** Runs in Node and, as text, in a page. Warms up when `model` is made; see `networks`. */
 async function prepare(api, { name, shape, batchSize, timeSteps, steps }, threads) {
-  const network = api[name](shape, 10)
+  const network = name === 'cnn' ? api.cnn(shape, 10) : api[name]({ classes: 10 })
   const model = await network.compile({ input: shape, batchSize, timeSteps, threads })
   const size = batchSize * shape.reduce((a, b) => a * b, 1)
   const x = Float32Array.from({ length: size }, (_, i) => Math.sin(i * 12.9898) * 1.5)
@@ -127,7 +127,7 @@ async function compare({ rounds, only, json }) {
       if (!json)
         console.log(
           `${network.name.padEnd(9)} ${place.name.padEnd(23)} Node ${row.node.toFixed(2)} ms, ` +
-            `${browser.version()} ${row.page.toFixed(2)} ms, ratio ${row.ratio.toFixed(3)}, ` +
+            `Chromium ${browser.version()} ${row.page.toFixed(2)} ms, ratio ${row.ratio.toFixed(3)}, ` +
             `${row.longTasks} long tasks${row.longTasks > 0 ? ` (≤ ${row.longestMs} ms)` : ''}`,
         )
     }
