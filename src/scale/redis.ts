@@ -190,6 +190,7 @@ export class RedisPlace {
   }
 
   async close(): Promise<void> {
+    this.client.removeAllListeners('close')
     for (const one of [...this.others, this.client]) one.disconnect()
     this.others.length = 0
   }
