@@ -32,6 +32,7 @@ import {
 } from './report.js'
 import { areOfProgram, holdsRun, optionsJson, type RunOptions, runNames } from './run-folder.js'
 import { idOf } from './run-id.js'
+import { endingOf, type TrainHooks } from './train-hooks.js'
 import { describeTraining, type TrainingSetup } from './training-options.js'
 
 /** Where a run is kept. */
@@ -135,6 +136,7 @@ export interface RunParts {
   readonly dashboard?: number
   /** Whether a page about the run is written when it ends. */
   readonly report: boolean
+  readonly hooks: TrainHooks
 }
 
 /** How signals end a training. */
@@ -155,7 +157,8 @@ export function stopOnSignals(): Stop {
 
 export async function runTraining(parts: RunParts): Promise<void> {
   const { model, data, training, options, place, due, monitor, numWorkers, json, stop } = parts
-  const { report, dashboard: port } = parts
+  const { report, dashboard: port, hooks } = parts
+  const ending = endingOf(stop.signal, hooks)
   const { epochs } = options
   const { optimizer, schedule } = training
   const id = idOf(options)
@@ -213,19 +216,23 @@ export async function runTraining(parts: RunParts): Promise<void> {
       schedule,
       ...training.fit,
       ...(training.fit.validationSplit === undefined ? { validation: data.test } : {}),
-      signal: stop.signal,
+      signal: ending.signal,
       numWorkers,
       resume: place?.checkpoint,
       callbacks: [...training.callbacks, ...watched, ...(writer ? [writer] : []), starter],
       onStep(info) {
         stepTimes.push(info.milliseconds)
         reporter.step(info)
+        hooks.onStep?.(info)
+        ending.step()
       },
       onEpoch(record) {
         reporter.epoch(record, isBest(record))
         const fresh = record.silent?.filter((layer) => !silent.has(layer)) ?? []
         if (fresh.length > 0) tellSilence(reporter, fresh, record.epoch)
         for (const layer of fresh) silent.add(layer)
+        hooks.onEpoch?.(record)
+        ending.epoch(record)
       },
     })
     if (!started) {
@@ -234,7 +241,9 @@ export async function runTraining(parts: RunParts): Promise<void> {
     }
     const stopped = isUnfinished(history, epochs)
     const out = place?.folder.path
-    finish(reporter, summarize(model, options, history, stepTimes, stopped, out), json, started)
+    const summary = summarize(model, options, history, stepTimes, stopped, out)
+    finish(reporter, summary, json, started)
+    hooks.onEnd?.(summary)
     if (stopped) process.exitCode = stop.exitCode
   } finally {
     reporter.pause()

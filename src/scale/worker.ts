@@ -36,6 +36,8 @@ export interface JobContext {
   /** Where data sets are on this machine. */
   readonly data?: string
   readonly limits: JobLimits
+  /** Jobs that this worker does at a time. */
+  readonly concurrency: number
   readonly place: RedisPlace
   /** How far it is; only the last one is kept. Never throws. */
   progress(value: { readonly [key: string]: Json }): void
@@ -106,8 +108,13 @@ export async function startWorker(
     const end = new AbortController()
     active.set(`${kind.kind} ${id}`, end)
     const scratch = await mkdtemp(join(tmpdir(), 'spikewasm-job-'))
+    let asking = false
     const poll = setInterval(async () => {
+      // Without a connection the answer takes as long as it must.
+      if (asking) return
+      asking = true
       if ((await place.client.exists(stopKey(place, id)).catch(() => 0)) === 1) end.abort('stopped')
+      asking = false
     }, STOP_MS)
     let telling = Promise.resolve()
     try {
@@ -117,7 +124,7 @@ export async function startWorker(
       const { data, limits } = options
       const result = await kind.run(payload, {
         ...{ id, attempt: job.attemptsMade + 1, signal: end.signal, store, scratch, data, limits },
-        place,
+        ...{ place, concurrency },
         progress(value) {
           telling = telling.then(() => job.updateProgress(value)).catch(() => undefined)
         },

@@ -1,0 +1,157 @@
+/**
+ * Options of a run in a sweep: those of `train`, in camelCase. They are parsed by `train`'s own
+ * flags, so that what a sweep takes is what `train` takes.
+ */
+
+import { Command, type Option } from 'commander'
+import { describe, quote, SpikewasmError } from '../../errors.js'
+import { hashId, type Json } from '../../scale/jobs.js'
+import { VERSION } from '../../version.js'
+import { type DataArguments, datasets, defaultModel } from '../datasets.js'
+import { trainCommand } from '../train.js'
+import { type TrainingArguments, trainingOf, trainingSchema } from '../training-options.js'
+
+/** Values that an option of a run may have. */
+export type RunValue = boolean | number | string | readonly (number | string)[]
+export type GivenOptions = Readonly<Record<string, RunValue>>
+
+/** Of `train`, what a sweep says itself, or what names files. */
+const ownOptions = [
+  ...['out', 'overwrite', 'resume', 'json', 'dashboard', 'report', 'load', 'checkpointEvery'],
+  ...['revectorize', 'data', 'cache'],
+]
+
+/** What no number depends on: it may stand in `base`, but makes no other run. */
+const placeOptions = ['threads', 'numWorkers'] as const
+
+/** A text in a run's options is a name: it is no path. */
+const NAME = /^[A-Za-z0-9][\w.+-]{0,99}$/
+
+/** Far longer lists than any option has. */
+const MOST_ITEMS = 200
+
+const known = new Map<string, Option>()
+
+function flags(): ReadonlyMap<string, Option> {
+  if (known.size === 0)
+    for (const option of trainCommand(new Command('train')).options)
+      if (!ownOptions.includes(option.attributeName())) known.set(option.attributeName(), option)
+  return known
+}
+
+/** Names that `base` and `grid` may have. */
+export const optionNames = (): string[] => [...flags().keys()]
+
+/** A run's options, checked, and what they mean to `train`. */
+export interface CheckedRun {
+  readonly given: GivenOptions
+  /** The command line of `train` that they are. */
+  readonly args: readonly string[]
+  /** As `train` reads it, with its defaults. */
+  readonly parsed: DataArguments & TrainingArguments & { readonly epochs: number }
+  /** All that numbers depend on, the data themselves left out. */
+  readonly normal: Json
+}
+
+/**
+ * @param where what error messages call the options, for example `sweep.json: base`
+ * @throws SpikewasmError for an option that `train` does not take
+ */
+export function checkRun(given: unknown, where: string): CheckedRun {
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    throw new SpikewasmError(`${where} must be an object of options, got ${describe(given)}`)
+  const args: string[] = []
+  const entries = Object.entries(given)
+  for (const [name, value] of entries) args.push(...argsOf(name, value, where))
+  const command = trainCommand(new Command('train')).exitOverride()
+  const { operands, unknown } = parse(command, args, where)
+  if (operands.length > 0 || unknown.length > 0)
+    throw new SpikewasmError(`${where} must be options of train, got ${describe(given)}`)
+  const parsed = command.opts()
+  for (const [name, value] of entries) {
+    if (value === false) continue
+    if (JSON.stringify(parsed[name]) !== JSON.stringify(value))
+      throw new SpikewasmError(
+        `${where}.${name} must be ${expectedOf(parsed[name])}, got ${describe(value)}`,
+      )
+  }
+  const { dataset } = parsed as DataArguments
+  const { defaults } = datasets[dataset]
+  const epochs: number = parsed.epochs ?? defaults.epochs
+  const { timeSteps = 4, method, backwardSteps } = parsed
+  let record: object
+  try {
+    ;({ record } = trainingOf(parsed, { method, timeSteps, backwardSteps, epochs, defaults }))
+  } catch (error) {
+    throw error instanceof SpikewasmError ? inRun(error, where) : error
+  }
+  const left = [...ownOptions, ...placeOptions, ...Object.keys(trainingSchema)]
+  const rest = Object.entries(parsed).filter(([name]) => !left.includes(name))
+  const normal = {
+    ...Object.fromEntries(rest),
+    model: parsed.model ?? defaultModel(dataset),
+    epochs,
+    batchSize: parsed.batchSize ?? defaults.batchSize,
+    ...record,
+  }
+  return {
+    given: given as GivenOptions,
+    args,
+    parsed: { ...parsed, epochs } as CheckedRun['parsed'],
+    normal: JSON.parse(JSON.stringify(normal)) as Json,
+  }
+}
+
+const inRun = (error: SpikewasmError, where: string): SpikewasmError =>
+  new SpikewasmError(`${where}: ${error.message}`, { cause: error })
+
+function parse(
+  command: Command,
+  args: readonly string[],
+  where: string,
+): { operands: string[]; unknown: string[] } {
+  try {
+    return command.parseOptions([...args])
+  } catch (error) {
+    if (error instanceof SpikewasmError) throw inRun(error, where)
+    throw new SpikewasmError(`${where}: ${quote((error as Error).message, 200)}`, { cause: error })
+  }
+}
+
+const expectedOf = (parsed: unknown): string => {
+  if (Array.isArray(parsed)) return `a list such as ${JSON.stringify(parsed)}`
+  return typeof parsed === 'number' ? 'a number' : 'a name as train takes it'
+}
+
+/** The arguments of one option. */
+function argsOf(name: string, value: unknown, where: string): string[] {
+  const option = flags().get(name)
+  const refuse = (what: string): never => {
+    throw new SpikewasmError(`${where}.${quote(name).slice(1, -1)} must be ${what}, got ${describe(value)}`)
+  }
+  if (!option) {
+    const why = ownOptions.includes(name)
+      ? 'must be left out: it names files, or is for one run alone'
+      : `is no option of train; known are ${optionNames().join(', ')}`
+    throw new SpikewasmError(`${where}.${quote(name).slice(1, -1)} ${why}`)
+  }
+  const flag = option.long ?? ''
+  if (!option.required && !option.optional) {
+    if (typeof value !== 'boolean') return refuse('true or false')
+    return value ? [flag] : []
+  }
+  const items = Array.isArray(value) ? value : [value]
+  const fits = (item: unknown): boolean =>
+    typeof item === 'number' ? Number.isFinite(item) : typeof item === 'string' && NAME.test(item)
+  if (items.length === 0 || items.length > MOST_ITEMS || !items.every(fits))
+    return refuse('a finite number, a name, or a list of them')
+  return [`${flag}=${items.map(String).join(',')}`]
+}
+
+/**
+ * What tells runs apart: equal runs have equal ids, on any machine.
+ *
+ * @param data hash of the data
+ */
+export const runId = (run: CheckedRun, data: string): string =>
+  hashId({ version: VERSION, options: run.normal, data })
