@@ -166,8 +166,12 @@ async function work(args: WorkerArguments): Promise<void> {
   } finally {
     interrupt.release()
     await place.close()
+    endSoon()
   }
 }
+
+/** What still waits for a lost connection must not keep the process. */
+export const endSoon = (): void => void setTimeout(() => process.exit(), 3000).unref()
 
 /** Until nothing has been there to do for two looks. */
 async function idle(isIdle: () => Promise<boolean>): Promise<void> {

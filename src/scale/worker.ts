@@ -89,6 +89,19 @@ const MOST_DEATHS = 200
 /** How often a job asks whether it was stopped. */
 const STOP_MS = 1000
 
+/** Without a connection nothing can be given back: then a worker ends all the same. */
+const END_MS = 30_000
+
+/** Waits for a promise, but not longer than so; what becomes of it later is nobody's concern. */
+export async function within(ms: number, promise: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  await Promise.race([promise.catch(() => undefined), late])
+  clearTimeout(timer)
+}
+
 /** The key in Redis that asks to stop a job. */
 export const stopKey = (place: RedisPlace, id: string): string => place.key('stop', id)
 
@@ -190,8 +203,8 @@ export async function startWorker(
     async close() {
       closing = true
       for (const end of active.values()) end.abort('worker ends')
-      await Promise.all(workers.map((worker) => worker.close()))
-      await Promise.all(queues.map((queue) => queue.close()))
+      await within(END_MS, Promise.all(workers.map((worker) => worker.close())))
+      await within(1000, Promise.all(queues.map((queue) => queue.close())))
     },
   }
 }

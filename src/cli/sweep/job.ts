@@ -14,7 +14,7 @@ import { taskName } from './folder.js'
 import { type CheckedRun, checkRun, runId } from './options.js'
 import { packRun, unpackRun, writeRun } from './pack.js'
 import { placeArgs } from './place.js'
-import { type RunResult, RunStopped, trainIn } from './run-child.js'
+import { LimitExceeded, type RunResult, RunStopped, trainIn } from './run-child.js'
 
 /** The queue of runs. */
 export const RUNS = 'runs'
@@ -117,7 +117,8 @@ async function doRun(job: RunJob, context: JobContext): Promise<RunResult> {
   const upload = uploader(context, folder, checkpointName(name))
   try {
     const result = await train().catch(async (error: unknown) => {
-      if (!begun || error instanceof RunStopped || signal.aborted) throw error
+      const isFinal = error instanceof RunStopped || error instanceof LimitExceeded
+      if (!begun || isFinal || signal.aborted) throw error
       // What was stored may be of another version, or of somebody else: results need none of it.
       await rm(folder, { recursive: true, force: true })
       return train()

@@ -6,10 +6,16 @@
 import { Command, type Option } from 'commander'
 import { describe, quote, SpikewasmError } from '../../errors.js'
 import { hashId, type Json } from '../../scale/jobs.js'
+import type { ModelName } from '../../models/registry.js'
 import { VERSION } from '../../version.js'
 import { type DataArguments, datasets, defaultModel } from '../datasets.js'
 import { trainCommand } from '../train.js'
-import { type TrainingArguments, trainingOf, trainingSchema } from '../training-options.js'
+import {
+  type TrainingArguments,
+  type TrainingContext,
+  trainingOf,
+  trainingSchema,
+} from '../training-options.js'
 
 /** Values that an option of a run may have. */
 export type RunValue = boolean | number | string | readonly (number | string)[]
@@ -42,6 +48,16 @@ function flags(): ReadonlyMap<string, Option> {
 /** Names that `base` and `grid` may have. */
 export const optionNames = (): string[] => [...flags().keys()]
 
+/** What of `train`'s arguments is looked at here. */
+type Parsed = DataArguments & TrainingArguments & Named
+
+interface Named extends Pick<TrainingContext, 'method' | 'backwardSteps'> {
+  readonly epochs?: number
+  readonly model?: ModelName
+  readonly batchSize?: number
+  readonly timeSteps?: number
+}
+
 /** A run's options, checked, and what they mean to `train`. */
 export interface CheckedRun {
   readonly given: GivenOptions
@@ -61,24 +77,18 @@ export function checkRun(given: unknown, where: string): CheckedRun {
   if (typeof given !== 'object' || given === null || Array.isArray(given))
     throw new SpikewasmError(`${where} must be an object of options, got ${describe(given)}`)
   const args: string[] = []
-  const entries = Object.entries(given)
-  for (const [name, value] of entries) args.push(...argsOf(name, value, where))
-  const command = trainCommand(new Command('train')).exitOverride()
-  const { operands, unknown } = parse(command, args, where)
-  if (operands.length > 0 || unknown.length > 0)
-    throw new SpikewasmError(`${where} must be options of train, got ${describe(given)}`)
-  const parsed = command.opts()
-  for (const [name, value] of entries) {
-    if (value === false) continue
-    if (JSON.stringify(parsed[name]) !== JSON.stringify(value))
-      throw new SpikewasmError(
-        `${where}.${name} must be ${expectedOf(parsed[name])}, got ${describe(value)}`,
-      )
+  const values: Record<string, unknown> = {}
+  for (const [name, option] of flags())
+    if (option.defaultValue !== undefined) values[name] = option.defaultValue
+  for (const [name, value] of Object.entries(given)) {
+    const read = readOption(name, value, where)
+    args.push(...read.args)
+    values[name] = read.value
   }
-  const { dataset } = parsed as DataArguments
+  const parsed = values as unknown as Parsed
+  const { dataset } = parsed
   const { defaults } = datasets[dataset]
-  const epochs: number = parsed.epochs ?? defaults.epochs
-  const { timeSteps = 4, method, backwardSteps } = parsed
+  const { epochs = defaults.epochs, timeSteps = 4, method, backwardSteps } = parsed
   let record: object
   try {
     ;({ record } = trainingOf(parsed, { method, timeSteps, backwardSteps, epochs, defaults }))
@@ -105,47 +115,47 @@ export function checkRun(given: unknown, where: string): CheckedRun {
 const inRun = (error: SpikewasmError, where: string): SpikewasmError =>
   new SpikewasmError(`${where}: ${error.message}`, { cause: error })
 
-function parse(
-  command: Command,
-  args: readonly string[],
-  where: string,
-): { operands: string[]; unknown: string[] } {
-  try {
-    return command.parseOptions([...args])
-  } catch (error) {
-    if (error instanceof SpikewasmError) throw inRun(error, where)
-    throw new SpikewasmError(`${where}: ${quote((error as Error).message, 200)}`, { cause: error })
-  }
-}
-
 const expectedOf = (parsed: unknown): string => {
   if (Array.isArray(parsed)) return `a list such as ${JSON.stringify(parsed)}`
   return typeof parsed === 'number' ? 'a number' : 'a name as train takes it'
 }
 
-/** The arguments of one option. */
-function argsOf(name: string, value: unknown, where: string): string[] {
+/** The arguments of one option, and what `train` makes of them. */
+function readOption(
+  name: string,
+  value: unknown,
+  where: string,
+): { readonly args: readonly string[]; readonly value: unknown } {
   const option = flags().get(name)
+  const place = `${where}.${quote(name).slice(1, -1)}`
   const refuse = (what: string): never => {
-    throw new SpikewasmError(`${where}.${quote(name).slice(1, -1)} must be ${what}, got ${describe(value)}`)
+    throw new SpikewasmError(`${place} must be ${what}, got ${describe(value)}`)
   }
   if (!option) {
     const why = ownOptions.includes(name)
       ? 'must be left out: it names files, or is for one run alone'
       : `is no option of train; known are ${optionNames().join(', ')}`
-    throw new SpikewasmError(`${where}.${quote(name).slice(1, -1)} ${why}`)
+    throw new SpikewasmError(`${place} ${why}`)
   }
   const flag = option.long ?? ''
   if (!option.required && !option.optional) {
     if (typeof value !== 'boolean') return refuse('true or false')
-    return value ? [flag] : []
+    return value ? { args: [flag], value } : { args: [], value: option.defaultValue }
   }
   const items = Array.isArray(value) ? value : [value]
   const fits = (item: unknown): boolean =>
     typeof item === 'number' ? Number.isFinite(item) : typeof item === 'string' && NAME.test(item)
   if (items.length === 0 || items.length > MOST_ITEMS || !items.every(fits))
     return refuse('a finite number, a name, or a list of them')
-  return [`${flag}=${items.map(String).join(',')}`]
+  const text = items.map(String).join(',')
+  let read: unknown = text
+  try {
+    if (option.parseArg) read = option.parseArg(text, undefined)
+  } catch (error) {
+    throw error instanceof SpikewasmError ? inRun(error, where) : error
+  }
+  if (JSON.stringify(read) !== JSON.stringify(value)) return refuse(expectedOf(read))
+  return { args: [`${flag}=${text}`], value: read }
 }
 
 /**

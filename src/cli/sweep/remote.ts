@@ -1,13 +1,13 @@
 /** Runs of a sweep as jobs in Redis: this process trains nothing and waits. */
 
+import { createHash } from 'node:crypto'
 import type { Job, Queue } from 'bullmq'
 import { quote, SpikewasmError } from '../../errors.js'
 import { envelopeOf } from '../../scale/jobs.js'
 import type { RedisPlace } from '../../scale/redis.js'
 import { type BlobStore, KEPT_SECONDS, redisStore } from '../../scale/store.js'
-import { stopKey } from '../../scale/worker.js'
+import { stopKey, within } from '../../scale/worker.js'
 import { runFiles } from '../../train/callbacks/run-files.js'
-import { createHash } from 'node:crypto'
 import type { Executor, Task } from './engine.js'
 import { checkResult } from './folder.js'
 import { filesName, payloadOf, RUNS } from './job.js'
@@ -60,7 +60,7 @@ export async function stopJobs(place: RedisPlace, names: readonly string[]): Pro
       await job.remove().catch(() => undefined)
     }
   } finally {
-    await queue.close()
+    await within(1000, queue.close())
   }
 }
 
@@ -176,10 +176,11 @@ export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
   return {
     mayStart: () => true,
     execute(task, onNews, signal) {
+      let end = (): void => {}
       return new Promise<RunResult>((resolve, reject) => {
         const of: Pending = { task, onNews, resolve, reject, isThere: false }
         pending.set(task.name, of)
-        const end = (): void => {
+        end = () => {
           if (pending.delete(task.name)) reject(new RunStopped('left'))
         }
         if (signal.aborted) return end()
@@ -187,15 +188,15 @@ export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
         submit(of).catch((error: Error) => {
           if (pending.delete(task.name)) reject(error)
         })
-      })
+      }).finally(() => signal.removeEventListener('abort', end))
     },
     async workers() {
       return (await queue.getWorkers()).length
     },
-    stop: (names) => stopJobs(place, names),
+    stop: (names) => within(20_000, stopJobs(place, names)),
     async close() {
       clearInterval(timer)
-      await Promise.all([queue.close(), events.close()]).catch(() => undefined)
+      await within(3000, Promise.all([queue.close(), events.close()]))
     },
   }
 }

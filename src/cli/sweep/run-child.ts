@@ -51,12 +51,17 @@ export interface ChildRun {
   onChild?(news: ChildNews): void
 }
 
+/** A run took more than it may: to begin anew would not help. */
+export class LimitExceeded extends SpikewasmError {}
+
 /** How a process ended that was asked to. */
 export class RunStopped extends Error {}
 
 /** What a signal leaves a run for its checkpoint. */
 const GRACE_MS = 20_000
 const LOOK_MS = 500
+/** The longest time that a timer of Node knows. */
+const MOST_SECONDS = 2 ** 31 / 1000 - 1
 /** Bytes of standard error that are kept for messages. */
 const KEPT = 4000
 
@@ -91,15 +96,17 @@ export function trainInChild(run: ChildRun): Promise<TrainSummary> {
     let last: RunNews | undefined
     const kill = (): void => void child.kill('SIGKILL')
     const refuse = (why: string): void => {
-      failure ??= new SpikewasmError(why)
+      failure ??= new LimitExceeded(why)
       kill()
     }
-    const timers = [
-      setTimeout(
-        () => refuse(`the run took longer than its limit of ${limits.seconds} s (--time-limit)`),
-        Math.min(limits.seconds * 1000, 2 ** 31 - 1),
-      ),
-    ]
+    const timers: NodeJS.Timeout[] = []
+    if (limits.seconds <= MOST_SECONDS)
+      timers.push(
+        setTimeout(
+          () => refuse(`the run took longer than its limit of ${limits.seconds} s (--time-limit)`),
+          limits.seconds * 1000,
+        ),
+      )
     const checkMemory = (memoryMB: number): void => {
       if (memoryMB > limits.memoryMB)
         refuse(

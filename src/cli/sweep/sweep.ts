@@ -1,5 +1,6 @@
 /** Runs a sweep: reads it, drives it, and says what comes of it. */
 
+import { setMaxListeners } from 'node:events'
 import { basename, resolve } from 'node:path'
 import { expect, plainText } from '../../errors.js'
 import { readFileClear } from '../../io/files.js'
@@ -9,6 +10,7 @@ import { type PageServer, servePage } from '../../train/dashboard/serve.js'
 import { listenForInterrupt } from '../interrupt.js'
 import { withFiles } from '../mistakes.js'
 import { printJson } from '../report.js'
+import { endSoon } from '../worker.js'
 import { DataHashes } from './data.js'
 import { Engine, type Executor, type SweepEntry } from './engine.js'
 import { type Estimate, estimate } from './estimate.js'
@@ -119,6 +121,8 @@ async function runSweep({ file, bytes, spec, entries, args, out }: Running): Pro
   const { redis, json } = args
   const folder = await SweepFolder.open(out)
   const end = new AbortController()
+  // Each run that is waited for listens.
+  setMaxListeners(0, end.signal)
   const interrupt = listenForInterrupt((name) => {
     process.stderr.write(`${name}: stopping; runs write checkpoints; again ends at once\n`)
     end.abort('interrupt')
@@ -205,6 +209,7 @@ async function runSweep({ file, bytes, spec, entries, args, out }: Running): Pro
     await remote?.close()
     await place?.close()
     await folder.close()
+    if (place) endSoon()
   }
 }
 
