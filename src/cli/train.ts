@@ -198,7 +198,9 @@ async function train(args: TrainArguments, command: Command, hooks: TrainHooks):
   try {
     if (resume !== undefined) place = await oldPlace(resume)
     else if (out !== undefined)
-      place = await (hooks.goesOn && (await holdsRun(out)) ? oldPlace(out) : newPlace(out, overwrite))
+      place = await (hooks.goesOn && (await holdsRun(out))
+        ? oldPlace(out)
+        : newPlace(out, overwrite))
     if (place?.resumed && resume !== undefined) {
       const name = optionsFile(place.folder.names)
       const run = parseRunOptions(await place.folder.read(name), `${resume}/${name}`)

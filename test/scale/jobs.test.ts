@@ -1,13 +1,13 @@
 /** Jobs as hostile input. */
 
+import { createTar } from 'nanotar'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { checkJob } from '../../src/cli/sweep/job.js'
 import { checkResult } from '../../src/cli/sweep/folder.js'
+import { checkJob } from '../../src/cli/sweep/job.js'
 import { unpackRun } from '../../src/cli/sweep/pack.js'
 import { canonical, checkPlain, hashId, limits, readEnvelope } from '../../src/scale/jobs.js'
 import { parseRedisUrl } from '../../src/scale/redis.js'
-import { createTar } from 'nanotar'
 import { messageOf } from '../io/temporary.js'
 import { fuzzJobs, goodJob } from './fuzz.js'
 
@@ -55,7 +55,10 @@ test('data of a job are small, plain and flat', async () => {
 })
 
 test('equal values have equal ids', () => {
-  assert.is(canonical({ b: 1, a: [undefined ?? null, { d: 'x', c: 2 }] }), '{"a":[null,{"c":2,"d":"x"}],"b":1}')
+  assert.is(
+    canonical({ b: 1, a: [undefined ?? null, { d: 'x', c: 2 }] }),
+    '{"a":[null,{"c":2,"d":"x"}],"b":1}',
+  )
   assert.is(hashId({ a: 1, b: undefined }), hashId({ a: 1 }))
   assert.match(hashId({}), /^[0-9a-f]{24}$/)
 })
@@ -84,7 +87,14 @@ test('an address of Redis holds no password, and shows none', async () => {
     assert.match(said, /SPIKEWASM_REDIS_PASSWORD$/)
     assert.not.match(said, /geheim/)
   }
-  for (const wrong of ['', 'localhost:6379', 'http://h', 'redis://', 'redis://h/x', 'redis://h?a=1'])
+  for (const wrong of [
+    '',
+    'localhost:6379',
+    'http://h',
+    'redis://',
+    'redis://h/x',
+    'redis://h?a=1',
+  ])
     assert.match(await messageOf(() => parseRedisUrl(wrong)), /^--redis must (be|end)/)
 })
 

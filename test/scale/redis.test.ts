@@ -135,29 +135,32 @@ withRedis('a job that is submitted twice is done once; one that fails is tried a
   }
 })
 
-withRedis('a job that is asked to stop ends; one of a worker that ends goes to another', async () => {
-  const queue = queueOf('waits')
-  const waiting: AnyKind = {
-    kind: 'waits',
-    check: (payload) => payload,
-    run: (_, { signal }) => pause(100_000, undefined, { signal }),
-  }
-  const start = () => startWorker(place, { kinds: [waiting], concurrency: 2, limits })
-  const first = await start()
-  await add(queue, 'stopped', {})
-  await add(queue, 'given-back', {})
-  while (first.active < 2) await pause(20)
-  await place.client.set(stopKey(place, 'stopped'), '1', 'EX', 60)
-  assert.is((await ended(queue, 'stopped')).failedReason, 'stopped')
-  await first.close()
-  assert.ok(['waiting', 'delayed'].includes(await queue.getJobState('given-back')))
-  const second = await start()
-  while (second.active < 1) await pause(20)
-  // Giving it back was no attempt.
-  assert.is(((await queue.getJob('given-back')) as Job).attemptsMade, 0)
-  await second.close()
-  await queue.obliterate({ force: true })
-})
+withRedis(
+  'a job that is asked to stop ends; one of a worker that ends goes to another',
+  async () => {
+    const queue = queueOf('waits')
+    const waiting: AnyKind = {
+      kind: 'waits',
+      check: (payload) => payload,
+      run: (_, { signal }) => pause(100_000, undefined, { signal }),
+    }
+    const start = () => startWorker(place, { kinds: [waiting], concurrency: 2, limits })
+    const first = await start()
+    await add(queue, 'stopped', {})
+    await add(queue, 'given-back', {})
+    while (first.active < 2) await pause(20)
+    await place.client.set(stopKey(place, 'stopped'), '1', 'EX', 60)
+    assert.is((await ended(queue, 'stopped')).failedReason, 'stopped')
+    await first.close()
+    assert.ok(['waiting', 'delayed'].includes(await queue.getJobState('given-back')))
+    const second = await start()
+    while (second.active < 1) await pause(20)
+    // Giving it back was no attempt.
+    assert.is(((await queue.getJob('given-back')) as Job).attemptsMade, 0)
+    await second.close()
+    await queue.obliterate({ force: true })
+  },
+)
 
 /** A process with a worker of naps. */
 async function napper(): Promise<{ child: ChildProcess; said: () => string }> {
@@ -171,42 +174,44 @@ async function napper(): Promise<{ child: ChildProcess; said: () => string }> {
   return { child, said: () => text }
 }
 
-withRedis('workers that are killed or stopped past their locks do no harm, nor does a restart', () =>
-  soon(
-    (async () => {
-      const queue = queueOf('naps')
-      const nappers = await Promise.all([napper(), napper(), napper()])
-      const [killed, stopped, healthy] = nappers.map(({ child }) => child)
-      try {
-        const ids = Array.from({ length: 6 }, (_, i) => `nap${i}`)
-        for (const id of ids) await add(queue, id, { ms: 700 })
-        while (!nappers.every(({ said }) => said().includes('begins'))) await pause(20)
-        killed.kill('SIGKILL')
-        stopped.kill('SIGSTOP')
-        await redis.kill()
-        await pause(300)
-        await redis.start()
-        const jobs = await Promise.all(ids.map((id) => ended(queue, id)))
-        for (const { failedReason, returnvalue, id } of jobs) {
-          assert.is(failedReason ?? null, null, id)
-          assert.is((returnvalue as { pid: number }).pid, healthy.pid, id)
+withRedis(
+  'workers that are killed or stopped past their locks do no harm, nor does a restart',
+  () =>
+    soon(
+      (async () => {
+        const queue = queueOf('naps')
+        const nappers = await Promise.all([napper(), napper(), napper()])
+        const [killed, stopped, healthy] = nappers.map(({ child }) => child)
+        try {
+          const ids = Array.from({ length: 6 }, (_, i) => `nap${i}`)
+          for (const id of ids) await add(queue, id, { ms: 700 })
+          while (!nappers.every(({ said }) => said().includes('begins'))) await pause(20)
+          killed.kill('SIGKILL')
+          stopped.kill('SIGSTOP')
+          await redis.kill()
+          await pause(300)
+          await redis.start()
+          const jobs = await Promise.all(ids.map((id) => ended(queue, id)))
+          for (const { failedReason, returnvalue, id } of jobs) {
+            assert.is(failedReason ?? null, null, id)
+            assert.is((returnvalue as { pid: number }).pid, healthy.pid, id)
+          }
+          // It wakes up, ends its nap, and nobody believes it.
+          stopped.kill('SIGCONT')
+          const late = nappers[1].said
+          while (!/: (done|lock lost)/.test(late())) await pause(20)
+          await pause(300)
+          for (const id of ids) {
+            const job = (await queue.getJob(id)) as Job
+            assert.is(await job.getState(), 'completed')
+            assert.is((job.returnvalue as { pid: number }).pid, healthy.pid, id)
+          }
+        } finally {
+          for (const { child } of nappers) child.kill('SIGKILL')
         }
-        // It wakes up, ends its nap, and nobody believes it.
-        stopped.kill('SIGCONT')
-        const late = nappers[1].said
-        while (!/: (done|lock lost)/.test(late())) await pause(20)
-        await pause(300)
-        for (const id of ids) {
-          const job = (await queue.getJob(id)) as Job
-          assert.is(await job.getState(), 'completed')
-          assert.is((job.returnvalue as { pid: number }).pid, healthy.pid, id)
-        }
-      } finally {
-        for (const { child } of nappers) child.kill('SIGKILL')
-      }
-    })(),
-    LONG,
-  ),
+      })(),
+      LONG,
+    ),
 )
 
 withRedis('a password comes from the environment, and is shown nowhere', async () => {
@@ -253,10 +258,14 @@ withRedis('rediss:// is TLS, and a certificate that nobody vouches for is refuse
         `import { RedisPlace } from ${JSON.stringify(new URL('../../src/scale/redis.js', import.meta.url))}\n` +
         `const place = await RedisPlace.open(${JSON.stringify(url)})\n` +
         'process.stdout.write(await place.client.ping())\nawait place.close()\n'
-      const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
-        env: { ...process.env, NODE_EXTRA_CA_CERTS: certificate },
-        encoding: 'utf8',
-      })
+      const { stdout, stderr } = spawnSync(
+        process.execPath,
+        ['--input-type=module', '-e', script],
+        {
+          env: { ...process.env, NODE_EXTRA_CA_CERTS: certificate },
+          encoding: 'utf8',
+        },
+      )
       assert.is(stdout, 'PONG', stderr)
     } finally {
       await own.stop()

@@ -54,7 +54,9 @@ test('random runs depend on the seed alone, not on how many there are', () => {
     method: ['rate', 'bptt'],
   }
   const of = (count: number, seed?: number) =>
-    read({ random, count, ...(seed === undefined ? {} : { seed }) }).runs.map(({ chosen }) => chosen)
+    read({ random, count, ...(seed === undefined ? {} : { seed }) }).runs.map(
+      ({ chosen }) => chosen,
+    )
   const many = of(100)
   assert.equal(of(7), many.slice(0, 7))
   assert.not.equal(of(7, 1), of(7))

@@ -40,9 +40,7 @@ export function sweepCommand(command: Command): Command {
     )
     .addOption(redisOptions.redis('let workers do the runs: this command waits for them'))
     .addOption(redisOptions.namespace())
-    .addOption(
-      new Option('--shared <folder>', 'with --redis: the folder of the workers’ --shared'),
-    )
+    .addOption(new Option('--shared <folder>', 'with --redis: the folder of the workers’ --shared'))
     .addOption(
       new Option(
         '--dry-run',
@@ -70,9 +68,7 @@ export function sweepCommand(command: Command): Command {
     .description('How far a sweep is.')
     .argument('<folder>', 'folder of --out')
     .addOption(new Option('--json', 'as JSON').default(false))
-    .action(async (folder: string, _: unknown, own: Command) =>
-      showStatus(folder, own.opts()),
-    )
+    .action(async (folder: string, _: unknown, own: Command) => showStatus(folder, own.opts()))
   command
     .command('stop')
     .description('Stop a sweep: its runs keep their checkpoints, and the sweep can go on later.')
@@ -87,9 +83,7 @@ export function sweepCommand(command: Command): Command {
     .addOption(counting('--best <n>', 'only the n best runs (default: all)'))
     .addOption(new Option('--csv', 'comma-separated values').default(false))
     .addOption(new Option('--json', 'JSON, one object a line').default(false))
-    .action(async (folder: string, _: unknown, own: Command) =>
-      showResults(folder, own.opts()),
-    )
+    .action(async (folder: string, _: unknown, own: Command) => showResults(folder, own.opts()))
   return command
 }
 
@@ -98,9 +92,7 @@ async function statusOf(folder: string): Promise<SweepStatus & { readonly isRunn
   const status = await readStatus(folder)
   const isRunning = isAlive(status.pid)
   if (isRunning) return { ...status, isRunning }
-  const rows = status.rows.map((row) =>
-    isOver(row) ? row : { ...row, state: 'stopped' as const },
-  )
+  const rows = status.rows.map((row) => (isOver(row) ? row : { ...row, state: 'stopped' as const }))
   return { ...status, rows, isRunning }
 }
 
@@ -160,7 +152,10 @@ async function stop(folder: string, { redis, namespace }: StopArguments): Promis
   try {
     const { stopJobs } = await import('./remote.js')
     const left = status.rows.filter(({ result }) => result === undefined)
-    await stopJobs(place, left.flatMap(({ tasks }) => tasks))
+    await stopJobs(
+      place,
+      left.flatMap(({ tasks }) => tasks),
+    )
     process.stdout.write(`the jobs of ${left.length} runs were stopped\n`)
   } finally {
     await place.close()

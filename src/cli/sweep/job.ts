@@ -75,9 +75,13 @@ export function checkJob(payload: Json): RunJob {
   const inside = (value: unknown, end: number): value is number =>
     Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) < end
   if (until !== undefined && !inside(until, epochs))
-    throw new SpikewasmError(`the job's until must be an epoch before ${epochs}, got ${describe(until)}`)
+    throw new SpikewasmError(
+      `the job's until must be an epoch before ${epochs}, got ${describe(until)}`,
+    )
   if (from !== undefined && !inside(from, until ?? epochs))
-    throw new SpikewasmError(`the job's from must be an epoch before its end, got ${describe(from)}`)
+    throw new SpikewasmError(
+      `the job's from must be an epoch before its end, got ${describe(from)}`,
+    )
   return { id, run, data, until: until as number | undefined, from: from as number | undefined }
 }
 

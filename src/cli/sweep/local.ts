@@ -2,8 +2,8 @@
 
 import { rm } from 'node:fs/promises'
 import { availableParallelism, freemem, totalmem } from 'node:os'
-import { holdsRun } from '../run-folder.js'
 import { defaultThreads } from '../datasets.js'
+import { holdsRun } from '../run-folder.js'
 import type { Executor, SweepEntry } from './engine.js'
 import { placeArgs } from './place.js'
 import { RunStopped, trainIn } from './run-child.js'
@@ -49,7 +49,10 @@ export function localExecutor(
     },
     async execute(task, onNews, signal) {
       const folder = runFolder(task.id)
-      const threads = Math.max(1, Math.min(threadsOf(task), Math.floor(availableParallelism() / slots)))
+      const threads = Math.max(
+        1,
+        Math.min(threadsOf(task), Math.floor(availableParallelism() / slots)),
+      )
       const train = () =>
         trainIn(folder, {
           args: [...task.run.args, ...placeArgs(task.run, { data, cache, threads })],

@@ -5,8 +5,8 @@
 
 import { Command, type Option } from 'commander'
 import { describe, quote, SpikewasmError } from '../../errors.js'
-import { hashId, type Json } from '../../scale/jobs.js'
 import type { ModelName } from '../../models/registry.js'
+import { hashId, type Json } from '../../scale/jobs.js'
 import { VERSION } from '../../version.js'
 import { type DataArguments, datasets, defaultModel } from '../datasets.js'
 import { trainCommand } from '../train.js'

@@ -24,8 +24,7 @@ export async function packRun(
     (name) => names.includes(name) && !without.includes(name),
   )
   const files = await readRunFiles(folder, held)
-  if (files[runFiles.options])
-    files[runFiles.options] = withoutPlaces(files[runFiles.options])
+  if (files[runFiles.options]) files[runFiles.options] = withoutPlaces(files[runFiles.options])
   const entries = Object.entries(files).map(([name, data]) => ({ name, data }))
   return { bytes: createTar(entries), generation: manifest.generation }
 }

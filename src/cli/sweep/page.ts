@@ -53,13 +53,15 @@ export function sweepBody({ title, varied, rows }: SweepStatus): string {
   const table: Table = {
     title: 'Runs, the best first',
     head: ['run', ...varied, 'epochs', 'test accuracy', 'state'],
-    rows: best.slice(0, MOST_ROWS).map((row) => [
-      row.id.slice(0, 12),
-      ...varied.map((name) => chosenText(row.chosen[name])),
-      `${row.epoch} of ${row.epochs}`,
-      accuracyText(row.testAccuracy),
-      stateText(row),
-    ]),
+    rows: best
+      .slice(0, MOST_ROWS)
+      .map((row) => [
+        row.id.slice(0, 12),
+        ...varied.map((name) => chosenText(row.chosen[name])),
+        `${row.epoch} of ${row.epochs}`,
+        accuracyText(row.testAccuracy),
+        stateText(row),
+      ]),
   }
   const left = rows.length - MOST_ROWS
   const more = left > 0 ? `<p class="note">${left} more are in sweep results.</p>\n` : ''

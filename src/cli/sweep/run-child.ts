@@ -118,9 +118,9 @@ export function trainInChild(run: ChildRun): Promise<TrainSummary> {
       void memoryOf(child).then((memoryMB) => memoryMB !== undefined && checkMemory(memoryMB))
     }, LOOK_MS)
     const end = (): void => {
-      if (signal?.reason === 'lock lost') return kill()
-      child.kill('SIGTERM')
-      timers.push(setTimeout(kill, GRACE_MS))
+      const isLost = signal?.reason === 'lock lost'
+      child.kill(isLost ? 'SIGKILL' : 'SIGTERM')
+      if (!isLost) timers.push(setTimeout(kill, GRACE_MS))
     }
     const leave = (): void => kill()
     signal?.addEventListener('abort', end, { once: true })

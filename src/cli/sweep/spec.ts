@@ -1,10 +1,10 @@
 /** What a sweep is: `sweep.json`, and the runs that it means. */
 
 import { describe, quote, SpikewasmError } from '../../errors.js'
-import { parseJsonBytes, duplicateKey } from '../../io/json.js'
+import { duplicateKey, parseJsonBytes } from '../../io/json.js'
 import { Purpose, RandomStream } from '../../random.js'
-import { type CheckedRun, checkRun, optionNames } from './options.js'
 import { type Halving, readHalving, rungsOf } from './halving.js'
+import { type CheckedRun, checkRun, optionNames } from './options.js'
 
 /** A choice at random: of a list, or of a range. */
 type Choice =
@@ -83,7 +83,9 @@ export function readSpec(bytes: Uint8Array, path: string): SweepSpec {
     const texts = of.map((item) => JSON.stringify(item))
     const twice = texts.find((text, i) => texts.indexOf(text) !== i)
     if (twice !== undefined)
-      throw new SpikewasmError(`${path}: ${where}.${name} must have each value once, got ${twice} twice`)
+      throw new SpikewasmError(
+        `${path}: ${where}.${name} must have each value once, got ${twice} twice`,
+      )
     return of
   }
   const choices: Record<string, unknown>[] = []
@@ -159,7 +161,10 @@ function draw(from: Choice, stream: RandomStream): unknown {
   if (!('min' in from)) return from[Math.min(from.length - 1, Math.floor(share * from.length))]
   const { min, max, scale, integer } = from
   if (integer && scale === 'linear')
-    return Math.min(max, Math.ceil(min) + Math.floor(share * (Math.floor(max) - Math.ceil(min) + 1)))
+    return Math.min(
+      max,
+      Math.ceil(min) + Math.floor(share * (Math.floor(max) - Math.ceil(min) + 1)),
+    )
   const value =
     scale === 'log'
       ? Math.exp(Math.log(min) + share * (Math.log(max) - Math.log(min)))

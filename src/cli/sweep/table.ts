@@ -23,11 +23,9 @@ export function sweepTable({ varied, rows }: SweepStatus, most = Number.POSITIVE
       plainText(stateText(row)),
     ])
   const left = rows.length - most
-  return [
-    table.toString(),
-    ...(left > 0 ? [`and ${left} more`] : []),
-    summaryText({ rows }),
-  ].join('\n')
+  return [table.toString(), ...(left > 0 ? [`and ${left} more`] : []), summaryText({ rows })].join(
+    '\n',
+  )
 }
 
 const rank = ({ state }: SweepRow): number =>
