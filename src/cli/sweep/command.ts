@@ -146,7 +146,8 @@ async function stop(folder: string, { redis, namespace }: StopArguments): Promis
   }
   if (redis === undefined)
     throw new SpikewasmError(
-      `${folder}: the sweep is not running; of jobs that are left in Redis, give --redis its address`,
+      `${folder}: the sweep is not running; where its jobs are left in Redis, give --redis its ` +
+        'address',
     )
   const place = await RedisPlace.open(redis, { namespace })
   try {

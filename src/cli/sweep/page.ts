@@ -12,6 +12,7 @@ const MOST_ROWS = 200
 const MOST_VALUES = 20
 
 const style = `
+progress { width: 100%; }
 .parallel polyline { fill: none; stroke-width: 1.6; }
 .parallel polyline:hover { stroke-width: 4; stroke-opacity: 1; }
 .parallel line { stroke: var(--line); stroke-width: 1.5; }
@@ -68,13 +69,14 @@ export function sweepBody({ title, varied, rows }: SweepStatus): string {
   const picture = parallelSvg(best, varied)
   return `<h1>${escapeHtml(title)}</h1>
 <p class="status" role="status">${escapeHtml(summaryText({ rows }))}.</p>
-<progress max="${Math.max(1, rows.length)}" value="${share.toFixed(3)}" style="width:100%"></progress>
+<progress max="${Math.max(1, rows.length)}" value="${share.toFixed(3)}"></progress>
 ${
   picture === undefined
     ? ''
     : `<section>
 <h2>What each option does</h2>
-<figure><div class="wide" tabindex="0" role="region" aria-label="parallel coordinates">${picture}</div>
+<figure>
+<div class="wide" tabindex="0" role="region" aria-label="parallel coordinates">${picture}</div>
 <figcaption>A line is a run, from its options to its test accuracy; the best are orange, the others
 blue.</figcaption></figure>
 ${varied.map((name) => effectTable(name, rows)).join('')}</section>

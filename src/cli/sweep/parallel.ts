@@ -94,12 +94,14 @@ export function parallelSvg(
         `<text x="${x(i) - 6}" y="${(y(share) + 4).toFixed(1)}" text-anchor="end">` +
         `${escapeHtml(text)}</text>`,
     )
-    const head = `<text class="name" x="${x(i)}" y="20" text-anchor="middle">${escapeHtml(name)}</text>`
+    const head =
+      `<text class="name" x="${x(i)}" y="20" text-anchor="middle">` + `${escapeHtml(name)}</text>`
     return `<line x1="${x(i)}" x2="${x(i)}" y1="${y(0)}" y2="${y(1)}"/>${head}${texts.join('')}`
   })
   const best = order[order.length - 1]
   const label = escapeHtml(
-    `${measured.length} runs; the best has a test accuracy of ${figureText(best.accuracy, true)} with ` +
+    `${measured.length} runs; the best has a test accuracy of ` +
+      `${figureText(best.accuracy, true)} with ` +
       varied.map((name) => `${name} ${textOf(best.row.chosen[name])}`).join(', '),
   )
   return (

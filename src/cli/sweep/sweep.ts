@@ -97,8 +97,8 @@ function tellPlan(
   if (json) printJson({ final: true, runs: entries.length, seconds, wallSeconds, atOnce })
   else
     process.stdout.write(
-      `${entries.length} runs, about ${durationText(seconds)} one after the other; here ${atOnce} ` +
-        `at a time, about ${durationText(wallSeconds)}\n`,
+      `${entries.length} runs, about ${durationText(seconds)} one after the other; here ` +
+        `${atOnce} at a time, about ${durationText(wallSeconds)}\n`,
     )
 }
 
@@ -224,8 +224,8 @@ async function leaveJobs(remote: RemoteExecutor, engine: Engine, ends: boolean):
   if (ends) await remote.stop(left)
   else if (left.length > 0)
     tell(
-      `${left.length} jobs stay in Redis, and workers go on with them; the same command waits for ` +
-        'them again, and sweep stop ends them',
+      `${left.length} jobs stay in Redis, and workers go on with them; the same command waits ` +
+        'for them again, and sweep stop ends them',
     )
 }
 
