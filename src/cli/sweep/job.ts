@@ -88,7 +88,7 @@ export function checkJob(payload: Json): RunJob {
 /** How often it is looked for a new checkpoint. */
 const LOOK_MS = 1000
 /** Of a worker's time, so much goes into handing checkpoints over at most. */
-const SHARE = 0.05
+const SHARE = 0.02
 
 async function doRun(job: RunJob, context: JobContext): Promise<RunResult> {
   const { id, run, until, from, data } = job
