@@ -29,6 +29,7 @@ const rooms = [
   ['nir'],
   ['models'],
   ['node'],
+  ['scale'],
   ['verify'],
   ['diagnose'],
   ['index', 'net', 'node-ops', 'page', 'page-layers', 'page-ops'],

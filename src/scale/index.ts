@@ -1,0 +1,7 @@
+/** More than one machine: the entry `spikewasm/scale`. */
+
+import '../node.js'
+
+export { type FitRoundsOptions, fitRounds } from './rounds/fit.js'
+export type { RoundInfo } from './rounds/loop.js'
+export type { Compress, InnerState, Rounds } from './rounds/options.js'
