@@ -19,7 +19,9 @@ import {
 } from '../train/callbacks/checkpoint.js'
 import { dashboardOf } from '../train/callbacks/dashboard.js'
 import { inkFor } from '../train/callbacks/ink.js'
+import type { RoundsSetting } from '../scale/rounds/options.js'
 import { insideOf } from '../train/inside.js'
+import type { FitOptions } from '../train/options.js'
 import type { History } from '../train/records.js'
 import { type Interrupt, listenForInterrupt } from './interrupt.js'
 import { withFiles } from './mistakes.js'
@@ -30,6 +32,8 @@ import {
   type Reporter,
   type TrainSummary,
 } from './report.js'
+import type { CrewHere } from './rounds/crew.js'
+import { describeRounds } from './rounds/flags.js'
 import { areOfProgram, holdsRun, optionsJson, type RunOptions, runNames } from './run-folder.js'
 import { idOf } from './run-id.js'
 import { describeTraining, type TrainingSetup } from './training-options.js'
@@ -135,6 +139,8 @@ export interface RunParts {
   readonly dashboard?: number
   /** Whether a page about the run is written when it ends. */
   readonly report: boolean
+  /** Of a training in rounds: how, and who does them. */
+  readonly rounds?: CrewHere & { readonly rounds: RoundsSetting }
 }
 
 /** How signals end a training. */
@@ -155,7 +161,7 @@ export function stopOnSignals(): Stop {
 
 export async function runTraining(parts: RunParts): Promise<void> {
   const { model, data, training, options, place, due, monitor, numWorkers, json, stop } = parts
-  const { report, dashboard: port } = parts
+  const { report, dashboard: port, rounds } = parts
   const { epochs } = options
   const { optimizer, schedule } = training
   const id = idOf(options)
@@ -167,7 +173,11 @@ export async function runTraining(parts: RunParts): Promise<void> {
   let isBest = bestSoFar(monitor)
   let address: string | undefined
   const tellStart = (): void => {
-    const lines = [describe(parts), describeTraining(training)]
+    const lines = [
+      describe(parts),
+      describeTraining(training),
+      ...(rounds ? [describeRounds(rounds.rounds)] : []),
+    ]
     if (!json) process.stdout.write(`${lines.join('\n')}\n`)
   }
   const starter: Callback = {
@@ -207,7 +217,7 @@ export async function runTraining(parts: RunParts): Promise<void> {
       report,
     })
   try {
-    const history = await model.fit(data.train, {
+    const fit: FitOptions = {
       epochs,
       optimizer,
       schedule,
@@ -227,7 +237,15 @@ export async function runTraining(parts: RunParts): Promise<void> {
         if (fresh.length > 0) tellSilence(reporter, fresh, record.epoch)
         for (const layer of fresh) silent.add(layer)
       },
-    })
+    }
+    const history = await (rounds
+      ? (await import('../scale/rounds/fit.js')).fitWith(
+          model,
+          data.train,
+          { ...fit, rounds: rounds.rounds },
+          rounds.crew,
+        )
+      : model.fit(data.train, fit))
     if (!started) {
       if (place) await expectWhole(place.folder)
       tellStart()
