@@ -110,7 +110,9 @@ export function queueCrew(
     maxStalledCount: 1000,
   })
   // Without a listener an error of a connection would end the process.
-  for (const one of [flows, queue, parentQueue, worker]) one.on('error', () => {})
+  flows.on('error', () => {})
+  worker.on('error', () => {})
+  for (const one of [queue, parentQueue]) one.on('error', () => {})
 
   const idOf = (round: number): string => `${run}-${round}`
   const childId = (round: number, replica: number, copy: number): string =>
