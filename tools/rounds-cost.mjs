@@ -45,7 +45,20 @@ async function table() {
         lines.push(`| \`${name}\` | ${gigabits} | ${syncEvery} | ${cells.join(' | ')} | ${ring} |`)
       }
   }
-  const heads = ['network', 'Gbit/s', 'H', '2', '4', '8', '16', '32', '64', '128', '256', 'ring, 256']
+  const heads = [
+    'network',
+    'Gbit/s',
+    'H',
+    '2',
+    '4',
+    '8',
+    '16',
+    '32',
+    '64',
+    '128',
+    '256',
+    'ring, 256',
+  ]
   console.log(`| ${heads.join(' | ')} |\n|${' --- |'.repeat(heads.length)}`)
   console.log(lines.join('\n'))
   for (const name of Object.keys(steps)) {
@@ -86,14 +99,28 @@ async function startRedis() {
   }
 }
 
-const main = fileURLToPath(at('cli/main.js'))
 const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1]
 
 function startWorker(url) {
-  const child = spawn(process.execPath, [main, 'worker', '--redis', url, '--threads', '1'], {
+  const self = fileURLToPath(import.meta.url)
+  const child = spawn(process.execPath, [self, 'worker', url], {
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   return { stop: () => new Promise((done) => child.once('exit', done).kill('SIGKILL')) }
+}
+
+/** A worker on one thread, as a process of this tool. */
+async function work(url) {
+  const [{ RedisPlace }, { startWorker }, { roundsKind }, { replicaHost }] = await Promise.all(
+    ['scale/redis.js', 'scale/worker.js', 'scale/rounds/kind.js', 'cli/rounds/replica.js'].map(
+      (path) => import(at(path)),
+    ),
+  )
+  await startWorker(await RedisPlace.open(url), {
+    kinds: [roundsKind(replicaHost({ threads: 1 }))],
+    concurrency: 1,
+    limits: { memoryMB: 1024, seconds: 3600 },
+  })
 }
 
 /** Seconds for a byte that is put and got, and the outer step's for a parameter. */
@@ -132,7 +159,11 @@ async function measureRounds(url, rounds, name) {
     ...{ gradientCheckpoint: 'none', epochs: 8, batchSize: 32, lr: 0.05, weightDecay: 0, seed: 0 },
     ...{ schedule: 'constant', optimizer: 'sgd', loss: 'crossEntropy', momentum: 0.9 },
   }
-  const here = await crewOf(url ? { redis: url } : {}, () => options, () => {})
+  const here = await crewOf(
+    url ? { redis: url } : {},
+    () => options,
+    () => {},
+  )
   const times = []
   const fit = { epochs: 8, optimizer: sgd({ lr: 0.05, weightDecay: 0 }) }
   const { test } = await datasets.digits()
@@ -169,7 +200,9 @@ async function measure() {
     const local = async (syncEvery) =>
       median(await measureRounds(undefined, { replicas: 1, syncEvery }, name))
     const stepSeconds = ((await local(20)) - (await local(4))) / 16
-    console.log(`step ${(1000 * stepSeconds).toFixed(2)} ms, ${(1e9 * byteSeconds).toFixed(1)} ns/B`)
+    console.log(
+      `step ${(1000 * stepSeconds).toFixed(2)} ms, ${(1e9 * byteSeconds).toFixed(1)} ns/B`,
+    )
     let fixedSeconds
     for (const [workers, syncEvery] of [
       [1, 4],
@@ -201,4 +234,5 @@ async function measure() {
   }
 }
 
-await (process.argv[2] === 'measure' ? measure() : table())
+const [, , what, url] = process.argv
+await (what === 'worker' ? work(url) : what === 'measure' ? measure() : table())

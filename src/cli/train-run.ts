@@ -7,6 +7,7 @@ import { RunFolder } from '../io/folder/folder.js'
 import { MANIFEST } from '../io/folder/manifest.js'
 import { median } from '../median.js'
 import type { Model } from '../model.js'
+import type { RoundsSetting } from '../scale/rounds/options.js'
 import type { Callback } from '../train/callback.js'
 import { bestSoFar } from '../train/callbacks/best.js'
 import {
@@ -19,7 +20,6 @@ import {
 } from '../train/callbacks/checkpoint.js'
 import { dashboardOf } from '../train/callbacks/dashboard.js'
 import { inkFor } from '../train/callbacks/ink.js'
-import type { RoundsSetting } from '../scale/rounds/options.js'
 import { insideOf } from '../train/inside.js'
 import type { FitOptions } from '../train/options.js'
 import type { History } from '../train/records.js'
@@ -307,6 +307,7 @@ function summarize(
   const seconds = stepTimes.reduce((sum, ms) => sum + ms, 0) / 1000
   const stepped = stepTimes.length > 0
   const { dataset, model: name, method, stepMode, timeSteps, batchSize } = options
+  const samples = stepTimes.length * batchSize * (options.rounds?.replicas ?? 1)
   return {
     final: true,
     testAccuracy: last?.testAccuracy ?? null,
@@ -314,7 +315,7 @@ function summarize(
     trainLoss: last?.trainLoss ?? null,
     trainAccuracy: last?.trainAccuracy ?? null,
     stepMs: stepped ? median(stepTimes) : null,
-    samplesPerSecond: stepped ? (stepTimes.length * batchSize) / seconds : null,
+    samplesPerSecond: stepped ? samples / seconds : null,
     peakMemoryMB: peakMemoryMB(),
     firingRates: last?.firingRates ?? {},
     dataset,

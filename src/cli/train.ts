@@ -323,7 +323,13 @@ async function trainAs(
     const { monitor, numWorkers, json, dashboard, report } = args
     // Rounds are long, and each can be gone on from.
     const { checkpointEvery = rounds ? 1 : 'epoch' } = args
-    const here = rounds && (await crewOf(args, () => options, () => stop.pause()))
+    const here =
+      rounds &&
+      (await crewOf(
+        args,
+        () => options,
+        () => stop.pause(),
+      ))
     if (here) leave = here.close
     const due = dueOf('--checkpoint-every', checkpointEvery)
     const samples = { training: part.length, validation: validation.length }

@@ -13,7 +13,9 @@ import { counting, numeric } from './options.js'
 import { printJson } from './report.js'
 
 /** The kinds of jobs that a worker does; each is read when it is asked for. */
-const kinds: Readonly<Record<string, () => Promise<AnyKind>>> = {}
+const kinds: Readonly<Record<string, () => Promise<AnyKind>>> = {
+  rounds: async () => (await import('./rounds/job.js')).roundsKind,
+}
 
 /** Options that commands with a Redis share. */
 export const redisOptions = {

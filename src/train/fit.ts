@@ -121,12 +121,7 @@ export type Asked = ReturnType<typeof checkedFit>['asked']
  * @returns the samples to train with, and the options with what they leave out
  * @throws SpikewasmError for data or options that don't match
  */
-export function checkedFit(
-  session: Session,
-  all: Dataset,
-  options: FitOptions,
-  rounds?: object,
-) {
+export function checkedFit(session: Session, all: Dataset, options: FitOptions, rounds?: object) {
   checkFitOptions(options)
   const planned = session.plan.options.training ?? standardTraining
   const { loss = planned.loss, penalties = planned.penalties } = options

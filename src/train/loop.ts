@@ -340,7 +340,8 @@ export class Loop implements Training {
   }
 }
 
-const meanLoss = ({ loss, seen }: EpochSums, { full }: Pick<Feed, 'full'>): number => loss / (seen / full)
+const meanLoss = ({ loss, seen }: EpochSums, { full }: Pick<Feed, 'full'>): number =>
+  loss / (seen / full)
 
 const slotOf = (step: number): 0 | 1 => (step & 1) as 0 | 1
 

@@ -5,8 +5,8 @@ import { addChange, changeBytes, encode } from '../../src/scale/rounds/codec.js'
 import { type Compress, compressions, roundsSetting } from '../../src/scale/rounds/options.js'
 import { outerStep } from '../../src/scale/rounds/outer.js'
 import type { Sizes } from '../../src/scale/rounds/vectors.js'
-import { testRandom } from '../support/engine.js'
 import { messageOf } from '../io/temporary.js'
+import { testRandom } from '../support/engine.js'
 
 /** A weight of 3 rows of 5 numbers, a bias, and a single number. */
 const sizes: Sizes = {

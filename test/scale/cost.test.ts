@@ -33,8 +33,7 @@ test('the largest of K normal numbers', () => {
   const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
   for (const K of [2, 5, 30]) {
     let sum = 0
-    for (let i = 0; i < 4000; i++)
-      sum += Math.max(...Array.from({ length: K }, normal))
+    for (let i = 0; i < 4000; i++) sum += Math.max(...Array.from({ length: K }, normal))
     assert.ok(Math.abs(largestOf(K) - sum / 4000) < 0.08, `${K}: ${largestOf(K)} ${sum / 4000}`)
   }
 })

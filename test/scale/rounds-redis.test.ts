@@ -6,7 +6,6 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { main, parseLines, run } from '../cli/command.js'
@@ -71,12 +70,17 @@ function start(args: readonly string[]): Started {
   }
 }
 
-const script = fileURLToPath(new URL('rounds-worker.js', import.meta.url))
-const worker = (redis: TestRedis, name: string, lockMs = 30_000, shared = ''): Started =>
-  start([script, redis.url, name, String(lockMs), shared])
+/** @param lock seconds after which it is thought dead */
+function worker(redis: TestRedis, name: string, lock: number, shared?: string): Started {
+  const place = ['--redis', redis.url, '--namespace', name, '--kinds', 'rounds']
+  const more = shared === undefined ? [] : ['--shared', shared]
+  return start([main, 'worker', ...place, '--lock-duration', String(lock), ...more])
+}
 
 const hashOf = async (folder: string): Promise<string> =>
-  createHash('sha256').update(await readFile(join(folder, 'weights.safetensors'))).digest('hex')
+  createHash('sha256')
+    .update(await readFile(join(folder, 'weights.safetensors')))
+    .digest('hex')
 
 /** What of a run's records is no time. */
 const figures = async (folder: string): Promise<unknown[]> => {
@@ -113,14 +117,14 @@ check('a worker and Redis that are killed change no bit of a run, nor of its rec
   try {
     await withFolder(async (folder) => {
       const out = join(folder, 'run')
-      workers.push(worker(redis, 'deaths', 2000), worker(redis, 'deaths', 2000))
-      await Promise.all(workers.map((one) => one.says('ready')))
+      workers.push(worker(redis, 'deaths', 2), worker(redis, 'deaths', 2))
+      await Promise.all(workers.map((one) => one.says('waiting for')))
       const args = [main, ...training, '--redis', redis.url, '--namespace', 'deaths', '--out', out]
       const train = start(args)
       // In the middle of a replica.
       await workers[0].says('begins')
       await workers[0].kill()
-      workers[0] = worker(redis, 'deaths', 2000)
+      workers[0] = worker(redis, 'deaths', 2)
       await train.says('"epoch":1')
       await redis.kill()
       await redis.start()
@@ -142,8 +146,8 @@ check('a run whose own process is killed goes on from its last round', async () 
       const out = join(folder, 'run')
       const shared = join(folder, 'shared')
       await mkdir(shared)
-      workers.push(worker(redis, 'resumed', 2000, shared))
-      await workers[0].says('ready')
+      workers.push(worker(redis, 'resumed', 2, shared))
+      await workers[0].says('waiting for')
       const place = ['--redis', redis.url, '--namespace', 'resumed', '--shared', shared]
       const first = start([main, ...training, ...place, '--out', out])
       await first.says('"epoch":1')
@@ -168,13 +172,13 @@ check('a replica that does not end is done by another worker', async () => {
     await withFolder(async (folder) => {
       const out = join(folder, 'run')
       // Its lock outlives the test: nothing but the bound can help.
-      workers.push(worker(redis, 'late', 600_000))
-      await workers[0].says('ready')
+      workers.push(worker(redis, 'late', 600))
+      await workers[0].says('waiting for')
       const place = ['--redis', redis.url, '--namespace', 'late', '--replace-after', '2']
       const train = start([main, ...training, ...place, '--out', out])
       await workers[0].says('begins')
       workers[0].child.kill('SIGSTOP')
-      workers.push(worker(redis, 'late', 600_000))
+      workers.push(worker(redis, 'late', 600))
       assert.is(await train.ended, 0, train.said())
       assert.match(train.said(), /has not ended within \d+ s; another worker does it as well/)
       assert.is(await hashOf(out), (await wanted()).hash)
@@ -192,7 +196,10 @@ test('flags of rounds that would do nothing, or that are out of range, are refus
     [['--replicas', '2', '--sync-every', '2', '--outer-lr', '0'], /--outer-lr must be > 0, got 0/],
     [['--replicas', '2', '--sync-every', '2', '--shared', 'x'], /--shared needs --redis/],
     [['--redis', 'redis://127.0.0.1:1'], /--redis of train needs --replicas/],
-    [['--replicas', '2', '--sync-every', '2', '--ema', '0.9'], /fit\.ema must be left out in rounds/],
+    [
+      ['--replicas', '2', '--sync-every', '2', '--ema', '0.9'],
+      /fit\.ema must be left out in rounds/,
+    ],
   ]
   for (const [args, message] of wrong) {
     const { code, stderr } = await run(['train', '--limit-train', '96', ...args])

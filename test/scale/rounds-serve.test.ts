@@ -69,9 +69,12 @@ check('what Redis holds is checked as hostile input, and a worker lives on', asy
     const connection = new Redis(redis.url, { maxRetriesPerRequest: null })
     const queue = new Queue('rounds', { connection, prefix: 'hostile' })
     const jobs = await Promise.all(
-      [null, 'x', { kind: 'rounds' }, { protocol: 1, version: '9', kind: 'rounds', payload: {} }].map(
-        (data) => queue.add('replica', data),
-      ),
+      [
+        null,
+        'x',
+        { kind: 'rounds' },
+        { protocol: 1, version: '9', kind: 'rounds', payload: {} },
+      ].map((data) => queue.add('replica', data)),
     )
     await fitRoundsAt(here, train, at)
     for (const job of jobs) assert.is(await job.getState(), 'failed')

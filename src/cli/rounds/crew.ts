@@ -55,7 +55,12 @@ export async function crewOf(
   })
   return {
     crew: (of) =>
-      queueCrew(place, of, { ...store, options: jobOptions(options()), replaceAfter, onNews: tell }),
+      queueCrew(place, of, {
+        ...store,
+        options: jobOptions(options()),
+        replaceAfter,
+        onNews: tell,
+      }),
     close: () => place.close(),
   }
 }

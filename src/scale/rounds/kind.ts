@@ -4,7 +4,7 @@ import { SpikewasmError } from '../../errors.js'
 import type { Json } from '../jobs.js'
 import type { JobContext, JobKind } from '../worker.js'
 import type { ReplicaBytes, ReplicaDone } from './runner.js'
-import { jobOfJson, names, ROUNDS, type ReplicaJob } from './wire.js'
+import { jobOfJson, names, type ReplicaJob, ROUNDS } from './wire.js'
 
 /** Seconds that a round's bytes are kept: longer than any round, and than a machine is mended. */
 export const KEPT_SECONDS = 24 * 3600

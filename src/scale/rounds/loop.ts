@@ -50,6 +50,14 @@ export class RoundsLoop extends Loop {
     const steps = Math.min(rounds.syncEvery, feed.length - first)
     const rates = Array.from({ length: steps }, (_, i) => this.rates.at(epoch, first + i))
     const weights = weightsOf(session)
+    const sizes = sizesOf(session)
+    for (const array of [kept.momentum, ...kept.states.map(({ residual }) => residual)])
+      expect(
+        array === undefined || array.length === sizes.parameters,
+        () =>
+          `fit.resume: the checkpoint must hold ${sizes.parameters} numbers of rounds, got ` +
+          `${array?.length}`,
+      )
     const before = session.steps
     const { clipNorm, signal } = options
     const shard = { epoch, first, rates, steps: before, clipNorm }
@@ -62,7 +70,8 @@ export class RoundsLoop extends Loop {
       results = await crew.round(work)
       if (results) {
         const sent = results.map((result) => result.sent)
-        next = { momentum: undefined, ...outerStep(rounds, sizesOf(session), weights, kept.momentum, sent) }
+        const stepped = outerStep(rounds, sizes, weights, kept.momentum, sent)
+        next = { momentum: undefined, ...stepped }
         after = before + steps * rounds.replicas
       }
     } finally {
@@ -113,5 +122,6 @@ function addSums(to: EpochSums, from: EpochSums): void {
   to.loss += from.loss
   to.correct += from.correct
   to.seen += from.seen
-  for (const [name, rate] of Object.entries(from.rates)) to.rates[name] = (to.rates[name] ?? 0) + rate
+  for (const [name, rate] of Object.entries(from.rates))
+    to.rates[name] = (to.rates[name] ?? 0) + rate
 }

@@ -82,8 +82,7 @@ export function roundsSetting(
   )
   expect(
     Number.isFinite(outerMomentum) && outerMomentum >= 0 && outerMomentum < 1,
-    () =>
-      `${label('outerMomentum')} must lie in 0…1 (1 excluded), got ${describe(outerMomentum)}`,
+    () => `${label('outerMomentum')} must lie in 0…1 (1 excluded), got ${describe(outerMomentum)}`,
   )
   const oneOf = (key: 'compress' | 'innerState', value: string, known: readonly string[]): void =>
     expect(

@@ -35,8 +35,7 @@ export function outerStep(
   sent: readonly Sent[],
 ): OuterStep {
   const change = new Float64Array(sizes.parameters)
-  for (const { change: bytes } of sent)
-    addChange(compress, sizes, before.parameters, bytes, change)
+  for (const { change: bytes } of sent) addChange(compress, sizes, before.parameters, bytes, change)
   const parameters = new Float32Array(sizes.parameters)
   const next = outerMomentum > 0 ? new Float32Array(sizes.parameters) : undefined
   for (let i = 0; i < parameters.length; i++) {

@@ -19,8 +19,8 @@ import {
   answerOfJson,
   jobToJson,
   names,
-  ROUNDS,
   type ReplicaAnswer,
+  ROUNDS,
   sentOfBytes,
   startToBytes,
   stateBytes,
@@ -53,6 +53,8 @@ const MOST_COPIES = 8
 const ATTEMPTS = 5
 /** How often replicas that are late are looked at. */
 const LOOK_MS = 250
+/** So long an end may take. */
+const ENDS_WITHIN_MS = 5000
 /** When somebody is told that no worker has come. */
 const LONELY_MS = 15_000
 
@@ -85,6 +87,8 @@ export function queueCrew(
   let longest = 0
   /** The last round whose states workers have stored. */
   let stored: number | undefined
+  /** The last round that has bytes. */
+  let last: number | undefined
 
   /** A parent's turn comes when all its children have ended, well or not. */
   const gather = async (job: Job): Promise<null> => {
@@ -97,7 +101,7 @@ export function queueCrew(
         if (replica !== undefined) now.answers[replica] ??= answerOfJson(value)
       }
       const failures = Object.entries(await job.getIgnoredChildrenFailures())
-      const missing = now.answers.findIndex((answer) => answer === undefined)
+      const missing = now.answers.indexOf(undefined)
       if (missing < 0) now.resolve(now.answers as ReplicaAnswer[])
       else now.reject(new SpikewasmError(whyMissing(missing, failures)))
     } catch (error) {
@@ -161,7 +165,10 @@ export function queueCrew(
   /** Gives replicas that are late to another worker, and takes what comes first. */
   const look = async (now: Going): Promise<void> => {
     const seconds = (performance.now() - now.began) / 1000
-    const bound = replaceAfter ?? (longest > 0 ? Math.max(LEAST_SECONDS, SLOWER * longest) : FIRST_SECONDS)
+    const usual = longest > 0 ? Math.max(LEAST_SECONDS, SLOWER * longest) : FIRST_SECONDS
+    const bound = replaceAfter ?? usual
+    // Nobody is late yet, or was.
+    if (seconds < bound) return
     for (const [replica, ids] of now.copies.entries()) {
       for (const id of ids.slice(1)) {
         if (now.answers[replica]) break
@@ -210,6 +217,16 @@ export function queueCrew(
     await parent?.remove().catch(() => undefined)
   }
 
+  /** What it does when it ends may not wait for a Redis that is gone. */
+  const briefly = async (work: Promise<unknown>): Promise<void> => {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, ENDS_WITHIN_MS)
+    })
+    await Promise.race([work.catch(() => undefined), late])
+    clearTimeout(timer)
+  }
+
   const drop = async (round: number): Promise<void> => {
     const gone = [names.start(run, round)]
     for (let k = 0; k < rounds.replicas; k++)
@@ -242,37 +259,44 @@ export function queueCrew(
   return {
     async round(round) {
       const { number, signal, states } = round
+      last = number
       await prepare(round)
       if (signal?.aborted) return undefined
-      const answers = await new Promise<readonly ReplicaAnswer[] | undefined>((resolve, reject) => {
-        const now: Going = {
-          ...{ round, began: performance.now(), resolve, reject },
-          copies: states.map((_, k) => [childId(number, k, 0)]),
-          answers: states.map(() => undefined),
-        }
-        going = now
-        const onAbort = (): void => resolve(undefined)
-        signal?.addEventListener('abort', onAbort, { once: true })
-        void watch(now).finally(() => signal?.removeEventListener('abort', onAbort))
-      })
-      const ended = going as unknown as Going
-      going = undefined
-      if (!answers) {
-        await takeBack(ended)
-        return undefined
+      let now: Going | undefined
+      let answers: readonly ReplicaAnswer[] | undefined
+      try {
+        answers = await new Promise((resolve, reject) => {
+          const mine: Going = {
+            ...{ round, began: performance.now(), resolve, reject },
+            copies: states.map((_, k) => [childId(number, k, 0)]),
+            answers: states.map(() => undefined),
+          }
+          now = mine
+          going = mine
+          const onAbort = (): void => resolve(undefined)
+          signal?.addEventListener('abort', onAbort, { once: true })
+          void watch(mine).finally(() => signal?.removeEventListener('abort', onAbort))
+        })
+      } finally {
+        going = undefined
+        // Jobs of a round that was not done, or copies of some that are late.
+        if (now && (!answers || now.copies.some((ids) => ids.length > 1)))
+          await briefly(takeBack(now))
       }
-      if (ended.copies.some((ids) => ids.length > 1)) await takeBack(ended)
-      longest = Math.max(longest, (performance.now() - ended.began) / 1000)
+      if (!answers || !now) return undefined
+      longest = Math.max(longest, (performance.now() - now.began) / 1000)
       const results = await collect(round, answers)
       stored = number + 1
+      last = stored
       await drop(number)
       return results
     },
     async close() {
-      await worker.close()
-      await parentQueue.obliterate({ force: true }).catch(() => undefined)
-      if (stored !== undefined) await drop(stored).catch(() => undefined)
-      await Promise.all([flows, queue, parentQueue].map((one) => one.close()))
+      const left = last
+      await briefly(worker.close())
+      await briefly(parentQueue.obliterate({ force: true }))
+      if (left !== undefined) await briefly(drop(left))
+      await briefly(Promise.all([flows, queue, parentQueue].map((one) => one.close())))
     },
   }
 

@@ -7,8 +7,8 @@
 import { Batches } from '../../data/batches.js'
 import type { Dataset } from '../../data/dataset.js'
 import { SpikewasmError } from '../../errors.js'
-import { nonFinite } from '../../runtime/non-finite.js'
 import { breathe } from '../../runtime/breathe.js'
+import { nonFinite } from '../../runtime/non-finite.js'
 import { runsHere } from '../../runtime/processors.js'
 import { type EpochSums, noSums } from '../../runtime/progress.js'
 import type { Session } from '../../runtime/session.js'
@@ -19,7 +19,15 @@ import type { StepRate } from '../../train/rates.js'
 import { encode, keepsResidual } from './codec.js'
 import type { RoundsSetting } from './options.js'
 import type { Sent } from './outer.js'
-import { type Inner, innerOf, sizesOf, takeInner, takeWeights, type Weights, weightsOf } from './vectors.js'
+import {
+  type Inner,
+  innerOf,
+  sizesOf,
+  takeInner,
+  takeWeights,
+  type Weights,
+  weightsOf,
+} from './vectors.js'
 
 /** What a replica keeps from round to round; what is absent is as at the beginning. */
 export interface ReplicaState {
@@ -63,8 +71,7 @@ export const batchesOf = (session: Session, data: Dataset): Batches => {
 }
 
 /** Steps of an epoch. What is left behind the last of all replicas is left out. */
-export const stepsOf = (batches: number, replicas: number): number =>
-  Math.floor(batches / replicas)
+export const stepsOf = (batches: number, replicas: number): number => Math.floor(batches / replicas)
 
 /**
  * Trains one replica for a round. Whoever calls it holds the model's lock; the session's weights

@@ -6,21 +6,15 @@ import type { Dataset } from '../../data/dataset.js'
 import { SpikewasmError } from '../../errors.js'
 import type { Model } from '../../model.js'
 import type { EpochSums } from '../../runtime/progress.js'
-import { checkedFit, planFit } from '../../train/fit.js'
 import { prepareFingerprint } from '../../train/fingerprint.js'
+import { checkedFit, planFit } from '../../train/fit.js'
 import type { FitOptions } from '../../train/options.js'
 import { type Setting, settingOf } from '../../train/snapshot.js'
 import { canonical } from '../jobs.js'
 import type { RoundsSetting } from './options.js'
 import { batchesOf, trainReplica } from './replica.js'
 import { sizesOf } from './vectors.js'
-import {
-  type ReplicaJob,
-  sentToBytes,
-  startOfBytes,
-  stateOfBytes,
-  stateToBytes,
-} from './wire.js'
+import { type ReplicaJob, sentToBytes, startOfBytes, stateOfBytes, stateToBytes } from './wire.js'
 
 /** The bytes that a job reads. */
 export interface ReplicaBytes {

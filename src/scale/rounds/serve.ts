@@ -3,8 +3,8 @@
 import type { Dataset } from '../../data/dataset.js'
 import { checkOptions, describe, expect } from '../../errors.js'
 import type { Model } from '../../model.js'
-import type { History } from '../../train/records.js'
 import { warn } from '../../runtime/warn.js'
+import type { History } from '../../train/records.js'
 import { RedisPlace } from '../redis.js'
 import { type BlobStore, folderStore } from '../store.js'
 import { startWorker } from '../worker.js'
@@ -56,7 +56,8 @@ interface At {
 async function openAt(redis: RoundsRedis): Promise<At> {
   expect(
     typeof redis === 'object' && redis !== null && typeof redis.url === 'string',
-    () => `redis must be an object with url, such as redis://127.0.0.1:6379, got ${describe(redis)}`,
+    () =>
+      `redis must be an object with url, such as redis://127.0.0.1:6379, got ${describe(redis)}`,
   )
   checkOptions('redis', redis, ['url', 'namespace', 'shared', 'onNews'])
   const { url, namespace, shared } = redis

@@ -4,7 +4,13 @@ import type { Dataset } from '../../data/dataset.js'
 import type { Session } from '../../runtime/session.js'
 import type { Setting } from '../../train/snapshot.js'
 import type { RoundsSetting } from './options.js'
-import { batchesOf, type ReplicaResult, type ReplicaState, type Shard, trainReplica } from './replica.js'
+import {
+  batchesOf,
+  type ReplicaResult,
+  type ReplicaState,
+  type Shard,
+  trainReplica,
+} from './replica.js'
 import type { Weights } from './vectors.js'
 
 /** A round that is to be done. */

@@ -49,10 +49,7 @@ const jobSchema = v.strictObject({
   epoch: count,
   first: count,
   /** How often, the learning rate, and the schedule's factor in it. */
-  rates: v.pipe(
-    v.array(v.strictTuple([v.pipe(count, v.minValue(1)), rate, rate])),
-    v.minLength(1),
-  ),
+  rates: v.pipe(v.array(v.strictTuple([v.pipe(count, v.minValue(1)), rate, rate])), v.minLength(1)),
   steps: count,
   clipNorm: v.optional(v.pipe(v.number(), v.finite(), v.gtValue(0))),
   /** Whether there is a state of the replica from the round before. */
@@ -225,11 +222,7 @@ export const stateBytes = ({ compress, innerState }: RoundsSetting, sizes: Sizes
   (keepsResidual(compress) ? 4 * sizes.parameters : 0)
 
 /** @throws SpikewasmError for another length, and for what no optimizer keeps */
-export function stateOfBytes(
-  bytes: Uint8Array,
-  sizes: Sizes,
-  rounds: RoundsSetting,
-): ReplicaState {
+export function stateOfBytes(bytes: Uint8Array, sizes: Sizes, rounds: RoundsSetting): ReplicaState {
   expectLength("a replica's state", bytes, stateBytes(rounds, sizes))
   const end = bytes.length - (keepsResidual(rounds.compress) ? 4 * sizes.parameters : 0)
   const residual =

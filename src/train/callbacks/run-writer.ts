@@ -170,7 +170,8 @@ export function runWriter({ due, monitor, open, options, report }: RunWriterPart
       const done = epoch * steps + step + 1
       const now = performance.now()
       // Rounds tell of several steps together.
-      isDue ||= due.steps !== undefined && Math.floor(done / due.steps) > Math.floor(told / due.steps)
+      isDue ||=
+        due.steps !== undefined && Math.floor(done / due.steps) > Math.floor(told / due.steps)
       told = done
       isDue ||= due.ms !== undefined && now - Math.max(writtenAt, beganAt) >= due.ms
       // While the disk is busy nothing is copied that another step would make old.
