@@ -33,7 +33,8 @@ export type CrewMaker = (of: CrewFor) => Crew
  *
  * Each replica keeps its own optimizer state. Running statistics become the replicas' mean; a
  * batch's own statistics are those of one replica. Schedules count the steps of a replica.
- * `onStep` is called once a round. A `checkpoint` of `callbacks` keeps all that `resume` needs.
+ * `onStep` is called once a round, and `numWorkers` counts for tests alone. A `checkpoint` of
+ * `callbacks` keeps all that `resume` needs.
  * @param data at least one batch for each replica
  * @throws SpikewasmError for data or options that don't match, and as `fit` does
  */
