@@ -27,6 +27,8 @@ import { addEventFlags } from './event-flags.js'
 import { givenEvents } from './event-options.js'
 import { firstWeights } from './first-weights.js'
 import { counting, named, numeric, shared } from './options.js'
+import { crewOf } from './rounds/crew.js'
+import { addRoundsFlags, type RoundsArguments, roundsOf } from './rounds/flags.js'
 import { holdsRun, parseRunOptions, type RunOptions } from './run-folder.js'
 import type { TrainHooks } from './train-hooks.js'
 import {
@@ -41,7 +43,7 @@ import { addTrainingFlags } from './training-flags.js'
 import { type TrainingArguments, trainingOf } from './training-options.js'
 import { packageVersion } from './version.js'
 
-interface TrainArguments extends DataArguments, TrainingArguments {
+interface TrainArguments extends DataArguments, TrainingArguments, RoundsArguments {
   readonly model?: ModelName
   readonly method: Method
   readonly stepMode?: StepMode
@@ -94,7 +96,7 @@ export function trainCommand(command: Command, hooks: TrainHooks = {}): Command 
     .addOption(
       numeric('--batch-size <n>', `samples in one step (default: ${describeDefault('batchSize')})`),
     )
-  return addTrainingFlags(addEventFlags(begun, { training: true }))
+  return addRoundsFlags(addTrainingFlags(addEventFlags(begun, { training: true })))
     .addOption(shared.threads())
     .addOption(
       numeric('--seed <n>', 'seed of initial weights, order of the data and augmentation', 0),
@@ -216,7 +218,7 @@ async function train(args: TrainArguments, command: Command, hooks: TrainHooks):
 const besideResume = [
   ...['resume', 'data', 'cache', 'threads', 'numWorkers', 'json', 'revectorize'],
   'checkpointEvery',
-  ...['dashboard', 'report'],
+  ...['dashboard', 'report', 'redis', 'namespace', 'shared', 'replaceAfter'],
 ]
 
 /** @throws SpikewasmError for an option that is the run's */
@@ -230,7 +232,8 @@ function resumedArguments(command: Command): Partial<TrainArguments> {
       () =>
         `${option.long} must be left out with --resume, which goes on with the run's own ` +
         'options; beside it may stand --data, --cache, --threads, --num-workers, ' +
-        '--checkpoint-every, --dashboard, --no-report, --json',
+        '--checkpoint-every, --dashboard, --no-report, --json, and of rounds --redis, ' +
+        '--namespace, --shared, --replace-after',
     )
   return Object.fromEntries(
     given.map((option) => [option.attributeName(), command.getOptionValue(option.attributeName())]),
@@ -259,6 +262,7 @@ async function trainAs(
 ): Promise<void> {
   const { defaults } = datasets[args.dataset]
   const { load } = args
+  const rounds = roundsOf(args, run?.rounds)
   // The beginning of a run that goes on is in its checkpoint.
   const begins = load !== undefined && !place?.checkpoint
   const first = begins ? await firstWeights(load, run) : undefined
@@ -287,6 +291,7 @@ async function trainAs(
     threads,
     seed,
   })
+  let leave: (() => Promise<void>) | undefined
   try {
     if (first) inFile(load!, () => model.loadStateDict(first.state))
     const options: RunOptions = run ?? {
@@ -321,8 +326,19 @@ async function trainAs(
       loadSha256: first?.sha256,
       monitor: args.monitor,
       checkpointEvery: args.checkpointEvery,
+      rounds,
     }
-    const { monitor, numWorkers, json, checkpointEvery = 'epoch', dashboard, report } = args
+    const { monitor, numWorkers, json, dashboard, report } = args
+    // Rounds are long, and each can be gone on from.
+    const { checkpointEvery = rounds ? 1 : 'epoch' } = args
+    const here =
+      rounds &&
+      (await crewOf(
+        args,
+        () => options,
+        () => stop.pause(),
+      ))
+    if (here) leave = here.close
     const due = dueOf('--checkpoint-every', checkpointEvery)
     const samples = { training: part.length, validation: validation.length }
     const parts = {
@@ -340,9 +356,11 @@ async function trainAs(
       dashboard,
       report,
       hooks,
+      rounds: here && rounds && { ...here, rounds },
     }
     await runTraining(parts)
   } finally {
+    await leave?.()
     await model.dispose()
   }
 }

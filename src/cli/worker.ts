@@ -15,6 +15,7 @@ import { printJson } from './report.js'
 /** The kinds of jobs that a worker does; each is read when it is asked for. */
 const kinds: Readonly<Record<string, () => Promise<AnyKind>>> = {
   runs: async () => (await import('./sweep/job.js')).runKind,
+  rounds: async () => (await import('./rounds/job.js')).roundsKind,
 }
 
 /** Options that commands with a Redis share. */

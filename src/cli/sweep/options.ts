@@ -24,7 +24,7 @@ export type GivenOptions = Readonly<Record<string, RunValue>>
 /** Of `train`, what a sweep says itself, or what names files. */
 const ownOptions = [
   ...['out', 'overwrite', 'resume', 'json', 'dashboard', 'report', 'load', 'checkpointEvery'],
-  ...['revectorize', 'data', 'cache'],
+  ...['revectorize', 'data', 'cache', 'redis', 'namespace', 'shared', 'replaceAfter'],
 ]
 
 /** What no number depends on: it may stand in `base`, but makes no other run. */
