@@ -1,7 +1,7 @@
 /** `spikewasm worker` */
 
-import { resolve } from 'node:path'
 import { availableParallelism, totalmem } from 'node:os'
+import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { expect, SpikewasmError } from '../errors.js'
 import { defaultNamespace, PASSWORD, RedisPlace } from '../scale/redis.js'
