@@ -4,9 +4,11 @@
 // Arguments select files whose path contains one of them. Ends with the line "N passed, N failed";
 // a file that does not load, ends early or hangs counts as one failure. With --times the files
 // follow by processor time, the costliest first: it tells what a test costs on a busy machine too.
-// With --apart each file has a process of its own.
+// --save-times keeps these times in tools/test-times.json, by which files are ordered. With --apart
+// each file has a process of its own. With --long all cases run, also those that a change is not
+// tested with each time (test/support/long.ts).
 import { spawn, spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 
@@ -111,11 +113,13 @@ process.env.SPIKEWASM_ALL_THREADS = '1'
 const args = process.argv.slice(2)
 // Snapshots are written instead of compared.
 if (args.includes('--update')) process.env.UPDATE_SNAPSHOTS = '1'
-const times = args.includes('--times')
+if (args.includes('--long')) process.env.SPIKEWASM_TEST_LONG = '1'
+const savesTimes = args.includes('--save-times')
+const times = savesTimes || args.includes('--times')
 if (times) process.env.SPIKEWASM_TEST_TIMES = '1'
 const isApart = args.includes('--apart')
 const wanted = args
-  .filter((part) => !['--update', '--times', '--apart'].includes(part))
+  .filter((part) => !part.startsWith('--'))
   .map((part) => part.replaceAll('\\', '/'))
 const sources = filesBelow('test').filter(
   (path) =>
@@ -173,11 +177,11 @@ const APART = paths([
   'data: pictures threads',
   'golden: revectorize',
   'plan: work',
-  'train: callbacks dashboard overlap regression report updates writer',
+  'train: callbacks checkpoint dashboard overlap regression report updates writer',
 ])
-// Rough seconds of processor time, from `npm test -- --times`. A file that is not among them is
-// short, or new.
-const seconds = JSON.parse(readFileSync('tools/test-times.json', 'utf8'))
+// Seconds of processor time, from `npm test -- --save-times`. A file that is not among them is new.
+const TIMES = 'tools/test-times.json'
+const seconds = JSON.parse(readFileSync(TIMES, 'utf8'))
 const costOf = (group) => group.reduce((sum, path) => sum + (seconds[path] ?? 1), 0)
 /** A process that takes longer is shared no further, so that both runners end at about one time. */
 const GROUP_SECONDS = 30
@@ -210,6 +214,14 @@ if (times) {
     row(processor, seconds, source)
   const sum = (key) => costs.reduce((total, cost) => total + cost[key], 0)
   row(sum('processor'), sum('seconds'), `sum of ${costs.length} files`)
+}
+if (savesTimes) {
+  for (const { source, processor } of costs) seconds[source] = Number(processor.toFixed(1))
+  const rows = filesBelow('test')
+    .filter((path) => path in seconds)
+    .sort((a, b) => seconds[b] - seconds[a])
+    .map((path) => [path, seconds[path]])
+  writeFileSync(TIMES, `${JSON.stringify(Object.fromEntries(rows), undefined, 2)}\n`)
 }
 if (passed + failed === 0) console.log(`no test matches ${JSON.stringify(wanted)}`)
 process.exitCode = failed > 0 || passed === 0 ? 1 : 0

@@ -29,12 +29,16 @@ export function analyse(
   }
   for (const entry of entries) {
     const turns = new Set<Expression>()
-    // What calls return is unknown at first; then it is what they returned.
+    // What calls return is unknown at first; then it is what they returned, if that is known.
     const first = new Run(entry, constants, opaque, new Map(), turns)
     first.solve()
-    const second = new Run(entry, constants, opaque, first.results(), turns)
-    second.solve()
-    second.record(facts)
+    const results = first.results
+    let last = first
+    if ([...results.values()].some((value) => value !== undefined)) {
+      last = new Run(entry, constants, opaque, results, turns)
+      last.solve()
+    }
+    last.record(facts)
   }
   return facts
 }
@@ -43,6 +47,8 @@ const zero = (type: ValueType): Value => (type === 'i64' ? 0n : type === 'v128' 
 
 /** One entry and the functions that it calls. */
 class Run {
+  /** What each function has returned when it was run last. */
+  readonly results = new Map<Func, Value>()
   private readonly args = new Map<Func, Value[]>()
   private readonly queue: Func[] = []
   private locals: Locals
@@ -66,13 +72,10 @@ class Run {
   solve(): void {
     this.args.set(this.entry.func, [...this.entry.args])
     this.queue.push(this.entry.func)
-    while (this.queue.length > 0) this.run(this.queue.pop() as Func)
-  }
-
-  results(): Map<Func, Value> {
-    const results = new Map<Func, Value>()
-    for (const func of this.args.keys()) results.set(func, this.run(func))
-    return results
+    while (this.queue.length > 0) {
+      const func = this.queue.pop() as Func
+      this.results.set(func, this.run(func))
+    }
   }
 
   /** Adds what is known of every expression. */
