@@ -105,12 +105,19 @@ function runFiles(files) {
   })
 }
 
+const args = process.argv.slice(2)
+const OPTIONS = ['--apart', '--long', '--save-times', '--times', '--update']
+const unknown = args.find((arg) => arg.startsWith('--') && !OPTIONS.includes(arg))
+if (unknown !== undefined) {
+  console.log(`there is no option ${unknown}; there are ${OPTIONS.join(', ')}`)
+  process.exit(1)
+}
+
 const { status } = spawnSync(process.execPath, ['tools/build.mjs'], { stdio: 'inherit' })
 if (status !== 0) process.exit(status ?? 1)
 
 // Networks of the tests are small: left alone, most of their programs would run on one thread.
 process.env.SPIKEWASM_ALL_THREADS = '1'
-const args = process.argv.slice(2)
 // Snapshots are written instead of compared.
 if (args.includes('--update')) process.env.UPDATE_SNAPSHOTS = '1'
 if (args.includes('--long')) process.env.SPIKEWASM_TEST_LONG = '1'
@@ -161,8 +168,9 @@ const BESIDE = paths([
   'diagnose: command measure page',
   'runtime: bounds idle-threads junk memory move profile revectorize sharing threads views',
   'train: callbacks checkpoint data metrics model optimizer regression resume resume-start',
-  'train: callback-state fingerprint schedule updates writer wrong-checkpoint',
-  'web: mirror',
+  'train: callback-state epoch-line everywhere fingerprint hooks operations schedule updates writer',
+  'train: wrong-checkpoint',
+  'web: bundlers bytes mirror size',
 ])
 const runsAlone = (path) => ALONE.test(path) && !BESIDE.includes(path)
 
@@ -179,6 +187,13 @@ const APART = paths([
   'plan: work',
   'train: callbacks checkpoint dashboard overlap regression report updates writer',
 ])
+/** Of other folders. */
+const ALSO = paths([
+  'bench: campaign figures history report selection statistics trust turns',
+  'runtime: move profile threads views',
+])
+const shares = (path) =>
+  !isApart && (ALSO.includes(path) || (TOGETHER.test(path) && !APART.includes(path)))
 // Seconds of processor time, from `npm test -- --save-times`. A file that is not among them is new.
 const TIMES = 'tools/test-times.json'
 const seconds = JSON.parse(readFileSync(TIMES, 'utf8'))
@@ -193,7 +208,7 @@ function groupsOf(list) {
   for (const path of list) {
     const folder = path.split('/')[1]
     const group = open.get(folder)
-    if (isApart || !TOGETHER.test(path) || APART.includes(path)) groups.push([path])
+    if (!shares(path)) groups.push([path])
     else if (group && costOf(group) + costOf([path]) <= GROUP_SECONDS) group.push(path)
     else {
       open.set(folder, [path])
