@@ -29,16 +29,12 @@ export function analyse(
   }
   for (const entry of entries) {
     const turns = new Set<Expression>()
-    // What calls return is unknown at first; then it is what they returned, if that is known.
+    // What calls return is unknown at first; then it is what they returned.
     const first = new Run(entry, constants, opaque, new Map(), turns)
     first.solve()
-    const results = first.results
-    let last = first
-    if ([...results.values()].some((value) => value !== undefined)) {
-      last = new Run(entry, constants, opaque, results, turns)
-      last.solve()
-    }
-    last.record(facts)
+    const second = new Run(entry, constants, opaque, first.results(), turns)
+    second.solve()
+    second.record(facts)
   }
   return facts
 }
@@ -47,8 +43,6 @@ const zero = (type: ValueType): Value => (type === 'i64' ? 0n : type === 'v128' 
 
 /** One entry and the functions that it calls. */
 class Run {
-  /** What each function has returned when it was run last. */
-  readonly results = new Map<Func, Value>()
   private readonly args = new Map<Func, Value[]>()
   private readonly queue: Func[] = []
   private locals: Locals
@@ -72,10 +66,13 @@ class Run {
   solve(): void {
     this.args.set(this.entry.func, [...this.entry.args])
     this.queue.push(this.entry.func)
-    while (this.queue.length > 0) {
-      const func = this.queue.pop() as Func
-      this.results.set(func, this.run(func))
-    }
+    while (this.queue.length > 0) this.run(this.queue.pop() as Func)
+  }
+
+  results(): Map<Func, Value> {
+    const results = new Map<Func, Value>()
+    for (const func of this.args.keys()) results.set(func, this.run(func))
+    return results
   }
 
   /** Adds what is known of every expression. */

@@ -48,7 +48,6 @@ export function dropParameters(functions: readonly Func[], kept: ReadonlySet<Fun
     const unused = func.params.flatMap((_, i) => (gets.has(i) || sets.has(i) ? [] : [i]))
     if (unused.length > 0) dropped.set(func, new Set(unused))
   }
-  if (dropped.size === 0) return false
   // An argument that does something has to stay.
   for (const func of functions)
     visit(func.body, (e) => {
