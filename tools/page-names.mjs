@@ -167,6 +167,40 @@ function namesOfTexts(node, words, patterns) {
   if (text !== '' && /^[\w$]+$/.test(text)) patterns.push(`^${parts.join('\\w*')}$`)
 }
 
+/** What a table is called: the variable or the property that holds it. */
+const calledBy = (node) =>
+  ts.isIdentifier(node)
+    ? node.text
+    : ts.isPropertyAccessExpression(node)
+      ? node.name.text
+      : undefined
+
+/** Names of what is read by keys that are made when it runs, or listed. */
+function tableOf(node) {
+  if (ts.isElementAccessExpression(node)) {
+    const { argumentExpression: key } = node
+    return ts.isNumericLiteral(key) ? undefined : calledBy(node.expression)
+  }
+  if (ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.InKeyword)
+    return calledBy(node.right)
+  const isOfObject =
+    ts.isCallExpression(node) &&
+    ts.isPropertyAccessExpression(node.expression) &&
+    node.expression.expression.getText() === 'Object'
+  return isOfObject && node.arguments[0] ? calledBy(node.arguments[0]) : undefined
+}
+
+/** The keys of a table that is written out, under its name. */
+function keysOf(node) {
+  const isTable =
+    (ts.isVariableDeclaration(node) || ts.isPropertyAssignment(node)) && node.initializer
+  let value = isTable ? node.initializer : undefined
+  while (value && (ts.isAsExpression(value) || ts.isSatisfiesExpression(value)))
+    value = value.expression
+  if (!value || !ts.isObjectLiteralExpression(value)) return undefined
+  return [node.name.getText(), value.properties.flatMap((p) => p.name?.getText() ?? [])]
+}
+
 /** Letters by which names are counted; none of a name of somebody else's begins so. */
 function* shortNames(taken) {
   const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'
@@ -184,6 +218,8 @@ export function shortNamesOf(paths) {
   const texts = new Set()
   const patterns = []
   const outside = new Set()
+  const tables = new Set()
+  const keys = []
   for (const path of paths)
     walk(parse(path), (node) => {
       const name = propertyName(node)
@@ -192,13 +228,18 @@ export function shortNamesOf(paths) {
         if (OUTSIDE.test(path)) outside.add(name)
       }
       namesOfTexts(node, texts, patterns)
+      const table = tableOf(node)
+      if (table !== undefined) tables.add(table)
+      const found = keysOf(node)
+      if (found) keys.push(found)
     })
+  const ofTables = new Set(keys.flatMap(([name, of]) => (tables.has(name) ? of : [])))
   const libraries = namesOfLibraries()
   const entries = namesOfEntries()
   const composed = new RegExp(patterns.length > 0 ? patterns.join('|') : '^$')
   const stays = (name) =>
     name.length < 3 ||
-    [libraries, entries, texts, outside].some((names) => names.has(name)) ||
+    [libraries, entries, texts, outside, ofTables].some((names) => names.has(name)) ||
     composed.test(name)
   const own = [...counts.keys()].filter((name) => !stays(name))
   own.sort((a, b) => counts.get(b) - counts.get(a) || (a < b ? -1 : 1))

@@ -225,9 +225,9 @@ export const checkLoss = (name: string, loss: Loss): void => checkLossBy(makers,
  * @throws SpikewasmError unless `loss` is complete, and of a kind that can be made
  */
 export function checkLossBy(makers: LossMakers, name: string, loss: Loss): void {
-  const kindOf = (found: unknown): unknown =>
-    typeof found === 'object' && found !== null && 'kind' in found && found.kind
-  const make = makers[kindOf(loss) as Loss['kind']] as ((options: object) => Loss) | undefined
+  const { kind } = Object(loss) as { readonly kind?: Loss['kind'] }
+  const known = kind !== undefined && Object.hasOwn(makers, kind)
+  const make = known ? (makers[kind] as (options: object) => Loss) : undefined
   expect(
     make !== undefined,
     () =>
