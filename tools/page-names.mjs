@@ -9,9 +9,20 @@ import ts from 'typescript'
 /** Declarations of what a page may import. */
 const ENTRIES = ['index', 'node-ops', 'net', 'page-layers'].map((name) => `build/src/${name}.d.ts`)
 
-/** What these files say stays: they read and write JSON, files, messages and modules. */
-const OUTSIDE =
-  /^src\/(io\/|graph\/json|runtime\/(load|executor|record-times|package-file)|runtime\/page\/(protocol|worker)|edge\/(abi|section|struct))/
+/**
+ * What these files say stays: they read and write JSON, files, messages and modules, use packages of
+ * others, or make objects whose keys become names of parameters.
+ */
+const OUTSIDE = new RegExp(
+  `^src/(${[
+    ...['io/', 'nn/', 'loss/', 'optimizer/', 'models/', 'containers', 'graph/json', 'nir/'],
+    ...['runtime/(load|executor|record-times|package-file)', 'runtime/page/(protocol|worker)'],
+    ...['edge/(abi|section|struct)', 'train/callbacks/', 'train/.*(snapshot|checkpoint|state)'],
+  ].join('|')})`,
+)
+
+/** Of these too, though a page has others in their place, or their types alone. */
+const ALSO = ['executor', 'record-times', 'page/worker'].map((name) => `src/runtime/${name}.ts`)
 
 const isWord = (text) => /^[A-Za-z_$][\w$]*$/.test(text)
 
@@ -47,9 +58,9 @@ function namesOfLibraries() {
   const folder = dirname(ts.getDefaultLibFilePath({}))
   const names = new Set()
   for (const file of readdirSync(folder))
-    if (/^lib\.(es\d+|dom|webworker|decorators)\..*d\.ts$|^lib\.(es5|dom)\.d\.ts$/.test(file))
+    if (/^lib\.(es\d+|esnext|dom|webworker|decorators)\b.*\.d\.ts$/.test(file))
       for (const [, name] of readFileSync(join(folder, file), 'utf8').matchAll(
-        /^\s+(?:readonly |get |set )?([A-Za-z_$][\w$]*)\??[(:<]/gm,
+        /^\s*(?:(?:declare|readonly|get|set|static|function|var|let|const|class|interface|namespace) )*([A-Za-z_$][\w$]*)/gm,
       ))
         names.add(name)
   return names
@@ -153,6 +164,26 @@ function namesOfEntries() {
   return names
 }
 
+/** Names that a module gives, and those that a file reads of a module as a whole. */
+function namesOfModules(source) {
+  const names = new Set(['default'])
+  const wholes = new Set()
+  walk(source, (node) => {
+    if (ts.isNamespaceImport(node)) wholes.add(node.name.text)
+    if (ts.isExportSpecifier(node)) names.add(node.name.text)
+    if (ts.isNamespaceExport(node)) names.add(node.name.text)
+    const isExported = node.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword)
+    if (isExported && ts.isVariableStatement(node))
+      for (const { name } of node.declarationList.declarations) names.add(name.getText())
+    else if (isExported && node.name) names.add(node.name.text)
+  })
+  walk(source, (node) => {
+    if (ts.isPropertyAccessExpression(node) && wholes.has(node.expression.getText()))
+      names.add(node.name.text)
+  })
+  return names
+}
+
 /** Names that a file writes as texts, or puts together from texts. */
 function namesOfTexts(node, words, patterns) {
   if (ts.isStringLiteral(node) || ts.isNoSubstitutionTemplateLiteral(node)) {
@@ -212,16 +243,20 @@ function* shortNames(taken) {
  * Short names by long ones.
  *
  * @param paths the sources of what pages load
+ * @param enums names of enums and of their members
  */
-export function shortNamesOf(paths) {
+export function shortNamesOf(paths, enums) {
   const counts = new Map()
   const texts = new Set()
   const patterns = []
   const outside = new Set()
   const tables = new Set()
   const keys = []
-  for (const path of paths)
-    walk(parse(path), (node) => {
+  const modules = new Set()
+  for (const path of [...paths, ...ALSO]) {
+    const source = parse(path)
+    for (const name of namesOfModules(source)) modules.add(name)
+    walk(source, (node) => {
       const name = propertyName(node)
       if (name !== undefined) {
         counts.set(name, (counts.get(name) ?? 0) + 1)
@@ -233,13 +268,20 @@ export function shortNamesOf(paths) {
       const found = keysOf(node)
       if (found) keys.push(found)
     })
+  }
   const ofTables = new Set(keys.flatMap(([name, of]) => (tables.has(name) ? of : [])))
   const libraries = namesOfLibraries()
   const entries = namesOfEntries()
   const composed = new RegExp(patterns.length > 0 ? patterns.join('|') : '^$')
   const stays = (name) =>
     name.length < 3 ||
-    [libraries, entries, texts, outside, ofTables].some((names) => names.has(name)) ||
+    // Of the environment.
+    name === name.toUpperCase() ||
+    name === 'setImmediate' ||
+    name === 'unref' ||
+    [libraries, entries, texts, outside, ofTables, modules, new Set(enums)].some((names) =>
+      names.has(name),
+    ) ||
     composed.test(name)
   const own = [...counts.keys()].filter((name) => !stays(name))
   own.sort((a, b) => counts.get(b) - counts.get(a) || (a < b ? -1 : 1))

@@ -196,7 +196,10 @@ export async function buildPages() {
     texts.set(file, text)
     for (const other of found) texts.set(other, texts.get(other) ?? '')
   }
-  const names = shortNamesOf([...texts.keys()])
+  const enums = [...numbers.keys()].flatMap((name) => name.split('.'))
+  const names = shortNamesOf([...texts.keys()], enums)
+  // For whoever reads what was built.
+  writeFileSync('build/page-names.json', `${JSON.stringify(names, undefined, 2)}\n`)
   for (const [file, text] of texts) write(outputOf(file), text, names)
   write(join(OUT, 'opcodes.js'), opcodes(numbers))
 }
