@@ -1,6 +1,6 @@
 // Trains a compact spiking network on CIFAR-10; docs/cifar10.md has the result.
 //
-//   node examples/cifar10/train.mjs --data FOLDER --out runs/cifar10 [--epochs 17] [--seed 0]
+//   node examples/cifar10/train.mjs --data FOLDER --out runs/cifar10 [--epochs 19] [--seed 0]
 //     [--threads 2] [--lr 0.1] [--width 64] [--limit-train n] [--limit-test n]
 //
 // The same command goes on with a run that was stopped, and ends with the same bits. The folder
