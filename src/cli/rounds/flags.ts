@@ -67,7 +67,8 @@ export function addRoundsFlags(command: Command): Command {
     .addOption(
       named(
         '--inner-state <what>',
-        "with --replicas: keep each one's momentum from round to round, or reset it (default: keep)",
+        "with --replicas: keep each one's momentum from round to round, or reset it (default: " +
+          'keep)',
         innerStates,
       ),
     )

@@ -114,7 +114,7 @@ export function refuseOfFit({ accumulate = 1, ema = 0, dropLast = true }: FitOpt
   expect(
     dropLast === true,
     () =>
-      'fit.dropLast must be true in rounds, got false; each replica takes whole batches, and what ' +
-      'is left of an epoch is left out',
+      'fit.dropLast must be true in rounds, got false; each replica takes whole batches, and ' +
+      'what is left of an epoch is left out',
   )
 }

@@ -82,8 +82,8 @@ export function jobToJson(job: ReplicaJob): Json {
   // An envelope comes around it.
   if (text.length > limits.length / 2 || 3 * found.rates.length > limits.values / 2)
     throw new SpikewasmError(
-      `the learning rate changes ${found.rates.length} times in a round, which is more than a job ` +
-        'holds; average more often, or take a schedule that changes by epochs',
+      `the learning rate changes ${found.rates.length} times in a round, which is more than a ` +
+        'job holds; average more often, or take a schedule that changes by epochs',
     )
   return JSON.parse(text) as Json
 }
@@ -101,8 +101,8 @@ export function jobOfJson(payload: Json): ReplicaJob {
   const all = rates.reduce((sum, [times]) => sum + times, 0)
   if (rest.replica >= setting.replicas || all > Math.min(MOST_STEPS, setting.syncEvery))
     throw new SpikewasmError(
-      `the job of a replica must be one of ${setting.replicas} with ${setting.syncEvery} steps at ` +
-        `most, got replica ${rest.replica} with ${all} steps`,
+      `the job of a replica must be one of ${setting.replicas} with ${setting.syncEvery} steps ` +
+        `at most, got replica ${rest.replica} with ${all} steps`,
     )
   const long = rates.flatMap(([times, learningRate, factor]) =>
     Array.from({ length: times }, () => ({ learningRate, factor })),
