@@ -19,6 +19,7 @@ const commands: Readonly<Record<string, () => Promise<(command: Command) => Comm
   verify: async () => (await import('./verify.js')).verifyCommand,
   show: async () => (await import('./show.js')).showCommand,
   bench: async () => (await import('./bench.js')).benchCommand,
+  sweep: async () => (await import('./sweep/command.js')).sweepCommand,
   worker: async () => (await import('./worker.js')).workerCommand,
 }
 

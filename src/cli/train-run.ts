@@ -36,6 +36,7 @@ import type { CrewHere } from './rounds/crew.js'
 import { describeRounds } from './rounds/flags.js'
 import { areOfProgram, holdsRun, optionsJson, type RunOptions, runNames } from './run-folder.js'
 import { idOf } from './run-id.js'
+import { endingOf, type TrainHooks } from './train-hooks.js'
 import { describeTraining, type TrainingSetup } from './training-options.js'
 
 /** Where a run is kept. */
@@ -139,6 +140,7 @@ export interface RunParts {
   readonly dashboard?: number
   /** Whether a page about the run is written when it ends. */
   readonly report: boolean
+  readonly hooks: TrainHooks
   /** Of a training in rounds: how, and who does them. */
   readonly rounds?: CrewHere & { readonly rounds: RoundsSetting }
 }
@@ -161,7 +163,8 @@ export function stopOnSignals(): Stop {
 
 export async function runTraining(parts: RunParts): Promise<void> {
   const { model, data, training, options, place, due, monitor, numWorkers, json, stop } = parts
-  const { report, dashboard: port, rounds } = parts
+  const { report, dashboard: port, rounds, hooks } = parts
+  const ending = endingOf(stop.signal, hooks)
   const { epochs } = options
   const { optimizer, schedule } = training
   const id = idOf(options)
@@ -223,19 +226,23 @@ export async function runTraining(parts: RunParts): Promise<void> {
       schedule,
       ...training.fit,
       ...(training.fit.validationSplit === undefined ? { validation: data.test } : {}),
-      signal: stop.signal,
+      signal: ending.signal,
       numWorkers,
       resume: place?.checkpoint,
       callbacks: [...training.callbacks, ...watched, ...(writer ? [writer] : []), starter],
       onStep(info) {
         stepTimes.push(info.milliseconds)
         reporter.step(info)
+        hooks.onStep?.(info)
+        ending.step()
       },
       onEpoch(record) {
         reporter.epoch(record, isBest(record))
         const fresh = record.silent?.filter((layer) => !silent.has(layer)) ?? []
         if (fresh.length > 0) tellSilence(reporter, fresh, record.epoch)
         for (const layer of fresh) silent.add(layer)
+        hooks.onEpoch?.(record)
+        ending.epoch(record)
       },
     }
     const history = await (rounds
@@ -252,7 +259,9 @@ export async function runTraining(parts: RunParts): Promise<void> {
     }
     const stopped = isUnfinished(history, epochs)
     const out = place?.folder.path
-    finish(reporter, summarize(model, options, history, stepTimes, stopped, out), json, started)
+    const summary = summarize(model, options, history, stepTimes, stopped, out)
+    finish(reporter, summary, json, started)
+    hooks.onEnd?.(summary)
     if (stopped) process.exitCode = stop.exitCode
   } finally {
     reporter.pause()

@@ -29,7 +29,8 @@ import { firstWeights } from './first-weights.js'
 import { counting, named, numeric, shared } from './options.js'
 import { crewOf } from './rounds/crew.js'
 import { addRoundsFlags, type RoundsArguments, roundsOf } from './rounds/flags.js'
-import { parseRunOptions, type RunOptions } from './run-folder.js'
+import { holdsRun, parseRunOptions, type RunOptions } from './run-folder.js'
+import type { TrainHooks } from './train-hooks.js'
 import {
   newPlace,
   oldPlace,
@@ -66,7 +67,8 @@ interface TrainArguments extends DataArguments, TrainingArguments, RoundsArgumen
   readonly report: boolean
 }
 
-export function trainCommand(command: Command): Command {
+/** @param hooks of a process that trains for another one */
+export function trainCommand(command: Command, hooks: TrainHooks = {}): Command {
   const begun = command
     .description(
       'Train a network and test it after each epoch. Without options: the digits that ' +
@@ -158,10 +160,11 @@ export function trainCommand(command: Command): Command {
     )
     .addOption(shared.revectorize())
     .addOption(shared.json())
-    .action((args: TrainArguments, command: Command) => train(args, command))
+    .action((args: TrainArguments, command: Command) => train(args, command, hooks))
 }
 
-function portOf(text: string): number {
+/** The port of `--dashboard`. */
+export function portOf(text: string): number {
   const port = Number(text)
   expect(
     text.trim() !== '' && Number.isInteger(port) && port >= 0 && port <= 65535,
@@ -170,7 +173,7 @@ function portOf(text: string): number {
   return port
 }
 
-async function train(args: TrainArguments, command: Command): Promise<void> {
+async function train(args: TrainArguments, command: Command, hooks: TrainHooks): Promise<void> {
   const { resume, out, overwrite, checkpointEvery, monitor } = args
   const given = resume === undefined ? undefined : resumedArguments(command)
   expect(
@@ -196,12 +199,15 @@ async function train(args: TrainArguments, command: Command): Promise<void> {
   let place: RunPlace | undefined
   try {
     if (resume !== undefined) place = await oldPlace(resume)
-    else if (out !== undefined) place = await newPlace(out, overwrite)
-    if (place?.resumed) {
+    else if (out !== undefined)
+      place = await (hooks.goesOn && (await holdsRun(out))
+        ? oldPlace(out)
+        : newPlace(out, overwrite))
+    if (place?.resumed && resume !== undefined) {
       const name = optionsFile(place.folder.names)
       const run = parseRunOptions(await place.folder.read(name), `${resume}/${name}`)
-      await trainAs({ ...args, ...run, ...takenHere(run), ...given }, run, place, stop)
-    } else await trainAs(args, undefined, place, stop)
+      await trainAs({ ...args, ...run, ...takenHere(run), ...given }, run, place, stop, hooks)
+    } else await trainAs(args, undefined, place, stop, hooks)
   } finally {
     await place?.folder.close()
     stop.release()
@@ -252,6 +258,7 @@ async function trainAs(
   run: RunOptions | undefined,
   place: RunPlace | undefined,
   stop: Stop,
+  hooks: TrainHooks,
 ): Promise<void> {
   const { defaults } = datasets[args.dataset]
   const { load } = args
@@ -260,6 +267,7 @@ async function trainAs(
   const begins = load !== undefined && !place?.checkpoint
   const first = begins ? await firstWeights(load, run) : undefined
   const data = await loadData(args)
+  await hooks.onData?.(data)
   const { epochs = defaults.epochs, threads = defaultThreads(args.dataset) } = args
   const { tau, method, stepMode, update, backwardSteps, gradientCheckpoint } = args
   const { seed } = args
@@ -347,6 +355,7 @@ async function trainAs(
       stop,
       dashboard,
       report,
+      hooks,
       rounds: here && rounds && { ...here, rounds },
     }
     await runTraining(parts)

@@ -14,6 +14,7 @@ import { printJson } from './report.js'
 
 /** The kinds of jobs that a worker does; each is read when it is asked for. */
 const kinds: Readonly<Record<string, () => Promise<AnyKind>>> = {
+  runs: async () => (await import('./sweep/job.js')).runKind,
   rounds: async () => (await import('./rounds/job.js')).roundsKind,
 }
 
@@ -166,8 +167,12 @@ async function work(args: WorkerArguments): Promise<void> {
   } finally {
     interrupt.release()
     await place.close()
+    endSoon()
   }
 }
+
+/** What still waits for a lost connection must not keep the process. */
+export const endSoon = (): void => void setTimeout(() => process.exit(), 3000).unref()
 
 /** Until nothing has been there to do for two looks. */
 async function idle(isIdle: () => Promise<boolean>): Promise<void> {

@@ -36,6 +36,8 @@ export interface JobContext {
   /** Where data sets are on this machine. */
   readonly data?: string
   readonly limits: JobLimits
+  /** Jobs that this worker does at a time. */
+  readonly concurrency: number
   readonly place: RedisPlace
   /** How far it is; only the last one is kept. Never throws. */
   progress(value: { readonly [key: string]: Json }): void
@@ -87,6 +89,19 @@ const MOST_DEATHS = 200
 /** How often a job asks whether it was stopped. */
 const STOP_MS = 1000
 
+/** Without a connection nothing can be given back: then a worker ends all the same. */
+const END_MS = 30_000
+
+/** Waits for a promise, but not longer than so; what becomes of it later is nobody's concern. */
+export async function within(ms: number, promise: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  await Promise.race([promise.catch(() => undefined), late])
+  clearTimeout(timer)
+}
+
 /** The key in Redis that asks to stop a job. */
 export const stopKey = (place: RedisPlace, id: string): string => place.key('stop', id)
 
@@ -106,8 +121,13 @@ export async function startWorker(
     const end = new AbortController()
     active.set(`${kind.kind} ${id}`, end)
     const scratch = await mkdtemp(join(tmpdir(), 'spikewasm-job-'))
+    let asking = false
     const poll = setInterval(async () => {
+      // Without a connection the answer takes as long as it must.
+      if (asking) return
+      asking = true
       if ((await place.client.exists(stopKey(place, id)).catch(() => 0)) === 1) end.abort('stopped')
+      asking = false
     }, STOP_MS)
     let telling = Promise.resolve()
     try {
@@ -117,7 +137,7 @@ export async function startWorker(
       const { data, limits } = options
       const result = await kind.run(payload, {
         ...{ id, attempt: job.attemptsMade + 1, signal: end.signal, store, scratch, data, limits },
-        place,
+        ...{ place, concurrency },
         progress(value) {
           telling = telling.then(() => job.updateProgress(value)).catch(() => undefined)
         },
@@ -183,8 +203,8 @@ export async function startWorker(
     async close() {
       closing = true
       for (const end of active.values()) end.abort('worker ends')
-      await Promise.all(workers.map((worker) => worker.close()))
-      await Promise.all(queues.map((queue) => queue.close()))
+      await within(END_MS, Promise.all(workers.map((worker) => worker.close())))
+      await within(1000, Promise.all(queues.map((queue) => queue.close())))
     },
   }
 }

@@ -29,6 +29,8 @@ const isShared = globalThis.crossOriginIsolated === true
 let times: PageTimes[] = []
 let peers: PeerTimes[] = []
 const results = new Map<string, Result>()
+/** Names as the command line orders them; a worker measures them in an order of its own. */
+let order: readonly string[] = []
 /** Milliseconds by name, of a file to compare with. */
 let other: Map<string, number> | undefined
 interface Run {
@@ -55,7 +57,9 @@ function complain(error: unknown): void {
 
 function show(): void {
   $('ratio-head').hidden = !other
-  const rows = [...results.values()].map((result) => {
+  const known = order.flatMap((name) => results.get(name) ?? [])
+  const others = [...results.values()].filter(({ name }) => !order.includes(name))
+  const rows = [...known, ...others].map((result) => {
     const { name, lists, work, density = '', failed } = result
     const row = make('tr')
     const head = make('th', '', name)
@@ -98,16 +102,20 @@ function follow(order: Order, what: string, from: number, share: number): Promis
   return new Promise((resolve) => {
     const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' })
     let timer = 0
+    let now = what
     const end = (): void => {
       clearTimeout(timer)
       worker.terminate()
       resolve()
     }
     /** A worker that hangs holds nobody up. */
-    const watch = (name: string): void => {
+    const watch = (name = now): void => {
+      now = name
       clearTimeout(timer)
       timer = setTimeout(() => {
-        add(name, { failed: `no sign of life for ${PATIENCE_MS / 1000} seconds` })
+        add(name, {
+          failed: `left out, with what this worker had still to do: a call takes more than ${PATIENCE_MS / 1000} seconds`,
+        })
         show()
         end()
       }, PATIENCE_MS)
@@ -127,6 +135,9 @@ function follow(order: Order, what: string, from: number, share: number): Promis
           watch(data.name)
           $('state').textContent = `${what}, ${data.index + 1} of ${data.count}: ${data.name}`
           $<HTMLProgressElement>('progress').value = from + (share * data.index) / data.count
+          return
+        case 'alive':
+          watch()
           return
         case 'measured':
           times.push(data.times)
@@ -162,7 +173,8 @@ async function start(): Promise<void> {
   }
   const wantsPeers = fields.has('peers')
   $('problem').hidden = true
-  if (listPageBenchmarks(selection).length === 0 && !wantsPeers) {
+  order = listPageBenchmarks(selection)
+  if (order.length === 0 && !wantsPeers) {
     complain('Nothing to measure: choose something, or empty the field of names.')
     return
   }
