@@ -117,14 +117,14 @@ check('a worker and Redis that are killed change no bit of a run, nor of its rec
   try {
     await withFolder(async (folder) => {
       const out = join(folder, 'run')
-      workers.push(worker(redis, 'deaths', 2), worker(redis, 'deaths', 2))
+      workers.push(worker(redis, 'deaths', 5), worker(redis, 'deaths', 5))
       await Promise.all(workers.map((one) => one.says('waiting for')))
       const args = [main, ...training, '--redis', redis.url, '--namespace', 'deaths', '--out', out]
       const train = start(args)
       // In the middle of a replica.
       await workers[0].says('begins')
       await workers[0].kill()
-      workers[0] = worker(redis, 'deaths', 2)
+      workers[0] = worker(redis, 'deaths', 5)
       await train.says('"epoch":1')
       await redis.kill()
       await redis.start()
@@ -146,7 +146,7 @@ check('a run whose own process is killed goes on from its last round', async () 
       const out = join(folder, 'run')
       const shared = join(folder, 'shared')
       await mkdir(shared)
-      workers.push(worker(redis, 'resumed', 2, shared))
+      workers.push(worker(redis, 'resumed', 5, shared))
       await workers[0].says('waiting for')
       const place = ['--redis', redis.url, '--namespace', 'resumed', '--shared', shared]
       const first = start([main, ...training, ...place, '--out', out])
@@ -174,7 +174,7 @@ check('a replica that does not end is done by another worker', async () => {
       // Its lock outlives the test: nothing but the bound can help.
       workers.push(worker(redis, 'late', 600))
       await workers[0].says('waiting for')
-      const place = ['--redis', redis.url, '--namespace', 'late', '--replace-after', '2']
+      const place = ['--redis', redis.url, '--namespace', 'late', '--replace-after', '5']
       const train = start([main, ...training, ...place, '--out', out])
       await workers[0].says('begins')
       workers[0].child.kill('SIGSTOP')

@@ -9,6 +9,9 @@ import { jobOfJson, names, type ReplicaJob, ROUNDS } from './wire.js'
 /** Seconds that a round's bytes are kept: longer than any round, and than a machine is mended. */
 export const KEPT_SECONDS = 24 * 3600
 
+/** What a job says whose bytes are gone; the run then stores them again. */
+export const NO_BYTES = 'there are no such bytes'
+
 /** Who trains for a worker, off the thread that renews locks. */
 export interface ReplicaHost {
   /** @returns undefined where the signal has ended it */
@@ -30,10 +33,7 @@ export function roundsKind(host: ReplicaHost): JobKind<ReplicaJob, Json> {
       const read = async (name: string): Promise<Uint8Array> => {
         const bytes = await store.get(name)
         if (bytes) return bytes
-        throw new SpikewasmError(
-          `${name}: there are no such bytes any more; the run was ended, or go on with it by ` +
-            'train --resume',
-        )
+        throw new SpikewasmError(`${name}: ${NO_BYTES}: the run has ended, or Redis has lost them`)
       }
       const start = await read(names.start(run, round))
       const state = begun ? { state: await read(names.state(run, round, replica)) } : {}

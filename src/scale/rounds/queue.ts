@@ -10,7 +10,7 @@ import { envelopeOf } from '../jobs.js'
 import type { RedisPlace } from '../redis.js'
 import { type BlobStore, redisStore } from '../store.js'
 import { stopKey } from '../worker.js'
-import { KEPT_SECONDS } from './kind.js'
+import { KEPT_SECONDS, NO_BYTES } from './kind.js'
 import type { ReplicaResult } from './replica.js'
 import { settingHash } from './runner.js'
 import { sizesOf } from './vectors.js'
@@ -53,6 +53,10 @@ const MOST_COPIES = 8
 const ATTEMPTS = 5
 /** How often replicas that are late are looked at. */
 const LOOK_MS = 250
+/** How often it is looked whether Redis still has a round's jobs. */
+const ASK_MS = 2000
+/** So often a round is begun once more because Redis has lost something. */
+const MOST_TRIES = 20
 /** So long an end may take. */
 const ENDS_WITHIN_MS = 5000
 /** When somebody is told that no worker has come. */
@@ -61,6 +65,8 @@ const LONELY_MS = 15_000
 /** A round that is being done. */
 interface Going {
   readonly round: Round
+  /** How often it was begun before. */
+  readonly tries: number
   readonly began: number
   /** Jobs of each replica: the first is the flow's child. */
   readonly copies: string[][]
@@ -93,7 +99,7 @@ export function queueCrew(
   /** A parent's turn comes when all its children have ended, well or not. */
   const gather = async (job: Job): Promise<null> => {
     const now = going
-    if (!now || job.id !== idOf(now.round.number)) return null
+    if (!now || job.id !== idOf(now)) return null
     try {
       const values = await job.getChildrenValues<unknown>()
       for (const [key, value] of Object.entries(values)) {
@@ -103,7 +109,7 @@ export function queueCrew(
       const failures = Object.entries(await job.getIgnoredChildrenFailures())
       const missing = now.answers.indexOf(undefined)
       if (missing < 0) now.resolve(now.answers as ReplicaAnswer[])
-      else now.reject(new SpikewasmError(whyMissing(missing, failures)))
+      else now.reject(whyMissing(missing, failures))
     } catch (error) {
       now.reject(error)
     }
@@ -118,11 +124,12 @@ export function queueCrew(
   worker.on('error', () => {})
   for (const one of [queue, parentQueue]) one.on('error', () => {})
 
-  const idOf = (round: number): string => `${run}-${round}`
-  const childId = (round: number, replica: number, copy: number): string =>
-    `${run}-${round}-${replica}-${copy}`
+  const idOf = ({ round, tries }: Pick<Going, 'round' | 'tries'>): string =>
+    `${run}-${round.number}-${tries}`
+  const childId = (of: Pick<Going, 'round' | 'tries'>, replica: number, copy: number): string =>
+    `${idOf(of)}-${replica}-${copy}`
   const replicaOf = (key: string): number | undefined => {
-    const found = new RegExp(`${run}-\\d+-(\\d+)-\\d+$`).exec(key)?.[1]
+    const found = new RegExp(`${run}-\\d+-\\d+-(\\d+)-\\d+$`).exec(key)?.[1]
     const replica = Number(found)
     return found !== undefined && replica < rounds.replicas ? replica : undefined
   }
@@ -142,22 +149,23 @@ export function queueCrew(
   })
 
   /** What a round needs is in place before its jobs are. */
-  const prepare = async (round: Round): Promise<void> => {
+  const prepare = async (round: Round, anew: boolean): Promise<void> => {
     const { number, weights, states } = round
     await store.put(names.start(run, number), startToBytes(weights), KEPT_SECONDS)
-    if (stored === number) return
+    // Workers have stored them; who begins once more does not trust that.
+    if (stored === number && !anew) return
     for (const [replica, state] of states.entries()) {
       const bytes = stateToBytes(state)
       if (bytes.length > 0) await store.put(names.state(run, number, replica), bytes, KEPT_SECONDS)
     }
   }
 
-  const flowOf = ({ round, copies }: Going): FlowJob => ({
+  const flowOf = (now: Going): FlowJob => ({
     ...{ name: 'round', queueName: parents, prefix, data: {} },
-    opts: { jobId: idOf(round.number), removeOnComplete: true, removeOnFail: true },
-    children: copies.map(([jobId], replica) => ({
+    opts: { jobId: idOf(now), removeOnComplete: true, removeOnFail: true },
+    children: now.copies.map(([jobId], replica) => ({
       ...{ name: 'replica', queueName: ROUNDS, prefix },
-      data: dataOf(round, replica),
+      data: dataOf(now.round, replica),
       opts: childOptions(jobId),
     })),
   })
@@ -188,7 +196,7 @@ export function queueCrew(
       // A job that has ended is removed: its answer is the parent's.
       const isGoing = first !== undefined && (await first.getState()) === 'active'
       if (!isGoing || seconds < bound * ids.length || ids.length > MOST_COPIES) continue
-      const jobId = childId(now.round.number, replica, ids.length)
+      const jobId = childId(now, replica, ids.length)
       ids.push(jobId)
       onNews(
         `replica ${replica} of round ${now.round.number + 1} has not ended within ` +
@@ -206,14 +214,14 @@ export function queueCrew(
   }
 
   /** Takes back what is left of a round: jobs that wait, and those that are late. */
-  const takeBack = async ({ round, copies }: Going): Promise<void> => {
-    for (const id of copies.flat()) {
+  const takeBack = async (now: Going): Promise<void> => {
+    for (const id of now.copies.flat()) {
       const job: Job | undefined = await queue.getJob(id)
       if (!job) continue
       if ((await job.getState()) === 'active') await stop(id)
       else await job.remove().catch(() => undefined)
     }
-    const parent: Job | undefined = await parentQueue.getJob(idOf(round.number))
+    const parent: Job | undefined = await parentQueue.getJob(idOf(now))
     await parent?.remove().catch(() => undefined)
   }
 
@@ -241,8 +249,8 @@ export function queueCrew(
     const sizes = sizesOf(session)
     const read = async (name: string): Promise<Uint8Array> => {
       const bytes = await store.get(name)
-      expect(bytes !== undefined, () => `${name}: the bytes of a round are gone; train --resume`)
-      return bytes as Uint8Array
+      if (!bytes) throw new Gone(name)
+      return bytes
     }
     const results: ReplicaResult[] = []
     for (const [k, { sums }] of answers.entries()) {
@@ -258,38 +266,21 @@ export function queueCrew(
 
   return {
     async round(round) {
-      const { number, signal, states } = round
-      last = number
-      await prepare(round)
-      if (signal?.aborted) return undefined
-      let now: Going | undefined
-      let answers: readonly ReplicaAnswer[] | undefined
-      try {
-        answers = await new Promise((resolve, reject) => {
-          const mine: Going = {
-            ...{ round, began: performance.now(), resolve, reject },
-            copies: states.map((_, k) => [childId(number, k, 0)]),
-            answers: states.map(() => undefined),
-          }
-          now = mine
-          going = mine
-          const onAbort = (): void => resolve(undefined)
-          signal?.addEventListener('abort', onAbort, { once: true })
-          void watch(mine).finally(() => signal?.removeEventListener('abort', onAbort))
-        })
-      } finally {
-        going = undefined
-        // Jobs of a round that was not done, or copies of some that are late.
-        if (now && (!answers || now.copies.some((ids) => ids.length > 1)))
-          await briefly(takeBack(now))
-      }
-      if (!answers || !now) return undefined
-      longest = Math.max(longest, (performance.now() - now.began) / 1000)
-      const results = await collect(round, answers)
-      stored = number + 1
-      last = stored
-      await drop(number)
-      return results
+      // A Redis that was killed may have lost what it had taken in its last seconds.
+      for (let tries = 0; ; tries++)
+        try {
+          return await once(round, tries)
+        } catch (error) {
+          if (!(error instanceof Gone)) throw error
+          if (tries === MOST_TRIES)
+            throw new SpikewasmError(
+              `Redis has lost what was stored in it ${tries + 1} times in a round, at last ` +
+                `${error.message}; look at its maxmemory and its disk, and go on with --resume`,
+            )
+          onNews(
+            `Redis has lost ${error.message}; round ${round.number + 1} is done once more`,
+          )
+        }
     },
     async close() {
       const left = last
@@ -300,16 +291,62 @@ export function queueCrew(
     },
   }
 
+  /** @throws Gone where Redis has lost something of it */
+  async function once(
+    round: Round,
+    tries: number,
+  ): Promise<readonly ReplicaResult[] | undefined> {
+    const { number, signal, states } = round
+    last = number
+    await prepare(round, tries > 0)
+    if (signal?.aborted) return undefined
+    let now: Going | undefined
+    let answers: readonly ReplicaAnswer[] | undefined
+    try {
+      answers = await new Promise((resolve, reject) => {
+        const mine: Going = {
+          ...{ round, tries, began: performance.now(), resolve, reject },
+          copies: states.map((_, k) => [childId({ round, tries }, k, 0)]),
+          answers: states.map(() => undefined),
+        }
+        now = mine
+        going = mine
+        const onAbort = (): void => resolve(undefined)
+        signal?.addEventListener('abort', onAbort, { once: true })
+        void watch(mine).finally(() => signal?.removeEventListener('abort', onAbort))
+      })
+    } finally {
+      going = undefined
+      // Jobs of a round that was not done, or copies of some that are late.
+      if (now && (!answers || now.copies.some((ids) => ids.length > 1)))
+        await briefly(takeBack(now))
+    }
+    if (!answers || !now) return undefined
+    const results = await collect(round, answers)
+    longest = Math.max(longest, (performance.now() - now.began) / 1000)
+    stored = number + 1
+    last = stored
+    await drop(number)
+    return results
+  }
+
   /** Puts the round's jobs into Redis, and sees to it until it has ended. */
   async function watch(now: Going): Promise<void> {
     try {
       const added: JobNode = await flows.add(flowOf(now))
       expect(added.job.id !== undefined, () => 'Redis has taken no jobs')
       let told = false
+      let asked = performance.now()
       while (going === now) {
         await new Promise((resolve) => setTimeout(resolve, LOOK_MS).unref())
         if (going !== now) break
         await look(now)
+        if (performance.now() - asked > ASK_MS) {
+          asked = performance.now()
+          const parent = await parentQueue.getJob(idOf(now))
+          // It ends when this process has done it, which `going` tells.
+          if (!parent && going === now) now.reject(new Gone('the jobs of a round'))
+        }
         if (!told && performance.now() - now.began > LONELY_MS) {
           told = true
           if ((await queue.getActiveCount()) === 0)
@@ -325,7 +362,13 @@ export function queueCrew(
   }
 }
 
-function whyMissing(replica: number, failures: readonly [string, unknown][]): string {
+/** Redis has lost what it had taken. */
+class Gone extends Error {}
+
+/** Why a replica has no answer. */
+function whyMissing(replica: number, failures: readonly [string, unknown][]): Error {
   const why = failures.map(([, reason]) => String(reason).slice(0, 500))[0]
-  return `replica ${replica} has failed: ${why ?? 'its job is gone from Redis'}`
+  if (why === undefined) return new Gone('the job of a replica')
+  if (why.includes(NO_BYTES)) return new Gone('the bytes of a round')
+  return new SpikewasmError(`replica ${replica} has failed: ${why}`)
 }
