@@ -1,5 +1,7 @@
-// Runs one built test file. Stack traces show lines of TypeScript, as with --enable-source-maps.
-// That option would also make each of the many worker threads of the tests read source maps.
+// Runs built test files, one behind the other, in this process. In front of each file comes a line
+// with its name, so that the runner knows whose the output is; behind it uvu's counts.
+// Stack traces show lines of TypeScript, as with --enable-source-maps. That option would also make
+// each of the many worker threads of the tests read source maps.
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -16,9 +18,39 @@ function processorSeconds() {
   return (user + system) / 1e6 + children
 }
 
-if (process.env.SPIKEWASM_TEST_TIMES)
-  process.on('exit', () => console.log(`  Processor: ${processorSeconds().toFixed(2)} s`))
+let told = 0
+/** Says what the processor has done since the last time. */
+function tellTime() {
+  if (!process.env.SPIKEWASM_TEST_TIMES) return
+  const now = processorSeconds()
+  console.log(`  Processor: ${(now - told).toFixed(2)} s`)
+  told = now
+}
+
+// What a file leaves behind counts as its own: threads that end, a start of the process.
+process.on('exit', tellTime)
 process.setSourceMapsEnabled(true)
+// uvu would run what it has found so far by itself, whichever file that is from.
+globalThis.UVU_DEFER = 1
 // Tests import single files of the source; nothing else says that they run in Node.
 await import('../build/src/node.js')
-await import(pathToFileURL(resolve(process.argv[2])).href)
+const { exec } = await import('uvu')
+
+let code = 0
+const files = process.argv.slice(2)
+for (const [i, file] of files.entries()) {
+  if (i > 0) tellTime()
+  console.log(`\nfile ${file}`)
+  globalThis.UVU_QUEUE.splice(0, Number.POSITIVE_INFINITY, [null])
+  try {
+    await import(pathToFileURL(resolve(file)).href)
+    await exec()
+  } catch (error) {
+    console.error(error)
+    process.exitCode = 1
+  }
+  // What it has left to happen, a rejection for example, happens now.
+  for (let turn = 0; turn < 3; turn++) await new Promise((done) => setImmediate(done))
+  code ||= process.exitCode
+}
+process.exitCode = code

@@ -1,7 +1,7 @@
 /** `Model.fit`: options are checked, the model is made ready, and the loop runs. */
 
 import { type Dataset, slice } from '../data/dataset.js'
-import { expect, SpikewasmError } from '../errors.js'
+import { SpikewasmError } from '../errors.js'
 import { expectFigure, figuresOf } from '../optimizer/index.js'
 import { pickMethodOptions } from '../plan/methods.js'
 import { standardTraining } from '../plan/training.js'
@@ -54,7 +54,7 @@ export async function fit(
   const progress = startOf(session, data, asked, found)
   const first = found ? found.about.first : progress.epoch
   const end = initialEpoch === undefined ? first + epochs : epochs
-  if (found) expectSameEpochs(found, options)
+  if (found) going?.expectSameEpochs(found, options)
   if (found?.about.ended !== undefined) {
     going?.restoreCallbacks(callbacks, found)
     await going?.settle(resume)
@@ -143,22 +143,6 @@ export function checkedFit(session: Session, all: Dataset, options: FitOptions, 
 export function planFit(session: Session, asked: Asked): Promise<void> {
   const spec = trainingSpec('fit', session.graph, asked)
   return session.replan(methodOf(session, asked), spec)
-}
-
-/** @throws SpikewasmError unless they are those of the run that goes on */
-function expectSameEpochs({ about }: Snapshot, { epochs = 1, initialEpoch }: FitOptions): void {
-  const { first } = about
-  expect(
-    initialEpoch === undefined || initialEpoch === first,
-    () => `fit.initialEpoch must be that of the checkpoint, ${first}, got ${initialEpoch}`,
-  )
-  const wanted = initialEpoch === undefined ? about.epochs - first : about.epochs
-  expect(
-    epochs === wanted,
-    () =>
-      `fit.epochs must be that of the checkpoint, ${wanted}, got ${epochs}; to train on, ` +
-      'call model.loadCheckpoint with the same folder or file, then fit without resume',
-  )
 }
 
 /** Where the training begins. Amid an epoch nobody can go on with other data: it begins anew. */

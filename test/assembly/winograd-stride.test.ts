@@ -80,7 +80,13 @@ const weightIndex = (g: Geometry, n: number, c: number, tap: number): number =>
   (Math.floor(n / g.blockWidth) * kRowsOf(g) + tap * g.inC + c) * g.blockWidth + (n % g.blockWidth)
 
 function reference(g: Geometry, steps: number, delta: Float32Array, weight: Float32Array) {
-  const out = new Float64Array(g.images * g.inH * g.inW * steps * g.inC)
+  const { inC, outC } = g
+  const out = new Float64Array(g.images * g.inH * g.inW * steps * inC)
+  /** W of [tap][n][c]: to look for it in the loops takes most of their time. */
+  const plain = Float64Array.from({ length: 9 * outC * inC }, (_, i) => {
+    const tap = Math.floor(i / (inC * outC))
+    return weight[weightIndex(g, Math.floor(i / inC) % outC, i % inC, tap)]!
+  })
   for (let b = 0; b < g.images; b++)
     for (let oy = 0; oy < g.outH; oy++)
       for (let ox = 0; ox < g.outW; ox++)
@@ -91,10 +97,10 @@ function reference(g: Geometry, steps: number, delta: Float32Array, weight: Floa
           const from = ((b * g.outH + oy) * g.outW + ox) * steps
           const to = ((b * g.inH + y) * g.inW + x) * steps
           for (let t = 0; t < steps; t++)
-            for (let n = 0; n < g.outC; n++) {
-              const d = delta[(from + t) * g.outC + n]!
-              for (let c = 0; c < g.inC; c++)
-                out[(to + t) * g.inC + c]! += d * weight[weightIndex(g, n, c, tap)]!
+            for (let n = 0; n < outC; n++) {
+              const d = delta[(from + t) * outC + n]!
+              const row = (tap * outC + n) * inC
+              for (let c = 0; c < inC; c++) out[(to + t) * inC + c]! += d * plain[row + c]!
             }
         }
   return out

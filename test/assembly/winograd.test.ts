@@ -140,6 +140,14 @@ function forTaps(
         }
 }
 
+/** Where W[n][c][tap] of [tap][c][n] lies: to compute it in the loops takes most of their time. */
+function weightIndices(shape: WinogradShape): Int32Array {
+  const { inC, outC } = shape
+  return Int32Array.from({ length: 9 * inC * outC }, (_, i) =>
+    weightIndex(shape, i % outC, Math.floor(i / outC) % inC, Math.floor(i / (outC * inC))),
+  )
+}
+
 function referenceInputGradient(
   shape: WinogradShape,
   delta: Float32Array,
@@ -147,10 +155,14 @@ function referenceInputGradient(
 ): Float64Array {
   const { inC, outC } = shape
   const out = new Float64Array(rowsOf(shape) * inC)
+  const plain = Float64Array.from(weightIndices(shape), (at) => weight[at]!)
   forTaps(shape, (tap, output, input) => {
-    for (let c = 0; c < inC; c++)
-      for (let n = 0; n < outC; n++)
-        out[input * inC + c]! += delta[output * outC + n]! * weight[weightIndex(shape, n, c, tap)]!
+    for (let c = 0; c < inC; c++) {
+      const row = (tap * inC + c) * outC
+      let sum = 0
+      for (let n = 0; n < outC; n++) sum += delta[output * outC + n]! * plain[row + n]!
+      out[input * inC + c]! += sum
+    }
   })
   return out
 }
@@ -161,13 +173,16 @@ function referenceWeightGradient(
   rate: Float32Array,
 ): Float64Array {
   const { inC, outC } = shape
-  const out = new Float64Array(outC * kRows(shape))
+  const plain = new Float64Array(9 * inC * outC)
   forTaps(shape, (tap, output, input) => {
-    for (let c = 0; c < inC; c++)
-      for (let n = 0; n < outC; n++)
-        out[weightIndex(shape, n, c, tap)]! +=
-          SCALE * delta[output * outC + n]! * rate[input * inC + c]!
+    for (let c = 0; c < inC; c++) {
+      const row = (tap * inC + c) * outC
+      const x = SCALE * rate[input * inC + c]!
+      for (let n = 0; n < outC; n++) plain[row + n]! += delta[output * outC + n]! * x
+    }
   })
+  const out = new Float64Array(outC * kRows(shape))
+  for (const [i, at] of weightIndices(shape).entries()) out[at] = plain[i]!
   return out
 }
 

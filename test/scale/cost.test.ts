@@ -8,7 +8,7 @@ import { sizesOf } from '../../src/scale/rounds/vectors.js'
 import { testRandom } from '../support/engine.js'
 
 const compileOf = (name: 'resnet18' | 'mlp') =>
-  compile(models[name]([3, 32, 32], 10), { input: [3, 32, 32], batchSize: 1, timeSteps: 1 })
+  compile(models[name]([3, 32, 32], 10, {}), { input: [3, 32, 32], batchSize: 1, timeSteps: 1 })
 
 test('what a replica of resnet18 sends', async () => {
   const model = await compileOf('resnet18')

@@ -12,6 +12,7 @@ import { compile } from '../../src/index.js'
 import { models } from '../../src/models/registry.js'
 import { main, run as runProcess } from '../cli/command.js'
 import { parseLines, run } from '../cli/in-process.js'
+import { ofLong } from '../support/long.js'
 import { tinyNet } from '../support/tiny-net.js'
 
 const [input, classes] = [[1, 8, 8] as const, 10]
@@ -152,11 +153,12 @@ test('other weights end in a clear line and exit code 1', async () => {
 
 // Windows has no signal that could be sent.
 const signals = process.platform === 'win32' ? test.skip : test
-for (const [signal, status] of [
+const ends: readonly [NodeJS.Signals, number][] = [
   ['SIGINT', 130],
   ['SIGTERM', 143],
   ['SIGHUP', 129],
-] as const)
+]
+for (const [signal, status] of ofLong(ends.slice(0, 2), ends))
   signals(`${signal} ends the hosts and removes their files`, async () => {
     const net = await exportRun('mlp')
     const own = join(folder, signal)
