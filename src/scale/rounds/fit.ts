@@ -15,6 +15,7 @@ import { type Crew, type CrewFor, localCrew } from './who.js'
 
 /** Options of `fitRounds`: those of `fit`, and how it is divided into rounds. */
 export interface FitRoundsOptions extends FitOptions {
+  /** How many replicas there are, and how often they are averaged. */
   rounds: Rounds
   /** Called after each round; awaited. */
   onRound?: (info: RoundInfo) => unknown

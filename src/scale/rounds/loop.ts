@@ -22,9 +22,11 @@ export interface RoundsParts {
 export interface RoundInfo {
   /** Counted from 0. */
   readonly round: number
+  /** Epoch that the round is in, from 0. */
   readonly epoch: number
-  /** Steps of each replica so far in the epoch, and in this round. */
+  /** Steps of each replica so far in the epoch. */
   readonly step: number
+  /** Steps of each replica in this round. */
   readonly steps: number
   /** Milliseconds from its beginning to the new weights. */
   readonly milliseconds: number

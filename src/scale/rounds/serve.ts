@@ -31,6 +31,7 @@ export interface RoundsRedis {
 
 /** Options of `fitRoundsAt`. */
 export interface FitRoundsAtOptions extends FitRoundsOptions {
+  /** Where the workers are. */
   redis: RoundsRedis
   /**
    * Seconds after which a replica that has not ended is given to another worker as well, > 0.
