@@ -18,13 +18,14 @@ export const selfDistillationPlan: LossPlan<SelfDistillation> = {
     expect(
       options.graph.exits !== undefined,
       () =>
-        'loss selfDistillation() needs a network with two outputs or more: return them by name in ' +
-        'its forward function, as in { early, output }',
+        'loss selfDistillation() needs a network with two outputs or more: return them by name ' +
+        'in its forward function, as in { early, output }',
     )
+    const fitting = quoteMethodsWith(({ loop }) => loop === 'layers')
     expect(
       traitsOf(options).loop === 'layers' && options.stepMode === 'm',
       () =>
-        `loss selfDistillation() needs method ${quoteMethodsWith(({ loop }) => loop === 'layers')} ` +
+        `loss selfDistillation() needs method ${fitting} ` +
         `with stepMode 'm', got '${options.method}' with stepMode '${options.stepMode}'`,
     )
   },
