@@ -31,7 +31,7 @@ import { imageShape } from '../../src/nn/value.js'
 import { methodOptions } from '../../src/plan/methods.js'
 import { makePlan, type Plan } from '../../src/plan/plan.js'
 import { testRandom } from '../support/engine.js'
-import { isLong, ofLong } from '../support/long.js'
+import { isLong } from '../support/long.js'
 import { labels, uniform } from '../support/measure.js'
 import { randomNetwork } from '../support/random-network.js'
 
@@ -241,8 +241,7 @@ test('they do make activations again, whole and in parts, and write gradients in
 test('random networks, in both engines', async () => {
   const random = testRandom(seed)
   let [whole, parts] = [0, 0]
-  const rounds = ofLong(16, 28)
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < 28; round++) {
     const size = 6 + Math.floor(random() * 7)
     const shape = [random() < 0.3 ? 1 : 3, size, size] as const
     const network = randomNetwork(random, shape, true)
@@ -261,8 +260,7 @@ test('random networks, in both engines', async () => {
     whole += made.whole
     parts += made.parts
   }
-  const told = `${whole} made again whole, ${parts} parts`
-  assert.ok(whole > rounds / 2 && parts > 0.85 * rounds, told)
+  assert.ok(whole > 15 && parts > 24, `${whole} made again whole, ${parts} parts`)
 })
 
 test('with many steps it takes far less memory, and never more than without', () => {

@@ -13,8 +13,9 @@ import { type SweepArguments, sweep } from './sweep.js'
 import { sweepCsv, sweepTable } from './table.js'
 
 export function sweepCommand(command: Command): Command {
+  // Options behind the name of a command below are that one's.
+  command.parent?.enablePositionalOptions()
   command
-    // Options behind the name of a command below are that one's.
     .enablePositionalOptions()
     .description(
       'Train many runs, which differ in some options, and compare them. Without --redis they run ' +

@@ -80,8 +80,10 @@ export function readSpec(bytes: Uint8Array, path: string): SweepSpec {
   const list = (name: string, of: unknown): readonly unknown[] => {
     if (!Array.isArray(of) || of.length === 0)
       return refuse(`${where}.${name}`, 'a list of values, one at least', of)
-    const texts = of.map((item) => JSON.stringify(item))
-    const twice = texts.find((text, i) => texts.indexOf(text) !== i)
+    const seen = new Set<string>()
+    const twice = of
+      .map((item) => JSON.stringify(item))
+      .find((text) => seen.size === seen.add(text).size)
     if (twice !== undefined)
       throw new SpikewasmError(
         `${path}: ${where}.${name} must have each value once, got ${twice} twice`,
