@@ -200,7 +200,7 @@ test('flags of rounds that would do nothing, or that are out of range, are refus
     [['--redis', 'redis://127.0.0.1:1'], /--redis of train needs --replicas/],
     [
       ['--replicas', '2', '--sync-every', '2', '--ema', '0.9'],
-      /fit\.ema must be left out in rounds/,
+      /--ema must be left out in rounds/,
     ],
   ]
   for (const [args, message] of wrong) {
