@@ -10,11 +10,13 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { main, parseLines, run } from '../cli/command.js'
 import { withFolder } from '../io/temporary.js'
+import { isLong } from '../support/long.js'
 import { noRedis, startRedis, type TestRedis } from '../support/redis.js'
 
 const missing = noRedis()
 if (missing !== undefined) process.stdout.write(`rounds at a Redis: skipped, ${missing}\n`)
 const check = missing === undefined ? test : test.skip
+const longCheck = isLong ? check : test.skip
 
 /** 9 rounds: an epoch of 5 steps has two whole ones, and one of a step. */
 const training = [
@@ -138,7 +140,7 @@ check('a worker and Redis that are killed change no bit of a run, nor of its rec
   }
 })
 
-check('a run whose own process is killed goes on from its last round', async () => {
+longCheck('a run whose own process is killed goes on from its last round', async () => {
   const redis = await startRedis()
   const workers: Started[] = []
   try {
@@ -165,7 +167,7 @@ check('a run whose own process is killed goes on from its last round', async () 
   }
 })
 
-check('a replica that does not end is done by another worker', async () => {
+longCheck('a replica that does not end is done by another worker', async () => {
   const redis = await startRedis()
   const workers: Started[] = []
   try {
@@ -198,7 +200,7 @@ test('flags of rounds that would do nothing, or that are out of range, are refus
     [['--redis', 'redis://127.0.0.1:1'], /--redis of train needs --replicas/],
     [
       ['--replicas', '2', '--sync-every', '2', '--ema', '0.9'],
-      /fit\.ema must be left out in rounds/,
+      /--ema must be left out in rounds/,
     ],
   ]
   for (const [args, message] of wrong) {

@@ -58,6 +58,31 @@ check('workers of a program give the bits of fitRounds; another training is refu
   }
 })
 
+check('what a Redis loses amid a run is stored once more', async () => {
+  const redis = await startRedis()
+  const models = await Promise.all([compileToy(), compileToy(), compileToy()])
+  const [alone, here, one] = models
+  try {
+    await fitRounds(alone, train, options)
+    const news: string[] = []
+    const place = { url: redis.url, namespace: 'lost', onNews: (line: string) => news.push(line) }
+    const at = { ...options, redis: place }
+    const worker = await serveRounds(one, train, at)
+    const { Redis } = await import('ioredis')
+    const client = new Redis(redis.url)
+    // The states of replicas are there, and nowhere else but in the process that averages.
+    const onRound = ({ round }: { round: number }) => (round === 1 ? client.flushall() : undefined)
+    await fitRoundsAt(here, train, { ...at, onRound })
+    expectSameBits('weights', here.stateDict(), alone.stateDict())
+    assert.match(news.join('\n'), /Redis has lost the bytes of a round; round 3 is done once more/)
+    client.disconnect()
+    await worker.close()
+  } finally {
+    await Promise.all(models.map((model) => model.dispose()))
+    await redis.stop()
+  }
+})
+
 check('what Redis holds is checked as hostile input, and a worker lives on', async () => {
   const redis = await startRedis()
   const [here, one] = await Promise.all([compileToy(), compileToy()])

@@ -13,7 +13,7 @@ import { parseRunOptions, type RunOptions } from '../run-folder.js'
 import { trainingOf } from '../training-options.js'
 import { packageVersion } from '../version.js'
 import { ownOptions } from './crew.js'
-import { dataPath } from './data-path.js'
+import { dataPath } from '../sweep/data.js'
 
 /** What a worker has of its own. */
 export interface ReplicaPlace {
