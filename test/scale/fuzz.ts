@@ -83,7 +83,9 @@ const hostile: fc.Arbitrary<unknown> = fc.oneof(
       })
       .map(({ job, changes }) => {
         const copy = JSON.parse(JSON.stringify(job)) as unknown
-        for (const { where, how, value, key } of changes) {
+        for (const { where, how, value: shared, key } of changes) {
+          // Later changes must not reach into what other jobs hold.
+          const value = JSON.parse(JSON.stringify(shared)) as unknown
           const places = placesOf(copy)
           if (places.length === 0) break
           const place = places[where % places.length]
