@@ -2,7 +2,7 @@
 
 import { checkBoolean, checkOptions, describe, expect } from './errors.js'
 import { type Graph, type GraphNode, trace } from './graph/trace.js'
-import { checkLoss, checkPenalties, crossEntropy, selfDistillation } from './loss/index.js'
+import { checkLoss, checkPenalties, crossEntropy, lossOfExits } from './loss/index.js'
 import { Model } from './model.js'
 import { isSpiking } from './nn/layers/cell.js'
 import { checkModule, type Module } from './nn/module.js'
@@ -106,7 +106,7 @@ export async function compile(network: Module, options: CompileOptions): Promise
   const revectorized = wide?.on ?? false
   const record = recordedLayers(graph, options.record)
   const session = new Session(graph, input, { ...settings, record, revectorized })
-  const standardLoss = graph.exits ? selfDistillation() : crossEntropy()
+  const standardLoss = graph.exits ? lossOfExits() : crossEntropy()
   const { optimizer = sgd(), loss = standardLoss, penalties } = options
   checkOptimizer('compile.optimizer', optimizer)
   checkLoss('compile.loss', loss)

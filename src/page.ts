@@ -4,10 +4,6 @@
  */
 
 import './runtime/page/platform.js'
-import { loadModel } from './load.js'
-import { registerExtras } from './train/extras.js'
-
-registerExtras({ fromBytes: loadModel })
 
 export { block, residual, sequential } from './containers.js'
 export * from './data/page.js'
@@ -24,7 +20,6 @@ export {
   selfDistillation,
   tet,
 } from './loss/index.js'
-export { Model } from './model.js'
 export * from './models/index.js'
 export { compile } from './network.js'
 export * from './nn/layers/index.js'
@@ -43,6 +38,7 @@ export {
 } from './optimizer/index.js'
 export { checkpoint, csvLogger, dashboard, loadNir, networkFromNir } from './page/absent.js'
 export { loadModel, networkFromJSON } from './page/load.js'
+export { Model } from './page/model.js'
 export { earlyStopping } from './train/callbacks/early-stopping.js'
 export { progress } from './train/callbacks/progress.js'
 export { comparableLr } from './train/comparable-lr.js'

@@ -119,7 +119,7 @@ function steps() {
       name: 'pages',
       inputs: [
         ...typescript.filter((file) => !/^(test|bench)\//.test(file)),
-        ...['tools/page.mjs', manifest('esbuild'), manifest('typescript')],
+        ...['tools/page.mjs', 'tools/page-names.mjs', manifest('esbuild'), manifest('typescript')],
       ],
       // All that the entries for pages reach.
       get outputs() {

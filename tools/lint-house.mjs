@@ -29,7 +29,7 @@ const rooms = [
   ['nir'],
   ['models'],
   ['node'],
-  ['verify'],
+  ['scale', 'verify'],
   ['diagnose'],
   ['index', 'net', 'node-ops', 'page', 'page-layers', 'page-ops'],
   ['bench'],

@@ -6,6 +6,7 @@ import { dirname, join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { transformSync } from 'esbuild'
 import ts from 'typescript'
+import { shortNamesOf } from './page-names.mjs'
 
 const OUT = 'build/src/web'
 const ENTRIES = ['src/page.ts', 'src/page-ops.ts', 'src/net.ts', 'src/page-layers.ts']
@@ -20,6 +21,15 @@ const INSTEAD = {
   'src/plan/learnt-tau.ts': 'src/page/learnt-tau.ts',
   'src/runtime/vendor/loader/index.ts': 'src/page/loader.ts',
   'src/containers.ts': 'src/page/containers.ts',
+  'src/graph/joins.ts': 'src/page/joins.ts',
+  'src/runtime/addresses.ts': 'src/page/addresses.ts',
+  'src/runtime/collect.ts': 'src/page/collect.ts',
+  'src/runtime/idle-threads.ts': 'src/page/idle-threads.ts',
+  'src/runtime/processors.ts': 'src/page/processors.ts',
+  'src/runtime/record-times.ts': 'src/page/record-times.ts',
+  'src/loss/index.ts': 'src/page/losses.ts',
+  'src/plan/losses/index.ts': 'src/page/loss-plans.ts',
+  'src/plan/penalties.ts': 'src/page/penalties.ts',
 }
 
 /** Values of the engine's enums, as "Name.Member". */
@@ -136,17 +146,40 @@ function forPages(file, numbers) {
   return { text: changed + text.slice(at), found }
 }
 
+/** The engine's enums, of which pages ask the names of operations by their numbers. */
+function opcodes(numbers) {
+  const enums = {}
+  for (const [name, value] of numbers) {
+    const [of, member] = name.split('.')
+    enums[of] ??= {}
+    if (typeof value === 'number') enums[of][member] = value
+  }
+  const operations = []
+  for (const [member, value] of Object.entries(enums.Op)) operations[value] = member
+  const others = Object.entries(enums).filter(([name]) => name !== 'Op')
+  return [
+    `export const Op = /* @__PURE__ */ '${operations.join()}'.split(',')`,
+    ...others.map(([name, members]) => `export const ${name} = ${JSON.stringify(members)}`),
+    '',
+  ].join('\n')
+}
+
 const quote = (path) => `'${path}'`
 const relativeTo = (file, path) => {
   const found = relative(dirname(outputOf(file)), path).replaceAll('\\', '/')
   return found.startsWith('.') ? found : `./${found}`
 }
 
-function write(path, text) {
+function write(path, text, shortNames = {}) {
+  const names = Object.keys(shortNames)
   const { code } = transformSync(text, {
     loader: 'ts',
     target: 'es2022',
     charset: 'utf8',
+    ...(names.length > 0 && {
+      mangleProps: new RegExp(`^(?:${names.map((name) => name.replace('$', '\\$')).join('|')})$`),
+      mangleCache: shortNames,
+    }),
     tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: false } },
   })
   mkdirSync(dirname(path), { recursive: true })
@@ -157,13 +190,18 @@ function write(path, text) {
 export async function buildPages() {
   rmSync(OUT, { recursive: true, force: true })
   const numbers = await numbersOf(OPCODES)
-  const wanted = new Set(ENTRIES)
-  for (const file of wanted) {
+  const texts = new Map(ENTRIES.map((file) => [file, '']))
+  for (const file of texts.keys()) {
     const { text, found } = forPages(file, numbers)
-    write(outputOf(file), text)
-    for (const other of found) wanted.add(other)
+    texts.set(file, text)
+    for (const other of found) texts.set(other, texts.get(other) ?? '')
   }
-  write(join(OUT, 'opcodes.js'), readFileSync(OPCODES, 'utf8'))
+  const enums = [...numbers.keys()].flatMap((name) => name.split('.'))
+  const names = shortNamesOf([...texts.keys()], enums)
+  // For whoever reads what was built.
+  writeFileSync('build/page-names.json', `${JSON.stringify(names, undefined, 2)}\n`)
+  for (const [file, text] of texts) write(outputOf(file), text, names)
+  write(join(OUT, 'opcodes.js'), opcodes(numbers))
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) await buildPages()

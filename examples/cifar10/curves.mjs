@@ -78,9 +78,12 @@ function chart(x0, title, axis, lines) {
       `<polyline fill="none" stroke="${COLORS[i]}" stroke-width="1.5" points="${list
         .map((point) => `${x(point[0])},${y(point[1])}`)
         .join(' ')}"/>`,
-      `<text x="${x0 + LEFT + WIDTH - 4}" y="${TOP + 16 + 16 * i}" text-anchor="end" fill="${COLORS[i]}">${name}</text>`,
+      lines.length > 1 &&
+        `<text x="${x0 + LEFT + WIDTH - 4}" y="${TOP + 16 + 16 * i}" text-anchor="end" fill="${COLORS[i]}">${name}</text>`,
     ]),
-  ].join('\n')
+  ]
+    .filter(Boolean)
+    .join('\n')
 }
 
 const common = twin.length > 0 ? Math.min(ours.length, twin.length) : ours.length
@@ -90,7 +93,7 @@ if (twin.length > 0) begin.push(['official code, PyTorch', smooth(twin.slice(0, 
 const step = LEFT + WIDTH + 30
 const charts = [
   chart(0, `Loss of the first ${common} steps`, 'step', begin),
-  chart(step, 'Accuracy on the test pictures, %', 'epoch', [['spikewasm', accuracy]]),
+  chart(step, 'spikewasm: accuracy on the test pictures, %', 'epoch', [['spikewasm', accuracy]]),
 ]
 writeFileSync(
   values.svg,

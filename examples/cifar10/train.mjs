@@ -1,7 +1,7 @@
 // Trains a compact spiking network on CIFAR-10; docs/cifar10.md has the result.
 //
-//   node examples/cifar10/train.mjs --data FOLDER --out runs/cifar10 [--epochs 17] [--seed 0]
-//     [--threads 2] [--lr 0.1] [--width 48] [--limit-train n] [--limit-test n]
+//   node examples/cifar10/train.mjs --data FOLDER --out runs/cifar10 [--epochs 19] [--seed 0]
+//     [--threads 2] [--lr 0.1] [--width 64] [--limit-train n] [--limit-test n]
 //
 // The same command goes on with a run that was stopped, and ends with the same bits. The folder
 // gets weights, a checkpoint, curve.csv (a line an epoch), steps.csv (a line a step), result.json.
@@ -9,7 +9,17 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } fr
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import * as sw from 'spikewasm'
-import { compile, loss, optimizer, readData, readOptions, schedule } from './recipe.mjs'
+import { setFirstFilters } from './filters.mjs'
+import {
+  BATCH,
+  compile,
+  loss,
+  optimizer,
+  parts,
+  readData,
+  readOptions,
+  windows,
+} from './recipe.mjs'
 
 const options = readOptions({
   out: { type: 'string', default: 'runs/cifar10' },
@@ -19,36 +29,57 @@ const options = readOptions({
 const { out: dir, epochs, seed } = options
 const { train, test } = await readData(options)
 const limit = options['limit-test']
-const model = await compile(options)
-console.log(`${model.parameterCount} parameters, ${train.length} training pictures, seed ${seed}`)
+const validation = limit ? sw.subset(test, limit) : test
 
 mkdirSync(dir, { recursive: true })
-const steps = join(dir, 'steps.csv')
+const [steps, curve] = [join(dir, 'steps.csv'), join(dir, 'curve.csv')]
 if (!existsSync(steps)) writeFileSync(steps, 'step,loss,learningRate,milliseconds\n')
-const history = await model.fit(train, {
-  epochs,
-  optimizer: optimizer(options),
-  schedule,
-  loss,
-  validation: limit ? sw.subset(test, limit) : test,
-  callbacks: [sw.checkpoint({ dir, every: '2m' }), sw.csvLogger(join(dir, 'curve.csv'))],
-  resume: dir,
-  onStep({ epoch, step, steps: all, loss, learningRate, milliseconds }) {
-    const row = [epoch * all + step, loss, learningRate, milliseconds]
-    appendFileSync(steps, `${row.join()}\n`)
-  },
-  onEpoch({ epoch, trainLoss, testAccuracy }) {
-    const [a, b] = [trainLoss.toFixed(4), (100 * testAccuracy).toFixed(2)]
-    console.log(`epoch ${epoch}/${epochs}  loss ${a}  test ${b} %`)
-  },
-})
+if (!existsSync(curve)) writeFileSync(curve, 'epoch,trainLoss,trainAccuracy,testAccuracy\n')
+const histories = []
+let state
+let [epochsBefore, stepsBefore] = [0, 0]
+for (const [i, part] of parts(options).entries()) {
+  // Another seed: other orders and windows than in the epochs before.
+  const model = await compile({ ...options, seed: seed + i }, part.size)
+  if (state) model.loadStateDict(state)
+  else {
+    setFirstFilters(model, train)
+    const [weights, pictures] = [model.parameterCount, train.length]
+    console.log(`${weights} parameters, ${pictures} training pictures, seed ${seed}`)
+  }
+  const folder = join(dir, part.name)
+  const history = await model.fit(windows(train, part.size), {
+    epochs: part.epochs,
+    optimizer: optimizer(options),
+    schedule: part.schedule,
+    loss,
+    validation: windows(validation, part.size),
+    callbacks: [sw.checkpoint({ dir: folder, every: '2m' })],
+    resume: folder,
+    onStep({ epoch, step, steps: all, loss, learningRate, milliseconds }) {
+      const row = [stepsBefore + epoch * all + step, loss, learningRate, milliseconds]
+      appendFileSync(steps, `${row.join()}\n`)
+    },
+    onEpoch({ epoch, trainLoss, trainAccuracy, testAccuracy }) {
+      const number = epochsBefore + epoch
+      appendFileSync(curve, `${[number, trainLoss, trainAccuracy, testAccuracy].join()}\n`)
+      const [a, b] = [trainLoss.toFixed(4), (100 * testAccuracy).toFixed(2)]
+      console.log(`epoch ${number}/${epochs}, ${part.name}  loss ${a}  test ${b} %`)
+    },
+  })
+  histories.push(history)
+  epochsBefore += part.epochs
+  stepsBefore += part.epochs * Math.floor(train.length / BATCH)
+  state = model.stateDict()
+  if (i === 1) await model.save(join(dir, 'weights.safetensors'))
+  await model.dispose()
+}
 
 // A step that was done again after a kill stands there twice: the last one counts.
 const rows = readFileSync(steps, 'utf8').trimEnd().split('\n').slice(1)
 const times = new Map(rows.map((row) => row.split(',').map(Number)).map(([s, , , ms]) => [s, ms]))
 const minutes = [...times.values()].reduce((a, b) => a + b, 0) / 60_000
-const { testAccuracy } = history.epochs?.at(-1) ?? {}
-const result = { ...options, trainingMinutes: minutes, testAccuracy, history }
+const { testAccuracy } = histories.at(-1).epochs?.at(-1) ?? {}
+const result = { ...options, trainingMinutes: minutes, testAccuracy, histories }
 writeFileSync(join(dir, 'result.json'), `${JSON.stringify(result, null, 2)}\n`)
 console.log(`trained for ${minutes.toFixed(1)} minutes`)
-await model.dispose()

@@ -73,7 +73,7 @@ from model.model_setting import rate_model_setting
 torch.set_num_threads(o.threads)
 stream = sys.stdin.buffer
 head = json.loads(stream.readline())
-batch, T, width = head['batch'], head['timeSteps'], head['width']
+batch, T, width, size = head['batch'], head['timeSteps'], head['width'], head['size']
 
 
 class Network(nn.Sequential):
@@ -84,9 +84,9 @@ class Network(nn.Sequential):
         stage = lambda i, o: [nn.Conv2d(i, o, 3, padding=1, bias=False), nn.BatchNorm2d(o),
                               LIFLayer(v_reset=None, thresh=1.0, decay=decay, detach_reset=True, rate_flag=True)]
         pool = lambda: [nn.AvgPool2d(2)]
-        a, b, c, d, e, f = (part * w // 3 for part in (3, 6, 8, 12, 16, 24))
-        super().__init__(*stage(3, a), *pool(), *stage(a, b), *stage(b, c), *pool(), *stage(c, d), *stage(d, e), *pool(),
-                         *stage(e, f), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(f, 10))
+        a, b, c, d = (part * w // 4 for part in (3, 8, 16, 32))
+        super().__init__(*stage(3, a), *pool(), *stage(a, b), *stage(b, b), *pool(), *stage(b, c), *stage(c, c), *pool(),
+                         *stage(c, d), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(d, 10))
         self.layers = len(self)
         self.readout = ReadOut()
 
@@ -114,13 +114,14 @@ rate_model_setting(net, time_step=T, step_mode='m')
 # Biases and normalisation do not decay, as in the official main.py.
 weights, others = [[p for p in net.parameters() if (p.dim() > 1) == is_weight] for is_weight in (True, False)]
 optimizer = torch.optim.SGD([dict(params=weights, weight_decay=5e-4), dict(params=others, weight_decay=0)], lr=head['lr'], momentum=0.9, nesterov=True)
-schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, head['lr'], total_steps=head['epochs'] * head['stepsOfEpoch'], pct_start=0.2, cycle_momentum=False)
+# The first part of the training: three epochs of a linear warm-up, then a constant rate.
+schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1, (step // head['stepsOfEpoch'] + 1) / 3))
 evaluator = CustomEvaluator(nn.CrossEntropyLoss(label_smoothing=0.1), 'rate', T)
 net.train()
 with open(o.out, 'w') as out:
     print('step,loss,learningRate,milliseconds', file=out)
     for step in range(head['steps']):
-        x = torch.from_numpy(np.frombuffer(stream.read(4 * batch * 3072), np.float32).copy()).view(batch, 3, 32, 32)
+        x = torch.from_numpy(np.frombuffer(stream.read(4 * batch * 3 * size * size), np.float32).copy()).view(batch, 3, size, size)
         y = torch.from_numpy(np.frombuffer(stream.read(4 * batch), np.int32).astype(np.int64))
         start, rate = time.perf_counter(), optimizer.param_groups[0]['lr']
         functional.reset_net(net)

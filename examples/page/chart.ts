@@ -14,9 +14,10 @@ interface Values extends Line {
   readonly value: HTMLElement
 }
 
-const [LEFT, RIGHT, TOP, BOTTOM] = [46, 8, 8, 22]
+const [LEFT, RIGHT, TOP, BOTTOM] = [46, 8, 8, 36]
 /** A line of more points has every two of them joined. */
 const MOST = 800
+const REPAINT_MS = 80
 
 /** A round number of which `size` holds four or fewer. */
 function roundStep(size: number): number {
@@ -28,6 +29,7 @@ export class Chart {
   private lines: Values[] = []
   private epochs = 1
   private pointed: number | undefined
+  private due: ReturnType<typeof setTimeout> | undefined
   private readonly canvas: HTMLCanvasElement
   private readonly draw = (): void => this.paint()
 
@@ -82,7 +84,11 @@ export class Chart {
       line.y = line.y.map((value, i, all) => (value + (all[i - 1] ?? value)) / 2)
       line.y = every(line.y)
     }
-    paint(this.draw)
+    // Short steps come more often than anybody can see.
+    this.due ??= setTimeout(() => {
+      this.due = undefined
+      paint(this.draw)
+    }, REPAINT_MS)
   }
 
   private paint(): void {
@@ -111,7 +117,8 @@ export class Chart {
     g.textBaseline = 'alphabetic'
     g.textAlign = 'center'
     const every = Math.max(1, roundStep(last))
-    for (let x = 0; x <= last; x += every) g.fillText(String(x), atX(x), height - 5)
+    for (let x = 0; x <= last; x += every) g.fillText(String(x), atX(x), height - 20)
+    g.fillText('epoch', LEFT + right / 2, height - 4)
     if (pointed !== undefined) {
       g.beginPath()
       g.moveTo(pointed, TOP)

@@ -33,23 +33,46 @@ export const normalised = (data: Dataset, shades: Float32Array): Float32Array =>
   return shades.map((shade) => (shade - mean[0]) / std[0])
 }
 
-/** Share of white in the first images: clothes have more of it than digits. */
-function whiteOf({ pixels, shape, length }: Dataset): number {
-  const bytes = new Uint8Array(shape.reduce((a, b) => a * b, 1))
-  const count = Math.min(200, length)
-  let sum = 0
-  for (let i = 0; i < count; i++) {
-    pixels!.read(i, bytes)
-    for (const byte of bytes) sum += byte
+const IMAGES = 200
+const [HEADER, PIXELS] = [16, 28 * 28]
+
+/** The first bytes of a file, which may be packed; fewer where it is short. */
+async function headOf(file: Blob, length: number): Promise<Uint8Array> {
+  const start = new Uint8Array(await file.slice(0, 2).arrayBuffer())
+  const isPacked = start[0] === 0x1f && start[1] === 0x8b
+  const stream: ReadableStream<Uint8Array> = isPacked
+    ? file.stream().pipeThrough(new DecompressionStream('gzip'))
+    : file.stream()
+  const reader = stream.getReader()
+  const head = new Uint8Array(length)
+  let filled = 0
+  while (filled < length) {
+    const { done, value } = await reader.read()
+    if (done) break
+    head.set(value.subarray(0, length - filled), filled)
+    filled += Math.min(value.length, length - filled)
   }
-  return sum / (255 * count * bytes.length)
+  void reader.cancel().catch(() => undefined)
+  return head.subarray(0, filled)
+}
+
+/** Whether they are of Fashion-MNIST: clothes have more white than digits. */
+async function areClothes(files: readonly File[]): Promise<boolean> {
+  const images = files.find(({ name }) => name.startsWith('t10k-images'))
+  if (!images) return false
+  try {
+    const pixels = (await headOf(images, HEADER + IMAGES * PIXELS)).subarray(HEADER)
+    return pixels.reduce((sum, pixel) => sum + pixel, 0) / (255 * pixels.length) > 0.2
+  } catch {
+    // The package says what is wrong with the file.
+    return false
+  }
 }
 
 /** Fashion-MNIST or MNIST, whose files have the same names. */
 export async function fromFiles(files: readonly File[]): Promise<Data> {
-  let split = await datasets.mnist(files)
-  const isFashion = whiteOf(split.train) > 0.2
-  if (isFashion) split = await datasets.fashionMnist(files)
+  const isFashion = await areClothes(files)
+  const split = await datasets[isFashion ? 'fashionMnist' : 'mnist'](files)
   const { train, test } = split
   const count = (part: Dataset): string => part.length.toLocaleString('en')
   return {

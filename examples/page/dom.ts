@@ -34,9 +34,11 @@ export const percent = (share: number): string => `${(100 * share).toFixed(1)} %
 export function context(canvas: HTMLCanvasElement) {
   const { clientWidth: width, clientHeight: height } = canvas
   const scale = devicePixelRatio || 1
-  canvas.width = width * scale
-  canvas.height = height * scale
+  const sizes = [width, height].map((length) => Math.round(length * scale))
   const g = canvas.getContext('2d') as CanvasRenderingContext2D
+  // A new size makes new memory, which takes longer than to draw.
+  if (canvas.width !== sizes[0] || canvas.height !== sizes[1]) [canvas.width, canvas.height] = sizes
+  else g.reset()
   g.scale(scale, scale)
   g.font = '12px system-ui, sans-serif'
   return { g, width, height }

@@ -128,6 +128,8 @@ function atStep<T>(task: () => T): Promise<T> {
 function update(): void {
   const isRunning = run !== undefined && !run.isPaused
   $('start').textContent = isRunning ? 'Pause' : run ? 'Go on' : done > 0 ? 'Train on' : 'Start'
+  // A button that is switched off does not keep the focus.
+  if (!run && document.activeElement === $('stop')) $('start').focus()
   $<HTMLButtonElement>('stop').disabled = !run
   $('use-digits').hidden = data?.name === 'digits'
   const valid = form.checkValidity() ? read() : undefined
@@ -277,7 +279,8 @@ async function train(
   const accuracy = last
     ? `: ${percent(last.testAccuracy as number)} of the test images are right`
     : ''
-  tell(`${history.aborted ? 'Stopped' : 'Done'} after ${done} epochs${accuracy}.`)
+  const count = `${done} ${done === 1 ? 'epoch' : 'epochs'}`
+  tell(`${history.aborted ? 'Stopped' : 'Done'} after ${count}${accuracy}.`)
   say($('state').textContent as string)
 }
 

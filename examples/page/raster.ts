@@ -90,6 +90,7 @@ export class Raster {
     g.lineTo(LEFT + trained * column, top - gap)
     g.stroke()
     g.fillStyle = css('soft')
+    g.fillText('step', 0, height - 4)
     g.textAlign = 'center'
     const every = Math.ceil(steps / Math.max(1, Math.floor(width / 60)))
     for (let t = every; t <= steps; t += every)

@@ -19,7 +19,12 @@ const commands: Readonly<Record<string, () => Promise<(command: Command) => Comm
   verify: async () => (await import('./verify.js')).verifyCommand,
   show: async () => (await import('./show.js')).showCommand,
   bench: async () => (await import('./bench.js')).benchCommand,
+  sweep: async () => (await import('./sweep/command.js')).sweepCommand,
+  worker: async () => (await import('./worker.js')).workerCommand,
 }
+
+/** Work that goes on when nobody reads what it says. */
+const longRunning = ['train', 'sweep', 'worker']
 
 /** What needs no command to be read. */
 const aboutItself = ['-V', '--version']
@@ -62,7 +67,7 @@ export async function runProgram(
   ignoreHangup()
   plainWarnings(asked === 'train' ? ['SPIKEWASM_SILENT'] : [])
   if (asked === 'bench') guardBench(command)
-  else guardOutput(command, asked === 'train')
+  else guardOutput(command, longRunning.includes(asked))
 
   try {
     await program.parseAsync(args, { from: 'user' })

@@ -15,6 +15,7 @@ import { monitors, runFiles } from '../train/callbacks/checkpoint.js'
 import { type DataArguments, type DatasetName, datasetNames } from './datasets.js'
 import { eventSchema, givenEvents } from './event-options.js'
 import { withFiles } from './mistakes.js'
+import { roundsSchema } from './rounds/flags.js'
 import { trainingSchema } from './training-options.js'
 
 /** Of options.json; a program's holds its network. */
@@ -60,6 +61,8 @@ const runOptions = v.object({
   loadSha256: v.optional(v.string()),
   monitor: v.optional(v.picklist(monitors)),
   checkpointEvery: v.optional(v.union([v.number(), v.string()])),
+  /** Of a training in rounds of replicas. */
+  rounds: v.optional(roundsSchema),
 })
 
 export type RunOptions = v.InferOutput<typeof runOptions>

@@ -18,8 +18,8 @@ export interface ShownFrames {
   readonly summary: string
 }
 
-/** ON and OFF, apart for all eyes. */
-const [ON, OFF] = ['#e69f00', '#0072b2']
+/** ON and OFF, apart for all eyes; OFF is lighter on a dark page. */
+const [ON, OFF, OFF_DARK] = ['#e69f00', '#0072b2', '#56b4e9']
 
 /** The page's own script. */
 const script = `
@@ -27,12 +27,13 @@ const data = JSON.parse(document.getElementById('frames').textContent)
 const bytes = Uint8Array.from(atob(data.counts), (c) => c.charCodeAt(0))
 const { width, height, begins, duration } = data
 const size = width * height * 2
-const on = [230, 159, 0], off = [0, 114, 178]
+const on = [230, 159, 0]
 const dark = matchMedia('(prefers-color-scheme: dark)')
 function draw(canvas, frame) {
   const context = canvas.getContext('2d')
   const image = context.createImageData(width, height)
   const none = dark.matches ? 24 : 255
+  const off = dark.matches ? [86, 180, 233] : [0, 114, 178]
   for (let i = 0; i < width * height; i++) {
     const less = bytes[frame * size + 2 * i], more = bytes[frame * size + 2 * i + 1]
     const sum = less + more
@@ -69,6 +70,7 @@ function show(t) {
   draw(main, t)
   ;[...strip.children].forEach((figure, i) => figure.classList.toggle('now', i === t))
   label.textContent = (begins[t] / 1000).toFixed(1) + ' of ' + (duration / 1000).toFixed(1) + ' ms'
+  slider.setAttribute('aria-valuetext', label.textContent)
 }
 let timer
 function play(go) {
@@ -85,7 +87,8 @@ play(!matchMedia('(prefers-reduced-motion: reduce)').matches)
 const style = `
 canvas { image-rendering: pixelated; width: 100% }
 #main { max-width: 26rem; border: 1px solid var(--line) }
-#at { width: 16rem; max-width: 60%; vertical-align: middle }
+.controls { display: flex; align-items: center; gap: 8px; margin-top: 6px }
+#at { flex: 0 1 16rem; min-width: 4rem } #time { white-space: nowrap }
 #play { font: inherit; min-width: 5rem; padding: 4px 10px }
 #strip { display: grid; grid-template-columns: repeat(auto-fill, minmax(5rem, 1fr)); gap: .4rem }
 #strip figure { cursor: pointer } #strip canvas { border: 1px solid var(--line) }
@@ -93,6 +96,7 @@ canvas { image-rendering: pixelated; width: 100% }
 #strip figcaption { font-size: .75rem; text-align: center; margin: 0 }
 .on::before, .off::before { content: '■ ' } .on::before { color: ${ON} }
 .off::before { color: ${OFF} }
+@media (prefers-color-scheme: dark) { .off::before { color: ${OFF_DARK} } }
 `
 
 /** The page's text. */
@@ -102,7 +106,7 @@ export function showPage(frames: ShownFrames): Promise<string> {
   const body = `<h1>${escapeHtml(title)}</h1>
 <p class="lead">${escapeHtml(summary)}. <span class="on">ON</span> <span class="off">OFF</span></p>
 <canvas id="main" role="img" aria-label="events of the frame"></canvas>
-<p><button id="play" type="button">Play</button>
+<p class="controls"><button id="play" type="button">Play</button>
 <input id="at" type="range" min="0" max="${begins.length - 1}" value="0" aria-label="frame">
 <span id="time"></span></p>
 <div id="strip"></div>

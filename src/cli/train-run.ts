@@ -7,6 +7,7 @@ import { RunFolder } from '../io/folder/folder.js'
 import { MANIFEST } from '../io/folder/manifest.js'
 import { median } from '../median.js'
 import type { Model } from '../model.js'
+import type { RoundsSetting } from '../scale/rounds/options.js'
 import type { Callback } from '../train/callback.js'
 import { bestSoFar } from '../train/callbacks/best.js'
 import {
@@ -20,6 +21,7 @@ import {
 import { dashboardOf } from '../train/callbacks/dashboard.js'
 import { inkFor } from '../train/callbacks/ink.js'
 import { insideOf } from '../train/inside.js'
+import type { FitOptions } from '../train/options.js'
 import type { History } from '../train/records.js'
 import { type Interrupt, listenForInterrupt } from './interrupt.js'
 import { withFiles } from './mistakes.js'
@@ -30,8 +32,11 @@ import {
   type Reporter,
   type TrainSummary,
 } from './report.js'
+import type { CrewHere } from './rounds/crew.js'
+import { describeRounds } from './rounds/flags.js'
 import { areOfProgram, holdsRun, optionsJson, type RunOptions, runNames } from './run-folder.js'
 import { idOf } from './run-id.js'
+import { endingOf, type TrainHooks } from './train-hooks.js'
 import { describeTraining, type TrainingSetup } from './training-options.js'
 
 /** Where a run is kept. */
@@ -135,6 +140,9 @@ export interface RunParts {
   readonly dashboard?: number
   /** Whether a page about the run is written when it ends. */
   readonly report: boolean
+  readonly hooks: TrainHooks
+  /** Of a training in rounds: how, and who does them. */
+  readonly rounds?: CrewHere & { readonly rounds: RoundsSetting }
 }
 
 /** How signals end a training. */
@@ -155,7 +163,8 @@ export function stopOnSignals(): Stop {
 
 export async function runTraining(parts: RunParts): Promise<void> {
   const { model, data, training, options, place, due, monitor, numWorkers, json, stop } = parts
-  const { report, dashboard: port } = parts
+  const { report, dashboard: port, rounds, hooks } = parts
+  const ending = endingOf(stop.signal, hooks)
   const { epochs } = options
   const { optimizer, schedule } = training
   const id = idOf(options)
@@ -167,7 +176,11 @@ export async function runTraining(parts: RunParts): Promise<void> {
   let isBest = bestSoFar(monitor)
   let address: string | undefined
   const tellStart = (): void => {
-    const lines = [describe(parts), describeTraining(training)]
+    const lines = [
+      describe(parts),
+      describeTraining(training),
+      ...(rounds ? [describeRounds(rounds.rounds)] : []),
+    ]
     if (!json) process.stdout.write(`${lines.join('\n')}\n`)
   }
   const starter: Callback = {
@@ -207,34 +220,48 @@ export async function runTraining(parts: RunParts): Promise<void> {
       report,
     })
   try {
-    const history = await model.fit(data.train, {
+    const fit: FitOptions = {
       epochs,
       optimizer,
       schedule,
       ...training.fit,
       ...(training.fit.validationSplit === undefined ? { validation: data.test } : {}),
-      signal: stop.signal,
+      signal: ending.signal,
       numWorkers,
       resume: place?.checkpoint,
       callbacks: [...training.callbacks, ...watched, ...(writer ? [writer] : []), starter],
       onStep(info) {
         stepTimes.push(info.milliseconds)
         reporter.step(info)
+        hooks.onStep?.(info)
+        ending.step()
       },
       onEpoch(record) {
         reporter.epoch(record, isBest(record))
         const fresh = record.silent?.filter((layer) => !silent.has(layer)) ?? []
         if (fresh.length > 0) tellSilence(reporter, fresh, record.epoch)
         for (const layer of fresh) silent.add(layer)
+        hooks.onEpoch?.(record)
+        ending.epoch(record)
       },
-    })
+    }
+    const history = await (rounds
+      ? (await import('../scale/rounds/fit.js')).fitWith(
+          model,
+          data.train,
+          { ...fit, rounds: rounds.rounds },
+          rounds.crew,
+        )
+      : model.fit(data.train, fit))
     if (!started) {
       if (place) await expectWhole(place.folder)
       tellStart()
     }
     const stopped = isUnfinished(history, epochs)
     const out = place?.folder.path
-    finish(reporter, summarize(model, options, history, stepTimes, stopped, out), json, started)
+    const summary = summarize(model, options, history, stepTimes, stopped, out)
+    finish(reporter, summary, json, started)
+    hooks.onEnd?.(summary)
     if (stopped) process.exitCode = stop.exitCode
   } finally {
     reporter.pause()
@@ -289,6 +316,7 @@ function summarize(
   const seconds = stepTimes.reduce((sum, ms) => sum + ms, 0) / 1000
   const stepped = stepTimes.length > 0
   const { dataset, model: name, method, stepMode, timeSteps, batchSize } = options
+  const samples = stepTimes.length * batchSize * (options.rounds?.replicas ?? 1)
   return {
     final: true,
     testAccuracy: last?.testAccuracy ?? null,
@@ -296,7 +324,7 @@ function summarize(
     trainLoss: last?.trainLoss ?? null,
     trainAccuracy: last?.trainAccuracy ?? null,
     stepMs: stepped ? median(stepTimes) : null,
-    samplesPerSecond: stepped ? (stepTimes.length * batchSize) / seconds : null,
+    samplesPerSecond: stepped ? samples / seconds : null,
     peakMemoryMB: peakMemoryMB(),
     firingRates: last?.firingRates ?? {},
     dataset,

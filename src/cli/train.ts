@@ -27,7 +27,10 @@ import { addEventFlags } from './event-flags.js'
 import { givenEvents } from './event-options.js'
 import { firstWeights } from './first-weights.js'
 import { counting, named, numeric, shared } from './options.js'
-import { parseRunOptions, type RunOptions } from './run-folder.js'
+import { crewOf } from './rounds/crew.js'
+import { addRoundsFlags, type RoundsArguments, roundsOf } from './rounds/flags.js'
+import { holdsRun, parseRunOptions, type RunOptions } from './run-folder.js'
+import type { TrainHooks } from './train-hooks.js'
 import {
   newPlace,
   oldPlace,
@@ -40,7 +43,7 @@ import { addTrainingFlags } from './training-flags.js'
 import { type TrainingArguments, trainingOf } from './training-options.js'
 import { packageVersion } from './version.js'
 
-interface TrainArguments extends DataArguments, TrainingArguments {
+interface TrainArguments extends DataArguments, TrainingArguments, RoundsArguments {
   readonly model?: ModelName
   readonly method: Method
   readonly stepMode?: StepMode
@@ -64,7 +67,8 @@ interface TrainArguments extends DataArguments, TrainingArguments {
   readonly report: boolean
 }
 
-export function trainCommand(command: Command): Command {
+/** @param hooks of a process that trains for another one */
+export function trainCommand(command: Command, hooks: TrainHooks = {}): Command {
   const begun = command
     .description(
       'Train a network and test it after each epoch. Without options: the digits that ' +
@@ -92,7 +96,7 @@ export function trainCommand(command: Command): Command {
     .addOption(
       numeric('--batch-size <n>', `samples in one step (default: ${describeDefault('batchSize')})`),
     )
-  return addTrainingFlags(addEventFlags(begun, { training: true }))
+  return addRoundsFlags(addTrainingFlags(addEventFlags(begun, { training: true })))
     .addOption(shared.threads())
     .addOption(
       numeric('--seed <n>', 'seed of initial weights, order of the data and augmentation', 0),
@@ -156,10 +160,11 @@ export function trainCommand(command: Command): Command {
     )
     .addOption(shared.revectorize())
     .addOption(shared.json())
-    .action((args: TrainArguments, command: Command) => train(args, command))
+    .action((args: TrainArguments, command: Command) => train(args, command, hooks))
 }
 
-function portOf(text: string): number {
+/** The port of `--dashboard`. */
+export function portOf(text: string): number {
   const port = Number(text)
   expect(
     text.trim() !== '' && Number.isInteger(port) && port >= 0 && port <= 65535,
@@ -168,7 +173,7 @@ function portOf(text: string): number {
   return port
 }
 
-async function train(args: TrainArguments, command: Command): Promise<void> {
+async function train(args: TrainArguments, command: Command, hooks: TrainHooks): Promise<void> {
   const { resume, out, overwrite, checkpointEvery, monitor } = args
   const given = resume === undefined ? undefined : resumedArguments(command)
   expect(
@@ -194,12 +199,15 @@ async function train(args: TrainArguments, command: Command): Promise<void> {
   let place: RunPlace | undefined
   try {
     if (resume !== undefined) place = await oldPlace(resume)
-    else if (out !== undefined) place = await newPlace(out, overwrite)
-    if (place?.resumed) {
+    else if (out !== undefined)
+      place = await (hooks.goesOn && (await holdsRun(out))
+        ? oldPlace(out)
+        : newPlace(out, overwrite))
+    if (place?.resumed && resume !== undefined) {
       const name = optionsFile(place.folder.names)
       const run = parseRunOptions(await place.folder.read(name), `${resume}/${name}`)
-      await trainAs({ ...args, ...run, ...takenHere(run), ...given }, run, place, stop)
-    } else await trainAs(args, undefined, place, stop)
+      await trainAs({ ...args, ...run, ...takenHere(run), ...given }, run, place, stop, hooks)
+    } else await trainAs(args, undefined, place, stop, hooks)
   } finally {
     await place?.folder.close()
     stop.release()
@@ -210,7 +218,7 @@ async function train(args: TrainArguments, command: Command): Promise<void> {
 const besideResume = [
   ...['resume', 'data', 'cache', 'threads', 'numWorkers', 'json', 'revectorize'],
   'checkpointEvery',
-  ...['dashboard', 'report'],
+  ...['dashboard', 'report', 'redis', 'namespace', 'shared', 'replaceAfter'],
 ]
 
 /** @throws SpikewasmError for an option that is the run's */
@@ -224,7 +232,8 @@ function resumedArguments(command: Command): Partial<TrainArguments> {
       () =>
         `${option.long} must be left out with --resume, which goes on with the run's own ` +
         'options; beside it may stand --data, --cache, --threads, --num-workers, ' +
-        '--checkpoint-every, --dashboard, --no-report, --json',
+        '--checkpoint-every, --dashboard, --no-report, --json, and of rounds --redis, ' +
+        '--namespace, --shared, --replace-after',
     )
   return Object.fromEntries(
     given.map((option) => [option.attributeName(), command.getOptionValue(option.attributeName())]),
@@ -249,13 +258,16 @@ async function trainAs(
   run: RunOptions | undefined,
   place: RunPlace | undefined,
   stop: Stop,
+  hooks: TrainHooks,
 ): Promise<void> {
   const { defaults } = datasets[args.dataset]
   const { load } = args
+  const rounds = roundsOf(args, run?.rounds)
   // The beginning of a run that goes on is in its checkpoint.
   const begins = load !== undefined && !place?.checkpoint
   const first = begins ? await firstWeights(load, run) : undefined
   const data = await loadData(args)
+  await hooks.onData?.(data)
   const { epochs = defaults.epochs, threads = defaultThreads(args.dataset) } = args
   const { tau, method, stepMode, update, backwardSteps, gradientCheckpoint } = args
   const { seed } = args
@@ -279,6 +291,7 @@ async function trainAs(
     threads,
     seed,
   })
+  let leave: (() => Promise<void>) | undefined
   try {
     if (first) inFile(load!, () => model.loadStateDict(first.state))
     const options: RunOptions = run ?? {
@@ -313,8 +326,19 @@ async function trainAs(
       loadSha256: first?.sha256,
       monitor: args.monitor,
       checkpointEvery: args.checkpointEvery,
+      rounds,
     }
-    const { monitor, numWorkers, json, checkpointEvery = 'epoch', dashboard, report } = args
+    const { monitor, numWorkers, json, dashboard, report } = args
+    // Rounds are long, and each can be gone on from.
+    const { checkpointEvery = rounds ? 1 : 'epoch' } = args
+    const here =
+      rounds &&
+      (await crewOf(
+        args,
+        () => options,
+        () => stop.pause(),
+      ))
+    if (here) leave = here.close
     const due = dueOf('--checkpoint-every', checkpointEvery)
     const samples = { training: part.length, validation: validation.length }
     const parts = {
@@ -331,9 +355,12 @@ async function trainAs(
       stop,
       dashboard,
       report,
+      hooks,
+      rounds: here && rounds && { ...here, rounds },
     }
     await runTraining(parts)
   } finally {
+    await leave?.()
     await model.dispose()
   }
 }

@@ -13,7 +13,7 @@ const PAGE = 1 << 16
 
 /** Numbers of sections, in the order in which they must come; 0, custom, may stand anywhere. */
 const order = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11]
-const Id = { Custom: 0, Type: 1, Import: 2, Function: 3, Memory: 5, Export: 7 } as const
+const CUSTOM = 0
 
 /** Value types by their bytes. */
 const valueTypes: Readonly<Record<number, string>> = {
@@ -121,32 +121,38 @@ interface Parts {
 
 /** What a section with this number puts into the parts. */
 const readers: Readonly<Record<number, (r: Reader, parts: Parts) => void>> = {
-  [Id.Custom]: (r, parts) => {
+  // Custom.
+  0: (r, parts) => {
     const isOurs = r.name() === SECTION
     const payload = r.rest()
     if (!isOurs) return
     if (parts.section) refuse(`have one custom section "${SECTION}"`, 'two')
     parts.section = payload
   },
-  [Id.Type]: (r, parts) => {
+  // Types.
+  1: (r, parts) => {
     for (let n = r.count(); n > 0; n--) {
       if (r.byte() !== 0x60) refuse('have types of functions alone', 'another')
       parts.types.push(`(${types(r)}) → ${types(r) || 'nothing'}`)
     }
   },
-  [Id.Import]: (r) => {
+  // Imports.
+  2: (r) => {
     const count = r.count()
     if (count > 0) refuse('import nothing', `${count} imports`)
   },
-  [Id.Function]: (r, parts) => {
+  // Functions.
+  3: (r, parts) => {
     for (let n = r.count(); n > 0; n--) parts.functions.push(r.number())
   },
-  [Id.Memory]: (r, parts) => {
+  // Memory.
+  5: (r, parts) => {
     const count = r.count()
     if (count !== 1) refuse('have one memory', String(count))
     parts.pages = memoryPages(r)
   },
-  [Id.Export]: (r, parts) => {
+  // Exports.
+  7: (r, parts) => {
     for (let n = r.count(); n > 0; n--)
       parts.exports.set(r.name(), { kind: r.byte(), index: r.number() })
   },
@@ -184,7 +190,7 @@ function walk(bytes: Uint8Array): Parts {
   while (!file.done) {
     const id = file.byte()
     const section = file.part(file.number(), `section ${id}`)
-    if (id !== Id.Custom) {
+    if (id !== CUSTOM) {
       const place = order.indexOf(id)
       if (place <= last) refuse('have its sections in order, each once', `section ${id} there`)
       last = place

@@ -5,7 +5,8 @@ import type { Layer } from '../nn/layers/index.js'
 import { kindOf, layerKinds } from '../nn/layers/kinds.js'
 import type { Composite } from '../nn/module.js'
 import type { Value } from '../nn/value.js'
-import type { Graph, TraceOps } from './trace.js'
+import type { TraceOps } from './joins.js'
+import type { Graph } from './trace.js'
 
 /** A node of a network: a layer with its fields, a sum, or values joined. */
 export interface NodeJson {

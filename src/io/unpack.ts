@@ -1,6 +1,7 @@
 /** Unpacking of gzip, with bounds: a damaged or hostile file must not fill the memory. */
 
 import { expect, SpikewasmError } from '../errors.js'
+import { breathe } from '../runtime/breathe.js'
 
 /**
  * Unpacking stops here. No data set is as large, and a damaged or hostile archive must not fill the
@@ -32,11 +33,18 @@ export async function gunzip(
   return collectUnpacked(chunksOf(stream), bytes.length, name, expected)
 }
 
+/** A page unpacks on its own thread: after so long it draws and answers in between. */
+const BREATHE_MS = 8
+
 /** Streams of some browsers cannot be iterated. */
 async function* chunksOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
   const reader = stream.getReader()
   try {
-    for (;;) {
+    for (let due = performance.now() + BREATHE_MS; ; ) {
+      if (performance.now() > due) {
+        await breathe()
+        due = performance.now() + BREATHE_MS
+      }
       const { done, value } = await reader.read()
       if (done) return
       yield value

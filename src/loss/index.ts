@@ -205,29 +205,39 @@ function checkOf(name: string, of: LossOf): void {
 }
 
 /** How each kind is made. */
-const makers = { crossEntropy, mse, tet, selfDistillation }
+const makers: LossMakers = { crossEntropy, mse, tet, selfDistillation }
+
+/** Functions that make losses, by the kinds of what they make. */
+export type LossMakers = Partial<Record<Loss['kind'], (options: never) => Loss>>
 
 /** Names of all losses. */
-export const lossNames = Object.keys(makers) as Loss['kind'][]
+export const lossNames: readonly Loss['kind'][] = ['crossEntropy', 'mse', 'tet', 'selfDistillation']
+
+/** The loss of a network with several outputs where none is given. */
+export const lossOfExits = (): Loss => selfDistillation()
 
 /** @throws SpikewasmError unless `loss` is complete */
-export function checkLoss(name: string, loss: Loss): void {
-  const found: unknown = loss
-  const isOne =
-    typeof found === 'object' &&
-    found !== null &&
-    'kind' in found &&
-    lossNames.includes(found.kind as Loss['kind'])
+export const checkLoss = (name: string, loss: Loss): void => checkLossBy(makers, name, loss)
+
+/**
+ * The same where not all kinds can be made.
+ *
+ * @throws SpikewasmError unless `loss` is complete, and of a kind that can be made
+ */
+export function checkLossBy(makers: LossMakers, name: string, loss: Loss): void {
+  const { kind } = Object(loss) as { readonly kind?: Loss['kind'] }
+  const known = kind !== undefined && Object.hasOwn(makers, kind)
+  const make = known ? (makers[kind] as (options: object) => Loss) : undefined
   expect(
-    isOne,
+    make !== undefined,
     () =>
       `${name} must be made by ${lossNames.join(', ')}, as in crossEntropy(), got ` +
-      describe(found),
+      describe(loss),
   )
-  const { kind, ...options } = loss
+  const { kind: _, ...options } = loss
   // Rates belong to labels alone; made again, they are at their defaults.
-  if (loss.kind === 'mse' && loss.targets === 'values') mse({ targets: 'values', of: loss.of })
-  else (makers[kind] as (options: object) => Loss)(options)
+  if (loss.kind === 'mse' && loss.targets === 'values') make({ targets: 'values', of: loss.of })
+  else make(options)
 }
 
 /** What `ratePenalty` makes. */
@@ -287,10 +297,18 @@ export function ratePenalty(options: RatePenaltyOptions): RatePenalty {
 }
 
 /** @throws SpikewasmError unless it is a list of penalties */
-export function checkPenalties(name: string, penalties: readonly RatePenalty[]): void {
+export const checkPenalties = (name: string, penalties: readonly RatePenalty[]): void =>
+  checkPenaltiesBy(ratePenalty, name, penalties)
+
+/** The same where `make` may be absent: then a list must be empty. */
+export function checkPenaltiesBy(
+  make: typeof ratePenalty | undefined,
+  name: string,
+  penalties: readonly RatePenalty[],
+): void {
   expect(
-    Array.isArray(penalties) && penalties.every((p) => p?.kind === 'ratePenalty'),
+    Array.isArray(penalties) && penalties.every((p) => make && p?.kind === 'ratePenalty'),
     () => `${name} must be an array of what ratePenalty makes, got ${describe(penalties)}`,
   )
-  for (const { kind: _, ...options } of penalties) ratePenalty(options)
+  for (const { kind: _, ...options } of penalties) make?.(options)
 }

@@ -1,7 +1,7 @@
 /** Layers with weights, joined while a graph is walked through; in the end a network. */
 
 import { quote, SpikewasmError } from '../errors.js'
-import type { TraceOps } from '../graph/trace.js'
+import type { TraceOps } from '../graph/joins.js'
 import type { Layer } from '../nn/layers/index.js'
 import { kindOf } from '../nn/layers/kinds.js'
 import type { Composite } from '../nn/module.js'

@@ -65,10 +65,16 @@ const placeOf = (
   // Called by hand, without a place in steps, an epoch counts as one.
   by === 'step' ? [at?.step ?? epoch, at?.steps ?? epochs] : [epoch, epochs]
 
+/** Makers of schedules, by which one given in place of a schedule is known. */
+const makers = ['constant', 'cosine', 'linearWarmup', 'oneCycle', 'stepDecay', 'plateau', 'perStep']
+
+/** A function that knows that it makes schedules: no list of all holds those that nobody calls. */
+const maker = <F extends object>(name: string, make: F): F => Object.assign(make, { maker: name })
+
 /** A schedule that is always 1. */
-export function constant(): EpochSchedule {
-  return made('constant', {}, 'epoch', () => 1)
-}
+export const constant: () => EpochSchedule = maker('constant', () =>
+  made('constant', {}, 'epoch', () => 1),
+)
 
 /** Options of `cosine`; each has a default. */
 export interface CosineOptions {
@@ -87,9 +93,10 @@ export interface CosineOptions {
  *
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export function cosine(): EpochSchedule
-export function cosine(options: CosineOptions): Schedule
-export function cosine(options: CosineOptions = {}): Schedule {
+export const cosine: {
+  (): EpochSchedule
+  (options: CosineOptions): Schedule
+} = maker('cosine', (options: CosineOptions = {}): EpochSchedule => {
   checkOptions('cosine', options, ['warmup', 'min', 'by'])
   const { warmup = 0, min = 0, by = 'epoch' } = options
   expect(
@@ -103,7 +110,7 @@ export function cosine(options: CosineOptions = {}): Schedule {
     if (n < warmup) return (n + 1) / warmup
     return min + ((1 - min) * (1 + Math.cos((Math.PI * (n - warmup)) / (all - warmup)))) / 2
   })
-}
+})
 
 /**
  * A linear warm-up, and then another schedule: the factor is (n + 1)/length times the first of
@@ -116,11 +123,11 @@ export function cosine(options: CosineOptions = {}): Schedule {
  * @param options `by`: whether `length` counts epochs or steps; default 'epoch'
  * @throws SpikewasmError when an argument is out of range
  */
-export function linearWarmup(
+export const linearWarmup: (
   length: number,
-  then: Schedule = constant(),
-  options: { by?: ScheduleBy } = {},
-): Schedule {
+  then?: Schedule,
+  options?: { by?: ScheduleBy },
+) => Schedule = maker('linearWarmup', (length, then = constant(), options = {}) => {
   expect(
     Number.isInteger(length) && length >= 1,
     () => `linearWarmup's length must be an integer ≥ 1, got ${describe(length)}`,
@@ -142,7 +149,7 @@ export function linearWarmup(
     return n < length ? (value * (n + 1)) / length : value
   }
   return made('linearWarmup', shown, whole, factor, then.monitor)
-}
+})
 
 /** A place counted from the end of a warm-up; within the warm-up the first one behind it. */
 function after(
@@ -193,38 +200,41 @@ export interface OneCycleOptions {
  *
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export function oneCycle(options: OneCycleOptions = {}): Schedule {
-  const known = ['warmup', 'divFactor', 'finalDivFactor', 'anneal', 'by']
-  checkOptions('oneCycle', options, known)
-  const { warmup = 0.3, divFactor = 25, finalDivFactor = 1e4 } = options
-  const { anneal = 'cos', by = 'step' } = options
-  expect(
-    Number.isFinite(warmup) && warmup > 0 && warmup < 1,
-    () => `oneCycle.warmup must lie in 0…1 (both excluded), got ${describe(warmup)}`,
-  )
-  for (const [key, value] of Object.entries({ divFactor, finalDivFactor }))
+export const oneCycle: (options?: OneCycleOptions) => Schedule = maker(
+  'oneCycle',
+  (options = {}) => {
+    const known = ['warmup', 'divFactor', 'finalDivFactor', 'anneal', 'by']
+    checkOptions('oneCycle', options, known)
+    const { warmup = 0.3, divFactor = 25, finalDivFactor = 1e4 } = options
+    const { anneal = 'cos', by = 'step' } = options
     expect(
-      Number.isFinite(value) && value >= 1,
-      () => `oneCycle.${key} must be ≥ 1, got ${describe(value)}`,
+      Number.isFinite(warmup) && warmup > 0 && warmup < 1,
+      () => `oneCycle.warmup must lie in 0…1 (both excluded), got ${describe(warmup)}`,
     )
-  expect(
-    anneal === 'cos' || anneal === 'linear',
-    () => `oneCycle.anneal must be 'cos' or 'linear', got ${describe(anneal)}`,
-  )
-  checkBy('oneCycle.by', by)
-  const start = 1 / divFactor
-  const way = (from: number, to: number, share: number): number =>
-    anneal === 'linear'
-      ? from + (to - from) * share
-      : to + ((from - to) * (1 + Math.cos(Math.PI * share))) / 2
-  return made('oneCycle', { ...options }, by, (epoch, epochs, at) => {
-    const [n, all] = placeOf(by, epoch, epochs, at)
-    const top = warmup * all - 1
-    if (n <= top) return top > 0 ? way(start, 1, n / top) : 1
-    const last = all - 1
-    return last > top ? way(1, start / finalDivFactor, (n - top) / (last - top)) : 1
-  })
-}
+    for (const [key, value] of Object.entries({ divFactor, finalDivFactor }))
+      expect(
+        Number.isFinite(value) && value >= 1,
+        () => `oneCycle.${key} must be ≥ 1, got ${describe(value)}`,
+      )
+    expect(
+      anneal === 'cos' || anneal === 'linear',
+      () => `oneCycle.anneal must be 'cos' or 'linear', got ${describe(anneal)}`,
+    )
+    checkBy('oneCycle.by', by)
+    const start = 1 / divFactor
+    const way = (from: number, to: number, share: number): number =>
+      anneal === 'linear'
+        ? from + (to - from) * share
+        : to + ((from - to) * (1 + Math.cos(Math.PI * share))) / 2
+    return made('oneCycle', { ...options }, by, (epoch, epochs, at) => {
+      const [n, all] = placeOf(by, epoch, epochs, at)
+      const top = warmup * all - 1
+      if (n <= top) return top > 0 ? way(start, 1, n / top) : 1
+      const last = all - 1
+      return last > top ? way(1, start / finalDivFactor, (n - top) / (last - top)) : 1
+    })
+  },
+)
 
 /**
  * A schedule that divides the learning rate by `factor` after every `every` epochs, as PyTorch's
@@ -234,36 +244,37 @@ export function oneCycle(options: OneCycleOptions = {}): Schedule {
  * @param factor ≥ 1; default 10
  * @throws SpikewasmError when an argument is out of range
  */
-export function stepDecay(every: number | readonly number[], factor = 10): EpochSchedule {
-  const isCount = (n: unknown): boolean => Number.isInteger(n) && (n as number) >= 1
-  if (Array.isArray(every))
+export const stepDecay: (every: number | readonly number[], factor?: number) => EpochSchedule =
+  maker('stepDecay', (every, factor = 10) => {
+    const isCount = (n: unknown): boolean => Number.isInteger(n) && (n as number) >= 1
+    if (Array.isArray(every))
+      expect(
+        every.length > 0 && every.every((n, i) => isCount(n) && (i === 0 || n > every[i - 1])),
+        () =>
+          'stepDecay.every must be an integer ≥ 1, or a list of them in rising order, got ' +
+          describe(every),
+      )
+    else
+      expect(
+        isCount(every),
+        () => `stepDecay.every must be an integer ≥ 1, or a list of them, got ${describe(every)}`,
+      )
     expect(
-      every.length > 0 && every.every((n, i) => isCount(n) && (i === 0 || n > every[i - 1])),
-      () =>
-        'stepDecay.every must be an integer ≥ 1, or a list of them in rising order, got ' +
-        describe(every),
+      Number.isFinite(factor) && factor >= 1,
+      () => `stepDecay.factor must be ≥ 1, got ${describe(factor)}`,
     )
-  else
-    expect(
-      isCount(every),
-      () => `stepDecay.every must be an integer ≥ 1, or a list of them, got ${describe(every)}`,
+    const milestones = typeof every === 'number' ? undefined : [...every]
+    return made(
+      'stepDecay',
+      { every: milestones ?? every, factor },
+      'epoch',
+      (epoch) =>
+        factor **
+        -(milestones
+          ? milestones.filter((milestone) => milestone <= epoch).length
+          : Math.floor(epoch / (every as number))),
     )
-  expect(
-    Number.isFinite(factor) && factor >= 1,
-    () => `stepDecay.factor must be ≥ 1, got ${describe(factor)}`,
-  )
-  const milestones = typeof every === 'number' ? undefined : [...every]
-  return made(
-    'stepDecay',
-    { every: milestones ?? every, factor },
-    'epoch',
-    (epoch) =>
-      factor **
-      -(milestones
-        ? milestones.filter((milestone) => milestone <= epoch).length
-        : Math.floor(epoch / (every as number))),
-  )
-}
+  })
 
 /** Options of `plateau`; each has a default, PyTorch's but for the figure. */
 export interface PlateauOptions {
@@ -286,7 +297,7 @@ export interface PlateauOptions {
  *
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export function plateau(options: PlateauOptions = {}): Schedule {
+export const plateau: (options?: PlateauOptions) => Schedule = maker('plateau', (options = {}) => {
   checkOptions('plateau', options, ['monitor', 'factor', 'patience', 'min', 'threshold'])
   const { monitor = 'testLoss', factor = 0.1, patience = 10, min = 0, threshold = 1e-4 } = options
   checkMonitor('plateau.monitor', monitor)
@@ -325,7 +336,7 @@ export function plateau(options: PlateauOptions = {}): Schedule {
     return current
   }
   return made('plateau', { ...options }, 'epoch', value, monitor)
-}
+})
 
 /**
  * A schedule of one's own that is asked at each step.
@@ -333,15 +344,18 @@ export function plateau(options: PlateauOptions = {}): Schedule {
  * @param factor takes the place (`step`, `steps`, `epoch`, `epochs`) and gives the factor, ≥ 0
  * @throws SpikewasmError when it is no function
  */
-export function perStep(factor: (at: ScheduleAt) => number): Schedule {
-  expect(
-    typeof factor === 'function',
-    () => `perStep takes a function from a place to a factor, got ${describe(factor)}`,
-  )
-  return Object.assign((_epoch: number, _epochs: number, at: ScheduleAt) => factor(at), {
-    by: 'step' as const,
-  })
-}
+export const perStep: (factor: (at: ScheduleAt) => number) => Schedule = maker(
+  'perStep',
+  (factor) => {
+    expect(
+      typeof factor === 'function',
+      () => `perStep takes a function from a place to a factor, got ${describe(factor)}`,
+    )
+    return Object.assign((_epoch: number, _epochs: number, at: ScheduleAt) => factor(at), {
+      by: 'step' as const,
+    })
+  },
+)
 
 /** @throws SpikewasmError for what is no schedule */
 export function checkSchedule(name: string, schedule: Schedule): void {
@@ -354,13 +368,17 @@ export function checkSchedule(name: string, schedule: Schedule): void {
 
 /** @throws SpikewasmError for a maker of schedules, or its name, in place of what it makes */
 function expectNoMaker(name: string, found: unknown): void {
-  const makers = [constant, cosine, linearWarmup, oneCycle, stepDecay, plateau, perStep]
-  const maker = makers.find((one) => one === found || one.name === found)
-  expect(maker === undefined, () =>
-    typeof found === 'string'
-      ? `${name} must be a function, got ${describe(found)}; call its maker: ${found}()`
-      : `${name} must give a number, got a function; call its maker: ${maker?.name}(), not ` +
-        maker?.name,
+  if (typeof found === 'string') {
+    expect(
+      !makers.includes(found),
+      () => `${name} must be a function, got ${describe(found)}; call its maker: ${found}()`,
+    )
+    return
+  }
+  const { maker } = Object(found) as { readonly maker?: unknown }
+  expect(
+    typeof found !== 'function' || typeof maker !== 'string',
+    () => `${name} must give a number, got a function; call its maker: ${maker}(), not ${maker}`,
   )
 }
 

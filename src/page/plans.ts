@@ -2,7 +2,6 @@
 
 import type { GraphNode } from '../graph/trace.js'
 import { identityKind } from '../nn/layers/identity.js'
-import { add } from '../plan/layers/add.js'
 import { identity } from '../plan/layers/identity.js'
 import { input } from '../plan/layers/input.js'
 import type { LayerPlan } from '../plan/layers/layer.js'
@@ -14,7 +13,6 @@ let begun = false
 function begin(): void {
   begun = true
   registerLayer('input', { plan: input })
-  registerLayer('add', { plan: add })
   registerLayer('identity', { kind: identityKind, plan: identity })
 }
 

@@ -119,7 +119,7 @@ function moreOf({ id }: Figure, { records }: RunReport, layers: readonly string[
   const rows = layers.map((layer) => {
     const all = records.map(({ firingRates }) => firingRates[layer] ?? 0)
     const ends = [first, last].map(({ firingRates }) => firingRates[layer] ?? 0)
-    const range = [Math.min(...all), Math.max(...all)]
+    const range = [all.reduce((a, b) => Math.min(a, b), 1), all.reduce((a, b) => Math.max(a, b), 0)]
     return [layerLabel(layer), ...[...ends, ...range].map((rate) => figureText(rate, true))]
   })
   const table: Table = {

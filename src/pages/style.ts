@@ -46,6 +46,7 @@ thead th { font-weight: 600; border-bottom-color: var(--soft); }
 .numbers th:not(:first-child), .numbers td {
   text-align: right; padding: 3px 0 3px 22px; font-variant-numeric: tabular-nums;
 }
+.numbers td { white-space: nowrap; }
 .text td, .text th { overflow-wrap: anywhere; min-width: 7rem; }
 .text { width: 100%; }
 .charts { display: grid; gap: 18px 20px;

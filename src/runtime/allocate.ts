@@ -3,6 +3,8 @@
 import { SpikewasmError } from '../errors.js'
 import { sizeOf } from '../nn/value.js'
 import { makePlan, type Plan, type PlanOptions } from '../plan/plan.js'
+import { expectAddresses } from './addresses.js'
+import { size } from './bytes-in-words.js'
 import { collect } from './collect.js'
 import { borrow, type Loan } from './memories.js'
 import { platform } from './platform.js'
@@ -17,9 +19,6 @@ export interface AllocateSettings {
   readonly threads: number
   readonly engine: string
 }
-
-const size = (bytes: number): string =>
-  bytes < 2 ** 30 ? `${(bytes / 2 ** 20).toFixed(1)} MiB` : `${(bytes / 2 ** 30).toFixed(2)} GiB`
 
 /** A batch of which planning is quick, unless a sample is large. */
 const QUICK_BATCH = 4096
@@ -99,15 +98,7 @@ export async function allocateLoan(
     return await get(total, shared)
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause
-    const addresses = await platform().addressLimit?.()
-    if (addresses && addresses.limit - addresses.used < addresses.reserved)
-      throw new SpikewasmError(
-        `${needs} and, whatever its size, ${size(addresses.reserved)} of addresses, but the ` +
-          `process may use ${size(addresses.limit)} of addresses, and uses ` +
-          `${size(addresses.used)}; no smaller batch helps: raise the limit (ulimit -v), or ` +
-          'dispose of other models',
-        { cause },
-      )
+    await expectAddresses(needs, cause)
     const limit = await granted(total, shared)
     if (limit === 0)
       throw new SpikewasmError(

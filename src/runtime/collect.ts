@@ -55,7 +55,8 @@ export async function letGo(bytes: number): Promise<void> {
  */
 export async function tidy(): Promise<void> {
   const found = await theCollector()
-  if (!found) return
+  // A page cannot ask. There others have their turn before a plan takes its thread for a while.
+  if (!found) return platform().staysFree ? breathe() : undefined
   const bytes = found.heapBytes()
   if (afterYoung === undefined) {
     afterAll = afterYoung = bytes

@@ -15,6 +15,7 @@ export type WarningCode =
   | 'SPIKEWASM_CACHE'
   | 'SPIKEWASM_PICTURES'
   | 'SPIKEWASM_REPORT'
+  | 'SPIKEWASM_ROUNDS'
 
 /** Files by their paths. A page has none. */
 export interface Files {

@@ -46,6 +46,10 @@ export interface GoingOn {
     callbacks?: readonly Callback[],
   ): Promise<Snapshot | undefined>
   settle(from: string | Uint8Array | undefined): Promise<void>
+  expectSameEpochs(
+    snapshot: Snapshot,
+    options: { readonly epochs?: number; readonly initialEpoch?: number },
+  ): void
   prepareFingerprint(data: Dataset | undefined): Promise<void>
   settingOf: typeof settingOf
   expectSameSetting(found: Setting, own: Setting): void

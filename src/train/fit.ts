@@ -1,7 +1,7 @@
 /** `Model.fit`: options are checked, the model is made ready, and the loop runs. */
 
 import { type Dataset, slice } from '../data/dataset.js'
-import { expect, SpikewasmError } from '../errors.js'
+import { SpikewasmError } from '../errors.js'
 import { expectFigure, figuresOf } from '../optimizer/index.js'
 import { pickMethodOptions } from '../plan/methods.js'
 import { standardTraining } from '../plan/training.js'
@@ -13,7 +13,8 @@ import { VERSION } from '../version.js'
 import { checkDataset, isOfValues } from './evaluate.js'
 import { extra, extras, type GoingOn } from './extras.js'
 import { Feed } from './feed.js'
-import { Loop } from './loop.js'
+import type { InRounds } from './in-rounds.js'
+import { Loop, type LoopParts } from './loop.js'
 import { checkFitOptions, type FitOptions } from './options.js'
 import type { History } from './records.js'
 import type { Setting, Snapshot } from './snapshot.js'
@@ -21,35 +22,26 @@ import type { Setting, Snapshot } from './snapshot.js'
 const RESUME_IN_A_PAGE =
   'keep model.toBytes(), give them to model.load, and call fit without resume'
 
-/** `Model.fit`. The caller must hold the model's lock. */
+/**
+ * `Model.fit`. The caller must hold the model's lock.
+ *
+ * @param rounds does the steps, where they are not done one after the other here
+ */
 export async function fit(
   session: Session,
   all: Dataset,
   options: FitOptions = {},
+  rounds?: InRounds,
 ): Promise<History> {
-  checkFitOptions(options)
-  const planned = session.plan.options.training ?? standardTraining
-  const { loss = planned.loss } = options
-  checkDataset(session, all, loss)
-  const { data, validation } = splitOf(all, options)
-  const { optimizer = session.optimizer, epochs = 1, initialEpoch, fresh } = options
-  if (validation) checkDataset(session, validation, loss)
-  const { monitor } = options.schedule ?? {}
-  if (monitor !== undefined) {
-    const figures = figuresOf(isOfValues(loss), validation !== undefined)
-    expectFigure('the monitor of fit.schedule', monitor, figures)
-  }
-  if (data.length === 0)
-    throw new SpikewasmError(`the data ${data.name} must have a sample at least, got none`)
+  const { data, asked } = checkedFit(session, all, options, rounds?.setting)
+  const { optimizer, validation } = asked
+  const { epochs = 1, initialEpoch, fresh } = options
   programOf(session, 'train')
   if (options.resume !== undefined) extra('goingOn', 'fit.resume', RESUME_IN_A_PAGE)
   const going = await extras().goingOn?.()
   const { resume, callbacks = [] } = options
   const found = resume === undefined ? undefined : await going?.readSnapshot(resume, callbacks)
-  const { penalties = planned.penalties } = options
-  const asked = { ...options, optimizer, loss, penalties, validation }
-  const spec = trainingSpec('fit', session.graph, asked)
-  await session.replan(methodOf(session, options), spec)
+  await planFit(session, asked)
   await going?.prepareFingerprint(data)
   await going?.prepareFingerprint(validation)
   // Made when it is asked for: it looks at the data.
@@ -59,10 +51,10 @@ export async function fit(
     return known
   }
   if (found) going?.expectSameSetting(found.about.setting, setting(going))
-  const progress = startOf(session, data, options, found)
+  const progress = startOf(session, data, asked, found)
   const first = found ? found.about.first : progress.epoch
   const end = initialEpoch === undefined ? first + epochs : epochs
-  if (found) expectSameEpochs(found, options)
+  if (found) going?.expectSameEpochs(found, options)
   if (found?.about.ended !== undefined) {
     going?.restoreCallbacks(callbacks, found)
     await going?.settle(resume)
@@ -73,9 +65,10 @@ export async function fit(
     const stopped = ended === 'finished' ? {} : { stopped: ended }
     return { epochs: [...records], aborted: false, ...stopped }
   }
-  const feed = await Feed.open(session, data, progress, end, options)
+  const own = rounds ? undefined : await Feed.open(session, data, progress, end, options)
+  const feed = own ?? (rounds as InRounds).feed(session, data)
   try {
-    const loop = new Loop({
+    const parts: LoopParts = {
       session,
       feed,
       options: { ...options, validation },
@@ -97,7 +90,10 @@ export async function fit(
           callbackTensors: going.keptTensorsOf(loop.told.callbacks),
         })
       },
-    })
+    }
+    const loop = rounds
+      ? rounds.loop(parts, data, () => setting(going as GoingOn))
+      : new Loop(parts)
     loop.checkRate()
     if (found) going?.restoreCallbacks(loop.told.callbacks, found)
     // From here on the model is another.
@@ -112,34 +108,52 @@ export async function fit(
     }
     return await loop.run()
   } finally {
-    await feed.close()
+    await own?.close()
   }
 }
 
-/** @throws SpikewasmError unless they are those of the run that goes on */
-function expectSameEpochs({ about }: Snapshot, { epochs = 1, initialEpoch }: FitOptions): void {
-  const { first } = about
-  expect(
-    initialEpoch === undefined || initialEpoch === first,
-    () => `fit.initialEpoch must be that of the checkpoint, ${first}, got ${initialEpoch}`,
-  )
-  const wanted = initialEpoch === undefined ? about.epochs - first : about.epochs
-  expect(
-    epochs === wanted,
-    () =>
-      `fit.epochs must be that of the checkpoint, ${wanted}, got ${epochs}; to train on, ` +
-      'call model.loadCheckpoint with the same folder or file, then fit without resume',
-  )
+/** What `fit` is asked for, complete. */
+export type Asked = ReturnType<typeof checkedFit>['asked']
+
+/**
+ * Checks what `fit` is given; nothing is changed.
+ *
+ * @returns the samples to train with, and the options with what they leave out
+ * @throws SpikewasmError for data or options that don't match
+ */
+export function checkedFit(session: Session, all: Dataset, options: FitOptions, rounds?: object) {
+  checkFitOptions(options)
+  const planned = session.plan.options.training ?? standardTraining
+  const { loss = planned.loss, penalties = planned.penalties } = options
+  checkDataset(session, all, loss)
+  const { data, validation } = splitOf(all, options)
+  const { optimizer = session.optimizer } = options
+  if (validation) checkDataset(session, validation, loss)
+  const { monitor } = options.schedule ?? {}
+  if (monitor !== undefined) {
+    const figures = figuresOf(isOfValues(loss), validation !== undefined)
+    expectFigure('the monitor of fit.schedule', monitor, figures)
+  }
+  if (data.length === 0)
+    throw new SpikewasmError(`the data ${data.name} must have a sample at least, got none`)
+  return { data, asked: { ...options, optimizer, loss, penalties, validation, rounds } }
+}
+
+/** Plans the model for a training. Whoever calls it holds the lock. */
+export function planFit(session: Session, asked: Asked): Promise<void> {
+  const spec = trainingSpec('fit', session.graph, asked)
+  return session.replan(methodOf(session, asked), spec)
 }
 
 /** Where the training begins. Amid an epoch nobody can go on with other data: it begins anew. */
 function startOf(
   session: Session,
   { name, length }: Dataset,
-  { initialEpoch, fresh }: FitOptions,
+  { initialEpoch, fresh, rounds }: Asked,
   found: Snapshot | undefined,
 ): Progress {
-  const data = `${name}, ${length} samples`
+  // Steps of rounds are others.
+  const data = `${name}, ${length} samples${rounds ? ', in rounds' : ''}`
   if (!found && (initialEpoch !== undefined || fresh)) return { ...beginning(initialEpoch), data }
   const before = found?.about.progress ?? session.progress
   return before.data === data ? structuredClone(before) : { ...beginning(before.epoch), data }

@@ -3,12 +3,13 @@
 import { keptOf, keptTensorsOf, restoreCallbacks } from './callback-state.js'
 import type { GoingOn } from './extras.js'
 import { prepareFingerprint } from './fingerprint.js'
-import { readSnapshot, settle } from './resume.js'
+import { expectSameEpochs, readSnapshot, settle } from './resume.js'
 import { expectSameSetting, restoreSnapshot, settingOf, takeSnapshot } from './snapshot.js'
 
 export const goingOn: GoingOn = {
   readSnapshot,
   settle,
+  expectSameEpochs,
   prepareFingerprint,
   settingOf,
   expectSameSetting,

@@ -38,15 +38,21 @@ import { Told } from './told.js'
 const ALREADY_DONE_MS = 0.1
 
 /** What an epoch's steps took, on this machine. */
-interface Times {
+export interface Times {
   readonly steps: number[]
   dataWaitMs: number
   seen: number
 }
 
+/** A step, or steps that were done together: what was found, and the last learning rate. */
+export interface Advance {
+  readonly result: StepResult
+  readonly rate: StepRate
+}
+
 export interface LoopParts {
   readonly session: Session
-  readonly feed: Feed
+  readonly feed: Pick<Feed, 'length' | 'full' | 'startEpoch' | 'fill'>
   readonly options: FitOptions
   readonly optimizer: Optimizer
   /** The epoch at which the training ends. */
@@ -64,9 +70,11 @@ export class Loop implements Training {
   readonly progress: Progress
   readonly records: EpochRecord[]
   readonly told: Told
-  private readonly rates: Rates
+  protected readonly rates: Rates
+  /** Samples of the batch that is in place. */
+  private count = 0
 
-  constructor(private readonly parts: LoopParts) {
+  constructor(protected readonly parts: LoopParts) {
     const { session, feed, options, optimizer, epochs, records } = parts
     this.progress = parts.progress
     this.records = records
@@ -127,22 +135,18 @@ export class Loop implements Training {
     session.ema = options.ema ?? 0
     feed.startEpoch(progress.epoch)
     const began = performance.now()
-    let count = 0
-    if (progress.step < feed.length) {
-      count = await feed.fill(progress.step, slotOf(progress.step))
-      times.dataWaitMs += performance.now() - began
-    }
+    await this.ready(times)
     let from = began
     while (progress.step < feed.length && this.goesOn()) {
-      const rate = this.rates.at(progress.epoch, progress.step)
-      const { step } = progress
-      const { result, next } = await this.step(count, rate, times)
-      count = next
-      this.add(result)
+      const before = progress.step
+      const done = await this.advance(times)
+      if (!done) break
+      const step = progress.step - 1
       const now = performance.now()
-      times.steps.push(now - from)
+      times.steps.push((now - from) / (progress.step - before))
       from = now
       const milliseconds = times.steps.at(-1) as number
+      const { result, rate } = done
       await this.tell({ step, result, learningRate: rate.learningRate, milliseconds })
       if (runsHere(session.workersOf('train'))) await breathe()
     }
@@ -190,6 +194,26 @@ export class Loop implements Training {
         'a higher learning rate, more time steps, another seed or a lower threshold',
       'SPIKEWASM_SILENT',
     )
+  }
+
+  /** Before the first step of an epoch, or of the rest of one. */
+  protected async ready(times: Times): Promise<void> {
+    const { feed } = this.parts
+    const { step } = this.progress
+    if (step >= feed.length) return
+    const began = performance.now()
+    this.count = await feed.fill(step, slotOf(step))
+    times.dataWaitMs += performance.now() - began
+  }
+
+  /** The next step of the epoch; undefined where the signal has ended it. */
+  protected async advance(times: Times): Promise<Advance | undefined> {
+    const { epoch, step } = this.progress
+    const rate = this.rates.at(epoch, step)
+    const { result, next } = await this.step(this.count, rate, times)
+    this.count = next
+    this.add(result)
+    return { result, rate }
   }
 
   /** One step, while the next batch is prepared. */
@@ -316,7 +340,8 @@ export class Loop implements Training {
   }
 }
 
-const meanLoss = ({ loss, seen }: EpochSums, { full }: Feed): number => loss / (seen / full)
+const meanLoss = ({ loss, seen }: EpochSums, { full }: Pick<Feed, 'full'>): number =>
+  loss / (seen / full)
 
 const slotOf = (step: number): 0 | 1 => (step & 1) as 0 | 1
 

@@ -1,5 +1,6 @@
 /** Checkpoints to go on from. */
 
+import { expect } from '../errors.js'
 import { parseCheckpoint } from '../io/checkpoint.js'
 import { warn } from '../runtime/warn.js'
 import { VERSION } from '../version.js'
@@ -66,4 +67,23 @@ async function isMadeBy(callbacks: readonly Callback[], path: string): Promise<b
     const folder = folderOf(callback)
     return folder !== undefined && resolve(folder) === resolve(path)
   })
+}
+
+/** @throws SpikewasmError unless they are those of the run that goes on */
+export function expectSameEpochs(
+  { about }: Snapshot,
+  { epochs = 1, initialEpoch }: { readonly epochs?: number; readonly initialEpoch?: number },
+): void {
+  const { first } = about
+  expect(
+    initialEpoch === undefined || initialEpoch === first,
+    () => `fit.initialEpoch must be that of the checkpoint, ${first}, got ${initialEpoch}`,
+  )
+  const wanted = initialEpoch === undefined ? about.epochs - first : about.epochs
+  expect(
+    epochs === wanted,
+    () =>
+      `fit.epochs must be that of the checkpoint, ${wanted}, got ${epochs}; to train on, ` +
+      'call model.loadCheckpoint with the same folder or file, then fit without resume',
+  )
 }

@@ -154,6 +154,7 @@ export function settingOf(
     readonly freeze?: Names
     readonly dropLast?: boolean
     readonly validation?: Dataset
+    readonly rounds?: object
   },
 ): Setting {
   const { schedule, validation } = options
@@ -175,6 +176,7 @@ export function settingOf(
       schedule: { kind, by, options: of },
       data: describeData(data),
       validation: validation && describeData(validation),
+      rounds: options.rounds,
     }),
   )
 }

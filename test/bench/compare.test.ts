@@ -5,6 +5,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type CompareOptions, compareAgainst } from '../../src/bench/compare/against.js'
@@ -19,6 +20,7 @@ import { findBuild, loadBuild, ownRoot } from '../../src/bench/compare/builds.js
 import type { Row } from '../../src/bench/compare/campaign.js'
 import { runComparison } from '../../src/bench/compare/command.js'
 import { change, resultOf } from '../../src/bench/compare/result.js'
+import { readStandardInput } from '../../src/bench/compare/standard-input.js'
 import type { LoopSelection } from './loops.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-compare-'))
@@ -158,6 +160,22 @@ test('options out of range are one message', async () => {
     await messageOf(runComparison({ against: 'a', baseline: 'b' }, optionsOf({ count: 1 }))),
     /one of --against, --baseline and --save-baseline at a time, got against and baseline$/,
   )
+})
+
+test('what is pasted into a terminal comes whole, however long its line is', async () => {
+  const raw: boolean[] = []
+  const terminal = (...keys: string[]) =>
+    Object.assign(Readable.from(keys.map((key) => Buffer.from(key))), {
+      isTTY: true,
+      setRawMode: (isRaw: boolean) => raw.push(isRaw),
+    })
+  const long = `[${'1,'.repeat(5000)}1]`
+  const bytes = await readStandardInput(20_000, terminal(long, '\r\x04', 'more'))
+  assert.is(new TextDecoder().decode(bytes), `${long}\r`)
+  assert.match(await messageOf(readStandardInput(99, terminal(long))), /at most 99 bytes/)
+  assert.match(await messageOf(readStandardInput(99, terminal('{', '\x03'))), /got Ctrl\+C/)
+  assert.match(await messageOf(readStandardInput(99, terminal('\x04'))), /got nothing/)
+  assert.equal(raw, [true, false, true, false, true, false, true, false])
 })
 
 const baselinePath = join(folder, 'base.json')

@@ -298,6 +298,14 @@ const elsewhere: Readonly<Record<string, string>> = {
   '--update': 'refused with rate and bptt',
   '--backward-steps': 'refused but with sltt',
   '--gradient-checkpoint': 'refused but with bptt',
+  ...Object.fromEntries(
+    (
+      '--replicas --sync-every --outer-lr --outer-momentum --compress --inner-state --redis ' +
+      '--namespace --shared --replace-after'
+    )
+      .split(' ')
+      .map((flag) => [flag, 'rounds of replicas; refused where it has nothing to work on']),
+  ),
   '--epochs': 'how long',
   '--batch-size': 'the batch',
   '--threads': 'speed',
@@ -331,6 +339,16 @@ test('each option of train does something or is refused', async () => {
     ['--gradient-checkpoint none', /--gradient-checkpoint is an option of method bptt, got it/],
     ['--overwrite', /--checkpoint-every, --monitor and --overwrite need --out, .* got none/],
     ['--image-size 8', /--image-size must be left out for --dataset digits/],
+    ['--replicas 2', /--replicas needs --sync-every, .* got none/],
+    ...['--sync-every 5', '--outer-lr 0.5', '--outer-momentum 0.5', '--compress int8']
+      .concat('--inner-state reset', '--redis redis://127.0.0.1:1')
+      .map(
+        (text) =>
+          [text, new RegExp(`${text.split(' ')[0]}( of train)? needs --replicas, `)] as const,
+      ),
+    ...['--namespace other', '--shared folder', '--replace-after 5'].map(
+      (text) => [text, new RegExp(`${text.split(' ')[0]} needs --redis, `)] as const,
+    ),
     ...['--split-by time', '--time-window 5', '--event-count 5', '--overlap 0', '--start-time 0']
       .concat('--rest last', '--binary', '--event-size 8', '--event-resize sum', '--denoise 5')
       .concat('--flip', '--roll 1', '--shift 1', '--time-jitter 1', '--drop-event 0.1')

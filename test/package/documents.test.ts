@@ -166,6 +166,8 @@ test('commands and options that pages name exist', async () => {
     'show',
     'report',
     'bench',
+    'sweep',
+    'worker',
   ])
     options.set(command, await optionsOf(command))
   let commands = 0
@@ -198,6 +200,8 @@ test('docs/command-line.md lists each option of each command, and no other', asy
     'show',
     'report',
     'bench',
+    'sweep',
+    'worker',
   ]) {
     const section = sections.find((text) => text.startsWith(`${command}\n`)) ?? ''
     const rows = section.split('\n').filter((line) => line.startsWith('| `--'))

@@ -13,6 +13,7 @@ import ts from 'typescript'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as api from '../../src/index.js'
+import * as scale from '../../src/scale/index.js'
 import { parseLines, run, tiny } from '../cli/in-process.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 
@@ -95,7 +96,10 @@ async function withModel(body: (model: api.Model, data: api.Dataset) => Promise<
 }
 
 test('exports', () => {
-  checkSection('exports', { index: typed(api), datasets: typed(api.datasets) })
+  checkSection('exports', {
+    ...{ index: typed(api), datasets: typed(api.datasets) },
+    scale: typed(scale),
+  })
 })
 
 test('types', () => {

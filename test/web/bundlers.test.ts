@@ -86,7 +86,7 @@ test('vite build of a page that only predicts is small', async () => {
   const input = join(project, 'predict.html')
   await viteBuild({ ...vite, build: { outDir: dist('predict'), rollupOptions: { input } } })
   const bytes = scriptBytes(dist('predict'))
-  assert.ok(bytes > 1000 && bytes <= 5040, `${bytes} bytes of JavaScript, gzipped`)
+  assert.ok(bytes > 1000 && bytes <= 5000, `${bytes} bytes of JavaScript, gzipped`)
 })
 
 test('vite dev', async () => {

@@ -256,12 +256,27 @@ async function fitsInto(page: Page, widths: readonly number[]): Promise<void> {
   }
 }
 
+/** Lets go of files over the page. */
+async function drop(page: Page, files: ReturnType<typeof idxFiles>): Promise<void> {
+  const sent = files.map(({ name, buffer }) => ({ name, text: buffer.toString('base64') }))
+  await page.evaluate((all) => {
+    const dataTransfer = new DataTransfer()
+    for (const { name, text } of all) {
+      const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0))
+      dataTransfer.items.add(new File([bytes], name))
+    }
+    const at = document.getElementById('inside')!
+    for (const type of ['dragover', 'drop'])
+      at.dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }))
+  }, sent)
+}
+
 async function otherData(page: Page): Promise<void> {
   const files = idxFiles()
   await page.setInputFiles('#data-files', files.slice(1))
   await page.waitForSelector('#problem:not([hidden])')
   assert.match(await textOf(page, '#problem'), /needs a file t10k-images-idx3-ubyte/)
-  await page.setInputFiles('#data-files', files)
+  await drop(page, files)
   await accuracyOf(page, /^Done after 2 epochs/)
   assert.match(await textOf(page, '#data'), /Fashion-MNIST, 28×28: 130 to train, 20 to test/)
 }

@@ -199,6 +199,13 @@ withBrowser(
     await button.focus()
     await page.keyboard.press('Enter')
     assert.is(await button.getAttribute('aria-pressed'), 'false')
+    // In other colours the line is still hidden, and its button has the focus.
+    await page.emulateMedia({ colorScheme: 'dark' })
+    await page.waitForFunction(
+      () =>
+        matchMedia('(prefers-color-scheme: dark)').matches &&
+        document.activeElement?.getAttribute('aria-pressed') === 'false',
+    )
     // A second tab, and one that comes back, get all that has been.
     const second = await browser.newPage()
     await second.goto(server.url)

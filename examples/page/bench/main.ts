@@ -22,13 +22,16 @@ interface Result {
   failed?: string
 }
 
-const PATIENCE_MS = 60_000
+/** No call takes longer; another library may compute in software what is made for a GPU. */
+const PATIENCE_S = { own: 60, peers: 240 } as const
 
 const form = $<HTMLFormElement>('form')
 const isShared = globalThis.crossOriginIsolated === true
 let times: PageTimes[] = []
 let peers: PeerTimes[] = []
 const results = new Map<string, Result>()
+/** Names as the command line orders them; a worker measures them in an order of its own. */
+let order: readonly string[] = []
 /** Milliseconds by name, of a file to compare with. */
 let other: Map<string, number> | undefined
 interface Run {
@@ -55,7 +58,9 @@ function complain(error: unknown): void {
 
 function show(): void {
   $('ratio-head').hidden = !other
-  const rows = [...results.values()].map((result) => {
+  const known = order.flatMap((name) => results.get(name) ?? [])
+  const others = [...results.values()].filter(({ name }) => !order.includes(name))
+  const rows = [...known, ...others].map((result) => {
     const { name, lists, work, density = '', failed } = result
     const row = make('tr')
     const head = make('th', '', name)
@@ -98,19 +103,23 @@ function follow(order: Order, what: string, from: number, share: number): Promis
   return new Promise((resolve) => {
     const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' })
     let timer = 0
+    let now = what
+    const patience = PATIENCE_S[order.kind]
     const end = (): void => {
       clearTimeout(timer)
       worker.terminate()
       resolve()
     }
     /** A worker that hangs holds nobody up. */
-    const watch = (name: string): void => {
+    const watch = (name = now): void => {
+      now = name
       clearTimeout(timer)
       timer = setTimeout(() => {
-        add(name, { failed: `no sign of life for ${PATIENCE_MS / 1000} seconds` })
+        const why = `a call takes more than ${patience} seconds`
+        add(name, { failed: `left out, with what this worker had still to do: ${why}` })
         show()
         end()
-      }, PATIENCE_MS)
+      }, 1000 * patience)
     }
     watch(what)
     if (running) running.end = end
@@ -127,6 +136,9 @@ function follow(order: Order, what: string, from: number, share: number): Promis
           watch(data.name)
           $('state').textContent = `${what}, ${data.index + 1} of ${data.count}: ${data.name}`
           $<HTMLProgressElement>('progress').value = from + (share * data.index) / data.count
+          return
+        case 'alive':
+          watch()
           return
         case 'measured':
           times.push(data.times)
@@ -162,7 +174,8 @@ async function start(): Promise<void> {
   }
   const wantsPeers = fields.has('peers')
   $('problem').hidden = true
-  if (listPageBenchmarks(selection).length === 0 && !wantsPeers) {
+  order = listPageBenchmarks(selection)
+  if (order.length === 0 && !wantsPeers) {
     complain('Nothing to measure: choose something, or empty the field of names.')
     return
   }

@@ -27,5 +27,7 @@ export type Answer =
     }
   | { readonly kind: 'measured'; readonly times: PageTimes }
   | { readonly kind: 'peer'; readonly times: PeerTimes }
+  /** It has not stopped. */
+  | { readonly kind: 'alive' }
   | { readonly kind: 'failed'; readonly name: string; readonly reason: string }
   | { readonly kind: 'done' }

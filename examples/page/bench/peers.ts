@@ -30,21 +30,25 @@ const workOf = ({ C, side }: Shape, images: number): PeerTimes['work'] => ({
   unit: 'GFLOP',
 })
 
-/** Times of calls behind a warm-up; each call ends when its result is there. */
-async function time(call: () => Promise<void>, ms: number): Promise<number[]> {
+/**
+ * Times of calls behind a warm-up; each call ends when its result is there.
+ * @param alive called behind each of them
+ */
+async function time(call: () => Promise<void>, ms: number, alive: () => void): Promise<number[]> {
   const times: number[] = []
   const once = async (): Promise<number> => {
     const start = performance.now()
     await call()
+    alive()
     return performance.now() - start
   }
-  await once()
-  for (const end = performance.now() + ms / 3; performance.now() < end; ) await once()
-  for (
-    const end = performance.now() + (2 * ms) / 3;
-    times.length < 3 || (performance.now() < end && times.length < 64);
-  )
-    times.push(await once())
+  const begin = performance.now()
+  const isWithin = (share: number): boolean => performance.now() < begin + share * ms
+  do await once()
+  while (isWithin(1 / 3))
+  // Calls that take longer than all should: one of them is a time, too.
+  do times.push(await once())
+  while (times.length < 64 && isWithin(times.length < 3 ? 4 : 1))
   return times
 }
 
@@ -59,6 +63,10 @@ interface Library {
 
 async function tensorflow(backend: 'wasm' | 'webgl'): Promise<Library> {
   const tf = await import('@tensorflow/tfjs-core')
+  await Promise.all([
+    import('@tensorflow/tfjs-core/dist/public/chained_ops/register_all_chained_ops.js'),
+    import('@tensorflow/tfjs-core/dist/register_all_gradients.js'),
+  ])
   if (backend === 'wasm') {
     const [{ setWasmPath }, { default: url }] = await Promise.all([
       import('@tensorflow/tfjs-backend-wasm'),
@@ -244,7 +252,10 @@ export async function measurePeer(title: Peer, seconds: number, send: Send): Pro
     try {
       send({
         kind: 'peer',
-        times: { name, ms: await time(prepare(), (1000 * seconds) / count), work },
+        times: {
+          ...{ name, work },
+          ms: await time(prepare(), (1000 * seconds) / count, () => send({ kind: 'alive' })),
+        },
       })
     } catch (error) {
       failed(name, error)

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vite'
-import { headers } from '../vite.config.js'
+import { headers, shared } from '../vite.config.js'
 
 const at = (path) => fileURLToPath(new URL(path, import.meta.url))
 const modules = at('../../../bench/peers/node_modules')
@@ -14,6 +14,7 @@ const hasPeers = ['@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-wasm', '@ja
 export default defineConfig({
   root: at('.'),
   base: './',
+  plugins: [shared('../style.css')],
   define: { PEERS: String(hasPeers) },
   resolve: {
     alias: hasPeers

@@ -3,7 +3,7 @@
 import { Control } from '../../../assembly/opcodes.js'
 import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../../errors.js'
 import { crossEntropy as lossOptions } from '../../loss/index.js'
-import type { LossKind } from '../../plan/loss.js'
+import { crossEntropyKind } from '../../plan/losses/cross-entropy.js'
 import type { ControlBlock, OpBuilder, Planned, Settings } from '../builder.js'
 import { type Selecting, selecting } from '../selecting.js'
 import type { RowsInput } from '../types.js'
@@ -100,12 +100,11 @@ function build(o: OpBuilder, options: CrossEntropyOptions, outputs: ReadonlySet<
     !instantaneous || steps <= MOST_MASKED,
     () => `${op}: an instantaneous loss has at most ${MOST_MASKED} time steps, got ${steps}`,
   )
-  const of: LossKind = {
-    kind: 'crossEntropy',
+  const of = crossEntropyKind({
     mseWeight,
     labelSmoothing: labelSmoothing || undefined,
     outputScale: counts ? steps : undefined,
-  }
+  })
   return planLoss(
     o,
     { extent, steps, of, instantaneous, over, control: control(op, B, steps, instantaneous) },

@@ -2,7 +2,7 @@
 
 import { Control } from '../../../assembly/opcodes.js'
 import { checkInteger, checkOptions, describe, expect } from '../../errors.js'
-import { emitLoss, type LossKind } from '../../plan/loss.js'
+import { emitLoss, type LossKind } from '../../plan/emit-loss.js'
 import type { ControlBlock, OpBuilder, Planned, Settings } from '../builder.js'
 import { type Extent, still } from '../shapes.js'
 import { type ClassTensor, classTensor, controlTensor } from '../special.js'
@@ -84,7 +84,7 @@ export function planLoss(
   outputs: ReadonlySet<keyof LossResults>,
 ): Planned {
   const { B, C, T } = extent
-  const values = of.kind === 'mse' && of.values
+  const values = of.ofValues
   const logits = floatTensor(b, { name: 'input' }, extent)
   const target: OpTensor & Partial<Pick<ClassTensor, 'checkOwn'>> = values
     ? plainTensor(b, { name: 'target' }, [B, C])

@@ -1,7 +1,7 @@
 /** The mean squared error of a network's output. */
 
 import { mse as lossOptions, type MeanSquaredErrorOptions } from '../../loss/index.js'
-import type { LossKind } from '../../plan/loss.js'
+import { mseKind } from '../../plan/losses/mse.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import { type Selecting, selecting } from '../selecting.js'
 import type { RowsInput } from '../types.js'
@@ -38,15 +38,11 @@ function build(
   const loss = lossOptions({ targets, of: what, correctRate, incorrectRate })
   const factor = loss.of === 'counts' ? steps : 1
   const outputScale = factor > 1 ? factor : undefined
-  const of: LossKind =
+  const of = mseKind(
     loss.targets === 'values'
-      ? { kind: 'mse', outputScale, values: true }
-      : {
-          kind: 'mse',
-          outputScale,
-          low: loss.incorrectRate * factor,
-          high: loss.correctRate * factor,
-        }
+      ? { outputScale, values: true }
+      : { outputScale, low: loss.incorrectRate * factor, high: loss.correctRate * factor },
+  )
   const control = validControl(op, extent.B)
   return planLoss(o, { extent, steps, of, instantaneous: false, over, control }, outputs)
 }

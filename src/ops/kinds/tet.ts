@@ -1,6 +1,7 @@
 /** The loss of temporal efficient training. */
 
 import { tet as lossOptions, type TetOptions as TetLossOptions } from '../../loss/index.js'
+import { tetKind } from '../../plan/losses/tet.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import { type Selecting, selecting } from '../selecting.js'
 import type { RowsInput } from '../types.js'
@@ -25,7 +26,7 @@ function build(
   const { op } = o
   const { extent, steps } = logitsOf(op, options)
   const { lambda, mean } = lossOptions({ lambda: options.lambda, mean: options.mean })
-  const of = { kind: 'tet', lambda, mean, allSteps: true } as const
+  const of = tetKind({ lambda, mean, allSteps: true })
   const control = validControl(op, extent.B)
   const over = 'imagesAndSteps'
   return planLoss(o, { extent, steps, of, instantaneous: true, over, control }, outputs)

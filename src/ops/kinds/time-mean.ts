@@ -1,7 +1,7 @@
 /** The output of a network: its mean over time. */
 
 import { checkInteger, expect } from '../../errors.js'
-import { emitLoss } from '../../plan/loss.js'
+import { emitLoss } from '../../plan/emit-loss.js'
 import { operation } from '../operation.js'
 import { type Extent, extentOf, MOST_STEPS, showShape, still } from '../shapes.js'
 import { floatTensor, plainTensor } from '../tensor.js'

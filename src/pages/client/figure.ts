@@ -23,6 +23,8 @@ export function drawFigure(place: HTMLElement, first: Figure): DrawnFigure {
   said.setAttribute('aria-live', 'polite')
   place.append(charts, legend, said)
   const values = new Map<string, HTMLElement>()
+  /** Names of lines that are not shown. */
+  const hidden = new Set<string>()
   let plots: Drawn[] = []
   let current = first
   let known = ''
@@ -45,6 +47,7 @@ export function drawFigure(place: HTMLElement, first: Figure): DrawnFigure {
       }
       const drawn = drawPlot(chart, point)
       plots.push(drawn)
+      for (const name of hidden) drawn.show(name, false)
       charts.append(drawn.element)
     }
     recolour = () => {
@@ -59,15 +62,24 @@ export function drawFigure(place: HTMLElement, first: Figure): DrawnFigure {
     if (wanted === known) return
     known = wanted
     values.clear()
+    const buttons = new Map<string, HTMLElement>()
+    const focused = legend.contains(document.activeElement)
+      ? (document.activeElement as HTMLElement).dataset.name
+      : undefined
     legend.replaceChildren(
       ...(all.length > 1 ? all : []).map(([series, at]) => {
-        const { item, output } = entry(series, at, (shown) => {
-          for (const plot of plots) plot.show(series.name, shown)
+        const { name } = series
+        const { item, button, output } = entry(series, at, !hidden.has(name), (shown) => {
+          if (shown) hidden.delete(name)
+          else hidden.add(name)
+          for (const plot of plots) plot.show(name, shown)
         })
-        values.set(series.name, output)
+        values.set(name, output)
+        buttons.set(name, button)
         return item
       }),
     )
+    if (focused !== undefined) buttons.get(focused)?.focus()
   }
 
   build()
@@ -100,13 +112,14 @@ function seriesOf({ charts }: Figure): (readonly [Series, number])[] {
 
 const SVG = 'http://www.w3.org/2000/svg'
 
-function entry(series: Series, at: number, onShow: (shown: boolean) => void) {
+function entry(series: Series, at: number, isShown: boolean, onShow: (shown: boolean) => void) {
   const { name, mode = 'line', symbol = 'circle', open = false, dash = false } = series
   const colour = colourOf(series, at)
   const item = document.createElement('li')
   const button = document.createElement('button')
   button.type = 'button'
-  button.setAttribute('aria-pressed', 'true')
+  button.dataset.name = name
+  button.setAttribute('aria-pressed', String(isShown))
   button.title = 'show or hide'
   const mark = document.createElementNS(SVG, 'svg')
   mark.setAttribute('viewBox', '0 0 22 12')
@@ -133,5 +146,5 @@ function entry(series: Series, at: number, onShow: (shown: boolean) => void) {
     onShow(shown)
   })
   item.append(button)
-  return { item, output }
+  return { item, button, output }
 }

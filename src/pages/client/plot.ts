@@ -24,6 +24,8 @@ const HEIGHT = 230
 const FEW = 30
 /** Upright tick labels need so many pixels each. */
 const UPRIGHT = 13
+/** Pixels beside the lines: the axis of y and the edge. */
+const BESIDE = 66
 
 export function drawPlot(first: Chart, pointed: Pointed): Drawn {
   const element = document.createElement('div')
@@ -81,9 +83,10 @@ export function drawPlot(first: Chart, pointed: Pointed): Drawn {
 
   new ResizeObserver(() => {
     const { width } = place.getBoundingClientRect()
-    if (!plot) build()
-    else if (width > 0 && Math.abs(plot.width - width) >= 1)
-      plot.setSize({ width, height: heightOf(chart) })
+    if (width === 0) return
+    if (!plot || isUpright(chart, plot.width) !== isUpright(chart, width)) build()
+    else if (Math.abs(plot.width - width) >= 1)
+      plot.setSize({ width, height: heightOf(chart, width) })
   }).observe(place)
   tell()
 
@@ -123,13 +126,20 @@ function dataOf(series: readonly Series[]): uPlot.AlignedData {
   return [x, ...lines] as uPlot.AlignedData
 }
 
+/** Pixels of the longest tick label. */
+const longest = ({ x: { ticks } }: Chart): number =>
+  6.2 * Math.max(0, ...(ticks?.text ?? []).map((text) => text.length))
+
 /** Tick labels stand upright where they have no room side by side. */
-const isUpright = ({ x: { ticks } }: Chart): boolean => (ticks?.text.length ?? 0) > 12
+function isUpright(chart: Chart, width: number): boolean {
+  const count = chart.x.ticks?.text.length ?? 0
+  return count > 12 || count * (longest(chart) + 8) > width - BESIDE
+}
 
-const axisRoom = (chart: Chart): number =>
-  isUpright(chart) ? 16 + Math.max(...chart.x.ticks!.text.map((text) => text.length)) * 6.2 : 34
+const axisRoom = (chart: Chart, width: number): number =>
+  isUpright(chart, width) ? 16 + longest(chart) : 34
 
-const heightOf = (chart: Chart): number => HEIGHT + axisRoom(chart) - 34
+const heightOf = (chart: Chart, width: number): number => HEIGHT + axisRoom(chart, width) - 34
 
 function optionsOf(
   chart: Chart,
@@ -150,10 +160,10 @@ function optionsOf(
     ticks: { stroke: line, width: 1, size: 5 },
     border: { show: true, stroke: line, width: 1 },
   }
-  const upright = isUpright(chart)
+  const upright = isUpright(chart, width)
   return {
     width,
-    height: heightOf(chart),
+    height: heightOf(chart, width),
     padding: [10, 12, 0, 0],
     legend: { show: false },
     cursor: { points: { size: 7 }, drag: { x: true, y: false, setScale: true } },
@@ -166,7 +176,7 @@ function optionsOf(
       {
         ...axis,
         label: x.label,
-        size: axisRoom(chart),
+        size: axisRoom(chart, width),
         space: 44,
         ...(upright && { rotate: -90, gap: 4 }),
         ...(x.ticks && ticksOf(x.ticks, upright)),

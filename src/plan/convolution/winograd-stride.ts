@@ -55,14 +55,15 @@ export function stridePlan(g: Geometry, steps: number): StridePlan {
   )
   const room = roundUp(rowsPerUnit * across, 4)
   const rowBytes = WinogradStride.LineBytes + Winograd.RowsBytes
-  const { Planes, Kernels } = WinogradStride
-  const productBytes = Planes * (Winograd.BlockBytes * room + Winograd.PlanePadding)
-  const tileBytes = Planes * (Winograd.ChunkBytes * chunks * room + Winograd.PlanePadding)
+  const productBytes = WinogradStride.Planes * (Winograd.BlockBytes * room + Winograd.PlanePadding)
+  const tileBytes =
+    WinogradStride.Planes * (Winograd.ChunkBytes * chunks * room + Winograd.PlanePadding)
   return {
     rowsPerUnit,
     units: Math.ceil(rows / rowsPerUnit),
     kernelUnits: blocks * (outC / blockWidth),
-    kernelBytes: blocks * Kernels * (Winograd.BlockBytes * outC + Winograd.PlanePadding),
+    kernelBytes:
+      blocks * WinogradStride.Kernels * (Winograd.BlockBytes * outC + Winograd.PlanePadding),
     workerBytes: Math.max(
       productBytes + 32 * steps * inC + tileBytes + 2 * rowBytes + 20 * steps * outC,
       WinogradStride.LineBytes + 288 * blockWidth,

@@ -1,5 +1,6 @@
 /** The surroundings in a page, or in a worker of one. Registers them. */
 
+import { breathe } from '../breathe.js'
 import { lend } from '../memories.js'
 import { type Platform, registerPlatform } from '../platform.js'
 import { hostBytes } from './areas.js'
@@ -34,8 +35,11 @@ export const pagePlatform: Platform = {
     sayIsolation(asked)
     return 1
   },
-  executors: async (_workers, script) => (module, memory, workers) =>
-    sharedExecutor(module, memory, workers, script),
+  async executors(_workers, script) {
+    // The plan has just been made: before threads start, the page draws and answers.
+    await breathe()
+    return (module, memory, workers) => sharedExecutor(module, memory, workers, script)
+  },
   apart() {
     if (isIsolated()) return undefined
     return async (plan, { module, shared, script, before }) => {

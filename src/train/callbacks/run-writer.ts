@@ -94,6 +94,8 @@ export function runWriter({ due, monitor, open, options, report }: RunWriterPart
   let writtenAt = Number.NEGATIVE_INFINITY
   let beganAt = 0
   let partial: EpochRecord | undefined
+  /** Steps of the run that have been told. */
+  let told = 0
 
   const keep = (training: Training, { isBest = false, ended }: Keep = {}): void => {
     const taken = snapshotOf(training)
@@ -142,6 +144,7 @@ export function runWriter({ due, monitor, open, options, report }: RunWriterPart
       partial = undefined
       pending = undefined
       isDue = false
+      told = start.epoch * start.steps + start.step
       // A callback may be used for one fit after another.
       if (!restored || !start.resumed) best = null
       restored = false
@@ -166,7 +169,10 @@ export function runWriter({ due, monitor, open, options, report }: RunWriterPart
       if (failure) throw failure.error
       const done = epoch * steps + step + 1
       const now = performance.now()
-      isDue ||= due.steps !== undefined && done % due.steps === 0
+      // Rounds tell of several steps together.
+      isDue ||=
+        due.steps !== undefined && Math.floor(done / due.steps) > Math.floor(told / due.steps)
+      told = done
       isDue ||= due.ms !== undefined && now - Math.max(writtenAt, beganAt) >= due.ms
       // While the disk is busy nothing is copied that another step would make old.
       if (isDue && !writing && now - writtenAt >= STEPS_APART_MS) {

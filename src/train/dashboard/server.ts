@@ -1,34 +1,12 @@
-/**
- * The server of a dashboard: one page and its events, for this machine alone. Whoever does not know
- * the token gets nothing, nor does a page of elsewhere that a name was made to lead here.
- */
+/** The server of a dashboard: the page of a run, and what it hears. */
 
-import { randomBytes, timingSafeEqual } from 'node:crypto'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { SpikewasmError } from '../../errors.js'
-import { LIVE_POLICY } from '../../pages/frame.js'
 import { livePage } from '../../pages/live.js'
 import type { EpochFigures, RunStatus, StepPoint } from '../../pages/run.js'
 import { RunHistory, type RunStart } from './history.js'
+import { servePage } from './serve.js'
 
-/** A page that is open more often gets no events. */
-const MOST_CLIENTS = 16
-/** Bytes that wait for a client; more are not written to one that does not read. */
-const MOST_WAITING = 1 << 20
-/** A client that has not read for so long is let go of. */
-const PATIENCE_MS = 60_000
-const BEAT_MS = 15_000
 /** How far a run is, is told no more often. */
 const STATUS_MS = 500
-/** When the run has ended, clients have so long to hear of it. */
-const LAST_MS = 250
-
-interface Client {
-  readonly response: ServerResponse
-  /** Since when it has not read what was written; the next thing it gets is all of it anew. */
-  behind?: number
-}
 
 export interface RunServer {
   /** The address of the page, with its token. */
@@ -41,165 +19,45 @@ export interface RunServer {
   close(status: RunStatus): Promise<void>
 }
 
-const loopback = ['127.0.0.1', 'localhost', '[::1]']
-
 /**
  * @param port 0: one that is free
  * @throws SpikewasmError when the port is taken
  */
 export async function serveRun(start: RunStart, port = 0): Promise<RunServer> {
-  const token = randomBytes(18).toString('base64url')
   const history = new RunHistory(start)
-  const page = await livePage(start.title)
-  const clients = new Set<Client>()
+  const html = await livePage(start.title)
+  const server = await servePage({ html, whole: () => ['history', history.state()] }, port)
   let toldStatus = Number.NEGATIVE_INFINITY
-  let ended = false
-
-  const write = ({ response }: Client, name: string, value: unknown): boolean =>
-    response.write(`event: ${name}\ndata: ${JSON.stringify(value)}\n\n`)
-
-  const send = (client: Client, name: string, value: unknown): void => {
-    const { response } = client
-    if (client.behind !== undefined) {
-      if (performance.now() - client.behind > PATIENCE_MS) response.destroy()
-      return
-    }
-    write(client, name, value)
-    if (response.writableLength > MOST_WAITING) client.behind = performance.now()
-  }
-  const sendAll = (name: string, value: unknown): void => {
-    for (const client of clients) send(client, name, value)
-  }
-
-  const listen = (request: IncomingMessage, response: ServerResponse): void => {
-    if (clients.size >= MOST_CLIENTS) {
-      refuse(response, 503, 'too many pages are open')
-      return
-    }
-    response.writeHead(200, { ...headers, 'Content-Type': 'text/event-stream; charset=utf-8' })
-    const client: Client = { response }
-    clients.add(client)
-    request.on('close', () => clients.delete(client))
-    response.on('close', () => clients.delete(client))
-    // Who goes away amid a message is gone.
-    response.on('error', () => clients.delete(client))
-    response.on('drain', () => {
-      if (client.behind === undefined) return
-      client.behind = undefined
-      send(client, 'history', history.state())
-    })
-    response.write('retry: 1000\n\n')
-    send(client, 'history', history.state())
-  }
-
-  const answer = (request: IncomingMessage, response: ServerResponse): void => {
-    const { method = '', url = '', headers: asked } = request
-    const host = (asked.host ?? '').replace(/:\d+$/, '').toLowerCase()
-    const [path] = url.split('?')
-    const [, given = '', ...rest] = path.split('/')
-    const name = rest.join('/')
-    if (!loopback.includes(host)) refuse(response, 403, 'this page is for its machine alone')
-    else if (!isSame(given, token)) refuse(response, 404, 'not found')
-    else if (method !== 'GET' && method !== 'HEAD') refuse(response, 405, 'only GET and HEAD')
-    else if (rest.length === 0) {
-      response.writeHead(308, { ...headers, Location: `/${token}/` }).end()
-    } else if (name === 'events' && method === 'GET' && !ended) listen(request, response)
-    else if (name === '') {
-      response.writeHead(200, {
-        ...headers,
-        'Content-Type': 'text/html; charset=utf-8',
-        'Content-Security-Policy': `${LIVE_POLICY}; frame-ancestors 'none'`,
-      })
-      response.end(method === 'HEAD' ? undefined : page)
-    } else refuse(response, 404, 'not found')
-  }
-
-  const server = createServer({ maxHeaderSize: 8192, requestTimeout: 10_000 }, answer)
-  await listening(server, port)
-  const { port: taken } = server.address() as AddressInfo
-  const beat = setInterval(() => {
-    for (const client of clients) {
-      if (client.behind === undefined) client.response.write(': \n\n')
-      else send(client, '', undefined)
-    }
-  }, BEAT_MS)
-  beat.unref()
 
   const tellStatus = (status: RunStatus): void => {
     history.status = status
     const now = performance.now()
     if (now - toldStatus < STATUS_MS) return
     toldStatus = now
-    sendAll('status', status)
+    server.send('status', status)
   }
 
   return {
-    url: `http://127.0.0.1:${taken}/${token}/`,
+    url: server.url,
     get clients() {
-      return clients.size
+      return server.clients
     },
     step(point, status, layers) {
       history.layers = layers
       const { added, thinned } = history.addStep(point)
       history.status = status
-      if (thinned) sendAll('history', history.state())
-      else if (added) sendAll('step', { point: added, status, layers })
+      if (thinned) server.send('history', history.state())
+      else if (added) server.send('step', { point: added, status, layers })
       else tellStatus(status)
     },
     epoch(record, status) {
       history.status = status
-      if (history.addEpoch(record)) sendAll('history', history.state())
-      else sendAll('epoch', { record, status })
+      if (history.addEpoch(record)) server.send('history', history.state())
+      else server.send('epoch', { record, status })
     },
-    async close(status) {
-      ended = true
-      clearInterval(beat)
+    close(status) {
       history.status = status
-      sendAll('end', status)
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      for (const { response } of clients) response.end()
-      server.closeIdleConnections()
-      const late = setTimeout(() => server.closeAllConnections(), LAST_MS)
-      await closed
-      clearTimeout(late)
+      return server.close('end', status)
     },
   }
-}
-
-/** Nothing is kept, guessed, or read by a page of elsewhere. */
-const headers = {
-  'Cache-Control': 'no-store',
-  'X-Content-Type-Options': 'nosniff',
-  'X-Frame-Options': 'DENY',
-  'Referrer-Policy': 'no-referrer',
-  'Cross-Origin-Resource-Policy': 'same-origin',
-  'Cross-Origin-Opener-Policy': 'same-origin',
-}
-
-function refuse(response: ServerResponse, code: number, why: string): void {
-  response.writeHead(code, { ...headers, 'Content-Type': 'text/plain; charset=utf-8' })
-  response.end(`${why}\n`)
-}
-
-/** Takes as long whatever differs. */
-function isSame(given: string, wanted: string): boolean {
-  const [a, b] = [Buffer.from(given), Buffer.from(wanted)]
-  return a.length === b.length && timingSafeEqual(a, b)
-}
-
-function listening(server: Server, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(
-        new SpikewasmError(
-          error.code === 'EADDRINUSE'
-            ? `dashboard.port must be free, got ${port}, which another program uses; give ` +
-                'another, or leave it out for a free one'
-            : `dashboard.port must be one to listen on, got ${port}: ${error.message}`,
-          { cause: error },
-        ),
-      ),
-    )
-    server.listen({ port, host: '127.0.0.1' }, resolve)
-  })
 }

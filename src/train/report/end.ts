@@ -38,6 +38,7 @@ export async function reportEnd(end: RunEnd): Promise<string> {
     session,
     data,
     state: { ...partOf(tensors, 'model.'), ...partOf(tensors, 'optimizer.average.') },
+    sampleMs: (about.records.at(-1)?.stepMs ?? 0) / session.settings.batchSize,
     signal,
   })
 }

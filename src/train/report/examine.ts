@@ -23,20 +23,27 @@ const MOST_SAMPLES = 1000
 const MOST_MS = 4000
 /** Samples at a time: the least memory with which kernels are about as fast. */
 const BATCH = 16
+/** A batch of slow samples is smaller: it runs to its end, whatever it takes. */
+const BATCH_MS = 1000
 const WORST = 24
 
 const MOST_ROWS = 60
 const MOST_STEPS = 256
 const MOST_LAYERS = 24
 
-/** A session of its own that looks at samples; the training's stays as it is. */
-export async function examiner(of: Session, state: StateDict): Promise<Session> {
+/**
+ * A session of its own that looks at samples; the training's stays as it is.
+ *
+ * @param sampleMs milliseconds that a sample takes at most, where that is known
+ */
+export async function examiner(of: Session, state: StateDict, sampleMs = 0): Promise<Session> {
   const { graph, asked, settings, plan } = of
   const record = graph.nodes.filter(({ layer }) => fires(layer)).map(({ name }) => name)
+  const most = sampleMs > 0 ? Math.max(1, Math.floor(BATCH_MS / sampleMs)) : BATCH
   const session = new Session(graph, asked, {
     ...settings,
     purpose: 'inference',
-    batchSize: Math.min(BATCH, settings.batchSize),
+    batchSize: Math.min(BATCH, settings.batchSize, most),
     inspect: false,
     record: record.slice(0, MOST_LAYERS),
   })

@@ -26,6 +26,8 @@ export interface ReportParts {
   readonly data: Dataset | string
   /** What predictions are made with. */
   readonly state: StateDict
+  /** Milliseconds of a sample in the training; default: not known. */
+  readonly sampleMs?: number
   /** Ends looking at samples. */
   readonly signal?: AbortSignal
 }
@@ -47,10 +49,11 @@ export async function writeReport(folder: string, parts: ReportParts): Promise<s
   return path
 }
 
-async function lookAt({ session, data, state, signal }: ReportParts): Promise<Examined | string> {
+async function lookAt(parts: ReportParts): Promise<Examined | string> {
+  const { session, data, state, sampleMs, signal } = parts
   if (typeof data === 'string') return data
   try {
-    const own = await examiner(session, state)
+    const own = await examiner(session, state, sampleMs)
     try {
       return await examine(own, data, { signal })
     } finally {

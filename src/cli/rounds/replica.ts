@@ -1,0 +1,69 @@
+/** A model and its data, as the job of a replica asks for them. */
+
+import { describe, SpikewasmError } from '../../errors.js'
+import { models } from '../../models/registry.js'
+import { compile } from '../../network.js'
+import { takenOptions } from '../../plan/methods.js'
+import type { ReplicaHost } from '../../scale/rounds/kind.js'
+import type { Opened } from '../../scale/rounds/thread.js'
+import { replicaThreads } from '../../scale/rounds/threads.js'
+import type { ReplicaJob } from '../../scale/rounds/wire.js'
+import { datasets, defaultThreads, loadData, stepsFor } from '../datasets.js'
+import { parseRunOptions, type RunOptions } from '../run-folder.js'
+import { trainingOf } from '../training-options.js'
+import { packageVersion } from '../version.js'
+import { ownOptions } from './crew.js'
+import { dataPath } from '../sweep/data.js'
+
+/** What a worker has of its own. */
+export interface ReplicaPlace {
+  readonly threads?: number
+  readonly cache?: string
+}
+
+/** Who trains replicas for `spikewasm worker`. */
+export const replicaHost = (place: ReplicaPlace): ReplicaHost =>
+  replicaThreads(new URL('./replica-thread.js', import.meta.url), place)
+
+/** @throws SpikewasmError for options that are none of a run, or that name a place of files */
+function checkOptions(options: unknown): RunOptions {
+  if (typeof options !== 'object' || options === null)
+    throw new SpikewasmError(`the job's options must be those of a run, got ${describe(options)}`)
+  for (const key of ownOptions)
+    if (Object.hasOwn(options, key))
+      throw new SpikewasmError(`the job's options must leave out ${key}, which is the worker's`)
+  const text = JSON.stringify({ ...options, version: packageVersion(), threads: 1 })
+  return parseRunOptions(new TextEncoder().encode(text), 'the job')
+}
+
+/**
+ * @param folder where data sets are on this machine
+ * @throws SpikewasmError for wrong options, and for data that are not there
+ */
+export async function openReplica(
+  job: ReplicaJob,
+  folder: string | undefined,
+  place: ReplicaPlace,
+): Promise<Opened> {
+  const run = checkOptions(job.options)
+  const { dataset, epochs, batchSize, seed, tau } = run
+  const { cache, threads = defaultThreads(dataset) } = place
+  const data = await loadData({
+    ...run,
+    data: dataPath(dataset, folder),
+    ...(cache === undefined ? {} : { cache }),
+  })
+  const { timeSteps, ...framed } = stepsFor(data.train, run.timeSteps)
+  const { method, backwardSteps } = run
+  const { defaults } = datasets[dataset]
+  const training = trainingOf(run, { method, timeSteps, backwardSteps, epochs, defaults })
+  const { shape: input, classes } = data.train
+  const model = await compile(models[run.model](input, classes, { tau }), {
+    ...takenOptions(run),
+    ...framed,
+    ...{ input, timeSteps, batchSize, threads, seed },
+  })
+  const { optimizer, schedule, fit } = training
+  const tested = fit.validationSplit === undefined ? { validation: data.test } : {}
+  return { model, data: data.train, fit: { epochs, optimizer, schedule, ...fit, ...tested } }
+}

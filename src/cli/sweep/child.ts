@@ -1,0 +1,93 @@
+/**
+ * A process that trains one run for a sweep or a worker. It says how far it is, and ends when who
+ * has started it is gone.
+ */
+
+import '../../node.js'
+import { Command } from 'commander'
+import { SpikewasmError } from '../../errors.js'
+import { switchOnWideVectors } from '../../runtime/revectorize.js'
+import type { EpochRecord } from '../../train/records.js'
+import type { TrainSummary } from '../report.js'
+import { trainCommand } from '../train.js'
+import { splitHash } from './data.js'
+
+/** What the process is told, once. */
+export interface ChildOrder {
+  /** The command line of `train`. */
+  readonly args: readonly string[]
+  readonly untilEpoch?: number
+  readonly untilStep?: number
+  /** What `splitHash` must give. */
+  readonly data?: string
+}
+
+/** What it says. */
+export type ChildNews =
+  | { readonly kind: 'data'; readonly training: number; readonly test: number }
+  | {
+      readonly kind: 'step'
+      readonly epoch: number
+      readonly epochs: number
+      readonly step: number
+      readonly steps: number
+      /** Of the last step. */
+      readonly stepMs: number
+      /** MB of 2²⁰ bytes. */
+      readonly memoryMB: number
+    }
+  | { readonly kind: 'epoch'; readonly record: EpochRecord }
+  | { readonly kind: 'end'; readonly summary: TrainSummary }
+  | { readonly kind: 'done' }
+  | { readonly kind: 'error'; readonly message: string; readonly isMistake: boolean }
+
+/** How often steps are told. */
+const STEP_MS = 300
+
+const say = (news: ChildNews): Promise<void> =>
+  new Promise((resolve) => {
+    if (process.connected) process.send?.(news, () => resolve())
+    else resolve()
+  })
+
+// A worker that was killed cannot end its children: another one goes on with their runs.
+process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
+process.once('message', (order: ChildOrder) => void train(order))
+
+async function train({ args, untilEpoch, untilStep, data }: ChildOrder): Promise<void> {
+  let told = Number.NEGATIVE_INFINITY
+  try {
+    const command = trainCommand(new Command('train'), {
+      ...{ goesOn: true, untilEpoch, untilStep },
+      async onData(split) {
+        const found = data === undefined ? data : await splitHash(split)
+        if (found !== data)
+          throw new SpikewasmError(
+            `the data must be those that the sweep was made for, of hash ${data}, got ${found}; ` +
+              'give --data the same files',
+          )
+        await say({ kind: 'data', training: split.train.length, test: split.test.length })
+      },
+      onStep({ epoch, epochs, step, steps, milliseconds }) {
+        const now = performance.now()
+        if (now - told < STEP_MS && untilStep === undefined) return
+        told = now
+        const memoryMB = process.memoryUsage.rss() / 2 ** 20
+        void say({ kind: 'step', epoch, epochs, step, steps, stepMs: milliseconds, memoryMB })
+      },
+      onEpoch: (record) => void say({ kind: 'epoch', record }),
+      onEnd: (summary) => void say({ kind: 'end', summary }),
+    })
+    await switchOnWideVectors()
+    await command.exitOverride().parseAsync([...args], { from: 'user' })
+  } catch (error) {
+    const { message, stack = message } = error as Error
+    const isMistake = error instanceof SpikewasmError
+    await say({ kind: 'error', message: isMistake ? message : stack, isMistake })
+    process.exitCode = 1
+  }
+  // Behind all the others.
+  await say({ kind: 'done' })
+  process.removeAllListeners('disconnect')
+  process.disconnect?.()
+}

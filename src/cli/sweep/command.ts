@@ -1,0 +1,165 @@
+/** `spikewasm sweep` and its `status`, `stop` and `results`. */
+
+import { type Command, Option } from 'commander'
+import { expect, SpikewasmError } from '../../errors.js'
+import { RedisPlace } from '../../scale/redis.js'
+import { counting } from '../options.js'
+import { printJson } from '../report.js'
+import { portOf } from '../train.js'
+import { redisOptions } from '../worker.js'
+import { askToStop, isAlive, readStatus } from './folder.js'
+import { bestFirst, isOver, lineOf, type SweepStatus } from './rows.js'
+import { type SweepArguments, sweep } from './sweep.js'
+import { sweepCsv, sweepTable } from './table.js'
+
+export function sweepCommand(command: Command): Command {
+  // Options behind the name of a command below are that one's.
+  command.parent?.enablePositionalOptions()
+  command
+    .enablePositionalOptions()
+    .description(
+      'Train many runs, which differ in some options, and compare them. Without --redis they run ' +
+        'here, as many at a time as processors and memory allow; with it, on all machines where ' +
+        '`spikewasm worker` runs. The same command again goes on where it was.',
+    )
+    .argument('<file>', 'the sweep: {"base": {…}, "grid": {"lr": [0.05, 0.1], "seed": [1, 2]}}')
+    .addOption(
+      new Option('--out <folder>', 'write results, runs and a page about them (sweep.html)'),
+    )
+    .addOption(
+      new Option(
+        '--data <path>',
+        'where the data set is, or a folder with one of its name; digits come with the package',
+      ),
+    )
+    .addOption(new Option('--cache <folder>', 'keep pictures that were converted once there'))
+    .addOption(
+      counting(
+        '--jobs <n>',
+        'runs at a time here (default: as many as processors and memory allow)',
+      ),
+    )
+    .addOption(redisOptions.redis('let workers do the runs: this command waits for them'))
+    .addOption(redisOptions.namespace())
+    .addOption(new Option('--shared <folder>', 'with --redis: the folder of the workers’ --shared'))
+    .addOption(
+      new Option(
+        '--dry-run',
+        'list the runs and say how long they will take, from two measured steps of each kind',
+      ).default(false),
+    )
+    .addOption(
+      new Option(
+        '--dashboard [port]',
+        'show the sweep live on a page of this machine (default port: one that is free)',
+      )
+        .preset('0')
+        .argParser(portOf),
+    )
+    .addOption(
+      new Option(
+        '--json',
+        'JSON on standard output: a line for each run when it has ended, and a final one',
+      ).default(false),
+    )
+    .action((file: string, args: SweepArguments) => sweep(file, args))
+
+  command
+    .command('status')
+    .description('How far a sweep is.')
+    .argument('<folder>', 'folder of --out')
+    .addOption(new Option('--json', 'as JSON').default(false))
+    .action(async (folder: string, _: unknown, own: Command) => showStatus(folder, own.opts()))
+  command
+    .command('stop')
+    .description('Stop a sweep: its runs keep their checkpoints, and the sweep can go on later.')
+    .argument('<folder>', 'folder of --out')
+    .addOption(redisOptions.redis('of a sweep whose process has ended: where its jobs are'))
+    .addOption(redisOptions.namespace())
+    .action(async (folder: string, _: unknown, own: Command) => stop(folder, own.opts()))
+  command
+    .command('results')
+    .description('What the runs of a sweep have given, the best first.')
+    .argument('<folder>', 'folder of --out')
+    .addOption(counting('--best <n>', 'only the n best runs (default: all)'))
+    .addOption(new Option('--csv', 'comma-separated values').default(false))
+    .addOption(new Option('--json', 'JSON, one object a line').default(false))
+    .action(async (folder: string, _: unknown, own: Command) => showResults(folder, own.opts()))
+  return command
+}
+
+/** As it is now: of a sweep whose process was killed, nothing runs. */
+async function statusOf(folder: string): Promise<SweepStatus & { readonly isRunning: boolean }> {
+  const status = await readStatus(folder)
+  const isRunning = isAlive(status.pid)
+  if (isRunning) return { ...status, isRunning }
+  const rows = status.rows.map((row) => (isOver(row) ? row : { ...row, state: 'stopped' as const }))
+  return { ...status, rows, isRunning }
+}
+
+async function showStatus(folder: string, { json }: { readonly json?: boolean }): Promise<void> {
+  const status = await statusOf(folder)
+  if (json) {
+    const { title, isRunning, rows } = status
+    printJson({ title, isRunning, runs: rows })
+    return
+  }
+  const ending = status.isRunning ? 'the sweep is running' : 'the sweep is not running'
+  process.stdout.write(`${sweepTable(status)}\n${ending}\n`)
+}
+
+interface ResultsArguments {
+  readonly best?: number
+  readonly csv?: boolean
+  readonly json?: boolean
+}
+
+async function showResults(folder: string, args: ResultsArguments): Promise<void> {
+  const { best = Number.POSITIVE_INFINITY, csv = false, json = false } = args
+  expect(!csv || !json, () => '--csv must be left out with --json, got both')
+  const status = await statusOf(folder)
+  const rows = bestFirst(status.rows.filter(({ result }) => result !== undefined)).slice(0, best)
+  const shown = { ...status, rows }
+  if (json) for (const row of rows) printJson(lineOf(row))
+  else process.stdout.write(csv ? sweepCsv(shown) : `${sweepTable(shown)}\n`)
+}
+
+/** How long a sweep may take to end: runs write their checkpoints. */
+const PATIENCE_MS = 60_000
+
+interface StopArguments {
+  readonly redis?: string
+  readonly namespace: string
+}
+
+async function stop(folder: string, { redis, namespace }: StopArguments): Promise<void> {
+  const status = await readStatus(folder)
+  const { pid } = status
+  if (isAlive(pid)) {
+    await askToStop(folder)
+    for (const begun = Date.now(); isAlive(pid); ) {
+      if (Date.now() - begun > PATIENCE_MS)
+        throw new SpikewasmError(`${folder}: the sweep (process ${pid}) has not ended in a minute`)
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+    process.stdout.write('the sweep has stopped\n')
+    return
+  }
+  if (redis === undefined)
+    throw new SpikewasmError(
+      `${folder}: the sweep is not running; where its jobs are left in Redis, give --redis its ` +
+        'address',
+    )
+  const place = await RedisPlace.open(redis, { namespace })
+  try {
+    const { stopJobs } = await import('./remote.js')
+    const left = status.rows.filter(({ result }) => result === undefined)
+    await stopJobs(
+      place,
+      left.flatMap(({ tasks }) => tasks),
+    )
+    process.stdout.write(`the jobs of ${left.length} runs were stopped\n`)
+  } finally {
+    await place.close()
+  }
+}

@@ -1,0 +1,225 @@
+/** Drives a sweep: which run is done when, and when it has ended. Who does it is another matter. */
+
+import { taskName } from './folder.js'
+import { type Standing, standings } from './halving.js'
+import { isOver, type RowState, type SweepRow } from './rows.js'
+import { type RunNews, type RunResult, RunStopped } from './run-child.js'
+import type { SweepRun, SweepSpec } from './spec.js'
+
+/** A run with what tells it from others. */
+export interface SweepEntry {
+  readonly run: SweepRun
+  readonly id: string
+  readonly dataHash: string
+}
+
+/** A run, or the part of it up to a rung. */
+export interface Task extends SweepEntry {
+  /** Of its result. */
+  readonly name: string
+  /** The epoch to end behind; undefined: its own end. */
+  readonly until?: number
+  /** The rung before, whose checkpoint it goes on from. */
+  readonly from?: number
+}
+
+/** Who does the work. */
+export interface Executor {
+  /** Whether one more may begin beside those that run. */
+  mayStart(running: number): boolean
+  execute(task: Task, onNews: (news: RunNews) => void, signal: AbortSignal): Promise<RunResult>
+}
+
+export interface Drive {
+  readonly spec: SweepSpec
+  readonly entries: readonly SweepEntry[]
+  /** Results that are there already. */
+  readonly results: ReadonlyMap<string, RunResult>
+  readonly executor: Executor
+  /** Ends the sweep; runs keep their checkpoints. */
+  readonly signal: AbortSignal
+  keep(name: string, result: RunResult): Promise<void>
+  /** Called when anything has changed. */
+  onChange(): void
+  /** Called once for each run when it has ended. */
+  onEnded(row: SweepRow): void
+}
+
+interface Live {
+  state: RowState
+  news?: RunNews
+  error?: string
+  told: boolean
+}
+
+/** How often it is looked whether one more may start: memory may have become free. */
+const LOOK_MS = 500
+
+export class Engine {
+  private readonly results: Map<string, RunResult>
+  private readonly live: Map<string, Live>
+  private readonly rungs: readonly number[]
+  private readonly running = new Set<string>()
+  private readonly begun = new Set<string>()
+  private wake = (): void => {}
+
+  constructor(private readonly drive: Drive) {
+    this.results = new Map(drive.results)
+    const { spec, entries } = drive
+    this.rungs = spec.rungs ?? []
+    this.live = new Map(entries.map(({ id }) => [id, { state: 'waiting', told: false }]))
+  }
+
+  /** Until all runs have ended, or the signal has come. */
+  async run(): Promise<void> {
+    const { signal, executor, onChange } = this.drive
+    const stop = (): void => this.wake()
+    signal.addEventListener('abort', stop)
+    try {
+      for (;;) {
+        this.tellEnded()
+        const due = signal.aborted ? [] : this.dueTasks()
+        for (const task of due) {
+          if (!executor.mayStart(this.running.size)) break
+          void this.start(task)
+        }
+        onChange()
+        if (this.running.size === 0 && (signal.aborted || this.dueTasks().length === 0)) break
+        await this.change(due.length > 0)
+      }
+      if (signal.aborted)
+        for (const live of this.live.values())
+          if (live.state === 'waiting' || live.state === 'running') live.state = 'stopped'
+      this.tellEnded()
+      onChange()
+    } finally {
+      signal.removeEventListener('abort', stop)
+    }
+  }
+
+  /** Until something has happened; where more wait to start, not for long. */
+  private change(isWaiting: boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = isWaiting ? setTimeout(() => this.wake(), LOOK_MS) : undefined
+      this.wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
+  private async start(task: Task): Promise<void> {
+    const { executor, signal, keep, onChange } = this.drive
+    const live = this.live.get(task.id)!
+    live.state = 'running'
+    this.running.add(task.name)
+    this.begun.add(task.name)
+    try {
+      const onNews = (news: RunNews): void => {
+        live.news = news
+        onChange()
+      }
+      const result = await executor.execute(task, onNews, signal)
+      await keep(task.name, result)
+      this.results.set(task.name, result)
+      live.state = 'waiting'
+    } catch (error) {
+      if (error instanceof RunStopped) live.state = 'stopped'
+      else {
+        live.state = 'failed'
+        live.error = (error as Error).message
+      }
+    } finally {
+      this.running.delete(task.name)
+      this.wake()
+    }
+  }
+
+  private standing(): Map<string, Standing> | undefined {
+    const { halving } = this.drive.spec
+    if (!halving) return undefined
+    const ids = [...new Set(this.drive.entries.map(({ id }) => id))]
+    return standings(ids, halving, this.rungs.length, (id, rung) => {
+      if (this.live.get(id)?.state === 'failed') return Number.NEGATIVE_INFINITY
+      const result = this.results.get(this.nameAt(id, rung))
+      return result && (result.testAccuracy ?? Number.NEGATIVE_INFINITY)
+    })
+  }
+
+  private untilAt(rung: number): number | undefined {
+    return rung >= this.rungs.length - 1 ? undefined : this.rungs[rung]
+  }
+
+  private nameAt = (id: string, rung: number): string => taskName(id, this.untilAt(rung))
+
+  /** What may begin now: of halving, runs that have come far go first. */
+  private dueTasks(): Task[] {
+    const standing = this.standing()
+    const tasks: { readonly task: Task; readonly rung: number }[] = []
+    for (const entry of this.drive.entries) {
+      const { id } = entry
+      const { state } = this.live.get(id)!
+      if (state !== 'waiting') continue
+      const at = standing?.get(id)
+      if (at && at.state !== 'trains') continue
+      const rung = at?.rung ?? 0
+      const until = standing && this.untilAt(rung)
+      const name = taskName(id, until)
+      if (this.results.has(name)) continue
+      const from = standing && rung > 0 ? this.rungs[rung - 1] : undefined
+      tasks.push({ task: { ...entry, name, until, from }, rung })
+    }
+    return tasks.sort((a, b) => b.rung - a.rung).map(({ task }) => task)
+  }
+
+  /** Names of tasks that were begun and have no result. */
+  unfinishedTasks(): string[] {
+    return [...this.begun].filter((name) => !this.results.has(name))
+  }
+
+  /** The state of all runs. */
+  rows(): SweepRow[] {
+    const standing = this.standing()
+    return this.drive.entries.map((entry) => this.rowOf(entry, standing?.get(entry.id)))
+  }
+
+  private rowOf({ id, run }: SweepEntry, at: Standing | undefined): SweepRow {
+    const live = this.live.get(id)!
+    const { epochs } = run.parsed
+    const { given: options, chosen } = run
+    const rungs = this.rungs.length > 0 ? this.rungs.map((_, i) => this.nameAt(id, i)) : [id]
+    const known = { id, options, chosen, epochs, tasks: rungs }
+    const { error, news } = live
+    const last = this.lastResult(id, at)
+    const isEnd = at ? at.state === 'ended' || at.state === 'stopped' : last !== undefined
+    if (live.state !== 'failed' && last && isEnd) {
+      const state = at?.state === 'stopped' ? 'halved' : 'finished'
+      const share = state === 'finished' ? 1 : last.epochs / epochs
+      const figures = { epoch: last.epochs, share, testAccuracy: last.testAccuracy }
+      return { ...known, state, ...figures, result: last }
+    }
+    const { epoch = last?.epochs ?? 0, step = 0, steps = 1 } = news ?? {}
+    const accuracy = news?.testAccuracy ?? last?.testAccuracy ?? null
+    const share = Math.min(1, (epoch + step / Math.max(1, steps)) / epochs)
+    const state = live.state
+    return { ...known, state, epoch, share, testAccuracy: accuracy, ...(error && { error }) }
+  }
+
+  private lastResult(id: string, at: Standing | undefined): RunResult | undefined {
+    if (!at) return this.results.get(id)
+    for (let rung = at.rung; rung >= 0; rung--) {
+      const found = this.results.get(this.nameAt(id, rung))
+      if (found) return found
+    }
+    return undefined
+  }
+
+  private tellEnded(): void {
+    for (const row of this.rows()) {
+      const live = this.live.get(row.id)!
+      if (live.told || !isOver(row) || row.state === 'stopped') continue
+      live.told = true
+      this.drive.onEnded(row)
+    }
+  }
+}

@@ -1,0 +1,103 @@
+/** How long a sweep will take, from two measured steps of each kind of run. */
+
+import { availableParallelism, totalmem } from 'node:os'
+import { canonical } from '../../scale/jobs.js'
+import type { SweepEntry } from './engine.js'
+import { rungsOf } from './halving.js'
+import { slotsFor } from './local.js'
+import { placeArgs } from './place.js'
+import { trainInChild } from './run-child.js'
+import type { SweepSpec } from './spec.js'
+
+/** Options that change what a step costs. */
+const costly = [
+  ...['dataset', 'model', 'method', 'stepMode', 'update', 'backwardSteps', 'gradientCheckpoint'],
+  ...['timeSteps', 'batchSize', 'imageSize', 'augment', 'optimizer', 'loss', 'ema', 'threads'],
+  ...['limitTrain', 'limitTest', 'encoder', 'eventSize', 'validationSplit'],
+]
+
+/** Of a step's time, what an image takes when it is tested only. */
+const TEST_SHARE = 1 / 3
+
+/** What a run of one kind takes. */
+export interface Cost {
+  readonly stepMs: number
+  readonly steps: number
+  /** Seconds of an epoch with its test. */
+  readonly epochSeconds: number
+  /** Seconds until the first step. */
+  readonly startSeconds: number
+  readonly memoryMB: number
+}
+
+export interface Estimate {
+  readonly costs: ReadonlyMap<string, Cost>
+  /** Of all runs, one behind the other, and as many at a time as here. */
+  readonly seconds: number
+  readonly wallSeconds: number
+  readonly atOnce: number
+}
+
+/** The first step finds nothing in the caches and is left out. */
+const STEPS = 3
+
+async function costOf(entry: SweepEntry, data: string | undefined, cache: string | undefined) {
+  const begun = performance.now()
+  const times: number[] = []
+  let [first, steps, memoryMB, training, test] = [0, 1, 0, 0, 0]
+  await trainInChild({
+    args: [...entry.run.args, ...placeArgs(entry.run, { data, cache, threads: 1 }), '--json'],
+    untilStep: STEPS,
+    limits: { memoryMB: totalmem() / 2 ** 20, seconds: 3600 },
+    onChild(news) {
+      if (news.kind === 'data') [training, test] = [news.training, news.test]
+      if (news.kind !== 'step') return
+      if (times.length === 0) first = performance.now() - begun
+      times.push(news.stepMs)
+      ;({ steps } = news)
+      memoryMB = Math.max(memoryMB, news.memoryMB)
+    },
+  })
+  const measured = times.length > 1 ? times.slice(1) : times
+  const stepMs = measured.reduce((a, b) => a + b, 0) / Math.max(1, measured.length)
+  const tested = training === 0 ? 0 : (test / training) * TEST_SHARE
+  const epochSeconds = (steps * stepMs * (1 + tested)) / 1000
+  return { stepMs, steps, epochSeconds, startSeconds: first / 1000, memoryMB } satisfies Cost
+}
+
+export async function estimate(
+  spec: SweepSpec,
+  entries: readonly SweepEntry[],
+  { data, cache, jobs }: { data?: string; cache?: string; jobs?: number },
+): Promise<Estimate> {
+  const kinds = new Map<string, Promise<Cost>>()
+  const costs = new Map<string, Cost>()
+  for (const entry of entries) {
+    const { parsed } = entry.run
+    const all = parsed as unknown as Record<string, unknown>
+    const key = canonical(costly.map((name) => all[name] ?? null))
+    const cost = kinds.get(key) ?? costOf(entry, data, cache)
+    kinds.set(key, cost)
+    costs.set(entry.id, await cost)
+  }
+  const seconds = entries.reduce((sum, { id, run }) => {
+    const { startSeconds, epochSeconds } = costs.get(id)!
+    return sum + startSeconds + epochSeconds * run.parsed.epochs * shareOf(spec, run.parsed.epochs)
+  }, 0)
+  const largest = Math.max(1, ...[...costs.values()].map(({ memoryMB }) => memoryMB))
+  const fitting = Math.max(1, Math.floor((0.8 * totalmem()) / 2 ** 20 / largest))
+  const atOnce = Math.min(slotsFor(entries, jobs), fitting, availableParallelism())
+  return { costs, seconds, wallSeconds: seconds / atOnce, atOnce }
+}
+
+/** Of all epochs of all runs, those that successive halving leaves. */
+function shareOf({ halving, runs }: SweepSpec, epochs: number): number {
+  if (!halving) return 1
+  let [alive, before, sum] = [runs.length, 0, 0]
+  for (const rung of rungsOf(halving, epochs)) {
+    sum += alive * (rung - before)
+    before = rung
+    alive = Math.max(1, Math.floor(alive / halving.factor))
+  }
+  return sum / (runs.length * epochs)
+}

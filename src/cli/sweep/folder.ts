@@ -1,0 +1,141 @@
+/** The folder of a sweep: its results, its runs, and how far it is. */
+
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, quote, SpikewasmError } from '../../errors.js'
+import { writeFileAtomic } from '../../io/files.js'
+import { FolderLock } from '../../io/folder/lock.js'
+import { parseJsonBytes } from '../../io/json.js'
+import * as v from '../../runtime/vendor/valibot/index.js'
+import { withFiles } from '../mistakes.js'
+import { openOutFolder } from '../run-folder.js'
+import type { SweepStatus } from './rows.js'
+import type { RunResult } from './run-child.js'
+
+const files = { spec: 'sweep.json', status: 'status.json', stop: 'stop', page: 'sweep.html' }
+
+const figure = v.nullable(v.pipe(v.number(), v.finite()))
+const count = v.pipe(v.number(), v.integer(), v.minValue(0))
+
+/** A result that came from a file or from Redis. */
+const resultSchema = v.strictObject({
+  epochs: count,
+  testAccuracy: figure,
+  testLoss: figure,
+  trainLoss: figure,
+  weightsSha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+  stopped: v.nullable(v.pipe(v.string(), v.maxLength(300))),
+  seconds: v.pipe(v.number(), v.finite(), v.minValue(0)),
+})
+
+/** @throws SpikewasmError for what is no result */
+export function checkResult(value: unknown, name: string): RunResult {
+  const { success, output } = v.safeParse(resultSchema, value)
+  if (success) return output
+  throw new SpikewasmError(`${name} must be the result of a run, got ${describe(value)}`)
+}
+
+const encode = (value: unknown): Uint8Array =>
+  new TextEncoder().encode(`${JSON.stringify(value, undefined, 1)}\n`)
+
+/** Names results, so that a rung of a run is not its end. */
+export const taskName = (id: string, until: number | undefined): string =>
+  until === undefined ? id : `${id}-${until}`
+
+export class SweepFolder {
+  private constructor(
+    readonly path: string,
+    private readonly lock: FolderLock,
+  ) {}
+
+  /** @throws SpikewasmError when it cannot be written, or another process drives this sweep */
+  static async open(path: string): Promise<SweepFolder> {
+    await openOutFolder(path, '--out')
+    const lock = await withFiles(() => FolderLock.take(path))
+    for (const name of ['runs', 'results']) await mkdir(join(path, name), { recursive: true })
+    await rm(join(path, files.stop), { force: true })
+    return new SweepFolder(path, lock)
+  }
+
+  runFolder(id: string): string {
+    return join(this.path, 'runs', id)
+  }
+
+  get page(): string {
+    return join(this.path, files.page)
+  }
+
+  /** Results of this and of earlier sweeps in the folder, by their names. */
+  async results(): Promise<Map<string, RunResult>> {
+    const found = new Map<string, RunResult>()
+    const folder = join(this.path, 'results')
+    for (const file of await readdir(folder)) {
+      const name = /^([0-9a-f]{24}(?:-\d+)?)\.json$/.exec(file)?.[1]
+      if (name === undefined) continue
+      const path = join(folder, file)
+      const value = parseJsonBytes(await readFile(path), path, 'the result', { length: 100_000 })
+      found.set(name, checkResult(value, path))
+    }
+    return found
+  }
+
+  keepResult(name: string, result: RunResult): Promise<void> {
+    return writeFileAtomic(join(this.path, 'results', `${name}.json`), encode(result))
+  }
+
+  writeSpec(bytes: Uint8Array): Promise<void> {
+    return writeFileAtomic(join(this.path, files.spec), bytes)
+  }
+
+  writeStatus(status: SweepStatus): Promise<void> {
+    return writeFileAtomic(join(this.path, files.status), encode(status))
+  }
+
+  writePage(html: string): Promise<void> {
+    return writeFileAtomic(this.page, new TextEncoder().encode(html))
+  }
+
+  /** Whether somebody has asked this sweep to stop. */
+  async wasAskedToStop(): Promise<boolean> {
+    return (await readFile(join(this.path, files.stop)).catch(() => undefined)) !== undefined
+  }
+
+  close(): Promise<void> {
+    return this.lock.release()
+  }
+}
+
+/** Asks the process that drives a sweep to stop. */
+export const askToStop = (path: string): Promise<void> =>
+  writeFileAtomic(join(path, files.stop), new Uint8Array(0))
+
+/** More than the status of the largest sweep. */
+const MOST_BYTES = 24_000_000
+
+/** @throws SpikewasmError for a folder without a sweep */
+export async function readStatus(path: string): Promise<SweepStatus> {
+  const file = join(path, files.status)
+  const bytes = await readFile(file).catch(() => undefined)
+  if (!bytes)
+    throw new SpikewasmError(
+      `the folder must be one that sweep --out has written, got ${quote(path)}, which has no ` +
+        files.status,
+    )
+  const status = parseJsonBytes(bytes, file, 'the status', { length: MOST_BYTES }) as SweepStatus
+  if (status?.format !== 1 || !Array.isArray(status.rows) || !Array.isArray(status.varied))
+    throw new SpikewasmError(
+      `${file}: must be the status of a sweep, got something else; run the sweep again`,
+    )
+  return status
+}
+
+/** Whether a process of this number lives, as far as may be known. */
+export function isAlive(pid: number | null): boolean {
+  if (pid === null || !Number.isSafeInteger(pid) || pid <= 0) return false
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}

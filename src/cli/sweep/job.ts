@@ -1,0 +1,193 @@
+/** A run of a sweep as a job: what it says, how it is checked, and how a worker does it. */
+
+import { rm } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { describe, SpikewasmError } from '../../errors.js'
+import { readManifest } from '../../io/folder/read.js'
+import { type Json, objectOf } from '../../scale/jobs.js'
+import type { JobContext, JobKind } from '../../scale/worker.js'
+import { runFiles } from '../../train/callbacks/run-files.js'
+import { holdsRun } from '../run-folder.js'
+import { dataPath } from './data.js'
+import { taskName } from './folder.js'
+import { type CheckedRun, checkRun, runId } from './options.js'
+import { packRun, unpackRun, writeRun } from './pack.js'
+import { placeArgs } from './place.js'
+import { LimitExceeded, type RunResult, RunStopped, trainIn } from './run-child.js'
+
+/** The queue of runs. */
+export const RUNS = 'runs'
+
+/** A job that was checked. */
+export interface RunJob {
+  readonly id: string
+  readonly run: CheckedRun
+  readonly data: string
+  readonly until?: number
+  readonly from?: number
+}
+
+/** What a job of a run says. */
+export const payloadOf = ({ id, run, data, until, from }: RunJob): Json => ({
+  ...{ id, options: run.given as Json, data },
+  ...(until === undefined ? {} : { until }),
+  ...(from === undefined ? {} : { from }),
+})
+
+/** Names of bytes beside the queue: what a run goes on from, and what it has left. */
+export const checkpointName = (name: string): string => `checkpoint-${name}`
+export const filesName = (name: string): string => `files-${name}`
+
+/** More epochs than any run has. */
+const MOST_EPOCHS = 1_000_000
+/** Threads of a run on any machine. */
+const MOST_THREADS = 1024
+
+/** @throws SpikewasmError for anything that no sweep of ours writes */
+export function checkJob(payload: Json): RunJob {
+  const { id, options, data, until, from } = objectOf(payload, 'the job', [
+    ...['id', 'options', 'data', 'until', 'from'],
+  ])
+  const isHash = (value: unknown, digits: number): value is string =>
+    typeof value === 'string' && new RegExp(`^[0-9a-f]{${digits}}$`).test(value)
+  if (!isHash(id, 24) || !isHash(data, 16))
+    throw new SpikewasmError(
+      `the job must have an id of 24 and a hash of data of 16 hexadecimal digits, got ` +
+        `${describe(id)} and ${describe(data)}`,
+    )
+  const run = checkRun(options, "the job's options")
+  for (const [name, value] of Object.entries({ threads: MOST_THREADS, numWorkers: MOST_THREADS })) {
+    const given = run.given[name] as number | undefined
+    if (given !== undefined && !(Number.isInteger(given) && given >= 1 && given <= value))
+      throw new SpikewasmError(
+        `the job's options.${name} must be 1 to ${value}, got ${describe(given)}`,
+      )
+  }
+  const found = runId(run, data)
+  if (found !== id)
+    throw new SpikewasmError(
+      `the job's id must be the hash of its options and data, ${found}, got ${id}`,
+    )
+  const { epochs } = run.parsed
+  if (epochs > MOST_EPOCHS)
+    throw new SpikewasmError(`the job's epochs must be at most ${MOST_EPOCHS}, got ${epochs}`)
+  const inside = (value: unknown, end: number): value is number =>
+    Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) < end
+  if (until !== undefined && !inside(until, epochs))
+    throw new SpikewasmError(
+      `the job's until must be an epoch before ${epochs}, got ${describe(until)}`,
+    )
+  if (from !== undefined && !inside(from, until ?? epochs))
+    throw new SpikewasmError(
+      `the job's from must be an epoch before its end, got ${describe(from)}`,
+    )
+  return { id, run, data, until: until as number | undefined, from: from as number | undefined }
+}
+
+/** How often it is looked for a new checkpoint. */
+const LOOK_MS = 1000
+/** Of a worker's time, so much goes into handing checkpoints over at most. */
+const SHARE = 0.02
+
+async function doRun(job: RunJob, context: JobContext): Promise<RunResult> {
+  const { id, run, until, from, data } = job
+  const { store, scratch, signal, limits } = context
+  const name = taskName(id, until)
+  const folder = join(scratch, 'run')
+  const begun =
+    (await fetchRun(store, checkpointName(name), folder)) ||
+    (from !== undefined && (await fetchRun(store, filesName(taskName(id, from)), folder)))
+  // The folder of data is asked for here, so that a worker without it says so.
+  dataPath(run.parsed.dataset, context.data)
+  const threads = Math.max(1, Math.floor(availableParallelism() / Math.max(1, context.concurrency)))
+  let told = Number.NEGATIVE_INFINITY
+  let last: { testAccuracy?: number | null } = {}
+  const train = () =>
+    trainIn(folder, {
+      args: [...run.args, ...placeArgs(run, { data: context.data, threads })],
+      untilEpoch: until,
+      dataHash: data,
+      ...{ limits, signal },
+      onNews(news) {
+        const now = performance.now()
+        if (now - told < LOOK_MS && last.testAccuracy === news.testAccuracy) return
+        told = now
+        last = news
+        const { epoch, epochs, step, steps, testAccuracy = null } = news
+        context.progress({ epoch, epochs, step, steps, testAccuracy })
+      },
+    })
+  const upload = uploader(context, folder, checkpointName(name))
+  try {
+    const result = await train().catch(async (error: unknown) => {
+      const isFinal = error instanceof RunStopped || error instanceof LimitExceeded
+      if (!begun || isFinal || signal.aborted) throw error
+      // What was stored may be of another version, or of somebody else: results need none of it.
+      await rm(folder, { recursive: true, force: true })
+      return train()
+    })
+    await upload.end(false)
+    const without = until === undefined ? [runFiles.checkpoint] : []
+    const files = await packRun(folder, { without })
+    if (files) await store.put(filesName(name), files.bytes)
+    await store.remove(checkpointName(name))
+    return result
+  } catch (error) {
+    // Who has lost the lock has nothing to say any more.
+    await upload.end(signal.reason !== 'lock lost' && (await holdsRun(folder)))
+    throw error
+  }
+}
+
+/** @returns whether there was something to go on from */
+async function fetchRun(
+  store: JobContext['store'],
+  name: string,
+  folder: string,
+): Promise<boolean> {
+  const bytes = await store.get(name)
+  if (!bytes) return false
+  try {
+    await writeRun(folder, unpackRun(bytes, name))
+    return true
+  } catch (error) {
+    if (!(error instanceof SpikewasmError)) throw error
+    await rm(folder, { recursive: true, force: true })
+    return false
+  }
+}
+
+/** Hands checkpoints of a run over while it trains. */
+function uploader({ store }: JobContext, folder: string, name: string) {
+  let generation = -1
+  let going = Promise.resolve()
+  let notBefore = 0
+  const look = async (): Promise<void> => {
+    const before = performance.now()
+    if (before < notBefore) return
+    const manifest = await readManifest(folder).catch(() => undefined)
+    if (!manifest || manifest.generation === generation) return
+    const pack = await packRun(folder)
+    if (!pack || pack.generation === generation) return
+    await store.put(name, pack.bytes)
+    generation = pack.generation
+    const now = performance.now()
+    notBefore = now + (now - before) / SHARE
+  }
+  const next = (): Promise<void> => {
+    going = going.then(look).catch(() => undefined)
+    return going
+  }
+  const timer = setInterval(next, LOOK_MS)
+  return {
+    /** @param last whether what the end has left is handed over too */
+    async end(last: boolean): Promise<void> {
+      clearInterval(timer)
+      notBefore = 0
+      await (last ? next() : going)
+    },
+  }
+}
+
+export const runKind: JobKind<RunJob, RunResult> = { kind: RUNS, check: checkJob, run: doRun }

@@ -1,0 +1,167 @@
+/**
+ * Options of a run in a sweep: those of `train`, in camelCase. They are parsed by `train`'s own
+ * flags, so that what a sweep takes is what `train` takes.
+ */
+
+import { Command, type Option } from 'commander'
+import { describe, quote, SpikewasmError } from '../../errors.js'
+import type { ModelName } from '../../models/registry.js'
+import { hashId, type Json } from '../../scale/jobs.js'
+import { VERSION } from '../../version.js'
+import { type DataArguments, datasets, defaultModel } from '../datasets.js'
+import { trainCommand } from '../train.js'
+import {
+  type TrainingArguments,
+  type TrainingContext,
+  trainingOf,
+  trainingSchema,
+} from '../training-options.js'
+
+/** Values that an option of a run may have. */
+export type RunValue = boolean | number | string | readonly (number | string)[]
+export type GivenOptions = Readonly<Record<string, RunValue>>
+
+/** Of `train`, what a sweep says itself, or what names files. */
+const ownOptions = [
+  ...['out', 'overwrite', 'resume', 'json', 'dashboard', 'report', 'load', 'checkpointEvery'],
+  ...['revectorize', 'data', 'cache', 'redis', 'namespace', 'shared', 'replaceAfter'],
+]
+
+/** What no number depends on: it may stand in `base`, but makes no other run. */
+const placeOptions = ['threads', 'numWorkers'] as const
+
+/** A text in a run's options is a name: it is no path. */
+const NAME = /^[A-Za-z0-9][\w.+-]{0,99}$/
+
+/** Far longer lists than any option has. */
+const MOST_ITEMS = 200
+
+const known = new Map<string, Option>()
+
+function flags(): ReadonlyMap<string, Option> {
+  if (known.size === 0)
+    for (const option of trainCommand(new Command('train')).options)
+      if (!ownOptions.includes(option.attributeName())) known.set(option.attributeName(), option)
+  return known
+}
+
+/** Names that `base` and `grid` may have. */
+export const optionNames = (): string[] => [...flags().keys()]
+
+/** What of `train`'s arguments is looked at here. */
+type Parsed = DataArguments & TrainingArguments & Named
+
+interface Named extends Pick<TrainingContext, 'method' | 'backwardSteps'> {
+  readonly epochs?: number
+  readonly model?: ModelName
+  readonly batchSize?: number
+  readonly timeSteps?: number
+}
+
+/** A run's options, checked, and what they mean to `train`. */
+export interface CheckedRun {
+  readonly given: GivenOptions
+  /** The command line of `train` that they are. */
+  readonly args: readonly string[]
+  /** As `train` reads it, with its defaults. */
+  readonly parsed: DataArguments & TrainingArguments & { readonly epochs: number }
+  /** All that numbers depend on, the data themselves left out. */
+  readonly normal: Json
+}
+
+/**
+ * @param where what error messages call the options, for example `sweep.json: base`
+ * @throws SpikewasmError for an option that `train` does not take
+ */
+export function checkRun(given: unknown, where: string): CheckedRun {
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    throw new SpikewasmError(`${where} must be an object of options, got ${describe(given)}`)
+  const args: string[] = []
+  const values: Record<string, unknown> = {}
+  for (const [name, option] of flags())
+    if (option.defaultValue !== undefined) values[name] = option.defaultValue
+  for (const [name, value] of Object.entries(given)) {
+    const read = readOption(name, value, where)
+    args.push(...read.args)
+    values[name] = read.value
+  }
+  const parsed = values as unknown as Parsed
+  const { dataset } = parsed
+  const { defaults } = datasets[dataset]
+  const { epochs = defaults.epochs, timeSteps = 4, method, backwardSteps } = parsed
+  let record: object
+  try {
+    ;({ record } = trainingOf(parsed, { method, timeSteps, backwardSteps, epochs, defaults }))
+  } catch (error) {
+    throw error instanceof SpikewasmError ? inRun(error, where) : error
+  }
+  const left = [...ownOptions, ...placeOptions, ...Object.keys(trainingSchema)]
+  const rest = Object.entries(parsed).filter(([name]) => !left.includes(name))
+  const normal = {
+    ...Object.fromEntries(rest),
+    model: parsed.model ?? defaultModel(dataset),
+    epochs,
+    batchSize: parsed.batchSize ?? defaults.batchSize,
+    ...record,
+  }
+  return {
+    given: given as GivenOptions,
+    args,
+    parsed: { ...parsed, epochs } as CheckedRun['parsed'],
+    normal: JSON.parse(JSON.stringify(normal)) as Json,
+  }
+}
+
+const inRun = (error: SpikewasmError, where: string): SpikewasmError =>
+  new SpikewasmError(`${where}: ${error.message}`, { cause: error })
+
+const expectedOf = (parsed: unknown): string => {
+  if (Array.isArray(parsed)) return `a list such as ${JSON.stringify(parsed)}`
+  return typeof parsed === 'number' ? 'a number' : 'a name as train takes it'
+}
+
+/** The arguments of one option, and what `train` makes of them. */
+function readOption(
+  name: string,
+  value: unknown,
+  where: string,
+): { readonly args: readonly string[]; readonly value: unknown } {
+  const option = flags().get(name)
+  const place = `${where}.${quote(name).slice(1, -1)}`
+  const refuse = (what: string): never => {
+    throw new SpikewasmError(`${place} must be ${what}, got ${describe(value)}`)
+  }
+  if (!option) {
+    const why = ownOptions.includes(name)
+      ? 'must be left out: it names files, or is for one run alone'
+      : `is no option of train; known are ${optionNames().join(', ')}`
+    throw new SpikewasmError(`${place} ${why}`)
+  }
+  const flag = option.long ?? ''
+  if (!option.required && !option.optional) {
+    if (typeof value !== 'boolean') return refuse('true or false')
+    return value ? { args: [flag], value } : { args: [], value: option.defaultValue }
+  }
+  const items = Array.isArray(value) ? value : [value]
+  const fits = (item: unknown): boolean =>
+    typeof item === 'number' ? Number.isFinite(item) : typeof item === 'string' && NAME.test(item)
+  if (items.length === 0 || items.length > MOST_ITEMS || !items.every(fits))
+    return refuse('a finite number, a name, or a list of them')
+  const text = items.map(String).join(',')
+  let read: unknown = text
+  try {
+    if (option.parseArg) read = option.parseArg(text, undefined)
+  } catch (error) {
+    throw error instanceof SpikewasmError ? inRun(error, where) : error
+  }
+  if (JSON.stringify(read) !== JSON.stringify(value)) return refuse(expectedOf(read))
+  return { args: [`${flag}=${text}`], value: read }
+}
+
+/**
+ * What tells runs apart: equal runs have equal ids, on any machine.
+ *
+ * @param data hash of the data
+ */
+export const runId = (run: CheckedRun, data: string): string =>
+  hashId({ version: VERSION, options: run.normal, data })

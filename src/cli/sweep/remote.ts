@@ -1,0 +1,214 @@
+/** Runs of a sweep as jobs in Redis: this process trains nothing and waits. */
+
+import { createHash } from 'node:crypto'
+import type { Job, Queue } from 'bullmq'
+import { quote, SpikewasmError } from '../../errors.js'
+import { envelopeOf } from '../../scale/jobs.js'
+import type { RedisPlace } from '../../scale/redis.js'
+import { type BlobStore, KEPT_SECONDS, redisStore } from '../../scale/store.js'
+import { stopKey, within } from '../../scale/worker.js'
+import { runFiles } from '../../train/callbacks/run-files.js'
+import type { Executor, Task } from './engine.js'
+import { checkResult } from './folder.js'
+import { filesName, payloadOf, RUNS } from './job.js'
+import { unpackRun, writeRun } from './pack.js'
+import { type RunNews, type RunResult, RunStopped } from './run-child.js'
+
+/** A job that fails is tried so often, later and later. */
+const ATTEMPTS = 4
+const BACKOFF_MS = 2000
+/** How often all jobs are looked at, whatever was heard of them. */
+const LOOK_MS = 2000
+/** Jobs that are asked for at a time. */
+const AT_ONCE = 100
+
+interface Pending {
+  readonly task: Task
+  readonly onNews: (news: RunNews) => void
+  readonly resolve: (result: RunResult) => void
+  readonly reject: (error: Error) => void
+  /** When it was put into the queue. */
+  isThere: boolean
+}
+
+export interface RemoteOptions {
+  readonly place: RedisPlace
+  /** Where workers keep files; default: Redis. */
+  readonly store?: BlobStore
+  runFolder(id: string): string
+  /** Told when files of a run could not be fetched. */
+  onTrouble(line: string): void
+}
+
+export interface RemoteExecutor extends Executor {
+  /** Workers that listen. */
+  workers(): Promise<number>
+  /** Ends jobs of these names, wherever they are. */
+  stop(names: readonly string[]): Promise<void>
+  close(): Promise<void>
+}
+
+/** Removes jobs that wait, and asks workers to end those that run. */
+export async function stopJobs(place: RedisPlace, names: readonly string[]): Promise<void> {
+  const queue = openQueue(place)
+  try {
+    for (const name of names) {
+      const job = await queue.getJob(name)
+      if (!job || (await job.isCompleted()) || (await job.isFailed())) continue
+      await place.client.set(stopKey(place, name), '1', 'EX', 3600)
+      // One that is being done cannot be removed: its worker hears of the key.
+      await job.remove().catch(() => undefined)
+    }
+  } finally {
+    await within(1000, queue.close())
+  }
+}
+
+function openQueue(place: RedisPlace): Queue {
+  const queue = new place.bull.Queue(RUNS, {
+    ...{ connection: place.connect(), prefix: place.namespace },
+  })
+  queue.on('error', () => {})
+  return queue
+}
+
+export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
+  const { place, runFolder, onTrouble } = options
+  const store = options.store ?? redisStore(place)
+  const queue = openQueue(place)
+  const events = new place.bull.QueueEvents(RUNS, {
+    ...{ connection: place.connect(), prefix: place.namespace },
+  })
+  events.on('error', () => {})
+  const pending = new Map<string, Pending>()
+
+  const look = async (name: string): Promise<void> => {
+    const of = pending.get(name)
+    if (!of?.isThere) return
+    // The state first: a job that ends in between is then read with its result.
+    const state = await queue.getJobState(name)
+    const job = (await queue.getJob(name)) as Job | undefined
+    if (!pending.has(name)) return
+    const settle = (end: () => void): void => {
+      pending.delete(name)
+      end()
+    }
+    if (!job) return settle(() => of.reject(new RunStopped('removed')))
+    if (state === 'completed') {
+      try {
+        const result = checkResult(job.returnvalue, `the job ${name}`)
+        pending.delete(name)
+        await fetchFiles(of.task, result)
+        of.resolve(result)
+      } catch (error) {
+        settle(() => of.reject(error as Error))
+      }
+    } else if (state === 'failed') {
+      const why = String(job.failedReason)
+      settle(() =>
+        of.reject(
+          why === 'stopped'
+            ? new RunStopped(why)
+            : new SpikewasmError(quote(why, 400).slice(1, -1)),
+        ),
+      )
+    } else if (state === 'active') tellNews(of, job.progress)
+  }
+
+  /** A copy of what the run has left, as a local sweep would have it. */
+  const fetchFiles = async ({ name, id }: Task, result: RunResult): Promise<void> => {
+    try {
+      const bytes = await store.get(filesName(name))
+      const files = bytes && unpackRun(bytes, filesName(name))
+      const weights = files?.[runFiles.weights]
+      if (!files || !weights) throw new Error('they are no longer there')
+      const sha256 = createHash('sha256').update(weights).digest('hex')
+      if (sha256 !== result.weightsSha256) throw new Error('they are others than its result says')
+      await writeRun(runFolder(id), files)
+      // Of a run that goes on, the next part needs them.
+      if (files[runFiles.checkpoint] === undefined) await store.remove(filesName(name))
+    } catch (error) {
+      onTrouble(`the files of run ${name} were not fetched: ${(error as Error).message}`)
+    }
+  }
+
+  let looking = false
+  const lookAtAll = async (): Promise<void> => {
+    if (looking) return
+    looking = true
+    try {
+      const names = [...pending.keys()]
+      for (let i = 0; i < names.length; i += AT_ONCE)
+        await Promise.all(names.slice(i, i + AT_ONCE).map(look))
+    } catch {
+      // The connection is lost: later.
+    } finally {
+      looking = false
+    }
+  }
+  const timer = setInterval(lookAtAll, LOOK_MS)
+  const hear = ({ jobId }: { jobId: string }): void => void look(jobId).catch(() => undefined)
+  events.on('completed', hear)
+  events.on('failed', hear)
+  events.on('progress', ({ jobId, data }) => {
+    const of = pending.get(jobId)
+    if (of) tellNews(of, data)
+  })
+
+  const submit = async (of: Pending): Promise<void> => {
+    const { task } = of
+    const { name, id, run, dataHash: data, until, from } = task
+    await place.client.del(stopKey(place, name))
+    const there = (await queue.getJob(name)) as Job | undefined
+    // One that has failed before is tried again; all others are there already, done or not.
+    if (there && (await there.isFailed())) await there.remove()
+    await queue.add('run', envelopeOf(RUNS, payloadOf({ id, run, data, until, from })), {
+      jobId: name,
+      attempts: ATTEMPTS,
+      backoff: { type: 'exponential', delay: BACKOFF_MS },
+      removeOnComplete: { age: KEPT_SECONDS },
+      removeOnFail: { age: KEPT_SECONDS },
+    })
+    of.isThere = true
+    await look(name)
+  }
+
+  return {
+    mayStart: () => true,
+    execute(task, onNews, signal) {
+      let end = (): void => {}
+      return new Promise<RunResult>((resolve, reject) => {
+        const of: Pending = { task, onNews, resolve, reject, isThere: false }
+        pending.set(task.name, of)
+        end = () => {
+          if (pending.delete(task.name)) reject(new RunStopped('left'))
+        }
+        if (signal.aborted) return end()
+        signal.addEventListener('abort', end, { once: true })
+        submit(of).catch((error: Error) => {
+          if (pending.delete(task.name)) reject(error)
+        })
+      }).finally(() => signal.removeEventListener('abort', end))
+    },
+    async workers() {
+      return (await queue.getWorkers()).length
+    },
+    stop: (names) => within(20_000, stopJobs(place, names)),
+    async close() {
+      clearInterval(timer)
+      await within(3000, Promise.all([queue.close(), events.close()]))
+    },
+  }
+}
+
+/** How far a worker says it is. */
+function tellNews(of: Pending, progress: unknown): void {
+  const { epoch, epochs, step, steps, testAccuracy } = Object(progress) as Record<string, unknown>
+  const counts = [epoch, epochs, step, steps]
+  if (!counts.every((n) => Number.isSafeInteger(n) && (n as number) >= 0)) return
+  of.onNews({
+    ...{ epoch: epoch as number, epochs: epochs as number },
+    ...{ step: step as number, steps: steps as number },
+    testAccuracy: Number.isFinite(testAccuracy) ? (testAccuracy as number) : null,
+  })
+}

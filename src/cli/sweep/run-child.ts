@@ -1,0 +1,217 @@
+/** Runs of a sweep in processes of their own, as their parent sees them. */
+
+import { type ChildProcess, fork } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { SpikewasmError } from '../../errors.js'
+import { readRunFiles } from '../../io/folder/folder.js'
+import type { JobLimits } from '../../scale/worker.js'
+import { runFiles } from '../../train/callbacks/run-files.js'
+import type { EpochRecord } from '../../train/records.js'
+import type { TrainSummary } from '../report.js'
+import type { ChildNews, ChildOrder } from './child.js'
+
+/** What a run gave. All of it but the time is a function of its options and data. */
+export interface RunResult {
+  /** Complete epochs. */
+  readonly epochs: number
+  readonly testAccuracy: number | null
+  readonly testLoss: number | null
+  readonly trainLoss: number | null
+  /** SHA-256 of its weights.safetensors, hexadecimal. */
+  readonly weightsSha256: string
+  /** Why a callback ended it, such as early stopping. */
+  readonly stopped: string | null
+  /** Of the process that ended it; less than all where it was continued. */
+  readonly seconds: number
+}
+
+/** How far a run is. */
+export interface RunNews {
+  readonly epoch: number
+  readonly epochs: number
+  readonly step: number
+  readonly steps: number
+  readonly stepMs?: number
+  readonly memoryMB?: number
+  /** Of the last complete epoch. */
+  readonly testAccuracy?: number | null
+}
+
+export interface ChildRun {
+  readonly args: readonly string[]
+  readonly untilEpoch?: number
+  readonly untilStep?: number
+  readonly dataHash?: string
+  readonly limits: JobLimits
+  /** Ends the process: with a checkpoint, or at once where its reason is 'lock lost'. */
+  readonly signal?: AbortSignal
+  onNews?(news: RunNews): void
+  onChild?(news: ChildNews): void
+}
+
+/** A run took more than it may: to begin anew would not help. */
+export class LimitExceeded extends SpikewasmError {}
+
+/** How a process ended that was asked to. */
+export class RunStopped extends Error {}
+
+/** What a signal leaves a run for its checkpoint. */
+const GRACE_MS = 20_000
+const LOOK_MS = 500
+/** The longest time that a timer of Node knows. */
+const MOST_SECONDS = 2 ** 31 / 1000 - 1
+/** Bytes of standard error that are kept for messages. */
+const KEPT = 4000
+
+/** Flags of Node that the child gets too: those of V8. */
+const passed = /^--(?!(inspect|test|eval|print|watch|import|require|loader|input-type|check|max))/
+
+/**
+ * Trains in a new process until the run, or the epoch that was asked for, has ended.
+ *
+ * @throws RunStopped when the signal ended it, SpikewasmError for a mistake, or a limit
+ */
+export function trainInChild(run: ChildRun): Promise<TrainSummary> {
+  const { limits, signal, args, untilEpoch, untilStep, dataHash: data } = run
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(new RunStopped(String(signal.reason)))
+      return
+    }
+    const heap = Math.max(64, Math.floor(limits.memoryMB))
+    const child = fork(fileURLToPath(new URL('./child.js', import.meta.url)), [], {
+      // Ctrl-C of a terminal is for the parent, which asks for an end.
+      detached: true,
+      execArgv: [
+        ...process.execArgv.filter((flag) => passed.test(flag)),
+        `--max-old-space-size=${heap}`,
+      ],
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    })
+    let words = ''
+    let summary: TrainSummary | undefined
+    let failure: Error | undefined
+    let last: RunNews | undefined
+    const kill = (): void => void child.kill('SIGKILL')
+    const refuse = (why: string): void => {
+      failure ??= new LimitExceeded(why)
+      kill()
+    }
+    const timers: NodeJS.Timeout[] = []
+    if (limits.seconds <= MOST_SECONDS)
+      timers.push(
+        setTimeout(
+          () => refuse(`the run took longer than its limit of ${limits.seconds} s (--time-limit)`),
+          limits.seconds * 1000,
+        ),
+      )
+    const checkMemory = (memoryMB: number): void => {
+      if (memoryMB > limits.memoryMB)
+        refuse(
+          `the run took ${Math.round(memoryMB)} MB of memory, more than its limit of ` +
+            `${Math.round(limits.memoryMB)} MB (--memory-limit)`,
+        )
+    }
+    const look = setInterval(() => {
+      void memoryOf(child).then((memoryMB) => memoryMB !== undefined && checkMemory(memoryMB))
+    }, LOOK_MS)
+    const end = (): void => {
+      const isLost = signal?.reason === 'lock lost'
+      child.kill(isLost ? 'SIGKILL' : 'SIGTERM')
+      if (!isLost) timers.push(setTimeout(kill, GRACE_MS))
+    }
+    const leave = (): void => kill()
+    signal?.addEventListener('abort', end, { once: true })
+    process.once('exit', leave)
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      words = (words + text).slice(-KEPT)
+    })
+    child.on('message', (news: ChildNews) => {
+      run.onChild?.(news)
+      if (news.kind === 'error')
+        failure ??= news.isMistake ? new SpikewasmError(news.message) : new Error(news.message)
+      else if (news.kind === 'end') summary = news.summary
+      else if (news.kind === 'step') {
+        const { kind: _, ...of } = news
+        checkMemory(news.memoryMB)
+        last = { ...last, ...of }
+        run.onNews?.(last)
+      } else if (news.kind === 'epoch' && last) {
+        const { testAccuracy = null, epoch } = news.record
+        last = { ...last, epoch, step: 0, testAccuracy }
+        run.onNews?.(last)
+      }
+    })
+    child.on('error', (error) => {
+      failure ??= error
+    })
+    child.on('close', (code, by) => {
+      for (const timer of timers) clearTimeout(timer)
+      clearInterval(look)
+      signal?.removeEventListener('abort', end)
+      process.off('exit', leave)
+      const text = words.trim().split('\n').slice(-3).join(' | ')
+      const how = `the run's process ended with ${by ?? `code ${code}`}${text && `: ${text}`}`
+      if (failure) reject(failure)
+      else if (signal?.aborted) reject(new RunStopped(String(signal.reason)))
+      else if (summary && code === 0) resolve(summary)
+      else reject(new Error(how))
+    })
+    child.send({ args, untilEpoch, untilStep, data } satisfies ChildOrder)
+  })
+}
+
+/** MB that a process has in memory, where the system tells. */
+async function memoryOf({ pid }: ChildProcess): Promise<number | undefined> {
+  try {
+    const [, pages] = (await readFile(`/proc/${pid}/statm`, 'utf8')).split(' ')
+    return (Number(pages) * 4096) / 2 ** 20
+  } catch {
+    return undefined
+  }
+}
+
+/** How often a run's checkpoint is written, beside each epoch. */
+const CHECKPOINT_EVERY = '1m'
+
+/**
+ * Trains a run in a folder, where it may have begun already, up to an epoch or its end.
+ *
+ * @param folder of its own; what it holds of another run is an error
+ */
+export async function trainIn(folder: string, run: ChildRun): Promise<RunResult> {
+  const begun = performance.now()
+  const { untilEpoch } = run
+  const before = untilEpoch === undefined ? undefined : await resultAt(folder, untilEpoch)
+  if (before) return before
+  const args = [
+    ...run.args,
+    ...['--out', folder, '--json', '--no-report', '--checkpoint-every', CHECKPOINT_EVERY],
+  ]
+  const { stopped } = await trainInChild({ ...run, args })
+  const result = await resultAt(folder)
+  if (!result)
+    throw new Error(`${folder}: the run has ended, but its folder does not hold what it gave`)
+  return { ...result, stopped, seconds: (performance.now() - begun) / 1000 }
+}
+
+/**
+ * What the run in a folder has given so far.
+ *
+ * @param epochs undefined, where it is not behind exactly so many complete epochs
+ */
+async function resultAt(folder: string, epochs?: number): Promise<RunResult | undefined> {
+  const names = [runFiles.history, runFiles.weights]
+  const files = await readRunFiles(folder, names).catch(() => undefined)
+  if (!files) return undefined
+  const lines = new TextDecoder().decode(files[runFiles.history]).trim().split('\n')
+  const records = lines.filter((line) => line !== '').map((line) => JSON.parse(line) as EpochRecord)
+  const last = records.at(-1)
+  if (!last || last.partial || (epochs !== undefined && last.epoch !== epochs)) return undefined
+  const { testAccuracy = null, testLoss = null, trainLoss } = last
+  const weightsSha256 = createHash('sha256').update(files[runFiles.weights]).digest('hex')
+  const figures = { testAccuracy, testLoss, trainLoss, weightsSha256 }
+  return { epochs: last.epoch, ...figures, stopped: null, seconds: 0 }
+}

@@ -1,0 +1,272 @@
+/** Runs a sweep: reads it, drives it, and says what comes of it. */
+
+import { setMaxListeners } from 'node:events'
+import { basename, resolve } from 'node:path'
+import { expect, plainText } from '../../errors.js'
+import { readFileClear } from '../../io/files.js'
+import { RedisPlace } from '../../scale/redis.js'
+import { folderStore } from '../../scale/store.js'
+import { type PageServer, servePage } from '../../train/dashboard/serve.js'
+import { listenForInterrupt } from '../interrupt.js'
+import { withFiles } from '../mistakes.js'
+import { printJson } from '../report.js'
+import { endSoon } from '../worker.js'
+import { DataHashes } from './data.js'
+import { Engine, type Executor, type SweepEntry } from './engine.js'
+import { type Estimate, estimate } from './estimate.js'
+import { SweepFolder } from './folder.js'
+import { localExecutor } from './local.js'
+import { runId } from './options.js'
+import { accuracyText, chosenText, liveSweepPage, sweepBody, sweepPage } from './page.js'
+import { type RemoteExecutor, remoteExecutor } from './remote.js'
+import { bestFirst, countStates, lineOf, type SweepRow, type SweepStatus } from './rows.js'
+import { readSpec, type SweepSpec } from './spec.js'
+import { liveTable, sweepTable } from './table.js'
+
+export interface SweepArguments {
+  readonly out?: string
+  readonly data?: string
+  readonly cache?: string
+  readonly jobs?: number
+  readonly redis?: string
+  readonly namespace: string
+  readonly shared?: string
+  readonly dryRun: boolean
+  readonly dashboard?: number
+  readonly json: boolean
+}
+
+/** How often the status is written, and shown. */
+const STATUS_MS = 1000
+const STOP_MS = 500
+
+export async function sweep(file: string, args: SweepArguments): Promise<void> {
+  const { out, data, cache, jobs, redis, shared, dryRun } = args
+  expect(out !== undefined || dryRun, () => '--out must name a folder for the results, got none')
+  expect(
+    redis === undefined || jobs === undefined,
+    () => `--jobs must be left out with --redis: workers say how many they do, got ${jobs}`,
+  )
+  expect(
+    shared === undefined || redis !== undefined,
+    () => '--shared must come with --redis: it is where workers keep files',
+  )
+  const bytes = await withFiles(() => readFileClear(file, 'sweep'))
+  const spec = readSpec(bytes, file)
+  const hashes = new DataHashes(data && resolve(data), cache)
+  const entries: SweepEntry[] = []
+  const known = new Set<string>()
+  for (const run of spec.runs) {
+    const dataHash = await hashes.of(run.parsed)
+    const id = runId(run, dataHash)
+    // Chance may choose the same twice; so may options that mean the same.
+    if (!known.has(id)) entries.push({ run, id, dataHash })
+    known.add(id)
+  }
+  if (entries.length < spec.runs.length)
+    process.stderr.write(
+      `spikewasm: ${spec.runs.length - entries.length} runs are equal to others and are left out\n`,
+    )
+  if (dryRun) {
+    tellPlan(spec, entries, await estimate(spec, entries, { data, cache, jobs }), args.json)
+    return
+  }
+  await runSweep({ file, bytes, spec, entries, args, out: out ?? '' })
+}
+
+function tellPlan(
+  spec: SweepSpec,
+  entries: readonly SweepEntry[],
+  { costs, seconds, wallSeconds, atOnce }: Estimate,
+  json: boolean,
+): void {
+  for (const { id, run } of entries) {
+    const { stepMs, steps, epochSeconds, memoryMB } = costs.get(id)!
+    const { epochs } = run.parsed
+    const whole = epochSeconds * epochs
+    if (json) {
+      printJson({ id, options: run.given, stepMs, steps, epochs, seconds: whole, memoryMB })
+      continue
+    }
+    const chosen = spec.varied.map((name) => `${name} ${plainText(chosenText(run.chosen[name]))}`)
+    process.stdout.write(
+      `${id.slice(0, 12)}  ${chosen.join(', ')}: ${epochs} × ${steps} steps of ` +
+        `${stepMs.toFixed(2)} ms, ${durationText(whole)}, ${Math.round(memoryMB)} MB\n`,
+    )
+  }
+  if (json) printJson({ final: true, runs: entries.length, seconds, wallSeconds, atOnce })
+  else
+    process.stdout.write(
+      `${entries.length} runs, about ${durationText(seconds)} one after the other; here ` +
+        `${atOnce} at a time, about ${durationText(wallSeconds)}\n`,
+    )
+}
+
+function durationText(seconds: number): string {
+  if (seconds < 90) return `${seconds.toFixed(1)} s`
+  if (seconds < 5400) return `${(seconds / 60).toFixed(1)} min`
+  return `${(seconds / 3600).toFixed(1)} h`
+}
+
+interface Running {
+  readonly file: string
+  readonly bytes: Uint8Array
+  readonly spec: SweepSpec
+  readonly entries: readonly SweepEntry[]
+  readonly args: SweepArguments
+  readonly out: string
+}
+
+async function runSweep({ file, bytes, spec, entries, args, out }: Running): Promise<void> {
+  const { redis, json } = args
+  const folder = await SweepFolder.open(out)
+  const end = new AbortController()
+  // Each run that is waited for listens.
+  setMaxListeners(0, end.signal)
+  const interrupt = listenForInterrupt((name) => {
+    process.stderr.write(`${name}: stopping; runs write checkpoints; again ends at once\n`)
+    end.abort('interrupt')
+  })
+  let place: RedisPlace | undefined
+  let remote: RemoteExecutor | undefined
+  let server: PageServer | undefined
+  const timers: NodeJS.Timeout[] = []
+  try {
+    await folder.writeSpec(bytes)
+    const results = await folder.results()
+    const runFolder = (id: string): string => folder.runFolder(id)
+    if (redis !== undefined) {
+      place = await RedisPlace.open(redis, { namespace: args.namespace, onTrouble: tell })
+      const store = args.shared === undefined ? undefined : await folderStore(resolve(args.shared))
+      remote = remoteExecutor({ place, store, runFolder, onTrouble: tell })
+    }
+    const data = args.data && resolve(args.data)
+    const executor: Executor =
+      remote ?? localExecutor(entries, { jobs: args.jobs, data, cache: args.cache, runFolder })
+    const engine = new Engine({
+      ...{ spec, entries, results, executor, signal: end.signal },
+      keep: (name, result) => folder.keepResult(name, result),
+      onChange: () => {
+        isNew = true
+      },
+      onEnded: (row) => tellEnded(row, spec.varied, json),
+    })
+    let isNew = true
+    const title = `Sweep ${basename(file)}`
+    const statusNow = (pid: number | null): SweepStatus => ({
+      ...{ format: 1, title, pid, varied: spec.varied, rows: engine.rows() },
+    })
+    if (args.dashboard !== undefined) {
+      const html = await liveSweepPage(statusNow(process.pid))
+      const whole = (): [string, unknown] => ['sweep', sweepBody(statusNow(process.pid))]
+      server = await servePage({ html, whole }, args.dashboard)
+      process.stderr.write(`dashboard: ${server.url}\n`)
+    }
+    const draw = !json && process.stdout.isTTY ? liveTable(process.stdout) : undefined
+    let workers: number | undefined
+    let writing = folder.writeStatus(statusNow(process.pid))
+    const show = (): void => {
+      if (!isNew) return
+      isNew = false
+      const status = statusNow(process.pid)
+      server?.send('sweep', sweepBody(status))
+      draw?.(status, workers === 0 ? NO_WORKERS : '')
+      writing = writing.then(() => folder.writeStatus(status)).catch(() => undefined)
+    }
+    timers.push(setInterval(show, STATUS_MS))
+    timers.push(
+      setInterval(async () => {
+        if (await folder.wasAskedToStop()) end.abort('stop')
+      }, STOP_MS),
+    )
+    if (remote) {
+      const of = remote
+      const count = async (): Promise<void> => {
+        const before = workers
+        workers = await of.workers().catch(() => workers)
+        if (before !== workers) isNew = true
+        if (before !== 0 && workers === 0 && !draw) tell(NO_WORKERS)
+      }
+      await count()
+      timers.push(setInterval(count, 10_000))
+    }
+    await engine.run()
+    for (const timer of timers.splice(0)) clearInterval(timer)
+    if (remote && end.signal.aborted) await leaveJobs(remote, engine, end.signal.reason === 'stop')
+    const status = statusNow(null)
+    await writing
+    await folder.writeStatus(status)
+    await folder.writePage(await sweepPage(status))
+    draw?.(status)
+    await server?.close('end', sweepBody(status))
+    server = undefined
+    finish(status, folder, { json, isDrawn: draw !== undefined })
+    if (interrupt.exitCode !== 0) process.exitCode = interrupt.exitCode
+  } finally {
+    for (const timer of timers) clearInterval(timer)
+    interrupt.release()
+    await server?.close('end', '').catch(() => undefined)
+    await remote?.close()
+    await place?.close()
+    await folder.close()
+    if (place) endSoon()
+  }
+}
+
+const NO_WORKERS = 'no worker is there; start some with: spikewasm worker --redis URL'
+
+const tell = (line: string | undefined): void =>
+  void process.stderr.write(`spikewasm: ${line ?? 'connected again'}\n`)
+
+/** Ctrl-C ends the waiting alone; `sweep stop` ends the jobs too. */
+async function leaveJobs(remote: RemoteExecutor, engine: Engine, ends: boolean): Promise<void> {
+  const left = engine.unfinishedTasks()
+  if (ends) await remote.stop(left)
+  else if (left.length > 0)
+    tell(
+      `${left.length} jobs stay in Redis, and workers go on with them; the same command waits ` +
+        'for them again, and sweep stop ends them',
+    )
+}
+
+function tellEnded(row: SweepRow, varied: readonly string[], json: boolean): void {
+  if (json) {
+    printJson(lineOf(row))
+    return
+  }
+  if (process.stdout.isTTY) return
+  const chosen = varied.map((name) => `${name} ${plainText(chosenText(row.chosen[name]))}`)
+  const { id, state, epoch, testAccuracy, error } = row
+  const what = error ? `failed: ${error}` : `${state} at epoch ${epoch}`
+  process.stdout.write(
+    `${id.slice(0, 12)}  ${chosen.join(', ')}: ${what}, ${accuracyText(testAccuracy)}\n`,
+  )
+}
+
+function finish(
+  status: SweepStatus,
+  folder: SweepFolder,
+  { json, isDrawn }: { readonly json: boolean; readonly isDrawn: boolean },
+): void {
+  const counts = countStates(status.rows)
+  const best = bestFirst(status.rows).find(({ result }) => result !== undefined)
+  const ended = counts.finished + counts.halved + counts.failed
+  if (json)
+    printJson({
+      final: true,
+      runs: status.rows.length,
+      ...counts,
+      best: best?.id ?? null,
+      out: folder.path,
+    })
+  else {
+    if (!isDrawn) process.stdout.write(`${sweepTable(status, 20)}\n`)
+    process.stdout.write(`results are in ${resolve(folder.path)}, a page in ${folder.page}\n`)
+  }
+  if (counts.failed > 0) process.exitCode = 1
+  if (ended < status.rows.length) {
+    const left = status.rows.length - ended
+    process.stderr.write(`spikewasm: ${left} runs are left; the same command goes on with them\n`)
+    process.exitCode = 1
+  }
+}

@@ -1,0 +1,67 @@
+/** The table of a sweep in a terminal, and as CSV. */
+
+import Table from 'cli-table3'
+import { plainText } from '../../errors.js'
+import { accuracyText, chosenText, stateText, summaryText } from './page.js'
+import { bestFirst, type SweepRow, type SweepStatus } from './rows.js'
+
+/** The best runs, `most` of them, and how many there are of which state. */
+export function sweepTable({ varied, rows }: SweepStatus, most = Number.POSITIVE_INFINITY): string {
+  const table = new Table({
+    head: ['run', ...varied, 'epochs', 'test accuracy', 'state'].map(plainText),
+    style: { head: [], border: [], compact: true },
+    colAligns: ['left', ...varied.map(() => 'right' as const), 'right', 'right', 'left'],
+  })
+  // Those that are at work belong to what is worth seeing.
+  const order = [...bestFirst(rows)].sort((a, b) => rank(a) - rank(b))
+  for (const row of order.slice(0, most))
+    table.push([
+      row.id.slice(0, 12),
+      ...varied.map((name) => plainText(chosenText(row.chosen[name]))),
+      progressText(row),
+      accuracyText(row.testAccuracy),
+      plainText(stateText(row)),
+    ])
+  const left = rows.length - most
+  return [table.toString(), ...(left > 0 ? [`and ${left} more`] : []), summaryText({ rows })].join(
+    '\n',
+  )
+}
+
+const rank = ({ state }: SweepRow): number =>
+  ['finished', 'running', 'halved', 'failed', 'stopped', 'waiting'].indexOf(state)
+
+function progressText({ state, epoch, epochs, share }: SweepRow): string {
+  if (state !== 'running') return `${epoch} of ${epochs}`
+  return `${epoch} of ${epochs} (${Math.floor(100 * share)} %)`
+}
+
+/** A value that spreadsheets neither split nor take for a formula. */
+function cell(value: unknown): string {
+  if (value === null || value === undefined) return ''
+  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  const safe = typeof value === 'number' || !/^[=+\-@\t]/.test(text) ? text : `'${text}`
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
+}
+
+export function sweepCsv({ varied, rows }: SweepStatus): string {
+  const head = ['id', ...varied, 'state', 'epochs', 'testAccuracy', 'testLoss', 'weightsSha256']
+  const lines = bestFirst(rows).map(({ id, chosen, state, epoch, testAccuracy, result }) => [
+    ...[id, ...varied.map((name) => chosen[name]), state, epoch, testAccuracy],
+    ...[result?.testLoss, result?.weightsSha256],
+  ])
+  return [head, ...lines].map((line) => `${line.map(cell).join(',')}\n`).join('')
+}
+
+/** Draws in place of what was drawn before. */
+export function liveTable(stream: NodeJS.WriteStream) {
+  let lines = 0
+  return (status: SweepStatus, note = ''): void => {
+    const { rows: height = 24, columns = 80 } = stream
+    const most = Math.max(3, height - 8)
+    const text = sweepTable(status, most) + (note === '' ? '' : `\n${note}`)
+    const cut = text.split('\n').map((line) => [...line].slice(0, columns - 1).join(''))
+    stream.write(`${lines > 0 ? `\x1b[${lines}A` : ''}\x1b[J${cut.join('\n')}\n`)
+    lines = cut.length
+  }
+}

@@ -1,0 +1,183 @@
+/** `spikewasm worker` */
+
+import { availableParallelism, totalmem } from 'node:os'
+import { resolve } from 'node:path'
+import { type Command, Option } from 'commander'
+import { expect, SpikewasmError } from '../errors.js'
+import { defaultNamespace, PASSWORD, RedisPlace } from '../scale/redis.js'
+import { folderStore } from '../scale/store.js'
+import { type AnyKind, startWorker } from '../scale/worker.js'
+import { VERSION } from '../version.js'
+import { listenForInterrupt } from './interrupt.js'
+import { counting, numeric } from './options.js'
+import { printJson } from './report.js'
+
+/** The kinds of jobs that a worker does; each is read when it is asked for. */
+const kinds: Readonly<Record<string, () => Promise<AnyKind>>> = {
+  runs: async () => (await import('./sweep/job.js')).runKind,
+  rounds: async () => (await import('./rounds/job.js')).roundsKind,
+}
+
+/** Options that commands with a Redis share. */
+export const redisOptions = {
+  redis: (what: string): Option =>
+    new Option(
+      '--redis <url>',
+      `${what}; redis://host:port, or rediss:// for TLS. The password, where there is one, is ` +
+        `in the environment: ${PASSWORD}`,
+    ),
+  namespace: (): Option =>
+    new Option('--namespace <name>', 'with --redis: what all names there begin with').default(
+      defaultNamespace,
+    ),
+}
+
+interface WorkerArguments {
+  readonly redis?: string
+  readonly namespace: string
+  readonly data?: string
+  readonly kinds?: string
+  readonly concurrency: number
+  readonly once: boolean
+  readonly shared?: string
+  readonly memoryLimit?: number
+  readonly timeLimit: number
+  readonly lockDuration: number
+  readonly json: boolean
+}
+
+export function workerCommand(command: Command): Command {
+  return command
+    .description(
+      'Take jobs from Redis and do them: runs of `sweep --redis`, on as many machines as there ' +
+        'are. Needs the packages bullmq and ioredis.',
+    )
+    .addOption(redisOptions.redis('where the jobs are'))
+    .addOption(redisOptions.namespace())
+    .addOption(
+      new Option(
+        '--data <folder>',
+        'where data sets are on this machine: <folder>/<name of the data set>, or the folder of ' +
+          'one; digits come with the package',
+      ),
+    )
+    .addOption(
+      new Option(
+        '--kinds <list>',
+        `kinds of jobs, of ${Object.keys(kinds).join(', ')} (default: all)`,
+      ),
+    )
+    .addOption(counting('--concurrency <n>', 'jobs of each kind at a time').default(1))
+    .addOption(
+      new Option('--once', 'end when nothing waits any more, instead of waiting for more').default(
+        false,
+      ),
+    )
+    .addOption(
+      new Option(
+        '--shared <folder>',
+        'keep checkpoints in this folder, which all workers see, instead of in Redis',
+      ),
+    )
+    .addOption(
+      counting(
+        '--memory-limit <MB>',
+        'most memory of a job; one that takes more fails (default: an equal share of what this ' +
+          'machine has)',
+      ),
+    )
+    .addOption(
+      numeric('--time-limit <seconds>', 'most time of a job; one that takes longer fails', 86_400),
+    )
+    .addOption(
+      numeric(
+        '--lock-duration <seconds>',
+        'a worker that is silent for so long is thought dead, and another one takes its jobs',
+        30,
+      ),
+    )
+    .addOption(new Option('--json', 'JSON on standard output, one object a line').default(false))
+    .action((args: WorkerArguments) => work(args))
+}
+
+/** How often it is asked whether there is more to do. */
+const IDLE_MS = 300
+
+async function work(args: WorkerArguments): Promise<void> {
+  const { redis, namespace, data, concurrency, once, json, timeLimit, lockDuration } = args
+  if (redis === undefined)
+    throw new SpikewasmError(
+      '--redis must be the address of a Redis, such as redis://127.0.0.1:6379, got none',
+    )
+  for (const [name, value, least] of [
+    ['--time-limit', timeLimit, 1],
+    ['--lock-duration', lockDuration, 1],
+  ] as const)
+    expect(
+      Number.isFinite(value) && value >= least && value <= 1e9,
+      () => `${name} must be seconds, ${least} at least, got ${value}`,
+    )
+  const most = Math.max(256, Math.floor((0.9 * totalmem()) / 2 ** 20 / concurrency))
+  const { memoryLimit = most } = args
+  const names = args.kinds === undefined ? Object.keys(kinds) : args.kinds.split(',')
+  const wanted = names.map((name) => {
+    if (Object.hasOwn(kinds, name.trim())) return kinds[name.trim()]
+    throw new SpikewasmError(
+      `--kinds must be among ${Object.keys(kinds).join(', ')}, got ${JSON.stringify(name)}`,
+    )
+  })
+  const say = (event: string, text: string): void => {
+    if (json) printJson({ event, text })
+    else process.stdout.write(`${text}\n`)
+  }
+  const store = args.shared === undefined ? undefined : await folderStore(resolve(args.shared))
+  const place = await RedisPlace.open(redis, {
+    namespace,
+    onTrouble: (problem) =>
+      process.stderr.write(`spikewasm: ${problem ?? `connected to ${place.address.url} again`}\n`),
+  })
+  let end = (): void => {}
+  const interrupted = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  const interrupt = listenForInterrupt((name) => {
+    process.stderr.write(`${name}: giving jobs back, with checkpoints; again ends at once\n`)
+    end()
+  })
+  try {
+    const worker = await startWorker(place, {
+      kinds: await Promise.all(wanted.map((load) => load())),
+      ...{ concurrency, store, limits: { memoryMB: memoryLimit, seconds: timeLimit } },
+      ...(data === undefined ? {} : { data: resolve(data) }),
+      lockMs: lockDuration * 1000,
+      onNews: (line) => say('job', line),
+    })
+    say(
+      'ready',
+      `spikewasm ${VERSION}: waiting for ${names.join(' and ')} at ${place.address.url}, ` +
+        `namespace ${namespace}; ${availableParallelism()} processors, ${memoryLimit} MB a job`,
+    )
+    try {
+      await Promise.race([interrupted, once ? idle(worker.isIdle) : new Promise(() => {})])
+    } finally {
+      await worker.close()
+    }
+    say('end', `ended after ${worker.done} jobs`)
+    process.exitCode = interrupt.exitCode
+  } finally {
+    interrupt.release()
+    await place.close()
+    endSoon()
+  }
+}
+
+/** What still waits for a lost connection must not keep the process. */
+export const endSoon = (): void => void setTimeout(() => process.exit(), 3000).unref()
+
+/** Until nothing has been there to do for two looks. */
+async function idle(isIdle: () => Promise<boolean>): Promise<void> {
+  for (let looks = 0; looks < 2; ) {
+    looks = (await isIdle().catch(() => false)) ? looks + 1 : 0
+    await new Promise((resolve) => setTimeout(resolve, IDLE_MS))
+  }
+}

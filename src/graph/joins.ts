@@ -1,0 +1,116 @@
+/** What forward functions of blocks may do beside calling children: join values, return several. */
+
+import { describe, expect } from '../errors.js'
+import type { Ops } from '../nn/module.js'
+import { type Shape, show, sizeOf, type Value } from '../nn/value.js'
+import { isValue } from './value.js'
+
+/** What a traced graph that is traced once more needs: the names that sums and joins had. */
+export interface TraceOps extends Ops {
+  addAs(name: string, ...values: Value[]): Value
+  concatAs(name: string, ...values: Value[]): Value
+}
+
+/** A node that joins others. */
+export interface Joint {
+  readonly kind: 'add' | 'concat'
+  readonly name: string
+  readonly inputs: readonly number[]
+  readonly shape: Shape
+  readonly flat: boolean
+}
+
+/** Several outputs by name; @throws SpikewasmError unless each fits the last one */
+export function exitsOf(result: unknown): [string, Value][] | undefined {
+  const isNamed = typeof result === 'object' && result !== null && !Array.isArray(result)
+  if (!isNamed || isValue(result)) return undefined
+  const entries = Object.entries(result) as [string, Value][]
+  if (entries.length === 0 || !entries.every(([, value]) => isValue(value))) return undefined
+  const [last, output] = entries[entries.length - 1]
+  for (const [name, { node, shape, flat }] of entries) {
+    expect(
+      name !== '' && name !== '__proto__' && !/^\d+$/.test(name),
+      () =>
+        `network: an output's name must be no number, not empty and not __proto__, got ` +
+        describe(name),
+    )
+    expect(
+      shape.every((n, i) => n === output.shape[i]) && flat === output.flat,
+      () =>
+        `network: outputs must have one shape, got ${show({ shape, flat })} of ${name} and ` +
+        `${show(output)} of ${last}`,
+    )
+    expect(
+      name === last || node !== output.node,
+      () => `network: outputs ${name} and ${last} are one value; return it once`,
+    )
+  }
+  return entries
+}
+
+/**
+ * Sums and joins for a block's forward function.
+ *
+ * @param where the block, for messages
+ * @param name the block's own
+ * @param push adds a node
+ */
+export function joinsOf(where: string, name: string, push: (node: Joint) => Value): TraceOps {
+  const several = (what: string, values: readonly Value[]): void => {
+    expect(
+      values.length >= 2,
+      () =>
+        `${where}: ${what} needs two or more values` +
+        (Array.isArray(values[0]) ? `, one by one: ${what}(a, b), not ${what}([a, b])` : ''),
+    )
+    for (const value of values)
+      expect(
+        isValue(value),
+        () => `${where}: ${what} needs values that the children gave, got ${describe(value)}`,
+      )
+  }
+  const addAs = (name: string, ...values: Value[]): Value => {
+    several('add', values)
+    const [{ shape, flat }] = values
+    for (const value of values)
+      expect(
+        value.flat === flat && value.shape.every((n, i) => n === shape[i]),
+        () => `${where}: add needs values of one shape, got ${values.map(show).join(' and ')}`,
+      )
+    return push({ kind: 'add', name, inputs: values.map((v) => v.node), shape, flat })
+  }
+  const concatAs = (name: string, ...values: Value[]): Value => {
+    several('concat', values)
+    const [{ shape, flat }] = values
+    expect(
+      values.every(
+        (v) => v.flat === flat && (flat || [1, 2].every((i) => v.shape[i] === shape[i])),
+      ),
+      () =>
+        `${where}: concat joins channels of values of one height and width, or flat values, ` +
+        `got ${values.map(show).join(' and ')}`,
+    )
+    const width = (v: Value): number => (flat ? sizeOf(v.shape) : v.shape[0])
+    const joined = values.reduce((sum, v) => sum + width(v), 0)
+    return push({
+      kind: 'concat',
+      name,
+      inputs: values.map((v) => v.node),
+      shape: flat ? [joined, 1, 1] : [joined, shape[1], shape[2]],
+      flat,
+    })
+  }
+  const add = (...values: Value[]): Value => addAs(name, ...values)
+  const concat = (...values: Value[] | [readonly Value[]]): Value => {
+    const [first] = values
+    if (!Array.isArray(first)) return concatAs(name, ...(values as Value[]))
+    expect(
+      values.length === 1,
+      () =>
+        `${where}: concat takes one list alone, and joins channels, got ` +
+        `${describe(values[1])} behind it`,
+    )
+    return concatAs(name, ...first)
+  }
+  return { add, addAs, concat, concatAs }
+}

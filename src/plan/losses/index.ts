@@ -1,0 +1,18 @@
+/** Plans of losses by their kinds. */
+
+import type { Loss } from '../../loss/index.js'
+import { crossEntropyPlan } from './cross-entropy.js'
+import type { LossPlan } from './loss-plan.js'
+import { msePlan } from './mse.js'
+import { selfDistillationPlan } from './self-distillation.js'
+import { tetPlan } from './tet.js'
+
+const plans: { readonly [K in Loss['kind']]: LossPlan<Extract<Loss, { kind: K }>> } = {
+  crossEntropy: crossEntropyPlan,
+  mse: msePlan,
+  tet: tetPlan,
+  selfDistillation: selfDistillationPlan,
+}
+
+export const lossPlanOf = <L extends Loss>({ kind }: L): LossPlan<L> =>
+  plans[kind] as unknown as LossPlan<L>

@@ -1,0 +1,22 @@
+/** Addresses, of which a process may have too few for a memory of whatever size. */
+
+import { SpikewasmError } from '../errors.js'
+import { size } from './bytes-in-words.js'
+import { platform } from './platform.js'
+
+/**
+ * @param needs what the model needs, in words
+ * @param cause what refused the memory
+ * @throws SpikewasmError where no smaller batch would help
+ */
+export async function expectAddresses(needs: string, cause: RangeError): Promise<void> {
+  const addresses = await platform().addressLimit?.()
+  if (addresses && addresses.limit - addresses.used < addresses.reserved)
+    throw new SpikewasmError(
+      `${needs} and, whatever its size, ${size(addresses.reserved)} of addresses, but the ` +
+        `process may use ${size(addresses.limit)} of addresses, and uses ` +
+        `${size(addresses.used)}; no smaller batch helps: raise the limit (ulimit -v), or ` +
+        'dispose of other models',
+      { cause },
+    )
+}

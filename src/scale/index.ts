@@ -1,0 +1,14 @@
+/** More than one machine: the entry `spikewasm/scale`. */
+
+import '../node.js'
+
+export { type FitRoundsOptions, fitRounds } from './rounds/fit.js'
+export type { RoundInfo } from './rounds/loop.js'
+export type { Compress, InnerState, Rounds } from './rounds/options.js'
+export {
+  type FitRoundsAtOptions,
+  fitRoundsAt,
+  type RoundsRedis,
+  type RoundsWorker,
+  serveRounds,
+} from './rounds/serve.js'

@@ -1,0 +1,207 @@
+/**
+ * Redis, where jobs and their bytes are: its address and password, and connections that mend
+ * themselves. The one file that loads the packages `bullmq` and `ioredis`.
+ */
+
+import type { Redis, RedisOptions } from 'ioredis'
+import { expect, quote, SpikewasmError } from '../errors.js'
+
+/** The password of Redis is in this variable of the environment, and nowhere else. */
+export const PASSWORD = 'SPIKEWASM_REDIS_PASSWORD'
+
+/** What all names in Redis begin with. */
+export const defaultNamespace = 'spikewasm'
+
+type Bull = typeof import('bullmq')
+/** Of `ioredis`. */
+interface IoRedis {
+  readonly Redis: typeof Redis
+}
+
+/** What `bullmq` packs messages with would take a native binary along; it works without. */
+const NO_NATIVE = 'MSGPACKR_NATIVE_ACCELERATION_DISABLED'
+
+/** @throws SpikewasmError with the command that installs the packages, where one is missing */
+export async function loadQueues(): Promise<{ bull: Bull; io: IoRedis }> {
+  process.env[NO_NATIVE] ??= 'true'
+  try {
+    const [bull, io] = await Promise.all([import('bullmq'), import('ioredis')])
+    return { bull, io }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error
+    throw new SpikewasmError(
+      '--redis needs the packages bullmq and ioredis, which are not installed; install them with ' +
+        'npm install bullmq ioredis',
+      { cause: error },
+    )
+  }
+}
+
+/** Where Redis is. */
+export interface RedisAddress {
+  /** As it may be shown: it never holds a password. */
+  readonly url: string
+  readonly host: string
+  readonly port: number
+  readonly db: number
+  readonly username?: string
+  readonly tls: boolean
+}
+
+/**
+ * @param url `redis://host:port/db`, or `rediss://…` for TLS; a user's name may stand before `@`
+ * @throws SpikewasmError for another address, or one with a password, which is not repeated
+ */
+export function parseRedisUrl(url: string): RedisAddress {
+  let parsed: URL | undefined
+  try {
+    parsed = new URL(url)
+  } catch {
+    parsed = undefined
+  }
+  const held = parsed ? parsed.password !== '' : /:[^/@]*@/.test(String(url).slice(8))
+  if (held)
+    throw new SpikewasmError(
+      `--redis must hold no password, which lists of processes and logs would show; give it in ` +
+        `the environment, as ${PASSWORD}`,
+    )
+  const scheme = parsed?.protocol
+  if (!parsed || (scheme !== 'redis:' && scheme !== 'rediss:') || parsed.hostname === '')
+    throw new SpikewasmError(
+      `--redis must be an address such as redis://127.0.0.1:6379, or rediss:// for TLS, got ` +
+        quote(String(url)),
+    )
+  const [, database = ''] = parsed.pathname.split('/')
+  expect(
+    /^\/?\d{0,4}$/.test(parsed.pathname) && parsed.search === '' && parsed.hash === '',
+    () => `--redis must end with the port or the number of a database, got ${quote(url)}`,
+  )
+  const username = decodeURIComponent(parsed.username)
+  const port = parsed.port === '' ? 6379 : Number(parsed.port)
+  const host = parsed.hostname.replace(/^\[(.*)\]$/, '$1')
+  const db = Number(database)
+  const named = username === '' ? {} : { username }
+  const shown = `${scheme}//${username === '' ? '' : `${parsed.username}@`}${parsed.hostname}`
+  return {
+    url: `${shown}:${port}${db === 0 ? '' : `/${db}`}`,
+    ...{ host, port, db, ...named, tls: scheme === 'rediss:' },
+  }
+}
+
+/** @throws SpikewasmError for a name that Redis or a queue would read as something else */
+export function checkNamespace(name: string): string {
+  expect(
+    /^[A-Za-z0-9][\w.-]{0,63}$/.test(name),
+    () =>
+      `--namespace must be letters, digits, dots, dashes and underscores, at most 64, got ` +
+      quote(name),
+  )
+  return name
+}
+
+/** How long a first connection may take. */
+const FIRST_MS = 10_000
+/** Between two tries to connect again. */
+const MOST_WAIT_MS = 2000
+
+/** A connected Redis, and what BullMQ needs of it. */
+export class RedisPlace {
+  private constructor(
+    readonly address: RedisAddress,
+    readonly namespace: string,
+    readonly bull: Bull,
+    /** For commands of our own. */
+    readonly client: Redis,
+  ) {}
+
+  private readonly others: Redis[] = []
+
+  /**
+   * Connects. From then on a connection that is lost is mended, however long that takes.
+   *
+   * @param onTrouble told once when the connection is lost, and with undefined when it is back
+   * @throws SpikewasmError when there is no Redis, or it wants another password
+   */
+  static async open(
+    url: string,
+    {
+      namespace = defaultNamespace,
+      onTrouble = () => {},
+    }: { namespace?: string; onTrouble?: (problem: string | undefined) => void } = {},
+  ): Promise<RedisPlace> {
+    const address = parseRedisUrl(url)
+    checkNamespace(namespace)
+    const { bull, io } = await loadQueues()
+    let isOpen = false
+    const { host, port, db, username, tls } = address
+    const password = process.env[PASSWORD]
+    const options: RedisOptions = {
+      ...{ host, port, db, username, lazyConnect: true, connectTimeout: FIRST_MS },
+      ...(password ? { password } : {}),
+      ...(tls ? { tls: {} } : {}),
+      // A command waits for the connection as long as it must.
+      maxRetriesPerRequest: null,
+      retryStrategy: (times: number) => (isOpen ? Math.min(100 * times, MOST_WAIT_MS) : null),
+    }
+    const client = new io.Redis(options)
+    let problem: string | undefined
+    let told: string | undefined
+    client.on('error', (error: Error) => {
+      problem = explain(error)
+    })
+    client.on('close', () => {
+      if (!isOpen || told !== undefined) return
+      told = problem ?? 'it was closed'
+      onTrouble(`the connection to ${address.url} is lost: ${told}; trying again`)
+    })
+    client.on('ready', () => {
+      problem = undefined
+      if (told === undefined) return
+      told = undefined
+      onTrouble(undefined)
+    })
+    try {
+      await client.connect()
+      await client.ping()
+    } catch (error) {
+      client.disconnect()
+      throw new SpikewasmError(
+        `--redis must be a Redis that answers, got ${address.url}: ` +
+          (problem ?? explain(error as Error)),
+        { cause: error },
+      )
+    }
+    isOpen = true
+    return new RedisPlace(address, namespace, bull, client)
+  }
+
+  /** One more connection, for BullMQ; it is closed with the others. */
+  connect(): Redis {
+    const more = this.client.duplicate()
+    // Without a listener an error of a connection would end the process.
+    more.on('error', () => {})
+    this.others.push(more)
+    return more
+  }
+
+  /** A name of ours in Redis. */
+  key(...parts: readonly string[]): string {
+    return [this.namespace, 'store', ...parts].join(':')
+  }
+
+  async close(): Promise<void> {
+    this.client.removeAllListeners('close')
+    for (const one of [...this.others, this.client]) one.disconnect()
+    this.others.length = 0
+  }
+}
+
+/** What a failed connection says of itself, on a line, without what it was given. */
+function explain(error: Error): string {
+  const { code, message, errors } = error as NodeJS.ErrnoException & { errors?: Error[] }
+  if (code === 'ECONNREFUSED') return 'nothing listens there'
+  if (/^(NOAUTH|WRONGPASS)|invalid username-password|called without any password/.test(message))
+    return `it wants another password; give it in the environment, as ${PASSWORD}`
+  if (message === '' && errors?.[0]) return explain(errors[0])
+  return quote(message.split('\n')[0], 200).slice(1, -1)
+}

@@ -1,0 +1,147 @@
+/**
+ * What a replica sends of its parameters: they themselves, or their change in fewer bits. Bytes are
+ * little-endian.
+ *
+ * none: the parameters, float32 [P].
+ * bfloat16: the change, rounded to the nearest, ties to even: uint16 [P].
+ * int8: the change, a scale for each row (float32), then int8 [P]; change ≈ scale · number. What
+ * rounding loses is added to the change of the next round (error feedback: Seide et al., 2014).
+ */
+
+import { SpikewasmError } from '../../errors.js'
+import type { Compress } from './options.js'
+import type { Sizes } from './vectors.js'
+
+/** The largest number of int8 that is used: the range is the same on both sides of 0. */
+const MOST = 127
+
+/** Bytes of a replica's parameters or change. */
+export function changeBytes(compress: Compress, { parameters, rows }: Sizes): number {
+  if (compress === 'none') return 4 * parameters
+  if (compress === 'bfloat16') return 2 * parameters
+  return parameters + 4 * rows.reduce((sum, { count }) => sum + count, 0)
+}
+
+/** Whether what rounding loses is kept for the next round. */
+export const keepsResidual = (compress: Compress): boolean => compress === 'int8'
+
+export interface Encoded {
+  readonly bytes: Uint8Array
+  /** [P], with error feedback: what the next change must make up for. */
+  readonly residual?: Float32Array
+}
+
+/**
+ * @param start parameters before the round, [P]
+ * @param end behind it, [P]
+ * @param residual of the last round, [P]; absent in the first one
+ */
+export function encode(
+  compress: Compress,
+  sizes: Sizes,
+  start: Float32Array,
+  end: Float32Array,
+  residual?: Float32Array,
+): Encoded {
+  if (compress === 'none') return { bytes: bytesOf(end) }
+  if (compress === 'bfloat16') {
+    const out = new Uint16Array(sizes.parameters)
+    const value = new Float32Array(1)
+    const bits = new Uint32Array(value.buffer)
+    for (let i = 0; i < out.length; i++) {
+      value[0] = end[i] - start[i]
+      // Half of the last place that stays, less one where the rest is even.
+      out[i] = (bits[0] + 0x7fff + ((bits[0] >>> 16) & 1)) >>> 16
+    }
+    return { bytes: bytesOf(out) }
+  }
+  return encodeInt8(sizes, start, end, residual)
+}
+
+function encodeInt8(
+  sizes: Sizes,
+  start: Float32Array,
+  end: Float32Array,
+  before: Float32Array | undefined,
+): Encoded {
+  const scales: number[] = []
+  const numbers = new Int8Array(sizes.parameters)
+  const residual = new Float32Array(sizes.parameters)
+  let at = 0
+  for (const { count, size } of sizes.rows)
+    for (let row = 0; row < count; row++, at += size) {
+      let largest = 0
+      for (let i = at; i < at + size; i++) {
+        // In float32, so that what is lost is known to the bit.
+        residual[i] = end[i] - start[i] + (before ? before[i] : 0)
+        largest = Math.max(largest, Math.abs(residual[i]))
+      }
+      const scale = Math.fround(largest / MOST)
+      scales.push(scale)
+      if (scale === 0) continue
+      for (let i = at; i < at + size; i++) {
+        const number = Math.round(residual[i] / scale)
+        // A scale that was rounded down could give 128.
+        numbers[i] = Math.max(-MOST, Math.min(MOST, number))
+        residual[i] -= scale * numbers[i]
+      }
+    }
+  const bytes = new Uint8Array(changeBytes('int8', sizes))
+  bytes.set(bytesOf(Float32Array.from(scales)))
+  bytes.set(bytesOf(numbers), 4 * scales.length)
+  return { bytes, residual }
+}
+
+/**
+ * Adds what a replica has sent, as a change in float64.
+ *
+ * @param start parameters before the round, [P]
+ * @param into [P]
+ * @throws SpikewasmError for bytes of another length, and for what is not finite
+ */
+export function addChange(
+  compress: Compress,
+  sizes: Sizes,
+  start: Float32Array,
+  bytes: Uint8Array,
+  into: Float64Array,
+): void {
+  const wanted = changeBytes(compress, sizes)
+  if (bytes.length !== wanted)
+    throw new SpikewasmError(
+      `a replica's change (${compress}) must have ${wanted} bytes, got ${bytes.length}`,
+    )
+  // A copy lies at a multiple of 4.
+  const { buffer } = bytes.slice()
+  if (compress === 'none') {
+    const end = new Float32Array(buffer)
+    for (let i = 0; i < end.length; i++) into[i] += finite(end[i]) - start[i]
+  } else if (compress === 'bfloat16') {
+    const halves = new Uint16Array(buffer)
+    const bits = new Uint32Array(1)
+    const value = new Float32Array(bits.buffer)
+    for (let i = 0; i < halves.length; i++) {
+      bits[0] = halves[i] << 16
+      into[i] += finite(value[0])
+    }
+  } else addInt8(sizes, buffer, into)
+}
+
+function addInt8({ rows, parameters }: Sizes, buffer: ArrayBuffer, into: Float64Array): void {
+  const scales = new Float32Array(buffer, 0, (buffer.byteLength - parameters) / 4)
+  const numbers = new Int8Array(buffer, scales.byteLength)
+  let [at, index] = [0, 0]
+  for (const { count, size } of rows)
+    for (let row = 0; row < count; row++, at += size) {
+      const scale = finite(scales[index++])
+      for (let i = at; i < at + size; i++) into[i] += scale * numbers[i]
+    }
+}
+
+function finite(value: number): number {
+  if (Number.isFinite(value)) return value
+  throw new SpikewasmError(`a replica's change must be finite, got ${value}`)
+}
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength)

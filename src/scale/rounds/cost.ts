@@ -1,0 +1,124 @@
+/**
+ * How long a round takes, and when more machines pay: a model of what `train --redis` does, for
+ * numbers of machines that nobody has at hand. `tools/rounds-cost.mjs` compares it with rounds that
+ * were measured, and prints the table of docs/scale.md.
+ */
+
+import { changeBytes, keepsResidual } from './codec.js'
+import type { RoundsSetting } from './options.js'
+import type { Sizes } from './vectors.js'
+
+/** What the time of a round follows from. */
+export interface CostOf {
+  readonly sizes: Sizes
+  readonly rounds: Pick<RoundsSetting, 'replicas' | 'syncEvery' | 'compress' | 'innerState'>
+  /** Seconds that one machine alone takes for a step with its batch. */
+  readonly stepSeconds: number
+  /** Standard deviation of that time, as a share of it; default 0.05. */
+  readonly spread?: number
+  /** Bits per second of each link, that of Redis included; Infinity: all on one machine. */
+  readonly bitsPerSecond: number
+  /** Seconds of a round beside all that grows: jobs, answers, looking. Default 0.01. */
+  readonly fixedSeconds?: number
+  /**
+   * Seconds for a byte that is written or read, beside the link: hashed, copied, sent by Redis.
+   * Default 4e-9.
+   */
+  readonly byteSeconds?: number
+  /** Seconds of the outer step for a parameter of a replica; default 6e-9. */
+  readonly outerSeconds?: number
+  /** Replicas that share the processors of one machine; default 1. */
+  readonly sharing?: number
+}
+
+/** A round's parts, in seconds; and what it sends, in bytes. */
+export interface RoundCost {
+  /** What one replica reads: the weights, and its state. */
+  readonly bytesDown: number
+  /** What one replica writes: its change, and its state. */
+  readonly bytesUp: number
+  /** Of these, its change with running statistics: what the outer step needs. */
+  readonly bytesChange: number
+  /** All that goes through Redis. */
+  readonly bytesOfRedis: number
+  /** H steps of one machine. */
+  readonly compute: number
+  /** What the slowest of K machines takes longer than that. */
+  readonly waiting: number
+  /** Until all replicas have what they read, and Redis what they have written. */
+  readonly transfer: number
+  /** Until the process of the outer step has all changes and states, and has made its step. */
+  readonly gathering: number
+  /** All of it. */
+  readonly seconds: number
+  /** How much faster than one machine that trains the same samples. */
+  readonly speedup: number
+}
+
+/** The state of a replica, as stored. */
+const stateOf = (
+  { compress, innerState }: CostOf['rounds'],
+  { states, parameters }: Sizes,
+): number =>
+  (innerState === 'keep' ? 4 * states * parameters : 0) +
+  (keepsResidual(compress) ? 4 * parameters : 0)
+
+/**
+ * The expected largest of K normal numbers, in standard deviations above their mean (Blom 1958):
+ * Φ⁻¹((K − 0.375) / (K + 0.25)).
+ */
+export function largestOf(count: number): number {
+  return count === 1 ? 0 : quantile((count - 0.375) / (count + 0.25))
+}
+
+/** Φ⁻¹ to 4.5e-4, for p from 0.5 to 1 (Abramowitz and Stegun, 26.2.23). */
+function quantile(p: number): number {
+  const t = Math.sqrt(-2 * Math.log(1 - p))
+  const over = 2.515517 + t * (0.802853 + t * 0.010328)
+  return t - over / (1 + t * (1.432788 + t * (0.189269 + t * 0.001308)))
+}
+
+/** The cost of a round as `train --redis` does it: all bytes go through one Redis. */
+export function roundCost(of: CostOf): RoundCost {
+  const { sizes, rounds, stepSeconds, bitsPerSecond } = of
+  const { spread = 0.05, fixedSeconds = 0.01, byteSeconds = 4e-9 } = of
+  const { outerSeconds = 6e-9, sharing = 1 } = of
+  const { replicas: K, syncEvery: H, compress } = rounds
+  const weights = 4 * (sizes.parameters + sizes.statistics)
+  const state = stateOf(rounds, sizes)
+  const bytesChange = changeBytes(compress, sizes) + 4 * sizes.statistics
+  const bytesDown = weights + state
+  const bytesUp = bytesChange + state
+  const link = (bytes: number): number => (8 * bytes) / bitsPerSecond
+  const compute = H * stepSeconds * sharing
+  // Steps of one machine vary by themselves, so their sum does by less.
+  const waiting = compute * (spread / Math.sqrt(H)) * largestOf(K)
+  // Redis reads and writes with one link, and does one thing at a time.
+  const transfer = link(K * (bytesDown + bytesUp)) + byteSeconds * sharing * (bytesDown + bytesUp)
+  const gathering =
+    link(K * bytesUp + weights) +
+    byteSeconds * (K * bytesUp + weights) +
+    outerSeconds * K * sizes.parameters
+  const seconds = compute + waiting + transfer + gathering + fixedSeconds
+  return {
+    ...{ bytesDown, bytesUp, bytesChange, compute, waiting, transfer, gathering, seconds },
+    bytesOfRedis: K * (bytesDown + 2 * bytesUp) + weights,
+    speedup: (K * H * stepSeconds) / seconds,
+  }
+}
+
+/**
+ * The cost if replicas stayed on their machines and added changes up among themselves (a ring:
+ * reduce-scatter, then all-gather): what would come next. States do not travel, and every link
+ * carries 2·(K − 1)/K changes whatever K is.
+ */
+export function ringCost(of: CostOf): Pick<RoundCost, 'seconds' | 'speedup'> {
+  const { sizes, rounds, stepSeconds, bitsPerSecond } = of
+  const { fixedSeconds = 0.01, byteSeconds = 4e-9, outerSeconds = 6e-9 } = of
+  const { replicas: K, syncEvery: H } = rounds
+  const { compute, waiting, bytesChange } = roundCost(of)
+  const bytes = (2 * (K - 1) * bytesChange) / K
+  const moved = (8 * bytes) / bitsPerSecond + byteSeconds * bytes
+  const seconds = compute + waiting + moved + outerSeconds * sizes.parameters + fixedSeconds
+  return { seconds, speedup: (K * H * stepSeconds) / seconds }
+}

@@ -1,0 +1,49 @@
+/** The kind of jobs that replicas are, for a worker. */
+
+import { SpikewasmError } from '../../errors.js'
+import type { Json } from '../jobs.js'
+import type { JobContext, JobKind } from '../worker.js'
+import type { ReplicaBytes, ReplicaDone } from './runner.js'
+import { jobOfJson, names, type ReplicaJob, ROUNDS } from './wire.js'
+
+/** Seconds that a round's bytes are kept: longer than any round, and than a machine is mended. */
+export const KEPT_SECONDS = 24 * 3600
+
+/** What a job says whose bytes are gone; the run then stores them again. */
+export const NO_BYTES = 'there are no such bytes'
+
+/** Who trains for a worker, off the thread that renews locks. */
+export interface ReplicaHost {
+  /** @returns undefined where the signal has ended it */
+  run(
+    job: ReplicaJob,
+    bytes: ReplicaBytes,
+    context: Pick<JobContext, 'signal' | 'limits' | 'data'>,
+  ): Promise<ReplicaDone | undefined>
+  close(): Promise<void>
+}
+
+export function roundsKind(host: ReplicaHost): JobKind<ReplicaJob, Json> {
+  return {
+    kind: ROUNDS,
+    check: jobOfJson,
+    async run(job, context) {
+      const { store, signal } = context
+      const { run, round, replica, begun } = job
+      const read = async (name: string): Promise<Uint8Array> => {
+        const bytes = await store.get(name)
+        if (bytes) return bytes
+        throw new SpikewasmError(`${name}: ${NO_BYTES}: the run has ended, or Redis has lost them`)
+      }
+      const start = await read(names.start(run, round))
+      const state = begun ? { state: await read(names.state(run, round, replica)) } : {}
+      const done = await host.run(job, { start, ...state }, context)
+      if (!done) throw new Error(String(signal.reason ?? 'ended'))
+      // The same bytes whoever writes them, and however often.
+      if (done.state.length > 0)
+        await store.put(names.state(run, round + 1, replica), done.state, KEPT_SECONDS)
+      await store.put(names.change(run, round, replica), done.sent, KEPT_SECONDS)
+      return { sums: done.sums } as unknown as Json
+    },
+  }
+}

@@ -1,0 +1,129 @@
+/** The loop of `fit` whose steps are rounds of replicas. */
+
+import { expect } from '../../errors.js'
+import type { EpochSums } from '../../runtime/progress.js'
+import { noSums } from '../../runtime/progress.js'
+import type { StepResult } from '../../runtime/settings.js'
+import { type Advance, Loop, type LoopParts, type Times } from '../../train/loop.js'
+import type { Kept } from './kept.js'
+import type { RoundsSetting } from './options.js'
+import { outerStep } from './outer.js'
+import type { ReplicaResult } from './replica.js'
+import { sizesOf, takeWeights, weightsOf } from './vectors.js'
+import type { Crew } from './who.js'
+
+export interface RoundsParts {
+  readonly rounds: RoundsSetting
+  readonly kept: Kept
+  readonly crew: Crew
+}
+
+/** What is told when a round has ended. */
+export interface RoundInfo {
+  /** Counted from 0. */
+  readonly round: number
+  /** Epoch that the round is in, from 0. */
+  readonly epoch: number
+  /** Steps of each replica so far in the epoch. */
+  readonly step: number
+  /** Steps of each replica in this round. */
+  readonly steps: number
+  /** Milliseconds from its beginning to the new weights. */
+  readonly milliseconds: number
+}
+
+export class RoundsLoop extends Loop {
+  constructor(
+    parts: LoopParts,
+    private readonly own: RoundsParts & { readonly onRound?: (info: RoundInfo) => unknown },
+  ) {
+    super(parts)
+  }
+
+  /** Replicas fetch their batches themselves. */
+  protected override async ready(): Promise<void> {}
+
+  /** A round: all replicas' steps, then the outer step. */
+  protected override async advance(times: Times): Promise<Advance | undefined> {
+    const { session, feed, options } = this.parts
+    const { rounds, kept, crew, onRound } = this.own
+    const { epoch, step: first } = this.progress
+    const began = performance.now()
+    const steps = Math.min(rounds.syncEvery, feed.length - first)
+    const rates = Array.from({ length: steps }, (_, i) => this.rates.at(epoch, first + i))
+    const weights = weightsOf(session)
+    const sizes = sizesOf(session)
+    for (const array of [kept.momentum, ...kept.states.map(({ residual }) => residual)])
+      expect(
+        array === undefined || array.length === sizes.parameters,
+        () =>
+          `fit.resume: the checkpoint must hold ${sizes.parameters} numbers of rounds, got ` +
+          `${array?.length}`,
+      )
+    const before = session.steps
+    const { clipNorm, signal } = options
+    const shard = { epoch, first, rates, steps: before, clipNorm }
+    const work = { number: kept.done, weights, states: kept.states, shard, signal }
+    // Whatever ends a round, the model is as it was before it.
+    let next = { weights, momentum: kept.momentum }
+    let results: readonly ReplicaResult[] | undefined
+    let after = before
+    try {
+      results = await crew.round(work)
+      if (results) {
+        const sent = results.map((result) => result.sent)
+        const stepped = outerStep(rounds, sizes, weights, kept.momentum, sent)
+        next = { momentum: undefined, ...stepped }
+        after = before + steps * rounds.replicas
+      }
+    } finally {
+      takeWeights(session, next.weights)
+      session.resetOptimizer()
+      session.steps = after
+    }
+    if (!results) return undefined
+    kept.momentum = next.momentum
+    kept.states = results.map(({ state }) => state)
+    kept.done++
+    const found = together(results.map(({ sums }) => sums))
+    times.seen += found.seen
+    addSums(this.progress.sums, found)
+    this.progress.step += steps
+    const milliseconds = performance.now() - began
+    await onRound?.({ round: kept.done - 1, epoch, step: first + steps, steps, milliseconds })
+    const result: StepResult = {
+      loss: found.loss / steps,
+      penalty: 0,
+      correct: found.correct,
+      count: found.seen,
+    }
+    return { result, rate: rates[steps - 1] }
+  }
+}
+
+/** Sums of replicas as those of one machine: of each step's samples together. */
+function together(of: readonly EpochSums[]): EpochSums {
+  const all = noSums()
+  all.steps = of[0].steps
+  for (const sums of of) {
+    expect(
+      sums.steps === all.steps,
+      () => `replicas of a round must do ${all.steps} steps each, one has done ${sums.steps}`,
+    )
+    all.loss += sums.loss / of.length
+    all.correct += sums.correct
+    all.seen += sums.seen
+    for (const [name, rate] of Object.entries(sums.rates))
+      all.rates[name] = (all.rates[name] ?? 0) + rate / of.length
+  }
+  return all
+}
+
+function addSums(to: EpochSums, from: EpochSums): void {
+  to.steps += from.steps
+  to.loss += from.loss
+  to.correct += from.correct
+  to.seen += from.seen
+  for (const [name, rate] of Object.entries(from.rates))
+    to.rates[name] = (to.rates[name] ?? 0) + rate
+}

@@ -1,0 +1,120 @@
+/** Options of a training in rounds. */
+
+import { checkOptions, describe, expect } from '../../errors.js'
+import type { FitOptions } from '../../train/options.js'
+
+/** How changes are sent: as float32, bfloat16, or int8 with what rounding lost kept for later. */
+export type Compress = 'none' | 'bfloat16' | 'int8'
+export const compressions: readonly Compress[] = ['none', 'bfloat16', 'int8']
+
+/** What becomes of an inner optimizer's state between rounds. */
+export type InnerState = 'keep' | 'reset'
+export const innerStates: readonly InnerState[] = ['keep', 'reset']
+
+/** How a training is divided into rounds (DiLoCo, arXiv 2311.08105). */
+export interface Rounds {
+  /** K, replicas that train side by side, an integer from 1 to 1,024. */
+  readonly replicas: number
+  /**
+   * H, steps of each replica between two averages, an integer ≥ 1. The last round of an epoch may
+   * have fewer.
+   */
+  readonly syncEvery: number
+  /** Learning rate of the outer step, > 0; default 0.7. 1 with a momentum of 0 takes the mean. */
+  readonly outerLr?: number
+  /** Nesterov momentum of the outer step, 0…1 (1 excluded); default 0.9. */
+  readonly outerMomentum?: number
+  /** How a replica's change is sent; default 'none'. */
+  readonly compress?: Compress
+  /**
+   * 'keep', the default: each replica goes on with the momentum (of adam: the moments) of its last
+   * round, as in the paper. 'reset': each round begins without, so that no such state is sent.
+   */
+  readonly innerState?: InnerState
+}
+
+/** `Rounds` with all defaults. */
+export type RoundsSetting = Required<Rounds>
+
+export const roundsKeys = [
+  'replicas',
+  'syncEvery',
+  'outerLr',
+  'outerMomentum',
+  'compress',
+  'innerState',
+] as const satisfies readonly (keyof Rounds)[]
+
+/** More replicas than anybody has; their states lie in the memory of one process. */
+export const MOST_REPLICAS = 1024
+
+/** Default outer learning rate and momentum: those of the paper. */
+export const OUTER_LR = 0.7
+export const OUTER_MOMENTUM = 0.9
+
+/**
+ * @param name what the options belong to, for messages
+ * @param label of an option, for messages: `rounds.outerLr` or `--outer-lr`
+ * @throws SpikewasmError for what is out of range
+ */
+export function roundsSetting(
+  options: Rounds,
+  name = 'rounds',
+  label = (key: keyof Rounds): string => `${name}.${key}`,
+): RoundsSetting {
+  checkOptions(name, options, roundsKeys)
+  const { replicas, syncEvery } = options
+  const { outerLr = OUTER_LR, outerMomentum = OUTER_MOMENTUM } = options
+  const { compress = 'none', innerState = 'keep' } = options
+  expect(
+    Number.isInteger(replicas) && replicas >= 1 && replicas <= MOST_REPLICAS,
+    () => `${label('replicas')} must be an integer from 1 to 1024, got ${describe(replicas)}`,
+  )
+  expect(
+    Number.isSafeInteger(syncEvery) && syncEvery >= 1,
+    () =>
+      `${label('syncEvery')} must be the steps between two averages, an integer ≥ 1, got ` +
+      describe(syncEvery),
+  )
+  expect(
+    Number.isFinite(outerLr) && outerLr > 0,
+    () => `${label('outerLr')} must be > 0, got ${describe(outerLr)}`,
+  )
+  expect(
+    Number.isFinite(outerMomentum) && outerMomentum >= 0 && outerMomentum < 1,
+    () => `${label('outerMomentum')} must lie in 0…1 (1 excluded), got ${describe(outerMomentum)}`,
+  )
+  const oneOf = (key: 'compress' | 'innerState', value: string, known: readonly string[]): void =>
+    expect(
+      known.includes(value),
+      () => `${label(key)} must be one of ${known.join(', ')}, got ${describe(value)}`,
+    )
+  oneOf('compress', compress, compressions)
+  oneOf('innerState', innerState, innerStates)
+  return { replicas, syncEvery, outerLr, outerMomentum, compress, innerState }
+}
+
+/**
+ * What belongs to single steps of one machine.
+ *
+ * @throws SpikewasmError for an option of `fit` that rounds do not know
+ */
+export function refuseOfFit({ accumulate = 1, ema = 0, dropLast = true }: FitOptions): void {
+  expect(
+    accumulate === 1,
+    () =>
+      `fit.accumulate must be left out in rounds, got ${describe(accumulate)}; more replicas, or ` +
+      'a larger batch, do the same',
+  )
+  expect(
+    ema === 0,
+    () =>
+      `fit.ema must be left out in rounds, got ${describe(ema)}; the outer step averages already`,
+  )
+  expect(
+    dropLast === true,
+    () =>
+      'fit.dropLast must be true in rounds, got false; each replica takes whole batches, and ' +
+      'what is left of an epoch is left out',
+  )
+}

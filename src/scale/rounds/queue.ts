@@ -1,0 +1,369 @@
+/**
+ * Replicas as jobs in Redis: each round is a flow, whose children train and whose parent takes
+ * their changes together. The parent is done here, where the outer step is.
+ */
+
+import { randomBytes } from 'node:crypto'
+import type { FlowJob, Job, JobNode, Queue, Worker } from 'bullmq'
+import { expect, SpikewasmError } from '../../errors.js'
+import { envelopeOf } from '../jobs.js'
+import type { RedisPlace } from '../redis.js'
+import { type BlobStore, redisStore } from '../store.js'
+import { stopKey } from '../worker.js'
+import { KEPT_SECONDS, NO_BYTES } from './kind.js'
+import type { ReplicaResult } from './replica.js'
+import { settingHash } from './runner.js'
+import { sizesOf } from './vectors.js'
+import type { Crew, CrewFor, Round } from './who.js'
+import {
+  answerOfJson,
+  jobToJson,
+  names,
+  type ReplicaAnswer,
+  ROUNDS,
+  sentOfBytes,
+  startToBytes,
+  stateBytes,
+  stateOfBytes,
+  stateToBytes,
+} from './wire.js'
+
+export interface QueueCrewOptions {
+  /** Who hands bytes over; default: Redis. */
+  readonly store?: BlobStore
+  /** Of each job: how workers make the model and the data. Default: they have them. */
+  readonly options?: Readonly<Record<string, unknown>>
+  /**
+   * Seconds after which a replica that has not ended is given to another worker as well. Default:
+   * 4 times the longest round so far, at least 30; 600 for the first one.
+   */
+  readonly replaceAfter?: number
+  /** Told what is unusual, a line each. */
+  onNews?(line: string): void
+}
+
+/** Seconds for a first round: models are compiled, data are read. */
+const FIRST_SECONDS = 600
+const LEAST_SECONDS = 30
+/** By how much a replica may be slower than all before. */
+const SLOWER = 4
+/** A replica is given away so often; workers that die are found by their locks, beside that. */
+const MOST_COPIES = 8
+/** A job that ends in an error which may pass is tried so often. */
+const ATTEMPTS = 5
+/** How often replicas that are late are looked at. */
+const LOOK_MS = 250
+/** How often it is looked whether Redis still has a round's jobs. */
+const ASK_MS = 2000
+/** So often a round is begun once more because Redis has lost something. */
+const MOST_TRIES = 20
+/** So long an end may take. */
+const ENDS_WITHIN_MS = 5000
+/** When somebody is told that no worker has come. */
+const LONELY_MS = 15_000
+
+/** A round that is being done. */
+interface Going {
+  readonly round: Round
+  /** How often it was begun before. */
+  readonly tries: number
+  readonly began: number
+  /** Jobs of each replica: the first is the flow's child. */
+  readonly copies: string[][]
+  readonly answers: (ReplicaAnswer | undefined)[]
+  resolve(answers: readonly ReplicaAnswer[] | undefined): void
+  reject(error: unknown): void
+}
+
+export function queueCrew(
+  place: RedisPlace,
+  of: CrewFor,
+  { store = redisStore(place), options, replaceAfter, onNews = () => {} }: QueueCrewOptions = {},
+): Crew {
+  const { session, rounds, setting } = of
+  const { bull, namespace: prefix } = place
+  const hash = settingHash(setting())
+  // Who begins the same run twice at a time disturbs nobody.
+  const run = hash.slice(0, 12) + randomBytes(6).toString('hex')
+  const parents = `${ROUNDS}-${run}`
+  const flows = new bull.FlowProducer({ connection: place.connect(), prefix })
+  const queue: Queue = new bull.Queue(ROUNDS, { connection: place.connect(), prefix })
+  const parentQueue: Queue = new bull.Queue(parents, { connection: place.connect(), prefix })
+  let going: Going | undefined
+  let longest = 0
+  /** The last round whose states workers have stored. */
+  let stored: number | undefined
+  /** The last round that has bytes. */
+  let last: number | undefined
+
+  /** A parent's turn comes when all its children have ended, well or not. */
+  const gather = async (job: Job): Promise<null> => {
+    const now = going
+    if (!now || job.id !== idOf(now)) return null
+    try {
+      const values = await job.getChildrenValues<unknown>()
+      for (const [key, value] of Object.entries(values)) {
+        const replica = replicaOf(key)
+        if (replica !== undefined) now.answers[replica] ??= answerOfJson(value)
+      }
+      const failures = Object.entries(await job.getIgnoredChildrenFailures())
+      const missing = now.answers.indexOf(undefined)
+      if (missing < 0) now.resolve(now.answers as ReplicaAnswer[])
+      else now.reject(whyMissing(missing, failures))
+    } catch (error) {
+      now.reject(error)
+    }
+    return null
+  }
+  const worker: Worker = new bull.Worker(parents, gather, {
+    ...{ connection: place.connect(), prefix, drainDelay: 2 },
+    maxStalledCount: 1000,
+  })
+  // Without a listener an error of a connection would end the process.
+  flows.on('error', () => {})
+  worker.on('error', () => {})
+  for (const one of [queue, parentQueue]) one.on('error', () => {})
+
+  const idOf = ({ round, tries }: Pick<Going, 'round' | 'tries'>): string =>
+    `${run}-${round.number}-${tries}`
+  const childId = (of: Pick<Going, 'round' | 'tries'>, replica: number, copy: number): string =>
+    `${idOf(of)}-${replica}-${copy}`
+  const replicaOf = (key: string): number | undefined => {
+    const found = new RegExp(`${run}-\\d+-\\d+-(\\d+)-\\d+$`).exec(key)?.[1]
+    const replica = Number(found)
+    return found !== undefined && replica < rounds.replicas ? replica : undefined
+  }
+
+  const dataOf = ({ number, shard, states }: Round, replica: number) =>
+    envelopeOf(
+      ROUNDS,
+      jobToJson({
+        ...{ run, round: number, replica, setting: hash, rounds, shard, options },
+        begun: stateToBytes(states[replica]).length > 0,
+      }),
+    )
+  const childOptions = (jobId: string) => ({
+    ...{ jobId, attempts: ATTEMPTS, removeOnComplete: true, removeOnFail: { age: 3600 } },
+    backoff: { type: 'exponential', delay: 500 },
+    ignoreDependencyOnFailure: true,
+  })
+
+  /** What a round needs is in place before its jobs are. */
+  const prepare = async (round: Round, anew: boolean): Promise<void> => {
+    const { number, weights, states } = round
+    await store.put(names.start(run, number), startToBytes(weights), KEPT_SECONDS)
+    // Workers have stored them; who begins once more does not trust that.
+    if (stored === number && !anew) return
+    for (const [replica, state] of states.entries()) {
+      const bytes = stateToBytes(state)
+      if (bytes.length > 0) await store.put(names.state(run, number, replica), bytes, KEPT_SECONDS)
+    }
+  }
+
+  const flowOf = (now: Going): FlowJob => ({
+    ...{ name: 'round', queueName: parents, prefix, data: {} },
+    opts: { jobId: idOf(now), removeOnComplete: true, removeOnFail: true },
+    children: now.copies.map(([jobId], replica) => ({
+      ...{ name: 'replica', queueName: ROUNDS, prefix },
+      data: dataOf(now.round, replica),
+      opts: childOptions(jobId),
+    })),
+  })
+
+  /** Gives replicas that are late to another worker, and takes what comes first. */
+  const look = async (now: Going): Promise<void> => {
+    const seconds = (performance.now() - now.began) / 1000
+    const usual = longest > 0 ? Math.max(LEAST_SECONDS, SLOWER * longest) : FIRST_SECONDS
+    const bound = replaceAfter ?? usual
+    // Nobody is late yet, or was.
+    if (seconds < bound) return
+    for (const [replica, ids] of now.copies.entries()) {
+      for (const id of ids.slice(1)) {
+        if (now.answers[replica]) break
+        const copy: Job | undefined = await queue.getJob(id)
+        const state = await copy?.getState()
+        if (state === 'completed') now.answers[replica] = answerOfJson(copy?.returnvalue)
+      }
+      const first: Job | undefined = await queue.getJob(ids[0])
+      if (now.answers[replica]) {
+        // It is here already: nothing waits for the first one any more.
+        if (ids.length > 1 && first) {
+          await first.removeChildDependency().catch(() => undefined)
+          await stop(ids[0])
+        }
+        continue
+      }
+      // A job that has ended is removed: its answer is the parent's.
+      const isGoing = first !== undefined && (await first.getState()) === 'active'
+      if (!isGoing || seconds < bound * ids.length || ids.length > MOST_COPIES) continue
+      const jobId = childId(now, replica, ids.length)
+      ids.push(jobId)
+      onNews(
+        `replica ${replica} of round ${now.round.number + 1} has not ended within ` +
+          `${Math.round(seconds)} s; another worker does it as well`,
+      )
+      await queue.add('replica', dataOf(now.round, replica), {
+        ...{ jobId, attempts: ATTEMPTS, removeOnFail: { age: 3600 } },
+        removeOnComplete: { age: 3600 },
+      })
+    }
+  }
+
+  const stop = async (id: string): Promise<void> => {
+    await place.client.set(stopKey(place, id), '1', 'EX', 3600).catch(() => undefined)
+  }
+
+  /** Takes back what is left of a round: jobs that wait, and those that are late. */
+  const takeBack = async (now: Going): Promise<void> => {
+    for (const id of now.copies.flat()) {
+      const job: Job | undefined = await queue.getJob(id)
+      if (!job) continue
+      if ((await job.getState()) === 'active') await stop(id)
+      else await job.remove().catch(() => undefined)
+    }
+    const parent: Job | undefined = await parentQueue.getJob(idOf(now))
+    await parent?.remove().catch(() => undefined)
+  }
+
+  /** What it does when it ends may not wait for a Redis that is gone. */
+  const briefly = async (work: Promise<unknown>): Promise<void> => {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, ENDS_WITHIN_MS)
+    })
+    await Promise.race([work.catch(() => undefined), late])
+    clearTimeout(timer)
+  }
+
+  const drop = async (round: number): Promise<void> => {
+    const gone = [names.start(run, round)]
+    for (let k = 0; k < rounds.replicas; k++)
+      gone.push(names.state(run, round, k), names.change(run, round, k))
+    for (const name of gone) await store.remove(name)
+  }
+
+  const collect = async (
+    { number }: Round,
+    answers: readonly ReplicaAnswer[],
+  ): Promise<ReplicaResult[]> => {
+    const sizes = sizesOf(session)
+    const read = async (name: string): Promise<Uint8Array> => {
+      const bytes = await store.get(name)
+      if (!bytes) throw new Gone(name)
+      return bytes
+    }
+    const results: ReplicaResult[] = []
+    for (const [k, { sums }] of answers.entries()) {
+      const sent = sentOfBytes(await read(names.change(run, number, k)), sizes, rounds)
+      const hasState = stateBytes(rounds, sizes) > 0
+      const state = hasState
+        ? stateOfBytes(await read(names.state(run, number + 1, k)), sizes, rounds)
+        : {}
+      results.push({ sent, state, sums })
+    }
+    return results
+  }
+
+  return {
+    async round(round) {
+      // A Redis that was killed may have lost what it had taken in its last seconds.
+      for (let tries = 0; ; tries++)
+        try {
+          return await once(round, tries)
+        } catch (error) {
+          if (!(error instanceof Gone)) throw error
+          if (tries === MOST_TRIES)
+            throw new SpikewasmError(
+              `Redis has lost what was stored in it ${tries + 1} times in a round, at last ` +
+                `${error.message}; look at its maxmemory and its disk, and go on with --resume`,
+            )
+          onNews(`Redis has lost ${error.message}; round ${round.number + 1} is done once more`)
+        }
+    },
+    async close() {
+      const left = last
+      await briefly(worker.close())
+      await briefly(parentQueue.obliterate({ force: true }))
+      if (left !== undefined) await briefly(drop(left))
+      await briefly(Promise.all([flows, queue, parentQueue].map((one) => one.close())))
+    },
+  }
+
+  /** @throws Gone where Redis has lost something of it */
+  async function once(round: Round, tries: number): Promise<readonly ReplicaResult[] | undefined> {
+    const { number, signal, states } = round
+    last = number
+    await prepare(round, tries > 0)
+    if (signal?.aborted) return undefined
+    let now: Going | undefined
+    let answers: readonly ReplicaAnswer[] | undefined
+    try {
+      answers = await new Promise((resolve, reject) => {
+        const mine: Going = {
+          ...{ round, tries, began: performance.now(), resolve, reject },
+          copies: states.map((_, k) => [childId({ round, tries }, k, 0)]),
+          answers: states.map(() => undefined),
+        }
+        now = mine
+        going = mine
+        const onAbort = (): void => resolve(undefined)
+        signal?.addEventListener('abort', onAbort, { once: true })
+        void watch(mine).finally(() => signal?.removeEventListener('abort', onAbort))
+      })
+    } finally {
+      going = undefined
+      // Jobs of a round that was not done, or copies of some that are late.
+      if (now && (!answers || now.copies.some((ids) => ids.length > 1)))
+        await briefly(takeBack(now))
+    }
+    if (!answers || !now) return undefined
+    const results = await collect(round, answers)
+    longest = Math.max(longest, (performance.now() - now.began) / 1000)
+    stored = number + 1
+    last = stored
+    await drop(number)
+    return results
+  }
+
+  /** Puts the round's jobs into Redis, and sees to it until it has ended. */
+  async function watch(now: Going): Promise<void> {
+    try {
+      const added: JobNode = await flows.add(flowOf(now))
+      expect(added.job.id !== undefined, () => 'Redis has taken no jobs')
+      let told = false
+      let asked = performance.now()
+      while (going === now) {
+        await new Promise((resolve) => setTimeout(resolve, LOOK_MS).unref())
+        if (going !== now) break
+        await look(now)
+        if (performance.now() - asked > ASK_MS) {
+          asked = performance.now()
+          const parent = await parentQueue.getJob(idOf(now))
+          // It ends when this process has done it, which `going` tells.
+          if (!parent && going === now) now.reject(new Gone('the jobs of a round'))
+        }
+        if (!told && performance.now() - now.began > LONELY_MS) {
+          told = true
+          if ((await queue.getActiveCount()) === 0)
+            onNews(
+              'no worker has taken a replica yet; start one with spikewasm worker --redis ' +
+                place.address.url,
+            )
+        }
+      }
+    } catch (error) {
+      now.reject(error)
+    }
+  }
+}
+
+/** Redis has lost what it had taken. */
+class Gone extends Error {}
+
+/** Why a replica has no answer. */
+function whyMissing(replica: number, failures: readonly [string, unknown][]): Error {
+  const why = failures.map(([, reason]) => String(reason).slice(0, 500))[0]
+  if (why === undefined) return new Gone('the job of a replica')
+  if (why.includes(NO_BYTES)) return new Gone('the bytes of a round')
+  return new SpikewasmError(`replica ${replica} has failed: ${why}`)
+}

@@ -1,0 +1,143 @@
+/**
+ * What one replica does in a round. The result is a pure function of the weights that the round
+ * begins with, of the replica's own state of the last round, and of its shard, so it is the same
+ * bits on any machine, and when it is done twice.
+ */
+
+import { Batches } from '../../data/batches.js'
+import type { Dataset } from '../../data/dataset.js'
+import { SpikewasmError } from '../../errors.js'
+import { breathe } from '../../runtime/breathe.js'
+import { nonFinite } from '../../runtime/non-finite.js'
+import { runsHere } from '../../runtime/processors.js'
+import { type EpochSums, noSums } from '../../runtime/progress.js'
+import type { Session } from '../../runtime/session.js'
+import type { StepResult } from '../../runtime/settings.js'
+import { firingRates } from '../../runtime/views.js'
+import { both, fillAhead, fillBatch } from '../../train/evaluate.js'
+import type { StepRate } from '../../train/rates.js'
+import { encode, keepsResidual } from './codec.js'
+import type { RoundsSetting } from './options.js'
+import type { Sent } from './outer.js'
+import {
+  type Inner,
+  innerOf,
+  sizesOf,
+  takeInner,
+  takeWeights,
+  type Weights,
+  weightsOf,
+} from './vectors.js'
+
+/** What a replica keeps from round to round; what is absent is as at the beginning. */
+export interface ReplicaState {
+  /** Absent with `innerState: 'reset'`. */
+  readonly inner?: Inner
+  /** [P], with error feedback. */
+  readonly residual?: Float32Array
+}
+
+/** Which part of a training a replica does. */
+export interface Shard {
+  /** Of which epoch, counted from 0: its permutation of the samples. */
+  readonly epoch: number
+  /** The first step of the round, counted within the epoch. */
+  readonly first: number
+  /** The learning rate of each step; there are as many steps. */
+  readonly rates: readonly StepRate[]
+  /** Training steps of all replicas before the round: random numbers depend on it. */
+  readonly steps: number
+  readonly clipNorm?: number
+}
+
+export interface ReplicaResult {
+  readonly sent: Sent
+  readonly state: ReplicaState
+  readonly sums: EpochSums
+}
+
+/** What replicas are trained with. */
+export interface TrainedWith {
+  readonly session: Session
+  readonly batches: Batches
+  readonly rounds: RoundsSetting
+  readonly signal?: AbortSignal
+}
+
+/** Batches of a data set, in the order of each epoch; batch s·K + k is replica k's at step s. */
+export const batchesOf = (session: Session, data: Dataset): Batches => {
+  const { batchSize, seed } = session
+  return new Batches(data, { batchSize, seed, training: true, dropLast: true }, 'slots')
+}
+
+/** Steps of an epoch. What is left behind the last of all replicas is left out. */
+export const stepsOf = (batches: number, replicas: number): number => Math.floor(batches / replicas)
+
+/**
+ * Trains one replica for a round. Whoever calls it holds the model's lock; the session's weights
+ * and optimizer are those of the replica behind it.
+ *
+ * @returns undefined where the signal has ended it
+ * @throws SpikewasmError when the loss or a gradient is not finite
+ */
+export async function trainReplica(
+  { session, batches, rounds, signal }: TrainedWith,
+  replica: number,
+  weights: Weights,
+  state: ReplicaState,
+  shard: Shard,
+): Promise<ReplicaResult | undefined> {
+  const { replicas, compress, innerState } = rounds
+  const { epoch, first, rates } = shard
+  takeWeights(session, weights)
+  takeInner(session, state.inner)
+  session.clipNorm = shard.clipNorm
+  session.ema = 0
+  batches.startEpoch(epoch)
+  const batchAt = (i: number): number => (first + i) * replicas + replica
+  const fill = (i: number): Promise<number> =>
+    fillBatch(session, batches, batchAt(i), (i & 1) as 0 | 1)
+  const sums = noSums()
+  let count = await fill(0)
+  for (let i = 0; i < rates.length; i++) {
+    if (signal?.aborted) return undefined
+    const slot = (i & 1) as 0 | 1
+    const { learningRate, factor } = rates[i]
+    // Each step of each replica draws its own numbers.
+    session.steps = shard.steps + i * replicas + replica
+    const running = session.run('train', slot, count, learningRate, factor)
+    const ahead = fillAhead(session, rates.length, i + 1, running, () => fill(i + 1))
+    const [result, next] = await both(running, ahead)
+    count = next
+    const problem = await nonFinite(session, slot)
+    if (problem !== undefined)
+      throw new SpikewasmError(
+        `step ${first + i + 1} of epoch ${epoch + 1}, replica ${replica}: ${problem}`,
+      )
+    add(sums, session, result)
+    if (runsHere(session.workersOf('train'))) await breathe()
+  }
+  const after = weightsOf(session)
+  const { bytes, residual } = encode(
+    compress,
+    sizesOf(session),
+    weights.parameters,
+    after.parameters,
+    state.residual,
+  )
+  const inner = innerState === 'keep' ? { inner: innerOf(session) } : {}
+  return {
+    sent: { change: bytes, statistics: after.statistics },
+    state: { ...inner, ...(keepsResidual(compress) ? { residual } : {}) },
+    sums,
+  }
+}
+
+function add(sums: EpochSums, session: Session, { loss, correct, count }: StepResult): void {
+  sums.steps++
+  sums.loss += loss
+  sums.correct += correct
+  sums.seen += count
+  for (const [name, rate] of Object.entries(firingRates(session, session.lastRun)))
+    sums.rates[name] = (sums.rates[name] ?? 0) + rate
+}

@@ -1,0 +1,101 @@
+/** A model and data that do jobs of replicas, one at a time. */
+
+import { createHash } from 'node:crypto'
+import type { Batches } from '../../data/batches.js'
+import type { Dataset } from '../../data/dataset.js'
+import { SpikewasmError } from '../../errors.js'
+import type { Model } from '../../model.js'
+import type { EpochSums } from '../../runtime/progress.js'
+import { prepareFingerprint } from '../../train/fingerprint.js'
+import { checkedFit, planFit } from '../../train/fit.js'
+import type { FitOptions } from '../../train/options.js'
+import { type Setting, settingOf } from '../../train/snapshot.js'
+import { canonical } from '../jobs.js'
+import type { RoundsSetting } from './options.js'
+import { batchesOf, trainReplica } from './replica.js'
+import { sizesOf } from './vectors.js'
+import { type ReplicaJob, sentToBytes, startOfBytes, stateOfBytes, stateToBytes } from './wire.js'
+
+/** The bytes that a job reads. */
+export interface ReplicaBytes {
+  readonly start: Uint8Array
+  /** Absent in the first round. */
+  readonly state?: Uint8Array
+}
+
+/** What a job gives. */
+export interface ReplicaDone {
+  readonly sent: Uint8Array
+  readonly state: Uint8Array
+  readonly sums: EpochSums
+}
+
+/** All that a training's numbers depend on, in 64 hexadecimal digits. */
+export const settingHash = (setting: Setting): string =>
+  createHash('sha256').update(canonical(setting)).digest('hex')
+
+export class Runner {
+  private constructor(
+    readonly model: Model,
+    /** The hash of what its numbers depend on. */
+    readonly setting: string,
+    private readonly rounds: RoundsSetting,
+    private readonly batches: Batches,
+  ) {}
+
+  /**
+   * @param options as `fitRounds` is given them
+   * @throws SpikewasmError for data or options that don't match
+   */
+  static async open(
+    model: Model,
+    all: Dataset,
+    options: FitOptions,
+    rounds: RoundsSetting,
+  ): Promise<Runner> {
+    const { session } = model
+    return session.alone(async () => {
+      const { data, asked } = checkedFit(session, all, options, rounds)
+      await planFit(session, asked)
+      session.optimizer = asked.optimizer
+      await prepareFingerprint(data)
+      await prepareFingerprint(asked.validation)
+      const setting = settingHash(settingOf(session, data, asked))
+      return new Runner(model, setting, rounds, batchesOf(session, data))
+    }, false)
+  }
+
+  /**
+   * @returns undefined where the signal has ended it
+   * @throws SpikewasmError for another training's job, for bytes that are none of it, and when
+   *   numbers are not finite
+   */
+  async run(
+    job: ReplicaJob,
+    { start, state }: ReplicaBytes,
+    signal?: AbortSignal,
+  ): Promise<ReplicaDone | undefined> {
+    if (job.setting !== this.setting)
+      throw new SpikewasmError(
+        "the job's training must be the one of this worker, got one of another network, data or " +
+          'options; give both sides the same data set, in the same order, and the same options',
+      )
+    const { model, batches, rounds } = this
+    const { session } = model
+    const steps = job.shard.first + job.shard.rates.length
+    if (steps * rounds.replicas > batches.length)
+      throw new SpikewasmError(
+        `the job of a replica must end within the epoch's ${batches.length} batches, got step ` +
+          `${steps} of ${rounds.replicas} replicas`,
+      )
+    const sizes = sizesOf(session)
+    const weights = startOfBytes(start, sizes)
+    const before = state ? stateOfBytes(state, sizes, rounds) : {}
+    return session.alone(async () => {
+      const of = { session, batches, rounds, signal }
+      const done = await trainReplica(of, job.replica, weights, before, job.shard)
+      if (!done) return undefined
+      return { sent: sentToBytes(done.sent), state: stateToBytes(done.state), sums: done.sums }
+    }, false)
+  }
+}

@@ -1,0 +1,139 @@
+/** Rounds of a program's own network, over a Redis. */
+
+import type { Dataset } from '../../data/dataset.js'
+import { checkOptions, describe, expect } from '../../errors.js'
+import type { Model } from '../../model.js'
+import { warn } from '../../runtime/warn.js'
+import type { History } from '../../train/records.js'
+import { RedisPlace } from '../redis.js'
+import { type BlobStore, folderStore } from '../store.js'
+import { startWorker } from '../worker.js'
+import { type FitRoundsOptions, fitWith } from './fit.js'
+import { roundsKind } from './kind.js'
+import { refuseOfFit, roundsSetting } from './options.js'
+import { queueCrew } from './queue.js'
+import { Runner } from './runner.js'
+
+/** Where rounds are handed over. */
+export interface RoundsRedis {
+  /**
+   * `redis://host:port`, or `rediss://` for TLS. The password is in the environment, as
+   * `SPIKEWASM_REDIS_PASSWORD`.
+   */
+  readonly url: string
+  /** What all names in Redis begin with; one for each training. Default 'spikewasm'. */
+  readonly namespace?: string
+  /** A folder that all machines see, for weights; default: Redis takes them. */
+  readonly shared?: string
+  /** Told what is unusual, a line each. Default: warnings of the process. */
+  readonly onNews?: (line: string) => void
+}
+
+/** Options of `fitRoundsAt`. */
+export interface FitRoundsAtOptions extends FitRoundsOptions {
+  /** Where the workers are. */
+  redis: RoundsRedis
+  /**
+   * Seconds after which a replica that has not ended is given to another worker as well, > 0.
+   * Default: 4 times the longest round so far, at least 30; 600 for the first one.
+   */
+  replaceAfter?: number
+}
+
+/** A worker that does rounds of one training. */
+export interface RoundsWorker {
+  /** Replicas' rounds that it has done. */
+  readonly done: number
+  /** Gives back what it does, and ends. The model is the caller's. */
+  close(): Promise<void>
+}
+
+interface At {
+  readonly place: RedisPlace
+  readonly store?: BlobStore
+  readonly onNews: (line: string) => void
+}
+
+async function openAt(redis: RoundsRedis): Promise<At> {
+  expect(
+    typeof redis === 'object' && redis !== null && typeof redis.url === 'string',
+    () =>
+      `redis must be an object with url, such as redis://127.0.0.1:6379, got ${describe(redis)}`,
+  )
+  checkOptions('redis', redis, ['url', 'namespace', 'shared', 'onNews'])
+  const { url, namespace, shared } = redis
+  const { onNews = (line: string) => warn(line, 'SPIKEWASM_ROUNDS') } = redis
+  const store = shared === undefined ? {} : { store: await folderStore(shared) }
+  const place = await RedisPlace.open(url, {
+    ...(namespace === undefined ? {} : { namespace }),
+    onTrouble: (problem) => onNews(problem ?? 'the connection to Redis is back'),
+  })
+  return { place, ...store, onNews }
+}
+
+/**
+ * `fitRounds` whose replicas are done by workers at a Redis: programs that have called
+ * `serveRounds` with an equal network, equal data and equal options. Whoever does what, and
+ * whichever of them die, the bits are those of `fitRounds`.
+ * @throws SpikewasmError as `fitRounds` does, and when there is no such Redis, or the packages
+ *   bullmq and ioredis are not installed
+ */
+export async function fitRoundsAt(
+  model: Model,
+  data: Dataset,
+  options: FitRoundsAtOptions,
+): Promise<History> {
+  const { redis, replaceAfter, ...fit } = options
+  expect(
+    replaceAfter === undefined || (Number.isFinite(replaceAfter) && replaceAfter > 0),
+    () => `replaceAfter must be seconds, > 0, got ${describe(replaceAfter)}`,
+  )
+  const { place, ...at } = await openAt(redis)
+  try {
+    return await fitWith(model, data, fit, (of) => queueCrew(place, of, { ...at, replaceAfter }))
+  } finally {
+    await place.close()
+  }
+}
+
+/**
+ * Does rounds of a training at a Redis until it is closed. The model trains meanwhile, so it is
+ * nobody else's; with `threads` of 2 or more this thread stays free.
+ * @param options those of `fitRoundsAt`; what belongs to that process alone, such as callbacks,
+ *   does nothing here
+ * @throws SpikewasmError for data or options that don't match, and when there is no such Redis
+ */
+export async function serveRounds(
+  model: Model,
+  data: Dataset,
+  options: FitRoundsAtOptions,
+): Promise<RoundsWorker> {
+  const fit: Partial<FitRoundsAtOptions> = { ...options }
+  // Of the other process.
+  for (const key of ['redis', 'replaceAfter', 'rounds', 'onRound', 'callbacks', 'resume'] as const)
+    delete fit[key]
+  const rounds = roundsSetting(options.rounds)
+  refuseOfFit(fit)
+  const runner = await Runner.open(model, data, fit, rounds)
+  const { place, store } = await openAt(options.redis)
+  const kind = roundsKind({
+    run: (job, bytes, { signal }) => runner.run(job, bytes, signal),
+    close: async () => undefined,
+  })
+  const limits = { memoryMB: Number.MAX_SAFE_INTEGER, seconds: Number.MAX_SAFE_INTEGER }
+  try {
+    const worker = await startWorker(place, { kinds: [kind], concurrency: 1, limits, store })
+    return {
+      get done() {
+        return worker.done
+      },
+      async close() {
+        await worker.close()
+        await place.close()
+      },
+    }
+  } catch (error) {
+    await place.close()
+    throw error
+  }
+}

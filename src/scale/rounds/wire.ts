@@ -1,0 +1,242 @@
+/** What rounds say over Redis: the job of a replica as JSON, and its numbers as bytes. */
+
+import { SpikewasmError } from '../../errors.js'
+import { noSteps, type StepState, stepStateOf } from '../../runtime/update.js'
+import * as v from '../../runtime/vendor/valibot/index.js'
+import type { StepRate } from '../../train/rates.js'
+import { type Json, limits } from '../jobs.js'
+import { changeBytes, keepsResidual } from './codec.js'
+import {
+  compressions,
+  innerStates,
+  MOST_REPLICAS,
+  type RoundsSetting,
+  roundsSetting,
+} from './options.js'
+import type { Sent } from './outer.js'
+import type { ReplicaState, Shard } from './replica.js'
+import type { Inner, Sizes, Weights } from './vectors.js'
+
+/** The queue of replicas' jobs, by its kind. */
+export const ROUNDS = 'rounds'
+
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+const rate = v.pipe(v.number(), v.finite(), v.minValue(0))
+const sumsSchema = v.strictObject({
+  steps: count,
+  loss: v.pipe(v.number(), v.finite()),
+  correct: count,
+  seen: count,
+  rates: v.record(v.string(), v.pipe(v.number(), v.finite())),
+})
+
+const jobSchema = v.strictObject({
+  /** Which run; the names of its bytes begin with it. */
+  run: v.pipe(v.string(), v.regex(/^[0-9a-f]{24}$/)),
+  /** Counted through all epochs. */
+  round: count,
+  replica: v.pipe(count, v.maxValue(MOST_REPLICAS - 1)),
+  /** SHA-256 of all that the run's numbers depend on; a worker's must be the same. */
+  setting: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+  rounds: v.strictObject({
+    replicas: count,
+    syncEvery: count,
+    outerLr: v.number(),
+    outerMomentum: v.number(),
+    compress: v.picklist(compressions),
+    innerState: v.picklist(innerStates),
+  }),
+  epoch: count,
+  first: count,
+  /** How often, the learning rate, and the schedule's factor in it. */
+  rates: v.pipe(v.array(v.strictTuple([v.pipe(count, v.minValue(1)), rate, rate])), v.minLength(1)),
+  steps: count,
+  clipNorm: v.optional(v.pipe(v.number(), v.finite(), v.gtValue(0))),
+  /** Whether there is a state of the replica from the round before. */
+  begun: v.boolean(),
+  /** How the model and the data are made; who has them already needs nothing. */
+  options: v.optional(v.record(v.string(), v.unknown())),
+})
+
+/** The job of a replica. */
+export interface ReplicaJob {
+  readonly run: string
+  readonly round: number
+  readonly replica: number
+  readonly setting: string
+  readonly rounds: RoundsSetting
+  readonly shard: Shard
+  readonly begun: boolean
+  readonly options?: Readonly<Record<string, unknown>>
+}
+
+/** More steps than this take a day on any machine. */
+const MOST_STEPS = 1_000_000
+
+/** @throws SpikewasmError for a schedule that changes too often for a job */
+export function jobToJson(job: ReplicaJob): Json {
+  const { shard, ...rest } = job
+  const { rates, clipNorm, ...where } = shard
+  const found = { ...rest, ...where, rates: shortened(rates), clipNorm }
+  const text = JSON.stringify(found)
+  // An envelope comes around it.
+  if (text.length > limits.length / 2 || 3 * found.rates.length > limits.values / 2)
+    throw new SpikewasmError(
+      `the learning rate changes ${found.rates.length} times in a round, which is more than a ` +
+        'job holds; average more often, or take a schedule that changes by epochs',
+    )
+  return JSON.parse(text) as Json
+}
+
+/** @throws SpikewasmError for what is no job of a replica */
+export function jobOfJson(payload: Json): ReplicaJob {
+  const { success, output, issues } = v.safeParse(jobSchema, payload, { abortEarly: true })
+  if (!success)
+    throw new SpikewasmError(
+      `the job of a replica is wrong at ${v.getDotPath(issues[0]) ?? 'its root'}; it must be one ` +
+        'that train --redis has made',
+    )
+  const { epoch, first, rates, steps, clipNorm, rounds, ...rest } = output
+  const setting = roundsSetting(rounds, 'the job: rounds')
+  const all = rates.reduce((sum, [times]) => sum + times, 0)
+  if (rest.replica >= setting.replicas || all > Math.min(MOST_STEPS, setting.syncEvery))
+    throw new SpikewasmError(
+      `the job of a replica must be one of ${setting.replicas} with ${setting.syncEvery} steps ` +
+        `at most, got replica ${rest.replica} with ${all} steps`,
+    )
+  const long = rates.flatMap(([times, learningRate, factor]) =>
+    Array.from({ length: times }, () => ({ learningRate, factor })),
+  )
+  const clip = clipNorm === undefined ? {} : { clipNorm }
+  return { ...rest, rounds: setting, shard: { epoch, first, rates: long, steps, ...clip } }
+}
+
+/** Equal neighbours once. */
+function shortened(rates: readonly StepRate[]): [number, number, number][] {
+  const found: [number, number, number][] = []
+  for (const { learningRate, factor } of rates) {
+    const last = found.at(-1)
+    if (last && last[1] === learningRate && last[2] === factor) last[0]++
+    else found.push([1, learningRate, factor])
+  }
+  return found
+}
+
+/** What a job gives back as JSON. */
+export interface ReplicaAnswer {
+  readonly sums: v.InferOutput<typeof sumsSchema>
+}
+
+/** @throws SpikewasmError for what no worker has answered */
+export function answerOfJson(value: unknown): ReplicaAnswer {
+  const found = v.safeParse(v.looseObject({ sums: sumsSchema }), value, { abortEarly: true })
+  if (found.success) return found.output
+  throw new SpikewasmError(
+    `a replica's answer is wrong at ${v.getDotPath(found.issues[0]) ?? 'its root'}`,
+  )
+}
+
+/** Names of a run's bytes. */
+export const names = {
+  start: (run: string, round: number): string => `${run}.${round}.start`,
+  /** Of a replica, from before a round. */
+  state: (run: string, round: number, replica: number): string =>
+    `${run}.${round}.${replica}.state`,
+  change: (run: string, round: number, replica: number): string =>
+    `${run}.${round}.${replica}.change`,
+}
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength)
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
+}
+
+/** @throws SpikewasmError for another length */
+function expectLength(what: string, bytes: Uint8Array, length: number): void {
+  if (bytes.length !== length)
+    throw new SpikewasmError(`${what} must have ${length} bytes, got ${bytes.length}`)
+}
+
+/** Finite numbers; a copy, which lies at a multiple of 4. */
+function floats(what: string, bytes: Uint8Array): Float32Array {
+  const values = new Float32Array(bytes.slice().buffer)
+  for (let i = 0; i < values.length; i++)
+    if (!Number.isFinite(values[i]))
+      throw new SpikewasmError(`${what} must be finite, got ${values[i]} at ${i}`)
+  return values
+}
+
+/** The weights that a round begins with: float32 [P], then [S]. */
+export const startToBytes = ({ parameters, statistics }: Weights): Uint8Array =>
+  joined([bytesOf(parameters), bytesOf(statistics)])
+
+/** @throws SpikewasmError for another length, and for what is not finite */
+export function startOfBytes(bytes: Uint8Array, sizes: Sizes): Weights {
+  expectLength('the weights of a round', bytes, 4 * (sizes.parameters + sizes.statistics))
+  const all = floats('the weights of a round', bytes)
+  return {
+    parameters: all.subarray(0, sizes.parameters),
+    statistics: all.subarray(sizes.parameters),
+  }
+}
+
+/** What a replica sends: its change, then float32 [S]. */
+export const sentToBytes = ({ change, statistics }: Sent): Uint8Array =>
+  joined([change, bytesOf(statistics)])
+
+/** @throws SpikewasmError for another length, and for statistics that are not finite */
+export function sentOfBytes(bytes: Uint8Array, sizes: Sizes, rounds: RoundsSetting): Sent {
+  const length = changeBytes(rounds.compress, sizes)
+  expectLength('what a replica sends', bytes, length + 4 * sizes.statistics)
+  return {
+    change: bytes.subarray(0, length),
+    statistics: floats("a replica's running statistics", bytes.subarray(length)),
+  }
+}
+
+/** Four float64: powers of the moments' shares, steps of the average, batches added up. */
+const NUMBERS = 32
+
+/** A replica's state: four float64, float32 [states][P], then [P] of what rounding lost. */
+export function stateToBytes({ inner, residual }: ReplicaState): Uint8Array {
+  const parts: Uint8Array[] = []
+  if (inner) {
+    const { powers, averaged, accumulated } = inner.numbers
+    parts.push(bytesOf(Float64Array.of(...powers, averaged, accumulated)), bytesOf(inner.arrays))
+  }
+  if (residual) parts.push(bytesOf(residual))
+  return joined(parts)
+}
+
+/** Bytes of a replica's state behind its first round. */
+export const stateBytes = ({ compress, innerState }: RoundsSetting, sizes: Sizes): number =>
+  (innerState === 'keep' ? NUMBERS + 4 * sizes.states * sizes.parameters : 0) +
+  (keepsResidual(compress) ? 4 * sizes.parameters : 0)
+
+/** @throws SpikewasmError for another length, and for what no optimizer keeps */
+export function stateOfBytes(bytes: Uint8Array, sizes: Sizes, rounds: RoundsSetting): ReplicaState {
+  expectLength("a replica's state", bytes, stateBytes(rounds, sizes))
+  const end = bytes.length - (keepsResidual(rounds.compress) ? 4 * sizes.parameters : 0)
+  const residual =
+    end < bytes.length ? { residual: floats("a replica's state", bytes.subarray(end)) } : {}
+  if (rounds.innerState === 'reset') return residual
+  const [one, two, averaged, accumulated] = new Float64Array(bytes.slice(0, NUMBERS).buffer)
+  const numbers: StepState | undefined = stepStateOf({
+    ...noSteps,
+    powers: [one, two],
+    averaged,
+    accumulated,
+  })
+  if (!numbers) throw new SpikewasmError("a replica's state must hold what an optimizer keeps")
+  const arrays = floats("a replica's state", bytes.subarray(NUMBERS, end))
+  const inner: Inner = { numbers, arrays }
+  return { inner, ...residual }
+}

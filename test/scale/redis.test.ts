@@ -1,0 +1,276 @@
+/** Workers and bytes with a real Redis: deaths, restarts, stopped processes, passwords, TLS. */
+
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { Job, Queue } from 'bullmq'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { envelopeOf } from '../../src/scale/jobs.js'
+import { PASSWORD, RedisPlace } from '../../src/scale/redis.js'
+import { folderStore, redisStore } from '../../src/scale/store.js'
+import { type AnyKind, startWorker, stopKey } from '../../src/scale/worker.js'
+import { messageOf, withFolder } from '../io/temporary.js'
+import { freePort, noRedis, startRedis, type TestRedis } from '../support/redis.js'
+import { soon } from '../support/soon.js'
+
+const reason = noRedis()
+if (reason) console.log(`skipped: ${reason}`)
+const test = suite('redis')
+const withRedis = reason ? test.skip : test
+
+let redis: TestRedis
+let place: RedisPlace
+const queues: Queue[] = []
+if (!reason) {
+  test.before(async () => {
+    redis = await startRedis()
+    place = await RedisPlace.open(redis.url)
+  })
+  test.after(async () => {
+    await Promise.all(queues.map((queue) => queue.close()))
+    await place.close()
+    await redis.stop()
+  })
+}
+
+function queueOf(kind: string): Queue {
+  const queue = new place.bull.Queue(kind, {
+    ...{ connection: place.connect(), prefix: place.namespace },
+  })
+  queue.on('error', () => {})
+  queues.push(queue)
+  return queue
+}
+
+const add = (queue: Queue, id: string, payload: object, more: object = {}): Promise<Job> =>
+  queue.add('job', envelopeOf(queue.name, payload as never), { jobId: id, ...more })
+
+/** The job when it has ended. */
+async function ended(queue: Queue, id: string): Promise<Job> {
+  for (;;) {
+    const state = await queue.getJobState(id)
+    if (state === 'completed' || state === 'failed') return (await queue.getJob(id)) as Job
+    await pause(50)
+  }
+}
+
+const LONG = 120
+
+withRedis('bytes come back whole, in pieces too, and expire', async () => {
+  const bytes = Uint8Array.from({ length: 2500 }, (_, i) => i % 251)
+  for (const chunk of [1000, 1 << 20]) {
+    const store = redisStore(place, chunk)
+    await store.put('some.bytes', bytes)
+    assert.equal(await store.get('some.bytes'), bytes)
+    await store.put('some.bytes', bytes.subarray(0, 3))
+    assert.equal(await store.get('some.bytes'), bytes.slice(0, 3))
+    // Nothing of the longer ones is left.
+    assert.is((await place.client.keys('spikewasm:store:*')).length, 2)
+    for (const key of await place.client.keys('spikewasm:store:*'))
+      assert.ok((await place.client.ttl(key)) > 0)
+    await store.remove('some.bytes')
+    assert.is(await store.get('some.bytes'), undefined)
+    assert.is((await place.client.keys('spikewasm:store:*')).length, 0)
+    await store.put('empty', new Uint8Array(0), 1)
+    assert.equal(await store.get('empty'), new Uint8Array(0))
+    await store.remove('empty')
+    assert.match(await messageOf(() => store.get('../x')), /^a name of stored bytes must be/)
+  }
+})
+
+test('a folder keeps bytes as Redis does', () =>
+  withFolder(async (folder) => {
+    const store = await folderStore(folder)
+    await store.put('a', Uint8Array.of(1, 2, 3))
+    assert.equal(await store.get('a'), Uint8Array.of(1, 2, 3))
+    await store.remove('a')
+    assert.is(await store.get('a'), undefined)
+    assert.match(await messageOf(() => store.put('a/b', new Uint8Array(1))), /must be letters/)
+    assert.match(await messageOf(() => folderStore(join(folder, 'none'))), /^--shared must be/)
+  }))
+
+const double: AnyKind = {
+  kind: 'doubles',
+  check: (payload) => payload,
+  async run({ n, fails = 0 }: { n: number; fails?: number }, { attempt, progress }) {
+    progress({ attempt })
+    if (attempt <= fails) throw new Error(`attempt ${attempt} fails`)
+    return { twice: 2 * n, attempt }
+  },
+}
+const limits = { memoryMB: 1e6, seconds: 1000 }
+
+withRedis('a job that is submitted twice is done once; one that fails is tried again', async () => {
+  let runs = 0
+  const counted: AnyKind = {
+    ...double,
+    run: (payload, context) => {
+      runs++
+      return double.run(payload, context)
+    },
+  }
+  const queue = queueOf('doubles')
+  const backoff = { attempts: 3, backoff: { type: 'exponential', delay: 50 } }
+  for (let i = 0; i < 3; i++) await add(queue, 'twice', { n: 4 })
+  await add(queue, 'shaky', { n: 1, fails: 2 }, backoff)
+  await add(queue, 'hopeless', { n: 1, fails: 9 }, backoff)
+  await queue.add('job', { protocol: 99 }, { jobId: 'stranger', ...backoff })
+  const worker = await startWorker(place, { kinds: [counted], concurrency: 1, limits })
+  try {
+    assert.equal((await ended(queue, 'twice')).returnvalue, { twice: 8, attempt: 1 })
+    assert.equal((await ended(queue, 'shaky')).returnvalue, { twice: 2, attempt: 3 })
+    assert.is((await ended(queue, 'hopeless')).failedReason, 'attempt 3 fails')
+    // No other attempt would make it one of ours.
+    const { failedReason, attemptsMade } = await ended(queue, 'stranger')
+    assert.match(failedReason, /must be made by spikewasm/)
+    assert.is(attemptsMade, 1)
+    await add(queue, 'twice', { n: 4 })
+    assert.is(await worker.isIdle(), true)
+    assert.is(runs, 1 + 3 + 3)
+  } finally {
+    await worker.close()
+  }
+})
+
+withRedis(
+  'a job that is asked to stop ends; one of a worker that ends goes to another',
+  async () => {
+    const queue = queueOf('waits')
+    const waiting: AnyKind = {
+      kind: 'waits',
+      check: (payload) => payload,
+      run: (_, { signal }) => pause(100_000, undefined, { signal }),
+    }
+    const start = () => startWorker(place, { kinds: [waiting], concurrency: 2, limits })
+    const first = await start()
+    await add(queue, 'stopped', {})
+    await add(queue, 'given-back', {})
+    while (first.active < 2) await pause(20)
+    await place.client.set(stopKey(place, 'stopped'), '1', 'EX', 60)
+    assert.is((await ended(queue, 'stopped')).failedReason, 'stopped')
+    await first.close()
+    assert.ok(['waiting', 'delayed'].includes(await queue.getJobState('given-back')))
+    const second = await start()
+    while (second.active < 1) await pause(20)
+    // Giving it back was no attempt.
+    assert.is(((await queue.getJob('given-back')) as Job).attemptsMade, 0)
+    await second.close()
+    await queue.obliterate({ force: true })
+  },
+)
+
+/** A process with a worker of naps. */
+async function napper(): Promise<{ child: ChildProcess; said: () => string }> {
+  const path = fileURLToPath(new URL('./worker-child.js', import.meta.url))
+  const child = spawn(process.execPath, [path, redis.url], { stdio: ['ignore', 'pipe', 'inherit'] })
+  let text = ''
+  child.stdout.setEncoding('utf8').on('data', (more: string) => {
+    text += more
+  })
+  while (!text.includes('ready')) await once(child.stdout, 'data')
+  return { child, said: () => text }
+}
+
+withRedis(
+  'workers that are killed or stopped past their locks do no harm, nor does a restart',
+  () =>
+    soon(
+      (async () => {
+        const queue = queueOf('naps')
+        const nappers = await Promise.all([napper(), napper(), napper()])
+        const [killed, stopped, healthy] = nappers.map(({ child }) => child)
+        try {
+          const ids = Array.from({ length: 6 }, (_, i) => `nap${i}`)
+          for (const id of ids) await add(queue, id, { ms: 700 })
+          while (!nappers.every(({ said }) => said().includes('begins'))) await pause(20)
+          killed.kill('SIGKILL')
+          stopped.kill('SIGSTOP')
+          await redis.kill()
+          await pause(300)
+          await redis.start()
+          const jobs = await Promise.all(ids.map((id) => ended(queue, id)))
+          for (const { failedReason, returnvalue, id } of jobs) {
+            assert.is(failedReason ?? null, null, id)
+            assert.is((returnvalue as { pid: number }).pid, healthy.pid, id)
+          }
+          // It wakes up, ends its nap, and nobody believes it.
+          stopped.kill('SIGCONT')
+          const late = nappers[1].said
+          while (!/: (done|lock lost)/.test(late())) await pause(20)
+          await pause(300)
+          for (const id of ids) {
+            const job = (await queue.getJob(id)) as Job
+            assert.is(await job.getState(), 'completed')
+            assert.is((job.returnvalue as { pid: number }).pid, healthy.pid, id)
+          }
+        } finally {
+          for (const { child } of nappers) child.kill('SIGKILL')
+        }
+      })(),
+      LONG,
+    ),
+)
+
+withRedis('a password comes from the environment, and is shown nowhere', async () => {
+  const own = await startRedis(['--requirepass', 'geheim'])
+  try {
+    const said = await messageOf(() => RedisPlace.open(own.url))
+    assert.match(said, /it wants another password; give it in the environment, as SPIKEWASM_REDIS/)
+    process.env[PASSWORD] = 'falsch'
+    assert.match(await messageOf(() => RedisPlace.open(own.url)), /it wants another password/)
+    process.env[PASSWORD] = 'geheim'
+    const open = await RedisPlace.open(own.url)
+    assert.is(await open.client.ping(), 'PONG')
+    assert.not.match(JSON.stringify(open.address), /geheim/)
+    await open.close()
+  } finally {
+    delete process.env[PASSWORD]
+    await own.stop()
+  }
+  assert.match(
+    await messageOf(async () => RedisPlace.open(`redis://127.0.0.1:${await freePort()}`)),
+    /^--redis must be a Redis that answers, got redis:\/\/127\.0\.0\.1:\d+: nothing listens there$/,
+  )
+})
+
+withRedis('rediss:// is TLS, and a certificate that nobody vouches for is refused', () =>
+  withFolder(async (folder) => {
+    const [key, certificate] = ['key.pem', 'cert.pem'].map((name) => join(folder, name))
+    const made = spawnSync('openssl', [
+      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'],
+      ...['-keyout', key, '-out', certificate, '-days', '2', '-subj', '/CN=localhost'],
+      ...['-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'],
+    ])
+    const port = await freePort()
+    const tls = ['--tls-port', String(port), '--tls-cert-file', certificate, '--tls-key-file', key]
+    const own = await startRedis([...tls, '--tls-auth-clients', 'no']).catch(() => undefined)
+    if (made.error || !own) {
+      console.log('skipped: openssl is not installed, or redis-server has no TLS')
+      return
+    }
+    try {
+      const url = `rediss://localhost:${port}`
+      assert.match(await messageOf(() => RedisPlace.open(url)), /self-signed certificate/)
+      const script =
+        `import { RedisPlace } from ${JSON.stringify(new URL('../../src/scale/redis.js', import.meta.url))}\n` +
+        `const place = await RedisPlace.open(${JSON.stringify(url)})\n` +
+        'process.stdout.write(await place.client.ping())\nawait place.close()\n'
+      const { stdout, stderr } = spawnSync(
+        process.execPath,
+        ['--input-type=module', '-e', script],
+        {
+          env: { ...process.env, NODE_EXTRA_CA_CERTS: certificate },
+          encoding: 'utf8',
+        },
+      )
+      assert.is(stdout, 'PONG', stderr)
+    } finally {
+      await own.stop()
+    }
+  }),
+)
+
+test.run()

@@ -1,0 +1,213 @@
+/**
+ * Rounds at a real Redis, with workers that die: the weights are those of a training that nothing
+ * has disturbed, and of one without Redis, to the bit.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { main, parseLines, run } from '../cli/command.js'
+import { withFolder } from '../io/temporary.js'
+import { isLong } from '../support/long.js'
+import { noRedis, startRedis, type TestRedis } from '../support/redis.js'
+
+const missing = noRedis()
+if (missing !== undefined) process.stdout.write(`rounds at a Redis: skipped, ${missing}\n`)
+const check = missing === undefined ? test : test.skip
+const longCheck = isLong ? check : test.skip
+
+/** 9 rounds: an epoch of 5 steps has two whole ones, and one of a step. */
+const training = [
+  ...['train', '--model', 'mlp', '--epochs', '3', '--limit-train', '330', '--limit-test', '50'],
+  ...['--batch-size', '32', '--threads', '1', '--replicas', '2', '--sync-every', '2', '--json'],
+  ...['--compress', 'int8'],
+]
+
+interface Started {
+  readonly child: ChildProcess
+  /** Resolves when it has said this. */
+  says(text: string): Promise<void>
+  readonly ended: Promise<number | null>
+  said(): string
+  kill(): Promise<void>
+}
+
+function start(args: readonly string[]): Started {
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  let said = ''
+  let wake = (): void => {}
+  const hear = (text: string): void => {
+    said += text
+    wake()
+  }
+  child.stdout.setEncoding('utf8').on('data', hear)
+  child.stderr.setEncoding('utf8').on('data', hear)
+  const leave = (): void => void child.kill('SIGKILL')
+  process.once('exit', leave)
+  const ended = new Promise<number | null>((resolve) =>
+    child.once('close', (code) => {
+      process.off('exit', leave)
+      wake()
+      resolve(code)
+    }),
+  )
+  return {
+    child,
+    ended,
+    said: () => said,
+    async says(text) {
+      while (!said.includes(text)) {
+        if (child.exitCode !== null) throw new Error(`it ended without saying ${text}: ${said}`)
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
+      }
+    },
+    async kill() {
+      child.kill('SIGKILL')
+      await ended
+    },
+  }
+}
+
+/** @param lock seconds after which it is thought dead */
+function worker(redis: TestRedis, name: string, lock: number, shared?: string): Started {
+  const place = ['--redis', redis.url, '--namespace', name, '--kinds', 'rounds']
+  const more = shared === undefined ? [] : ['--shared', shared]
+  return start([main, 'worker', ...place, '--lock-duration', String(lock), ...more])
+}
+
+const hashOf = async (folder: string): Promise<string> =>
+  createHash('sha256')
+    .update(await readFile(join(folder, 'weights.safetensors')))
+    .digest('hex')
+
+/** What of a run's records is no time. */
+const figures = async (folder: string): Promise<unknown[]> => {
+  const text = await readFile(join(folder, 'history.jsonl'), 'utf8')
+  return parseLines(text).map(({ stepMs, dataWaitMs, samplesPerSecond, ...rest }) => rest)
+}
+
+interface Wanted {
+  readonly hash: string
+  readonly records: unknown[]
+}
+
+let alone: Promise<Wanted> | undefined
+
+/** The same training here, without Redis. */
+const wanted = (): Promise<Wanted> => {
+  alone ??= (async () => {
+    let found: Wanted | undefined
+    await withFolder(async (folder) => {
+      const out = join(folder, 'run')
+      const { code, stdout, stderr } = await run([...training, '--out', out])
+      assert.is(code, 0, stderr)
+      assert.is(parseLines(stdout).length, 4)
+      found = { hash: await hashOf(out), records: await figures(out) }
+    })
+    return found as Wanted
+  })()
+  return alone
+}
+
+check('a worker and Redis that are killed change no bit of a run, nor of its records', async () => {
+  const redis = await startRedis()
+  const workers: Started[] = []
+  try {
+    await withFolder(async (folder) => {
+      const out = join(folder, 'run')
+      workers.push(worker(redis, 'deaths', 5), worker(redis, 'deaths', 5))
+      await Promise.all(workers.map((one) => one.says('waiting for')))
+      const args = [main, ...training, '--redis', redis.url, '--namespace', 'deaths', '--out', out]
+      const train = start(args)
+      // In the middle of a replica.
+      await workers[0].says('begins')
+      await workers[0].kill()
+      workers[0] = worker(redis, 'deaths', 5)
+      await train.says('"epoch":1')
+      await redis.kill()
+      await redis.start()
+      assert.is(await train.ended, 0, train.said())
+      assert.is(await hashOf(out), (await wanted()).hash)
+      assert.equal(await figures(out), (await wanted()).records)
+    })
+  } finally {
+    await Promise.all(workers.map((one) => one.kill()))
+    await redis.stop()
+  }
+})
+
+longCheck('a run whose own process is killed goes on from its last round', async () => {
+  const redis = await startRedis()
+  const workers: Started[] = []
+  try {
+    await withFolder(async (folder) => {
+      const out = join(folder, 'run')
+      const shared = join(folder, 'shared')
+      await mkdir(shared)
+      workers.push(worker(redis, 'resumed', 5, shared))
+      await workers[0].says('waiting for')
+      const place = ['--redis', redis.url, '--namespace', 'resumed', '--shared', shared]
+      const first = start([main, ...training, ...place, '--out', out])
+      await first.says('"epoch":1')
+      await first.kill()
+      const second = start([main, 'train', '--resume', out, ...place, '--json'])
+      assert.is(await second.ended, 0, second.said())
+      assert.is(await hashOf(out), (await wanted()).hash)
+      // The bytes of rounds that are done are removed; those of the first process expire.
+      const left = await readdir(shared)
+      assert.ok(left.length < 12, left.join())
+    })
+  } finally {
+    await Promise.all(workers.map((one) => one.kill()))
+    await redis.stop()
+  }
+})
+
+longCheck('a replica that does not end is done by another worker', async () => {
+  const redis = await startRedis()
+  const workers: Started[] = []
+  try {
+    await withFolder(async (folder) => {
+      const out = join(folder, 'run')
+      // Its lock outlives the test: nothing but the bound can help.
+      workers.push(worker(redis, 'late', 600))
+      await workers[0].says('waiting for')
+      const place = ['--redis', redis.url, '--namespace', 'late', '--replace-after', '5']
+      const train = start([main, ...training, ...place, '--out', out])
+      await workers[0].says('begins')
+      workers[0].child.kill('SIGSTOP')
+      workers.push(worker(redis, 'late', 600))
+      assert.is(await train.ended, 0, train.said())
+      assert.match(train.said(), /has not ended within \d+ s; another worker does it as well/)
+      assert.is(await hashOf(out), (await wanted()).hash)
+    })
+  } finally {
+    await Promise.all(workers.map((one) => one.kill()))
+    await redis.stop()
+  }
+})
+
+test('flags of rounds that would do nothing, or that are out of range, are refused', async () => {
+  const wrong: [string[], RegExp][] = [
+    [['--sync-every', '2'], /--sync-every needs --replicas/],
+    [['--replicas', '2'], /--replicas needs --sync-every/],
+    [['--replicas', '2', '--sync-every', '2', '--outer-lr', '0'], /--outer-lr must be > 0, got 0/],
+    [['--replicas', '2', '--sync-every', '2', '--shared', 'x'], /--shared needs --redis/],
+    [['--redis', 'redis://127.0.0.1:1'], /--redis of train needs --replicas/],
+    [
+      ['--replicas', '2', '--sync-every', '2', '--ema', '0.9'],
+      /--ema must be left out in rounds/,
+    ],
+  ]
+  for (const [args, message] of wrong) {
+    const { code, stderr } = await run(['train', '--limit-train', '96', ...args])
+    assert.is(code, 1)
+    assert.match(stderr, message)
+  }
+})
+
+test.run()

@@ -1,0 +1,115 @@
+/** Rounds of a program's own network at a real Redis. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { adam, flatten, lif, linear, type Model, sequential } from '../../src/index.js'
+import {
+  type FitRoundsAtOptions,
+  type FitRoundsOptions,
+  fitRounds,
+  fitRoundsAt,
+  serveRounds,
+} from '../../src/scale/index.js'
+import { messageOf } from '../io/temporary.js'
+import { expectSameBits } from '../support/measure.js'
+import { noRedis, startRedis } from '../support/redis.js'
+import { toy, toyClasses, toyShape } from '../support/toy.js'
+
+const missing = noRedis()
+if (missing !== undefined) process.stdout.write(`rounds of programs: skipped, ${missing}\n`)
+const check = missing === undefined ? test : test.skip
+
+const train = toy(90, 1).data
+const compileToy = (): Promise<Model> =>
+  sequential(flatten(), linear(60, 12), lif(), linear(12, toyClasses)).compile({
+    ...{ input: toyShape, batchSize: 8, timeSteps: 3 },
+  })
+const options: FitRoundsOptions = {
+  epochs: 2,
+  optimizer: adam({ lr: 0.01 }),
+  rounds: { replicas: 2, syncEvery: 2, compress: 'bfloat16' },
+}
+
+check('workers of a program give the bits of fitRounds; another training is refused', async () => {
+  const redis = await startRedis()
+  const models = await Promise.all([compileToy(), compileToy(), compileToy(), compileToy()])
+  const [alone, here, one, two] = models
+  try {
+    await fitRounds(alone, train, options)
+    const at = (namespace: string): FitRoundsAtOptions => ({
+      ...options,
+      redis: { url: redis.url, namespace },
+    })
+    const workers = await Promise.all([
+      serveRounds(one, train, at('own')),
+      serveRounds(two, train, at('own')),
+    ])
+    const rounds: number[] = []
+    await fitRoundsAt(here, train, { ...at('own'), onRound: ({ round }) => rounds.push(round) })
+    expectSameBits('weights', here.stateDict(), alone.stateDict())
+    assert.equal(rounds, [0, 1, 2, 3, 4, 5])
+    assert.is(workers[0].done + workers[1].done, 12)
+    const other = { ...at('own'), optimizer: adam({ lr: 0.02 }) }
+    const message = await messageOf(() => fitRoundsAt(here, train, other))
+    assert.match(message, /replica \d has failed: .*got one of another network, data or options/)
+    await Promise.all(workers.map((worker) => worker.close()))
+  } finally {
+    await Promise.all(models.map((model) => model.dispose()))
+    await redis.stop()
+  }
+})
+
+check('what a Redis loses amid a run is stored once more', async () => {
+  const redis = await startRedis()
+  const models = await Promise.all([compileToy(), compileToy(), compileToy()])
+  const [alone, here, one] = models
+  try {
+    await fitRounds(alone, train, options)
+    const news: string[] = []
+    const place = { url: redis.url, namespace: 'lost', onNews: (line: string) => news.push(line) }
+    const at = { ...options, redis: place }
+    const worker = await serveRounds(one, train, at)
+    const { Redis } = await import('ioredis')
+    const client = new Redis(redis.url)
+    // The states of replicas are there, and nowhere else but in the process that averages.
+    const onRound = ({ round }: { round: number }) => (round === 1 ? client.flushall() : undefined)
+    await fitRoundsAt(here, train, { ...at, onRound })
+    expectSameBits('weights', here.stateDict(), alone.stateDict())
+    assert.match(news.join('\n'), /Redis has lost the bytes of a round; round 3 is done once more/)
+    client.disconnect()
+    await worker.close()
+  } finally {
+    await Promise.all(models.map((model) => model.dispose()))
+    await redis.stop()
+  }
+})
+
+check('what Redis holds is checked as hostile input, and a worker lives on', async () => {
+  const redis = await startRedis()
+  const [here, one] = await Promise.all([compileToy(), compileToy()])
+  try {
+    const at = { ...options, redis: { url: redis.url, namespace: 'hostile' } }
+    const worker = await serveRounds(one, train, at)
+    const { Queue } = await import('bullmq')
+    const { Redis } = await import('ioredis')
+    const connection = new Redis(redis.url, { maxRetriesPerRequest: null })
+    const queue = new Queue('rounds', { connection, prefix: 'hostile' })
+    const jobs = await Promise.all(
+      [
+        null,
+        'x',
+        { kind: 'rounds' },
+        { protocol: 1, version: '9', kind: 'rounds', payload: {} },
+      ].map((data) => queue.add('replica', data)),
+    )
+    await fitRoundsAt(here, train, at)
+    for (const job of jobs) assert.is(await job.getState(), 'failed')
+    await queue.close()
+    connection.disconnect()
+    await worker.close()
+  } finally {
+    await Promise.all([here.dispose(), one.dispose()])
+    await redis.stop()
+  }
+})
+
+test.run()

@@ -1,0 +1,226 @@
+/** Trainings in rounds of replicas, on this machine: against batches as large, and their parts. */
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  adamW,
+  batchNorm2d,
+  type CompileOptions,
+  checkpoint,
+  conv2d,
+  cosine,
+  dropout,
+  type FitOptions,
+  flatten,
+  lif,
+  linear,
+  type Model,
+  sequential,
+  sgd,
+} from '../../src/index.js'
+import {
+  type Compress,
+  type FitRoundsOptions,
+  fitRounds,
+  type Rounds,
+} from '../../src/scale/index.js'
+import { messageOf, withFolder } from '../io/temporary.js'
+import { ofLong } from '../support/long.js'
+import { expectSameBits } from '../support/measure.js'
+import { toy, toyClasses, toyShape } from '../support/toy.js'
+
+const train = toy(90, 1).data
+const other = toy(21, 2).data
+
+const plain = () =>
+  sequential(conv2d(2, 5, 3, { padding: 1 }), lif(), flatten(), linear(150, toyClasses))
+const normed = () =>
+  sequential(
+    conv2d(2, 6, 3, { padding: 1 }),
+    batchNorm2d(6),
+    lif(),
+    dropout(0.2),
+    flatten(),
+    linear(180, toyClasses),
+  )
+
+const compileToy = (net = normed(), options: Partial<CompileOptions> = {}): Promise<Model> =>
+  net.compile({ input: toyShape, batchSize: 8, timeSteps: 3, ...options })
+
+const mean: Rounds = { replicas: 1, syncEvery: 3, outerLr: 1, outerMomentum: 0 }
+const fits: FitOptions = { epochs: 2, optimizer: sgd({ lr: 0.05 }), schedule: cosine() }
+
+/** The largest difference of two models' numbers, as a share of the largest number. */
+function distance(a: Model, b: Model): number {
+  let [most, apart] = [0, 0]
+  const other = b.stateDict()
+  for (const [name, { data }] of Object.entries(a.stateDict()))
+    for (const [i, value] of data.entries()) {
+      most = Math.max(most, Math.abs(value))
+      apart = Math.max(apart, Math.abs(value - other[name].data[i]))
+    }
+  return apart / most
+}
+
+test('one replica whose mean is taken is fit, to the bit', async () => {
+  const [alone, rounds] = [await compileToy(), await compileToy()]
+  const options = { ...fits, optimizer: adamW({ lr: 0.01 }), clipNorm: 1, validation: other }
+  const wanted = await alone.fit(train, options)
+  const found = await fitRounds(rounds, train, { ...options, rounds: mean })
+  expectSameBits('weights', rounds.stateDict(), alone.stateDict())
+  for (const [i, { trainLoss, testLoss, learningRate, firingRates }] of wanted.epochs.entries()) {
+    const record = found.epochs[i]
+    assert.is(record.testLoss, testLoss)
+    assert.is(record.learningRate, learningRate)
+    assert.ok(Math.abs(record.trainLoss - trainLoss) < 1e-9)
+    assert.equal(Object.keys(record.firingRates), Object.keys(firingRates))
+  }
+  await Promise.all([alone.dispose(), rounds.dispose()])
+})
+
+test('rounds of one step with sgd are a training with batches of all replicas', async () => {
+  const large = await compileToy(plain(), { batchSize: 24 })
+  const rounds = await compileToy(plain())
+  const wanted = await large.fit(train, fits)
+  const found = await fitRounds(rounds, train, {
+    ...fits,
+    rounds: { ...mean, replicas: 3, syncEvery: 1 },
+  })
+  assert.ok(distance(rounds, large) < 1e-5, `${distance(rounds, large)}`)
+  const [a, b] = [wanted.epochs[1], found.epochs[1]]
+  assert.ok(Math.abs(a.trainLoss - b.trainLoss) < 1e-5)
+  assert.is(a.trainAccuracy, b.trainAccuracy)
+  await Promise.all([large.dispose(), rounds.dispose()])
+})
+
+test('running statistics are the mean of the replicas', async () => {
+  // One round of one step: each replica's statistics are those of a training with its batch alone.
+  const rounds: Rounds = { ...mean, replicas: 2, syncEvery: 1 }
+  const two = await compileToy(normed(), { batchSize: 32 })
+  const seen: number[][] = []
+  await fitRounds(two, train, { epochs: 1, rounds, optimizer: sgd({ lr: 0.05 }) })
+  for (const k of [0, 1]) {
+    const one = await compileToy(normed(), { batchSize: 32 })
+    let step = 0
+    await one.fit(train, {
+      epochs: 1,
+      // Replica 1 has the second batch; the first must not change what it begins with.
+      optimizer: sgd({ lr: 0 }),
+      callbacks: [
+        {
+          name: 'look',
+          onStep(_, training) {
+            if (step++ !== k) return
+            seen.push([...training.stateDict()[meanName(one)].data])
+          },
+        },
+      ],
+    })
+    await one.dispose()
+  }
+  const name = meanName(two)
+  const found = [...two.stateDict()[name].data]
+  // Behind the second batch the first one's share, 0.9 of it, is still in the second model.
+  const [first, second] = seen
+  for (const [i, value] of found.entries()) {
+    const alone = second[i] - 0.9 * first[i]
+    assert.ok(Math.abs(value - (first[i] + alone) / 2) < 1e-6, `${value}`)
+  }
+  await two.dispose()
+})
+
+const meanName = (model: Model): string => {
+  const name = Object.keys(model.stateDict()).find((key) => key.endsWith('running_mean'))
+  if (name === undefined) throw new Error('no statistics')
+  return name
+}
+
+for (const compress of ofLong<readonly Compress[]>(['int8'], ['none', 'bfloat16', 'int8']))
+  test(`${compress}: any number of threads, and a stop at any round, give the same bits`, async () => {
+    const rounds: Rounds = { replicas: 2, syncEvery: 2, compress }
+    const options: FitRoundsOptions = { ...fits, epochs: 2, rounds }
+    const whole = await compileToy(normed(), { threads: 2 })
+    const history = await fitRounds(whole, train, { ...options, validation: other })
+    assert.is(history.epochs.length, 2)
+    await withFolder(async (folder) => {
+      const dir = join(folder, 'run')
+      const stop = new AbortController()
+      let told = 0
+      const stopped = await compileToy()
+      const halfway = await fitRounds(stopped, train, {
+        ...options,
+        validation: other,
+        signal: stop.signal,
+        callbacks: [checkpoint({ dir, every: 1, report: false })],
+        onRound: () => void (++told === 2 && stop.abort()),
+      })
+      assert.ok(halfway.aborted)
+      assert.is(told, 2)
+      const resumed = await compileToy()
+      await fitRounds(resumed, train, {
+        ...options,
+        validation: other,
+        resume: dir,
+        callbacks: [checkpoint({ dir, every: 1, report: false })],
+      })
+      expectSameBits('weights', resumed.stateDict(), whole.stateDict())
+      // Other rounds are another training.
+      const message = await messageOf(() =>
+        fitRounds(stopped, train, {
+          ...options,
+          validation: other,
+          rounds: { ...rounds, outerLr: 0.5 },
+          resume: dir,
+          callbacks: [checkpoint({ dir, every: 1, report: false })],
+        }),
+      )
+      assert.match(message, /rounds\.outerLr 0\.7 instead of 0\.5/)
+      await Promise.all([stopped.dispose(), resumed.dispose()])
+    })
+    await whole.dispose()
+  })
+
+test('a training in rounds learns', async () => {
+  const model = await compileToy()
+  const { epochs } = await fitRounds(model, toy(400, 3).data, {
+    epochs: 6,
+    optimizer: sgd({ lr: 0.1 }),
+    rounds: { replicas: 4, syncEvery: 3, compress: 'int8' },
+    validation: other,
+  })
+  assert.ok((epochs.at(-1)?.testAccuracy ?? 0) > 0.9, JSON.stringify(epochs.at(-1)))
+  await model.dispose()
+})
+
+test('options that rounds cannot have are refused, and nothing is changed', async () => {
+  const model = await compileToy()
+  const before = model.stateDict()
+  const wrong: [object, RegExp][] = [
+    [{}, /rounds\.replicas must be an integer from 1 to 1024, got undefined/],
+    [{ rounds: { replicas: 2.5, syncEvery: 1 } }, /rounds\.replicas must be .*got 2\.5/],
+    [{ rounds: { replicas: 2, syncEvery: 0 } }, /rounds\.syncEvery must be .*got 0/],
+    [
+      { rounds: { replicas: 2, syncEvery: 1, outerLr: Number.NaN } },
+      /outerLr must be > 0, got NaN/,
+    ],
+    [{ rounds: { replicas: 2, syncEvery: 1, outerMomentum: 1 } }, /outerMomentum must lie in 0…1/],
+    [{ rounds: { replicas: 2, syncEvery: 1, compress: 'zip' } }, /none, bfloat16, int8, got "zip"/],
+    [{ rounds: { replicas: 2, syncEvery: 1, outerlr: 1 } }, /outerlr/],
+    [
+      { rounds: { replicas: 12, syncEvery: 1 } },
+      /a batch of 8 samples for each of the 12 replicas/,
+    ],
+    [{ rounds: { replicas: 2, syncEvery: 1 }, ema: 0.9 }, /fit\.ema must be left out in rounds/],
+    [{ rounds: { replicas: 2, syncEvery: 1 }, accumulate: 2 }, /fit\.accumulate must be left out/],
+    [{ rounds: { replicas: 2, syncEvery: 1 }, dropLast: false }, /fit\.dropLast must be true/],
+  ]
+  for (const [options, message] of wrong)
+    assert.match(
+      await messageOf(async () => fitRounds(model, train, options as FitRoundsOptions)),
+      message,
+    )
+  expectSameBits('weights', model.stateDict(), before)
+  await model.dispose()
+})
+
+test.run()

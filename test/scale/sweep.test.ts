@@ -1,0 +1,150 @@
+/** Sweeps as commands: here, and over a real Redis with workers that die. */
+
+import { spawn } from 'node:child_process'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { main, parseLines, run } from '../cli/command.js'
+import { withFolder } from '../io/temporary.js'
+import { noRedis, startRedis } from '../support/redis.js'
+import { hashAlone, scaleChaos } from './chaos.js'
+
+const tiny = { limitTrain: 96, limitTest: 50, timeSteps: 2, threads: 1 }
+
+const write = async (folder: string, spec: object): Promise<string> => {
+  const path = join(folder, 'sweep.json')
+  await writeFile(path, JSON.stringify(spec))
+  return path
+}
+
+test('a sweep here gives what train gives, and does nothing twice', () =>
+  withFolder(async (folder) => {
+    const out = join(folder, 'out')
+    const spec = await write(folder, { base: { ...tiny, epochs: 2 }, grid: { lr: [0.1, 0.4] } })
+    const first = await run(['sweep', spec, '--out', out, '--json'])
+    assert.is(first.code, 0, first.stderr)
+    const lines = parseLines(first.stdout)
+    const final = lines.pop()
+    assert.is(final?.final, true)
+    assert.not.ok('testAccuracy' in (final ?? {}))
+    assert.is(lines.length, 2)
+    for (const { options, weightsSha256, testAccuracy } of lines)
+      assert.ok(/^[0-9a-f]{64}$/.test(`${weightsSha256}`) && Number(testAccuracy) > 0, `${options}`)
+    const alone = await hashAlone(lines[0].options as object, join(folder, 'alone'))
+    assert.is(lines[0].weightsSha256, alone)
+    const page = await readFile(join(out, 'sweep.html'), 'utf8')
+    assert.match(page, /<svg class="parallel" role="img" aria-label="2 runs; the best has/)
+    assert.match(page, /Test accuracy by lr/)
+    // Without the folders of the runs nothing could be trained on; results are there.
+    await rm(join(out, 'runs'), { recursive: true })
+    const again = await run(['sweep', spec, '--out', out, '--json'])
+    assert.equal(parseLines(again.stdout).slice(0, 2), lines)
+    assert.equal(await readdir(join(out, 'runs')), [])
+    const csv = await run(['sweep', 'results', out, '--csv'])
+    assert.match(csv.stdout, /^id,lr,state,epochs,testAccuracy,testLoss,weightsSha256\n/)
+    assert.is(csv.stdout.trimEnd().split('\n').length, 3)
+    const status = parseLines((await run(['sweep', 'status', out, '--json'])).stdout)[0]
+    assert.is(status.isRunning, false)
+  }))
+
+test('a sweep that is stopped amid its runs goes on, and halving ends what is hopeless', () =>
+  withFolder(async (folder) => {
+    const out = join(folder, 'out')
+    const lr = [0.001, 0.002, 0.3, 0.5]
+    const base = { ...tiny, epochs: 4 }
+    const spec = await write(folder, { base, grid: { lr }, halving: { factor: 2 } })
+    const child = spawn(process.execPath, [main, 'sweep', spec, '--out', out], { stdio: 'ignore' })
+    const results = join(out, 'results')
+    while ((await readdir(results).catch(() => [])).length < 2) await pause(20)
+    const stopping = await run(['sweep', 'stop', out])
+    assert.is(stopping.stdout, 'the sweep has stopped\n', stopping.stderr)
+    assert.is.not(child.exitCode, null)
+    const { stdout, code, stderr } = await run(['sweep', spec, '--out', out, '--json'])
+    assert.is(code, 0, stderr)
+    const lines = parseLines(stdout).slice(0, -1)
+    assert.equal(lines.map(({ state }) => state).sort(), ['finished', 'halved', 'halved', 'halved'])
+    assert.equal(lines.map(({ epochs }) => epochs).sort(), [1, 1, 2, 4])
+    const winner = lines.find(({ state }) => state === 'finished')
+    // It was ended at two rungs and by a stop, and is what it would have been.
+    const alone = await hashAlone(winner?.options as object, join(folder, 'alone'))
+    assert.is(winner?.weightsSha256, alone)
+  }))
+
+test('what a sweep will take is told before it begins', () =>
+  withFolder(async (folder) => {
+    const base = { ...tiny, epochs: 3 }
+    const spec = await write(folder, { base, grid: { seed: [1, 2] } })
+    const { stdout, code, stderr } = await run(['sweep', spec, '--dry-run', '--json'])
+    assert.is(code, 0, stderr)
+    const [a, b, final] = parseLines(stdout)
+    assert.is(a.steps, 3)
+    assert.ok(Number(a.stepMs) > 0 && Number(a.seconds) >= (9 * Number(a.stepMs)) / 1000)
+    // Seeds cost the same: two steps of one of them were measured.
+    assert.is(a.stepMs, b.stepMs)
+    assert.ok(Number(final.seconds) > Number(a.seconds) + Number(b.seconds))
+  }))
+
+test('mistakes end in one line', () =>
+  withFolder(async (folder) => {
+    const spec = await write(folder, { base: tiny, grid: { lr: [1] } })
+    const wrong: readonly (readonly [readonly string[], RegExp])[] = [
+      [['sweep', spec], /--out must name a folder/],
+      [['sweep', join(folder, 'none.json'), '--out', folder], /none\.json/],
+      [['sweep', spec, '--out', folder, '--redis', 'redis://:pw@h'], /SPIKEWASM_REDIS_PASSWORD/],
+      [['sweep', spec, '--out', folder, '--shared', folder], /--shared must come with --redis/],
+      [['sweep', 'status', folder], /must be one that sweep --out has written/],
+      [['worker'], /--redis must be the address of a Redis/],
+      [['worker', '--redis', 'redis://127.0.0.1:1', '--kinds', 'cooking'], /--kinds must be among/],
+    ]
+    for (const [args, message] of wrong) {
+      const { code, stderr } = await run(args)
+      assert.is(code, 1)
+      assert.match(stderr, /^spikewasm: [^\n]+\n$/)
+      assert.match(stderr, message)
+    }
+  }))
+
+const reason = noRedis()
+if (reason) console.log(`skipped: ${reason}`)
+const withRedis = reason ? test.skip : test
+
+withRedis('runs of killed workers end with the bits of runs alone, each once', async () => {
+  const options = { workers: 2, kills: 1, seed: 3, epochs: 4, limitTrain: 320 }
+  const { equal, lines, kills } = await scaleChaos({ runs: 4, ...options })
+  assert.is(equal, 4)
+  assert.is(lines, 4)
+  assert.ok(kills > 0, 'nothing was killed')
+})
+
+withRedis('a limit of memory or time ends a run, and the worker goes on', () =>
+  withFolder(async (folder) => {
+    const redis = await startRedis()
+    try {
+      const base = { ...tiny, epochs: 1 }
+      const spec = await write(folder, { base, grid: { seed: [1] } })
+      const worker = (...more: string[]) => {
+        const child = spawn(process.execPath, [main, 'worker', '--redis', redis.url, ...more], {
+          stdio: 'ignore',
+        })
+        return () => child.kill('SIGTERM')
+      }
+      const sweep = () => run(['sweep', spec, '--out', join(folder, 'out'), '--redis', redis.url])
+      const end = worker('--memory-limit', '20')
+      const { stdout, code } = await sweep()
+      end()
+      assert.is(code, 1)
+      assert.match(stdout, /more than its limit of 20 MB \(--memory-limit\)/)
+      // A job that has failed is tried again when the sweep is.
+      const endOther = worker()
+      const again = await sweep()
+      endOther()
+      assert.is(again.code, 0, again.stderr)
+    } finally {
+      await redis.stop()
+    }
+  }),
+)
+
+test.run()

@@ -1,0 +1,170 @@
+/**
+ * What a page loads has short names for what only the package reads, and parts that come with the
+ * functions that a page calls. Here a page calls most of them: results are those of Node.
+ */
+import { execFile } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { build } from 'vite'
+import { makeProject, openBrowser, resultOf, serve } from './site.js'
+
+const features = `
+import * as S from 'spikewasm'
+
+const hash = (bytes) => bytes.reduce((h, byte) => (Math.imul(h, 31) + byte) >>> 0, 0)
+const hashOf = ({ buffer, byteOffset, byteLength }) =>
+  hash(new Uint8Array(buffer, byteOffset, byteLength))
+const images = new Float32Array(32 * 64).map((_, i) => ((i * 7) % 11) / 11)
+const shape = [1, 8, 8]
+const classes = { images, labels: new Uint8Array(32).map((_, i) => i % 10), classes: 10, shape }
+const data = S.fromArrays(classes)
+const numbers = new Float32Array(320).map((_, i) => (i % 3) / 3)
+const values = S.fromArrays({ images, targets: numbers, shape })
+const small = () => S.sequential(
+  S.conv2d(1, 8, 3), S.batchNorm2d(8), S.lif(), S.avgPool2d(2), S.flatten(), S.linear(72, 10),
+)
+const open = (network, options) =>
+  network.compile({ input: shape, timeSteps: 4, batchSize: 16, seed: 1, ...options })
+async function trained(network, fit = {}, compile = {}, of = data) {
+  const model = await open(network, compile)
+  const { epochs } = await model.fit(of, { epochs: 2, optimizer: S.adam({ lr: 0.01 }), ...fit })
+  const { loss, accuracy } = await model.evaluate(of)
+  return { model, text: [hash(model.toBytes()), epochs.at(-1).trainLoss, loss, accuracy].join() }
+}
+async function run(...of) {
+  const { model, text } = await trained(...of)
+  await model.dispose()
+  return text
+}
+
+const all = {
+  bptt: () => run(small(), { method: 'bptt', schedule: S.cosine(), clipNorm: 1, ema: 0.9 }),
+  ottt: () => run(small(), { method: 'ottt', schedule: S.linearWarmup(1, S.stepDecay(2)) }),
+  remade: () => run(small(), {}, { method: 'bptt', gradientCheckpoint: 'layers' }),
+  mse: () => run(small(), { loss: S.mse({ targets: 'values' }) }, {}, values),
+  tet: () => run(small(), {
+    method: 'bptt', loss: S.tet(), penalties: [S.ratePenalty({ weight: 0.1 })],
+    optimizer: S.sgd({ lr: 0.1, momentum: 0.9 }),
+  }),
+  exits: () => run(S.block(
+    { a: S.flatten(), b: S.linear(64, 10), c: S.linear(64, 20), l: S.lif(), d: S.linear(20, 10) },
+    (m, x) => {
+      const flat = m.a(x)
+      return { early: m.b(flat), output: m.d(m.l(m.c(flat))) }
+    },
+  )),
+  joins: () => run(S.block(
+    { a: S.conv2d(1, 4, 3), b: S.conv2d(1, 4, 3), f: S.flatten(), l: S.linear(288, 10) },
+    (m, x, { concat }) => m.l(m.f(concat(m.a(x), m.b(x)))),
+  )),
+  sums: () => run(S.sequential(
+    S.conv2d(1, 8, 3, { padding: 1 }),
+    S.residual(S.sequential(S.conv2d(8, 8, 3, { padding: 1 }), S.lif())),
+    S.flatten(), S.linear(512, 10),
+  )),
+  cells: () => run(S.sequential(
+    S.flatten(), S.linear(64, 16), S.recurrent(S.lif()), S.linear(16, 12), S.plif(),
+    S.linear(12, 10),
+  ), {}, { method: 'bptt' }),
+  norms: () => run(S.sequential(
+    S.conv2d(1, 8, 3), S.groupNorm(2, 8), S.relu(),
+    S.conv2d(8, 8, 3, { groups: 8, padding: 1 }), S.batchNorm2d(8), S.lif(), S.maxPool2d(2),
+    S.dropout(0.2), S.flatten(), S.linear(72, 10),
+  )),
+  ready: () => run(S.cnn(shape, 10), { epochs: 1 }),
+  async files() {
+    const { model } = await trained(small(), {}, { record: true })
+    const bytes = model.toBytes()
+    const again = await S.Model.fromBytes(bytes)
+    const { logits } = await again.predict(images)
+    await again.load(bytes)
+    const { layers } = await model.monitor(data, { limit: 4 })
+    const times = await model.profile(1)
+    const other = await open(S.networkFromJSON(JSON.stringify(model.toJSON())), {})
+    other.loadStateDict(model.stateDict())
+    const text = JSON.stringify([
+      hashOf(logits), Object.keys(layers), times.map(({ op, layer }) => op + layer).length > 9,
+      model.summary(), model.memoryUse, hash(other.toBytes()),
+    ])
+    for (const one of [model, again, other]) await one.dispose()
+    return text
+  },
+  async stream() {
+    const model = await open(small(), { purpose: 'stream', batchSize: 1 })
+    const { logits } = await model.step(images.subarray(0, 64))
+    await model.dispose()
+    return String(hashOf(logits))
+  },
+  async inspected() {
+    const { model } = await trained(small(), {}, { method: 'bptt', inspect: true })
+    const text = JSON.stringify([model.diagnostics(), model.stepRates()])
+    await model.dispose()
+    return text
+  },
+  async exported() {
+    const { model } = await trained(small())
+    const bytes = await S.exportWasm(model, {})
+    const net = await S.openNet(bytes)
+    net.input.set(images.subarray(0, 64))
+    net.infer()
+    await model.dispose()
+    return JSON.stringify([hash(bytes), hashOf(net.output), net.info])
+  },
+  async refused() {
+    const found = []
+    for (const wrong of [
+      () => S.lif({ tau: 0 }),
+      () => open(small(), { input: [3, 8, 8] }),
+      () => run(small(), { schedule: S.cosine }),
+      () => run(small(), { loss: S.tet() }),
+    ])
+      await Promise.resolve().then(wrong).catch(({ message }) => found.push(message))
+    return found.join()
+  },
+}
+
+export async function results() {
+  const found = {}
+  for (const [name, test] of Object.entries(all))
+    found[name] = await test().catch((error) => String(error))
+  return JSON.stringify(found)
+}
+`
+
+const project = makeProject({
+  'features.js': features,
+  'main.js': `
+import { results } from './features.js'
+results().then((text) => { globalThis.result = text })
+`,
+  'index.html': '<!doctype html><title>app</title><script type="module" src="./main.js"></script>',
+  'node.js': "import { results } from './features.js'\nconsole.log(await results())\n",
+})
+test.after(() => rmSync(project, { recursive: true, force: true }))
+
+const browser = await openBrowser()
+test.after(() => browser?.close())
+if (!browser) console.log('pages are not opened: chromium is not installed')
+
+test('a page that calls most of the package has the results of Node', async () => {
+  if (!browser) return
+  const folder = join(project, 'dist')
+  const [{ stdout }] = await Promise.all([
+    promisify(execFile)(process.execPath, ['node.js'], { cwd: project }),
+    build({ root: project, configFile: false, logLevel: 'error', build: { outDir: folder } }),
+  ])
+  const { url, close } = await serve(folder)
+  try {
+    const found = JSON.parse(await resultOf(browser, url)) as Record<string, string>
+    const expected = JSON.parse(stdout) as Record<string, string>
+    for (const [name, text] of Object.entries(expected)) assert.is(found[name], text, name)
+    assert.equal(Object.keys(found), Object.keys(expected))
+  } finally {
+    close()
+  }
+})
+
+test.run()
