@@ -50,12 +50,15 @@ const parse = (path) =>
 function target(from, specifier) {
   if (!specifier.startsWith('.')) return undefined
   const file = join(dirname(from), specifier).replaceAll('\\', '/').replace(/\.js$/, '.ts')
-  if (!isOwn(from) && INSTEAD[file]) return INSTEAD[file]
+  if (!isOwn(from) && INSTEAD[file] && !isBelow(from, file)) return INSTEAD[file]
   return /\/vendor\/|\/script\.ts$/.test(file) ? undefined : file
 }
 
 /** Files that stand in for others, and what they share, read those others. */
 const isOwn = (file) => file.startsWith('src/page/')
+
+/** Plans need no more of losses than the first one; those of the page would need plans in turn. */
+const isBelow = (from, file) => from.startsWith('src/plan/') && file === 'src/loss/index.ts'
 
 const outputOf = (file) => join(OUT, relative('src', file)).replace(/\.ts$/, '.js')
 
