@@ -2,7 +2,7 @@
 
 import { StepGroup, StepNumbers } from '../../assembly/opcodes.js'
 import { expect } from '../errors.js'
-import { crossEntropy, type Loss, type RatePenalty } from '../loss/index.js'
+import type { Loss, RatePenalty } from '../loss/index.js'
 import { type Rule, rules } from '../optimizer/index.js'
 import type { ProgramBuilder } from './program.js'
 import type { Buffer } from './words.js'
@@ -36,7 +36,8 @@ export const standardTraining: TrainingSpec = {
   clip: false,
   accumulate: false,
   average: false,
-  loss: crossEntropy(),
+  // What crossEntropy() gives; in a page it would import the functions of all losses.
+  loss: { kind: 'crossEntropy', labelSmoothing: 0, of: 'rates' },
   penalties: [],
 }
 
