@@ -10,10 +10,10 @@ import { replicaThreads } from '../../scale/rounds/threads.js'
 import type { ReplicaJob } from '../../scale/rounds/wire.js'
 import { datasets, defaultThreads, loadData, stepsFor } from '../datasets.js'
 import { parseRunOptions, type RunOptions } from '../run-folder.js'
+import { dataPath } from '../sweep/data.js'
 import { trainingOf } from '../training-options.js'
 import { packageVersion } from '../version.js'
 import { ownOptions } from './crew.js'
-import { dataPath } from '../sweep/data.js'
 
 /** What a worker has of its own. */
 export interface ReplicaPlace {

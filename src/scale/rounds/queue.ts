@@ -277,9 +277,7 @@ export function queueCrew(
               `Redis has lost what was stored in it ${tries + 1} times in a round, at last ` +
                 `${error.message}; look at its maxmemory and its disk, and go on with --resume`,
             )
-          onNews(
-            `Redis has lost ${error.message}; round ${round.number + 1} is done once more`,
-          )
+          onNews(`Redis has lost ${error.message}; round ${round.number + 1} is done once more`)
         }
     },
     async close() {
@@ -292,10 +290,7 @@ export function queueCrew(
   }
 
   /** @throws Gone where Redis has lost something of it */
-  async function once(
-    round: Round,
-    tries: number,
-  ): Promise<readonly ReplicaResult[] | undefined> {
+  async function once(round: Round, tries: number): Promise<readonly ReplicaResult[] | undefined> {
     const { number, signal, states } = round
     last = number
     await prepare(round, tries > 0)
