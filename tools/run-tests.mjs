@@ -181,7 +181,7 @@ const runsAlone = (path) => ALONE.test(path) && !BESIDE.includes(path)
 const TOGETHER =
   /^test\/(assembly|cli|data|edge|events|golden|graph|io|load|models|network|nir|ops|plan|train)\//
 const APART = paths([
-  'cli: endings interrupt source-maps',
+  'cli: endings interrupt places source-maps',
   'data: pictures threads',
   'golden: revectorize',
   'plan: work',
