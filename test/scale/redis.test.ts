@@ -9,7 +9,7 @@ import type { Job, Queue } from 'bullmq'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { envelopeOf } from '../../src/scale/jobs.js'
-import { PASSWORD, RedisPlace } from '../../src/scale/redis.js'
+import { RedisPlace } from '../../src/scale/redis.js'
 import { folderStore, redisStore } from '../../src/scale/store.js'
 import { type AnyKind, startWorker, stopKey } from '../../src/scale/worker.js'
 import { messageOf, withFolder } from '../io/temporary.js'
@@ -218,16 +218,16 @@ withRedis('a password comes from the environment, and is shown nowhere', async (
   const own = await startRedis(['--requirepass', 'geheim'])
   try {
     const said = await messageOf(() => RedisPlace.open(own.url))
-    assert.match(said, /it wants another password; give it in the environment, as SPIKEWASM_REDIS/)
-    process.env[PASSWORD] = 'falsch'
+    assert.match(said, /wants another password; .* environment, as SPIKEWASM_REDIS_PASSWORD/)
+    process.env.SPIKEWASM_REDIS_PASSWORD = 'falsch'
     assert.match(await messageOf(() => RedisPlace.open(own.url)), /it wants another password/)
-    process.env[PASSWORD] = 'geheim'
+    process.env.SPIKEWASM_REDIS_PASSWORD = 'geheim'
     const open = await RedisPlace.open(own.url)
     assert.is(await open.client.ping(), 'PONG')
     assert.not.match(JSON.stringify(open.address), /geheim/)
     await open.close()
   } finally {
-    delete process.env[PASSWORD]
+    delete process.env.SPIKEWASM_REDIS_PASSWORD
     await own.stop()
   }
   assert.match(
