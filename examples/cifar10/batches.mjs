@@ -16,7 +16,7 @@ const options = readOptions({
   steps: { type: 'string', default: '400' },
 })
 const { train } = await readData(options)
-const [{ size, epochs }] = parts(options)
+const [{ size, epochs, change }] = parts(options)
 const stepsOfEpoch = Math.floor(train.length / BATCH)
 if (options.steps > epochs * stepsOfEpoch)
   throw new Error(`--steps must be ≤ ${epochs * stepsOfEpoch}, those of the first part`)
@@ -25,7 +25,7 @@ setFirstFilters(model, train)
 await model.save(options.weights)
 await model.dispose()
 
-const data = windows(train, size)
+const data = windows(sw.augment(train, change), size)
 const values = 3 * size * size
 const sample = new Float32Array(values)
 const write = async (array) => {

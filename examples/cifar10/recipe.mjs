@@ -29,9 +29,22 @@ export function network(width) {
  */
 export const parts = ({ epochs }) => {
   const first = Math.round(0.42 * epochs)
+  const change = { crop: 4, paddingMode: 'reflect', flip: true }
   return [
-    { name: 'windows', size: 24, epochs: first, schedule: sw.linearWarmup(3) },
-    { name: 'pictures', size: 32, epochs: epochs - first, schedule: sw.cosine({ by: 'step' }) },
+    {
+      name: 'windows',
+      size: 24,
+      epochs: first,
+      schedule: sw.linearWarmup(3),
+      change,
+    },
+    {
+      name: 'pictures',
+      size: 32,
+      epochs: epochs - first,
+      schedule: sw.cosine({ by: 'step' }),
+      change: { ...change, cutout: 8 },
+    },
   ]
 }
 
@@ -40,7 +53,7 @@ export function readOptions(more = {}) {
   const { values } = parseArgs({
     options: {
       data: { type: 'string' },
-      epochs: { type: 'string', default: '19' },
+      epochs: { type: 'string', default: '20' },
       seed: { type: 'string', default: '0' },
       lr: { type: 'string', default: '0.1' },
       width: { type: 'string', default: '64' },
@@ -92,10 +105,7 @@ export async function readData({ data, 'limit-train': limit }) {
         cache: join(data, '.cache'),
       })
     : await sw.datasets.cifar10(data)
-  return {
-    train: sw.augment(limit ? sw.subset(train, limit) : train, { crop: 4, flip: true }),
-    test,
-  }
+  return { train: limit ? sw.subset(train, limit) : train, test }
 }
 
 export const optimizer = ({ lr }) =>

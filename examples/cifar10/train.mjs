@@ -1,6 +1,6 @@
 // Trains a compact spiking network on CIFAR-10; docs/cifar10.md has the result.
 //
-//   node examples/cifar10/train.mjs --data FOLDER --out runs/cifar10 [--epochs 19] [--seed 0]
+//   node examples/cifar10/train.mjs --data FOLDER --out runs/cifar10 [--epochs 20] [--seed 0]
 //     [--threads 2] [--lr 0.1] [--width 64] [--limit-train n] [--limit-test n]
 //
 // The same command goes on with a run that was stopped, and ends with the same bits. The folder
@@ -48,7 +48,8 @@ for (const [i, part] of parts(options).entries()) {
     console.log(`${weights} parameters, ${pictures} training pictures, seed ${seed}`)
   }
   const folder = join(dir, part.name)
-  const history = await model.fit(windows(train, part.size), {
+  const data = windows(sw.augment(train, part.change), part.size)
+  const history = await model.fit(data, {
     epochs: part.epochs,
     optimizer: optimizer(options),
     schedule: part.schedule,

@@ -1,5 +1,12 @@
 /** Augmentation of byte images on the fly: crop, flip, AutoAugment, Cutout, then normalisation. */
-import { checkBoolean, checkInteger, checkOptions, expect, SpikewasmError } from '../errors.js'
+import {
+  checkBoolean,
+  checkInteger,
+  checkOptions,
+  describe,
+  expect,
+  SpikewasmError,
+} from '../errors.js'
 import { imageShape } from '../nn/value.js'
 import { Purpose, RandomStream } from '../random.js'
 import { autoAugment, type ImageSize } from './autoaugment.js'
@@ -14,12 +21,20 @@ import {
 import { changesOf, hashOf, type Plain, plainOf, withPlain } from './plain.js'
 import { copyRow, mirrorRow } from './rows.js'
 
+const paddingModes = ['constant', 'reflect'] as const
+
+/** What lies beyond the edges of a picture that is cropped. */
+export type PaddingMode = (typeof paddingModes)[number]
+
 /** Steps of an augmentation, applied in this order. Each is off unless it is asked for. */
 export interface AugmentOptions {
-  /**
-   * Adds this many black pixels on each side and crops the original size at a random place.
-   */
+  /** Adds this many pixels on each side and crops the original size at a random place. */
   readonly crop?: number
+  /**
+   * What the pixels that `crop` adds show: black (`'constant'`), or the picture mirrored at its
+   * edge, the edge itself not twice (`'reflect'`), as in torchvision. Default `'constant'`.
+   */
+  readonly paddingMode?: PaddingMode
   /** Mirrors left and right with probability 1/2. */
   readonly flip?: boolean
   /**
@@ -61,9 +76,9 @@ export const cifarAugmentation: AugmentOptions = {
  */
 export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
   expectDataset('augment: dataset', dataset)
-  checkOptions('augment', options, ['crop', 'flip', 'autoAugment', 'cutout'])
+  checkOptions('augment', options, ['crop', 'paddingMode', 'flip', 'autoAugment', 'cutout'])
   const { pixels, name, length, shape, timeSteps, classes, classNames, targets, prepare } = dataset
-  const { crop = 0, cutout = 0 } = options
+  const { crop = 0, paddingMode = 'constant', cutout = 0 } = options
   const flip = checkBoolean('augment.flip', options.flip, false)
   const auto = checkBoolean('augment.autoAugment', options.autoAugment, false)
   const [channels, height, width] = imageShape(shape)
@@ -73,6 +88,19 @@ export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
         'fromBytes and augment it once',
     )
   checkInteger('augment.crop', crop, 0)
+  expect(
+    paddingModes.includes(paddingMode),
+    () =>
+      `augment.paddingMode must be one of ${paddingModes.join(', ')}, ` +
+      `got ${describe(paddingMode)}`,
+  )
+  const reflect = paddingMode === 'reflect'
+  expect(
+    !reflect || crop < Math.min(height, width),
+    () =>
+      `augment.crop must be less than the sides of a picture where paddingMode is "reflect", ` +
+      `got ${crop} for ${height}×${width}`,
+  )
   checkInteger('augment.cutout', cutout, 0)
   expect(
     !auto || timeSteps === undefined,
@@ -109,7 +137,7 @@ export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
       const dx = crop > 0 ? random.below(2 * crop + 1) - crop : 0
       const dy = crop > 0 ? random.below(2 * crop + 1) - crop : 0
       const mirror = flip && random.below(2) === 1
-      for (const [a, b] of frames) shift(b, a, size, dx, dy, mirror)
+      for (const [a, b] of frames) (reflect ? reflected : shift)(b, a, size, dx, dy, mirror)
       image = bufferB
       other = bufferA
     }
@@ -150,7 +178,11 @@ export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
       return label
     },
   })
-  const sent: AugmentOptions = { crop, flip, cutout, autoAugment: auto }
+  const sent: AugmentOptions = {
+    ...{ crop, flip, cutout, autoAugment: auto },
+    // Left out where it changes nothing, so that runs of earlier versions can go on.
+    ...(reflect && crop > 0 && { paddingMode }),
+  }
   const made = (): PlainAugmented | undefined => {
     const of = plainOf(dataset)
     return of && { kind: 'augmented', of, options: sent }
@@ -180,6 +212,27 @@ export function shift(
     if (mirror) mirrorRow(out, input, y * width + width - 1, from, first, end, channels)
     else
       copyRow(out, input, y * width * channels, from * channels, first * channels, end * channels)
+  }
+}
+
+/** As `shift`, but what lies outside of the image is the image mirrored at its edge. */
+export function reflected(
+  out: Uint8Array,
+  input: Uint8Array,
+  { height, width, channels }: ImageSize,
+  dx: number,
+  dy: number,
+  mirror: boolean,
+): void {
+  const inside = (at: number, size: number): number =>
+    at < 0 ? -at : at < size ? at : 2 * size - 2 - at
+  let to = 0
+  for (let y = 0; y < height; y++) {
+    const row = inside(y + dy, height) * width
+    for (let x = 0; x < width; x++) {
+      const from = (row + inside((mirror ? width - 1 - x : x) + dx, width)) * channels
+      for (let c = 0; c < channels; c++) out[to++] = input[from + c]
+    }
   }
 }
 

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { fromArrays } from '../../src/data/arrays.js'
-import { augment, blacken, cifarAugmentation, shift } from '../../src/data/augment.js'
+import { augment, blacken, cifarAugmentation, reflected, shift } from '../../src/data/augment.js'
 import { fromBytes } from '../../src/data/bytes.js'
 import type { Dataset } from '../../src/data/dataset.js'
 import { sizeOf } from '../../src/nn/value.js'
@@ -72,6 +72,43 @@ test('shift: every pixel is the input at its place, black outside', () => {
       },
     ),
   )
+})
+
+test('reflected: beyond its edges lies the mirrored image', async () => {
+  fc.assert(
+    fc.property(sizes, fc.nat(8), fc.nat(8), fc.boolean(), (size, px, py, mirror) => {
+      const { height, width, channels } = size
+      const input = Uint8Array.from({ length: height * width * channels }, (_, i) => i)
+      const out = new Uint8Array(input.length)
+      const around = (length: number): number[] =>
+        // … 2 1 0 1 2 … length − 1 … 1 0 1 …
+        Array.from({ length: 3 * length - 2 }, (_, i) => {
+          const at = Math.abs(i - (length - 1))
+          return at < length ? at : 2 * (length - 1) - at
+        })
+      const [columns, rows] = [around(width), around(height)]
+      const [x0, y0] = [px % (2 * width - 1), py % (2 * height - 1)]
+      reflected(out, input, size, x0 - (width - 1), y0 - (height - 1), mirror)
+      for (let y = 0; y < height; y++)
+        for (let x = 0; x < width; x++)
+          for (let c = 0; c < channels; c++) {
+            const column = columns[x0 + (mirror ? width - 1 - x : x)]
+            const expected = input[(rows[y0 + y] * width + column) * channels + c]
+            assert.is(out[(y * width + x) * channels + c], expected)
+          }
+    }),
+  )
+  const dataset = makeDataset(1, [1, 3, 4])
+  assert.match(
+    await messageOf(() => augment(dataset, { crop: 3, paddingMode: 'reflect' })),
+    /crop must be less than the sides of a picture where paddingMode is "reflect", got 3 for 3×4/,
+  )
+  assert.match(
+    await messageOf(() => augment(dataset, { crop: 1, paddingMode: 'edge' as never })),
+    /augment\.paddingMode must be one of constant, reflect, got "edge"/,
+  )
+  const plain = read(augment(dataset, { crop: 1, paddingMode: 'reflect' }), 0, 1, 1)
+  assert.not(plain.slice(1).includes(0), 'nothing is black')
 })
 
 test('shift: mirrored twice, an image is itself', () => {
