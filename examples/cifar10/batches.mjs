@@ -9,18 +9,19 @@
 import { once } from 'node:events'
 import * as sw from 'spikewasm'
 import { setFirstFilters } from './filters.mjs'
-import { BATCH, compile, parts, readData, readOptions, TIME_STEPS, windows } from './recipe.mjs'
+import { BATCH, compile, parts, readData, readOptions, windows } from './recipe.mjs'
 
 const options = readOptions({
   weights: { type: 'string' },
   steps: { type: 'string', default: '400' },
 })
 const { train } = await readData(options)
-const [{ size, epochs, change }] = parts(options)
+const [part] = parts(options)
+const { size, timeSteps, epochs, change } = part
 const stepsOfEpoch = Math.floor(train.length / BATCH)
 if (options.steps > epochs * stepsOfEpoch)
   throw new Error(`--steps must be ≤ ${epochs * stepsOfEpoch}, those of the first part`)
-const model = await compile({ ...options, threads: 1 }, size)
+const model = await compile({ ...options, threads: 1 }, part)
 setFirstFilters(model, train)
 await model.save(options.weights)
 await model.dispose()
@@ -31,7 +32,7 @@ const sample = new Float32Array(values)
 const write = async (array) => {
   if (!process.stdout.write(Buffer.from(array.buffer))) await once(process.stdout, 'drain')
 }
-const head = { ...options, batch: BATCH, timeSteps: TIME_STEPS, stepsOfEpoch, size }
+const head = { ...options, batch: BATCH, timeSteps, stepsOfEpoch, size }
 process.stdout.write(`${JSON.stringify(head)}\n`)
 const { seed } = options
 let order

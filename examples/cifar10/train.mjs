@@ -1,6 +1,6 @@
 // Trains a compact spiking network on CIFAR-10; docs/cifar10.md has the result.
 //
-//   node examples/cifar10/train.mjs --data FOLDER --out runs/cifar10 [--epochs 20] [--seed 0]
+//   node examples/cifar10/train.mjs --data FOLDER --out runs/cifar10 [--epochs 19] [--seed 0]
 //     [--threads 2] [--lr 0.1] [--width 64] [--limit-train n] [--limit-test n]
 //
 // The same command goes on with a run that was stopped, and ends with the same bits. The folder
@@ -38,9 +38,10 @@ if (!existsSync(curve)) writeFileSync(curve, 'epoch,trainLoss,trainAccuracy,test
 const histories = []
 let state
 let [epochsBefore, stepsBefore] = [0, 0]
-for (const [i, part] of parts(options).entries()) {
+const all = parts(options)
+for (const [i, part] of all.entries()) {
   // Another seed: other orders and windows than in the epochs before.
-  const model = await compile({ ...options, seed: seed + i }, part.size)
+  const model = await compile({ ...options, seed: seed + i }, part)
   if (state) model.loadStateDict(state)
   else {
     setFirstFilters(model, train)
@@ -72,7 +73,7 @@ for (const [i, part] of parts(options).entries()) {
   epochsBefore += part.epochs
   stepsBefore += part.epochs * Math.floor(train.length / BATCH)
   state = model.stateDict()
-  if (i === 1) await model.save(join(dir, 'weights.safetensors'))
+  if (i === all.length - 1) await model.save(join(dir, 'weights.safetensors'))
   await model.dispose()
 }
 
