@@ -1,4 +1,4 @@
-/** Still samples of `predict` as frames of spikes, for a network that was trained with an encoder. */
+/** Still samples of `predict` as frames of spikes, for networks trained with an encoder. */
 
 import { fromArrays } from '../data/arrays.js'
 import { encoders } from '../data/encoders.js'
