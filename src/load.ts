@@ -63,7 +63,8 @@ export async function loadModel(
     purpose: 'inference',
     input,
     timeSteps,
-    frames,
+    // A stream takes a frame a call, whatever the model was trained with.
+    frames: options.purpose === 'stream' ? false : frames,
     ...methods,
     ...options,
   })

@@ -19,6 +19,14 @@ import { trainingSpec } from './runtime/training.js'
 
 export type { CompileOptions } from './runtime/compile-options.js'
 
+/** Names of the options of `compile`. */
+export const compileOptionKeys: readonly (keyof CompileOptions)[] = [
+  ...(['input', 'timeSteps', 'batchSize', 'threads', 'seed', 'frames', 'inspect'] as const),
+  ...(['record', 'engine', 'wasm', 'worker', 'purpose', 'revectorize'] as const),
+  ...methodOptionKeys,
+  ...(['optimizer', 'loss', 'penalties'] as const),
+]
+
 /** More classes than any data set has; refused before memory is planned for them. */
 const MOST_OUTPUTS = 1 << 16
 
@@ -31,25 +39,7 @@ const MOST_OUTPUTS = 1 << 16
  */
 export async function compile(network: Module, options: CompileOptions): Promise<Model> {
   checkModule('compile: the network', network)
-  checkOptions('compile', options, [
-    'input',
-    'timeSteps',
-    'batchSize',
-    'threads',
-    'seed',
-    'frames',
-    'inspect',
-    'record',
-    'engine',
-    'wasm',
-    ...methodOptionKeys,
-    'purpose',
-    'revectorize',
-    'optimizer',
-    'loss',
-    'penalties',
-    'worker',
-  ])
+  checkOptions('compile', options, compileOptionKeys)
   const integer = (name: string, value: number, min: number, max: number): number => {
     expect(
       Number.isInteger(value) && value >= min && value <= max,

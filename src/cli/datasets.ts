@@ -43,6 +43,8 @@ interface Entry {
   /** Whether its loader knows what `--augment` does. */
   readonly moves?: true
   readonly defaults: Defaults
+  /** What bytes are divided by; default 255. */
+  readonly scale?: number
   /** More threads than this are not faster; absent where all processors help. */
   readonly maxThreads?: number
 }
@@ -99,6 +101,7 @@ export const datasets = {
     load: () => loaders.digits(),
     shape: [1, 8, 8],
     classes: 10,
+    scale: 16,
     defaults: { epochs: 30, batchSize: 32, lr: 0.2, weightDecay: 5e-4 },
     maxThreads: 2,
   },
@@ -344,6 +347,12 @@ export function stepsFor(
 export function classesOf(name: DatasetName, part: Dataset): number {
   const { anyClasses, classes }: Entry = datasets[name]
   return anyClasses ? part.classes : classes
+}
+
+/** What bytes of its samples are divided by, before mean and deviation. */
+export const scaleOf = (name: DatasetName = 'images'): number => {
+  const { scale = 255 }: Entry = datasets[name]
+  return scale
 }
 
 /** Whether its samples are recordings. */

@@ -14,6 +14,7 @@ import type { ModelName } from '../models/registry.js'
 import { sgd } from '../optimizer/index.js'
 import {
   type DataArguments,
+  type DatasetName,
   datasets,
   defaultThreads,
   describeDefault,
@@ -22,11 +23,12 @@ import {
 import { addEventFlags } from './event-flags.js'
 import { withFiles } from './mistakes.js'
 import { counting, fromRun, numeric, shared } from './options.js'
-import { openOutFolder, removeIfEmpty } from './run-folder.js'
+import { dataOf, openOutFolder, removeIfEmpty } from './run-folder.js'
 import { packageVersion } from './version.js'
 import { givenNetwork, modelOptions, networkOnly } from './which-model.js'
 
-interface DiagnoseArguments extends DataArguments {
+interface DiagnoseArguments extends Omit<DataArguments, 'dataset'> {
+  readonly dataset?: DatasetName
   readonly run?: string
   readonly weights?: string
   readonly model?: ModelName
@@ -50,7 +52,7 @@ export function diagnoseCommand(command: Command): Command {
         'BPTT, rate gradients against those of BPTT, time and memory of each method over ' +
         'T, and firing rates. Prints tables and writes diagnose.json and diagnose.html.',
     )
-    .addOption(shared.dataset())
+    .addOption(fromRun(shared.dataset()))
     .addOption(shared.data())
     .addOption(shared.imageSize())
     .addOption(shared.cache())
@@ -121,10 +123,12 @@ function methodList(text: string): Variant[] {
 }
 
 async function run(args: DiagnoseArguments): Promise<void> {
-  const { dataset, steps, timeSteps, methods, seed, json, out, processes } = args
-  const { defaults } = datasets[dataset]
+  const { steps, timeSteps, methods, seed, json, out, processes } = args
   const given = await givenNetwork(args)
-  const data = await loadData(args)
+  const source = dataOf(args, given.run)
+  const { dataset } = source
+  const { defaults } = datasets[dataset]
+  const data = await loadData(source)
   const samples = data.train.length
   const {
     batchSize = Math.min(defaults.batchSize, samples),

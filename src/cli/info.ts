@@ -13,7 +13,13 @@ import { type Method, makePlan, type Plan, type ProgramName, type StepMode } fro
 import { type PrintedProgram, printProgram, programJson, programNames } from '../plan/print.js'
 import { type EngineVariant, loadEngine } from '../runtime/load.js'
 import { wideVectors } from '../runtime/revectorize.js'
-import { type DatasetName, datasets, defaultThreads, describeDefault } from './datasets.js'
+import {
+  type DatasetName,
+  datasets,
+  defaultThreads,
+  describeDefault,
+  isOfEvents,
+} from './datasets.js'
 import { type NirArguments, readingNir } from './nir.js'
 import { fromRun, numeric, shared } from './options.js'
 import { printJson } from './report.js'
@@ -24,7 +30,7 @@ interface InfoArguments extends NirArguments {
   readonly run?: string
   readonly weights?: string
   readonly model?: ModelName
-  readonly dataset: DatasetName
+  readonly dataset?: DatasetName
   readonly batchSize?: number
   readonly timeSteps?: number
   readonly tau?: number
@@ -49,9 +55,14 @@ export function infoCommand(command: Command): Command {
     .addOption(networkOnly(modelOptions.weights()))
   for (const option of readingNir()) command.addOption(option)
   return command
-    .addOption(shared.dataset())
+    .addOption(fromRun(shared.dataset()))
     .addOption(
-      numeric('--batch-size <n>', `samples in one step (default: ${describeDefault('batchSize')})`),
+      fromRun(
+        numeric(
+          '--batch-size <n>',
+          `samples in one step (default: ${describeDefault('batchSize')})`,
+        ),
+      ),
     )
     .addOption(fromRun(shared.timeSteps()))
     .addOption(fromRun(shared.tau()))
@@ -117,10 +128,13 @@ async function info(args: InfoArguments): Promise<void> {
 async function planModel(args: InfoArguments) {
   const given = await givenNetwork(args)
   const { name, run, isWhole, options: own } = given
-  const { dataset, threads = defaultThreads(dataset) } = args
+  const { dataset = run?.dataset ?? 'digits' } = args
+  const { threads = run?.threads ?? defaultThreads(dataset) } = args
   const { shape, classes: all, defaults } = datasets[dataset]
   const input = own.input ?? shape
-  const timeSteps = args.timeSteps ?? own.timeSteps ?? 4
+  // Of recordings each step has a frame of its own.
+  const ofEvents = !isWhole && isOfEvents(dataset)
+  const timeSteps = args.timeSteps ?? own.timeSteps ?? (ofEvents ? 10 : 4)
   const sameMethod = args.method === undefined
   const options: MethodOptions = {
     method: args.method ?? own.method ?? methodNames[0],
@@ -128,8 +142,8 @@ async function planModel(args: InfoArguments) {
     gradientCheckpoint:
       args.gradientCheckpoint ?? (sameMethod ? own.gradientCheckpoint : undefined),
   }
-  const batchSize = args.batchSize ?? defaults.batchSize
-  const frames = own.frames ?? false
+  const batchSize = args.batchSize ?? run?.batchSize ?? defaults.batchSize
+  const frames = own.frames ?? ofEvents
   const network = given.network(input, run?.classes ?? all)
   // A NIR file is there to be run: it may have what the default method cannot train.
   const purposesOf: Purpose[] =

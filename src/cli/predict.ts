@@ -17,6 +17,7 @@ import { readLabels } from './export-options.js'
 import { type NirArguments, readingNir } from './nir.js'
 import { counting, fromRun, numbers, shared } from './options.js'
 import { percent, printJson } from './report.js'
+import { readEncoded } from './still-samples.js'
 import { givenModel, modelOptions } from './which-model.js'
 
 interface PredictArguments extends EventArguments, NirArguments {
@@ -48,7 +49,7 @@ export function predictCommand(command: Command): Command {
     .addOption(modelOptions.weights())
     .addOption(modelOptions.pretrained())
   for (const option of readingNir()) command.addOption(option)
-  return addEventFlags(command, { encoder: false })
+  return addEventFlags(command)
     .addOption(fromRun(shared.dataset()))
     .addOption(fromRun(shared.modelOfData()))
     .addOption(fromRun(shared.timeSteps()))
@@ -84,7 +85,8 @@ async function predict(files: readonly string[], args: PredictArguments): Promis
   const recording = ofEvents ? recordingReader(args, run, dataset) : undefined
   const known = datasets[dataset ?? (ofEvents ? 'events' : 'digits')]
   const input = options.input ?? known.shape
-  const frames = options.frames ?? ofEvents
+  const encoder = encoderOf(args, run, ofEvents)
+  const frames = options.frames ?? (ofEvents || encoder !== undefined)
   const model = await compile(given.network(input, run?.classes ?? known.classes), {
     ...options,
     purpose: 'inference',
@@ -100,10 +102,12 @@ async function predict(files: readonly string[], args: PredictArguments): Promis
       () => `--top-k must be at most the number of classes, ${model.classes}, got ${args.topK}`,
     )
     const names = await readLabels(args.labels, given.data ?? {}, model.classes)
-    const target = targetOf(model, normalizationOf(args, given.data))
+    const normalization = normalizationOf(args, given.data)
+    const encoded = encoder && { encoder, dataset, normalization }
+    const target = targetOf(model, normalization)
     const rows: Row[] = []
     for (const file of files) {
-      const answers = await answersOf(model, file, { target, recording }, names, args)
+      const answers = await answersOf(model, file, { target, recording, encoded }, names, args)
       if (answers === undefined) process.exitCode = 1
       else for (const answer of answers) rows.push(answer)
     }
@@ -131,18 +135,45 @@ interface Guess {
 interface Reading {
   readonly target: SampleTarget
   readonly recording: ReturnType<typeof recordingReader> | undefined
+  /** How still samples become frames. */
+  readonly encoded: Parameters<typeof readEncoded>[2] | undefined
+}
+
+/**
+ * The encoder of still samples: that of the flag, else the run's.
+ * @throws SpikewasmError for flags that would do nothing
+ */
+function encoderOf(
+  { encoder, mean }: PredictArguments,
+  run: EventArguments | undefined,
+  ofEvents: boolean,
+): EventArguments['encoder'] {
+  expect(
+    !ofEvents || encoder === undefined,
+    () => `--encoder must be left out for recordings, which are frames already, got ${encoder}`,
+  )
+  const own = ofEvents ? undefined : (encoder ?? run?.encoder)
+  expect(
+    mean === undefined || own === undefined || own === 'constant',
+    () =>
+      `--mean and --std must be left out with the encoder ${own}, which reads byte / scale, got ` +
+      mean,
+  )
+  return own
 }
 
 /** Undefined where the file cannot be read; that is said. */
 async function answersOf(
   model: Model,
   file: string,
-  { target, recording }: Reading,
+  { target, recording, encoded }: Reading,
   names: readonly string[] | undefined,
   { topK, json }: PredictArguments,
 ): Promise<Row[] | undefined> {
   try {
-    const x = (await recording?.(file, model)) ?? (await readSamples(file, target))
+    const x =
+      (await recording?.(file, model)) ??
+      (await (encoded ? readEncoded(file, model, encoded) : readSamples(file, target)))
     const size = target.shape.reduce((product, n) => product * n, 1)
     const samples = x.length / size
     const rows: Row[] = []

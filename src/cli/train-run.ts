@@ -274,8 +274,8 @@ function tellSilence(reporter: Reporter, layers: readonly string[], epoch: numbe
   const names = layers.slice(0, 10).join(', ') + (layers.length > 10 ? ', …' : '')
   const { warn } = inkFor(process.stderr)
   const text =
-    `spikewasm: no neuron of ${names} fired in epoch ${epoch}: nothing is learnt behind it; try ` +
-    'a higher --lr, more --time-steps or another --seed'
+    `spikewasm: no neuron of layer ${names} fired in epoch ${epoch}: nothing is learnt behind ` +
+    'it; try a higher --lr, more --time-steps or another --seed'
   process.stderr.write(`${warn(text)}\n`)
 }
 

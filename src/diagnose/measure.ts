@@ -179,7 +179,8 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
           const { images, labels } = model.session.slot(0)
           const job = processes && {
             network: describeNetwork(network(), input),
-            ...{ input, method, timeSteps: T, batchSize, threads, seed, state: model.stateDict() },
+            ...{ input, method, timeSteps: T, frames: model.frames, batchSize, threads, seed },
+            ...{ state: model.stateDict() },
             ...{ images: images.slice(), labels: Int32Array.from(labels) },
           }
           costs.push({

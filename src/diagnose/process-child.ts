@@ -13,9 +13,9 @@ const WARM_UP_STEPS = 2
 const MEASURE_MS = 500
 
 async function measure(job: ProcessJob): Promise<ProcessCost> {
-  const { network, input, method, timeSteps, batchSize, threads, seed } = job
+  const { network, input, method, timeSteps, frames, batchSize, threads, seed } = job
   const model = await compile(compositeOf(network, 'the network'), {
-    ...{ input, timeSteps, batchSize, threads, seed },
+    ...{ input, timeSteps, frames, batchSize, threads, seed },
     ...variants[method],
   })
   model.loadStateDict(job.state)

@@ -16,6 +16,8 @@ export interface ProcessJob {
   readonly input: InputShape
   readonly method: Variant
   readonly timeSteps: number
+  /** Whether samples are frames. */
+  readonly frames: boolean
   readonly batchSize: number
   readonly threads: number
   readonly seed: number

@@ -4,17 +4,13 @@ import { describe, expect } from '../errors.js'
 import { graphOf } from '../io/nir/graph.js'
 import { checkNirOptions, type NirOptions, nirOptionKeys } from '../io/nir/options.js'
 import type { Model } from '../model.js'
-import { type CompileOptions, compile } from '../network.js'
+import { type CompileOptions, compile, compileOptionKeys } from '../network.js'
 import { type NirNetwork, networkOf } from './network.js'
 
 /** Options of `loadNir`: how time becomes steps, and those of `compile`, but for `input`. */
 export type LoadNirOptions = NirOptions & Partial<Omit<CompileOptions, 'input'>>
 
-const compileKeys = [
-  ...['timeSteps', 'batchSize', 'threads', 'seed', 'frames', 'inspect', 'engine', 'purpose'],
-  ...['revectorize', 'optimizer', 'loss', 'penalties'],
-  ...['method', 'stepMode', 'update', 'mseWeight', 'backwardSteps', 'gradientCheckpoint'],
-]
+const compileKeys = compileOptionKeys.filter((key) => key !== 'input')
 
 /**
  * The network of a NIR file (Pedersen et al., Nature Communications 2024; neuroir.org) and its

@@ -190,8 +190,8 @@ export class Loop implements Training {
     if (!silent || this.toldSilence) return
     this.toldSilence = true
     warn(
-      `no neuron of ${listOf(silent)} fired in epoch ${epoch}: nothing is learnt behind it; try ` +
-        'a higher learning rate, more time steps, another seed or a lower threshold',
+      `no neuron of layer ${listOf(silent)} fired in epoch ${epoch}: nothing is learnt behind ` +
+        'it; try a higher learning rate, more time steps, another seed or a lower threshold',
       'SPIKEWASM_SILENT',
     )
   }

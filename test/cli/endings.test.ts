@@ -78,7 +78,7 @@ test('a layer that never fires: one line a run, on standard error', () =>
     const silent = ['--model', 'mlp', '--load', file, '--lr', '0', '--threads', '1', '--json']
     const { code, stderr } = await run(['train', ...small, ...silent, '--epochs', '2'])
     assert.is(code, 0, stderr)
-    assert.match(stderr, /^spikewasm: no neuron of 2 fired in epoch 1: [^\n]+\n$/)
+    assert.match(stderr, /^spikewasm: no neuron of layer 2 fired in epoch 1: [^\n]+\n$/)
   }))
 
 test("warnings and a missing file are lines of the command, other warnings stay Node's", async () => {

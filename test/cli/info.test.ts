@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { modelNames } from '../../src/models/registry.js'
 import type { PrintedProgram } from '../../src/plan/print.js'
 import type { WideVectors } from '../../src/runtime/revectorize.js'
+import { withFolder } from '../io/temporary.js'
 import { run as runProcess } from './command.js'
 import { parseLines, run, tiny } from './in-process.js'
 
@@ -92,6 +94,25 @@ test('info --model: layers and memory', async () => {
   )
   assert.ok((model.memoryBytes as { total: number }).total > 3 * 3 * 32 * 32 * 4)
 })
+
+test('info: the batch of a run, and frames for recordings', () =>
+  withFolder(async (folder) => {
+    const out = join(folder, 'run')
+    const how = ['--model', 'mlp', '--batch-size', '7', '--limit-train', '28', '--epochs', '1']
+    const trained = await run(['train', ...how, '--threads', '1', '--out', out])
+    assert.is(trained.code, 0, trained.stderr)
+    const factsOf = async (...args: string[]) =>
+      parseLines((await run(['info', ...args, '--json'])).stdout)[0].model as {
+        readonly batchSize: number
+        readonly timeSteps: number
+        readonly memoryBytes: { readonly input: number }
+      }
+    assert.is((await factsOf('--run', out)).batchSize, 7)
+    const recordings = ['--model', 'eventCnn', '--dataset', 'nmnist', '--batch-size', '2']
+    const { timeSteps, memoryBytes } = await factsOf(...recordings)
+    assert.is(timeSteps, 10)
+    assert.ok(memoryBytes.input >= 2 * 10 * 2 * 34 * 34 * 4, `${memoryBytes.input}`)
+  }))
 
 test('info --program: the records of a program, in their order', async () => {
   const options = ['info', '--model', 'cnn', '--batch-size', '3', '--method', 'bptt']

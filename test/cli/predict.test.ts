@@ -3,7 +3,16 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { conv2d, datasets, flatten, lif, linear, sequential } from '../../src/index.js'
+import {
+  conv2d,
+  datasets,
+  encoders,
+  flatten,
+  lif,
+  linear,
+  loadModel,
+  sequential,
+} from '../../src/index.js'
 import { withFolder } from '../io/temporary.js'
 import { run as runProcess } from './command.js'
 import { parseLines, run, tiny } from './in-process.js'
@@ -57,6 +66,36 @@ test('a run: bytes are normalised as in training; --best takes the best weights'
     const { stdout } = await run(['predict', '--run', out, '--best', '--json', ...files])
     const [a, b] = parseLines(stdout)
     assert.equal(a.logits, b.logits)
+  }))
+
+test('a run with an encoder: still files are encoded as its data were', () =>
+  withFolder(async (folder) => {
+    const out = join(folder, 'run')
+    const how = ['--model', 'mlp', '--encoder', 'rate', '--time-steps', '3']
+    await run(['train', ...tiny, ...how, '--out', out])
+    const { test: data } = await datasets.digits()
+    const bytes = new Uint8Array(64)
+    data.pixels!.read(0, bytes)
+    const shares = Float32Array.from(bytes, (byte) => byte / 16)
+    const [raw, shown] = ['bytes.bin', 'x.bin'].map((name) => join(folder, name))
+    await writeFile(raw, bytes)
+    await writeFile(shown, shares)
+    const frames = new Float32Array(3 * 64)
+    encoders.rate(data, { timeSteps: 3 }).read(0, frames)
+    const model = await loadModel(join(out, 'weights.safetensors'), { batchSize: 1 })
+    const wanted = [...(await model.predict(frames)).logits]
+    await model.dispose()
+
+    const { stdout } = await run(['predict', '--run', out, '--json', raw, shown])
+    const [a, b] = parseLines(stdout)
+    assert.equal(a.logits, wanted)
+    assert.equal(b.logits, wanted)
+    const other = await run(['predict', '--run', out, '--json', '--encoder', 'latency', raw])
+    assert.not.equal(parseLines(other.stdout)[0].logits, wanted)
+    const refused = ['predict', '--run', out, '--mean', '0.5', '--std', '0.5', raw]
+    assert.match((await run(refused)).stderr, /--mean and --std must be left out with the encoder/)
+    const own = ['predict', '--pretrained', 'fashion-mnist-cnn', '--encoder', 'rate', raw]
+    assert.match((await run(own)).stderr, /--encoder must be left out, since the model takes one/)
   }))
 
 test.run()

@@ -88,6 +88,21 @@ test('diagnose --processes: a process for each method and T', () =>
     assert.match(html, 'Each in a process of its own')
   }))
 
+test('diagnose takes the data of a run, and shows frames to processes too', () =>
+  withFolder(async (folder) => {
+    const [own, out] = ['run', 'out'].map((name) => join(folder, name))
+    const how = ['--model', 'mlp', '--encoder', 'rate', '--time-steps', '3', '--limit-train', '64']
+    const trained = await run(['train', ...how, '--epochs', '1', '--threads', '1', '--out', own])
+    assert.is(trained.code, 0, trained.stderr)
+    const measured = ['--methods', 'rate-m', '--steps', '1', '--batch-size', '16', '--processes']
+    const all = [...measured, '--threads', '1', '--json', '--out', out]
+    const { code, stdout, stderr } = await run(['diagnose', '--run', own, ...all])
+    assert.is(code, 0, stderr)
+    const [{ setup, costs }] = parseLines(stdout) as unknown as Diagnosis[]
+    assert.equal([setup.timeSteps, setup.parameters], [[3], 64 * 256 + 256 + 256 * 10 + 10])
+    assert.is(costs[0].process?.planBytes, costs[0].totalBytes)
+  }))
+
 test('diagnose --json: one line', () =>
   withFolder(async (out) => {
     const { code, stdout, stderr } = await run([...quick, ...few, '--json', '--out', out])

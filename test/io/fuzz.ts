@@ -14,6 +14,8 @@ import { classNamesOf, parseSolution } from '../../src/data/pictures/solution.js
 import { toChannels } from '../../src/data/pictures/transforms.js'
 import { netInfo } from '../../src/edge/net.js'
 import { SpikewasmError } from '../../src/errors.js'
+import { unpackLz4 } from '../../src/events/lz4.js'
+import { xxHash32 } from '../../src/events/xxhash.js'
 import {
   conv2d,
   exportWasm,
@@ -125,10 +127,30 @@ async function readersOf(): Promise<Record<string, Reader>> {
     gz: { bytes: new Uint8Array(gzipSync(tar)), read: (bytes) => unpack(bytes, 'it') },
     net: { bytes: wasm, read: (bytes) => netInfo(bytes) },
     ...eventReaders(),
+    lz4: {
+      bytes: sealed(lz4Frame),
+      read: (bytes) => unpackLz4(bytes, 1 << 16, 'it'),
+      mutate: async (random) => sealed(mutated(lz4Frame, random)),
+    },
     ...(await nirReaders()),
     ...(await goingOn()),
     ...(await picturesOf()),
   }
+}
+
+/** Two sequences, eight letters and 4 + 19 bytes from four before; then four literals. */
+const lz4Frame = new Uint8Array([
+  ...[0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0, 17, 0, 0, 0],
+  ...[0x8f, ...text('abcdefgh'), 4, 0, 4, 0x40, ...text('wxyz')],
+  ...[0, 0, 0, 0],
+])
+
+/** With the right checksum of the header, so that what is behind it is read. */
+function sealed(frame: Uint8Array): Uint8Array {
+  const out = new Uint8Array(frame)
+  const end = 4 + (out[4] & 8 ? 10 : 2)
+  if (end < out.length) out[end] = (xxHash32(out.subarray(4, end)) >>> 8) & 255
+  return out
 }
 
 /** Pictures, and what lies beside them. */

@@ -52,6 +52,24 @@ test('they train on where that is asked for', async () => {
   }
 })
 
+test('they take one step at a time where that is asked for, with or without frames', async () => {
+  for (const name of pretrainedNames) {
+    const whole = await pretrained(name, { batchSize: 1 })
+    const stream = await pretrained(name, { purpose: 'stream' })
+    const x = uniform(size(whole), 0, 1)
+    const { logits } = await whole.predict(x)
+    const step = stream.input.reduce((a, b) => a * b, 1)
+    let last: Awaited<ReturnType<Model['step']>> | undefined
+    for (let t = 0; t < whole.timeSteps; t++)
+      last = await stream.step(whole.frames ? x.subarray(t * step, (t + 1) * step) : x)
+    last!.logits.forEach((value, i) => {
+      assert.ok(Math.abs(value - logits[i]) < 1e-4, `${name}: ${value}, not ${logits[i]}`)
+    })
+    await whole.dispose()
+    await stream.dispose()
+  }
+})
+
 test('another name: the names that there are', async () => {
   for (const name of ['mnist', 'toString', undefined, null, 3n, Symbol('x')])
     assert.match(

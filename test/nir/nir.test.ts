@@ -237,6 +237,15 @@ test('a model of a file trains on', async () => {
   await model.dispose()
 })
 
+test('spikes of a model of a file can be read', async () => {
+  const from = await fixture('recurrent')
+  const model = await loadNir(from, { dt, timeSteps: 4, batchSize: 2, record: ['rnn.lif'] })
+  await model.predict(inputs(4, 2, 6))
+  const { shape } = model.spikes('rnn.lif')
+  assert.equal([shape[0], shape[4]], [2, 4])
+  await model.dispose()
+})
+
 /** A small file with some fields of its nodes changed. */
 async function changed(
   change: (nodes: Map<string, Tree>, edges: string[][], root: Map<string, Tree>) => void,

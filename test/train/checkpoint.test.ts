@@ -211,7 +211,7 @@ test('a layer that never fires is named in the record, and in one warning of eac
     warnings.map(({ code }) => code),
     ['SPIKEWASM_SILENT', 'SPIKEWASM_SILENT'],
   )
-  assert.match(warnings[1].message, /^no neuron of net\.quiet fired in epoch 4: /)
+  assert.match(warnings[1].message, /^no neuron of layer net\.quiet fired in epoch 4: /)
   await Promise.all([model.dispose(), loud.dispose()])
 })
 
