@@ -4,7 +4,7 @@
 // (sources, versions of tools) and outputs; a step is stale when one of them differs.
 // Arguments: wasm, typescript, bundle, pages select steps; --force builds whatever the stamps say;
 // --dry-run only prints what would be done.
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   existsSync,
@@ -158,22 +158,42 @@ for (const name of names)
   }
 const all = steps()
 const stamps = !force && existsSync(STAMPS) ? readJson(STAMPS) : {}
-for (const step of all) {
-  const { name, inputs, outputs, command, after, prepare } = step
-  if (names.length > 0 && !names.includes(name.split(' ')[0])) continue
-  const before = stamps[name]
-  const input = hashOf(inputs)
-  const touched = force || before?.output !== hashOf(outputs)
-  if (!touched && before.input === input) continue
-  console.log(`build ${name}`)
-  if (dryRun) continue
-  mkdirSync('build', { recursive: true })
-  if (touched) prepare?.()
-  delete stamps[name]
-  const run = (args) => spawnSync(process.execPath, args, { stdio: 'inherit' }).status ?? 1
-  const status = run(command) || (after && run(after)) || 0
-  if (status === 0) stamps[name] = { input, output: hashOf(step.outputs) }
-  writeFileSync(STAMPS, `${JSON.stringify(stamps, null, 2)}\n`)
-  if (status !== 0) process.exit(status)
+
+/** Runs a program of Node. @returns its exit code */
+const run = (args) =>
+  new Promise((resolve) => {
+    const child = spawn(process.execPath, args, { stdio: 'inherit' })
+    child.on('error', () => resolve(1))
+    child.on('close', (code) => resolve(code ?? 1))
+  })
+
+let failed = 0
+/** Builds what is stale of these steps, one after the other. */
+async function build(list) {
+  for (const step of list) {
+    const { name, inputs, outputs, command, after, prepare } = step
+    if (names.length > 0 && !names.includes(name.split(' ')[0])) continue
+    const before = stamps[name]
+    const input = hashOf(inputs)
+    const touched = force || before?.output !== hashOf(outputs)
+    if (!touched && before.input === input) continue
+    console.log(`build ${name}`)
+    if (dryRun) continue
+    mkdirSync('build', { recursive: true })
+    if (touched) prepare?.()
+    delete stamps[name]
+    const status = (await run(command)) || (after && (await run(after))) || 0
+    if (status === 0) stamps[name] = { input, output: hashOf(step.outputs) }
+    writeFileSync(STAMPS, `${JSON.stringify(stamps, null, 2)}\n`)
+    failed ||= status
+    if (failed !== 0) return
+  }
 }
+
+// The engine and the rest need nothing of each other while they are built.
+const isEngine = ({ name }) => name.startsWith('wasm ')
+const lanes = [all.filter(isEngine), all.filter((step) => !isEngine(step))]
+if (dryRun) await build(all)
+else await Promise.all(lanes.map(build))
+if (failed !== 0) process.exit(failed)
 removeOrphans(all)

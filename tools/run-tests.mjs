@@ -1,6 +1,5 @@
 // Builds what is stale, then runs every test/**/*.test.ts from build/, two processes at a time. Most
-// processes run several files of a folder. Files that look at times or need all processors run
-// alone.
+// processes run several files. Files that look at times or need all processors run alone.
 // Arguments select files whose path contains one of them. Ends with the line "N passed, N failed";
 // a file that does not load, ends early or hangs counts as one failure. With --times the files
 // follow by processor time, the costliest first: it tells what a test costs on a busy machine too.
@@ -164,17 +163,17 @@ const paths = (rows) =>
 const ALONE = /^test\/(bench|diagnose|runtime|train|web)\/|interrupt/
 const BESIDE = paths([
   'bench: accuracy campaign figures history kernels operations own peers selection statistics',
-  'bench: edge report trust turns weights',
+  'bench: bench edge report trust turns weights',
   'diagnose: command measure page',
-  'runtime: bounds idle-threads junk memory move profile revectorize sharing threads views',
+  'runtime: bounds failure idle-threads junk memory move profile revectorize sharing threads views',
   'train: callbacks checkpoint data metrics model optimizer regression resume resume-start',
   'train: callback-state epoch-line everywhere fingerprint hooks operations schedule updates writer',
-  'train: wrong-checkpoint',
-  'web: bundlers bytes mirror size',
+  'train: dashboard overlap report wrong-checkpoint',
+  'web: bundlers bytes features mirror page pages size threads',
 ])
 const runsAlone = (path) => ALONE.test(path) && !BESIDE.includes(path)
 
-// Files of these folders share a process: to start one, to read all modules of the source and to
+// Files of these folders share processes: to start one, to read all modules of the source and to
 // compile the engine takes longer than most files, and code that is hot already runs faster. A file
 // needs a process of its own where it counts what the process does (threads that start, memory,
 // warnings), or changes it for good. `--apart` gives each file one.
@@ -189,8 +188,13 @@ const APART = paths([
 ])
 /** Of other folders. */
 const ALSO = paths([
-  'bench: campaign figures history report selection statistics trust turns',
-  'runtime: move profile threads views',
+  'bench: accuracy bench campaign figures history kernels operations report selection statistics',
+  'bench: trust turns weights',
+  'diagnose: page',
+  'pages: pages',
+  'runtime: junk move profile sharing threads views',
+  'scale: codec cost halving jobs spec',
+  'verify: apart hosts trial',
 ])
 const shares = (path) =>
   !isApart && (ALSO.includes(path) || (TOGETHER.test(path) && !APART.includes(path)))
@@ -199,20 +203,18 @@ const TIMES = 'tools/test-times.json'
 const seconds = JSON.parse(readFileSync(TIMES, 'utf8'))
 const costOf = (group) => group.reduce((sum, path) => sum + (seconds[path] ?? 1), 0)
 /** A process that takes longer is shared no further, so that both runners end at about one time. */
-const GROUP_SECONDS = 30
+const GROUP_SECONDS = 20
 
 /** Groups of files that share a process, the longest first. */
 function groupsOf(list) {
   const groups = []
-  const open = new Map()
+  let open
   for (const path of list) {
-    const folder = path.split('/')[1]
-    const group = open.get(folder)
     if (!shares(path)) groups.push([path])
-    else if (group && costOf(group) + costOf([path]) <= GROUP_SECONDS) group.push(path)
+    else if (open && costOf(open) + costOf([path]) <= GROUP_SECONDS) open.push(path)
     else {
-      open.set(folder, [path])
-      groups.push(open.get(folder))
+      open = [path]
+      groups.push(open)
     }
   }
   return groups.sort((a, b) => costOf(b) - costOf(a))

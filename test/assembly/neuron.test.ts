@@ -13,7 +13,7 @@ import {
 } from '../../assembly/opcodes.js'
 import { type Calls, callsOf } from '../../src/plan/calls.js'
 import { neuronScratch } from '../../src/plan/neuron-record.js'
-import { f32, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
+import { f32, isFor, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
 import { readFixture } from '../support/safetensors.js'
 
 const KINDS = [
@@ -547,6 +547,7 @@ for (const variant of variants) {
     })
 
   for (const { seed, random, calls, plain, groups, still, P, C, T, terms } of neuronCases()) {
+    if (!isFor(variant, seed)) continue
     const loop = calls.length > 1
     const way = [terms ?? (plain ? 'plain' : 'general'), ...(loop ? ['steps outside'] : [])].join(
       ', ',
@@ -814,6 +815,7 @@ for (const variant of variants) {
   }
 
   for (let seed = 1; seed <= 110; seed++) {
+    if (!isFor(variant, seed)) continue
     const random = testRandom(seed * 104729)
     // The usual consumers: windows side by side, or none.
     const tiled = seed > 40

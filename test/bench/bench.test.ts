@@ -2,19 +2,18 @@
  * The benchmarks run and write what continuous-benchmark actions read; figures are checked for
  * sense alone, never for speed.
  */
-import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { runBench } from '../../bench/command.js'
 import { parseOptions } from '../../bench/options.js'
 import { measureHandOver } from '../../src/bench/hand-over.js'
+import { run as runHere } from '../cli/in-process.js'
 
-const main = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
-const run = (...args: string[]) =>
-  spawnSync(process.execPath, [main, ...args], { encoding: 'utf8' })
+/** Where nothing is measured; V8's flags stay as they are. */
+const run = (...args: string[]) => runHere([...args, '--no-revectorize'], { program: runBench })
 
 test('hand-over: nanoseconds or a reason, and the worker ends', async () => {
   const figure = await measureHandOver()
@@ -22,10 +21,10 @@ test('hand-over: nanoseconds or a reason, and the worker ends', async () => {
   else assert.ok(figure.refused.length > 0)
 })
 
-test('the sections of the repository: listed, and mistakes are one line and exit code 2', () => {
-  const { status, stdout } = run('--only', 'curves', '--list')
-  assert.equal([status, stdout], [0, 'curves\n'])
-  const names = run('--list', '--peers', '--quick').stdout.trimEnd().split('\n')
+test('the sections of the repository: listed, and mistakes are one line and exit code 2', async () => {
+  const { code, stdout } = await run('--only', 'curves', '--list')
+  assert.equal([code, stdout], [0, 'curves\n'])
+  const names = (await run('--list', '--peers', '--quick')).stdout.trimEnd().split('\n')
   assert.ok(names.includes('peers') && names.some((name) => name.startsWith('lif ')))
   for (const [args, message] of [
     [
@@ -38,8 +37,8 @@ test('the sections of the repository: listed, and mistakes are one line and exit
     [['--limit', 'few'], /^spikewasm: --limit must be an integer ≥ 1, got "few"\n$/],
     [['--time-steps', '2.5'], /^spikewasm: --time-steps must be an integer ≥ 1, got "2\.5"\n$/],
   ] as const) {
-    const { status, stderr } = run(...args)
-    assert.is(status, 2, args.join(' '))
+    const { code, stderr } = await run(...args)
+    assert.is(code, 2, args.join(' '))
     assert.match(stderr, message)
   }
 })
@@ -69,7 +68,7 @@ test('options of the comparison with the official code', () => {
   }
 })
 
-test('the comparison with the official code says what is missing', () => {
+test('the comparison with the official code says what is missing', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'bench-'))
   try {
     // Folders that look like the checkouts.
@@ -94,8 +93,8 @@ test('the comparison with the official code says what is missing', () => {
           /^spikewasm: bench\.python: .*nothing could not run the official code: .*ENOENT; .*PyTorch.*--python/,
         ],
       ] as const) {
-        const { status, stderr } = run('--only', section, ...args)
-        assert.is(status, 2, `${section} ${args}`)
+        const { code, stderr } = await run('--only', section, ...args)
+        assert.is(code, 2, `${section} ${args}`)
         assert.match(stderr, message, `${section} ${args}`)
       }
   } finally {

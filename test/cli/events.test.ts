@@ -35,7 +35,7 @@ test('train and eval on recordings; eval takes the cutting from the run', () =>
       [options.timeWindow, options.binary, options.eventSize, options.roll, options.input],
       [9000, true, 17, 2, [2, 17, 17]],
     )
-    const tested = await run(['eval', '--run', out, '--threads', '1', '--json'])
+    const tested = await runHere(['eval', '--run', out, '--threads', '1', '--json'])
     assert.is(tested.code, 0, tested.stderr)
     assert.is(parseLines(tested.stdout).at(-1)!.testLoss, final.testLoss)
   }))
@@ -114,7 +114,7 @@ test('encoders on the command line', async () => {
   const tiny = ['--limit-train', '64', '--limit-test', '20', '--epochs', '1', '--threads', '1']
   for (const encoder of ['rate', 'phase']) {
     const own = ['--encoder', encoder, '--time-steps', '3', '--json']
-    const { code, stdout, stderr } = await run(['train', ...tiny, ...own])
+    const { code, stdout, stderr } = await runHere(['train', ...tiny, ...own])
     assert.is(code, 0, stderr)
     assert.is(parseLines(stdout).at(-1)!.timeSteps, 3)
   }
@@ -130,7 +130,7 @@ test('flags that belong elsewhere are refused', async () => {
     [['--dataset', 'nmnist', '--data', '.', '--encoder', 'rate'], /--encoder must be left out/],
     [['--dataset', 'nmnist', '--data', '.'], /N-MNIST folder: must hold Train/],
   ]
-  const results = await Promise.all(cases.map(([flags]) => run(['train', ...flags])))
+  const results = await Promise.all(cases.map(([flags]) => runHere(['train', ...flags])))
   for (const [i, { code, stderr }] of results.entries()) {
     assert.is(code, 1)
     assert.match(stderr, cases[i][1])
@@ -143,7 +143,7 @@ test('show prints a still and writes a page', () =>
     const file = join(folder, 'a <b>.bin')
     await writeFile(file, nmnistFile(recording(1)))
     const page = join(folder, 'page.html')
-    const { code, stdout, stderr } = await run(['show', file, '--frames', '5', '--out', page])
+    const { code, stdout, stderr } = await runHere(['show', file, '--frames', '5', '--out', page])
     assert.is(code, 0, stderr)
     assert.match(stdout, /34 × 34 pixels, 150 events \(75 ON, 75 OFF\) in 44\.7 ms/)
     assert.match(stdout, /▁|█/)
@@ -151,12 +151,12 @@ test('show prints a still and writes a page', () =>
     const html = await readFile(page, 'utf8')
     assert.match(html, /"begins":\[0,8940,17880,26820,35760\]/)
     assert.not.match(html, /<b>|src=|href=/)
-    const told = await run(['show', file, '--json'])
+    const told = await runHere(['show', file, '--json'])
     const [{ events, duration, out }] = parseLines(told.stdout)
     assert.equal([events, duration, out], [150, 44700, null])
-    const alone = await run(['show', file, '--frames', '5'])
+    const alone = await runHere(['show', file, '--frames', '5'])
     assert.match(alone.stderr, /--frames must come with --out, the page that it is about, got 5/)
-    const wrong = await run(['show', join(folder, 'none.bin')])
+    const wrong = await runHere(['show', join(folder, 'none.bin')])
     assert.match(wrong.stderr, /recording must be a readable file/)
   }))
 

@@ -12,13 +12,21 @@ export { parseLines, tiny } from './command.js'
 export interface Options {
   /** Folder to run in. */
   readonly cwd?: string
+  /** Another command than `spikewasm`; nothing is thrown. */
+  readonly program?: (args: readonly string[]) => Promise<void>
 }
+
+const spikewasm = (args: readonly string[]): Promise<void> =>
+  runProgram(args, { wideVectors: false })
 
 let last: Promise<unknown> = Promise.resolve()
 
 /** As in `command.ts`. One command runs at a time, whoever asks. */
-export function run(args: readonly string[], { cwd }: Options = {}): Promise<Result> {
-  const result = last.then(() => runAlone(args, cwd ?? process.cwd()))
+export function run(
+  args: readonly string[],
+  { cwd, program = spikewasm }: Options = {},
+): Promise<Result> {
+  const result = last.then(() => runAlone(() => program(args), cwd ?? process.cwd()))
   last = result.catch(() => {})
   return result
 }
@@ -70,7 +78,7 @@ function capture(stream: NodeJS.WriteStream): { text: string; release(): void } 
   return captured
 }
 
-async function runAlone(args: readonly string[], cwd: string): Promise<Result> {
+async function runAlone(program: () => Promise<void>, cwd: string): Promise<Result> {
   const [folder, before, exit] = [process.cwd(), process.exitCode, process.exit]
   const release = keepListeners()
   const [stdout, stderr] = [capture(process.stdout), capture(process.stderr)]
@@ -81,7 +89,7 @@ async function runAlone(args: readonly string[], cwd: string): Promise<Result> {
   }
   try {
     process.chdir(cwd)
-    await runProgram(args, { wideVectors: false })
+    await program()
     // Warnings come with the next tick.
     await new Promise((resolve) => setImmediate(resolve))
     const code = Number(process.exitCode ?? 0)

@@ -78,18 +78,14 @@ posix('train --dashboard: the address on standard error; Ctrl-C ends both, with 
     assert.match(await read(url), 'cnn on digits')
     const events = read(`${url}events`)
     while (!stdout.includes('"epoch":2')) await new Promise((resolve) => setTimeout(resolve, 20))
-    const began = performance.now()
     child.kill('SIGINT')
     const [code] = (await ended) as [number]
-    const took = performance.now() - began
     assert.is(code, 130, stderr)
     const text = await events
     assert.match(text, /^event: history$/m)
     assert.match(text, /^event: end\ndata: .*"ended":"stopped"/m)
     const html = await readFile(join(out, 'report.html'), 'utf8')
     assert.match(html, /Stopped: \d+ of 5000 epochs are complete/)
-    // Measured beside other tests; alone it is a tenth of it.
-    assert.ok(took < 10_000, `${took} ms`)
     parseLines(stdout)
   }),
 )

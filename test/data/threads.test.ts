@@ -24,6 +24,7 @@ import { mlp } from '../../src/models/mlp.js'
 import { messageOf } from '../io/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { expectSameBits } from '../support/measure.js'
+import { soon } from '../support/soon.js'
 import { toy } from '../support/toy.js'
 
 // Some of it counts the threads of small models.
@@ -46,15 +47,6 @@ function bytes(count: number, seed = 1): Dataset {
 }
 
 const train = augment(bytes(50), cifarAugmentation)
-
-/** Rejects when a promise takes longer than it may. */
-function soon<T>(promise: Promise<T>, seconds = 10): Promise<T> {
-  let timer: NodeJS.Timeout
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`nothing happened for ${seconds} s`)), seconds * 1000)
-  })
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
-}
 
 /** Threads that start while the body runs, and their ends. */
 async function watching(body: (threads: Worker[]) => Promise<void>): Promise<void> {

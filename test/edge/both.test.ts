@@ -32,7 +32,7 @@ function stream(net: Net, frames: readonly Float32Array[], between = (): void =>
 
 for (const stepMode of ['m', 's'] as const)
   test(`random networks in step mode ${stepMode}: infer and step give the bits of their own files`, async () => {
-    for (let seed = 201; seed <= ofLong(205, 208); seed++) {
+    for (let seed = 201; seed <= ofLong(203, 208); seed++) {
       const random = numbers(seed)
       const model = await randomModel(random, stepMode === 's' ? 's' : undefined)
       const net = await openNet(await exportWasm(model, { mode: 'both' }))
@@ -66,7 +66,7 @@ test('T steps of the same image give predict of step mode s', async () => {
 })
 
 test('files without SIMD give the same bits', async () => {
-  for (let seed = 221; seed <= 224; seed++) {
+  for (let seed = 221; seed <= ofLong(222, 224); seed++) {
     const random = numbers(seed)
     const model = await randomModel(random, undefined, true)
     const nets = await Promise.all(
@@ -86,7 +86,7 @@ test('files without SIMD give the same bits', async () => {
 })
 
 test('weights of one byte serve both', async () => {
-  for (let seed = 231; seed <= ofLong(234, 236); seed++) {
+  for (let seed = 231; seed <= ofLong(232, 236); seed++) {
     const random = numbers(seed)
     const model = await randomModel(random, undefined, true)
     const [both, infer, step] = await Promise.all(

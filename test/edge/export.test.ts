@@ -2,6 +2,7 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { NetTarget } from '../../src/edge/abi.js'
 import { exportWasm } from '../../src/edge/export.js'
 import { netInfo } from '../../src/edge/net.js'
 import {
@@ -24,7 +25,7 @@ import { ofLong } from '../support/long.js'
 test('random networks of every kind of layer give the bits of predict', async () => {
   const exported = new Set<string>()
   const all = (): boolean => exported.size === layerKinds.length
-  const most = ofLong(16, 24)
+  const most = ofLong(6, 24)
   for (let seed = 1; seed <= most || (seed <= 80 && !all()); seed++) {
     const random = numbers(seed)
     const model = await randomModel(random)
@@ -70,17 +71,21 @@ test('sums that have the input as a term', async () => {
       add(add(m.a(x), x), m.b(x)),
     ),
   }
-  for (const [name, sum] of Object.entries(sums))
-    for (const [mode, stepMode] of [
-      ['infer', 'm'],
-      ['infer', 's'],
-      ['step', 's'],
-    ] as const) {
+  for (const [i, [name, sum]] of Object.entries(sums).entries())
+    for (const [j, [mode, stepMode]] of (
+      [
+        ['infer', 'm'],
+        ['infer', 's'],
+        ['step', 's'],
+      ] as const
+    ).entries()) {
       const random = numbers(7)
       const network = sequential(sum, conv2d(3, 8, 3), lif(), flatten(), linear(8 * 36, 5))
       const model = await compile(network, { input: [3, 8, 8], batchSize: 2, stepMode })
       await shake(model, random)
-      for (const target of ['simd', 'scalar'] as const) {
+      // Each sum and each mode has both.
+      const own = (i + j) % 2 === 0 ? (['simd'] as const) : (['scalar'] as const)
+      for (const target of ofLong<readonly NetTarget[]>(own, ['simd', 'scalar'])) {
         const { differ } = await agreement(model, random, { mode, target })
         assert.is(differ, 0, `${name}, ${mode}, ${target}`)
       }
@@ -116,14 +121,14 @@ test('files are small: bytes over the weights, and memory', async () => {
   assert.ok((await above('cnn', {})) <= 14 * 1024)
   for (const target of ['mlp', 'cnn'] as const)
     assert.ok((await above(target, { target: 'scalar' })) <= 24 * 1024)
-  // The one with most layers says most.
+  // The ones with more weights take seconds.
   type Name = keyof typeof inputs
-  for (const name of ofLong<Name[]>(['sewResnet34'], ['vgg11', 'resnet18', 'sewResnet34']))
+  for (const name of ofLong<Name[]>(['resnet18'], ['vgg11', 'resnet18', 'sewResnet34']))
     assert.ok((await above(name, {})) <= 40 * 1024, name)
 })
 
 test('T calls of step give the bits of predict in step mode s', async () => {
-  for (let seed = 101; seed <= ofLong(108, 112); seed++) {
+  for (let seed = 101; seed <= ofLong(104, 112); seed++) {
     const random = numbers(seed)
     const model = await randomModel(random, 's')
     const { differ, outputs } = await agreement(model, random, { mode: 'step' })

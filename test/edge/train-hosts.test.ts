@@ -1,4 +1,4 @@
-/** 50 training steps outside of JavaScript: through wasm2c and gcc, and in WasmEdge. */
+/** Training steps outside of JavaScript: through wasm2c and gcc, and in WasmEdge. */
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -17,7 +17,7 @@ import { numbers } from '../support/exported.js'
 import { differingState, makeBatch } from '../support/learning.js'
 import { ofLong } from '../support/long.js'
 
-const STEPS = 50
+const STEPS = ofLong(15, 50)
 const source = fileURLToPath(new URL('../../../test/support/learner.c', import.meta.url))
 
 function run(program: string, ...args: string[]): void {

@@ -39,7 +39,7 @@ import {
 } from '../../src/plan/layout.js'
 import { numbers } from '../support/exported.js'
 import { differingState, learn, makeBatch } from '../support/learning.js'
-import { ofLong } from '../support/long.js'
+import { isLong, ofLong } from '../support/long.js'
 import { randomNetwork } from '../support/random-network.js'
 import { tinyInfo } from '../support/tiny-net.js'
 
@@ -70,7 +70,9 @@ const networks: Readonly<Record<string, [() => Module, CompileOptions['input']]>
 }
 
 for (const [name, [network, input]] of Object.entries(networks))
-  for (const [i, [method, stepMode, steps]] of ways.entries())
+  for (const [i, [method, stepMode, steps]] of ways.entries()) {
+    // One has every second way, another the rest, and the last all.
+    if (!isLong && name !== 'blocks' && (i % 2 === 0) !== (name === 'mlp')) continue
     test(`${name}, ${method} ${stepMode}: ${steps} steps give the bits of trainStep`, async () => {
       const sizes = ofLong([i % 2 === 0 ? 8 : 1], [1, 8])
       for (const batchSize of name === 'cnn' ? sizes : [3]) {
@@ -81,10 +83,12 @@ for (const [name, [network, input]] of Object.entries(networks))
         assert.equal({ state, results, outputs }, { state: 0, results: 0, outputs: 0 })
       }
     })
+  }
 
-for (const [name, [network, input]] of Object.entries(networks))
+for (const [n, [name, [network, input]]] of Object.entries(networks).entries())
   test(`${name}: files without SIMD learn the same`, async () => {
-    for (const [method, stepMode] of name === 'blocks' ? ways : ways.slice(0, 2)) {
+    const few = name === 'blocks' ? ways.filter((_, i) => i % 2 === 0) : [ways[n]]
+    for (const [method, stepMode] of ofLong(few, name === 'blocks' ? ways : ways.slice(0, 2))) {
       const model = await compile(network(), { input, batchSize: 3, method, stepMode })
       const learnt = await learn(model, numbers(7), 4, { target: 'scalar' })
       const { state, results, outputs } = learnt
@@ -93,7 +97,7 @@ for (const [name, [network, input]] of Object.entries(networks))
   })
 
 test('random networks, dropout and frames among them, learn the same', async () => {
-  for (let seed = 1; seed <= ofLong(6, 8); seed++) {
+  for (let seed = 1; seed <= ofLong(4, 8); seed++) {
     const random = numbers(seed)
     const [method, stepMode] = ways[seed % ways.length]
     const input = [2, 8, 8] as const

@@ -69,6 +69,8 @@ export interface GoldenCase {
   readonly thenBy?: MethodOptions
   /** Takes seconds: left out of the tests, `npm run golden -- --all` runs it. */
   readonly slow?: boolean
+  /** Takes a second or more: tested with `--long` alone. */
+  readonly long?: boolean
   /** Tested on 2 and 3 threads too; starting threads takes time, so these are few. */
   readonly threaded?: boolean
   /** Tested on one thread of the release build alone. */
@@ -317,9 +319,9 @@ function paperCases(): GoldenCase[] {
     slow.push(make('vggsnn 32', vgg, method, { ...cifar, T: 4, B: 3, slow: true }))
   const dvs = (): Block => vggsnn({ inChannels: 2 })
   return [
-    make('vggsnn', vgg, 'rate m', { ...cifar, T: 1, B: 2 }),
+    make('vggsnn', vgg, 'rate m', { ...cifar, T: 1, B: 2, long: true }),
     make('resnet18', resnet18, 'rate m', { ...quickResnet, T: 4, B: 3 }),
-    make('sewResnet34', sew, 'rate m', { ...cifar, T: 1, B: 3 }),
+    make('sewResnet34', sew, 'rate m', { ...cifar, T: 1, B: 3, long: true }),
     ...slow,
     make('vggsnn frames', dvs, 'rate m', {
       ...large,

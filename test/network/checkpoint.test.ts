@@ -31,7 +31,7 @@ import { imageShape } from '../../src/nn/value.js'
 import { methodOptions } from '../../src/plan/methods.js'
 import { makePlan, type Plan } from '../../src/plan/plan.js'
 import { testRandom } from '../support/engine.js'
-import { isLong } from '../support/long.js'
+import { isLong, ofLong } from '../support/long.js'
 import { labels, uniform } from '../support/measure.js'
 import { randomNetwork } from '../support/random-network.js'
 
@@ -211,9 +211,9 @@ for (const [i, [name, network]] of Object.entries(networks).entries())
       for (const [timeSteps, batchSize, threads, frames] of [
         [1, 8, 1, false],
         [2, 3, 2, true],
-        ...(stepMode === 'm' ? [[4, 9, 1, false] as const] : []),
+        ...(isLong || (stepMode === 'm' && i % 2 === 1) ? [[4, 9, 1, false] as const] : []),
         [5, 1, 1, true],
-        ...(isLong || stepMode === 'm' || i % 2 === 0 ? [[9, 16, 3, false] as const] : []),
+        ...(isLong || (stepMode === 'm') === (i % 2 === 0) ? [[9, 16, 3, false] as const] : []),
       ] as const) {
         const options = { input, timeSteps, batchSize, threads, frames, stepMode }
         const what = `T=${timeSteps} B=${batchSize} threads=${threads} frames=${frames}`
@@ -241,7 +241,8 @@ test('they do make activations again, whole and in parts, and write gradients in
 test('random networks, in both engines', async () => {
   const random = testRandom(seed)
   let [whole, parts] = [0, 0]
-  for (let round = 0; round < 28; round++) {
+  const rounds = ofLong(14, 28)
+  for (let round = 0; round < rounds; round++) {
     const size = 6 + Math.floor(random() * 7)
     const shape = [random() < 0.3 ? 1 : 3, size, size] as const
     const network = randomNetwork(random, shape, true)
@@ -260,7 +261,8 @@ test('random networks, in both engines', async () => {
     whole += made.whole
     parts += made.parts
   }
-  assert.ok(whole > 15 && parts > 24, `${whole} made again whole, ${parts} parts`)
+  const enough = whole > 0.4 * rounds && parts > 0.6 * rounds
+  assert.ok(enough, `${whole} made again whole, ${parts} parts`)
 })
 
 test('with many steps it takes far less memory, and never more than without', () => {

@@ -49,10 +49,11 @@ import { accesses } from '../../src/plan/records/schema.js'
 import { standardTraining } from '../../src/plan/training.js'
 import type { Buffer as PlannedBuffer } from '../../src/plan/words.js'
 import { testRandom } from '../support/engine.js'
+import { ofLong } from '../support/long.js'
 import { randomPlanOptions } from '../support/random-network.js'
 
 const seed = Number(process.env.SEED ?? 53)
-const PLANS = 30
+const PLANS = ofLong(14, 30)
 const GARBAGE = [0x00, 0xff]
 /** Vectors are stored whole into lists: what stands behind an end is anything, and nobody's. */
 const WITH_GAPS: readonly string[] = ['lists']

@@ -9,6 +9,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { main, parseLines, run } from '../cli/command.js'
+import { run as runHere } from '../cli/in-process.js'
 import { testRandom } from '../support/engine.js'
 import { startRedis } from '../support/redis.js'
 
@@ -40,7 +41,9 @@ const kebab = (name: string): string =>
 /** Hash of the weights of `spikewasm train` with these options. */
 export async function hashAlone(options: object, folder: string): Promise<string> {
   const args = Object.entries(options).flatMap(([name, value]) => [kebab(name), String(value)])
-  const { code, stderr } = await run(['train', ...args, '--out', folder, '--json', '--no-report'])
+  const { code, stderr } = await runHere([
+    ...['train', ...args, '--out', folder, '--json', '--no-report'],
+  ])
   if (code !== 0) throw new Error(`the run alone ended with ${code}: ${stderr}`)
   const bytes = await readFile(join(folder, 'weights.safetensors'))
   return createHash('sha256').update(bytes).digest('hex')

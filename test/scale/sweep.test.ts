@@ -7,6 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { main, parseLines, run } from '../cli/command.js'
+import { run as runHere } from '../cli/in-process.js'
 import { withFolder } from '../io/temporary.js'
 import { noRedis, startRedis } from '../support/redis.js'
 import { hashAlone, scaleChaos } from './chaos.js'
@@ -42,10 +43,10 @@ test('a sweep here gives what train gives, and does nothing twice', () =>
     const again = await run(['sweep', spec, '--out', out, '--json'])
     assert.equal(parseLines(again.stdout).slice(0, 2), lines)
     assert.equal(await readdir(join(out, 'runs')), [])
-    const csv = await run(['sweep', 'results', out, '--csv'])
+    const csv = await runHere(['sweep', 'results', out, '--csv'])
     assert.match(csv.stdout, /^id,lr,state,epochs,testAccuracy,testLoss,weightsSha256\n/)
     assert.is(csv.stdout.trimEnd().split('\n').length, 3)
-    const status = parseLines((await run(['sweep', 'status', out, '--json'])).stdout)[0]
+    const status = parseLines((await runHere(['sweep', 'status', out, '--json'])).stdout)[0]
     assert.is(status.isRunning, false)
   }))
 
@@ -58,7 +59,7 @@ test('a sweep that is stopped amid its runs goes on, and halving ends what is ho
     const child = spawn(process.execPath, [main, 'sweep', spec, '--out', out], { stdio: 'ignore' })
     const results = join(out, 'results')
     while ((await readdir(results).catch(() => [])).length < 2) await pause(20)
-    const stopping = await run(['sweep', 'stop', out])
+    const stopping = await runHere(['sweep', 'stop', out])
     assert.is(stopping.stdout, 'the sweep has stopped\n', stopping.stderr)
     assert.is.not(child.exitCode, null)
     const { stdout, code, stderr } = await run(['sweep', spec, '--out', out, '--json'])
@@ -76,7 +77,7 @@ test('what a sweep will take is told before it begins', () =>
   withFolder(async (folder) => {
     const base = { ...tiny, epochs: 3 }
     const spec = await write(folder, { base, grid: { seed: [1, 2] } })
-    const { stdout, code, stderr } = await run(['sweep', spec, '--dry-run', '--json'])
+    const { stdout, code, stderr } = await runHere(['sweep', spec, '--dry-run', '--json'])
     assert.is(code, 0, stderr)
     const [a, b, final] = parseLines(stdout)
     assert.is(a.steps, 3)
@@ -99,7 +100,7 @@ test('mistakes end in one line', () =>
       [['worker', '--redis', 'redis://127.0.0.1:1', '--kinds', 'cooking'], /--kinds must be among/],
     ]
     for (const [args, message] of wrong) {
-      const { code, stderr } = await run(args)
+      const { code, stderr } = await runHere(args)
       assert.is(code, 1)
       assert.match(stderr, /^spikewasm: [^\n]+\n$/)
       assert.match(stderr, message)

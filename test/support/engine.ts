@@ -4,9 +4,14 @@
  */
 import { readFileSync } from 'node:fs'
 import { type Op, Rec } from '../../assembly/opcodes.js'
+import { isLong } from './long.js'
 
 export type Variant = 'engine' | 'engine-threads' | 'engine-debug'
 export const variants: readonly Variant[] = ['engine', 'engine-debug']
+
+/** Whether a case of many runs in this build: in both with `--long`, else in one of them, in turns. */
+export const isFor = (variant: Variant, seed: number): boolean =>
+  isLong || variants.indexOf(variant) === seed % 2
 
 /** A float32 word of a record. */
 export const f32 = (value: number): { f32: number } => ({ f32: value })

@@ -1,5 +1,6 @@
 /** Random shapes for ops, and how far their results are from a float64 reference. */
 import { testRandom } from './engine.js'
+import { ofLong } from './long.js'
 
 export interface RandomShapes {
   readonly seed: number
@@ -34,16 +35,19 @@ export function randomShapes(seed: number): RandomShapes {
   }
 }
 
+/** Share of the shapes that every run checks; `--long` checks all. */
+const SHARE = ofLong(0.35, 1)
+
 /**
- * Runs `check` for so many shapes; an error says of which seed it was. Seeds whose shapes do not
- * fit, for which it returns undefined, do not count.
+ * Runs `check` for so many shapes, or a share of them; an error says of which seed it was. Seeds
+ * whose shapes do not fit, for which it returns undefined, do not count.
  */
 export function forShapes(
   count: number,
   check: (random: RandomShapes) => { readonly options: unknown } | undefined,
 ): void {
   let checked = 0
-  for (let seed = 1; checked < count; seed++) {
+  for (let seed = 1; checked < SHARE * count; seed++) {
     if (seed > 2 * count) throw new Error(`${checked} of ${seed} seeds make shapes that fit`)
     try {
       if (check(randomShapes(seed))) checked++

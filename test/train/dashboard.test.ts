@@ -8,6 +8,7 @@ import type { RunState, StepPoint } from '../../src/pages/run.js'
 import { RunHistory, type RunStart } from '../../src/train/dashboard/history.js'
 import { serveRun } from '../../src/train/dashboard/server.js'
 import { messageOf } from '../io/temporary.js'
+import { soon } from '../support/soon.js'
 import { toy, toyShape } from '../support/toy.js'
 
 const status = { epoch: 0, epochs: 2, step: 0, steps: 10 }
@@ -179,9 +180,8 @@ test('a client that never reads costs little, holds nothing up, and others hear 
     known = other.heard.length
     return before === known
   })
-  const began = performance.now()
-  await server.close({ ...status, ended: 'finished' })
-  assert.ok(performance.now() - began < 5000, 'it closes all the same')
+  // It closes all the same.
+  await soon(server.close({ ...status, ended: 'finished' }))
   await other.ended
   assert.is(other.heard.at(-1)!.name, 'end')
   deaf.destroy()

@@ -155,7 +155,7 @@ if (await hasBrowser()) {
     for (const isolated of [true, false])
       await pageOf(isolated).then(async ({ page, problems }) => {
         const { steps, turns } = await call(page, async (api: Api) => {
-          const [side, batch] = [32, 48]
+          const [side, batch] = [32, 24]
           const images = Float32Array.from({ length: 6 * batch * 3 * side * side }, (_, i) =>
             Math.sin(i * i),
           )
@@ -175,7 +175,7 @@ if (await hasBrowser()) {
             if (isRunning) port2.postMessage(0)
           }
           await model.fit(data, {
-            epochs: 4,
+            epochs: 2,
             numWorkers: 0,
             onStep: () => {
               if (!isRunning) port2.postMessage(0)

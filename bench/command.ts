@@ -1,0 +1,105 @@
+/**
+ * npm run bench: `spikewasm bench` with the sections that need the repository: exported networks,
+ * other libraries and the paper's own code.
+ */
+import '../src/node.js'
+import { Command } from 'commander'
+import type { Group } from '../src/bench/group.js'
+import { machineLabel } from '../src/bench/machine.js'
+import { emptyReport, type Report } from '../src/bench/report.js'
+import { benchCommand } from '../src/cli/bench.js'
+import { complain } from '../src/cli/complain.js'
+import { FAILED, guardBench } from '../src/cli/faults.js'
+import { SpikewasmError } from '../src/errors.js'
+import {
+  addDeveloperOptions,
+  type BenchOptions,
+  type DeveloperArguments,
+  type DeveloperSection,
+  developerOptions,
+  developerSections,
+} from './options.js'
+
+type Progress = (text: string) => void
+
+async function runSection(
+  section: DeveloperSection,
+  options: BenchOptions,
+  progress: Progress,
+): Promise<Report> {
+  const label = machineLabel()
+  switch (section) {
+    case 'outside':
+      return (await import('./outside.js')).benchOutside(options, label, progress)
+    case 'edge':
+      return (await import('./edge.js')).benchEdge(options, label, progress)
+    case 'peers':
+      return (await import('./peers.js')).benchPeers(options.quick, label, progress)
+    case 'single':
+      return (await import('./single.js')).benchSingle(options, label, progress)
+    case 'official':
+      return (await import('./official.js')).benchOfficial(options, label, progress)
+    case 'online':
+      return (await import('./online.js')).benchOnline(options, label, progress)
+    case 'curves':
+      return (await import('./curves.js')).benchCurves(options, label, progress)
+    case 'accuracy':
+      return (await import('./accuracy.js')).benchAccuracy(options, label, progress)
+    case 'agreement':
+      return (await import('./agreement.js')).compareOfficial(options, label, progress)
+    default:
+      section satisfies never
+      throw new Error('unknown section')
+  }
+}
+
+/** What others have to install is left out, with the reason, where it is not there. */
+async function orSkipped(section: string, report: Promise<Report>): Promise<Report> {
+  try {
+    return await report
+  } catch (error) {
+    if (!(error instanceof SpikewasmError)) throw error
+    const notes = [`Left out: ${error.message}`]
+    return { ...emptyReport(), tables: [{ title: section, notes, head: ['benchmark'], rows: [] }] }
+  }
+}
+
+/** The sections that are wanted, a group each: they have no benchmarks with names of their own. */
+function groups(args: object): Group[] {
+  const options = developerOptions(args as DeveloperArguments)
+  return developerSections
+    .filter((section) => options.sections.includes(section))
+    .map((section) => ({
+      section,
+      names: [section],
+      run: (_, progress) =>
+        section === 'peers'
+          ? orSkipped(section, runSection(section, options, progress))
+          : runSection(section, options, progress),
+    }))
+}
+
+/**
+ * Runs a command line. What goes wrong is written to standard error and becomes the process's exit
+ * code; nothing is thrown.
+ *
+ * @param args without Node and the script
+ */
+export async function runBench(args: readonly string[]): Promise<void> {
+  const command = new Command('npm run bench --')
+    .helpOption('-h, --help', 'show options and their defaults')
+    .exitOverride()
+    .configureOutput({ outputError: () => {} })
+  benchCommand(command, {
+    sections: developerSections,
+    byDefault: (of) => ((of as DeveloperArguments).peers ? ['peers'] : []),
+    groups,
+  })
+  addDeveloperOptions(command)
+  guardBench(command)
+  try {
+    await command.parseAsync(args, { from: 'user' })
+  } catch (error) {
+    process.exitCode = complain(error, command, FAILED)
+  }
+}
