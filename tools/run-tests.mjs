@@ -188,11 +188,10 @@ const APART = paths([
 ])
 /** Of other folders. */
 const ALSO = paths([
-  'bench: accuracy bench campaign figures history kernels operations report selection statistics',
-  'bench: trust turns weights',
+  'bench: accuracy bench campaign figures history report selection statistics trust turns',
   'diagnose: page',
   'pages: pages',
-  'runtime: junk move profile sharing threads views',
+  'runtime: move profile threads views',
   'scale: codec cost halving jobs spec',
   'verify: apart hosts trial',
 ])

@@ -38,6 +38,9 @@ export function randomShapes(seed: number): RandomShapes {
 /** Share of the shapes that every run checks; `--long` checks all. */
 const SHARE = ofLong(0.35, 1)
 
+/** So many shapes in every run, for `forShapes`. */
+export const inEveryRun = (count: number): number => count / SHARE
+
 /**
  * Runs `check` for so many shapes, or a share of them; an error says of which seed it was. Seeds
  * whose shapes do not fit, for which it returns undefined, do not count.

@@ -87,7 +87,8 @@ test('a file that is slow, but goes on, may take longer than the limit', async (
       assert.is(outputs.length, 10 * samples)
       assert.ok(seen.length > 0 && seen.every((n) => n <= samples), seen.join())
     },
-    1,
+    // Long enough for a thread to start on a busy machine.
+    LIMIT,
   )
 })
 
