@@ -20,15 +20,37 @@ progress { width: 100%; }
 .parallel .name { fill: var(--ink); font-size: 12px; font-weight: 600; }
 `
 
-/** Puts what the server sends in place of what is there. */
+/**
+ * Puts what the server sends in place of what is there. What was scrolled stays so, and what has
+ * the focus keeps it.
+ */
 const script = `
 const place = document.getElementById('sweep')
+const told = document.getElementById('told')
+const regions = () => [...place.querySelectorAll('.wide')]
+const labelOf = (element) => element.getAttribute('aria-label')
+let last = ''
+function show(event) {
+  const html = JSON.parse(event.data)
+  told.textContent = ''
+  if (html === '' || html === last) return
+  last = html
+  const scrolled = new Map(regions().map((region) => [labelOf(region), region.scrollLeft]))
+  const focus = regions().find((region) => region === document.activeElement)
+  place.innerHTML = html
+  for (const region of regions()) {
+    region.scrollLeft = scrolled.get(labelOf(region)) ?? 0
+    if (focus && labelOf(region) === labelOf(focus)) region.focus({ preventScroll: true })
+  }
+}
 const source = new EventSource('events')
-source.addEventListener('sweep', (event) => { place.innerHTML = JSON.parse(event.data) })
+source.addEventListener('sweep', show)
 source.addEventListener('end', (event) => {
-  place.innerHTML = JSON.parse(event.data)
   source.close()
+  show(event)
+  told.textContent = 'The sweep has ended. This page no longer changes.'
 })
+source.onerror = () => { told.textContent = 'The connection is lost. Trying again …' }
 `
 
 export const accuracyText = (value: number | null): string =>
@@ -121,6 +143,7 @@ export const sweepPage = (status: SweepStatus): Promise<string> =>
 export const liveSweepPage = (status: SweepStatus): Promise<string> =>
   pageHtml({
     title: status.title,
-    body: `<div id="sweep">${sweepBody(status)}</div>\n`,
+    body: `<p id="told" class="warn" role="status"></p>
+<div id="sweep">${sweepBody(status)}</div>\n`,
     ...{ script, style, live: true },
   })

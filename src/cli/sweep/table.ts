@@ -53,15 +53,28 @@ export function sweepCsv({ varied, rows }: SweepStatus): string {
   return [head, ...lines].map((line) => `${line.map(cell).join(',')}\n`).join('')
 }
 
-/** Draws in place of what was drawn before. */
-export function liveTable(stream: NodeJS.WriteStream) {
+/** A table in a terminal, drawn in place of what was drawn before. */
+export interface LiveTable {
+  draw(status: SweepStatus, note?: string): void
+  /** Takes it away, so that something else can be written; the next one is drawn below that. */
+  clear(): void
+}
+
+export function liveTable(stream: NodeJS.WriteStream): LiveTable {
   let lines = 0
-  return (status: SweepStatus, note = ''): void => {
-    const { rows: height = 24, columns = 80 } = stream
-    const most = Math.max(3, height - 8)
-    const text = sweepTable(status, most) + (note === '' ? '' : `\n${note}`)
-    const cut = text.split('\n').map((line) => [...line].slice(0, columns - 1).join(''))
-    stream.write(`${lines > 0 ? `\x1b[${lines}A` : ''}\x1b[J${cut.join('\n')}\n`)
-    lines = cut.length
+  const away = (): string => (lines > 0 ? `\x1b[${lines}A\x1b[J` : '')
+  return {
+    draw(status, note = '') {
+      const { rows: height = 24, columns = 80 } = stream
+      const most = Math.max(3, height - 8)
+      const text = sweepTable(status, most) + (note === '' ? '' : `\n${note}`)
+      const cut = text.split('\n').map((line) => [...line].slice(0, columns - 1).join(''))
+      stream.write(`${away()}${cut.join('\n')}\n`)
+      lines = cut.length
+    },
+    clear() {
+      stream.write(away())
+      lines = 0
+    },
   }
 }
