@@ -16,7 +16,8 @@ progress { width: 100%; }
 .parallel polyline { fill: none; stroke-width: 1.6; }
 .parallel polyline:hover { stroke-width: 4; stroke-opacity: 1; }
 .parallel line { stroke: var(--line); stroke-width: 1.5; }
-.parallel text { fill: var(--soft); font-size: 11px; }
+.parallel text { fill: var(--soft); font-size: 11px; paint-order: stroke; stroke: var(--back);
+  stroke-width: 4px; stroke-linejoin: round; }
 .parallel .name { fill: var(--ink); font-size: 12px; font-weight: 600; }
 `
 
@@ -99,8 +100,8 @@ ${
 <h2>What each option does</h2>
 <figure>
 <div class="wide" tabindex="0" role="region" aria-label="parallel coordinates">${picture}</div>
-<figcaption>A line is a run, from its options to its test accuracy; the best are orange, the others
-blue.</figcaption></figure>
+<figcaption>A line is a run, from its options to its test accuracy; colours go from blue, the worst,
+over green to orange, the best.</figcaption></figure>
 ${varied.map((name) => effectTable(name, rows)).join('')}</section>
 `
 }<section>
