@@ -2,7 +2,8 @@
 //
 //   node tools/rounds-accuracy.mjs --data /usr/share/datasets/fashion-mnist [--limit 12000]
 //     [--test 10000] [--epochs 5] [--seeds 0,1,2] [--replicas 4] [--sync-every 20]
-//     [--batch-size 16] [--lr 0.1] [--only alone,none,bfloat16,int8]
+//     [--batch-size 16] [--lr 0.1] [--outer-lr 0.7] [--outer-momentum 0.9]
+//     [--only alone,none,bfloat16,int8]
 //
 // `alone` has a batch of replicas × batch-size: as many samples a step as all replicas together.
 import { parseArgs } from 'node:util'
@@ -24,6 +25,8 @@ const { values } = parseArgs({
       'sync-every': '20',
       'batch-size': '16',
       lr: '0.1',
+      'outer-lr': '',
+      'outer-momentum': '',
       only: 'alone,none,bfloat16,int8',
       threads: '1',
     }).map(([name, preset]) => [name, { type: 'string', default: preset }]),
@@ -35,9 +38,11 @@ const [train, test] = [subset(whole.train, number('limit')), subset(whole.test, 
 const seeds = values.seeds.split(',').map(Number)
 const [replicas, syncEvery, epochs] = ['replicas', 'sync-every', 'epochs'].map(number)
 const B = number('batch-size')
+const given = (name) => (values[name] === '' ? undefined : number(name))
+const outer = { outerLr: given('outer-lr'), outerMomentum: given('outer-momentum') }
 console.log(
   `${train.length} samples, ${epochs} epochs, ${replicas} replicas of batch ${B}, H ${syncEvery}, ` +
-    `lr ${values.lr}`,
+    `lr ${values.lr}, outer ${JSON.stringify(outer)}`,
 )
 
 async function accuracy(how, seed) {
@@ -51,7 +56,7 @@ async function accuracy(how, seed) {
   try {
     if (how === 'alone') await model.fit(train, options)
     else {
-      const rounds = { replicas, syncEvery, compress: how }
+      const rounds = { replicas, syncEvery, compress: how, ...outer }
       await fitRounds(model, train, { ...options, rounds })
     }
     return (await model.evaluate(test, { operations: false })).accuracy

@@ -1,11 +1,11 @@
 // The cost of rounds: predicted by src/scale/rounds/cost.ts and measured here with 1 to 3 workers,
-// and the table of docs/scale.md. Needs redis-server for the measurement.
+// and the table of docs/scale.md. The measurement needs redis-server and Fashion-MNIST.
 //
-//   node tools/rounds-cost.mjs            the table
-//   node tools/rounds-cost.mjs measure    predicted against measured, minutes
+//   node tools/rounds-cost.mjs                   the table
+//   node tools/rounds-cost.mjs measure FOLDER    predicted against measured, minutes
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { availableParallelism, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -100,17 +100,158 @@ async function startRedis() {
 }
 
 const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1]
+const meanOf = (values) => values.reduce((a, b) => a + b, 0) / values.length
 
-function startWorker(url) {
-  const self = fileURLToPath(import.meta.url)
-  const child = spawn(process.execPath, [self, 'worker', url], {
-    stdio: ['ignore', 'ignore', 'inherit'],
+/** What is trained: networks whose rounds take seconds, one of few weights and one of many. */
+const works = {
+  cnn: { model: 'cnn', batchSize: 64, timeSteps: 4 },
+  resnet18: { model: 'resnet18', batchSize: 8, timeSteps: 2 },
+  tiny: { model: 'mlp', batchSize: 8, timeSteps: 1 },
+}
+
+/** Options of a run, as a job says them. */
+function optionsOf(name) {
+  const { model, batchSize, timeSteps } = works[name]
+  return {
+    ...{ model, dataset: 'fashion-mnist', augment: false, input: [1, 28, 28], classes: 10 },
+    ...{ timeSteps, tau: 1.25, method: 'rate', stepMode: 'm', update: 'afterwards' },
+    ...{ backwardSteps: timeSteps, gradientCheckpoint: 'none', epochs: 99, batchSize, lr: 0.01 },
+    ...{ weightDecay: 0, seed: 0, schedule: 'constant', optimizer: 'sgd', loss: 'crossEntropy' },
+    ...{ momentum: 0.9, limitTest: 100 },
+  }
+}
+
+async function openWork(name, data) {
+  const { loadData } = await import(at('cli/datasets.js'))
+  const { model: network, batchSize, timeSteps } = works[name]
+  const input = [1, 28, 28]
+  const { train, test } = await loadData({ ...optionsOf(name), data })
+  const model = await compile(models[network](input, 10, { tau: 1.25 }), {
+    ...{ input, batchSize, timeSteps, threads: 1, seed: 0 },
   })
-  return { stop: () => new Promise((done) => child.once('exit', done).kill('SIGKILL')) }
+  return { model, train, test }
+}
+
+const fitOf = (test) => ({
+  ...{ epochs: 99, optimizer: sgd({ lr: 0.01, weightDecay: 0 }), validation: test },
+})
+
+/** Runs this tool as processes with these arguments; what each has printed, as JSON. */
+async function processes(count, args) {
+  const self = fileURLToPath(import.meta.url)
+  const one = async () => {
+    const child = spawn(process.execPath, [self, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+    let text = ''
+    child.stdout.on('data', (more) => {
+      text += more
+    })
+    await new Promise((done) => child.once('close', done))
+    return JSON.parse(text)
+  }
+  return Promise.all(Array.from({ length: count }, one))
+}
+
+/** As long as other processes of the same kind are at work, too. */
+const MEASURE_MS = 12_000
+
+/** Seconds of a step, and of a round without steps, of a replica in this process. */
+async function replica(name, data) {
+  const paths = ['runner', 'wire', 'options']
+  const [{ Runner }, wire, { roundsSetting }] = await Promise.all(
+    paths.map((path) => import(at(`scale/rounds/${path}.js`))),
+  )
+  const { replicaHost } = await import(at('cli/rounds/replica.js'))
+  const { weightsOf } = await import(at('scale/rounds/vectors.js'))
+  const { model, train, test } = await openWork(name, data)
+  const rounds = roundsSetting({ replicas: 1, syncEvery: 1000 })
+  const { setting } = await Runner.open(model, train, fitOf(test), rounds)
+  const host = replicaHost({ threads: 1 })
+  const start = wire.startToBytes(weightsOf(model.session))
+  await model.dispose()
+  let state
+  const run = async (steps) => {
+    const rates = Array.from({ length: steps }, () => ({ learningRate: 0.01, factor: 1 }))
+    const job = {
+      ...{ run: '0'.repeat(24), round: 0, replica: 0, setting, rounds, begun: state !== undefined },
+      ...{ where: 'redis', options: optionsOf(name), shard: { epoch: 0, first: 0, rates, steps: 0 } },
+    }
+    const from = performance.now()
+    const context = { signal: new AbortController().signal, data, limits: LIMITS }
+    const done = await host.run(job, { start: start.slice(), state: state?.slice() }, context)
+    state = done.state
+    return (performance.now() - from) / 1000
+  }
+  // Compiles the model.
+  await run(1)
+  await run(1)
+  const [few, many] = { cnn: [2, 42], resnet18: [1, 7], tiny: [1, 41] }[name]
+  const [short, long] = [[], []]
+  for (const until = performance.now() + MEASURE_MS; performance.now() < until; ) {
+    short.push(await run(few))
+    long.push(await run(many))
+  }
+  await host.close()
+  const step = (median(long) - median(short)) / (many - few)
+  return { step, rest: Math.max(0, median(short) - few * step) }
+}
+
+const LIMITS = { memoryMB: 4096, seconds: 3600 }
+
+/** Seconds for a byte that is put or got. */
+async function bytes(url) {
+  const [{ RedisPlace }, { redisStore }] = await Promise.all([
+    import(at('scale/redis.js')),
+    import(at('scale/store.js')),
+  ])
+  const place = await RedisPlace.open(url)
+  const store = redisStore(place)
+  const name = `cost-${process.pid}`
+  const some = new Uint8Array(40e6).fill(7)
+  const times = []
+  for (const until = performance.now() + MEASURE_MS / 3; performance.now() < until; ) {
+    const from = performance.now()
+    await store.put(name, some, 60)
+    await store.get(name)
+    times.push((performance.now() - from) / 1000 / (2 * some.length))
+  }
+  await store.remove(name)
+  await place.close()
+  return median(times)
+}
+
+/** Seconds of the outer step for a parameter of a replica, with what comes before and behind it. */
+async function outer(name, data) {
+  const wire = await import(at('scale/rounds/wire.js'))
+  const { outerStep } = await import(at('scale/rounds/outer.js'))
+  const { noSteps } = await import(at('runtime/update.js'))
+  const { takeWeights, weightsOf } = await import(at('scale/rounds/vectors.js'))
+  const { model } = await openWork(name, data)
+  const sizes = sizesOf(model.session)
+  const rounds = { replicas: 2, outerLr: 0.7, outerMomentum: 0.9, compress: 'none' }
+  const all = { ...rounds, innerState: 'keep', syncEvery: 1 }
+  const arrays = new Float32Array(sizes.states * sizes.parameters)
+  const state = wire.stateToBytes({ inner: { numbers: noSteps, arrays } })
+  const times = []
+  let momentum
+  for (let i = 0; i < 6; i++) {
+    const from = performance.now()
+    const weights = weightsOf(model.session)
+    const sentBytes = wire.startToBytes(weights)
+    const sent = [0, 1].map(() => {
+      wire.stateOfBytes(state, sizes, all)
+      return wire.sentOfBytes(sentBytes, sizes, all)
+    })
+    const found = outerStep(all, sizes, weights, momentum, sent)
+    momentum = found.momentum
+    takeWeights(model.session, found.weights)
+    times.push((performance.now() - from) / 1000)
+  }
+  await model.dispose()
+  return median(times) / (2 * sizes.parameters)
 }
 
 /** A worker on one thread, as a process of this tool. */
-async function work(url) {
+async function work(url, data) {
   const [{ RedisPlace }, { startWorker }, { roundsKind }, { replicaHost }] = await Promise.all(
     ['scale/redis.js', 'scale/worker.js', 'scale/rounds/kind.js', 'cli/rounds/replica.js'].map(
       (path) => import(at(path)),
@@ -118,115 +259,115 @@ async function work(url) {
   )
   await startWorker(await RedisPlace.open(url), {
     kinds: [roundsKind(replicaHost({ threads: 1 }))],
-    concurrency: 1,
-    limits: { memoryMB: 1024, seconds: 3600 },
+    ...{ concurrency: 1, data, limits: LIMITS },
   })
 }
 
-/** Seconds for a byte that is put and got, and the outer step's for a parameter. */
-async function rates(url) {
-  const [{ RedisPlace }, { redisStore }] = await Promise.all([
-    import(at('scale/redis.js')),
-    import(at('scale/store.js')),
-  ])
-  const place = await RedisPlace.open(url)
-  const store = redisStore(place)
-  const bytes = new Uint8Array(8e6)
-  const times = []
-  for (let i = 0; i < 5; i++) {
-    const from = performance.now()
-    await store.put('cost', bytes, 60)
-    await store.get('cost')
-    times.push((performance.now() - from) / 1000 / (2 * bytes.length))
-  }
-  await store.remove('cost')
-  await place.close()
-  return median(times)
+function startWorker(url, data) {
+  const self = fileURLToPath(import.meta.url)
+  const child = spawn(process.execPath, [self, 'worker', url, data], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  return { stop: () => new Promise((done) => child.once('exit', done).kill('SIGKILL')) }
 }
 
-/** Milliseconds of rounds, the first two left out: models are compiled in them. */
-async function measureRounds(url, rounds, name) {
+/** Seconds of rounds, the first two left out: models are compiled in them. */
+async function measureRounds(url, rounds, name, data, count) {
   const { crewOf } = await import(at('cli/rounds/crew.js'))
   const { fitWith } = await import(at('scale/rounds/fit.js'))
-  const { train } = await datasets.digits()
-  const input = [1, 8, 8]
-  const model = await compile(models[name](input, 10, { tau: 1.25 }), {
-    ...{ input, batchSize: 32, timeSteps: 4, threads: 1 },
-  })
-  const options = {
-    ...{ model: name, dataset: 'digits', augment: false, input, classes: 10, timeSteps: 4 },
-    ...{ tau: 1.25, method: 'rate', stepMode: 'm', update: 'afterwards', backwardSteps: 4 },
-    ...{ gradientCheckpoint: 'none', epochs: 8, batchSize: 32, lr: 0.05, weightDecay: 0, seed: 0 },
-    ...{ schedule: 'constant', optimizer: 'sgd', loss: 'crossEntropy', momentum: 0.9 },
-  }
-  const here = await crewOf(
-    url ? { redis: url } : {},
-    () => options,
-    () => {},
-  )
+  const { model, train, test } = await openWork(name, data)
+  const pause = () => {}
+  const here = await crewOf({ redis: url }, () => optionsOf(name), pause)
   const times = []
-  const fit = { epochs: 8, optimizer: sgd({ lr: 0.05, weightDecay: 0 }) }
-  const { test } = await datasets.digits()
+  const end = new AbortController()
+  const onRound = ({ milliseconds, steps, round }) => {
+    if (steps === rounds.syncEvery && round >= 2) times.push(milliseconds / 1000)
+    if (times.length === count) end.abort()
+  }
   try {
-    await fitWith(
-      model,
-      train,
-      {
-        ...fit,
-        validation: test,
-        rounds,
-        onRound: ({ milliseconds, steps }) => {
-          if (steps === rounds.syncEvery) times.push(milliseconds / 1000)
-        },
-      },
-      here.crew,
-    )
+    const options = { ...fitOf(test), signal: end.signal, rounds, onRound }
+    await fitWith(model, train, options, here.crew)
   } finally {
     await here.close()
     await model.dispose()
   }
-  return times.slice(2)
+  return times
 }
 
-async function measure() {
+const cases = [
+  ['cnn', 1, 100],
+  ['cnn', 2, 50],
+  ['cnn', 2, 100],
+  ['cnn', 3, 100],
+  ['resnet18', 1, 10],
+  ['resnet18', 2, 10],
+  ['resnet18', 2, 30],
+  ['resnet18', 3, 10],
+  ['resnet18', 2, 10, 'bfloat16', 'reset'],
+  ['resnet18', 3, 10, 'int8', 'keep'],
+]
+
+async function measure(data, only) {
   if (spawnSync('redis-server', ['--version']).error) throw new Error('redis-server is missing')
   const redis = await startRedis()
-  const name = 'cnn'
-  const sizes = await sizesOfModel(name, [1, 8, 8])
-  const cores = availableParallelism()
+  const ms = (seconds) => `${(1000 * seconds).toFixed(1)} ms`
+  const ns = (seconds) => `${(1e9 * seconds).toFixed(2)} ns`
   try {
-    const byteSeconds = await rates(redis.url)
-    // A step alone: rounds of one replica here, of two lengths, so that what a round costs is out.
-    const local = async (syncEvery) =>
-      median(await measureRounds(undefined, { replicas: 1, syncEvery }, name))
-    const stepSeconds = ((await local(20)) - (await local(4))) / 16
-    console.log(
-      `step ${(1000 * stepSeconds).toFixed(2)} ms, ${(1e9 * byteSeconds).toFixed(1)} ns/B`,
-    )
-    let fixedSeconds
-    for (const [workers, syncEvery] of [
-      [1, 4],
-      [1, 20],
-      [2, 12],
-      [2, 20],
-      [3, 12],
-    ]) {
-      const crew = Array.from({ length: workers }, () => startWorker(redis.url))
-      const rounds = { replicas: workers, syncEvery }
-      const times = await measureRounds(redis.url, rounds, name)
-      await Promise.all(crew.map((one) => one.stop()))
-      const of = {
-        ...{ sizes, stepSeconds, byteSeconds, bitsPerSecond: Number.POSITIVE_INFINITY },
-        rounds: { ...rounds, compress: 'none', innerState: 'keep' },
-        sharing: Math.max(1, workers / cores),
+    const outerSeconds = await outer('resnet18', data)
+    const byteOf = {}
+    for (const workers of [1, 2, 3])
+      byteOf[workers] = meanOf(await processes(workers, ['bytes', redis.url]))
+    console.log(`outer step ${ns(outerSeconds)} a parameter; a byte of the store, by processes: ${
+      Object.values(byteOf).map(ns).join(', ')}`)
+    const sizes = {}
+    const steps = {}
+    let handleSeconds
+    for (const name of only ?? ['resnet18', 'cnn']) {
+      sizes[name] = await sizesOfModel(works[name].model, [1, 28, 28])
+      steps[name] = {}
+      for (const workers of [1, 2, 3]) {
+        const found = await processes(workers, ['replica', name, data])
+        steps[name][workers] = meanOf(found.map(({ step }) => step))
+        const rest = meanOf(found.map(({ rest }) => rest))
+        if (name === 'resnet18' && workers === 1) {
+          const { bytesDown, bytesUp } = roundCost({
+            ...{ sizes: sizes[name], stepSeconds: 1, bitsPerSecond: Number.POSITIVE_INFINITY },
+            rounds: { replicas: 1, syncEvery: 1, compress: 'none', innerState: 'keep' },
+          })
+          handleSeconds = rest / (bytesDown + bytesUp)
+        }
+        console.log(`${name}, ${workers} at work: a step ${ms(steps[name][workers])}, rest ${ms(rest)}`)
       }
-      // What a round costs beside all that grows is taken from the first one.
-      fixedSeconds ??= median(times) - roundCost({ ...of, fixedSeconds: 0 }).seconds
-      const { seconds } = roundCost({ ...of, fixedSeconds })
+    }
+    console.log(`a replica handles a byte in ${ns(handleSeconds)}`)
+    // What a round costs beside all that grows: rounds of a network that has hardly any.
+    const idle = startWorker(redis.url, data)
+    const small = { replicas: 1, syncEvery: 1 }
+    const fixedSeconds = median(await measureRounds(redis.url, small, 'tiny', data, 60))
+    await idle.stop()
+    console.log(`a round of nearly nothing ${ms(fixedSeconds)}`)
+    console.log('| network | replicas | H | change | state | predicted, s | measured, s | ratio |')
+    console.log(`|${' --- |'.repeat(8)}`)
+    for (const [name, replicas, syncEvery, compress = 'none', innerState = 'keep'] of cases) {
+      if (only && !only.includes(name)) continue
+      const crew = Array.from({ length: replicas }, () => startWorker(redis.url, data))
+      const rounds = { replicas, syncEvery, compress, innerState }
+      const times = await measureRounds(redis.url, rounds, name, data, 6)
+      await Promise.all(crew.map((one) => one.stop()))
+      const cost = roundCost({
+        ...{ sizes: sizes[name], rounds, bitsPerSecond: Number.POSITIVE_INFINITY, fixedSeconds },
+        ...{ stepSeconds: steps[name][1], sharing: steps[name][replicas] / steps[name][1] },
+        ...{ byteSeconds: byteOf[1], byteSharing: byteOf[replicas] / byteOf[1] },
+        ...{ handleSeconds, outerSeconds },
+      })
       const found = median(times)
+      const { compute, transfer, gathering } = cost
       console.log(
-        `${workers} workers, H ${syncEvery}: measured ${(1000 * found).toFixed(0)} ms, predicted ` +
-          `${(1000 * seconds).toFixed(0)} ms, ratio ${(seconds / found).toFixed(2)}`,
+        `| \`${name}\` | ${replicas} | ${syncEvery} | ${compress} | ${innerState} | ` +
+          `${cost.seconds.toFixed(2)} | ${found.toFixed(2)} | ${(cost.seconds / found).toFixed(2)} |` +
+          (process.env.DETAILS
+            ? ` ${[compute, transfer, gathering].map(ms)}; ${times.map((t) => t.toFixed(2))}`
+            : ''),
       )
     }
   } finally {
@@ -234,5 +375,17 @@ async function measure() {
   }
 }
 
-const [, , what, url] = process.argv
-await (what === 'worker' ? work(url) : what === 'measure' ? measure() : table())
+const [, , what = 'table', ...rest] = process.argv
+const print = async (promise) => console.log(JSON.stringify(await promise))
+const commands = {
+  table,
+  measure: (data, only) => measure(data, only?.split(',')),
+  worker: work,
+  replica: (name, data) => print(replica(name, data)),
+  bytes: (url) => print(bytes(url)),
+}
+if (!Object.hasOwn(commands, what) || (what === 'measure' && rest.length === 0)) {
+  console.error('node tools/rounds-cost.mjs [table | measure FASHION_MNIST_FOLDER]')
+  process.exit(2)
+}
+await commands[what](...rest)

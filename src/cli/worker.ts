@@ -8,6 +8,7 @@ import { defaultNamespace, PASSWORD, RedisPlace } from '../scale/redis.js'
 import { folderStore } from '../scale/store.js'
 import { type AnyKind, startWorker } from '../scale/worker.js'
 import { VERSION } from '../version.js'
+import { endSoon } from './end-soon.js'
 import { listenForInterrupt } from './interrupt.js'
 import { counting, numeric } from './options.js'
 import { printJson } from './report.js'
@@ -36,6 +37,7 @@ interface WorkerArguments {
   readonly redis?: string
   readonly namespace: string
   readonly data?: string
+  readonly cache?: string
   readonly kinds?: string
   readonly concurrency: number
   readonly once: boolean
@@ -61,6 +63,7 @@ export function workerCommand(command: Command): Command {
           'one; digits come with the package',
       ),
     )
+    .addOption(new Option('--cache <folder>', 'keep pictures that were converted once there'))
     .addOption(
       new Option(
         '--kinds <list>',
@@ -104,7 +107,7 @@ export function workerCommand(command: Command): Command {
 const IDLE_MS = 300
 
 async function work(args: WorkerArguments): Promise<void> {
-  const { redis, namespace, data, concurrency, once, json, timeLimit, lockDuration } = args
+  const { redis, namespace, data, cache, concurrency, once, json, timeLimit, lockDuration } = args
   if (redis === undefined)
     throw new SpikewasmError(
       '--redis must be the address of a Redis, such as redis://127.0.0.1:6379, got none',
@@ -145,13 +148,21 @@ async function work(args: WorkerArguments): Promise<void> {
     end()
   })
   try {
-    const worker = await startWorker(place, {
+    const starting = startWorker(place, {
       kinds: await Promise.all(wanted.map((load) => load())),
       ...{ concurrency, store, limits: { memoryMB: memoryLimit, seconds: timeLimit } },
       ...(data === undefined ? {} : { data: resolve(data) }),
+      ...(cache === undefined ? {} : { cache: resolve(cache) }),
       lockMs: lockDuration * 1000,
       onNews: (line) => say('job', line),
     })
+    // It waits for a Redis that is lost meanwhile.
+    const worker = await Promise.race([starting, interrupted])
+    if (!worker) {
+      starting.catch(() => undefined)
+      process.exitCode = interrupt.exitCode
+      return
+    }
     say(
       'ready',
       `spikewasm ${VERSION}: waiting for ${names.join(' and ')} at ${place.address.url}, ` +
@@ -170,9 +181,6 @@ async function work(args: WorkerArguments): Promise<void> {
     endSoon()
   }
 }
-
-/** What still waits for a lost connection must not keep the process. */
-export const endSoon = (): void => void setTimeout(() => process.exit(), 3000).unref()
 
 /** Until nothing has been there to do for two looks. */
 async function idle(isIdle: () => Promise<boolean>): Promise<void> {

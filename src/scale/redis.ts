@@ -175,6 +175,11 @@ export class RedisPlace {
     return new RedisPlace(address, namespace, bull, client)
   }
 
+  /** Whether Redis can be asked something now. */
+  get isConnected(): boolean {
+    return this.client.status === 'ready'
+  }
+
   /** One more connection, for BullMQ; it is closed with the others. */
   connect(): Redis {
     const more = this.client.duplicate()

@@ -14,6 +14,7 @@ import type { RedisPlace } from './redis.js'
 export const KEPT_SECONDS = 7 * 24 * 3600
 
 export interface BlobStore {
+  readonly where: 'redis' | 'folder'
   /** Writes bytes under a name; who reads it finds the old or the new ones, whole. */
   put(name: string, bytes: Uint8Array, seconds?: number): Promise<void>
   /** undefined: there are none, or no longer. */
@@ -71,6 +72,7 @@ export function redisStore(place: RedisPlace, chunk = CHUNK): BlobStore {
     if (keys.length > 0) await client.unlink(...keys)
   }
   return {
+    where: 'redis',
     async put(name, bytes, seconds = KEPT_SECONDS) {
       checkName(name)
       const before = await headOf(name)
@@ -130,6 +132,7 @@ export async function folderStore(folder: string): Promise<BlobStore> {
       await rm(join(folder, name), { force: true })
   }
   return {
+    where: 'folder',
     async put(name, bytes) {
       const head = Buffer.from(sha256Of(bytes), 'hex')
       await writeFileAtomic(pathOf(name), Buffer.concat([head, viewOf(bytes)]))

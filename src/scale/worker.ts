@@ -3,6 +3,7 @@
  * meanwhile. So what a job computes must run in another process or thread.
  */
 
+import { rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -35,6 +36,8 @@ export interface JobContext {
   readonly scratch: string
   /** Where data sets are on this machine. */
   readonly data?: string
+  /** Where pictures that were converted once are kept on this machine. */
+  readonly cache?: string
   readonly limits: JobLimits
   /** Jobs that this worker does at a time. */
   readonly concurrency: number
@@ -53,6 +56,18 @@ export interface JobKind<Payload, Result> {
   check(payload: Json): Payload
   /** @throws SpikewasmError for what no other attempt would mend */
   run(payload: Payload, context: JobContext): Promise<Result>
+  /** Clears up behind a job that has ended, well or not; nobody waits for it. */
+  ended?(job: EndedJob, place: RedisPlace): Promise<void>
+}
+
+/** A job that has ended, as it stands in Redis: nothing of it was checked. */
+export interface EndedJob {
+  readonly id: string
+  readonly data: unknown
+  /** Of a flow: the job that waits for it. */
+  readonly parent?: string
+  /** Removes what is left of it in Redis. */
+  remove(): Promise<void>
 }
 
 /** A kind whatever its payload is. */
@@ -64,6 +79,7 @@ export interface WorkerOptions {
   /** Jobs of each kind at a time. */
   readonly concurrency: number
   readonly data?: string
+  readonly cache?: string
   readonly limits: JobLimits
   /** Default: Redis. */
   readonly store?: BlobStore
@@ -89,8 +105,10 @@ const MOST_DEATHS = 200
 /** How often a job asks whether it was stopped. */
 const STOP_MS = 1000
 
-/** Without a connection nothing can be given back: then a worker ends all the same. */
+/** So long a worker may take to give its jobs back. */
 const END_MS = 30_000
+/** So long it waits meanwhile for a Redis that is gone, without which nothing can be given back. */
+const AWAY_MS = 5000
 
 /** Waits for a promise, but not longer than so; what becomes of it later is nobody's concern. */
 export async function within(ms: number, promise: Promise<unknown>): Promise<void> {
@@ -100,6 +118,20 @@ export async function within(ms: number, promise: Promise<unknown>): Promise<voi
   })
   await Promise.race([promise.catch(() => undefined), late])
   clearTimeout(timer)
+}
+
+/** The same, and not longer than `AWAY_MS` while Redis is gone. */
+async function withinReach(place: RedisPlace, ms: number, promise: Promise<unknown>) {
+  let seen = performance.now()
+  let timer: NodeJS.Timeout | undefined
+  const gone = new Promise<void>((resolve) => {
+    timer = setInterval(() => {
+      if (place.isConnected) seen = performance.now()
+      else if (performance.now() - seen > AWAY_MS) resolve()
+    }, 200)
+  })
+  await within(ms, Promise.race([promise, gone]))
+  clearInterval(timer)
 }
 
 /** The key in Redis that asks to stop a job. */
@@ -114,6 +146,12 @@ export async function startWorker(
   const store = options.store ?? redisStore(place)
   const active = new Map<string, AbortController>()
   let [done, closing] = [0, false]
+  // Of jobs that the process does not outlive.
+  const folders = new Set<string>()
+  const leave = (): void => {
+    for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+  }
+  globalThis.process.once('exit', leave)
 
   const process = async (kind: AnyKind, job: Job, token: string | undefined): Promise<unknown> => {
     const id = job.id ?? ''
@@ -121,6 +159,7 @@ export async function startWorker(
     const end = new AbortController()
     active.set(`${kind.kind} ${id}`, end)
     const scratch = await mkdtemp(join(tmpdir(), 'spikewasm-job-'))
+    folders.add(scratch)
     let asking = false
     const poll = setInterval(async () => {
       // Without a connection the answer takes as long as it must.
@@ -134,10 +173,10 @@ export async function startWorker(
       if (closing) end.abort('worker ends')
       const payload = kind.check(readEnvelope(job.data, kind.kind))
       onNews(`${name}: begins, attempt ${job.attemptsMade + 1}`)
-      const { data, limits } = options
+      const { data, cache, limits } = options
       const result = await kind.run(payload, {
-        ...{ id, attempt: job.attemptsMade + 1, signal: end.signal, store, scratch, data, limits },
-        ...{ place, concurrency },
+        ...{ id, attempt: job.attemptsMade + 1, signal: end.signal, store, scratch, limits },
+        ...{ data, cache, place, concurrency },
         progress(value) {
           telling = telling.then(() => job.updateProgress(value)).catch(() => undefined)
         },
@@ -162,6 +201,7 @@ export async function startWorker(
       clearInterval(poll)
       active.delete(`${kind.kind} ${id}`)
       await rm(scratch, { recursive: true, force: true }).catch(() => undefined)
+      folders.delete(scratch)
     }
   }
 
@@ -175,6 +215,14 @@ export async function startWorker(
     })
     // A lost connection is told once, by the place.
     worker.on('error', () => {})
+    const ended = (job: Job | undefined): void => {
+      if (job?.id === undefined) return
+      const { id, data, parent } = job
+      const remove = (): Promise<void> => job.remove()
+      kind.ended?.({ id, data, parent: parent?.id, remove }, place).catch(() => undefined)
+    }
+    worker.on('completed', ended)
+    worker.on('failed', ended)
     worker.on('lockRenewalFailed', (ids) => {
       for (const id of ids) active.get(`${kind.kind} ${id}`)?.abort('lock lost')
     })
@@ -203,8 +251,10 @@ export async function startWorker(
     async close() {
       closing = true
       for (const end of active.values()) end.abort('worker ends')
-      await within(END_MS, Promise.all(workers.map((worker) => worker.close())))
+      const ends = Promise.all(workers.map((worker) => worker.close()))
+      await withinReach(place, END_MS, ends)
       await within(1000, Promise.all(queues.map((queue) => queue.close())))
+      if (folders.size === 0) globalThis.process.off('exit', leave)
     },
   }
 }

@@ -1,16 +1,19 @@
 /** Sweeps as commands: here, and over a real Redis with workers that die. */
 
 import { spawn } from 'node:child_process'
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { RedisPlace } from '../../src/scale/redis.js'
 import { main, parseLines, run } from '../cli/command.js'
 import { run as runHere } from '../cli/in-process.js'
 import { withFolder } from '../io/temporary.js'
 import { noRedis, startRedis } from '../support/redis.js'
-import { hashAlone, scaleChaos } from './chaos.js'
+import { soon } from '../support/soon.js'
+import { hashAlone, scaleChaos, Victim } from './chaos.js'
 
 const tiny = { limitTrain: 96, limitTest: 50, timeSteps: 2, threads: 1 }
 
@@ -118,6 +121,61 @@ withRedis('runs of killed workers end with the bits of runs alone, each once', a
   assert.is(lines, 4)
   assert.ok(kills > 0, 'nothing was killed')
 })
+
+withRedis('files of runs go through a folder that all workers see', () =>
+  withFolder(async (folder) => {
+    const redis = await startRedis()
+    const [out, shared] = [join(folder, 'out'), join(folder, 'shared')]
+    await mkdir(shared)
+    const place = ['--redis', redis.url, '--shared', shared]
+    const workers = [0, 1].map(() => new Victim(place))
+    try {
+      for (const worker of workers) worker.start()
+      const base = { ...tiny, epochs: 2 }
+      const lr = [0.1, 0.2, 0.3, 0.4]
+      const spec = await write(folder, { base, grid: { lr }, halving: { factor: 2 } })
+      const { code, stdout, stderr } = await run(['sweep', spec, '--out', out, ...place, '--json'])
+      assert.is(code, 0, stderr)
+      assert.is(stderr, '')
+      const lines = parseLines(stdout).slice(0, -1)
+      assert.is(lines.length, 4)
+      const [winner] = lines.filter(({ state }) => state === 'finished')
+      const alone = await hashAlone(winner.options as object, join(folder, 'alone'))
+      assert.is(winner.weightsSha256, alone)
+      const file = await readFile(join(out, 'runs', String(winner.id), 'weights.safetensors'))
+      assert.is(createHash('sha256').update(file).digest('hex'), alone)
+      const open = await RedisPlace.open(redis.url)
+      assert.equal(await open.client.keys('*:store:*'), [])
+      await open.close()
+    } finally {
+      await Promise.all(workers.map((worker) => worker.end('SIGKILL')))
+      await redis.stop()
+    }
+  }),
+)
+
+withRedis('a worker that is told to end in a run while Redis is gone ends', () =>
+  withFolder(async (folder) => {
+    const redis = await startRedis()
+    const worker = new Victim(['--redis', redis.url])
+    try {
+      worker.start()
+      const spec = await write(folder, { base: { epochs: 200 }, grid: { seed: [1] } })
+      const sweep = run(['sweep', spec, '--out', join(folder, 'out'), '--redis', redis.url])
+      while (!worker.isBusy) await pause(20)
+      await redis.kill()
+      while (!worker.output.includes('is lost')) await pause(20)
+      await soon(worker.end('SIGTERM'), 60)
+      await redis.start()
+      const stopping = await run(['sweep', 'stop', join(folder, 'out')])
+      assert.is(stopping.code, 0, stopping.stderr)
+      assert.is((await sweep).code, 1)
+    } finally {
+      await worker.end('SIGKILL')
+      await redis.stop()
+    }
+  }),
+)
 
 withRedis('a limit of memory or time ends a run, and the worker goes on', () =>
   withFolder(async (folder) => {

@@ -6,9 +6,12 @@ import type { Browser, Page } from 'playwright-core'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { showPage } from '../../src/cli/show-page.js'
+import { liveSweepPage, sweepBody, sweepPage } from '../../src/cli/sweep/page.js'
+import type { SweepRow, SweepStatus } from '../../src/cli/sweep/rows.js'
 import { page as diagnosePage } from '../../src/diagnose/page.js'
 import { packBits } from '../../src/pages/chart.js'
 import { type RunReport, reportPage } from '../../src/pages/report.js'
+import { servePage } from '../../src/train/dashboard/serve.js'
 import { serveRun } from '../../src/train/dashboard/server.js'
 import { withFolder } from '../io/temporary.js'
 import { findChromium, listen, openBrowser } from '../support/chromium.js'
@@ -220,5 +223,59 @@ withBrowser(
     await second.close()
   },
 )
+
+/** Runs of three options, of which so many have ended; names are long, and one has failed. */
+function sweepStatus(ended: number): SweepStatus {
+  const rows = Array.from({ length: 24 }, (_, i): SweepRow => {
+    const chosen = {
+      lr: [0.01, 0.05, 0.1, 0.3][i % 4],
+      method: ['bptt', 'rate', 'a-method-with-a-long-name'][(i >> 2) % 3],
+      seed: 1 + (i >> 3),
+      timeSteps: [2, 4][i % 2],
+    }
+    const known = { id: String(i).padStart(24, '0'), options: chosen, chosen, epochs: 20, tasks: [] }
+    const testAccuracy = 0.9 - 0.02 * (i % 4) - 0.001 * i
+    if (i === 5) {
+      const error = `the run took 900 MB of memory, more than its limit of 800 MB ${'x'.repeat(90)}`
+      return { ...known, state: 'failed', epoch: 2, share: 0.1, testAccuracy: null, error }
+    }
+    if (i < ended) return { ...known, state: 'finished', epoch: 20, share: 1, testAccuracy }
+    if (i < ended + 2) return { ...known, state: 'running', epoch: 3, share: 0.17, testAccuracy }
+    return { ...known, state: 'waiting', epoch: 0, share: 0, testAccuracy: null }
+  })
+  const varied = ['lr', 'method', 'seed', 'timeSteps']
+  return { format: 1, title: 'Sweep lr.json', pid: null, varied, rows }
+}
+
+withBrowser('a sweep from its file', () =>
+  withFolder(async (folder) => {
+    await check(await written(folder, 'sweep.html', await sweepPage(sweepStatus(20))), 0)
+  }),
+)
+
+withBrowser('a sweep that goes on: what was scrolled stays so, and the end', async () => {
+  let body = sweepBody(sweepStatus(8))
+  const html = await liveSweepPage(sweepStatus(8))
+  const server = await servePage({ html, whole: () => ['sweep', body] })
+  await check(server.url, 0)
+  const page = await browser.newPage({ viewport: { width: 400, height: 900 } })
+  const faults = listen(page, server.url)
+  await page.goto(server.url)
+  const picture = page.locator('.wide').first()
+  await picture.focus()
+  await page.evaluate(() => document.querySelector('.wide')?.scrollTo(120, 0))
+  body = sweepBody(sweepStatus(12))
+  server.send('sweep', body)
+  await page.waitForFunction(() => document.body.textContent?.includes('11 finished'))
+  assert.is(await picture.evaluate((element) => element.scrollLeft), 120)
+  assert.ok(await picture.evaluate((element) => element === document.activeElement))
+  await server.close('end', sweepBody(sweepStatus(24)))
+  await page.waitForFunction(() =>
+    /has ended/.test(document.getElementById('told')?.textContent ?? ''),
+  )
+  assert.match((await page.textContent('.status')) ?? '', '23 finished, 1 failed')
+  assert.equal(faults, [])
+  await page.close()
+})
 
 test.run()

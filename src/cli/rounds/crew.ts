@@ -2,6 +2,7 @@
 
 import { SpikewasmError } from '../../errors.js'
 import type { CrewMaker } from '../../scale/rounds/fit.js'
+import { endSoon } from '../end-soon.js'
 import type { RunOptions } from '../run-folder.js'
 import type { RoundsArguments } from './flags.js'
 
@@ -61,6 +62,9 @@ export async function crewOf(
         replaceAfter,
         onNews: tell,
       }),
-    close: () => place.close(),
+    async close() {
+      await place.close()
+      endSoon()
+    },
   }
 }

@@ -6,4 +6,4 @@ import { serveReplicas } from '../../scale/rounds/thread.js'
 import { openReplica, type ReplicaPlace } from './replica.js'
 
 if (parentPort)
-  serveReplicas(parentPort, (job, data) => openReplica(job, data, workerData as ReplicaPlace))
+  serveReplicas(parentPort, (job, files) => openReplica(job, files, workerData as ReplicaPlace))

@@ -5,7 +5,7 @@ import { models } from '../../models/registry.js'
 import { compile } from '../../network.js'
 import { takenOptions } from '../../plan/methods.js'
 import type { ReplicaHost } from '../../scale/rounds/kind.js'
-import type { Opened } from '../../scale/rounds/thread.js'
+import type { JobFiles, Opened } from '../../scale/rounds/thread.js'
 import { replicaThreads } from '../../scale/rounds/threads.js'
 import type { ReplicaJob } from '../../scale/rounds/wire.js'
 import { datasets, defaultThreads, loadData, stepsFor } from '../datasets.js'
@@ -18,7 +18,6 @@ import { ownOptions } from './crew.js'
 /** What a worker has of its own. */
 export interface ReplicaPlace {
   readonly threads?: number
-  readonly cache?: string
 }
 
 /** Who trains replicas for `spikewasm worker`. */
@@ -37,17 +36,17 @@ function checkOptions(options: unknown): RunOptions {
 }
 
 /**
- * @param folder where data sets are on this machine
+ * @param files where data sets are on this machine
  * @throws SpikewasmError for wrong options, and for data that are not there
  */
 export async function openReplica(
   job: ReplicaJob,
-  folder: string | undefined,
+  { data: folder, cache }: JobFiles,
   place: ReplicaPlace,
 ): Promise<Opened> {
   const run = checkOptions(job.options)
   const { dataset, epochs, batchSize, seed, tau } = run
-  const { cache, threads = defaultThreads(dataset) } = place
+  const { threads = defaultThreads(dataset) } = place
   const data = await loadData({
     ...run,
     data: dataPath(dataset, folder),

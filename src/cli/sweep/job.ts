@@ -105,7 +105,7 @@ async function doRun(job: RunJob, context: JobContext): Promise<RunResult> {
   let last: { testAccuracy?: number | null } = {}
   const train = () =>
     trainIn(folder, {
-      args: [...run.args, ...placeArgs(run, { data: context.data, threads })],
+      args: [...run.args, ...placeArgs(run, { data: context.data, cache: context.cache, threads })],
       untilEpoch: until,
       dataHash: data,
       ...{ limits, signal },

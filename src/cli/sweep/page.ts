@@ -16,19 +16,42 @@ progress { width: 100%; }
 .parallel polyline { fill: none; stroke-width: 1.6; }
 .parallel polyline:hover { stroke-width: 4; stroke-opacity: 1; }
 .parallel line { stroke: var(--line); stroke-width: 1.5; }
-.parallel text { fill: var(--soft); font-size: 11px; }
+.parallel text { fill: var(--soft); font-size: 11px; paint-order: stroke; stroke: var(--back);
+  stroke-width: 4px; stroke-linejoin: round; }
 .parallel .name { fill: var(--ink); font-size: 12px; font-weight: 600; }
 `
 
-/** Puts what the server sends in place of what is there. */
+/**
+ * Puts what the server sends in place of what is there. What was scrolled stays so, and what has
+ * the focus keeps it.
+ */
 const script = `
 const place = document.getElementById('sweep')
+const told = document.getElementById('told')
+const regions = () => [...place.querySelectorAll('.wide')]
+const labelOf = (element) => element.getAttribute('aria-label')
+let last = ''
+function show(event) {
+  const html = JSON.parse(event.data)
+  told.textContent = ''
+  if (html === '' || html === last) return
+  last = html
+  const scrolled = new Map(regions().map((region) => [labelOf(region), region.scrollLeft]))
+  const focus = regions().find((region) => region === document.activeElement)
+  place.innerHTML = html
+  for (const region of regions()) {
+    region.scrollLeft = scrolled.get(labelOf(region)) ?? 0
+    if (focus && labelOf(region) === labelOf(focus)) region.focus({ preventScroll: true })
+  }
+}
 const source = new EventSource('events')
-source.addEventListener('sweep', (event) => { place.innerHTML = JSON.parse(event.data) })
+source.addEventListener('sweep', show)
 source.addEventListener('end', (event) => {
-  place.innerHTML = JSON.parse(event.data)
   source.close()
+  show(event)
+  told.textContent = 'The sweep has ended. This page no longer changes.'
 })
+source.onerror = () => { told.textContent = 'The connection is lost. Trying again …' }
 `
 
 export const accuracyText = (value: number | null): string =>
@@ -77,8 +100,8 @@ ${
 <h2>What each option does</h2>
 <figure>
 <div class="wide" tabindex="0" role="region" aria-label="parallel coordinates">${picture}</div>
-<figcaption>A line is a run, from its options to its test accuracy; the best are orange, the others
-blue.</figcaption></figure>
+<figcaption>A line is a run, from its options to its test accuracy; colours go from blue, the worst,
+over green to orange, the best.</figcaption></figure>
 ${varied.map((name) => effectTable(name, rows)).join('')}</section>
 `
 }<section>
@@ -121,6 +144,7 @@ export const sweepPage = (status: SweepStatus): Promise<string> =>
 export const liveSweepPage = (status: SweepStatus): Promise<string> =>
   pageHtml({
     title: status.title,
-    body: `<div id="sweep">${sweepBody(status)}</div>\n`,
+    body: `<p id="told" class="warn" role="status"></p>
+<div id="sweep">${sweepBody(status)}</div>\n`,
     ...{ script, style, live: true },
   })

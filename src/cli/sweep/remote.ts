@@ -121,7 +121,10 @@ export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
       const bytes = await store.get(filesName(name))
       const files = bytes && unpackRun(bytes, filesName(name))
       const weights = files?.[runFiles.weights]
-      if (!files || !weights) throw new Error('they are no longer there')
+      if (!files || !weights)
+        throw new Error(
+          'they are no longer there; workers and the sweep must have the same --shared, or none',
+        )
       const sha256 = createHash('sha256').update(weights).digest('hex')
       if (sha256 !== result.weightsSha256) throw new Error('they are others than its result says')
       await writeRun(runFolder(id), files)

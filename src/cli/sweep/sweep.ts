@@ -6,11 +6,12 @@ import { expect, plainText } from '../../errors.js'
 import { readFileClear } from '../../io/files.js'
 import { RedisPlace } from '../../scale/redis.js'
 import { folderStore } from '../../scale/store.js'
+import { within } from '../../scale/worker.js'
 import { type PageServer, servePage } from '../../train/dashboard/serve.js'
+import { endSoon } from '../end-soon.js'
 import { listenForInterrupt } from '../interrupt.js'
 import { withFiles } from '../mistakes.js'
 import { printJson } from '../report.js'
-import { endSoon } from '../worker.js'
 import { DataHashes } from './data.js'
 import { Engine, type Executor, type SweepEntry } from './engine.js'
 import { type Estimate, estimate } from './estimate.js'
@@ -123,8 +124,17 @@ async function runSweep({ file, bytes, spec, entries, args, out }: Running): Pro
   const end = new AbortController()
   // Each run that is waited for listens.
   setMaxListeners(0, end.signal)
+  const table = !json && process.stdout.isTTY ? liveTable(process.stdout) : undefined
+  let isNew = true
+  /** A message does not stand amid the table. */
+  const write = (text: string): void => {
+    table?.clear()
+    process.stderr.write(`${text}\n`)
+    isNew = true
+  }
+  const tell = (line: string | undefined): void => write(`spikewasm: ${line ?? 'connected again'}`)
   const interrupt = listenForInterrupt((name) => {
-    process.stderr.write(`${name}: stopping; runs write checkpoints; again ends at once\n`)
+    write(`${name}: stopping; runs write checkpoints; again ends at once`)
     end.abort('interrupt')
   })
   let place: RedisPlace | undefined
@@ -151,7 +161,6 @@ async function runSweep({ file, bytes, spec, entries, args, out }: Running): Pro
       },
       onEnded: (row) => tellEnded(row, spec.varied, json),
     })
-    let isNew = true
     const title = `Sweep ${basename(file)}`
     const statusNow = (pid: number | null): SweepStatus => ({
       ...{ format: 1, title, pid, varied: spec.varied, rows: engine.rows() },
@@ -160,9 +169,8 @@ async function runSweep({ file, bytes, spec, entries, args, out }: Running): Pro
       const html = await liveSweepPage(statusNow(process.pid))
       const whole = (): [string, unknown] => ['sweep', sweepBody(statusNow(process.pid))]
       server = await servePage({ html, whole }, args.dashboard)
-      process.stderr.write(`dashboard: ${server.url}\n`)
+      write(`dashboard: ${server.url}`)
     }
-    const draw = !json && process.stdout.isTTY ? liveTable(process.stdout) : undefined
     let workers: number | undefined
     let writing = folder.writeStatus(statusNow(process.pid))
     const show = (): void => {
@@ -170,7 +178,7 @@ async function runSweep({ file, bytes, spec, entries, args, out }: Running): Pro
       isNew = false
       const status = statusNow(process.pid)
       server?.send('sweep', sweepBody(status))
-      draw?.(status, workers === 0 ? NO_WORKERS : '')
+      table?.draw(status, workers === 0 ? NO_WORKERS : '')
       writing = writing.then(() => folder.writeStatus(status)).catch(() => undefined)
     }
     timers.push(setInterval(show, STATUS_MS))
@@ -185,22 +193,25 @@ async function runSweep({ file, bytes, spec, entries, args, out }: Running): Pro
         const before = workers
         workers = await of.workers().catch(() => workers)
         if (before !== workers) isNew = true
-        if (before !== 0 && workers === 0 && !draw) tell(NO_WORKERS)
+        if (before !== 0 && workers === 0 && !table) tell(NO_WORKERS)
       }
-      await count()
+      await within(5000, count())
       timers.push(setInterval(count, 10_000))
     }
     await engine.run()
     for (const timer of timers.splice(0)) clearInterval(timer)
-    if (remote && end.signal.aborted) await leaveJobs(remote, engine, end.signal.reason === 'stop')
+    if (remote && end.signal.aborted) {
+      if (end.signal.reason === 'stop') await remote.stop(engine.unfinishedTasks())
+      else tellLeft(engine.unfinishedTasks().length, tell)
+    }
     const status = statusNow(null)
     await writing
     await folder.writeStatus(status)
     await folder.writePage(await sweepPage(status))
-    draw?.(status)
+    table?.draw(status)
     await server?.close('end', sweepBody(status))
     server = undefined
-    finish(status, folder, { json, isDrawn: draw !== undefined })
+    finish(status, folder, { json, isDrawn: table !== undefined })
     if (interrupt.exitCode !== 0) process.exitCode = interrupt.exitCode
   } finally {
     for (const timer of timers) clearInterval(timer)
@@ -215,17 +226,12 @@ async function runSweep({ file, bytes, spec, entries, args, out }: Running): Pro
 
 const NO_WORKERS = 'no worker is there; start some with: spikewasm worker --redis URL'
 
-const tell = (line: string | undefined): void =>
-  void process.stderr.write(`spikewasm: ${line ?? 'connected again'}\n`)
-
 /** Ctrl-C ends the waiting alone; `sweep stop` ends the jobs too. */
-async function leaveJobs(remote: RemoteExecutor, engine: Engine, ends: boolean): Promise<void> {
-  const left = engine.unfinishedTasks()
-  if (ends) await remote.stop(left)
-  else if (left.length > 0)
+function tellLeft(count: number, tell: (line: string) => void): void {
+  if (count > 0)
     tell(
-      `${left.length} jobs stay in Redis, and workers go on with them; the same command waits ` +
-        'for them again, and sweep stop ends them',
+      `${count} jobs stay in Redis, and workers go on with them; the same command waits for them ` +
+        'again, and sweep stop ends them',
     )
 }
 

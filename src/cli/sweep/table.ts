@@ -2,13 +2,27 @@
 
 import Table from 'cli-table3'
 import { plainText } from '../../errors.js'
+import { shortened } from '../../pages/html.js'
 import { accuracyText, chosenText, stateText, summaryText } from './page.js'
 import { bestFirst, type SweepRow, type SweepStatus } from './rows.js'
 
+/** How many characters are shown. */
+interface Lengths {
+  /** Of an option's name or value. */
+  readonly option: number
+  /** Of a state, which says why a run has failed. */
+  readonly state: number
+}
+
 /** The best runs, `most` of them, and how many there are of which state. */
-export function sweepTable({ varied, rows }: SweepStatus, most = Number.POSITIVE_INFINITY): string {
+export function sweepTable(
+  { varied, rows }: SweepStatus,
+  most = Number.POSITIVE_INFINITY,
+  lengths: Lengths = { option: 40, state: 140 },
+): string {
+  const short = (text: string): string => plainText(shortened(text, lengths.option))
   const table = new Table({
-    head: ['run', ...varied, 'epochs', 'test accuracy', 'state'].map(plainText),
+    head: ['run', ...varied.map(short), 'epochs', 'test accuracy', 'state'],
     style: { head: [], border: [], compact: true },
     colAligns: ['left', ...varied.map(() => 'right' as const), 'right', 'right', 'left'],
   })
@@ -17,10 +31,10 @@ export function sweepTable({ varied, rows }: SweepStatus, most = Number.POSITIVE
   for (const row of order.slice(0, most))
     table.push([
       row.id.slice(0, 12),
-      ...varied.map((name) => plainText(chosenText(row.chosen[name]))),
+      ...varied.map((name) => short(chosenText(row.chosen[name]))),
       progressText(row),
       accuracyText(row.testAccuracy),
-      plainText(stateText(row)),
+      plainText(shortened(stateText(row), lengths.state)),
     ])
   const left = rows.length - most
   return [table.toString(), ...(left > 0 ? [`and ${left} more`] : []), summaryText({ rows })].join(
@@ -53,15 +67,40 @@ export function sweepCsv({ varied, rows }: SweepStatus): string {
   return [head, ...lines].map((line) => `${line.map(cell).join(',')}\n`).join('')
 }
 
-/** Draws in place of what was drawn before. */
-export function liveTable(stream: NodeJS.WriteStream) {
+/** Lines of a table that is so wide at most: options are shortened before accuracies are cut off. */
+function fitting(status: SweepStatus, most: number, width: number): string[] {
+  let lines: string[][] = []
+  for (const option of [40, 20, 12, 8, 5]) {
+    lines = sweepTable(status, most, { option, state: 24 })
+      .split('\n')
+      .map((line) => [...line])
+    if (lines.every(({ length }) => length <= width)) break
+  }
+  return lines.map((line) => line.slice(0, width).join(''))
+}
+
+/** A table in a terminal, drawn in place of what was drawn before. */
+export interface LiveTable {
+  draw(status: SweepStatus, note?: string): void
+  /** Takes it away, so that something else can be written; the next one is drawn below that. */
+  clear(): void
+}
+
+export function liveTable(stream: NodeJS.WriteStream): LiveTable {
   let lines = 0
-  return (status: SweepStatus, note = ''): void => {
-    const { rows: height = 24, columns = 80 } = stream
-    const most = Math.max(3, height - 8)
-    const text = sweepTable(status, most) + (note === '' ? '' : `\n${note}`)
-    const cut = text.split('\n').map((line) => [...line].slice(0, columns - 1).join(''))
-    stream.write(`${lines > 0 ? `\x1b[${lines}A` : ''}\x1b[J${cut.join('\n')}\n`)
-    lines = cut.length
+  const away = (): string => (lines > 0 ? `\x1b[${lines}A\x1b[J` : '')
+  return {
+    draw(status, note = '') {
+      const { rows: height = 24, columns = 80 } = stream
+      const most = Math.max(3, height - 8)
+      const cut = fitting(status, most, columns - 1)
+      if (note !== '') cut.push(note.slice(0, columns - 1))
+      stream.write(`${away()}${cut.join('\n')}\n`)
+      lines = cut.length
+    },
+    clear() {
+      stream.write(away())
+      lines = 0
+    },
   }
 }

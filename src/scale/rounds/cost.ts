@@ -25,10 +25,20 @@ export interface CostOf {
    * Default 4e-9.
    */
   readonly byteSeconds?: number
+  /**
+   * Seconds of a replica for a byte that it reads or writes, beside that: given to its thread,
+   * checked, laid out as the network wants it. Default 2e-9.
+   */
+  readonly handleSeconds?: number
   /** Seconds of the outer step for a parameter of a replica; default 6e-9. */
   readonly outerSeconds?: number
-  /** Replicas that share the processors of one machine; default 1. */
+  /**
+   * How much longer a step takes while all replicas are at work, where some share a machine: its
+   * processors, their caches, its memory. To be measured there. Default 1.
+   */
   readonly sharing?: number
+  /** The same for a byte that is written or read; default: as for a step. */
+  readonly byteSharing?: number
 }
 
 /** A round's parts, in seconds; and what it sends, in bytes. */
@@ -82,7 +92,8 @@ function quantile(p: number): number {
 export function roundCost(of: CostOf): RoundCost {
   const { sizes, rounds, stepSeconds, bitsPerSecond } = of
   const { spread = 0.05, fixedSeconds = 0.01, byteSeconds = 4e-9 } = of
-  const { outerSeconds = 6e-9, sharing = 1 } = of
+  const { handleSeconds = 2e-9, outerSeconds = 6e-9 } = of
+  const { sharing = 1, byteSharing = sharing } = of
   const { replicas: K, syncEvery: H, compress } = rounds
   const weights = 4 * (sizes.parameters + sizes.statistics)
   const state = stateOf(rounds, sizes)
@@ -94,7 +105,8 @@ export function roundCost(of: CostOf): RoundCost {
   // Steps of one machine vary by themselves, so their sum does by less.
   const waiting = compute * (spread / Math.sqrt(H)) * largestOf(K)
   // Redis reads and writes with one link, and does one thing at a time.
-  const transfer = link(K * (bytesDown + bytesUp)) + byteSeconds * sharing * (bytesDown + bytesUp)
+  const perByte = byteSeconds * byteSharing + handleSeconds * sharing
+  const transfer = link(K * (bytesDown + bytesUp)) + perByte * (bytesDown + bytesUp)
   const gathering =
     link(K * bytesUp + weights) +
     byteSeconds * (K * bytesUp + weights) +

@@ -2,12 +2,10 @@
 
 import { SpikewasmError } from '../../errors.js'
 import type { Json } from '../jobs.js'
-import type { JobContext, JobKind } from '../worker.js'
+import { type JobContext, type JobKind, stopKey } from '../worker.js'
+import { expireParents } from './leftovers.js'
 import type { ReplicaBytes, ReplicaDone } from './runner.js'
-import { jobOfJson, names, type ReplicaJob, ROUNDS } from './wire.js'
-
-/** Seconds that a round's bytes are kept: longer than any round, and than a machine is mended. */
-export const KEPT_SECONDS = 24 * 3600
+import { jobOfJson, KEPT_SECONDS, names, type ReplicaJob, ROUNDS, runOfJob } from './wire.js'
 
 /** What a job says whose bytes are gone; the run then stores them again. */
 export const NO_BYTES = 'there are no such bytes'
@@ -18,7 +16,7 @@ export interface ReplicaHost {
   run(
     job: ReplicaJob,
     bytes: ReplicaBytes,
-    context: Pick<JobContext, 'signal' | 'limits' | 'data'>,
+    context: Pick<JobContext, 'signal' | 'limits' | 'data' | 'cache'>,
   ): Promise<ReplicaDone | undefined>
   close(): Promise<void>
 }
@@ -30,6 +28,7 @@ export function roundsKind(host: ReplicaHost): JobKind<ReplicaJob, Json> {
     async run(job, context) {
       const { store, signal } = context
       const { run, round, replica, begun } = job
+      if (job.where !== store.where) throw new SpikewasmError(otherPlace(job.where))
       const read = async (name: string): Promise<Uint8Array> => {
         const bytes = await store.get(name)
         if (bytes) return bytes
@@ -45,5 +44,20 @@ export function roundsKind(host: ReplicaHost): JobKind<ReplicaJob, Json> {
       await store.put(names.change(run, round, replica), done.sent, KEPT_SECONDS)
       return { sums: done.sums } as unknown as Json
     },
+    async ended({ id, data, parent, remove }, place) {
+      const run = runOfJob(data)
+      if (run === undefined) return
+      // Whoever waits for it may be dead.
+      await expireParents(place, run, parent?.startsWith(run) ? parent : undefined)
+      // A copy that came too late: its round goes on without it.
+      if ((await place.client.exists(stopKey(place, id))) === 1) await remove()
+    },
   }
 }
+
+const otherPlace = (where: 'redis' | 'folder'): string =>
+  where === 'folder'
+    ? 'the run hands weights over in a folder (--shared), and this worker does so in Redis; give ' +
+      'the worker the same --shared, or the run none'
+    : 'the run hands weights over in Redis, and this worker does so in a folder (--shared); give ' +
+      'both the same --shared, or none'

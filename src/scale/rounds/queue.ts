@@ -9,8 +9,9 @@ import { expect, SpikewasmError } from '../../errors.js'
 import { envelopeOf } from '../jobs.js'
 import type { RedisPlace } from '../redis.js'
 import { type BlobStore, redisStore } from '../store.js'
-import { stopKey } from '../worker.js'
-import { KEPT_SECONDS, NO_BYTES } from './kind.js'
+import { stopKey, within } from '../worker.js'
+import { NO_BYTES } from './kind.js'
+import { expireParents } from './leftovers.js'
 import type { ReplicaResult } from './replica.js'
 import { settingHash } from './runner.js'
 import { sizesOf } from './vectors.js'
@@ -18,7 +19,9 @@ import type { Crew, CrewFor, Round } from './who.js'
 import {
   answerOfJson,
   jobToJson,
+  KEPT_SECONDS,
   names,
+  parentsOf,
   type ReplicaAnswer,
   ROUNDS,
   sentOfBytes,
@@ -85,7 +88,7 @@ export function queueCrew(
   const hash = settingHash(setting())
   // Who begins the same run twice at a time disturbs nobody.
   const run = hash.slice(0, 12) + randomBytes(6).toString('hex')
-  const parents = `${ROUNDS}-${run}`
+  const parents = parentsOf(run)
   const flows = new bull.FlowProducer({ connection: place.connect(), prefix })
   const queue: Queue = new bull.Queue(ROUNDS, { connection: place.connect(), prefix })
   const parentQueue: Queue = new bull.Queue(parents, { connection: place.connect(), prefix })
@@ -101,6 +104,7 @@ export function queueCrew(
     const now = going
     if (!now || job.id !== idOf(now)) return null
     try {
+      await expireParents(place, run, job.id)
       const values = await job.getChildrenValues<unknown>()
       for (const [key, value] of Object.entries(values)) {
         const replica = replicaOf(key)
@@ -139,11 +143,12 @@ export function queueCrew(
       ROUNDS,
       jobToJson({
         ...{ run, round: number, replica, setting: hash, rounds, shard, options },
+        where: store.where,
         begun: stateToBytes(states[replica]).length > 0,
       }),
     )
   const childOptions = (jobId: string) => ({
-    ...{ jobId, attempts: ATTEMPTS, removeOnComplete: true, removeOnFail: { age: 3600 } },
+    ...{ jobId, attempts: ATTEMPTS, removeOnComplete: true, removeOnFail: true },
     backoff: { type: 'exponential', delay: 500 },
     ignoreDependencyOnFailure: true,
   })
@@ -226,14 +231,7 @@ export function queueCrew(
   }
 
   /** What it does when it ends may not wait for a Redis that is gone. */
-  const briefly = async (work: Promise<unknown>): Promise<void> => {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, ENDS_WITHIN_MS)
-    })
-    await Promise.race([work.catch(() => undefined), late])
-    clearTimeout(timer)
-  }
+  const briefly = (work: Promise<unknown>): Promise<void> => within(ENDS_WITHIN_MS, work)
 
   const drop = async (round: number): Promise<void> => {
     const gone = [names.start(run, round)]
@@ -275,17 +273,28 @@ export function queueCrew(
           if (tries === MOST_TRIES)
             throw new SpikewasmError(
               `Redis has lost what was stored in it ${tries + 1} times in a round, at last ` +
-                `${error.message}; look at its maxmemory and its disk, and go on with --resume`,
+                `${error.message}; look at ${
+                  store.where === 'folder'
+                    ? 'whether all workers have the same folder as --shared'
+                    : 'its maxmemory and its disk'
+                }, and go on with --resume`,
             )
           onNews(`Redis has lost ${error.message}; round ${round.number + 1} is done once more`)
         }
     },
     async close() {
       const left = last
+      const others = [flows, queue, parentQueue]
+      if (!place.isConnected) {
+        // Nothing can be said to it, and what is left there expires.
+        for (const end of [worker.close(true), ...others.map((one) => one.close())])
+          end.catch(() => undefined)
+        return
+      }
       await briefly(worker.close())
       await briefly(parentQueue.obliterate({ force: true }))
       if (left !== undefined) await briefly(drop(left))
-      await briefly(Promise.all([flows, queue, parentQueue].map((one) => one.close())))
+      await briefly(Promise.all(others.map((one) => one.close())))
     },
   }
 
@@ -293,7 +302,8 @@ export function queueCrew(
   async function once(round: Round, tries: number): Promise<readonly ReplicaResult[] | undefined> {
     const { number, signal, states } = round
     last = number
-    await prepare(round, tries > 0)
+    // Without a connection all of this takes as long as it must, and nobody who ends waits for it.
+    await unlessEnded(prepare(round, tries > 0), signal)
     if (signal?.aborted) return undefined
     let now: Going | undefined
     let answers: readonly ReplicaAnswer[] | undefined
@@ -317,11 +327,12 @@ export function queueCrew(
         await briefly(takeBack(now))
     }
     if (!answers || !now) return undefined
-    const results = await collect(round, answers)
+    const results = await unlessEnded(collect(round, answers), signal)
+    if (!results) return undefined
     longest = Math.max(longest, (performance.now() - now.began) / 1000)
     stored = number + 1
     last = stored
-    await drop(number)
+    await unlessEnded(drop(number), signal)
     return results
   }
 
@@ -330,6 +341,7 @@ export function queueCrew(
     try {
       const added: JobNode = await flows.add(flowOf(now))
       expect(added.job.id !== undefined, () => 'Redis has taken no jobs')
+      await expireParents(place, run, added.job.id)
       let told = false
       let asked = performance.now()
       while (going === now) {
@@ -354,6 +366,23 @@ export function queueCrew(
     } catch (error) {
       now.reject(error)
     }
+  }
+}
+
+/** undefined where the signal comes first; what becomes of the work is then nobody's concern. */
+async function unlessEnded<T>(work: Promise<T>, signal?: AbortSignal): Promise<T | undefined> {
+  if (!signal) return work
+  let end = (): void => {}
+  const ended = new Promise<undefined>((resolve) => {
+    end = () => resolve(undefined)
+    if (signal.aborted) end()
+    else signal.addEventListener('abort', end, { once: true })
+  })
+  try {
+    return await Promise.race([work, ended])
+  } finally {
+    signal.removeEventListener('abort', end)
+    work.catch(() => undefined)
   }
 }
 

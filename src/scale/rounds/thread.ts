@@ -8,13 +8,20 @@ import type { FitOptions } from '../../train/options.js'
 import { type ReplicaBytes, type ReplicaDone, Runner } from './runner.js'
 import type { ReplicaJob } from './wire.js'
 
+/** Where files are on this machine. */
+export interface JobFiles {
+  /** Data sets. */
+  readonly data?: string
+  /** Pictures that were converted once. */
+  readonly cache?: string
+}
+
 export type ToThread =
   | {
       readonly what: 'run'
       readonly job: ReplicaJob
       readonly bytes: ReplicaBytes
-      /** Where data sets are on this machine. */
-      readonly data?: string
+      readonly files: JobFiles
     }
   | { readonly what: 'abort' }
 
@@ -37,17 +44,17 @@ export interface Opened {
  */
 export function serveReplicas(
   port: MessagePort,
-  open: (job: ReplicaJob, data: string | undefined) => Promise<Opened>,
+  open: (job: ReplicaJob, files: JobFiles) => Promise<Opened>,
 ): void {
   let held: Runner | undefined
   let end = new AbortController()
 
-  const runnerFor = async (job: ReplicaJob, data: string | undefined): Promise<Runner> => {
+  const runnerFor = async (job: ReplicaJob, files: JobFiles): Promise<Runner> => {
     if (held?.setting === job.setting) return held
     const before = held
     held = undefined
     await before?.model.dispose()
-    const opened = await open(job, data)
+    const opened = await open(job, files)
     try {
       const { model, fit } = opened
       held = await Runner.open(model, opened.data, fit, job.rounds)
@@ -64,11 +71,11 @@ export function serveReplicas(
       return
     }
     end = new AbortController()
-    const { job, bytes, data } = message
+    const { job, bytes, files } = message
     let answer: FromThread
     const moved: ArrayBuffer[] = []
     try {
-      const runner = await runnerFor(job, data)
+      const runner = await runnerFor(job, files)
       const done = await runner.run(job, bytes, end.signal)
       if (done) moved.push(done.sent.buffer as ArrayBuffer, done.state.buffer as ArrayBuffer)
       answer = { what: 'done', done }

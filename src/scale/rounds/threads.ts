@@ -53,7 +53,7 @@ export function replicaThreads(script: URL, workerData: unknown): ReplicaHost {
   }
 
   return {
-    async run(job, bytes, { signal, limits, data }) {
+    async run(job, bytes, { signal, limits, data, cache }) {
       if (signal.aborted) return undefined
       const thread = take(job, limits.memoryMB)
       const { worker } = thread
@@ -75,7 +75,7 @@ export function replicaThreads(script: URL, workerData: unknown): ReplicaHost {
       const late = new Error(`a replica must take ${limits.seconds} s at most, and took longer`)
       giveUp(late, 1000 * limits.seconds)
       try {
-        send({ what: 'run', job, bytes, data })
+        send({ what: 'run', job, bytes, files: { data, cache } })
         const answer = await answerOf(worker)
         thread.busy = false
         return readAnswer(answer)

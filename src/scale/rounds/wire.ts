@@ -19,6 +19,11 @@ import type { Inner, Sizes, Weights } from './vectors.js'
 
 /** The queue of replicas' jobs, by its kind. */
 export const ROUNDS = 'rounds'
+/** The queue of a run's rounds. */
+export const parentsOf = (run: string): string => `${ROUNDS}-${run}`
+
+/** Seconds that a round's bytes are kept: longer than any round, and than a machine is mended. */
+export const KEPT_SECONDS = 24 * 3600
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const rate = v.pipe(v.number(), v.finite(), v.minValue(0))
@@ -30,9 +35,11 @@ const sumsSchema = v.strictObject({
   rates: v.record(v.string(), v.pipe(v.number(), v.finite())),
 })
 
+/** Which run; the names of its bytes begin with it. */
+const runSchema = v.pipe(v.string(), v.regex(/^[0-9a-f]{24}$/))
+
 const jobSchema = v.strictObject({
-  /** Which run; the names of its bytes begin with it. */
-  run: v.pipe(v.string(), v.regex(/^[0-9a-f]{24}$/)),
+  run: runSchema,
   /** Counted through all epochs. */
   round: count,
   replica: v.pipe(count, v.maxValue(MOST_REPLICAS - 1)),
@@ -54,6 +61,8 @@ const jobSchema = v.strictObject({
   clipNorm: v.optional(v.pipe(v.number(), v.finite(), v.gtValue(0))),
   /** Whether there is a state of the replica from the round before. */
   begun: v.boolean(),
+  /** Where the run's bytes are. */
+  where: v.picklist(['redis', 'folder']),
   /** How the model and the data are made; who has them already needs nothing. */
   options: v.optional(v.record(v.string(), v.unknown())),
 })
@@ -67,6 +76,7 @@ export interface ReplicaJob {
   readonly rounds: RoundsSetting
   readonly shard: Shard
   readonly begun: boolean
+  readonly where: 'redis' | 'folder'
   readonly options?: Readonly<Record<string, unknown>>
 }
 
@@ -109,6 +119,12 @@ export function jobOfJson(payload: Json): ReplicaJob {
   )
   const clip = clipNorm === undefined ? {} : { clipNorm }
   return { ...rest, rounds: setting, shard: { epoch, first, rates: long, steps, ...clip } }
+}
+
+/** Which run a job is of, however wrong the rest of it is. */
+export function runOfJob(data: unknown): string | undefined {
+  const found = v.safeParse(v.object({ payload: v.object({ run: runSchema }) }), data)
+  return found.success ? found.output.payload.run : undefined
 }
 
 /** Equal neighbours once. */
