@@ -336,14 +336,14 @@ test('one of 64 costs about as much as with a batch of one', async () => {
       ]
       const x = uniform(784, 4, 3)
       const least = [Infinity, Infinity]
-      for (let i = 0; i < 60; i++)
+      for (let i = 0; i < 200; i++)
         for (const [m, model] of models.entries()) {
           const start = performance.now()
           await model.predict(x)
           least[m] = Math.min(least[m], performance.now() - start)
         }
       // A whole batch costs 50 times as much.
-      assert.ok(least[0] <= 8 * least[1], `${purpose}, ${threads} threads: ${least} ms`)
+      assert.ok(least[0] <= 3 * least[1], `${purpose}, ${threads} threads: ${least} ms`)
       for (const model of models) await model.dispose()
     }
 })

@@ -133,12 +133,11 @@ test('data that takes a while to read is prepared beside the steps, which do not
   const model = await net.compile({ input: [1, 8, 8], batchSize: 64, threads: 2 })
   const { epochs } = await model.fit(slow, { epochs: 3 })
   await model.dispose()
-  // Only the first batch of an epoch has nobody to hide behind. A busy machine may cost many more,
-  // yet not all of them in each epoch.
+  // Only the first batch of an epoch has nobody to hide behind. A busy machine may cost a few more.
   const waited = Math.min(...epochs.map((e) => e.dataWaitMs))
   assert.ok(waited >= 0.9 * 64 * READ_MS, `the first batch is waited for, not ${waited} ms`)
   assert.ok(
-    waited < 0.8 * (reading / 3),
+    waited < 0.4 * (reading / 3),
     `an epoch waited ${waited} ms of ${reading / 3} ms of reading`,
   )
 })
