@@ -223,6 +223,12 @@ export interface DataArguments extends EventArguments, PictureArguments {
   readonly timeSteps?: number | readonly number[]
 }
 
+/** A worker's folder for converted samples, where a data set has use for one. */
+export function cacheFor(name: DatasetName, cache: string | undefined): string | undefined {
+  const { pictures, cached, events }: Entry = datasets[name]
+  return pictures || cached || events ? cache : undefined
+}
+
 /** The network for a data set, unless --model says otherwise. */
 export const defaultModel = (name: DatasetName): ModelName => {
   const { model = 'cnn' }: Entry = datasets[name]
