@@ -47,10 +47,11 @@ export async function openReplica(
   const run = checkOptions(job.options)
   const { dataset, epochs, batchSize, seed, tau } = run
   const { threads = defaultThreads(dataset) } = place
-  const cache = cacheFor(dataset, given)
+  const path = dataPath(dataset, folder)
+  const cache = cacheFor(dataset, given, path)
   const data = await loadData({
     ...run,
-    data: dataPath(dataset, folder),
+    data: path,
     ...(cache === undefined ? {} : { cache }),
   })
   const { timeSteps, ...framed } = stepsFor(data.train, run.timeSteps)

@@ -100,9 +100,9 @@ async function doRun(job: RunJob, context: JobContext): Promise<RunResult> {
     (await fetchRun(store, checkpointName(name), folder)) ||
     (from !== undefined && (await fetchRun(store, filesName(taskName(id, from)), folder)))
   // The folder of data is asked for here, so that a worker without it says so.
-  dataPath(run.parsed.dataset, context.data)
+  const path = dataPath(run.parsed.dataset, context.data)
   const threads = Math.max(1, Math.floor(availableParallelism() / Math.max(1, context.concurrency)))
-  const cache = cacheFor(run.parsed.dataset, context.cache)
+  const cache = cacheFor(run.parsed.dataset, context.cache, path)
   let told = Number.NEGATIVE_INFINITY
   let last: { testAccuracy?: number | null } = {}
   const train = () =>
