@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const at = (path) => new URL(`../build/src/${path}`, import.meta.url)
-const { compile, datasets, sgd } = await import(at('index.js'))
+const { compile, sgd } = await import(at('index.js'))
 const { models } = await import(at('models/registry.js'))
 const { ringCost, roundCost } = await import(at('scale/rounds/cost.js'))
 const { sizesOf } = await import(at('scale/rounds/vectors.js'))
@@ -173,7 +173,11 @@ async function replica(name, data) {
     const rates = Array.from({ length: steps }, () => ({ learningRate: 0.01, factor: 1 }))
     const job = {
       ...{ run: '0'.repeat(24), round: 0, replica: 0, setting, rounds, begun: state !== undefined },
-      ...{ where: 'redis', options: optionsOf(name), shard: { epoch: 0, first: 0, rates, steps: 0 } },
+      ...{
+        where: 'redis',
+        options: optionsOf(name),
+        shard: { epoch: 0, first: 0, rates, steps: 0 },
+      },
     }
     const from = performance.now()
     const context = { signal: new AbortController().signal, data, limits: LIMITS }
@@ -317,8 +321,13 @@ async function measure(data, only) {
     const byteOf = {}
     for (const workers of [1, 2, 3])
       byteOf[workers] = meanOf(await processes(workers, ['bytes', redis.url]))
-    console.log(`outer step ${ns(outerSeconds)} a parameter; a byte of the store, by processes: ${
-      Object.values(byteOf).map(ns).join(', ')}`)
+    console.log(
+      `outer step ${ns(outerSeconds)} a parameter; a byte of the store, by processes: ${Object.values(
+        byteOf,
+      )
+        .map(ns)
+        .join(', ')}`,
+    )
     const sizes = {}
     const steps = {}
     let handleSeconds
@@ -336,7 +345,9 @@ async function measure(data, only) {
           })
           handleSeconds = rest / (bytesDown + bytesUp)
         }
-        console.log(`${name}, ${workers} at work: a step ${ms(steps[name][workers])}, rest ${ms(rest)}`)
+        console.log(
+          `${name}, ${workers} at work: a step ${ms(steps[name][workers])}, rest ${ms(rest)}`,
+        )
       }
     }
     console.log(`a replica handles a byte in ${ns(handleSeconds)}`)

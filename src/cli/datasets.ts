@@ -1,6 +1,8 @@
 /** Data sets by name, with the default options of training for each. */
 
+import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import { mapSplit } from '../data/dataset.js'
 import type { EventDatasetOptions } from '../data/events/options.js'
 import {
@@ -224,6 +226,22 @@ export interface DataArguments extends EventArguments, PictureArguments {
   readonly trainShare?: number
   /** Frames of a recording, or of what an encoder makes. */
   readonly timeSteps?: number | readonly number[]
+}
+
+/**
+ * A worker's folder for converted samples, where a data set has use for one.
+ *
+ * @param path where the data set is
+ */
+export function cacheFor(
+  name: DatasetName,
+  cache: string | undefined,
+  path: string | undefined,
+): string | undefined {
+  const { pictures, cached, events }: Entry = datasets[name]
+  // Those in binary files are read once.
+  const isFolder = cached && path !== undefined && existsSync(join(path, 'train', 'airplane'))
+  return pictures || events || isFolder ? cache : undefined
 }
 
 /** The network for a data set, unless --model says otherwise. */

@@ -233,7 +233,13 @@ function sweepStatus(ended: number): SweepStatus {
       seed: 1 + (i >> 3),
       timeSteps: [2, 4][i % 2],
     }
-    const known = { id: String(i).padStart(24, '0'), options: chosen, chosen, epochs: 20, tasks: [] }
+    const known = {
+      id: String(i).padStart(24, '0'),
+      options: chosen,
+      chosen,
+      epochs: 20,
+      tasks: [],
+    }
     const testAccuracy = 0.9 - 0.02 * (i % 4) - 0.001 * i
     if (i === 5) {
       const error = `the run took 900 MB of memory, more than its limit of 800 MB ${'x'.repeat(90)}`

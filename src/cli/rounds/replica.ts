@@ -8,7 +8,7 @@ import type { ReplicaHost } from '../../scale/rounds/kind.js'
 import type { JobFiles, Opened } from '../../scale/rounds/thread.js'
 import { replicaThreads } from '../../scale/rounds/threads.js'
 import type { ReplicaJob } from '../../scale/rounds/wire.js'
-import { datasets, defaultThreads, loadData, stepsFor } from '../datasets.js'
+import { cacheFor, datasets, defaultThreads, loadData, stepsFor } from '../datasets.js'
 import { parseRunOptions, type RunOptions } from '../run-folder.js'
 import { dataPath } from '../sweep/data.js'
 import { trainingOf } from '../training-options.js'
@@ -41,15 +41,17 @@ function checkOptions(options: unknown): RunOptions {
  */
 export async function openReplica(
   job: ReplicaJob,
-  { data: folder, cache }: JobFiles,
+  { data: folder, cache: given }: JobFiles,
   place: ReplicaPlace,
 ): Promise<Opened> {
   const run = checkOptions(job.options)
   const { dataset, epochs, batchSize, seed, tau } = run
   const { threads = defaultThreads(dataset) } = place
+  const path = dataPath(dataset, folder)
+  const cache = cacheFor(dataset, given, path)
   const data = await loadData({
     ...run,
-    data: dataPath(dataset, folder),
+    data: path,
     ...(cache === undefined ? {} : { cache }),
   })
   const { timeSteps, ...framed } = stepsFor(data.train, run.timeSteps)

@@ -8,6 +8,7 @@ import { readManifest } from '../../io/folder/read.js'
 import { type Json, objectOf } from '../../scale/jobs.js'
 import type { JobContext, JobKind } from '../../scale/worker.js'
 import { runFiles } from '../../train/callbacks/run-files.js'
+import { cacheFor } from '../datasets.js'
 import { holdsRun } from '../run-folder.js'
 import { dataPath } from './data.js'
 import { taskName } from './folder.js'
@@ -99,13 +100,14 @@ async function doRun(job: RunJob, context: JobContext): Promise<RunResult> {
     (await fetchRun(store, checkpointName(name), folder)) ||
     (from !== undefined && (await fetchRun(store, filesName(taskName(id, from)), folder)))
   // The folder of data is asked for here, so that a worker without it says so.
-  dataPath(run.parsed.dataset, context.data)
+  const path = dataPath(run.parsed.dataset, context.data)
   const threads = Math.max(1, Math.floor(availableParallelism() / Math.max(1, context.concurrency)))
+  const cache = cacheFor(run.parsed.dataset, context.cache, path)
   let told = Number.NEGATIVE_INFINITY
   let last: { testAccuracy?: number | null } = {}
   const train = () =>
     trainIn(folder, {
-      args: [...run.args, ...placeArgs(run, { data: context.data, cache: context.cache, threads })],
+      args: [...run.args, ...placeArgs(run, { data: context.data, cache, threads })],
       untilEpoch: until,
       dataHash: data,
       ...{ limits, signal },
