@@ -136,7 +136,8 @@ withRedis('files of runs go through a folder that all workers see', () =>
       const spec = await write(folder, { base, grid: { lr }, halving: { factor: 2 } })
       const { code, stdout, stderr } = await run(['sweep', spec, '--out', out, ...place, '--json'])
       assert.is(code, 0, stderr)
-      assert.is(stderr, '')
+      // On a slow machine the sweep is there before the workers, and says so.
+      assert.is(stderr.replace(/^spikewasm: no worker is there; .+\n/, ''), '')
       const lines = parseLines(stdout).slice(0, -1)
       assert.is(lines.length, 4)
       const [winner] = lines.filter(({ state }) => state === 'finished')
