@@ -67,7 +67,7 @@ export function sweepCsv({ varied, rows }: SweepStatus): string {
   return [head, ...lines].map((line) => `${line.map(cell).join(',')}\n`).join('')
 }
 
-/** Lines of a table that is so wide at most: options are shortened before accuracies are cut off. */
+/** Lines of a table of a limited width: options are shortened before accuracies are cut off. */
 function fitting(status: SweepStatus, most: number, width: number): string[] {
   let lines: string[][] = []
   for (const option of [40, 20, 12, 8, 5]) {
