@@ -23,6 +23,7 @@ import {
   loadData,
   stepsFor,
 } from './datasets.js'
+import { endSoon } from './end-soon.js'
 import { addEventFlags } from './event-flags.js'
 import { givenEvents } from './event-options.js'
 import { firstWeights } from './first-weights.js'
@@ -361,6 +362,7 @@ async function trainAs(
     await runTraining(parts)
   } finally {
     await leave?.()
+    if (leave && args.redis !== undefined) endSoon()
     await model.dispose()
   }
 }

@@ -37,7 +37,8 @@ test('a folder that is removed while it trains: one clear error, and no new fold
       ['train', ...small, '--epochs', '1000', '--checkpoint-every', '1', '--json', '--out', out],
       {
         onOutput() {
-          removed ??= rm(out, { recursive: true, force: true })
+          // It is still written into: what appears while it is removed is removed, too.
+          removed ??= rm(out, { recursive: true, force: true, maxRetries: 20, retryDelay: 10 })
         },
       },
     )

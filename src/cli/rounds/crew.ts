@@ -2,7 +2,6 @@
 
 import { SpikewasmError } from '../../errors.js'
 import type { CrewMaker } from '../../scale/rounds/fit.js'
-import { endSoon } from '../end-soon.js'
 import type { RunOptions } from '../run-folder.js'
 import type { RoundsArguments } from './flags.js'
 
@@ -62,9 +61,6 @@ export async function crewOf(
         replaceAfter,
         onNews: tell,
       }),
-    async close() {
-      await place.close()
-      endSoon()
-    },
+    close: () => place.close(),
   }
 }
