@@ -235,6 +235,11 @@ async function trained(page: Page, weights: Uint8Array, accuracy: number): Promi
   await page.waitForFunction(() => document.getElementById('start')?.textContent === 'Pause')
   await press(page, 'Enter')
   assert.is(await button(), 'Go on')
+  await page.fill('[name=lr]', '0.02')
+  assert.match(await textOf(page, '#changed'), /^Learning rate and epochs hold from the next/)
+  await page.fill('[name=lr]', '0.01')
+  assert.is(await textOf(page, '#changed'), '')
+  await page.focus('#start')
   await press(page, 'Enter')
   await press(page, 'Tab', 'Enter')
   await accuracyOf(page, /^(Stopped|Done) after \d+ epochs/)
@@ -295,6 +300,7 @@ async function otherData(page: Page): Promise<void> {
   await drop(page, files)
   await accuracyOf(page, /^Done after 2 epochs/)
   assert.match(await textOf(page, '#data'), /Fashion-MNIST, 28×28: 130 to train, 20 to test/)
+  assert.is(await page.inputValue('[name=lr]'), '0.002')
 }
 
 if (isThere)
