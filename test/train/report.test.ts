@@ -73,9 +73,9 @@ test('a finished run: curves, answers, samples, spikes, options; the same bits w
     await Promise.all([model.dispose(), plain.dispose()])
   }))
 
-test('a run that is stopped, or ends in an error: curves, and why there is no more', () =>
+test('a run that is stopped looks at samples for a moment, where that takes but one', () =>
   withFolder(async (parent) => {
-    const [dir, broken] = ['a', 'b'].map((name) => join(parent, name))
+    const [dir, slow, broken] = ['a', 'b', 'c'].map((name) => join(parent, name))
     const model = await compileToy()
     const controller = new AbortController()
     const { signal } = controller
@@ -85,8 +85,21 @@ test('a run that is stopped, or ends in an error: curves, and why there is no mo
     await model.fit(train, { ...of, validation, signal, onEpoch, callbacks: [checkpoint({ dir })] })
     const html = await pageOf(dir)
     assert.match(html, 'Stopped: 2 of 4 epochs are complete')
-    assert.match(html, 'The run was stopped, so no samples were looked at')
-    assert.not.match(html, '<img')
+    assert.match(html, / samples of &#60;i&#62;tests were looked at/)
+    assert.match(html, 'Spikes of one sample')
+    const other = new AbortController()
+    await model.fit(train, {
+      ...{ ...of, validation, signal: other.signal },
+      onEpoch(record) {
+        // As if a sample took ten seconds.
+        Object.assign(record, { stepMs: 1e4 * model.batchSize })
+        other.abort()
+      },
+      callbacks: [checkpoint({ dir: slow })],
+    })
+    const curves = await pageOf(slow)
+    assert.match(curves, 'The run was stopped, so no samples were looked at')
+    assert.not.match(curves, '<img')
     const fails = ({ epoch }: { epoch: number }): void => {
       if (epoch === 1) throw new Error('a power cut')
     }

@@ -4,6 +4,7 @@ import type { Inside } from '../inside.js'
 import { partOf } from '../prefixed.js'
 import type { EpochRecord, History } from '../records.js'
 import type { Snapshot } from '../snapshot.js'
+import { BATCH } from './examine.js'
 import { writeReport } from './make.js'
 
 export interface RunEnd {
@@ -17,17 +18,23 @@ export interface RunEnd {
   readonly options: Uint8Array
 }
 
-/** A stopped run ends at once: curves only. */
+/** A run that is stopped looks at samples for so long, and where a batch takes no longer than that. */
+const SOON_MS = 500
+const SOON_BATCH_MS = 200
+
 export async function reportEnd(end: RunEnd): Promise<string> {
   const { folder, inside, snapshot, history, options, epochs } = end
   const { session, validation, signal } = inside
   const { tensors, about } = snapshot
   const told: unknown = JSON.parse(new TextDecoder().decode(options))
   const later = 'spikewasm report makes the page again with them, for a run of spikewasm train.'
+  const sampleMs = (about.records.at(-1)?.stepMs ?? 0) / session.settings.batchSize
+  const isStopped = history?.aborted === true
+  const isSoon = sampleMs > 0 && BATCH * sampleMs <= SOON_BATCH_MS
   const data =
     history === undefined
       ? `The run ended in an error, so no samples were looked at; ${later}`
-      : history.aborted
+      : isStopped && !isSoon
         ? `The run was stopped, so no samples were looked at; ${later}`
         : (validation ?? 'The run had no data to test with, so no samples were looked at.')
   return writeReport(folder, {
@@ -38,8 +45,9 @@ export async function reportEnd(end: RunEnd): Promise<string> {
     session,
     data,
     state: { ...partOf(tensors, 'model.'), ...partOf(tensors, 'optimizer.average.') },
-    sampleMs: (about.records.at(-1)?.stepMs ?? 0) / session.settings.batchSize,
-    signal,
+    sampleMs,
+    // The signal has come already.
+    ...(isStopped ? { mostMs: SOON_MS } : { signal }),
   })
 }
 

@@ -22,7 +22,7 @@ import { makeTally } from '../metrics.js'
 const MOST_SAMPLES = 1000
 const MOST_MS = 4000
 /** Samples at a time: the least memory with which kernels are about as fast. */
-const BATCH = 16
+export const BATCH = 16
 /** A batch of slow samples is smaller: it runs to its end, whatever it takes. */
 const BATCH_MS = 1000
 const WORST = 24
@@ -61,6 +61,8 @@ export async function examiner(of: Session, state: StateDict, sampleMs = 0): Pro
 export interface ExamineOptions {
   /** Samples at most; they are taken at equal distances. Default 1000. */
   readonly limit?: number
+  /** No new batch after so many milliseconds. Default 4000. */
+  readonly mostMs?: number
   /** Ends it before its next batch, with what is known by then. */
   readonly signal?: AbortSignal
 }
@@ -78,7 +80,7 @@ export function examine(
 async function look(
   session: Session,
   data: Dataset,
-  { limit = MOST_SAMPLES, signal }: ExamineOptions,
+  { limit = MOST_SAMPLES, mostMs = MOST_MS, signal }: ExamineOptions,
 ): Promise<Examined> {
   const chosen = atDistances(data.length, limit)
   const part = picked(data, chosen)
@@ -90,7 +92,7 @@ async function look(
   let count = 0
   const began = performance.now()
   for (let batch = 0; batch < batches.length; batch++) {
-    if (batch > 0 && (signal?.aborted || performance.now() - began > MOST_MS)) break
+    if (batch > 0 && (signal?.aborted || performance.now() - began > mostMs)) break
     if (session.workersOf('evaluate') === 1) await breathe()
     const valid = await fillBatch(session, batches, batch, 0)
     const labels = session.slot(0).labels.slice(0, valid)

@@ -28,6 +28,8 @@ export interface ReportParts {
   readonly state: StateDict
   /** Milliseconds of a sample in the training; default: not known. */
   readonly sampleMs?: number
+  /** No new batch of samples after so many milliseconds. */
+  readonly mostMs?: number
   /** Ends looking at samples. */
   readonly signal?: AbortSignal
 }
@@ -50,12 +52,12 @@ export async function writeReport(folder: string, parts: ReportParts): Promise<s
 }
 
 async function lookAt(parts: ReportParts): Promise<Examined | string> {
-  const { session, data, state, sampleMs, signal } = parts
+  const { session, data, state, sampleMs, mostMs, signal } = parts
   if (typeof data === 'string') return data
   try {
     const own = await examiner(session, state, sampleMs)
     try {
-      return await examine(own, data, { signal })
+      return await examine(own, data, { mostMs, signal })
     } finally {
       await own.dispose()
     }
