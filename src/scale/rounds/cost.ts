@@ -30,8 +30,10 @@ export interface CostOf {
    * checked, laid out as the network wants it. Default 2e-9.
    */
   readonly handleSeconds?: number
-  /** Seconds of the outer step for a parameter of a replica; default 6e-9. */
+  /** Seconds of the outer step for a parameter, whatever the number of replicas; default 6e-9. */
   readonly outerSeconds?: number
+  /** And for a parameter of each replica, whose change is read, checked and added; default 6e-9. */
+  readonly addSeconds?: number
   /**
    * How much longer a step takes while all replicas are at work, where some share a machine: its
    * processors, their caches, its memory. To be measured there. Default 1.
@@ -92,7 +94,7 @@ function quantile(p: number): number {
 export function roundCost(of: CostOf): RoundCost {
   const { sizes, rounds, stepSeconds, bitsPerSecond } = of
   const { spread = 0.05, fixedSeconds = 0.01, byteSeconds = 4e-9 } = of
-  const { handleSeconds = 2e-9, outerSeconds = 6e-9 } = of
+  const { handleSeconds = 2e-9, outerSeconds = 6e-9, addSeconds = 6e-9 } = of
   const { sharing = 1, byteSharing = sharing } = of
   const { replicas: K, syncEvery: H, compress } = rounds
   const weights = 4 * (sizes.parameters + sizes.statistics)
@@ -110,7 +112,7 @@ export function roundCost(of: CostOf): RoundCost {
   const gathering =
     link(K * bytesUp + weights) +
     byteSeconds * (K * bytesUp + weights) +
-    outerSeconds * K * sizes.parameters
+    (outerSeconds + addSeconds * K) * sizes.parameters
   const seconds = compute + waiting + transfer + gathering + fixedSeconds
   return {
     ...{ bytesDown, bytesUp, bytesChange, compute, waiting, transfer, gathering, seconds },
@@ -126,11 +128,13 @@ export function roundCost(of: CostOf): RoundCost {
  */
 export function ringCost(of: CostOf): Pick<RoundCost, 'seconds' | 'speedup'> {
   const { sizes, rounds, stepSeconds, bitsPerSecond } = of
-  const { fixedSeconds = 0.01, byteSeconds = 4e-9, outerSeconds = 6e-9 } = of
+  const { fixedSeconds = 0.01, byteSeconds = 4e-9 } = of
+  const { outerSeconds = 6e-9, addSeconds = 6e-9 } = of
   const { replicas: K, syncEvery: H } = rounds
   const { compute, waiting, bytesChange } = roundCost(of)
   const bytes = (2 * (K - 1) * bytesChange) / K
   const moved = (8 * bytes) / bitsPerSecond + byteSeconds * bytes
-  const seconds = compute + waiting + moved + outerSeconds * sizes.parameters + fixedSeconds
+  const outer = (outerSeconds + addSeconds) * sizes.parameters
+  const seconds = compute + waiting + moved + outer + fixedSeconds
   return { seconds, speedup: (K * H * stepSeconds) / seconds }
 }
