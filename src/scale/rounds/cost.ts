@@ -32,7 +32,7 @@ export interface CostOf {
   readonly handleSeconds?: number
   /** Seconds of the outer step for a parameter, whatever the number of replicas; default 34e-9. */
   readonly outerSeconds?: number
-  /** And for a parameter of each replica, whose change is read, checked and added; default 10e-9. */
+  /** And for one of each replica, whose change is read, checked and added; default 10e-9. */
   readonly addSeconds?: number
   /**
    * How much longer a step takes while all replicas are at work, where some share a machine: its
