@@ -61,7 +61,10 @@ test('a sweep that is stopped amid its runs goes on, and halving ends what is ho
     const spec = await write(folder, { base, grid: { lr }, halving: { factor: 2 } })
     const child = spawn(process.execPath, [main, 'sweep', spec, '--out', out], { stdio: 'ignore' })
     const results = join(out, 'results')
-    while ((await readdir(results).catch(() => [])).length < 2) await pause(20)
+    while ((await readdir(results).catch(() => [])).length < 2) {
+      assert.is(child.exitCode, null, 'the sweep has ended before it was stopped')
+      await pause(20)
+    }
     const stopping = await runHere(['sweep', 'stop', out])
     assert.is(stopping.stdout, 'the sweep has stopped\n', stopping.stderr)
     assert.is.not(child.exitCode, null)
@@ -163,9 +166,9 @@ withRedis('a worker that is told to end in a run while Redis is gone ends', () =
       worker.start()
       const spec = await write(folder, { base: { epochs: 200 }, grid: { seed: [1] } })
       const sweep = run(['sweep', spec, '--out', join(folder, 'out'), '--redis', redis.url])
-      while (!worker.isBusy) await pause(20)
+      await worker.until(() => worker.isBusy)
       await redis.kill()
-      while (!worker.output.includes('is lost')) await pause(20)
+      await worker.until(() => worker.output.includes('is lost'))
       await soon(worker.end('SIGTERM'), 60)
       await redis.start()
       const stopping = await run(['sweep', 'stop', join(folder, 'out')])

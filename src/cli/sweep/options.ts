@@ -7,8 +7,10 @@ import { Command, type Option } from 'commander'
 import { describe, quote, SpikewasmError } from '../../errors.js'
 import type { ModelName } from '../../models/registry.js'
 import { hashId, type Json } from '../../scale/jobs.js'
+import { type RoundsSetting, roundsKeys } from '../../scale/rounds/options.js'
 import { VERSION } from '../../version.js'
 import { type DataArguments, datasets, defaultModel } from '../datasets.js'
+import { type RoundsArguments, roundsOf } from '../rounds/flags.js'
 import { trainCommand } from '../train.js'
 import {
   type TrainingArguments,
@@ -49,7 +51,7 @@ function flags(): ReadonlyMap<string, Option> {
 export const optionNames = (): string[] => [...flags().keys()]
 
 /** What of `train`'s arguments is looked at here. */
-type Parsed = DataArguments & TrainingArguments & Named
+type Parsed = DataArguments & TrainingArguments & RoundsArguments & Named
 
 interface Named extends Pick<TrainingContext, 'method' | 'backwardSteps'> {
   readonly epochs?: number
@@ -90,12 +92,14 @@ export function checkRun(given: unknown, where: string): CheckedRun {
   const { defaults } = datasets[dataset]
   const { epochs = defaults.epochs, timeSteps = 4, method, backwardSteps } = parsed
   let record: object
+  let rounds: RoundsSetting | undefined
   try {
     ;({ record } = trainingOf(parsed, { method, timeSteps, backwardSteps, epochs, defaults }))
+    rounds = roundsOf(parsed, undefined)
   } catch (error) {
     throw error instanceof SpikewasmError ? inRun(error, where) : error
   }
-  const left = [...ownOptions, ...placeOptions, ...Object.keys(trainingSchema)]
+  const left = [...ownOptions, ...placeOptions, ...roundsKeys, ...Object.keys(trainingSchema)]
   const rest = Object.entries(parsed).filter(([name]) => !left.includes(name))
   const normal = {
     ...Object.fromEntries(rest),
@@ -103,6 +107,7 @@ export function checkRun(given: unknown, where: string): CheckedRun {
     epochs,
     batchSize: parsed.batchSize ?? defaults.batchSize,
     ...record,
+    rounds,
   }
   return {
     given: given as GivenOptions,
