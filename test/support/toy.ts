@@ -56,7 +56,8 @@ export const toyNet = (): Block =>
     dropout(0.2),
     flatten(),
     linear(270, 17),
-    lif(),
+    // Low enough that these fire from the first step on.
+    lif({ vThreshold: 0.3 }),
     linear(17, toyClasses),
   )
 
