@@ -6,7 +6,7 @@
 import { Command, type Option } from 'commander'
 import { describe, expect, quote, SpikewasmError } from '../../errors.js'
 import type { ModelName } from '../../models/registry.js'
-import { MOST_STEPS, type MethodOptions, methodOptions } from '../../plan/methods.js'
+import { type MethodOptions, MOST_STEPS, methodOptions } from '../../plan/methods.js'
 import { hashId, type Json } from '../../scale/jobs.js'
 import { type RoundsSetting, roundsKeys } from '../../scale/rounds/options.js'
 import { VERSION } from '../../version.js'
