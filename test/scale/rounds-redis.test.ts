@@ -3,7 +3,6 @@
  * has disturbed, and of one without Redis, to the bit.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -14,6 +13,7 @@ import { main, parseLines, run } from '../cli/command.js'
 import { withFolder } from '../io/temporary.js'
 import { isLong } from '../support/long.js'
 import { noRedis, startRedis, type TestRedis } from '../support/redis.js'
+import { weightsHash, withoutTimes } from '../support/runs.js'
 import { soon } from '../support/soon.js'
 
 const missing = noRedis()
@@ -82,20 +82,13 @@ function worker(redis: TestRedis, name: string, lock: number, shared?: string): 
   return start([main, 'worker', ...place, '--lock-duration', String(lock), ...more])
 }
 
-const hashOf = async (folder: string): Promise<string> =>
-  createHash('sha256')
-    .update(await readFile(join(folder, 'weights.safetensors')))
-    .digest('hex')
-
 /** What of a run's records is no time. */
-const figures = async (folder: string): Promise<unknown[]> => {
-  const text = await readFile(join(folder, 'history.jsonl'), 'utf8')
-  return parseLines(text).map(({ stepMs, dataWaitMs, samplesPerSecond, ...rest }) => rest)
-}
+const figures = async (folder: string): Promise<object[]> =>
+  withoutTimes(parseLines(await readFile(join(folder, 'history.jsonl'), 'utf8')))
 
 interface Wanted {
   readonly hash: string
-  readonly records: unknown[]
+  readonly records: object[]
 }
 
 let alone: Promise<Wanted> | undefined
@@ -109,7 +102,7 @@ const wanted = (): Promise<Wanted> => {
       const { code, stdout, stderr } = await run([...training, '--out', out])
       assert.is(code, 0, stderr)
       assert.is(parseLines(stdout).length, 7)
-      found = { hash: await hashOf(out), records: await figures(out) }
+      found = { hash: await weightsHash(out), records: await figures(out) }
     })
     return found as Wanted
   })()
@@ -157,7 +150,7 @@ check('deaths of workers, of Redis and of its own process change no bit of a run
       await redis.kill()
       await redis.start()
       assert.is(await train.ended, 0, train.said())
-      assert.is(await hashOf(out), (await wanted()).hash)
+      assert.is(await weightsHash(out), (await wanted()).hash)
       assert.equal(await figures(out), (await wanted()).records)
     })
   } finally {
@@ -183,7 +176,7 @@ check('weights go through a folder that all workers see, or who has none says so
       const inRedis = await open.client.keys('folder:store:*')
       await open.close()
       assert.is(await train.ended, 0, train.said())
-      assert.is(await hashOf(out), (await wanted()).hash)
+      assert.is(await weightsHash(out), (await wanted()).hash)
       assert.ok(
         held.some((name) => name.endsWith('.spikewasm-bytes')),
         held.join(),
@@ -247,7 +240,7 @@ longCheck('a replica that does not end is done by another worker', async () => {
       workers.push(worker(redis, 'late', 600))
       assert.is(await train.ended, 0, train.said())
       assert.match(train.said(), /has not ended within \d+ s; another worker does it as well/)
-      assert.is(await hashOf(out), (await wanted()).hash)
+      assert.is(await weightsHash(out), (await wanted()).hash)
     })
   } finally {
     await Promise.all(workers.map((one) => one.kill()))

@@ -1,9 +1,11 @@
 /** Runs a sweep: reads it, drives it, and says what comes of it. */
 
 import { setMaxListeners } from 'node:events'
+import { hostname } from 'node:os'
 import { basename, resolve } from 'node:path'
 import { expect, plainText } from '../../errors.js'
 import { readFileClear } from '../../io/files.js'
+import { hashId } from '../../scale/jobs.js'
 import { RedisPlace } from '../../scale/redis.js'
 import { folderStore } from '../../scale/store.js'
 import { within } from '../../scale/worker.js'
@@ -148,7 +150,8 @@ async function runSweep({ file, bytes, spec, entries, args, out }: Running): Pro
     if (redis !== undefined) {
       place = await RedisPlace.open(redis, { namespace: args.namespace, onTrouble: tell })
       const store = args.shared === undefined ? undefined : await folderStore(resolve(args.shared))
-      remote = remoteExecutor({ place, store, runFolder, onTrouble: tell })
+      const who = hashId([hostname(), resolve(out)])
+      remote = remoteExecutor({ place, store, runFolder, who, onTrouble: tell })
     }
     const data = args.data && resolve(args.data)
     const executor: Executor =
