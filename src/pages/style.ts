@@ -82,6 +82,9 @@ thead th { font-weight: 600; border-bottom-color: var(--soft); }
 .status { font-variant-numeric: tabular-nums; }
 .warn { color: var(--bad); }
 :focus-visible { outline: 2px solid var(--mark); outline-offset: 2px; }
+@media (max-width: 480px) {
+  .numbers th:not(:first-child), .numbers td { padding-left: 12px; }
+}
 @page { size: A4; margin: 12mm; }
 @media print {
   main { padding: 0; max-width: none; }

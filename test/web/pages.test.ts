@@ -96,8 +96,8 @@ async function looks(page: Page): Promise<{ wide: number; back: number }> {
   })
 }
 
-/** At phone and desk width, light and dark. */
-async function check(url: string, charts: number, rasters = 0): Promise<void> {
+/** At phone and desk width, light and dark. `SPIKEWASM_SHOTS` is a folder for pictures of them. */
+async function check(name: string, url: string, charts: number, rasters = 0): Promise<void> {
   for (const width of [400, 1400])
     for (const colorScheme of ['light', 'dark'] as const) {
       const context = await browser.newContext({ colorScheme, viewport: { width, height: 900 } })
@@ -115,7 +115,6 @@ async function check(url: string, charts: number, rasters = 0): Promise<void> {
         assert.ok(((await label.getAttribute('aria-label')) ?? '').length > 10, where)
       assert.equal(faults, [], where)
       const shots = process.env.SPIKEWASM_SHOTS
-      const name = new URL(url).pathname.split('/').at(-1)?.replace('.html', '') || 'dashboard'
       if (shots !== undefined)
         await page.screenshot({
           path: join(shots, `${name}-${width}-${colorScheme}.png`),
@@ -133,7 +132,7 @@ const written = async (folder: string, name: string, html: string): Promise<stri
 
 withBrowser('a report from its file', () =>
   withFolder(async (folder) => {
-    await check(await written(folder, 'report.html', await reportPage(report)), 5, 17)
+    await check('report', await written(folder, 'report.html', await reportPage(report)), 5, 17)
   }),
 )
 
@@ -141,7 +140,7 @@ withBrowser('a diagnosis', () =>
   withFolder(async (folder) => {
     const origin = { version: '1.2.3', node: '20.0.0', processor: 'Some CPU', cores: 2 }
     const html = await diagnosePage(made({ layers: 9, spikes: true }), origin)
-    await check(await written(folder, 'diagnose.html', html), 26, 9)
+    await check('diagnose', await written(folder, 'diagnose.html', html), 26, 9)
   }),
 )
 
@@ -153,7 +152,7 @@ withBrowser('a recording', () =>
       begins: Array.from({ length: 24 }, (_, i) => i * 12_500),
       duration: 300_000,
     })
-    await check(await written(folder, 'show.html', html), 0)
+    await check('show', await written(folder, 'show.html', html), 0)
   }),
 )
 
@@ -175,7 +174,7 @@ withBrowser(
         layers,
       )
     for (let at = 0.1; at < 3.4; at += 0.1) step(at)
-    await check(server.url, 5)
+    await check('dashboard', server.url, 5)
     const page = await browser.newPage({ viewport: { width: 400, height: 900 } })
     const faults = listen(page, server.url)
     await page.goto(server.url)
@@ -255,7 +254,7 @@ function sweepStatus(ended: number): SweepStatus {
 
 withBrowser('a sweep from its file', () =>
   withFolder(async (folder) => {
-    await check(await written(folder, 'sweep.html', await sweepPage(sweepStatus(20))), 0)
+    await check('sweep', await written(folder, 'sweep.html', await sweepPage(sweepStatus(20))), 0)
   }),
 )
 
@@ -263,7 +262,7 @@ withBrowser('a sweep that goes on: what was scrolled stays so, and the end', asy
   let body = sweepBody(sweepStatus(8))
   const html = await liveSweepPage(sweepStatus(8))
   const server = await servePage({ html, whole: () => ['sweep', body] })
-  await check(server.url, 0)
+  await check('live-sweep', server.url, 0)
   const page = await browser.newPage({ viewport: { width: 400, height: 900 } })
   const faults = listen(page, server.url)
   await page.goto(server.url)
