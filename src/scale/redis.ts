@@ -4,7 +4,7 @@
  */
 
 import type { Redis, RedisOptions } from 'ioredis'
-import { expect, quote, SpikewasmError } from '../errors.js'
+import { expect, plainText, quote, SpikewasmError } from '../errors.js'
 
 /** The password of Redis is in this variable of the environment, and nowhere else. */
 export const PASSWORD = 'SPIKEWASM_REDIS_PASSWORD'
@@ -215,5 +215,5 @@ function explain(error: Error): string {
   if (/^(NOAUTH|WRONGPASS)|invalid username-password|called without any password/.test(message))
     return `it wants another password; give it in the environment, as ${PASSWORD}`
   if (message === '' && errors?.[0]) return explain(errors[0])
-  return quote(message.split('\n')[0], 200).slice(1, -1)
+  return plainText(message.split('\n')[0], 200)
 }

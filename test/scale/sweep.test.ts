@@ -113,6 +113,17 @@ test('mistakes end in one line', () =>
     }
   }))
 
+test('a sweep whose process was killed is not running, whoever has its number now', () =>
+  withFolder(async (folder) => {
+    const status = { format: 1, title: 'x', pid: process.ppid, varied: [], rows: [] }
+    await writeFile(join(folder, 'status.json'), JSON.stringify(status))
+    const told = parseLines((await runHere(['sweep', 'status', folder, '--json'])).stdout)[0]
+    assert.is(told.isRunning, false)
+    const { stderr, code } = await runHere(['sweep', 'stop', folder])
+    assert.is(code, 1)
+    assert.match(stderr, /the sweep is not running/)
+  }))
+
 const reason = noRedis()
 if (reason) console.log(`skipped: ${reason}`)
 const withRedis = reason ? test.skip : test

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import type { Job, Queue } from 'bullmq'
-import { quote, SpikewasmError } from '../../errors.js'
+import { plainText, SpikewasmError } from '../../errors.js'
 import { readRunFile } from '../../io/folder/read.js'
 import { envelopeOf } from '../../scale/jobs.js'
 import type { RedisPlace } from '../../scale/redis.js'
@@ -111,9 +111,7 @@ export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
       const why = String(job.failedReason)
       settle(() =>
         of.reject(
-          why === 'stopped'
-            ? new RunStopped(why)
-            : new SpikewasmError(quote(why, 400).slice(1, -1)),
+          why === 'stopped' ? new RunStopped(why) : new SpikewasmError(plainText(why, 400)),
         ),
       )
     } else if (state === 'active') tellNews(of, job.progress)

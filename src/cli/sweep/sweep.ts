@@ -6,7 +6,7 @@ import { basename, resolve } from 'node:path'
 import { expect, plainText } from '../../errors.js'
 import { readFileClear } from '../../io/files.js'
 import { hashId } from '../../scale/jobs.js'
-import { RedisPlace } from '../../scale/redis.js'
+import { defaultNamespace, RedisPlace } from '../../scale/redis.js'
 import { folderStore } from '../../scale/store.js'
 import { within } from '../../scale/worker.js'
 import { type PageServer, servePage } from '../../train/dashboard/serve.js'
@@ -181,7 +181,7 @@ async function runSweep({ file, bytes, spec, entries, args, out }: Running): Pro
       isNew = false
       const status = statusNow(process.pid)
       server?.send('sweep', sweepBody(status))
-      table?.draw(status, workers === 0 ? NO_WORKERS : '')
+      table?.draw(status, workers === 0 ? noWorkers(args.namespace) : '')
       writing = writing.then(() => folder.writeStatus(status)).catch(() => undefined)
     }
     timers.push(setInterval(show, STATUS_MS))
@@ -196,7 +196,7 @@ async function runSweep({ file, bytes, spec, entries, args, out }: Running): Pro
         const before = workers
         workers = await of.workers().catch(() => workers)
         if (before !== workers) isNew = true
-        if (before !== 0 && workers === 0 && !table) tell(NO_WORKERS)
+        if (before !== 0 && workers === 0 && !table) tell(noWorkers(args.namespace))
       }
       await within(5000, count())
       timers.push(setInterval(count, 10_000))
@@ -227,7 +227,9 @@ async function runSweep({ file, bytes, spec, entries, args, out }: Running): Pro
   }
 }
 
-const NO_WORKERS = 'no worker is there; start some with: spikewasm worker --redis URL'
+const noWorkers = (namespace: string): string =>
+  'no worker is there; start some with: spikewasm worker --redis URL' +
+  (namespace === defaultNamespace ? '' : ` --namespace ${namespace}`)
 
 /** Ctrl-C ends the waiting alone; `sweep stop` ends the jobs too. */
 function tellLeft(count: number, tell: (line: string) => void): void {

@@ -39,7 +39,7 @@ export function sweepTable(
       ...names.map((name) => short(chosenText(row.chosen[name]))),
       ...(isWhole ? [progressText(row)] : []),
       accuracyText(row.testAccuracy),
-      plainText(shortened(stateText(row), shape.state)),
+      plainText(shortened(stateText(row), shape.state), shape.state + 1),
     ])
   const left = rows.length - most
   return [table.toString(), ...(left > 0 ? [`and ${left} more`] : []), summaryText({ rows })].join(
