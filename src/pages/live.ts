@@ -27,7 +27,7 @@ ${Object.entries(cards)
 ${figures.map((figure) => figureHtml(figure)).join('')}<section>
 <h2>Options of the run</h2>
 <div class="wide" tabindex="0" role="region" aria-label="options of the run">
-<table class="text"><tbody id="options"></tbody></table>
+<table class="text values"><tbody id="options"></tbody></table>
 </div>
 </section>
 `

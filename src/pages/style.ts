@@ -49,6 +49,7 @@ thead th { font-weight: 600; border-bottom-color: var(--soft); }
 .numbers td { white-space: nowrap; }
 .text td, .text th { overflow-wrap: anywhere; min-width: 7rem; }
 .text { width: 100%; }
+.values th:first-child { width: 14rem; }
 .charts { display: grid; gap: 18px 20px;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, var(--least, 20rem)), 1fr)); }
 .chart { min-width: 0; }
