@@ -115,11 +115,6 @@ export function sizesOf<S extends Schema>(
   g: Geometry,
   steps = 1,
 ): Pick<Sizes, Extract<keyof S, SizeName>> {
-  const { images, inH, inW, inC, outH, outW, outC, kernelH, kernelW } = g
-  const { blockWidth, strideH, strideW, padH, padW } = g
-  const input = { inH, inW, inC }
-  const output = { images, steps, outH, outW, outC }
-  const window = { kernelH, kernelW, strideH, strideW, padH, padW }
-  const all: Sizes = { ...input, ...output, ...window, blockWidth, kRows: kRowsOf(g) }
-  return Object.fromEntries(Object.entries(all).filter(([name]) => name in schema)) as typeof all
+  const all = { ...g, steps, kRows: kRowsOf(g) }
+  return Object.fromEntries(Object.entries(all).filter(([name]) => name in schema)) as Sizes
 }
