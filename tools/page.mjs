@@ -1,16 +1,23 @@
-// Builds what pages load, into build/src/web, file by file from the sources. Numbers of the engine's
-// enums stand where their names stood, so that no page loads the names. Some files stand in for
+// Builds what pages load, into build/src/web, file by file from the sources. Numbers of enums and
+// of constants stand where their names stood, so that no page loads the names. Some files stand in for
 // others: with them the parts of a kind of layer come with the function that makes such a layer.
+// Numbers stand for the texts of errors (page-errors.mjs). NAME.short.js are the entries for
+// production; NAME.js beside them load the texts, too.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { transformSync } from 'esbuild'
 import ts from 'typescript'
+import { constantsOf, enumsOf, inlinedConstants } from './page-constants.mjs'
+import { codedTexts, Texts } from './page-errors.mjs'
 import { shortNamesOf } from './page-names.mjs'
 
 const OUT = 'build/src/web'
 const ENTRIES = ['src/page.ts', 'src/page-ops.ts', 'src/net.ts', 'src/page-layers.ts']
 const OPCODES = 'assembly/opcodes.ts'
+/** What texts of errors become. */
+const TELLER = 'src/page/tell.ts'
+const THROWERS = { tell: TELLER, fail: 'src/page/fail.ts', refuse: 'src/page/fail.ts' }
 
 /** What a page has in place of a file; both export the same names. */
 const INSTEAD = {
@@ -18,6 +25,7 @@ const INSTEAD = {
   'src/nn/layers/index.ts': 'src/page/layers.ts',
   'src/plan/layers/index.ts': 'src/page/plans.ts',
   'src/plan/check.ts': 'src/page/check.ts',
+  'src/plan/checkpoints.ts': 'src/page/checkpoints.ts',
   'src/plan/learnt-tau.ts': 'src/page/learnt-tau.ts',
   'src/runtime/vendor/loader/index.ts': 'src/page/loader.ts',
   'src/containers.ts': 'src/page/containers.ts',
@@ -43,8 +51,14 @@ async function numbersOf(path) {
   )
 }
 
-const parse = (path) =>
-  ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.ES2022, true)
+const parsed = new Map()
+
+function parse(path) {
+  const text = parsed.has(path) ? '' : readFileSync(path, 'utf8')
+  const source = parsed.get(path) ?? ts.createSourceFile(path, text, ts.ScriptTarget.ES2022, true)
+  parsed.set(path, source)
+  return source
+}
 
 /** The file that an import means; undefined for a package and for what was built already. */
 function target(from, specifier) {
@@ -60,7 +74,8 @@ const isOwn = (file) => file.startsWith('src/page/')
 /** Plans need no more of losses than the first one; those of the page would need plans in turn. */
 const isBelow = (from, file) => from.startsWith('src/plan/') && file === 'src/loss/index.ts'
 
-const outputOf = (file) => join(OUT, relative('src', file)).replace(/\.ts$/, '.js')
+const outputOf = (file) =>
+  join(OUT, relative('src', file)).replace(/\.ts$/, ENTRIES.includes(file) ? '.short.js' : '.js')
 
 /** Whether a bundler must think that making a value may have effects. */
 function seemsToAct(node) {
@@ -74,13 +89,25 @@ function seemsToAct(node) {
   )
 }
 
-/** One file as a page loads it, and the files that it imports. */
-function forPages(file, numbers) {
+/**
+ * One file as a page loads it, the files that it imports, and the numbers of its texts.
+ *
+ * @param numbers of the engine's enums
+ * @param texts where those of all files are kept
+ */
+function forPages(file, numbers, texts) {
   const source = parse(file)
   const text = source.text
-  const changes = []
+  const { changes, numbers: told, functions } = codedTexts(file, source, texts)
+  const coded = changes.slice()
+  const hasText = (node) => coded.some(([start]) => start >= node.getStart() && start < node.end)
   const found = new Set()
-  const enums = new Set()
+  const values = enumsOf(source)
+  const constantsFrom = (specifier) => {
+    const path = target(file, specifier)
+    return path && path !== OPCODES ? constantsOf(parse(path)) : undefined
+  }
+  changes.push(...inlinedConstants(source, constantsFrom))
   const replace = (node, by) => {
     changes.push([node.getStart(), node.end, by])
   }
@@ -103,19 +130,27 @@ function forPages(file, numbers) {
   const insert = (at, text) => changes.push([at, at, text])
   for (const statement of source.statements)
     if (ts.isVariableStatement(statement))
-      for (const { initializer: made } of statement.declarationList.declarations)
-        if (made && ts.isCallExpression(made)) insert(made.getStart(), '/* @__PURE__ */ ')
-        else if (made && seemsToAct(made)) {
+      for (const { initializer: made } of statement.declarationList.declarations) {
+        const acts = (node) => !ts.isFunctionLike(node) && (seemsToAct(node) || hasText(node))
+        if (made && ts.isCallExpression(made) && !made.arguments.some(acts))
+          insert(made.getStart(), '/* @__PURE__ */ ')
+        else if (made && acts(made)) {
           insert(made.getStart(), '/* @__PURE__ */ (() => (')
           insert(made.end, '))()')
         }
+      }
   const visit = (node) => {
     const from = node.moduleSpecifier
     if ((ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) && from) {
       const isType = node.isTypeOnly || node.importClause?.isTypeOnly
       const names = node.importClause?.namedBindings?.elements
-      if (target(file, from.text) === OPCODES)
-        for (const { name } of names ?? []) enums.add(name.text)
+      const path = target(file, from.text)
+      const others = path === OPCODES ? numbers : path && names ? enumsOf(parse(path)) : []
+      for (const { name, propertyName = name } of names ?? [])
+        for (const [key, value] of others) {
+          const [of, member] = key.split('.')
+          if (of === propertyName.text) values.set(`${name.text}.${member}`, value)
+        }
       const typesOnly =
         isType || (names?.length > 0 && !node.importClause.name && names.every((n) => n.isTypeOnly))
       if (!typesOnly) specifier(from)
@@ -124,8 +159,7 @@ function forPages(file, numbers) {
     if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword)
       specifier(node.arguments[0])
     if (ts.isPropertyAccessExpression(node) && ts.isIdentifier(node.expression)) {
-      const { text: name } = node.expression
-      const value = enums.has(name) ? numbers.get(`${name}.${node.name.text}`) : undefined
+      const value = values.get(node.getText())
       if (value !== undefined) {
         replace(node, String(value))
         return
@@ -141,12 +175,17 @@ function forPages(file, numbers) {
   }
   visit(source)
   let changed = ''
+  for (const name of functions) {
+    const from = THROWERS[name]
+    found.add(from)
+    changed += `import { ${name} as $${name} } from ${quote(relativeTo(file, outputOf(from)))}\n`
+  }
   let at = 0
   for (const [start, end, by] of changes.sort((a, b) => a[0] - b[0] || a[1] - b[1])) {
     changed += text.slice(at, start) + by
     at = end
   }
-  return { text: changed + text.slice(at), found }
+  return { text: changed + text.slice(at), found, told }
 }
 
 /** The engine's enums, of which pages ask the names of operations by their numbers. */
@@ -183,28 +222,57 @@ function write(path, text, shortNames = {}) {
       mangleProps: new RegExp(`^(?:${names.map((name) => name.replace('$', '\\$')).join('|')})$`),
       mangleCache: shortNames,
     }),
-    tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: false } },
+    // A field without a value is not declared: the constructor, or another method, makes it.
+    tsconfigRaw: {
+      compilerOptions: { verbatimModuleSyntax: false, useDefineForClassFields: false },
+    },
   })
   mkdirSync(dirname(path), { recursive: true })
   writeFileSync(path, code)
+}
+
+/** Numbers of the texts of all that an entry reaches. */
+function toldBy(entry, files) {
+  const reached = new Set([entry])
+  for (const file of reached) for (const other of files.get(file).found) reached.add(other)
+  return new Set([...reached].flatMap((file) => [...files.get(file).told]))
+}
+
+/** The entries that load texts, and the list of these. */
+async function writeTexts(files, texts) {
+  const teller = `./${relative(OUT, outputOf(TELLER))}`.replaceAll('\\', '/')
+  const { VERSION } = await import(pathToFileURL('build/src/version.js').href)
+  writeFileSync(join(OUT, 'texts.js'), texts.module(teller))
+  // For pages that only predict: few.
+  writeFileSync(join(OUT, 'net-texts.js'), texts.module(teller, toldBy('src/net.ts', files)))
+  writeFileSync(join(OUT, 'errors.md'), texts.list(VERSION))
+  for (const entry of ENTRIES) {
+    const name = basename(entry, '.ts')
+    writeFileSync(
+      join(OUT, `${name}.js`),
+      `import './${name === 'net' ? 'net-' : ''}texts.js'\nexport * from './${name}.short.js'\n`,
+    )
+  }
 }
 
 /** Builds all that the entries for pages reach. */
 export async function buildPages() {
   rmSync(OUT, { recursive: true, force: true })
   const numbers = await numbersOf(OPCODES)
-  const texts = new Map(ENTRIES.map((file) => [file, '']))
-  for (const file of texts.keys()) {
-    const { text, found } = forPages(file, numbers)
-    texts.set(file, text)
-    for (const other of found) texts.set(other, texts.get(other) ?? '')
+  const texts = new Texts()
+  const files = new Map(ENTRIES.map((file) => [file, undefined]))
+  for (const file of files.keys()) {
+    const made = forPages(file, numbers, texts)
+    files.set(file, made)
+    for (const other of made.found) if (!files.has(other)) files.set(other, undefined)
   }
   const enums = [...numbers.keys()].flatMap((name) => name.split('.'))
-  const names = shortNamesOf([...texts.keys()], enums)
+  const names = shortNamesOf([...files.keys()], enums)
   // For whoever reads what was built.
   writeFileSync('build/page-names.json', `${JSON.stringify(names, undefined, 2)}\n`)
-  for (const [file, text] of texts) write(outputOf(file), text, names)
+  for (const [file, { text }] of files) write(outputOf(file), text, names)
   write(join(OUT, 'opcodes.js'), opcodes(numbers))
+  await writeTexts(files, texts)
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) await buildPages()

@@ -3,7 +3,7 @@
  * functions that a page calls. Here a page calls most of them: results are those of Node.
  */
 import { execFile } from 'node:child_process'
-import { rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { test } from 'uvu'
@@ -43,7 +43,6 @@ async function run(...of) {
 const all = {
   bptt: () => run(small(), { method: 'bptt', schedule: S.cosine(), clipNorm: 1, ema: 0.9 }),
   ottt: () => run(small(), { method: 'ottt', schedule: S.linearWarmup(1, S.stepDecay(2)) }),
-  remade: () => run(small(), {}, { method: 'bptt', gradientCheckpoint: 'layers' }),
   mse: () => run(small(), { loss: S.mse({ targets: 'values' }) }, {}, values),
   tet: () => run(small(), {
     method: 'bptt', loss: S.tet(), penalties: [S.ratePenalty({ weight: 0.1 })],
@@ -92,6 +91,23 @@ const all = {
     for (const one of [model, again, other]) await one.dispose()
     return text
   },
+  async drawn() {
+    // Random numbers of every kind that a page draws.
+    const bytes = new Uint8Array(32 * 64).map((_, i) => (i * 7) % 251)
+    const of = { name: 'x', images: bytes, labels: classes.labels, classes: 10, shape }
+    const plain = S.fromBytes({ ...of, normalization: { mean: [0], std: [1], scale: 255 } })
+    const sets = [
+      S.augment(plain, { crop: 2, flip: true }), S.encoders.rate(data, { timeSteps: 4 }),
+    ]
+    return sets.map((set) => {
+      const batches = new S.Batches(set, { batchSize: 32, training: true, seed: 3 })
+      const out = new Float32Array(32 * 256)
+      const labels = new Int32Array(32)
+      batches.startEpoch(1)
+      batches.fill(0, out, labels)
+      return [hashOf(out), hashOf(labels)].join()
+    }).join()
+  },
   async stream() {
     const model = await open(small(), { purpose: 'stream', batchSize: 1 })
     const { logits } = await model.step(images.subarray(0, 64))
@@ -124,6 +140,10 @@ const all = {
       await Promise.resolve().then(wrong).catch(({ message }) => found.push(message))
     return found.join()
   },
+  async remade() {
+    await import('spikewasm/layers')
+    return run(small(), {}, { method: 'bptt', gradientCheckpoint: 'layers' })
+  },
 }
 
 export async function results() {
@@ -145,6 +165,38 @@ results().then((text) => { globalThis.result = text })
 })
 test.after(() => rmSync(project, { recursive: true, force: true }))
 
+/** Messages of a page for production, with texts for their numbers. */
+function withTexts(message: string): string {
+  const list = readFileSync('build/src/web/errors.md', 'utf8')
+  const texts = new Map([...list.matchAll(/^(\d+)\. `(.*)`$/gm)].map(([, n, text]) => [n, text]))
+  let at = 0
+  /** Up to one of the ends that is not within brackets, which is left out. */
+  const read = (ends: string): string => {
+    let out = ''
+    let depth = 0
+    while (at < message.length) {
+      const char = message[at]
+      if (depth === 0 && ends.includes(char)) break
+      const [found, number] = /^spikewasm\/errors\.md#(\d+)\(/.exec(message.slice(at)) ?? []
+      if (found !== undefined) {
+        at += found.length
+        const [first, ...rest] = (texts.get(number) ?? `[no text ${number}]`).split('{}')
+        out += first
+        if (rest.length === 0) read(')')
+        for (const [i, part] of rest.entries()) out += read(i < rest.length - 1 ? '|' : ')') + part
+        continue
+      }
+      if (char === '(') depth++
+      if (char === ')') depth--
+      out += char
+      at++
+    }
+    at++
+    return out
+  }
+  return read('')
+}
+
 const browser = await openBrowser()
 test.after(() => browser?.close())
 if (!browser) console.log('pages are not opened: chromium is not installed')
@@ -160,6 +212,8 @@ test('a page that calls most of the package has the results of Node', async () =
   try {
     const found = JSON.parse(await resultOf(browser, url)) as Record<string, string>
     const expected = JSON.parse(stdout) as Record<string, string>
+    assert.match(found.refused, /^spikewasm\/errors\.md#\d+\(/)
+    found.refused = withTexts(found.refused)
     for (const [name, text] of Object.entries(expected)) assert.is(found[name], text, name)
     assert.equal(Object.keys(found), Object.keys(expected))
   } finally {
