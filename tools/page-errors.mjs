@@ -1,5 +1,5 @@
 // Texts of errors as numbers: "conv1: expects 3 input channels, got 5" becomes tell(137, 'conv1', 3,
-// 5). A module has the texts; the entries for production do not load it. A page lists them too.
+// 5). A module has the texts; the entries for production do not load it.
 import ts from 'typescript'
 
 /** What is read by nobody but people who look for a mistake. */
@@ -59,32 +59,16 @@ export class Texts {
     return this.#numbers.size
   }
 
-  /** A module that gives texts to `tell`: all, or those of these numbers. */
-  module(tell, numbers) {
+  /** A module that gives texts to `tell`, and lists them: all, or those of these numbers. */
+  module(version, tell, numbers) {
     const own = [...this.#numbers].filter(([, number]) => !numbers || numbers.has(number))
-    return [
-      `import { showTexts } from '${tell}'`,
-      'showTexts({',
-      ...own.map(([text, number]) => `  ${number}: ${JSON.stringify(text)},`),
-      '})',
-      '',
-    ].join('\n')
-  }
-
-  /** A page of all texts. */
-  list(version) {
-    const rows = [...this.#numbers].map(
-      ([text, number]) => `${number}. \`${text.replaceAll('`', "'").replaceAll('\n', '\\n')}\``,
-    )
-    return [
-      '# What the numbers in messages mean\n',
-      'A page that is built for production has numbers in the place of texts:',
-      '`spikewasm/errors.md#12(conv1|3)` is the text 12 of this list with `conv1` and `3` in the',
-      'place of its first two `{}`. A value may be such a number again. The numbers are those of',
-      `spikewasm ${version}; other versions have others. A page for development has the texts.\n`,
-      ...rows,
-      '',
-    ].join('\n')
+    return `// What the numbers in messages of spikewasm ${version} mean; other versions have others.
+// "spikewasm/texts.js#12(conv1|3)" is the text 12 with conv1 and 3 in the place of its first two {}.
+// A value may be such a number again. Who imports this file before the rest sees texts instead.
+import { showTexts } from '${tell}'
+showTexts({
+${own.map(([text, number]) => `  ${number}: ${JSON.stringify(text)},\n`).join('')}})
+`
   }
 }
 

@@ -1,10 +1,10 @@
 /**
- * Texts of messages in a page. `tools/page-errors.mjs` writes a call of `tell` in the place of each.
- * A page for development also loads the texts; one for production shows numbers and values.
+ * Texts of messages in a page: `tools/page-errors.mjs` puts a call of `tell` in the place of each.
+ * A page for development loads the texts; one for production shows numbers and values.
  */
 
 /** Where the numbers are explained. */
-const list = 'spikewasm/errors.md'
+const list = 'spikewasm/texts.js'
 
 let write = (number: number, values: readonly unknown[]): string =>
   `${list}#${number}(${values.join('|')})`
