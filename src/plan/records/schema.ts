@@ -88,11 +88,8 @@ export const writesOrAdds = (word: number, addsWith: string): Field<Place> => ({
   use: 'writes',
   addsWith,
 })
-export const writesOrAddsIf = (word: number, addsWith: string): Field<Place | undefined> => ({
-  word,
-  use: 'writes',
-  addsWith,
-})
+export const writesOrAddsIf: (word: number, addsWith: string) => Field<Place | undefined> =
+  writesOrAdds
 
 /** A table: the word holds its address. */
 export const entries = <S extends Schema>(
