@@ -119,9 +119,7 @@ function steps() {
       name: 'pages',
       inputs: [
         ...typescript.filter((file) => !/^(test|bench)\//.test(file)),
-        ...['page', 'page-constants', 'page-errors', 'page-names'].map(
-          (name) => `tools/${name}.mjs`,
-        ),
+        ...['page', 'page-constants', 'page-names'].map((name) => `tools/${name}.mjs`),
         ...[manifest('esbuild'), manifest('typescript')],
       ],
       // All that the entries for pages reach.

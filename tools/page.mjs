@@ -1,23 +1,17 @@
 // Builds what pages load, into build/src/web, file by file from the sources. Numbers of enums and
-// of constants stand where their names stood, so that no page loads the names. Some files stand in for
-// others: with them the parts of a kind of layer come with the function that makes such a layer.
-// Numbers stand for the texts of errors (page-errors.mjs). NAME.short.js are the entries for
-// production; NAME.js beside them load the texts, too.
+// of constants stand where their names stood, so that no page loads the names. Some files stand in
+// for others: with them the parts of a kind of layer come with the function that makes such a layer.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { basename, dirname, join, relative } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { transformSync } from 'esbuild'
 import ts from 'typescript'
 import { constantsOf, enumsOf, inlinedConstants } from './page-constants.mjs'
-import { codedTexts, Texts } from './page-errors.mjs'
 import { shortNamesOf } from './page-names.mjs'
 
 const OUT = 'build/src/web'
 const ENTRIES = ['src/page.ts', 'src/page-ops.ts', 'src/net.ts', 'src/page-layers.ts']
 const OPCODES = 'assembly/opcodes.ts'
-/** What texts of errors become. */
-const TELLER = 'src/page/tell.ts'
-const THROWERS = { tell: TELLER, fail: 'src/page/fail.ts', refuse: 'src/page/fail.ts' }
 
 /** What a page has in place of a file; both export the same names. */
 const INSTEAD = {
@@ -74,8 +68,7 @@ const isOwn = (file) => file.startsWith('src/page/')
 /** Plans need no more of losses than the first one; those of the page would need plans in turn. */
 const isBelow = (from, file) => from.startsWith('src/plan/') && file === 'src/loss/index.ts'
 
-const outputOf = (file) =>
-  join(OUT, relative('src', file)).replace(/\.ts$/, ENTRIES.includes(file) ? '.short.js' : '.js')
+const outputOf = (file) => join(OUT, relative('src', file)).replace(/\.ts$/, '.js')
 
 /** Whether a bundler must think that making a value may have effects. */
 function seemsToAct(node) {
@@ -90,17 +83,14 @@ function seemsToAct(node) {
 }
 
 /**
- * One file as a page loads it, the files that it imports, and the numbers of its texts.
+ * One file as a page loads it, and the files that it imports.
  *
  * @param numbers of the engine's enums
- * @param texts where those of all files are kept
  */
-function forPages(file, numbers, texts) {
+function forPages(file, numbers) {
   const source = parse(file)
   const text = source.text
-  const { changes, numbers: told, functions } = codedTexts(file, source, texts)
-  const coded = changes.slice()
-  const hasText = (node) => coded.some(([start]) => start >= node.getStart() && start < node.end)
+  const changes = []
   const found = new Set()
   const values = enumsOf(source)
   const constantsFrom = (specifier) => {
@@ -131,10 +121,9 @@ function forPages(file, numbers, texts) {
   for (const statement of source.statements)
     if (ts.isVariableStatement(statement))
       for (const { initializer: made } of statement.declarationList.declarations) {
-        const acts = (node) => !ts.isFunctionLike(node) && (seemsToAct(node) || hasText(node))
-        if (made && ts.isCallExpression(made) && !made.arguments.some(acts))
+        if (made && ts.isCallExpression(made) && !made.arguments.some(seemsToAct))
           insert(made.getStart(), '/* @__PURE__ */ ')
-        else if (made && acts(made)) {
+        else if (made && seemsToAct(made)) {
           insert(made.getStart(), '/* @__PURE__ */ (() => (')
           insert(made.end, '))()')
         }
@@ -175,17 +164,12 @@ function forPages(file, numbers, texts) {
   }
   visit(source)
   let changed = ''
-  for (const name of functions) {
-    const from = THROWERS[name]
-    found.add(from)
-    changed += `import { ${name} as $${name} } from ${quote(relativeTo(file, outputOf(from)))}\n`
-  }
   let at = 0
   for (const [start, end, by] of changes.sort((a, b) => a[0] - b[0] || a[1] - b[1])) {
     changed += text.slice(at, start) + by
     at = end
   }
-  return { text: changed + text.slice(at), found, told }
+  return { text: changed + text.slice(at), found }
 }
 
 /** The engine's enums, of which pages ask the names of operations by their numbers. */
@@ -244,38 +228,13 @@ function narrow(code) {
   )
 }
 
-/** Numbers of the texts of all that an entry reaches. */
-function toldBy(entry, files) {
-  const reached = new Set([entry])
-  for (const file of reached) for (const other of files.get(file).found) reached.add(other)
-  return new Set([...reached].flatMap((file) => [...files.get(file).told]))
-}
-
-/** The entries that load texts, and the list of these. */
-async function writeTexts(files, texts) {
-  const teller = `./${relative(OUT, outputOf(TELLER))}`.replaceAll('\\', '/')
-  const { VERSION } = await import(pathToFileURL('build/src/version.js').href)
-  writeFileSync(join(OUT, 'texts.js'), texts.module(VERSION, teller))
-  // For pages that only predict: few.
-  const ofNet = texts.module(VERSION, teller, toldBy('src/net.ts', files))
-  writeFileSync(join(OUT, 'net-texts.js'), ofNet)
-  for (const entry of ENTRIES) {
-    const name = basename(entry, '.ts')
-    writeFileSync(
-      join(OUT, `${name}.js`),
-      `import './${name === 'net' ? 'net-' : ''}texts.js'\nexport * from './${name}.short.js'\n`,
-    )
-  }
-}
-
 /** Builds all that the entries for pages reach. */
 export async function buildPages() {
   rmSync(OUT, { recursive: true, force: true })
   const numbers = await numbersOf(OPCODES)
-  const texts = new Texts()
   const files = new Map(ENTRIES.map((file) => [file, undefined]))
   for (const file of files.keys()) {
-    const made = forPages(file, numbers, texts)
+    const made = forPages(file, numbers)
     files.set(file, made)
     for (const other of made.found) if (!files.has(other)) files.set(other, undefined)
   }
@@ -285,7 +244,6 @@ export async function buildPages() {
   writeFileSync('build/page-names.json', `${JSON.stringify(names, undefined, 2)}\n`)
   for (const [file, { text }] of files) write(outputOf(file), text, names)
   write(join(OUT, 'opcodes.js'), opcodes(numbers))
-  await writeTexts(files, texts)
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) await buildPages()

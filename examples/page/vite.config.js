@@ -48,8 +48,6 @@ export default defineConfig({
   root: fileURLToPath(new URL('.', import.meta.url)),
   base: './',
   plugins: [shared('./style.css')],
-  // Without `production`, which has numbers for the texts of errors: this page shows them.
-  resolve: { conditions: ['module', 'browser'] },
   build: { target: 'es2022' },
   server: { host: '127.0.0.1', headers },
   preview: { host: '127.0.0.1', headers },

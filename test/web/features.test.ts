@@ -3,9 +3,8 @@
  * functions that a page calls. Here a page calls most of them: results are those of Node.
  */
 import { execFile } from 'node:child_process'
-import { readFileSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -166,39 +165,6 @@ results().then((text) => { globalThis.result = text })
 })
 test.after(() => rmSync(project, { recursive: true, force: true }))
 
-/** Messages of a page for production, with texts for their numbers. */
-function withTexts(message: string): string {
-  const list = readFileSync('build/src/web/texts.js', 'utf8')
-  const rows = [...list.matchAll(/^ +(\d+): (".*"),$/gm)]
-  const texts = new Map(rows.map(([, n, text]) => [n, JSON.parse(text) as string]))
-  let at = 0
-  /** Up to one of the ends that is not within brackets, which is left out. */
-  const read = (ends: string): string => {
-    let out = ''
-    let depth = 0
-    while (at < message.length) {
-      const char = message[at]
-      if (depth === 0 && ends.includes(char)) break
-      const [found, number] = /^spikewasm\/texts\.js#(\d+)\(/.exec(message.slice(at)) ?? []
-      if (found !== undefined) {
-        at += found.length
-        const [first, ...rest] = (texts.get(number) ?? `[no text ${number}]`).split('{}')
-        out += first
-        if (rest.length === 0) read(')')
-        for (const [i, part] of rest.entries()) out += read(i < rest.length - 1 ? '|' : ')') + part
-        continue
-      }
-      if (char === '(') depth++
-      if (char === ')') depth--
-      out += char
-      at++
-    }
-    at++
-    return out
-  }
-  return read('')
-}
-
 const browser = await openBrowser()
 test.after(() => browser?.close())
 if (!browser) console.log('pages are not opened: chromium is not installed')
@@ -214,29 +180,11 @@ test('a page that calls most of the package has the results of Node', async () =
   try {
     const found = JSON.parse(await resultOf(browser, url)) as Record<string, string>
     const expected = JSON.parse(stdout) as Record<string, string>
-    assert.match(found.refused, /^spikewasm\/texts\.js#\d+\(/)
-    found.refused = withTexts(found.refused)
     for (const [name, text] of Object.entries(expected)) assert.is(found[name], text, name)
     assert.equal(Object.keys(found), Object.keys(expected))
   } finally {
     close()
   }
-})
-
-test('errors are numbers until the texts are loaded, which the list has under these', async () => {
-  const load = (name: string) => import(pathToFileURL(join('build/src/web', name)).href)
-  const refused = ({ lif }: { lif(options: object): object }): string => {
-    try {
-      lif({ tau: 0 })
-    } catch (error) {
-      return (error as Error).message
-    }
-    return ''
-  }
-  const number = refused(await load('page.short.js'))
-  assert.match(number, /^spikewasm\/texts\.js#\d+\(lif\|0\)$/)
-  assert.is(withTexts(number), 'lif.tau must be > 1, got 0')
-  assert.is(refused(await load('page.js')), 'lif.tau must be > 1, got 0')
 })
 
 test.run()
