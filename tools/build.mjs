@@ -119,7 +119,8 @@ function steps() {
       name: 'pages',
       inputs: [
         ...typescript.filter((file) => !/^(test|bench)\//.test(file)),
-        ...['tools/page.mjs', 'tools/page-names.mjs', manifest('esbuild'), manifest('typescript')],
+        ...['page', 'page-constants', 'page-names'].map((name) => `tools/${name}.mjs`),
+        ...[manifest('esbuild'), manifest('typescript')],
       ],
       // All that the entries for pages reach.
       get outputs() {

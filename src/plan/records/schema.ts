@@ -55,29 +55,32 @@ export type Place = Buffer | Reference
 /** A place, or the address of a control word that holds the address (the input). */
 export type Source = Place | number
 
-const field =
-  <V>(use: Use) =>
-  (word: number): Field<V> => ({ word, use })
+type Word<V> = (word: number) => Field<V>
 
+const field =
+  <V>(use: Use): Word<V> =>
+  (word) => ({ word, use })
+
+// With If: records may lack it.
 export const reads = field<Place>('reads')
-export const readsIf = field<Place | undefined>('reads')
+export const readsIf: Word<Place | undefined> = reads
 /** Reads a place, or what a control word points to. */
-export const readsInput = field<Source>('reads')
-export const readsInputIf = field<Source | undefined>('reads')
+export const readsInput: Word<Source> = reads
+export const readsInputIf: Word<Source | undefined> = reads
 export const writes = field<Place>('writes')
-export const writesIf = field<Place | undefined>('writes')
+export const writesIf: Word<Place | undefined> = writes
 export const updates = field<Place>('updates')
-export const updatesIf = field<Place | undefined>('updates')
+export const updatesIf: Word<Place | undefined> = updates
 export const carries = field<Place>('carries')
-export const carriesIf = field<Place | undefined>('carries')
+export const carriesIf: Word<Place | undefined> = carries
 export const number = field<number>('number')
-export const numberIf = field<number | undefined>('number')
+export const numberIf: Word<number | undefined> = number
 export const f32 = field<number>('float')
-export const f32If = field<number | undefined>('float')
+export const f32If: Word<number | undefined> = f32
 export const flag = field<boolean>('flag')
-export const flagIf = field<boolean | undefined>('flag')
+export const flagIf: Word<boolean | undefined> = flag
 export const data = field<Uint8Array>('data')
-export const dataIf = field<Uint8Array | undefined>('data')
+export const dataIf: Word<Uint8Array | undefined> = data
 
 /** Writes; adds to what is there when the flag of this name is set. */
 export const writesOrAdds = (word: number, addsWith: string): Field<Place> => ({
@@ -85,11 +88,8 @@ export const writesOrAdds = (word: number, addsWith: string): Field<Place> => ({
   use: 'writes',
   addsWith,
 })
-export const writesOrAddsIf = (word: number, addsWith: string): Field<Place | undefined> => ({
-  word,
-  use: 'writes',
-  addsWith,
-})
+export const writesOrAddsIf: (word: number, addsWith: string) => Field<Place | undefined> =
+  writesOrAdds
 
 /** A table: the word holds its address. */
 export const entries = <S extends Schema>(
