@@ -116,8 +116,10 @@ export function sizesOf<S extends Schema>(
   g: Geometry,
   steps = 1,
 ): Pick<Sizes, Extract<keyof S, SizeName>> {
-  const all = { ...g, steps, kRows: kRowsOf(g) }
-  return Object.fromEntries(Object.entries(all).filter(([name]) => name in schema)) as Sizes
+  const all: Sizes = { ...g, steps, kRows: kRowsOf(g) }
+  const named: Partial<Record<SizeName, number>> = {}
+  for (const name of Object.keys(all) as SizeName[]) if (name in schema) named[name] = all[name]
+  return named as Sizes
 }
 
 /** Adds a record that has sizes of a convolution beside other fields. */

@@ -143,18 +143,17 @@ export function withPlaces<F extends object>(
   fields: F,
   placeOf: (place: Reference, use: Access['use']) => Reference,
 ): F {
-  const placed = Object.entries(fields).map(([name, value]) => {
+  const placed: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(fields)) {
     const { use, entry } = schema[name]
-    if (use === 'entries') {
-      const table = value as AnyFields[]
-      return [name, table.map((of) => withPlaces(entry as Schema, of, placeOf))]
-    }
-    if (use !== 'reads' && use !== 'writes' && use !== 'updates' && use !== 'carries')
-      return [name, value]
-    const place = isBuffer(value) ? ref(value) : value
-    return [name, isReference(place) ? placeOf(place, use) : value]
-  })
-  return Object.fromEntries(placed) as F
+    if (use === 'entries')
+      placed[name] = (value as AnyFields[]).map((of) => withPlaces(entry as Schema, of, placeOf))
+    else if (use === 'reads' || use === 'writes' || use === 'updates' || use === 'carries') {
+      const place = isBuffer(value) ? ref(value) : value
+      placed[name] = isReference(place) ? placeOf(place, use) : value
+    } else placed[name] = value
+  }
+  return placed as F
 }
 
 /** The words of a record, or of a table's entry. */
@@ -189,19 +188,28 @@ export interface Access {
 }
 
 /** What a record does to which buffers, its tables' entries included. */
-export function* accesses(schema: Schema, fields: AnyFields, within = ''): Generator<Access> {
-  for (const [name, value] of Object.entries(fields)) {
+export function accesses(schema: Schema, fields: AnyFields): readonly Access[] {
+  const found: Access[] = []
+  addAccesses(schema, fields, '', found)
+  return found
+}
+
+/** No generator: plans ask for each record several times. */
+function addAccesses(schema: Schema, fields: AnyFields, within: string, found: Access[]): void {
+  for (const name of Object.keys(fields)) {
+    const value = fields[name]
     if (value === undefined) continue
     const { use, addsWith, entry } = schema[name]
     if (use === 'entries') {
       const table = value as AnyFields[]
-      for (const [i, of] of table.entries())
-        yield* accesses(entry as Schema, of, `${within}${name}[${i}].`)
+      for (let i = 0; i < table.length; i++)
+        addAccesses(entry as Schema, table[i], `${within}${name}[${i}].`, found)
     } else if (use === 'reads' || use === 'writes' || use === 'updates' || use === 'carries') {
       const place = isBuffer(value) ? ref(value) : value
       if (!isReference(place)) continue
       const adds = addsWith !== undefined && Boolean(fields[addsWith])
-      yield { name: within + name, ...place, use: adds ? 'updates' : use }
+      const { buffer, offset } = place
+      found.push({ name: within + name, buffer, offset, use: adds ? 'updates' : use })
     }
   }
 }
