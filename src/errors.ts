@@ -35,7 +35,8 @@ export function quote(text: string, most = 60): string {
 }
 
 /** The same without the quotes, for names in tables. */
-export const plainText = (text: string): string => quote(text).slice(1, -1).replaceAll('\\"', '"')
+export const plainText = (text: string, most?: number): string =>
+  quote(text, most).slice(1, -1).replaceAll('\\"', '"')
 
 /** The first 10 of a list as messages show it, and how many more there are. */
 export function listOf(items: readonly string[]): string {
@@ -136,7 +137,7 @@ export function checkInteger(
 ): void {
   if (Number.isSafeInteger(value) && value >= min && value <= max) return
   const range =
-    max === Number.MAX_SAFE_INTEGER ? `an integer >= ${min}` : `an integer from ${min} to ${max}`
+    max === Number.MAX_SAFE_INTEGER ? `an integer ≥ ${min}` : `an integer from ${min} to ${max}`
   throw new SpikewasmError(`${option} must be ${range}, got ${describe(value)}`)
 }
 

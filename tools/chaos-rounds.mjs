@@ -3,6 +3,7 @@
 //
 //   npm run chaos:rounds -- --replicas 2 --sync-every 20 --workers 3 --kills 3 --seed 1
 import { parseArgs } from 'node:util'
+import '../build/src/node.js'
 
 const { values } = parseArgs({
   options: {

@@ -3,6 +3,7 @@
 //
 //   npm run chaos:scale -- --runs 24 --workers 3 --kills 2 --seed 1
 import { parseArgs } from 'node:util'
+import '../build/src/node.js'
 
 const { values } = parseArgs({
   options: {

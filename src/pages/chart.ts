@@ -71,7 +71,8 @@ export const isRaster = (chart: Chart | Raster): chart is Raster => 'bits' in ch
 
 /** Four figures: 0.01234, 12.3, 1234000. */
 export function figureText(value: number, percent = false): string {
-  if (percent) return `${(100 * value).toFixed(Math.abs(value) < 0.1 ? 2 : 1)} %`
+  // What rounds to ten is ten.
+  if (percent) return `${(100 * value).toFixed(Math.abs(value) < 0.09995 ? 2 : 1)} %`
   if (value === 0) return '0'
   const size = Math.abs(value)
   return size >= 1e6 || size < 1e-4 ? value.toExponential(2) : String(Number(value.toPrecision(4)))

@@ -4,7 +4,7 @@
  */
 
 import type { Redis, RedisOptions } from 'ioredis'
-import { expect, quote, SpikewasmError } from '../errors.js'
+import { expect, plainText, quote, SpikewasmError } from '../errors.js'
 
 /** The password of Redis is in this variable of the environment, and nowhere else. */
 export const PASSWORD = 'SPIKEWASM_REDIS_PASSWORD'
@@ -53,35 +53,42 @@ export interface RedisAddress {
  * @throws SpikewasmError for another address, or one with a password, which is not repeated
  */
 export function parseRedisUrl(url: string): RedisAddress {
+  const text = String(url)
   let parsed: URL | undefined
   try {
-    parsed = new URL(url)
+    parsed = new URL(text)
   } catch {
     parsed = undefined
   }
-  const held = parsed ? parsed.password !== '' : /:[^/@]*@/.test(String(url).slice(8))
-  if (held)
+  const scheme = parsed?.protocol
+  // A password with a slash or a sign of number divides an address elsewhere, so that its parts say
+  // nothing of it. Nothing that may hold one is repeated.
+  const behind = text.slice(/^\w+:\/\//.exec(text)?.[0].length ?? 0)
+  const held = /:.*@/s.test(behind) || /pass|auth/i.test(behind.split('?', 2)[1] ?? '')
+  if (held || (parsed?.password ?? '') !== '')
     throw new SpikewasmError(
       `--redis must hold no password, which lists of processes and logs would show; give it in ` +
         `the environment, as ${PASSWORD}`,
     )
-  const scheme = parsed?.protocol
   if (!parsed || (scheme !== 'redis:' && scheme !== 'rediss:') || parsed.hostname === '')
     throw new SpikewasmError(
       `--redis must be an address such as redis://127.0.0.1:6379, or rediss:// for TLS, got ` +
-        quote(String(url)),
+        quote(text),
     )
   const [, database = ''] = parsed.pathname.split('/')
+  const isPlain = parsed.search === '' && parsed.hash === '' && /^[\w.~+-]*$/.test(parsed.username)
   expect(
-    /^\/?\d{0,4}$/.test(parsed.pathname) && parsed.search === '' && parsed.hash === '',
-    () => `--redis must end with the port or the number of a database, got ${quote(url)}`,
+    /^\/?\d{0,4}$/.test(parsed.pathname) && isPlain,
+    () =>
+      `--redis must be a host, with a user's name of letters and digits before it and the number ` +
+      `of a database behind it at most, got ${quote(text)}`,
   )
-  const username = decodeURIComponent(parsed.username)
+  const { username } = parsed
   const port = parsed.port === '' ? 6379 : Number(parsed.port)
   const host = parsed.hostname.replace(/^\[(.*)\]$/, '$1')
   const db = Number(database)
   const named = username === '' ? {} : { username }
-  const shown = `${scheme}//${username === '' ? '' : `${parsed.username}@`}${parsed.hostname}`
+  const shown = `${scheme}//${username && `${username}@`}${parsed.hostname}`
   return {
     url: `${shown}:${port}${db === 0 ? '' : `/${db}`}`,
     ...{ host, port, db, ...named, tls: scheme === 'rediss:' },
@@ -208,5 +215,5 @@ function explain(error: Error): string {
   if (/^(NOAUTH|WRONGPASS)|invalid username-password|called without any password/.test(message))
     return `it wants another password; give it in the environment, as ${PASSWORD}`
   if (message === '' && errors?.[0]) return explain(errors[0])
-  return quote(message.split('\n')[0], 200).slice(1, -1)
+  return plainText(message.split('\n')[0], 200)
 }

@@ -58,6 +58,8 @@ export interface JobKind<Payload, Result> {
   run(payload: Payload, context: JobContext): Promise<Result>
   /** Clears up behind a job that has ended, well or not; nobody waits for it. */
   ended?(job: EndedJob, place: RedisPlace): Promise<void>
+  /** Ends what it has kept for further jobs, such as threads. */
+  close?(): Promise<void>
 }
 
 /** A job that has ended, as it stands in Redis: nothing of it was checked. */
@@ -253,6 +255,7 @@ export async function startWorker(
       for (const end of active.values()) end.abort('worker ends')
       const ends = Promise.all(workers.map((worker) => worker.close()))
       await withinReach(place, END_MS, ends)
+      await within(1000, Promise.all(kinds.map((kind) => kind.close?.())))
       await within(1000, Promise.all(queues.map((queue) => queue.close())))
       if (folders.size === 0) globalThis.process.off('exit', leave)
     },

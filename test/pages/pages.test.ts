@@ -118,6 +118,8 @@ test('charts in words', () => {
     'Loss, loss by epoch. train from 2 to 0.5 at epoch 3, lowest 0.5, highest 2',
   )
   assert.is(figureText(0.12345, true), '12.3 %')
+  assert.is(figureText(0.0999, true), '9.99 %')
+  assert.is(figureText(0.1 - 1e-9, true), figureText(0.1, true))
   assert.is(figureText(123456.7), '123500')
 })
 

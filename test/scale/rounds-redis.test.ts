@@ -3,7 +3,6 @@
  * has disturbed, and of one without Redis, to the bit.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -11,9 +10,11 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { RedisPlace } from '../../src/scale/redis.js'
 import { main, parseLines, run } from '../cli/command.js'
+import { run as runHere } from '../cli/in-process.js'
 import { withFolder } from '../io/temporary.js'
 import { isLong } from '../support/long.js'
 import { noRedis, startRedis, type TestRedis } from '../support/redis.js'
+import { weightsHash, withoutTimes } from '../support/runs.js'
 import { soon } from '../support/soon.js'
 
 const missing = noRedis()
@@ -82,20 +83,13 @@ function worker(redis: TestRedis, name: string, lock: number, shared?: string): 
   return start([main, 'worker', ...place, '--lock-duration', String(lock), ...more])
 }
 
-const hashOf = async (folder: string): Promise<string> =>
-  createHash('sha256')
-    .update(await readFile(join(folder, 'weights.safetensors')))
-    .digest('hex')
-
 /** What of a run's records is no time. */
-const figures = async (folder: string): Promise<unknown[]> => {
-  const text = await readFile(join(folder, 'history.jsonl'), 'utf8')
-  return parseLines(text).map(({ stepMs, dataWaitMs, samplesPerSecond, ...rest }) => rest)
-}
+const figures = async (folder: string): Promise<object[]> =>
+  withoutTimes(parseLines(await readFile(join(folder, 'history.jsonl'), 'utf8')))
 
 interface Wanted {
   readonly hash: string
-  readonly records: unknown[]
+  readonly records: object[]
 }
 
 let alone: Promise<Wanted> | undefined
@@ -109,7 +103,7 @@ const wanted = (): Promise<Wanted> => {
       const { code, stdout, stderr } = await run([...training, '--out', out])
       assert.is(code, 0, stderr)
       assert.is(parseLines(stdout).length, 7)
-      found = { hash: await hashOf(out), records: await figures(out) }
+      found = { hash: await weightsHash(out), records: await figures(out) }
     })
     return found as Wanted
   })()
@@ -140,14 +134,14 @@ check('deaths of workers, of Redis and of its own process change no bit of a run
   try {
     await withFolder(async (folder) => {
       const out = join(folder, 'run')
-      workers.push(worker(redis, 'deaths', 5), worker(redis, 'deaths', 5))
+      workers.push(worker(redis, 'deaths', 2), worker(redis, 'deaths', 2))
       await Promise.all(workers.map((one) => one.says('waiting for')))
       const place = ['--redis', redis.url, '--namespace', 'deaths']
       const first = start([main, ...training, ...place, '--out', out])
       // In the middle of a replica.
       await workers[0].says('begins')
       await workers[0].kill()
-      workers[0] = worker(redis, 'deaths', 5)
+      workers[0] = worker(redis, 'deaths', 2)
       await first.says('"epoch":1')
       await first.kill()
       // What it has left there is forgotten.
@@ -157,7 +151,7 @@ check('deaths of workers, of Redis and of its own process change no bit of a run
       await redis.kill()
       await redis.start()
       assert.is(await train.ended, 0, train.said())
-      assert.is(await hashOf(out), (await wanted()).hash)
+      assert.is(await weightsHash(out), (await wanted()).hash)
       assert.equal(await figures(out), (await wanted()).records)
     })
   } finally {
@@ -183,7 +177,7 @@ check('weights go through a folder that all workers see, or who has none says so
       const inRedis = await open.client.keys('folder:store:*')
       await open.close()
       assert.is(await train.ended, 0, train.said())
-      assert.is(await hashOf(out), (await wanted()).hash)
+      assert.is(await weightsHash(out), (await wanted()).hash)
       assert.ok(
         held.some((name) => name.endsWith('.spikewasm-bytes')),
         held.join(),
@@ -247,7 +241,7 @@ longCheck('a replica that does not end is done by another worker', async () => {
       workers.push(worker(redis, 'late', 600))
       assert.is(await train.ended, 0, train.said())
       assert.match(train.said(), /has not ended within \d+ s; another worker does it as well/)
-      assert.is(await hashOf(out), (await wanted()).hash)
+      assert.is(await weightsHash(out), (await wanted()).hash)
     })
   } finally {
     await Promise.all(workers.map((one) => one.kill()))
@@ -265,7 +259,7 @@ test('flags of rounds that would do nothing, or that are out of range, are refus
     [['--replicas', '2', '--sync-every', '2', '--ema', '0.9'], /--ema must be left out in rounds/],
   ]
   for (const [args, message] of wrong) {
-    const { code, stderr } = await run(['train', '--limit-train', '96', ...args])
+    const { code, stderr } = await runHere(['train', '--limit-train', '96', ...args])
     assert.is(code, 1)
     assert.match(stderr, message)
   }

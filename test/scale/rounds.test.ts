@@ -4,12 +4,9 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   adamW,
-  batchNorm2d,
-  type CompileOptions,
   checkpoint,
   conv2d,
   cosine,
-  dropout,
   type FitOptions,
   flatten,
   lif,
@@ -27,26 +24,13 @@ import {
 import { messageOf, withFolder } from '../io/temporary.js'
 import { ofLong } from '../support/long.js'
 import { expectSameBits } from '../support/measure.js'
-import { toy, toyClasses, toyShape } from '../support/toy.js'
+import { compileToy, toy, toyClasses } from '../support/toy.js'
 
 const train = toy(90, 1).data
 const other = toy(21, 2).data
 
 const plain = () =>
   sequential(conv2d(2, 5, 3, { padding: 1 }), lif(), flatten(), linear(150, toyClasses))
-const normed = () =>
-  sequential(
-    conv2d(2, 6, 3, { padding: 1 }),
-    batchNorm2d(6),
-    lif(),
-    dropout(0.2),
-    flatten(),
-    linear(180, toyClasses),
-  )
-
-const compileToy = (net = normed(), options: Partial<CompileOptions> = {}): Promise<Model> =>
-  net.compile({ input: toyShape, batchSize: 8, timeSteps: 3, ...options })
-
 const mean: Rounds = { replicas: 1, syncEvery: 3, outerLr: 1, outerMomentum: 0 }
 const fits: FitOptions = { epochs: 2, optimizer: sgd({ lr: 0.05 }), schedule: cosine() }
 
@@ -79,8 +63,8 @@ test('one replica whose mean is taken is fit, to the bit', async () => {
 })
 
 test('rounds of one step with sgd are a training with batches of all replicas', async () => {
-  const large = await compileToy(plain(), { batchSize: 24 })
-  const rounds = await compileToy(plain())
+  const large = await compileToy({ batchSize: 24 }, plain())
+  const rounds = await compileToy({}, plain())
   const wanted = await large.fit(train, fits)
   const found = await fitRounds(rounds, train, {
     ...fits,
@@ -96,11 +80,11 @@ test('rounds of one step with sgd are a training with batches of all replicas', 
 test('running statistics are the mean of the replicas', async () => {
   // One round of one step: each replica's statistics are those of a training with its batch alone.
   const rounds: Rounds = { ...mean, replicas: 2, syncEvery: 1 }
-  const two = await compileToy(normed(), { batchSize: 32 })
+  const two = await compileToy({ batchSize: 32 })
   const seen: number[][] = []
   await fitRounds(two, train, { epochs: 1, rounds, optimizer: sgd({ lr: 0.05 }) })
   for (const k of [0, 1]) {
-    const one = await compileToy(normed(), { batchSize: 32 })
+    const one = await compileToy({ batchSize: 32 })
     let step = 0
     await one.fit(train, {
       epochs: 1,
@@ -139,7 +123,7 @@ for (const compress of ofLong<readonly Compress[]>(['int8'], ['none', 'bfloat16'
   test(`${compress}: any number of threads, and a stop at any round, give the same bits`, async () => {
     const rounds: Rounds = { replicas: 2, syncEvery: 2, compress }
     const options: FitRoundsOptions = { ...fits, epochs: 2, rounds }
-    const whole = await compileToy(normed(), { threads: 2 })
+    const whole = await compileToy({ threads: 2 })
     const history = await fitRounds(whole, train, { ...options, validation: other })
     assert.is(history.epochs.length, 2)
     await withFolder(async (folder) => {

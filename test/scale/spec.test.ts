@@ -44,6 +44,9 @@ test('what means the same is the same run, and data make another', () => {
   assert.is(id(same), plain)
   assert.is(id({ momentum: 0.9, nesterov: false }), plain)
   assert.not.equal(id({ lr: 0.3 }), plain)
+  const rounds = { replicas: 2, syncEvery: 10 }
+  assert.is(id({ ...rounds, outerLr: 0.7, compress: 'none' }), id(rounds))
+  assert.is(new Set([plain, id(rounds), id({ ...rounds, outerLr: 1 })]).size, 3)
   assert.not.equal(id({}, 'fedcba9876543210'), plain)
 })
 
@@ -93,6 +96,12 @@ const wrong: readonly (readonly [unknown, RegExp])[] = [
   [{ grid: { method: ['magic'] } }, /--method must be one of .* got "magic"/],
   [{ grid: { augment: ['yes'] } }, /augment must be true or false, got "yes"/],
   [{ base: { optimizer: 'adam' }, grid: { momentum: [0.9] } }, /--momentum must be left out/],
+  [{ grid: { timeSteps: [4, 0] } }, /--time-steps must be an integer from 1 to 4096, got 0/],
+  [{ grid: { batchSize: [2.5] } }, /--batch-size must be an integer from 1 to 1048576, got 2\.5/],
+  [{ base: { method: 'ottt' }, grid: { stepMode: ['m'] } }, /stepMode must be 's' with method/],
+  [{ base: { limitTest: 9 }, grid: { validationSplit: [0.2] } }, /--limit-test must be left out/],
+  [{ grid: { replicas: [2] } }, /\{"replicas":2\}: --replicas needs --sync-every/],
+  [{ grid: { syncEvery: [2] } }, /--sync-every needs --replicas/],
   [{ grid: { lr: [1] }, count: 3 }, /count must be left out with grid, got 3/],
   [{ random: { lr: { min: 0, max: 1 } } }, /count must be an integer from 1 to 10000, got none/],
   [{ random: { lr: { min: 1, max: 0 } }, count: 1 }, /random\.lr\.max must be more than min, 1/],

@@ -1,7 +1,7 @@
 /** Sweeps as commands: here, and over a real Redis with workers that die. */
 
 import { spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -12,6 +12,7 @@ import { main, parseLines, run } from '../cli/command.js'
 import { run as runHere } from '../cli/in-process.js'
 import { withFolder } from '../io/temporary.js'
 import { noRedis, startRedis } from '../support/redis.js'
+import { weightsHash } from '../support/runs.js'
 import { soon } from '../support/soon.js'
 import { hashAlone, scaleChaos, Victim } from './chaos.js'
 
@@ -60,11 +61,16 @@ test('a sweep that is stopped amid its runs goes on, and halving ends what is ho
     const base = { ...tiny, epochs: 4 }
     const spec = await write(folder, { base, grid: { lr }, halving: { factor: 2 } })
     const child = spawn(process.execPath, [main, 'sweep', spec, '--out', out], { stdio: 'ignore' })
+    const ended = once(child, 'exit')
     const results = join(out, 'results')
-    while ((await readdir(results).catch(() => [])).length < 2) await pause(20)
+    while ((await readdir(results).catch(() => [])).length < 2) {
+      assert.is(child.exitCode, null, 'the sweep has ended before it was stopped')
+      await pause(20)
+    }
     const stopping = await runHere(['sweep', 'stop', out])
     assert.is(stopping.stdout, 'the sweep has stopped\n', stopping.stderr)
-    assert.is.not(child.exitCode, null)
+    // This process may hear of its end later than others see it.
+    await soon(ended)
     const { stdout, code, stderr } = await run(['sweep', spec, '--out', out, '--json'])
     assert.is(code, 0, stderr)
     const lines = parseLines(stdout).slice(0, -1)
@@ -110,6 +116,17 @@ test('mistakes end in one line', () =>
     }
   }))
 
+test('a sweep whose process was killed is not running, whoever has its number now', () =>
+  withFolder(async (folder) => {
+    const status = { format: 1, title: 'x', pid: process.ppid, varied: [], rows: [] }
+    await writeFile(join(folder, 'status.json'), JSON.stringify(status))
+    const told = parseLines((await runHere(['sweep', 'status', folder, '--json'])).stdout)[0]
+    assert.is(told.isRunning, false)
+    const { stderr, code } = await runHere(['sweep', 'stop', folder])
+    assert.is(code, 1)
+    assert.match(stderr, /the sweep is not running/)
+  }))
+
 const reason = noRedis()
 if (reason) console.log(`skipped: ${reason}`)
 const withRedis = reason ? test.skip : test
@@ -134,8 +151,12 @@ withRedis('files of runs go through a folder that all workers see', () =>
       const base = { ...tiny, epochs: 2 }
       const lr = [0.1, 0.2, 0.3, 0.4]
       const spec = await write(folder, { base, grid: { lr }, halving: { factor: 2 } })
-      const { code, stdout, stderr } = await run(['sweep', spec, '--out', out, ...place, '--json'])
+      const sweep = (to: string) => run(['sweep', spec, '--out', to, ...place, '--json'])
+      // Two that wait for the same runs both get their files.
+      const twin = join(folder, 'twin')
+      const [{ code, stdout, stderr }, other] = await Promise.all([sweep(out), sweep(twin)])
       assert.is(code, 0, stderr)
+      assert.is(other.code, 0, other.stderr)
       // On a slow machine the sweep is there before the workers, and says so.
       assert.is(stderr.replace(/^spikewasm: no worker is there; .+\n/, ''), '')
       const lines = parseLines(stdout).slice(0, -1)
@@ -143,8 +164,8 @@ withRedis('files of runs go through a folder that all workers see', () =>
       const [winner] = lines.filter(({ state }) => state === 'finished')
       const alone = await hashAlone(winner.options as object, join(folder, 'alone'))
       assert.is(winner.weightsSha256, alone)
-      const file = await readFile(join(out, 'runs', String(winner.id), 'weights.safetensors'))
-      assert.is(createHash('sha256').update(file).digest('hex'), alone)
+      for (const to of [out, twin])
+        assert.is(await weightsHash(join(to, 'runs', String(winner.id))), alone)
       const open = await RedisPlace.open(redis.url)
       assert.equal(await open.client.keys('*:store:*'), [])
       await open.close()
@@ -163,9 +184,9 @@ withRedis('a worker that is told to end in a run while Redis is gone ends', () =
       worker.start()
       const spec = await write(folder, { base: { epochs: 200 }, grid: { seed: [1] } })
       const sweep = run(['sweep', spec, '--out', join(folder, 'out'), '--redis', redis.url])
-      while (!worker.isBusy) await pause(20)
+      await worker.until(() => worker.isBusy)
       await redis.kill()
-      while (!worker.output.includes('is lost')) await pause(20)
+      await worker.until(() => worker.output.includes('is lost'))
       await soon(worker.end('SIGTERM'), 60)
       await redis.start()
       const stopping = await run(['sweep', 'stop', join(folder, 'out')])

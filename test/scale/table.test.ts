@@ -1,6 +1,7 @@
 /** The table of a sweep in a terminal: it is drawn in its own place, whatever else is written. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { parallelSvg } from '../../src/cli/sweep/parallel.js'
 import type { SweepRow, SweepStatus } from '../../src/cli/sweep/rows.js'
 import { liveTable } from '../../src/cli/sweep/table.js'
 
@@ -36,6 +37,31 @@ test('a table fits its terminal, and takes its own lines away', () => {
   assert.is(last(), `\x1b[${first.length - 1}A\x1b[J`)
   table.draw(status)
   assert.not.match(last(), '\x1b')
+})
+
+test('accuracies are there in a narrow terminal too', () => {
+  for (const columns of [70, 50, 36]) {
+    const written: string[] = []
+    const write = (text: string): boolean => written.push(text) > 0
+    liveTable({ rows: 20, columns, write } as unknown as NodeJS.WriteStream).draw(status)
+    const text = written.join('')
+    for (const line of text.split('\n')) assert.ok([...line].length < columns, line)
+    assert.match(text, /│ *70\.0 % *│ finished *│\n/)
+    assert.is(/│ *lr *│/.test(text), columns > 36)
+  }
+})
+
+test('runs that are equal have one colour, the best has another', () => {
+  const some = [21, 22, 22, 23].map((i) => ({
+    ...rows[0],
+    testAccuracy: i / 100,
+    chosen: { lr: i, method: 'x' },
+  }))
+  const svg = parallelSvg(some, ['lr', 'method']) ?? ''
+  const colours = [...svg.matchAll(/<polyline [^>]*stroke="([^"]*)"/g)].map(([, of]) => of)
+  assert.is(colours.length, 4)
+  assert.is(colours[1], colours[2])
+  assert.is(new Set(colours).size, 3)
 })
 
 test.run()

@@ -2,7 +2,20 @@
  * A data set that a small network learns within seconds: each class has a pattern, samples add
  * noise to it.
  */
-import { type Dataset, fromArrays } from '../../src/index.js'
+import {
+  type Block,
+  batchNorm2d,
+  type CompileOptions,
+  conv2d,
+  type Dataset,
+  dropout,
+  flatten,
+  fromArrays,
+  lif,
+  linear,
+  type Model,
+  sequential,
+} from '../../src/index.js'
 import { testRandom } from './engine.js'
 
 export const toyShape = [2, 6, 5] as const
@@ -33,3 +46,22 @@ export function toy(count: number, seed: number): Toy {
     labels,
   }
 }
+
+/** A network with all that a training must not lose: statistics, random numbers, two layers. */
+export const toyNet = (): Block =>
+  sequential(
+    conv2d(2, 9, 3, { padding: 1 }),
+    batchNorm2d(9),
+    lif(),
+    dropout(0.2),
+    flatten(),
+    linear(270, 17),
+    // Low enough that these fire from the first step on.
+    lif({ vThreshold: 0.3 }),
+    linear(17, toyClasses),
+  )
+
+export const compileToy = (
+  options: Partial<CompileOptions> = {},
+  net: Block = toyNet(),
+): Promise<Model> => net.compile({ input: toyShape, batchSize: 8, timeSteps: 3, ...options })

@@ -7,43 +7,18 @@ import { join } from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import {
-  batchNorm2d,
-  type CompileOptions,
-  conv2d,
-  dropout,
-  flatten,
-  lif,
-  linear,
-  type Model,
-  sequential,
-  sgd,
-} from '../../src/index.js'
+import { type CompileOptions, type Model, sgd } from '../../src/index.js'
 import { breathe } from '../../src/runtime/breathe.js'
 import { endThreads } from '../../src/runtime/idle-threads.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { expectSameBits } from '../support/measure.js'
-import { toy, toyClasses, toyShape } from '../support/toy.js'
+import { compileToy, toy } from '../support/toy.js'
 
 const seed = Number(process.env.SEED ?? 1)
 const train = toy(48, seed).data
 const other = toy(21, seed + 1)
 const batch = toy(8, seed + 2)
 const refused = /^the model is running another call: await that one first/
-
-function compileToy(options: Partial<CompileOptions> = {}): Promise<Model> {
-  const net = sequential(
-    conv2d(2, 9, 3, { padding: 1 }),
-    batchNorm2d(9),
-    lif(),
-    dropout(0.2),
-    flatten(),
-    linear(270, 17),
-    lif(),
-    linear(17, toyClasses),
-  )
-  return net.compile({ input: toyShape, batchSize: 8, timeSteps: 3, ...options })
-}
 
 const operations: Record<string, (model: Model) => unknown> = {
   fit: (model) => model.fit(train, { optimizer: sgd({ lr: 0.3, momentum: 0.5 }) }),

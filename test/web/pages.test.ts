@@ -96,23 +96,36 @@ async function looks(page: Page): Promise<{ wide: number; back: number }> {
   })
 }
 
-/** At phone and desk width, light and dark. `SPIKEWASM_SHOTS` is a folder for pictures of them. */
+const [PHONE, DESK] = [400, 1400]
+
+/**
+ * At phone and desk width, light and dark: loaded at one of them, and made as wide as the other.
+ * `SPIKEWASM_SHOTS` is a folder for pictures of them.
+ */
 async function check(name: string, url: string, charts: number, rasters = 0): Promise<void> {
-  for (const width of [400, 1400])
-    for (const colorScheme of ['light', 'dark'] as const) {
-      const context = await browser.newContext({ colorScheme, viewport: { width, height: 900 } })
-      const page = await context.newPage()
-      const faults = listen(page, url)
-      await page.goto(url)
-      if (charts > 0) await page.waitForSelector('.u-over')
+  for (const [colorScheme, ...widths] of [
+    ['light', PHONE, DESK],
+    ['dark', DESK, PHONE],
+  ] as const) {
+    const viewport = { width: widths[0], height: 900 }
+    const context = await browser.newContext({ colorScheme, viewport })
+    const page = await context.newPage()
+    const faults = listen(page, url)
+    await page.goto(url)
+    if (charts > 0) await page.waitForSelector('.u-over')
+    for (const width of widths) {
+      await page.setViewportSize({ ...viewport, width })
+      // Charts follow a moment later.
+      await page.waitForFunction(fits, width).catch(() => {})
       const where = `${url} at ${width}, ${colorScheme}`
       const { wide, back } = await looks(page)
       assert.is(wide, 0, `${where} overflows by ${wide}`)
       assert.ok(colorScheme === 'dark' ? back < 60 : back > 230, `${where}: background ${back}`)
       assert.is(await page.locator('.u-over').count(), charts, where)
       assert.is(await page.locator('canvas.raster').count(), rasters, where)
-      for (const label of await page.locator('[role=img]').all())
-        assert.ok(((await label.getAttribute('aria-label')) ?? '').length > 10, where)
+      const labels = page.locator('[role=img]')
+      const texts = await labels.evaluateAll((all) => all.map((e) => e.getAttribute('aria-label')))
+      for (const text of texts) assert.ok((text ?? '').length > 10, where)
       assert.equal(faults, [], where)
       const shots = process.env.SPIKEWASM_SHOTS
       if (shots !== undefined)
@@ -120,8 +133,15 @@ async function check(name: string, url: string, charts: number, rasters = 0): Pr
           path: join(shots, `${name}-${width}-${colorScheme}.png`),
           fullPage: true,
         })
-      await context.close()
     }
+    await context.close()
+  }
+}
+
+/** Runs in the page: whether it is as wide as it was made, and nothing is scrolled sideways. */
+const fits = (width: number): boolean => {
+  const { scrollWidth, clientWidth } = document.documentElement
+  return innerWidth === width && scrollWidth === clientWidth
 }
 
 const written = async (folder: string, name: string, html: string): Promise<string> => {

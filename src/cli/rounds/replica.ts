@@ -25,7 +25,7 @@ export const replicaHost = (place: ReplicaPlace): ReplicaHost =>
   replicaThreads(new URL('./replica-thread.js', import.meta.url), place)
 
 /** @throws SpikewasmError for options that are none of a run, or that name a place of files */
-function checkOptions(options: unknown): RunOptions {
+export function readJobOptions(options: unknown): RunOptions {
   if (typeof options !== 'object' || options === null)
     throw new SpikewasmError(`the job's options must be those of a run, got ${describe(options)}`)
   for (const key of ownOptions)
@@ -44,7 +44,7 @@ export async function openReplica(
   { data: folder, cache: given }: JobFiles,
   place: ReplicaPlace,
 ): Promise<Opened> {
-  const run = checkOptions(job.options)
+  const run = readJobOptions(job.options)
   const { dataset, epochs, batchSize, seed, tau } = run
   const { threads = defaultThreads(dataset) } = place
   const path = dataPath(dataset, folder)

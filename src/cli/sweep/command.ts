@@ -7,7 +7,7 @@ import { counting } from '../options.js'
 import { printJson } from '../report.js'
 import { portOf } from '../train.js'
 import { redisOptions } from '../worker.js'
-import { askToStop, isAlive, readStatus } from './folder.js'
+import { askToStop, isAlive, readStatus, whereRunning } from './folder.js'
 import { bestFirst, isOver, lineOf, type SweepStatus } from './rows.js'
 import { type SweepArguments, sweep } from './sweep.js'
 import { sweepCsv, sweepTable } from './table.js'
@@ -91,7 +91,7 @@ export function sweepCommand(command: Command): Command {
 /** As it is now: of a sweep whose process was killed, nothing runs. */
 async function statusOf(folder: string): Promise<SweepStatus & { readonly isRunning: boolean }> {
   const status = await readStatus(folder)
-  const isRunning = isAlive(status.pid)
+  const isRunning = (await whereRunning(folder, status)) !== undefined
   if (isRunning) return { ...status, isRunning }
   const rows = status.rows.map((row) => (isOver(row) ? row : { ...row, state: 'stopped' as const }))
   return { ...status, rows, isRunning }
@@ -135,9 +135,13 @@ interface StopArguments {
 async function stop(folder: string, { redis, namespace }: StopArguments): Promise<void> {
   const status = await readStatus(folder)
   const { pid } = status
-  if (isAlive(pid)) {
+  const where = await whereRunning(folder, status)
+  // Of a process on this machine the folder is given up before it has ended.
+  const isGoing = async (): Promise<boolean> =>
+    where === 'here' ? isAlive(pid) : (await whereRunning(folder, status)) !== undefined
+  if (where !== undefined) {
     await askToStop(folder)
-    for (const begun = Date.now(); isAlive(pid); ) {
+    for (const begun = Date.now(); await isGoing(); ) {
       if (Date.now() - begun > PATIENCE_MS)
         throw new SpikewasmError(`${folder}: the sweep (process ${pid}) has not ended in a minute`)
       await new Promise((resolve) => setTimeout(resolve, 200))

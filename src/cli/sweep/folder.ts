@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, quote, SpikewasmError } from '../../errors.js'
 import { writeFileAtomic } from '../../io/files.js'
-import { FolderLock } from '../../io/folder/lock.js'
+import { FolderLock, whereHeld } from '../../io/folder/lock.js'
 import { parseJsonBytes } from '../../io/json.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
 import { withFiles } from '../mistakes.js'
@@ -128,6 +128,15 @@ export async function readStatus(path: string): Promise<SweepStatus> {
     )
   return status
 }
+
+/**
+ * Where the process that drives a sweep is; undefined where there is none. Another process may have
+ * the number of one that was killed: the folder's lock tells them apart.
+ */
+export const whereRunning = async (
+  path: string,
+  { pid }: SweepStatus,
+): Promise<'here' | 'elsewhere' | undefined> => (pid === null ? undefined : whereHeld(path))
 
 /** Whether a process of this number lives, as far as may be known. */
 export function isAlive(pid: number | null): boolean {

@@ -4,11 +4,14 @@
  */
 
 import { Command, type Option } from 'commander'
-import { describe, quote, SpikewasmError } from '../../errors.js'
+import { describe, expect, quote, SpikewasmError } from '../../errors.js'
 import type { ModelName } from '../../models/registry.js'
+import { type MethodOptions, MOST_STEPS, methodOptions } from '../../plan/methods.js'
 import { hashId, type Json } from '../../scale/jobs.js'
+import { type RoundsSetting, roundsKeys } from '../../scale/rounds/options.js'
 import { VERSION } from '../../version.js'
-import { type DataArguments, datasets, defaultModel } from '../datasets.js'
+import { type DataArguments, datasets, defaultModel, isOfEvents } from '../datasets.js'
+import { type RoundsArguments, roundsOf } from '../rounds/flags.js'
 import { trainCommand } from '../train.js'
 import {
   type TrainingArguments,
@@ -49,13 +52,15 @@ function flags(): ReadonlyMap<string, Option> {
 export const optionNames = (): string[] => [...flags().keys()]
 
 /** What of `train`'s arguments is looked at here. */
-type Parsed = DataArguments & TrainingArguments & Named
+type Parsed = DataArguments & TrainingArguments & RoundsArguments & Named
 
-interface Named extends Pick<TrainingContext, 'method' | 'backwardSteps'> {
+interface Named extends Omit<MethodOptions, 'method'>, Pick<TrainingContext, 'method'> {
   readonly epochs?: number
   readonly model?: ModelName
   readonly batchSize?: number
   readonly timeSteps?: number
+  readonly seed: number
+  readonly validationSplit?: number
 }
 
 /** A run's options, checked, and what they mean to `train`. */
@@ -90,12 +95,15 @@ export function checkRun(given: unknown, where: string): CheckedRun {
   const { defaults } = datasets[dataset]
   const { epochs = defaults.epochs, timeSteps = 4, method, backwardSteps } = parsed
   let record: object
+  let rounds: RoundsSetting | undefined
   try {
     ;({ record } = trainingOf(parsed, { method, timeSteps, backwardSteps, epochs, defaults }))
+    rounds = roundsOf(parsed, undefined)
+    checkModel(parsed)
   } catch (error) {
     throw error instanceof SpikewasmError ? inRun(error, where) : error
   }
-  const left = [...ownOptions, ...placeOptions, ...Object.keys(trainingSchema)]
+  const left = [...ownOptions, ...placeOptions, ...roundsKeys, ...Object.keys(trainingSchema)]
   const rest = Object.entries(parsed).filter(([name]) => !left.includes(name))
   const normal = {
     ...Object.fromEntries(rest),
@@ -103,6 +111,7 @@ export function checkRun(given: unknown, where: string): CheckedRun {
     epochs,
     batchSize: parsed.batchSize ?? defaults.batchSize,
     ...record,
+    rounds,
   }
   return {
     given: given as GivenOptions,
@@ -110,6 +119,30 @@ export function checkRun(given: unknown, where: string): CheckedRun {
     parsed: { ...parsed, epochs } as CheckedRun['parsed'],
     normal: JSON.parse(JSON.stringify(normal)) as Json,
   }
+}
+
+/** What `train` refuses once data are there: it is told before the first of many runs begins. */
+function checkModel(parsed: Parsed): void {
+  const { dataset, timeSteps = 4, batchSize = 1, seed, limitTest, validationSplit } = parsed
+  const { method, stepMode, update, backwardSteps, gradientCheckpoint } = parsed
+  for (const [flag, value, least, most] of [
+    ['--time-steps', timeSteps, 1, MOST_STEPS],
+    ['--batch-size', batchSize, 1, 2 ** 20],
+    ['--seed', seed, 0, 2 ** 32 - 1],
+  ] as const)
+    expect(
+      Number.isInteger(value) && value >= least && value <= most,
+      () => `${flag} must be an integer from ${least} to ${most}, got ${describe(value)}`,
+    )
+  // Recordings may give more steps.
+  if (parsed.timeSteps !== undefined || !isOfEvents(dataset))
+    methodOptions({ method, stepMode, update, backwardSteps, gradientCheckpoint }, timeSteps)
+  expect(
+    limitTest === undefined || validationSplit === undefined,
+    () =>
+      '--limit-test must be left out with --validation-split, which tests on training data, got ' +
+      describe(limitTest),
+  )
 }
 
 const inRun = (error: SpikewasmError, where: string): SpikewasmError =>

@@ -76,14 +76,15 @@ export function sweepBody({ title, varied, rows }: SweepStatus): string {
   const share = rows.reduce((sum, row) => sum + (row.state === 'halved' ? 1 : row.share), 0)
   const table: Table = {
     title: 'Runs, the best first',
-    head: ['run', ...varied, 'epochs', 'test accuracy', 'state'],
+    // What is compared stands where a narrow screen shows it.
+    head: ['run', 'test accuracy', ...varied, 'epochs', 'state'],
     rows: best
       .slice(0, MOST_ROWS)
       .map((row) => [
         row.id.slice(0, 12),
+        accuracyText(row.testAccuracy),
         ...varied.map((name) => chosenText(row.chosen[name])),
         `${row.epoch} of ${row.epochs}`,
-        accuracyText(row.testAccuracy),
         stateText(row),
       ]),
   }

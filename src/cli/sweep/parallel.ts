@@ -73,8 +73,10 @@ export function parallelSvg(
   // The best are drawn last, over the others.
   const order = measured.map((row, i) => ({ row, accuracy: accuracies[i] }))
   order.sort((a, b) => a.accuracy - b.accuracy)
-  const lines = order.map(({ row, accuracy }, rank) => {
-    const share = order.length === 1 ? 1 : rank / (order.length - 1)
+  const distinct = [...new Set(order.map(({ accuracy }) => accuracy))]
+  const lines = order.map(({ row, accuracy }) => {
+    // Equal runs have equal colours.
+    const share = distinct.length === 1 ? 1 : distinct.indexOf(accuracy) / (distinct.length - 1)
     const points = axes.map((axis, i) => {
       const value = i < varied.length ? row.chosen[varied[i]] : accuracy
       return `${x(i)},${y(axis.place(value)).toFixed(1)}`

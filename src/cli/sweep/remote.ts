@@ -2,7 +2,8 @@
 
 import { createHash } from 'node:crypto'
 import type { Job, Queue } from 'bullmq'
-import { quote, SpikewasmError } from '../../errors.js'
+import { plainText, SpikewasmError } from '../../errors.js'
+import { readRunFile } from '../../io/folder/read.js'
 import { envelopeOf } from '../../scale/jobs.js'
 import type { RedisPlace } from '../../scale/redis.js'
 import { type BlobStore, KEPT_SECONDS, redisStore } from '../../scale/store.js'
@@ -36,6 +37,8 @@ export interface RemoteOptions {
   /** Where workers keep files; default: Redis. */
   readonly store?: BlobStore
   runFolder(id: string): string
+  /** Who waits for runs: the same for the same sweep, begun again or not. */
+  readonly who: string
   /** Told when files of a run could not be fetched. */
   onTrouble(line: string): void
 }
@@ -73,7 +76,7 @@ function openQueue(place: RedisPlace): Queue {
 }
 
 export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
-  const { place, runFolder, onTrouble } = options
+  const { place, runFolder, onTrouble, who } = options
   const store = options.store ?? redisStore(place)
   const queue = openQueue(place)
   const events = new place.bull.QueueEvents(RUNS, {
@@ -92,6 +95,7 @@ export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
     const settle = (end: () => void): void => {
       pending.delete(name)
       end()
+      if (state !== 'completed') void unclaim(name).catch(() => undefined)
     }
     if (!job) return settle(() => of.reject(new RunStopped('removed')))
     if (state === 'completed') {
@@ -107,29 +111,45 @@ export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
       const why = String(job.failedReason)
       settle(() =>
         of.reject(
-          why === 'stopped'
-            ? new RunStopped(why)
-            : new SpikewasmError(quote(why, 400).slice(1, -1)),
+          why === 'stopped' ? new RunStopped(why) : new SpikewasmError(plainText(why, 400)),
         ),
       )
     } else if (state === 'active') tellNews(of, job.progress)
   }
 
+  /** Sweeps that wait for a run: the last one to have its files takes them away. */
+  const claims = (name: string): string => place.key('wanted', name)
+  const claim = async (name: string): Promise<void> => {
+    await place.client.sadd(claims(name), who)
+    await place.client.expire(claims(name), KEPT_SECONDS)
+  }
+  /** @returns whether others still wait for it */
+  const unclaim = async (name: string): Promise<boolean> => {
+    await place.client.srem(claims(name), who)
+    return (await place.client.exists(claims(name))) === 1
+  }
+
   /** A copy of what the run has left, as a local sweep would have it. */
-  const fetchFiles = async ({ name, id }: Task, result: RunResult): Promise<void> => {
+  const fetchFiles = async ({ name, id, until }: Task, result: RunResult): Promise<void> => {
     try {
-      const bytes = await store.get(filesName(name))
-      const files = bytes && unpackRun(bytes, filesName(name))
-      const weights = files?.[runFiles.weights]
-      if (!files || !weights)
-        throw new Error(
-          'they are no longer there; workers and the sweep must have the same --shared, or none',
-        )
-      const sha256 = createHash('sha256').update(weights).digest('hex')
-      if (sha256 !== result.weightsSha256) throw new Error('they are others than its result says')
-      await writeRun(runFolder(id), files)
+      const folder = runFolder(id)
+      const { weightsSha256 } = result
+      if ((await weightsHash(folder)) !== weightsSha256) {
+        const bytes = await store.get(filesName(name))
+        const files = bytes && unpackRun(bytes, filesName(name))
+        const weights = files?.[runFiles.weights]
+        if (!files || !weights)
+          throw new Error(
+            'they are no longer there: another sweep has fetched them, or they are more than a ' +
+              'week old, or workers have another --shared than the sweep',
+          )
+        if (hashOf(weights) !== weightsSha256)
+          throw new Error('they are others than its result says')
+        await writeRun(folder, files)
+      }
+      const isWanted = await unclaim(name)
       // Of a run that goes on, the next part needs them.
-      if (files[runFiles.checkpoint] === undefined) await store.remove(filesName(name))
+      if (!isWanted && until === undefined) await store.remove(filesName(name))
     } catch (error) {
       onTrouble(`the files of run ${name} were not fetched: ${(error as Error).message}`)
     }
@@ -162,6 +182,7 @@ export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
     const { task } = of
     const { name, id, run, dataHash: data, until, from } = task
     await place.client.del(stopKey(place, name))
+    await claim(name)
     const there = (await queue.getJob(name)) as Job | undefined
     // One that has failed before is tried again; all others are there already, done or not.
     if (there && (await there.isFailed())) await there.remove()
@@ -184,7 +205,9 @@ export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
         const of: Pending = { task, onNews, resolve, reject, isThere: false }
         pending.set(task.name, of)
         end = () => {
-          if (pending.delete(task.name)) reject(new RunStopped('left'))
+          pending.delete(task.name)
+          // Files that are being fetched may wait for a Redis that is gone.
+          reject(new RunStopped('left'))
         }
         if (signal.aborted) return end()
         signal.addEventListener('abort', end, { once: true })
@@ -202,6 +225,14 @@ export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
       await within(3000, Promise.all([queue.close(), events.close()]))
     },
   }
+}
+
+const hashOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
+
+/** Of the weights that a run's folder has already. */
+async function weightsHash(folder: string): Promise<string | undefined> {
+  const bytes = await readRunFile(folder, runFiles.weights).catch(() => undefined)
+  return bytes && hashOf(bytes)
 }
 
 /** How far a worker says it is. */

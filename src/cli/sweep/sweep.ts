@@ -1,10 +1,12 @@
 /** Runs a sweep: reads it, drives it, and says what comes of it. */
 
 import { setMaxListeners } from 'node:events'
+import { hostname } from 'node:os'
 import { basename, resolve } from 'node:path'
 import { expect, plainText } from '../../errors.js'
 import { readFileClear } from '../../io/files.js'
-import { RedisPlace } from '../../scale/redis.js'
+import { hashId } from '../../scale/jobs.js'
+import { defaultNamespace, RedisPlace } from '../../scale/redis.js'
 import { folderStore } from '../../scale/store.js'
 import { within } from '../../scale/worker.js'
 import { type PageServer, servePage } from '../../train/dashboard/serve.js'
@@ -148,7 +150,8 @@ async function runSweep({ file, bytes, spec, entries, args, out }: Running): Pro
     if (redis !== undefined) {
       place = await RedisPlace.open(redis, { namespace: args.namespace, onTrouble: tell })
       const store = args.shared === undefined ? undefined : await folderStore(resolve(args.shared))
-      remote = remoteExecutor({ place, store, runFolder, onTrouble: tell })
+      const who = hashId([hostname(), resolve(out)])
+      remote = remoteExecutor({ place, store, runFolder, who, onTrouble: tell })
     }
     const data = args.data && resolve(args.data)
     const executor: Executor =
@@ -178,7 +181,7 @@ async function runSweep({ file, bytes, spec, entries, args, out }: Running): Pro
       isNew = false
       const status = statusNow(process.pid)
       server?.send('sweep', sweepBody(status))
-      table?.draw(status, workers === 0 ? NO_WORKERS : '')
+      table?.draw(status, workers === 0 ? noWorkers(args.namespace) : '')
       writing = writing.then(() => folder.writeStatus(status)).catch(() => undefined)
     }
     timers.push(setInterval(show, STATUS_MS))
@@ -193,7 +196,7 @@ async function runSweep({ file, bytes, spec, entries, args, out }: Running): Pro
         const before = workers
         workers = await of.workers().catch(() => workers)
         if (before !== workers) isNew = true
-        if (before !== 0 && workers === 0 && !table) tell(NO_WORKERS)
+        if (before !== 0 && workers === 0 && !table) tell(noWorkers(args.namespace))
       }
       await within(5000, count())
       timers.push(setInterval(count, 10_000))
@@ -224,7 +227,9 @@ async function runSweep({ file, bytes, spec, entries, args, out }: Running): Pro
   }
 }
 
-const NO_WORKERS = 'no worker is there; start some with: spikewasm worker --redis URL'
+const noWorkers = (namespace: string): string =>
+  'no worker is there; start some with: spikewasm worker --redis URL' +
+  (namespace === defaultNamespace ? '' : ` --namespace ${namespace}`)
 
 /** Ctrl-C ends the waiting alone; `sweep stop` ends the jobs too. */
 function tellLeft(count: number, tell: (line: string) => void): void {

@@ -6,35 +6,40 @@ import { shortened } from '../../pages/html.js'
 import { accuracyText, chosenText, stateText, summaryText } from './page.js'
 import { bestFirst, type SweepRow, type SweepStatus } from './rows.js'
 
-/** How many characters are shown. */
-interface Lengths {
-  /** Of an option's name or value. */
+/** How much is shown. */
+interface Shape {
+  /** Characters of an option's name or value. */
   readonly option: number
-  /** Of a state, which says why a run has failed. */
+  /** Characters of a state, which says why a run has failed. */
   readonly state: number
+  /** How many of the options; default: all. With fewer columns come a short id and no epochs. */
+  readonly options?: number
 }
 
 /** The best runs, `most` of them, and how many there are of which state. */
 export function sweepTable(
   { varied, rows }: SweepStatus,
   most = Number.POSITIVE_INFINITY,
-  lengths: Lengths = { option: 40, state: 140 },
+  shape: Shape = { option: 40, state: 140 },
 ): string {
-  const short = (text: string): string => plainText(shortened(text, lengths.option))
+  const isWhole = shape.options === undefined
+  const names = varied.slice(0, shape.options)
+  const short = (text: string): string => plainText(shortened(text, shape.option))
+  const heads = [...names.map(short), ...(isWhole ? ['epochs', 'test accuracy'] : ['test'])]
   const table = new Table({
-    head: ['run', ...varied.map(short), 'epochs', 'test accuracy', 'state'],
+    head: ['run', ...heads, 'state'],
     style: { head: [], border: [], compact: true },
-    colAligns: ['left', ...varied.map(() => 'right' as const), 'right', 'right', 'left'],
+    colAligns: ['left', ...heads.map(() => 'right' as const), 'left'],
   })
   // Those that are at work belong to what is worth seeing.
   const order = [...bestFirst(rows)].sort((a, b) => rank(a) - rank(b))
   for (const row of order.slice(0, most))
     table.push([
-      row.id.slice(0, 12),
-      ...varied.map((name) => short(chosenText(row.chosen[name]))),
-      progressText(row),
+      row.id.slice(0, isWhole ? 12 : 6),
+      ...names.map((name) => short(chosenText(row.chosen[name]))),
+      ...(isWhole ? [progressText(row)] : []),
       accuracyText(row.testAccuracy),
-      plainText(shortened(stateText(row), lengths.state)),
+      plainText(shortened(stateText(row), shape.state), shape.state + 1),
     ])
   const left = rows.length - most
   return [table.toString(), ...(left > 0 ? [`and ${left} more`] : []), summaryText({ rows })].join(
@@ -67,14 +72,23 @@ export function sweepCsv({ varied, rows }: SweepStatus): string {
   return [head, ...lines].map((line) => `${line.map(cell).join(',')}\n`).join('')
 }
 
-/** Lines of a table of a limited width: options are shortened before accuracies are cut off. */
+/**
+ * Lines of a table of a limited width: options are shortened, then left out, so that accuracies are
+ * there in the narrowest one.
+ */
 function fitting(status: SweepStatus, most: number, width: number): string[] {
+  const { length: all } = status.varied
+  const shapes: Shape[] = [
+    ...[40, 20, 12, 8, 5].map((option) => ({ option, state: 24 })),
+    ...Array.from({ length: all + 1 }, (_, i) => ({ option: 6, state: 12, options: all - i })),
+  ]
   let lines: string[][] = []
-  for (const option of [40, 20, 12, 8, 5]) {
-    lines = sweepTable(status, most, { option, state: 24 })
+  for (const shape of shapes) {
+    lines = sweepTable(status, most, shape)
       .split('\n')
       .map((line) => [...line])
-    if (lines.every(({ length }) => length <= width)) break
+    // The line below it may be cut off.
+    if (lines[0].length <= width) break
   }
   return lines.map((line) => line.slice(0, width).join(''))
 }

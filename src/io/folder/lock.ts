@@ -195,6 +195,17 @@ async function expectDead(folder: string, path: string, holder: Holder): Promise
   )
 }
 
+/**
+ * Where the process is that holds the lock of a folder; undefined: nobody holds it. What is
+ * elsewhere may have ended.
+ */
+export async function whereHeld(folder: string): Promise<'here' | 'elsewhere' | undefined> {
+  const holder = await holderOf(join(folder, LOCK)).catch(() => undefined)
+  if (!holder) return undefined
+  if (holder.host !== hostname()) return 'elsewhere'
+  return (await isDead(holder)) ? undefined : 'here'
+}
+
 /** A process of that number may be a younger one. */
 async function isDead({ pid, started }: Holder): Promise<boolean> {
   const now = await startOf(pid)

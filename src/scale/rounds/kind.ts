@@ -25,6 +25,7 @@ export function roundsKind(host: ReplicaHost): JobKind<ReplicaJob, Json> {
   return {
     kind: ROUNDS,
     check: jobOfJson,
+    close: () => host.close(),
     async run(job, context) {
       const { store, signal } = context
       const { run, round, replica, begun } = job

@@ -10,6 +10,9 @@ import type { ReplicaJob } from './wire.js'
 
 /** So long a thread may go on that was asked to end; a step takes less. */
 const ENDS_WITHIN_MS = 20_000
+/** The longest time that a timer of Node knows; a longer one would end at once. */
+const MOST_MS = 2 ** 31 - 1
+const LOOK_MS = 500
 
 interface Thread {
   readonly worker: Worker
@@ -25,6 +28,8 @@ interface Thread {
  */
 export function replicaThreads(script: URL, workerData: unknown): ReplicaHost {
   const threads: Thread[] = []
+  /** Those that do a job; the last one has begun last. */
+  const going: Thread[] = []
 
   const begin = (memoryMB: number): Thread => {
     const resourceLimits = { maxOldGenerationSizeMb: memoryMB }
@@ -60,20 +65,31 @@ export function replicaThreads(script: URL, workerData: unknown): ReplicaHost {
       const send = (message: ToThread): void => worker.postMessage(message)
       let timer: NodeJS.Timeout | undefined
       let problem: Error | undefined
+      const end = (error: Error): void => {
+        problem ??= error
+        void worker.terminate()
+      }
       const giveUp = (error: Error, ms: number): void => {
         clearTimeout(timer)
-        timer = setTimeout(() => {
-          problem = error
-          void worker.terminate()
-        }, ms)
+        if (ms <= MOST_MS) timer = setTimeout(() => end(error), ms)
       }
+      // Hardly anything of a network is in the thread's heap. Which thread has taken what nobody
+      // tells; it was enough for those that have begun before.
+      const look = setInterval(() => {
+        const memoryMB = process.memoryUsage.rss() / 2 ** 20
+        if (going.at(-1) === thread && memoryMB > limits.memoryMB * going.length)
+          end(tooMuch(memoryMB / going.length, limits.memoryMB))
+      }, LOOK_MS)
+      going.push(thread)
       const onAbort = (): void => {
         send({ what: 'abort' })
         giveUp(new Error('its thread did not end'), ENDS_WITHIN_MS)
       }
       signal.addEventListener('abort', onAbort, { once: true })
-      const late = new Error(`a replica must take ${limits.seconds} s at most, and took longer`)
-      giveUp(late, 1000 * limits.seconds)
+      giveUp(
+        new Error(`a replica took longer than its limit of ${limits.seconds} s (--time-limit)`),
+        1000 * limits.seconds,
+      )
       try {
         send({ what: 'run', job, bytes, files: { data, cache } })
         const answer = await answerOf(worker)
@@ -85,7 +101,9 @@ export function replicaThreads(script: URL, workerData: unknown): ReplicaHost {
         throw problem ?? error
       } finally {
         thread.busy = false
+        going.splice(going.indexOf(thread), 1)
         clearTimeout(timer)
+        clearInterval(look)
         signal.removeEventListener('abort', onAbort)
       }
     },
@@ -94,6 +112,12 @@ export function replicaThreads(script: URL, workerData: unknown): ReplicaHost {
     },
   }
 }
+
+const tooMuch = (memoryMB: number, limit: number): Error =>
+  new SpikewasmError(
+    `the replica took ${Math.round(memoryMB)} MB of memory with its worker, more than its limit ` +
+      `of ${Math.round(limit)} MB (--memory-limit)`,
+  )
 
 /** @throws Error when the thread ends without one */
 async function answerOf(worker: Worker): Promise<FromThread> {

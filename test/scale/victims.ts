@@ -1,0 +1,157 @@
+/** What tests of deaths share: workers that are killed at work, and a Redis that is killed too. */
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { main } from '../cli/command.js'
+import { removeFolder } from '../io/temporary.js'
+import { testRandom } from '../support/engine.js'
+import { startRedis, type TestRedis } from '../support/redis.js'
+
+/** A worker that can be killed and started again; its `--lock-duration` is short. */
+export class Victim {
+  private child: ChildProcess | undefined
+  /** What all of them have said. */
+  output = ''
+
+  constructor(private readonly args: readonly string[]) {}
+
+  start(): void {
+    const child = spawn(
+      process.execPath,
+      [main, 'worker', '--lock-duration', '2', '--time-limit', '600', ...this.args],
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    )
+    for (const stream of [child.stdout, child.stderr])
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        this.output += text
+      })
+    this.child = child
+  }
+
+  get pid(): number | undefined {
+    return this.child?.pid
+  }
+
+  /** Waits; throws when its process has ended before. */
+  async until(isSo: () => boolean): Promise<void> {
+    while (!isSo()) {
+      if (!this.child || this.child.exitCode !== null || this.child.signalCode !== null)
+        throw new Error(`the worker has ended: ${this.output}`)
+      await pause(20)
+    }
+  }
+
+  async end(signal: NodeJS.Signals): Promise<void> {
+    const { child } = this
+    this.child = undefined
+    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    const ended = new Promise((resolve) => child.once('exit', resolve))
+    child.kill(signal)
+    await ended
+  }
+
+  /** Whether it is doing a job now, as far as it has said. */
+  get isBusy(): boolean {
+    const [begun, done] = [/: begins/g, /: (done|lock lost|worker ends)/g].map(
+      (pattern) => this.output.match(pattern)?.length ?? 0,
+    )
+    return begun > done
+  }
+
+  /** What a dead one has begun is over. */
+  forget(): void {
+    this.output = ''
+  }
+}
+
+/** How workers are killed. */
+export interface Torment {
+  /** Of each worker. */
+  readonly kills: number
+  /** Milliseconds that pass between two kills of a worker at most. */
+  readonly apart: number
+  /** Milliseconds that a job goes on at most before its worker is killed. */
+  readonly into: number
+}
+
+/** Workers at a Redis, and those who kill them. */
+export class Scene {
+  killed = 0
+  restarts = 0
+  /** Whether there is nothing more to disturb. */
+  isOver = false
+
+  constructor(
+    readonly folder: string,
+    readonly redis: TestRedis,
+    readonly victims: readonly Victim[],
+    /** 0…1 (1 excluded) */
+    readonly random: () => number,
+    readonly print: (line: string) => void,
+  ) {}
+
+  start(): void {
+    for (const victim of this.victims) victim.start()
+  }
+
+  /** Kills each worker while it is at work, at random moments. */
+  async torment({ kills, apart, into }: Torment): Promise<void> {
+    const { victims, random, print } = this
+    const one = async (victim: Victim): Promise<void> => {
+      for (let i = 0; i < kills; i++) {
+        await pause(random() * apart)
+        for (let waited = 0; !victim.isBusy && !this.isOver && waited < 120_000; waited += 10)
+          await pause(10)
+        await pause(random() * into)
+        if (this.isOver) return
+        await victim.end('SIGKILL')
+        print(`killed a worker, ${++this.killed}`)
+        victim.forget()
+        victim.start()
+      }
+    }
+    await Promise.all(victims.map(one))
+  }
+
+  /** Kills Redis once, when it is time, and starts it again. */
+  async restart(isTime: () => boolean | Promise<boolean>): Promise<void> {
+    while (!this.isOver && !(await isTime())) await pause(20)
+    if (this.isOver) return
+    await this.redis.kill()
+    this.print('killed Redis')
+    await pause(300 + this.random() * 1200)
+    await this.redis.start()
+    this.restarts++
+  }
+}
+
+export interface SceneOptions {
+  readonly workers: number
+  readonly seed: number
+  /** Arguments of a worker behind the address. */
+  readonly worker?: readonly string[]
+  print?(line: string): void
+}
+
+/** A folder, a Redis and workers that have not begun; all of it ends with what `play` does. */
+export async function withScene<T>(
+  { workers, seed, worker = [], print = () => {} }: SceneOptions,
+  play: (scene: Scene) => Promise<T>,
+): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'spikewasm-chaos-'))
+  const redis = await startRedis()
+  const args = ['--redis', redis.url, ...worker]
+  const victims = Array.from({ length: workers }, () => new Victim(args))
+  const scene = new Scene(folder, redis, victims, testRandom(seed * 7919 + 5), print)
+  try {
+    return await play(scene)
+  } finally {
+    scene.isOver = true
+    await Promise.all(victims.map((victim) => victim.end('SIGKILL')))
+    await redis.stop()
+    await removeFolder(folder)
+  }
+}
