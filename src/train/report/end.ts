@@ -18,7 +18,7 @@ export interface RunEnd {
   readonly options: Uint8Array
 }
 
-/** A run that is stopped looks at samples for so long, and where a batch takes no longer than that. */
+/** A run that is stopped looks at samples for so long, where a batch takes no longer than this. */
 const SOON_MS = 500
 const SOON_BATCH_MS = 200
 
