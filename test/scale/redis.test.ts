@@ -144,7 +144,13 @@ withRedis(
       check: (payload) => payload,
       run: (_, { signal }) => pause(100_000, undefined, { signal }),
     }
-    const start = () => startWorker(place, { kinds: [waiting], concurrency: 2, limits })
+    const news: string[] = []
+    const options = { kinds: [waiting], concurrency: 2, limits }
+    const start = () => startWorker(place, { ...options, onNews: (line) => news.push(line) })
+    // What is not even JSON is in nobody's way.
+    const broken = await add(queue, 'broken', {}, { delay: 1e6 })
+    await place.client.hset(queue.toKey('broken'), 'data', '{no JSON')
+    await broken.promote()
     const first = await start()
     await add(queue, 'stopped', {})
     await add(queue, 'given-back', {})
@@ -158,6 +164,7 @@ withRedis(
     // Giving it back was no attempt.
     assert.is(((await queue.getJob('given-back')) as Job).attemptsMade, 0)
     await second.close()
+    assert.match(news.join('\n'), /^waits: something in Redis is no job: /m)
     await queue.obliterate({ force: true })
   },
 )
