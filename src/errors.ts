@@ -137,7 +137,7 @@ export function checkInteger(
 ): void {
   if (Number.isSafeInteger(value) && value >= min && value <= max) return
   const range =
-    max === Number.MAX_SAFE_INTEGER ? `an integer >= ${min}` : `an integer from ${min} to ${max}`
+    max === Number.MAX_SAFE_INTEGER ? `an integer ≥ ${min}` : `an integer from ${min} to ${max}`
   throw new SpikewasmError(`${option} must be ${range}, got ${describe(value)}`)
 }
 

@@ -1,6 +1,6 @@
 /** `compile`: a network becomes a model. */
 
-import { checkBoolean, checkOptions, describe, expect } from './errors.js'
+import { checkBoolean, checkInteger, checkOptions, describe, expect } from './errors.js'
 import { type Graph, type GraphNode, trace } from './graph/trace.js'
 import { checkLoss, checkPenalties, crossEntropy, lossOfExits } from './loss/index.js'
 import { Model } from './model.js'
@@ -41,10 +41,7 @@ export async function compile(network: Module, options: CompileOptions): Promise
   checkModule('compile: the network', network)
   checkOptions('compile', options, compileOptionKeys)
   const integer = (name: string, value: number, min: number, max: number): number => {
-    expect(
-      Number.isInteger(value) && value >= min && value <= max,
-      () => `compile.${name} must be an integer from ${min} to ${max}, got ${describe(value)}`,
-    )
+    checkInteger(`compile.${name}`, value, min, max)
     return value
   }
   const usualBatch = options.purpose === 'stream' ? 1 : 64

@@ -1,8 +1,9 @@
 // Compiles assembly/ into the engine's modules (one source; asconfig.json says how the variants
-// differ) and what the benchmarks compare them with. Arguments select targets.
-import { spawnSync } from 'node:child_process'
+// differ) and what the benchmarks compare them with. Arguments select targets. One process compiles
+// all of them: the compiler, and Binaryen within it, take seconds until they run fast.
 import { appendFileSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
+import { main as asc } from 'assemblyscript/asc'
 import { leanModule } from './lean-module.mjs'
 
 const engine = 'assembly/index.ts'
@@ -51,12 +52,11 @@ for (const target of wanted)
   }
 mkdirSync('build/wasm', { recursive: true })
 for (const target of wanted.length > 0 ? wanted : Object.keys(sources)) {
-  const { status } = spawnSync(
-    process.execPath,
-    ['node_modules/assemblyscript/bin/asc.js', sources[target], '--target', target],
-    { stdio: 'inherit' },
-  )
-  if (status !== 0) process.exit(status ?? 1)
+  const { error } = await asc([sources[target], '--target', target], {
+    stdout: process.stdout,
+    stderr: process.stderr,
+  })
+  if (error) process.exit(1)
   if (sources[target] !== engine) continue
   makeLean(target)
   sign(target)

@@ -119,7 +119,8 @@ function steps() {
       name: 'pages',
       inputs: [
         ...typescript.filter((file) => !/^(test|bench)\//.test(file)),
-        ...['tools/page.mjs', 'tools/page-names.mjs', manifest('esbuild'), manifest('typescript')],
+        ...['page', 'page-constants', 'page-names'].map((name) => `tools/${name}.mjs`),
+        ...[manifest('esbuild'), manifest('typescript')],
       ],
       // All that the entries for pages reach.
       get outputs() {
@@ -168,32 +169,47 @@ const run = (args) =>
   })
 
 let failed = 0
-/** Builds what is stale of these steps, one after the other. */
-async function build(list) {
-  for (const step of list) {
-    const { name, inputs, outputs, command, after, prepare } = step
-    if (names.length > 0 && !names.includes(name.split(' ')[0])) continue
-    const before = stamps[name]
-    const input = hashOf(inputs)
-    const touched = force || before?.output !== hashOf(outputs)
-    if (!touched && before.input === input) continue
-    console.log(`build ${name}`)
-    if (dryRun) continue
-    mkdirSync('build', { recursive: true })
-    if (touched) prepare?.()
-    delete stamps[name]
-    const status = (await run(command)) || (after && (await run(after))) || 0
-    if (status === 0) stamps[name] = { input, output: hashOf(step.outputs) }
-    writeFileSync(STAMPS, `${JSON.stringify(stamps, null, 2)}\n`)
-    failed ||= status
+/** What is stale of a step, and why; undefined: nothing. */
+function staleness({ name, inputs, outputs }) {
+  if (names.length > 0 && !names.includes(name.split(' ')[0])) return undefined
+  const before = stamps[name]
+  const input = hashOf(inputs)
+  const touched = force || before?.output !== hashOf(outputs)
+  return touched || before.input !== input ? { input, touched } : undefined
+}
+
+/** Builds what is stale of these steps by one command, that of the first with all their targets. */
+async function buildTogether(steps) {
+  const stale = steps.map((step) => ({ step, ...staleness(step) })).filter(({ input }) => input)
+  for (const { step } of stale) console.log(`build ${step.name}`)
+  if (dryRun || stale.length === 0) return
+  mkdirSync('build', { recursive: true })
+  for (const { step, touched } of stale) {
+    if (touched) step.prepare?.()
+    delete stamps[step.name]
+  }
+  const [{ step }] = stale
+  const [program] = step.command
+  const command = [program, ...stale.flatMap(({ step }) => step.command.slice(1))]
+  const status = (await run(command)) || (step.after && (await run(step.after))) || 0
+  if (status === 0)
+    for (const { step, input } of stale) stamps[step.name] = { input, output: hashOf(step.outputs) }
+  writeFileSync(STAMPS, `${JSON.stringify(stamps, null, 2)}\n`)
+  failed ||= status
+}
+
+/** Builds groups, one after the other. */
+async function build(groups) {
+  for (const group of groups) {
+    await buildTogether(group)
     if (failed !== 0) return
   }
 }
 
 // The engine and the rest need nothing of each other while they are built.
 const isEngine = ({ name }) => name.startsWith('wasm ')
-const lanes = [all.filter(isEngine), all.filter((step) => !isEngine(step))]
-if (dryRun) await build(all)
+const lanes = [[all.filter(isEngine)], all.filter((step) => !isEngine(step)).map((one) => [one])]
+if (dryRun) await build(lanes.flat())
 else await Promise.all(lanes.map(build))
 if (failed !== 0) process.exit(failed)
 removeOrphans(all)

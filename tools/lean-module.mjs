@@ -1,5 +1,13 @@
 // A WebAssembly module without names that nobody asks for.
-import binaryen from 'assemblyscript/binaryen'
+import { createRequire } from 'node:module'
+import { pathToFileURL } from 'node:url'
+
+// One of its own: what a compiler has done in this process would change bytes.
+const fromCompiler = createRequire(
+  createRequire(import.meta.url).resolve('assemblyscript/package.json'),
+)
+const { href } = pathToFileURL(fromCompiler.resolve('binaryen'))
+const { default: binaryen } = await import(`${href}?alone`)
 
 /** What AssemblyScript may use. */
 const FEATURES = [

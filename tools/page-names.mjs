@@ -232,11 +232,13 @@ function keysOf(node) {
   return [node.name.getText(), value.properties.flatMap((p) => p.name?.getText() ?? [])]
 }
 
-/** Letters by which names are counted; none of a name of somebody else's begins so. */
+/** Names of one letter, then of two, but for those of somebody else, and of the language. */
 function* shortNames(taken) {
-  const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'
-  for (const a of letters) if (!taken.has(`$${a}`)) yield `$${a}`
-  for (const a of letters) for (const b of letters) if (!taken.has(`$${a}${b}`)) yield `$${a}${b}`
+  const letters = [...'etnrioaslucdpmhfgbvywkxqjzETNRIOASLUCDPMHFGBVYWKXQJZ']
+  const pairs = letters.flatMap((a) => letters.map((b) => a + b))
+  const words = new Set(['do', 'if', 'in', 'is', 'as', 'of'])
+  for (const name of [...letters, ...pairs])
+    if (!words.has(name) && !taken.some((names) => names.has(name))) yield name
 }
 
 /**
@@ -285,6 +287,6 @@ export function shortNamesOf(paths, enums) {
     composed.test(name)
   const own = [...counts.keys()].filter((name) => !stays(name))
   own.sort((a, b) => counts.get(b) - counts.get(a) || (a < b ? -1 : 1))
-  const short = shortNames(new Set([...counts.keys(), ...texts]))
+  const short = shortNames([counts, texts, libraries, entries, modules])
   return Object.fromEntries(own.map((name) => [name, short.next().value]))
 }

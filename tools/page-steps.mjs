@@ -77,7 +77,7 @@ async function inPage(network, { threads, isolated }, { browser, serve }) {
   const page = await browser.newPage()
   await page.goto(site.origin)
   await page.evaluate(
-    `import('/src/page.js').then(async (api) => {
+    `import('/src/web/page.js').then(async (api) => {
       globalThis.longTasks = []
       globalThis.prepared = await (${prepare})(api, ${JSON.stringify(network)}, ${threads})
       new PerformanceObserver((list) => {

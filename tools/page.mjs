@@ -1,11 +1,12 @@
-// Builds what pages load, into build/src/web, file by file from the sources. Numbers of the engine's
-// enums stand where their names stood, so that no page loads the names. Some files stand in for
-// others: with them the parts of a kind of layer come with the function that makes such a layer.
+// Builds what pages load, into build/src/web, file by file from the sources. Numbers of enums and
+// of constants stand where their names stood, so that no page loads the names. Some files stand in
+// for others: with them the parts of a kind of layer come with the function that makes such a layer.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { transformSync } from 'esbuild'
 import ts from 'typescript'
+import { constantsOf, enumsOf, inlinedConstants } from './page-constants.mjs'
 import { shortNamesOf } from './page-names.mjs'
 
 const OUT = 'build/src/web'
@@ -18,6 +19,7 @@ const INSTEAD = {
   'src/nn/layers/index.ts': 'src/page/layers.ts',
   'src/plan/layers/index.ts': 'src/page/plans.ts',
   'src/plan/check.ts': 'src/page/check.ts',
+  'src/plan/checkpoints.ts': 'src/page/checkpoints.ts',
   'src/plan/learnt-tau.ts': 'src/page/learnt-tau.ts',
   'src/runtime/vendor/loader/index.ts': 'src/page/loader.ts',
   'src/containers.ts': 'src/page/containers.ts',
@@ -43,8 +45,14 @@ async function numbersOf(path) {
   )
 }
 
-const parse = (path) =>
-  ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.ES2022, true)
+const parsed = new Map()
+
+function parse(path) {
+  const text = parsed.has(path) ? '' : readFileSync(path, 'utf8')
+  const source = parsed.get(path) ?? ts.createSourceFile(path, text, ts.ScriptTarget.ES2022, true)
+  parsed.set(path, source)
+  return source
+}
 
 /** The file that an import means; undefined for a package and for what was built already. */
 function target(from, specifier) {
@@ -74,13 +82,22 @@ function seemsToAct(node) {
   )
 }
 
-/** One file as a page loads it, and the files that it imports. */
+/**
+ * One file as a page loads it, and the files that it imports.
+ *
+ * @param numbers of the engine's enums
+ */
 function forPages(file, numbers) {
   const source = parse(file)
   const text = source.text
   const changes = []
   const found = new Set()
-  const enums = new Set()
+  const values = enumsOf(source)
+  const constantsFrom = (specifier) => {
+    const path = target(file, specifier)
+    return path && path !== OPCODES ? constantsOf(parse(path)) : undefined
+  }
+  changes.push(...inlinedConstants(source, constantsFrom))
   const replace = (node, by) => {
     changes.push([node.getStart(), node.end, by])
   }
@@ -103,19 +120,26 @@ function forPages(file, numbers) {
   const insert = (at, text) => changes.push([at, at, text])
   for (const statement of source.statements)
     if (ts.isVariableStatement(statement))
-      for (const { initializer: made } of statement.declarationList.declarations)
-        if (made && ts.isCallExpression(made)) insert(made.getStart(), '/* @__PURE__ */ ')
+      for (const { initializer: made } of statement.declarationList.declarations) {
+        if (made && ts.isCallExpression(made) && !made.arguments.some(seemsToAct))
+          insert(made.getStart(), '/* @__PURE__ */ ')
         else if (made && seemsToAct(made)) {
           insert(made.getStart(), '/* @__PURE__ */ (() => (')
           insert(made.end, '))()')
         }
+      }
   const visit = (node) => {
     const from = node.moduleSpecifier
     if ((ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) && from) {
       const isType = node.isTypeOnly || node.importClause?.isTypeOnly
       const names = node.importClause?.namedBindings?.elements
-      if (target(file, from.text) === OPCODES)
-        for (const { name } of names ?? []) enums.add(name.text)
+      const path = target(file, from.text)
+      const others = path === OPCODES ? numbers : path && names ? enumsOf(parse(path)) : []
+      for (const { name, propertyName = name } of names ?? [])
+        for (const [key, value] of others) {
+          const [of, member] = key.split('.')
+          if (of === propertyName.text) values.set(`${name.text}.${member}`, value)
+        }
       const typesOnly =
         isType || (names?.length > 0 && !node.importClause.name && names.every((n) => n.isTypeOnly))
       if (!typesOnly) specifier(from)
@@ -124,8 +148,7 @@ function forPages(file, numbers) {
     if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword)
       specifier(node.arguments[0])
     if (ts.isPropertyAccessExpression(node) && ts.isIdentifier(node.expression)) {
-      const { text: name } = node.expression
-      const value = enums.has(name) ? numbers.get(`${name}.${node.name.text}`) : undefined
+      const value = values.get(node.getText())
       if (value !== undefined) {
         replace(node, String(value))
         return
@@ -183,27 +206,43 @@ function write(path, text, shortNames = {}) {
       mangleProps: new RegExp(`^(?:${names.map((name) => name.replace('$', '\\$')).join('|')})$`),
       mangleCache: shortNames,
     }),
-    tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: false } },
+    // A field without a value is not declared: the constructor, or another method, makes it.
+    tsconfigRaw: {
+      compilerOptions: { verbatimModuleSyntax: false, useDefineForClassFields: false },
+    },
   })
   mkdirSync(dirname(path), { recursive: true })
-  writeFileSync(path, code)
+  writeFileSync(path, narrow(code))
+}
+
+/** Half as far indented: the package is that much smaller. Texts of several lines stay. */
+function narrow(code) {
+  const texts = []
+  const visit = (node) => {
+    if (ts.isTemplateLiteral(node)) texts.push([node.getStart(), node.end])
+    ts.forEachChild(node, visit)
+  }
+  visit(ts.createSourceFile('', code, ts.ScriptTarget.ES2022, true))
+  return code.replace(/^ +/gm, (spaces, at) =>
+    texts.some(([start, end]) => start < at && at < end) ? spaces : spaces.slice(spaces.length / 2),
+  )
 }
 
 /** Builds all that the entries for pages reach. */
 export async function buildPages() {
   rmSync(OUT, { recursive: true, force: true })
   const numbers = await numbersOf(OPCODES)
-  const texts = new Map(ENTRIES.map((file) => [file, '']))
-  for (const file of texts.keys()) {
-    const { text, found } = forPages(file, numbers)
-    texts.set(file, text)
-    for (const other of found) texts.set(other, texts.get(other) ?? '')
+  const files = new Map(ENTRIES.map((file) => [file, undefined]))
+  for (const file of files.keys()) {
+    const made = forPages(file, numbers)
+    files.set(file, made)
+    for (const other of made.found) if (!files.has(other)) files.set(other, undefined)
   }
   const enums = [...numbers.keys()].flatMap((name) => name.split('.'))
-  const names = shortNamesOf([...texts.keys()], enums)
+  const names = shortNamesOf([...files.keys()], enums)
   // For whoever reads what was built.
   writeFileSync('build/page-names.json', `${JSON.stringify(names, undefined, 2)}\n`)
-  for (const [file, text] of texts) write(outputOf(file), text, names)
+  for (const [file, { text }] of files) write(outputOf(file), text, names)
   write(join(OUT, 'opcodes.js'), opcodes(numbers))
 }
 

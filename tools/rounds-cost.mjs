@@ -101,6 +101,10 @@ async function startRedis() {
 
 const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1]
 const meanOf = (values) => values.reduce((a, b) => a + b, 0) / values.length
+const deviation = (values) => {
+  const mean = meanOf(values)
+  return Math.sqrt(meanOf(values.map((value) => (value - mean) ** 2)))
+}
 
 /** What is trained: networks whose rounds take seconds, one of few weights and one of many. */
 const works = {
@@ -152,9 +156,12 @@ async function processes(count, args) {
 }
 
 /** As long as other processes of the same kind are at work, too. */
-const MEASURE_MS = 12_000
+const MEASURE_MS = 10_000
 
-/** Seconds of a step, and of a round without steps, of a replica in this process. */
+/**
+ * Seconds of a step, and of a round without steps, of a replica in this process; and how much steps
+ * vary, were each to vary by itself: a share of a step.
+ */
 async function replica(name, data) {
   const paths = ['runner', 'wire', 'options']
   const [{ Runner }, wire, { roundsSetting }] = await Promise.all(
@@ -196,7 +203,8 @@ async function replica(name, data) {
   }
   await host.close()
   const step = (median(long) - median(short)) / (many - few)
-  return { step, rest: Math.max(0, median(short) - few * step) }
+  const spread = (Math.sqrt(many) * deviation(long)) / median(long)
+  return { step, rest: Math.max(0, median(short) - few * step), spread }
 }
 
 const LIMITS = { memoryMB: 4096, seconds: 3600 }
@@ -223,7 +231,8 @@ async function bytes(url) {
   return median(times)
 }
 
-/** Seconds of the outer step for a parameter of a replica, with what comes before and behind it. */
+/** Seconds of the outer step, with what comes before and behind it: for a parameter, and for one of
+ * each replica. */
 async function outer(name, data) {
   const wire = await import(at('scale/rounds/wire.js'))
   const { outerStep } = await import(at('scale/rounds/outer.js'))
@@ -231,27 +240,30 @@ async function outer(name, data) {
   const { takeWeights, weightsOf } = await import(at('scale/rounds/vectors.js'))
   const { model } = await openWork(name, data)
   const sizes = sizesOf(model.session)
-  const rounds = { replicas: 2, outerLr: 0.7, outerMomentum: 0.9, compress: 'none' }
+  const rounds = { outerLr: 0.7, outerMomentum: 0.9, compress: 'none' }
   const all = { ...rounds, innerState: 'keep', syncEvery: 1 }
   const arrays = new Float32Array(sizes.states * sizes.parameters)
   const state = wire.stateToBytes({ inner: { numbers: noSteps, arrays } })
-  const times = []
   let momentum
-  for (let i = 0; i < 6; i++) {
+  const step = (replicas) => {
     const from = performance.now()
     const weights = weightsOf(model.session)
     const sentBytes = wire.startToBytes(weights)
-    const sent = [0, 1].map(() => {
+    const sent = Array.from({ length: replicas }, () => {
       wire.stateOfBytes(state, sizes, all)
       return wire.sentOfBytes(sentBytes, sizes, all)
     })
-    const found = outerStep(all, sizes, weights, momentum, sent)
+    const found = outerStep({ ...all, replicas }, sizes, weights, momentum, sent)
     momentum = found.momentum
     takeWeights(model.session, found.weights)
-    times.push((performance.now() - from) / 1000)
+    return (performance.now() - from) / 1000 / sizes.parameters
   }
+  const times = { 1: [], 4: [] }
+  for (let i = 0; i < 6; i++) for (const replicas of [1, 4]) times[replicas].push(step(replicas))
   await model.dispose()
-  return median(times) / (2 * sizes.parameters)
+  const [one, four] = [median(times[1]), median(times[4])]
+  const addSeconds = (four - one) / 3
+  return { addSeconds, outerSeconds: Math.max(0, one - addSeconds) }
 }
 
 /** A worker on one thread, as a process of this tool. */
@@ -275,8 +287,11 @@ function startWorker(url, data) {
   return { stop: () => new Promise((done) => child.once('exit', done).kill('SIGKILL')) }
 }
 
+/** Rounds are measured for so long, and at least six of them. */
+const ROUNDS_SECONDS = 25
+
 /** Seconds of rounds, the first two left out: models are compiled in them. */
-async function measureRounds(url, rounds, name, data, count) {
+async function measureRounds(url, rounds, name, data, seconds = ROUNDS_SECONDS) {
   const { crewOf } = await import(at('cli/rounds/crew.js'))
   const { fitWith } = await import(at('scale/rounds/fit.js'))
   const { model, train, test } = await openWork(name, data)
@@ -286,7 +301,8 @@ async function measureRounds(url, rounds, name, data, count) {
   const end = new AbortController()
   const onRound = ({ milliseconds, steps, round }) => {
     if (steps === rounds.syncEvery && round >= 2) times.push(milliseconds / 1000)
-    if (times.length === count) end.abort()
+    const sum = times.reduce((a, b) => a + b, 0)
+    if (times.length >= 6 && sum >= seconds) end.abort()
   }
   try {
     const options = { ...fitOf(test), signal: end.signal, rounds, onRound }
@@ -311,75 +327,76 @@ const cases = [
   ['resnet18', 3, 10, 'int8', 'keep'],
 ]
 
+/**
+ * What parts of a round cost while that many processes are at work, now. The outer step reads bytes
+ * when none of them is.
+ */
+async function partsOf(url, name, data, sizes, workers) {
+  const [byteSeconds, shared] = [
+    meanOf(await processes(1, ['bytes', url])),
+    meanOf(await processes(workers, ['bytes', url])),
+  ]
+  const found = await processes(workers, ['replica', name, data])
+  const mean = (key) => meanOf(found.map((one) => one[key]))
+  const rounds = { replicas: 1, syncEvery: 1, compress: 'none', innerState: 'keep' }
+  const none = { sizes, rounds, stepSeconds: 1, bitsPerSecond: Number.POSITIVE_INFINITY }
+  const { bytesDown, bytesUp } = roundCost(none)
+  return {
+    ...{ byteSeconds, byteSharing: shared / byteSeconds },
+    ...{ stepSeconds: mean('step'), spread: mean('spread') },
+    handleSeconds: mean('rest') / (bytesDown + bytesUp),
+  }
+}
+
+/** Of all numbers of two such objects. */
+const between = (a, b) =>
+  Object.fromEntries(Object.entries(a).map(([key, value]) => [key, (value + b[key]) / 2]))
+
+/**
+ * A machine that is shared is now faster, now slower. So what a round is predicted from is measured
+ * before and after the rounds of each case, with as many processes as it has workers.
+ */
 async function measure(data, only) {
   if (spawnSync('redis-server', ['--version']).error) throw new Error('redis-server is missing')
   const redis = await startRedis()
   const ms = (seconds) => `${(1000 * seconds).toFixed(1)} ms`
   const ns = (seconds) => `${(1e9 * seconds).toFixed(2)} ns`
   try {
-    const outerSeconds = await outer('resnet18', data)
-    const byteOf = {}
-    for (const workers of [1, 2, 3])
-      byteOf[workers] = meanOf(await processes(workers, ['bytes', redis.url]))
-    console.log(
-      `outer step ${ns(outerSeconds)} a parameter; a byte of the store, by processes: ${Object.values(
-        byteOf,
-      )
-        .map(ns)
-        .join(', ')}`,
-    )
-    const sizes = {}
-    const steps = {}
-    let handleSeconds
-    for (const name of only ?? ['resnet18', 'cnn']) {
-      sizes[name] = await sizesOfModel(works[name].model, [1, 28, 28])
-      steps[name] = {}
-      for (const workers of [1, 2, 3]) {
-        const found = await processes(workers, ['replica', name, data])
-        steps[name][workers] = meanOf(found.map(({ step }) => step))
-        const rest = meanOf(found.map(({ rest }) => rest))
-        if (name === 'resnet18' && workers === 1) {
-          const { bytesDown, bytesUp } = roundCost({
-            ...{ sizes: sizes[name], stepSeconds: 1, bitsPerSecond: Number.POSITIVE_INFINITY },
-            rounds: { replicas: 1, syncEvery: 1, compress: 'none', innerState: 'keep' },
-          })
-          handleSeconds = rest / (bytesDown + bytesUp)
-        }
-        console.log(
-          `${name}, ${workers} at work: a step ${ms(steps[name][workers])}, rest ${ms(rest)}`,
-        )
-      }
-    }
-    console.log(`a replica handles a byte in ${ns(handleSeconds)}`)
+    const outerParts = await outer('resnet18', data)
     // What a round costs beside all that grows: rounds of a network that has hardly any.
     const idle = startWorker(redis.url, data)
     const small = { replicas: 1, syncEvery: 1 }
-    const fixedSeconds = median(await measureRounds(redis.url, small, 'tiny', data, 60))
+    const fixedSeconds = median(await measureRounds(redis.url, small, 'tiny', data, 3))
     await idle.stop()
-    console.log(`a round of nearly nothing ${ms(fixedSeconds)}`)
-    console.log('| network | replicas | H | change | state | predicted, s | measured, s | ratio |')
-    console.log(`|${' --- |'.repeat(8)}`)
+    const { outerSeconds, addSeconds } = outerParts
+    console.log(`The outer step takes ${ns(outerSeconds)} a parameter, and ${ns(addSeconds)} a`)
+    console.log(`parameter of each replica; a round of nearly nothing takes ${ms(fixedSeconds)}.`)
+    const heads = ['network', 'replicas', 'H', 'change', 'state', 'a step', 'varies by']
+    const more = ['a byte of Redis', 'of a replica', 'predicted, s', 'measured, s', 'ratio']
+    console.log(`| ${[...heads, ...more].join(' | ')} |\n|${' --- |'.repeat(12)}`)
     for (const [name, replicas, syncEvery, compress = 'none', innerState = 'keep'] of cases) {
       if (only && !only.includes(name)) continue
-      const crew = Array.from({ length: replicas }, () => startWorker(redis.url, data))
+      const sizes = await sizesOfModel(works[name].model, [1, 28, 28])
       const rounds = { replicas, syncEvery, compress, innerState }
-      const times = await measureRounds(redis.url, rounds, name, data, 6)
+      const before = await partsOf(redis.url, name, data, sizes, replicas)
+      const crew = Array.from({ length: replicas }, () => startWorker(redis.url, data))
+      const times = await measureRounds(redis.url, rounds, name, data)
       await Promise.all(crew.map((one) => one.stop()))
-      const cost = roundCost({
-        ...{ sizes: sizes[name], rounds, bitsPerSecond: Number.POSITIVE_INFINITY, fixedSeconds },
-        ...{ stepSeconds: steps[name][1], sharing: steps[name][replicas] / steps[name][1] },
-        ...{ byteSeconds: byteOf[1], byteSharing: byteOf[replicas] / byteOf[1] },
-        ...{ handleSeconds, outerSeconds },
-      })
+      const parts = between(before, await partsOf(redis.url, name, data, sizes, replicas))
+      const { stepSeconds, spread, byteSeconds, byteSharing, handleSeconds } = parts
+      const of = { sizes, rounds, bitsPerSecond: Number.POSITIVE_INFINITY, fixedSeconds }
+      const cost = roundCost({ ...of, ...parts, ...outerParts })
       const found = median(times)
-      const { compute, transfer, gathering } = cost
-      console.log(
-        `| \`${name}\` | ${replicas} | ${syncEvery} | ${compress} | ${innerState} | ` +
-          `${cost.seconds.toFixed(2)} | ${found.toFixed(2)} | ${(cost.seconds / found).toFixed(2)} |` +
-          (process.env.DETAILS
-            ? ` ${[compute, transfer, gathering].map(ms)}; ${times.map((t) => t.toFixed(2))}`
-            : ''),
-      )
+      const { compute, waiting, transfer, gathering } = cost
+      const cells = [`\`${name}\``, replicas, syncEvery, compress, innerState, ms(stepSeconds)]
+      cells.push(`${(100 * spread).toFixed(0)} %`, ns(byteSeconds * byteSharing), ns(handleSeconds))
+      cells.push(cost.seconds.toFixed(2), found.toFixed(2), (cost.seconds / found).toFixed(2))
+      if (process.env.DETAILS) {
+        cells.push([compute, waiting, transfer, gathering].map(ms).join(' '))
+        cells.push(times.map((time) => time.toFixed(2)).join(' '))
+        cells.push(`${ms(before.stepSeconds)} before`)
+      }
+      console.log(`| ${cells.join(' | ')} |`)
     }
   } finally {
     await redis.stop()

@@ -1,5 +1,6 @@
 // Builds what is stale, then runs every test/**/*.test.ts from build/, two processes at a time. Most
-// processes run several files. Files that look at times or need all processors run alone.
+// processes run several files. Files that look at times or need all processors run alone; those that
+// mostly wait run beside the two.
 // Arguments select files whose path contains one of them. Ends with the line "N passed, N failed";
 // a file that does not load, ends early or hangs counts as one failure. With --times the files
 // follow by processor time, the costliest first: it tells what a test costs on a busy machine too.
@@ -160,7 +161,7 @@ const paths = (rows) =>
   })
 
 // Where new files run alone, and those there that neither look at times nor need all processors.
-const ALONE = /^test\/(bench|diagnose|runtime|train|web)\/|interrupt/
+const ALONE = /^test\/(bench|diagnose|runtime|train|web)\//
 const BESIDE = paths([
   'bench: accuracy campaign figures history kernels operations own peers selection statistics',
   'bench: bench edge report trust turns weights',
@@ -172,6 +173,9 @@ const BESIDE = paths([
   'web: bundlers bytes features mirror page pages size threads',
 ])
 const runsAlone = (path) => ALONE.test(path) && !BESIDE.includes(path)
+// They wait for locks that expire, processes that end, signals and files: a third process has time
+// for them whatever the other two do.
+const WAITING = paths(['cli: endings interrupt', 'io: faults', 'scale: redis rounds-redis'])
 
 // Files of these folders share processes: to start one, to read all modules of the source and to
 // compile the engine takes longer than most files, and code that is hot already runs faster. A file
@@ -219,8 +223,11 @@ function groupsOf(list) {
   return groups.sort((a, b) => costOf(b) - costOf(a))
 }
 
-const others = groupsOf(sources.filter((path) => !runsAlone(path)))
-await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, () => runAll(others)))
+const beside = sources.filter((path) => !runsAlone(path))
+const others = groupsOf(beside.filter((path) => !WAITING.includes(path)))
+const waiting = groupsOf(beside.filter((path) => WAITING.includes(path)))
+const lanes = Array.from({ length: Math.min(2, availableParallelism()) }, () => others)
+await Promise.all([...lanes, waiting].map(runAll))
 await runAll(sources.filter(runsAlone).map((path) => [path]))
 if (times) {
   const row = (processor, seconds, name) =>

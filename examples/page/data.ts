@@ -6,6 +6,8 @@ export interface Data extends Split {
   readonly title: string
   readonly classNames: readonly string[]
   readonly batchSize: number
+  /** A learning rate of Adam that suits it. */
+  readonly lr: number
   /** How a drawing becomes an image: largest height and width of its ink, and of the pen. */
   readonly ink: { readonly height: number; readonly width: number; readonly pen: number }
 }
@@ -19,6 +21,7 @@ export async function digits(): Promise<Data> {
     title: 'Handwritten digits, 8×8: 1,442 to train, 355 to test',
     classNames: ten,
     batchSize: 32,
+    lr: 0.01,
     ink: { height: 8, width: 6.4, pen: 1.5 },
   }
 }
@@ -83,6 +86,7 @@ export async function fromFiles(files: readonly File[]): Promise<Data> {
       `${count(train)} to train, ${count(test)} to test`,
     classNames: train.classNames ?? ten,
     batchSize: 64,
+    lr: 0.002,
     ink: isFashion ? { height: 26, width: 26, pen: 3 } : { height: 20, width: 20, pen: 2.5 },
   }
 }

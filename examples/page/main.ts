@@ -29,6 +29,8 @@ interface Settings {
 /** What a running training is asked for. */
 interface Run {
   readonly stop: AbortController
+  /** What it trains with. */
+  readonly settings: Settings
   isPaused: boolean
   /** Ends the pause, or looks for something to do in it. */
   wake(): void
@@ -138,7 +140,9 @@ function update(): void {
       ? run
         ? 'This training keeps its settings. Reset makes a network with the new ones.'
         : 'Start makes a new network with these settings.'
-      : ''
+      : run && valid && (valid.lr !== run.settings.lr || valid.epochs !== run.settings.epochs)
+        ? 'Learning rate and epochs hold from the next training on; stop this one, then train on.'
+        : ''
   if (!run && model && valid && isOther(valid)) $('start').textContent = 'Start'
 }
 
@@ -190,6 +194,7 @@ async function start(): Promise<void> {
   let finish = (): void => undefined
   const now: Run = {
     stop,
+    settings,
     isPaused: false,
     wake: () => wake(),
     ended: new Promise((resolve) => {
@@ -311,6 +316,9 @@ function drawn(isDone: boolean): void {
 
 async function use(chosen: Data): Promise<void> {
   await halt()
+  // Unless somebody has chosen another one.
+  const lr = form.elements.namedItem('lr') as HTMLInputElement
+  if (data && Number(lr.value) === data.lr) lr.value = String(chosen.lr)
   data = chosen
   $('data').textContent = data.title
   sample = 0

@@ -93,12 +93,14 @@ async function runOwn(
   let [running, isHanging]: [string | undefined, boolean] = [undefined, false]
   let said: OwnMessage | undefined
   let timer: NodeJS.Timeout | undefined
-  const wait = (): void => {
+  let waitsMs = 0
+  const wait = (ms = patienceMs): void => {
     clearTimeout(timer)
+    waitsMs = ms
     timer = setTimeout(() => {
       isHanging = true
       leave()
-    }, patienceMs)
+    }, ms)
   }
   try {
     return await new Promise((resolve, reject) => {
@@ -110,7 +112,7 @@ async function runOwn(
         else if (message.kind !== 'alive') said ??= message
       })
       child.on('close', (code, killed) => {
-        if (isHanging) return fail(`gave no sign of life for ${patienceMs / 1000} s`)
+        if (isHanging) return fail(`gave no sign of life for ${waitsMs / 1000} s`)
         switch (said?.kind) {
           case 'list':
           case 'measured':
@@ -124,7 +126,8 @@ async function runOwn(
             return fail(`ended its process (${killed ?? `exit code ${code}`})`)
         }
       })
-      wait()
+      // On a busy machine a process may take longer to start than a benchmark may be silent.
+      wait(Math.max(patienceMs, PATIENCE_MS))
       child.send(job)
     })
   } finally {

@@ -121,6 +121,8 @@ class LoopRate implements LimitRate {
       ms = performance.now() - start
       if (ms < BURST_MS / 2) this.rounds *= 2
     }
+    // A round that is far longer than a burst is one, however fast others are.
+    if (this.rounds === 1 && ms > 20 * BURST_MS) return
     for (let i = 0; i < 10; i++) this.highest = Math.max(this.highest, this.burst())
     this.rounds = Math.max(1, Math.round((BURST_MS * this.highest) / 1000 / this.loop.gigaPerRound))
     this.highest = 0

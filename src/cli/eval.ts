@@ -26,7 +26,7 @@ import {
   rateRows,
 } from './report.js'
 import { dataOf } from './run-folder.js'
-import { type GivenModel, givenModel, modelOptions } from './which-model.js'
+import { type GivenModel, givenModel, isNirFile, modelOptions } from './which-model.js'
 
 interface EvalArguments extends EventArguments, NirArguments {
   readonly run?: string
@@ -164,6 +164,7 @@ async function evaluate(args: EvalArguments): Promise<void> {
   const { split } = args
   const part = (await loadData(source))[split]
 
+  const ofNir = args.nir !== undefined || isNirFile(args.weights)
   const input = options.input ?? part.shape
   expectShape(part, given, args)
   const classes = run?.classes ?? classesOf(dataset, part)
@@ -172,7 +173,7 @@ async function evaluate(args: EvalArguments): Promise<void> {
     purpose: 'inference',
     input,
     ...stepsFor(part, args.timeSteps, options.timeSteps),
-    batchSize: args.batchSize ?? run?.batchSize ?? (args.nir ? evenBatch(part.length) : 64),
+    batchSize: args.batchSize ?? run?.batchSize ?? (ofNir ? evenBatch(part.length) : 64),
     threads: args.threads ?? defaultThreads(dataset),
   })
   try {

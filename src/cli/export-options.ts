@@ -11,7 +11,7 @@ import type { ModelName } from '../models/registry.js'
 import type { Method, StepMode } from '../plan/methods.js'
 import { type DataArguments, datasets } from './datasets.js'
 import { withFiles } from './mistakes.js'
-import { nirOptions } from './nir.js'
+import { type NirArguments, nirOptions } from './nir.js'
 import { counting, fromRun, named, numbers, shared } from './options.js'
 import { modelOptions } from './which-model.js'
 
@@ -41,6 +41,7 @@ export interface ExportArguments extends Partial<Omit<DataArguments, 'augment' |
   readonly nir?: boolean
   readonly dt?: number
   readonly discretisation?: SaveNirOptions['discretisation']
+  readonly reset?: NirArguments['reset']
   readonly json: boolean
 }
 
@@ -66,6 +67,7 @@ export function exportOptions(command: Command): Command {
     )
     .addOption(nirOptions.dt())
     .addOption(nirOptions.discretisation())
+    .addOption(nirOptions.reset())
     .addOption(named('--target <name>', 'instructions that it uses', [...targets, 'both'], 'simd'))
     .addOption(
       named(

@@ -26,7 +26,7 @@ import { expectNir } from './nir.js'
 import { printJson, shareBar } from './report.js'
 import { dataOf, type RunOptions } from './run-folder.js'
 import { optimizerOf } from './training-options.js'
-import { type GivenModel, givenModel } from './which-model.js'
+import { type GivenModel, givenModel, isNirFile } from './which-model.js'
 
 /** Samples that tell what the file's accuracy is where nobody asked for all of them. */
 const FEW_SAMPLES = 1000
@@ -48,7 +48,7 @@ async function exportNetwork(args: ExportArguments): Promise<void> {
     () => `--precision must be f32 with --mode train, got ${args.precision}; int8 does not learn`,
   )
   if (args.nir || /\.nir$/i.test(args.out)) return exportNir(args)
-  expectNir({ ...args, nir: undefined }, '--nir')
+  if (!isNirFile(args.weights)) expectNir({ ...args, nir: undefined }, '--nir or a NIR file')
   const paths = await pathsOf(args)
   const given = await givenModel({ ...args, nir: undefined })
   const { name } = given
@@ -97,9 +97,14 @@ async function exportNir(args: ExportArguments): Promise<void> {
       () => `${option} must be left out for a file of NIR, got ${value}; it is for modules`,
     )
   }
-  const { out, dt, discretisation } = args
-  const unread = { nir: undefined, dt: undefined, discretisation: undefined }
-  const given = await givenModel({ ...args, ...unread })
+  const { out, dt, discretisation, reset, weights } = args
+  expect(
+    reset === undefined || isNirFile(weights),
+    () => `--reset must come with --weights and a NIR file, got ${reset}; it says how to read one`,
+  )
+  // They say how steps become time; of a file that is read, the other way round as well.
+  const times = isNirFile(weights) ? {} : { dt: undefined, discretisation: undefined }
+  const given = await givenModel({ ...args, ...times, nir: undefined })
   const model = await compileModel({ ...args, mode: 'infer' }, given)
   try {
     given.load(model)
@@ -162,8 +167,8 @@ async function checkHeader(path: string): Promise<void> {
 
 /** The data set that the options or the run name, if any. */
 function datasetName(args: ExportArguments, given: GivenModel): DatasetName | undefined {
-  const { run, saved, dataset } = given
-  const known = args.input !== undefined || saved !== undefined
+  const { run, isWhole, dataset } = given
+  const known = args.input !== undefined || isWhole
   return args.dataset ?? run?.dataset ?? dataset ?? (known ? undefined : 'digits')
 }
 
@@ -208,15 +213,15 @@ async function testData(
 }
 
 async function compileModel(args: ExportArguments, given: GivenModel): Promise<Model> {
-  const { run, saved, options: own } = given
+  const { run, isWhole, options: own } = given
   const dataset = datasetName(args, given)
   const known = dataset && datasets[dataset]
   expect(
-    saved === undefined || (args.input === undefined && args.classes === undefined),
+    !isWhole || (args.input === undefined && args.classes === undefined),
     () => '--input and --classes must be left out, got one; the file says what its network takes',
   )
   const shape = args.input ?? own.input ?? known?.shape
-  const classes = args.classes ?? run?.classes ?? known?.classes ?? (saved && 1)
+  const classes = args.classes ?? run?.classes ?? known?.classes ?? (isWhole ? 1 : undefined)
   expect(
     shape !== undefined && shape.length <= 3 && shape.every((n) => Number.isInteger(n) && n >= 1),
     () =>

@@ -24,7 +24,7 @@ import { type NirArguments, readingNir } from './nir.js'
 import { fromRun, numeric, shared } from './options.js'
 import { printJson } from './report.js'
 import { packageVersion } from './version.js'
-import { givenNetwork, modelOptions, networkOnly } from './which-model.js'
+import { givenNetwork, isNirFile, modelOptions, networkOnly } from './which-model.js'
 
 interface InfoArguments extends NirArguments {
   readonly run?: string
@@ -147,7 +147,7 @@ async function planModel(args: InfoArguments) {
   const network = given.network(input, run?.classes ?? all)
   // A NIR file is there to be run: it may have what the default method cannot train.
   const purposesOf: Purpose[] =
-    args.nir !== undefined && args.method === undefined
+    (args.nir !== undefined || isNirFile(args.weights)) && args.method === undefined
       ? ['inference', 'stream']
       : (Object.keys(purposes) as Purpose[])
   const [purpose] = purposesOf

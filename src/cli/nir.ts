@@ -32,7 +32,7 @@ export const nirOptions = {
   reset: (): Option =>
     named(
       '--reset <name>',
-      'with --nir: what becomes of the potential of a neuron that spikes ' +
+      'with a NIR file: what becomes of the potential of a neuron that spikes ' +
         "(default: the file's, else subtract)",
       ['subtract', 'zero', 'stored'],
     ),

@@ -66,6 +66,9 @@ export interface GivenModel {
   load(model: Model): void
 }
 
+/** Whether --weights names a file of NIR, which says what the network is, too. */
+export const isNirFile = (path: string | undefined): boolean => /\.nir$/i.test(path ?? '')
+
 /** Options that name a model; fresh ones each time. */
 export const modelOptions = {
   run: (): Option =>
@@ -77,7 +80,8 @@ export const modelOptions = {
   weights: (): Option =>
     new Option(
       '--weights <file>',
-      'safetensors file of a model; where it holds weights alone, give --model too',
+      'safetensors file of a model, or a file of NIR (.nir, needs h5wasm); where it holds ' +
+        'weights alone, give --model too',
     ),
   pretrained: (): Option =>
     named('--pretrained <name>', 'trained network that comes with the package', pretrainedNames),
@@ -96,9 +100,11 @@ export function networkOnly(option: Option): Option {
  *   missing or damaged
  */
 export async function givenModel(
-  args: ModelArguments,
+  asked: ModelArguments,
   { networkAlone = false } = {},
 ): Promise<GivenModel> {
+  const ofNir = isNirFile(asked.weights) && asked.nir === undefined
+  const args = ofNir ? { ...asked, nir: asked.weights, weights: undefined } : asked
   const { run: folder, nir, best = false } = args
   const weights = weightsOf(args)
   const given = [folder, weights, nir].filter((path) => path !== undefined).length

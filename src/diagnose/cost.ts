@@ -5,10 +5,11 @@ import type { Model } from '../model.js'
 import type { Session } from '../runtime/session.js'
 import type { Cost } from './diagnosis.js'
 
-/** WebAssembly starts in a slow tier, so every kernel runs this long before it is timed. */
-const WARM_UP_MS = 250
-/** Each of the two measurements takes about this long. */
-const MEASURE_MS = 250
+/**
+ * Milliseconds; tests change them. WebAssembly starts in a slow tier, so every kernel runs for a
+ * while before it is timed. Each of the two measurements takes about `measure`.
+ */
+export const durations = { warmUp: 250, measure: 250 }
 
 /**
  * Times training steps at learning rate 0, so that the network and its firing rates do not change.
@@ -21,11 +22,11 @@ export async function measureCost(
 ): Promise<Omit<Cost, 'method' | 'timeSteps'>> {
   await fill(model.session.slot(0))
   const step = (): Promise<unknown> => model.session.run('train', 0, model.batchSize, 0)
-  await timeRepeated(step, WARM_UP_MS)
-  const stepMs = median(await timeRepeated(step, MEASURE_MS))
+  await timeRepeated(step, durations.warmUp)
+  const stepMs = median(await timeRepeated(step, durations.measure))
   const [first] = await timeRepeated(() => model.profile(1), 0)
   const phases = { forward: 0, backward: 0, update: 0 }
-  const repeats = Math.round(Math.min(51, Math.max(5, MEASURE_MS / first)))
+  const repeats = Math.round(Math.min(51, Math.max(5, durations.measure / first)))
   for (const { phase, milliseconds } of await model.profile(repeats)) phases[phase] += milliseconds
   const { kept, total } = model.memoryUse
   return {

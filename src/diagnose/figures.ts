@@ -120,7 +120,7 @@ function gradients(diagnosis: Diagnosis): Figure {
     id: 'gradients',
     title: 'Rate gradient against BPTT gradient, by parameter, at the end of training',
     caption:
-      'Above, direction: cosine of the two gradients. Below, length: norm of T times the ' +
+      'First, direction: cosine of the two gradients. Then, length: norm of T times the ' +
       'rate gradient (the paper divides its loss by T) over the norm of the BPTT ' +
       'gradient. ' +
       'Where the assumptions hold exactly both are 1, as for the last layer. Each ' +
@@ -167,7 +167,7 @@ function memory(diagnosis: Diagnosis): Figure {
     id: 'memory',
     title: 'Memory of a training step over T',
     caption:
-      'Left, what the forward pass keeps for the backward pass; right, all memory of the ' +
+      'First, what the forward pass keeps for the backward pass; then, all memory of the ' +
       'model, parameters and working buffers included. The paper claims O(1) in T for ' +
       'rate-based backpropagation against O(T) for BPTT. ' +
       'All memory of rate-m still grows, since its working buffers hold the currents of ' +

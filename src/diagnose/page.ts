@@ -31,7 +31,8 @@ const tablesOf: Readonly<Record<string, (diagnosis: Diagnosis) => readonly Table
   processes: processTables,
 }
 
-const table = (of: Table): string => tableHtml({ ...of, numbers: of.head[0] !== 'claim' })
+const table = (of: Table): string =>
+  tableHtml({ ...of, cells: of.head[0] === 'claim' ? 'text' : 'numbers' })
 
 function describe({ setup, training }: Diagnosis): string {
   const { network, dataset, parameters, batchSize, steps, learningRate, probes, seed } = setup

@@ -1,6 +1,6 @@
 /** Learning-rate schedules: factors of the optimizer's learning rate. */
 
-import { checkOptions, describe, expect } from '../errors.js'
+import { checkInteger, checkOptions, describe, expect } from '../errors.js'
 import { checkMonitor, type EpochFigures, type Monitor, modeOf, monitored } from './monitor.js'
 
 /** Where a training stands when a schedule is asked. */
@@ -99,10 +99,7 @@ export const cosine: {
 } = maker('cosine', (options: CosineOptions = {}): EpochSchedule => {
   checkOptions('cosine', options, ['warmup', 'min', 'by'])
   const { warmup = 0, min = 0, by = 'epoch' } = options
-  expect(
-    Number.isInteger(warmup) && warmup >= 0,
-    () => `cosine.warmup must be an integer ≥ 0, got ${describe(warmup)}`,
-  )
+  checkInteger('cosine.warmup', warmup, 0)
   checkShare('cosine.min', min)
   checkBy('cosine.by', by)
   return made('cosine', { ...options }, by, (epoch, epochs, at) => {
@@ -128,10 +125,7 @@ export const linearWarmup: (
   then?: Schedule,
   options?: { by?: ScheduleBy },
 ) => Schedule = maker('linearWarmup', (length, then = constant(), options = {}) => {
-  expect(
-    Number.isInteger(length) && length >= 1,
-    () => `linearWarmup's length must be an integer ≥ 1, got ${describe(length)}`,
-  )
+  checkInteger("linearWarmup's length", length, 1)
   expectNoMaker("linearWarmup's second argument", then)
   expect(
     typeof then === 'function',
@@ -307,10 +301,7 @@ export const plateau: (options?: PlateauOptions) => Schedule = maker('plateau', 
       'plateau.factor must lie in 0…1 (both excluded), since the learning rate is multiplied ' +
       `with it, got ${describe(factor)}`,
   )
-  expect(
-    Number.isInteger(patience) && patience >= 0,
-    () => `plateau.patience must be an integer ≥ 0, got ${describe(patience)}`,
-  )
+  checkInteger('plateau.patience', patience, 0)
   checkShare('plateau.min', min)
   expect(
     Number.isFinite(threshold) && threshold >= 0,

@@ -1,12 +1,13 @@
-/** All kinds of layers in a page, for networks that come from files. */
+/** All kinds of layers in a page, and what options may ask for, for networks from files. */
 
 import type { GraphNode } from '../graph/trace.js'
 import type { Layer } from '../nn/layers/index.js'
 import { kindOf } from '../nn/layers/kinds.js'
 import { spiking } from '../nn/layers/spiking.js'
+import { remake } from '../plan/checkpoints.js'
 import { planOf } from '../plan/layers/index.js'
 import { lowerLearntTau } from '../plan/learnt-tau.js'
-import { registerAll, registerCells } from './parts.js'
+import { registerAll, registerCells, registerRemake } from './parts.js'
 
 export function useAllLayers(): void {
   registerAll((kind) => ({
@@ -14,4 +15,5 @@ export function useAllLayers(): void {
     plan: planOf({ kind } as GraphNode),
   }))
   registerCells({ spiking, lowerLearntTau })
+  registerRemake(remake)
 }

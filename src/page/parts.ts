@@ -7,6 +7,7 @@ import { SpikewasmError } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
 import type { Cell, Layer, Neuron } from '../nn/layers/index.js'
 import type { LayerKind } from '../nn/layers/kind.js'
+import type { remake } from '../plan/checkpoints.js'
 import type { LayerPlan } from '../plan/layers/layer.js'
 import type { Pass } from '../plan/pass.js'
 import type { Expression } from '../plan/tensors.js'
@@ -27,6 +28,7 @@ export interface Cells {
 
 const known = new Map<string, Parts>()
 let cells: Cells | undefined
+let remaker: typeof remake | undefined
 let everyKind: ((kind: string) => Parts) | undefined
 
 export function registerLayer(kind: string, parts: Parts): void {
@@ -35,6 +37,11 @@ export function registerLayer(kind: string, parts: Parts): void {
 
 export function registerCells(made: Cells): void {
   cells = made
+}
+
+/** What `gradientCheckpoint` needs. */
+export function registerRemake(made: typeof remake): void {
+  remaker = made
 }
 
 /** All kinds, for networks that come from files. */
@@ -61,6 +68,15 @@ export function cellsFor(what: string): Cells {
   throw new SpikewasmError(
     `${what} need what cells are made of, which this page does not load; import ` +
       "'spikewasm/layers', which has all kinds of layers",
+  )
+}
+
+/** @throws SpikewasmError where the page has nothing that makes activations again */
+export function remaking(): typeof remake {
+  if (remaker) return remaker
+  throw new SpikewasmError(
+    "gradientCheckpoint 'layers' needs what makes activations again, which this page does not " +
+      "load; import 'spikewasm/layers', which has all that networks and options may ask for",
   )
 }
 

@@ -21,12 +21,12 @@ export interface Table {
   readonly title: string
   readonly head: readonly string[]
   readonly rows: readonly (readonly string[])[]
-  /** Whether all but the first cells are numbers; default true. */
-  readonly numbers?: boolean
+  /** What the cells behind the first are: numbers, texts, or values of what the first names. */
+  readonly cells?: 'numbers' | 'text' | 'values'
 }
 
 /** A table that scrolls by itself where it is wider than the page. */
-export function tableHtml({ title, head, rows, numbers = true }: Table): string {
+export function tableHtml({ title, head, rows, cells: kind = 'numbers' }: Table): string {
   const cells = (row: readonly string[]): string =>
     row
       .map((cell, i) => {
@@ -37,7 +37,7 @@ export function tableHtml({ title, head, rows, numbers = true }: Table): string 
   const heads = head.map((cell) => `<th scope="col">${escapeHtml(cell)}</th>`).join('')
   const label = escapeHtml(title)
   return `<div class="wide" tabindex="0" role="region" aria-label="${label}">
-<table class="${numbers ? 'numbers' : 'text'}">
+<table class="${kind === 'values' ? 'text values' : kind}">
 <caption>${label}</caption>
 <thead><tr>${heads}</tr></thead>
 <tbody>

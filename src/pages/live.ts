@@ -15,7 +15,7 @@ const cards = {
 const none = { at: [], loss: [], accuracy: [], learningRate: [], stepMs: [], rates: [] }
 
 export function livePage(title: string): Promise<string> {
-  const figures = runFigures({ layers: [], records: [], steps: none })
+  const figures = runFigures({ layers: [], records: [], steps: none }, true)
   const body = `<h1 id="live">${escapeHtml(title)}</h1>
 <p class="status" id="status" role="status">Waiting for the first step.</p>
 <progress id="share" max="1" value="0" aria-label="share of the run"></progress>
@@ -27,7 +27,7 @@ ${Object.entries(cards)
 ${figures.map((figure) => figureHtml(figure)).join('')}<section>
 <h2>Options of the run</h2>
 <div class="wide" tabindex="0" role="region" aria-label="options of the run">
-<table class="text"><tbody id="options"></tbody></table>
+<table class="text values"><tbody id="options"></tbody></table>
 </div>
 </section>
 `

@@ -72,9 +72,9 @@ ${curves.map((figure) => figureHtml(figure, moreOf(figure, report, layers))).joi
     : `${answersHtml(examined)}${spikes ? figureHtml(spikes, pictureHtml(examined)) : ''}`
 }<section>
 <h2>Options, network and machine</h2>
-${tableHtml({ title: 'Network', head: ['what', 'value'], rows: facts, numbers: false })}
-${tableHtml({ title: 'Every option', head: ['option', 'value'], rows: options, numbers: false })}
-${tableHtml({ title: 'Made by', head: ['what', 'value'], rows: origin, numbers: false })}
+${tableHtml({ title: 'Network', head: ['what', 'value'], rows: facts, cells: 'values' })}
+${tableHtml({ title: 'Every option', head: ['option', 'value'], rows: options, cells: 'values' })}
+${tableHtml({ title: 'Made by', head: ['what', 'value'], rows: origin, cells: 'values' })}
 </section>
 `
   return pageHtml({ title, body, figures: [...curves, ...(spikes ? [spikes] : [])] })
@@ -120,7 +120,10 @@ function moreOf({ id }: Figure, { records }: RunReport, layers: readonly string[
     const all = records.map(({ firingRates }) => firingRates[layer] ?? 0)
     const ends = [first, last].map(({ firingRates }) => firingRates[layer] ?? 0)
     const range = [all.reduce((a, b) => Math.min(a, b), 1), all.reduce((a, b) => Math.max(a, b), 0)]
-    return [layerLabel(layer), ...[...ends, ...range].map((rate) => figureText(rate, true))]
+    return [
+      layerLabel(layer).replaceAll(' ', '\u00a0'),
+      ...[...ends, ...range].map((rate) => figureText(rate, true)),
+    ]
   })
   const table: Table = {
     title: 'Firing rates of the layers',
@@ -217,7 +220,7 @@ function pairsOf(confusion: readonly (readonly number[])[], names: readonly stri
         nameOf(names, answer),
         String(count),
       ]),
-    numbers: false,
+    cells: 'values',
   }
 }
 

@@ -100,8 +100,15 @@ function overSteps(at: readonly number[], name: string, colour: number, y: Numbe
 
 type Curves = Pick<RunState, 'layers' | 'records' | 'steps'>
 
-/** Loss, accuracy, learning rate, rates and speed of a run. */
-export function runFigures({ layers, records, steps }: Curves): Figure[] {
+/**
+ * Loss, accuracy, learning rate, rates and speed of a run.
+ *
+ * @param hasSteps whether steps are shown between epochs, or will be
+ */
+export function runFigures(
+  { layers, records, steps }: Curves,
+  hasSteps = steps.at.length > 0,
+): Figure[] {
   const { at } = steps
   const loss = [
     ...overSteps(at, 'train, steps', 4, steps.loss),
@@ -140,8 +147,8 @@ export function runFigures({ layers, records, steps }: Curves): Figure[] {
       id: 'learning',
       title: error.length > 0 ? 'Loss and error' : 'Loss and accuracy',
       caption:
-        'Means over epochs; dotted, the steps in between. Test figures are of the data that the ' +
-        'run was validated with, after each epoch.',
+        `Means over epochs${hasSteps ? '; dotted, the steps in between' : ''}. Test figures are ` +
+        'of the data that the run was validated with, after each epoch.',
       charts: quality,
     },
     {

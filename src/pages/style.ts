@@ -49,6 +49,7 @@ thead th { font-weight: 600; border-bottom-color: var(--soft); }
 .numbers td { white-space: nowrap; }
 .text td, .text th { overflow-wrap: anywhere; min-width: 7rem; }
 .text { width: 100%; }
+.values th:first-child { width: 14rem; }
 .charts { display: grid; gap: 18px 20px;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, var(--least, 20rem)), 1fr)); }
 .chart { min-width: 0; }
@@ -82,6 +83,9 @@ thead th { font-weight: 600; border-bottom-color: var(--soft); }
 .status { font-variant-numeric: tabular-nums; }
 .warn { color: var(--bad); }
 :focus-visible { outline: 2px solid var(--mark); outline-offset: 2px; }
+@media (max-width: 480px) {
+  .numbers th:not(:first-child), .numbers td { padding-left: 12px; }
+}
 @page { size: A4; margin: 12mm; }
 @media print {
   main { padding: 0; max-width: none; }

@@ -8,6 +8,7 @@ import type { Graph } from '../graph/trace.js'
 import { roundUp } from '../round-up.js'
 import { byteWeights } from './byte-weights.js'
 import { checkReads } from './check.js'
+import { remake } from './checkpoints.js'
 import {
   type ByteWeight,
   Context,
@@ -32,7 +33,7 @@ import {
   streamProgram,
   trainingPrograms,
 } from './programs.js'
-import { type Choices, noChoices, Remade } from './remade.js'
+import type { Choices } from './remade.js'
 import { type Singles, singlesOf } from './singles.js'
 import { collectState } from './state.js'
 import { standardTraining, type TrainingBuffers, trainingBuffers } from './training.js'
@@ -272,8 +273,7 @@ function planRuns(
   let keptBytes = 0
   if (training) {
     const context = contextOf(passImages, shared, 'training', carried)
-    if (options.gradientCheckpoint === 'layers')
-      context.remade = new Remade(b, choices ?? noChoices)
+    if (options.gradientCheckpoint === 'layers') context.remade = remake(b, choices)
     const made = trainingPrograms(context, state, { ...buffers, ...training })
     if (context.remade && !choices) {
       const fitting = context.remade.choicesThatFit(passImages)

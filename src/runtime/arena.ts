@@ -41,39 +41,28 @@ export function trainingOf({ plan }: Arena): TrainingBuffers {
   return plan.named.training ?? refuse(plan, 'train')
 }
 
-const needed = {
-  train: 'training, and what reads its results, needs',
-  gradients: 'training, and what reads its results, needs',
-  accumulate: 'fit with accumulate needs',
-  update: 'fit with accumulate needs',
-  evaluate: 'predict and evaluate need',
-  single: 'predict needs',
-  stream: 'step and reset need',
-  prepare: 'fixed parameters need',
-} as const satisfies Record<ProgramName, string>
-const has = {
-  train: "purpose 'train' (the default)",
-  gradients: "purpose 'train' (the default)",
-  accumulate: "purpose 'train' (the default)",
-  update: "purpose 'train' (the default)",
-  evaluate: "purpose 'inference' or 'train'",
-  single: "purpose 'inference' or 'train'",
-  stream: "purpose 'stream'",
-  prepare: 'fixed parameters',
-} as const satisfies Record<ProgramName, string>
+const training = 'training, and what reads its results, needs'
+const train = "purpose 'train' (the default)"
+const forward = "purpose 'inference' or 'train'"
 
-/** For a model that comes from a file. */
-const loading = Object.fromEntries(
-  Object.entries(has).map(([name, what]) => {
-    const purpose = /'\w+'/.exec(what)?.[0]
-    return [name, purpose ? `, or load it with loadModel(path, { purpose: ${purpose} })` : '']
-  }),
-) as Readonly<Record<ProgramName, string>>
+/** What asks for a program, the models that have it, and the purpose to load one with. */
+const asking: Readonly<Record<ProgramName, readonly string[]>> = {
+  train: [training, train, 'train'],
+  gradients: [training, train, 'train'],
+  accumulate: ['fit with accumulate needs', train, 'train'],
+  update: ['fit with accumulate needs', train, 'train'],
+  evaluate: ['predict and evaluate need', forward, 'inference'],
+  single: ['predict needs', forward, 'inference'],
+  stream: ['step and reset need', "purpose 'stream'", 'stream'],
+  prepare: ['fixed parameters need', 'fixed parameters'],
+}
 
 function refuse({ options }: Plan, name: ProgramName): never {
+  const [needs, has, purpose] = asking[name]
   throw new SpikewasmError(
-    `${needed[name]} a model compiled with ${has[name]}, this one was compiled with ` +
-      `purpose '${options.purpose ?? 'train'}'; compile the network again${loading[name]}`,
+    `${needs} a model compiled with ${has}, this one was compiled with purpose ` +
+      `'${options.purpose ?? 'train'}'; compile the network again` +
+      (purpose ? `, or load it with loadModel(path, { purpose: '${purpose}' })` : ''),
   )
 }
 

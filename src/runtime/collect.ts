@@ -6,11 +6,11 @@
 import { breathe } from './breathe.js'
 import { type Collector, platform } from './platform.js'
 
-/** Growth of the heap since the last collection of young objects: about what one plan leaves. */
-const YOUNG_BYTES = 2 ** 21
-/** Growth since the last collection of all objects, and the part of the heap that it must be. */
-const ALL_BYTES = 2 ** 23
-const ALL_PART = 1 / 4
+/**
+ * Growth of the heap, which tests change: since the last collection of young objects, about what
+ * one plan leaves; since the last one of all objects; and the part of the heap that this must be.
+ */
+export const growth = { youngBytes: 2 ** 21, allBytes: 2 ** 23, allPart: 1 / 4 }
 
 /** What may wait for a collection: bytes, and memories, each of which reserves addresses. */
 const WAITING_BYTES = 2 ** 24
@@ -62,8 +62,8 @@ export async function tidy(): Promise<void> {
     afterAll = afterYoung = bytes
     return
   }
-  if (bytes - afterAll > Math.max(ALL_BYTES, ALL_PART * afterAll)) return collect()
-  if (bytes - afterYoung < YOUNG_BYTES) return
+  if (bytes - afterAll > Math.max(growth.allBytes, growth.allPart * afterAll)) return collect()
+  if (bytes - afterYoung < growth.youngBytes) return
   found.run({ type: 'minor' })
   afterYoung = found.heapBytes()
 }

@@ -76,7 +76,8 @@ export function loadEngineSync(variant: EngineVariant): WebAssembly.Module | und
 
 /** The bytes of `engine`, with the names of all functions: exported networks are made of them. */
 export async function engineBytes(): Promise<Uint8Array> {
-  return (await read('engine-named')).bytes
+  const url = new URL('../../wasm/engine-named.wasm', import.meta.url)
+  return (await read('engine-named', url)).bytes
 }
 
 /** An instance of a module over a memory, which may be shared with other instances. */
@@ -90,10 +91,9 @@ export function instantiateEngine(
 }
 
 /** Bundlers copy the files that are named so: each address must stand here as it is. */
-const urls: Readonly<Record<EngineVariant | 'engine-named', () => URL>> = {
+const urls: Readonly<Record<EngineVariant, () => URL>> = {
   engine: () => new URL('../../wasm/engine.wasm', import.meta.url),
   'engine-threads': () => new URL('../../wasm/engine-threads.wasm', import.meta.url),
-  'engine-named': () => new URL('../../wasm/engine-named.wasm', import.meta.url),
   'engine-debug': () => new URL('../../wasm/engine-debug.wasm', import.meta.url),
 }
 
@@ -120,8 +120,8 @@ const MEND =
 const MAGIC = [0, 0x61, 0x73, 0x6d]
 const isModule = (bytes: Uint8Array): boolean => MAGIC.every((byte, i) => bytes[i] === byte)
 
-const read = (variant: keyof typeof urls) =>
-  readFirst(addressesOf(urls[variant](), `build/wasm/${variant}.wasm`), isModule, MEND)
+const read = (name: string, url: URL) =>
+  readFirst(addressesOf(url, `build/wasm/${name}.wasm`), isModule, MEND)
 
 async function find(
   variant: EngineVariant,
@@ -129,7 +129,7 @@ async function find(
   address: string | URL | undefined,
 ): Promise<WebAssembly.Module> {
   if (address === undefined) {
-    const { url, bytes } = await read(variant)
+    const { url, bytes } = await read(variant, urls[variant]())
     return compile(bytes, variant, url.href, wide)
   }
   const given = platform().address(address)

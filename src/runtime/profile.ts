@@ -1,7 +1,7 @@
 /** Where a program's time goes: its records run one by one on this thread, each timed. */
 
 import { Op } from '../../assembly/opcodes.js'
-import { describe, expect } from '../errors.js'
+import { checkInteger, expect } from '../errors.js'
 import { median } from '../median.js'
 import type { Phase } from '../plan/program.js'
 import { programOf } from './arena.js'
@@ -82,11 +82,7 @@ const MOST_REPEATS = 10_000
 
 /** `Model.profile`. The caller must hold the model's lock. */
 export async function profileStep(session: Session, repeats: number): Promise<OperationTime[]> {
-  expect(
-    Number.isInteger(repeats) && repeats >= 1,
-    () => `profile.repeats must be an integer ≥ 1, got ${describe(repeats)}`,
-  )
-  expect(repeats <= MOST_REPEATS, () => `profile.repeats must be ≤ ${MOST_REPEATS}, got ${repeats}`)
+  checkInteger('profile.repeats', repeats, 1, MOST_REPEATS)
   const { records } = programOf(session, 'train')
   expect(
     session.trained,

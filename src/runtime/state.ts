@@ -20,20 +20,25 @@ export interface NamedTensor {
 /** Tensors by PyTorch's names, for example `conv1.weight`. */
 export type StateDict = Record<string, NamedTensor>
 
+/** Tensors by their names, in PyTorch's layouts; copies. */
+const named = <T extends Parameter | Statistic>(
+  tensors: readonly T[],
+  stored: (tensor: T) => Float32Array,
+): StateDict =>
+  Object.fromEntries(
+    tensors.map((tensor) => {
+      const { name, layout } = tensor
+      return [name, { shape: layout.shape, data: unpack(layout, stored(tensor)) }]
+    }),
+  )
+
 /** Parameters and running statistics by PyTorch's names and in its layouts; copies. */
 export function stateDict(arena: Arena): StateDict {
-  const out: StateDict = {}
-  for (const p of arena.plan.parameters)
-    out[p.name] = {
-      shape: p.layout.shape,
-      data: unpack(p.layout, parameterOf(arena, p)),
-    }
-  for (const s of arena.plan.statistics)
-    out[s.name] = {
-      shape: s.layout.shape,
-      data: unpack(s.layout, storedAt(arena, arena.plan.named.statistics.address, s)),
-    }
-  return out
+  const { parameters, statistics, named: at } = arena.plan
+  return {
+    ...named(parameters, (p) => parameterOf(arena, p)),
+    ...named(statistics, (s) => storedAt(arena, at.statistics.address, s)),
+  }
 }
 
 /** About how many values of a parameter are made before they are written. */
@@ -110,12 +115,10 @@ export function takeState(arena: Arena, state: StateDict): void {
         `${describe(entry)}`,
     )
   expectSameTensors(arena.plan, state)
-  const entries = [
-    ...arena.plan.parameters.map((p) => ({ ...p, base: arena.plan.named.parameters.address })),
-    ...arena.plan.statistics.map((s) => ({ ...s, base: arena.plan.named.statistics.address })),
-  ]
-  for (const { name } of entries) checkNumbers(name, state[name].data)
-  for (const e of entries) put(arena, e.base, e, state[e.name].data)
+  const { parameters, statistics, named: at } = arena.plan
+  for (const { name } of [...parameters, ...statistics]) checkNumbers(name, state[name].data)
+  for (const p of parameters) put(arena, at.parameters.address, p, state[p.name].data)
+  for (const s of statistics) put(arena, at.statistics.address, s, state[s.name].data)
 }
 
 /** Numbers are finite, in float32 too, and a variance is at least 0: its root is divided by. */
@@ -147,12 +150,7 @@ export function optimizerState(
   const { states } = trainingOf(source)
   const of = (name: string): StateDict => {
     const from = name === 'average' ? averagesAt(source) : states[name].address
-    return Object.fromEntries(
-      source.plan.parameters.map((p) => [
-        p.name,
-        { shape: p.layout.shape, data: unpack(p.layout, storedAt(source, from, p)) },
-      ]),
-    )
+    return named(source.plan.parameters, (p) => storedAt(source, from, p))
   }
   return Object.fromEntries(names.map((name) => [name, of(name)]))
 }
@@ -190,11 +188,6 @@ export function averages(source: StepSource): StateDict {
  * in, kh, kw], `linear` weight [out, in], …); copies.
  */
 export function gradients(arena: Arena): StateDict {
-  const out: StateDict = {}
-  for (const p of arena.plan.parameters)
-    out[p.name] = {
-      shape: p.layout.shape,
-      data: unpack(p.layout, storedAt(arena, trainingOf(arena).gradients.address, p)),
-    }
-  return out
+  const { address } = trainingOf(arena).gradients
+  return named(arena.plan.parameters, (p) => storedAt(arena, address, p))
 }

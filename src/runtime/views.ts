@@ -86,23 +86,22 @@ export function spikeCounts(arena: Arena, probes: readonly RateProbe[]): Record<
  * @throws SpikewasmError otherwise.
  */
 export function stepRates(arena: Arena, probes: readonly RateProbe[]): Record<string, number[]> {
+  const { options } = arena.plan
+  const { inspect, batchSize, timeSteps, purpose } = options
   expect(
-    arena.plan.options.inspect &&
-      traitsOf(arena.plan.options).loop === 'layers' &&
-      !isLong(arena.plan.options) &&
-      arena.plan.options.purpose !== 'stream',
+    inspect && traitsOf(options).loop === 'layers' && !isLong(options) && purpose !== 'stream',
     () =>
       "stepRates needs compile({ inspect: true }), stepMode 'm', at most " +
       `${MOST_COUNTED_STEPS} time steps, and no stream`,
   )
   const out: Record<string, number[]> = {}
   for (const { name, masks, neurons, shape, stored } of probes) {
-    const plane = arena.plan.options.batchSize * shape[1] * shape[2] * stored
-    out[name] = Array.from({ length: arena.plan.options.timeSteps }, (_, t) => {
+    const plane = batchSize * shape[1] * shape[2] * stored
+    out[name] = Array.from({ length: timeSteps }, (_, t) => {
       const bits = new Uint8Array(arena.memory.buffer, masks.address + (t >> 3) * plane, plane)
       let sum = 0
       for (let i = 0; i < plane; i++) sum += (bits[i] >> (t & 7)) & 1
-      return sum / (neurons * arena.plan.options.batchSize)
+      return sum / (neurons * batchSize)
     })
   }
   return out
@@ -121,12 +120,13 @@ export function diagnostics(arena: Arena): {
   a1: Record<string, number>
   a2: Record<string, number>
 } {
-  programOf(arena, 'train')
+  const { probes } = programOf(arena, 'train')
+  const { options, parameters } = arena.plan
   expect(
-    arena.plan.options.inspect && hasTime(traitsOf(arena.plan.options)),
+    options.inspect && hasTime(traitsOf(options)),
     () => `diagnostics needs compile({ inspect: true, method: '${methodsWith(hasTime)}' })`,
   )
-  for (const { name, layer } of arena.plan.options.graph.nodes)
+  for (const { name, layer } of options.graph.nodes)
     expect(
       layer?.kind !== 'cell' || !layer.recurrence,
       () =>
@@ -135,11 +135,15 @@ export function diagnostics(arena: Arena): {
     )
   const a1: Record<string, number> = {}
   const a2: Record<string, number> = {}
-  for (const { name, spikeGradient, currentGradient, eligibility, shape, stored } of programOf(
-    arena,
-    'train',
-  ).probes.neurons) {
-    const count = arena.plan.options.batchSize * shape[1] * shape[2] * stored
+  for (const {
+    name,
+    spikeGradient,
+    currentGradient,
+    eligibility,
+    shape,
+    stored,
+  } of probes.neurons) {
+    const count = options.batchSize * shape[1] * shape[2] * stored
     const [spikes, currents, g] = [spikeGradient, currentGradient, eligibility].map((b) =>
       floatsAt(arena, b.address, count),
     )
@@ -149,8 +153,8 @@ export function diagnostics(arena: Arena): {
       spikes.map((value, i) => value * g[i]),
     )
   }
-  for (const { node, gradient } of programOf(arena, 'train').probes.weights) {
-    const parameter = arena.plan.parameters.find((p) => p.node === node && p.role === 'weight')
+  for (const { node, gradient } of probes.weights) {
+    const parameter = parameters.find((p) => p.node === node && p.role === 'weight')
     if (!parameter) continue
     a2[parameter.name] = cosineOf(
       storedAt(arena, trainingOf(arena).gradients.address, parameter),
@@ -169,31 +173,32 @@ export function activity(
   arena: Arena,
   name: string,
 ): { rate: Float32Array; eligibility: Float32Array | undefined } {
-  programOf(arena, 'train')
-  expect(arena.plan.options.inspect, () => 'activity needs compile({ inspect: true })')
-  const probe = programOf(arena, 'train').rates.find((p) => p.name === name)
-  if (!probe)
+  const { rates } = programOf(arena, 'train')
+  const { inspect, batchSize, timeSteps } = arena.plan.options
+  expect(inspect, () => 'activity needs compile({ inspect: true })')
+  const probe = rates.find((p) => p.name === name)
+  if (!probe) {
+    const names = rates.map((p) => p.name).join(', ')
     throw new SpikewasmError(
-      `activity: no neuron layer ${JSON.stringify(name)}; there are ${programOf(arena, 'train')
-        .rates.map((p) => p.name)
-        .join(', ')}`,
+      `activity: no neuron layer ${JSON.stringify(name)}; there are ${names}`,
     )
+  }
   const [C, H, W] = probe.shape
-  const total = arena.plan.options.batchSize * H * W * probe.stored
+  const total = batchSize * H * W * probe.stored
   // Training has them: its steps fit a byte.
   const { address } = probe.counts as Buffer
   const counts = new Uint8Array(arena.memory.buffer, address, total)
   const eligibility = probe.eligibility && floatsAt(arena, probe.eligibility.address, total)
   const reorder = (source: ArrayLike<number>, factor: number): Float32Array => {
-    const out = new Float32Array(arena.plan.options.batchSize * C * H * W)
-    for (let b = 0; b < arena.plan.options.batchSize; b++)
+    const out = new Float32Array(batchSize * C * H * W)
+    for (let b = 0; b < batchSize; b++)
       for (let c = 0; c < C; c++)
         for (let p = 0; p < H * W; p++)
           out[(b * C + c) * H * W + p] = source[(b * H * W + p) * probe.stored + c] * factor
     return out
   }
   return {
-    rate: reorder(counts, 1 / arena.plan.options.timeSteps),
+    rate: reorder(counts, 1 / timeSteps),
     eligibility: eligibility && reorder(eligibility, 1),
   }
 }

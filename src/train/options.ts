@@ -1,7 +1,7 @@
 /** What `fit` takes and gives. */
 
 import { type Dataset, expectDataset } from '../data/dataset.js'
-import { checkBoolean, checkOptions, describe, expect } from '../errors.js'
+import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../errors.js'
 import { checkLoss, checkPenalties, type Loss, type RatePenalty } from '../loss/index.js'
 import {
   checkNames,
@@ -148,14 +148,8 @@ const known: readonly string[] = [
 export function checkFitOptions(options: FitOptions): void {
   checkOptions('fit', options, known)
   const { epochs = 1, initialEpoch, fresh, resume } = options
-  expect(
-    Number.isInteger(epochs) && epochs >= 1,
-    () => `fit.epochs must be an integer ≥ 1, got ${describe(epochs)}`,
-  )
-  expect(
-    initialEpoch === undefined || (Number.isInteger(initialEpoch) && initialEpoch >= 0),
-    () => `fit.initialEpoch must be an integer ≥ 0, got ${describe(initialEpoch)}`,
-  )
+  checkInteger('fit.epochs', epochs, 1)
+  if (initialEpoch !== undefined) checkInteger('fit.initialEpoch', initialEpoch, 0)
   expect(
     initialEpoch === undefined || initialEpoch < epochs,
     () =>
@@ -198,10 +192,7 @@ export function checkTraining(options: FitOptions): void {
   if (validation !== undefined) expectDataset('fit.validation', validation)
   if (freeze !== undefined) checkNames('fit.freeze', freeze)
   checkClipNorm('fit.clipNorm', clipNorm)
-  expect(
-    accumulate === undefined || (Number.isInteger(accumulate) && accumulate >= 1),
-    () => `fit.accumulate must be an integer ≥ 1, got ${describe(accumulate)}`,
-  )
+  if (accumulate !== undefined) checkInteger('fit.accumulate', accumulate, 1)
   expect(
     ema === undefined || (Number.isFinite(ema) && ema >= 0 && ema < 1),
     () => `fit.ema must lie in 0…1 (1 excluded), got ${describe(ema)}`,

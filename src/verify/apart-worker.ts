@@ -46,6 +46,7 @@ function answer(net: Net, { call, input, sampleBytes }: Question): Answer {
 }
 
 async function open(): Promise<void> {
+  say({ kind: 'begun' })
   try {
     const net = await openNet((workerData as ApartSetup).bytes)
     port.on('message', (question: Question) => {

@@ -33,6 +33,7 @@ export interface Answer {
 
 /** What the thread says. A mistake is the message of a SpikewasmError. */
 export type Report =
+  | { readonly kind: 'begun' }
   | { readonly kind: 'opened'; readonly info: NetInfo }
   | { readonly kind: 'alive'; readonly samples: number }
   | { readonly kind: 'answer'; readonly answer: Answer }
@@ -69,6 +70,9 @@ export interface ApartNet {
   close(): Promise<void>
 }
 
+/** Seconds that a thread may take to start, on a busy machine: that is no fault of the file. */
+const START_SECONDS = 60
+
 /**
  * Checks and instantiates an exported network in a thread of its own; see `openNet`.
  *
@@ -82,6 +86,7 @@ export async function openApart(
 ): Promise<ApartNet> {
   const thread = new Thread(bytes, name, seconds)
   try {
+    await thread.next('be opened', Math.max(seconds, START_SECONDS))
     const report = await thread.next('be opened')
     if (report.kind !== 'opened') throw new Error(`the thread began with ${report.kind}`)
     return {
@@ -131,8 +136,8 @@ class Thread {
   }
 
   /** @param task what the file must do, in time */
-  async next(task: string): Promise<Report> {
-    if (this.reports.length === 0) await this.wait(task)
+  async next(task: string, seconds = this.seconds): Promise<Report> {
+    if (this.reports.length === 0) await this.wait(task, seconds)
     const report = this.reports.shift()!
     if (report instanceof Error) throw report
     if (report.kind === 'mistake') throw this.mistake(report.message)
@@ -147,8 +152,7 @@ class Thread {
     return new SpikewasmError(`${this.name}: ${message}`)
   }
 
-  private async wait(task: string): Promise<void> {
-    const { seconds } = this
+  private async wait(task: string, seconds: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined
     const late = await new Promise<boolean>((resolve) => {
       this.wake = () => resolve(false)

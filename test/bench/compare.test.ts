@@ -90,7 +90,7 @@ test('what throws, hangs or ends its process is named; the rest is measured', as
   ] as const
   const campaign = await compareLoops(
     { count: 14, odd: [...odd, ...onlyOther] },
-    { seconds: 5, patience: 2 },
+    { seconds: 5, patience: 1 },
   )
   const { failed, skipped, rows } = campaign
   for (const [name, pattern] of [
@@ -98,7 +98,7 @@ test('what throws, hangs or ends its process is named; the rest is measured', as
     ['loop 2', /^Error: cannot be prepared \(at .*loops/],
     ['loop 4', /^ended its process \(exit code 3\)$/],
     ['loop 7', /^Error: cannot go on \(at .*loops/],
-    ['loop 8', /^did not end within 2 s; its process was killed$/],
+    ['loop 8', /^did not end within 1 s; its process was killed$/],
   ] as const)
     assert.match(failed.get(name) ?? 'nothing', pattern, name)
   assert.is(failed.size, 5)

@@ -3,12 +3,13 @@
  * on: they end with the bits of one that was left alone.
  */
 import { spawn } from 'node:child_process'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile } from 'node:fs/promises'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseCheckpoint } from '../../src/io/checkpoint.js'
 import { readManifest, readRunFiles } from '../../src/io/folder/folder.js'
+import { removeFolder } from '../io/temporary.js'
 import { testRandom } from '../support/engine.js'
 import type { Fault } from '../support/faulty-files.js'
 import { firstDifference } from '../support/measure.js'
@@ -280,7 +281,7 @@ export async function oneByOne(
       ends += of.told.length
       kills += of.kills
       print(`${title}: same bits behind ${of.told.join(', ')}`)
-      await rm(folder, { recursive: true, force: true })
+      await removeFolder(folder)
     } catch (error) {
       failures.push(`${title}: ${(error as Error).message}; see ${folder}`)
       print(`FAIL ${failures.at(-1)}`)

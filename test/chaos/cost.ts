@@ -1,10 +1,11 @@
 /** What checkpoints cost: pairs of runs of the command, with and without them, a b b a. */
 import { spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { median } from '../../src/median.js'
+import { removeFolder } from '../io/temporary.js'
 
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 const PAIRS = 8
@@ -69,7 +70,7 @@ export async function cost(print: (line: string) => void): Promise<void> {
       print(`without ${show(without)}, with checkpoints ${show(whole)}`)
     }
   } finally {
-    await rm(folder, { recursive: true, force: true })
+    await removeFolder(folder)
   }
   const show = (list: number[]): string => {
     const percent = (share: number): string => (100 * share).toFixed(1)

@@ -1,11 +1,12 @@
 /** Comparisons of `spikewasm bench` as processes: exit codes, tables, JSON, files. */
-import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { appendFile, mkdtemp, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { copyBuild } from '../../bench/slow-build.js'
 import { ownRoot } from '../../src/bench/compare/builds.js'
+import { removeFolder } from '../io/temporary.js'
 import { run } from './command.js'
 import { run as runHere } from './in-process.js'
 
@@ -13,7 +14,7 @@ let folder = ''
 test.before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'spikewasm-bench-compare-'))
 })
-test.after(() => rm(folder, { recursive: true }))
+test.after(() => removeFolder(folder))
 
 const NAME = 'relu 8x8x8 B4 T4'
 const small = ['--shape', '8x8x8', '--filter', NAME]

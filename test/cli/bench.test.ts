@@ -1,9 +1,10 @@
 /** `spikewasm bench` as a process: what it prints, writes and refuses. */
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { removeFolder } from '../io/temporary.js'
 import { run } from './command.js'
 import { run as runHere } from './in-process.js'
 
@@ -11,7 +12,7 @@ let folder = ''
 test.before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'spikewasm-bench-'))
 })
-test.after(() => rm(folder, { recursive: true }))
+test.after(() => removeFolder(folder))
 
 const bench = (...args: string[]) => run(['bench', ...args], { cwd: folder })
 /** Where nothing is measured. */

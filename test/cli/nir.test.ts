@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { openNet } from '../../src/edge/net.js'
 import { withFolder } from '../io/temporary.js'
 import { parseLines, run } from './in-process.js'
 import { writeRecordings } from './recordings.js'
@@ -67,6 +68,32 @@ test('export writes a file of NIR that eval and predict read, with the same answ
     assert.is(again.testAccuracy, a.testAccuracy)
   }))
 
+test('export makes a module of a file of NIR; --weights takes one wherever it is given', () =>
+  withFolder(async (folder) => {
+    const [out, file, input] = ['run', 'net.nir', 'x.json'].map((name) => join(folder, name))
+    const [wasm, copy] = ['net.wasm', 'copy.nir'].map((name) => join(folder, name))
+    await lastOf('train', ...tiny, '--model', 'mlp', '--out', out)
+    await lastOf('export', '--run', out, '--out', file)
+    const made = await lastOf('export', '--weights', file, '--time-steps', '4', '--out', wasm)
+    assert.is(made.model, 'net')
+    await writeFile(input, JSON.stringify(Array.from({ length: 64 }, (_, i) => (i % 5) / 4)))
+    const { logits } = await lastOf('predict', '--run', out, input)
+    const net = await openNet(await readFile(wasm))
+    net.input.set(Array.from({ length: 64 }, (_, i) => (i % 5) / 4))
+    net.infer()
+    assert.equal([...net.output], logits)
+    await lastOf('export', '--weights', file, '--out', copy)
+    const data = ['--dataset', 'digits', '--threads', '1', '--limit-test', '40']
+    const { testAccuracy, spikes } = await lastOf('eval', '--nir', file, ...data)
+    for (const how of ['--weights', '--nir']) {
+      const again = await lastOf('eval', how, how === '--nir' ? copy : file, ...data)
+      assert.equal([again.testAccuracy, again.spikes], [testAccuracy, spikes])
+    }
+    const { code, stderr } = await run(['eval', '--nir', file, '--weights', file, ...data])
+    assert.is(code, 1)
+    assert.match(stderr, /got both; leave one out/)
+  }))
+
 test('eval --nir with frames of recordings, 300 steps; eval --run with as many', () =>
   withFolder(async (folder) => {
     const data = await writeRecordings(folder)
@@ -119,7 +146,11 @@ test('options around NIR that do nothing are refused', () =>
       ],
       [
         ['export', '--pretrained', 'fashion-mnist-cnn', '--out', 'a.wasm', '--dt', '0.1'],
-        /--dt must come with --nir, got 0\.1/,
+        /--dt must come with --nir or a NIR file, got 0\.1/,
+      ],
+      [
+        ['export', '--pretrained', 'fashion-mnist-cnn', '--out', file, '--reset', 'zero'],
+        /--reset must come with --weights and a NIR file, got zero/,
       ],
     ]
     for (const [args, message] of cases) {

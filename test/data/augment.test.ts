@@ -236,11 +236,11 @@ test('augment: says what it cannot do', async () => {
   const dataset = makeDataset(1, [3, 4, 4])
   assert.match(
     await messageOf(() => augment(dataset, { crop: -1 })),
-    /augment\.crop must be an integer >= 0, got -1/,
+    /augment\.crop must be an integer ≥ 0, got -1/,
   )
   assert.match(
     await messageOf(() => augment(dataset, { cutout: 1.5 })),
-    /augment\.cutout must be an integer >= 0, got 1\.5/,
+    /augment\.cutout must be an integer ≥ 0, got 1\.5/,
   )
   assert.match(
     await messageOf(() => augment(makeDataset(1, [2, 4, 4]), { autoAugment: true })),

@@ -144,7 +144,7 @@ test('batches: say what does not fit', async () => {
   const dataset = makeDataset(5)
   assert.is(
     await messageOf(() => new Batches(dataset, { batchSize: 0 })),
-    'batches.batchSize must be an integer >= 1, got 0',
+    'batches.batchSize must be an integer ≥ 1, got 0',
   )
   assert.match(
     await messageOf(() => new Batches(dataset, { batchSize: 1, seed: -1 })),
@@ -167,7 +167,7 @@ test('batches: say what does not fit', async () => {
   assert.match(await messageOf(() => batches.fill(0, images, labels.subarray(1))), /got 4 and 1/)
   assert.match(
     await messageOf(() => batches.startEpoch(-1)),
-    /epoch must be an integer >= 0, got -1/,
+    /epoch must be an integer ≥ 0, got -1/,
   )
 })
 

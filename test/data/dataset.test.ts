@@ -93,7 +93,7 @@ test('subset: the first samples, and no other', async () => {
     'four: index must be from 0 to 2, got 3',
   )
   assert.is(subset(four(), 9).length, 4)
-  assert.is(await messageOf(() => subset(four(), 0)), 'subset.limit must be an integer >= 1, got 0')
+  assert.is(await messageOf(() => subset(four(), 0)), 'subset.limit must be an integer ≥ 1, got 0')
 })
 
 test('data sets: say what does not fit', async () => {
@@ -172,7 +172,7 @@ test('what is no data set, no option or no number is refused by name, never by a
     [augmented(null), /^augment's options must be an object/],
     [augmented({ cropp: 1 }), /^augment\.cropp is not an option/],
     [augmented({ flip: 'no' }), /^augment\.flip must be true or false, got "no"/],
-    [() => subset(bytes(), Number.NaN), /^subset\.limit must be an integer >= 1, got NaN/],
+    [() => subset(bytes(), Number.NaN), /^subset\.limit must be an integer ≥ 1, got NaN/],
     [() => bytes({ std: [0.2, -1] }), /^normalization\.std must be > 0, got -1 for channel 1/],
     [() => bytes({ std: [0.2, '1'] }), /^normalization\.std must be > 0, got "1" for channel 1/],
     [() => bytes({ std: [0.2, Infinity] }), /^normalization\.std must be > 0, got Infinity/],

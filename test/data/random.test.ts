@@ -104,7 +104,7 @@ test('permutation: rejects what is out of range', async () => {
   )
   assert.match(
     await messageOf(() => permutation(3, 0, -1)),
-    /permutation\.epoch must be an integer >= 0, got -1/,
+    /permutation\.epoch must be an integer ≥ 0, got -1/,
   )
 })
 

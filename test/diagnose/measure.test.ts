@@ -2,6 +2,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Block, sequential } from '../../src/containers.js'
 import { Batches, datasets } from '../../src/data/index.js'
+import { durations } from '../../src/diagnose/cost.js'
 import {
   type Cost,
   claimed,
@@ -30,6 +31,12 @@ import { cosineOf } from '../../src/runtime/views.js'
 import { messageOf } from '../io/temporary.js'
 
 const data = await datasets.digits()
+
+/** Of the package; nearly all of the tests look at no times. */
+const { warmUp, measure } = durations
+const SHORT = { warmUp: 10, measure: 10 }
+Object.assign(durations, SHORT)
+test.after(() => void Object.assign(durations, { warmUp, measure }))
 
 /** Convolutions are 0 and 4, neurons 2 and 6, the last linear layer 10; odd channel counts. */
 const net = (neuron: NeuronOptions = {}): Block =>
@@ -175,14 +182,23 @@ test('memory over T: what rate-m keeps is constant, what BPTT keeps is linear, a
 })
 
 test('time over T: the backward pass of rate-m is constant, that of BPTT is not', async () => {
-  const { costs } = await run()
-  const [rate, bptt] = (['rate-m', 'bptt'] as const).map(
-    (method) => growthOf(costs, method, 'backwardMs')!,
-  )
-  // Wide bounds: others may use the machine meanwhile.
-  assert.ok(rate.factor < 1.6, `rate-m, T 16 against T 2: ${rate.factor}`)
-  assert.ok(bptt.factor > 3, `bptt, T 16 against T 2: ${bptt.factor}`)
-  for (const { forwardMs, backwardMs, updateMs, stepMs } of costs)
+  Object.assign(durations, { warmUp, measure })
+  const timed = { timeSteps: [2, 16], methods: ['rate-m', 'bptt'] as const, steps: 1 }
+  const least: Cost[] = []
+  const factorOf = (method: Variant): number => growthOf(least, method, 'backwardMs')!.factor
+  // Who else uses the machine only adds time: of several looks the least counts.
+  for (let look = 0; look < 6; look++) {
+    for (const [i, cost] of (await diagnose({ ...common, ...timed })).costs.entries())
+      if (!(cost.backwardMs >= least[i]?.backwardMs)) least[i] = cost
+    if (factorOf('rate-m') < 1.6 && factorOf('bptt') > 3) break
+  }
+  Object.assign(durations, SHORT)
+  for (const [method, holds] of [
+    ['rate-m', (factor: number) => factor < 1.6],
+    ['bptt', (factor: number) => factor > 3],
+  ] as const)
+    assert.ok(holds(factorOf(method)), `${method}, T 16 against T 2: ${factorOf(method)}`)
+  for (const { forwardMs, backwardMs, updateMs, stepMs } of [...least, ...(await run()).costs])
     assert.ok(Math.min(forwardMs, backwardMs, updateMs, stepMs) > 0)
 })
 

@@ -91,10 +91,7 @@ test('data that do not match are refused', async () => {
   )
   await rejects(evaluateNet(net, one({ classes: 5 })), /must have 4 classes, .*got 5/)
   await rejects(evaluateNet(net, one({ length: 0 })), /must have samples, got none/)
-  await rejects(
-    evaluateNet(net, floats, { limit: 0 }),
-    /evaluateNet\.limit must be an integer >= 1/,
-  )
+  await rejects(evaluateNet(net, floats, { limit: 0 }), /evaluateNet\.limit must be an integer ≥ 1/)
   await rejects(evaluateNet(net, floats, { limits: 3 } as object), /limits is not an option/)
   const broken = {
     ...floats,

@@ -44,11 +44,11 @@ import { randomNetwork } from '../support/random-network.js'
 import { tinyInfo } from '../support/tiny-net.js'
 
 const ways: readonly [Method, StepMode, steps: number][] = [
-  ['rate', 'm', 50],
+  ['rate', 'm', ofLong(15, 50)],
   ['rate', 's', 15],
   ['bptt', 'm', 15],
   ['bptt', 's', 15],
-  ['sltt', 's', 50],
+  ['sltt', 's', ofLong(15, 50)],
   ['ottt', 's', 15],
 ]
 

@@ -2,7 +2,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -13,6 +13,7 @@ import { netHeader } from '../../src/edge/header.js'
 import { cnn, compile, datasets, sgd } from '../../src/index.js'
 import { findChromium } from '../../src/verify/hosts/browser.js'
 import { run } from '../cli/command.js'
+import { removeFolder } from '../io/temporary.js'
 import { answerOfPage } from '../support/page.js'
 
 const example = fileURLToPath(new URL('../../../examples/edge/adapt/', import.meta.url))
@@ -36,7 +37,7 @@ test.before(async () => {
   assert.is(writing.code, 0, writing.stderr)
 })
 
-test.after(() => rm(folder, { recursive: true, force: true }))
+test.after(() => removeFolder(folder))
 
 test('Node: most slanted digits are wrong before, and right after', async () => {
   const args = ['adapt.mjs', 'net.wasm', ...samples]

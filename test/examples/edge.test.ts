@@ -1,6 +1,6 @@
 /** The hosts in examples/edge are built as their pages say, run, and name the class. */
 import { spawnSync } from 'node:child_process'
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -18,6 +18,7 @@ import { wasm3 } from '../../src/verify/hosts/wasm3.js'
 import { wasmedge } from '../../src/verify/hosts/wasmedge.js'
 import { findProgram, runProgram } from '../../src/verify/process.js'
 import { run } from '../cli/command.js'
+import { removeFolder } from '../io/temporary.js'
 import { answerOfPage } from '../support/page.js'
 import { tinyNet } from '../support/tiny-net.js'
 
@@ -43,7 +44,7 @@ test.before(async () => {
   await model.dispose()
 })
 
-test.after(() => rm(folder, { recursive: true, force: true }))
+test.after(() => removeFolder(folder))
 
 /** Builds a program in C and returns what it prints. */
 async function build(name: string, ...args: string[]): Promise<string> {

@@ -96,6 +96,25 @@ async function prepare(folder: string): Promise<void> {
   await writeFile(join(folder, 'notes.json'), "a user's")
 }
 
+/** Another process opens the folder and commits. */
+async function goOn(folder: string, before: string, name: string): Promise<void> {
+  await bury(folder)
+  const run = await RunFolder.open(folder)
+  assert.is(await found(folder), before, `${name}: opened again`)
+  const here = (names: readonly string[]): string[] =>
+    [...names].filter((file) => !/^\.run\.lock\.\w+\.tmp$/.test(file)).sort()
+  const expected = [...run.names, 'notes.json', 'run.lock']
+  if (run.generation > 0) expected.push('manifest.json')
+  assert.equal(here(await readdir(folder)), expected.sort(), `${name}: nothing is left`)
+  await run.commit(bytes({ 'options.json': 'last' }), { alone: true })
+  await run.close()
+  assert.equal(
+    here(await readdir(folder)),
+    ['manifest.json', 'notes.json', 'options.json'],
+    `${name}: a commit behind it`,
+  )
+}
+
 async function scenario(
   parent: string,
   at: number,
@@ -121,21 +140,13 @@ async function scenario(
   }
   const before = await found(folder)
   assert.ok(possible.at(-1)!.has(before), `${name}: ${before}`)
-  await bury(folder)
-  const run = await RunFolder.open(folder)
-  assert.is(await found(folder), before, `${name}: opened again`)
-  const here = (names: readonly string[]): string[] =>
-    [...names].filter((file) => !/^\.run\.lock\.\w+\.tmp$/.test(file)).sort()
-  const expected = [...run.names, 'notes.json', 'run.lock']
-  if (run.generation > 0) expected.push('manifest.json')
-  assert.equal(here(await readdir(folder)), expected.sort(), `${name}: nothing is left`)
-  await run.commit(bytes({ 'options.json': 'last' }), { alone: true })
-  await run.close()
-  assert.equal(
-    here(await readdir(folder)),
-    ['manifest.json', 'notes.json', 'options.json'],
-    `${name}: a commit behind it`,
-  )
+  // Nothing fails any more; the disk is still not asked.
+  const later = makeFaulty({ folder })
+  try {
+    await goOn(folder, before, name)
+  } finally {
+    await later.stop()
+  }
   return what
 }
 

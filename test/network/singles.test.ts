@@ -23,6 +23,7 @@ import {
 } from '../../src/index.js'
 import { makePlan, type Plan } from '../../src/plan/plan.js'
 import { testRandom } from '../support/engine.js'
+import { isLong } from '../support/long.js'
 import { expectClose, labels, uniform } from '../support/measure.js'
 import { randomNetwork, randomPlanOptions } from '../support/random-network.js'
 
@@ -73,7 +74,11 @@ for (const purpose of ['train', 'inference'] as const)
   for (const threads of [1, 2, 3])
     test(`random networks, ${purpose}, ${threads} threads: one by one, in a batch and in its rest, the same bits and rates`, async () => {
       let [singly, spikes] = [0, 0]
+      // On one thread each, on two every other one, on three the rest.
+      const isLeftOut = (round: number): boolean =>
+        !isLong && threads > 1 && round % 2 !== threads % 2
       for (let round = 0; round < 14; round++) {
+        if (isLeftOut(round)) continue
         const where = `round ${round} seed=${seed}`
         const random = testRandom(seed + 100 * threads + round)
         const [method, stepMode] = methods[round % methods.length]
@@ -125,7 +130,8 @@ for (const purpose of ['train', 'inference'] as const)
           await one.dispose()
         }
       }
-      assert.ok(singly > 30 && spikes > 1, `${singly} calls, rates ${spikes}`)
+      const most = isLong || threads === 1 ? 30 : 15
+      assert.ok(singly > most && spikes > 1, `${singly} calls, rates ${spikes}`)
     })
 
 /** Such a network cannot be trained with OTTT. */

@@ -1,6 +1,6 @@
 /** Ops in a page: unbundled, from the package's files, with the same bits as here. */
 import { readdirSync, readFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,6 +8,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as ops from '../../src/ops/index.js'
 import { findChromium } from '../../src/verify/hosts/browser.js'
+import { removeFolder } from '../io/temporary.js'
 import { answerOfPage } from '../support/page.js'
 
 const build = fileURLToPath(new URL('../../', import.meta.url))
@@ -69,7 +70,7 @@ else
       assert.ok(here(ops).length > 1000)
       assert.is(answer.bits, here(ops))
     } finally {
-      await rm(folder, { recursive: true, force: true })
+      await removeFolder(folder)
     }
   })
 

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { removeFolder } from '../io/temporary.js'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const vendor = 'build/src/runtime/vendor'
@@ -33,7 +34,7 @@ test.before(async () => {
   await symlink(join(root, 'node_modules'), join(copy, 'node_modules'), 'junction')
 })
 
-test.after(() => rm(copy, { recursive: true, force: true }))
+test.after(() => removeFolder(copy))
 
 test('the command says so when nothing has been built', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'spikewasm-unbuilt-'))

@@ -123,12 +123,14 @@ test('charts in words', () => {
   assert.is(figureText(123456.7), '123500')
 })
 
+const noSteps = { at: [], loss: [], accuracy: [], learningRate: [], stepMs: [], rates: [] }
+
 test('figures of a run: a line for each layer, no number that is not finite', () => {
   const records = [record(1), record(2, { trainLoss: Number.NaN, testLoss: null as never })]
   const figures = runFigures({
     layers: ['2', 'conv.sn'],
     records,
-    steps: { at: [], loss: [], accuracy: [], learningRate: [], stepMs: [], rates: [] },
+    steps: noSteps,
   })
   const series = figures.flatMap(({ charts }) =>
     charts.flatMap((c) => ('series' in c ? c.series : [])),
@@ -139,6 +141,9 @@ test('figures of a run: a line for each layer, no number that is not finite', ()
       name,
     )
   assert.ok(series.some(({ name }) => name === 'layer 2'))
+  // A caption tells of nothing that is not there.
+  assert.not.match(figures[0].caption, 'dotted')
+  assert.match(runFigures({ layers: [], records, steps: noSteps }, true)[0].caption, 'dotted')
 })
 
 test('options as rows: nested ones by their path, a network by its layers', () => {

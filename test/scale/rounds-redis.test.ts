@@ -10,6 +10,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { RedisPlace } from '../../src/scale/redis.js'
 import { main, parseLines, run } from '../cli/command.js'
+import { run as runHere } from '../cli/in-process.js'
 import { withFolder } from '../io/temporary.js'
 import { isLong } from '../support/long.js'
 import { noRedis, startRedis, type TestRedis } from '../support/redis.js'
@@ -133,14 +134,14 @@ check('deaths of workers, of Redis and of its own process change no bit of a run
   try {
     await withFolder(async (folder) => {
       const out = join(folder, 'run')
-      workers.push(worker(redis, 'deaths', 5), worker(redis, 'deaths', 5))
+      workers.push(worker(redis, 'deaths', 2), worker(redis, 'deaths', 2))
       await Promise.all(workers.map((one) => one.says('waiting for')))
       const place = ['--redis', redis.url, '--namespace', 'deaths']
       const first = start([main, ...training, ...place, '--out', out])
       // In the middle of a replica.
       await workers[0].says('begins')
       await workers[0].kill()
-      workers[0] = worker(redis, 'deaths', 5)
+      workers[0] = worker(redis, 'deaths', 2)
       await first.says('"epoch":1')
       await first.kill()
       // What it has left there is forgotten.
@@ -258,7 +259,7 @@ test('flags of rounds that would do nothing, or that are out of range, are refus
     [['--replicas', '2', '--sync-every', '2', '--ema', '0.9'], /--ema must be left out in rounds/],
   ]
   for (const [args, message] of wrong) {
-    const { code, stderr } = await run(['train', '--limit-train', '96', ...args])
+    const { code, stderr } = await runHere(['train', '--limit-train', '96', ...args])
     assert.is(code, 1)
     assert.match(stderr, message)
   }

@@ -1,11 +1,12 @@
 /** What tests of deaths share: workers that are killed at work, and a Redis that is killed too. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { main } from '../cli/command.js'
+import { removeFolder } from '../io/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
 
@@ -151,6 +152,6 @@ export async function withScene<T>(
     scene.isOver = true
     await Promise.all(victims.map((victim) => victim.end('SIGKILL')))
     await redis.stop()
-    await rm(folder, { recursive: true, force: true })
+    await removeFolder(folder)
   }
 }

@@ -27,6 +27,8 @@ export interface Case {
   readonly y: readonly number[]
   readonly seed: number
   readonly reference: ReferenceResult
+  /** The model that it was made with, for the first step with its options; then undefined. */
+  spare: { readonly model: Model; readonly inspect: boolean } | undefined
 }
 
 /** Below this distance from the threshold a rounding error of float32 could flip a spike. */
@@ -43,10 +45,10 @@ export async function makeCase(
   seed: number,
   more: Partial<ReferenceOptions> = {},
 ): Promise<Case> {
-  const model = await compileCase(layers, options)
+  const inspect = (options.method ?? 'rate') === 'rate'
+  const model = await compileCase(layers, { ...options, inspect })
   const initial = model.stateDict()
   const { classes } = model
-  await model.dispose()
   const size =
     options.batchSize *
     options.input.reduce((a, b) => a * b, 1) *
@@ -80,11 +82,13 @@ export async function makeCase(
     }
     try {
       const reference = referenceStep(layers, state, x, y, step)
-      return { layers, options, state, x, y, seed: tried, reference }
+      const spare = { model, inspect }
+      return { layers, options, state, x, y, seed: tried, reference, spare }
     } catch (error) {
       if (!(error instanceof NearThreshold)) throw error
     }
   }
+  await model.dispose()
   throw new Error(
     `no seed from ${seed} on keeps all potentials ${MARGIN} away from the threshold; ` +
       `use a smaller case`,
@@ -95,13 +99,24 @@ export function compileCase(layers: readonly Layer[], options: CompileOptions): 
   return sequential(...layers).compile(options)
 }
 
+/** The spare model where it has these options. */
+async function takeSpare(c: Case, options: Partial<CompileOptions>): Promise<Model | undefined> {
+  const { spare } = c
+  c.spare = undefined
+  const { inspect = c.options.inspect ?? false, ...others } = options
+  if (spare?.inspect === inspect && Object.keys(others).length === 0) return spare.model
+  await spare?.model.dispose()
+  return undefined
+}
+
 /** One step of the engine on a case. The caller disposes of the model. */
 export async function stepOnEngine(
   c: Case,
   options: Partial<CompileOptions> = {},
   optimizer?: Sgd,
 ): Promise<{ model: Model; result: StepResult }> {
-  const model = await compileCase(c.layers, { ...c.options, ...options })
+  const model =
+    (await takeSpare(c, options)) ?? (await compileCase(c.layers, { ...c.options, ...options }))
   model.loadStateDict(c.state)
   if (optimizer) model.optimizer = optimizer
   const result = await model.trainStep(c.x, c.y, { update: optimizer !== undefined })

@@ -1,10 +1,11 @@
 /** A real Redis for tests, on loopback, in a folder of its own. */
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { removeFolder } from '../io/temporary.js'
 
 /** Why there is none; undefined where there is. */
 export function noRedis(): string | undefined {
@@ -24,21 +25,39 @@ export interface TestRedis {
   stop(): Promise<void>
 }
 
+/**
+ * Below the ports that a system gives out by itself: else another server, or a client that looks for
+ * a Redis that is away, may get the port of a Redis that is about to start.
+ */
+const [FIRST_PORT, LAST_PORT] = [20_000, 32_000]
+
 /** A port that was free a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT))
+    const isFree = await new Promise<boolean>((resolve) => {
+      const server = createServer()
+      server.once('error', () => resolve(false))
+      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
     })
-  })
+    if (isFree) return port
+  }
 }
 
+/** Another process may have taken the port in between: then it is tried with others. */
+const ATTEMPTS = 5
+
 export async function startRedis(more: readonly string[] = []): Promise<TestRedis> {
+  for (let attempt = 1; ; attempt++)
+    try {
+      return await startAt(await freePort(), more)
+    } catch (error) {
+      if (attempt === ATTEMPTS || !/Address already in use/.test(String(error))) throw error
+    }
+}
+
+async function startAt(port: number, more: readonly string[]): Promise<TestRedis> {
   const folder = await mkdtemp(join(tmpdir(), 'spikewasm-redis-'))
-  const port = await freePort()
   let child: ChildProcess | undefined
   const args = [
     ...['--port', String(port), '--bind', '127.0.0.1', '--dir', folder],
@@ -57,24 +76,26 @@ export async function startRedis(more: readonly string[] = []): Promise<TestRedi
         if (said.includes('Ready to accept connections')) resolve()
       })
       started.once('error', reject)
-      started.once('exit', () => reject(new Error(`redis-server ended: ${said}`)))
+      // Behind all that it has said.
+      started.once('close', () => reject(new Error(`redis-server ended: ${said}`)))
     })
   }
   const kill = async (): Promise<void> => {
     const ending = child
     child = undefined
-    if (!ending || ending.exitCode !== null) return
+    if (!ending || ending.exitCode !== null || ending.signalCode !== null) return
     const ended = new Promise<void>((resolve) => ending.once('exit', () => resolve()))
     ending.kill('SIGKILL')
     await ended
   }
-  await start()
-  return {
-    ...{ url: `redis://127.0.0.1:${port}`, port, folder, kill, start },
-    async stop() {
-      await kill()
-      process.off('exit', leave)
-      await rm(folder, { recursive: true, force: true })
-    },
+  const stop = async (): Promise<void> => {
+    await kill()
+    process.off('exit', leave)
+    await removeFolder(folder)
   }
+  await start().catch(async (error) => {
+    await stop()
+    throw error
+  })
+  return { url: `redis://127.0.0.1:${port}`, port, folder, kill, start, stop }
 }

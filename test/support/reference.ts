@@ -124,27 +124,35 @@ interface Windows {
   padding: readonly [number, number]
 }
 
-/** Every tap that does not read padding: its output pixel, input pixel and place in the kernel. */
+/**
+ * Every tap that does not read padding: its output pixel, input pixel and place in the kernel, in the
+ * order of input pixels.
+ */
 interface Taps {
   readonly out: Int32Array
   readonly input: Int32Array
   readonly tap: Int32Array
+  /** Where the taps of an input pixel begin; behind them the number of all. */
+  readonly starts: Int32Array
 }
 
 /** A list, because a callback for each product takes most of the time of many tests. */
 function tapsOf({ kernelSize, stride, padding }: Windows, from: Shape, to: Shape): Taps {
-  const [out, input, tap]: number[][] = [[], [], []]
+  const all: [out: number, input: number, tap: number][] = []
   for (let oy = 0; oy < to[1]; oy++)
     for (let ox = 0; ox < to[2]; ox++)
       for (let ky = 0; ky < kernelSize[0]; ky++)
         for (let kx = 0; kx < kernelSize[1]; kx++) {
           const [y, x] = [oy * stride[0] + ky - padding[0], ox * stride[1] + kx - padding[1]]
           if (y < 0 || y >= from[1] || x < 0 || x >= from[2]) continue
-          out.push(oy * to[2] + ox)
-          input.push(y * from[2] + x)
-          tap.push(ky * kernelSize[1] + kx)
+          all.push([oy * to[2] + ox, y * from[2] + x, ky * kernelSize[1] + kx])
         }
-  return { out: Int32Array.from(out), input: Int32Array.from(input), tap: Int32Array.from(tap) }
+  all.sort((a, b) => a[1] - b[1])
+  const [out, input, tap] = [0, 1, 2].map((i) => Int32Array.from(all, (one) => one[i]))
+  const starts = new Int32Array(from[1] * from[2] + 1)
+  for (const pixel of input) starts[pixel + 1]++
+  for (let pixel = 0; pixel < from[1] * from[2]; pixel++) starts[pixel + 1] += starts[pixel]
+  return { out, input, tap, starts }
 }
 
 /** A layer of the chain with its place and the state that it keeps between steps. */
@@ -257,6 +265,7 @@ class Reference {
 
   convForward(node: Node, x: Tensor): Tensor {
     const { layer, name, from, to, taps } = node
+    const { out: outs, tap, starts } = taps
     const weight = this.weight(node)
     const bias = this.state[`${name}.bias`]
     const kernel = product(windowsOf(layer, from).kernelSize)
@@ -270,8 +279,13 @@ class Reference {
         for (let c = 0; c < count; c++) {
           const inputAt = (b * from[0] + first + c) * pixels
           const weightAt = (n * count + c) * kernel
-          for (let k = 0; k < taps.out.length; k++)
-            out[outAt + taps.out[k]] += weight[weightAt + taps.tap[k]] * x[inputAt + taps.input[k]]
+          for (let pixel = 0; pixel < pixels; pixel++) {
+            const value = x[inputAt + pixel]
+            if (value === 0) continue
+            const end = starts[pixel + 1]
+            for (let k = starts[pixel]; k < end; k++)
+              out[outAt + outs[k]] += weight[weightAt + tap[k]] * value
+          }
         }
       }
     return out
@@ -283,6 +297,7 @@ class Reference {
    */
   convBackward(node: Node, x: Tensor, delta: Tensor): Tensor {
     const { layer, name, from, to, taps } = node
+    const { out: outs, tap, starts } = taps
     const weight = this.weight(node)
     const kernel = product(windowsOf(layer, from).kernelSize)
     const [pixels, outPixels] = [from[1] * from[2], to[1] * to[2]]
@@ -295,10 +310,16 @@ class Reference {
         for (let c = 0; c < count; c++) {
           const inputAt = (b * from[0] + first + c) * pixels
           const weightAt = (n * count + c) * kernel
-          for (let k = 0; k < taps.out.length; k++) {
-            const d = delta[outAt + taps.out[k]]
-            gradient[weightAt + taps.tap[k]] += d * x[inputAt + taps.input[k]]
-            out[inputAt + taps.input[k]] += d * weight[weightAt + taps.tap[k]]
+          for (let pixel = 0; pixel < pixels; pixel++) {
+            const value = x[inputAt + pixel]
+            const end = starts[pixel + 1]
+            let sum = 0
+            for (let k = starts[pixel]; k < end; k++) {
+              const d = delta[outAt + outs[k]]
+              gradient[weightAt + tap[k]] += d * value
+              sum += d * weight[weightAt + tap[k]]
+            }
+            out[inputAt + pixel] += sum
           }
         }
         if (this.state[`${name}.bias`])

@@ -4,7 +4,8 @@ import * as assert from 'uvu/assert'
 import { bestSoFar } from '../../src/train/callbacks/best.js'
 import { epochLine, rateText, sparkline } from '../../src/train/callbacks/epoch-line.js'
 import { inkFor, usesColour } from '../../src/train/callbacks/ink.js'
-import type { EpochRecord } from '../../src/train/records.js'
+import { stepBar } from '../../src/train/callbacks/progress.js'
+import type { EpochRecord, StepInfo } from '../../src/train/records.js'
 
 const record: EpochRecord = {
   epoch: 3,
@@ -77,6 +78,36 @@ test('the best so far: by what is watched, with epochs from before a resume', ()
   const byLoss = bestSoFar('testLoss', [of(0, 0.5)])
   assert.equal([of(1, 0.6), of(0, 0.4)].map(byLoss), [false, true])
   assert.is(usual({ ...of(0.9), partial: true }), false)
+})
+
+test('the bar tells the mean time of the steps since it was drawn, not that of a long one', () => {
+  const told: string[] = []
+  class Single {
+    readonly isActive = true
+    start(): void {}
+    update(_: number, payload: object): void {
+      told.push((payload as { ms: string }).ms)
+    }
+    stop(): void {}
+  }
+  const { now } = performance
+  let clock = 0
+  performance.now = () => clock
+  try {
+    const bar = stepBar(Single, { write() {} }, () => ({}))
+    const step = (milliseconds: number): void => {
+      clock += milliseconds
+      const info = { epoch: 0, epochs: 1, step: told.length, steps: 1000, milliseconds }
+      bar.step({ ...info, loss: 1, meanLoss: 1, learningRate: 0.1 } as StepInfo)
+    }
+    step(5)
+    for (let i = 0; i < 60; i++) step(1)
+    step(60)
+    for (let i = 0; i < 50; i++) step(2)
+    assert.equal(told, ['5.0', '2.0', '2.0'])
+  } finally {
+    performance.now = now
+  }
 })
 
 test.run()

@@ -295,7 +295,7 @@ test('trainStep: options and optimizers that are none', async () => {
   )
   assert.is(
     await messageOf(() => model.profile(0)),
-    'profile.repeats must be an integer ≥ 1, got 0',
+    'profile.repeats must be an integer from 1 to 10000, got 0',
   )
   expectSameBits('state', before, model.stateDict())
   await model.dispose()

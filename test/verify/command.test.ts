@@ -1,6 +1,6 @@
 /** `spikewasm verify`: exported networks against the models that they came from. */
 import { spawn } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -12,6 +12,7 @@ import { compile } from '../../src/index.js'
 import { models } from '../../src/models/registry.js'
 import { main, run as runProcess } from '../cli/command.js'
 import { parseLines, run } from '../cli/in-process.js'
+import { removeFolder } from '../io/temporary.js'
 import { ofLong } from '../support/long.js'
 import { tinyNet } from '../support/tiny-net.js'
 
@@ -38,7 +39,7 @@ test.before(async () => {
   ])
 })
 
-test.after(() => rm(folder, { recursive: true, force: true }))
+test.after(() => removeFolder(folder))
 
 /** Exports the network of a run and returns the path of the file. */
 async function exportRun(name: 'mlp' | 'cnn', options: ExportOptions = {}): Promise<string> {

@@ -2,7 +2,7 @@
  * Every host that this machine has runs a hand-made network: it gives the expected bits, and it
  * tells when they are others. Hosts that are missing are named.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -15,7 +15,7 @@ import { measure } from '../../src/verify/program.js'
 import { callsOf } from '../../src/verify/sizes.js'
 import { numbersOf, type Trial, takeSamples } from '../../src/verify/trial.js'
 import { findHosts, isExact, verifyNet } from '../../src/verify/verify.js'
-import { messageOf } from '../io/temporary.js'
+import { messageOf, removeFolder } from '../io/temporary.js'
 import { tinyInfo, tinyNet } from '../support/tiny-net.js'
 
 const SAMPLES = 20
@@ -65,7 +65,7 @@ test.before(async () => {
   exact = await ownTrials(bytes, SAMPLES)
 })
 
-test.after(() => rm(folder, { recursive: true, force: true }))
+test.after(() => removeFolder(folder))
 
 for (const host of hosts) {
   const found = await host.find()

@@ -43,7 +43,6 @@ async function run(...of) {
 const all = {
   bptt: () => run(small(), { method: 'bptt', schedule: S.cosine(), clipNorm: 1, ema: 0.9 }),
   ottt: () => run(small(), { method: 'ottt', schedule: S.linearWarmup(1, S.stepDecay(2)) }),
-  remade: () => run(small(), {}, { method: 'bptt', gradientCheckpoint: 'layers' }),
   mse: () => run(small(), { loss: S.mse({ targets: 'values' }) }, {}, values),
   tet: () => run(small(), {
     method: 'bptt', loss: S.tet(), penalties: [S.ratePenalty({ weight: 0.1 })],
@@ -92,6 +91,23 @@ const all = {
     for (const one of [model, again, other]) await one.dispose()
     return text
   },
+  async drawn() {
+    // Random numbers of every kind that a page draws.
+    const bytes = new Uint8Array(32 * 64).map((_, i) => (i * 7) % 251)
+    const of = { name: 'x', images: bytes, labels: classes.labels, classes: 10, shape }
+    const plain = S.fromBytes({ ...of, normalization: { mean: [0], std: [1], scale: 255 } })
+    const sets = [
+      S.augment(plain, { crop: 2, flip: true }), S.encoders.rate(data, { timeSteps: 4 }),
+    ]
+    return sets.map((set) => {
+      const batches = new S.Batches(set, { batchSize: 32, training: true, seed: 3 })
+      const out = new Float32Array(32 * 256)
+      const labels = new Int32Array(32)
+      batches.startEpoch(1)
+      batches.fill(0, out, labels)
+      return [hashOf(out), hashOf(labels)].join()
+    }).join()
+  },
   async stream() {
     const model = await open(small(), { purpose: 'stream', batchSize: 1 })
     const { logits } = await model.step(images.subarray(0, 64))
@@ -123,6 +139,10 @@ const all = {
     ])
       await Promise.resolve().then(wrong).catch(({ message }) => found.push(message))
     return found.join()
+  },
+  async remade() {
+    await import('spikewasm/layers')
+    return run(small(), {}, { method: 'bptt', gradientCheckpoint: 'layers' })
   },
 }
 

@@ -332,7 +332,8 @@ test('the debug build', () =>
   }))
 
 test('all workers have ended', async () => {
-  for (let i = 0; i < 100 && workersAlive() > 0; i++)
+  const late = performance.now() + 60_000
+  while (workersAlive() > 0 && performance.now() < late)
     await new Promise((resolve) => setTimeout(resolve, 20))
   assert.is(workersAlive(), 0)
 })

@@ -96,33 +96,52 @@ async function looks(page: Page): Promise<{ wide: number; back: number }> {
   })
 }
 
-/** At phone and desk width, light and dark. */
-async function check(url: string, charts: number, rasters = 0): Promise<void> {
-  for (const width of [400, 1400])
-    for (const colorScheme of ['light', 'dark'] as const) {
-      const context = await browser.newContext({ colorScheme, viewport: { width, height: 900 } })
-      const page = await context.newPage()
-      const faults = listen(page, url)
-      await page.goto(url)
-      if (charts > 0) await page.waitForSelector('.u-over')
+const [PHONE, DESK] = [400, 1400]
+
+/**
+ * At phone and desk width, light and dark: loaded at one of them, and made as wide as the other.
+ * `SPIKEWASM_SHOTS` is a folder for pictures of them.
+ */
+async function check(name: string, url: string, charts: number, rasters = 0): Promise<void> {
+  for (const [colorScheme, ...widths] of [
+    ['light', PHONE, DESK],
+    ['dark', DESK, PHONE],
+  ] as const) {
+    const viewport = { width: widths[0], height: 900 }
+    const context = await browser.newContext({ colorScheme, viewport })
+    const page = await context.newPage()
+    const faults = listen(page, url)
+    await page.goto(url)
+    if (charts > 0) await page.waitForSelector('.u-over')
+    for (const width of widths) {
+      await page.setViewportSize({ ...viewport, width })
+      // Charts follow a moment later.
+      await page.waitForFunction(fits, width).catch(() => {})
       const where = `${url} at ${width}, ${colorScheme}`
       const { wide, back } = await looks(page)
       assert.is(wide, 0, `${where} overflows by ${wide}`)
       assert.ok(colorScheme === 'dark' ? back < 60 : back > 230, `${where}: background ${back}`)
       assert.is(await page.locator('.u-over').count(), charts, where)
       assert.is(await page.locator('canvas.raster').count(), rasters, where)
-      for (const label of await page.locator('[role=img]').all())
-        assert.ok(((await label.getAttribute('aria-label')) ?? '').length > 10, where)
+      const labels = page.locator('[role=img]')
+      const texts = await labels.evaluateAll((all) => all.map((e) => e.getAttribute('aria-label')))
+      for (const text of texts) assert.ok((text ?? '').length > 10, where)
       assert.equal(faults, [], where)
       const shots = process.env.SPIKEWASM_SHOTS
-      const name = new URL(url).pathname.split('/').at(-1)?.replace('.html', '') || 'dashboard'
       if (shots !== undefined)
         await page.screenshot({
           path: join(shots, `${name}-${width}-${colorScheme}.png`),
           fullPage: true,
         })
-      await context.close()
     }
+    await context.close()
+  }
+}
+
+/** Runs in the page: whether it is as wide as it was made, and nothing is scrolled sideways. */
+const fits = (width: number): boolean => {
+  const { scrollWidth, clientWidth } = document.documentElement
+  return innerWidth === width && scrollWidth === clientWidth
 }
 
 const written = async (folder: string, name: string, html: string): Promise<string> => {
@@ -133,7 +152,7 @@ const written = async (folder: string, name: string, html: string): Promise<stri
 
 withBrowser('a report from its file', () =>
   withFolder(async (folder) => {
-    await check(await written(folder, 'report.html', await reportPage(report)), 5, 17)
+    await check('report', await written(folder, 'report.html', await reportPage(report)), 5, 17)
   }),
 )
 
@@ -141,7 +160,7 @@ withBrowser('a diagnosis', () =>
   withFolder(async (folder) => {
     const origin = { version: '1.2.3', node: '20.0.0', processor: 'Some CPU', cores: 2 }
     const html = await diagnosePage(made({ layers: 9, spikes: true }), origin)
-    await check(await written(folder, 'diagnose.html', html), 26, 9)
+    await check('diagnose', await written(folder, 'diagnose.html', html), 26, 9)
   }),
 )
 
@@ -153,7 +172,7 @@ withBrowser('a recording', () =>
       begins: Array.from({ length: 24 }, (_, i) => i * 12_500),
       duration: 300_000,
     })
-    await check(await written(folder, 'show.html', html), 0)
+    await check('show', await written(folder, 'show.html', html), 0)
   }),
 )
 
@@ -175,7 +194,7 @@ withBrowser(
         layers,
       )
     for (let at = 0.1; at < 3.4; at += 0.1) step(at)
-    await check(server.url, 5)
+    await check('dashboard', server.url, 5)
     const page = await browser.newPage({ viewport: { width: 400, height: 900 } })
     const faults = listen(page, server.url)
     await page.goto(server.url)
@@ -255,7 +274,7 @@ function sweepStatus(ended: number): SweepStatus {
 
 withBrowser('a sweep from its file', () =>
   withFolder(async (folder) => {
-    await check(await written(folder, 'sweep.html', await sweepPage(sweepStatus(20))), 0)
+    await check('sweep', await written(folder, 'sweep.html', await sweepPage(sweepStatus(20))), 0)
   }),
 )
 
@@ -263,7 +282,7 @@ withBrowser('a sweep that goes on: what was scrolled stays so, and the end', asy
   let body = sweepBody(sweepStatus(8))
   const html = await liveSweepPage(sweepStatus(8))
   const server = await servePage({ html, whole: () => ['sweep', body] })
-  await check(server.url, 0)
+  await check('live-sweep', server.url, 0)
   const page = await browser.newPage({ viewport: { width: 400, height: 900 } })
   const faults = listen(page, server.url)
   await page.goto(server.url)

@@ -77,7 +77,8 @@ function show(): void {
     const all = lists.flat()
     const spread = (100 * median(all.map((one) => Math.abs(one - median(all))))) / median(all)
     cell(`${digits(ms)} ms`)
-    cell(`${spread.toFixed(0)} %`)
+    // Of one call or two nothing can be said.
+    cell(all.length < 3 ? '' : `${spread.toFixed(0)} %`)
     cell(work ? `${digits((1000 * work.amount) / ms)} ${work.unit}/s` : '')
     if (other) {
       const before = other.get(name)

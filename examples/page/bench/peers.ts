@@ -4,6 +4,7 @@
  * images of floats is what a spiking layer's forward pass is to them, and a step of the rate method
  * needs its gradients once, on B. Loaded only when they are asked for.
  */
+import { batchFor } from './batch.js'
 import type { Answer, Peer, PeerTimes } from './messages.js'
 
 type Send = (answer: Answer) => void
@@ -19,8 +20,8 @@ const shapes: readonly Shape[] = [
   { C: 256, side: 8 },
 ]
 const [B, T] = [4, 4]
-/** Images of a step of `cnn`, and its sizes. */
-const [STEP_IMAGES, SIDE, CLASSES] = [64 * T, 32, 10]
+/** A step of `cnn`: its images at most, each T times, and its sizes. */
+const [STEP_BATCH, SIDE, CLASSES] = [64, 32, 10]
 
 const noise = (length: number): Float32Array =>
   Float32Array.from({ length }, (_, i) => Math.sin(i * 12.9898))
@@ -58,7 +59,10 @@ interface Library {
   forward(shape: Shape): () => Promise<void>
   inputGradient(shape: Shape): () => Promise<void>
   weightGradient(shape: Shape): () => Promise<void>
-  step(): () => Promise<void>
+  /** @param images already T times as many */
+  step(images: number): () => Promise<void>
+  /** How many threads it takes; absent: one, or a GPU. */
+  readonly threads?: number
 }
 
 async function tensorflow(backend: 'wasm' | 'webgl'): Promise<Library> {
@@ -112,9 +116,9 @@ async function tensorflow(backend: 'wasm' | 'webgl'): Promise<Library> {
       )
       return () => done(gradient(w))
     },
-    step() {
-      const x = random(STEP_IMAGES, SIDE, SIDE, 3)
-      const labels = Array.from({ length: STEP_IMAGES }, (_, i) => i % CLASSES)
+    step(images) {
+      const x = random(images, SIDE, SIDE, 3)
+      const labels = Array.from({ length: images }, (_, i) => i % CLASSES)
       const y = tf.oneHot(tf.tensor1d(labels, 'int32'), CLASSES)
       const scaled = (...shape: number[]) => tf.variable(random(...shape).mul(0.05))
       const weights = [scaled(3, 3, 3, 16), scaled(3, 3, 16, 32), scaled(32 * 64, CLASSES)]
@@ -122,7 +126,7 @@ async function tensorflow(backend: 'wasm' | 'webgl'): Promise<Library> {
       const loss = () => {
         const half = (value: Tensor, w: never): Tensor =>
           tf.avgPool(tf.relu(tf.conv2d(value as never, w, 1, 'same')), 2, 2, 'valid')
-        const flat = half(half(x, w1), w2).reshape([STEP_IMAGES, -1])
+        const flat = half(half(x, w1), w2).reshape([images, -1])
         const logits = tf.matMul(flat as never, w3)
         return tf.neg(tf.mean(tf.sum(tf.mul(y, tf.logSoftmax(logits)), 1))) as never
       }
@@ -158,6 +162,10 @@ async function jax(device: 'wasm' | 'webgpu'): Promise<Library> {
   })
   return {
     name: `jax-js ${device}`,
+    // Where memory can be shared it takes all there are.
+    ...(device === 'wasm' && globalThis.crossOriginIsolated
+      ? { threads: navigator.hardwareConcurrency || 1 }
+      : {}),
     forward(shape) {
       const { x, w } = parts(shape, B * T)
       const run = jit(conv)
@@ -177,9 +185,9 @@ async function jax(device: 'wasm' | 'webgpu'): Promise<Library> {
       )
       return () => done(run(w.ref, x.ref, dy.ref))
     },
-    step() {
-      const x = random(STEP_IMAGES, 3, SIDE, SIDE)
-      const y = np.array(noise(STEP_IMAGES * CLASSES)).reshape([STEP_IMAGES, CLASSES])
+    step(count) {
+      const x = random(count, 3, SIDE, SIDE)
+      const y = random(count, CLASSES)
       let weights = [random(16, 3, 3, 3), random(32, 16, 3, 3), random(32 * 64, CLASSES)].map(
         (weight) => weight.mul(0.05),
       )
@@ -189,12 +197,12 @@ async function jax(device: 'wasm' | 'webgpu'): Promise<Library> {
           const [images_, channels, height, width] = active.shape
           return active.reshape([images_, channels, height / 2, 2, width / 2, 2]).mean([3, 5])
         }
-        const flat = half(half(images, w1), w2).reshape([STEP_IMAGES, -1])
+        const flat = half(half(images, w1), w2).reshape([count, -1])
         return nn
           .logSoftmax(np.matmul(flat, w3))
           .mul(targets)
           .sum()
-          .mul(-1 / STEP_IMAGES)
+          .mul(-1 / count)
       }
       const run = jit((all: Values[], images: Values, targets: Values): Values[] => {
         const gradients = grad(loss)(
@@ -242,12 +250,13 @@ export async function measurePeer(title: Peer, seconds: number, send: Send): Pro
     failed(title, error)
     return
   }
+  const { threads = 1 } = library
   const measure = async (
     what: string,
     prepare: () => () => Promise<void>,
     work: PeerTimes['work'],
   ): Promise<void> => {
-    const name = `${title} ${what}`
+    const name = `${title} ${what}${threads > 1 ? ` threads ${threads}` : ''}`
     send({ kind: 'begin', name, index: index++, count })
     try {
       send({
@@ -268,7 +277,26 @@ export async function measurePeer(title: Peer, seconds: number, send: Send): Pro
     await measure(`conv2dInputGradient ${of}`, () => inputGradient(shape), workOf(shape, B))
     await measure(`conv2dWeightGradient ${of}`, () => weightGradient(shape), workOf(shape, B))
   }
-  const images = STEP_IMAGES / T
+  const images = await stepBatch(library, () => send({ kind: 'alive' }))
   const work = { amount: images, unit: 'images' }
-  await measure(`train cnn relu B${images} T${T}`, () => library.step(), work)
+  await measure(`train cnn relu B${images} T${T}`, () => library.step(images * T), work)
+}
+
+/** So many images a step that a call takes some seconds at most. */
+async function stepBatch({ step }: Library, alive: () => void): Promise<number> {
+  try {
+    const call = step(T)
+    let ms = 0
+    // The first one compiles.
+    for (let i = 0; i < 3; i++) {
+      const start = performance.now()
+      await call()
+      alive()
+      ms = performance.now() - start
+    }
+    return batchFor(ms, STEP_BATCH)
+  } catch {
+    // The measurement says why.
+    return STEP_BATCH
+  }
 }

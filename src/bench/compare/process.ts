@@ -23,6 +23,9 @@ export interface ChildOptions {
   onBegin?(name: string): void
 }
 
+/** A child may take so long to start, whatever benchmarks may: the machine may be busy. */
+const START_MS = 60_000
+
 /** The last bytes of what a child writes to its standard error are kept for messages. */
 const KEPT = 4000
 
@@ -50,12 +53,14 @@ export function runChild(job: Job, options: ChildOptions): Promise<Outcome> {
     let broken: Error | undefined
     let timer: NodeJS.Timeout
     const leave = (): void => void child.kill('SIGKILL')
-    const wait = (): void => {
+    let waitsMs = 0
+    const wait = (ms = options.patienceMs): void => {
       clearTimeout(timer)
+      waitsMs = ms
       timer = setTimeout(() => {
         isHanging = true
         leave()
-      }, options.patienceMs)
+      }, ms)
     }
     process.once('exit', leave)
     child.stdout?.resume()
@@ -105,7 +110,7 @@ export function runChild(job: Job, options: ChildOptions): Promise<Outcome> {
       if (broken) return reject(broken)
       if (isDone) return resolve(outcome)
       const how = isHanging
-        ? `did not end within ${options.patienceMs / 1000} s; its process was killed`
+        ? `did not end within ${waitsMs / 1000} s; its process was killed`
         : `ended its process (${signal ?? `exit code ${code}`})`
       const last = words.trim()
       const reason = last === '' ? how : `${how}: ${lastLines(last)}`
@@ -115,7 +120,7 @@ export function runChild(job: Job, options: ChildOptions): Promise<Outcome> {
       outcome.isWhole = false
       resolve(outcome)
     })
-    wait()
+    wait(Math.max(options.patienceMs, START_MS))
     child.send(job)
   })
 }

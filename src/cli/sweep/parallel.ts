@@ -91,9 +91,11 @@ export function parallelSvg(
     )
   })
   const drawn = axes.map(({ name, ticks }, i) => {
+    // Behind the last axis are no lines.
+    const [beside, anchor] = i === axes.length - 1 ? [x(i) + 6, 'start'] : [x(i) - 6, 'end']
     const texts = ticks.map(
       ([share, text]) =>
-        `<text x="${x(i) - 6}" y="${(y(share) + 4).toFixed(1)}" text-anchor="end">` +
+        `<text x="${beside}" y="${(y(share) + 4).toFixed(1)}" text-anchor="${anchor}">` +
         `${escapeHtml(text)}</text>`,
     )
     const head =

@@ -1,6 +1,6 @@
 /** What tracing needs to know about a kind of layer, and checks that several kinds share. */
 
-import { describe, expect } from '../../errors.js'
+import { checkInteger, describe, expect } from '../../errors.js'
 import { type Shape, show, type Value } from '../value.js'
 
 /** Height and width, or one number for both. */
@@ -81,11 +81,7 @@ export function pair(name: string, value: Size, minimum: number): Pair {
 
 /** @throws SpikewasmError unless `value` is an integer ≥ 1 */
 export function count(name: string, value: number): number {
-  expect(
-    Number.isInteger(value) && value >= 1,
-    () => `${name} must be an integer ≥ 1, got ${describe(value)}`,
-  )
-  return value
+  return integer(name, value, 1)
 }
 
 /**
@@ -121,10 +117,7 @@ export function expectSeries(where: string, x: Value): void {
 
 /** @throws SpikewasmError unless `value` is an integer ≥ minimum */
 export function integer(name: string, value: number, minimum: number): number {
-  expect(
-    Number.isInteger(value) && value >= minimum,
-    () => `${name} must be an integer ≥ ${minimum}, got ${describe(value)}`,
-  )
+  checkInteger(name, value, minimum)
   return value
 }
 

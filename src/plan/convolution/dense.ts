@@ -5,7 +5,7 @@ import { roundUp } from '../../round-up.js'
 import { convDense, convNarrow } from '../records/dense.js'
 import type { DenseInput } from '../tensors.js'
 import { denseCycles } from './cycles.js'
-import { flat, type Geometry, pixelsOf, sizesOf, tapsOf } from './geometry.js'
+import { emitSized, flat, type Geometry, pixelsOf, tapsOf } from './geometry.js'
 import { narrowForwardPays, narrowPlan } from './narrow-geometry.js'
 import type { DenseForward, Strategy } from './strategy.js'
 
@@ -55,10 +55,13 @@ const narrow: Strategy<DenseForward> = {
   emit(b, job) {
     const { g, steps } = job
     const { rows, blocks, forwardBytes } = narrowPlan(g, steps)
-    b.emit(
+    emitSized(
+      b,
       convNarrow,
       blocks,
-      { ...sizesOf(convNarrow, g, steps), ...forwardFields(job), rowsPerUnit: rows },
+      g,
+      steps,
+      { ...forwardFields(job), rowsPerUnit: rows },
       { scratch: forwardBytes },
     )
   },
@@ -73,10 +76,13 @@ const direct: Strategy<DenseForward> = {
     const { g, steps } = job
     const rows = pixelsOf(g) * steps
     const rowsPerUnit = denseRows(rows)
-    b.emit(
+    emitSized(
+      b,
       convDense,
       Math.ceil(rows / rowsPerUnit),
-      { ...sizesOf(convDense, g, steps), ...forwardFields(job), rowsPerUnit },
+      g,
+      steps,
+      { ...forwardFields(job), rowsPerUnit },
       { scratch: denseScratch(rowsPerUnit, tapsOf(g) * g.inC) },
     )
   },

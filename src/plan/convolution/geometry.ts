@@ -2,8 +2,9 @@
 
 import type { Conv2d, Linear } from '../../nn/layers/index.js'
 import { blockWidth, type Grouping, storedChannels, weightRows } from '../layout.js'
+import type { ProgramBuilder } from '../program.js'
 import type { SizeName } from '../records/conv.js'
-import type { RecordKind, Schema } from '../records/schema.js'
+import type { Fields, RecordKind, Schema } from '../records/schema.js'
 import { type Shape, usedStrides } from '../tensors.js'
 
 /**
@@ -115,11 +116,21 @@ export function sizesOf<S extends Schema>(
   g: Geometry,
   steps = 1,
 ): Pick<Sizes, Extract<keyof S, SizeName>> {
-  const { images, inH, inW, inC, outH, outW, outC, kernelH, kernelW } = g
-  const { blockWidth, strideH, strideW, padH, padW } = g
-  const input = { inH, inW, inC }
-  const output = { images, steps, outH, outW, outC }
-  const window = { kernelH, kernelW, strideH, strideW, padH, padW }
-  const all: Sizes = { ...input, ...output, ...window, blockWidth, kRows: kRowsOf(g) }
-  return Object.fromEntries(Object.entries(all).filter(([name]) => name in schema)) as typeof all
+  const all: Sizes = { ...g, steps, kRows: kRowsOf(g) }
+  const named: Partial<Record<SizeName, number>> = {}
+  for (const name of Object.keys(all) as SizeName[]) if (name in schema) named[name] = all[name]
+  return named as Sizes
+}
+
+/** Adds a record that has sizes of a convolution beside other fields. */
+export function emitSized<S extends Schema>(
+  b: ProgramBuilder,
+  kind: RecordKind<S>,
+  units: number,
+  g: Geometry,
+  steps: number,
+  fields: Omit<Fields<S>, SizeName>,
+  options?: { scratch?: number; groups?: number },
+): void {
+  b.emit(kind, units, { ...sizesOf(kind, g, steps), ...fields } as unknown as Fields<S>, options)
 }

@@ -7,7 +7,7 @@ import type { ProgramBuilder } from '../program.js'
 import { groupedExpand, groupedExtract } from '../records/grouped.js'
 import { type Buffer, type Reference, ref } from '../words.js'
 import { eventCycles } from './cycles.js'
-import { type Geometry, inputsOf, kRowsOf, sizesOf } from './geometry.js'
+import { emitSized, type Geometry, inputsOf, kRowsOf } from './geometry.js'
 import { partsOf, RATE, writtenGroupCycles } from './grouped.js'
 import { spikeForwards } from './spikes.js'
 import {
@@ -41,8 +41,7 @@ const expandedWeight = (
 ): Reference => {
   const { groups, groupIn, groupOut } = partsOf(g)
   const dense = b.buffer(`${name} weight without groups`, weightBytes(g))
-  b.emit(groupedExpand, g.outC / g.blockWidth, {
-    ...sizesOf(groupedExpand, g),
+  emitSized(b, groupedExpand, g.outC / g.blockWidth, g, 1, {
     groups,
     groupIn,
     groupOut,
@@ -96,8 +95,7 @@ export const denseWeight: Strategy<WeightGradient> = {
     const { groups, groupIn, groupOut } = partsOf(g)
     const dense: Buffer = b.buffer(`${name} gradient without groups`, weightBytes(g))
     winogradWeight.emit(b, { ...withoutGroups(job), out: ref(dense), accumulate: false })
-    b.emit(groupedExtract, groups, {
-      ...sizesOf(groupedExtract, g),
+    emitSized(b, groupedExtract, groups, g, 1, {
       groups,
       groupIn,
       groupOut,

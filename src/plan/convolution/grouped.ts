@@ -16,7 +16,7 @@ import {
 import { isIdentity } from '../tensors.js'
 import { activeAt } from './cycles.js'
 import { inputFields } from './dense.js'
-import { type Geometry, pixelsOf, sizesOf, tapsOf } from './geometry.js'
+import { emitSized, type Geometry, pixelsOf, tapsOf } from './geometry.js'
 import type {
   DenseForward,
   InputGradient,
@@ -97,18 +97,13 @@ export const groupedOnFloats: Strategy<DenseForward> = {
   cost: () => 1,
   emit(b, { g, steps, input, weight, bias, out }) {
     const rowsPerUnit = rowsPerUnitOf(g.outH, g.outW, steps)
-    b.emit(
+    emitSized(
+      b,
       groupedForward,
       g.images * Math.ceil(g.outH / rowsPerUnit),
-      {
-        ...sizesOf(groupedForward, g, steps),
-        ...partsOf(g),
-        ...inputFields(input),
-        weight,
-        bias,
-        out,
-        rowsPerUnit,
-      },
+      g,
+      steps,
+      { ...partsOf(g), ...inputFields(input), weight, bias, out, rowsPerUnit },
       { scratch: tableBytes(g, partsOf(g).groupIn) },
     )
   },
@@ -127,11 +122,13 @@ export const groupedOnSpikes: Strategy<SpikeForward, SpikeTask, MomentSums | und
   emit(b, { g, steps, spikes, weight, bias, out }) {
     const [{ masks }] = spikes.sources
     const rowsPerUnit = rowsPerUnitOf(g.outH, g.outW, steps)
-    b.emit(
+    emitSized(
+      b,
       groupedSpikes,
       g.images * Math.ceil(g.outH / rowsPerUnit),
+      g,
+      steps,
       {
-        ...sizesOf(groupedSpikes, g, steps),
         ...partsOf(g),
         masks,
         planeBytes: (g.allImages ?? g.images) * g.inH * g.inW * g.inC,
@@ -156,8 +153,7 @@ export const groupedInput: Strategy<InputGradient> = {
     const floats = groups * tapsOf(g) * groupOut * groupColumns(groupIn)
     const transposed = depthwise ? undefined : b.buffer(`${name} transposed weight`, floats * 4)
     if (transposed)
-      b.emit(groupedTranspose, groups, {
-        ...sizesOf(groupedTranspose, g),
+      emitSized(b, groupedTranspose, groups, g, 1, {
         groups,
         groupIn,
         groupOut,
@@ -165,17 +161,13 @@ export const groupedInput: Strategy<InputGradient> = {
         transposed,
       })
     const rowsPerUnit = rowsPerUnitOf(g.inH, g.inW, steps)
-    b.emit(
+    emitSized(
+      b,
       groupedInputGradient,
       g.images * Math.ceil(g.inH / rowsPerUnit),
-      {
-        ...sizesOf(groupedInputGradient, g, steps),
-        ...grouping,
-        ...(transposed ? { transposed } : { weight }),
-        delta,
-        out,
-        rowsPerUnit,
-      },
+      g,
+      steps,
+      { ...grouping, ...(transposed ? { transposed } : { weight }), delta, out, rowsPerUnit },
       { scratch: tableBytes(g, groupOut) },
     )
   },
@@ -199,11 +191,13 @@ export const groupedWeight: Strategy<WeightGradient> = {
     const splits = Math.ceil(lines / Math.ceil(lines / Math.max(1, most)))
     const all = parts * floats
     const partial = splits > 1 ? b.buffer(`${name} partial sums`, splits * all * 4) : undefined
-    b.emit(
+    emitSized(
+      b,
       groupedWeightGradient,
       splits * parts,
+      g,
+      steps,
       {
-        ...sizesOf(groupedWeightGradient, g, steps),
         ...grouping,
         ...inputFields(input),
         ...(partial ? { partial } : { out, accumulate }),

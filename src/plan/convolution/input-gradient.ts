@@ -4,7 +4,7 @@ import { Dense } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../round-up.js'
 import { convInputGradient, transposeWeight } from '../records/dense.js'
 import { DENSE_ROWS, denseRows } from './dense.js'
-import { flat, type Geometry, sizesOf, tapsOf } from './geometry.js'
+import { emitSized, flat, type Geometry, tapsOf } from './geometry.js'
 import type { InputGradient, Strategy } from './strategy.js'
 
 /**
@@ -41,16 +41,15 @@ export const directInputGradient: Strategy<InputGradient> = {
     const g = flat(given, steps)
     const channels = roundUp(g.inC, Dense.TransposedChannels)
     const transposed = b.buffer(`${name} transposed weight`, channels * tapsOf(g) * g.outC * 4)
-    b.emit(transposeWeight, channels / Dense.TransposedChannels, {
-      ...sizesOf(transposeWeight, g),
-      weight,
-      transposed,
-    })
+    emitSized(b, transposeWeight, channels / Dense.TransposedChannels, g, 1, { weight, transposed })
     const rowsPerUnit = denseRows(mostRows(g, steps))
-    b.emit(
+    emitSized(
+      b,
       convInputGradient,
       unitsOf(g, steps, rowsPerUnit),
-      { ...sizesOf(convInputGradient, g, steps), delta, transposed, zeros, out, rowsPerUnit },
+      g,
+      steps,
+      { delta, transposed, zeros, out, rowsPerUnit },
       { scratch: Dense.TileBytes + DENSE_ROWS * (Dense.OriginBytes + 4 * g.outC) },
     )
   },

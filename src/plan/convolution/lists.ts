@@ -7,7 +7,7 @@ import { spikeSources } from '../materialise.js'
 import { listWeightGradient, rateLists } from '../records/lists.js'
 import { type Expression, noPool, type SpikeTensor, samePool } from '../tensors.js'
 import type { Buffer } from '../words.js'
-import { sizesOf } from './geometry.js'
+import { emitSized } from './geometry.js'
 import { listPlan, listsPay } from './list-geometry.js'
 import type { ListGradient, Strategy } from './strategy.js'
 
@@ -34,29 +34,22 @@ export const listGradient: Strategy<ListGradient> = {
       lists: b.buffer(`${name} rate lists`, plan.listBytes),
       listPointers: b.buffer(`${name} rate list pointers`, room.pointerBytes),
     }
-    b.emit(
+    emitSized(
+      b,
       rateLists,
       plan.listUnits,
-      {
-        ...sizesOf(rateLists, g, steps),
-        ...buffers,
-        counts: tensor.counts as Buffer,
-        delta,
-        imagesPerGroup,
-      },
+      g,
+      steps,
+      { ...buffers, counts: tensor.counts as Buffer, delta, imagesPerGroup },
       { scratch: room.workerBytes },
     )
-    b.emit(
+    emitSized(
+      b,
       listWeightGradient,
       plan.sumUnits,
-      {
-        ...sizesOf(listWeightGradient, g, steps),
-        ...buffers,
-        imagesPerGroup,
-        inCPerUnit,
-        scale: scale / steps,
-        out,
-      },
+      g,
+      steps,
+      { ...buffers, imagesPerGroup, inCPerUnit, scale: scale / steps, out },
       { scratch: room.workerBytes },
     )
   },

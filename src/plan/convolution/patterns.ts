@@ -10,7 +10,7 @@ import { patternLists, patternWeightGradient } from '../records/patterns.js'
 import { noPool, samePool } from '../tensors.js'
 import { ref } from '../words.js'
 import { neuronsPerInput } from './cycles.js'
-import { flat, outputBytes, sizesOf } from './geometry.js'
+import { emitSized, flat, outputBytes } from './geometry.js'
 import { type PatternShape, patternPlan, patternsApply, patternTime } from './pattern-geometry.js'
 import { listingFields } from './spikes.js'
 import type { PatternGradient, SpikeTask, Strategy } from './strategy.js'
@@ -69,24 +69,22 @@ export const patternGradient: Strategy<PatternGradient, SpikeTask> = {
     for (const { firstImage, images, listUnits, splits, sumUnits } of plan.passes) {
       const part = { ...g, images }
       const adds = accumulate || firstImage > 0
-      b.emit(
+      emitSized(
+        b,
         patternLists,
         listUnits,
-        {
-          ...sizesOf(patternLists, part, steps),
-          ...listingFields(job, firstImage),
-          ...shared,
-          lists,
-          listBytes,
-          listPointers,
-        },
+        part,
+        steps,
+        { ...listingFields(job, firstImage), ...shared, lists, listBytes, listPointers },
         { scratch: plan.listScratch },
       )
-      b.emit(
+      emitSized(
+        b,
         patternWeightGradient,
         sumUnits,
+        part,
+        steps,
         {
-          ...sizesOf(patternWeightGradient, part, steps),
           ...shared,
           gridOutH,
           gridOutW,
@@ -102,8 +100,7 @@ export const patternGradient: Strategy<PatternGradient, SpikeTask> = {
         { scratch: plan.sumScratch },
       )
       if (splits > 1 && partial)
-        b.emit(reduceSplits, plan.reduceUnits, {
-          ...sizesOf(reduceSplits, g),
+        emitSized(b, reduceSplits, plan.reduceUnits, g, 1, {
           partial,
           splits,
           kPerUnit,

@@ -5,7 +5,7 @@ import type { ProgramBuilder } from '../program.js'
 import { spikeConv, spikeForward, spikeLists } from '../records/spikes.js'
 import { type Buffer, ref } from '../words.js'
 import { eventCycles } from './cycles.js'
-import { outputBytes, sizesOf } from './geometry.js'
+import { emitSized, outputBytes } from './geometry.js'
 import {
   type SpikeShape,
   spikeForwardGeometry,
@@ -78,11 +78,13 @@ const rowWise: SpikeStrategy = {
     const { listBytes, pairLists, weightedLists, blocksPerUnit } = geometry
     const moments = momentBuffer(b, job, momentSlots)
     for (const group of groupsOf(steps))
-      b.emit(
+      emitSized(
+        b,
         spikeForward,
         units,
+        g,
+        steps,
         {
-          ...sizesOf(spikeForward, g, steps),
           ...listingFields(job),
           group,
           weight,
@@ -122,23 +124,22 @@ const byLists: SpikeStrategy = {
       const { pixelsPerUnit, blocksPerUnit, momentPixels } = geometry
       for (const group of groupsOf(steps)) {
         const shared = { group, pairLists, weightedLists, lists, listPointers }
-        b.emit(
+        emitSized(
+          b,
           spikeLists,
           geometry.listUnits,
-          {
-            ...sizesOf(spikeLists, part, steps),
-            ...listingFields(job, firstImage),
-            ...shared,
-            listBytes,
-            rowsPerUnit,
-          },
+          part,
+          steps,
+          { ...listingFields(job, firstImage), ...shared, listBytes, rowsPerUnit },
           { scratch: geometry.listScratchBytes },
         )
-        b.emit(
+        emitSized(
+          b,
           spikeConv,
           geometry.convUnits,
+          part,
+          steps,
           {
-            ...sizesOf(spikeConv, part, steps),
             ...shared,
             weight,
             bias,

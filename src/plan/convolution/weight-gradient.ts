@@ -14,7 +14,7 @@ import {
 } from '../records/dense.js'
 import type { Buffer, Reference } from '../words.js'
 import { asFeatures, inputFields } from './dense.js'
-import { type Geometry, kRowsOf, pixelsOf, sizesOf } from './geometry.js'
+import { emitSized, type Geometry, kRowsOf, pixelsOf } from './geometry.js'
 import { narrowGradientPays, narrowPlan } from './narrow-geometry.js'
 import type { Strategy, WeightGradient } from './strategy.js'
 
@@ -50,8 +50,7 @@ function inSplits(
   const partial = b.buffer(`${name} partial sums`, splits * kRowsOf(g) * g.outC * 4)
   products({ partial })
   const kPerUnit = kPerUnitOf(g)
-  b.emit(reduceSplits, Math.ceil(kRowsOf(g) / kPerUnit), {
-    ...sizesOf(reduceSplits, g),
+  emitSized(b, reduceSplits, Math.ceil(kRowsOf(g) / kPerUnit), g, 1, {
     partial,
     splits,
     kPerUnit,
@@ -70,18 +69,13 @@ export const narrowGradient: Strategy<WeightGradient> = {
     const { rows, blocks, gradientBytes } = narrowPlan(g, steps)
     const splits = evenSplits(blocks, Math.max(1, Math.min(UNITS, mostSplits(job))))
     inSplits(b, job, splits, (to) =>
-      b.emit(
+      emitSized(
+        b,
         narrowWeightGradient,
         splits,
-        {
-          ...sizesOf(narrowWeightGradient, g, steps),
-          ...inputFields(input),
-          ...to,
-          delta,
-          splits,
-          scale: input.scale ?? 1,
-          rowsPerUnit: rows,
-        },
+        g,
+        steps,
+        { ...inputFields(input), ...to, delta, splits, scale: input.scale ?? 1, rowsPerUnit: rows },
         { scratch: gradientBytes },
       ),
     )
@@ -101,18 +95,13 @@ export const directGradient: Strategy<WeightGradient> = {
     const columns = roundUp(g.outC, Dense.TileColumns)
     const row = Dense.OriginBytes + 4 * (kPerUnit + columns)
     inSplits(b, job, splits, (to) =>
-      b.emit(
+      emitSized(
+        b,
         convWeightGradient,
         splits * kBlocks,
-        {
-          ...sizesOf(convWeightGradient, g, steps),
-          ...inputFields(input),
-          ...to,
-          delta,
-          splits,
-          scale: input.scale ?? 1,
-          kPerUnit,
-        },
+        g,
+        steps,
+        { ...inputFields(input), ...to, delta, splits, scale: input.scale ?? 1, kPerUnit },
         { scratch: Dense.GradientHeadBytes + Dense.GradientRows * row + 4 * kPerUnit * columns },
       ),
     )
@@ -128,8 +117,7 @@ export function emitBiasGradient(
   out: Reference,
   accumulate: boolean,
 ): void {
-  b.emit(biasGradient, Math.ceil(g.outC / Dense.BiasChannels), {
-    ...sizesOf(biasGradient, g, steps),
+  emitSized(b, biasGradient, Math.ceil(g.outC / Dense.BiasChannels), g, steps, {
     delta,
     out,
     accumulate,

@@ -7,7 +7,7 @@ import {
   winogradStrideKernels as kernels,
   winogradStrideGradient as strideGradient,
 } from '../records/winograd.js'
-import { type Geometry, sizesOf } from './geometry.js'
+import { emitSized, type Geometry } from './geometry.js'
 import type { InputGradient, Strategy } from './strategy.js'
 
 /**
@@ -77,16 +77,14 @@ export function emitStrideGradient(
   { rowsPerUnit, units, kernelUnits, kernelBytes, workerBytes }: StridePlan,
 ): void {
   const scratch = b.buffer(`${name} winograd`, kernelBytes)
-  b.emit(
-    kernels,
-    kernelUnits,
-    { ...sizesOf(kernels, g), weight, scratch },
-    { scratch: workerBytes },
-  )
-  b.emit(
+  emitSized(b, kernels, kernelUnits, g, 1, { weight, scratch }, { scratch: workerBytes })
+  emitSized(
+    b,
     strideGradient,
     units,
-    { ...sizesOf(strideGradient, g, steps), scratch, delta, out, rowsPerUnit },
+    g,
+    steps,
+    { scratch, delta, out, rowsPerUnit },
     { scratch: workerBytes },
   )
 }

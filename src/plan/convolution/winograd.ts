@@ -10,7 +10,7 @@ import {
   winogradWeightTransform as weightTransform,
 } from '../records/winograd.js'
 import { type Reference, ref } from '../words.js'
-import { inputBytes, outputBytes, sizesOf } from './geometry.js'
+import { emitSized, inputBytes, outputBytes } from './geometry.js'
 import {
   type InputGradient,
   type Strategy,
@@ -44,24 +44,32 @@ export function emitInputGradient(
     const part = { ...g, images }
     const deltaHere = ref(delta, firstImage * outputBytes(g) * steps)
     if (kernelFirst)
-      b.emit(
+      emitSized(
+        b,
         kernelTransform,
         transformUnits,
-        { ...sizesOf(kernelTransform, part), weight, scratch },
+        part,
+        1,
+        { weight, scratch },
         { scratch: plan.workerBytes },
       )
     else
-      b.emit(
+      emitSized(
+        b,
         inputTransform,
         transformUnits,
-        { ...sizesOf(inputTransform, part, steps), delta: deltaHere, scratch, planeBytes },
+        part,
+        steps,
+        { delta: deltaHere, scratch, planeBytes },
         { scratch: plan.workerBytes },
       )
-    b.emit(
+    emitSized(
+      b,
       inputGradient,
       units,
+      part,
+      steps,
       {
-        ...sizesOf(inputGradient, part, steps),
         ...(kernelFirst ? { delta: deltaHere } : { weight, planeBytes }),
         kernelFirst,
         scratch,
@@ -91,11 +99,13 @@ export function emitOwnTiles(b: ProgramBuilder, job: WeightGradient, plan: OwnTi
   const { name, g, steps, delta, out, accumulate } = job
   const { splits, rowsPerUnit, inCPerUnit, outCPerUnit, kPerUnit, workerBytes } = plan
   const partial = b.buffer(`${name} winograd`, plan.sharedBytes)
-  b.emit(
+  emitSized(
+    b,
     weightGradient,
     splits,
+    g,
+    steps,
     {
-      ...sizesOf(weightGradient, g, steps),
       in: placeOf(job),
       delta,
       partial,
@@ -107,14 +117,7 @@ export function emitOwnTiles(b: ProgramBuilder, job: WeightGradient, plan: OwnTi
     },
     { scratch: workerBytes },
   )
-  b.emit(reduceSplits, plan.reduceUnits, {
-    ...sizesOf(reduceSplits, g),
-    partial,
-    splits,
-    kPerUnit,
-    out,
-    accumulate,
-  })
+  emitSized(b, reduceSplits, plan.reduceUnits, g, 1, { partial, splits, kPerUnit, out, accumulate })
 }
 
 export function emitSharedTiles(
@@ -132,23 +135,22 @@ export function emitSharedTiles(
     const here =
       job.writeInput?.(firstImage, pass.images) ??
       ref(buffer, offset + firstImage * inputBytes(g) * steps)
-    b.emit(
+    emitSized(
+      b,
       weightTransform,
       pass.transformUnits,
-      {
-        ...sizesOf(weightTransform, part, steps),
-        in: here,
-        delta: ref(delta, firstImage * outputBytes(g) * steps),
-        scratch,
-        planeBytes,
-      },
+      part,
+      steps,
+      { in: here, delta: ref(delta, firstImage * outputBytes(g) * steps), scratch, planeBytes },
       { scratch: workerBytes, groups: pass.transformGroups },
     )
-    b.emit(
+    emitSized(
+      b,
       weightGradient,
       pass.units,
+      part,
+      steps,
       {
-        ...sizesOf(weightGradient, part, steps),
         scratch,
         planeBytes,
         inCPerUnit,

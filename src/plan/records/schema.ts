@@ -55,29 +55,32 @@ export type Place = Buffer | Reference
 /** A place, or the address of a control word that holds the address (the input). */
 export type Source = Place | number
 
-const field =
-  <V>(use: Use) =>
-  (word: number): Field<V> => ({ word, use })
+type Word<V> = (word: number) => Field<V>
 
+const field =
+  <V>(use: Use): Word<V> =>
+  (word) => ({ word, use })
+
+// With If: records may lack it.
 export const reads = field<Place>('reads')
-export const readsIf = field<Place | undefined>('reads')
+export const readsIf: Word<Place | undefined> = reads
 /** Reads a place, or what a control word points to. */
-export const readsInput = field<Source>('reads')
-export const readsInputIf = field<Source | undefined>('reads')
+export const readsInput: Word<Source> = reads
+export const readsInputIf: Word<Source | undefined> = reads
 export const writes = field<Place>('writes')
-export const writesIf = field<Place | undefined>('writes')
+export const writesIf: Word<Place | undefined> = writes
 export const updates = field<Place>('updates')
-export const updatesIf = field<Place | undefined>('updates')
+export const updatesIf: Word<Place | undefined> = updates
 export const carries = field<Place>('carries')
-export const carriesIf = field<Place | undefined>('carries')
+export const carriesIf: Word<Place | undefined> = carries
 export const number = field<number>('number')
-export const numberIf = field<number | undefined>('number')
+export const numberIf: Word<number | undefined> = number
 export const f32 = field<number>('float')
-export const f32If = field<number | undefined>('float')
+export const f32If: Word<number | undefined> = f32
 export const flag = field<boolean>('flag')
-export const flagIf = field<boolean | undefined>('flag')
+export const flagIf: Word<boolean | undefined> = flag
 export const data = field<Uint8Array>('data')
-export const dataIf = field<Uint8Array | undefined>('data')
+export const dataIf: Word<Uint8Array | undefined> = data
 
 /** Writes; adds to what is there when the flag of this name is set. */
 export const writesOrAdds = (word: number, addsWith: string): Field<Place> => ({
@@ -85,11 +88,8 @@ export const writesOrAdds = (word: number, addsWith: string): Field<Place> => ({
   use: 'writes',
   addsWith,
 })
-export const writesOrAddsIf = (word: number, addsWith: string): Field<Place | undefined> => ({
-  word,
-  use: 'writes',
-  addsWith,
-})
+export const writesOrAddsIf: (word: number, addsWith: string) => Field<Place | undefined> =
+  writesOrAdds
 
 /** A table: the word holds its address. */
 export const entries = <S extends Schema>(
@@ -143,18 +143,17 @@ export function withPlaces<F extends object>(
   fields: F,
   placeOf: (place: Reference, use: Access['use']) => Reference,
 ): F {
-  const placed = Object.entries(fields).map(([name, value]) => {
+  const placed: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(fields)) {
     const { use, entry } = schema[name]
-    if (use === 'entries') {
-      const table = value as AnyFields[]
-      return [name, table.map((of) => withPlaces(entry as Schema, of, placeOf))]
-    }
-    if (use !== 'reads' && use !== 'writes' && use !== 'updates' && use !== 'carries')
-      return [name, value]
-    const place = isBuffer(value) ? ref(value) : value
-    return [name, isReference(place) ? placeOf(place, use) : value]
-  })
-  return Object.fromEntries(placed) as F
+    if (use === 'entries')
+      placed[name] = (value as AnyFields[]).map((of) => withPlaces(entry as Schema, of, placeOf))
+    else if (use === 'reads' || use === 'writes' || use === 'updates' || use === 'carries') {
+      const place = isBuffer(value) ? ref(value) : value
+      placed[name] = isReference(place) ? placeOf(place, use) : value
+    } else placed[name] = value
+  }
+  return placed as F
 }
 
 /** The words of a record, or of a table's entry. */
@@ -189,19 +188,28 @@ export interface Access {
 }
 
 /** What a record does to which buffers, its tables' entries included. */
-export function* accesses(schema: Schema, fields: AnyFields, within = ''): Generator<Access> {
-  for (const [name, value] of Object.entries(fields)) {
+export function accesses(schema: Schema, fields: AnyFields): readonly Access[] {
+  const found: Access[] = []
+  addAccesses(schema, fields, '', found)
+  return found
+}
+
+/** No generator: plans ask for each record several times. */
+function addAccesses(schema: Schema, fields: AnyFields, within: string, found: Access[]): void {
+  for (const name of Object.keys(fields)) {
+    const value = fields[name]
     if (value === undefined) continue
     const { use, addsWith, entry } = schema[name]
     if (use === 'entries') {
       const table = value as AnyFields[]
-      for (const [i, of] of table.entries())
-        yield* accesses(entry as Schema, of, `${within}${name}[${i}].`)
+      for (let i = 0; i < table.length; i++)
+        addAccesses(entry as Schema, table[i], `${within}${name}[${i}].`, found)
     } else if (use === 'reads' || use === 'writes' || use === 'updates' || use === 'carries') {
       const place = isBuffer(value) ? ref(value) : value
       if (!isReference(place)) continue
       const adds = addsWith !== undefined && Boolean(fields[addsWith])
-      yield { name: within + name, ...place, use: adds ? 'updates' : use }
+      const { buffer, offset } = place
+      found.push({ name: within + name, buffer, offset, use: adds ? 'updates' : use })
     }
   }
 }

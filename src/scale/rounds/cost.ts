@@ -18,20 +18,22 @@ export interface CostOf {
   readonly spread?: number
   /** Bits per second of each link, that of Redis included; Infinity: all on one machine. */
   readonly bitsPerSecond: number
-  /** Seconds of a round beside all that grows: jobs, answers, looking. Default 0.01. */
+  /** Seconds of a round beside all that grows: jobs, answers, looking. Default 0.06. */
   readonly fixedSeconds?: number
   /**
    * Seconds for a byte that is written or read, beside the link: hashed, copied, sent by Redis.
-   * Default 4e-9.
+   * Default 3e-9.
    */
   readonly byteSeconds?: number
   /**
    * Seconds of a replica for a byte that it reads or writes, beside that: given to its thread,
-   * checked, laid out as the network wants it. Default 2e-9.
+   * checked, laid out as the network wants it. Default 4e-9.
    */
   readonly handleSeconds?: number
-  /** Seconds of the outer step for a parameter of a replica; default 6e-9. */
+  /** Seconds of the outer step for a parameter, whatever the number of replicas; default 34e-9. */
   readonly outerSeconds?: number
+  /** And for one of each replica, whose change is read, checked and added; default 10e-9. */
+  readonly addSeconds?: number
   /**
    * How much longer a step takes while all replicas are at work, where some share a machine: its
    * processors, their caches, its memory. To be measured there. Default 1.
@@ -91,8 +93,8 @@ function quantile(p: number): number {
 /** The cost of a round as `train --redis` does it: all bytes go through one Redis. */
 export function roundCost(of: CostOf): RoundCost {
   const { sizes, rounds, stepSeconds, bitsPerSecond } = of
-  const { spread = 0.05, fixedSeconds = 0.01, byteSeconds = 4e-9 } = of
-  const { handleSeconds = 2e-9, outerSeconds = 6e-9 } = of
+  const { spread = 0.05, fixedSeconds = 0.06, byteSeconds = 3e-9 } = of
+  const { handleSeconds = 4e-9, outerSeconds = 34e-9, addSeconds = 10e-9 } = of
   const { sharing = 1, byteSharing = sharing } = of
   const { replicas: K, syncEvery: H, compress } = rounds
   const weights = 4 * (sizes.parameters + sizes.statistics)
@@ -110,7 +112,7 @@ export function roundCost(of: CostOf): RoundCost {
   const gathering =
     link(K * bytesUp + weights) +
     byteSeconds * (K * bytesUp + weights) +
-    outerSeconds * K * sizes.parameters
+    (outerSeconds + addSeconds * K) * sizes.parameters
   const seconds = compute + waiting + transfer + gathering + fixedSeconds
   return {
     ...{ bytesDown, bytesUp, bytesChange, compute, waiting, transfer, gathering, seconds },
@@ -126,11 +128,13 @@ export function roundCost(of: CostOf): RoundCost {
  */
 export function ringCost(of: CostOf): Pick<RoundCost, 'seconds' | 'speedup'> {
   const { sizes, rounds, stepSeconds, bitsPerSecond } = of
-  const { fixedSeconds = 0.01, byteSeconds = 4e-9, outerSeconds = 6e-9 } = of
+  const { fixedSeconds = 0.06, byteSeconds = 3e-9 } = of
+  const { outerSeconds = 34e-9, addSeconds = 10e-9 } = of
   const { replicas: K, syncEvery: H } = rounds
   const { compute, waiting, bytesChange } = roundCost(of)
   const bytes = (2 * (K - 1) * bytesChange) / K
   const moved = (8 * bytes) / bitsPerSecond + byteSeconds * bytes
-  const seconds = compute + waiting + moved + outerSeconds * sizes.parameters + fixedSeconds
+  const outer = (outerSeconds + addSeconds) * sizes.parameters
+  const seconds = compute + waiting + moved + outer + fixedSeconds
   return { seconds, speedup: (K * H * stepSeconds) / seconds }
 }

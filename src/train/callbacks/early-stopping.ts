@@ -1,6 +1,6 @@
 /** Ends a training that no longer improves. */
 
-import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
+import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../../errors.js'
 import {
   checkMonitor,
   expectFigure,
@@ -84,10 +84,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
   const name = checkName('earlyStopping', options.name)
   const { monitor = 'testLoss', patience = 5, minDelta = 0 } = options
   checkMonitor('earlyStopping.monitor', monitor)
-  expect(
-    Number.isInteger(patience) && patience >= 1,
-    () => `earlyStopping.patience must be an integer ≥ 1, got ${describe(patience)}`,
-  )
+  checkInteger('earlyStopping.patience', patience, 1)
   expect(
     Number.isFinite(minDelta) && minDelta >= 0,
     () => `earlyStopping.minDelta must be ≥ 0, got ${describe(minDelta)}`,

@@ -118,8 +118,12 @@ export function stepBar(
   let drawn = Number.NEGATIVE_INFINITY
   let before = 0
   let counted = false
+  /** Of the steps since it was drawn: the one that is drawn is more often a long one. */
+  let [took, taken] = [0, 0]
   return {
     step({ epoch, epochs, step, steps, meanLoss, meanAccuracy, learningRate, milliseconds }) {
+      took += milliseconds
+      taken++
       // Steps from before a resume took none of this time.
       if (!counted) [before, counted] = [epoch * steps + step, true]
       const now = performance.now()
@@ -133,9 +137,10 @@ export function stepBar(
         loss: decimal(meanLoss),
         accuracy: meanAccuracy === undefined ? '' : `  accuracy ${percent(meanAccuracy)}`,
         lr: short(learningRate),
-        ms: milliseconds.toFixed(1),
+        ms: (took / taken).toFixed(1),
         rates: rateText(rates()),
       }
+      ;[took, taken] = [0, 0]
       if (bar.isActive) bar.update(step + 1, payload)
       else bar.start(steps, step + 1, payload)
     },

@@ -35,11 +35,13 @@ async function serve(port: MessagePort): Promise<void> {
   const say = (answer: DashboardAnswer): void => port.postMessage(answer)
   try {
     const server = await serveRun(start, asked)
-    port.on('message', (news: DashboardNews) => {
+    const hear = (news: DashboardNews): void => {
       if (news.call === 'step') server.step(news.point, news.status, news.layers)
       else if (news.call === 'epoch') server.epoch(news.record, news.status)
-      else void server.close(news.status).finally(() => port.close())
-    })
+      // A thread that listens to nobody ends. The port of a thread in Deno has no `close`.
+      else void server.close(news.status).finally(() => port.off('message', hear))
+    }
+    port.on('message', hear)
     say({ url: server.url })
   } catch (error) {
     const { message } = error as Error
