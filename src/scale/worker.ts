@@ -8,7 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Job, Worker } from 'bullmq'
-import { SpikewasmError } from '../errors.js'
+import { plainText, SpikewasmError } from '../errors.js'
 import { type Json, readEnvelope } from './jobs.js'
 import type { RedisPlace } from './redis.js'
 import { type BlobStore, redisStore } from './store.js'
@@ -215,8 +215,12 @@ export async function startWorker(
       maxStalledCount: MOST_DEATHS,
       drainDelay: 2,
     })
-    // A lost connection is told once, by the place.
-    worker.on('error', () => {})
+    // A lost connection is told once, by the place. What is in the queue and cannot even be read as
+    // a job is nobody's: it is left to fail.
+    worker.on('error', (error) => {
+      if (error instanceof SyntaxError)
+        onNews(`${kind.kind}: something in Redis is no job: ${plainText(error.message, 200)}`)
+    })
     const ended = (job: Job | undefined): void => {
       if (job?.id === undefined) return
       const { id, data, parent } = job

@@ -1,19 +1,25 @@
 /** Workers and bytes with a real Redis: deaths, restarts, stopped processes, passwords, TLS. */
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Job, Queue } from 'bullmq'
+import { createTar } from 'nanotar'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { filesName } from '../../src/cli/sweep/job.js'
+import { checkRun } from '../../src/cli/sweep/options.js'
+import { remoteExecutor } from '../../src/cli/sweep/remote.js'
 import { envelopeOf } from '../../src/scale/jobs.js'
 import { RedisPlace } from '../../src/scale/redis.js'
 import { folderStore, redisStore } from '../../src/scale/store.js'
 import { type AnyKind, startWorker, stopKey } from '../../src/scale/worker.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { freePort, noRedis, startRedis, type TestRedis } from '../support/redis.js'
+import { weightsHash } from '../support/runs.js'
 import { soon } from '../support/soon.js'
 
 const reason = noRedis()
@@ -144,7 +150,13 @@ withRedis(
       check: (payload) => payload,
       run: (_, { signal }) => pause(100_000, undefined, { signal }),
     }
-    const start = () => startWorker(place, { kinds: [waiting], concurrency: 2, limits })
+    const news: string[] = []
+    const options = { kinds: [waiting], concurrency: 2, limits }
+    const start = () => startWorker(place, { ...options, onNews: (line) => news.push(line) })
+    // What is not even JSON is in nobody's way.
+    const broken = await add(queue, 'broken', {}, { delay: 1e6 })
+    await place.client.hset(queue.toKey('broken'), 'data', '{no JSON')
+    await broken.promote()
     const first = await start()
     await add(queue, 'stopped', {})
     await add(queue, 'given-back', {})
@@ -158,8 +170,50 @@ withRedis(
     // Giving it back was no attempt.
     assert.is(((await queue.getJob('given-back')) as Job).attemptsMade, 0)
     await second.close()
+    assert.match(news.join('\n'), /^waits: something in Redis is no job: /m)
     await queue.obliterate({ force: true })
   },
+)
+
+withRedis('two sweeps that wait for the same run both get its files, and then they are gone', () =>
+  withFolder(async (folder) => {
+    const run = { ...checkRun({}, 'it'), chosen: {} }
+    const task = { name: 'a'.repeat(24), id: 'a'.repeat(24), run, dataHash: '0'.repeat(16) }
+    const weights = new Uint8Array(8)
+    const result = {
+      ...{ epochs: 1, testAccuracy: 1, testLoss: 0, trainLoss: 0, stopped: null, seconds: 1 },
+      weightsSha256: createHash('sha256').update(weights).digest('hex'),
+    }
+    const store = redisStore(place)
+    const files = createTar([{ name: 'weights.safetensors', data: weights }])
+    await store.put(filesName(task.name), files)
+    const trouble: string[] = []
+    const executor = (who: string, own = store) =>
+      remoteExecutor({
+        ...{ place, who, store: own, runFolder: () => join(folder, who) },
+        onTrouble: (line) => trouble.push(line),
+      })
+    let first = Promise.resolve<unknown>(undefined)
+    const late = { ...store, get: (name: string) => first.then(() => store.get(name)) }
+    const [one, two] = [executor('one'), executor('two', late)]
+    const { signal } = new AbortController()
+    first = one.execute(task, () => {}, signal)
+    const second = two.execute(task, () => {}, signal)
+    const claims = place.key('wanted', task.name)
+    while ((await place.client.scard(claims)) < 2) await pause(20)
+    const done: AnyKind = { kind: 'runs', check: (payload) => payload, run: async () => result }
+    const worker = await startWorker(place, { kinds: [done], concurrency: 1, limits })
+    try {
+      assert.equal(await Promise.all([first, second]), [result, result])
+      assert.equal(trouble, [])
+      for (const who of ['one', 'two'])
+        assert.is(await weightsHash(join(folder, who)), result.weightsSha256)
+      assert.is(await store.get(filesName(task.name)), undefined)
+      assert.is(await place.client.exists(claims), 0)
+    } finally {
+      await Promise.all([worker.close(), one.close(), two.close()])
+    }
+  }),
 )
 
 /** A process with a worker of naps. @param end the signal that it gives itself amid its first one */

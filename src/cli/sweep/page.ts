@@ -18,6 +18,8 @@ progress { width: 100%; }
 .parallel line { stroke: var(--line); stroke-width: 1.5; }
 .parallel text { fill: var(--soft); font-size: 11px; paint-order: stroke; stroke: var(--back);
   stroke-width: 4px; stroke-linejoin: round; }
+.runs th:last-child, .runs td:last-child { text-align: left; white-space: normal; min-width: 10ch;
+  max-width: 44ch; overflow-wrap: anywhere; }
 .parallel .name { fill: var(--ink); font-size: 12px; font-weight: 600; }
 `
 
@@ -105,7 +107,7 @@ ${
 over green to orange, the best.</figcaption></figure>
 ${varied.map((name) => effectTable(name, rows)).join('')}</section>
 `
-}<section>
+}<section class="runs">
 <h2>Runs</h2>
 ${tableHtml(table)}${more}</section>
 `
