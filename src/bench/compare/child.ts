@@ -20,7 +20,6 @@ const BLOCK_MS = 0.7
 const MAX_ROUNDS = 64
 /** Memory that is touched and kept, so that later allocations lie elsewhere: up to so much. */
 const SHIFT_BYTES = 4 * 2 ** 20
-/** So often a child that works on one benchmark says so. */
 const ALIVE_MS = 2000
 
 interface CasesModule {
@@ -35,10 +34,11 @@ const send = (message: Message): Promise<void> =>
   })
 
 let said = performance.now()
+let aliveMs = ALIVE_MS
 
 /** Tells the parent that a long benchmark goes on. */
 function sayAlive(): void {
-  if (performance.now() < said + ALIVE_MS) return
+  if (performance.now() < said + aliveMs) return
   said = performance.now()
   void send({ kind: 'alive' })
 }
@@ -60,6 +60,7 @@ process.once('disconnect', () => process.exit(1))
 
 async function work(job: Job): Promise<void> {
   const end = performance.now() + 1000 * job.seconds
+  aliveMs = job.aliveMs ?? ALIVE_MS
   if (job.wide) await switchOnWideVectors()
   shareWeights({ folder: job.weights, onStep: sayAlive })
   const random = new RandomStream(Purpose.Shuffle)
@@ -76,8 +77,9 @@ async function work(job: Job): Promise<void> {
   const runner = new Runner(builds, job.calibrate, random)
   for (const [i, benchmark] of list.entries()) {
     const left = end - performance.now()
-    // What could not be measured comes first in the next process.
-    if (left <= 0) break
+    // What could not be measured comes first in the next process. One is measured in any case: a
+    // slow machine may need all of a short time to start.
+    if (left <= 0 && i > 0) break
     await send({ kind: 'begin', name: benchmark.name })
     await send(await runner.measure(benchmark, Math.max(LEAST_MS, left / (list.length - i))))
   }

@@ -25,6 +25,8 @@ export interface Job {
   readonly wide: boolean
   /** Folder in which processes leave trained weights for the next ones. */
   readonly weights: string
+  /** So often, in milliseconds, a child that works on one benchmark says so. Default 2000. */
+  readonly aliveMs?: number
 }
 
 /** What all children of a comparison are told. */

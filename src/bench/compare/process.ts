@@ -121,7 +121,8 @@ export function runChild(job: Job, options: ChildOptions): Promise<Outcome> {
       resolve(outcome)
     })
     wait(Math.max(options.patienceMs, START_MS))
-    child.send(job)
+    // Several times within the patience.
+    child.send({ ...job, aliveMs: Math.min(2000, options.patienceMs / 4) })
   })
 }
 
