@@ -6,7 +6,6 @@
 import { Control } from '../../assembly/opcodes.js'
 import type { Graph } from '../graph/trace.js'
 import { roundUp } from '../round-up.js'
-import { byteWeights } from './byte-weights.js'
 import { checkReads } from './check.js'
 import { remake } from './checkpoints.js'
 import {
@@ -19,6 +18,7 @@ import {
   type Statistic,
 } from './context.js'
 import { type Encoded, encode, encodedSize } from './encode.js'
+import { int8 } from './int8.js'
 import { planOf } from './layers/index.js'
 import { storedChannels } from './layout.js'
 import { checkLossOfMethod, targetFloats } from './loss.js'
@@ -246,7 +246,7 @@ function planRuns(
     purpose.stream && purpose.evaluate
       ? b.buffer('output so far', batchSize * classes * 4, 'statistics')
       : buffers.output
-  const bytes = byteWeights(b, state.others)
+  const bytes = state.others.length > 0 ? int8().byteWeights(b, state.others) : []
   const slots = Array.from({ length: options.fixed ? 1 : purpose.slots }, (_, i) => i)
   const images = slots.map((i) => b.buffer(`images ${i}`, imageBytes, 'input'))
   const labels = slots.map((i) => b.buffer(`labels ${i}`, batchSize * 4, 'input'))

@@ -24,7 +24,7 @@ import {
   fitsSpikes,
 } from './convolution/index.js'
 import { listSource } from './convolution/lists.js'
-import { type ByteForward, emitForwardOnBytes, fitsByteWeights } from './convolution/spike-bytes.js'
+import type { ByteForward } from './convolution/spike-bytes.js'
 import type {
   DenseForward,
   PatternGradient,
@@ -40,6 +40,7 @@ import {
   gradientTimeSum,
   takeGradient,
 } from './gradients.js'
+import { int8 } from './int8.js'
 import type { LayerPlan } from './layers/layer.js'
 import { groupedLayout, storedChannels, weightLayout } from './layout.js'
 import { plainFloat, spikeSources } from './materialise.js'
@@ -85,7 +86,7 @@ export const weighted: LayerPlan<Conv2d | Linear> = {
     countValues(pass, node, 'input', floats?.shape ?? x.shape, floats ?? (onSpikes as SpikeInput))
     let output = pass.floatTensor(`${name} current`, node.shape, steps)
     const job = { name, g, steps, weight, bias, out: output.buffer, zeros }
-    if (bytes) emitForwardOnBytes(b, { ...job, ...bytes })
+    if (bytes) int8().emitForwardOnBytes(b, { ...job, ...bytes })
     else if (floats)
       pass.make(output, { layers: 1, byImages: !floats.input }, () =>
         emitForwardOnFloats(b, { ...forImages(pass, job), input: pass.dense(floats) }),
@@ -183,7 +184,7 @@ function byteWeightOf(
   node: number,
   task: SpikeTask,
 ): Pick<ByteForward, 'weight' | 'weightScale' | 'spikes' | 'compact'> | undefined {
-  if (options.weights !== 'int8' || !fitsByteWeights(task)) return undefined
+  if (options.weights !== 'int8' || !int8().fitsByteWeights(task)) return undefined
   const found = context.byteWeight(node)
   const { spikes, compact } = task
   return found && { weight: ref(found.weight), weightScale: ref(found.scale), spikes, compact }

@@ -123,11 +123,12 @@ const all = {
   async exported() {
     const { model } = await trained(small())
     const bytes = await S.exportWasm(model, {})
+    const eight = await S.exportWasm(model, { weights: 'int8' })
     const net = await S.openNet(bytes)
     net.input.set(images.subarray(0, 64))
     net.infer()
     await model.dispose()
-    return JSON.stringify([hash(bytes), hashOf(net.output), net.info])
+    return JSON.stringify([hash(bytes), hash(eight), hashOf(net.output), net.info])
   },
   async refused() {
     const found = []
