@@ -164,7 +164,7 @@ const paths = (rows) =>
 const ALONE = /^test\/(bench|diagnose|runtime|train|web)\//
 const BESIDE = paths([
   'bench: accuracy campaign figures history kernels operations own peers selection statistics',
-  'bench: bench edge report trust turns weights',
+  'bench: bench compare-faults edge report trust turns weights',
   'diagnose: command measure page',
   'runtime: bounds failure idle-threads junk memory move profile revectorize sharing threads views',
   'train: callbacks checkpoint data metrics model optimizer regression resume resume-start',

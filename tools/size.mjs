@@ -1,5 +1,6 @@
-// Sizes of what pages load, as gzip -9 packs it: a page that trains, the engine, and a page that only
-// predicts, each built by vite with no configuration. Run by `npm run size`.
+// Sizes of what pages load, as gzip -9 packs it: a page that trains, the engine, a page that only
+// predicts, and one that trains an exported network, each built by vite with no configuration. Run by
+// `npm run size`.
 import {
   mkdirSync,
   mkdtempSync,
@@ -35,6 +36,20 @@ globalThis.train = async (images, labels) => {
 const PREDICTS = `
 import { openNet } from 'spikewasm/net'
 globalThis.openNet = openNet
+`
+
+const LEARNS = `
+import { openNet } from 'spikewasm/net'
+globalThis.learn = async (file, batches) => {
+  const net = await openNet(new Uint8Array(await (await fetch(file)).arrayBuffer()))
+  const { labels, trainStep, loss } = net.training
+  return batches.map(([images, classes]) => {
+    net.input.set(images)
+    labels.set(classes)
+    trainStep()
+    return loss()
+  })
+}
 `
 
 const packed = (bytes) => gzipSync(bytes, { level: 9 }).length
@@ -84,6 +99,7 @@ export async function measure() {
     return {
       trains: await buildPage(folder, TRAINS),
       predicts: await buildPage(folder, PREDICTS),
+      learns: await buildPage(folder, LEARNS),
       wasm: Math.max(...wasm),
     }
   } finally {
@@ -92,12 +108,13 @@ export async function measure() {
 }
 
 async function main() {
-  const { trains, predicts, wasm } = await measure()
+  const { trains, predicts, learns, wasm } = await measure()
   const row = (label, bytes, goal) =>
     console.log(`${label.padEnd(44)} ${String(bytes).padStart(8)}   goal ${goal}`)
   row('a page that trains: JavaScript, gzipped', trains.bytes, 45 * 1024)
   row('a page that trains: engine, gzipped', wasm, 60_000)
   row('a page that only predicts: JavaScript, gzipped', predicts.bytes, 5000)
+  row('a page that trains an exported network', learns.bytes, 45 * 1024)
   const all = trains.parts.reduce((sum, [, bytes]) => sum + bytes, 0)
   console.log('\nthe page that trains, by part: share of its JavaScript')
   for (const [part, bytes] of trains.parts)
