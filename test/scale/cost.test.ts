@@ -59,4 +59,21 @@ test('more machines pay until Redis has no room; a ring goes on', () => {
   assert.ok(Math.abs(seconds - 0.06 - compute - waiting - transfer - gathering) < 1e-9)
 })
 
+test('the outer step costs something by itself, and something for each replica', () => {
+  const sizes = { parameters: 1e6, statistics: 0, states: 0, rows: [{ count: 1, size: 1e6 }] }
+  const at = (replicas: number): CostOf => ({
+    ...{ sizes, stepSeconds: 1, bitsPerSecond: Number.POSITIVE_INFINITY, byteSeconds: 0 },
+    ...{ handleSeconds: 0, fixedSeconds: 0, spread: 0, outerSeconds: 3e-6, addSeconds: 2e-6 },
+    rounds: { replicas, syncEvery: 4, compress: 'none', innerState: 'reset' },
+  })
+  const same = (found: number, expected: number): void =>
+    assert.ok(Math.abs(found - expected) < 1e-9, `${found} ${expected}`)
+  for (const K of [1, 2, 7]) {
+    same(roundCost(at(K)).gathering, 3 + 2 * K)
+    same(roundCost(at(K)).seconds, 4 + 3 + 2 * K)
+    // In a ring each adds for itself.
+    same(ringCost(at(K)).seconds, 4 + 3 + 2)
+  }
+})
+
 test.run()
