@@ -170,12 +170,17 @@ const BESIDE = paths([
   'train: callbacks checkpoint data metrics model optimizer regression resume resume-start',
   'train: callback-state epoch-line everywhere fingerprint hooks operations schedule updates writer',
   'train: dashboard overlap report wrong-checkpoint',
-  'web: bundlers bytes features mirror page pages size threads',
+  'web: bundlers bytes engines features mirror page pages size threads',
 ])
 const runsAlone = (path) => ALONE.test(path) && !BESIDE.includes(path)
 // They wait for locks that expire, processes that end, signals and files: a third process has time
 // for them whatever the other two do.
-const WAITING = paths(['cli: endings interrupt', 'io: faults', 'scale: redis rounds-redis'])
+const WAITING = paths([
+  'cli: endings interrupt',
+  'io: faults',
+  'scale: redis rounds-redis',
+  'web: engines',
+])
 
 // Files of these folders share processes: to start one, to read all modules of the source and to
 // compile the engine takes longer than most files, and code that is hot already runs faster. A file

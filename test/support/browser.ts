@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { extname, join, normalize, sep } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { findChromium } from '../../src/verify/hosts/browser.js'
@@ -57,6 +58,8 @@ export interface SiteOptions {
   readonly pages?: Readonly<Record<string, string>>
   /** Default: the built package. */
   readonly folder?: string
+  /** Gets what a page posts. */
+  posted?(body: string): void
 }
 
 const built = fileURLToPath(new URL('../../', import.meta.url))
@@ -80,7 +83,12 @@ export async function serve(options: SiteOptions = {}): Promise<Site> {
     const missing = (): void => {
       response.writeHead(404, headers).end()
     }
-    if (path === '/favicon.ico') response.writeHead(204).end()
+    if (request.method === 'POST' && options.posted)
+      text(request).then((body) => {
+        options.posted?.(body)
+        response.writeHead(204, headers).end()
+      }, missing)
+    else if (path === '/favicon.ico') response.writeHead(204).end()
     else if (Object.hasOwn(pages, path)) send(pages[path], types[extname(path)] ?? types['.html'])
     else {
       const file = normalize(join(folder, path))

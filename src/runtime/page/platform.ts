@@ -16,11 +16,15 @@ let said = false
 function sayIsolation(threads: number): void {
   if (said) return
   said = true
+  const instead = 'one worker runs instead, with the same numbers'
   pagePlatform.warn(
-    `threads is ${threads}, but a page may share memory with workers only when it is isolated ` +
-      'from other origins: one worker runs instead, with the same numbers. Serve it with the ' +
-      'headers "Cross-Origin-Opener-Policy: same-origin" and "Cross-Origin-Embedder-Policy: ' +
-      'require-corp"',
+    `threads is ${threads}, but ${
+      globalThis.crossOriginIsolated
+        ? `this browser has no SharedArrayBuffer: ${instead}`
+        : 'a page may share memory with workers only when it is isolated from other origins: ' +
+          `${instead}. Serve it with the headers "Cross-Origin-Opener-Policy: same-origin" and ` +
+          '"Cross-Origin-Embedder-Policy: require-corp"'
+    }`,
     'SPIKEWASM_THREADS',
   )
 }
