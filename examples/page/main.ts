@@ -42,7 +42,8 @@ const REFRESH_MS = 400
 
 const form = $<HTMLFormElement>('form')
 const networks = { cnn, mlp }
-const isShared = globalThis.crossOriginIsolated === true
+const isIsolated = globalThis.crossOriginIsolated === true
+const isShared = isIsolated && typeof SharedArrayBuffer === 'function'
 
 let data: Data
 let model: Model | undefined
@@ -441,9 +442,11 @@ function describeHost(): void {
   $('host').textContent = isShared ? `Up to ${most} threads` : 'One thread'
   $('isolation').textContent = isShared
     ? `This page is cross-origin isolated: threads share one memory. Here are ${most} processors.`
-    : 'This page is not cross-origin isolated, so it trains on one thread. A server that sends the ' +
-      'headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: ' +
-      'require-corp allows more.'
+    : isIsolated
+      ? 'This browser has no SharedArrayBuffer, so the page trains on one thread.'
+      : 'This page is not cross-origin isolated, so it trains on one thread. A server that sends ' +
+        'the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: ' +
+        'require-corp allows more.'
 }
 
 connect()

@@ -26,7 +26,8 @@ interface Result {
 const PATIENCE_S = { own: 60, peers: 240 } as const
 
 const form = $<HTMLFormElement>('form')
-const isShared = globalThis.crossOriginIsolated === true
+const isIsolated = globalThis.crossOriginIsolated === true
+const isShared = isIsolated && typeof SharedArrayBuffer === 'function'
 let times: PageTimes[] = []
 let peers: PeerTimes[] = []
 const results = new Map<string, Result>()
@@ -209,7 +210,7 @@ async function start(): Promise<void> {
   show()
 }
 
-const json = (): string => `${JSON.stringify(pageBaseline(times, { isolated: isShared, peers }))}\n`
+const json = (): string => `${JSON.stringify(pageBaseline(times, { isolated: isIsolated, peers }))}\n`
 
 async function compareWith(file: File): Promise<void> {
   $('problem').hidden = true
