@@ -210,7 +210,8 @@ async function start(): Promise<void> {
   show()
 }
 
-const json = (): string => `${JSON.stringify(pageBaseline(times, { isolated: isIsolated, peers }))}\n`
+const json = (): string =>
+  `${JSON.stringify(pageBaseline(times, { isolated: isIsolated, peers }))}\n`
 
 async function compareWith(file: File): Promise<void> {
   $('problem').hidden = true
