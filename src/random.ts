@@ -68,42 +68,73 @@ export class RandomStream {
     return this.next() & 1 ? 1 : -1
   }
 
-  /** Threefry: 20 rounds of add, rotate, xor; after every fourth the key goes in again. */
+  /**
+   * Threefry: 20 rounds of add, rotate, xor; after every fourth two of the three keys go in, in
+   * turns. Written out: in a loop it takes twice as long.
+   */
   private evaluate(): void {
     const key0 = this.seed
     const key1 = this.epoch
     const key2 = 0x1bd11bda ^ key0 ^ key1
     let x = (this.index + key0) | 0
     let y = (this.counter++ + key1) | 0
-    for (let group = 0; group < 5; group++) {
-      if (group & 1) {
-        x = (x + y) | 0
-        y = ((y << 17) | (y >>> 15)) ^ x
-        x = (x + y) | 0
-        y = ((y << 29) | (y >>> 3)) ^ x
-        x = (x + y) | 0
-        y = ((y << 16) | (y >>> 16)) ^ x
-        x = (x + y) | 0
-        y = ((y << 24) | (y >>> 8)) ^ x
-      } else {
-        x = (x + y) | 0
-        y = ((y << 13) | (y >>> 19)) ^ x
-        x = (x + y) | 0
-        y = ((y << 15) | (y >>> 17)) ^ x
-        x = (x + y) | 0
-        y = ((y << 26) | (y >>> 6)) ^ x
-        x = (x + y) | 0
-        y = ((y << 6) | (y >>> 26)) ^ x
-      }
-      // Keys in turn: (1, 2), (2, 0), (0, 1), (1, 2), (2, 0).
-      const turn = group % 3
-      x = (x + (turn === 0 ? key1 : turn === 1 ? key2 : key0)) | 0
-      y = (y + (turn === 0 ? key2 : turn === 1 ? key0 : key1) + group + 1) | 0
-    }
+    x = (x + y) | 0
+    y = turn(y, 13) ^ x
+    x = (x + y) | 0
+    y = turn(y, 15) ^ x
+    x = (x + y) | 0
+    y = turn(y, 26) ^ x
+    x = (x + y) | 0
+    y = turn(y, 6) ^ x
+    x = (x + key1) | 0
+    y = (y + key2 + 1) | 0
+    x = (x + y) | 0
+    y = turn(y, 17) ^ x
+    x = (x + y) | 0
+    y = turn(y, 29) ^ x
+    x = (x + y) | 0
+    y = turn(y, 16) ^ x
+    x = (x + y) | 0
+    y = turn(y, 24) ^ x
+    x = (x + key2) | 0
+    y = (y + key0 + 2) | 0
+    x = (x + y) | 0
+    y = turn(y, 13) ^ x
+    x = (x + y) | 0
+    y = turn(y, 15) ^ x
+    x = (x + y) | 0
+    y = turn(y, 26) ^ x
+    x = (x + y) | 0
+    y = turn(y, 6) ^ x
+    x = (x + key0) | 0
+    y = (y + key1 + 3) | 0
+    x = (x + y) | 0
+    y = turn(y, 17) ^ x
+    x = (x + y) | 0
+    y = turn(y, 29) ^ x
+    x = (x + y) | 0
+    y = turn(y, 16) ^ x
+    x = (x + y) | 0
+    y = turn(y, 24) ^ x
+    x = (x + key1) | 0
+    y = (y + key2 + 4) | 0
+    x = (x + y) | 0
+    y = turn(y, 13) ^ x
+    x = (x + y) | 0
+    y = turn(y, 15) ^ x
+    x = (x + y) | 0
+    y = turn(y, 26) ^ x
+    x = (x + y) | 0
+    y = turn(y, 6) ^ x
+    x = (x + key2) | 0
+    y = (y + key0 + 5) | 0
     this.word0 = x >>> 0
     this.word1 = y >>> 0
   }
 }
+
+/** Bits moved to the left, those that fall out come in from the right. */
+const turn = (bits: number, by: number): number => (bits << by) | (bits >>> (32 - by))
 
 /**
  * A random order of 0 … n − 1 (Fisher–Yates) that depends on `seed` and `epoch` alone.

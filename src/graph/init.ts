@@ -28,14 +28,16 @@ export function initialValues(
     return values
   }
   const stream = new RandomStream(Purpose.Init)
-  for (let i = 0; i < values.length; i++) {
-    stream.start(seed, position, first + i)
-    values[i] =
-      'normal' in initial
-        ? initial.normal *
-          Math.sqrt(-2 * Math.log(1 - stream.uniform())) *
-          Math.cos(2 * Math.PI * stream.uniform())
-        : initial.uniform * (2 * stream.uniform() - 1)
-  }
+  if ('normal' in initial)
+    for (let i = 0; i < values.length; i++) {
+      stream.start(seed, position, first + i)
+      const radius = Math.sqrt(-2 * Math.log(1 - stream.uniform()))
+      values[i] = initial.normal * radius * Math.cos(2 * Math.PI * stream.uniform())
+    }
+  else
+    for (let i = 0; i < values.length; i++) {
+      stream.start(seed, position, first + i)
+      values[i] = initial.uniform * (2 * stream.uniform() - 1)
+    }
   return values
 }

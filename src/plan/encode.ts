@@ -3,7 +3,7 @@
 import { Counter, ProgramWord, Rec, SectionWord, When } from '../../assembly/opcodes.js'
 import { roundUp } from '../round-up.js'
 import type { Condition, PlannedProgram } from './program.js'
-import { isReference, type Words, type WordValue } from './words.js'
+import { isReference, type Reference, type Words, type WordValue } from './words.js'
 
 /**
  * Programs, the workers' counters, and the constants (tables, data) of all records, each aligned to
@@ -21,21 +21,23 @@ function conditionWord(condition: Condition): WordValue {
   return { always: When.Always, stepMask: When.StepMask, later: When.Later }[condition]
 }
 
-/** Bytes that `encode` needs. */
-export function encodedSize(programs: readonly PlannedProgram[], workers: number): number {
-  return encode(programs, workers, 0, true).bytes.length
+/** Programs as they will lie in memory. */
+export interface Laid {
+  /** How many bytes they take. */
+  readonly size: number
+  /** The bytes, once every buffer has its address. */
+  encode(): Encoded
 }
 
-/**
- * Writes programs, their counters and constants for a base address. Every buffer must have its
- * address.
- */
-export function encode(
-  programs: readonly PlannedProgram[],
-  workers: number,
-  base: number,
-  measure = false,
-): Encoded {
+/** An address that a word is to hold. */
+interface Pending {
+  readonly view: DataView
+  readonly offset: number
+  readonly to: Reference
+}
+
+/** Lays out programs, their counters and constants for a base address. */
+export function layOut(programs: readonly PlannedProgram[], workers: number, base: number): Laid {
   let size = 0
   const chunks: { at: number; bytes: Uint8Array }[] = []
   const reserve = (bytes: Uint8Array): number => {
@@ -51,23 +53,25 @@ export function encode(
     constants.set(bytes, at)
     return at
   }
-  const writeWords = (view: DataView, at: number, words: Words): void => {
-    for (const [key, value] of Object.entries(words)) {
-      const offset = at + Number(key) * 4
-      if (value === undefined) continue
-      if (typeof value === 'number') view.setUint32(offset, value >>> 0, true)
-      else if ('f32' in value) view.setFloat32(offset, value.f32, true)
-      else if (isReference(value)) {
-        if (!measure && value.buffer.address === 0)
-          throw new Error(`buffer ${value.buffer.name} has no address`)
-        view.setUint32(offset, value.buffer.address + value.offset, true)
-      } else if ('data' in value) view.setUint32(offset, constant(value.data), true)
-      else {
-        const bytes = new Uint8Array(value.table.length * value.entryBytes)
-        const tableView = new DataView(bytes.buffer)
-        value.table.forEach((entry, i) => void writeWords(tableView, i * value.entryBytes, entry))
-        view.setUint32(offset, reserve(bytes), true)
-      }
+  const pending: Pending[] = []
+  const writeWord = (view: DataView, offset: number, value: WordValue): void => {
+    if (typeof value === 'number') view.setUint32(offset, value >>> 0, true)
+    else if ('f32' in value) view.setFloat32(offset, value.f32, true)
+    else if (isReference(value)) pending.push({ view, offset, to: value })
+    else if ('data' in value) view.setUint32(offset, constant(value.data), true)
+    else {
+      const { table, entryBytes } = value
+      const bytes = new Uint8Array(table.length * entryBytes)
+      const tableView = new DataView(bytes.buffer)
+      table.forEach((entry, i) => void writeWords(tableView, i * entryBytes, entryBytes, entry))
+      view.setUint32(offset, reserve(bytes), true)
+    }
+  }
+  // By index: what gives keys gives them as texts.
+  const writeWords = (view: DataView, at: number, bytes: number, words: Words): void => {
+    for (let word = 0; word < bytes / 4; word++) {
+      const value = words[word]
+      if (value !== undefined) writeWord(view, at + word * 4, value)
     }
   }
   const addresses: number[] = []
@@ -75,7 +79,7 @@ export function encode(
     const header = new Uint8Array(ProgramWord.Bytes + SectionWord.Bytes * program.sections.length)
     const view = new DataView(header.buffer)
     addresses.push(reserve(header))
-    writeWords(view, 0, {
+    writeWords(view, 0, ProgramWord.Bytes, {
       [ProgramWord.Sections]: program.sections.length,
       [ProgramWord.Counters]: reserve(new Uint8Array(workers * Counter.Bytes)),
     })
@@ -85,15 +89,15 @@ export function encode(
       const recordView = new DataView(records.buffer)
       section.records.forEach((record, j) => {
         const at = j * Rec.Bytes
-        writeWords(recordView, at, {
-          ...record.words,
-          [Rec.Op]: record.op | (record.groups << Rec.GroupShift),
-          [Rec.Units]: record.units,
-          [Rec.Condition]: conditionWord(record.condition),
-          [Rec.Layer]: record.layer,
-        })
+        writeWords(recordView, at, Rec.Bytes, record.words)
+        const head = (word: Rec, value: WordValue): void =>
+          writeWord(recordView, at + word * 4, value)
+        head(Rec.Op, record.op | (record.groups << Rec.GroupShift))
+        head(Rec.Units, record.units)
+        head(Rec.Condition, conditionWord(record.condition))
+        head(Rec.Layer, record.layer)
       })
-      writeWords(view, ProgramWord.Bytes + i * SectionWord.Bytes, {
+      writeWords(view, ProgramWord.Bytes + i * SectionWord.Bytes, SectionWord.Bytes, {
         [SectionWord.Records]: reserve(records),
         [SectionWord.Count]: section.records.length,
         [SectionWord.Repeats]: section.repeats,
@@ -104,7 +108,14 @@ export function encode(
       index += section.records.length
     })
   }
-  const bytes = new Uint8Array(size)
-  for (const chunk of chunks) bytes.set(chunk.bytes, chunk.at)
-  return { bytes, programs: addresses }
+  const encode = (): Encoded => {
+    for (const { view, offset, to } of pending) {
+      if (to.buffer.address === 0) throw new Error(`buffer ${to.buffer.name} has no address`)
+      view.setUint32(offset, to.buffer.address + to.offset, true)
+    }
+    const bytes = new Uint8Array(size)
+    for (const chunk of chunks) bytes.set(chunk.bytes, chunk.at)
+    return { bytes, programs: addresses }
+  }
+  return { size, encode }
 }

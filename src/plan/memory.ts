@@ -21,13 +21,14 @@ const longerFirst: Order = (a, b) => b.last - a.last
  */
 export function assignAddresses(buffers: readonly Buffer[], base: number): number {
   const next = placePersistent(buffers, base)
-  const apart = (buffer: Buffer, other: Buffer): boolean =>
-    other.last < buffer.first || other.first > buffer.last
-  const place = (order: Order): number => placeShared(buffers, next, apart, () => false, order)
+  const shared = sharedOf(buffers)
+  const place = (order: Order): Placed => placeShared(shared, next, { mayOverlap: apart, order })
   const other = place(longerFirst)
-  const end = place(earlierFirst)
-  return end <= other ? end : place(longerFirst)
+  const first = place(earlierFirst)
+  return take(first.end <= other.end ? first : other)
 }
+
+const apart: Relation = (buffer, other) => other.last < buffer.first || other.first > buffer.last
 
 /**
  * The same for several workers, as far as it takes no more than `budget` bytes behind the
@@ -48,16 +49,16 @@ export function assignAddressesByWorker(
   const next = placePersistent(buffers, base)
   // Far over the budget: no need to try.
   if (compact - next > 2 * budget) return compact
-  const program = ({ first }: Buffer): number => starts.filter((start) => start <= first).length
-  const apart = (buffer: Buffer, other: Buffer): boolean =>
-    other.last < buffer.first || other.first > buffer.last
-  const end = placeShared(
-    buffers,
-    next,
-    (buffer, other) => apart(buffer, other) && program(buffer) !== program(other),
-    (buffer, other) => apart(buffer, other) && buffer.bytes === other.bytes,
+  const shared = sharedOf(buffers)
+  const program = new Map(
+    shared.map((buffer) => [buffer, starts.filter((start) => start <= buffer.first).length]),
   )
-  return end - next <= budget ? end : assignAddresses(buffers, base)
+  const placed = placeShared(shared, next, {
+    mayOverlap: (buffer, other) =>
+      apart(buffer, other) && program.get(buffer) !== program.get(other),
+    mayCoincide: (buffer, other) => apart(buffer, other) && buffer.bytes === other.bytes,
+  })
+  return placed.end - next <= budget ? take(placed) : compact
 }
 
 function placePersistent(buffers: readonly Buffer[], base: number): number {
@@ -72,42 +73,68 @@ function placePersistent(buffers: readonly Buffer[], base: number): number {
 
 type Relation = (buffer: Buffer, other: Buffer) => boolean
 
-/**
- * @param mayOverlap whether two buffers may overlap in any way;
- * @param mayCoincide whether they may if they have the same address, which is then preferred
- */
+/** What shares memory. */
+const sharedOf = (buffers: readonly Buffer[]): readonly Buffer[] =>
+  buffers.filter((buffer) => !buffer.persistent && buffer.last >= 0)
+
+interface Placed {
+  /** By address. */
+  readonly places: readonly Place[]
+  readonly end: number
+}
+interface Place {
+  readonly buffer: Buffer
+  readonly at: number
+  /** Where the next one may begin. */
+  readonly behind: number
+}
+
+interface Rules {
+  /** Whether two buffers may overlap in any way. */
+  readonly mayOverlap: Relation
+  /** Whether they may if they have the same address, which is then preferred; default: never. */
+  readonly mayCoincide?: Relation
+  readonly order?: Order
+}
+
 function placeShared(
   buffers: readonly Buffer[],
   base: number,
-  mayOverlap: Relation,
-  mayCoincide: Relation = () => false,
-  order: Order = earlierFirst,
-): number {
-  const placed: Buffer[] = []
+  { mayOverlap, mayCoincide, order = earlierFirst }: Rules,
+): Placed {
+  const places: Place[] = []
   let end = base
-  const shared = buffers.filter((buffer) => !buffer.persistent && buffer.last >= 0)
-  for (const buffer of shared.slice().sort((a, b) => b.bytes - a.bytes || order(a, b))) {
+  for (const buffer of [...buffers].sort((a, b) => b.bytes - a.bytes || order(a, b))) {
+    const size = buffer.bytes + GAP
     const fits = (at: number): boolean =>
-      placed.every(
+      places.every(
         (other) =>
-          at + buffer.bytes + GAP <= other.address ||
-          other.address + other.bytes + GAP <= at ||
-          mayOverlap(buffer, other) ||
-          (at === other.address && mayCoincide(buffer, other)),
+          at + size <= other.at ||
+          other.behind <= at ||
+          mayOverlap(buffer, other.buffer) ||
+          (at === other.at && mayCoincide?.(buffer, other.buffer)),
       )
-    const same = placed.find((other) => mayCoincide(buffer, other) && fits(other.address))
-    let at = same?.address ?? base
-    if (!same)
-      for (const other of placed) {
-        if (mayOverlap(buffer, other)) continue
-        if (at + buffer.bytes + GAP <= other.address) break
-        at = Math.max(at, other.address + other.bytes + GAP)
+    let at = mayCoincide && places.find((of) => mayCoincide(buffer, of.buffer) && fits(of.at))?.at
+    if (at === undefined) {
+      at = base
+      for (const other of places) {
+        if (other.behind <= at || mayOverlap(buffer, other.buffer)) continue
+        if (at + size <= other.at) break
+        at = other.behind
       }
-    buffer.address = at
-    end = Math.max(end, at + buffer.bytes + GAP)
-    placed.push(buffer)
-    placed.sort((a, b) => a.address - b.address)
+    }
+    const behind = at + size
+    end = Math.max(end, behind)
+    // Behind those that have the same address.
+    let index = places.length
+    while (index > 0 && places[index - 1].at > at) index--
+    places.splice(index, 0, { buffer, at, behind })
   }
+  return { places, end }
+}
+
+function take({ places, end }: Placed): number {
+  for (const { buffer, at } of places) buffer.address = at
   return end
 }
 

@@ -5,7 +5,6 @@ import { roundUp } from '../round-up.js'
 import {
   type Access,
   type AnyFields,
-  accesses,
   type Fields,
   type RecordKind,
   type Schema,
@@ -185,13 +184,12 @@ export class ProgramBuilder {
       throw new Error(`operation ${op}: ${units} units cannot be ${groups} equal groups`)
     const { placeOf } = this
     const fields = placeOf ? withPlaces(schema, given, placeOf) : given
-    const words = wordsOf(schema, fields)
-    for (const { buffer } of accesses(schema, fields as AnyFields)) this.touch(buffer)
-    if (typeof this.condition === 'object') this.touch(this.condition.buffer)
-    this.clock++
+    const words = wordsOf(schema, fields, (buffer) => this.touch(buffer))
     const { layer, phase, condition } = this
-    const record = { op, schema, fields: fields as AnyFields, words, units, groups, scratch }
-    this.section.records.push({ ...record, layer, phase, condition })
+    if (typeof condition === 'object') this.touch(condition.buffer)
+    this.clock++
+    const made = { op, schema, fields: fields as AnyFields, words, units, groups, scratch }
+    this.section.records.push({ ...made, layer, phase, condition })
   }
 
   /** Extends a buffer's life to now. */

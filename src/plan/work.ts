@@ -92,11 +92,10 @@ function productsOf({ fields, op }: PlannedRecord): number {
 
 /** Bytes of the buffers that a record has to itself. */
 function bytesOf({ schema, fields }: PlannedRecord): number {
-  const buffers = new Set([...accesses(schema, fields)].map(({ buffer }) => buffer))
-  return [...buffers].reduce(
-    (sum, { bytes, purpose }) => sum + (shared.has(purpose) ? 0 : bytes),
-    0,
-  )
+  const buffers = new Set(accesses(schema, fields).map(({ buffer }) => buffer))
+  let sum = 0
+  for (const { bytes, purpose } of buffers) if (!shared.has(purpose)) sum += bytes
+  return sum
 }
 
 /** About how many nanoseconds one worker takes for all units of a record. */
@@ -118,24 +117,31 @@ interface Sections {
   readonly sections: readonly Section[]
 }
 
-/** About how many nanoseconds a program takes on so many workers. */
-export function timeOf({ sections }: Sections, workers: number): number {
-  const several = workers > 1
-  let time = several ? WAKE_NS + WAKE_EACH_NS * workers : 0
-  for (const { records, repeats } of sections)
-    for (const record of records) {
-      const turns = Math.ceil(record.units / workers)
-      const share = (workOf(record) * turns) / record.units
-      time += repeats * (several ? share * CROWDED + BARRIER_NS * workers : share)
-    }
-  return time
+/** A function of workers: about how many nanoseconds a program takes on so many. */
+function times({ sections }: Sections): (workers: number) => number {
+  const works = sections.map(({ records }) => records.map(workOf))
+  return (workers) => {
+    const several = workers > 1
+    let time = several ? WAKE_NS + WAKE_EACH_NS * workers : 0
+    for (const [i, { records, repeats }] of sections.entries())
+      for (const [j, { units }] of records.entries()) {
+        const share = (works[i][j] * Math.ceil(units / workers)) / units
+        time += repeats * (several ? share * CROWDED + BARRIER_NS * workers : share)
+      }
+    return time
+  }
 }
+
+/** About how many nanoseconds a program takes on so many workers. */
+export const timeOf = (program: Sections, workers: number): number => times(program)(workers)
 
 /** On how many workers a program runs, of those that there are. */
 export function workersOf(program: Sections, threads: number): number {
-  let [best, least] = [1, timeOf(program, 1) * (1 - LEAST_GAIN)]
+  if (threads === 1) return 1
+  const timeOn = times(program)
+  let [best, least] = [1, timeOn(1) * (1 - LEAST_GAIN)]
   for (let workers = 2; workers <= threads; workers++) {
-    const time = timeOf(program, workers)
+    const time = timeOn(workers)
     if (time < least) [best, least] = [workers, time]
   }
   return best

@@ -156,27 +156,44 @@ export function withPlaces<F extends object>(
   return placed as F
 }
 
-/** The words of a record, or of a table's entry. */
-export function wordsOf<S extends Schema>(schema: S, fields: Fields<S>): Words {
+/**
+ * The words of a record, or of a table's entry.
+ *
+ * @param touch told of each buffer that they point to
+ */
+export function wordsOf<S extends Schema>(
+  schema: S,
+  fields: Fields<S>,
+  touch?: (buffer: Buffer) => void,
+): Words {
   const words: Record<number, WordValue> = {}
-  for (const [name, value] of Object.entries(fields as AnyFields)) {
+  const values: AnyFields = fields
+  for (const name in values) {
+    const value = values[name]
     if (value === undefined) continue
     const of = schema[name]
     if (!of) throw new Error(`a record has no field ${name}`)
-    words[of.word] = wordOf(of, value)
+    words[of.word] = wordOf(of, value, touch)
   }
   return words
 }
 
-function wordOf({ use, entry, entryBytes }: Field<unknown>, value: unknown): WordValue {
+function wordOf(
+  { use, entry, entryBytes }: Field<unknown>,
+  value: unknown,
+  touch?: (buffer: Buffer) => void,
+): WordValue {
   if (use === 'float') return float(value as number)
   if (use === 'flag') return Number(value)
   if (use === 'data') return { data: value as Uint8Array } satisfies Data
   if (use === 'entries') {
-    const table = (value as AnyFields[]).map((fields) => wordsOf(entry as Schema, fields))
+    const table = (value as AnyFields[]).map((fields) => wordsOf(entry as Schema, fields, touch))
     return { table, entryBytes: entryBytes as number } satisfies Table
   }
-  return isBuffer(value) ? ref(value) : (value as WordValue)
+  if (typeof value === 'number') return value
+  const place = isBuffer(value) ? ref(value) : (value as Reference)
+  touch?.(place.buffer)
+  return place
 }
 
 /** A use of a buffer by a record. */
@@ -196,7 +213,7 @@ export function accesses(schema: Schema, fields: AnyFields): readonly Access[] {
 
 /** No generator: plans ask for each record several times. */
 function addAccesses(schema: Schema, fields: AnyFields, within: string, found: Access[]): void {
-  for (const name of Object.keys(fields)) {
+  for (const name in fields) {
     const value = fields[name]
     if (value === undefined) continue
     const { use, addsWith, entry } = schema[name]
@@ -205,10 +222,11 @@ function addAccesses(schema: Schema, fields: AnyFields, within: string, found: A
       for (let i = 0; i < table.length; i++)
         addAccesses(entry as Schema, table[i], `${within}${name}[${i}].`, found)
     } else if (use === 'reads' || use === 'writes' || use === 'updates' || use === 'carries') {
-      const place = isBuffer(value) ? ref(value) : value
-      if (!isReference(place)) continue
+      const isWhole = isBuffer(value)
+      if (!isWhole && !isReference(value)) continue
+      const buffer = isWhole ? value : value.buffer
+      const offset = isWhole ? 0 : value.offset
       const adds = addsWith !== undefined && Boolean(fields[addsWith])
-      const { buffer, offset } = place
       found.push({ name: within + name, buffer, offset, use: adds ? 'updates' : use })
     }
   }
