@@ -2,7 +2,7 @@
 
 import { Control, Op } from '../../assembly/opcodes.js'
 import { checkInteger, describe, expect, SpikewasmError } from '../errors.js'
-import { encode, encodedSize } from '../plan/encode.js'
+import { layOut } from '../plan/encode.js'
 import { assignAddresses } from '../plan/memory.js'
 import { roundUp } from '../round-up.js'
 import { letGo } from '../runtime/collect.js'
@@ -128,7 +128,8 @@ export class OpPlan implements PlanInfo {
     const scratch = records.reduce((most, record) => Math.max(most, record.scratch), least)
     const scratchBytes = roundUp(scratch, 64)
     const programAt = roundUp(assignAddresses(b.buffers, Control.Bytes + 64), 64)
-    const scratchAt = programAt + encodedSize(b.programs, threads) + 64
+    const { bytes, programs } = layOut(b.programs, threads, programAt).complete()
+    const scratchAt = programAt + bytes.length + 64
     this.#op = op
     this.opName = op.replace(/^ops\./, '')
     this.threads = threads
@@ -136,7 +137,6 @@ export class OpPlan implements PlanInfo {
     this.kernels = calls ? [calls.name] : records.map((record) => Op[record.op])
     this.bytes = scratchAt + threads * scratchBytes + 64
     this.#memory = new PlanMemory(op, this.bytes, threads > 1 || engine === 'debug')
-    const { bytes, programs } = encode(b.programs, threads, programAt)
     this.#memory.put(programAt, bytes)
     this.#runner = new Runner(op, this.#memory, {
       program: programs[0],

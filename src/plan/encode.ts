@@ -3,7 +3,7 @@
 import { Counter, ProgramWord, Rec, SectionWord, When } from '../../assembly/opcodes.js'
 import { roundUp } from '../round-up.js'
 import type { Condition, PlannedProgram } from './program.js'
-import { isReference, type Words, type WordValue } from './words.js'
+import { isReference, type Reference, type Words, type WordValue } from './words.js'
 
 /**
  * Programs, the workers' counters, and the constants (tables, data) of all records, each aligned to
@@ -21,21 +21,20 @@ function conditionWord(condition: Condition): WordValue {
   return { always: When.Always, stepMask: When.StepMask, later: When.Later }[condition]
 }
 
-/** Bytes that `encode` needs. */
-export function encodedSize(programs: readonly PlannedProgram[], workers: number): number {
-  return encode(programs, workers, 0, true).bytes.length
+/** Programs whose buffers need no address yet. */
+export interface Layout {
+  readonly size: number
+  /** Writes the addresses: every buffer must have its own by then. */
+  complete(): Encoded
 }
 
-/**
- * Writes programs, their counters and constants for a base address. Every buffer must have its
- * address.
- */
-export function encode(
+/** Writes programs, their counters and constants for a base address, but for buffers' addresses. */
+export function layOut(
   programs: readonly PlannedProgram[],
   workers: number,
   base: number,
-  measure = false,
-): Encoded {
+): Layout {
+  const open: { readonly view: DataView; readonly at: number; readonly value: Reference }[] = []
   let size = 0
   const chunks: { at: number; bytes: Uint8Array }[] = []
   const reserve = (bytes: Uint8Array): number => {
@@ -52,16 +51,14 @@ export function encode(
     return at
   }
   const writeWords = (view: DataView, at: number, words: Words): void => {
-    for (const [key, value] of Object.entries(words)) {
+    for (const key in words) {
       const offset = at + Number(key) * 4
+      const value = words[key]
       if (value === undefined) continue
       if (typeof value === 'number') view.setUint32(offset, value >>> 0, true)
       else if ('f32' in value) view.setFloat32(offset, value.f32, true)
-      else if (isReference(value)) {
-        if (!measure && value.buffer.address === 0)
-          throw new Error(`buffer ${value.buffer.name} has no address`)
-        view.setUint32(offset, value.buffer.address + value.offset, true)
-      } else if ('data' in value) view.setUint32(offset, constant(value.data), true)
+      else if (isReference(value)) open.push({ view, at: offset, value })
+      else if ('data' in value) view.setUint32(offset, constant(value.data), true)
       else {
         const bytes = new Uint8Array(value.table.length * value.entryBytes)
         const tableView = new DataView(bytes.buffer)
@@ -85,8 +82,8 @@ export function encode(
       const recordView = new DataView(records.buffer)
       section.records.forEach((record, j) => {
         const at = j * Rec.Bytes
+        writeWords(recordView, at, record.words)
         writeWords(recordView, at, {
-          ...record.words,
           [Rec.Op]: record.op | (record.groups << Rec.GroupShift),
           [Rec.Units]: record.units,
           [Rec.Condition]: conditionWord(record.condition),
@@ -104,7 +101,15 @@ export function encode(
       index += section.records.length
     })
   }
-  const bytes = new Uint8Array(size)
-  for (const chunk of chunks) bytes.set(chunk.bytes, chunk.at)
-  return { bytes, programs: addresses }
+  const complete = (): Encoded => {
+    for (const { view, at, value } of open) {
+      const { buffer, offset } = value
+      if (buffer.address === 0) throw new Error(`buffer ${buffer.name} has no address`)
+      view.setUint32(at, buffer.address + offset, true)
+    }
+    const bytes = new Uint8Array(size)
+    for (const chunk of chunks) bytes.set(chunk.bytes, chunk.at)
+    return { bytes, programs: addresses }
+  }
+  return { size, complete }
 }

@@ -21,12 +21,20 @@ const longerFirst: Order = (a, b) => b.last - a.last
  */
 export function assignAddresses(buffers: readonly Buffer[], base: number): number {
   const next = placePersistent(buffers, base)
-  const apart = (buffer: Buffer, other: Buffer): boolean =>
-    other.last < buffer.first || other.first > buffer.last
-  const place = (order: Order): number => placeShared(buffers, next, apart, () => false, order)
-  const other = place(longerFirst)
-  const end = place(earlierFirst)
-  return end <= other ? end : place(longerFirst)
+  const other = placeShared(buffers, next, longerFirst)
+  const restore = kept(buffers)
+  const end = placeShared(buffers, next, earlierFirst)
+  if (end <= other) return end
+  restore()
+  return other
+}
+
+/** Gives buffers the addresses back that they have now. */
+function kept(buffers: readonly Buffer[]): () => void {
+  const addresses = buffers.map(({ address }) => address)
+  return () => {
+    for (const [i, buffer] of buffers.entries()) buffer.address = addresses[i]
+  }
 }
 
 /**
@@ -48,16 +56,11 @@ export function assignAddressesByWorker(
   const next = placePersistent(buffers, base)
   // Far over the budget: no need to try.
   if (compact - next > 2 * budget) return compact
-  const program = ({ first }: Buffer): number => starts.filter((start) => start <= first).length
-  const apart = (buffer: Buffer, other: Buffer): boolean =>
-    other.last < buffer.first || other.first > buffer.last
-  const end = placeShared(
-    buffers,
-    next,
-    (buffer, other) => apart(buffer, other) && program(buffer) !== program(other),
-    (buffer, other) => apart(buffer, other) && buffer.bytes === other.bytes,
-  )
-  return end - next <= budget ? end : assignAddresses(buffers, base)
+  const restore = kept(buffers)
+  const end = placeShared(buffers, next, earlierFirst, starts)
+  if (end - next <= budget) return end
+  restore()
+  return compact
 }
 
 function placePersistent(buffers: readonly Buffer[], base: number): number {
@@ -70,43 +73,57 @@ function placePersistent(buffers: readonly Buffer[], base: number): number {
   return next
 }
 
-type Relation = (buffer: Buffer, other: Buffer) => boolean
-
 /**
- * @param mayOverlap whether two buffers may overlap in any way;
- * @param mayCoincide whether they may if they have the same address, which is then preferred
+ * @param starts first records of programs: buffers of the same program overlap only where they
+ *   coincide, which is then preferred. Without them all may overlap that are never alive together.
  */
 function placeShared(
   buffers: readonly Buffer[],
   base: number,
-  mayOverlap: Relation,
-  mayCoincide: Relation = () => false,
-  order: Order = earlierFirst,
+  order: Order,
+  starts?: readonly number[],
 ): number {
+  // In the order of their addresses, those that coincide in the order in which they came.
   const placed: Buffer[] = []
   let end = base
   const shared = buffers.filter((buffer) => !buffer.persistent && buffer.last >= 0)
-  for (const buffer of shared.slice().sort((a, b) => b.bytes - a.bytes || order(a, b))) {
-    const fits = (at: number): boolean =>
-      placed.every(
-        (other) =>
-          at + buffer.bytes + GAP <= other.address ||
-          other.address + other.bytes + GAP <= at ||
-          mayOverlap(buffer, other) ||
-          (at === other.address && mayCoincide(buffer, other)),
-      )
-    const same = placed.find((other) => mayCoincide(buffer, other) && fits(other.address))
+  const programs =
+    starts && new Map(shared.map((b) => [b, starts.filter((start) => start <= b.first).length]))
+  for (const buffer of shared.sort((a, b) => b.bytes - a.bytes || order(a, b))) {
+    const { bytes, first, last } = buffer
+    const room = bytes + GAP
+    const program = programs?.get(buffer)
+    const near = placed.filter(
+      (other) =>
+        (other.last >= first && other.first <= last) ||
+        (programs !== undefined && programs.get(other) === program),
+    )
+    const mayCoincide = (other: Buffer): boolean =>
+      other.bytes === bytes && (other.last < first || other.first > last)
+    const fits = (at: number): boolean => {
+      for (const other of near) {
+        if (at + room <= other.address) return true
+        const isFree = other.address + other.bytes + GAP <= at
+        if (!isFree && !(at === other.address && mayCoincide(other))) return false
+      }
+      return true
+    }
+    let tried = -1
+    const same = programs && placed.find((other) => {
+      if (other.address === tried || !mayCoincide(other)) return false
+      tried = other.address
+      return fits(tried)
+    })
     let at = same?.address ?? base
     if (!same)
-      for (const other of placed) {
-        if (mayOverlap(buffer, other)) continue
-        if (at + buffer.bytes + GAP <= other.address) break
+      for (const other of near) {
+        if (at + room <= other.address) break
         at = Math.max(at, other.address + other.bytes + GAP)
       }
     buffer.address = at
-    end = Math.max(end, at + buffer.bytes + GAP)
-    placed.push(buffer)
-    placed.sort((a, b) => a.address - b.address)
+    end = Math.max(end, at + room)
+    const behind = placed.findIndex(({ address }) => address > at)
+    placed.splice(behind < 0 ? placed.length : behind, 0, buffer)
   }
   return end
 }

@@ -17,7 +17,7 @@ import {
   type Run,
   type Statistic,
 } from './context.js'
-import { type Encoded, encode, encodedSize } from './encode.js'
+import { type Encoded, layOut } from './encode.js'
 import { int8 } from './int8.js'
 import { planOf } from './layers/index.js'
 import { storedChannels } from './layout.js'
@@ -307,7 +307,8 @@ function planRuns(
 
   const used = b.buffers.filter((buffer) => buffer.persistent || buffer.last >= 0)
   const encodedAt = Control.Bytes
-  const size = encodedSize(planned, workers)
+  const layout = layOut(planned, workers, encodedAt)
+  const { size } = layout
   const base = roundUp(encodedAt + size, 64) + 64
   // In inference, buffers of their own must not take back what passes save.
   const ownBytes = purpose.passes ? passRoom(parameterFloats * 4, workers) : OWN_MEMORY_BYTES
@@ -315,7 +316,7 @@ function planRuns(
     workers > 1
       ? assignAddressesByWorker(used, base, starts, ownBytes)
       : assignAddresses(used, base)
-  const encoded = encode(planned, workers, encodedAt)
+  const encoded = layout.complete()
   const workerScratch =
     roundUp(
       greatest(

@@ -118,24 +118,29 @@ interface Sections {
   readonly sections: readonly Section[]
 }
 
-/** About how many nanoseconds a program takes on so many workers. */
-export function timeOf({ sections }: Sections, workers: number): number {
-  const several = workers > 1
-  let time = several ? WAKE_NS + WAKE_EACH_NS * workers : 0
-  for (const { records, repeats } of sections)
-    for (const record of records) {
-      const turns = Math.ceil(record.units / workers)
-      const share = (workOf(record) * turns) / record.units
+/** About how many nanoseconds a program takes, by the number of workers. */
+export function timesOf({ sections }: Sections): (workers: number) => number {
+  const parts = sections.flatMap(({ records, repeats }) =>
+    records.map((record) => ({ work: workOf(record), units: record.units, repeats })),
+  )
+  return (workers) => {
+    const several = workers > 1
+    let time = several ? WAKE_NS + WAKE_EACH_NS * workers : 0
+    for (const { work, units, repeats } of parts) {
+      const share = (work * Math.ceil(units / workers)) / units
       time += repeats * (several ? share * CROWDED + BARRIER_NS * workers : share)
     }
-  return time
+    return time
+  }
 }
 
 /** On how many workers a program runs, of those that there are. */
 export function workersOf(program: Sections, threads: number): number {
-  let [best, least] = [1, timeOf(program, 1) * (1 - LEAST_GAIN)]
+  if (threads === 1) return 1
+  const timeOf = timesOf(program)
+  let [best, least] = [1, timeOf(1) * (1 - LEAST_GAIN)]
   for (let workers = 2; workers <= threads; workers++) {
-    const time = timeOf(program, workers)
+    const time = timeOf(workers)
     if (time < least) [best, least] = [workers, time]
   }
   return best

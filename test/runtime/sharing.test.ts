@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Control, Fault } from '../../assembly/opcodes.js'
-import { encode, encodedSize } from '../../src/plan/encode.js'
+import { layOut } from '../../src/plan/encode.js'
 import { assignAddresses } from '../../src/plan/memory.js'
 import { ProgramBuilder } from '../../src/plan/program.js'
 import { trace } from '../../src/plan/records/sums.js'
@@ -44,8 +44,8 @@ function countingProgram(workers: number) {
     }
   const base = Control.Bytes + 64
   const programAt = Math.ceil(assignAddresses(b.buffers, base) / 64) * 64
-  const scratch = programAt + encodedSize(b.programs, workers)
-  const { bytes, programs } = encode(b.programs, workers, programAt)
+  const { bytes, programs } = layOut(b.programs, workers, programAt).complete()
+  const scratch = programAt + bytes.length
   const memory = new WebAssembly.Memory({ initial: 16, maximum: 16, shared: true })
   assert.ok(scratch + 64 * workers <= memory.buffer.byteLength)
   new Uint8Array(memory.buffer).set(bytes, programAt)
