@@ -15,9 +15,8 @@ const sources = {
 }
 
 /** Which version and variant a module is, in a custom section of its own (engine-module.ts). */
-function sign(target) {
+function sign(outFile) {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
-  const outFile = outFileOf(target)
   const name = 'spikewasm.engine'
   const text = `${version} ${basename(outFile, '.wasm')}`
   const section = Buffer.from(`${String.fromCharCode(name.length)}${name}${text}`)
@@ -37,11 +36,13 @@ const CALLED = [
 const outFileOf = (target) =>
   JSON.parse(readFileSync('asconfig.json', 'utf8')).targets[target].outFile
 
-/** Takes names from a module, and keeps another one that has them. */
+/** Takes names from a module, and keeps another one that has them. Returns the files. */
 function makeLean(target) {
   const outFile = outFileOf(target)
-  if (target === 'release') copyFileSync(outFile, outFile.replace('.wasm', '-named.wasm'))
+  const named = outFile.replace('.wasm', '-named.wasm')
+  if (target === 'release') copyFileSync(outFile, named)
   if (target !== 'debug') writeFileSync(outFile, leanModule(readFileSync(outFile), CALLED))
+  return target === 'release' ? [outFile, named] : [outFile]
 }
 
 const wanted = process.argv.slice(2)
@@ -58,6 +59,5 @@ for (const target of wanted.length > 0 ? wanted : Object.keys(sources)) {
   })
   if (error) process.exit(1)
   if (sources[target] !== engine) continue
-  makeLean(target)
-  sign(target)
+  for (const outFile of makeLean(target)) sign(outFile)
 }

@@ -4,6 +4,7 @@
  */
 
 import type { Method, StepMode } from '../plan/methods.js'
+import type { EngineSource } from '../runtime/load.js'
 
 /** Version of the interface that this package writes and reads. */
 export const ABI_VERSION = 1
@@ -126,6 +127,11 @@ export interface ExportOptions {
   batchSize?: number
   /** Synaptic operations of one inference, from rates measured on data; noted in the file. */
   synops?: number
+  /**
+   * The address of the package's file `engine-named.wasm`, or of its folder (then it ends with /),
+   * or its bytes: a page has to say so. Default: the package's.
+   */
+  wasm?: EngineSource
   /** Called with the share that is done, 0 … 1. */
   onProgress?: (done: number) => void
 }

@@ -6,7 +6,7 @@ import type { PlanPurpose } from '../plan/context.js'
 import { MOST_COUNTED_STEPS } from '../plan/methods.js'
 import type { PlanOptions } from '../plan/plan.js'
 import { standardTraining } from '../plan/training.js'
-import { engineBytes } from '../runtime/load.js'
+import { engineBytes, givenEngine } from '../runtime/load.js'
 import { stateDict } from '../runtime/state.js'
 import type { ExportOptions, NetMode, NetTarget } from './abi.js'
 import { buildNet } from './build.js'
@@ -65,7 +65,7 @@ export async function exportWasm(
   )
   const facts = { channels: session.input[0], classes: session.classes }
   const settings = checkExportOptions(options, facts)
-  const { target, mode, onProgress } = settings
+  const { target, mode, onProgress, wasm } = settings
   onProgress(0)
   const planOptions: PlanOptions = {
     ...session.plan.options,
@@ -84,9 +84,10 @@ export async function exportWasm(
     checkLearning(optimizer, training, session.clipNorm)
     learning = { optimizer, seed, steps }
   }
-  const prepared = await prepare(planOptions, stateDict(session), learning)
+  const given = wasm === undefined ? undefined : await givenEngine('exportWasm.wasm', wasm)
+  const engine = given?.bytes ?? (await engineBytes())
+  const prepared = await prepare(planOptions, stateDict(session), learning, given?.module)
   onProgress(0.3)
-  const engine = await engineBytes()
   const build = (of: NetTarget): Uint8Array => buildNet(prepared, engine, settings, of)
   const first = build(target === 'both' ? 'simd' : target)
   if (target !== 'both') {

@@ -1,6 +1,7 @@
 /** Options of `exportWasm`: checked and completed. */
 
 import { checkInteger, checkOptions, describe, expect } from '../errors.js'
+import { checkSource, type EngineSource } from '../runtime/load.js'
 import {
   type ExportOptions,
   type InputType,
@@ -31,6 +32,7 @@ export interface ExportSettings {
   readonly name: string | undefined
   readonly batchSize: number
   readonly synops: number | undefined
+  readonly wasm: EngineSource | undefined
   readonly onProgress: (done: number) => void
 }
 
@@ -45,6 +47,7 @@ const known = [
   'name',
   'batchSize',
   'synops',
+  'wasm',
   'onProgress',
 ] as const satisfies readonly (keyof ExportOptions)[]
 
@@ -60,7 +63,7 @@ export function checkExportOptions(
   { channels, classes }: ExportFacts,
 ): ExportSettings {
   checkOptions('exportWasm', options, known)
-  const { labels, mean, std, name, synops, onProgress } = options
+  const { labels, mean, std, name, synops, wasm, onProgress } = options
   const target = choice('target', options.target, [...targets, 'both'] as const, 'simd')
   const mode = choice('mode', options.mode, netModes, 'infer')
   const weights = choice('weights', options.weights, weightTypes, 'f32')
@@ -85,6 +88,7 @@ export function checkExportOptions(
     synops === undefined || (Number.isFinite(synops) && synops >= 0),
     () => `exportWasm.synops must be a finite number >= 0, got ${describe(synops)}`,
   )
+  if (wasm !== undefined) checkSource('exportWasm.wasm', wasm, 'engine-named')
   expect(
     onProgress === undefined || typeof onProgress === 'function',
     () => `exportWasm.onProgress must be a function, got ${describe(onProgress)}`,
@@ -100,6 +104,7 @@ export function checkExportOptions(
     name,
     batchSize,
     synops,
+    wasm,
     onProgress: onProgress ?? (() => {}),
   }
 }

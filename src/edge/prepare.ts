@@ -26,11 +26,14 @@ export interface Prepared {
 /**
  * Plans the network, writes its parameters, and computes what depends on them alone: scales and
  * shifts of normalisations, standardised weights.
+ *
+ * @param engine default: that of the package
  */
 export async function prepare(
   options: PlanOptions,
   state: StateDict,
   learning?: Learning,
+  engine?: WebAssembly.Module,
 ): Promise<Prepared> {
   const plan = makePlan(options, 1)
   const { total } = plan.memory
@@ -66,8 +69,8 @@ export async function prepare(
   if (learning) writeLearning(view, plan, learning)
   const { prepare } = plan.programs
   if (prepare) {
-    const engine = instantiateEngine(await loadEngine('engine'), memory)
-    engine.run(prepare.address, 0, 1, plan.workerScratchAt, 0, 0)
+    const { run } = instantiateEngine(engine ?? (await loadEngine('engine')), memory)
+    run(prepare.address, 0, 1, plan.workerScratchAt, 0, 0)
     floatsAt(arena, plan.workerScratchAt, plan.workerScratch / 4).fill(0)
     view.setUint32(Control.Progress, 0, true)
   }

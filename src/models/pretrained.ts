@@ -1,38 +1,35 @@
 /** Trained weights that come with the package: `data/models`, and their cards in docs/models.md. */
 
-import { describe, SpikewasmError } from '../errors.js'
+import { describe, expect, SpikewasmError } from '../errors.js'
 import { type LoadOptions, loadModel } from '../load.js'
 import type { Model } from '../model.js'
-import { addressesOf, readFirst } from '../runtime/package-file.js'
+import { readFirst, readOwn } from '../runtime/package-file.js'
+import { platform } from '../runtime/platform.js'
 
-/** What is known of the weights of a name; a new one is one line here and a card. */
-const entries: Readonly<Record<PretrainedName, Entry>> = {
-  'fashion-mnist-cnn': {
-    dataset: 'fashion-mnist',
-    url: () => new URL('../../../data/models/fashion-mnist-cnn.safetensors', import.meta.url),
-  },
-  nmnist: {
-    dataset: 'nmnist',
-    url: () => new URL('../../../data/models/nmnist.safetensors', import.meta.url),
-  },
-}
-
-interface Entry {
-  readonly dataset: string
-  /** Bundlers copy the files that are named so. */
-  readonly url: () => URL
+/** Data sets of the weights of a name; a new one is a line here, in Node's platform, and a card. */
+const datasets: Readonly<Record<PretrainedName, string>> = {
+  'fashion-mnist-cnn': 'fashion-mnist',
+  nmnist: 'nmnist',
 }
 
 /** A safetensors file: its header is JSON. */
 const isWeights = (bytes: Uint8Array): boolean => bytes[8] === 0x7b
 
-const MEND = 'fetch it from node_modules/spikewasm/data/models, and give its bytes to loadModel'
+const pathOf = (name: string): string => `data/models/${name}.safetensors`
 
 /** Name of a trained network that comes with the package. */
 export type PretrainedName = 'fashion-mnist-cnn' | 'nmnist'
 
 /** Names of the trained networks that `pretrained` knows. */
-export const pretrainedNames = Object.keys(entries) as readonly PretrainedName[]
+export const pretrainedNames = Object.keys(datasets) as readonly PretrainedName[]
+
+/** Options of `pretrained`. */
+export interface PretrainedOptions extends LoadOptions {
+  /**
+   * Where the file of the weights is, or its bytes: a page has to say so. Default: in the package.
+   */
+  from?: string | URL | Uint8Array
+}
 
 /**
  * A trained network that comes with the package, with its weights: it predicts and evaluates; with
@@ -40,14 +37,30 @@ export const pretrainedNames = Object.keys(entries) as readonly PretrainedName[]
  * is.
  *
  * @param name one of `pretrainedNames`
- * @param options those of `loadModel`
+ * @param options those of `loadModel`, and in a page where the file is
  * @throws SpikewasmError for another name, or when the file is missing
  */
-export async function pretrained(name: PretrainedName, options: LoadOptions = {}): Promise<Model> {
-  const url = pretrainedFile('pretrained', name)
-  const addresses = addressesOf(url, `data/models/${name}.safetensors`)
-  const { bytes } = await readFirst(addresses, isWeights, MEND)
-  return loadModel(bytes, options)
+export async function pretrained(
+  name: PretrainedName,
+  { from, ...options }: PretrainedOptions = {},
+): Promise<Model> {
+  checkName('pretrained', name)
+  return loadModel(from instanceof Uint8Array ? from : await read(name, from), options)
+}
+
+async function read(name: PretrainedName, from: string | URL | undefined): Promise<Uint8Array> {
+  const mend =
+    'give pretrained its address or bytes, as from: with Vite, import weights from ' +
+    `'spikewasm/models/${name}.safetensors?url'; elsewhere copy it from ` +
+    'node_modules/spikewasm/data/models'
+  if (from === undefined) return (await readOwn(pathOf(name), isWeights, mend)).bytes
+  expect(
+    typeof from === 'string' || from instanceof URL,
+    () =>
+      `pretrained.from must be the address of ${name}.safetensors or its bytes, got ` +
+      describe(from),
+  )
+  return (await readFirst([platform().address(from)], isWeights, mend)).bytes
 }
 
 /**
@@ -57,12 +70,16 @@ export async function pretrained(name: PretrainedName, options: LoadOptions = {}
  * @throws SpikewasmError for another name
  */
 export function pretrainedFile(what: string, name: string): URL {
-  if (typeof name !== 'string' || !Object.hasOwn(entries, name))
+  checkName(what, name)
+  return platform().packageFile(pathOf(name)) as URL
+}
+
+function checkName(what: string, name: string): void {
+  if (typeof name !== 'string' || !Object.hasOwn(datasets, name))
     throw new SpikewasmError(
       `${what} must be one of ${pretrainedNames.join(', ')}, got ${describe(name)}`,
     )
-  return entries[name as PretrainedName].url()
 }
 
 /** The data set, by its name on the command line, that the weights of a name belong to. */
-export const pretrainedDataset = (name: PretrainedName): string => entries[name].dataset
+export const pretrainedDataset = (name: PretrainedName): string => datasets[name]

@@ -51,6 +51,10 @@ function checkCommon(op: string, { calls }: Planned, { threads = 1, engine }: Co
     engine === undefined || engine === 'release' || engine === 'debug',
     () => `${op}.engine must be 'release' or 'debug', got ${describe(engine)}`,
   )
+  expect(
+    engine !== 'debug' || isNode(),
+    () => `${op}.engine must be 'release' in a page, got "debug"; check the op in Node`,
+  )
   if (threads === 1) return
   expect(isNode(), () => `${op}.threads must be 1 in a page, got ${threads}; leave it out`)
   expect(!calls, () => `${op} runs on one thread; leave threads out, got ${threads}`)

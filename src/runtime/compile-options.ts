@@ -45,7 +45,10 @@ export interface CompileOptions extends MethodOptions {
    * It takes a bit for each neuron and step of a batch. Default none.
    */
   record?: boolean | readonly string[]
-  /** 'debug' runs the build with assertions; default 'release'. */
+  /**
+   * 'debug' runs the build with assertions; in a page its file, `engine-debug.wasm`, must be given
+   * as `wasm`. Default 'release'.
+   */
   engine?: 'release' | 'debug'
   /**
    * The engine, where it cannot be found by itself: the address (in Node, a path too) of

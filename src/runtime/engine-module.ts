@@ -5,6 +5,9 @@ import { VERSION } from '../version.js'
 
 export type EngineVariant = 'engine' | 'engine-threads' | 'engine-debug'
 
+/** A file of the engine: also `engine`, with the names of all functions. */
+export type EngineFile = EngineVariant | 'engine-named'
+
 /** The custom section that says version and variant; tools/build-wasm.mjs adds it. */
 const SECTION = 'spikewasm.engine'
 
@@ -12,11 +15,7 @@ const SECTION = 'spikewasm.engine'
  * @param where the module was found
  * @throws SpikewasmError unless it is that variant of this version
  */
-export function checkEngine(
-  module: WebAssembly.Module,
-  variant: EngineVariant,
-  where: string,
-): void {
+export function checkEngine(module: WebAssembly.Module, variant: EngineFile, where: string): void {
   const [section] = WebAssembly.Module.customSections(module, SECTION)
   const [version, found] = section ? new TextDecoder().decode(section).split(' ') : []
   if (version === VERSION && found === variant) return

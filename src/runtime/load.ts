@@ -1,8 +1,8 @@
 /** Finds, compiles and instantiates the engine's modules. */
 
 import { describe, expect, SpikewasmError } from '../errors.js'
-import { checkEngine, type EngineVariant } from './engine-module.js'
-import { addressesOf, broken, readFirst } from './package-file.js'
+import { checkEngine, type EngineFile, type EngineVariant } from './engine-module.js'
+import { broken, readFirst, readOwn } from './package-file.js'
 import { platform } from './platform.js'
 import { instantiateSync } from './vendor/loader/index.js'
 
@@ -65,9 +65,11 @@ export function loadEngine(
 
 /** The same at once, where files can be read without waiting: in Node. Undefined elsewhere. */
 export function loadEngineSync(variant: EngineVariant): WebAssembly.Module | undefined {
-  const url = urls[variant]()
+  const { packageFile, readPackageFileSync } = platform()
+  const url = packageFile(pathOf(variant))
+  if (!url || !readPackageFileSync) return undefined
   try {
-    const bytes = platform().readPackageFileSync?.(url)
+    const bytes = readPackageFileSync(url)
     return bytes && new WebAssembly.Module(bytes as BufferSource)
   } catch (error) {
     throw broken([url], error)
@@ -76,8 +78,30 @@ export function loadEngineSync(variant: EngineVariant): WebAssembly.Module | und
 
 /** The bytes of `engine`, with the names of all functions: exported networks are made of them. */
 export async function engineBytes(): Promise<Uint8Array> {
-  const url = new URL('../../wasm/engine-named.wasm', import.meta.url)
-  return (await read('engine-named', url)).bytes
+  const name = 'engine-named'
+  return (await readOwn(pathOf(name), isModule, mendOf(name))).bytes
+}
+
+/**
+ * The same from where somebody says it is, with the module that it is.
+ *
+ * @param name of the option
+ * @throws SpikewasmError for what is missing, or no such module of this version
+ */
+export async function givenEngine(
+  name: string,
+  from: EngineSource,
+): Promise<{ readonly bytes: Uint8Array; readonly module: WebAssembly.Module }> {
+  const file = 'engine-named'
+  expect(
+    !(from instanceof WebAssembly.Module),
+    () => `${name} must be the address of ${file}.wasm or its bytes, got a WebAssembly.Module`,
+  )
+  const isAddress = typeof from === 'string' || from instanceof URL
+  const bytes = isAddress
+    ? (await readGiven(file, from, name)).bytes
+    : bytesOf(from as Uint8Array | ArrayBuffer)
+  return { bytes, module: await compile(bytes, file, name, false) }
 }
 
 /** An instance of a module over a memory, which may be shared with other instances. */
@@ -90,57 +114,53 @@ export function instantiateEngine(
   return instantiateSync(module, { env: { memory } }).instance.exports as unknown as EngineExports
 }
 
-/** Bundlers copy the files that are named so: each address must stand here as it is. */
-const urls: Readonly<Record<EngineVariant, () => URL>> = {
-  engine: () => new URL('../../wasm/engine.wasm', import.meta.url),
-  'engine-threads': () => new URL('../../wasm/engine-threads.wasm', import.meta.url),
-  'engine-debug': () => new URL('../../wasm/engine-debug.wasm', import.meta.url),
-}
-
 /** @throws SpikewasmError for what can be no module of the engine */
-export function checkSource(name: string, from: EngineSource): void {
+export function checkSource(name: string, from: EngineSource, file = 'engine'): void {
   const isOne =
     (typeof from === 'string' && from !== '') ||
     [URL, Uint8Array, ArrayBuffer, WebAssembly.Module].some((kind) => from instanceof kind)
   expect(
     isOne,
     () =>
-      `${name} must be the address of engine.wasm or of its folder, its bytes, or a ` +
+      `${name} must be the address of ${file}.wasm or of its folder, its bytes, or a ` +
       `WebAssembly.Module, got ${describe(from)}`,
   )
 }
 
 const GIVEN = 'compile.wasm'
 
-const MEND =
-  "give compile its address, as wasm: with Vite, import wasm from 'spikewasm/engine.wasm?url'; " +
+const mendOf = (file: EngineFile): string =>
+  `give ${file === 'engine-named' ? 'exportWasm' : 'compile'} its address, as wasm: with Vite, ` +
+  `import wasm from 'spikewasm/${file}.wasm?url'; ` +
   'elsewhere copy it from node_modules/spikewasm/build/wasm'
+
+const pathOf = (file: EngineFile): string => `build/wasm/${file}.wasm`
 
 /** A file begins so. */
 const MAGIC = [0, 0x61, 0x73, 0x6d]
 const isModule = (bytes: Uint8Array): boolean => MAGIC.every((byte, i) => bytes[i] === byte)
 
-const read = (name: string, url: URL) =>
-  readFirst(addressesOf(url, `build/wasm/${name}.wasm`), isModule, MEND)
+/** @param address of the file, or of its folder */
+function readGiven(file: EngineFile, address: string | URL, option: string) {
+  const given = platform().address(address)
+  const url = given.pathname.endsWith('/') ? new URL(`${file}.wasm`, given) : given
+  return readFirst([url], isModule, `${option} must be where ${file}.wasm is`)
+}
 
 async function find(
   variant: EngineVariant,
   wide: boolean,
   address: string | URL | undefined,
 ): Promise<WebAssembly.Module> {
-  if (address === undefined) {
-    const { url, bytes } = await read(variant, urls[variant]())
-    return compile(bytes, variant, url.href, wide)
-  }
-  const given = platform().address(address)
-  const url = given.pathname.endsWith('/') ? new URL(`${variant}.wasm`, given) : given
-  const { bytes } = await readFirst([url], isModule, `${GIVEN} must be where ${variant}.wasm is`)
+  const { url, bytes } = await (address === undefined
+    ? readOwn(pathOf(variant), isModule, mendOf(variant))
+    : readGiven(variant, address, GIVEN))
   return compile(bytes, variant, url.href, wide)
 }
 
 async function compile(
   bytes: Uint8Array,
-  variant: EngineVariant,
+  variant: EngineFile,
   where: string,
   wide: boolean,
 ): Promise<WebAssembly.Module> {
@@ -150,7 +170,8 @@ async function compile(
   } catch (error) {
     const why = (error as Error).message
     throw new SpikewasmError(
-      `${where} must be ${variant}.wasm of spikewasm, got what is no WebAssembly (${why}); ${MEND}`,
+      `${where} must be ${variant}.wasm of spikewasm, got what is no WebAssembly (${why}); ` +
+        mendOf(variant),
       { cause: error },
     )
   }

@@ -10,6 +10,24 @@ import { platform } from './platform.js'
 const codeUrl = (): string => import.meta.url
 
 /**
+ * The first of the addresses of a file that is there.
+ *
+ * @param path in the package
+ * @param isRight of its bytes
+ * @param mend what to do where there is none
+ * @throws SpikewasmError that says what was found where, and for what comes into no page by itself
+ */
+export async function readOwn(
+  path: string,
+  isRight: (bytes: Uint8Array) => boolean,
+  mend: string,
+): Promise<{ readonly url: URL; readonly bytes: Uint8Array }> {
+  const url = platform().packageFile(path)
+  if (url) return readFirst(addressesOf(url, path), isRight, mend)
+  throw new SpikewasmError(`${path} of spikewasm comes into no page by itself; ${mend}`)
+}
+
+/**
  * Addresses at which a file may be. Vite's development server moves the code alone, to
  * `node_modules/.vite/deps`; the file stays in the package.
  *

@@ -99,6 +99,11 @@ export interface Platform {
   apart?(): OpenMirror | undefined
   /** What an address means that a user gives: relative to the page, or a path in Node. */
   address(where: string | URL): URL
+  /**
+   * Where a file of the package lies, by its path in it. Undefined for what comes into no page by
+   * itself: it must be given.
+   */
+  packageFile(path: string): URL | undefined
   /** The bytes of a file of the package, or of another address. */
   readPackageFile(url: URL): Promise<Uint8Array>
   /** The same at once; undefined where nothing can be read without waiting. */

@@ -43,6 +43,21 @@ for (const name of pretrainedNames)
 const size = ({ input, frames, timeSteps }: Model): number =>
   input.reduce((a, b) => a * b, 1) * (frames ? timeSteps : 1)
 
+test('the file can be given', async () => {
+  const file = `${folder}/nmnist.safetensors`
+  for (const from of [file, new URL(`data/models/nmnist.safetensors`, root), readFileSync(file)]) {
+    const model = await pretrained('nmnist', { from })
+    assert.is(model.classes, 10)
+    await model.dispose()
+  }
+  for (const [from, why] of [
+    [3, /^pretrained.from must be the address of nmnist.safetensors or its bytes, got 3/],
+    ['nowhere', /nowhere cannot be read/],
+    [new URL('docs/models.md', root), /models.md holds \d+ bytes/],
+  ] as const)
+    assert.match(await messageOf(() => pretrained('nmnist', { from: from as string })), why)
+})
+
 test('they train on where that is asked for', async () => {
   for (const name of pretrainedNames) {
     const model = await pretrained(name, { purpose: 'train', batchSize: 2 })

@@ -50,6 +50,27 @@ test.after(() => rmSync(project, { recursive: true, force: true }))
 
 const dist = (name: string): string => join(project, 'dist', name)
 
+/** Files of a build that are neither page nor script, without the hashes in their names. */
+const otherFiles = (folder: string): string[] =>
+  readdirSync(folder, { recursive: true, withFileTypes: true, encoding: 'utf8' })
+    .filter((entry) => entry.isFile() && !/\.(js|html)$/.test(entry.name))
+    .map(({ name }) => name.replace(/-[\w-]{8}(?=\.)/, ''))
+    .sort()
+
+/** Names of engines by their bytes, of all modules in a folder. */
+const wasmFiles = (folder: string): string[] => {
+  const own = join(project, 'node_modules/spikewasm/build/wasm')
+  const names = readdirSync(own)
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.wasm'))
+    .map((name) => readFileSync(join(folder, name)))
+    .map((bytes) => names.find((one) => bytes.equals(readFileSync(join(own, one)))) ?? 'another')
+    .sort()
+}
+
+/** An isolated page loads the second one, others the first one. */
+const engines = ['engine-threads.wasm', 'engine.wasm']
+
 /** Bytes of all JavaScript of a build, gzipped. */
 const scriptBytes = (folder: string): number =>
   readdirSync(folder, { recursive: true, encoding: 'utf8' })
@@ -79,12 +100,14 @@ const vite = { root: project, configFile: false, logLevel: 'error' } as const
 
 test('vite build', async () => {
   await viteBuild({ ...vite, build: { outDir: dist('vite') } })
+  assert.equal(otherFiles(dist('vite')), ['digits.csv.gz', ...engines])
   await expectSame(dist('vite'))
 })
 
 test('vite build of a page that only predicts is small', async () => {
   const input = join(project, 'predict.html')
   await viteBuild({ ...vite, build: { outDir: dist('predict'), rollupOptions: { input } } })
+  assert.equal(otherFiles(dist('predict')), [])
   const bytes = scriptBytes(dist('predict'))
   assert.ok(bytes > 1000 && bytes <= 5000, `${bytes} bytes of JavaScript, gzipped`)
 })
@@ -118,6 +141,8 @@ test('webpack', async () => {
     )
   })
   write(path, { 'index.html': html })
+  // Named by what they hold.
+  assert.equal(wasmFiles(path), engines)
   await expectSame(path)
 })
 

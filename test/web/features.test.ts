@@ -40,6 +40,9 @@ async function run(...of) {
   return text
 }
 
+/** Addresses of files that a page has to give. */
+let given = {}
+
 const all = {
   bptt: () => run(small(), { method: 'bptt', schedule: S.cosine(), clipNorm: 1, ema: 0.9 }),
   ottt: () => run(small(), { method: 'ottt', schedule: S.linearWarmup(1, S.stepDecay(2)) }),
@@ -122,13 +125,21 @@ const all = {
   },
   async exported() {
     const { model } = await trained(small())
-    const bytes = await S.exportWasm(model, {})
-    const eight = await S.exportWasm(model, { weights: 'int8' })
+    const wasm = given.named
+    const bytes = await S.exportWasm(model, { wasm })
+    const eight = await S.exportWasm(model, { weights: 'int8', wasm })
     const net = await S.openNet(bytes)
     net.input.set(images.subarray(0, 64))
     net.infer()
     await model.dispose()
     return JSON.stringify([hash(bytes), hash(eight), hashOf(net.output), net.info])
+  },
+  debug: () => run(small(), {}, { engine: 'debug', wasm: given.debug }),
+  async pretrained() {
+    const model = await S.pretrained('nmnist', { from: given.nmnist, batchSize: 1 })
+    const text = String(hash(model.toBytes()))
+    await model.dispose()
+    return text
   },
   async refused() {
     const found = []
@@ -147,7 +158,20 @@ const all = {
   },
 }
 
-export async function results() {
+/** What needs such a file and is given none. */
+export const without = () => Promise.all([
+  () => open(small(), { engine: 'debug' }),
+  async () => S.exportWasm(await open(small(), {})),
+  async () => S.exportWasm(await open(small(), {}), { wasm: given.debug }),
+  () => S.pretrained('nmnist'),
+  async () => {
+    await S.ops.load()
+    return S.ops.relu.plan({ input: [2, 4], engine: 'debug' })
+  },
+].map((call) => Promise.resolve().then(call).then(() => 'nothing', ({ message }) => message)))
+
+export async function results(files = {}) {
+  given = files
   const found = {}
   for (const [name, test] of Object.entries(all))
     found[name] = await test().catch((error) => String(error))
@@ -158,8 +182,13 @@ export async function results() {
 const project = makeProject({
   'features.js': features,
   'main.js': `
-import { results } from './features.js'
-results().then((text) => { globalThis.result = text })
+import debug from 'spikewasm/engine-debug.wasm?url'
+import named from 'spikewasm/engine-named.wasm?url'
+import nmnist from 'spikewasm/models/nmnist.safetensors?url'
+import { results, without } from './features.js'
+results({ debug, named, nmnist }).then(async (text) => {
+  globalThis.result = JSON.stringify([JSON.parse(text), await without()])
+})
 `,
   'index.html': '<!doctype html><title>app</title><script type="module" src="./main.js"></script>',
   'node.js': "import { results } from './features.js'\nconsole.log(await results())\n",
@@ -179,10 +208,21 @@ test('a page that calls most of the package has the results of Node', async () =
   ])
   const { url, close } = await serve(folder)
   try {
-    const found = JSON.parse(await resultOf(browser, url)) as Record<string, string>
+    const [found, without] = JSON.parse(await resultOf(browser, url)) as [
+      Record<string, string>,
+      string[],
+    ]
     const expected = JSON.parse(stdout) as Record<string, string>
     for (const [name, text] of Object.entries(expected)) assert.is(found[name], text, name)
     assert.equal(Object.keys(found), Object.keys(expected))
+    const [debug, exported, wrong, pretrained, op] = without
+    const ask = (file: string, call: string, as: string) =>
+      new RegExp(`/${file} of spikewasm comes into no page .*give ${call} its .*${as}.*\\?url'`)
+    assert.match(debug, ask('engine-debug.wasm', 'compile', "from 'spikewasm/engine-debug.wasm"))
+    assert.match(exported, ask('engine-named.wasm', 'exportWasm', 'spikewasm/engine-named.wasm'))
+    assert.match(wrong, /^exportWasm.wasm must be engine-named.wasm of .*, got engine-debug.wasm/)
+    assert.match(pretrained, ask('nmnist.safetensors', 'pretrained', 'as from: .*/models/nmnist'))
+    assert.match(op, /^ops.relu.engine must be 'release' in a page, got "debug"/)
   } finally {
     close()
   }

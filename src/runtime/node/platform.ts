@@ -8,6 +8,19 @@ import { localExecutor } from '../local.js'
 import { type Platform, registerPlatform } from '../platform.js'
 import { expectPackageFile } from './package-file.js'
 
+/** Bundlers copy the files that are named so: each address must stand here as it is. */
+const files: Readonly<Record<string, () => URL>> = {
+  'build/wasm/engine.wasm': () => new URL('../../../wasm/engine.wasm', import.meta.url),
+  'build/wasm/engine-threads.wasm': () =>
+    new URL('../../../wasm/engine-threads.wasm', import.meta.url),
+  'build/wasm/engine-debug.wasm': () => new URL('../../../wasm/engine-debug.wasm', import.meta.url),
+  'build/wasm/engine-named.wasm': () => new URL('../../../wasm/engine-named.wasm', import.meta.url),
+  'data/models/fashion-mnist-cnn.safetensors': () =>
+    new URL('../../../../data/models/fashion-mnist-cnn.safetensors', import.meta.url),
+  'data/models/nmnist.safetensors': () =>
+    new URL('../../../../data/models/nmnist.safetensors', import.meta.url),
+}
+
 export const nodePlatform: Platform = {
   kind: 'node',
   processors: availableParallelism,
@@ -22,6 +35,7 @@ export const nodePlatform: Platform = {
     if (where instanceof URL) return where
     return /^[a-z]{2,}:/i.test(where) ? new URL(where) : pathToFileURL(where)
   },
+  packageFile: (path) => files[path]?.(),
   async readPackageFile(url) {
     if (url.protocol === 'file:') return plain(await readFile(url))
     const answer = await fetch(url)

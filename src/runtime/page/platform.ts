@@ -29,6 +29,16 @@ function sayIsolation(threads: number): void {
   )
 }
 
+/**
+ * What bundlers copy into every page, of which each loads one; they find a file by its address, as
+ * it stands here. What few pages load is given by those that do.
+ */
+const files: Readonly<Record<string, () => URL>> = {
+  'build/wasm/engine.wasm': () => new URL('../../../wasm/engine.wasm', import.meta.url),
+  'build/wasm/engine-threads.wasm': () =>
+    new URL('../../../wasm/engine-threads.wasm', import.meta.url),
+}
+
 export const pagePlatform: Platform = {
   kind: 'page',
   processors: () => navigator.hardwareConcurrency || 1,
@@ -56,6 +66,7 @@ export const pagePlatform: Platform = {
     }
   },
   address: (where) => new URL(where, globalThis.document?.baseURI ?? location.href),
+  packageFile: (path) => files[path]?.(),
   async readPackageFile(url) {
     const answer = await fetch(url)
     if (!answer.ok) throw new Error(`the server answers ${answer.status}`)
