@@ -3,6 +3,7 @@
 import { type Command, CommanderError } from 'commander'
 import { SpikewasmError } from '../errors.js'
 import { inFlags } from './mistakes.js'
+import { typescriptLines } from './typescript-lines.js'
 import { packageVersion } from './version.js'
 
 /**
@@ -32,14 +33,16 @@ export function complain(error: unknown, command: Command | undefined, failure =
     return failure
   }
   const { code, url } = Object(error) as { readonly code?: unknown; readonly url?: unknown }
-  if (code === 'ERR_MODULE_NOT_FOUND') {
+  if (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND') {
     const file = typeof url === 'string' ? url.replace(/^file:\/\//, '') : 'a module'
     process.stderr.write(
       `spikewasm: ${file}, a file of spikewasm, is missing or damaged; install spikewasm again\n`,
     )
     return failure
   }
-  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
+  process.stderr.write(
+    `${typescriptLines((error instanceof Error ? error.stack : undefined) ?? String(error))}\n`,
+  )
   process.stderr.write(
     `spikewasm ${packageVersion()}: this is a fault of the program; please report it ` +
       'with the command you ran and the lines above\n',

@@ -2,7 +2,6 @@
 
 import { availableParallelism, cpus } from 'node:os'
 import { join, resolve } from 'node:path'
-import Table from 'cli-table3'
 import { type Command, Option } from 'commander'
 import { type Diagnosis, type Variant, variantNames } from '../diagnose/diagnosis.js'
 import { diagnose } from '../diagnose/measure.js'
@@ -24,6 +23,7 @@ import { addEventFlags } from './event-flags.js'
 import { withFiles } from './mistakes.js'
 import { counting, fromRun, numeric, shared } from './options.js'
 import { dataOf, openOutFolder, removeIfEmpty } from './run-folder.js'
+import { newTable } from './tables.js'
 import { packageVersion } from './version.js'
 import { givenNetwork, modelOptions, networkOnly } from './which-model.js'
 
@@ -198,7 +198,7 @@ function origin(): Origin {
 
 function draw({ title, head, rows }: ReturnType<typeof tables>[number]): string {
   const text = head[0] === 'claim'
-  const table = new Table({
+  const table = newTable({
     head: [...head],
     style: { head: [], border: [], compact: true },
     colAligns: head.map((_, i) => (i === 0 || text ? 'left' : 'right')),

@@ -1,10 +1,10 @@
 /** What `export` prints. */
 
-import Table from 'cli-table3'
 import type { NetInfo } from '../edge/abi.js'
 import type { NetEvaluation } from '../edge/accuracy.js'
 import type { Evaluation } from '../train/evaluate.js'
 import { percent } from './report.js'
+import { newTable } from './tables.js'
 
 /** One exported file. */
 export interface ExportedFile {
@@ -65,7 +65,7 @@ export function exportJson(result: ExportResult): object {
 export function exportTables(result: ExportResult): string {
   const { files, header, evaluation, data, model, milliseconds } = result
   const [{ info }] = files
-  const table = new Table({
+  const table = newTable({
     head: ['file', 'bytes', 'over the weights', 'memory', 'used', 'accuracy'],
     style: { head: [], border: [], compact: true },
     colAligns: ['left', 'right', 'right', 'right', 'right', 'right'],

@@ -5,6 +5,7 @@ import { SpikewasmError } from '../errors.js'
 import type { WarningCode } from '../runtime/warn.js'
 import { complain } from './complain.js'
 import { inFlags } from './mistakes.js'
+import { typescriptLines } from './typescript-lines.js'
 
 /** Exit code of `bench` for anything that went wrong: 1 means a slow-down there. */
 export const FAILED = 2
@@ -43,6 +44,14 @@ export function guardOutput(command: Command | undefined, goesOn: boolean): void
   })
   // Nobody is left to tell.
   process.stderr.on('error', () => {})
+}
+
+/** From now on the stack trace of an error that ends the process shows lines of TypeScript. */
+export function showTypescript(): void {
+  // Node writes the trace afterwards.
+  process.on('uncaughtExceptionMonitor', (error: unknown) => {
+    if (error instanceof Error && error.stack) error.stack = typescriptLines(error.stack)
+  })
 }
 
 /**

@@ -1,7 +1,10 @@
 #!/usr/bin/env node
 /** The command `spikewasm`. */
 
-// Stack traces shall show lines of TypeScript. Node reads the maps of modules that it loads after
-// this call, hence the import at run time.
-process.setSourceMapsEnabled(true)
-void import('./commands.js')
+import '../node.js'
+import { showTypescript } from './faults.js'
+import { runProgram } from './program.js'
+
+showTypescript()
+// The process is ours, so its flags are too.
+void runProgram(process.argv.slice(2))

@@ -1,10 +1,10 @@
 /** Measures of answers, as `eval` prints them. */
 
-import Table from 'cli-table3'
 import { describe } from '../errors.js'
 import type { Evaluation } from '../train/evaluate.js'
 import type { Answers } from '../train/metrics.js'
 import { percent } from './report.js'
+import { newTable } from './tables.js'
 
 /** Their fields of a JSON line. */
 export function answersOf({ confusion, perClass, topK }: Evaluation): Partial<Answers> {
@@ -24,7 +24,7 @@ export function classTable(
   { perClass = [] }: Evaluation,
   names: readonly string[] | undefined,
 ): string {
-  const table = new Table({
+  const table = newTable({
     head: ['class', 'samples', 'precision', 'recall', 'f1'],
     style: { head: [], border: [] },
     colAligns: ['left', 'right', 'right', 'right', 'right'],
@@ -43,7 +43,7 @@ export function confusionTable(
   names: readonly string[] | undefined,
 ): string | undefined {
   if (confusion === undefined || confusion.length > MOST_SHOWN) return undefined
-  const table = new Table({
+  const table = newTable({
     // Columns by number: names would be too wide.
     head: ['label \\ answer', ...confusion.map((_, c) => String(c))],
     style: { head: [], border: [], compact: true },

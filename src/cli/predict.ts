@@ -1,6 +1,5 @@
 /** `spikewasm predict` */
 
-import Table from 'cli-table3'
 import { Argument, type Command, Option } from 'commander'
 import { expect, plainText, SpikewasmError } from '../errors.js'
 import type { ModelData } from '../io/model-json.js'
@@ -18,6 +17,7 @@ import { type NirArguments, readingNir } from './nir.js'
 import { counting, fromRun, numbers, shared } from './options.js'
 import { percent, printJson } from './report.js'
 import { readEncoded } from './still-samples.js'
+import { newTable } from './tables.js'
 import { givenModel, modelOptions } from './which-model.js'
 
 interface PredictArguments extends EventArguments, NirArguments {
@@ -234,7 +234,7 @@ function normalizationOf(
 }
 
 function table(rows: readonly Row[]): string {
-  const out = new Table({
+  const out = newTable({
     head: ['file', 'class', 'probability'],
     style: { head: [], border: [], compact: true },
     colAligns: ['left', 'left', 'right'],

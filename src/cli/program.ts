@@ -26,8 +26,8 @@ const commands: Readonly<Record<string, () => Promise<(command: Command) => Comm
 /** Work that goes on when nobody reads what it says. */
 const longRunning = ['train', 'sweep', 'worker']
 
-/** What needs no command to be read. */
-const aboutItself = ['-V', '--version']
+/** Who asks what commands there are. */
+const forHelp = ['-h', '--help', 'help']
 
 /**
  * Runs a command line. What goes wrong is written to standard error and becomes the process's exit
@@ -49,11 +49,12 @@ export async function runProgram(
     .configureOutput({ outputError: () => {} })
     .showHelpAfterError(false)
   const [asked = ''] = args
-  // Help is about all of them, and so is what is said to a name that is none.
-  const wanted = Object.hasOwn(commands, asked) ? [asked] : Object.keys(commands)
-  for (const name of aboutItself.includes(asked) ? [] : wanted) {
-    const add = await commands[name]()
-    add(program.command(name))
+  // Help is about all of them. What is said to a name that is none needs no more than names.
+  const all = args.length === 0 || args.some((arg) => forHelp.includes(arg))
+  const known = Object.hasOwn(commands, asked)
+  for (const name of known ? [asked] : Object.keys(commands)) {
+    const command = program.command(name)
+    if (known || all) (await commands[name]())(command)
   }
 
   // Before a command has compiled anything.

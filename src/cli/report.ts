@@ -1,12 +1,11 @@
 /** What a person or a program sees while a network is trained. */
 
-import { SingleBar } from 'cli-progress'
-import Table from 'cli-table3'
 import { decimal, epochLine, percent } from '../train/callbacks/epoch-line.js'
 import { inkFor } from '../train/callbacks/ink.js'
 import { stepBar } from '../train/callbacks/progress.js'
 import type { Operations } from '../train/operations.js'
 import type { EpochRecord, StepInfo } from '../train/records.js'
+import { newBar, newTable, singleBar } from './tables.js'
 
 export { decimal, percent }
 
@@ -77,7 +76,9 @@ export function printJson(value: object): void {
  * @param rates firing rates of the last step by layer
  */
 export function humanReporter(epochs: number, rates: () => Record<string, number>): Reporter {
-  const bar = process.stderr.isTTY ? stepBar(SingleBar as never, process.stderr, rates) : undefined
+  const bar = process.stderr.isTTY
+    ? stepBar(singleBar() as never, process.stderr, rates)
+    : undefined
   const ink = inkFor(process.stdout)
   return {
     step: (info) => bar?.step(info),
@@ -93,7 +94,7 @@ export function humanReporter(epochs: number, rates: () => Record<string, number
 /** A bar for work that reports its share, where standard error is a terminal. */
 export function shareBar(quiet: boolean): { show(what: string, done: number): void; stop(): void } {
   if (quiet || !process.stderr.isTTY) return { show() {}, stop() {} }
-  const bar = new SingleBar({
+  const bar = newBar({
     format: '{what} [{bar}] {percentage} %',
     barsize: 20,
     clearOnComplete: true,
@@ -126,7 +127,7 @@ function summaryTable(summary: TrainSummary): string {
 
 /** A table of two columns. */
 export function keyValueTable(rows: readonly (readonly [string, string])[]): string {
-  const table = new Table({
+  const table = newTable({
     style: { head: [], border: [], compact: true },
     colAligns: ['left', 'right'],
   })

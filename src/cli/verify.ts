@@ -1,6 +1,5 @@
 /** `spikewasm verify` */
 
-import Table from 'cli-table3'
 import { Argument, type Command, Option } from 'commander'
 import type { NetInfo } from '../edge/abi.js'
 import type { PretrainedName } from '../models/pretrained.js'
@@ -19,6 +18,7 @@ import { openFile } from './net-file.js'
 import { counting, fromRun, shared } from './options.js'
 import { percent, printJson } from './report.js'
 import { dataOf } from './run-folder.js'
+import { newTable } from './tables.js'
 import { givenModel, modelOptions } from './which-model.js'
 
 interface VerifyArguments extends EventArguments {
@@ -160,7 +160,7 @@ function unlike({ call, likeness }: Trial): string[] {
 }
 
 function text(path: string, info: NetInfo, trials: readonly Trial[], result: Verification): string {
-  const table = new Table({
+  const table = newTable({
     head: ['host', 'version', 'call', 'samples', 'floats differ', 'µs/sample', 'memory', 'cold'],
     style: { head: [], border: [], compact: true },
     colAligns: ['left', 'left', 'left', 'right', 'right', 'right', 'right', 'right'],

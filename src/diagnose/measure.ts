@@ -19,7 +19,7 @@ import { nonFinite } from '../runtime/non-finite.js'
 import type { Session } from '../runtime/session.js'
 import { checkDataset } from '../train/evaluate.js'
 import { activityOf } from './activity.js'
-import { measureCost } from './cost.js'
+import { durations, measureCost } from './cost.js'
 import {
   type Activity,
   type Cost,
@@ -180,7 +180,7 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
           const job = processes && {
             network: describeNetwork(network(), input),
             ...{ input, method, timeSteps: T, frames: model.frames, batchSize, threads, seed },
-            ...{ state: model.stateDict() },
+            ...{ state: model.stateDict(), milliseconds: durations.process },
             ...{ images: images.slice(), labels: Int32Array.from(labels) },
           }
           costs.push({

@@ -8,9 +8,8 @@ import { compile } from '../network.js'
 import { type ProcessCost, variants } from './diagnosis.js'
 import type { ProcessAnswer, ProcessJob } from './process.js'
 
-/** Steps before those that are timed, and how long these take about. */
+/** Steps before those that are timed. */
 const WARM_UP_STEPS = 2
-const MEASURE_MS = 500
 
 async function measure(job: ProcessJob): Promise<ProcessCost> {
   const { network, input, method, timeSteps, frames, batchSize, threads, seed } = job
@@ -25,7 +24,7 @@ async function measure(job: ProcessJob): Promise<ProcessCost> {
   const step = (): Promise<unknown> => model.session.run('train', 0, batchSize, 0)
   for (let i = 0; i < WARM_UP_STEPS; i++) await step()
   const times: number[] = []
-  const end = performance.now() + MEASURE_MS
+  const end = performance.now() + job.milliseconds
   while (times.length < 3 || performance.now() < end) {
     const start = performance.now()
     await step()

@@ -25,6 +25,8 @@ export interface ProcessJob {
   /** A batch as the engine has it. */
   readonly images: Float32Array
   readonly labels: Int32Array
+  /** How long steps are timed. */
+  readonly milliseconds: number
 }
 
 /** What a process says. */

@@ -6,10 +6,11 @@ import { interpreted, type Range } from './contents.js'
 import type { Prepared } from './prepare.js'
 import { analyse } from './specialise/analyse.js'
 import type { Constants, Entry } from './specialise/facts.js'
+import { usesOf } from './specialise/locals.js'
 import { rewrite } from './specialise/rewrite.js'
 import { tidy } from './specialise/tidy.js'
 import type { Expression, Func } from './wasm/ir.js'
-import { i32, operation, visit } from './wasm/ir.js'
+import { i32, operation } from './wasm/ir.js'
 
 /** A function that a host calls. */
 export interface Driver {
@@ -173,9 +174,6 @@ function neededAnyway(
 /** The functions and all that they call. */
 function reachable(roots: readonly Func[]): Func[] {
   const found = new Set(roots)
-  for (const func of found)
-    visit(func.body, (e) => {
-      if (e.kind === 'call') found.add(e.callee)
-    })
+  for (const func of found) for (const { callee } of usesOf(func.body).calls) found.add(callee)
   return [...found]
 }

@@ -10,6 +10,7 @@ import { models } from '../../src/models/registry.js'
 import { compile } from '../../src/network.js'
 import { withFolder } from '../io/temporary.js'
 import { main, run } from './command.js'
+import { run as runHere } from './in-process.js'
 
 /** Windows has neither these signals nor this shell. */
 const posix = process.platform === 'win32' ? test.skip : test
@@ -35,18 +36,18 @@ async function endBy(
 posix('SIGTERM before the first step, SIGHUP later: saved, and the end has the same bits', () =>
   withFolder(async (parent) => {
     const [whole, broken] = [join(parent, 'whole'), join(parent, 'broken')]
-    const args = ['train', ...small, '--epochs', '30', '--method', 'sltt', '--threads', '1']
-    const alone = await run([...args, '--out', whole])
+    const args = ['train', ...small, '--epochs', '20', '--method', 'sltt', '--threads', '1']
+    const alone = await runHere([...args, '--out', whole])
     assert.is(alone.code, 0, alone.stderr)
     const locked = (): boolean => existsSync(join(broken, 'run.lock'))
     assert.is(await endBy('SIGTERM', [...args, '--out', broken], locked), 143)
     assert.ok((await readdir(broken)).includes('checkpoint.safetensors'))
-    const resume = ['train', '--resume', broken, '--threads', '2', '--checkpoint-every', '1']
+    const resume = ['train', '--resume', broken, '--threads', '2']
     const history = async (): Promise<boolean> =>
       (await readFile(join(broken, 'history.jsonl'), 'utf8')).includes('"epoch":1')
-    assert.is(await endBy('SIGHUP', resume, history), 129)
+    assert.is(await endBy('SIGHUP', [...resume, '--checkpoint-every', '1'], history), 129)
     assert.equal((await readdir(broken)).sort(), allFiles)
-    const last = await run(resume)
+    const last = await runHere(resume)
     assert.is(last.code, 0, last.stderr)
     // Equal runs give equal files, whatever the threads.
     for (const name of ['weights.safetensors', 'best.safetensors']) {
@@ -56,11 +57,11 @@ posix('SIGTERM before the first step, SIGHUP later: saved, and the end has the s
     const times = async (): Promise<unknown> =>
       Promise.all(allFiles.map(async (name) => (await stat(join(broken, name))).mtimeMs))
     const before = await times()
-    const again = await run(['train', '--resume', broken, '--json'])
+    const again = await runHere(['train', '--resume', broken, '--json'])
     assert.is(again.code, 0, again.stderr)
     assert.equal(await times(), before, 'a finished run stays as it is')
     await appendFile(join(broken, 'best.safetensors'), 'x')
-    const damaged = await run(['train', '--resume', broken])
+    const damaged = await runHere(['train', '--resume', broken])
     assert.equal([damaged.code, damaged.stdout], [1, ''])
     assert.match(damaged.stderr, /best\.safetensors: must be the file that the run has written/)
   }),
@@ -76,7 +77,7 @@ test('a layer that never fires: one line a run, on standard error', () =>
     await model.save(file)
     await model.dispose()
     const silent = ['--model', 'mlp', '--load', file, '--lr', '0', '--threads', '1', '--json']
-    const { code, stderr } = await run(['train', ...small, ...silent, '--epochs', '2'])
+    const { code, stderr } = await runHere(['train', ...small, ...silent, '--epochs', '2'])
     assert.is(code, 0, stderr)
     assert.match(stderr, /^spikewasm: no neuron of layer 2 fired in epoch 1: [^\n]+\n$/)
   }))

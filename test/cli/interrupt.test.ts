@@ -8,12 +8,13 @@ import * as assert from 'uvu/assert'
 import { outlivesTerminal } from '../../src/cli/hangup.js'
 import { withFolder } from '../io/temporary.js'
 import { parseLines, run } from './command.js'
+import { run as runHere } from './in-process.js'
 
 /** Windows cannot send an interrupt to a process; node ends it instead. */
 const interruptible = process.platform === 'win32' ? test.skip : test
 
 /** Long enough not to end by itself. */
-const long = ['train', '--epochs', '100000']
+const long = ['train', '--epochs', '100000', '--limit-train', '320', '--limit-test', '71']
 
 for (const threads of ['1', '2']) {
   interruptible(
@@ -44,7 +45,7 @@ for (const threads of ['1', '2']) {
           history,
           lines.slice(0, -1).map(({ id: _, options: __, ...record }) => record),
         )
-        assert.is((await run(['eval', '--run', folder])).code, 0)
+        assert.is((await runHere(['eval', '--run', folder])).code, 0)
       }),
   )
 }

@@ -11,6 +11,7 @@ import { oldPlace } from '../../src/cli/train-run.js'
 import { RunFolder } from '../../src/io/folder/folder.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { main, parseLines, run } from './command.js'
+import { run as runHere } from './in-process.js'
 
 const small = ['--limit-train', '96', '--limit-test', '71', '--threads', '1', '--epochs', '1']
 
@@ -26,7 +27,7 @@ test('two trainings start at once behind a dead lock: one trains, one has a clea
     const { stderr } = both[codes.indexOf(1)]
     assert.match(stderr, /^spikewasm: [^\n]*(trains in this folder|holds a run already)[^\n]*\n$/)
     assert.not((await readdir(out)).some((name) => name.includes('lock')))
-    assert.is((await run(['eval', '--run', out])).code, 0)
+    assert.is((await runHere(['eval', '--run', out])).code, 0)
   }))
 
 test('a folder that is removed while it trains: one clear error, and no new folder', () =>
@@ -89,24 +90,24 @@ posix(
 test('a folder of 0.1: eval reads it; --resume and --out say what to do', () =>
   withFolder(async (parent) => {
     const out = join(parent, 'run')
-    const trained = await run(['train', ...small, '--json', '--out', out])
+    const trained = await runHere(['train', ...small, '--json', '--out', out])
     assert.is(trained.code, 0, trained.stderr)
     for (const name of ['manifest.json', 'checkpoint.safetensors', 'best.safetensors'])
       await rm(join(out, name))
     const lines = parseLines(await readFile(join(out, 'history.jsonl'), 'utf8'))
     await writeFile(join(out, 'history.json'), JSON.stringify(lines))
     await rename(join(out, 'history.jsonl'), join(parent, 'history.jsonl'))
-    const evaluated = await run(['eval', '--run', out, '--json'])
+    const evaluated = await runHere(['eval', '--run', out, '--json'])
     assert.is(evaluated.code, 0, evaluated.stderr)
     assert.is(parseLines(evaluated.stdout)[0].testAccuracy, lines[0].testAccuracy)
     const before = await readdir(out)
-    const resumed = await run(['train', '--resume', out])
+    const resumed = await runHere(['train', '--resume', out])
     assert.is(resumed.code, 1)
     assert.match(
       resumed.stderr,
       /^spikewasm: --resume: .* was written by an older version[^\n]*\n$/,
     )
-    const again = await run(['train', ...small, '--out', out])
+    const again = await runHere(['train', ...small, '--out', out])
     assert.match(again.stderr, /^spikewasm: --out: .* holds a run already; --resume/)
     assert.equal(await readdir(out), before)
   }))

@@ -25,7 +25,7 @@ test(`train without options: digits beyond 97.5 % (seed ${seed})`, async () => {
 })
 
 test('train --json: one object an epoch and the final one, with the numbers of the contract', async () => {
-  const { code, stdout, stderr } = await runProcess([
+  const { code, stdout, stderr } = await run([
     'train',
     ...tiny,
     '--epochs',
@@ -73,7 +73,7 @@ test('train --json: one object an epoch and the final one, with the numbers of t
 })
 
 test('train: a person sees a line an epoch and a table, and no bar without a terminal', async () => {
-  const { code, stdout, stderr } = await runProcess(['train', ...tiny, '--epochs', '2'])
+  const { code, stdout, stderr } = await run(['train', ...tiny, '--epochs', '2'])
   assert.is(code, 0, stderr)
   assert.is(stderr, '')
   assert.match(stdout, /96 training samples and 71 test samples/)
@@ -224,7 +224,7 @@ test('train --load: starts from the weights, also in a run that goes on from its
     const options = await begun.read('options.json')
     await begun.commit({ 'options.json': options }, { alone: true })
     await begun.close()
-    const again = await runProcess(['train', '--resume', join(folder, 'run'), '--json'])
+    const again = await run(['train', '--resume', join(folder, 'run'), '--json'])
     assert.is(again.code, 0, again.stderr)
     const last = parseLines(again.stdout).at(-1)!
     assert.equal([last.trainAccuracy, last.id], [trainAccuracy, id])
@@ -272,7 +272,7 @@ test('train --augment: CIFAR-10 images change', () =>
 test('train --out: a run that fails leaves no folder behind', () =>
   withFolder(async (folder) => {
     const out = join(folder, 'a', 'b')
-    assert.is((await runProcess(['train', '--lr', '1e38', '--epochs', '1', '--out', out])).code, 1)
+    assert.is((await run(['train', '--lr', '1e38', '--epochs', '1', '--out', out])).code, 1)
     assert.ok(
       await access(join(folder, 'a')).then(
         () => false,

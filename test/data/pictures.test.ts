@@ -254,9 +254,13 @@ test('two processes fill one cache at the same time', () =>
     const cache = join(folder, 'cache')
     const { train } = await datasets.imageFolder(folder)
     const right = [0, 1, 2, 3].map((index) => [...sampleOf(train, index)])
-    const library = new URL('../../src/index.js', import.meta.url).href
+    // Of the package no more than data needs.
+    const [node, data] = ['node', 'data/index'].map((name) =>
+      JSON.stringify(new URL(`../../src/${name}.js`, import.meta.url).href),
+    )
     const script = `
-      const { datasets } = await import(${JSON.stringify(library)})
+      await import(${node})
+      const { datasets } = await import(${data})
       const [folder, cache, order] = process.argv.slice(1)
       process.stdout.write('ready ')
       await new Promise((go) => process.stdin.once('data', go))

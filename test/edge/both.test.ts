@@ -32,7 +32,7 @@ function stream(net: Net, frames: readonly Float32Array[], between = (): void =>
 
 for (const stepMode of ['m', 's'] as const)
   test(`random networks in step mode ${stepMode}: infer and step give the bits of their own files`, async () => {
-    for (let seed = 201; seed <= ofLong(203, 208); seed++) {
+    for (let seed = 201; seed <= ofLong(202, 208); seed++) {
       const random = numbers(seed)
       const model = await randomModel(random, stepMode === 's' ? 's' : undefined)
       const net = await openNet(await exportWasm(model, { mode: 'both' }))

@@ -4,9 +4,12 @@ import * as assert from 'uvu/assert'
 import type { NetMode } from '../../src/edge/abi.js'
 import { exportWasm } from '../../src/edge/export.js'
 import {
+  adaptiveAvgPool2d,
   alif,
   avgPool2d,
+  type Block,
   batchNorm2d,
+  block,
   type CompileOptions,
   cnn,
   compile,
@@ -14,11 +17,13 @@ import {
   cubaLif,
   dropout,
   flatten,
+  identity,
   integrateAndFire,
   leakyIntegrator,
   lif,
   linear,
   type Model,
+  type Module,
   maxPool2d,
   mlp,
   plif,
@@ -111,6 +116,20 @@ function run(net: Exports, x: Float32Array, mode: NetMode, frames: boolean, step
 
 const small = [3, 8, 8] as const
 
+/** A block of a ResNet: the currents of two convolutions and of the shortcut are added. */
+const strided = (from: number, to: number, stride = 2): Block => {
+  const conv3x3 = (from: number, to: number, stride = 1): Module =>
+    sequential(conv2d(from, to, 3, { stride, padding: 1, bias: false }), batchNorm2d(to))
+  const short = sequential(conv2d(from, to, 1, { stride, bias: false }), batchNorm2d(to))
+  return block(
+    {
+      ...{ a: conv3x3(from, to, stride), s: lif(), b: conv3x3(to, to), t: lif() },
+      ...{ short: stride === 1 ? identity() : short },
+    },
+    (m, x, { add }) => m.t(add(m.b(m.s(m.a(x))), m.short(x))),
+  )
+}
+
 const networks: Record<string, [Parameters<typeof compile>[0], CompileOptions, NetMode?]> = {
   mlp: [mlp([1, 8, 8], 10), { input: [1, 8, 8] }],
   cnn: [cnn([1, 12, 12], 10), { input: [1, 12, 12] }],
@@ -121,11 +140,19 @@ const networks: Record<string, [Parameters<typeof compile>[0], CompileOptions, N
     { input: [2, 6, 6], stepMode: 's', frames: true, timeSteps: 5 },
     'step',
   ],
-  resnet18: [resnet18({ inChannels: 3, classes: 10 }), { input: [3, 32, 32], timeSteps: 2 }],
+  'strided blocks with shortcuts': [
+    sequential(
+      ...[conv2d(3, 8, 3, { padding: 1, bias: false }), batchNorm2d(8), lif()],
+      ...[strided(8, 13), strided(13, 16), strided(16, 16, 1)],
+      ...[adaptiveAvgPool2d(1), flatten(), linear(16, 10)],
+    ),
+    { input: [3, 16, 16], timeSteps: 2 },
+  ],
 }
 // Millions of weights in both files.
 if (isLong) {
   const classes = { inChannels: 3, classes: 10 }
+  networks.resnet18 = [resnet18(classes), { input: [3, 32, 32], timeSteps: 2 }]
   networks.sewResnet34 = [sewResnet34(classes), { input: [3, 32, 32], timeSteps: 1 }]
   networks.vgg11 = [vgg11(classes), { input: [3, 32, 32], timeSteps: 2 }]
 }

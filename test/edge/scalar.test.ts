@@ -15,6 +15,7 @@ import {
 import { type Instruction, instructionOf, prefixed } from '../../src/edge/wasm/types.js'
 import { SpikewasmError } from '../../src/errors.js'
 import { testRandom } from '../support/engine.js'
+import { ofLong } from '../support/long.js'
 import { bytesOf, call, checkNoVectors, twins } from '../support/scalar.js'
 
 const seed = Number(process.env.SEED ?? 5)
@@ -104,7 +105,7 @@ test('every instruction on vectors gives the same bits in lanes, or is refused b
   )
   checkNoVectors(scalarBytes)
   const [x, y] = [bytesOf(simd), bytesOf(scalar)]
-  for (let i = 0; i < 60; i++)
+  for (let i = 0; i < ofLong(24, 60); i++)
     for (const { op, name, lanes } of cases) {
       fill(random, x)
       y.set(x)
@@ -352,15 +353,16 @@ class Writer {
 }
 
 test('random functions leave the same memory in lanes as in vectors', () => {
+  const count = ofLong(150, 400)
   const make = (): Func[] =>
-    Array.from({ length: 400 }, (_, i) =>
+    Array.from({ length: count }, (_, i) =>
       func(`f${i}`, [...locals], new Writer(testRandom(seed + i)).body()),
     )
   const { simd, scalar, scalarBytes } = twins(make)
   checkNoVectors(scalarBytes)
   const random = testRandom(seed)
   const [x, y] = [bytesOf(simd), bytesOf(scalar)]
-  for (let i = 0; i < 400; i++)
+  for (let i = 0; i < count; i++)
     for (let round = 0; round < 5; round++) {
       fill(random, x)
       y.set(x)

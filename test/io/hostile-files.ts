@@ -66,7 +66,7 @@ type Reader = (bytes: Uint8Array) => Promise<unknown>
 export const readers: Readonly<Record<string, Reader>> = {
   safetensors: async (bytes) =>
     (await import('../../src/io/safetensors.js')).parseSafetensors(bytes),
-  model: async (bytes) => (await import('../../src/index.js')).loadModel(bytes),
+  model: async (bytes) => (await import('../../src/load.js')).loadModel(bytes),
   weights: async (bytes) => (await import('../../src/io/state.js')).parseState(bytes, 'it'),
   checkpoint: async (bytes) => {
     const { parseCheckpoint } = await import('../../src/io/checkpoint.js')

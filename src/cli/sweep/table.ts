@@ -1,8 +1,8 @@
 /** The table of a sweep in a terminal, and as CSV. */
 
-import Table from 'cli-table3'
 import { plainText } from '../../errors.js'
 import { shortened } from '../../pages/html.js'
+import { newTable } from '../tables.js'
 import { accuracyText, chosenText, stateText, summaryText } from './page.js'
 import { bestFirst, type SweepRow, type SweepStatus } from './rows.js'
 
@@ -26,7 +26,7 @@ export function sweepTable(
   const names = varied.slice(0, shape.options)
   const short = (text: string): string => plainText(shortened(text, shape.option))
   const heads = [...names.map(short), ...(isWhole ? ['epochs', 'test accuracy'] : ['test'])]
-  const table = new Table({
+  const table = newTable({
     head: ['run', ...heads, 'state'],
     style: { head: [], border: [], compact: true },
     colAligns: ['left', ...heads.map(() => 'right' as const), 'left'],

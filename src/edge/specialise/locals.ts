@@ -1,14 +1,17 @@
 /** Parameters and locals: which are used, and functions without those that are not. */
 
 import type { Expression, Func, Label } from '../wasm/ir.js'
-import { isPure, localType, map, visit, withParts } from '../wasm/ir.js'
+import { isPure, localType, map, parts, withParts } from '../wasm/ir.js'
 import type { ValueType } from '../wasm/types.js'
 
-/** Uses of the labels and locals of a function. */
+type Call = Extract<Expression, { kind: 'call' }>
+
+/** What a function uses: labels, locals, other functions. */
 export interface Uses {
   readonly branches: Map<Label, number>
   readonly gets: Map<number, number>
   readonly sets: Map<number, number>
+  readonly calls: readonly Call[]
   /** Expressions in all. */
   readonly size: number
 }
@@ -24,19 +27,45 @@ export function usesOf(body: readonly Expression[]): Uses {
   return uses
 }
 
+const count = <K>(map: Map<K, number>, key: K): void => void map.set(key, (map.get(key) ?? 0) + 1)
+
 function countUses(body: readonly Expression[]): Uses {
   const branches = new Map<Label, number>()
   const [gets, sets] = [new Map<number, number>(), new Map<number, number>()]
-  const uses = { branches, gets, sets, size: 0 }
-  const count = <K>(map: Map<K, number>, key: K): void => void map.set(key, (map.get(key) ?? 0) + 1)
-  visit(body, (e) => {
-    uses.size++
-    if (e.kind === 'br' || e.kind === 'br_if') count(uses.branches, e.label)
-    else if (e.kind === 'br_table') for (const label of e.labels) count(uses.branches, label)
-    else if (e.kind === 'get') count(uses.gets, e.local)
-    else if (e.kind === 'set' || e.kind === 'tee') count(uses.sets, e.local)
-  })
-  return uses
+  const calls: Call[] = []
+  let size = 0
+  // By hand: bodies are counted each time that they change, which is most of what an export does.
+  const list = (body: readonly Expression[]): void => {
+    for (let i = 0; i < body.length; i++) one(body[i])
+  }
+  const one = (e: Expression): void => {
+    size++
+    switch (e.kind) {
+      case 'const':
+        return
+      case 'get':
+        return count(gets, e.local)
+      case 'set':
+      case 'tee':
+        count(sets, e.local)
+        return one(e.value)
+      case 'call':
+        calls.push(e)
+        return list(e.args)
+      case 'op':
+      case 'select':
+        return list(e.args)
+      case 'br':
+      case 'br_if':
+        count(branches, e.label)
+        break
+      case 'br_table':
+        for (const label of e.labels) count(branches, label)
+    }
+    list(parts(e))
+  }
+  list(body)
+  return { branches, gets, sets, calls, size }
 }
 
 /** Takes away parameters that no function reads. Returns whether there were any. */
@@ -50,11 +79,10 @@ export function dropParameters(functions: readonly Func[], kept: ReadonlySet<Fun
   }
   // An argument that does something has to stay.
   for (const func of functions)
-    visit(func.body, (e) => {
-      if (e.kind !== 'call') return
-      const unused = dropped.get(e.callee)
-      if (unused && e.args.some((arg, i) => unused.has(i) && !isPure(arg))) dropped.delete(e.callee)
-    })
+    for (const { callee, args } of usesOf(func.body).calls) {
+      const unused = dropped.get(callee)
+      if (unused && args.some((arg, i) => unused.has(i) && !isPure(arg))) dropped.delete(callee)
+    }
   if (dropped.size === 0) return false
   const arg = (e: Expression): Expression => {
     const inside = withParts(e, arg)
@@ -62,7 +90,9 @@ export function dropParameters(functions: readonly Func[], kept: ReadonlySet<Fun
     if (!unused || inside.kind !== 'call') return inside
     return { ...inside, args: inside.args.filter((_, i) => !unused.has(i)) }
   }
-  for (const func of functions) func.body = map(func.body, arg)
+  for (const func of functions)
+    if (usesOf(func.body).calls.some(({ callee }) => dropped.has(callee)))
+      func.body = map(func.body, arg)
   for (const [func, unused] of dropped) {
     const index: number[] = []
     let next = 0

@@ -217,17 +217,25 @@ export function withParts(
     case 'const':
     case 'get':
       return e
-    case 'op':
+    case 'op': {
+      const args = map(e.args, one)
+      if (args === e.args) return e
+      const { op, offset, align, lanes } = e
+      return { kind: 'op', op, args, offset, align, lanes }
+    }
     case 'call':
     case 'select': {
       const args = map(e.args, one)
       return args === e.args ? e : ({ ...e, args } as Expression)
     }
     case 'set':
-    case 'tee':
+    case 'tee': {
+      const value = one(e.value)
+      return value === e.value ? e : { kind: e.kind, local: e.local, value }
+    }
     case 'drop': {
       const value = one(e.value)
-      return value === e.value ? e : { ...e, value }
+      return value === e.value ? e : { kind: 'drop', value }
     }
     case 'block':
     case 'loop': {
