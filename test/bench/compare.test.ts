@@ -50,7 +50,7 @@ test('a slower loop is found on fresh processes, and nothing else', async () => 
   const { exitCode, table, entries, notes } = resultOf(campaign, sides)
   assert.is(exitCode, 1)
   assert.is(table.rows[0][0], 'loop 1')
-  assert.match(notes[0], /^1 slower, .* Slower by more than 10.00 %: loop 1\.$/)
+  assert.match(notes[0], /^1 slower, .* Slower by more than 10.0 %: loop 1\.$/)
   const ratio = entries.find(({ name }) => name === 'loop 1 | beside other')!
   assert.ok(ratio.unit === 'ratio' && ratio.value > 1.25, JSON.stringify(ratio))
   assert.is(new Set(entries.map(({ name }) => name)).size, entries.length)
@@ -69,7 +69,8 @@ test('a baseline is saved, read, and compared with: equal and slower', async () 
   assert.equal(await readBaseline(baselinePath), made)
   const { campaign } = await compareBaseline(
     baselinePath,
-    optionsOf({ count: 3, slower: { 1: 2 } }),
+    // Now and then are not side by side: what the machine does meanwhile counts.
+    optionsOf({ count: 3, slower: { 1: 2 } }, { threshold: 0.3 }),
   )
   const verdicts = verdictsOf(campaign.rows)
   assert.is(verdicts['loop 1'], 'slower')
