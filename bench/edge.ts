@@ -23,7 +23,7 @@ interface Rows {
 /** How long calls are timed, and how many fresh processes: fewer where they read many bytes. */
 function effort({ quick }: BenchOptions, large: boolean): { budget: TurnsBudget; rounds: number } {
   return quick
-    ? { budget: quickTurns, rounds: 3 }
+    ? { budget: quickTurns, rounds: 2 }
     : { budget: thoroughTurns, rounds: large ? 7 : 15 }
 }
 
@@ -42,7 +42,7 @@ async function benchNetwork(
   progress(`edge ${name}: export`)
   const builds = await inferBuilds(network, notes)
   const inferring = [...builds].map(([label, bytes]) => ({ label, bytes }))
-  const all = [...inferring, ...(await trainBuilds(network, notes))]
+  const all = [...inferring, ...(await trainBuilds(network, options.quick, notes))]
   reportSizes(name, all, rows.sizes, report, label)
   await reportSpeed(network, builds, budget, { ...into, rows: rows.speed }, label, progress)
 

@@ -164,7 +164,7 @@ const paths = (rows) =>
 const ALONE = /^test\/(bench|diagnose|runtime|train|web)\//
 const BESIDE = paths([
   'bench: accuracy campaign figures history kernels operations own peers selection statistics',
-  'bench: bench compare-faults edge report trust turns weights',
+  'bench: baseline bench compare-faults edge report trust turns weights',
   'diagnose: command measure page',
   'runtime: bounds failure idle-threads junk memory move profile revectorize sharing threads views',
   'train: callbacks checkpoint data metrics model optimizer regression resume resume-start',
@@ -197,7 +197,8 @@ const APART = paths([
 ])
 /** Of other folders. */
 const ALSO = paths([
-  'bench: accuracy bench campaign figures history report selection statistics trust turns',
+  'bench: accuracy baseline bench campaign figures history report selection statistics trust',
+  'bench: turns',
   'diagnose: page',
   'pages: pages',
   'runtime: move profile threads views',

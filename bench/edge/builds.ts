@@ -50,13 +50,17 @@ export async function inferBuilds(
   return builds
 }
 
-const TRAIN_BATCHES = [1, 16]
+const [TRAIN_BATCHES, QUICK_TRAIN_BATCHES] = [[1, 16], [16]]
 
 /** Files that go on learning; of the small convolutional network alone. */
-export async function trainBuilds(network: TrainedNetwork, notes: Set<string>): Promise<Build[]> {
+export async function trainBuilds(
+  network: TrainedNetwork,
+  isQuick: boolean,
+  notes: Set<string>,
+): Promise<Build[]> {
   const builds: Build[] = []
   if (network.name !== 'cnn') return builds
-  for (const batchSize of TRAIN_BATCHES) {
+  for (const batchSize of isQuick ? QUICK_TRAIN_BATCHES : TRAIN_BATCHES) {
     const model = await network.compile({ purpose: 'train', batchSize })
     const options = { mode: 'train', batchSize } as const
     const build = await exportBuild(network, model, `train, batch ${batchSize}`, options, notes)

@@ -1,13 +1,10 @@
 /** Runs the sections of a selection; tables are handed out as soon as their group is measured. */
 import { expect, SpikewasmError } from '../errors.js'
-import { thisBuild } from './build.js'
-import { listBenchmarks } from './cases/index.js'
 import { isRefused } from './figures.js'
 import type { Group, Progress } from './group.js'
 import { measureHandOver } from './hand-over.js'
 import { describeMachine, machineLabel } from './machine.js'
 import { type Budget, quick as quickBudget, thorough } from './measure.js'
-import { memoryGroups } from './memory.js'
 import type { Selection } from './options.js'
 import { ownGroup } from './own-process.js'
 import { byteAdds, eventAdds, type LimitRate, memoryMoves, multiplyAdds } from './peak.js'
@@ -22,8 +19,6 @@ import {
   type Report,
   type ResultTable,
 } from './report.js'
-import { startGroups } from './start.js'
-import { benchmarkGroups } from './table.js'
 
 /** Where tables go while more is measured. */
 export interface Output {
@@ -32,7 +27,7 @@ export interface Output {
 }
 
 /** What the columns of a section's tables mean. */
-function notesOf(section: string): readonly string[] {
+export function notesOf(section: string): readonly string[] {
   const time =
     'time: median call behind a warm-up. first: the first call; cold: the three behind it, ' +
     'while V8 optimises. of limit: the least work that the call needs, of the limit in turns ' +
@@ -53,29 +48,8 @@ function notesOf(section: string): readonly string[] {
   return notes[section] ?? [time]
 }
 
-const budgetOf = ({ quick }: Selection): Budget => (quick ? quickBudget : thorough)
-
-/** The groups of a selection's own sections, in order. */
-export function groupsOf(selection: Selection): Group[] {
-  const label = machineLabel()
-  const budget = budgetOf(selection)
-  const benchmarks = listBenchmarks(selection)
-  const loops = ['kernels', 'steps', 'inference'].flatMap((section) =>
-    benchmarkGroups(
-      benchmarks.filter((benchmark) => benchmark.section === section),
-      thisBuild,
-      budget,
-      label,
-      notesOf(section),
-    ),
-  )
-  const wants = (section: string): boolean => selection.sections.includes(section)
-  return [
-    ...loops,
-    ...(wants('start') ? startGroups(selection, label) : []),
-    ...(wants('memory') ? memoryGroups(selection, label) : []),
-  ]
-}
+/** How long a benchmark of a selection is measured. */
+export const budgetOf = ({ quick }: Selection): Budget => (quick ? quickBudget : thorough)
 
 /** Benchmarks in files of a user's own. @throws SpikewasmError when they do not load */
 export const ownGroupOf = (

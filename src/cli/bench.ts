@@ -15,6 +15,7 @@ import {
   warn,
   writeResults,
 } from './bench-results.js'
+import { endSoon } from './end-soon.js'
 import { FAILED } from './faults.js'
 import { exitOnSignals, listenForInterrupt } from './interrupt.js'
 import { counting, named, numbers, numeric, shared } from './options.js'
@@ -191,9 +192,12 @@ async function groupsOf(
   more: MoreSections | undefined,
   signal?: AbortSignal,
 ): Promise<Group[]> {
-  const bench = await import('../bench/run.js')
-  if (files.length > 0) return [await bench.ownGroupOf(files, selection, signal)]
-  return [...bench.groupsOf(selection), ...(more?.groups(args, selection) ?? [])]
+  if (files.length > 0) {
+    const { ownGroupOf } = await import('../bench/run.js')
+    return [await ownGroupOf(files, selection, signal)]
+  }
+  const sections = await import('../bench/sections.js')
+  return [...sections.groupsOf(selection), ...(more?.groups(args, selection) ?? [])]
 }
 
 async function measure(
@@ -235,7 +239,7 @@ const LINGER_MS = 2000
 
 function end(code: number): void {
   process.exitCode = code
-  setTimeout(() => process.exit(), LINGER_MS).unref()
+  endSoon(LINGER_MS)
 }
 
 const describeWide = ({ on, why }: { on: boolean; why?: string }): string =>

@@ -1,4 +1,13 @@
-/** The end of commands that have had a Redis. */
+/** The end of commands that leave something behind: lost connections, threads that go on. */
 
-/** What still waits for a lost connection must not keep the process. */
-export const endSoon = (): void => void setTimeout(() => process.exit(), 3000).unref()
+let isOurs = false
+
+/** Says that this process does nothing but run a command. */
+export function ownProcess(): void {
+  isOurs = true
+}
+
+/** What still goes on in so many milliseconds must not keep the process. */
+export function endSoon(ms = 3000): void {
+  if (isOurs) setTimeout(() => process.exit(), ms).unref()
+}

@@ -2,9 +2,11 @@
 /** The command `spikewasm`. */
 
 import '../node.js'
+import { ownProcess } from './end-soon.js'
 import { showTypescript } from './faults.js'
 import { runProgram } from './program.js'
 
 showTypescript()
-// The process is ours, so its flags are too.
+// The process is ours, so its flags and its end are too.
+ownProcess()
 void runProgram(process.argv.slice(2))

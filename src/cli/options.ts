@@ -5,7 +5,7 @@
 
 import { Option } from 'commander'
 import { SpikewasmError } from '../errors.js'
-import { modelNames } from '../models/registry.js'
+import { modelNames } from '../models/names.js'
 import {
   gradientCheckpoints,
   methodNames,

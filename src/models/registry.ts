@@ -1,4 +1,4 @@
-/** Networks by name, for the command line. A new one is one line here. */
+/** Networks by name, for the command line. A new one is a line here, and its name in `names.ts`. */
 
 import type { NeuronOptions } from '../nn/layers/index.js'
 import type { Module } from '../nn/module.js'
@@ -7,6 +7,7 @@ import { cnn } from './cnn.js'
 import { esdResnet18 } from './distillation.js'
 import { eventCnn } from './event-cnn.js'
 import { mlp } from './mlp.js'
+import type { ModelName } from './names.js'
 import { preactResnet34 } from './preact.js'
 import { resnet18, resnet19 } from './resnet.js'
 import { sewResnet34 } from './sew.js'
@@ -32,8 +33,6 @@ export const models = {
   sewResnet34: ([inChannels], classes, neuron) => sewResnet34({ inChannels, classes, neuron }),
   preactResnet34: ([inChannels], classes, neuron) =>
     preactResnet34({ inChannels, classes, neuron }),
-} satisfies Record<string, ModelFactory>
+} satisfies Record<ModelName, ModelFactory>
 
-export type ModelName = keyof typeof models
-
-export const modelNames = Object.keys(models) as ModelName[]
+export { type ModelName, modelNames } from './names.js'

@@ -1,12 +1,11 @@
 /** The benchmark of exported networks: that it runs, and that it measures what it says. */
-import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Block, compareBlocks } from '../../bench/alternate.js'
+import { runBench } from '../../bench/command.js'
 import { type Chain, type ChainLayer, chainOf, type Numbers } from '../../bench/edge/chain.js'
 import { trainNetwork } from '../../bench/edge/networks.js'
 import { ownBytes } from '../../bench/edge/sizes.js'
@@ -26,19 +25,17 @@ import {
   sequential,
 } from '../../src/index.js'
 import { models } from '../../src/models/registry.js'
+import { run } from '../cli/in-process.js'
 import { labels, uniform } from '../support/measure.js'
 
-const main = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
-
-test('--quick --only edge writes tables and entries of finite numbers', () => {
+test('--quick --only edge writes tables and entries of finite numbers', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'bench-'))
   try {
     const json = join(folder, 'out.json')
-    const args = ['--quick', '--only', 'edge', '--json', json]
-    const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
-      encoding: 'utf8',
-    })
-    assert.is(status, 0, stderr)
+    // V8's flags stay as they are.
+    const args = ['--quick', '--only', 'edge', '--json', json, '--no-revectorize']
+    const { code, stdout, stderr } = await run(args, { program: runBench })
+    assert.is(code, 0, stderr)
     for (const title of ['sizes', 'speed on V8', 'first image of a process'])
       assert.ok(stdout.includes(`Exported networks: ${title}`), title)
     assert.not.match(stdout, /NaN|Infinity|left out/)

@@ -32,7 +32,8 @@ export function listBenchmarks(selection: LoopSelection): Benchmark[] {
       const call = (): void => {
         if (odd === 'throw') throw new Error('cannot run')
         if (odd === 'exit') process.exit(3)
-        while (odd === 'hang');
+        // As an endless loop, but the processor is free for others.
+        if (odd === 'hang') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
         work(values, length)
       }
       // Every second one returns a promise.

@@ -11,6 +11,7 @@ import type { Build } from '../../src/bench/benchmark.js'
 import { compareAgainst } from '../../src/bench/compare/against.js'
 import { findBuild, loadBuild, ownRoot } from '../../src/bench/compare/builds.js'
 import { bench, ownBenchmarks, type Side } from '../../src/bench/own.js'
+import { mistakeOf } from './mistake.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-own-'))
 test.after(() => rmSync(folder, { recursive: true }))
@@ -33,16 +34,6 @@ async function fakeBuild(name: string, withOps: boolean): Promise<Side> {
   write(`${name}/ops.js`, `export const who = '${name} ops'\n`)
   const files = await findBuild(join(folder, name), 'bench.against')
   return { files, build: await loadBuild(files, name) }
-}
-
-async function messageOf(promise: Promise<unknown>): Promise<string> {
-  try {
-    await promise
-  } catch (error) {
-    assert.is((error as Error).name, 'SpikewasmError', String((error as Error).stack))
-    return (error as Error).message
-  }
-  throw new Error('no error came')
 }
 
 const heard = globalThis as { heard?: string[] }
@@ -94,7 +85,7 @@ imported('thenable', () => ({ then: (done) => { globalThis.heard.push('then'); d
 test('mistakes in files are one message that names the file', async () => {
   const side = await fakeBuild('one', true)
   const tell = (name: string, text: string) =>
-    messageOf(ownBenchmarks([write(`user/${name}`, text)], [side]))
+    mistakeOf(ownBenchmarks([write(`user/${name}`, text)], [side]))
   for (const [name, text, pattern] of [
     ['empty.js', '', /empty\.js: must call bench\('name', fn\) at least once, got no call/],
     ['syntax.js', 'bench(\n}', /syntax\.js: .* got SyntaxError: .*\(line 2\)$/],
@@ -113,12 +104,12 @@ test('mistakes in files are one message that names the file', async () => {
   ] as const)
     assert.match(await tell(name, text), pattern)
   assert.match(
-    await messageOf(ownBenchmarks([join(folder, 'none.js')], [side])),
+    await mistakeOf(ownBenchmarks([join(folder, 'none.js')], [side])),
     /^bench\.files must be files that call bench, got ".*none\.js": there is no such file$/,
   )
   const both = [write('user/a.js', "bench('x', () => {})"), write('user/b.js', "bench('x', Date)")]
   assert.match(
-    await messageOf(ownBenchmarks(both, [side])),
+    await mistakeOf(ownBenchmarks(both, [side])),
     /b\.js: .* got "x" twice \(the other one is in .*a\.js\); rename one of them$/,
   )
 })
@@ -153,7 +144,7 @@ bench('needs it', () => { if (!sw.lif) throw new Error('no lif here') })
 
 test('a file that does not load is a mistake of the user, not a crash of a child', async () => {
   const path = write('user/broken.mjs', 'bench(')
-  const message = await messageOf(
+  const message = await mistakeOf(
     compareAgainst(ownRoot(), { selection: {}, own: [path], seconds: 2 }),
   )
   assert.match(message, /^.*broken\.mjs: must be a file that loads, got SyntaxError/)

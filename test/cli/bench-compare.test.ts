@@ -1,5 +1,5 @@
 /** Comparisons of `spikewasm bench` as processes: exit codes, tables, JSON, files. */
-import { appendFile, mkdtemp, readFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -10,20 +10,23 @@ import { removeFolder } from '../io/temporary.js'
 import { run } from './command.js'
 import { run as runHere } from './in-process.js'
 
-let folder = ''
+let [folder, copy] = ['', '']
 test.before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'spikewasm-bench-compare-'))
+  copy = join(folder, 'copy')
+  copyBuild(copy)
 })
 test.after(() => removeFolder(folder))
 
 const NAME = 'relu 8x8x8 B4 T4'
 const small = ['--shape', '8x8x8', '--filter', NAME]
 const bench = (...args: string[]) => run(['bench', ...args], { cwd: folder })
-/** Where nothing is measured. */
-const benchHere = (...args: string[]) => runHere(['bench', ...args], { cwd: folder })
+/** Within this process: what is measured has its own in any case. V8's flags stay as they are. */
+const benchHere = (...args: string[]) =>
+  runHere(['bench', ...args, '--no-revectorize'], { cwd: folder })
 
-test('--against an equal build: 0, and a row with all columns', async () => {
-  const args = ['--against', ownRoot(), ...small, '--seconds', '1', '--threshold', '7']
+test('--against an equal build elsewhere: 0, and a row with all columns', async () => {
+  const args = ['--against', copy, ...small, '--seconds', '1', '--threshold', '7']
   const { code, stdout, stderr } = await bench(...args, '--json', 'out.json')
   assert.equal([code, stderr], [0, ''])
   assert.match(stdout, /effect .* interval .* verdict .* marks .* density/)
@@ -42,34 +45,52 @@ test('--against an equal build: 0, and a row with all columns', async () => {
 
 test('networks: both builds get the same spikes, and the table says how many', async () => {
   const args = ['--against', ownRoot(), '--filter', 'predict mlp', '--model', 'mlp']
-  const { code, stdout } = await bench(...args, '--seconds', '1')
+  const { code, stdout } = await benchHere(...args, '--seconds', '1')
   assert.is(code, 0)
   assert.match(stdout, /predict mlp B1 T4 .*rate 0\.\d\d \(0\.\d\d–0\.\d\d\)/)
   assert.not.match(stdout, /not the same spikes/)
 })
 
+/** A package whose files are those of the copy, but for what is exported of its kernels. */
+async function packageOf(path: string, ops: string): Promise<void> {
+  const exports = { '.': './index.js', './ops': './ops.js' }
+  await mkdir(path, { recursive: true })
+  await writeFile(
+    join(path, 'package.json'),
+    JSON.stringify({ name: 'spikewasm', version: '1.0.0', type: 'module', exports }),
+  )
+  await writeFile(join(path, 'index.js'), `export * from '../build/src/index.js'\n`)
+  await writeFile(join(path, 'ops.js'), ops)
+}
+
 test('--against from a build with a slow kernel: 1, and the kernel is named', async () => {
-  const slow = join(folder, 'slow')
-  copyBuild(slow)
-  await appendFile(
-    join(slow, 'build/src/ops/index.js'),
+  // Both sides share modules: each of many processes loads them once.
+  await packageOf(join(copy, 'other'), `export * from '../build/src/ops/index.js'\n`)
+  const path = join(copy, 'package.json')
+  const manifest = JSON.parse(await readFile(path, 'utf8'))
+  manifest.exports['./ops'] = './build/src/ops/slow.js'
+  await writeFile(path, JSON.stringify(manifest))
+  await writeFile(
+    join(copy, 'build/src/ops/slow.js'),
     `
 import * as self from './index.js'
-const plan = self.relu.plan
-self.relu.plan = (options) => {
-  const planned = plan(options)
-  const run = planned.run.bind(planned)
-  planned.run = (...arrays) => {
-    const end = performance.now() + 0.2
-    while (performance.now() < end);
-    return run(...arrays)
-  }
-  return planned
-}
+export * from './index.js'
+export const relu = Object.assign(Object.create(self.relu), {
+  plan(options) {
+    const planned = self.relu.plan(options)
+    const run = planned.run.bind(planned)
+    planned.run = (...arrays) => {
+      const end = performance.now() + 0.2
+      while (performance.now() < end);
+      return run(...arrays)
+    }
+    return planned
+  },
+})
 `,
   )
-  const main = join(slow, 'build/src/cli/main.js')
-  const args = [main, 'bench', '--against', ownRoot(), ...small, '--seconds', '40']
+  const main = join(copy, 'build/src/cli/main.js')
+  const args = [main, 'bench', '--against', join(copy, 'other'), ...small, '--seconds', '40']
   const { code, stdout, stderr } = await run(args, { node: true, cwd: folder })
   assert.equal([code, stderr], [1, ''], stdout)
   assert.match(stdout, /relu 8x8x8 B4 T4 .*slower/)
@@ -77,10 +98,10 @@ self.relu.plan = (options) => {
 })
 
 test('--save-baseline, then --baseline: 0 both', async () => {
-  const saved = await bench('--save-baseline', 'base.json', ...small, '--seconds', '1')
+  const saved = await benchHere('--save-baseline', 'base.json', ...small, '--seconds', '1')
   assert.equal([saved.code, saved.stderr], [0, ''])
   assert.match(saved.stdout, /Saved as base\.json\./)
-  const { code, stdout } = await bench('--baseline', 'base.json', ...small, '--seconds', '1')
+  const { code, stdout } = await benchHere('--baseline', 'base.json', ...small, '--seconds', '1')
   assert.is(code, 0, stdout)
   assert.match(stdout, /relu 8x8x8 B4 T4 /)
 })

@@ -1,4 +1,4 @@
-/** `spikewasm bench FILE` as a process: whatever a benchmark does, the command says so and ends. */
+/** `spikewasm bench FILE`: whatever a benchmark does, the command says so and ends. */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
@@ -9,6 +9,7 @@ import * as assert from 'uvu/assert'
 import { measureOwn } from '../../src/bench/own-process.js'
 import { removeFolder } from '../io/temporary.js'
 import { main, run } from './command.js'
+import { run as runHere } from './in-process.js'
 
 let folder = ''
 test.before(async () => {
@@ -21,6 +22,9 @@ async function write(text: string, name = 'my.bench.mjs'): Promise<string> {
   return name
 }
 const bench = (...args: string[]) => run(['bench', ...args, '--quick'], { cwd: folder })
+/** Within this process: each benchmark has its own in any case. V8's flags stay as they are. */
+const benchHere = (...args: string[]) =>
+  runHere(['bench', ...args, '--quick', '--no-revectorize'], { cwd: folder })
 const good = `bench('good', () => { let s = 0; for (let i = 0; i < 1e4; i++) s += i; return s })\n`
 
 test('benchmarks that end, wait, throw or reject are named; the others count; 2', async () => {
@@ -33,7 +37,7 @@ bench('tears', () => {}, { teardown() { throw new Error('torn') } })
 bench('leaves a timer', () => {}, { setup() { setInterval(() => {}, 1000) } })
 ${good}`,
   )
-  const { code, stdout, stderr } = await bench(file, '--json', 'out.json')
+  const { code, stdout, stderr } = await benchHere(file, '--json', 'out.json')
   assert.is(code, 2, stderr)
   for (const [name, why] of [
     ['ends', 'ended its process \\(exit code 0\\)'],
@@ -58,7 +62,7 @@ test('a file that ends the process, or waits, while it loads', async () => {
       /my\.bench\.mjs: must be files that load, .*never settles/,
     ],
   ] as const) {
-    const { code, stdout, stderr } = await bench(await write(text))
+    const { code, stdout, stderr } = await benchHere(await write(text))
     assert.equal([code, stdout], [2, ''])
     assert.match(stderr, why)
   }

@@ -41,12 +41,25 @@ test.before(async () => {
 
 test.after(() => removeFolder(folder))
 
-/** Exports the network of a run and returns the path of the file. */
-async function exportRun(name: 'mlp' | 'cnn', options: ExportOptions = {}): Promise<string> {
+const exported = new Map<string, Promise<string>>()
+
+/** Exports the network of a run, once, and returns the path of the file. */
+function exportRun(name: 'mlp' | 'cnn', options: ExportOptions = {}): Promise<string> {
+  const key = JSON.stringify([name, options])
+  const path =
+    exported.get(key) ?? exportTo(join(folder, `net${exported.size}.wasm`), name, options)
+  exported.set(key, path)
+  return path
+}
+
+async function exportTo(
+  path: string,
+  name: 'mlp' | 'cnn',
+  options: ExportOptions,
+): Promise<string> {
   const network = models[name]([...input], classes, { tau: 1.25 })
   const model = await compile(network, { input, purpose: 'inference' })
   await model.load(join(runOf(name), 'weights.safetensors'))
-  const path = join(folder, 'net.wasm')
   await writeFile(path, (await exportWasm(model, options)) as Uint8Array)
   await model.dispose()
   return path
@@ -143,7 +156,7 @@ test('other weights end in a clear line and exit code 1', async () => {
   const net = await exportRun('mlp')
   const weights = join(runOf('other'), 'weights.safetensors')
   const options = ['--weights', weights, '--model', 'mlp', '--samples', '5', ...quick]
-  const { code, stdout } = await runProcess(['verify', net, ...options])
+  const { code, stdout } = await run(['verify', net, ...options])
   assert.is(code, 1)
   assert.match(
     stdout,

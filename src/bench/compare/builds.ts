@@ -126,6 +126,12 @@ export async function loadBuild(files: BuildFiles, name: string): Promise<Build>
   }
 }
 
+/** A build for benchmarks that take nothing from it, because they import it themselves. */
+export function unloadedBuild({ version }: BuildFiles, name: string): Build {
+  const message = `spikewasm ${version} is imported by the files that use it`
+  return { name, version, sw: without(message), ops: without(message) }
+}
+
 /** A namespace of nothing: to take anything from it is a mistake. */
 function without<T extends object>(message: string): T {
   const refuse = (): never => {

@@ -56,11 +56,12 @@ export function estimate(processes: Processes, seed = 1): Estimate {
 function bootstrapError(effects: readonly number[], seed: number): number {
   const stream = new RandomStream(Purpose.Shuffle)
   stream.start(seed, 0, 0)
-  const means = Float64Array.from({ length: RESAMPLES }, () => {
+  const means = new Float64Array(RESAMPLES)
+  for (let i = 0; i < RESAMPLES; i++) {
     let total = 0
     for (let k = 0; k < effects.length; k++) total += effects[stream.below(effects.length)]
-    return total / effects.length
-  })
+    means[i] = total / effects.length
+  }
   const center = means.reduce((sum, value) => sum + value, 0) / RESAMPLES
   return Math.sqrt(means.reduce((sum, value) => sum + (value - center) ** 2, 0) / (RESAMPLES - 1))
 }
