@@ -7,16 +7,10 @@ import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { run } from '../cli/command.js'
+import { outcomesOf } from '../support/programs.js'
+import type { Outcome } from '../support/programs-child.js'
 
 const folder = fileURLToPath(new URL('../../../examples/', import.meta.url))
-
-/** What a program printed; fails when it ends with an error or writes one. */
-async function output(name: string, ...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await run([join(folder, name), ...args], { node: true })
-  assert.is(code, 0, `${name} ended with ${code}: ${stderr}`)
-  assert.is(stderr, '', name)
-  return stdout
-}
 
 /** The numbers in front of a percent sign. */
 const percentages = (text: string): number[] =>
@@ -96,8 +90,23 @@ const tests: Record<string, (text: string) => void | Promise<void>> = {
   },
 }
 
-for (const [name, check] of Object.entries(tests))
-  test(`${name} runs and prints what it promises`, async () => check(await output(name)))
+const names = Object.keys(tests)
+let outcomes: readonly Outcome[] = []
+test('the programs run in one process, which ends', async () => {
+  outcomes = await outcomesOf(names.map((name) => join(folder, name)))
+})
+for (const [i, name] of names.entries())
+  test(`${name} runs and prints what it promises`, async () => {
+    const { stdout, stderr } = outcomes[i] ?? { stdout: '', stderr: 'it did not run' }
+    assert.is(stderr, '')
+    await tests[name](stdout)
+  })
+
+test('a program runs alone, as its first lines say', async () => {
+  const { code, stdout, stderr } = await run([join(folder, names[0])], { node: true })
+  assert.equal([code, stderr], [0, ''])
+  assert.is(stdout, outcomes[0].stdout)
+})
 
 test('pytorch-weights.mjs takes the path of a file, and says what is wrong with it', async () => {
   const { code, stderr } = await run([join(folder, 'pytorch-weights.mjs'), 'no-such-file'], {

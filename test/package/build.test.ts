@@ -1,5 +1,6 @@
 /** `tools/build.mjs` in a copy of the project: it builds what is stale, and nothing else. */
 import { execFile } from 'node:child_process'
+import { cpSync } from 'node:fs'
 import { appendFile, cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
@@ -27,7 +28,8 @@ test.before(async () => {
   const names = [...(await readdir(root)), ...built.map((name) => `build/${name}`)]
   for (const name of names)
     if (!['node_modules', 'data', 'runs', '.git', 'build'].includes(name))
-      await cp(join(root, name), join(copy, name), {
+      // `cp` takes four times as long.
+      cpSync(join(root, name), join(copy, name), {
         recursive: true,
         filter: (path) => !['node_modules', 'fixtures'].includes(basename(path)),
       })

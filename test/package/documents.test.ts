@@ -9,9 +9,10 @@ import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { run } from '../cli/command.js'
-import { parseLines, run as runHere } from '../cli/in-process.js'
+import { run as runHere } from '../cli/in-process.js'
 import { withFolder } from '../io/temporary.js'
-import type { Outcome } from './programs-child.js'
+import { outcomesOf } from '../support/programs.js'
+import type { Outcome } from '../support/programs-child.js'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 /** A file's text, with line ends that do not depend on the system. */
@@ -257,7 +258,7 @@ test('README has a program that trains and predicts', () => {
 })
 
 /** What programs wrote, each in a folder of its own below the root, where they find the package. */
-async function outcomesOf(sources: readonly string[]): Promise<readonly Outcome[]> {
+async function outcomesOfSources(sources: readonly string[]): Promise<readonly Outcome[]> {
   const folder = await mkdtemp(join(root, 'build/pages-'))
   try {
     const files = sources.map((_, i) => join(folder, String(i), 'program.mjs'))
@@ -265,15 +266,7 @@ async function outcomesOf(sources: readonly string[]): Promise<readonly Outcome[
       await mkdir(dirname(file), { recursive: true })
       await writeFile(file, sources[i])
     }
-    const child = fileURLToPath(new URL('programs-child.js', import.meta.url))
-    const { code, stdout, stderr } = await run([child, ...files], { node: true })
-    assert.equal([code, stderr], [0, ''], stdout)
-    const outcomes = parseLines(stdout) as unknown as Outcome[]
-    assert.equal(
-      outcomes.map(({ file }) => file),
-      files,
-    )
-    return outcomes
+    return await outcomesOf(files)
   } finally {
     await rm(folder, { recursive: true })
   }
@@ -283,7 +276,7 @@ async function outcomesOf(sources: readonly string[]): Promise<readonly Outcome[
 const others = programs.filter(([name]) => !name.startsWith('README.md'))
 let outcomes: readonly Outcome[] = []
 test(`${others.length} programs of pages run in one process, which ends`, async () => {
-  outcomes = await outcomesOf(others.map(([, source]) => source))
+  outcomes = await outcomesOfSources(others.map(([, source]) => source))
 })
 for (const [i, [name]] of others.entries())
   test(`${name}: runs`, () => {

@@ -6,12 +6,13 @@ import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, open, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, posix } from 'node:path'
+import { join, posix, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { removeFolder } from '../io/temporary.js'
+import { isLong } from '../support/long.js'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const run = promisify(execFile)
@@ -40,9 +41,24 @@ const HANGS_MS = 240_000
 let folder = ''
 let project = ''
 let tarball = ''
+/** Files of the tarball. */
 let packed: string[] = []
+/** A folder with what the tarball holds. */
+let unpacked = ''
 /** What npm prints while it installs the package. */
 let installed = ''
+
+/** A tarball of some of the packed files, as npm packs them. */
+async function tarOf(name: string, files: readonly string[]): Promise<string> {
+  const list = `${name}.txt`
+  await writeFile(join(folder, list), files.map((file) => `package/${file}\n`).join(''))
+  await run('tar', ['-czf', name, '-T', list], { cwd: folder })
+  return join(folder, name)
+}
+
+/** Unpacks the tarball, without the folder that npm packs files into. */
+const unpack = (into: string): Promise<unknown> =>
+  run('tar', ['-xzf', relative(into, tarball), '--strip-components', '1'], { cwd: into })
 
 test.before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'spikewasm-package-'))
@@ -62,11 +78,19 @@ test.before(async () => {
   ]
   packed = files.map((file) => file.path)
   tarball = join(folder, filename)
-  const install = await npm(['install', '--no-audit', '--no-fund', tarball], {
+  unpacked = join(folder, 'package')
+  await mkdir(unpacked)
+  await unpack(unpacked)
+  // npm takes long to unpack so many files: it gets those that tell it what to do. The others are
+  // put beside them as they are.
+  const decides = (path: string): boolean => !path.includes('/') || path.startsWith('bin/')
+  const given = isLong ? tarball : await tarOf('decides.tgz', packed.filter(decides))
+  const install = await npm(['install', '--no-audit', '--no-fund', given], {
     cwd: project,
     timeout: HANGS_MS,
   })
   installed = `${install.stdout}${install.stderr}`
+  if (!isLong) await unpack(join(project, 'node_modules/spikewasm'))
 })
 
 test.after(async () => {
@@ -115,9 +139,17 @@ test('publint and attw find nothing wrong with the package', async () => {
   const tool = (path: string): string => join(root, 'node_modules', path)
   await run(process.execPath, [tool('publint/src/cli.js'), 'run', tarball, '--strict']).catch(fail)
   const attw = tool('@arethetypeswrong/cli/dist/index.js')
+  // It looks for each folder among all files: it gets those that types are about.
+  const { exports } = JSON.parse(await readFile(join(unpacked, 'package.json'), 'utf8'))
+  const entries = [...JSON.stringify(exports).matchAll(/"\.\/([^"]+\.js)"/g)].map(
+    ([, path]) => path,
+  )
+  assert.ok(entries.length >= 10, entries.join())
+  const typed = packed.filter((path) => path.endsWith('.d.ts') || entries.includes(path))
+  const types = await tarOf('types.tgz', ['package.json', ...typed])
   const data = ['engine.wasm', 'engine-threads.wasm', 'digits.csv.gz']
   await run(process.execPath, [
-    ...[attw, tarball, '--profile', 'esm-only', '--exclude-entrypoints', ...data],
+    ...[attw, types, '--profile', 'esm-only', '--exclude-entrypoints', ...data],
   ]).catch(fail)
 })
 
@@ -281,6 +313,8 @@ export const wrong = sgd({ lr: 'high' })
         types: [],
         strict: true,
         skipLibCheck: false,
+        // Those that come with TypeScript.
+        skipDefaultLibCheck: true,
         noEmit: true,
       },
       files: ['typed.ts'],

@@ -11,6 +11,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createServer, build as viteBuild } from 'vite'
 import webpack from 'webpack'
+import { isLong } from '../support/long.js'
 import { makeProject, openBrowser, resultOf, serve, write } from './site.js'
 
 /** Trains a few steps on the digits and gives a hash of the model's file. */
@@ -133,6 +134,8 @@ test('webpack', async () => {
         entry: './main.js',
         output: { path, filename: 'main.js' },
         performance: { hints: false },
+        // Code is made small for Vite and esbuild too: Terser takes longer than all of them.
+        ...(isLong ? {} : { optimization: { minimize: false } }),
       },
       (error, stats) => {
         if (error || stats?.hasErrors()) reject(error ?? new Error(stats?.toString()))

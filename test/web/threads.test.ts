@@ -22,7 +22,7 @@ async function digitsAsNumbers(count: number): Promise<Numbers> {
   return { images: [...images], labels }
 }
 
-/** Runs in Node and, as text, in a page: 100 steps, and what has come of it. */
+/** Runs in Node and, as text, in a page: 50 steps, and what has come of it. */
 async function trainDigits(api: Api, { images, labels }: Numbers, threads: number) {
   const input = [1, 8, 8] as const
   const data = api.fromArrays({
@@ -118,7 +118,7 @@ if (await hasBrowser()) {
     for (const { site } of shared.values()) await site.close()
   })
 
-  const numbers = await digitsAsNumbers(640)
+  const numbers = await digitsAsNumbers(320)
   const expected = trainDigits(spikewasm, numbers, 1)
 
   for (const [isolated, threads] of [
@@ -133,7 +133,7 @@ if (await hasBrowser()) {
         const workers = new Set<unknown>()
         page.on('worker', (worker) => workers.add(worker))
         const found = await call(page, trainDigits, numbers, threads)
-        assert.is(found.steps, 100)
+        assert.is(found.steps, 50)
         assert.equal(found, JSON.parse(JSON.stringify(await expected)))
         assert.equal(problems, [])
         assert.is(workers.size, isolated ? threads : 1)
@@ -158,13 +158,13 @@ if (await hasBrowser()) {
       await pageOf(isolated).then(async ({ page, problems }) => {
         const { steps, turns } = await call(page, async (api: Api) => {
           const [side, batch] = [32, 24]
-          const images = Float32Array.from({ length: 6 * batch * 3 * side * side }, (_, i) =>
+          const images = Float32Array.from({ length: 3 * batch * 3 * side * side }, (_, i) =>
             Math.sin(i * i),
           )
           const data = api.fromArrays({
             name: 'waves',
             images,
-            labels: Array.from({ length: 6 * batch }, (_, i) => i % 10),
+            labels: Array.from({ length: 3 * batch }, (_, i) => i % 10),
             shape: [3, side, side],
             classes: 10,
           })

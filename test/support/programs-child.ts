@@ -1,5 +1,5 @@
 /**
- * Runs programs of pages one after the other in one process, and then must end by itself: a start
+ * Runs programs one after the other in one process, and then must end by itself: a start
  * of Node and of the engine for each would take longer than they do.
  *
  * Arguments: files. Each is imported in the folder that it lies in. For each a line of JSON says
@@ -23,7 +23,9 @@ for (const name of ['stdout', 'stderr'] as const)
     return true
   }
 
-for (const file of process.argv.slice(2)) {
+const [node, , ...files] = process.argv
+for (const file of files) {
+  process.argv = [node, file]
   Object.assign(written, { stdout: '', stderr: '' })
   process.chdir(dirname(file))
   try {
