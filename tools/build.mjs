@@ -1,22 +1,14 @@
-// Builds what is stale: the engine's modules, the TypeScript, the bundled code of others, and what
-// pages load.
+// Builds what is stale: the engine's modules, the TypeScript, tests and benchmarks, the bundled code
+// of others, and what pages load.
 // Removes built files whose source is gone. build/stamps.json holds hashes of each step's inputs
 // (sources, versions of tools) and outputs; a step is stale when one of them differs.
-// Arguments: wasm, typescript, bundle, pages select steps; --force builds whatever the stamps say;
+// Arguments: wasm, typescript, tests, bundle, pages select steps; --force builds whatever the stamps say;
 // --dry-run only prints what would be done.
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { filesOf, packageSources, testSources } from './sources.mjs'
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 
@@ -25,16 +17,6 @@ const BUILD_INFO = 'build/tsconfig.tsbuildinfo'
 
 const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'))
 const manifest = (name) => `node_modules/${name}/package.json`
-
-/** All files of a folder and those below, or the file itself; with "/" on every system. */
-function filesOf(path) {
-  if (!existsSync(path)) return []
-  if (statSync(path).isFile()) return [path]
-  return readdirSync(path, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath ?? entry.path, entry.name).replaceAll('\\', '/'))
-    .sort()
-}
 
 /** One hash of the names and contents of files. */
 function hashOf(files) {
@@ -47,21 +29,12 @@ function hashOf(files) {
   return hash.digest('hex')
 }
 
-/** The sources that tsc compiles. */
-function typescriptSources() {
-  const { include, exclude } = readJson('tsconfig.json')
-  return include
-    .flatMap(filesOf)
-    .filter((file) => /\.[mc]?ts$/.test(file))
-    .filter((file) => !exclude.some((folder) => file.startsWith(`${folder}/`)))
-}
-
 /** What is built from what, by which command. */
 function steps() {
   const bundled = [
     ...['piscina', '@assemblyscript/loader', 'assemblyscript', 'esbuild', 'valibot', 'uplot'],
   ]
-  const typescript = typescriptSources()
+  const [typescript, tests] = [packageSources(), testSources()]
   const assembly = filesOf('assembly')
   const wasm = Object.entries(readJson('asconfig.json').targets).map(([target, { outFile }]) => ({
     name: `wasm ${target}`,
@@ -84,16 +57,28 @@ function steps() {
       name: 'typescript',
       inputs: [
         ...typescript,
-        ...['tsconfig.json', 'package-lock.json', 'tools/line-maps.mjs'],
-        manifest('typescript'),
+        ...['tsconfig.json', 'tsconfig.build.json', 'package-lock.json', 'tools/line-maps.mjs'],
+        ...['tools/sources.mjs', manifest('typescript')],
       ],
       outputs: typescript
         .filter((file) => !file.endsWith('.d.ts'))
         .flatMap((file) => ['.js', '.d.ts', '.js.map'].map((end) => builtFrom(file, end))),
-      command: ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'],
-      after: ['tools/line-maps.mjs'],
+      command: ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'],
+      after: ['tools/line-maps.mjs', 'build/src', 'build/assembly'],
       // tsc does not look whether what it wrote before is still there and unchanged.
       prepare: () => rmSync(BUILD_INFO, { force: true }),
+    },
+    {
+      name: 'tests',
+      inputs: [
+        ...tests,
+        ...['build-tests', 'line-maps', 'sources'].map((name) => `tools/${name}.mjs`),
+        ...['tsconfig.json', manifest('esbuild')],
+      ],
+      outputs: tests
+        .filter((file) => !file.endsWith('.d.ts'))
+        .flatMap((file) => ['.js', '.js.map'].map((end) => builtFrom(file, end))),
+      command: ['tools/build-tests.mjs'],
     },
     {
       name: 'bundle',
@@ -118,7 +103,7 @@ function steps() {
     {
       name: 'pages',
       inputs: [
-        ...typescript.filter((file) => !/^(test|bench)\//.test(file)),
+        ...typescript,
         ...['page', 'page-constants', 'page-names'].map((name) => `tools/${name}.mjs`),
         ...[manifest('esbuild'), manifest('typescript')],
       ],
@@ -151,7 +136,7 @@ function removeOrphans(all) {
 const force = process.argv.includes('--force')
 const dryRun = process.argv.includes('--dry-run')
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
-const kinds = ['wasm', 'typescript', 'bundle', 'pages']
+const kinds = ['wasm', 'typescript', 'tests', 'bundle', 'pages']
 for (const name of names)
   if (!kinds.includes(name)) {
     console.error(`there is no step ${name}; there are ${kinds.join(', ')}`)
@@ -206,9 +191,13 @@ async function build(groups) {
   }
 }
 
-// The engine and the rest need nothing of each other while they are built.
+// Two lanes that take about as long as each other. Pages need declarations, and the rest needs
+// nothing of other steps while it is built.
 const isEngine = ({ name }) => name.startsWith('wasm ')
-const lanes = [[all.filter(isEngine)], all.filter((step) => !isEngine(step)).map((one) => [one])]
+const isOfTypes = ({ name }) => ['typescript', 'pages'].includes(name)
+const alone = (steps) => steps.map((step) => [step])
+const rest = all.filter((step) => !isEngine(step) && !isOfTypes(step))
+const lanes = [[all.filter(isEngine), ...alone(rest)], alone(all.filter(isOfTypes))]
 if (dryRun) await build(lanes.flat())
 else await Promise.all(lanes.map(build))
 if (failed !== 0) process.exit(failed)

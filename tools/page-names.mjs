@@ -26,8 +26,16 @@ const ALSO = ['executor', 'record-times', 'page/worker'].map((name) => `src/runt
 
 const isWord = (text) => /^[A-Za-z_$][\w$]*$/.test(text)
 
-const parse = (path, text = readFileSync(path, 'utf8')) =>
-  ts.createSourceFile(path, text, ts.ScriptTarget.ES2022, true)
+const parsed = new Map()
+
+/** The tree of a file. */
+export function parse(path) {
+  const source =
+    parsed.get(path) ??
+    ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.ES2022, true)
+  parsed.set(path, source)
+  return source
+}
 
 function walk(node, visit) {
   visit(node)

@@ -4,10 +4,10 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { transformSync } from 'esbuild'
+import { transform, transformSync } from 'esbuild'
 import ts from 'typescript'
 import { constantsOf, enumsOf, inlinedConstants } from './page-constants.mjs'
-import { shortNamesOf } from './page-names.mjs'
+import { parse, shortNamesOf } from './page-names.mjs'
 
 const OUT = 'build/src/web'
 const ENTRIES = ['src/page.ts', 'src/page-ops.ts', 'src/net.ts', 'src/page-layers.ts']
@@ -45,15 +45,6 @@ async function numbersOf(path) {
       Object.entries(members).map(([member, value]) => [`${name}.${member}`, value]),
     ),
   )
-}
-
-const parsed = new Map()
-
-function parse(path) {
-  const text = parsed.has(path) ? '' : readFileSync(path, 'utf8')
-  const source = parsed.get(path) ?? ts.createSourceFile(path, text, ts.ScriptTarget.ES2022, true)
-  parsed.set(path, source)
-  return source
 }
 
 /** The file that an import means; undefined for a package and for what was built already. */
@@ -198,15 +189,17 @@ const relativeTo = (file, path) => {
   return found.startsWith('.') ? found : `./${found}`
 }
 
-function write(path, text, shortNames = {}) {
-  const names = Object.keys(shortNames)
-  const { code } = transformSync(text, {
+async function write(path, text, shortNames = {}) {
+  // esbuild asks for each property whether its name is one of these: few of them are in one file.
+  const words = new Set(text.match(/[A-Za-z_$][\w$]*/g))
+  const names = Object.keys(shortNames).filter((name) => words.has(name))
+  const { code } = await transform(text, {
     loader: 'ts',
     target: 'es2022',
     charset: 'utf8',
     ...(names.length > 0 && {
       mangleProps: new RegExp(`^(?:${names.map((name) => name.replace('$', '\\$')).join('|')})$`),
-      mangleCache: shortNames,
+      mangleCache: Object.fromEntries(names.map((name) => [name, shortNames[name]])),
     }),
     // A field without a value is not declared: the constructor, or another method, makes it.
     tsconfigRaw: {
@@ -220,11 +213,12 @@ function write(path, text, shortNames = {}) {
 /** Half as far indented: the package is that much smaller. Texts of several lines stay. */
 function narrow(code) {
   const texts = []
+  const hasTexts = code.includes('`')
   const visit = (node) => {
     if (ts.isTemplateLiteral(node)) texts.push([node.getStart(), node.end])
     ts.forEachChild(node, visit)
   }
-  visit(ts.createSourceFile('', code, ts.ScriptTarget.ES2022, true))
+  if (hasTexts) visit(ts.createSourceFile('', code, ts.ScriptTarget.ES2022, true))
   return code.replace(/^ +/gm, (spaces, at) =>
     texts.some(([start, end]) => start < at && at < end) ? spaces : spaces.slice(spaces.length / 2),
   )
@@ -244,8 +238,10 @@ export async function buildPages() {
   const names = shortNamesOf([...files.keys()], enums)
   // For whoever reads what was built.
   writeFileSync('build/page-names.json', `${JSON.stringify(names, undefined, 2)}\n`)
-  for (const [file, { text }] of files) write(outputOf(file), text, names)
-  write(join(OUT, 'opcodes.js'), opcodes(numbers))
+  await Promise.all([
+    ...[...files].map(([file, { text }]) => write(outputOf(file), text, names)),
+    write(join(OUT, 'opcodes.js'), opcodes(numbers)),
+  ])
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) await buildPages()
