@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Job, Worker } from 'bullmq'
 import { plainText, SpikewasmError } from '../errors.js'
+import { refuseDamaged } from './damaged.js'
 import { type Json, readEnvelope } from './jobs.js'
 import type { RedisPlace } from './redis.js'
 import { type BlobStore, redisStore } from './store.js'
@@ -215,12 +216,8 @@ export async function startWorker(
       maxStalledCount: MOST_DEATHS,
       drainDelay: 2,
     })
-    // A lost connection is told once, by the place. What is in the queue and cannot even be read as
-    // a job is nobody's: it is left to fail.
-    worker.on('error', (error) => {
-      if (error instanceof SyntaxError)
-        onNews(`${kind.kind}: something in Redis is no job: ${plainText(error.message, 200)}`)
-    })
+    // A lost connection is told once, by the place.
+    refuseDamaged(place, worker, (id, why) => onNews(`${kind.kind} ${plainText(id, 100)}: ${why}`))
     const ended = (job: Job | undefined): void => {
       if (job?.id === undefined) return
       const { id, data, parent } = job

@@ -1,9 +1,10 @@
 /** Runs of a sweep as jobs in Redis: this process trains nothing and waits. */
 
 import { createHash } from 'node:crypto'
-import type { Job, Queue } from 'bullmq'
+import type { Queue } from 'bullmq'
 import { plainText, SpikewasmError } from '../../errors.js'
 import { readRunFile } from '../../io/folder/read.js'
+import { DamagedEntry, readJob } from '../../scale/damaged.js'
 import { envelopeOf } from '../../scale/jobs.js'
 import type { RedisPlace } from '../../scale/redis.js'
 import { type BlobStore, KEPT_SECONDS, redisStore } from '../../scale/store.js'
@@ -56,11 +57,11 @@ export async function stopJobs(place: RedisPlace, names: readonly string[]): Pro
   const queue = openQueue(place)
   try {
     for (const name of names) {
-      const job = await queue.getJob(name)
-      if (!job || (await job.isCompleted()) || (await job.isFailed())) continue
+      const state = await queue.getJobState(name)
+      if (state === 'unknown' || state === 'completed' || state === 'failed') continue
       await place.client.set(stopKey(place, name), '1', 'EX', 3600)
       // One that is being done cannot be removed: its worker hears of the key.
-      await job.remove().catch(() => undefined)
+      await queue.remove(name).catch(() => undefined)
     }
   } finally {
     await within(1000, queue.close())
@@ -90,7 +91,10 @@ export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
     if (!of?.isThere) return
     // The state first: a job that ends in between is then read with its result.
     const state = await queue.getJobState(name)
-    const job = (await queue.getJob(name)) as Job | undefined
+    const job = await readJob(place, queue, name).catch((error: unknown) => {
+      if (error instanceof DamagedEntry) return error
+      throw error
+    })
     if (!pending.has(name)) return
     const settle = (end: () => void): void => {
       pending.delete(name)
@@ -98,6 +102,11 @@ export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
       if (state !== 'completed') void unclaim(name).catch(() => undefined)
     }
     if (!job) return settle(() => of.reject(new RunStopped('removed')))
+    if (job instanceof DamagedEntry) {
+      // One that waits is refused by the worker that takes it.
+      if (state === 'completed' || state === 'failed') settle(() => of.reject(job))
+      return
+    }
     if (state === 'completed') {
       try {
         const result = checkResult(job.returnvalue, `the job ${name}`)
@@ -162,9 +171,8 @@ export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
     try {
       const names = [...pending.keys()]
       for (let i = 0; i < names.length; i += AT_ONCE)
-        await Promise.all(names.slice(i, i + AT_ONCE).map(look))
-    } catch {
-      // The connection is lost: later.
+        // Where the connection is lost: later.
+        await Promise.allSettled(names.slice(i, i + AT_ONCE).map(look))
     } finally {
       looking = false
     }
@@ -178,14 +186,18 @@ export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
     if (of) tellNews(of, data)
   })
 
+  const isUseless = async (name: string): Promise<boolean> => {
+    if ((await queue.getJobState(name)) === 'failed') return true
+    const found = await readJob(place, queue, name).catch((error: unknown) => error)
+    return found instanceof DamagedEntry
+  }
   const submit = async (of: Pending): Promise<void> => {
     const { task } = of
     const { name, id, run, dataHash: data, until, from } = task
     await place.client.del(stopKey(place, name))
     await claim(name)
-    const there = (await queue.getJob(name)) as Job | undefined
     // One that has failed before is tried again; all others are there already, done or not.
-    if (there && (await there.isFailed())) await there.remove()
+    if (await isUseless(name)) await queue.remove(name)
     await queue.add('run', envelopeOf(RUNS, payloadOf({ id, run, data, until, from })), {
       jobId: name,
       attempts: ATTEMPTS,
