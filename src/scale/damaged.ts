@@ -15,16 +15,17 @@ export class DamagedEntry extends SpikewasmError {}
 /** What an entry holds, by BullMQ's names. */
 type Fields = Readonly<Record<string, string>>
 
-/** Of those fields, what BullMQ reads as JSON before anybody else sees it. */
-const wanted: readonly (readonly [
-  name: string,
-  what: string,
-  isGood: (value: unknown) => boolean,
-])[] = [
-  ['data', 'JSON', () => true],
-  ['opts', 'an object in JSON', isObject],
-  ['progress', 'JSON', () => true],
-  ['parent', 'an object in JSON', isObject],
+interface JsonField {
+  readonly name: string
+  readonly what: string
+  isGood(value: unknown): boolean
+}
+/** What BullMQ reads as JSON before anybody else sees it. */
+const wanted: readonly JsonField[] = [
+  { name: 'data', what: 'JSON', isGood: () => true },
+  { name: 'opts', what: 'an object in JSON', isGood: isObject },
+  { name: 'progress', what: 'JSON', isGood: () => true },
+  { name: 'parent', what: 'an object in JSON', isGood: isObject },
 ]
 /** Of a job that comes back by itself, which none of ours does. */
 const REPEATS = 'rjk'
@@ -36,7 +37,7 @@ function isObject(value: unknown): boolean {
 /** What is wrong with each field; none: it is a job, whoever made it. */
 function faultsOf(fields: Fields): Map<string, string> {
   const faults = new Map<string, string>()
-  for (const [name, what, isGood] of wanted) {
+  for (const { name, what, isGood } of wanted) {
     const text = fields[name]
     if (!text) continue
     let good = false

@@ -15,6 +15,7 @@ import {
 } from '../../src/scale/index.js'
 import { envelopeOf } from '../../src/scale/jobs.js'
 import { RedisPlace } from '../../src/scale/redis.js'
+import { queueOf } from '../../src/scale/versions.js'
 import { type AnyKind, startWorker } from '../../src/scale/worker.js'
 import { messageOf } from '../io/temporary.js'
 import { expectSameBits } from '../support/measure.js'
@@ -42,8 +43,8 @@ if (!reason) {
   })
 }
 
-function queueOf(name: string): Queue {
-  const queue = new place.bull.Queue(name, {
+function openQueue(kind: string): Queue {
+  const queue = new place.bull.Queue(queueOf(kind), {
     ...{ connection: place.connect(), prefix: place.namespace },
   })
   queue.on('error', () => {})
@@ -66,7 +67,7 @@ const damages: Readonly<Record<string, readonly [Readonly<Record<string, string>
 }
 
 withRedis('each damaged entry fails once, and what is beside it is done', async () => {
-  const queue = queueOf('echoes')
+  const queue = openQueue('echoes')
   const echo: AnyKind = { kind: 'echoes', check: (payload) => payload, run: async (say) => say }
   const add = (id: string, say: string): Promise<Job> =>
     queue.add('job', envelopeOf('echoes', say), { jobId: id, delay: 1e6, attempts: 4 })
@@ -97,7 +98,9 @@ withRedis('each damaged entry fails once, and what is beside it is done', async 
       const job = (await queue.getJob(name)) as Job
       assert.is(await job.getState(), 'failed', name)
       assert.match(job.failedReason, damages[name][1])
-      assert.ok(job.failedReason.startsWith(`the entry "${name}" of the queue echoes in Redis`))
+      assert.ok(
+        job.failedReason.startsWith(`the entry "${name}" of the queue ${queue.name} in Redis`),
+      )
       assert.ok(/^\P{Cc}{20,600}$/u.test(job.failedReason), job.failedReason)
       assert.equal([job.attemptsMade, job.stalledCounter], [1, 0], name)
       const said = news.filter((line) => line.startsWith(`echoes ${name}: `))
@@ -116,7 +119,7 @@ withRedis('each damaged entry fails once, and what is beside it is done', async 
 })
 
 withRedis('a sweep hears of damaged jobs, and submits them anew', async () => {
-  const queue = queueOf('runs')
+  const queue = openQueue('runs')
   const run = { ...checkRun({}, 'it'), chosen: {} }
   const taskOf = (digit: string) => {
     const name = digit.repeat(24)
@@ -143,7 +146,8 @@ withRedis('a sweep hears of damaged jobs, and submits them anew', async () => {
   await place.client.hset(queue.toKey('a'.repeat(24)), 'data', '{no JSON')
   const worker = await startWorker(place, { kinds: [stranger], concurrency: 1, limits })
   try {
-    const refused = /^the entry "a{24}" of the queue runs in Redis is no job of spikewasm: its data/
+    const refused =
+      /^the entry "a{24}" of the queue runs@\S+ in Redis is no job of spikewasm: its data/
     assert.match(await soon(said), refused)
     await stopJobs(place, ['b'.repeat(24)])
     await soon(other)
@@ -184,10 +188,10 @@ for (const what of ['a replica', 'a replica with its parent', 'the parent'] as c
       const training = fitRoundsAt(here, train, at)
       let ids: string[] = []
       while (ids.length < 2) {
-        ids = await place.client.lrange(`${namespace}:rounds:wait`, 0, -1)
+        ids = await place.client.lrange(`${namespace}:${queueOf('rounds')}:wait`, 0, -1)
         await pause(20)
       }
-      const key = `${namespace}:rounds:${ids[0]}`
+      const key = `${namespace}:${queueOf('rounds')}:${ids[0]}`
       const parentKey = `${await place.client.hget(key, 'parentKey')}`
       const damage = { data: '{"', ...(what === 'a replica' ? {} : { parent: '"' }) }
       await place.client.hset(what === 'the parent' ? parentKey : key, damage)

@@ -8,8 +8,10 @@ import { DamagedEntry, readJob } from '../../scale/damaged.js'
 import { envelopeOf } from '../../scale/jobs.js'
 import type { RedisPlace } from '../../scale/redis.js'
 import { type BlobStore, KEPT_SECONDS, redisStore } from '../../scale/store.js'
+import { noteVersion, otherVersions, queueOf, whoStandsAside } from '../../scale/versions.js'
 import { stopKey, within } from '../../scale/worker.js'
 import { runFiles } from '../../train/callbacks/run-files.js'
+import { VERSION } from '../../version.js'
 import type { Executor, Task } from './engine.js'
 import { checkResult } from './folder.js'
 import { filesName, payloadOf, RUNS } from './job.js'
@@ -45,16 +47,25 @@ export interface RemoteOptions {
 }
 
 export interface RemoteExecutor extends Executor {
-  /** Workers that listen. */
-  workers(): Promise<number>
+  /** Workers that listen, and what is to be said of those of other versions; '' for nothing. */
+  workers(): Promise<{ readonly count: number; readonly others: string }>
   /** Ends jobs of these names, wherever they are. */
   stop(names: readonly string[]): Promise<void>
   close(): Promise<void>
 }
 
-/** Removes jobs that wait, and asks workers to end those that run. */
+/** Removes jobs that wait, and asks workers to end those that run, of whatever version. */
 export async function stopJobs(place: RedisPlace, names: readonly string[]): Promise<void> {
-  const queue = openQueue(place)
+  for (const version of [VERSION, ...(await otherVersions(place, RUNS))])
+    await stopJobsOf(place, names, version)
+}
+
+async function stopJobsOf(
+  place: RedisPlace,
+  names: readonly string[],
+  version: string,
+): Promise<void> {
+  const queue = openQueue(place, version)
   try {
     for (const name of names) {
       const state = await queue.getJobState(name)
@@ -68,8 +79,8 @@ export async function stopJobs(place: RedisPlace, names: readonly string[]): Pro
   }
 }
 
-function openQueue(place: RedisPlace): Queue {
-  const queue = new place.bull.Queue(RUNS, {
+function openQueue(place: RedisPlace, version = VERSION): Queue {
+  const queue = new place.bull.Queue(queueOf(RUNS, version), {
     ...{ connection: place.connect(), prefix: place.namespace },
   })
   queue.on('error', () => {})
@@ -80,7 +91,7 @@ export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
   const { place, runFolder, onTrouble, who } = options
   const store = options.store ?? redisStore(place)
   const queue = openQueue(place)
-  const events = new place.bull.QueueEvents(RUNS, {
+  const events = new place.bull.QueueEvents(queueOf(RUNS), {
     ...{ connection: place.connect(), prefix: place.namespace },
   })
   events.on('error', () => {})
@@ -229,7 +240,12 @@ export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
       }).finally(() => signal.removeEventListener('abort', end))
     },
     async workers() {
-      return (await queue.getWorkers()).length
+      await noteVersion(place, RUNS)
+      const [{ length: count }, others] = await Promise.all([
+        queue.getWorkers(),
+        whoStandsAside(place, RUNS),
+      ])
+      return { count, others }
     },
     stop: (names) => within(20_000, stopJobs(place, names)),
     async close() {

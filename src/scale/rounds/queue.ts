@@ -10,6 +10,7 @@ import { readJob, refuseDamaged } from '../damaged.js'
 import { envelopeOf } from '../jobs.js'
 import type { RedisPlace } from '../redis.js'
 import { type BlobStore, redisStore } from '../store.js'
+import { noteVersion, queueOf, whoStandsAside } from '../versions.js'
 import { stopKey, within } from '../worker.js'
 import { Gone, orGone, unlessEnded, whyMissing } from './gone.js'
 import { expireParents } from './leftovers.js'
@@ -91,7 +92,7 @@ export function queueCrew(
   const run = hash.slice(0, 12) + randomBytes(6).toString('hex')
   const parents = parentsOf(run)
   const flows = new bull.FlowProducer({ connection: place.connect(), prefix })
-  const queue: Queue = new bull.Queue(ROUNDS, { connection: place.connect(), prefix })
+  const queue: Queue = new bull.Queue(queueOf(ROUNDS), { connection: place.connect(), prefix })
   const parentQueue: Queue = new bull.Queue(parents, { connection: place.connect(), prefix })
   let going: Going | undefined
   let longest = 0
@@ -170,7 +171,7 @@ export function queueCrew(
     ...{ name: 'round', queueName: parents, prefix, data: {} },
     opts: { jobId: idOf(now), removeOnComplete: true, removeOnFail: true },
     children: now.copies.map(([jobId], replica) => ({
-      ...{ name: 'replica', queueName: ROUNDS, prefix },
+      ...{ name: 'replica', queueName: queueOf(ROUNDS), prefix },
       data: dataOf(now.round, replica),
       opts: childOptions(jobId),
     })),
@@ -341,6 +342,7 @@ export function queueCrew(
       const added: JobNode = await flows.add(flowOf(now))
       expect(added.job.id !== undefined, () => 'Redis has taken no jobs')
       await expireParents(place, run, added.job.id)
+      await noteVersion(place, ROUNDS)
       let told = false
       let asked = performance.now()
       while (going === now) {
@@ -355,11 +357,14 @@ export function queueCrew(
         }
         if (!told && performance.now() - now.began > LONELY_MS) {
           told = true
-          if ((await queue.getActiveCount()) === 0)
+          if ((await queue.getActiveCount()) === 0) {
+            const others = await whoStandsAside(place, ROUNDS)
             onNews(
               'no worker has taken a replica yet; start one with spikewasm worker --redis ' +
-                place.address.url,
+                place.address.url +
+                (others && `; ${others}`),
             )
+          }
         }
       }
     } catch (error) {
