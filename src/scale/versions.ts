@@ -13,7 +13,7 @@ export const queueOf = (kind: string, version: string = VERSION): string => `${k
 /** Whoever can write to Redis can write a version. */
 const isVersion = (text: string): boolean => /^\d[\w.+-]{0,39}$/.test(text)
 
-const key = (place: RedisPlace, kind: string): string => place.key('versions', kind)
+const key = (place: RedisPlace, kind: string): string => `${place.namespace}:versions:${kind}`
 
 /** Says that this version has jobs or workers here. */
 export async function noteVersion(

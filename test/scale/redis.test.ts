@@ -171,7 +171,7 @@ withRedis(
     // Giving it back was no attempt.
     assert.is(((await queue.getJob('given-back')) as Job).attemptsMade, 0)
     await second.close()
-    assert.match(news.join('\n'), /^waits: something in Redis is no job: /m)
+    assert.match(news.join('\n'), /^waits broken: the entry "broken" of /m)
     await queue.obliterate({ force: true })
   },
 )

@@ -72,12 +72,7 @@ withRedis('a worker leaves jobs of another version to others, and says so once',
   const made = { ...envelopeOf('echoes', 'theirs'), version: OTHER }
   const foreign = await theirs.add('job', made, { attempts: 4 })
   // What others may have written there is never shown.
-  await place.client.sadd(
-    place.key('versions', 'echoes'),
-    '\u001b[2J',
-    '../x',
-    `1${'0'.repeat(99)}`,
-  )
+  await place.client.sadd('spikewasm:versions:echoes', '\u001b[2J', '../x', `1${'0'.repeat(99)}`)
   assert.equal(await otherVersions(place, 'echoes'), [OTHER])
   const [news, aside]: string[][] = [[], []]
   const start = (version?: string) =>
