@@ -14,7 +14,7 @@ import { noteVersion, queueOf, whoStandsAside } from '../versions.js'
 import { stopKey, within } from '../worker.js'
 import { Gone, orGone, unlessEnded, whyMissing } from './gone.js'
 import { expireParents } from './leftovers.js'
-import type { ReplicaResult } from './replica.js'
+import type { ReplicaResult, ReplicaState } from './replica.js'
 import { settingHash } from './runner.js'
 import { sizesOf } from './vectors.js'
 import type { Crew, CrewFor, Round } from './who.js'
@@ -66,6 +66,10 @@ const MOST_TRIES = 20
 const ENDS_WITHIN_MS = 5000
 /** When somebody is told that no worker has come. */
 const LONELY_MS = 15_000
+
+/** Whether there is something from the round before. */
+const hasState = ({ inner, residual }: ReplicaState): boolean =>
+  inner !== undefined || residual !== undefined
 
 /** A round that is being done. */
 interface Going {
@@ -146,7 +150,7 @@ export function queueCrew(
       jobToJson({
         ...{ run, round: number, replica, setting: hash, rounds, shard, options },
         where: store.where,
-        begun: stateToBytes(states[replica]).length > 0,
+        begun: hasState(states[replica]),
       }),
     )
   const childOptions = (jobId: string) => ({
@@ -162,8 +166,9 @@ export function queueCrew(
     // Workers have stored them; who begins once more does not trust that.
     if (stored === number && !anew) return
     for (const [replica, state] of states.entries()) {
-      const bytes = stateToBytes(state)
-      if (bytes.length > 0) await store.put(names.state(run, number, replica), bytes, KEPT_SECONDS)
+      if (!hasState(state)) continue
+      const bytes = stateToBytes(state, sizesOf(session))
+      await store.put(names.state(run, number, replica), bytes, KEPT_SECONDS)
     }
   }
 
