@@ -155,6 +155,7 @@ async function work(args: WorkerArguments): Promise<void> {
       ...(cache === undefined ? {} : { cache: resolve(cache) }),
       lockMs: lockDuration * 1000,
       onNews: (line) => say('job', line),
+      onAside: (line) => process.stderr.write(`spikewasm: ${line}\n`),
     })
     // It waits for a Redis that is lost meanwhile.
     const worker = await Promise.race([starting, interrupted])

@@ -9,9 +9,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Job, Worker } from 'bullmq'
 import { plainText, SpikewasmError } from '../errors.js'
+import { refuseDamaged } from './damaged.js'
 import { type Json, readEnvelope } from './jobs.js'
 import type { RedisPlace } from './redis.js'
 import { type BlobStore, redisStore } from './store.js'
+import { jobsLeftAlone, noteVersion, queueOf } from './versions.js'
 
 /** What one job may take. */
 export interface JobLimits {
@@ -50,7 +52,7 @@ export interface JobContext {
 
 /** A kind of jobs. */
 export interface JobKind<Payload, Result> {
-  /** The queue's name. */
+  /** What its jobs say, and the name of their queues. */
   readonly kind: string
   /** Checks what a job says as hostile input. @throws SpikewasmError, and the job is refused */
   check(payload: Json): Payload
@@ -87,8 +89,12 @@ export interface WorkerOptions {
   readonly store?: BlobStore
   /** For so long a worker that says nothing is thought to live. Default 30 s. */
   readonly lockMs?: number
+  /** Whose jobs it does; default: those of this version. */
+  readonly version?: string
   /** Told what happens, a line each. */
   onNews?(line: string): void
+  /** Told once of each other version whose jobs it leaves alone. Default: `onNews`. */
+  onAside?(line: string): void
 }
 
 export interface RunningWorker {
@@ -106,6 +112,10 @@ export interface RunningWorker {
 const MOST_DEATHS = 200
 /** How often a job asks whether it was stopped. */
 const STOP_MS = 1000
+
+/** How often it is looked for jobs of other versions, and how long the first look may take. */
+const ASIDE_MS = 10_000
+const FIRST_LOOK_MS = 2000
 
 /** So long a worker may take to give its jobs back. */
 const END_MS = 30_000
@@ -143,7 +153,7 @@ export async function startWorker(
   place: RedisPlace,
   options: WorkerOptions,
 ): Promise<RunningWorker> {
-  const { kinds, concurrency, lockMs = 30_000, onNews = () => {} } = options
+  const { kinds, concurrency, lockMs = 30_000, onNews = () => {}, version } = options
   const { bull, namespace: prefix } = place
   const store = options.store ?? redisStore(place)
   const active = new Map<string, AbortController>()
@@ -208,19 +218,19 @@ export async function startWorker(
   }
 
   const workers = kinds.map((kind): Worker => {
-    const worker = new bull.Worker(kind.kind, (job, token) => process(kind, job, token), {
-      ...{ connection: place.connect(), prefix, concurrency },
-      lockDuration: lockMs,
-      stalledInterval: Math.max(500, Math.round(lockMs * 0.6)),
-      maxStalledCount: MOST_DEATHS,
-      drainDelay: 2,
-    })
-    // A lost connection is told once, by the place. What is in the queue and cannot even be read as
-    // a job is nobody's: it is left to fail.
-    worker.on('error', (error) => {
-      if (error instanceof SyntaxError)
-        onNews(`${kind.kind}: something in Redis is no job: ${plainText(error.message, 200)}`)
-    })
+    const worker = new bull.Worker(
+      queueOf(kind.kind, version),
+      (job, token) => process(kind, job, token),
+      {
+        ...{ connection: place.connect(), prefix, concurrency },
+        lockDuration: lockMs,
+        stalledInterval: Math.max(500, Math.round(lockMs * 0.6)),
+        maxStalledCount: MOST_DEATHS,
+        drainDelay: 2,
+      },
+    )
+    // A lost connection is told once, by the place.
+    refuseDamaged(place, worker, (id, why) => onNews(`${kind.kind} ${plainText(id, 100)}: ${why}`))
     const ended = (job: Job | undefined): void => {
       if (job?.id === undefined) return
       const { id, data, parent } = job
@@ -235,11 +245,14 @@ export async function startWorker(
     return worker
   })
   const queues = kinds.map(({ kind }) => {
-    const queue = new bull.Queue(kind, { connection: place.connect(), prefix })
+    const queue = new bull.Queue(queueOf(kind, version), { connection: place.connect(), prefix })
     queue.on('error', () => {})
     return queue
   })
   await Promise.all(workers.map((worker) => worker.waitUntilReady()))
+  const lookAside = asideOf(place, options)
+  await within(FIRST_LOOK_MS, lookAside())
+  const aside = setInterval(lookAside, ASIDE_MS)
 
   return {
     get active() {
@@ -256,6 +269,7 @@ export async function startWorker(
     },
     async close() {
       closing = true
+      clearInterval(aside)
       for (const end of active.values()) end.abort('worker ends')
       const ends = Promise.all(workers.map((worker) => worker.close()))
       await withinReach(place, END_MS, ends)
@@ -263,5 +277,30 @@ export async function startWorker(
       await within(1000, Promise.all(queues.map((queue) => queue.close())))
       if (folders.size === 0) globalThis.process.off('exit', leave)
     },
+  }
+}
+
+/** Looks for jobs of other versions, and tells of them. */
+function asideOf(place: RedisPlace, options: WorkerOptions): () => Promise<void> {
+  const { kinds, version, onNews = () => {}, onAside = onNews } = options
+  const told = new Set<string>()
+  let looking = false
+  return async () => {
+    // Without a connection the answer takes as long as it must.
+    if (looking) return
+    looking = true
+    try {
+      for (const { kind } of kinds) {
+        await noteVersion(place, kind, version)
+        for (const [other, line] of await jobsLeftAlone(place, kind, version)) {
+          if (!told.has(`${kind} ${other}`)) onAside(line)
+          told.add(`${kind} ${other}`)
+        }
+      }
+    } catch {
+      // The connection is lost: later.
+    } finally {
+      looking = false
+    }
   }
 }

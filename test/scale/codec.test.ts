@@ -69,7 +69,9 @@ test('int8 has a scale for each row, and the next change makes up for what was l
       const largest = Math.max(...part.map(Math.abs))
       for (let i = at; i < at + size; i++) {
         assert.ok(Math.abs(found[i] - end[i]) <= (largest / 127) * 0.5001)
-        assert.ok(Math.abs(found[i] + (residual as Float32Array)[i] - end[i]) < 1e-7)
+        // What is lost for ever is below a 127th of what is lost in this round.
+        const gone = found[i] + (residual as Float32Array)[i] - end[i]
+        assert.ok(Math.abs(gone) <= largest / 127 / 2 / 127 + 1e-9)
       }
     }
   // The same small change again and again: what is received keeps up with what was sent.

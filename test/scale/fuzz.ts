@@ -11,6 +11,7 @@ import { checkRun, runId } from '../../src/cli/sweep/options.js'
 import { SpikewasmError } from '../../src/errors.js'
 import { envelopeOf, type JobEnvelope, readEnvelope } from '../../src/scale/jobs.js'
 import { jobOfJson } from '../../src/scale/rounds/wire.js'
+import { queueOf } from '../../src/scale/versions.js'
 import { main } from '../cli/command.js'
 import { startRedis } from '../support/redis.js'
 
@@ -217,7 +218,7 @@ export async function fuzzWorker(count: number, seed: number): Promise<FuzzResul
   })
   const connection = new Redis(redis.url, { maxRetriesPerRequest: null })
   const queues = (['runs', 'rounds'] as const).map(
-    (kind) => new Queue(kind, { connection, prefix: 'spikewasm' }),
+    (kind) => new Queue(queueOf(kind), { connection, prefix: 'spikewasm' }),
   )
   const isAlive = (): boolean => worker.exitCode === null && worker.signalCode === null
   const faults: string[] = []
@@ -225,7 +226,7 @@ export async function fuzzWorker(count: number, seed: number): Promise<FuzzResul
   try {
     let added = 0
     for (const queue of queues) {
-      const kind = queue.name as Kind
+      const kind = queue.name.split('@')[0] as Kind
       const jobs = fc
         .sample(hostile(kind), { numRuns: Math.ceil(count / 2), seed })
         .filter((job) => asJson(job) !== undefined && !isGood(kind, JSON.parse(asJson(job) ?? '')))

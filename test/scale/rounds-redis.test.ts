@@ -117,7 +117,7 @@ async function expectNothingStays(url: string, namespace: string): Promise<void>
     for (;;) {
       // The queue of all runs stays; a job in it has a number behind its name.
       const ofRuns = (await place.client.keys(`${namespace}:*`)).filter(
-        (key) => !new RegExp(`^${namespace}:rounds:[a-z-]+$`).test(key),
+        (key) => !new RegExp(`^${namespace}:rounds@[^:]+:[a-z-]+$`).test(key),
       )
       const ttls = await Promise.all(ofRuns.map((key) => place.client.ttl(key)))
       if (ttls.every((seconds) => seconds !== -1)) break

@@ -9,6 +9,7 @@ import {
   fitRoundsAt,
   serveRounds,
 } from '../../src/scale/index.js'
+import { queueOf } from '../../src/scale/versions.js'
 import { messageOf } from '../io/temporary.js'
 import { expectSameBits } from '../support/measure.js'
 import { noRedis, startRedis } from '../support/redis.js'
@@ -92,7 +93,7 @@ check('what Redis holds is checked as hostile input, and a worker lives on', asy
     const { Queue } = await import('bullmq')
     const { Redis } = await import('ioredis')
     const connection = new Redis(redis.url, { maxRetriesPerRequest: null })
-    const queue = new Queue('rounds', { connection, prefix: 'hostile' })
+    const queue = new Queue(queueOf('rounds'), { connection, prefix: 'hostile' })
     const jobs = await Promise.all(
       [
         null,

@@ -1,14 +1,17 @@
 /** Runs of a sweep as jobs in Redis: this process trains nothing and waits. */
 
 import { createHash } from 'node:crypto'
-import type { Job, Queue } from 'bullmq'
+import type { Queue } from 'bullmq'
 import { plainText, SpikewasmError } from '../../errors.js'
 import { readRunFile } from '../../io/folder/read.js'
+import { DamagedEntry, readJob } from '../../scale/damaged.js'
 import { envelopeOf } from '../../scale/jobs.js'
 import type { RedisPlace } from '../../scale/redis.js'
 import { type BlobStore, KEPT_SECONDS, redisStore } from '../../scale/store.js'
+import { noteVersion, otherVersions, queueOf, whoStandsAside } from '../../scale/versions.js'
 import { stopKey, within } from '../../scale/worker.js'
 import { runFiles } from '../../train/callbacks/run-files.js'
+import { VERSION } from '../../version.js'
 import type { Executor, Task } from './engine.js'
 import { checkResult } from './folder.js'
 import { filesName, payloadOf, RUNS } from './job.js'
@@ -44,31 +47,40 @@ export interface RemoteOptions {
 }
 
 export interface RemoteExecutor extends Executor {
-  /** Workers that listen. */
-  workers(): Promise<number>
+  /** Workers that listen, and what is to be said of those of other versions; '' for nothing. */
+  workers(): Promise<{ readonly count: number; readonly others: string }>
   /** Ends jobs of these names, wherever they are. */
   stop(names: readonly string[]): Promise<void>
   close(): Promise<void>
 }
 
-/** Removes jobs that wait, and asks workers to end those that run. */
+/** Removes jobs that wait, and asks workers to end those that run, of whatever version. */
 export async function stopJobs(place: RedisPlace, names: readonly string[]): Promise<void> {
-  const queue = openQueue(place)
+  for (const version of [VERSION, ...(await otherVersions(place, RUNS))])
+    await stopJobsOf(place, names, version)
+}
+
+async function stopJobsOf(
+  place: RedisPlace,
+  names: readonly string[],
+  version: string,
+): Promise<void> {
+  const queue = openQueue(place, version)
   try {
     for (const name of names) {
-      const job = await queue.getJob(name)
-      if (!job || (await job.isCompleted()) || (await job.isFailed())) continue
+      const state = await queue.getJobState(name)
+      if (state === 'unknown' || state === 'completed' || state === 'failed') continue
       await place.client.set(stopKey(place, name), '1', 'EX', 3600)
       // One that is being done cannot be removed: its worker hears of the key.
-      await job.remove().catch(() => undefined)
+      await queue.remove(name).catch(() => undefined)
     }
   } finally {
     await within(1000, queue.close())
   }
 }
 
-function openQueue(place: RedisPlace): Queue {
-  const queue = new place.bull.Queue(RUNS, {
+function openQueue(place: RedisPlace, version = VERSION): Queue {
+  const queue = new place.bull.Queue(queueOf(RUNS, version), {
     ...{ connection: place.connect(), prefix: place.namespace },
   })
   queue.on('error', () => {})
@@ -79,7 +91,7 @@ export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
   const { place, runFolder, onTrouble, who } = options
   const store = options.store ?? redisStore(place)
   const queue = openQueue(place)
-  const events = new place.bull.QueueEvents(RUNS, {
+  const events = new place.bull.QueueEvents(queueOf(RUNS), {
     ...{ connection: place.connect(), prefix: place.namespace },
   })
   events.on('error', () => {})
@@ -90,7 +102,10 @@ export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
     if (!of?.isThere) return
     // The state first: a job that ends in between is then read with its result.
     const state = await queue.getJobState(name)
-    const job = (await queue.getJob(name)) as Job | undefined
+    const job = await readJob(place, queue, name).catch((error: unknown) => {
+      if (error instanceof DamagedEntry) return error
+      throw error
+    })
     if (!pending.has(name)) return
     const settle = (end: () => void): void => {
       pending.delete(name)
@@ -98,6 +113,11 @@ export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
       if (state !== 'completed') void unclaim(name).catch(() => undefined)
     }
     if (!job) return settle(() => of.reject(new RunStopped('removed')))
+    if (job instanceof DamagedEntry) {
+      // One that waits is refused by the worker that takes it.
+      if (state === 'completed' || state === 'failed') settle(() => of.reject(job))
+      return
+    }
     if (state === 'completed') {
       try {
         const result = checkResult(job.returnvalue, `the job ${name}`)
@@ -162,9 +182,8 @@ export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
     try {
       const names = [...pending.keys()]
       for (let i = 0; i < names.length; i += AT_ONCE)
-        await Promise.all(names.slice(i, i + AT_ONCE).map(look))
-    } catch {
-      // The connection is lost: later.
+        // Where the connection is lost: later.
+        await Promise.allSettled(names.slice(i, i + AT_ONCE).map(look))
     } finally {
       looking = false
     }
@@ -178,14 +197,18 @@ export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
     if (of) tellNews(of, data)
   })
 
+  const isUseless = async (name: string): Promise<boolean> => {
+    if ((await queue.getJobState(name)) === 'failed') return true
+    const found = await readJob(place, queue, name).catch((error: unknown) => error)
+    return found instanceof DamagedEntry
+  }
   const submit = async (of: Pending): Promise<void> => {
     const { task } = of
     const { name, id, run, dataHash: data, until, from } = task
     await place.client.del(stopKey(place, name))
     await claim(name)
-    const there = (await queue.getJob(name)) as Job | undefined
     // One that has failed before is tried again; all others are there already, done or not.
-    if (there && (await there.isFailed())) await there.remove()
+    if (await isUseless(name)) await queue.remove(name)
     await queue.add('run', envelopeOf(RUNS, payloadOf({ id, run, data, until, from })), {
       jobId: name,
       attempts: ATTEMPTS,
@@ -217,7 +240,12 @@ export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
       }).finally(() => signal.removeEventListener('abort', end))
     },
     async workers() {
-      return (await queue.getWorkers()).length
+      await noteVersion(place, RUNS)
+      const [{ length: count }, others] = await Promise.all([
+        queue.getWorkers(),
+        whoStandsAside(place, RUNS),
+      ])
+      return { count, others }
     },
     stop: (names) => within(20_000, stopJobs(place, names)),
     async close() {

@@ -174,14 +174,15 @@ async function runSweep({ file, bytes, spec, entries, args, out }: Running): Pro
       server = await servePage({ html, whole }, args.dashboard)
       write(`dashboard: ${server.url}`)
     }
-    let workers: number | undefined
+    /** Who does not do the runs, where that is to be known. */
+    let note = ''
     let writing = folder.writeStatus(statusNow(process.pid))
     const show = (): void => {
       if (!isNew) return
       isNew = false
       const status = statusNow(process.pid)
       server?.send('sweep', sweepBody(status))
-      table?.draw(status, workers === 0 ? noWorkers(args.namespace) : '')
+      table?.draw(status, note)
       writing = writing.then(() => folder.writeStatus(status)).catch(() => undefined)
     }
     timers.push(setInterval(show, STATUS_MS))
@@ -193,10 +194,14 @@ async function runSweep({ file, bytes, spec, entries, args, out }: Running): Pro
     if (remote) {
       const of = remote
       const count = async (): Promise<void> => {
-        const before = workers
-        workers = await of.workers().catch(() => workers)
-        if (before !== workers) isNew = true
-        if (before !== 0 && workers === 0 && !table) tell(noWorkers(args.namespace))
+        const found = await of.workers().catch(() => undefined)
+        if (!found) return
+        const none = found.count === 0 ? [noWorkers(args.namespace)] : []
+        const before = note
+        note = [...none, ...(found.others ? [found.others] : [])].join('; ')
+        if (before === note) return
+        isNew = true
+        if (note && !table) tell(note)
       }
       await within(5000, count())
       timers.push(setInterval(count, 10_000))

@@ -26,6 +26,8 @@ export interface HeldLock {
 
 /** How often a lock of a dead process is taken away before we give up. */
 const TRIES = 50
+/** So long a process that was killed may take to end: the system frees its memory. */
+const ENDING_MS = 30_000
 
 export class FolderLock {
   private constructor(
@@ -47,11 +49,14 @@ export class FolderLock {
     const { pid } = process
     const own: Holder = { pid, host: hostname(), started: await startOf(pid), nonce }
     const temporary = join(folder, `.${LOCK}.${nonce}.tmp`)
+    const begun = performance.now()
     try {
       await writeFile(temporary, `${JSON.stringify(own)}\n`, { flag: 'wx' })
       for (let tries = 0; tries < TRIES; tries++) {
         if (await placed(temporary, path)) return new FolderLock(path, nonce)
         const holder = await holderOf(path)
+        while (holder && (await isEnding(holder)) && performance.now() - begun < ENDING_MS)
+          await new Promise((resolve) => setTimeout(resolve, 20))
         if (holder) await expectDead(folder, path, holder)
         else await expectCutOff(path)
         await takeAway(path, holder, temporary)
@@ -196,22 +201,54 @@ async function expectDead(folder: string, path: string, holder: Holder): Promise
 }
 
 /**
- * Where the process is that holds the lock of a folder; undefined: nobody holds it. What is
- * elsewhere may have ended.
+ * Where the process is that holds the lock of a folder; undefined: nobody holds it, or the process
+ * was killed and ends. What is elsewhere may have ended.
  */
 export async function whereHeld(folder: string): Promise<'here' | 'elsewhere' | undefined> {
   const holder = await holderOf(join(folder, LOCK)).catch(() => undefined)
   if (!holder) return undefined
   if (holder.host !== hostname()) return 'elsewhere'
-  return (await isDead(holder)) ? undefined : 'here'
+  return (await isDead(holder)) || (await isEnding(holder)) ? undefined : 'here'
 }
 
 /** A process of that number may be a younger one. */
 async function isDead({ pid, started }: Holder): Promise<boolean> {
   const now = await startOf(pid)
   // Where the system tells nothing of it, it may live.
-  return !isAlive(pid) || (started !== '' && now !== '' && now !== started)
+  if (!isAlive(pid) || (started !== '' && now !== '' && now !== started)) return true
+  return (await lifeOf(pid)) === 'dead'
 }
+
+/** It was killed: nothing more is computed in it, but a last write may still come to its end. */
+const isEnding = async (holder: Holder): Promise<boolean> =>
+  holder.host === hostname() &&
+  (await lifeOf(holder.pid)) === 'ending' &&
+  !(await isDead(holder))
+
+async function lifeOf(pid: number): Promise<'alive' | 'ending' | 'dead'> {
+  const read = (name: string): Promise<string> =>
+    readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => '')
+  return lifeIn(await read('stat'), await read('status'))
+}
+
+/** SIGKILL is signal 9. */
+const KILLED = 1n << 8n
+
+/**
+ * What Linux tells of a process in its files `stat` and `status`. A process that was killed can be
+ * seen for as long as its memory is freed, which may be seconds, and then until its parent asks for
+ * its end, which some never do.
+ */
+export function lifeIn(stat: string, status: string): 'alive' | 'ending' | 'dead' {
+  const fields = fieldsOf(stat)
+  if (fields[0] === 'Z' || fields[0] === 'X') return Number(fields[17]) > 1 ? 'ending' : 'dead'
+  // It is pending for all of the process, and nothing can hold it back.
+  const pending = /^ShdPnd:\s*([0-9a-f]+)$/m.exec(status)?.[1]
+  return pending !== undefined && (BigInt(`0x${pending}`) & KILLED) !== 0n ? 'ending' : 'alive'
+}
+
+/** Behind the name, which may hold spaces and brackets: fields 3 and on. */
+const fieldsOf = (stat: string): string[] => stat.slice(stat.lastIndexOf(')') + 2).split(' ')
 
 function isAlive(pid: number): boolean {
   try {
@@ -226,8 +263,8 @@ function isAlive(pid: number): boolean {
 async function startOf(pid: number): Promise<string> {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
-    // Behind the name, which may hold spaces and brackets: fields 3 and on; the start is field 22.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+    // The start is field 22.
+    return fieldsOf(stat)[19] ?? ''
   } catch {
     return ''
   }

@@ -5,7 +5,9 @@
  * none: the parameters, float32 [P].
  * bfloat16: the change, rounded to the nearest, ties to even: uint16 [P].
  * int8: the change, a scale for each row (float32), then int8 [P]; change ≈ scale · number. What
- * rounding loses is added to the change of the next round (error feedback: Seide et al., 2014).
+ * rounding loses is added to the change of the next round (error feedback: Seide et al., 2014). It
+ * is kept in the same form, with scales that are powers of two: so its bytes say what it is, and
+ * whoever goes on from them has the same bits.
  */
 
 import { SpikewasmError } from '../../errors.js'
@@ -14,6 +16,8 @@ import type { Sizes } from './vectors.js'
 
 /** The largest number of int8 that is used: the range is the same on both sides of 0. */
 const MOST = 127
+
+const rounded = (value: number): number => Math.max(-MOST, Math.min(MOST, Math.round(value)))
 
 /** Bytes of a replica's parameters or change. */
 export function changeBytes(compress: Compress, { parameters, rows }: Sizes): number {
@@ -80,16 +84,60 @@ function encodeInt8(
       scales.push(scale)
       if (scale === 0) continue
       for (let i = at; i < at + size; i++) {
-        const number = Math.round(residual[i] / scale)
         // A scale that was rounded down could give 128.
-        numbers[i] = Math.max(-MOST, Math.min(MOST, number))
+        numbers[i] = rounded(residual[i] / scale)
         residual[i] -= scale * numbers[i]
       }
     }
+  const bytes = rowsToBytes(sizes, scales, numbers)
+  return { bytes, residual: residualOfBytes(sizes, residualToBytes(sizes, residual)) }
+}
+
+function rowsToBytes(sizes: Sizes, scales: readonly number[], numbers: Int8Array): Uint8Array {
   const bytes = new Uint8Array(changeBytes('int8', sizes))
   bytes.set(bytesOf(Float32Array.from(scales)))
   bytes.set(bytesOf(numbers), 4 * scales.length)
-  return { bytes, residual }
+  return bytes
+}
+
+/** Bytes of what rounding lost. */
+export const residualBytes = (sizes: Sizes): number => changeBytes('int8', sizes)
+
+/** The smallest float32 above 0 is two to this. */
+const LEAST_POWER = -149
+/** 127 times two to this is a float32; twice as much is not. */
+const MOST_POWER = 121
+
+/** The smallest power of two of which 127 make at least so much. Exact, whatever log2 rounds. */
+function powerOver(largest: number): number {
+  let power = Math.ceil(Math.log2(largest / MOST))
+  if (MOST * 2 ** power < largest) power++
+  else if (MOST * 2 ** (power - 1) >= largest) power--
+  return 2 ** Math.max(LEAST_POWER, Math.min(MOST_POWER, power))
+}
+
+/** Rounds what it is given, unless that came out of such bytes: then it gives them again. */
+export function residualToBytes(sizes: Sizes, residual: Float32Array): Uint8Array {
+  const scales: number[] = []
+  const numbers = new Int8Array(sizes.parameters)
+  let at = 0
+  for (const { count, size } of sizes.rows)
+    for (let row = 0; row < count; row++, at += size) {
+      let largest = 0
+      for (let i = at; i < at + size; i++) largest = Math.max(largest, Math.abs(residual[i]))
+      const scale = largest === 0 ? 0 : powerOver(largest)
+      scales.push(scale)
+      if (scale === 0) continue
+      for (let i = at; i < at + size; i++) numbers[i] = rounded(residual[i] / scale)
+    }
+  return rowsToBytes(sizes, scales, numbers)
+}
+
+/** @throws SpikewasmError for scales that are not finite; the length is the caller's concern */
+export function residualOfBytes(sizes: Sizes, bytes: Uint8Array): Float32Array {
+  const residual = new Float32Array(sizes.parameters)
+  addInt8(sizes, bytes.slice().buffer, residual)
+  return residual
 }
 
 /**
@@ -127,7 +175,11 @@ export function addChange(
   } else addInt8(sizes, buffer, into)
 }
 
-function addInt8({ rows, parameters }: Sizes, buffer: ArrayBuffer, into: Float64Array): void {
+function addInt8(
+  { rows, parameters }: Sizes,
+  buffer: ArrayBuffer,
+  into: Float64Array | Float32Array,
+): void {
   const scales = new Float32Array(buffer, 0, (buffer.byteLength - parameters) / 4)
   const numbers = new Int8Array(buffer, scales.byteLength)
   let [at, index] = [0, 0]
@@ -140,7 +192,7 @@ function addInt8({ rows, parameters }: Sizes, buffer: ArrayBuffer, into: Float64
 
 function finite(value: number): number {
   if (Number.isFinite(value)) return value
-  throw new SpikewasmError(`a replica's change must be finite, got ${value}`)
+  throw new SpikewasmError(`a replica's numbers must be finite, got ${value}`)
 }
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>

@@ -4,7 +4,7 @@
  * were measured, and prints the table of docs/scale.md.
  */
 
-import { changeBytes, keepsResidual } from './codec.js'
+import { changeBytes, keepsResidual, residualBytes } from './codec.js'
 import type { RoundsSetting } from './options.js'
 import type { Sizes } from './vectors.js'
 
@@ -68,12 +68,9 @@ export interface RoundCost {
 }
 
 /** The state of a replica, as stored. */
-const stateOf = (
-  { compress, innerState }: CostOf['rounds'],
-  { states, parameters }: Sizes,
-): number =>
-  (innerState === 'keep' ? 4 * states * parameters : 0) +
-  (keepsResidual(compress) ? 4 * parameters : 0)
+const stateOf = ({ compress, innerState }: CostOf['rounds'], sizes: Sizes): number =>
+  (innerState === 'keep' ? 4 * sizes.states * sizes.parameters : 0) +
+  (keepsResidual(compress) ? residualBytes(sizes) : 0)
 
 /**
  * The expected largest of K normal numbers, in standard deviations above their mean (Blom 1958):

@@ -6,13 +6,15 @@
 import { randomBytes } from 'node:crypto'
 import type { FlowJob, Job, JobNode, Queue, Worker } from 'bullmq'
 import { expect, SpikewasmError } from '../../errors.js'
+import { readJob, refuseDamaged } from '../damaged.js'
 import { envelopeOf } from '../jobs.js'
 import type { RedisPlace } from '../redis.js'
 import { type BlobStore, redisStore } from '../store.js'
+import { noteVersion, queueOf, whoStandsAside } from '../versions.js'
 import { stopKey, within } from '../worker.js'
-import { NO_BYTES } from './kind.js'
+import { Gone, orGone, unlessEnded, whyMissing } from './gone.js'
 import { expireParents } from './leftovers.js'
-import type { ReplicaResult } from './replica.js'
+import type { ReplicaResult, ReplicaState } from './replica.js'
 import { settingHash } from './runner.js'
 import { sizesOf } from './vectors.js'
 import type { Crew, CrewFor, Round } from './who.js'
@@ -65,6 +67,10 @@ const ENDS_WITHIN_MS = 5000
 /** When somebody is told that no worker has come. */
 const LONELY_MS = 15_000
 
+/** Whether there is something from the round before. */
+const hasState = ({ inner, residual }: ReplicaState): boolean =>
+  inner !== undefined || residual !== undefined
+
 /** A round that is being done. */
 interface Going {
   readonly round: Round
@@ -90,7 +96,7 @@ export function queueCrew(
   const run = hash.slice(0, 12) + randomBytes(6).toString('hex')
   const parents = parentsOf(run)
   const flows = new bull.FlowProducer({ connection: place.connect(), prefix })
-  const queue: Queue = new bull.Queue(ROUNDS, { connection: place.connect(), prefix })
+  const queue: Queue = new bull.Queue(queueOf(ROUNDS), { connection: place.connect(), prefix })
   const parentQueue: Queue = new bull.Queue(parents, { connection: place.connect(), prefix })
   let going: Going | undefined
   let longest = 0
@@ -125,7 +131,7 @@ export function queueCrew(
   })
   // Without a listener an error of a connection would end the process.
   flows.on('error', () => {})
-  worker.on('error', () => {})
+  refuseDamaged(place, worker, () => {})
   for (const one of [queue, parentQueue]) one.on('error', () => {})
 
   const idOf = ({ round, tries }: Pick<Going, 'round' | 'tries'>): string =>
@@ -144,7 +150,7 @@ export function queueCrew(
       jobToJson({
         ...{ run, round: number, replica, setting: hash, rounds, shard, options },
         where: store.where,
-        begun: stateToBytes(states[replica]).length > 0,
+        begun: hasState(states[replica]),
       }),
     )
   const childOptions = (jobId: string) => ({
@@ -160,8 +166,9 @@ export function queueCrew(
     // Workers have stored them; who begins once more does not trust that.
     if (stored === number && !anew) return
     for (const [replica, state] of states.entries()) {
-      const bytes = stateToBytes(state)
-      if (bytes.length > 0) await store.put(names.state(run, number, replica), bytes, KEPT_SECONDS)
+      if (!hasState(state)) continue
+      const bytes = stateToBytes(state, sizesOf(session))
+      await store.put(names.state(run, number, replica), bytes, KEPT_SECONDS)
     }
   }
 
@@ -169,7 +176,7 @@ export function queueCrew(
     ...{ name: 'round', queueName: parents, prefix, data: {} },
     opts: { jobId: idOf(now), removeOnComplete: true, removeOnFail: true },
     children: now.copies.map(([jobId], replica) => ({
-      ...{ name: 'replica', queueName: ROUNDS, prefix },
+      ...{ name: 'replica', queueName: queueOf(ROUNDS), prefix },
       data: dataOf(now.round, replica),
       opts: childOptions(jobId),
     })),
@@ -185,11 +192,11 @@ export function queueCrew(
     for (const [replica, ids] of now.copies.entries()) {
       for (const id of ids.slice(1)) {
         if (now.answers[replica]) break
-        const copy: Job | undefined = await queue.getJob(id)
+        const copy = await readJob(place, queue, id)
         const state = await copy?.getState()
         if (state === 'completed') now.answers[replica] = answerOfJson(copy?.returnvalue)
       }
-      const first: Job | undefined = await queue.getJob(ids[0])
+      const first = await readJob(place, queue, ids[0])
       if (now.answers[replica]) {
         // It is here already: nothing waits for the first one any more.
         if (ids.length > 1 && first) {
@@ -221,13 +228,11 @@ export function queueCrew(
   /** Takes back what is left of a round: jobs that wait, and those that are late. */
   const takeBack = async (now: Going): Promise<void> => {
     for (const id of now.copies.flat()) {
-      const job: Job | undefined = await queue.getJob(id)
-      if (!job) continue
-      if ((await job.getState()) === 'active') await stop(id)
-      else await job.remove().catch(() => undefined)
+      const state = await queue.getJobState(id)
+      if (state === 'active') await stop(id)
+      else if (state !== 'unknown') await queue.remove(id).catch(() => undefined)
     }
-    const parent: Job | undefined = await parentQueue.getJob(idOf(now))
-    await parent?.remove().catch(() => undefined)
+    await parentQueue.remove(idOf(now)).catch(() => undefined)
   }
 
   /** What it does when it ends may not wait for a Redis that is gone. */
@@ -342,6 +347,7 @@ export function queueCrew(
       const added: JobNode = await flows.add(flowOf(now))
       expect(added.job.id !== undefined, () => 'Redis has taken no jobs')
       await expireParents(place, run, added.job.id)
+      await noteVersion(place, ROUNDS)
       let told = false
       let asked = performance.now()
       while (going === now) {
@@ -350,49 +356,24 @@ export function queueCrew(
         await look(now)
         if (performance.now() - asked > ASK_MS) {
           asked = performance.now()
-          const parent = await parentQueue.getJob(idOf(now))
+          const parent = await readJob(place, parentQueue, idOf(now))
           // It ends when this process has done it, which `going` tells.
           if (!parent && going === now) now.reject(new Gone('the jobs of a round'))
         }
         if (!told && performance.now() - now.began > LONELY_MS) {
           told = true
-          if ((await queue.getActiveCount()) === 0)
+          if ((await queue.getActiveCount()) === 0) {
+            const others = await whoStandsAside(place, ROUNDS)
             onNews(
               'no worker has taken a replica yet; start one with spikewasm worker --redis ' +
-                place.address.url,
+                place.address.url +
+                (others && `; ${others}`),
             )
+          }
         }
       }
     } catch (error) {
-      now.reject(error)
+      now.reject(orGone(error))
     }
   }
-}
-
-/** undefined where the signal comes first; what becomes of the work is then nobody's concern. */
-async function unlessEnded<T>(work: Promise<T>, signal?: AbortSignal): Promise<T | undefined> {
-  if (!signal) return work
-  let end = (): void => {}
-  const ended = new Promise<undefined>((resolve) => {
-    end = () => resolve(undefined)
-    if (signal.aborted) end()
-    else signal.addEventListener('abort', end, { once: true })
-  })
-  try {
-    return await Promise.race([work, ended])
-  } finally {
-    signal.removeEventListener('abort', end)
-    work.catch(() => undefined)
-  }
-}
-
-/** Redis has lost what it had taken. */
-class Gone extends Error {}
-
-/** Why a replica has no answer. */
-function whyMissing(replica: number, failures: readonly [string, unknown][]): Error {
-  const why = failures.map(([, reason]) => String(reason).slice(0, 500))[0]
-  if (why === undefined) return new Gone('the job of a replica')
-  if (why.includes(NO_BYTES)) return new Gone('the bytes of a round')
-  return new SpikewasmError(`replica ${replica} has failed: ${why}`)
 }

@@ -95,7 +95,11 @@ export class Runner {
       const of = { session, batches, rounds, signal }
       const done = await trainReplica(of, job.replica, weights, before, job.shard)
       if (!done) return undefined
-      return { sent: sentToBytes(done.sent), state: stateToBytes(done.state), sums: done.sums }
+      return {
+        sent: sentToBytes(done.sent),
+        state: stateToBytes(done.state, sizes),
+        sums: done.sums,
+      }
     }, false)
   }
 }

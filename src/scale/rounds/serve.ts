@@ -115,14 +115,16 @@ export async function serveRounds(
   const rounds = roundsSetting(options.rounds)
   refuseOfFit(fit)
   const runner = await Runner.open(model, data, fit, rounds)
-  const { place, store } = await openAt(options.redis)
+  const { place, store, onNews } = await openAt(options.redis)
   const kind = roundsKind({
     run: (job, bytes, { signal }) => runner.run(job, bytes, signal),
     close: async () => undefined,
   })
   const limits = { memoryMB: Number.MAX_SAFE_INTEGER, seconds: Number.MAX_SAFE_INTEGER }
   try {
-    const worker = await startWorker(place, { kinds: [kind], concurrency: 1, limits, store })
+    const worker = await startWorker(place, {
+      ...{ kinds: [kind], concurrency: 1, limits, store, onAside: onNews },
+    })
     return {
       get done() {
         return worker.done

@@ -5,7 +5,13 @@ import { noSteps, type StepState, stepStateOf } from '../../runtime/update.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
 import type { StepRate } from '../../train/rates.js'
 import { type Json, limits } from '../jobs.js'
-import { changeBytes, keepsResidual } from './codec.js'
+import {
+  changeBytes,
+  keepsResidual,
+  residualBytes,
+  residualOfBytes,
+  residualToBytes,
+} from './codec.js'
 import {
   compressions,
   innerStates,
@@ -221,28 +227,28 @@ export function sentOfBytes(bytes: Uint8Array, sizes: Sizes, rounds: RoundsSetti
 /** Four float64: powers of the moments' shares, steps of the average, batches added up. */
 const NUMBERS = 32
 
-/** A replica's state: four float64, float32 [states][P], then [P] of what rounding lost. */
-export function stateToBytes({ inner, residual }: ReplicaState): Uint8Array {
+/** A replica's state: four float64, float32 [states][P], then what rounding lost, as rows. */
+export function stateToBytes({ inner, residual }: ReplicaState, sizes: Sizes): Uint8Array {
   const parts: Uint8Array[] = []
   if (inner) {
     const { powers, averaged, accumulated } = inner.numbers
     parts.push(bytesOf(Float64Array.of(...powers, averaged, accumulated)), bytesOf(inner.arrays))
   }
-  if (residual) parts.push(bytesOf(residual))
+  if (residual) parts.push(residualToBytes(sizes, residual))
   return joined(parts)
 }
 
 /** Bytes of a replica's state behind its first round. */
 export const stateBytes = ({ compress, innerState }: RoundsSetting, sizes: Sizes): number =>
   (innerState === 'keep' ? NUMBERS + 4 * sizes.states * sizes.parameters : 0) +
-  (keepsResidual(compress) ? 4 * sizes.parameters : 0)
+  (keepsResidual(compress) ? residualBytes(sizes) : 0)
 
 /** @throws SpikewasmError for another length, and for what no optimizer keeps */
 export function stateOfBytes(bytes: Uint8Array, sizes: Sizes, rounds: RoundsSetting): ReplicaState {
   expectLength("a replica's state", bytes, stateBytes(rounds, sizes))
-  const end = bytes.length - (keepsResidual(rounds.compress) ? 4 * sizes.parameters : 0)
+  const end = bytes.length - (keepsResidual(rounds.compress) ? residualBytes(sizes) : 0)
   const residual =
-    end < bytes.length ? { residual: floats("a replica's state", bytes.subarray(end)) } : {}
+    end < bytes.length ? { residual: residualOfBytes(sizes, bytes.subarray(end)) } : {}
   if (rounds.innerState === 'reset') return residual
   const [one, two, averaged, accumulated] = new Float64Array(bytes.slice(0, NUMBERS).buffer)
   const numbers: StepState | undefined = stepStateOf({

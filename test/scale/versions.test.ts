@@ -1,0 +1,182 @@
+/** Workers and sweeps of several versions at one Redis: nobody takes what is another one's. */
+
+import { spawn } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Job, Queue } from 'bullmq'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { stopJobs } from '../../src/cli/sweep/remote.js'
+import { adam, flatten, lif, linear, sequential } from '../../src/index.js'
+import { fitRoundsAt } from '../../src/scale/index.js'
+import { envelopeOf } from '../../src/scale/jobs.js'
+import { RedisPlace } from '../../src/scale/redis.js'
+import { noteVersion, otherVersions, queueOf } from '../../src/scale/versions.js'
+import { type AnyKind, startWorker } from '../../src/scale/worker.js'
+import { VERSION } from '../../src/version.js'
+import { main, run } from '../cli/command.js'
+import { withFolder } from '../io/temporary.js'
+import { noRedis, startRedis, type TestRedis } from '../support/redis.js'
+import { soon } from '../support/soon.js'
+import { toy, toyClasses, toyShape } from '../support/toy.js'
+
+const reason = noRedis()
+if (reason) console.log(`skipped: ${reason}`)
+const test = suite('versions')
+const withRedis = reason ? test.skip : test
+
+let redis: TestRedis
+let place: RedisPlace
+const queues: Queue[] = []
+if (!reason) {
+  test.before(async () => {
+    redis = await startRedis()
+    place = await RedisPlace.open(redis.url)
+  })
+  test.after(async () => {
+    await Promise.all(queues.map((queue) => queue.close()))
+    await place.close()
+    await redis.stop()
+  })
+}
+
+const OTHER = '9.9.9'
+
+/** The queue that a program of this version has. */
+function queueFor(kind: string, version: string): Queue {
+  const queue = new place.bull.Queue(queueOf(kind, version), {
+    ...{ connection: place.connect(), prefix: place.namespace },
+  })
+  queue.on('error', () => {})
+  queues.push(queue)
+  return queue
+}
+
+const limits = { memoryMB: 1e6, seconds: 1000 }
+const echo = (kind: string): AnyKind => ({
+  kind,
+  check: (payload) => payload,
+  run: async (payload) => payload,
+})
+const waitFor = (isSo: () => boolean | Promise<boolean>): Promise<void> =>
+  soon(
+    (async () => {
+      while (!(await isSo())) await pause(20)
+    })(),
+  )
+
+withRedis('a worker leaves jobs of another version to others, and says so once', async () => {
+  const [own, theirs] = [VERSION, OTHER].map((version) => queueFor('echoes', version))
+  await noteVersion(place, 'echoes', OTHER)
+  const made = { ...envelopeOf('echoes', 'theirs'), version: OTHER }
+  const foreign = await theirs.add('job', made, { attempts: 4 })
+  // What others may have written there is never shown.
+  await place.client.sadd('spikewasm:versions:echoes', '\u001b[2J', '../x', `1${'0'.repeat(99)}`)
+  assert.equal(await otherVersions(place, 'echoes'), [OTHER])
+  const [news, aside]: string[][] = [[], []]
+  const start = (version?: string) =>
+    startWorker(place, {
+      ...{ kinds: [echo('echoes')], concurrency: 1, limits, version },
+      onNews: (line) => news.push(line),
+      onAside: (line) => aside.push(line),
+    })
+  const worker = await start()
+  try {
+    const mine = await own.add('job', envelopeOf('echoes', 'mine'))
+    await waitFor(() => mine.isCompleted())
+    assert.is(await worker.isIdle(), true)
+    const at = { state: await foreign.getState(), made: (await theirs.getJob(`${foreign.id}`))! }
+    assert.equal([at.state, at.made.attemptsMade, at.made.attemptsStarted], ['waiting', 0, 0])
+    assert.equal(aside, [
+      `jobs of echoes at ${redis.url} are of spikewasm 9.9.9; this worker is of spikewasm ` +
+        `${VERSION} and leaves them to others, because another version may compute other bits; ` +
+        'to do them, end it and install the same: npm install spikewasm@9.9.9',
+    ])
+    assert.is(news.length, 2)
+  } finally {
+    await worker.close()
+  }
+  // One of theirs would take it.
+  const right = await start(OTHER)
+  const taken = async (): Promise<boolean> => (await foreign.getState()) !== 'waiting'
+  await waitFor(taken)
+  await right.close()
+})
+
+withRedis('a sweep with workers of other versions alone says so, and its jobs wait', () =>
+  withFolder(async (folder) => {
+    const spec = join(folder, 'sweep.json')
+    const base = { epochs: 1, limitTrain: 64, limitTest: 10, timeSteps: 1, threads: 1 }
+    await writeFile(spec, JSON.stringify({ base, grid: { seed: [1, 2] } }))
+    const wrong = await startWorker(place, {
+      ...{ kinds: [echo('runs')], concurrency: 2, limits, version: OTHER },
+    })
+    const out = join(folder, 'out')
+    const args = [main, 'sweep', spec, '--out', out, '--redis', redis.url]
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+    let said = ''
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      said += text
+    })
+    const queue = queueFor('runs', VERSION)
+    try {
+      await waitFor(async () => said.includes('\n') && (await queue.getWaitingCount()) === 2)
+      assert.is(
+        said,
+        'spikewasm: no worker is there; start some with: spikewasm worker --redis URL; workers of ' +
+          `spikewasm 9.9.9 are there, which leave these jobs alone: they are of spikewasm ` +
+          `${VERSION}, and another version may compute other bits; install the same on all ` +
+          `machines: npm install spikewasm@${VERSION}\n`,
+      )
+      assert.is(wrong.done, 0)
+      for (const job of (await queue.getWaiting()) as Job[]) assert.is(job.attemptsStarted, 0)
+    } finally {
+      child.kill('SIGKILL')
+      await wrong.close()
+    }
+    // Jobs of a sweep of another version can be stopped, too.
+    const theirs = queueFor('runs', OTHER)
+    const name = 'a'.repeat(24)
+    await theirs.add('run', {}, { jobId: name })
+    await stopJobs(place, [name])
+    assert.is(await theirs.getJobState(name), 'unknown')
+    // A worker that ends when nothing waits for it says whom it has left.
+    await theirs.add('run', {}, { jobId: name })
+    const once = ['worker', '--redis', redis.url, '--kinds', 'rounds,runs', '--once']
+    const { code, stderr, stdout } = await run([...once, '--namespace', place.namespace])
+    assert.is(code, 0, stderr)
+    assert.match(stderr, /^spikewasm: jobs of runs at \S+ are of spikewasm 9\.9\.9; [^\n]+\n$/)
+    assert.match(stdout, /ended after 2 jobs/)
+  }),
+)
+
+withRedis('so does a training in rounds', async () => {
+  const wrong = await startWorker(place, {
+    ...{ kinds: [echo('rounds')], concurrency: 2, limits, version: OTHER },
+  })
+  const model = await sequential(flatten(), linear(60, 12), lif(), linear(12, toyClasses)).compile({
+    ...{ input: toyShape, batchSize: 8, timeSteps: 3 },
+  })
+  const news: string[] = []
+  const end = new AbortController()
+  const optimizer = adam({ lr: 0.01 })
+  try {
+    const training = fitRoundsAt(model, toy(90, 1).data, {
+      ...{ epochs: 1, optimizer, rounds: { replicas: 2, syncEvery: 2 }, signal: end.signal },
+      redis: { url: redis.url, onNews: (line) => news.push(line) },
+    })
+    await waitFor(() => news.length > 0)
+    end.abort()
+    await training
+    assert.match(
+      news[0],
+      /^no worker has taken a replica yet; .*; workers of spikewasm 9\.9\.9 are/,
+    )
+  } finally {
+    await wrong.close()
+    await model.dispose()
+  }
+})
+
+test.run()
