@@ -142,7 +142,7 @@ export class RedisPlace {
     let isOpen = false
     const { host, port, db, username, tls } = address
     const password = process.env[PASSWORD]
-    const options: RedisOptions = {
+    const options: RedisOptions & { replyMapping?: 'legacy' } = {
       ...{ host, port, db, username, lazyConnect: true, connectTimeout: FIRST_MS },
       ...(password ? { password } : {}),
       ...(tls ? { tls: {} } : {}),
@@ -150,7 +150,7 @@ export class RedisPlace {
       maxRetriesPerRequest: null,
       retryStrategy: (times: number) => (isOpen ? Math.min(100 * times, MOST_WAIT_MS) : null),
     }
-    const client = new io.Redis(options)
+    const client: Redis = new io.Redis<'legacy'>(options)
     let problem: string | undefined
     let told: string | undefined
     client.on('error', (error: Error) => {

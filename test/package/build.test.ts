@@ -69,6 +69,10 @@ test('what is stale: the step that a changed, new or removed file belongs to', a
     ['assembly/conv/matmul.ts', [...engines, 'build wasm bench']],
     ['bench/assembly/peak.ts', ['build wasm bench']],
     ['src/errors.ts', ['build typescript', 'build pages']],
+    ['test/plan/work.test.ts', ['build tests']],
+    ['bench/main.ts', ['build tests']],
+    ['tools/build-tests.mjs', ['build tests']],
+    ['tsconfig.build.json', ['build typescript']],
     ['tools/page.mjs', ['build pages']],
     ['tools/bundle.mjs', ['build bundle']],
   ] as const) {
