@@ -15,7 +15,8 @@ import { RedisPlace } from '../../src/scale/redis.js'
 import { noteVersion, otherVersions, queueOf } from '../../src/scale/versions.js'
 import { type AnyKind, startWorker } from '../../src/scale/worker.js'
 import { VERSION } from '../../src/version.js'
-import { main, run } from '../cli/command.js'
+import { main, parseLines, run } from '../cli/command.js'
+import { run as runHere } from '../cli/in-process.js'
 import { withFolder } from '../io/temporary.js'
 import { noRedis, startRedis, type TestRedis } from '../support/redis.js'
 import { soon } from '../support/soon.js'
@@ -131,6 +132,13 @@ withRedis('a sweep with workers of other versions alone says so, and its jobs wa
       )
       assert.is(wrong.done, 0)
       for (const job of (await queue.getWaiting()) as Job[]) assert.is(job.attemptsStarted, 0)
+      // What nobody does is not shown as running.
+      const status = async () => {
+        const { stdout } = await runHere(['sweep', 'status', out, '--json'])
+        return parseLines(stdout)[0] as { isRunning: boolean; runs: { state: string }[] }
+      }
+      await waitFor(async () => (await status()).runs.every(({ state }) => state === 'waiting'))
+      assert.is((await status()).isRunning, true)
     } finally {
       child.kill('SIGKILL')
       await wrong.close()
