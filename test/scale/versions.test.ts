@@ -7,6 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Job, Queue } from 'bullmq'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { checkpointName, filesName } from '../../src/cli/sweep/job.js'
 import { stopJobs } from '../../src/cli/sweep/remote.js'
 import { adam, flatten, lif, linear, sequential } from '../../src/index.js'
 import { fitRoundsAt } from '../../src/scale/index.js'
@@ -143,6 +144,8 @@ withRedis('a sweep with workers of other versions alone says so, and its jobs wa
       child.kill('SIGKILL')
       await wrong.close()
     }
+    // No run goes on from what another version has left.
+    for (const nameOf of [checkpointName, filesName]) assert.match(nameOf('x'), `-${VERSION}-x`)
     // Jobs of a sweep of another version can be stopped, too.
     const theirs = queueFor('runs', OTHER)
     const name = 'a'.repeat(24)
