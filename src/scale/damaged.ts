@@ -59,8 +59,8 @@ const NO_JOB = 'in Redis is no job of spikewasm: '
 export const isNoJob = (why: string): boolean => why.includes(NO_JOB)
 
 const explain = ({ namespace }: RedisPlace, queue: string, id: string, what: string): string =>
-  `the entry ${quote(id, 100)} of the queue ${queue} ${NO_JOB}${what}; Redis holds it damaged, or ` +
-  `something else writes there: see that nothing else uses the namespace ${namespace}`
+  `the entry ${quote(id, 100)} of the queue ${queue} ${NO_JOB}${what}; Redis holds it damaged, ` +
+  `or something else writes there: see that nothing else uses the namespace ${namespace}`
 
 /** What a failed entry is kept for, as the jobs of runs are. */
 const mendedOptions: JobsOptions = { removeOnFail: { age: KEPT_SECONDS } }

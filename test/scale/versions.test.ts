@@ -7,6 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Job, Queue } from 'bullmq'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { checkpointName, filesName } from '../../src/cli/sweep/job.js'
 import { stopJobs } from '../../src/cli/sweep/remote.js'
 import { adam, flatten, lif, linear, sequential } from '../../src/index.js'
 import { fitRoundsAt } from '../../src/scale/index.js'
@@ -15,7 +16,8 @@ import { RedisPlace } from '../../src/scale/redis.js'
 import { noteVersion, otherVersions, queueOf } from '../../src/scale/versions.js'
 import { type AnyKind, startWorker } from '../../src/scale/worker.js'
 import { VERSION } from '../../src/version.js'
-import { main, run } from '../cli/command.js'
+import { main, parseLines, run } from '../cli/command.js'
+import { run as runHere } from '../cli/in-process.js'
 import { withFolder } from '../io/temporary.js'
 import { noRedis, startRedis, type TestRedis } from '../support/redis.js'
 import { soon } from '../support/soon.js'
@@ -131,10 +133,19 @@ withRedis('a sweep with workers of other versions alone says so, and its jobs wa
       )
       assert.is(wrong.done, 0)
       for (const job of (await queue.getWaiting()) as Job[]) assert.is(job.attemptsStarted, 0)
+      // What nobody does is not shown as running.
+      const status = async () => {
+        const { stdout } = await runHere(['sweep', 'status', out, '--json'])
+        return parseLines(stdout)[0] as { isRunning: boolean; runs: { state: string }[] }
+      }
+      await waitFor(async () => (await status()).runs.every(({ state }) => state === 'waiting'))
+      assert.is((await status()).isRunning, true)
     } finally {
       child.kill('SIGKILL')
       await wrong.close()
     }
+    // No run goes on from what another version has left.
+    for (const nameOf of [checkpointName, filesName]) assert.match(nameOf('x'), `-${VERSION}-x`)
     // Jobs of a sweep of another version can be stopped, too.
     const theirs = queueFor('runs', OTHER)
     const name = 'a'.repeat(24)

@@ -23,11 +23,14 @@ export interface Task extends SweepEntry {
   readonly from?: number
 }
 
+/** How far a task is, or whether somebody does it now. */
+export type TaskNews = RunNews | 'works' | 'waits'
+
 /** Who does the work. */
 export interface Executor {
   /** Whether one more may begin beside those that run. */
   mayStart(running: number): boolean
-  execute(task: Task, onNews: (news: RunNews) => void, signal: AbortSignal): Promise<RunResult>
+  execute(task: Task, onNews: (news: TaskNews) => void, signal: AbortSignal): Promise<RunResult>
 }
 
 export interface Drive {
@@ -48,6 +51,8 @@ export interface Drive {
 interface Live {
   state: RowState
   news?: RunNews
+  /** Of one that runs: whether nobody does it now. */
+  waits?: boolean
   error?: string
   told: boolean
 }
@@ -115,8 +120,11 @@ export class Engine {
     this.running.add(task.name)
     this.begun.add(task.name)
     try {
-      const onNews = (news: RunNews): void => {
-        live.news = news
+      const onNews = (news: TaskNews): void => {
+        const waits = news === 'waits'
+        if (typeof news !== 'string') live.news = news
+        else if (waits === live.waits) return
+        live.waits = waits
         onChange()
       }
       const result = await executor.execute(task, onNews, signal)
@@ -201,7 +209,7 @@ export class Engine {
     const { epoch = last?.epochs ?? 0, step = 0, steps = 1 } = news ?? {}
     const accuracy = news?.testAccuracy ?? last?.testAccuracy ?? null
     const share = Math.min(1, (epoch + step / Math.max(1, steps)) / epochs)
-    const state = live.state
+    const state = live.state === 'running' && live.waits ? 'waiting' : live.state
     return { ...known, state, epoch, share, testAccuracy: accuracy, ...(error && { error }) }
   }
 

@@ -8,6 +8,7 @@ import { readManifest } from '../../io/folder/read.js'
 import { type Json, objectOf } from '../../scale/jobs.js'
 import type { JobContext, JobKind } from '../../scale/worker.js'
 import { runFiles } from '../../train/callbacks/run-files.js'
+import { VERSION } from '../../version.js'
 import { cacheFor } from '../datasets.js'
 import { holdsRun } from '../run-folder.js'
 import { dataPath } from './data.js'
@@ -36,9 +37,12 @@ export const payloadOf = ({ id, run, data, until, from }: RunJob): Json => ({
   ...(from === undefined ? {} : { from }),
 })
 
+/** A run goes on from what its own version has left: another one may compute other bits. */
+const ofVersion = VERSION.replace(/[^\w.-]/g, '_')
+
 /** Names of bytes beside the queue: what a run goes on from, and what it has left. */
-export const checkpointName = (name: string): string => `checkpoint-${name}`
-export const filesName = (name: string): string => `files-${name}`
+export const checkpointName = (name: string): string => `checkpoint-${ofVersion}-${name}`
+export const filesName = (name: string): string => `files-${ofVersion}-${name}`
 
 /** More epochs than any run has. */
 const MOST_EPOCHS = 1_000_000

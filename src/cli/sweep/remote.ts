@@ -12,11 +12,11 @@ import { noteVersion, otherVersions, queueOf, whoStandsAside } from '../../scale
 import { stopKey, within } from '../../scale/worker.js'
 import { runFiles } from '../../train/callbacks/run-files.js'
 import { VERSION } from '../../version.js'
-import type { Executor, Task } from './engine.js'
+import type { Executor, Task, TaskNews } from './engine.js'
 import { checkResult } from './folder.js'
 import { filesName, payloadOf, RUNS } from './job.js'
 import { unpackRun, writeRun } from './pack.js'
-import { type RunNews, type RunResult, RunStopped } from './run-child.js'
+import { type RunResult, RunStopped } from './run-child.js'
 
 /** A job that fails is tried so often, later and later. */
 const ATTEMPTS = 4
@@ -28,7 +28,7 @@ const AT_ONCE = 100
 
 interface Pending {
   readonly task: Task
-  readonly onNews: (news: RunNews) => void
+  readonly onNews: (news: TaskNews) => void
   readonly resolve: (result: RunResult) => void
   readonly reject: (error: Error) => void
   /** When it was put into the queue. */
@@ -134,7 +134,10 @@ export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
           why === 'stopped' ? new RunStopped(why) : new SpikewasmError(plainText(why, 400)),
         ),
       )
-    } else if (state === 'active') tellNews(of, job.progress)
+    } else {
+      of.onNews(state === 'active' ? 'works' : 'waits')
+      if (state === 'active') tellNews(of, job.progress)
+    }
   }
 
   /** Sweeps that wait for a run: the last one to have its files takes them away. */

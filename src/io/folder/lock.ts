@@ -221,9 +221,7 @@ async function isDead({ pid, started }: Holder): Promise<boolean> {
 
 /** It was killed: nothing more is computed in it, but a last write may still come to its end. */
 const isEnding = async (holder: Holder): Promise<boolean> =>
-  holder.host === hostname() &&
-  (await lifeOf(holder.pid)) === 'ending' &&
-  !(await isDead(holder))
+  holder.host === hostname() && (await lifeOf(holder.pid)) === 'ending' && !(await isDead(holder))
 
 async function lifeOf(pid: number): Promise<'alive' | 'ending' | 'dead'> {
   const read = (name: string): Promise<string> =>
