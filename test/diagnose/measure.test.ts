@@ -66,7 +66,7 @@ const run = (): Promise<Diagnosis> => {
     ...common,
     timeSteps: [2, 4, 8, 16],
     methods: ['rate-m', 'rate-s', 'bptt'],
-    steps: 60,
+    steps: 90,
   })
   return trained
 }
@@ -90,7 +90,7 @@ test('A1 and A2 on a trained net; points from the first step to the last', async
   for (const { timeSteps, points } of (await run()).training) {
     assert.equal(
       points.map(({ step }) => step),
-      [0, 12, 24, 36, 48, 60],
+      [0, 18, 36, 54, 72, 90],
     )
     const { a1, a2 } = points[points.length - 1]
     assert.equal(
