@@ -99,6 +99,7 @@ const cases: [args: string, message: RegExp][] = [
     'info --time-steps 1000 --model cnn',
     /--time-steps must be at most 255 with method rate, got 1000; purpose/,
   ],
+  ['trian', /unknown command 'trian' \(Did you mean train\?\)/],
 ]
 
 for (const [args, message] of cases)
