@@ -7,8 +7,8 @@ import type { Cost } from './diagnosis.js'
 
 /**
  * Milliseconds; tests change them. WebAssembly starts in a slow tier, so every kernel runs for a
- * while before it is timed. Each of the two measurements takes about `measure`; a process of its own
- * takes about `process`.
+ * while before it is timed. Each of the two measurements takes about `measure`; that of a process
+ * of its own takes about `process`.
  */
 export const durations = { warmUp: 250, measure: 250, process: 500 }
 

@@ -99,14 +99,15 @@ const cases: [args: string, message: RegExp][] = [
     'info --time-steps 1000 --model cnn',
     /--time-steps must be at most 255 with method rate, got 1000; purpose/,
   ],
+  ['trian', /unknown command 'trian' \(Did you mean train\?\)/],
 ]
 
 for (const [args, message] of cases)
   test(`refuses ${args}`, () => refuses(args.split(' '), message))
 
-// What the parser, the library before and behind a compilation, and the files' readers refuse.
+// What the parser and the files' readers refuse.
 test('a process of its own says the same', async () => {
-  for (const [args, message] of cases.filter((_, i) => [1, 16, 34].includes(i)))
+  for (const [args, message] of cases.filter((_, i) => [1, 34].includes(i)))
     await refuses(args.split(' '), message, runProcess)
 })
 

@@ -6,8 +6,7 @@ import { durations } from '../../src/diagnose/cost.js'
 import { events, loadModel } from '../../src/index.js'
 import { withFolder } from '../io/temporary.js'
 import { nmnistFile, structuredNpy } from '../support/event-files.js'
-import { parseLines, run } from './command.js'
-import { run as runHere } from './in-process.js'
+import { parseLines, run } from './in-process.js'
 import { recording, writeRecordings } from './recordings.js'
 
 test('train and eval on recordings; eval takes the cutting from the run', () =>
@@ -36,7 +35,7 @@ test('train and eval on recordings; eval takes the cutting from the run', () =>
       [options.timeWindow, options.binary, options.eventSize, options.roll, options.input],
       [9000, true, 17, 2, [2, 17, 17]],
     )
-    const tested = await runHere(['eval', '--run', out, '--threads', '1', '--json'])
+    const tested = await run(['eval', '--run', out, '--threads', '1', '--json'])
     assert.is(tested.code, 0, tested.stderr)
     assert.is(parseLines(tested.stdout).at(-1)!.testLoss, final.testLoss)
   }))
@@ -48,14 +47,14 @@ test('a folder of recordings: predict, diagnose, files and hosts cut as the run 
     const cut = ['--dataset', 'events', '--data', data, '--time-steps', '3', '--event-size', '17']
     const one = ['--threads', '1', '--json']
     const few = ['--epochs', '1', '--batch-size', '10', '--train-share', '0.5']
-    const trained = await runHere(['train', ...cut, ...few, ...one, '--out', out])
+    const trained = await run(['train', ...cut, ...few, ...one, '--out', out])
     assert.is(trained.code, 0, trained.stderr)
     const options = JSON.parse(await readFile(join(out, 'options.json'), 'utf8'))
     assert.equal(
       [options.dataset, options.sensor, options.trainShare, options.input, options.classes],
       ['events', [34, 34], 0.5, [2, 17, 17], 10],
     )
-    const tested = await runHere(['eval', '--run', out, ...one])
+    const tested = await run(['eval', '--run', out, ...one])
     assert.is(tested.code, 0, tested.stderr)
     const { testAccuracy, samples } = parseLines(tested.stdout).at(-1)!
     assert.is(samples, 10)
@@ -65,7 +64,7 @@ test('a folder of recordings: predict, diagnose, files and hosts cut as the run 
     const arrays = join(folder, 'four.npy')
     await writeFile(arrays, structuredNpy(list))
     const file = join(data, '4', '1.bin')
-    const predicted = await runHere(['predict', '--run', out, file, arrays, '--json'])
+    const predicted = await run(['predict', '--run', out, file, arrays, '--json'])
     assert.is(predicted.code, 0, predicted.stderr)
     const [first, second] = parseLines(predicted.stdout)
     assert.equal(second.logits, first.logits)
@@ -76,17 +75,17 @@ test('a folder of recordings: predict, diagnose, files and hosts cut as the run 
     const model = await loadModel(join(out, 'weights.safetensors'))
     assert.equal(first.logits, [...(await model.predict(wanted)).logits])
     await model.dispose()
-    const still = await runHere(['predict', '--run', out, file, '--event-size', '34', '--json'])
+    const still = await run(['predict', '--run', out, file, '--event-size', '34', '--json'])
     assert.match(parseLines(still.stdout)[0].error as string, /must become frames of \[2, 17, 17\]/)
 
     for (const mode of ['infer', 'step']) {
-      const exported = await runHere(['export', '--run', out, '--mode', mode, '--out', net])
+      const exported = await run(['export', '--run', out, '--mode', mode, '--out', net])
       assert.is(exported.code, 0, exported.stderr)
-      const on = await runHere(['eval', '--on', net, '--run', out, '--json'])
+      const on = await run(['eval', '--on', net, '--run', out, '--json'])
       assert.is(on.code, 0, on.stderr)
       assert.is(parseLines(on.stdout)[0].testAccuracy, testAccuracy, mode)
       const hosts = ['--hosts', 'node', '--samples', '4', '--json']
-      const verified = await runHere(['verify', net, '--run', out, ...hosts])
+      const verified = await run(['verify', net, '--run', out, ...hosts])
       assert.is(verified.code, 0, verified.stderr)
       const [{ exact, samples: shown }] = parseLines(verified.stdout)
       assert.equal([exact, shown], [true, 4])
@@ -95,7 +94,7 @@ test('a folder of recordings: predict, diagnose, files and hosts cut as the run 
     // Nobody looks at the times.
     const ofUsers = { ...durations }
     Object.assign(durations, { warmUp: 10, measure: 10 })
-    const diagnosed = await runHere([
+    const diagnosed = await run([
       ...[
         'diagnose',
         ...cut,
@@ -119,7 +118,7 @@ test('encoders on the command line', async () => {
   const tiny = ['--limit-train', '64', '--limit-test', '20', '--epochs', '1', '--threads', '1']
   for (const encoder of ['rate', 'phase']) {
     const own = ['--encoder', encoder, '--time-steps', '3', '--json']
-    const { code, stdout, stderr } = await runHere(['train', ...tiny, ...own])
+    const { code, stdout, stderr } = await run(['train', ...tiny, ...own])
     assert.is(code, 0, stderr)
     assert.is(parseLines(stdout).at(-1)!.timeSteps, 3)
   }
@@ -135,7 +134,7 @@ test('flags that belong elsewhere are refused', async () => {
     [['--dataset', 'nmnist', '--data', '.', '--encoder', 'rate'], /--encoder must be left out/],
     [['--dataset', 'nmnist', '--data', '.'], /N-MNIST folder: must hold Train/],
   ]
-  const results = await Promise.all(cases.map(([flags]) => runHere(['train', ...flags])))
+  const results = await Promise.all(cases.map(([flags]) => run(['train', ...flags])))
   for (const [i, { code, stderr }] of results.entries()) {
     assert.is(code, 1)
     assert.match(stderr, cases[i][1])
@@ -148,7 +147,7 @@ test('show prints a still and writes a page', () =>
     const file = join(folder, 'a <b>.bin')
     await writeFile(file, nmnistFile(recording(1)))
     const page = join(folder, 'page.html')
-    const { code, stdout, stderr } = await runHere(['show', file, '--frames', '5', '--out', page])
+    const { code, stdout, stderr } = await run(['show', file, '--frames', '5', '--out', page])
     assert.is(code, 0, stderr)
     assert.match(stdout, /34 × 34 pixels, 150 events \(75 ON, 75 OFF\) in 44\.7 ms/)
     assert.match(stdout, /▁|█/)
@@ -156,12 +155,12 @@ test('show prints a still and writes a page', () =>
     const html = await readFile(page, 'utf8')
     assert.match(html, /"begins":\[0,8940,17880,26820,35760\]/)
     assert.not.match(html, /<b>|src=|href=/)
-    const told = await runHere(['show', file, '--json'])
+    const told = await run(['show', file, '--json'])
     const [{ events, duration, out }] = parseLines(told.stdout)
     assert.equal([events, duration, out], [150, 44700, null])
-    const alone = await runHere(['show', file, '--frames', '5'])
+    const alone = await run(['show', file, '--frames', '5'])
     assert.match(alone.stderr, /--frames must come with --out, the page that it is about, got 5/)
-    const wrong = await runHere(['show', join(folder, 'none.bin')])
+    const wrong = await run(['show', join(folder, 'none.bin')])
     assert.match(wrong.stderr, /recording must be a readable file/)
   }))
 

@@ -27,13 +27,17 @@ import { ofLong } from '../support/long.js'
 test('random networks of every kind of layer give the bits of predict', async () => {
   const exported = new Set<string>()
   const all = (): boolean => exported.size === layerKinds.length
-  const most = ofLong(3, 24)
-  for (let seed = 1; seed <= most || (seed <= 80 && !all()); seed++) {
+  // These have all kinds between them; where they have not any more, others follow.
+  const first = [3, 13, 17, 24, 65, 72]
+  const most = ofLong(0, 24)
+  const seeds = [...first, ...Array.from({ length: 80 }, (_, i) => i + 1)]
+  for (const [i, seed] of seeds.entries()) {
+    if (i >= first.length + most && all()) break
     const random = numbers(seed)
     const model = await randomModel(random)
     const kinds = model.session.graph.nodes.flatMap(({ layer }) => (layer ? [layer.kind] : []))
     // Later ones are for the kinds that are still missing.
-    if (seed > most && kinds.every((kind) => exported.has(kind))) continue
+    if (i >= first.length + most && kinds.every((kind) => exported.has(kind))) continue
     const { differ, outputs } = await agreement(model, random)
     assert.is(differ, 0, `seed ${seed}: ${differ} of ${outputs} differ`)
     for (const kind of kinds) exported.add(kind)

@@ -17,7 +17,7 @@ import { numbers } from '../support/exported.js'
 import { differingState, makeBatch } from '../support/learning.js'
 import { ofLong } from '../support/long.js'
 
-const STEPS = ofLong(15, 50)
+const STEPS = ofLong(6, 50)
 const source = fileURLToPath(new URL('../../../test/support/learner.c', import.meta.url))
 
 function run(program: string, ...args: string[]): void {
