@@ -29,11 +29,7 @@ export interface Layout {
 }
 
 /** Writes programs, their counters and constants for a base address, but for buffers' addresses. */
-export function layOut(
-  programs: readonly PlannedProgram[],
-  workers: number,
-  base: number,
-): Layout {
+export function layOut(programs: readonly PlannedProgram[], workers: number, base: number): Layout {
   const open: { readonly view: DataView; readonly at: number; readonly value: Reference }[] = []
   let size = 0
   const chunks: { at: number; bytes: Uint8Array }[] = []

@@ -109,11 +109,13 @@ function placeShared(
       return true
     }
     let tried = -1
-    const same = programs && placed.find((other) => {
-      if (other.address === tried || !mayCoincide(other)) return false
-      tried = other.address
-      return fits(tried)
-    })
+    const same =
+      programs &&
+      placed.find((other) => {
+        if (other.address === tried || !mayCoincide(other)) return false
+        tried = other.address
+        return fits(tried)
+      })
     let at = same?.address ?? base
     if (!same)
       for (const other of near) {

@@ -154,7 +154,7 @@ export class Session implements Arena {
       input: this.input,
     }
     await tidy()
-    const plan = planFor(planOptions, this.settings.threads)
+    const plan = await planFor(planOptions, this.settings.threads)
     warnOfThreads(this.settings.threads)
     const module = await this.engine
     const threads = await threadsFor(plan, (n) => this.capped(n), this.settings.worker)
