@@ -214,11 +214,26 @@ const calledBy = (node) =>
       ? node.name.text
       : undefined
 
+/** Whether a key is a number, as it is written: of an array, whose elements have no names. */
+const isIndex = (key) =>
+  ts.isNumericLiteral(key) ||
+  (ts.isIdentifier(key) && /^(i|j|k|index)$/.test(key.text)) ||
+  (ts.isBinaryExpression(key) && ARITHMETIC.has(key.operatorToken.kind))
+
+/** What gives numbers alone; a sum may be one of texts. */
+const ARITHMETIC = new Set([
+  ts.SyntaxKind.MinusToken,
+  ts.SyntaxKind.AsteriskToken,
+  ts.SyntaxKind.SlashToken,
+  ts.SyntaxKind.PercentToken,
+  ts.SyntaxKind.GreaterThanGreaterThanToken,
+])
+
 /** Names of what is read by keys that are made when it runs, or listed. */
 function tableOf(node) {
   if (ts.isElementAccessExpression(node)) {
     const { argumentExpression: key } = node
-    return ts.isNumericLiteral(key) ? undefined : calledBy(node.expression)
+    return isIndex(key) ? undefined : calledBy(node.expression)
   }
   if (ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.InKeyword)
     return calledBy(node.right)

@@ -36,6 +36,16 @@ const INSTEAD = {
   'src/plan/penalties.ts': 'src/page/penalties.ts',
 }
 
+/** What these say in every page, so that a bundle leaves out what only Node does. */
+const ANSWERS = new Map([
+  ['platform().staysFree', 'true'],
+  ['platform().kind', "'page'"],
+])
+const CALLS = new Map([
+  ['runsHere', 'false'],
+  ['isNode', 'false'],
+])
+
 /** Values of the engine's enums, as "Name.Member". */
 async function numbersOf(path) {
   const { code } = transformSync(readFileSync(path, 'utf8'), { loader: 'ts' })
@@ -146,6 +156,13 @@ function forPages(file, numbers) {
         replace(node, String(value))
         return
       }
+    }
+    const answer = ts.isPropertyAccessExpression(node)
+      ? ANSWERS.get(node.getText())
+      : ts.isCallExpression(node) && CALLS.get(node.expression.getText())
+    if (answer) {
+      replace(node, answer)
+      return
     }
     // Files of the package: they lie elsewhere from here.
     if (ts.isNewExpression(node) && node.expression.getText() === 'URL') {

@@ -4,6 +4,7 @@ import type { Exit, Graph, GraphNode } from '../graph/trace.js'
 import type { Context } from './context.js'
 import { planOf } from './layers/index.js'
 import { lowerLoss } from './loss.js'
+import type { Parts } from './parts.js'
 import { type Demand, Pass } from './pass.js'
 import type { Expression } from './tensors.js'
 
@@ -11,7 +12,7 @@ import type { Expression } from './tensors.js'
  * @param training whether a backward pass follows
  * @param callSteps steps of the call that the records make
  */
-export function lowerGraph(context: Context, training: boolean, callSteps: number): Pass {
+export function* lowerGraph(context: Context, training: boolean, callSteps: number): Parts<Pass> {
   const { graph } = context.options
   const wanted = (node: GraphNode): Demand =>
     Object.assign(
@@ -31,6 +32,7 @@ export function lowerGraph(context: Context, training: boolean, callSteps: numbe
       const inputs = node.inputs.map((i) => values[i])
       values[node.index] = planOf(node).lower(pass, node, node.layer, ...inputs)
     })
+    yield
   }
   const last = graph.nodes[graph.output]
   const others = exits.map(({ name, node }) => ({ name, value: values[node] }))

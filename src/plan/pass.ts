@@ -9,6 +9,7 @@ import type { ActivityProbes } from './activity-probes.js'
 import { type Context, isLong } from './context.js'
 import { storedChannels } from './layout.js'
 import { emitMaterialise } from './materialise.js'
+import type { Parts } from './parts.js'
 import { timeSum } from './records/sums.js'
 import { type Making, partImages } from './remade.js'
 import {
@@ -200,8 +201,11 @@ export class Pass {
   }
 
   /** Emits the backward pass: the tape, last entry first. */
-  rewind(): void {
-    for (const { node, run } of this.tape.reverse()) this.b.inLayer(node.index, run)
+  *rewind(): Parts<void> {
+    for (const { node, run } of this.tape.reverse()) {
+      this.b.inLayer(node.index, run)
+      yield
+    }
   }
 
   /** Emits what was put off. */

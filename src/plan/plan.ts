@@ -23,6 +23,7 @@ import { planOf } from './layers/index.js'
 import { storedChannels } from './layout.js'
 import { checkLossOfMethod, targetFloats } from './loss.js'
 import { assignAddresses, assignAddressesByWorker } from './memory.js'
+import { atOnce, type Parts } from './parts.js'
 import type { Pass, RateProbe } from './pass.js'
 import { type PlannedRecord, ProgramBuilder, type Section } from './program.js'
 import {
@@ -160,11 +161,15 @@ const passRoom = (parameterBytes: number, workers: number): number =>
   Math.max(2 ** 21 * workers, parameterBytes / 4)
 
 /** Everything about a model's memory and programs, for a number of workers. */
-export function makePlan(options: PlanOptions, workers: number): Plan {
+export const makePlan = (options: PlanOptions, workers: number): Plan =>
+  atOnce(planInParts(options, workers))
+
+/** The same in parts. */
+export function* planInParts(options: PlanOptions, workers: number): Parts<Plan> {
   checkLossOfMethod(options)
-  const whole = planRuns(options, options.batchSize, workers)
+  const whole = yield* planRuns(options, options.batchSize, workers)
   const images = imagesOfPass(whole, workers)
-  return images < options.batchSize ? planRuns(options, images, workers) : whole
+  return images < options.batchSize ? yield* planRuns(options, images, workers) : whole
 }
 
 /**
@@ -202,13 +207,13 @@ function nodesOfBytes(contexts: readonly Context[]): ReadonlySet<number> {
  * one that makes activations again: `choices` are what it does otherwise, as it takes no more
  * memory.
  */
-function planRuns(
+function* planRuns(
   options: PlanOptions,
   passImages: number,
   workers: number,
   byteNodes?: ReadonlySet<number>,
   choices?: Choices,
-): Plan {
+): Parts<Plan> {
   const { graph, timeSteps, input, batchSize } = options
   const purpose = purposeOf(options)
   if (purpose.training && options.weights === 'int8')
@@ -274,13 +279,13 @@ function planRuns(
   if (training) {
     const context = contextOf(passImages, shared, 'training', carried)
     if (options.gradientCheckpoint === 'layers') context.remade = remake(b, choices)
-    const made = trainingPrograms(context, state, { ...buffers, ...training })
+    const made = yield* trainingPrograms(context, state, { ...buffers, ...training })
     if (context.remade && !choices) {
       const fitting = context.remade.choicesThatFit(passImages)
-      const again = planRuns(options, passImages, workers, byteNodes, fitting)
+      const again = yield* planRuns(options, passImages, workers, byteNodes, fitting)
       // Where few steps or small layers leave nothing to save.
       const asWithout = { ...options, gradientCheckpoint: 'none' } as const
-      const without = planRuns(asWithout, passImages, workers, byteNodes)
+      const without = yield* planRuns(asWithout, passImages, workers, byteNodes)
       return again.memory.total < without.memory.total ? again : { ...without, options }
     }
     planned.push(...made.programs.filter(({ name }) => name === 'train' || purpose.gradients))
@@ -291,30 +296,34 @@ function planRuns(
   const forwardOf = (images: number, output = buffers.output, run: Run = 'forward'): Context =>
     contextOf(images, { ...unlabelled, output }, run)
   if (purpose.evaluate)
-    planned.push(evaluateProgram(contextOf(passImages, shared, 'forward', carried)))
+    planned.push(yield* evaluateProgram(contextOf(passImages, shared, 'forward', carried)))
   // Where batches of one image run already, it is not needed. With `inspect` or `record`, results
   // of whole batches are kept to be read.
   const keeps = options.inspect || (options.record ?? []).length > 0
   if (purpose.single && (!purpose.evaluate || (passImages > 1 && !keeps))) {
     starts.push(b.now)
-    planned.push(singleProgram(forwardOf(1)))
+    planned.push(yield* singleProgram(forwardOf(1)))
   }
-  if (purpose.stream) planned.push(streamProgram(forwardOf(passImages, outputSoFar, 'stream')))
+  if (purpose.stream)
+    planned.push(yield* streamProgram(forwardOf(passImages, outputSoFar, 'stream')))
   if (options.weights === 'int8' && !byteNodes)
-    return planRuns(options, passImages, workers, nodesOfBytes(contexts))
+    return yield* planRuns(options, passImages, workers, nodesOfBytes(contexts))
   if (b.prepared) planned.push({ ...b.prepared, name: 'prepare', rates: [], probes: NO_PROBES })
   checkReads(planned, graph)
+  yield
 
   const used = b.buffers.filter((buffer) => buffer.persistent || buffer.last >= 0)
   const encodedAt = Control.Bytes
   const laid = layOut(planned, workers, encodedAt)
   const base = roundUp(encodedAt + laid.size, 64) + 64
+  yield
   // In inference, buffers of their own must not take back what passes save.
   const ownBytes = purpose.passes ? passRoom(parameterFloats * 4, workers) : OWN_MEMORY_BYTES
   const end =
     workers > 1
       ? assignAddressesByWorker(used, base, starts, ownBytes)
       : assignAddresses(used, base)
+  yield
   const encoded = laid.encode()
   const workerScratch =
     roundUp(

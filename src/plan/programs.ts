@@ -2,6 +2,7 @@
 
 import type { Context } from './context.js'
 import { lowerGraph } from './graph.js'
+import type { Parts } from './parts.js'
 import type { Pass } from './pass.js'
 import type { PlannedProgram } from './program.js'
 import type { State } from './state.js'
@@ -37,11 +38,11 @@ export interface ProgramPlan extends PlannedProgram {
  * Forward and backward, with and without the optimizer's step. `keptBytes`: of what the forward
  * pass keeps for the backward pass.
  */
-export function trainingPrograms(
+export function* trainingPrograms(
   context: Context,
   { parameters, parameterFloats }: State,
   buffers: TrainingBuffers & { readonly parameters: Buffer },
-): { programs: ProgramPlan[]; keptBytes: number } {
+): Parts<{ programs: ProgramPlan[]; keptBytes: number }> {
   const { builder: b, options, outer, online, masked, accumulate } = context
   const updatesInLoop = online && options.update === 'everyStep'
   const { training: spec = standardTraining } = options
@@ -55,21 +56,21 @@ export function trainingPrograms(
   const { sections } = b.program('train', stepsInside(context))
   if (accumulate) emitClear(b, buffers.gradients, parameterFloats)
   let forwardEnd = 0
-  const backward = (pass: Pass): void => {
+  function* backward(pass: Pass): Parts<void> {
     forwardEnd ||= b.now
     b.phase = 'backward'
-    pass.rewind()
+    yield* pass.rewind()
   }
-  const pass = lowerCalls(context, true, (call) => {
+  const pass = yield* lowerCalls(context, true, function* (call) {
     if (!online) return
     if (masked) b.setCondition('stepMask')
-    backward(call)
+    yield* backward(call)
     if (updatesInLoop) step()
     b.phase = 'forward'
   })
   if (!online) {
     if (outer) b.startSection(1)
-    backward(pass)
+    yield* backward(pass)
   }
   b.phase = 'backward'
   b.startSection(1)
@@ -109,7 +110,7 @@ export function trainingPrograms(
 }
 
 /** Forward alone, with running statistics. */
-export function evaluateProgram(context: Context): ProgramPlan {
+export function evaluateProgram(context: Context): Parts<ProgramPlan> {
   return forwardProgram(context, 'evaluate')
 }
 
@@ -118,20 +119,20 @@ export function evaluateProgram(context: Context): ProgramPlan {
  *
  * @param context of one image, without a place for losses
  */
-export function singleProgram(context: Context): ProgramPlan {
+export function singleProgram(context: Context): Parts<ProgramPlan> {
   return forwardProgram(context, 'single')
 }
 
 /** One time step forward; neurons keep their potentials for the next one. */
-export function streamProgram(context: Context): ProgramPlan {
+export function* streamProgram(context: Context): Parts<ProgramPlan> {
   const { sections } = context.builder.program('stream')
-  const { rates, probes } = lowerCalls(context, false)
+  const { rates, probes } = yield* lowerCalls(context, false)
   return { name: 'stream', sections, rates, probes }
 }
 
-function forwardProgram(context: Context, name: ProgramName): ProgramPlan {
+function* forwardProgram(context: Context, name: ProgramName): Parts<ProgramPlan> {
   const { sections } = context.builder.program(name, stepsInside(context))
-  const { rates, probes, activity } = lowerCalls(context, false)
+  const { rates, probes, activity } = yield* lowerCalls(context, false)
   return { name, sections, rates, probes, activity }
 }
 
@@ -145,12 +146,16 @@ const stepsInside = ({ outer, calls }: Context): number => (outer ? 1 : calls[0]
  * @param behind emits what runs at the end of each call.
  * @returns the pass of the last call, which has all results
  */
-function lowerCalls(context: Context, training: boolean, behind?: (pass: Pass) => void): Pass {
-  const passes = context.calls.map(({ from, steps, repeats }) => {
+function* lowerCalls(
+  context: Context,
+  training: boolean,
+  behind?: (pass: Pass) => Parts<void>,
+): Parts<Pass> {
+  let pass: Pass | undefined
+  for (const { from, steps, repeats } of context.calls) {
     if (context.outer) context.builder.startSection(repeats, from, steps)
-    const pass = lowerGraph(context, training, steps)
-    behind?.(pass)
-    return pass
-  })
-  return passes[passes.length - 1]
+    pass = yield* lowerGraph(context, training, steps)
+    if (behind) yield* behind(pass)
+  }
+  return pass as Pass
 }

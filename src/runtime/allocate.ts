@@ -2,8 +2,10 @@
 
 import { SpikewasmError } from '../errors.js'
 import { sizeOf } from '../nn/value.js'
-import { makePlan, type Plan, type PlanOptions } from '../plan/plan.js'
+import { atOnce, type Parts } from '../plan/parts.js'
+import { makePlan, type Plan, type PlanOptions, planInParts } from '../plan/plan.js'
 import { expectAddresses } from './addresses.js'
+import { inParts } from './breathe.js'
 import { size } from './bytes-in-words.js'
 import { collect } from './collect.js'
 import { borrow, type Loan } from './memories.js'
@@ -26,19 +28,31 @@ const QUICK_BATCH = 4096
 const FAR = 16
 
 /**
- * A plan. One that is far too large is refused by small ones: it may have millions of records.
+ * A plan, with pauses where the calling thread must stay free.
+ *
+ * @throws SpikewasmError as `planning` does
+ */
+export async function planFor(options: PlanOptions, threads: number): Promise<Plan> {
+  const parts = planning(options, threads)
+  return platform().staysFree ? inParts(parts) : atOnce(parts)
+}
+
+/**
+ * A plan, in parts. One that is far too large is refused by small ones: it may have millions of
+ * records.
  *
  * @throws SpikewasmError that says about how much it would need
  */
-export function planFor(options: PlanOptions, threads: number): Plan {
+function* planning(options: PlanOptions, threads: number): Parts<Plan> {
   const { batchSize } = options
   const trial = trialBatch(options)
   if (batchSize > 2 * trial) {
-    const bytesOf = (batch: number): number =>
-      makePlan({ ...options, batchSize: batch }, threads).memory.total
+    const bytesOf = function* (batch: number): Parts<number> {
+      return (yield* planInParts({ ...options, batchSize: batch }, threads)).memory.total
+    }
     const half = Math.ceil(trial / 2)
     const whole = 2 * half
-    const [few, more] = [bytesOf(half), bytesOf(whole)]
+    const [few, more] = [yield* bytesOf(half), yield* bytesOf(whole)]
     const about = more + ((more - few) / half) * (batchSize - whole)
     if (about > FAR * MAX_BYTES) {
       const line = { options, bytes: about }
@@ -48,7 +62,7 @@ export function planFor(options: PlanOptions, threads: number): Plan {
       )
     }
   }
-  return makePlan(options, threads)
+  return yield* planInParts(options, threads)
 }
 
 /** A batch that tells what larger ones need: that of a layer fills at most the memory. */

@@ -154,12 +154,12 @@ export class Session implements Arena {
       input: this.input,
     }
     await tidy()
-    const plan = planFor(planOptions, this.settings.threads)
+    const plan = await planFor(planOptions, this.settings.threads)
     warnOfThreads(this.settings.threads)
     const module = await this.engine
     const threads = await threadsFor(plan, (n) => this.capped(n), this.settings.worker)
     const held = this.holding
-    const { staysFree } = platform()
+    const isFree = platform().staysFree
     if (held) await this.refresh('all')
     const room = await roomFor(plan, this.settings, module, held)
     // Meanwhile somebody may have disposed of the model: nobody would end new threads.
@@ -176,10 +176,10 @@ export class Session implements Arena {
     const begin = (): void => {
       write()
       takeKept(this, kept)
-      if (!held && !staysFree) initialise(this, this.seed)
+      if (!held && !isFree) initialise(this, this.seed)
     }
-    this.place.set(holding.memory, begin, !held && room.take !== undefined && !staysFree)
-    if (!held && staysFree) await initialiseInParts(this, this.seed)
+    this.place.set(holding.memory, begin, !held && room.take !== undefined && !isFree)
+    if (!held && isFree) await initialiseInParts(this, this.seed)
     await ended
     await started(holding.executor)
   }

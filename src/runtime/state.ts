@@ -5,7 +5,7 @@ import { initialValues } from '../graph/init.js'
 import { pack, unpack } from '../plan/layout.js'
 import type { Parameter, Statistic } from '../plan/plan.js'
 import { type Arena, parameterOf, storedAt, trainingOf } from './arena.js'
-import { breathe } from './breathe.js'
+import { inParts } from './breathe.js'
 import { expectSameTensors } from './same-tensors.js'
 import { averagesAt, noAverages, type StepSource } from './update.js'
 
@@ -49,18 +49,9 @@ export function initialise(arena: Arena, seed: number): void {
   for (const _ of initialising(arena, seed));
 }
 
-/** How long a page may be kept busy. */
-const BUSY_MS = 8
-
 /** The same with pauses, for a thread that must stay free. */
-export async function initialiseInParts(arena: Arena, seed: number): Promise<void> {
-  let from = performance.now()
-  for (const _ of initialising(arena, seed)) {
-    if (performance.now() - from < BUSY_MS) continue
-    await breathe()
-    from = performance.now()
-  }
-}
+export const initialiseInParts = (arena: Arena, seed: number): Promise<void> =>
+  inParts(initialising(arena, seed))
 
 /** Stops behind each part of it. */
 function* initialising(arena: Arena, seed: number): Generator<undefined, void> {

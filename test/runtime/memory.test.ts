@@ -236,7 +236,8 @@ test('a batch that is far too large is refused after small plans, with one that 
   const message = await messageOf(async () => planFor({ ...options, batchSize: 2 ** 20 }, 4))
   assert.match(message, /needs about [\d.]+ GiB of memory for batchSize 1048576, .* batch/)
   const fitting = Number(/(\d+)( fits)?$/.exec(message)?.[1])
-  assert.ok(planFor({ ...options, batchSize: fitting }, 4).memory.total <= 2 ** 32, message)
+  const plan = await planFor({ ...options, batchSize: fitting }, 4)
+  assert.ok(plan.memory.total <= 2 ** 32, message)
   await model.dispose()
 })
 
