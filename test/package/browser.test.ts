@@ -74,7 +74,8 @@ test('no file awaits at its top, so that require() can load the package', () => 
       assert.not(waits, `${name} waits at its top`)
       ts.forEachChild(node, visit)
     }
-    visit(parse(file))
+    // The parser takes long.
+    if (/\bawait\b/.test(readFileSync(file, 'utf8'))) visit(parse(file))
   }
 })
 

@@ -204,7 +204,8 @@ check('who is told to end while Redis is gone ends, and the run goes on later', 
       await workers[0].says('waiting for')
       const place = ['--redis', redis.url, '--namespace', 'gone']
       // It has not ended before it is told to.
-      const train = start([main, ...training, '--epochs', '500', ...place, '--out', out])
+      const short = ['--epochs', '500', '--limit-train', '320']
+      const train = start([main, ...training, ...short, ...place, '--out', out])
       await train.says('"epoch":1')
       await redis.kill()
       await Promise.all([train, workers[0]].map((one) => one.says('is lost')))

@@ -156,10 +156,17 @@ test('a slow library is given fewer images a step, so that a call takes some sec
 })
 
 const isThere = await hasBrowser()
+/** One for all tests. */
+let browser: Browser
+if (isThere) {
+  test.before(async () => {
+    browser = await launch()
+  })
+  test.after(() => browser.close())
+}
 
 if (isThere)
   test('the page trains, is drawn on and read by keys, and gives and takes weights', async () => {
-    const browser = await launch()
     const isolated = await serve({ folder: built, isolated: true })
     const plain = await serve({ folder: built })
     try {
@@ -193,7 +200,7 @@ if (isThere)
         await otherData(page)
       })
     } finally {
-      await Promise.all([browser.close(), isolated.close(), plain.close()])
+      await Promise.all([isolated.close(), plain.close()])
     }
   })
 
@@ -308,7 +315,6 @@ if (isThere)
     withFolder(async (folder) => {
       const dist = join(folder, 'dist')
       await buildPage('examples/page/bench/vite.config.js', dist)
-      const browser = await launch()
       const site = await serve({ folder: dist, isolated: true })
       try {
         await withPage(browser, site, '', async (page) => {
@@ -341,7 +347,7 @@ if (isThere)
           assert.match(await textOf(page, '#problem'), /package\.json cannot be compared with/)
         })
       } finally {
-        await Promise.all([browser.close(), site.close()])
+        await site.close()
       }
     }))
 
