@@ -72,7 +72,7 @@ test('a baseline is saved, read, and compared with: equal and slower', async () 
   const { campaign } = await compareBaseline(
     baselinePath,
     // Now and then are not side by side: what the machine does meanwhile counts.
-    optionsOf({ count: 3, slower: { 1: 2 } }, { threshold: 0.3 }),
+    optionsOf({ count: 3, slower: { 1: 5 } }, { threshold: 0.3 }),
   )
   const verdicts = verdictsOf(campaign.rows)
   assert.is(verdicts['loop 1'], 'slower')
