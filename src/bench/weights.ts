@@ -4,7 +4,6 @@
  */
 import { availableParallelism } from '../runtime/processors.js'
 import type { StateDict } from '../runtime/state.js'
-import { compileNetwork, methods, pretrain } from './networks.js'
 
 const TIME_STEPS = 4
 /** Running statistics of normalisations need some steps to follow. */
@@ -36,6 +35,8 @@ export function trainedWeights(model: string, quick: boolean): Promise<StateDict
 async function train(model: string, steps: number, onStep?: () => void): Promise<StateDict> {
   // Training gives the same bits for any number of threads. A processor is left to others.
   const threads = Math.min(4, Math.max(1, availableParallelism() - 1))
+  // A process that measures no network reads none.
+  const { compileNetwork, methods, pretrain } = await import('./networks.js')
   const network = await compileNetwork(model, methods[0], TIME_STEPS, threads)
   try {
     await pretrain(network, steps, onStep)

@@ -12,15 +12,18 @@ import { findBuild, loadBuild, ownRoot } from '../../src/bench/compare/builds.js
 import { runComparison } from '../../src/bench/compare/command.js'
 import { runChild } from '../../src/bench/compare/process.js'
 import { resultOf } from '../../src/bench/compare/result.js'
+import { emptyBuild } from './empty-build.js'
 import type { LoopSelection } from './loops.js'
 import { mistakeOf } from './mistake.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-compare-'))
 test.after(() => rmSync(folder, { recursive: true }))
+const root = emptyBuild(join(folder, 'empty'))
 
 const cases = new URL('./loops.js', import.meta.url).href
 const optionsOf = (selection: LoopSelection, more: Partial<CompareOptions> = {}) => ({
   selection,
+  root,
   cases,
   seconds: 1,
   seed: 5,
@@ -28,7 +31,7 @@ const optionsOf = (selection: LoopSelection, more: Partial<CompareOptions> = {})
   ...more,
 })
 const compareLoops = async (selection: LoopSelection, more: Partial<CompareOptions>) =>
-  (await compareAgainst(ownRoot(), optionsOf(selection, more))).campaign
+  (await compareAgainst(root, optionsOf(selection, more))).campaign
 const sides = { mine: 'new', other: 'old', threshold: 0.02 }
 
 /** A folder with a package.json. */

@@ -149,7 +149,7 @@ for (const [noise, few] of [
   [{ ...quiet, between: 0 }, [3, 5]],
   [{ ...quiet, between: 0.03 }, [5, 16]],
 ] as const)
-  for (const count of ofLong(few, [3, 5, 8, 16]))
+  for (const count of ofLong<readonly number[]>(few, [3, 5, 8, 16]))
     test(`intervals of 95 % hold 95 of 100: ${count} processes, ${JSON.stringify(noise)}`, () => {
       const source = new Source(count)
       const runs = 1000

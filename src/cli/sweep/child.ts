@@ -8,6 +8,7 @@ import { Command } from 'commander'
 import { SpikewasmError } from '../../errors.js'
 import { switchOnWideVectors } from '../../runtime/revectorize.js'
 import type { EpochRecord } from '../../train/records.js'
+import { ownProcess } from '../end-soon.js'
 import type { TrainSummary } from '../report.js'
 import { trainCommand } from '../train.js'
 import { splitHash } from './data.js'
@@ -52,6 +53,7 @@ const say = (news: ChildNews): Promise<void> =>
 
 // A worker that was killed cannot end its children: another one goes on with their runs.
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
+ownProcess()
 process.once('message', (order: ChildOrder) => void train(order))
 
 async function train({ args, untilEpoch, untilStep, data }: ChildOrder): Promise<void> {
