@@ -160,7 +160,10 @@ export class Session implements Arena {
     const threads = await threadsFor(plan, (n) => this.capped(n), this.settings.worker)
     const held = this.holding
     const { staysFree } = platform()
-    if (held) await this.refresh('all')
+    if (held) {
+      void this.memory
+      await this.refresh('all')
+    }
     const room = await roomFor(plan, this.settings, module, held)
     // Meanwhile somebody may have disposed of the model: nobody would end new threads.
     if (this.disposed) leave(room)
@@ -176,10 +179,10 @@ export class Session implements Arena {
     const begin = (): void => {
       write()
       takeKept(this, kept)
-      if (!held && !staysFree) initialise(this, this.seed)
     }
     this.place.set(holding.memory, begin, !held && room.take !== undefined && !staysFree)
     if (!held && staysFree) await initialiseInParts(this, this.seed)
+    else if (!held) this.place.startWith(() => initialise(this, this.seed))
     await ended
     await started(holding.executor)
   }
@@ -286,6 +289,10 @@ export class Session implements Arena {
   /** Of the plan's memory; to be used by whoever holds the lock. */
   get executor(): Executor {
     return (this.holding as Holding).executor
+  }
+
+  overwritten(): void {
+    this.place.overwritten()
   }
 
   wrote(address: number, bytes: number): void {
