@@ -210,8 +210,8 @@ export class Session implements Arena {
 
   /**
    * Runs a program on a filled slot. `valid`: images that count; `learningRate` of this step, and
-   * `factor` of the learning rates of groups that have their own. The program `single` runs for each
-   * of the valid images, one after the other. Whoever calls it holds the lock.
+   * `factor` of the learning rates of groups that have their own. The program `single` runs for
+   * each of the valid images, one after the other. Whoever calls it holds the lock.
    */
   async run(
     program: ProgramName,
