@@ -13,6 +13,8 @@ export interface Arena {
   readonly memory: Pick<WebAssembly.Memory, 'buffer'>
   /** A copy of the parameters, while moving averages lie in their place. */
   aside?: Float32Array | undefined
+  /** To be called before all parameters and statistics are written: none need begin with values. */
+  overwritten?(): void
   /**
    * Where programs run in a memory of their own: to be called for what the host has written, but
    * for the control block and a batch.

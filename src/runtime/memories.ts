@@ -15,6 +15,10 @@ const MAX_PAGES = 65536
 /** What a memory may be larger than needed, whatever is needed. */
 const SPARE_BYTES = 2 ** 25
 
+/** What may wait beside a new memory of another kind or size: bytes in all, and so many. */
+const WAITING_BYTES = 2 ** 24
+const WAITING_MEMORIES = 3
+
 /** Copies for owners that are garbage themselves may add up to this. */
 const COPIED_BYTES = 2 ** 22
 
@@ -103,8 +107,11 @@ export async function borrow(bytes: number, shared: boolean): Promise<Loan> {
     take()
     return { memory }
   }
-  // None of them is of use: they would lie beside the new one.
-  if (live().length > 0) await drop()
+  // None of them is of use: large ones would lie beside the new one. Small ones wait, with their
+  // threads, for models like the one before.
+  const waiting = live()
+  const waitingBytes = waiting.reduce((sum, of) => sum + of.bytes, 0)
+  if (waiting.length > WAITING_MEMORIES || waitingBytes > WAITING_BYTES) await drop()
   try {
     return { memory: create(bytes, shared) }
   } catch {

@@ -6,6 +6,7 @@ import { breathe } from './breathe.js'
 export class Place {
   private held!: Arena['memory']
   private begin: (() => void) | undefined
+  private first: (() => void) | undefined
 
   /** Whether nothing is written yet. */
   get waits(): boolean {
@@ -22,6 +23,9 @@ export class Place {
       this.begin = begin
       throw error
     }
+    const { first } = this
+    this.first = undefined
+    first?.()
     return this.held
   }
 
@@ -33,6 +37,16 @@ export class Place {
     this.held = memory
     this.begin = begin
     if (!later) void this.memory
+  }
+
+  /** Numbers that are written when the memory is next used, unless others take their place. */
+  startWith(write: () => void): void {
+    this.first = write
+  }
+
+  /** All of these numbers will be written over. */
+  overwritten(): void {
+    this.first = undefined
   }
 
   /** Begins, where that is still to be done, when the job that compiled the model has ended. */

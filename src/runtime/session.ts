@@ -64,6 +64,7 @@ export class Session implements Arena {
   aside: Arena['aside']
   private holding: Holding | undefined
   private readonly place = new Place()
+  readonly overwritten = (): void => this.place.overwritten()
   private failure: string | undefined
   private disposed = false
   private ended: Promise<void> | undefined
@@ -120,8 +121,7 @@ export class Session implements Arena {
   }
   /** Floats of one sample, all its frames included. */
   get imageFloats(): number {
-    const frames = this.settings.frames ? this.timeSteps : 1
-    return sizeOf(this.input) * frames
+    return sizeOf(this.input) * (this.frames ? this.timeSteps : 1)
   }
   get engine(): Promise<WebAssembly.Module> {
     return moduleFor(this.settings)
@@ -160,7 +160,8 @@ export class Session implements Arena {
     const threads = await threadsFor(plan, (n) => this.capped(n), this.settings.worker)
     const held = this.holding
     const isFree = platform().staysFree
-    if (held) await this.refresh('all')
+    // What it begins with is there once its memory has been asked for.
+    if (held && this.memory) await this.refresh('all')
     const room = await roomFor(plan, this.settings, module, held)
     // Meanwhile somebody may have disposed of the model: nobody would end new threads.
     if (this.disposed) leave(room)
@@ -176,10 +177,10 @@ export class Session implements Arena {
     const begin = (): void => {
       write()
       takeKept(this, kept)
-      if (!held && !isFree) initialise(this, this.seed)
     }
     this.place.set(holding.memory, begin, !held && room.take !== undefined && !isFree)
     if (!held && isFree) await initialiseInParts(this, this.seed)
+    else if (!held) this.place.startWith(() => initialise(this, this.seed))
     await ended
     await started(holding.executor)
   }
@@ -209,9 +210,8 @@ export class Session implements Arena {
 
   /**
    * Runs a program on a filled slot. `valid`: images that count; `learningRate` of this step, and
-   * `factor` of the learning rates of groups that have their own. The
-   * program `single` runs for each of the valid images, one after the other.
-   * Whoever calls it holds the lock.
+   * `factor` of the learning rates of groups that have their own. The program `single` runs for
+   * each of the valid images, one after the other. Whoever calls it holds the lock.
    */
   async run(
     program: ProgramName,
@@ -277,8 +277,11 @@ export class Session implements Arena {
   ): Promise<Pick<StepResult, 'gradientNorm'>> {
     this.checkAlive()
     writeStep(this, learningRate, factor)
-    const run = (): Promise<void> => this.execute(program)
-    const norm = await this.guard(program, run, () => normOf(this))
+    const norm = await this.guard(
+      program,
+      () => this.execute(program),
+      () => normOf(this),
+    )
     this.accumulated = program === 'update' ? 0 : this.accumulated + 1
     return program === 'update' ? norm : {}
   }
@@ -358,10 +361,7 @@ export class Session implements Arena {
     return usesAllThreads() ? this.threads : Math.min(workers, availableParallelism())
   }
 
-  /**
-   * Forgets momentum and accumulated gradients; with `average`, the moving average too. Whoever
-   * calls it holds the lock.
-   */
+  /** Forgets momentum, accumulated gradients; with `average`, averages. Callers hold the lock. */
   resetOptimizer(average = false): void {
     forget(this, average)
   }
@@ -380,8 +380,7 @@ export class Session implements Arena {
     // An operation may have views of the memory, which is another model's behind this. One that
     // waits for a callback has none, and the callback may wait for this.
     await this.lock.rests()
-    // Not amid a step: what a worker says when its pool is gone would be an error that nobody can
-    // catch.
+    // Not amid a step: a worker whose pool is gone would end in an error that nobody can catch.
     await this.stepEnded
     await this.place.ready()
     const held = this.holding

@@ -108,6 +108,7 @@ export function takeState(arena: Arena, state: StateDict): void {
   expectSameTensors(arena.plan, state)
   const { parameters, statistics, named: at } = arena.plan
   for (const { name } of [...parameters, ...statistics]) checkNumbers(name, state[name].data)
+  arena.overwritten?.()
   for (const p of parameters) put(arena, at.parameters.address, p, state[p.name].data)
   for (const s of statistics) put(arena, at.statistics.address, s, state[s.name].data)
 }

@@ -97,6 +97,24 @@ counted('other methods, other builds and other numbers of threads', async (count
   assert.is(count(), 3 + 2 + 2)
 })
 
+counted('they wait while models of one thread come and go', async (count) => {
+  // Memories that tests before this have left would do as well.
+  await collect()
+  await collect()
+  const states: StateDict[] = []
+  // Held here, as nobody says when V8 collects.
+  const memories = new Set<WebAssembly.Memory>()
+  for (const threads of [2, 1, 2, 1, 2]) {
+    const model = await compileSmall({ threads })
+    memories.add(memoryOf(model))
+    states.push(await learn(model))
+    await model.dispose()
+  }
+  assert.is(memories.size, 2)
+  assert.is(count(), 2)
+  for (const state of states.slice(1)) expectSameBits('each', state, states[0])
+})
+
 counted('models that live at one time have threads of their own', async (count) => {
   const models = [await compileSmall(), await compileSmall()]
   const [a, b] = await Promise.all(models.map(learn))

@@ -22,6 +22,7 @@ import { collect } from '../../src/runtime/collect.js'
 import { loadEngine } from '../../src/runtime/load.js'
 import { giveBack, lend } from '../../src/runtime/memories.js'
 import { expectPackageFile } from '../../src/runtime/node/package-file.js'
+import { Place } from '../../src/runtime/place.js'
 import { messageOf } from '../io/temporary.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'
 
@@ -122,6 +123,8 @@ for (const threads of [1, 2])
 
 test('what can be read of a disposed model stays, whoever gets its memory', async () => {
   for (const threads of [1, 2]) {
+    // Memories that tests before this have left would do as well.
+    await collect()
     const model = await compileSmall({ threads, inspect: true })
     await learn(model)
     await model.trainStep(x, y)
@@ -163,6 +166,35 @@ async function firstNumbers(): Promise<Numbers> {
   await model.dispose()
   return { begun, learned }
 }
+
+test('what a model begins with is made when it is first needed', async () => {
+  const place = new Place()
+  let made = 0
+  place.set({ buffer: new ArrayBuffer(8) })
+  place.startWith(() => made++)
+  assert.is(made, 0)
+  assert.ok(place.memory && place.memory)
+  assert.is(made, 1)
+  place.startWith(() => made++)
+  place.overwritten()
+  assert.ok(place.memory)
+  assert.is(made, 1)
+
+  const begun = await compileSmall()
+  const expected = begun.stateDict()
+  await learn(begun)
+  const [unread, other] = [await compileSmall(), await compileSmall({ seed: 9 })]
+  other.loadStateDict(begun.stateDict())
+  expectSameBits('of another', begun.stateDict(), other.stateDict())
+  const memory = memoryOf(other)
+  await other.dispose()
+  await unread.dispose()
+  const next = [await compileSmall({ seed: 4 }), await compileSmall({ seed: 5 })]
+  assert.ok(next.some((model) => memoryOf(model) === memory))
+  for (const model of next) await learn(model)
+  expectSameBits('of one that was never used', expected, unread.stateDict())
+  for (const model of [begun, ...next]) await model.dispose()
+})
 
 test('weights that are made in parts are those that are made at once', async () => {
   const model = await sequential(

@@ -316,6 +316,7 @@ class Reference {
             let sum = 0
             for (let k = starts[pixel]; k < end; k++) {
               const d = delta[outAt + outs[k]]
+              if (d === 0) continue
               gradient[weightAt + tap[k]] += d * value
               sum += d * weight[weightAt + tap[k]]
             }
