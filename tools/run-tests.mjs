@@ -178,7 +178,8 @@ const runsAlone = (path) => ALONE.test(path) && !BESIDE.includes(path)
 const WAITING = paths([
   'cli: endings interrupt',
   'io: faults',
-  'scale: redis rounds-redis',
+  'package: install',
+  'scale: damaged redis rounds-redis sweep versions',
   'web: engines',
 ])
 

@@ -21,6 +21,7 @@ test('defaults', () => {
     name: undefined,
     batchSize: 1,
     synops: undefined,
+    wasm: undefined,
   })
 })
 
@@ -35,6 +36,7 @@ test('what is given is kept', () => {
     name: 'net',
     batchSize: 16,
     synops: 12.5,
+    wasm: undefined,
     onProgress: () => {},
   }
   assert.equal(checkExportOptions(options, facts), { weights: 'f32', ...options })
