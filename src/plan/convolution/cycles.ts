@@ -47,18 +47,6 @@ export const rateAt = (active: number, steps: number): number =>
  * fire alike, and have fewer.
  */
 function weightedEntries(neurons: number, steps: number, rate: number): number {
-  const key = neurons * (Spike.GroupSteps + 1) + steps
-  const known = knownEntries.get(key) ?? new Map<number, number>()
-  knownEntries.set(key, known)
-  const entries = known.get(rate) ?? countEntries(neurons, steps, rate)
-  known.set(rate, entries)
-  return entries
-}
-
-/** By neurons and steps, then by rates, which are few: every plan asks for the same ones. */
-const knownEntries = new Map<number, Map<number, number>>()
-
-function countEntries(neurons: number, steps: number, rate: number): number {
   let entries = 0
   // Probability of a sum, from one to the next: binomial.
   let probability = (1 - rate) ** neurons
