@@ -44,17 +44,21 @@ function countUses(body: readonly Expression[]): Uses {
       case 'const':
         return
       case 'get':
-        return count(gets, e.local)
+        count(gets, e.local)
+        return
       case 'set':
       case 'tee':
         count(sets, e.local)
-        return one(e.value)
+        one(e.value)
+        return
       case 'call':
         calls.push(e)
-        return list(e.args)
+        list(e.args)
+        return
       case 'op':
       case 'select':
-        return list(e.args)
+        list(e.args)
+        return
       case 'br':
       case 'br_if':
         count(branches, e.label)
