@@ -151,7 +151,8 @@ withRedis('files of runs go through a folder that all workers see', () =>
       const base = { ...tiny, model: 'mlp', epochs: 2 }
       const lr = [0.1, 0.2]
       const spec = await write(folder, { base, grid: { lr }, halving: { factor: 2 } })
-      const { code, stdout, stderr } = await runHere(['sweep', spec, '--out', out, ...place, '--json'])
+      const args = ['sweep', spec, '--out', out, ...place, '--json']
+      const { code, stdout, stderr } = await runHere(args)
       assert.is(code, 0, stderr)
       // On a slow machine the sweep is there before the workers, and says so.
       assert.is(stderr.replace(/^spikewasm: no worker is there; .+\n/, ''), '')
