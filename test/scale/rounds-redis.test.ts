@@ -170,13 +170,18 @@ check('weights go through a folder that all workers see, or who has none says so
       workers.push(worker(redis, 'folder', 30, shared), worker(redis, 'folder', 30, shared))
       await Promise.all(workers.map((one) => one.says('waiting for')))
       const place = ['--redis', redis.url, '--namespace', 'folder', '--shared', shared]
-      const train = start([main, ...training, ...place, '--out', out])
-      await train.says('"epoch":1')
+      const train = runHere([...training, ...place, '--out', out])
+      let isOver = false
+      const over = train.finally(() => {
+        isOver = true
+      })
+      while (!isOver && (await figures(out).catch(() => [])).length === 0) await pause(20)
       const held = await readdir(shared)
       const open = await RedisPlace.open(redis.url, { namespace: 'folder' })
       const inRedis = await open.client.keys('folder:store:*')
       await open.close()
-      assert.is(await train.ended, 0, train.said())
+      const { code, stderr } = await over
+      assert.is(code, 0, stderr)
       assert.is(await weightsHash(out), (await wanted()).hash)
       assert.ok(
         held.some((name) => name.endsWith('.spikewasm-bytes')),
@@ -184,9 +189,9 @@ check('weights go through a folder that all workers see, or who has none says so
       )
       assert.equal(inRedis, [])
       assert.equal(await readdir(shared), [])
-      const other = start([main, ...training, ...place.slice(0, -2), '--out', join(folder, 'b')])
-      assert.is(await other.ended, 1)
-      assert.match(other.said(), /in Redis, and this worker does so in a folder \(--shared\)/)
+      const other = await runHere([...training, ...place.slice(0, -2), '--out', join(folder, 'b')])
+      assert.is(other.code, 1)
+      assert.match(other.stderr, /in Redis, and this worker does so in a folder \(--shared\)/)
     })
   } finally {
     await Promise.all(workers.map((one) => one.kill()))

@@ -10,6 +10,7 @@ import { RedisPlace } from '../../src/scale/redis.js'
 import { main, parseLines, run } from '../cli/command.js'
 import { run as runHere } from '../cli/in-process.js'
 import { withFolder } from '../io/temporary.js'
+import { ofLong } from '../support/long.js'
 import { noRedis, startRedis } from '../support/redis.js'
 import { weightsHash } from '../support/runs.js'
 import { soon } from '../support/soon.js'
@@ -27,7 +28,7 @@ test('a sweep here gives what train gives, and does nothing twice', () =>
   withFolder(async (folder) => {
     const out = join(folder, 'out')
     const spec = await write(folder, { base: { ...tiny, epochs: 2 }, grid: { lr: [0.1, 0.4] } })
-    const first = await run(['sweep', spec, '--out', out, '--json'])
+    const first = await runHere(['sweep', spec, '--out', out, '--json'])
     assert.is(first.code, 0, first.stderr)
     const lines = parseLines(first.stdout)
     const final = lines.pop()
@@ -129,10 +130,12 @@ if (reason) console.log(`skipped: ${reason}`)
 const withRedis = reason ? test.skip : test
 
 withRedis('runs of killed workers end with the bits of runs alone, each once', async () => {
+  // A run for each worker; more come with `npm test -- --long`.
+  const runs = ofLong(2, 4)
   const options = { workers: 2, kills: 1, seed: 3, epochs: 4, limitTrain: 320 }
-  const { equal, lines, kills } = await scaleChaos({ runs: 4, ...options })
-  assert.is(equal, 4)
-  assert.is(lines, 4)
+  const { equal, lines, kills } = await scaleChaos({ runs, ...options })
+  assert.is(equal, runs)
+  assert.is(lines, runs)
   assert.ok(kills > 0, 'nothing was killed')
 })
 
@@ -148,7 +151,8 @@ withRedis('files of runs go through a folder that all workers see', () =>
       const base = { ...tiny, model: 'mlp', epochs: 2 }
       const lr = [0.1, 0.2]
       const spec = await write(folder, { base, grid: { lr }, halving: { factor: 2 } })
-      const { code, stdout, stderr } = await run(['sweep', spec, '--out', out, ...place, '--json'])
+      const args = ['sweep', spec, '--out', out, ...place, '--json']
+      const { code, stdout, stderr } = await runHere(args)
       assert.is(code, 0, stderr)
       // On a slow machine the sweep is there before the workers, and says so.
       assert.is(stderr.replace(/^spikewasm: no worker is there; .+\n/, ''), '')
@@ -203,7 +207,8 @@ withRedis('a limit of memory or time ends a run, and the worker goes on', () =>
         })
         return () => child.kill('SIGTERM')
       }
-      const sweep = () => run(['sweep', spec, '--out', join(folder, 'out'), '--redis', redis.url])
+      const sweep = () =>
+        runHere(['sweep', spec, '--out', join(folder, 'out'), '--redis', redis.url])
       const end = worker('--memory-limit', '20')
       // Without a worker a sweep waits for ever.
       const { stdout, code } = await soon(sweep(), 120)

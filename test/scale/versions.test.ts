@@ -110,7 +110,7 @@ withRedis('a sweep with workers of other versions alone says so, and its jobs wa
   withFolder(async (folder) => {
     const spec = join(folder, 'sweep.json')
     const base = { epochs: 1, limitTrain: 64, limitTest: 10, timeSteps: 1, threads: 1 }
-    await writeFile(spec, JSON.stringify({ base, grid: { seed: [1, 2] } }))
+    await writeFile(spec, JSON.stringify({ base, grid: { seed: [1] } }))
     const wrong = await startWorker(place, {
       ...{ kinds: [echo('runs')], concurrency: 2, limits, version: OTHER },
     })
@@ -123,7 +123,7 @@ withRedis('a sweep with workers of other versions alone says so, and its jobs wa
     })
     const queue = queueFor('runs', VERSION)
     try {
-      await waitFor(async () => said.includes('\n') && (await queue.getWaitingCount()) === 2)
+      await waitFor(async () => said.includes('\n') && (await queue.getWaitingCount()) === 1)
       assert.is(
         said,
         'spikewasm: no worker is there; start some with: spikewasm worker --redis URL; workers of ' +
@@ -158,7 +158,7 @@ withRedis('a sweep with workers of other versions alone says so, and its jobs wa
     const { code, stderr, stdout } = await run([...once, '--namespace', place.namespace])
     assert.is(code, 0, stderr)
     assert.match(stderr, /^spikewasm: jobs of runs at \S+ are of spikewasm 9\.9\.9; [^\n]+\n$/)
-    assert.match(stdout, /ended after 2 jobs/)
+    assert.match(stdout, /ended after 1 jobs/)
   }),
 )
 
@@ -177,7 +177,19 @@ withRedis('so does a training in rounds', async () => {
       ...{ epochs: 1, optimizer, rounds: { replicas: 2, syncEvery: 2 }, signal: end.signal },
       redis: { url: redis.url, onNews: (line) => news.push(line) },
     })
-    await waitFor(() => news.length > 0)
+    // The clock that counts how long nobody has come goes fast, instead of the test waiting so long.
+    const now = performance.now.bind(performance)
+    let ahead = 0
+    performance.now = () => now() + ahead
+    try {
+      await waitFor(() => {
+        ahead += 500
+        return news.length > 0
+      })
+    } finally {
+      // Its own is the prototype's.
+      Reflect.deleteProperty(performance, 'now')
+    }
     end.abort()
     await training
     assert.match(
