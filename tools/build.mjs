@@ -18,15 +18,27 @@ const BUILD_INFO = 'build/tsconfig.tsbuildinfo'
 const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'))
 const manifest = (name) => `node_modules/${name}/package.json`
 
+function contentOf(file) {
+  try {
+    return readFileSync(file)
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error
+    return 'missing'
+  }
+}
+
 /** One hash of the names and contents of files. */
-function hashOf(files) {
+function hashOf(files, content = contentOf) {
   const hash = createHash('sha256')
-  for (const file of files)
-    hash
-      .update(`${file}\0`)
-      .update(existsSync(file) ? readFileSync(file) : 'missing')
-      .update('\0')
+  for (const file of files) hash.update(`${file}\0`).update(content(file)).update('\0')
   return hash.digest('hex')
+}
+
+const sources = new Map()
+/** Content of a source, which several steps read: as it was when the first did. */
+function sourceOf(file) {
+  if (!sources.has(file)) sources.set(file, contentOf(file))
+  return sources.get(file)
 }
 
 /** What is built from what, by which command. */
@@ -158,7 +170,7 @@ let failed = 0
 function staleness({ name, inputs, outputs }) {
   if (names.length > 0 && !names.includes(name.split(' ')[0])) return undefined
   const before = stamps[name]
-  const input = hashOf(inputs)
+  const input = hashOf(inputs, sourceOf)
   const touched = force || before?.output !== hashOf(outputs)
   return touched || before.input !== input ? { input, touched } : undefined
 }

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { extname, join, normalize, sep } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { findChromium } from '../../src/verify/hosts/browser.js'
 
@@ -63,6 +64,19 @@ export interface SiteOptions {
 }
 
 const built = fileURLToPath(new URL('../../', import.meta.url))
+
+/**
+ * What a page imports, as one script beside the file: a browser takes long to load some 200.
+ *
+ * @param entry a built file, below `src`
+ */
+export async function bundled(entry: string): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [join(built, entry)],
+    ...{ bundle: true, write: false, format: 'esm', platform: 'browser', logLevel: 'error' },
+  })
+  return outputFiles[0].text
+}
 
 /** Serves a folder on loopback. */
 export async function serve(options: SiteOptions = {}): Promise<Site> {

@@ -10,7 +10,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as spikewasm from '../../src/index.js'
 import { findProgram, firstPath } from '../../src/verify/process.js'
-import { type Site, serve } from '../support/browser.js'
+import { bundled, type Site, serve } from '../support/browser.js'
 
 type Api = Pick<typeof spikewasm, 'cnn' | 'compile' | 'fromArrays' | 'adam'>
 
@@ -140,7 +140,9 @@ async function foundBy({ path, args, env }: Program): Promise<Found[]> {
         if (found.length === 2 || found[0].error) resolve()
       }
       const open = async (): Promise<void> => {
-        sites.push(await serve({ pages: { '/': pageOf('about:blank') }, posted }))
+        // The other page imports the package file by file.
+        const script = { '/src/web/page.js': await bundled('src/web/page.js') }
+        sites.push(await serve({ pages: { '/': pageOf('about:blank'), ...script }, posted }))
         const next = `${sites[0].origin}/`
         sites.push(await serve({ isolated: true, pages: { '/': pageOf(next) }, posted }))
         child = spawn(path, [...args, `${sites[1].origin}/`], {

@@ -98,44 +98,53 @@ async function looks(page: Page): Promise<{ wide: number; back: number }> {
 
 const [PHONE, DESK] = [400, 1400]
 
+/** How many pages have been looked at. */
+let looked = 0
+
 /**
- * At phone and desk width, light and dark: loaded at one of them, and made as wide as the other.
+ * At phone and desk width, light and dark: loaded as one of the four, by turns, and made the others.
  * `SPIKEWASM_SHOTS` is a folder for pictures of them.
  */
 async function check(name: string, url: string, charts: number, rasters = 0): Promise<void> {
-  for (const [colorScheme, ...widths] of [
-    ['light', PHONE, DESK],
-    ['dark', DESK, PHONE],
-  ] as const) {
-    const viewport = { width: widths[0], height: 900 }
-    const context = await browser.newContext({ colorScheme, viewport })
-    const page = await context.newPage()
-    const faults = listen(page, url)
-    await page.goto(url)
-    if (charts > 0) await page.waitForSelector('.u-over')
-    for (const width of widths) {
-      await page.setViewportSize({ ...viewport, width })
-      // Charts follow a moment later.
-      await page.waitForFunction(fits, width).catch(() => {})
-      const where = `${url} at ${width}, ${colorScheme}`
-      const { wide, back } = await looks(page)
-      assert.is(wide, 0, `${where} overflows by ${wide}`)
-      assert.ok(colorScheme === 'dark' ? back < 60 : back > 230, `${where}: background ${back}`)
-      assert.is(await page.locator('.u-over').count(), charts, where)
-      assert.is(await page.locator('canvas.raster').count(), rasters, where)
-      const labels = page.locator('[role=img]')
-      const texts = await labels.evaluateAll((all) => all.map((e) => e.getAttribute('aria-label')))
-      for (const text of texts) assert.ok((text ?? '').length > 10, where)
-      assert.equal(faults, [], where)
-      const shots = process.env.SPIKEWASM_SHOTS
-      if (shots !== undefined)
-        await page.screenshot({
-          path: join(shots, `${name}-${width}-${colorScheme}.png`),
-          fullPage: true,
-        })
-    }
-    await context.close()
+  const light = [
+    ['light', PHONE],
+    ['light', DESK],
+  ] as const
+  const dark = [
+    ['dark', DESK],
+    ['dark', PHONE],
+  ] as const
+  const ways = looked++ % 2 === 0 ? [...light, ...dark] : [...dark, ...light]
+  const [colorScheme, width] = ways[0]
+  const height = 900
+  const context = await browser.newContext({ colorScheme, viewport: { width, height } })
+  const page = await context.newPage()
+  const faults = listen(page, url)
+  await page.goto(url)
+  if (charts > 0) await page.waitForSelector('.u-over')
+  for (const [colorScheme, width] of ways) {
+    await page.emulateMedia({ colorScheme })
+    await page.setViewportSize({ width, height })
+    // Charts follow a moment later.
+    await page.waitForFunction(fits, width).catch(() => {})
+    const where = `${url} at ${width}, ${colorScheme}`
+    const { wide, back } = await looks(page)
+    assert.is(wide, 0, `${where} overflows by ${wide}`)
+    assert.ok(colorScheme === 'dark' ? back < 60 : back > 230, `${where}: background ${back}`)
+    assert.is(await page.locator('.u-over').count(), charts, where)
+    assert.is(await page.locator('canvas.raster').count(), rasters, where)
+    const labels = page.locator('[role=img]')
+    const texts = await labels.evaluateAll((all) => all.map((e) => e.getAttribute('aria-label')))
+    for (const text of texts) assert.ok((text ?? '').length > 10, where)
+    assert.equal(faults, [], where)
+    const shots = process.env.SPIKEWASM_SHOTS
+    if (shots !== undefined)
+      await page.screenshot({
+        path: join(shots, `${name}-${width}-${colorScheme}.png`),
+        fullPage: true,
+      })
   }
+  await context.close()
 }
 
 /** Runs in the page: whether it is as wide as it was made, and nothing is scrolled sideways. */

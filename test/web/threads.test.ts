@@ -3,7 +3,15 @@ import type { Browser, Page } from 'playwright-core'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as spikewasm from '../../src/index.js'
-import { hasBrowser, launch, open, type Site, type SiteOptions, serve } from '../support/browser.js'
+import {
+  bundled,
+  hasBrowser,
+  launch,
+  open,
+  type Site,
+  type SiteOptions,
+  serve,
+} from '../support/browser.js'
 
 type Api = Pick<typeof spikewasm, 'cnn' | 'compile' | 'fromArrays' | 'resnet18' | 'sgd'>
 
@@ -68,7 +76,7 @@ async function trainDigits(api: Api, { images, labels }: Numbers, threads: numbe
   return found
 }
 
-/** Imports the package unbundled. With all threads, however small a network is. */
+/** With all threads, however small a network is. */
 const start = `<!doctype html><meta charset="utf-8"><title>test</title><script>
 globalThis.process = { env: { SPIKEWASM_ALL_THREADS: '1' } }
 </script>`
@@ -89,7 +97,9 @@ type Opened = Awaited<ReturnType<typeof open>>
 const shared = new Map<boolean, { readonly site: Site; readonly opened: Opened }>()
 
 async function openSite(options: SiteOptions): Promise<{ site: Site; opened: Opened }> {
-  const site = await serve({ pages: { '/': start }, ...options })
+  // One kind of page imports the package file by file.
+  const script = options.isolated === false ? {} : { '/src/page.js': await bundled('src/page.js') }
+  const site = await serve({ pages: { '/': start, ...script }, ...options })
   return { site, opened: await open(browser, site) }
 }
 
