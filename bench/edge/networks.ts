@@ -70,7 +70,7 @@ export async function trainNetwork(
   try {
     if (split) {
       const optimizer = sgd({ lr: 0.2 })
-      await model.fit(split.train, { epochs: isQuick ? 2 : 8, optimizer, schedule: cosine() })
+      await model.fit(split.train, { epochs: isQuick ? 1 : 8, optimizer, schedule: cosine() })
     } else {
       // Other noise in each step: running statistics must be those of images never seen.
       const { x, y } = makeBatch(NOISE_BATCH, [...input])

@@ -6,14 +6,16 @@ import { thisBuild } from '../../src/bench/build.js'
 import { listBenchmarks } from '../../src/bench/cases/index.js'
 import { type SelectionArguments, selectionOf } from '../../src/bench/options.js'
 import { measureBenchmark, reportResults } from '../../src/bench/table.js'
+import { ofLong } from '../support/long.js'
 
 const once = { warmupMs: 0, measureMs: 0, minCalls: 1 }
 
+const listAll = (args: SelectionArguments): readonly Benchmark[] =>
+  listBenchmarks(selectionOf({ threads: 1, timeSteps: 3, batchSize: 1, ...args }))
+
 async function runAll(args: SelectionArguments): Promise<string[]> {
   const build = await thisBuild()
-  const benchmarks = listBenchmarks(
-    selectionOf({ threads: 1, timeSteps: 3, batchSize: 1, ...args }),
-  )
+  const benchmarks = listAll(args)
   for (const benchmark of benchmarks) await runOnce(benchmark, build)
   return benchmarks.map(({ name }) => name)
 }
@@ -94,8 +96,13 @@ test('kernels of own shapes, with every algorithm that fits', async () => {
 })
 
 test('the same on two threads', async () => {
-  const names = await runAll({ shape: '8x6x6-8,8x4x4', density: [0.3], threads: 2 })
-  assert.ok(names.length > 20 && names.every((name) => name.endsWith(' threads 2')))
+  const build = await thisBuild()
+  const all = listAll({ shape: '8x6x6-8,8x4x4', density: [0.3], threads: 2 })
+  assert.ok(all.length > 40 && all.every(({ name }) => name.endsWith(' threads 2')))
+  // Each starts a thread: one of each operation, and of each algorithm of a convolution, will do.
+  const kinds = new Map(all.map((one) => [/^(conv\S+ \S+|\S+)/.exec(one.name)![0], one]))
+  assert.ok(kinds.size > 24, [...kinds.keys()].join())
+  for (const one of ofLong([...kinds.values()], all)) await runOnce(one, build)
 })
 
 test('steps of every method and predictions know their rates and work', async () => {
