@@ -140,7 +140,8 @@ for (const [name, images, shape, layers, op, least] of [
           threads: 1,
         })
         await single.loadStateDict(states[0])
-        for (let i = 0; i < images; i++)
+        // Every third is in each pass.
+        for (let i = 0; i < images; i += ofLong(3, 1))
           assert.equal(
             (await single.predict(x.slice(i * size, (i + 1) * size))).logits,
             logits.slice(i * 10, (i + 1) * 10),
