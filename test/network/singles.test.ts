@@ -23,7 +23,7 @@ import {
 } from '../../src/index.js'
 import { makePlan, type Plan } from '../../src/plan/plan.js'
 import { testRandom } from '../support/engine.js'
-import { isLong } from '../support/long.js'
+import { isLong, ofLong } from '../support/long.js'
 import { expectClose, labels, uniform } from '../support/measure.js'
 import { randomNetwork, randomPlanOptions } from '../support/random-network.js'
 
@@ -280,7 +280,7 @@ test('training and its profile after predict are those without it', async () => 
 test('buffers of a single image lie where those of other programs do', () => {
   const random = testRandom(seed)
   let found = 0
-  for (let round = 0; round < 200; round++)
+  for (let round = 0; round < ofLong(80, 200); round++)
     for (const workers of [1, 2]) {
       const options = randomPlanOptions(random)
       // The state of a loop over t keeps its memory.
@@ -342,7 +342,7 @@ test('one of 64 costs about as much as with a batch of one', async () => {
       ]
       const x = uniform(784, 4, 3)
       const least = [Infinity, Infinity]
-      for (let i = 0; i < 200; i++)
+      for (let i = 0; i < ofLong(50, 200); i++)
         for (const [m, model] of models.entries()) {
           const start = performance.now()
           await model.predict(x)

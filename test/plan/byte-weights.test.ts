@@ -58,9 +58,11 @@ function optionsOf(network: Block, input: Size, more: Partial<PlanOptions> = {})
 function exactWeight(shape: readonly number[], random: () => number): Float32Array {
   const fanIn = shape.slice(1).reduce((a, b) => a * b, 1)
   const scale = 2 ** Math.round(Math.log2(1 / (73 * Math.sqrt(0.2 * fanIn))))
-  return Float32Array.from({ length: shape[0] * fanIn }, (_, i) =>
-    i % fanIn === 0 ? 127 * scale : Math.round((random() * 2 - 1) * 127) * scale,
-  )
+  // A loop, as below: callbacks for millions of numbers take seconds.
+  const weight = new Float32Array(shape[0] * fanIn)
+  for (let i = 0; i < weight.length; i++)
+    weight[i] = i % fanIn === 0 ? 127 * scale : Math.round((random() * 2 - 1) * 127) * scale
+  return weight
 }
 
 /** A state dict for a network, with normalisations that make neurons fire. */
@@ -73,9 +75,8 @@ function stateOf(options: PlanOptions, seed: number, anyWeight = false): StateDi
     const length = shape.reduce((a, b) => a * b, 1)
     const numbers = (from: number, size: number): Float32Array =>
       Float32Array.from({ length }, () => from + size * random())
-    let data = numbers(0.6, 0.8)
+    let data = shape.length > 1 ? exactWeight(shape, random) : numbers(0.6, 0.8)
     if (shape.length > 1) {
-      data = exactWeight(shape, random)
       if (anyWeight) data = data.map((w) => w * (0.9 + 0.2 * random()))
     } else if (name.endsWith('bias')) data = numbers(0, 0.4)
     else if (name.endsWith('running_mean')) data = numbers(-0.5, 1)

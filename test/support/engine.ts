@@ -3,6 +3,7 @@
  * buffer, and a record writer.
  */
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { type Op, Rec } from '../../assembly/opcodes.js'
 import { isLong } from './long.js'
 
@@ -25,6 +26,14 @@ interface Exports {
   execute(record: number, unit: number, t: number, scratch: number): void
 }
 
+const modules = new Map<string, WebAssembly.Module>()
+/** Compiled once in a process: tests make engines by the hundred. */
+function moduleOf(path: string): WebAssembly.Module {
+  const module = modules.get(path) ?? new WebAssembly.Module(readFileSync(path))
+  modules.set(path, module)
+  return module
+}
+
 /** One engine over one memory of its own. Addresses are 64-byte aligned. */
 export class TestEngine {
   readonly memory: WebAssembly.Memory
@@ -38,10 +47,9 @@ export class TestEngine {
     // The module for exports has the names of all functions.
     const file = variant === 'engine' ? 'engine-named' : variant
     const path =
-      process.env.SPIKEWASM_TEST_MODULE ?? new URL(`../../wasm/${file}.wasm`, import.meta.url)
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(path)), {
-      env: { memory: this.memory },
-    })
+      process.env.SPIKEWASM_TEST_MODULE ??
+      fileURLToPath(new URL(`../../wasm/${file}.wasm`, import.meta.url))
+    const instance = new WebAssembly.Instance(moduleOf(path), { env: { memory: this.memory } })
     this.exports = instance.exports as unknown as TestEngine['exports']
   }
 
