@@ -97,9 +97,10 @@ type Opened = Awaited<ReturnType<typeof open>>
 const shared = new Map<boolean, { readonly site: Site; readonly opened: Opened }>()
 
 async function openSite(options: SiteOptions): Promise<{ site: Site; opened: Opened }> {
+  const pages: Record<string, string> = { '/': start }
   // One kind of page imports the package file by file.
-  const script = options.isolated === false ? {} : { '/src/page.js': await bundled('src/page.js') }
-  const site = await serve({ pages: { '/': start, ...script }, ...options })
+  if (options.isolated !== false) pages['/src/page.js'] = await bundled('src/page.js')
+  const site = await serve({ pages, ...options })
   return { site, opened: await open(browser, site) }
 }
 
