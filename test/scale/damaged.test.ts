@@ -1,8 +1,7 @@
 /** Entries in Redis that are no jobs: each fails once, by name, and all else goes on. */
 
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Job, Queue } from 'bullmq'
-import { suite } from 'uvu'
+import type { Job } from 'bullmq'
 import * as assert from 'uvu/assert'
 import { checkRun } from '../../src/cli/sweep/options.js'
 import { remoteExecutor, stopJobs } from '../../src/cli/sweep/remote.js'
@@ -14,43 +13,22 @@ import {
   serveRounds,
 } from '../../src/scale/index.js'
 import { envelopeOf } from '../../src/scale/jobs.js'
-import { RedisPlace } from '../../src/scale/redis.js'
+import type { RedisPlace } from '../../src/scale/redis.js'
 import { queueOf } from '../../src/scale/versions.js'
 import { type AnyKind, startWorker } from '../../src/scale/worker.js'
 import { messageOf } from '../io/temporary.js'
 import { expectSameBits } from '../support/measure.js'
-import { noRedis, startRedis, type TestRedis } from '../support/redis.js'
+import type { TestRedis } from '../support/redis.js'
+import { redisSuite } from '../support/redis-suite.js'
 import { soon } from '../support/soon.js'
 import { toy, toyClasses, toyShape } from '../support/toy.js'
 
-const reason = noRedis()
-if (reason) console.log(`skipped: ${reason}`)
-const test = suite('damaged')
-const withRedis = reason ? test.skip : test
-
+const { test, withRedis, at, openQueue } = redisSuite('damaged')
 let redis: TestRedis
 let place: RedisPlace
-const queues: Queue[] = []
-if (!reason) {
-  test.before(async () => {
-    redis = await startRedis()
-    place = await RedisPlace.open(redis.url)
-  })
-  test.after(async () => {
-    await Promise.all(queues.map((queue) => queue.close()))
-    await place.close()
-    await redis.stop()
-  })
-}
-
-function openQueue(kind: string): Queue {
-  const queue = new place.bull.Queue(queueOf(kind), {
-    ...{ connection: place.connect(), prefix: place.namespace },
-  })
-  queue.on('error', () => {})
-  queues.push(queue)
-  return queue
-}
+test.before(() => {
+  ;({ redis, place } = at)
+})
 
 const limits = { memoryMB: 1e6, seconds: 1000 }
 

@@ -8,7 +8,6 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Job, Queue } from 'bullmq'
 import { createTar } from 'nanotar'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { filesName } from '../../src/cli/sweep/job.js'
 import { checkRun } from '../../src/cli/sweep/options.js'
@@ -16,41 +15,19 @@ import { remoteExecutor } from '../../src/cli/sweep/remote.js'
 import { envelopeOf } from '../../src/scale/jobs.js'
 import { RedisPlace } from '../../src/scale/redis.js'
 import { folderStore, redisStore } from '../../src/scale/store.js'
-import { queueOf as nameOf } from '../../src/scale/versions.js'
 import { type AnyKind, startWorker, stopKey } from '../../src/scale/worker.js'
 import { messageOf, withFolder } from '../io/temporary.js'
-import { freePort, noRedis, startRedis, type TestRedis } from '../support/redis.js'
+import { freePort, startRedis, type TestRedis } from '../support/redis.js'
+import { redisSuite } from '../support/redis-suite.js'
 import { weightsHash } from '../support/runs.js'
 import { soon } from '../support/soon.js'
 
-const reason = noRedis()
-if (reason) console.log(`skipped: ${reason}`)
-const test = suite('redis')
-const withRedis = reason ? test.skip : test
-
+const { test, withRedis, at, openQueue } = redisSuite('redis')
 let redis: TestRedis
 let place: RedisPlace
-const queues: Queue[] = []
-if (!reason) {
-  test.before(async () => {
-    redis = await startRedis()
-    place = await RedisPlace.open(redis.url)
-  })
-  test.after(async () => {
-    await Promise.all(queues.map((queue) => queue.close()))
-    await place.close()
-    await redis.stop()
-  })
-}
-
-function queueOf(kind: string): Queue {
-  const queue = new place.bull.Queue(nameOf(kind), {
-    ...{ connection: place.connect(), prefix: place.namespace },
-  })
-  queue.on('error', () => {})
-  queues.push(queue)
-  return queue
-}
+test.before(() => {
+  ;({ redis, place } = at)
+})
 
 const add = (queue: Queue, id: string, payload: object, more: object = {}): Promise<Job> =>
   queue.add('job', envelopeOf(queue.name.split('@')[0], payload as never), { jobId: id, ...more })
@@ -119,7 +96,7 @@ withRedis('a job that is submitted twice is done once; one that fails is tried a
       return double.run(payload, context)
     },
   }
-  const queue = queueOf('doubles')
+  const queue = openQueue('doubles')
   const backoff = { attempts: 3, backoff: { type: 'exponential', delay: 50 } }
   for (let i = 0; i < 3; i++) await add(queue, 'twice', { n: 4 })
   await add(queue, 'shaky', { n: 1, fails: 2 }, backoff)
@@ -145,7 +122,7 @@ withRedis('a job that is submitted twice is done once; one that fails is tried a
 withRedis(
   'a job that is asked to stop ends; one of a worker that ends goes to another',
   async () => {
-    const queue = queueOf('waits')
+    const queue = openQueue('waits')
     const waiting: AnyKind = {
       kind: 'waits',
       check: (payload) => payload,
@@ -235,7 +212,7 @@ withRedis(
   () =>
     soon(
       (async () => {
-        const queue = queueOf('naps')
+        const queue = openQueue('naps')
         const nappers = await Promise.all([napper('SIGKILL'), napper('SIGSTOP'), napper()])
         const [, stopped, healthy] = nappers.map(({ child }) => child)
         try {

@@ -4,56 +4,33 @@ import { spawn } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Job, Queue } from 'bullmq'
-import { suite } from 'uvu'
+import type { Job } from 'bullmq'
 import * as assert from 'uvu/assert'
 import { checkpointName, filesName } from '../../src/cli/sweep/job.js'
 import { stopJobs } from '../../src/cli/sweep/remote.js'
 import { adam, flatten, lif, linear, sequential } from '../../src/index.js'
 import { fitRoundsAt } from '../../src/scale/index.js'
 import { envelopeOf } from '../../src/scale/jobs.js'
-import { RedisPlace } from '../../src/scale/redis.js'
-import { noteVersion, otherVersions, queueOf } from '../../src/scale/versions.js'
+import type { RedisPlace } from '../../src/scale/redis.js'
+import { noteVersion, otherVersions } from '../../src/scale/versions.js'
 import { type AnyKind, startWorker } from '../../src/scale/worker.js'
 import { VERSION } from '../../src/version.js'
 import { main, parseLines, run } from '../cli/command.js'
 import { run as runHere } from '../cli/in-process.js'
 import { withFolder } from '../io/temporary.js'
-import { noRedis, startRedis, type TestRedis } from '../support/redis.js'
+import type { TestRedis } from '../support/redis.js'
+import { redisSuite } from '../support/redis-suite.js'
 import { soon } from '../support/soon.js'
 import { toy, toyClasses, toyShape } from '../support/toy.js'
 
-const reason = noRedis()
-if (reason) console.log(`skipped: ${reason}`)
-const test = suite('versions')
-const withRedis = reason ? test.skip : test
-
+const { test, withRedis, at, openQueue } = redisSuite('versions')
 let redis: TestRedis
 let place: RedisPlace
-const queues: Queue[] = []
-if (!reason) {
-  test.before(async () => {
-    redis = await startRedis()
-    place = await RedisPlace.open(redis.url)
-  })
-  test.after(async () => {
-    await Promise.all(queues.map((queue) => queue.close()))
-    await place.close()
-    await redis.stop()
-  })
-}
+test.before(() => {
+  ;({ redis, place } = at)
+})
 
 const OTHER = '9.9.9'
-
-/** The queue that a program of this version has. */
-function queueFor(kind: string, version: string): Queue {
-  const queue = new place.bull.Queue(queueOf(kind, version), {
-    ...{ connection: place.connect(), prefix: place.namespace },
-  })
-  queue.on('error', () => {})
-  queues.push(queue)
-  return queue
-}
 
 const limits = { memoryMB: 1e6, seconds: 1000 }
 const echo = (kind: string): AnyKind => ({
@@ -69,7 +46,7 @@ const waitFor = (isSo: () => boolean | Promise<boolean>): Promise<void> =>
   )
 
 withRedis('a worker leaves jobs of another version to others, and says so once', async () => {
-  const [own, theirs] = [VERSION, OTHER].map((version) => queueFor('echoes', version))
+  const [own, theirs] = [VERSION, OTHER].map((version) => openQueue('echoes', version))
   await noteVersion(place, 'echoes', OTHER)
   const made = { ...envelopeOf('echoes', 'theirs'), version: OTHER }
   const foreign = await theirs.add('job', made, { attempts: 4 })
@@ -121,7 +98,7 @@ withRedis('a sweep with workers of other versions alone says so, and its jobs wa
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       said += text
     })
-    const queue = queueFor('runs', VERSION)
+    const queue = openQueue('runs', VERSION)
     try {
       await waitFor(async () => said.includes('\n') && (await queue.getWaitingCount()) === 1)
       assert.is(
@@ -147,7 +124,7 @@ withRedis('a sweep with workers of other versions alone says so, and its jobs wa
     // No run goes on from what another version has left.
     for (const nameOf of [checkpointName, filesName]) assert.match(nameOf('x'), `-${VERSION}-x`)
     // Jobs of a sweep of another version can be stopped, too.
-    const theirs = queueFor('runs', OTHER)
+    const theirs = openQueue('runs', OTHER)
     const name = 'a'.repeat(24)
     await theirs.add('run', {}, { jobId: name })
     await stopJobs(place, [name])
