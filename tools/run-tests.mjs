@@ -77,7 +77,8 @@ function runFiles(files) {
         let failed = total - passed
         const others = all.reduce((sum, of) => sum + of.failed, 0)
         let why = ''
-        if (total === 0) why = 'ran no test'
+        const skipped = Number(text.match(/^ *Skipped: +(\d+)/m)?.[1] ?? 0)
+        if (total + skipped === 0) why = 'ran no test'
         // Who has ended the process, or keeps it alive, is the file that ran last, or one before.
         if (file === last && (hung || signal || (code !== 0 && failed + others === 0)))
           why = hung
