@@ -7,6 +7,7 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { SpikewasmError } from '../errors.js'
 import { letGo } from '../runtime/collect.js'
 import { endOf } from '../runtime/end-pool.js'
+import { expectThreads } from '../runtime/node/address-limit.js'
 import { expectPackageFile } from '../runtime/node/package-file.js'
 import { Piscina } from '../runtime/vendor/piscina/index.js'
 import type { BatchesOptions } from './batches.js'
@@ -59,6 +60,7 @@ export class BatchThreads {
   ) {
     const { name, length, shape, timeSteps, classes } = dataset
     const { batchSize } = options
+    expectThreads('numWorkers', threads)
     this.ring = new Ring(makeRing(batchSize, sampleFloats(dataset), targetSize, threads + 1))
     this.ring.goOn(first)
     this.pool = new Piscina<BatchTask, void>({

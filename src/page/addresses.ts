@@ -1,3 +1,3 @@
 /** In a page this stands for `runtime/addresses.ts`: nobody knows of its addresses. */
 
-export const expectAddresses = async (_needs: string, _cause: RangeError): Promise<void> => {}
+export const expectAddresses = (_needs: string, _cause: RangeError): void => {}

@@ -7,10 +7,10 @@ import { platform } from './platform.js'
 /**
  * @param needs what the model needs, in words
  * @param cause what refused the memory
- * @throws SpikewasmError where no smaller batch would help
+ * @throws SpikewasmError where they are why no memory is given: no smaller batch would help
  */
-export async function expectAddresses(needs: string, cause: RangeError): Promise<void> {
-  const addresses = await platform().addressLimit?.()
+export function expectAddresses(needs: string, cause: RangeError): void {
+  const addresses = platform().addressLimit?.()
   if (addresses && addresses.limit - addresses.used < addresses.reserved)
     throw new SpikewasmError(
       `${needs} and, whatever its size, ${size(addresses.reserved)} of addresses, but the ` +

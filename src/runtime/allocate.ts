@@ -112,14 +112,15 @@ export async function allocateLoan(
     return await get(total, shared)
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause
-    await expectAddresses(needs, cause)
     const limit = await granted(total, shared)
-    if (limit === 0)
+    if (limit === 0) {
+      expectAddresses(needs, cause)
       throw new SpikewasmError(
         `${needs}, but this machine gives no memory at all now; dispose of models that are done ` +
           '(each reserves addresses), or end other programs',
         { cause },
       )
+    }
     return refuse(`more than the ${size(limit)} that this machine gives`, limit)
   }
 }

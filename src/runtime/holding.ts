@@ -32,12 +32,13 @@ export interface Room extends Loan {
  * Room for a plan: in the memory that is held, where that is or can be made large enough, else in
  * another one. Numbers in the held one stay until `hold`.
  *
- * @throws SpikewasmError when there is not as much memory
+ * @throws SpikewasmError when there is not as much memory, or no addresses for the threads
  */
 export async function roomFor(
   plan: Plan,
   settings: Settings,
   module: WebAssembly.Module,
+  threads: Threads,
   held?: Holding,
 ): Promise<Room> {
   const apart = platform().apart?.()
@@ -57,9 +58,23 @@ export async function roomFor(
     return { ...loan, executor, own: false }
   }
   const before = held?.memory.buffer.byteLength
-  if (held && plan.memory.total <= 2 ** 32 && fits(held.memory, plan.memory.total))
-    return { memory: held.memory, own: true, grew: held.memory.buffer.byteLength !== before }
-  return { ...(await allocateLoan(plan, settings)), own: false }
+  const isOwn = held && plan.memory.total <= 2 ** 32 && fits(held.memory, plan.memory.total)
+  const room = isOwn
+    ? { memory: held.memory, own: true, grew: held.memory.buffer.byteLength !== before }
+    : { ...(await allocateLoan(plan, settings)), own: false }
+  expectThreads(room, threads, held)
+  return room
+}
+
+/** @throws SpikewasmError where threads that `hold` would start have no room; the plan's is left */
+function expectThreads(room: Room, { workers }: Threads, held?: Holding): void {
+  if (runsHere(workers) || held?.workers === workers) return
+  try {
+    platform().expectThreads?.('threads', workers)
+  } catch (error) {
+    leave(room)
+    throw error
+  }
 }
 
 /** Gives back what nobody will use. */

@@ -34,7 +34,10 @@ export interface Files {
 export interface AddressLimit {
   readonly limit: number
   readonly used: number
-  /** What V8 reserves for any memory of WebAssembly, so that it need not check each access. */
+  /**
+   * What V8 reserves for any memory of WebAssembly, so that it need not check each access. From
+   * Node 24 on it makes do with less where it must.
+   */
   readonly reserved: number
 }
 
@@ -109,7 +112,14 @@ export interface Platform {
   /** The same at once; undefined where nothing can be read without waiting. */
   readPackageFileSync?(url: URL): Uint8Array | undefined
   /** Undefined where nothing is limited or known. */
-  addressLimit?(): Promise<AddressLimit | undefined>
+  addressLimit?(): AddressLimit | undefined
+  /**
+   * Called before threads start.
+   *
+   * @param option that says how many there are
+   * @throws SpikewasmError where the process has no addresses for them
+   */
+  expectThreads?(option: string, threads: number): void
   /** Undefined where nobody can ask for a collection. */
   collector?(): Promise<Collector | undefined>
   /** See `revectorize.ts`. */

@@ -162,7 +162,7 @@ export class Session implements Arena {
     const isFree = platform().staysFree
     // What it begins with is there once its memory has been asked for.
     if (held && this.memory) await this.refresh('all')
-    const room = await roomFor(plan, this.settings, module, held)
+    const room = await roomFor(plan, this.settings, module, threads, held)
     // Meanwhile somebody may have disposed of the model: nobody would end new threads.
     if (this.disposed) leave(room)
     this.checkAlive()

@@ -4,6 +4,7 @@ import { script } from '../../src/runtime/page/script.js'
 
 /** What a worker of a page has, by what a thread has. */
 const surroundings = `
+Object.defineProperty(globalThis, 'navigator', { value: {} })
 const { parentPort } = require('node:worker_threads')
 globalThis.postMessage = (message, transfer) => parentPort.postMessage(message, transfer)
 parentPort.on('message', (data) => globalThis.onmessage({ data }))
@@ -37,7 +38,16 @@ const all = new Set<WorkerInNode>()
 /** Workers that have not ended. */
 export const workersAlive = (): number => all.size
 
-/** Gives this process the class `Worker` of browsers. */
+/**
+ * Gives this process the class `Worker` of browsers. Its locks go: those of Node 24 and later do
+ * not notice when a thread ends. Real browsers show in `test/web` that theirs do.
+ */
 export function installWorkers(): void {
   Object.assign(globalThis, { Worker: WorkerInNode })
+  if (globalThis.navigator?.locks) giveLocks(undefined)
+}
+
+/** Gives this process locks, or none. */
+export function giveLocks(locks: unknown): void {
+  Object.defineProperty(globalThis, 'navigator', { value: { locks }, configurable: true })
 }

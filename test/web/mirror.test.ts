@@ -31,7 +31,7 @@ import { registerPlatform } from '../../src/runtime/platform.js'
 import { withFolder } from '../io/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { toy, toyClasses, toyShape } from '../support/toy.js'
-import { installWorkers, workersAlive } from '../support/web-worker.js'
+import { giveLocks, installWorkers, workersAlive } from '../support/web-worker.js'
 
 installWorkers()
 const { apart, threads, executors, staysFree } = pagePlatform
@@ -330,6 +330,24 @@ test('the debug build', () =>
     seen.model('step', model)
     await model.dispose()
   }))
+
+test('locks that never tell of an end hold nobody up', async () => {
+  const before = globalThis.navigator
+  let asked = 0
+  const request = (): Promise<void> => {
+    asked++
+    return new Promise(() => undefined)
+  }
+  giveLocks({ request })
+  try {
+    registerPlatform(apartHere)
+    await (await compileToy()).dispose()
+  } finally {
+    registerPlatform(nodePlatform)
+    giveLocks(before?.locks)
+  }
+  assert.is(asked, 1)
+})
 
 test('all workers have ended', async () => {
   const late = performance.now() + 60_000

@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os'
 import { pathToFileURL } from 'node:url'
 import { localExecutor } from '../local.js'
 import { type Platform, registerPlatform } from '../platform.js'
+import { addressLimit, expectThreads } from './address-limit.js'
 import { expectPackageFile } from './package-file.js'
 
 /** Bundlers copy the files that are named so: each address must stand here as it is. */
@@ -43,7 +44,8 @@ export const nodePlatform: Platform = {
     return new Uint8Array(await answer.arrayBuffer())
   },
   readPackageFileSync: (url) => plain(readFileSync(url)),
-  addressLimit: async () => (await import('./address-limit.js')).addressLimit(),
+  addressLimit,
+  expectThreads,
   collector: async () => (await import('./collector.js')).collector(),
   switchOnWideVectors: async () => (await import('../revectorize.js')).switchOnWideVectors(),
   warn(message, code) {

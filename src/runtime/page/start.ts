@@ -18,6 +18,9 @@ export interface WorkerEvents {
   failed(error: Error): void
 }
 
+/** A host whose locks outlive its workers would hold up whoever waits for their end. */
+const END_MS = 2000
+
 let own: string | undefined
 
 /** The address of the script, which is part of this code. */
@@ -90,7 +93,8 @@ export function startWorker(
       ended = true
       worker.terminate()
       refuse(new Error('the worker was ended'))
-      if (isReady && globalThis.navigator?.locks) await end
+      if (isReady && globalThis.navigator?.locks)
+        await Promise.race([end, new Promise((resolve) => setTimeout(resolve, END_MS))])
     },
   }
 }
