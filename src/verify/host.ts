@@ -27,6 +27,14 @@ export interface FoundHost {
 /** A host did not do its job. The message is for people. */
 export class HostFailure extends Error {
   override name = 'HostFailure'
+
+  /** @param complaints all that its program wrote to standard error */
+  constructor(
+    message: string,
+    readonly complaints = '',
+  ) {
+    super(message)
+  }
 }
 
 /** For hosts without SIMD. */

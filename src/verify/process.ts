@@ -113,7 +113,7 @@ export function runProgram(
       settle()
       if (code === 0 || stopped) resolve(stdout)
       else if (late) reject(new HostFailure(`did not end within ${seconds} s; it was stopped`))
-      else reject(new HostFailure(complaint(stderr) || `ended with ${signal ?? code}`))
+      else reject(new HostFailure(complaint(stderr) || `ended with ${signal ?? code}`, stderr))
     })
   })
 }

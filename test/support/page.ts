@@ -39,7 +39,7 @@ export async function answerOfPage(
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   try {
     const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
-    const flags = chromiumFlags(join(folder, 'profile'))
+    const flags = chromiumFlags(join(folder, 'profile'), process.getuid?.() !== 0)
     const browser = runProgram(chromium, [...flags, address], { seconds: 60, until: result })
     const text = await Promise.race([result, browser])
     await browser

@@ -2,7 +2,7 @@
  * Every host that this machine has runs a hand-made network: it gives the expected bits, and it
  * tells when they are others. Hosts that are missing are named.
  */
-import { mkdtemp } from 'node:fs/promises'
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -160,6 +160,40 @@ test('a slow host stops after its time, and tells how many samples ran', async (
   const outcome = rows[0].outcome!
   assert.is(outcome.differ, 0)
   assert.ok(outcome.samples > 0 && outcome.samples < samples, `${outcome.samples} samples`)
+})
+
+const onUnix = process.platform === 'win32' ? test.skip : test
+onUnix('Chromium runs in its sandbox; without, only where it says that it has none', async () => {
+  const { CHROME_BIN } = process.env
+  const [program, log] = ['chromium.sh', 'chromium.log'].map((name) => join(folder, name))
+  /** Arguments of each start of a browser that complains and ends. */
+  const starts = async (complaint: string): Promise<string[]> => {
+    const lines = ['#!/bin/sh', `echo "$@" >> '${log}'`, `echo '${complaint}' >&2`, 'exit 1']
+    await writeFile(log, '')
+    await writeFile(program, `${lines.join('\n')}\n`, { mode: 0o755 })
+    process.env.CHROME_BIN = program
+    const { rows } = await verifyNet(bytes, info, exact.slice(0, 1), { hosts: 'browser' })
+    assert.ok(rows[0].failure?.includes(complaint), rows[0].failure)
+    // The first one asked for its version.
+    return (await readFile(log, 'utf8')).trim().split('\n').slice(1)
+  }
+  try {
+    for (const complaint of [
+      'ERROR: Running as root without --no-sandbox is not supported.',
+      'FATAL: No usable sandbox! Update your kernel',
+    ]) {
+      const [first, second, ...more] = await starts(complaint)
+      assert.not.match(first, /--no-sandbox/)
+      assert.match(second, /--headless --no-sandbox/)
+      assert.equal(more, [])
+    }
+    const [first, ...more] = await starts('ERROR: no space left for the profile')
+    assert.not.match(first, /--no-sandbox/)
+    assert.equal(more, [])
+  } finally {
+    if (CHROME_BIN === undefined) delete process.env.CHROME_BIN
+    else process.env.CHROME_BIN = CHROME_BIN
+  }
 })
 
 test('hosts are chosen by name; what is unknown, missing or unable is refused', async () => {

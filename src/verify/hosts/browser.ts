@@ -1,7 +1,7 @@
 /** A browser without a window: Chromium, Chrome, Edge or Firefox. */
 
 import { randomUUID } from 'node:crypto'
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdtemp, readFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -23,9 +23,9 @@ const chromiums = [
 const firefoxes = ['firefox', 'firefox-esr', '/Applications/Firefox.app/Contents/MacOS/firefox']
 
 /** Quiet, without a profile of its own, and without talk to the network. */
-export const chromiumFlags = (profile: string): string[] => [
+export const chromiumFlags = (profile: string, sandbox: boolean): string[] => [
   '--headless',
-  '--no-sandbox',
+  ...(sandbox ? [] : ['--no-sandbox']),
   '--disable-gpu',
   '--no-first-run',
   '--disable-background-networking',
@@ -141,16 +141,31 @@ class JobServer {
   }
 }
 
+/** What Chromium says where its sandbox does not work, as root or by the kernel's settings. */
+const NO_SANDBOX = /no usable sandbox|without --no-sandbox/i
+
+/** What starts a browser, given a new folder for its profile, in its sandbox or without. */
+type Flags = (profile: string, sandbox: boolean) => string[]
+
 /**
- * @param flags that start the browser, given a new folder for its profile
+ * In the browser's sandbox. Chromium has none as root, and in containers that forbid it: it says so
+ * and ends at once. There alone it runs without.
  */
-async function runBrowser(
+async function runBrowser(job: Job, program: string, flags: Flags): Promise<Outcome> {
+  try {
+    return await runOnce(job, program, (profile) => flags(profile, true))
+  } catch (error) {
+    if (!(error instanceof HostFailure && NO_SANDBOX.test(error.complaints))) throw error
+    return runOnce(job, program, (profile) => flags(profile, false))
+  }
+}
+
+async function runOnce(
   job: Job,
   program: string,
   flags: (profile: string) => string[],
 ): Promise<Outcome> {
-  const profile = join(job.folder, 'profile')
-  await mkdir(profile)
+  const profile = await mkdtemp(join(job.folder, 'profile-'))
   const server = new JobServer(job)
   try {
     const address = await server.start()
@@ -168,11 +183,7 @@ async function runBrowser(
   }
 }
 
-async function found(
-  program: string,
-  name: string,
-  flags: (profile: string) => string[],
-): Promise<FoundHost> {
+async function found(program: string, name: string, flags: Flags): Promise<FoundHost> {
   return {
     version: `${name} ${await versionOf(program)}`,
     run: (job) => runBrowser(job, program, flags),
