@@ -10,10 +10,14 @@ import { registerExtras } from './train/extras.js'
 registerPlatform({
   ...nodePlatform,
   files: {
-    read: async (path, what) => (await import('./io/files.js')).readFileClear(path, what),
+    async read(path, what) {
+      const { readFileClear } = await import('./io/files.js')
+      const { expectNoModule } = await import('./io/no-module.js')
+      return expectNoModule(await readFileClear(path, what), path)
+    },
     async readModel(path) {
-      const { kindOfPath, readFileClear } = await import('./io/files.js')
-      if ((await kindOfPath(path)) !== 'folder') return readFileClear(path, 'the model')
+      const { kindOfPath } = await import('./io/files.js')
+      if ((await kindOfPath(path)) !== 'folder') return this.read(path, 'the model')
       const { readRunFile } = await import('./io/folder/read.js')
       const { runFiles } = await import('./train/callbacks/run-files.js')
       return readRunFile(path, runFiles.weights)

@@ -4,7 +4,7 @@ import { expect } from '../errors.js'
 import type { ApartNet } from '../verify/apart.js'
 import { evaluateApart } from '../verify/evaluate.js'
 import { type DataArguments, loadData } from './datasets.js'
-import { openFile } from './net-file.js'
+import { isSealed, openFile, sealLine } from './net-file.js'
 import { keyValueTable, peakMemoryMB, percent, printJson, shareBar } from './report.js'
 import { dataOf, readRunOptions } from './run-folder.js'
 
@@ -68,6 +68,7 @@ async function evaluate(net: ApartNet, args: FileArguments): Promise<void> {
       samplesPerSecond,
       peakMemoryMB: peakMemoryMB(),
       on: file,
+      sealed: isSealed(info),
       name: info.name ?? null,
       dataset: source.dataset,
       split,
@@ -85,6 +86,7 @@ async function evaluate(net: ApartNet, args: FileArguments): Promise<void> {
     ['samples', String(count)],
     ['speed', `${Math.round(samplesPerSecond)} samples/s`],
     ['memory of the file', `${info.memoryBytes / 1024} KB`],
+    ...(isSealed(info) ? [] : [['sealed', sealLine(info)] satisfies [string, string]]),
   ]
   const what = `${info.target}, ${info.mode}, ${info.weights}, T ${info.timeSteps}`
   process.stdout.write(`${file} (${what}) on ${part.name}\n${keyValueTable(rows)}\n`)

@@ -26,7 +26,14 @@ import {
   rateRows,
 } from './report.js'
 import { dataOf } from './run-folder.js'
-import { type GivenModel, givenModel, isNirFile, modelOptions } from './which-model.js'
+import {
+  type GivenModel,
+  givenModel,
+  isNetFile,
+  isNirFile,
+  modelOptions,
+  orNet,
+} from './which-model.js'
 
 interface EvalArguments extends EventArguments, NirArguments {
   readonly run?: string
@@ -62,7 +69,7 @@ export function evalCommand(command: Command): Command {
     )
     .addOption(modelOptions.run())
     .addOption(modelOptions.best())
-    .addOption(modelOptions.weights())
+    .addOption(orNet(modelOptions.weights()))
     .addOption(modelOptions.pretrained())
     .addOption(
       new Option(
@@ -98,7 +105,8 @@ export function evalCommand(command: Command): Command {
     .addOption(shared.threads())
     .addOption(shared.revectorize())
     .addOption(shared.json())
-    .action((args: EvalArguments) => {
+    .action((given: EvalArguments) => {
+      const args = onNet(given)
       const { on, perClass, topK, split } = args
       const [option, limit] =
         split === 'test' ? ['--limit-train', args.limitTrain] : ['--limit-test', args.limitTest]
@@ -111,6 +119,14 @@ export function evalCommand(command: Command): Command {
         expect(value === undefined, () => `--${option} must be left out with --on, got ${value}`)
       return evaluateFile({ ...args, on })
     })
+}
+
+/** An exported network as --weights is one as --on. */
+function onNet(args: EvalArguments): EvalArguments {
+  const { on, weights } = args
+  return on === undefined && isNetFile(weights)
+    ? { ...args, on: weights, weights: undefined }
+    : args
 }
 
 /** @throws SpikewasmError when the network of a file takes other samples than the data have */

@@ -3,11 +3,11 @@
 import type { EventDatasetOptions } from '../data/events/options.js'
 import { expect } from '../errors.js'
 import { readFileClear } from '../io/files.js'
-import type { Model } from '../model.js'
 import { imageShape } from '../nn/value.js'
 import { type DatasetName, datasets, isOfEvents } from './datasets.js'
 import { type EventArguments, eventOptionsOf, givenEvents, nirWindows } from './event-options.js'
 import { withFiles } from './mistakes.js'
+import type { Predictor } from './predict-net.js'
 
 /** Endings that files of nothing else have. */
 const ofRecordings = /\.(aedat4?|bs2|npz)$/i
@@ -26,7 +26,7 @@ export function recordingReader(
   args: EventArguments & { readonly nir?: string },
   run: EventArguments | undefined,
   dataset: DatasetName | undefined,
-): (path: string, model: Model) => Promise<Float32Array | undefined> {
+): (path: string, model: Predictor) => Promise<Float32Array | undefined> {
   const cut = { ...givenEvents(run ?? {}), ...givenEvents(args), ...nirWindows(args) }
   return (path, model) =>
     withFiles(async () => {

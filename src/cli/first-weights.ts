@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import { SpikewasmError } from '../errors.js'
 import { readFileClear } from '../io/files.js'
+import { expectNoModule } from '../io/no-module.js'
 import { readModel } from '../load.js'
 import type { StateDict } from '../runtime/state.js'
 import { withFiles } from './mistakes.js'
@@ -31,7 +32,7 @@ export async function firstWeights(
   const wanted = run?.loadSha256 ?? sha256
   if (sha256 !== wanted)
     throw again(`${path} must be as it was then, of SHA-256 ${wanted}, got ${sha256}`)
-  return { state: readModel(bytes, path).state, sha256 }
+  return { state: readModel(expectNoModule(bytes, path), path).state, sha256 }
 }
 
 const again = (why: string): SpikewasmError =>

@@ -20,11 +20,19 @@ import {
   describeDefault,
   isOfEvents,
 } from './datasets.js'
+import { netFacts } from './info-net.js'
 import { type NirArguments, readingNir } from './nir.js'
 import { fromRun, numeric, shared } from './options.js'
 import { printJson } from './report.js'
 import { packageVersion } from './version.js'
-import { givenNetwork, isNirFile, modelOptions, networkOnly } from './which-model.js'
+import {
+  givenNetwork,
+  isNetFile,
+  isNirFile,
+  modelOptions,
+  networkOnly,
+  orNet,
+} from './which-model.js'
 
 interface InfoArguments extends NirArguments {
   readonly run?: string
@@ -52,7 +60,7 @@ export function infoCommand(command: Command): Command {
     )
     .addOption(model)
     .addOption(networkOnly(modelOptions.run()))
-    .addOption(networkOnly(modelOptions.weights()))
+    .addOption(orNet(networkOnly(modelOptions.weights())))
   for (const option of readingNir()) command.addOption(option)
   return command
     .addOption(fromRun(shared.dataset()))
@@ -94,7 +102,8 @@ async function info(args: InfoArguments): Promise<void> {
     wideVectors: await wideVectors(),
   }
   const wanted = [args.model, args.run, args.weights, args.nir].some((name) => name !== undefined)
-  const planned = wanted ? await planModel(args) : undefined
+  const file = isNetFile(args.weights) ? await netFacts(args.weights, args) : undefined
+  const planned = wanted && !file ? await planModel(args) : undefined
   if (args.program !== undefined && planned === undefined)
     throw new SpikewasmError(
       '--program needs a network: --model, --run, --weights or --nir must name it',
@@ -104,7 +113,7 @@ async function info(args: InfoArguments): Promise<void> {
       ? undefined
       : planProgram(args.program, planned.plans)
   if (args.json) {
-    printJson({ ...machine, model: planned?.facts, program })
+    printJson({ ...machine, model: planned?.facts ?? file?.json, program })
     return
   }
   if (program) {
@@ -121,6 +130,7 @@ async function info(args: InfoArguments): Promise<void> {
     `WebAssembly  SIMD ${yesNo(simd)}, threads ${yesNo(threads)}`,
     `wide vectors ${wide.on ? 'on' : `off: ${wide.why}`}`,
     ...(planned ? ['', planned.title, planned.summary] : []),
+    ...(file ? ['', file.text] : []),
   ]
   process.stdout.write(`${lines.join('\n')}\n`)
 }

@@ -1,5 +1,6 @@
 /** Exported networks that the command line is given. Anybody may have written them. */
 
+import type { NetInfo } from '../edge/abi.js'
 import { readFileClear } from '../io/files.js'
 import { type ApartNet, type ApartOptions, openApart } from '../verify/apart.js'
 import { withFiles } from './mistakes.js'
@@ -18,3 +19,12 @@ export async function openFile(
   const bytes = await withFiles(() => readFileClear(path, option))
   return { bytes, net: await openApart(bytes, path, options) }
 }
+
+/** Whether nobody has changed a file that was opened since its export. */
+export const isSealed = ({ seal }: NetInfo): boolean => seal !== undefined
+
+/** What people are told of it. */
+export const sealLine = ({ seal }: NetInfo): string =>
+  seal === undefined
+    ? 'no: its section was stripped, nobody can tell whether it was changed'
+    : `yes: ${seal}`

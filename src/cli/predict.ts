@@ -4,7 +4,6 @@ import { Argument, type Command, Option } from 'commander'
 import { expect, plainText, SpikewasmError } from '../errors.js'
 import type { ModelData } from '../io/model-json.js'
 import { readSamples, type SampleTarget } from '../io/samples/read.js'
-import type { Model } from '../model.js'
 import type { PretrainedName } from '../models/pretrained.js'
 import type { ModelName } from '../models/registry.js'
 import { compile } from '../network.js'
@@ -13,12 +12,20 @@ import { addEventFlags } from './event-flags.js'
 import { type EventArguments, expectNoEvents } from './event-options.js'
 import { areRecordings, recordingReader } from './event-samples.js'
 import { readLabels } from './export-options.js'
+import { openFile } from './net-file.js'
 import { type NirArguments, readingNir } from './nir.js'
 import { counting, fromRun, numbers, shared } from './options.js'
+import {
+  expectFileAlone,
+  modelPredictor,
+  netPredictor,
+  type Predictor,
+  scalingOf,
+} from './predict-net.js'
 import { percent, printJson } from './report.js'
 import { readEncoded } from './still-samples.js'
 import { newTable } from './tables.js'
-import { givenModel, modelOptions } from './which-model.js'
+import { givenModel, isNetFile, modelOptions, orNet } from './which-model.js'
 
 interface PredictArguments extends EventArguments, NirArguments {
   readonly run?: string
@@ -46,7 +53,7 @@ export function predictCommand(command: Command): Command {
     .addArgument(new Argument('<file...>', 'samples; an array may hold several'))
     .addOption(modelOptions.run())
     .addOption(modelOptions.best())
-    .addOption(modelOptions.weights())
+    .addOption(orNet(modelOptions.weights()))
     .addOption(modelOptions.pretrained())
   for (const option of readingNir()) command.addOption(option)
   return addEventFlags(command)
@@ -77,8 +84,41 @@ export function predictCommand(command: Command): Command {
 }
 
 async function predict(files: readonly string[], args: PredictArguments): Promise<void> {
+  const { weights } = args
+  const asked = isNetFile(weights)
+    ? await askedNet(files, args, weights)
+    : await askedModel(files, args)
+  const { predictor, data, reading } = asked
+  const { classes } = predictor
+  try {
+    expect(
+      args.topK <= classes,
+      () => `--top-k must be at most the number of classes, ${classes}, got ${args.topK}`,
+    )
+    const names = await readLabels(args.labels, data ?? {}, classes)
+    const rows: Row[] = []
+    for (const file of files) {
+      const answers = await answersOf(predictor, file, reading, names, args)
+      if (answers === undefined) process.exitCode = 1
+      else for (const answer of answers) rows.push(answer)
+    }
+    if (!args.json && rows.length > 0) process.stdout.write(`${table(rows)}\n`)
+  } finally {
+    await predictor.close()
+  }
+}
+
+/** Who is asked, and how files become samples. */
+interface Asked {
+  readonly predictor: Predictor
+  /** What is known of the data that it was trained with. */
+  readonly data: ModelData | undefined
+  readonly reading: Reading
+}
+
+async function askedModel(files: readonly string[], args: PredictArguments): Promise<Asked> {
   const given = await givenModel(args)
-  const { run, options } = given
+  const { run, options, data } = given
   const dataset = args.dataset ?? run?.dataset ?? given.dataset
   const ofEvents = areRecordings(dataset, files)
   if (!ofEvents) expectNoEvents(args, dataset ?? 'digits')
@@ -97,23 +137,43 @@ async function predict(files: readonly string[], args: PredictArguments): Promis
   })
   try {
     given.load(model)
-    expect(
-      args.topK <= model.classes,
-      () => `--top-k must be at most the number of classes, ${model.classes}, got ${args.topK}`,
-    )
-    const names = await readLabels(args.labels, given.data ?? {}, model.classes)
-    const normalization = normalizationOf(args, given.data)
+    const predictor = modelPredictor(model)
+    const normalization = normalizationOf(args, data)
     const encoded = encoder && { encoder, dataset, normalization }
-    const target = targetOf(model, normalization)
-    const rows: Row[] = []
-    for (const file of files) {
-      const answers = await answersOf(model, file, { target, recording, encoded }, names, args)
-      if (answers === undefined) process.exitCode = 1
-      else for (const answer of answers) rows.push(answer)
+    return {
+      predictor,
+      data,
+      reading: { target: targetOf(predictor, normalization), recording, encoded },
     }
-    if (!args.json && rows.length > 0) process.stdout.write(`${table(rows)}\n`)
-  } finally {
+  } catch (error) {
     await model.dispose()
+    throw error
+  }
+}
+
+async function askedNet(
+  files: readonly string[],
+  args: PredictArguments,
+  path: string,
+): Promise<Asked> {
+  const { net } = await openFile(path, '--weights')
+  try {
+    const { info } = net
+    expectFileAlone(args, info)
+    const { dataset } = args
+    const ofEvents = areRecordings(dataset, files)
+    if (!ofEvents) expectNoEvents(args, dataset ?? 'digits')
+    const recording = ofEvents ? recordingReader(args, undefined, dataset) : undefined
+    const encoder = encoderOf(args, undefined, ofEvents)
+    const predictor = netPredictor(net, ofEvents || encoder !== undefined)
+    const normalization = scalingOf(info) ?? normalizationOf(args, undefined)
+    const encoded = encoder && { encoder, dataset, normalization }
+    const target = targetOf(predictor, normalization)
+    const data = { classNames: info.labels }
+    return { predictor, data, reading: { target, recording, encoded } }
+  } catch (error) {
+    await net.close()
+    throw error
   }
 }
 
@@ -164,7 +224,7 @@ function encoderOf(
 
 /** Undefined where the file cannot be read; that is said. */
 async function answersOf(
-  model: Model,
+  model: Predictor,
   file: string,
   { target, recording, encoded }: Reading,
   names: readonly string[] | undefined,
@@ -181,7 +241,7 @@ async function answersOf(
     const most = model.frames ? 1 : model.batchSize
     for (let first = 0; first < samples; first += most) {
       const part = x.subarray(first * size, Math.min(first + most, samples) * size)
-      const { logits } = await model.predict(part)
+      const logits = await model.logits(part, file)
       for (let i = 0; i < part.length / size; i++) {
         const own = logits.subarray(i * model.classes, (i + 1) * model.classes)
         const top = best(own, topK, names)
@@ -214,7 +274,7 @@ function best(logits: Float32Array, count: number, names: readonly string[] | un
     .slice(0, count)
 }
 
-function targetOf(model: Model, normalization: ModelData['normalization']): SampleTarget {
+function targetOf(model: Predictor, normalization: ModelData['normalization']): SampleTarget {
   const { input, frames, timeSteps } = model
   return { shape: frames ? [timeSteps, ...input] : input, normalization }
 }

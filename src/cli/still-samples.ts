@@ -5,11 +5,11 @@ import { encoders } from '../data/encoders.js'
 import { expect } from '../errors.js'
 import type { ModelData } from '../io/model-json.js'
 import { readSamples } from '../io/samples/read.js'
-import type { Model } from '../model.js'
 import { imageShape, sizeOf } from '../nn/value.js'
 import { type DatasetName, scaleOf } from './datasets.js'
 import type { EventArguments } from './event-options.js'
 import { withFiles } from './mistakes.js'
+import type { Predictor } from './predict-net.js'
 
 /** What says which numbers an encoder reads. */
 interface Reading {
@@ -29,7 +29,7 @@ interface Reading {
  */
 export async function readEncoded(
   path: string,
-  model: Model,
+  model: Predictor,
   { encoder, dataset, normalization }: Reading,
 ): Promise<Float32Array> {
   const { input: shape, timeSteps, frames } = model

@@ -14,7 +14,7 @@ import { type DatasetName, loadData } from './datasets.js'
 import { addEventFlags } from './event-flags.js'
 import type { EventArguments } from './event-options.js'
 import { exitOnSignals } from './interrupt.js'
-import { openFile } from './net-file.js'
+import { isSealed, openFile, sealLine } from './net-file.js'
 import { counting, fromRun, shared } from './options.js'
 import { percent, printJson } from './report.js'
 import { dataOf } from './run-folder.js'
@@ -35,7 +35,7 @@ interface VerifyArguments extends EventArguments {
   readonly tau?: number
   readonly samples: number
   readonly hosts: string
-  readonly seconds: number
+  readonly seconds?: number
   readonly json: boolean
 }
 
@@ -65,20 +65,21 @@ export function verifyCommand(command: Command): Command {
       new Option('--hosts <list>', `all, or some of ${hostNames.join(',')}`).default('all'),
     )
     .addOption(
-      counting('--seconds <n>', 'a slow host shows no more samples after n seconds').default(20),
+      counting('--seconds <n>', 'a slow host shows no more samples after n seconds (default: 20)'),
     )
     .addOption(shared.revectorize())
     .addOption(shared.json())
     .action((path: string, args: VerifyArguments) => verify(path, args))
 }
 
-/** Seconds that this process gives a file at least: to open it, and for each sample. */
+/** Seconds that a file is given to open, and for each sample: at least, and unless told. */
 const LEAST_SECONDS = 5
+const USUAL_SECONDS = 10
 
 async function verify(path: string, args: VerifyArguments): Promise<void> {
   // Exits as others do: hosts that run are killed, their files removed.
   exitOnSignals()
-  const seconds = Math.max(args.seconds, LEAST_SECONDS)
+  const seconds = Math.max(args.seconds ?? USUAL_SECONDS, LEAST_SECONDS)
   const { bytes, net } = await openFile(path, 'exported network', { seconds })
   try {
     // Before the samples are computed: a wrong name is told at once.
@@ -170,6 +171,7 @@ function text(path: string, info: NetInfo, trials: readonly Trial[], result: Ver
   return [
     `${path}: ${info.target}, mode ${info.mode}, weights ${info.weights}, T = ${info.timeSteps}, ` +
       `${pages} ${pages === 1 ? 'page' : 'pages'} of memory`,
+    ...(isSealed(info) ? [] : [`sealed: ${sealLine(info)}`]),
     `${trials[0].samples} samples; outputs against ${reference(info)}`,
     ...remarks(info, trials),
     table.toString(),
@@ -226,6 +228,7 @@ function summary(
     exact: isExact(result),
     alike: areAlike(trials),
     file: path,
+    sealed: isSealed(info),
     mode,
     target,
     precision: weights,

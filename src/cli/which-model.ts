@@ -8,6 +8,7 @@ import { compositeOf } from '../graph/json.js'
 import { readFileClear } from '../io/files.js'
 import { readRunFiles } from '../io/folder/folder.js'
 import type { ModelData, ModelJson } from '../io/model-json.js'
+import { expectNoModule } from '../io/no-module.js'
 import { expectWeightsOf, inFile, readModel } from '../load.js'
 import type { Model } from '../model.js'
 import {
@@ -69,6 +70,15 @@ export interface GivenModel {
 /** Whether --weights names a file of NIR, which says what the network is, too. */
 export const isNirFile = (path: string | undefined): boolean => /\.nir$/i.test(path ?? '')
 
+/** Whether --weights names an exported network. */
+export const isNetFile = (path: string | undefined): path is string => /\.wasm$/i.test(path ?? '')
+
+/** The option where a command takes an exported network, too. */
+export function orNet(option: Option): Option {
+  option.description = `${option.description}; or an exported network (.wasm)`
+  return option
+}
+
 /** Options that name a model; fresh ones each time. */
 export const modelOptions = {
   run: (): Option =>
@@ -125,7 +135,7 @@ export async function givenModel(
   const file = best ? runFiles.best : runFiles.weights
   const path = folder === undefined ? weights! : join(folder, file)
   const { run, bytes } = await filesOf(folder, file, path)
-  const { json, state } = readModel(bytes, path)
+  const { json, state } = readModel(expectNoModule(bytes, path), path)
   const byName = args.model !== undefined || args.tau !== undefined
   const saved = byName ? undefined : json
   const named = args.model ?? run?.model

@@ -48,7 +48,7 @@ export interface StateEntry {
 export interface NetInfo {
   /** Version of the interface. */
   readonly abi: number
-  /** Of the package that wrote the file. */
+  /** Of the package that wrote the file; `unknown` where its section was stripped. */
   readonly version: string
   /** What it is called, if it has a name. */
   readonly name?: string
@@ -74,7 +74,7 @@ export interface NetInfo {
   readonly target: NetTarget
   /** Where the loop over time steps is; see `compile`. */
   readonly stepMode: StepMode
-  /** Training method of a train build. */
+  /** Method that the model was compiled with. */
   readonly method?: Method
   /** B of a train build; else 1. */
   readonly batchSize: number
@@ -97,6 +97,8 @@ export interface NetInfo {
   }
   /** Train builds: where parameters and running statistics lie. */
   readonly state?: readonly StateEntry[]
+  /** Checksum over the whole file, which was right; absent where its section was stripped. */
+  readonly seal?: string
 }
 
 /** Options of `exportWasm`; each has a default. */
@@ -160,36 +162,30 @@ const floats = ({ inputType }: NetInfo): boolean => inputType === 'f32'
 const bytes = ({ inputType }: NetInfo): boolean => inputType === 'u8'
 const infers = ({ mode }: NetInfo): boolean => mode !== 'step'
 
+/** In their order; names with the same type and condition stand together. */
 const functions: readonly (readonly [
-  name: string,
+  names: string,
   result: NetExport['result'],
   when: (info: NetInfo) => boolean,
 ])[] = [
-  ['abi_version', 'i32', always],
-  ['info_ptr', 'i32', always],
-  ['input_ptr', 'i32', floats],
-  ['input_len', 'i32', floats],
-  ['input_u8_ptr', 'i32', bytes],
-  ['input_u8_len', 'i32', bytes],
-  ['output_ptr', 'i32', always],
-  ['output_len', 'i32', always],
+  ['abi_version info_ptr', 'i32', always],
+  ['input_ptr input_len', 'i32', floats],
+  ['input_u8_ptr input_u8_len', 'i32', bytes],
+  ['output_ptr output_len', 'i32', always],
   ['infer', undefined, infers],
-  ['step', undefined, steps],
-  ['reset', undefined, steps],
+  ['step reset', undefined, steps],
   ['predicted_class', 'i32', always],
-  ['label_ptr', 'i32', trains],
-  ['label_len', 'i32', trains],
-  ['options_ptr', 'i32', trains],
+  ['label_ptr label_len options_ptr', 'i32', trains],
   ['train_step', undefined, trains],
   ['loss', 'f32', trains],
-  ['correct', 'i32', trains],
-  ['params_ptr', 'i32', trains],
-  ['params_len', 'i32', trains],
+  ['correct params_ptr params_len', 'i32', trains],
 ]
 
 /** The functions that a module with this information exports, besides `memory`. */
 export function netExports(info: NetInfo): NetExport[] {
-  return functions.filter(([, , when]) => when(info)).map(([name, result]) => ({ name, result }))
+  return functions.flatMap(([names, result, when]) =>
+    when(info) ? names.split(' ').map((name) => ({ name, result })) : [],
+  )
 }
 
 /** The words at `options_ptr` of a train build, 32 bits each: float32, but `nesterov` uint32. */

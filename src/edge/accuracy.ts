@@ -5,6 +5,7 @@ import { checkInteger, checkOptions, describe, expect, SpikewasmError } from '..
 import { checkInputShape, imageShape } from '../nn/value.js'
 import { breathe } from '../runtime/breathe.js'
 import { checkSignal } from '../train/evaluate.js'
+import { expectFinite } from './answers.js'
 import type { Net } from './net.js'
 
 /** Options of `evaluateNet`; each has a default. */
@@ -36,8 +37,8 @@ const PAUSE_MS = 100
  * get the data set's own bytes, as 0 … 255; without such, the file's mean and deviation put the
  * numbers back into bytes.
  *
- * @throws SpikewasmError when shape or classes do not match the file's, an option is wrong, or a
- *   number is not finite; the signal's reason when it aborts
+ * @throws SpikewasmError when shape or classes do not match the file's, an option is wrong, a
+ *   number is not finite, or an answer is outside its range; the signal's reason when it aborts
  */
 export async function evaluateNet(
   net: Net,
@@ -72,6 +73,7 @@ export async function evaluateNet(
     if (preparing) await preparing
     const label = fill(index)
     show()
+    expectFinite(net.output)
     if (net.predictedClass() === label) correct++
   }
   onProgress?.(1)
@@ -187,7 +189,7 @@ export function sampleFiller(
 }
 
 /** The byte that a normalised number came from, by a mean and deviation for each channel. */
-function byteOf(
+export function byteOf(
   mean: readonly number[] | undefined,
   std: readonly number[] | undefined,
   channels: number,

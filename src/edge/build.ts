@@ -12,6 +12,7 @@ import { call, type Driver, loadWord, specialise } from './module.js'
 import type { ExportSettings } from './options.js'
 import type { Prepared } from './prepare.js'
 import { lowerToScalar } from './scalar/scalar.js'
+import { seal } from './seal.js'
 import { sectionBytes } from './section.js'
 import { labelBytes, type NetAddresses, STRUCT_BYTES, writeInfoStruct } from './struct.js'
 import { synapticOperations } from './synops.js'
@@ -62,7 +63,7 @@ export function buildNet(
     mode,
     target,
     stepMode: options.stepMode,
-    method: mode === 'train' ? options.method : undefined,
+    method: options.method,
     batchSize: settings.batchSize,
     weights: settings.weights,
     parameters: parameterCount(plan),
@@ -160,7 +161,7 @@ export function buildNet(
   exports.delete(START)
   const kept = new Set(code.drivers.values())
   const users = (func: string): string[] => usersOf(func, engine, plan, programs)
-  return encodeModule({
+  const module = encodeModule({
     functions: target === 'scalar' ? lowerToScalar(code.functions, kept, users) : code.functions,
     exports,
     start: code.drivers.get(START),
@@ -168,6 +169,7 @@ export function buildNet(
     segments: segmentsOf(bytes),
     custom: [sectionBytes(complete)],
   })
+  return seal(module)
 }
 
 /**

@@ -5,6 +5,7 @@
 
 import { describe, expect, SpikewasmError } from '../errors.js'
 import { type NetInfo, netExports, SECTION } from './abi.js'
+import { sealOf } from './seal.js'
 import { readSection } from './section.js'
 
 /** The most memory that a file may ask for, in pages: 2 GiB. */
@@ -106,7 +107,7 @@ class Reader {
 }
 
 /** What the walk finds. */
-interface Parts {
+export interface Parts {
   /** Signatures, for example `() → i32`. */
   types: string[]
   /** Index of the type of each function. */
@@ -115,19 +116,21 @@ interface Parts {
   pages: number | undefined
   /** By name: which kind (0 function, 2 memory, …) and which index. */
   exports: Map<string, { readonly kind: number; readonly index: number }>
-  /** What our custom section holds behind its name. */
-  section: Uint8Array | undefined
+  /** What our custom section says. */
+  info: NetInfo | undefined
+  /** Name of a custom section that is not ours. */
+  other: string | undefined
 }
 
 /** What a section with this number puts into the parts. */
 const readers: Readonly<Record<number, (r: Reader, parts: Parts) => void>> = {
   // Custom.
   0: (r, parts) => {
-    const isOurs = r.name() === SECTION
+    const name = r.name()
     const payload = r.rest()
-    if (!isOurs) return
-    if (parts.section) refuse(`have one custom section "${SECTION}"`, 'two')
-    parts.section = payload
+    if (name !== SECTION) parts.other = name
+    else if (parts.info) refuse(`have one custom section "${SECTION}"`, 'two')
+    else parts.info = readSection(payload)
   },
   // Types.
   1: (r, parts) => {
@@ -173,14 +176,19 @@ function memoryPages(r: Reader): number {
   return min
 }
 
-/** Walks the sections. @throws SpikewasmError when one is cut off, repeated or out of order */
-function walk(bytes: Uint8Array): Parts {
+/**
+ * Walks the sections, and checks the seal.
+ *
+ * @throws SpikewasmError when one is cut off, repeated or out of order, or the file was changed
+ */
+export function walk(bytes: Uint8Array): Parts {
   const parts: Parts = {
     types: [],
     functions: [],
     pages: undefined,
     exports: new Map(),
-    section: undefined,
+    info: undefined,
+    other: undefined,
   }
   const start = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]
   if (start.some((byte, i) => bytes[i] !== byte))
@@ -198,39 +206,58 @@ function walk(bytes: Uint8Array): Parts {
     readers[id]?.(section, parts)
     if (readers[id]) section.finish()
   }
+  const { info, other } = parts
+  // What strips our section strips them all: another one is ours with a damaged name.
+  if (!info && other !== undefined)
+    refuse(`have a custom section "${SECTION}", or none at all`, describe(other))
+  const seal = info && sealOf(bytes)
+  if (seal !== info?.seal) refuse(`have the seal ${seal} of its bytes`, info?.seal ?? 'none')
   return parts
 }
 
 /**
- * The information in a file, without a look at the rest but its sections' sizes.
- * @throws SpikewasmError when the bytes are no exported network
+ * The information in a file. Nothing of it is compiled.
+ * @throws SpikewasmError when the bytes are no exported network, or its section was stripped
  */
-export function readFileInfo(bytes: Uint8Array): NetInfo {
-  return infoOf(walk(checkBytes(bytes)))
-}
+export const readFileInfo = (bytes: Uint8Array): NetInfo => infoOf(walk(checkBytes(bytes)))
+
+/** @throws SpikewasmError when the section was stripped */
+export const infoOf = ({ info }: Parts): NetInfo =>
+  info ?? refuse(`have a custom section "${SECTION}"`, 'none')
 
 /**
- * Checks all that can be known before the module is compiled: imports, memory, the types of the
- * exports, the information.
+ * Checks all else that can be known before the module is compiled: its memory, and the types of its
+ * exports, by what it says of itself.
+ *
  * @throws SpikewasmError that says what was expected
  */
-export function checkFile(bytes: Uint8Array): NetInfo {
-  const parts = walk(checkBytes(bytes))
-  const info = infoOf(parts)
-  const memory = parts.exports.get('memory')
-  if (memory?.kind !== 2 || parts.pages === undefined) refuse('export its memory', 'none')
-  if (parts.pages !== info.memoryBytes / PAGE)
-    refuse(`have a memory of ${info.memoryBytes / PAGE} pages, as it says`, String(parts.pages))
-  for (const { name, result = 'nothing' } of netExports(info)) {
-    const found = parts.exports.get(name)
-    if (found?.kind !== 0) refuse(`export a function ${name}`, 'none')
-    const type = parts.types[parts.functions[found.index]]
-    if (type !== `() → ${result}`) refuse(`export ${name}: () → ${result}`, type ?? 'none')
-  }
-  return info
+export function checkParts(parts: Parts, info: NetInfo): void {
+  checkMemory(parts)
+  const { memoryBytes } = info
+  if (parts.pages !== memoryBytes / PAGE)
+    refuse(`have a memory of ${memoryBytes / PAGE} pages, as it says`, String(parts.pages))
+  for (const { name, result } of netExports(info)) checkFunction(parts, name, result)
 }
 
-function checkBytes(bytes: unknown): Uint8Array {
+/** @throws SpikewasmError unless the file exports its memory */
+export function checkMemory({ exports, pages }: Parts): void {
+  if (exports.get('memory')?.kind !== 2 || pages === undefined) refuse('export its memory', 'none')
+}
+
+/** @throws SpikewasmError unless the file exports a function of this name and type */
+export function checkFunction(
+  { exports, types, functions }: Parts,
+  name: string,
+  result = 'nothing',
+): void {
+  const found = exports.get(name)
+  if (found?.kind !== 0) refuse(`export a function ${name}`, 'none')
+  const type = types[functions[found.index]]
+  if (type !== `() → ${result}`) refuse(`export ${name}: () → ${result}`, type ?? 'none')
+}
+
+/** @throws SpikewasmError for what are no bytes */
+export function checkBytes(bytes: unknown): Uint8Array {
   expect(
     bytes instanceof Uint8Array,
     () =>
@@ -238,9 +265,4 @@ function checkBytes(bytes: unknown): Uint8Array {
       `${describe(bytes)}; give what exportWasm returns, or read the file`,
   )
   return bytes
-}
-
-function infoOf({ section }: Parts): NetInfo {
-  if (!section) return refuse(`have a custom section "${SECTION}"`, 'none')
-  return readSection(section)
 }

@@ -31,6 +31,12 @@ const comments: Readonly<Record<(typeof infoWords)[number], string>> = {
   std: 'address of float32 [channels]; 0: none',
   synops_max_lo: 'synaptic operations at most, lower 32 bits',
   synops_max_hi: 'upper 32 bits',
+  step_mode: '0: m, 1: s',
+  method: '1: rate, 2: bptt, 3: ottt, 4: sltt, 5: os; 0: unknown',
+  target: '0: simd, 1: scalar',
+  weights: '0: float32, 1: int8',
+  parameters: 'trained numbers',
+  weight_bytes: 'of all parameters in the file',
 }
 
 /** What each function is for, in a line. */

@@ -2,12 +2,17 @@
 
 import { SpikewasmError } from '../errors.js'
 import { inputCount, type NetInfo } from './abi.js'
-import { checkFile, refuse } from './file.js'
+import { checkBytes, checkParts, infoOf, refuse, walk } from './file.js'
 
 /** An exported network that runs. Arrays are views of its memory, which never moves. */
 export interface Net {
   /** What the file says about itself. */
   readonly info: NetInfo
+  /**
+   * Whether no byte has changed since its export. False: its section was stripped, so that nobody
+   * can tell; the information comes from its struct.
+   */
+  readonly sealed: boolean
   /** All of its memory, for hosts that need more than the views below. */
   readonly memory: WebAssembly.Memory
   /** Where the input goes: [C][H][W], [T][C][H][W] of frames; in train builds a batch of them. */
@@ -60,10 +65,22 @@ export type Check = (
   output: number,
 ) => void
 
-/** Checks the file and opens it, without what is for training and for C. */
-export async function openInference(bytes: Uint8Array, check?: Check): Promise<Opened> {
-  const info = checkFile(bytes)
-  const { exports } = await instantiate(bytes)
+/**
+ * Checks the file and opens it, without what is for training and for C.
+ *
+ * @param struct what it says in its struct, where its section was stripped
+ */
+export async function openInference(
+  bytes: Uint8Array,
+  struct?: NetInfo,
+  check?: Check,
+): Promise<Opened> {
+  // A copy: nobody changes it meanwhile, and it is never shared memory.
+  const own = new Uint8Array(checkBytes(bytes))
+  const parts = walk(own)
+  const info = struct ?? infoOf(parts)
+  checkParts(parts, info)
+  const { exports } = await instantiate(own)
   const memory = exports.memory as WebAssembly.Memory
   const calls = new Calls(exports)
   if (calls.value('abi_version') !== info.abi)
@@ -78,6 +95,7 @@ export async function openInference(bytes: Uint8Array, check?: Check): Promise<O
   check?.(info, places, calls.value('info_ptr'), inputAt, outputAt)
   const net: Net = {
     info,
+    sealed: !struct,
     memory,
     input: places.view<Float32Array | Uint8Array>(
       u8 ? Uint8Array : Float32Array,
@@ -89,17 +107,22 @@ export async function openInference(bytes: Uint8Array, check?: Check): Promise<O
     infer: calls.action('infer', info),
     step: calls.action('step', info),
     reset: calls.action('reset', info),
-    predictedClass: () => calls.value('predicted_class'),
+    predictedClass: () => calls.count('predicted_class', info.classes - 1),
     training: undefined,
   }
   return { net, calls, places }
 }
 
-async function instantiate(bytes: Uint8Array): Promise<WebAssembly.Instance> {
+/** Compiles and starts a module that was walked. */
+export async function instantiate(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Instance> {
   try {
-    // Compiled from a copy: nobody changes it meanwhile, and it is never shared memory.
-    const module = await WebAssembly.compile(new Uint8Array(bytes))
-    return await WebAssembly.instantiate(module)
+    try {
+      return await WebAssembly.instantiate(await WebAssembly.compile(bytes))
+    } catch (error) {
+      // gjs has no promises of WebAssembly, and says so in an Error of no kind.
+      if ((error as Error).name !== 'Error') throw error
+      return new WebAssembly.Instance(new WebAssembly.Module(bytes))
+    }
   } catch (error) {
     return refuse('be a valid module that starts', `an error: ${(error as Error).message}`)
   }
@@ -112,6 +135,12 @@ export class Calls {
   /** What a function returns. */
   value(name: string): number {
     return this.call(name, this.exports[name] as () => number)
+  }
+
+  /** What a function returns, from 0 to a most. */
+  count(name: string, most: number): number {
+    const got = this.value(name)
+    return got >= 0 && got <= most ? got : refuse(`answer ${name}() with 0 to ${most}`, String(got))
   }
 
   /** A function that returns nothing; if the file lacks it, one that says so. */

@@ -1,19 +1,29 @@
 /** An exported network in this process: checked, instantiated, and given as views and functions. */
 
-import { type NetInfo, optionWords } from './abi.js'
-import { readFileInfo, refuse } from './file.js'
+import { type NetInfo, optionWords, SECTION } from './abi.js'
 import {
-  type Calls,
+  checkBytes,
+  checkFunction,
+  checkMemory,
+  type Parts,
+  readFileInfo,
+  refuse,
+  walk,
+} from './file.js'
+import {
+  Calls,
   checkCount,
+  instantiate,
   type Net,
   type NetTraining,
   openInference,
-  type Places,
+  Places,
 } from './net-inference.js'
 import {
   infoWords,
   labelBytes,
   type NetAddresses,
+  readInfoStruct,
   STRUCT_BYTES,
   writeInfoStruct,
 } from './struct.js'
@@ -22,14 +32,16 @@ export type { Net, NetTraining }
 
 /**
  * What an exported network says about itself. Nothing of it is compiled or run.
- * @throws SpikewasmError when the bytes are no exported network
+ * @throws SpikewasmError when the bytes are no exported network, were changed, or its section was
+ *   stripped: then `openNet` reads its struct
  */
 export function netInfo(bytes: Uint8Array): NetInfo {
   return readFileInfo(bytes)
 }
 
 /**
- * Checks an exported network from end to end, and instantiates it: in Node or in a page.
+ * Checks an exported network from end to end, its seal included, and instantiates it: in Node or in
+ * a page. A file whose section was stripped opens, too: then `sealed` is false.
  *
  *     const net = await openNet(bytes)
  *     net.input.set(image)
@@ -39,9 +51,27 @@ export function netInfo(bytes: Uint8Array): NetInfo {
  * @throws SpikewasmError when the bytes are no exported network, or its parts contradict each other
  */
 export async function openNet(bytes: Uint8Array): Promise<Net> {
-  const { net, calls, places } = await openInference(bytes, checkStruct)
+  const own = new Uint8Array(checkBytes(bytes))
+  const parts = walk(own)
+  const struct = parts.info ? undefined : await infoOfStruct(own, parts)
+  const { net, calls, places } = await openInference(own, struct, checkStruct)
   const { info } = net
   return { ...net, training: info.mode === 'train' ? trainingOf(calls, places, info) : undefined }
+}
+
+/** What a file whose section was stripped says of itself in its memory. */
+async function infoOfStruct(bytes: Uint8Array<ArrayBuffer>, parts: Parts): Promise<NetInfo> {
+  const { exports: names } = parts
+  if (!names.has('info_ptr'))
+    refuse(`have a custom section "${SECTION}", or export info_ptr`, 'neither')
+  checkMemory(parts)
+  checkFunction(parts, 'info_ptr', 'i32')
+  const { exports } = await instantiate(bytes)
+  const { buffer } = exports.memory as WebAssembly.Memory
+  const places = new Places(buffer, buffer.byteLength)
+  const address = new Calls(exports).value('info_ptr')
+  const words = places.view(Uint32Array, 'its struct', address, STRUCT_BYTES / 4)
+  return readInfoStruct(words, new Uint8Array(buffer))
 }
 
 /** The C struct, and what it points to, must say what the custom section says. */
@@ -98,6 +128,6 @@ function trainingOf(calls: Calls, places: Places, info: NetInfo): NetTraining {
     params: places.view(Float32Array, 'the parameters', calls.value('params_ptr'), count),
     trainStep: calls.action('train_step', info),
     loss: () => calls.value('loss'),
-    correct: () => calls.value('correct'),
+    correct: () => calls.count('correct', info.batchSize),
   }
 }

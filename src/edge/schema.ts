@@ -135,6 +135,7 @@ const fields = {
       LIMITS.state,
     ),
   ),
+  seal: optional(text),
 } satisfies Record<keyof NetInfo, Rule>
 
 /**

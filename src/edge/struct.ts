@@ -1,6 +1,8 @@
 /** The C struct in the memory of an exported network. docs/edge.md describes it. */
 
-import { inputCount, inputTypes, type NetInfo, type NetMode } from './abi.js'
+import { methodNames, stepModes } from '../plan/method-names.js'
+import { inputCount, inputTypes, type NetInfo, netModes, targets, weightTypes } from './abi.js'
+import { checkInfo } from './schema.js'
 
 /** First word of the C struct, `SPKW` in memory. */
 export const ABI_MAGIC = 0x574b5053
@@ -14,8 +16,8 @@ export interface NetAddresses {
   readonly std: number
 }
 
-/** Modes as bits of the struct's word `modes`. */
-const modeBits = { infer: 1, step: 2, both: 3, train: 5 } as const satisfies Record<NetMode, number>
+/** Modes as bits of the struct's word `modes`, in the order of `netModes`. */
+const modeBits = [1, 2, 3, 5]
 
 type Word = (info: NetInfo, at: NetAddresses) => number
 
@@ -32,7 +34,7 @@ const words = {
   classes: ({ classes }) => classes,
   batch_size: ({ batchSize }) => batchSize,
   input_type: ({ inputType }) => inputTypes.indexOf(inputType),
-  modes: ({ mode }) => modeBits[mode],
+  modes: ({ mode }) => modeBits[netModes.indexOf(mode)],
   input: (_, at) => at.input,
   input_len: (info) => inputCount(info),
   output: (_, at) => at.output,
@@ -44,6 +46,12 @@ const words = {
   std: (_, at) => at.std,
   synops_max_lo: ({ synops }) => synops.max % 2 ** 32,
   synops_max_hi: ({ synops }) => Math.floor(synops.max / 2 ** 32),
+  step_mode: ({ stepMode }) => stepModes.indexOf(stepMode),
+  method: ({ method }) => (method ? methodNames.indexOf(method) + 1 : 0),
+  target: ({ target }) => targets.indexOf(target),
+  weights: ({ weights }) => weightTypes.indexOf(weights),
+  parameters: ({ parameters }) => parameters,
+  weight_bytes: ({ weightBytes }) => weightBytes,
 } satisfies Record<string, Word>
 
 export type InfoWord = keyof typeof words
@@ -51,8 +59,8 @@ export type InfoWord = keyof typeof words
 /** Names of the struct's words in their order. */
 export const infoWords = Object.keys(words) as InfoWord[]
 
-/** Size of the struct. */
-export const STRUCT_BYTES: number = infoWords.length * 4
+/** Size of the struct: four bytes for each of `infoWords`. */
+export const STRUCT_BYTES = 116
 
 /** The C struct, little-endian. */
 export function writeInfoStruct(info: NetInfo, addresses: NetAddresses): Uint8Array {
@@ -65,4 +73,62 @@ export function writeInfoStruct(info: NetInfo, addresses: NetAddresses): Uint8Ar
 /** The labels as the struct points to them: UTF-8, each with a NUL behind it. */
 export function labelBytes(labels: readonly string[]): Uint8Array {
   return new TextEncoder().encode(labels.map((label) => `${label}\0`).join(''))
+}
+
+/** Bytes of a label and its NUL; what is longer is refused. */
+const MOST_TEXT = 2048
+
+/**
+ * What the struct says of a file whose section was stripped: all but its version, name, measured
+ * synaptic operations, and where parameters lie.
+ *
+ * @param found the words
+ * @param memory all of the file's
+ * @throws SpikewasmError when the words are none of an exported network
+ */
+export function readInfoStruct(found: Uint32Array, memory: Uint8Array): NetInfo {
+  const [magic, abi, , channels, height, width, frames, timeSteps, classes, batchSize] = found
+  const [inputType, modes, , , , , memoryBytes, usedBytes, labels, mean, std] = found.subarray(10)
+  const [low, high, stepMode, method, target, weights, parameters, weightBytes] = found.subarray(21)
+  const what = 'the struct at info_ptr()'
+  const sizes = {
+    abi: magic === ABI_MAGIC ? abi : 0,
+    version: 'unknown',
+    input: [channels, height, width],
+    inputType: inputTypes[inputType],
+    frames: frames === 1,
+    timeSteps,
+    classes,
+    mode: netModes[modeBits.indexOf(modes)],
+    target: targets[target],
+    stepMode: stepModes[stepMode],
+    method: methodNames[method - 1],
+    batchSize,
+    weights: weightTypes[weights],
+    parameters,
+    weightBytes,
+    memoryBytes,
+    usedBytes,
+    synops: { max: high * 2 ** 32 + low },
+  }
+  // Before so much is read.
+  const info = checkInfo(sizes, what)
+  const floats = (at: number): number[] | undefined =>
+    at ? [...new Float32Array(memory.slice(at, at + 4 * channels).buffer)] : undefined
+  let at = labels
+  const text = (): string => {
+    const bytes = memory.subarray(at, at + MOST_TEXT)
+    const end = bytes.indexOf(0)
+    at += end + 1
+    return new TextDecoder().decode(bytes.subarray(0, end))
+  }
+  return checkInfo(
+    {
+      ...info,
+      labels: labels ? Array.from({ length: classes }, text) : undefined,
+      mean: floats(mean),
+      std: floats(std),
+    },
+    what,
+  )
 }

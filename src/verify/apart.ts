@@ -42,7 +42,7 @@ export type Report =
 export interface ApartOptions {
   /**
    * Seconds in which a file must be opened, and in which some more samples, at least one, must be
-   * through. Default 30.
+   * through. Default 10.
    */
   readonly seconds?: number
 }
@@ -82,7 +82,7 @@ const START_SECONDS = 60
 export async function openApart(
   bytes: Uint8Array,
   name: string,
-  { seconds = 30 }: ApartOptions = {},
+  { seconds = 10 }: ApartOptions = {},
 ): Promise<ApartNet> {
   const thread = new Thread(bytes, name, seconds)
   try {
@@ -106,6 +106,8 @@ class Thread {
   private readonly worker: Worker
   private readonly reports: (Report | Error)[] = []
   private wake: () => void = () => {}
+  /** Whether the thread is no more: then nobody waits for it. */
+  private ended = false
 
   constructor(
     bytes: Uint8Array,
@@ -122,7 +124,10 @@ class Thread {
     }
     this.worker.on('message', receive)
     this.worker.on('error', receive)
-    this.worker.on('exit', () => receive(this.mistake('must answer, got the end of its thread')))
+    this.worker.on('exit', () => {
+      this.ended = true
+      this.wake()
+    })
   }
 
   async ask(question: Question, onSamples: (samples: number) => void = () => {}): Promise<Answer> {
@@ -137,8 +142,8 @@ class Thread {
 
   /** @param task what the file must do, in time */
   async next(task: string, seconds = this.seconds): Promise<Report> {
-    if (this.reports.length === 0) await this.wait(task, seconds)
-    const report = this.reports.shift()!
+    if (this.reports.length === 0 && !this.ended) await this.wait(task, seconds)
+    const report = this.reports.shift() ?? this.mistake('must answer, got the end of its thread')
     if (report instanceof Error) throw report
     if (report.kind === 'mistake') throw this.mistake(report.message)
     return report
@@ -159,7 +164,7 @@ class Thread {
       timer = setTimeout(resolve, 1000 * seconds, true)
     })
     clearTimeout(timer)
-    if (!late || this.reports.length > 0) return
+    if (!late || this.reports.length > 0 || this.ended) return
     await this.close()
     throw this.mistake(
       `an exported network must ${task} within ${seconds} s, got no answer: it was stopped; ` +

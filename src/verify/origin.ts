@@ -38,7 +38,8 @@ export async function askModel(
     purpose: 'inference',
     input: info.input,
     timeSteps: info.timeSteps,
-    method: info.method,
+    // `step` is one step at a time, whatever the method.
+    method: call === 'step' ? undefined : info.method,
     stepMode: call === 'step' ? 's' : info.stepMode,
     batchSize: BATCH,
     frames,

@@ -8,6 +8,7 @@
  * number.
  */
 import { ABI_VERSION, inputCount, type NetInfo, netExports } from '../../src/edge/abi.js'
+import { seal } from '../../src/edge/seal.js'
 import { sectionBytes } from '../../src/edge/section.js'
 import {
   labelBytes,
@@ -207,7 +208,7 @@ export function tinyNet(options: TinyOptions = {}): Uint8Array {
     codes.push(body(flaws.start))
   }
   const payload = flaws.section === undefined ? sectionBytes(info) : flaws.section
-  return Uint8Array.from([
+  const bytes = Uint8Array.from([
     ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
     ...section(1, vector(types)),
     ...(flaws.imports ? section(2, vector([[...text('env'), ...text('log'), 0, 0]])) : []),
@@ -225,6 +226,24 @@ export function tinyNet(options: TinyOptions = {}): Uint8Array {
     ...section(11, vector(data(info, { ...at, ...flaws.addresses }, at, names, options))),
     ...(payload ? section(0, [...payload]) : []),
   ])
+  // What is no JSON of ours has no room for a seal.
+  return payload && isSealable(bytes) ? seal(bytes) : bytes
+}
+
+/** Whether a file ends with room for a seal, or with one. */
+export const isSealable = (bytes: Uint8Array): boolean =>
+  /"seal":"[\da-f]{8}"\}$/.test(new TextDecoder('latin1').decode(bytes.slice(-18)))
+
+/** A file up to its first custom section: that of an exported network is the last one. */
+export function stripped(bytes: Uint8Array): Uint8Array {
+  let at = 8
+  while (bytes[at] !== 0) {
+    let [size, digits] = [0, 0]
+    do size += (bytes[at + 1 + digits] & 127) * 128 ** digits
+    while (bytes[at + 1 + digits++] >= 128)
+    at += 1 + digits + size
+  }
+  return bytes.slice(0, at)
 }
 
 function functionBodies(

@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert'
 import { evaluateNet } from '../../src/edge/accuracy.js'
 import { exportWasm } from '../../src/edge/export.js'
 import { type Net, openNet } from '../../src/edge/net.js'
+import { seal } from '../../src/edge/seal.js'
 import { cnn, compile, datasets, SpikewasmError, subset } from '../../src/index.js'
 import { type ApartNet, openApart } from '../../src/verify/apart.js'
 import { evaluateApart } from '../../src/verify/evaluate.js'
@@ -69,6 +70,21 @@ test(`an endless ${Object.keys(endless).join(' or ')} is stopped, and the messag
   await Promise.all(ended)
 })
 
+test('a file that was stopped is not waited for again', async () => {
+  const bytes = tinyNet({ info: size, flaws: { bodies: { infer: forever } } })
+  await withApart(
+    bytes,
+    async (net) => {
+      const ask = () => net.ask('infer', new Uint8Array(4 * 64))
+      assert.match(await messageOf(ask), /within 1 s, got no answer/)
+      const began = performance.now()
+      for (let i = 0; i < 5; i++) assert.match(await messageOf(ask), /got the end of its thread/)
+      assert.ok(performance.now() - began < 1000 * LIMIT)
+    },
+    LIMIT,
+  )
+})
+
 test('a file that is slow, but goes on, may take longer than the limit', async () => {
   // Four million products for each sample.
   const bytes = tinyNet({ info: size, repeats: 6250 })
@@ -89,6 +105,32 @@ test('a file that is slow, but goes on, may take longer than the limit', async (
     },
     LIMIT,
   )
+})
+
+test('answers outside their range are errors', async () => {
+  const odd: [flaws: Flaws, message: RegExp][] = [
+    [{ answers: { predicted_class: 99 } }, /must answer predicted_class\(\) with 0 to 9, got 99/],
+    [{ answers: { predicted_class: -1 } }, /must answer predicted_class\(\) with 0 to 9, got -1/],
+  ]
+  for (const [flaws, message] of odd) {
+    const bytes = tinyNet({ info: size, flaws })
+    const evaluated = await messageOf(() =>
+      withApart(bytes, (net) => evaluateApart(net, subset(data, 3))),
+    )
+    assert.match(evaluated, message)
+    const net = await openNet(bytes)
+    assert.match(await messageOf(() => evaluateNet(net, subset(data, 3))), message)
+  }
+  const bytes = tinyNet({ info: size, bias: [Number.NaN] })
+  const own = await openNet(bytes)
+  for (const evaluated of [
+    () => withApart(bytes, (net) => evaluateApart(net, subset(data, 3))),
+    () => evaluateNet(own, subset(data, 3)),
+  ])
+    assert.match(
+      await messageOf(evaluated),
+      /the exported network must give finite outputs, got NaN, .*;/,
+    )
 })
 
 test('traps and damaged files are told with the name of the file', async () => {
@@ -113,7 +155,8 @@ test('an exported network with changed bytes runs, or ends in one clear error', 
     // The functions come first, before the weights.
     for (let n = 0; n < 2; n++)
       bytes[Math.floor(random() * Math.min(bytes.length, 9000))] = Math.floor(random() * 256)
-    return bytes
+    // Who means harm seals it again.
+    return seal(bytes)
   })
   // Side by side, because some of them do not end by themselves.
   const ended = changed.map(async (bytes) => {

@@ -218,15 +218,16 @@ test('what cannot be verified is refused in one line', async () => {
   }
 })
 
-test('an endless file is given 5 s at least, or --seconds, and named', async () => {
+test('an endless file is given 10 s, or --seconds, 5 at least, and named', async () => {
   const endless = join(folder, 'endless.wasm')
   const forever = { infer: [0x03, 0x40, 0x0c, 0, 0x0b] }
   const info = { input: [1, 8, 8] as const, classes }
   await writeFile(endless, tinyNet({ info, flaws: { bodies: forever } }))
   const { setTimeout: real } = globalThis
   for (const [seconds, limit] of [
-    ['1', 5],
-    ['7', 7],
+    [[], 10],
+    [['--seconds', '1'], 5],
+    [['--seconds', '7'], 7],
   ] as const) {
     // Its loop keeps a processor busy: a part of its time passes, once it is open.
     let waits = 0
@@ -234,7 +235,7 @@ test('an endless file is given 5 s at least, or --seconds, and named', async () 
       real(body, ms === 1000 * limit && waits++ > 0 ? 200 : ms, ...(more as []))
     globalThis.setTimeout = Object.assign(sooner, real)
     try {
-      const args = ['verify', endless, '--run', runOf('mlp'), '--seconds', seconds]
+      const args = ['verify', endless, '--run', runOf('mlp'), ...seconds]
       const { code, stdout, stderr } = await run(args)
       assert.equal([code, stdout], [1, ''])
       const task = `endless\\.wasm: an exported network must answer infer\\(\\) within ${limit} s`

@@ -3,7 +3,8 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { ExportOptions } from '../../src/edge/abi.js'
 import { exportWasm } from '../../src/edge/export.js'
-import { type Block, compile, datasets, flatten, linear, sequential } from '../../src/index.js'
+import { type Block, compile, datasets, flatten, lif, linear, sequential } from '../../src/index.js'
+import type { MethodOptions } from '../../src/plan/methods.js'
 import { openApart } from '../../src/verify/apart.js'
 import { isAlike, likenessOf } from '../../src/verify/likeness.js'
 import { makeTrials, type Trial } from '../../src/verify/trial.js'
@@ -11,11 +12,17 @@ import { differing } from '../support/exported.js'
 
 const input = [1, 8, 8] as const
 /** No neuron hides a difference in the last bit. */
-const network = (): Block => sequential(flatten(), linear(64, 10))
+const shallow = (): Block => sequential(flatten(), linear(64, 10))
+/** Its outputs change from step to step. */
+const deep = (): Block => sequential(flatten(), linear(64, 40), lif(), linear(40, 10))
 
-/** The trial of the network's `infer`, and what the file gives. */
-async function trialOf(options: ExportOptions): Promise<{ trial: Trial; outputs: Float32Array }> {
-  const model = await compile(network(), { input, purpose: 'inference' })
+/** The trial of the network's only call, and what the file gives. */
+async function trialOf(
+  options: ExportOptions,
+  methods: MethodOptions = {},
+  network = shallow,
+): Promise<{ trial: Trial; outputs: Float32Array }> {
+  const model = await compile(network(), { input, purpose: 'inference', ...methods })
   const state = model.stateDict()
   const net = await openApart((await exportWasm(model, options)) as Uint8Array, 'some.wasm')
   await model.dispose()
@@ -24,7 +31,7 @@ async function trialOf(options: ExportOptions): Promise<{ trial: Trial; outputs:
     const load = async (other: typeof model): Promise<void> => other.loadStateDict(state)
     const source = { net, data: [data], samples: 300, network: network(), load }
     const [trial] = await makeTrials(source)
-    const { outputs } = await net.ask('infer', trial.input)
+    const { outputs } = await net.ask(trial.call, trial.input)
     return { trial, outputs }
   } finally {
     await net.close()
@@ -41,6 +48,14 @@ for (const [mean, std] of [
     assert.is(trial.samples, 300)
     assert.is(differing(outputs, trial.expected), 0)
   })
+
+for (const method of ['bptt', 'ottt'] as const)
+  for (const mode of ['infer', 'step'] as const)
+    test(`${method} in step mode s, ${mode}: the bits of the file`, async () => {
+      const { trial, outputs } = await trialOf({ mode }, { method, stepMode: 's' }, deep)
+      assert.is(trial.call, mode)
+      assert.is(differing(outputs, trial.expected), 0)
+    })
 
 test('int8: like a model with the floats that the bytes stand for', async () => {
   const { trial, outputs } = await trialOf({ weights: 'int8' })
