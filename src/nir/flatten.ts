@@ -35,7 +35,7 @@ interface Wiring {
 
 /** Nodes whose spikes may come back to them. */
 const spiking = ['LIF', 'IF', 'CubaLIF']
-const weighted = ['Linear', 'Affine']
+const weighted = ['Linear', 'Affine', 'Scale']
 
 /**
  * @param file what messages call the file

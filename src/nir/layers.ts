@@ -20,6 +20,8 @@ import { expectEach, float32, map, shared, valuesOf } from './values.js'
 /** What a node becomes. */
 export interface Step {
   readonly layer: () => Layer
+  /** What its name ends in behind the node's; nothing for the layer that is the node. */
+  readonly end?: string
   readonly weights?: Weights
 }
 
@@ -82,11 +84,16 @@ function biasOf(fields: Fields, { keepBias }: Setting): Weights[string] {
   return keepBias || bias.data.some((value) => value !== 0) ? bias : undefined
 }
 
+/** A weight of so many sizes. Some programs write sizes of 1 in front. */
+function weightOf(fields: Fields, sizes: number): { shape: number[]; data: Float32Array } {
+  const weight = float32(fields, 'weight')
+  while (weight.shape.length > sizes && weight.shape[0] === 1) weight.shape.shift()
+  return weight
+}
+
 /** A weight [out, in] as it is in the file. */
 export function matrixOf(fields: Fields): { shape: number[]; data: Float32Array } {
-  const weight = float32(fields, 'weight')
-  // Some programs write sizes of 1 in front.
-  while (weight.shape.length > 2 && weight.shape[0] === 1) weight.shape.shift()
+  const weight = weightOf(fields, 2)
   expect(
     weight.shape.length === 2 && weight.data.length > 0,
     () =>
@@ -105,18 +112,22 @@ function checkBias(fields: Fields, bias: Weights[string], outputs: number): Weig
   return bias && { shape: [outputs], data: bias.data }
 }
 
+/** Whether it is a list of numbers, one behind the other, however many sizes of 1 it has. */
+export const isVector = ({ flat, shape }: Value): boolean =>
+  flat || Math.max(...shape) === sizeOf(shape)
+
 function dense(fields: Fields, x: Value, bias: Weights[string]): Step[] {
   const weight = matrixOf(fields)
   const [outputs, inputs] = weight.shape
   const own = checkBias(fields, bias, outputs)
-  const [, h, w] = x.shape
   expect(
-    (x.flat || (h === 1 && w === 1)) && sizeOf(x.shape) === inputs,
+    isVector(x) && sizeOf(x.shape) === inputs,
     () =>
       `${fields.where}: its weight takes ${inputs} numbers, got ${show(x)}` +
       (sizeOf(x.shape) === inputs ? '; put a Flatten before it' : ''),
   )
   return [
+    ...(x.flat || x.shape[0] === inputs ? [] : [{ layer: () => flatten(), end: '.flatten' }]),
     {
       layer: () => linear(inputs, outputs, { bias: own !== undefined }),
       weights: { weight, bias: own },
@@ -156,7 +167,7 @@ function paddingOf(fields: Fields, kernel: readonly number[], stride: readonly n
 }
 
 function convolved(fields: Fields, dimensions: number, setting: Setting) {
-  const weight = float32(fields, 'weight')
+  const weight = weightOf(fields, dimensions + 2)
   const { shape } = weight
   expect(
     shape.length === dimensions + 2 && weight.data.length > 0,

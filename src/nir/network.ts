@@ -100,8 +100,8 @@ function mapped(
     )
   const steps = stateless[node.type](fields, x, setting)
   let value = x
-  for (const { layer, weights } of steps)
-    value = builder.layer(node.name, fields.where, value, layer, weights)
+  for (const { layer, end = '', weights } of steps)
+    value = builder.layer(`${node.name}${end}`, fields.where, value, layer, weights)
   // A node that changes nothing still has its name.
   return steps.length > 0
     ? value

@@ -1,6 +1,6 @@
 /** Neurons of a NIR graph: equations in continuous time become layers that run in steps. */
 
-import { expect, SpikewasmError } from '../errors.js'
+import { expect, quote, SpikewasmError } from '../errors.js'
 import { Fields } from '../io/nir/graph.js'
 import type { NirConventions, NirOptions, NirReset } from '../io/nir/options.js'
 import { stepsOf } from '../io/nir/time.js'
@@ -17,7 +17,7 @@ import {
 import { type Shape, sizeOf, type Value } from '../nn/value.js'
 import type { Builder, Weights } from './builder.js'
 import type { FlatNode } from './flatten.js'
-import { matrixOf } from './layers.js'
+import { isVector, matrixOf } from './layers.js'
 import {
   every,
   expectEach,
@@ -38,9 +38,6 @@ export interface NeuronPlace {
   readonly how: NirConventions
   readonly options: NirOptions
 }
-
-/** Neurons that one is joined to straight back; a weight of their number squared is made. */
-const MOST_STRAIGHT_BACK = 4096
 
 export const neurons: Readonly<Record<string, (place: NeuronPlace) => Value>> = {
   LIF: (place) => {
@@ -103,7 +100,9 @@ function spiking(
     x,
     () => {
       const cell = make(more)
-      return back ? recurrent(cell, { bias: back['recurrent.bias'] !== undefined }) : cell
+      if (back === undefined) return cell
+      const allToAll = back['recurrent.V'] === undefined
+      return recurrent(cell, allToAll ? { bias: 'recurrent.bias' in back } : { allToAll })
     },
     back,
   )
@@ -212,30 +211,25 @@ function firesOf({ fields, how, options }: NeuronPlace): Pick<CellOptions, 'fire
 }
 
 /** The weight by which spikes come back; undefined where they do not. */
-function weightBack({ node, fields, x, builder }: NeuronPlace): Weights | undefined {
+function weightBack({ node, x, fields, builder }: NeuronPlace): Weights | undefined {
   const { recurrent: way } = node
   if (way === undefined) return undefined
-  const { shape, flat } = x
-  const count = sizeOf(shape)
-  const [channels] = shape
-  expect(
-    flat || channels === count,
-    () =>
-      `${fields.where}: spikes can come back to neurons [features] alone, got ` +
-      `[${shape.join(', ')}]; put a Flatten before them`,
-  )
-  if (way.weight === undefined) {
-    expect(
-      count <= MOST_STRAIGHT_BACK,
-      () =>
-        `${fields.where}: an edge straight back is for ${MOST_STRAIGHT_BACK} neurons at most, ` +
-        `got ${count}`,
-    )
-    const data = new Float32Array(count * count)
-    for (let i = 0; i < count; i++) data[i * count + i] = 1
-    return { 'recurrent.weight': { shape: [count, count], data } }
-  }
+  const count = sizeOf(x.shape)
+  const toItself = (data: Float32Array): Weights => ({ 'recurrent.V': { shape: [count], data } })
+  if (way.weight === undefined) return toItself(new Float32Array(count).fill(1))
   const from = new Fields(way.weight.fields, builder.where(way.weight))
+  if (way.weight.type === 'Scale') {
+    const each = map(valuesOf(from, 'scale', x.shape), Math.fround)
+    expectEach(from, 'scale', each, 'hold float32 numbers', Number.isFinite)
+    return toItself(Float32Array.from(each))
+  }
+  expect(
+    isVector(x),
+    () =>
+      `${fields.where}: spikes can come back through ${quote(way.weight!.name)} ` +
+      `(${way.weight!.type}) to neurons [features] alone, got [${x.shape.join(', ')}]; put a ` +
+      'Flatten before them',
+  )
   const weight = matrixOf(from)
   expect(
     weight.shape.every((n) => n === count),

@@ -11,24 +11,51 @@ export type Values = Float64Array
 export type Shared = number | readonly number[]
 
 /**
- * A field of a node for each of its neurons. It may be one number, one for each channel ([C], or
- * [C, 1, 1]), or one for each neuron.
+ * A field of a node for each of its neurons. It may be one number, one for each channel ([C]), one
+ * for each neuron, or any shape that stretches to the neurons' own as in NumPy ([C, 1, 1],
+ * [1, H, W]); sizes of 1 in front count for nothing.
  * @throws SpikewasmError for another shape
  */
 export function valuesOf(fields: Fields, field: string, shape: Shape): Values {
   const { shape: given, data } = fields.tensor(field)
   const neurons = sizeOf(shape)
-  const [channels] = shape
+  const [channels, height, width] = shape
   if (data.length === 1) return new Float64Array(neurons).fill(data[0])
-  if (data.length === neurons) return Float64Array.from(data)
+  const isList = given.filter((n) => n !== 1).length === 1
+  if (isList && data.length === neurons) return Float64Array.from(data)
+  // Of a series a file has two sizes, [C, L].
+  const own = height === 1 && given.length === 2 ? [channels, width] : shape
+  const stretched = given.length > 1 ? stretch(data, given, own) : undefined
+  if (stretched) return stretched
   const each = neurons / channels
   expect(
-    data.length === channels && given.filter((n) => n !== 1).length === 1,
+    data.length === channels && isList,
     () =>
       `${fields.where}: ${field} must have one number, one for each channel (${channels}) or one ` +
       `for each neuron (${neurons}), got shape [${given.join(', ')}]`,
   )
   return Float64Array.from({ length: neurons }, (_, i) => data[Math.floor(i / each)])
+}
+
+/** Numbers repeated along sizes of 1, as NumPy does; undefined where that does not fit. */
+function stretch(
+  data: ArrayLike<number>,
+  given: readonly number[],
+  shape: readonly number[],
+): Values | undefined {
+  const more = given.length - shape.length
+  const sizes = shape.map((_, k) => given[k + more] ?? 1)
+  if (given.slice(0, Math.max(more, 0)).some((n) => n !== 1)) return undefined
+  if (sizes.some((n, k) => n !== 1 && n !== shape[k])) return undefined
+  return Float64Array.from({ length: sizeOf(shape) }, (_, i) => {
+    let [at, rest, step] = [0, i, 1]
+    for (let k = shape.length - 1; k >= 0; k--) {
+      if (sizes[k] > 1) at += (rest % shape[k]) * step
+      rest = Math.floor(rest / shape[k])
+      step *= sizes[k]
+    }
+    return data[at]
+  })
 }
 
 /** The same with as few numbers as say it. */

@@ -5,6 +5,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openNet } from '../../src/edge/net.js'
 import { withFolder } from '../io/temporary.js'
+import { expectPackageReads } from '../nir/package-rules.js'
 import { parseLines, run } from './in-process.js'
 import { writeRecordings } from './recordings.js'
 
@@ -15,7 +16,10 @@ const fixture = (name: string): string =>
 async function lastOf(...args: string[]): Promise<Record<string, unknown>> {
   const { code, stdout, stderr } = await run([...args, '--json'])
   assert.is(code, 0, stderr)
-  return parseLines(stdout).at(-1)!
+  const last = parseLines(stdout).at(-1)!
+  const isNir = /\.(nir|h5)$/.test(`${last.file}`)
+  if (args[0] === 'export' && isNir) await expectPackageReads(last.file as string)
+  return last
 }
 
 const tiny = ['--epochs', '1', '--threads', '1', '--limit-train', '64', '--limit-test', '40']

@@ -31,10 +31,14 @@ import {
   sequential,
   sumPool2d,
 } from '../../src/index.js'
+import { Fields } from '../../src/io/nir/graph.js'
 import { readHdf5, writeHdf5 } from '../../src/io/nir/hdf5.js'
 import { type Group, group, numbers, type Tree, texts } from '../../src/io/nir/tree.js'
+import { valuesOf } from '../../src/nir/values.js'
 import { parseLines, run } from '../cli/in-process.js'
 import { testRandom } from '../support/engine.js'
+import { randomNetwork } from '../support/random-network.js'
+import { refusal, saveNir } from './package-rules.js'
 import { simulate } from './simulate.js'
 
 const fixture = (name: string): Promise<Uint8Array> =>
@@ -118,7 +122,7 @@ async function expectSameBits(
       purpose: 'inference',
     })
     const path = join(folder, 'net.nir')
-    await model.saveNir(path, how)
+    await saveNir(model, path, how)
     const again = await loadNir(path, { batchSize: samples })
     assert.is(again.timeSteps, steps)
     const x = inputs(
@@ -160,6 +164,51 @@ test('what is written is read with the same bits: layers', async () => {
     linear(32, 4),
   )
   await expectSameBits(series, [3, 8])
+  await expectSameBits(series, [3, 1, 8])
+  const both = sequential(
+    conv2d(2, 3, [3, 1], { padding: [0, 0] }),
+    lif(),
+    conv1d(3, 4, 3, { stride: 2, padding: 1 }),
+    lif(),
+    flatten(),
+    linear(16, 4),
+  )
+  await expectSameBits(both, [2, 3, 8])
+})
+
+test('spikes of images come back to their own neuron', async () => {
+  const own = recurrent(lif({ tau: 1.9, vThreshold: 0.3 }), { allToAll: false })
+  const before = conv2d(2, 3, 3, { padding: 1 })
+  await expectSameBits(sequential(before, own, conv2d(3, 2, 3), flatten(), linear(8, 3)), [2, 4, 4])
+  await expectSameBits(sequential(own, flatten(), linear(12, 3)), [3, 4])
+})
+
+test('random networks are written so that the package reads them, or refused by a layer', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'spikewasm-nir-'))
+  let written = 0
+  for (let seed = 0; seed < 60; seed++) {
+    const input = [[1, 8, 8] as const, [3, 9, 9] as const][seed % 2]
+    const network = randomNetwork(testRandom(1000 + seed), input, true)
+    const options = { input, frames: true, timeSteps: 3, batchSize: 2 } as const
+    const model = await network.compile({ ...options, purpose: 'inference' })
+    try {
+      const path = join(folder, `${seed}.nir`)
+      await saveNir(model, path)
+      const again = await loadNir(path, { batchSize: 2 })
+      const x = inputs(3, 2, input[0] * input[1] * input[2])
+      const [a, b] = [(await model.predict(x)).logits, (await again.predict(x)).logits]
+      for (const [i, value] of a.entries())
+        assert.ok(Math.abs(value - b[i]) <= 1e-4 * (1 + Math.abs(value)), `${seed}: ${value}`)
+      await again.dispose()
+      written++
+    } catch (error) {
+      assert.instance(error, SpikewasmError)
+      assert.match((error as Error).message, /^saveNir: \S+ \(.+\) cannot be written as NIR/)
+    }
+    await model.dispose()
+  }
+  assert.ok(written >= 10, `${written}`)
+  await rm(folder, { recursive: true })
 })
 
 test('what is written is read with the same bits: neurons', async () => {
@@ -216,7 +265,7 @@ test('batch normalisation becomes part of the convolution before it', async () =
   for (const [name, { data }] of Object.entries(state))
     if (name.startsWith('1.')) data.set(data.map(() => 0.5 + random()))
   model.loadStateDict(state)
-  await model.saveNir(join(folder, 'a.nir'))
+  await saveNir(model, join(folder, 'a.nir'))
   const again = await loadNir(join(folder, 'a.nir'), { batchSize: 2 })
   const x = inputs(4, 2, 36)
   const [a, b] = [(await model.predict(x)).logits, (await again.predict(x)).logits]
@@ -329,6 +378,91 @@ test('what cannot be expressed is refused by the name of the node', async () => 
   assert.is((await networkFromNir(await changed(() => {}))).input[0], 2)
 })
 
+test('the rules of the package refuse what it refuses', async () => {
+  const ones = (...shape: number[]): Tree =>
+    numbers(new Float64Array(shape.reduce((a, b) => a * b, 1)).fill(1), shape)
+  const cases: [Parameters<typeof changed>[0], RegExp | undefined][] = [
+    [set('n', 'r', ones(1)), /n: All parameters must have the same shape/],
+    [set('n', 'v_reset', ones(1, 3)), /n: All parameters must have the same shape/],
+    [set('n', 'v_reset', ones(3)), undefined],
+    [set('n', 'w_in', ones(3)), /n: unexpected argument 'w_in'/],
+    [set('n', 'type', texts(['CubaLIF'], [])), /n: missing argument 'tau_syn'/],
+    [set('n', 'type', texts(['Alif'], [])), /Unknown unit type: Alif/],
+    [set('w', 'weight', ones(1, 3, 2)), /input.output: \[2\] -> w.input: \[1,2\]|in.output/],
+    [set('w', 'weight', ones(6)), /Weight must be at least 2D/],
+    [set('in', 'shape', numbers(new BigInt64Array([1n, 2n]))), /type mismatch: in.output: \[1,2\]/],
+    [(_, edges) => edges.push(['n', 'w']), /type mismatch: n.output: \[3\] -> w.input: \[2\]/],
+    [(_, edges) => edges.push(['n', 'x']), /KeyError: x/],
+    [(_, edges) => edges.shift(), /No input nodes found/],
+  ]
+  for (const [change, message] of cases) {
+    const why = refusal(await readHdf5(await changed(change), 'it'), 'package')
+    if (message === undefined) assert.is(why, undefined)
+    else assert.match(why ?? 'read', message)
+  }
+})
+
+test('what is one number, a row or a list may have sizes of 1 around it', async () => {
+  const plain = await networkFromNir(await changed(() => {}))
+  const one = (shape: number[]): Tree => numbers(new Float64Array(3).fill(1), shape)
+  const single = numbers(new Float64Array([1]), [1, 1])
+  const batched = await changed((nodes, edges) => {
+    set('in', 'shape', numbers(new BigInt64Array([1n, 2n])))(nodes)
+    set('w', 'weight', numbers(new Float32Array(6), [1, 3, 2]))(nodes)
+    for (const field of ['r', 'v_leak']) set('n', field, one([1, 3]))(nodes)
+    for (const field of ['tau', 'v_threshold']) set('n', field, single)(nodes)
+    const fields: [string, Tree][] = [
+      ['type', texts(['Affine'], [])],
+      ['weight', numbers(new Float32Array(9), [1, 3, 3])],
+      ['bias', one([1, 3])],
+    ]
+    nodes.set('back', group(fields))
+    edges.push(['n', 'back'], ['back', 'n'])
+    set('out', 'shape', numbers(new BigInt64Array([1n, 3n])))(nodes)
+  })
+  const { state, input } = await networkFromNir(batched)
+  assert.equal(input, [1, 2])
+  assert.equal(state['w.weight'], plain.state['w.weight'])
+  assert.equal(state['n.recurrent.bias'].shape, [3])
+  const model = await loadNir(batched, { dt: 1e-2, batchSize: 2, timeSteps: 2 })
+  assert.is((await model.predict(new Float32Array(8))).logits.length, 6)
+  await model.dispose()
+})
+
+test('parameters stretch to the neurons as in NumPy, and not otherwise', () => {
+  const shape = [4, 3, 4] as const
+  const at = (c: number, y: number, x: number): number => 100 * c + 10 * y + x
+  const cases: [number[], (c: number, y: number, x: number) => number][] = [
+    [[], () => at(0, 0, 0)],
+    [[1, 1], () => at(0, 0, 0)],
+    [[4], (c) => at(c, 0, 0)],
+    [[1, 4, 1, 1], (c) => at(c, 0, 0)],
+    [[1, 1, 4], (_, __, x) => at(0, 0, x)],
+    [[3, 1], (_, y) => at(0, y, 0)],
+    [[1, 3, 4], (_, y, x) => at(0, y, x)],
+    [[4, 1, 4], (c, _, x) => at(c, 0, x)],
+    [[1, 4, 3, 4], at],
+    [[48], at],
+  ]
+  for (const [given, wanted] of cases) {
+    const last = given.length === 1 ? (given[0] === 48 ? [4, 3, 4] : [given[0], 1, 1]) : given
+    const sizes = [1, 1, 1, ...last].slice(-3)
+    const data: number[] = []
+    for (let c = 0; c < sizes[0]; c++)
+      for (let y = 0; y < sizes[1]; y++) for (let x = 0; x < sizes[2]; x++) data.push(at(c, y, x))
+    const fields = new Fields(new Map([['r', numbers(Float64Array.from(data), given)]]), 'it')
+    const all: number[] = []
+    for (let c = 0; c < 4; c++)
+      for (let y = 0; y < 3; y++) for (let x = 0; x < 4; x++) all.push(wanted(c, y, x))
+    assert.equal([...valuesOf(fields, 'r', shape)], all, `[${given}]`)
+  }
+  for (const given of [[3], [2, 4], [3, 4, 4], [4, 4, 3], [2, 4, 3, 4], [4, 12]]) {
+    const count = given.reduce((a, b) => a * b, 1)
+    const fields = new Fields(new Map([['r', numbers(new Float64Array(count), given)]]), 'it')
+    assert.throws(() => valuesOf(fields, 'r', shape), /r must have one number/, `[${given}]`)
+  }
+})
+
 test('dilation, other parts of a step and several paddings are refused or done', async () => {
   const tree = await readHdf5(await fixture('conv'), 'it')
   const nodes = ((tree.members.get('node') as Group).members.get('nodes') as Group).members
@@ -349,13 +483,17 @@ test('dilation, other parts of a step and several paddings are refused or done',
 test('layers that NIR does not have are refused by their names', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'spikewasm-nir-'))
   const cases: [Module, RegExp][] = [
+    [
+      recurrent(lif()),
+      /1 \(recurrent\(lif\)\) cannot .* all neurons of \[4, 4, 4\].* put flatten\(\) before it/,
+    ],
     [maxPool2d(2), /1 \(maxPool2d\) cannot be written as NIR/],
     [relu(), /1 \(relu\) cannot be written as NIR/],
     [alif(), /1 \(alif\) cannot be written as NIR, which has no adaptive threshold/],
     [lif({ refractory: 2 }), /1 \(lif\) cannot be written as NIR, which has no refractory time/],
   ]
   for (const [i, [layer, message]] of cases.entries()) {
-    const network = sequential(conv2d(1, 4, 3), layer, flatten(), linear(i === 0 ? 16 : 64, 2))
+    const network = sequential(conv2d(1, 4, 3), layer, flatten(), linear(i === 1 ? 16 : 64, 2))
     const model = await network.compile({ input: [1, 6, 6], purpose: 'inference', frames: true })
     await model.saveNir(join(folder, 'x.nir')).then(
       () => assert.unreachable(),
@@ -366,11 +504,25 @@ test('layers that NIR does not have are refused by their names', async () => {
   await rm(folder, { recursive: true })
 })
 
+test('a network of several outputs is refused', async () => {
+  const layers = { a: linear(3, 4), s: lif(), b: linear(4, 2), c: linear(4, 2) }
+  const network = block(layers, (m, x) => {
+    const spikes = m.s(m.a(x))
+    return { one: m.b(spikes), two: m.c(spikes) }
+  })
+  const model = await network.compile({ input: [3], purpose: 'inference' })
+  await model.saveNir(join(tmpdir(), 'never-written.nir')).then(
+    () => assert.unreachable(),
+    (error) => assert.match(error.message, /^saveNir: .* one output, got one, two; make a network/),
+  )
+  await model.dispose()
+})
+
 test('a learned time constant is written as the number that it is', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'spikewasm-nir-'))
   const network = sequential(linear(3, 4), plif({ tau: 3 }))
   const model = await network.compile({ input: [3], method: 'bptt' })
-  await model.saveNir(join(folder, 'p.nir'), { dt: 1e-3 })
+  await saveNir(model, join(folder, 'p.nir'), { dt: 1e-3 })
   const tree = await readHdf5(await readFile(join(folder, 'p.nir')), 'it')
   const nodes = ((tree.members.get('node') as Group).members.get('nodes') as Group).members
   const tau = (nodes.get('1') as Group).members.get('tau') as { data: Float64Array }

@@ -1,10 +1,13 @@
 /** A model as a NIR graph: the tree of the file that `saveNir` writes. */
 
-import { expect, SpikewasmError } from '../../errors.js'
-import type { GraphNode } from '../../graph/trace.js'
+import { expect, listNames, SpikewasmError } from '../../errors.js'
+import type { Graph, GraphNode } from '../../graph/trace.js'
+import type { Conv1d } from '../../nn/layers/conv1d.js'
+import type { Conv2d } from '../../nn/layers/conv2d.js'
+import { labelOf } from '../../nn/layers/kinds.js'
 import { type InputShape, sizeOf } from '../../nn/value.js'
 import type { Session } from '../../runtime/session.js'
-import type { StateDict } from '../../runtime/state.js'
+import type { NamedTensor, StateDict } from '../../runtime/state.js'
 import { type Draft, integer, integers, type Place, spread } from './draft.js'
 import { neuronNode } from './from-neuron.js'
 import { type NirNote, type NirTime, noteKey } from './note.js'
@@ -19,11 +22,48 @@ type Made = readonly { readonly end: string; readonly draft: Draft }[]
 /** @throws SpikewasmError that names the layer, for what NIR cannot say */
 function refuse({ node }: Pick<Place, 'node'>, why: string): never {
   throw new SpikewasmError(
-    `saveNir: ${node.name || 'the network'} (${node.kind}) cannot be written as NIR: ${why}`,
+    `saveNir: ${node.name || 'the network'} (${labelOf(node)}) cannot be written as NIR: ${why}`,
   )
 }
 
 const tensor = (data: Numbers, shape: readonly number[]): Tree => numbers(data, shape)
+
+/** Nodes of the file and the edges between them, as they come. */
+class Wiring {
+  readonly nodes = new Map<string, Draft>()
+  readonly edges: [string, string][] = []
+
+  /**
+   * Adds a node that reads others.
+   * @returns its name, which gets `_` behind it where there is one of that name
+   */
+  add(name: string, draft: Draft, from: readonly string[]): string {
+    expect(
+      !name.includes('/') && name !== '.' && name !== '__proto__',
+      () => `saveNir: names of layers must be without /, got ${name}; rename it`,
+    )
+    let own = name
+    while (this.nodes.has(own)) own += '_'
+    this.nodes.set(own, draft)
+    for (const source of from) this.edges.push([source, own])
+    return own
+  }
+
+  /** What is added twice needs two nodes: an edge counts once. */
+  joined(sources: readonly string[], shape: readonly number[]): string[] {
+    const ones = new Float32Array(sizeOf(shape)).fill(1)
+    const joined: string[] = []
+    for (const source of sources)
+      joined.push(
+        joined.includes(source)
+          ? this.add(`${source}.again`, { type: 'Scale', fields: { scale: tensor(ones, shape) } }, [
+              source,
+            ])
+          : source,
+      )
+    return joined
+  }
+}
 
 /**
  * The tree of a file.
@@ -31,79 +71,65 @@ const tensor = (data: Numbers, shape: readonly number[]): Tree => numbers(data, 
  */
 export function nirTree(session: Session, state: StateDict, time: NirTime): Group {
   const { graph, asked, timeSteps, frames } = session
-  const nodes = new Map<string, Draft>()
-  const edges: [string, string][] = []
+  expectOneOutput(graph)
+  const wiring = new Wiring()
   const shapeOf = shapes(graph.nodes, asked)
   const readers = graph.nodes.map(
     ({ index }) => graph.nodes.filter(({ inputs }) => inputs.includes(index)).length,
   )
+  const border = (type: 'Input' | 'Output', node: GraphNode): Draft => ({
+    type,
+    fields: { shape: integers(...shapeOf(node)) },
+  })
   /** The nodes of the file whose sum a node of the graph gives. */
   const sources: string[][] = []
-  const add = (name: string, draft: Draft, from: readonly string[]): string => {
-    expect(
-      !name.includes('/') && name !== '.' && name !== '__proto__',
-      () => `saveNir: names of layers must be without /, got ${name}; rename it`,
-    )
-    let own = name
-    while (nodes.has(own)) own += '_'
-    nodes.set(own, draft)
-    for (const source of from) edges.push([source, own])
-    return own
-  }
-  const ones = (shape: readonly number[]): Draft => ({
-    type: 'Scale',
-    fields: { scale: tensor(new Float32Array(sizeOf(shape)).fill(1), shape) },
-  })
   for (const node of graph.nodes) {
     const shape = shapeOf(node)
     if (node.kind === 'input') {
-      const draft = { type: 'Input', fields: { shape: integers(...shape) } }
-      sources.push([add('input', draft, [])])
+      sources.push([wiring.add('input', border('Input', node), [])])
       continue
     }
     const from = node.inputs.map((index) => sources[index])
     if (node.kind === 'add') {
-      // What is added twice needs two nodes: an edge counts once.
-      const joined: string[] = []
-      for (const source of from.flat())
-        joined.push(
-          joined.includes(source) ? add(`${source}.again`, ones(shape), [source]) : source,
-        )
-      sources.push(joined)
+      sources.push(wiring.joined(from.flat(), shape))
       continue
     }
     const [read] = from
     const place: Place = { node, state, time, inShape: shapeOf(graph.nodes[node.inputs[0]]), shape }
     if (node.kind === 'batchNorm2d' || (node.kind as string) === 'batchNorm1d') {
       const only = readers[node.inputs[0]] === 1 && read.length === 1
-      foldNorm(place, only ? nodes.get(read[0]) : undefined)
+      foldNorm(place, only ? wiring.nodes.get(read[0]) : undefined)
       sources.push(read)
       continue
     }
     let last: readonly string[] = read
     for (const { end, draft } of made(place))
-      last = [add(node.name === '' ? node.kind : `${node.name}${end}`, draft, last)]
+      last = [wiring.add(node.name === '' ? node.kind : `${node.name}${end}`, draft, last)]
     // Spikes come back through nodes of their own.
     const back = recurrenceOf(place)
-    if (back) edges.push([add(`${last[0]}.recurrent`, back, last), last[0]])
+    if (back) wiring.edges.push([wiring.add(`${last[0]}.recurrent`, back, last), last[0]])
     sources.push([...last])
   }
-  const output = graph.nodes[graph.output]
-  add('output', { type: 'Output', fields: { shape: integers(...shapeOf(output)) } }, [
-    ...sources[graph.output],
-  ])
+  wiring.add('output', border('Output', graph.nodes[graph.output]), sources[graph.output])
   const note: NirNote = { ...time, integration: 'step', timeSteps, frames }
   return group([
     ['version', texts([VERSION], [])],
-    ['node', graphTree(nodes, edges, note)],
+    ['node', graphTree(wiring, note)],
   ])
 }
 
-function graphTree(
-  nodes: ReadonlyMap<string, Draft>,
-  edges: readonly (readonly [string, string])[],
-  note: NirNote,
-): Group {
+/** @throws SpikewasmError for a network of several outputs */
+function expectOneOutput({ exits = [], outputName = '' }: Graph): void {
+  const names = [...exits.map(({ name }) => name), outputName]
+  expect(
+    names.length === 1,
+    () =>
+      `saveNir: the network must have one output, got ${listNames(names)}; make a network of the ` +
+      'one that you want',
+  )
+}
+
+function graphTree({ nodes, edges }: Wiring, note: NirNote): Group {
   const written = [...nodes].map(([name, { type, fields }]) => [
     name,
     group([['type', texts([type], [])], ...Object.entries(fields)]),
@@ -116,15 +142,16 @@ function graphTree(
   ])
 }
 
-/** Sizes as NIR has them. A series is one where nothing in the network is about images. */
+/** Sizes as NIR has them. The network is one of series where nothing in it is about images. */
 function shapes(
   nodes: readonly GraphNode[],
   asked: InputShape,
 ): (node: GraphNode) => readonly number[] {
   const images = nodes.some(({ kind }) => kind.endsWith('2d'))
+  const series = !images && (asked.length === 2 || (asked.length === 3 && asked[1] === 1))
   return ({ shape, flat }) => {
     if (flat) return [sizeOf(shape)]
-    return asked.length === 2 && !images ? [shape[0], shape[2]] : shape
+    return series ? [shape[0], shape[2]] : shape
   }
 }
 
@@ -134,55 +161,21 @@ function made(place: Place): Made {
   const one = (type: string, fields: Record<string, Tree>): Made => [
     { end: '', draft: { type, fields } },
   ]
-  const weight = (key: string): { shape: readonly number[]; data: Float32Array } | undefined =>
+  const weight = (key: string): NamedTensor | undefined =>
     state[name === '' ? key : `${name}.${key}`]
   if (layer === undefined) return []
-  const before: Made =
-    layer.kind === 'linear' && inShape.length > 1
-      ? [{ end: '.flatten', draft: flattened(inShape) }]
-      : []
   switch (layer.kind) {
     case 'identity':
     case 'dropout':
       return []
     case 'linear': {
+      const before = inShape.length > 1 ? [{ end: '.flatten', draft: flattened(inShape) }] : []
       const { data, shape: sizes } = standardised(place, weight('weight')!, weight('gain'))
-      const bias = weight('bias')
-      const fields = { weight: tensor(data, sizes) }
-      return [
-        ...before,
-        {
-          end: '',
-          draft: bias
-            ? { type: 'Affine', fields: { ...fields, bias: tensor(bias.data, bias.shape) } }
-            : { type: 'Linear', fields },
-        },
-      ]
+      return [...before, { end: '', draft: dense({ data, shape: sizes }, weight('bias')) }]
     }
-    case 'conv2d': {
-      const { data, shape: sizes } = standardised(place, weight('weight')!, weight('gain'))
-      return one('Conv2d', {
-        input_shape: integers(...inShape.slice(1)),
-        weight: tensor(data, sizes),
-        stride: integers(...layer.stride),
-        padding: integers(...layer.padding),
-        dilation: integers(1, 1),
-        groups: integer(layer.groups),
-        bias: biasTree(weight('bias'), layer.outChannels),
-      })
-    }
-    case 'conv1d': {
-      const { data, shape: sizes } = standardised(place, weight('weight')!, weight('gain'))
-      return one('Conv1d', {
-        input_shape: integer(inShape[inShape.length - 1]),
-        weight: tensor(data, sizes),
-        stride: integer(layer.stride),
-        padding: integer(layer.padding),
-        dilation: integer(1),
-        groups: integer(layer.groups),
-        bias: biasTree(weight('bias'), layer.outChannels),
-      })
-    }
+    case 'conv1d':
+    case 'conv2d':
+      return [{ end: '', draft: convolution(place, layer, weight) }]
     case 'avgPool2d':
     case 'sumPool2d':
       return one(layer.kind === 'avgPool2d' ? 'AvgPool2d' : 'SumPool2d', {
@@ -221,19 +214,55 @@ function made(place: Place): Made {
   }
 }
 
+/** A Conv1d where the network is one of series, else a Conv2d. */
+function convolution(
+  place: Place,
+  { stride, padding, groups, outChannels }: Conv1d | Conv2d,
+  parameter: (key: string) => NamedTensor | undefined,
+): Draft {
+  const { inShape } = place
+  const isSeries = inShape.length === 2
+  const { data, shape } = standardised(place, parameter('weight')!, parameter('gain'))
+  // A series within images has a height of 1.
+  const sizes = isSeries || shape.length === 4 ? shape : [shape[0], shape[1], 1, shape[2]]
+  const both = (along: number | readonly [number, number], across: number): Tree => {
+    if (typeof along !== 'number') return integers(...along)
+    return isSeries ? integer(along) : integers(across, along)
+  }
+  return {
+    type: isSeries ? 'Conv1d' : 'Conv2d',
+    fields: {
+      input_shape: isSeries ? integer(inShape[1]) : integers(...inShape.slice(1)),
+      weight: tensor(data, sizes),
+      stride: both(stride, 1),
+      padding: both(padding, 0),
+      dilation: both(1, 1),
+      groups: integer(groups),
+      bias: biasTree(parameter('bias'), outChannels),
+    },
+  }
+}
+
 const flattened = (shape: readonly number[]): Draft => ({
   type: 'Flatten',
   fields: { start_dim: integer(0), end_dim: integer(-1), input_type: integers(...shape) },
 })
 
+const dense = (weight: NamedTensor, bias: NamedTensor | undefined): Draft =>
+  bias
+    ? {
+        type: 'Affine',
+        fields: {
+          weight: tensor(weight.data, weight.shape),
+          bias: tensor(bias.data, bias.shape),
+        },
+      }
+    : { type: 'Linear', fields: { weight: tensor(weight.data, weight.shape) } }
+
 const biasTree = (bias: { readonly data: Float32Array } | undefined, outputs: number): Tree =>
   tensor(bias?.data ?? new Float32Array(outputs), [outputs])
 
-function standardised(
-  place: Place,
-  weight: { readonly shape: readonly number[]; readonly data: Float32Array },
-  gain: unknown,
-): { readonly shape: readonly number[]; readonly data: Float32Array } {
+function standardised(place: Place, weight: NamedTensor, gain: unknown): NamedTensor {
   const { layer } = place.node
   if (gain !== undefined || (layer && 'standardise' in layer && layer.standardise))
     refuse(place, 'its weights are standardised; train without standardise')
@@ -272,17 +301,25 @@ function foldNorm(place: Place, before: Draft | undefined): void {
   if (before.type === 'Linear') before.type = 'Affine'
 }
 
-/** The weight by which spikes of a recurrent layer come back; undefined for other layers. */
-function recurrenceOf({ node, state }: Place): Draft | undefined {
+/**
+ * The weight by which spikes of a recurrent layer come back; undefined for other layers.
+ * @throws SpikewasmError that names the layer, for one that joins all neurons of images
+ */
+function recurrenceOf(place: Place): Draft | undefined {
+  const { node, state, shape } = place
   const own = node.name === '' ? '' : `${node.name}.`
   const each = state[`${own}recurrent.V`]
+  if (each && shape.length > 1)
+    return { type: 'Scale', fields: { scale: tensor(each.data, shape) } }
   const weight = each ? diagonal(each.data) : state[`${own}recurrent.weight`]
   if (weight === undefined) return undefined
-  const bias = state[`${own}recurrent.bias`]
-  const fields = { weight: tensor(weight.data, weight.shape) }
-  return bias
-    ? { type: 'Affine', fields: { ...fields, bias: tensor(bias.data, bias.shape) } }
-    : { type: 'Linear', fields }
+  if (shape.length > 1)
+    refuse(
+      place,
+      `its weight joins all neurons of [${shape.join(', ')}], and a weight of NIR takes ` +
+        '[features] alone; put flatten() before it, which leaves the weight as it is',
+    )
+  return dense(weight, state[`${own}recurrent.bias`])
 }
 
 /** A matrix of all neurons that lets each hear itself alone. */
