@@ -3,7 +3,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { build } from 'esbuild'
-import { shortened } from './line-maps.mjs'
 import { testSources } from './sources.mjs'
 
 const { outputFiles } = await build({
@@ -15,10 +14,10 @@ const { outputFiles } = await build({
   format: 'esm',
   target: 'es2022',
   charset: 'utf8',
-  sourcemap: true,
+  sourcemap: 'external',
   sourcesContent: false,
 })
 for (const { path, text } of outputFiles) {
   mkdirSync(dirname(path), { recursive: true })
-  writeFileSync(path, path.endsWith('.map') ? shortened(text) : text)
+  writeFileSync(path, text)
 }

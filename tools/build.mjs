@@ -69,14 +69,14 @@ function steps() {
       name: 'typescript',
       inputs: [
         ...typescript,
-        ...['tsconfig.json', 'tsconfig.build.json', 'package-lock.json', 'tools/line-maps.mjs'],
+        ...['tsconfig.json', 'tsconfig.build.json', 'package-lock.json', 'tools/bare-output.mjs'],
         ...['tools/sources.mjs', manifest('typescript')],
       ],
       outputs: typescript
         .filter((file) => !file.endsWith('.d.ts'))
         .flatMap((file) => ['.js', '.d.ts', '.js.map'].map((end) => builtFrom(file, end))),
       command: ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'],
-      after: ['tools/line-maps.mjs', 'build/src', 'build/assembly'],
+      after: ['tools/bare-output.mjs', 'build/src', 'build/assembly'],
       // tsc does not look whether what it wrote before is still there and unchanged.
       prepare: () => rmSync(BUILD_INFO, { force: true }),
     },
@@ -84,7 +84,7 @@ function steps() {
       name: 'tests',
       inputs: [
         ...tests,
-        ...['build-tests', 'line-maps', 'sources'].map((name) => `tools/${name}.mjs`),
+        ...['build-tests', 'sources'].map((name) => `tools/${name}.mjs`),
         ...['tsconfig.json', manifest('esbuild')],
       ],
       outputs: tests

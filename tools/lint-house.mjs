@@ -13,7 +13,7 @@ import ts from 'typescript'
  * rows before it.
  */
 const rooms = [
-  ['errors', 'loss', 'median', 'optimizer', 'random', 'round-up', 'version'],
+  ['errors', 'host', 'loss', 'median', 'optimizer', 'random', 'round-up', 'version'],
   ['events'],
   ['nn'],
   ['graph'],

@@ -1,7 +1,6 @@
 // Runs built test files, one behind the other, in this process. In front of each file comes a line
 // with its name, so that the runner knows whose the output is; behind it uvu's counts.
-// Stack traces show lines of TypeScript, as with --enable-source-maps. That option would also make
-// each of the many worker threads of the tests read source maps.
+// Stack traces show lines of TypeScript.
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -29,7 +28,9 @@ function tellTime() {
 
 // What a file leaves behind counts as its own: threads that end, a start of the process.
 process.on('exit', tellTime)
-process.setSourceMapsEnabled(true)
+const { typescriptLines } = await import('../build/src/cli/typescript-lines.js')
+Error.prepareStackTrace = (error, calls) =>
+  typescriptLines([String(error), ...calls.map((call) => `    at ${call}`)].join('\n'))
 // uvu would run what it has found so far by itself, whichever file that is from.
 globalThis.UVU_DEFER = 1
 // Tests import single files of the source; nothing else says that they run in Node.

@@ -1,4 +1,4 @@
-/** Stack traces that show lines of TypeScript. */
+/** Stack traces that show lines of TypeScript. The package has no source maps, a clone has. */
 
 import { readFileSync } from 'node:fs'
 import { SourceMap } from 'node:module'
@@ -26,7 +26,7 @@ export function typescriptLines(stack: string): string {
   })
 }
 
-/** What stands beside a file; undefined where there is none, as in code of others. */
+/** What stands beside a file; undefined where there is none, as in the package. */
 function mapOf(url: string): SourceMap | undefined {
   try {
     return new SourceMap(JSON.parse(readFileSync(fileURLToPath(`${url}.map`), 'utf8')))

@@ -3,6 +3,7 @@
  */
 
 import { describe, expect } from '../errors.js'
+import type * as host from '../host.js'
 import type { CifarOptions } from './cifar.js'
 import type { Split } from './dataset.js'
 import type { EventDatasetOptions } from './events/options.js'
@@ -21,7 +22,7 @@ export const datasets = {
    * Recognition of Handwritten Digits*, CC BY 4.0). They come with the package.
    * @param from where `data/digits.csv.gz` of the package is, or its bytes; default: in the package
    */
-  digits: async (from?: string | URL | Uint8Array, ...more: []): Promise<Split> => {
+  digits: async (from?: string | host.URL | Uint8Array, ...more: []): Promise<Split> => {
     refuseMore('digits', 0, more)
     return (await import('./digits.js')).digits(from)
   },
@@ -30,7 +31,7 @@ export const datasets = {
    * @param from the folder where its four IDX files are, plain or .gz, or these files
    * @throws SpikewasmError naming the file that is missing or damaged
    */
-  mnist: async (from: string | URL | NamedFiles, ...more: []): Promise<Split> => {
+  mnist: async (from: string | host.URL | NamedFiles, ...more: []): Promise<Split> => {
     refuseMore('mnist', 1, more)
     return (await import('./mnist.js')).mnist(await pathOf('mnist', from))
   },
@@ -39,7 +40,7 @@ export const datasets = {
    * @param from the folder where its four IDX files are, plain or .gz, or these files
    * @throws SpikewasmError naming the file that is missing or damaged
    */
-  fashionMnist: async (from: string | URL | NamedFiles, ...more: []): Promise<Split> => {
+  fashionMnist: async (from: string | host.URL | NamedFiles, ...more: []): Promise<Split> => {
     refuseMore('fashionMnist', 1, more)
     return (await import('./mnist.js')).fashionMnist(await pathOf('fashionMnist', from))
   },
@@ -50,7 +51,7 @@ export const datasets = {
    * @param options for such a folder, where converted pictures are kept
    * @throws SpikewasmError naming what is missing or damaged
    */
-  cifar10: async (path: string | URL, options?: CifarOptions, ...more: []): Promise<Split> => {
+  cifar10: async (path: string | host.URL, options?: CifarOptions, ...more: []): Promise<Split> => {
     refuseMore('cifar10', 2, more)
     return (await import('./cifar.js')).cifar10(await pathOf('cifar10', path), options)
   },
@@ -59,7 +60,7 @@ export const datasets = {
    * @param path the .tar.gz of its binary distribution, or the folder that it unpacks to
    * @throws SpikewasmError naming what is missing or damaged
    */
-  cifar100: async (path: string | URL, ...more: []): Promise<Split> => {
+  cifar100: async (path: string | host.URL, ...more: []): Promise<Split> => {
     refuseMore('cifar100', 1, more)
     return (await import('./cifar.js')).cifar100(await pathOf('cifar100', path))
   },
@@ -75,7 +76,7 @@ export const datasets = {
    * @throws SpikewasmError naming the folder, file or option that is not as it must be
    */
   imageFolder: async (
-    folder: string | URL,
+    folder: string | host.URL,
     options?: ImageFolderOptions,
     ...more: []
   ): Promise<Split> => {
@@ -91,7 +92,11 @@ export const datasets = {
    * @param options in place of those
    * @throws SpikewasmError naming the folder, file or option that is not as it must be
    */
-  imageNet: async (folder: string | URL, options?: PictureOptions, ...more: []): Promise<Split> => {
+  imageNet: async (
+    folder: string | host.URL,
+    options?: PictureOptions,
+    ...more: []
+  ): Promise<Split> => {
     refuseMore('imageNet', 2, more)
     const path = await pathOf('imageNet', folder)
     return (await import('./pictures/imagenet.js')).imageNet(path, options)
@@ -103,7 +108,7 @@ export const datasets = {
    * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file
    */
   nmnist: async (
-    folder: string | URL,
+    folder: string | host.URL,
     options?: EventDatasetOptions,
     ...more: []
   ): Promise<Split> => {
@@ -118,7 +123,7 @@ export const datasets = {
    * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file
    */
   cifar10Dvs: async (
-    folder: string | URL,
+    folder: string | host.URL,
     options?: EventDatasetOptions,
     ...more: []
   ): Promise<Split> => {
@@ -133,7 +138,7 @@ export const datasets = {
    * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file
    */
   dvsGesture: async (
-    folder: string | URL,
+    folder: string | host.URL,
     options?: EventDatasetOptions,
     ...more: []
   ): Promise<Split> => {
@@ -147,7 +152,7 @@ export const datasets = {
    * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file
    */
   eventFolder: async (
-    folder: string | URL,
+    folder: string | host.URL,
     options?: EventFolderOptions,
     ...more: []
   ): Promise<Split> => {
@@ -158,7 +163,7 @@ export const datasets = {
 }
 
 /** Paths may be URLs of files. */
-const pathOf = async <Other>(name: string, path: Other | URL): Promise<Other | string> =>
+const pathOf = async <Other>(name: string, path: Other | host.URL): Promise<Other | string> =>
   path instanceof URL ? (await import('../io/files.js')).pathOfUrl(`datasets.${name}`, path) : path
 
 const taken = ['an address or bytes alone', 'a path alone', 'a path and options']

@@ -1,6 +1,7 @@
 /** MNIST and Fashion-MNIST from the bytes of the four IDX files, in Node or in a page. */
 
 import { describe, expect, SpikewasmError } from '../errors.js'
+import type * as host from '../host.js'
 import { gunzip, type Measure } from '../io/unpack.js'
 import { fromBytes } from './bytes.js'
 import { checkLabels, type Dataset, type Split } from './dataset.js'
@@ -41,7 +42,7 @@ export const fashionFlavour: Flavour = {
  * Files by their names, plain or gzipped: dropped onto a page or chosen in it (`input.files`,
  * `dataTransfer.files`), or their bytes.
  */
-export type NamedFiles = Iterable<File> | Readonly<Record<string, Uint8Array | Blob>>
+export type NamedFiles = Iterable<host.File> | Readonly<Record<string, Uint8Array | host.Blob>>
 
 /** A file that was found. */
 export interface Found {
@@ -70,27 +71,27 @@ export async function mnistOfFiles(
         `${loader} needs a file ${name} or ${name}.gz (${what}), got ` +
           `${[...given.keys()].slice(0, 8).map(describe).join(', ') || 'none'}; give all four`,
       )
-    const file = given.get(key) as Uint8Array | Blob
+    const file = given.get(key) as Uint8Array | host.Blob
     const packed = file instanceof Blob ? new Uint8Array(await file.arrayBuffer()) : file
     return { name: key, bytes: await gunzip(packed, key, measure(key)) }
   })
 }
 
-function byName(loader: string, files: NamedFiles): Map<string, Uint8Array | Blob> {
+function byName(loader: string, files: NamedFiles): Map<string, Uint8Array | host.Blob> {
   expect(
     typeof files === 'object' && files !== null,
     () => `${loader} must be given a folder (in Node) or its four files, got ${describe(files)}`,
   )
   const named: [string, unknown][] =
     Symbol.iterator in files
-      ? Array.from(files as Iterable<File>, (file) => [file?.name, file])
+      ? Array.from(files as Iterable<host.File>, (file) => [file?.name, file])
       : Object.entries(files)
   for (const [name, file] of named)
     expect(
       typeof name === 'string' && (file instanceof Uint8Array || file instanceof Blob),
       () => `${loader}: each file must be a File, a Blob or a Uint8Array, got ${describe(file)}`,
     )
-  return new Map(named as [string, Uint8Array | Blob][])
+  return new Map(named as [string, Uint8Array | host.Blob][])
 }
 
 /**

@@ -2,6 +2,7 @@
 
 import { type Dataset, expectDataset } from '../data/dataset.js'
 import { checkInteger, checkOptions, describe, expect, SpikewasmError } from '../errors.js'
+import type * as host from '../host.js'
 import { checkInputShape, imageShape } from '../nn/value.js'
 import { breathe } from '../runtime/breathe.js'
 import { checkSignal } from '../train/evaluate.js'
@@ -13,7 +14,7 @@ export interface EvaluateNetOptions {
   /** Only the first samples, an integer ≥ 1. Default: all. */
   limit?: number
   /** Ends the evaluation; it then rejects with the signal's reason. */
-  signal?: AbortSignal
+  signal?: host.AbortSignal
   /** Called several times a second with the share that is done, 0 … 1. */
   onProgress?: (done: number) => void
 }

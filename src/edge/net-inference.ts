@@ -1,6 +1,7 @@
 /** An exported network that predicts, in this process. Small: pages load it alone. */
 
 import { SpikewasmError } from '../errors.js'
+import type * as host from '../host.js'
 import { inputCount, type NetInfo } from './abi.js'
 import { checkBytes, checkParts, infoOf, refuse, walk } from './file.js'
 
@@ -14,7 +15,7 @@ export interface Net {
    */
   readonly sealed: boolean
   /** All of its memory, for hosts that need more than the views below. */
-  readonly memory: WebAssembly.Memory
+  readonly memory: host.WasmMemory
   /** Where the input goes: [C][H][W], [T][C][H][W] of frames; in train builds a batch of them. */
   readonly input: Float32Array | Uint8Array
   /** What `infer` and `step` give: [classes]. */
@@ -81,7 +82,7 @@ export async function openInference(
   const info = struct ?? infoOf(parts)
   checkParts(parts, info)
   const { exports } = await instantiate(own)
-  const memory = exports.memory as WebAssembly.Memory
+  const memory = exports.memory as host.WasmMemory
   const calls = new Calls(exports)
   if (calls.value('abi_version') !== info.abi)
     refuse(`answer abi_version() with ${info.abi}`, String(calls.value('abi_version')))
@@ -130,7 +131,7 @@ export async function instantiate(bytes: Uint8Array<ArrayBuffer>): Promise<WebAs
 
 /** The module's functions, whose traps become our errors. */
 export class Calls {
-  constructor(private readonly exports: WebAssembly.Exports) {}
+  constructor(private readonly exports: Readonly<Record<string, unknown>>) {}
 
   /** What a function returns. */
   value(name: string): number {

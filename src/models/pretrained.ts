@@ -1,6 +1,7 @@
 /** Trained weights that come with the package: `data/models`, and their cards in docs/models.md. */
 
 import { describe, expect, SpikewasmError } from '../errors.js'
+import type * as host from '../host.js'
 import { type LoadOptions, loadModel } from '../load.js'
 import type { Model } from '../model.js'
 import { readFirst, readOwn } from '../runtime/package-file.js'
@@ -28,7 +29,7 @@ export interface PretrainedOptions extends LoadOptions {
   /**
    * Where the file of the weights is, or its bytes: a page has to say so. Default: in the package.
    */
-  from?: string | URL | Uint8Array
+  from?: string | host.URL | Uint8Array
 }
 
 /**
@@ -48,7 +49,10 @@ export async function pretrained(
   return loadModel(from instanceof Uint8Array ? from : await read(name, from), options)
 }
 
-async function read(name: PretrainedName, from: string | URL | undefined): Promise<Uint8Array> {
+async function read(
+  name: PretrainedName,
+  from: string | host.URL | undefined,
+): Promise<Uint8Array> {
   const mend =
     'give pretrained its address or bytes, as from: with Vite, import weights from ' +
     `'spikewasm/models/${name}.safetensors?url'; elsewhere copy it from ` +
@@ -69,7 +73,7 @@ async function read(name: PretrainedName, from: string | URL | undefined): Promi
  * @param what asks for it, for the message
  * @throws SpikewasmError for another name
  */
-export function pretrainedFile(what: string, name: string): URL {
+export function pretrainedFile(what: string, name: string): host.URL {
   checkName(what, name)
   return platform().packageFile(pathOf(name)) as URL
 }

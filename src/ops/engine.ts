@@ -1,10 +1,11 @@
 /** The engine's modules for ops: loaded at once in Node, beforehand in a page. */
 
 import { SpikewasmError } from '../errors.js'
+import type * as host from '../host.js'
 import { type EngineVariant, loadEngine, loadEngineSync } from '../runtime/load.js'
 import { isNode } from '../runtime/processors.js'
 
-const loaded = new Map<EngineVariant, WebAssembly.Module>()
+const loaded = new Map<EngineVariant, host.WasmModule>()
 
 /**
  * Loads the engine. A page has to wait for it before it plans its first op; in Node nobody has to
@@ -16,7 +17,7 @@ export async function load(): Promise<void> {
 }
 
 /** @throws SpikewasmError in a page that has not waited for `load` */
-export function engineModule(variant: EngineVariant): WebAssembly.Module {
+export function engineModule(variant: EngineVariant): host.WasmModule {
   let module = loaded.get(variant)
   if (!module) {
     module = loadEngineSync(variant)
@@ -33,6 +34,6 @@ export function engineModule(variant: EngineVariant): WebAssembly.Module {
  * Takes another module of the engine for plans to come, on one thread.
  * @internal
  */
-export function useEngine(module: WebAssembly.Module): void {
+export function useEngine(module: host.WasmModule): void {
   loaded.set('engine', module)
 }

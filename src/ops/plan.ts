@@ -2,6 +2,7 @@
 
 import { Control, Op } from '../../assembly/opcodes.js'
 import { checkInteger, describe, expect, SpikewasmError } from '../errors.js'
+import type * as host from '../host.js'
 import { layOut } from '../plan/encode.js'
 import { assignAddresses } from '../plan/memory.js'
 import { roundUp } from '../round-up.js'
@@ -229,7 +230,7 @@ export class OpPlan implements PlanInfo {
    *
    * @internal
    */
-  static insides(plan: OpPlan): { memory: WebAssembly.Memory; program: number } {
+  static insides(plan: OpPlan): { memory: host.WasmMemory; program: number } {
     return { memory: plan.#memory.memory, program: plan.#runner.at.program }
   }
 

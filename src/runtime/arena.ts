@@ -3,6 +3,7 @@
  */
 
 import { SpikewasmError } from '../errors.js'
+import type * as host from '../host.js'
 import type { Plan, Program, ProgramName } from '../plan/plan.js'
 import type { TrainingBuffers } from '../plan/training.js'
 import type { Buffer } from '../plan/words.js'
@@ -10,7 +11,7 @@ import type { Buffer } from '../plan/words.js'
 export interface Arena {
   readonly plan: Plan
   /** Only its bytes: those of a model that was disposed of may be a copy. */
-  readonly memory: Pick<WebAssembly.Memory, 'buffer'>
+  readonly memory: Pick<host.WasmMemory, 'buffer'>
   /** A copy of the parameters, while moving averages lie in their place. */
   aside?: Float32Array | undefined
   /** To be called before all parameters and statistics are written: none need begin with values. */

@@ -1,5 +1,6 @@
 /** What `compile` and `loadModel` take. */
 
+import type * as host from '../host.js'
 import type { Loss, RatePenalty } from '../loss/index.js'
 import type { InputShape } from '../nn/value.js'
 import type { Optimizer } from '../optimizer/index.js'
@@ -61,7 +62,7 @@ export interface CompileOptions extends MethodOptions {
    * page's origin. Default: the code is part of the package's own, and starts from a blob: address,
    * which a Content-Security-Policy must allow (`worker-src blob:`). It has no effect in Node.
    */
-  worker?: string | URL
+  worker?: string | host.URL
   /**
    * What the model is for; default 'train', which trains, evaluates and predicts. 'inference' plans
    * what `predict` and `evaluate` need and takes a fraction of the memory. 'stream' runs one time

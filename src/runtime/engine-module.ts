@@ -1,6 +1,7 @@
 /** Whether a module is the engine's, and which one. */
 
 import { SpikewasmError } from '../errors.js'
+import type * as host from '../host.js'
 import { VERSION } from '../version.js'
 
 export type EngineVariant = 'engine' | 'engine-threads' | 'engine-debug'
@@ -15,7 +16,7 @@ const SECTION = 'spikewasm.engine'
  * @param where the module was found
  * @throws SpikewasmError unless it is that variant of this version
  */
-export function checkEngine(module: WebAssembly.Module, variant: EngineFile, where: string): void {
+export function checkEngine(module: host.WasmModule, variant: EngineFile, where: string): void {
   const [section] = WebAssembly.Module.customSections(module, SECTION)
   const [version, found] = section ? new TextDecoder().decode(section).split(' ') : []
   if (version === VERSION && found === variant) return

@@ -1,6 +1,7 @@
 /** Finds, compiles and instantiates the engine's modules. */
 
 import { describe, expect, SpikewasmError } from '../errors.js'
+import type * as host from '../host.js'
 import { checkEngine, type EngineFile, type EngineVariant } from './engine-module.js'
 import { broken, readFirst, readOwn } from './package-file.js'
 import { platform } from './platform.js'
@@ -9,7 +10,7 @@ import { instantiateSync } from './vendor/loader/index.js'
 export type { EngineVariant }
 
 /** Where a module of the engine comes from, where somebody says it. */
-export type EngineSource = string | URL | Uint8Array | ArrayBuffer | WebAssembly.Module
+export type EngineSource = string | host.URL | Uint8Array | ArrayBuffer | host.WasmModule
 
 /** What the runtime calls. */
 export interface EngineExports {
@@ -31,7 +32,7 @@ export interface EngineExports {
   maskCounts(masks: number, neurons: number, planes: number, counts: number): void
 }
 
-const compiled = new Map<string, Promise<WebAssembly.Module>>()
+const compiled = new Map<string, Promise<host.WasmModule>>()
 
 /**
  * The compiled module of a variant; each is compiled once for the process.
@@ -45,7 +46,7 @@ export function loadEngine(
   variant: EngineVariant,
   wide = false,
   from?: EngineSource,
-): Promise<WebAssembly.Module> {
+): Promise<host.WasmModule> {
   if (from instanceof WebAssembly.Module) {
     checkEngine(from, variant, GIVEN)
     return Promise.resolve(from)
@@ -64,7 +65,7 @@ export function loadEngine(
 }
 
 /** The same at once, where files can be read without waiting: in Node. Undefined elsewhere. */
-export function loadEngineSync(variant: EngineVariant): WebAssembly.Module | undefined {
+export function loadEngineSync(variant: EngineVariant): host.WasmModule | undefined {
   const { packageFile, readPackageFileSync } = platform()
   const url = packageFile(pathOf(variant))
   if (!url || !readPackageFileSync) return undefined
@@ -91,7 +92,7 @@ export async function engineBytes(): Promise<Uint8Array> {
 export async function givenEngine(
   name: string,
   from: EngineSource,
-): Promise<{ readonly bytes: Uint8Array; readonly module: WebAssembly.Module }> {
+): Promise<{ readonly bytes: Uint8Array; readonly module: host.WasmModule }> {
   const file = 'engine-named'
   expect(
     !(from instanceof WebAssembly.Module),
@@ -105,10 +106,7 @@ export async function givenEngine(
 }
 
 /** An instance of a module over a memory, which may be shared with other instances. */
-export function instantiateEngine(
-  module: WebAssembly.Module,
-  memory: WebAssembly.Memory,
-): EngineExports {
+export function instantiateEngine(module: host.WasmModule, memory: host.WasmMemory): EngineExports {
   // The module's own functions. Those that the loader makes of them count arguments for optional
   // parameters, which no function of the engine has.
   return instantiateSync(module, { env: { memory } }).instance.exports as unknown as EngineExports
@@ -141,7 +139,7 @@ const MAGIC = [0, 0x61, 0x73, 0x6d]
 const isModule = (bytes: Uint8Array): boolean => MAGIC.every((byte, i) => bytes[i] === byte)
 
 /** @param address of the file, or of its folder */
-function readGiven(file: EngineFile, address: string | URL, option: string) {
+function readGiven(file: EngineFile, address: string | host.URL, option: string) {
   const given = platform().address(address)
   const url = given.pathname.endsWith('/') ? new URL(`${file}.wasm`, given) : given
   return readFirst([url], isModule, `${option} must be where ${file}.wasm is`)
@@ -150,8 +148,8 @@ function readGiven(file: EngineFile, address: string | URL, option: string) {
 async function find(
   variant: EngineVariant,
   wide: boolean,
-  address: string | URL | undefined,
-): Promise<WebAssembly.Module> {
+  address: string | host.URL | undefined,
+): Promise<host.WasmModule> {
   const { url, bytes } = await (address === undefined
     ? readOwn(pathOf(variant), isModule, mendOf(variant))
     : readGiven(variant, address, GIVEN))
@@ -163,8 +161,8 @@ async function compile(
   variant: EngineFile,
   where: string,
   wide: boolean,
-): Promise<WebAssembly.Module> {
-  let module: WebAssembly.Module
+): Promise<host.WasmModule> {
+  let module: host.WasmModule
   try {
     module = await WebAssembly.compile((wide ? marked(bytes) : bytes) as BufferSource)
   } catch (error) {

@@ -2,6 +2,7 @@
 
 import { Op } from '../../assembly/opcodes.js'
 import { checkInteger, expect } from '../errors.js'
+import type * as host from '../host.js'
 import { median } from '../median.js'
 import type { Phase } from '../plan/program.js'
 import { programOf } from './arena.js'
@@ -40,8 +41,8 @@ const named = ({ op, ...time }: RawTime): RecordTime => ({ op: Op[op], ...time }
 
 /** Runs a whole program once. Results are the same as those of an ordinary run. */
 export function profileProgram(
-  module: WebAssembly.Module,
-  memory: WebAssembly.Memory,
+  module: host.WasmModule,
+  memory: host.WasmMemory,
   program: number,
   scratch: number,
 ): RecordTime[] {
@@ -72,7 +73,7 @@ async function timed(session: Session): Promise<RecordTime[]> {
   const { executor, plan } = session
   if (executor.time) return (await executor.time(session.runOf('train'))).map(named)
   const module = await session.engine
-  const memory = session.memory as WebAssembly.Memory
+  const memory = session.memory as host.WasmMemory
   const { address } = programOf(session, 'train')
   return profileProgram(module, memory, address, plan.workerScratchAt)
 }

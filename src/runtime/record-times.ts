@@ -1,6 +1,7 @@
 /** Runs the records of a program one by one and times each. Workers of pages hold this code too. */
 
 import { Control, ProgramWord, Rec, SectionWord, When } from '../../assembly/opcodes.js'
+import type * as host from '../host.js'
 
 /** One run of one record, its operation as a number. */
 export interface RawTime {
@@ -17,7 +18,7 @@ export interface RawTime {
 /** Runs a whole program once. Results are the same as those of an ordinary run. */
 export function timeRecords(
   execute: (record: number, unit: number, t: number, scratch: number) => void,
-  { buffer }: WebAssembly.Memory,
+  { buffer }: host.WasmMemory,
   program: number,
   scratch: number,
 ): RawTime[] {

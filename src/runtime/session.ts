@@ -3,6 +3,7 @@
 import { Control } from '../../assembly/opcodes.js'
 import { SpikewasmError } from '../errors.js'
 import type { Graph } from '../graph/trace.js'
+import type * as host from '../host.js'
 import { type InputShape, type Shape, sizeOf } from '../nn/value.js'
 import { type Optimizer, sgd } from '../optimizer/index.js'
 import { purposes } from '../plan/context.js'
@@ -123,7 +124,7 @@ export class Session implements Arena {
   get imageFloats(): number {
     return sizeOf(this.input) * (this.frames ? this.timeSteps : 1)
   }
-  get engine(): Promise<WebAssembly.Module> {
+  get engine(): Promise<host.WasmModule> {
     return moduleFor(this.settings)
   }
 

@@ -1,5 +1,6 @@
 /** What a session is made for, and what it gives. */
 
+import type * as host from '../host.js'
 import type { Purpose } from '../plan/plan.js'
 import type { EngineSource } from './load.js'
 
@@ -41,7 +42,7 @@ export interface Settings {
   /** Whether wide vectors were asked for and are on. */
   readonly revectorized: boolean
   /** Address of the script of a page's workers, where the user gives one. */
-  readonly worker?: string | URL
+  readonly worker?: string | host.URL
   /** Where the engine's module is, if somebody has said it. */
   readonly wasm?: EngineSource
 }

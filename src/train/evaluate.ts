@@ -10,6 +10,7 @@ import {
   expect,
   expectFinite,
 } from '../errors.js'
+import type * as host from '../host.js'
 import { crossEntropy, type Loss } from '../loss/index.js'
 import { checkInputShape, imageShape } from '../nn/value.js'
 import { programOf } from '../runtime/arena.js'
@@ -46,7 +47,7 @@ export interface EvaluateOptions {
   /**
    * Ends the evaluation before its next batch; `evaluate` then rejects with the signal's reason.
    */
-  signal?: AbortSignal
+  signal?: host.AbortSignal
   /** Counts samples whose label is among the k largest outputs, 1 … classes. Default: does not. */
   topK?: number
   /**
@@ -139,7 +140,7 @@ export function checkDataset(session: Session, data: Dataset, loss = lossOf(sess
  * @throws SpikewasmError unless it is a signal. Its controller, given by mistake, would never
  * abort.
  */
-export function checkSignal(name: string, signal: AbortSignal | undefined): void {
+export function checkSignal(name: string, signal: host.AbortSignal | undefined): void {
   expect(
     signal === undefined || typeof signal?.throwIfAborted === 'function',
     () => `${name} must be an AbortSignal, such as controller.signal, got ${describe(signal)}`,

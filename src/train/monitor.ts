@@ -3,6 +3,7 @@
 import { Batches } from '../data/batches.js'
 import type { Dataset } from '../data/dataset.js'
 import { checkInteger, checkOptions, describe, expect } from '../errors.js'
+import type * as host from '../host.js'
 import { sizeOf } from '../nn/value.js'
 import { programOf } from '../runtime/arena.js'
 import { breathe } from '../runtime/breathe.js'
@@ -26,7 +27,7 @@ export interface MonitorOptions {
   /** What the arrays may take together, in bytes. Default 2³⁰. */
   maxBytes?: number
   /** Ends it before its next batch; it then rejects with the signal's reason. */
-  signal?: AbortSignal
+  signal?: host.AbortSignal
 }
 
 /** What one layer did. */

@@ -2,6 +2,7 @@
 
 import { type Dataset, expectDataset } from '../data/dataset.js'
 import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../errors.js'
+import type * as host from '../host.js'
 import { checkLoss, checkPenalties, type Loss, type RatePenalty } from '../loss/index.js'
 import {
   checkNames,
@@ -117,7 +118,7 @@ export interface FitOptions extends MethodOptions {
    */
   numWorkers?: number
   /** Ends the training after the running step; `fit` then returns with `aborted: true`. */
-  signal?: AbortSignal
+  signal?: host.AbortSignal
 }
 
 const known: readonly string[] = [

@@ -10,7 +10,7 @@ const programUrl = new URL('./program.js', import.meta.url)
 
 /** Text of the measurement, for hosts that get it by HTTP. */
 export function programText(): string {
-  return readFileSync(fileURLToPath(programUrl), 'utf8').replace(/^\/\/# sourceMappingURL=.*$/m, '')
+  return readFileSync(fileURLToPath(programUrl), 'utf8')
 }
 
 /** What a job has in numbers, without paths. */

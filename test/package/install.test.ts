@@ -170,6 +170,32 @@ test('links of the packed pages lead to packed files', async () => {
   assert.ok(links > 30, `${links} links`)
 })
 
+test('source maps: what a packed file names is packed, with the sources that it names', async () => {
+  const text = (path: string): Promise<string> => readFile(join(unpacked, path), 'utf8')
+  const absent: string[] = []
+  const code = packed.filter((path) => /\.(m?js|css|html)$/.test(path))
+  for (const path of code)
+    for (const [, map] of (await text(path)).matchAll(
+      /^\/[/*]# sourceMappingURL=(?!data:)(\S+)/gm,
+    )) {
+      const found = posix.join(posix.dirname(path), map)
+      if (!packed.includes(found)) absent.push(`${path}: ${found}`)
+    }
+  for (const path of packed.filter((file) => file.endsWith('.map'))) {
+    const { sources, sourcesContent = [] } = JSON.parse(await text(path)) as {
+      sources: string[]
+      sourcesContent?: (string | null)[]
+    }
+    for (const [i, source] of sources.entries()) {
+      const found = posix.join(posix.dirname(path), source)
+      if (typeof sourcesContent[i] !== 'string' && !packed.includes(found))
+        absent.push(`${path}: ${found}`)
+    }
+  }
+  assert.ok(code.length > 500, `${code.length} files`)
+  assert.equal(absent.slice(0, 5), [])
+})
+
 /** The first bytes of programs and libraries: ELF, Mach-O in both orders and fat, PE. */
 const magics = ['7f454c46', 'feedface', 'feedfacf', 'cefaedfe', 'cffaedfe', 'cafebabe', '4d5a']
 
@@ -288,10 +314,9 @@ console.log(sums[0] === sums[1] ? 'same bits' : 'different bits')
   assert.ok(existsSync(join(project, 'digits.safetensors')))
 })
 
-test('the types compile without types of anything else', async () => {
-  await writeFile(
-    join(project, 'typed.ts'),
-    `import { type Model, flatten, linear, sequential, sgd } from 'spikewasm'
+/** Programs that the package's types are compiled with, by their names. */
+const programs = {
+  'typed.ts': `import { type Model, flatten, linear, sequential, sgd } from 'spikewasm'
 export async function train(): Promise<Model> {
   const net = sequential(flatten(), linear(4, 2))
   const model = await net.compile({ input: [1, 2, 2], batchSize: 8 })
@@ -302,30 +327,63 @@ export const optimizer = sgd({ lr: 0.1 })
 // @ts-expect-error: the types are there, so a wrong one is an error
 export const wrong = sgd({ lr: 'high' })
 `,
-  )
-  await writeFile(
-    join(project, 'tsconfig.json'),
-    JSON.stringify({
-      compilerOptions: {
-        module: 'NodeNext',
-        target: 'ES2022',
-        lib: ['ES2023', 'DOM'],
-        types: [],
-        strict: true,
-        skipLibCheck: false,
-        // Those that come with TypeScript.
-        skipDefaultLibCheck: true,
-        noEmit: true,
-      },
-      files: ['typed.ts'],
-    }),
-  )
-  const tsc = join(root, 'node_modules/typescript/bin/tsc')
-  const { stdout } = await run(process.execPath, [tsc, '-p', '.'], { cwd: project, env }).catch(
-    (error: { stdout: string }) => error,
-  )
-  assert.is(stdout, '')
-})
+  'objects.ts': `import { type CompileOptions, datasets, type EvaluateOptions, events, openNet } from 'spikewasm'
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+export const signal: Same<EvaluateOptions['signal'], AbortSignal | undefined> = true
+export const memory: Same<Awaited<ReturnType<typeof openNet>>['memory'], WebAssembly.Memory> = true
+export const wasm: CompileOptions['wasm'] = {} as WebAssembly.Module
+export const given = async (files: File[], url: URL, file: File) => {
+  await datasets.mnist(files)
+  await datasets.mnist(url)
+  await events.read(file)
+  // @ts-expect-error: a number is no file
+  await events.read(3)
+}
+`,
+}
+
+/** What a program's types know of a page's objects and of Node's. */
+const surroundings: Record<string, { lib?: string; types?: string[]; files?: string[] }> = {
+  neither: {},
+  Node: { types: ['node'] },
+  'a page': { lib: 'DOM', files: ['objects.ts'] },
+  'a worker of a page': { lib: 'WebWorker', files: ['objects.ts'] },
+}
+
+for (const [name, { lib, types = [], files = [] }] of Object.entries(surroundings))
+  test(`all entries' types compile strictly with the types of ${name}`, async () => {
+    for (const [file, text] of Object.entries(programs)) await writeFile(join(project, file), text)
+    const { exports } = JSON.parse(await readFile(join(unpacked, 'package.json'), 'utf8')) as {
+      exports: Record<string, string | object>
+    }
+    const entries = Object.keys(exports).filter((entry) => typeof exports[entry] === 'object')
+    assert.ok(entries.includes('./bench') && entries.length >= 7, entries.join())
+    const all = entries.map((entry, i) => `export * as _${i} from 'spikewasm${entry.slice(1)}'\n`)
+    await writeFile(join(project, 'entries.ts'), all.join(''))
+    // Bundlers take the entries of pages.
+    const bundler = { module: 'ESNext', moduleResolution: 'Bundler', customConditions: ['browser'] }
+    const compilerOptions = {
+      ...(lib === undefined ? { module: 'NodeNext' } : bundler),
+      target: 'ES2022',
+      lib: lib === undefined ? ['ES2023'] : ['ES2023', lib],
+      types,
+      typeRoots: [join(root, 'node_modules/@types')],
+      strict: true,
+      skipLibCheck: false,
+      // Those that come with TypeScript.
+      skipDefaultLibCheck: true,
+      noEmit: true,
+    }
+    await writeFile(
+      join(project, 'tsconfig.json'),
+      JSON.stringify({ compilerOptions, files: ['entries.ts', 'typed.ts', ...files] }),
+    )
+    const tsc = join(root, 'node_modules/typescript/bin/tsc')
+    const { stdout } = await run(process.execPath, [tsc, '-p', '.'], { cwd: project, env }).catch(
+      (error: { stdout: string }) => error,
+    )
+    assert.is(stdout, '')
+  })
 
 test('benchmarks run from the package', async () => {
   const args = ['bench', '--quick', '--filter', 'relu', '--json']

@@ -1,6 +1,7 @@
 /** What is public of recordings. */
 
 import type { EventRecording } from '../../events/recording.js'
+import type * as host from '../../host.js'
 import { eventFunctions } from './functions.js'
 import type { ReadEventsOptions } from './read-options.js'
 
@@ -18,7 +19,7 @@ export const events = {
    *   format
    */
   read: async (
-    from: string | URL | Uint8Array | Blob,
+    from: string | host.URL | Uint8Array | host.Blob,
     options: ReadEventsOptions = {},
   ): Promise<EventRecording> => (await import('./read.js')).readEvents(from, options),
   ...eventFunctions,

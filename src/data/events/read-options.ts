@@ -3,6 +3,7 @@
 import { checkOptions, describe, expect } from '../../errors.js'
 import { type EventFormat, eventFormats } from '../../events/parse.js'
 import { checkSensor, type Sensor } from '../../events/recording.js'
+import type * as host from '../../host.js'
 
 /** Options of `events.read`; each has a default. */
 export interface ReadEventsOptions {
@@ -28,9 +29,9 @@ export function checkReading(name: string, options: ReadEventsOptions): ReadEven
 
 /** A recording's bytes, and what messages call it. */
 export async function bytesOf(
-  from: Uint8Array | Blob,
+  from: Uint8Array | host.Blob,
 ): Promise<{ readonly name: string; readonly bytes: Uint8Array }> {
-  const name = (from as Partial<File>).name ?? 'the recording'
+  const name = (from as Partial<host.File>).name ?? 'the recording'
   if (from instanceof Uint8Array) return { name, bytes: from }
   return { name, bytes: new Uint8Array(await from.arrayBuffer()) }
 }

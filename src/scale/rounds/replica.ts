@@ -7,6 +7,7 @@
 import { Batches } from '../../data/batches.js'
 import type { Dataset } from '../../data/dataset.js'
 import { SpikewasmError } from '../../errors.js'
+import type * as host from '../../host.js'
 import { breathe } from '../../runtime/breathe.js'
 import { nonFinite } from '../../runtime/non-finite.js'
 import { runsHere } from '../../runtime/processors.js'
@@ -61,7 +62,7 @@ export interface TrainedWith {
   readonly session: Session
   readonly batches: Batches
   readonly rounds: RoundsSetting
-  readonly signal?: AbortSignal
+  readonly signal?: host.AbortSignal
 }
 
 /** Batches of a data set, in the order of each epoch; batch s·K + k is replica k's at step s. */

@@ -1,6 +1,7 @@
 /** Who does the replicas' work of a round. */
 
 import type { Dataset } from '../../data/dataset.js'
+import type * as host from '../../host.js'
 import type { Session } from '../../runtime/session.js'
 import type { Setting } from '../../train/snapshot.js'
 import type { RoundsSetting } from './options.js'
@@ -21,7 +22,7 @@ export interface Round {
   /** Of each replica, from the round before. */
   readonly states: readonly ReplicaState[]
   readonly shard: Shard
-  readonly signal?: AbortSignal
+  readonly signal?: host.AbortSignal
 }
 
 /** Trains all replicas of a round, here or elsewhere. */
