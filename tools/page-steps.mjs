@@ -14,6 +14,7 @@ const built = new URL('../build/', import.meta.url)
 
 /** Networks on made-up data; `steps` are timed, behind as many that warm up. */
 const networks = [
+  { name: 'small cnn', shape: [1, 8, 8], batchSize: 64, timeSteps: 4, steps: 200 },
   { name: 'cnn', shape: [1, 28, 28], batchSize: 64, timeSteps: 4, steps: 30 },
   { name: 'resnet18', shape: [3, 32, 32], batchSize: 16, timeSteps: 4, steps: 4 },
 ]
@@ -27,7 +28,7 @@ const places = [
 
 /** Runs in Node and, as text, in a page. Warms up when `model` is made; see `networks`. */
 async function prepare(api, { name, shape, batchSize, timeSteps, steps }, threads) {
-  const network = name === 'cnn' ? api.cnn(shape, 10) : api[name]({ classes: 10 })
+  const network = name.endsWith('cnn') ? api.cnn(shape, 10) : api[name]({ classes: 10 })
   const model = await network.compile({ input: shape, batchSize, timeSteps, threads })
   const size = batchSize * shape.reduce((a, b) => a * b, 1)
   const x = Float32Array.from({ length: size }, (_, i) => Math.sin(i * 12.9898) * 1.5)

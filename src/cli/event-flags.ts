@@ -50,7 +50,7 @@ export function addEventFlags(
       named(
         '--rest <way>',
         'with --time-window or --event-count: drop events behind the frames, or add them to the ' +
-          'last (default: drop; nmnist last)',
+          'last (default: drop; nmnist with --time-window last)',
         ['drop', 'last'],
       ),
     )

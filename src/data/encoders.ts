@@ -51,7 +51,10 @@ export interface LatencyOptions extends ConstantOptions {
   readonly function?: 'linear' | 'log' | 'rc'
   /** 'rc': τ in steps, > 0; default 1. */
   readonly tau?: number
-  /** 'rc': θ, above 0 and below 1; default 0.01. Inputs below it spike last. */
+  /**
+   * 'rc': θ, above 0 and below 1; default 0.01. Inputs below it have the time τ · ln(10⁷ · θ), 11.5
+   * steps by default; behind the last step that is no spike.
+   */
   readonly threshold?: number
   /** 'rc': times of a sample are stretched so that the last is T − 1; default false. */
   readonly normalize?: boolean

@@ -90,6 +90,23 @@ test('rate: spikes come with probability x, and follow from seed, epoch and inde
   )
 })
 
+test('latency rc: a time behind the last step is no spike, unless times are stretched', () => {
+  const inputs = Float32Array.of(0, 0.005, 0.5)
+  const still = fromArrays({ inputs, labels: [0], shape: [3], classes: 1 })
+  // ln(10⁷ · 0.01) = 11.5
+  for (const [options, below] of [
+    [{ timeSteps: 12 }, undefined],
+    [{ timeSteps: 13 }, 12],
+    [{ timeSteps: 23, tau: 2 }, undefined],
+    [{ timeSteps: 4, normalize: true }, 3],
+    [{ timeSteps: 13, clip: true }, undefined],
+  ] as const) {
+    const steps = readOf(encoders.latency(still, { function: 'rc', ...options }))
+    const times = [0, 1, 2].map((i) => steps.findIndex((step) => step[i] === 1))
+    assert.equal(times, [below ?? -1, below ?? -1, 0], JSON.stringify(options))
+  }
+})
+
 test('constant frames train like the input itself', async () => {
   const images = Uint8Array.from({ length: 12 * 16 }, (_, i) => (i * 37) % 256)
   const labels = Array.from({ length: 12 }, (_, i) => i % 2)

@@ -101,6 +101,9 @@ test('a time window cuts and fills up to T frames', async () => {
   const { test: usual } = await nmnist({ timeSteps: 3, timeWindow: 7000 })
   const steps = [0, 1, 2].map((t) => sum(readOf(usual, 0).subarray(t * 2312, (t + 1) * 2312)))
   assert.equal(steps, [10, 10, 180])
+  // Frames of so many events leave out what comes behind them.
+  const { test: numbered } = await nmnist({ timeSteps: 3, eventCount: 50 })
+  assert.is(sum(readOf(numbered, 0)), 150)
   const { test: counted } = await nmnist({ timeSteps: 3, eventCount: 50, binary: true })
   assert.ok(readOf(counted, 0).every((value) => value === 0 || value === 1))
 })

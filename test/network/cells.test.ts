@@ -205,6 +205,27 @@ for (const options of [
         expectClose(name, states[i + 2][name].data, data, 1e-5)
   })
 
+test('inputScale multiplies what comes back to a recurrent layer too', async () => {
+  const outputs: Float32Array[] = []
+  // Powers of two round nothing.
+  for (const [inputScale, factor] of [
+    [2, 1],
+    [1, 2],
+  ]) {
+    const neurons = recurrent(lif({ tau: 2, vThreshold: 0.25, inputScale }))
+    const net = sequential(linear(4, 5), neurons, linear(5, 3))
+    const model = await net.compile({ input: [4], timeSteps: 8, batchSize: 2, method: 'bptt' })
+    const state = model.stateDict()
+    for (const [name, { data }] of Object.entries(state))
+      if (!name.startsWith('2.')) for (const i of data.keys()) data[i] *= factor
+    model.loadStateDict(state)
+    outputs.push((await model.predict(numbers(8))).logits)
+    assert.ok(model.firingRates()['1'] > 0)
+    await model.dispose()
+  }
+  assert.equal(outputs[0], outputs[1])
+})
+
 test('summaries, statistics and files name cells', async () => {
   const model = await chain().compile({
     input: [2, 4, 3],

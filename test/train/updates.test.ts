@@ -124,6 +124,30 @@ const methods: (Partial<CompileOptions> & Partial<FitOptions>)[] = [
   { method: 'sltt', update: 'everyStep', accumulate: 1 },
 ]
 
+test("a group's weight decay holds for biases, which the optimizer's own leaves alone", async () => {
+  const after: { weight: number; bias: number }[] = []
+  const plain = { lr: 0.5, momentum: 0 }
+  for (const optimizer of [
+    sgd(plain),
+    sgd({ ...plain, weightDecay: 0.25 }),
+    sgd({ ...plain, groups: [{ params: '*.bias', weightDecay: 0.25 }] }),
+  ]) {
+    const model = await compileToy({ optimizer, batchSize: 2 }, false)
+    const state = model.stateDict()
+    for (const { data } of Object.values(state)) data.fill(1)
+    model.loadStateDict(state)
+    await model.trainStep(new Float32Array(2 * 60).fill(1), [0, 1])
+    const [weight, bias] = ['0.weight', '0.bias'].map((name) => model.stateDict()[name].data[0])
+    after.push({ weight, bias })
+    await model.dispose()
+  }
+  const [none, all, group] = after
+  assert.is(all.bias, none.bias)
+  assert.is(all.weight, Math.fround(none.weight - 0.125))
+  assert.is(group.weight, none.weight)
+  assert.is(group.bias, Math.fround(none.bias - 0.125))
+})
+
 for (const { optimizer = everything.optimizer, accumulate = 3, ...method } of methods)
   test(`${method.method}: any checkpoint leads to the same bits, accumulated batches too`, async () => {
     const files: (() => Promise<Uint8Array>)[] = []
