@@ -6,6 +6,12 @@
 export class SpikewasmError extends Error {
   /** 'SpikewasmError'. */
   override name = 'SpikewasmError'
+
+  /** Makes one; in its message what does not print is escaped. */
+  constructor(message: string, options?: ErrorOptions) {
+    // Node prints the message of an error that nobody catches, as it is.
+    super(printable(message), options)
+  }
 }
 
 /** Throws a `SpikewasmError` unless `condition` holds. */
@@ -15,16 +21,19 @@ export function expect(condition: boolean, message: () => string): asserts condi
 
 /**
  * Characters that a terminal would obey, or that hide what a text says: control characters, marks
- * of direction and of zero width, line separators, and halves of pairs.
+ * of direction and of zero width, line separators, and halves of pairs. Ends of lines and tabs are
+ * text.
  */
-const unprintable =
-  /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g
+const unprintable = /(?![\n\t])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\u2065]/gu
 
-const escaped = (text: string): string =>
-  JSON.stringify(text).replace(
-    unprintable,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
+/** As JSON writes them. */
+const codesOf = (char: string): string =>
+  char.replace(/[\s\S]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+
+/** A text that a terminal shows as it is: lines, and what does not print escaped. */
+export const printable = (text: string): string => text.replace(unprintable, codesOf)
+
+const escaped = (text: string): string => printable(JSON.stringify(text))
 
 /**
  * A text from a file as messages show it: in quotes, on one line, what does not print escaped, and

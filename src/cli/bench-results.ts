@@ -9,6 +9,7 @@ import { checkResultPath } from '../bench/options.js'
 import { type Entry, type Report, toMarkdown } from '../bench/report.js'
 import { expect, SpikewasmError } from '../errors.js'
 import { checkTargets, kindOfPath, writeFilesAtomic } from '../io/files.js'
+import { overwrite } from './terminal.js'
 
 /** Options that name files to write. */
 export interface ResultPaths {
@@ -83,7 +84,7 @@ export function printer({ json }: ResultPaths): (text: string) => void {
 
 /** One line on standard error that says what is measured now; on a terminal alone. */
 export const progress = (text: string): void => {
-  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`)
+  if (process.stderr.isTTY) overwrite(process.stderr, text)
 }
 
 /** Tells what failed, on standard error. */

@@ -24,6 +24,7 @@ import { withFiles } from './mistakes.js'
 import { counting, fromRun, numeric, shared } from './options.js'
 import { dataOf, openOutFolder, removeIfEmpty } from './run-folder.js'
 import { newTable } from './tables.js'
+import { overwrite } from './terminal.js'
 import { packageVersion } from './version.js'
 import { givenNetwork, modelOptions, networkOnly } from './which-model.js'
 
@@ -209,6 +210,6 @@ function draw({ title, head, rows }: ReturnType<typeof tables>[number]): string 
 
 /** One line on standard error that says what is going on. */
 function progressLine(visible: boolean): { show(message: string): void; clear(): void } {
-  const write = (text: string): void => void (visible && process.stderr.write(`\r\u001b[K${text}`))
+  const write = (text: string): void => void (visible && overwrite(process.stderr, text))
   return { show: write, clear: () => write('') }
 }

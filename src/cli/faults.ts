@@ -1,7 +1,7 @@
 /** How commands end when something breaks that nobody awaits: output that cannot be written. */
 
 import type { Command } from 'commander'
-import { SpikewasmError } from '../errors.js'
+import { printable, SpikewasmError } from '../errors.js'
 import type { WarningCode } from '../runtime/warn.js'
 import { complain } from './complain.js'
 import { inFlags } from './mistakes.js'
@@ -50,7 +50,7 @@ export function guardOutput(command: Command | undefined, goesOn: boolean): void
 export function showTypescript(): void {
   // Node writes the trace afterwards.
   process.on('uncaughtExceptionMonitor', (error: unknown) => {
-    if (error instanceof Error && error.stack) error.stack = typescriptLines(error.stack)
+    if (error instanceof Error && error.stack) error.stack = printable(typescriptLines(error.stack))
   })
 }
 

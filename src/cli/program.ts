@@ -5,6 +5,7 @@ import { switchOnWideVectors } from '../runtime/revectorize.js'
 import { complain } from './complain.js'
 import { FAILED, guardBench, guardOutput, plainWarnings } from './faults.js'
 import { ignoreHangup } from './interrupt.js'
+import { guardTerminal } from './terminal.js'
 import { packageVersion } from './version.js'
 
 /** Each is read when it is asked for: all of them take longer than many a run. */
@@ -40,6 +41,7 @@ export async function runProgram(
   args: readonly string[],
   { wideVectors = true } = {},
 ): Promise<void> {
+  guardTerminal()
   const program = new Command('spikewasm')
     .description('Train spiking neural networks in Node with SIMD WebAssembly.')
     .version(packageVersion())

@@ -1,11 +1,13 @@
 /** What a person or a program sees while a network is trained. */
 
+import { plainText } from '../errors.js'
 import { decimal, epochLine, percent } from '../train/callbacks/epoch-line.js'
 import { inkFor } from '../train/callbacks/ink.js'
 import { stepBar } from '../train/callbacks/progress.js'
 import type { Operations } from '../train/operations.js'
 import type { EpochRecord, StepInfo } from '../train/records.js'
 import { newBar, newTable, singleBar } from './tables.js'
+import { codeStream } from './terminal.js'
 
 export { decimal, percent }
 
@@ -77,14 +79,14 @@ export function printJson(value: object): void {
  */
 export function humanReporter(epochs: number, rates: () => Record<string, number>): Reporter {
   const bar = process.stderr.isTTY
-    ? stepBar(singleBar() as never, process.stderr, rates)
+    ? stepBar(singleBar() as never, codeStream(process.stderr), rates)
     : undefined
   const ink = inkFor(process.stdout)
   return {
     step: (info) => bar?.step(info),
     epoch(record, best) {
       bar?.stop()
-      process.stdout.write(`${epochLine(record, epochs, { best, ink })}\n`)
+      codeStream(process.stdout).write(`${epochLine(record, epochs, { best, ink })}\n`)
     },
     pause: () => bar?.stop(),
     summary: (summary) => void process.stdout.write(`${summaryTable(summary)}\n`),
@@ -100,10 +102,11 @@ export function shareBar(quiet: boolean): { show(what: string, done: number): vo
     clearOnComplete: true,
     hideCursor: true,
     gracefulExit: true,
-    stream: process.stderr,
+    stream: codeStream(process.stderr),
   })
   return {
-    show(what, done) {
+    show(name, done) {
+      const what = plainText(name)
       if (bar.isActive) bar.update(done, { what })
       else bar.start(1, done, { what })
     },

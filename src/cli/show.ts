@@ -15,6 +15,7 @@ import { counting, named, numbers, numeric } from './options.js'
 import { printJson } from './report.js'
 import { showPage } from './show-page.js'
 import { histogram, inColour, inLetters, type Still, smaller } from './show-still.js'
+import { codeStream } from './terminal.js'
 
 interface ShowArguments {
   readonly format?: EventFormat
@@ -89,11 +90,9 @@ async function show(file: string, args: ShowArguments): Promise<void> {
   const still = smaller(stillOf(recording), columns)
   const picture = coloured ? inColour(still) : inLetters(still)
   const legend = coloured ? '' : ' (+ ON, - OFF, . few)'
-  const lines = [
-    `${plainText(basename(file))}: ${summaryOf(told)}${legend}`,
-    ...[picture, histogram(recording.t, columns)],
-    ...(out === undefined ? [] : [`wrote ${out}`]),
-  ]
+  process.stdout.write(`${plainText(basename(file))}: ${summaryOf(told)}${legend}\n`)
+  codeStream(process.stdout).write(`${picture}\n`)
+  const lines = [histogram(recording.t, columns), ...(out === undefined ? [] : [`wrote ${out}`])]
   process.stdout.write(`${lines.join('\n')}\n`)
 }
 

@@ -36,6 +36,7 @@ import type { CrewHere } from './rounds/crew.js'
 import { describeRounds } from './rounds/flags.js'
 import { areOfProgram, holdsRun, optionsJson, type RunOptions, runNames } from './run-folder.js'
 import { idOf } from './run-id.js'
+import { codeStream } from './terminal.js'
 import { endingOf, type TrainHooks } from './train-hooks.js'
 import { describeTraining, type TrainingSetup } from './training-options.js'
 
@@ -276,7 +277,7 @@ function tellSilence(reporter: Reporter, layers: readonly string[], epoch: numbe
   const text =
     `spikewasm: no neuron of layer ${names} fired in epoch ${epoch}: nothing is learnt behind ` +
     'it; try a higher --lr, more --time-steps or another --seed'
-  process.stderr.write(`${warn(text)}\n`)
+  codeStream(process.stderr).write(`${warn(text)}\n`)
 }
 
 /** A signal amid the last validation, or behind it, may have stopped nothing. */

@@ -19,6 +19,7 @@ import { counting, fromRun, shared } from './options.js'
 import { percent, printJson } from './report.js'
 import { dataOf } from './run-folder.js'
 import { newTable } from './tables.js'
+import { overwrite } from './terminal.js'
 import { givenModel, modelOptions } from './which-model.js'
 
 interface VerifyArguments extends EventArguments {
@@ -89,10 +90,10 @@ async function verify(path: string, args: VerifyArguments): Promise<void> {
       hosts: args.hosts,
       seconds: args.seconds,
       onHost: (name) => {
-        if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${name} …`)
+        if (process.stderr.isTTY) overwrite(process.stderr, `${name} …`)
       },
     })
-    if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
+    if (process.stderr.isTTY) overwrite(process.stderr, '')
     if (args.json) printJson(summary(path, net.info, trials, result))
     else process.stdout.write(text(path, net.info, trials, result))
     if (!isExact(result) || !areAlike(trials)) process.exitCode = 1

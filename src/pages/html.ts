@@ -1,8 +1,10 @@
 /** Text in HTML: nothing that a page shows can become a part of the page. */
 
-/** Text between tags, and in attributes. */
+import { printable } from '../errors.js'
+
+/** Text between tags, and in attributes; what would turn or hide a part of it is written out. */
 export const escapeHtml = (text: string): string =>
-  text.replace(/[&<>"'`]/g, (char) => `&#${char.charCodeAt(0)};`)
+  printable(text).replace(/[&<>"'`]/g, (char) => `&#${char.charCodeAt(0)};`)
 
 /** JSON inside a script element must not end it, nor begin a comment. */
 export const embedJson = (json: string): string => json.replaceAll('<', '\\u003c')

@@ -1,5 +1,6 @@
 /** Options of a run as rows of texts. */
 
+import { printable } from '../errors.js'
 import { shortened } from './html.js'
 
 /** More rows say nothing more. */
@@ -22,7 +23,7 @@ export function optionRows(options: unknown): [string, string][] {
     if (isPlain && Object.keys(value).length > 0)
       for (const [key, part] of Object.entries(value))
         add(name === '' ? key : `${name}.${key}`, part)
-    else rows.push([shortened(name, 100), shortened(textOf(value))])
+    else rows.push([shortened(printable(name), 100), shortened(printable(textOf(value)))])
   }
   add('', options)
   return rows

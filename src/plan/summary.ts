@@ -1,5 +1,6 @@
 /** The text of `model.summary()`. */
 
+import { printable } from '../errors.js'
 import type { Graph } from '../graph/trace.js'
 import { labelOf } from '../nn/layers/kinds.js'
 import { show } from '../nn/value.js'
@@ -68,7 +69,8 @@ const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(2)
 const count = (n: number): string => n.toLocaleString('en-US')
 
 /** Columns padded to their widest cell; the last one right-aligned. */
-function table(rows: readonly (readonly string[])[]): string {
+function table(given: readonly (readonly string[])[]): string {
+  const rows = given.map((row) => row.map(printable))
   const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)))
   const line = (row: readonly string[]): string =>
     row

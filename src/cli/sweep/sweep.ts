@@ -14,6 +14,7 @@ import { endSoon } from '../end-soon.js'
 import { listenForInterrupt } from '../interrupt.js'
 import { withFiles } from '../mistakes.js'
 import { printJson } from '../report.js'
+import { codeStream } from '../terminal.js'
 import { DataHashes } from './data.js'
 import { Engine, type Executor, type SweepEntry } from './engine.js'
 import { type Estimate, estimate } from './estimate.js'
@@ -126,7 +127,7 @@ async function runSweep({ file, bytes, spec, entries, args, out }: Running): Pro
   const end = new AbortController()
   // Each run that is waited for listens.
   setMaxListeners(0, end.signal)
-  const table = !json && process.stdout.isTTY ? liveTable(process.stdout) : undefined
+  const table = !json && process.stdout.isTTY ? liveTable(codeStream(process.stdout)) : undefined
   let isNew = true
   /** A message does not stand amid the table. */
   const write = (text: string): void => {

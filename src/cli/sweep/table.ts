@@ -108,7 +108,7 @@ export function liveTable(stream: NodeJS.WriteStream): LiveTable {
       const { rows: height = 24, columns = 80 } = stream
       const most = Math.max(3, height - 8)
       const cut = fitting(status, most, columns - 1)
-      if (note !== '') cut.push(note.slice(0, columns - 1))
+      if (note !== '') cut.push(plainText(note, columns).slice(0, columns - 1))
       stream.write(`${away()}${cut.join('\n')}\n`)
       lines = cut.length
     },

@@ -1,5 +1,6 @@
 /** What a person reads of an epoch: one line. */
 
+import { plainText } from '../../errors.js'
 import type { EpochRecord } from '../records.js'
 import { type Ink, noInk } from './ink.js'
 
@@ -42,7 +43,8 @@ const MOST_LISTED = 3
  * one.
  */
 export function rateText(rates: Readonly<Record<string, number>>, ink: Ink = noInk): string {
-  const all = Object.entries(rates)
+  // The line is coloured, so nobody can tell codes of a name from ours later.
+  const all = Object.entries(rates).map(([name, rate]) => [plainText(name), rate] as const)
   const two = (rate: number): string => rate.toFixed(2)
   if (all.length <= MOST_LISTED)
     return all

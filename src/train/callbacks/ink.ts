@@ -1,6 +1,8 @@
 /** Colours of the terminal, where somebody sees them. */
 
-/** Marks of texts. */
+import { printable } from '../../errors.js'
+
+/** Marks of texts. What is marked is text: codes in it are escaped. */
 export interface Ink {
   /** What is as it should be. */
   good(text: string): string
@@ -26,12 +28,12 @@ export function usesColour(
   return stream.isTTY === true && TERM !== 'dumb'
 }
 
-const plain = (text: string): string => text
+const plain = printable
 
 const coded =
   (code: number, end: number) =>
   (text: string): string =>
-    `\u001b[${code}m${text}\u001b[${end}m`
+    `\u001b[${code}m${printable(text)}\u001b[${end}m`
 
 export const noInk: Ink = { good: plain, warn: plain, faint: plain }
 
