@@ -13,7 +13,7 @@ const PULSE = 'M1 11h4l2-8 3 10 2-5h3'
 /** Scripts of the page itself, and workers that it starts from texts; nothing from elsewhere. */
 const POLICY =
   "default-src 'self'; script-src 'self' 'wasm-unsafe-eval' blob:; worker-src 'self' blob:; " +
-  "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self' blob: data:"
+  "style-src 'self'; img-src 'self' data: blob:; connect-src 'self' blob: data:"
 const ICON =
   "%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath fill='none' " +
   `stroke='%23e8590c' stroke-width='2' stroke-linejoin='round' d='${PULSE}'/%3E%3C/svg%3E`

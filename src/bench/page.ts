@@ -2,6 +2,8 @@
 import { expect } from '../errors.js'
 import { writeFileAtomic } from '../io/files.js'
 import { loadPlotly, plotlyPackage } from '../io/plotly.js'
+import { embedJson, inScript } from '../pages/html.js'
+import { pagePolicy } from '../pages/policy.js'
 import { nameOf, type Origin } from './compare/origin.js'
 import type { HistoryRun } from './history.js'
 import { draw, type PageData, type PageSeries } from './page-script.js'
@@ -47,11 +49,12 @@ export function pageData(all: readonly HistoryRun[]): PageData {
 /** @param plotly the minified script of Plotly */
 export function historyPage(runs: readonly HistoryRun[], plotly: string): string {
   const data = pageData(runs)
+  const scripts = [plotly, `(${draw.toString()})()`].map(inScript)
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${POLICY}">
+<meta http-equiv="Content-Security-Policy" content="${pagePolicy(scripts, [STYLE, PLOTLY_STYLE])}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>spikewasm bench: history</title>
 <style>${STYLE}</style>
@@ -69,9 +72,8 @@ Keys: / searches, ↑ and ↓ choose.</p>
 <input id="search" type="search" autocomplete="off" spellcheck="false">
 <ul id="list"></ul>
 </main>
-<script type="application/json" id="data">${embed(JSON.stringify(data))}</script>
-<script>${inScript(plotly)}</script>
-<script>${inScript(`(${draw.toString()})()`)}</script>
+<script type="application/json" id="data">${embedJson(JSON.stringify(data))}</script>
+${scripts.map((text) => `<script>${text}</script>`).join('\n')}
 </body>
 </html>
 `
@@ -96,15 +98,8 @@ export async function writeHistoryPage(path: string, runs: readonly HistoryRun[]
   await writeFileAtomic(path, new TextEncoder().encode(historyPage(runs, plotly)))
 }
 
-/** JSON inside a script element must not end it. */
-const embed = (json: string): string => json.replaceAll('<', '\\u003c')
-
-/** Code inside a script element must not end it. */
-const inScript = (code: string): string => code.replaceAll(/<\/(script)/gi, '<\\/$1')
-
-/** The page loads nothing: its scripts, styles and pictures are in the file itself. */
-const POLICY =
-  "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+/** Plotly makes an empty element, and gives it rules afterwards. */
+const PLOTLY_STYLE = ''
 
 const STYLE = `
 :root { color-scheme: light dark; --ink: #222; --back: #fff; --line: #ccc; --mark: #0b62b8; }

@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Figure } from './chart.js'
 import { embedJson, escapeHtml, inScript } from './html.js'
+import { pagePolicy } from './policy.js'
 import { STYLE } from './style.js'
 
 export interface PageParts {
@@ -20,13 +21,6 @@ export interface PageParts {
   readonly style?: string
 }
 
-/** The page loads nothing: its scripts, styles and pictures are in the file itself. */
-const POLICY =
-  "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
-
-/** Of a page that is served: nothing but its own events, and no page around it. */
-export const LIVE_POLICY = `${POLICY}; connect-src 'self'; base-uri 'none'; form-action 'none'`
-
 /** What `tools/bundle.mjs` makes of `client/` and uPlot. */
 const bundled = (name: string): Promise<string> =>
   readFile(new URL(`./vendor/${name}`, import.meta.url), 'utf8')
@@ -35,37 +29,34 @@ let assets: Promise<readonly string[]> | undefined
 
 /** A whole page. */
 export async function pageHtml(parts: PageParts): Promise<string> {
-  const { title, body, figures, data = {}, live = false, script, style = '' } = parts
+  const { title, body, figures, data = {}, live = false, script = '', style = '' } = parts
   const draws = figures !== undefined || live
   assets ??= Promise.all([bundled('page.js'), bundled('page.css')])
   const [code, sheet] = draws ? await assets : ['', '']
   const json = { ...data, ...(figures && { figures: JSON.stringify(figures) }) }
-  const scripts = [
-    ...Object.entries(json).map(
-      ([id, text]) => `<script type="application/json" id="${id}">${embedJson(text)}</script>`,
-    ),
-    ...[code, script ?? ''].filter((text) => text !== '').map((text) => element(text)),
-  ]
+  const held = Object.entries(json).map(
+    ([id, text]) => `<script type="application/json" id="${id}">${embedJson(text)}</script>`,
+  )
+  const scripts = [code, script].filter((text) => text !== '').map(inScript)
+  const styles = `${STYLE}${sheet}${style}`
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${live ? LIVE_POLICY : POLICY}">
+<meta http-equiv="Content-Security-Policy" content="${pagePolicy(scripts, [styles], live)}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 ${live ? ICON : ''}<title>${escapeHtml(title)}</title>
-<style>${STYLE}${sheet}${style}</style>
+<style>${styles}</style>
 </head>
 <body>
 <main>
 ${body}${draws ? '<noscript><p>The charts need JavaScript.</p></noscript>\n' : ''}</main>
-${scripts.join('\n')}
+${[...held, ...scripts.map((text) => `<script>${text}</script>`)].join('\n')}
 </body>
 </html>
 `
 }
-
-const element = (code: string): string => `<script>${inScript(code)}</script>`
 
 /** A browser asks its server for one, unless the page has it. */
 const ICON = '<link rel="icon" href="data:,">\n'

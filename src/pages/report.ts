@@ -77,7 +77,8 @@ ${tableHtml({ title: 'Every option', head: ['option', 'value'], rows: options, c
 ${tableHtml({ title: 'Made by', head: ['what', 'value'], rows: origin, cells: 'values' })}
 </section>
 `
-  return pageHtml({ title, body, figures: [...curves, ...(spikes ? [spikes] : [])] })
+  const figures = [...curves, ...(spikes ? [spikes] : [])]
+  return pageHtml({ title, body, figures, style: shareStyle })
 }
 
 const figureItem = ([value, name]: readonly [string, string]): string =>
@@ -138,6 +139,13 @@ function moreOf({ id }: Figure, { records }: RunReport, layers: readonly string[
   return `${warning}${tableHtml(table)}`
 }
 
+/** Cells of a matrix are as dark as their share of a row, in so many steps. */
+const SHARES = 20
+const shareStyle = Array.from(
+  { length: SHARES + 1 },
+  (_, i) => `.share${i} { --share: ${i / SHARES}; }\n`,
+).join('')
+
 /** A matrix of more classes would be too wide for a page. */
 const MOST_CLASSES = 20
 /** Longer lists are of little use. */
@@ -182,9 +190,9 @@ function confusionHtml(
   const rows = confusion.map((counts, label) => {
     const sum = counts.reduce((a, b) => a + b, 0)
     const cells = counts.map((count, answer) => {
-      const share = sum > 0 ? count / sum : 0
-      const kind = label === answer ? ' class="right"' : ''
-      return `<td${kind} style="--share:${share.toFixed(3)}">${count === 0 ? '' : count}</td>`
+      const share = Math.round((SHARES * count) / Math.max(1, sum))
+      const kind = label === answer ? ' right' : ''
+      return `<td class="share${share}${kind}">${count === 0 ? '' : count}</td>`
     })
     const name = nameOf(names, label)
     const title = name === String(label) ? name : `${label} ${name}`

@@ -147,6 +147,8 @@ test('the page holds curves by name and unit, marks and machines, and cannot be 
   )
   const html = historyPage(runs, 'window.Plotly = "</script>"')
   assert.is(html.match(/<\/script/g)?.length, 3, 'three scripts end')
+  assert.match(html, /script-src 'sha256-[^']+' 'sha256-[^']+'; style-src 'sha256-/)
+  assert.not.match(html, 'unsafe-inline')
   assert.not.match(html, '<img')
   assert.not.match(html, '<b>CPU')
   assert.match(html, 'prefers-color-scheme: dark')

@@ -62,7 +62,10 @@ test('a report of hostile names: all of them are text, nothing is loaded', async
   for (const [, address] of html.matchAll(/\s(?:src|href)="([^"]*)"/g))
     assert.match(address, /^data:/)
   assert.not.match(html, /@import|url\(/)
-  assert.match(html, `content="default-src 'none'; script-src 'unsafe-inline'`)
+  assert.match(html, /content="default-src 'none'; script-src 'sha256-[^']+'; style-src 'sha256-/)
+  assert.not.match(html, 'unsafe-inline')
+  // An attribute of style would need a hash of its own.
+  assert.not.match(html.replace(/<script[\s\S]*?<\/script>/g, ''), / style=/)
   const figures = JSON.parse(
     html.match(/<script type="application\/json" id="figures">(.*?)<\/script>/s)![1],
   ) as { id: string }[]

@@ -7,7 +7,7 @@ import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { SpikewasmError } from '../../errors.js'
-import { LIVE_POLICY } from '../../pages/frame.js'
+import { policyOf } from '../../pages/policy.js'
 
 /** A page that is open more often gets no events. */
 const MOST_CLIENTS = 16
@@ -50,6 +50,7 @@ const loopback = ['127.0.0.1', 'localhost', '[::1]']
  */
 export async function servePage({ html: page, whole }: ServedPage, port = 0): Promise<PageServer> {
   const token = randomBytes(18).toString('base64url')
+  const policy = `${policyOf(page)}; frame-ancestors 'none'`
   const clients = new Set<Client>()
   let ended = false
 
@@ -106,7 +107,7 @@ export async function servePage({ html: page, whole }: ServedPage, port = 0): Pr
       response.writeHead(200, {
         ...headers,
         'Content-Type': 'text/html; charset=utf-8',
-        'Content-Security-Policy': `${LIVE_POLICY}; frame-ancestors 'none'`,
+        'Content-Security-Policy': policy,
       })
       response.end(method === 'HEAD' ? undefined : page)
     } else refuse(response, 404, 'not found')
