@@ -95,8 +95,8 @@ function steps() {
     {
       name: 'bundle',
       inputs: [
-        ...['tools/bundle.mjs', 'src/pages/chart.ts', 'src/pages/run.ts', 'src/pages/thin.ts'],
-        ...filesOf('src/pages/client'),
+        ...['tools/bundle.mjs', 'src/errors.ts'],
+        ...filesOf('src/pages'),
         ...['page/worker', 'page/protocol', 'record-times'].map((f) => `src/runtime/${f}.ts`),
         'assembly/opcodes.ts',
         ...bundled.map(manifest),

@@ -12,7 +12,10 @@ export interface Series {
   readonly share?: number
   /** Default 'line'. */
   readonly mode?: 'line' | 'points' | 'both'
+  /** Dotted: what lies in between. */
   readonly dash?: boolean
+  /** Which pattern the line has, among those that differ much; default 0, a whole line. */
+  readonly pattern?: number
   /** Of points; default 'circle'. */
   readonly symbol?: ChartSymbol
   /** Whether points are hollow. */
@@ -35,8 +38,10 @@ export interface Axis {
   readonly label: string
   /** Ends; default of x: those of the values, of y: from 0 to what the values need. */
   readonly range?: readonly [number, number]
-  /** Whether values double from tick to tick. */
+  /** Whether places are those of the logarithms; of y, where values are positive. */
   readonly log?: boolean
+  /** Of y: whether a few values far from all others may lie outside; the chart says so. */
+  readonly robust?: boolean
   /** Places with texts of their own. */
   readonly ticks?: { readonly at: readonly number[]; readonly text: readonly string[] }
   /** Whether values are shares, 0…1, that are shown in per cent. */

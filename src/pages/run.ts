@@ -1,5 +1,6 @@
 /** A training run as plain data, and its figures: for the report of a run, and for a page live. */
 
+import { plainText } from '../errors.js'
 import type { Chart, Figure, Series } from './chart.js'
 
 /** What a page shows of an epoch; records of trainings have it. */
@@ -69,9 +70,24 @@ export interface RunState {
 }
 
 /** A layer's name for people: those of a `sequential` are numbers. */
-export const layerLabel = (name: string): string => (/^\d+$/.test(name) ? `layer ${name}` : name)
+export const layerLabel = (name: string): string =>
+  /^\d+$/.test(name) ? `layer ${name}` : plainText(name)
+
+/** Labels of layers, no two alike: `2` and `layer 2` may be in one network. */
+function layerLabels(names: readonly string[]): string[] {
+  const known = new Set<string>()
+  return names.map((name) => {
+    const label = layerLabel(name)
+    let own = label
+    for (let i = 2; known.has(own); i++) own = `${label} (${i})`
+    known.add(own)
+    return own
+  })
+}
 
 const epochAxis: Chart['x'] = { label: 'epoch' }
+/** Of the loss the mean of some steps, of the accuracy that of the epoch so far. */
+const WITHIN = 'train, within the epoch'
 
 type Numbers = readonly (number | null | undefined)[]
 
@@ -111,12 +127,12 @@ export function runFigures(
 ): Figure[] {
   const { at } = steps
   const loss = [
-    ...overSteps(at, 'train, steps', 4, steps.loss),
+    ...overSteps(at, WITHIN, 4, steps.loss),
     ...overEpochs(records, 'train', 0, ({ trainLoss }) => trainLoss),
     ...overEpochs(records, 'test', 1, ({ testLoss }) => testLoss),
   ]
   const accuracy = [
-    ...overSteps(at, 'train, epoch so far', 4, steps.accuracy),
+    ...overSteps(at, WITHIN, 4, steps.accuracy),
     ...overEpochs(records, 'train', 0, ({ trainAccuracy }) => trainAccuracy),
     ...overEpochs(records, 'test', 1, ({ testAccuracy }) => testAccuracy),
   ]
@@ -130,9 +146,16 @@ export function runFigures(
     ...overEpochs(records, 'median of the epoch', 0, ({ stepMs }) => stepMs),
   ]
   const quality: Chart[] = [
-    { title: 'Loss', x: epochAxis, y: { label: 'loss' }, series: loss },
+    { title: 'Loss', x: epochAxis, y: { label: 'loss', log: true, robust: true }, series: loss },
     ...(error.length > 0
-      ? [{ title: 'Error', x: epochAxis, y: { label: 'mean |error|' }, series: error }]
+      ? [
+          {
+            title: 'Error',
+            x: epochAxis,
+            y: { label: 'mean |error|', log: true, robust: true },
+            series: error,
+          },
+        ]
       : [
           {
             title: 'Accuracy',
@@ -166,23 +189,29 @@ export function runFigures(
       caption: 'The time of a step includes waiting for data.',
       charts: [
         { title: 'Learning rate', x: epochAxis, y: { label: 'learning rate' }, series: rate },
-        { title: 'Time of a step', x: epochAxis, y: { label: 'ms' }, series: speed },
+        { title: 'Time of a step', x: epochAxis, y: { label: 'ms', robust: true }, series: speed },
       ],
     },
   ]
 }
 
+/** Layers that colours alone tell apart. */
+const FEW_LAYERS = 4
+
 const solid = (series: Series): Series => ({ ...series, dash: false })
 
 function rateChart({ layers, records, steps }: Curves): Chart {
   const share = (i: number): number => (layers.length < 2 ? 0 : i / (layers.length - 1))
+  const labels = layerLabels(layers)
   const series = layers.flatMap((layer, i): Series[] => {
-    const name = layerLabel(layer)
+    const name = labels[i]
     const lines =
       steps.at.length > 0
         ? overSteps(steps.at, name, i, steps.rates[i] ?? []).map(solid)
         : overEpochs(records, name, i, ({ firingRates }) => firingRates[layer])
-    return lines.map((line) => ({ ...line, share: share(i) }))
+    // Colours of many layers are much alike; those of neighbours have other lines.
+    const pattern = layers.length > FEW_LAYERS ? i : 0
+    return lines.map((line) => ({ ...line, share: share(i), pattern }))
   })
   return {
     title: 'Spikes per neuron and step',

@@ -54,6 +54,8 @@ thead th { font-weight: 600; border-bottom-color: var(--soft); }
   grid-template-columns: repeat(auto-fit, minmax(min(100%, var(--least, 20rem)), 1fr)); }
 .chart { min-width: 0; }
 .chart > div { position: relative; border-radius: 4px; }
+.outside { margin: 2px 0 0; color: var(--soft); font-size: 13px; }
+.outside:empty { display: none; }
 .chart canvas.raster { display: block; width: 100%; border: 1px solid var(--line); }
 .ends { display: flex; justify-content: space-between; color: var(--soft); font-size: 12px; }
 .legend { list-style: none; margin: 8px 0 0; padding: 0; display: flex; flex-wrap: wrap;

@@ -1,7 +1,8 @@
 /** Parts of pages: what they show cannot become a part of them, and they load nothing. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Chart, figureText, packBits, sayChart } from '../../src/pages/chart.js'
+import { printable } from '../../src/errors.js'
+import { type Chart, type Figure, figureText, packBits, sayChart } from '../../src/pages/chart.js'
 import { embedJson, escapeHtml, tableHtml } from '../../src/pages/html.js'
 import { optionRows } from '../../src/pages/options.js'
 import { pictureAddress, pictureOf } from '../../src/pages/picture.js'
@@ -76,6 +77,42 @@ test('a report of hostile names: all of them are text, nothing is loaded', async
   for (const { id } of figures) assert.match(html, `data-figure="${id}"`)
   assert.match(html, '2 of the 5 samples')
   assert.match(html, 'Never fired')
+})
+
+/** Names that the legend of a figure would have. */
+const legendOf = ({ charts }: Figure): string[] => [
+  ...new Set(
+    charts.flatMap((chart) =>
+      'series' in chart ? chart.series.filter((one) => !one.quiet).map(({ name }) => name) : [],
+    ),
+  ),
+]
+
+test('no two entries of a legend are alike, by name or by look', () => {
+  const names = ['2', 'layer 2', 'a\u202e', ...Array.from({ length: 60 }, (_, i) => `conv${i}.sn`)]
+  const firingRates = Object.fromEntries(names.map((name, i) => [name, i / 100]))
+  const records = [1, 2, 3].map((epoch) => record(epoch, { firingRates, testLoss: 1 }))
+  const steps = {
+    ...{ at: [0.5, 1], loss: [1, 1], accuracy: [0.1, 0.2], learningRate: [1, 1], stepMs: [1, 1] },
+    rates: names.map(() => [0.1, 0.2]),
+  }
+  for (const state of [
+    { layers: names, records, steps },
+    { layers: names, records, steps: noSteps },
+  ])
+    for (const figure of runFigures(state)) {
+      const looks = new Map<string, string>()
+      for (const chart of figure.charts) {
+        if (!('series' in chart)) continue
+        const own = chart.series.map(({ name }) => name)
+        assert.is(new Set(own).size, own.length, `${figure.id}: names of lines`)
+        for (const { name, colour, share, dash, pattern, mode } of chart.series)
+          looks.set(name, JSON.stringify({ colour, share, dash, pattern, mode }))
+      }
+      assert.is(new Set(looks.values()).size, looks.size, `${figure.id}: ${[...looks]}`)
+      if (figure.id === 'rates') assert.is(legendOf(figure).length, names.length)
+      for (const name of legendOf(figure)) assert.is(name, printable(name))
+    }
 })
 
 test('a report without samples, and without a complete epoch', async () => {

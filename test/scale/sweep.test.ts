@@ -40,8 +40,8 @@ test('a sweep here gives what train gives, and does nothing twice', () =>
     const alone = await hashAlone(lines[0].options as object, join(folder, 'alone'))
     assert.is(lines[0].weightsSha256, alone)
     const page = await readFile(join(out, 'sweep.html'), 'utf8')
-    assert.match(page, /<svg class="parallel" role="img" aria-label="2 runs; the best has/)
-    assert.match(page, /Test accuracy by lr/)
+    assert.match(page, /<svg class="scatter" role="img" aria-label="2 runs by lr; the best has/)
+    assert.is(page.match(/<circle [^>]*class="point (?:best|whole)"[^>]*><title>lr /g)?.length, 2)
     // Without the folders of the runs nothing could be trained on; results are there.
     await rm(join(out, 'runs'), { recursive: true })
     const again = await runHere(['sweep', spec, '--out', out, '--json'])

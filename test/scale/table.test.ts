@@ -1,7 +1,6 @@
 /** The table of a sweep in a terminal: it is drawn in its own place, whatever else is written. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { parallelSvg } from '../../src/cli/sweep/parallel.js'
 import type { SweepRow, SweepStatus } from '../../src/cli/sweep/rows.js'
 import { liveTable } from '../../src/cli/sweep/table.js'
 
@@ -49,19 +48,6 @@ test('accuracies are there in a narrow terminal too', () => {
     assert.match(text, /│ *70\.0 % *│ finished *│\n/)
     assert.is(/│ *lr *│/.test(text), columns > 36)
   }
-})
-
-test('runs that are equal have one colour, the best has another', () => {
-  const some = [21, 22, 22, 23].map((i) => ({
-    ...rows[0],
-    testAccuracy: i / 100,
-    chosen: { lr: i, method: 'x' },
-  }))
-  const svg = parallelSvg(some, ['lr', 'method']) ?? ''
-  const colours = [...svg.matchAll(/<polyline [^>]*stroke="([^"]*)"/g)].map(([, of]) => of)
-  assert.is(colours.length, 4)
-  assert.is(colours[1], colours[2])
-  assert.is(new Set(colours).size, 3)
 })
 
 test.run()

@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { historyPage, needPlotly } from '../../src/bench/page.js'
 import { showPage } from '../../src/cli/show-page.js'
 import { liveSweepPage, sweepBody, sweepPage } from '../../src/cli/sweep/page.js'
 import type { SweepRow, SweepStatus } from '../../src/cli/sweep/rows.js'
@@ -96,7 +97,59 @@ async function looks(page: Page): Promise<{ wide: number; back: number }> {
   })
 }
 
-const [PHONE, DESK] = [400, 1400]
+const [PHONE, DESK] = [390, 1280]
+
+/** Elements that reach over the right edge, but in a part that scrolls by itself. */
+const outside = (): string[] =>
+  Array.from(document.querySelectorAll('body *'))
+    .filter((element) => {
+      const { right, width } = element.getBoundingClientRect()
+      return width > 0 && right > innerWidth + 0.5 && element.closest('.wide, .said') === null
+    })
+    .map((element) => `${element.tagName} ${element.getAttribute('class')}`)
+
+/** For each legend its entries: the name, and how the mark looks. */
+const legends = (): (readonly [name: string, mark: string])[][] =>
+  Array.from(document.querySelectorAll('.legend, .kinds')).map((legend) =>
+    Array.from(legend.querySelectorAll('li')).map(
+      (item) =>
+        [
+          item.querySelector('button > span')?.textContent ?? item.textContent ?? '',
+          item.querySelector('svg')?.innerHTML ?? '',
+        ] as const,
+    ),
+  )
+
+/** What is drawn or written in the red of errors, and marks of legends that are red. */
+const red = (): string[] => {
+  const isRed = (colour: string): boolean => {
+    const [r, g, b] = (colour.match(/[\d.]+/g) ?? []).map(Number)
+    return r > 120 && r - Math.max(g, b) > 80 && Math.abs(g - b) < 50
+  }
+  return Array.from(document.querySelectorAll('body *'))
+    .filter((element) => {
+      const { color, fill, stroke } = getComputedStyle(element)
+      return [color, ...(element instanceof SVGElement ? [fill, stroke] : [])].some(isRed)
+    })
+    .map((element) => element.closest('.warn, .failed')?.getAttribute('class') ?? element.outerHTML)
+}
+
+/** Puts a script, a handler and a style into a page: what of them had an effect. */
+const inject = async (): Promise<unknown[]> => {
+  const script = document.createElement('script')
+  script.textContent = 'globalThis.hit = "script"'
+  document.body.append(script)
+  const handler = `globalThis.hit = 'handler'`
+  document.body.insertAdjacentHTML(
+    'beforeend',
+    `<img src="data:image/png,x" onerror="${handler}"><p id="styled" style="color: lime">x</p>` +
+      '<style>#styled { background: lime }</style>',
+  )
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  const { color, backgroundColor } = getComputedStyle(document.getElementById('styled')!)
+  const { hit } = globalThis as { hit?: unknown }
+  return [hit, ...[color, backgroundColor].filter((colour) => colour === 'rgb(0, 255, 0)')]
+}
 
 /** How many pages have been looked at. */
 let looked = 0
@@ -127,13 +180,22 @@ async function check(name: string, url: string, charts: number, rasters = 0): Pr
     await page.setViewportSize({ width, height })
     // Charts follow a moment later.
     await page.waitForFunction(fits, width).catch(() => {})
+    for (let i = 0; i < 40 && (await page.evaluate(outside)).length > 0; i++)
+      await page.waitForTimeout(50)
     const where = `${url} at ${width}, ${colorScheme}`
     const { wide, back } = await looks(page)
     assert.is(wide, 0, `${where} overflows by ${wide}`)
     assert.ok(colorScheme === 'dark' ? back < 60 : back > 230, `${where}: background ${back}`)
     assert.is(await page.locator('.u-over').count(), charts, where)
     assert.is(await page.locator('canvas.raster').count(), rasters, where)
-    const labels = page.locator('[role=img]')
+    assert.equal(await page.evaluate(outside), [], `${where}: outside of the page`)
+    for (const entries of await page.evaluate(legends)) {
+      const names = new Set(entries.map(([name]) => name))
+      const marks = new Set(entries.map(([, mark]) => mark))
+      assert.equal([names.size, marks.size], [entries.length, entries.length], `${where}: legend`)
+    }
+    for (const found of await page.evaluate(red)) assert.match(found, /warn|failed/, where)
+    const labels = page.locator('[role=img]:not([aria-labelledby])')
     const texts = await labels.evaluateAll((all) => all.map((e) => e.getAttribute('aria-label')))
     for (const text of texts) assert.ok((text ?? '').length > 10, where)
     assert.equal(faults, [], where)
@@ -144,6 +206,9 @@ async function check(name: string, url: string, charts: number, rasters = 0): Pr
         fullPage: true,
       })
   }
+  assert.equal(await page.evaluate(inject), [undefined], `${url}: what was put in has no effect`)
+  const refused = faults.filter((fault) => /Content Security Policy/.test(fault))
+  assert.ok(refused.length >= 4, `${url}: ${faults}`)
   await context.close()
 }
 
@@ -283,7 +348,66 @@ function sweepStatus(ended: number): SweepStatus {
 
 withBrowser('a sweep from its file', () =>
   withFolder(async (folder) => {
-    await check('sweep', await written(folder, 'sweep.html', await sweepPage(sweepStatus(20))), 0)
+    const url = await written(folder, 'sweep.html', await sweepPage(sweepStatus(20)))
+    await check('sweep', url, 0)
+    const page = await browser.newPage({ viewport: { width: PHONE, height: 900 } })
+    await page.goto(url)
+    // A chart for each option, and in it a point for each run that has a figure, or failed.
+    const charts = page.locator('.chart > .scatter')
+    assert.is(await charts.count(), 4)
+    for (const chart of await charts.all()) {
+      assert.is(await chart.locator('.point').count(), 22)
+      assert.is(await chart.locator('.failed').count(), 1)
+      const { x, width } = (await chart.boundingBox())!
+      assert.ok(x >= 0 && x + width <= PHONE, `${x} + ${width}`)
+    }
+    const rows = page.locator('.runs tbody tr:visible')
+    // Ten of the best, and the one that failed.
+    assert.is(await rows.count(), 11)
+    await page.locator('summary').click()
+    assert.is(await rows.count(), 35)
+    await page.close()
+  }),
+)
+
+withBrowser('a history of benchmarks', () =>
+  withFolder(async (folder) => {
+    const runs = [1, 2, 3].map((day) => ({
+      schema: 1 as const,
+      origin: {
+        ...{ date: `2026-01-0${day}T10:00`, version: '1', commit: { hash: `${day}234567` } },
+        ...{ processor: 'A', processors: 4, platform: 'linux x64', node: '20.1.0', wide: false },
+      },
+      figures: [{ name: 'lif 1', unit: 'ms', value: day }],
+    }))
+    const html = historyPage(runs as never, await needPlotly())
+    await check('history', await written(folder, 'history.html', html), 0)
+    const page = await browser.newPage({ viewport: { width: PHONE, height: 900 } })
+    await page.goto(pathToFileURL(join(folder, 'history.html')).href)
+    await page.waitForSelector('#plot .main-svg')
+    // Its own rules, which come by a script, are there too.
+    assert.is(
+      await page.evaluate(() => getComputedStyle(document.querySelector('.main-svg')!).overflow),
+      'hidden',
+    )
+    await page.close()
+  }),
+)
+
+withBrowser('a value far away: the curve is seen, and the chart says what is not', () =>
+  withFolder(async (folder) => {
+    const odd = records.map((one) => (one.epoch === 12 ? { ...one, trainLoss: 4.2e6 } : one))
+    const html = await reportPage({ ...report, records: odd })
+    const page = await browser.newPage({ viewport: { width: DESK, height: 900 } })
+    await page.goto(await written(folder, 'odd.html', html))
+    await page.waitForSelector('.u-over')
+    const chart = page.locator('[data-figure=learning] .chart').first()
+    assert.is(
+      await chart.locator('.outside').textContent(),
+      'Outside the chart: 1 value lies above, at 4.20e+6.',
+    )
+    assert.is(await page.locator('.outside:visible').count(), 1)
+    await page.close()
   }),
 )
 
@@ -295,19 +419,23 @@ withBrowser('a sweep that goes on: what was scrolled stays so, and the end', asy
   const page = await browser.newPage({ viewport: { width: 400, height: 900 } })
   const faults = listen(page, server.url)
   await page.goto(server.url)
-  const picture = page.locator('.wide').first()
+  const picture = page.locator('.runs .wide').last()
+  await page.locator('summary').click()
   await picture.focus()
-  await page.evaluate(() => document.querySelector('.wide')?.scrollTo(120, 0))
+  await picture.evaluate((element) => element.scrollTo(120, 0))
   body = sweepBody(sweepStatus(12))
   server.send('sweep', body)
   await page.waitForFunction(() => document.body.textContent?.includes('11 finished'))
   assert.is(await picture.evaluate((element) => element.scrollLeft), 120)
   assert.ok(await picture.evaluate((element) => element === document.activeElement))
+  assert.is(await page.locator('details').getAttribute('open'), '')
   await server.close('end', sweepBody(sweepStatus(24)))
   await page.waitForFunction(() =>
     /has ended/.test(document.getElementById('told')?.textContent ?? ''),
   )
   assert.match((await page.textContent('.status')) ?? '', '23 finished, 1 failed')
+  // An end is no error.
+  assert.is(await page.locator('#told').getAttribute('class'), 'note')
   assert.equal(faults, [])
   await page.close()
 })

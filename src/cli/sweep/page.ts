@@ -3,44 +3,48 @@
 import { figureText } from '../../pages/chart.js'
 import { pageHtml } from '../../pages/frame.js'
 import { escapeHtml, shortened, type Table, tableHtml } from '../../pages/html.js'
-import { parallelSvg } from './parallel.js'
+import { type ScatterPoint, scatterHtml, scatterStyle } from '../../pages/scatter.js'
 import { bestFirst, countStates, type SweepRow, type SweepStatus } from './rows.js'
 
-/** Rows of the table; the others are in `sweep results`. */
-const MOST_ROWS = 200
-/** Values of an option that are told one by one. */
-const MOST_VALUES = 20
+/** Rows that are seen at once, and those behind a click; the others are in `sweep results`. */
+const BEST_ROWS = 10
+const MOST_ROWS = 1000
+/** Options of the best run that are seen at once. */
+const MOST_CARDS = 8
 
 const style = `
 progress { width: 100%; }
-.parallel polyline { fill: none; stroke-width: 1.6; }
-.parallel polyline:hover { stroke-width: 4; stroke-opacity: 1; }
-.parallel line { stroke: var(--line); stroke-width: 1.5; }
-.parallel text { fill: var(--soft); font-size: 11px; paint-order: stroke; stroke: var(--back);
-  stroke-width: 4px; stroke-linejoin: round; }
-.runs th:last-child, .runs td:last-child { text-align: left; white-space: normal; min-width: 10ch;
-  max-width: 44ch; overflow-wrap: anywhere; }
-.parallel .name { fill: var(--ink); font-size: 12px; font-weight: 600; }
-`
+details { margin: 12px 0; }
+summary { cursor: pointer; font-size: 14px; }
+.runs tbody th { white-space: nowrap; }
+.runs .text td:nth-child(2) { min-width: 15rem; }
+${scatterStyle}`
 
 /**
- * Puts what the server sends in place of what is there. What was scrolled stays so, and what has
- * the focus keeps it.
+ * Puts what the server sends in place of what is there. What was scrolled or opened stays so, and
+ * what has the focus keeps it.
  */
 const script = `
 const place = document.getElementById('sweep')
 const told = document.getElementById('told')
-const regions = () => [...place.querySelectorAll('.wide')]
-const labelOf = (element) => element.getAttribute('aria-label')
+const regions = () => [...place.querySelectorAll('.wide, summary')]
+const labelOf = (element) => element.getAttribute('aria-label') ?? element.tagName
+const isOpen = () => place.querySelector('details')?.open === true
 let last = ''
+function say(text, isError) {
+  told.textContent = text
+  told.className = isError ? 'warn' : 'note'
+}
 function show(event) {
   const html = JSON.parse(event.data)
-  told.textContent = ''
+  say('', false)
   if (html === '' || html === last) return
   last = html
   const scrolled = new Map(regions().map((region) => [labelOf(region), region.scrollLeft]))
   const focus = regions().find((region) => region === document.activeElement)
+  const wasOpen = isOpen()
   place.innerHTML = html
+  if (wasOpen) place.querySelector('details')?.setAttribute('open', '')
   for (const region of regions()) {
     region.scrollLeft = scrolled.get(labelOf(region)) ?? 0
     if (focus && labelOf(region) === labelOf(focus)) region.focus({ preventScroll: true })
@@ -51,9 +55,9 @@ source.addEventListener('sweep', show)
 source.addEventListener('end', (event) => {
   source.close()
   show(event)
-  told.textContent = 'The sweep has ended. This page no longer changes.'
+  say('The sweep has ended. This page no longer changes.', false)
 })
-source.onerror = () => { told.textContent = 'The connection is lost. Trying again …' }
+source.onerror = () => say('The connection is lost. Trying again …', true)
 `
 
 export const accuracyText = (value: number | null): string =>
@@ -76,67 +80,107 @@ export const stateText = ({ state, error }: SweepRow): string =>
 export function sweepBody({ title, varied, rows }: SweepStatus): string {
   const best = bestFirst(rows)
   const share = rows.reduce((sum, row) => sum + (row.state === 'halved' ? 1 : row.share), 0)
-  const table: Table = {
-    title: 'Runs, the best first',
-    // What is compared stands where a narrow screen shows it.
-    head: ['run', 'test accuracy', ...varied, 'epochs', 'state'],
-    rows: best
-      .slice(0, MOST_ROWS)
-      .map((row) => [
-        row.id.slice(0, 12),
-        accuracyText(row.testAccuracy),
-        ...varied.map((name) => chosenText(row.chosen[name])),
-        `${row.epoch} of ${row.epochs}`,
-        stateText(row),
-      ]),
-  }
-  const left = rows.length - MOST_ROWS
-  const more = left > 0 ? `<p class="note">${left} more are in sweep results.</p>\n` : ''
-  const picture = parallelSvg(best, varied)
+  const scatters = scatterHtml(varied, pointsOf(best, varied), {
+    best: 'the best run',
+    whole: 'a run at its end',
+    part: 'a run so far: it goes on, was stopped, or was ended early',
+    failed: 'a run that failed, at the lower edge',
+  })
   return `<h1>${escapeHtml(title)}</h1>
 <p class="status" role="status">${escapeHtml(summaryText({ rows }))}.</p>
 <progress max="${Math.max(1, rows.length)}" value="${share.toFixed(3)}"></progress>
-${
-  picture === undefined
+${bestCards(best[0], varied)}${
+  scatters === undefined
     ? ''
     : `<section>
-<h2>What each option does</h2>
+<h2>Test accuracy by each option</h2>
 <figure>
-<div class="wide" tabindex="0" role="region" aria-label="parallel coordinates">${picture}</div>
-<figcaption>A line is a run, from its options to its test accuracy; colours go from blue, the worst,
-over green to orange, the best.</figcaption></figure>
-${varied.map((name) => effectTable(name, rows)).join('')}</section>
+${scatters}<figcaption>Each run is one point in each chart. Runs that differ in one option mostly
+differ in others too, so look at the upper edge of the points: it says how good a value can be. Low
+points may be the fault of another option. Where many share a value they are spread sideways.
+</figcaption>
+</figure>
+</section>
 `
 }<section class="runs">
 <h2>Runs</h2>
-${tableHtml(table)}${more}</section>
+${failedTable(best, varied)}${runTables(best, varied)}</section>
 `
 }
 
-/** Means over all runs with a value of an option. */
-function effectTable(name: string, rows: readonly SweepRow[]): string {
-  const groups = new Map<string, { value: unknown; accuracies: number[] }>()
-  for (const { chosen, testAccuracy } of rows) {
-    if (testAccuracy === null) continue
-    const key = JSON.stringify(chosen[name] ?? null)
-    const group = groups.get(key) ?? { value: chosen[name], accuracies: [] }
-    group.accuracies.push(testAccuracy)
-    groups.set(key, group)
-  }
-  if (groups.size < 2 || groups.size > MOST_VALUES) return ''
-  const sorted = [...groups.values()].sort((a, b) =>
-    typeof a.value === 'number' && typeof b.value === 'number' ? a.value - b.value : 0,
-  )
-  return tableHtml({
-    title: `Test accuracy by ${name}`,
-    head: [name, 'runs', 'mean', 'best'],
-    rows: sorted.map(({ value, accuracies }) => [
-      chosenText(value),
-      String(accuracies.length),
-      accuracyText(accuracies.reduce((a, b) => a + b, 0) / accuracies.length),
-      accuracyText(Math.max(...accuracies)),
-    ]),
+/** The best first, those without a figure left out but for what failed. */
+function pointsOf(best: readonly SweepRow[], varied: readonly string[]): ScatterPoint[] {
+  return best.flatMap((row, i): ScatterPoint[] => {
+    const { state, testAccuracy, chosen } = row
+    const isFailed = state === 'failed'
+    if (testAccuracy === null && !isFailed) return []
+    const about = varied.map((name) => `${name} ${chosenText(chosen[name])}`).join(', ')
+    const kind = isFailed ? 'failed' : state !== 'finished' ? 'part' : i === 0 ? 'best' : 'whole'
+    const y = isFailed ? null : testAccuracy
+    const title = `${about}: ${y === null ? '' : `${accuracyText(y)}, `}${stateText(row)}`
+    return [{ at: chosen, y, kind, title }]
   })
+}
+
+/** What the best run has, and with which options. */
+function bestCards(best: SweepRow | undefined, varied: readonly string[]): string {
+  if (!best || best.testAccuracy === null) return ''
+  const far = best.state === 'finished' ? '' : ' so far'
+  const cards = [
+    [accuracyText(best.testAccuracy), `best test accuracy${far}`],
+    ...varied.slice(0, MOST_CARDS).map((name) => [chosenText(best.chosen[name]), name]),
+  ]
+  const items = cards.map(
+    ([value, name]) => `<li><b>${escapeHtml(value)}</b><span>${escapeHtml(name)}</span></li>`,
+  )
+  return `<ul class="cards">\n${items.join('\n')}\n</ul>\n`
+}
+
+const cellsOf = ({ chosen }: SweepRow, varied: readonly string[]): string[] =>
+  varied.map((name) => chosenText(chosen[name]))
+
+const nameOf = ({ id }: SweepRow): string => id.slice(0, 12)
+
+function runTables(best: readonly SweepRow[], varied: readonly string[]): string {
+  const table = (title: string, rows: readonly SweepRow[]): string =>
+    tableHtml({
+      title,
+      // What is compared stands where a narrow screen shows it.
+      head: ['run', 'test accuracy', ...varied, 'epochs', 'state'],
+      rows: rows.map((row) => [
+        nameOf(row),
+        accuracyText(row.testAccuracy),
+        ...cellsOf(row, varied),
+        `${row.epoch} of ${row.epochs}`,
+        row.state,
+      ]),
+    } satisfies Table)
+  const { length } = best
+  if (length <= BEST_ROWS) return table('Runs, the best first', best)
+  const left = length - MOST_ROWS
+  const more = left > 0 ? `<p class="note">${left} more are in sweep results.</p>\n` : ''
+  const all = left > 0 ? `The best ${MOST_ROWS} of ${length} runs` : `All ${length} runs`
+  const known = best.filter(({ testAccuracy }) => testAccuracy !== null).slice(0, BEST_ROWS)
+  return `${known.length > 0 ? table(`The best ${known.length} runs`, known) : ''}<details>
+<summary>${all}</summary>
+${table(`${all}, the best first`, best.slice(0, MOST_ROWS))}${more}</details>
+`
+}
+
+/** Which runs failed, and why. */
+function failedTable(best: readonly SweepRow[], varied: readonly string[]): string {
+  const failed = best.filter(({ state }) => state === 'failed')
+  const { length } = failed
+  if (length === 0) return ''
+  const table = tableHtml({
+    title: length > BEST_ROWS ? `The first ${BEST_ROWS} that failed` : 'Those that failed',
+    head: ['run', 'why', ...varied],
+    rows: failed
+      .slice(0, BEST_ROWS)
+      .map((row) => [nameOf(row), shortened(row.error ?? '', 200), ...cellsOf(row, varied)]),
+    cells: 'text',
+  })
+  return `<p class="warn">${length} ${length === 1 ? 'run' : 'runs'} failed.</p>\n${table}`
 }
 
 /** A page that needs no other file. */
@@ -147,7 +191,7 @@ export const sweepPage = (status: SweepStatus): Promise<string> =>
 export const liveSweepPage = (status: SweepStatus): Promise<string> =>
   pageHtml({
     title: status.title,
-    body: `<p id="told" class="warn" role="status"></p>
+    body: `<p id="told" class="note" role="status"></p>
 <div id="sweep">${sweepBody(status)}</div>\n`,
     ...{ script, style, live: true },
   })

@@ -1,4 +1,7 @@
-/** Colours of lines, for light and dark pages; the colour-blind tell the first eight apart. */
+/**
+ * Looks of lines. Colours are for light and dark pages; the colour-blind tell the first eight
+ * apart. None is red: that is for errors.
+ */
 
 import type { Series } from '../chart.js'
 
@@ -8,8 +11,8 @@ const dark = matchMedia('(prefers-color-scheme: dark)')
 export const onScheme = (call: () => void): void => dark.addEventListener('change', call)
 
 const apart = {
-  light: '#0072b2 #d55e00 #008760 #b04a8c #2b8fc9 #8a6d00 #6a3d9a #5f6670 #882255'.split(' '),
-  dark: '#5bb8f0 #ff9a4d #35d3a2 #f39ac4 #9fd4f7 #e3c33a #b9a0ec #b4bac4 #ff7fa8'.split(' '),
+  light: '#0072b2 #c26a00 #008760 #a0509c #2b8fc9 #8a6d00 #6a3d9a #5f6670 #7a4b20'.split(' '),
+  dark: '#5bb8f0 #ffb04d #35d3a2 #e79ae4 #9fd4f7 #e3c33a #b9a0ec #b4bac4 #c9a27a'.split(' '),
 }
 
 /** Without the yellow that white swallows, and the violet that black swallows. */
@@ -36,6 +39,12 @@ export function colourOf({ share, colour }: Pick<Series, 'share' | 'colour'>, pl
   const list = apart[scheme]
   return list[(colour ?? place) % list.length]
 }
+
+const patterns: readonly (readonly number[])[] = [[], [7, 3], [2, 2.5], [9, 3, 2, 3]]
+
+/** Lengths of a line and its gaps, by turns; none: it is whole. */
+export const dashOf = ({ dash, pattern = 0 }: Pick<Series, 'dash' | 'pattern'>): number[] =>
+  dash ? [3, 4] : [...patterns[pattern % patterns.length]]
 
 /** A colour of the page's style. */
 export const styled = (name: string): string =>

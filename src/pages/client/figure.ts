@@ -1,7 +1,7 @@
 /** A figure: charts side by side, and one legend that hides lines and shows their values. */
 
 import { type Chart, type Figure, isRaster, type Series } from '../chart.js'
-import { colourOf, onScheme } from './colours.js'
+import { colourOf, dashOf, onScheme } from './colours.js'
 import { type Drawn, drawPlot } from './plot.js'
 import { drawRaster } from './raster.js'
 import { symbolPath } from './symbols.js'
@@ -113,7 +113,7 @@ function seriesOf({ charts }: Figure): (readonly [Series, number])[] {
 const SVG = 'http://www.w3.org/2000/svg'
 
 function entry(series: Series, at: number, isShown: boolean, onShow: (shown: boolean) => void) {
-  const { name, mode = 'line', symbol = 'circle', open = false, dash = false } = series
+  const { name, mode = 'line', symbol = 'circle', open = false } = series
   const colour = colourOf(series, at)
   const item = document.createElement('li')
   const button = document.createElement('button')
@@ -124,16 +124,17 @@ function entry(series: Series, at: number, isShown: boolean, onShow: (shown: boo
   const mark = document.createElementNS(SVG, 'svg')
   mark.setAttribute('viewBox', '0 0 22 12')
   mark.setAttribute('aria-hidden', 'true')
-  const path = (d: string, filled: boolean): void => {
+  const path = (d: string, filled: boolean): SVGElement => {
     const element = document.createElementNS(SVG, 'path')
     element.setAttribute('d', d)
     element.setAttribute('stroke', colour)
     element.setAttribute('stroke-width', '1.8')
     element.setAttribute('fill', filled ? colour : 'none')
-    if (dash) element.setAttribute('stroke-dasharray', '3 3')
     mark.append(element)
+    return element
   }
-  if (mode !== 'points') path('M1,6H21', false)
+  if (mode !== 'points')
+    path('M1,6H21', false).setAttribute('stroke-dasharray', dashOf(series).join(' '))
   if (mode !== 'line') path(symbolPath(symbol, 11, 6, 3.6), !open)
   const text = document.createElement('span')
   text.textContent = name

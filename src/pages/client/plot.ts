@@ -2,7 +2,9 @@
 
 import uPlot from 'uplot'
 import { type Chart, figureText, type Series, sayChart } from '../chart.js'
-import { colourOf, styled } from './colours.js'
+import { type Shown, shownOf } from '../shown.js'
+import { logTicks } from '../ticks.js'
+import { colourOf, dashOf, styled } from './colours.js'
 import { addSymbol } from './symbols.js'
 
 /** What a figure does with its charts. */
@@ -34,14 +36,18 @@ export function drawPlot(first: Chart, pointed: Pointed): Drawn {
   const place = document.createElement('div')
   place.tabIndex = 0
   place.setAttribute('role', 'img')
-  element.append(title, place)
+  const outside = document.createElement('p')
+  outside.className = 'outside'
+  element.append(title, place, outside)
   let chart = first
+  let shown = shownOf(chart)
   let plot: uPlot | undefined
   const hidden = new Set<string>()
   let byKey = false
 
   const tell = (): void => {
     title.textContent = chart.title
+    outside.textContent = shown?.outside ?? ''
     place.setAttribute('aria-label', sayChart(chart))
   }
 
@@ -67,7 +73,8 @@ export function drawPlot(first: Chart, pointed: Pointed): Drawn {
     plot?.destroy()
     const { width } = place.getBoundingClientRect()
     if (width === 0) return
-    plot = new uPlot(optionsOf(chart, width, hidden, onCursor), dataOf(chart.series), place)
+    const look = { width, hidden, shown: () => shown }
+    plot = new uPlot(optionsOf(chart, look, onCursor), dataOf(chart.series), place)
   }
 
   place.addEventListener('keydown', (event) => {
@@ -93,8 +100,10 @@ export function drawPlot(first: Chart, pointed: Pointed): Drawn {
   return {
     element,
     update(next) {
-      const same = shapeOf(chart) === shapeOf(next)
+      const now = shownOf(next)
+      const same = shapeOf(chart) === shapeOf(next) && shown?.isLog === now?.isLog
       chart = next
+      shown = now
       tell()
       if (same && plot) plot.setData(dataOf(next.series))
       else build()
@@ -141,13 +150,20 @@ const axisRoom = (chart: Chart, width: number): number =>
 
 const heightOf = (chart: Chart, width: number): number => HEIGHT + axisRoom(chart, width) - 34
 
+interface PlotLook {
+  readonly width: number
+  readonly hidden: ReadonlySet<string>
+  /** What the axis of y shows, as the data are now. */
+  shown(): Shown | undefined
+}
+
 function optionsOf(
   chart: Chart,
-  width: number,
-  hidden: ReadonlySet<string>,
+  { width, hidden, shown }: PlotLook,
   onCursor: (plot: uPlot) => void,
 ): uPlot.Options {
   const { x, y, series } = chart
+  const isLog = shown()?.isLog === true
   const [soft, line, back] = ['--soft', '--line', '--back'].map(styled)
   const font = '12px system-ui, sans-serif'
   const axis = {
@@ -167,10 +183,13 @@ function optionsOf(
     padding: [10, 12, 0, 0],
     legend: { show: false },
     cursor: { points: { size: 7 }, drag: { x: true, y: false, setScale: true } },
-    hooks: { setCursor: [onCursor] },
+    hooks: { setCursor: [onCursor], draw: [(plot) => markOutside(plot, chart, shown())] },
     scales: {
       x: { time: false, ...(x.log && { distr: 3, log: 2 }), ...rangeOfX(chart) },
-      y: { range: (_, low, high) => rangeOfY(chart, low, high) },
+      y: {
+        ...(isLog && { distr: 3 as const, log: 10 as const }),
+        range: (_, low, high) => rangeOfY(chart, shown(), low, high),
+      },
     },
     axes: [
       {
@@ -190,10 +209,15 @@ function optionsOf(
       },
       {
         ...axis,
-        label: y.label,
+        label: isLog ? `${y.label}, log scale` : y.label,
         size: 54,
         space: 32,
         values: (_, at) => at.map((value) => tickText(value, at, y.percent)),
+        ...(isLog && {
+          splits: (_: uPlot, __: number, low: number, high: number) => logTicks(low, high),
+          filter: (_: uPlot, splits: number[]) => splits,
+          values: (_: uPlot, at: number[]) => at.map((value) => figureText(value, y.percent)),
+        }),
       },
     ],
     series: [
@@ -208,7 +232,7 @@ function optionsOf(
           show: !hidden.has(name),
           stroke: colour,
           width: dash ? 1.2 : 1.7,
-          ...(dash && { dash: [3, 4] }),
+          dash: dashOf(one),
           spanGaps: true,
           ...(mode === 'points' && { paths: () => null }),
           points: {
@@ -268,11 +292,45 @@ function rangeOfX({ x: { range, log, ticks }, series }: Chart): uPlot.Scale {
 /** Whether ticks are the names of places 0, 1, … */
 const isNamed = (at: readonly number[]): boolean => at.every((value, i) => value === i)
 
-function rangeOfY({ y: { range } }: Chart, low: number | null, high: number | null) {
-  if (range) return [...range] as uPlot.Range.MinMax
-  if (low === null || high === null) return [0, 1] as uPlot.Range.MinMax
-  const [bottom, top] = [Math.min(0, low), Math.max(0, high)]
-  return [bottom, top === bottom ? 1 : top + (top - bottom) * 0.06] as uPlot.Range.MinMax
+/** `low`, `high`: ends of what is seen; another part of the lines may be. */
+function rangeOfY(
+  { y: { range } }: Chart,
+  shown: Shown | undefined,
+  low: number | null,
+  high: number | null,
+): uPlot.Range.MinMax {
+  if (range) return [...range]
+  if (low === null || high === null || !shown) return [0, 1]
+  const within = (value: number): number => Math.max(shown.low, Math.min(shown.high, value))
+  const [least, most] = [within(low), within(high)]
+  if (shown.isLog) {
+    const room = Math.max(1.1, (most / least) ** 0.06)
+    return [least / room, most * room]
+  }
+  const [bottom, top] = [Math.min(0, least), Math.max(0, most)]
+  return [bottom, top === bottom ? 1 : top + (top - bottom) * 0.06]
+}
+
+/** Arrows at the edge, where lines have values beyond it. */
+function markOutside(plot: uPlot, { series, y }: Chart, shown: Shown | undefined): void {
+  if (!shown || y.range) return
+  const { ctx, bbox } = plot
+  const size = 5 * uPlot.pxRatio
+  for (const [i, one] of series.entries()) {
+    if (!plot.series[i + 1].show) continue
+    ctx.fillStyle = colourOf(one, i)
+    for (const [at, value] of plot.data[i + 1].entries()) {
+      const side = value === null || value === undefined ? 0 : shown.side(value)
+      const x = plot.valToPos(plot.data[0][at], 'x', true)
+      if (side === 0 || x < bbox.left || x > bbox.left + bbox.width) continue
+      const edge = side > 0 ? bbox.top : bbox.top + bbox.height
+      ctx.beginPath()
+      ctx.moveTo(x, edge)
+      ctx.lineTo(x - size, edge + 1.6 * side * size)
+      ctx.lineTo(x + size, edge + 1.6 * side * size)
+      ctx.fill()
+    }
+  }
 }
 
 /** Some are left out where they have no room. */
