@@ -1,3 +1,5 @@
+import type * as host from './host.js'
+
 /**
  * A mistake in what the library was given: a wrong option, shape or file. The message names the
  * option or layer, what was expected and what came; it can be shown as it is, without a stack
@@ -148,6 +150,17 @@ export function checkInteger(
   const range =
     max === Number.MAX_SAFE_INTEGER ? `an integer ≥ ${min}` : `an integer from ${min} to ${max}`
   throw new SpikewasmError(`${option} must be ${range}, got ${describe(value)}`)
+}
+
+/**
+ * @throws SpikewasmError unless it is a signal. Its controller, given by mistake, would never
+ * abort.
+ */
+export function checkSignal(name: string, signal: host.AbortSignal | undefined): void {
+  expect(
+    signal === undefined || typeof signal?.throwIfAborted === 'function',
+    () => `${name} must be an AbortSignal, such as controller.signal, got ${describe(signal)}`,
+  )
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Models from one file: architecture and weights. */
 
 import { type Block, compilable } from './containers.js'
+import { copyOf } from './copy.js'
 import { describe, expect, SpikewasmError } from './errors.js'
 import { compositeOf } from './graph/json.js'
 import { trace } from './graph/trace.js'
@@ -42,6 +43,7 @@ export async function loadModel(
   from: string | Uint8Array,
   options: LoadOptions = {},
 ): Promise<Model> {
+  const own = copyOf(options)
   expect(
     typeof from === 'string' || from instanceof Uint8Array,
     () => `loadModel needs a path or the bytes of a file, got ${describe(from)}`,
@@ -56,17 +58,17 @@ export async function loadModel(
     )
   const { input, timeSteps, frames, method, network } = json
   // What belongs to the method that the model was trained by.
-  const methods = options.method === undefined ? takenOptions(method) : {}
+  const methods = own.method === undefined ? takenOptions(method) : {}
   const composite = compositeOf(network, name)
-  expectWeightsOf(composite, options.input ?? input, state, name)
+  expectWeightsOf(composite, own.input ?? input, state, name)
   const model = await compile(composite, {
     purpose: 'inference',
     input,
     timeSteps,
     // A stream takes a frame a call, whatever the model was trained with.
-    frames: options.purpose === 'stream' ? false : frames,
+    frames: own.purpose === 'stream' ? false : frames,
     ...methods,
-    ...options,
+    ...own,
   })
   try {
     inFile(name, () => model.loadStateDict(state))

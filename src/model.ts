@@ -1,5 +1,6 @@
 /** The user's handle on a compiled network. It checks what it is given and asks the session. */
 
+import { copyOf } from './copy.js'
 import type { Dataset } from './data/dataset.js'
 import { type ModelJson, modelJson } from './io/model-json.js'
 import type { SaveNirOptions } from './io/nir/options.js'
@@ -7,7 +8,7 @@ import type { InputShape } from './nn/value.js'
 import type { Optimizer } from './optimizer/index.js'
 import type { MethodOptions } from './plan/methods.js'
 import type { Plan, PlanOptions } from './plan/plan.js'
-import { summarize } from './plan/summary.js'
+import { inTwoLines, parameterCount, summarize } from './plan/summary.js'
 import { programOf } from './runtime/arena.js'
 import type { LoadOptions } from './runtime/compile-options.js'
 import { idle } from './runtime/idle.js'
@@ -15,31 +16,27 @@ import { type Prediction, type PredictOptions, predict } from './runtime/predict
 import { type OperationTime, profileStep } from './runtime/profile.js'
 import type { Session } from './runtime/session.js'
 import type { SaveOptions, StepOptions, StepResult, StreamStep } from './runtime/settings.js'
+import * as shown from './runtime/shown.js'
 import { type SpikeTrains, spikeTrains } from './runtime/spikes.js'
-import { averages, gradients, type StateDict, stateDict, takeState } from './runtime/state.js'
+import { averages, type StateDict, stateDict, takeState } from './runtime/state.js'
 import { streamStep, trainStep } from './runtime/step.js'
 import { setOptimizer } from './runtime/training.js'
-import {
-  activity,
-  type Diagnostics,
-  diagnostics,
-  firingRates,
-  type NeuronActivity,
-  output,
-  stepRates,
-} from './runtime/views.js'
-import { type EvaluateOptions, type Evaluation, evaluate } from './train/evaluate.js'
+import { alone, inTurn } from './runtime/turns.js'
+import { type Diagnostics, firingRates, type NeuronActivity } from './runtime/views.js'
+import { type EvaluateOptions, type Evaluation, evaluateInTurn } from './train/evaluate.js'
 import { extra } from './train/extras.js'
 import { fit } from './train/fit.js'
 import { loadWeights } from './train/load-weights.js'
-import { type MonitorOptions, monitor, type Recording } from './train/monitor.js'
-import type { FitOptions } from './train/options.js'
+import { type MonitorOptions, monitorInTurn, type Recording } from './train/monitor.js'
+import { type FitOptions, ownFitOptions } from './train/options.js'
 import type { History } from './train/records.js'
 import { modelBytes, saveModel } from './train/save-model.js'
 
 /**
- * A compiled network: trains, predicts, and gives its parameters. `compile` makes it.
- * It runs one operation at a time; a second call before the first has ended is refused. With
+ * A compiled network: trains, predicts, and gives its parameters. `compile` makes it. It runs one
+ * operation at a time. Calls that leave it as it is, such as `predict` and `save`, wait for their
+ * turn, first come first served, at most 1,024; others are refused while one runs or waits. What a
+ * call is given, data sets and callbacks excepted, is read before it returns its promise. With
  * `threads` above 1 it holds threads until `dispose`.
  */
 export class Model {
@@ -51,7 +48,7 @@ export class Model {
 
   /** A model from what `toBytes` gave, or a file of `save` holds; as `loadModel`. */
   static async fromBytes(bytes: Uint8Array, options?: LoadOptions): Promise<Model> {
-    return (await extra('fromBytes', 'Model.fromBytes')(bytes, options)) as Model
+    return (await extra('fromBytes', 'Model.fromBytes')(copyOf(bytes), copyOf(options))) as Model
   }
 
   /** Sizes of one sample, as `compile` was given them: [C, H, W], [C, L] or [features]. */
@@ -113,10 +110,7 @@ export class Model {
 
   /** Number of trained parameters. */
   get parameterCount(): number {
-    return this.session.plan.parameters.reduce(
-      (sum, p) => sum + p.layout.shape.reduce((a, b) => a * b, 1),
-      0,
-    )
+    return parameterCount(this.session.plan)
   }
 
   /** What the model's memory is used for, in bytes. */
@@ -129,7 +123,7 @@ export class Model {
    * @throws SpikewasmError for options that don't match
    */
   prepare(options: MethodOptions): Promise<void> {
-    return this.session.alone(() => this.session.replan(options), false)
+    return alone(this.session, [options], (asked) => this.session.replan(asked), false)
   }
 
   /**
@@ -143,21 +137,21 @@ export class Model {
    *   not finite; Error when a worker fails
    */
   trainStep(x: Float32Array, y: ArrayLike<number>, options: StepOptions = {}): Promise<StepResult> {
-    return this.session.alone(() => trainStep(this.session, x, y, options))
+    return alone(this.session, [x, y, options], (...of) => trainStep(this.session, ...of))
   }
 
   /**
    * Gradients of the last training step by parameter name, in PyTorch's shapes (`conv2d` weight
    * [out, in, kh, kw], `linear` weight [out, in], …); copies.
+   * @throws SpikewasmError before the first training step with the model's method
    */
   gradients(): StateDict {
-    return gradients(this.session)
+    return shown.gradients(this.session)
   }
 
-  /** Time mean of the last layer's output in the last run, [B, classes], with repeats; a copy. */
+  /** Time mean of the last run's outputs, [B, classes], with repeats; an error before any run. */
   output(): Float32Array {
-    const { steps, outputs } = this.session.lastRun
-    return output(this.session, steps || undefined, this.batchSize, outputs || undefined)
+    return shown.output(this.session)
   }
 
   /**
@@ -168,7 +162,7 @@ export class Model {
    * @throws SpikewasmError when the length is no multiple of a sample's, and for wrong options
    */
   predict(x: Float32Array, options: PredictOptions = {}): Promise<Prediction> {
-    return this.session.alone(() => predict(this.session, x, options))
+    return predict(this.session, x, options)
   }
 
   /**
@@ -182,7 +176,7 @@ export class Model {
    * @throws SpikewasmError for a wrong size, numbers that are not finite, or another purpose.
    */
   step(x: Float32Array): Promise<StreamStep> {
-    return this.session.alone(() => streamStep(this.session, x))
+    return alone(this.session, [x], (frame) => streamStep(this.session, frame))
   }
 
   /**
@@ -219,35 +213,35 @@ export class Model {
    *   than `maxBytes`; the signal's reason when it aborts
    */
   monitor(data: Dataset, options: MonitorOptions = {}): Promise<Recording> {
-    return this.session.alone(() => monitor(this.session, data, options))
+    return monitorInTurn(this.session, data, options)
   }
 
   /**
    * What a neuron layer did in the last training step, [B, C, H, W] each; the model must be
    * compiled with `inspect: true`.
-   * @throws SpikewasmError for an unknown layer or without `inspect`
+   * @throws SpikewasmError for an unknown layer, without `inspect`, and before the first step
    */
   activity(name: string): NeuronActivity {
-    return activity(this.session, name)
+    return shown.activity(this.session, name)
   }
 
   /**
    * Firing rate of each neuron layer at each time step of the last run: T numbers, 0…1, by layer
    * name. The model must be compiled with `inspect: true` and a method that runs all time steps
    * inside each layer (step mode m).
-   * @throws SpikewasmError otherwise
+   * @throws SpikewasmError otherwise, and before the first run
    */
   stepRates(): Record<string, number[]> {
-    return stepRates(this.session, this.session.lastRun.probes)
+    return shown.stepRates(this.session)
   }
 
   /**
    * Two assumptions of rate-based backpropagation, measured on the last training step (Yu et al.,
    * NeurIPS 2024, sec. 4.2): cosines, near 1 where the assumption holds, NaN where nothing spikes.
-   * @throws SpikewasmError unless the model was compiled with method bptt and `inspect: true`
+   * @throws SpikewasmError without method bptt and `inspect: true`, and before the first step
    */
   diagnostics(): Diagnostics {
-    return diagnostics(this.session)
+    return shown.diagnostics(this.session)
   }
 
   /**
@@ -311,7 +305,7 @@ export class Model {
    *   when the package h5wasm is not installed, and when the file cannot be written
    */
   async saveNir(path: string, options: SaveNirOptions = {}): Promise<void> {
-    await extra('saveNir', 'model.saveNir')(this.session, path, options)
+    await extra('saveNir', 'model.saveNir')(this.session, path, copyOf(options))
   }
 
   /**
@@ -321,7 +315,7 @@ export class Model {
    *   don't match; nothing is changed then
    */
   load(from: string | Uint8Array): Promise<void> {
-    return this.session.alone(() => loadWeights(this.session, from))
+    return alone(this.session, [from], (given) => loadWeights(this.session, given))
   }
 
   /**
@@ -329,8 +323,8 @@ export class Model {
    * (Node). @throws SpikewasmError when the file cannot be written
    */
   saveCheckpoint(path: string): Promise<void> {
-    const { session } = this
-    return session.alone(() => extra('saveCheckpoint', 'model.saveCheckpoint')(session, path))
+    const save = () => extra('saveCheckpoint', 'model.saveCheckpoint')(this.session, path)
+    return inTurn(this.session, [], save)
   }
 
   /**
@@ -341,7 +335,7 @@ export class Model {
    */
   loadCheckpoint(path: string): Promise<void> {
     const load = () => extra('loadCheckpoint', 'model.loadCheckpoint')(this.session, path)
-    return this.session.alone(load, false)
+    return alone(this.session, [], load, false)
   }
 
   /**
@@ -353,7 +347,8 @@ export class Model {
    *   finite
    */
   fit(data: Dataset, options: FitOptions = {}): Promise<History> {
-    return this.session.alone(() => fit(this.session, data, options), false)
+    const asked = ownFitOptions(options)
+    return alone(this.session, [], () => fit(this.session, data, asked), false)
   }
 
   /**
@@ -362,22 +357,22 @@ export class Model {
    * @throws SpikewasmError when data or an option don't match; the signal's reason when it aborts
    */
   evaluate(data: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
-    return this.session.alone(() => evaluate(this.session, data, options))
+    return evaluateInTurn(this.session, data, options)
   }
 
   /**
-   * Times each operation of a training step on this thread, in the order of the program. It trains
-   * `repeats` times (1 to 10000) on the last batch, so parameters and statistics change: call it
-   * right after `trainStep` or `fit`.
+   * Times each operation of a training step on this thread, in the order of the program, `repeats`
+   * times (1 to 10000) on the last batch. The model is as before behind it, and so is training.
    * @throws SpikewasmError when `repeats` is out of range, when no training step has run yet with
    *   the model's method, and for a model compiled for inference.
    */
   profile(repeats = 5): Promise<OperationTime[]> {
-    return this.session.alone(() => profileStep(this.session, repeats))
+    return inTurn(this.session, [], () => profileStep(this.session, repeats))
   }
 
   /**
-   * Forgets what the optimizer keeps from step to step, momentum for example; moving averages stay.
+   * Forgets momentum and accumulated gradients, from the next step on, in any callback of `fit` too
+   * (in rounds of replicas it has no effect). Moving averages stay.
    * @throws SpikewasmError while the model runs
    */
   resetOptimizer(): void {
@@ -388,6 +383,11 @@ export class Model {
   summary(): string {
     const { session } = this
     return summarize(session.graph, session.plan, this.threads, (name) => session.workersOf(name))
+  }
+
+  /** What `console.log` shows. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return inTwoLines(this.session)
   }
 
   /**

@@ -1,5 +1,6 @@
 /** `compile`: a network becomes a model. */
 
+import { copyOf } from './copy.js'
 import { checkBoolean, checkInteger, checkOptions, describe, expect } from './errors.js'
 import { type Graph, type GraphNode, trace } from './graph/trace.js'
 import { checkLoss, checkPenalties, crossEntropy, lossOfExits } from './loss/index.js'
@@ -40,6 +41,10 @@ const MOST_OUTPUTS = 1 << 16
 export async function compile(network: Module, options: CompileOptions): Promise<Model> {
   checkModule('compile: the network', network)
   checkOptions('compile', options, compileOptionKeys)
+  return compiled(network, copyOf(options))
+}
+
+async function compiled(network: Module, options: CompileOptions): Promise<Model> {
   const integer = (name: string, value: number, min: number, max: number): number => {
     checkInteger(`compile.${name}`, value, min, max)
     return value
@@ -81,7 +86,7 @@ export async function compile(network: Module, options: CompileOptions): Promise
   )
   if (options.wasm !== undefined) checkSource('compile.wasm', options.wasm)
   const input = checkInputShape('compile.input', options.input)
-  const graph = trace(network, input)
+  const graph = copyOf(trace(network, input))
   const outputs = graph.nodes[graph.output].shape[0]
   expect(
     outputs <= MOST_OUTPUTS,
@@ -89,16 +94,16 @@ export async function compile(network: Module, options: CompileOptions): Promise
       `compile: the network must give at most ${MOST_OUTPUTS} outputs, got ${outputs}; make its ` +
       'last layer smaller',
   )
-  const wide = revectorize ? await platform().switchOnWideVectors?.() : undefined
-  const revectorized = wide?.on ?? false
   const record = recordedLayers(graph, options.record)
-  const session = new Session(graph, input, { ...settings, record, revectorized })
   const standardLoss = graph.exits ? lossOfExits() : crossEntropy()
   const { optimizer = sgd(), loss = standardLoss, penalties } = options
   checkOptimizer('compile.optimizer', optimizer)
   checkLoss('compile.loss', loss)
   if (penalties !== undefined) checkPenalties('compile.penalties', penalties)
   const spec = trainingSpec('compile', graph, { optimizer, loss, penalties })
+  const wide = revectorize ? await platform().switchOnWideVectors?.() : undefined
+  const revectorized = wide?.on ?? false
+  const session = new Session(graph, input, { ...settings, record, revectorized })
   session.optimizer = optimizer
   await session.replan(pickMethodOptions(options), spec)
   return new Model(session)

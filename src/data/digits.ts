@@ -1,5 +1,6 @@
 /** The handwritten digits that come with the package. */
 
+import { copyOf } from '../copy.js'
 import { describe, SpikewasmError } from '../errors.js'
 import { gunzip, isGzip } from '../io/unpack.js'
 import { addressesOf, readFirst } from '../runtime/package-file.js'
@@ -25,7 +26,7 @@ export const digitsNormalization: Normalization = { scale: 16, mean: [0.3051], s
  * @param from where `data/digits.csv.gz` of the package is, or its bytes; default: in the package
  */
 export async function digits(from?: string | URL | Uint8Array): Promise<Split> {
-  const { name, bytes } = await read(from)
+  const { name, bytes } = await read(copyOf(from))
   const text = new TextDecoder('latin1').decode(await gunzip(bytes, name, MOST))
   const parts = {
     train: { images: [] as number[], labels: [] as number[] },

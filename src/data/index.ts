@@ -2,6 +2,7 @@
  * Data sets in Node. What needs its modules is imported when it is called.
  */
 
+import { copyOf } from '../copy.js'
 import { describe, expect } from '../errors.js'
 import type * as host from '../host.js'
 import type { CifarOptions } from './cifar.js'
@@ -23,8 +24,9 @@ export const datasets = {
    * @param from where `data/digits.csv.gz` of the package is, or its bytes; default: in the package
    */
   digits: async (from?: string | host.URL | Uint8Array, ...more: []): Promise<Split> => {
+    const own = copyOf(from)
     refuseMore('digits', 0, more)
-    return (await import('./digits.js')).digits(from)
+    return (await import('./digits.js')).digits(own)
   },
   /**
    * MNIST, [1, 28, 28], 10 classes: 60,000 to train and 10,000 to test with.
@@ -32,8 +34,8 @@ export const datasets = {
    * @throws SpikewasmError naming the file that is missing or damaged
    */
   mnist: async (from: string | host.URL | NamedFiles, ...more: []): Promise<Split> => {
-    refuseMore('mnist', 1, more)
-    return (await import('./mnist.js')).mnist(await pathOf('mnist', from))
+    const [own] = await taken('mnist', more, from)
+    return (await import('./mnist.js')).mnist(own)
   },
   /**
    * Fashion-MNIST: sizes and files as those of MNIST.
@@ -41,8 +43,8 @@ export const datasets = {
    * @throws SpikewasmError naming the file that is missing or damaged
    */
   fashionMnist: async (from: string | host.URL | NamedFiles, ...more: []): Promise<Split> => {
-    refuseMore('fashionMnist', 1, more)
-    return (await import('./mnist.js')).fashionMnist(await pathOf('fashionMnist', from))
+    const [own] = await taken('fashionMnist', more, from)
+    return (await import('./mnist.js')).fashionMnist(own)
   },
   /**
    * CIFAR-10, [3, 32, 32], 10 classes: 50,000 to train and 10,000 to test with.
@@ -52,8 +54,8 @@ export const datasets = {
    * @throws SpikewasmError naming what is missing or damaged
    */
   cifar10: async (path: string | host.URL, options?: CifarOptions, ...more: []): Promise<Split> => {
-    refuseMore('cifar10', 2, more)
-    return (await import('./cifar.js')).cifar10(await pathOf('cifar10', path), options)
+    const [where, own] = await taken('cifar10', more, path, options)
+    return (await import('./cifar.js')).cifar10(where, own)
   },
   /**
    * CIFAR-100, [3, 32, 32], 100 classes (the fine labels): 50,000 to train and 10,000 to test with.
@@ -61,8 +63,8 @@ export const datasets = {
    * @throws SpikewasmError naming what is missing or damaged
    */
   cifar100: async (path: string | host.URL, ...more: []): Promise<Split> => {
-    refuseMore('cifar100', 1, more)
-    return (await import('./cifar.js')).cifar100(await pathOf('cifar100', path))
+    const [where] = await taken('cifar100', more, path)
+    return (await import('./cifar.js')).cifar100(where)
   },
   /**
    * Pictures in a folder for each class, `train/<class>/…` and `val/<class>/…` or `test/<class>/…`:
@@ -80,9 +82,8 @@ export const datasets = {
     options?: ImageFolderOptions,
     ...more: []
   ): Promise<Split> => {
-    refuseMore('imageFolder', 2, more)
-    const path = await pathOf('imageFolder', folder)
-    return (await import('./pictures/folder.js')).imageFolder(path, options)
+    const [path, own] = await taken('imageFolder', more, folder, options)
+    return (await import('./pictures/folder.js')).imageFolder(path, own)
   },
   /**
    * ImageNet (ILSVRC 2012), [3, 224, 224]: `train/<synset>/*.JPEG`, and `val/` likewise or flat
@@ -97,9 +98,8 @@ export const datasets = {
     options?: PictureOptions,
     ...more: []
   ): Promise<Split> => {
-    refuseMore('imageNet', 2, more)
-    const path = await pathOf('imageNet', folder)
-    return (await import('./pictures/imagenet.js')).imageNet(path, options)
+    const [path, own] = await taken('imageNet', more, folder, options)
+    return (await import('./pictures/imagenet.js')).imageNet(path, own)
   },
   /**
    * N-MNIST, frames of [2, 34, 34], 10 classes (Orchard et al. 2015).
@@ -112,8 +112,8 @@ export const datasets = {
     options?: EventDatasetOptions,
     ...more: []
   ): Promise<Split> => {
-    refuseMore('nmnist', 2, more)
-    return (await import('./events/sets.js')).nmnist(await pathOf('nmnist', folder), options)
+    const [path, own] = await taken('nmnist', more, folder, options)
+    return (await import('./events/sets.js')).nmnist(path, own)
   },
   /**
    * CIFAR10-DVS, frames of [2, 128, 128], 10 classes (Li et al. 2017); the first nine tenths of
@@ -127,9 +127,8 @@ export const datasets = {
     options?: EventDatasetOptions,
     ...more: []
   ): Promise<Split> => {
-    refuseMore('cifar10Dvs', 2, more)
-    const path = await pathOf('cifar10Dvs', folder)
-    return (await import('./events/sets.js')).cifar10Dvs(path, options)
+    const [path, own] = await taken('cifar10Dvs', more, folder, options)
+    return (await import('./events/sets.js')).cifar10Dvs(path, own)
   },
   /**
    * DVS128 Gesture, frames of [2, 128, 128], 11 classes (Amir et al. 2017).
@@ -142,9 +141,8 @@ export const datasets = {
     options?: EventDatasetOptions,
     ...more: []
   ): Promise<Split> => {
-    refuseMore('dvsGesture', 2, more)
-    const path = await pathOf('dvsGesture', folder)
-    return (await import('./events/sets.js')).dvsGesture(path, options)
+    const [path, own] = await taken('dvsGesture', more, folder, options)
+    return (await import('./events/sets.js')).dvsGesture(path, own)
   },
   /**
    * Recordings of any format in `train/<class>/` and `test/<class>/`, or in `<class>/` alone.
@@ -156,17 +154,24 @@ export const datasets = {
     options?: EventFolderOptions,
     ...more: []
   ): Promise<Split> => {
-    refuseMore('eventFolder', 2, more)
-    const path = await pathOf('eventFolder', folder)
-    return (await import('./events/sets.js')).eventFolder(path, options)
+    const [path, own] = await taken('eventFolder', more, folder, options)
+    return (await import('./events/sets.js')).eventFolder(path, own)
   },
 }
 
-/** Paths may be URLs of files. */
-const pathOf = async <Other>(name: string, path: Other | host.URL): Promise<Other | string> =>
-  path instanceof URL ? (await import('../io/files.js')).pathOfUrl(`datasets.${name}`, path) : path
+/** What a loader is given, as it is now. Paths may be URLs of files. */
+async function taken<Path, Options extends readonly unknown[]>(
+  name: string,
+  more: readonly unknown[],
+  ...given: [Path | host.URL, ...Options]
+): Promise<[Path | string, ...Options]> {
+  const [path, ...options] = copyOf(given)
+  refuseMore(name, given.length, more)
+  if (!(path instanceof URL)) return [path, ...options]
+  return [(await import('../io/files.js')).pathOfUrl(`datasets.${name}`, path), ...options]
+}
 
-const taken = ['an address or bytes alone', 'a path alone', 'a path and options']
+const takes = ['an address or bytes alone', 'a path alone', 'a path and options']
 
 /** @throws SpikewasmError for arguments that a loader does not take, such as options */
 function refuseMore(name: string, most: number, more: readonly unknown[]): void {
@@ -174,7 +179,7 @@ function refuseMore(name: string, most: number, more: readonly unknown[]): void 
   expect(
     first === undefined,
     () =>
-      `datasets.${name} takes ${taken[most]}, ` +
+      `datasets.${name} takes ${takes[most]}, ` +
       `got ${describe(first)} as well; options of training belong to augment and fit`,
   )
 }

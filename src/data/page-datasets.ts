@@ -3,6 +3,7 @@
  * those alone that are used.
  */
 
+import { copyOf } from '../copy.js'
 import { SpikewasmError } from '../errors.js'
 import type { Split } from './dataset.js'
 import { fashionFlavour, mnistFlavour, mnistOfFiles, type NamedFiles } from './mnist-files.js'
@@ -11,12 +12,12 @@ export { digits } from './digits.js'
 
 /** As in Node, from files alone. */
 export function mnist(files: NamedFiles): Promise<Split> {
-  return mnistOfFiles('datasets.mnist', files, mnistFlavour)
+  return mnistOfFiles('datasets.mnist', copyOf(files), mnistFlavour)
 }
 
 /** As in Node, from files alone. */
 export function fashionMnist(files: NamedFiles): Promise<Split> {
-  return mnistOfFiles('datasets.fashionMnist', files, fashionFlavour)
+  return mnistOfFiles('datasets.fashionMnist', copyOf(files), fashionFlavour)
 }
 
 /** A loader of what lies in a folder. */

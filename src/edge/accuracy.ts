@@ -1,11 +1,17 @@
 /** Accuracy of an exported network on a data set: the very file, sample by sample. */
 
 import { type Dataset, expectDataset } from '../data/dataset.js'
-import { checkInteger, checkOptions, describe, expect, SpikewasmError } from '../errors.js'
+import {
+  checkInteger,
+  checkOptions,
+  checkSignal,
+  describe,
+  expect,
+  SpikewasmError,
+} from '../errors.js'
 import type * as host from '../host.js'
 import { checkInputShape, imageShape } from '../nn/value.js'
 import { breathe } from '../runtime/breathe.js'
-import { checkSignal } from '../train/evaluate.js'
 import { expectFinite } from './answers.js'
 import type { Net } from './net.js'
 

@@ -1,5 +1,6 @@
 /** `exportWasm`: a trained network becomes one WebAssembly module without imports. */
 
+import { copyOf } from '../copy.js'
 import { describe, expect } from '../errors.js'
 import { Model } from '../model.js'
 import type { PlanPurpose } from '../plan/context.js'
@@ -7,11 +8,12 @@ import { MOST_COUNTED_STEPS } from '../plan/methods.js'
 import type { PlanOptions } from '../plan/plan.js'
 import { standardTraining } from '../plan/training.js'
 import { engineBytes, givenEngine } from '../runtime/load.js'
+import type { Session } from '../runtime/session.js'
 import { stateDict } from '../runtime/state.js'
 import type { ExportOptions, NetMode, NetTarget } from './abi.js'
 import { buildNet } from './build.js'
 import { checkLearning, type Learning } from './learning.js'
-import { checkExportOptions } from './options.js'
+import { checkExportOptions, type ExportSettings } from './options.js'
 import { prepare } from './prepare.js'
 
 /** What a file of each mode is planned for. */
@@ -64,29 +66,13 @@ export async function exportWasm(
       `${session.timeSteps}; load it with fewer, and export mode 'step': its stream has no end`,
   )
   const facts = { channels: session.input[0], classes: session.classes }
-  const settings = checkExportOptions(options, facts)
-  const { target, mode, onProgress, wasm } = settings
+  const settings = copyOf(checkExportOptions(options, facts))
+  const { target, onProgress, wasm } = settings
   onProgress(0)
-  const planOptions: PlanOptions = {
-    ...session.plan.options,
-    training: standardTraining,
-    inspect: false,
-    record: [],
-    batchSize: settings.batchSize,
-    purpose: planPurposes[mode],
-    fixed: mode !== 'train',
-    weights: settings.weights,
-  }
-  const { optimizer, seed, steps } = session
-  let learning: Learning | undefined
-  if (mode === 'train') {
-    const training = session.plan.options.training ?? standardTraining
-    checkLearning(optimizer, training, session.clipNorm)
-    learning = { optimizer, seed, steps }
-  }
+  const { planOptions, learning, state } = await session.lock.look(() => read(session, settings))
   const given = wasm === undefined ? undefined : await givenEngine('exportWasm.wasm', wasm)
   const engine = given?.bytes ?? (await engineBytes())
-  const prepared = await prepare(planOptions, stateDict(session), learning, given?.module)
+  const prepared = await prepare(planOptions, state, learning, given?.module)
   onProgress(0.3)
   const build = (of: NetTarget): Uint8Array => buildNet(prepared, engine, settings, of)
   const first = build(target === 'both' ? 'simd' : target)
@@ -98,4 +84,25 @@ export async function exportWasm(
   const scalar = build('scalar')
   onProgress(1)
   return { simd: first, scalar }
+}
+
+/** What a file is made of, of a model that rests. */
+function read(session: Session, { mode, batchSize, weights }: ExportSettings) {
+  const { optimizer, seed, steps, plan, clipNorm } = session
+  const planOptions: PlanOptions = {
+    ...plan.options,
+    training: standardTraining,
+    inspect: false,
+    record: [],
+    batchSize,
+    purpose: planPurposes[mode],
+    fixed: mode !== 'train',
+    weights,
+  }
+  let learning: Learning | undefined
+  if (mode === 'train') {
+    checkLearning(optimizer, plan.options.training ?? standardTraining, clipNorm)
+    learning = { optimizer, seed, steps }
+  }
+  return { planOptions, learning, state: stateDict(session) }
 }

@@ -1,5 +1,6 @@
 /** Trained weights that come with the package: `data/models`, and their cards in docs/models.md. */
 
+import { copyOf } from '../copy.js'
 import { describe, expect, SpikewasmError } from '../errors.js'
 import type * as host from '../host.js'
 import { type LoadOptions, loadModel } from '../load.js'
@@ -43,10 +44,11 @@ export interface PretrainedOptions extends LoadOptions {
  */
 export async function pretrained(
   name: PretrainedName,
-  { from, ...options }: PretrainedOptions = {},
+  options: PretrainedOptions = {},
 ): Promise<Model> {
   checkName('pretrained', name)
-  return loadModel(from instanceof Uint8Array ? from : await read(name, from), options)
+  const { from, ...own } = copyOf(options)
+  return loadModel(from instanceof Uint8Array ? from : await read(name, from), own)
 }
 
 async function read(

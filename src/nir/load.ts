@@ -1,5 +1,6 @@
 /** Models from NIR files. */
 
+import { copyOf } from '../copy.js'
 import { describe, expect } from '../errors.js'
 import { graphOf } from '../io/nir/graph.js'
 import { checkNirOptions, type NirOptions, nirOptionKeys } from '../io/nir/options.js'
@@ -25,7 +26,7 @@ export async function networkFromNir(
   options: NirOptions = {},
 ): Promise<NirNetwork> {
   checkNirOptions('networkFromNir', options, [])
-  return read('networkFromNir', from, options, true)
+  return read('networkFromNir', copyOf(from), { ...options }, true)
 }
 
 /**
@@ -44,20 +45,21 @@ export async function loadNir(
   options: LoadNirOptions = {},
 ): Promise<Model> {
   checkNirOptions('loadNir', options, compileKeys)
-  const keepBias = options.purpose === 'train'
+  const asked = copyOf(options)
+  const keepBias = asked.purpose === 'train'
   const { network, state, input, timeSteps, frames } = await read(
     'loadNir',
-    from,
-    options,
+    copyOf(from),
+    asked,
     keepBias,
   )
   const own = nirOptionKeys as readonly string[]
-  const given = Object.fromEntries(Object.entries(options).filter(([key]) => !own.includes(key)))
-  const { purpose = 'inference' } = options
+  const ofCompile = Object.fromEntries(Object.entries(asked).filter(([key]) => !own.includes(key)))
+  const { purpose = 'inference' } = asked
   const model = await compile(network, {
     timeSteps,
     frames: purpose === 'stream' ? false : (frames ?? true),
-    ...given,
+    ...ofCompile,
     purpose,
     input,
   })

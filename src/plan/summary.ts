@@ -7,6 +7,30 @@ import { show } from '../nn/value.js'
 import { purposeOf } from './context.js'
 import { makePlan, type Plan, type ProgramName } from './plan.js'
 
+type Counted = Pick<Plan['parameters'][number], 'layout'>
+
+const sumOf = (parameters: readonly Counted[]): number =>
+  parameters.reduce((sum, p) => sum + p.layout.shape.reduce((a, b) => a * b, 1), 0)
+
+/** Number of trained parameters. */
+export const parameterCount = ({ parameters }: Plan): number => sumOf(parameters)
+
+/** What `console.log` shows of a model. */
+export function inTwoLines(of: {
+  readonly plan: Plan
+  readonly asked: readonly number[]
+  readonly classes: number
+  readonly threads: number
+}): string {
+  const { method, stepMode, timeSteps, batchSize } = of.plan.options
+  const parameters = count(parameterCount(of.plan))
+  return (
+    `Model [${of.asked.join(', ')}] → ${of.classes}, ${parameters} parameters\n` +
+    `  ${method} ${stepMode}, T ${timeSteps}, B ${batchSize}, ${of.threads} ` +
+    `${of.threads === 1 ? 'thread' : 'threads'}; summary() lists the layers`
+  )
+}
+
 /**
  * @param threads of the model
  * @param workersOf how many of them a program uses
@@ -25,13 +49,9 @@ export function summarize(
       node.name || '(network)',
       labelOf(node),
       show(node),
-      count(
-        parameters
-          .filter((p) => p.node === node.index)
-          .reduce((sum, p) => sum + p.layout.shape.reduce((a, b) => a * b, 1), 0),
-      ),
+      count(sumOf(parameters.filter((p) => p.node === node.index))),
     ])
-  const total = parameters.reduce((sum, p) => sum + p.layout.shape.reduce((a, b) => a * b, 1), 0)
+  const total = sumOf(parameters)
   const lines = [
     table([['layer', 'kind', 'output', 'parameters'], ...rows]),
     `parameters ${count(total)}; input ${show(graph.nodes[0])}, batch ` +

@@ -1,8 +1,23 @@
 /**
  * One operation at a time on a model: there is one set of input slots, programs and parameters.
+ * Operations that change it are refused while another runs. Those that leave it as it is wait.
  */
 
 import { SpikewasmError } from '../errors.js'
+import type * as host from '../host.js'
+import { platform } from './platform.js'
+
+/** Each call that waits holds a copy of what it was given. */
+const MOST_WAITING = 1024
+
+/** A piece of the caller's code that the holder runs. */
+type Piece = object
+
+interface Waiting {
+  readonly start: () => void
+  /** Whether it comes from the code that the lock is lent to, or is the holder itself. */
+  readonly inner: boolean
+}
 
 export class Lock {
   /**
@@ -15,13 +30,18 @@ export class Lock {
 
   private held = false
   private paused = false
-  private lent = false
+  /** What the holder has lent it to. */
+  private lent: Piece | undefined
+  /** What the holder waits for without giving it the lock. */
+  private readonly asked = new Set<Piece>()
+  /** Who waits for a turn, first come first served: the lock stays held and is handed over. */
+  private readonly queue: Waiting[] = []
   /** Who waits for the lock to be free, or for a pause. */
-  private waiting: (() => void)[] = []
+  private watching: (() => void)[] = []
 
   /** Whether an operation runs, also one that has paused or lent the lock. */
   get taken(): boolean {
-    return this.held || this.lent
+    return this.held || this.lent !== undefined
   }
 
   /**
@@ -30,15 +50,41 @@ export class Lock {
    * @throws SpikewasmError at once when another operation runs
    */
   async hold<T>(body: () => Promise<T>, nested = true): Promise<T> {
-    if (this.held || (this.lent && !nested)) refuse()
+    if (this.held || (this.lent && !nested)) this.refuse()
     this.held = true
+    return this.finish(body)
+  }
+
+  /**
+   * Runs `body` alone, in its turn: at once where nothing runs.
+   * @param signal takes it out of the queue
+   * @param later called where it has to wait, before it does
+   * @throws SpikewasmError at once where the operation that runs waits for the caller, and where
+   *   too many calls wait; the signal's reason
+   */
+  async inTurn<T>(
+    body: () => Promise<T>,
+    signal?: host.AbortSignal,
+    later?: () => void,
+  ): Promise<T> {
+    const waiting = this.enter(signal, later)
+    // Where it need not wait, it begins before the call returns.
+    if (waiting) await waiting
+    return this.finish(body)
+  }
+
+  /**
+   * Reads the model, once no operation runs or the one that does waits for a callback.
+   * @throws SpikewasmError and the signal's reason, as `inTurn` does
+   */
+  async look<T>(read: () => T, signal?: host.AbortSignal): Promise<T> {
+    signal?.throwIfAborted()
+    if (!this.held || this.paused) return read()
+    await this.enter(signal)
     try {
-      return await body()
+      return read()
     } finally {
-      const settling = this.settle(false)
-      if (settling) await settling
-      this.held = false
-      this.wake()
+      this.pass()
     }
   }
 
@@ -47,7 +93,21 @@ export class Lock {
    * @throws SpikewasmError when an operation runs, unless it has paused
    */
   checkIdle(): void {
-    if (this.held && !this.paused) refuse()
+    if (this.held && !this.paused) this.refuse()
+  }
+
+  /** Runs code of the caller's that the holder waits for: it may not run the model. */
+  ask<T>(code: () => T): T {
+    const piece: Piece = {}
+    const end = (): boolean => this.asked.delete(piece)
+    this.asked.add(piece)
+    let result: T | undefined
+    try {
+      result = runAs(piece, code)
+      return isThenable(result) ? (Promise.resolve(result).finally(end) as T) : result
+    } finally {
+      if (!isThenable(result)) end()
+    }
   }
 
   /**
@@ -61,7 +121,7 @@ export class Lock {
     if (settling) await settling
     this.paused = true
     try {
-      const result = callback()
+      const result = this.ask(callback)
       // Without a promise the pause is over when the callback returns.
       if (isThenable(result)) {
         this.wake()
@@ -73,46 +133,122 @@ export class Lock {
   }
 
   /**
-   * Runs a callback that may take the lock itself. Goes on when the lock is free again, also where
-   * the callback did not await its operation.
+   * Runs a callback that may take the lock itself, behind all that wait. Others wait meanwhile.
+   * Goes on when the lock is free again, also where the callback did not await its operation.
    */
   async lend(callback: () => unknown): Promise<void> {
+    if (this.queue.length > 0) {
+      const turn = this.turn(true)
+      this.pass()
+      await turn
+    }
     const settling = this.settle(true)
     if (settling) await settling
+    const piece: Piece = {}
     this.held = false
-    this.lent = true
+    this.lent = piece
     this.wake()
     try {
-      await callback()
+      const running = runAs(piece, callback)
+      // Who waits comes behind what the callback has begun.
+      if (!this.held) this.pass()
+      await running
     } finally {
-      while (this.held) await this.changed()
-      this.lent = false
+      if (this.held) await this.turn(true)
+      this.lent = undefined
       this.held = true
     }
   }
 
   /** Resolves when no operation runs, or the one that does waits for a callback of its own. */
   async rests(): Promise<void> {
-    while (this.held && !this.paused) await this.changed()
+    while (this.held && !this.paused)
+      await new Promise<void>((resolve) => {
+        this.watching.push(resolve)
+      })
   }
 
-  private changed(): Promise<void> {
-    return new Promise((resolve) => {
-      this.waiting.push(resolve)
+  private async finish<T>(body: () => Promise<T>): Promise<T> {
+    try {
+      return await body()
+    } finally {
+      const settling = this.settle(false)
+      if (settling) await settling
+      this.pass()
+    }
+  }
+
+  private enter(signal?: host.AbortSignal, later?: () => void): Promise<void> | undefined {
+    signal?.throwIfAborted()
+    const inner = this.lent !== undefined && isWithin(this.lent)
+    if (!this.held && (!this.lent || inner)) {
+      this.held = true
+      return undefined
+    }
+    if (this.isAsked()) this.refuse()
+    if (this.queue.length >= MOST_WAITING)
+      throw new SpikewasmError(
+        `at most ${MOST_WAITING} calls may wait for a model, got one more; await calls before ` +
+          'making others, or let another model take some',
+      )
+    later?.()
+    return this.turn(inner, signal)
+  }
+
+  private turn(inner: boolean, signal?: host.AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        this.queue.splice(this.queue.indexOf(waiting), 1)
+        reject(signal?.reason)
+      }
+      const start = (): void => {
+        signal?.removeEventListener('abort', leave)
+        resolve()
+      }
+      const waiting = { start, inner }
+      signal?.addEventListener('abort', leave, { once: true })
+      this.queue.push(waiting)
     })
   }
 
+  /** Hands the lock over to the next who waits, or frees it. */
+  private pass(): void {
+    const at = this.lent ? this.queue.findIndex(({ inner }) => inner) : 0
+    const [next] = at < 0 ? [] : this.queue.splice(at, 1)
+    this.held = next !== undefined
+    if (next) next.start()
+    else this.wake()
+  }
+
   private wake(): void {
-    for (const resolve of this.waiting.splice(0)) resolve()
+    for (const resolve of this.watching.splice(0)) resolve()
+  }
+
+  /** Whether the holder waits for the caller. */
+  private isAsked(): boolean {
+    return [...this.asked].some(isWithin)
+  }
+
+  private refuse(): never {
+    throw new SpikewasmError(
+      'the model is running another call: ' +
+        (this.isAsked()
+          ? "it waits for this one's caller, onStep of fit or prepare of its data, which may not " +
+            'run the model; do that in onEpoch, or with a model of its own'
+          : 'await that one first; calls that only read wait for their turn by themselves, this ' +
+            'one changes the model. The callbacks onFitStart, onEpoch and onFitEnd of fit may ' +
+            'use the model, but not call fit or loadCheckpoint'),
+    )
   }
 }
 
+function runAs<T>(piece: Piece, code: () => T): T {
+  const { callers } = platform()
+  return callers ? callers.run(piece, code) : code()
+}
+
+/** Whether the caller is such code; where that is not known, anybody is. */
+const isWithin = (piece: Piece): boolean => platform().callers?.isWithin(piece) ?? true
+
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
-
-function refuse(): never {
-  throw new SpikewasmError(
-    'the model is running another call: await that one first. The callbacks onFitStart, ' +
-      'onEpoch and onFitEnd of fit may use the model, but not call fit or loadCheckpoint',
-  )
-}

@@ -30,6 +30,14 @@ export interface Files {
   write(path: string, bytes: Uint8Array): Promise<void>
 }
 
+/** Who calls: told apart by what their asynchronous call came from. */
+export interface Callers {
+  /** Runs `body` as code of `of`, with all that it starts. */
+  run<T>(of: object, body: () => T): T
+  /** Whether the caller is such code. */
+  isWithin(of: object): boolean
+}
+
 /** How many addresses a process may use, in bytes. */
 export interface AddressLimit {
   readonly limit: number
@@ -125,6 +133,8 @@ export interface Platform {
   /** See `revectorize.ts`. */
   switchOnWideVectors?(): Promise<{ readonly on: boolean }>
   warn(message: string, code: WarningCode): void
+  /** Absent where callers cannot be told apart. */
+  readonly callers?: Callers
   readonly files?: Files
 }
 

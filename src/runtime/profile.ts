@@ -1,7 +1,7 @@
 /** Where a program's time goes: its records run one by one on this thread, each timed. */
 
 import { Op } from '../../assembly/opcodes.js'
-import { checkInteger, expect } from '../errors.js'
+import { checkInteger } from '../errors.js'
 import type * as host from '../host.js'
 import { median } from '../median.js'
 import type { Phase } from '../plan/program.js'
@@ -9,7 +9,9 @@ import { programOf } from './arena.js'
 import { instantiateEngine } from './load.js'
 import { layerName } from './non-finite.js'
 import { type RawTime, timeRecords } from './record-times.js'
+import { withoutTrace } from './results.js'
 import type { Session } from './session.js'
+import { expectTrained } from './shown.js'
 
 /** How long an operation of a training step takes, as `Model.profile` finds it. */
 export interface OperationTime {
@@ -85,14 +87,11 @@ const MOST_REPEATS = 10_000
 export async function profileStep(session: Session, repeats: number): Promise<OperationTime[]> {
   checkInteger('profile.repeats', repeats, 1, MOST_REPEATS)
   const { records } = programOf(session, 'train')
-  expect(
-    session.trained,
-    () =>
-      'profile times a training step, but the model has run none with its method yet; ' +
-      'call trainStep or fit before it',
-  )
+  expectTrained(session, 'profile')
   const runs: RecordTime[][] = []
-  for (let i = 0; i < repeats; i++) runs.push(await timed(session))
+  await withoutTrace(session, async () => {
+    for (let i = 0; i < repeats; i++) runs.push(await timed(session))
+  })
   const workers = session.workersOf('train')
   return medianTimes(runs).map(({ op, layer, record, milliseconds }) => ({
     op,

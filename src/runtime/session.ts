@@ -136,6 +136,12 @@ export class Session implements Arena {
    * @param training default: as it is
    */
   async replan(method?: MethodOptions, training?: Partial<TrainingSpec>): Promise<void> {
+    const options = this.otherPlan(method, training)
+    if (options) await this.follow(options)
+  }
+
+  /** The options of that plan; undefined where it is made. */
+  otherPlan(method?: MethodOptions, training?: Partial<TrainingSpec>): PlanOptions | undefined {
     const options = this.plan?.options
     const trains = purposes[this.settings.purpose].training
     const complete = method ? methodOptions(method, this.timeSteps, trains) : options
@@ -146,14 +152,13 @@ export class Session implements Arena {
       methodOptionKeys.every((key) => options[key] === complete[key]) &&
       JSON.stringify(options.training) === JSON.stringify(spec)
     )
-      return
-    const planOptions: PlanOptions = {
-      ...this.settings,
-      ...complete,
-      training: spec,
-      graph: this.graph,
-      input: this.input,
-    }
+      return undefined
+    const { settings, graph, input } = this
+    return { ...settings, ...complete, training: spec, graph, input }
+  }
+
+  /** Makes that plan. Whoever calls it holds the lock. */
+  async follow(planOptions: PlanOptions): Promise<void> {
     await tidy()
     const plan = await planFor(planOptions, this.settings.threads)
     warnOfThreads(this.settings.threads)
@@ -193,14 +198,9 @@ export class Session implements Arena {
       throw new SpikewasmError(`the model stopped working (${this.failure}); ${SAVE}`)
   }
 
-  /**
-   * Runs an operation, or refuses before it has touched anything. `nested`: `fit` allows it in its
-   * `onEpoch`.
-   */
-  async alone<T>(operation: () => Promise<T>, nested = true): Promise<T> {
-    const { place } = this
-    this.checkAlive()
-    return this.lock.hold(() => (place.waits ? place.ready().then(operation) : operation()), nested)
+  /** Settled when its memory can be used; absent where it can be at once. */
+  get beginning(): Promise<void> | undefined {
+    return this.place.waits ? this.place.ready() : undefined
   }
 
   /** One of the two input slots, to be filled before `run`. Whoever calls it holds the lock. */

@@ -73,6 +73,8 @@ export interface SaveOptions {
    * false.
    */
   averages?: boolean
+  /** Ends the waiting for its turn; `save` then rejects with the signal's reason. */
+  signal?: host.AbortSignal
 }
 
 /** What `step` tells of a stream. */

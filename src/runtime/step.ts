@@ -1,12 +1,13 @@
 /** Single steps of a model: one of training, and one of a stream. */
 
+import { copyOf } from '../copy.js'
 import { checkBoolean, checkOptions, SpikewasmError } from '../errors.js'
 import { programOf } from './arena.js'
 import { checkBatch, checkTargets, fillSlot } from './batch.js'
 import { expectFiniteOutput, nonFinite } from './non-finite.js'
 import type { Session } from './session.js'
 import type { StepOptions, StepResult, StreamStep } from './settings.js'
-import { checkClipNorm, followOptimizer, stepFactor } from './training.js'
+import { checkClipNorm, planOfOptimizer, stepFactor } from './training.js'
 import { output, predictions, spikeCounts } from './views.js'
 
 /** `Model.trainStep`. The caller must hold the model's lock. */
@@ -25,8 +26,12 @@ export async function trainStep(
   programOf(session, program)
   checkBatch(session, x, batchSize)
   checkTargets(session, y, batchSize)
-  await followOptimizer(session, clipNorm)
-  fillSlot(session, 0, x, y, batchSize)
+  // Before anything is awaited: the caller's arrays may change then.
+  const planned = planOfOptimizer(session, clipNorm)
+  const [images, targets] = planned ? copyOf([x, y] as const) : [x, y]
+  if (planned) await session.follow(planned)
+  session.clipNorm = clipNorm
+  fillSlot(session, 0, images, targets, batchSize)
   const result = await session.run(program, 0, batchSize, lr, factor)
   const problem = await nonFinite(session, 0, program)
   if (problem !== undefined) throw new SpikewasmError(problem)

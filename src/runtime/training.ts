@@ -1,5 +1,6 @@
 /** What training options ask of a plan. */
 
+import { copyOf } from '../copy.js'
 import { describe, expect } from '../errors.js'
 import type { Graph } from '../graph/trace.js'
 import type { Loss, RatePenalty } from '../loss/index.js'
@@ -12,6 +13,7 @@ import {
   type Optimizer,
   ruleOf,
 } from '../optimizer/index.js'
+import type { PlanOptions } from '../plan/plan.js'
 import { collectState } from '../plan/state.js'
 import type { TrainingSpec } from '../plan/training.js'
 import type { Session } from './session.js'
@@ -90,19 +92,14 @@ export function groupsOf(graph: Graph, { kind, groups }: Optimizer): TrainingSpe
 const ownOf = (groups: TrainingSpec['groups'], i: number): readonly string[] =>
   groups[i].filter((name) => !groups.slice(0, i).some((group) => group.includes(name)))
 
-/**
- * Plans what the model's optimizer needs, and clipping once it is asked for. Whoever calls it holds
- * the lock.
- */
-export async function followOptimizer(session: Session, clipNorm?: number): Promise<void> {
+/** The options of a plan for the model's optimizer, and for clipping once it is asked for. */
+export function planOfOptimizer(session: Session, clipNorm?: number): PlanOptions | undefined {
   const { optimizer, graph, plan } = session
-  const clip = clipNorm !== undefined || (plan.options.training?.clip ?? false)
-  await session.replan(undefined, {
+  return session.otherPlan(undefined, {
     rule: ruleOf(optimizer),
     groups: groupsOf(graph, optimizer),
-    clip,
+    clip: clipNorm !== undefined || (plan.options.training?.clip ?? false),
   })
-  session.clipNorm = clipNorm
 }
 
 /**
@@ -120,7 +117,7 @@ export function setOptimizer(session: Session, optimizer: Optimizer): void {
       'the call before (await). In fit, a schedule changes the learning rate; for another ' +
       'optimizer call fit again',
   )
-  session.optimizer = optimizer
+  session.optimizer = copyOf(optimizer)
 }
 
 /**

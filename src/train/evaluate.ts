@@ -6,6 +6,7 @@ import {
   checkBoolean,
   checkInteger,
   checkOptions,
+  checkSignal,
   describe,
   expect,
   expectFinite,
@@ -18,6 +19,7 @@ import { breathe } from '../runtime/breathe.js'
 import { expectFiniteOutput } from '../runtime/non-finite.js'
 import { runsHere } from '../runtime/processors.js'
 import type { Session } from '../runtime/session.js'
+import { inTurn } from '../runtime/turns.js'
 import { wantsAverages, withAverages } from '../runtime/update.js'
 import { output, predictions } from '../runtime/views.js'
 import { extras } from './extras.js'
@@ -137,17 +139,6 @@ export function checkDataset(session: Session, data: Dataset, loss = lossOf(sess
 }
 
 /**
- * @throws SpikewasmError unless it is a signal. Its controller, given by mistake, would never
- * abort.
- */
-export function checkSignal(name: string, signal: host.AbortSignal | undefined): void {
-  expect(
-    signal === undefined || typeof signal?.throwIfAborted === 'function',
-    () => `${name} must be an AbortSignal, such as controller.signal, got ${describe(signal)}`,
-  )
-}
-
-/**
  * Fills a slot with a batch and returns the number of samples. A batch that is not full is repeated
  * until the slot is, so that firing rates stay meaningful.
  */
@@ -157,7 +148,7 @@ export async function fillBatch(
   batch: number,
   slot: 0 | 1,
 ): Promise<number> {
-  const preparing = batches.prepare(batch)
+  const preparing = session.lock.ask(() => batches.prepare(batch))
   if (preparing) await preparing
   const { images, labels, targets } = session.slot(slot)
   const count = batches.fill(batch, images, labels, targets)
@@ -177,16 +168,28 @@ function repeat(images: Float32Array, batchSize: number, count: number): void {
     images.copyWithin(b * size, (b % count) * size, (b % count) * size + size)
 }
 
-/** `Model.evaluate`. The caller must hold the model's lock. */
+/** `Model.evaluate`. */
+export async function evaluateInTurn(
+  session: Session,
+  data: Dataset,
+  options: EvaluateOptions,
+): Promise<Evaluation> {
+  session.checkAlive()
+  checkOptions('evaluate', options, ['signal', 'topK', 'averages', 'operations', 'numWorkers'])
+  checkNumWorkers('evaluate.numWorkers', options.numWorkers)
+  checkBoolean('evaluate.operations', options.operations, true)
+  checkSignal('evaluate.signal', options.signal)
+  const asked = { ...options }
+  return inTurn(session, [], () => evaluate(session, data, asked), asked.signal)
+}
+
+/** The same for whoever holds the model's lock, and has checked the options by themselves. */
 export async function evaluate(
   session: Session,
   data: Dataset,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
-  checkOptions('evaluate', options, ['signal', 'topK', 'averages', 'operations', 'numWorkers'])
-  checkNumWorkers('evaluate.numWorkers', options.numWorkers)
-  const counting = checkBoolean('evaluate.operations', options.operations, true)
-  checkSignal('evaluate.signal', options.signal)
+  const { operations: counting = true } = options
   checkDataset(session, data)
   const { topK } = options
   const values = wantsValues(session)

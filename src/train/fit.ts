@@ -42,8 +42,8 @@ export async function fit(
   const { resume, callbacks = [] } = options
   const found = resume === undefined ? undefined : await going?.readSnapshot(resume, callbacks)
   await planFit(session, asked)
-  await going?.prepareFingerprint(data)
-  await going?.prepareFingerprint(validation)
+  await session.lock.ask(() => going?.prepareFingerprint(data))
+  await session.lock.ask(() => going?.prepareFingerprint(validation))
   // Made when it is asked for: it looks at the data.
   let known: Setting | undefined
   const setting = ({ settingOf }: GoingOn): Setting => {

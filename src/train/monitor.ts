@@ -1,8 +1,9 @@
 /** Spikes of chosen layers over a data set. */
 
+import { copyOf } from '../copy.js'
 import { Batches } from '../data/batches.js'
 import type { Dataset } from '../data/dataset.js'
-import { checkInteger, checkOptions, describe, expect } from '../errors.js'
+import { checkInteger, checkOptions, checkSignal, describe, expect } from '../errors.js'
 import type * as host from '../host.js'
 import { sizeOf } from '../nn/value.js'
 import { programOf } from '../runtime/arena.js'
@@ -10,8 +11,9 @@ import { breathe } from '../runtime/breathe.js'
 import { runsHere } from '../runtime/processors.js'
 import type { Session } from '../runtime/session.js'
 import { recordedProbe, writeTrains } from '../runtime/spikes.js'
+import { inTurn } from '../runtime/turns.js'
 import { predictions } from '../runtime/views.js'
-import { checkDataset, checkSignal, fillBatch } from './evaluate.js'
+import { checkDataset, fillBatch } from './evaluate.js'
 
 /** Options of `monitor`; each has a default. */
 export interface MonitorOptions {
@@ -59,16 +61,26 @@ export interface Recording {
 const LIMIT = 64
 const MOST_BYTES = 2 ** 30
 
-/** `Model.monitor`. The caller must hold the model's lock. */
-export async function monitor(
+/** `Model.monitor`. */
+export async function monitorInTurn(
   session: Session,
   data: Dataset,
-  options: MonitorOptions = {},
+  options: MonitorOptions,
 ): Promise<Recording> {
+  session.checkAlive()
   checkOptions('monitor', options, ['layers', 'limit', 'keep', 'maxBytes', 'signal'])
+  checkSignal('monitor.signal', options.signal)
+  const asked = copyOf(options)
+  return inTurn(session, [], () => monitor(session, data, asked), asked.signal)
+}
+
+async function monitor(
+  session: Session,
+  data: Dataset,
+  options: MonitorOptions,
+): Promise<Recording> {
   const { record } = session.settings
   const { layers = record, limit = LIMIT, keep = 'spikes', maxBytes = MOST_BYTES } = options
-  checkSignal('monitor.signal', options.signal)
   checkInteger('monitor.limit', limit, 1)
   checkInteger('monitor.maxBytes', maxBytes, 1)
   expect(

@@ -1,7 +1,15 @@
 /** What `fit` takes and gives. */
 
+import { copyOf } from '../copy.js'
 import { type Dataset, expectDataset } from '../data/dataset.js'
-import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../errors.js'
+import {
+  checkBoolean,
+  checkInteger,
+  checkOptions,
+  checkSignal,
+  describe,
+  expect,
+} from '../errors.js'
 import type * as host from '../host.js'
 import { checkLoss, checkPenalties, type Loss, type RatePenalty } from '../loss/index.js'
 import {
@@ -15,7 +23,6 @@ import {
 import { type MethodOptions, methodOptionKeys } from '../plan/methods.js'
 import { checkClipNorm } from '../runtime/training.js'
 import { type Callback, checkCallbacks } from './callback.js'
-import { checkSignal } from './evaluate.js'
 import { checkNumWorkers } from './reading.js'
 import type { EpochRecord, StepInfo } from './records.js'
 
@@ -101,7 +108,7 @@ export interface FitOptions extends MethodOptions {
   /**
    * Called after each step; awaited. It may read the model (`stateDict`, `save`, `gradients`,
    * `firingRates`, …) and call `loadStateDict` or `resetOptimizer`. Other operations are refused,
-   * because the next batch is already in place.
+   * those too that would wait for their turn, because the next batch is already in place.
    */
   onStep?: (info: StepInfo) => unknown
   /**
@@ -144,6 +151,10 @@ const known: readonly string[] = [
   'signal',
   ...methodOptionKeys,
 ]
+
+/** A copy, for a training that goes on: data and callbacks are the caller's and may change. */
+export const ownFitOptions = (options: FitOptions): FitOptions =>
+  copyOf(options, ['validation', 'callbacks'])
 
 /** @throws SpikewasmError for options that are unknown, out of range, or exclude one another */
 export function checkFitOptions(options: FitOptions): void {

@@ -1,6 +1,6 @@
 /** A model as one file, or its bytes. */
 
-import { checkOptions, checkPath } from '../errors.js'
+import { checkOptions, checkPath, checkSignal } from '../errors.js'
 import { modelJson, modelKey } from '../io/model-json.js'
 import { serializeState } from '../io/state.js'
 import { filesFor } from '../runtime/platform.js'
@@ -14,7 +14,7 @@ export function modelBytes(
   name: string,
   session: Session,
   metadata: Record<string, string>,
-  options: SaveOptions,
+  options: Pick<SaveOptions, 'averages'>,
 ): Uint8Array {
   checkOptions(name, options, ['averages'])
   const state = wantsAverages(`${name}.averages`, session, options.averages)
@@ -32,5 +32,10 @@ export async function saveModel(
 ): Promise<void> {
   const files = filesFor('model.save', 'model.toBytes() gives what the file would hold')
   checkPath('save.path', path)
-  await files.write(path, modelBytes('save', session, metadata, options))
+  checkOptions('save', options, ['averages', 'signal'])
+  const { signal, ...other } = options
+  checkSignal('save.signal', signal)
+  const own = { ...metadata }
+  const bytes = await session.lock.look(() => modelBytes('save', session, own, other), signal)
+  await files.write(path, bytes)
 }

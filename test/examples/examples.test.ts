@@ -66,6 +66,10 @@ const tests: Record<string, (text: string) => void | Promise<void>> = {
     assert.ok(spikes > 20 && spikes < 24 * 16 - 20, `${spikes} spikes`)
   },
 
+  'server.mjs'(text) {
+    assert.match(text, /^50 clients, 355 answers, 9\d\.\d % right\n$/)
+  },
+
   'by-hand.mjs'(text) {
     assert.ok((percentages(text).at(-1) ?? 0) > 95, text)
     const page = readFileSync(join(folder, '../docs/by-hand.md'), 'utf8').replaceAll('\r\n', '\n')

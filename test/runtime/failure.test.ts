@@ -253,7 +253,7 @@ test('a second call while one is running is refused, and the first one ends as e
           y,
         ),
       ),
-      messageOf(() => model.predict(x)),
+      messageOf(() => model.load(new Uint8Array(8))),
     ]
     for (const message of await Promise.all(refused))
       assert.match(message, /the model is running another call: await that one first/)

@@ -1,4 +1,5 @@
 /** What callbacks are told, what they may do, and what they must not change. */
+import { inspect } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
@@ -19,7 +20,7 @@ import {
 } from '../../src/index.js'
 import { serializeCheckpoint } from '../../src/io/checkpoint.js'
 import { messageOf, withFolder } from '../io/temporary.js'
-import { expectSameBits } from '../support/measure.js'
+import { expectSameBits, firstDifference } from '../support/measure.js'
 import { toy, toyClasses, toyShape } from '../support/toy.js'
 
 const train = toy(24, 1).data
@@ -102,6 +103,60 @@ test('the optimizer and the whole model stay those of the fit that runs', async 
     expectSameBits('averages', model.averages(), plain.averages())
     await Promise.all([model.dispose(), plain.dispose()])
   }))
+
+test('resetOptimizer takes effect with the next step, in every callback alike', async () => {
+  const options: FitOptions = { epochs: 2, optimizer: sgd({ lr: 0.2, momentum: 0.9 }) }
+  /** What a training ends with, behind one that leaves momentum to it. */
+  const trained = async (more: (model: Model) => FitOptions) => {
+    const model = await compileToy()
+    await model.fit(toy(8, 5).data, options)
+    await model.fit(train, { ...options, ...more(model) })
+    await model.dispose()
+    return model.stateDict()
+  }
+  /** The same with the momentum taken away in front of a step. */
+  const resetAt = (at: number) =>
+    trained(({ session }) => ({
+      schedule: perStep(({ step }) => {
+        // Two epochs have gone before.
+        if (step === 2 * 3 + at) session.resetOptimizer()
+        return 1
+      }),
+    }))
+  const plain = await trained(() => ({}))
+  for (const [hook, which, step] of [
+    ['onFitStart', 1, 0],
+    ['onStep', 2, 2],
+    ['onEpoch', 1, 3],
+  ] as const) {
+    const expected = await resetAt(step)
+    assert.ok(firstDifference(plain, expected), 'momentum matters')
+    for (const waits of [false, true]) {
+      const hooks = (model: Model) => {
+        let count = 0
+        const reset = async (): Promise<void> => {
+          if (++count !== which) return
+          if (waits) await new Promise((resolve) => setTimeout(resolve, 1))
+          model.resetOptimizer()
+        }
+        return { [hook]: reset }
+      }
+      const asCallback = (model: Model) => ({ callbacks: [{ name: 'mine', ...hooks(model) }] })
+      expectSameBits(`${hook} of a callback`, await trained(asCallback), expected)
+      if (hook !== 'onFitStart') expectSameBits(`${hook} of fit`, await trained(hooks), expected)
+    }
+  }
+})
+
+test('console.log of a model is two lines', async () => {
+  const model = await compileToy()
+  assert.is(
+    inspect(model),
+    'Model [2, 6, 5] → 4, 784 parameters\n' +
+      '  rate m, T 2, B 8, 1 thread; summary() lists the layers',
+  )
+  await model.dispose()
+})
 
 test('whatever has a then is awaited, also where it is no Promise', async () => {
   const model = await compileToy()

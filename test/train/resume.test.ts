@@ -198,7 +198,7 @@ test('onStep is awaited, and what it throws ends the training', async () => {
   assert.is(await messageOf(() => model.fit(train, { onStep: failing })), 'enough')
   assert.match(
     await messageOf(() => model.fit(train, { onStep: () => model.fit(train) })),
-    /^the model is running another call: await that one first/,
+    /^the model is running another call: it waits for this one's caller, onStep of fit or prepare/,
   )
   await model.fit(train)
   await model.dispose()

@@ -75,6 +75,14 @@ class Seen {
   add(name: string, value: unknown): void {
     this.all.push([name, plain(value)])
   }
+  /** The same, or the error that says that there is nothing yet. */
+  show(name: string, value: () => unknown): void {
+    try {
+      this.add(name, value())
+    } catch (error) {
+      this.add(name, (error as Error).message)
+    }
+  }
   /** Everything that can be read without a run. */
   model(
     name: string,
@@ -84,12 +92,12 @@ class Seen {
     this.add(`${name}: stateDict`, model.stateDict())
     this.add(`${name}: rates`, model.firingRates())
     if (!trained) return
-    this.add(`${name}: output`, model.output())
-    this.add(`${name}: gradients`, model.gradients())
+    this.show(`${name}: output`, () => model.output())
+    this.show(`${name}: gradients`, () => model.gradients())
     if (!inspect) return
-    this.add(`${name}: activity`, model.activity('2'))
-    if (model.stepMode === 'm') this.add(`${name}: stepRates`, model.stepRates())
-    if (model.method === 'bptt') this.add(`${name}: diagnostics`, model.diagnostics())
+    this.show(`${name}: activity`, () => model.activity('2'))
+    if (model.stepMode === 'm') this.show(`${name}: stepRates`, () => model.stepRates())
+    if (model.method === 'bptt') this.show(`${name}: diagnostics`, () => model.diagnostics())
   }
 }
 

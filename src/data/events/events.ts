@@ -1,5 +1,6 @@
 /** What is public of recordings. */
 
+import { copyOf } from '../../copy.js'
 import type { EventRecording } from '../../events/recording.js'
 import type * as host from '../../host.js'
 import { eventFunctions } from './functions.js'
@@ -21,6 +22,9 @@ export const events = {
   read: async (
     from: string | host.URL | Uint8Array | host.Blob,
     options: ReadEventsOptions = {},
-  ): Promise<EventRecording> => (await import('./read.js')).readEvents(from, options),
+  ): Promise<EventRecording> => {
+    const given = copyOf([from, options] as const)
+    return (await import('./read.js')).readEvents(...given)
+  },
   ...eventFunctions,
 }

@@ -1,5 +1,6 @@
 /** Recordings from bytes, with what a page has. */
 
+import { copyOf } from '../../copy.js'
 import { expect } from '../../errors.js'
 import { parseAedat3 } from '../../events/aedat3.js'
 import { needsZstd } from '../../events/aedat4.js'
@@ -14,14 +15,14 @@ export async function readEvents(
   from: string | URL | Uint8Array | Blob,
   options: ReadEventsOptions = {},
 ): Promise<EventRecording> {
-  const checked = checkReading('events.read', options)
+  const checked = copyOf(checkReading('events.read', options))
   expect(
     from instanceof Uint8Array || from instanceof Blob,
     () =>
       'events.read of a path needs files, which a page has not; give it a File (dropped or ' +
       'chosen) or the bytes',
   )
-  const { name, bytes } = await bytesOf(from)
+  const { name, bytes } = await bytesOf(copyOf(from))
   const { format = formatOf(bytes, name), sensor } = checked
   if (format === 'aedat3') return parseAedat3(bytes, name, sensor)
   if (format === 'aedat4')

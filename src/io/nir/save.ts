@@ -19,7 +19,7 @@ export async function saveNir(
 ): Promise<void> {
   checkPath('saveNir.path', path)
   const time = checkSaveOptions(options)
-  const state = stateDict(session)
+  const state = await session.lock.look(() => stateDict(session))
   const tree = nirTree(session, state, time)
   const bytes = Object.values(state).reduce((sum, { data }) => sum + data.byteLength, 0)
   await writeFileAtomic(path, await writeHdf5(tree, path, bytes))

@@ -7,6 +7,7 @@ import { pathToFileURL } from 'node:url'
 import { localExecutor } from '../local.js'
 import { type Platform, registerPlatform } from '../platform.js'
 import { addressLimit, expectThreads } from './address-limit.js'
+import { callers } from './callers.js'
 import { expectPackageFile } from './package-file.js'
 
 /** Bundlers copy the files that are named so: each address must stand here as it is. */
@@ -24,6 +25,7 @@ const files: Readonly<Record<string, () => URL>> = {
 
 export const nodePlatform: Platform = {
   kind: 'node',
+  callers,
   processors: availableParallelism,
   sharesMemory: (threads) => threads > 1,
   async executors(workers) {

@@ -4,9 +4,10 @@
  */
 
 import { Control } from '../../../assembly/opcodes.js'
-import type { Plan, Program, ProgramName } from '../../plan/plan.js'
+import type { Plan } from '../../plan/plan.js'
 import { accesses } from '../../plan/records/schema.js'
 import type { Buffer } from '../../plan/words.js'
+import { readByHost } from '../results.js'
 
 /** A place in memory. */
 export interface Area {
@@ -32,36 +33,6 @@ export interface Written {
   readonly prompt: readonly Buffer[]
   /** Read when somebody may look at it. */
   readonly later: readonly Buffer[]
-}
-
-/** How soon the host wants a buffer when it has changed. */
-type Wanted = 'prompt' | 'later'
-
-/** Buffers that the host reads. Counts of activity are not among them: they are asked for. */
-function readByHost({ named, programs, options }: Plan): Map<Buffer, Wanted> {
-  const wanted = new Map<Buffer, Wanted>()
-  const put = (when: Wanted, ...buffers: readonly (Buffer | undefined)[]): void => {
-    for (const buffer of buffers)
-      if (buffer && wanted.get(buffer) !== 'prompt') wanted.set(buffer, when)
-  }
-  const { training } = named
-  put('later', named.parameters, named.statistics, training?.gradients)
-  put('later', ...Object.values(training?.states ?? {}))
-  put('prompt', named.output, named.outputSoFar, named.predictions, training?.numbers)
-  for (const [name, program] of Object.entries(programs) as [ProgramName, Program][]) {
-    const trains = name === 'train' || name === 'gradients'
-    for (const { partials, recorded, counts, masks, eligibility } of program.rates) {
-      put('prompt', partials)
-      // `monitor` reads them behind each batch.
-      put(trains ? 'later' : 'prompt', recorded?.masks)
-      if (options.inspect) put('later', counts, masks, eligibility)
-    }
-    for (const { partials } of program.penalties ?? []) put('prompt', partials)
-    for (const probe of program.probes.neurons)
-      put('later', probe.spikeGradient, probe.currentGradient, probe.eligibility)
-    for (const { gradient } of program.probes.weights) put('later', gradient)
-  }
-  return wanted
 }
 
 /** By the address of each program. */

@@ -3,9 +3,10 @@
 import type { Dataset } from '../../data/dataset.js'
 import { describe, expect, SpikewasmError } from '../../errors.js'
 import type { Model } from '../../model.js'
+import { alone } from '../../runtime/turns.js'
 import { fit } from '../../train/fit.js'
 import type { InRounds } from '../../train/in-rounds.js'
-import type { FitOptions } from '../../train/options.js'
+import { type FitOptions, ownFitOptions } from '../../train/options.js'
 import type { History } from '../../train/records.js'
 import { Kept } from './kept.js'
 import { type RoundInfo, RoundsLoop } from './loop.js'
@@ -58,7 +59,7 @@ export async function fitWith(
     typeof options === 'object' && options !== null,
     () => `fitRounds: options must be an object with rounds, got ${describe(options)}`,
   )
-  const { rounds: asked, onRound, ...rest } = options
+  const { rounds: asked, onRound, ...rest } = ownFitOptions(options) as FitRoundsOptions
   const rounds = roundsSetting(asked ?? {}, 'rounds')
   refuseOfFit(rest)
   const kept = new Kept(rounds)
@@ -74,13 +75,18 @@ export async function fitWith(
     },
   }
   const all = { ...rest, callbacks: [kept.callback, ...callbacks] }
-  return session.alone(async () => {
-    try {
-      return await fit(session, data, all, inRounds)
-    } finally {
-      await crew?.close()
-    }
-  }, false)
+  return alone(
+    session,
+    [],
+    async () => {
+      try {
+        return await fit(session, data, all, inRounds)
+      } finally {
+        await crew?.close()
+      }
+    },
+    false,
+  )
 }
 
 /** @throws SpikewasmError for data of fewer batches than there are replicas */

@@ -90,7 +90,8 @@ export class RoundsLoop extends Loop {
     addSums(this.progress.sums, found)
     this.progress.step += steps
     const milliseconds = performance.now() - began
-    await onRound?.({ round: kept.done - 1, epoch, step: first + steps, steps, milliseconds })
+    const info = { round: kept.done - 1, epoch, step: first + steps, steps, milliseconds }
+    await session.lock.ask(() => onRound?.(info))
     const result: StepResult = {
       loss: found.loss / steps,
       penalty: 0,

@@ -6,6 +6,7 @@ import type { Dataset } from '../../data/dataset.js'
 import { SpikewasmError } from '../../errors.js'
 import type { Model } from '../../model.js'
 import type { EpochSums } from '../../runtime/progress.js'
+import { alone } from '../../runtime/turns.js'
 import { prepareFingerprint } from '../../train/fingerprint.js'
 import { checkedFit, planFit } from '../../train/fit.js'
 import type { FitOptions } from '../../train/options.js'
@@ -54,15 +55,20 @@ export class Runner {
     rounds: RoundsSetting,
   ): Promise<Runner> {
     const { session } = model
-    return session.alone(async () => {
-      const { data, asked } = checkedFit(session, all, options, rounds)
-      await planFit(session, asked)
-      session.optimizer = asked.optimizer
-      await prepareFingerprint(data)
-      await prepareFingerprint(asked.validation)
-      const setting = settingHash(settingOf(session, data, asked))
-      return new Runner(model, setting, rounds, batchesOf(session, data))
-    }, false)
+    return alone(
+      session,
+      [],
+      async () => {
+        const { data, asked } = checkedFit(session, all, options, rounds)
+        await planFit(session, asked)
+        session.optimizer = asked.optimizer
+        await session.lock.ask(() => prepareFingerprint(data))
+        await session.lock.ask(() => prepareFingerprint(asked.validation))
+        const setting = settingHash(settingOf(session, data, asked))
+        return new Runner(model, setting, rounds, batchesOf(session, data))
+      },
+      false,
+    )
   }
 
   /**
@@ -91,15 +97,20 @@ export class Runner {
     const sizes = sizesOf(session)
     const weights = startOfBytes(start, sizes)
     const before = state ? stateOfBytes(state, sizes, rounds) : {}
-    return session.alone(async () => {
-      const of = { session, batches, rounds, signal }
-      const done = await trainReplica(of, job.replica, weights, before, job.shard)
-      if (!done) return undefined
-      return {
-        sent: sentToBytes(done.sent),
-        state: stateToBytes(done.state, sizes),
-        sums: done.sums,
-      }
-    }, false)
+    return alone(
+      session,
+      [],
+      async () => {
+        const of = { session, batches, rounds, signal }
+        const done = await trainReplica(of, job.replica, weights, before, job.shard)
+        if (!done) return undefined
+        return {
+          sent: sentToBytes(done.sent),
+          state: stateToBytes(done.state, sizes),
+          sums: done.sums,
+        }
+      },
+      false,
+    )
   }
 }

@@ -4,6 +4,7 @@ import type { Dataset } from '../../data/dataset.js'
 import { checkOptions, describe, expect } from '../../errors.js'
 import type { Model } from '../../model.js'
 import { warn } from '../../runtime/warn.js'
+import { ownFitOptions } from '../../train/options.js'
 import type { History } from '../../train/records.js'
 import { RedisPlace } from '../redis.js'
 import { type BlobStore, folderStore } from '../store.js'
@@ -83,7 +84,7 @@ export async function fitRoundsAt(
   data: Dataset,
   options: FitRoundsAtOptions,
 ): Promise<History> {
-  const { redis, replaceAfter, ...fit } = options
+  const { redis, replaceAfter, ...fit } = ownFitOptions(options) as FitRoundsAtOptions
   expect(
     replaceAfter === undefined || (Number.isFinite(replaceAfter) && replaceAfter > 0),
     () => `replaceAfter must be seconds, > 0, got ${describe(replaceAfter)}`,
@@ -108,14 +109,13 @@ export async function serveRounds(
   data: Dataset,
   options: FitRoundsAtOptions,
 ): Promise<RoundsWorker> {
-  const fit: Partial<FitRoundsAtOptions> = { ...options }
+  const { redis, rounds: asked, ...fit } = ownFitOptions(options) as FitRoundsAtOptions
   // Of the other process.
-  for (const key of ['redis', 'replaceAfter', 'rounds', 'onRound', 'callbacks', 'resume'] as const)
-    delete fit[key]
-  const rounds = roundsSetting(options.rounds)
+  for (const key of ['replaceAfter', 'onRound', 'callbacks', 'resume'] as const) delete fit[key]
+  const rounds = roundsSetting(asked)
   refuseOfFit(fit)
   const runner = await Runner.open(model, data, fit, rounds)
-  const { place, store, onNews } = await openAt(options.redis)
+  const { place, store, onNews } = await openAt(redis)
   const kind = roundsKind({
     run: (job, bytes, { signal }) => runner.run(job, bytes, signal),
     close: async () => undefined,

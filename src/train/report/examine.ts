@@ -14,6 +14,7 @@ import { breathe } from '../../runtime/breathe.js'
 import { Session } from '../../runtime/session.js'
 import { recordedProbe, writeTrains } from '../../runtime/spikes.js'
 import { type StateDict, takeState } from '../../runtime/state.js'
+import { alone } from '../../runtime/turns.js'
 import { output } from '../../runtime/views.js'
 import { checkDataset, fillBatch } from '../evaluate.js'
 import { makeTally } from '../metrics.js'
@@ -74,7 +75,7 @@ export function examine(
   options: ExamineOptions = {},
 ): Promise<Examined> {
   checkDataset(session, data)
-  return session.alone(() => look(session, data, options))
+  return alone(session, [], () => look(session, data, options))
 }
 
 async function look(
