@@ -42,11 +42,19 @@ export function storeTile(
   for (let i = 0; i < rows; i++) {
     let d = dst + ldc * <usize>i
     let s = src + ((<usize>i) << 5)
-    for (let j = 0; j < columns; j += 4) {
+    let j = columns
+    for (; j >= 4; j -= 4) {
       const x = v128.load(s)
       v128.store(d, add ? f32x4.add(x, v128.load(d)) : x)
       d += 16
       s += 16
+    }
+    // Of an input's channels there may be fewer than a vector has.
+    for (; j > 0; j--) {
+      const x = load<f32>(s)
+      store<f32>(d, add ? x + load<f32>(d) : x)
+      d += 4
+      s += 4
     }
   }
 }
