@@ -12,7 +12,7 @@ import { type Dataset, datasets, permutation, type Split, subset } from '../src/
 import { expect } from '../src/errors.js'
 import { type ModelFactory, type ModelName, models } from '../src/models/registry.js'
 import { compile } from '../src/network.js'
-import { imageShape } from '../src/nn/value.js'
+import { sizeOf } from '../src/nn/value.js'
 import { cosine, sgd } from '../src/optimizer/index.js'
 import { type AccuracyChart, accuracySvg } from './chart.js'
 import { checkOfficial, trainOfficial } from './official-code.js'
@@ -100,13 +100,13 @@ function limited({ train, test }: Split, { quick, limit }: BenchOptions): Split 
 
 /** Rows of a label and C·H·W bytes, as official.py reads them with --packed. */
 export function packImages({ length, shape, pixels }: Dataset): Uint8Array {
-  const [C, H, W] = imageShape(shape)
-  const size = C * H * W
+  const size = sizeOf(shape)
   const sample = new Uint8Array(size)
   const out = new Uint8Array(length * (1 + size))
   for (let n = 0, at = 0; n < length; n++) {
     out[at++] = pixels!.read(n, sample)
-    for (let c = 0; c < C; c++) for (let p = 0; p < H * W; p++) out[at++] = sample[p * C + c]
+    out.set(sample, at)
+    at += size
   }
   return out
 }

@@ -32,8 +32,8 @@ const { layers, labels } = await model.monitor(test, { limit: 1 })
 const { spikes, stepRates } = layers['deep.1']
 console.log(`spikes of layer deep for a ${labels[0]}, one neuron a row, one step a column:`)
 for (let neuron = 0; neuron < 24; neuron++) {
-  const train = spikes.subarray(neuron * steps, (neuron + 1) * steps)
-  console.log(Array.from(train, (spike) => (spike ? '|' : '.')).join(''))
+  const train = Array.from({ length: steps }, (_, t) => spikes[t * 24 + neuron])
+  console.log(train.map((spike) => (spike ? '|' : '.')).join(''))
 }
 console.log('share of the neurons that fire, step by step:')
 console.log(Array.from(stepRates, (rate) => rate.toFixed(2)).join(' '))

@@ -85,7 +85,7 @@ export class Model {
   get seed(): number {
     return this.session.seed
   }
-  /** Whether inputs differ from time step to time step, [T, B, C, H, W]. */
+  /** Whether inputs differ from time step to time step, [B, T, C, H, W]. */
   get frames(): boolean {
     return this.session.frames
   }
@@ -129,7 +129,7 @@ export class Model {
   /**
    * One training step: forward, backward and, unless `update` is false, the optimizer
    * (`model.optimizer`).
-   * @param x float32 [B, C, H, W], or [T, B, C, H, W] with `frames`; B must be the batch size
+   * @param x float32 [B, C, H, W], or [B, T, C, H, W] with `frames`; B must be the batch size
    * @param y B labels, integers from 0 to classes − 1; where the loss is `mse({ targets: 'values'
    *   })` a Float32Array [B, outputs]
    * @returns the loss and the number of right answers, before the parameters' step
@@ -158,7 +158,7 @@ export class Model {
    * Outputs and classes of any number of samples, with running statistics and without dropout. A
    * few samples, or a few that are left behind the last full batch, run one by one and cost no
    * whole batch; the numbers are the same, bit for bit.
-   * @param x float32 [n, C, H, W]; with `frames` [T, n, C, H, W]
+   * @param x float32 [n, C, H, W]; with `frames` [n, T, C, H, W]
    * @throws SpikewasmError when the length is no multiple of a sample's, and for wrong options
    */
   predict(x: Float32Array, options: PredictOptions = {}): Promise<Prediction> {
@@ -198,8 +198,8 @@ export class Model {
   }
 
   /**
-   * Spikes of a layer of neurons in the last run: of its samples without repeats, at all T steps;
-   * in a stream at the last step. The model must be compiled with `record`.
+   * Spikes of a layer of neurons in the last run, [B, T, C, H, W]: of its samples without repeats,
+   * at all T steps; in a stream at the last step. The model must be compiled with `record`.
    * @throws SpikewasmError for a layer that is not recorded, and before the first run
    */
   spikes(layer: string): SpikeTrains {

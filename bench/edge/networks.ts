@@ -8,7 +8,7 @@ import { digits } from '../../src/data/digits.js'
 import type { Model } from '../../src/model.js'
 import { type ModelFactory, models } from '../../src/models/registry.js'
 import { type CompileOptions, compile } from '../../src/network.js'
-import { imageShape, type Shape } from '../../src/nn/value.js'
+import { imageShape, type Shape, sizeOf } from '../../src/nn/value.js'
 import { cosine, sgd } from '../../src/optimizer/index.js'
 import type { StateDict } from '../../src/runtime/state.js'
 import type { BenchOptions } from '../options.js'
@@ -105,13 +105,12 @@ function noise(shape: Shape): Dataset {
   return fromArrays({ name: 'noise', images, labels: Array(NOISE_IMAGES).fill(0), shape, classes })
 }
 
-/** All images of a data set, channels first. */
+/** All images of a data set. */
 function imagesOf({ length, shape, read }: Dataset): Float32Array[] {
-  const [C, H, W] = imageShape(shape)
   return Array.from({ length }, (_, i) => {
-    const last = new Float32Array(C * H * W)
-    read(i, last)
-    return Float32Array.from(last, (_, j) => last[(j % (H * W)) * C + Math.floor(j / (H * W))])
+    const image = new Float32Array(sizeOf(shape))
+    read(i, image)
+    return image
   })
 }
 

@@ -42,9 +42,7 @@ for (let step = 0; step < options.steps; step++) {
   const [images, labels] = [new Float32Array(BATCH * values), new Int32Array(BATCH)]
   for (let i = 0; i < BATCH; i++) {
     labels[i] = data.read(order[first + i], sample, { seed, epoch })
-    // Data sets give [H][W][C], PyTorch takes [C][H][W].
-    for (let k = 0; k < values; k++)
-      images[i * values + ((k % 3) * values) / 3 + Math.floor(k / 3)] = sample[k]
+    images.set(sample, i * values)
   }
   await write(images)
   await write(labels)

@@ -14,7 +14,7 @@ function covariance(data, size, every) {
       for (let left = 0; left + size <= width; left += 2, patches++) {
         for (let i = 0; i < count; i++) {
           const [c, y, x] = [Math.floor(i / size ** 2), Math.floor(i / size) % size, i % size]
-          patch[i] = sample[((top + y) * width + left + x) * channels + c]
+          patch[i] = sample[(c * height + top + y) * width + left + x]
         }
         for (let i = 0; i < count; i++)
           for (let j = 0; j < count; j++) sums[i * count + j] += patch[i] * patch[j]

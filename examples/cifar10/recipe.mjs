@@ -92,10 +92,11 @@ export function windows(data, size) {
     prepare: data.prepare?.bind(data),
     read(index, out, context) {
       const label = data.read(index, sample, context)
-      for (let y = 0; y < size; y++) {
-        const from = ((top + y) * width + left) * channels
-        out.set(sample.subarray(from, from + size * channels), y * size * channels)
-      }
+      for (let c = 0; c < channels; c++)
+        for (let y = 0; y < size; y++) {
+          const from = (c * height + top + y) * width + left
+          out.set(sample.subarray(from, from + size), (c * size + y) * size)
+        }
       return label
     },
   }

@@ -60,7 +60,7 @@ export class Viewer {
     const { spikes } = await model.step(new Float32Array(size(data.train.shape)))
     this.names = Object.keys(spikes)
     this.neurons = this.names.map((name, i) => {
-      const shape = model.spikes(name).shape.slice(1, 4)
+      const shape = model.spikes(name).shape.slice(2)
       const text = shape[1] === 1 ? String(shape[0]) : shape.join('×')
       return {
         title: `layer ${i + 1}: ${text}`,

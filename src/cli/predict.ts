@@ -133,7 +133,7 @@ async function askedModel(files: readonly string[], args: PredictArguments): Pro
     input,
     frames,
     timeSteps: args.timeSteps ?? options.timeSteps ?? (ofEvents ? 10 : 4),
-    batchSize: frames ? 1 : 16,
+    batchSize: 16,
   })
   try {
     given.load(model)
@@ -237,8 +237,7 @@ async function answersOf(
     const size = target.shape.reduce((product, n) => product * n, 1)
     const samples = x.length / size
     const rows: Row[] = []
-    // Frames lie [T, n, …] in a batch: one sample at a time.
-    const most = model.frames ? 1 : model.batchSize
+    const most = model.batchSize
     for (let first = 0; first < samples; first += most) {
       const part = x.subarray(first * size, Math.min(first + most, samples) * size)
       const logits = await model.logits(part, file)

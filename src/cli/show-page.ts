@@ -8,7 +8,7 @@ export interface ShownFrames {
   readonly title: string
   readonly width: number
   readonly height: number
-  /** Events of each polarity in a frame and pixel, at most 255: [T][H][W][2], OFF then ON. */
+  /** Events of each polarity in a frame and pixel, at most 255: [T][2][H][W], OFF then ON. */
   readonly counts: Uint8Array
   /** [T] µs at which a frame begins, from the first event on. */
   readonly begins: readonly number[]
@@ -26,7 +26,7 @@ const script = `
 const data = JSON.parse(document.getElementById('frames').textContent)
 const bytes = Uint8Array.from(atob(data.counts), (c) => c.charCodeAt(0))
 const { width, height, begins, duration } = data
-const size = width * height * 2
+const size = width * height
 const on = [230, 159, 0]
 const dark = matchMedia('(prefers-color-scheme: dark)')
 function draw(canvas, frame) {
@@ -34,8 +34,8 @@ function draw(canvas, frame) {
   const image = context.createImageData(width, height)
   const none = dark.matches ? 24 : 255
   const off = dark.matches ? [86, 180, 233] : [0, 114, 178]
-  for (let i = 0; i < width * height; i++) {
-    const less = bytes[frame * size + 2 * i], more = bytes[frame * size + 2 * i + 1]
+  for (let i = 0; i < size; i++) {
+    const less = bytes[2 * frame * size + i], more = bytes[(2 * frame + 1) * size + i]
     const sum = less + more
     const strength = sum === 0 ? 0 : Math.min(1, 0.45 + 0.2 * sum)
     for (let c = 0; c < 3; c++) {

@@ -1,6 +1,6 @@
 /** A recording in the terminal: all events in one picture, and their number over time. */
 
-/** Counts of each polarity and pixel: [H][W][2], OFF then ON. */
+/** Counts of each polarity and pixel: [2][H][W], OFF then ON. */
 export interface Still {
   readonly width: number
   readonly height: number
@@ -19,22 +19,23 @@ export function smaller({ width, height, counts }: Still, most: number): Still {
   const factor = Math.max(1, Math.ceil(width / most))
   const [w, h] = [Math.ceil(width / factor), Math.ceil(height / factor)]
   const out = new Float32Array(w * h * 2)
-  for (let y = 0; y < height; y++)
-    for (let x = 0; x < width; x++)
-      for (const p of [0, 1]) {
-        const to = (Math.floor(y / factor) * w + Math.floor(x / factor)) * 2 + p
-        out[to] += counts[(y * width + x) * 2 + p]
+  for (let p = 0; p < 2; p++)
+    for (let y = 0; y < height; y++)
+      for (let x = 0; x < width; x++) {
+        const to = (p * h + Math.floor(y / factor)) * w + Math.floor(x / factor)
+        out[to] += counts[(p * height + y) * width + x]
       }
   return { width: w, height: h, counts: out }
 }
 
 /** Two rows of pixels in a line of text: halves of blocks, in colour. */
 export function inColour({ width, height, counts }: Still): string {
+  const pixels = width * height
   let most = 1
-  for (let i = 0; i < counts.length; i += 2) most = Math.max(most, counts[i] + counts[i + 1])
+  for (let i = 0; i < pixels; i++) most = Math.max(most, counts[i] + counts[pixels + i])
   const colour = (x: number, y: number): Colour => {
     if (y >= height) return none
-    const [less, more] = [counts[(y * width + x) * 2], counts[(y * width + x) * 2 + 1]]
+    const [less, more] = [counts[y * width + x], counts[pixels + y * width + x]]
     const sum = less + more
     if (sum === 0) return none
     const strength = 0.35 + 0.65 * Math.sqrt(sum / most)
@@ -64,8 +65,8 @@ export function inLetters({ width, height, counts }: Still): string {
     for (let x = 0; x < width; x++) {
       let [less, more] = [0, 0]
       for (let row = y; row < Math.min(height, y + 2); row++) {
-        less += counts[(row * width + x) * 2]
-        more += counts[(row * width + x) * 2 + 1]
+        less += counts[row * width + x]
+        more += counts[(height + row) * width + x]
       }
       line += less + more === 0 ? ' ' : less + more <= few ? '.' : more >= less ? '+' : '-'
     }

@@ -123,8 +123,7 @@ const summaryOf = ({ width, height, events: all, on, off, duration }: Told): str
 function stillOf(recording: EventRecording): Still {
   const { width, height, length } = recording
   const counts = new Float32Array(width * height * 2)
-  const strides = { step: 0, polarity: 1, row: 2 * width, column: 2 }
-  count(recording, { starts: [0], ends: [length] }, counts, strides)
+  count(recording, { starts: [0], ends: [length] }, counts, [height, width])
   return { width, height, counts }
 }
 
@@ -150,8 +149,7 @@ async function writePage(
   )
   const [height, width] = size
   const counts = new Float32Array(steps * height * width * 2)
-  const strides = { step: height * width * 2, polarity: 1, row: 2 * width, column: 2 }
-  count(recording, slices, counts, strides)
+  count(recording, slices, counts, size)
   const each = timeWindow ?? Math.floor(told.duration / frames)
   const page = await showPage({
     ...{ title: plainText(basename(file)), summary: summaryOf(told), width, height },

@@ -39,7 +39,7 @@ export async function readEncoded(
       `--encoder must be left out, since the model takes one input for all steps, not frames, ` +
       `got ${encoder}`,
   )
-  const [channels, height, width] = imageShape(shape)
+  const [channels] = imageShape(shape)
   const each = (value: number): number[] => Array.from({ length: channels }, () => value)
   const scale = normalization?.scale ?? scaleOf(dataset)
   const shares = { scale, mean: each(0), std: each(1) }
@@ -50,15 +50,9 @@ export async function readEncoded(
   const still = fromArrays({ name: path, inputs, shape, labels, classes: 1 })
   return withFiles(async () => {
     const encoded = encoders[encoder](still, { timeSteps })
-    const pixels = height * width
-    const sample = new Float32Array(timeSteps * sizeOf(shape))
-    const out = new Float32Array(length * sample.length)
-    for (let n = 0, o = 0; n < length; n++) {
-      encoded.read(n, sample)
-      for (let t = 0; t < timeSteps; t++)
-        for (let c = 0; c < channels; c++)
-          for (let p = 0; p < pixels; p++) out[o++] = sample[(t * pixels + p) * channels + c]
-    }
+    const size = timeSteps * sizeOf(shape)
+    const out = new Float32Array(length * size)
+    for (let n = 0; n < length; n++) encoded.read(n, out.subarray(n * size, (n + 1) * size))
     return out
   })
 }

@@ -1,6 +1,6 @@
 /** Data sets from numbers in memory. */
 import { checkOptions, describe, expect } from '../errors.js'
-import { type InputShape, imageShape } from '../nn/value.js'
+import type { InputShape } from '../nn/value.js'
 import { checkRead, type Dataset, sampleFloats } from './dataset.js'
 import { type Checked, checkClasses, checkDescribed, expectLabels } from './description.js'
 import { bytesToShare, type Plain, withPlain } from './plain.js'
@@ -36,7 +36,7 @@ export interface ArraysOptions {
 /** What `fromArrays` makes, as plain data. */
 export interface PlainArrays extends Plain, Checked {
   readonly kind: 'arrays'
-  /** [N][H][W][C], of frames [N][T][H][W][C] */
+  /** [N][C][H][W], of frames [N][T][C][H][W] */
   readonly samples: Float32Array
   readonly labels: Int32Array
   /** [N][outputs] */
@@ -85,7 +85,7 @@ export function fromArrays(options: ArraysOptions): Dataset {
     ? checkClasses(described, labels, values.length)
     : { labels: withoutLabels(described, values.length), classNames: undefined }
   const count = values.length / size
-  const samples = toSamples(described, values)
+  const samples = copyFinite(name, values, size)
   return ofSamples(
     { ...described, classNames: checked.classNames },
     samples,
@@ -119,29 +119,16 @@ function expectFloats(
   )
 }
 
-/** [N][C][H][W] → [N][H][W][C]; a frame like a sample */
-function toSamples(
-  { name, shape, timeSteps = 1 }: Checked,
-  values: Float32Array | Float64Array,
-): Float32Array {
-  const [channels, height, width] = imageShape(shape)
-  const [size, pixels] = [channels * height * width, height * width]
-  const samples = new Float32Array(bytesToShare(4 * values.length))
-  for (let n = 0; n < values.length / size; n++) {
-    for (let i = 0; i < size; i++) {
-      const from = n * size + i
-      const value = values[from]
-      if (!Number.isFinite(Math.fround(value)))
-        expect(
-          false,
-          () =>
-            `${name}: ${notFinite(value)} at index ${from}, in sample ${Math.floor(n / timeSteps)}`,
-        )
-      const c = Math.floor(i / pixels)
-      samples[n * size + (i - c * pixels) * channels + c] = value
-    }
-  }
-  return samples
+/** A copy that threads can share, of `size` numbers for each sample. */
+function copyFinite(name: string, values: Float32Array | Float64Array, size: number): Float32Array {
+  const at = values.findIndex((value) => !Number.isFinite(Math.fround(value)))
+  expect(
+    at < 0,
+    () => `${name}: ${notFinite(values[at])} at index ${at}, in sample ${Math.floor(at / size)}`,
+  )
+  const copy = new Float32Array(bytesToShare(4 * values.length))
+  copy.set(values)
+  return copy
 }
 
 const notFinite = (value: number): string =>
@@ -159,14 +146,10 @@ function copyTargets(
       `${name}: targets must hold as many numbers for each of the ${count} samples, got ` +
       `${targets.length} in all`,
   )
-  const at = targets.findIndex((value) => !Number.isFinite(Math.fround(value)))
-  expect(at < 0, () => `${name}: targets: ${notFinite(targets[at])} at index ${at}`)
-  const copy = new Float32Array(bytesToShare(4 * targets.length))
-  copy.set(targets)
-  return copy
+  return copyFinite(`${name}: targets`, targets, targets.length / count)
 }
 
-/** A data set of samples that are laid out already, [N][H][W][C], and checked. */
+/** A data set of samples that are checked. */
 export function ofSamples(
   { name, shape, timeSteps, classes, classNames }: Checked,
   samples: Float32Array,

@@ -95,6 +95,7 @@ export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
       `got ${describe(paddingMode)}`,
   )
   const reflect = paddingMode === 'reflect'
+  const move = reflect ? reflected : shift
   expect(
     !reflect || crop < Math.min(height, width),
     () =>
@@ -114,20 +115,18 @@ export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
     )
   }
   const size: ImageSize = { height, width, channels }
-  const table = normalizationTable(pixels.normalization, channels)
+  const table = normalizationTable(pixels.normalization, shape)
   const random = new RandomStream(Purpose.Augment)
   const bufferA = new Uint8Array(sampleFloats(dataset))
   const bufferB = new Uint8Array(bufferA.length)
-  const frame = channels * height * width
-  /** The same part of both buffers for each frame; all frames change alike. */
-  const frames = Array.from({ length: timeSteps ?? 1 }, (_, t) =>
-    [bufferA, bufferB].map((buffer) => buffer.subarray(t * frame, (t + 1) * frame)),
-  )
 
   // A data set that changes by itself has its own draws; equal ones would undo each other.
   const own = changesOf(dataset)
   const salt = own === undefined ? 0 : 0x9e3779b9
-  /** The bytes of a sample in training: one of the buffers, until the next call. */
+  /**
+   * The bytes of a sample in training: one of the buffers, until the next call. All frames of a
+   * sample change alike.
+   */
   const changed = (index: number, context: ReadContext): [label: number, image: Uint8Array] => {
     const label = pixels.read(index, bufferA, context)
     random.start((context.seed ^ salt) >>> 0, context.epoch, index)
@@ -137,16 +136,12 @@ export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
       const dx = crop > 0 ? random.below(2 * crop + 1) - crop : 0
       const dy = crop > 0 ? random.below(2 * crop + 1) - crop : 0
       const mirror = flip && random.below(2) === 1
-      for (const [a, b] of frames) (reflect ? reflected : shift)(b, a, size, dx, dy, mirror)
+      move(bufferB, bufferA, size, dx, dy, mirror)
       image = bufferB
       other = bufferA
     }
     if (auto) image = autoAugment(image, other, size, random)
-    if (cutout > 0) {
-      const [x, y] = [random.below(width), random.below(height)]
-      for (let t = 0; t < frames.length; t++)
-        blacken(image.subarray(t * frame, (t + 1) * frame), size, x, y, cutout)
-    }
+    if (cutout > 0) blacken(image, size, random.below(width), random.below(height), cutout)
     return [label, image]
   }
   const augmented: Dataset = {
@@ -165,7 +160,7 @@ export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
           `${name}: out must have room for ${bufferA.length} values, got ${out.length}`,
         )
       const [label, image] = changed(index, context)
-      normalize(out, image, 0, image.length, table, channels)
+      normalize(out, image, 0, image.length, table)
       return label
     },
   }
@@ -193,12 +188,13 @@ export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
 
 /**
  * out(x, y) = input(x' + dx, y + dy) with x' = x, or width − 1 − x if `mirror`; 0 outside of the
- * image. Crop and flip in one pass: the window is cut out first and mirrored then.
+ * image. Crop and flip in one pass: the window is cut out first and mirrored then. All planes do
+ * so alike.
  */
 export function shift(
   out: Uint8Array,
   input: Uint8Array,
-  { height, width, channels }: ImageSize,
+  { height, width }: ImageSize,
   dx: number,
   dy: number,
   mirror: boolean,
@@ -207,19 +203,20 @@ export function shift(
   // Columns x' of the output whose source is in the image.
   const first = Math.max(0, -dx)
   const end = Math.min(width, width - dx)
-  for (let y = Math.max(0, -dy); y < Math.min(height, height - dy); y++) {
-    const from = (y + dy) * width + dx
-    if (mirror) mirrorRow(out, input, y * width + width - 1, from, first, end, channels)
-    else
-      copyRow(out, input, y * width * channels, from * channels, first * channels, end * channels)
-  }
+  for (let plane = 0; plane < out.length; plane += height * width)
+    for (let y = Math.max(0, -dy); y < Math.min(height, height - dy); y++) {
+      const to = plane + y * width
+      const from = plane + (y + dy) * width + dx
+      if (mirror) mirrorRow(out, input, to + width - 1, from, first, end)
+      else copyRow(out, input, to, from, first, end)
+    }
 }
 
 /** As `shift`, but what lies outside of the image is the image mirrored at its edge. */
 export function reflected(
   out: Uint8Array,
   input: Uint8Array,
-  { height, width, channels }: ImageSize,
+  { height, width }: ImageSize,
   dx: number,
   dy: number,
   mirror: boolean,
@@ -227,30 +224,30 @@ export function reflected(
   const inside = (at: number, size: number): number =>
     at < 0 ? -at : at < size ? at : 2 * size - 2 - at
   let to = 0
-  for (let y = 0; y < height; y++) {
-    const row = inside(y + dy, height) * width
-    for (let x = 0; x < width; x++) {
-      const from = (row + inside((mirror ? width - 1 - x : x) + dx, width)) * channels
-      for (let c = 0; c < channels; c++) out[to++] = input[from + c]
+  for (let plane = 0; plane < out.length; plane += height * width)
+    for (let y = 0; y < height; y++) {
+      const row = plane + inside(y + dy, height) * width
+      for (let x = 0; x < width; x++)
+        out[to++] = input[row + inside((mirror ? width - 1 - x : x) + dx, width)]
     }
-  }
 }
 
 /**
  * Sets the pixels of x − ⌊side/2⌋ … x + ⌊side/2⌋ − 1, and of y alike, to 0, as far as they are in
- * the image.
+ * the image; in all planes.
  */
 export function blacken(
   image: Uint8Array,
-  { height, width, channels }: ImageSize,
+  { height, width }: ImageSize,
   x: number,
   y: number,
   side: number,
 ): void {
   const half = side >> 1
-  const left = Math.max(x - half, 0) * channels
-  const right = Math.min(x + half, width) * channels
+  const left = Math.max(x - half, 0)
+  const right = Math.min(x + half, width)
   const bottom = Math.min(y + half, height)
-  for (let row = Math.max(y - half, 0); row < bottom; row++)
-    image.fill(0, row * width * channels + left, row * width * channels + right)
+  for (let plane = 0; plane < image.length; plane += height * width)
+    for (let row = Math.max(y - half, 0); row < bottom; row++)
+      image.fill(0, plane + row * width + left, plane + row * width + right)
 }

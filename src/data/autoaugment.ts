@@ -1,6 +1,6 @@
 /**
  * AutoAugment with the policy found on CIFAR-10 (Cubuk et al., arXiv 1805.09501, table 7), on byte
- * images [H][W][C] of 1 or 3 channels.
+ * images [C][H][W] of 1 or 3 channels.
  *
  * The paper's policy names operations of the Python image library Pillow, so each function here
  * computes what Pillow does, to the bit. Each reads `input`, writes (=) all of `out`, which must be
@@ -12,7 +12,7 @@ import { copyRow } from './rows.js'
 /** Grey of uncovered background. */
 const FILL = 128
 
-/** Sizes of an image [H][W][C]. */
+/** Sizes of an image [C][H][W]. */
 export interface ImageSize {
   readonly height: number
   readonly width: number
@@ -23,17 +23,16 @@ export interface ImageSize {
 export function translate(
   out: Uint8Array,
   input: Uint8Array,
-  { height, width, channels }: ImageSize,
+  { height, width }: ImageSize,
   dx: number,
   dy: number,
 ): void {
   out.fill(FILL)
-  const first = Math.max(0, -dx) * channels
-  const end = Math.min(width, width - dx) * channels
-  for (let y = Math.max(0, -dy); y < Math.min(height, height - dy); y++) {
-    const from = ((y + dy) * width + dx) * channels
-    copyRow(out, input, y * width * channels, from, first, end)
-  }
+  const first = Math.max(0, -dx)
+  const end = Math.min(width, width - dx)
+  for (let plane = 0; plane < out.length; plane += height * width)
+    for (let y = Math.max(0, -dy); y < Math.min(height, height - dy); y++)
+      copyRow(out, input, plane + y * width, plane + (y + dy) * width + dx, first, end)
 }
 
 /**
@@ -61,19 +60,15 @@ function interpolate(
 export function shearX(
   out: Uint8Array,
   input: Uint8Array,
-  { height, width, channels }: ImageSize,
+  { height, width }: ImageSize,
   amount: number,
 ): void {
-  let o = 0
-  for (let y = 0; y < height; y++) {
+  for (let row = 0, o = 0; o < out.length; row++) {
+    const y = row % height
     for (let x = 0; x < width; x++) {
       const position = x + 0.5 + amount * (y + 0.5)
       const inside = position >= 0 && position < width
-      for (let c = 0; c < channels; c++) {
-        out[o++] = inside
-          ? interpolate(input, y * width * channels + c, channels, width - 1, position - 0.5)
-          : FILL
-      }
+      out[o++] = inside ? interpolate(input, row * width, 1, width - 1, position - 0.5) : FILL
     }
   }
 }
@@ -82,19 +77,16 @@ export function shearX(
 export function shearY(
   out: Uint8Array,
   input: Uint8Array,
-  { height, width, channels }: ImageSize,
+  { height, width }: ImageSize,
   amount: number,
 ): void {
-  let o = 0
-  for (let y = 0; y < height; y++) {
+  for (let row = 0, o = 0; o < out.length; row++) {
+    const y = row % height
+    const top = (row - y) * width
     for (let x = 0; x < width; x++) {
       const position = amount * (x + 0.5) + (y + 0.5)
       const inside = position >= 0 && position < height
-      for (let c = 0; c < channels; c++) {
-        out[o++] = inside
-          ? interpolate(input, x * channels + c, width * channels, height - 1, position - 0.5)
-          : FILL
-      }
+      out[o++] = inside ? interpolate(input, top + x, width, height - 1, position - 0.5) : FILL
     }
   }
 }
@@ -106,7 +98,7 @@ export function shearY(
 export function rotate(
   out: Uint8Array,
   input: Uint8Array,
-  { height, width, channels }: ImageSize,
+  { height, width }: ImageSize,
   degrees: number,
 ): void {
   const angle = (-degrees * Math.PI) / 180
@@ -117,25 +109,22 @@ export function rotate(
   const stepCos = fixed(cos)
   const stepSin = fixed(sin)
   const stepMinusSin = fixed(-sin)
-  // Source of the centre of the first pixel of the current row.
-  let rowX = fixed(centreX - cos * centreX - sin * centreY + 0.5 * cos + 0.5 * sin)
-  let rowY = fixed(centreY + sin * centreX - cos * centreY - 0.5 * sin + 0.5 * cos)
-  let o = 0
-  for (let y = 0; y < height; y++) {
-    let sourceX = rowX
-    let sourceY = rowY
-    for (let x = 0; x < width; x++) {
-      const column = sourceX >> 16
-      const row = sourceY >> 16
-      const inside = row >= 0 && row < height && column >= 0 && column < width
-      const from = (row * width + column) * channels
-      for (let c = 0; c < channels; c++) out[o++] = inside ? input[from + c] : FILL
-      sourceX += stepCos
-      sourceY += stepMinusSin
+  // Source of the centre of the first pixel.
+  const firstX = fixed(centreX - cos * centreX - sin * centreY + 0.5 * cos + 0.5 * sin)
+  const firstY = fixed(centreY + sin * centreX - cos * centreY - 0.5 * sin + 0.5 * cos)
+  for (let plane = 0, o = 0; plane < out.length; plane += height * width)
+    for (let y = 0; y < height; y++) {
+      let sourceX = firstX + y * stepSin
+      let sourceY = firstY + y * stepCos
+      for (let x = 0; x < width; x++) {
+        const column = sourceX >> 16
+        const row = sourceY >> 16
+        const inside = row >= 0 && row < height && column >= 0 && column < width
+        out[o++] = inside ? input[plane + row * width + column] : FILL
+        sourceX += stepCos
+        sourceY += stepMinusSin
+      }
     }
-    rowX += stepSin
-    rowY += stepCos
-  }
 }
 
 function fixed(value: number): number {
@@ -151,24 +140,25 @@ function blend(from: number, value: number, factor: number): number {
   return mixed <= 0 ? 0 : mixed >= 255 ? 255 : Math.trunc(mixed)
 }
 
-/** Luma of the pixel at `at`: ITU-R 601 in 16-bit fixed point. */
-function grey(input: Uint8Array, at: number, channels: number): number {
-  return channels === 1
-    ? input[at]
-    : (19595 * input[at] + 38470 * input[at + 1] + 7471 * input[at + 2] + 0x8000) >> 16
+/** Luma of a pixel, whose channels are `pixels` apart: ITU-R 601 in 16-bit fixed point. */
+function grey(input: Uint8Array, at: number, pixels: number): number {
+  if (pixels === input.length) return input[at]
+  const [r, g, b] = [input[at], input[at + pixels], input[at + 2 * pixels]]
+  return (19595 * r + 38470 * g + 7471 * b + 0x8000) >> 16
 }
 
 /** Saturation: each pixel is blended with its grey value; factor 1 changes nothing. */
 export function color(
   out: Uint8Array,
   input: Uint8Array,
-  { channels }: ImageSize,
+  { height, width }: ImageSize,
   factor: number,
 ): void {
   const f = Math.fround(factor)
-  for (let i = 0; i < input.length; i += channels) {
-    const luma = grey(input, i, channels)
-    for (let c = 0; c < channels; c++) out[i + c] = blend(luma, input[i + c], f)
+  const pixels = height * width
+  for (let p = 0; p < pixels; p++) {
+    const luma = grey(input, p, pixels)
+    for (let i = p; i < input.length; i += pixels) out[i] = blend(luma, input[i], f)
   }
 }
 
@@ -176,12 +166,13 @@ export function color(
 export function contrast(
   out: Uint8Array,
   input: Uint8Array,
-  { channels }: ImageSize,
+  { height, width }: ImageSize,
   factor: number,
 ): void {
+  const pixels = height * width
   let sum = 0
-  for (let i = 0; i < input.length; i += channels) sum += grey(input, i, channels)
-  const mean = Math.floor((sum * channels) / input.length + 0.5)
+  for (let p = 0; p < pixels; p++) sum += grey(input, p, pixels)
+  const mean = Math.floor(sum / pixels + 0.5)
   const f = Math.fround(factor)
   for (let v = 0; v < 256; v++) lut[v] = blend(mean, v, f)
   for (let i = 0; i < input.length; i++) out[i] = lut[input[i]]
@@ -206,22 +197,22 @@ export function brightness(
 export function sharpness(
   out: Uint8Array,
   input: Uint8Array,
-  { height, width, channels }: ImageSize,
+  { height, width }: ImageSize,
   factor: number,
 ): void {
   const f = Math.fround(factor)
-  const row = width * channels
   out.set(input)
-  for (let y = 1; y < height - 1; y++) {
-    const end = (y + 1) * row - channels
-    for (let i = y * row + channels; i < end; i++) {
-      const above = input[i - row - channels] + input[i - row] + input[i - row + channels]
-      const beside = input[i - channels] + 5 * input[i] + input[i + channels]
-      const below = input[i + row - channels] + input[i + row] + input[i + row + channels]
-      const smooth = Math.floor((2 * (above + beside + below) + 13) / 26)
-      out[i] = blend(smooth, input[i], f)
+  for (let plane = 0; plane < input.length; plane += height * width)
+    for (let y = 1; y < height - 1; y++) {
+      const end = plane + (y + 1) * width - 1
+      for (let i = plane + y * width + 1; i < end; i++) {
+        const above = input[i - width - 1] + input[i - width] + input[i - width + 1]
+        const beside = input[i - 1] + 5 * input[i] + input[i + 1]
+        const below = input[i + width - 1] + input[i + width] + input[i + width + 1]
+        const smooth = Math.floor((2 * (above + beside + below) + 13) / 26)
+        out[i] = blend(smooth, input[i], f)
+      }
     }
-  }
 }
 
 /** Keeps the upper `bits` bits. */
@@ -250,11 +241,12 @@ export function invert(out: Uint8Array, input: Uint8Array): void {
 }
 
 /** Stretches each channel to 0 … 255. */
-export function autocontrast(out: Uint8Array, input: Uint8Array, { channels }: ImageSize): void {
-  for (let c = 0; c < channels; c++) {
+export function autocontrast(out: Uint8Array, input: Uint8Array, size: ImageSize): void {
+  const pixels = size.height * size.width
+  for (let plane = 0; plane < input.length; plane += pixels) {
     let low = 255
     let high = 0
-    for (let i = c; i < input.length; i += channels) {
+    for (let i = plane; i < plane + pixels; i++) {
       low = Math.min(low, input[i])
       high = Math.max(high, input[i])
     }
@@ -262,28 +254,29 @@ export function autocontrast(out: Uint8Array, input: Uint8Array, { channels }: I
     const offset = high > low ? -low * scale : 0
     for (let v = low; v <= high; v++)
       lut[v] = Math.min(Math.max(Math.trunc(v * scale + offset), 0), 255)
-    for (let i = c; i < input.length; i += channels) out[i] = lut[input[i]]
+    for (let i = plane; i < plane + pixels; i++) out[i] = lut[input[i]]
   }
 }
 
 /** Makes the histogram of each channel as flat as a table of values can. */
-export function equalize(out: Uint8Array, input: Uint8Array, { channels }: ImageSize): void {
-  for (let c = 0; c < channels; c++) {
+export function equalize(out: Uint8Array, input: Uint8Array, size: ImageSize): void {
+  const pixels = size.height * size.width
+  for (let plane = 0; plane < input.length; plane += pixels) {
     histogram.fill(0)
     let highest = 0
-    for (let i = c; i < input.length; i += channels) {
+    for (let i = plane; i < plane + pixels; i++) {
       histogram[input[i]]++
       highest = Math.max(highest, input[i])
     }
     // Pixels below the highest value, shared out over 255 steps: 0 if there are too few to shift
     // anything.
-    const step = Math.floor((input.length / channels - histogram[highest]) / 255)
+    const step = Math.floor((pixels - histogram[highest]) / 255)
     let count = step >> 1
     for (let v = 0; v <= highest; v++) {
       lut[v] = step === 0 ? v : Math.min(Math.floor(count / step), 255)
       count += histogram[v]
     }
-    for (let i = c; i < input.length; i += channels) out[i] = lut[input[i]]
+    for (let i = plane; i < plane + pixels; i++) out[i] = lut[input[i]]
   }
 }
 

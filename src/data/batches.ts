@@ -9,6 +9,7 @@ import {
 } from '../errors.js'
 import { checkInputShape, imageShape } from '../nn/value.js'
 import { permutation } from '../random.js'
+import { pixelsFirst } from '../runtime/pixels-first.js'
 import {
   type Dataset,
   expectDataset,
@@ -60,16 +61,16 @@ export class Batches {
   /** Of the epoch; made when a batch of it is needed. */
   private order: Uint32Array | undefined
   private context: ReadContext | undefined
-  /** Of a sample whose steps are to lie inside its pixels: [T, pixels, channels]. */
-  private readonly inside: readonly [number, number, number] | undefined
+  /** Planes and pixels of a sample that is to lie pixel by pixel. */
+  private readonly sizes: readonly [number, number] | undefined
 
   /** Starts at epoch 0. @throws SpikewasmError when an option is wrong or leaves no batch */
   constructor(
     /** Where the samples come from. */
     readonly dataset: Dataset,
     options: BatchesOptions,
-    /** @internal How frames lie in `images`: [T][H][W][C], or as a model's slots have them. */
-    layout: 'frames' | 'slots' = 'frames',
+    /** @internal How a sample lies in `images`: as it is read, or as a model's slots have it. */
+    layout: 'samples' | 'slots' = 'samples',
   ) {
     checkOptions('batches', options, ['batchSize', 'training', 'seed', 'dropLast'])
     const { batchSize, seed = 0 } = options
@@ -86,8 +87,8 @@ export class Batches {
     const { timeSteps = 1 } = dataset
     this.sampleSize = sampleFloats(dataset)
     const [channels, height, width] = imageShape(shape)
-    const isInside = layout === 'slots' && timeSteps > 1
-    this.inside = isInside ? [timeSteps, height * width, channels] : undefined
+    const planes = timeSteps * channels
+    this.sizes = layout === 'slots' && planes > 1 ? [planes, height * width] : undefined
     this.sample = new Float32Array(this.sampleSize)
     this.target = new Float32Array(dataset.targets?.size ?? 0)
     this.length = dropLast
@@ -144,8 +145,8 @@ export class Batches {
   /**
    * Gathers batch `batchIndex` of the epoch.
    *
-   * @param images [B][H][W][C], of frames [B][T][H][W][C], normalised; places behind the last
-   *   sample of the data set become 0
+   * @param images [B][C][H][W], of frames [B][T][C][H][W], normalised: as `trainStep` takes them;
+   *   places behind the last sample of the data set become 0
    * @param labels [B]; places behind the last sample become 0
    * @param targets [B][numbers of a sample], likewise; left out where they are not needed
    * @returns the number of samples: B, or less for the last batch
@@ -184,7 +185,7 @@ export class Batches {
         )
       }
       labels[i] = isFree ? 0 : label
-      if (this.inside) stepsInside(images, i * sampleSize, sample, ...this.inside)
+      if (this.sizes) pixelsFirst(images, i * sampleSize, sample, 0, ...this.sizes)
       else images.set(sample, i * sampleSize)
       if (targets && source) {
         source.read(index, this.target)
@@ -223,20 +224,4 @@ function expectNoPromise({ name }: Dataset, label: unknown): void {
       `the data ${name}: read must give a label, got a promise; get samples in ` +
       'prepare(indices), which is awaited before a batch is read, and take them from there in read',
   )
-}
-
-/** [T][pixels][channels] → [pixels][T][channels], from `to` on. */
-export function stepsInside(
-  out: Float32Array,
-  to: number,
-  sample: Float32Array,
-  steps: number,
-  pixels: number,
-  channels: number,
-): void {
-  for (let t = 0; t < steps; t++)
-    for (let p = 0, from = t * pixels * channels; p < pixels; p++) {
-      const at = to + (p * steps + t) * channels
-      for (let c = 0; c < channels; c++) out[at + c] = sample[from++]
-    }
 }

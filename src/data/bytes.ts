@@ -1,6 +1,6 @@
 /** Data sets from bytes in memory. */
 import { checkOptions, describe, expect, SpikewasmError } from '../errors.js'
-import { imageShape } from '../nn/value.js'
+import { type InputShape, imageShape } from '../nn/value.js'
 import { checkRead, type Dataset, type Normalization, sampleFloats } from './dataset.js'
 import { checkClasses, checkDescribed, type Description, expectLabels } from './description.js'
 import { type Plain, sharedBytes, withPlain } from './plain.js'
@@ -8,7 +8,7 @@ import { type Plain, sharedBytes, withPlain } from './plain.js'
 /** What `fromBytes` makes a data set of. */
 export interface BytesOptions extends Description {
   /**
-   * [N][H][W][C] ([N][L][C] of a series, [N][T][H][W][C] of frames); must not change. It is not
+   * [N][C][H][W] ([N][C][L] of a series, [N][T][C][H][W] of frames); must not change. It is not
    * copied, but where threads prepare batches for `fit`: they have a copy, unless the bytes lie in
    * a SharedArrayBuffer.
    */
@@ -25,7 +25,7 @@ export interface PlainBytes extends Plain, BytesOptions {
 }
 
 /**
- * A data set from byte images in memory, [N][H][W][C]; they are normalised when read.
+ * A data set from byte images in memory, [N][C][H][W]; they are normalised when read.
  *
  * @throws SpikewasmError if sizes do not fit together or a label is out of range
  */
@@ -47,7 +47,7 @@ export function fromBytes(options: BytesOptions): Dataset {
   const { labels, classNames } = checkClasses(described, options.labels, images.length)
   const size = sampleFloats(described)
   const normalization = checkNormalization(options.normalization, channels)
-  const table = normalizationTable(normalization, channels)
+  const table = normalizationTable(normalization, shape)
   const dataset: Dataset = {
     name,
     length: labels.length,
@@ -57,7 +57,7 @@ export function fromBytes(options: BytesOptions): Dataset {
     classNames,
     read(index, out) {
       checkRead(name, index, labels.length, out.length, size)
-      normalize(out, images, index * size, size, table, channels)
+      normalize(out, images, index * size, size, table)
       return labels[index]
     },
     pixels: {
@@ -119,39 +119,34 @@ export function checkNormalization(normalization: Normalization, channels: numbe
   return { scale, mean: Array.from(mean), std: Array.from(std) }
 }
 
-/** The normalised value of each byte: float32 [C][256]. */
-export function normalizationTable(
-  { scale, mean, std }: Normalization,
-  channels: number,
-): Float32Array {
-  const table = new Float32Array(channels * 256)
-  for (let c = 0; c < channels; c++)
-    for (let value = 0; value < 256; value++)
-      table[c * 256 + value] = (value / scale - mean[c]) / std[c]
-  return table
+/** What bytes become, and how they lie: for each channel a plane. */
+export interface NormalizationTable {
+  /** The value of each byte: float32 [C][256]. */
+  readonly values: Float32Array
+  /** Numbers of a plane. */
+  readonly pixels: number
 }
 
-/**
- * out[i] = table[i mod channels][bytes[begin + i]] for i in 0 … size − 1; `size` is a multiple of
- * `channels`.
- */
+export function normalizationTable(
+  { scale, mean, std }: Normalization,
+  shape: InputShape,
+): NormalizationTable {
+  const [channels, height, width] = imageShape(shape)
+  const values = new Float32Array(channels * 256)
+  for (let c = 0; c < channels; c++)
+    for (let byte = 0; byte < 256; byte++)
+      values[c * 256 + byte] = (byte / scale - mean[c]) / std[c]
+  return { values, pixels: height * width }
+}
+
+/** The value of each of `size` bytes from `begin` on, [C][H][W] or [T][C][H][W]. */
 export function normalize(
   out: Float32Array,
   bytes: Uint8Array,
   begin: number,
   size: number,
-  table: Float32Array,
-  channels: number,
+  { values, pixels }: NormalizationTable,
 ): void {
-  if (channels === 3) {
-    for (let i = 0; i < size; i += 3) {
-      out[i] = table[bytes[begin + i]]
-      out[i + 1] = table[256 + bytes[begin + i + 1]]
-      out[i + 2] = table[512 + bytes[begin + i + 2]]
-    }
-    return
-  }
-  for (let i = 0; i < size; i += channels) {
-    for (let c = 0; c < channels; c++) out[i + c] = table[c * 256 + bytes[begin + i + c]]
-  }
+  for (let at = 0, of = 0; at < size; at += pixels, of = (of + 256) % values.length)
+    for (let i = at; i < at + pixels; i++) out[i] = values[of + bytes[begin + i]]
 }

@@ -14,7 +14,7 @@ const PIXELS = 32 * 32
 const CHANNELS = 3
 
 export interface CifarRecords {
-  /** [N][32][32][3] */
+  /** [N][3][32][32] */
   readonly images: Uint8Array
   /** N labels; the fine ones for CIFAR-100. */
   readonly labels: Uint8Array
@@ -44,14 +44,10 @@ export function parseCifar(
   const count = bytes.length / recordBytes
   const images = new Uint8Array(count * CHANNELS * PIXELS)
   const labels = new Uint8Array(count)
-  for (let n = 0, o = 0; n < count; n++) {
+  for (let n = 0; n < count; n++) {
     const planes = n * recordBytes + labelBytes
     labels[n] = bytes[planes - 1]
-    for (let p = 0; p < PIXELS; p++) {
-      images[o++] = bytes[planes + p]
-      images[o++] = bytes[planes + PIXELS + p]
-      images[o++] = bytes[planes + 2 * PIXELS + p]
-    }
+    images.set(bytes.subarray(planes, (n + 1) * recordBytes), n * CHANNELS * PIXELS)
   }
   checkLabels(name, labels, classes)
   return { images, labels }

@@ -35,9 +35,10 @@ export interface Dataset {
   /** Numbers that a network is to give for each sample, for regression (`mse`). */
   readonly targets?: TargetSource
   /**
-   * Writes sample `index`, normalised, into `out` ([H][W][C], C·H·W numbers; of a series [L][C];
-   * of frames [T][H][W][C]) and returns its label, 0 where there are no labels. The same arguments
-   * always give the same numbers. All of `out` is written.
+   * Writes sample `index`, normalised, into `out` and returns its label, 0 where there are no
+   * labels. `out` is [C][H][W], C·H·W numbers, plane after plane as in PyTorch; of a series [C][L],
+   * of frames [T][C][H][W]. So it is what `trainStep` and `predict` take. The same arguments always
+   * give the same numbers. All of `out` is written.
    *
    * @param index integer from 0 to length − 1
    * @param context present in training. A data set that augments does so then, with random numbers

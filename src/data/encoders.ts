@@ -13,6 +13,7 @@ import {
 } from '../errors.js'
 import { type InputShape, imageShape } from '../nn/value.js'
 import { Purpose, RandomStream } from '../random.js'
+import { pixelsFirst } from '../runtime/pixels-first.js'
 import { bytesOf, type Dataset, expectDataset, type ReadContext } from './dataset.js'
 import { changesOf, hashOf, type Plain, plainOf, withPlain } from './plain.js'
 
@@ -197,7 +198,7 @@ function stillOf(encoder: EncoderName, data: Dataset, options: object): Made {
     encoder === 'constant'
       ? (index, x, context) => data.read(index, x, context)
       : sharesOf(name, data, encoder !== 'rate')
-  return { timeSteps, shape: data.shape, read, encode: encodeOf(encoder, name, options) }
+  return { timeSteps, shape: data.shape, read, encode: encodeOf(encoder, name, options, data) }
 }
 
 /** Reads a sample as numbers from 0 to 1. */
@@ -224,12 +225,12 @@ function sharesOf(name: string, data: Dataset, strict: boolean): Made['read'] {
   }
 }
 
-function encodeOf(encoder: EncoderName, name: string, options: object): Encode {
+function encodeOf(encoder: EncoderName, name: string, options: object, { shape }: Dataset): Encode {
   if (encoder === 'constant')
     return (x, out) => {
       for (let at = 0; at < out.length; at += x.length) out.set(x, at)
     }
-  if (encoder === 'rate') return rate(name, options as RateOptions)
+  if (encoder === 'rate') return rate(name, options as RateOptions, shape)
   if (encoder === 'phase') return phase(name, options as PhaseOptions)
   return latency(name, options as LatencyOptions)
 }
@@ -241,22 +242,26 @@ function number(name: string, value: unknown, isRight: (n: number) => boolean, r
   )
 }
 
-function rate(name: string, options: RateOptions): Encode {
+function rate(name: string, options: RateOptions, shape: InputShape): Encode {
   const { timeSteps, seed = 0, gain = 1, offset = 0, firstSpikeTime = 0 } = options
   checkInteger(`${name}.seed`, seed, 0, 2 ** 32 - 1)
   number(`${name}.gain`, gain, () => true, 'a finite number')
   number(`${name}.offset`, offset, () => true, 'a finite number')
   checkInteger(`${name}.firstSpikeTime`, firstSpikeTime, 0, timeSteps - 1)
   const random = new RandomStream(Purpose.Encode)
+  const [, height, width] = imageShape(shape)
+  const pixels = height * width
   return (x, out, index, context) => {
     // Tests have an epoch of their own.
     if (context) random.start(seed ^ Math.imul(context.seed, 0x9e3779b1), context.epoch + 1, index)
     else random.start(seed, 0, index)
+    // Numbers are drawn pixel by pixel, so that runs of earlier versions have the same spikes.
     for (let t = 0; t < timeSteps; t++)
-      for (let i = 0; i < x.length; i++) {
-        const spikes = random.uniform() < gain * x[i] + offset
-        out[t * x.length + i] = spikes && t >= firstSpikeTime ? 1 : 0
-      }
+      for (let p = 0; p < pixels; p++)
+        for (let i = p; i < x.length; i += pixels) {
+          const spikes = random.uniform() < gain * x[i] + offset
+          out[t * x.length + i] = spikes && t >= firstSpikeTime ? 1 : 0
+        }
   }
 }
 
@@ -335,7 +340,6 @@ function deltaOf(name: string, data: Dataset, options: DeltaOptions): Made {
       `${name}: the data ${data.name} must be frames or series [C, L], got samples of ` +
       `[${data.shape.join(', ')}]; encoders.rate takes them`,
   )
-  // A series lies as [L][C], which are L frames already.
   const shape: InputShape = isSeries ? [data.shape[0]] : data.shape
   const timeSteps = isSeries ? (data.shape[1] as number) : (data.timeSteps as number)
   checkInteger(`${name}: steps of ${data.name}`, timeSteps, 1, MOST_STEPS)
@@ -349,5 +353,13 @@ function deltaOf(name: string, data: Dataset, options: DeltaOptions): Made {
       out[i] = grown >= least ? 1 : offSpike && grown <= -least ? -1 : 0
     }
   }
-  return { timeSteps, shape, encode, read: (index, x, context) => data.read(index, x, context) }
+  if (!isSeries)
+    return { timeSteps, shape, encode, read: (index, x, context) => data.read(index, x, context) }
+  const series = new Float32Array(timeSteps * size)
+  const read: Made['read'] = (index, x, context) => {
+    const label = data.read(index, series, context)
+    pixelsFirst(x, 0, series, 0, size, timeSteps)
+    return label
+  }
+  return { timeSteps, shape, encode, read }
 }

@@ -162,9 +162,7 @@ export function sampleFiller(
   const size = given * frame
   const frames = info.frames && info.mode !== 'step' ? info.timeSteps : 1
   const write = (sample: ArrayLike<number>): void => {
-    for (let t = 0, o = 0; t < given; t++)
-      for (let c = 0; c < channels; c++)
-        for (let p = 0; p < height * width; p++) input[o++] = sample[t * frame + p * channels + c]
+    input.set(sample)
     for (let t = given; t < frames; t++) input.copyWithin(t * frame, 0, frame)
   }
   const { pixels } = data
@@ -188,7 +186,8 @@ export function sampleFiller(
           `the data ${data.name} must hold finite numbers, got ${sample[i]} in sample ${index}; ` +
             'repair or leave out that sample',
         )
-      if (info.inputType === 'u8') sample[i] = toByte(sample[i], i % channels, data.name)
+      const channel = Math.floor(i / (height * width)) % channels
+      if (info.inputType === 'u8') sample[i] = toByte(sample[i], channel, data.name)
     }
     write(sample)
     return label

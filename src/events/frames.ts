@@ -51,7 +51,7 @@ export function toFrames(recording: EventRecording, options: FramesOptions): Eve
       `of ${width} × ${height} pixels; cut into fewer`,
   )
   const data = new Float32Array(timeSteps * 2 * pixels)
-  count(ordered, slices, data, { step: 2 * pixels, polarity: pixels, row: width, column: 1 })
+  count(ordered, slices, data, [height, width])
   if (binary) toBinary(data)
   return { timeSteps, shape: [2, height, width], data }
 }
@@ -62,24 +62,15 @@ export const isByTime = ({ framesNumber, splitBy, eventCount, nEventBins }: Slic
     ? splitBy === 'time'
     : eventCount === undefined && nEventBins === undefined
 
-/** How far apart neighbours lie in an array of frames. */
-export interface Strides {
-  readonly step: number
-  readonly polarity: number
-  readonly row: number
-  readonly column: number
-}
-
 /** out[slice, p, y, x] += 1 for the events of each slice. */
 export function count(
   { x, y, p }: EventRecording,
   { starts, ends }: Slices,
   out: Float32Array,
-  { step, polarity, row, column }: Strides,
+  [height, width]: readonly [number, number],
 ): void {
   for (let t = 0; t < starts.length; t++)
-    for (let i = starts[t]; i < ends[t]; i++)
-      out[t * step + p[i] * polarity + y[i] * row + x[i] * column]++
+    for (let i = starts[t]; i < ends[t]; i++) out[((2 * t + p[i]) * height + y[i]) * width + x[i]]++
 }
 
 /** 1 for what is not 0. */

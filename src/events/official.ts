@@ -71,14 +71,14 @@ export class OfficialResize {
   }
 
   /**
-   * @param counts [H][W][2], from `at`
-   * @param out [H'][W'][2], from `to`, in 0 … 1
+   * @param counts [2][H][W], from `at`
+   * @param out [2][H'][W'], from `to`, in 0 … 1
    */
   run(counts: Float32Array, at: number, out: Float32Array, to: number): void {
     const [off, on] = this.planes
     for (let i = 0; i < off.length; i++) {
-      on[i] = 255 * counts[at + 2 * i + 1]
-      const product = ((255 * counts[at + 2 * i]) & 255) * on[i] + 128
+      on[i] = 255 * counts[at + off.length + i]
+      const product = ((255 * counts[at + i]) & 255) * on[i] + 128
       off[i] = ((product >> 8) + product) >> 8
     }
     const alpha = this.resize(on)
@@ -87,8 +87,8 @@ export class OfficialResize {
       const share = alpha[i]
       const plain =
         share === 0 || share === 255 ? grey[i] : Math.min(255, Math.trunc((255 * grey[i]) / share))
-      out[to + 2 * i] = plain / 255
-      out[to + 2 * i + 1] = share / 255
+      out[to + i] = plain / 255
+      out[to + alpha.length + i] = share / 255
     }
   }
 

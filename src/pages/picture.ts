@@ -5,7 +5,7 @@ const MOST_SIDE = 40
 
 /** A sample as numbers. */
 export interface Sample {
-  /** [T][H][W][C] */
+  /** [T][C][H][W] */
   readonly values: ArrayLike<number>
   /** [C, H, W] */
   readonly shape: readonly [number, number, number]
@@ -36,14 +36,8 @@ export function pictureOf({ values, shape, frames, normalization }: Sample): Pic
   const [channels, h, w] = shape
   // A vector has no height: a series of channels is shown as rows.
   const isVector = h === 1
-  const [rows, columns, C] = isVector && w > 1 ? [channels, w, 1] : [h, w, channels]
-  const flat = isVector && w === 1
-  const [tall, wide, deep] = flat ? [1, C, 1] : [rows, columns, C]
-  const at = (t: number, y: number, x: number, c: number): number => {
-    if (flat) return values[t * C + x]
-    if (isVector) return values[(t * columns + x) * channels + y]
-    return values[((t * rows + y) * columns + x) * C + c]
-  }
+  const rows = w > 1 ? [1, channels, w] : [1, 1, channels]
+  const [deep, tall, wide] = isVector ? rows : shape
   const factor = Math.max(1, Math.ceil(Math.max(tall, wide) / MOST_SIDE))
   const [height, width] = [Math.ceil(tall / factor), Math.ceil(wide / factor)]
   const small = new Float64Array(height * width * deep)
@@ -53,7 +47,8 @@ export function pictureOf({ values, shape, frames, normalization }: Sample): Pic
       for (let x = 0; x < wide; x++) {
         const to = Math.floor(y / factor) * width + Math.floor(x / factor)
         counts[to]++
-        for (let c = 0; c < deep; c++) small[to * deep + c] += at(t, y, x, c)
+        for (let c = 0; c < deep; c++)
+          small[to * deep + c] += values[((t * deep + c) * tall + y) * wide + x]
       }
   for (let i = 0; i < small.length; i++) small[i] /= counts[Math.floor(i / deep)]
   return { width, height, rgb: coloured(small, deep, isVector ? undefined : normalization) }

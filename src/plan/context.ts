@@ -75,7 +75,7 @@ type Given = Required<Omit<MethodOptions, 'backwardSteps' | 'gradientCheckpoint'
 export interface PlanOptions extends Given {
   readonly graph: Graph
   readonly input: readonly [number, number, number]
-  /** Inputs differ from step to step: [T, B, C, H, W]. */
+  /** Inputs differ from step to step: [B, T, C, H, W]. */
   readonly frames: boolean
   readonly timeSteps: number
   readonly batchSize: number

@@ -1,6 +1,7 @@
 /** A batch in PyTorch’s layout: checked, and copied into a slot. */
 
 import { describe, expect, expectFinite } from '../errors.js'
+import { pixelsFirst } from './pixels-first.js'
 import type { Session } from './session.js'
 import { targetKind } from './targets.js'
 
@@ -12,7 +13,7 @@ export function checkBatch(session: Session, x: Float32Array, count: number): vo
     x.length === T * count * C * H * W,
     () =>
       'x must hold ' +
-      `[${[...(T > 1 ? [T] : []), count, ...session.asked].join(', ')}] ` +
+      `[${[count, ...(T > 1 ? [T] : []), ...session.asked].join(', ')}] ` +
       `= ${T * count * C * H * W} numbers, got ${x.length}`,
   )
 }
@@ -55,7 +56,7 @@ export function checkTargets(session: Session, y: ArrayLike<number>, count: numb
 }
 
 /**
- * Copies samples first … first + count − 1 of `of`, in PyTorch's layout, into a slot.
+ * Copies samples first … first + count − 1 of `x`, [n][C][H][W] or [n][T][C][H][W], into a slot.
  * What is behind it is filled with repeats, unless only these images will run (`pad` false).
  *
  * @param y labels, or wanted outputs where the loss is of them
@@ -66,18 +67,15 @@ export function fillSlot(
   x: Float32Array,
   y: ArrayLike<number> | undefined,
   count: number,
-  { pad = true, first = 0, of = count }: { pad?: boolean; first?: number; of?: number } = {},
+  { pad = true, first = 0 }: { pad?: boolean; first?: number } = {},
 ): void {
   const [C, H, W] = session.input
   const T = session.settings.frames ? session.timeSteps : 1
   const B = pad ? session.batchSize : count
   const slot = session.slot(index)
-  for (let t = 0; t < T; t++)
-    for (let b = 0; b < count; b++)
-      for (let c = 0; c < C; c++)
-        for (let p = 0, from = ((t * of + first + b) * C + c) * H * W; p < H * W; p++)
-          slot.images[((b * H * W + p) * T + t) * C + c] = x[from + p]
   const size = C * H * W * T
+  for (let b = 0; b < count; b++)
+    pixelsFirst(slot.images, b * size, x, (first + b) * size, T * C, H * W)
   expectFinite('x', slot.images, size, count)
   for (let b = count; b < B; b++)
     slot.images.copyWithin(b * size, (b % count) * size, (b % count) * size + size)

@@ -32,7 +32,7 @@ export interface CompileOptions extends MethodOptions {
   /** Seed of initialisation, shuffling, dropout and augmentation, 0…2³² − 1; default 0. */
   seed?: number
   /**
-   * Whether inputs differ from time step to time step, [T, B, C, H, W] instead of [B, C, H, W];
+   * Whether inputs differ from time step to time step, [B, T, C, H, W] instead of [B, C, H, W];
    * default false.
    */
   frames?: boolean

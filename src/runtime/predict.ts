@@ -61,12 +61,13 @@ export async function predict(
 /** @throws SpikewasmError for what holds no samples */
 function countOf(session: Session, x: Float32Array): number {
   expectNumbers('x', x)
-  const { asked, imageFloats } = session
+  const { asked, frames, imageFloats, timeSteps } = session
   const n = x.length / imageFloats
   expect(
     Number.isInteger(n) && n > 0,
     () =>
-      `x must hold samples of [${asked.join(', ')}] = ${imageFloats} numbers each, got ${x.length}`,
+      `x must hold samples of [${[...(frames ? [timeSteps] : []), ...asked].join(', ')}] = ` +
+      `${imageFloats} numbers each, got ${x.length}`,
   )
   return n
 }
@@ -85,7 +86,7 @@ async function predictAll(
     signal?.throwIfAborted()
     const count = Math.min(batchSize, n - first)
     const singly = count <= session.plan.singles.most
-    fillSlot(session, 0, x, undefined, count, { pad: !singly, first, of: n })
+    fillSlot(session, 0, x, undefined, count, { pad: !singly, first })
     await session.run(singly ? 'single' : 'evaluate', 0, count)
     const given = output(session, timeSteps, count)
     expectFiniteOutput(session, given, (row) => `sample ${first + row}`)

@@ -6,7 +6,7 @@ import type { Session } from './session.js'
 
 /** What each neuron of a layer did at each step. */
 export interface SpikeTrains {
-  /** Sizes [B, C, H, W, T] of samples, channels, height, width, time steps. */
+  /** Sizes [B, T, C, H, W] of samples, time steps, channels, height, width. */
   readonly shape: readonly [number, number, number, number, number]
   /** 1 where a neuron fired, else 0. */
   readonly data: Uint8Array
@@ -20,7 +20,7 @@ export function spikeTrains(session: Session, name: string): SpikeTrains {
   const { steps } = probe.recorded
   const data = new Uint8Array(lastRun.valid * C * H * W * steps)
   writeTrains(session, probe, lastRun.valid, data)
-  return { shape: [lastRun.valid, C, H, W, steps], data }
+  return { shape: [lastRun.valid, steps, C, H, W], data }
 }
 
 type Recorded = RateProbe & Required<Pick<RateProbe, 'recorded'>>
@@ -49,7 +49,7 @@ export function recordedProbe(
   return probe as Recorded
 }
 
-/** Bits of masks [plane][B][H][W][stored] as bytes [B][C][H][W][T], of the first images. */
+/** Bits of masks [plane][B][H][W][stored] as bytes [B][T][C][H][W], of the first images. */
 export function writeTrains(
   { memory, plan }: Session,
   { shape: [C, H, W], stored, recorded: { masks, steps } }: Recorded,
@@ -62,12 +62,10 @@ export function writeTrains(
   const bytes = new Uint8Array(memory.buffer, masks.address, planes * plane)
   let at = 0
   for (let b = 0; b < images; b++)
-    for (let c = 0; c < C; c++)
-      for (let p = 0; p < pixels; p++) {
-        let from = (b * pixels + p) * stored + c
-        for (let t = 0; t < steps; t++) {
-          if (t > 0 && (t & 7) === 0) from += plane
+    for (let t = 0; t < steps; t++)
+      for (let c = 0; c < C; c++)
+        for (let p = 0; p < pixels; p++) {
+          const from = (t >> 3) * plane + (b * pixels + p) * stored + c
           out[at++] = (bytes[from] >> (t & 7)) & 1
         }
-      }
 }

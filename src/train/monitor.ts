@@ -36,7 +36,7 @@ export interface MonitorOptions {
 export interface LayerRecording {
   /** [C, H, W] */
   readonly shape: readonly [number, number, number]
-  /** 1 where a neuron fired, [samples][C][H][W][T]; absent with `keep: 'rates'`. */
+  /** 1 where a neuron fired, [samples][T][C][H][W]; absent with `keep: 'rates'`. */
   readonly spikes?: Uint8Array
   /** Spikes per step of each neuron, 0…1, [samples][C][H][W]. */
   readonly rates: Float32Array
@@ -131,15 +131,16 @@ async function monitor(
       const trains = new Uint8Array(count * size * T)
       writeTrains(session, probe, count, trains)
       spikes?.set(trains, first * size * T)
-      for (let n = 0, at = 0; n < count * size; n++) {
-        let sum = 0
-        for (let t = 0; t < T; t++) {
-          const fired = trains[at++]
-          sum += fired
-          stepRates[t] += fired
+      for (let b = 0; b < count; b++)
+        for (let n = 0; n < size; n++) {
+          let sum = 0
+          for (let t = 0; t < T; t++) {
+            const fired = trains[(b * T + t) * size + n]
+            sum += fired
+            stepRates[t] += fired
+          }
+          rates[(first + b) * size + n] = sum / T
         }
-        rates[first * size + n] = sum / T
-      }
     }
   }
   for (const { shape, stepRates } of recordings)

@@ -60,7 +60,7 @@ export async function askModel(
     for (let first = 0; first < samples; first += BATCH) {
       const count = Math.min(BATCH, samples - first)
       const part = numbers.subarray(first * own * size, (first + count) * own * size)
-      const x = frames ? byTime(part, count, own, info.timeSteps, size) : part
+      const x = frames && own === 1 ? repeated(part, size, info.timeSteps) : part
       outputs.set((await model.predict(x)).logits, first * classes)
     }
     return outputs
@@ -98,19 +98,12 @@ function normalised(info: NetInfo, input: Uint8Array): Float32Array {
   })
 }
 
-/** [n][frames][…] → [T][n][…], frames repeated until there are T. */
-function byTime(
-  x: Float32Array,
-  count: number,
-  frames: number,
-  timeSteps: number,
-  size: number,
-): Float32Array {
-  const out = new Float32Array(timeSteps * count * size)
-  for (let t = 0; t < timeSteps; t++)
-    for (let i = 0; i < count; i++) {
-      const begin = (i * frames + (t % frames)) * size
-      out.set(x.subarray(begin, begin + size), (t * count + i) * size)
-    }
+/** Each image T times: its frames. */
+function repeated(x: Float32Array, size: number, timeSteps: number): Float32Array {
+  const out = new Float32Array(timeSteps * x.length)
+  for (let i = 0; i < timeSteps * (x.length / size); i++) {
+    const begin = Math.floor(i / timeSteps) * size
+    out.set(x.subarray(begin, begin + size), i * size)
+  }
   return out
 }

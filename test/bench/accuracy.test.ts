@@ -52,7 +52,7 @@ test('images are packed as rows of a label and planes', () => {
     classes: 4,
     normalization: { scale: 255, mean: [0, 0, 0], std: [1, 1, 1] },
   })
-  const expected = [3, 0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11]
+  const expected = [3, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]
   const second = expected.map((value, i) => (i === 0 ? 1 : value + 12))
   assert.equal([...packImages(data)], [...expected, ...second])
 })

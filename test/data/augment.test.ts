@@ -65,8 +65,8 @@ test('shift: every pixel is the input at its place, black outside', () => {
               const fromX = (mirror ? width - 1 - x : x) + dx
               const inside = fromX >= 0 && fromX < width && y + dy >= 0 && y + dy < height
               assert.is(
-                out[(y * width + x) * channels + c],
-                inside ? input[((y + dy) * width + fromX) * channels + c] : 0,
+                out[(c * height + y) * width + x],
+                inside ? input[(c * height + y + dy) * width + fromX] : 0,
               )
             }
       },
@@ -93,8 +93,8 @@ test('reflected: beyond its edges lies the mirrored image', async () => {
         for (let x = 0; x < width; x++)
           for (let c = 0; c < channels; c++) {
             const column = columns[x0 + (mirror ? width - 1 - x : x)]
-            const expected = input[(rows[y0 + y] * width + column) * channels + c]
-            assert.is(out[(y * width + x) * channels + c], expected)
+            const expected = input[(c * height + rows[y0 + y]) * width + column]
+            assert.is(out[(c * height + y) * width + x], expected)
           }
     }),
   )
@@ -140,7 +140,7 @@ test('blacken: the square and nothing else', () => {
         for (let x = 0; x < width; x++)
           for (let c = 0; c < channels; c++) {
             const inside = x >= x0 - half && x < x0 + half && y >= y0 - half && y < y0 + half
-            assert.is(image[(y * width + x) * channels + c], inside ? 0 : 9)
+            assert.is(image[(c * height + y) * width + x], inside ? 0 : 9)
           }
     }),
   )

@@ -21,11 +21,12 @@ import {
   solarize,
   translate,
 } from '../../src/data/autoaugment.js'
+import { planes } from '../../src/io/samples/pnm.js'
 import { Purpose, RandomStream } from '../../src/random.js'
 
 type Kernel = (out: Uint8Array, input: Uint8Array, size: ImageSize, amount: number) => void
 
-/** The result of an operation on an image given by its pixels, row by row. */
+/** The result of an operation on an image [C][H][W]. */
 function apply(
   kernel: Kernel,
   pixels: readonly number[],
@@ -70,8 +71,8 @@ test('sharpness: known values, border kept', () => {
 
 test('autocontrast: each channel is stretched, a constant one kept', () => {
   assert.equal(
-    apply(autocontrast, [50, 7, 100, 7, 150, 7, 60, 7], [2, 2, 2]),
-    [0, 7, 127, 7, 255, 7, 25, 7],
+    apply(autocontrast, [50, 100, 150, 60, 7, 7, 7, 7], [2, 2, 2]),
+    [0, 127, 255, 25, 7, 7, 7, 7],
   )
 })
 
@@ -125,8 +126,8 @@ const images: [height: number, width: number, channels: number, smooth: boolean]
 ]
 
 /**
- * The start of the SHA-256 of what Pillow 11.1 makes of each of the images, at the levels 0 … 9 and
- * for each the signs −1 and +1.
+ * The start of the SHA-256 of what Pillow 11.1 makes of each of the images, [H][W][C], at the levels
+ * 0 … 9 and for each the signs −1 and +1.
  */
 const pillow: Record<Operation, readonly [string, string, string, string]> = {
   shearX: ['27604b513370', '1bde8b0611a6', '6b293cb1fb42', 'bab651062436'],
@@ -145,7 +146,8 @@ const pillow: Record<Operation, readonly [string, string, string, string]> = {
   invert: ['2a0452980aa6', 'c88966c01cb6', '06f8d68a1794', '990022b2387e'],
 }
 
-function makeImage(
+/** As Pillow has it: [H][W][C]. */
+function pillowImage(
   seed: number,
   [height, width, channels, smooth]: (typeof images)[number],
 ): Uint8Array {
@@ -165,6 +167,12 @@ function makeImage(
   return out
 }
 
+/** The same, [C][H][W]. */
+function makeImage(seed: number, of: (typeof images)[number]): Uint8Array {
+  const [height, width, channels] = of
+  return planes(pillowImage(seed, of), channels, height * width)
+}
+
 for (const [name, hashes] of Object.entries(pillow) as [Operation, readonly string[]][]) {
   for (const [i, hash] of hashes.entries()) {
     const [height, width, channels] = images[i]
@@ -176,7 +184,7 @@ for (const [name, hashes] of Object.entries(pillow) as [Operation, readonly stri
       for (let level = 0; level < 10; level++) {
         for (const sign of [-1, 1]) {
           operations[name](out.fill(77), input, { height, width, channels }, level, sign)
-          sum.update(out)
+          sum.update(planes(out, height * width, channels))
         }
       }
       assert.is(sum.digest('hex').slice(0, 12), hash)

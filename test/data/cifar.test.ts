@@ -57,7 +57,7 @@ function checkImages(dataset: Dataset, labels: readonly number[]): void {
       for (let x = 0; x < 32; x++)
         for (let c = 0; c < 3; c++)
           assert.is(
-            pixels[(y * 32 + x) * 3 + c],
+            pixels[(c * 32 + y) * 32 + x],
             value(label, c, y, x),
             `image ${i} at ${y}, ${x}, ${c}`,
           )
@@ -93,7 +93,10 @@ test('cifar10: normalised per channel', () =>
       [0.4465, 0.201],
     ].map(([mean, std], c) => (value(5, c, 0, 1) / 255 - mean) / std)
     for (const [c, number] of expected.entries())
-      assert.ok(Math.abs(out[3 + c] - number) < 1e-6, `channel ${c}: ${out[3 + c]}, not ${number}`)
+      assert.ok(
+        Math.abs(out[c * 1024 + 1] - number) < 1e-6,
+        `channel ${c}: ${out[c * 1024 + 1]}, not ${number}`,
+      )
   }))
 
 test('cifar100: the fine label counts, names are optional', () =>

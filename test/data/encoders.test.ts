@@ -15,6 +15,7 @@ import {
   linear,
   sequential,
 } from '../../src/index.js'
+import { Purpose, RandomStream } from '../../src/random.js'
 
 const path = new URL('../../../test/fixtures/events/encoders.json', import.meta.url)
 const expected = JSON.parse(readFileSync(path, 'utf8')) as {
@@ -105,6 +106,23 @@ test('latency rc: a time behind the last step is no spike, unless times are stre
     const times = [0, 1, 2].map((i) => steps.findIndex((step) => step[i] === 1))
     assert.equal(times, [below ?? -1, below ?? -1, 0], JSON.stringify(options))
   }
+})
+
+test('rate: the spikes of a picture in colours are drawn pixel by pixel, as they always were', () => {
+  const images = Uint8Array.from({ length: 3 * 8 }, (_, i) => (i * 37) % 256)
+  const shape = [3, 2, 4] as const
+  const own = { scale: 255, mean: [0, 0, 0], std: [1, 1, 1] }
+  const data = fromBytes({ images, labels: [0], shape, classes: 1, normalization: own })
+  const random = new RandomStream(Purpose.Encode)
+  random.start(7, 0, 0)
+  const drawn = [0, 1].map(() => {
+    const spikes = new Array<number>(24)
+    for (let p = 0; p < 8; p++)
+      for (let c = 0; c < 3; c++)
+        spikes[c * 8 + p] = random.uniform() < images[c * 8 + p] / 255 ? 1 : 0
+    return spikes
+  })
+  assert.equal(readOf(encoders.rate(data, { timeSteps: 2, seed: 7 })), drawn)
 })
 
 test('constant frames train like the input itself', async () => {

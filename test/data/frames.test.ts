@@ -3,6 +3,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { diagnose } from '../../src/diagnose/measure.js'
+import { readState } from '../../src/edge/state.js'
 import {
   augment,
   Batches,
@@ -19,6 +20,7 @@ import {
   linear,
   type Model,
   openNet,
+  permutation,
   sequential,
   subset,
 } from '../../src/index.js'
@@ -47,45 +49,102 @@ const network = () =>
 const compiled = (frames = true, timeSteps = T): Promise<Model> =>
   compile(network(), { input: shape, batchSize: 6, timeSteps, frames, seed: 2 })
 
-/** Samples of the list as `model.predict` takes them, [T][n][C][H][W]. */
-function torch(samples: readonly number[]): Float32Array {
-  const x = new Float32Array(T * samples.length * size)
-  for (let t = 0; t < T; t++)
-    for (const [i, n] of samples.entries())
-      x.set(
-        values.subarray((n * T + t) * size, (n * T + t + 1) * size),
-        (t * samples.length + i) * size,
-      )
+/** Samples of the list, one behind the other. */
+function read(of: Dataset, samples: readonly number[]): Float32Array {
+  const each = of.shape.reduce((a, b) => a * b, of.timeSteps ?? 1)
+  const x = new Float32Array(samples.length * each)
+  for (const [i, n] of samples.entries()) of.read(n, x.subarray(i * each, (i + 1) * each))
   return x
 }
 
-test('a sample of frames is read as [T][H][W][C]', () => {
-  const out = new Float32Array(T * size)
-  for (const n of [0, 20]) {
-    assert.is(data.read(n, out), n % classes)
-    for (let t = 0; t < T; t++)
-      for (let c = 0; c < 2; c++)
-        for (let p = 0; p < 20; p++)
-          assert.is(out[(t * 20 + p) * 2 + c], values[((n * T + t) * 2 + c) * 20 + p])
-  }
+test('a sample of frames is read as it was given, [T][C][H][W]', () => {
+  assert.equal(
+    read(data, [0, 20]),
+    Float32Array.of(...values.subarray(0, T * size), ...values.subarray(20 * T * size)),
+  )
   const images = new Float32Array(2 * T * size)
   const batches = new Batches(data, { batchSize: 2 })
   assert.is(batches.fill(10, images, new Int32Array(2)), 1)
-  assert.equal(images.slice(0, T * size), out)
+  assert.equal(images.slice(0, T * size), read(data, [20]))
 })
+
+/** Samples of three channels, each step and sample unlike the others. */
+function unlike(count: number, timeSteps: number | undefined): Dataset {
+  const shape = [3, 4, 5] as const
+  const random = testRandom(5)
+  const inputs = Float32Array.from({ length: count * (timeSteps ?? 1) * 60 }, () => 2 * random())
+  const labels = Array.from({ length: count }, (_, n) => n % classes)
+  return fromArrays({ inputs, labels, shape, timeSteps, classes })
+}
+
+// Where T is B, only the numbers tell which order was meant.
+for (const [timeSteps, B] of [
+  [3, 3],
+  [5, 3],
+  [2, 3],
+  [undefined, 3],
+] as const)
+  test(`T ${timeSteps}, B ${B}: what is read goes into all calls as it is, with the bits of fit`, async () => {
+    const all = unlike(B, timeSteps)
+    // In the order in which fit has them.
+    const y = [...permutation(B, 2, 0)]
+    const x = read(all, y)
+    const make = () =>
+      sequential(
+        conv2d(3, 4, 3, { padding: 1 }),
+        lif({ vThreshold: 0.3 }),
+        flatten(),
+        linear(80, classes),
+      ).compile({
+        ...{ input: [3, 4, 5], batchSize: B, timeSteps: timeSteps ?? 4, seed: 2, method: 'bptt' },
+        frames: timeSteps !== undefined,
+      })
+    const [fitted, stepped] = [await make(), await make()]
+    const net = await openNet(await exportWasm(stepped, { mode: 'train', batchSize: B }))
+    await fitted.fit(all, { optimizer: stepped.optimizer, numWorkers: 0 })
+    await stepped.trainStep(x, y)
+    expectSameBits('trainStep', stepped.stateDict(), fitted.stateDict())
+    const { training } = net
+    assert.ok(training)
+    net.input.set(x)
+    training.labels.set(y)
+    training.trainStep()
+    expectSameBits('file', readState(net.info, training.params), fitted.stateDict())
+    // All at once, one by one, and as the data set gives them.
+    const { logits, classes: answers } = await fitted.predict(x)
+    for (const [i, n] of y.entries()) {
+      const alone = await fitted.predict(read(all, [n]))
+      assert.equal(alone.logits, logits.slice(i * classes, (i + 1) * classes), `sample ${n}`)
+    }
+    const { accuracy } = await fitted.evaluate(all)
+    assert.is(accuracy, answers.filter((answer, i) => answer === y[i]).length / B)
+    const inference = await openNet(await exportWasm(fitted))
+    for (const [i, n] of y.entries()) {
+      all.read(n, inference.input as Float32Array)
+      inference.infer()
+      assert.equal(inference.output, logits.slice(i * classes, (i + 1) * classes), `file ${n}`)
+    }
+    await fitted.dispose()
+    await stepped.dispose()
+  })
 
 test('fit on frames is trainStep on them; evaluate and predict agree', async () => {
   const [a, b] = [await compiled(), await compiled()]
   try {
     await a.fit(subset(data, 6), { numWorkers: 0 })
     // The order within a batch does not count here: no more than rounding.
-    await b.trainStep(torch([0, 1, 2, 3, 4, 5]), labels.slice(0, 6))
+    await b.trainStep(read(data, [0, 1, 2, 3, 4, 5]), labels.slice(0, 6))
     const [one, other] = [a.stateDict(), b.stateDict()]
     for (const [name, { data: numbers }] of Object.entries(one))
       for (const [i, number] of numbers.entries())
         assert.ok(Math.abs(number - other[name].data[i]) < 1e-5, name)
     const { accuracy, count } = await a.evaluate(data)
-    const { classes: answers } = await a.predict(torch(labels.map((_, n) => n)))
+    const { classes: answers } = await a.predict(
+      read(
+        data,
+        labels.map((_, n) => n),
+      ),
+    )
     assert.is(count, N)
     assert.is(accuracy, answers.filter((answer, n) => answer === labels[n]).length / N)
   } finally {

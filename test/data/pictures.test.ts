@@ -42,6 +42,7 @@ import {
   type Split,
   subset,
 } from '../../src/index.js'
+import { planes } from '../../src/io/samples/pnm.js'
 import { mlp } from '../../src/models/mlp.js'
 import { Purpose, RandomStream } from '../../src/random.js'
 import { messageOf, withFolder } from '../io/temporary.js'
@@ -141,7 +142,7 @@ test('a folder: classes by name, the kind by content, samples in any thread', ()
     const out = new Uint8Array(3 * 19 * 23)
     const labels = [0, 1, 2, 3].map((index) => train.pixels!.read(index, out))
     assert.equal(labels, [0, 1, 0, 1])
-    assert.equal([...out], wanted('palette.png'))
+    assert.equal(out, planes(wanted('palette.png'), 3, 19 * 23))
     const plain = plainOf(train)!
     assert.equal(sampleOf(openPlain(structuredClone(plain)), 3), sampleOf(train, 3))
     const grey = await datasets.imageFolder(folder, { channels: 1, size: 8, crop: [8, 9] })

@@ -137,7 +137,7 @@ for (const count of [1, 3])
       epochs: 1000,
       threads: count,
     })
-    const batches = new Batches(train, options)
+    const batches = new Batches(train, options, 'slots')
     const [images, expected] = [new Float32Array(7 * size), new Float32Array(7 * size)]
     const [labels, expectedLabels] = [new Int32Array(7), new Int32Array(7)]
     const numbers: number[] = []

@@ -132,7 +132,8 @@ test('A3 and rates before the first step are those of the models themselves', as
   const plain = sequential({ ...children, 7: { kind: 'identity' } })
   const bptt = await compile(plain, { ...options, method: 'bptt', inspect: true })
   const rate = await compile(plain, { ...options, method: 'rate' })
-  const batches = new Batches(data.train, { batchSize, training: true, seed, dropLast: true })
+  const all = { batchSize, training: true, seed, dropLast: true }
+  const batches = new Batches(data.train, all, 'slots')
   const sums: Record<string, number> = {}
   for (let batch = 0; batch < setup.probes; batch++) {
     for (const model of [bptt, rate]) {

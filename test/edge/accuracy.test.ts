@@ -19,9 +19,9 @@ const oneHot = (value: number): number[] =>
   [0, 1, 2, 3].flatMap((n) => [0, 1, 2, 3].map((i) => (i === n ? value : 0)))
 const floats = fromArrays({ images: Float32Array.from(oneHot(0.5)), labels, shape, classes: 4 })
 
-/** The same as bytes, [H][W][C], 0 … 16. */
+/** The same as bytes, 0 … 16. */
 const bytes = fromBytes({
-  images: Uint8Array.from([0, 1, 2, 3].flatMap((n) => [0, 2, 1, 3].map((i) => (i === n ? 16 : 3)))),
+  images: Uint8Array.from([0, 1, 2, 3].flatMap((n) => [0, 1, 2, 3].map((i) => (i === n ? 16 : 3)))),
   labels,
   shape,
   classes: 4,
@@ -30,7 +30,7 @@ const bytes = fromBytes({
 
 const expected = { accuracy: 0.75, correct: 3, count: 4 }
 
-test('float32: [H][W][C] of the data becomes [C][H][W]', async () => {
+test('float32 and bytes: a sample goes into the input as the data have it, [C][H][W]', async () => {
   assert.equal(await evaluateNet(await open(), floats), expected)
   assert.equal(await evaluateNet(await open(), bytes), expected)
   assert.equal(await evaluateNet(await open({ mode: 'train', batchSize: 3 }), floats), expected)

@@ -85,10 +85,10 @@ for (const [host, { missing, build }] of Object.entries(hosts))
         writeFileSync(join(folder, 'net.wasm'), bytes)
         const random = numbers(8)
         const batches = Array.from({ length: STEPS }, () => makeBatch(model, random))
-        const [{ file, labels }] = batches
+        const [{ x, labels }] = batches
         const parts = [
-          Uint32Array.of(STEPS, file.length, labels.length),
-          ...batches.flatMap((batch) => [batch.file, batch.labels]),
+          Uint32Array.of(STEPS, x.length, labels.length),
+          ...batches.flatMap((batch) => [batch.x, batch.labels]),
         ]
         const data = Buffer.concat(parts.map((part) => Buffer.from(part.buffer)))
         writeFileSync(join(folder, 'batches'), data)
@@ -101,7 +101,7 @@ for (const [host, { missing, build }] of Object.entries(hosts))
         const floats = new Float32Array(results.buffer)
         const words = new Int32Array(results.buffer)
         for (const [step, batch] of batches.entries()) {
-          const { loss, correct } = await model.trainStep(batch.model, batch.labels)
+          const { loss, correct } = await model.trainStep(batch.x, batch.labels)
           assert.equal([floats[2 * step], words[2 * step + 1]], [loss, correct], `step ${step}`)
         }
         const { info, training } = await openNet(bytes)

@@ -168,7 +168,7 @@ for (const backwardSteps of [3, 5])
     model.optimizer = sgd({ lr: 0.1, momentum: 0 })
     const random = numbers(3)
     for (let step = 0; step < 5; step++) {
-      const { model: x, labels } = makeBatch(model, random)
+      const { x, labels } = makeBatch(model, random)
       await model.trainStep(x, labels)
     }
     const { state, results } = await learn(model, random, 30)
@@ -212,7 +212,7 @@ test('what a file has learnt goes back into a model', async () => {
   const net = await openNet(bytes)
   const params = net.training?.params as Float32Array
   assert.is(differingState(readState(bytes, params), model.stateDict()), 0)
-  const { file, labels } = makeBatch(model, numbers(1))
+  const { x: file, labels } = makeBatch(model, numbers(1))
   net.input.set(file)
   net.training?.labels.set(labels)
   net.training?.trainStep()
@@ -253,7 +253,7 @@ test('infer changes nothing that is learnt, nor the last results', async () => {
   const net = await openNet(await exportWasm(model, { mode: 'train' }))
   const { training } = net
   assert.ok(training)
-  const { file, labels } = makeBatch(model, numbers(2))
+  const { x: file, labels } = makeBatch(model, numbers(2))
   net.input.set(file)
   training.labels.set(labels)
   training.trainStep()
@@ -267,7 +267,7 @@ test('a label out of range changes nothing, numbers that are not finite spoil no
   const net = await openNet(await exportWasm(model, { mode: 'train', batchSize: 2 }))
   const { training } = net
   assert.ok(training)
-  const { file, labels } = makeBatch(model, numbers(2))
+  const { x: file, labels } = makeBatch(model, numbers(2))
   const before = training.params.slice()
   net.input.set(file)
   for (const wrong of [-1, 10]) {

@@ -10,6 +10,7 @@ import {
   type StepResult,
   sgd,
 } from '../../src/index.js'
+import { bySample } from '../support/frames.js'
 import type { GoldenCase } from './cases.js'
 import { integers, labels, madeState, uniform } from './numbers.js'
 
@@ -65,7 +66,7 @@ export async function runCase(
     look()
     if (c.options.inspect) rates.push(...inspected(model))
     const gradients = hashState(model.gradients())
-    // Not a multiple of the batch; frames come in one batch at most.
+    // Not a multiple of the batch; of frames less than one.
     const count = model.batchSize + (model.frames ? -1 : 2)
     const { logits, classes } = await model.predict(batch(model, count, 51).x)
     rates.push(model.firingRates())
@@ -141,8 +142,10 @@ const sampleSize = ({ input, frames, timeSteps }: Model): number =>
 
 function batch(model: Model, count: number, seed: number): { x: Float32Array; y: Int32Array } {
   const next = integers(seed)
+  const x = uniform(count * sampleSize(model), -2, 2, next)
   return {
-    x: uniform(count * sampleSize(model), -2, 2, next),
+    // Numbers were drawn step by step ever since: hashes stay as they are.
+    x: model.frames ? bySample(x, model.timeSteps, count) : x,
     y: labels(count, model.classes, next),
   }
 }

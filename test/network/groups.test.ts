@@ -24,6 +24,7 @@ import {
 import { messageOf } from '../io/temporary.js'
 import { checkCase, compileCase, makeCase, stepOnEngine } from '../support/case.js'
 import { testRandom } from '../support/engine.js'
+import { byStep } from '../support/frames.js'
 import { isLong } from '../support/long.js'
 import { expectClose, expectSameBits, labels, uniform } from '../support/measure.js'
 import { referenceStep } from '../support/reference.js'
@@ -390,9 +391,10 @@ test('inference and streams give the bits of training', async () => {
     await whole.trainStep(x, labels(batchSize, whole.classes, seed))
     stream.loadStateDict(whole.stateDict())
     const { logits } = await whole.predict(x)
+    const steps = byStep(x, 4, batchSize)
     let last: ArrayLike<number> = []
     for (let t = 0; t < 4; t++)
-      last = (await stream.step(x.subarray(t * count, (t + 1) * count))).logits
+      last = (await stream.step(steps.subarray(t * count, (t + 1) * count))).logits
     assert.equal(last, logits, `a stream, [${input}]`)
     await whole.dispose()
     await stream.dispose()

@@ -21,6 +21,7 @@ import {
   tet,
 } from '../../src/index.js'
 import { messageOf, withFolder } from '../io/temporary.js'
+import { byStep } from '../support/frames.js'
 import { labels, uniform } from '../support/measure.js'
 
 const network = () =>
@@ -63,8 +64,9 @@ for (const method of methods)
       const { logits, classes } = await whole.predict(x)
       const rates = whole.firingRates()
       const steps = async () => {
+        const all = byStep(x, T, batchSize)
         const of = (t: number) =>
-          frames ? x.subarray(t * batchSize * size, (t + 1) * batchSize * size) : x
+          frames ? all.subarray(t * batchSize * size, (t + 1) * batchSize * size) : x
         for (let t = 0; t < T - 1; t++) await stream.step(of(t))
         return stream.step(of(T - 1))
       }
@@ -80,19 +82,11 @@ for (const method of methods)
         assert.equal(stream.firingRates(), rates)
       }
       // One by one, and a part of a batch.
-      const few = await whole.predict(frames ? firstOf(x, batchSize) : x.subarray(0, size))
+      const few = await whole.predict(x.subarray(0, x.length / batchSize))
       assert.equal(few.logits, logits.slice(0, 5))
       await whole.dispose()
       await stream.dispose()
     })
-
-/** Frames of the first sample. */
-function firstOf(x: Float32Array, batchSize: number): Float32Array {
-  const out = new Float32Array(T * size)
-  for (let t = 0; t < T; t++)
-    out.set(x.subarray(t * batchSize * size, t * batchSize * size + size), t * size)
-  return out
-}
 
 for (const stepMode of ['m', 's'] as const)
   test(`step mode ${stepMode}: a network that ends in neurons predicts its most frequent spiker`, async () => {

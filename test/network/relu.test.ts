@@ -14,6 +14,7 @@ import {
   sequential,
 } from '../../src/index.js'
 import { messageOf } from '../io/temporary.js'
+import { byStep } from '../support/frames.js'
 import { expectClose, expectSameBits, labels, uniform } from '../support/measure.js'
 
 const analog = () =>
@@ -119,8 +120,8 @@ for (const stepMode of ['m', 's'] as const)
       for (let t = 0; t < T; t++)
         for (let h = 0; h < hidden; h++) {
           let u = b1[h]
-          for (let i = 0; i < n; i++) u += w1[h * n + i] * x[(t * B + b) * n + i]
-          if (h < n) meanX[h] += x[(t * B + b) * n + h] / T
+          for (let i = 0; i < n; i++) u += w1[h * n + i] * x[(b * T + t) * n + i]
+          if (h < n) meanX[h] += x[(b * T + t) * n + h] / T
           if (u > 0) {
             mean[h] += u / T
             share[h] += 1 / T
@@ -185,9 +186,10 @@ test('inference and streams of a network with relu give the bits of training', a
   const x = uniform(3 * 4 * size, 2, 5)
   const { logits } = await full.predict(x)
   assert.equal((await inference.predict(x)).logits, logits)
+  const steps = byStep(x, 3, 4)
   let last: Float32Array = new Float32Array()
   for (let t = 0; t < 3; t++)
-    last = (await stream.step(x.subarray(t * 4 * size, (t + 1) * 4 * size))).logits
+    last = (await stream.step(steps.subarray(t * 4 * size, (t + 1) * 4 * size))).logits
   assert.equal(last, logits)
 })
 

@@ -36,16 +36,8 @@ function samplesFor(model: Model, n: number, start: number): Float32Array[] {
 }
 
 /** Samples as `predict` takes them. */
-function together(model: Model, samples: readonly Float32Array[]): Float32Array {
-  const steps = model.frames ? model.timeSteps : 1
-  const size = samples[0].length / steps
-  const x = new Float32Array(samples.length * steps * size)
-  samples.forEach((sample, i) => {
-    for (let t = 0; t < steps; t++)
-      x.set(sample.subarray(t * size, (t + 1) * size), (t * samples.length + i) * size)
-  })
-  return x
-}
+const together = (samples: readonly Float32Array[]): Float32Array =>
+  Float32Array.from(samples.flatMap((sample) => [...sample]))
 
 /** Programs that a call runs, with the number of valid images. */
 async function runsOf(model: Model, call: () => Promise<unknown>): Promise<string[]> {
@@ -100,10 +92,10 @@ for (const purpose of ['train', 'inference'] as const)
             alone.push((await one.predict(sample)).logits)
             rates.push(one.firingRates())
           }
-          for (let n = 1; n <= (frames ? batchSize : 2 * batchSize - 1); n++) {
+          for (let n = 1; n <= 2 * batchSize - 1; n++) {
             const first = (5 * n) % (2 * batchSize - n + 1)
             const part = samples.slice(first, first + n)
-            const { logits, classes } = await model.predict(together(model, part))
+            const { logits, classes } = await model.predict(together(part))
             const expected = alone.slice(first, first + n)
             const { classes: width } = model
             assert.is(logits.length, n * width)
@@ -158,7 +150,7 @@ test('single images do not depend on what is in memory', async () => {
       for (const threads of [1, 2]) {
         const shared = { input: [1, 12, 12], batchSize: 8, purpose, stepMode, threads } as const
         const model = await cnn([1, 12, 12], 10).compile(shared)
-        const x = together(model, samplesFor(model, 2, 7))
+        const x = together(samplesFor(model, 2, 7))
         const { logits } = await model.predict(x)
         const rates = model.firingRates()
         const { plan, memory } = model.session
@@ -188,8 +180,7 @@ test('which samples run one by one follows from their number, the batch and the 
     const model = await compiled({ threads, batchSize })
     const limit = model.session.plan.singles.most
     assert.ok(limit >= least && limit <= most, `${threads} threads, ${batchSize}: ${limit}`)
-    const of = (n: number) =>
-      runsOf(model, () => model.predict(together(model, samplesFor(model, n, 1))))
+    const of = (n: number) => runsOf(model, () => model.predict(together(samplesFor(model, n, 1))))
     assert.equal(await of(1), ['single 1'])
     assert.equal(await of(limit), [`single ${limit}`])
     if (limit < batchSize - 1) assert.equal(await of(limit + 1), [`evaluate ${limit + 1}`])
@@ -216,7 +207,7 @@ test('passes of one image: the program of the pass runs for the samples alone', 
   const samples = samplesFor(model, 2, 3)
   assert.equal(await runsOf(model, () => model.predict(samples[0])), ['single 1'])
   const rates = model.firingRates()
-  const { logits } = await model.predict(together(model, samples))
+  const { logits } = await model.predict(together(samples))
   const expected = [await one.predict(samples[1]), await one.predict(samples[0])]
   assert.equal(logits, Float32Array.of(...expected[1].logits, ...expected[0].logits))
   assert.equal(rates, one.firingRates())
@@ -250,7 +241,7 @@ test('sums of spikes at one step: no sample depends on those beside it', async (
     const { logits } = await model.predict(loud[0])
     assert.ok(Object.values(model.firingRates()).every((rate) => rate > 0))
     for (const batch of [loud, quiet])
-      assert.equal((await model.predict(together(model, batch))).logits.subarray(0, 5), logits)
+      assert.equal((await model.predict(together(batch))).logits.subarray(0, 5), logits)
     await model.dispose()
   }
 })
@@ -259,7 +250,7 @@ test('training and its profile after predict are those without it', async () => 
   for (const threads of [1, 2]) {
     const shared = { input: [1, 12, 12], batchSize: 8, threads } as const
     const [a, b] = await Promise.all([0, 1].map(() => cnn([1, 12, 12], 10).compile(shared)))
-    const x = together(a, samplesFor(a, 8, 1))
+    const x = together(samplesFor(a, 8, 1))
     const y = labels(8, 10, 2)
     for (const model of [a, b]) await model.trainStep(x, y)
     await a.predict(x.subarray(0, 3 * 144))

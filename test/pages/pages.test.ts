@@ -218,7 +218,7 @@ test('pictures: grey, colours, events, large ones smaller, vectors as rows', () 
   const normalization = { mean: [0.5, 0, 0], std: [0.5, 1, 1] }
   const colour = pictureOf({ values: [1, 0, 0.5], shape: [3, 1, 1], frames: 1, normalization })
   assert.is(colour.rgb.length, 9, 'a vector of three')
-  const events = pictureOf({ values: [0, 0, 0, 9, 9, 0, 0, 0], shape: [2, 2, 2], frames: 1 })
+  const events = pictureOf({ values: [0, 0, 9, 0, 0, 9, 0, 0], shape: [2, 2, 2], frames: 1 })
   assert.equal([...events.rgb.subarray(0, 6)], [255, 255, 255, 230, 159, 0])
   const large = pictureOf({ values: new Float32Array(3 * 96 * 64), shape: [3, 96, 64], frames: 1 })
   assert.ok(large.width <= 40 && large.height <= 40)

@@ -9,10 +9,9 @@ import { differing, sizeOf, uniform } from './exported.js'
 
 type Random = () => number
 
-/** A batch as a file takes it, [B][T][C][H][W], and as a model does, [T][B][C][H][W]. */
+/** A batch as a file and a model take it, [B][T][C][H][W]. */
 export interface Batch {
-  readonly file: Float32Array
-  readonly model: Float32Array
+  readonly x: Float32Array
   readonly labels: Int32Array
 }
 
@@ -20,13 +19,9 @@ export function makeBatch(model: Model, random: Random): Batch {
   const { batchSize: B, classes, frames, timeSteps } = model
   const T = frames ? timeSteps : 1
   const size = sizeOf(model)
-  const file = uniform(random, B * T * size)
+  const x = uniform(random, B * T * size)
   const labels = Int32Array.from({ length: B }, () => Math.floor(random() * classes))
-  const x = new Float32Array(file.length)
-  for (let b = 0; b < B; b++)
-    for (let t = 0; t < T; t++)
-      x.set(file.subarray((b * T + t) * size, (b * T + t + 1) * size), (t * B + b) * size)
-  return { file, model: x, labels }
+  return { x, labels }
 }
 
 /** Numbers of two state dicts that differ in any bit. */
@@ -69,10 +64,10 @@ export async function learn(
     const batch = makeBatch(model, random)
     const rate = lr(step)
     if (rate !== undefined) training.options[0] = rate
-    net.input.set(batch.file)
+    net.input.set(batch.x)
     training.labels.set(batch.labels)
     training.trainStep()
-    const { loss, correct } = await model.trainStep(batch.model, batch.labels, { lr: rate })
+    const { loss, correct } = await model.trainStep(batch.x, batch.labels, { lr: rate })
     if (loss !== training.loss() || correct !== training.correct()) results++
   }
   const state = differingState(readState(info, training.params), model.stateDict())

@@ -1005,7 +1005,7 @@ export function applySgd(
 
 /**
  * One training step of a chain `sequential(...layers)`.
- * @param x [B, C, H, W], or [T, B, C, H, W] with `frames`.
+ * @param x [B, C, H, W], or [B, T, C, H, W] with `frames`.
  */
 export function referenceStep(
   layers: readonly Layer[],
@@ -1017,8 +1017,14 @@ export function referenceStep(
   const r = new Reference(layers, state, options)
   const size = options.batch * product(options.input)
   const all = Float64Array.from(x)
+  const ofImage = size / options.batch
   const frames = Array.from({ length: options.timeSteps }, (_, t) =>
-    options.frames ? all.subarray(t * size, (t + 1) * size) : all.subarray(0, size),
+    options.frames
+      ? Float64Array.from({ length: size }, (_, i) => {
+          const b = Math.floor(i / ofImage)
+          return all[(b * options.timeSteps + t) * ofImage + (i % ofImage)]
+        })
+      : all.subarray(0, size),
   )
   const { loss, output } = (
     options.method === 'rate' || options.method === 'bptt' ? layerwise : online

@@ -99,11 +99,7 @@ for (const method of ['rate', 'ottt'] as const)
         const rows = new Float32Array(8 * 60)
         const of = new Int32Array(8)
         const count = batches.fill(batch, rows, of)
-        const images = new Float32Array(count * 60)
-        for (let i = 0; i < images.length; i++) {
-          const [at, c, p] = [Math.floor(i / 60), Math.floor((i % 60) / 30), i % 30]
-          images[i] = rows[at * 60 + p * 2 + c]
-        }
+        const images = rows.subarray(0, count * 60)
         const one = batch === 2 ? last : apart
         const from = batch === 2 ? apart : batch === 0 && epoch > 0 ? last : undefined
         if (from) one.loadStateDict(from.stateDict())

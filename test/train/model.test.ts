@@ -368,7 +368,7 @@ test('trainStep: messages for wrong sizes and labels; the model goes on', async 
   const frames = await compileIt({ frames: true })
   assert.match(
     await messageOf(() => frames.trainStep(x, [0, 1, 2, 3])),
-    /x must hold \[2, 4, 3, 5, 7\] = 840 numbers, got 420/,
+    /x must hold \[4, 2, 3, 5, 7\] = 840 numbers, got 420/,
   )
   await frames.dispose()
   const inspected = await compileIt({ inspect: true })

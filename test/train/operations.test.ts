@@ -514,8 +514,8 @@ async function checkSpikes(
   await model.predict(images.subarray(0, (n * images.length) / 5))
   for (const [i, name] of names.entries()) {
     const { shape, data: spikes } = model.spikes(name)
-    const size = shape[1] * shape[2] * shape[3]
-    assert.equal([shape[0], shape[4]], [n, T])
+    const size = shape[2] * shape[3] * shape[4]
+    assert.equal(shape.slice(0, 2), [n, T])
     const layer = recording.layers[name]
     for (let b = 0; b < 4; b++)
       for (let neuron = 0; neuron < size; neuron++) {
@@ -523,7 +523,7 @@ async function checkSpikes(
         for (let t = 0; t < T; t++) {
           const expected = trains[i][b][t * size + neuron]
           sum += expected
-          const at = (b * size + neuron) * T + t
+          const at = (b * T + t) * size + neuron
           if (b < n) assert.is(spikes[at], expected, `${name} ${b} ${neuron} ${t}`)
           assert.is(layer.spikes?.[at], expected, `${name} ${b} ${neuron} ${t}`)
         }
@@ -598,13 +598,13 @@ test('in a stream spikes are those of the last step; long runs keep all', async 
   const x = Float32Array.of(3, -2, 4, 1)
   await long.predict(x)
   const { shape, data } = long.spikes('2')
-  assert.equal([...shape], [1, 8, 1, 1, 300])
+  assert.equal([...shape], [1, 300, 8, 1, 1])
   let total = 0
   for (let t = 0; t < 300; t++) {
     const { spikes } = await stream.step(x)
     const step = stream.spikes('2')
-    assert.equal([...step.shape], [1, 8, 1, 1, 1])
-    for (let i = 0; i < 8; i++) assert.is(step.data[i], data[i * 300 + t])
+    assert.equal([...step.shape], [1, 1, 8, 1, 1])
+    for (let i = 0; i < 8; i++) assert.is(step.data[i], data[t * 8 + i])
     total += step.data.reduce((a, b) => a + b, 0)
     assert.is(spikes['2'], total)
   }

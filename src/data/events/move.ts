@@ -13,26 +13,24 @@ export interface FrameMove {
   readonly wraps: boolean
 }
 
-/** @param data [frames][height][width][2] */
+/** @param data [frames][2][height][width] */
 export function moveFrames(
   data: Float32Array,
   { frames, height, width, mirrored, right, down, wraps }: FrameMove,
 ): void {
-  const size = height * width * 2
+  const size = height * width
   const old = new Float32Array(size)
-  for (let t = 0; t < frames; t++) {
-    const frame = data.subarray(t * size, (t + 1) * size)
-    old.set(frame)
+  for (let plane = 0; plane < 2 * frames; plane++) {
+    const moved = data.subarray(plane * size, (plane + 1) * size)
+    old.set(moved)
     for (let y = 0; y < height; y++)
       for (let x = 0; x < width; x++) {
         const [fromY, movedX] = [y - down, x - right]
         const isIn = fromY >= 0 && fromY < height && movedX >= 0 && movedX < width
-        const to = (y * width + x) * 2
         const row = modulo(fromY, height)
         const column = modulo(movedX, width)
-        const from = (row * width + (mirrored ? width - 1 - column : column)) * 2
-        frame[to] = wraps || isIn ? old[from] : 0
-        frame[to + 1] = wraps || isIn ? old[from + 1] : 0
+        const from = row * width + (mirrored ? width - 1 - column : column)
+        moved[y * width + x] = wraps || isIn ? old[from] : 0
       }
   }
 }

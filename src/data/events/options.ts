@@ -209,7 +209,7 @@ export interface FrameCache {
   write(index: number, bytes: Uint8Array): void
 }
 
-/** Makes samples [T][H][W][2] of recordings of one sensor. */
+/** Makes samples [T][2][H][W] of recordings of one sensor. */
 export class FrameMaker {
   /** [2, H, W] of a frame. */
   readonly shape: readonly [2, number, number]
@@ -242,7 +242,7 @@ export class FrameMaker {
   }
 
   /**
-   * Writes all of `out`, [T][H][W][2].
+   * Writes all of `out`, [T][2][H][W].
    *
    * @param load reads the recording
    * @param cache of frames before they move; samples whose events change do without
@@ -313,8 +313,7 @@ export class FrameMaker {
     const rows = official ? sensor[1] : this.shape[1]
     const into = sums ?? out
     into.fill(0)
-    const strides = { step: rows * columns * 2, polarity: 1, row: columns * 2, column: 2 }
-    count(recording, { starts, ends }, into, strides)
+    count(recording, { starts, ends }, into, [rows, columns])
     if (binary) toBinary(into)
     const [, height, width] = this.shape
     if (sums && official)

@@ -32,20 +32,5 @@ export async function readEventSample(
   const maker = new FrameMaker(checked, [recording.width, recording.height])
   const frames = new Float32Array(maker.floats)
   maker.make(() => recording, frames, 0, undefined, undefined)
-  return { data: polarityFirst(frames, maker.shape), shape: maker.shape }
-}
-
-/** [T][H][W][2] → [T][2][H][W] */
-function polarityFirst(
-  frames: Float32Array,
-  [, height, width]: readonly [number, number, number],
-): Float32Array {
-  const pixels = height * width
-  const out = new Float32Array(frames.length)
-  for (let t = 0; t < frames.length; t += 2 * pixels)
-    for (let i = 0; i < pixels; i++) {
-      out[t + i] = frames[t + 2 * i]
-      out[t + pixels + i] = frames[t + 2 * i + 1]
-    }
-  return out
+  return { data: frames, shape: maker.shape }
 }

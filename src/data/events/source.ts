@@ -83,11 +83,14 @@ export function sensorOf(dataset: Dataset): Sensor | undefined {
   return options.sensor ?? sensor
 }
 
+/** Of what is kept: versions before had another order. */
+const LAYOUT = '[T][2][H][W]'
+
 /** A file of one folder, by a hash of the files, their times and the options. */
 function openCache(folder: string, plain: PlainEvents, size: number): SampleCache {
   const { name: title, samples } = plain
   const times = samples.map(({ path }) => statSync(path).mtimeMs).join()
-  const key = cacheKey([hashOf(plain), times])
+  const key = cacheKey([LAYOUT, hashOf(plain), times])
   return SampleCache.open({ folder, title, key, samples: samples.length, size })
 }
 

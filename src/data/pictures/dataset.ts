@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SpikewasmError } from '../../errors.js'
+import { planes } from '../../io/samples/pnm.js'
 import { Purpose, RandomStream } from '../../random.js'
 import { normalizationTable, normalize } from '../bytes.js'
 import { checkRead, type Dataset, type Normalization, type ReadContext } from '../dataset.js'
@@ -61,7 +62,7 @@ export function openPictures(plain: PlainPictures): Dataset {
   const [height, width] = crop
   const length = files.labels.length
   const count = channels * height * width
-  const table = normalizationTable(normalization, channels)
+  const table = normalizationTable(normalization, [channels, height, width])
   const random = new RandomStream(Purpose.Augment)
   let cache: SampleCache | undefined
 
@@ -111,8 +112,10 @@ export function openPictures(plain: PlainPictures): Dataset {
     return picture
   }
   const changes = Object.keys(training).length > 0
-  const seen = (index: number, context: ReadContext | undefined): Bytes =>
-    context && changes ? moved(index, context.seed, context.epoch) : still(index)
+  const seen = (index: number, context: ReadContext | undefined): Uint8Array => {
+    const { data } = context && changes ? moved(index, context.seed, context.epoch) : still(index)
+    return planes(data, channels, height * width)
+  }
   const dataset: Dataset = {
     name,
     length,
@@ -121,15 +124,14 @@ export function openPictures(plain: PlainPictures): Dataset {
     classNames,
     read(index, out, context) {
       checkRead(name, index, length, out.length, count)
-      const of = seen(index, context)
-      normalize(out, of.data, 0, count, table, channels)
+      normalize(out, seen(index, context), 0, count, table)
       return files.labels[index]
     },
     pixels: {
       normalization,
       read(index, out, context) {
         checkRead(name, index, length, out.length, count)
-        out.set(seen(index, context).data)
+        out.set(seen(index, context))
         return files.labels[index]
       },
     },

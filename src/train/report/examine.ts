@@ -192,7 +192,7 @@ async function spikesOf(
     writeTrains(session, probe, 1, trains)
     const [rows, steps] = [Math.min(neurons, MOST_ROWS), Math.min(T, MOST_STEPS)]
     const neuronOf = (row: number): number => Math.floor((row * neurons) / rows)
-    const has = (row: number, t: number): boolean => trains[neuronOf(row) * T + t] === 1
+    const has = (row: number, t: number): boolean => trains[t * neurons + neuronOf(row)] === 1
     const shown = rows < neurons ? `${rows} of ${neurons}` : `${neurons}`
     const cut = steps < T ? `, the first ${steps} of ${T} steps` : ''
     const share = record.length < 2 ? 0 : i / (record.length - 1)
