@@ -11,8 +11,8 @@ const shape2 = { input: [B, hidden], weight: [classes, hidden] }
 // Forward, over T steps: a constant current, spikes, and the outputs of each step.
 const current = ops.linear.plan(shape1)
 const neurons = ops.lif.plan({ input: [B, hidden], timeSteps: T })
-const output = ops.linear.plan({ ...shape2, input: [T, B, hidden], spikes: true })
-const loss = ops.crossEntropy.plan({ input: [T, B, classes], over: 'imagesAndSteps' })
+const output = ops.linear.plan({ ...shape2, input: [B, T, hidden], spikes: true })
+const loss = ops.crossEntropy.plan({ input: [B, T, classes], over: 'imagesAndSteps' })
 // Backward, over means: no time axis any more.
 const weight2 = ops.linearWeightGradient.plan(shape2)
 const back2 = ops.linearInputGradient.plan(shape2)

@@ -78,7 +78,7 @@ function meanOf(T: number, rate: number): number {
 
 /** Spikes as ops take them, any T. */
 export interface SpikeTrain {
-  /** Bytes 0 or 1, [T][neurons]. */
+  /** Bytes 0 or 1, [B][T][neurons of an image]. */
   readonly bytes: Uint8Array
   /** Spikes per neuron and step. */
   readonly rate: number
@@ -88,11 +88,18 @@ export interface SpikeTrain {
   readonly events: number
 }
 
-export function makeTrain(neurons: number, T: number, rate: number, seed: number): SpikeTrain {
+/** @param neurons of all B images together */
+export function makeTrain(
+  neurons: number,
+  { B, T }: { readonly B: number; readonly T: number },
+  rate: number,
+  seed: number,
+): SpikeTrain {
+  const own = neurons / B
   const bytes = new Uint8Array(T * neurons)
   let [spikes, active, events, last, group] = [0, 0, 0, -1, -1]
   fire(neurons, T, meanOf(T, rate), seed, (i, t) => {
-    bytes[t * neurons + i] = 1
+    bytes[(Math.floor(i / own) * T + t) * own + (i % own)] = 1
     spikes++
     if (i !== last) active++
     if (i !== last || t >> 2 !== group) events++

@@ -15,7 +15,7 @@ import { imageOf } from './windows.js'
 
 /** What cells are, and the shape of what they read. */
 export interface CellOpOptions {
-  /** Their input: [T, B, C, H, W] or [T, B, C]. */
+  /** Their input: [B, T, C, H, W] or [B, T, C]. */
   readonly input: readonly number[]
   /** A layer: `cubaLif()`, `alif()`, `leakyIntegrator()`, `recurrent(lif())`, … */
   readonly cell: Cell

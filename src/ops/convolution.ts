@@ -17,7 +17,7 @@ import { imageOf, type WindowOptions, windowed, windowOptions } from './windows.
 
 /** Shapes and windows of a convolution, as in PyTorch. */
 export interface ConvShape {
-  /** [B, C, H, W], or [T, B, C, H, W]. */
+  /** [B, C, H, W], or [B, T, C, H, W]. */
   readonly input: readonly number[]
   /** [N, C / groups, kernelH, kernelW]. */
   readonly weight: readonly number[]
@@ -156,7 +156,7 @@ export function linearSizes(
   )
   const inC = image ? C : storedChannels(C)
   const layout = weightLayout([N, features], N, C, H * W, inC)
-  const shape = timed ? [T, B, N] : [B, N]
+  const shape = timed ? [B, T, N] : [B, N]
   const output = extentOf(`${op}: the output`, shape)
   const window2d = { kernelH: H, kernelW: W, strideH: 1, strideW: 1, padH: 0, padW: 0 }
   return {

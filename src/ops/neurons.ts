@@ -13,7 +13,7 @@ import { perUnit } from '../plan/pass.js'
 import { noPool, type Term } from '../plan/tensors.js'
 import { ref } from '../plan/words.js'
 import type { OpBuilder } from './builder.js'
-import { checkShape, type Extent, extentOf, MOST_STEPS, still } from './shapes.js'
+import { checkShape, type Extent, extentOf, MOST_STEPS, still, withSteps } from './shapes.js'
 import { groupTensor } from './special.js'
 import {
   floatTensor,
@@ -43,7 +43,7 @@ export interface ResidualOptions {
 /** What neurons are, and what they read. */
 export interface ChargeOptions extends NeuronOptions {
   /**
-   * The current: [T, B, C, H, W], [T, B, C] or [T, N]. With `timeSteps` it is the same at every
+   * The current: [B, T, C, H, W], [B, T, C] or [T, N]. With `timeSteps` it is the same at every
    * step: [B, C, H, W] or [B, C].
    */
   readonly input: readonly number[]
@@ -165,24 +165,17 @@ function extentsOf(op: string, { input, timeSteps }: ChargeOptions): { own: Exte
     const own = extentOf(what, input, 'never')
     return { own, all: withSteps(own, timeSteps) }
   }
-  checkShape(what, input, 'T N', 'T B C', 'T B C H W')
+  checkShape(what, input, 'T N', 'B T C', 'B T C H W')
   const [T, N] = Array.from(input)
   if (input.length > 2) {
     const own = extentOf(what, input, 'always')
     return { own, all: own }
   }
   // One image, whose axis no shape shows.
-  const { C } = extentOf(what, [T, 1, N], 'always')
+  const { C } = extentOf(what, [1, T, N], 'always')
   const own: Extent = { shape: [T, N], timed: true, T, B: 1, C, H: 1, W: 1 }
   return { own, all: own }
 }
-
-export const withSteps = (extent: Extent, T: number): Extent => ({
-  ...extent,
-  shape: [T, ...extent.shape],
-  timed: true,
-  T,
-})
 
 function checkAffine(what: string, affine: unknown = false): AffineOption {
   expect(

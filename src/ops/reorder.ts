@@ -1,5 +1,5 @@
 /**
- * Between PyTorch's order [T][B][C][H·W] and the engine's [B][H·W][T][C′], whose channels may be
+ * Between PyTorch's order [B][T][C][H·W] and the engine's [B][H·W][T][C′], whose channels may be
  * more than the tensor's. Channels behind them are left as they are: zeros.
  */
 
@@ -16,12 +16,12 @@ function eachRun(
   move: (torch: number, engine: number, torchStride: number, pixels: number, step: number) => void,
 ): void {
   const P = H * W
-  for (let t = 0; t < T; t++)
-    for (let b = 0; b < B; b++)
+  for (let b = 0; b < B; b++)
+    for (let t = 0; t < T; t++)
       for (let from = 0; from < P; from += TILE) {
         const pixels = Math.min(TILE, P - from)
         const engine = ((b * P + from) * T + t) * stored
-        move((t * B + b) * C * P + from, engine, P, pixels, T * stored)
+        move((b * T + t) * C * P + from, engine, P, pixels, T * stored)
       }
 }
 
@@ -63,15 +63,15 @@ export function toMasks(
   const plane = B * P * stored
   masks.fill(0)
   let from = 0
-  for (let t = 0; t < T; t++) {
-    const [base, bit] = [(t >> 3) * plane, t & 7]
-    for (let b = 0; b < B; b++)
+  for (let b = 0; b < B; b++)
+    for (let t = 0; t < T; t++) {
+      const [base, bit] = [(t >> 3) * plane, t & 7]
       for (let c = 0; c < C; c++) {
         let to = b * P * stored + c
         for (const end = from + P; from < end; from++, to += stored)
           masks[base + to] |= spikes[from] << bit
       }
-  }
+    }
 }
 
 /** @throws SpikewasmError for a byte that is neither 0 nor 1 */
@@ -92,15 +92,15 @@ export function fromMasks(
   const plane = B * P * stored
   const spikes = new Uint8Array(T * B * C * P)
   let to = 0
-  for (let t = 0; t < T; t++) {
-    const [base, bit] = [(t >> 3) * plane, t & 7]
-    for (let b = 0; b < B; b++)
+  for (let b = 0; b < B; b++)
+    for (let t = 0; t < T; t++) {
+      const [base, bit] = [(t >> 3) * plane, t & 7]
       for (let c = 0; c < C; c++) {
         let from = base + b * P * stored + c
         for (const end = to + P; to < end; to++, from += stored)
           spikes[to] = (masks[from] >> bit) & 1
       }
-  }
+    }
   return spikes
 }
 
@@ -136,7 +136,7 @@ export function bytesFromEngine(
   return values
 }
 
-/** Bytes [T][B][C][H·W] as [B][H·W][T][C′]. */
+/** Bytes [B][T][C][H·W] as [B][H·W][T][C′]. */
 export function stepBytesToEngine(
   { T, B, C, H, W }: Extent,
   stored: number,
@@ -145,8 +145,8 @@ export function stepBytesToEngine(
 ): void {
   const P = H * W
   let from = 0
-  for (let t = 0; t < T; t++)
-    for (let b = 0; b < B; b++)
+  for (let b = 0; b < B; b++)
+    for (let t = 0; t < T; t++)
       for (let c = 0; c < C; c++) {
         let to = (b * P * T + t) * stored + c
         for (const end = from + P; from < end; from++, to += T * stored) own[to] = values[from]
@@ -161,8 +161,8 @@ export function stepBytesFromEngine(
   const P = H * W
   const values = new Uint8Array(T * B * C * P)
   let to = 0
-  for (let t = 0; t < T; t++)
-    for (let b = 0; b < B; b++)
+  for (let b = 0; b < B; b++)
+    for (let t = 0; t < T; t++)
       for (let c = 0; c < C; c++) {
         let from = (b * P * T + t) * stored + c
         for (const end = to + P; to < end; to++, from += T * stored) values[to] = own[from]

@@ -6,7 +6,7 @@ import { describe, expect } from '../errors.js'
 export interface Extent {
   /** PyTorch's shape. */
   readonly shape: readonly number[]
-  /** Whether the shape begins with time steps. */
+  /** Whether the shape has time steps, behind the batch. */
   readonly timed: boolean
   readonly T: number
   readonly B: number
@@ -58,7 +58,7 @@ export function anyShape(what: string, shape: unknown): asserts shape is readonl
 }
 
 /**
- * The axes of `[B, C]`, `[B, C, H, W]`, and of these behind T. The number of axes decides.
+ * The axes of `[B, C]`, `[B, C, H, W]`, and of these with T behind B. The number of axes decides.
  *
  * @param time 'never': without T; 'always': with it
  */
@@ -72,12 +72,12 @@ export function extentOf(
     ...(spatial === 'always' ? [] : ['B C']),
     ...(spatial === 'never' ? [] : ['B C H W']),
   ]
-  const timed = still.map((axes) => `T ${axes}`)
+  const timed = still.map((axes) => axes.replace('B', 'B T'))
   const axes = time === 'never' ? still : time === 'always' ? timed : [...timed, ...still]
   checkShape(what, shape, ...axes)
   const sizes = Array.from(shape)
   const isTimed = sizes.length % 2 === 1
-  const [T, B, C, H = 1, W = 1] = isTimed ? sizes : [1, ...sizes]
+  const [B, T, C, H = 1, W = 1] = isTimed ? sizes : [sizes[0], 1, ...sizes.slice(1)]
   expect(
     T <= MOST_STEPS,
     () => `${what} ${showShape(sizes)} has ${T} time steps, at most ${MOST_STEPS} are possible`,
@@ -90,8 +90,8 @@ export const shapeLike = (
   like: Extent,
   { T = like.T, C = like.C, H = like.H, W = like.W }: Partial<Extent>,
 ): readonly number[] => [
-  ...(like.timed ? [T] : []),
   like.B,
+  ...(like.timed ? [T] : []),
   C,
   ...(like.shape.length > 3 ? [H, W] : []),
 ]
@@ -99,5 +99,13 @@ export const shapeLike = (
 /** The same tensor without time steps. */
 export function still(extent: Extent): Extent {
   if (!extent.timed) return extent
-  return { ...extent, shape: extent.shape.slice(1), timed: false, T: 1 }
+  // Of neurons [T, N] alone the first axis is time.
+  const time = extent.shape.length === 2 ? 0 : 1
+  return { ...extent, shape: extent.shape.filter((_, i) => i !== time), timed: false, T: 1 }
+}
+
+/** The same tensor at so many time steps, [B, T, …]. */
+export function withSteps(extent: Extent, T: number): Extent {
+  const all = { ...extent, timed: true, T }
+  return { ...all, shape: shapeLike(all, {}) }
 }

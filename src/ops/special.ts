@@ -18,7 +18,7 @@ import {
   type Views,
 } from './tensor.js'
 
-/** Bytes [T][B][C][H][W] ↔ [B][H][W][T][C′], such as choices at each step. */
+/** Bytes [B][T][C][H][W] ↔ [B][H][W][T][C′], such as choices at each step. */
 export function stepBytesTensor(b: ProgramBuilder, naming: Naming, extent: Extent): OpTensor {
   const { T, B, C, H, W, shape } = extent
   const stored = storedChannels(C)

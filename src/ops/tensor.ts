@@ -67,7 +67,7 @@ const bytesOf: Readonly<Record<ValueType, number>> = { float32: 4, int32: 4, uin
 const bufferOf = (b: ProgramBuilder, name: string, type: ValueType, count: number): Buffer =>
   b.buffer(name, count * bytesOf[type], 'input')
 
-/** Floats [T][B][C][H][W] ↔ [B][H][W][T][C′]. `stored`: C′. */
+/** Floats [B][T][C][H][W] ↔ [B][H][W][T][C′]. `stored`: C′. */
 export function floatTensor(
   b: ProgramBuilder,
   naming: Naming,
@@ -97,7 +97,7 @@ export function floatTensor(
   }
 }
 
-/** Spikes: bytes 0 or 1 [T][B][C][H][W] ↔ masks [plane][B][H][W][C′], and their counts. */
+/** Spikes: bytes 0 or 1 [B][T][C][H][W] ↔ masks [plane][B][H][W][C′], and their counts. */
 export interface SpikesTensor extends OpTensor {
   /** The number of spikes of each neuron, bytes [B][H][W][C′]. */
   readonly counts: OpTensor

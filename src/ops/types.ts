@@ -83,13 +83,13 @@ export type With<Condition, Memory> = [Condition] extends [false]
     ? Partial<Memory>
     : Memory
 
-/** Numbers of axes of activities: [B, C], [B, C, H, W], and these behind T. */
+/** Numbers of axes of activities: [B, C], [B, C, H, W], and these with T behind B. */
 export type Activity = 2 | 3 | 4 | 5
-/** Numbers of axes of images: [B, C, H, W], or that behind T. */
+/** Numbers of axes of images: [B, C, H, W], or that with T behind B. */
 export type Image = 4 | 5
-/** Numbers of axes of rows: [B, C], or that behind T. */
+/** Numbers of axes of rows: [B, C], or that with T behind B. */
 export type Rows = 2 | 3
-/** Numbers of axes of what has steps: [T, B, C], or [T, B, C, H, W]. */
+/** Numbers of axes of what has steps: [B, T, C], or [B, T, C, H, W]. */
 export type Timed = 3 | 5
 
 /** Ranks of options. */

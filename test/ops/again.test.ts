@@ -71,7 +71,7 @@ test('settings of sgd hold until others are given', () => {
 test('spikes that are written as masks: the plan counts them', () => {
   const r = randomShapes(7)
   for (const T of [3, 9, 20, 255]) {
-    const input = [T, 2, 5, 4, 4]
+    const input = [2, T, 5, 4, 4]
     const windows = { input, kernelSize: 2, spikes: true } as const
     const x = r.spikes(T * 2 * 5 * 16, 0.8)
     const plans = [

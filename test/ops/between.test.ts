@@ -8,6 +8,7 @@ import {
 } from '../../src/index.js'
 import * as typed from '../../src/ops/index.js'
 import { testRandom } from '../support/engine.js'
+import { bySample, byStep } from '../support/frames.js'
 import { expectClose } from '../support/measure.js'
 import {
   adaptiveTaps,
@@ -45,16 +46,19 @@ function shapesOf(round: number, timed?: boolean): Shapes {
   const T = hasTime ? integer(1, 11) : 1
   const floats = (count: number): Float32Array =>
     Float32Array.from({ length: count }, () => random() * 4 - 2)
-  return { input: [...(hasTime ? [T] : []), B, C, H, W], shape: [C, H, W], B, T, integer, floats }
+  return { input: [B, ...(hasTime ? [T] : []), C, H, W], shape: [C, H, W], B, T, integer, floats }
 }
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
-const stepsOf = (values: ArrayLike<number>, T: number): Float64Array[] => {
-  const all = Float64Array.from(values)
+/** [B][T][…], step by step. */
+const stepsOf = (values: ArrayLike<number>, T: number, B: number): Float64Array[] => {
+  const all = byStep(Float64Array.from(values), T, B)
   const size = all.length / T
   return Array.from({ length: T }, (_, t) => all.subarray(t * size, (t + 1) * size))
 }
-const joined = (steps: readonly Float64Array[]): number[] => steps.flatMap((x) => [...x])
+const joined = (steps: readonly Float64Array[], B: number): number[] => [
+  ...bySample(Float64Array.from(steps.flatMap((x) => [...x])), steps.length, B),
+]
 
 test('scale: constants of channels and of neurons', () => {
   for (let round = 0; round < ROUNDS; round++) {
@@ -92,7 +96,7 @@ test('adaptiveAvgPool2d and its gradient', () => {
 
 test('groupNorm and its gradients', () => {
   for (let round = 0; round < ROUNDS; round++) {
-    const { input, shape, floats, integer, T } = shapesOf(round)
+    const { input, shape, floats, integer, T, B } = shapesOf(round)
     const [C, H, W] = shape
     const divisors = Array.from({ length: C }, (_, i) => i + 1).filter((n) => C % n === 0)
     const groups = divisors[integer(0, divisors.length - 1)]
@@ -101,10 +105,13 @@ test('groupNorm and its gradients', () => {
     const layer = groupNormLayer(groups, C, { eps })
     const affine = { weight: Float64Array.from(weight), bias: Float64Array.from(bias) }
     const options = { input, groups, eps }
-    const all = stepsOf(x, T).map((step) => sampleNormForward(layer, shape, step, affine))
-    const out = joined(all.map((step) => step.out))
+    const all = stepsOf(x, T, B).map((step) => sampleNormForward(layer, shape, step, affine))
+    const out = joined(
+      all.map((step) => step.out),
+      B,
+    )
     expectClose(`round ${round}`, ops.groupNorm(options, x, weight, bias), out, 1e-5)
-    const gradients = stepsOf(delta, T).map((step, t) =>
+    const gradients = stepsOf(delta, T, B).map((step, t) =>
       sampleNormBackward(layer, shape, { ...all[t], delta: step }, affine),
     )
     const got = ops.groupNormBackward(
@@ -120,7 +127,10 @@ test('groupNorm and its gradients', () => {
       expectClose(
         `round ${round} input`,
         got.inputGradient,
-        joined(gradients.map((g) => g.input)),
+        joined(
+          gradients.map((g) => g.input),
+          B,
+        ),
         1e-4,
       )
     expectClose(`round ${round} bias`, got.biasGradient, sum('bias'), 1e-5)
@@ -131,20 +141,20 @@ test('groupNorm and its gradients', () => {
 
 test('delay of floats and spikes, and its gradient', () => {
   for (let round = 0; round < ROUNDS; round++) {
-    const { input, shape, floats, integer, T } = shapesOf(round, true)
+    const { input, shape, floats, integer, T, B } = shapesOf(round, true)
     const by = (): number => integer(0, T + 1)
     const steps = integer(0, 1) ? by() : Array.from({ length: shape[0] }, by)
     const layer = delayLayer(steps)
     const x = floats(sizeOf(input))
     const spikes = Uint8Array.from(x, (v) => (v > 0 ? 1 : 0))
     const options = { input, steps }
-    const back = T > 1 ? delayBack(layer, shape, stepsOf(x, T), T) : undefined
-    assert.equal([...ops.delay(options, x)], joined(delayed(layer, shape, stepsOf(x, T))))
+    const back = T > 1 ? delayBack(layer, shape, stepsOf(x, T, B), T) : undefined
+    assert.equal([...ops.delay(options, x)], joined(delayed(layer, shape, stepsOf(x, T, B)), B))
     assert.equal(
       [...ops.delay({ input, steps, spikes: true }, spikes)],
-      joined(delayed(layer, shape, stepsOf(spikes, T))),
+      joined(delayed(layer, shape, stepsOf(spikes, T, B)), B),
     )
-    if (back) assert.equal([...ops.delayBackward(options, x)], joined(back))
+    if (back) assert.equal([...ops.delayBackward(options, x)], joined(back, B))
   }
 })
 

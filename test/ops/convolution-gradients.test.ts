@@ -2,6 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as ops from '../../src/ops/index.js'
+import { stillOf } from '../support/frames.js'
 import {
   expectNear,
   expectSameBits,
@@ -167,7 +168,7 @@ function readSpikes(r: RandomShapes, c: ConvCase, summed: boolean): Read {
   const size = c.T * c.B * c.C * H * W
   const rate = r.pick([0, 0.1, 0.4, 1])
   const x = Array.from({ length: many }, () => r.spikes(size, rate))
-  const input = [...(c.timed ? [c.T] : []), c.B, c.C, H, W]
+  const input = [c.B, ...(c.timed ? [c.T] : []), c.C, H, W]
   return {
     given: x,
     seen: seen(c.T * c.B * c.C, x, 1),
@@ -314,8 +315,9 @@ test('weight gradient: with the mean of floats over time', () => {
     const plan = ops.conv2dWeightGradient.plan(given)
     expectKernels(plan, 'Materialise ConvWeightGradient')
     const mean = new Float64Array(pixels)
+    const still = stillOf(c.T, pixels / c.B)
     x.forEach((v, i) => {
-      mean[i % pixels] += v / c.T
+      mean[still(i)] += v / c.T
     })
     const dw = plan.run(x, dy)
     assert.is(dw.length, weights)
@@ -380,7 +382,7 @@ for (const op of ['conv2dBiasGradient', 'linearBiasGradient'] as const)
       const timed = T > 1 || r.chance(0.5)
       const image = op === 'conv2dBiasGradient' ? [H, W] : []
       const accumulate = r.chance(0.3)
-      const delta = [...(timed ? [T] : []), B, N, ...image]
+      const delta = [B, ...(timed ? [T] : []), N, ...image]
       const given = { delta, accumulate, engine: engineOf(r) } as const
       const dy = r.floats(T * B * N * H * W)
       const sum = r.floats(N)
@@ -406,7 +408,7 @@ test('linear: gradients of input and weight, flat and over images', () => {
     const sides = { T, timed, B, C, H, W, N, groups: 1 }
     const c: ConvCase = { ...sides, kernel: [H, W], stride: [1, 1], padding: [0, 0] }
     const { inputs, weights, outputs } = shapesOf(c)
-    const input = [...(timed ? [T] : []), B, C, ...(image ? [H, W] : [])]
+    const input = [B, ...(timed ? [T] : []), C, ...(image ? [H, W] : [])]
     const given = { input, weight: [N, C * H * W], engine: engineOf(r) } as const
     const [x, w, dy] = [r.floats(inputs), r.floats(weights), r.floats(outputs)]
     const back = ops.linearInputGradient.plan(given)
@@ -496,7 +498,7 @@ test('wrong options are refused by name', () => {
     [{ counts: true, timeSteps: 4, input: [2, 2, 4, 6, 6] }, /must be a shape \[B, C, H, W\]/],
     [{ counts: true, spikes: true, timeSteps: 4 }, /holds spikes or counts/],
     [{ spikes: true, mean: true }, /mean is of inputs of floats/],
-    [{ mean: true }, /must be a shape \[T, B, C, H, W\]/],
+    [{ mean: true }, /must be a shape \[B, T, C, H, W\]/],
     [{ pool: { kernelSize: 2 } }, /pool is of spikes and counts/],
     [{ spikes: true, image: true }, /image is of inputs of floats/],
     [{ accumulate: 1 }, /accumulate must be true or false, got 1/],
@@ -522,7 +524,7 @@ test('wrong options are refused by name', () => {
   assert.throws(
     // @ts-expect-error a wrong rank
     () => ops.linearBiasGradient.plan({ delta: [1, 2, 3, 4] }),
-    /delta must be a shape \[T, B, C\] or \[B, C\]/,
+    /delta must be a shape \[B, T, C\] or \[B, C\]/,
   )
 })
 

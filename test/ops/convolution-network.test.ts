@@ -27,7 +27,7 @@ import { type Method, makePlan, type PlanOptions } from '../../src/plan/plan.js'
 import type { PlannedRecord } from '../../src/plan/program.js'
 import { expectSameBits, randomShapes } from '../support/ops.js'
 
-const [B, T] = [4, 4]
+const [B, T] = [5, 4]
 const input = [3, 8, 8] as const
 
 /** What a record says but for its addresses. */
@@ -147,7 +147,7 @@ for (const method of ['rate', 'bptt'] as const)
     for (const [node, sizesOf, of] of layers) {
       const { image = false, moments: _, bias = false, pool, ...shapes } = of
       const spikes = !image
-      const timed = (shape: unknown): number[] => [T, ...(shape as number[])]
+      const timed = (shape: unknown): number[] => (shape as number[]).toSpliced(1, 0, T)
       const forwardInput = spikes ? timed(of.input) : of.input
       const forward = { ...of, input: forwardInput, ...(spikes && { spikes }) } as Options
       const forwardOf = (more: Options) =>
@@ -194,7 +194,7 @@ for (const timeSteps of [1, 2, 4])
       ({ layer }) => layer?.kind === 'conv2d' && layer.outChannels === 12,
     )
     const shapes = { weight: [12, 8, 3, 3], padding: 1, sources: 2 }
-    const timed = { ...shapes, input: [timeSteps, B, 8, 8, 8] }
+    const timed = { ...shapes, input: [B, timeSteps, 8, 8, 8] }
     const more = { timeSteps, backwardSteps: timeSteps }
     const network = (method: Method, program: 'train' | 'evaluate'): object[][] =>
       recordsOfNetwork(method, program, node, graph, more)
@@ -219,7 +219,11 @@ for (const timeSteps of [1, 2, 4])
 test('weights of one byte: the records of a network', () => {
   for (const [node, sizesOf, options] of layers) {
     if (options.image || options.groups) continue
-    const given = { ...options, input: [T, ...(options.input as number[])], moments: false }
+    const given = {
+      ...options,
+      input: (options.input as number[]).toSpliced(1, 0, T),
+      moments: false,
+    }
     const graph = trace(network, input)
     const fixed = { fixed: true, weights: 'int8', purpose: 'inference' } as const
     const [records] = recordsOfNetwork('rate', 'evaluate', node, graph, fixed)

@@ -98,7 +98,7 @@ function spikeInput(r: RandomShapes, c: ConvCase, summed: boolean) {
     x,
     seen: pooled ? averages(T * B * C, [H, W], sum, kernel, stride, padding) : sum,
     options: {
-      input: c.timed ? [T, B, C, H, W] : [B, C, H, W],
+      input: c.timed ? [B, T, C, H, W] : [B, C, H, W],
       spikes: true,
       ...(many > 1 && { sources: many }),
       ...(pooled && { pool: { kernelSize: kernel, stride, padding } }),
@@ -298,7 +298,7 @@ test('in training the spikes of each run choose between sums and products', () =
     const kernel = [T, 4 - T] as [number, number]
     const c = randomConv(r, { T: [T, T], C: [8, 12], N: [8, 16], H: [2, 4], W: [2, 4], kernel })
     const { options, weights } = shapesOf(c)
-    const input = [T, c.B, c.C, 2 * c.H, 2 * c.W]
+    const input = [c.B, T, c.C, 2 * c.H, 2 * c.W]
     const pooled = { input, spikes: true, pool: { kernelSize: 2 } } as const
     const given = { ...options, ...pooled, engine: engineOf(r) } as const
     const size = input.reduce((a, b) => a * b, 1)
@@ -356,7 +356,7 @@ for (const onSpikes of [false, true])
       const c = linearCase(r, image, onSpikes ? r.int(1, 9) : r.int(1, 2))
       const { inputs, weights, outputs } = shapesOf(c)
       const { T, B, C, H, W, N } = c
-      const input = [...(c.timed ? [T] : []), B, C, ...(image ? [H, W] : [])]
+      const input = [B, ...(c.timed ? [T] : []), C, ...(image ? [H, W] : [])]
       const x = onSpikes ? r.spikes(inputs) : r.floats(inputs)
       const [w, b] = [r.floats(weights), r.floats(N)]
       const given = {
@@ -444,7 +444,7 @@ test('wrong options are refused by name', () => {
     /takes 47 features, but input \[2, 3, 4, 4\] has 48/,
   )
   // @ts-expect-error a wrong rank
-  assert.throws(() => ops.linear.plan({ input: [2], weight: [5, 4] }), /\[T, B, C\]/)
+  assert.throws(() => ops.linear.plan({ input: [2], weight: [5, 4] }), /\[B, T, C\]/)
   const bytes = ops.conv2d.plan({
     input: [2, 1, 4, 6, 6],
     weight: [8, 4, 3, 3],

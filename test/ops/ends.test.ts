@@ -2,6 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as ops from '../../src/ops/index.js'
+import { stillOf } from '../support/frames.js'
 import {
   expectNear,
   expectSameBits,
@@ -49,12 +50,13 @@ function randomLogits(r: RandomShapes) {
   const [B, C] = [r.int(1, 5), r.pick([1, 2, 3, 4, 5, 10, 17, 33])]
   const x = r.floats(T * B * C, 4)
   const mean = new Float64Array(B * C)
-  for (const [i, v] of x.entries()) mean[i % mean.length] += v / T
+  const still = stillOf(T, C)
+  for (const [i, v] of x.entries()) mean[still(i)] += v / T
   const greatest = Array.from({ length: B }, (_, b) => {
     const row = mean.subarray(b * C, (b + 1) * C)
     return row.indexOf(Math.max(...row))
   })
-  const input = [...(timed ? [T] : []), B, C]
+  const input = [B, ...(timed ? [T] : []), C]
   const options = { input, ...(!timed && steps > 1 && { timeSteps: steps }), engine: engineOf(r) }
   return { T, steps, B, C, x, mean, greatest, options }
 }
@@ -121,7 +123,7 @@ test('crossEntropy of the time mean and of each step, with padding and a squared
         continue
       }
       for (let t = 0; t < T; t++) {
-        const at = (t * B + b) * C
+        const at = (b * T + t) * C
         const of = lossOf(x.subarray(at, at + C), target[b], mseWeight)
         losses[b] += of.loss / T
         // The same logits at every step have the sum of the steps' gradients.
@@ -207,7 +209,7 @@ test('label smoothing, losses of counts, mse of rates and of numbers, tet', () =
     const gradient = new Float64Array(kind === 'tet' ? x.length : B * C)
     for (let b = 0; b < valid; b++)
       for (let t = 0; t < (kind === 'tet' ? T : 1); t++) {
-        const at = (t * B + b) * C
+        const at = (kind === 'tet' ? b * T + t : b) * C
         const row = Array.from(kind === 'tet' ? x.subarray(at, at + C) : mean.subarray(at, at + C))
         losses[b] += lossOfRow(row, b) / (kind === 'tet' ? T : 1)
         const scale = kind === 'tet' ? 1 / T : over === 'images' ? 1 : 1 / steps
@@ -406,7 +408,7 @@ test('two threads: the same bits', async () => {
   )
   const logits = r.floats(4 * 9 * 10)
   const target = Int32Array.from({ length: 9 }, (_, b) => b)
-  const input = [4, 9, 10]
+  const input = [9, 4, 10]
   expectSameBits(
     'crossEntropy',
     await ops.crossEntropy({ input, ...two }, logits, target),
@@ -418,7 +420,7 @@ test('two threads: the same bits', async () => {
 })
 
 test('wrong options, arrays and settings are refused by name', () => {
-  const input = [4, 2, 3]
+  const input = [2, 4, 3]
   const matmul = (options: object) => () =>
     ops.matmul.plan({ a: [2, 3], b: [3, 4], ...options } as never)
   const loss = (options: object) => () => ops.crossEntropy.plan({ input, ...options } as never)
@@ -435,7 +437,7 @@ test('wrong options, arrays and settings are refused by name', () => {
     [matmul({ transpose: 'TT' }), /transpose must be 'NN', 'NT' or 'TN', got "?TT/],
     [matmul({ threads: 2 }), /matmul runs on one thread; leave threads out, got 2/],
     // @ts-expect-error a wrong rank
-    [() => ops.timeMean.plan({ input: [2] }), /timeMean.input must be a shape \[T, B, C\] or/],
+    [() => ops.timeMean.plan({ input: [2] }), /timeMean.input must be a shape \[B, T, C\] or/],
     [() => ops.timeMean.plan({ input, timeSteps: 3 }), /timeSteps is of logits \[B, C\]/],
     [loss({ mseWeight: 2 }), /mseWeight must lie in 0…1, got 2/],
     [loss({ labelSmoothing: 1 }), /labelSmoothing must lie in 0…1 \(1 excluded\), got 1/],
@@ -449,7 +451,7 @@ test('wrong options, arrays and settings are refused by name', () => {
     ],
     [loss({ over: 'x' }), /over must be 'images' or 'imagesAndSteps'/],
     [loss({ instantaneous: 1 }), /instantaneous must be true or false/],
-    [loss({ input: [33, 2, 3], instantaneous: true }), /at most 32 time steps, got 33/],
+    [loss({ input: [2, 33, 3], instantaneous: true }), /at most 32 time steps, got 33/],
     [loss({ outputs: 'loss' }), /outputs must be a list of some of loss, gradient/],
     [run({}, undefined, new Int32Array([0, 3])), /target must hold classes from 0 to 2, got 3 at/],
     [run({}, undefined, new Int32Array([-1, 0])), /from 0 to 2, got -1 at index 0/],

@@ -80,13 +80,13 @@ test('linear, lif, linear: the gradients of the rate method', async () => {
   const current = ops.linear({ ...shape1, bias: true }, x, state['1.weight'], state['1.bias'])
   const neurons = ops.lif({ input: [B, 40], timeSteps: T }, current)
   const logits = ops.linear(
-    { ...shape2, input: [T, B, 40], spikes: true, bias: true },
+    { ...shape2, input: [B, T, 40], spikes: true, bias: true },
     neurons.spikes,
     state['3.weight'],
     state['3.bias'],
   )
-  const end = ops.crossEntropy({ input: [T, B, classes], over: 'imagesAndSteps' }, logits, labels)
-  const { output } = ops.timeMean({ input: [T, B, classes] }, logits)
+  const end = ops.crossEntropy({ input: [B, T, classes], over: 'imagesAndSteps' }, logits, labels)
+  const { output } = ops.timeMean({ input: [B, T, classes] }, logits)
   expectSameBits('output', output, step.output)
   assert.is(end.loss[0], step.loss)
   const weight2 = ops.linearWeightGradient(shape2, neurons.rates, end.gradient)
@@ -127,7 +127,7 @@ for (const method of ['rate', 'bptt'] as const)
     const rate = method === 'rate'
     const first = { input: [B, 1, 8, 8], weight: [16, 1, 3, 3], padding: 1 } as const
     const second = {
-      input: [T, B, 16, 8, 8],
+      input: [B, T, 16, 8, 8],
       weight: [32, 16, 3, 3],
       padding: 1,
       pool: { kernelSize: 2 },
@@ -136,7 +136,8 @@ for (const method of ['rate', 'bptt'] as const)
       [B, 16, 8, 8],
       [B, 32, 4, 4],
     ] as const
-    const flat = { input: [T, B, 32, 2, 2], weight: [classes, 128] } as const
+    const timed2 = [B, T, 32, 4, 4] as const
+    const flat = { input: [B, T, 32, 2, 2], weight: [classes, 128] } as const
 
     const current1 = ops.conv2d(first, x, state['0.weight'])
     const running = (layer: number): [Float32Array, Float32Array] => [
@@ -167,7 +168,7 @@ for (const method of ['rate', 'bptt'] as const)
     const { output: current2, moments } = conv2.run(neurons1.spikes, state['4.weight'])
     const running2 = running(5)
     const norm2 = ops.batchNorm(
-      { input: [T, ...still2], moments: conv2.tensors.moments.shape, outputs },
+      { input: timed2, moments: conv2.tensors.moments.shape, outputs },
       current2,
       ...running2,
       state['5.weight'],
@@ -176,7 +177,7 @@ for (const method of ['rate', 'bptt'] as const)
     )
     expectSameBits('5.running_var', running2[1], after['5.running_var'])
     const neurons2 = ops.lif(
-      { input: [T, ...still2], affine: true, outputs: wanted },
+      { input: timed2, affine: true, outputs: wanted },
       current2,
       norm2.scale,
       norm2.shift,
@@ -184,7 +185,7 @@ for (const method of ['rate', 'bptt'] as const)
       norm2.invStd,
     )
     assert.ok(neurons2.rates.some((r) => r > 0 && r < 1))
-    const window = { input: [T, ...still2], kernelSize: 2 } as const
+    const window = { input: timed2, kernelSize: 2 } as const
     const max = ops.maxPool2d(
       {
         ...window,
@@ -202,11 +203,11 @@ for (const method of ['rate', 'bptt'] as const)
       state['9.bias'],
     )
     const end = ops.crossEntropy(
-      { input: [T, B, classes], over: rate ? 'imagesAndSteps' : 'images' },
+      { input: [B, T, classes], over: rate ? 'imagesAndSteps' : 'images' },
       logits,
       labels,
     )
-    const { output } = ops.timeMean({ input: [T, B, classes] }, logits)
+    const { output } = ops.timeMean({ input: [B, T, classes] }, logits)
     expectSameBits('output', output, step.output)
     assert.is(end.loss[0], step.loss)
 
@@ -216,12 +217,12 @@ for (const method of ['rate', 'bptt'] as const)
     const ofLogits = rate
       ? end.gradient
       : ops.gradientSum(
-          { input: [T, B, classes], terms: [{ still: true, scale: 1 / T }] },
+          { input: [B, T, classes], terms: [{ still: true, scale: 1 / T }] },
           end.gradient,
         )
     const same = (name: string, values: unknown): void =>
       expectSameBits(name, values, gradients[name])
-    same('9.bias', ops.linearBiasGradient({ delta: [...time, B, classes] }, ofLogits))
+    same('9.bias', ops.linearBiasGradient({ delta: [B, ...time, classes] }, ofLogits))
     same(
       '9.weight',
       rate
@@ -233,19 +234,19 @@ for (const method of ['rate', 'bptt'] as const)
         : ops.linearWeightGradient({ ...flat, spikes: true }, maxSpikes, ofLogits),
     )
     const ofMax = ops.linearInputGradient(
-      { ...flat, input: [...time, B, 32, 2, 2] },
+      { ...flat, input: [B, ...time, 32, 2, 2] },
       state['9.weight'],
       ofLogits,
     )
     const ofSpikes2 = ops.maxPool2dBackward(
-      { input: [...time, ...still2], kernelSize: 2, choice: rate ? 'rate' : 'step' },
+      { input: rate ? still2 : timed2, kernelSize: 2, choice: rate ? 'rate' : 'step' },
       ofMax,
       max.choice,
     )
     const delta2 = rate
       ? ops.lifBackward({ mode: 'rate', input: still2 }, ofSpikes2, neurons2.eligibilities)
       : ops.lifBackward(
-          { mode: 'time', input: [T, ...still2], affine: true },
+          { mode: 'time', input: timed2, affine: true },
           ofSpikes2,
           current2,
           norm2.scale,
@@ -260,7 +261,7 @@ for (const method of ['rate', 'bptt'] as const)
           state['5.weight'],
         )
       : ops.batchNormBackward(
-          { input: [T, ...still2] },
+          { input: timed2 },
           delta2,
           current2,
           norm2.mean,
@@ -284,7 +285,7 @@ for (const method of ['rate', 'bptt'] as const)
           ),
     )
     const ofPooled = ops.conv2dInputGradient(
-      { input: [...time, B, 16, 4, 4], weight: second.weight, padding: 1 },
+      { input: [B, ...time, 16, 4, 4], weight: second.weight, padding: 1 },
       state['4.weight'],
       back2.inputGradient,
     )
@@ -296,7 +297,7 @@ for (const method of ['rate', 'bptt'] as const)
           neurons1.eligibilities,
         )
       : ops.timeSum(
-          { input: [T, ...still1] },
+          { input: [B, T, 16, 8, 8] },
           ops.lifBackward(
             { mode: 'time', input: still1, timeSteps: T, affine: true, deltas: pooled },
             ofPooled,

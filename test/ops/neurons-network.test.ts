@@ -48,7 +48,7 @@ function chargeOptions(layer: Neuron, fields: object, images: number) {
   return {
     ...neuron,
     learnable,
-    input: still ? one : [n.steps, ...one],
+    input: still ? one : one.toSpliced(1, 0, n.steps),
     ...(still && { timeSteps: n.steps }),
     affine: affine('aScale', 'aGroupBytes'),
     residual: present(fields, 'b') && {
@@ -80,10 +80,10 @@ function deltasOf(fields: object, time: boolean): ops.GradientTerm[] {
   return time && deltas.length === 2 ? deltas.reverse() : deltas
 }
 
-/** Shape [T, B, C, 1, pixels / B] of a record that passes over rows. */
+/** Shape [B, T, C, 1, pixels / B] of a record that passes over rows. */
 const rowsOf = (n: Numbers, images: number): number[] => [
-  n.steps,
   images,
+  n.steps,
   n.channels,
   n.pixels / images,
   1,
@@ -141,9 +141,9 @@ function opOf(plan: Plan, { op, fields, layer: node }: PlannedRecord): object | 
     case Op.NeuronBackwardOnline: {
       // To the kernel the steps of a pixel are more channels.
       const [C] = plan.options.graph.nodes[node].shape
-      const input = [n.channels / storedChannels(C), images, C, n.height, n.width]
+      const input = [images, n.channels / storedChannels(C), C, n.height, n.width]
       const mode = op === Op.NeuronBackwardRate ? 'rate' : 'online'
-      const shape = mode === 'rate' ? input.slice(1) : input
+      const shape = mode === 'rate' ? input.toSpliced(1, 1) : input
       return ops.lifBackward.plan({ mode, input: shape, deltas: deltasOf(fields, false) })
     }
     case Op.TimeSum:
@@ -173,10 +173,11 @@ function opOf(plan: Plan, { op, fields, layer: node }: PlannedRecord): object | 
         : ops.relu.plan({ input })
     }
     case Op.ReluBackward: {
-      const [T, ...one] = rowsOf(n, images)
+      const input = rowsOf(n, images)
+      const one = input.toSpliced(1, 1)
       return present(fields, 'counts')
         ? ops.reluBackward.plan({ input: one, counts: true, timeSteps: Math.round(1 / n.factor) })
-        : ops.reluBackward.plan({ input: [T, ...one] })
+        : ops.reluBackward.plan({ input })
     }
     default:
       return undefined
@@ -288,14 +289,14 @@ test('rates and eligibilities have the bits of a training step', async () => {
       const { rate, eligibility } = model.activity('1')
       const { '0.weight': weight, '0.bias': bias } = model.stateDict()
       const conv = ops.conv2d.plan({
-        input: [T, B, 3, 6, 6],
+        input: [B, T, 3, 6, 6],
         weight: [6, 3, 3, 3],
         padding: 1,
         bias: true,
       })
       const current = conv.run(x, weight.data, bias.data)
       const { counts, eligibilities, spikes } = ops.lif(
-        { ...options, input: [T, B, 6, 6, 6], outputs: ['counts', 'eligibilities', 'spikes'] },
+        { ...options, input: [B, T, 6, 6, 6], outputs: ['counts', 'eligibilities', 'spikes'] },
         current,
       )
       assert.ok(spikes.includes(1), 'nothing spikes')

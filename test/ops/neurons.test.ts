@@ -2,6 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as ops from '../../src/ops/index.js'
+import { bySample, byStep, placeOf } from '../support/frames.js'
 import {
   type Dynamics,
   eligibilityOf,
@@ -30,7 +31,7 @@ interface Shape {
   readonly H: number
   readonly W: number
   readonly flat: boolean
-  /** As `ops.lif` takes it: [T, N], [T, B, C] or [T, B, C, H, W], without T where it is still. */
+  /** As `ops.lif` takes it: [T, N], [B, T, C] or [B, T, C, H, W], without T where it is still. */
   readonly input: number[]
   readonly neurons: number
 }
@@ -60,21 +61,27 @@ function randomShape(r: RandomShapes, still: boolean): Shape {
   const B = listed ? 1 : r.int(1, 3)
   const C = r.pick([1, 3, 4, 6, 8, 11, 16, 20])
   const one = listed ? [C] : flat ? [B, C] : [B, C, H, W]
-  return { T, B, C, H, W, flat, input: still ? one : [T, ...one], neurons: B * C * H * W }
+  const timed = listed ? [T, C] : [B, T, ...one.slice(1)]
+  return { T, B, C, H, W, flat, input: still ? one : timed, neurons: B * C * H * W }
 }
+
+/** Where a neuron's number of a step lies among those of T steps. */
+const atStep = ({ B, neurons }: Shape, T: number) => placeOf(T, neurons / B)
 
 const pickAffine = (r: RandomShapes): Affine => r.pick([false, false, true, 'steps'])
 
 /** A current with its affine map. */
 function randomCurrent(
   r: RandomShapes,
-  { T, C, H, W, neurons }: Shape,
+  shape: Shape,
   affine: Affine,
   still: boolean,
   scale: number,
   normalised: boolean,
 ) {
+  const { T, C, H, W, neurons } = shape
   const x = r.floats(neurons * (still ? 1 : T), scale)
+  const place = atStep(shape, still ? 1 : T)
   const rows = C * (affine === 'steps' ? T : 1)
   const vectors = {
     scale: r.floats(rows).map((v) => 0.8 + 0.4 * v),
@@ -82,7 +89,7 @@ function randomCurrent(
     mean: r.floats(rows, 0.5),
     invStd: r.floats(rows).map((v) => 1.2 + v),
   }
-  const at = (t: number, i: number): number => x[(still ? 0 : t * neurons) + i]
+  const at = (t: number, i: number): number => x[place(still ? 0 : t, i)]
   const row = (t: number, i: number): number =>
     (affine === 'steps' ? t * C : 0) + (Math.floor(i / (H * W)) % C)
   const { scale: s, shift, mean, invStd } = vectors
@@ -103,6 +110,7 @@ function randomReads(
   normalised: boolean,
 ) {
   const { T, neurons } = shape
+  const place = atStep(shape, T)
   const affine = pickAffine(r)
   const residual = r.chance(0.3) ? { affine: pickAffine(r), still: r.chance(0.3) } : undefined
   const shortcut = r.chance(0.3) && r.pick([1, 0.6])
@@ -130,11 +138,11 @@ function randomReads(
     current: (t, i) =>
       first.value(t, i) +
       (second?.value(t, i) ?? 0) +
-      (shortcut ? shortcut * arriving[t * neurons + i] : 0),
+      (shortcut ? shortcut * arriving[place(t, i)] : 0),
     xhat: first.xhat,
     residualXhat: second?.xhat ?? first.xhat,
   }
-  keepAway(r, d, reads, first.x, still ? 1 : T, T, strength)
+  keepAway(r, d, reads, shape, { x: first.x, rows: still ? 1 : T, strength })
   return reads
 }
 
@@ -146,16 +154,15 @@ function keepAway(
   r: RandomShapes,
   d: Dynamics,
   reads: Reads,
-  x: Float32Array,
-  rows: number,
-  T: number,
-  strength: number,
+  shape: Shape,
+  { x, rows, strength }: { x: Float32Array; rows: number; strength: number },
 ): void {
-  const neurons = x.length / rows
+  const { T, neurons } = shape
+  const place = atStep(shape, rows)
   for (let i = 0; i < neurons; i++)
     for (let tries = 0; fire(d, currentsOf(reads, T, i)).margin < MARGIN; tries++) {
       if (tries === 100) throw new Error('no currents keep away from the threshold')
-      for (let t = 0; t < rows; t++) x[t * neurons + i] = r.floats(1, strength)[0]
+      for (let t = 0; t < rows; t++) x[place(t, i)] = r.floats(1, strength)[0]
     }
 }
 
@@ -172,11 +179,18 @@ function pathOf(d: Dynamics, { options }: Reads, outputs: readonly string[], car
   return plain && !outputs.includes('residualXhat') ? `plain${terms}` : 'general'
 }
 
-const transposed = (rows: readonly (readonly number[])[]): number[] =>
-  rows[0].flatMap((_, t) => rows.map((row) => row[t]))
+/** Steps of each neuron, as [B][T][…]. */
+function transposed(shape: Shape, rows: readonly (readonly number[])[]): number[] {
+  const T = rows[0].length
+  const out = new Array<number>(rows.length * T)
+  const place = atStep(shape, T)
+  for (const [i, row] of rows.entries()) for (const [t, v] of row.entries()) out[place(t, i)] = v
+  return out
+}
 
 /** All outputs of neurons. `from`: the first step whose spikes and surrogates are wanted. */
-function expected(d: Dynamics, reads: Reads, { T, neurons }: Shape, from = 0, total = T) {
+function expected(d: Dynamics, reads: Reads, shape: Shape, from = 0, total = shape.T) {
+  const { T, neurons } = shape
   const each = Array.from({ length: neurons }, (_, i) => {
     const currents = currentsOf(reads, T, i)
     const fired = fire(d, currents)
@@ -198,8 +212,14 @@ function expected(d: Dynamics, reads: Reads, { T, neurons }: Shape, from = 0, to
   const one = (name: Exclude<keyof Each, 'spikes' | 'surrogates'>): number[] =>
     each.map((of) => of[name])
   return {
-    spikes: transposed(each.map(({ spikes }) => spikes)),
-    surrogates: transposed(each.map(({ surrogates }) => surrogates)),
+    spikes: transposed(
+      shape,
+      each.map(({ spikes }) => spikes),
+    ),
+    surrogates: transposed(
+      shape,
+      each.map(({ surrogates }) => surrogates),
+    ),
     counts: one('counts'),
     rates: one('rates'),
     eligibilities: one('eligibilities'),
@@ -301,8 +321,9 @@ test('lif: runs go on from each other', () => {
   forShapes(200, (r) => {
     const d = randomDynamics(r)
     const shape = { ...randomShape(r, false), T: r.int(2, 18) }
-    const { T, neurons } = shape
-    shape.input[0] = T
+    const { T, B, neurons } = shape
+    const time = shape.input.length === 2 ? 0 : 1
+    shape.input[time] = T
     const affine = r.pick([false, true, 'steps'] as const)
     const first = randomCurrent(r, shape, affine, false, 2 * d.vThreshold, true)
     const reads: Reads = {
@@ -318,7 +339,7 @@ test('lif: runs go on from each other', () => {
       xhat: first.xhat,
       residualXhat: first.xhat,
     }
-    keepAway(r, d, reads, first.x, T, T, 2 * d.vThreshold)
+    keepAway(r, d, reads, shape, { x: first.x, rows: T, strength: 2 * d.vThreshold })
     const outputs = [
       'spikes',
       'counts',
@@ -338,7 +359,7 @@ test('lif: runs go on from each other', () => {
       [0, cut],
       [cut, T],
     ]) {
-      const input = [end - begin, ...shape.input.slice(1)]
+      const input = shape.input.with(time, end - begin)
       const plan = ops.lif.plan({ ...(options as Omit<typeof options, 'w'>), input })
       // What it has summed up so far comes from the plan before.
       const here = plan as unknown as Record<string, Float32Array>
@@ -346,7 +367,11 @@ test('lif: runs go on from each other', () => {
         if (before && name in here) here[name].set(before[name] as Float32Array)
       const [x, ...vectors] = first.args
       const args = [
-        x.slice(begin * neurons, end * neurons),
+        bySample(
+          byStep(x as Float32Array, T, B).slice(begin * neurons, end * neurons),
+          end - begin,
+          B,
+        ),
         ...vectors.map((v) => (rows ? v.slice(begin * rows, end * rows) : v)),
         state.potential,
         ...(hasRho ? [state.rho] : []),
@@ -374,13 +399,10 @@ function randomDelta(r: RandomShapes, { H, W, flat }: Shape, time: boolean): ops
   return { ...more, kernelSize, stride, padding }
 }
 
-/** The array of a delta, and what it gives to the spikes, [T][neurons]. */
-function handedBack(
-  r: RandomShapes,
-  { B, C, H, W, neurons }: Shape,
-  T: number,
-  of: ops.GradientTerm,
-) {
+/** The array of a delta, and what it gives to the spikes, [B][T][…]. */
+function handedBack(r: RandomShapes, shape: Shape, T: number, of: ops.GradientTerm) {
+  const { B, C, H, W, neurons } = shape
+  const place = atStep(shape, T)
   const { kernelSize = 1, stride = kernelSize, padding = 0 } = of
   const [[kh, kw], [sh, sw], [ph, pw]] = [kernelSize, stride, padding].map((size) =>
     typeof size === 'number' ? [size, size] : size,
@@ -398,9 +420,9 @@ function handedBack(
             for (let kx = 0; kx < kw; kx++) {
               const [y, x] = [oy * sh + ky - ph, ox * sw + kx - pw]
               if (y < 0 || y >= H || x < 0 || x >= W) continue
-              const at = (((of.still ? 0 : t) * B * C + plane) * oh + oy) * ow + ox
-              out[t * neurons + (plane * H + y) * W + x] +=
-                (delta[at] * (of.scale ?? 1)) / (kh * kw)
+              const from = placeOf(steps, C)(of.still ? 0 : t, plane)
+              const at = (from * oh + oy) * ow + ox
+              out[place(t, (plane * H + y) * W + x)] += (delta[at] * (of.scale ?? 1)) / (kh * kw)
             }
   return { delta, out }
 }
@@ -419,7 +441,7 @@ for (const mode of ['rate', 'online'] as const)
       const still = mode === 'rate' || r.chance(0.2)
       const shape = randomShape(r, true)
       const T = still ? 1 : r.int(1, 5)
-      const input = still ? shape.input : [T, ...shape.input]
+      const input = still ? shape.input : shape.input.toSpliced(1, 0, T)
       const { deltas, args, sum } = randomDeltas(r, shape, T, false)
       const factor = r.floats(T * shape.neurons, 2)
       const engine = r.chance(0.2) ? 'debug' : 'release'
@@ -444,6 +466,7 @@ test('lifBackward, time: the gradient of a network of lines', () => {
   forShapes(220, (r) => {
     const { d, shape, reads, normalised, options } = randomNeurons(r)
     const { T, neurons } = shape
+    const place = atStep(shape, T)
     const { deltas, args, sum } = randomDeltas(r, shape, T, true)
     const asked = {
       ...options,
@@ -460,11 +483,14 @@ test('lifBackward, time: the gradient of a network of lines', () => {
       gradientsOf(
         d,
         currentsOf(reads, T, i),
-        Array.from({ length: T }, (_, t) => sum[t * neurons + i]),
+        Array.from({ length: T }, (_, t) => sum[place(t, i)]),
       ),
     )
     const gradient = learns ? (result as { inputGradient: Float32Array }).inputGradient : result
-    const current = transposed(each.map((of) => of.current))
+    const current = transposed(
+      shape,
+      each.map((of) => of.current),
+    )
     expectNear('gradient', gradient as Float32Array, current, 2e-5)
     if (learns) {
       const [w] = (result as { wGradient: Float32Array }).wGradient
@@ -482,7 +508,7 @@ test('lifBackward, time: the gradient of a network of lines', () => {
 test('two threads have the same bits', async () => {
   for (let seed = 1; seed <= 4; seed++) {
     const r = randomShapes(seed)
-    const input = [5, 4, 20, 12, 12]
+    const input = [4, 5, 20, 12, 12]
     const size = 4 * 20 * 144
     const [x, delta] = [r.floats(5 * size, 2), r.floats(5 * size)]
     const neuron = seed % 2 ? {} : { vReset: 0, detachReset: false }
@@ -502,13 +528,13 @@ test('two threads have the same bits', async () => {
 })
 
 test('wrong shapes and options are refused by name', () => {
-  const lif = (options: object) => () => ops.lif.plan({ input: [4, 2, 3], ...options } as never)
+  const lif = (options: object) => () => ops.lif.plan({ input: [2, 4, 3], ...options } as never)
   const back = (options: object) => () =>
-    ops.lifBackward.plan({ mode: 'time', input: [4, 2, 3], ...options } as never)
+    ops.lifBackward.plan({ mode: 'time', input: [2, 4, 3], ...options } as never)
   const carrying = ops.lif.plan({ input: [2, 3], outputs: ['potential'], totalSteps: 6 })
   const x = new Float32Array(6)
   const wrong: [() => unknown, RegExp][] = [
-    [lif({ input: [4] }), /ops\.lif\.input must be a shape \[T, N\] or \[T, B, C\]/],
+    [lif({ input: [4] }), /ops\.lif\.input must be a shape \[T, N\] or \[B, T, C\]/],
     [lif({ input: [4, 2, 3, 3] }), /ops\.lif\.input must be a shape/],
     [lif({ input: [300, 3] }), /300 time steps, at most 255/],
     [lif({ timeSteps: 4 }), /ops\.lif\.input must be a shape \[B, C\] or \[B, C, H, W\]/],

@@ -11,7 +11,7 @@ import {
   randomShapes,
 } from '../support/ops.js'
 
-/** A random extent; its shape is [T, B, C, H, W] without the axes that are not there. */
+/** A random extent; its shape is [B, T, C, H, W] without the axes that are not there. */
 function randomExtent(r: RandomShapes) {
   const timed = r.chance(0.6)
   const T = timed ? r.pick([1, 2, 3, 4, 9]) : 1
@@ -19,7 +19,7 @@ function randomExtent(r: RandomShapes) {
   const C = r.pick([1, 2, 3, 4, 5, 8, 9, 16, 17, 33, 40])
   const flat = r.chance(0.3)
   const [H, W] = flat ? [1, 1] : [r.int(1, 4), r.int(1, 4)]
-  const shape = [...(timed ? [T] : []), B, C, ...(flat ? [] : [H, W])]
+  const shape = [B, ...(timed ? [T] : []), C, ...(flat ? [] : [H, W])]
   const P = H * W
   return { timed, T, B, C, P, shape, count: T * B * C * P }
 }
@@ -27,8 +27,8 @@ type Extent = ReturnType<typeof randomExtent>
 
 /** Calls back with the channel, the step and the index of each number. */
 function each({ T, B, C, P }: Extent, visit: (c: number, t: number, i: number) => void): void {
-  for (let t = 0, i = 0; t < T; t++)
-    for (let b = 0; b < B; b++)
+  for (let b = 0, i = 0; b < B; b++)
+    for (let t = 0; t < T; t++)
       for (let c = 0; c < C; c++) for (let p = 0; p < P; p++, i++) visit(c, t, i)
 }
 

@@ -31,7 +31,7 @@ function builtFiles(): Record<string, readonly [string, string | Uint8Array]> {
 const body = `(ops) => {
   const x = Uint8Array.from({ length: 4 * 2 * 5 * 36 }, (_, i) => ((i * 7919) % 13 < 3 ? 1 : 0))
   const w = Float32Array.from({ length: 7 * 5 * 9 }, (_, i) => ((i * 37) % 101) / 101 - 0.5)
-  const shapes = { input: [4, 2, 5, 6, 6], weight: [7, 5, 3, 3], padding: 1 }
+  const shapes = { input: [2, 4, 5, 6, 6], weight: [7, 5, 3, 3], padding: 1 }
   const spiking = ops.conv2d.plan({ ...shapes, spikes: true }).run(x, w)
   const dense = ops.conv2d.plan(shapes).run(Float32Array.from(x), w)
   return [...new Uint8Array(spiking.buffer), ...new Uint8Array(dense.buffer)].join()

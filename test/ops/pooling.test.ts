@@ -2,6 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as ops from '../../src/ops/index.js'
+import { placeOf, stillOf } from '../support/frames.js'
 import {
   expectNear,
   expectSameBits,
@@ -65,7 +66,7 @@ function randomImages(r: RandomShapes) {
   const window = randomWindow(r)
   const [H, W] = [sourceSize(r, window, 0, r.int(1, 3)), sourceSize(r, window, 1, r.int(1, 3))]
   const [h, w] = [windowsAlong(window, 0, H), windowsAlong(window, 1, W)]
-  const lead = [...(timed ? [T] : []), B, C]
+  const lead = [B, ...(timed ? [T] : []), C]
   return { timed, T, B, C, H, W, h, w, window, input: [...lead, H, W], BC: B * C }
 }
 type Images = ReturnType<typeof randomImages>
@@ -73,16 +74,17 @@ type Images = ReturnType<typeof randomImages>
 const engineOf = (r: RandomShapes): 'debug' | 'release' => (r.seed % 20 === 0 ? 'debug' : 'release')
 
 /** Largest value of each window, and its place: at each step, or that of the sum over time. */
-function largest({ T, BC, H, W, h, w, window }: Images, x: ArrayLike<number>, perStep: boolean) {
+function largest({ T, BC, C, H, W, h, w, window }: Images, x: ArrayLike<number>, perStep: boolean) {
+  const planeAt = placeOf(T, C)
   const output = new Float32Array(T * BC * h * w)
   const choice = new Uint8Array((perStep ? T : 1) * BC * h * w)
   for (let plane = 0; plane < BC; plane++)
     eachWindow(window, H, W, (number, places) => {
-      const valueAt = (t: number, at: number): number => x[(t * BC + plane) * H * W + at]
+      const valueAt = (t: number, at: number): number => x[planeAt(t, plane) * H * W + at]
       const chosenBy = (of: (at: number) => number): number =>
         places.reduce((best, other) => (of(other.at) > of(best.at) ? other : best)).place
       for (let t = 0; t < T; t++) {
-        const to = (t * BC + plane) * h * w + number
+        const to = planeAt(t, plane) * h * w + number
         output[to] = Math.max(...places.map(({ at }) => valueAt(t, at)))
         if (perStep) choice[to] = chosenBy((at) => valueAt(t, at))
       }
@@ -129,7 +131,8 @@ for (const spikes of [false, true])
       expectNear('choice', y.choice, expected.choice, 0)
       if (spikes) {
         const counts = new Uint8Array(expected.output.length / e.T)
-        for (const [i, v] of expected.output.entries()) counts[i % counts.length] += v
+        const still = stillOf(e.T, e.C * e.h * e.w)
+        for (const [i, v] of expected.output.entries()) counts[still(i)] += v
         expectNear('counts', y.counts, counts, 0)
       }
       const alone = ops.maxPool2d(options, x)
@@ -144,7 +147,8 @@ test('maxPool2dBackward, by rate and by step', () => {
     const e = randomImages(r)
     const choice = r.pick(['rate', 'step'] as const)
     const options = { input: e.input, ...asOptions(e.window), choice, engine: engineOf(r) }
-    const { T, BC, H, W, h, w } = e
+    const { T, C, BC, H, W, h, w } = e
+    const still = stillOf(T, C)
     const values = r.floats(T * BC * H * W)
     const chosen = largest(e, values, choice === 'step').choice
     const delta = r.floats(T * BC * h * w)
@@ -155,7 +159,7 @@ test('maxPool2dBackward, by rate and by step', () => {
     for (let plane = 0; plane < T * BC; plane++)
       eachWindow(e.window, H, W, (number, places) => {
         const from = plane * h * w + number
-        const place = chosen[choice === 'step' ? from : (plane % BC) * h * w + number]
+        const place = chosen[choice === 'step' ? from : still(plane) * h * w + number]
         const at = places.find((of) => of.place === place)?.at ?? Number.NaN
         expected[plane * H * W + at] += delta[from]
       })
@@ -192,7 +196,7 @@ function randomTerm(
   const groups = kind === 'steps' ? T : 1
   const map = kind === 'affine' || kind === 'steps' ? [0, 1].map(() => r.floats(groups * C)) : []
   const term = {
-    input: [...(timed ? [T] : []), B, C, ...(isFlat ? [] : [sh, sw])],
+    input: [B, ...(timed ? [T] : []), C, ...(isFlat ? [] : [sh, sw])],
     ...(kind === 'spikes' && { spikes: true }),
     ...(kind === 'image' && { image: true }),
     ...(map.length > 0 && { affine: kind === 'steps' ? ('steps' as const) : true }),
@@ -207,8 +211,8 @@ function randomTerm(
         const step = timed ? t : 0
         const at = (groups > 1 ? step * C : 0) + (bc % C)
         for (const place of places) {
-          const v = x[(step * B * C + bc) * sh * sw + place.at]
-          value[(t * B * C + bc) * h * w + number] +=
+          const v = x[placeOf(T, C)(step, bc) * sh * sw + place.at]
+          value[placeOf(e.T, C)(t, bc) * h * w + number] +=
             factor * (map.length > 0 ? map[0][at] * v + map[1][at] : v)
         }
       })
@@ -239,12 +243,14 @@ test('add: floats, spikes, scaled, pooled, normalised, of one step or all, and t
     const sum = ops.add.plan(options)
     const y = sum.run(...terms.flatMap(({ arrays }) => arrays))
     assert.equal(sum.kernels, ['Materialise'])
-    const T = timed ? e.T : 1
-    const each = terms[0].value.length / e.T
-    const size = mean || !timed ? each : terms[0].value.length
-    const expected = new Float64Array(size)
+    const isStill = mean || !timed
+    const all = terms[0].value.length
+    const still = stillOf(e.T, e.C * e.h * e.w)
+    const expected = new Float64Array(isStill ? all / e.T : all)
+    // Without time axes the numbers of all steps are the same.
     for (const { value } of terms)
-      for (let i = 0; i < T * each; i++) expected[i % size] += value[i] / (mean ? T : 1)
+      for (let i = 0; i < all; i++)
+        expected[isStill ? still(i) : i] += value[i] / (isStill ? e.T : 1)
     const most = Math.max(1, ...expected.map(Math.abs))
     expectNear('output', [...y, most], [...expected, most])
     return { options }
@@ -255,7 +261,7 @@ test('add: floats, spikes, scaled, pooled, normalised, of one step or all, and t
 test('avgPool2d of floats and spikes, and its gradient', () => {
   forShapes(220, (r) => {
     const e = randomImages(r)
-    const { T, BC, H, W, h, w, window } = e
+    const { T, C, BC, H, W, h, w, window } = e
     const spikes = r.chance(0.5)
     const options = { input: e.input, ...asOptions(window), engine: engineOf(r) }
     const count = T * BC * H * W
@@ -281,7 +287,8 @@ test('avgPool2d of floats and spikes, and its gradient', () => {
     expectNear('inputGradient', [...dx, 1], [...inputGradient, 1])
     const rates = ops.avgPool2d({ ...options, spikes, mean: true }, x)
     const means = new Float64Array(output.length / T)
-    for (const [i, v] of output.entries()) means[i % means.length] += v / T
+    const still = stillOf(T, C * h * w)
+    for (const [i, v] of output.entries()) means[still(i)] += v / T
     expectNear('mean', [...rates, 1], [...means, 1])
     return { options }
   })
@@ -295,7 +302,8 @@ test('gradientSum: scaled, through windows, of one step or all', () => {
     const T = isTimed ? r.pick([1, 2, 5, 9]) : 1
     const [B, C] = [r.int(1, 2), r.pick(channels)]
     const [H, W] = isFlat ? [1, 1] : [r.int(1, 6), r.int(1, 6)]
-    const input = [...(isTimed ? [T] : []), B, C, ...(isFlat ? [] : [H, W])]
+    const input = [B, ...(isTimed ? [T] : []), C, ...(isFlat ? [] : [H, W])]
+    const still = stillOf(T, C)
     const expected = new Float64Array(T * B * C * H * W)
     const arrays: Float32Array[] = []
     const terms = Array.from({ length: r.int(1, 4) }, () => {
@@ -311,7 +319,7 @@ test('gradientSum: scaled, through windows, of one step or all', () => {
       const factor = scale / (window.k[0] * window.k[1])
       for (let plane = 0; plane < T * B * C; plane++)
         eachWindow(window, H, W, (number, places) => {
-          const from = (timed ? plane : plane % (B * C)) * h * w + number
+          const from = (timed ? plane : still(plane)) * h * w + number
           for (const { at } of places) expected[plane * H * W + at] += factor * delta[from]
         })
       return {
@@ -332,7 +340,7 @@ test('gradientSum: scaled, through windows, of one step or all', () => {
 
 test('two threads: the same bits', async () => {
   const r = randomShapes(3)
-  const input = [3, 4, 24, 17, 17]
+  const input = [4, 3, 24, 17, 17]
   const windows = { input, kernelSize: 3, stride: 2, padding: 1 }
   const x = r.floats(3 * 4 * 24 * 17 * 17)
   const spikes = r.spikes(x.length)
@@ -366,7 +374,7 @@ test('floats that are not numbers are passed over', () => {
 })
 
 test('choices behind the last place of a window are refused', () => {
-  const windows = { input: [3, 1, 1, 4, 6], kernelSize: [2, 3] } as const
+  const windows = { input: [1, 3, 1, 4, 6], kernelSize: [2, 3] } as const
   const delta = new Float32Array(12).fill(1)
   const message = /choice must hold places of a window of 2×3, 0 to 5, got 6$/
   const byRate = Uint8Array.of(5, 0, 5, 6)
@@ -385,6 +393,7 @@ test('choices behind the last place of a window are refused', () => {
 
 test('wrong options are refused by name', () => {
   const input = [2, 3, 4, 4]
+  const timed = (T: number): number[] => input.toSpliced(1, 0, T)
   const max = (options: object) => () =>
     ops.maxPool2d.plan({ input, kernelSize: 2, ...options } as never)
   const add =
@@ -436,10 +445,10 @@ test('wrong options are refused by name', () => {
     [add({ input, image: true }, { input, image: true }), /one term at most can be an image/],
     [add({ input }, { input: [2, 3, 4, 5] }), /one shape, got \[2, 3, 4, 4\] and \[2, 3, 4, 5\]/],
     [
-      add({ input: [3, ...input] }, { input, spikes: true }),
+      add({ input: timed(3) }, { input, spikes: true }),
       /spikes must have the 3 time steps of the other terms/,
     ],
-    [add({ input: [3, ...input] }, { input: [2, ...input] }), /terms must have one shape/],
+    [add({ input: timed(3) }, { input: timed(2) }), /terms must have one shape/],
     [sum(), /terms must be a list of at least one term/],
     [sum({ still: true }), /terms\[0\].still is of inputs with T; leave it out/],
     [sum({ still: 1 }), /terms\[0\].still must be true or false/],

@@ -39,7 +39,11 @@ interface Found {
 const besideOf = ({ beside }: Found, op: Op): Fields | undefined =>
   beside.find((record) => record.op === op)?.fields as Fields | undefined
 
-const timed = (T: number, ...shape: number[]): number[] => [...(T > 1 ? [T] : []), ...shape]
+const timed = (T: number, B: number, ...shape: number[]): number[] => [
+  B,
+  ...(T > 1 ? [T] : []),
+  ...shape,
+]
 
 /** Channels of the layer that are stored as so many: a linear layer's as one pixel. */
 const channelsOf = ({ shape: [C] }: Found, stored: number): number =>
@@ -348,13 +352,13 @@ test('two steps of SGD and of running statistics have the bits of a model', asyn
       await model.trainStep(x, labels)
       const after = model.stateDict()
       const current = ops.conv2d(
-        { input: [T, B, 2, 5, 5], weight: [6, 2, 3, 3], padding: 1 },
+        { input: [B, T, 2, 5, 5], weight: [6, 2, 3, 3], padding: 1 },
         x,
         before['0.weight'].data,
       )
       const running = ['mean', 'var'].map((name) => before[`1.running_${name}`].data.slice())
       ops.batchNorm(
-        { input: [T, B, 6, 5, 5], stepMode: 's', outputs: ['scale'] },
+        { input: [B, T, 6, 5, 5], stepMode: 's', outputs: ['scale'] },
         current,
         running[0],
         running[1],

@@ -2,13 +2,17 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as ops from '../../src/ops/index.js'
+import { placeOf, stillOf } from '../support/frames.js'
 import { expectNear, expectSameBits, forShapes, type RandomShapes } from '../support/ops.js'
 
 interface Shape {
   readonly T: number
   /** Numbers of a step. */
   readonly size: number
-  /** [T, B, C] or [T, B, C, H, W]; without T where `timed` is false. */
+  /** Where number i of a step lies at step t, and the opposite. */
+  readonly at: (t: number, i: number) => number
+  readonly still: (at: number) => number
+  /** [B, T, C] or [B, T, C, H, W]; without T where `timed` is false. */
   readonly shape: number[]
   readonly one: number[]
   readonly engine: 'release' | 'debug'
@@ -20,7 +24,8 @@ function randomShape(r: RandomShapes, timed = true): Shape {
   const one = r.chance(0.3) ? [B, C] : [B, C, r.int(1, 5), r.int(1, 5)]
   const size = one.reduce((a, b) => a * b, 1)
   const engine = r.chance(0.15) ? 'debug' : 'release'
-  return { T, size, one, shape: timed ? [T, ...one] : one, engine }
+  const shape = timed ? [B, T, ...one.slice(1)] : one
+  return { T, size, at: placeOf(T, size / B), still: stillOf(T, size / B), one, shape, engine }
 }
 
 const times = <V>(count: number, value: (i: number) => V): V[] =>
@@ -28,7 +33,7 @@ const times = <V>(count: number, value: (i: number) => V): V[] =>
 
 test('timeSum: over the steps of a run, and of several', () => {
   forShapes(200, (r) => {
-    const { T, size, shape: input, engine } = randomShape(r)
+    const { T, size, still, shape: input, engine } = randomShape(r)
     const carry = r.chance(0.5)
     const options = { input, carry, engine }
     const plan = ops.timeSum.plan(options)
@@ -38,7 +43,7 @@ test('timeSum: over the steps of a run, and of several', () => {
       const x = r.floats(T * size)
       if (!carry || run === 0) sum.fill(0)
       x.forEach((v, i) => {
-        sum[i % size] += v
+        sum[still(i)] += v
       })
       const y = carry ? plan.run(x, { step: run * T }) : plan.run(x)
       expectNear(`run ${run}`, y, sum, 1e-6)
@@ -50,7 +55,7 @@ test('timeSum: over the steps of a run, and of several', () => {
 test('trace: of floats and of spikes, from run to run', () => {
   const kernels = new Set<string>()
   forShapes(200, (r) => {
-    const { T, size, shape: input, engine } = randomShape(r, r.chance(0.8))
+    const { T, size, at, shape: input, engine } = randomShape(r, r.chance(0.8))
     const spikes = r.chance(0.5)
     const tau = r.pick([undefined, 2, 4.5, Number.POSITIVE_INFINITY])
     const options = { input, spikes, engine, ...(tau && { tau }) }
@@ -63,7 +68,7 @@ test('trace: of floats and of spikes, from run to run', () => {
     for (let run = 0; run < 3; run++) {
       const x = spikes ? r.spikes(T * size) : r.floats(T * size)
       for (let t = 0; t < T; t++)
-        for (let i = 0; i < size; i++) wanted[i] = lambda * wanted[i] + x[t * size + i]
+        for (let i = 0; i < size; i++) wanted[i] = lambda * wanted[i] + x[at(t, i)]
       const own = run === 2 ? undefined : trace
       const result = plan.run(x, own, { step: run * T })
       expectNear(`run ${run}`, result, wanted, 1e-6)
@@ -76,7 +81,7 @@ test('trace: of floats and of spikes, from run to run', () => {
 
 test('traceGradient: weights get the gradient of traces from spikes', () => {
   forShapes(200, (r) => {
-    const { T, size, shape: input, engine } = randomShape(r)
+    const { T, size, at, shape: input, engine } = randomShape(r)
     const tau = r.pick([1.25, 2, 8])
     const before = r.chance(0.5)
     const options = { input, tau, engine }
@@ -96,19 +101,18 @@ test('traceGradient: weights get the gradient of traces from spikes', () => {
       let a = start[i]
       direct[i] = first ? first[i] * a : 0
       for (let t = 0; t < T; t++) {
-        a = lambda * a + x[t * size + i]
-        traced[i] += d[t * size + i] * a
-        direct[i] += gradient[t * size + i] * x[t * size + i]
+        a = lambda * a + x[at(t, i)]
+        traced[i] += d[at(t, i)] * a
+        direct[i] += gradient[at(t, i)] * x[at(t, i)]
       }
     }
     expectNear('gradient', direct, traced, 2e-6)
     // And by its equation, which one sum for each neuron does not show.
-    const rows = times(T, (t) =>
-      times(size, (i) =>
-        times(T - t, (k) => lambda ** k * d[(t + k) * size + i]).reduce((a, b) => a + b, 0),
-      ),
-    )
-    expectNear('D', gradient, rows.flat(), 1e-6)
+    const sums = new Float64Array(T * size)
+    for (let t = 0; t < T; t++)
+      for (let i = 0; i < size; i++)
+        for (let k = t; k < T; k++) sums[at(t, i)] += lambda ** (k - t) * d[at(k, i)]
+    expectNear('D', gradient, sums, 1e-6)
     return { options }
   })
 })
@@ -116,7 +120,7 @@ test('traceGradient: weights get the gradient of traces from spikes', () => {
 test('relu: with counts that go on, and its gradients', () => {
   const kernels = new Set<string>()
   forShapes(200, (r) => {
-    const { T, size, shape: input, one, engine } = randomShape(r)
+    const { T, size, still, shape: input, one, engine } = randomShape(r)
     const options = { input, outputs: ['output', 'counts'], engine } as const
     const plan = ops.relu.plan(options)
     const total = Math.min(255, 3 * T)
@@ -130,7 +134,7 @@ test('relu: with counts that go on, and its gradients', () => {
         Array.from(x, (v) => Math.max(0, v)),
       )
       x.forEach((v, i) => {
-        counts[i % size] += v > 0 ? 1 : 0
+        counts[still(i)] += v > 0 ? 1 : 0
       })
       assert.equal(y.counts, counts)
       const delta = r.floats(T * size)
@@ -161,7 +165,7 @@ test('dropout: spikes and floats lose the same neurons at all steps', () => {
   let [kept, all] = [0, 0]
   const kernels = new Set<string>()
   forShapes(200, (r) => {
-    const { T, size, shape: input, one, engine } = randomShape(r, r.chance(0.8))
+    const { T, size, at, still, shape: input, one, engine } = randomShape(r, r.chance(0.8))
     const p = r.pick([undefined, 0, 0.2, 0.9])
     const options = { input, stream: r.pick(streams), engine, ...(p !== undefined && { p }) }
     const settings = { seed: r.int(0, 2 ** 31) }
@@ -169,10 +173,10 @@ test('dropout: spikes and floats lose the same neurons at all steps', () => {
     const x = r.floats(T * size)
     const y = onFloats.run(x, settings)
     // Which neurons are left can be seen at the first step: no number is 0.
-    const keeps = times(size, (i) => y[i] !== 0)
+    const keeps = times(size, (i) => y[at(0, i)] !== 0)
     assert.equal(
       Array.from(y),
-      Array.from(x, (v, i) => (keeps[i % size] ? v : 0)),
+      Array.from(x, (v, i) => (keeps[still(i)] ? v : 0)),
     )
     const spikes = r.spikes(T * size)
     const onSpikes = ops.dropout.plan({
@@ -183,12 +187,12 @@ test('dropout: spikes and floats lose the same neurons at all steps', () => {
     const left = onSpikes.run(spikes, settings)
     assert.equal(
       left.output,
-      spikes.map((s, i) => (keeps[i % size] ? s : 0)),
+      spikes.map((s, i) => (keeps[still(i)] ? s : 0)),
     )
     assert.equal(
       left.counts,
       Uint8Array.from(keeps, (keep, i) =>
-        keep ? times(T, (t) => spikes[t * size + i]).reduce((a, b) => a + b, 0) : 0,
+        keep ? times(T, (t) => spikes[at(t, i)]).reduce((a, b) => a + b, 0) : 0,
       ),
     )
     const { input: _, ...same } = options
@@ -242,13 +246,13 @@ test('two threads have the same bits', async () => {
 })
 
 test('wrong shapes and options are refused by name', () => {
-  const input = [2, 3, 4]
+  const input = [3, 2, 4]
   const relu = ops.relu.plan({ input, outputs: ['counts'] })
   const dropout = ops.dropout.plan({ input })
   const x = new Float32Array(24)
   const wrong: [() => unknown, RegExp][] = [
     // @ts-expect-error a wrong rank
-    [() => ops.timeSum.plan({ input: [2, 3] }), /timeSum\.input must be a shape \[T, B, C\]/],
+    [() => ops.timeSum.plan({ input: [2, 3] }), /timeSum\.input must be a shape \[B, T, C\]/],
     [() => ops.timeSum.plan({ input, carry: 1 as never }), /timeSum\.carry must be true or false/],
     // @ts-expect-error no settings
     [() => ops.timeSum.plan({ input }).run(x, { step: 1 }), /takes no settings/],

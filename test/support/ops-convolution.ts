@@ -4,7 +4,7 @@ import type { RandomShapes } from './ops.js'
 /** A convolution; a linear layer over an image has a kernel of the image's size. */
 export interface ConvCase {
   readonly T: number
-  /** Whether shapes begin with T. */
+  /** Whether shapes have T. */
   readonly timed: boolean
   readonly B: number
   readonly C: number
@@ -80,13 +80,13 @@ export function shapesOf(c: ConvCase) {
     outH,
     outW,
     options: {
-      input: [...time, B, C, H, W],
+      input: [B, ...time, C, H, W],
       weight: [N, C / groups, ...kernel],
       stride,
       padding,
       groups,
     },
-    output: [...time, B, N, outH, outW],
+    output: [B, ...time, N, outH, outW],
     inputs: T * B * C * H * W,
     outputs: T * B * N * outH * outW,
     weights: (N * C * kernel[0] * kernel[1]) / groups,
@@ -109,9 +109,9 @@ function eachRun(
   const outW = outSize(W, kW, stride[1], padding[1])
   const [groupIn, groupOut] = [C / groups, N / groups]
   let y = 0
-  for (let tb = 0; tb < T * B; tb++)
+  for (let bt = 0; bt < B * T; bt++)
     for (let n = 0; n < N; n++) {
-      const firstChannel = tb * C + Math.floor(n / groupOut) * groupIn
+      const firstChannel = bt * C + Math.floor(n / groupOut) * groupIn
       for (let i = 0; i < outH; i++)
         for (let j = 0; j < outW; j++, y++) {
           if (!want(y)) continue

@@ -74,7 +74,7 @@ interface Sizes {
 export function sizesOf(shape: ConvolutionShape, B: number, T: number | undefined): Sizes {
   const { C, H, W, N, kernel, stride, padding, groups } = shape
   return {
-    input: T === undefined ? [B, C, H, W] : [T, B, C, H, W],
+    input: T === undefined ? [B, C, H, W] : [B, T, C, H, W],
     weight: [N, C / groups, kernel, kernel],
     stride,
     padding,
@@ -105,7 +105,7 @@ export function convolutionCases(
     name: `conv2d spikes ${name} B${B} T${T} ${densityName(density)}`,
     threads,
     plan({ ops }: Build): Planned {
-      const train = makeTrain(sizeOf(sizes.input) / T, T, density, 7)
+      const train = makeTrain(sizeOf(sizes.input) / T, { B, T }, density, 7)
       return {
         make: () => ops.conv2d.plan({ ...sizes, spikes: true, threads }),
         args: [train.bytes, weightOf()],
@@ -118,7 +118,7 @@ export function convolutionCases(
     name: `conv2d int8 ${name} B${B} T${T} ${densityName(density)}`,
     threads,
     plan({ ops }: Build): Planned {
-      const train = makeTrain(sizeOf(sizes.input) / T, T, density, 7)
+      const train = makeTrain(sizeOf(sizes.input) / T, { B, T }, density, 7)
       // Any bytes take the same time.
       const bytes = Int8Array.from(weightOf(), (value) => Math.max(-127, Math.min(127, 40 * value)))
       return {

@@ -18,7 +18,7 @@ export function moved(elements: number, read: number, written: number): Work {
 
 export function elementwiseCases(shape: TensorShape, options: KernelOptions): OpCase[] {
   const { B, T, threads, densities } = options
-  const input = [T, B, shape.C, shape.H, shape.W]
+  const input = [B, T, shape.C, shape.H, shape.W]
   const count = sizeOf(input)
   const neurons = count / T
   const name = `${nameOf(shape)} B${B} T${T}`
@@ -47,7 +47,7 @@ export function elementwiseCases(shape: TensorShape, options: KernelOptions): Op
       // Masks and counts, a byte each, are read and written.
       work: moved(neurons, 0.5, 0.5),
       plan({ ops }: Build): Planned {
-        const train = makeTrain(neurons, T, density, 7)
+        const train = makeTrain(neurons, { B, T }, density, 7)
         return {
           make: () => ops.dropout.plan({ input, spikes: true, threads }),
           args: [train.bytes],
@@ -63,7 +63,7 @@ export function normCases(shape: TensorShape, { B, T, threads }: KernelOptions):
   const { C, H, W } = shape
   const [one, timed] = [
     [B, C, H, W],
-    [T, B, C, H, W],
+    [B, T, C, H, W],
   ]
   const [neurons, name] = [sizeOf(one), nameOf(shape)]
   const vector = (value: number): Float32Array => new Float32Array(C).fill(value)
@@ -115,7 +115,7 @@ export function poolCases(
 ): OpCase[] {
   const { C, H, W } = shape
   if (H < 2 || W < 2) return []
-  const timed = [T, B, C, H, W]
+  const timed = [B, T, C, H, W]
   const [neurons, pooled] = [B * C * H * W, B * C * Math.floor(H / 2) * Math.floor(W / 2)]
   const name = `${nameOf(shape)} B${B} T${T}`
   const window = { kernelSize: 2, threads }
@@ -124,7 +124,7 @@ export function poolCases(
     threads,
     ...(op === 'avgPool2d' && { work: moved(1, neurons / 4, T * pooled) }),
     plan({ ops }: Build): Planned {
-      const train = makeTrain(neurons, T, density, 7)
+      const train = makeTrain(neurons, { B, T }, density, 7)
       return {
         make: () =>
           op === 'avgPool2d'
@@ -143,7 +143,7 @@ export function poolCases(
       threads,
       work: moved(1, pooled, neurons),
       plan: ({ ops }: Build): Planned => ({
-        make: () => ops.avgPool2dBackward.plan({ input: timed.slice(1), ...window }),
+        make: () => ops.avgPool2dBackward.plan({ input: [B, C, H, W], ...window }),
         args: [normal(pooled)],
       }),
     },

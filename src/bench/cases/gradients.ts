@@ -70,21 +70,23 @@ function denseCases(
   }))
 }
 
-/** Counts of spikes [B, …] of a train [T][B, …]. */
-function countsOf({ bytes }: SpikeTrain, T: number): Uint8Array {
-  const neurons = bytes.length / T
-  const counts = new Uint8Array(neurons)
-  for (let i = 0; i < bytes.length; i++) counts[i % neurons] += bytes[i]
+/** Counts of spikes [B, …] of a train [B, T, …]. */
+function countsOf({ bytes }: SpikeTrain, { B, T }: KernelOptions): Uint8Array {
+  const own = bytes.length / (B * T)
+  const counts = new Uint8Array(B * own)
+  for (let i = 0; i < bytes.length; i++)
+    counts[Math.floor(i / (T * own)) * own + (i % own)] += bytes[i]
   return counts
 }
 
 /** From lists of the neurons that fire: rates of counts, or spikes of each step. */
 function eventCase(
   shape: ConvolutionShape,
-  { B, T, threads }: KernelOptions,
+  options: KernelOptions,
   algorithm: 'lists' | 'patterns',
   density: number,
 ): OpCase {
+  const { B, T, threads } = options
   const sizes = sizesOf(shape, B, algorithm === 'lists' ? undefined : T)
   const neurons = B * shape.C * shape.H * shape.W
   const rows = algorithm === 'lists' ? 1 : T
@@ -93,14 +95,14 @@ function eventCase(
     name: `conv2dWeightGradient ${algorithm} ${name} ${densityName(density)}`,
     threads,
     plan({ ops }: Build): Planned {
-      const train = makeTrain(neurons, T, density, 7)
+      const train = makeTrain(neurons, { B, T }, density, 7)
       const reads =
         algorithm === 'lists' ? ({ counts: true, timeSteps: T } as const) : { spikes: true }
       const work = spikeWork(shape, B, T, train)
       return {
         make: () => ops.conv2dWeightGradient.plan({ ...sizes, ...reads, algorithm, threads }),
         args: [
-          algorithm === 'lists' ? countsOf(train, T) : train.bytes,
+          algorithm === 'lists' ? countsOf(train, options) : train.bytes,
           normal(rows * sizeOf(outputShape(shape, B)), 2),
         ],
         density: describeTrain(train),

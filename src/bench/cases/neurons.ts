@@ -59,7 +59,7 @@ function lifCase(
 ): OpCase {
   const { B, T, threads } = options
   const { C } = shape
-  const input = [T, B, C, shape.H, shape.W]
+  const input = [B, T, C, shape.H, shape.W]
   const neurons = sizeOf(input) / T
   const end = variant.shortcut ? densityEnd(density) : ''
   const { surrogate, vReset, learnable, residual = false, shortcut = false, online } = variant
@@ -69,7 +69,7 @@ function lifCase(
     work: lifWork(neurons, T, variant),
     plan({ ops }: Build): Planned {
       const [ones, zeros] = [new Float32Array(C).fill(1), new Float32Array(C)]
-      const spikes = shortcut ? makeTrain(neurons, T, density, 7) : undefined
+      const spikes = shortcut ? makeTrain(neurons, { B, T }, density, 7) : undefined
       return {
         make: () =>
           ops.lif.plan({
@@ -103,7 +103,7 @@ function lifCase(
 
 function backwardCases(shape: TensorShape, { B, T, threads }: KernelOptions): OpCase[] {
   const one = [B, shape.C, shape.H, shape.W]
-  const [neurons, timed] = [sizeOf(one), [T, ...one]]
+  const [neurons, timed] = [sizeOf(one), [B, T, ...one.slice(1)]]
   const of = (mode: 'rate' | 'time' | 'online', read: number, written: number): OpCase => ({
     name: `lifBackward ${mode} ${nameOf(shape)} B${B}${mode === 'rate' ? '' : ` T${T}`}`,
     threads,
@@ -121,7 +121,7 @@ function backwardCases(shape: TensorShape, { B, T, threads }: KernelOptions): Op
 
 /** Cells, and their backward pass through time. */
 function cellCases(shape: TensorShape, { B, T, threads }: KernelOptions): OpCase[] {
-  const input = [T, B, shape.C, shape.H, shape.W]
+  const input = [B, T, shape.C, shape.H, shape.W]
   const neurons = sizeOf(input) / T
   const name = `${nameOf(shape)} B${B} T${T}`
   const x = normal(neurons * T)
@@ -172,7 +172,7 @@ export function neuronCases(shape: TensorShape, options: KernelOptions, all: boo
 
 /** Traces and sums over time, of OTTT. */
 export function onlineCases(shape: TensorShape, { B, T, threads }: KernelOptions): OpCase[] {
-  const input = [T, B, shape.C, shape.H, shape.W]
+  const input = [B, T, shape.C, shape.H, shape.W]
   const neurons = sizeOf(input) / T
   return [
     {

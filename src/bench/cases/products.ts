@@ -18,12 +18,12 @@ export function linearCases(shape: LinearShape, options: KernelOptions): OpCase[
   // The rows of a linear layer are few.
   const B = LINEAR_ROWS * options.B
   const [name, weight] = [nameOf(shape), [N, C]]
-  const input = [T, B, C]
+  const input = [B, T, C]
   const onSpikes = (density: number): OpCase => ({
     name: `linear spikes ${name} B${B} T${T} ${densityName(density)}`,
     threads,
     plan({ ops }: Build): Planned {
-      const train = makeTrain(B * C, T, density, 7)
+      const train = makeTrain(B * C, { B, T }, density, 7)
       return {
         make: () => ops.linear.plan({ input, weight, spikes: true, threads }),
         args: [train.bytes, normal(N * C, 3)],
@@ -88,7 +88,7 @@ export function endCases(options: KernelOptions, parameters: number): OpCase[] {
       name: `crossEntropy ${classes} B${B} T${T}`,
       threads,
       plan: ({ ops }: Build): Planned => ({
-        make: () => ops.crossEntropy.plan({ input: [T, B, classes], threads }),
+        make: () => ops.crossEntropy.plan({ input: [B, T, classes], threads }),
         args: [normal(T * B * classes), Int32Array.from({ length: B }, (_, b) => b % classes)],
       }),
     },

@@ -116,14 +116,23 @@ async function exported(root: string, target: unknown): Promise<string | undefin
  * @param name tells the builds of a process apart
  */
 export async function loadBuild(files: BuildFiles, name: string): Promise<Build> {
-  return {
-    name,
-    version: files.version,
-    sw: (await import(files.main)) as Build['sw'],
-    ops: files.ops
-      ? ((await import(files.ops)) as Build['ops'])
-      : without<Build['ops']>(`spikewasm ${files.version} has no spikewasm/ops`),
-  }
+  const { version } = files
+  const sw = (await import(files.main)) as Build['sw']
+  const ops = files.ops === undefined ? undefined : ((await import(files.ops)) as Build['ops'])
+  return { name, version, sw, ops: batchFirst(`spikewasm ${version}`, ops) }
+}
+
+/** Kernels that take [B, T, …]; of others whoever asks for one gets a clear error. */
+function batchFirst(build: string, ops: Build['ops'] | undefined): Build['ops'] {
+  if (ops === undefined) return without(`${build} has no spikewasm/ops`)
+  // Absent from packages that tests make. The sizes are those of [B][H][W][T][C].
+  const known = (ops as Partial<Build['ops']>).linear
+  const plan = known?.plan({ input: [2, 3, 4], weight: [4, 4] })
+  if (plan === undefined || plan.tensors.input.sizes[0] === 2) return ops
+  return without(
+    `the kernels of this ${build} take [T, B, …], not [B, T, …]: its cases would be others; ` +
+      'compare networks, or builds of one order',
+  )
 }
 
 /** A build for benchmarks that take nothing from it, because they import it themselves. */

@@ -248,7 +248,7 @@ export function planSum(
  * A sum of tensors, written out as floats, as a layer of a network does that cannot read its terms
  * as they are:
  *
- *     output[t, b, c, i, j] = Σ over terms of scale · mean of value[t, b, c] over its window (i, j)
+ *     output[b, t, c, i, j] = Σ over terms of scale · mean of value[b, t, c] over its window (i, j)
  *     value = the floats, or map scale · floats + map shift (`affine`), or the spikes
  *
  * A term of floats without T is the same at every step. With `mean` the output is the mean over the
@@ -309,8 +309,8 @@ export interface AvgPool2dTypes extends OpTypes {
  * Average pooling, written out. In a network mostly nothing runs for it: who reads its output takes
  * the means (`pool` of `ops.conv2d` and `ops.linear`).
  *
- *     output[t, b, c, i, j] = 1/(kernelH·kernelW) · Σ over p, q of
- *                             input[t, b, c, i·stride + p − padding, j·stride + q − padding]
+ *     output[b, t, c, i, j] = 1/(kernelH·kernelW) · Σ over p, q of
+ *                             input[b, t, c, i·stride + p − padding, j·stride + q − padding]
  *
  * Padded zeros count, as is PyTorch's default. Argument of `run`: input, a Float32Array or with
  * `spikes` a Uint8Array. Result: [B, C, outH, outW], or that behind T.

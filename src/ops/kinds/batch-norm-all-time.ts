@@ -15,7 +15,7 @@ import type { Fixed, TimedInput } from '../types.js'
 
 /** Options of `ops.batchNormAllTime`. */
 export interface BatchNormAllTimeOptions {
-  /** [T, B, C] or [T, B, C, H, W]. */
+  /** [B, T, C] or [B, T, C, H, W]. */
   readonly input: readonly number[]
   /** Added to the variance, > 0; default 1e-5. */
   readonly eps?: number

@@ -20,9 +20,9 @@ import type { OpTypes } from '../types.js'
 
 /** What `ops.cell` can compute. */
 export type CellResults = {
-  /** 0 or 1 [T, …], of cells that spike. */
+  /** 0 or 1 [B, T, …], of cells that spike. */
   readonly spikes: Uint8Array
-  /** Potentials [T, …], of those that do not. */
+  /** Potentials [B, T, …], of those that do not. */
   readonly potentials: Float32Array
   /** The factor of rate-based backpropagation, […]. */
   readonly eligibilities: Float32Array
@@ -85,8 +85,8 @@ function build(o: OpBuilder, options: CellOpOptions, outputs: ReadonlySet<Name>)
  * on synaptic currents, with an adaptive threshold, recurrent ones, and integrators. The option
  * `cell` is the layer; docs/networks.md has the equations.
  *
- * Arguments of `run`: input [T, …], and what the layer learns, in the order of its state dict: w,
- * v_threshold, w_syn, beta, w_adaptation, recurrent.weight (or recurrent.V), recurrent.bias.
+ * Arguments of `run`: input [B, T, …], and what the layer learns, in the order of its state dict:
+ * w, v_threshold, w_syn, beta, w_adaptation, recurrent.weight (or recurrent.V), recurrent.bias.
  * Result: what `outputs` names; `['spikes']` by default, which integrators do not have.
  */
 export const cell = selecting<CellOpOptions, CellResults, CellTypes>(
@@ -170,9 +170,9 @@ function buildBackward(o: OpBuilder, options: CellOpOptions): Planned {
 /**
  * The gradients of `ops.cell` through time (BPTT) from that of its spikes or potentials.
  *
- * Arguments of `run`: delta [T, …], then those of `ops.cell`. Result: the input's gradient [T, …];
- * where there are parameters { inputGradient, … } with `wGradient`, `v_thresholdGradient`,
- * `recurrent.weightGradient`, … as well.
+ * Arguments of `run`: delta [B, T, …], then those of `ops.cell`. Result: the input's gradient
+ * [B, T, …]; where there are parameters { inputGradient, … } with `wGradient`,
+ * `v_thresholdGradient`, `recurrent.weightGradient`, … as well.
  */
 export const cellBackward = operation<CellOpOptions, CellBackwardTypes>(
   'cellBackward',

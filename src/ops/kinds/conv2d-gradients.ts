@@ -30,7 +30,7 @@ export interface Conv2dInputGradientOptions extends ConvShape, InputGradientOpti
 /**
  * Gradient of a convolution's input from that of its output (`torch.nn.grad.conv2d_input`):
  *
- *     dx[t, b, c, i, j] = Σ over n, p, q of w[n, c, p, q] · delta[t, b, n, u, v],
+ *     dx[b, t, c, i, j] = Σ over n, p, q of w[n, c, p, q] · delta[b, t, n, u, v],
  *                         where u · stride + p − padding = i and v · stride + q − padding = j
  *
  * Arguments of `run`: weight, delta [B, N, outH, outW], or that behind T. Result: of the shape
@@ -50,8 +50,8 @@ export interface Conv2dWeightGradientOptions extends ConvShape, WeightGradientOp
 /**
  * Gradient of a convolution's weight (`torch.nn.grad.conv2d_weight`):
  *
- *     dw[n, c, p, q] = Σ over t, b, i, j of delta[t, b, n, i, j] ·
- *                      x[t, b, c, i·stride + p − padding, j·stride + q − padding]
+ *     dw[n, c, p, q] = Σ over b, t, i, j of delta[b, t, n, i, j] ·
+ *                      x[b, t, c, i·stride + p − padding, j·stride + q − padding]
  *
  * x are floats; with `spikes` spikes of each step; with `counts` rates, counts / timeSteps, and
  * delta has no T (rate-based backpropagation); with `mean` the mean over T of floats.
@@ -73,7 +73,7 @@ export interface Conv2dBiasGradientOptions extends BiasGradientOptions {
 }
 
 /**
- * Gradient of a convolution's bias: db[n] = Σ over t, b, i, j of delta[t, b, n, i, j].
+ * Gradient of a convolution's bias: db[n] = Σ over b, t, i, j of delta[b, t, n, i, j].
  *
  * Arguments of `run`: delta; with `accumulate` the gradient so far, which is changed. Result:
  * [N].

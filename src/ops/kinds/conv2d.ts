@@ -13,8 +13,8 @@ export interface Conv2dOptions extends ConvShape, ForwardOptions {}
  * A convolution of floats, or of spikes, with the kernels of a network (`torch.nn.functional.
  * conv2d`):
  *
- *     y[t, b, n, i, j] = bias[n] + Σ over c, p, q of
- *                        w[n, c, p, q] · x[t, b, c, i·stride + p − padding, j·stride + q − padding]
+ *     y[b, t, n, i, j] = bias[n] + Σ over c, p, q of
+ *                        w[n, c, p, q] · x[b, t, c, i·stride + p − padding, j·stride + q − padding]
  *
  * On spikes only the weights of active inputs are added. With `pool`, x is the mean over windows of
  * the spikes; with `sources`, the sum of several tensors. With `weightType: 'int8'` w is

@@ -115,7 +115,7 @@ function build(o: OpBuilder, options: CrossEntropyOptions, outputs: ReadonlySet<
 /**
  * Cross entropy of a network's output, and its gradient:
  *
- *     y[b] = mean over t of input[t, b]
+ *     y[b] = mean over t of input[b, t]
  *     ℓ[b] = (1 − m) · (log Σ over c of exp y[b, c] − y[b, target[b]])
  *            + m · mean over c of (y[b, c] − onehot[b, c])²
  *     loss = mean of ℓ over the valid samples

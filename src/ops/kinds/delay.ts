@@ -12,7 +12,7 @@ import { imageOf } from '../windows.js'
 
 /** Options of `ops.delayBackward`. */
 export interface DelayBackwardOptions {
-  /** [T, B, C] or [T, B, C, H, W]. */
+  /** [B, T, C] or [B, T, C, H, W]. */
   readonly input: readonly number[]
   /** Steps by which the signal comes later, 0 … 4096: one number, or one for each channel. */
   readonly steps: number | readonly number[]

@@ -75,8 +75,8 @@ function planGradientSum(
 /**
  * The gradient of a tensor that several layers read, from what each of them hands back:
  *
- *     inputGradient[t, b, c, y, x] = Σ over terms of scale/(kernelH·kernelW) ·
- *                                Σ of delta[t, b, c, i, j] over the windows that hold (y, x)
+ *     inputGradient[b, t, c, y, x] = Σ over terms of scale/(kernelH·kernelW) ·
+ *                                Σ of delta[b, t, c, i, j] over the windows that hold (y, x)
  *
  * A term that is `still` hands back one gradient for all steps.
  *
@@ -106,8 +106,8 @@ export interface AvgPool2dBackwardOptions extends WindowOptions {
 /**
  * The gradient of average pooling:
  *
- *     inputGradient[t, b, c, y, x] = 1/(kernelH·kernelW) ·
- *                                Σ of delta[t, b, c, i, j] over the windows that hold (y, x)
+ *     inputGradient[b, t, c, y, x] = 1/(kernelH·kernelW) ·
+ *                                Σ of delta[b, t, c, i, j] over the windows that hold (y, x)
  *
  * Argument of `run`: delta [B, C, outH, outW], or that behind T. Result: inputGradient.
  */

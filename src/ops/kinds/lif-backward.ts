@@ -227,8 +227,8 @@ export interface LifBackwardTypes extends OpTypes {
  * 'online' surrogates, in 'time' what `ops.lif` reads: input, scale, shift, residual,
  * residualScale, residualShift, shortcut, w, as far as options ask for them.
  *
- * Result: the gradient of the current, of the neurons' shape ([T, …] through time, also where the
- * current has no time axis: its gradient is the sum over time). It is that behind scale and shift:
+ * Result: the gradient of the current, of the neurons' shape ([B, T, …] through time, also where
+ * the current has no time axis: its gradient is the sum over time). It is behind scale and shift:
  * of the sum of all currents. With `learnable` { inputGradient, wGradient [1] }.
  */
 export const lifBackward = operation<LifBackwardOptions, LifBackwardTypes>(

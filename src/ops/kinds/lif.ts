@@ -26,9 +26,9 @@ import { MOST_STEPS, still } from '../shapes.js'
 import { floatTensor, type OpTensor, spikesTensor } from '../tensor.js'
 import type { ActivityInput, If, Only, OpTypes, Ranked, With } from '../types.js'
 
-/** What `ops.lif` can compute. Without [T, …] a result has the shape of the current at one step. */
+/** What `ops.lif` can compute. Without [B, T, …] a result has the current's shape at one step. */
 export type LifResults = {
-  /** 0 or 1 [T, …]. */
+  /** 0 or 1 [B, T, …]. */
   readonly spikes: Uint8Array
   /** Spikes of each neuron over all steps, […]. */
   readonly counts: Uint8Array
@@ -36,7 +36,7 @@ export type LifResults = {
   readonly rates: Float32Array
   /** The factor of rate-based backpropagation, […]. */
   readonly eligibilities: Float32Array
-  /** κ h'(u − θ) [T, …]: the factor of the online methods. */
+  /** κ h'(u − θ) [B, T, …]: the factor of the online methods. */
   readonly surrogates: Float32Array
   /** Mean over time of the normalised current (x − mean)·invStd, […]. */
   readonly xhat: Float32Array

@@ -32,10 +32,10 @@ export interface LinearOptions extends LinearShape, ForwardOptions {}
 /**
  * A linear layer on floats or spikes (`torch.nn.functional.linear`):
  *
- *     y[t, b, n] = bias[n] + Σ over c of w[n, c] · x[t, b, c]
+ *     y[b, t, n] = bias[n] + Σ over c of w[n, c] · x[b, t, c]
  *
  * An input [B, C, H, W] stands for its C·H·W features, as behind `flatten`. Options and arguments
- * are those of `conv2d`. Result: [B, N], or [T, B, N].
+ * are those of `conv2d`. Result: [B, N], or [B, T, N].
  */
 export const linear = operation<LinearOptions, ForwardTypes<LinearRanks>>(
   'linear',
@@ -47,9 +47,9 @@ export const linear = operation<LinearOptions, ForwardTypes<LinearRanks>>(
 export interface LinearInputGradientOptions extends LinearShape, InputGradientOptions {}
 
 /**
- * Gradient of a linear layer's input: dx[t, b, c] = Σ over n of w[n, c] · delta[t, b, n].
+ * Gradient of a linear layer's input: dx[b, t, c] = Σ over n of w[n, c] · delta[b, t, n].
  *
- * Arguments of `run`: weight, delta [B, N] or [T, B, N]. Result: of the shape of the input.
+ * Arguments of `run`: weight, delta [B, N] or [B, T, N]. Result: of the shape of the input.
  */
 export const linearInputGradient = operation<
   LinearInputGradientOptions,
@@ -62,9 +62,9 @@ export const linearInputGradient = operation<
 export interface LinearWeightGradientOptions extends LinearShape, WeightGradientOptions {}
 
 /**
- * Gradient of a linear layer's weight: dw[n, c] = Σ over t, b of delta[t, b, n] · x[t, b, c].
+ * Gradient of a linear layer's weight: dw[n, c] = Σ over b, t of delta[b, t, n] · x[b, t, c].
  *
- * Options and arguments are those of `conv2dWeightGradient`, with a delta [B, N] or [T, B, N].
+ * Options and arguments are those of `conv2dWeightGradient`, with a delta [B, N] or [B, T, N].
  * Result: [N, C].
  */
 export const linearWeightGradient = operation<
@@ -76,12 +76,12 @@ export const linearWeightGradient = operation<
 
 /** Options of `ops.linearBiasGradient`. */
 export interface LinearBiasGradientOptions extends BiasGradientOptions {
-  /** Of the output's gradient: [B, N], or [T, B, N]. */
+  /** Of the output's gradient: [B, N], or [B, T, N]. */
   readonly delta: readonly number[]
 }
 
 /**
- * Gradient of a linear layer's bias: db[n] = Σ over t, b of delta[t, b, n].
+ * Gradient of a linear layer's bias: db[n] = Σ over b, t of delta[b, t, n].
  *
  * Arguments of `run`: delta; with `accumulate` the gradient so far, which is changed. Result:
  * [N].

@@ -215,8 +215,8 @@ function build(o: OpBuilder, options: MaxPool2dOptions, outputs: ReadonlySet<Nam
 /**
  * Max pooling with a network's kernels:
  *
- *     output[t, b, c, i, j] = max over p, q of
- *                             input[t, b, c, i·stride + p − padding, j·stride + q − padding]
+ *     output[b, t, c, i, j] = max over p, q of
+ *                             input[b, t, c, i·stride + p − padding, j·stride + q − padding]
  *
  * A window of spikes spikes when any of its neurons does. The choice is the place p·kernelW + q
  * that the gradient goes to: by 'rate' that of the largest mean over time, by 'step' that of the
@@ -247,7 +247,7 @@ export interface MaxPool2dBackwardOptions extends WindowOptions {
 /**
  * The gradient of max pooling goes to the places that were chosen:
  *
- *     inputGradient[t, b, c, y, x] = Σ of delta[t, b, c, i, j] over windows that chose (y, x)
+ *     inputGradient[b, t, c, y, x] = Σ of delta[b, t, c, i, j] over windows that chose (y, x)
  *
  * Arguments of `run`: delta [B, C, outH, outW] or that behind T, choice of `ops.maxPool2d`.
  * Result: inputGradient.

@@ -50,7 +50,7 @@ function build(
 /**
  * Mean squared error of a network's output, and its gradient:
  *
- *     y[b] = mean over t of input[t, b], with of: 'counts' the sum
+ *     y[b] = mean over t of input[b, t], with of: 'counts' the sum
  *     ℓ[b] = mean over c of (y[b, c] − w[b, c])²
  *     w[b, c] = correctRate for c = target[b], else incorrectRate (times T for counts);
  *               target[b, c] with targets: 'values'

@@ -35,8 +35,8 @@ function build(
 /**
  * The loss of temporal efficient training (Deng et al., ICLR 2022), and its gradient:
  *
- *     ℓ[b] = mean over t of (1 − lambda) · cross entropy(input[t, b], target[b])
- *            + lambda · mean over c of (input[t, b, c] − mean)²
+ *     ℓ[b] = mean over t of (1 − lambda) · cross entropy(input[b, t], target[b])
+ *            + lambda · mean over c of (input[b, t, c] − mean)²
  *     loss = mean of ℓ over the valid samples
  *
  * Each step's logits have a gradient. Of logits without T it is the sum over the steps.

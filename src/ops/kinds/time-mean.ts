@@ -9,7 +9,7 @@ import type { Fixed, RowsInput } from '../types.js'
 
 /** Options of `ops.timeMean`. */
 export interface TimeMeanOptions {
-  /** Logits [T, B, C], or [B, C]. */
+  /** Logits [B, T, C], or [B, C]. */
   readonly input: readonly number[]
   /** Time steps that logits [B, C] stand for, as they are the same at each. Default 1. */
   readonly timeSteps?: number
@@ -39,7 +39,7 @@ export function logitsOf(op: string, { input, timeSteps }: TimeMeanOptions) {
  * The mean of logits over time, which is a spiking network's output, and the classes that it
  * predicts:
  *
- *     output[b, c] = 1/T · Σ over t of input[t, b, c]
+ *     output[b, c] = 1/T · Σ over t of input[b, t, c]
  *     predictions[b] = the c with the greatest output, the first of equals
  *
  * An output that is not a number is passed over; but if that of class 0 is, class 0 is predicted.

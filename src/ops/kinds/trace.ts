@@ -30,7 +30,7 @@ import { imageOf } from '../windows.js'
 
 /** Options of `ops.timeSum`. */
 export interface TimeSumOptions {
-  /** [T, B, C, H, W] or [T, B, C]. */
+  /** [B, T, C, H, W] or [B, T, C]. */
   readonly input: readonly number[]
   /** Sums go on from run to run, by the setting `step`. Default false. */
   readonly carry?: boolean
@@ -163,7 +163,7 @@ export const trace = operation<TraceOptions, TraceTypes>(
 
 /** Options of `ops.traceGradient`. */
 export interface TraceGradientOptions {
-  /** [T, B, C, H, W] or [T, B, C]. */
+  /** [B, T, C, H, W] or [B, T, C]. */
   readonly input: readonly number[]
   /** As of `ops.trace`. */
   readonly tau?: number

@@ -55,7 +55,7 @@ export interface WeightGradientOptions extends SpikeOptions {
   /** Steps that counts run over. */
   readonly timeSteps?: number
   /**
-   * `delta` has no T: it is multiplied with the mean of the floats [T, B, …] over time.
+   * `delta` has no T: it is multiplied with the mean of the floats [B, T, …] over time.
    * Default false.
    */
   readonly mean?: boolean

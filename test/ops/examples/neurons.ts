@@ -3,7 +3,7 @@ import { alif, recurrent } from '../../../src/index.js'
 import * as ops from '../../../src/ops/index.js'
 import type { Example } from './example.js'
 
-const input = [3, 2, 5, 4, 4]
+const input = [2, 3, 5, 4, 4]
 
 export const examples: readonly Example[] = [
   { name: 'lif', plan: () => ops.lif.plan({ input }) },

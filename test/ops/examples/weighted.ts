@@ -2,14 +2,14 @@
 import * as ops from '../../../src/ops/index.js'
 import type { Example } from './example.js'
 
-const input = [5, 2, 8, 8, 8]
+const input = [2, 5, 8, 8, 8]
 const rates = [2, 8, 8, 8]
 const conv = { input, weight: [8, 8, 3, 3], padding: 1 }
 const rate = { ...conv, input: rates }
-const wide = { input: [4, 2, 64, 8, 8], weight: [64, 64, 3, 3], padding: 1 }
+const wide = { input: [2, 4, 64, 8, 8], weight: [64, 64, 3, 3], padding: 1 }
 const grouped = { ...wide, weight: [64, 16, 3, 3], groups: 4 }
 const image = { input: [2, 3, 8, 8], weight: [8, 3, 3, 3], padding: 1 }
-const dense = { input: [4, 2, 12], weight: [10, 12] }
+const dense = { input: [2, 4, 12], weight: [10, 12] }
 
 type Forward = ops.Conv2dOptions & { readonly moments?: false }
 
@@ -29,7 +29,7 @@ const weight = (name: string, options: ops.Conv2dWeightGradientOptions): Example
 export const examples: readonly Example[] = [
   forward('of few channels', { ...image, algorithm: 'narrow' }),
   forward('of floats', { ...conv, algorithm: 'direct' }),
-  forward('by rows', { ...conv, input: [4, 16, 8, 32, 32], spikes: true, algorithm: 'rows' }),
+  forward('by rows', { ...conv, input: [16, 4, 8, 32, 32], spikes: true, algorithm: 'rows' }),
   forward('by lists', { ...conv, spikes: true, algorithm: 'lists' }),
   forward('of bytes', { ...conv, spikes: true, weightType: 'int8' }),
   forward('in groups', { ...grouped, algorithm: 'grouped' }),

@@ -94,7 +94,7 @@ export function neurons(): void {
   ops.lif.plan(options).scale?.fill(1)
   const rate = ops.lifBackward.plan({ mode: 'rate', input: [1, 4], deltas: [{}, {}] })
   rate.run(rate.delta0, rate.delta1, rate.eligibilities)
-  const time = { mode: 'time', input: [4, 1, 4], learnable: true } as const
+  const time = { mode: 'time', input: [1, 4, 4], learnable: true } as const
   ops.lifBackward(time, f, f, f).wGradient.fill(0)
 
   // @ts-expect-error bytes
@@ -128,8 +128,8 @@ export function others(): void {
   sum.run(sum.input0, sum.scale0, sum.shift0, sum.input1)
   ops.dropout.plan({ input: [1, 4], spikes: true }).counts.fill(0)
   ops.dropout.plan({ input: [1, 4] }).run({ seed: 3 })
-  ops.trace.plan({ input: [4, 1, 4] }).run(f, { step: 3 })
-  ops.timeSum.plan({ input: [4, 1, 4], carry: true }).run({ step: 0 })
+  ops.trace.plan({ input: [1, 4, 4] }).run(f, { step: 3 })
+  ops.timeSum.plan({ input: [1, 4, 4], carry: true }).run({ step: 0 })
   ops.relu.plan({ input: [4, 4], outputs: ['counts'] }).run({ step: 0 })
   const normalise = ops.batchNorm.plan({ input: [4, 4] })
   normalise.run(f, f, f, f, undefined)
@@ -160,7 +160,7 @@ export function others(): void {
   // @ts-expect-error no such option of a term
   ops.add.plan({ terms: [{ input: [1, 4], scal: 2 }] })
   // @ts-expect-error no such option of a gradient
-  ops.lifBackward.plan({ mode: 'time', input: [4, 1, 4], deltas: [{ stil: true }] })
+  ops.lifBackward.plan({ mode: 'time', input: [1, 4, 4], deltas: [{ stil: true }] })
   // @ts-expect-error counts without the option
   ops.reluBackward({ input: [1, 4] }, f, u)
   // @ts-expect-error spikes without the option
