@@ -6,7 +6,8 @@
 import { parseArgs } from 'node:util'
 import '../build/src/node.js'
 import { fuzzJobs, fuzzWorker } from '../build/test/scale/fuzz.js'
-import { noRedis } from '../build/test/support/redis.js'
+import { withstand } from '../build/test/scale/hostile.js'
+import { noRedis, startRedis } from '../build/test/support/redis.js'
 
 const { values } = parseArgs({
   options: {
@@ -32,4 +33,13 @@ const tell = (what, { refused, taken, faults }) => {
 for (const kind of ['runs', 'rounds']) tell(kind, fuzzJobs(Math.ceil(count / 2), seed, kind))
 const reason = noRedis()
 if (worker > 0 && reason) console.log(`without a worker: ${reason}`)
-else if (worker > 0) tell('a worker', await fuzzWorker(worker, seed))
+else if (worker > 0) {
+  tell('a worker', await fuzzWorker(worker, seed))
+  const redis = await startRedis()
+  const of = { url: redis.url, limitMB: 400, megabytes: 450 }
+  const { faults, peakMB } = await withstand(of)
+  await redis.stop()
+  console.log(`values of 450 MB: a worker of 400 MB took ${Math.round(peakMB)} MB at most`)
+  for (const fault of faults) console.log(fault)
+  if (faults.length > 0) process.exitCode = 1
+}

@@ -7,6 +7,7 @@
 import type { Job, JobsOptions, Queue, Worker } from 'bullmq'
 import { plainText, quote, SpikewasmError } from '../errors.js'
 import type { RedisPlace } from './redis.js'
+import { MOST_REPLY, MOST_VALUE } from './replies.js'
 import { KEPT_SECONDS } from './store.js'
 
 /** An entry that is no job. */
@@ -34,9 +35,29 @@ function isObject(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
+/** Fields of an entry that are looked at, and those that are too long to be read. */
+async function fieldsOf(
+  { client }: RedisPlace,
+  key: string,
+): Promise<{ readonly fields: Fields; readonly long: ReadonlyMap<string, number> }> {
+  const names = [...wanted.map(({ name }) => name), REPEATS, 'parentKey']
+  const sizes = await Promise.all(names.map((name) => client.hstrlen(key, name)))
+  const short = names.filter((_, i) => sizes[i] <= MOST_VALUE)
+  const values = await client.hmget(key, ...short)
+  const found = short.flatMap((name, i) => (values[i] === null ? [] : [[name, values[i]]]))
+  const long = names.flatMap((name, i) =>
+    sizes[i] > MOST_VALUE ? [[name, sizes[i]] as const] : [],
+  )
+  return { fields: Object.fromEntries(found), long: new Map(long) }
+}
+
+const nothing = { fields: {}, long: new Map<string, number>() }
+
 /** What is wrong with each field; none: it is a job, whoever made it. */
-function faultsOf(fields: Fields): Map<string, string> {
+function faultsOf(fields: Fields, long: ReadonlyMap<string, number>): Map<string, string> {
   const faults = new Map<string, string>()
+  for (const [name, size] of long)
+    faults.set(name, `its ${name} must have at most ${MOST_VALUE} bytes, got ${size}`)
   for (const { name, what, isGood } of wanted) {
     const text = fields[name]
     if (!text) continue
@@ -84,8 +105,8 @@ async function mend(
 ): Promise<void> {
   const { client, bull } = place
   const set: Record<string, string> = { defa: why }
-  const gone = ['progress', REPEATS].filter((name) => faults.has(name))
-  if (faults.has('data')) set.data = JSON.stringify({ damaged: fields.data.slice(0, 1000) })
+  const gone = ['progress', REPEATS, 'parentKey'].filter((name) => faults.has(name))
+  if (faults.has('data')) set.data = JSON.stringify({ damaged: fields.data?.slice(0, 1000) })
   if (faults.has('opts')) set.opts = JSON.stringify(mendedOptions)
   if (faults.has('parent')) {
     const parent = parentOf(fields.parentKey)
@@ -137,15 +158,20 @@ async function lookAtTaken(
     // What others have taken is theirs to look at.
     if (!token?.startsWith(`${worker.id}:`)) continue
     const type = await client.type(key)
-    if (type !== 'hash') {
-      const why = explain(place, worker.name, id, `it must be a hash, got a ${type}`)
+    const { fields, long } = type === 'hash' ? await fieldsOf(place, key) : nothing
+    const faults = faultsOf(fields, long)
+    const size = faults.size > 0 ? 0 : Number(await client.memory('USAGE', key, 'SAMPLES', 0))
+    if (type !== 'hash' || size > MOST_REPLY) {
+      const what =
+        type === 'hash'
+          ? `it must have at most ${MOST_REPLY} bytes, got ${size}`
+          : `it must be a hash, got a ${type}`
+      const why = explain(place, worker.name, id, what)
       // Nothing can be noted in it, and it may be another's.
       await client.multi().lrem(active, 1, id).del(`${key}:lock`).exec()
       tell(id, why)
       continue
     }
-    const fields = await client.hgetall(key)
-    const faults = faultsOf(fields)
     if (faults.size === 0) continue
     const why = explain(place, worker.name, id, [...faults.values()].join(', '))
     await mend(place, { key, token, worker }, fields, { faults, why })
@@ -168,8 +194,8 @@ export async function readJob(
     const { message } = error as Error
     const isDamage = [SyntaxError, TypeError].some((type) => error instanceof type)
     if (!isDamage && !message.startsWith('WRONGTYPE')) throw error
-    const fields = isDamage ? await place.client.hgetall(queue.toKey(id)) : {}
-    const [what = `it cannot be read: ${plainText(message, 200)}`] = faultsOf(fields).values()
+    const { fields, long } = isDamage ? await fieldsOf(place, queue.toKey(id)) : nothing
+    const [what = `it cannot be read: ${plainText(message, 200)}`] = faultsOf(fields, long).values()
     throw new DamagedEntry(explain(place, queue.name, id, what), { cause: error })
   }
 }

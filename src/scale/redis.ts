@@ -5,6 +5,7 @@
 
 import type { Redis, RedisOptions } from 'ioredis'
 import { expect, plainText, quote, SpikewasmError } from '../errors.js'
+import { boundedConnector } from './replies.js'
 
 /** The password of Redis is in this variable of the environment, and nowhere else. */
 export const PASSWORD = 'SPIKEWASM_REDIS_PASSWORD'
@@ -14,9 +15,7 @@ export const defaultNamespace = 'spikewasm'
 
 type Bull = typeof import('bullmq')
 /** Of `ioredis`. */
-interface IoRedis {
-  readonly Redis: typeof Redis
-}
+type IoRedis = Pick<typeof import('ioredis'), 'Redis' | 'AbstractConnector'>
 
 /** What `bullmq` packs messages with would take a native binary along; it works without. */
 const NO_NATIVE = 'MSGPACKR_NATIVE_ACCELERATION_DISABLED'
@@ -146,6 +145,7 @@ export class RedisPlace {
       ...{ host, port, db, username, lazyConnect: true, connectTimeout: FIRST_MS },
       ...(password ? { password } : {}),
       ...(tls ? { tls: {} } : {}),
+      Connector: boundedConnector(io.AbstractConnector),
       // A command waits for the connection as long as it must.
       maxRetriesPerRequest: null,
       retryStrategy: (times: number) => (isOpen ? Math.min(100 * times, MOST_WAIT_MS) : null),

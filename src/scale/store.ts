@@ -4,21 +4,45 @@
  */
 
 import { createHash, randomBytes } from 'node:crypto'
-import { readdir, readFile, rm, stat } from 'node:fs/promises'
+import { type FileHandle, open, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, quote, SpikewasmError } from '../errors.js'
 import { writeFileAtomic } from '../io/files.js'
 import type { RedisPlace } from './redis.js'
+import { MOST_VALUE } from './replies.js'
 
 /** Seconds that bytes are kept unless somebody says otherwise: a week. */
 export const KEPT_SECONDS = 7 * 24 * 3600
+
+/** What bytes may take that anybody may have written. */
+export interface BytesLimit {
+  readonly bytes: number
+  /** What the limit is, for people. */
+  readonly of: string
+}
+
+/** Bytes that are not what their head says: nobody can go on from them. */
+export class DamagedBytes extends SpikewasmError {}
+
+/** @throws SpikewasmError for more */
+function checkFits(name: string, bytes: number, limit: BytesLimit): void {
+  expect(
+    bytes <= limit.bytes,
+    () => `${name} must have at most ${Math.floor(limit.bytes)} bytes, ${limit.of}, got ${bytes}`,
+  )
+}
 
 export interface BlobStore {
   readonly where: 'redis' | 'folder'
   /** Writes bytes under a name; who reads it finds the old or the new ones, whole. */
   put(name: string, bytes: Uint8Array, seconds?: number): Promise<void>
-  /** undefined: there are none, or no longer. */
-  get(name: string): Promise<Uint8Array | undefined>
+  /**
+   * Asks how many there are before it reads any. Their buffer holds nothing else.
+   *
+   * @returns undefined: there are none, or no longer
+   * @throws SpikewasmError for more than may be, DamagedBytes for others than were announced
+   */
+  get(name: string, limit: BytesLimit): Promise<Uint8Array | undefined>
   remove(name: string): Promise<void>
 }
 
@@ -42,6 +66,18 @@ interface Head {
   readonly sha256: string
 }
 
+/** Characters of a head. */
+const MOST_HEAD = 1000
+
+/** Whether Redis holds no text there. */
+const isOtherType = (error: unknown): boolean => /^WRONGTYPE/.test((error as Error).message)
+
+const damaged = (name: string, { bytes }: Head, got: string): DamagedBytes =>
+  new DamagedBytes(
+    `${name} must have the ${bytes} bytes that its head in Redis says, got ${got}; something ` +
+      'else writes there, or Redis has lost a part',
+  )
+
 const sha256Of = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
 const viewOf = (bytes: Uint8Array, from = 0, to = bytes.length): Buffer =>
@@ -55,8 +91,11 @@ export function redisStore(place: RedisPlace, chunk = CHUNK): BlobStore {
     place.key('bytes', name, nonce, String(i))
 
   const headOf = async (name: string): Promise<Head | undefined> => {
-    const text = await client.get(headKey(name))
-    if (text === null) return undefined
+    // More of it would not be a head.
+    const text = await client.getrange(headKey(name), 0, MOST_HEAD).catch((error) => {
+      if (isOtherType(error)) return ''
+      throw error
+    })
     try {
       const { nonce, bytes, chunks, sha256 } = JSON.parse(text) as Head
       const counts = [bytes, chunks].every((n) => Number.isSafeInteger(n) && n >= 0)
@@ -66,6 +105,33 @@ export function redisStore(place: RedisPlace, chunk = CHUNK): BlobStore {
       // Not of ours: as if there were none.
     }
     return undefined
+  }
+  /** undefined while a writer replaces them. */
+  const bytesOf = async (
+    name: string,
+    head: Head,
+    limit: BytesLimit,
+  ): Promise<Uint8Array | undefined> => {
+    checkFits(name, head.bytes, limit)
+    const keys = Array.from({ length: head.chunks }, (_, i) => chunkKey(name, head, i))
+    const sizes = await Promise.all(keys.map((key) => client.strlen(key))).catch((error) => {
+      if (isOtherType(error)) throw damaged(name, head, 'something else')
+      throw error
+    })
+    if (head.bytes > 0 && sizes.includes(0)) return undefined
+    const total = sizes.reduce((sum, size) => sum + size, 0)
+    if (total !== head.bytes) throw damaged(name, head, String(total))
+    const whole = new Uint8Array(total)
+    let at = 0
+    for (const [i, key] of keys.entries())
+      for (let from = 0; from < sizes[i]; from += MOST_VALUE) {
+        const end = Math.min(sizes[i], from + MOST_VALUE)
+        const part = await client.getrangeBuffer(key, from, end - 1)
+        if (part.length !== end - from) return undefined
+        whole.set(part, at)
+        at += part.length
+      }
+    return whole
   }
   const dropChunks = async (name: string, head: Head | undefined): Promise<void> => {
     const keys = Array.from({ length: head?.chunks ?? 0 }, (_, i) => chunkKey(name, head!, i))
@@ -87,20 +153,13 @@ export function redisStore(place: RedisPlace, chunk = CHUNK): BlobStore {
       await client.set(headKey(name), JSON.stringify(head), 'EX', seconds)
       await dropChunks(name, before)
     },
-    async get(name) {
+    async get(name, limit) {
       checkName(name)
       for (let tries = 0; tries < TRIES; tries++) {
         const head = await headOf(name)
         if (!head) return undefined
-        const parts: Buffer[] = []
-        for (let i = 0; i < head.chunks; i++) {
-          const part = await client.getBuffer(chunkKey(name, head, i))
-          if (part === null) break
-          parts.push(part)
-        }
-        const whole = parts.length === 1 ? parts[0] : Buffer.concat(parts)
-        if (parts.length === head.chunks && sha256Of(whole) === head.sha256)
-          return new Uint8Array(whole.buffer, whole.byteOffset, whole.byteLength)
+        const whole = await bytesOf(name, head, limit)
+        if (whole && sha256Of(whole) === head.sha256) return whole
       }
       return undefined
     },
@@ -114,6 +173,18 @@ export function redisStore(place: RedisPlace, chunk = CHUNK): BlobStore {
 }
 
 const ENDING = '.spikewasm-bytes'
+/** Bytes of a file's hash, which stands before the others. */
+const HASH = 32
+
+/** @returns whether a file has as many bytes behind a place */
+async function fill(file: FileHandle, into: Uint8Array, from: number): Promise<boolean> {
+  for (let at = 0; at < into.length; ) {
+    const { bytesRead } = await file.read(into, at, into.length - at, from + at)
+    if (bytesRead === 0) return false
+    at += bytesRead
+  }
+  return true
+}
 
 /** Files of a folder that all workers see. What nobody has written for a week is removed. */
 export async function folderStore(folder: string): Promise<BlobStore> {
@@ -137,14 +208,23 @@ export async function folderStore(folder: string): Promise<BlobStore> {
       const head = Buffer.from(sha256Of(bytes), 'hex')
       await writeFileAtomic(pathOf(name), Buffer.concat([head, viewOf(bytes)]))
     },
-    async get(name) {
-      const all = await readFile(pathOf(name)).catch((error: NodeJS.ErrnoException) => {
+    async get(name, limit) {
+      const file = await open(pathOf(name)).catch((error: NodeJS.ErrnoException) => {
         if (error.code === 'ENOENT') return undefined
         throw error
       })
-      if (!all || all.length < 32) return undefined
-      const bytes = new Uint8Array(all.buffer, all.byteOffset + 32, all.length - 32)
-      return sha256Of(bytes) === all.subarray(0, 32).toString('hex') ? bytes : undefined
+      if (!file) return undefined
+      try {
+        // The file itself is asked: another may have its name by now.
+        const { size } = await file.stat()
+        checkFits(name, size - HASH, limit)
+        const hash = Buffer.alloc(HASH)
+        const bytes = new Uint8Array(Math.max(0, size - HASH))
+        const isWhole = (await fill(file, hash, 0)) && (await fill(file, bytes, HASH))
+        return isWhole && sha256Of(bytes) === hash.toString('hex') ? bytes : undefined
+      } finally {
+        await file.close()
+      }
     },
     remove: (name) => rm(pathOf(name), { force: true }),
   }

@@ -12,7 +12,8 @@ import { plainText, SpikewasmError } from '../errors.js'
 import { refuseDamaged } from './damaged.js'
 import { type Json, readEnvelope } from './jobs.js'
 import type { RedisPlace } from './redis.js'
-import { type BlobStore, redisStore } from './store.js'
+import { LEFT_OUT } from './replies.js'
+import { type BlobStore, type BytesLimit, redisStore } from './store.js'
 import { jobsLeftAlone, noteVersion, queueOf } from './versions.js'
 
 /** What one job may take. */
@@ -34,6 +35,8 @@ export interface JobContext {
   readonly signal: AbortSignal
   /** Bytes that other workers see too. */
   readonly store: BlobStore
+  /** Of bytes from there: this process holds them too, beside what the job takes. */
+  readonly most: BytesLimit
   /** A folder of this job on this machine, which is removed when it ends. */
   readonly scratch: string
   /** Where data sets are on this machine. */
@@ -46,8 +49,8 @@ export interface JobContext {
   readonly place: RedisPlace
   /** How far it is; only the last one is kept. Never throws. */
   progress(value: { readonly [key: string]: Json }): void
-  /** Of a flow: results of the jobs that this one has waited for, by their keys in Redis. */
-  children(): Promise<Readonly<Record<string, unknown>>>
+  /** Says something unusual of it, on a line of the worker. */
+  tell(line: string): void
 }
 
 /** A kind of jobs. */
@@ -146,6 +149,12 @@ async function withinReach(place: RedisPlace, ms: number, promise: Promise<unkno
   clearInterval(timer)
 }
 
+/** Half of what a job may take: bytes are here, and where they are needed. */
+const shareOf = ({ memoryMB }: JobLimits): BytesLimit => ({
+  bytes: Math.floor((memoryMB * 2 ** 20) / 2),
+  of: 'half of the memory that a job may take (--memory-limit)',
+})
+
 /** The key in Redis that asks to stop a job. */
 export const stopKey = (place: RedisPlace, id: string): string => place.key('stop', id)
 
@@ -182,17 +191,19 @@ export async function startWorker(
     }, STOP_MS)
     let telling = Promise.resolve()
     try {
+      // Its entry is too large, so it is looked at when this fails.
+      if (id === LEFT_OUT) throw new Error('too much to read')
       if (closing) end.abort('worker ends')
       const payload = kind.check(readEnvelope(job.data, kind.kind))
       onNews(`${name}: begins, attempt ${job.attemptsMade + 1}`)
       const { data, cache, limits } = options
       const result = await kind.run(payload, {
         ...{ id, attempt: job.attemptsMade + 1, signal: end.signal, store, scratch, limits },
-        ...{ data, cache, place, concurrency },
+        ...{ data, cache, place, concurrency, most: shareOf(limits) },
         progress(value) {
           telling = telling.then(() => job.updateProgress(value)).catch(() => undefined)
         },
-        children: () => job.getChildrenValues(),
+        tell: (line) => onNews(`${name}: ${line}`),
       })
       await telling
       done++

@@ -25,9 +25,10 @@ export function goodJob(options: object, more: object = {}): JobEnvelope {
 }
 
 /** The job of a replica, as `train --redis` writes it. */
-const goodRound = (more: object = {}): JobEnvelope =>
+export const goodRound = (more: object = {}): JobEnvelope =>
   envelopeOf('rounds', {
     ...{ run: '0123456789abcdef01234567', round: 3, replica: 1, setting: 'a'.repeat(64) },
+    parts: { seed: '01234567' },
     rounds: {
       ...{ replicas: 2, syncEvery: 20, outerLr: 0.7, outerMomentum: 0.9 },
       ...{ compress: 'int8', innerState: 'keep' },

@@ -42,26 +42,28 @@ async function ended(queue: Queue, id: string): Promise<Job> {
 }
 
 const LONG = 120
+/** No limit. */
+const any = { bytes: Number.POSITIVE_INFINITY, of: 'any' }
 
 withRedis('bytes come back whole, in pieces too, and expire', async () => {
   const bytes = Uint8Array.from({ length: 2500 }, (_, i) => i % 251)
   for (const chunk of [1000, 1 << 20]) {
     const store = redisStore(place, chunk)
     await store.put('some.bytes', bytes)
-    assert.equal(await store.get('some.bytes'), bytes)
+    assert.equal(await store.get('some.bytes', any), bytes)
     await store.put('some.bytes', bytes.subarray(0, 3))
-    assert.equal(await store.get('some.bytes'), bytes.slice(0, 3))
+    assert.equal(await store.get('some.bytes', any), bytes.slice(0, 3))
     // Nothing of the longer ones is left.
     assert.is((await place.client.keys('spikewasm:store:*')).length, 2)
     for (const key of await place.client.keys('spikewasm:store:*'))
       assert.ok((await place.client.ttl(key)) > 0)
     await store.remove('some.bytes')
-    assert.is(await store.get('some.bytes'), undefined)
+    assert.is(await store.get('some.bytes', any), undefined)
     assert.is((await place.client.keys('spikewasm:store:*')).length, 0)
     await store.put('empty', new Uint8Array(0), 1)
-    assert.equal(await store.get('empty'), new Uint8Array(0))
+    assert.equal(await store.get('empty', any), new Uint8Array(0))
     await store.remove('empty')
-    assert.match(await messageOf(() => store.get('../x')), /^a name of stored bytes must be/)
+    assert.match(await messageOf(() => store.get('../x', any)), /^a name of stored bytes must be/)
   }
 })
 
@@ -69,9 +71,9 @@ test('a folder keeps bytes as Redis does', () =>
   withFolder(async (folder) => {
     const store = await folderStore(folder)
     await store.put('a', Uint8Array.of(1, 2, 3))
-    assert.equal(await store.get('a'), Uint8Array.of(1, 2, 3))
+    assert.equal(await store.get('a', any), Uint8Array.of(1, 2, 3))
     await store.remove('a')
-    assert.is(await store.get('a'), undefined)
+    assert.is(await store.get('a', any), undefined)
     assert.match(await messageOf(() => store.put('a/b', new Uint8Array(1))), /must be letters/)
     assert.match(await messageOf(() => folderStore(join(folder, 'none'))), /^--shared must be/)
   }))
@@ -172,7 +174,7 @@ withRedis('two sweeps that wait for the same run both get its files, and then th
         onTrouble: (line) => trouble.push(line),
       })
     let first = Promise.resolve<unknown>(undefined)
-    const late = { ...store, get: (name: string) => first.then(() => store.get(name)) }
+    const late = { ...store, get: (name: string) => first.then(() => store.get(name, any)) }
     const [one, two] = [executor('one'), executor('two', late)]
     const { signal } = new AbortController()
     first = one.execute(task, () => {}, signal)
@@ -186,7 +188,7 @@ withRedis('two sweeps that wait for the same run both get its files, and then th
       assert.equal(trouble, [])
       for (const who of ['one', 'two'])
         assert.is(await weightsHash(join(folder, who)), result.weightsSha256)
-      assert.is(await store.get(filesName(task.name)), undefined)
+      assert.is(await store.get(filesName(task.name), any), undefined)
       assert.is(await place.client.exists(claims), 0)
     } finally {
       await Promise.all([worker.close(), one.close(), two.close()])

@@ -51,7 +51,7 @@ check('workers of a program give the bits of fitRounds; another training is refu
     assert.is(workers[0].done + workers[1].done, 12)
     const other = { ...at('own'), optimizer: adam({ lr: 0.02 }) }
     const message = await messageOf(() => fitRoundsAt(here, train, other))
-    assert.match(message, /replica \d has failed: .*got one of another network, data or options/)
+    assert.match(message, /replica \d has failed: .*got one that differs in optimizer; give both/)
     await Promise.all(workers.map((worker) => worker.close()))
   } finally {
     await Promise.all(models.map((model) => model.dispose()))

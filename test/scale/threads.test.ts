@@ -18,7 +18,8 @@ const answers = script("setTimeout(() => parentPort.postMessage({ what: 'done' }
 const never = script('')
 
 const job = { setting: 'a' } as ReplicaJob
-const bytes = { start: new Uint8Array(4) }
+/** They are handed over. */
+const bytes = () => ({ start: new Uint8Array(4) })
 const usual = { memoryMB: 1e5, seconds: 100 }
 const context = (limits: object) => ({
   ...{ signal: new AbortController().signal, limits: { ...usual, ...limits } },
@@ -26,13 +27,13 @@ const context = (limits: object) => ({
 
 test('a limit that no timer knows is no limit', async () => {
   const host = replicaThreads(answers, {})
-  assert.is(await host.run(job, bytes, context({ seconds: 1e9 })), undefined)
+  assert.is(await host.run(job, bytes(), context({ seconds: 1e9 })), undefined)
   await host.close()
 })
 
 test('a job that takes too long or too much is ended, and says which option', async () => {
   const host = replicaThreads(never, {})
-  const run = (limits: object) => () => host.run(job, bytes, context(limits))
+  const run = (limits: object) => () => host.run(job, bytes(), context(limits))
   assert.match(await messageOf(run({ seconds: 0.05 })), /its limit of 0\.05 s \(--time-limit\)/)
   // This process has more already.
   const said = await messageOf(run({ memoryMB: 30 }))
@@ -45,7 +46,7 @@ test('a job that takes too long or too much is ended, and says which option', as
 
 test('threads end with their host', async () => {
   const host = replicaThreads(never, {})
-  const running = messageOf(() => host.run(job, bytes, context({})))
+  const running = messageOf(() => host.run(job, bytes(), context({})))
   await host.close()
   assert.is(await running, 'the thread of a replica has ended')
 })

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { describe, SpikewasmError } from '../../errors.js'
 import { readManifest } from '../../io/folder/read.js'
 import { type Json, objectOf } from '../../scale/jobs.js'
+import { DamagedBytes } from '../../scale/store.js'
 import type { JobContext, JobKind } from '../../scale/worker.js'
 import { runFiles } from '../../train/callbacks/run-files.js'
 import { VERSION } from '../../version.js'
@@ -101,8 +102,9 @@ async function doRun(job: RunJob, context: JobContext): Promise<RunResult> {
   const name = taskName(id, until)
   const folder = join(scratch, 'run')
   const begun =
-    (await fetchRun(store, checkpointName(name), folder)) ||
-    (from !== undefined && (await fetchRun(store, filesName(taskName(id, from)), folder)))
+    (await fetchRun(context, checkpointName(name), folder)) ||
+    (from !== undefined && (await fetchRun(context, filesName(taskName(id, from)), folder)))
+  if (begun) context.tell('goes on with what another worker has left')
   // The folder of data is asked for here, so that a worker without it says so.
   const path = dataPath(run.parsed.dataset, context.data)
   const threads = Math.max(1, Math.floor(availableParallelism() / Math.max(1, context.concurrency)))
@@ -130,6 +132,7 @@ async function doRun(job: RunJob, context: JobContext): Promise<RunResult> {
       const isFinal = error instanceof RunStopped || error instanceof LimitExceeded
       if (!begun || isFinal || signal.aborted) throw error
       // What was stored may be of another version, or of somebody else: results need none of it.
+      context.tell(`begins anew: ${(error as Error).message}`)
       await rm(folder, { recursive: true, force: true })
       return train()
     })
@@ -146,13 +149,21 @@ async function doRun(job: RunJob, context: JobContext): Promise<RunResult> {
   }
 }
 
-/** @returns whether there was something to go on from */
+/**
+ * @returns whether there was something to go on from
+ * @throws SpikewasmError where it is too large for this worker
+ */
 async function fetchRun(
-  store: JobContext['store'],
+  { store, most, tell }: JobContext,
   name: string,
   folder: string,
 ): Promise<boolean> {
-  const bytes = await store.get(name)
+  const bytes = await store.get(name, most).catch((error: unknown) => {
+    if (!(error instanceof DamagedBytes)) throw error
+    // The same results come without them.
+    tell(`begins anew: ${error.message}`)
+    return undefined
+  })
   if (!bytes) return false
   try {
     await writeRun(folder, unpackRun(bytes, name))

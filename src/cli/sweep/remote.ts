@@ -1,6 +1,7 @@
 /** Runs of a sweep as jobs in Redis: this process trains nothing and waits. */
 
 import { createHash } from 'node:crypto'
+import { totalmem } from 'node:os'
 import type { Queue } from 'bullmq'
 import { plainText, SpikewasmError } from '../../errors.js'
 import { readRunFile } from '../../io/folder/read.js'
@@ -87,6 +88,9 @@ function openQueue(place: RedisPlace, version = VERSION): Queue {
   return queue
 }
 
+/** Of the files of a run. */
+const most = { bytes: totalmem() / 2, of: 'half of the memory of this machine' }
+
 export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
   const { place, runFolder, onTrouble, who } = options
   const store = options.store ?? redisStore(place)
@@ -158,7 +162,7 @@ export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
       const folder = runFolder(id)
       const { weightsSha256 } = result
       if ((await weightsHash(folder)) !== weightsSha256) {
-        const bytes = await store.get(filesName(name))
+        const bytes = await store.get(filesName(name), most)
         const files = bytes && unpackRun(bytes, filesName(name))
         const weights = files?.[runFiles.weights]
         if (!files || !weights)

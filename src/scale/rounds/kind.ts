@@ -2,6 +2,7 @@
 
 import { SpikewasmError } from '../../errors.js'
 import type { Json } from '../jobs.js'
+import { type BytesLimit, DamagedBytes } from '../store.js'
 import { type JobContext, type JobKind, stopKey } from '../worker.js'
 import { expireParents } from './leftovers.js'
 import type { ReplicaBytes, ReplicaDone } from './runner.js'
@@ -12,6 +13,8 @@ export const NO_BYTES = 'there are no such bytes'
 
 /** Who trains for a worker, off the thread that renews locks. */
 export interface ReplicaHost {
+  /** Of all bytes of a job, where the host knows how many it may have. */
+  readonly most?: BytesLimit
   /** @returns undefined where the signal has ended it */
   run(
     job: ReplicaJob,
@@ -28,14 +31,21 @@ export function roundsKind(host: ReplicaHost): JobKind<ReplicaJob, Json> {
     close: () => host.close(),
     async run(job, context) {
       const { store, signal } = context
+      const most = host.most ?? context.most
       const { run, round, replica, begun } = job
       if (job.where !== store.where) throw new SpikewasmError(otherPlace(job.where))
+      let start: Uint8Array | undefined
       const read = async (name: string): Promise<Uint8Array> => {
-        const bytes = await store.get(name)
+        // Both are here at a time.
+        const left = most.bytes - (start?.length ?? 0)
+        const bytes = await store.get(name, { ...most, bytes: left }).catch((error: unknown) => {
+          if (!(error instanceof DamagedBytes)) throw error
+          throw new SpikewasmError(`${name}: ${NO_BYTES} as were stored: ${error.message}`)
+        })
         if (bytes) return bytes
         throw new SpikewasmError(`${name}: ${NO_BYTES}: the run has ended, or Redis has lost them`)
       }
-      const start = await read(names.start(run, round))
+      start = await read(names.start(run, round))
       const state = begun ? { state: await read(names.state(run, round, replica)) } : {}
       const done = await host.run(job, { start, ...state }, context)
       if (!done) throw new Error(String(signal.reason ?? 'ended'))

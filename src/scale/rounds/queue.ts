@@ -9,13 +9,13 @@ import { expect, SpikewasmError } from '../../errors.js'
 import { readJob, refuseDamaged } from '../damaged.js'
 import { envelopeOf } from '../jobs.js'
 import type { RedisPlace } from '../redis.js'
-import { type BlobStore, redisStore } from '../store.js'
+import { type BlobStore, DamagedBytes, redisStore } from '../store.js'
 import { noteVersion, queueOf, whoStandsAside } from '../versions.js'
 import { stopKey, within } from '../worker.js'
 import { Gone, orGone, unlessEnded, whyMissing } from './gone.js'
 import { expireParents } from './leftovers.js'
 import type { ReplicaResult, ReplicaState } from './replica.js'
-import { settingHash } from './runner.js'
+import { trainingId } from './runner.js'
 import { sizesOf } from './vectors.js'
 import type { Crew, CrewFor, Round } from './who.js'
 import {
@@ -26,6 +26,7 @@ import {
   parentsOf,
   type ReplicaAnswer,
   ROUNDS,
+  sentBytes,
   sentOfBytes,
   startToBytes,
   stateBytes,
@@ -91,9 +92,9 @@ export function queueCrew(
 ): Crew {
   const { session, rounds, setting } = of
   const { bull, namespace: prefix } = place
-  const hash = settingHash(setting())
+  const id = trainingId(setting())
   // Who begins the same run twice at a time disturbs nobody.
-  const run = hash.slice(0, 12) + randomBytes(6).toString('hex')
+  const run = id.setting.slice(0, 12) + randomBytes(6).toString('hex')
   const parents = parentsOf(run)
   const flows = new bull.FlowProducer({ connection: place.connect(), prefix })
   const queue: Queue = new bull.Queue(queueOf(ROUNDS), { connection: place.connect(), prefix })
@@ -148,7 +149,7 @@ export function queueCrew(
     envelopeOf(
       ROUNDS,
       jobToJson({
-        ...{ run, round: number, replica, setting: hash, rounds, shard, options },
+        ...{ run, round: number, replica, ...id, rounds, shard, options },
         where: store.where,
         begun: hasState(states[replica]),
       }),
@@ -250,18 +251,23 @@ export function queueCrew(
     answers: readonly ReplicaAnswer[],
   ): Promise<ReplicaResult[]> => {
     const sizes = sizesOf(session)
-    const read = async (name: string): Promise<Uint8Array> => {
-      const bytes = await store.get(name)
+    const read = async (name: string, length: number): Promise<Uint8Array> => {
+      const limit = { bytes: length, of: 'as many as this network has' }
+      const bytes = await store.get(name, limit).catch((error: unknown) => {
+        if (!(error instanceof DamagedBytes)) throw error
+      })
       if (!bytes) throw new Gone(name)
       return bytes
     }
+    const [sentLength, stateLength] = [sentBytes(rounds, sizes), stateBytes(rounds, sizes)]
     const results: ReplicaResult[] = []
     for (const [k, { sums }] of answers.entries()) {
-      const sent = sentOfBytes(await read(names.change(run, number, k)), sizes, rounds)
-      const hasState = stateBytes(rounds, sizes) > 0
-      const state = hasState
-        ? stateOfBytes(await read(names.state(run, number + 1, k)), sizes, rounds)
-        : {}
+      const change = await read(names.change(run, number, k), sentLength)
+      const sent = sentOfBytes(change, sizes, rounds)
+      const state =
+        stateLength > 0
+          ? stateOfBytes(await read(names.state(run, number + 1, k), stateLength), sizes, rounds)
+          : {}
       results.push({ sent, state, sums })
     }
     return results

@@ -10,7 +10,7 @@ import { alone } from '../../runtime/turns.js'
 import { prepareFingerprint } from '../../train/fingerprint.js'
 import { checkedFit, planFit } from '../../train/fit.js'
 import type { FitOptions } from '../../train/options.js'
-import { type Setting, settingOf } from '../../train/snapshot.js'
+import { identityOf, type Setting, settingOf } from '../../train/snapshot.js'
 import { canonical } from '../jobs.js'
 import type { RoundsSetting } from './options.js'
 import { batchesOf, trainReplica } from './replica.js'
@@ -24,6 +24,17 @@ export interface ReplicaBytes {
   readonly state?: Uint8Array
 }
 
+/** @param found parts of the job's training; anybody may have written them */
+function otherTraining(found: TrainingId['parts'], own: TrainingId['parts']): SpikewasmError {
+  const names = Object.keys(own).filter((name) => found[name] !== own[name])
+  // Names that are the job's alone are not repeated.
+  const what = names.length > 0 ? names.join(', ') : 'an option that this worker has not'
+  return new SpikewasmError(
+    `the job's training must be the one of this worker, got one that differs in ${what}; give ` +
+      'both sides the same data set, in the same order, and the same options',
+  )
+}
+
 /** What a job gives. */
 export interface ReplicaDone {
   readonly sent: Uint8Array
@@ -31,15 +42,33 @@ export interface ReplicaDone {
   readonly sums: EpochSums
 }
 
-/** All that a training's numbers depend on, in 64 hexadecimal digits. */
-export const settingHash = (setting: Setting): string =>
-  createHash('sha256').update(canonical(setting)).digest('hex')
+/** What tells a training apart. */
+export interface TrainingId {
+  /** All that its numbers depend on, in 64 hexadecimal digits. */
+  readonly setting: string
+  /** The same of each part, in 8: who has another setting can say where it differs. */
+  readonly parts: Readonly<Record<string, string>>
+}
+
+export function trainingId(setting: Setting): TrainingId {
+  const identity = identityOf(setting)
+  const hashOf = (value: unknown): string =>
+    createHash('sha256').update(canonical(value)).digest('hex')
+  const parts = Object.entries(identity).flatMap(([name, part]) =>
+    name === 'data' || name === 'validation'
+      ? Object.entries(Object(part)).map(([key, of]) => [`${name}.${key}`, of])
+      : [[name, part]],
+  )
+  return {
+    setting: hashOf(identity),
+    parts: Object.fromEntries(parts.map(([name, of]) => [name, hashOf(of).slice(0, 8)])),
+  }
+}
 
 export class Runner {
   private constructor(
     readonly model: Model,
-    /** The hash of what its numbers depend on. */
-    readonly setting: string,
+    readonly id: TrainingId,
     private readonly rounds: RoundsSetting,
     private readonly batches: Batches,
   ) {}
@@ -64,8 +93,8 @@ export class Runner {
         session.optimizer = asked.optimizer
         await session.lock.ask(() => prepareFingerprint(data))
         await session.lock.ask(() => prepareFingerprint(asked.validation))
-        const setting = settingHash(settingOf(session, data, asked))
-        return new Runner(model, setting, rounds, batchesOf(session, data))
+        const id = trainingId(settingOf(session, data, asked))
+        return new Runner(model, id, rounds, batchesOf(session, data))
       },
       false,
     )
@@ -81,11 +110,7 @@ export class Runner {
     { start, state }: ReplicaBytes,
     signal?: AbortSignal,
   ): Promise<ReplicaDone | undefined> {
-    if (job.setting !== this.setting)
-      throw new SpikewasmError(
-        "the job's training must be the one of this worker, got one of another network, data or " +
-          'options; give both sides the same data set, in the same order, and the same options',
-      )
+    if (job.setting !== this.id.setting) throw otherTraining(job.parts, this.id.parts)
     const { model, batches, rounds } = this
     const { session } = model
     const steps = job.shard.first + job.shard.rates.length

@@ -14,6 +14,8 @@ import { roundsKind } from './kind.js'
 import { refuseOfFit, roundsSetting } from './options.js'
 import { queueCrew } from './queue.js'
 import { Runner } from './runner.js'
+import { sizesOf } from './vectors.js'
+import { stateBytes } from './wire.js'
 
 /** Where rounds are handed over. */
 export interface RoundsRedis {
@@ -116,7 +118,12 @@ export async function serveRounds(
   refuseOfFit(fit)
   const runner = await Runner.open(model, data, fit, rounds)
   const { place, store, onNews } = await openAt(redis)
+  const sizes = sizesOf(model.session)
   const kind = roundsKind({
+    most: {
+      bytes: 4 * (sizes.parameters + sizes.statistics) + stateBytes(rounds, sizes),
+      of: 'as many as this network has',
+    },
     run: (job, bytes, { signal }) => runner.run(job, bytes, signal),
     close: async () => undefined,
   })

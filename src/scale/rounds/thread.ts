@@ -50,7 +50,7 @@ export function serveReplicas(
   let end = new AbortController()
 
   const runnerFor = async (job: ReplicaJob, files: JobFiles): Promise<Runner> => {
-    if (held?.setting === job.setting) return held
+    if (held?.id.setting === job.setting) return held
     const before = held
     held = undefined
     await before?.model.dispose()

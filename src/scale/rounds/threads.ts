@@ -62,7 +62,8 @@ export function replicaThreads(script: URL, workerData: unknown): ReplicaHost {
       if (signal.aborted) return undefined
       const thread = take(job, limits.memoryMB)
       const { worker } = thread
-      const send = (message: ToThread): void => worker.postMessage(message)
+      const send = (message: ToThread, moved: ArrayBuffer[] = []): void =>
+        worker.postMessage(message, moved)
       let timer: NodeJS.Timeout | undefined
       let problem: Error | undefined
       const end = (error: Error): void => {
@@ -91,7 +92,8 @@ export function replicaThreads(script: URL, workerData: unknown): ReplicaHost {
         1000 * limits.seconds,
       )
       try {
-        send({ what: 'run', job, bytes, files: { data, cache } })
+        const moved = Object.values(bytes).map(({ buffer }) => buffer as ArrayBuffer)
+        send({ what: 'run', job, bytes, files: { data, cache } }, moved)
         const answer = await answerOf(worker)
         thread.busy = false
         return readAnswer(answer)

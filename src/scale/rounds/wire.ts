@@ -51,6 +51,8 @@ const jobSchema = v.strictObject({
   replica: v.pipe(count, v.maxValue(MOST_REPLICAS - 1)),
   /** SHA-256 of all that the run's numbers depend on; a worker's must be the same. */
   setting: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+  /** The same, part by part, so that the worker can say what differs. */
+  parts: v.record(v.string(), v.pipe(v.string(), v.regex(/^[0-9a-f]{8}$/))),
   rounds: v.strictObject({
     replicas: count,
     syncEvery: count,
@@ -79,6 +81,7 @@ export interface ReplicaJob {
   readonly round: number
   readonly replica: number
   readonly setting: string
+  readonly parts: Readonly<Record<string, string>>
   readonly rounds: RoundsSetting
   readonly shard: Shard
   readonly begun: boolean
@@ -214,10 +217,14 @@ export function startOfBytes(bytes: Uint8Array, sizes: Sizes): Weights {
 export const sentToBytes = ({ change, statistics }: Sent): Uint8Array =>
   joined([change, bytesOf(statistics)])
 
+/** Bytes of what a replica sends. */
+export const sentBytes = ({ compress }: RoundsSetting, sizes: Sizes): number =>
+  changeBytes(compress, sizes) + 4 * sizes.statistics
+
 /** @throws SpikewasmError for another length, and for statistics that are not finite */
 export function sentOfBytes(bytes: Uint8Array, sizes: Sizes, rounds: RoundsSetting): Sent {
+  expectLength('what a replica sends', bytes, sentBytes(rounds, sizes))
   const length = changeBytes(rounds.compress, sizes)
-  expectLength('what a replica sends', bytes, length + 4 * sizes.statistics)
   return {
     change: bytes.subarray(0, length),
     statistics: floats("a replica's running statistics", bytes.subarray(length)),

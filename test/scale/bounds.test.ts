@@ -1,0 +1,120 @@
+/** What a worker reads of Redis is bounded before it is read. */
+
+import { platform } from 'node:os'
+import * as assert from 'uvu/assert'
+import { ReplyBound } from '../../src/scale/replies.js'
+import { folderStore, redisStore } from '../../src/scale/store.js'
+import { messageOf, withFolder } from '../io/temporary.js'
+import { testRandom } from '../support/engine.js'
+import { redisSuite } from '../support/redis-suite.js'
+import { withstand } from './hostile.js'
+
+const { test, withRedis, at } = redisSuite('bounds')
+
+/** The same stream in pieces of random lengths. */
+function passed(bound: ReplyBound, stream: Buffer, random: () => number): string {
+  const out: Buffer[] = []
+  for (let from = 0; from < stream.length; ) {
+    const end = Math.min(stream.length, from + 1 + Math.floor(random() ** 3 * 40))
+    out.push(Buffer.from(bound.pass(stream.subarray(from, end))))
+    from = end
+  }
+  return Buffer.concat(out).toString()
+}
+
+const text = (value: string): string => `$${value.length}\r\n${value}\r\n`
+
+test('answers of any kind are let through as they are, in whatever pieces they come', () => {
+  const answers = [
+    ...['+OK\r\n', '-ERR no\r\n', ':12\r\n', '$-1\r\n', '*-1\r\n', '_\r\n', '#t\r\n', ',1.5\r\n'],
+    ...[text(''), text('a\r\nb$5\r\n*3\r\n'), '*0\r\n', `*2\r\n${text('a')}:1\r\n`, '(12345\r\n'],
+    ...[`%1\r\n${text('k')}*2\r\n:1\r\n%0\r\n`, `~2\r\n:1\r\n:2\r\n`, '=7\r\ntxt:a\r\n\r\n'],
+    ...[`>2\r\n${text('message')}${text('x')}`, '|1\r\n+key\r\n:5\r\n+OK\r\n', '!4\r\nERR \r\n'],
+  ]
+  for (let seed = 1; seed <= 50; seed++) {
+    const random = testRandom(seed)
+    const all = Array.from({ length: 60 }, () => answers[Math.floor(random() * answers.length)])
+    const stream = all.join('')
+    assert.is(passed(new ReplyBound(), Buffer.from(stream), random), stream)
+  }
+})
+
+test('what is too long is left out, and what follows is read', () => {
+  const LONG = 5 * 2 ** 20
+  const whole = (stream: string): string => {
+    const bound = new ReplyBound()
+    const bytes = Buffer.from(stream)
+    const out: string[] = []
+    for (let from = 0; from < bytes.length; from += 65_536)
+      out.push(bound.pass(bytes.subarray(from, from + 65_536)).toString())
+    return out.join('')
+  }
+  const left = text('left out')
+  const long = text('x'.repeat(LONG))
+  assert.is(whole(`${long}:1\r\n`), `${left}:1\r\n`)
+  assert.is(
+    whole(`*3\r\n${long}${text('a')}${long}+OK\r\n`),
+    `*3\r\n${left}${text('a')}${left}+OK\r\n`,
+  )
+  // None of them is too long, but all together are.
+  const many = text('y'.repeat(2 ** 20))
+  const found = whole(`*17\r\n${many.repeat(16)}:7\r\n`)
+  assert.is(found.split(left).length - 1, 9)
+  assert.ok(found.endsWith(`${left}:7\r\n`))
+  // A list of many, among others, in one that is let through.
+  const list = `*200000\r\n${`*1\r\n:1\r\n`.repeat(200_000)}`
+  assert.is(whole(`*3\r\n:1\r\n${list}:2\r\n:3\r\n`), '*3\r\n:1\r\n*0\r\n:2\r\n:3\r\n')
+  assert.is(whole(`%200000\r\n${':1\r\n:2\r\n'.repeat(200_000)}+OK\r\n`), '%0\r\n+OK\r\n')
+  assert.throws(() => whole(`+${'x'.repeat(70_000)}`), /line of an answer is too long/)
+})
+
+withRedis(
+  'a store asks for the size first: of what its head says, and of what may be',
+  async () => {
+    const { place } = at
+    const { client } = place
+    const store = redisStore(place, 1000)
+    const limit = { bytes: 3000, of: 'for a test' }
+    const bytes = Uint8Array.from({ length: 2500 }, (_, i) => i % 251)
+    await store.put('some', bytes)
+    assert.equal(await store.get('some', limit), bytes)
+    assert.is(
+      await messageOf(() => store.get('some', { ...limit, bytes: 2499 })),
+      'some must have at most 2499 bytes, for a test, got 2500',
+    )
+    const [key] = (await client.keys('spikewasm:store:bytes:some:*')).filter((k) =>
+      k.endsWith(':1'),
+    )
+    await client.append(key, 'more')
+    assert.match(
+      await messageOf(() => store.get('some', limit)),
+      /^some must have the 2500 bytes that its head in Redis says, got 2504; something else writes/,
+    )
+    await client.del(key)
+    assert.is(await store.get('some', limit), undefined)
+    await client.hset(key, 'a', 'b')
+    assert.match(await messageOf(() => store.get('some', limit)), /got something else; something/)
+    await client.del('spikewasm:store:head:some')
+    await client.hset('spikewasm:store:head:some', 'a', 'b')
+    assert.is(await store.get('some', limit), undefined)
+  },
+)
+
+test('so does a folder', () =>
+  withFolder(async (folder) => {
+    const store = await folderStore(folder)
+    await store.put('some', new Uint8Array(2500))
+    assert.equal(await store.get('some', { bytes: 2500, of: 'x' }), new Uint8Array(2500))
+    const message = await messageOf(() => store.get('some', { bytes: 2499, of: 'for a test' }))
+    assert.is(message, 'some must have at most 2499 bytes, for a test, got 2500')
+  }))
+
+const onLinux = platform() === 'linux' ? withRedis : test.skip
+
+onLinux('a worker does not grow by what others have written, and refuses it', async () => {
+  // Without all of that it takes some 110 MB.
+  const { faults, said } = await withstand({ url: at.redis.url, limitMB: 200, megabytes: 120 })
+  assert.equal(faults, [], said)
+})
+
+test.run()
