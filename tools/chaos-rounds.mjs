@@ -2,6 +2,7 @@
 // test/scale/rounds-chaos.ts.
 //
 //   npm run chaos:rounds -- --replicas 2 --sync-every 20 --workers 3 --kills 3 --seed 1
+//   npm run chaos:rounds -- --sync-every 2 --data images
 import { parseArgs } from 'node:util'
 import '../build/src/node.js'
 
@@ -14,6 +15,7 @@ const { values } = parseArgs({
     epochs: { type: 'string', default: '20' },
     seed: { type: 'string', default: '1' },
     compress: { type: 'string', default: 'int8' },
+    data: { type: 'string' },
   },
 })
 const number = (name, least) => {
@@ -23,6 +25,12 @@ const number = (name, least) => {
   process.exit(2)
 }
 const { roundsChaos } = await import('../build/test/scale/rounds-chaos.js')
+const { folderKinds } = await import('../build/test/support/data-folders.js')
+if (values.data !== undefined && !Object.hasOwn(folderKinds, values.data)) {
+  const known = Object.keys(folderKinds).join(', ')
+  console.error(`--data must be among ${known}, got ${JSON.stringify(values.data)}`)
+  process.exit(2)
+}
 const { noRedis } = await import('../build/test/support/redis.js')
 const reason = noRedis()
 if (reason) {
@@ -36,6 +44,7 @@ const { isEqual, rounds, kills, trainKills, restarts } = await roundsChaos({
   kills: number('kills', 0),
   epochs: number('epochs', 1),
   seed: number('seed', 0),
+  data: values.data,
   print: console.log,
 })
 console.log(

@@ -3,6 +3,7 @@
 //   npm run chaos -- --runs 20 --seed 1 --ends 5
 //   npm run chaos -- --runs 20 --ends 5 --only kill
 //   npm run chaos -- --runs 20 --ends 5 --command
+//   npm run chaos -- --runs 30 --ends 2 --folders
 //   npm run chaos -- --cost
 import { parseArgs } from 'node:util'
 
@@ -13,6 +14,7 @@ const { values } = parseArgs({
     ends: { type: 'string', default: '5' },
     only: { type: 'string' },
     command: { type: 'boolean', default: false },
+    folders: { type: 'boolean', default: false },
     cost: { type: 'boolean', default: false },
   },
 })
@@ -33,7 +35,8 @@ if (values.cost) {
   const { chaos } = await import('../build/test/chaos/chaos.js')
   const { commandChaos } = await import('../build/test/chaos/command.js')
   const options = { runs: number('runs', 1), seed: number('seed', 0), ends: number('ends', 1) }
-  const run = values.command ? commandChaos : chaos
+  const { foldersChaos } = await import('../build/test/chaos/folders.js')
+  const run = values.folders ? foldersChaos : values.command ? commandChaos : chaos
   const result = await run({ ...options, only: values.only, print: console.log })
   const { ends, kills, failures } = result
   console.log(

@@ -113,7 +113,17 @@ export const optionsJson = (options: RunOptions): Uint8Array =>
 /** @throws SpikewasmError when the file is missing or does not hold a run's options. */
 export async function readRunOptions(folder: string): Promise<RunOptions> {
   const bytes = await withFiles(() => readRunFile(folder, runFiles.options))
-  return parseRunOptions(bytes, join(folder, runFiles.options))
+  return optionsIn(folder, bytes, runFiles.options)
+}
+
+/**
+ * The options of the run in a folder. `train` writes whole paths; one that somebody has made
+ * relative counts from the folder, so that both can be moved together.
+ */
+export function optionsIn(folder: string, bytes: Uint8Array, name: string): RunOptions {
+  const run = parseRunOptions(bytes, join(folder, name))
+  const placed = (path: string | undefined): string | undefined => path && resolve(folder, path)
+  return { ...run, data: placed(run.data), load: placed(run.load) }
 }
 
 /** Whether a program has written them, by the callback `checkpoint`: then they hold a network. */

@@ -1,5 +1,6 @@
 /** `spikewasm train` */
 
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import type { Dataset } from '../data/dataset.js'
@@ -30,7 +31,7 @@ import { firstWeights } from './first-weights.js'
 import { counting, named, numeric, shared } from './options.js'
 import { crewOf } from './rounds/crew.js'
 import { addRoundsFlags, type RoundsArguments, roundsOf } from './rounds/flags.js'
-import { holdsRun, parseRunOptions, type RunOptions } from './run-folder.js'
+import { holdsRun, optionsIn, type RunOptions } from './run-folder.js'
 import type { TrainHooks } from './train-hooks.js'
 import {
   newPlace,
@@ -206,7 +207,8 @@ async function train(args: TrainArguments, command: Command, hooks: TrainHooks):
         : newPlace(out, overwrite))
     if (place?.resumed && resume !== undefined) {
       const name = optionsFile(place.folder.names)
-      const run = parseRunOptions(await place.folder.read(name), `${resume}/${name}`)
+      const run = optionsIn(resume, await place.folder.read(name), name)
+      expectData(run, given, resume)
       await trainAs({ ...args, ...run, ...takenHere(run), ...given }, run, place, stop, hooks)
     } else await trainAs(args, undefined, place, stop, hooks)
   } finally {
@@ -238,6 +240,20 @@ function resumedArguments(command: Command): Partial<TrainArguments> {
     )
   return Object.fromEntries(
     given.map((option) => [option.attributeName(), command.getOptionValue(option.attributeName())]),
+  )
+}
+
+/** @throws SpikewasmError where the run's data are no longer, and nobody says where they are now */
+function expectData(
+  { data }: RunOptions,
+  given: Partial<TrainArguments> | undefined,
+  resume: string,
+): void {
+  expect(
+    data === undefined || given?.data !== undefined || existsSync(data),
+    () =>
+      `--resume: the data of the run must be in ${data}, where nothing is; say where they are ` +
+      `now: --resume ${resume} --data <path>`,
   )
 }
 
@@ -295,7 +311,8 @@ async function trainAs(
   let leave: (() => Promise<void>) | undefined
   try {
     if (first) inFile(load!, () => model.loadStateDict(first.state))
-    const options: RunOptions = run ?? {
+    const begun = run && { ...run, data: args.data && resolve(args.data) }
+    const options: RunOptions = begun ?? {
       version: packageVersion(),
       model: modelName,
       dataset: args.dataset,

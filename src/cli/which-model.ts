@@ -27,7 +27,7 @@ import { type DatasetName, datasetNames, defaultModel } from './datasets.js'
 import { withFiles } from './mistakes.js'
 import { expectNir, type NirArguments, nirModel } from './nir.js'
 import { named } from './options.js'
-import { areOfProgram, parseRunOptions, type RunOptions } from './run-folder.js'
+import { areOfProgram, optionsIn, type RunOptions } from './run-folder.js'
 
 /** What names a model on the command line. */
 export interface ModelArguments extends NirArguments {
@@ -192,7 +192,7 @@ async function filesOf(
   const options = files[runFiles.options]
   // A program's folder has in its weights all that is known: they are like a file of --weights.
   if (areOfProgram(options)) return { bytes: files[file] }
-  return { run: parseRunOptions(options, join(folder, runFiles.options)), bytes: files[file] }
+  return { run: optionsIn(folder, options, runFiles.options), bytes: files[file] }
 }
 
 /**

@@ -51,6 +51,8 @@ export interface GoingOn {
     options: { readonly epochs?: number; readonly initialEpoch?: number },
   ): void
   prepareFingerprint(data: Dataset | undefined): Promise<void>
+  /** What data in files are, wherever they lie; undefined for others. */
+  identityOfFiles(data: Dataset): string | undefined
   settingOf: typeof settingOf
   expectSameSetting(found: Setting, own: Setting): void
   restoreSnapshot(session: Session, snapshot: Snapshot): void

@@ -16,8 +16,11 @@ const fingerprints = new WeakMap<Dataset, string>()
 export function fingerprint(data: Dataset): string {
   const known = fingerprints.get(data)
   if (known !== undefined) return known
-  const whole = hashOf(data)
-  if (whole !== undefined) return whole()
+  const whole = hashOf(data)?.()
+  if (whole !== undefined) {
+    fingerprints.set(data, whole)
+    return whole
+  }
   const sample = new Float32Array(sampleFloats(data))
   const wanted = new Float32Array(data.targets?.size ?? 0)
   const [sampleBits, wantedBits] = [sample, wanted].map(({ buffer }) => new Uint32Array(buffer))
@@ -33,6 +36,10 @@ export function fingerprint(data: Dataset): string {
   fingerprints.set(data, hash.text)
   return hash.text
 }
+
+/** The hash of data whose samples lie in files; undefined for others, which a name tells apart. */
+export const identityOfFiles = (data: Dataset): string | undefined =>
+  hashOf(data) && fingerprint(data)
 
 /** Of data whose samples must be got first: does so, and notes the hash for `fingerprint`. */
 export async function prepareFingerprint(data: Dataset | undefined): Promise<void> {

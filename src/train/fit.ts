@@ -51,7 +51,8 @@ export async function fit(
     return known
   }
   if (found) going?.expectSameSetting(found.about.setting, setting(going))
-  const progress = startOf(session, data, asked, found)
+  const identity = going?.identityOfFiles(data) ?? data.name
+  const progress = startOf(session, `${identity}, ${data.length} samples`, asked, found)
   const first = found ? found.about.first : progress.epoch
   const end = initialEpoch === undefined ? first + epochs : epochs
   if (found) going?.expectSameEpochs(found, options)
@@ -148,14 +149,16 @@ export function planFit(session: Session, asked: Asked): Promise<void> {
 /** Where the training begins. Amid an epoch nobody can go on with other data: it begins anew. */
 function startOf(
   session: Session,
-  { name, length }: Dataset,
+  of: string,
   { initialEpoch, fresh, rounds }: Asked,
   found: Snapshot | undefined,
 ): Progress {
   // Steps of rounds are others.
-  const data = `${name}, ${length} samples${rounds ? ', in rounds' : ''}`
-  if (!found && (initialEpoch !== undefined || fresh)) return { ...beginning(initialEpoch), data }
-  const before = found?.about.progress ?? session.progress
+  const data = `${of}${rounds ? ', in rounds' : ''}`
+  // Its setting is this one's, so its data are.
+  if (found) return { ...structuredClone(found.about.progress), data }
+  if (initialEpoch !== undefined || fresh) return { ...beginning(initialEpoch), data }
+  const before = session.progress
   return before.data === data ? structuredClone(before) : { ...beginning(before.epoch), data }
 }
 

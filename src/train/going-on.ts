@@ -2,7 +2,7 @@
 
 import { keptOf, keptTensorsOf, restoreCallbacks } from './callback-state.js'
 import type { GoingOn } from './extras.js'
-import { prepareFingerprint } from './fingerprint.js'
+import { identityOfFiles, prepareFingerprint } from './fingerprint.js'
 import { expectSameEpochs, readSnapshot, settle } from './resume.js'
 import { expectSameSetting, restoreSnapshot, settingOf, takeSnapshot } from './snapshot.js'
 
@@ -11,6 +11,7 @@ export const goingOn: GoingOn = {
   settle,
   expectSameEpochs,
   prepareFingerprint,
+  identityOfFiles,
   settingOf,
   expectSameSetting,
   restoreSnapshot,

@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert'
 import { ofLong } from '../support/long.js'
 import { chaos } from './chaos.js'
 import { commandChaos } from './command.js'
+import { foldersChaos } from './folders.js'
 import { choices, type Scenario, scenarioOf } from './scenario.js'
 
 test('20 runs in a row hold all that a training can be made of', () => {
@@ -30,6 +31,18 @@ test('so has the command, behind kill -9', async () => {
   const { kills, failures } = await commandChaos({ runs: 1, seed: 3, ends: 3 })
   assert.equal(failures, [])
   assert.is(kills, 3)
+})
+
+test('so has the command on data in folders, relative, moved and on another machine', async () => {
+  // Two of 18 in a row: recordings that are moved, pictures on another machine.
+  for (const seed of ofLong(
+    [10, 12],
+    Array.from({ length: 18 }, (_, i) => i),
+  )) {
+    const { kills, failures } = await foldersChaos({ runs: 1, seed, ends: 1 })
+    assert.equal(failures, [])
+    assert.is(kills, 1)
+  }
 })
 
 test.run()

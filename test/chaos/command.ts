@@ -17,31 +17,41 @@ import { between, pick, type Random } from './scenario.js'
 
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
-interface End {
+export interface End {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
   readonly stderr: string
   readonly ms: number
 }
 
-function train(args: readonly string[], killAfter?: number): Promise<End> {
+/** The command in a process of its own. */
+export function startTrain(args: readonly string[], cwd = process.cwd()) {
   const began = performance.now()
   const child = spawn(process.execPath, [main, 'train', '--json', ...args], {
-    stdio: ['ignore', 'ignore', 'pipe'],
+    ...{ cwd, stdio: ['ignore', 'ignore', 'pipe'] },
     env: { ...process.env, SPIKEWASM_ALL_THREADS: '1' },
   })
-  const timer = killAfter === undefined ? undefined : setTimeout(() => child.kill(9), killAfter)
   let stderr = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text
   })
-  return new Promise((resolve, reject) => {
+  const ended = new Promise<End>((resolve, reject) => {
     child.on('error', reject)
-    child.on('close', (code, signal) => {
-      clearTimeout(timer)
-      resolve({ code, signal, stderr, ms: performance.now() - began })
-    })
+    child.on('close', (code, signal) =>
+      resolve({ code, signal, stderr, ms: performance.now() - began }),
+    )
   })
+  return { child, ended }
+}
+
+async function train(args: readonly string[], killAfter?: number): Promise<End> {
+  const { child, ended } = startTrain(args)
+  const timer = killAfter === undefined ? undefined : setTimeout(() => child.kill(9), killAfter)
+  try {
+    return await ended
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 const methods = ['rate', 'bptt', 'ottt', 'sltt'] as const

@@ -4,13 +4,14 @@
  */
 
 import { spawn } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
+import { readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { readManifest } from '../../src/io/folder/read.js'
 import { main, parseLines, run } from '../cli/command.js'
+import { folderKinds } from '../support/data-folders.js'
 import { weightsHash, withoutTimes } from '../support/runs.js'
-import { type SceneOptions, withScene } from './victims.js'
+import { HERE, type SceneOptions, withScene } from './victims.js'
 
 export interface RoundsChaosOptions extends SceneOptions {
   readonly replicas: number
@@ -45,19 +46,26 @@ const generationOf = async (folder: string): Promise<number> =>
 /** Samples of the digits, so that an epoch of 46 steps ends with a shorter round. */
 const SAMPLES = 1400
 const BATCH = 15
+/** The same of data in folders. */
+const FOLDER = [40, 2]
 
 export const roundsChaos = (options: RoundsChaosOptions): Promise<RoundsChaosResult> =>
   withScene({ ...options, worker: ['--kinds', 'rounds'] }, async (scene) => {
-    const { replicas, syncEvery, kills, epochs, compress = 'int8' } = options
+    const { replicas, syncEvery, kills, epochs, compress = 'int8', data } = options
     const { folder, redis, random, print } = scene
     const [alone, out] = [join(folder, 'alone'), join(folder, 'out')]
+    const [samples, batch] = data ? FOLDER : [SAMPLES, BATCH]
+    const digits = ['--limit-train', String(SAMPLES), '--limit-test', '100']
+    const own = data ? [...folderKinds[data].args, '--model', 'mlp'] : digits
+    let here = HERE
     const training = [
       ...['train', '--epochs', String(epochs), '--threads', '1', '--json', '--no-report'],
-      ...['--limit-train', String(SAMPLES), '--limit-test', '100', '--batch-size', String(BATCH)],
+      ...[...own, '--batch-size', String(batch)],
       ...['--replicas', String(replicas), '--sync-every', String(syncEvery)],
       ...['--compress', compress],
     ]
-    const left = await run([...training, '--out', alone])
+    const place = (): string[] => (data ? ['--data', here] : [])
+    const left = await run([...training, ...place(), '--out', alone], { cwd: folder })
     if (left.code !== 0) throw new Error(`the run alone ended with ${left.code}: ${left.stderr}`)
     const wanted = await outcomeOf(alone)
     let trainKills = 0
@@ -65,10 +73,16 @@ export const roundsChaos = (options: RoundsChaosOptions): Promise<RoundsChaosRes
     const train = async (): Promise<void> => {
       for (let i = 0; ; i++) {
         const before = await generationOf(out)
+        if (data && before > 0) {
+          const moved = `moved ${i}`
+          await rename(join(folder, here), join(folder, moved))
+          here = moved
+        }
         const args = before === 0 ? [...training, '--out', out] : ['train', '--resume', out]
         const json = before === 0 ? [] : ['--json', '--no-report']
-        const child = spawn(process.execPath, [main, ...args, ...json, '--redis', redis.url], {
-          stdio: ['ignore', 'ignore', 'pipe'],
+        const all = [main, ...args, ...place(), ...json, '--redis', redis.url]
+        const child = spawn(process.execPath, all, {
+          ...{ cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },
         })
         let words = ''
         child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -101,7 +115,7 @@ export const roundsChaos = (options: RoundsChaosOptions): Promise<RoundsChaosRes
     ])
     const found = await outcomeOf(out)
     if (found !== wanted) print(`${found}, alone ${wanted}`)
-    const steps = Math.floor(Math.floor(SAMPLES / BATCH) / replicas)
+    const steps = Math.floor(Math.floor(samples / batch) / replicas)
     const rounds = epochs * Math.ceil(steps / syncEvery)
     const { killed, restarts } = scene
     return { isEqual: found === wanted, rounds, kills: killed, trainKills, restarts }

@@ -9,9 +9,10 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { RedisPlace } from '../../src/scale/redis.js'
-import { main } from '../cli/command.js'
+import { main, run } from '../cli/command.js'
 import { parseLines, run as runHere } from '../cli/in-process.js'
 import { withFolder } from '../io/temporary.js'
+import { folderKinds, writeData } from '../support/data-folders.js'
 import { isLong } from '../support/long.js'
 import { noRedis, startRedis, type TestRedis } from '../support/redis.js'
 import { weightsHash, withoutTimes } from '../support/runs.js'
@@ -159,6 +160,47 @@ check('deaths of workers, of Redis and of its own process change no bit of a run
     await redis.stop()
   }
 })
+
+check('replicas are trained where the data have another path; other data are refused', () =>
+  withFolder(async (folder) => {
+    const redis = await startRedis()
+    const [here, there, other] = ['here', 'there/images', 'other/images']
+    for (const [path, seed] of [
+      [here, 1],
+      [there, 1],
+      [other, 2],
+    ] as const)
+      await writeData(join(folder, path), 'images', seed)
+    const train = [
+      ...['train', ...folderKinds.images.args, '--data', here, '--model', 'mlp', '--epochs', '2'],
+      ...['--batch-size', '5', '--threads', '1', '--replicas', '2', '--sync-every', '2', '--json'],
+    ]
+    const at = (name: string) => ['--redis', redis.url, '--namespace', name]
+    const workers = [
+      start([main, 'worker', ...at('same'), '--data', join(folder, 'there')]),
+      start([main, 'worker', ...at('other'), '--data', join(folder, 'other')]),
+    ]
+    try {
+      const alone = await runHere([...train, '--out', 'alone'], { cwd: folder })
+      assert.is(alone.code, 0, alone.stderr)
+      const done = await run([...train, '--out', 'out', ...at('same')], { cwd: folder })
+      assert.is(done.code, 0, done.stderr)
+      const [a, b] = await Promise.all(
+        ['alone', 'out'].map((name) => weightsHash(join(folder, name))),
+      )
+      assert.is(b, a)
+      const refused = await run([...train, ...at('other')], { cwd: folder })
+      assert.is(refused.code, 1)
+      assert.match(
+        refused.stderr,
+        /one that differs in data\.samples, validation\.samples; give both/,
+      )
+    } finally {
+      await Promise.all(workers.map((worker) => worker.kill()))
+      await redis.stop()
+    }
+  }),
+)
 
 check('weights go through a folder that all workers see, or who has none says so', async () => {
   const redis = await startRedis()

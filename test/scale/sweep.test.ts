@@ -10,6 +10,7 @@ import { RedisPlace } from '../../src/scale/redis.js'
 import { main, parseLines, run } from '../cli/command.js'
 import { run as runHere } from '../cli/in-process.js'
 import { withFolder } from '../io/temporary.js'
+import { writeData } from '../support/data-folders.js'
 import { ofLong } from '../support/long.js'
 import { noRedis, startRedis } from '../support/redis.js'
 import { weightsHash } from '../support/runs.js'
@@ -138,6 +139,46 @@ withRedis('runs of killed workers end with the bits of runs alone, each once', a
   assert.is(lines, runs)
   assert.ok(kills > 0, 'nothing was killed')
 })
+
+withRedis('a run goes on at a worker whose data have another path', () =>
+  withFolder(async (folder) => {
+    const redis = await startRedis()
+    const place = await RedisPlace.open(redis.url)
+    const paths = ['here', 'one', 'other machine/sets'].map((name) => join(folder, name))
+    for (const path of paths) await writeData(join(path, 'events'), 'events')
+    const [here, ...elsewhere] = paths
+    const [one, two] = elsewhere.map((data) => new Victim(['--redis', redis.url, '--data', data]))
+    try {
+      const base = { dataset: 'events', timeSteps: 2, eventSize: 8, model: 'mlp', batchSize: 2 }
+      const spec = await write(folder, {
+        base: { ...base, epochs: 400, threads: 1 },
+        grid: { seed: [1] },
+      })
+      const args = ['sweep', spec, '--out', join(folder, 'out'), '--redis', redis.url]
+      const sweep = run([...args, '--data', here, '--json'])
+      one.start()
+      const isStored = async () =>
+        (await place.client.keys('*:head:checkpoint-*')).length > 0 || one.said.includes(': done')
+      while (!(await isStored())) await pause(20)
+      assert.not.match(one.said, /: done/)
+      await one.end('SIGKILL')
+      two.start()
+      const { stdout, stderr, code } = await sweep
+      assert.is(code, 0, stderr)
+      assert.match(two.said, /: goes on with what another worker has left/)
+      assert.not.match(two.said, /begins anew/)
+      const [{ options, weightsSha256 }] = parseLines(stdout)
+      const alone = await hashAlone(options as object, join(folder, 'alone'), [
+        ...['--data', join(here, 'events')],
+      ])
+      assert.is(weightsSha256, alone)
+    } finally {
+      await Promise.all([one.end('SIGKILL'), two.end('SIGKILL')])
+      await place.close()
+      await redis.stop()
+    }
+  }),
+)
 
 withRedis('files of runs go through a folder that all workers see', () =>
   withFolder(async (folder) => {

@@ -7,14 +7,16 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { main } from '../cli/command.js'
 import { removeFolder } from '../io/temporary.js'
+import { type FolderKind, folderKinds, writeData } from '../support/data-folders.js'
 import { testRandom } from '../support/engine.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
 
 /** A worker that can be killed and started again; its `--lock-duration` is short. */
 export class Victim {
   private child: ChildProcess | undefined
-  /** What all of them have said. */
+  /** What it has said since the last one was forgotten. */
   output = ''
+  private before = ''
 
   constructor(private readonly args: readonly string[]) {}
 
@@ -63,7 +65,13 @@ export class Victim {
 
   /** What a dead one has begun is over. */
   forget(): void {
+    this.before += this.output
     this.output = ''
+  }
+
+  /** What it and those before it have said. */
+  get said(): string {
+    return this.before + this.output
   }
 }
 
@@ -133,18 +141,33 @@ export interface SceneOptions {
   readonly seed: number
   /** Arguments of a worker behind the address. */
   readonly worker?: readonly string[]
+  /** Data in folders: each machine has them, under another path and at another time. */
+  readonly data?: FolderKind
   print?(line: string): void
 }
 
+/** The data of who waits for the workers, below the scene's folder. */
+export const HERE = join('here', 'data')
+
+/** What the command calls a data set. */
+const nameOf = (kind: FolderKind): string => folderKinds[kind].args[1]
+
 /** A folder, a Redis and workers that have not begun; all of it ends with what `play` does. */
 export async function withScene<T>(
-  { workers, seed, worker = [], print = () => {} }: SceneOptions,
+  { workers, seed, worker = [], data, print = () => {} }: SceneOptions,
   play: (scene: Scene) => Promise<T>,
 ): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'spikewasm-chaos-'))
   const redis = await startRedis()
-  const args = ['--redis', redis.url, ...worker]
-  const victims = Array.from({ length: workers }, () => new Victim(args))
+  const victims = await Promise.all(
+    Array.from({ length: workers }, async (_, i) => {
+      const own = join(folder, `machine ${i}`, `sets of ${i}`)
+      if (data) await writeData(join(own, nameOf(data)), data)
+      const place = data ? ['--data', own] : []
+      return new Victim(['--redis', redis.url, ...worker, ...place])
+    }),
+  )
+  if (data) await writeData(join(folder, HERE), data)
   const scene = new Scene(folder, redis, victims, testRandom(seed * 7919 + 5), print)
   try {
     return await play(scene)

@@ -1,10 +1,10 @@
 /** Data sets of recordings in files (Node): each is read and cut when it is asked for. */
 
-import { createHash } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { sep } from 'node:path'
 import type { EventRecording, Sensor } from '../../events/recording.js'
 import { checkRead, type Dataset } from '../dataset.js'
+import { hashOfFiles } from '../file-hash.js'
 import { registerMaker } from '../makers.js'
 import { cacheKey, SampleCache } from '../pictures/cache.js'
 import { type Plain, plainOf, withPlain } from '../plain.js'
@@ -83,28 +83,41 @@ export function sensorOf(dataset: Dataset): Sensor | undefined {
   return options.sensor ?? sensor
 }
 
-/** Of what is kept: versions before had another order. */
+/** The order of cached samples: versions before had another order. */
 const LAYOUT = '[T][2][H][W]'
 
-/** A file of one folder, by a hash of the files, their times and the options. */
+/** Options that samples follow from. */
+const cutBy = ({ options, sensor }: PlainEvents): object => ({
+  ...options,
+  ...{ sensor: options.sensor ?? sensor, augment: undefined, cache: undefined },
+})
+
+/**
+ * A file of one folder, by the files' names, sizes and times, and the options. Who moves the data
+ * may find none, which costs time alone.
+ */
 function openCache(folder: string, plain: PlainEvents, size: number): SampleCache {
   const { name: title, samples } = plain
-  const times = samples.map(({ path }) => statSync(path).mtimeMs).join()
-  const key = cacheKey([LAYOUT, hashOf(plain), times])
+  const facts = samples.map(({ path, interval }) => {
+    const { size: bytes, mtimeMs } = statSync(path)
+    return JSON.stringify([path.split(sep).slice(-3), interval, bytes, mtimeMs])
+  })
+  const key = cacheKey([LAYOUT, JSON.stringify(cutBy(plain)), ...facts])
   return SampleCache.open({ folder, title, key, samples: samples.length, size })
 }
 
-/** Of what the samples follow from: reading all of them takes long. Folders may be moved. */
-function hashOf({ samples, options, ...set }: PlainEvents): string {
-  const { sensor = set.sensor } = options
-  const hash = createHash('sha256').update(
-    JSON.stringify({ ...options, sensor, augment: undefined, cache: undefined }),
-  )
-  for (const { path, label, interval } of samples) {
-    const names = path.split(sep).slice(-3)
-    hash.update(JSON.stringify([names, label, interval, statSync(path).size]))
-  }
-  return hash.digest('hex')
+/** Of what the samples follow from: reading all of them takes long. */
+function hashOf(plain: PlainEvents): string {
+  const { samples } = plain
+  return hashOfFiles({
+    how: cutBy(plain),
+    count: samples.length,
+    facts(i) {
+      const { path, label, interval } = samples[i]
+      return [statSync(path).size, label, interval]
+    },
+    path: (i) => samples[i].path,
+  })
 }
 
 registerMaker('events', {

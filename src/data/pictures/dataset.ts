@@ -7,6 +7,7 @@ import { planes } from '../../io/samples/pnm.js'
 import { Purpose, RandomStream } from '../../random.js'
 import { normalizationTable, normalize } from '../bytes.js'
 import { checkRead, type Dataset, type Normalization, type ReadContext } from '../dataset.js'
+import { hashOfFiles } from '../file-hash.js'
 import { registerMaker } from '../makers.js'
 import { type Plain, withPlain } from '../plain.js'
 import { type CacheOf, SampleCache } from './cache.js'
@@ -48,8 +49,6 @@ export interface PlainPictures extends Plain {
   readonly normalization: Normalization
   readonly training: TrainingTransforms
   readonly cache: CacheOf | undefined
-  /** Hash of files and options. */
-  readonly hash: string
 }
 
 /** Nanoseconds for a number of a sample: decoding takes some 20 to 30 on one processor. */
@@ -141,8 +140,19 @@ export function openPictures(plain: PlainPictures): Dataset {
     dataset,
     () => plain,
     changing,
-    () => plain.hash,
+    () => hashOf(plain),
   )
+}
+
+/** Of what the samples follow from, the normalization left out. */
+function hashOf({ files, size, crop, channels }: PlainPictures): string {
+  const { folder, labels, sizes } = files
+  return hashOfFiles({
+    how: { size, crop, channels },
+    count: labels.length,
+    facts: (i) => [sizes[i], labels[i]],
+    path: (i) => join(folder, pathOf(files, i)),
+  })
 }
 
 /** @throws SpikewasmError where pictures of their own size differ */

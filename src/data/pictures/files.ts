@@ -19,6 +19,8 @@ export interface FileTable {
   /** [files + 1] */
   readonly starts: Float64Array
   readonly labels: Int32Array
+  /** Bytes of each file. */
+  readonly sizes: Float64Array
 }
 
 const shared = (bytes: number): SharedArrayBuffer => bytesToShare(bytes) as SharedArrayBuffer
@@ -30,8 +32,12 @@ export function tableOf(folder: string, entries: readonly FileEntry[]): FileTabl
   const names = new Uint8Array(shared(starts[entries.length]))
   for (const [i, name] of encoded.entries()) names.set(name, starts[i])
   const labels = new Int32Array(shared(4 * entries.length))
-  for (const [i, { label }] of entries.entries()) labels[i] = label
-  return { folder, names, starts, labels }
+  const sizes = new Float64Array(shared(8 * entries.length))
+  for (const [i, { label, bytes }] of entries.entries()) {
+    labels[i] = label
+    sizes[i] = bytes
+  }
+  return { folder, names, starts, labels, sizes }
 }
 
 export const pathOf = ({ names, starts }: FileTable, index: number): string =>

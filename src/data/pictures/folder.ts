@@ -283,10 +283,6 @@ export async function splitOf(shared: Shared, train: Part, test: Part): Promise<
       normalization,
       training: part === 'train' ? training : {},
       cache: checked.cache !== undefined && keeps ? { folder: checked.cache, ...of } : undefined,
-      hash: cacheKey([
-        how,
-        ...entries.map(({ path, bytes, label }) => `${path} ${bytes} ${label}`),
-      ]),
     }
     expect(entries.length > 0, () => `${title}: ${folder} must hold pictures, got none`)
     return openPictures(plain)

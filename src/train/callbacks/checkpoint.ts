@@ -3,10 +3,11 @@
 import { checkBoolean, checkOptions, describe, expect, SpikewasmError } from '../../errors.js'
 import { parseCheckpoint } from '../../io/checkpoint.js'
 import type { RunFolder } from '../../io/folder/folder.js'
+import { parseJsonBytes } from '../../io/json.js'
 import { type Monitor, monitors } from '../../optimizer/index.js'
 import type { Callback, Training } from '../callback.js'
 import { checkSnapshot } from '../check-snapshot.js'
-import { type Snapshot, snapshotOf } from '../snapshot.js'
+import { identityOf, type Snapshot, snapshotOf } from '../snapshot.js'
 import { hasCheckpoint, optionsFile, runFiles } from './run-files.js'
 import { type Due, runWriter } from './run-writer.js'
 
@@ -125,20 +126,20 @@ const optionsOf = ({ about }: Snapshot): Uint8Array =>
  * options are.
  */
 async function isRunOf(folder: RunFolder, training: Training): Promise<boolean> {
+  const isOwn = (found: unknown): boolean =>
+    identityText(found) === identityText(snapshotOf(training).about.setting)
   if (!hasCheckpoint(folder.names)) {
     const options = optionsFile(folder.names)
     if (!folder.names.includes(options)) return false
-    const found = await folder.read(options)
-    return decode(found) === decode(optionsOf(snapshotOf(training)))
+    return isOwn(parseJsonBytes(await folder.read(options), options, 'the options'))
   }
   const found = await parseCheckpoint(
     await folder.read(runFiles.checkpoint),
     `${folder.path}/${runFiles.checkpoint}`,
   )
-  const { setting } = checkSnapshot(found, folder.path).about
-  return JSON.stringify(setting) === JSON.stringify(snapshotOf(training).about.setting)
+  return isOwn(checkSnapshot(found, folder.path).about.setting)
 }
 
-const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
+const identityText = (setting: unknown): string => JSON.stringify(identityOf(Object(setting)))
 
-const decode = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
+const encode = (text: string): Uint8Array => new TextEncoder().encode(text)

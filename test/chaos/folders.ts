@@ -1,0 +1,146 @@
+/**
+ * `spikewasm train` on data in folders under kill -9: the data have a relative path, are moved
+ * behind each kill, or go with the run to another machine. It ends with the bits of a run that was
+ * left alone. Data that were changed instead are refused.
+ */
+import { cp, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { type FolderKind, folderKinds, writeData } from '../support/data-folders.js'
+import { testRandom } from '../support/engine.js'
+import {
+  type ChaosOptions,
+  type ChaosResult,
+  differentFile,
+  expectWhole,
+  oneByOne,
+  timeless,
+} from './chaos.js'
+import { type End, startTrain } from './command.js'
+import { between, type Random } from './scenario.js'
+
+export const places = ['relative', 'moved', 'second machine'] as const
+type Place = (typeof places)[number]
+
+const methods = ['rate', 'bptt', 'ottt', 'sltt'] as const
+const kinds = Object.keys(folderKinds) as FolderKind[]
+
+/** What a seed stands for: 18 in a row have each kind of data at each place. */
+const scenarioOf = (seed: number) => ({
+  kind: kinds[seed % kinds.length],
+  place: places[Math.floor(seed / kinds.length) % places.length],
+  method: methods[seed % methods.length],
+})
+
+/** Where a run and its data are, and in which folder the command is. */
+interface At {
+  readonly cwd: string
+  readonly run: string
+  readonly data: string
+}
+
+/** Where they are behind a kill, and what the command must be told of it. */
+async function next(at: At, place: Place, folder: string, i: number): Promise<[At, string[]]> {
+  if (place === 'relative') return [at, []]
+  if (place === 'moved') {
+    const data = join(`moved ${i}`, 'of another name')
+    await cp(join(at.cwd, at.data), join(at.cwd, data), { recursive: true })
+    await rm(join(at.cwd, at.data), { recursive: true })
+    return [{ ...at, data }, ['--data', data]]
+  }
+  const cwd = join(folder, `machine ${i}`)
+  const other = { cwd, run: `run ${i}`, data: join('sets', `data ${i}`) }
+  await cp(join(at.cwd, at.data), join(cwd, other.data), { recursive: true })
+  await rename(join(at.cwd, at.run), join(cwd, other.run))
+  await rm(join(at.cwd, at.data), { recursive: true })
+  return [other, ['--data', other.data]]
+}
+
+/** Kills the command behind a checkpoint, while it trains. */
+async function killed(args: readonly string[], at: At, random: Random): Promise<End> {
+  const { child, ended } = startTrain(args, at.cwd)
+  const manifest = join(at.cwd, at.run, 'manifest.json')
+  const read = () => readFile(manifest, 'utf8').catch(() => '')
+  const before = await read()
+  let isOver = false
+  void ended.finally(() => {
+    isOver = true
+  })
+  const isWritten = (text: string): boolean =>
+    text !== before && text.includes('checkpoint.safetensors')
+  while (!isOver && !isWritten(await read())) await pause(10)
+  await pause(random() * 150)
+  child.kill('SIGKILL')
+  return ended
+}
+
+/** A sample's file with other bytes, of the same size, and the same name and time. */
+async function changeData(data: string): Promise<void> {
+  const names = await readdir(data, { recursive: true })
+  const path = join(data, names.filter((name) => /\.(png|bin)$/.test(name)).sort()[0])
+  const bytes = await readFile(path)
+  // Of a picture a byte in the middle, of a recording an event's place.
+  bytes[bytes.length >> 1] ^= 1
+  await writeFile(path, bytes)
+  await utimes(path, 1e9, 1e9)
+}
+
+async function foldersChaosOf(
+  seed: number,
+  ends: number,
+  folder: string,
+): Promise<{ told: string[]; kills: number }> {
+  const { kind, place, method } = scenarioOf(seed)
+  const random = testRandom(seed * 4001 + 3)
+  let at: At = { cwd: folder, run: 'run', data: join('data', 'set') }
+  await writeData(join(folder, at.data), kind, seed)
+  const options = [
+    ...[...folderKinds[kind].args, '--model', 'mlp', '--method', method, '--seed', `${seed}`],
+    ...['--batch-size', '5', '--epochs', `${8 * (ends + 1)}`, '--checkpoint-every', '1'],
+    ...['--no-report', '--threads', '1'],
+  ]
+  const begin = [...options, '--data', at.data]
+  const told: string[] = []
+  const end = async (args: readonly string[], cwd: string): Promise<void> => {
+    const { code, signal, stderr } = await startTrain(args, cwd).ended
+    if (code !== 0) throw new Error(`ended with ${code ?? signal}: ${stderr}`)
+  }
+  await end([...begin, '--out', 'whole'], folder)
+  let args = [...begin, '--out', at.run]
+  for (let i = 0; i < ends; i++) {
+    const { code, signal, stderr } = await killed(args, at, random)
+    told.push(`${place} ${i} (${code ?? signal})`)
+    if (signal !== 'SIGKILL') throw new Error(`ended with ${code}, not by the kill: ${stderr}`)
+    await expectWhole(join(at.cwd, at.run))
+    const [moved, data] = await next(at, place, folder, i)
+    at = moved
+    args = ['--resume', at.run, '--threads', `${between(random, 1, 2)}`, ...data]
+  }
+  // Data that differ are refused; with what there was, it goes on.
+  await cp(join(at.cwd, at.data), join(at.cwd, 'changed'), { recursive: true })
+  await changeData(join(at.cwd, 'changed'))
+  const other = await startTrain(['--resume', at.run, '--data', 'changed'], at.cwd).ended
+  if (
+    other.code !== 1 ||
+    !/data must have the samples .*(data|validation)\.samples/.test(other.stderr)
+  )
+    throw new Error(`changed data: ended with ${other.code}: ${other.stderr}`)
+  await end(args, at.cwd)
+  const [whole, broken] = [join(folder, 'whole'), join(at.cwd, at.run)]
+  const different = await differentFile(whole, broken, ['weights.safetensors', 'best.safetensors'])
+  if (different !== undefined) throw new Error(`${different} differs, behind ${told.join(', ')}`)
+  const [a, b] = await Promise.all(
+    [whole, broken].map(async (run) =>
+      timeless(await readFile(join(run, 'history.jsonl'), 'utf8')),
+    ),
+  )
+  if (a !== b) throw new Error(`history.jsonl differs, behind ${told.join(', ')}`)
+  return { told, kills: told.length }
+}
+
+/** Runs, one after the other, each killed `ends` times; each prints a line. */
+export const foldersChaos = ({ runs, seed, ends, print }: ChaosOptions): Promise<ChaosResult> =>
+  oneByOne(runs, seed, print, (of, folder) => {
+    const { kind, method } = scenarioOf(of)
+    return { name: `${kind}, ${method}`, done: foldersChaosOf(of, ends, folder) }
+  })
