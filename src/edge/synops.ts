@@ -22,30 +22,42 @@ export function synapticOperations(
   rates?: Readonly<Record<string, number>>,
 ): number {
   let sum = 0
+  const still = stillNodes(graph)
+  const shares = rates && sharesOf(graph, rates)
   for (const { layer, shape, inputs } of graph.nodes) {
     if (layer?.kind !== 'conv2d' && layer?.kind !== 'conv1d' && layer?.kind !== 'linear') continue
     const [c, h, w] = graph.nodes[inputs[0]].shape
     const each =
       layer.kind === 'linear' ? c * h * w : (c / layer.groups) * sizeOf([layer.kernelSize].flat())
-    const steps = !frames && isStill(graph, inputs[0]) ? 1 : timeSteps
-    const share = rates === undefined ? 1 : shareOf(graph, inputs[0], rates)
+    const steps = !frames && still[inputs[0]] ? 1 : timeSteps
+    const share = shares === undefined ? 1 : shares[inputs[0]]
     sum += shape[0] * shape[1] * shape[2] * each * steps * share
   }
   return sum
 }
 
-/** Whether a node's values are the same at every step: no neuron is before it. */
-function isStill(graph: Graph, index: number): boolean {
-  const { kind, inputs } = graph.nodes[index]
-  const remembers = kind === 'neuron' || kind === 'cell' || kind === 'stabilizedLif'
-  return !remembers && inputs.every((input) => isStill(graph, input))
+/** Whether each node's values are the same at every step: no neuron is before it. */
+function stillNodes({ nodes }: Graph): boolean[] {
+  const still: boolean[] = []
+  for (const { kind, inputs } of nodes) {
+    const remembers = kind === 'neuron' || kind === 'cell' || kind === 'stabilizedLif'
+    still.push(!remembers && inputs.every((input) => still[input]))
+  }
+  return still
 }
 
-/** Share of a node's values that are not zero, 0 … 1, at most. */
-function shareOf(graph: Graph, index: number, rates: Readonly<Record<string, number>>): number {
-  const node = graph.nodes[index]
-  if (fires(node.layer)) return rates[node.name] ?? 1
-  const shares = node.inputs.map((input) => shareOf(graph, input, rates))
+/** Share of each node's values that are not zero, 0 … 1, at most. */
+function sharesOf(graph: Graph, rates: Readonly<Record<string, number>>): number[] {
+  const shares: number[] = []
+  for (const node of graph.nodes) {
+    const read = node.inputs.map((input) => shares[input])
+    shares.push(fires(node.layer) ? (rates[node.name] ?? 1) : shareOf(graph, node, read))
+  }
+  return shares
+}
+
+/** @param shares of the nodes that it reads */
+function shareOf(graph: Graph, node: GraphNode, shares: readonly number[]): number {
   switch (node.kind) {
     case 'add':
       return Math.min(

@@ -3,6 +3,7 @@
 import { describe, expect } from '../errors.js'
 import type { Ops } from '../nn/module.js'
 import { type Shape, show, sizeOf, type Value } from '../nn/value.js'
+import { MOST_INPUTS } from './limits.js'
 import { isValue } from './value.js'
 
 /** What a traced graph that is traced once more needs: the names that sums and joins had. */
@@ -62,6 +63,10 @@ export function joinsOf(where: string, name: string, push: (node: Joint) => Valu
       () =>
         `${where}: ${what} needs two or more values` +
         (Array.isArray(values[0]) ? `, one by one: ${what}(a, b), not ${what}([a, b])` : ''),
+    )
+    expect(
+      values.length <= MOST_INPUTS,
+      () => `${where}: ${what} takes at most ${MOST_INPUTS} values, got ${values.length}`,
     )
     for (const value of values)
       expect(

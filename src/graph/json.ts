@@ -6,6 +6,7 @@ import { kindOf, layerKinds } from '../nn/layers/kinds.js'
 import type { Composite } from '../nn/module.js'
 import type { Value } from '../nn/value.js'
 import type { TraceOps } from './joins.js'
+import { LONGEST_NAME, MOST_INPUTS, MOST_NODES } from './limits.js'
 import type { Graph } from './trace.js'
 
 /** A node of a network: a layer with its fields, a sum, or values joined. */
@@ -33,11 +34,6 @@ export interface NetworkJson {
    */
   readonly outputs?: readonly (readonly [name: string, node: number])[]
 }
-
-/** More than any network has; each costs time and memory before anything else is known. */
-const MOST_NODES = 2500
-const MOST_INPUTS = 1000
-const LONGEST_NAME = 1000
 
 /** Nodes in the order in which they run. */
 export function graphToJson(graph: Graph): NetworkJson {

@@ -3,7 +3,7 @@
  * planner compiles.
  */
 
-import { describe, expect, SpikewasmError } from '../errors.js'
+import { describe, expect, quote, SpikewasmError } from '../errors.js'
 import type { Layer } from '../nn/layers/index.js'
 import { kindOf, labelOf } from '../nn/layers/kinds.js'
 import { type Apply, checkModule, type Module } from '../nn/module.js'
@@ -15,6 +15,7 @@ import {
   type Value,
 } from '../nn/value.js'
 import { exitsOf, joinsOf } from './joins.js'
+import { LONGEST_NAME, MOST_MODULES, MOST_NODES } from './limits.js'
 import { isValue } from './value.js'
 
 export interface GraphNode {
@@ -54,13 +55,19 @@ export function trace(network: Module, input: InputShape): Graph {
   const shape = imageShape(checkInputShape('compile.input', input))
   const nodes: GraphNode[] = []
   const push = (node: Omit<GraphNode, 'index'>): Value => {
+    expect(
+      nodes.length <= MOST_NODES,
+      () => `the network must have at most ${MOST_NODES} layers, sums and joins, got more`,
+    )
     nodes.push({ ...node, index: nodes.length })
     return { shape: node.shape, flat: node.flat, node: nodes.length - 1 }
   }
   const visited = new Map<Module, string>()
   let exits: [string, Value][] = []
 
+  let modules = 0
   const apply = (module: Module, name: string): Apply => {
+    checkPlace(name, ++modules)
     if (module.kind === 'block') {
       const children: Record<string, Apply> = {}
       for (const [key, child] of Object.entries(module.children))
@@ -114,4 +121,18 @@ export function trace(network: Module, input: InputShape): Graph {
   if (exits.length < 2) return { nodes, output: output.node }
   const others = exits.slice(0, -1).map(([name, { node }]) => ({ name, node }))
   return { nodes, output: output.node, exits: others, outputName: exits[exits.length - 1][0] }
+}
+
+/** @throws SpikewasmError for what is not called yet but lies too deep, or at too many places */
+function checkPlace(name: string, modules: number): void {
+  expect(
+    name.length <= LONGEST_NAME,
+    () =>
+      `a layer's path must have at most ${LONGEST_NAME} characters, got ${quote(name)}; put ` +
+      'fewer blocks into blocks, or give them shorter names',
+  )
+  expect(
+    modules <= MOST_MODULES,
+    () => `the network must have at most ${MOST_MODULES} layers and blocks, got more`,
+  )
 }

@@ -168,6 +168,8 @@ export class Context {
   readonly masked: boolean
   /** Nodes whose weights can be bytes: those that asked for it while they were lowered. */
   readonly byteNodes = new Set<number>()
+  /** Parameters and statistics by node and role. */
+  private found?: ReadonlyMap<string, Parameter | Statistic>
   /** A program was planned with it. */
   lowered = false
   /** What the backward pass makes again; undefined where all that it reads is kept. */
@@ -236,7 +238,9 @@ export class Context {
     node: number,
     role: Parameter['role'] | Statistic['role'],
   ): Parameter | Statistic | undefined {
-    return [...this.parameters, ...this.statistics].find((p) => p.node === node && p.role === role)
+    const key = (of: { readonly node: number; readonly role: string }) => `${of.node} ${of.role}`
+    this.found ??= new Map([...this.parameters, ...this.statistics].map((of) => [key(of), of]))
+    return this.found.get(key({ node, role }))
   }
 
   parameter(node: number, role: Parameter['role']): Reference | 0 {

@@ -15,7 +15,7 @@ export interface Delays {
 
 /** The longest of a layer's delays. */
 export const longestOf = (steps: number | readonly number[]): number =>
-  typeof steps === 'number' ? steps : Math.max(...steps)
+  typeof steps === 'number' ? steps : steps.reduce((a, b) => Math.max(a, b), 0)
 
 export function delaysOf(steps: number | readonly number[], stored: number): Delays {
   if (typeof steps === 'number') return { by: steps, most: steps }

@@ -1,5 +1,6 @@
 /** A graph, lowered: forward records, and a tape of what runs backward. */
 
+import { readersOf } from '../graph/readers.js'
 import type { Exit, Graph, GraphNode } from '../graph/trace.js'
 import type { Context } from './context.js'
 import { planOf } from './layers/index.js'
@@ -15,12 +16,7 @@ import type { Expression } from './tensors.js'
 export function* lowerGraph(context: Context, training: boolean, callSteps: number): Parts<Pass> {
   const { graph } = context.options
   const wanted = (node: GraphNode): Demand =>
-    Object.assign(
-      {},
-      ...graph.nodes
-        .filter(({ inputs }) => inputs.includes(node.index))
-        .map((reader) => planOf(reader).wants?.(pass)),
-    )
+    Object.assign({}, ...readersOf(graph, node.index).map((reader) => planOf(reader).wants?.(pass)))
   context.lowered = true
   const pass = new Pass(context, training, callSteps, wanted)
   const exits = training ? (graph.exits ?? []) : []

@@ -8,6 +8,9 @@ import type { Buffer } from './words.js'
  */
 const GAP = 64
 
+/** Buffers that may have places by worker: each is compared with the pairs of those before it. */
+const MOST_BY_WORKER = 1500
+
 /** Which of two equally large buffers is placed first. */
 type Order = (a: Buffer, b: Buffer) => number
 const earlierFirst: Order = (a, b) => a.first - b.first
@@ -22,7 +25,8 @@ const longerFirst: Order = (a, b) => b.last - a.last
 export function assignAddresses(buffers: readonly Buffer[], base: number): number {
   const next = placePersistent(buffers, base)
   const shared = sharedOf(buffers)
-  const place = (order: Order): Placed => placeShared(shared, next, { mayOverlap: apart, order })
+  const place = (order: Order): Placed =>
+    placeShared(shared, next, { mayOverlap: apart, order, near: new ByTime(shared) })
   const other = place(longerFirst)
   const first = place(earlierFirst)
   return take(first.end <= other.end ? first : other)
@@ -47,9 +51,9 @@ export function assignAddressesByWorker(
 ): number {
   const compact = assignAddresses(buffers, base)
   const next = placePersistent(buffers, base)
-  // Far over the budget: no need to try.
-  if (compact - next > 2 * budget) return compact
   const shared = sharedOf(buffers)
+  // Far over the budget: no need to try. Of many buffers it takes too long.
+  if (compact - next > 2 * budget || shared.length > MOST_BY_WORKER) return compact
   const program = new Map(
     shared.map((buffer) => [buffer, starts.filter((start) => start <= buffer.first).length]),
   )
@@ -95,12 +99,48 @@ interface Rules {
   /** Whether they may if they have the same address, which is then preferred; default: never. */
   readonly mayCoincide?: Relation
   readonly order?: Order
+  /** Where only those alive at one time may not overlap: finds them. */
+  readonly near?: ByTime
+}
+
+/** Buffers that have places, by parts of the time. */
+class ByTime {
+  private readonly width: number
+  private readonly parts: Place[][]
+
+  constructor(buffers: readonly Buffer[]) {
+    const end = buffers.reduce((most, { last }) => Math.max(most, last + 1), 1)
+    this.width = Math.ceil(end / 256)
+    this.parts = Array.from({ length: Math.ceil(end / this.width) }, () => [])
+  }
+
+  private partOf(time: number): number {
+    return Math.floor(time / this.width)
+  }
+
+  add(place: Place): void {
+    const { first, last } = place.buffer
+    for (let i = this.partOf(first); i <= this.partOf(last); i++) this.parts[i].push(place)
+  }
+
+  /**
+   * Those that may be alive with a buffer, by address, some of them twice; all where that is not
+   * many more.
+   */
+  of({ first, last }: Buffer, all: readonly Place[]): readonly Place[] {
+    const found: Place[] = []
+    for (let i = this.partOf(first); i <= this.partOf(last); i++) {
+      if (8 * (found.length + this.parts[i].length) > all.length) return all
+      for (const place of this.parts[i]) found.push(place)
+    }
+    return found.sort((a, b) => a.at - b.at)
+  }
 }
 
 function placeShared(
   buffers: readonly Buffer[],
   base: number,
-  { mayOverlap, mayCoincide, order = earlierFirst }: Rules,
+  { mayOverlap, mayCoincide, order = earlierFirst, near }: Rules,
 ): Placed {
   const places: Place[] = []
   let end = base
@@ -117,7 +157,7 @@ function placeShared(
     let at = mayCoincide && places.find((of) => mayCoincide(buffer, of.buffer) && fits(of.at))?.at
     if (at === undefined) {
       at = base
-      for (const other of places) {
+      for (const other of near?.of(buffer, places) ?? places) {
         if (other.behind <= at || mayOverlap(buffer, other.buffer)) continue
         if (at + size <= other.at) break
         at = other.behind
@@ -126,9 +166,15 @@ function placeShared(
     const behind = at + size
     end = Math.max(end, behind)
     // Behind those that have the same address.
-    let index = places.length
-    while (index > 0 && places[index - 1].at > at) index--
-    places.splice(index, 0, { buffer, at, behind })
+    let index = 0
+    for (let behindAll = places.length; index < behindAll; ) {
+      const middle = (index + behindAll) >> 1
+      if (places[middle].at > at) behindAll = middle
+      else index = middle + 1
+    }
+    const place = { buffer, at, behind }
+    places.splice(index, 0, place)
+    near?.add(place)
   }
   return { places, end }
 }

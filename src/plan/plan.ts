@@ -4,6 +4,7 @@
  */
 
 import { Control } from '../../assembly/opcodes.js'
+import { readersOf } from '../graph/readers.js'
 import type { Graph } from '../graph/trace.js'
 import { roundUp } from '../round-up.js'
 import { checkReads } from './check.js'
@@ -141,9 +142,9 @@ const greatest = (least: number, values: readonly number[]): number =>
 
 /** Pixels of a node that a kernel behind it may read in one run. */
 function zeroPixels(graph: Graph, { index }: { index: number }): number {
-  const kernels = graph.nodes
-    .filter((n) => n.inputs.includes(index))
-    .map((reader) => planOf(reader).pixels?.(reader.layer) ?? 1)
+  const kernels = readersOf(graph, index).map(
+    (reader) => planOf(reader).pixels?.(reader.layer) ?? 1,
+  )
   return greatest(1, kernels)
 }
 

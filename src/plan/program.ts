@@ -1,6 +1,7 @@
 /** A program while it is planned: records that read and write buffers, in sections that repeat. */
 
 import { type Op, Rec } from '../../assembly/opcodes.js'
+import { expect } from '../errors.js'
 import { roundUp } from '../round-up.js'
 import {
   type Access,
@@ -12,6 +13,12 @@ import {
   wordsOf,
 } from './records/schema.js'
 import type { Buffer, MemoryKind, Reference, Words } from './words.js'
+
+/**
+ * Entries of all tables, most of which are terms of sums and gradients that come together: tens of
+ * times those of the largest networks of ours. Each takes kilobytes while a plan is made.
+ */
+const MOST_ENTRIES = 80_000
 
 /** Part of a training step: the forward pass, the backward pass, or the optimizer's update. */
 export type Phase = 'forward' | 'backward' | 'update'
@@ -64,6 +71,7 @@ export class ProgramBuilder {
   /** What `prepare` has emitted. */
   prepared: PlannedProgram | undefined
   private clock = 0
+  private entries = 0
   private section!: Section
   private condition: Condition = 'always'
   /** Layer and phase of the records to come. */
@@ -185,11 +193,23 @@ export class ProgramBuilder {
     const { placeOf } = this
     const fields = placeOf ? withPlaces(schema, given, placeOf) : given
     const words = wordsOf(schema, fields, (buffer) => this.touch(buffer))
+    this.countEntries(words)
     const { layer, phase, condition } = this
     if (typeof condition === 'object') this.touch(condition.buffer)
     this.clock++
     const made = { op, schema, fields: fields as AnyFields, words, units, groups, scratch }
     this.section.records.push({ ...made, layer, phase, condition })
+  }
+
+  private countEntries(words: Words): void {
+    for (const value of Object.values(words))
+      if (typeof value === 'object' && 'table' in value) this.entries += value.table.length
+    expect(
+      this.entries <= MOST_ENTRIES,
+      () =>
+        `the network is too large to plan: its layers read sums and joins of more than ` +
+        `${MOST_ENTRIES} values in all; use sums and joins of fewer values, or fewer of them`,
+    )
   }
 
   /** Extends a buffer's life to now. */

@@ -13,6 +13,8 @@ import { type Buffer, type Reference, ref } from './words.js'
 
 /** Layers of weights that may run again for one tensor. What needs more is kept. */
 const MOST_LAYERS = 2
+/** Tensors without such layers that may be made one of the other: each waits for those before. */
+const LONGEST_CHAIN = 100
 /** Parts of a batch. */
 const PARTS = 8
 /** Of the memory at the busiest moment, what may be filled: buffers in full memory leave gaps. */
@@ -60,6 +62,8 @@ interface Recipe {
   readonly ordinal: number
   /** Layers of weights that run for it, those of its sources included. */
   readonly layers: number
+  /** Tensors that are made one of the other before it is there. */
+  readonly chain: number
   readonly byImages: boolean
   emit(): void
   /** Where the backward pass has it: all of it, or a part. */
@@ -119,12 +123,14 @@ export class Remade {
       (sum, { layers }) => sum + layers,
       making.layers,
     )
+    const chain = 1 + [...this.sources].reduce((most, source) => Math.max(most, source.chain), 0)
     this.sources = before
     const ordinal = this.made++
-    if (layers <= MOST_LAYERS && !choices.kept.has(ordinal)) {
+    const isNear = layers <= MOST_LAYERS && chain <= LONGEST_CHAIN
+    if (isNear && !choices.kept.has(ordinal)) {
       const again = b.later(() => void emit(true))
       const byImages = making.byImages && !choices.whole.has(ordinal)
-      this.recipes.set(buffer, { buffer, ordinal, layers, byImages, emit: again })
+      this.recipes.set(buffer, { buffer, ordinal, layers, chain, byImages, emit: again })
     }
     return result
   }

@@ -79,9 +79,9 @@ export function collectState(graph: Graph, byteNodes: ReadonlySet<number> = new 
     if (decays) decayFloats = floats
   }
   // In the order of the network, as PyTorch lists them.
-  parameters.sort(
-    (a, b) => found.findIndex((p) => p.name === a.name) - found.findIndex((p) => p.name === b.name),
-  )
+  const places = new Map(found.map(({ name }, i) => [name, i]))
+  const placeOf = ({ name }: Parameter): number => places.get(name) ?? 0
+  parameters.sort((a, b) => placeOf(a) - placeOf(b))
   const others = found.filter(isByte)
   return { parameters, others, statistics, parameterFloats: floats, decayFloats, statisticFloats }
 }

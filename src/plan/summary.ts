@@ -3,7 +3,7 @@
 import { printable } from '../errors.js'
 import type { Graph } from '../graph/trace.js'
 import { labelOf } from '../nn/layers/kinds.js'
-import { show } from '../nn/value.js'
+import { show, sizeOf } from '../nn/value.js'
 import { purposeOf } from './context.js'
 import { makePlan, type Plan, type ProgramName } from './plan.js'
 
@@ -43,15 +43,12 @@ export function summarize(
 ): string {
   const { options, parameters, memory } = plan
   const programs = Object.keys(plan.programs) as ProgramName[]
+  const sizes = graph.nodes.map(() => 0)
+  for (const { node, layout } of parameters) sizes[node] += sizeOf(layout.shape)
   const rows = graph.nodes
     .filter((node) => node.kind !== 'input')
-    .map((node) => [
-      node.name || '(network)',
-      labelOf(node),
-      show(node),
-      count(sumOf(parameters.filter((p) => p.node === node.index))),
-    ])
-  const total = sumOf(parameters)
+    .map((node) => [node.name || '(network)', labelOf(node), show(node), count(sizes[node.index])])
+  const total = sizes.reduce((a, b) => a + b, 0)
   const lines = [
     table([['layer', 'kind', 'output', 'parameters'], ...rows]),
     `parameters ${count(total)}; input ${show(graph.nodes[0])}, batch ` +
@@ -91,7 +88,7 @@ const count = (n: number): string => n.toLocaleString('en-US')
 /** Columns padded to their widest cell; the last one right-aligned. */
 function table(given: readonly (readonly string[])[]): string {
   const rows = given.map((row) => row.map(printable))
-  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)))
+  const widths = rows[0].map((_, i) => rows.reduce((most, row) => Math.max(most, row[i].length), 0))
   const line = (row: readonly string[]): string =>
     row
       .map((cell, i) => (i === row.length - 1 ? cell.padStart(widths[i]) : cell.padEnd(widths[i])))

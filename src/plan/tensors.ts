@@ -43,9 +43,8 @@ export function isIdentity(pool: Pool): boolean {
 }
 
 export function samePool(a: Pool, b: Pool): boolean {
-  return [...a.kernel, ...a.stride, ...a.padding].every(
-    (n, i) => n === [...b.kernel, ...b.stride, ...b.padding][i],
-  )
+  const same = (m: Pair, n: Pair): boolean => m[0] === n[0] && m[1] === n[1]
+  return same(a.kernel, b.kernel) && same(a.stride, b.stride) && same(a.padding, b.padding)
 }
 
 /**

@@ -172,10 +172,9 @@ function plainInput(
 
 /** Whether a node only passes the input on: its channels are stored as they are. */
 function isInput(graph: Graph, index: number): boolean {
-  const { kind, inputs } = graph.nodes[index]
-  return (
-    kind === 'input' || ((kind === 'flatten' || kind === 'identity') && isInput(graph, inputs[0]))
-  )
+  let node = graph.nodes[index]
+  while (node.kind === 'flatten' || node.kind === 'identity') node = graph.nodes[node.inputs[0]]
+  return node.kind === 'input'
 }
 
 /** Where a weight's bytes are, if the plan has such and a kernel can read them on these spikes. */

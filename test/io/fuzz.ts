@@ -37,6 +37,7 @@ import { nirReaders } from '../nir/fuzz.js'
 import { changed, checkpoints, readers as readersOfCheckpoints } from '../support/checkpoints.js'
 import { testRandom } from '../support/engine.js'
 import { eventReaders } from './fuzz-events.js'
+import { graphReaders } from './fuzz-graphs.js'
 
 interface Reader {
   readonly bytes: Uint8Array
@@ -126,6 +127,7 @@ async function readersOf(): Promise<Record<string, Reader>> {
     tar: { bytes: tar, read: (bytes) => readTar(bytes, 'it') },
     gz: { bytes: new Uint8Array(gzipSync(tar)), read: (bytes) => unpack(bytes, 'it') },
     net: { bytes: wasm, read: (bytes) => netInfo(bytes) },
+    ...graphReaders(),
     ...eventReaders(),
     lz4: {
       bytes: sealed(lz4Frame),

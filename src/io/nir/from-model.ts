@@ -1,6 +1,7 @@
 /** A model as a NIR graph: the tree of the file that `saveNir` writes. */
 
 import { expect, listNames, SpikewasmError } from '../../errors.js'
+import { readersOf } from '../../graph/readers.js'
 import type { Graph, GraphNode } from '../../graph/trace.js'
 import type { Conv1d } from '../../nn/layers/conv1d.js'
 import type { Conv2d } from '../../nn/layers/conv2d.js'
@@ -15,6 +16,9 @@ import { type Group, group, type Numbers, numbers, type Tree, texts } from './tr
 
 /** The version of NIR whose layout is written. */
 const VERSION = '1.0'
+
+/** Nodes of a file that a sum stands for; more become one node. */
+const MOST_SOURCES = 64
 
 /** What a layer becomes: nothing, or nodes in a row, each with the end of its name. */
 type Made = readonly { readonly end: string; readonly draft: Draft }[]
@@ -49,19 +53,19 @@ class Wiring {
     return own
   }
 
-  /** What is added twice needs two nodes: an edge counts once. */
-  joined(sources: readonly string[], shape: readonly number[]): string[] {
-    const ones = new Float32Array(sizeOf(shape)).fill(1)
-    const joined: string[] = []
+  /**
+   * The nodes whose sum is that of others. What is added twice needs two nodes: an edge counts once.
+   * @param name of the one node that long sums become: sums of sums would double theirs each time
+   */
+  joined(name: string, sources: readonly string[], shape: readonly number[]): string[] {
+    const ones = (): Draft => ({
+      type: 'Scale',
+      fields: { scale: tensor(new Float32Array(sizeOf(shape)).fill(1), shape) },
+    })
+    const joined = new Set<string>()
     for (const source of sources)
-      joined.push(
-        joined.includes(source)
-          ? this.add(`${source}.again`, { type: 'Scale', fields: { scale: tensor(ones, shape) } }, [
-              source,
-            ])
-          : source,
-      )
-    return joined
+      joined.add(joined.has(source) ? this.add(`${source}.again`, ones(), [source]) : source)
+    return joined.size > MOST_SOURCES ? [this.add(name, ones(), [...joined])] : [...joined]
   }
 }
 
@@ -74,9 +78,6 @@ export function nirTree(session: Session, state: StateDict, time: NirTime): Grou
   expectOneOutput(graph)
   const wiring = new Wiring()
   const shapeOf = shapes(graph.nodes, asked)
-  const readers = graph.nodes.map(
-    ({ index }) => graph.nodes.filter(({ inputs }) => inputs.includes(index)).length,
-  )
   const border = (type: 'Input' | 'Output', node: GraphNode): Draft => ({
     type,
     fields: { shape: integers(...shapeOf(node)) },
@@ -91,13 +92,13 @@ export function nirTree(session: Session, state: StateDict, time: NirTime): Grou
     }
     const from = node.inputs.map((index) => sources[index])
     if (node.kind === 'add') {
-      sources.push(wiring.joined(from.flat(), shape))
+      sources.push(wiring.joined(node.name || 'sum', from.flat(), shape))
       continue
     }
     const [read] = from
     const place: Place = { node, state, time, inShape: shapeOf(graph.nodes[node.inputs[0]]), shape }
     if (node.kind === 'batchNorm2d' || (node.kind as string) === 'batchNorm1d') {
-      const only = readers[node.inputs[0]] === 1 && read.length === 1
+      const only = readersOf(graph, node.inputs[0]).length === 1 && read.length === 1
       foldNorm(place, only ? wiring.nodes.get(read[0]) : undefined)
       sources.push(read)
       continue

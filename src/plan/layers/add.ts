@@ -1,10 +1,8 @@
-/** Sums: nothing runs for them, who reads them reads all their terms. */
+/** Sums: nothing runs for them unless they are long, who reads them reads all their terms. */
 
+import { sum } from '../sum.js'
 import type { LayerPlan } from './layer.js'
 
 export const add: LayerPlan<never> = {
-  lower: (_pass, node, _layer, ...inputs) => ({
-    shape: node.shape,
-    terms: inputs.flatMap((e) => e.terms),
-  }),
+  lower: (pass, node, _layer, ...inputs) => sum(pass, node, inputs),
 }

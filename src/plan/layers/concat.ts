@@ -54,7 +54,7 @@ function joinedFloats(pass: Pass, node: GraphNode, inputs: readonly Expression[]
     const plain = plainFloat(x)
     return plain && !plain.input ? plain : materialise(pass, node, x)
   }) as (FloatTensor & { readonly buffer: Buffer })[]
-  const steps = Math.max(...tensors.map((tensor) => tensor.steps))
+  const steps = tensors.reduce((most, tensor) => Math.max(most, tensor.steps), 1)
   const output = pass.floatTensor(node.name, node.shape, steps)
   pass.make(output, { layers: 0, byImages: true }, () => {
     const { b, images } = pass
