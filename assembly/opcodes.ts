@@ -829,8 +829,8 @@ export enum NormWord {
    * running ones, and count in the mean of InvStd.
    */
   Moves = 31,
-  /** Backward of an all-time normalisation: `AllTimeWord.Frozen`, or 0. */
-  Frozen = 32,
+  /** Backward of an all-time normalisation: `AllTimeWord.Used`, or 0. */
+  Used = 32,
 }
 
 /** Words of `NormAllTime`: see norm/all-time.ts. */
@@ -860,6 +860,10 @@ export enum AllTimeWord {
   TotalSteps = 20,
   /** How many steps have the same statistics. */
   Moves = 21,
+  /** float32 [Groups][2][C]: mean and inverse deviation that the backward pass takes as given. */
+  Used = 22,
+  /** Non-zero: one channel beyond the bound counts for all, and the backward pass not at all. */
+  ByLayer = 23,
 }
 
 /** Sizes that normalisation's kernels and its planner share. */

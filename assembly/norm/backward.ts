@@ -150,7 +150,7 @@ export function normCentredProducts(
 /**
  * Coefficients a, b, c [Groups][3][C] = from the partial sums. WeightGradient and BiasGradient
  * [C], where present, = (with Accumulate +=) Σ δ·x̂ and Σ δ over all groups. MeanInvStd, where
- * present, takes the place of InvStd. With Frozen [2][C] = m, i (all-time normalisation) a =
+ * present, takes the place of InvStd. With Used [Groups][2][C] = m, i (all-time normalisation) a =
  * weight·i, and WeightGradient += Σ δ·(Mean − m)·i as well. One unit. Scratch: none.
  */
 export function normBackwardFinish(rec: usize, unit: i32, t: i32, scratch: usize): void {
@@ -158,7 +158,7 @@ export function normBackwardFinish(rec: usize, unit: i32, t: i32, scratch: usize
   const groups = load<u32>(rec, NormWord.Groups * 4)
   const rows = <f64>(load<u32>(rec, NormWord.Rows * 4) / groups)
   const meanInvStd = <usize>load<u32>(rec, NormWord.MeanInvStd * 4)
-  const frozen = <usize>load<u32>(rec, NormWord.Frozen * 4)
+  const used = <usize>load<u32>(rec, NormWord.Used * 4)
   for (let c: usize = 0; c < channels; c++) {
     const weight = parameterAt(load<u32>(rec, NormWord.Weight * 4), c, 1)
     let weightGradient: f64 = 0
@@ -172,8 +172,8 @@ export function normBackwardFinish(rec: usize, unit: i32, t: i32, scratch: usize
       let invStd = meanInvStd
         ? meanInvStd + (c << 2)
         : <usize>load<u32>(rec, NormWord.InvStd * 4) + row
-      if (frozen) {
-        const at = frozen + (c << 2)
+      if (used) {
+        const at = used + ((2 * group * channels + c) << 2)
         invStd = at + (channels << 2)
         const mean = <f64>load<f32>(<usize>load<u32>(rec, NormWord.Mean * 4) + row)
         weightGradient += sum * (mean - <f64>load<f32>(at)) * <f64>load<f32>(invStd)

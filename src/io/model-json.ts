@@ -42,12 +42,13 @@ export const modelKey = 'spikewasm.model'
 
 export function modelJson({ asked: input, timeSteps, frames, graph, plan }: Session): ModelJson {
   const { method, stepMode, update, mseWeight, backwardSteps } = plan.options
-  const { gradientCheckpoint = 'none' } = plan.options
+  const { gradientCheckpoint = 'none', normFallback = 'channel' } = plan.options
+  const kinds = { gradientCheckpoint, normFallback }
   return {
     input,
     timeSteps,
     frames,
-    method: { method, stepMode, update, mseWeight, backwardSteps, gradientCheckpoint },
+    method: { method, stepMode, update, mseWeight, backwardSteps, ...kinds },
     network: graphToJson(graph),
   }
 }

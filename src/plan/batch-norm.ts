@@ -68,6 +68,7 @@ export const batchNormalised: LayerPlan<{ readonly eps: number; readonly momentu
     const frozen = isAllTime(pass)
       ? pass.carried(`${node.name} frozen statistics`, 2 * stored * 4, 'statistics')
       : undefined
+    const used = frozen && b.buffer(`${node.name} used statistics`, 2 * bytes, 'kept')
     const shape = { channels: stored, groups }
     const weight = context.parameter(node.index, 'weight') || undefined
     const affine = {
@@ -103,7 +104,7 @@ export const batchNormalised: LayerPlan<{ readonly eps: number; readonly momentu
       meanInvStd,
       totalSteps: pass.options.timeSteps,
     })
-    if (frozen)
+    if (frozen && used)
       b.emit(normAllTime, 1, {
         ...shape,
         ...affine,
@@ -116,6 +117,8 @@ export const batchNormalised: LayerPlan<{ readonly eps: number; readonly momentu
         bound: allTimeBound(pass.options.frames),
         totalSteps: pass.options.timeSteps,
         moves: callSteps / tensor.steps,
+        used,
+        byLayer: pass.options.normFallback === 'layer' || undefined,
       })
 
     pass.backward(node, () => {
@@ -138,7 +141,7 @@ export const batchNormalised: LayerPlan<{ readonly eps: number; readonly momentu
         mean: norm.mean,
         invStd: norm.invStd,
         meanInvStd,
-        frozen,
+        used,
         weight,
         weightGradient: context.gradient(node.index, 'weight') || undefined,
         biasGradient: context.gradient(node.index, 'bias') || undefined,

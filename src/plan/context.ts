@@ -70,7 +70,9 @@ const planPurposes: Readonly<Record<PlanPurpose, PurposeTraits>> = {
 export const purposeOf = ({ purpose = 'train' }: Pick<PlanOptions, 'purpose'>): PurposeTraits =>
   planPurposes[purpose]
 
-type Given = Required<Omit<MethodOptions, 'backwardSteps' | 'gradientCheckpoint'>>
+type Given = Required<
+  Omit<MethodOptions, 'backwardSteps' | 'gradientCheckpoint' | 'normFallback'>
+>
 
 export interface PlanOptions extends Given {
   readonly graph: Graph
@@ -82,6 +84,8 @@ export interface PlanOptions extends Given {
   readonly backwardSteps: number
   /** Default 'none'. */
   readonly gradientCheckpoint?: MethodOptions['gradientCheckpoint']
+  /** Default 'channel'. */
+  readonly normFallback?: MethodOptions['normFallback']
   /** Keep rates and eligibilities readable after a step. */
   readonly inspect: boolean
   /** Layers of neurons whose spikes stay readable after a run; default none. */

@@ -51,10 +51,20 @@ export interface MethodOptions {
    * memory and more time and gives the same gradients to the last bit. Default 'none'.
    */
   gradientCheckpoint?: 'none' | 'layers'
+  /**
+   * os: what is normalised by the statistics of the step where its deviation is far from the
+   * running one. 'channel': the channel, and its gradient is that of what was computed. 'layer', as
+   * the authors' code: all channels of the layer, and their gradients are scaled by the running
+   * deviations all the same. Default 'channel'.
+   */
+  normFallback?: 'channel' | 'layer'
 }
 
 /** Values of `gradientCheckpoint`. */
 export const gradientCheckpoints: readonly ('none' | 'layers')[] = ['none', 'layers']
+
+/** Values of `normFallback`. */
+const normFallbacks: readonly ('channel' | 'layer')[] = ['channel', 'layer']
 
 /** The options that only some methods take. */
 type ExtraOption = Exclude<keyof MethodOptions, 'method' | 'stepMode'>
@@ -90,6 +100,11 @@ const optionRows: OptionRows = {
     standard: () => 'none',
     fits: (value) => gradientCheckpoints.includes(value),
     rule: () => `be ${gradientCheckpoints.map((kind) => `'${kind}'`).join(' or ')}`,
+  },
+  normFallback: {
+    standard: () => 'channel',
+    fits: (value) => normFallbacks.includes(value),
+    rule: () => `be ${normFallbacks.map((kind) => `'${kind}'`).join(' or ')}`,
   },
 }
 
@@ -198,7 +213,7 @@ export const methods: Readonly<Record<Method, MethodRow>> = {
   },
   os: {
     modes: { s: { ...online, presynaptic: 'steps', statistics: 'allTime', stabilizes: true } },
-    options: ['mseWeight'],
+    options: ['mseWeight', 'normFallback'],
   },
 }
 
@@ -313,6 +328,7 @@ export function methodOptions(
   const mseWeight = option('mseWeight')
   const backwardSteps = option('backwardSteps')
   const gradientCheckpoint = option('gradientCheckpoint')
+  const normFallback = option('normFallback')
   const { maxSteps } = traitsOf({ method, stepMode })
   expect(
     !training || timeSteps <= maxSteps,
@@ -320,5 +336,6 @@ export function methodOptions(
       `timeSteps must be at most ${maxSteps} with method ${method}, got ${timeSteps}; purpose ` +
       `'inference' or 'stream' takes up to ${MOST_STEPS}`,
   )
-  return { method, stepMode, update, mseWeight, backwardSteps, gradientCheckpoint }
+  const kinds = { gradientCheckpoint, normFallback }
+  return { method, stepMode, update, mseWeight, backwardSteps, ...kinds }
 }

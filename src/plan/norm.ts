@@ -64,8 +64,8 @@ export function emitNormFinish(b: ProgramBuilder, fields: FieldsOf<typeof normFi
 
 /**
  * All-time normalisation: how often a step's deviation may go into the running one, or that into
- * it, in any channel; beyond that the step is normalised by its own statistics. Larger for frames
- * of events, as in the authors' code.
+ * it; beyond that the channel is normalised by the step's own statistics. Larger for frames of
+ * events, as in the authors' code.
  */
 export const allTimeBound = (frames: boolean): number => (frames ? 50 : 20)
 
@@ -78,7 +78,7 @@ export interface NormBackward
     Pick<Reduce, 'xhat' | 'in' | 'mean'>,
     Pick<
       Finish,
-      'weight' | 'meanInvStd' | 'frozen' | 'weightGradient' | 'biasGradient' | 'accumulate'
+      'weight' | 'meanInvStd' | 'used' | 'weightGradient' | 'biasGradient' | 'accumulate'
     > {
   readonly name: string
   readonly delta: Buffer
@@ -122,10 +122,10 @@ export function emitNormBackward(b: ProgramBuilder, job: NormBackward): void {
     units,
     partial,
     weight,
-    invStd: meanInvStd || job.frozen ? undefined : job.invStd,
+    invStd: meanInvStd || job.used ? undefined : job.invStd,
     meanInvStd,
-    frozen: job.frozen,
-    mean: job.frozen && job.mean,
+    used: job.used,
+    mean: job.used && job.mean,
     coefficients,
     weightGradient: job.weightGradient,
     biasGradient: job.biasGradient,

@@ -184,7 +184,10 @@ export function settingOf(
 /** What the numbers of a model depend on, beside its parameters. */
 export function modelSetting(session: Session): Setting {
   const { plan, graph, input, timeSteps, batchSize, seed, frames } = session
-  const method = Object.fromEntries(methodOptionKeys.map((key) => [key, plan.options[key]]))
+  const { options } = plan
+  const method = Object.fromEntries(methodOptionKeys.map((key) => [key, options[key]]))
+  // Checkpoints from before there was another one do not name it.
+  if (method.normFallback === 'channel') delete method.normFallback
   return { network: graphToJson(graph), input, timeSteps, batchSize, seed, frames, method }
 }
 

@@ -63,6 +63,7 @@ each('all-time normalisation, over the steps of a batch', (random, engine, what)
   const numbers = (least: number, most: number): Float32Array =>
     Float32Array.from(list(C, () => least + (most - least) * random()))
   const isAffine = random() < 0.8
+  const byLayer = random() < 0.4
   const [weight, bias] = [numbers(-1, 2), numbers(-1, 1)]
   const [mean0, var0] = [numbers(-1, 1), numbers(0.2, 2)]
   const [runningMean, runningVar] = [engine.putFloats(mean0), engine.putFloats(var0)]
@@ -71,6 +72,7 @@ each('all-time normalisation, over the steps of a batch', (random, engine, what)
     weight: isAffine ? engine.putFloats(weight) : undefined,
     bias: isAffine ? engine.putFloats(bias) : undefined,
     ...{ frozen: engine.alloc(2 * C * 4), totals: engine.alloc(2 * C * 8) },
+    ...{ used: engine.alloc(groups * 2 * C * 4), byLayer },
     ...{ epsilon, momentum, bound, totalSteps: steps, moves },
   }
   const [means, squares] = [new Float64Array(C), new Float64Array(C)]
@@ -82,20 +84,27 @@ each('all-time normalisation, over the steps of a batch', (random, engine, what)
     const places = { scale: engine.putFloats(scale), shift: engine.putFloats(shift) }
     const own = { mean: engine.putFloats(mu), invStd: engine.putFloats(invStd) }
     engine.run(putRecord(engine, normAllTime, 1, { ...shared, ...own, ...places }), 0, call)
-    const expected = { scale: [...scale], shift: [...shift] }
+    const expected = { scale: [...scale], shift: [...shift], used: Array<number>(groups * 2 * C) }
     for (let g = 0; g < groups; g++) {
-      const ratios = list(real, (c) => invStd[g * C + c] / frozen[c])
-      const isNear = ratios.every((r) => r <= bound && 1 / r <= bound)
+      const isNear = (c: number): boolean => {
+        const ratio = invStd[g * C + c] / frozen[c]
+        return c >= real || (ratio <= bound && 1 / ratio <= bound)
+      }
+      const areNear = list(real, isNear).every(Boolean)
       for (let c = 0; c < C; c++) {
         const i = g * C + c
         means[c] += (mu[i] * (moves ?? 1)) / steps
         squares[c] += ((1 / invStd[i] ** 2 - epsilon + mu[i] ** 2) * (moves ?? 1)) / steps
-        if (!isNear) continue
+        const running = byLayer ? areNear : isNear(c)
+        expected.used[2 * g * C + c] = running || byLayer ? mean0[c] : mu[i]
+        expected.used[(2 * g + 1) * C + c] = running || byLayer ? frozen[c] : invStd[i]
+        if (!running) continue
         expected.scale[i] = (isAffine ? weight[c] : 1) * frozen[c]
         expected.shift[i] = (isAffine ? bias[c] : 0) - mean0[c] * expected.scale[i]
       }
     }
     near(`${what} scale`, engine.floats(places.scale, groups * C), expected.scale)
+    near(`${what} used`, engine.floats(shared.used, groups * 2 * C), expected.used)
     near(`${what} shift`, engine.floats(places.shift, groups * C), expected.shift)
     const last = call === calls - 1
     const moved = (from: Float32Array, to: (c: number) => number): number[] =>

@@ -76,6 +76,7 @@ export async function makeCase(
       input: imageShape(options.input),
       frames: options.frames,
       mseWeight: options.mseWeight,
+      normFallback: options.normFallback,
       update: options.update,
       leastMargin: MARGIN,
       ...more,

@@ -47,6 +47,7 @@ export interface ReferenceOptions {
   /** [C, H, W] */
   input: readonly [number, number, number]
   frames?: boolean
+  normFallback?: 'channel' | 'layer'
   /** Online methods. */
   mseWeight?: number
   update?: 'afterwards' | 'everyStep'
@@ -194,7 +195,10 @@ function inputsOf(
   return { first: Math.floor(n / (to[0] / groups)) * count, count }
 }
 
-/** What a step leaves for the way back through an all-time normalisation. */
+/**
+ * What a step leaves for the way back through an all-time normalisation; m and i normalised each
+ * channel, or are the running ones of the authors' code.
+ */
 interface AllTime {
   out: Tensor
   xhat: Tensor
@@ -488,12 +492,12 @@ class Reference {
   private readonly allTime = new Map<string, Record<'m' | 'i' | 'mean' | 'square', Float64Array>>()
 
   /**
-   * Method os, one step: running statistics normalise, unless a deviation is `bound` times the
-   * other; they move behind the last step, by the moments of all steps together.
+   * Method os, one step: running statistics normalise a channel, unless a deviation is `bound`
+   * times the other; they move behind the last step, by the moments of all steps together.
    */
   allTimeForward(node: Node, x: Tensor, t: number): AllTime {
     const { momentum, channels, eps } = node.layer as BatchNorm2d
-    const { frames, timeSteps: T } = this.options
+    const { frames, timeSteps: T, normFallback = 'channel' } = this.options
     const [running, variance] = ['mean', 'var'].map((k) => this.state[`${node.name}.running_${k}`])
     if (t === 0)
       this.allTime.set(node.name, {
@@ -517,14 +521,18 @@ class Reference {
         variance[c] += momentum * (all.square[c] - all.mean[c] ** 2 - variance[c])
       }
     const bound = frames ? 50 : 20
-    const near = invStd.every((i, c) => Math.max(i / all.i[c], all.i[c] / i) <= bound)
+    const near = [...invStd].map((i, c) => Math.max(i / all.i[c], all.i[c] / i) <= bound)
+    const byLayer = normFallback === 'layer'
+    const runs = near.map((is) => (byLayer ? near.every(Boolean) : is))
     const [gamma, beta] = [this.state[`${node.name}.weight`], this.state[`${node.name}.bias`]]
     const xhat = x.map((v, k) => (v - mu[this.channel(node, k)]) * invStd[this.channel(node, k)])
     const out = x.map((v, k) => {
       const c = this.channel(node, k)
-      return gamma[c] * (near ? (v - all.m[c]) * all.i[c] : xhat[k]) + beta[c]
+      return gamma[c] * (runs[c] ? (v - all.m[c]) * all.i[c] : xhat[k]) + beta[c]
     })
-    return { out, xhat, mu, m: all.m.slice(), i: all.i.slice() }
+    const used = (running: Float64Array, own: Float64Array): Float64Array =>
+      running.map((v, c) => (runs[c] || byLayer ? v : own[c]))
+    return { out, xhat, mu, m: used(all.m, mu), i: used(all.i, invStd) }
   }
 
   allTimeBackward(node: Node, { xhat, mu, m, i }: AllTime, delta: Tensor): Tensor {

@@ -33,9 +33,9 @@ export interface BatchNormAllTimeOptions {
  *                           var = mean over t of (var[t] + mean[t]²) − mean²
  *     runningMean ← (1 − momentum) · runningMean + momentum · mean, and runningVar alike
  *
- * with mean[t] and var[t] over B, H, W. A step where one deviation is more than 20 times the
- * other in a channel is normalised by its own statistics. The gradient is that of
- * `ops.batchNormBackward` of each step with the running deviation.
+ * with mean[t] and var[t] over B, H, W. Where one deviation of a channel is more than 20 times the
+ * other, the step normalises it by its own statistics. The gradient is that of
+ * `ops.batchNormBackward` of each step with the deviation that was used.
  *
  * Arguments of `run`: input, weight, bias; updated: runningMean, runningVar, [C] each. Result: the
  * output, of the input's shape.
@@ -99,6 +99,7 @@ export const batchNormAllTime = operation<
     frozen: b.buffer('frozen statistics', 2 * x.stored * 4, 'statistics'),
     totals: b.buffer('totals over time', 2 * x.stored * 8, 'statistics'),
     bound: allTimeBound(options.frames ?? false),
+    used: b.buffer('used statistics', 2 * T * x.stored * 4),
   })
   const output = floatTensor(b, { name: 'output' }, input)
   const tensor = asFloat(x, input)

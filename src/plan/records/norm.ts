@@ -6,6 +6,7 @@ import {
   carriesIf,
   f32,
   flag,
+  flagIf,
   number,
   numberIf,
   reads,
@@ -87,6 +88,8 @@ export const normAllTime = record(Op.NormAllTime, {
   bound: f32(AllTimeWord.Bound),
   totalSteps: number(AllTimeWord.TotalSteps),
   moves: numberIf(AllTimeWord.Moves),
+  used: writes(AllTimeWord.Used),
+  byLayer: flagIf(AllTimeWord.ByLayer),
 })
 
 export const normEvaluate = record(Op.NormEvaluate, {
@@ -109,7 +112,7 @@ export const normBackwardFinish = record(Op.NormBackwardFinish, {
   /** Takes the place of `invStd`. */
   meanInvStd: readsIf(NormWord.MeanInvStd),
   /** All-time normalisation: takes the place of `invStd` too; then `mean` is read. */
-  frozen: readsIf(NormWord.Frozen),
+  used: readsIf(NormWord.Used),
   mean: readsIf(NormWord.Mean),
   coefficients: writes(NormWord.Coefficients),
   weightGradient: writesOrAddsIf(NormWord.WeightGradient, 'accumulate'),

@@ -1,0 +1,169 @@
+/** Method os where deviations are far from the running ones. */
+
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  avgPool2d,
+  batchNorm2d,
+  type CompileOptions,
+  conv2d,
+  flatten,
+  type Layer,
+  lif,
+  linear,
+  type StateDict,
+  sequential,
+  stabilizedLif,
+} from '../../src/index.js'
+import { messageOf } from '../io/temporary.js'
+import { checkGradients } from '../support/case.js'
+import { expectClose, labels, uniform } from '../support/measure.js'
+import { NearThreshold, type ReferenceOptions, referenceStep } from '../support/reference.js'
+
+const channels = 5
+const input = [2, 4, 4] as const
+const [timeSteps, batch] = [3, 4]
+type Fallback = 'channel' | 'layer'
+
+const network = (neurons: readonly Layer[]): Layer[] => [
+  conv2d(2, channels, 3, { padding: 1 }),
+  batchNorm2d(channels),
+  ...neurons,
+  avgPool2d(2),
+  flatten(),
+  linear(channels * 4, 3),
+]
+
+/** @param silent a channel whose weights are nearly nothing, so that its deviation is too */
+function stateOf(layers: readonly Layer[], seed: number, silent: boolean): StateDict {
+  const last = layers.length - 1
+  const of = (shape: number[], size: number, at: number, shift = 0) => {
+    const data = uniform(
+      shape.reduce((a, b) => a * b, 1),
+      size,
+      seed + at,
+    ).map((v) => v + shift)
+    return { shape, data }
+  }
+  const weight = of([channels, 2, 3, 3], 0.4, 1)
+  if (silent) weight.data.fill(1e-4, 18, 36)
+  return {
+    '0.weight': weight,
+    '0.bias': of([channels], 0.2, 2),
+    '1.weight': of([channels], 0.3, 3, 0.9),
+    '1.bias': of([channels], 0.1, 4, 0.4),
+    '1.running_mean': of([channels], 0.1, 5),
+    '1.running_var': of([channels], 0.1, 6, 0.5),
+    ...(layers.some(({ kind }) => kind === 'stabilizedLif')
+      ? { '2.running_threshold': { shape: [1], data: Float32Array.of(1) } }
+      : {}),
+    [`${last}.weight`]: of([3, channels * 4], 0.3, 7),
+    [`${last}.bias`]: of([3], 0.1, 8),
+  }
+}
+
+const cases: readonly { readonly what: string; readonly by: number; readonly silent: boolean }[] = [
+  { what: 'inputs × 15', by: 15, silent: false },
+  { what: 'inputs × 40', by: 40, silent: false },
+  { what: 'inputs × 400', by: 400, silent: false },
+  { what: 'a silent channel', by: 1, silent: true },
+  { what: 'a silent channel, inputs × 40', by: 40, silent: true },
+]
+
+function referenceOf(layers: readonly Layer[], of: (typeof cases)[number], more: Fallback) {
+  const options: ReferenceOptions = {
+    ...{ method: 'os', stepMode: 's', timeSteps, batch, input, frames: false },
+    ...{ normFallback: more, leastMargin: 1e-5 },
+  }
+  for (let seed = 1; seed < 100; seed++) {
+    const state = stateOf(layers, 20 * seed, of.silent)
+    const x = uniform(batch * 32, of.by, seed)
+    const y = labels(batch, 3, seed)
+    try {
+      return { state, x, y, reference: referenceStep(layers, state, x, y, options) }
+    } catch (error) {
+      if (!(error instanceof NearThreshold)) throw error
+    }
+  }
+  throw new Error('no seed keeps potentials away from the threshold')
+}
+
+/** The engine's gradients beside those of the forward pass in float64. */
+async function check(
+  layers: readonly Layer[],
+  of: (typeof cases)[number],
+  normFallback?: Fallback,
+  more: Partial<CompileOptions> = {},
+) {
+  const { state, x, y, reference } = referenceOf(layers, of, normFallback ?? 'channel')
+  const options: CompileOptions = { input, timeSteps, batchSize: batch, method: 'os', ...more }
+  const given = normFallback ? { normFallback } : {}
+  const model = await sequential(...layers).compile({ ...options, ...given })
+  model.loadStateDict(state)
+  const { loss } = await model.trainStep(x, y, { update: false })
+  expectClose(`${of.what}: output`, model.output(), reference.output, 1e-4)
+  expectClose(`${of.what}: loss`, [loss], [reference.loss], 1e-4)
+  checkGradients(of.what, { layers }, model.gradients(), reference.gradients, 1e-4)
+  await model.dispose()
+  return reference
+}
+
+for (const of of cases)
+  for (const neurons of [[lif()], [stabilizedLif()]])
+    for (const fallback of [undefined, 'channel', 'layer'] as const)
+      test(`${of.what}, ${neurons[0].kind}, ${fallback ?? 'by default'}`, async () => {
+        await check(network(neurons), of, fallback, fallback ? {} : { engine: 'debug' })
+      })
+
+test('where all channels are far, gradients are the slopes of the loss', () => {
+  const layers = network([])
+  const { state, x, y, reference } = referenceOf(layers, cases[2], 'channel')
+  const options: ReferenceOptions = {
+    ...{ method: 'os', stepMode: 's', timeSteps, batch, input, frames: false },
+  }
+  const lossAt = (): number => referenceStep(layers, state, x, y, options).loss
+  for (const [name, index] of [
+    ['0.weight', 7],
+    ['0.weight', 40],
+    ['1.weight', 2],
+    ['1.bias', 3],
+  ] as const) {
+    const { data } = state[name]
+    const value = data[index]
+    const h = 2 ** -10
+    data[index] = value + h
+    const plus = lossAt()
+    data[index] = value - h
+    const slope = (plus - lossAt()) / (2 * h)
+    data[index] = value
+    const gradient = reference.gradients[name][index]
+    assert.ok(Math.abs(slope - gradient) < 1e-5, `${name}[${index}]: ${gradient}, slope ${slope}`)
+  }
+})
+
+test('a silent channel leaves the others to their running statistics', () => {
+  const layers = network([lif()])
+  const far = referenceOf(layers, cases[3], 'channel').reference
+  const all = referenceOf(layers, cases[3], 'layer').reference
+  assert.not.equal([...far.output], [...all.output], 'by layer they are normalised otherwise')
+})
+
+test('normFallback is an option of os, which a model file keeps', async () => {
+  const layers = network([lif()])
+  const options: CompileOptions = { input, timeSteps, batchSize: batch }
+  const compile = (more: Partial<CompileOptions>) =>
+    sequential(...layers).compile({ ...options, ...more })
+  assert.match(
+    await messageOf(() => compile({ normFallback: 'layer' })),
+    /normFallback is an option of method os, got it with rate/,
+  )
+  assert.match(
+    await messageOf(() => compile({ method: 'os', normFallback: 'none' as 'layer' })),
+    /normFallback must be 'channel' or 'layer', got "none"/,
+  )
+  const model = await compile({ method: 'os', normFallback: 'layer' })
+  assert.is(model.toJSON().method.normFallback, 'layer')
+  await model.dispose()
+})
+
+test.run()
