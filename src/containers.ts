@@ -2,7 +2,7 @@
  * Containers: chains of layers, and blocks with a forward function that is traced once.
  */
 
-import { describe, expect } from './errors.js'
+import { checkArguments, describe, expect } from './errors.js'
 import type { Model } from './model.js'
 import { type CompileOptions, compile } from './network.js'
 import {
@@ -32,6 +32,7 @@ function make(name: string, children: Composite['children'], forward: Composite[
       key !== '' && !key.includes('.'),
       () => `a child's name must not be empty or contain a dot, got ${JSON.stringify(key)}`,
     )
+    expect(key !== '__proto__', () => `${name}: a child's name must not be __proto__; rename it`)
     checkModule(`${name}.${key}`, child)
   }
   return compilable({ kind: 'block', children, forward })
@@ -85,7 +86,9 @@ export function sequential(...layers: Module[] | [Readonly<Record<string, Module
 export function block<const C extends Record<string, Module>>(
   children: C,
   forward: (children: { [K in keyof C]: Apply }, x: Value, ops: Ops) => Value | Exits,
+  ...more: []
 ): Block {
+  checkArguments('block', more)
   expect(
     typeof children === 'object' && children !== null,
     () => `block needs an object of children and a forward function, got ${describe(children)}`,
@@ -103,6 +106,11 @@ export function block<const C extends Record<string, Module>>(
  * @param shortcut default: the identity
  * @throws SpikewasmError when one is no layer or block
  */
-export function residual(main: Module, shortcut: Module = { kind: 'identity' }): Block {
+export function residual(
+  main: Module,
+  shortcut: Module = { kind: 'identity' },
+  ...more: []
+): Block {
+  checkArguments('residual', more)
   return make('residual', { main, shortcut }, (m, x, { add }) => add(m.main(x), m.shortcut(x)))
 }

@@ -85,6 +85,20 @@ export function describe(value: unknown): string {
 }
 
 /**
+ * Throws a `SpikewasmError` when a function is given more than it takes: what nobody reads would be
+ * ignored without a word.
+ *
+ * @param more what came behind its arguments
+ */
+export function checkArguments(name: string, more: readonly unknown[]): void {
+  const [first] = more
+  expect(
+    first === undefined,
+    () => `${name} takes no more arguments, got ${describe(first)}; leave it out`,
+  )
+}
+
+/**
  * Throws a `SpikewasmError` unless `options` is an object of known keys alone. A misspelt
  * option would be ignored without a word, and so would be all that a Map holds.
  *

@@ -7,7 +7,7 @@
  * numbers: as easy as 1, 2, 3*, SC 2011): key = (seed, epoch), counter = (index, purpose · 2²⁴ +
  * draw). One evaluation gives two 32-bit words.
  */
-import { checkInteger } from './errors.js'
+import { checkArguments, checkInteger } from './errors.js'
 
 /** Keeps streams apart that have the same seed, epoch and index. */
 export enum Purpose {
@@ -143,7 +143,8 @@ const turn = (bits: number, by: number): number => (bits << by) | (bits >>> (32 
  * @param seed integer from 0 to 2³² − 1
  * @param epoch integer >= 0
  */
-export function permutation(n: number, seed: number, epoch: number): Uint32Array {
+export function permutation(n: number, seed: number, epoch: number, ...more: []): Uint32Array {
+  checkArguments('permutation', more)
   checkInteger('permutation.n', n, 0, 2 ** 32 - 1)
   checkInteger('permutation.seed', seed, 0, 2 ** 32 - 1)
   checkInteger('permutation.epoch', epoch, 0)

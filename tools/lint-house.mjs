@@ -13,7 +13,7 @@ import ts from 'typescript'
  * rows before it.
  */
 const rooms = [
-  ['copy', 'errors', 'host', 'loss', 'median', 'optimizer', 'random', 'round-up', 'version'],
+  ['copy', 'errors', 'host', 'loss', 'median', 'optimizer', 'own', 'random', 'round-up', 'version'],
   ['events'],
   ['nn'],
   ['graph'],

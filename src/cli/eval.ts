@@ -140,7 +140,8 @@ function expectShape(
   expect(
     !isWhole || has === takes,
     () =>
-      `${source}: the model takes samples of [${takes}], got ${name} with [${has}]; ` +
+      `${source}: the model takes samples of [${input.join(', ')}], got ${name} with ` +
+      `[${shape.join(', ')}]; ` +
       'give --dataset with the data that it was trained with',
   )
 }

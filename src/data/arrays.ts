@@ -1,5 +1,5 @@
 /** Data sets from numbers in memory. */
-import { checkOptions, describe, expect } from '../errors.js'
+import { checkArguments, checkOptions, describe, expect } from '../errors.js'
 import type { InputShape } from '../nn/value.js'
 import { checkRead, type Dataset, sampleFloats } from './dataset.js'
 import { type Checked, checkClasses, checkDescribed, expectLabels } from './description.js'
@@ -54,7 +54,8 @@ export interface PlainArrays extends Plain, Checked {
  * @throws SpikewasmError if sizes do not fit together, a label is out of range, or a number is not
  *   finite in float32
  */
-export function fromArrays(options: ArraysOptions): Dataset {
+export function fromArrays(options: ArraysOptions, ...more: []): Dataset {
+  checkArguments('fromArrays', more)
   const own = ['images', 'inputs', 'targets']
   checkOptions('fromArrays', options, [
     ...['name', 'shape', 'timeSteps', 'labels', 'classes', 'classNames'],

@@ -1,5 +1,6 @@
 /** Augmentation of byte images on the fly: crop, flip, AutoAugment, Cutout, then normalisation. */
 import {
+  checkArguments,
   checkBoolean,
   checkInteger,
   checkOptions,
@@ -74,7 +75,8 @@ export const cifarAugmentation: AugmentOptions = {
  *
  * @throws SpikewasmError if `dataset` is none or has no bytes to augment, or an option is wrong
  */
-export function augment(dataset: Dataset, options: AugmentOptions): Dataset {
+export function augment(dataset: Dataset, options: AugmentOptions, ...more: []): Dataset {
+  checkArguments('augment', more)
   expectDataset('augment: dataset', dataset)
   checkOptions('augment', options, ['crop', 'paddingMode', 'flip', 'autoAugment', 'cutout'])
   const { pixels, name, length, shape, timeSteps, classes, classNames, targets, prepare } = dataset

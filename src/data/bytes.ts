@@ -1,5 +1,5 @@
 /** Data sets from bytes in memory. */
-import { checkOptions, describe, expect, SpikewasmError } from '../errors.js'
+import { checkArguments, checkOptions, describe, expect, SpikewasmError } from '../errors.js'
 import { type InputShape, imageShape } from '../nn/value.js'
 import { checkRead, type Dataset, type Normalization, sampleFloats } from './dataset.js'
 import { checkClasses, checkDescribed, type Description, expectLabels } from './description.js'
@@ -29,7 +29,8 @@ export interface PlainBytes extends Plain, BytesOptions {
  *
  * @throws SpikewasmError if sizes do not fit together or a label is out of range
  */
-export function fromBytes(options: BytesOptions): Dataset {
+export function fromBytes(options: BytesOptions, ...more: []): Dataset {
+  checkArguments('fromBytes', more)
   const own = ['images', 'normalization']
   checkOptions('fromBytes', options, [
     ...['name', 'shape', 'timeSteps', 'labels', 'classes', 'classNames'],

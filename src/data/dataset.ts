@@ -1,5 +1,5 @@
 /** What a training loop needs of a data set, and parts of data sets. */
-import { checkInteger, describe, expect, SpikewasmError } from '../errors.js'
+import { checkArguments, checkInteger, describe, expect, SpikewasmError } from '../errors.js'
 import { type InputShape, sizeOf } from '../nn/value.js'
 import { changesOf, hashOf, type Plain, plainOf, withPlain } from './plain.js'
 
@@ -164,7 +164,8 @@ export function expectDataset(name: string, data: Dataset): void {
  * @param limit samples, an integer ≥ 1
  * @throws SpikewasmError when `dataset` is none, or `limit` is out of range
  */
-export function subset(dataset: Dataset, limit: number): Dataset {
+export function subset(dataset: Dataset, limit: number, ...more: []): Dataset {
+  checkArguments('subset', more)
   expectDataset('subset: the data', dataset)
   checkInteger('subset.limit', limit, 1)
   return limit >= dataset.length ? dataset : slice(dataset, 0, limit)

@@ -4,6 +4,7 @@
  */
 
 import {
+  checkArguments,
   checkBoolean,
   checkInteger,
   checkOptions,
@@ -111,24 +112,29 @@ export const encoders = {
    * The input itself at each step (SpikingJelly's examples call it direct encoding). A network for
    * still inputs is shown the same without an encoder, and faster.
    */
-  constant: (data: Dataset, options: ConstantOptions): Dataset =>
-    encoded('constant', data, options),
+  constant: (data: Dataset, options: ConstantOptions, ...more: []): Dataset =>
+    encoded('constant', data, options, more),
   /**
    * A spike at each step with probability x (`PoissonEncoder`, `spikegen.rate`). The spikes depend
    * on seed, epoch and index alone. In training they are new in each epoch.
    */
-  rate: (data: Dataset, options: RateOptions): Dataset => encoded('rate', data, options),
+  rate: (data: Dataset, options: RateOptions, ...more: []): Dataset =>
+    encoded('rate', data, options, more),
   /** The same by another name. */
-  poisson: (data: Dataset, options: RateOptions): Dataset => encoded('rate', data, options),
+  poisson: (data: Dataset, options: RateOptions, ...more: []): Dataset =>
+    encoded('rate', data, options, more),
   /** One spike, the sooner the larger x is (`LatencyEncoder`, `spikegen.latency`). */
-  latency: (data: Dataset, options: LatencyOptions): Dataset => encoded('latency', data, options),
+  latency: (data: Dataset, options: LatencyOptions, ...more: []): Dataset =>
+    encoded('latency', data, options, more),
   /**
    * A spike where an input grew since the step before (`spikegen.delta`). The data are frames, or
    * series [C, L], which become L steps of C numbers.
    */
-  delta: (data: Dataset, options: DeltaOptions = {}): Dataset => encoded('delta', data, options),
+  delta: (data: Dataset, options: DeltaOptions = {}, ...more: []): Dataset =>
+    encoded('delta', data, options, more),
   /** The bits of x, one a step (`WeightedPhaseEncoder`); x above 1 − 2^−K counts as that. */
-  phase: (data: Dataset, options: PhaseOptions): Dataset => encoded('phase', data, options),
+  phase: (data: Dataset, options: PhaseOptions, ...more: []): Dataset =>
+    encoded('phase', data, options, more),
 }
 
 const keys: Readonly<Record<EncoderName, readonly string[]>> = {
@@ -140,8 +146,14 @@ const keys: Readonly<Record<EncoderName, readonly string[]>> = {
 }
 
 /** A data set through an encoder. @throws SpikewasmError when an option or the data are wrong */
-export function encoded(encoder: EncoderName, data: Dataset, options: object): Dataset {
+export function encoded(
+  encoder: EncoderName,
+  data: Dataset,
+  options: object,
+  more: readonly unknown[] = [],
+): Dataset {
   const name = `encoders.${encoder}`
+  checkArguments(name, more)
   expectDataset(`${name}: the data`, data)
   checkOptions(name, options, keys[encoder])
   expect(

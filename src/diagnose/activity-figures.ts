@@ -1,5 +1,6 @@
 /** A raster of spikes, and rates over time. */
 
+import { own } from '../own.js'
 import { type Figure, packBits, type Raster } from '../pages/chart.js'
 import type { Diagnosis, LayerActivity } from './diagnosis.js'
 import { look } from './looks.js'
@@ -10,7 +11,7 @@ export function activityFigures({ activity, setup }: Diagnosis): Figure[] {
   if (!activity) return []
   const { timeSteps: T, dataset, samples, label, predicted } = activity
   const layers = Object.entries(activity.layers)
-  const title = (name: string): string => setup.layers[name] ?? name
+  const title = (name: string): string => own(setup.layers, name) ?? name
   const xRange: [number, number] = [0.5, T + 0.5]
   const rasters = layers.map(([name, { neurons, rows, spikeRows, spikeSteps }], i): Raster => {
     const shown = rows < neurons ? `${rows} of ${neurons}` : `${neurons}`

@@ -1,5 +1,6 @@
 /** A diagnosis as figures: plain data. */
 
+import { own } from '../own.js'
 import type { Figure } from '../pages/chart.js'
 import { activityFigures } from './activity-figures.js'
 import {
@@ -49,7 +50,7 @@ function overTime(diagnosis: Diagnosis): Figure {
     yRange: cosineRange(ends),
     lines: layerLines(diagnosis, key, (layer) => ({
       x: T,
-      y: compared.map(({ points }) => points[points.length - 1][key][layer] ?? null),
+      y: compared.map(({ points }) => own(points[points.length - 1][key], layer) ?? null),
     })),
   }))
   return {
@@ -74,7 +75,7 @@ function whileTraining(diagnosis: Diagnosis): Figure {
       title: `${title.slice(0, 2)}, T ${timeSteps}`,
       lines: layerLines(diagnosis, key, (layer) => ({
         x: points.map(({ step }) => step),
-        y: points.map((point) => point[key][layer] ?? null),
+        y: points.map((point) => own(point[key], layer) ?? null),
       })),
     })),
   )

@@ -4,6 +4,7 @@
  */
 
 import type { Model } from '../model.js'
+import { own } from '../own.js'
 import type { Session } from '../runtime/session.js'
 import { cosineOf } from '../runtime/views.js'
 import { comparableLr } from '../train/comparable-lr.js'
@@ -50,7 +51,7 @@ export async function probe(
       ratios.add(name, (factor * norm(data)) / norm(reference[name].data))
     }
     for (const [layer, steps] of Object.entries(bptt.stepRates())) {
-      rates[layer] ??= steps.map(() => 0)
+      if (!own(rates, layer)) rates[layer] = steps.map(() => 0)
       for (let t = 0; t < steps.length; t++) rates[layer][t] += steps[t] / batches
     }
   }

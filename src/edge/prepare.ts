@@ -36,6 +36,8 @@ export async function prepare(
   engine?: WebAssembly.Module,
 ): Promise<Prepared> {
   const plan = makePlan(options, 1)
+  const { refused } = plan
+  expect(refused === undefined, () => `exportWasm: ${refused}`)
   const { total } = plan.memory
   expect(
     total <= MOST_BYTES,

@@ -3,6 +3,7 @@
 import type { Graph, GraphNode } from '../graph/trace.js'
 import { fires } from '../nn/layers/kinds.js'
 import { sizeOf } from '../nn/value.js'
+import { own } from '../own.js'
 
 /**
  * Synaptic operations of one inference.
@@ -51,7 +52,7 @@ function sharesOf(graph: Graph, rates: Readonly<Record<string, number>>): number
   const shares: number[] = []
   for (const node of graph.nodes) {
     const read = node.inputs.map((input) => shares[input])
-    shares.push(fires(node.layer) ? (rates[node.name] ?? 1) : shareOf(graph, node, read))
+    shares.push(fires(node.layer) ? (own(rates, node.name) ?? 1) : shareOf(graph, node, read))
   }
   return shares
 }

@@ -1,6 +1,6 @@
 /** Recordings as frames: for each slice, pixel and polarity how many events there were. */
 
-import { checkBoolean, expect } from '../errors.js'
+import { checkArguments, checkBoolean, expect } from '../errors.js'
 import { type EventRecording, expectRecording, inOrder } from './recording.js'
 import { checkSlices, type SliceOptions, type Slices, slicesOf } from './slices.js'
 
@@ -35,7 +35,12 @@ const MOST_NUMBERS = 2 ** 28
  * @throws SpikewasmError when not exactly one way is given, a number is out of range, or the frames
  *   would take more than 1 GiB
  */
-export function toFrames(recording: EventRecording, options: FramesOptions): EventFrames {
+export function toFrames(
+  recording: EventRecording,
+  options: FramesOptions,
+  ...more: []
+): EventFrames {
+  checkArguments('events.toFrames', more)
   expectRecording('events.toFrames: the recording', recording)
   const { binary, ...way } = options ?? {}
   checkSlices('events.toFrames', way)

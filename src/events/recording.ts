@@ -1,6 +1,13 @@
 /** Recordings of event cameras: lists of (x, y, t, p). */
 
-import { checkInteger, checkOptions, describe, expect, SpikewasmError } from '../errors.js'
+import {
+  checkArguments,
+  checkInteger,
+  checkOptions,
+  describe,
+  expect,
+  SpikewasmError,
+} from '../errors.js'
 
 /** A recording in memory. Event i is at pixel (x[i], y[i]) at time t[i]. */
 export interface EventRecording {
@@ -108,7 +115,8 @@ export interface EventArrays {
  *
  * @throws SpikewasmError naming the first number that is out of range
  */
-export function fromEvents(arrays: EventArrays): EventRecording {
+export function fromEvents(arrays: EventArrays, ...more: []): EventRecording {
+  checkArguments('events.from', more)
   checkOptions('events.from', arrays, ['x', 'y', 't', 'p', 'sensor', 'name'])
   const { x, y, t, p, name = 'events' } = arrays
   expect(typeof name === 'string', () => `events.from.name must be a text, got ${describe(name)}`)

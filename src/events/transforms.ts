@@ -1,6 +1,13 @@
 /** Recordings changed event by event. Random changes depend on (seed, epoch, index) alone. */
 
-import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../errors.js'
+import {
+  checkArguments,
+  checkBoolean,
+  checkInteger,
+  checkOptions,
+  describe,
+  expect,
+} from '../errors.js'
 import { Purpose, RandomStream } from '../random.js'
 import { type EventRecording, Events, expectRecording, inOrder, picked } from './recording.js'
 
@@ -46,7 +53,12 @@ export function checkNumber(name: string, value: unknown, least: number, most = 
  * @param filterTime µs, ≥ 0; Tonic's default is 10,000
  * @throws SpikewasmError when it is no recording, or the time is out of range
  */
-export function denoise(recording: EventRecording, filterTime = 10_000): EventRecording {
+export function denoise(
+  recording: EventRecording,
+  filterTime = 10_000,
+  ...more: []
+): EventRecording {
+  checkArguments('events.denoise', more)
   expectRecording('events.denoise: the recording', recording)
   checkNumber('events.denoise.filterTime', filterTime, 0)
   const { x, y, t, length } = recording
@@ -77,7 +89,9 @@ export function denoise(recording: EventRecording, filterTime = 10_000): EventRe
 export function downsample(
   recording: EventRecording,
   size: readonly [height: number, width: number],
+  ...more: []
 ): EventRecording {
+  checkArguments('events.downsample', more)
   expectRecording('events.downsample: the recording', recording)
   const [height, width] = checkSize('events.downsample.size', size)
   const { x, y, t, p, length } = recording
@@ -113,7 +127,12 @@ export interface TimeJitterOptions extends EventDraw {
  * Adds a number from N(0, std) to the time of each event, cuts it to whole µs, and sorts by time.
  * As Tonic's `TimeJitter` with `sort_timestamps`.
  */
-export function timeJitter(recording: EventRecording, options: TimeJitterOptions): EventRecording {
+export function timeJitter(
+  recording: EventRecording,
+  options: TimeJitterOptions,
+  ...more: []
+): EventRecording {
+  checkArguments('events.timeJitter', more)
   expectRecording('events.timeJitter: the recording', recording)
   checkOptions('events.timeJitter', options, [...drawKeys, 'std', 'clipNegative'])
   checkNumber('events.timeJitter.std', options.std, 0)
@@ -142,7 +161,12 @@ export interface DropEventOptions extends EventDraw {
 }
 
 /** Drops ⌊p · N + ½⌋ random events, as Tonic's `DropEvent`. */
-export function dropEvent(recording: EventRecording, options: DropEventOptions): EventRecording {
+export function dropEvent(
+  recording: EventRecording,
+  options: DropEventOptions,
+  ...more: []
+): EventRecording {
+  checkArguments('events.dropEvent', more)
   expectRecording('events.dropEvent: the recording', recording)
   checkOptions('events.dropEvent', options, [...drawKeys, 'p'])
   checkNumber('events.dropEvent.p', options.p, 0, 1)
@@ -177,7 +201,9 @@ export interface DropPartOptions extends EventDraw {
 export function dropEventByTime(
   recording: EventRecording,
   options: DropPartOptions = {},
+  ...more: []
 ): EventRecording {
+  checkArguments('events.dropEventByTime', more)
   const ratio = checkPart('events.dropEventByTime', recording, options)
   return withoutInterval(recording, ratio, streamOf('events.dropEventByTime', options))
 }
@@ -186,7 +212,9 @@ export function dropEventByTime(
 export function dropEventByArea(
   recording: EventRecording,
   options: DropPartOptions = {},
+  ...more: []
 ): EventRecording {
+  checkArguments('events.dropEventByArea', more)
   const ratio = checkPart('events.dropEventByArea', recording, options)
   return withoutBox(recording, ratio, streamOf('events.dropEventByArea', options))
 }
@@ -236,7 +264,12 @@ function withoutBox(
  * of the duration, a box of 0.05 … 0.25 of the sides, or 0.1 … 0.9 of the events. As Tonic's
  * `EventDrop`.
  */
-export function eventDrop(recording: EventRecording, options: EventDraw = {}): EventRecording {
+export function eventDrop(
+  recording: EventRecording,
+  options: EventDraw = {},
+  ...more: []
+): EventRecording {
+  checkArguments('events.eventDrop', more)
   expectRecording('events.eventDrop: the recording', recording)
   checkOptions('events.eventDrop', options, drawKeys)
   return droppedBy(recording, streamOf('events.eventDrop', options))

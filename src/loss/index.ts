@@ -1,6 +1,6 @@
 /** Losses, and penalties on firing rates, as plain data. */
 
-import { checkOptions, describe, expect } from '../errors.js'
+import { checkArguments, checkOptions, describe, expect } from '../errors.js'
 import { checkNames, type Names } from '../optimizer/index.js'
 
 /** What a loss is taken of: the mean over time of the last layer's output, or the sum. */
@@ -99,7 +99,8 @@ export interface TetOptions {
  *
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export function crossEntropy(options: CrossEntropyOptions = {}): CrossEntropy {
+export function crossEntropy(options: CrossEntropyOptions = {}, ...more: []): CrossEntropy {
+  checkArguments('crossEntropy', more)
   checkOptions('crossEntropy', options, ['labelSmoothing', 'of'])
   const { labelSmoothing = 0, of = 'rates' } = options
   expect(
@@ -116,7 +117,8 @@ export function crossEntropy(options: CrossEntropyOptions = {}): CrossEntropy {
  *
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export function mse(options: MeanSquaredErrorOptions = {}): MeanSquaredError {
+export function mse(options: MeanSquaredErrorOptions = {}, ...more: []): MeanSquaredError {
+  checkArguments('mse', more)
   checkOptions('mse', options, ['targets', 'of', 'correctRate', 'incorrectRate'])
   const { targets = 'labels', of = 'rates', correctRate = 1, incorrectRate = 0 } = options
   expect(
@@ -144,7 +146,8 @@ export function mse(options: MeanSquaredErrorOptions = {}): MeanSquaredError {
  *
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export function tet(options: TetOptions = {}): Tet {
+export function tet(options: TetOptions = {}, ...more: []): Tet {
+  checkArguments('tet', more)
   checkOptions('tet', options, ['lambda', 'mean'])
   const { lambda = 0.05, mean = 1 } = options
   expect(
@@ -181,7 +184,11 @@ export interface SelfDistillationOptions {
  *
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export function selfDistillation(options: SelfDistillationOptions = {}): SelfDistillation {
+export function selfDistillation(
+  options: SelfDistillationOptions = {},
+  ...more: []
+): SelfDistillation {
+  checkArguments('selfDistillation', more)
   checkOptions('selfDistillation', options, ['alpha', 'beta', 'temperature'])
   const { alpha = 1, beta = 0.3, temperature = 3 } = options
   for (const [key, value] of Object.entries({ alpha, beta }))
@@ -277,7 +284,8 @@ export interface RatePenaltyOptions {
  *
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export function ratePenalty(options: RatePenaltyOptions): RatePenalty {
+export function ratePenalty(options: RatePenaltyOptions, ...more: []): RatePenalty {
+  checkArguments('ratePenalty', more)
   checkOptions('ratePenalty', options, ['weight', 'norm', 'target', 'layers'])
   const { weight, norm = 'L2', target = 0, layers = '*' } = options
   expect(

@@ -1,7 +1,7 @@
 /** A small convolutional network: seconds of training on digits, minutes on MNIST. */
 
 import { type Block, sequential } from '../containers.js'
-import { expect } from '../errors.js'
+import { checkArguments, expect } from '../errors.js'
 import {
   avgPool2d,
   batchNorm2d,
@@ -22,7 +22,13 @@ import { checkInputShape, type InputShape } from '../nn/value.js'
  * @param neuron options of all neurons
  * @throws SpikewasmError when a size or a neuron's option is out of range
  */
-export function cnn(input: InputShape, classes: number, neuron: NeuronOptions = {}): Block {
+export function cnn(
+  input: InputShape,
+  classes: number,
+  neuron: NeuronOptions = {},
+  ...more: []
+): Block {
+  checkArguments('cnn', more)
   checkInputShape('cnn: input', input)
   const [C, H = 0, W = 0] = input
   expect(

@@ -4,6 +4,7 @@
  */
 
 import { type Block, block, sequential } from '../containers.js'
+import { checkArguments } from '../errors.js'
 import {
   adaptiveAvgPool2d,
   avgPool2d,
@@ -48,7 +49,8 @@ export function deepConv(from: number, to: number, stride = 2): Block {
  * predicts. Prediction, evaluation and exported files compute `output` alone.
  * @throws SpikewasmError when an option is wrong
  */
-export function esdResnet18(options: NetworkOptions = {}): Block {
+export function esdResnet18(options: NetworkOptions = {}, ...more: []): Block {
+  checkArguments('esdResnet18', more)
   checkNetwork('esdResnet18', options)
   const { inChannels = 3, classes = 10, neuron } = options
   const widths = [64, 128, 256, 512]

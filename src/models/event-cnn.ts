@@ -1,7 +1,7 @@
 /** A small network for recordings of event cameras. */
 
 import { type Block, sequential } from '../containers.js'
-import { expect } from '../errors.js'
+import { checkArguments, expect } from '../errors.js'
 import {
   avgPool2d,
   batchNorm2d,
@@ -25,7 +25,13 @@ const CHANNELS = [16, 32, 64]
  * @param neuron options of all neurons
  * @throws SpikewasmError when a size or a neuron's option is out of range
  */
-export function eventCnn(input: InputShape, classes: number, neuron: NeuronOptions = {}): Block {
+export function eventCnn(
+  input: InputShape,
+  classes: number,
+  neuron: NeuronOptions = {},
+  ...more: []
+): Block {
+  checkArguments('eventCnn', more)
   checkInputShape('eventCnn: input', input)
   const [C, H = 0, W = 0] = input
   expect(

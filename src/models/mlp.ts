@@ -1,6 +1,7 @@
 /** A small fully connected network. */
 
 import { type Block, sequential } from '../containers.js'
+import { checkArguments } from '../errors.js'
 import { flatten, lif, linear, type NeuronOptions } from '../nn/layers/index.js'
 import { checkInputShape, type InputShape, sizeOf } from '../nn/value.js'
 
@@ -12,7 +13,13 @@ import { checkInputShape, type InputShape, sizeOf } from '../nn/value.js'
  * @param neuron options of all neurons
  * @throws SpikewasmError when a size or a neuron's option is out of range
  */
-export function mlp(input: InputShape, classes: number, neuron: NeuronOptions = {}): Block {
+export function mlp(
+  input: InputShape,
+  classes: number,
+  neuron: NeuronOptions = {},
+  ...more: []
+): Block {
+  checkArguments('mlp', more)
   checkInputShape('mlp: input', input)
   return sequential(flatten(), linear(sizeOf(input), 256), lif(neuron), linear(256, classes))
 }

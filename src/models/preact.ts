@@ -4,6 +4,7 @@
  */
 
 import { type Block, block, sequential } from '../containers.js'
+import { checkArguments } from '../errors.js'
 import {
   adaptiveAvgPool2d,
   batchNorm2d,
@@ -42,7 +43,8 @@ function preactBlock(from: number, to: number, stride: number, neuron?: NeuronOp
  * million parameters. H and W are multiples of 32 (ImageNet: 224); 1000 classes by default.
  * @throws SpikewasmError when an option is wrong
  */
-export function preactResnet34(options: NetworkOptions = {}): Block {
+export function preactResnet34(options: NetworkOptions = {}, ...more: []): Block {
+  checkArguments('preactResnet34', more)
   checkNetwork('preactResnet34', options)
   const { inChannels = 3, classes = 1000, neuron } = options
   return sequential({

@@ -1,7 +1,7 @@
 /** Trained weights that come with the package: `data/models`, and their cards in docs/models.md. */
 
 import { copyOf } from '../copy.js'
-import { describe, expect, SpikewasmError } from '../errors.js'
+import { checkArguments, describe, expect, SpikewasmError } from '../errors.js'
 import type * as host from '../host.js'
 import { type LoadOptions, loadModel } from '../load.js'
 import type { Model } from '../model.js'
@@ -45,7 +45,9 @@ export interface PretrainedOptions extends LoadOptions {
 export async function pretrained(
   name: PretrainedName,
   options: PretrainedOptions = {},
+  ...more: []
 ): Promise<Model> {
+  checkArguments('pretrained', more)
   checkName('pretrained', name)
   const { from, ...own } = copyOf(options)
   return loadModel(from instanceof Uint8Array ? from : await read(name, from), own)

@@ -4,6 +4,7 @@
  */
 
 import { type Block, block, sequential } from '../containers.js'
+import { checkArguments } from '../errors.js'
 import {
   adaptiveAvgPool2d,
   batchNorm2d,
@@ -83,7 +84,8 @@ function resnet(
  * parameters. H and W are 32 for CIFAR.
  * @throws SpikewasmError when an option is wrong
  */
-export function resnet18(options: NetworkOptions = {}): Block {
+export function resnet18(options: NetworkOptions = {}, ...more: []): Block {
+  checkArguments('resnet18', more)
   checkNetwork('resnet18', options)
   const { inChannels = 3, classes = 10, neuron } = options
   return resnet(
@@ -101,7 +103,8 @@ export function resnet18(options: NetworkOptions = {}): Block {
  * parameters. H and W are 32 for CIFAR.
  * @throws SpikewasmError when an option is wrong
  */
-export function resnet19(options: NetworkOptions = {}): Block {
+export function resnet19(options: NetworkOptions = {}, ...more: []): Block {
+  checkArguments('resnet19', more)
   checkNetwork('resnet19', options)
   const { inChannels = 3, classes = 10, neuron } = options
   return resnet(

@@ -4,6 +4,7 @@
  */
 
 import { type Block, block, sequential } from '../containers.js'
+import { checkArguments } from '../errors.js'
 import {
   adaptiveAvgPool2d,
   batchNorm2d,
@@ -42,7 +43,8 @@ function sewBlock(from: number, to: number, stride: number, neuron?: NeuronOptio
  * million parameters. H and W are multiples of 32 (ImageNet: 224); 1000 classes by default.
  * @throws SpikewasmError when an option is wrong
  */
-export function sewResnet34(options: NetworkOptions = {}): Block {
+export function sewResnet34(options: NetworkOptions = {}, ...more: []): Block {
+  checkArguments('sewResnet34', more)
   checkNetwork('sewResnet34', options)
   const { inChannels = 3, classes = 1000, neuron } = options
   return sequential({

@@ -4,7 +4,7 @@
  */
 
 import { type Block, sequential } from '../containers.js'
-import { expect } from '../errors.js'
+import { checkArguments, expect } from '../errors.js'
 import {
   adaptiveAvgPool2d,
   avgPool2d,
@@ -52,7 +52,8 @@ function vgg(
  * linear layer; 11.0 million parameters. H and W are at least 16 (CIFAR: 32).
  * @throws SpikewasmError when an option is wrong
  */
-export function vgg11(options: NetworkOptions = {}): Block {
+export function vgg11(options: NetworkOptions = {}, ...more: []): Block {
+  checkArguments('vgg11', more)
   checkNetwork('vgg11', options)
   const { inChannels = 3, classes = 10, neuron } = options
   const features = [
@@ -78,7 +79,8 @@ export function vgg11(options: NetworkOptions = {}): Block {
  * million parameters. H and W are at least 16 (CIFAR: 32).
  * @throws SpikewasmError when an option is wrong
  */
-export function vgg13(options: NetworkOptions = {}): Block {
+export function vgg13(options: NetworkOptions = {}, ...more: []): Block {
+  checkArguments('vgg13', more)
   checkNetwork('vgg13', options)
   const { inChannels = 3, classes = 10, neuron } = options
   const features = [
@@ -115,7 +117,8 @@ export interface VggsnnOptions extends NetworkOptions {
  * convolutions, 1 linear layer over 3×3 pixels; 9.3 million parameters, whatever `imageSize` is.
  * @throws SpikewasmError when an option is wrong
  */
-export function vggsnn(options: VggsnnOptions = {}): Block {
+export function vggsnn(options: VggsnnOptions = {}, ...more: []): Block {
+  checkArguments('vggsnn', more)
   checkNetwork('vggsnn', options, ['imageSize'])
   const { inChannels = 3, classes = 10, neuron, imageSize = 48 } = options
   expect(

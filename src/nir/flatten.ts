@@ -33,6 +33,9 @@ interface Wiring {
   readonly edges: (readonly [string, string])[]
 }
 
+/** Edges that pass through graphs within graphs may double with each of them. */
+const MOST_EDGES = 100_000
+
 /** Nodes whose spikes may come back to them. */
 const spiking = ['LIF', 'IF', 'CubaLIF']
 const weighted = ['Linear', 'Affine', 'Scale']
@@ -48,7 +51,7 @@ export function flatGraph(graph: NirGraph, file: string): FlatGraph {
     ...wiring.nodes.get(name)!,
     name,
   })
-  const edges = withoutPassing(wiring, input, output)
+  const edges = withoutPassing(wiring, input, output, file)
   const into = new Map<string, string[]>()
   const outOf = new Map<string, string[]>()
   for (const [a, b] of edges) {
@@ -67,7 +70,8 @@ export function flatGraph(graph: NirGraph, file: string): FlatGraph {
   const weights = new Set([...loops.values()].flatMap(({ weight }) => weight?.name ?? []))
   const order = sorted(wiring.nodes, into, outOf, loops, weights, [input, output])
   const all = [...wiring.nodes.keys()].filter((name) => !weights.has(name))
-  const left = all.filter((name) => !order.includes(name) && name !== input && name !== output)
+  const placed = new Set([...order, input, output])
+  const left = all.filter((name) => !placed.has(name))
   expect(
     left.length === 0,
     () =>
@@ -142,6 +146,7 @@ function withoutPassing(
   { nodes, edges }: Wiring,
   input: string,
   output: string,
+  file: string,
 ): (readonly [string, string])[] {
   let all = edges
   for (const [name, { type }] of [...nodes]) {
@@ -149,6 +154,12 @@ function withoutPassing(
     const before = all.filter(([, to]) => to === name).map(([from]) => from)
     const behind = all.filter(([from]) => from === name).map(([, to]) => to)
     all = all.filter(([from, to]) => from !== name && to !== name)
+    expect(
+      all.length + before.length * behind.length <= MOST_EDGES,
+      () =>
+        `${file}: graphs within graphs must join at most ${MOST_EDGES} pairs of nodes, got more ` +
+        `at ${quote(name)}; put a node between their inputs and outputs`,
+    )
     for (const from of before) for (const to of behind) all.push([from, to])
     nodes.delete(name)
   }

@@ -2,6 +2,7 @@
 
 import { describe, expect } from '../errors.js'
 import type { Layer } from './layers/index.js'
+import { layerKinds } from './layers/kinds.js'
 import type { Value } from './value.js'
 
 /** A child of a block, as the block's forward function calls it. */
@@ -53,5 +54,11 @@ export function checkModule(name: string, value: Module): void {
       `${name} must be a layer or a block, got ${describe(value)}` +
       (typeof value === 'function' ? '; call it, as in lif() instead of lif' : '') +
       (Array.isArray(value) ? '; make a block of a list: sequential(a, b) instead of [a, b]' : ''),
+  )
+  expect(
+    value.kind === 'block' || layerKinds.includes(value.kind),
+    () =>
+      `${name} must be a layer or a block, got one of kind ${describe(value.kind)}, which is ` +
+      'none; make layers by their functions, as in lif()',
   )
 }

@@ -1,6 +1,6 @@
 /** Adam and AdamW, as plain data. */
 
-import { checkOptions, describe, expect } from '../errors.js'
+import { checkArguments, checkOptions, describe, expect } from '../errors.js'
 import { checkGroups, type ParameterGroup } from './groups.js'
 import { checkRateOption } from './rate.js'
 
@@ -55,7 +55,8 @@ export const adamFields = ['lr', 'betas', 'eps', 'weightDecay', 'decay', 'groups
  *
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export function adam(options: AdamOptions = {}): Adam {
+export function adam(options: AdamOptions = {}, ...more: []): Adam {
+  checkArguments('adam', more)
   return make('adam', options, 0)
 }
 
@@ -65,7 +66,8 @@ export function adam(options: AdamOptions = {}): Adam {
  *
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export function adamW(options: AdamOptions = {}): Adam {
+export function adamW(options: AdamOptions = {}, ...more: []): Adam {
+  checkArguments('adamW', more)
   return make('adamW', options, 0.01)
 }
 

@@ -1,6 +1,6 @@
 /** Learning-rate schedules: factors of the optimizer's learning rate. */
 
-import { checkInteger, checkOptions, describe, expect } from '../errors.js'
+import { checkArguments, checkInteger, checkOptions, describe, expect } from '../errors.js'
 import { checkMonitor, type EpochFigures, type Monitor, modeOf, monitored } from './monitor.js'
 
 /** Where a training stands when a schedule is asked. */
@@ -69,10 +69,16 @@ const placeOf = (
 const makers = ['constant', 'cosine', 'linearWarmup', 'oneCycle', 'stepDecay', 'plateau', 'perStep']
 
 /** A function that knows that it makes schedules: no list of all holds those that nobody calls. */
-const maker = <F extends object>(name: string, make: F): F => Object.assign(make, { maker: name })
+const maker = <F extends (...of: never[]) => Schedule>(name: string, most: number, make: F): F => {
+  const checked = (...of: Parameters<F>): Schedule => {
+    checkArguments(name, of.slice(most))
+    return make(...of)
+  }
+  return Object.assign(checked as F, { maker: name })
+}
 
 /** A schedule that is always 1. */
-export const constant: () => EpochSchedule = maker('constant', () =>
+export const constant: () => EpochSchedule = maker('constant', 0, () =>
   made('constant', {}, 'epoch', () => 1),
 )
 
@@ -96,7 +102,7 @@ export interface CosineOptions {
 export const cosine: {
   (): EpochSchedule
   (options: CosineOptions): Schedule
-} = maker('cosine', (options: CosineOptions = {}): EpochSchedule => {
+} = maker('cosine', 1, (options: CosineOptions = {}): EpochSchedule => {
   checkOptions('cosine', options, ['warmup', 'min', 'by'])
   const { warmup = 0, min = 0, by = 'epoch' } = options
   checkInteger('cosine.warmup', warmup, 0)
@@ -124,7 +130,7 @@ export const linearWarmup: (
   length: number,
   then?: Schedule,
   options?: { by?: ScheduleBy },
-) => Schedule = maker('linearWarmup', (length, then = constant(), options = {}) => {
+) => Schedule = maker('linearWarmup', 3, (length, then = constant(), options = {}) => {
   checkInteger("linearWarmup's length", length, 1)
   expectNoMaker("linearWarmup's second argument", then)
   expect(
@@ -196,6 +202,7 @@ export interface OneCycleOptions {
  */
 export const oneCycle: (options?: OneCycleOptions) => Schedule = maker(
   'oneCycle',
+  1,
   (options = {}) => {
     const known = ['warmup', 'divFactor', 'finalDivFactor', 'anneal', 'by']
     checkOptions('oneCycle', options, known)
@@ -239,7 +246,7 @@ export const oneCycle: (options?: OneCycleOptions) => Schedule = maker(
  * @throws SpikewasmError when an argument is out of range
  */
 export const stepDecay: (every: number | readonly number[], factor?: number) => EpochSchedule =
-  maker('stepDecay', (every, factor = 10) => {
+  maker('stepDecay', 1, (every, factor = 10) => {
     const isCount = (n: unknown): boolean => Number.isInteger(n) && (n as number) >= 1
     if (Array.isArray(every))
       expect(
@@ -291,43 +298,47 @@ export interface PlateauOptions {
  *
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export const plateau: (options?: PlateauOptions) => Schedule = maker('plateau', (options = {}) => {
-  checkOptions('plateau', options, ['monitor', 'factor', 'patience', 'min', 'threshold'])
-  const { monitor = 'testLoss', factor = 0.1, patience = 10, min = 0, threshold = 1e-4 } = options
-  checkMonitor('plateau.monitor', monitor)
-  expect(
-    Number.isFinite(factor) && factor > 0 && factor < 1,
-    () =>
-      'plateau.factor must lie in 0…1 (both excluded), since the learning rate is multiplied ' +
-      `with it, got ${describe(factor)}`,
-  )
-  checkInteger('plateau.patience', patience, 0)
-  checkShare('plateau.min', min)
-  expect(
-    Number.isFinite(threshold) && threshold >= 0,
-    () => `plateau.threshold must be ≥ 0, got ${describe(threshold)}`,
-  )
-  const isBetter = (value: number, best: number | undefined): boolean => {
-    if (Number.isNaN(value)) return false
-    if (best === undefined) return true
-    return modeOf(monitor) === 'min'
-      ? value < best * (1 - threshold)
-      : value > best * (1 + threshold)
-  }
-  // A function of the records alone: who resumes needs no state.
-  const value: Schedule = (_epoch, _epochs, at) => {
-    let [current, bad] = [1, 0]
-    let best: number | undefined
-    for (const record of at?.records ?? []) {
-      const figure = monitored('plateau.monitor', monitor, record)
-      if (isBetter(figure, best)) [best, bad] = [figure, 0]
-      else bad++
-      if (bad > patience) [current, bad] = [Math.max(current * factor, min), 0]
+export const plateau: (options?: PlateauOptions) => Schedule = maker(
+  'plateau',
+  1,
+  (options = {}) => {
+    checkOptions('plateau', options, ['monitor', 'factor', 'patience', 'min', 'threshold'])
+    const { monitor = 'testLoss', factor = 0.1, patience = 10, min = 0, threshold = 1e-4 } = options
+    checkMonitor('plateau.monitor', monitor)
+    expect(
+      Number.isFinite(factor) && factor > 0 && factor < 1,
+      () =>
+        'plateau.factor must lie in 0…1 (both excluded), since the learning rate is multiplied ' +
+        `with it, got ${describe(factor)}`,
+    )
+    checkInteger('plateau.patience', patience, 0)
+    checkShare('plateau.min', min)
+    expect(
+      Number.isFinite(threshold) && threshold >= 0,
+      () => `plateau.threshold must be ≥ 0, got ${describe(threshold)}`,
+    )
+    const isBetter = (value: number, best: number | undefined): boolean => {
+      if (Number.isNaN(value)) return false
+      if (best === undefined) return true
+      return modeOf(monitor) === 'min'
+        ? value < best * (1 - threshold)
+        : value > best * (1 + threshold)
     }
-    return current
-  }
-  return made('plateau', { ...options }, 'epoch', value, monitor)
-})
+    // A function of the records alone: who resumes needs no state.
+    const value: Schedule = (_epoch, _epochs, at) => {
+      let [current, bad] = [1, 0]
+      let best: number | undefined
+      for (const record of at?.records ?? []) {
+        const figure = monitored('plateau.monitor', monitor, record)
+        if (isBetter(figure, best)) [best, bad] = [figure, 0]
+        else bad++
+        if (bad > patience) [current, bad] = [Math.max(current * factor, min), 0]
+      }
+      return current
+    }
+    return made('plateau', { ...options }, 'epoch', value, monitor)
+  },
+)
 
 /**
  * A schedule of one's own that is asked at each step.
@@ -337,6 +348,7 @@ export const plateau: (options?: PlateauOptions) => Schedule = maker('plateau', 
  */
 export const perStep: (factor: (at: ScheduleAt) => number) => Schedule = maker(
   'perStep',
+  1,
   (factor) => {
     expect(
       typeof factor === 'function',

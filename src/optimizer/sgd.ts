@@ -1,6 +1,6 @@
 /** Stochastic gradient descent, as plain data. */
 
-import { checkBoolean, checkOptions, describe, expect } from '../errors.js'
+import { checkArguments, checkBoolean, checkOptions, describe, expect } from '../errors.js'
 import { checkGroups, type ParameterGroup } from './groups.js'
 import { checkRateOption } from './rate.js'
 
@@ -52,7 +52,8 @@ export const sgdFields = ['lr', 'momentum', 'weightDecay', 'nesterov', 'decay', 
  *
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export function sgd(options: SgdOptions = {}): Sgd {
+export function sgd(options: SgdOptions = {}, ...more: []): Sgd {
+  checkArguments('sgd', more)
   checkOptions('sgd', options, sgdFields)
   const { lr = 0.1, momentum = 0.9, weightDecay = 0, decay = 'weights', groups = [] } = options
   const nesterov = checkBoolean('sgd.nesterov', options.nesterov, false)

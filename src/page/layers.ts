@@ -3,7 +3,7 @@
  * else belongs to its kind. A bundle holds the kinds whose functions are called.
  */
 
-import { checkOptions } from '../errors.js'
+import { checkArguments, checkOptions } from '../errors.js'
 import * as adaptiveAvgPool1ds from '../nn/layers/adaptive-avg-pool1d.js'
 import * as adaptiveAvgPool2ds from '../nn/layers/adaptive-avg-pool2d.js'
 import * as avgPool1ds from '../nn/layers/avg-pool1d.js'
@@ -158,7 +158,8 @@ function useCells(): void {
 
 /** Neurons of one kind; with options of cells, cells, which something else must bring along. */
 const neurons = <F extends (...of: never[]) => object>(type: 'lif' | 'integrateAndFire'): F =>
-  ((options: object = {}) => {
+  ((options: object = {}, ...more: []) => {
+    checkArguments(type, more)
     checkOptions(type, options, cellTypes[type].options)
     registerLayer('neuron', { kind: neuronKind, plan: neuronPlan })
     if (!spiking.asksForCell(options)) return spiking.plainNeuron(type, options)

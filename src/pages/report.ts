@@ -1,5 +1,6 @@
 /** The report of a run: one page that needs no other file. */
 
+import { own } from '../own.js'
 import { type Figure, figureText, type Raster } from './chart.js'
 import { figureHtml, pageHtml } from './frame.js'
 import { escapeHtml, shortened, type Table, tableHtml } from './html.js'
@@ -116,10 +117,10 @@ ${shown.map(figureItem).join('\n')}
 function moreOf({ id }: Figure, { records }: RunReport, layers: readonly string[]): string {
   if (id !== 'rates' || records.length === 0) return ''
   const [first, last] = [records[0], records[records.length - 1]]
-  const silent = layers.filter((layer) => records.every((one) => one.firingRates[layer] === 0))
+  const silent = layers.filter((layer) => records.every((one) => own(one.firingRates, layer) === 0))
   const rows = layers.map((layer) => {
-    const all = records.map(({ firingRates }) => firingRates[layer] ?? 0)
-    const ends = [first, last].map(({ firingRates }) => firingRates[layer] ?? 0)
+    const all = records.map(({ firingRates }) => own(firingRates, layer) ?? 0)
+    const ends = [first, last].map(({ firingRates }) => own(firingRates, layer) ?? 0)
     const range = [all.reduce((a, b) => Math.min(a, b), 1), all.reduce((a, b) => Math.max(a, b), 0)]
     return [
       layerLabel(layer).replaceAll(' ', '\u00a0'),

@@ -1,6 +1,7 @@
 /** BatchNorm: statistics forward; its affine map is applied by whoever reads it. */
 
 import { Plane, Surrogate } from '../../assembly/opcodes.js'
+import { labelOf } from '../nn/layers/kinds.js'
 import { giveTensorGradient, gradientRows, overGradient, takeGradient } from './gradients.js'
 import type { LayerPlan } from './layers/layer.js'
 import { plainFloat } from './materialise.js'
@@ -86,6 +87,13 @@ export const batchNormalised: LayerPlan<{ readonly eps: number; readonly momentu
       return output
     }
     const rows = images * node.shape[1] * node.shape[2] * tensor.steps
+    const repeats =
+      byStep(pass) || isOfMeans(pass.options.graph, node) ? 1 : callSteps / tensor.steps
+    // As PyTorch: its deviation is 0, whatever it is.
+    if ((rows / groups) * repeats === 1)
+      context.refused ??=
+        `${node.name} (${labelOf(node)}): expected more than 1 value per channel when training, ` +
+        `got batchSize ${images} with one value of each channel; take a larger batchSize`
     const { buffer: partial, units } =
       tensor.moments ??
       emitNormStatistics(b, node.name, { ...shape, rows }, tensor.buffer as Buffer)
@@ -96,7 +104,7 @@ export const batchNormalised: LayerPlan<{ readonly eps: number; readonly momentu
       rows,
       units,
       partial,
-      repeats: byStep(pass) || isOfMeans(pass.options.graph, node) ? 1 : callSteps / tensor.steps,
+      repeats,
       moves: byStep(pass) ? callSteps / tensor.steps : undefined,
       momentum: layer.momentum,
       mean: norm.mean,

@@ -70,9 +70,7 @@ const planPurposes: Readonly<Record<PlanPurpose, PurposeTraits>> = {
 export const purposeOf = ({ purpose = 'train' }: Pick<PlanOptions, 'purpose'>): PurposeTraits =>
   planPurposes[purpose]
 
-type Given = Required<
-  Omit<MethodOptions, 'backwardSteps' | 'gradientCheckpoint' | 'normFallback'>
->
+type Given = Required<Omit<MethodOptions, 'backwardSteps' | 'gradientCheckpoint' | 'normFallback'>>
 
 export interface PlanOptions extends Given {
   readonly graph: Graph
@@ -174,6 +172,8 @@ export class Context {
   readonly byteNodes = new Set<number>()
   /** Parameters and statistics by node and role. */
   private found?: ReadonlyMap<string, Parameter | Statistic>
+  /** Why it cannot train, though it may run forward. */
+  refused: string | undefined
   /** A program was planned with it. */
   lowered = false
   /** What the backward pass makes again; undefined where all that it reads is kept. */

@@ -98,6 +98,8 @@ export interface Plan {
     readonly targets: readonly Buffer[]
   }
   readonly programs: { readonly [name in ProgramName]?: Program }
+  /** Why its training programs must not run. */
+  readonly refused?: string
   /** Images of one run. Fewer than the batch where a batch runs in passes. */
   readonly passImages: number
   /** Runs that a batch takes: the batch is passes · passImages images. */
@@ -357,6 +359,7 @@ function* planRuns(
         },
       ]),
     ),
+    refused: contexts.find(({ refused }) => refused)?.refused,
     passImages,
     passes: batchSize / passImages,
     singles: singlesOf(options, parameters, passImages, planned, workers),

@@ -34,7 +34,9 @@ export interface Arena {
  * @throws SpikewasmError when the model was not compiled for that
  */
 export function programOf({ plan }: Arena, name: ProgramName): Program {
-  const { programs, passImages } = plan
+  const { programs, passImages, refused } = plan
+  const trains = name === 'train' || name === 'gradients' || name === 'accumulate'
+  if (refused && trains) throw new SpikewasmError(refused)
   const ofOne = name === 'single' && passImages === 1 ? programs.evaluate : undefined
   return programs[name] ?? ofOne ?? refuse(plan, name)
 }

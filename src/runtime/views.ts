@@ -1,6 +1,7 @@
 /** Results that a program left in memory: outputs, rates, eligibilities, the paper's measures. */
 
 import { expect, SpikewasmError } from '../errors.js'
+import { own } from '../own.js'
 import { isLong } from '../plan/context.js'
 import { storedChannels } from '../plan/layout.js'
 import { type MethodTraits, MOST_COUNTED_STEPS, methodsWith, traitsOf } from '../plan/methods.js'
@@ -226,7 +227,7 @@ export function addCounts(
   times: number,
 ): Record<string, number> {
   return Object.fromEntries(
-    Object.entries(counts).map(([name, n]) => [name, n * times + (sum?.[name] ?? 0)]),
+    Object.entries(counts).map(([name, n]) => [name, n * times + (own(sum ?? {}, name) ?? 0)]),
   )
 }
 

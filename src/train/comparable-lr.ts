@@ -1,6 +1,6 @@
 /** Learning rates that make methods comparable. */
 
-import { checkInteger, checkOptions, describe, expect } from '../errors.js'
+import { checkArguments, checkInteger, checkOptions, describe, expect } from '../errors.js'
 import { checkRate } from '../optimizer/index.js'
 import { type Method, methodNames, methods, methodsTaking } from '../plan/methods.js'
 
@@ -26,7 +26,8 @@ export interface ComparableLrOptions {
  *
  * @throws SpikewasmError when an argument is unknown or out of range
  */
-export function comparableLr(lr: number, options: ComparableLrOptions): number {
+export function comparableLr(lr: number, options: ComparableLrOptions, ...more: []): number {
+  checkArguments('comparableLr', more)
   checkRate('comparableLr: lr', lr)
   checkOptions('comparableLr', options, ['from', 'to', 'timeSteps', 'backwardSteps'])
   const { from, to, timeSteps, backwardSteps } = options

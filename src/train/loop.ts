@@ -4,6 +4,7 @@ import type { Dataset } from '../data/dataset.js'
 import { expect, listOf, SpikewasmError } from '../errors.js'
 import { median } from '../median.js'
 import { figuresOf, type Optimizer } from '../optimizer/index.js'
+import { addTo } from '../own.js'
 import { trainingOf } from '../runtime/arena.js'
 import { breathe } from '../runtime/breathe.js'
 import { nonFinite } from '../runtime/non-finite.js'
@@ -273,7 +274,7 @@ export class Loop implements Training {
     sums.correct += correct
     sums.seen += count
     for (const [name, rate] of Object.entries(firingRates(session, session.lastRun)))
-      sums.rates[name] = (sums.rates[name] ?? 0) + rate
+      addTo(sums.rates, name, rate)
     this.progress.step++
   }
 

@@ -1,6 +1,7 @@
 /** Spikes of the samples of an evaluation, without those of the repeats that fill a batch. */
 
 import { ActivityCount } from '../../assembly/opcodes.js'
+import { addTo } from '../own.js'
 import { activityNumber, wantActivity } from '../runtime/activity-counts.js'
 import { programOf } from '../runtime/arena.js'
 import type { Session } from '../runtime/session.js'
@@ -25,7 +26,7 @@ export class SampleSpikes {
     }
     const { spikes, probes } = session.lastRun
     const found = (await part?.found()) ?? spikes ?? spikeCounts(session, probes)
-    for (const [name, n] of Object.entries(found)) sums[name] = (sums[name] ?? 0) + n
+    for (const [name, n] of Object.entries(found)) addTo(sums, name, n)
     this.samples += samples
     return result
   }

@@ -65,7 +65,7 @@ async function compiled(c: Case, stepMode: StepMode, more?: Partial<CompileOptio
     method: c.method,
     stepMode,
     loss: lossOf(c.loss),
-    penalties: c.penalties.map(ratePenalty),
+    penalties: c.penalties.map((penalty) => ratePenalty(penalty)),
     ...(c.method === 'sltt' && c.loss.kind === 'crossEntropy' && { mseWeight: 0 }),
     ...more,
   })

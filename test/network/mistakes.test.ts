@@ -473,7 +473,7 @@ test('a layer with parameters in two places is refused, one without is not', asy
   const inner = sequential(conv2d(1, 1, 1), batchNorm2d(1))
   assert.is(await compiled(sequential({ a: inner, b: inner })), expected('a.0', 'b.0', 'conv2d'))
   const act = plif()
-  assert.is(await compiled(sequential(act, act), { method: 'bptt' }), expected('0', '1', 'neuron'))
+  assert.is(await compiled(sequential(act, act), { method: 'bptt' }), expected('0', '1', 'plif'))
   const twice = block({ fc }, (m, x) => m.fc(m.fc(x)))
   assert.match(
     await compiled(sequential({ flat: flatten(), twice })),

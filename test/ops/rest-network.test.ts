@@ -82,7 +82,7 @@ function batchNormBackward(found: Found): Planned {
   const reduce = besideOf(found, Op.NormBackwardReduce) as Fields
   const finish = besideOf(found, Op.NormBackwardFinish) as Fields
   // Of statistics over all time, which are those of the steps before.
-  if (finish.frozen !== undefined) return undefined
+  if (finish.used !== undefined) return undefined
   const T = (finish.rows as number) / (images * h * w)
   return ops.batchNormBackward.plan({
     input: timed(T, images, channelsOf(found, n.channels), h, w),

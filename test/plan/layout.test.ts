@@ -189,7 +189,7 @@ test('summary: layers with shapes and parameters, totals, memory by purpose', as
   }
   row('first', 'conv2d', '[17, 6, 6]', '476')
   row('norm', 'batchNorm2d', '[17, 6, 6]', '34')
-  row('fire', 'neuron', '[17, 6, 6]', '0')
+  row('fire', 'lif', '[17, 6, 6]', '0')
   row('pool', 'avgPool2d', '[17, 3, 3]', '0')
   row('flat', 'flatten', '[153]', '0')
   row('last', 'linear', '[1000]', '154,000')

@@ -1,6 +1,6 @@
 /** Average pooling of series to a given length. */
 
-import { checkOptions } from '../../errors.js'
+import { checkArguments, checkOptions } from '../../errors.js'
 import { expectSeries, integer, type LayerKind } from './kind.js'
 
 /** What `adaptiveAvgPool1d` makes. */
@@ -16,7 +16,8 @@ export interface AdaptiveAvgPool1d {
  * `adaptiveAvgPool2d`.
  * @throws SpikewasmError when the size is not a positive integer
  */
-export function adaptiveAvgPool1d(outputSize: number): AdaptiveAvgPool1d {
+export function adaptiveAvgPool1d(outputSize: number, ...more: []): AdaptiveAvgPool1d {
+  checkArguments('adaptiveAvgPool1d', more)
   return {
     kind: 'adaptiveAvgPool1d',
     outputSize: integer('adaptiveAvgPool1d.outputSize', outputSize, 1),

@@ -1,6 +1,6 @@
 /** Average pooling to a given size. */
 
-import { checkOptions } from '../../errors.js'
+import { checkArguments, checkOptions } from '../../errors.js'
 import { expectImage, type LayerKind, type Pair, pair, type Size } from './kind.js'
 
 /** What `adaptiveAvgPool2d` makes. */
@@ -23,7 +23,8 @@ export interface AdaptiveAvgPool2d {
  * @param outputSize height and width of the output, or one number for both
  * @throws SpikewasmError when a size is not a positive integer
  */
-export function adaptiveAvgPool2d(outputSize: Size): AdaptiveAvgPool2d {
+export function adaptiveAvgPool2d(outputSize: Size, ...more: []): AdaptiveAvgPool2d {
+  checkArguments('adaptiveAvgPool2d', more)
   return {
     kind: 'adaptiveAvgPool2d',
     outputSize: pair('adaptiveAvgPool2d.outputSize', outputSize, 1),

@@ -1,5 +1,6 @@
 /** Average pooling of series. */
 
+import { checkArguments } from '../../errors.js'
 import type { LayerKind } from './kind.js'
 import { type Pool1dOptions, pooling1d, windowKind1d } from './window.js'
 
@@ -21,7 +22,8 @@ export interface AvgPool1d {
  * @param kernelSize places of a window
  * @throws SpikewasmError when a size or an option is wrong
  */
-export function avgPool1d(kernelSize: number, options: Pool1dOptions = {}): AvgPool1d {
+export function avgPool1d(kernelSize: number, options: Pool1dOptions = {}, ...more: []): AvgPool1d {
+  checkArguments('avgPool1d', more)
   return { kind: 'avgPool1d', ...pooling1d('avgPool1d', kernelSize, options) }
 }
 

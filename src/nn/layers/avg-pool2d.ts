@@ -1,5 +1,6 @@
 /** Average pooling. */
 
+import { checkArguments } from '../../errors.js'
 import type { LayerKind, Pair, Size } from './kind.js'
 import { type PoolOptions, pooling, windowKind } from './window.js'
 
@@ -21,7 +22,8 @@ export interface AvgPool2d {
  * @param kernelSize height and width of a window in pixels, or one number for both
  * @throws SpikewasmError when a size or an option is wrong
  */
-export function avgPool2d(kernelSize: Size, options: PoolOptions = {}): AvgPool2d {
+export function avgPool2d(kernelSize: Size, options: PoolOptions = {}, ...more: []): AvgPool2d {
+  checkArguments('avgPool2d', more)
   return { kind: 'avgPool2d', ...pooling('avgPool2d', kernelSize, options) }
 }
 

@@ -1,6 +1,6 @@
 /** Batch normalisation. */
 
-import { expect } from '../../errors.js'
+import { checkArguments, expect } from '../../errors.js'
 import { show } from '../value.js'
 import type { LayerKind } from './kind.js'
 import { type BatchNormOptions, batchNormalising, batchNormState } from './normalise.js'
@@ -30,7 +30,12 @@ export interface BatchNorm2d {
  * @param channels C of the input, an integer ≥ 1
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export function batchNorm2d(channels: number, options: BatchNormOptions = {}): BatchNorm2d {
+export function batchNorm2d(
+  channels: number,
+  options: BatchNormOptions = {},
+  ...more: []
+): BatchNorm2d {
+  checkArguments('batchNorm2d', more)
   return { kind: 'batchNorm2d', ...batchNormalising('batchNorm2d', channels, options) }
 }
 

@@ -1,6 +1,6 @@
 /** Batch normalisation of series and features. */
 
-import { expect } from '../../errors.js'
+import { checkArguments, expect } from '../../errors.js'
 import { show } from '../value.js'
 import type { LayerKind } from './kind.js'
 import { type BatchNormOptions, batchNormalising, batchNormState } from './normalise.js'
@@ -23,7 +23,12 @@ export interface BatchNorm1d {
  * @param channels C of the input, an integer ≥ 1
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export function batchNorm1d(channels: number, options: BatchNormOptions = {}): BatchNorm1d {
+export function batchNorm1d(
+  channels: number,
+  options: BatchNormOptions = {},
+  ...more: []
+): BatchNorm1d {
+  checkArguments('batchNorm1d', more)
   return { kind: 'batchNorm1d', ...batchNormalising('batchNorm1d', channels, options) }
 }
 

@@ -1,6 +1,6 @@
 /** Convolutions of series. */
 
-import { checkOptions } from '../../errors.js'
+import { checkArguments, checkOptions } from '../../errors.js'
 import { expectSeries, integer, type LayerKind, windows } from './kind.js'
 import {
   channelGroups,
@@ -62,7 +62,9 @@ export function conv1d(
   outChannels: number,
   kernelSize: number,
   options: Conv1dOptions = {},
+  ...more: []
 ): Conv1d {
+  checkArguments('conv1d', more)
   checkOptions('conv1d', options, ['stride', 'padding', 'groups', ...weightOptions])
   const { stride = 1, padding = 0 } = options
   integer('conv1d.kernelSize', kernelSize, 1)

@@ -1,6 +1,6 @@
 /** Convolutions. */
 
-import { checkOptions } from '../../errors.js'
+import { checkArguments, checkOptions } from '../../errors.js'
 import { expectImage, type LayerKind, type Pair, pair, type Size, windows } from './kind.js'
 import {
   channelGroups,
@@ -79,7 +79,9 @@ export function conv2d(
   outChannels: number,
   kernelSize: Size,
   options: ConvOptions = {},
+  ...more: []
 ): Conv2d {
+  checkArguments('conv2d', more)
   checkOptions('conv2d', options, ['stride', 'padding', 'groups', ...weightOptions])
   const { stride = 1, padding = 0 } = options
   const kernel = pair('conv2d.kernelSize', kernelSize, 1)

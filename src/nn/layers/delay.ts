@@ -1,6 +1,6 @@
 /** Delays by whole time steps. */
 
-import { checkOptions, describe, expect } from '../../errors.js'
+import { checkArguments, checkOptions, describe, expect } from '../../errors.js'
 import { show } from '../value.js'
 import type { LayerKind } from './kind.js'
 
@@ -29,7 +29,8 @@ const isDelay = (value: unknown): value is number =>
  * @throws SpikewasmError for other numbers, and when the network is compiled for an array of
  *   another length than the channels
  */
-export function delay(steps: number | readonly number[]): Delay {
+export function delay(steps: number | readonly number[], ...more: []): Delay {
+  checkArguments('delay', more)
   const rule = (): string =>
     `delay.steps must be an integer from 0 to ${MOST_STEPS}, or a list of one for each ` +
     'channel, got '

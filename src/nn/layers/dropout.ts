@@ -1,6 +1,6 @@
 /** Dropout. */
 
-import { checkOptions, describe, expect } from '../../errors.js'
+import { checkArguments, checkOptions, describe, expect } from '../../errors.js'
 import { type LayerKind, sameShape } from './kind.js'
 
 /** What `dropout` makes. */
@@ -19,7 +19,8 @@ export interface Dropout {
  * @param p probability, 0…1, 1 excluded; default 0.5
  * @throws SpikewasmError when p is out of range
  */
-export function dropout(p = 0.5): Dropout {
+export function dropout(p = 0.5, ...more: []): Dropout {
+  checkArguments('dropout', more)
   expect(
     Number.isFinite(p) && p >= 0 && p < 1,
     () => `dropout.p must lie in 0…1 (1 excluded), got ${describe(p)}`,

@@ -1,6 +1,6 @@
 /** Flattening: images become features. */
 
-import { checkOptions } from '../../errors.js'
+import { checkArguments, checkOptions } from '../../errors.js'
 import type { LayerKind } from './kind.js'
 
 /** What `flatten` makes. */
@@ -10,7 +10,8 @@ export interface Flatten {
 }
 
 /** Turns an image into features: [C, H, W] → [C·H·W], in PyTorch's order. */
-export function flatten(): Flatten {
+export function flatten(...more: []): Flatten {
+  checkArguments('flatten', more)
   return { kind: 'flatten' }
 }
 

@@ -1,6 +1,6 @@
 /** Group normalisation. */
 
-import { checkBoolean, checkOptions, expect } from '../../errors.js'
+import { checkArguments, checkBoolean, checkOptions, expect } from '../../errors.js'
 import { show } from '../value.js'
 import { count, type LayerKind } from './kind.js'
 import { affineParameters, epsilon, type SampleNormOptions } from './normalise.js'
@@ -41,7 +41,9 @@ export function groupNorm(
   groups: number,
   channels: number,
   options: SampleNormOptions = {},
+  ...more: []
 ): GroupNorm {
+  checkArguments('groupNorm', more)
   checkOptions('groupNorm', options, ['eps', 'affine'])
   const { eps = 1e-5 } = options
   count('groupNorm.groups', groups)

@@ -1,6 +1,6 @@
 /** A layer that does nothing. */
 
-import { checkOptions } from '../../errors.js'
+import { checkArguments, checkOptions } from '../../errors.js'
 import { type LayerKind, sameShape } from './kind.js'
 
 /** What `identity` makes. */
@@ -10,7 +10,8 @@ export interface Identity {
 }
 
 /** Passes its input on, any shape: a shortcut, or a place kept free. */
-export function identity(): Identity {
+export function identity(...more: []): Identity {
+  checkArguments('identity', more)
   return { kind: 'identity' }
 }
 

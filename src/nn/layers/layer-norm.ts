@@ -1,6 +1,6 @@
 /** Layer normalisation. */
 
-import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
+import { checkArguments, checkBoolean, checkOptions, describe, expect } from '../../errors.js'
 import { type Shape, show, sizeOf, type Value } from '../value.js'
 import type { LayerKind } from './kind.js'
 import { affineParameters, epsilon, type SampleNormOptions } from './normalise.js'
@@ -33,7 +33,9 @@ export interface LayerNorm {
 export function layerNorm(
   shape: number | readonly number[],
   options: SampleNormOptions = {},
+  ...more: []
 ): LayerNorm {
+  checkArguments('layerNorm', more)
   checkOptions('layerNorm', options, ['eps', 'affine'])
   const { eps = 1e-5 } = options
   const sizes: readonly unknown[] = Array.isArray(shape) ? [...shape] : [shape]

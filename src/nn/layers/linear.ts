@@ -1,6 +1,6 @@
 /** Fully connected layers. */
 
-import { checkOptions, expect } from '../../errors.js'
+import { checkArguments, checkOptions, expect } from '../../errors.js'
 import { show } from '../value.js'
 import { count, type LayerKind } from './kind.js'
 import {
@@ -39,7 +39,9 @@ export function linear(
   inFeatures: number,
   outFeatures: number,
   options: LinearOptions = {},
+  ...more: []
 ): Linear {
+  checkArguments('linear', more)
   checkOptions('linear', options, weightOptions)
   return {
     kind: 'linear',
@@ -60,7 +62,8 @@ export const linearKind: LayerKind<Linear> = {
     expect(
       c * h * w === inFeatures,
       () =>
-        `${where}: expects ${inFeatures} features, got ${c * h * w} (from [${x.shape.join(', ')}])`,
+        `${where}: expects ${inFeatures} features, got ${c * h * w}` +
+        (h * w > 1 ? ` (from [${c}, ${h}, ${w}])` : ''),
     )
     return [[outFeatures, 1, 1], true]
   },

@@ -1,5 +1,6 @@
 /** Max pooling of series. */
 
+import { checkArguments } from '../../errors.js'
 import type { LayerKind } from './kind.js'
 import { type Pool1dOptions, pooling1d, windowKind1d } from './window.js'
 
@@ -21,7 +22,8 @@ export interface MaxPool1d {
  * @param kernelSize places of a window
  * @throws SpikewasmError when a size or an option is wrong
  */
-export function maxPool1d(kernelSize: number, options: Pool1dOptions = {}): MaxPool1d {
+export function maxPool1d(kernelSize: number, options: Pool1dOptions = {}, ...more: []): MaxPool1d {
+  checkArguments('maxPool1d', more)
   return { kind: 'maxPool1d', ...pooling1d('maxPool1d', kernelSize, options) }
 }
 

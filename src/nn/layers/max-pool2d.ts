@@ -1,6 +1,6 @@
 /** Max pooling. */
 
-import { checkOptions, describe, expect } from '../../errors.js'
+import { checkArguments, checkOptions, describe, expect } from '../../errors.js'
 import type { LayerKind, Pair, Size } from './kind.js'
 import { type PoolOptions, pooling, windowKind } from './window.js'
 
@@ -44,7 +44,8 @@ export interface MaxPoolOptions extends PoolOptions {
  * @param kernelSize height and width of a window in pixels, or one number for both
  * @throws SpikewasmError when a size or an option is wrong
  */
-export function maxPool2d(kernelSize: Size, options: MaxPoolOptions = {}): MaxPool2d {
+export function maxPool2d(kernelSize: Size, options: MaxPoolOptions = {}, ...more: []): MaxPool2d {
+  checkArguments('maxPool2d', more)
   checkOptions('maxPool2d', options, ['stride', 'padding', 'rate'])
   const { rate = 'pooled', ...windows } = options
   expect(

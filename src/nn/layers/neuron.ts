@@ -81,6 +81,12 @@ export function neuron(
   return { kind: 'neuron', ...charge, detachReset, surrogate, alpha, learnable }
 }
 
+/** The function that makes such neurons. */
+function neuronName({ learnable, tau }: Neuron): string {
+  if (learnable) return 'plif'
+  return tau === Number.POSITIVE_INFINITY ? 'integrateAndFire' : 'lif'
+}
+
 export const neuronKind: LayerKind<Neuron> = {
   ...sameShape,
   again: ({ learnable, ...options }) => {
@@ -89,6 +95,7 @@ export const neuronKind: LayerKind<Neuron> = {
     checkOptions(name, options, neuronOptions)
     return neuron(name, options.tau, learns, options)
   },
+  label: neuronName,
   spikes: () => true,
   title: 'neurons',
   // 1/τ = σ(w)

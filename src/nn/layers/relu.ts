@@ -1,6 +1,6 @@
 /** An analog activation between currents. */
 
-import { checkOptions } from '../../errors.js'
+import { checkArguments, checkOptions } from '../../errors.js'
 import { type LayerKind, sameShape } from './kind.js'
 
 /** What `relu` makes. */
@@ -13,7 +13,8 @@ export interface Relu {
  * max(0, x), any shape, at each time step: an activation for the analog part of a mixed network,
  * for example its stem. In rate mode its derivative is the mean over the steps of 1[x > 0].
  */
-export function relu(): Relu {
+export function relu(...more: []): Relu {
+  checkArguments('relu', more)
   return { kind: 'relu' }
 }
 

@@ -1,6 +1,6 @@
 /** Multiplication by constants. */
 
-import { checkOptions, describe, expect } from '../../errors.js'
+import { checkArguments, checkOptions, describe, expect } from '../../errors.js'
 import { show, sizeOf } from '../value.js'
 import type { LayerKind } from './kind.js'
 
@@ -33,7 +33,8 @@ const isFloat = (value: unknown): value is number =>
  * @throws SpikewasmError for other numbers, and when the network is compiled for an array of
  *   another length
  */
-export function scale(factor: number | ArrayLike<number>): Scale {
+export function scale(factor: number | ArrayLike<number>, ...more: []): Scale {
+  checkArguments('scale', more)
   if (isList(factor)) {
     const factors = Array.from(factor)
     expect(factors.length > 0, () => 'scale.factor must not be empty')

@@ -1,6 +1,6 @@
 /** The functions that make spiking layers: neurons of one kind, or cells. */
 
-import { checkOptions, describe, expect } from '../../errors.js'
+import { checkArguments, checkOptions, describe, expect } from '../../errors.js'
 import { type Cell, cellOf, cellTypes, withRecurrence } from './cell.js'
 import type {
   AlifOptions,
@@ -62,7 +62,8 @@ export function plainNeuron(type: 'lif' | 'integrateAndFire' | 'plif', options: 
  */
 export function lif(options?: NeuronOptions): Neuron
 export function lif(options: CellOptions): Neuron | Cell
-export function lif(options: NeuronOptions | CellOptions = {}): Neuron | Cell {
+export function lif(options: NeuronOptions | CellOptions = {}, ...more: []): Neuron | Cell {
+  checkArguments('lif', more)
   return spiking('lif', options)
 }
 
@@ -74,7 +75,9 @@ export function integrateAndFire(options?: Omit<NeuronOptions, 'tau' | 'decayInp
 export function integrateAndFire(options: Omit<CellOptions, 'tau' | 'decayInput'>): Neuron | Cell
 export function integrateAndFire(
   options: Omit<NeuronOptions | CellOptions, 'tau' | 'decayInput'> = {},
+  ...more: []
 ): Neuron | Cell {
+  checkArguments('integrateAndFire', more)
   return spiking('integrateAndFire', options)
 }
 
@@ -86,7 +89,8 @@ export function integrateAndFire(
  */
 export function plif(options?: NeuronOptions): Neuron
 export function plif(options: CellOptions): Neuron | Cell
-export function plif(options: NeuronOptions | CellOptions = {}): Neuron | Cell {
+export function plif(options: NeuronOptions | CellOptions = {}, ...more: []): Neuron | Cell {
+  checkArguments('plif', more)
   return spiking('plif', options)
 }
 
@@ -96,7 +100,8 @@ export function plif(options: NeuronOptions | CellOptions = {}): Neuron | Cell {
  * and i by τ. i starts at 0 for each batch and goes on while a neuron rests.
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export function cubaLif(options: CubaLifOptions = {}): Cell {
+export function cubaLif(options: CubaLifOptions = {}, ...more: []): Cell {
+  checkArguments('cubaLif', more)
   return cellOf('cubaLif', options)
 }
 
@@ -107,7 +112,8 @@ export function cubaLif(options: CubaLifOptions = {}): Cell {
  * subtracts vThreshold.
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export function alif(options: AlifOptions = {}): Cell {
+export function alif(options: AlifOptions = {}, ...more: []): Cell {
+  checkArguments('alif', more)
   return cellOf('alif', options)
 }
 
@@ -117,7 +123,8 @@ export function alif(options: AlifOptions = {}): Cell {
  * spikes. v starts at 0 for each batch.
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export function leakyIntegrator(options: LeakyIntegratorOptions = {}): Cell {
+export function leakyIntegrator(options: LeakyIntegratorOptions = {}, ...more: []): Cell {
+  checkArguments('leakyIntegrator', more)
   return cellOf('leakyIntegrator', options)
 }
 
@@ -125,7 +132,8 @@ export function leakyIntegrator(options: LeakyIntegratorOptions = {}): Cell {
  * Integrators (I): as `leakyIntegrator` without leak, v ← v + x. [C, H, W] → [C, H, W].
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export function integrator(options: { inputScale?: PerNeuron } = {}): Cell {
+export function integrator(options: { inputScale?: PerNeuron } = {}, ...more: []): Cell {
+  checkArguments('integrator', more)
   return cellOf('integrator', options)
 }
 
@@ -152,7 +160,8 @@ export interface RecurrentOptions {
  * @param cell a spiking layer: `lif()`, `cubaLif()`, `alif()` …
  * @throws SpikewasmError when `cell` does not spike or is recurrent already, or for a wrong option
  */
-export function recurrent(cell: Neuron | Cell, options: RecurrentOptions = {}): Cell {
+export function recurrent(cell: Neuron | Cell, options: RecurrentOptions = {}, ...more: []): Cell {
+  checkArguments('recurrent', more)
   const kind = (cell as Partial<Cell> | null)?.kind as string | undefined
   expect(
     kind === 'neuron' || kind === 'cell',

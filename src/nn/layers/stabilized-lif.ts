@@ -1,6 +1,6 @@
 /** Spiking neurons whose threshold follows the potentials of their layer. */
 
-import { checkOptions, describe, expect } from '../../errors.js'
+import { checkArguments, checkOptions, describe, expect } from '../../errors.js'
 import { checkDynamics } from './dynamics.js'
 import { type LayerKind, sameShape } from './kind.js'
 import type { SurrogateName } from './surrogates.js'
@@ -74,7 +74,8 @@ const names = [
  * authors' code). Training needs method 'os'.
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export function stabilizedLif(options: StabilizedLifOptions = {}): StabilizedLif {
+export function stabilizedLif(options: StabilizedLifOptions = {}, ...more: []): StabilizedLif {
+  checkArguments('stabilizedLif', more)
   checkOptions('stabilizedLif', options, names)
   const { tau = 2, momentum = 0.1 } = options
   const dynamics = checkDynamics('stabilizedLif', tau, options)

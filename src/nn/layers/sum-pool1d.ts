@@ -1,5 +1,6 @@
 /** Sums over windows of a series. */
 
+import { checkArguments } from '../../errors.js'
 import type { LayerKind } from './kind.js'
 import { type Pool1dOptions, pooling1d, windowKind1d } from './window.js'
 
@@ -21,7 +22,8 @@ export interface SumPool1d {
  * @param kernelSize places of a window
  * @throws SpikewasmError when a size or an option is wrong
  */
-export function sumPool1d(kernelSize: number, options: Pool1dOptions = {}): SumPool1d {
+export function sumPool1d(kernelSize: number, options: Pool1dOptions = {}, ...more: []): SumPool1d {
+  checkArguments('sumPool1d', more)
   return { kind: 'sumPool1d', ...pooling1d('sumPool1d', kernelSize, options) }
 }
 

@@ -1,5 +1,6 @@
 /** Sums over windows. */
 
+import { checkArguments } from '../../errors.js'
 import type { LayerKind, Pair, Size } from './kind.js'
 import { type PoolOptions, pooling, windowKind } from './window.js'
 
@@ -21,7 +22,8 @@ export interface SumPool2d {
  * @param kernelSize height and width of a window in pixels, or one number for both
  * @throws SpikewasmError when a size or an option is wrong
  */
-export function sumPool2d(kernelSize: Size, options: PoolOptions = {}): SumPool2d {
+export function sumPool2d(kernelSize: Size, options: PoolOptions = {}, ...more: []): SumPool2d {
+  checkArguments('sumPool2d', more)
   return { kind: 'sumPool2d', ...pooling('sumPool2d', kernelSize, options) }
 }
 

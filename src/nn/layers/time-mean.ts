@@ -1,6 +1,6 @@
 /** Mean over the time steps. */
 
-import { checkOptions } from '../../errors.js'
+import { checkArguments, checkOptions } from '../../errors.js'
 import { type LayerKind, sameShape } from './kind.js'
 
 /** What `timeMean` makes. */
@@ -15,7 +15,10 @@ export interface TimeMean {
  * self-distillation. Needs all steps at once: in training methods 'rate' and 'bptt' with stepMode
  * 'm'; it is no layer for streams.
  */
-export const timeMean = (): TimeMean => ({ kind: 'timeMean' })
+export function timeMean(...more: []): TimeMean {
+  checkArguments('timeMean', more)
+  return { kind: 'timeMean' }
+}
 
 export const timeMeanKind: LayerKind<TimeMean> = {
   ...sameShape,

@@ -1,6 +1,7 @@
 /** The loop of `fit` whose steps are rounds of replicas. */
 
 import { expect } from '../../errors.js'
+import { addTo } from '../../own.js'
 import type { EpochSums } from '../../runtime/progress.js'
 import { noSums } from '../../runtime/progress.js'
 import type { StepResult } from '../../runtime/settings.js'
@@ -114,8 +115,7 @@ function together(of: readonly EpochSums[]): EpochSums {
     all.loss += sums.loss / of.length
     all.correct += sums.correct
     all.seen += sums.seen
-    for (const [name, rate] of Object.entries(sums.rates))
-      all.rates[name] = (all.rates[name] ?? 0) + rate / of.length
+    for (const [name, rate] of Object.entries(sums.rates)) addTo(all.rates, name, rate / of.length)
   }
   return all
 }
@@ -125,6 +125,5 @@ function addSums(to: EpochSums, from: EpochSums): void {
   to.loss += from.loss
   to.correct += from.correct
   to.seen += from.seen
-  for (const [name, rate] of Object.entries(from.rates))
-    to.rates[name] = (to.rates[name] ?? 0) + rate
+  for (const [name, rate] of Object.entries(from.rates)) addTo(to.rates, name, rate)
 }

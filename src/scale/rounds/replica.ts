@@ -8,6 +8,7 @@ import { Batches } from '../../data/batches.js'
 import type { Dataset } from '../../data/dataset.js'
 import { SpikewasmError } from '../../errors.js'
 import type * as host from '../../host.js'
+import { addTo } from '../../own.js'
 import { breathe } from '../../runtime/breathe.js'
 import { nonFinite } from '../../runtime/non-finite.js'
 import { runsHere } from '../../runtime/processors.js'
@@ -140,5 +141,5 @@ function add(sums: EpochSums, session: Session, { loss, correct, count }: StepRe
   sums.correct += correct
   sums.seen += count
   for (const [name, rate] of Object.entries(firingRates(session, session.lastRun)))
-    sums.rates[name] = (sums.rates[name] ?? 0) + rate
+    addTo(sums.rates, name, rate)
 }

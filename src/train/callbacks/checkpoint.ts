@@ -1,6 +1,13 @@
 /** A training that can go on after any end: its folder, and when it is written. */
 
-import { checkBoolean, checkOptions, describe, expect, SpikewasmError } from '../../errors.js'
+import {
+  checkArguments,
+  checkBoolean,
+  checkOptions,
+  describe,
+  expect,
+  SpikewasmError,
+} from '../../errors.js'
 import { parseCheckpoint } from '../../io/checkpoint.js'
 import type { RunFolder } from '../../io/folder/folder.js'
 import { parseJsonBytes } from '../../io/json.js'
@@ -69,7 +76,8 @@ export const folderOf = (callback: Callback): string | undefined => folders.get(
  * @throws SpikewasmError for wrong options; when training starts, for a folder that holds a run, or
  *   in which another process writes
  */
-export function checkpoint(options: CheckpointOptions): Callback {
+export function checkpoint(options: CheckpointOptions, ...more: []): Callback {
+  checkArguments('checkpoint', more)
   checkOptions('checkpoint', options, ['dir', 'every', 'monitor', 'overwrite', 'report'])
   const { dir, every = 'epoch', monitor } = options
   const report = checkBoolean('checkpoint.report', options.report, true)

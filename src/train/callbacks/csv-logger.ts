@@ -1,6 +1,7 @@
 /** Writes epochs to a CSV file. */
 
 import {
+  checkArguments,
   checkBoolean,
   checkOptions,
   describe,
@@ -9,6 +10,7 @@ import {
   SpikewasmError,
 } from '../../errors.js'
 import type { NetworkJson } from '../../graph/json.js'
+import { own } from '../../own.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
 import type { Callback, FitStart, Training } from '../callback.js'
 import { checkName, keptAs } from '../callback-state.js'
@@ -42,7 +44,8 @@ type Kept = v.InferOutput<typeof schema>
  * @param path the file; its folder must exist
  * @throws SpikewasmError for wrong options; when training starts, for a file that is there already
  */
-export function csvLogger(path: string, options: CsvLoggerOptions = {}): Callback {
+export function csvLogger(path: string, options: CsvLoggerOptions = {}, ...more: []): Callback {
+  checkArguments('csvLogger', more)
   expect(
     typeof path === 'string' && path !== '',
     () => `csvLogger's path must be the path of a file, got ${describe(path)}`,
@@ -104,7 +107,7 @@ export function csvLogger(path: string, options: CsvLoggerOptions = {}): Callbac
       const fresh = columns === undefined
       columns ??= Object.keys(figures)
       expectColumns(path, columns, Object.keys(figures))
-      const row = columns.map((name) => (name in figures ? String(figures[name]) : ''))
+      const row = columns.map((name) => String(own(figures, name) ?? ''))
       const text = (fresh ? lineOf(columns, end) : '') + lineOf(row, end)
       await named(path, () => appendFile(path, text))
       bytes += new TextEncoder().encode(text).length

@@ -1,6 +1,13 @@
 /** Shows a training live, in a browser of this machine (Node). */
 
-import { checkInteger, checkOptions, describe, expect, SpikewasmError } from '../../errors.js'
+import {
+  checkArguments,
+  checkInteger,
+  checkOptions,
+  describe,
+  expect,
+  SpikewasmError,
+} from '../../errors.js'
 import { optionRows } from '../../pages/options.js'
 import type { RunStatus, StepPoint } from '../../pages/run.js'
 import type { Callback } from '../callback.js'
@@ -41,7 +48,8 @@ const CLOSE_MS = 2000
  *
  * @throws SpikewasmError for wrong options; when training starts, for a port that is taken
  */
-export function dashboard(options: DashboardOptions = {}): Callback {
+export function dashboard(options: DashboardOptions = {}, ...more: []): Callback {
+  checkArguments('dashboard', more)
   checkOptions('dashboard', options, ['port', 'onListen', 'name'])
   return dashboardOf(options, {})
 }

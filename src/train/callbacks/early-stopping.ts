@@ -1,6 +1,13 @@
 /** Ends a training that no longer improves. */
 
-import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../../errors.js'
+import {
+  checkArguments,
+  checkBoolean,
+  checkInteger,
+  checkOptions,
+  describe,
+  expect,
+} from '../../errors.js'
 import {
   checkMonitor,
   expectFigure,
@@ -78,7 +85,8 @@ function found(tensors: StateDict, prefix: string): StateDict | undefined {
  * @throws SpikewasmError for wrong options; when training starts, for a figure that needs
  *   validation data where there are none
  */
-export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
+export function earlyStopping(options: EarlyStoppingOptions = {}, ...more: []): Callback {
+  checkArguments('earlyStopping', more)
   const known = ['name', 'monitor', 'patience', 'minDelta', 'mode', 'restoreBest']
   checkOptions('earlyStopping', options, known)
   const name = checkName('earlyStopping', options.name)

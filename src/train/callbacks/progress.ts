@@ -1,6 +1,6 @@
 /** Shows how a training goes on. */
 
-import { checkOptions, describe, expect } from '../../errors.js'
+import { checkArguments, checkOptions, describe, expect } from '../../errors.js'
 import type { Callback } from '../callback.js'
 import { checkName } from '../callback-state.js'
 import { extras } from '../extras.js'
@@ -34,7 +34,8 @@ export interface ProgressStream {
  *
  * @throws SpikewasmError for wrong options
  */
-export function progress(options: ProgressOptions = {}): Callback {
+export function progress(options: ProgressOptions = {}, ...more: []): Callback {
+  checkArguments('progress', more)
   checkOptions('progress', options, ['stream', 'name'])
   const name = checkName('progress', options.name)
   expect(

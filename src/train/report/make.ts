@@ -6,7 +6,6 @@ import type { Dataset } from '../../data/dataset.js'
 import { SpikewasmError } from '../../errors.js'
 import { writeFileAtomic } from '../../io/files.js'
 import { labelOf } from '../../nn/layers/kinds.js'
-import { imageShape } from '../../nn/value.js'
 import { optionRows } from '../../pages/options.js'
 import { type Examined, reportPage } from '../../pages/report.js'
 import type { Session } from '../../runtime/session.js'
@@ -68,7 +67,7 @@ async function lookAt(parts: ReportParts): Promise<Examined | string> {
   }
 }
 
-function factsOf({ plan, graph, input }: Session): [string, string][] {
+function factsOf({ plan, graph, asked }: Session): [string, string][] {
   const kinds = new Map<string, number>()
   for (const node of graph.nodes.slice(1)) {
     const label = labelOf(node)
@@ -82,7 +81,7 @@ function factsOf({ plan, graph, input }: Session): [string, string][] {
   return [
     ['layers', [...kinds].map(([kind, n]) => (n === 1 ? kind : `${n} × ${kind}`)).join(', ')],
     ['parameters', parameters.toLocaleString('en-US')],
-    ['input', `[${imageShape(input).join(', ')}]`],
+    ['input', `[${asked.join(', ')}]`],
     ['method', `${method}, step mode ${stepMode}, T ${timeSteps}`],
   ]
 }

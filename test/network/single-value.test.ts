@@ -1,0 +1,116 @@
+/** What training refuses, or leaves as it is: a deviation of one value, a norm that is no number. */
+
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  avgPool2d,
+  batchNorm1d,
+  batchNorm2d,
+  type CompileOptions,
+  conv2d,
+  flatten,
+  lif,
+  linear,
+  type Method,
+  type Module,
+  mse,
+  sequential,
+  sgd,
+  timeMean,
+} from '../../src/index.js'
+import { messageOf } from '../io/temporary.js'
+
+const vector = () => sequential(linear(4, 3), batchNorm1d(3), lif(), linear(3, 2))
+const one: CompileOptions = { input: [4], timeSteps: 3, batchSize: 1 }
+
+async function trainOnce(network: Module, options: CompileOptions): Promise<void> {
+  const model = await sequential(network).compile(options)
+  const { batchSize = 1, timeSteps = 4, frames = false } = options
+  const size = batchSize * (frames ? timeSteps : 1) * options.input.reduce((a, b) => a * b, 1)
+  try {
+    const x = Float32Array.from({ length: size }, (_, i) => Math.sin(i))
+    await model.predict(x.subarray(0, size / batchSize))
+    await model.trainStep(x, Array<number>(batchSize).fill(1))
+  } finally {
+    await model.dispose()
+  }
+}
+
+const expected =
+  /^0\.1 \(batchNorm\dd\): expected more than 1 value per channel when training, got batchSize 1 /
+const refused: readonly [string, Module, CompileOptions][] = [
+  ...(['ottt', 'sltt', 'os'] as const).map((method: Method): [string, Module, CompileOptions] => [
+    method,
+    vector(),
+    { ...one, method, frames: true },
+  ]),
+  ['rate by steps', vector(), { ...one, stepMode: 's', frames: true }],
+  ['bptt of one step', vector(), { ...one, method: 'bptt', timeSteps: 1 }],
+  [
+    'an image of one pixel',
+    sequential(conv2d(1, 3, 2), batchNorm2d(3), lif(), flatten(), linear(3, 2)),
+    { input: [1, 2, 2], timeSteps: 1, batchSize: 1 },
+  ],
+]
+for (const [what, network, options] of refused)
+  test(`training on a normalisation of one value is refused: ${what}`, async () => {
+    assert.match(await messageOf(() => trainOnce(network, options)), expected)
+  })
+
+test('means over time are one value, however many steps there are', async () => {
+  const network = sequential(timeMean(), linear(4, 3), batchNorm1d(3), linear(3, 2))
+  const message = await messageOf(() => trainOnce(network, { ...one, method: 'bptt' }))
+  assert.match(message, /^0\.2 \(batchNorm1d\): expected more than 1 value per channel/)
+})
+
+const taken: readonly [string, Module, CompileOptions][] = [
+  ['two samples', vector(), { ...one, batchSize: 2, method: 'sltt' }],
+  ['several steps together', vector(), { ...one, method: 'bptt' }],
+  [
+    'several pixels',
+    sequential(conv2d(1, 3, 1), batchNorm2d(3), lif(), avgPool2d(2), flatten(), linear(3, 2)),
+    { input: [1, 2, 2], timeSteps: 1, batchSize: 1 },
+  ],
+]
+for (const [what, network, options] of taken)
+  test(`it trains on ${what}`, () => trainOnce(network, options))
+
+test('fit and what only predicts: the one is refused, the other is not', async () => {
+  const model = await vector().compile({ ...one, method: 'sltt' })
+  const data = {
+    ...{ name: 'two', length: 2, classes: 2, shape: [4] as const },
+    read: (index: number, out: Float32Array) => {
+      out.fill(index)
+      return index
+    },
+  }
+  assert.match(
+    await messageOf(() => model.fit(data, { epochs: 1 })),
+    /expected more than 1 value per channel when training/,
+  )
+  await model.evaluate(data)
+  await model.dispose()
+})
+
+test('where a gradient is infinite, clipping leaves every parameter, and the step says so', async () => {
+  const model = await sequential(linear(1, 2)).compile({
+    ...{ input: [1], timeSteps: 1, batchSize: 2, method: 'bptt' },
+    loss: mse({ targets: 'values' }),
+    optimizer: sgd({ lr: 0.1, momentum: 0, weightDecay: 0.5 }),
+  })
+  const state = model.stateDict()
+  state['0.weight'].data.set([3e-37, 0])
+  state['0.bias'].data.set([1, 2])
+  model.loadStateDict(state)
+  const y = new Float32Array(4)
+  const message = await messageOf(() =>
+    model.trainStep(Float32Array.of(3e38, 1), y, { clipNorm: 1 }),
+  )
+  assert.match(message, /^a gradient is not finite; it shows first in layer 0 \(gradient of 0\.we/)
+  const after = model.stateDict()
+  assert.equal([...after['0.weight'].data], [...Float32Array.of(3e-37, 0)])
+  assert.equal([...after['0.bias'].data], [1, 2], 'not even what decays')
+  await model.dispose()
+})
+
+test.run()
