@@ -115,7 +115,9 @@ export async function openInference(
 }
 
 /** Compiles and starts a module that was walked. */
-export async function instantiate(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Instance> {
+export async function instantiate(
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<{ readonly exports: Readonly<Record<string, unknown>> }> {
   try {
     try {
       return await WebAssembly.instantiate(await WebAssembly.compile(bytes))

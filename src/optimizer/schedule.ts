@@ -246,7 +246,7 @@ export const oneCycle: (options?: OneCycleOptions) => Schedule = maker(
  * @throws SpikewasmError when an argument is out of range
  */
 export const stepDecay: (every: number | readonly number[], factor?: number) => EpochSchedule =
-  maker('stepDecay', 1, (every, factor = 10) => {
+  maker('stepDecay', 2, (every, factor = 10) => {
     const isCount = (n: unknown): boolean => Number.isInteger(n) && (n as number) >= 1
     if (Array.isArray(every))
       expect(

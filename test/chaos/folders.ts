@@ -69,7 +69,7 @@ async function killed(args: readonly string[], at: At, random: Random): Promise<
   const isWritten = (text: string): boolean =>
     text !== before && text.includes('checkpoint.safetensors')
   while (!isOver && !isWritten(await read())) await pause(10)
-  await pause(random() * 150)
+  await pause(random() * 100)
   child.kill('SIGKILL')
   return ended
 }
@@ -96,7 +96,7 @@ async function foldersChaosOf(
   await writeData(join(folder, at.data), kind, seed)
   const options = [
     ...[...folderKinds[kind].args, '--model', 'mlp', '--method', method, '--seed', `${seed}`],
-    ...['--batch-size', '5', '--epochs', `${8 * (ends + 1)}`, '--checkpoint-every', '1'],
+    ...['--batch-size', '5', '--epochs', `${40 * (ends + 1)}`, '--checkpoint-every', '1'],
     ...['--no-report', '--threads', '1'],
   ]
   const begin = [...options, '--data', at.data]

@@ -68,7 +68,7 @@ test('what is stale: the step that a changed, new or removed file belongs to', a
   for (const [file, stale] of [
     ['assembly/conv/matmul.ts', [...engines, 'build wasm bench']],
     ['bench/assembly/peak.ts', ['build wasm bench']],
-    ['src/errors.ts', ['build typescript', 'build pages']],
+    ['src/errors.ts', ['build bundle', 'build typescript', 'build pages']],
     ['test/plan/work.test.ts', ['build tests']],
     ['bench/main.ts', ['build tests']],
     ['tools/build-tests.mjs', ['build tests']],

@@ -101,7 +101,7 @@ const training: Record<string, Valid> = {
   ratePenalty: withOptions({ weight: 1 }),
   selfDistillation: withOptions({}),
   sgd: withOptions({}),
-  stepDecay: withOptions({ every: 2, factor: 0.5 }),
+  stepDecay: plain(2, 10),
   tet: withOptions({}),
 }
 
@@ -170,6 +170,10 @@ function check(prefix: string, name: string, make: Made, { args, options, called
     const isNamed = message.includes(name) || (called !== undefined && message.includes(called))
     assert.ok(isNamed && message.includes('nonsense'), message)
   }
+  test(`${prefix}${name} takes all its arguments`, async () => {
+    const message = await messageOf(async () => make(...args)).catch(() => '')
+    assert.not.match(message, /takes no more arguments|has no option/)
+  })
   test(`${prefix}${name} refuses one argument more`, () => refuses(...args, 'nonsense'))
   test(`${prefix}${name} refuses options that it has not`, () => {
     const before = options ? args.slice(0, -1) : args

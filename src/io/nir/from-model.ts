@@ -54,7 +54,8 @@ class Wiring {
   }
 
   /**
-   * The nodes whose sum is that of others. What is added twice needs two nodes: an edge counts once.
+   * The nodes whose sum is that of others. What is added twice needs two nodes: an edge counts
+   * once.
    * @param name of the one node that long sums become: sums of sums would double theirs each time
    */
   joined(name: string, sources: readonly string[], shape: readonly number[]): string[] {
