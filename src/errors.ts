@@ -91,10 +91,10 @@ export function describe(value: unknown): string {
  * @param more what came behind its arguments
  */
 export function checkArguments(name: string, more: readonly unknown[]): void {
-  const [first] = more
+  const extra = more.find((value) => value !== undefined)
   expect(
-    first === undefined,
-    () => `${name} takes no more arguments, got ${describe(first)}; leave it out`,
+    extra === undefined,
+    () => `${name} takes no more arguments, got ${describe(extra)}; leave it out`,
   )
 }
 

@@ -19,7 +19,7 @@ import type { SaveOptions, StepOptions, StepResult, StreamStep } from './runtime
 import * as shown from './runtime/shown.js'
 import { type SpikeTrains, spikeTrains } from './runtime/spikes.js'
 import { averages, type StateDict, stateDict, takeState } from './runtime/state.js'
-import { streamStep, trainStep } from './runtime/step.js'
+import { listOfLabels, streamStep, trainStep } from './runtime/step.js'
 import { setOptimizer } from './runtime/training.js'
 import { alone, inTurn } from './runtime/turns.js'
 import { type Diagnostics, firingRates, type NeuronActivity } from './runtime/views.js'
@@ -127,17 +127,16 @@ export class Model {
   }
 
   /**
-   * One training step: forward, backward and, unless `update` is false, the optimizer
-   * (`model.optimizer`).
+   * One training step: forward, backward and, unless `update` is false, `model.optimizer`.
    * @param x float32 [B, C, H, W], or [B, T, C, H, W] with `frames`; B must be the batch size
-   * @param y B labels, integers from 0 to classes − 1; where the loss is `mse({ targets: 'values'
-   *   })` a Float32Array [B, outputs]
+   * @param y B labels, 0 … classes − 1; with `mse({ targets: 'values' })` Float32Array [B, outputs]
    * @returns the loss and the number of right answers, before the parameters' step
    * @throws SpikewasmError for wrong sizes, labels or options, and when the loss or a gradient is
    *   not finite; Error when a worker fails
    */
   trainStep(x: Float32Array, y: ArrayLike<number>, options: StepOptions = {}): Promise<StepResult> {
-    return alone(this.session, [x, y, options], (...of) => trainStep(this.session, ...of))
+    const { session } = this
+    return alone(session, [x, listOfLabels(y), options], (...of) => trainStep(session, ...of))
   }
 
   /**
@@ -297,15 +296,16 @@ export class Model {
 
   /**
    * Writes the model as a NIR file (neuroir.org), which other simulators and neuromorphic hardware
-   * read. `loadNir` gives it back with the same numbers. Batch normalisation becomes part of the
-   * convolution before it, which rounds differently. All of the file is written, or nothing. NIR
-   * counts time in seconds: a step is `dt` of them. See docs/nir.md for what it can say.
+   * read. `loadNir` gives it back with the same numbers, but for batch normalisation, which becomes
+   * part of the convolution before it. A step is `dt` seconds. See docs/nir.md for what it can say.
    * @param path of the file, usually with the ending .nir
    * @throws SpikewasmError that names the layer for what NIR has no words for, for wrong options,
    *   when the package h5wasm is not installed, and when the file cannot be written
    */
   async saveNir(path: string, options: SaveNirOptions = {}): Promise<void> {
-    await extra('saveNir', 'model.saveNir')(this.session, path, copyOf(options))
+    const own = copyOf(options)
+    const state = await this.session.lock.look(() => stateDict(this.session))
+    await extra('saveNir', 'model.saveNir')(this.session, path, state, own)
   }
 
   /**

@@ -47,6 +47,8 @@ if (revectorize) {
   if (!on) fail(`--revectorize: ${why}`)
   // What V8 has not optimised has no wide vectors; a case is too short for it to begin.
   setFlagsFromString('--no-liftoff')
+  // As test/golden/revectorize.test.ts says.
+  if (Number.parseInt(process.versions.v8, 10) >= 14) setFlagsFromString('--no-wasm-deopt')
 }
 const { cases } = await import(new URL('cases.js', built))
 const { differences, goldenFile, parts, readGolden, renewing, runCase } = await import(

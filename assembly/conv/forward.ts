@@ -49,7 +49,7 @@ export function storeTile(
       d += 16
       s += 16
     }
-    // Of an input's channels there may be fewer than a vector has.
+    // The input may have fewer channels than a vector has lanes.
     for (; j > 0; j--) {
       const x = load<f32>(s)
       store<f32>(d, add ? x + load<f32>(d) : x)

@@ -1,8 +1,8 @@
 /**
- * Runs on Node's own thread for resolving imports. Files with benchmarks of a user's own carry a
- * mark in their URLs. What a marked file imports as 'spikewasm' is the build that the mark names,
- * whatever node_modules hold, and files that it imports are marked too. So the same files can be
- * loaded for two builds in one process.
+ * Resolves imports, in older versions of Node on a thread of its own. Files with benchmarks of a
+ * user's own carry a mark in their URLs. What a marked file imports as 'spikewasm' is the build
+ * that the mark names, whatever node_modules hold, and files that it imports are marked too. So the
+ * same files can be loaded for two builds in one process.
  */
 
 import { readFileSync } from 'node:fs'
@@ -28,7 +28,8 @@ interface Resolved {
   readonly format?: string | null
   readonly shortCircuit?: boolean
 }
-type Next = (specifier: string, context: Context) => Promise<Resolved>
+type NextNow = (specifier: string, context: Context) => Resolved
+type Next = (...of: Parameters<NextNow>) => Promise<Resolved>
 
 const registrations = new Map<string, Registration>()
 
@@ -54,24 +55,37 @@ function isModuleText(url: URL): boolean {
   }
 }
 
-/** Node's hook: from what an import names to a URL. */
-export async function resolve(specifier: string, context: Context, next: Next): Promise<Resolved> {
-  const registration = registrations.get(markOf(context.parentURL) ?? '')
-  if (!registration) {
-    const resolved = await next(specifier, context)
-    // A user's own file is an ES module, also where no package.json says so.
-    const isOwn = specifier.startsWith('file:') && markOf(specifier) !== null
-    return isOwn && /\.js\?/.test(resolved.url) ? { ...resolved, format: 'module' } : resolved
-  }
-  const { mark, targets, label } = registration
+/** What is known before Node has looked for it. */
+function known(specifier: string, { parentURL }: Context): Resolved | undefined {
+  const registration = registrations.get(markOf(parentURL) ?? '')
+  if (!registration) return undefined
+  const { targets, label } = registration
   if (Object.hasOwn(targets, specifier))
     return { url: targets[specifier], format: 'module', shortCircuit: true }
   if (/^spikewasm(\/|$)/.test(specifier) && specifier !== 'spikewasm/package.json')
     throw new Error(`${label} has no ${specifier}`)
-  const resolved = await next(specifier, context)
+  return undefined
+}
+
+/** What Node has found, with a mark. */
+function marked(specifier: string, { parentURL }: Context, resolved: Resolved): Resolved {
+  const registration = registrations.get(markOf(parentURL) ?? '')
+  if (!registration) {
+    // A user's own file is an ES module, also where no package.json says so.
+    const isOwn = specifier.startsWith('file:') && markOf(specifier) !== null
+    return isOwn && /\.js\?/.test(resolved.url) ? { ...resolved, format: 'module' } : resolved
+  }
   if (!resolved.url.startsWith('file:') || markOf(resolved.url) !== null) return resolved
   const url = new URL(resolved.url)
   const isModule = resolved.format !== 'module' && isModuleText(url)
-  url.searchParams.set(PARAMETER, mark)
+  url.searchParams.set(PARAMETER, registration.mark)
   return { ...resolved, url: url.href, ...(isModule && { format: 'module' }) }
 }
+
+/** Node's hook on a thread of its own: from what an import names to a URL. */
+export const resolve = async (specifier: string, context: Context, next: Next): Promise<Resolved> =>
+  known(specifier, context) ?? marked(specifier, context, await next(specifier, context))
+
+/** The same on the thread that imports, which newer versions of Node ask for. */
+export const resolveNow = (specifier: string, context: Context, next: NextNow): Resolved =>
+  known(specifier, context) ?? marked(specifier, context, next(specifier, context))

@@ -11,14 +11,14 @@
  */
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { register } from 'node:module'
+import * as modules from 'node:module'
 import { extname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { checkOptions, describe, expect, SpikewasmError } from '../errors.js'
 import { kindOfPath } from '../io/files.js'
 import type { Benchmark, Build, Prepared } from './benchmark.js'
 import type { BuildFiles } from './compare/builds.js'
-import { PARAMETER, type Registration } from './own-hooks.js'
+import { initialize, PARAMETER, type Registration, resolveNow } from './own-hooks.js'
 
 /** Options of `bench`. */
 export interface OwnOptions {
@@ -170,10 +170,16 @@ async function loadFiles(
   return entries
 }
 
+/** Node's way to resolve imports on the thread that imports; from Node 22.15 on. */
+const { registerHooks: registerNow } = modules as {
+  readonly registerHooks?: (hooks: { readonly resolve: typeof resolveNow }) => object
+}
+let isHooked = false
+
 /** What marked files import as 'spikewasm' is this build. */
 function registerHooks(mark: string, { main, ops, bench: own, root, version }: BuildFiles): void {
   expect(
-    typeof register === 'function',
+    typeof modules.register === 'function',
     () =>
       `bench.files need Node 20.6 or newer, this is ${process.versions.node}; ` +
       'run them with a newer Node',
@@ -185,7 +191,13 @@ function registerHooks(mark: string, { main, ops, bench: own, root, version }: B
   }
   if (ops !== undefined) targets['spikewasm/ops'] = ops
   const data: Registration = { mark, targets, label: `spikewasm ${version} in ${root}` }
-  register('./own-hooks.js', import.meta.url, { data })
+  if (!registerNow) {
+    modules.register('./own-hooks.js', import.meta.url, { data })
+    return
+  }
+  initialize(data)
+  if (!isHooked) registerNow({ resolve: resolveNow })
+  isHooked = true
 }
 
 async function loadFile(path: string, mark: string): Promise<Entry[]> {

@@ -132,6 +132,8 @@ export interface RunParts {
   readonly training: TrainingSetup
   readonly options: RunOptions
   readonly place?: RunPlace
+  /** Whether the data of the run lie elsewhere than its options say. */
+  readonly moved: boolean
   readonly due: Due
   readonly monitor?: Monitor
   readonly numWorkers?: number
@@ -164,7 +166,7 @@ export function stopOnSignals(): Stop {
 
 export async function runTraining(parts: RunParts): Promise<void> {
   const { model, data, training, options, place, due, monitor, numWorkers, json, stop } = parts
-  const { report, dashboard: port, rounds, hooks } = parts
+  const { report, dashboard: port, rounds, hooks, moved } = parts
   const ending = endingOf(stop.signal, hooks)
   const { epochs } = options
   const { optimizer, schedule } = training
@@ -216,7 +218,7 @@ export async function runTraining(parts: RunParts): Promise<void> {
     runWriter({
       due,
       monitor,
-      open: async () => ({ folder: place.folder, begun: place.resumed }),
+      open: async () => ({ folder: place.folder, begun: place.resumed, moved }),
       options: () => optionsJson(options),
       report,
     })

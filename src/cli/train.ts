@@ -312,6 +312,7 @@ async function trainAs(
   try {
     if (first) inFile(load!, () => model.loadStateDict(first.state))
     const begun = run && { ...run, data: args.data && resolve(args.data) }
+    const moved = run !== undefined && begun?.data !== run.data
     const options: RunOptions = begun ?? {
       version: packageVersion(),
       model: modelName,
@@ -366,6 +367,7 @@ async function trainAs(
       training,
       options,
       place,
+      moved,
       due,
       monitor,
       numWorkers,

@@ -48,7 +48,7 @@ export interface StateEntry {
 export interface NetInfo {
   /** Version of the interface. */
   readonly abi: number
-  /** Of the package that wrote the file; `unknown` where its section was stripped. */
+  /** Version of the package that wrote the file; `unknown` where its section was stripped. */
   readonly version: string
   /** What it is called, if it has a name. */
   readonly name?: string

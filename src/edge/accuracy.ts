@@ -12,7 +12,7 @@ import {
 import type * as host from '../host.js'
 import { checkInputShape, imageShape } from '../nn/value.js'
 import { breathe } from '../runtime/breathe.js'
-import { expectFinite } from './answers.js'
+import { expectAnswer } from './answers.js'
 import type { Net } from './net.js'
 
 /** Options of `evaluateNet`; each has a default. */
@@ -80,8 +80,9 @@ export async function evaluateNet(
     if (preparing) await preparing
     const label = fill(index)
     show()
-    expectFinite(net.output)
-    if (net.predictedClass() === label) correct++
+    const predicted = net.predictedClass()
+    expectAnswer(net.output, predicted)
+    if (predicted === label) correct++
   }
   onProgress?.(1)
   return { accuracy: correct / count, correct, count }

@@ -2,11 +2,20 @@
 
 import { SpikewasmError } from '../errors.js'
 
-/** @throws SpikewasmError when an output is no number */
-export function expectFinite(output: Float32Array): void {
+/**
+ * @param predicted what `predicted_class` gives
+ * @throws SpikewasmError when an output is no number, or `predicted` not the largest one's index
+ */
+export function expectAnswer(output: Float32Array, predicted: number): void {
   if (!output.every(Number.isFinite))
     throw new SpikewasmError(
       `the exported network must give finite outputs, got ${output.subarray(0, 10).join(', ')}; ` +
         'the file is damaged, or its weights were not finite: export it again',
+    )
+  const largest = output.reduce((best, value, i) => (value > output[best] ? i : best), 0)
+  if (predicted !== largest)
+    throw new SpikewasmError(
+      `the exported network must predict the class of its largest output, ${largest}, got ` +
+        `${predicted}; the file is damaged: export it again`,
     )
 }

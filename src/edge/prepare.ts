@@ -7,7 +7,7 @@ import { pack } from '../plan/layout.js'
 import { makePlan, type Plan, type PlanOptions } from '../plan/plan.js'
 import { quantise, standardised } from '../plan/quantise.js'
 import { allocate } from '../runtime/allocate.js'
-import { floatsAt, storedAt } from '../runtime/arena.js'
+import { expectSeveral, floatsAt, storedAt } from '../runtime/arena.js'
 import { instantiateEngine, loadEngine } from '../runtime/load.js'
 import type { StateDict } from '../runtime/state.js'
 import { type Learning, writeLearning } from './learning.js'
@@ -36,8 +36,7 @@ export async function prepare(
   engine?: WebAssembly.Module,
 ): Promise<Prepared> {
   const plan = makePlan(options, 1)
-  const { refused } = plan
-  expect(refused === undefined, () => `exportWasm: ${refused}`)
+  expectSeveral(plan, plan.options.batchSize)
   const { total } = plan.memory
   expect(
     total <= MOST_BYTES,

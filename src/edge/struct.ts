@@ -1,5 +1,6 @@
 /** The C struct in the memory of an exported network. docs/edge.md describes it. */
 
+import { SpikewasmError } from '../errors.js'
 import { methodNames, stepModes } from '../plan/method-names.js'
 import { inputCount, inputTypes, type NetInfo, netModes, targets, weightTypes } from './abi.js'
 import { checkInfo } from './schema.js'
@@ -113,8 +114,16 @@ export function readInfoStruct(found: Uint32Array, memory: Uint8Array): NetInfo 
   }
   // Before so much is read.
   const info = checkInfo(sizes, what)
-  const floats = (at: number): number[] | undefined =>
-    at ? [...new Float32Array(memory.slice(at, at + 4 * channels).buffer)] : undefined
+  const floats = (at: number): number[] | undefined => {
+    if (at === 0) return undefined
+    const bytes = memory.slice(at, at + 4 * channels)
+    if (bytes.length < 4 * channels)
+      throw new SpikewasmError(
+        `${what} of an exported network must point at ${channels} numbers within its memory, got ` +
+          `${at} of ${memory.length} bytes; the file is damaged: export it again`,
+      )
+    return [...new Float32Array(bytes.buffer)]
+  }
   let at = labels
   const text = (): string => {
     const bytes = memory.subarray(at, at + MOST_TEXT)

@@ -11,9 +11,9 @@ export type Values = Float64Array
 export type Shared = number | readonly number[]
 
 /**
- * A field of a node for each of its neurons. It may be one number, one for each channel ([C]), one
- * for each neuron, or any shape that stretches to the neurons' own as in NumPy ([C, 1, 1],
- * [1, H, W]); sizes of 1 in front count for nothing.
+ * A field of a node for each of its neurons. It may be one number, one for each channel ([C], and
+ * [1, C] too), one for each neuron, or a shape of as many sizes as the neurons' own that stretches
+ * to it as in NumPy ([C, 1, 1], [1, H, W]).
  * @throws SpikewasmError for another shape
  */
 export function valuesOf(fields: Fields, field: string, shape: Shape): Values {
@@ -21,15 +21,17 @@ export function valuesOf(fields: Fields, field: string, shape: Shape): Values {
   const neurons = sizeOf(shape)
   const [channels, height, width] = shape
   if (data.length === 1) return new Float64Array(neurons).fill(data[0])
-  const isList = given.filter((n) => n !== 1).length === 1
-  if (isList && data.length === neurons) return Float64Array.from(data)
-  // Of a series a file has two sizes, [C, L].
+  const isVector = given.slice(0, -1).every((n) => n === 1)
+  if (isVector && data.length === neurons) return Float64Array.from(data)
+  // The neurons of a series have two sizes in a file, [C, L].
   const own = height === 1 && given.length === 2 ? [channels, width] : shape
-  const stretched = given.length > 1 ? stretch(data, given, own) : undefined
+  // A vector is of the channels, however wide the neurons are, unless all their sizes are given.
+  const isWhole = given.length >= own.length || !isVector
+  const stretched = given.length > 1 && isWhole ? stretch(data, given, own) : undefined
   if (stretched) return stretched
   const each = neurons / channels
   expect(
-    data.length === channels && isList,
+    data.length === channels && isVector,
     () =>
       `${fields.where}: ${field} must have one number, one for each channel (${channels}) or one ` +
       `for each neuron (${neurons}), got shape [${given.join(', ')}]`,

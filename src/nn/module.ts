@@ -44,7 +44,10 @@ export type Module = Layer | Composite
 
 /** Whether a value is a layer or a block. */
 export const isModule = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && 'kind' in value && typeof value.kind === 'string'
+  typeof value === 'object' &&
+  value !== null &&
+  Object.hasOwn(value, 'kind') &&
+  typeof (value as Module).kind === 'string'
 
 /** @throws SpikewasmError unless `value` is a layer or a block */
 export function checkModule(name: string, value: Module): void {
@@ -60,5 +63,10 @@ export function checkModule(name: string, value: Module): void {
     () =>
       `${name} must be a layer or a block, got one of kind ${describe(value.kind)}, which is ` +
       'none; make layers by their functions, as in lif()',
+  )
+  const { forward, children } = value as Composite
+  expect(
+    value.kind !== 'block' || (typeof forward === 'function' && typeof children === 'object'),
+    () => `${name} must be a block with children and a forward function; make it by block()`,
   )
 }

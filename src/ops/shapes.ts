@@ -99,7 +99,7 @@ export const shapeLike = (
 /** The same tensor without time steps. */
 export function still(extent: Extent): Extent {
   if (!extent.timed) return extent
-  // Of neurons [T, N] alone the first axis is time.
+  // Neurons [T, N] alone have time first.
   const time = extent.shape.length === 2 ? 0 : 1
   return { ...extent, shape: extent.shape.filter((_, i) => i !== time), timed: false, T: 1 }
 }

@@ -40,7 +40,7 @@ export interface Axis {
   readonly range?: readonly [number, number]
   /** Whether places are those of the logarithms; of y, where values are positive. */
   readonly log?: boolean
-  /** Of y: whether a few values far from all others may lie outside; the chart says so. */
+  /** Whether a few values of y, far from all others, may lie outside; the chart says so. */
   readonly robust?: boolean
   /** Places with texts of their own. */
   readonly ticks?: { readonly at: readonly number[]; readonly text: readonly string[] }

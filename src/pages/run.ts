@@ -86,7 +86,7 @@ function layerLabels(names: readonly string[]): string[] {
 }
 
 const epochAxis: Chart['x'] = { label: 'epoch' }
-/** Of the loss the mean of some steps, of the accuracy that of the epoch so far. */
+/** The mean loss of some steps, and the accuracy of the epoch so far. */
 const WITHIN = 'train, within the epoch'
 
 type Numbers = readonly (number | null | undefined)[]

@@ -30,7 +30,7 @@ const [ASIDE, DOWN] = [0.77, 0.65]
 const MOST_WORDS = 24
 /** Points that say what they are; more make a page slow. */
 const MOST_TITLES = 1000
-/** Values of an axis that are all written, where there is room. */
+/** Most numbers of a grid, each of which has a place of its own. */
 const FEW = 8
 /** Pixels over which equal ones are spread. */
 const MOST_SPREAD = 60
@@ -62,38 +62,43 @@ function isLogarithmic(sorted: readonly number[]): boolean {
   return Math.abs(log - 0.5) < Math.abs(linear - 0.5) + TOLERATED
 }
 
+/** An axis of numbers, most of which differ: each has its exact place. */
 function numericAxis(name: string, values: readonly number[]): Axis {
-  const distinct = [...new Set(values)].sort((a, b) => a - b)
-  const [low, high] = [distinct[0], distinct[distinct.length - 1]]
-  const isLog = isLogarithmic(distinct)
+  const sorted = [...new Set(values)].sort((a, b) => a - b)
+  const [low, high] = [sorted[0], sorted[sorted.length - 1]]
+  const isLog = isLogarithmic(sorted)
   const scale = (value: number): number => (isLog ? Math.log(value) : value)
-  const isFew = distinct.length <= FEW
-  const room = (isFew ? 0.1 : 0.04) * (scale(high) - scale(low))
+  const room = 0.04 * (scale(high) - scale(low))
   const [from, to] = [scale(low) - room, scale(high) + room]
-  const middle = (value: number): number =>
-    LEFT + INNER * (to > from ? (scale(value) - from) / (to - from) : 0.5)
-  const gaps = distinct.slice(1).map((value, i) => middle(value) - middle(distinct[i]))
-  const free = Math.min(1.6 * (middle(low) - LEFT), 0.5 * least([INNER, ...gaps]))
-  const wide = isFew ? Math.min(MOST_SPREAD, free) : 0
+  const place = (value: unknown): number =>
+    LEFT + INNER * (to > from ? (scale(value as number) - from) / (to - from) : 0.5)
   let end = 0
-  const wanted = isFew ? distinct : isLog ? logTicks(low, high) : linearTicks(low, high)
-  const ticks = wanted.flatMap((value): [number, string][] => {
-    const [at, text] = [middle(value), figureText(value)]
-    const half = (text.length * CHAR) / 2
-    if (at - half < end) return []
-    end = at + half + 6
-    return [[at, text]]
-  })
-  const place = (value: unknown, i: number): number => middle(value as number) + spread(i, wide)
+  const ticks = (isLog ? logTicks(low, high) : linearTicks(low, high)).flatMap(
+    (value): [number, string][] => {
+      const [at, text] = [place(value), figureText(value)]
+      const half = (text.length * CHAR) / 2
+      if (at - half < end) return []
+      end = at + half + 6
+      return [[at, text]]
+    },
+  )
   return { label: isLog ? `${name}, log scale` : name, place, ticks, slanted: false }
 }
 
 /** Sideways, the same each time: what is equal can then be seen. */
 const spread = (i: number, wide: number): number => (((i * 0.618) % 1) - 0.5) * wide
 
-/** A place for each word. */
+/** Whether several runs share each of a few values, as in a grid. */
+const isGrid = (values: readonly unknown[]): boolean => {
+  const { size } = new Set(values)
+  return size <= FEW && size < values.length
+}
+
+/** A place for each word, and for each number of a grid, in their order. */
 function wordAxis(name: string, values: readonly unknown[]): Axis {
-  const words = [...new Set(values.map((value) => JSON.stringify(value ?? null)))].sort()
+  const texts = new Set(values.map((value) => JSON.stringify(value ?? null)))
+  const areNumbers = values.every((value) => typeof value === 'number')
+  const words = areNumbers ? [...texts].sort((a, b) => +a - +b) : [...texts].sort()
   const slot = INNER / words.length
   const middle = (i: number): number => LEFT + slot * (i + 0.5)
   const all = words.map((word) => textOf(JSON.parse(word)))
@@ -209,9 +214,8 @@ export function scatterHtml(
   const range = rangeOf(points)
   const charts = names.map((name) => {
     const values = points.map(({ at }) => at[name])
-    const axis = values.every((value) => typeof value === 'number')
-      ? numericAxis(name, values as number[])
-      : wordAxis(name, values)
+    const isContinuous = values.every((value) => typeof value === 'number') && !isGrid(values)
+    const axis = isContinuous ? numericAxis(name, values as number[]) : wordAxis(name, values)
     return `<div class="chart"><h3>${escapeHtml(name)}</h3>
 ${scatterSvg(axis, name, points, range)}</div>`
   })

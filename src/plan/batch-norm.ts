@@ -89,11 +89,11 @@ export const batchNormalised: LayerPlan<{ readonly eps: number; readonly momentu
     const rows = images * node.shape[1] * node.shape[2] * tensor.steps
     const repeats =
       byStep(pass) || isOfMeans(pass.options.graph, node) ? 1 : callSteps / tensor.steps
-    // As PyTorch: its deviation is 0, whatever it is.
-    if ((rows / groups) * repeats === 1)
-      context.refused ??=
-        `${node.name} (${labelOf(node)}): expected more than 1 value per channel when training, ` +
-        `got batchSize ${images} with one value of each channel; take a larger batchSize`
+    // As PyTorch: the deviation of one value is 0, whatever it is.
+    if ((rows / images / groups) * repeats === 1)
+      context.lone ??=
+        `${node.name} (${labelOf(node)}): expected more than 1 value per channel when ` +
+        'training, '
     const { buffer: partial, units } =
       tensor.moments ??
       emitNormStatistics(b, node.name, { ...shape, rows }, tensor.buffer as Buffer)

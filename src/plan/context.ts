@@ -172,8 +172,8 @@ export class Context {
   readonly byteNodes = new Set<number>()
   /** Parameters and statistics by node and role. */
   private found?: ReadonlyMap<string, Parameter | Statistic>
-  /** Why it cannot train, though it may run forward. */
-  refused: string | undefined
+  /** Why it cannot train on a single sample, though that may run forward. */
+  lone: string | undefined
   /** A program was planned with it. */
   lowered = false
   /** What the backward pass makes again; undefined where all that it reads is kept. */

@@ -98,8 +98,8 @@ export interface Plan {
     readonly targets: readonly Buffer[]
   }
   readonly programs: { readonly [name in ProgramName]?: Program }
-  /** Why its training programs must not run. */
-  readonly refused?: string
+  /** Why its training programs must not run on a single sample. */
+  readonly lone?: string
   /** Images of one run. Fewer than the batch where a batch runs in passes. */
   readonly passImages: number
   /** Runs that a batch takes: the batch is passes · passImages images. */
@@ -359,7 +359,7 @@ function* planRuns(
         },
       ]),
     ),
-    refused: contexts.find(({ refused }) => refused)?.refused,
+    lone: contexts.find(({ lone }) => lone)?.lone,
     passImages,
     passes: batchSize / passImages,
     singles: singlesOf(options, parameters, passImages, planned, workers),

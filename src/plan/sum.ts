@@ -14,7 +14,7 @@ import { materialise } from './write-out.js'
  */
 const MOST_TERMS = 64
 
-/** Of float32. */
+/** The greatest number of float32. */
 const GREATEST = (2 - 2 ** -23) * 2 ** 127
 
 export function sum(pass: Pass, node: GraphNode, inputs: readonly Expression[]): Expression {

@@ -87,7 +87,8 @@ const count = (n: number): string => n.toLocaleString('en-US')
 
 /** Columns padded to their widest cell; the last one right-aligned. */
 function table(given: readonly (readonly string[])[]): string {
-  const rows = given.map((row) => row.map(printable))
+  // A cell is one line, whatever a layer is called.
+  const rows = given.map((row) => row.map((cell) => printable(cell.replaceAll('\n', '\\n'))))
   const widths = rows[0].map((_, i) => rows.reduce((most, row) => Math.max(most, row[i].length), 0))
   const line = (row: readonly string[]): string =>
     row

@@ -34,11 +34,21 @@ export interface Arena {
  * @throws SpikewasmError when the model was not compiled for that
  */
 export function programOf({ plan }: Arena, name: ProgramName): Program {
-  const { programs, passImages, refused } = plan
+  const { programs, passImages } = plan
   const trains = name === 'train' || name === 'gradients' || name === 'accumulate'
-  if (refused && trains) throw new SpikewasmError(refused)
+  if (trains) expectSeveral(plan, plan.options.batchSize)
   const ofOne = name === 'single' && passImages === 1 ? programs.evaluate : undefined
   return programs[name] ?? ofOne ?? refuse(plan, name)
+}
+
+/** @throws SpikewasmError where a batch has one sample, and the network trains on several alone */
+export function expectSeveral({ lone, options }: Plan, samples: number): void {
+  if (lone === undefined || samples > 1) return
+  const [got, mend] =
+    options.batchSize === 1
+      ? ['batchSize 1 with one value of each channel', 'take a larger batchSize']
+      : ['a batch of one sample', 'leave dropLast true, or give more samples']
+  throw new SpikewasmError(`${lone}got ${got}; ${mend}`)
 }
 
 /** Gradients and the optimizer's state. @throws SpikewasmError when the model has none */

@@ -4,6 +4,7 @@ import { Control } from '../../assembly/opcodes.js'
 import type { Plan } from '../plan/plan.js'
 import { allocateLoan } from './allocate.js'
 import type { Executor } from './executor.js'
+import { endThreads, haveThreads } from './idle-threads.js'
 import { loadEngine } from './load.js'
 import { fits, giveBack, type Loan, type Owner } from './memories.js'
 import { type Move, moveAcross, moveWithin } from './move.js'
@@ -62,18 +63,31 @@ export async function roomFor(
   const room = isOwn
     ? { memory: held.memory, own: true, grew: held.memory.buffer.byteLength !== before }
     : { ...(await allocateLoan(plan, settings)), own: false }
-  expectThreads(room, threads, held)
+  await expectThreads(room, module, threads, held)
   return room
 }
 
 /** @throws SpikewasmError where threads that `hold` would start have no room; the plan's is left */
-function expectThreads(room: Room, { workers }: Threads, held?: Holding): void {
-  if (runsHere(workers) || held?.workers === workers) return
+async function expectThreads(
+  room: Room,
+  module: WebAssembly.Module,
+  { workers }: Threads,
+  held?: Holding,
+): Promise<void> {
+  const isThere = held?.workers === workers || haveThreads(module, room.memory, workers)
+  if (runsHere(workers) || isThere) return
+  const check = (): void => platform().expectThreads?.('threads', workers)
   try {
-    platform().expectThreads?.('threads', workers)
-  } catch (error) {
-    leave(room)
-    throw error
+    check()
+  } catch {
+    // Those that wait for other models have places too.
+    await endThreads()
+    try {
+      check()
+    } catch (error) {
+      leave(room)
+      throw error
+    }
   }
 }
 

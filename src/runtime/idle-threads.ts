@@ -64,13 +64,24 @@ export function takeThreads(
     return !pool.isWhole || !held || held.buffer.byteLength !== pool.bytes
   }
   void endAll(waiting.filter(stale))
-  const found = waiting.findLast(
-    ({ pool, memory: of }) =>
-      of.deref() === memory && pool.module === module && pool.threads === threads,
-  )
+  const found = entryOf(module, memory, threads)
   if (found) remove(found)
   return found?.pool
 }
+
+/** Whether threads wait for a model of that kind. */
+export const haveThreads = (...of: Parameters<typeof takeThreads>): boolean =>
+  entryOf(...of) !== undefined
+
+const entryOf = (
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  threads: number,
+): Entry | undefined =>
+  waiting.findLast(
+    ({ pool, memory: of }) =>
+      of.deref() === memory && pool.module === module && pool.threads === threads,
+  )
 
 /** Ends all threads that wait, so that no memory is held by them. */
 export function endThreads(): Promise<void> {

@@ -15,8 +15,8 @@ type Piece = object
 
 interface Waiting {
   readonly start: () => void
-  /** Whether it comes from the code that the lock is lent to, or is the holder itself. */
-  readonly inner: boolean
+  /** Whether it reads the model beside the code that the lock is lent to. */
+  readonly visits: boolean
 }
 
 export class Lock {
@@ -32,6 +32,8 @@ export class Lock {
   private paused = false
   /** What the holder has lent it to. */
   private lent: Piece | undefined
+  /** Whether the lock, while it is lent, is held by somebody else's reading. */
+  private visited = false
   /** What the holder waits for without giving it the lock. */
   private readonly asked = new Set<Piece>()
   /** Who waits for a turn, first come first served: the lock stays held and is handed over. */
@@ -45,12 +47,19 @@ export class Lock {
   }
 
   /**
-   * Runs `body` alone. The lock is taken before anything is awaited.
-   * @param nested whether it may also run while the holder has lent the lock
+   * Runs `body`, which changes the model, alone. The lock is taken before anything is awaited.
+   * @param nested whether a callback that the holder has lent the lock to may call it
+   * @param later called where it has to wait, before it does
    * @throws SpikewasmError at once when another operation runs
    */
-  async hold<T>(body: () => Promise<T>, nested = true): Promise<T> {
-    if (this.held || (this.lent && !nested)) this.refuse()
+  async hold<T>(body: () => Promise<T>, nested = true, later?: () => void): Promise<T> {
+    if (this.lent && !(nested && isWithin(this.lent))) this.refuse()
+    if (this.held && !this.visited) this.refuse()
+    if (this.held) {
+      // A stranger reads the model beside the callback. It ends by itself.
+      later?.()
+      await this.turn()
+    }
     this.held = true
     return this.finish(body)
   }
@@ -133,12 +142,13 @@ export class Lock {
   }
 
   /**
-   * Runs a callback that may take the lock itself, behind all that wait. Others wait meanwhile.
-   * Goes on when the lock is free again, also where the callback did not await its operation.
+   * Runs a callback that may take the lock itself, behind all that wait. Others may read meanwhile:
+   * the callback may wait for them. Goes on when the lock is free again, also where the callback
+   * did not await its operation.
    */
   async lend(callback: () => unknown): Promise<void> {
     if (this.queue.length > 0) {
-      const turn = this.turn(true)
+      const turn = this.turn()
       this.pass()
       await turn
     }
@@ -154,7 +164,8 @@ export class Lock {
       if (!this.held) this.pass()
       await running
     } finally {
-      if (this.held) await this.turn(true)
+      if (this.held) await this.turn()
+      this.visited = false
       this.lent = undefined
       this.held = true
     }
@@ -180,9 +191,10 @@ export class Lock {
 
   private enter(signal?: host.AbortSignal, later?: () => void): Promise<void> | undefined {
     signal?.throwIfAborted()
-    const inner = this.lent !== undefined && isWithin(this.lent)
-    if (!this.held && (!this.lent || inner)) {
+    const visits = this.lent !== undefined && !isWithin(this.lent)
+    if (!this.held) {
       this.held = true
+      this.visited = visits
       return undefined
     }
     if (this.isAsked()) this.refuse()
@@ -192,10 +204,10 @@ export class Lock {
           'making others, or let another model take some',
       )
     later?.()
-    return this.turn(inner, signal)
+    return this.turn(visits, signal)
   }
 
-  private turn(inner: boolean, signal?: host.AbortSignal): Promise<void> {
+  private turn(visits = false, signal?: host.AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const leave = (): void => {
         this.queue.splice(this.queue.indexOf(waiting), 1)
@@ -205,7 +217,7 @@ export class Lock {
         signal?.removeEventListener('abort', leave)
         resolve()
       }
-      const waiting = { start, inner }
+      const waiting = { start, visits }
       signal?.addEventListener('abort', leave, { once: true })
       this.queue.push(waiting)
     })
@@ -213,9 +225,9 @@ export class Lock {
 
   /** Hands the lock over to the next who waits, or frees it. */
   private pass(): void {
-    const at = this.lent ? this.queue.findIndex(({ inner }) => inner) : 0
-    const [next] = at < 0 ? [] : this.queue.splice(at, 1)
+    const next = this.queue.shift()
     this.held = next !== undefined
+    this.visited = this.lent !== undefined && next?.visits === true
     if (next) next.start()
     else this.wake()
   }

@@ -3,8 +3,9 @@
 import { Control, Rec } from '../../assembly/opcodes.js'
 import { SpikewasmError } from '../errors.js'
 import { labelOf } from '../nn/layers/kinds.js'
+import { pack, unpack } from '../plan/layout.js'
 import type { ProgramName } from '../plan/plan.js'
-import { storedAt, trainingOf } from './arena.js'
+import { floatsAt, storedAt, trainingOf } from './arena.js'
 import type { Session } from './session.js'
 
 /**
@@ -31,6 +32,7 @@ export async function nonFinite(
     flag > 1
       ? `layer ${layerName(session, flag - 2)} (${labelOf(session.graph.nodes[flag - 2])})`
       : locateNonFinite(session, slot)
+  clearPadding(session)
   // The optimizer does nothing when the loss is not finite; but updates at every step come before
   // the loss is known.
   const untouched =
@@ -65,6 +67,17 @@ export function expectFiniteOutput(
     `${layer} gives ${logits[at]} for ${where(Math.floor(at / classes))}; its weights, or the ` +
       'input, are too large for float32',
   )
+}
+
+/** Where clipping by an infinite norm has made padding NaN, no later step would write it. */
+function clearPadding(session: Session): void {
+  const { gradients } = trainingOf(session)
+  const { parameters } = session.plan
+  const stored = parameters.map((p) => storedAt(session, gradients.address, p))
+  const values = parameters.map(({ layout }, i) => unpack(layout, stored[i]))
+  floatsAt(session, gradients.address, gradients.bytes / 4).fill(0)
+  for (const [i, { layout }] of parameters.entries()) pack(layout, values[i], stored[i])
+  session.wrote(gradients.address, gradients.bytes)
 }
 
 function locateNonFinite(session: Session, slot: 0 | 1): string {

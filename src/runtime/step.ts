@@ -10,6 +10,10 @@ import type { StepOptions, StepResult, StreamStep } from './settings.js'
 import { checkClipNorm, planOfOptimizer, stepFactor } from './training.js'
 import { output, predictions, spikeCounts } from './views.js'
 
+/** Labels of another class as a list, which can be copied. */
+export const listOfLabels = (y: ArrayLike<number>): ArrayLike<number> =>
+  typeof y !== 'object' || y === null || ArrayBuffer.isView(y) ? y : Array.from(y)
+
 /** `Model.trainStep`. The caller must hold the model's lock. */
 export async function trainStep(
   session: Session,

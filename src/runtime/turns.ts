@@ -17,7 +17,11 @@ export async function alone<const A extends readonly unknown[], T>(
   nested = true,
 ): Promise<T> {
   session.checkAlive()
-  return session.lock.hold(() => begin(session, args, operation), nested)
+  let own = args
+  const run = (): Promise<T> => begin(session, own, operation)
+  return session.lock.hold(run, nested, () => {
+    own = copyOf(args)
+  })
 }
 
 /** Runs an operation that leaves the model as it is, in its turn. The signal ends the waiting. */

@@ -14,7 +14,7 @@ export const PASSWORD = 'SPIKEWASM_REDIS_PASSWORD'
 export const defaultNamespace = 'spikewasm'
 
 type Bull = typeof import('bullmq')
-/** Of `ioredis`. */
+/** What is used of `ioredis`. */
 type IoRedis = Pick<typeof import('ioredis'), 'Redis' | 'AbstractConnector'>
 
 /** What `bullmq` packs messages with would take a native binary along; it works without. */

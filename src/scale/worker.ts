@@ -35,7 +35,7 @@ export interface JobContext {
   readonly signal: AbortSignal
   /** Bytes that other workers see too. */
   readonly store: BlobStore
-  /** Of bytes from there: this process holds them too, beside what the job takes. */
+  /** How many bytes from there: this process holds them too, beside what the job takes. */
   readonly most: BytesLimit
   /** A folder of this job on this machine, which is removed when it ends. */
   readonly scratch: string

@@ -78,7 +78,7 @@ export interface Extras {
   standardError(): { write(text: string): unknown; readonly isTTY?: boolean }
   /** The class of its bars, of cli-progress. */
   progressBar(): Promise<unknown>
-  saveNir(session: Session, path: string, options: SaveNirOptions): Promise<void>
+  saveNir(session: Session, path: string, state: StateDict, options: SaveNirOptions): Promise<void>
   saveCheckpoint(session: Session, path: string): Promise<void>
   loadCheckpoint(session: Session, path: string): Promise<void>
 }

@@ -5,7 +5,7 @@ import { expect, listOf, SpikewasmError } from '../errors.js'
 import { median } from '../median.js'
 import { figuresOf, type Optimizer } from '../optimizer/index.js'
 import { addTo } from '../own.js'
-import { trainingOf } from '../runtime/arena.js'
+import { expectSeveral, trainingOf } from '../runtime/arena.js'
 import { breathe } from '../runtime/breathe.js'
 import { nonFinite } from '../runtime/non-finite.js'
 import { runsHere } from '../runtime/processors.js'
@@ -257,6 +257,7 @@ export class Loop implements Training {
   ): Promise<StepResult> {
     const { session, feed, options } = this.parts
     const { accumulate = 1 } = options
+    expectSeveral(session.plan, count)
     if (accumulate === 1) return session.run('train', slot, count, learningRate, factor)
     const result = await session.run('gradients', slot, count)
     await session.runApart('accumulate')

@@ -186,8 +186,8 @@ export function modelSetting(session: Session): Setting {
   const { plan, graph, input, timeSteps, batchSize, seed, frames } = session
   const { options } = plan
   const method = Object.fromEntries(methodOptionKeys.map((key) => [key, options[key]]))
-  // Checkpoints from before there was another one do not name it.
-  if (method.normFallback === 'channel') delete method.normFallback
+  // Checkpoints of other methods did not always name it.
+  if (method.method !== 'os') delete method.normFallback
   return { network: graphToJson(graph), input, timeSteps, batchSize, seed, frames, method }
 }
 

@@ -1,7 +1,7 @@
 /** The thread of apart.ts: it opens a file, and answers questions about it until it is ended. */
 
 import { parentPort, workerData } from 'node:worker_threads'
-import { expectFinite } from '../edge/answers.js'
+import { expectAnswer } from '../edge/answers.js'
 import { type Net, openNet } from '../edge/net.js'
 import { SpikewasmError } from '../errors.js'
 import type { Answer, ApartSetup, Question, Report } from './apart.js'
@@ -37,9 +37,9 @@ function answer(net: Net, { call, input, sampleBytes }: Question): Answer {
       if (call === 'step') net.step()
       else net.infer()
     }
-    expectFinite(output)
-    outputs.set(output, i * info.classes)
     predicted[i] = net.predictedClass()
+    expectAnswer(output, predicted[i])
+    outputs.set(output, i * info.classes)
     if (performance.now() - told < PAUSE_MS) continue
     told = performance.now()
     say({ kind: 'alive', samples: i + 1 })

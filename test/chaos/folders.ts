@@ -79,7 +79,7 @@ async function changeData(data: string): Promise<void> {
   const names = await readdir(data, { recursive: true })
   const path = join(data, names.filter((name) => /\.(png|bin)$/.test(name)).sort()[0])
   const bytes = await readFile(path)
-  // Of a picture a byte in the middle, of a recording an event's place.
+  // A byte in the middle of a picture, or an event's place in a recording.
   bytes[bytes.length >> 1] ^= 1
   await writeFile(path, bytes)
   await utimes(path, 1e9, 1e9)

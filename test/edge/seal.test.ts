@@ -67,7 +67,7 @@ test('300 flipped bits anywhere in files of four kinds: 300 are told', async () 
 test('every bit of the section, its number, length and name, and of the bytes before it', async () => {
   for (const [name, bytes] of files) {
     const from = stripped(bytes).length - 4
-    // Of a train build's long list of parameters the ends are enough.
+    // The ends of a train build's long list of parameters are enough.
     const ends = (at: number): boolean => at < from + 400 || at > bytes.length - 400
     for (let at = from; at < bytes.length; at++)
       for (let bit = 0; ends(at) && bit < 8; bit++)

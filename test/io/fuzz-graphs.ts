@@ -223,7 +223,7 @@ async function use(model: Model, trains: boolean, random: Random): Promise<void>
   if (random() < 0.05) await exportWasm(model)
 }
 
-/** Of the processor, so that others on the machine do not count. */
+/** Time of the processor, so that others on the machine do not count. */
 const MOST_MS = 5000
 const MOST_BYTES = 500 * 2 ** 20
 

@@ -213,4 +213,13 @@ test('ottt refuses layers that read currents, and sums of neurons with different
   )
 })
 
+test('what only looks like a block is refused, also by a prototype', () => {
+  assert.throws(
+    () => sequential({ kind: 'block' } as never),
+    /^sequential\.0 must be a block with children and a forward function/,
+  )
+  const named = { a: linear(2, 2), b: linear(2, 2), __proto__: lif() }
+  assert.equal(Object.keys(sequential(named as never).children), ['a', 'b'])
+})
+
 test.run()

@@ -92,6 +92,23 @@ test('fit and what only predicts: the one is refused, the other is not', async (
   await model.dispose()
 })
 
+test('fit refuses a batch of one sample, which repeats would fill', async () => {
+  const dataOf = (length: number) => ({
+    ...{ name: 'few', length, classes: 2, shape: [4] as const },
+    read: (index: number, out: Float32Array) => {
+      out.fill(index)
+      return index % 2
+    },
+  })
+  const model = await vector().compile({ ...one, batchSize: 2, method: 'sltt' })
+  const message = /expected more than 1 value per channel when training, got a batch of one sample/
+  assert.match(await messageOf(() => model.fit(dataOf(1), { epochs: 1 })), message)
+  const rest = messageOf(() => model.fit(dataOf(3), { epochs: 1, dropLast: false }))
+  assert.match(await rest, message)
+  await model.fit(dataOf(3), { epochs: 1 })
+  await model.dispose()
+})
+
 test('where a gradient is infinite, clipping leaves every parameter, and the step says so', async () => {
   const model = await sequential(linear(1, 2)).compile({
     ...{ input: [1], timeSteps: 1, batchSize: 2, method: 'bptt' },
@@ -110,6 +127,9 @@ test('where a gradient is infinite, clipping leaves every parameter, and the ste
   const after = model.stateDict()
   assert.equal([...after['0.weight'].data], [...Float32Array.of(3e-37, 0)])
   assert.equal([...after['0.bias'].data], [1, 2], 'not even what decays')
+  // Nothing of it stays, in padding for example.
+  const { loss } = await model.trainStep(Float32Array.of(1, 2), y, { clipNorm: 1 })
+  assert.ok(Number.isFinite(loss))
   await model.dispose()
 })
 

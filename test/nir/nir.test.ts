@@ -436,6 +436,7 @@ test('parameters stretch to the neurons as in NumPy, and not otherwise', () => {
     [[], () => at(0, 0, 0)],
     [[1, 1], () => at(0, 0, 0)],
     [[4], (c) => at(c, 0, 0)],
+    [[1, 4], (c) => at(c, 0, 0)],
     [[1, 4, 1, 1], (c) => at(c, 0, 0)],
     [[1, 1, 4], (_, __, x) => at(0, 0, x)],
     [[3, 1], (_, y) => at(0, y, 0)],
@@ -445,7 +446,9 @@ test('parameters stretch to the neurons as in NumPy, and not otherwise', () => {
     [[48], at],
   ]
   for (const [given, wanted] of cases) {
-    const last = given.length === 1 ? (given[0] === 48 ? [4, 3, 4] : [given[0], 1, 1]) : given
+    const isVector = given.length === 1 || (given.length === 2 && given[1] === 4)
+    const length = given.at(-1) ?? 1
+    const last = isVector ? (length === 48 ? [4, 3, 4] : [length, 1, 1]) : given
     const sizes = [1, 1, 1, ...last].slice(-3)
     const data: number[] = []
     for (let c = 0; c < sizes[0]; c++)

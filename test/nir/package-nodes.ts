@@ -7,7 +7,7 @@ import type { Group, NumbersLeaf } from '../../src/io/nir/tree.js'
 
 export type Sizes = readonly number[]
 
-/** Of what a node takes and gives; undefined until what comes before it says. */
+/** Sizes of what a node takes and gives; undefined until what comes before it says. */
 export interface Types {
   input?: Sizes
   output?: Sizes

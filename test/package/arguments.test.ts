@@ -598,6 +598,21 @@ for (const { of, about, make } of rows)
       assert.not.equal(wrong, expected, 'the arguments matter')
     }))
 
+test('Model#trainStep reads labels of a class of their own at once, also for another plan', async () => {
+  const [plain, model] = [await compileToy(), await compileToy()]
+  const options = { clipNorm: 1 }
+  const expected = await plain.trainStep(some.images, some.labels, options)
+  class Labels {
+    readonly length = 8;
+    [index: number]: number
+  }
+  const labels = Object.assign(new Labels(), Object.fromEntries(Object.entries(some.labels)))
+  const step = model.trainStep(some.images, labels, options)
+  for (let i = 0; i < 8; i++) labels[i] = 57
+  assert.equal(await step, expected)
+  await Promise.all([plain.dispose(), model.dispose()])
+})
+
 test('some of these models had their memory still to begin', () => {
   assert.ok(waited > 10, String(waited))
 })

@@ -99,6 +99,20 @@ test('a scatter: a point for each run, numbers over decades evenly, higher is be
   assert.not.match(scatterHtml(['lr'], even, kinds)!, 'log scale')
 })
 
+test('a scatter of a grid: each number has a place and its text, zero too', () => {
+  const values = [0, 0.0001, 0.001, 0.01]
+  const points = [...values, ...values].map(
+    (decay, i): ScatterPoint => ({ at: { decay }, y: i / 10, kind: 'whole', title: 'run' }),
+  )
+  const html = scatterHtml(['decay'], points, kinds)!
+  for (const text of ['0', '0.0001', '0.001', '0.01']) assert.match(html, `>${text}</text>`)
+  const at = placesOf(html)
+    .map(([x]) => x)
+    .reverse()
+  for (let i = 1; i < 4; i++)
+    assert.ok(Math.min(at[i], at[i + 4]) - Math.max(at[i - 1], at[i + 3]) > 10, `${at}`)
+})
+
 test('a scatter of words: each in its place, equal runs apart, what failed at the edge', () => {
   const words = ['a', 'b', 'a', 'b', 'a', null, true]
   const points = words.map(

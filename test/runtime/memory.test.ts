@@ -299,6 +299,25 @@ test('under a limit of addresses a model runs, or the message gives need and lim
   assert.match(await saidUnder(3_500_000, 50_000, large), makesDo ? fewer : / of addresses, but /)
 })
 
+test('under a limit of addresses models with threads follow one another', async () => {
+  if (process.platform !== 'linux') return
+  const index = JSON.stringify(new URL('../../src/index.js', import.meta.url).href)
+  const body = `const s = await import(${index})
+    for (const width of [4, 4, 400, 5])
+      for (const threads of [2, 3]) {
+        const options = { input: [width], batchSize: 8, threads }
+        const model = await s.sequential(s.linear(width, 2)).compile(options)
+        await model.trainStep(new Float32Array(8 * width), new Int32Array(8))
+        await model.dispose()
+      }
+    console.log('all run')`
+  // Room for one model and its threads, not for two.
+  const kib = makesDo ? 9_500_000 : 15_000_000
+  const command = `ulimit -v ${kib}; exec "$0" --input-type=module -e "$1"`
+  const { stdout } = await run('sh', ['-c', command, process.execPath, body])
+  assert.is(stdout, 'all run\n')
+})
+
 test('under a limit of addresses threads that have no room are refused', async () => {
   if (process.platform !== 'linux') return
   const said = await saidUnder(13_000_000, 4, { input: [4], threads: 16 })

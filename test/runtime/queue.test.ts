@@ -7,7 +7,16 @@ import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Callback, cnn, type Dataset, type Model, type Prediction } from '../../src/index.js'
+import {
+  type Callback,
+  cnn,
+  type Dataset,
+  lif,
+  linear,
+  type Model,
+  type Prediction,
+  sequential,
+} from '../../src/index.js'
 import {
   type Platform,
   platform as registered,
@@ -279,5 +288,58 @@ test('who else calls meanwhile waits, though a callback is asynchronous', async 
   assert.is((await beside).logits.length, expected.logits.length)
   await model.dispose()
 })
+
+/** What is done outside of all callbacks, once it is asked for. */
+function outside<T>(body: () => Promise<T>): () => Promise<T> {
+  let ask = (): void => {}
+  const done = new Promise<void>((resolve) => {
+    ask = resolve
+  }).then(body)
+  return () => {
+    ask()
+    return done
+  }
+}
+
+test('onEpoch may wait for calls that others make, and use the model beside them', async () => {
+  const model = await compileToy()
+  const [reads, changes] = [
+    outside(() => model.predict(images)),
+    outside(() => messageOf(() => model.trainStep(images.subarray(0, 480), new Int32Array(8)))),
+  ]
+  const beside = Array.from({ length: 5 }, () => outside(() => model.evaluate(other)))
+  const seen: unknown[] = []
+  await model.fit(train, {
+    epochs: 2,
+    async onEpoch({ epoch }) {
+      if (epoch > 1) return
+      seen.push((await reads()).classes.length)
+      // Others read while the callback changes the model: it waits for them.
+      const others = beside.map((ask) => ask())
+      await Promise.resolve()
+      await model.trainStep(images.subarray(0, 480), new Int32Array(8))
+      await Promise.all(others)
+      seen.push(await changes())
+    },
+  })
+  assert.is(seen[0], 21)
+  assert.match(String(seen[1]), /^the model is running another call: await that one first/)
+  await model.dispose()
+})
+
+test('saveNir writes what the model is when it is called', () =>
+  withFolder(async (folder) => {
+    const model = await sequential(linear(4, 3), lif(), linear(3, 2)).compile({
+      ...{ input: [4], batchSize: 2, timeSteps: 2 },
+    })
+    const [alone, beside] = [join(folder, 'alone.nir'), join(folder, 'beside.nir')]
+    await model.saveNir(alone)
+    const saving = model.saveNir(beside)
+    const size = model.input.reduce((a, b) => a * b, 2)
+    await model.trainStep(new Float32Array(size).fill(1), Int32Array.of(0, 1), { lr: 1 })
+    await saving
+    assert.ok((await readFile(alone)).equals(await readFile(beside)))
+    await model.dispose()
+  }))
 
 test.run()

@@ -38,7 +38,7 @@ export interface ScaleChaosResult {
 const kebab = (name: string): string =>
   `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 
-/** Of a kind of data, as a sweep has them. */
+/** Options of a kind of data, as a sweep has them. */
 function optionsOf(kind: FolderKind): Record<string, string | number | boolean> {
   const flags = ` ${folderKinds[kind].args.join(' ')}`.split(' --').slice(1)
   const entries = flags.map((flag) => {
@@ -68,7 +68,7 @@ export async function hashAlone(
 export const scaleChaos = (options: ScaleChaosOptions): Promise<ScaleChaosResult> =>
   withScene(options, async (scene) => {
     const { runs, workers, kills, limitTrain = 640, data } = options
-    // Of few samples there are many: a checkpoint is handed over once a second.
+    // Few samples make many checkpoints: one is handed over each second.
     const { epochs = data ? 400 : 6 } = options
     const { folder, redis, victims, print } = scene
     const digits = { limitTrain, limitTest: 100 }

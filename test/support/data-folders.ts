@@ -63,7 +63,7 @@ interface Kind {
   readonly args: readonly string[]
   readonly parts: readonly string[]
   readonly classes: readonly string[]
-  /** Of each class in each part. */
+  /** How many each class has in each part. */
   readonly samples: number
   readonly ending: string
   make(random: () => number): Buffer
@@ -74,7 +74,7 @@ const recordings = { ending: '.bin', make: recording }
 const cut = ['--time-steps', '2', '--event-size', '8']
 const two = ['cat', 'dog']
 
-/** Of pictures and of recordings: with parts, without, and as a published data set is. */
+/** Pictures and recordings: with parts, without, and as a published data set is. */
 export const folderKinds = {
   images: {
     ...pictures,

@@ -19,8 +19,8 @@ const { measure } = (await import(tool)) as { measure(): Promise<Sizes> }
 test('what a page loads is no larger than it was', async () => {
   const { trains, predicts, learns, wasm } = await measure()
   // The goal is 45 × 1024, which is not reached. What makes a page smaller lowers this number too.
-  // Copies of arguments, the queue and checks of graphs and options have raised it by 2.8 kB.
-  assert.ok(trains.bytes > 10_000 && trains.bytes <= 79_100, `${trains.bytes} bytes train`)
+  // Copies of arguments, the queue and checks of graphs and options have raised it by 3 kB.
+  assert.ok(trains.bytes > 10_000 && trains.bytes <= 79_400, `${trains.bytes} bytes train`)
   assert.ok(predicts.bytes > 1000 && predicts.bytes <= 5250, `${predicts.bytes} bytes predict`)
   assert.ok(learns.bytes > 1000 && learns.bytes <= 12_100, `${learns.bytes} bytes learn`)
   assert.ok(wasm > 10_000 && wasm <= 58_000, `${wasm} bytes of WebAssembly`)

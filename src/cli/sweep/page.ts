@@ -97,7 +97,8 @@ ${bestCards(best[0], varied)}${
 <figure>
 ${scatters}<figcaption>Each run is one point in each chart. Runs that differ in one option mostly
 differ in others too, so look at the upper edge of the points: it says how good a value can be. Low
-points may be the fault of another option. Where many share a value they are spread sideways.
+points may be the fault of another option. Runs that share a word, or one of a few numbers, lie side
+by side; the place of any other number is exact.
 </figcaption>
 </figure>
 </section>

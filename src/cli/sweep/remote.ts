@@ -88,7 +88,7 @@ function openQueue(place: RedisPlace, version = VERSION): Queue {
   return queue
 }
 
-/** Of the files of a run. */
+/** The largest file of a run that is taken. */
 const most = { bytes: totalmem() / 2, of: 'half of the memory of this machine' }
 
 export function remoteExecutor(options: RemoteOptions): RemoteExecutor {

@@ -106,7 +106,7 @@ function openCache(folder: string, plain: PlainEvents, size: number): SampleCach
   return SampleCache.open({ folder, title, key, samples: samples.length, size })
 }
 
-/** Of what the samples follow from: reading all of them takes long. */
+/** A hash of what the samples follow from: reading all of them takes long. */
 function hashOf(plain: PlainEvents): string {
   const { samples } = plain
   return hashOfFiles({

@@ -144,7 +144,7 @@ export function openPictures(plain: PlainPictures): Dataset {
   )
 }
 
-/** Of what the samples follow from, the normalization left out. */
+/** A hash of what the samples follow from, the normalization left out. */
 function hashOf({ files, size, crop, channels }: PlainPictures): string {
   const { folder, labels, sizes } = files
   return hashOfFiles({

@@ -76,7 +76,7 @@ export const linearWeightGradient = operation<
 
 /** Options of `ops.linearBiasGradient`. */
 export interface LinearBiasGradientOptions extends BiasGradientOptions {
-  /** Of the output's gradient: [B, N], or [B, T, N]. */
+  /** Shape of the output's gradient: [B, N], or [B, T, N]. */
   readonly delta: readonly number[]
 }
 

@@ -13,7 +13,7 @@ export const NO_BYTES = 'there are no such bytes'
 
 /** Who trains for a worker, off the thread that renews locks. */
 export interface ReplicaHost {
-  /** Of all bytes of a job, where the host knows how many it may have. */
+  /** How many bytes a job may have in all, where the host knows. */
   readonly most?: BytesLimit
   /** @returns undefined where the signal has ended it */
   run(

@@ -9,6 +9,7 @@ import type { Dataset } from '../../data/dataset.js'
 import { SpikewasmError } from '../../errors.js'
 import type * as host from '../../host.js'
 import { addTo } from '../../own.js'
+import { expectSeveral } from '../../runtime/arena.js'
 import { breathe } from '../../runtime/breathe.js'
 import { nonFinite } from '../../runtime/non-finite.js'
 import { runsHere } from '../../runtime/processors.js'
@@ -107,6 +108,7 @@ export async function trainReplica(
     const { learningRate, factor } = rates[i]
     // Each step of each replica draws its own numbers.
     session.steps = shard.steps + i * replicas + replica
+    expectSeveral(session.plan, count)
     const running = session.run('train', slot, count, learningRate, factor)
     const ahead = fillAhead(session, rates.length, i + 1, running, () => fill(i + 1))
     const [result, next] = await both(running, ahead)

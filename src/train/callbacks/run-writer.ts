@@ -37,12 +37,15 @@ export interface Due {
 export interface RunWriterParts {
   readonly due: Due
   readonly monitor?: Monitor
-  /** `begun`: whether it holds this run already, or its options at least. */
+  /**
+   * `begun`: whether it holds this run already, or its options at least; `moved`: whether these
+   * have changed, since its data lie elsewhere.
+   */
   open(
     start: FitStart,
     training: Training,
-  ): Promise<{ readonly folder: RunFolder; readonly begun: boolean }>
-  /** Its options, which are written when it begins. */
+  ): Promise<{ readonly folder: RunFolder; readonly begun: boolean; readonly moved?: boolean }>
+  /** Its options, which are written when it begins, and when its data have moved. */
   options(snapshot: Snapshot): Uint8Array
   /** Whether a page about the run is written when it ends. */
   readonly report: boolean
@@ -156,8 +159,11 @@ export function runWriter({ due, monitor, open, options, report }: RunWriterPart
       begun = place.begun
       isWritten = begun
       beganAt = performance.now()
+      const moved = place.moved ? options(now) : undefined
       if (!begun) waiting = await begin(folder, options(now))
-      else if (folder.names.includes(runFiles.next)) waiting = await folder.read(runFiles.next)
+      else if (folder.names.includes(runFiles.next))
+        waiting = moved ?? (await folder.read(runFiles.next))
+      else if (moved) await folder.commit({ [runFiles.options]: moved })
       // Behind epochs alone it is written seldom.
       const isOften = due.steps !== undefined || due.ms !== undefined
       if (!isOften || bytesOf(now) < WORTH_A_THREAD) return
