@@ -104,7 +104,7 @@ export class ReplyBound {
   }
 }
 
-/** Of `ioredis`. */
+/** What is used of `ioredis`. */
 type AbstractConnector = typeof import('ioredis').AbstractConnector
 
 /** Connections of `ioredis` whose answers are bounded. */

@@ -312,7 +312,7 @@ test('under a limit of addresses models with threads follow one another', async 
       }
     console.log('all run')`
   // Room for one model and its threads, not for two.
-  const kib = makesDo ? 9_500_000 : 15_000_000
+  const kib = makesDo ? 10_600_000 : 16_500_000
   const command = `ulimit -v ${kib}; exec "$0" --input-type=module -e "$1"`
   const { stdout } = await run('sh', ['-c', command, process.execPath, body])
   assert.is(stdout, 'all run\n')

@@ -7,6 +7,8 @@ import type { AddressLimit } from '../platform.js'
 
 /** What V8 reserves for a thread's heap and code: 590 to 841 MiB in Node 20 to 26. */
 const THREAD_BYTES = 900 * 2 ** 20
+/** What it asks for beside that while a thread starts, to cut an aligned place out of it. */
+const START_BYTES = 2 ** 30
 
 function textOf(path: string): string {
   try {
@@ -32,7 +34,7 @@ export function addressLimit(): AddressLimit | undefined {
  */
 export function expectThreads(option: string, threads: number): void {
   const addresses = addressLimit()
-  const needed = threads * THREAD_BYTES
+  const needed = threads * THREAD_BYTES + START_BYTES
   if (addresses && addresses.limit - addresses.used < needed)
     throw new SpikewasmError(
       `${option}: ${threads} threads need about ${size(needed)} of addresses, but the process ` +
