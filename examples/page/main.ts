@@ -224,6 +224,8 @@ async function train(
 ): Promise<void> {
   const from = done
   const end = from + epochs
+  // Else the words of the training before would stand until the first step is through.
+  tell(`Epoch ${from + 1} of ${end}`)
   for (const chart of Object.values(charts)) chart.extend(end)
   const smooth = { loss: Number.NaN, accuracy: Number.NaN }
   const follow = (name: keyof typeof smooth, value: number): number => {
@@ -233,7 +235,6 @@ async function train(
   }
   let right = 0
   let refreshed = 0
-  let stepMs = 0
   const onStep = async ({ epoch, step, steps, loss, meanAccuracy = 0 }: StepInfo) => {
     const at = from + epoch + (step + 1) / steps
     const all = meanAccuracy * (step + 1)
@@ -246,7 +247,6 @@ async function train(
     if (time > refreshed + REFRESH_MS) {
       refreshed = time
       $<HTMLProgressElement>('progress').value = (at - from) / epochs
-      if (from + epoch === done && stepMs === 0) tell(`Epoch ${done + 1} of ${end}`)
       if (!viewer.isPlaying && !document.hidden) {
         viewer.learn(trained.stateDict())
         viewer.again()
@@ -269,12 +269,11 @@ async function train(
     onEpoch: (record) => {
       if (record.partial) return
       done = from + record.epoch
-      stepMs = record.stepMs
       charts.loss.add(1, done, record.testLoss ?? Number.NaN)
       charts.accuracy.add(1, done, record.testAccuracy ?? Number.NaN)
       tell(
         `Epoch ${done} of ${end}. ${percent(record.testAccuracy ?? 0)} of the test images are ` +
-          `right. ${stepMs.toFixed(1)} ms a step.`,
+          `right. ${record.stepMs.toFixed(1)} ms a step.`,
       )
     },
   })
