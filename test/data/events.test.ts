@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -207,6 +207,16 @@ test('a cache gives the same frames, and they are not read again', async () => {
   assert.equal(readOf(train, 0), before)
   assert.throws(() => readOf(plain, 0), /no such file/)
   await writeFile(path, bytes)
+})
+
+test('the name of a cache follows from files, options and the order of samples alone', async () => {
+  const [cache, train] = ['named', 'nmnist/Train'].map((name) => join(folder, name))
+  const then = new Date('2020-02-02T02:02:02Z')
+  for (const name of await readdir(train, { recursive: true }))
+    await utimes(join(train, name), then, then)
+  readOf((await nmnist({ timeSteps: 3, cache })).train, 0)
+  // Another name costs users what their caches hold: only what samples follow from may change it.
+  assert.equal(await readdir(cache), ['N-MNIST-train-03041f16e1447a6e.cache'])
 })
 
 test('what is missing or wrong is refused by name', async () => {

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type NetInfo, netExports } from '../../src/edge/abi.js'
+import { walk } from '../../src/edge/file.js'
 import { netInfo, openNet } from '../../src/edge/net.js'
 import { seal } from '../../src/edge/seal.js'
 import { sectionBytes } from '../../src/edge/section.js'
@@ -97,6 +98,8 @@ test('a train build gives labels, options, parameters', async () => {
   assert.equal([training.loss(), training.correct()], [2, 2])
   training.options[1] = 3
   assert.throws(() => training.correct(), /must answer correct\(\) with 0 to 2, got 3/)
+  training.options[1] = -1
+  assert.throws(() => training.correct(), /must answer correct\(\) with 0 to 2, got -1/)
 })
 
 /** @returns the message of the error that opening ends in */
@@ -157,6 +160,23 @@ for (const [name, flaw, message] of flaws)
   test(`refuses ${name}`, async () => {
     assert.match(await refused(tinyNet({ flaws: flaw })), message)
   })
+
+test('sections stand in the order of the specification, each once, and none is unknown', () => {
+  // The smallest of each: no entry, but for the one memory of one page.
+  const whole = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11]
+  const walked = (ids: readonly number[]) => {
+    const sections = ids.flatMap((id) => (id === 5 ? [5, 4, 1, 1, 1, 1] : [id, 1, 0]))
+    return () => walk(Uint8Array.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, ...sections]))
+  }
+  assert.is(walked(whole)().pages, 1)
+  const told = (id: number) => new RegExp(`sections in order, each once, got section ${id} there`)
+  for (const [i, id] of whole.entries()) {
+    const [before, behind] = [whole.slice(0, i), whole.slice(i + 1)]
+    assert.throws(walked([...before, id, id, ...behind]), told(id))
+    if (behind.length > 0) assert.throws(walked([...before, behind[0], id]), told(id))
+  }
+  for (const id of [13, 255]) assert.throws(walked([id]), told(id))
+})
 
 test('refuses information that another file has', async () => {
   assert.match(await refused(tinyNet({ flaws: section({ classes: 4 }) })), /output_len\(\) with 4/)

@@ -70,4 +70,32 @@ test('a program goes on with moved data amid an epoch, in the folder of its run'
     assert.match(message, /^fit\.resume: the data must have the samples .*data\.samples/)
   }))
 
+test('the next fit goes on amid an epoch with moved data, with others at its beginning', () =>
+  withFolder(async (folder) => {
+    const [here, there, other] = ['here', 'there', 'other'].map((name) => join(folder, name))
+    await writeData(here, 'images')
+    await cp(here, there, { recursive: true })
+    await writeData(other, 'images', 2)
+    for (const [next, first] of [
+      [there, 1],
+      [other, 0],
+    ] as const) {
+      const input = [3, 8, 8] as const
+      const model = await sequential(flatten(), linear(192, 2)).compile({ input, batchSize: 5 })
+      const steps: number[] = []
+      for (const data of [here, next]) {
+        const stop = new AbortController()
+        await model.fit((await open.images(data)).train, {
+          signal: stop.signal,
+          onStep: ({ step }) => {
+            steps.push(step)
+            stop.abort()
+          },
+        })
+      }
+      assert.equal(steps, [0, first], next)
+      await model.dispose()
+    }
+  }))
+
 test.run()

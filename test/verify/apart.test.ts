@@ -70,6 +70,20 @@ test(`an endless ${Object.keys(endless).join(' or ')} is stopped, and the messag
   await Promise.all(ended)
 })
 
+test('unless the caller says otherwise, a network has ten seconds', async () => {
+  const { setTimeout: wait } = globalThis
+  const short = (act: () => void, ms: number, ...more: []) =>
+    wait(act, ms === 10_000 ? 1 : ms, ...more)
+  globalThis.setTimeout = Object.assign(short, wait)
+  try {
+    const bytes = tinyNet({ info: size, flaws: { bodies: { infer: forever } } })
+    const ask = () => withApart(bytes, (net) => net.ask('infer', new Uint8Array(4 * 64)))
+    assert.match(await messageOf(ask), /within 10 s, got no answer/)
+  } finally {
+    globalThis.setTimeout = wait
+  }
+})
+
 test('a file that was stopped is not waited for again', async () => {
   const bytes = tinyNet({ info: size, flaws: { bodies: { infer: forever } } })
   await withApart(
