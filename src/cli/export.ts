@@ -20,7 +20,7 @@ import { type MethodOptions, takenOptions } from '../plan/methods.js'
 import type { Evaluation } from '../train/evaluate.js'
 import { type DatasetName, datasets, defaultThreads, loadData } from './datasets.js'
 import { type ExportArguments, exportOptions, readLabels, scalingOf } from './export-options.js'
-import { type ExportedFile, exportJson, exportTables } from './export-report.js'
+import { type ExportedFile, type ExportResult, exportJson, exportTables } from './export-report.js'
 import { withFiles } from './mistakes.js'
 import { expectNir } from './nir.js'
 import { printJson, shareBar } from './report.js'
@@ -51,8 +51,21 @@ async function exportNetwork(args: ExportArguments): Promise<void> {
   if (!isNirFile(args.weights)) expectNir({ ...args, nir: undefined }, '--nir or a NIR file')
   const paths = await pathsOf(args)
   const given = await givenModel({ ...args, nir: undefined })
-  const { name } = given
   const { data, missing } = await testData(args, given)
+  const result = await exportModules(args, given, paths, data)
+  if (args.json) printJson(exportJson(result))
+  else process.stdout.write(`${exportTables(result)}\n`)
+  if (missing) process.stderr.write(`accuracy was not measured: ${missing}\n`)
+}
+
+/** Writes the files, and measures what is in them. */
+async function exportModules(
+  args: ExportArguments,
+  given: GivenModel,
+  { modules, header }: Awaited<ReturnType<typeof pathsOf>>,
+  data: Dataset | undefined,
+): Promise<ExportResult> {
+  const { name } = given
   const model = await compileModel(args, given)
   const bar = shareBar(args.json)
   try {
@@ -62,18 +75,12 @@ async function exportNetwork(args: ExportArguments): Promise<void> {
     if (data) bar.show('testing the model', 0)
     const evaluation = data && (await model.evaluate(data))
     const began = performance.now()
-    const modules = await modulesOf(model, options, evaluation, bar)
+    const bytes = await modulesOf(model, options, evaluation, bar)
     const milliseconds = performance.now() - began
     const files: ExportedFile[] = []
-    for (const [target, file] of paths.modules)
-      files.push(await testFile(file, modules[target]!, data, bar))
-    await write(files, paths.header)
-    bar.stop()
-    const { header } = paths
-    const result = { model: name, files, header, evaluation, data: data?.name, milliseconds }
-    if (args.json) printJson(exportJson(result))
-    else process.stdout.write(`${exportTables(result)}\n`)
-    if (missing) process.stderr.write(`accuracy was not measured: ${missing}\n`)
+    for (const [target, file] of modules) files.push(await testFile(file, bytes[target]!, data, bar))
+    await write(files, header)
+    return { model: name, files, header, evaluation, data: data?.name, milliseconds }
   } finally {
     bar.stop()
     await model.dispose()

@@ -9,6 +9,8 @@ import { withFolder } from '../io/temporary.js'
 import { uniform } from '../support/measure.js'
 import { run, tiny } from './in-process.js'
 
+const ESCAPE = '\u001b'
+
 async function succeeds(args: readonly string[], cwd: string): Promise<void> {
   const { code, stderr } = await run([...args, '--json'], { cwd })
   assert.equal([code, stderr], [0, ''], args.join(' '))
@@ -64,6 +66,33 @@ test('export --mode train: what a run did beside plain steps is refused by name'
     )
     const weights = 'odd/weights.safetensors'
     await succeeds(['export', '--weights', weights, '--mode', 'train', '--out', 'b.wasm'], folder)
+  }))
+
+test('export in a terminal: a bar says what is done, and is gone behind it', () =>
+  withFolder(async (folder) => {
+    const model = await mlp([1, 8, 8], 10).compile({ input: [1, 8, 8] })
+    await model.save(join(folder, 'm.safetensors'))
+    await model.dispose()
+    const { now } = Date
+    // A bar is drawn anew when some time has passed.
+    let time = 0
+    Date.now = () => (time += 1000)
+    try {
+      const args = ['export', '--weights', 'm.safetensors', '--out', 'm.wasm', '--target', 'both']
+      const { stderr } = await run([...args, '--dataset', 'digits', '--limit-test', '100'], { cwd: folder, columns: 80 })
+      const ofFile = (file: string) => [`testing ${file} 0 %`, `testing ${file} 100 %`]
+      assert.equal(
+        [...stderr.matchAll(/\[1G(\w[^[]*) \[[=-]{20}\]( \d+ %)/g)].map(([, a, b]) => a + b),
+        [
+          'testing the model 0 %',
+          ...['0', '30', '60', '100'].map((share) => `exporting ${share} %`),
+          ...[...ofFile('m.simd.wasm'), ...ofFile('m.scalar.wasm')],
+        ],
+      )
+      assert.ok(stderr.endsWith(`${ESCAPE}[?25h${ESCAPE}[?7h${ESCAPE}8${ESCAPE}[1G${ESCAPE}[2K`))
+    } finally {
+      Date.now = now
+    }
   }))
 
 test.run()

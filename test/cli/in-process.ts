@@ -12,6 +12,8 @@ export { parseLines, tiny } from './command.js'
 export interface Options {
   /** Folder to run in. */
   readonly cwd?: string
+  /** Columns of a terminal that shows what goes to standard error. */
+  readonly columns?: number
   /** Another command than `spikewasm`; nothing is thrown. */
   readonly program?: (args: readonly string[]) => Promise<void>
 }
@@ -24,9 +26,9 @@ let last: Promise<unknown> = Promise.resolve()
 /** As in `command.ts`. One command runs at a time, whoever asks. */
 export function run(
   args: readonly string[],
-  { cwd, program = spikewasm }: Options = {},
+  { cwd, columns, program = spikewasm }: Options = {},
 ): Promise<Result> {
-  const result = last.then(() => runAlone(() => program(args), cwd ?? process.cwd()))
+  const result = last.then(() => runAlone(() => program(args), cwd ?? process.cwd(), columns))
   last = result.catch(() => {})
   return result
 }
@@ -53,8 +55,8 @@ function keepListeners(): () => void {
   }
 }
 
-/** Keeps what is written, as to a file: no terminal, no width. */
-function capture(stream: NodeJS.WriteStream): { text: string; release(): void } {
+/** Keeps what is written, as to a file, or as to a terminal of a width. */
+function capture(stream: NodeJS.WriteStream, columns?: number): { text: string; release(): void } {
   const own = Object.getOwnPropertyDescriptors(stream)
   const captured = {
     text: '',
@@ -73,15 +75,19 @@ function capture(stream: NodeJS.WriteStream): { text: string; release(): void } 
     if (typeof done === 'function') process.nextTick(done as () => void)
     return true
   })
-  define('isTTY', undefined)
-  define('columns', undefined)
+  define('isTTY', columns === undefined ? undefined : true)
+  define('columns', columns)
   return captured
 }
 
-async function runAlone(program: () => Promise<void>, cwd: string): Promise<Result> {
+async function runAlone(
+  program: () => Promise<void>,
+  cwd: string,
+  columns?: number,
+): Promise<Result> {
   const [folder, before, exit] = [process.cwd(), process.exitCode, process.exit]
   const release = keepListeners()
-  const [stdout, stderr] = [capture(process.stdout), capture(process.stderr)]
+  const [stdout, stderr] = [capture(process.stdout), capture(process.stderr, columns)]
   process.exitCode = undefined
   process.exit = (code) => {
     stderr.text += `\nprocess.exit(${code}) was called; run this command in a process of its own\n`
