@@ -78,7 +78,8 @@ async function exportModules(
     const bytes = await modulesOf(model, options, evaluation, bar)
     const milliseconds = performance.now() - began
     const files: ExportedFile[] = []
-    for (const [target, file] of modules) files.push(await testFile(file, bytes[target]!, data, bar))
+    for (const [target, file] of modules)
+      files.push(await testFile(file, bytes[target]!, data, bar))
     await write(files, header)
     return { model: name, files, header, evaluation, data: data?.name, milliseconds }
   } finally {

@@ -79,7 +79,10 @@ test('export in a terminal: a bar says what is done, and is gone behind it', () 
     Date.now = () => (time += 1000)
     try {
       const args = ['export', '--weights', 'm.safetensors', '--out', 'm.wasm', '--target', 'both']
-      const { stderr } = await run([...args, '--dataset', 'digits', '--limit-test', '100'], { cwd: folder, columns: 80 })
+      const { stderr } = await run([...args, '--dataset', 'digits', '--limit-test', '100'], {
+        cwd: folder,
+        columns: 80,
+      })
       const ofFile = (file: string) => [`testing ${file} 0 %`, `testing ${file} 100 %`]
       assert.equal(
         [...stderr.matchAll(/\[1G(\w[^[]*) \[[=-]{20}\]( \d+ %)/g)].map(([, a, b]) => a + b),

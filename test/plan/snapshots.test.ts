@@ -2,7 +2,6 @@
  * Programs of five networks as text, against test/plan/snapshots. A change of a plan shows here
  * record by record; one that is meant is taken over with `--update`.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { trace } from '../../src/graph/trace.js'
@@ -10,10 +9,7 @@ import { type ModelName, models } from '../../src/models/registry.js'
 import { methodOptions } from '../../src/plan/methods.js'
 import { type Method, makePlan, type Plan, type StepMode } from '../../src/plan/plan.js'
 import { print, programJson, programNames } from '../../src/plan/print.js'
-
-const folder = new URL('../../../test/plan/snapshots/', import.meta.url)
-const update = Boolean(process.env.UPDATE_SNAPSHOTS)
-const updating = 'if it is meant to change: npm test -- plan/snapshots --update'
+import { expectSnapshot } from '../support/snapshot.js'
 
 interface Case {
   readonly model: ModelName
@@ -48,27 +44,10 @@ function planOf({ model, method, stepMode, input = [3, 32, 32] }: Case): Plan {
   )
 }
 
-/** The first line that differs, with its number. */
-function difference(expected: string, actual: string): string | undefined {
-  if (expected === actual) return undefined
-  const [before, after] = [expected, actual].map((text) => text.split('\n'))
-  const at = after.findIndex((line, i) => line !== before[i])
-  const line = at < 0 ? after.length : at
-  return `line ${line + 1}:\n  - ${before[line] ?? '(end)'}\n  + ${after[line] ?? '(end)'}`
-}
-
 for (const c of cases) {
   const name = `${c.model}-${c.method}-${c.stepMode}${c.program ? `-${c.program}` : ''}.txt`
   test(`${name} is as planned`, () => {
-    const text = `${print(planOf(c), c.program)}\n`
-    const file = new URL(name, folder)
-    if (update) {
-      mkdirSync(folder, { recursive: true })
-      writeFileSync(file, text)
-    }
-    assert.ok(existsSync(file), `${name} does not exist; to write it: ${updating}`)
-    const wrong = difference(readFileSync(file, 'utf8'), text)
-    assert.is(wrong, undefined, `${name} differs at ${wrong}\n${updating}`)
+    expectSnapshot(`plan/snapshots/${name}`, `${print(planOf(c), c.program)}\n`, 'plan/snapshots')
   })
 }
 
