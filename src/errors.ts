@@ -9,10 +9,11 @@ export class SpikewasmError extends Error {
   /** 'SpikewasmError'. */
   override name = 'SpikewasmError'
 
-  /** Makes one; in its message what does not print is escaped. */
+  /** Makes one; in its message what does not print, and ends of lines, are escaped. */
   constructor(message: string, options?: ErrorOptions) {
-    // Node prints the message of an error that nobody catches, as it is.
-    super(printable(message), options)
+    // Node prints the message of an error that nobody catches, as it is. An end of a line in it is
+    // part of a name: a line that it began would look like another message.
+    super(oneLine(message), options)
   }
 }
 
@@ -34,6 +35,9 @@ const codesOf = (char: string): string =>
 
 /** A text that a terminal shows as it is: lines, and what does not print escaped. */
 export const printable = (text: string): string => text.replace(unprintable, codesOf)
+
+/** The same on one line. */
+export const oneLine = (text: string): string => printable(text.replaceAll('\n', '\\n'))
 
 const escaped = (text: string): string => printable(JSON.stringify(text))
 

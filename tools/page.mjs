@@ -26,6 +26,7 @@ const INSTEAD = {
   'src/containers.ts': 'src/page/containers.ts',
   'src/data/plain.ts': 'src/page/plain.ts',
   'src/graph/joins.ts': 'src/page/joins.ts',
+  'src/graph/layer.ts': 'src/page/layer.ts',
   'src/runtime/addresses.ts': 'src/page/addresses.ts',
   'src/runtime/collect.ts': 'src/page/collect.ts',
   'src/runtime/idle-threads.ts': 'src/page/idle-threads.ts',

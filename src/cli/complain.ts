@@ -1,7 +1,7 @@
 /** How errors of commands end: a line for a user's mistake, a stack trace for a fault of ours. */
 
 import { type Command, CommanderError } from 'commander'
-import { SpikewasmError } from '../errors.js'
+import { oneLine, SpikewasmError } from '../errors.js'
 import { inFlags } from './mistakes.js'
 import { typescriptLines } from './typescript-lines.js'
 import { packageVersion } from './version.js'
@@ -20,10 +20,10 @@ export function complain(error: unknown, command: Command | undefined, failure =
     if (error.code === 'commander.help') return failure
     const message = error.message
       .replace(/^error: /, '')
-      .replace('\n', ' ')
+      .replace(/\n(?=\(Did you mean [^\n]*$)/, ' ')
       .replace(/\.$/, '')
     process.stderr.write(
-      `spikewasm: ${message}; see spikewasm --help and spikewasm <command> --help\n`,
+      `spikewasm: ${oneLine(message)}; see spikewasm --help and spikewasm <command> --help\n`,
     )
     return failure
   }

@@ -3,7 +3,7 @@
 import { SpikewasmError } from '../errors.js'
 import type * as host from '../host.js'
 import { inputCount, type NetInfo } from './abi.js'
-import { checkBytes, checkParts, infoOf, refuse, walk } from './file.js'
+import { checkBytes, checkParts, infoOf, type Parts, refuse, walk } from './file.js'
 
 /** An exported network that runs. Arrays are views of its memory, which never moves. */
 export interface Net {
@@ -69,17 +69,17 @@ export type Check = (
 /**
  * Checks the file and opens it, without what is for training and for C.
  *
- * @param struct what it says in its struct, where its section was stripped
+ * @param ofStruct reads its struct, where its section was stripped; by default such a file is refused
  */
 export async function openInference(
   bytes: Uint8Array,
-  struct?: NetInfo,
+  ofStruct?: (bytes: Uint8Array<ArrayBuffer>, parts: Parts) => Promise<NetInfo>,
   check?: Check,
 ): Promise<Opened> {
   // A copy: nobody changes it meanwhile, and it is never shared memory.
   const own = new Uint8Array(checkBytes(bytes))
   const parts = walk(own)
-  const info = struct ?? infoOf(parts)
+  const info = parts.info ?? (ofStruct ? await ofStruct(own, parts) : infoOf(parts))
   checkParts(parts, info)
   const { exports } = await instantiate(own)
   const memory = exports.memory as host.WasmMemory
@@ -96,7 +96,7 @@ export async function openInference(
   check?.(info, places, calls.value('info_ptr'), inputAt, outputAt)
   const net: Net = {
     info,
-    sealed: !struct,
+    sealed: !!parts.info,
     memory,
     input: places.view<Float32Array | Uint8Array>(
       u8 ? Uint8Array : Float32Array,

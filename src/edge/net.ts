@@ -1,15 +1,7 @@
 /** An exported network in this process: checked, instantiated, and given as views and functions. */
 
 import { type NetInfo, optionWords, SECTION } from './abi.js'
-import {
-  checkBytes,
-  checkFunction,
-  checkMemory,
-  type Parts,
-  readFileInfo,
-  refuse,
-  walk,
-} from './file.js'
+import { checkFunction, checkMemory, type Parts, readFileInfo, refuse } from './file.js'
 import {
   Calls,
   checkCount,
@@ -51,10 +43,7 @@ export function netInfo(bytes: Uint8Array): NetInfo {
  * @throws SpikewasmError when the bytes are no exported network, or its parts contradict each other
  */
 export async function openNet(bytes: Uint8Array): Promise<Net> {
-  const own = new Uint8Array(checkBytes(bytes))
-  const parts = walk(own)
-  const struct = parts.info ? undefined : await infoOfStruct(own, parts)
-  const { net, calls, places } = await openInference(own, struct, checkStruct)
+  const { net, calls, places } = await openInference(bytes, infoOfStruct, checkStruct)
   const { info } = net
   return { ...net, training: info.mode === 'train' ? trainingOf(calls, places, info) : undefined }
 }

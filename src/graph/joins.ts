@@ -28,7 +28,8 @@ export function exitsOf(result: unknown): [string, Value][] | undefined {
   const entries = Object.entries(result) as [string, Value][]
   if (entries.length === 0 || !entries.every(([, value]) => isValue(value))) return undefined
   const [last, output] = entries[entries.length - 1]
-  for (const [name, { node, shape, flat }] of entries) {
+  for (const [name, value] of entries) {
+    const { node, shape, flat } = value
     expect(
       name !== '' && name !== '__proto__' && !/^\d+$/.test(name),
       () =>
@@ -38,7 +39,7 @@ export function exitsOf(result: unknown): [string, Value][] | undefined {
     expect(
       shape.every((n, i) => n === output.shape[i]) && flat === output.flat,
       () =>
-        `network: outputs must have one shape, got ${show({ shape, flat })} of ${name} and ` +
+        `network: outputs must have one shape, got ${show(value)} of ${name} and ` +
         `${show(output)} of ${last}`,
     )
     expect(

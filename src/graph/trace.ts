@@ -15,6 +15,7 @@ import {
   type Value,
 } from '../nn/value.js'
 import { exitsOf, joinsOf } from './joins.js'
+import { checkLayer } from './layer.js'
 import { LONGEST_NAME, MOST_MODULES, MOST_NODES } from './limits.js'
 import { isValue } from './value.js'
 
@@ -28,6 +29,8 @@ export interface GraphNode {
   /** [C, H, W] */
   readonly shape: Shape
   readonly flat: boolean
+  /** As of `Value`. */
+  readonly series?: boolean
 }
 
 /** An output besides the network's own. */
@@ -53,14 +56,15 @@ export interface Graph {
 export function trace(network: Module, input: InputShape): Graph {
   checkModule('the network', network)
   const shape = imageShape(checkInputShape('compile.input', input))
+  const series = input.length === 2
   const nodes: GraphNode[] = []
-  const push = (node: Omit<GraphNode, 'index'>): Value => {
+  const push = (node: Omit<GraphNode, 'index' | 'series'>): Value => {
     expect(
       nodes.length <= MOST_NODES,
       () => `the network must have at most ${MOST_NODES} layers, sums and joins, got more`,
     )
-    nodes.push({ ...node, index: nodes.length })
-    return { shape: node.shape, flat: node.flat, node: nodes.length - 1 }
+    nodes.push({ ...node, series, index: nodes.length })
+    return { shape: node.shape, flat: node.flat, series, node: nodes.length - 1 }
   }
   const visited = new Map<Module, string>()
   let exits: [string, Value][] = []
@@ -91,6 +95,7 @@ export function trace(network: Module, input: InputShape): Graph {
         return result
       }
     }
+    checkLayer(name, module)
     const label = labelOf({ kind: module.kind, layer: module })
     return (x) => {
       expect(

@@ -5,7 +5,7 @@ import type { TraceOps } from '../graph/joins.js'
 import type { Layer } from '../nn/layers/index.js'
 import { kindOf } from '../nn/layers/kinds.js'
 import type { Composite } from '../nn/module.js'
-import { type InputShape, imageShape, type Value } from '../nn/value.js'
+import { type InputShape, imageShape, show, type Value } from '../nn/value.js'
 import type { StateDict } from '../runtime/state.js'
 
 type Made =
@@ -29,7 +29,8 @@ export class Builder {
     input: InputShape,
     private readonly file: string,
   ) {
-    this.input = { shape: imageShape(input), flat: input.length === 1, node: 0 }
+    const [flat, series] = [input.length === 1, input.length === 2]
+    this.input = { shape: imageShape(input), flat, series, node: 0 }
   }
 
   /** What messages call a node. */
@@ -50,7 +51,7 @@ export class Builder {
       this.made.push({ layer, name: own, from: x.node })
       for (const [key, tensor] of Object.entries(weights))
         if (tensor) this.state[`${own}.${key}`] = { shape: [...tensor.shape], data: tensor.data }
-      return { shape, flat, node: this.made.length }
+      return { shape, flat, series: x.series, node: this.made.length }
     } catch (error) {
       if (!(error instanceof SpikewasmError)) throw error
       throw new SpikewasmError(`${where}: ${error.message}`, { cause: error })
@@ -60,15 +61,15 @@ export class Builder {
   /** The sum of values; one alone is itself. */
   sum(name: string, where: string, values: readonly Value[]): Value {
     if (values.length === 1) return values[0]
-    const [{ shape, flat }] = values
+    const [{ shape, flat, series }] = values
     const same = values.every((v) => v.flat === flat && v.shape.every((n, i) => n === shape[i]))
     if (!same)
       throw new SpikewasmError(
         `${where} must get values of one shape, which are added up, got ` +
-          `${values.map((v) => `[${v.shape.join(', ')}]`).join(' and ')}`,
+          values.map(show).join(' and '),
       )
     this.made.push({ name: `${name}.sum`, sum: values.map(({ node }) => node) })
-    return { shape, flat, node: this.made.length }
+    return { shape, flat, series, node: this.made.length }
   }
 
   network(output: Value): Composite {

@@ -44,9 +44,14 @@ export interface Value {
   readonly shape: Shape
   /** Whether it is a vector of C·H·W features: what `flatten` gave, or such an input. */
   readonly flat: boolean
+  /** Whether the network's input is a series, [C, L]: values of height 1 are shown as series then. */
+  readonly series?: boolean
   /** Index of the layer that makes it, in the traced graph. */
   readonly node: number
 }
 
-export const show = ({ shape, flat }: Pick<Value, 'shape' | 'flat'>): string =>
-  flat ? `[${sizeOf(shape)}]` : `[${shape.join(', ')}]`
+/** The sizes of a value as its user writes them. */
+export function show({ shape, flat, series }: Pick<Value, 'shape' | 'flat' | 'series'>): string {
+  const sizes = series && shape[1] === 1 ? [shape[0], shape[2]] : shape
+  return `[${flat ? sizeOf(shape) : sizes.join(', ')}]`
+}

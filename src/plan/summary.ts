@@ -1,6 +1,6 @@
 /** The text of `model.summary()`. */
 
-import { printable } from '../errors.js'
+import { oneLine } from '../errors.js'
 import type { Graph } from '../graph/trace.js'
 import { labelOf } from '../nn/layers/kinds.js'
 import { show, sizeOf } from '../nn/value.js'
@@ -88,7 +88,7 @@ const count = (n: number): string => n.toLocaleString('en-US')
 /** Columns padded to their widest cell; the last one right-aligned. */
 function table(given: readonly (readonly string[])[]): string {
   // A cell is one line, whatever a layer is called.
-  const rows = given.map((row) => row.map((cell) => printable(cell.replaceAll('\n', '\\n'))))
+  const rows = given.map((row) => row.map((cell) => oneLine(cell)))
   const widths = rows[0].map((_, i) => rows.reduce((most, row) => Math.max(most, row[i].length), 0))
   const line = (row: readonly string[]): string =>
     row

@@ -103,6 +103,33 @@ test('what is given to commands: names, paths and options', () =>
       await expectEscaped(...args)
   }))
 
+test('an end of a line in a name or an option begins no line of a message', async () => {
+  const forged = 'x\nspikewasm: all is well'
+  for (const args of [
+    [forged],
+    [`--${forged}`],
+    ['train', `--lr=${forged}`],
+    ['train', `--model=${forged}`],
+    ['train', `--epoch=${forged}`],
+    ['train', `--epochs${forged}`],
+    ['info', '--weights', forged],
+    ['eval', '--run', forged],
+    ['report', forged],
+    ['verify', forged],
+    ['show', forged],
+    ['sweep', forged, '--dry-run'],
+    ['sweep', 'status', forged],
+    ['bench', '--baseline', forged],
+    ['export', '--weights', forged, '--out', forged],
+  ]) {
+    const { code, stderr } = await run(args)
+    assert.is(code, args[0] === 'bench' ? 2 : 1)
+    assert.match(stderr, /^spikewasm: [^\n]*x\\n[^\n]*\n$/, args.join(' '))
+  }
+  const { message } = new SpikewasmError(`a${forged}\tb`)
+  assert.is(message, 'ax\\nspikewasm: all is well\tb')
+})
+
 /** A model's file whose header says something else. */
 async function altered(path: string, from: string, to: string): Promise<string> {
   const bytes = await readFile(path)

@@ -114,6 +114,23 @@ test('a file whose section was stripped opens, says so, and gives the same answe
   }
 })
 
+test('a file is hashed once when it is opened', async () => {
+  const { imul } = Math
+  for (const bytes of [tinyNet(), stripped(tinyNet())]) {
+    let hashed = 0
+    Math.imul = (a, b) => {
+      hashed++
+      return imul(a, b)
+    }
+    try {
+      const { sealed } = await openNet(bytes)
+      assert.is(hashed, sealed ? bytes.length - 10 : 0)
+    } finally {
+      Math.imul = imul
+    }
+  }
+})
+
 test('tools that rewrite a file are told from those that strip it', async () => {
   const bytes = tinyNet()
   const [bare, section] = [stripped(bytes), bytes.slice(stripped(bytes).length)]

@@ -26,6 +26,7 @@ import {
   plif,
   ratePenalty,
   recurrent,
+  relu,
   residual,
   scale,
   sequential,
@@ -33,6 +34,7 @@ import {
   stabilizedLif,
   timeMean,
 } from '../../src/index.js'
+import { layerKinds } from '../../src/nn/layers/kinds.js'
 import { messageOf } from '../io/temporary.js'
 
 // As JavaScript would call them, without types.
@@ -505,6 +507,7 @@ test('an image layer on what is flat: the way out fits where it stands', async (
   for (const [net, input, wayOut] of [
     [sequential(conv), [2], 'give compile an input [C, H, W]'],
     [sequential(linear(4, 2), conv), [4], 'put it before flatten() and linear()'],
+    [sequential(avgPool2d(1)), [2], 'give compile an input [C, H, W]'],
   ] as const)
     assert.match(
       await messageOf(() => net.compile({ input, batchSize: 1 })),
@@ -512,6 +515,57 @@ test('an image layer on what is flat: the way out fits where it stands', async (
         `expects an image \\[C, H, W\\], got the flat .*; ${wayOut.replace(/[[\]()]/g, '\\$&')}$`,
       ),
     )
+})
+
+test('layers written by hand: what is missing is told with the place and a function', async () => {
+  const mistakeOf = (layers: Record<string, Anything>): Promise<string> =>
+    messageOf(() => compile(sequential(layers), { input: [1, 8, 8] }))
+  const told = (kind: string, why: string): string =>
+    `a must be a layer or a block, got one of kind "${kind}", which is none: ${why}; make layers by ` +
+    'their functions, as in lif()'
+  const size = 'conv2d.kernelSize must be an integer ≥ 1 or a pair of them, got undefined'
+  assert.is(await mistakeOf({ a: { kind: 'conv2d' } }), told('conv2d', size))
+  assert.is(await mistakeOf({ a: { kind: 'dropout' } }), told('dropout', 'dropout.p is missing'))
+  // These have no options that must be given; their output is no class.
+  const whole = ['flatten', 'identity', 'relu', 'timeMean']
+  for (const kind of layerKinds)
+    assert.match(
+      await mistakeOf({ a: { kind } }),
+      whole.includes(kind) ? /^a: the last layer/ : `of kind "${kind}", which is none: `,
+    )
+})
+
+test('a series is shown as it was given, whatever layers make of it', async () => {
+  const input = [3, 8] as const
+  for (const [net, shown] of [
+    [sequential(conv2d(2, 4, 1)), '0 (conv2d): expects 2 input channels, got 3 (input [3, 8])'],
+    [sequential(relu(), linear(24, 2)), 'got the image [3, 8]; put flatten() before it'],
+    [sequential(lif()), 'one value per class, got [3, 8]; end in linear(24, classes)'],
+    [
+      block({ a: relu(), b: conv2d(3, 3, [1, 3]) }, ({ a, b }, x, { add }) => add(a(x), b(x))),
+      'network: add needs values of one shape, got [3, 8] and [3, 6]',
+    ],
+    [
+      block({ a: relu(), b: conv2d(3, 3, [1, 3]) }, ({ a, b }, x) => ({ a: a(x), b: b(x) })),
+      'outputs must have one shape, got [3, 8] of a and [3, 6] of b',
+    ],
+    [
+      sequential(alif({ tau: [2, 3] })),
+      '3 (one for each channel) or 24 (one for each neuron of [3, 8])',
+    ],
+    // Of an image a height of 1 is told.
+    [sequential(conv2d(3, 4, [1, 3], { padding: [1, 0] }), linear(1, 1)), 'the image [4, 3, 6]'],
+  ] as const)
+    assert.match(await messageOf(() => compile(net, { input })), shown)
+  const flat = sequential(conv2d(3, 4, [1, 3]), flatten(), linear(24, 2))
+  const series = await compile(flat, { input })
+  assert.match(
+    series.summary(),
+    /conv2d +\[4, 6\][\s\S]* flatten +\[24\][\s\S]*; input \[3, 8\], batch/,
+  )
+  const image = await compile(flat, { input: [3, 1, 8] })
+  assert.match(image.summary(), /conv2d +\[4, 1, 6\][\s\S]*; input \[3, 1, 8\], batch/)
+  await Promise.all([series.dispose(), image.dispose()])
 })
 
 test('penalties on a network without neurons', async () => {

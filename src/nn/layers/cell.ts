@@ -273,7 +273,8 @@ export const parameterNames: Readonly<Record<CellParameter, string>> = {
   tauAdaptation: 'w_adaptation',
 }
 
-function checkLengths(cell: Cell, { shape, flat }: Value, where: string): void {
+function checkLengths(cell: Cell, x: Value, where: string): void {
+  const { shape, flat } = x
   const [c, h, w] = shape
   const all = c * h * w
   const perChannel = !flat || all === c
@@ -284,7 +285,7 @@ function checkLengths(cell: Cell, { shape, flat }: Value, where: string): void {
       () =>
         `${where}: ${cell.type}.${key} has ${values.length} numbers, expected ` +
         `${perChannel && all !== c ? `${c} (one for each channel) or ` : ''}${all} (one for each ` +
-        `neuron of ${show({ shape, flat })}), or a single number`,
+        `neuron of ${show(x)}), or a single number`,
     )
   }
 }

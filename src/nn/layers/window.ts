@@ -1,8 +1,8 @@
 /** What pooling layers share. */
 
 import { checkOptions, expect } from '../../errors.js'
-import { show } from '../value.js'
 import {
+  expectImage,
   expectSeries,
   integer,
   type LayerKind,
@@ -53,7 +53,7 @@ export function pooling(name: string, kernelSize: Size, options: PoolOptions): W
 
 export const windowKind: Pick<LayerKind<Windows>, 'output'> = {
   output(layer, x, where) {
-    expect(!x.flat, () => `${where}: expects an image [C, H, W], got the flat ${show(x)}`)
+    expectImage(where, x)
     return [
       [x.shape[0], ...windows(where, x, layer.kernelSize, layer.stride, layer.padding)],
       false,
