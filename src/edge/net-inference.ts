@@ -69,7 +69,7 @@ export type Check = (
 /**
  * Checks the file and opens it, without what is for training and for C.
  *
- * @param ofStruct reads its struct, where its section was stripped; by default such a file is refused
+ * @param ofStruct reads its struct, where its section was stripped; without it that is refused
  */
 export async function openInference(
   bytes: Uint8Array,

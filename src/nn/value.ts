@@ -44,7 +44,7 @@ export interface Value {
   readonly shape: Shape
   /** Whether it is a vector of C·H·W features: what `flatten` gave, or such an input. */
   readonly flat: boolean
-  /** Whether the network's input is a series, [C, L]: values of height 1 are shown as series then. */
+  /** Whether the network's input is a series, [C, L]: then values of height 1 are shown as such. */
   readonly series?: boolean
   /** Index of the layer that makes it, in the traced graph. */
   readonly node: number

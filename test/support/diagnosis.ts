@@ -13,7 +13,7 @@ export function made({
   const [neurons, weights] = [0, 1].map((offset) =>
     Array.from({ length: layers }, (_, i) => `block${i}.${offset}`),
   )
-  const cosines = (names: readonly string[], value: Cosine): Record<string, Cosine> =>
+  const cosines = (names: readonly string[], value: number): Record<string, Cosine> =>
     Object.fromEntries(names.map((name, i) => [name, i === 1 ? null : value - i / 100]))
   return {
     setup: {
