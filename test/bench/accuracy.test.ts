@@ -17,6 +17,7 @@ import { accuracySvg } from '../../bench/chart.js'
 import { runBench } from '../../bench/command.js'
 import { fromBytes } from '../../src/index.js'
 import { run as runHere } from '../cli/in-process.js'
+import { skip } from '../support/runner.js'
 
 const main = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
 const run = (...args: string[]) =>
@@ -93,7 +94,7 @@ async function withFakes(body: (args: string[], folder: string) => Promise<void>
 }
 
 test('it says what is missing and where it comes from', async () => {
-  if (process.platform === 'win32') return console.log('skipped: needs a shell script')
+  if (process.platform === 'win32') return skip('it takes a shell script')
   await withFakes(async (args, folder) => {
     for (const [more, message] of [
       [
@@ -122,8 +123,8 @@ const { BENCH_OFFICIAL: official, BENCH_SPIKINGJELLY: jelly, BENCH_PYTHON: pytho
 test('a tiny training beside the official code begins with the same loss', () => {
   const fashion = '/usr/share/datasets/fashion-mnist'
   if (official === undefined || jelly === undefined)
-    return console.log('skipped: BENCH_OFFICIAL and BENCH_SPIKINGJELLY must name the checkouts')
-  if (!existsSync(fashion)) return console.log(`skipped: ${fashion} is not there`)
+    return skip('BENCH_OFFICIAL and BENCH_SPIKINGJELLY must name checkouts')
+  if (!existsSync(fashion)) return skip(`${fashion} is not there`)
   const folder = mkdtempSync(join(tmpdir(), 'accuracy-'))
   try {
     const [svg, markdown] = [join(folder, 'chart.svg'), join(folder, 'out.md')]

@@ -1,3 +1,4 @@
+// runs: alone
 /**
  * Comparisons as users run them, on loops of a known length: what is slower is found, what is not
  * is not. What looks at no time is in `compare-faults.test.ts` and `baseline.test.ts`.

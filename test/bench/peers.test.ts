@@ -17,6 +17,7 @@ import { parseOptions } from '../../bench/options.js'
 import { trace } from '../../src/graph/trace.js'
 import { compile } from '../../src/network.js'
 import { run as runHere } from '../cli/in-process.js'
+import { skip } from '../support/runner.js'
 
 const main = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
 const run = (...args: string[]) =>
@@ -141,7 +142,7 @@ const {
 
 test('official --quick: rows with ratio and limit, and what was left out', () => {
   if (official === undefined || spikingjelly === undefined)
-    return console.log('skipped: BENCH_OFFICIAL and BENCH_SPIKINGJELLY must name the checkouts')
+    return skip('BENCH_OFFICIAL and BENCH_SPIKINGJELLY must name checkouts')
   const checkouts = ['--official', official, '--spikingjelly', spikingjelly, '--python', python]
   const { status, stdout, stderr } = run(
     '--only',
@@ -158,9 +159,7 @@ test('official --quick: rows with ratio and limit, and what was left out', () =>
 
 test('online --quick: both networks are theirs, and so are their gradients', () => {
   if (ottt === undefined || sltt === undefined || spikingjelly12 === undefined)
-    return console.log(
-      'skipped: BENCH_OTTT, BENCH_SLTT and BENCH_SPIKINGJELLY_12 must name the checkouts',
-    )
+    return skip('BENCH_OTTT, BENCH_SLTT and BENCH_SPIKINGJELLY_12 must name checkouts')
   const folder = mkdtempSync(join(tmpdir(), 'bench-'))
   try {
     const json = join(folder, 'out.json')

@@ -1,3 +1,4 @@
+// runs: apart
 /** Weights that benchmarks of networks share: trained once, and handed to other processes. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -8,6 +8,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { measureOwn } from '../../src/bench/own-process.js'
 import { removeFolder } from '../io/temporary.js'
+import { testUnless } from '../support/runner.js'
 import { main, run } from './command.js'
 import { run as runHere } from './in-process.js'
 
@@ -111,24 +112,28 @@ function shell(line: string): Promise<{ code: number | null; stderr: string }> {
 }
 const node = `"${process.execPath}" "${main}" bench`
 
-if (process.platform === 'linux') {
-  test('a full disk behind standard output is a failure, no slow-down', async () => {
+testUnless(process.platform !== 'linux' && 'it takes Linux')(
+  'a full disk behind standard output is a failure, no slow-down',
+  async () => {
     const { code, stderr } = await shell(`${node} ${await write(good)} --list > /dev/full`)
     assert.is(code, 2)
     assert.match(stderr, /^spikewasm: standard output could not be written: .*\n$/)
-  })
-}
+  },
+)
 
-if (process.platform !== 'win32')
-  test('a reader that goes away: files are written, and the exit code stays', async () => {
+testUnless(process.platform === 'win32' && 'it takes a shell of Unix')(
+  'a reader that goes away: files are written, and the exit code stays',
+  async () => {
     const file = await write(`${good}bench('bad', () => { throw new Error('x') })`)
     const { code } = await shell(`${node} ${file} --quick --json gone.json | head -1`)
     assert.is(code, 2)
     assert.ok((await readFile(join(folder, 'gone.json'), 'utf8')).includes('"good"'))
-  })
+  },
+)
 
-if (process.platform !== 'win32')
-  test('Ctrl-C: what there is is written; 130', async () => {
+testUnless(process.platform === 'win32' && 'it takes a shell of Unix')(
+  'Ctrl-C: what there is is written; 130',
+  async () => {
     const began = join(folder, 'began')
     const fs = `import { writeFileSync } from 'node:fs'\n`
     const slow = `bench('slow', () => {
@@ -150,6 +155,7 @@ if (process.platform !== 'win32')
     })
     assert.equal([code, stderr], [130, ''])
     assert.ok((await readFile(join(folder, 'part.json'), 'utf8')).includes('"good"'))
-  })
+  },
+)
 
 test.run()

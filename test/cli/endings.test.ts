@@ -1,3 +1,4 @@
+// runs: waits
 /** How a training ends: by signals at any moment, and where nobody reads what it says. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -9,11 +10,12 @@ import * as assert from 'uvu/assert'
 import { models } from '../../src/models/registry.js'
 import { compile } from '../../src/network.js'
 import { withFolder } from '../io/temporary.js'
+import { testUnless } from '../support/runner.js'
 import { main, run } from './command.js'
 import { run as runHere } from './in-process.js'
 
 /** Windows has neither these signals nor this shell. */
-const posix = process.platform === 'win32' ? test.skip : test
+const posix = testUnless(process.platform === 'win32' && 'Windows has no signals')
 
 const small = ['--limit-train', '96', '--limit-test', '71', '--batch-size', '16']
 const runFiles = ['best.safetensors', 'checkpoint.safetensors', 'history.jsonl', 'manifest.json']

@@ -1,3 +1,4 @@
+// runs: waits
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
@@ -7,11 +8,12 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { outlivesTerminal } from '../../src/cli/hangup.js'
 import { withFolder } from '../io/temporary.js'
+import { testUnless } from '../support/runner.js'
 import { parseLines, run } from './command.js'
 import { run as runHere } from './in-process.js'
 
 /** Windows cannot send an interrupt to a process; node ends it instead. */
-const interruptible = process.platform === 'win32' ? test.skip : test
+const interruptible = testUnless(process.platform === 'win32' && 'Windows has no signals')
 
 /** Long enough not to end by itself. */
 const long = ['train', '--epochs', '100000', '--limit-train', '320', '--limit-test', '71']
@@ -126,14 +128,16 @@ async function afterHangup(command: string, folder: string): Promise<string> {
 const hasNohup =
   process.platform === 'linux' && existsSync('/usr/bin/nohup') && existsSync('/bin/bash')
 
-;(hasNohup ? test : test.skip)('SIGHUP ends nothing that was started by nohup', () =>
-  withFolder(async (folder) => {
-    assert.is(await afterHangup('NODE program.mjs', folder), 'asked\nstops\n')
-    assert.is(await afterHangup('nohup NODE program.mjs', folder), 'goes on\n')
-    // A script under nohup; then a terminal's nohup, which leaves an input that nobody can read.
-    assert.is(await afterHangup("trap '' HUP\nNODE program.mjs; true", folder), 'goes on\n')
-    assert.is(await afterHangup('NODE program.mjs 0>/dev/null', folder), 'goes on\n')
-  }),
+testUnless(hasNohup ? undefined : 'it takes nohup and bash of Linux')(
+  'SIGHUP ends nothing that was started by nohup',
+  () =>
+    withFolder(async (folder) => {
+      assert.is(await afterHangup('NODE program.mjs', folder), 'asked\nstops\n')
+      assert.is(await afterHangup('nohup NODE program.mjs', folder), 'goes on\n')
+      // A script under nohup; then a terminal's nohup, which leaves an input that nobody can read.
+      assert.is(await afterHangup("trap '' HUP\nNODE program.mjs; true", folder), 'goes on\n')
+      assert.is(await afterHangup('NODE program.mjs 0>/dev/null', folder), 'goes on\n')
+    }),
 )
 
 test('who outlives its terminal: the traces that nohup leaves', () => {

@@ -1,3 +1,4 @@
+// runs: apart
 /** Folders of runs: two commands at once, a folder that goes away, one of an older version. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -10,6 +11,7 @@ import * as assert from 'uvu/assert'
 import { oldPlace } from '../../src/cli/train-run.js'
 import { RunFolder } from '../../src/io/folder/folder.js'
 import { messageOf, withFolder } from '../io/temporary.js'
+import { testUnless } from '../support/runner.js'
 import { main, parseLines, run } from './command.js'
 import { run as runHere } from './in-process.js'
 
@@ -68,7 +70,7 @@ test('--resume where the manifest is lost or the checkpoint damaged: what can be
     )
   }))
 
-const posix = process.platform === 'win32' ? test.skip : test
+const posix = testUnless(process.platform === 'win32' && 'Windows has no signals')
 
 posix(
   'a disk that is full before the first checkpoint: the options stay, and --resume begins anew',

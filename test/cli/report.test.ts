@@ -7,10 +7,11 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { withFolder } from '../io/temporary.js'
+import { testUnless } from '../support/runner.js'
 import { main } from './command.js'
 import { parseLines, run, tiny } from './in-process.js'
 
-const posix = process.platform === 'win32' ? test.skip : test
+const posix = testUnless(process.platform === 'win32' && 'Windows has no signals')
 
 test('train --out writes report.html, --no-report does not; report makes it again', () =>
   withFolder(async (folder) => {

@@ -1,3 +1,4 @@
+// runs: apart
 /** Stack traces show lines of TypeScript: those of the tests and those of the command line. */
 import { readFileSync } from 'node:fs'
 import { test } from 'uvu'

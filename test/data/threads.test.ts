@@ -1,3 +1,4 @@
+// runs: apart
 /** Batches from threads of their own: the bits, errors and ends of those of the calling thread. */
 
 import { once } from 'node:events'

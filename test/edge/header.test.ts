@@ -9,6 +9,7 @@ import { type NetInfo, netExports } from '../../src/edge/abi.js'
 import { isNetHeader, netHeader } from '../../src/edge/header.js'
 import { netInfo } from '../../src/edge/net.js'
 import { infoWords, writeInfoStruct } from '../../src/edge/struct.js'
+import { skip } from '../support/runner.js'
 import { tinyNet } from '../support/tiny-net.js'
 
 const labels = ['plain', 'quote " and \\', 'ümlaut 1 ?' + '?/ */']
@@ -99,7 +100,7 @@ const compilers = [
 for (const [compiler, file, standard] of compilers)
   test(`${compiler} takes it without a warning, and it says what the struct says`, () => {
     if (spawnSync(compiler, ['--version']).status !== 0) {
-      console.log(`skipped: there is no ${compiler}`)
+      skip(`there is no ${compiler}`)
       return
     }
     const folder = mkdtempSync(join(tmpdir(), 'spikewasm-header-'))

@@ -17,6 +17,7 @@ import { findChromium } from '../../src/verify/hosts/browser.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { numbers } from '../support/exported.js'
 import { answerOfPage } from '../support/page.js'
+import { skip } from '../support/runner.js'
 import { stripped, tinyNet } from '../support/tiny-net.js'
 
 const input = [1, 8, 8] as const
@@ -145,7 +146,7 @@ test('tools that rewrite a file are told from those that strip it', async () => 
   ])
     assert.match((await refusal(Uint8Array.from(changed))) ?? '', /have the seal [\da-f]{8} of its/)
   if (spawnSync('wasm-strip', ['--version']).status !== 0) {
-    console.log('skipped: there is no wasm-strip; apt-get install wabt')
+    skip('there is no wasm-strip: apt-get install wabt')
     return
   }
   await withFolder(async (folder) => {
@@ -190,7 +191,7 @@ test('spikewasm/net checks the seal, and wants the section', async () => {
 
 test('the same in gjs, which has no promises of WebAssembly', async () => {
   if (spawnSync('gjs', ['--version']).status !== 0) {
-    console.log('skipped: there is no gjs; apt-get install gjs')
+    skip('there is no gjs: apt-get install gjs')
     return
   }
   await withFolder(async (folder) => {
@@ -209,9 +210,8 @@ print(message)
 })
 
 const chromium = await findChromium()
-if (chromium === undefined) console.log('skipped in a page: Chromium was not found')
 test('the same in a page', async () => {
-  if (chromium === undefined) return
+  if (chromium === undefined) return skip('there is no Chromium')
   const script = `import { openNet } from ${JSON.stringify(entry)}
 const bytes = new Uint8Array(await (await fetch('net.wasm')).arrayBuffer())
 ${asks}
@@ -234,7 +234,7 @@ await fetch('result', { method: 'POST', body: answer + '\\n' + message })
 
 test('the check in C of docs/edge.md', async () => {
   if (spawnSync('cc', ['--version']).status !== 0) {
-    console.log('skipped: there is no cc')
+    skip('there is no cc')
     return
   }
   const page = readFileSync('docs/edge.md', 'utf8')

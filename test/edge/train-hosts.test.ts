@@ -16,6 +16,7 @@ import { findSimde, findWasm2c, type Wasm2c } from '../../src/verify/hosts/wasm2
 import { numbers } from '../support/exported.js'
 import { differingState, makeBatch } from '../support/learning.js'
 import { ofLong } from '../support/long.js'
+import { skip } from '../support/runner.js'
 
 const STEPS = ofLong(6, 50)
 const source = fileURLToPath(new URL('../../../test/support/learner.c', import.meta.url))
@@ -74,7 +75,7 @@ for (const [host, { missing, build }] of Object.entries(hosts))
     test(`${host}, ${method}, ${target}: ${STEPS} steps give the bits of trainStep`, async () => {
       const why = missing(target)
       if (why !== undefined) {
-        console.log(`skipped: ${why}`)
+        skip(why)
         return
       }
       const folder = mkdtempSync(join(tmpdir(), 'learner-'))

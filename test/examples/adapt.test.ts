@@ -15,6 +15,7 @@ import { findChromium } from '../../src/verify/hosts/browser.js'
 import { run } from '../cli/command.js'
 import { removeFolder } from '../io/temporary.js'
 import { answerOfPage } from '../support/page.js'
+import { skip } from '../support/runner.js'
 
 const example = fileURLToPath(new URL('../../../examples/edge/adapt/', import.meta.url))
 const samples = ['lessons.bin', 'exam.bin']
@@ -52,7 +53,7 @@ const has = (program: string): boolean => spawnSync(program, ['--version']).erro
 
 test('WasmEdge prints the same', () => {
   if (!has('make') || !has('cc') || !existsSync('/usr/include/wasmedge/wasmedge.h')) {
-    console.log('skipped: make, cc or WasmEdge with its headers is not installed')
+    skip('make, cc or WasmEdge with its headers is not installed')
     return
   }
   const step = (program: string, ...args: string[]): string => {
@@ -73,7 +74,7 @@ const chromium = await findChromium()
 
 test('a page shows the same', async () => {
   if (chromium === undefined) {
-    console.log('skipped: chromium is not installed')
+    skip('there is no Chromium')
     return
   }
   const html = await readFile(join(folder, 'index.html'), 'utf8')

@@ -20,6 +20,7 @@ import { findProgram, runProgram } from '../../src/verify/process.js'
 import { run } from '../cli/command.js'
 import { removeFolder } from '../io/temporary.js'
 import { answerOfPage } from '../support/page.js'
+import { allow, testUnless } from '../support/runner.js'
 import { tinyNet } from '../support/tiny-net.js'
 
 const labels = ['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine']
@@ -48,6 +49,7 @@ test.after(() => removeFolder(folder))
 
 /** Builds a program in C and returns what it prints. */
 async function build(name: string, ...args: string[]): Promise<string> {
+  allow(300)
   const cwd = join(folder, name)
   await runProgram('make', ['NET=../net.wasm'], { cwd, seconds: 200 })
   return runProgram(join(cwd, 'classify'), args, { cwd })
@@ -57,8 +59,7 @@ const make = (await findProgram('make')) && (await findCompiler())
 
 /** A test that needs programs which may be missing. */
 function needs(present: unknown, what: string, name: string, body: () => Promise<void>): void {
-  if (present) test(name, body)
-  else console.log(`skipped: ${name}; ${what}`)
+  testUnless(present ? undefined : `it takes ${what}`)(name, body)
 }
 
 test('Node', async () => {
@@ -98,7 +99,7 @@ needs(make && (await wasmedge.find()), wasmedge.install, 'C with WasmEdge', asyn
 })
 
 const chromium = await findChromium()
-needs(chromium, 'chromium', 'the page', async () => {
+needs(chromium, 'Chromium', 'the page', async () => {
   const html = await readFile(join(folder, 'page', 'index.html'), 'utf8')
   // Waits for the page, draws the picture in place of a hand, and moves the pen a bit outside.
   const hand = `<script type="module">

@@ -1,3 +1,4 @@
+// runs: apart
 /**
  * The trainings of cases.ts give the same numbers with wide vectors, on 1, 2 and 3 threads. The
  * flags hold for the whole process, which this file has to itself.
@@ -6,6 +7,7 @@ import { setFlagsFromString } from 'node:v8'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { switchOnWideVectors } from '../../src/runtime/revectorize.js'
+import { skip } from '../support/runner.js'
 import { cases } from './cases.js'
 import { differences, readGolden, runCase } from './run.js'
 
@@ -31,7 +33,7 @@ if (on) {
         assert.equal(differences(golden[c.name], hashes), [])
       })
 } else {
-  console.log(`skipped: no wide vectors here: ${why}`)
+  skip(`no wide vectors here: ${why}`)
   test('there is a reason for no wide vectors', () => assert.type(why, 'string'))
 }
 

@@ -1,3 +1,4 @@
+// runs: waits
 /** Faults at every file operation of a run's folder: readers see one commit, whole. */
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'

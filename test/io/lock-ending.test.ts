@@ -10,10 +10,11 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { FolderLock, LOCK, lifeIn, whereHeld } from '../../src/io/folder/lock.js'
+import { testUnless } from '../support/runner.js'
 import { soon } from '../support/soon.js'
 import { messageOf, withFolder } from './temporary.js'
 
-const onLinux = existsSync('/proc/self/stat') ? test : test.skip
+const onLinux = testUnless(existsSync('/proc/self/stat') ? undefined : 'it takes /proc')
 
 const statusWith = (pending: string): string =>
   `Name:\tnode\nState:\tR (running)\nSigPnd:\t0000000000000000\nShdPnd:\t${pending}\nSigBlk:\t0\n`

@@ -38,6 +38,7 @@ import { valuesOf } from '../../src/nir/values.js'
 import { parseLines, run } from '../cli/in-process.js'
 import { testRandom } from '../support/engine.js'
 import { randomNetwork } from '../support/random-network.js'
+import { skip } from '../support/runner.js'
 import { refusal, saveNir } from './package-rules.js'
 import { simulate } from './simulate.js'
 
@@ -588,7 +589,7 @@ test('wrong arguments and files are refused clearly', async () => {
 const { SPIKEWASM_NMNIST: folder, SPIKEWASM_NIR: file } = process.env
 
 if (folder === undefined || file === undefined)
-  console.log('skipped: SPIKEWASM_NMNIST and SPIKEWASM_NIR do not name the recordings and the file')
+  skip('SPIKEWASM_NMNIST and SPIKEWASM_NIR do not name recordings and a file')
 else
   test('cnn_sinabs.nir on recordings: accuracy and spikes as published', async () => {
     const cut = ['--time-window', '1000', '--time-steps', '300']

@@ -10,6 +10,7 @@ import * as ops from '../../src/ops/index.js'
 import { findChromium } from '../../src/verify/hosts/browser.js'
 import { removeFolder } from '../io/temporary.js'
 import { answerOfPage } from '../support/page.js'
+import { skip } from '../support/runner.js'
 
 const build = fileURLToPath(new URL('../../', import.meta.url))
 
@@ -53,7 +54,7 @@ try {
 </script>`
 
 const chromium = await findChromium()
-if (chromium === undefined) console.log('skipped: chromium is not installed')
+if (chromium === undefined) skip('there is no Chromium')
 else
   test('a page gets the same bits, and clear errors', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'spikewasm-ops-page-'))

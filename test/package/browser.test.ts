@@ -1,3 +1,4 @@
+// runs: apart
 /** What a page loads: nothing that its entries reach, statically or later, may need Node. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'

@@ -1,3 +1,4 @@
+// runs: apart
 /** `tools/build.mjs` in a copy of the project: it builds what is stale, and nothing else. */
 import { execFile } from 'node:child_process'
 import { cpSync } from 'node:fs'

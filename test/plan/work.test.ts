@@ -1,3 +1,4 @@
+// runs: apart
 /** On how many workers programs run: by their work, as their shapes tell it. */
 import type { Worker } from 'node:worker_threads'
 import { test } from 'uvu'

@@ -1,3 +1,4 @@
+// runs: apart
 /** Options of all sizes: each gives a model that works, or one error, and neither takes long. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'

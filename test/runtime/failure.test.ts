@@ -1,3 +1,4 @@
+// runs: apart
 /** Workers that die, kernels that trap, models that are disposed of or used twice at once. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,3 +1,4 @@
+// runs: apart
 /** Threads that a model leaves to the next one over its memory. */
 import { once } from 'node:events'
 import type { Worker } from 'node:worker_threads'

@@ -1,3 +1,4 @@
+// runs: apart
 /** Whatever the public functions of a model are given: they work, or say in one line what is wrong. */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,3 +1,4 @@
+// runs: apart
 /** Memory that models give back: how much a process needs, and that no number depends on it. */
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -25,6 +26,7 @@ import { expectPackageFile } from '../../src/runtime/node/package-file.js'
 import { Place } from '../../src/runtime/place.js'
 import { messageOf } from '../io/temporary.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'
+import { skip } from '../support/runner.js'
 
 const run = promisify(execFile)
 const child = fileURLToPath(new URL('./memory-child.js', import.meta.url))
@@ -289,7 +291,7 @@ async function saidUnder(limit: number, inputs: number, options: CompileOptions)
 const makesDo = Number(process.versions.v8.split('.')[0]) >= 13
 
 test('under a limit of addresses a model runs, or the message gives need and limit', async () => {
-  if (process.platform !== 'linux') return
+  if (process.platform !== 'linux') return skip('it takes Linux')
   const small = await saidUnder(8_000_000, 4, { input: [4], threads: 1 })
   const reserve =
     /^SpikewasmError the model needs .* 10\.00 GiB of addresses, but the process may use 7\.63 GiB/
@@ -300,7 +302,7 @@ test('under a limit of addresses a model runs, or the message gives need and lim
 })
 
 test('under a limit of addresses models with threads follow one another', async () => {
-  if (process.platform !== 'linux') return
+  if (process.platform !== 'linux') return skip('it takes Linux')
   const index = JSON.stringify(new URL('../../src/index.js', import.meta.url).href)
   const body = `const s = await import(${index})
     for (const width of [4, 4, 400, 5])
@@ -319,7 +321,7 @@ test('under a limit of addresses models with threads follow one another', async 
 })
 
 test('under a limit of addresses threads that have no room are refused', async () => {
-  if (process.platform !== 'linux') return
+  if (process.platform !== 'linux') return skip('it takes Linux')
   const said = await saidUnder(13_000_000, 4, { input: [4], threads: 16 })
   const expected =
     /^SpikewasmError threads: 16 threads need about .* may use 12\.40 GiB, and uses .*; choose fewer/

@@ -1,3 +1,4 @@
+// runs: alone
 /**
  * Calls that leave a model as it is wait for their turn: the same for any size of network, any
  * number of threads, here and in a page.

@@ -1,3 +1,4 @@
+// runs: apart
 /** When wide vectors are switched on, and that a model then runs an engine compiled for them. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'

@@ -1,3 +1,4 @@
+// runs: apart
 /** How workers share units: each runs once, whatever the numbers of units, groups and workers. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'

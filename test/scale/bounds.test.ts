@@ -7,6 +7,7 @@ import { folderStore, redisStore } from '../../src/scale/store.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { redisSuite } from '../support/redis-suite.js'
+import { testUnless } from '../support/runner.js'
 import { withstand } from './hostile.js'
 
 const { test, withRedis, at } = redisSuite('bounds')
@@ -109,7 +110,7 @@ test('so does a folder', () =>
     assert.is(message, 'some must have at most 2499 bytes, for a test, got 2500')
   }))
 
-const onLinux = platform() === 'linux' ? withRedis : test.skip
+const onLinux = testUnless(platform() === 'linux' ? undefined : 'it takes Linux', withRedis)
 
 onLinux('a worker does not grow by what others have written, and refuses it', async () => {
   // Without all of that it takes some 110 MB.

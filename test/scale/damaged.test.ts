@@ -1,3 +1,4 @@
+// runs: waits
 /** Entries in Redis that are no jobs: each fails once, by name, and all else goes on. */
 
 import { setTimeout as pause } from 'node:timers/promises'

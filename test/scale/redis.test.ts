@@ -1,3 +1,4 @@
+// runs: waits
 /** Workers and bytes with a real Redis: deaths, restarts, stopped processes, passwords, TLS. */
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
@@ -19,6 +20,7 @@ import { type AnyKind, startWorker, stopKey } from '../../src/scale/worker.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { freePort, startRedis, type TestRedis } from '../support/redis.js'
 import { redisSuite } from '../support/redis-suite.js'
+import { skip } from '../support/runner.js'
 import { weightsHash } from '../support/runs.js'
 import { soon } from '../support/soon.js'
 
@@ -282,7 +284,7 @@ withRedis('rediss:// is TLS, and a certificate that nobody vouches for is refuse
     const tls = ['--tls-port', String(port), '--tls-cert-file', certificate, '--tls-key-file', key]
     const own = await startRedis([...tls, '--tls-auth-clients', 'no']).catch(() => undefined)
     if (made.error || !own) {
-      console.log('skipped: openssl is not installed, or redis-server has no TLS')
+      skip('openssl is not installed, or redis-server has no TLS')
       return
     }
     try {

@@ -1,3 +1,4 @@
+// runs: waits
 /**
  * Rounds at a real Redis, with workers that die: the weights are those of a training that nothing
  * has disturbed, and of one without Redis, to the bit.
@@ -9,19 +10,19 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { RedisPlace } from '../../src/scale/redis.js'
-import { main, run } from '../cli/command.js'
+import { main } from '../cli/command.js'
 import { parseLines, run as runHere } from '../cli/in-process.js'
 import { withFolder } from '../io/temporary.js'
 import { folderKinds, writeData } from '../support/data-folders.js'
 import { isLong } from '../support/long.js'
 import { noRedis, startRedis, type TestRedis } from '../support/redis.js'
+import { testUnless } from '../support/runner.js'
 import { weightsHash, withoutTimes } from '../support/runs.js'
 import { soon } from '../support/soon.js'
 
 const missing = noRedis()
-if (missing !== undefined) process.stdout.write(`rounds at a Redis: skipped, ${missing}\n`)
-const check = missing === undefined ? test : test.skip
-const longCheck = isLong ? check : test.skip
+const check = testUnless(missing)
+const longCheck = testUnless(isLong ? undefined : 'it takes --long', check)
 
 /** 12 rounds: an epoch of 46 steps has two whole ones, and one of 6 steps. */
 const training = [
@@ -183,13 +184,13 @@ check('replicas are trained where the data have another path; other data are ref
     try {
       const alone = await runHere([...train, '--out', 'alone'], { cwd: folder })
       assert.is(alone.code, 0, alone.stderr)
-      const done = await run([...train, '--out', 'out', ...at('same')], { cwd: folder })
+      const done = await runHere([...train, '--out', 'out', ...at('same')], { cwd: folder })
       assert.is(done.code, 0, done.stderr)
       const [a, b] = await Promise.all(
         ['alone', 'out'].map((name) => weightsHash(join(folder, name))),
       )
       assert.is(b, a)
-      const refused = await run([...train, ...at('other')], { cwd: folder })
+      const refused = await runHere([...train, ...at('other')], { cwd: folder })
       assert.is(refused.code, 1)
       assert.match(
         refused.stderr,

@@ -13,11 +13,11 @@ import { queueOf } from '../../src/scale/versions.js'
 import { messageOf } from '../io/temporary.js'
 import { expectSameBits } from '../support/measure.js'
 import { noRedis, startRedis } from '../support/redis.js'
+import { testUnless } from '../support/runner.js'
 import { toy, toyClasses, toyShape } from '../support/toy.js'
 
 const missing = noRedis()
-if (missing !== undefined) process.stdout.write(`rounds of programs: skipped, ${missing}\n`)
-const check = missing === undefined ? test : test.skip
+const check = testUnless(missing)
 
 const train = toy(90, 1).data
 const compileToy = (): Promise<Model> =>

@@ -1,3 +1,4 @@
+// runs: waits
 /** Sweeps as commands: here, and over a real Redis with workers that die. */
 
 import { spawn } from 'node:child_process'
@@ -13,6 +14,7 @@ import { withFolder } from '../io/temporary.js'
 import { writeData } from '../support/data-folders.js'
 import { ofLong } from '../support/long.js'
 import { noRedis, startRedis } from '../support/redis.js'
+import { testUnless } from '../support/runner.js'
 import { weightsHash } from '../support/runs.js'
 import { soon } from '../support/soon.js'
 import { hashAlone, scaleChaos, Victim } from './chaos.js'
@@ -126,9 +128,7 @@ test('a sweep whose process was killed is not running, whoever has its number no
     assert.match(stderr, /the sweep is not running/)
   }))
 
-const reason = noRedis()
-if (reason) console.log(`skipped: ${reason}`)
-const withRedis = reason ? test.skip : test
+const withRedis = testUnless(noRedis())
 
 withRedis('runs of killed workers end with the bits of runs alone, each once', async () => {
   // A run for each worker; more come with `npm test -- --long`.
@@ -155,7 +155,7 @@ withRedis('a run goes on at a worker whose data have another path', () =>
         grid: { seed: [1] },
       })
       const args = ['sweep', spec, '--out', join(folder, 'out'), '--redis', redis.url]
-      const sweep = run([...args, '--data', here, '--json'])
+      const sweep = runHere([...args, '--data', here, '--json'])
       one.start()
       const isStored = async () =>
         (await place.client.keys('*:head:checkpoint-*')).length > 0 || one.said.includes(': done')

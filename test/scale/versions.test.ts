@@ -1,3 +1,4 @@
+// runs: waits
 /** Workers and sweeps of several versions at one Redis: nobody takes what is another one's. */
 
 import { spawn } from 'node:child_process'

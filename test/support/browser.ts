@@ -8,23 +8,17 @@ import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { findChromium } from '../../src/verify/hosts/browser.js'
+import { skip } from './runner.js'
 
 /** SPIKEWASM_CHROMIUM, or a Chromium on the path. */
 export async function browserPath(): Promise<string | undefined> {
   return process.env.SPIKEWASM_CHROMIUM || (await findChromium())
 }
 
-/**
- * Whether tests can run in a browser. Where there is none it says so.
- *
- * @throws Error where SPIKEWASM_REQUIRE_BROWSER is 1, as in `.ci/run`
- */
+/** Whether tests can run in a browser. Where there is none it says so. */
 export async function hasBrowser(): Promise<boolean> {
   if ((await browserPath()) !== undefined) return true
-  const mend = 'apt-get install chromium, or SPIKEWASM_CHROMIUM=its path'
-  if (process.env.SPIKEWASM_REQUIRE_BROWSER === '1')
-    throw new Error(`tests in a browser are required, and there is none; ${mend}`)
-  console.log(`skipped: there is no Chromium; ${mend}`)
+  skip('there is no Chromium: apt-get install chromium, or SPIKEWASM_CHROMIUM=its path')
   return false
 }
 

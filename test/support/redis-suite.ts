@@ -5,6 +5,7 @@ import { suite } from 'uvu'
 import { RedisPlace } from '../../src/scale/redis.js'
 import { queueOf } from '../../src/scale/versions.js'
 import { noRedis, startRedis, type TestRedis } from './redis.js'
+import { testUnless } from './runner.js'
 
 /** What tests of a suite find once it has begun. */
 export interface AtRedis {
@@ -20,7 +21,6 @@ export interface AtRedis {
  */
 export function redisSuite(name: string) {
   const reason = noRedis()
-  if (reason) console.log(`skipped: ${reason}`)
   const test = suite(name)
   const at = {} as AtRedis
   const queues: Queue[] = []
@@ -44,5 +44,5 @@ export function redisSuite(name: string) {
     queues.push(queue)
     return queue
   }
-  return { test, withRedis: reason ? test.skip : test, at, openQueue }
+  return { test, withRedis: testUnless(reason, test), at, openQueue }
 }

@@ -1,3 +1,4 @@
+// runs: apart
 /** earlyStopping, csvLogger and progress, and how they go on after a resume. */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,3 +1,4 @@
+// runs: apart
 /** Checkpoints: whose they are, and those of training loops of one's own. */
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,3 +1,4 @@
+// runs: apart
 /** The page of a run that goes on: who may see it, and what it costs. */
 import { request as ask } from 'node:http'
 import { connect } from 'node:net'

@@ -1,3 +1,4 @@
+// runs: alone
 /** `fit` and `evaluate`: history, callbacks, aborting, validation, and what goes wrong. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'

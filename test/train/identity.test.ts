@@ -1,3 +1,4 @@
+// runs: alone
 /** The same data are the same, wherever they lie and whatever they are called. */
 import { cp, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

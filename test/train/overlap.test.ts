@@ -1,3 +1,4 @@
+// runs: apart
 /**
  * Operations on one model at the same time: those that would change it are refused and change
  * nothing, those that read it wait; what callbacks of `fit` may call.

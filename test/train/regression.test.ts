@@ -1,3 +1,4 @@
+// runs: apart
 /** Training towards numbers: `mse({ targets: 'values' })` on data sets with targets. */
 import { join } from 'node:path'
 import { test } from 'uvu'

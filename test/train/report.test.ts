@@ -1,3 +1,4 @@
+// runs: apart
 /** The page that a run writes when it ends: what is in it, what it costs, and what it must not do. */
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'

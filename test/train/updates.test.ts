@@ -1,3 +1,4 @@
+// runs: apart
 /** Steps of all optimizers against PyTorch, and what belongs to them: clipping, averages, … */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'

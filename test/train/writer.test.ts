@@ -1,3 +1,4 @@
+// runs: apart
 /** The thread that writes the folder of a large run where checkpoints lie within epochs. */
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -14,6 +14,7 @@ import { main, run as runProcess } from '../cli/command.js'
 import { parseLines, run } from '../cli/in-process.js'
 import { removeFolder } from '../io/temporary.js'
 import { ofLong } from '../support/long.js'
+import { testUnless } from '../support/runner.js'
 import { tinyNet } from '../support/tiny-net.js'
 
 const [input, classes] = [[1, 8, 8] as const, 10]
@@ -166,7 +167,7 @@ test('other weights end in a clear line and exit code 1', async () => {
 })
 
 // Windows has no signal that could be sent.
-const signals = process.platform === 'win32' ? test.skip : test
+const signals = testUnless(process.platform === 'win32' && 'Windows has no signals')
 const ends: readonly [NodeJS.Signals, number][] = [
   ['SIGINT', 130],
   ['SIGTERM', 143],

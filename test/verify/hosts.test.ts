@@ -16,6 +16,7 @@ import { callsOf } from '../../src/verify/sizes.js'
 import { numbersOf, type Trial, takeSamples } from '../../src/verify/trial.js'
 import { findHosts, isExact, verifyNet } from '../../src/verify/verify.js'
 import { messageOf, removeFolder } from '../io/temporary.js'
+import { skip, testUnless } from '../support/runner.js'
 import { tinyInfo, tinyNet } from '../support/tiny-net.js'
 
 const SAMPLES = 20
@@ -69,7 +70,7 @@ test.after(() => removeFolder(folder))
 
 for (const host of hosts) {
   const found = await host.find()
-  if (found === undefined) console.log(`skipped: ${host.name} was not found; ${host.install}`)
+  if (found === undefined) skip(`there is no ${host.name}: ${host.install}`)
   else
     test(`${host.name} ${found.version} gives the same bits, and tells when they differ`, async () => {
       const [infer, step] = exact
@@ -162,7 +163,7 @@ test('a slow host stops after its time, and tells how many samples ran', async (
   assert.ok(outcome.samples > 0 && outcome.samples < samples, `${outcome.samples} samples`)
 })
 
-const onUnix = process.platform === 'win32' ? test.skip : test
+const onUnix = testUnless(process.platform === 'win32' && 'Windows has no signals')
 onUnix('Chromium runs in its sandbox; without, only where it says that it has none', async () => {
   const { CHROME_BIN } = process.env
   const [program, log] = ['chromium.sh', 'chromium.log'].map((name) => join(folder, name))

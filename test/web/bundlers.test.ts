@@ -12,6 +12,7 @@ import * as assert from 'uvu/assert'
 import { createServer, build as viteBuild } from 'vite'
 import webpack from 'webpack'
 import { isLong } from '../support/long.js'
+import { skip } from '../support/runner.js'
 import { makeProject, openBrowser, resultOf, serve, write } from './site.js'
 
 /** Trains a few steps on the digits and gives a hash of the model's file. */
@@ -84,11 +85,10 @@ const inNode = promisify(execFile)(process.execPath, ['node.js'], { cwd: project
 
 const browser = await openBrowser()
 test.after(() => browser?.close())
-if (!browser) console.log('pages are not opened: chromium is not installed')
 
 /** Opens what was built, where there is a browser. */
 async function expectSame(folder: string): Promise<void> {
-  if (!browser) return
+  if (!browser) return skip('there is no Chromium')
   const { url, close } = await serve(folder)
   try {
     assert.is(await resultOf(browser, url), await inNode)
@@ -114,7 +114,7 @@ test('vite build of a page that only predicts is small', async () => {
 })
 
 test('vite dev', async () => {
-  if (!browser) return
+  if (!browser) return skip('there is no Chromium')
   const server = await createServer({ ...vite, server: { host: '127.0.0.1', port: 0 } })
   try {
     await server.listen()
@@ -192,7 +192,7 @@ test('esbuild, with the addresses of imported files', async () => {
 })
 
 test('without its engine a page says where it looked and what to do', async () => {
-  if (!browser) return
+  if (!browser) return skip('there is no Chromium')
   const folder = dist('esbuild')
   write(project, { 'lost.js': show("training({ digits: './digits.csv.gz' })") })
   const common = {

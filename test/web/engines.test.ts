@@ -1,3 +1,4 @@
+// runs: waits
 /**
  * Training in browsers with other engines than Chromium's: Firefox, and WebKit as GTK has it. They
  * need no driver: a page trains when it is opened, and posts what it has found.
@@ -11,6 +12,7 @@ import * as assert from 'uvu/assert'
 import * as spikewasm from '../../src/index.js'
 import { findProgram, firstPath } from '../../src/verify/process.js'
 import { bundled, type Site, serve } from '../support/browser.js'
+import { allow, skip } from '../support/runner.js'
 
 type Api = Pick<typeof spikewasm, 'cnn' | 'compile' | 'fromArrays' | 'adam'>
 
@@ -170,10 +172,11 @@ for (const { name, mend, find } of browsers) {
   test.after(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
   const program = await find(folder)
   if (!program) {
-    console.log(`${name} is not tested: it is not installed; ${mend}`)
+    skip(`there is no ${name}: ${mend}`)
     continue
   }
   test(`${name}, isolated and not: the bits of Node`, async () => {
+    allow(2 * (PATIENCE_MS / 1000))
     const found = await foundBy(program)
     assert.equal(
       found.map(({ error, isolated }) => error ?? isolated),

@@ -16,6 +16,7 @@ import { selectionOf } from '../../src/bench/options.js'
 import { cnn, datasets, type Model } from '../../src/index.js'
 import { withFolder } from '../io/temporary.js'
 import { hasBrowser, launch, open, type Site, serve } from '../support/browser.js'
+import { allow } from '../support/runner.js'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 const at = (path: string): string => join(root, path)
@@ -118,6 +119,7 @@ async function withPage(
 ): Promise<void> {
   const { page, problems } = await open(browser, site, `/index.html${hash}`)
   // The machine may be busy.
+  allow(300)
   page.setDefaultTimeout(120_000)
   try {
     await act(page)

@@ -17,11 +17,10 @@ import { serveRun } from '../../src/train/dashboard/server.js'
 import { withFolder } from '../io/temporary.js'
 import { findChromium, listen, openBrowser } from '../support/chromium.js'
 import { made } from '../support/diagnosis.js'
+import { testUnless } from '../support/runner.js'
 
 const path = findChromium()
-if (path === undefined)
-  console.log('pages are not tested: there is no Chromium; install it or set SPIKEWASM_CHROMIUM')
-const withBrowser = path === undefined ? test.skip : test
+const withBrowser = testUnless(path ? undefined : 'there is no Chromium')
 
 let browser: Browser
 test.before(async () => {

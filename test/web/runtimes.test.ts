@@ -1,3 +1,4 @@
+// runs: alone
 /**
  * The package in Node, Bun and Deno, as npm installs it: the same bits. Bun and Deno are packages of
  * npm: `npm install --prefix FOLDER bun deno`, and SPIKEWASM_RUNTIMES=FOLDER/node_modules/.bin; or
@@ -10,6 +11,7 @@ import { promisify } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { findProgram } from '../../src/verify/process.js'
+import { skip } from '../support/runner.js'
 import { makeProject } from './site.js'
 
 const { SPIKEWASM_RUNTIMES: folder } = process.env
@@ -66,7 +68,7 @@ if (requires)
   test('require() in this Node', async () => {
     assert.is(await run(process.execPath, 'required.cjs'), 'function function')
   })
-else console.log(`require() is not tested: Node ${process.version} cannot require modules`)
+else skip('this Node cannot require modules')
 
 /** How each runs a program that may do what Node's may. */
 const others = { bun: [], deno: ['run', '--allow-all', '--no-remote', '--node-modules-dir=manual'] }
@@ -74,7 +76,7 @@ const others = { bun: [], deno: ['run', '--allow-all', '--no-remote', '--node-mo
 for (const [name, args] of Object.entries(others)) {
   const path = await find(name)
   if (path === undefined) {
-    console.log(`${name} is not tested: it is not installed; see SPIKEWASM_RUNTIMES in this file`)
+    skip(`there is no ${name}: see SPIKEWASM_RUNTIMES in test/web/runtimes.test.ts`)
     continue
   }
   test(name, async () => {

@@ -1,3 +1,4 @@
+// runs: apart
 /** Training in a page, on its workers: the bits of Node, a page that stays free, clear errors. */
 import type { Browser, Page } from 'playwright-core'
 import { test } from 'uvu'

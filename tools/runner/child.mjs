@@ -1,9 +1,22 @@
-// Runs built test files, one behind the other, in this process. In front of each file comes a line
-// with its name, so that the runner knows whose the output is; behind it uvu's counts.
+// Runs built test files, one behind the other, in this process. Its argument is JSON: the files,
+// and which tests are wanted. Tells the runner (group.mjs) what happens by lines of JSON, which are
+// written at once: a hung kernel lets nothing else of this process run.
 // Stack traces show lines of TypeScript.
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { loadWatched, watchSuite } from './suites.mjs'
+
+const EVENTS = 3
+
+function tell(event) {
+  try {
+    writeSync(EVENTS, `${JSON.stringify(event)}\n`)
+  } catch {
+    // The runner is gone: nobody else would end what the tests have started.
+    process.kill(process.platform === 'win32' ? process.pid : -process.pid, 'SIGKILL')
+  }
+}
 
 /** Seconds of processor time of this process and, where Linux tells them, of its ended children. */
 function processorSeconds() {
@@ -20,44 +33,51 @@ function processorSeconds() {
 let told = 0
 /** Says what the processor has done since the last time. */
 function tellTime() {
-  if (!process.env.SPIKEWASM_TEST_TIMES) return
   const now = processorSeconds()
-  console.log(`  Processor: ${(now - told).toFixed(2)} s`)
+  tell({ kind: 'processor', seconds: now - told })
   told = now
 }
 
+const { files, grep } = JSON.parse(process.argv[2])
+const wanted = new RegExp(grep)
 // What a file leaves behind counts as its own: threads that end, a start of the process.
 process.on('exit', tellTime)
-const { typescriptLines } = await import('../build/src/cli/typescript-lines.js')
+const { typescriptLines } = await import('../../build/src/cli/typescript-lines.js')
 Error.prepareStackTrace = (error, calls) =>
   typescriptLines([String(error), ...calls.map((call) => `    at ${call}`)].join('\n'))
 // uvu would run what it has found so far by itself, whichever file that is from.
 globalThis.UVU_DEFER = 1
 // Tests import single files of the source; nothing else says that they run in Node.
-await import('../build/src/node.js')
+await import('../../build/src/node.js')
 const { exec } = await import('uvu')
 // Tests compile models by the hundred, each small: a collection behind every few of them would take
 // longer than they do. Those of memory see it as users do.
-const { growth } = await import('../build/src/runtime/collect.js')
+const { growth } = await import('../../build/src/runtime/collect.js')
 const ofUsers = { ...growth }
 const ofTests = { youngBytes: 2 ** 24, allBytes: 2 ** 27 }
 
-let code = 0
-const files = process.argv.slice(2)
-for (const [i, file] of files.entries()) {
+/** What tests tell the runner, through test/support/runner.ts. */
+globalThis.SPIKEWASM_TELL = (event) => {
+  if (event.name === undefined || wanted.test(event.name)) tell(event)
+}
+
+for (const [i, { source, built }] of files.entries()) {
   if (i > 0) tellTime()
-  console.log(`\nfile ${file}`)
-  Object.assign(growth, file.includes('/runtime/') ? ofUsers : ofTests)
+  console.log(`\n${source}`)
+  tell({ kind: 'file', source })
+  Object.assign(growth, source.includes('/runtime/') ? ofUsers : ofTests)
   globalThis.UVU_QUEUE.splice(0, Number.POSITIVE_INFINITY, [null])
   try {
-    await import(pathToFileURL(resolve(file)).href)
+    const load = () => import(pathToFileURL(resolve(built)).href)
+    await loadWatched(load, (suite) => watchSuite(suite, wanted, tell))
     await exec()
   } catch (error) {
     console.error(error)
-    process.exitCode = 1
+    tell({ kind: 'broken', why: String(error) })
   }
   // What it has left to happen, a rejection for example, happens now.
   for (let turn = 0; turn < 3; turn++) await new Promise((done) => setImmediate(done))
-  code ||= process.exitCode
 }
-process.exitCode = code
+// What failed is told: another code says that something went wrong behind the tests.
+process.exitCode = 0
+tell({ kind: 'done' })
