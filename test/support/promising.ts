@@ -4,10 +4,15 @@ import ts from 'typescript'
 /**
  * Names of all functions, and of members of classes, interfaces and objects, whose result is or
  * may be a promise: `compile`, `Model.fromBytes`, `Model#fit`, `datasets.digits`.
- * @param entry a declaration file
+ * @param entries declaration files
  */
-export function promising(entry: string): string[] {
-  const program = ts.createProgram([entry], { skipLibCheck: true, types: [], target: 99 })
+export function promising(entries: readonly string[]): string[] {
+  const options: ts.CompilerOptions = { types: [], target: 99, lib: ['lib.es2023.d.ts'] }
+  const program = ts.createProgram(entries, options)
+  return entries.flatMap((entry) => promisingOf(program, entry))
+}
+
+function promisingOf(program: ts.Program, entry: string): string[] {
   const checker = program.getTypeChecker()
   const file = program.getSourceFile(entry) as ts.SourceFile
   const module = checker.getSymbolAtLocation(file) as ts.Symbol
