@@ -1,8 +1,8 @@
 /** Cells against their definition in float64: forward, through time, by rates, recurrent. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Cell, integrator, leakyIntegrator } from '../../src/index.js'
-import { cellKind, parameterNames, recurrentWeight } from '../../src/nn/layers/cell.js'
+import type { Cell } from '../../src/index.js'
+import { cellKind, cellTypes, parameterNames, recurrentWeight } from '../../src/nn/layers/cell.js'
 import { cellLayout } from '../../src/plan/cell.js'
 import {
   constantBytes,
@@ -16,7 +16,7 @@ import {
 import { pack, storedChannels, unpack, vectorLayout } from '../../src/plan/layout.js'
 import { noPool } from '../../src/plan/tensors.js'
 import type { Buffer } from '../../src/plan/words.js'
-import { integer, one, type Random, randomCell } from '../support/cells.js'
+import { integer, type Random, randomCell, randomIntegrator } from '../support/cells.js'
 import { TestEngine, testRandom, variants } from '../support/engine.js'
 import { EnginePrograms } from '../support/records.js'
 import { surrogateDerivative } from '../support/reference.js'
@@ -28,9 +28,10 @@ import {
   cellStart,
   cellStep,
 } from '../support/reference-cells.js'
+import { keysOf, surrogateNames } from '../support/tables.js'
 
 const base = Number(process.env.SPIKEWASM_TEST_SEED ?? 0)
-const CASES = 24
+const CASES = 40
 
 function near(what: string, got: ArrayLike<number>, expected: ArrayLike<number>, limit = 1e-4) {
   assert.is(got.length, expected.length, what)
@@ -54,13 +55,9 @@ function makeCase(random: Random): Case {
     const shape = [integer(random, 1, 6), integer(random, 1, 2), integer(random, 1, 3)] as const
     const [batch, T] = [integer(random, 1, 2), integer(random, 1, 10)]
     const learns = random() < 0.6
-    const ends = [
-      integrator(),
-      leakyIntegrator({ tau: 3, tauSyn: 2, learn: learns ? ['tau', 'tauSyn'] : [] }),
-    ]
     const cell: Cell =
       random() < 0.15
-        ? one(random, ends)
+        ? randomIntegrator(random, shape, learns)
         : randomCell(random, shape, { learns, hears: random() < 0.4 })
     const state = Object.fromEntries(
       (cellKind.parameters?.(cell, shape) ?? []).map((spec) => [
@@ -109,17 +106,22 @@ for (const variant of variants)
   test(`cells do what their equations say, there and back (${variant})`, () => {
     const engine = new TestEngine(variant, 64)
     const seen = { recurrent: 0, learned: 0, plain: 0 }
+    const [types, surrogates] = [new Set<string>(), new Set<string>()]
     for (let n = 0; n < CASES; n++) {
       engine.reset()
       const random = testRandom(base * 3571 + n)
       const c = makeCase(random)
       run(engine, c, random, `case ${n}, seed ${base}`)
       engine.checkGuards(`case ${n}`)
+      types.add(c.layer.cell.type)
+      if (c.layer.cell.vThreshold !== null) surrogates.add(c.layer.cell.surrogate)
       if (c.layer.cell.recurrence) seen.recurrent++
       if (c.layer.cell.learn.length > 0) seen.learned++
       if (c.steps.some(({ out }) => out.some((s) => s === 1))) seen.plain++
     }
     assert.ok(Math.min(...Object.values(seen)) >= 4, JSON.stringify(seen))
+    assert.equal([...types].sort(), keysOf(cellTypes).sort())
+    assert.equal([...surrogates].sort(), [...surrogateNames].sort())
   })
 
 function run(engine: TestEngine, c: Case, random: Random, what: string): void {

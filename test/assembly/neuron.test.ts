@@ -11,43 +11,20 @@ import {
   Op,
   Surrogate,
 } from '../../assembly/opcodes.js'
+import type { SurrogateName } from '../../src/index.js'
 import { type Calls, callsOf } from '../../src/plan/calls.js'
-import { neuronScratch } from '../../src/plan/neuron-record.js'
+import { neuronScratch, surrogates } from '../../src/plan/neuron-record.js'
 import { f32, isFor, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
+import { surrogateDerivative } from '../support/reference.js'
 import { readFixture } from '../support/safetensors.js'
+import { surrogateNames } from '../support/tables.js'
 
-const KINDS = [
-  'Sigmoid',
-  'Atan',
-  'Triangle',
-  'Rectangle',
-  'FastSigmoid',
-  'PiecewiseExp',
-  'Erf',
-] as const
+const KINDS: SurrogateName[] = []
+for (const name of surrogateNames) KINDS[surrogates[name]] = name
 
 /** h'(x) of the surrogate, in float64. */
-function surrogate(kind: Surrogate, alpha: number, x: number): number {
-  const z = Math.abs(alpha * x)
-  switch (kind) {
-    case Surrogate.Sigmoid: {
-      const e = Math.exp(-z)
-      return (alpha * e) / (1 + e) ** 2
-    }
-    case Surrogate.Atan:
-      return alpha / 2 / (1 + ((Math.PI / 2) * alpha * x) ** 2)
-    case Surrogate.Triangle:
-      return Math.max(0, alpha - alpha * z)
-    case Surrogate.Rectangle:
-      return Math.abs(x) < 1 / (2 * alpha) ? alpha : 0
-    case Surrogate.FastSigmoid:
-      return 1 / (1 + z) ** 2
-    case Surrogate.PiecewiseExp:
-      return (alpha / 2) * Math.exp(-z)
-    case Surrogate.Erf:
-      return (alpha / Math.sqrt(Math.PI)) * Math.exp(-((alpha * x) ** 2))
-  }
-}
+const surrogate = (kind: Surrogate, alpha: number, x: number): number =>
+  surrogateDerivative({ surrogate: KINDS[kind], alpha }, x)
 
 const none: Words = {}
 

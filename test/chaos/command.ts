@@ -4,7 +4,10 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { scheduleNames } from '../../src/cli/training-options.js'
+import { optimizerNames } from '../../src/optimizer/index.js'
 import { testRandom } from '../support/engine.js'
+import { lossesOfOneOutput, usualMethods } from '../support/tables.js'
 import {
   type ChaosOptions,
   type ChaosResult,
@@ -54,15 +57,15 @@ async function train(args: readonly string[], killAfter?: number): Promise<End> 
   }
 }
 
-const methods = ['rate', 'bptt', 'ottt', 'sltt'] as const
-
 /** Options of a run of about a second. */
 function optionsOf(seed: number, random: Random): string[] {
-  const method = methods[seed % methods.length]
-  const optimizer = pick(random, ['sgd', 'adam', 'adamW'])
+  const method = usualMethods[seed % usualMethods.length]
+  const optimizer = pick(random, optimizerNames)
   const online = method === 'ottt' || method === 'sltt'
-  const losses = method === 'rate' ? ['crossEntropy', 'mse'] : ['crossEntropy', 'mse', 'tet']
-  const loss = pick(random, losses)
+  const loss = pick(
+    random,
+    lossesOfOneOutput.filter((kind) => kind !== 'tet' || method !== 'rate'),
+  )
   const everyStep = online && random() < 0.5
   const maybe = (...args: string[]): string[] => (random() < 0.5 ? args : [])
   return [
@@ -71,7 +74,7 @@ function optionsOf(seed: number, random: Random): string[] {
     ...['--epochs', `${between(random, 6, 10)}`, '--limit-train', '400'],
     ...['--optimizer', optimizer, '--loss', loss],
     ...(loss === 'crossEntropy' ? maybe('--label-smoothing', '0.1') : []),
-    ...['--schedule', pick(random, ['cosine', 'oneCycle', 'plateau', 'stepDecay', 'constant'])],
+    ...['--schedule', pick(random, scheduleNames)],
     ...maybe('--clip-norm', '1'),
     ...(everyStep ? ['--update', 'everyStep'] : maybe('--accumulate', '3')),
     ...maybe('--ema', '0.9'),

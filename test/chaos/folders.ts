@@ -9,6 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { run } from '../cli/in-process.js'
 import { type FolderKind, folderKinds, writeData } from '../support/data-folders.js'
 import { testRandom } from '../support/engine.js'
+import { usualMethods } from '../support/tables.js'
 import {
   type ChaosOptions,
   type ChaosResult,
@@ -23,14 +24,13 @@ import { between, type Random } from './scenario.js'
 export const places = ['relative', 'moved', 'second machine'] as const
 type Place = (typeof places)[number]
 
-const methods = ['rate', 'bptt', 'ottt', 'sltt'] as const
 const kinds = Object.keys(folderKinds) as FolderKind[]
 
 /** What a seed stands for: 18 in a row have each kind of data at each place. */
 const scenarioOf = (seed: number) => ({
   kind: kinds[seed % kinds.length],
   place: places[Math.floor(seed / kinds.length) % places.length],
-  method: methods[seed % methods.length],
+  method: usualMethods[seed % usualMethods.length],
 })
 
 /** Where a run and its data are, and in which folder the command is. */

@@ -15,7 +15,6 @@ import {
   type Layer,
   lif,
   linear,
-  type Method,
   type Model,
   type ModelJson,
   maxPool2d,
@@ -26,6 +25,7 @@ import {
   type Value,
 } from '../../src/index.js'
 import { nirTree } from '../../src/io/nir/from-model.js'
+import { methodNames } from '../../src/plan/method-names.js'
 import { testRandom } from '../support/engine.js'
 
 type Random = () => number
@@ -187,11 +187,9 @@ function blockOf({ nodes, output }: NetworkJson) {
   })
 }
 
-const methods: readonly Method[] = ['rate', 'bptt', 'ottt', 'sltt', 'os']
-
 /** All that walks through a graph. */
 async function walk(network: NetworkJson, random: Random): Promise<void> {
-  const method = methods[below(random, methods.length)]
+  const method = methodNames[below(random, methodNames.length)]
   const purpose = random() < 0.5 ? 'train' : 'inference'
   const options = { input: [2, SIZE, SIZE], timeSteps: 2, batchSize: 2, threads: 1 } as const
   const start = await sequential(flatten(), linear(32, 3)).compile({

@@ -6,14 +6,12 @@ import {
   type Cell,
   conv2d,
   flatten,
-  integrator,
   type Layer,
-  leakyIntegrator,
   linear,
   type Method,
 } from '../../src/index.js'
 import { checkCase, makeCase } from '../support/case.js'
-import { integer, one, type Random, randomCell } from '../support/cells.js'
+import { integer, one, type Random, randomCell, randomIntegrator } from '../support/cells.js'
 import { testRandom } from '../support/engine.js'
 
 const seed = Number(process.env.SEED ?? 37)
@@ -25,11 +23,6 @@ function network(random: Random, method: Method): Layer[] {
   const cell = (shape: readonly number[], hears: boolean): Cell =>
     randomCell(random, shape, { learns: method !== 'sltt', hears: hears && method !== 'rate' })
   const width = integer(random, 5, 9)
-  const end = [
-    [],
-    [integrator()],
-    [leakyIntegrator({ tau: 3, tauSyn: 2, learn: method === 'sltt' ? [] : ['tau', 'tauSyn'] })],
-  ]
   return [
     conv2d(2, shape[0], 3, { padding: 1 }),
     cell(shape, random() < 0.5),
@@ -38,7 +31,7 @@ function network(random: Random, method: Method): Layer[] {
     linear(shape[0] * 2, width),
     cell([width, 1, 1], random() < 0.7),
     linear(width, 3),
-    ...one(random, end),
+    ...(random() < 0.3 ? [] : [randomIntegrator(random, [3, 1, 1], method !== 'sltt')]),
   ]
 }
 

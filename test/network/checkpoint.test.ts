@@ -257,7 +257,7 @@ test('random networks, in both engines', async () => {
   for (let round = 0; round < rounds; round++) {
     const size = 6 + Math.floor(random() * 7)
     const shape = [random() < 0.3 ? 1 : 3, size, size] as const
-    const network = randomNetwork(random, shape, true)
+    const network = randomNetwork(random, shape, 'bptt')
     const options = {
       input: shape,
       timeSteps: 1 + Math.floor(random() * 9),

@@ -14,9 +14,7 @@ import {
   type Layer,
   lif,
   linear,
-  type Method,
   type StateDict,
-  type StepMode,
   scale,
   sequential,
   sgd,
@@ -28,6 +26,7 @@ import { byStep } from '../support/frames.js'
 import { isLong } from '../support/long.js'
 import { expectClose, expectSameBits, labels, uniform } from '../support/measure.js'
 import { referenceStep } from '../support/reference.js'
+import { usualModes } from '../support/tables.js'
 
 const seed = Number(process.env.SEED ?? 17)
 
@@ -126,17 +125,8 @@ const networks: readonly Network[] = [
   },
 ]
 
-const methods: readonly [Method, StepMode][] = [
-  ['rate', 'm'],
-  ['rate', 's'],
-  ['bptt', 'm'],
-  ['bptt', 's'],
-  ['ottt', 's'],
-  ['sltt', 's'],
-]
-
 for (const [i, { name, layers, input, currents }] of networks.entries())
-  for (const [j, [method, stepMode]] of methods.entries()) {
+  for (const [j, [method, stepMode]] of usualModes.entries()) {
     if (method === 'ottt' && currents) continue
     // Each network and each method has both.
     const [timeSteps, frames] = (i + j) % 2 === 0 ? [4, false] : [5, true]
@@ -194,7 +184,7 @@ test('standardised weights by groups: the float64 reference', async () => {
     flatten(),
     linear(16 * 4, 4),
   ]
-  for (const [method, stepMode] of methods) {
+  for (const [method, stepMode] of usualModes) {
     const options = { input: [3, 6, 6], timeSteps: 4, batchSize: 3, method, stepMode } as const
     const c = await makeCase(layers, options, seed)
     await checkCase(`${method} ${stepMode}`, c)
@@ -261,7 +251,7 @@ function denseState(layers: readonly Layer[], state: StateDict): StateDict {
 
 for (const [i, { name, layers, input, currents }] of networks.entries())
   test(`${name}: a dense convolution with zeros between the groups gives the same`, async () => {
-    for (const [j, [method, stepMode]] of methods.entries()) {
+    for (const [j, [method, stepMode]] of usualModes.entries()) {
       if (method === 'ottt' && currents) continue
       if (!isLong && (i + j) % 2 === 0) continue
       const options = { input, timeSteps: 4, batchSize: 3, method, stepMode } as const
@@ -340,7 +330,7 @@ const sized = (options: Partial<CompileOptions>, { input }: Network) => {
 }
 
 for (const [i, network] of networks.entries())
-  for (const [j, [method, stepMode]] of methods.entries()) {
+  for (const [j, [method, stepMode]] of usualModes.entries()) {
     if (method === 'ottt' && network.currents) continue
     // Starting threads takes longer than the steps: two in one build, three in the other, or none.
     // Each network and each method has both.

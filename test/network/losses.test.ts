@@ -29,6 +29,7 @@ import {
 } from '../../src/index.js'
 import { testRandom } from '../support/engine.js'
 import { relativeError } from '../support/measure.js'
+import { usualModes } from '../support/tables.js'
 
 interface Case {
   readonly method: Method
@@ -102,14 +103,6 @@ for (const [i, c] of fixture.cases.entries())
   })
 
 // The table of docs/training.md.
-const methods: readonly [Method, StepMode][] = [
-  ['rate', 'm'],
-  ['rate', 's'],
-  ['bptt', 'm'],
-  ['bptt', 's'],
-  ['ottt', 's'],
-  ['sltt', 's'],
-]
 const rows: readonly [string, Partial<CompileOptions>, readonly Method[]][] = [
   ['crossEntropy()', { loss: crossEntropy() }, ['rate', 'bptt', 'ottt', 'sltt']],
   ['smoothed', { loss: crossEntropy({ labelSmoothing: 0.1 }) }, ['rate', 'bptt', 'ottt', 'sltt']],
@@ -130,7 +123,7 @@ const reasons: Record<string, RegExp> = {
 
 test('each method has the losses of the table, and refuses the others by name', async () => {
   for (const [what, options, having] of rows)
-    for (const [method, stepMode] of methods) {
+    for (const [method, stepMode] of usualModes) {
       const compile = () =>
         small().compile({ input: [5, 1, 1], batchSize: 2, method, stepMode, ...options })
       if (having.includes(method)) {

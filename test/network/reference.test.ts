@@ -13,14 +13,13 @@ import {
   type NeuronOptions,
   plif,
   type StateDict,
-  type StepMode,
-  type SurrogateName,
 } from '../../src/index.js'
 import { checkCase, makeCase } from '../support/case.js'
 import { testRandom } from '../support/engine.js'
 import { isLong, ofLong } from '../support/long.js'
 import { uniform } from '../support/measure.js'
 import { type ReferenceResult, referenceStep } from '../support/reference.js'
+import { offlineModes, surrogateNames } from '../support/tables.js'
 
 const seed = Number(process.env.SEED ?? 11)
 
@@ -137,16 +136,9 @@ const geometries: readonly Geometry[] = [
   },
 ]
 
-const methods: readonly ['rate' | 'bptt', StepMode][] = [
-  ['rate', 'm'],
-  ['rate', 's'],
-  ['bptt', 'm'],
-  ['bptt', 's'],
-]
-
 // Each geometry and each method has images and frames.
 for (const [i, { name, layers, input }] of geometries.entries())
-  for (const [j, [method, stepMode]] of methods.entries())
+  for (const [j, [method, stepMode]] of offlineModes.entries())
     for (const frames of ofLong([(i + j) % 2 === 1], [false, true]))
       test(`${name} ${method} ${stepMode} frames=${frames}`, async () => {
         const random = testRandom(seed)
@@ -163,7 +155,7 @@ for (const [i, { name, layers, input }] of geometries.entries())
           await checkCase(`T=${timeSteps} debug`, c, { engine: 'debug', threads })
       })
 
-for (const [method, stepMode] of methods)
+for (const [method, stepMode] of offlineModes)
   test(`T = 9 and 17 (two and three planes of masks) ${method} ${stepMode}`, async () => {
     for (const timeSteps of [9, 17]) {
       const { layers, input } = geometries[0]
@@ -201,7 +193,7 @@ const resets: readonly NeuronOptions[] = [
 // Each way to reset and each method with half of the others.
 for (const [i, reset] of resets.entries())
   for (const [k, decayInput] of [false, true].entries())
-    for (const [j, [method, stepMode]] of methods.entries()) {
+    for (const [j, [method, stepMode]] of offlineModes.entries()) {
       if (!isLong && (i + j + k) % 2 === 1) continue
       test(`lif ${JSON.stringify({ ...reset, decayInput })} ${method} ${stepMode}`, async () => {
         // Input divided by τ needs a lower threshold to fire.
@@ -218,17 +210,8 @@ for (const [i, reset] of resets.entries())
       })
     }
 
-const surrogates = [
-  'sigmoid',
-  'atan',
-  'triangle',
-  'rectangle',
-  'fastSigmoid',
-  'piecewiseExp',
-  'erf',
-] as const satisfies readonly SurrogateName[]
-for (const [i, surrogate] of surrogates.entries())
-  for (const [j, [method, stepMode]] of methods.entries())
+for (const [i, surrogate] of surrogateNames.entries())
+  for (const [j, [method, stepMode]] of offlineModes.entries())
     test(`surrogate ${surrogate} ${method} ${stepMode}`, async () => {
       const both = [{ surrogate }, { surrogate, alpha: 1.7, detachReset: false }]
       for (const options of ofLong([both[(i + j) % 2]], both)) {
@@ -241,7 +224,7 @@ for (const [i, surrogate] of surrogates.entries())
       }
     })
 
-for (const [method, stepMode] of methods)
+for (const [method, stepMode] of offlineModes)
   test(`integrate and fire ${method} ${stepMode}`, async () => {
     for (const options of [{}, { vReset: 0.1 }, { detachReset: false }])
       await checkCase(

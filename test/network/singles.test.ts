@@ -14,11 +14,9 @@ import {
   flatten,
   lif,
   linear,
-  type Method,
   type Model,
   mlp,
   resnet18,
-  type StepMode,
   sequential,
 } from '../../src/index.js'
 import { makePlan, type Plan } from '../../src/plan/plan.js'
@@ -26,6 +24,7 @@ import { testRandom } from '../support/engine.js'
 import { isLong, ofLong } from '../support/long.js'
 import { expectClose, labels, uniform } from '../support/measure.js'
 import { randomNetwork, randomPlanOptions } from '../support/random-network.js'
+import { usualModes } from '../support/tables.js'
 
 const seed = 20261125
 
@@ -53,15 +52,6 @@ async function runsOf(model: Model, call: () => Promise<unknown>): Promise<strin
   return runs
 }
 
-const methods: readonly [Method, StepMode][] = [
-  ['rate', 'm'],
-  ['rate', 's'],
-  ['bptt', 'm'],
-  ['bptt', 's'],
-  ['ottt', 's'],
-  ['sltt', 's'],
-]
-
 for (const purpose of ['train', 'inference'] as const)
   for (const threads of [1, 2, 3])
     test(`random networks, ${purpose}, ${threads} threads: one by one, in a batch and in its rest, the same bits and rates`, async () => {
@@ -73,9 +63,9 @@ for (const purpose of ['train', 'inference'] as const)
         if (isLeftOut(round)) continue
         const where = `round ${round} seed=${seed}`
         const random = testRandom(seed + 100 * threads + round)
-        const [method, stepMode] = methods[round % methods.length]
+        const [method, stepMode] = usualModes[round % usualModes.length]
         const input = [1 + (round % 3), 8, 8] as const
-        const net = randomNetwork(random, input, method === 'bptt')
+        const net = randomNetwork(random, input, method)
         if (purpose === 'train' && method === 'ottt' && readsCurrents(net, input)) continue
         const [frames, timeSteps] = [round % 4 === 1, [4, 1, 9, 3, 2][round % 5]]
         const shared = { input, method, stepMode, frames, timeSteps, purpose, seed: round }
@@ -271,7 +261,7 @@ test('training and its profile after predict are those without it', async () => 
 test('buffers of a single image lie where those of other programs do', () => {
   const random = testRandom(seed)
   let found = 0
-  for (let round = 0; round < ofLong(80, 200); round++)
+  for (let round = 0; round < ofLong(100, 200); round++)
     for (const workers of [1, 2]) {
       const options = randomPlanOptions(random)
       // The state of a loop over t keeps its memory.

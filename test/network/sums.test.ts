@@ -13,12 +13,10 @@ import {
   type Layer,
   lif,
   linear,
-  type Method,
   type Module,
   networkFromJSON,
   type Ops,
   residual,
-  type StepMode,
   scale,
   sequential,
   type Value,
@@ -28,6 +26,7 @@ import { checkGradients, makeCase } from '../support/case.js'
 import { testRandom } from '../support/engine.js'
 import { ofLong } from '../support/long.js'
 import { expectClose } from '../support/measure.js'
+import { methodModes } from '../support/tables.js'
 
 /** What a graph of sums is made of: children, and how they are called. */
 interface Sums {
@@ -91,17 +90,7 @@ function wire({ steps }: Sums, m: Record<string, Apply>, x: Value, { add }: Ops)
 
 const blockOf = (sums: Sums): Module => block(sums.children, (m, x, ops) => wire(sums, m, x, ops))
 
-const methods: readonly (readonly [Method, StepMode])[] = [
-  ['rate', 'm'],
-  ['rate', 's'],
-  ['bptt', 'm'],
-  ['bptt', 's'],
-  ['ottt', 's'],
-  ['sltt', 's'],
-  ['os', 's'],
-]
-
-for (const [j, [method, stepMode]] of methods.entries())
+for (const [j, [method, stepMode]] of methodModes().entries())
   for (const [k, kind] of (['any', 'doubled', 'long'] as const).entries())
     for (const seed of ofLong([1], [1, 2, 3, 4, 5]))
       test(`${kind} sums by ${method} ${stepMode}, seed ${seed}`, async () => {

@@ -37,7 +37,6 @@ import { type Group, group, numbers, type Tree, texts } from '../../src/io/nir/t
 import { valuesOf } from '../../src/nir/values.js'
 import { parseLines, run } from '../cli/in-process.js'
 import { testRandom } from '../support/engine.js'
-import { randomNetwork } from '../support/random-network.js'
 import { skip } from '../support/runner.js'
 import { refusal, saveNir } from './package-rules.js'
 import { simulate } from './simulate.js'
@@ -182,34 +181,6 @@ test('spikes of images come back to their own neuron', async () => {
   const before = conv2d(2, 3, 3, { padding: 1 })
   await expectSameBits(sequential(before, own, conv2d(3, 2, 3), flatten(), linear(8, 3)), [2, 4, 4])
   await expectSameBits(sequential(own, flatten(), linear(12, 3)), [3, 4])
-})
-
-test('random networks are written so that the package reads them, or refused by a layer', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'spikewasm-nir-'))
-  let written = 0
-  for (let seed = 0; seed < 60; seed++) {
-    const input = [[1, 8, 8] as const, [3, 9, 9] as const][seed % 2]
-    const network = randomNetwork(testRandom(1000 + seed), input, true)
-    const options = { input, frames: true, timeSteps: 3, batchSize: 2 } as const
-    const model = await network.compile({ ...options, purpose: 'inference' })
-    try {
-      const path = join(folder, `${seed}.nir`)
-      await saveNir(model, path)
-      const again = await loadNir(path, { batchSize: 2 })
-      const x = inputs(3, 2, input[0] * input[1] * input[2])
-      const [a, b] = [(await model.predict(x)).logits, (await again.predict(x)).logits]
-      for (const [i, value] of a.entries())
-        assert.ok(Math.abs(value - b[i]) <= 1e-4 * (1 + Math.abs(value)), `${seed}: ${value}`)
-      await again.dispose()
-      written++
-    } catch (error) {
-      assert.instance(error, SpikewasmError)
-      assert.match((error as Error).message, /^saveNir: \S+ \(.+\) cannot be written as NIR/)
-    }
-    await model.dispose()
-  }
-  assert.ok(written >= 10, `${written}`)
-  await rm(folder, { recursive: true })
 })
 
 test('what is written is read with the same bits: neurons', async () => {
@@ -495,6 +466,16 @@ test('layers that NIR does not have are refused by their names', async () => {
     [relu(), /1 \(relu\) cannot be written as NIR/],
     [alif(), /1 \(alif\) cannot be written as NIR, which has no adaptive threshold/],
     [lif({ refractory: 2 }), /1 \(lif\) cannot be written as NIR, which has no refractory time/],
+    ...[{ tauSyn: Number.POSITIVE_INFINITY }, { tau: Number.POSITIVE_INFINITY }].map(
+      (options): [Module, RegExp] => [
+        cubaLif(options),
+        /1 \(cubaLif\) cannot .* no synaptic current on neurons without leak; .* tau and tauSyn/,
+      ],
+    ),
+    [
+      lif({ tau: [2, 3, Number.POSITIVE_INFINITY, 2] }),
+      /1 \(lif\) cannot .* which has no neurons of which some leak and some do not/,
+    ],
   ]
   for (const [i, [layer, message]] of cases.entries()) {
     const network = sequential(conv2d(1, 4, 3), layer, flatten(), linear(i === 1 ? 16 : 64, 2))
@@ -506,6 +487,17 @@ test('layers that NIR does not have are refused by their names', async () => {
     await model.dispose()
   }
   await rm(folder, { recursive: true })
+})
+
+test('groups that lie too deep are refused', async () => {
+  const nested = (depth: number): Promise<Group> => {
+    let tree = group([])
+    for (let i = 0; i < depth; i++) tree = group([['g', tree]])
+    return writeHdf5(tree, 'it', 0).then((bytes) => readHdf5(bytes, 'it'))
+  }
+  assert.is((await nested(40)).members.size, 1)
+  const error = await nested(41).catch((e) => e)
+  assert.match(error.message, /^it: .*\/g\/g lies too deep: 40 groups at most/)
 })
 
 test('a network of several outputs is refused', async () => {

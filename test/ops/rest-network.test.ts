@@ -273,7 +273,8 @@ function planOf(options: PlanOptions): Plan | undefined {
 test('every record of a network has an op with the same words', () => {
   const seen = new Map<string, { same: number; parts: number }>()
   for (let seed = 1; seed <= 110; seed++) {
-    const options = randomPlanOptions(testRandom(seed))
+    // Images in parts have words of their own.
+    const options = { ...randomPlanOptions(testRandom(seed)), gradientCheckpoint: 'none' as const }
     if (options.purpose === 'stream') continue
     const plan = planOf(options)
     if (!plan) continue

@@ -14,7 +14,7 @@ import { testRandom } from '../support/engine.js'
 import { randomPlanOptions } from '../support/random-network.js'
 
 const seed = Number(process.env.SEED ?? 47)
-const PLANS = 300
+const PLANS = 200
 
 const shape = { pixels: 4, channels: 4, pixelsPerUnit: 4 }
 

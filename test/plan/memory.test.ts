@@ -13,10 +13,8 @@ import {
   flatten,
   lif,
   linear,
-  type Method,
   maxPool2d,
   residual,
-  type StepMode,
   scale,
   sequential,
 } from '../../src/index.js'
@@ -24,6 +22,7 @@ import { assignAddresses, assignAddressesByWorker, overlaps } from '../../src/pl
 import { makePlan, type Plan, type PlanOptions } from '../../src/plan/plan.js'
 import type { Buffer } from '../../src/plan/words.js'
 import { testRandom } from '../support/engine.js'
+import { usualModes } from '../support/tables.js'
 
 const seed = Number(process.env.SEED ?? 31)
 
@@ -126,17 +125,8 @@ const networks: Record<string, Block> = {
   ),
 }
 
-const methods: readonly [Method, StepMode][] = [
-  ['rate', 'm'],
-  ['rate', 's'],
-  ['bptt', 'm'],
-  ['bptt', 's'],
-  ['ottt', 's'],
-  ['sltt', 's'],
-]
-
 for (const [name, network] of Object.entries(networks))
-  for (const [method, stepMode] of methods)
+  for (const [method, stepMode] of usualModes)
     test(`${name} ${method} ${stepMode}: buffers in use never overlap and lie within the memory`, () => {
       for (const frames of [false, true]) {
         const made = plan(network, [3, 12, 12], { method, stepMode, frames, inspect: frames })

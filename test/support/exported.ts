@@ -112,9 +112,8 @@ export async function randomModel(
     [2, 12, 12],
   ] as const)
   const [method, mode] = stepMode === 's' ? (['rate', 's'] as const) : one(methods)
-  const special = method === 'os' ? 'stabilized' : method === 'bptt'
   const model = await compile(
-    randomNetwork(random, input, special, mode === 'm' && !streams) as Module,
+    randomNetwork(random, input, method, mode === 'm' && !streams) as Module,
     {
       input,
       timeSteps: one([1, 2, 3, 4, 6, 9]),

@@ -4,6 +4,7 @@
  */
 import type { SurrogateName } from '../../src/index.js'
 import type { RandomShapes } from './ops.js'
+import { surrogateNames } from './tables.js'
 
 export interface Dynamics {
   tau: number
@@ -16,16 +17,6 @@ export interface Dynamics {
   /** 1/τ = σ(w). */
   w?: number
 }
-
-export const surrogateNames: readonly SurrogateName[] = [
-  'sigmoid',
-  'atan',
-  'triangle',
-  'rectangle',
-  'fastSigmoid',
-  'piecewiseExp',
-  'erf',
-]
 
 const clamp = (x: number): number => Math.min(0.5, Math.max(-0.5, x))
 
@@ -151,7 +142,7 @@ export const surrogatesOf = (d: Dynamics, { u }: Fired): number[] =>
 /** Neurons of any kind. */
 export function randomDynamics(r: RandomShapes): Dynamics {
   const vThreshold = r.pick([1, 1, 0.7, 1.3, 5])
-  const surrogate = surrogateNames[r.int(0, 6)]
+  const surrogate = r.pick(surrogateNames)
   const usual = r.chance(0.4)
   const tau = r.pick([1.25, 2, 4, Number.POSITIVE_INFINITY])
   return {

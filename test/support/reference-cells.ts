@@ -92,6 +92,20 @@ function constantsOf({ cell, name, shape, state }: CellLayer): (neuron: number) 
   })
 }
 
+/**
+ * How far from where a rounding error would show: from the threshold, and from where a rectangle
+ * jumps.
+ */
+export const distanceOf = (
+  { surrogate, alpha }: Pick<Cell, 'surrogate' | 'alpha'>,
+  x: number,
+): number => {
+  const distance = Math.abs(x)
+  return surrogate === 'rectangle'
+    ? Math.min(distance, Math.abs(distance - 1 / (2 * alpha)))
+    : distance
+}
+
 /** What a neuron remembers: potential, current, adaptation, steps of rest, its last spike. */
 export interface CellState {
   readonly v: Tensor
@@ -185,7 +199,7 @@ export function cellStep(
       return
     }
     theta[i] = c.threshold + c.beta * before.adaptation[i]
-    if (active[i]) near(Math.abs(u[i] - theta[i]))
+    if (active[i]) near(distanceOf(cell, u[i] - theta[i]))
     const fires = cell.fires === 'above' ? u[i] > theta[i] : u[i] >= theta[i]
     const s = active[i] && fires ? 1 : 0
     state.v[i] = c.reset === undefined ? u[i] - s * c.threshold : s ? c.reset : u[i]

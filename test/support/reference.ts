@@ -27,6 +27,7 @@ import {
   cellFactor,
   cellStart,
   cellStep,
+  distanceOf,
 } from './reference-cells.js'
 import {
   adaptiveTaps,
@@ -550,7 +551,8 @@ class Reference {
 
   /** Method os, one step of neurons with a stabilised threshold. */
   stabilizedFire(node: Node, current: Tensor, v: Tensor, t: number): { u: Tensor; s: Tensor } {
-    const { tau, decayInput, vReset, vThreshold, momentum } = node.layer as StabilizedLif
+    const neuron = node.layer as StabilizedLif
+    const { tau, decayInput, vReset, vThreshold, momentum } = neuron
     const rest = vReset ?? 0
     const u = current.map((x, i) => v[i] - (v[i] - rest) / tau + (decayInput ? x / tau : x))
     const mu = u.reduce((sum, x) => sum + x, 0) / u.length
@@ -561,7 +563,7 @@ class Reference {
     running[0] += (momentum / this.options.timeSteps) * (theta - running[0])
     const s = u.map((x) => (x >= theta ? 1 : 0))
     u.forEach((x, i) => {
-      this.margin = Math.min(this.margin, Math.abs(x - theta))
+      this.margin = Math.min(this.margin, distanceOf(neuron, x - theta))
       v[i] = vReset === null ? x - theta * s[i] : s[i] ? rest : x
     })
     if (!(this.margin >= (this.options.leastMargin ?? 0))) throw new NearThreshold()
@@ -584,7 +586,7 @@ class Reference {
     const u = current.map((x, i) => lambda * v[i] + (1 - lambda) * rest + kappa * x)
     const s = u.map((x) => (x >= neuron.vThreshold ? 1 : 0))
     u.forEach((x, i) => {
-      this.margin = Math.min(this.margin, Math.abs(x - neuron.vThreshold))
+      this.margin = Math.min(this.margin, distanceOf(neuron, x - neuron.vThreshold))
       v[i] = neuron.vReset === null ? x - neuron.vThreshold * s[i] : s[i] ? rest : x
     })
     if (!(this.margin >= (this.options.leastMargin ?? 0))) throw new NearThreshold()

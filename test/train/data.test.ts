@@ -25,6 +25,7 @@ import {
 import { serializeCheckpoint } from '../../src/io/checkpoint.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { expectClose, expectSameBits, labels, uniform } from '../support/measure.js'
+import { usualMethods } from '../support/tables.js'
 import { toy, toyClasses, toyShape } from '../support/toy.js'
 
 const toyNet = (norm = true) =>
@@ -36,7 +37,7 @@ const toyNet = (norm = true) =>
     last: linear(240, toyClasses),
   })
 
-for (const method of ['rate', 'bptt', 'ottt', 'sltt'] as const)
+for (const method of usualMethods)
   test(`${method}: 5 samples train with a batch size of 16, as with one of 5`, async () => {
     const { data } = toy(5, 1)
     const losses: number[][] = []
