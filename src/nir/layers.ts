@@ -38,7 +38,7 @@ export interface Setting {
 type Mapping = (fields: Fields, x: Value, setting: Setting) => readonly Step[]
 
 /** Nodes with a state are mapped elsewhere: neurons.ts. */
-export const stateless: Readonly<Record<string, Mapping>> = {
+export const stateless = {
   Affine: (fields, x, setting) => dense(fields, x, biasOf(fields, setting)),
   Linear: (fields, x) => dense(fields, x, undefined),
   Scale: (fields, { shape }) => {
@@ -77,7 +77,7 @@ export const stateless: Readonly<Record<string, Mapping>> = {
     )
     return by === 0 ? [] : [{ layer: () => delay(by) }]
   },
-}
+} satisfies Readonly<Record<string, Mapping>>
 
 function biasOf(fields: Fields, { keepBias }: Setting): Weights[string] {
   const bias = float32(fields, 'bias')

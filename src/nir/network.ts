@@ -9,7 +9,7 @@ import { type InputShape, sizeOf, type Value } from '../nn/value.js'
 import type { StateDict } from '../runtime/state.js'
 import { Builder } from './builder.js'
 import { type FlatNode, flatGraph } from './flatten.js'
-import { type Setting, stateless } from './layers.js'
+import { type Setting, type Step, stateless } from './layers.js'
 import { neurons } from './neurons.js'
 
 /** A network that a NIR file describes. */
@@ -90,7 +90,7 @@ function mapped(
   options: NirOptions,
 ): Value {
   if (Object.hasOwn(neurons, node.type))
-    return neurons[node.type]({ builder, node, fields, x, how, options })
+    return neurons[node.type as keyof typeof neurons]({ builder, node, fields, x, how, options })
   if (!Object.hasOwn(stateless, node.type))
     throw new SpikewasmError(
       `${fields.where} must be of a known type, got one that ` +
@@ -98,7 +98,7 @@ function mapped(
         `${['Input', 'Output', ...Object.keys(stateless), ...Object.keys(neurons)].join(', ')}: ` +
         'put it in their words before writing the file',
     )
-  const steps = stateless[node.type](fields, x, setting)
+  const steps: readonly Step[] = stateless[node.type as keyof typeof stateless](fields, x, setting)
   let value = x
   for (const { layer, end = '', weights } of steps)
     value = builder.layer(`${node.name}${end}`, fields.where, value, layer, weights)

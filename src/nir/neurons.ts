@@ -39,7 +39,7 @@ export interface NeuronPlace {
   readonly options: NirOptions
 }
 
-export const neurons: Readonly<Record<string, (place: NeuronPlace) => Value>> = {
+export const neurons = {
   LIF: (place) => {
     const tau = timesOf(place, 'tau')
     const input = inputOf(place, tau)
@@ -76,7 +76,7 @@ export const neurons: Readonly<Record<string, (place: NeuronPlace) => Value>> = 
       lif({ tau, vThreshold: shared(vThreshold, x.shape), vReset: 0, ...fires }),
     )
   },
-}
+} satisfies Readonly<Record<string, (place: NeuronPlace) => Value>>
 
 function spiking(
   place: NeuronPlace,

@@ -23,7 +23,7 @@ const has = (node: NirNode, field: string): boolean => node.fields.has(field)
 
 interface Settings {
   readonly dt: number
-  readonly reset?: 'subtract' | 'zero'
+  readonly reset?: 'subtract' | 'zero' | 'stored'
   readonly fires?: 'above' | 'at'
 }
 
@@ -67,14 +67,17 @@ function convolve(node: NirNode, { shape, data }: Array_, dimensions: 1 | 2): Ar
 function pool(node: NirNode, { shape: [c, h, w], data }: Array_, mean: boolean): Array_ {
   const [kh, kw] = arrayOf(node, 'kernel_size').data
   const [sy, sx] = arrayOf(node, 'stride').data
-  const [oh, ow] = [Math.floor((h - kh) / sy) + 1, Math.floor((w - kw) / sx) + 1]
+  const [py, px] = arrayOf(node, 'padding').data
+  const [oh, ow] = [Math.floor((h + 2 * py - kh) / sy) + 1, Math.floor((w + 2 * px - kw) / sx) + 1]
+  const at = (k: number, y: number, x: number): number =>
+    y < 0 || y >= h || x < 0 || x >= w ? 0 : data[(k * h + y) * w + x]
   const out: number[] = []
   for (let k = 0; k < c; k++)
     for (let y = 0; y < oh; y++)
       for (let x = 0; x < ow; x++) {
         let sum = 0
         for (let a = 0; a < kh; a++)
-          for (let b = 0; b < kw; b++) sum += data[(k * h + y * sy + a) * w + x * sx + b]
+          for (let b = 0; b < kw; b++) sum += at(k, y * sy + a - py, x * sx + b - px)
         out.push(mean ? sum / (kh * kw) : sum)
       }
   return { shape: [c, oh, ow], data: out }
@@ -106,7 +109,8 @@ function neuron(
     }
     const theta = of('v_threshold')[n]
     const spike = fires === 'above' ? state.v[n] > theta : state.v[n] >= theta
-    if (spike) state.v[n] = reset === 'subtract' ? state.v[n] - theta : 0
+    const to = reset === 'stored' ? of('v_reset')[n] : 0
+    if (spike) state.v[n] = reset === 'subtract' ? state.v[n] - theta : to
     out.push(spike ? 1 : 0)
   }
   return { shape, data: out }
@@ -119,8 +123,13 @@ function compute(
   states: State,
   settings: Settings,
 ): Array_ {
-  if (!states.has(name))
-    states.set(name, { v: Array(size(x.shape)).fill(0), i: Array(size(x.shape)).fill(0), past: [] })
+  if (!states.has(name)) {
+    const zeros = (): number[] => Array(size(x.shape)).fill(0)
+    // Neurons start where a spike leaves them.
+    const isStored = settings.reset === 'stored' && has(node, 'v_reset')
+    const v = isStored ? arrayOf(node, 'v_reset').data : zeros()
+    states.set(name, { v, i: zeros(), past: [] })
+  }
   const state = states.get(name)!
   switch (node.type) {
     case 'Affine':

@@ -165,8 +165,7 @@ function made(place: Place): Made {
   ]
   const weight = (key: string): NamedTensor | undefined =>
     state[name === '' ? key : `${name}.${key}`]
-  if (layer === undefined) return []
-  switch (layer.kind) {
+  switch (layer?.kind) {
     case 'identity':
     case 'dropout':
       return []

@@ -1,0 +1,295 @@
+/** Every kind of node that is read, and every kind of layer that is written or refused. */
+
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { trace } from '../../src/graph/trace.js'
+import { flatten, lif, linear, loadNir, type Model, sequential } from '../../src/index.js'
+import { readHdf5, writeHdf5 } from '../../src/io/nir/hdf5.js'
+import {
+  type Group,
+  group,
+  numbers,
+  type TextsLeaf,
+  type Tree,
+  texts,
+} from '../../src/io/nir/tree.js'
+import { stateless } from '../../src/nir/layers.js'
+import { neurons } from '../../src/nir/neurons.js'
+import { integer, one, type Random } from '../support/cells.js'
+import { testRandom } from '../support/engine.js'
+import { expectClose } from '../support/measure.js'
+import { draws } from '../support/random-network.js'
+import { keysOf } from '../support/tables.js'
+import { saveNir } from './package-rules.js'
+import { simulate } from './simulate.js'
+
+const dt = 2 ** -10
+const [STEPS, SAMPLES] = [6, 2]
+const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
+
+/** What a node is drawn from. */
+interface Draw {
+  readonly random: Random
+  /** Numbers of this shape between two others. */
+  readonly floats: (shape: readonly number[], least: number, most: number) => Tree
+}
+/** A node, and the sizes of what it takes and gives. */
+interface Drawn {
+  readonly fields: Readonly<Record<string, Tree>>
+  readonly input: readonly number[]
+  readonly output: readonly number[]
+}
+
+const whole = (...values: number[]): Tree => numbers(BigInt64Array.from(values, BigInt))
+const alone = (value: number): Tree => numbers(BigInt64Array.of(BigInt(value)), [])
+
+const image = [2, 3, 4]
+const picture = [2, 4, 8] as const
+/** Neurons with a number of each field for each. */
+const ofNeurons =
+  (...ranges: (readonly [field: string, least: number, most: number])[]) =>
+  ({ floats }: Draw): Drawn => ({
+    fields: Object.fromEntries(
+      ranges.map(([field, least, most]) => [field, floats(image, least, most)]),
+    ),
+    input: image,
+    output: image,
+  })
+const ofMembrane = [
+  ['r', 1, 3],
+  ['v_leak', 0.1, 0.3],
+] as const
+const ofSpikes = [
+  ['v_threshold', 0.4, 1.5],
+  ['v_reset', -0.3, 0.2],
+] as const
+const ofCurrent = [
+  ['tau_mem', 1.5 * dt, 4 * dt],
+  ['tau_syn', 1.5 * dt, 4 * dt],
+  ['w_in', 0.5, 2],
+] as const
+const ofTau = ['tau', 1.5 * dt, 4 * dt] as const
+
+function pooling({ random }: Draw): Drawn {
+  const [kh, kw, sy, sx] = [3, 2, integer(random, 1, 2), integer(random, 1, 3)]
+  const [py, px] = [1, integer(random, 0, 1)]
+  return {
+    fields: { kernel_size: whole(kh, kw), stride: whole(sy, sx), padding: whole(py, px) },
+    input: [2, 5, 7],
+    output: [2, Math.floor((5 + 2 * py - kh) / sy) + 1, Math.floor((7 + 2 * px - kw) / sx) + 1],
+  }
+}
+
+function convolved({ random, floats }: Draw, sizes: readonly number[]): Drawn {
+  const each = (least: number, most: number): number[] =>
+    sizes.map(() => integer(random, least, most))
+  const groups = one(random, [1, 2])
+  const [kernel, stride, padding] = [each(1, 3), each(1, 2), each(0, 1)]
+  const list = (values: readonly number[]): Tree =>
+    sizes.length === 1 ? alone(values[0]) : whole(...values)
+  return {
+    fields: {
+      input_shape: list(sizes),
+      weight: floats([6, 4 / groups, ...kernel], -1, 1),
+      ...{ stride: list(stride), padding: list(padding), dilation: list(sizes.map(() => 1)) },
+      ...{ groups: alone(groups), bias: floats([6], -1, 1) },
+    },
+    input: [4, ...sizes],
+    output: [
+      6,
+      ...sizes.map((n, i) => Math.floor((n + 2 * padding[i] - kernel[i]) / stride[i]) + 1),
+    ],
+  }
+}
+
+type NirKind = keyof typeof stateless | keyof typeof neurons
+
+/** How each kind of node that the package reads is drawn. */
+const nodes: Readonly<Record<NirKind, (draw: Draw) => Drawn>> = {
+  Affine: ({ floats }) => ({
+    fields: { weight: floats([5, 3], -1, 1), bias: floats([5], -1, 1) },
+    ...{ input: [3], output: [5] },
+  }),
+  Linear: ({ floats }) => ({
+    fields: { weight: floats([5, 3], -1, 1) },
+    ...{ input: [3], output: [5] },
+  }),
+  Scale: ofNeurons(['scale', -1, 2]),
+  Conv1d: (draw) => convolved(draw, [9]),
+  Conv2d: (draw) => convolved(draw, [6, 7]),
+  SumPool2d: pooling,
+  AvgPool2d: pooling,
+  Flatten: () => ({
+    fields: { start_dim: alone(0), end_dim: alone(-1), input_type: whole(...image) },
+    ...{ input: image, output: [24] },
+  }),
+  Delay: ({ random }) => {
+    const steps = image
+      .slice(0, 1)
+      .flatMap((c) => Array.from({ length: c }, () => integer(random, 1, 3)))
+    const each = steps.flatMap((n) => Array(12).fill(n * dt))
+    return {
+      fields: { delay: numbers(Float64Array.from(each), image) },
+      input: image,
+      output: image,
+    }
+  },
+  LIF: ofNeurons(ofTau, ...ofMembrane, ...ofSpikes),
+  IF: ofNeurons(['r', 0.3, 1], ...ofSpikes),
+  CubaLIF: ofNeurons(...ofCurrent, ...ofMembrane, ...ofSpikes),
+  LI: ofNeurons(ofTau, ...ofMembrane),
+  CubaLI: ofNeurons(...ofCurrent, ...ofMembrane),
+  I: ofNeurons(['r', 0.3, 1]),
+  Threshold: ofNeurons(['threshold', 0.3, 1.8]),
+}
+
+function fileOf(type: NirKind, { fields, input, output }: Drawn): Promise<Uint8Array> {
+  const node = (type: string, of: Readonly<Record<string, Tree>>): Group =>
+    group([['type', texts([type], [])], ...Object.entries(of)])
+  const size = sizeOf(output)
+  // Models end in a linear layer: one that hands on.
+  const ones = Float32Array.from({ length: size * size }, (_, i) => (i % (size + 1) === 0 ? 1 : 0))
+  const flat: [string, Tree] = [
+    'flat',
+    node('Flatten', { start_dim: alone(0), end_dim: alone(-1) }),
+  ]
+  const all: [string, Tree][] = [
+    ['input', node('Input', { shape: whole(...input) })],
+    ['it', node(type, fields)],
+    ...(output.length === 1 ? [] : [flat]),
+    ['end', node('Linear', { weight: numbers(ones, [size, size]) })],
+    ['output', node('Output', { shape: whole(size) })],
+  ]
+  const names = all.map(([name]) => name)
+  const edges = names.slice(1).flatMap((to, i) => [names[i], to])
+  const graph = group([
+    ['type', texts(['NIRGraph'], [])],
+    ['nodes', group(all)],
+    ['edges', texts(edges, [edges.length / 2, 2])],
+  ])
+  return writeHdf5(
+    group([
+      ['version', texts(['1.0'], [])],
+      ['node', graph],
+    ]),
+    'it',
+    0,
+  )
+}
+
+/** Spikes of samples, some of them two at a time. */
+const inputs = (random: Random, size: number): Float32Array =>
+  Float32Array.from({ length: SAMPLES * STEPS * size }, () =>
+    random() < 0.4 ? integer(random, 1, 2) : 0,
+  )
+
+const predict = async (model: Model, x: Float32Array): Promise<Float32Array> =>
+  (await model.predict(x)).logits
+
+let folder = ''
+test.before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'spikewasm-nir-'))
+})
+test.after(() => rm(folder, { recursive: true }))
+
+for (const type of [...keysOf(stateless), ...keysOf(neurons)])
+  test(`${type} is read as it is defined, and written so that it is read the same`, async () => {
+    for (const [n, reset] of (['subtract', 'zero', 'stored'] as const).entries()) {
+      const random = testRandom(100 * type.length + n)
+      const floats: Draw['floats'] = (shape, least, most) =>
+        numbers(
+          Float64Array.from({ length: sizeOf(shape) }, () =>
+            Math.fround(least + (most - least) * random()),
+          ),
+          shape,
+        )
+      const drawn = nodes[type]({ random, floats })
+      const bytes = await fileOf(type, drawn)
+      const how = { dt, reset, fires: one(random, ['at', 'above'] as const) }
+      const shape = { timeSteps: STEPS, batchSize: SAMPLES }
+      const model = await loadNir(bytes, { ...how, ...shape })
+      const [size, classes] = [sizeOf(drawn.input), sizeOf(drawn.output)]
+      const x = inputs(random, size)
+      const logits = await predict(model, x)
+      for (let b = 0; b < SAMPLES; b++) {
+        const frames = Array.from({ length: STEPS }, (_, t) =>
+          Array.from(x.subarray((b * STEPS + t) * size, (b * STEPS + t + 1) * size)),
+        )
+        const rows = (await simulate(bytes, frames, how)).get('it')!
+        for (let i = 0; i < classes; i++) {
+          const wanted = rows.reduce((sum, row) => sum + row[i], 0) / STEPS
+          const got = logits[b * classes + i]
+          assert.ok(
+            Math.abs(got - wanted) <= 1e-5 * (1 + Math.abs(wanted)),
+            `${i}: ${got}, ${wanted}`,
+          )
+        }
+      }
+      const path = join(folder, `${type}.nir`)
+      await saveNir(model, path, { dt })
+      const { members } = (await readHdf5(await readFile(path), path)).members.get('node') as Group
+      const written = (members.get('nodes') as Group).members.get('it') as Group
+      // Neurons that forget all of a step are what a threshold is.
+      const as = type === 'Threshold' ? 'LIF' : type
+      assert.equal((written.members.get('type') as TextsLeaf).data, [as])
+      const again = await loadNir(path, { batchSize: SAMPLES })
+      assert.equal(await predict(again, x), logits)
+      for (const made of [model, again]) await made.dispose()
+    }
+  })
+
+/** Kinds of layers that NIR does not have; all others are written. */
+const refused: Partial<Record<keyof typeof draws, true>> = {
+  maxPool2d: true,
+  maxPool1d: true,
+  avgPool1d: true,
+  sumPool1d: true,
+  adaptiveAvgPool1d: true,
+  relu: true,
+  groupNorm: true,
+  layerNorm: true,
+  stabilizedLif: true,
+  timeMean: true,
+  concat: true,
+}
+/** What of a kind that is written may be refused. */
+const allowed =
+  /weights are standardised|refractory time|adaptive threshold|windows differ|joins all neurons|some leak/
+
+for (const kind of keysOf(draws))
+  test(`${kind} is ${refused[kind] ? 'refused' : 'written'}`, async () => {
+    let [written, named] = [0, 0]
+    for (const seed of [0, 1]) {
+      const random = testRandom(seed)
+      const has = { learnsTau: true, neuron: 'time' as const, stabilizes: kind === 'stabilizedLif' }
+      const flat = kind === 'linear' || kind === 'cell'
+      const shape = flat ? ([64, 1, 1] as const) : picture
+      const drawn = draws[kind]({ random, shape, flat, has, whole: true })
+      const body = sequential(lif(), ...(flat ? [flatten()] : []), ...drawn)
+      const { shape: last } = trace(body, picture).nodes.at(-1)!
+      const flattened = flat || kind === 'flatten' ? [] : [flatten()]
+      const network = sequential(body, ...flattened, linear(sizeOf(last), 3))
+      const how = { input: picture, timeSteps: STEPS, batchSize: SAMPLES, frames: true } as const
+      const model = await network.compile({ ...how, purpose: 'inference', seed })
+      const path = join(folder, 'layer.nir')
+      const error: Error | undefined = await saveNir(model, path).catch((e) => e)
+      if (error && !allowed.test(error.message)) {
+        assert.ok(error.message.includes(`(${kind}) cannot be written`), error.message)
+        named++
+      } else if (!error) {
+        const again = await loadNir(path, { batchSize: SAMPLES })
+        const x = inputs(random, sizeOf(picture))
+        expectClose(kind, await predict(again, x), await predict(model, x), 1e-5)
+        await again.dispose()
+        written++
+      }
+      await model.dispose()
+    }
+    assert.is(written > 0, !refused[kind])
+    assert.is(named > 0, refused[kind] ?? false)
+  })
+
+test.run()
