@@ -1,6 +1,7 @@
 // Compiles assembly/ into the engine's modules (one source; asconfig.json says how the variants
-// differ) and what the benchmarks compare them with. Arguments select targets. One process compiles
-// all of them: the compiler, and Binaryen within it, take seconds until they run fast.
+// differ) and what the benchmarks compare them with. Arguments select targets; --fast optimises
+// nothing. One process compiles all of them: the compiler, and Binaryen within it, take seconds
+// until they run fast.
 import { appendFileSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { main as asc } from 'assemblyscript/asc'
@@ -45,7 +46,8 @@ function makeLean(target) {
   return target === 'release' ? [outFile, named] : [outFile]
 }
 
-const wanted = process.argv.slice(2)
+const fast = process.argv.includes('--fast') ? ['-O0'] : []
+const wanted = process.argv.slice(2).filter((argument) => argument !== '--fast')
 for (const target of wanted)
   if (!Object.hasOwn(sources, target)) {
     console.error(`no target ${target}; there are ${Object.keys(sources).join(', ')}`)
@@ -53,7 +55,7 @@ for (const target of wanted)
   }
 mkdirSync('build/wasm', { recursive: true })
 for (const target of wanted.length > 0 ? wanted : Object.keys(sources)) {
-  const { error } = await asc([sources[target], '--target', target], {
+  const { error } = await asc([sources[target], '--target', target, ...fast], {
     stdout: process.stdout,
     stderr: process.stderr,
   })
