@@ -125,9 +125,8 @@ export function slicesOf(
   if (timeWindow !== undefined) return ofWindows(t, length, timeWindow, options, most)
   if (eventCount !== undefined) return ofCounts(length, eventCount, options, most)
   if (nTimeBins !== undefined) {
-    const all = length === 0 ? 0 : t[length - 1] - t[0]
-    const width = Math.floor(all / nTimeBins) * (1 + overlap)
-    return windows(t, length, nTimeBins, length === 0 ? 0 : t[0], width * (1 - overlap), width)
+    const width = Math.floor((t[length - 1] - t[0]) / nTimeBins) * (1 + overlap)
+    return windows(t, length, nTimeBins, t[0], width * (1 - overlap), width)
   }
   const bins = nEventBins as number
   const size = Math.trunc(Math.floor(length / bins) * (1 + overlap))
@@ -140,7 +139,6 @@ function ofNumber(length: number, count: number): Slices {
 }
 
 function ofTime(t: Float64Array, length: number, count: number): Slices {
-  if (length === 0) return ranges(0, count, 0, 0)
   const width = Math.floor((t[length - 1] - t[0]) / count)
   const slices = windows(t, length, count, t[0], width, width)
   return { ...slices, ends: slices.ends.with(-1, length) }
@@ -174,7 +172,6 @@ function ofCounts(
   { overlap = 0, includeIncomplete = false }: SliceOptions,
   most: number,
 ): Slices {
-  if (length === 0) return ranges(0, 1, 0, 0)
   const size = Math.min(wanted, length)
   const stride = wanted - overlap
   const full = (length - size) / stride

@@ -148,11 +148,11 @@ async function holderOf(path: string): Promise<Holder | undefined> {
       )
     throw error
   }
-  let found: Partial<Holder> | null
+  let found: Partial<Holder> | null = null
   try {
     found = JSON.parse(text) as Partial<Holder> | null
   } catch {
-    return undefined
+    // It was cut off.
   }
   const { pid, host, started, nonce } = found ?? {}
   // The nonce becomes part of a file's name.
