@@ -22,7 +22,8 @@ export function eventReaders(): Record<
   const reader = (bytes: Uint8Array, format: EventFormat) => ({
     bytes,
     read(mutated: Uint8Array) {
-      const { x, y, t, p, length, width, height } = parseFile(mutated, 'it', { format })
+      const recording = parseFile(mutated, 'it', { format })
+      const { x, y, t, p, length, width, height } = recording
       const whole = [x, y, t, p].every((list) => list.length === length)
       const inside =
         x.every((value) => value < width) &&
@@ -30,6 +31,7 @@ export function eventReaders(): Record<
         t.every(Number.isSafeInteger) &&
         p.every((value) => value <= 1)
       if (!whole || !inside) throw new Error(`no whole recording of ${format}`)
+      return recording
     },
   })
   return {

@@ -39,7 +39,7 @@ import { testRandom } from '../support/engine.js'
 import { eventReaders } from './fuzz-events.js'
 import { graphReaders } from './fuzz-graphs.js'
 
-interface Reader {
+export interface Reader {
   readonly bytes: Uint8Array
   read(bytes: Uint8Array): unknown
   /** Instead of its bytes; what has a hash needs the right one to be read. */
@@ -55,7 +55,7 @@ const options = {
   ...{ weightDecay: 0, schedule: 'cosine', seed: 0, threads: 1 },
 }
 
-async function readersOf(): Promise<Record<string, Reader>> {
+export async function readersOf(): Promise<Record<string, Reader>> {
   const network = sequential(conv2d(1, 2, 3), lif(), flatten(), linear(8, 3))
   const model = await network.compile({ input: [1, 4, 4] })
   const json = JSON.stringify({
@@ -82,8 +82,9 @@ async function readersOf(): Promise<Record<string, Reader>> {
     model: {
       bytes: serializeState(state, { [modelKey]: json }),
       read(bytes) {
-        const { json } = readModel(bytes, 'it')
-        if (json) networkFromJSON(json, 'it')
+        const found = readModel(bytes, 'it')
+        if (found.json) networkFromJSON(found.json, 'it')
+        return found
       },
     },
     network: {
@@ -182,13 +183,16 @@ async function picturesOf(): Promise<Record<string, Reader>> {
       read(bytes) {
         writeFileSync(join(folder, name), bytes)
         const cache = SampleCache.open(of)
+        const kept: boolean[] = []
         for (const index of [0, 1, 2]) {
           const found = cache.read(index)
           if (found && !found.every((byte) => byte === index + 1)) throw new Error('wrong bytes')
           if (!found) cache.write(index, sample(index))
           if (!cache.read(index)?.every((byte) => byte === index + 1)) throw new Error('not kept')
+          kept.push(found === undefined)
         }
         cache.close()
+        return kept
       },
       close: () => rm(folder, { recursive: true }),
     },

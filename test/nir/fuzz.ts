@@ -2,6 +2,7 @@
 
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { graphToJson } from '../../src/graph/json.js'
 import { trace } from '../../src/graph/trace.js'
 import { graphOf } from '../../src/io/nir/graph.js'
 import { Hdf5Thread } from '../../src/io/nir/hdf5.js'
@@ -19,9 +20,9 @@ interface Reader {
 const fixture = (name: string): Promise<Uint8Array> =>
   readFile(fileURLToPath(new URL(`../../../test/fixtures/nir/${name}.nir`, import.meta.url)))
 
-function readTree(tree: Group): void {
+function readTree(tree: Group): unknown {
   const { network, input } = networkOf(graphOf(tree, 'it'), {}, false, 'it')
-  trace(network, input)
+  return [input, graphToJson(trace(network, input))]
 }
 
 /** Values in the place of others. */
@@ -102,7 +103,7 @@ export async function nirReaders(): Promise<Record<string, Reader>> {
       read(seed) {
         const random = testRandom(new DataView(seed.buffer).getUint32(0))
         const tree = trees[Math.floor(random() * trees.length)]
-        readTree(seed.every((byte) => byte === 0) ? tree : spoilt(tree, random))
+        return readTree(seed.every((byte) => byte === 0) ? tree : spoilt(tree, random))
       },
       mutate: async (random) => Uint8Array.from({ length: 4 }, () => Math.floor(256 * random())),
     },

@@ -1,0 +1,448 @@
+/** Recordings: hashes of slices, frames, changes, files and what is refused. */
+import { test } from 'uvu'
+import { endOfHeader } from '../../src/events/aedat2.js'
+import { isEventArray, parseEventArchive, parseEventNpy } from '../../src/events/arrays.js'
+import { OfficialResize } from '../../src/events/official.js'
+import { eventEndings, formatOf, parseRecording } from '../../src/events/parse.js'
+import {
+  type EventRecording,
+  Events,
+  expectRecording,
+  fromEvents,
+  inOrder,
+  type Sensor,
+} from '../../src/events/recording.js'
+import { checkSlices, firstAtLeast, type SliceOptions, slicesOf } from '../../src/events/slices.js'
+import { droppedBy, streamOf } from '../../src/events/transforms.js'
+import { events } from '../../src/index.js'
+import { testRandom } from '../support/engine.js'
+import { expectOutcomes, outcomeOf, withOdd } from '../support/hashed-tables.js'
+import { Hashes } from '../support/hashes.js'
+
+const hashes = new Hashes('events/tables.json')
+
+/** Some events come at one time, and next to one another. */
+function made(seed: number, count = 90, [width, height]: Sensor = [9, 7]): EventRecording {
+  const random = testRandom(seed)
+  const below = (n: number): number => Math.floor(n * random())
+  const all = Array.from({ length: count }, (_, i) => [
+    below(width),
+    below(height),
+    40 * i,
+    below(2),
+  ])
+  for (const event of all) if (below(3) === 0) event[2] = 40 * below(count)
+  const of = (place: number): number[] => all.map((event) => event[place])
+  return fromEvents({ x: of(0), y: of(1), t: of(2), p: of(3), sensor: [width, height] })
+}
+const recording = made(1)
+const several = [recording, made(2, 1), made(3, 0), made(4, 17, [1, 1]), made(5, 40, [3, 20])]
+const each = (calls: readonly (() => unknown)[]) => () =>
+  Promise.all(calls.map((call) => outcomeOf(call)))
+const over = (call: (of: EventRecording) => unknown) => each(several.map((of) => () => call(of)))
+
+const ways: readonly SliceOptions[] = [
+  ...[1, 4, 7, 100].flatMap((framesNumber): SliceOptions[] => [
+    { framesNumber },
+    { framesNumber, splitBy: 'time' },
+  ]),
+  ...[1, 40, 333, 1199.5, 3560, 3561, 1e6].map((duration) => ({ duration })),
+  ...[40, 500, 700.5, 3560, 1e6].flatMap((timeWindow): SliceOptions[] => [
+    ...[{ timeWindow }, { timeWindow, includeIncomplete: true }, { timeWindow, overlap: 39.5 }],
+    ...[
+      { timeWindow, startTime: 100 },
+      { timeWindow, startTime: -50, includeIncomplete: true },
+    ],
+    ...[
+      { timeWindow, endTime: 2000 },
+      { timeWindow, startTime: 4000 },
+      { timeWindow, endTime: 0 },
+    ],
+    { timeWindow, overlap: 20, includeIncomplete: true, startTime: 0, endTime: 3000 },
+  ]),
+  ...[1, 10, 13, 90, 91].flatMap((eventCount): SliceOptions[] => [
+    ...[{ eventCount }, { eventCount, includeIncomplete: true }],
+    { eventCount, overlap: 0.5, includeIncomplete: true },
+    ...(eventCount > 4 ? [{ eventCount, overlap: 4 }] : []),
+  ]),
+  ...[1, 5, 90, 95].flatMap((bins): SliceOptions[] => [
+    ...[{ nTimeBins: bins }, { nTimeBins: bins, overlap: 0.3 }],
+    ...[
+      { nEventBins: bins },
+      { nEventBins: bins, overlap: 0.3 },
+      { nEventBins: bins, overlap: 0.9 },
+    ],
+  ]),
+]
+
+test('slices and frames', async () => {
+  await expectOutcomes(hashes, 'slices', {
+    ...Object.fromEntries(
+      ways.map((way) => [
+        JSON.stringify(way),
+        over((of) => [
+          slicesOf(inOrder(of), way),
+          ...[1, 2, 3].map((most) => slicesOf(inOrder(of), way, most)),
+        ]),
+      ]),
+    ),
+    'too many': each([
+      ...[{ timeWindow: 0.001 }, { duration: 0.0001 }].map((way) => () => slicesOf(recording, way)),
+      () => slicesOf({ ...recording, length: 2 ** 20 }, { eventCount: 1 }).starts.length,
+      () => slicesOf({ ...recording, length: 2 ** 20 + 1 }, { eventCount: 1 }).starts.length,
+    ]),
+    'the first event': () =>
+      [-1, 0, 1, 40, 3559, 3560, 3561].map((time) => firstAtLeast(inOrder(recording).t, 90, time)),
+  })
+  await expectOutcomes(hashes, 'frames', {
+    'by all ways': each(ways.map((way) => () => events.toFrames(recording, way))),
+    binary: each(ways.map((way) => () => events.toFrames(recording, { ...way, binary: true }))),
+    'numbers at most': each([
+      () => events.toFrames(made(1, 0, [8192, 8192]), { framesNumber: 3 }),
+      () => events.toFrames(made(1, 0, [8192, 4096]), { framesNumber: 5 }),
+    ]),
+    recording: withOdd((of) => events.toFrames(of as EventRecording, { framesNumber: 1 })),
+    options: withOdd((options) => events.toFrames(recording, options as SliceOptions)),
+    more: withOdd((more) =>
+      (events.toFrames as (...all: unknown[]) => unknown)(recording, {}, more),
+    ),
+    flag: withOdd((binary) => events.toFrames(recording, { framesNumber: 1, binary } as never)),
+  })
+})
+
+test('options of slices', async () => {
+  const bases: Record<string, number> = {
+    ...{
+      framesNumber: 3,
+      duration: 100,
+      timeWindow: 100,
+      eventCount: 10,
+      nTimeBins: 3,
+      nEventBins: 3,
+    },
+  }
+  const others = ['splitBy', 'overlap', 'includeIncomplete', 'startTime', 'endTime', 'more']
+  const limits = [2 ** 20, 2 ** 20 + 1, 2 ** 32, 2 ** 32 + 1, 99, 100, 9, 10, -(2 ** 53), 'time']
+  for (const [way, value] of Object.entries(bases))
+    await expectOutcomes(
+      hashes,
+      `${way} with`,
+      Object.fromEntries(
+        [...Object.keys(bases), ...others].map((key) => [
+          key,
+          withOdd((given) => checkSlices('it', { [way]: value, [key]: given } as never), ...limits),
+        ]),
+      ),
+    )
+})
+
+test('changes of recordings', async () => {
+  const draws = Array.from({ length: 12 }, (_, i) => ({ seed: i * 7, epoch: i % 3, index: i % 5 }))
+  const drawn = (call: (of: EventRecording, draw: (typeof draws)[0]) => unknown) =>
+    over((of) => Promise.all(draws.map((draw) => outcomeOf(() => call(of, draw)))))
+  const list = [0, 1, 39, 40, 41, 80, 200, 1e5]
+  await expectOutcomes(hashes, 'changes', {
+    denoise: over((of) => list.map((time) => events.denoise(of, time))),
+    'denoise by default': over((of) => events.denoise({ ...of, t: of.t.map((t) => 50 * t) })),
+    downsample: over((of) =>
+      [
+        [1, 1],
+        [2, 5],
+        [7, 9],
+        [30, 30],
+      ].map((size) => events.downsample(of, size as [number, number])),
+    ),
+    timeJitter: drawn((of, draw) => events.timeJitter(of, { ...draw, std: 90 })),
+    'timeJitter, clipped': drawn((of, d) =>
+      events.timeJitter(of, { ...d, std: 900, clipNegative: true }),
+    ),
+    'timeJitter of 0': over((of) => events.timeJitter(of, { std: 0 })),
+    ...Object.fromEntries(
+      [0, 0.01, 0.3, 0.5, 1].map((p) => [
+        `dropEvent ${p}`,
+        drawn((of, d) => events.dropEvent(of, { ...d, p })),
+      ]),
+    ),
+    dropEventByTime: drawn((of, draw) => events.dropEventByTime(of, draw)),
+    'dropEventByTime 0.6': drawn((of, d) => events.dropEventByTime(of, { ...d, ratio: 0.6 })),
+    dropEventByArea: drawn((of, draw) => events.dropEventByArea(of, draw)),
+    'dropEventByArea 0.6': drawn((of, d) => events.dropEventByArea(of, { ...d, ratio: 0.6 })),
+    eventDrop: drawn((of, draw) => events.eventDrop(of, draw)),
+    'eventDrop, many': () =>
+      Array.from({ length: 150 }, (_, seed) => droppedBy(recording, streamOf('it', { seed }))),
+    inOrder: over(inOrder),
+  })
+  const option = (name: keyof typeof events, base: object) => (key: string) =>
+    withOdd(
+      (value) => {
+        const change = events[name] as (of: unknown, options: unknown, more?: unknown) => unknown
+        if (key === 'recording') return change(value, base)
+        if (key === 'options') return change(recording, value)
+        if (key === 'arguments') return change(recording, base, value)
+        return change(recording, { ...base, [key]: value })
+      },
+      ...[0.99, 2 ** 32 - 1, 2 ** 32, 2 ** 53, [7, 9], [8192, 8192], [8193, 1], [1, 8193], 8193],
+    )
+  const tables: [keyof typeof events, object, string][] = [
+    ['denoise', 5 as never, 'recording,options,arguments'],
+    ['downsample', [3, 3], 'recording,options,arguments'],
+    ['timeJitter', { std: 3 }, 'recording,options,arguments,std,clipNegative,seed,epoch,index,p'],
+    ['dropEvent', { p: 0.5 }, 'recording,options,arguments,p,seed,epoch,index,std'],
+    ['dropEventByTime', {}, 'recording,options,arguments,ratio,seed,epoch,index,p'],
+    ['dropEventByArea', {}, 'recording,options,arguments,ratio,seed,epoch,index,p'],
+    ['eventDrop', {}, 'recording,options,arguments,seed,epoch,index,p'],
+  ]
+  for (const [name, base, keys] of tables)
+    await expectOutcomes(
+      hashes,
+      `events.${name}`,
+      Object.fromEntries(keys.split(',').map((key) => [key, option(name, base)(key)])),
+    )
+})
+
+test('recordings from arrays, and what is none', async () => {
+  const base = { x: [0, 3, 2], y: [1, 0, 2], t: [5, 6, 6], p: [0, 1, true] }
+  const from = (key: string) =>
+    withOdd(
+      (value) => fromEvents({ ...base, [key]: value } as never),
+      ...[
+        ...[
+          [0, 0, 8191],
+          [0, 0, 8192],
+          [0, -1, 0],
+          [0, 0, 0.5],
+          [0, '1', 0],
+          [0, 1n, 0],
+          [0, 2, 0],
+        ],
+        ...[
+          [0, NaN, 0],
+          [2 ** 53 - 1, 0, -(2 ** 53 - 1)],
+          [2 ** 53, 0, 0],
+          [-(2 ** 53), 0, 0],
+        ],
+        ...[new Uint16Array(3), new Uint8Array(2), [4, 3], [3, 3], [4, 2], [8192, 8192], [8193, 3]],
+        ...[
+          [3, 8193],
+          [true, false, 1],
+          [undefined, 1, 0],
+        ],
+      ],
+    )
+  const part = (key: string) =>
+    withOdd(
+      (value) => expectRecording('it', { ...recording, [key]: value } as never),
+      ...[
+        ...[recording.x, recording.y, recording.t, recording.p, recording.x.subarray(1)],
+        ...[recording.t.subarray(1), 8, 9, 7, 6, 8192, 8193, 89, 90],
+      ],
+    )
+  const done =
+    (sensor: Sensor | undefined, usual: Sensor, ...places: [number, number][]) =>
+    () => {
+      const room = new Events(5)
+      for (const [x, y] of places) room.add(x, y, x + y, 1)
+      return room.done('it', sensor, usual)
+    }
+  await expectOutcomes(hashes, 'recordings', {
+    ...Object.fromEntries(
+      ['x', 'y', 't', 'p', 'sensor', 'name', 'more'].map((key) => [`from ${key}`, from(key)]),
+    ),
+    ...Object.fromEntries(
+      ['x', 'y', 't', 'p', 'length', 'width', 'height'].map((key) => [`with ${key}`, part(key)]),
+    ),
+    none: withOdd((of) => expectRecording('it', of as never)),
+    arrays: withOdd((arrays) => fromEvents(arrays as never)),
+    arguments: withOdd((more) => (fromEvents as (...all: unknown[]) => unknown)(base, more)),
+    sensors: each([
+      ...[done(undefined, [4, 5]), done([2, 3], [4, 5]), done(undefined, [4, 5], [3, 4])],
+      ...[
+        done(undefined, [4, 5], [4, 4]),
+        done(undefined, [4, 5], [3, 5]),
+        done([4, 5], [1, 1], [3, 4]),
+      ],
+      ...[
+        done([4, 5], [9, 9], [0, 0], [4, 4]),
+        done([4, 5], [9, 9], [3, 5]),
+        done([4, 5], [9, 9], [1, 1], [9, 9]),
+      ],
+      ...[done([8192, 8192], [1, 1]), done([8193, 1], [1, 1]), done([1, 8193], [1, 1])],
+    ]),
+  })
+})
+
+const text = (value: string): Uint8Array => new TextEncoder().encode(value)
+const joined = (...parts: (Uint8Array | readonly number[])[]): Uint8Array =>
+  Uint8Array.from(parts.flatMap((part) => [...part]))
+const npy = (header: string, data: readonly number[] | Uint8Array, version = 1): Uint8Array =>
+  joined(
+    [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, version, 0],
+    version === 1
+      ? [header.length & 255, header.length >> 8]
+      : [header.length & 255, header.length >> 8, 0, 0],
+    text(header),
+    data,
+  )
+const headerOf = (descr: string, shape: string, more = 'False'): string =>
+  `{'descr': ${descr}, 'fortran_order': ${more}, 'shape': (${shape}), }`
+const bytes = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => (i * i) % 7)
+
+test('files of recordings', async () => {
+  const types = ['b1', 'u1', 'i1', 'u2', 'i2', 'u4', 'i4', 'u8', 'i8', 'f4', 'f8', 'f2', 'U3', 'xx']
+  const small = (type: string, order = '<'): Uint8Array => {
+    const size = Number(type[1])
+    const out = new Uint8Array(8 * size)
+    const view = new DataView(out.buffer)
+    for (let i = 0; i < 8; i++) {
+      const value = [2, 1, 1, 100, 0, 3, 0, 90][i]
+      if (type === 'f4') view.setFloat32(4 * i, value, true)
+      else if (type === 'f8') view.setFloat64(8 * i, value, true)
+      else out[size * i] = value
+    }
+    return npy(headerOf(`'${order}${type}'`, '2, 4'), out)
+  }
+  const structure = "[('x', '<i2'), ('y', '<i2'), ('t', '<i8'), ('p', '|b1')]"
+  const npys = [
+    ...types.map((type) => small(type)),
+    ...['|', '=', '', '>'].map((order) => small('u1', order)),
+    npy(headerOf(structure, '2,'), new Uint8Array(26)),
+    npy(headerOf(structure, '2,'), new Uint8Array(26), 2),
+    npy(headerOf(structure, '2,'), new Uint8Array(25)),
+    npy(headerOf(structure, '2, 1'), new Uint8Array(26)),
+    npy(headerOf(structure.replace("'t'", "'s'"), '2,'), new Uint8Array(26)),
+    npy(headerOf("'|u1'", '2, 3'), bytes(6)),
+    npy(headerOf("'|u1'", '2, 4', 'True'), bytes(8)),
+    npy(headerOf("'|u1'", '0, 4'), []),
+    npy(headerOf("'|u1'", ', 4'), []),
+    npy(headerOf("'|u1'", '2, 4').padEnd(9990, ' '), new Uint8Array(8)),
+    npy(headerOf("'|u1'", '2, 4').padEnd(9991, ' '), new Uint8Array(8)),
+    npy('{}', []),
+    npy('', []),
+    npy(headerOf("'|u1'", '2, 4'), new Uint8Array(8)).subarray(0, 11),
+    new Uint8Array(40),
+  ]
+  const list = (count: number, value = 0): Uint8Array =>
+    npy(headerOf("'|u1'", `${count},`), new Uint8Array(count).fill(value))
+  const archives = [
+    { t: list(2), x: list(2, 3), y: list(2, 1), p: list(2, 1) },
+    { t: list(2), x: list(2), y: list(3), p: list(2) },
+    { t: list(1), x: list(2), y: list(2), p: list(2) },
+    { t: list(2), x: list(2), p: list(2) },
+    { t: list(0), x: list(0), y: list(0), p: list(0) },
+    { t: list(2), x: small('u1'), y: list(2), p: list(2) },
+  ]
+  const nmnist = [
+    ...[
+      [],
+      [1, 2, 3],
+      [1, 2, 0x81, 2, 3],
+      [33, 33, 0x7f, 255, 255],
+      [34, 0, 0, 0, 1],
+      [0, 34, 0, 0, 1],
+    ],
+    ...[
+      [1, 240, 0, 0, 0, 2, 3, 0x80, 0, 5],
+      [1, 240, 0, 0, 0, 1, 240, 0, 0, 0, 2, 239, 0, 1, 0],
+    ],
+  ]
+  const aedat2 = [
+    '',
+    '#!AER-DAT2.0\r\n',
+    '# AEChip: DAVIS240\n',
+    '# AEChip: DVS128\n#x\n',
+    '#',
+    '#\n#',
+  ].flatMap((header) =>
+    [
+      [],
+      [0, 0, 0, 0, 0, 0, 1, 2],
+      [0, 0, 127, 254, 1, 0, 0, 0],
+      [0, 0, 0x55, 0x33, 0, 0, 0, 9],
+      [1],
+    ].map((data) => joined(text(header), data)),
+  )
+  const names = [
+    'a.bin',
+    'a.BS2',
+    'a.aedat',
+    'a.aedat4',
+    'a.npy',
+    'a.npz',
+    'a.txt',
+    'bin',
+    'a.bin.x',
+    'a.',
+  ]
+  const begins = [
+    '',
+    '#!AER-DAT2',
+    '#!AER-DAT3',
+    '#!AER-DAT4',
+    '#!AER-DAT5',
+    ' #!AER-DAT2',
+    '#!AER-DAT',
+  ]
+  const sensors: (Sensor | undefined)[] = [undefined, [2, 2], [40, 130], [128, 128]]
+  const read = (
+    all: readonly (Uint8Array | readonly number[])[],
+    format: 'nmnist' | 'aedat2' | 'npy',
+  ) =>
+    each(
+      all.flatMap((data) =>
+        sensors.map((sensor) => () => parseRecording(Uint8Array.from(data), 'it', format, sensor)),
+      ),
+    )
+  await expectOutcomes(hashes, 'files', {
+    npy: read(npys, 'npy'),
+    'npy in another order': each(
+      npys.map((data) => () => parseEventNpy(data, 'it', undefined, 'txyp')),
+    ),
+    'whether npy holds events': () => npys.map(isEventArray),
+    npz: each(
+      archives.map((files) => () => parseEventArchive(new Map(Object.entries(files)), 'it')),
+    ),
+    ...{ nmnist: read(nmnist, 'nmnist'), aedat2: read(aedat2, 'aedat2') },
+    'ends of headers': () => aedat2.map(endOfHeader),
+    formats: each(
+      names.flatMap((name) => begins.map((begin) => () => formatOf(text(begin), name))),
+    ),
+    'formats of npy': each(names.map((name) => () => formatOf(npys[0], name))),
+    endings: () => eventEndings,
+    others: each(
+      (['npz', 'other'] as const).map(
+        (format) => () => parseRecording(list(2), 'it', format as never),
+      ),
+    ),
+  })
+})
+
+test('frames are made smaller as by the official code', async () => {
+  const sizes = [
+    [9, 7, 4, 3],
+    [5, 8, 5, 2],
+    [4, 4, 7, 9],
+    [12, 1, 5, 1],
+  ]
+  const resized =
+    ([height, width, rows, columns]: number[], at: number) =>
+    () => {
+      const random = testRandom(width)
+      const counts = Float32Array.from({ length: at + 2 * height * width }, () =>
+        random() < 0.4 ? 0 : Math.floor(6 * random() ** 3 + (random() < 0.05 ? 300 : 0)),
+      )
+      const out = new Float32Array(at + 2 * rows * columns).fill(-1)
+      new OfficialResize([height, width], [rows, columns]).run(counts, at, out, at)
+      return out
+    }
+  await expectOutcomes(
+    hashes,
+    'official',
+    Object.fromEntries(
+      sizes.map((size) => [size.join(), () => [0, 5].map((at) => resized(size, at)())]),
+    ),
+  )
+})
+
+test('tables.json holds these alone', () => hashes.finish())
+
+test.run()
