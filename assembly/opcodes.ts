@@ -473,6 +473,10 @@ export enum DenseWord {
   Scale = 35,
   /** Non-zero: add to Out instead of writing it (online methods). */
   Accumulate = 36,
+  /** Few input channels: pixels of a chunk, a multiple of 5, which stay in the cache. */
+  PixelsPerChunk = 37,
+  /** Non-zero: δ of a chunk and step is packed first. */
+  Packed = 38,
 }
 
 /** Sizes that the dense kernels and their plans agree on. */
@@ -502,11 +506,6 @@ export enum Dense {
 export enum Narrow {
   /** Floats of a cache line: copied planes are an odd number of lines apart. */
   LineFloats = 16,
-  /** Bytes of Out, or of δ, that a chunk of pixels may have, and the fewest tiles of a chunk. */
-  ChunkBytes = 16384,
-  ChunkTiles = 8,
-  /** Bytes of a pixel's δ from which on it is packed. */
-  PackBytes = 1024,
 }
 
 /** Words of convolutions of spikes, behind `ConvWord`: the input is Scale · Σ of pooled spikes. */
@@ -560,6 +559,8 @@ export enum SpikeWord {
   MomentPixels = 45,
   /** SpikeForwardBytes: float32 [OutC], what a weight of 1 stands for in each output channel. */
   WeightScale = 46,
+  /** SpikeForwardBytes: bytes of weights whose sum 16 bits hold. */
+  MostCounted = 47,
 }
 
 /** A tensor of spikes that a convolution reads. */
@@ -688,6 +689,8 @@ export enum ListWord {
   Scale = 28,
   /** Non-zero: add to Out instead of writing it. */
   Accumulate = 29,
+  /** Pixels that a byte counts before it is added to a total. */
+  MostCounted = 30,
 }
 
 /** Sizes that its kernels and their plan agree on. */
@@ -975,6 +978,8 @@ export enum NeuronWord {
   PixelsPerImage = 55,
   /** Channels without padding. */
   RealC = 56,
+  /** Backward through time, as in `NeuronBackWord`: its word is one of `StabilizedWord` too. */
+  PixelsPerRun = 62,
 }
 
 /** What a unit of neurons has counted; bytes from its start. */
@@ -1160,6 +1165,8 @@ export enum CellWord {
   RecurrentCounts = 48,
   /** Non-zero: each neuron hears itself alone. */
   OneToOne = 49,
+  /** As in `NeuronBackWord`. */
+  PixelsPerRun = 50,
 }
 
 /** Words of the gradient of a recurrent weight. */
@@ -1223,6 +1230,8 @@ export enum NeuronBackWord {
   PixelsPerUnit = 12,
   /** Rows per pixel: 1 in the rate method. */
   T = 13,
+  /** Pixels to which all contributions are added before the next ones. */
+  PixelsPerRun = 14,
 }
 
 /**
@@ -1266,6 +1275,8 @@ export enum MaterialiseWord {
   Mean = 13,
   /** Steps over which counts run. */
   TotalSteps = 14,
+  /** Counts whose sum 16 bits hold. */
+  MostCounted = 15,
 }
 
 /** What a term is. */
@@ -1617,6 +1628,8 @@ export enum ActiveWord {
   StrideW = 25,
   PadH = 26,
   PadW = 27,
+  /** What a byte counts before it is added to Out. */
+  MostCounted = 28,
 }
 
 export enum PoolWord {

@@ -12,9 +12,22 @@ function isArithmetic(node) {
   return ts.isNumericLiteral(node)
 }
 
-/** Values of a file's own enums, as "Name.Member". */
+/** The file whose one object no page writes to. */
+export const BUDGETS = 'src/plan/budgets.ts'
+
+/** What stands in that object, as "budgets.name". */
+function budgetsOf(source) {
+  const [{ initializer }] = source.statements.find(ts.isVariableStatement).declarationList
+    .declarations
+  return initializer.properties.map(({ name, initializer: value }) => {
+    if (!isArithmetic(value)) throw new Error(`${source.fileName}: ${name.text} is no number`)
+    return [`budgets.${name.text}`, `(${value.getText()})`]
+  })
+}
+
+/** Values of a file's own enums, as "Name.Member", and of the budgets. */
 export function enumsOf(source) {
-  const values = new Map()
+  const values = new Map(source.fileName === BUDGETS ? budgetsOf(source) : [])
   for (const statement of source.statements.filter(ts.isEnumDeclaration)) {
     let next = 0
     for (const { name, initializer } of statement.members) {

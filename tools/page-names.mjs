@@ -5,6 +5,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import ts from 'typescript'
+import { BUDGETS } from './page-constants.mjs'
 
 /** Declarations of what a page may import. */
 const ENTRIES = ['index', 'node-ops', 'net', 'page-layers'].map((name) => `build/src/${name}.d.ts`)
@@ -46,6 +47,9 @@ function walk(node, visit) {
 function propertyName(node) {
   const { parent } = node
   if (!ts.isIdentifier(node) || !parent) return undefined
+  // Numbers take their place (page-constants.mjs).
+  if (ts.isPropertyAccessExpression(parent) && parent.expression.getText() === 'budgets')
+    return undefined
   const isName =
     (ts.isPropertyAccessExpression(parent) && parent.name === node) ||
     (ts.isBindingElement(parent) && parent.propertyName === node) ||
@@ -278,7 +282,8 @@ export function shortNamesOf(paths, enums) {
   const tables = new Set()
   const keys = []
   const modules = new Set()
-  for (const path of [...paths, ...ALSO]) {
+  const sources = [...paths, ...ALSO].filter((path) => path !== BUDGETS)
+  for (const path of sources) {
     const source = parse(path)
     for (const name of namesOfModules(source)) modules.add(name)
     walk(source, (node) => {

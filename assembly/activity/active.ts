@@ -19,9 +19,10 @@ function noteOther(rec: usize, unit: i32): void {
 }
 
 /**
- * Out [P][C] += the number of steps, over the valid images, at which any spike comes: of any source
- * in the window of the pixel. Others = 1 where two came together. Bytes count first, which words
- * take over in time. Unit = PixelsPerUnit pixels. Scratch: PixelsPerUnit·C bytes.
+ * Out [P][C] += the number of steps, over the valid images, at which any spike comes: of any
+ * source in the window of the pixel. Others = 1 where two came together. Bytes count first; words
+ * take over before they are more than MostCounted. Unit = PixelsPerUnit pixels. Scratch:
+ * PixelsPerUnit·C bytes.
  */
 export function activeSpikes(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const C = <usize>word(rec, ActiveWord.C)
@@ -34,18 +35,19 @@ export function activeSpikes(rec: usize, unit: i32, t: i32, scratch: usize): voi
   const T = word(rec, ActiveWord.T)
   const planes = (T + 7) >> 3
   const most = min(8, T)
+  const mostCounted = word(rec, ActiveWord.MostCounted)
   const windows = isWindow(rec)
   const masks = load<u32>(address(rec, ActiveWord.Sources), SourceWord.Masks * 4)
   const imageBytes = <usize>(word(rec, ActiveWord.SourceH) * word(rec, ActiveWord.SourceW)) * C
   memory.fill(scratch, 0, bytes)
-  let room = 255
+  let room = mostCounted
   let twice: u32 = 0
   for (let image = 0; image < images; image++) {
     for (let plane = 0; plane < planes; plane++) {
       if (room < most) {
         takeBytes(out, scratch, bytes)
         memory.fill(scratch, 0, bytes)
-        room = 255
+        room = mostCounted
       }
       room -= most
       const at = <usize>plane * address(rec, ActiveWord.PlaneBytes) + <usize>image * imageBytes

@@ -6,16 +6,12 @@
 import { ContributionWord } from '../opcodes'
 
 /**
- * Several contributions are added to a run of `out` of at most this many bytes before the next run
- * begins, so that the run stays in the first-level cache.
- */
-const RUN_BYTES: usize = 8192
-
-/**
  * out = (Σ contributions at pixels first … end − 1) ⊙ factor.
  *
  * out [end − first][T][C]: written; factor [end − first][C], or 0 for a factor of 1. `out` may be
- * the first contribution's own rows when that contribution is not pooled.
+ * the first contribution's own rows when that contribution is not pooled. Several contributions are
+ * added to a run of at most `perRun` pixels before the next run begins, so that the run stays in
+ * the first-level cache.
  */
 export function gather(
   out: usize,
@@ -28,6 +24,7 @@ export function gather(
   width: u32,
   steps: u32,
   rowBytes: usize,
+  perRun: u32,
 ): void {
   const pixelBytes = <usize>steps * rowBytes
   const last = count - 1
@@ -40,7 +37,7 @@ export function gather(
     addBoth(out, factor, first, end, table, rowBytes)
     return
   }
-  const longest: u32 = count == 1 ? end - first : max<u32>(1, <u32>(RUN_BYTES / pixelBytes))
+  const longest: u32 = count == 1 ? end - first : perRun
   for (let pixel = first; pixel < end; ) {
     // A run is a part of a row of pixels, or of all when nothing is pooled.
     const x = pixel % width

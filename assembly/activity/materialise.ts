@@ -28,6 +28,7 @@ export function materialise(rec: usize, unit: i32, t: i32, scratch: usize): void
   let out = address(rec, MaterialiseWord.Out) + <usize>(unit * per * T) * rowBytes
   const terms = word(rec, MaterialiseWord.TermCount)
   const total = <f32>word(rec, MaterialiseWord.TotalSteps)
+  const most = word(rec, MaterialiseWord.MostCounted)
   const first = unit * per
   let x = first % W
   let y = (first / W) % H
@@ -37,7 +38,7 @@ export function materialise(rec: usize, unit: i32, t: i32, scratch: usize): void
       let written = false
       let term = address(rec, MaterialiseWord.Terms)
       for (let i = 0; i < terms; i++) {
-        written = addWindow(out, term, image, y, x, step, mean, total, C, t, written)
+        written = addWindow(out, term, image, y, x, step, mean, total, most, C, t, written)
         term += TermWord.Bytes
       }
       out += rowBytes
@@ -52,12 +53,9 @@ export function materialise(rec: usize, unit: i32, t: i32, scratch: usize): void
   }
 }
 
-/** The most bytes whose sum fits 16 bits. */
-const MOST_COUNTS: i32 = 257
-
 /**
  * out[c] = one term at pixel (y, x) of an image, summed over its pooling window; += when
- * `written`. Returns whether `out` is written now.
+ * `written`. most: counts whose sum 16 bits hold. Returns whether `out` is written now.
  */
 function addWindow(
   out: usize,
@@ -68,6 +66,7 @@ function addWindow(
   step: i32,
   mean: bool,
   total: f32,
+  most: i32,
   C: i32,
   t: i32,
   written: bool,
@@ -87,7 +86,7 @@ function addWindow(
     !isFloat &&
     yBegin < yEnd &&
     xBegin < xEnd &&
-    (yEnd - yBegin) * (xEnd - xBegin) <= MOST_COUNTS
+    (yEnd - yBegin) * (xEnd - xBegin) <= most
   ) {
     const counts =
       address(term, TermWord.Counts) +

@@ -35,6 +35,7 @@ export function cellBackwardTime(rec: usize, unit: i32, t: i32, scratch: usize):
     load<u32>(rec, CellWord.W * 4),
     steps,
     rowBytes,
+    load<u32>(rec, CellWord.PixelsPerRun * 4),
   )
   if (load<u32>(rec, CellWord.Weight * 4)) runBlock(rec, first, end - first, scratch)
   else for (let pixel = first; pixel < end; pixel++) runBlock(rec, pixel, 1, scratch)

@@ -3,18 +3,7 @@
  */
 
 import { address, word } from '../base/record'
-import { ConvWord, DenseWord, Narrow } from '../opcodes'
-
-/**
- * A kernel takes this many bytes of Out or Delta through all channels and k before it goes on, so
- * that they stay in the first-level cache.
- */
-const CHUNK_BYTES: i32 = Narrow.ChunkBytes
-
-/** Pixels of such a chunk, a multiple of five. */
-export function chunkPixels(pixelBytes: i32): i32 {
-  return min(48, max(Narrow.ChunkTiles, CHUNK_BYTES / 5 / pixelBytes)) * 5
-}
+import { ConvWord, DenseWord } from '../opcodes'
 
 /**
  * Floats of a plane. They fill an odd number of cache lines: a pixel has one tap in each plane,

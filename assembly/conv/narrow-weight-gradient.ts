@@ -4,22 +4,21 @@
 
 import { check } from '../base/check'
 import { address, word } from '../base/record'
-import { ConvWord, DenseWord, Narrow } from '../opcodes'
+import { ConvWord, DenseWord } from '../opcodes'
 import { inputOf } from './forward'
-import { chunkPixels, copyPlanes, fillTaps, rowBytes } from './narrow-planes'
+import { copyPlanes, fillTaps, rowBytes } from './narrow-planes'
 import { storeGradient } from './weight-gradient'
-
-/** Rows of Delta that lie further apart than this share few cache sets. They are copied first. */
-const PACK_BYTES: usize = Narrow.PackBytes
 
 /**
  * Gradient of the weight; the equation is that of `convWeightGradient`. OutC is a multiple of 8.
  * Blocks of RowsPerUnit rows of one image of Delta are summed one by one and added up. With one
  * split Out is written (with Accumulate +=); with more, Partial is written and `reduceSplits` sums
- * it. Unit = one of Splits parts of the blocks.
+ * it. PixelsPerChunk pixels of δ go through all channels and k before the next ones do, so that
+ * they stay in the first-level cache. Packed: they are copied first, since rows that lie far apart
+ * share few of its sets. Unit = one of Splits parts of the blocks.
  *
  * Scratch: that of `convNarrow` + 4 · (K5 + (K5 + KRows) · OutC) − 4 · K − 192 bytes, K5 = K
- * rounded up to a multiple of 5, and where T · OutC > 256 also max(16384, 160 · OutC) bytes.
+ * rounded up to a multiple of 5, and where Packed also 4 · PixelsPerChunk · OutC bytes.
  */
 export function narrowWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
   const outH = word(rec, ConvWord.OutH)
@@ -37,8 +36,8 @@ export function narrowWeightGradient(rec: usize, unit: i32, t: i32, scratch: usi
   const input = inputOf(rec, t)
   const lds = (<usize>N) << 2
   const ldb = <usize>T * lds
-  const pack = ldb > PACK_BYTES
-  const perChunk = chunkPixels(<i32>(pack ? lds : ldb))
+  const pack = word(rec, DenseWord.Packed) != 0
+  const perChunk = word(rec, DenseWord.PixelsPerChunk)
   const perImage = (outH + rowsPerUnit - 1) / rowsPerUnit
   const blocks = word(rec, ConvWord.Images) * perImage
   const perSplit = (blocks + splits - 1) / splits

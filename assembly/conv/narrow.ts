@@ -18,7 +18,7 @@ import { check } from '../base/check'
 import { address, word } from '../base/record'
 import { ConvWord, DenseWord } from '../opcodes'
 import { inputOf } from './forward'
-import { chunkPixels, copyPlanes, fillTaps, rowBytes } from './narrow-planes'
+import { copyPlanes, fillTaps, rowBytes } from './narrow-planes'
 import { EDGE_BYTES, tile } from './tile'
 
 /**
@@ -49,8 +49,8 @@ export function convNarrow(rec: usize, unit: i32, t: i32, scratch: usize): void 
   const pixels = rows * outW
   const ldb = (<usize>width) << 2
   const ldc = (<usize>(T * N)) << 2
-  const perChunk = chunkPixels(<i32>ldc)
-  check(rows > 0 && (N & 7) == 0)
+  const perChunk = word(rec, DenseWord.PixelsPerChunk)
+  check(rows > 0 && (N & 7) == 0 && perChunk % 5 == 0)
 
   const taps = scratch + EDGE_BYTES
   const row = taps + ((<usize>K) << 2)

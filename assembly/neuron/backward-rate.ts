@@ -29,5 +29,6 @@ export function neuronBackwardRate(rec: usize, unit: i32, t: i32, scratch: usize
     load<u32>(rec, NeuronBackWord.W * 4),
     steps,
     rowBytes,
+    load<u32>(rec, NeuronBackWord.PixelsPerRun * 4),
   )
 }

@@ -67,6 +67,7 @@ function gatherPixels(rec: usize, first: u32, end: u32): void {
     load<u32>(rec, NeuronWord.W * 4),
     steps,
     rowBytes,
+    load<u32>(rec, NeuronWord.PixelsPerRun * 4),
   )
 }
 

@@ -8,7 +8,7 @@ import { check } from '../base/check'
 import { address, word } from '../base/record'
 import { ConvWord, Spike, SpikeWord } from '../opcodes'
 import { combineBytes7, combineBytes15, combineBytesFew } from './byte-combine'
-import { BYTE_ROWS, sumByteList } from './byte-sums'
+import { sumByteList } from './byte-sums'
 import { copySteps } from './forward'
 import { listScratch, listsOfRows, PAIR_PATTERNS, POINTERS } from './lists'
 import { stepsOf } from './patterns'
@@ -54,13 +54,14 @@ export function spikeForwardBytes(rec: usize, unit: i32, t: i32, scratch: usize)
 // @ts-ignore: decorator
 @inline
 function pieceBytes(rec: usize): usize {
-  if (word(rec, SpikeWord.WeightedLists) == 0) return 2 * BYTE_ROWS
+  const rows = word(rec, SpikeWord.MostCounted)
+  if (word(rec, SpikeWord.WeightedLists) == 0) return <usize>(2 * rows)
   const factor =
     word(rec, SpikeWord.SourceCount) *
     word(rec, SpikeWord.PoolKernelH) *
     word(rec, SpikeWord.PoolKernelW)
-  check(factor <= BYTE_ROWS)
-  return <usize>((BYTE_ROWS / factor) << 2)
+  check(factor <= rows)
+  return <usize>((rows / factor) << 2)
 }
 
 /** Bias and factor of a block, behind its sums. */

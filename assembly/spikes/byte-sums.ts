@@ -3,9 +3,6 @@
  * 16 bits, which hold 256 times any byte, and then added to sums of 32 bits.
  */
 
-/** Rows that a sum of 16 bits can hold, for weights of −128 … 127. */
-export const BYTE_ROWS: i32 = 256
-
 /** s + the first eight bytes of a row. */
 // @ts-ignore: decorator
 @inline
@@ -51,7 +48,7 @@ function put(sum: usize, s: v128): void {
 
 /**
  * sum[32] = Σ over the entries k of a list of rows[k][32]. sum i32 [32]; rows i8 [KRows][32],
- * −128 … 127; list … end: an even number of u16, at most `BYTE_ROWS`.
+ * −128 … 127; list … end: an even number of u16, at most 256.
  *
  * This function and those below are the hot loops. Each is a function of its own with one loop.
  */
@@ -120,7 +117,7 @@ export function sumBytes4(sum: usize, rows: usize, list: usize, end: usize): voi
 
 /**
  * sum[32] = Σ over the entries (k, n) of a weighted list of n · rows[k][32]. The factors
- * of list … end add up to at most `BYTE_ROWS`. Otherwise as `sumBytes32`; the number of entries may
+ * of list … end add up to at most 256. Otherwise as `sumBytes32`; the number of entries may
  * be odd.
  */
 export function sumByteTimes32(sum: usize, rows: usize, list: usize, end: usize): void {

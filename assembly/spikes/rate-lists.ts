@@ -171,6 +171,7 @@ export function rateLists(rec: usize, unit: i32, step: i32, scratch: usize): voi
   const channels = min(LIST_CHANNELS, cs - c0)
   const images = min(perGroup, all - group * perGroup)
   const phases = strideH * strideW
+  const most = word(rec, ListWord.MostCounted)
   const totals = scratch + <usize>(phases * t) * 64
   memory.fill(totals, 0, <usize>(phases * t) * 32)
 
@@ -181,17 +182,17 @@ export function rateLists(rec: usize, unit: i32, step: i32, scratch: usize): voi
     for (let x = 0; x < strideW; x++) {
       const phase = ((row % h) % strideH) * strideW + x
       let src = counts + <usize>((row * w + x) * cs)
-      for (let rest = (w - x + strideW - 1) / strideW; rest > 0; rest -= 255) {
+      for (let rest = (w - x + strideW - 1) / strideW; rest > 0; rest -= most) {
         for (let k = 1; k <= t; k++) {
           listCount(
             totals + ((<usize>(phase * t + t - k)) << 5),
             src,
             pixelBytes,
-            min(rest, 255),
+            min(rest, most),
             k,
           )
         }
-        src += pixelBytes * 255
+        src += pixelBytes * <usize>most
       }
     }
   }

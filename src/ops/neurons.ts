@@ -2,6 +2,7 @@
 
 import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../errors.js'
 import { lif, type Neuron, type NeuronOptions, plif } from '../nn/layers/index.js'
+import { inUnits } from '../plan/budgets.js'
 import {
   dynamicsOf,
   type NeuronCharge,
@@ -9,7 +10,6 @@ import {
   type NeuronInput,
   type NeuronScope,
 } from '../plan/neuron-record.js'
-import { perUnit } from '../plan/pass.js'
 import { noPool, type Term } from '../plan/tensors.js'
 import { ref } from '../plan/words.js'
 import type { OpBuilder } from './builder.js'
@@ -275,8 +275,7 @@ export function chargeOf(
   const shortcut = factor === undefined ? undefined : spikesTensor(b, op, { name: 'shortcut' }, all)
   const w = options.learnable ? plainTensor(b, { name: 'w' }, [1]) : undefined
   const stored = first.input.tensor.stored
-  const pixels = all.B * all.H * all.W
-  const pixelsPerUnit = perUnit(pixels, stored)
+  const { units } = inUnits(all.B * all.H * all.W, stored)
   return {
     extent: all,
     dynamics,
@@ -297,13 +296,12 @@ export function chargeOf(
       ...dynamics,
       shape: imageOf(all),
       stored,
-      pixelsPerUnit,
       a: first.input,
       b: second?.input,
       spikes: shortcut && { masks: shortcut.buffer, scale: factor as number },
       learnable: w ? ref(w.buffer) : 0,
     },
-    units: Math.ceil(pixels / pixelsPerUnit),
+    units,
     xhat,
     residualXhat,
   }

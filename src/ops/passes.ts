@@ -2,7 +2,7 @@
 
 import { Control } from '../../assembly/opcodes.js'
 import { checkInteger, checkOptions } from '../errors.js'
-import { perUnit } from '../plan/pass.js'
+import { inUnits } from '../plan/budgets.js'
 import type { ControlBlock, Settings } from './builder.js'
 import type { Extent } from './shapes.js'
 
@@ -22,9 +22,9 @@ export const LAST_STEP = 2 ** 31 - 1
  */
 export function passOver({ B, H, W }: Extent, stored: number, rows: number) {
   const pixels = B * H * W
-  const pixelsPerUnit = perUnit(pixels, stored * rows)
+  const { units, pixelsPerUnit } = inUnits(pixels, stored * rows)
   const fields = { pixels, channels: stored, pixelsPerUnit }
-  return { fields, units: Math.ceil(pixels / pixelsPerUnit) }
+  return { fields, units }
 }
 
 /** Checks `StepSettings` and writes them. */

@@ -7,7 +7,8 @@
 import { ActivityCount, Plane } from '../../assembly/opcodes.js'
 import type { GraphNode } from '../graph/trace.js'
 import type { ValueCounts } from './activity-probes.js'
-import { type Pass, perUnit, type RateProbe } from './pass.js'
+import { budgets, inUnits } from './budgets.js'
+import type { Pass, RateProbe } from './pass.js'
 import { activeFloats, activeSpikes, recordSpikes } from './records/active.js'
 import type { FloatTensor, Pool, Shape, SpikeTensor } from './tensors.js'
 import { type Buffer, ref } from './words.js'
@@ -42,8 +43,7 @@ export function countValues(
   if (!wanted) return
   const { stored } = 'sources' in seen ? seen.sources[0] : seen
   const pixels = shape[1] * shape[2]
-  const pixelsPerUnit = perUnit(pixels, stored)
-  const units = Math.ceil(pixels / pixelsPerUnit)
+  const { units, pixelsPerUnit } = inUnits(pixels, stored)
   const out = countBuffer(pass, `${node.name} ${of} counts`, pixels * stored * 4)
   const others = countBuffer(pass, `${node.name} ${of} others`, units * 4)
   const { images, callSteps: steps } = pass
@@ -57,6 +57,7 @@ export function countValues(
         units,
         {
           ...shared,
+          mostCounted: budgets.byteCount,
           width: shape[2],
           sources: sources.map(({ masks }) => ({ masks: ref(masks) })),
           sourceCount: sources.length,
@@ -142,7 +143,7 @@ export function recordMasks(
   const bytes = pass.images * shape[1] * shape[2] * stored
   const planes = Math.ceil(steps / Plane.Steps)
   const out = b.carried(context.carried, `${name} record`, planes * bytes, 'statistics')
-  const bytesPerUnit = 4096
+  const bytesPerUnit = budgets.recordBytes
   b.emit(recordSpikes, Math.ceil(bytes / bytesPerUnit), {
     in: masks,
     out,

@@ -2,9 +2,10 @@
 
 import type { GraphNode } from '../graph/trace.js'
 import type { Pair } from '../nn/layers/index.js'
+import { inUnits } from './budgets.js'
 import { giveTensorGradient, gradientBuffer, gradientRows, takeGradient } from './gradients.js'
 import { plainFloat } from './materialise.js'
-import { type Pass, perUnit, term } from './pass.js'
+import { type Pass, term } from './pass.js'
 import { pooled } from './pooled.js'
 import type { ProgramBuilder } from './program.js'
 import { adaptivePool, adaptivePoolBackward } from './records/pool.js'
@@ -30,11 +31,11 @@ export function emitAdaptive(
 ): void {
   const [height, width] = kind === adaptivePool ? output : input
   const pixels = images * height * width
-  const pixelsPerUnit = perUnit(pixels, channels * steps)
+  const { units, pixelsPerUnit } = inUnits(pixels, channels * steps)
   const [inH, inW] = input
   const [outH, outW] = output
   const sizes = { images, inH, inW, outH, outW, channels, steps, pixelsPerUnit }
-  b.emit(kind, Math.ceil(pixels / pixelsPerUnit), { ...sizes, ...places })
+  b.emit(kind, units, { ...sizes, ...places })
 }
 
 /** Equal windows are those of average pooling; others are written out. */

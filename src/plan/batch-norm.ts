@@ -8,7 +8,7 @@ import { plainFloat } from './materialise.js'
 import { isOfMeans } from './means.js'
 import { emitNeuron } from './neuron-record.js'
 import { allTimeBound, emitNormBackward, emitNormFinish, emitNormStatistics } from './norm.js'
-import { type Pass, perUnit } from './pass.js'
+import type { Pass } from './pass.js'
 import { normAllTime, normEvaluate } from './records/norm.js'
 import { type Norm, noPool } from './tensors.js'
 import type { Buffer } from './words.js'
@@ -175,25 +175,17 @@ function averageBySilentNeurons(pass: Pass, norm: Norm): void {
   const { b, context } = pass
   const { stored, shape } = norm.tensor
   const pixels = pass.images * shape[1] * shape[2]
-  const pixelsPerUnit = perUnit(pixels, stored)
-  const units = Math.ceil(pixels / pixelsPerUnit)
   const masks = b.buffer(
     `${norm.name} unused masks`,
     pixels * stored * Math.ceil(pass.callSteps / Plane.Steps),
   )
-  const carried = (name: string, bytes: number): Buffer =>
-    pass.carried(`${norm.name} unused ${name}`, bytes, 'scratch')
-  const counts = carried('counts', pixels * stored)
-  const countPartials = carried('sums', units * 4)
-  const potential = context.outer ? carried('potential', pixels * stored * 4) : undefined
+  const name = `${norm.name} unused potential`
+  const potential = context.outer ? pass.carried(name, pixels * stored * 4, 'scratch') : undefined
   emitNeuron(pass, {
     shape,
     stored,
-    pixelsPerUnit,
     a: { tensor: norm.tensor, norm, xhat: norm.claimMean() },
     masks,
-    counts,
-    countPartials,
     potential,
     lambda: 0,
     kappa: 1,

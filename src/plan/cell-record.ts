@@ -4,10 +4,10 @@ import { CellLearn, CellRow, CellScratch, CellShape } from '../../assembly/opcod
 import { type Cell, isOneToOne, isSpiking } from '../nn/layers/cell.js'
 import type { CellParameter } from '../nn/layers/index.js'
 import type { Values } from '../nn/layers/numbers.js'
+import { inUnits } from './budgets.js'
 import { contributionFields } from './gradients.js'
 import { storedChannels } from './layout.js'
 import { type NeuronScope, surrogates } from './neuron-record.js'
-import { perUnit } from './pass.js'
 import {
   type CellConstantsFields,
   cellBackwardTime,
@@ -156,13 +156,14 @@ export function emitCellConstants(
   })
 }
 
-/** Pixels of a unit: where cells are recurrent an image. */
-export const cellPixelsPerUnit = (scope: NeuronScope, { cell, shape, stored }: CellCharge) =>
-  cell.recurrence ? shape[1] * shape[2] : perUnit(scope.images * shape[1] * shape[2], stored)
-
-/** Units of a layer. */
-export const cellUnits = (scope: NeuronScope, charge: CellCharge): number =>
-  Math.ceil((scope.images * charge.shape[1] * charge.shape[2]) / cellPixelsPerUnit(scope, charge))
+/** Units of a layer: images, where cells are recurrent. */
+export const inCellUnits = (
+  { images }: NeuronScope,
+  { cell, shape, stored }: CellCharge,
+): ReturnType<typeof inUnits> =>
+  cell.recurrence
+    ? { units: images, pixelsPerUnit: shape[1] * shape[2] }
+    : inUnits(images * shape[1] * shape[2], stored)
 
 /** Rows of a pixel's state: assembly/cell/rows.ts. */
 export function cellStateRows(
@@ -188,7 +189,7 @@ function chargeFields(scope: NeuronScope, charge: CellCharge) {
     inStepBytes: input.steps > 1 ? row : 0,
     pixels: scope.images * shape[1] * shape[2],
     channels: stored,
-    pixelsPerUnit: cellPixelsPerUnit(scope, charge),
+    ...inCellUnits(scope, charge),
     steps: scope.callSteps,
     totalSteps: scope.options.timeSteps,
     imagePixels: shape[1] * shape[2],
@@ -217,7 +218,7 @@ export function emitCell(scope: NeuronScope, record: CellRecord): void {
   const { cell, stored, shape, traced = false } = record
   const { masks, counts, countPartials, out, state } = record
   const { eligibility, surrogateOut, traces, presynaptic } = record
-  const fields = chargeFields(scope, record)
+  const { units, ...fields } = chargeFields(scope, record)
   const images = cell.recurrence ? fields.pixelsPerUnit : 0
   const states = state ? 0 : Math.max(1, images) * cellStateRows(cell, record)
   const planeBytes = scope.images * shape[1] * shape[2] * stored
@@ -231,7 +232,7 @@ export function emitCell(scope: NeuronScope, record: CellRecord): void {
   const wanted = { eligibility, surrogateOut, traces, presynaptic, traced, ...counted }
   scope.b.emit(
     cellKind,
-    cellUnits(scope, record),
+    units,
     { ...fields, masks, planeBytes, counts, countPartials, out, state, ...wanted },
     { scratch: (CellScratch.StepRows + images + states) * stored * 4 },
   )
@@ -246,7 +247,7 @@ export function emitCellBackwardTime(
   traces?: Place,
 ): void {
   const { cell, shape, stored } = charge
-  const fields = chargeFields(scope, charge)
+  const { units, ...fields } = chargeFields(scope, charge)
   const pixels = cell.recurrence ? fields.pixelsPerUnit : 1
   const rows =
     CellScratch.StepRows * scope.callSteps +
@@ -255,12 +256,11 @@ export function emitCellBackwardTime(
     cellStateRows(cell, { traces })
   scope.b.emit(
     cellBackwardTime,
-    cellUnits(scope, charge),
+    units,
     {
       ...fields,
       delta,
-      contributions: contributionFields(contributions, stored),
-      contributionCount: contributions.length,
+      ...contributionFields(contributions, stored, fields.steps),
       height: shape[1],
       width: shape[2],
       traces,

@@ -15,13 +15,13 @@ import { countArrivals, countNeurons } from './activity.js'
 import {
   type CellRecord,
   cellStateRows,
-  cellUnits,
   constantBytes,
   emitCell,
   emitCellBackwardTime,
   emitCellConstants,
   emitLearnGradients,
   emitRecurrentGradient,
+  inCellUnits,
   type Places,
 } from './cell-record.js'
 import {
@@ -137,7 +137,7 @@ export function lowerCell(pass: Pass, node: GraphNode, cell: Cell, x: Expression
     weight: cell.recurrence ? parameter(recurrentWeight(cell)) : undefined,
     bias: cell.recurrence ? parameter('recurrent.bias') : undefined,
   }
-  const units = cellUnits(pass, charge)
+  const { units } = inCellUnits(pass, charge)
   const partials = spiking
     ? pass.carried(`${name} spike counts`, units * 4, 'statistics')
     : undefined

@@ -1,6 +1,6 @@
 /** The records of delays. */
 
-import { perUnit } from './pass.js'
+import { inUnits } from './budgets.js'
 import type { ProgramBuilder } from './program.js'
 import { delay, delaySpikes } from './records/signals.js'
 import type { Shape } from './tensors.js'
@@ -42,9 +42,9 @@ export const historyBytes = (most: number, ofSpikes: boolean): number =>
 
 function sizesOf({ images, shape, stored, ...job }: DelayJob, bytes: number) {
   const pixels = images * shape[1] * shape[2]
-  const pixelsPerUnit = perUnit(pixels, bytes)
+  const { units, pixelsPerUnit } = inUnits(pixels, bytes)
   return {
-    units: Math.ceil(pixels / pixelsPerUnit),
+    units,
     fields: { ...job, pixels, channels: stored, pixelsPerUnit },
   }
 }

@@ -3,15 +3,15 @@
  * tensor's own turn comes, and handed on.
  */
 
+import { budgets, inUnits } from './budgets.js'
 import { storedChannels } from './layout.js'
-import { type Pass, perUnit } from './pass.js'
+import { emitTimeSum, type Pass } from './pass.js'
 import {
   type ContributionFields,
   gradientSum,
   type neuronBackwardOnline,
   type neuronBackwardRate,
 } from './records/gradient.js'
-import { timeSum } from './records/sums.js'
 import type { Remade } from './remade.js'
 import {
   type Contribution,
@@ -91,24 +91,31 @@ export function gradientBuffer(
   return pass.imageBuffer(name, shape[1] * shape[2] * steps * stored * 4)
 }
 
+/** What came in, of so many rows for each pixel of a tensor. */
 export const contributionFields = (
-  contributions: readonly Contribution[],
+  gradient: readonly Contribution[],
   stored: number,
-): ContributionFields[] =>
-  contributions.map(({ buffer, outH, outW, pool, scale, steps }) => ({
-    from: buffer,
-    outH,
-    outW,
-    kernelH: pool.kernel[0],
-    kernelW: pool.kernel[1],
-    strideH: pool.stride[0],
-    strideW: pool.stride[1],
-    padH: pool.padding[0],
-    padW: pool.padding[1],
-    scale,
-    stepBytes: steps > 1 ? stored * 4 : 0,
-    pixelBytes: steps * stored * 4,
-  }))
+  rows: number,
+) => ({
+  contributions: gradient.map(
+    ({ buffer, outH, outW, pool, scale, steps }): ContributionFields => ({
+      from: buffer,
+      outH,
+      outW,
+      kernelH: pool.kernel[0],
+      kernelW: pool.kernel[1],
+      strideH: pool.stride[0],
+      strideW: pool.stride[1],
+      padH: pool.padding[0],
+      padW: pool.padding[1],
+      scale,
+      stepBytes: steps > 1 ? stored * 4 : 0,
+      pixelBytes: steps * stored * 4,
+    }),
+  ),
+  contributionCount: gradient.length,
+  pixelsPerRun: Math.max(1, Math.floor(budgets.runBytes / (4 * stored * rows))),
+})
 
 function sumFields(
   pass: Pick<Pass, 'images'>,
@@ -117,13 +124,12 @@ function sumFields(
 ) {
   const pixels = pass.images * shape[1] * shape[2]
   return {
-    contributions: contributionFields(gradient, stored),
-    contributionCount: gradient.length,
+    ...contributionFields(gradient, stored, steps),
     pixels,
     height: shape[1],
     width: shape[2],
     channels: stored,
-    pixelsPerUnit: perUnit(pixels, stored * steps),
+    ...inUnits(pixels, stored * steps),
     steps,
   }
 }
@@ -135,8 +141,8 @@ export function emitGradientSum(
   steps: number,
   out: Buffer,
 ): void {
-  const fields = sumFields(pass, to, steps)
-  pass.b.emit(gradientSum, Math.ceil(fields.pixels / fields.pixelsPerUnit), { ...fields, out })
+  const { units, ...fields } = sumFields(pass, to, steps)
+  pass.b.emit(gradientSum, units, { ...fields, out })
 }
 
 /** Sum of what came in. */
@@ -182,8 +188,8 @@ export function emitNeuronGradient(
   out: Buffer,
 ): void {
   const asChannels = gradient.map((contribution) => ({ ...contribution, steps: 1 }))
-  const fields = sumFields(pass, { shape, stored: stored * rows, gradient: asChannels }, 1)
-  const units = Math.ceil(fields.pixels / fields.pixelsPerUnit)
+  const from = { shape, stored: stored * rows, gradient: asChannels }
+  const { units, ...fields } = sumFields(pass, from, 1)
   pass.b.emit(kind, units, { ...fields, out, factor })
 }
 
@@ -273,15 +279,7 @@ export function gradientTimeSum(
   const pixels = pass.images * shape[1] * shape[2]
   const out = pass.b.buffer(name, pixels * stored * 4, 'scratch', persistent)
   pass.context.remade?.holdsImages(out, shape[1] * shape[2] * stored * 4)
-  const pixelsPerUnit = perUnit(pixels, stored * rows)
-  pass.b.emit(timeSum, Math.ceil(pixels / pixelsPerUnit), {
-    in: input,
-    out,
-    pixels,
-    channels: stored,
-    steps: rows,
-    pixelsPerUnit,
-  })
+  emitTimeSum(pass.b, { in: input, out, pixels, channels: stored, steps: rows })
   return out
 }
 

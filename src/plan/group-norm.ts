@@ -3,12 +3,11 @@
 import type { GraphNode } from '../graph/trace.js'
 import { giveTensorGradient, gradientRows, overGradient, takeGradient } from './gradients.js'
 import { plainFloat } from './materialise.js'
+import { emitFloatSum } from './partial-sum.js'
 import { type Pass, term } from './pass.js'
-import type { ProgramBuilder } from './program.js'
-import { reduceSplits } from './records/dense.js'
 import { groupNorm, groupNormBackward } from './records/group-norm.js'
 import type { Expression } from './tensors.js'
-import type { Buffer, Reference } from './words.js'
+import type { Buffer } from './words.js'
 import { materialise } from './write-out.js'
 
 /** What is normalised together. */
@@ -21,36 +20,9 @@ export interface GroupNorming {
   readonly runs: number
 }
 
-/** Sums of partial gradients that one unit adds up, in rows of four floats. */
-const SUM_ROWS = 1024
-
 /** Worker scratch of the kernels, for so many channels as stored. */
 export const groupNormScratch = (stored: number): number => 12 * stored
 export const groupNormBackScratch = (stored: number): number => 24 * stored
-
-/** Adds up the gradient of a parameter from those of the images. */
-export function emitPartialSum(
-  b: ProgramBuilder,
-  fields: {
-    readonly partial: Buffer
-    readonly images: number
-    /** Of one image, as stored. */
-    readonly floats: number
-    readonly out: Reference
-    readonly accumulate: boolean
-  },
-): void {
-  const { partial, images, floats, out, accumulate } = fields
-  b.emit(reduceSplits, Math.ceil(floats / 4 / SUM_ROWS), {
-    outC: 4,
-    kRows: floats / 4,
-    kPerUnit: SUM_ROWS,
-    partial,
-    splits: images,
-    out,
-    accumulate,
-  })
-}
 
 export function groupNormalised(
   pass: Pass,
@@ -126,7 +98,8 @@ export function groupNormalised(
       const sums = partials[role]
       const to = context.gradient(node.index, role)
       const { accumulate } = context
-      if (sums && to) emitPartialSum(b, { partial: sums, images, floats, out: to, accumulate })
+      if (sums && to)
+        emitFloatSum(b, floats, { partial: sums, splits: images, out: to, accumulate })
     }
     giveTensorGradient(input, out, rows)
   })

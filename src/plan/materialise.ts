@@ -1,6 +1,7 @@
 /** Sums of tensors: written out as floats, or read as they are. */
 
 import { TermKind } from '../../assembly/opcodes.js'
+import { budgets, inUnits } from './budgets.js'
 import type { ProgramBuilder } from './program.js'
 import { materialise, type TermFields } from './records/activity.js'
 import {
@@ -34,19 +35,20 @@ export function emitMaterialise(
 ): void {
   const [, h, w] = expression.shape
   const pixels = images * h * w
-  const perUnit = Math.max(1, Math.min(pixels, Math.ceil(8192 / stored)))
-  b.emit(materialise, Math.ceil(pixels / perUnit), {
+  const { units, pixelsPerUnit } = inUnits(pixels, stored)
+  b.emit(materialise, units, {
     out,
     images,
     height: h,
     width: w,
     channels: stored,
     steps,
-    pixelsPerUnit: perUnit,
+    pixelsPerUnit,
     terms: expression.terms.map((term) => termFields(term, allImages, mean, input)),
     termCount: expression.terms.length,
     mean,
     totalSteps,
+    mostCounted: budgets.wordCounts,
   })
 }
 

@@ -1,7 +1,7 @@
 /** Records of max pooling. */
 
 import type { Pair } from '../nn/layers/index.js'
-import { perUnit } from './pass.js'
+import { inUnits } from './budgets.js'
 import type { ProgramBuilder } from './program.js'
 import { maxPool, maxPoolBackward, maxPoolFloats } from './records/pool.js'
 import type { SpikeTensor } from './tensors.js'
@@ -63,8 +63,8 @@ export function emitMaxPool(
 ): void {
   const { stored } = pool
   const pixels = pixelsOf(pool, pool.to)
-  const pixelsPerUnit = perUnit(pixels, stored * 4)
-  b.emit(maxPool, Math.ceil(pixels / pixelsPerUnit), {
+  const { units, pixelsPerUnit } = inUnits(pixels, stored * 4)
+  b.emit(maxPool, units, {
     ...fieldsOf(pool),
     in: input.masks,
     inCounts: (choice && !perStep) || countsOfRates ? input.counts : undefined,
@@ -93,8 +93,8 @@ export function emitMaxPoolFloats(
   },
 ): void {
   const pixels = pixelsOf(pool, pool.to)
-  const pixelsPerUnit = perUnit(pixels, pool.stored * pool.steps)
-  b.emit(maxPoolFloats, Math.ceil(pixels / pixelsPerUnit), {
+  const { units, pixelsPerUnit } = inUnits(pixels, pool.stored * pool.steps)
+  b.emit(maxPoolFloats, units, {
     ...fieldsOf(pool),
     ...places,
     steps: pool.steps,
@@ -111,8 +111,8 @@ export function emitMaxPoolBackward(
   out: Buffer,
 ): void {
   const pixels = pixelsOf(pool, pool.to)
-  const pixelsPerUnit = perUnit(pixels, pool.stored * pool.steps)
-  b.emit(maxPoolBackward, Math.ceil(pixels / pixelsPerUnit), {
+  const { units, pixelsPerUnit } = inUnits(pixels, pool.stored * pool.steps)
+  b.emit(maxPoolBackward, units, {
     ...fieldsOf(pool),
     in: delta,
     choice: choice.buffer,

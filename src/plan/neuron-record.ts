@@ -2,6 +2,7 @@
 
 import { NeuronScratch, Surrogate } from '../../assembly/opcodes.js'
 import type { Neuron, SurrogateName } from '../nn/layers/index.js'
+import { inUnits } from './budgets.js'
 import { contributionFields } from './gradients.js'
 import type { ProgramBuilder } from './program.js'
 import { neuron, neuronBackwardTime } from './records/neuron.js'
@@ -48,7 +49,6 @@ export interface NeuronDynamics {
 export interface NeuronCharge extends NeuronDynamics {
   readonly shape: Shape
   readonly stored: number
-  readonly pixelsPerUnit: number
   readonly a: NeuronInput
   readonly b?: NeuronInput
   readonly spikes?: { readonly masks: Buffer; readonly scale: number }
@@ -144,7 +144,7 @@ export function chargeFields(pass: NeuronScope, r: NeuronCharge) {
     learnable: r.learnable || undefined,
     pixels,
     channels: r.stored,
-    pixelsPerUnit: r.pixelsPerUnit,
+    ...inNeuronUnits(pass, r),
     steps: pass.callSteps,
     lambda: r.lambda,
     kappa: r.kappa,
@@ -157,16 +157,19 @@ export function chargeFields(pass: NeuronScope, r: NeuronCharge) {
   }
 }
 
-export const unitsOf = (pass: NeuronScope, { shape, pixelsPerUnit }: NeuronCharge): number =>
-  Math.ceil((pass.images * shape[1] * shape[2]) / pixelsPerUnit)
+/** How the pixels of a layer are divided. */
+export const inNeuronUnits = (
+  { images }: Pick<NeuronScope, 'images'>,
+  { shape, stored }: Pick<NeuronCharge, 'shape' | 'stored'>,
+): ReturnType<typeof inUnits> => inUnits(images * shape[1] * shape[2], stored)
 
 export function emitNeuron(pass: NeuronScope, r: NeuronRecord): void {
-  const fields = chargeFields(pass, r)
+  const { units, ...fields } = chargeFields(pass, r)
   const a = inputFields(r.a)
   const b = r.b && inputFields(r.b)
   pass.b.emit(
     neuron,
-    unitsOf(pass, r),
+    units,
     {
       ...fields,
       aMean: a.mean,
@@ -203,15 +206,14 @@ export function emitNeuronBackwardTime(
 ): void {
   if (contributions.slice(1).some(({ buffer }) => buffer === delta))
     throw new Error('neurons must not write over a gradient that they go on reading')
-  const fields = chargeFields(pass, r)
+  const { units, ...fields } = chargeFields(pass, r)
   pass.b.emit(
     neuronBackwardTime,
-    unitsOf(pass, r),
+    units,
     {
       ...fields,
       delta,
-      contributions: contributionFields(contributions, r.stored),
-      contributionCount: contributions.length,
+      ...contributionFields(contributions, r.stored, fields.steps),
       height: r.shape[1],
       width: r.shape[2],
       learnablePartials: partials,

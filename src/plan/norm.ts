@@ -2,6 +2,7 @@
 
 import { Moments, NormSize } from '../../assembly/opcodes.js'
 import { roundUp } from '../round-up.js'
+import { budgets } from './budgets.js'
 import type { ProgramBuilder } from './program.js'
 import {
   normBackwardApply,
@@ -15,7 +16,7 @@ import { type Buffer, ref } from './words.js'
 
 /** Rows of one unit of the normalisation kernels, a multiple of the groups. */
 export function normRows(rows: number, stored: number, groups: number): number {
-  const wanted = Math.max(groups, Math.min(rows, Math.ceil(16384 / stored)))
+  const wanted = Math.max(groups, Math.min(rows, Math.ceil(budgets.normFloats / stored)))
   return roundUp(wanted, groups)
 }
 

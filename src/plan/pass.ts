@@ -6,10 +6,13 @@
 import { Control, Plane } from '../../assembly/opcodes.js'
 import type { GraphNode } from '../graph/trace.js'
 import type { ActivityProbes } from './activity-probes.js'
+import { inUnits } from './budgets.js'
 import { type Context, isLong } from './context.js'
 import { storedChannels } from './layout.js'
 import { emitMaterialise } from './materialise.js'
 import type { Parts } from './parts.js'
+import type { ProgramBuilder } from './program.js'
+import type { FieldsOf } from './records/schema.js'
 import { timeSum } from './records/sums.js'
 import { type Making, partImages } from './remade.js'
 import {
@@ -80,8 +83,14 @@ export interface Demand {
 
 export type FloatBuffer = FloatTensor & { readonly buffer: Buffer }
 
-export const perUnit = (elements: number, width: number): number =>
-  Math.max(1, Math.min(elements, Math.ceil(8192 / width)))
+/** Adds up the rows of each pixel. */
+export function emitTimeSum(
+  b: ProgramBuilder,
+  fields: Omit<FieldsOf<typeof timeSum>, 'pixelsPerUnit'>,
+): void {
+  const { units, pixelsPerUnit } = inUnits(fields.pixels, fields.channels * fields.steps)
+  b.emit(timeSum, units, { ...fields, pixelsPerUnit })
+}
 
 export const term = (tensor: FloatTensor | SpikeTensor, scale = 1): Term => ({
   tensor,
@@ -317,16 +326,9 @@ export class Pass {
     const bytes = pixels * tensor.stored * 4
     const { outer } = this.context
     const out = this.carried(`${node.name} sum over time`, bytes, outer ? 'kept' : 'scratch')
-    const pixelsPerUnit = perUnit(pixels, tensor.stored * tensor.steps)
-    this.b.emit(timeSum, Math.ceil(pixels / pixelsPerUnit), {
-      in: tensor.buffer as Buffer,
-      out,
-      pixels,
-      channels: tensor.stored,
-      steps: tensor.steps,
-      pixelsPerUnit,
-      loop: outer,
-    })
+    const { stored: channels, steps } = tensor
+    const input = tensor.buffer as Buffer
+    emitTimeSum(this.b, { in: input, out, pixels, channels, steps, loop: outer })
     return out
   }
 }

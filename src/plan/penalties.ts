@@ -2,8 +2,9 @@
 
 import type { GraphNode } from '../graph/trace.js'
 import type { RatePenalty } from '../loss/index.js'
+import { inUnits } from './budgets.js'
 import { giveTensorGradient } from './gradients.js'
-import { type Pass, perUnit } from './pass.js'
+import type { Pass } from './pass.js'
 import type { ProgramBuilder } from './program.js'
 import { ratePenalty } from './records/loss.js'
 import type { Shape, SpikeTensor } from './tensors.js'
@@ -27,8 +28,7 @@ export interface PenaltyRecord {
 /** Units of a penalty: each has a sum of its own. */
 export function penaltyUnits(images: number, [, height, width]: Shape, stored: number) {
   const pixels = images * height * width
-  const pixelsPerUnit = perUnit(pixels, stored)
-  return { pixels, pixelsPerUnit, units: Math.ceil(pixels / pixelsPerUnit) }
+  return { pixels, ...inUnits(pixels, stored) }
 }
 
 export function emitRatePenalty(b: ProgramBuilder, record: PenaltyRecord): void {

@@ -7,6 +7,7 @@ import { Control } from '../../assembly/opcodes.js'
 import { readersOf } from '../graph/readers.js'
 import type { Graph } from '../graph/trace.js'
 import { roundUp } from '../round-up.js'
+import { budgets } from './budgets.js'
 import { checkReads } from './check.js'
 import { remake } from './checkpoints.js'
 import {
@@ -151,17 +152,11 @@ function zeroPixels(graph: Graph, { index }: { index: number }): number {
 }
 
 /**
- * Memory of buffers up to which workers have theirs to themselves (`assignAddressesByWorker`):
- * about what stays in the last cache from one use to the next.
- */
-const OWN_MEMORY_BYTES = 32 * 2 ** 20
-
-/**
  * What the buffers of one pass may take: about the workers' second-level caches, or a quarter of
  * the weights, which each pass reads once more.
  */
 const passRoom = (parameterBytes: number, workers: number): number =>
-  Math.max(2 ** 21 * workers, parameterBytes / 4)
+  Math.max(budgets.passBytes * workers, parameterBytes / 4)
 
 /** Everything about a model's memory and programs, for a number of workers. */
 export const makePlan = (options: PlanOptions, workers: number): Plan =>
@@ -321,7 +316,7 @@ function* planRuns(
   const base = roundUp(encodedAt + laid.size, 64) + 64
   yield
   // In inference, buffers of their own must not take back what passes save.
-  const ownBytes = purpose.passes ? passRoom(parameterFloats * 4, workers) : OWN_MEMORY_BYTES
+  const ownBytes = purpose.passes ? passRoom(parameterFloats * 4, workers) : budgets.ownMemoryBytes
   const end =
     workers > 1
       ? assignAddressesByWorker(used, base, starts, ownBytes)

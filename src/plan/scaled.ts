@@ -1,6 +1,6 @@
 /** The record of a multiplication by constants of channels or neurons. */
 
-import { perUnit } from './pass.js'
+import { inUnits } from './budgets.js'
 import type { ProgramBuilder } from './program.js'
 import { scaled } from './records/signals.js'
 import type { Shape } from './tensors.js'
@@ -37,8 +37,8 @@ export interface Scaling extends Factors {
 
 export function emitScaled(b: ProgramBuilder, { images, shape, stored, ...job }: Scaling): void {
   const pixels = images * shape[1] * shape[2]
-  const pixelsPerUnit = perUnit(pixels, stored * job.steps)
-  b.emit(scaled, Math.ceil(pixels / pixelsPerUnit), {
+  const { units, pixelsPerUnit } = inUnits(pixels, stored * job.steps)
+  b.emit(scaled, units, {
     ...job,
     pixels,
     channels: stored,

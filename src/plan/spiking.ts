@@ -2,9 +2,10 @@
 
 import type { GraphNode } from '../graph/trace.js'
 import { recordMasks } from './activity.js'
+import { inUnits } from './budgets.js'
 import { storedChannels } from './layout.js'
 import type { NeuronDynamics, NeuronRecord } from './neuron-record.js'
-import { type Pass, perUnit } from './pass.js'
+import type { Pass } from './pass.js'
 import { inputOf, readable } from './readable.js'
 import type { Expression, SpikeTensor } from './tensors.js'
 import type { Buffer } from './words.js'
@@ -33,9 +34,8 @@ export function spikingLayer(
   const stored = storedChannels(node.shape[0])
   const { read, floats, spikes } = readable(pass, node, x, stored)
   const pixels = pass.images * node.shape[1] * node.shape[2]
-  const pixelsPerUnit = perUnit(pixels, stored)
-  const units = Math.ceil(pixels / pixelsPerUnit)
   const { name, shape } = node
+  const { units } = inUnits(pixels, stored)
   const countPartials = pass.carried(`${name} spike counts`, units * 4, 'statistics')
   const sums = { buffer: countPartials, units }
   const output = pass.spikeTensor(name, shape, dynamics.lambda, sums)
@@ -43,7 +43,6 @@ export function spikingLayer(
     ...dynamics,
     shape,
     stored,
-    pixelsPerUnit,
     a: inputOf(floats[0]),
     b: floats[1] && inputOf(floats[1]),
     spikes: spikes[0] && {

@@ -6,7 +6,6 @@ import {
   type NeuronRecord,
   type NeuronScope,
   neuronScratch,
-  unitsOf,
 } from './neuron-record.js'
 import { stabilizedCharge, stabilizedFire, stabilizedThreshold } from './records/stabilized.js'
 import { type Buffer, type Reference, ref } from './words.js'
@@ -27,8 +26,7 @@ export interface Stabilized {
 export function emitStabilized(pass: NeuronScope, r: NeuronRecord, of: Stabilized): void {
   const { b } = pass
   const { stability, runningThreshold, share } = of
-  const fields = chargeFields(pass, r)
-  const units = unitsOf(pass, r)
+  const { units, ...fields } = chargeFields(pass, r)
   const scratch = { scratch: neuronScratch(fields.steps, r.stored, hasGroups(r)) }
   const fire = {
     ...fields,

@@ -3,11 +3,12 @@
 import { expect } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
 import { labelOf } from '../nn/layers/kinds.js'
+import { inUnits } from './budgets.js'
 import { pixelsOf } from './convolution/geometry.js'
 import { emitWeightGradient } from './convolution/index.js'
 import type { WeightGradient } from './convolution/strategy.js'
 import { quoteMethodsWith } from './methods.js'
-import { type Pass, perUnit } from './pass.js'
+import type { Pass } from './pass.js'
 import { trace, traceGradient } from './records/sums.js'
 import { type Expression, oneRow } from './tensors.js'
 import type { Buffer } from './words.js'
@@ -72,8 +73,8 @@ function update(
   const pixels = images * h * w
   const now = b.buffer(`${node.name} presynaptic spikes`, pixels * steps * inC * 4)
   pass.write(input, steps, false, now, inC)
-  const pixelsPerUnit = perUnit(pixels, inC * steps)
-  b.emit(trace, Math.ceil(pixels / pixelsPerUnit), {
+  const { units, pixelsPerUnit } = inUnits(pixels, inC * steps)
+  b.emit(trace, units, {
     in: now,
     out: carried,
     pixels,
@@ -108,8 +109,8 @@ export function emitTraceGradient(
   const pixels = pixelsOf(g)
   const delta = b.buffer(`${name} gradient of spikes`, pixels * steps * g.outC * 4)
   const before = carried && b.buffer(`${name} gradient of the trace`, pixels * g.outC * 4)
-  const pixelsPerUnit = perUnit(pixels, g.outC * steps)
-  b.emit(traceGradient, Math.ceil(pixels / pixelsPerUnit), {
+  const { units, pixelsPerUnit } = inUnits(pixels, g.outC * steps)
+  b.emit(traceGradient, units, {
     delta: job.delta,
     out: delta,
     before,

@@ -1,17 +1,26 @@
 /** The optimizer's records. */
 
 import { StepNumbers } from '../../assembly/opcodes.js'
+import { budgets } from './budgets.js'
 import type { Parameter } from './context.js'
 import type { ProgramBuilder } from './program.js'
 import { adam, blend, clear, clipFinish, sgd, squaredNorm, stepStart } from './records/optimizer.js'
-import type { Place } from './records/schema.js'
+import type { Fields, Place, RecordKind, Schema } from './records/schema.js'
 import { groupOffset, type TrainingBuffers, type TrainingSpec } from './training.js'
 import { type Buffer, type Reference, ref } from './words.js'
 
-/** Floats of a unit. */
-const UPDATE_FLOATS = 16384
+const unitsOf = (count: number): number => Math.ceil(count / budgets.updateFloats)
 
-const unitsOf = (count: number): number => Math.ceil(count / UPDATE_FLOATS)
+/** Emits a record that goes through so many floats. */
+function emitThrough<S extends Schema>(
+  b: ProgramBuilder,
+  kind: RecordKind<S>,
+  count: number,
+  fields: Omit<Fields<S>, 'perUnit'>,
+): void {
+  const all = { ...fields, perUnit: budgets.updateFloats }
+  b.emit(kind, unitsOf(count), all as unknown as Fields<S>)
+}
 
 /** Parameters that lie side by side and take a step by the same numbers; in floats. */
 interface UpdateRange {
@@ -139,7 +148,7 @@ export function emitSgd(
     readonly group?: Place
   },
 ): void {
-  b.emit(sgd, unitsOf(of.count), { ...of, perUnit: UPDATE_FLOATS, otherDecay })
+  emitThrough(b, sgd, of.count, { ...of, otherDecay })
 }
 
 /** Begins a step: its powers of betas, and how the moving average takes it. */
@@ -160,7 +169,7 @@ export function emitAdam(
     readonly group: Place
   },
 ): void {
-  b.emit(adam, unitsOf(of.count), { ...of, perUnit: UPDATE_FLOATS })
+  emitThrough(b, adam, of.count, of)
 }
 
 /** Scales values, a multiple of 16 each, so that the norm of all is at most that of `numbers`. */
@@ -174,7 +183,7 @@ export function emitClip(
   let unit = 0
   for (const { values, count } of parts) {
     const place = { partial: ref(partial, unit * 8), in: values }
-    b.emit(squaredNorm, unitsOf(count), { ...place, count, perUnit: UPDATE_FLOATS })
+    emitThrough(b, squaredNorm, count, { ...place, count })
     unit += unitsOf(count)
   }
   b.emit(clipFinish, 1, { numbers, partial, count: units })
@@ -210,10 +219,10 @@ function emitBlend(
     readonly keep?: Place
   },
 ): void {
-  b.emit(blend, unitsOf(of.count), { ...of, perUnit: UPDATE_FLOATS })
+  emitThrough(b, blend, of.count, of)
 }
 
 /** Zeros; `floats`: a multiple of 4. */
 export function emitClear(b: ProgramBuilder, out: Place, floats: number): void {
-  b.emit(clear, unitsOf(floats), { out, floats, perUnit: UPDATE_FLOATS })
+  emitThrough(b, clear, floats, { out, floats })
 }

@@ -224,6 +224,7 @@ for (const variant of variants) {
         [MaterialiseWord.TermCount]: count,
         [MaterialiseWord.Mean]: mode === 'mean' ? 1 : 0,
         [MaterialiseWord.TotalSteps]: totalSteps,
+        [MaterialiseWord.MostCounted]: one(random, [1, 3, 257]),
       })
       engine.run(record, engine.alloc(0), shape.t)
       const message = `${JSON.stringify(shape)} seed ${seed}`
@@ -289,6 +290,7 @@ for (const variant of variants)
           [MaterialiseWord.TermCount]: 1,
           [MaterialiseWord.Mean]: 1,
           [MaterialiseWord.TotalSteps]: 255,
+          [MaterialiseWord.MostCounted]: 257,
         }
         engine.run(engine.record(Op.Materialise, 1, words), engine.alloc(0))
         engine.checkGuards()

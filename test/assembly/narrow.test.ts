@@ -47,6 +47,8 @@ interface Shape extends Geometry {
   indirect: boolean
   bias: boolean
   rowsPerUnit: number
+  pixelsPerChunk: number
+  packed: boolean
   splits: number
   accumulate: boolean
 }
@@ -96,6 +98,8 @@ function makeShape(random: Random, seed: number): Shape {
       rowsPerUnit: integer(random, 1, Math.max(1, outH + 1)),
       splits: one(random, [1, 1, 2, 3, 7]),
       accumulate: random() < 0.3,
+      pixelsPerChunk: 5 * integer(random, 1, seed % 2 ? 4 : 48),
+      packed: random() < 0.5,
     }
     if (shape.outH > 0 && shape.outW > 0) return shape
   }
@@ -226,7 +230,7 @@ function copyBytes(s: Shape): number {
 const forwardBytes = (s: Shape): number => 192 + 4 * kOf(s) + copyBytes(s)
 function gradientBytes(s: Shape): number {
   const tiled = Math.ceil(kOf(s) / 5) * 5
-  const packed = s.T * s.outC > 256 ? Math.max(16384, 160 * s.outC) : 0
+  const packed = s.packed ? 4 * s.pixelsPerChunk * s.outC : 0
   return 4 * (tiled + (tiled + kRowsOf(s)) * s.outC) + packed + copyBytes(s)
 }
 
@@ -271,6 +275,7 @@ const runForward: Run = (engine, s, data, order) => {
     weight: engine.putFloats(data.weight),
     bias: s.bias ? engine.putFloats(data.bias) : undefined,
     zeros: engine.putFloats(new Float32Array(s.outC)),
+    pixelsPerChunk: s.pixelsPerChunk,
   }
   execute(engine, convNarrow, blocksOf(s), fields, forwardBytes(s), order, s.t)
   return engine.floats(out, count)
@@ -291,6 +296,8 @@ const runGradient: Run = (engine, s, data, order) => {
     partial,
     scale: SCALE,
     accumulate,
+    pixelsPerChunk: s.pixelsPerChunk,
+    packed: s.packed,
   }
   execute(engine, narrowWeightGradient, splits, fields, gradientBytes(s), order, s.t)
   if (partial) {
@@ -382,6 +389,8 @@ for (const variant of variants) {
         blockWidth: 8,
         bias: true,
         rowsPerUnit: 56,
+        pixelsPerChunk: 240,
+        packed: false,
         splits: 1,
         accumulate: false,
       }
@@ -400,7 +409,7 @@ test('the plan reserves the scratch that the kernels state, for blocks that cove
   for (let seed = base; seed < base + 200; seed++) {
     const shape = makeShape(testRandom(seed), seed)
     const plan = narrowPlan(shape, shape.T)
-    const planned = { ...shape, rowsPerUnit: plan.rows }
+    const planned = { ...shape, ...plan.gradient }
     const message = `${JSON.stringify(shape)} seed ${seed}`
     assert.is(plan.forwardBytes, forwardBytes(planned), message)
     assert.is(plan.gradientBytes, gradientBytes(planned), message)

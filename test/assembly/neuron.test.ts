@@ -420,6 +420,7 @@ for (const variant of variants) {
           [NeuronWord.Delta]: delta,
           [NeuronWord.Contributions]: contribution,
           [NeuronWord.ContributionCount]: 1,
+          [NeuronWord.PixelsPerRun]: 3,
         }),
         scratch,
       )
@@ -716,6 +717,7 @@ for (const variant of variants) {
           [NeuronWord.W]: 1,
           [NeuronWord.Contributions]: contributions,
           [NeuronWord.ContributionCount]: 1,
+          [NeuronWord.PixelsPerRun]: 3,
           [NeuronWord.LearnablePartials]: learned,
         }),
         scratch,
@@ -872,6 +874,7 @@ for (const variant of variants) {
           [NeuronBackWord.Factor]: factor ? engine.putFloats(factor) : 0,
           [NeuronBackWord.Contributions]: putContributions(engine, list, H, W),
           [NeuronBackWord.ContributionCount]: list.length,
+          [NeuronBackWord.PixelsPerRun]: pick(1, P),
           [NeuronBackWord.Pixels]: P,
           [NeuronBackWord.H]: H,
           [NeuronBackWord.W]: W,

@@ -5,6 +5,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Op } from '../../assembly/opcodes.js'
+import { budgets } from '../../src/plan/budgets.js'
 import type { Geometry } from '../../src/plan/convolution/geometry.js'
 import {
   emitInputGradient,
@@ -14,13 +15,13 @@ import {
 import {
   ownTilesPlan,
   sharedTilesPlan,
-  WINOGRAD_BUDGET_BYTES,
   winogradApplies,
   winogradInputPlan,
   winogradPays,
 } from '../../src/plan/convolution/winograd-geometry.js'
 import { ProgramBuilder } from '../../src/plan/program.js'
 import { ref } from '../../src/plan/words.js'
+import { withBudgets } from '../support/budgets.js'
 import { isFor, TestEngine, testRandom, variants } from '../support/engine.js'
 import { ascending, EnginePrograms, type Order } from '../support/records.js'
 
@@ -242,9 +243,11 @@ function emit(
   const { delta, input, weight, out } = tensors
   const { steps } = shape
   const job = { name: 'test', g, steps, delta }
+  const bytes = (most ?? 0) * tileBytes(shape, kind)
+  const few = most ? { tileBytes: bytes, weightTileBytes: bytes, leastTiles: 1 } : {}
   if (kind === 'input') {
-    const plan = most ? winogradInputPlan(g, steps, most * tileBytes(shape, kind)) : undefined
-    emitInputGradient(b, { ...job, weight: ref(weight), out, zeros: out }, plan)
+    const gradient = { ...job, weight: ref(weight), out, zeros: out }
+    withBudgets(few, () => emitInputGradient(b, gradient))
     return
   }
   const row = shape.inC * 4
@@ -252,9 +255,7 @@ function emit(
   const read = { ...place, loopBytes: 0, meanSteps: 1, scale: SCALE }
   const gradient = { ...job, input: read, out: ref(out), accumulate }
   const own = most ? undefined : ownTilesPlan(g, steps)
-  const shared = most
-    ? sharedTilesPlan(g, steps, most * tileBytes(shape, kind), 1)
-    : sharedTilesPlan(g, steps)
+  const shared = withBudgets(few, () => sharedTilesPlan(g, steps))
   if (own) emitOwnTiles(b, gradient, own)
   else emitSharedTiles(b, gradient, shared)
 }
@@ -419,7 +420,7 @@ test('large batches run in passes that cover every image once, within the budget
     const plans = { input: winogradInputPlan(g, steps), weight: sharedTilesPlan(g, steps) }
     for (const plan of Object.values(plans)) {
       assert.ok(plan.passes.length > 1)
-      assert.ok(plan.sharedBytes < WINOGRAD_BUDGET_BYTES * 1.01, `${plan.sharedBytes} bytes`)
+      assert.ok(plan.sharedBytes < budgets.tileBytes * 1.01, `${plan.sharedBytes} bytes`)
       let next = 0
       for (const pass of plan.passes) {
         assert.is(pass.firstImage, next)

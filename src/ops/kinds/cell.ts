@@ -3,11 +3,11 @@
 import { expect } from '../../errors.js'
 import { isSpiking, parameterNames, recurrentWeight } from '../../nn/layers/cell.js'
 import {
-  cellUnits,
   emitCell,
   emitCellBackwardTime,
   emitLearnGradients,
   emitRecurrentGradient,
+  inCellUnits,
 } from '../../plan/cell-record.js'
 import { noPool } from '../../plan/tensors.js'
 import type { OpBuilder, Planned } from '../builder.js'
@@ -63,7 +63,7 @@ function build(o: OpBuilder, options: CellOpOptions, outputs: ReadonlySet<Name>)
   const eligibilities = outputs.has('eligibilities')
     ? floatTensor(b, { name: 'eligibilities' }, still(extent))
     : undefined
-  const units = cellUnits(scope, charge)
+  const { units } = inCellUnits(scope, charge)
   emitCell(scope, {
     ...charge,
     masks: spikes?.buffer,

@@ -1,7 +1,8 @@
 /** Group normalisation, and its gradients. */
 
 import { groupNorm as layer } from '../../nn/layers/index.js'
-import { emitPartialSum, groupNormBackScratch, groupNormScratch } from '../../plan/group-norm.js'
+import { groupNormBackScratch, groupNormScratch } from '../../plan/group-norm.js'
+import { emitFloatSum } from '../../plan/partial-sum.js'
 import {
   groupNormBackward as backwardRecord,
   groupNorm as record,
@@ -146,12 +147,6 @@ export const groupNormBackward = operation<
     { scratch: groupNormBackScratch(x.stored) },
   )
   for (const [i, { buffer }] of gradients.entries())
-    emitPartialSum(b, {
-      partial: partials[i],
-      images: B,
-      floats: x.stored,
-      out: ref(buffer),
-      accumulate: false,
-    })
+    emitFloatSum(b, x.stored, { partial: partials[i], splits: B, out: ref(buffer) })
   return { inputs: [delta, x, weight], outputs: [inputGradient, ...gradients] }
 })

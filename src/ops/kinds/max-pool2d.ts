@@ -2,8 +2,7 @@
 
 import { checkBoolean, describe, expect } from '../../errors.js'
 import { emitMaxPool, emitMaxPoolBackward, emitMaxPoolFloats } from '../../plan/max-pool.js'
-import { perUnit } from '../../plan/pass.js'
-import { timeSum } from '../../plan/records/sums.js'
+import { emitTimeSum } from '../../plan/pass.js'
 import type { Buffer } from '../../plan/words.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import { operation } from '../operation.js'
@@ -168,15 +167,7 @@ function poolFloats(
   if (choice && !perStep && T > 1) {
     const pixels = B * H * W
     chooser = b.buffer('sum over time', pixels * x.stored * 4)
-    const pixelsPerUnit = perUnit(pixels, x.stored * T)
-    b.emit(timeSum, Math.ceil(pixels / pixelsPerUnit), {
-      in: x.buffer,
-      out: chooser,
-      pixels,
-      channels: x.stored,
-      steps: T,
-      pixelsPerUnit,
-    })
+    emitTimeSum(b, { in: x.buffer, out: chooser, pixels, channels: x.stored, steps: T })
   }
   emitMaxPoolFloats(b, poolOf(input, to, x.stored, input, to.output), {
     in: x.buffer,

@@ -3,7 +3,6 @@
 import { checkInteger } from '../../errors.js'
 import { stabilizedLif as layerOf, type StabilizedLifOptions } from '../../nn/layers/index.js'
 import { dynamicsOf } from '../../plan/neuron-record.js'
-import { perUnit } from '../../plan/pass.js'
 import { emitStabilized } from '../../plan/stabilized.js'
 import { operation } from '../operation.js'
 import { LAST_STEP, type StepSettings, stepSetting } from '../passes.js'
@@ -88,8 +87,6 @@ export const stabilizedLif = operation<
     const potential = floatTensor(b, { name: 'potential', updated: true }, one)
     const stability = plainTensor(b, { name: 'stability', updated: true }, [2])
     const running = plainTensor(b, { name: 'runningThreshold', updated: true }, [1])
-    const pixels = one.B * one.H * one.W
-    const pixelsPerUnit = perUnit(pixels, input.stored)
     emitStabilized(
       {
         b,
@@ -102,7 +99,6 @@ export const stabilizedLif = operation<
         ...dynamicsOf({ ...layer, detachReset: true }),
         shape: imageOf(one),
         stored: input.stored,
-        pixelsPerUnit,
         a: { tensor: asFloat(input, one) },
         masks: spikes.buffer,
         surrogateOut: surrogates.buffer,

@@ -2,9 +2,9 @@
 
 import { Spike } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../round-up.js'
+import { budgets } from '../budgets.js'
 import { inputsOf, kRowsOf } from './geometry.js'
 import {
-  MAX_COMPACT_LISTS,
   neuronsPerInput,
   pairListsPay,
   type SpikeShape,
@@ -28,13 +28,6 @@ export interface ByteGeometry {
   readonly units: number
   readonly scratchBytes: number
 }
-
-/**
- * Bytes of a weight that stays in the second-level cache from one unit to the next. A larger one is
- * read again by each unit, which then has as many rows as their lists have room for.
- */
-const NEAR_WEIGHT = 256 * 1024
-const MAX_LISTS = 384 * 1024
 
 /** Rows of a block up to which two blocks are summed side by side: both stay in the cache. */
 const MAX_PAIRED_ROWS = 6400
@@ -65,14 +58,16 @@ const byteListBytes = (shape: SpikeShape): number => spikeListBytes(shape, pairs
 
 /** Bytes of lists of one unit. Where memory matters, no more than there are of weights. */
 function listRoom(shape: SpikeShape): number {
-  if (!shape.compact) return MAX_LISTS
-  return Math.min(MAX_LISTS, Math.max(MAX_COMPACT_LISTS, weightBytes(shape) / 4))
+  const most = budgets.forwardListBytes
+  if (!shape.compact) return most
+  return Math.min(most, Math.max(budgets.compactListBytes, weightBytes(shape) / 4))
 }
 
 function byteRowsPerUnit(shape: SpikeShape): number {
   const rows = shape.images * shape.outH
   const least = shape.compact ? 1 : worthwhileRows(shape)
-  const wanted = weightBytes(shape) > NEAR_WEIGHT ? rows : worthwhileRows(shape)
+  // A larger weight is read again by each unit: as many rows as their lists have room for.
+  const wanted = weightBytes(shape) > budgets.nearWeightBytes ? rows : worthwhileRows(shape)
   const fitting = Math.floor(listRoom(shape) / (shape.outW * pixelBytes(shape)))
   return Math.min(rows, Math.max(least, Math.min(fitting, wanted)))
 }

@@ -2,6 +2,7 @@
 
 import { Dense } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../round-up.js'
+import { budgets } from '../budgets.js'
 import { convDense, convNarrow } from '../records/dense.js'
 import type { DenseInput } from '../tensors.js'
 import { denseCycles } from './cycles.js'
@@ -9,11 +10,9 @@ import { emitSized, flat, type Geometry, pixelsOf, tapsOf } from './geometry.js'
 import { narrowForwardPays, narrowPlan } from './narrow-geometry.js'
 import type { DenseForward, Strategy } from './strategy.js'
 
-/** The most rows of one unit of the dense kernels: enough to pay for reading the weight. */
-export const DENSE_ROWS = 60
 /** Rows of one unit: equal units, as far as the five rows of a tile allow. */
 export const denseRows = (rows: number): number =>
-  roundUp(Math.ceil(rows / Math.ceil(rows / DENSE_ROWS)), Dense.TileRows)
+  roundUp(Math.ceil(rows / Math.ceil(rows / budgets.denseRows)), Dense.TileRows)
 
 /** Worker scratch of the dense forward kernel, for products of this depth. */
 const denseScratch = (rowsPerUnit: number, depth: number): number =>
@@ -54,14 +53,14 @@ const narrow: Strategy<DenseForward> = {
   cost: ({ g, steps }) => denseCycles(g, steps),
   emit(b, job) {
     const { g, steps } = job
-    const { rows, blocks, forwardBytes } = narrowPlan(g, steps)
+    const { forward, blocks, forwardBytes } = narrowPlan(g, steps)
     emitSized(
       b,
       convNarrow,
       blocks,
       g,
       steps,
-      { ...forwardFields(job), rowsPerUnit: rows },
+      { ...forwardFields(job), ...forward },
       { scratch: forwardBytes },
     )
   },

@@ -4,8 +4,9 @@
  */
 
 import { Grouped } from '../../../assembly/opcodes.js'
+import { budgets } from '../budgets.js'
 import { type Grouping, groupColumns, groupFloats } from '../layout.js'
-import { reduceSplits } from '../records/dense.js'
+import { emitFloatSum } from '../partial-sum.js'
 import {
   groupedForward,
   groupedInputGradient,
@@ -27,14 +28,6 @@ import type {
   Task,
   WeightGradient,
 } from './strategy.js'
-
-/** Rows (pixel, step) of a unit, about. */
-const ROWS = 256
-/** Units that a weight's gradient should have, and rows that each split should have at least. */
-const GRADIENT_UNITS = 32
-const ROWS_PER_SPLIT = 512
-/** Floats of a unit of the sum over splits. */
-const SUM_FLOATS = 4096
 
 /** Firing rate for which kernels are chosen. */
 export const RATE = 0.15
@@ -85,7 +78,7 @@ function maskCycles({ g, steps }: Task): number {
 }
 
 const rowsPerUnitOf = (height: number, width: number, steps: number): number =>
-  Math.max(1, Math.min(height, Math.round(ROWS / (width * steps))))
+  Math.max(1, Math.min(height, Math.round(budgets.groupedRows / (width * steps))))
 
 /** Scratch for tables of `depth` inputs at each tap, `tables` of them. */
 const tableBytes = (g: Geometry, depth: number, tables = 1): number =>
@@ -184,8 +177,8 @@ export const groupedWeight: Strategy<WeightGradient> = {
     const floats = groupFloats(tapsOf(g), grouping)
     const lines = g.images * g.outH
     const most = Math.min(
-      Math.ceil(GRADIENT_UNITS / parts),
-      Math.floor((pixelsOf(g) * steps) / ROWS_PER_SPLIT),
+      Math.ceil(budgets.enoughUnits / parts),
+      Math.floor((pixelsOf(g) * steps) / budgets.rowsPerSplit),
     )
     // Every split has lines.
     const splits = Math.ceil(lines / Math.ceil(lines / Math.max(1, most)))
@@ -207,17 +200,6 @@ export const groupedWeight: Strategy<WeightGradient> = {
       },
       { scratch: floats * 4 },
     )
-    if (!partial) return
-    // As rows of four floats.
-    const kPerUnit = SUM_FLOATS / 4
-    b.emit(reduceSplits, Math.ceil(all / SUM_FLOATS), {
-      outC: 4,
-      kRows: all / 4,
-      kPerUnit,
-      partial,
-      splits,
-      out,
-      accumulate,
-    })
+    if (partial) emitFloatSum(b, all, { partial, splits, out, accumulate })
   },
 }

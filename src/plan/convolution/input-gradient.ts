@@ -3,7 +3,7 @@
 import { Dense } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../round-up.js'
 import { convInputGradient, transposeWeight } from '../records/dense.js'
-import { DENSE_ROWS, denseRows } from './dense.js'
+import { denseRows } from './dense.js'
 import { emitSized, flat, type Geometry, tapsOf } from './geometry.js'
 import type { InputGradient, Strategy } from './strategy.js'
 
@@ -50,7 +50,7 @@ export const directInputGradient: Strategy<InputGradient> = {
       g,
       steps,
       { delta, transposed, zeros, out, rowsPerUnit },
-      { scratch: Dense.TileBytes + DENSE_ROWS * (Dense.OriginBytes + 4 * g.outC) },
+      { scratch: Dense.TileBytes + rowsPerUnit * (Dense.OriginBytes + 4 * g.outC) },
     )
   },
 }

@@ -5,19 +5,14 @@
  */
 
 import { RateList } from '../../../assembly/opcodes.js'
+import { budgets, largestSize } from '../budgets.js'
 import { type Geometry, tapsOf } from './geometry.js'
 
-/**
- * Bytes of δ of one group of images and 16 channels: it stays in the second-level cache while its
- * lists are summed.
- */
-const GRID_BYTES = 96 * 1024
 /**
  * Input channels of one unit, largest first; a smaller size is taken until there are units for 16
  * workers.
  */
 const CHANNELS_PER_UNIT = [32, 16, 8, 4] as const
-const ENOUGH_UNITS = 32
 
 export interface ListPlan {
   /** Images whose pixels one list holds. */
@@ -50,7 +45,7 @@ const gridPixels = (g: Geometry): number =>
 
 /** Whether lists can hold an image (their entries have 16 bits) and counts fit a byte. */
 export function listsApply(g: Geometry, maxCount: number): boolean {
-  return gridPixels(g) < RateList.MostPixels && maxCount >= 1 && maxCount <= RateList.MostCount
+  return gridPixels(g) < budgets.listEntries && maxCount >= 1 && maxCount <= RateList.MostCount
 }
 
 /** Whether lists can pay: a kernel of few taps does not earn back what they cost. */
@@ -63,14 +58,13 @@ export function listPlan(g: Geometry, maxCount: number): ListPlan {
   const { images, inC } = g
   const imagePixels = gridPixels(g)
   const imageBytes = imagePixels * RateList.GridBytes
-  const most = Math.max(1, Math.floor(GRID_BYTES / imageBytes))
+  const most = Math.max(1, Math.floor(budgets.rateGridBytes / imageBytes))
   const imagesPerGroup = Math.ceil(images / Math.ceil(images / most))
   const groups = Math.ceil(images / imagesPerGroup)
   const gridBlocks = Math.ceil(g.outC / RateList.GridChannels)
   const phases = g.strideH * g.strideW
   const unitsOf = (size: number): number => gridBlocks * Math.ceil(inC / size)
-  const inCPerUnit =
-    CHANNELS_PER_UNIT.find((size) => unitsOf(size) >= ENOUGH_UNITS) ?? CHANNELS_PER_UNIT.at(-1)!
+  const inCPerUnit = largestSize(CHANNELS_PER_UNIT, unitsOf)
   return {
     imagesPerGroup,
     inCPerUnit,

@@ -3,6 +3,7 @@
  * neurons, so that it is chosen when the program runs.
  */
 
+import { budgets } from '../budgets.js'
 import { spikeSources } from '../materialise.js'
 import { listWeightGradient, rateLists } from '../records/lists.js'
 import { type Expression, noPool, type SpikeTensor, samePool } from '../tensors.js'
@@ -40,7 +41,13 @@ export const listGradient: Strategy<ListGradient> = {
       plan.listUnits,
       g,
       steps,
-      { ...buffers, counts: tensor.counts as Buffer, delta, imagesPerGroup },
+      {
+        ...buffers,
+        counts: tensor.counts as Buffer,
+        mostCounted: budgets.byteCount,
+        delta,
+        imagesPerGroup,
+      },
       { scratch: room.workerBytes },
     )
     emitSized(

@@ -5,11 +5,16 @@
 
 import { Dense, Narrow } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../round-up.js'
+import { budgets } from '../budgets.js'
 import { type Geometry, inputsOf, kRowsOf } from './geometry.js'
 
 export interface NarrowPlan {
-  /** Rows of one image of Out, or of Delta, whose input is copied at a time: a block. */
-  rows: number
+  /**
+   * Words of both kernels: rows of one image of Out, or of Delta, whose input is copied at a time
+   * (a block), and pixels of a chunk, of whole tiles of rows. The gradient may pack δ.
+   */
+  forward: { rowsPerUnit: number; pixelsPerChunk: number }
+  gradient: { rowsPerUnit: number; pixelsPerChunk: number; packed: boolean }
   /** Blocks of all images. */
   blocks: number
   /** Bytes of scratch that each worker needs. */
@@ -17,14 +22,12 @@ export interface NarrowPlan {
   gradientBytes: number
 }
 
-/**
- * A block's copied rows of the input, and the sums of a weight gradient, stay in the second-level
- * cache.
- */
-const COPY_BYTES = 256 * 1024
+/** Tiles of a chunk: fewer do not pay, and more gain nothing. */
+const LEAST_TILES = 8
+const MOST_TILES = 48
+
+/** The sums of a weight gradient stay in the second-level cache. */
 const SUM_FLOATS = 32 * 1024
-/** Blocks that there should be, so that several workers find work. */
-const ENOUGH_BLOCKS = 32
 
 /**
  * Rows of the input beyond one for each row of Out and phase: neighbouring blocks both copy them.
@@ -33,7 +36,7 @@ const haloOf = (g: Geometry): number => Math.floor((g.kernelH - 1) / g.strideH)
 const planesOf = (g: Geometry): number => Math.min(g.strideH, g.kernelH) * g.kernelW * g.inC
 /** Rows whose copies fit. */
 const mostRows = (g: Geometry): number =>
-  Math.floor(COPY_BYTES / (4 * planesOf(g) * g.outW)) - haloOf(g)
+  Math.floor(budgets.copyBytes / (4 * planesOf(g) * g.outW)) - haloOf(g)
 
 /**
  * Whether copying pays at all: each row copied serves several taps (a kernel larger than its
@@ -66,28 +69,34 @@ export function narrowGradientPays(g: Geometry): boolean {
   return copyPays(g) && g.kernelH * g.kernelW * g.inC * g.outC <= SUM_FLOATS
 }
 
+/** Pixels that take their share of the cache, of so many bytes each. */
+function chunkPixels(pixelBytes: number): number {
+  const tiles = Math.floor(budgets.chunkBytes / Dense.TileRows / pixelBytes)
+  return Math.min(MOST_TILES, Math.max(LEAST_TILES, tiles)) * Dense.TileRows
+}
+
 /** @param steps rows per pixel of Delta. */
 export function narrowPlan(g: Geometry, steps: number): NarrowPlan {
   const halo = haloOf(g)
-  const forWorkers = Math.ceil(g.outH / Math.ceil(ENOUGH_BLOCKS / g.images))
+  const forWorkers = Math.ceil(g.outH / Math.ceil(budgets.enoughUnits / g.images))
   const limit = Math.min(Math.max(1, mostRows(g)), Math.max(1, forWorkers, 4 * halo))
-  const rows = Math.ceil(g.outH / Math.ceil(g.outH / limit))
+  const rowsPerUnit = Math.ceil(g.outH / Math.ceil(g.outH / limit))
   const k = inputsOf(g)
   const columns = g.outW + Math.floor((g.kernelW - 1) / g.strideW)
   // An odd number of cache lines.
-  const lines = Math.ceil(((rows + halo) * g.outW) / Narrow.LineFloats) | 1
+  const lines = Math.ceil(((rowsPerUnit + halo) * g.outW) / Narrow.LineFloats) | 1
   const planeBytes = 4 * lines * Narrow.LineFloats
   const copyBytes =
     8 * Math.min(g.strideW, g.kernelW) * g.inC * columns + planesOf(g) * planeBytes + 16
   const tiled = roundUp(k, Dense.TileRows)
   const rowBytes = 4 * g.outC
-  const packedBytes =
-    steps * rowBytes > Narrow.PackBytes
-      ? Math.max(Narrow.ChunkBytes, Narrow.ChunkTiles * Dense.TileRows * rowBytes)
-      : 0
+  const packed = steps * rowBytes > budgets.packBytes
+  const pixelsPerChunk = chunkPixels(packed ? rowBytes : steps * rowBytes)
+  const packedBytes = packed ? pixelsPerChunk * rowBytes : 0
   return {
-    rows,
-    blocks: g.images * Math.ceil(g.outH / rows),
+    forward: { rowsPerUnit, pixelsPerChunk: chunkPixels(steps * rowBytes) },
+    gradient: { rowsPerUnit, pixelsPerChunk, packed },
+    blocks: g.images * Math.ceil(g.outH / rowsPerUnit),
     forwardBytes: Dense.TileBytes + 4 * k + copyBytes,
     gradientBytes: 4 * (tiled + (tiled + kRowsOf(g)) * g.outC) + packedBytes + copyBytes,
   }

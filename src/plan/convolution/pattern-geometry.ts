@@ -5,22 +5,9 @@
 
 import { Pattern, Spike } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../round-up.js'
+import { budgets } from '../budgets.js'
 import { type Geometry, kRowsOf, tapsOf } from './geometry.js'
 import { type ImageGroup, splitImages } from './passes.js'
-
-/**
- * Bytes of the grid of one group and 16 output channels: it stays in the second-level cache while
- * its lists are summed.
- */
-const GRID_BYTES = 200 * 1024
-/** Bytes of the sums of one unit, if it has more than the fewest input channels. */
-const SUM_BYTES = 384 * 1024
-/** Bytes of the lists of a pass, if it has more than one image. */
-const MAX_LIST_BYTES = 8 * 2 ** 20
-/** Two units for each of 16 workers. */
-const ENOUGH_UNITS = 32
-/** k of a unit that adds partial sums up. */
-const K_PER_UNIT = 64
 
 /** What the lists are made for. */
 export interface PatternShape {
@@ -75,8 +62,6 @@ export interface PatternPlan {
   /** Worker scratch of lists and of sums. */
   readonly listScratch: number
   readonly sumScratch: number
-  readonly kPerUnit: number
-  readonly reduceUnits: number
   readonly passes: readonly PatternPass[]
 }
 
@@ -125,7 +110,7 @@ function gridOf(g: Geometry, steps: number, images: number, rowsPerGroup: number
 function chooseGrid(g: Geometry, steps: number): PatternGrid {
   const { pixels } = rowAxis(g)
   const fits = ({ rows }: PatternGrid): boolean =>
-    rows <= Math.min(GRID_BYTES / Pattern.RowBytes, Pattern.MostRows)
+    rows <= Math.min(budgets.patternGridBytes / Pattern.RowBytes, budgets.listEntries)
   const grid = (images: number, rows = pixels): PatternGrid => gridOf(g, steps, images, rows)
   if (fits(grid(1))) {
     let most = 1
@@ -139,7 +124,7 @@ function chooseGrid(g: Geometry, steps: number): PatternGrid {
 
 /** Whether 16 bits can number the rows of the smallest grid. */
 export function patternsApply(g: Geometry, steps: number): boolean {
-  return gridOf(g, steps, 1, 1).rows <= Pattern.MostRows
+  return gridOf(g, steps, 1, 1).rows <= budgets.listEntries
 }
 
 /** Time of a list's end, and of a cell of the grid and one of its rows, in entries of lists. */
@@ -175,11 +160,10 @@ export function patternPlan({ g, steps, neurons }: PatternShape): PatternPlan {
   const inCPerUnit = channelsPerUnit(g)
   const blocks = Math.ceil(g.outC / Pattern.GridChannels) * Math.ceil(g.inC / inCPerUnit)
   const splitsOf = (images: number): number =>
-    Math.min(groupsOf(images), Math.ceil(ENOUGH_UNITS / blocks))
+    Math.min(groupsOf(images), Math.ceil(budgets.enoughUnits / blocks))
   const listsOf = (images: number): number => groupsOf(images) * phases * g.inC
   const passes = splitGroups(g.images, grid.imagesPerGroup, (images) => listsOf(images) * listBytes)
   const [{ images: most }] = passes
-  const kPerUnit = Math.min(K_PER_UNIT, kRowsOf(g))
   const splits = splitsOf(most)
   return {
     grid,
@@ -190,8 +174,6 @@ export function patternPlan({ g, steps, neurons }: PatternShape): PatternPlan {
     partialBytes: splits > 1 ? splits * kRowsOf(g) * g.outC * 4 : 0,
     listScratch: phases * Pattern.EndBytes,
     sumScratch: (tapsOf(g) * inCPerUnit + grid.rows) * Pattern.RowBytes,
-    kPerUnit,
-    reduceUnits: Math.ceil(kRowsOf(g) / kPerUnit),
     passes: passes.map((pass) => ({
       ...pass,
       listUnits: groupsOf(pass.images) * Math.ceil(g.inC / Pattern.Channels),
@@ -203,7 +185,7 @@ export function patternPlan({ g, steps, neurons }: PatternShape): PatternPlan {
 
 /** Input channels of a unit: all, or equal parts whose sums fit. */
 function channelsPerUnit(g: Geometry): number {
-  const most = Math.max(4, Math.floor(SUM_BYTES / (tapsOf(g) * Pattern.RowBytes)))
+  const most = Math.max(4, Math.floor(budgets.patternSumBytes / (tapsOf(g) * Pattern.RowBytes)))
   return roundUp(Math.ceil(g.inC / Math.ceil(g.inC / most)), 4)
 }
 
@@ -213,7 +195,11 @@ function splitGroups(
   perGroup: number,
   bytesOf: (images: number) => number,
 ): ImageGroup[] {
-  const groups = splitImages(Math.ceil(images / perGroup), bytesOf(perGroup), MAX_LIST_BYTES)
+  const groups = splitImages(
+    Math.ceil(images / perGroup),
+    bytesOf(perGroup),
+    budgets.patternListBytes,
+  )
   return groups.map((group) => {
     const firstImage = group.firstImage * perGroup
     return {

@@ -5,12 +5,12 @@
  */
 
 import { Spike } from '../../../assembly/opcodes.js'
-import { reduceSplits } from '../records/dense.js'
+import { emitPartialSum } from '../partial-sum.js'
 import { patternLists, patternWeightGradient } from '../records/patterns.js'
 import { noPool, samePool } from '../tensors.js'
 import { ref } from '../words.js'
 import { neuronsPerInput } from './cycles.js'
-import { emitSized, flat, outputBytes } from './geometry.js'
+import { emitSized, flat, kRowsOf, outputBytes } from './geometry.js'
 import { type PatternShape, patternPlan, patternsApply, patternTime } from './pattern-geometry.js'
 import { listingFields } from './spikes.js'
 import type { PatternGradient, SpikeTask, Strategy } from './strategy.js'
@@ -60,7 +60,7 @@ export const patternGradient: Strategy<PatternGradient, SpikeTask> = {
     const job = asFeatures(given)
     const { name, g, steps, spikes, delta, out, accumulate } = job
     const plan = patternPlan(shapeOf(job))
-    const { grid, listBytes, inCPerUnit, kPerUnit } = plan
+    const { grid, listBytes, inCPerUnit } = plan
     const { rows: _, pixels: __, gridOutH, gridOutW, ...shared } = grid
     const lists = b.buffer(`${name} pattern lists`, plan.listsBytes)
     const listPointers = b.buffer(`${name} pattern list ends`, plan.pointersBytes)
@@ -100,13 +100,7 @@ export const patternGradient: Strategy<PatternGradient, SpikeTask> = {
         { scratch: plan.sumScratch },
       )
       if (splits > 1 && partial)
-        emitSized(b, reduceSplits, plan.reduceUnits, g, 1, {
-          partial,
-          splits,
-          kPerUnit,
-          out,
-          accumulate: adds,
-        })
+        emitPartialSum(b, kRowsOf(g), { outC: g.outC, partial, splits, out, accumulate: adds })
     }
   },
 }

@@ -1,5 +1,6 @@
 /** Forward on spikes with weights of one byte. */
 
+import { budgets } from '../budgets.js'
 import type { ProgramBuilder } from '../program.js'
 import { spikeForwardBytes } from '../records/spikes.js'
 import type { Reference } from '../words.js'
@@ -21,7 +22,12 @@ export const fitsByteWeights = (task: SpikeTask): boolean =>
 export function emitForwardOnBytes(b: ProgramBuilder, job: ByteForward): void {
   const { g, steps, weight, weightScale, bias, out, spikes } = job
   const { units, scratchBytes: scratch, ...words } = byteGeometry(shapeOf(job))
-  const shared = { ...sizesOf(spikeForwardBytes, g, steps), ...listingFields(job), ...words }
+  const shared = {
+    ...sizesOf(spikeForwardBytes, g, steps),
+    ...listingFields(job),
+    ...words,
+    mostCounted: budgets.wordWeights,
+  }
   for (const group of groupsOf(steps)) {
     const fields = { ...shared, group, weight, weightScale, bias, scale: spikes.scale, out }
     b.emit(spikeForwardBytes, units, fields, { scratch })

@@ -6,6 +6,7 @@
 
 import { Spike } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../round-up.js'
+import { budgets } from '../budgets.js'
 import { type Geometry, inputsOf, pixelsOf } from './geometry.js'
 import { type ImageGroup, splitImages } from './passes.js'
 
@@ -72,13 +73,6 @@ export interface SpikeForwardGeometry {
   momentSlots: number
 }
 
-/** Bytes of the lists of a pass, if it has more than one image. */
-const MAX_LIST_BYTES = 16 * 2 ** 20
-
-/** Units that a record of the whole batch should have: four for each of 16 workers. */
-const WANTED_UNITS = 64
-/** Pixels for which it pays to bring a block of the weight into the cache. */
-const MIN_PIXELS_PER_UNIT = 16
 /**
  * Entries of a field up to which 7 lists are faster than 15, for blocks of 16 and 32 channels: at
  * 288 (3×3 kernel, 32 channels) by 0–25 %, at 576 no longer. Narrow blocks have less to add for
@@ -96,16 +90,9 @@ const MAX_PAIRED_ROWS = 1600
 /**
  * Bytes of a weight up to which units of rows, each of which reads all of it, are as fast as units
  * of blocks: with the lists of a unit, of which about a third is in use, it should fit the
- * second-level cache. With fewer than LEAST_FORWARD_UNITS units there is too little for several
- * workers.
+ * second-level cache.
  */
 const MAX_FORWARD_WEIGHT = 640 * 1024
-const MAX_FORWARD_LISTS = 384 * 1024
-const LEAST_FORWARD_UNITS = 16
-/** Bytes of lists of one unit where memory matters. */
-export const MAX_COMPACT_LISTS = 72 * 1024
-/** Slots of moments of fewer pixels take too much memory and time. */
-const LEAST_MOMENT_PIXELS = 16
 
 /** Groups of steps. */
 const groupsOf = (shape: SpikeShape): number => Math.ceil(shape.timeSteps / Spike.GroupSteps)
@@ -119,7 +106,7 @@ export const neuronsPerInput = (shape: SpikeShape): number =>
  * spikes than a byte can count.
  */
 export function countsFitFactors(neurons: number): boolean {
-  return neurons > 1 && neurons <= 255
+  return neurons > 1 && neurons <= budgets.byteCount
 }
 
 /** Whether an entry of the lists carries a factor. */
@@ -132,7 +119,7 @@ export function usesWeightedLists(shape: SpikeShape): boolean {
  * convolution has to run dense.
  */
 export function spikeListsFit(shape: Geometry): boolean {
-  return inputsOf(shape) + 1 <= 65535
+  return inputsOf(shape) + 1 < budgets.listEntries
 }
 
 /** Whether a field of so many entries is faster with 7 lists than with 15. */
@@ -202,7 +189,7 @@ export function spikeConvScratchBytes(blockWidth: number, blocksPerUnit: number)
  */
 export function spikeRowsPerUnit(shape: SpikeShape): number {
   const rows = shape.images * shape.outH
-  return Math.min(rows, Math.max(worthwhileRows(shape), Math.ceil(rows / WANTED_UNITS)))
+  return Math.min(rows, Math.max(worthwhileRows(shape), Math.ceil(rows / budgets.spikeUnits)))
 }
 
 /** Rows of a unit from which the rows of the input that two units list weigh little. */
@@ -215,18 +202,15 @@ export function worthwhileRows(shape: SpikeShape): number {
 const blockGroups = (shape: SpikeShape): number =>
   Math.ceil(shape.outC / shape.blockWidth / spikeBlocksPerUnit(shape))
 
-/**
- * The most pixels whose moments are summed in float32: 256 rows, as in the statistics of other
- * layers.
- */
-const MOMENT_PIXELS = 64
-
 /** Output pixels of one unit of SpikeConv; whole slots of moments. */
 export function spikePixelsPerUnit(shape: SpikeShape): number {
   const pixels = pixelsOf(shape)
-  const chunks = Math.ceil(WANTED_UNITS / blockGroups(shape))
-  const perUnit = Math.max(MIN_PIXELS_PER_UNIT, Math.ceil(pixels / chunks))
-  return Math.min(pixels, perUnit > MOMENT_PIXELS ? roundUp(perUnit, MOMENT_PIXELS) : perUnit)
+  const chunks = Math.ceil(budgets.spikeUnits / blockGroups(shape))
+  const perUnit = Math.max(budgets.spikePixels, Math.ceil(pixels / chunks))
+  return Math.min(
+    pixels,
+    perUnit > budgets.momentPixels ? roundUp(perUnit, budgets.momentPixels) : perUnit,
+  )
 }
 
 /** Everything that the planner needs for the two operations. */
@@ -235,7 +219,7 @@ export function spikeGeometry(shape: SpikeShape): SpikeGeometry {
   const listBytes = spikeListBytes(shape)
   const rowsPerUnit = spikeRowsPerUnit(shape)
   const pixelsPerUnit = spikePixelsPerUnit(shape)
-  const momentPixels = Math.min(MOMENT_PIXELS, pixelsPerUnit)
+  const momentPixels = Math.min(budgets.momentPixels, pixelsPerUnit)
   return {
     pairLists: usesPairLists(shape),
     weightedLists: usesWeightedLists(shape),
@@ -258,7 +242,7 @@ export function spikeGeometry(shape: SpikeShape): SpikeGeometry {
 /** Passes of Op.SpikeLists and Op.SpikeConv over the images; the first is as large as any. */
 export function spikePasses(shape: SpikeShape): SpikePass[] {
   const imageBytes = shape.outH * shape.outW * spikeListBytes(shape)
-  return splitImages(shape.images, imageBytes, MAX_LIST_BYTES).map((group) => ({
+  return splitImages(shape.images, imageBytes, budgets.listBytes).map((group) => ({
     ...group,
     geometry: spikeGeometry({ ...shape, images: group.images }),
   }))
@@ -292,11 +276,11 @@ export function spikeForwardScratchBytes(
 function forwardRowsPerUnit(shape: SpikeShape): number {
   const least = shape.compact ? 1 : worthwhileRows(shape)
   const fitting = Math.floor(
-    (shape.compact ? MAX_COMPACT_LISTS : MAX_FORWARD_LISTS) /
+    (shape.compact ? budgets.compactListBytes : budgets.forwardListBytes) /
       (shape.outW * (Spike.PointerBytes + spikeListBytes(shape))),
   )
   const most = Math.max(least, Math.min(fitting, spikeRowsPerUnit(shape)))
-  const slot = (rows: number): number => divisorUpTo(MOMENT_PIXELS, rows * shape.outW)
+  const slot = (rows: number): number => divisorUpTo(budgets.momentPixels, rows * shape.outW)
   let best = most
   for (let rows = most - 1; rows >= Math.max(least, most / 2); rows--)
     if (slot(rows) > slot(best)) best = rows
@@ -308,11 +292,12 @@ export function spikeForwardGeometry(shape: SpikeShape): SpikeForwardGeometry | 
   const rows = shape.images * shape.outH
   const rowsPerUnit = forwardRowsPerUnit(shape)
   const units = Math.ceil(rows / rowsPerUnit)
-  const momentPixels = divisorUpTo(MOMENT_PIXELS, rowsPerUnit * shape.outW)
+  const momentPixels = divisorUpTo(budgets.momentPixels, rowsPerUnit * shape.outW)
   const weightBytes = inputsOf(shape) * shape.outC * 4
   if (
     weightBytes > MAX_FORWARD_WEIGHT ||
-    (!shape.compact && (units < LEAST_FORWARD_UNITS || momentPixels < LEAST_MOMENT_PIXELS))
+    (!shape.compact &&
+      (units < budgets.leastForwardUnits || momentPixels < budgets.leastMomentPixels))
   )
     return undefined
   return {

@@ -5,36 +5,25 @@
 
 import { Dense } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../round-up.js'
+import { budgets } from '../budgets.js'
+import { emitPartialSum } from '../partial-sum.js'
 import type { ProgramBuilder } from '../program.js'
-import {
-  biasGradient,
-  convWeightGradient,
-  narrowWeightGradient,
-  reduceSplits,
-} from '../records/dense.js'
+import { biasGradient, convWeightGradient, narrowWeightGradient } from '../records/dense.js'
 import type { Buffer, Reference } from '../words.js'
 import { asFeatures, inputFields } from './dense.js'
 import { emitSized, type Geometry, kRowsOf, pixelsOf } from './geometry.js'
 import { narrowGradientPays, narrowPlan } from './narrow-geometry.js'
 import type { Strategy, WeightGradient } from './strategy.js'
 
-/** Units that it should have, so that several workers find work. */
-const UNITS = 32
-/** k of one unit. */
-const K_PER_UNIT = 64
-/** Rows that each split should have at least. */
-const ROWS_PER_SPLIT = 512
 /** As long as lists of half of the neurons take. */
 const DIRECT_COST = 0.5
 
 const mostSplits = ({ g, steps }: WeightGradient): number =>
-  Math.floor((pixelsOf(g) * steps) / ROWS_PER_SPLIT)
+  Math.floor((pixelsOf(g) * steps) / budgets.rowsPerSplit)
 
 /** At most `most` parts of so many blocks, all of which have some. */
 const evenSplits = (blocks: number, most: number): number =>
   Math.ceil(blocks / Math.ceil(blocks / most))
-
-const kPerUnitOf = (g: Geometry): number => Math.min(K_PER_UNIT, kRowsOf(g))
 
 /** Emits `products` into `out`, or by splits into partial sums that are then added up. */
 function inSplits(
@@ -49,14 +38,7 @@ function inSplits(
   }
   const partial = b.buffer(`${name} partial sums`, splits * kRowsOf(g) * g.outC * 4)
   products({ partial })
-  const kPerUnit = kPerUnitOf(g)
-  emitSized(b, reduceSplits, Math.ceil(kRowsOf(g) / kPerUnit), g, 1, {
-    partial,
-    splits,
-    kPerUnit,
-    out,
-    accumulate,
-  })
+  emitPartialSum(b, kRowsOf(g), { outC: g.outC, partial, splits, out, accumulate })
 }
 
 /** Where it fits it is faster than `direct`, whose time its cost says: it stands before it. */
@@ -66,8 +48,8 @@ export const narrowGradient: Strategy<WeightGradient> = {
   cost: () => DIRECT_COST,
   emit(b, job) {
     const { g, steps, input, delta } = job
-    const { rows, blocks, gradientBytes } = narrowPlan(g, steps)
-    const splits = evenSplits(blocks, Math.max(1, Math.min(UNITS, mostSplits(job))))
+    const { gradient, blocks, gradientBytes } = narrowPlan(g, steps)
+    const splits = evenSplits(blocks, Math.max(1, Math.min(budgets.enoughUnits, mostSplits(job))))
     inSplits(b, job, splits, (to) =>
       emitSized(
         b,
@@ -75,7 +57,14 @@ export const narrowGradient: Strategy<WeightGradient> = {
         splits,
         g,
         steps,
-        { ...inputFields(input), ...to, delta, splits, scale: input.scale ?? 1, rowsPerUnit: rows },
+        {
+          ...inputFields(input),
+          ...to,
+          delta,
+          splits,
+          scale: input.scale ?? 1,
+          ...gradient,
+        },
         { scratch: gradientBytes },
       ),
     )
@@ -89,9 +78,9 @@ export const directGradient: Strategy<WeightGradient> = {
   emit(b, given) {
     const job = asFeatures(given)
     const { g, steps, input, delta } = job
-    const kPerUnit = kPerUnitOf(g)
+    const kPerUnit = Math.min(budgets.kPerUnit, kRowsOf(g))
     const kBlocks = Math.ceil(kRowsOf(g) / kPerUnit)
-    const splits = Math.max(1, Math.min(Math.ceil(UNITS / kBlocks), mostSplits(job)))
+    const splits = Math.max(1, Math.min(Math.ceil(budgets.enoughUnits / kBlocks), mostSplits(job)))
     const columns = roundUp(g.outC, Dense.TileColumns)
     const row = Dense.OriginBytes + 4 * (kPerUnit + columns)
     inSplits(b, job, splits, (to) =>

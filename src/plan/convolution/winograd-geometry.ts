@@ -6,30 +6,9 @@
 
 import { Winograd } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../round-up.js'
+import { budgets, largestSize } from '../budgets.js'
 import { type Geometry, kRowsOf } from './geometry.js'
 import { type ImageGroup, splitImages } from './passes.js'
-
-/**
- * Shared scratch that one pass of the input gradient may use when its tiles are transformed first.
- * Larger batches run in passes over groups of images, one after the other: that bounds memory. One
- * image is never divided, so a huge one may exceed it.
- */
-export const WINOGRAD_BUDGET_BYTES = 12 * 2 ** 20
-/**
- * The same for the weight gradient, small enough for a near cache as far as that leaves LEAST_TILES
- * to a pass.
- */
-const WEIGHT_BUDGET_BYTES = 4 * 2 ** 20
-/**
- * Tiles of a pass of the weight gradient, at least, if there are as many: products over few tiles
- * cost more.
- */
-const LEAST_TILES = 128
-/**
- * Kernels that are transformed once for all units: what each unit reads of them for its tiles
- * should come from a near cache.
- */
-const KERNEL_BUDGET_BYTES = 3 * 2 ** 20
 
 /**
  * Channels of In and of Delta of one unit of the weight gradient, largest first: small blocks read
@@ -44,33 +23,19 @@ const CHANNELS_PER_UNIT = [
   [8, 8],
   [4, 8],
 ] as const
-/** Tiles of a unit of the input gradient when it transforms its own kernels. */
-const TILES_PER_UNIT = 64
-/**
- * Tiles of a unit of the input gradient when it transforms its own tiles; half as many, if there
- * are too few units.
- */
-const OWN_TILES = 16
-/**
- * Tiles that a unit of the weight gradient transforms at a time, and half of those of a unit, when
- * it transforms its own tiles.
- */
-const SPLIT_TILES = 32
 /**
  * Sums and tiles of a unit of the weight gradient that transforms its own: they must stay in the
  * second cache.
  */
 const OWN_BUDGET_BYTES = 768 * 2 ** 10
-/** Units below which the weight gradient is divided by channels instead of by tiles. */
-const LEAST_SPLITS = 8
-/** Rows of k of a unit that adds partial sums up. */
-const REDUCE_ROWS = 16
-/** Units below which a smaller size is taken, so that 16 workers have something to do. */
-const ENOUGH_UNITS = 32
 
 const tilesAcross = (g: Geometry): number => Math.ceil(g.inW / Winograd.Tile)
 const tilesDown = (g: Geometry): number => Math.ceil(g.inH / Winograd.Tile)
 const tilesOfImage = (g: Geometry): number => tilesDown(g) * tilesAcross(g)
+
+/** Rows of a unit of so many tiles, or half as many if `most` rows leave too few units. */
+export const tileRows = (tiles: number, across: number, most: number): number =>
+  Math.max(Math.ceil(tiles / 2 / across), Math.min(Math.ceil(tiles / across), Math.floor(most)))
 
 /** Whether the kernels can run the convolution at all: 3×3, stride 1, padding 1. */
 export function winogradApplies(g: Geometry): boolean {
@@ -99,8 +64,6 @@ export interface WinogradPass extends ImageGroup {
   /** Bytes between planes of transformed tiles. */
   planeBytes: number
   transformUnits: number
-  /** Equal parts of them, each of which runs through the images. */
-  transformGroups: number
   units: number
 }
 
@@ -124,11 +87,7 @@ export interface WinogradInputPlan extends Scratch {
  * unit, multiplies and transforms the products into `Out`. Kernels come first where each unit has
  * all of them and they are few; else tiles do.
  */
-export function winogradInputPlan(
-  g: Geometry,
-  steps: number,
-  budgetBytes = WINOGRAD_BUDGET_BYTES,
-): WinogradInputPlan {
+export function winogradInputPlan(g: Geometry, steps: number): WinogradInputPlan {
   const { images, inC, outC, blockWidth } = g
   const [across, down] = [tilesAcross(g), tilesDown(g) * steps]
   const blocks = Math.ceil(inC / Winograd.Block)
@@ -137,14 +96,11 @@ export function winogradInputPlan(
   const kernelBytes = Winograd.Planes * (Winograd.BlockBytes * outC + Winograd.PlanePadding)
   const kernelScratch = Winograd.TransformBytes + 288 * blockWidth
   const kernelFirst =
-    blocks * kernelBytes <= KERNEL_BUDGET_BYTES && images * down * across >= 4 * OWN_TILES
+    blocks * kernelBytes <= budgets.kernelBytes && images * down * across >= 4 * budgets.ownTiles
 
   const rowsPerUnit = kernelFirst
-    ? Math.max(
-        Math.ceil(OWN_TILES / 2 / across),
-        Math.min(Math.ceil(OWN_TILES / across), Math.floor((images * down) / ENOUGH_UNITS)),
-      )
-    : Math.min(images * down, Math.ceil(TILES_PER_UNIT / across))
+    ? tileRows(budgets.ownTiles, across, (images * down) / budgets.enoughUnits)
+    : Math.min(images * down, Math.ceil(budgets.tilesPerUnit / across))
   const room = roundUp(rowsPerUnit * across, 4)
   const productBytes =
     Winograd.Planes * (Winograd.BlockBytes * room + Winograd.PlanePadding) +
@@ -157,7 +113,7 @@ export function winogradInputPlan(
 
   const groups = kernelFirst
     ? [{ firstImage: 0, images }]
-    : splitImages(images, across * down * tileBytes, budgetBytes)
+    : splitImages(images, across * down * tileBytes, budgets.tileBytes)
   const planeBytes = (count: number): number =>
     chunks * (count * across * down + 3) * Winograd.ChunkBytes + Winograd.PlanePadding
   return {
@@ -174,7 +130,6 @@ export function winogradInputPlan(
       ...group,
       planeBytes: planeBytes(group.images),
       transformUnits: kernelFirst ? blocks * (outC / blockWidth) : group.images * down,
-      transformGroups: 1,
       units: Math.ceil((group.images * down) / rowsPerUnit) * (kernelFirst ? 1 : blocks),
     })),
   }
@@ -187,9 +142,6 @@ export interface OwnTilesPlan extends Scratch {
   rowsPerUnit: number
   inCPerUnit: number
   outCPerUnit: number
-  /** Rows of k of a unit that adds the sums up, and these units. */
-  kPerUnit: number
-  reduceUnits: number
 }
 
 /** Else tiles are transformed first; the first pass writes the gradient, the others add to it. */
@@ -204,35 +156,25 @@ export function ownTilesPlan(g: Geometry, steps: number): OwnTilesPlan | undefin
   const { images, inC, outC } = g
   const [across, down] = [tilesAcross(g), tilesDown(g) * steps]
   const [inCPerUnit, outCPerUnit] = [inC, roundUp(outC, Winograd.Block)]
-  const rowsPerUnit = Math.ceil(SPLIT_TILES / across)
-  const splits = Math.min(ENOUGH_UNITS, Math.floor((images * down) / (2 * rowsPerUnit)))
+  const rowsPerUnit = Math.ceil(budgets.splitTiles / across)
+  const splits = Math.min(budgets.enoughUnits, Math.floor((images * down) / (2 * rowsPerUnit)))
   const sumBytes = Winograd.Planes * (4 * inCPerUnit * outCPerUnit + Winograd.PlanePadding)
   const tileBytes =
     Winograd.Planes *
     (channelGroups(g) * Winograd.GroupBytes * (rowsPerUnit * across + 1) + Winograd.PlanePadding)
-  if (splits < LEAST_SPLITS || sumBytes + tileBytes > OWN_BUDGET_BYTES) return undefined
+  if (splits < budgets.leastSplits || sumBytes + tileBytes > OWN_BUDGET_BYTES) return undefined
   return {
     splits,
     rowsPerUnit,
     inCPerUnit,
     outCPerUnit,
-    kPerUnit: REDUCE_ROWS,
-    reduceUnits: Math.ceil(kRowsOf(g) / REDUCE_ROWS),
     sharedBytes: splits * kRowsOf(g) * outC * 4,
     workerBytes:
       sumBytes + Winograd.TransformBytes + tileBytes + rowScratch(steps * Math.max(inC, outC)),
   }
 }
 
-/**
- * @param budgetBytes of the tiles of a pass that has more than `leastTiles` of them.
- */
-export function sharedTilesPlan(
-  g: Geometry,
-  steps: number,
-  budgetBytes = WEIGHT_BUDGET_BYTES,
-  leastTiles = LEAST_TILES,
-): SharedTilesPlan {
+export function sharedTilesPlan(g: Geometry, steps: number): SharedTilesPlan {
   const { inC, outC } = g
   const tiles = tilesOfImage(g) * steps
   const imageBytes = Winograd.Planes * channelGroups(g) * tiles * Winograd.GroupBytes
@@ -242,12 +184,11 @@ export function sharedTilesPlan(
   const groups = splitImages(
     g.images,
     imageBytes,
-    Math.max(budgetBytes, imageBytes * Math.ceil(leastTiles / tiles)),
+    Math.max(budgets.weightTileBytes, imageBytes * Math.ceil(budgets.leastTiles / tiles)),
   )
   const unitsOf = ([inBlock, outBlock]: readonly [number, number]): number =>
     Math.ceil(inC / inBlock) * Math.ceil(outC / outBlock)
-  const block =
-    CHANNELS_PER_UNIT.find((size) => unitsOf(size) >= ENOUGH_UNITS) ?? CHANNELS_PER_UNIT.at(-1)!
+  const block = largestSize(CHANNELS_PER_UNIT, unitsOf)
   const [inCPerUnit, outCPerUnit] = block
   const productBytes =
     Winograd.Planes * (4 * inCPerUnit * outCPerUnit + Winograd.PlanePadding) +
@@ -262,7 +203,6 @@ export function sharedTilesPlan(
       planeBytes: planeBytes(group.images),
       // Tile rows of the input, and as many of δ.
       transformUnits: 2 * group.images * tilesDown(g) * steps,
-      transformGroups: 2,
       units: unitsOf(block),
     })),
   }

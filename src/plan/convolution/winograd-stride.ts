@@ -2,6 +2,7 @@
 
 import { Winograd, WinogradStride } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../round-up.js'
+import { budgets } from '../budgets.js'
 import type { ProgramBuilder } from '../program.js'
 import {
   winogradStrideKernels as kernels,
@@ -9,13 +10,7 @@ import {
 } from '../records/winograd.js'
 import { emitSized, type Geometry } from './geometry.js'
 import type { InputGradient, Strategy } from './strategy.js'
-
-/**
- * Tiles of a unit, or half as many if there are too few units. Each unit reads all kernels: with
- * fewer tiles it would wait for memory.
- */
-const TILES = 16
-const LEAST_UNITS = 4
+import { tileRows } from './winograd-geometry.js'
 
 export interface StridePlan {
   /** Tile rows of a unit. */
@@ -49,10 +44,7 @@ export function stridePlan(g: Geometry, steps: number): StridePlan {
   const rows = images * tiles(g.outH) * steps
   const chunks = Math.ceil(outC / Winograd.Chunk)
   const blocks = Math.ceil(inC / Winograd.Block)
-  const rowsPerUnit = Math.max(
-    Math.ceil(TILES / 2 / across),
-    Math.min(Math.ceil(TILES / across), Math.floor(rows / LEAST_UNITS)),
-  )
+  const rowsPerUnit = tileRows(budgets.strideTiles, across, rows / budgets.strideUnits)
   const room = roundUp(rowsPerUnit * across, 4)
   const rowBytes = WinogradStride.LineBytes + Winograd.RowsBytes
   const productBytes = WinogradStride.Planes * (Winograd.BlockBytes * room + Winograd.PlanePadding)

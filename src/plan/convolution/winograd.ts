@@ -1,7 +1,8 @@
 /** Gradients of 3×3 convolutions of stride 1 by Winograd, with one row per pixel or one a step. */
 
+import { budgets } from '../budgets.js'
+import { emitPartialSum } from '../partial-sum.js'
 import type { ProgramBuilder } from '../program.js'
-import { reduceSplits } from '../records/dense.js'
 import {
   winogradInputGradient as inputGradient,
   winogradInputTransform as inputTransform,
@@ -10,7 +11,7 @@ import {
   winogradWeightTransform as weightTransform,
 } from '../records/winograd.js'
 import { type Reference, ref } from '../words.js'
-import { emitSized, inputBytes, outputBytes } from './geometry.js'
+import { emitSized, inputBytes, kRowsOf, outputBytes } from './geometry.js'
 import {
   type InputGradient,
   type Strategy,
@@ -36,8 +37,8 @@ const COST = 0.16
 export function emitInputGradient(
   b: ProgramBuilder,
   { name, g, steps, delta, weight, out }: InputGradient,
-  plan = winogradInputPlan(g, steps),
 ): void {
+  const plan = winogradInputPlan(g, steps)
   const { kernelFirst, rowsPerUnit } = plan
   const scratch = b.buffer(`${name} winograd`, plan.sharedBytes)
   for (const { firstImage, images, planeBytes, transformUnits, units } of plan.passes) {
@@ -86,7 +87,7 @@ export const winogradInput: Strategy<InputGradient> = {
   fits,
   // Beside the direct kernels' 1, in multiplications.
   cost: () => 0.25,
-  emit: (b, job) => emitInputGradient(b, job),
+  emit: emitInputGradient,
 }
 
 /** `input.address` as a place. */
@@ -97,27 +98,20 @@ function placeOf({ name, input }: WeightGradient): Reference {
 
 export function emitOwnTiles(b: ProgramBuilder, job: WeightGradient, plan: OwnTilesPlan): void {
   const { name, g, steps, delta, out, accumulate } = job
-  const { splits, rowsPerUnit, inCPerUnit, outCPerUnit, kPerUnit, workerBytes } = plan
-  const partial = b.buffer(`${name} winograd`, plan.sharedBytes)
+  const { workerBytes, sharedBytes, ...words } = plan
+  const { splits } = words
+  const partial = b.buffer(`${name} winograd`, sharedBytes)
   emitSized(
     b,
     weightGradient,
     splits,
     g,
     steps,
-    {
-      in: placeOf(job),
-      delta,
-      partial,
-      splits,
-      rowsPerUnit,
-      inCPerUnit,
-      outCPerUnit,
-      scale: job.input.scale ?? 1,
-    },
+    { ...words, in: placeOf(job), delta, partial, scale: job.input.scale ?? 1 },
     { scratch: workerBytes },
   )
-  emitSized(b, reduceSplits, plan.reduceUnits, g, 1, { partial, splits, kPerUnit, out, accumulate })
+  const sum = { outC: g.outC, partial, splits, out, accumulate }
+  emitPartialSum(b, kRowsOf(g), sum, budgets.reduceRows)
 }
 
 export function emitSharedTiles(
@@ -126,10 +120,10 @@ export function emitSharedTiles(
   plan: SharedTilesPlan,
 ): void {
   const { name, g, steps, delta, out, accumulate } = job
-  const { inCPerUnit, outCPerUnit, workerBytes } = plan
+  const { workerBytes, sharedBytes, passes, ...words } = plan
   const { buffer, offset } = placeOf(job)
-  const scratch = b.buffer(`${name} winograd`, plan.sharedBytes)
-  for (const pass of plan.passes) {
+  const scratch = b.buffer(`${name} winograd`, sharedBytes)
+  for (const pass of passes) {
     const { firstImage, planeBytes } = pass
     const part = { ...g, images: pass.images }
     const here =
@@ -142,7 +136,7 @@ export function emitSharedTiles(
       part,
       steps,
       { in: here, delta: ref(delta, firstImage * outputBytes(g) * steps), scratch, planeBytes },
-      { scratch: workerBytes, groups: pass.transformGroups },
+      { scratch: workerBytes, groups: 2 },
     )
     emitSized(
       b,
@@ -151,10 +145,9 @@ export function emitSharedTiles(
       part,
       steps,
       {
+        ...words,
         scratch,
         planeBytes,
-        inCPerUnit,
-        outCPerUnit,
         scale: job.input.scale ?? 1,
         out,
         accumulate: accumulate || firstImage > 0,

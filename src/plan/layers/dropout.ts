@@ -1,9 +1,10 @@
 /** Dropout: the same neurons are silent at every step, forward and backward. */
 
 import type { Dropout } from '../../nn/layers/index.js'
+import { inUnits } from '../budgets.js'
 import { giveTensorGradient, gradientRows, overGradient, takeGradient } from '../gradients.js'
 import { plainFloat } from '../materialise.js'
-import { perUnit, term } from '../pass.js'
+import { term } from '../pass.js'
 import { dropoutFloats, dropout as dropoutRecord } from '../records/dropout.js'
 import { isIdentity } from '../tensors.js'
 import type { Buffer } from '../words.js'
@@ -28,11 +29,10 @@ export const dropout: LayerPlan<Dropout> = {
       input.kind === 'spikes'
         ? pass.spikeTensor(node.name, input.shape, input.lambda)
         : pass.floatTensor(node.name, input.shape, input.steps)
-    const pixelsPerUnit = perUnit(
+    const { units, pixelsPerUnit } = inUnits(
       pixels,
       input.stored * (input.kind === 'spikes' ? 1 : input.steps),
     )
-    const units = Math.ceil(pixels / pixelsPerUnit)
     const shared = {
       pixels,
       channels: input.stored,

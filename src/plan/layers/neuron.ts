@@ -14,6 +14,7 @@ import {
   emitNeuron,
   emitNeuronBackwardTime,
   hasCommonTrace,
+  inNeuronUnits,
   type NeuronRecord,
 } from '../neuron-record.js'
 import { type Pass, term } from '../pass.js'
@@ -114,7 +115,7 @@ const backward: Readonly<Record<MethodTraits['neuron'], (job: BackwardJob) => vo
       steps,
     )
     const partials = layer.learnable ? b.buffer(`${node.name} tau gradient`, units * 4) : undefined
-    const perUnit = record.pixelsPerUnit
+    const { pixelsPerUnit: perUnit } = inNeuronUnits(pass, record)
     // Only the sums of units hinder parts of units.
     const perImage = partials ? output.shape[1] * output.shape[2] : perUnit
     pass.byImages([record.a.tensor, record.b?.tensor], { perImage, perUnit }, (firstUnit) => {

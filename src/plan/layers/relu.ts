@@ -3,9 +3,10 @@
 import { Op, ReluBackwardWord, ReluWord } from '../../../assembly/opcodes.js'
 import type { Relu } from '../../nn/layers/index.js'
 import { countValues } from '../activity.js'
+import { inUnits } from '../budgets.js'
 import { giveTensorGradient, gradientRows, overGradient, takeGradient } from '../gradients.js'
 import { plainFloat } from '../materialise.js'
-import { perUnit, term } from '../pass.js'
+import { term } from '../pass.js'
 import { carriesIf, f32, number, reads, readsIf, record, writes } from '../records/schema.js'
 import type { Buffer } from '../words.js'
 import { materialise } from '../write-out.js'
@@ -41,8 +42,7 @@ export const relu: LayerPlan<Relu> = {
     const { steps, stored } = input
     const output = pass.floatTensor(node.name, node.shape, steps)
     const pixels = images * node.shape[1] * node.shape[2]
-    const pixelsPerUnit = perUnit(pixels, stored * steps)
-    const units = Math.ceil(pixels / pixelsPerUnit)
+    const { units, pixelsPerUnit } = inUnits(pixels, stored * steps)
     const shared = { pixels, channels: stored, pixelsPerUnit }
     // A byte for each neuron, whatever T is.
     const counts =

@@ -16,6 +16,7 @@ const counts = {
 
 export const activeSpikes = record(Op.ActiveSpikes, {
   ...counts,
+  mostCounted: number(ActiveWord.MostCounted),
   width: number(ActiveWord.W),
   sources: entries(ActiveWord.Sources, source, SourceWord.Bytes),
   sourceCount: number(ActiveWord.SourceCount),

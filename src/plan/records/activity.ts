@@ -54,4 +54,5 @@ export const materialise = record(Op.Materialise, {
   termCount: number(MaterialiseWord.TermCount),
   mean: flag(MaterialiseWord.Mean),
   totalSteps: number(MaterialiseWord.TotalSteps),
+  mostCounted: number(MaterialiseWord.MostCounted),
 })

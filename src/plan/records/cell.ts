@@ -102,6 +102,7 @@ export const cellBackwardTime = record(Op.CellBackwardTime, {
   delta: writes(CellWord.Delta),
   contributions: contributions(CellWord.Contributions),
   contributionCount: number(CellWord.ContributionCount),
+  pixelsPerRun: number(CellWord.PixelsPerRun),
   height: number(CellWord.H),
   width: number(CellWord.W),
   traces: writesIf(CellWord.Traces),

@@ -35,6 +35,8 @@ const forward = {
   rowsPerUnit: number(DenseWord.RowsPerUnit),
 }
 
+const narrow = { pixelsPerChunk: number(DenseWord.PixelsPerChunk) }
+
 export const convDense = record(Op.ConvDense, {
   ...sizes('steps', ...inputSize, ...outputSize, ...weightSize, ...window),
   ...forward,
@@ -44,6 +46,7 @@ export const convDense = record(Op.ConvDense, {
 export const convNarrow = record(Op.ConvNarrow, {
   ...sizes('steps', ...inputSize, 'outH', 'outW', 'outC', ...weightSize, ...window),
   ...forward,
+  ...narrow,
 })
 
 export const transposeWeight = record(Op.TransposeWeight, {
@@ -81,7 +84,9 @@ export const convWeightGradient = record(Op.ConvWeightGradient, {
 
 export const narrowWeightGradient = record(Op.NarrowWeightGradient, {
   ...weightGradient,
+  ...narrow,
   rowsPerUnit: number(DenseWord.RowsPerUnit),
+  packed: flag(DenseWord.Packed),
 })
 
 export const reduceSplits = record(Op.ReduceSplits, {

@@ -26,6 +26,7 @@ const sum = {
   out: writes(NeuronBackWord.Out),
   contributions: contributions(NeuronBackWord.Contributions),
   contributionCount: number(NeuronBackWord.ContributionCount),
+  pixelsPerRun: number(NeuronBackWord.PixelsPerRun),
   pixels: number(NeuronBackWord.Pixels),
   height: number(NeuronBackWord.H),
   width: number(NeuronBackWord.W),

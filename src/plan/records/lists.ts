@@ -12,6 +12,7 @@ const shared = {
 export const rateLists = record(Op.RateLists, {
   ...shared,
   counts: reads(ListWord.Counts),
+  mostCounted: number(ListWord.MostCounted),
   delta: reads(ListWord.Delta),
   grids: writes(ListWord.Grids),
   lists: writes(ListWord.Lists),

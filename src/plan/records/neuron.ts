@@ -78,6 +78,7 @@ export const neuronBackwardTime = record(Op.NeuronBackwardTime, {
   delta: writes(NeuronWord.Delta),
   contributions: contributions(NeuronWord.Contributions),
   contributionCount: number(NeuronWord.ContributionCount),
+  pixelsPerRun: number(NeuronWord.PixelsPerRun),
   height: number(NeuronWord.H),
   width: number(NeuronWord.W),
   learnablePartials: writesIf(NeuronWord.LearnablePartials),

@@ -79,4 +79,5 @@ export const spikeForwardBytes = record(Op.SpikeForwardBytes, {
   ...listing,
   ...sums,
   weightScale: reads(SpikeWord.WeightScale),
+  mostCounted: number(SpikeWord.MostCounted),
 })

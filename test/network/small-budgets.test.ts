@@ -1,0 +1,235 @@
+/**
+ * Networks planned by small budgets: each kind of record has several units and a rest, each counter
+ * of a byte is carried over. Sums are divided otherwise, so that they are compared with the float64
+ * reference, or where that does not know a layer with the budgets of the package.
+ */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { trace } from '../../src/graph/trace.js'
+import {
+  adam,
+  alif,
+  avgPool2d,
+  block,
+  type CompileOptions,
+  compile,
+  conv2d,
+  dropout,
+  flatten,
+  fromArrays,
+  lif,
+  linear,
+  type Method,
+  type Model,
+  type Module,
+  maxPool2d,
+  type Optimizer,
+  ratePenalty,
+  relu,
+  type StateDict,
+  type StepMode,
+  scale,
+  sequential,
+  sgd,
+} from '../../src/index.js'
+import { methodOptions } from '../../src/plan/methods.js'
+import type { PlanOptions, ProgramName } from '../../src/plan/plan.js'
+import { type Budgets, withBudgets } from '../support/budgets.js'
+import { checkCase, makeCase } from '../support/case.js'
+import { note, wanted } from '../support/divided.js'
+import { expectClose, uniform } from '../support/measure.js'
+import { PlanRunner } from '../support/plan-runner.js'
+import { chains, small } from '../support/small-budgets.js'
+
+const seen = new Set<string>()
+
+const seed = Number(process.env.SEED ?? 29)
+
+const modes: Readonly<Record<Method, readonly StepMode[]>> = {
+  rate: ['m', 's'],
+  bptt: ['m', 's'],
+  ottt: ['s'],
+  sltt: ['s'],
+  os: ['s'],
+}
+
+const most: readonly Method[] = ['rate', 'bptt', 'sltt', 'ottt']
+for (const { name, layers, input, methods = most, ...of } of chains)
+  for (const method of methods)
+    for (const stepMode of modes[method])
+      test(`${name}: ${method} ${stepMode}`, () =>
+        withBudgets({ ...small, ...of.budgets }, async () => {
+          const options = { input, timeSteps: 3, batchSize: 3, method, stepMode, ...of.options }
+          const c = await makeCase(layers, options, seed)
+          if (c.spare) noteRecords(c.spare.model, ['train'], seen)
+          await checkCase(method, c)
+        }))
+
+/** Notes what the programs of these names divide. */
+function noteRecords({ session }: Model, names: readonly ProgramName[], into: Set<string>): void {
+  for (const name of names)
+    for (const record of session.plan.programs[name]?.records ?? []) note(record, into)
+}
+
+// What the reference does not know: by small budgets as by those of the package.
+
+type Numbers = Readonly<Record<string, ArrayLike<number>>>
+
+interface Twin {
+  readonly network: () => Module
+  readonly options: Partial<CompileOptions>
+  readonly programs: readonly ProgramName[]
+  readonly budgets?: Partial<Budgets>
+  readonly use: (model: Model) => Promise<Numbers>
+}
+
+const input = [2, 7, 7] as const
+const x = uniform(3 * 98, 2, seed)
+const data = fromArrays({
+  images: uniform(5 * 98, 2, seed),
+  labels: [0, 1, 2, 0, 1],
+  shape: [...input],
+  classes: 3,
+})
+const numbersOf = (state: StateDict): Numbers =>
+  Object.fromEntries(Object.entries(state).map(([name, { data }]) => [name, data]))
+
+async function step(model: Model): Promise<Numbers> {
+  const { loss } = await model.trainStep(x, [1, 0, 2], { update: false })
+  return { loss: [loss], output: model.output(), ...numbersOf(model.gradients()) }
+}
+
+const neuron = { vThreshold: 0.3 }
+const joined = (floats: boolean) => (): Module =>
+  block(
+    {
+      a: conv2d(2, 6, 3, { padding: 1 }),
+      more: scale(2.5),
+      b: sequential(conv2d(2, 5, 3, { padding: 1 }), lif(neuron)),
+      c: lif(neuron),
+      d: sequential(conv2d(11, 8, 3, { padding: 1 }), lif(neuron)),
+      e: sequential(conv2d(8, 8, 3, { padding: 1 }), alif(neuron)),
+      end: sequential(conv2d(8, 6, 1), maxPool2d(2), dropout(0.3), flatten(), linear(54, 3)),
+    },
+    (m, image, { add, concat }) => {
+      const [a, b] = [m.a(image), m.b(image)]
+      const sum = add(a, m.more(a))
+      const d = m.d(floats ? concat(sum, b) : concat([m.c(sum), b]))
+      const e = m.e(d)
+      return m.end(add(d, e, d, e))
+    },
+  )
+const plain = (): Module =>
+  sequential(
+    conv2d(2, 5, 3, { padding: 1 }),
+    lif(neuron),
+    dropout(0.2),
+    maxPool2d(3, { stride: 1 }),
+    conv2d(5, 6, 3, { padding: 1 }),
+    relu(),
+    conv2d(6, 40, 1),
+    lif(neuron),
+    flatten(),
+    linear(1000, 3),
+  )
+const updates = (optimizer: Optimizer): Twin => ({
+  network: plain,
+  options: { timeSteps: 3 },
+  programs: ['train', 'gradients'],
+  async use(model) {
+    const penalties = [ratePenalty({ weight: 1, norm: 'L2', target: 0.2 })]
+    const rest = { clipNorm: 0.5, accumulate: 2, ema: 0.9, penalties }
+    await model.fit(data, { epochs: 2, optimizer, ...rest })
+    return { ...numbersOf(model.stateDict()), ...numbersOf(model.averages()) }
+  },
+})
+
+const twins: Readonly<Record<string, Twin>> = {
+  ...Object.fromEntries(
+    (['rate', 'bptt', 'sltt'] as const).flatMap((method) =>
+      [false, true].map((floats): [string, Twin] => [
+        `joins and sums of ${floats ? 'currents' : 'spikes'}, ${method}`,
+        {
+          network: joined(floats),
+          options: { timeSteps: 3, method },
+          programs: ['train'],
+          budgets: { unitFloats: 300, runBytes: 480 },
+          use: step,
+        },
+      ]),
+    ),
+  ),
+  sgd: updates(sgd({ lr: 0.1 })),
+  adam: updates(adam({ lr: 0.01, eps: 1e-3 })),
+  'what evaluation counts, and spikes of calls': {
+    network: plain,
+    options: { timeSteps: 5, method: 'sltt', record: true },
+    programs: ['evaluate'],
+    budgets: { byteCount: 2 },
+    async use(model) {
+      const { operations, loss } = await model.evaluate(data)
+      await model.predict(x)
+      const spikes = model.session.settings.record.map((name) => model.spikes(name).data)
+      const { effectiveAcs, effectiveMacs, membraneUpdates } = operations ?? {}
+      return {
+        loss: [loss],
+        operations: [effectiveAcs ?? 0, effectiveMacs ?? 0, membraneUpdates ?? 0],
+        ...Object.fromEntries(spikes.entries()),
+      }
+    },
+  },
+}
+
+for (const [name, { network, options, programs, budgets, use }] of Object.entries(twins))
+  test(name, async () => {
+    const run = async (into: Set<string>): Promise<Numbers> => {
+      const model = await compile(network(), { input, batchSize: 3, seed: 3, ...options })
+      try {
+        return await use(model)
+      } finally {
+        noteRecords(model, programs, into)
+        await model.dispose()
+      }
+    }
+    const expected = await run(new Set())
+    const found = await withBudgets({ ...small, ...budgets }, () => run(seen))
+    for (const [key, numbers] of Object.entries(expected))
+      expectClose(key, found[key], numbers, 1e-4)
+  })
+
+test('weights of bytes', async () => {
+  const network = sequential(
+    conv2d(2, 16, 3, { padding: 1 }),
+    lif(neuron),
+    conv2d(16, 40, 3, { padding: 1 }),
+    lif(neuron),
+    avgPool2d(2),
+    conv2d(40, 16, 1),
+    lif(neuron),
+    flatten(),
+    linear(144, 3),
+  )
+  const model = await compile(network, { input, seed: 3 })
+  const state = model.stateDict()
+  await model.dispose()
+  const options: PlanOptions = {
+    ...methodOptions({}, 5),
+    ...{ graph: trace(network, input), input, timeSteps: 5, batchSize: 3 },
+    ...{ frames: false, inspect: false, purpose: 'inference', weights: 'int8' },
+  }
+  const expected = new PlanRunner(options, state)
+  const found = withBudgets(small, () => new PlanRunner(options, state))
+  for (const record of found.plan.programs.evaluate?.records ?? []) note(record, seen)
+  // Whole numbers: the same however they are added.
+  assert.equal(found.run(x), expected.run(x))
+  assert.ok(expected.spikes > 0)
+})
+
+test('each kind of record had several units and a rest, each counter was carried over', () => {
+  assert.equal(
+    wanted().filter((of) => !seen.has(of)),
+    [],
+  )
+})
+
+test.run()
