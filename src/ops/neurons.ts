@@ -1,7 +1,8 @@
 /** What the ops of neurons share: options, the currents that neurons read, and their record. */
 
 import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../errors.js'
-import { lif, type Neuron, type NeuronOptions, plif } from '../nn/layers/index.js'
+import type { Neuron, NeuronOptions } from '../nn/layers/index.js'
+import { plainNeuron } from '../nn/layers/spiking.js'
 import { inUnits } from '../plan/budgets.js'
 import {
   dynamicsOf,
@@ -142,7 +143,8 @@ export function neuronOf(op: string, options: NeuronOptions & { learnable?: bool
   const own = Object.fromEntries(
     dynamicsOptions.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])),
   )
-  return checkBoolean(`${op}.learnable`, options.learnable, false) ? plif(own) : lif(own)
+  const learns = checkBoolean(`${op}.learnable`, options.learnable, false)
+  return plainNeuron(learns ? 'plif' : 'lif', own)
 }
 
 /** Spikes as a term of a sum. */

@@ -40,10 +40,13 @@ const settings = ['step', 'lr', 'betas', 'eps', 'weightDecay', 'decoupled'] as c
 /** Floats that a kernel goes through together. */
 const FLOATS = 16
 
-/** Powers by one multiplication a step, as programs make them. */
+/** Powers by one multiplication a step, as programs make them, until that changes nothing. */
 function power(beta: number, steps: number): number {
-  let product = 1
-  for (let i = 0; i < steps && product > 0; i++) product *= beta
+  let [product, before] = [1, 0]
+  for (let i = 0; i < steps && product !== before; i++) {
+    before = product
+    product *= beta
+  }
   return product
 }
 

@@ -80,16 +80,13 @@ export const sgd = operation<
     count,
     otherDecay: false,
   })
-  let current: SgdSettings = { lr, momentum, weightDecay, nesterov }
   return {
     inputs: [parameters, gradients, velocities],
     outputs: [parameters, velocities],
     others: [controlTensor({ name: 'nonFinite' }, Control.NonFinite, 'int32')],
     control(block: ControlBlock, given: Settings) {
       checkOptions(`${op}.run`, given, settings)
-      const next = { ...current, ...given }
-      const rule = checked(next)
-      current = next
+      const rule = checked({ lr, momentum, weightDecay, nesterov, ...given })
       block.float(Control.LearningRate, rule.lr)
       block.float(Control.Momentum, rule.momentum)
       block.float(Control.Decay, rule.weightDecay)
