@@ -217,7 +217,6 @@ export class Lowering {
         return { ...e, condition, yes, no }
       }
       default: {
-        if (parts(e).some(isVector)) throw this.refusal(`a vector of ${e.kind}`)
         const inside = this.scalars(parts(e), out)
         let next = 0
         return withParts(e, () => inside[next++])

@@ -4,7 +4,6 @@ import { tidy } from '../specialise/tidy.js'
 import type { Func } from '../wasm/ir.js'
 import { Helpers } from './bytes.js'
 import { shareConstants } from './constants.js'
-import { dropDeadSets } from './liveness.js'
 import { Lowering } from './lower.js'
 
 /**
@@ -24,7 +23,6 @@ export function lowerToScalar(
   const helpers = new Helpers()
   for (const func of functions) new Lowering(func, helpers, usersOf).run()
   const all = [...functions, ...helpers.all]
-  for (const func of functions) dropDeadSets(func, helpers.all)
   tidy(all, kept)
   for (const func of all) shareConstants(func)
   tidy(all, kept)

@@ -233,7 +233,6 @@ class Run {
       }
       case 'unreachable':
         this.locals = undefined
-        return undefined
     }
   }
 
@@ -269,7 +268,6 @@ class Run {
       this.noteWay(e, 1)
       this.oneTurn(e)
     }
-    return undefined
   }
 
   /** Runs the first turn; returns whether no second one follows in any case. */
@@ -334,7 +332,7 @@ class Run {
     return value
   }
 
-  private table(e: Extract<Expression, { kind: 'br_table' }>): Value {
+  private table(e: Extract<Expression, { kind: 'br_table' }>): undefined {
     const value = e.value && this.one(e.value)
     const index = this.one(e.index)
     const last = e.labels.length - 1
@@ -345,7 +343,6 @@ class Run {
       this.arrive(e.labels[way], value)
     }
     this.locals = undefined
-    return undefined
   }
 
   private operation(e: Operation): Value {

@@ -43,7 +43,7 @@ const integer64: Readonly<Record<string, BigInts>> = {
   add: (a, b) => big(a + b),
   sub: (a, b) => big(a - b),
   mul: (a, b) => big(a * b),
-  div_s: (a, b) => (b === 0n ? undefined : big(a / b)),
+  div_s: (a, b) => (b === 0n || (a === -(2n ** 63n) && b === -1n) ? undefined : a / b),
   div_u: (a, b) => (b === 0n ? undefined : big(ubig(a) / ubig(b))),
   and: (a, b) => a & b,
   or: (a, b) => a | b,
@@ -64,7 +64,7 @@ const integer64: Readonly<Record<string, BigInts>> = {
 }
 
 /** float32 operations are those of float64, rounded: exact for these. */
-const float: Readonly<Record<string, Numbers>> = {
+const float: Readonly<Record<string, (a: number, b: number) => number>> = {
   add: (a, b) => a + b,
   sub: (a, b) => a - b,
   mul: (a, b) => a * b,
@@ -114,33 +114,22 @@ const unary: Readonly<Record<string, (a: never) => Value>> = {
   },
 }
 
+const folds = new Map<string, (a: never, b: never) => Value>(Object.entries(unary))
+for (const [op, run] of Object.entries(integer)) folds.set(`i32.${op}`, run)
+for (const [op, run] of Object.entries(integer64)) folds.set(`i64.${op}`, run)
+for (const [op, run] of Object.entries(float)) {
+  folds.set(`f32.${op}`, (a: number, b: number) => f(run(a, b)))
+  folds.set(`f64.${op}`, run)
+}
+
 /**
  * The result of an operation, when it is known. A NaN counts as unknown, since its bits may differ
  * from host to host.
  */
 export function fold(name: string, args: readonly Value[]): Value {
-  const [a, b] = args
-  if (a === undefined || (args.length > 1 && b === undefined) || args.length > 2) return undefined
-  const result = args.length === 1 ? unary[name]?.(a as never) : binary(name, a, b as Value)
+  if (args.includes(undefined)) return undefined
+  const result = folds.get(name)?.(...(args as [never, never]))
   return typeof result === 'number' && Number.isNaN(result) ? undefined : result
-}
-
-/** Type and operation of a name. */
-const words = new Map<string, readonly string[]>()
-
-function wordsOf(name: string): readonly string[] {
-  const known = words.get(name) ?? name.split('.')
-  words.set(name, known)
-  return known
-}
-
-function binary(name: string, a: Value, b: Value): Value {
-  const [type, op] = wordsOf(name)
-  if (type === 'i32') return integer[op]?.(a as number, b as number)
-  if (type === 'i64') return integer64[op]?.(a as bigint, b as bigint)
-  if (type !== 'f32' && type !== 'f64') return undefined
-  const result = float[op]?.(a as number, b as number)
-  return type === 'f32' && result !== undefined ? f(result) : result
 }
 
 /** Whether two values are the same number with the same sign. */

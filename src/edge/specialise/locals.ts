@@ -16,20 +16,10 @@ export interface Uses {
   readonly size: number
 }
 
-const counted = new WeakMap<readonly Expression[], Uses>()
-
-/** Counts them, once for each body. */
-export function usesOf(body: readonly Expression[]): Uses {
-  const known = counted.get(body)
-  if (known) return known
-  const uses = countUses(body)
-  counted.set(body, uses)
-  return uses
-}
-
 const count = <K>(map: Map<K, number>, key: K): void => void map.set(key, (map.get(key) ?? 0) + 1)
 
-function countUses(body: readonly Expression[]): Uses {
+/** Counts them. */
+export function usesOf(body: readonly Expression[]): Uses {
   const branches = new Map<Label, number>()
   const [gets, sets] = [new Map<number, number>(), new Map<number, number>()]
   const calls: Call[] = []

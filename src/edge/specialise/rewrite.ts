@@ -51,8 +51,7 @@ function rewriteFunction(func: Func, { of }: Facts): void {
       return { kind: 'block', label, body: list(e.body) }
     }
     const known = constant(e, fact.value)
-    if (known && e.kind === 'const') return e
-    const inside = taken(relabel(withParts(e, one, list), ends), e, fact.ways)
+    const inside = taken(relabel(withParts(e, one, list), ends), fact.ways)
     if (!known || e.kind === 'tee') return inside
     return sequence([...effects(inside), known])
   }
@@ -61,14 +60,13 @@ function rewriteFunction(func: Func, { of }: Facts): void {
 
 /** Branches to loops that have become blocks. */
 function relabel(e: Expression, ends: ReadonlyMap<Label, Label>): Expression {
-  if (ends.size === 0) return e
   if (e.kind === 'br' || e.kind === 'br_if') return { ...e, label: ends.get(e.label) ?? e.label }
   if (e.kind !== 'br_table') return e
   return { ...e, labels: e.labels.map((label) => ends.get(label) ?? label) }
 }
 
 /** Of an expression with several ways only those that are taken. */
-function taken(e: Expression, original: Expression, ways: ReadonlySet<number> | undefined) {
+function taken(e: Expression, ways: ReadonlySet<number> | undefined): Expression {
   if (!ways) return e
   const [way] = ways
   switch (e.kind) {
@@ -98,7 +96,7 @@ function taken(e: Expression, original: Expression, ways: ReadonlySet<number> | 
       return { kind: 'br_table' as const, labels: shortTable(labels, ways), index, value }
     }
     default:
-      return original === e ? original : e
+      return e
   }
 }
 

@@ -8,11 +8,9 @@ import { compactLocals, dropParameters, type Uses, usesOf } from './locals.js'
 
 /** Tidies functions that call only each other. `kept` keep their parameters. */
 export function tidy(functions: readonly Func[], kept: ReadonlySet<Func>): void {
-  const settled = new Map<Func, readonly Expression[]>()
-  let changed = true
-  for (let round = 0; changed && round < 8; round++) {
+  for (let changed = true; changed; ) {
     changed = false
-    for (const func of functions) if (tidyBody(func, settled)) changed = true
+    for (const func of functions) if (tidyBody(func)) changed = true
     if (dropParameters(functions, kept)) changed = true
   }
   for (const func of functions) compactLocals(func)
@@ -20,20 +18,15 @@ export function tidy(functions: readonly Func[], kept: ReadonlySet<Func>): void 
 
 const size = (body: readonly Expression[]): number => usesOf(body).size
 
-/** Returns whether the body became shorter. `settled`: bodies in which nothing can change. */
-function tidyBody(func: Func, settled: Map<Func, readonly Expression[]>): boolean {
-  if (settled.get(func) === func.body) return false
+/** Returns whether the body became shorter. */
+function tidyBody(func: Func): boolean {
   const before = size(func.body)
   for (let last = Number.POSITIVE_INFINITY; ; ) {
     const { body } = func
     dropDeadStores(func)
     func.body = new Tidier(func, usesOf(func.body)).body()
     const now = size(func.body)
-    if (func.body === body) {
-      settled.set(func, body)
-      return now < before
-    }
-    if (now >= last) return now < before
+    if (func.body === body || now >= last) return now < before
     last = now
   }
 }
@@ -70,8 +63,15 @@ function simplify(e: Operation): Expression {
   return e
 }
 
-/** Whether it does nothing but give a value. */
-const isHarmless = ({ op }: Operation): boolean => !op.writes && !op.traps
+/** Whether it does nothing but give a value, once its arguments are there. */
+function isHarmless(e: Expression): e is Operation | Extract<Expression, { kind: 'call' }> {
+  if (e.kind === 'op') return !e.op.writes && !e.op.traps
+  return e.kind === 'call' && e.callee.body.every(isQuiet)
+}
+
+/** Whether it changes nothing but locals, and calls nothing. */
+const isQuiet = (e: Expression): boolean =>
+  isPure(e) || ((e.kind === 'set' || e.kind === 'tee') && isQuiet(e.value))
 
 const isSame = (a: Constant, b: Constant): boolean =>
   a.type === b.type && a.type !== 'v128' && Object.is(a.value, b.value)
@@ -169,7 +169,7 @@ class Tidier {
   private drop(value: Expression, out: Expression[]): void {
     if (isPure(value)) return
     if (value.kind === 'tee') out.push({ kind: 'set', local: value.local, value: value.value })
-    else if (value.kind === 'select' || (value.kind === 'op' && isHarmless(value)))
+    else if (value.kind === 'select' || isHarmless(value))
       for (const arg of value.args) this.drop(arg, out)
     else if (value.kind === 'br' || value.kind === 'unreachable' || value.kind === 'return')
       out.push(value)
