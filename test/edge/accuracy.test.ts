@@ -1,9 +1,10 @@
 /** Accuracy of an exported file on data sets: order of the numbers, bytes, frames, steps, signals. */
+import { setTimeout } from 'node:timers/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Dataset, fromArrays, fromBytes } from '../../src/data/index.js'
 import type { NetInfo } from '../../src/edge/abi.js'
-import { evaluateNet } from '../../src/edge/accuracy.js'
+import { byteOf, checkData, evaluateNet } from '../../src/edge/accuracy.js'
 import { type Net, openNet } from '../../src/edge/net.js'
 import { messageOf } from '../io/temporary.js'
 import { tinyNet } from '../support/tiny-net.js'
@@ -69,6 +70,52 @@ test('frames: the image in each; mode step: the image at each step, from rest', 
   assert.equal([...steps.output], [0, 0, 0, 0.5])
 })
 
+test('data of frames: each step takes its own, a file of frames all of them', async () => {
+  const images = Float32Array.from({ length: 2 * 3 * 4 }, (_, i) => (i * 7) % 12)
+  const data = fromArrays({ images, labels: [0, 0], shape, classes: 4, timeSteps: 3 })
+  const means = [0, 1, 2, 3].map((k) => (images[12 + k] + images[16 + k] + images[20 + k]) / 3)
+  for (const mode of ['step', 'infer'] as const) {
+    const net = await open({ mode, frames: true, timeSteps: 3 })
+    await evaluateNet(net, data)
+    assert.equal([...net.output], [...Float32Array.from(means)], mode)
+  }
+  const takes = (what: string): RegExp =>
+    new RegExp(`^the data arrays gives 3 frames a sample, the exported network takes ${what}; exp`)
+  await rejects(
+    open({ mode: 'infer' }).then((net) => evaluateNet(net, data)),
+    takes('one image'),
+  )
+  for (const mode of ['step', 'infer'] as const)
+    await rejects(
+      open({ mode, frames: true, timeSteps: 4 }).then((net) => evaluateNet(net, data)),
+      takes('4 frames'),
+    )
+  const step = await open({ mode: 'step', timeSteps: 3 })
+  checkData(step, data, 'or steps')
+  assert.throws(() => checkData(step, data), takes('one image'))
+  // Bytes, at each step.
+  const pixels = Uint8Array.from(images)
+  const normalization = { scale: 255, mean: [0, 0], std: [1, 1] }
+  const bytes = fromBytes({
+    ...{ images: pixels.subarray(0, 8), labels: [0, 0], shape, classes: 4, normalization },
+  })
+  const u8 = await open({ mode: 'step', inputType: 'u8', timeSteps: 3 })
+  await evaluateNet(u8, bytes)
+  const last = [...pixels.subarray(4, 8)]
+  assert.equal([...u8.output], [...Float32Array.from(last, (value) => Math.fround(value / 255))])
+})
+
+test('a byte that a number came from', () => {
+  const byte = byteOf([0.5, 0.25], [0.5, 2], 2)
+  const plain = byteOf(undefined, undefined, 2)
+  assert.equal([byte(-1, 0, 'd'), byte(1, 0, 'd'), byte(0.1, 1, 'd')], [0, 255, 115])
+  assert.equal([plain(0, 0, 'd'), plain(1, 1, 'd'), plain(1.0019, 1, 'd')], [0, 255, 255])
+  const message = (got: number): RegExp =>
+    new RegExp(`^the data d must be numbers .* into bytes from 0 to 255, got ${got}; give`)
+  assert.throws(() => plain(1.003, 0, 'd'), message(256))
+  assert.throws(() => plain(-0.003, 0, 'd'), message(-1))
+})
+
 /** Asserts that a promise rejects with such a message. */
 async function rejects(promise: Promise<unknown>, message: RegExp): Promise<void> {
   assert.match(await messageOf(() => promise), message)
@@ -108,6 +155,16 @@ test('a signal ends it, and progress runs from 0 to 1', async () => {
   const shares: number[] = []
   await evaluateNet(net, floats, { onProgress: (done) => shares.push(done) })
   assert.equal([shares[0], shares.at(-1)], [0, 1])
+  // A sample that takes its time: the share is told again.
+  const told: number[] = []
+  const slow: Dataset = {
+    ...floats,
+    prepare: async ([index]) => {
+      if (index === 2) await setTimeout(150)
+    },
+  }
+  await evaluateNet(net, slow, { limit: 4, onProgress: (done) => told.push(done) })
+  assert.equal(told.slice(0, 2), [0, 0.75])
   const reason = new Error('enough')
   await rejects(evaluateNet(net, floats, { signal: AbortSignal.abort(reason) }), /enough/)
 })

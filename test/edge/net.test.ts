@@ -189,6 +189,30 @@ test('refuses information that another file has', async () => {
   )
 })
 
+const trains = { mode: 'train', batchSize: 2 } as const
+const entry = (offset: number): NetInfo['state'] => [
+  { name: 'bias', shape: [3], offset, layout: 'plain' },
+]
+const trainFlaws: readonly (readonly [Flaws, NetInfo['state'], RegExp])[] = [
+  [{ answers: { label_len: 3 } }, undefined, /answer label_len\(\) with 2, as it says, got 3;/],
+  [{ answers: { params_len: 14 } }, undefined, /at least 15 numbers at params_ptr, got 14;/],
+  [{ answers: { params_len: -1 } }, undefined, /have the parameters inside/],
+  [{}, entry(13), /have bias within its 15 parameters, got 3 numbers from 13;/],
+  [{ answers: { label_ptr: 0 } }, undefined, /have the labels inside/],
+  [{ answers: { options_ptr: 2 } }, undefined, /have the options inside .* multiple of 4, got byt/],
+  [{ answers: { params_ptr: 65000 } }, undefined, /have the parameters inside/],
+]
+test('refuses a train build whose parts contradict each other', async () => {
+  for (const [flaws, state, message] of trainFlaws) {
+    assert.match(await refused(tinyNet({ info: { ...trains, state }, flaws })), message)
+  }
+  // The options end where the memory that is used does.
+  const { training } = await openNet(tinyNet({ info: trains }))
+  assert.ok(training)
+  assert.equal([training.options.length, training.nesterov.length], [4, 1])
+  assert.is(training.nesterov.byteOffset, training.options.byteOffset + 16)
+})
+
 test('refuses what is no file at all', async () => {
   for (const bytes of [new Uint8Array(), Uint8Array.of(0, 0x61, 0x73, 0x6d), new Uint8Array(99)])
     assert.match(await refused(bytes), /be a WebAssembly module of version 1/)
@@ -198,6 +222,18 @@ test('refuses what is no file at all', async () => {
   )
   assert.match(await refused(undefined as never), /a Uint8Array .* got undefined;/)
   assert.throws(netInfo as () => unknown, /a Uint8Array .* got undefined;/)
+})
+
+test('engines that have no promises of WebAssembly, and errors that are none of theirs', async () => {
+  const { compile } = WebAssembly
+  try {
+    WebAssembly.compile = () => Promise.reject(new Error('no promises'))
+    assert.is((await openNet(tinyNet())).predictedClass(), 0)
+    WebAssembly.compile = () => Promise.reject(new TypeError('no bytes'))
+    assert.match(await refused(tinyNet()), /be a valid module that starts, got an error: no bytes;/)
+  } finally {
+    WebAssembly.compile = compile
+  }
 })
 
 test('a trap while it runs is an error that names the function', async () => {

@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert'
 import { synapticOperations } from '../../src/edge/synops.js'
 import { trace } from '../../src/graph/trace.js'
 import {
+  adaptiveAvgPool2d,
   avgPool2d,
   block,
   conv2d,
@@ -36,6 +37,33 @@ test('measured: by the rate of the neurons before; pooling at most window times'
   const rates = { 1: 0.25, 3: 0.125 }
   assert.is(synapticOperations(graph, false, 4, rates), dense + dense + 4 * 180 * 0.5)
   assert.is(synapticOperations(graph, false, 4, { 1: 0, 3: 0.5 }), dense + 4 * 180)
+})
+
+test('windows of adaptive pooling: those that are not equal may be larger by one', () => {
+  const pooled = (side: number, windows: number, rate: number): number => {
+    const network = sequential(
+      ...[conv2d(1, 1, 1), lif(), adaptiveAvgPool2d(windows), conv2d(1, 1, 1)],
+    )
+    const all = synapticOperations(trace(network, [1, side, side]), false, 8, { 1: rate })
+    return (all - side * side) / (8 * windows * windows)
+  }
+  const exact = 1 / 64
+  assert.is(pooled(4, 2, exact), 4 * exact)
+  assert.is(pooled(5, 2, exact), 16 * exact)
+  assert.is(pooled(7, 3, exact), 16 * exact)
+  assert.is(pooled(5, 2, 0.5), 1)
+})
+
+test('values that stand side by side count by their number', () => {
+  const network = sequential(
+    block({ a: conv2d(1, 3, 1), s: lif(), b: conv2d(1, 1, 1), t: lif() }, (m, x, { concat }) =>
+      concat(m.s(m.a(x)), m.t(m.b(x))),
+    ),
+    conv2d(4, 1, 1),
+  )
+  const graph = trace(network, [1, 1, 1])
+  const rates = { '0.s': 0.25, '0.t': 0.5 }
+  assert.is(synapticOperations(graph, false, 8, rates), 3 + 1 + 8 * 4 * ((3 * 0.25 + 0.5) / 4))
 })
 
 test('sums of spikes count both, numbers count fully', () => {

@@ -32,6 +32,7 @@ import {
 import { numbersOf, type Trial, takeSamples } from '../../src/verify/trial.js'
 import { isExact, verifyNet } from '../../src/verify/verify.js'
 import { messageOf, removeFolder } from '../io/temporary.js'
+import { testUnless } from '../support/runner.js'
 import { expectSnapshot } from '../support/snapshot.js'
 import { tinyInfo, tinyNet } from '../support/tiny-net.js'
 
@@ -167,7 +168,7 @@ test('what hosts print is read, or told', () => {
   assert.is(patience({ seconds: 40 }), 70)
 })
 
-const onUnix = process.platform === 'win32' ? test.skip : test
+const onUnix = testUnless(process.platform === 'win32' && 'it takes sh')
 
 /** An executable script. */
 async function script(name: string, ...lines: readonly string[]): Promise<string> {
