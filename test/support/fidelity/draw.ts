@@ -1,0 +1,328 @@
+/** Random networks with all that trains them, so that a hundred reach every entry of the tables. */
+
+import type { FitOptions, InputShape, Loss, Optimizer } from '../../../src/index.js'
+import * as sw from '../../../src/index.js'
+import { lossNames } from '../../../src/loss/index.js'
+import { cellTypes } from '../../../src/nn/layers/cell.js'
+import { fires, layerKinds } from '../../../src/nn/layers/kinds.js'
+import { optimizerNames } from '../../../src/optimizer/index.js'
+import { type MethodOptions, methodNames, methods, traitsOf } from '../../../src/plan/methods.js'
+import { testRandom } from '../engine.js'
+import { keysOf, methodModes, surrogateNames } from '../tables.js'
+import { canWeigh, Draw, drawers } from './layers.js'
+import { Sketch } from './sketch.js'
+
+/** A network, and how it is trained. */
+export interface Drawn {
+  readonly index: number
+  readonly sketch: Sketch
+  /** Signals that are outputs, the network's own last. */
+  readonly outputs: readonly number[]
+  readonly compile: sw.CompileOptions & Required<Pick<MethodOptions, 'method' | 'stepMode'>>
+  readonly fit: Pick<FitOptions, 'accumulate' | 'clipNorm' | 'ema' | 'freeze' | 'schedule'>
+  readonly loss: Loss
+  readonly penalties: readonly sw.RatePenalty[]
+  readonly optimizer: Optimizer
+  /** Factors of the learning rate. */
+  readonly factors: readonly number[]
+  readonly classes: number
+  readonly coarse: boolean
+  readonly seed: number
+  /** Entries of the tables that it has. */
+  readonly reached: ReadonlySet<string>
+}
+
+const lossMakers: Readonly<Record<Loss['kind'], (d?: Draw, online?: boolean) => Loss>> = {
+  crossEntropy: (d, online) =>
+    sw.crossEntropy(
+      d?.options('crossEntropy', {
+        labelSmoothing: () => d.number(0.125, 0.3),
+        ...(online ? {} : { of: () => 'counts' }),
+      }),
+    ),
+  mse: (d, online) => {
+    if (!d) return sw.mse()
+    const of = d.options('mse', {
+      targets: () => 'values',
+      ...(online ? {} : { of: () => 'counts' }),
+    })
+    const rates = { correctRate: () => 0.75, incorrectRate: () => 0.125 }
+    return sw.mse('targets' in of ? of : Object.assign(of, d.options('mse', rates)))
+  },
+  tet: (d) =>
+    sw.tet(d?.options('tet', { lambda: () => d.number(0, 1), mean: () => d.number(-0.5, 0.5) })),
+  selfDistillation: (d) =>
+    sw.selfDistillation(
+      d?.options('selfDistillation', {
+        alpha: () => d.number(0.5, 2),
+        beta: () => d.number(0.125, 1),
+        temperature: () => d.number(1, 4),
+      }),
+    ),
+}
+
+const optimizerMakers: Readonly<Record<Optimizer['kind'], (options: object) => Optimizer>> = {
+  sgd: sw.sgd,
+  adam: sw.adam,
+  adamW: sw.adamW,
+}
+
+const methodDraws: Readonly<Record<string, (d: Draw, timeSteps: number) => unknown>> = {
+  update: () => 'everyStep',
+  mseWeight: (d) => d.number(0, 1),
+  backwardSteps: (d, timeSteps) => d.int(1, timeSteps),
+  gradientCheckpoint: () => 'layers',
+  normFallback: () => 'layer',
+}
+
+/** All that a hundred networks reach, by the product's tables. */
+export const tables: Readonly<Record<string, readonly string[]>> = {
+  layers: [...layerKinds, 'add', 'concat'],
+  methods: methodModes().map((mode) => mode.join(' ')),
+  losses: lossNames,
+  optimizers: optimizerNames,
+  surrogates: ['neuron', 'cell', 'stabilizedLif'].flatMap((kind) =>
+    surrogateNames.map((name) => `${kind} ${name}`),
+  ),
+  options: [
+    ...keysOf(cellTypes).flatMap((type) => [
+      ...cellTypes[type].options.filter((key) => key !== 'learn').map((key) => `${type}.${key}`),
+      ...cellTypes[type].learn.map((key) => `${type}.learn ${key}`),
+    ]),
+    ...methodNames.flatMap((method) => methods[method].options.map((key) => `${method}.${key}`)),
+    ...lossNames.flatMap((kind) => fieldsOf(kind, lossMakers[kind]())),
+    ...optimizerNames.flatMap((kind) => fieldsOf(kind, optimizerMakers[kind]({}))),
+    ...['recurrent', 'recurrent.allToAll', 'maxPool2d.rate', 'frames', 'ties', 'large', 'long'],
+    ...['accumulate', 'clipNorm', 'ema', 'freeze', 'schedule', 'L1', 'L2'],
+  ],
+}
+
+function fieldsOf(kind: string, made: object): string[] {
+  return Object.keys(made).flatMap((key) => (key === 'kind' ? [] : [`${kind}.${key}`]))
+}
+
+/** The networks of a seed: of eight candidates each, the one with most that is new. */
+export function drawNetworks(seed: number, count: number): Drawn[] {
+  const open = new Set(Object.values(tables).flat())
+  return Array.from({ length: count }, (_, index) => {
+    const candidates = Array.from({ length: 8 }, (_, i) =>
+      drawNetwork(Math.imul(seed, 0x9e3779b1) + index * 8 + i, index, open),
+    )
+    const news = candidates.map(({ reached }) => [...reached].filter((one) => open.has(one)).length)
+    const best = candidates[news.indexOf(Math.max(...news))]
+    for (const one of best.reached) open.delete(one)
+    return best
+  })
+}
+
+const shapes: readonly ((d: Draw) => InputShape)[] = [
+  (d) => [d.int(1, 4), d.int(4, d.is.large ? 16 : 8), d.int(4, d.is.large ? 16 : 8)],
+  (d) => [d.int(1, 4), d.int(6, 12)],
+  (d) => [d.int(5, 16)],
+]
+
+function drawNetwork(seed: number, index: number, open: ReadonlySet<string>): Drawn {
+  const random = testRandom(seed)
+  const [coarse, large, offline] = [0.25, 0.1, 0.6].map((share) => random() < share)
+  const long = offline && !large && random() < 0.04
+  const d = new Draw(random, open, { coarse, large, long })
+  for (const [name, is] of Object.entries({ ties: coarse, large, long }))
+    if (is) d.reached.add(name)
+  const [method, stepMode] = d.one(
+    methodModes(({ backward }) => offline === (backward === 'afterwards')),
+  )
+  d.reached.add(`${method} ${stepMode}`)
+  // Counts of spikes in bytes pass 127.
+  const timeSteps = long ? d.int(130, 160) : d.int(1, 6)
+  const online = traitsOf({ method, stepMode }).backward === 'everyCall'
+  const loss = drawLoss(d, method, stepMode)
+  const shape = d.is.large ? shapes[0] : d.one([...shapes, shapes[0]])
+  const sketch = new Sketch(shape(d), method, stepMode, timeSteps)
+  const classes = d.int(2, 5)
+  const outputs = drawLayers(d, sketch, classes, loss.kind === 'selfDistillation')
+  for (const { kind, layer } of sketch.nodes) {
+    d.reached.add(kind)
+    if (layer && 'surrogate' in layer && fires(layer)) d.reached.add(`${kind} ${layer.surrogate}`)
+  }
+  const own = Object.fromEntries(methods[method].options.map((key) => [key, methodDraws[key]]))
+  const chosen = d.options(
+    method,
+    Object.fromEntries(keysOf(own).map((key) => [key, () => own[key](d, timeSteps)])),
+  ) as MethodOptions
+  const given = allowed(chosen, loss)
+  const frames = d.chance(0.5)
+  if (frames) d.reached.add('frames')
+  const everyStep = given.update === 'everyStep'
+  const names = sketch.nodes.flatMap(({ layer }, i) => (layer && fires(layer) ? [String(i)] : []))
+  const penalties = online || names.length === 0 ? [] : drawPenalties(d, names)
+  return {
+    index,
+    sketch,
+    outputs,
+    loss,
+    penalties,
+    classes,
+    seed,
+    compile: {
+      input: sketch.input,
+      method,
+      stepMode,
+      timeSteps,
+      frames,
+      batchSize: d.int(2, d.is.large ? 9 : 5),
+      seed: seed >>> 0,
+      ...given,
+    },
+    ...drawTraining(d, sketch, everyStep),
+    coarse: d.is.coarse,
+    reached: d.reached,
+  }
+}
+
+/** Options that exclude one another: what comes first counts. */
+function allowed(options: MethodOptions, loss: Loss): MethodOptions {
+  const { mseWeight, backwardSteps, ...rest } = options
+  return {
+    ...rest,
+    ...(mseWeight !== undefined && loss.kind === 'crossEntropy' ? { mseWeight } : {}),
+    ...(backwardSteps !== undefined && rest.update === undefined ? { backwardSteps } : {}),
+  }
+}
+
+function drawLoss(d: Draw, method: sw.Method, stepMode: sw.StepMode): Loss {
+  const { backward, rows, loop } = traitsOf({ method, stepMode })
+  const kind = d.one(
+    lossNames.filter((name) => {
+      if (name === 'tet') return rows === 'steps'
+      return name !== 'selfDistillation' || (loop === 'layers' && stepMode === 'm')
+    }),
+  )
+  d.reached.add(kind)
+  return lossMakers[kind](d, backward === 'everyCall')
+}
+
+/** Chains, branches and their ends. */
+function drawLayers(d: Draw, sketch: Sketch, classes: number, exits: boolean): number[] {
+  const early: number[] = []
+  for (let i = d.int(3, 7); i > 0; i--) {
+    const at = sketch.last
+    const before = sketch.signals[at]
+    if (at > 0 && d.chance(0.15)) drawJoin(d, sketch)
+    else put(d, sketch, d.chance(0.6) ? d.one(usual) : undefined)
+    if (exits && early.length === 0 && !before.flat && d.chance(0.4)) early.push(sketch.last)
+  }
+  const from = sketch.last
+  const ends = [...early.slice(0, 1), from].map((at, i, all) =>
+    drawEnd(d, sketch, at, classes, i === all.length - 1),
+  )
+  if (exits && ends.length === 1) ends.unshift(drawEnd(d, sketch, from, classes, false))
+  return ends
+}
+
+type Kind = (typeof layerKinds)[number]
+
+/** Kinds that most networks have. */
+const usual: readonly Kind[] = ['conv2d', 'conv1d', 'linear', 'neuron', 'cell', 'stabilizedLif']
+
+/** A layer that fits, of a kind or of any. */
+function put(d: Draw, sketch: Sketch, kind?: Kind, from = sketch.last): void {
+  const order = kind ? [kind] : Array.from({ length: 40 }, () => d.one(layerKinds))
+  for (const one of order) {
+    const layer = drawers[one](d, sketch.signals[from], sketch)
+    if (!layer) continue
+    sketch.put(layer, from)
+    return
+  }
+}
+
+/** A branch of one or two layers, added to what it reads or joined with it. */
+function drawJoin(d: Draw, sketch: Sketch): void {
+  const from = sketch.last
+  const { shape, flat } = sketch.signals[from]
+  put(d, sketch, d.one(['conv2d', 'conv1d', 'linear', 'neuron', 'relu', 'identity', 'batchNorm1d']))
+  if (d.chance(0.5)) put(d, sketch, 'neuron')
+  const branch = sketch.signals[sketch.last]
+  if (sketch.last === from || flat !== branch.flat) return
+  const fits = shape.slice(1).every((size, i) => size === branch.shape[i + 1])
+  if (fits && shape[0] === branch.shape[0] && d.chance(0.6)) sketch.join('add', [from, sketch.last])
+  else if (fits) sketch.join('concat', [from, sketch.last])
+}
+
+/** From a signal to numbers of classes. */
+function drawEnd(d: Draw, sketch: Sketch, from: number, classes: number, last: boolean): number {
+  let at = from
+  const then = (layer: sw.Layer): void => {
+    at = sketch.put(layer, at)
+  }
+  if (!sketch.signals[at].flat) then(sw.flatten())
+  const ready = canWeigh(sketch.signals[at], sketch) && sketch.signals[at].trace !== 'input'
+  if (!ready || (last && d.chance(0.3))) then(sw.lif({ tau: d.number(1.25, 2.5), vThreshold: 0.5 }))
+  const [c, h, w] = sketch.signals[at].shape
+  then(sw.linear(c * h * w, classes))
+  const ends = d.one(['', '', '', 'cell', 'neuron'] as const)
+  const layer = ends === '' ? undefined : drawers[ends](d, sketch.signals[at], sketch)
+  if (layer) then(layer)
+  return at
+}
+
+function drawPenalties(d: Draw, names: readonly string[]): sw.RatePenalty[] {
+  return (['L1', 'L2'] as const)
+    .filter(() => d.chance(0.25))
+    .map((norm) => {
+      d.reached.add(norm)
+      const layers = d.chance(0.5) ? '*' : d.one(names)
+      return sw.ratePenalty({
+        norm,
+        layers,
+        weight: d.number(0.25, 2),
+        target: d.one([0, 0.25, 0.5]),
+      })
+    })
+}
+
+function drawTraining(d: Draw, sketch: Sketch, everyStep: boolean) {
+  const kind = d.one(optimizerNames)
+  d.reached.add(kind)
+  const weighs = sketch.nodes.flatMap(({ layer }, i) =>
+    layer && (layer.kind === 'linear' || layer.kind.startsWith('conv')) ? [String(i)] : [],
+  )
+  const known = Object.keys(optimizerMakers[kind]({}))
+  const draws: Readonly<Record<string, () => unknown>> = {
+    lr: () => Math.fround(0.002 + 0.05 * d.random()),
+    momentum: () => d.number(0.125, 0.9),
+    nesterov: () => true,
+    weightDecay: () => d.number(0.001, 0.25),
+    decay: () => 'all',
+    betas: () => [0.5, 0.75],
+    eps: () => 1e-3,
+    groups: () => [
+      {
+        params: `${d.one(weighs)}.*`,
+        lr: 0.03125,
+        ...(d.chance(0.5) ? { weightDecay: 0.25 } : {}),
+      },
+    ],
+  }
+  const given = d.options(
+    kind,
+    Object.fromEntries(known.filter((key) => draws[key]).map((key) => [key, draws[key]])),
+  ) as Record<string, unknown>
+  // Steps within a batch hang on one another: short ones, of which none is of rounding alone.
+  const steady = everyStep ? { lr: 0.0078125, ...(kind === 'sgd' ? {} : { eps: 0.125 }) } : {}
+  const steps = d.int(1, 3)
+  const factors = Array.from({ length: steps }, () => d.number(0.25, 2))
+  const scheduled = d.chance(0.3)
+  if (scheduled) d.reached.add('schedule')
+  const fit = d.options('fit', {
+    clipNorm: () => d.one([0.125, 0.5, 4]),
+    ...(everyStep ? {} : { accumulate: () => 2 }),
+    ema: () => 0.75,
+    freeze: () => [`${d.one(weighs)}.weight`],
+  }) as Drawn['fit']
+  for (const key of Object.keys(fit)) d.reached.add(key)
+  return {
+    optimizer: optimizerMakers[kind]({ ...given, ...steady }),
+    factors: scheduled ? factors : factors.map(() => 1),
+    fit,
+  }
+}

@@ -1,0 +1,323 @@
+/** Random layers of every kind that the product has, by its tables. */
+
+import type { Layer } from '../../../src/index.js'
+import * as sw from '../../../src/index.js'
+import { type CellType, cellTypes } from '../../../src/nn/layers/cell.js'
+import { fixedTauOptions, neuronOptions } from '../../../src/nn/layers/neuron.js'
+import { keysOf, surrogateNames } from '../tables.js'
+import type { Signal, Sketch } from './sketch.js'
+
+/** What sets a network apart. */
+interface Nature {
+  /** Numbers are multiples of 1/8, so that potentials may equal their thresholds. */
+  readonly coarse: boolean
+  /** Images, batches and channels are of more than one unit of work. */
+  readonly large: boolean
+  /** Over a hundred steps, and nothing that makes gradients grow with each. */
+  readonly long: boolean
+}
+
+/** Numbers for a network; what is reached is written down. */
+export class Draw {
+  readonly reached = new Set<string>()
+
+  /** @param open what no network has yet */
+  constructor(
+    readonly random: () => number,
+    private readonly open: ReadonlySet<string>,
+    readonly is: Nature,
+  ) {}
+
+  /** More often where it would be new. */
+  prefers(name: string, share: number): boolean {
+    return this.chance(this.open.has(name) ? 0.7 : share)
+  }
+
+  int(least: number, most: number): number {
+    return least + Math.floor(this.random() * (most - least + 1))
+  }
+
+  one<T>(list: readonly T[]): T {
+    return list[this.int(0, list.length - 1)]
+  }
+
+  /** One that is new for a kind, if there is one. */
+  fresh<T extends string>(kind: string, list: readonly T[]): T {
+    const found = list.filter((name) => this.open.has(`${kind} ${name}`))
+    return this.one(found.length > 0 ? found : list)
+  }
+
+  chance(share: number): boolean {
+    return this.random() < share
+  }
+
+  /** A float32 number. */
+  number(least: number, most: number): number {
+    const value = least + (most - least) * this.random()
+    return this.is.coarse ? Math.round(value * 8) / 8 : Math.fround(value)
+  }
+
+  /** One for the layer, each channel or each neuron. */
+  numbers({ shape, flat }: Signal, least: number, most: number): number | number[] {
+    const [c, h, w] = shape
+    const count = this.one([0, 0, flat ? c * h * w : c, c * h * w])
+    if (count === 0) return this.number(least, most)
+    return Array.from({ length: count }, () => this.number(least, most))
+  }
+
+  /** An option that is given, or left out. */
+  options<K extends string>(
+    what: string,
+    draws: Readonly<Partial<Record<K, () => unknown>>>,
+    share = 0.4,
+  ): Record<K, never> {
+    const given = (keysOf(draws as Record<K, unknown>) as K[]).filter((key) =>
+      this.prefers(`${what}.${key}`, share),
+    )
+    for (const key of given) this.reached.add(`${what}.${key}`)
+    return Object.fromEntries(given.map((key) => [key, draws[key]?.()])) as Record<K, never>
+  }
+}
+
+/** A layer of a kind behind a signal; undefined where it does not fit. */
+type Drawer = (d: Draw, x: Signal, sketch: Sketch) => Layer | undefined
+
+const isImage = ({ shape, flat }: Signal): boolean => !flat && shape[1] > 1
+const isSeries = ({ shape, flat }: Signal): boolean => !flat && shape[1] === 1 && shape[2] > 1
+const sizeOf = ({ shape: [c, h, w] }: Signal): number => c * h * w
+
+/** Whether a weight may read it. */
+export const canWeigh = ({ trace }: Signal, { traits }: Sketch): boolean =>
+  traits.presynaptic !== 'trace' || trace !== undefined
+
+/** Width for each channel, so that groups divide both numbers of channels. */
+function channels(d: Draw, from: number): { to: number; groups: number; standardise: boolean } {
+  const divisors = Array.from({ length: from }, (_, i) => i + 1).filter((n) => from % n === 0)
+  const groups = d.chance(0.6) ? 1 : d.one(divisors)
+  const parts = d.chance(d.is.large ? 0.7 : 0.1) ? d.one([16, 20, 36]) : d.int(1, 8)
+  const to = groups === 1 ? parts : groups * d.int(1, 4)
+  const isDepthwise = groups === from && groups === to
+  const fits = groups === 1 || isDepthwise || (to / groups) % 4 === 0
+  return { to, groups, standardise: fits && d.chance(0.2) }
+}
+
+const conv2d: Drawer = (d, x, sketch) => {
+  if (!isImage(x) || !canWeigh(x, sketch)) return undefined
+  const [from, h, w] = x.shape
+  const { to, groups, standardise } = channels(d, from)
+  const kernel = d
+    .one([
+      [3, 3],
+      [3, 3],
+      [1, 1],
+      [2, 3],
+      [5, 5],
+    ] as const)
+    .map((k, i) => Math.min(k, x.shape[i + 1])) as [number, number]
+  const padding = kernel.map((k) => d.int(0, k >> 1)) as [number, number]
+  const stride = Math.min(h, w) > 5 ? d.one([1, 1, 2, [2, 1] as const]) : 1
+  const isOne = (from / groups) * kernel[0] * kernel[1] === 1
+  const bias = d.chance(0.6)
+  const own = { bias, standardise: standardise && !isOne, padding, stride, groups }
+  return sw.conv2d(from, to, kernel, own)
+}
+
+const conv1d: Drawer = (d, x, sketch) => {
+  if (!isSeries(x) || !canWeigh(x, sketch)) return undefined
+  const [from, , length] = x.shape
+  const { to, groups, standardise } = channels(d, from)
+  const kernel = Math.min(d.one([1, 2, 3, 5]), length)
+  const isOne = (from / groups) * kernel === 1
+  const own = { bias: d.chance(0.6), standardise: standardise && !isOne, groups }
+  const stride = length > 5 ? d.int(1, 2) : 1
+  return sw.conv1d(from, to, kernel, { ...own, padding: d.int(0, kernel >> 1), stride })
+}
+
+const linear: Drawer = (d, x, sketch) => {
+  const features = sizeOf(x)
+  if (!x.flat || !canWeigh(x, sketch)) return undefined
+  const standardise = features > 1 && d.chance(0.2)
+  return sw.linear(features, d.int(4, 12), { bias: d.chance(0.7), standardise })
+}
+
+/** Windows of a pooling layer. */
+function windows(d: Draw, size: number): { kernel: number; stride: number; padding: number } {
+  const kernel = Math.min(d.one([2, 2, 3]), size)
+  return { kernel, stride: d.int(1, 2), padding: d.int(0, kernel >> 1) }
+}
+
+const pool2d =
+  (make: (kernel: number, options: sw.MaxPoolOptions) => Layer, more?: typeof rateOfPool): Drawer =>
+  (d, x) => {
+    if (!isImage(x) || x.shape[1] < 3 || x.shape[2] < 3) return undefined
+    const { kernel, ...options } = windows(d, Math.min(x.shape[1], x.shape[2]))
+    return make(kernel, { ...options, ...more?.(d) })
+  }
+
+const rateOfPool = (d: Draw): sw.MaxPoolOptions =>
+  d.options('maxPool2d', { rate: () => 'official' })
+
+const pool1d =
+  (make: (kernel: number, options: sw.Pool1dOptions) => Layer): Drawer =>
+  (d, x) => {
+    if (!isSeries(x) || x.shape[2] < 3) return undefined
+    const { kernel, ...options } = windows(d, x.shape[2])
+    return make(kernel, options)
+  }
+
+const normOptions = (d: Draw, what: string): sw.BatchNormOptions =>
+  d.options(what, { eps: () => d.one([1e-3, 1e-4]), momentum: () => d.number(0.05, 0.5) })
+
+/** What cells of all types are drawn with, by the options of the product's table. */
+const cellDraws = (
+  d: Draw,
+  x: Signal,
+  oneTau: boolean,
+  kind: 'cell' | 'neuron' = 'cell',
+): Readonly<Record<string, () => unknown>> => ({
+  tau: () => (oneTau ? d.number(1.25, 4) : d.numbers(x, 1.25, 4)),
+  tauSyn: () => d.numbers(x, 1.25, 3),
+  tauAdaptation: () => d.numbers(x, 2, 9),
+  beta: () => d.numbers(x, 0.125, 0.5),
+  vThreshold: () => d.numbers(x, 0.375, 1),
+  vReset: () => d.one([0, -0.25, 0.125]),
+  vRest: () => d.numbers(x, -0.25, 0.25),
+  inputScale: () => d.numbers(x, 0.5, 1.5),
+  fires: () => 'above',
+  refractory: () => d.int(1, 2),
+  detachReset: () => false,
+  decayInput: () => true,
+  surrogate: () => d.fresh(kind, surrogateNames),
+  alpha: () => d.number(0.75, 3),
+})
+
+const makers: Readonly<Record<CellType, (options: object) => Layer>> = {
+  lif: sw.lif,
+  integrateAndFire: sw.integrateAndFire,
+  plif: sw.plif,
+  cubaLif: sw.cubaLif,
+  alif: sw.alif,
+  leakyIntegrator: sw.leakyIntegrator,
+  integrator: sw.integrator,
+}
+
+/** Neurons of any type: those of the table's options that are drawn make it a cell, or not. */
+function neuronOf(d: Draw, x: Signal, sketch: Sketch): Layer {
+  const { traits } = sketch
+  const learns = traits.neuron !== 'surrogate'
+  const type = d.one(keysOf(cellTypes).filter((name) => learns || name !== 'plif'))
+  const { options, learn } = cellTypes[type]
+  const draws = cellDraws(d, x, traits.presynaptic === 'trace')
+  const known = Object.fromEntries(
+    options
+      .filter((key) => key !== 'learn' && !(d.is.long && key === 'detachReset'))
+      .map((key) => [key, draws[key]]),
+  )
+  const given: Record<string, unknown> = d.options(type, known, d.one([0, 0.2, 0.5]))
+  const chosen = learn.filter((key) => learns && d.prefers(`${type}.learn ${key}`, 0.15))
+  for (const key of chosen) {
+    d.reached.add(`${type}.learn ${key}`)
+    given[key] ??= draws[key]()
+  }
+  return makers[type](chosen.length > 0 ? { ...given, learn: chosen } : given)
+}
+
+/** Neurons that have no option of cells. */
+const neuron: Drawer = (d, x, { traits }) => {
+  const type = d.one([
+    'lif',
+    'integrateAndFire',
+    ...(traits.neuron === 'surrogate' ? [] : ['plif']),
+  ])
+  const all = type === 'integrateAndFire' ? fixedTauOptions : neuronOptions
+  const known = all.filter((key) => !(d.is.long && key === 'detachReset'))
+  const one = { ...x, shape: [1, 1, 1], flat: true } as const
+  const draws = cellDraws(d, one, true, 'neuron')
+  const options = d.options('neuron', Object.fromEntries(known.map((key) => [key, draws[key]])))
+  return makers[type as CellType](
+    Object.fromEntries(Object.entries(options).map(([key, value]) => [key, [value].flat()[0]])),
+  )
+}
+
+const cell: Drawer = (d, x, sketch) => {
+  const drawn = neuronOf(d, x, sketch)
+  const alone = drawn.kind === 'cell' && (drawn.vThreshold === null || sizeOf(x) > 64)
+  const hears = sketch.traits.neuron !== 'eligibility' && !alone && !d.is.long && d.chance(0.3)
+  if (!hears || (drawn.kind !== 'cell' && drawn.kind !== 'neuron')) return drawn
+  if (drawn.kind === 'neuron' && sizeOf(x) > 64) return drawn
+  const all = d.chance(0.7)
+  d.reached.add(all ? 'recurrent' : 'recurrent.allToAll')
+  return sw.recurrent(drawn, all ? { bias: d.chance(0.5) } : { allToAll: false })
+}
+
+const stabilizedLif: Drawer = (d, _x, { traits }) =>
+  traits.stabilizes
+    ? sw.stabilizedLif(
+        d.options('stabilizedLif', {
+          tau: () => d.number(1.25, 3),
+          decayInput: () => true,
+          vThreshold: () => d.number(0.5, 1.25),
+          vReset: () => d.one([0, -0.25]),
+          surrogate: () => d.fresh('stabilizedLif', surrogateNames),
+          alpha: () => d.number(0.75, 3),
+          momentum: () => d.number(0.125, 0.5),
+        }),
+      )
+    : undefined
+
+const groupNorm: Drawer = (d, x) => {
+  const [c, h, w] = x.shape
+  if (x.flat && h * w > 1) return undefined
+  const fits = [1, 2, 3, 4].filter((n) => c % n === 0 && (c / n) * h * w >= 3)
+  if (fits.length === 0) return undefined
+  return sw.groupNorm(d.one(fits), c, { affine: d.chance(0.7), eps: d.one([1e-5, 1e-3]) })
+}
+
+const layerNorm: Drawer = (d, x) => {
+  const [c, h, w] = x.shape
+  const series = h === 1 ? [[c, w], [w]] : [[c, h, w], [h, w], [w]]
+  const fits = (x.flat ? [[c * h * w]] : series).filter((of) => of.reduce((a, b) => a * b, 1) >= 3)
+  if (fits.length === 0) return undefined
+  return sw.layerNorm(d.one(fits), { affine: d.chance(0.7), eps: d.one([1e-5, 1e-3]) })
+}
+
+/** A row for each kind; a kind that is missing is an error of types. */
+export const drawers: Readonly<Record<Layer['kind'], Drawer>> = {
+  conv2d,
+  conv1d,
+  linear,
+  neuron,
+  cell,
+  stabilizedLif,
+  groupNorm,
+  layerNorm,
+  batchNorm2d: (d, x) =>
+    x.flat ? undefined : sw.batchNorm2d(x.shape[0], normOptions(d, 'batchNorm2d')),
+  batchNorm1d: (d, { shape: [c, h, w], flat }) =>
+    h > 1 || (flat && w > 1) ? undefined : sw.batchNorm1d(c, normOptions(d, 'batchNorm1d')),
+  avgPool2d: pool2d(sw.avgPool2d),
+  sumPool2d: pool2d(sw.sumPool2d),
+  maxPool2d: pool2d(sw.maxPool2d, rateOfPool),
+  avgPool1d: pool1d(sw.avgPool1d),
+  sumPool1d: pool1d(sw.sumPool1d),
+  maxPool1d: pool1d(sw.maxPool1d),
+  adaptiveAvgPool2d: (d, x) =>
+    isImage(x) ? sw.adaptiveAvgPool2d([d.int(1, x.shape[1]), d.int(1, x.shape[2])]) : undefined,
+  adaptiveAvgPool1d: (d, x) =>
+    isSeries(x) ? sw.adaptiveAvgPool1d(d.int(1, x.shape[2])) : undefined,
+  flatten: (_d, x) => (x.flat ? undefined : sw.flatten()),
+  dropout: (d) => sw.dropout(d.one([0.25, 0.5])),
+  scale: (d, x) => {
+    const factor = d.numbers(x, 0.5, 2)
+    return sw.scale(typeof factor === 'number' && d.chance(0.2) ? -factor : factor)
+  },
+  identity: () => sw.identity(),
+  relu: () => sw.relu(),
+  delay: (d, { shape: [c, h, w], flat }, { traits, timeSteps }) => {
+    if (traits.neuron === 'surrogate') return undefined
+    const each = (): number => d.int(0, timeSteps + 1)
+    return sw.delay(d.chance(0.5) || (flat && h * w > 1) ? each() : Array.from({ length: c }, each))
+  },
+  timeMean: (_d, { isMean }, { traits, stepMode }) =>
+    traits.loop === 'layers' && stepMode === 'm' && !isMean ? sw.timeMean() : undefined,
+}

@@ -1,0 +1,146 @@
+// Random networks of all layers, methods, losses and optimizers, trained by spikewasm and compared
+// with the equations in PyTorch and float64 (tools/fidelity.py).
+//
+//   npm run fidelity -- [--seed 1] [--count 100] [--only K] [--keep FOLDER]
+//
+// --only runs network K of the seed alone, --keep writes the networks' files into a new folder that
+// stays. The Python is PYTHON, else python3; it needs torch and numpy. Ends with exit code 1 when a
+// network differs, 2 when nothing could be compared.
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { drawNetworks, tables } from '../build/test/support/fidelity/draw.js'
+import { writeNetwork } from '../build/test/support/fidelity/run.js'
+
+const usage = 'npm run fidelity -- [--seed 1] [--count 100] [--only K] [--keep FOLDER]'
+const python = process.env.PYTHON || 'python3'
+const script = fileURLToPath(new URL('fidelity.py', import.meta.url))
+const say = (text) => process.stdout.write(`${text}\n`)
+
+function fail(message) {
+  process.stderr.write(`${message}\n`)
+  process.exit(2)
+}
+
+function readOptions() {
+  const text = { type: 'string' }
+  let values
+  try {
+    values = parseArgs({ options: { seed: text, count: text, only: text, keep: text } }).values
+  } catch (error) {
+    fail(`${error.message}\n${usage}`)
+  }
+  const number = (name, least, standard) => {
+    const value = values[name] === undefined ? standard : Number(values[name] || Number.NaN)
+    if (value === undefined || (Number.isSafeInteger(value) && value >= least)) return value
+    return fail(`--${name} must be an integer >= ${least}, got ${JSON.stringify(values[name])}`)
+  }
+  const [seed, count] = [number('seed', 0, 1), number('count', 1, 100)]
+  const only = number('only', 0)
+  if (only >= count) fail(`--only must be below --count (${count}), got ${only}`)
+  return { seed, count, only, keep: values.keep }
+}
+
+/** Says what to install, where something is missing. */
+function expectPython() {
+  const { status, error, stderr } = spawnSync(python, ['-c', 'import numpy, torch'])
+  if (status === 0) return
+  const why =
+    error?.code === 'ENOENT' ? 'it was not found' : String(stderr).trim().split('\n').at(-1)
+  fail(
+    `${python} must have torch and numpy: ${why}; run "${python} -m pip install torch numpy", or ` +
+      'let the variable PYTHON name a Python that has them',
+  )
+}
+
+/** What Python says of each network of a folder, as it comes. */
+async function* compared(folder) {
+  const child = spawn(python, [script, folder], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const ended = new Promise((resolve) => child.on('close', resolve))
+  for await (const line of createInterface({ input: child.stdout })) yield JSON.parse(line)
+  const code = await ended
+  if (code !== 0) fail(`tools/fidelity.py ended with exit code ${code}`)
+}
+
+const inWords = ({ step, layer, time, count, margin }) => {
+  const of = step === 'prediction' ? 'the prediction' : `step ${step}`
+  const far = margin.toExponential(1)
+  return `${count} of layer ${layer} from time ${time} of ${of} on, up to ${far} from the threshold`
+}
+
+/** Spikes of one layer as one line: the first, how many, and the largest distance. */
+function byLayer(spikes) {
+  const found = new Map()
+  for (const spike of spikes) {
+    const before = found.get(spike.layer) ?? { ...spike, count: 0 }
+    const margin = Math.max(before.margin, spike.margin)
+    found.set(spike.layer, { ...before, count: before.count + spike.count, margin })
+  }
+  return [...found.values()].map(inWords)
+}
+
+const meanOf = (list) => list.reduce((sum, x) => sum + x, 0) / list.length
+
+/** The lines of a network that is not the same to the bound. */
+function tell({ network, verdict, wrong, flips, kinks, faults }, again) {
+  const head = `network ${network}: `
+  for (const flip of byLayer(flips)) say(`${head}flip, ${flip}`)
+  for (const [what, [error, where]] of Object.entries(wrong))
+    say(`${head}${what} differs by ${error.toExponential(1)} (${where})`)
+  for (const fault of byLayer(faults)) say(`${head}spikes differ, ${fault}`)
+  const nearest =
+    Object.keys(wrong).length > 0 ? new Map(kinks.map((of) => [of[0], of])) : new Map()
+  for (const [layer, what, margin] of verdict === 'flip' ? nearest.values() : [])
+    say(`${head}flip, layer ${layer} is ${margin.toExponential(1)} from the ${what}`)
+  if (verdict === 'wrong') say(`${head}run it again: ${again}`)
+}
+
+const { seed, count, only, keep } = readOptions()
+expectPython()
+// Layers that stay silent are drawn too.
+process.removeAllListeners('warning')
+if (keep !== undefined) mkdirSync(keep, { recursive: true })
+const folder = keep ?? mkdtempSync(join(tmpdir(), 'spikewasm-fidelity-'))
+const again = (index) => `npm run fidelity -- --seed ${seed} --count ${count} --only ${index}`
+const networks = drawNetworks(seed, count).filter(({ index }) => (only ?? index) === index)
+const counts = { same: 0, flip: 0, wrong: 0 }
+const worst = new Map()
+const density = []
+let flips = 0
+try {
+  for (const network of networks)
+    await writeNetwork(network, folder).catch((error) => {
+      counts.wrong++
+      say(`network ${network.index}: ${error.message}\nrun it again: ${again(network.index)}`)
+    })
+  for await (const found of compared(folder)) {
+    counts[found.verdict]++
+    tell(found, again(found.network))
+    flips += found.flips.reduce((sum, flip) => sum + flip.count, 0)
+    if (found.spikes[1] > 0) density.push(found.spikes[0] / found.spikes[1])
+    for (const [what, [error]] of Object.entries(found.errors))
+      if (!(error <= (worst.get(what)?.error ?? -1))) worst.set(what, { error, of: found.network })
+  }
+} finally {
+  if (keep === undefined) rmSync(folder, { recursive: true })
+}
+for (const [what, { error, of }] of worst)
+  say(`${what.padEnd(24)} ${error.toExponential(1).padStart(8)}  network ${of}`)
+for (const [table, names] of only === undefined ? Object.entries(tables) : []) {
+  const times = (name) => networks.filter(({ reached }) => reached.has(name)).length
+  const missing = names.filter((name) => times(name) === 0)
+  // Of options there are too many to tell each.
+  const drawn = names.filter((name) => !missing.includes(name)).map((n) => `${n} ${times(n)}`)
+  say(`${table}: ${table === 'options' ? `${drawn.length} of ${names.length}` : drawn.join(', ')}`)
+  if (missing.length > 0) say(`  not drawn: ${missing.join(', ')}`)
+}
+const share = (100 * meanOf(density)).toFixed(1)
+say(
+  `seed ${seed}: ${networks.length} networks, ${counts.same} the same, ${counts.flip} with a flip ` +
+    `(${flips} spikes), ${counts.wrong} wrong; ${share} % of neurons fire`,
+)
+process.exitCode = counts.wrong > 0 ? 1 : 0
