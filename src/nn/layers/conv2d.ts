@@ -45,8 +45,8 @@ export interface ConvOptions extends LinearOptions {
   /**
    * Equal parts of the channels: outputs of a part read the inputs of the same part alone. It
    * divides `inChannels` and `outChannels`; as many groups as input channels make a depthwise
-   * convolution. With `standardise`, groups of more than one channel need a multiple of 4 output
-   * channels each. Default 1.
+   * convolution. With `standardise`, groups need a multiple of 4 output channels each, unless each
+   * has one input and one output. Default 1.
    */
   groups?: number
 }
