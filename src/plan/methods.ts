@@ -305,9 +305,8 @@ export function methodOptions(
   expect(
     (method as string) !== 'dsr',
     () =>
-      "method 'dsr' is not here: its spikes have the height of a learnable threshold and fire " +
-      'below it, its rates are weighted by time and its gradient is clamped by them, which the ' +
-      "rate pass cannot express (docs/paper.md); use 'rate'",
+      "method 'dsr' is not here: its spikes have learnable heights, its rates are weighted by " +
+      "time, and the rate pass cannot express that (docs/paper.md); use 'rate'",
   )
   const list = `${methodNames.slice(0, -1).join(', ')} or ${methodNames.at(-1)}`
   expect(methodNames.includes(method), () => `method must be ${list}, got ${describe(method)}`)
