@@ -80,15 +80,23 @@ export async function estimate(
     kinds.set(key, cost)
     costs.set(entry.id, await cost)
   }
-  const seconds = entries.reduce((sum, { id, run }) => {
-    const { startSeconds, epochSeconds } = costs.get(id)!
-    return sum + startSeconds + epochSeconds * run.parsed.epochs * shareOf(spec, run.parsed.epochs)
-  }, 0)
+  const seconds = secondsOf(spec, entries, costs)
   const largest = Math.max(1, ...[...costs.values()].map(({ memoryMB }) => memoryMB))
   const fitting = Math.max(1, Math.floor((0.8 * totalmem()) / 2 ** 20 / largest))
   const atOnce = Math.min(slotsFor(entries, jobs), fitting, availableParallelism())
   return { costs, seconds, wallSeconds: seconds / atOnce, atOnce }
 }
+
+/** Of all runs, one behind the other. */
+export const secondsOf = (
+  spec: SweepSpec,
+  entries: readonly SweepEntry[],
+  costs: ReadonlyMap<string, Cost>,
+): number =>
+  entries.reduce((sum, { id, run }) => {
+    const { startSeconds, epochSeconds } = costs.get(id)!
+    return sum + startSeconds + epochSeconds * run.parsed.epochs * shareOf(spec, run.parsed.epochs)
+  }, 0)
 
 /** Of all epochs of all runs, those that successive halving leaves. */
 function shareOf({ halving, runs }: SweepSpec, epochs: number): number {

@@ -78,7 +78,7 @@ export async function sweep(file: string, args: SweepArguments): Promise<void> {
   await runSweep({ file, bytes, spec, entries, args, out: out ?? '' })
 }
 
-function tellPlan(
+export function tellPlan(
   spec: SweepSpec,
   entries: readonly SweepEntry[],
   { costs, seconds, wallSeconds, atOnce }: Estimate,
