@@ -1,0 +1,73 @@
+/** What `bench` writes of its figures, and where it refuses to: test/cli/results.txt. */
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import { emptyReport, type Report } from '../../src/bench/report.js'
+import { checkPaths, type ResultPaths, writeResults } from '../../src/cli/bench-results.js'
+import { removeFolder } from '../io/temporary.js'
+import { expectSnapshot } from '../support/snapshot.js'
+import { run } from './in-process.js'
+
+const report = (): Report => ({
+  ...emptyReport(),
+  tables: [{ title: 'T', notes: ['One.', 'Two.'], head: ['a', 'b'], rows: [['1', '2']] }],
+  smallerIsBetter: [
+    { name: 'a', unit: 'ms', value: 1.5 },
+    { name: 'b', unit: 'ms', value: Number.NaN },
+    { name: 'c', unit: 'MB', value: 2 },
+  ],
+  biggerIsBetter: [{ name: 'r', unit: '1/s', value: Number.POSITIVE_INFINITY }],
+  marks: new Map([['a', 'load, heat']]),
+})
+
+const origin = {
+  ...{ date: '2026-01-02T03:04:05.000Z', version: '1', processor: 'p', processors: 2 },
+  ...{ platform: 'x', wide: false, node: '20', v8: '11' },
+}
+
+test('files of figures, and paths that are refused', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'spikewasm-results-'))
+  const written: string[] = []
+  const told = async (name: string, call: () => Promise<void>): Promise<void> => {
+    const { stdout, stderr } = await run([], {
+      cwd: folder,
+      program: () =>
+        call().catch((error: Error) => written.push(`${name}: ${error.message}`)) as never,
+    })
+    written.push(`== ${name}`, stdout.trimEnd(), stderr.trimEnd())
+  }
+  try {
+    await mkdir(join(folder, 'sub'))
+    await writeFile(join(folder, 'file'), '')
+    const paths: ResultPaths[] = [
+      ...[{}, { json: true }, { json: 'a.json' }, { json: 'a.JSON', markdown: 'a.bigger.json' }],
+      ...[{ json: 'a.json', markdown: 'sub/../a.json' }, { markdown: 'none/a.md' }],
+      ...[{ markdown: 'file/a.md' }, { markdown: 'sub' }, { markdown: '' }, { html: 'a.html' }],
+      ...[{ history: 'h.jsonl' }, { saveBaseline: 'b.json', history: 'b.json' }],
+    ] as ResultPaths[]
+    for (const one of paths) await told(`check ${JSON.stringify(one)}`, () => checkPaths(one))
+    const print = (text: string): void => void written.push(`printed ${text}`)
+    for (const [one, given] of [
+      [{ json: true }, report()],
+      [{ json: 'x.json', markdown: 'x.md' }, report()],
+      [{ history: 'h.jsonl' }, report()],
+      [{ history: 'h.jsonl', quick: true }, report()],
+      [{ history: 'none.jsonl' }, emptyReport()],
+    ] as const)
+      await told(`write ${JSON.stringify(one)}`, () =>
+        writeResults(one, ['machine', 'load'], given, print, origin),
+      )
+    for (const name of ['x.json', 'x.bigger.json', 'x.md', 'h.jsonl', 'none.jsonl'])
+      written.push(`== ${name}`, await readFile(join(folder, name), 'utf8').catch(() => 'none'))
+  } finally {
+    await removeFolder(folder)
+  }
+  expectSnapshot(
+    'cli/results.txt',
+    `${written.join('\n').replaceAll(folder, 'FOLDER')}\n`,
+    'cli/results',
+  )
+})
+
+test.run()
