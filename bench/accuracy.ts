@@ -57,8 +57,8 @@ async function fashionMnist({ fashion = FASHION_FOLDER }: BenchOptions): Promise
     existsSync(name) || existsSync(`${name}.gz`),
     () =>
       'bench.fashion must be the folder with train-images-idx3-ubyte.gz and its three companions ' +
-      `of Fashion-MNIST, got ${fashion}; get them with\n  apt-get install dataset-fashion-mnist\n` +
-      'or from https://github.com/zalandoresearch/fashion-mnist',
+      `of Fashion-MNIST, got ${fashion}; get them by ` +
+      'apt-get install dataset-fashion-mnist or from https://github.com/zalandoresearch/fashion-mnist',
   )
   return datasets.fashionMnist(fashion)
 }
@@ -73,8 +73,8 @@ async function chooseTasks(options: BenchOptions): Promise<Task[]> {
   expect(
     model !== 'vgg11' || data !== undefined,
     () =>
-      'bench.data must be cifar-10-binary.tar.gz or its folder for vgg11, got none; get it with\n' +
-      '  curl -O https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz',
+      'bench.data must be cifar-10-binary.tar.gz or its folder for vgg11, got none; get it by ' +
+      'curl -O https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz',
   )
   const tasks: Task[] = []
   const epochs = (usual: number): number => options.epochs ?? (quick ? QUICK.epochs : usual)

@@ -65,8 +65,8 @@ export function checkOfficial(options: BenchOptions): { torch: string; bfloat16:
     () =>
       "bench.official and bench.spikingjelly must be checkouts of the paper's code and of " +
       `SpikingJelly 0.0.0.0.14, got ${official ?? 'none'} and ${spikingjelly ?? 'none'}; get ` +
-      'them with\n  git clone https://github.com/Tab-ct/rate-based-backpropagation\n' +
-      '  git clone --branch 0.0.0.0.14 https://github.com/fangwei123456/spikingjelly',
+      'them by git clone https://github.com/Tab-ct/rate-based-backpropagation && ' +
+      'git clone --branch 0.0.0.0.14 https://github.com/fangwei123456/spikingjelly',
   )
   expect(
     model === undefined || networks.includes(model),
@@ -129,7 +129,7 @@ export function howToGet(method: OnlineMethod): string {
   // The commit that set the version: the repository has no tag for it.
   return method === 'ottt'
     ? clone
-    : `${clone}\n  git clone https://github.com/fangwei123456/spikingjelly spikingjelly-12 && ` +
+    : `${clone} && git clone https://github.com/fangwei123456/spikingjelly spikingjelly-12 && ` +
         `git -C spikingjelly-12 checkout 1171f524`
 }
 
@@ -144,13 +144,13 @@ export function checkOnline(options: BenchOptions, method: OnlineMethod): string
     holds(folder, onlineCode[method].file),
     () =>
       `bench.${method} must be a checkout of its authors' code, got ${folder ?? 'none'}; get it ` +
-      `with\n  ${howToGet(method)}`,
+      `by ${howToGet(method)}`,
   )
   expect(
     method === 'ottt' || holds(options.spikingjelly12, 'spikingjelly/clock_driven/neuron.py'),
     () =>
       `bench.spikingjelly-12 must be a checkout of SpikingJelly 0.0.0.0.12, which the code of ` +
-      `SLTT imports, got ${options.spikingjelly12 ?? 'none'}; get both with\n  ${howToGet(method)}`,
+      `SLTT imports, got ${options.spikingjelly12 ?? 'none'}; get both by ${howToGet(method)}`,
   )
   return runOnline<{ torch: string }>(options, method, 'check').torch
 }

@@ -199,8 +199,8 @@ async function addOnline(
     .filter((method) => !given.includes(method))
     .map(
       (method) =>
-        `Left out: ${method} against its authors' code, for want of --${method} DIR; get it with
-` + `  ${howToGet(method)}`,
+        `Left out: ${method} against its authors' code, for want of --${method} DIR; get it by ` +
+        howToGet(method),
     )
   report.tables[0] = { ...table, notes: [...table.notes, ...notes] }
 }

@@ -67,7 +67,7 @@ function runPeers(settings: object): { versions: Record<string, string>; result:
     },
   )
   if (status !== 0)
-    throw new SpikewasmError(
+    throw new Error(
       `bench/peers/run.mjs failed; delete bench/peers/node_modules and try again\n${stderr}`,
     )
   return JSON.parse(stdout.trim().split('\n').at(-1) as string) as {

@@ -8,7 +8,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chooseModels } from '../src/bench/networks.js'
 import { deviation, digits, emptyReport, type Report } from '../src/bench/report.js'
-import { SpikewasmError } from '../src/errors.js'
 import { quickTurns, type TurnsBudget, thoroughTurns } from './alternate.js'
 import { chainOf } from './edge/chain.js'
 import { T, type TrainedNetwork, trainNetwork } from './edge/networks.js'
@@ -101,7 +100,7 @@ export async function benchSingle(
       progress(`single ${name}: onnxruntime-web`)
       const own = runPeer<OwnResult>(process.execPath, ['single.mjs', folder])
       if (typeof own === 'string')
-        throw new SpikewasmError(
+        throw new Error(
           `bench/peers/single.mjs failed; delete bench/peers/node_modules and try again\n${own}`,
         )
       checkAlike(name, 'onnxruntime-web', own.likeness)

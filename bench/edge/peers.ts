@@ -3,7 +3,6 @@ import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { deviation, digits, type Report, type ResultTable } from '../../src/bench/report.js'
-import { SpikewasmError } from '../../src/errors.js'
 import type { Comparison, TurnsBudget } from '../alternate.js'
 import { peersFolder } from '../peers.js'
 import { describeRates } from '../side-by-side.js'
@@ -63,7 +62,7 @@ function runPeer(folder: string): PeerResult {
     encoding: 'utf8',
   })
   if (status !== 0)
-    throw new SpikewasmError(
+    throw new Error(
       `bench/peers/edge.mjs failed; delete bench/peers/node_modules and try again\n${stderr}`,
     )
   return JSON.parse(stdout.trim().split('\n').at(-1)!) as PeerResult

@@ -99,7 +99,7 @@ test('it says what is missing and where it comes from', async () => {
     for (const [more, message] of [
       [
         ['--fashion', folder],
-        /^spikewasm: --fashion must be the folder with train-images-idx3-ubyte\.gz .*got .*\n {2}apt-get install dataset-fashion-mnist\n/,
+        /^spikewasm: --fashion must be the folder with train-images-idx3-ubyte\.gz .*got .*; get them by apt-get install dataset-fashion-mnist or /,
       ],
       [
         ['--model', 'resnet18'],

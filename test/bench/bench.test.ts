@@ -77,7 +77,7 @@ test('the comparison with the official code says what is missing', async () => {
     writeFileSync(join(official, 'model/model_setting.py'), '')
     mkdirSync(join(spikingjelly, 'spikingjelly/activation_based'), { recursive: true })
     const folders =
-      /must be checkouts of the paper's code and of SpikingJelly 0\.0\.0\.0\.14, got .*; get them with\n {2}git clone .*\n {2}git clone .*\n$/
+      /must be checkouts of the paper's code and of SpikingJelly 0\.0\.0\.0\.14, got .*; get them by git clone .* && git clone .*\n$/
     const both = ['--official', official, '--spikingjelly', spikingjelly]
     for (const section of ['official', 'agreement', 'accuracy'])
       for (const [args, message] of [

@@ -117,9 +117,9 @@ test('online: it says which checkout is missing and where it comes from', async 
     for (const [args, message] of [
       [
         [],
-        /^spikewasm: --ottt must be a checkout of its authors' code, got none; get it with\n {2}git clone https:\/\/github\.com\/pkuxmq\/OTTT-SNN\n$/,
+        /^spikewasm: --ottt must be a checkout of its authors' code, got none; get it by git clone https:\/\/github\.com\/pkuxmq\/OTTT-SNN\n$/,
       ],
-      [['--ottt', sltt], /^spikewasm: --ottt must be .*got .*sltt; get it with/],
+      [['--ottt', sltt], /^spikewasm: --ottt must be .*got .*sltt; get it by/],
       [['--ottt', ottt, '--python', python], noPython],
     ] as const) {
       const { code, stderr } = await refused('--only', 'online', ...args)

@@ -178,8 +178,11 @@ onUnix('what a test has started ends with it: at its end, its limit, or a signal
     let atLast: readonly string[] = []
     const ended = new Promise<Ended>((resolve) => {
       const runner = start(folder, ['--limit', '3'], resolve)
+      let isSeen = false
       const whenLast = setInterval(async () => {
-        if ((await pidOf('d')) === 0) return
+        // Several of these may wait at a time.
+        if ((await pidOf('d')) === 0 || isSeen) return
+        isSeen = true
         clearInterval(whenLast)
         atLast = await leftOf()
         runner.kill('SIGTERM')
