@@ -75,13 +75,22 @@ function addLines(lines, file, functions) {
   for (const [at, [, line]] of found.entries()) if (ran[at]) lines.add(line)
 }
 
+/** What V8 has written; a process that was killed meanwhile leaves half of it. */
+function resultOf(file) {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')).result
+  } catch (error) {
+    if (error instanceof SyntaxError) return []
+    throw error
+  }
+}
+
 /** Lines by source, from the files that V8 has written into a folder. */
 function linesOf(folder) {
   const root = pathToFileURL(`${process.cwd()}/build/src/`).href
   const lines = new Map()
   for (const name of readdirSync(folder)) {
-    const { result } = JSON.parse(readFileSync(join(folder, name), 'utf8'))
-    for (const { url, functions } of result) {
+    for (const { url, functions } of resultOf(join(folder, name))) {
       const path = url.startsWith(root) ? url.slice(root.length) : ''
       if (!existsSync(`build/src/${path}.map`) || !path.endsWith('.js')) continue
       const source = `src/${path.replace(/js$/, 'ts')}`
