@@ -136,8 +136,9 @@ function readArguments() {
   try {
     const { values, positionals } = parseArgs({ options, allowPositionals: true })
     const [count, seed, lanes] = ['count', 'seed', 'lanes'].map((name) => {
-      if (/^\d+$/.test(values[name])) return Number(values[name])
-      throw new Error(`--${name} takes a whole number, got ${values[name]}`)
+      const least = name === 'seed' ? 0 : 1
+      if (/^\d+$/.test(values[name]) && values[name] >= least) return Number(values[name])
+      throw new Error(`--${name} takes a whole number from ${least} on, got ${values[name]}`)
     })
     return { count, seed, lanes, near: values.near, sources: sourcesOf(positionals) }
   } catch (error) {

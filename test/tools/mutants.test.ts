@@ -42,6 +42,7 @@ const cases: readonly (readonly [string, ...string[]])[] = [
   ["a['i']"],
   ['Math.min(a, b)', 'Math.max(a, b)'],
   ['Math.ceil(a)', 'Math.floor(a)'],
+  ['f32x4.lt(a, b)', 'f32x4.le(a, b)', 'f32x4.gt(a, b)'],
   ['f32x4.sub(a, b)', 'f32x4.sub((b), (a))'],
   ['f32x4.extract_lane(a, 1)', 'f32x4.extract_lane(a, 2)', 'f32x4.extract_lane(a, 0)'],
   ['a ? b : c', '!(a) ? b : c'],

@@ -30,6 +30,16 @@ const ORDERED = new Set([
 /** The same as calls: `f32x4.sub(a, b)`. */
 const ORDERED_CALLS = new Set(['sub', 'div'])
 
+/** Comparisons as calls: `f32x4.lt(a, b)`. */
+const COMPARING_CALLS = new Map([
+  ['lt', ['le', 'gt']],
+  ['le', ['lt', 'ge']],
+  ['gt', ['ge', 'lt']],
+  ['ge', ['gt', 'le']],
+  ['eq', ['ne']],
+  ['ne', ['eq']],
+])
+
 const EXCHANGED = {
   min: 'max',
   max: 'min',
@@ -101,6 +111,8 @@ function changesOf(node, textOf) {
     const [a, b, ...others] = node.arguments
     if (Object.hasOwn(EXCHANGED, textOf(name)))
       changes.push([name, EXCHANGED[textOf(name)], 'function exchanged'])
+    for (const text of (b && COMPARING_CALLS.get(textOf(name))) ?? [])
+      changes.push([name, text, 'comparison'])
     if (b && others.length === 0 && ORDERED_CALLS.has(textOf(name))) swap(a, b)
   }
   if (ts.isElementAccessExpression(node)) {
