@@ -390,6 +390,10 @@ for (const variant of variants) {
   test(`spikes ${variant} the longest field that 16 bits can number`, () => {
     const c = linear({ inH: 2, inW: 3, inC: 10920, outC: 4, blockWidth: 4, images: 1, active: 0.2 })
     assert.ok(spikeListsFit(c))
+    // 65,534 rows and the zero row.
+    const point = { ...c, kernelH: 1, kernelW: 1 }
+    assert.ok(spikeListsFit({ ...point, inC: 65534 }))
+    assert.not.ok(spikeListsFit({ ...point, inC: 65535 }))
     assert.not.ok(spikeListsFit({ ...c, inC: 10924 }))
     checkCase(variant, c, 451)
   })
