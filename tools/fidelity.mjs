@@ -133,7 +133,7 @@ for (const [what, { error, of }] of worst)
 for (const [table, names] of only === undefined ? Object.entries(tables) : []) {
   const times = (name) => networks.filter(({ reached }) => reached.has(name)).length
   const missing = names.filter((name) => times(name) === 0)
-  // Of options there are too many to tell each.
+  // There are too many options to tell each.
   const drawn = names.filter((name) => !missing.includes(name)).map((n) => `${n} ${times(n)}`)
   say(`${table}: ${table === 'options' ? `${drawn.length} of ${names.length}` : drawn.join(', ')}`)
   if (missing.length > 0) say(`  not drawn: ${missing.join(', ')}`)

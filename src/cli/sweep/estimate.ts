@@ -32,7 +32,7 @@ export interface Cost {
 
 export interface Estimate {
   readonly costs: ReadonlyMap<string, Cost>
-  /** Of all runs, one behind the other, and as many at a time as here. */
+  /** Seconds of all runs, one behind the other, and as many at a time as here. */
   readonly seconds: number
   readonly wallSeconds: number
   readonly atOnce: number
@@ -87,7 +87,7 @@ export async function estimate(
   return { costs, seconds, wallSeconds: seconds / atOnce, atOnce }
 }
 
-/** Of all runs, one behind the other. */
+/** Seconds that all runs take, one behind the other. */
 export const secondsOf = (
   spec: SweepSpec,
   entries: readonly SweepEntry[],
