@@ -38,7 +38,7 @@ async function endBy(
 posix('SIGTERM before the first step, SIGHUP later: saved, and the end has the same bits', () =>
   withFolder(async (parent) => {
     const [whole, broken] = [join(parent, 'whole'), join(parent, 'broken')]
-    const args = ['train', ...small, '--epochs', '50', '--method', 'sltt', '--threads', '1']
+    const args = ['train', ...small, '--epochs', '150', '--method', 'sltt', '--threads', '1']
     const alone = await runHere([...args, '--out', whole])
     assert.is(alone.code, 0, alone.stderr)
     const locked = (): boolean => existsSync(join(broken, 'run.lock'))
