@@ -13,7 +13,6 @@ import { filesOf, packageSources, testSources } from './sources.mjs'
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 
 const STAMPS = 'build/stamps.json'
-const BUILD_INFO = 'build/tsconfig.tsbuildinfo'
 
 const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'))
 const manifest = (name) => `node_modules/${name}/package.json`
@@ -70,15 +69,13 @@ function steps() {
       inputs: [
         ...typescript,
         ...['tsconfig.json', 'tsconfig.build.json', 'package-lock.json', 'tools/bare-output.mjs'],
-        ...['tools/sources.mjs', manifest('typescript')],
+        ...['tools/sources.mjs', manifest('typescript-7')],
       ],
       outputs: typescript
         .filter((file) => !file.endsWith('.d.ts'))
         .flatMap((file) => ['.js', '.d.ts', '.js.map'].map((end) => builtFrom(file, end))),
-      command: ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'],
+      command: ['node_modules/typescript-7/bin/tsc', '-p', 'tsconfig.build.json'],
       after: ['tools/bare-output.mjs', 'build/src', 'build/assembly'],
-      // tsc does not look whether what it wrote before is still there and unchanged.
-      prepare: () => rmSync(BUILD_INFO, { force: true }),
     },
     {
       name: 'tests',
@@ -166,25 +163,24 @@ const run = (args) =>
   })
 
 let failed = 0
-/** What is stale of a step, and why; undefined: nothing. */
-function staleness({ name, inputs, outputs }) {
+/** The hash of a step's inputs where it is stale; undefined: it is not. */
+function staleInput({ name, inputs, outputs }) {
   if (names.length > 0 && !names.includes(name.split(' ')[0])) return undefined
   const before = stamps[name]
   const input = hashOf(inputs, sourceOf)
-  const touched = force || before?.output !== hashOf(outputs)
-  return touched || before.input !== input ? { input, touched } : undefined
+  const isFresh = !force && before?.input === input && before.output === hashOf(outputs)
+  return isFresh ? undefined : input
 }
 
 /** Builds what is stale of these steps by one command, that of the first with all their targets. */
 async function buildTogether(steps) {
-  const stale = steps.map((step) => ({ step, ...staleness(step) })).filter(({ input }) => input)
+  const stale = steps
+    .map((step) => ({ step, input: staleInput(step) }))
+    .filter(({ input }) => input)
   for (const { step } of stale) console.log(`build ${step.name}`)
   if (dryRun || stale.length === 0) return
   mkdirSync('build', { recursive: true })
-  for (const { step, touched } of stale) {
-    if (touched) step.prepare?.()
-    delete stamps[step.name]
-  }
+  for (const { step } of stale) delete stamps[step.name]
   const [{ step }] = stale
   const [program] = step.command
   const command = [program, ...stale.flatMap(({ step }) => step.command.slice(1))]
