@@ -68,7 +68,8 @@ for (const { name, layers, input, methods = most, ...of } of chains)
 /** Notes what the programs of these names divide. */
 function noteRecords({ session }: Model, names: readonly ProgramName[], into: Set<string>): void {
   for (const name of names)
-    for (const record of session.plan.programs[name]?.records ?? []) note(record, into)
+    for (const record of session.plan.programs[name]?.records ?? [])
+      note(record, session.batchSize, into)
 }
 
 // What the reference does not know: by small budgets as by those of the package.
@@ -219,7 +220,7 @@ test('weights of bytes', async () => {
   }
   const expected = new PlanRunner(options, state)
   const found = withBudgets(small, () => new PlanRunner(options, state))
-  for (const record of found.plan.programs.evaluate?.records ?? []) note(record, seen)
+  for (const record of found.plan.programs.evaluate?.records ?? []) note(record, 3, seen)
   // Whole numbers: the same however they are added.
   assert.equal(found.run(x), expected.run(x))
   assert.ok(expected.spikes > 0)

@@ -69,6 +69,13 @@ const own: { readonly [O in Op]?: Readonly<Record<string, Count>> } = {
   },
 }
 
+/** What goes through the images of a batch in passes, where lists or tiles of all were too large. */
+const inPasses: ReadonlySet<Op> = new Set([
+  ...[Op.SpikeLists, Op.SpikeConv, Op.PatternLists, Op.PatternWeightGradient],
+  ...[Op.WinogradInputTransform, Op.WinogradInputGradient],
+  ...[Op.WinogradWeightTransform, Op.WinogradWeightGradient],
+])
+
 /** What a narrow counter counts, at most. */
 const counted: { readonly [O in Op]?: Count } = {
   // Steps of all images.
@@ -106,6 +113,7 @@ export function wanted(): string[] {
     const name = Op[kind.op]
     return [
       ...(alone.has(name) ? [] : [`${name}: units`]),
+      ...(inPasses.has(kind.op) ? [`${name}: images of a pass`] : []),
       ...partsOf(kind).map((word) => `${name}.${word}`),
     ]
   })
@@ -121,13 +129,18 @@ function wholeOf(op: Op, schema: RecordKind['schema'], word: string): Count {
   return found
 }
 
-/** Notes what of a record's kind is seen. */
-export function note({ op, units, schema, fields }: PlannedRecord, seen: Set<string>): void {
+/** Notes what of a record's kind is seen in a plan for batches of so many images. */
+export function note(
+  { op, units, schema, fields }: PlannedRecord,
+  batchSize: number,
+  seen: Set<string>,
+): void {
   const of = { ...(fields as Numbers) }
   const terms = (fields.terms ?? []) as { kernelH: number; kernelW: number }[]
   of.window = Math.max(0, ...terms.map(({ kernelH, kernelW }) => kernelH * kernelW))
   const name = Op[op]
   if (units > 1) seen.add(`${name}: units`)
+  if (inPasses.has(op) && batchSize % of.images !== 0) seen.add(`${name}: images of a pass`)
   for (const word of partsOf({ op, schema })) {
     const [whole, part] = [wholeOf(op, schema, word)(of), of[word]]
     // A word that a record does not have is undefined, or 0.

@@ -48,7 +48,7 @@ export const small: Partial<Budgets> = {
   splitTiles: 4,
   leastSplits: 2,
   leastTiles: 1,
-  weightTileBytes: 1,
+  weightTileBytes: 170_000,
   tileBytes: 1,
   reduceRows: 12,
   strideTiles: 4,
@@ -107,7 +107,12 @@ export const chains: readonly Chain[] = [
     methods: ['rate', 'bptt'],
     budgets: {
       ...{ kernelBytes: 0, leastSplits: 99, tileBytes: 250_000 },
-      ...{ leastForwardUnits: 99, listBytes: 1, patternGridBytes: 20_000, patternListBytes: 1 },
+      ...{
+        leastForwardUnits: 99,
+        listBytes: 4000,
+        patternGridBytes: 20_000,
+        patternListBytes: 12_000,
+      },
     },
   },
   {
