@@ -82,15 +82,16 @@ async function tryMutants(mutants, covered, { count, near }, results) {
       const { path, line, operator, from, to } = mutant
       const original = readFileSync(path, 'utf8')
       const text = applyMutant(original, mutant)
-      if (!copy.write(path, text)) {
-        copy.write(path, original)
+      const change = { path, text, original }
+      if (!(await copy.write(change))) {
+        copy.restore(change)
         continue
       }
       if (results.length === count) break
       const result = { path, line, operator, from: excerpt(from), to: excerpt(to) }
       results.push(result)
       const tests = testsOf(mutant, covered, near)
-      result.by = await copy.firstFailure(tests, { path, text, original })
+      result.by = await copy.firstFailure(tests, change)
       const state = result.by ? `killed by ${result.by}` : `SURVIVES ${tests.length} test files`
       console.log(`${results.indexOf(result) + 1} ${show(result)}: ${state}`)
     }

@@ -1,6 +1,15 @@
 // A copy of the project into which one mutant after the other is built.
-import { spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import ts from 'typescript'
@@ -38,37 +47,63 @@ function groupsOf(tests) {
   return groups
 }
 
+const WASM = 'build/wasm'
+
+const isEngine = (path) => path.startsWith('assembly/')
+const isKernel = (path) => isEngine(path) && path !== OPCODES
+
 /** A copy of the project, in which one mutant after the other is built. */
 export class Copy {
+  /** Whether tests pass with an engine that is not optimised, as far as somebody asked. */
+  static #passes = new Map()
   folder = mkdtempSync(join(tmpdir(), 'spikewasm-mutate-'))
-  #passes = new Map()
 
   constructor() {
     const left = new Set(['.git', 'node_modules'].map((name) => resolve(name)))
     cpSync('.', this.folder, { recursive: true, filter: (path) => !left.has(resolve(path)) })
     symlinkSync(resolve('node_modules'), join(this.folder, 'node_modules'))
+    this.#keepEngines('optimised')
   }
 
-  #runTool(...args) {
-    const options = { cwd: this.folder, encoding: 'utf8' }
-    return spawnSync(process.execPath, args, options).status === 0
+  async #runTool(...args) {
+    const [code] = await once(spawn(process.execPath, args, { cwd: this.folder }), 'close')
+    return code === 0
+  }
+
+  /** The engines that are built, under a name. */
+  #keepEngines(name) {
+    cpSync(join(this.folder, WASM), join(this.folder, name), { recursive: true })
+  }
+
+  #takeEngines(name) {
+    cpSync(join(this.folder, name), join(this.folder, WASM), { recursive: true })
   }
 
   #buildEngines() {
     return this.#runTool('tools/build-wasm.mjs', '--fast', ...ENGINES)
   }
 
-  /** Writes a source, and what is built of it alone. @returns false: it does not compile */
-  write(path, text) {
+  /** Writes a source, and the JavaScript that is made of it. */
+  #writeSource(path, text) {
     writeFileSync(join(this.folder, path), text)
-    if (path.startsWith('assembly/') && path !== OPCODES) return this.#buildEngines()
+    if (isKernel(path)) return
     const { outputText } = ts.transpileModule(text, { compilerOptions, fileName: path })
     writeFileSync(join(this.folder, 'build', path.replace(/ts$/, 'js')), outputText)
-    return path !== OPCODES || this.#buildEngines()
   }
 
-  buildPages() {
-    return this.#runTool('tools/page.mjs') && this.#runTool('tools/bundle.mjs')
+  /** Writes a mutant, and builds what is made of it. @returns false: it does not compile */
+  async write({ path, text }) {
+    this.#writeSource(path, text)
+    return !isEngine(path) || this.#buildEngines()
+  }
+
+  restore({ path, original }) {
+    this.#writeSource(path, original)
+    if (isEngine(path)) this.#takeEngines('optimised')
+  }
+
+  async buildPages() {
+    return (await this.#runTool('tools/page.mjs')) && this.#runTool('tools/bundle.mjs')
   }
 
   /** Runs tests until one fails. @returns it; undefined: none has */
@@ -78,15 +113,15 @@ export class Copy {
       for (const group of groupsOf(tests)) {
         if (group[0].inPage && !pagesBuilt) {
           pagesBuilt = true
-          if (!this.buildPages()) return 'tools/page.mjs'
+          if (!(await this.buildPages())) return 'tools/page.mjs'
         }
         const failure = await this.#firstOf(group, mutant)
         if (failure) return failure.test
       }
       return undefined
     } finally {
-      this.write(mutant.path, mutant.original)
-      if (pagesBuilt) this.buildPages()
+      this.restore(mutant)
+      if (pagesBuilt) await this.buildPages()
     }
   }
 
@@ -95,7 +130,8 @@ export class Copy {
    * busy machine fails notices nothing.
    */
   async #firstOf(group, mutant) {
-    let rows = group.filter(({ test }) => this.#passes.get(test) !== false)
+    const fails = ({ test }) => isEngine(mutant.path) && Copy.#passes.get(test) === false
+    let rows = group.filter((row) => !fails(row))
     while (rows.length > 0) {
       const failure = await this.#run(rows)
       if (!failure) return undefined
@@ -117,13 +153,17 @@ export class Copy {
 
   /** Whether a test passes without a mutant: a few do not with an engine that is not optimised. */
   async #passesWithout(row, { path, text, original }) {
-    if (!path.startsWith('assembly/')) return true
-    if (!this.#passes.has(row.test)) {
-      this.write(path, original)
-      this.#passes.set(row.test, !(await this.#run([row])))
-      this.write(path, text)
+    if (!isEngine(path)) return true
+    if (!Copy.#passes.has(row.test)) {
+      this.#keepEngines('mutant')
+      this.#writeSource(path, original)
+      if (existsSync(join(this.folder, 'plain'))) this.#takeEngines('plain')
+      else if (await this.#buildEngines()) this.#keepEngines('plain')
+      Copy.#passes.set(row.test, !(await this.#run([row])))
+      this.#writeSource(path, text)
+      this.#takeEngines('mutant')
     }
-    return this.#passes.get(row.test)
+    return Copy.#passes.get(row.test)
   }
 
   remove() {
