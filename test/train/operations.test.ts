@@ -164,7 +164,7 @@ interface Dynamics {
   readonly threshold?: readonly number[] | 'running'
   readonly hard?: boolean
   readonly refractory?: number
-  readonly recurrent?: boolean
+  readonly recurrent?: 'all' | 'itself'
 }
 
 /** Neurons with more state than a potential. */
@@ -172,7 +172,8 @@ const cells = (of: Dynamics): Spec => ({
   module: of.make,
   simulate(weights, sums) {
     const running = of.threshold === 'running' ? weights('running') : undefined
-    const [weight, bias] = of.recurrent ? [weights(), weights()] : []
+    const weight = of.recurrent && weights()
+    const bias = of.recurrent === 'all' ? weights() : undefined
     const layer = { operations: 0, binary: true }
     if (weight) sums.layers.push(layer)
     const train: number[][] = []
@@ -189,10 +190,11 @@ const cells = (of: Dynamics): Spec => ({
       const out = zeros(n)
       for (let to = 0; to < n; to++) {
         let x = data[to]
-        if (weight && bias) {
-          x += bias[to]
+        x += bias?.[to] ?? 0
+        if (weight) {
           for (let from = 0; from < n; from++) {
-            const w = weight[to * n + from]
+            if (!bias && from !== to) continue
+            const w = weight[bias ? to * n + from : to]
             sums.dense++
             if (w !== 0 && before[from] !== 0) layer.operations++
             x += w * before[from]
@@ -340,14 +342,20 @@ const cases: readonly Case[] = [
       }),
       cells({
         make: () => recurrent(integrateAndFire({ vThreshold: 0.5 }), { bias: true }),
-        ...{ leak: 1, threshold: [0.5, 0.5, 0.5], recurrent: true },
+        ...{ leak: 1, threshold: [0.5, 0.5, 0.5], recurrent: 'all' },
       }),
       flat,
       full(18, 7),
       cells({
         make: () => recurrent(cubaLif({ tauSyn: 2, tau: 2 }), { bias: true }),
-        ...{ leak: 0.5, synapse: 0.5, threshold: ones(7), recurrent: true },
+        ...{ leak: 0.5, synapse: 0.5, threshold: ones(7), recurrent: 'all' },
       }),
+      full(7, 6),
+      cells({
+        make: () => recurrent(lif({ tau: 2, vThreshold: 0.25 }), { allToAll: false }),
+        ...{ leak: 0.5, threshold: Array(6).fill(0.25), recurrent: 'itself' },
+      }),
+      full(6, 7),
       full(7, 4),
       cells({ make: () => integrator(), leak: 1 }),
       full(4, 3),
@@ -474,7 +482,9 @@ for (const each of cases)
         assert.ok(
           Math.abs(found.activationSparsity - (1 - expected.active / expected.outputs)) < 1e-12,
         )
-        const weights = Object.entries(state).filter(([name]) => name.endsWith('weight'))
+        const weights = Object.entries(state).filter(([name]) =>
+          /(weight|recurrent\.V)$/.test(name),
+        )
         const all = weights.flatMap(([, { data }]) => [...data])
         const zero = all.filter((w) => w === 0).length
         assert.ok(Math.abs(found.connectionSparsity - zero / all.length) < 1e-12)
