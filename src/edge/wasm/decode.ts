@@ -1,7 +1,7 @@
 /** A module's bytes → functions as trees. */
 
 import { Decoded } from './decoded.js'
-import type { Expression, Func, Label } from './ir.js'
+import type { Constant, Expression, Func, Label } from './ir.js'
 import { i32, newLocal, typeOf } from './ir.js'
 import { Reader, sectionsOf } from './reader.js'
 import { type Instruction, instructionOf, prefixed, typeCodes, type ValueType } from './types.js'
@@ -28,7 +28,7 @@ function valueType(code: number): ValueType {
 export function decodeModule(bytes: Uint8Array): Map<string, Func> {
   const signatures: Signature[] = []
   const functions: Decoded[] = []
-  const globals: number[] = []
+  const globals: Constant[] = []
   const names = new Map<string, number>()
   for (const { id, contents } of sectionsOf(bytes)) {
     const each = (read: (i: number) => void): void => {
@@ -70,15 +70,30 @@ function readSignature(r: Reader): Signature {
   return { params, result: results[0] }
 }
 
-/** Constants of type i32. */
-function readGlobal(r: Reader): number {
+/** A constant of any type. */
+function readGlobal(r: Reader): Constant {
   const type = r.byte()
   const isMutable = r.byte() !== 0
-  if (type !== typeCodes.i32 || isMutable || r.byte() !== 0x41)
-    throw new Error('a global is no constant i32')
-  const value = r.s32()
-  r.byte()
-  return value
+  const value = isMutable ? undefined : readConstant(r, r.byte())
+  if (value?.type !== typesByCode.get(type) || r.byte() !== 0x0b)
+    throw new Error('a global is no constant')
+  return value as Constant
+}
+
+/** What a constant instruction gives; undefined: it is none of numbers. */
+function readConstant(r: Reader, code: number): Constant | undefined {
+  switch (code) {
+    case 0x41:
+      return i32(r.s32())
+    case 0x42:
+      return { kind: 'const', type: 'i64', value: r.s64() }
+    case 0x43:
+      return { kind: 'const', type: 'f32', value: r.f32() }
+    case 0x44:
+      return { kind: 'const', type: 'f64', value: r.f64() }
+    default:
+      return undefined
+  }
 }
 
 /** A block that is being read. */
@@ -103,7 +118,7 @@ class BodyDecoder {
     private readonly r: Reader,
     private readonly functions: readonly Func[],
     private readonly func: Func,
-    private readonly globals: readonly number[],
+    private readonly globals: readonly Constant[],
   ) {}
 
   decode(): void {
@@ -313,19 +328,13 @@ class BodyDecoder {
         this.push({ kind: 'tee', local: r.u32(), value: this.pop() })
         return
       case 0x23:
-        this.push(i32(this.globals[r.u32()]))
+        this.push(this.globals[r.u32()])
         return
       case 0x41:
-        this.push(i32(r.s32()))
-        return
       case 0x42:
-        this.push({ kind: 'const', type: 'i64', value: r.s64() })
-        return
       case 0x43:
-        this.push({ kind: 'const', type: 'f32', value: r.f32() })
-        return
       case 0x44:
-        this.push({ kind: 'const', type: 'f64', value: r.f64() })
+        this.push(readConstant(r, code) as Constant)
         return
       default:
         this.plain(code)
