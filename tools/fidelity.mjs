@@ -4,7 +4,7 @@
 //   npm run fidelity -- [--seed 1] [--count 100] [--only K] [--keep FOLDER]
 //
 // --only runs network K of the seed alone, --keep writes the networks' files into a new folder that
-// stays. The Python is PYTHON, else python3; it needs torch and numpy. Ends with exit code 1 when a
+// stays. The Python is PYTHON, else python3; it needs torch. Ends with exit code 1 when a
 // network differs, 2 when nothing could be compared.
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
@@ -47,12 +47,12 @@ function readOptions() {
 
 /** Says what to install, where something is missing. */
 function expectPython() {
-  const { status, error, stderr } = spawnSync(python, ['-c', 'import numpy, torch'])
+  const { status, error, stderr } = spawnSync(python, ['-c', 'import torch'])
   if (status === 0) return
   const why =
     error?.code === 'ENOENT' ? 'it was not found' : String(stderr).trim().split('\n').at(-1)
   fail(
-    `${python} must have torch and numpy: ${why}; run "${python} -m pip install torch numpy", or ` +
+    `${python} must have torch: ${why}; run "${python} -m pip install torch", or ` +
       'let the variable PYTHON name a Python that has them',
   )
 }
@@ -66,36 +66,30 @@ async function* compared(folder) {
   if (code !== 0) fail(`tools/fidelity.py ended with exit code ${code}`)
 }
 
-const inWords = ({ step, layer, time, count, margin }) => {
-  const of = step === 'prediction' ? 'the prediction' : `step ${step}`
-  const far = margin.toExponential(1)
-  return `${count} of layer ${layer} from time ${time} of ${of} on, up to ${far} from the threshold`
-}
-
-/** Spikes of one layer as one line: the first, how many, and the largest distance. */
-function byLayer(spikes) {
+/** Flips of one layer by one kind of kink as one line each: how many, and the largest distance. */
+function inWords(flips) {
   const found = new Map()
-  for (const spike of spikes) {
-    const before = found.get(spike.layer) ?? { ...spike, count: 0 }
-    const margin = Math.max(before.margin, spike.margin)
-    found.set(spike.layer, { ...before, count: before.count + spike.count, margin })
+  for (const [step, layer, what, count, margin] of flips) {
+    const key = `${layer} ${what.replace(/ at time.*/, '')}`
+    const before = found.get(key) ?? { step, layer, what, count: 0, margin }
+    const most = Math.max(before.margin, margin)
+    found.set(key, { ...before, count: before.count + count, margin: most })
   }
-  return [...found.values()].map(inWords)
+  return [...found.values()].map(
+    ({ step, layer, what, count, margin }) =>
+      `${count} of layer ${layer} from ${step} on, up to ${margin.toExponential(1)} from ${what}`,
+  )
 }
 
 const meanOf = (list) => list.reduce((sum, x) => sum + x, 0) / list.length
 
 /** The lines of a network that is not the same to the bound. */
-function tell({ network, verdict, wrong, flips, kinks, faults }, again) {
+function tell({ network, verdict, wrong, flips, faults }, again) {
   const head = `network ${network}: `
-  for (const flip of byLayer(flips)) say(`${head}flip, ${flip}`)
+  for (const flip of inWords(flips)) say(`${head}flip, ${flip}`)
   for (const [what, [error, where]] of Object.entries(wrong))
     say(`${head}${what} differs by ${error.toExponential(1)} (${where})`)
-  for (const fault of byLayer(faults)) say(`${head}spikes differ, ${fault}`)
-  const nearest =
-    Object.keys(wrong).length > 0 ? new Map(kinks.map((of) => [of[0], of])) : new Map()
-  for (const [layer, what, margin] of verdict === 'flip' ? nearest.values() : [])
-    say(`${head}flip, layer ${layer} is ${margin.toExponential(1)} from the ${what}`)
+  for (const fault of inWords(faults)) say(`${head}spikes differ, ${fault}`)
   if (verdict === 'wrong') say(`${head}run it again: ${again}`)
 }
 
@@ -113,15 +107,17 @@ const density = []
 let flips = 0
 try {
   for (const network of networks)
-    await writeNetwork(network, folder).catch((error) => {
-      counts.wrong++
-      say(`network ${network.index}: ${error.message}\nrun it again: ${again(network.index)}`)
-    })
+    await writeNetwork(network, folder).then(
+      (rates) => density.push(...rates),
+      (error) => {
+        counts.wrong++
+        say(`network ${network.index}: ${error.message}\nrun it again: ${again(network.index)}`)
+      },
+    )
   for await (const found of compared(folder)) {
     counts[found.verdict]++
     tell(found, again(found.network))
-    flips += found.flips.reduce((sum, flip) => sum + flip.count, 0)
-    if (found.spikes[1] > 0) density.push(found.spikes[0] / found.spikes[1])
+    flips += found.flips.reduce((sum, [, , , of]) => sum + of, 0)
     for (const [what, [error]] of Object.entries(found.errors))
       if (!(error <= (worst.get(what)?.error ?? -1))) worst.set(what, { error, of: found.network })
   }

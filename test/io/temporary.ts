@@ -10,10 +10,10 @@ export const removeFolder = (folder: string): Promise<void> =>
   rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 20 })
 
 /** Runs `body` with a new empty folder that is removed afterwards. */
-export async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
+export async function withFolder<T>(body: (folder: string) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'spikewasm-test-'))
   try {
-    await body(folder)
+    return await body(folder)
   } finally {
     await removeFolder(folder)
   }

@@ -28,6 +28,8 @@ export interface Drawn {
   readonly classes: number
   readonly coarse: boolean
   readonly seed: number
+  /** Parameters that it starts with; the others are drawn. */
+  readonly start?: Readonly<Record<string, Float32Array>>
   /** Entries of the tables that it has. */
   readonly reached: ReadonlySet<string>
 }

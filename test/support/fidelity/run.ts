@@ -17,6 +17,7 @@ import { serializeSafetensors, type Tensor } from '../../../src/io/safetensors.j
 import { Purpose, RandomStream } from '../../../src/random.js'
 import { testRandom } from '../engine.js'
 import type { Drawn } from './draw.js'
+import type { Sketch } from './sketch.js'
 
 type Random = () => number
 type Tensors = Map<string, Tensor>
@@ -40,7 +41,7 @@ function putState(tensors: Tensors, prefix: string, state: StateDict): void {
 }
 
 /** Parameters with which neurons fire: larger than they start, and none of them a constant. */
-function drawState(random: Random, state: StateDict, coarse: boolean): StateDict {
+function drawState(random: Random, state: StateDict, { coarse, start }: Drawn): StateDict {
   const draw = (name: string, fan: number): number => {
     if (name.endsWith('running_var')) return 0.25 + 2 * random()
     if (name.endsWith('running_mean')) return normal(random) / 4
@@ -58,7 +59,7 @@ function drawState(random: Random, state: StateDict, coarse: boolean): StateDict
         const drawn = isOwn ? draw(name, fan) : value
         return coarse && isOwn ? Math.round(drawn * 8) / 8 || 0.125 : drawn
       })
-      return [name, { shape, data: values }]
+      return [name, { shape, data: start?.[name] ?? values }]
     }),
   )
 }
@@ -67,7 +68,7 @@ function drawState(random: Random, state: StateDict, coarse: boolean): StateDict
 function drawData(
   random: Random,
   drawn: Drawn,
-): { data: Dataset; order: number[]; samples: Float32Array[]; targets: Float32Array[] } {
+): { data: Dataset; order: number[]; samples: Float32Array[]; shares: Float32Array[] } {
   const { compile, classes, loss, coarse, factors } = drawn
   const { input, frames, timeSteps = 1, batchSize = 1 } = compile
   const length = batchSize * factors.length
@@ -78,11 +79,11 @@ function drawData(
   }
   const values = loss.kind === 'mse' && loss.targets === 'values'
   const samples = Array.from({ length }, () => Float32Array.from({ length: size }, value))
-  const targets = Array.from({ length }, () =>
-    values
-      ? Float32Array.from({ length: classes }, () => random())
-      : Float32Array.of(Math.floor(random() * classes)),
-  )
+  // Values, or 1 for one of the classes.
+  const shares = Array.from({ length }, () => {
+    const one = Math.floor(random() * classes)
+    return Float32Array.from({ length: classes }, (_, i) => (values ? random() : Number(i === one)))
+  })
   const order: number[] = []
   const data: Dataset = {
     name: 'random',
@@ -93,13 +94,13 @@ function drawData(
     read: (index, out) => {
       order.push(index)
       out.set(samples[index])
-      return values ? 0 : targets[index][0]
+      return values ? 0 : shares[index].indexOf(1)
     },
     ...(values
-      ? { targets: { size: classes, read: (index, out) => void out.set(targets[index]) } }
+      ? { targets: { size: classes, read: (index, out) => void out.set(shares[index]) } }
       : {}),
   }
-  return { data, order, samples, targets }
+  return { data, order, samples, shares }
 }
 
 /** Which neurons each dropout leaves at a step, by the kernel as a function. */
@@ -138,12 +139,44 @@ const putSpikes = (tensors: Tensors, prefix: string, model: Model): void => {
   }
 }
 
+/** What is one number for a layer of cells, or one for each channel or neuron. */
+const constantNames = ['tau', 'tauSyn', 'tauAdaptation', 'beta', 'inputScale'].concat(
+  ...['vThreshold', 'vReset', 'vRest'],
+)
+/** What is of rows and columns, and what a layer of series has for its one row. */
+const sizes = { kernelSize: 1, stride: 1, padding: 0, outputSize: 1 } as const
+
+/** Nodes as tools/fidelity.py reads them: layers of images, cells, and natures of signals. */
+function nodesOf(graph: Graph, { signals }: Sketch): object[] {
+  const others = graphToJson(graph).nodes.map(({ layer = {}, kind, name, inputs }, i) => {
+    const given = Object.entries(layer).map(([key, value]) =>
+      key in sizes && typeof value === 'number'
+        ? [key, [sizes[key as keyof typeof sizes], value]]
+        : [key, value],
+    )
+    const constants = constantNames.flatMap((key) =>
+      layer[key] == null ? [] : [[key, layer[key]]],
+    )
+    const { trace, spikes } = signals[i + 1]
+    return {
+      ...Object.fromEntries(given),
+      ...(layer.learnable ? { learn: ['tau'] } : {}),
+      ...(typeof trace === 'number' ? { leak: trace } : {}),
+      ...{ constants: Object.fromEntries(constants), spikes, kind: kind.replace(/[12]d$/, '') },
+      ...{ name, inputs, at: i + 1 },
+    }
+  })
+  return [{ kind: 'input', at: 0 }, ...others]
+}
+
 /**
  * Writes the network's file into a folder. What is compared is of a model as anybody compiles it; a
  * second one, which does the same, records its spikes.
+ *
+ * @returns firing rates of its layers in each step
  */
-export async function writeNetwork(drawn: Drawn, folder: string): Promise<void> {
-  const { compile, fit, factors, loss, penalties, optimizer, sketch } = drawn
+export async function writeNetwork(drawn: Drawn, folder: string): Promise<number[]> {
+  const { compile, fit, factors, loss, penalties, optimizer, sketch, classes } = drawn
   const network = sketch.network(drawn.outputs)
   const graph = trace(network, sketch.input)
   const options = { ...compile, loss, penalties, optimizer }
@@ -153,10 +186,10 @@ export async function writeNetwork(drawn: Drawn, folder: string): Promise<void> 
   const tensors: Tensors = new Map()
   const steps: Step[] = []
   try {
-    const state = drawState(random, model.stateDict(), drawn.coarse)
+    const state = drawState(random, model.stateDict(), drawn)
     for (const one of [model, recorded]) one.loadStateDict(state)
     putState(tensors, 'state 0', state)
-    const { data, order, samples, targets } = drawData(random, drawn)
+    const { data, order, samples, shares } = drawData(random, drawn)
     const schedule = perStep(({ step }) => factors[step])
     // Before numbers grow beyond float32.
     const ends = {
@@ -176,24 +209,28 @@ export async function writeNetwork(drawn: Drawn, folder: string): Promise<void> 
       },
     })
     const { batchSize = 1, frames, timeSteps = 1 } = compile
-    const shape = [batchSize, ...(frames ? [timeSteps] : []), ...graph.nodes[0].shape]
+    const readAt = (step: number): number[] => order.slice(step * batchSize, (step + 1) * batchSize)
+    const size = sketch.input.reduce((a, b) => a * b, 1)
     for (const step of steps.keys()) {
-      const read = order.slice(step * batchSize, (step + 1) * batchSize)
-      put(tensors, `step ${step}/x`, shape, joined(read.map((i) => samples[i])))
-      const y = joined(read.map((i) => targets[i]))
+      const read = readAt(step)
+      // A still image is the same at all steps.
+      const x = Array.from({ length: timeSteps }, (_, t) =>
+        read.map((i) => samples[i].subarray(frames ? t * size : 0).subarray(0, size)),
+      )
       put(
         tensors,
-        `step ${step}/y`,
-        y.length === batchSize ? [batchSize] : [batchSize, y.length / batchSize],
-        y,
+        `step ${step}/x`,
+        [timeSteps, batchSize, ...graph.nodes[0].shape],
+        joined(x.flat()),
       )
+      put(tensors, `step ${step}/y`, [batchSize, classes], joined(read.map((i) => shares[i])))
     }
     if (fit.ema !== undefined) putState(tensors, 'average', model.averages())
     await recorded.fit(data, {
       ...shared,
       onStep: ({ step }) => putSpikes(tensors, `step ${step}/spikes`, recorded),
     })
-    const x = tensors.get(`step ${steps.length - 1}/x`)?.data as Float32Array
+    const x = joined(readAt(steps.length - 1).map((i) => samples[i]))
     const { logits: outputs } = await model.predict(x)
     put(tensors, 'predict/output', [outputs.length], Float32Array.from(outputs))
     await recorded.predict(x)
@@ -201,20 +238,20 @@ export async function writeNetwork(drawn: Drawn, folder: string): Promise<void> 
   } finally {
     await Promise.all([model.dispose(), recorded.dispose()])
   }
-  const given = { ...compile, mseWeight: compile.mseWeight ?? 0.05 }
-  const values = loss.kind === 'mse' && loss.targets === 'values'
+  const { index } = drawn
+  const nodes = nodesOf(graph, sketch)
+  const groups = optimizer.groups.map((group) => ({ ...group, params: [group.params].flat() }))
   const text = {
-    network: graphToJson(graph),
-    compile: given,
-    fit,
-    loss,
-    penalties,
-    optimizer,
-    values,
+    ...{ index, nodes, outputs: drawn.outputs, compile, fit, steps },
+    penalties: penalties.map((of) => ({ ...of, layers: [of.layers].flat() })),
+    optimizer: { ...optimizer, groups },
   }
+  const isOnline = sketch.traits.backward === 'everyCall'
+  const mixed = isOnline ? (compile.mseWeight ?? 0.05) : 0
   const metadata = {
-    case: JSON.stringify({ index: drawn.index, ...text, steps, planned: factors.length }),
+    case: JSON.stringify({ ...text, loss: { ...loss, mixed }, planned: factors.length }),
   }
   const name = `${String(drawn.index).padStart(5, '0')}.safetensors`
   await writeFile(join(folder, name), serializeSafetensors(tensors, metadata))
+  return steps.flatMap(({ rates }) => Object.values(rates))
 }
