@@ -1,7 +1,6 @@
 /** Cells against their definition in float64: forward, through time, by rates, recurrent. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Cell } from '../../src/index.js'
 import { cellKind, cellTypes, parameterNames, recurrentWeight } from '../../src/nn/layers/cell.js'
 import { cellLayout } from '../../src/plan/cell.js'
 import {
@@ -16,7 +15,7 @@ import {
 import { pack, storedChannels, unpack, vectorLayout } from '../../src/plan/layout.js'
 import { noPool } from '../../src/plan/tensors.js'
 import type { Buffer } from '../../src/plan/words.js'
-import { integer, type Random, randomCell, randomIntegrator } from '../support/cells.js'
+import { integer, type Random, randomCell } from '../support/draw/layers.js'
 import { TestEngine, testRandom, variants } from '../support/engine.js'
 import { EnginePrograms } from '../support/records.js'
 import { surrogateDerivative } from '../support/reference.js'
@@ -55,10 +54,8 @@ function makeCase(random: Random): Case {
     const shape = [integer(random, 1, 6), integer(random, 1, 2), integer(random, 1, 3)] as const
     const [batch, T] = [integer(random, 1, 2), integer(random, 1, 10)]
     const learns = random() < 0.6
-    const cell: Cell =
-      random() < 0.15
-        ? randomIntegrator(random, shape, learns)
-        : randomCell(random, shape, { learns, hears: random() < 0.4 })
+    const spikes = random() >= 0.15
+    const cell = randomCell(random, shape, { learns, spikes, hears: spikes && random() < 0.4 })
     const state = Object.fromEntries(
       (cellKind.parameters?.(cell, shape) ?? []).map((spec) => [
         `cell.${spec.name}`,

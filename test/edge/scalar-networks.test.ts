@@ -33,9 +33,9 @@ import {
   sewResnet34,
   vgg11,
 } from '../../src/index.js'
+import { randomNetwork } from '../support/draw/networks.js'
 import { testRandom } from '../support/engine.js'
 import { isLong, ofLong } from '../support/long.js'
-import { randomNetwork } from '../support/random-network.js'
 import { checkNoVectors } from '../support/scalar.js'
 
 const seed = Number(process.env.SEED ?? 7)

@@ -37,10 +37,10 @@ import {
   vectorLayout,
   weightLayout,
 } from '../../src/plan/layout.js'
+import { randomNetwork } from '../support/draw/networks.js'
 import { numbers } from '../support/exported.js'
 import { differingState, learn, makeBatch } from '../support/learning.js'
 import { isLong, ofLong } from '../support/long.js'
-import { randomNetwork } from '../support/random-network.js'
 import { tinyInfo } from '../support/tiny-net.js'
 
 const ways: readonly [Method, StepMode, steps: number][] = [

@@ -52,8 +52,8 @@ import type { Module } from '../../src/nn/module.js'
 import type { InputShape } from '../../src/nn/value.js'
 import { methodNames } from '../../src/plan/method-names.js'
 import { messageOf } from '../io/temporary.js'
+import { randomNetwork } from '../support/draw/networks.js'
 import { testRandom } from '../support/engine.js'
-import { randomNetwork } from '../support/random-network.js'
 
 const again = (network: Module, input: readonly [number, number, number]): void => {
   const graph = trace(network, input)

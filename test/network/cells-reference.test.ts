@@ -9,9 +9,10 @@ import {
   type Layer,
   linear,
   type Method,
+  type Shape,
 } from '../../src/index.js'
 import { checkCase, makeCase } from '../support/case.js'
-import { integer, one, type Random, randomCell, randomIntegrator } from '../support/cells.js'
+import { integer, one, type Random, randomCell } from '../support/draw/layers.js'
 import { testRandom } from '../support/engine.js'
 
 const seed = Number(process.env.SEED ?? 37)
@@ -19,8 +20,8 @@ const input = [2, 4, 3] as const
 
 /** Two layers of cells behind a convolution and a linear layer, and an integrator at the end. */
 function network(random: Random, method: Method): Layer[] {
-  const shape = [integer(random, 3, 6), 4, 3]
-  const cell = (shape: readonly number[], hears: boolean): Cell =>
+  const shape: Shape = [integer(random, 3, 6), 4, 3]
+  const cell = (shape: Shape, hears: boolean): Cell =>
     randomCell(random, shape, { learns: method !== 'sltt', hears: hears && method !== 'rate' })
   const width = integer(random, 5, 9)
   return [
@@ -31,7 +32,9 @@ function network(random: Random, method: Method): Layer[] {
     linear(shape[0] * 2, width),
     cell([width, 1, 1], random() < 0.7),
     linear(width, 3),
-    ...(random() < 0.3 ? [] : [randomIntegrator(random, [3, 1, 1], method !== 'sltt')]),
+    ...(random() < 0.3
+      ? []
+      : [randomCell(random, [3, 1, 1], { learns: method !== 'sltt', spikes: false })]),
   ]
 }
 

@@ -30,10 +30,10 @@ import {
 import { imageShape } from '../../src/nn/value.js'
 import { methodOptions } from '../../src/plan/methods.js'
 import { makePlan, type Plan } from '../../src/plan/plan.js'
+import { randomNetwork } from '../support/draw/networks.js'
 import { testRandom } from '../support/engine.js'
 import { isLong, ofLong } from '../support/long.js'
 import { labels, uniform } from '../support/measure.js'
-import { randomNetwork } from '../support/random-network.js'
 
 const seed = Number(process.env.SEED ?? 71)
 

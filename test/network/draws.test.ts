@@ -21,8 +21,8 @@ import {
   updates,
 } from '../../src/plan/methods.js'
 import { cases } from '../golden/cases.js'
+import { lossMakers, randomPlanOptions } from '../support/draw/networks.js'
 import { testRandom } from '../support/engine.js'
-import { losses, randomPlanOptions } from '../support/random-network.js'
 import { keysOf, methodModes, surrogateNames } from '../support/tables.js'
 
 /** Entries of each table that were drawn. */
@@ -59,7 +59,7 @@ const joins = ['add', 'concat']
 test('random plans have every layer, method, purpose, loss and surrogate', () => {
   const drawn = new Drawn()
   // The seeds of test/ops/rest-network.test.ts.
-  for (let seed = 1; seed <= 110; seed++) {
+  for (let seed = 1; seed <= 160; seed++) {
     const options = randomPlanOptions(testRandom(seed))
     const { graph, method, stepMode, purpose, training } = options
     for (const { kind, layer } of graph.nodes) {
@@ -103,7 +103,7 @@ test('golden trainings have every layer, method, optimizer, loss and surrogate',
 
 test('names that stand apart from their tables are the names of the tables', () => {
   assert.equal(methodNames, keysOf(methods))
-  assert.equal([...lossNames].sort(), keysOf(losses).sort())
+  assert.equal([...lossNames].sort(), keysOf(lossMakers).sort())
   assert.equal([...new Set(modes.map((mode) => mode.split(' ')[1]))], stepModes)
 })
 

@@ -20,10 +20,10 @@ import {
   sequential,
 } from '../../src/index.js'
 import { makePlan, type Plan } from '../../src/plan/plan.js'
+import { randomNetwork, randomPlanOptions } from '../support/draw/networks.js'
 import { testRandom } from '../support/engine.js'
 import { isLong, ofLong } from '../support/long.js'
 import { expectClose, labels, uniform } from '../support/measure.js'
-import { randomNetwork, randomPlanOptions } from '../support/random-network.js'
 import { usualModes } from '../support/tables.js'
 
 const seed = 20261125

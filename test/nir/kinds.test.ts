@@ -5,8 +5,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { trace } from '../../src/graph/trace.js'
-import { flatten, lif, linear, loadNir, type Model, sequential } from '../../src/index.js'
+import {
+  adaptiveAvgPool2d,
+  flatten,
+  type Layer,
+  lif,
+  linear,
+  loadNir,
+  type Method,
+  type Model,
+  type StepMode,
+} from '../../src/index.js'
 import { readHdf5, writeHdf5 } from '../../src/io/nir/hdf5.js'
 import {
   type Group,
@@ -18,10 +27,12 @@ import {
 } from '../../src/io/nir/tree.js'
 import { stateless } from '../../src/nir/layers.js'
 import { neurons } from '../../src/nir/neurons.js'
-import { integer, one, type Random } from '../support/cells.js'
+import { layerKinds } from '../../src/nn/layers/kinds.js'
+import { integer, Draw as LayerDraw, one, type Random } from '../support/draw/layers.js'
+import { put } from '../support/draw/networks.js'
+import { Sketch } from '../support/draw/sketch.js'
 import { testRandom } from '../support/engine.js'
 import { expectClose } from '../support/measure.js'
-import { draws } from '../support/random-network.js'
 import { keysOf } from '../support/tables.js'
 import { saveNir } from './package-rules.js'
 import { simulate } from './simulate.js'
@@ -242,7 +253,7 @@ for (const type of [...keysOf(stateless), ...keysOf(neurons)])
   })
 
 /** Kinds of layers that NIR does not have; all others are written. */
-const refused: Partial<Record<keyof typeof draws, true>> = {
+const refused: Partial<Record<Layer['kind'] | 'add' | 'concat', true>> = {
   maxPool2d: true,
   maxPool1d: true,
   avgPool1d: true,
@@ -255,23 +266,33 @@ const refused: Partial<Record<keyof typeof draws, true>> = {
   timeMean: true,
   concat: true,
 }
+/** A method that has the kind. */
+const modeOf = (kind: string): [Method, StepMode] =>
+  kind === 'stabilizedLif' ? ['os', 's'] : ['bptt', 'm']
 /** What of a kind that is written may be refused. */
 const allowed =
   /weights are standardised|refractory time|adaptive threshold|windows differ|joins all neurons|some leak/
 
-for (const kind of keysOf(draws))
+for (const kind of [...layerKinds, 'add', 'concat'] as const)
   test(`${kind} is ${refused[kind] ? 'refused' : 'written'}`, async () => {
     let [written, named] = [0, 0]
-    for (const seed of [0, 1]) {
+    for (const seed of [0, 1, 2]) {
       const random = testRandom(seed)
-      const has = { learnsTau: true, neuron: 'time' as const, stabilizes: kind === 'stabilizedLif' }
-      const flat = kind === 'linear' || kind === 'cell'
-      const shape = flat ? ([64, 1, 1] as const) : picture
-      const drawn = draws[kind]({ random, shape, flat, has, whole: true })
-      const body = sequential(lif(), ...(flat ? [flatten()] : []), ...drawn)
-      const { shape: last } = trace(body, picture).nodes.at(-1)!
-      const flattened = flat || kind === 'flatten' ? [] : [flatten()]
-      const network = sequential(body, ...flattened, linear(sizeOf(last), 3))
+      const draw = new LayerDraw(random)
+      const sketch = new Sketch(picture, ...modeOf(kind), STEPS)
+      sketch.put(lif())
+      if (kind === 'linear' || kind === 'cell') sketch.put(flatten())
+      if (kind.endsWith('1d')) sketch.put(adaptiveAvgPool2d([1, 8]))
+      if (kind === 'batchNorm1d') put(draw, sketch, ['conv1d'])
+      if (kind === 'batchNorm2d') put(draw, sketch, ['conv2d'])
+      if (kind === 'add' || kind === 'concat') sketch.join(kind, [1, sketch.put(lif())])
+      else put(draw, sketch, [kind])
+      // Some cells are a neuron.
+      if (!sketch.nodes.some((node) => node.kind === kind)) continue
+      if (!sketch.signals[sketch.last].flat) sketch.put(flatten())
+      const network = sketch.network([
+        sketch.put(linear(sizeOf(sketch.signals[sketch.last].shape), 3)),
+      ])
       const how = { input: picture, timeSteps: STEPS, batchSize: SAMPLES, frames: true } as const
       const model = await network.compile({ ...how, purpose: 'inference', seed })
       const path = join(folder, 'layer.nir')

@@ -10,8 +10,8 @@ import { clear } from '../../src/plan/records/optimizer.js'
 import { accesses } from '../../src/plan/records/schema.js'
 import { timeSum, trace } from '../../src/plan/records/sums.js'
 import { type Buffer, ref } from '../../src/plan/words.js'
+import { randomPlanOptions } from '../support/draw/networks.js'
 import { testRandom } from '../support/engine.js'
-import { randomPlanOptions } from '../support/random-network.js'
 
 const seed = Number(process.env.SEED ?? 47)
 const PLANS = 200

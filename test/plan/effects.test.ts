@@ -48,9 +48,9 @@ import type { PlannedRecord } from '../../src/plan/program.js'
 import { accesses } from '../../src/plan/records/schema.js'
 import { standardTraining } from '../../src/plan/training.js'
 import type { Buffer as PlannedBuffer } from '../../src/plan/words.js'
+import { randomPlanOptions } from '../support/draw/networks.js'
 import { testRandom } from '../support/engine.js'
 import { ofLong } from '../support/long.js'
-import { randomPlanOptions } from '../support/random-network.js'
 
 const seed = Number(process.env.SEED ?? 53)
 const PLANS = ofLong(14, 30)

@@ -12,8 +12,8 @@ import { type ModelName, models } from '../../src/models/registry.js'
 import { methodOptions, methods } from '../../src/plan/methods.js'
 import { makePlan, type PlanOptions } from '../../src/plan/plan.js'
 import { print } from '../../src/plan/print.js'
+import { randomPlanOptions } from '../support/draw/networks.js'
 import { testRandom } from '../support/engine.js'
-import { randomPlanOptions } from '../support/random-network.js'
 
 const file = new URL('../../../test/plan/hashes.json', import.meta.url)
 const update = Boolean(process.env.UPDATE_SNAPSHOTS)

@@ -5,7 +5,7 @@ import { exportWasm } from '../../src/edge/export.js'
 import { openNet } from '../../src/edge/net.js'
 import type { Model } from '../../src/index.js'
 import { compile, type Method, type Module, type StepMode } from '../../src/index.js'
-import { randomNetwork } from './random-network.js'
+import { randomNetwork } from './draw/networks.js'
 
 type Random = () => number
 

@@ -6,7 +6,7 @@ import type { Plan } from '../../src/plan/plan.js'
 import type { PlannedRecord } from '../../src/plan/program.js'
 import type { Words } from '../../src/plan/words.js'
 
-/** A record of a network, among those of its program. */
+/** A record of a network, among those of its section of a program. */
 export interface NetworkRecord {
   readonly program: string
   readonly record: PlannedRecord
@@ -17,8 +17,10 @@ export interface NetworkRecord {
 export function* distinctRecords({ programs }: Plan): Generator<NetworkRecord> {
   const done = new Set<string>()
   for (const [program, planned] of Object.entries(programs)) {
-    const records = program === 'single' ? [] : (planned?.records ?? [])
-    for (const record of records) {
+    const sections = program === 'single' ? [] : (planned?.sections ?? [])
+    for (const { records, record } of sections.flatMap(({ records }) =>
+      records.map((record) => ({ records, record })),
+    )) {
       const key = JSON.stringify([record.op, record.words], (name, value) =>
         name === 'buffer' ? 'buffer' : value,
       )

@@ -1,15 +1,26 @@
-/** Random networks with all that trains them, so that a hundred reach every entry of the tables. */
+/** Random networks of all layers, and all that plans and trains them, by the product's tables. */
 
-import type { FitOptions, InputShape, Loss, Optimizer } from '../../../src/index.js'
+import { trace } from '../../../src/graph/trace.js'
+import type { FitOptions, InputShape, Loss, Optimizer, Shape } from '../../../src/index.js'
 import * as sw from '../../../src/index.js'
 import { lossNames } from '../../../src/loss/index.js'
 import { cellTypes } from '../../../src/nn/layers/cell.js'
 import { fires, layerKinds } from '../../../src/nn/layers/kinds.js'
 import { optimizerNames } from '../../../src/optimizer/index.js'
-import { type MethodOptions, methodNames, methods, traitsOf } from '../../../src/plan/methods.js'
+import { type Purpose, purposes } from '../../../src/plan/context.js'
+import {
+  type MethodOptions,
+  methodNames,
+  methodOptions,
+  methods,
+  stepModesOf,
+  traitsOf,
+} from '../../../src/plan/methods.js'
+import type { PlanOptions } from '../../../src/plan/plan.js'
+import { standardTraining } from '../../../src/plan/training.js'
 import { testRandom } from '../engine.js'
 import { keysOf, methodModes, surrogateNames } from '../tables.js'
-import { canWeigh, Draw, drawers } from './layers.js'
+import { canWeigh, Draw, drawers, type Random } from './layers.js'
 import { Sketch } from './sketch.js'
 
 /** A network, and how it is trained. */
@@ -34,7 +45,7 @@ export interface Drawn {
   readonly reached: ReadonlySet<string>
 }
 
-const lossMakers: Readonly<Record<Loss['kind'], (d?: Draw, online?: boolean) => Loss>> = {
+export const lossMakers: Readonly<Record<Loss['kind'], (d?: Draw, online?: boolean) => Loss>> = {
   crossEntropy: (d, online) =>
     sw.crossEntropy(
       d?.options('crossEntropy', {
@@ -81,6 +92,7 @@ const methodDraws: Readonly<Record<string, (d: Draw, timeSteps: number) => unkno
 export const tables: Readonly<Record<string, readonly string[]>> = {
   layers: [...layerKinds, 'add', 'concat'],
   methods: methodModes().map((mode) => mode.join(' ')),
+  recurrent: methodModes(({ neuron }) => neuron !== 'eligibility').map(([of]) => `${of} recurrent`),
   losses: lossNames,
   optimizers: optimizerNames,
   surrogates: ['neuron', 'cell', 'stabilizedLif'].flatMap((kind) =>
@@ -108,7 +120,7 @@ export function drawNetworks(seed: number, count: number): Drawn[] {
   const open = new Set(Object.values(tables).flat())
   return Array.from({ length: count }, (_, index) => {
     const candidates = Array.from({ length: 8 }, (_, i) =>
-      drawNetwork(Math.imul(seed, 0x9e3779b1) + index * 8 + i, index, open),
+      drawOne(Math.imul(seed, 0x9e3779b1) + index * 8 + i, index, open),
     )
     const news = candidates.map(({ reached }) => [...reached].filter((one) => open.has(one)).length)
     const best = candidates[news.indexOf(Math.max(...news))]
@@ -117,33 +129,39 @@ export function drawNetworks(seed: number, count: number): Drawn[] {
   })
 }
 
-const shapes: readonly ((d: Draw) => InputShape)[] = [
-  (d) => [d.int(1, 4), d.int(4, d.is.large ? 16 : 8), d.int(4, d.is.large ? 16 : 8)],
-  (d) => [d.int(1, 4), d.int(6, 12)],
-  (d) => [d.int(5, 16)],
-]
-
-function drawNetwork(seed: number, index: number, open: ReadonlySet<string>): Drawn {
+function drawOne(seed: number, index: number, open: ReadonlySet<string>): Drawn {
   const random = testRandom(seed)
   const [coarse, large, offline] = [0.25, 0.1, 0.6].map((share) => random() < share)
   const long = offline && !large && random() < 0.04
-  const d = new Draw(random, open, { coarse, large, long })
+  const d = new Draw(random, { coarse, large, long }, open)
   for (const [name, is] of Object.entries({ ties: coarse, large, long }))
     if (is) d.reached.add(name)
-  const [method, stepMode] = d.one(
-    methodModes(({ backward }) => offline === (backward === 'afterwards')),
-  )
+  const modes = methodModes(({ backward }) => offline === (backward === 'afterwards'))
+  return { ...drawNetwork(d, d.one(modes)), index, seed }
+}
+
+const images = (d: Draw): Shape =>
+  [d.int(1, 4), ...[0, 0].map(() => d.int(4, d.is.large ? 16 : 8))] as never
+const shapes: readonly ((d: Draw) => InputShape)[] = [
+  images,
+  (d) => [d.int(1, 4), d.int(6, 12)],
+  (d) => [d.int(5, 16)],
+  images,
+]
+
+function drawNetwork(d: Draw, [method, stepMode]: readonly [sw.Method, sw.StepMode]) {
   d.reached.add(`${method} ${stepMode}`)
   // Counts of spikes in bytes pass 127.
-  const timeSteps = long ? d.int(130, 160) : d.int(1, 6)
-  const online = traitsOf({ method, stepMode }).backward === 'everyCall'
+  const most = d.is.single ? d.one([1, 2, 4, 6, 9]) : d.int(1, 6)
+  const timeSteps = d.is.long ? d.int(130, 160) : most
   const loss = drawLoss(d, method, stepMode)
-  const shape = d.is.large ? shapes[0] : d.one([...shapes, shapes[0]])
+  const shape = d.is.large && !d.is.single ? images : d.one(shapes)
   const sketch = new Sketch(shape(d), method, stepMode, timeSteps)
   const classes = d.int(2, 5)
   const outputs = drawLayers(d, sketch, classes, loss.kind === 'selfDistillation')
   for (const { kind, layer } of sketch.nodes) {
     d.reached.add(kind)
+    if (layer?.kind === 'cell' && layer.recurrence) d.reached.add(`${method} recurrent`)
     if (layer && 'surrogate' in layer && fires(layer)) d.reached.add(`${kind} ${layer.surrogate}`)
   }
   const own = Object.fromEntries(methods[method].options.map((key) => [key, methodDraws[key]]))
@@ -154,30 +172,58 @@ function drawNetwork(seed: number, index: number, open: ReadonlySet<string>): Dr
   const given = allowed(chosen, loss)
   const frames = d.chance(0.5)
   if (frames) d.reached.add('frames')
-  const everyStep = given.update === 'everyStep'
   const names = sketch.nodes.flatMap(({ layer }, i) => (layer && fires(layer) ? [String(i)] : []))
+  const online = sketch.traits.backward === 'everyCall'
   const penalties = online || names.length === 0 ? [] : drawPenalties(d, names)
+  const batchSize = d.int(d.is.single ? 1 : 2, d.is.large ? 9 : 5)
+  const seed = d.int(0, 2 ** 32 - 1)
   return {
-    index,
-    sketch,
-    outputs,
-    loss,
-    penalties,
-    classes,
-    seed,
+    ...{ sketch, outputs, loss, penalties, classes, reached: d.reached },
+    coarse: d.is.coarse ?? false,
     compile: {
-      input: sketch.input,
-      method,
-      stepMode,
-      timeSteps,
-      frames,
-      batchSize: d.int(2, d.is.large ? 9 : 5),
-      seed: seed >>> 0,
-      ...given,
+      ...{ input: sketch.input, method, stepMode, timeSteps, frames, batchSize, seed, ...given },
     },
-    ...drawTraining(d, sketch, everyStep),
-    coarse: d.is.coarse,
-    reached: d.reached,
+    ...drawTraining(d, sketch, given.update === 'everyStep'),
+  }
+}
+
+/**
+ * A network from an input to five classes, for tests of plans.
+ *
+ * @param method it has layers that this method trains
+ * @param whole all steps are there at once, as `timeMean` needs them
+ */
+export function randomNetwork(
+  random: Random,
+  input: InputShape,
+  method: sw.Method,
+  whole = false,
+): sw.Block {
+  const modes = stepModesOf(method)
+  const sketch = new Sketch(input, method, modes[whole ? 0 : modes.length - 1], 4)
+  const d = new Draw(random, { large: true, single: true })
+  return sketch.network(drawLayers(d, sketch, 5, false))
+}
+
+/** A network with everything that a plan is made for. */
+export function randomPlanOptions(random: Random): PlanOptions {
+  const d = new Draw(random, { large: random() < 0.6, single: true })
+  const { sketch, outputs, compile, loss, penalties } = drawNetwork(d, d.one(methodModes()))
+  const graph = trace(sketch.network(outputs), sketch.input)
+  const isWhole = outputs.length > 1 || sketch.nodes.some(({ kind }) => kind === 'timeMean')
+  const all: readonly Purpose[] = ['train', 'train', ...keysOf(purposes)]
+  const { method, stepMode, timeSteps, frames, batchSize } = compile
+  const names = graph.nodes.filter(({ layer }) => fires(layer)).map(({ name }) => name)
+  const layers = penalties.map((one) => ({
+    ...one,
+    layers: one.layers === '*' ? names : [one.layers].flat(),
+  }))
+  return {
+    ...methodOptions(compile, timeSteps),
+    ...{ graph, input: graph.nodes[0].shape, method, stepMode, timeSteps, frames, batchSize },
+    inspect: d.chance(0.2),
+    purpose: d.one(all.filter((purpose) => purpose !== 'stream' || !isWhole)),
+    training: { ...standardTraining, loss, penalties: layers },
   }
 }
 
@@ -206,11 +252,12 @@ function drawLoss(d: Draw, method: sw.Method, stepMode: sw.StepMode): Loss {
 /** Chains, branches and their ends. */
 function drawLayers(d: Draw, sketch: Sketch, classes: number, exits: boolean): number[] {
   const early: number[] = []
-  for (let i = d.int(3, 7); i > 0; i--) {
+  for (let i = d.int(2, d.is.single ? 12 : 5); i > 0; i--) {
     const at = sketch.last
     const before = sketch.signals[at]
     if (at > 0 && d.chance(0.15)) drawJoin(d, sketch)
-    else put(d, sketch, d.chance(0.6) ? d.one(usual) : undefined)
+    else if (d.chance(0.4)) put(d, sketch)
+    else put(d, sketch, before.spikes ? [...usual, ...pools] : usual)
     if (exits && early.length === 0 && !before.flat && d.chance(0.4)) early.push(sketch.last)
   }
   const from = sketch.last
@@ -224,16 +271,23 @@ function drawLayers(d: Draw, sketch: Sketch, classes: number, exits: boolean): n
 type Kind = (typeof layerKinds)[number]
 
 /** Kinds that most networks have. */
-const usual: readonly Kind[] = ['conv2d', 'conv1d', 'linear', 'neuron', 'cell', 'stabilizedLif']
+const usual: readonly Kind[] = [
+  ...(['conv2d', 'conv2d', 'conv2d', 'conv1d', 'linear'] as const),
+  ...(['neuron', 'cell', 'stabilizedLif'] as const),
+]
+const pools: readonly Kind[] = ['maxPool1d', 'maxPool2d', 'avgPool2d']
 
-/** A layer that fits, of a kind or of any. */
-function put(d: Draw, sketch: Sketch, kind?: Kind, from = sketch.last): void {
-  const order = kind ? [kind] : Array.from({ length: 40 }, () => d.one(layerKinds))
-  for (const one of order) {
-    const layer = drawers[one](d, sketch.signals[from], sketch)
-    if (!layer) continue
-    sketch.put(layer, from)
-    return
+/** A layer of one of these kinds, if one fits. */
+export function put(d: Draw, sketch: Sketch, kinds?: readonly Kind[]): void {
+  const all = kinds ?? layerKinds
+  for (let tries = 2 * all.length; tries > 0; tries--) {
+    const kind = d.one(all)
+    const { shape, flat } = sketch.signals[sketch.last]
+    // Of any kind, a layer of series has an image as one.
+    const turns = !kinds && kind.endsWith('1d') && !flat && shape[1] > 1 && d.chance(0.5)
+    if (turns) sketch.put(sw.adaptiveAvgPool2d([1, Math.max(4, shape[2])]))
+    const layer = drawers[kind](d, sketch.signals[sketch.last], sketch)
+    if (layer) return void sketch.put(layer)
   }
 }
 
@@ -241,8 +295,8 @@ function put(d: Draw, sketch: Sketch, kind?: Kind, from = sketch.last): void {
 function drawJoin(d: Draw, sketch: Sketch): void {
   const from = sketch.last
   const { shape, flat } = sketch.signals[from]
-  put(d, sketch, d.one(['conv2d', 'conv1d', 'linear', 'neuron', 'relu', 'identity', 'batchNorm1d']))
-  if (d.chance(0.5)) put(d, sketch, 'neuron')
+  put(d, sketch, ['conv2d', 'conv1d', 'linear', 'neuron', 'relu', 'identity', 'batchNorm1d'])
+  if (d.chance(0.5)) put(d, sketch, ['neuron'])
   const branch = sketch.signals[sketch.last]
   if (sketch.last === from || flat !== branch.flat) return
   const fits = shape.slice(1).every((size, i) => size === branch.shape[i + 1])

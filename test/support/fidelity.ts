@@ -2,8 +2,8 @@
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { graphToJson } from '../../../src/graph/json.js'
-import { type Graph, trace } from '../../../src/graph/trace.js'
+import { graphToJson } from '../../src/graph/json.js'
+import { type Graph, trace } from '../../src/graph/trace.js'
 import {
   type Dataset,
   type Model,
@@ -12,12 +12,12 @@ import {
   type StateDict,
   type StepInfo,
   type Training,
-} from '../../../src/index.js'
-import { serializeSafetensors, type Tensor } from '../../../src/io/safetensors.js'
-import { Purpose, RandomStream } from '../../../src/random.js'
-import { testRandom } from '../engine.js'
-import type { Drawn } from './draw.js'
-import type { Sketch } from './sketch.js'
+} from '../../src/index.js'
+import { serializeSafetensors, type Tensor } from '../../src/io/safetensors.js'
+import { Purpose, RandomStream } from '../../src/random.js'
+import type { Drawn } from './draw/networks.js'
+import type { Sketch } from './draw/sketch.js'
+import { testRandom } from './engine.js'
 
 type Random = () => number
 type Tensors = Map<string, Tensor>
@@ -140,9 +140,7 @@ const putSpikes = (tensors: Tensors, prefix: string, model: Model): void => {
 }
 
 /** What is one number for a layer of cells, or one for each channel or neuron. */
-const constantNames = ['tau', 'tauSyn', 'tauAdaptation', 'beta', 'inputScale'].concat(
-  ...['vThreshold', 'vReset', 'vRest'],
-)
+const constantNames = /^(tau.*|beta|inputScale|v[TR].*)$/
 /** What is of rows and columns, and what a layer of series has for its one row. */
 const sizes = { kernelSize: 1, stride: 1, padding: 0, outputSize: 1 } as const
 
@@ -151,12 +149,10 @@ function nodesOf(graph: Graph, { signals }: Sketch): object[] {
   const others = graphToJson(graph).nodes.map(({ layer = {}, kind, name, inputs }, i) => {
     const given = Object.entries(layer).map(([key, value]) =>
       key in sizes && typeof value === 'number'
-        ? [key, [sizes[key as keyof typeof sizes], value]]
-        : [key, value],
+        ? ([key, [sizes[key as keyof typeof sizes], value]] as const)
+        : ([key, value] as const),
     )
-    const constants = constantNames.flatMap((key) =>
-      layer[key] == null ? [] : [[key, layer[key]]],
-    )
+    const constants = given.filter(([key, value]) => constantNames.test(key) && value !== null)
     const { trace, spikes } = signals[i + 1]
     return {
       ...Object.fromEntries(given),
@@ -194,7 +190,7 @@ export async function writeNetwork(drawn: Drawn, folder: string): Promise<number
     // Before numbers grow beyond float32.
     const ends = {
       name: 'ends',
-      onStep: ({ loss }: StepInfo, t: Training) => loss > 1e4 && t.stop(),
+      onStep: ({ loss }: StepInfo, t: Training) => loss > 100 && t.stop(),
     }
     const shared = { ...fit, schedule, numWorkers: 0, callbacks: [ends] }
     await model.fit(data, {

@@ -1,11 +1,20 @@
 /** Random layers of every kind that the product has, by its tables. */
 
-import type { Layer } from '../../../src/index.js'
+import type { Cell, Layer, Neuron, Shape } from '../../../src/index.js'
 import * as sw from '../../../src/index.js'
 import { type CellType, cellTypes } from '../../../src/nn/layers/cell.js'
+import { fires } from '../../../src/nn/layers/kinds.js'
 import { fixedTauOptions, neuronOptions } from '../../../src/nn/layers/neuron.js'
 import { keysOf, surrogateNames } from '../tables.js'
 import type { Signal, Sketch } from './sketch.js'
+
+export type Random = () => number
+
+export const integer = (random: Random, least: number, most: number): number =>
+  least + Math.floor(random() * (most - least + 1))
+
+export const one = <T>(random: Random, list: readonly T[]): T =>
+  list[integer(random, 0, list.length - 1)]
 
 /** What sets a network apart. */
 interface Nature {
@@ -15,7 +24,12 @@ interface Nature {
   readonly large: boolean
   /** Over a hundred steps, and nothing that makes gradients grow with each. */
   readonly long: boolean
+  /** A batch may be one image, of which a channel without pixels has no statistics. */
+  readonly single: boolean
 }
+
+/** How often an option is given. */
+type Share = number | ((key: string) => number)
 
 /** Numbers for a network; what is reached is written down. */
 export class Draw {
@@ -23,9 +37,9 @@ export class Draw {
 
   /** @param open what no network has yet */
   constructor(
-    readonly random: () => number,
-    private readonly open: ReadonlySet<string>,
-    readonly is: Nature,
+    readonly random: Random,
+    readonly is: Partial<Nature> = {},
+    private readonly open: ReadonlySet<string> = new Set(),
   ) {}
 
   /** More often where it would be new. */
@@ -34,11 +48,11 @@ export class Draw {
   }
 
   int(least: number, most: number): number {
-    return least + Math.floor(this.random() * (most - least + 1))
+    return integer(this.random, least, most)
   }
 
   one<T>(list: readonly T[]): T {
-    return list[this.int(0, list.length - 1)]
+    return one(this.random, list)
   }
 
   /** One that is new for a kind, if there is one. */
@@ -58,7 +72,7 @@ export class Draw {
   }
 
   /** One for the layer, each channel or each neuron. */
-  numbers({ shape, flat }: Signal, least: number, most: number): number | number[] {
+  numbers({ shape, flat }: Place, least: number, most: number): number | number[] {
     const [c, h, w] = shape
     const count = this.one([0, 0, flat ? c * h * w : c, c * h * w])
     if (count === 0) return this.number(least, most)
@@ -69,42 +83,51 @@ export class Draw {
   options<K extends string>(
     what: string,
     draws: Readonly<Partial<Record<K, () => unknown>>>,
-    share = 0.4,
+    share: Share = 0.4,
   ): Record<K, never> {
     const given = (keysOf(draws as Record<K, unknown>) as K[]).filter((key) =>
-      this.prefers(`${what}.${key}`, share),
+      this.prefers(`${what}.${key}`, typeof share === 'number' ? share : share(key)),
     )
     for (const key of given) this.reached.add(`${what}.${key}`)
     return Object.fromEntries(given.map((key) => [key, draws[key]?.()])) as Record<K, never>
   }
 }
 
+type Place = Pick<Signal, 'shape' | 'flat'>
+
 /** A layer of a kind behind a signal; undefined where it does not fit. */
 type Drawer = (d: Draw, x: Signal, sketch: Sketch) => Layer | undefined
 
 const isImage = ({ shape, flat }: Signal): boolean => !flat && shape[1] > 1
 const isSeries = ({ shape, flat }: Signal): boolean => !flat && shape[1] === 1 && shape[2] > 1
-const sizeOf = ({ shape: [c, h, w] }: Signal): number => c * h * w
+const sizeOf = ({ shape: [c, h, w] }: Place): number => c * h * w
 
 /** Whether a weight may read it. */
 export const canWeigh = ({ trace }: Signal, { traits }: Sketch): boolean =>
   traits.presynaptic !== 'trace' || trace !== undefined
 
 /** Width for each channel, so that groups divide both numbers of channels. */
-function channels(d: Draw, from: number): { to: number; groups: number; standardise: boolean } {
+function channels(
+  d: Draw,
+  from: number,
+  { nodes }: Sketch,
+): { to: number; groups: number; standardise: boolean } {
   const divisors = Array.from({ length: from }, (_, i) => i + 1).filter((n) => from % n === 0)
   const groups = d.chance(0.6) ? 1 : d.one(divisors)
-  const parts = d.chance(d.is.large ? 0.7 : 0.1) ? d.one([16, 20, 36]) : d.int(1, 8)
-  const to = groups === 1 ? parts : groups * d.int(1, 4)
+  const parts = d.chance(d.is.large ? 0.7 : 0.1) ? d.one([8, 12, 16, 20, 40]) : d.int(1, 8)
+  const most = d.is.large ? Math.max(1, Math.min(12, Math.floor(48 / groups))) : 4
+  const to = groups === 1 ? parts : groups * d.int(1, most)
   const isDepthwise = groups === from && groups === to
-  const fits = groups === 1 || isDepthwise || (to / groups) % 4 === 0
+  // The input's own channels are stored without padding, and no block of one group.
+  const isStored = nodes.some(({ layer }) => fires(layer) || layer?.kind.startsWith('conv'))
+  const fits = groups === 1 || (isDepthwise && isStored) || (to / groups) % 4 === 0
   return { to, groups, standardise: fits && d.chance(0.2) }
 }
 
 const conv2d: Drawer = (d, x, sketch) => {
   if (!isImage(x) || !canWeigh(x, sketch)) return undefined
   const [from, h, w] = x.shape
-  const { to, groups, standardise } = channels(d, from)
+  const { to, groups, standardise } = channels(d, from, sketch)
   const kernel = d
     .one([
       [3, 3],
@@ -125,7 +148,7 @@ const conv2d: Drawer = (d, x, sketch) => {
 const conv1d: Drawer = (d, x, sketch) => {
   if (!isSeries(x) || !canWeigh(x, sketch)) return undefined
   const [from, , length] = x.shape
-  const { to, groups, standardise } = channels(d, from)
+  const { to, groups, standardise } = channels(d, from, sketch)
   const kernel = Math.min(d.one([1, 2, 3, 5]), length)
   const isOne = (from / groups) * kernel === 1
   const own = { bias: d.chance(0.6), standardise: standardise && !isOne, groups }
@@ -165,13 +188,15 @@ const pool1d =
     return make(kernel, options)
   }
 
+const hasStatistics = ({ is }: Draw, { shape: [, h, w] }: Place): boolean => !is.single || h * w > 1
+
 const normOptions = (d: Draw, what: string): sw.BatchNormOptions =>
   d.options(what, { eps: () => d.one([1e-3, 1e-4]), momentum: () => d.number(0.05, 0.5) })
 
 /** What cells of all types are drawn with, by the options of the product's table. */
 const cellDraws = (
   d: Draw,
-  x: Signal,
+  x: Place,
   oneTau: boolean,
   kind: 'cell' | 'neuron' = 'cell',
 ): Readonly<Record<string, () => unknown>> => ({
@@ -201,25 +226,59 @@ const makers: Readonly<Record<CellType, (options: object) => Layer>> = {
   integrator: sw.integrator,
 }
 
+interface CellNature {
+  readonly types: readonly CellType[]
+  readonly learns: boolean
+  /** One time constant for the layer. */
+  readonly oneTau?: boolean
+  readonly share: Share
+}
+
 /** Neurons of any type: those of the table's options that are drawn make it a cell, or not. */
-function neuronOf(d: Draw, x: Signal, sketch: Sketch): Layer {
-  const { traits } = sketch
-  const learns = traits.neuron !== 'surrogate'
-  const type = d.one(keysOf(cellTypes).filter((name) => learns || name !== 'plif'))
+function neuronOf(d: Draw, x: Place, { types, learns, oneTau = false, share }: CellNature): Layer {
+  const type = d.one(types.filter((name) => learns || name !== 'plif'))
   const { options, learn } = cellTypes[type]
-  const draws = cellDraws(d, x, traits.presynaptic === 'trace')
+  const draws = cellDraws(d, x, oneTau)
   const known = Object.fromEntries(
     options
       .filter((key) => key !== 'learn' && !(d.is.long && key === 'detachReset'))
       .map((key) => [key, draws[key]]),
   )
-  const given: Record<string, unknown> = d.options(type, known, d.one([0, 0.2, 0.5]))
-  const chosen = learn.filter((key) => learns && d.prefers(`${type}.learn ${key}`, 0.15))
+  const given: Record<string, unknown> = d.options(type, known, share)
+  const chosen = learn.filter((key) => learns && d.prefers(`${type}.learn ${key}`, 0.2))
   for (const key of chosen) {
     d.reached.add(`${type}.learn ${key}`)
     given[key] ??= draws[key]()
   }
   return makers[type](chosen.length > 0 ? { ...given, learn: chosen } : given)
+}
+
+function recurrent(d: Draw, layer: Cell | Neuron): Cell {
+  const all = d.chance(0.7)
+  d.reached.add(all ? 'recurrent' : 'recurrent.allToAll')
+  return sw.recurrent(layer, all ? { bias: d.chance(0.5) } : { allToAll: false })
+}
+
+const isSpiking = (type: CellType): boolean => cellTypes[type].options.includes('vThreshold')
+
+/** Cells that spike, or integrators; `learns`: with parameters, `hears`: recurrent. */
+export function randomCell(
+  random: Random,
+  shape: Shape,
+  {
+    learns,
+    hears = false,
+    spikes = true,
+  }: Record<'learns', boolean> & Partial<Record<'hears' | 'spikes', boolean>>,
+): Cell {
+  const d = new Draw(random)
+  const types = keysOf(cellTypes).filter((type) => isSpiking(type) === spikes)
+  // With their own threshold neurons fire.
+  const share = (key: string): number => (['vThreshold', 'surrogate'].includes(key) ? 1 : 0.5)
+  for (;;) {
+    const layer = neuronOf(d, { shape, flat: false }, { types, learns, share })
+    if (layer.kind === 'cell') return hears ? recurrent(d, layer) : layer
+  }
 }
 
 /** Neurons that have no option of cells. */
@@ -239,15 +298,16 @@ const neuron: Drawer = (d, x, { traits }) => {
   )
 }
 
-const cell: Drawer = (d, x, sketch) => {
-  const drawn = neuronOf(d, x, sketch)
-  const alone = drawn.kind === 'cell' && (drawn.vThreshold === null || sizeOf(x) > 64)
-  const hears = sketch.traits.neuron !== 'eligibility' && !alone && !d.is.long && d.chance(0.3)
-  if (!hears || (drawn.kind !== 'cell' && drawn.kind !== 'neuron')) return drawn
-  if (drawn.kind === 'neuron' && sizeOf(x) > 64) return drawn
-  const all = d.chance(0.7)
-  d.reached.add(all ? 'recurrent' : 'recurrent.allToAll')
-  return sw.recurrent(drawn, all ? { bias: d.chance(0.5) } : { allToAll: false })
+const cell: Drawer = (d, x, { traits, method }) => {
+  const drawn = neuronOf(d, x, {
+    types: keysOf(cellTypes),
+    learns: traits.neuron !== 'surrogate',
+    oneTau: traits.presynaptic === 'trace',
+    share: d.one([0, 0.2, 0.5]),
+  })
+  const mayHear = traits.neuron !== 'eligibility' && !d.is.long && sizeOf(x) <= 64
+  const hears = mayHear && fires(drawn) && d.prefers(`${method} recurrent`, 0.3)
+  return hears ? recurrent(d, drawn as Cell | Neuron) : drawn
 }
 
 const stabilizedLif: Drawer = (d, _x, { traits }) =>
@@ -292,9 +352,15 @@ export const drawers: Readonly<Record<Layer['kind'], Drawer>> = {
   groupNorm,
   layerNorm,
   batchNorm2d: (d, x) =>
-    x.flat ? undefined : sw.batchNorm2d(x.shape[0], normOptions(d, 'batchNorm2d')),
-  batchNorm1d: (d, { shape: [c, h, w], flat }) =>
-    h > 1 || (flat && w > 1) ? undefined : sw.batchNorm1d(c, normOptions(d, 'batchNorm1d')),
+    x.flat || !hasStatistics(d, x)
+      ? undefined
+      : sw.batchNorm2d(x.shape[0], normOptions(d, 'batchNorm2d')),
+  batchNorm1d: (d, x) => {
+    const { flat, shape } = x
+    const [c, h, w] = shape
+    if (h > 1 || (flat && w > 1) || !hasStatistics(d, x)) return undefined
+    return sw.batchNorm1d(c, normOptions(d, 'batchNorm1d'))
+  },
   avgPool2d: pool2d(sw.avgPool2d),
   sumPool2d: pool2d(sw.sumPool2d),
   maxPool2d: pool2d(sw.maxPool2d, rateOfPool),
