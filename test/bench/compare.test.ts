@@ -63,22 +63,23 @@ test('a slower loop is found on fresh processes, and nothing else', async () => 
 
 const baselinePath = join(folder, 'base.json')
 
-test('a baseline is saved, read, and compared with: equal and slower', async () => {
+test('a baseline is saved, read, and compared with', async () => {
   // Of three processes, one that is disturbed would leave it undecided.
-  const made = await makeBaseline(optionsOf({ count: 2 }), 5)
-  assert.equal(made.benchmarks.map(({ name }) => name).sort(), ['loop 0', 'loop 1'])
-  assert.ok(made.benchmarks.every(({ processes }) => processes.length === 5))
+  const made = await makeBaseline(optionsOf({ count: 1 }), 5)
+  assert.equal(
+    made.benchmarks.map(({ name, processes }) => [name, processes.length]),
+    [['loop 0', 5]],
+  )
   await writeBaseline(baselinePath, made)
   assert.equal(await readBaseline(baselinePath), made)
   const { campaign } = await compareBaseline(
     baselinePath,
     // Now and then are not side by side: what the machine does meanwhile counts.
-    optionsOf({ count: 3, slower: { 1: 5 } }, { threshold: 0.3 }),
+    optionsOf({ count: 2, slower: { 0: 5 } }, { threshold: 0.3 }),
   )
   const verdicts = verdictsOf(campaign.rows)
-  assert.is(verdicts['loop 1'], 'slower')
-  assert.is.not(verdicts['loop 0'], 'slower')
-  assert.is(verdicts['loop 2'], 'undecided', 'there is nothing to compare it with')
+  assert.is(verdicts['loop 0'], 'slower')
+  assert.is(verdicts['loop 1'], 'undecided', 'there is nothing to compare it with')
 })
 
 test.run()

@@ -119,17 +119,18 @@ test('without a loading file, bench says how to run one', () => {
 })
 
 test('own files are compared like kernels; a build without kernels is skipped by name', async () => {
-  await fakeBuild('old', false)
+  for (const name of ['new', 'old']) await fakeBuild(name, false)
   const path = write(
     'user/plain.bench.mjs',
     `import * as sw from 'spikewasm'
 console.log('text of a benchmark')
 bench('sum', () => { let s = 0; for (let i = 0; i < 2e5; i++) s += i; return s })
-bench('needs it', () => { if (!sw.lif) throw new Error('no lif here') })
+bench('needs it', () => { if (sw.who === 'old') throw new Error('no lif here') })
 `,
   )
   const { campaign } = await compareAgainst(join(folder, 'old'), {
     selection: {},
+    root: join(folder, 'new'),
     own: [path],
     // A busy machine needs seconds to start a process; nothing is to look slower.
     ...{ seconds: 20, threshold: 0.9 },

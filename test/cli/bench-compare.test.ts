@@ -1,5 +1,8 @@
-/** Comparisons of `spikewasm bench` as processes: exit codes, tables, JSON, files. */
-import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
+/**
+ * Comparisons of `spikewasm bench`: exit codes, tables, JSON, files. That a slower build is found is
+ * in test/bench/compare.test.ts.
+ */
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -15,6 +18,12 @@ test.before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'spikewasm-bench-compare-'))
   copy = join(folder, 'copy')
   copyBuild(copy)
+  // A kernel does without the networks, which each process would load.
+  const path = join(copy, 'package.json')
+  const manifest = JSON.parse(await readFile(path, 'utf8'))
+  manifest.exports['.'] = './empty.js'
+  await writeFile(path, JSON.stringify(manifest))
+  await writeFile(join(copy, 'empty.js'), 'export {}\n')
 })
 test.after(() => removeFolder(folder))
 
@@ -51,52 +60,12 @@ test('networks: both builds get the same spikes, and the table says how many', a
   assert.not.match(stdout, /not the same spikes/)
 })
 
-/** A package that exports kernels alone, by modules of the copy. */
-async function packageOf(path: string, ops: string): Promise<void> {
-  const exports = { '.': './index.js', './ops': './ops.js' }
-  await mkdir(path, { recursive: true })
-  await writeFile(
-    join(path, 'package.json'),
-    JSON.stringify({ name: 'spikewasm', version: '1.0.0', type: 'module', exports }),
-  )
-  // Each of many processes would load the networks, which a kernel does without.
-  await writeFile(join(path, 'index.js'), 'export {}\n')
-  await writeFile(join(path, 'ops.js'), ops)
-}
-
-test('--against from a build with a slow kernel: 1, and the kernel is named', async () => {
-  // Both sides share modules: each of many processes loads them once.
-  await packageOf(join(copy, 'other'), `export * from '../build/src/ops/index.js'\n`)
-  const path = join(copy, 'package.json')
-  const manifest = JSON.parse(await readFile(path, 'utf8'))
-  manifest.exports['.'] = './other/index.js'
-  manifest.exports['./ops'] = './build/src/ops/slow.js'
-  await writeFile(path, JSON.stringify(manifest))
-  await writeFile(
-    join(copy, 'build/src/ops/slow.js'),
-    `
-import * as self from './index.js'
-export * from './index.js'
-export const relu = Object.assign(Object.create(self.relu), {
-  plan(options) {
-    const planned = self.relu.plan(options)
-    const run = planned.run.bind(planned)
-    planned.run = (...arrays) => {
-      const end = performance.now() + 0.2
-      while (performance.now() < end);
-      return run(...arrays)
-    }
-    return planned
-  },
-})
-`,
-  )
-  const main = join(copy, 'build/src/cli/main.js')
-  const args = [main, 'bench', '--against', join(copy, 'other'), ...small, '--seconds', '40']
-  const { code, stdout, stderr } = await run(args, { node: true, cwd: folder })
-  assert.equal([code, stderr], [1, ''], stdout)
-  assert.match(stdout, /relu 8x8x8 B4 T4 .*slower/)
-  assert.match(stdout, /^1 slower, .* Slower by more than 2\.00 %: relu 8x8x8 B4 T4\.$/m)
+test('the exit code is that of the comparison: 2 where a benchmark fails in both builds', async () => {
+  await writeFile(join(folder, 'bad.mjs'), `bench('bad', () => { throw new Error('no more') })\n`)
+  const args = ['bad.mjs', '--against', copy, '--seconds', '1']
+  const { code, stdout } = await benchHere(...args)
+  assert.is(code, 2, stdout)
+  assert.match(stdout, /failed: bad: Error: no more/)
 })
 
 test('--save-baseline, then --baseline: 0 both', async () => {

@@ -61,7 +61,7 @@ test('--list: a name a line and nothing else; --filter takes parts of names', as
 
 test('a run: tables, JSON for actions, markdown', async () => {
   const files = ['--json', 'out.json', '--markdown', 'out.md']
-  const kernels = ['--shape', '8x8x8-8', '--filter', ' d0.', '--density', '0.3,0.6']
+  const kernels = ['--shape', '8x8x8-8', '--filter', 'conv2d spikes', '--density', '0.3,0.6']
   const { code, stdout, stderr } = await bench('--quick', ...kernels, ...files)
   assert.equal([code, stderr], [0, ''])
   const markdown = await readFile(join(folder, 'out.md'), 'utf8')

@@ -381,7 +381,7 @@ for (const [name, { lib, types = [], files = [] }] of Object.entries(surrounding
   })
 
 test('benchmarks run from the package', async () => {
-  const args = ['bench', '--quick', '--filter', 'relu', '--json']
+  const args = ['bench', '--quick', '--shape', '8x8x8', '--filter', 'relu', '--json']
   const { stdout } = await run(join(project, 'node_modules/.bin/spikewasm'), args, {
     cwd: project,
     env,
