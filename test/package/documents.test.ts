@@ -226,9 +226,10 @@ test('docs/command-line.md names each field of the JSON that commands print', as
     const net = join(folder, 'net.wasm')
     const exported = await runHere(['export', '--run', folder, '--out', net, '--json'])
     const onFile = await runHere(['eval', '--on', net, '--json'])
+    const bench = ['bench', '--quick', '--shape', '8x8x8', '--no-revectorize']
     const hosts = ['--hosts', 'node', '--samples', '5', '--json']
     const verified = await runHere(['verify', net, '--run', folder, ...hosts])
-    const measured = await run(['bench', '--quick', '--filter', 'relu', '--json'])
+    const measured = await runHere([...bench, '--filter', 'relu', '--json'])
     for (const file of [net, join(folder, 'net.h')]) await rm(file)
     const fields = [trained, tested, exported, onFile, verified]
       .flatMap(({ stdout }) => stdout.trimEnd().split('\n'))
