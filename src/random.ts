@@ -20,16 +20,17 @@ export enum Purpose {
 }
 
 /**
- * A stream of numbers for one sample. One object serves all samples: `start` costs no allocation.
+ * A stream of numbers for one sample, from `start` on. One object serves all samples: it costs no
+ * allocation.
  */
 export class RandomStream {
-  private seed = 0
-  private epoch = 0
-  private index = 0
-  private counter = 0
-  private word0 = 0
-  private word1 = 0
-  private spare = false
+  private seed!: number
+  private epoch!: number
+  private index!: number
+  private counter!: number
+  private word0!: number
+  private word1!: number
+  private spare!: boolean
 
   constructor(private readonly purpose: Purpose) {}
 
