@@ -53,7 +53,7 @@ function expectPython() {
     error?.code === 'ENOENT' ? 'it was not found' : String(stderr).trim().split('\n').at(-1)
   fail(
     `${python} must have torch: ${why}; run "${python} -m pip install torch", or ` +
-      'let the variable PYTHON name a Python that has them',
+      'let the variable PYTHON name a Python that has it',
   )
 }
 

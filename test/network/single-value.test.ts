@@ -113,7 +113,7 @@ test('where a gradient is infinite, clipping leaves every parameter, and the ste
   const model = await sequential(linear(1, 2)).compile({
     ...{ input: [1], timeSteps: 1, batchSize: 2, method: 'bptt' },
     loss: mse({ targets: 'values' }),
-    optimizer: sgd({ lr: 0.1, momentum: 0, weightDecay: 0.5 }),
+    optimizer: sgd({ lr: 0.1, momentum: 0, weightDecay: 0.5, decay: 'all' }),
   })
   const state = model.stateDict()
   state['0.weight'].data.set([3e-37, 0])

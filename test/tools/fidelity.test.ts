@@ -37,7 +37,7 @@ const run = (file: string, args: readonly string[], env = {}): Promise<Outcome> 
 const fidelity = (args: readonly string[], env = {}): Promise<Outcome> =>
   run(process.execPath, ['tools/fidelity.mjs', ...args], env)
 
-test('a hundred networks reach every entry of the tables, whatever the seed', () => {
+test('a hundred networks of some seeds reach every entry of the tables', () => {
   for (let seed = 0; seed < ofLong(4, 40); seed++) {
     const reached = new Set(drawNetworks(seed, 100).flatMap((drawn) => [...drawn.reached]))
     const open = Object.values(tables).flatMap((names) => names.filter((n) => !reached.has(n)))

@@ -43,6 +43,8 @@ const cases: readonly (readonly [string, ...string[]])[] = [
   ['Math.min(a, b)', 'Math.max(a, b)'],
   ['Math.ceil(a)', 'Math.floor(a)'],
   ['f32x4.lt(a, b)', 'f32x4.le(a, b)', 'f32x4.gt(a, b)'],
+  ['i32x4.gt_s(a, b)', 'i32x4.ge_s(a, b)', 'i32x4.lt_s(a, b)'],
+  ['i8x16.min_u(a, b)', 'i8x16.max_u(a, b)'],
   ['f32x4.sub(a, b)', 'f32x4.sub((b), (a))'],
   ['f32x4.extract_lane(a, 1)', 'f32x4.extract_lane(a, 2)', 'f32x4.extract_lane(a, 0)'],
   ['a ? b : c', '!(a) ? b : c'],

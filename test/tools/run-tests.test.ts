@@ -76,12 +76,13 @@ test('a test that hangs is named, as is all that fails; the files behind it run'
     'a.test.mjs: 1 of its tests did not run',
     'c.test.mjs: "fails": Error: why',
     'd.test.mjs: "ends the process": exit code 1',
+    'e.test.mjs: its hook "before" failed: Error: hook',
     'e.test.mjs: 1 of its tests did not run',
     'f.test.mjs: Error: loads not',
     'g.test.mjs: has no test',
     'h.test.mjs: exit code 1 behind its tests, in one process with other files',
   ])
-  assert.equal([said.code, said.lines.at(-1)], [1, '4 passed, 8 failed'])
+  assert.equal([said.code, said.lines.at(-1)], [1, '4 passed, 9 failed'])
 })
 
 test('skips are named with their reasons, and count as nothing else', async () => {

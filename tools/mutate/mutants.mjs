@@ -47,6 +47,10 @@ const EXCHANGED = {
   ceil: 'floor',
   pmin: 'pmax',
   pmax: 'pmin',
+  min_s: 'max_s',
+  max_s: 'min_s',
+  min_u: 'max_u',
+  max_u: 'min_u',
 }
 
 const DROPPED = new Set([
@@ -111,8 +115,10 @@ function changesOf(node, textOf) {
     const [a, b, ...others] = node.arguments
     if (Object.hasOwn(EXCHANGED, textOf(name)))
       changes.push([name, EXCHANGED[textOf(name)], 'function exchanged'])
-    for (const text of (b && COMPARING_CALLS.get(textOf(name))) ?? [])
-      changes.push([name, text, 'comparison'])
+    // Of integers with a sign or without: lt_s.
+    const [, compares, sign] = /^([a-z]+)(_[su])?$/.exec(textOf(name)) ?? []
+    for (const text of (b && COMPARING_CALLS.get(compares)) ?? [])
+      changes.push([name, `${text}${sign ?? ''}`, 'comparison'])
     if (b && others.length === 0 && ORDERED_CALLS.has(textOf(name))) swap(a, b)
   }
   if (ts.isElementAccessExpression(node)) {

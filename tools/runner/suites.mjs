@@ -37,6 +37,7 @@ const watchedHook = (name, hook, tell) => async (state) => {
     await hook(state)
   } catch (error) {
     console.error(error)
+    if (name === 'before') tell({ kind: 'broken', why: `its hook "before" failed: ${error}` })
     throw error
   }
 }
