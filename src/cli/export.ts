@@ -242,6 +242,7 @@ async function compileModel(args: ExportArguments, given: GivenModel): Promise<M
     () => '--classes must be given with --input where no data set is named, got none',
   )
   const trains = args.mode === 'train'
+  if (run && trains) expectLearns(run)
   // What belongs to the method that the model was trained by.
   const sameMethod = args.method === undefined
   const model = await compile(given.network(input, classes), {
@@ -256,10 +257,7 @@ async function compileModel(args: ExportArguments, given: GivenModel): Promise<M
     batchSize: trains ? (args.batchSize ?? 1) : 64,
     threads: dataset === undefined ? 1 : defaultThreads(dataset),
   })
-  if (run && trains) {
-    expectLearns(run)
-    model.optimizer = optimizerOf(run)
-  }
+  if (run && trains) model.optimizer = optimizerOf(run)
   return model
 }
 

@@ -50,16 +50,13 @@ export function listenForInterrupt(onRequest: (name: string) => void): Interrupt
   const controller = new AbortController()
   const heard = endings.filter(isHeard)
   let first: Ending | undefined
-  let timer: NodeJS.Timeout | undefined
   const release = (): void => {
-    clearTimeout(timer)
     for (const signal of heard) process.off(signal, onSignal)
   }
   const onSignal = (signal: Ending): void => {
     if (first === undefined) {
       first = signal
-      timer = setTimeout(release, SAME_SIGNAL_MS)
-      timer.unref()
+      setTimeout(release, SAME_SIGNAL_MS).unref()
       controller.abort()
       onRequest(names[signal])
     } else if (signal !== first) process.exit(codeOf(signal))

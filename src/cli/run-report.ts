@@ -63,7 +63,7 @@ async function report(folder: string, args: ReportArguments): Promise<void> {
     purpose: 'inference',
     input,
     batchSize: 16,
-    threads: threads ?? (run ? defaultThreads(run.dataset) : 1),
+    threads: threads ?? defaultThreads(run?.dataset ?? 'digits'),
   })
   try {
     given.load(model)

@@ -4,7 +4,10 @@
  * event loop ends, flags of V8, output that cannot be written, threads that outlive a command.
  */
 
+import * as assert from 'uvu/assert'
+import { FAILED } from '../../src/cli/faults.js'
 import { runProgram } from '../../src/cli/program.js'
+import { Session } from '../../src/runtime/session.js'
 import type { Result } from './command.js'
 
 export { parseLines, tiny } from './command.js'
@@ -14,6 +17,10 @@ export interface Options {
   readonly cwd?: string
   /** Columns of a terminal that shows what goes to standard error. */
   readonly columns?: number
+  /** Columns of one that shows standard output. */
+  readonly wide?: number
+  /** Called with all of standard output so far. */
+  readonly onOutput?: (stdout: string) => void
   /** Another command than `spikewasm`; nothing is thrown. */
   readonly program?: (args: readonly string[]) => Promise<void>
 }
@@ -26,9 +33,9 @@ let last: Promise<unknown> = Promise.resolve()
 /** As in `command.ts`. One command runs at a time, whoever asks. */
 export function run(
   args: readonly string[],
-  { cwd, columns, program = spikewasm }: Options = {},
+  { program = spikewasm, ...options }: Options = {},
 ): Promise<Result> {
-  const result = last.then(() => runAlone(() => program(args), cwd ?? process.cwd(), columns))
+  const result = last.then(() => runAlone(() => program(args), options))
   last = result.catch(() => {})
   return result
 }
@@ -55,8 +62,35 @@ function keepListeners(): () => void {
   }
 }
 
+/** Sees to it that a command leaves no model, and nobody who hears Ctrl-C. */
+function watchLeft(): { expectNothing(code: number): void; release(): void } {
+  const { follow } = Session.prototype
+  const made = new Set<Session>()
+  Session.prototype.follow = async function (plan) {
+    await follow.call(this, plan)
+    made.add(this)
+  }
+  // One that ends the process may stay.
+  const heard = (): number =>
+    process.rawListeners('SIGINT').filter((listener) => !('listener' in listener)).length
+  const before = heard()
+  return {
+    expectNothing(code) {
+      for (const session of made) assert.throws(() => session.checkAlive(), /was disposed/)
+      // What has failed in `bench` ends the process.
+      if (code !== FAILED) assert.is(heard(), before, 'a command still hears Ctrl-C')
+    },
+    release() {
+      Session.prototype.follow = follow
+    },
+  }
+}
+
 /** Keeps what is written, as to a file, or as to a terminal of a width. */
-function capture(stream: NodeJS.WriteStream, columns?: number): { text: string; release(): void } {
+function capture(
+  stream: NodeJS.WriteStream,
+  { columns, onOutput }: Pick<Options, 'columns' | 'onOutput'>,
+): { text: string; release(): void } {
   const own = Object.getOwnPropertyDescriptors(stream)
   const captured = {
     text: '',
@@ -71,6 +105,7 @@ function capture(stream: NodeJS.WriteStream, columns?: number): { text: string; 
   }
   define('write', (chunk: string | Uint8Array, ...rest: unknown[]) => {
     captured.text += typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString()
+    onOutput?.(captured.text)
     const done = rest.at(-1)
     if (typeof done === 'function') process.nextTick(done as () => void)
     return true
@@ -82,12 +117,13 @@ function capture(stream: NodeJS.WriteStream, columns?: number): { text: string; 
 
 async function runAlone(
   program: () => Promise<void>,
-  cwd: string,
-  columns?: number,
+  { cwd = process.cwd(), columns, wide, onOutput }: Omit<Options, 'program'>,
 ): Promise<Result> {
   const [folder, before, exit] = [process.cwd(), process.exitCode, process.exit]
   const release = keepListeners()
-  const [stdout, stderr] = [capture(process.stdout), capture(process.stderr, columns)]
+  const left = watchLeft()
+  const stdout = capture(process.stdout, { columns: wide, onOutput })
+  const stderr = capture(process.stderr, { columns })
   process.exitCode = undefined
   process.exit = (code) => {
     stderr.text += `\nprocess.exit(${code}) was called; run this command in a process of its own\n`
@@ -99,10 +135,11 @@ async function runAlone(
     // Warnings come with the next tick.
     await new Promise((resolve) => setImmediate(resolve))
     const code = Number(process.exitCode ?? 0)
+    left.expectNothing(code)
     return { code, stdout: stdout.text, stderr: stderr.text }
   } finally {
     process.chdir(folder)
-    for (const stream of [stdout, stderr]) stream.release()
+    for (const kept of [stdout, stderr, left]) kept.release()
     process.exit = exit
     process.exitCode = before
     release()

@@ -108,8 +108,9 @@ interruptible('a second Ctrl-C ends at once, also a process that hears nothing',
 /** What a command hears of SIGHUP when it was started by this command of a shell. */
 async function afterHangup(command: string, folder: string): Promise<string> {
   const body = `
-    import { ignoreHangup, listenForInterrupt } from ${file('interrupt')}
-    ignoreHangup()
+    import { listenForInterrupt } from ${file('interrupt')}
+    import { runProgram } from ${file('program')}
+    await runProgram(['none'])
     const { signal } = listenForInterrupt(() => console.log('asked'))
     process.kill(process.pid, 'SIGHUP')
     await new Promise((resolve) => setTimeout(resolve, 50))

@@ -1,7 +1,7 @@
 /** `report`, and what `train` writes and says beside its numbers. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile, rm } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { get } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -36,6 +36,21 @@ test('train --out writes report.html, --no-report does not; report makes it agai
     // A finished run stays as it is, without its page too.
     await rm(file)
     assert.is((await run(['train', '--resume', with_])).code, 0)
+    // Without its manifest anything may be in it; without its data the page has no samples.
+    await rm(join(without, 'manifest.json'))
+    const options = join(without, 'options.json')
+    const of = JSON.parse(await readFile(options, 'utf8')) as object
+    await writeFile(options, JSON.stringify({ ...of, dataset: 'cifar10', data: folder }))
+    const data = await run(['report', without, '--json'])
+    assert.equal([data.code, parseLines(data.stdout)[0].epochs], [0, 1])
+    assert.match(data.stderr, /^spikewasm: report\.html: No samples were looked at: [^\n]+\n$/)
+    const history = join(without, 'history.jsonl')
+    const line = await readFile(history, 'utf8')
+    for (const wrong of ['x', '{}', line.replace('"stepMs":', '"x":')]) {
+      await writeFile(history, `${line}\n${wrong}\n`)
+      const { stderr } = await run(['report', without])
+      assert.match(stderr, /history\.jsonl: line 2 must be the record of an epoch, got something/)
+    }
     const none = await run(['report', join(folder, 'none')])
     assert.is(none.code, 1)
     assert.match(none.stderr, /^spikewasm: /)
