@@ -89,7 +89,7 @@ export function csvLogger(path: string, options: CsvLoggerOptions = {}, ...more:
         // Opened for writing now: hours of training are not spent first.
         if (found === undefined || bytes === 0) await writeFile(path, '')
         else await truncate(path, bytes)
-        const [head] = new TextDecoder().decode(written.subarray(0, bytes)).split('\n', 1)
+        const [head] = (bytes === 0 ? '' : old).split('\n', 1)
         end = head.endsWith('\r') ? '\r\n' : '\n'
         const cells = head.replace(/\r$/, '')
         columns = cells === '' ? undefined : parseLine(cells)
