@@ -185,8 +185,10 @@ async function work(args: WorkerArguments): Promise<void> {
 
 /** Until nothing has been there to do for two looks. */
 async function idle(isIdle: () => Promise<boolean>): Promise<void> {
-  for (let looks = 0; looks < 2; ) {
-    looks = (await isIdle().catch(() => false)) ? looks + 1 : 0
+  for (let wasIdle = false; ; ) {
+    const isNow = await isIdle().catch(() => false)
+    if (isNow && wasIdle) return
+    wasIdle = isNow
     await new Promise((resolve) => setTimeout(resolve, IDLE_MS))
   }
 }

@@ -73,7 +73,8 @@ test('pictures of recordings, and pages and tables of sweeps', async () => {
     narrow: [200, 90, 60, 40, 24].map((columns) => drawn(few, { rows: 12, columns })),
     csv: [sweepCsv(few)],
     sweep: [9, 1, 0, 11].map((count) => sweepBody(sweepOf(count, ['lr', 'name']))),
-    many: [1000, 1001].map((count) => {
+    cards: sweepBody(sweepOf(1, [...'abcdefghi'])).match(/<li><b>.*/g) ?? [],
+    many: [10, 70, 77, 1000, 1001].map((count) => {
       const lines = sweepBody(sweepOf(count, ['lr'])).split('\n')
       return lines.filter((line) => /best \d|more|All|first|failed\./.test(line)).join('\n')
     }),

@@ -1,9 +1,13 @@
 /** Sweeps by tables: what is read, chosen and compared, whole, in test/scale/choices.txt. */
 import { test } from 'uvu'
-import { type Cost, secondsOf } from '../../src/cli/sweep/estimate.js'
+import { type Cost, costFrom, secondsOf } from '../../src/cli/sweep/estimate.js'
 import { readHalving, rungsOf, standings } from '../../src/cli/sweep/halving.js'
+import { checkJob, payloadOf } from '../../src/cli/sweep/job.js'
+import { localExecutor, slotsFor } from '../../src/cli/sweep/local.js'
+import { checkRun, runId } from '../../src/cli/sweep/options.js'
 import { readSpec } from '../../src/cli/sweep/spec.js'
 import { tellPlan } from '../../src/cli/sweep/sweep.js'
+import type { Json } from '../../src/scale/jobs.js'
 import { odd, table } from '../support/inputs.js'
 import { expectSnapshot } from '../support/snapshot.js'
 
@@ -43,7 +47,36 @@ const specs: unknown[] = [
   { grid: { lr: [0.1] }, base: { epochs: 10 }, halving: { factor: 2, minEpochs: 2 } },
   { grid: { epochs: [1, 2] }, halving: {} },
   { grid: { lr: [`x${'y'.repeat(200)}`] } },
+  // 120 characters with what stands around them, and one more.
+  ...[110, 111].map((length) => ({ grid: { lr: ['y'.repeat(length)] } })),
 ]
+
+/** The payload of a job with something else in it; its id is right unless that is given. */
+function jobWith(more: Readonly<Record<string, Json>>, options: object = { epochs: 9 }): Json {
+  const data = '0123456789abcdef'
+  const run = checkRun(options, 'it')
+  return { ...(payloadOf({ id: runId(run, data), run, data }) as object), ...more }
+}
+const jobs: Json[] = [
+  ...[jobWith({}), jobWith({ id: 'x' }), jobWith({ data: '0' }), jobWith({ id: '0'.repeat(24) })],
+  ...[0, 1, 8, 9, 1.5].map((until) => jobWith({ until })),
+  ...[0, 1, 8, 9].map((from) => jobWith({ from })),
+  ...[1, 2, 3].map((from) => jobWith({ from, until: 3 })),
+  ...[1, 1024, 1025, 1.5].map((threads) => jobWith({}, { threads })),
+  ...[1, 1024, 1025, 1.5].map((numWorkers) => jobWith({}, { numWorkers })),
+  ...[1_000_000, 1_000_001].map((epochs) => jobWith({}, { epochs })),
+]
+
+/** Who may begin beside so many others. */
+function slots([given, jobs]: readonly [readonly (number | undefined)[], number]): string {
+  const entries = given.map((threads, i) => {
+    const options = threads === undefined ? {} : { threads }
+    return { run: { ...checkRun(options, 'it'), chosen: {} }, id: `${i}`, dataHash: 'x' }
+  })
+  const executor = localExecutor(entries, { jobs, runFolder: (id) => id })
+  const may = [0, 1, 2, 3].filter((running) => executor.mayStart(running))
+  return `${slotsFor(entries, jobs)}, beside ${may.join(' ')}`
+}
 
 const halvings: unknown[] = [
   ...[undefined, ...odd, { factor: 2 }, { minEpochs: 4 }, { other: 1 }],
@@ -102,8 +135,28 @@ test('sweeps: what is read, chosen, compared', () => {
         runs: runs.slice(0, 12).map(({ chosen }) => chosen),
       }
     }),
+    jobs: table(jobs, (job) => {
+      const { until, from } = checkJob(job)
+      return { until, from }
+    }).map((line) => line.replace(/[0-9a-f]{24}/g, 'ID')),
+    'what may begin': table<Parameters<typeof slots>[0]>(
+      [
+        [[undefined], 3],
+        [[undefined, undefined, undefined], 2],
+        [[1, 2, 1, 1], 4],
+        [[], 1],
+      ],
+      slots,
+    ),
     halvings: table(halvings, (value) => readHalving(value, 'halving')),
-    plans: [1, 44.97, 45, 2699.9, 2700].map((seconds) =>
+    costs: [[7], [90, 7, 9]].map((times) =>
+      JSON.stringify(
+        costFrom({
+          ...{ times, memories: [80, 99, 98], first: 1234, steps: 5, training: 60, test: 9 },
+        }),
+      ),
+    ),
+    plans: [1, 44.97, 45, 2699.9, 2700, 5e5].map((seconds) =>
       planned({ grid: { lr: [0.1] }, base: { epochs: 2 } }, seconds),
     ),
     'plans of several': [

@@ -78,28 +78,23 @@ export class Engine {
   /** Until all runs have ended, or the signal has come. */
   async run(): Promise<void> {
     const { signal, executor, onChange } = this.drive
-    const stop = (): void => this.wake()
-    signal.addEventListener('abort', stop)
-    try {
-      for (;;) {
-        this.tellEnded()
-        const due = signal.aborted ? [] : this.dueTasks()
-        for (const task of due) {
-          if (!executor.mayStart(this.running.size)) break
-          void this.start(task)
-        }
-        onChange()
-        if (this.running.size === 0 && (signal.aborted || this.dueTasks().length === 0)) break
-        await this.change(due.length > 0)
-      }
-      if (signal.aborted)
-        for (const live of this.live.values())
-          if (live.state === 'waiting' || live.state === 'running') live.state = 'stopped'
+    signal.addEventListener('abort', () => this.wake())
+    for (;;) {
       this.tellEnded()
+      const due = signal.aborted ? [] : this.dueTasks()
+      for (const task of due) {
+        if (!executor.mayStart(this.running.size)) break
+        void this.start(task)
+      }
       onChange()
-    } finally {
-      signal.removeEventListener('abort', stop)
+      if (this.running.size === 0 && (signal.aborted || this.dueTasks().length === 0)) break
+      await this.change(due.length > 0)
     }
+    if (signal.aborted)
+      for (const live of this.live.values())
+        if (live.state === 'waiting' || live.state === 'running') live.state = 'stopped'
+    this.tellEnded()
+    onChange()
   }
 
   /** Until something has happened; where more wait to start, not for long. */

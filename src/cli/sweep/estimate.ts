@@ -44,7 +44,8 @@ const STEPS = 3
 async function costOf(entry: SweepEntry, data: string | undefined, cache: string | undefined) {
   const begun = performance.now()
   const times: number[] = []
-  let [first, steps, memoryMB, training, test] = [0, 1, 0, 0, 0]
+  const memories: number[] = []
+  let [first, steps, training, test] = [0, 1, 0, 0]
   await trainInChild({
     args: [...entry.run.args, ...placeArgs(entry.run, { data, cache, threads: 1 }), '--json'],
     untilStep: STEPS,
@@ -55,14 +56,29 @@ async function costOf(entry: SweepEntry, data: string | undefined, cache: string
       if (times.length === 0) first = performance.now() - begun
       times.push(news.stepMs)
       ;({ steps } = news)
-      memoryMB = Math.max(memoryMB, news.memoryMB)
+      memories.push(news.memoryMB)
     },
   })
+  return costFrom({ times, memories, first, steps, training, test })
+}
+
+/** What was measured of a run: milliseconds and MB of its first steps, and how much there is. */
+export interface Measured {
+  readonly times: readonly number[]
+  readonly memories: readonly number[]
+  /** Milliseconds until the first step. */
+  readonly first: number
+  readonly steps: number
+  readonly training: number
+  readonly test: number
+}
+
+export function costFrom({ times, memories, first, steps, training, test }: Measured): Cost {
   const measured = times.length > 1 ? times.slice(1) : times
-  const stepMs = measured.reduce((a, b) => a + b, 0) / Math.max(1, measured.length)
-  const tested = training === 0 ? 0 : (test / training) * TEST_SHARE
-  const epochSeconds = (steps * stepMs * (1 + tested)) / 1000
-  return { stepMs, steps, epochSeconds, startSeconds: first / 1000, memoryMB } satisfies Cost
+  const stepMs = measured.reduce((a, b) => a + b, 0) / measured.length
+  const epochSeconds = (steps * stepMs * (1 + (test / training) * TEST_SHARE)) / 1000
+  const memoryMB = Math.max(...memories)
+  return { stepMs, steps, epochSeconds, startSeconds: first / 1000, memoryMB }
 }
 
 export async function estimate(

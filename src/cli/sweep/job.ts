@@ -17,7 +17,7 @@ import { taskName } from './folder.js'
 import { type CheckedRun, checkRun, runId } from './options.js'
 import { packRun, unpackRun, writeRun } from './pack.js'
 import { placeArgs } from './place.js'
-import { LimitExceeded, type RunResult, RunStopped, trainIn } from './run-child.js'
+import { LimitExceeded, type RunNews, type RunResult, RunStopped, trainIn } from './run-child.js'
 
 /** The queue of runs. */
 export const RUNS = 'runs'
@@ -96,6 +96,19 @@ const LOOK_MS = 1000
 /** Of a worker's time, so much goes into handing checkpoints over at most. */
 const SHARE = 0.02
 
+/** Tells of a new accuracy at once, of steps now and then. */
+export function sparingly(progress: JobContext['progress']): (news: RunNews) => void {
+  let told = Number.NEGATIVE_INFINITY
+  let accuracy: number | null | undefined
+  return ({ epoch, epochs, step, steps, testAccuracy = null }) => {
+    const now = performance.now()
+    if (now - told < LOOK_MS && accuracy === testAccuracy) return
+    told = now
+    accuracy = testAccuracy
+    progress({ epoch, epochs, step, steps, testAccuracy })
+  }
+}
+
 async function doRun(job: RunJob, context: JobContext): Promise<RunResult> {
   const { id, run, until, from, data } = job
   const { store, scratch, signal, limits } = context
@@ -109,22 +122,14 @@ async function doRun(job: RunJob, context: JobContext): Promise<RunResult> {
   const path = dataPath(run.parsed.dataset, context.data)
   const threads = Math.max(1, Math.floor(availableParallelism() / Math.max(1, context.concurrency)))
   const cache = cacheFor(run.parsed.dataset, context.cache, path)
-  let told = Number.NEGATIVE_INFINITY
-  let last: { testAccuracy?: number | null } = {}
+  const tellNews = sparingly(context.progress)
   const train = () =>
     trainIn(folder, {
       args: [...run.args, ...placeArgs(run, { data: context.data, cache, threads })],
       untilEpoch: until,
       dataHash: data,
       ...{ limits, signal },
-      onNews(news) {
-        const now = performance.now()
-        if (now - told < LOOK_MS && last.testAccuracy === news.testAccuracy) return
-        told = now
-        last = news
-        const { epoch, epochs, step, steps, testAccuracy = null } = news
-        context.progress({ epoch, epochs, step, steps, testAccuracy })
-      },
+      onNews: tellNews,
     })
   const upload = uploader(context, folder, checkpointName(name))
   try {

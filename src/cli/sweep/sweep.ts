@@ -143,7 +143,6 @@ async function runSweep({ file, bytes, spec, entries, args, out }: Running): Pro
   let place: RedisPlace | undefined
   let remote: RemoteExecutor | undefined
   let server: PageServer | undefined
-  const timers: NodeJS.Timeout[] = []
   try {
     await folder.writeSpec(bytes)
     const results = await folder.results()
@@ -186,12 +185,12 @@ async function runSweep({ file, bytes, spec, entries, args, out }: Running): Pro
       table?.draw(status, note)
       writing = writing.then(() => folder.writeStatus(status)).catch(() => undefined)
     }
-    timers.push(setInterval(show, STATUS_MS))
-    timers.push(
+    const timers = [
+      setInterval(show, STATUS_MS),
       setInterval(async () => {
         if (await folder.wasAskedToStop()) end.abort('stop')
       }, STOP_MS),
-    )
+    ]
     if (remote) {
       const of = remote
       const count = async (): Promise<void> => {
@@ -207,8 +206,11 @@ async function runSweep({ file, bytes, spec, entries, args, out }: Running): Pro
       await within(5000, count())
       timers.push(setInterval(count, 10_000))
     }
-    await engine.run()
-    for (const timer of timers.splice(0)) clearInterval(timer)
+    try {
+      await engine.run()
+    } finally {
+      for (const timer of timers) clearInterval(timer)
+    }
     if (remote && end.signal.aborted) {
       if (end.signal.reason === 'stop') await remote.stop(engine.unfinishedTasks())
       else tellLeft(engine.unfinishedTasks().length, tell)
@@ -219,11 +221,9 @@ async function runSweep({ file, bytes, spec, entries, args, out }: Running): Pro
     await folder.writePage(await sweepPage(status))
     table?.draw(status)
     await server?.close('end', sweepBody(status))
-    server = undefined
     finish(status, folder, { json, isDrawn: table !== undefined })
     if (interrupt.exitCode !== 0) process.exitCode = interrupt.exitCode
   } finally {
-    for (const timer of timers) clearInterval(timer)
     interrupt.release()
     await server?.close('end', '').catch(() => undefined)
     await remote?.close()
