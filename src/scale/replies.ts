@@ -137,8 +137,7 @@ function bounded(socket: Socket): Socket {
   socket.emit = (event: string, ...args: unknown[]): boolean => {
     if (event !== 'data') return emit(event, ...args)
     try {
-      const piece = bound.pass(args[0] as Buffer)
-      return piece.length === 0 || emit(event, piece)
+      return emit(event, bound.pass(args[0] as Buffer))
     } catch (error) {
       socket.destroy(error as Error)
       return false

@@ -1,6 +1,8 @@
 /** What a worker reads of Redis is bounded before it is read. */
 
+import { readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import { platform } from 'node:os'
+import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { ReplyBound } from '../../src/scale/replies.js'
 import { folderStore, redisStore } from '../../src/scale/store.js'
@@ -53,6 +55,15 @@ test('what is too long is left out, and what follows is read', () => {
   const left = text('left out')
   const long = text('x'.repeat(LONG))
   assert.is(whole(`${long}:1\r\n`), `${left}:1\r\n`)
+  // As long as may be, and one more; two of them in one answer, and a byte more.
+  const [most, more] = [0, 1].map((rest) => text('z'.repeat(4 * 2 ** 20 + rest)))
+  assert.is(whole(`${most}${more}+OK\r\n`), `${most}${left}+OK\r\n`)
+  // Each answer may be as long.
+  assert.is(whole(most.repeat(3)), most.repeat(3))
+  const lengths = '*3\r\n'.length + '$4194304\r\n'.length + '$4194270\r\n'.length
+  const rest = (length: number): string => text('z'.repeat(4 * 2 ** 20 - lengths + length))
+  assert.is(whole(`*3\r\n${most}${rest(0)}+OK\r\n`), `*3\r\n${most}${rest(0)}+OK\r\n`)
+  assert.is(whole(`*3\r\n${most}${rest(1)}+OK\r\n`), `*3\r\n${most}${left}+OK\r\n`)
   assert.is(
     whole(`*3\r\n${long}${text('a')}${long}+OK\r\n`),
     `*3\r\n${left}${text('a')}${left}+OK\r\n`,
@@ -65,8 +76,16 @@ test('what is too long is left out, and what follows is read', () => {
   // A list of many, among others, in one that is let through.
   const list = `*200000\r\n${`*1\r\n:1\r\n`.repeat(200_000)}`
   assert.is(whole(`*3\r\n:1\r\n${list}:2\r\n:3\r\n`), '*3\r\n:1\r\n*0\r\n:2\r\n:3\r\n')
+  // Texts in it, and behind it.
+  const texts = `*200000\r\n${text('a').repeat(200_000)}`
+  assert.is(whole(`*2\r\n${texts}${text('b')}${text('c')}`), `*2\r\n*0\r\n${text('b')}${text('c')}`)
   assert.is(whole(`%200000\r\n${':1\r\n:2\r\n'.repeat(200_000)}+OK\r\n`), '%0\r\n+OK\r\n')
-  assert.throws(() => whole(`+${'x'.repeat(70_000)}`), /line of an answer is too long/)
+  const items = (count: number): string => `*${count}\r\n${':1\r\n'.repeat(count)}`
+  assert.is(whole(`${items(2 ** 17)}:2\r\n`), `${items(2 ** 17)}:2\r\n`)
+  assert.is(whole(`${items(2 ** 17 + 1)}:2\r\n`), '*0\r\n:2\r\n')
+  const line = (length: number) => () => new ReplyBound().pass(Buffer.from('+'.padEnd(length, 'x')))
+  assert.is(line(2 ** 16)().length, 0)
+  assert.throws(line(2 ** 16 + 1), /line of an answer is too long/)
 })
 
 withRedis(
@@ -100,6 +119,74 @@ withRedis(
     assert.is(await store.get('some', limit), undefined)
   },
 )
+
+withRedis('what is no head, and what changes while it is read, is not there', async () => {
+  const { client } = at.place
+  const store = redisStore(at.place, 1000)
+  const limit = { bytes: 1e6, of: 'for a test' }
+  const get = (name: string): Promise<unknown> =>
+    store.get(name, limit).catch((error: Error) => error.message)
+  await store.put('x', new Uint8Array(3))
+  const text = `${await client.get('spikewasm:store:head:x')}`
+  const head = JSON.parse(text) as Record<string, unknown>
+  const bytesKey = `spikewasm:store:bytes:x:${head.nonce}:0`
+  const heads: [unknown, boolean][] = [
+    [head, true],
+    [{ ...head, more: ' '.repeat(1000 - text.length - ',"more":""'.length) }, true],
+    [{ ...head, more: ' '.repeat(1002 - text.length - ',"more":""'.length) }, false],
+    ...(
+      [
+        ...[{ chunks: 4097 }, { chunks: -1 }, { bytes: -1 }, { bytes: 1.5 }, { nonce: 'x' }],
+        ...[{ sha256: 1 }, { nonce: '0'.repeat(17) }],
+      ] as const
+    ).map((more): [unknown, boolean] => [{ ...head, ...more }, false]),
+  ]
+  for (const [each, isThere] of heads) {
+    await client.set('spikewasm:store:head:x', JSON.stringify(each))
+    assert.is((await get('x')) !== undefined, isThere, JSON.stringify(each).slice(0, 200))
+  }
+  await client.set('spikewasm:store:head:x', JSON.stringify({ ...head, chunks: 4096 }))
+  assert.is(await get('x'), undefined, 'a part is missing')
+  await client.set('spikewasm:store:head:x', text)
+  assert.is(await client.ttl(bytesKey), 7 * 24 * 3600 + 60)
+  await client.set(bytesKey, 'abc')
+  assert.is(await get('x'), undefined, 'others of the same length')
+  await client.set('spikewasm:store:head:x', JSON.stringify({ ...head, bytes: 0, chunks: 0 }))
+  assert.is(await get('x'), undefined, 'none, of another hash')
+  await store.put('e', new Uint8Array(0), 100)
+  assert.equal(await get('e'), new Uint8Array(0))
+  assert.is(await client.ttl('spikewasm:store:head:e'), 100)
+  // Larger than what is read at a time.
+  const large = new Uint8Array(4 * 2 ** 20 + 5).fill(7)
+  const whole = redisStore(at.place)
+  await whole.put('large', large)
+  assert.equal(await whole.get('large', { ...limit, bytes: 1e7 }), large)
+  await whole.remove('large')
+})
+
+test('a folder forgets what nobody has written for a week', () =>
+  withFolder(async (folder) => {
+    const store = await folderStore(folder)
+    const limit = { bytes: 100, of: 'x' }
+    for (const name of ['old', 'new']) await store.put(name, Uint8Array.of(1, 2))
+    const file = (name: string): string => join(folder, `${name}.spikewasm-bytes`)
+    const week = 7 * 24 * 3600
+    const seconds = Date.now() / 1000
+    await utimes(file('old'), seconds, seconds - week - 1)
+    await utimes(file('new'), seconds, seconds - week + 60)
+    await writeFile(join(folder, 'other'), 'x')
+    await utimes(join(folder, 'other'), seconds, seconds - 2 * week)
+    await folderStore(folder)
+    assert.equal((await readdir(folder)).sort(), ['new.spikewasm-bytes', 'other'])
+    // What is cut, or another's, is as if it were not there.
+    const whole = await readFile(file('new'))
+    for (const bytes of [whole.subarray(0, 33), whole.subarray(0, 31), Buffer.alloc(34)]) {
+      await writeFile(file('new'), bytes)
+      assert.is(await store.get('new', limit), undefined)
+    }
+    await writeFile(file('new'), whole)
+    assert.equal(await store.get('new', limit), Uint8Array.of(1, 2))
+  }))
 
 test('so does a folder', () =>
   withFolder(async (folder) => {

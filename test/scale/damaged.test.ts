@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert'
 import { checkRun } from '../../src/cli/sweep/options.js'
 import { remoteExecutor, stopJobs } from '../../src/cli/sweep/remote.js'
 import { adam, flatten, lif, linear, type Model, sequential } from '../../src/index.js'
+import { readJob } from '../../src/scale/damaged.js'
 import {
   type FitRoundsOptions,
   fitRounds,
@@ -85,6 +86,17 @@ withRedis('each damaged entry fails once, and what is beside it is done', async 
       const said = news.filter((line) => line.startsWith(`echoes ${name}: `))
       assert.equal(said, [`echoes ${name}: ${job.failedReason}`])
     }
+    // Whoever asks for one of them hears the same; what is no damage goes through.
+    const read = (id: string): Promise<string> =>
+      messageOf(async () => {
+        throw (await readJob(place, queue, id)) ?? new Error('nothing is there')
+      })
+    await place.client.hset(queue.toKey('good-cut'), 'opts', '{')
+    assert.match(await read('good-cut'), /^the entry "good-cut" of .*: its opts must be an object/)
+    await place.client.hset(queue.toKey('good-cut'), 'opts', '{}')
+    assert.match(await read('text'), /no job of spikewasm: it cannot be read: WRONGTYPE/)
+    assert.is(await read('none'), 'nothing is there')
+    assert.is((await readJob(place, queue, 'cut'))?.id, 'cut')
     assert.match((await queue.getJob('nothing'))?.failedReason ?? '', /^the job /)
     const told = news.filter((line) => line.startsWith('echoes text: the entry "text" of the '))
     assert.is(told.length, 1)

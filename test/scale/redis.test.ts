@@ -4,12 +4,15 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Job, Queue } from 'bullmq'
 import { createTar } from 'nanotar'
 import * as assert from 'uvu/assert'
+import type { TaskNews } from '../../src/cli/sweep/engine.js'
 import { filesName } from '../../src/cli/sweep/job.js'
 import { checkRun } from '../../src/cli/sweep/options.js'
 import { remoteExecutor } from '../../src/cli/sweep/remote.js'
@@ -93,10 +96,16 @@ const limits = { memoryMB: 1e6, seconds: 1000 }
 
 withRedis('a job that is submitted twice is done once; one that fails is tried again', async () => {
   let runs = 0
+  const scratches = new Set<string>()
+  const listeners = process.listenerCount('exit')
   const counted: AnyKind = {
     ...double,
-    run: (payload, context) => {
+    run: async (payload, context) => {
       runs++
+      await stat(context.scratch)
+      scratches.add(context.scratch)
+      assert.is(context.most.bytes, 2 ** 19)
+      assert.equal([context.limits, context.concurrency], [small, 1])
       return double.run(payload, context)
     },
   }
@@ -106,7 +115,8 @@ withRedis('a job that is submitted twice is done once; one that fails is tried a
   await add(queue, 'shaky', { n: 1, fails: 2 }, backoff)
   await add(queue, 'hopeless', { n: 1, fails: 9 }, backoff)
   await queue.add('job', { protocol: 99 }, { jobId: 'stranger', ...backoff })
-  const worker = await startWorker(place, { kinds: [counted], concurrency: 1, limits })
+  const small = { memoryMB: 1.000001, seconds: 9 }
+  const worker = await startWorker(place, { kinds: [counted], concurrency: 1, limits: small })
   try {
     assert.equal((await ended(queue, 'twice')).returnvalue, { twice: 8, attempt: 1 })
     assert.equal((await ended(queue, 'shaky')).returnvalue, { twice: 2, attempt: 3 })
@@ -118,9 +128,14 @@ withRedis('a job that is submitted twice is done once; one that fails is tried a
     await add(queue, 'twice', { n: 4 })
     assert.is(await worker.isIdle(), true)
     assert.is(runs, 1 + 3 + 3)
+    assert.is(worker.done, 2)
+    assert.is(scratches.size, runs)
+    for (const path of scratches) assert.not(existsSync(path))
+    assert.is(process.listenerCount('exit'), listeners + 1)
   } finally {
     await worker.close()
   }
+  assert.is(process.listenerCount('exit'), listeners)
 })
 
 withRedis(
@@ -179,15 +194,32 @@ withRedis('two sweeps that wait for the same run both get its files, and then th
     const late = { ...store, get: (name: string) => first.then(() => store.get(name, any)) }
     const [one, two] = [executor('one'), executor('two', late)]
     const { signal } = new AbortController()
-    first = one.execute(task, () => {}, signal)
+    const news: TaskNews[] = []
+    first = one.execute(task, (what) => news.push(what), signal)
     const second = two.execute(task, () => {}, signal)
     const claims = place.key('wanted', task.name)
     while ((await place.client.scard(claims)) < 2) await pause(20)
-    const done: AnyKind = { kind: 'runs', check: (payload) => payload, run: async () => result }
+    const far = { epoch: 1, epochs: 2, step: 0, steps: 4 }
+    const done: AnyKind = {
+      kind: 'runs',
+      check: (payload) => payload,
+      async run(_, { progress }) {
+        for (const wrong of [{ ...far, step: -1 }, { ...far, steps: 1.5 }, {}]) progress(wrong)
+        progress({ ...far, testAccuracy: 'x' })
+        progress({ ...far, testAccuracy: 0.5 })
+        while (!JSON.stringify(news).includes('0.5')) await pause(20)
+        return result
+      },
+    }
     const worker = await startWorker(place, { kinds: [done], concurrency: 1, limits })
     try {
       assert.equal(await Promise.all([first, second]), [result, result])
       assert.equal(trouble, [])
+      assert.equal(
+        news.filter((what) => typeof what === 'object').slice(0, 2),
+        [null, 0.5].map((testAccuracy) => ({ ...far, testAccuracy })),
+      )
+      assert.is(news[0], 'waits')
       for (const who of ['one', 'two'])
         assert.is(await weightsHash(join(folder, who)), result.weightsSha256)
       assert.is(await store.get(filesName(task.name), any), undefined)

@@ -1,7 +1,16 @@
 /** Rounds of a program's own network at a real Redis. */
+import { setTimeout as pause } from 'node:timers/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { adam, flatten, lif, linear, type Model, sequential } from '../../src/index.js'
+import {
+  adam,
+  flatten,
+  lif,
+  linear,
+  type Model,
+  SpikewasmError,
+  sequential,
+} from '../../src/index.js'
 import {
   type FitRoundsAtOptions,
   type FitRoundsOptions,
@@ -9,7 +18,9 @@ import {
   fitRoundsAt,
   serveRounds,
 } from '../../src/scale/index.js'
+import { RedisPlace } from '../../src/scale/redis.js'
 import { queueOf } from '../../src/scale/versions.js'
+import { type AnyKind, startWorker } from '../../src/scale/worker.js'
 import { messageOf } from '../io/temporary.js'
 import { expectSameBits } from '../support/measure.js'
 import { noRedis, startRedis } from '../support/redis.js'
@@ -83,6 +94,88 @@ check('what a Redis loses amid a run is stored once more', async () => {
     await redis.stop()
   }
 })
+
+check(
+  'a replica that does not end is done by another worker, and the first one is told',
+  async () => {
+    const redis = await startRedis()
+    const models = await Promise.all([compileToy(), compileToy(), compileToy()])
+    const [alone, here, one] = models
+    const place = await RedisPlace.open(redis.url, { namespace: 'late' })
+    try {
+      await fitRounds(alone, train, options)
+      const news: string[] = []
+      const own = { url: redis.url, namespace: 'late', onNews: (line: string) => news.push(line) }
+      // One takes a replica of the first round and never ends it by itself.
+      const ends: string[] = []
+      const stuck: AnyKind = {
+        kind: 'rounds',
+        check: (payload) => payload,
+        run: (_, { signal }) =>
+          new Promise((_, reject) => {
+            signal.addEventListener('abort', () => {
+              ends.push(String(signal.reason))
+              reject(new Error('ended'))
+            })
+          }),
+      }
+      const limits = { memoryMB: 1e6, seconds: 1000 }
+      const first = await startWorker(place, { kinds: [stuck], concurrency: 1, limits })
+      const training = fitRoundsAt(here, train, { ...options, redis: own, replaceAfter: 1 })
+      while (first.active < 1) await pause(20)
+      const worker = await serveRounds(one, train, { ...options, redis: own })
+      await training
+      expectSameBits('weights', here.stateDict(), alone.stateDict())
+      assert.match(
+        news[0],
+        /^replica [01] of round 1 has not ended within \d+ s; another worker does it as well$/,
+      )
+      while (ends.length < 1) await pause(20)
+      assert.equal(ends, ['stopped'])
+      await Promise.all([first.close(), worker.close()])
+    } finally {
+      await place.close()
+      await Promise.all(models.map((model) => model.dispose()))
+      await redis.stop()
+    }
+  },
+)
+
+check(
+  'a Redis that loses everything: a round is done 20 times more, and then it is said',
+  async () => {
+    const redis = await startRedis()
+    const here = await compileToy()
+    const place = await RedisPlace.open(redis.url, { namespace: 'gone' })
+    try {
+      const news: string[] = []
+      const own = { url: redis.url, namespace: 'gone', onNews: (line: string) => news.push(line) }
+      const forgetful: AnyKind = {
+        kind: 'rounds',
+        check: (payload) => payload,
+        run: () => Promise.reject(new SpikewasmError('there are no such bytes')),
+      }
+      const limits = { memoryMB: 1e6, seconds: 1000 }
+      const worker = await startWorker(place, { kinds: [forgetful], concurrency: 1, limits })
+      const before = here.stateDict()
+      assert.is(
+        await messageOf(() => fitRoundsAt(here, train, { ...options, redis: own })),
+        'Redis has lost what was stored in it 21 times in a round, at last the bytes of a round; ' +
+          'look at its maxmemory and its disk, and go on with --resume',
+      )
+      assert.is(news.length, 20)
+      expectSameBits('weights', here.stateDict(), before)
+      await worker.close()
+      // Nothing of it stays.
+      const left = (await place.client.keys('gone:*')).filter((key) => /store|rounds-/.test(key))
+      assert.equal(left, [])
+    } finally {
+      await place.close()
+      await here.dispose()
+      await redis.stop()
+    }
+  },
+)
 
 check('what Redis holds is checked as hostile input, and a worker lives on', async () => {
   const redis = await startRedis()

@@ -4,6 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   adamW,
+  batchNorm2d,
   checkpoint,
   conv2d,
   cosine,
@@ -174,6 +175,25 @@ test('a training in rounds learns', async () => {
   })
   assert.ok((epochs.at(-1)?.testAccuracy ?? 0) > 0.9, JSON.stringify(epochs.at(-1)))
   await model.dispose()
+})
+
+test('a step that no number comes of, and a norm of a single value, are errors', async () => {
+  const optimizer = sgd({ lr: 1e38 })
+  const rounds: Rounds = { replicas: 2, syncEvery: 2 }
+  const [model, narrow] = await Promise.all([
+    compileToy(),
+    compileToy(
+      { batchSize: 1, timeSteps: 1 },
+      sequential(conv2d(2, 3, [6, 5]), batchNorm2d(3), flatten(), linear(3, 4)),
+    ),
+  ])
+  const message = await messageOf(() => fitRounds(model, train, { epochs: 1, optimizer, rounds }))
+  assert.match(message, /^step 2 of epoch 1, replica 0: /)
+  assert.match(
+    await messageOf(() => fitRounds(narrow, train, { epochs: 1, rounds })),
+    /got batchSize 1 with one value of each channel/,
+  )
+  await Promise.all([model.dispose(), narrow.dispose()])
 })
 
 test('options that rounds cannot have are refused, and nothing is changed', async () => {

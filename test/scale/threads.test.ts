@@ -1,16 +1,18 @@
 /** Threads that do jobs of replicas: their limits, and their end. */
 
+import { setTimeout as pause } from 'node:timers/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { SpikewasmError } from '../../src/errors.js'
 import { replicaThreads } from '../../src/scale/rounds/threads.js'
 import type { ReplicaJob } from '../../src/scale/rounds/wire.js'
 import { messageOf } from '../io/temporary.js'
+import { handClock } from '../support/clock.js'
 
 const script = (onRun: string): URL =>
   new URL(
     `data:text/javascript,${encodeURIComponent(
-      "import { parentPort } from 'node:worker_threads'\n" +
+      "import { parentPort, threadId } from 'node:worker_threads'\n" +
         `parentPort.on('message', ({ what }) => { if (what === 'run') { ${onRun} } })`,
     )}`,
   )
@@ -42,6 +44,81 @@ test('a job that takes too long or too much is ended, and says which option', as
   // No other attempt would need less.
   assert.instance(refused, SpikewasmError)
   await host.close()
+})
+
+test('what a thread answers, and what becomes of it behind that', async () => {
+  const ids: number[] = []
+  const told = (answer: object, then = ''): URL =>
+    script(`parentPort.postMessage({ ...${JSON.stringify(answer)} })${then}`)
+  const failed = { what: 'failed', message: 'no' }
+  for (const [how, isOurs] of [
+    [told({ ...failed, isOurs: true }), true],
+    [told({ ...failed, isOurs: false }), false],
+    [script('process.exit()'), false],
+    [script("throw new Error('it breaks')"), false],
+  ] as const) {
+    const host = replicaThreads(how, {})
+    const error = await host.run(job, bytes(), context({})).catch((reason) => reason)
+    assert.is(error instanceof SpikewasmError, isOurs)
+    ids.push(error.message)
+    await host.close()
+  }
+  assert.equal(ids, ['no', 'no', 'the thread of a replica has ended', 'it breaks'])
+  // A thread stays for the next job, best that of the same training; one that failed does not.
+  const counting = script(
+    'globalThis.count = (globalThis.count ?? 0) + 1; const done = [threadId, count]\n' +
+      "setTimeout(() => parentPort.postMessage({ what: 'done', done }), 20)",
+  )
+  const host = replicaThreads(counting, {})
+  const run = async (setting: string): Promise<number[]> =>
+    (await host.run({ setting } as ReplicaJob, bytes(), context({}))) as unknown as number[]
+  const [[a], [b]] = await Promise.all([run('a'), run('b')])
+  assert.is.not(a, b)
+  assert.equal(await run('b'), [b, 2])
+  assert.equal(await run('a'), [a, 2])
+  assert.equal(await run('b'), [b, 3])
+  assert.equal(await run('c'), [a, 3])
+  await host.close()
+})
+
+test('a job that is to end: before it begins, amid it, and where its thread does not', async () => {
+  const stops = new URL(
+    `data:text/javascript,${encodeURIComponent(
+      "import { parentPort } from 'node:worker_threads'\n" +
+        "parentPort.on('message', ({ what }) => { if (what === 'abort') parentPort.postMessage({ what: 'done' }) })",
+    )}`,
+  )
+  const host = replicaThreads(stops, {})
+  const begun = { ...context({}), signal: AbortSignal.abort() }
+  assert.is(await host.run(job, bytes(), begun), undefined)
+  const end = new AbortController()
+  const running = host.run(job, bytes(), { ...context({}), signal: end.signal })
+  end.abort()
+  assert.is(await running, undefined)
+  await host.close()
+  const clock = handClock()
+  try {
+    const other = replicaThreads(never, {})
+    const late = new AbortController()
+    const stuck = messageOf(() => other.run(job, bytes(), { ...context({}), signal: late.signal }))
+    late.abort()
+    clock.tick(20_000)
+    assert.is(await stuck, 'its thread did not end')
+    // A second less than it may take, and then that.
+    let isOver = false
+    const slow = messageOf(() => other.run(job, bytes(), context({}))).finally(() => {
+      isOver = true
+    })
+    clock.tick(99_999)
+    // A thread that is told to end has ended by then.
+    await pause(100)
+    assert.not(isOver)
+    clock.tick(1)
+    assert.is(await slow, 'a replica took longer than its limit of 100 s (--time-limit)')
+    await other.close()
+  } finally {
+    clock.release()
+  }
 })
 
 test('threads end with their host', async () => {

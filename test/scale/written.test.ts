@@ -1,6 +1,7 @@
 /** Rounds and jobs by tables: what each input gives, whole, in test/scale/written.txt. */
 import { test } from 'uvu'
 import { canonical, checkPlain, hashId, type Json, readEnvelope } from '../../src/scale/jobs.js'
+import { checkNamespace, parseRedisUrl } from '../../src/scale/redis.js'
 import {
   addChange,
   changeBytes,
@@ -286,6 +287,18 @@ test('jobs: plain data within limits, equal names of equal values', () => {
       ],
       (value) => readEnvelope(value, 'k'),
     ).map((line) => line.replaceAll(VERSION, 'VERSION')),
+    addresses: table(
+      [
+        ...['redis://h', 'rediss://u@h:1/3', 'redis://h/0', 'redis://h/9999', 'redis://h/10000'],
+        ...['redis://[::1]:7', 'redis://h?x=1', 'redis://h#x', 'redis://u%20@h', 'redis://h/x'],
+        ...['redis://u.a-b~+@h', 'x', 'redis://', 'http://h', 'redis://h/1/2', 'redis://h?auth=x'],
+      ],
+      parseRedisUrl,
+    ),
+    namespaces: table(
+      ['a', 'a'.repeat(64), 'a'.repeat(65), '', '.a', 'a:b', 'A-._9'],
+      checkNamespace,
+    ),
     names: table(
       [1, 'a', [1, { b: 1, a: undefined }], { b: [null], a: { d: 1, c: 2 } }],
       (value) => `${canonical(value)} ${hashId(value)}`,

@@ -13,6 +13,7 @@ import { type BlobStore, DamagedBytes, redisStore } from '../store.js'
 import { noteVersion, queueOf, whoStandsAside } from '../versions.js'
 import { stopKey, within } from '../worker.js'
 import { Gone, orGone, unlessEnded, whyMissing } from './gone.js'
+import { isDue, lateAfter } from './late.js'
 import { expireParents } from './leftovers.js'
 import type { ReplicaResult, ReplicaState } from './replica.js'
 import { trainingId } from './runner.js'
@@ -48,13 +49,6 @@ export interface QueueCrewOptions {
   onNews?(line: string): void
 }
 
-/** Seconds for a first round: models are compiled, data are read. */
-const FIRST_SECONDS = 600
-const LEAST_SECONDS = 30
-/** By how much a replica may be slower than all before. */
-const SLOWER = 4
-/** A replica is given away so often; workers that die are found by their locks, beside that. */
-const MOST_COPIES = 8
 /** A job that ends in an error which may pass is tried so often. */
 const ATTEMPTS = 5
 /** How often replicas that are late are looked at. */
@@ -186,8 +180,7 @@ export function queueCrew(
   /** Gives replicas that are late to another worker, and takes what comes first. */
   const look = async (now: Going): Promise<void> => {
     const seconds = (performance.now() - now.began) / 1000
-    const usual = longest > 0 ? Math.max(LEAST_SECONDS, SLOWER * longest) : FIRST_SECONDS
-    const bound = replaceAfter ?? usual
+    const bound = replaceAfter ?? lateAfter(longest)
     // Nobody is late yet, or was.
     if (seconds < bound) return
     for (const [replica, ids] of now.copies.entries()) {
@@ -208,7 +201,7 @@ export function queueCrew(
       }
       // A job that has ended is removed: its answer is the parent's.
       const isGoing = first !== undefined && (await first.getState()) === 'active'
-      if (!isGoing || seconds < bound * ids.length || ids.length > MOST_COPIES) continue
+      if (!isGoing || !isDue(seconds, bound, ids.length)) continue
       const jobId = childId(now, replica, ids.length)
       ids.push(jobId)
       onNews(

@@ -15,7 +15,7 @@ import { refuseOfFit, roundsSetting } from './options.js'
 import { queueCrew } from './queue.js'
 import { Runner } from './runner.js'
 import { sizesOf } from './vectors.js'
-import { stateBytes } from './wire.js'
+import { startBytes, stateBytes } from './wire.js'
 
 /** Where rounds are handed over. */
 export interface RoundsRedis {
@@ -121,7 +121,7 @@ export async function serveRounds(
   const sizes = sizesOf(model.session)
   const kind = roundsKind({
     most: {
-      bytes: 4 * (sizes.parameters + sizes.statistics) + stateBytes(rounds, sizes),
+      bytes: startBytes(sizes) + stateBytes(rounds, sizes),
       of: 'as many as this network has',
     },
     run: (job, bytes, { signal }) => runner.run(job, bytes, signal),

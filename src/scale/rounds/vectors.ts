@@ -113,7 +113,7 @@ export function innerOf(session: Session): Inner {
   const names = stateNames(session)
   const arrays = new Float32Array(names.length * parameters)
   for (const [i, name] of names.entries()) {
-    const part = arrays.subarray(i * parameters, (i + 1) * parameters)
+    const part = arrays.subarray(i * parameters)
     gather(session, states[name].address, session.plan.parameters, part)
   }
   return { arrays, numbers: stepState(session) }
@@ -135,7 +135,7 @@ export function takeInner(session: Session, inner: Inner | undefined): void {
       `${inner.arrays.length} numbers`,
   )
   for (const [i, name] of names.entries()) {
-    const part = inner.arrays.subarray(i * parameters, (i + 1) * parameters)
+    const part = inner.arrays.subarray(i * parameters)
     spread(session, states[name].address, session.plan.parameters, part)
   }
   takeStepState(session, inner.numbers)

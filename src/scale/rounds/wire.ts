@@ -203,9 +203,13 @@ function floats(what: string, bytes: Uint8Array): Float32Array {
 export const startToBytes = ({ parameters, statistics }: Weights): Uint8Array =>
   joined([bytesOf(parameters), bytesOf(statistics)])
 
+/** Bytes of these weights. */
+export const startBytes = ({ parameters, statistics }: Sizes): number =>
+  4 * (parameters + statistics)
+
 /** @throws SpikewasmError for another length, and for what is not finite */
 export function startOfBytes(bytes: Uint8Array, sizes: Sizes): Weights {
-  expectLength('the weights of a round', bytes, 4 * (sizes.parameters + sizes.statistics))
+  expectLength('the weights of a round', bytes, startBytes(sizes))
   const all = floats('the weights of a round', bytes)
   return {
     parameters: all.subarray(0, sizes.parameters),
