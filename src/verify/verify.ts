@@ -1,7 +1,7 @@
 /** Runs an exported network on hosts and compares its outputs with those that are expected. */
 
-import { rmSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { NetInfo } from '../edge/abi.js'
@@ -115,7 +115,8 @@ async function runTrial(
   program: FoundHost,
   seconds: number,
 ): Promise<Pick<Row, 'outcome' | 'failure'>> {
-  const folder = await mkdtemp(join(tmpdir(), 'spikewasm-verify-'))
+  // At once: a signal that comes meanwhile would leave it.
+  const folder = mkdtempSync(join(tmpdir(), 'spikewasm-verify-'))
   const leave = (): void => rmSync(folder, { recursive: true, force: true })
   process.once('exit', leave)
   try {

@@ -40,7 +40,9 @@ for (const [kinds, threads] of [
   test(`${kinds} on ${threads} threads takes hardly more memory than one model`, async () => {
     const { stdout } = await run(process.execPath, [child, 'wide', threads, ...kinds.split(' ')])
     const { onceMiB, peakMiB } = JSON.parse(stdout)
-    assert.ok(peakMiB <= 1.2 * onceMiB, `${peakMiB} MiB behind all, ${onceMiB} MiB behind one`)
+    // A garbage collection sooner or later makes a tenth (178 to 199 and 204 to 215 MiB in 20 runs);
+    // a model that stays takes half as much again.
+    assert.ok(peakMiB <= 1.3 * onceMiB, `${peakMiB} MiB behind all, ${onceMiB} MiB behind one`)
   })
 
 const compileSmall = (options: Partial<CompileOptions> = {}, channels = 8): Promise<Model> =>
