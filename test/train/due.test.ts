@@ -26,6 +26,15 @@ interface Case {
 
 const many = (n: number, ms: number): number[] => Array(n).fill(ms)
 const loss = (of: number): Event => ({ loss: of })
+/** Losses and accuracies whose best epochs differ. */
+const twoOrders: readonly Event[] = [
+  1000,
+  { loss: 1, accuracy: 0.5 },
+  1000,
+  { loss: 0.5, accuracy: 0.4 },
+  1000,
+  { loss: 2, accuracy: 0.6 },
+]
 const cases: Readonly<Record<string, Case>> = {
   'every third step': { due: { steps: 3 }, events: many(20, 100) },
   'every third step, too fast': { due: { steps: 3 }, events: many(60, 10) },
@@ -46,26 +55,12 @@ const cases: Readonly<Record<string, Case>> = {
   },
   'by accuracy': {
     due: {},
-    events: [
-      1000,
-      { loss: 1, accuracy: 0.5 },
-      1000,
-      { loss: 0.5, accuracy: 0.4 },
-      1000,
-      { loss: 2, accuracy: 0.6 },
-    ],
+    events: twoOrders,
   },
   'by loss': {
     due: {},
     monitor: 'trainLoss',
-    events: [
-      1000,
-      { loss: 1, accuracy: 0.5 },
-      1000,
-      { loss: 0.5, accuracy: 0.4 },
-      1000,
-      { loss: 2, accuracy: 0.6 },
-    ],
+    events: twoOrders,
   },
   'an epoch that is stopped': {
     due: { steps: 2 },
