@@ -96,7 +96,8 @@ test('diagnose --processes: a process for each method and T', () =>
     for (const { method, process: own, totalBytes } of costs) {
       assert.ok(own, method)
       assert.is(own.planBytes, totalBytes, method)
-      assert.ok(own.peakBytes > base && own.stepMs > 0, method)
+      // The base is another process's: a garbage collection makes a tenth.
+      assert.ok(own.peakBytes > 0.9 * base && own.stepMs > 0, method)
     }
     const html = await readFile(join(out, 'diagnose.html'), 'utf8')
     assert.match(html, 'Each in a process of its own')

@@ -120,9 +120,12 @@ export async function nmnist(folder: string, given: EventDatasetOptions = {}): P
   const set = { title: 'N-MNIST', classNames: digits, sensor: options?.sensor ?? [34, 34] } as Set
   checkEvents(set.title, options)
   checkPath('N-MNIST folder', folder, 'folder')
+  const parts: string[] = []
+  // One behind the other: of two that are missing the first is told.
+  for (const part of ['Train', 'Test'])
+    parts.push(await partOf(folder, [part, part.toLowerCase()], set.title))
   const [train, test] = await Promise.all(
-    ['Train', 'Test'].map(async (part) => {
-      const path = await partOf(folder, [part, part.toLowerCase()], set.title)
+    parts.map(async (path) => {
       const { folders } = await namesIn(path)
       const known = digits.filter((digit) => folders.includes(digit))
       const paths = await classesIn(path, known)
