@@ -35,25 +35,6 @@ export { addProduct, addScaledRow, addToRow, multiplyRow, scaleRow } from './act
 export { scaled } from './activity/scaled'
 export { random64 } from './base/random'
 export { touchLines } from './base/touch'
-export { cellBack, cellBackwardTime } from './cell/backward'
-export { cell, cellFactor } from './cell/cell'
-export { cellConstants, cellLearnGradient, cellLearnSum, neuronConstants } from './cell/constants'
-export { cellArrivals, cellChanges } from './cell/counting'
-export { cellPlain, countedCellPlain } from './cell/plain'
-export { cellDot, cellRecurrentGradient } from './cell/recurrent'
-export {
-  cellAtan,
-  cellErf,
-  cellFastSigmoid,
-  cellMark,
-  cellPiecewiseExp,
-  cellRectangle,
-  cellSigmoid,
-  cellStart,
-  cellStep,
-  cellTriangle,
-} from './cell/step'
-export { cellTrace } from './cell/trace'
 export { convDense } from './conv/forward'
 export { convInputGradient, transposeWeight } from './conv/input-gradient'
 export { matmulNN, matmulNT, matmulScratch, matmulTN } from './conv/matmul'
@@ -135,88 +116,11 @@ export { penaltyRow, ratePenalty } from './loss/rate-penalty'
 export { selfDistillation } from './loss/self-distillation'
 export { tet } from './loss/tet'
 export { neuronBackwardRate } from './neuron/backward-rate'
-export { neuronBack, neuronBackwardTime, neuronCharge } from './neuron/backward-time'
-export {
-  neuronFire,
-  neuronRowAdd,
-  neuronRowAffine,
-  neuronRowAffineAdd,
-  neuronRowNormalised,
-  neuronRowSpikes,
-  neuronTrace,
-} from './neuron/general'
-export {
-  neuronLearnGroups1,
-  neuronLearnGroups2,
-  neuronLearnGroups4,
-  neuronLearnGroupsB1,
-  neuronLearnGroupsB2,
-  neuronLearnGroupsB4,
-  neuronLearnGroupsS1,
-  neuronLearnGroupsS2,
-  neuronLearnGroupsS4,
-} from './neuron/learn-groups'
-export {
-  neuronLearn1,
-  neuronLearn2,
-  neuronLearn4,
-  neuronLearnB1,
-  neuronLearnB2,
-  neuronLearnB4,
-  neuronLearnS1,
-  neuronLearnS2,
-  neuronLearnS4,
-  neuronLearnStill1,
-  neuronLearnStill2,
-  neuronLearnStill4,
-} from './neuron/learn-loops'
-export { neuron } from './neuron/neuron'
-export {
-  countedPlain,
-  countedPlainB,
-  countedPlainS,
-  neuronPlain,
-  neuronPlainB,
-  neuronPlainS,
-} from './neuron/plain'
-export {
-  addMoments,
-  chargeRow,
-  scaleRow,
-  stabilizedCharge,
-  stabilizedFire,
-  stabilizedThreshold,
-} from './neuron/stabilized'
-export {
-  neuronAtan,
-  neuronErf,
-  neuronFastSigmoid,
-  neuronPiecewiseExp,
-  neuronRectangle,
-  neuronSigmoid1,
-  neuronSigmoid2,
-  neuronSigmoid4,
-  neuronSurrogateAtan,
-  neuronSurrogateErf,
-  neuronSurrogateFastSigmoid,
-  neuronSurrogatePiecewiseExp,
-  neuronSurrogateRectangle,
-  neuronSurrogateSigmoid,
-  neuronSurrogateTriangle,
-  neuronTriangle,
-} from './neuron/surrogate-loops'
-export {
-  neuronBackAtan,
-  neuronBackErf,
-  neuronBackFastSigmoid,
-  neuronBackPiecewiseExp,
-  neuronBackRectangle,
-  neuronBackSigmoid,
-  neuronBackTriangle,
-  neuronTime,
-  neuronTimeB,
-  neuronTimeS,
-} from './neuron/time-loops'
+export { addProducts, learnFinish, learnGradient } from './neuron/learn-gradient'
+export { neuron, neuronBackwardTime } from './neuron/neurons'
+export { addArrivals, addMasks, recurrent, recurrentBackward } from './neuron/recurrent'
+export { dot, recurrentGradient } from './neuron/recurrent-weight'
+export { addMoments, stabilizedSums, stabilizedThreshold } from './neuron/stabilized'
 export { normAllTime } from './norm/all-time'
 export {
   normApply,

@@ -265,22 +265,30 @@ export enum Op {
   NormAllTime = 150,
 
   // Neurons.
-  /** Charge, fire, reset over T, with rate and eligibility; unit = chunk of pixels. NeuronWord. */
+  /**
+   * Forward over all T steps, by functions that are made for a plan: neuron/neurons.ts. Unit =
+   * PixelsPerUnit pixels. NeuronWord.
+   */
   Neuron = 30,
   /** Rate: δ = (Σ contributions) ⊙ eligibility; unit = chunk of pixels. NeuronBackWord. */
   NeuronBackwardRate = 31,
-  /** Through time, membrane potentials computed again; unit = chunk of pixels. NeuronWord. */
+  /** Through time; unit = PixelsPerUnit pixels. NeuronWord. */
   NeuronBackwardTime = 32,
+  /** The same of recurrent neurons; unit = an image. NeuronWord, RecurrentWord. */
+  Recurrent = 100,
+  RecurrentBackward = 101,
+  /** Of a recurrent weight; unit = four neurons, one of the bias. RecurrentGradientWord. */
+  RecurrentGradient = 102,
+  /** Gradient of what neurons learn; unit = PixelsPerUnit pixels. LearnWord. */
+  LearnGradient = 103,
+  /** The end of it; one unit. LearnFinishWord. */
+  LearnFinish = 104,
   /** δ = (Σ contributions) ⊙ h' at one step (online methods). NeuronBackWord. */
   NeuronBackwardOnline = 33,
-  /**
-   * Potentials before firing, and their sums; unit = chunk of pixels. NeuronWord, StabilizedWord.
-   */
-  StabilizedCharge = 151,
-  /** The threshold of a step, from those sums; one unit. NeuronWord, StabilizedWord. */
+  /** Sums of potentials before they fire; unit = PixelsPerUnit pixels. StabilizedWord. */
+  StabilizedSums = 151,
+  /** The threshold of a step, from those sums; one unit. StabilizedWord. */
   StabilizedThreshold = 152,
-  /** Fire and reset by that threshold; unit = chunk of pixels. NeuronWord, StabilizedWord. */
-  StabilizedFire = 153,
 
   // Between them.
   /**
@@ -373,17 +381,6 @@ export enum Op {
   /** Out = the gradient of the weight from that without groups; unit = group. GroupedWord. */
   GroupedExtract = 65,
 
-  // Neurons with a state of their own: cell/cell.ts.
-  /** Rows of constants of each neuron from what is learned of them; one unit. CellConstantsWord. */
-  CellConstants = 100,
-  /** Forward over T; unit = PixelsPerUnit pixels, an image where it is recurrent. CellWord. */
-  Cell = 101,
-  /** Backward through time; units as forward. CellWord. */
-  CellBackwardTime = 102,
-  /** Gradient of a recurrent weight; unit = four neurons, one of the bias. CellRecurrentWord. */
-  CellRecurrentGradient = 103,
-  /** Gradient of what is learned of neurons; unit = four channels. CellLearnWord. */
-  CellLearnGradient = 104,
   // Layers between neurons.
   /** Out = In times constants of channels or neurons; unit = chunk of pixels. ScaledWord. */
   Scaled = 120,
@@ -879,109 +876,6 @@ export enum NormSize {
   FinishScratchBytes = 64,
 }
 
-/**
- * Words of neuron records. u = λ v + (1 − λ) v0 + κ I, then fire and reset: see neuron/neuron.ts.
- */
-export enum NeuronWord {
-  Masks = 4,
-  PlaneBytes = 5,
-  /** Spikes of each neuron over all steps, one byte [P][C]. */
-  Counts = 6,
-  /** Eligibility float32 [P][C], or 0 (not wanted). */
-  Eligibility = 7,
-  /** u32 [units]: spikes of each unit, over all steps so far. */
-  CountPartials = 8,
-  Pixels = 9,
-  C = 10,
-  PixelsPerUnit = 11,
-  /** Steps of one call. */
-  T = 12,
-  /** f32: λ = 1 − 1/τ. */
-  Lambda = 13,
-  /** f32: κ, 1 or 1/τ (decayInput). */
-  Kappa = 14,
-  /** f32: v0. */
-  Rest = 15,
-  /** f32: θ. */
-  Threshold = 16,
-  /** 0 soft, 1 hard. */
-  HardReset = 17,
-  Detach = 18,
-  /** A `Surrogate`. */
-  Surrogate = 19,
-  /** f32 */
-  Alpha = 20,
-
-  // Term A of the input: float tensor with y = scale·x + shift.
-  A = 21,
-  /** Bytes between pixels and between steps (0: the same at every step). */
-  APixelBytes = 22,
-  AStepBytes = 23,
-  /** float32 [Groups][C]; 0: identity. */
-  AScale = 24,
-  AShift = 25,
-  /** For x̂; 0 when no x̂ is wanted. */
-  AMean = 26,
-  AInvStd = 27,
-  /** x̂'s time mean, float32 [P][C], or 0. */
-  AXhat = 28,
-  /** Bytes between the groups of scale, shift, mean, invStd for consecutive steps; 0: one group. */
-  AGroupBytes = 29,
-
-  // Term B, 0 when absent.
-  B = 30,
-  BPixelBytes = 31,
-  BStepBytes = 32,
-  BScale = 33,
-  BShift = 34,
-  BMean = 35,
-  BInvStd = 36,
-  BXhat = 37,
-  BGroupBytes = 38,
-
-  // Term S: spikes (identity shortcut), 0 when absent.
-  S = 39,
-  SPlaneBytes = 40,
-  /** f32 */
-  SScale = 41,
-
-  // Loop over t outside (step mode s): state kept between calls. 0: a call starts from v0.
-  V = 42,
-  /** ρ, float32 [P][C]; 0 when it is the same for every neuron. */
-  Rho = 43,
-  /** Steps over which means run: T of the whole pass. */
-  TotalSteps = 44,
-  /** Address of PLIF's parameter w, λ = 1 − σ(w); 0: λ is constant. */
-  Learnable = 45,
-
-  // Backward through time.
-  /** δI [P][T][C]. */
-  Delta = 46,
-  Contributions = 47,
-  ContributionCount = 48,
-  /** Height and width of the neuron's tensor. */
-  H = 49,
-  W = 50,
-  /** f32 [units]: partial sums of the gradient of w (PLIF). */
-  LearnablePartials = 51,
-  /** Online methods: h'(u_t) [P][C] written forward, 0 otherwise. */
-  SurrogateOut = 52,
-
-  // What evaluation counts.
-  /**
-   * `ActivityCount` of each unit, to which the valid images add: potentials that changed, spikes;
-   * 0: not counted.
-   */
-  Activity = 53,
-  /** Address of a u32: whether it is counted in this run. */
-  ActivityWanted = 54,
-  PixelsPerImage = 55,
-  /** Channels without padding. */
-  RealC = 56,
-  /** Backward through time, as in `NeuronBackWord`: its word is one of `StabilizedWord` too. */
-  PixelsPerRun = 62,
-}
-
 /** What a unit of neurons has counted; bytes from its start. */
 export enum ActivityCount {
   /** u64: steps at which a potential was not what it was a step before; the first step is one. */
@@ -991,186 +885,124 @@ export enum ActivityCount {
   Bytes = 16,
 }
 
-/** Words that records of stabilised neurons have beside `NeuronWord`: see neuron/stabilized.ts. */
-export enum StabilizedWord {
-  /** Address of the threshold, f32. */
-  ThresholdAt = 57,
-  /** f32 [2]: how many deviations above the mean the threshold is, and the threshold. */
-  Stability = 58,
-  /** f64 [Units][2]: sums of potentials and of their squares. */
-  Moments = 59,
-  Units = 60,
-  /** f32 [1], and its f32 share of a step. */
-  RunningThreshold = 61,
-  Share = 62,
-  /** Potentials before firing, which take the place of V; 0: they are charged here. */
-  Charged = 63,
-}
-
-/** Worker scratch of the neuron kernels. */
-export enum NeuronScratch {
-  /** Forward: constants of a unit, of each step and of each channel. */
-  HeadBytes = 128,
-  StepBytes = 32,
-  ChannelBytes = 28,
-  /** The same for each step, where statistics are those of single steps. */
-  GroupBytes = 12,
-  /** Potentials of a block of pixels, at least (2·T + 1)·C. */
-  BlockFloats = 2048,
-  /** Backward through time: constants or sums, in front of as many floats as forward. */
-  BackBytes = 64,
-}
-
-/** Rows of constants of a cell, float32 [C] each. */
-export enum CellRow {
-  /** λ = 1 − 1/τ. */
-  Leak = 0,
-  /** κ: what the synaptic current (or the input) is multiplied with. */
-  Gain = 1,
-  /** vRest/τ. */
-  Drift = 2,
-  /** θ. */
-  Threshold = 3,
-  /** Potential to start from, and behind a hard reset. */
-  Reset = 4,
-  /** λ of the synaptic current, and what the input is multiplied with. */
-  SynapseLeak = 5,
-  SynapseGain = 6,
-  /** β, and λ of the adaptation. */
-  Beta = 7,
-  AdaptationLeak = 8,
-  // Where something is learned; the rows before are those of every cell.
-  /** 1/τ of potential, current and adaptation. */
-  Rate = 9,
-  SynapseRate = 10,
-  AdaptationRate = 11,
-  /** vRest. */
-  Rest = 12,
-  /** What the input is multiplied with beside 1/τ. */
-  Scale = 13,
-}
-
-/** What of a cell can be learned, as bits; its place among them says which of the parameters. */
-export enum CellLearn {
-  Tau = 1,
-  Threshold = 2,
-  TauSyn = 4,
-  Beta = 8,
-  TauAdaptation = 16,
-  /** How many there are. */
-  Count = 5,
-}
-
-/** Words of the constants of cells. */
-export enum CellConstantsWord {
-  /** float32 [Pixels][Rows][C] with the constants that nobody learns. */
-  In = 4,
-  Out = 5,
-  /** 1, or pixels of an image where neurons differ. */
-  Pixels = 6,
-  C = 7,
-  Rows = 8,
-  /** A parameter is w with 1/τ = σ(w), or the number itself; 0: it is not learned. */
-  Tau = 9,
-  Threshold = 10,
-  TauSyn = 11,
-  Beta = 12,
-  TauAdaptation = 13,
-  /** Of Tau and those behind it: a scalar, [C], or [Pixels][C], `CellShape`. */
-  TauShape = 14,
-  ThresholdShape = 15,
-  TauSynShape = 16,
-  BetaShape = 17,
-  TauAdaptationShape = 18,
-  /** Whether there is a synaptic current, and whether the input is divided by τ. */
-  Synapse = 19,
-  DecayInput = 20,
-}
-
-/** How many numbers a parameter of cells has. */
-export enum CellShape {
-  Scalar = 0,
-  Channel = 1,
-  Neuron = 2,
-}
-
-/** Words of cells, forward and backward: see cell/cell.ts. */
-export enum CellWord {
-  /** Input [P][T][C]; bytes between pixels and between steps (0: the same at every step). */
-  In = 4,
-  InPixelBytes = 5,
-  InStepBytes = 6,
-  Pixels = 7,
-  C = 8,
-  PixelsPerUnit = 9,
-  /** Steps of one call, and of all. */
-  T = 10,
-  TotalSteps = 11,
-  /** Pixels of an image. */
-  ImagePixels = 12,
-  /** float32 [1 or ImagePixels][Rows][C]: written by CellConstants, or the data themselves. */
-  Constants = 13,
-  ConstantData = 14,
-  /** Bytes between pixels; 0: the same for all. */
-  ConstantPixelBytes = 15,
-  /** What it is: flags, and f32 Refractory steps. */
-  Spikes = 16,
-  Synapse = 17,
-  Adapts = 18,
-  Refractory = 19,
-  /** Fires above the threshold alone. */
-  Above = 20,
-  HardReset = 21,
-  Detach = 22,
-  DecayInput = 23,
-  /** A `Surrogate`, f32. */
-  Surrogate = 24,
-  Alpha = 25,
-  /** Results: masks and counts as of neurons, or potentials [P][T][C] where nothing spikes. */
-  Masks = 26,
-  PlaneBytes = 27,
-  Counts = 28,
-  CountPartials = 29,
-  Out = 30,
-  /** Where a loop over t is outside: float32 [P][rows][C], see cell/rows.ts; 0: in scratch. */
-  State = 31,
-  /** float32 [P][C], or 0. */
-  Eligibility = 32,
-  /** Derivative of output by input at each step, float32 [P][T][C], or 0. */
-  SurrogateOut = 33,
-  /** Bits of `CellLearn`, and for each of them [C] in Traces [P][…][C]; Traces 0: not wanted. */
-  Learn = 34,
-  Traces = 35,
+/** Words of records of neurons: neuron/neurons.ts, src/equations/layer.ts. */
+export enum NeuronWord {
+  /** Which function of the table. */
+  Kernel = 4,
+  Pixels = 5,
+  C = 6,
+  PixelsPerUnit = 7,
+  /** Steps of a call. */
+  T = 8,
   /**
-   * Recurrent weight [N][N], from neuron to neuron as stored, with OneToOne [N]; bias [N] or 0.
+   * Two currents: float32 [P][T][C] with strides between pixels and steps; scale and shift, mean
+   * and inverse deviation [groups][C], with a stride between groups; the time mean of
+   * (A − mean)·invStd, float32 [P][C].
    */
-  Weight = 36,
-  Bias = 37,
-  /** What the weight multiplies with at each step, float32 [P][T][C], or 0; as a trace or not. */
-  Presynaptic = 38,
-  Traced = 39,
-  /** Backward: gradient of the input [P][T][C], gathered from contributions. */
-  Delta = 40,
-  Contributions = 41,
-  ContributionCount = 42,
-  H = 43,
-  W = 44,
-
-  // What evaluation counts: as of neurons, and what a recurrent weight reads.
-  Activity = 45,
-  ActivityWanted = 46,
-  /** Channels without padding. */
-  RealC = 47,
-  /** u32 [units][ImagePixels][C] += spikes that came to the weight from each neuron; 0: none. */
-  RecurrentCounts = 48,
-  /** Non-zero: each neuron hears itself alone. */
-  OneToOne = 49,
-  /** As in `NeuronBackWord`. */
-  PixelsPerRun = 50,
+  A = 9,
+  APixelBytes = 10,
+  AStepBytes = 11,
+  AScale = 12,
+  AShift = 13,
+  AGroupBytes = 14,
+  AMean = 15,
+  AInvStd = 16,
+  AXhat = 17,
+  B = 18,
+  BPixelBytes = 19,
+  BStepBytes = 20,
+  BScale = 21,
+  BShift = 22,
+  BGroupBytes = 23,
+  BMean = 24,
+  BInvStd = 25,
+  BXhat = 26,
+  /** Masks of spikes that are a current. */
+  S = 27,
+  SPlaneBytes = 28,
+  /** Results: masks and counts as of neurons, or numbers [P][T][C] where nothing spikes. */
+  Masks = 29,
+  PlaneBytes = 30,
+  Counts = 31,
+  /** u32 [units]: spikes of each unit, over all steps so far. */
+  CountPartials = 32,
+  Out = 33,
+  /** float32 [P][C]; of each step [P][T][C]; by what is learnt [P][learnt][C]. */
+  Eligibility = 34,
+  SurrogateOut = 35,
+  Traces = 36,
+  /** float32 [rows][P][C] from call to call: states, and their derivatives. */
+  State = 37,
+  /** Backward: from ∂L/∂output to ∂L/∂x, [P][T][C]. */
+  Delta = 38,
+  Contributions = 39,
+  ContributionCount = 40,
+  PixelsPerRun = 41,
+  H = 42,
+  W = 43,
+  /** Pixels of an image, where parameters differ from neuron to neuron. */
+  ImagePixels = 44,
+  /** Channels without padding, whose neurons neither fire nor give anything. */
+  RealC = 45,
+  /** What evaluation counts: as of neurons; the function that counts changes of potentials. */
+  Activity = 46,
+  ActivityWanted = 47,
+  Counting = 48,
+  /** Arrays of parameters that are not learnt, one behind the other. */
+  Given = 49,
+  /** Addresses of those that are, in their order; up to 14. */
+  Learnt = 50,
 }
 
-/** Words of the gradient of a recurrent weight. */
-export enum CellRecurrentWord {
+/**
+ * Words of records of recurrent neurons beside `NeuronWord`: they have one plain current, and these
+ * stand in place of all that is of others.
+ */
+export enum RecurrentWord {
+  /** Where copies of the record alone say it: states of each step, and their gradients. */
+  Kept = 12,
+  Adjoints = 13,
+  /** float32 [N][N], or with OneToOne [N], from neuron to neuron as stored; the bias [N], or 0. */
+  Weight = 18,
+  Bias = 19,
+  OneToOne = 20,
+  /** What is kept of each step for the way back, [P][T][C]. */
+  Inputs = 21,
+  Presynaptic = 22,
+  /** Non-zero: Presynaptic is a trace of spikes. */
+  Traced = 23,
+  /** Bytes of State before the spikes of a step as numbers. */
+  Fired = 24,
+  /** u32 [P][C]: spikes that come to the weight. */
+  Arrivals = 25,
+  /** Backward: the function that runs forward again, and numbers of a neuron's state. */
+  Ahead = 26,
+  States = 27,
+}
+
+/** Words that make the threshold of stabilised neurons: neuron/stabilized.ts. */
+export enum StabilizedWord {
+  /** float32 [P][C]: potentials before they fire. */
+  Charged = 4,
+  Pixels = 5,
+  C = 6,
+  /** Channels without padding. */
+  RealC = 7,
+  PixelsPerUnit = 8,
+  /** f64 [Units][2]: sums of potentials and of their squares. */
+  Moments = 9,
+  Units = 10,
+  /** f32 [2]: how many deviations above the mean the threshold is, and the threshold. */
+  Stability = 11,
+  /** f32: θ of the first step. */
+  Threshold = 12,
+  /** f32 [1], and its f32 share of a step. */
+  RunningThreshold = 13,
+  Share = 14,
+}
+
+/** Words of the gradients of recurrent weights. */
+export enum RecurrentGradientWord {
   /** [N][N], from neuron to neuron as stored, with OneToOne [N]; [N], or 0. */
   Out = 4,
   BiasOut = 5,
@@ -1178,41 +1010,43 @@ export enum CellRecurrentWord {
   In = 6,
   Delta = 7,
   Images = 8,
-  /** Of an image. */
+  /** Pixels of an image. */
   Pixels = 9,
   C = 10,
   T = 11,
   /** Non-zero: add to what is there. */
   Accumulate = 12,
-  /** Non-zero: as of `CellWord`; there is no bias. */
+  /** Non-zero: as of `NeuronWord`; there is no bias. */
   OneToOne = 13,
 }
 
-/** Words of the gradient of what is learned of cells. */
-export enum CellLearnWord {
-  /** A scalar, [C], or [ImagePixels][C], by Shape. */
+/** Words of sums for what neurons learn. */
+export enum LearnWord {
+  /** float32 [ImagePixels][C] where there is no Partial. */
   Out = 4,
-  Shape = 5,
   /** Its row among Rows of Traces [P][Rows][C]. */
-  Traces = 6,
-  Rows = 7,
-  Row = 8,
+  Traces = 5,
+  Rows = 6,
+  Row = 7,
   /** Gradient of the time mean of the output [P][C], or 0: 1. */
-  Delta = 9,
-  Pixels = 10,
-  ImagePixels = 11,
-  C = 12,
+  Delta = 8,
+  Pixels = 9,
+  ImagePixels = 10,
+  C = 11,
+  PixelsPerUnit = 12,
+  /** float64 [units][C], or 0. */
+  Partial = 13,
 }
 
-/** Sizes of the memory of cells. */
-export enum CellScratch {
-  /** Rows of constants, and those where something is learned. */
-  Constants = 9,
-  LearnConstants = 14,
-  /** Rows [C] that a step leaves for what comes behind it: see cell/rows.ts. */
-  StepRows = 8,
-  /** Rows [C] of the gradients of a pixel's state. */
-  BackRows = 3,
+/** Words of their ends. */
+export enum LearnFinishWord {
+  /** [C], or with Scalar one number. */
+  Out = 4,
+  /** float64 [Units][C]. */
+  Partial = 5,
+  Units = 6,
+  C = 7,
+  Scalar = 8,
 }
 
 /** Words of gradients that are summed, times a factor or not. */
@@ -1566,16 +1400,6 @@ export enum SpikeSumWord {
   Units = 1,
   Words = 2,
   Bytes = 8,
-}
-
-export enum Surrogate {
-  Sigmoid = 0,
-  Atan = 1,
-  Triangle = 2,
-  Rectangle = 3,
-  FastSigmoid = 4,
-  PiecewiseExp = 5,
-  Erf = 6,
 }
 
 /** Words of max pooling, forward and backward. */

@@ -41,3 +41,5 @@ export type AbortSignal = Global<
 export type WasmModule = GlobalWasm<'Module', object>
 
 export type WasmMemory = GlobalWasm<'Memory', { readonly buffer: ArrayBuffer }>
+
+export type WasmTable = GlobalWasm<'Table', { readonly length: number }>

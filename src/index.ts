@@ -2,6 +2,12 @@
 
 import './node.js'
 
+export {
+  type CheckNeuronOptions,
+  checkNeuron,
+  type NeuronCheck,
+  type NeuronCheckRow,
+} from './check-neuron.js'
 export { type Block, block, residual, sequential } from './containers.js'
 export * from './data/index.js'
 export type {
@@ -45,6 +51,8 @@ export {
 export { Model } from './model.js'
 export * from './models/index.js'
 export { type CompileOptions, compile } from './network.js'
+export type { NeuronEntry } from './neurons.js'
+export * as neurons from './neurons.js'
 export {
   type Discretisation,
   type LoadNirOptions,

@@ -2,10 +2,10 @@
 
 import { copyOf } from './copy.js'
 import { checkBoolean, checkInteger, checkOptions, describe, expect } from './errors.js'
-import { type Graph, type GraphNode, trace } from './graph/trace.js'
+import { type Graph, trace } from './graph/trace.js'
 import { checkLoss, checkPenalties, crossEntropy, lossOfExits } from './loss/index.js'
 import { Model } from './model.js'
-import { isSpiking } from './nn/layers/cell.js'
+import { fires } from './nn/layers/kinds.js'
 import { checkModule, type Module } from './nn/module.js'
 import { checkInputShape } from './nn/value.js'
 import { checkOptimizer, sgd } from './optimizer/index.js'
@@ -109,16 +109,11 @@ async function compiled(network: Module, options: CompileOptions): Promise<Model
   return new Model(session)
 }
 
-const spikes = ({ layer }: GraphNode): boolean =>
-  layer?.kind === 'neuron' ||
-  layer?.kind === 'stabilizedLif' ||
-  (layer?.kind === 'cell' && isSpiking(layer))
-
 const threadsFor = (asked: number): number => platform().threads?.(asked) ?? asked
 
 /** Names of the layers to be recorded, in the order of the network. */
 function recordedLayers(graph: Graph, record: CompileOptions['record'] = false): string[] {
-  const names = graph.nodes.filter(spikes).map(({ name }) => name)
+  const names = graph.nodes.filter(({ layer }) => fires(layer)).map(({ name }) => name)
   if (typeof record === 'boolean') return record ? names : []
   expect(
     Array.isArray(record),

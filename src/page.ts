@@ -5,6 +5,7 @@
 
 import './runtime/page/platform.js'
 
+export { checkNeuron } from './check-neuron.js'
 export { block, residual, sequential } from './containers.js'
 export * from './data/page.js'
 export { evaluateNet } from './edge/accuracy.js'
@@ -21,6 +22,7 @@ export {
 } from './loss/index.js'
 export * from './models/index.js'
 export { compile } from './network.js'
+export * as neurons from './neurons.js'
 export * from './nn/layers/index.js'
 export * as ops from './ops/index.js'
 export {

@@ -5,7 +5,10 @@
 //
 // The cases are shared among the readers whose names contain one of the words of --only.
 import { parseArgs } from 'node:util'
-import { fuzz } from '../build/test/io/fuzz.js'
+
+// For texts of equations.
+process.env.SPIKEWASM_FUZZ_MS ??= '50'
+const { fuzz } = await import('../build/test/io/fuzz.js')
 
 const { values } = parseArgs({
   options: {

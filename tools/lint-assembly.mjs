@@ -21,7 +21,6 @@ const FOLDERS = [
   'spikes', // convolutions on lists of spikes
   'winograd',
   'neuron',
-  'cell', // neurons with states and constants of their own
   'pool',
   'loss',
   'optimizer',

@@ -14,12 +14,14 @@ import ts from 'typescript'
  */
 const rooms = [
   ['copy', 'errors', 'host', 'loss', 'median', 'optimizer', 'own', 'random', 'round-up', 'version'],
-  ['events'],
+  ['events', 'wasm'],
+  ['equations'],
   ['nn'],
-  ['graph'],
+  ['graph', 'neurons'],
   ['plan'],
   ['runtime'],
   ['ops'],
+  ['check-neuron'],
   ['data', 'io', 'pages'],
   ['train'],
   ['model'],
@@ -41,14 +43,16 @@ const operations = 'assembly/opcodes.ts'
 
 /** Folders with one file for each kind of layer; their lists of all kinds, and what kinds share. */
 const kindFolders = ['src/nn/layers', 'src/plan/layers']
-const lists = ['index.ts', 'kinds.ts', 'spiking.ts']
+const lists = ['index.ts', 'kinds.ts', 'membranes.ts', 'presets.ts', 'spiking.ts']
 const sharedByKinds = [
   'cell-options.ts',
   'dynamics.ts',
   'kind.ts',
   'layer.ts',
+  'neuron-model.ts',
   'normalise.ts',
   'numbers.ts',
+  'recurrence.ts',
   'surrogates.ts',
   'weights.ts',
   'window.ts',

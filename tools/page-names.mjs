@@ -17,7 +17,10 @@ const ENTRIES = ['index', 'node-ops', 'net', 'page-layers'].map((name) => `build
 const OUTSIDE = new RegExp(
   `^src/(${[
     ...['io/', 'nn/', 'loss/', 'optimizer/', 'models/', 'containers', 'graph/json', 'nir/'],
-    ...['runtime/(load|executor|record-times|package-file)', 'runtime/page/(protocol|worker)'],
+    ...[
+      'runtime/(load|executor|kernel-table|record-times|package-file)',
+      'runtime/page/(protocol|worker)',
+    ],
     ...['edge/(abi|section|struct)', 'train/callbacks/', 'train/.*(snapshot|checkpoint|state)'],
   ].join('|')})`,
 )

@@ -21,7 +21,6 @@ const INSTEAD = {
   'src/plan/check.ts': 'src/page/check.ts',
   'src/plan/checkpoints.ts': 'src/page/checkpoints.ts',
   'src/plan/int8.ts': 'src/page/int8.ts',
-  'src/plan/learnt-tau.ts': 'src/page/learnt-tau.ts',
   'src/runtime/vendor/loader/index.ts': 'src/page/loader.ts',
   'src/containers.ts': 'src/page/containers.ts',
   'src/data/plain.ts': 'src/page/plain.ts',
@@ -168,7 +167,7 @@ function forPages(file, numbers) {
     }
     // What a plan asserts of itself, whatever a user gives, needs no text.
     if (
-      file.startsWith('src/plan/') &&
+      /^src\/(plan|equations)\//.test(file) &&
       ts.isNewExpression(node) &&
       /^Error\(/.test(node.getText().slice(4))
     ) {

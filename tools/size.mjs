@@ -1,6 +1,6 @@
-// Sizes of what pages load, as gzip -9 packs it: a page that trains, the engine, a page that only
-// predicts, and one that trains an exported network, each built by vite with no configuration. Run by
-// `npm run size`.
+// Sizes of what pages load, as gzip -9 packs it: a page that trains, the same with a neuron of its
+// own, the engine, a page that only predicts, and one that trains an exported network, each built by
+// vite with no configuration. Run by `npm run size`.
 import {
   mkdirSync,
   mkdtempSync,
@@ -32,6 +32,11 @@ globalThis.train = async (images, labels) => {
   return [await model.evaluate(data), await model.predict(images)]
 }
 `
+
+const OWN = TRAINS.replace('lif,', 'neuron,').replace(
+  'lif()',
+  "neuron('u = u/2 + x; spike = u >= 1; u = u - spike')",
+)
 
 const PREDICTS = `
 import { openNet } from 'spikewasm/net'
@@ -98,6 +103,7 @@ export async function measure() {
     )
     return {
       trains: await buildPage(folder, TRAINS),
+      own: await buildPage(folder, OWN),
       predicts: await buildPage(folder, PREDICTS),
       learns: await buildPage(folder, LEARNS),
       wasm: Math.max(...wasm),
@@ -108,10 +114,11 @@ export async function measure() {
 }
 
 async function main() {
-  const { trains, predicts, learns, wasm } = await measure()
+  const { trains, own, predicts, learns, wasm } = await measure()
   const row = (label, bytes, goal) =>
     console.log(`${label.padEnd(44)} ${String(bytes).padStart(8)}   goal ${goal}`)
   row('a page that trains: JavaScript, gzipped', trains.bytes, 45 * 1024)
+  row('the same, with a neuron of its own', own.bytes, 92_000)
   row('a page that trains: engine, gzipped', wasm, 60_000)
   row('a page that only predicts: JavaScript, gzipped', predicts.bytes, 5250)
   row('a page that trains an exported network', learns.bytes, 45 * 1024)

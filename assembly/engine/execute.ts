@@ -7,10 +7,6 @@ import { materialise } from '../activity/materialise'
 import { recordSpikes } from '../activity/record'
 import { relu, reluBackward } from '../activity/relu'
 import { scaled } from '../activity/scaled'
-import { cellBackwardTime } from '../cell/backward'
-import { cell } from '../cell/cell'
-import { cellConstants, cellLearnGradient } from '../cell/constants'
-import { cellRecurrentGradient } from '../cell/recurrent'
 import { convDense } from '../conv/forward'
 import { convInputGradient, transposeWeight } from '../conv/input-gradient'
 import { convNarrow } from '../conv/narrow'
@@ -27,9 +23,11 @@ import { ratePenalty } from '../loss/rate-penalty'
 import { selfDistillation } from '../loss/self-distillation'
 import { tet } from '../loss/tet'
 import { neuronBackwardRate } from '../neuron/backward-rate'
-import { neuronBackwardTime } from '../neuron/backward-time'
-import { neuron } from '../neuron/neuron'
-import { stabilizedCharge, stabilizedFire, stabilizedThreshold } from '../neuron/stabilized'
+import { learnFinish, learnGradient } from '../neuron/learn-gradient'
+import { neuron, neuronBackwardTime } from '../neuron/neurons'
+import { recurrent, recurrentBackward } from '../neuron/recurrent'
+import { recurrentGradient } from '../neuron/recurrent-weight'
+import { stabilizedSums, stabilizedThreshold } from '../neuron/stabilized'
 import { normAllTime } from '../norm/all-time'
 import { normBackwardApply, normBackwardFinish, normBackwardReduce } from '../norm/backward'
 import { normEvaluate, normFinish, normStatistics } from '../norm/forward'
@@ -155,14 +153,11 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
     case Op.NormAllTime:
       normAllTime(rec, unit, t, scratch)
       break
-    case Op.StabilizedCharge:
-      stabilizedCharge(rec, unit, t, scratch)
+    case Op.StabilizedSums:
+      stabilizedSums(rec, unit, t, scratch)
       break
     case Op.StabilizedThreshold:
       stabilizedThreshold(rec, unit, t, scratch)
-      break
-    case Op.StabilizedFire:
-      stabilizedFire(rec, unit, t, scratch)
       break
     case Op.Neuron:
       neuron(rec, unit, t, scratch)
@@ -319,20 +314,20 @@ export function execute(rec: usize, unit: i32, t: i32, scratch: usize): void {
     case Op.Split:
       split(rec, unit, t, scratch)
       break
-    case Op.CellConstants:
-      cellConstants(rec, unit, t, scratch)
+    case Op.Recurrent:
+      recurrent(rec, unit, t, scratch)
       break
-    case Op.Cell:
-      cell(rec, unit, t, scratch)
+    case Op.RecurrentBackward:
+      recurrentBackward(rec, unit, t, scratch)
       break
-    case Op.CellBackwardTime:
-      cellBackwardTime(rec, unit, t, scratch)
+    case Op.RecurrentGradient:
+      recurrentGradient(rec, unit, t, scratch)
       break
-    case Op.CellRecurrentGradient:
-      cellRecurrentGradient(rec, unit, t, scratch)
+    case Op.LearnGradient:
+      learnGradient(rec, unit, t, scratch)
       break
-    case Op.CellLearnGradient:
-      cellLearnGradient(rec, unit, t, scratch)
+    case Op.LearnFinish:
+      learnFinish(rec, unit, t, scratch)
       break
     default:
       unreachable()

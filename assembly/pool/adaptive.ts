@@ -2,8 +2,8 @@
 
 import { addScaledRow, addToRow, scaleRow } from '../activity/rows'
 import { address, word } from '../base/record'
+import { endOf } from '../base/units'
 import { AdaptiveWord } from '../opcodes'
-import { endOf } from './units'
 
 /** The first of `size` places that window i of `windows` reads. */
 // @ts-ignore: decorator

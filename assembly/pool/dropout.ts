@@ -2,8 +2,8 @@
 
 import { random64 } from '../base/random'
 import { address, word } from '../base/record'
+import { endOf } from '../base/units'
 import { Control, DropoutWord } from '../opcodes'
-import { endOf } from './units'
 
 /**
  * Does dropout keep neuron `index` of the batch? The answer is the same at every step, in the

@@ -1,8 +1,8 @@
 /** Max pooling of spikes and of floats, forward and backward. */
 
 import { address, word } from '../base/record'
+import { endOf } from '../base/units'
 import { PoolWord } from '../opcodes'
-import { endOf } from './units'
 
 /**
  * A pooled neuron spikes when any neuron of its window does: Out = OR of the masks. OutCounts =

@@ -1,8 +1,8 @@
 /** Sums over time, sums of scalars, and clearing. */
 
 import { address, word } from '../base/record'
+import { endOf } from '../base/units'
 import { ClearWord, SumScalarsWord, TimeSumWord } from '../opcodes'
-import { endOf } from './units'
 
 /**
  * Out[P][C] = Σ_t In[P][T][C], with Loop += at steps t > 0 of an outer loop: a current's sum, or

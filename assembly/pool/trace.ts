@@ -8,8 +8,8 @@
  */
 
 import { address, word } from '../base/record'
+import { endOf } from '../base/units'
 import { TraceGradientWord, TraceWord } from '../opcodes'
-import { endOf } from './units'
 
 /**
  * Out[P][C] = λ Out + In[P][t][C], for each t of the call in turn; at t = 0 of an outer loop Out

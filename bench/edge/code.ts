@@ -1,5 +1,5 @@
 /** The code of a module. */
-import { sectionsOf } from '../../src/edge/wasm/reader.js'
+import { sectionsOf } from '../../src/wasm/reader.js'
 
 const CODE_SECTION = 10
 

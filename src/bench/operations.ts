@@ -56,6 +56,7 @@ function sourcesOf({ nodes }: Graph, rates: Readonly<Record<string, number>>): S
       case 'input':
         return { kind: 'still', density: 1 }
       case 'cell':
+      case 'equations':
         return fires(node.layer)
           ? { kind: 'spikes', density: rates[node.name] }
           : { kind: 'numbers', density: 1 }

@@ -5,6 +5,9 @@ import type { ParameterLayout } from '../plan/layout.js'
 import type { Plan, Program } from '../plan/plan.js'
 import { roundUp } from '../round-up.js'
 import { VERSION } from '../version.js'
+import { decodeFunctions, decodeModule } from '../wasm/decode.js'
+import { encodeModule } from '../wasm/encode.js'
+import { type Expression, type Func, i32, operation } from '../wasm/ir.js'
 import { ABI_VERSION, inputCount, type NetInfo, type NetTarget } from './abi.js'
 import { type Contents, contentsOf, copyRanges, segmentsOf } from './contents.js'
 import { stateEntries } from './learning.js'
@@ -18,9 +21,6 @@ import { labelBytes, type NetAddresses, STRUCT_BYTES, writeInfoStruct } from './
 import { synapticOperations } from './synops.js'
 import { changedBySteps, learningDrivers, learningOptions } from './train-step.js'
 import { usersOf } from './users.js'
-import { decodeModule } from './wasm/decode.js'
-import { encodeModule } from './wasm/encode.js'
-import { type Expression, type Func, i32, operation } from './wasm/ir.js'
 
 const PAGE = 65536
 
@@ -75,7 +75,8 @@ export function buildNet(
   }
 
   const behind = new Behind(plan.memory.total)
-  const functions = decodeModule(engine)
+  // Copies: what is specialised changes in place.
+  const functions = decodeModule(engine, plan.kernels && decodeFunctions(plan.kernels.bytes(false)))
   const image = named.images[0].address
   const count = inputCount(info)
   // Channels last is the same as channels first where there is one of either.

@@ -5,9 +5,9 @@ import type { ParameterLayout } from '../plan/layout.js'
 import type { Plan, Program } from '../plan/plan.js'
 import { accesses } from '../plan/records/schema.js'
 import type { Buffer } from '../plan/words.js'
+import type { Segment } from '../wasm/encode.js'
 import { elementsOf, type GroupedBlocks, quantiseStored, rowsOf, storedOf } from './bytes.js'
 import type { Prepared } from './prepare.js'
-import type { Segment } from './wasm/encode.js'
 
 /** A range of memory in bytes. */
 export interface Range {

@@ -2,6 +2,8 @@
 
 import { Control, type Op, ProgramWord, Rec, SectionWord } from '../../assembly/opcodes.js'
 import type { Plan, Program } from '../plan/plan.js'
+import type { Expression, Func } from '../wasm/ir.js'
+import { i32, operation } from '../wasm/ir.js'
 import { interpreted, type Range } from './contents.js'
 import type { Prepared } from './prepare.js'
 import { analyse } from './specialise/analyse.js'
@@ -9,8 +11,6 @@ import type { Constants, Entry } from './specialise/facts.js'
 import { usesOf } from './specialise/locals.js'
 import { rewrite } from './specialise/rewrite.js'
 import { tidy } from './specialise/tidy.js'
-import type { Expression, Func } from './wasm/ir.js'
-import { i32, operation } from './wasm/ir.js'
 
 /** A function that a host calls. */
 export interface Driver {

@@ -41,7 +41,7 @@ export function synapticOperations(
 function stillNodes({ nodes }: Graph): boolean[] {
   const still: boolean[] = []
   for (const { kind, inputs } of nodes) {
-    const remembers = kind === 'neuron' || kind === 'cell' || kind === 'stabilizedLif'
+    const remembers = ['neuron', 'cell', 'equations', 'stabilizedLif'].includes(kind)
     still.push(!remembers && inputs.every((input) => still[input]))
   }
   return still

@@ -1,12 +1,13 @@
 /** The functions of a file that learns. */
 
 import { Control, Op } from '../../assembly/opcodes.js'
+import { draws } from '../nn/layers/equations.js'
 import type { Plan, Program } from '../plan/plan.js'
+import { type Constant, type Expression, type Func, i32, operation } from '../wasm/ir.js'
 import type { Range } from './contents.js'
 import { paramsOf } from './learning.js'
 import { call, type Driver, loadWord } from './module.js'
 import type { Prepared } from './prepare.js'
-import { type Constant, type Expression, type Func, i32, operation } from './wasm/ir.js'
 
 /** Bytes of the options that a host may change. */
 export const learningOptions: Range = { from: Control.LearningRate, to: Control.Nesterov + 4 }
@@ -53,7 +54,9 @@ export function learningDrivers(
   const { from, count } = paramsOf(plan)
   const seed = i32(learning?.seed ?? 0)
   const steps = (): Expression => loadWord(stepsAt)
-  const drops = train.records.some(({ op }) => op === Op.Dropout || op === Op.DropoutFloats)
+  const drops =
+    train.records.some(({ op }) => op === Op.Dropout || op === Op.DropoutFloats) ||
+    graph.nodes.some(({ layer }) => layer?.kind === 'equations' && draws(layer))
   const random: Expression[] = [
     ...(drops ? [callWith(functions, 'edgeSeed', [seed, steps()])] : []),
     ...(chooses(options)

@@ -3,8 +3,8 @@
 import { Op } from '../../assembly/opcodes.js'
 import type { GraphNode } from '../graph/trace.js'
 import type { Plan, Program } from '../plan/plan.js'
-import { decodeModule } from './wasm/decode.js'
-import { type Func, visit } from './wasm/ir.js'
+import { decodeFunctions, decodeModule } from '../wasm/decode.js'
+import { type Func, visit } from '../wasm/ir.js'
 
 /**
  * The layers whose operations reach a function, as messages name them, for example `2, maxPool2d`.
@@ -13,11 +13,11 @@ import { type Func, visit } from './wasm/ir.js'
 export function usersOf(
   func: string,
   engine: Uint8Array,
-  { options: { graph } }: Plan,
+  { kernels, options: { graph } }: Plan,
   programs: readonly Program[],
 ): string[] {
   // Read again: the code of a network has been changed in place.
-  const functions = decodeModule(engine)
+  const functions = decodeModule(engine, kernels && decodeFunctions(kernels.bytes(false)))
   const users = new Set<GraphNode>()
   for (const { op, layer } of programs.flatMap(({ records }) => records)) {
     const node = graph.nodes[layer]

@@ -5,7 +5,6 @@
  * @module ops
  */
 
-export type { CellOpOptions } from './cells.js'
 export type { GradientMemory, GradientsOf, GradientTerm } from './contributions.js'
 export type { ConvShape, LinearShape } from './convolution.js'
 export { load } from './engine.js'
@@ -48,7 +47,13 @@ export type {
   BatchNormGradients,
 } from './kinds/batch-norm-backward.js'
 export { batchNormBackward } from './kinds/batch-norm-backward.js'
-export type { CellBackwardTypes, CellGradients, CellResults, CellTypes } from './kinds/cell.js'
+export type {
+  CellBackwardTypes,
+  CellGradients,
+  CellOpOptions,
+  CellResults,
+  CellTypes,
+} from './kinds/cell.js'
 export { cell, cellBackward } from './kinds/cell.js'
 export type { ClearMemory, ShapeOptions, SumMemory } from './kinds/clear-and-sum.js'
 export { clear, sum } from './kinds/clear-and-sum.js'
@@ -162,6 +167,17 @@ export type {
 export { maxPool2d, maxPool2dBackward } from './kinds/max-pool2d.js'
 export type { MseOptions } from './kinds/mse.js'
 export { mse } from './kinds/mse.js'
+export type {
+  ElementwiseOpOptions,
+  ElementwiseTypes,
+  EquationBackwardTypes,
+  EquationMemory,
+  EquationOpOptions,
+  NeuronOpOptions,
+  NeuronOpResults,
+  NeuronOpTypes,
+} from './kinds/neuron.js'
+export { elementwise, elementwiseBackward, neuron, neuronBackward } from './kinds/neuron.js'
 export type { RatePenaltyOptions } from './kinds/rate-penalty.js'
 export { ratePenalty } from './kinds/rate-penalty.js'
 export type {

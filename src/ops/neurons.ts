@@ -2,17 +2,10 @@
 
 import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../errors.js'
 import type { Neuron, NeuronOptions } from '../nn/layers/index.js'
+import { neuronModel } from '../nn/layers/presets.js'
 import { plainNeuron } from '../nn/layers/spiking.js'
-import { inUnits } from '../plan/budgets.js'
-import {
-  dynamicsOf,
-  type NeuronCharge,
-  type NeuronDynamics,
-  type NeuronInput,
-  type NeuronScope,
-} from '../plan/neuron-record.js'
+import { type NeuronInput, type NeuronScope, type Neurons, sizesOf } from '../plan/neuron-record.js'
 import { noPool, type Term } from '../plan/tensors.js'
-import { ref } from '../plan/words.js'
 import type { OpBuilder } from './builder.js'
 import { checkShape, type Extent, extentOf, MOST_STEPS, still, withSteps } from './shapes.js'
 import { groupTensor } from './special.js'
@@ -130,11 +123,10 @@ export const chargeOptions = [
 export interface Charge {
   /** Of the neurons over all steps. */
   readonly extent: Extent
-  readonly dynamics: NeuronDynamics
   readonly scope: NeuronScope
   /** All that neurons read, in the order of `run`'s arguments. */
   readonly inputs: readonly OpTensor[]
-  readonly record: NeuronCharge
+  readonly neurons: Neurons
   readonly units: number
 }
 
@@ -253,7 +245,7 @@ export function chargeOf(
   totalSteps?: number,
 ): Charge & { readonly xhat?: OpTensor; readonly residualXhat?: OpTensor } {
   const { b, op } = o
-  const dynamics = dynamicsOf(neuronOf(op, options))
+  const model = neuronModel(neuronOf(op, options))
   const { own, all } = extentsOf(op, options)
   const affine = checkAffine(`${op}.affine`, options.affine)
   const residual = residualOf(op, options.residual)
@@ -276,11 +268,9 @@ export function chargeOf(
     current(o, 'residual', residual.still ? one : all, all, residualAffine, residualXhat)
   const shortcut = factor === undefined ? undefined : spikesTensor(b, op, { name: 'shortcut' }, all)
   const w = options.learnable ? plainTensor(b, { name: 'w' }, [1]) : undefined
-  const stored = first.input.tensor.stored
-  const { units } = inUnits(all.B * all.H * all.W, stored)
+  const shape = imageOf(all)
   return {
     extent: all,
-    dynamics,
     scope: {
       b,
       images: all.B,
@@ -294,16 +284,15 @@ export function chargeOf(
       ...(shortcut ? [shortcut] : []),
       ...(w ? [w] : []),
     ],
-    record: {
-      ...dynamics,
-      shape: imageOf(all),
-      stored,
-      a: first.input,
-      b: second?.input,
+    neurons: {
+      name: op,
+      model,
+      shape,
+      inputs: second ? [first.input, second.input] : [first.input],
       spikes: shortcut && { masks: shortcut.buffer, scale: factor as number },
-      learnable: w ? ref(w.buffer) : 0,
+      parameters: new Map(w ? [['tau', w.buffer]] : []),
     },
-    units,
+    units: sizesOf({ images: all.B }, { shape }).units,
     xhat,
     residualXhat,
   }

@@ -146,6 +146,7 @@ export class OpPlan implements PlanInfo {
       scratchBytes,
       threads,
       isDebug: engine === 'debug',
+      kernels: b.kernels,
       ...(calls && { calls }),
     })
     this.#inputs = inputs

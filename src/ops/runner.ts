@@ -1,5 +1,6 @@
 /** Who runs a planned op: an engine on this thread, or worker threads. */
 
+import type { KernelSet } from '../equations/kernel-set.js'
 import { SpikewasmError } from '../errors.js'
 import type { Buffer } from '../plan/words.js'
 import { roundUp } from '../round-up.js'
@@ -19,6 +20,7 @@ export interface RunnerPlan {
   readonly threads: number
   readonly isDebug: boolean
   readonly calls?: EngineFunction
+  readonly kernels?: KernelSet
 }
 
 /** The barrier of several workers: turns that one waits before it sleeps, and milliseconds. */
@@ -68,7 +70,8 @@ export class Runner {
     try {
       const executor = await this.#threads
       const limits = { spins: SPINS, timeoutMs: TIMEOUT_MS }
-      await executor.run({ program, workers: threads, scratch, scratchBytes, ...limits })
+      const kernels = this.at.kernels?.module(this.memory.memory)
+      await executor.run({ program, workers: threads, scratch, scratchBytes, kernels, ...limits })
     } catch (error) {
       const failure = this.failed(error)
       this.#failure = failure.message
@@ -104,8 +107,11 @@ export class Runner {
   private engine(): EngineExports {
     const { threads, isDebug } = this.at
     const variant = threads > 1 ? 'engine-threads' : isDebug ? 'engine-debug' : 'engine'
-    this.#engine ??= instantiateEngine(engineModule(variant), this.memory.memory)
-    return this.#engine
+    if (this.#engine) return this.#engine
+    const engine = instantiateEngine(engineModule(variant), this.memory.memory)
+    engine.take(this.at.kernels?.module(this.memory.memory))
+    this.#engine = engine
+    return engine
   }
 
   private async startThreads(): Promise<Executor> {

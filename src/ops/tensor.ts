@@ -59,6 +59,8 @@ export const ownCount = ({ sizes }: TensorInfo): number => sizeOf(sizes)
 export interface Naming {
   readonly name: string
   readonly updated?: boolean
+  /** Of its buffer, where something lies behind it. */
+  readonly bytes?: number
 }
 
 const bytesOf: Readonly<Record<ValueType, number>> = { float32: 4, int32: 4, uint8: 1, int8: 1 }
@@ -76,13 +78,14 @@ export function floatTensor(
 ): OpTensor {
   const { T, B, C, H, W, shape } = extent
   const sizes = [B, H, W, T, stored]
-  const buffer = bufferOf(b, naming.name, 'float32', sizeOf(sizes))
+  const { bytes = sizeOf(sizes) * 4, ...named } = naming
+  const buffer = b.buffer(naming.name, bytes, 'input')
   const own = (views: Views): Float32Array =>
     views(buffer, 'float32', sizeOf(sizes)) as Float32Array
   // Both orders are the same.
   const isPlain = T === 1 && H * W === 1 && stored === C
   return {
-    ...naming,
+    ...named,
     type: 'float32',
     shape,
     order: '[B][H][W][T][C]',
@@ -94,6 +97,19 @@ export function floatTensor(
       else toEngine(extent, stored, values as Float32Array, own(views))
     },
     unpack: (views) => (isPlain ? own(views).slice() : fromEngine(extent, stored, own(views))),
+  }
+}
+
+/** All that lies in a tensor's buffer of so many bytes, in rows of its own size. */
+export function behind(tensor: OpTensor, name: string, bytes: number): OpTensor {
+  const { buffer, sizes } = tensor
+  const count = bytes / bytesOf.float32
+  const all = [count / sizeOf(sizes), ...sizes]
+  const own = (views: Views): Float32Array => views(buffer, 'float32', count) as Float32Array
+  return {
+    ...{ ...tensor, name, updated: false, shape: all, sizes: all },
+    pack: (values, views) => own(views).set(values),
+    unpack: (views) => own(views).slice(),
   }
 }
 

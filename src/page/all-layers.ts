@@ -6,7 +6,6 @@ import { kindOf } from '../nn/layers/kinds.js'
 import { spiking } from '../nn/layers/spiking.js'
 import { remake } from '../plan/checkpoints.js'
 import { planOf } from '../plan/layers/index.js'
-import { lowerLearntTau } from '../plan/learnt-tau.js'
 import { registerAll, registerCells, registerRemake } from './parts.js'
 
 export function useAllLayers(): void {
@@ -14,6 +13,6 @@ export function useAllLayers(): void {
     kind: kindOf({ kind } as Layer),
     plan: planOf({ kind } as GraphNode),
   }))
-  registerCells({ spiking, lowerLearntTau })
+  registerCells({ spiking })
   registerRemake(remake)
 }

@@ -10,6 +10,7 @@ export const layerKinds: readonly Layer['kind'][] = [
   'linear',
   'batchNorm2d',
   'neuron',
+  'equations',
   'cell',
   'avgPool2d',
   'maxPool2d',

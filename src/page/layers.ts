@@ -15,13 +15,16 @@ import * as conv1ds from '../nn/layers/conv1d.js'
 import * as conv2ds from '../nn/layers/conv2d.js'
 import * as delays from '../nn/layers/delay.js'
 import * as dropouts from '../nn/layers/dropout.js'
+import * as equations from '../nn/layers/equations.js'
 import * as flattens from '../nn/layers/flatten.js'
 import * as groupNorms from '../nn/layers/group-norm.js'
 import * as identitys from '../nn/layers/identity.js'
+import type { Layer } from '../nn/layers/index.js'
 import * as layerNorms from '../nn/layers/layer-norm.js'
 import * as linears from '../nn/layers/linear.js'
 import * as maxPool1ds from '../nn/layers/max-pool1d.js'
 import * as maxPool2ds from '../nn/layers/max-pool2d.js'
+import * as membranes from '../nn/layers/membranes.js'
 import { neuronKind } from '../nn/layers/neuron.js'
 import * as relus from '../nn/layers/relu.js'
 import * as scales from '../nn/layers/scale.js'
@@ -41,6 +44,7 @@ import { conv1d as conv1dPlan } from '../plan/layers/conv1d.js'
 import { conv2d as conv2dPlan } from '../plan/layers/conv2d.js'
 import { delay as delayPlan } from '../plan/layers/delay.js'
 import { dropout as dropoutPlan } from '../plan/layers/dropout.js'
+import { equations as equationsPlan } from '../plan/layers/equations.js'
 import { flatten as flattenPlan } from '../plan/layers/flatten.js'
 import { groupNorm as groupNormPlan } from '../plan/layers/group-norm.js'
 import { identity as identityPlan } from '../plan/layers/identity.js'
@@ -55,7 +59,6 @@ import { stabilizedLif as stabilizedLifPlan } from '../plan/layers/stabilized-li
 import { sumPool1d as sumPool1dPlan } from '../plan/layers/sum-pool1d.js'
 import { sumPool2d as sumPool2dPlan } from '../plan/layers/sum-pool2d.js'
 import { timeMean as timeMeanPlan } from '../plan/layers/time-mean.js'
-import { lowerLearntTau } from '../plan/learnt-tau.js'
 import { cellsFor, registerCells, registerLayer, withParts } from './parts.js'
 
 export const adaptiveAvgPool1d = /* @__PURE__ */ withParts(
@@ -150,10 +153,26 @@ export const timeMean = /* @__PURE__ */ withParts(
   timeMeanPlan,
 )
 
+/** A function whose layers are of equations. */
+const ofEquations = <F extends (...of: never[]) => Layer>(make: F): F =>
+  withParts(make, equations.equationsKind, equationsPlan)
+
+export const neuron = /* @__PURE__ */ ofEquations(equations.neuron)
+export const elementwise = /* @__PURE__ */ ofEquations(equations.elementwise)
+export const adex = /* @__PURE__ */ ofEquations(membranes.adex)
+export const izhikevich = /* @__PURE__ */ ofEquations(membranes.izhikevich)
+export const quadraticIntegrateAndFire = /* @__PURE__ */ ofEquations(
+  membranes.quadraticIntegrateAndFire,
+)
+export const exponentialIntegrateAndFire = /* @__PURE__ */ ofEquations(
+  membranes.exponentialIntegrateAndFire,
+)
+export const resonateAndFire = /* @__PURE__ */ ofEquations(membranes.resonateAndFire)
+
 function useCells(): void {
   registerLayer('cell', { kind: cellKind, plan: cellPlan })
   registerLayer('neuron', { kind: neuronKind, plan: neuronPlan })
-  registerCells({ spiking: spiking.spiking, lowerLearntTau })
+  registerCells({ spiking: spiking.spiking })
 }
 
 /** Neurons of one kind; with options of cells, cells, which something else must bring along. */

@@ -4,13 +4,10 @@
  */
 
 import { SpikewasmError } from '../errors.js'
-import type { GraphNode } from '../graph/trace.js'
 import type { Cell, Layer, Neuron } from '../nn/layers/index.js'
 import type { LayerKind } from '../nn/layers/kind.js'
 import type { remake } from '../plan/checkpoints.js'
 import type { LayerPlan } from '../plan/layers/layer.js'
-import type { Pass } from '../plan/pass.js'
-import type { Expression } from '../plan/tensors.js'
 
 /** What belongs to a kind of layer; the input, sums and joins have a plan alone. */
 export interface Parts {
@@ -23,7 +20,6 @@ export interface Parts {
 /** What cells do for layers that may need them. */
 export interface Cells {
   spiking(type: 'lif' | 'integrateAndFire' | 'plif', options: object): Neuron | Cell
-  lowerLearntTau(pass: Pass, node: GraphNode, layer: Neuron, x: Expression): Expression
 }
 
 const known = new Map<string, Parts>()

@@ -1,12 +1,12 @@
 /** BatchNorm: statistics forward; its affine map is applied by whoever reads it. */
 
-import { Plane, Surrogate } from '../../assembly/opcodes.js'
 import { labelOf } from '../nn/layers/kinds.js'
+import { currentAlone } from '../nn/layers/presets.js'
 import { giveTensorGradient, gradientRows, overGradient, takeGradient } from './gradients.js'
 import type { LayerPlan } from './layers/layer.js'
 import { plainFloat } from './materialise.js'
 import { isOfMeans } from './means.js'
-import { emitNeuron } from './neuron-record.js'
+import { emitNeurons, type Neurons } from './neuron-record.js'
 import { allTimeBound, emitNormBackward, emitNormFinish, emitNormStatistics } from './norm.js'
 import type { Pass } from './pass.js'
 import { normAllTime, normEvaluate } from './records/norm.js'
@@ -58,7 +58,7 @@ export const batchNormalised: LayerPlan<{ readonly eps: number; readonly momentu
         return xhat
       },
       averageUnread: () => {
-        if (averages && !xhat) averageBySilentNeurons(pass, norm)
+        if (averages && !xhat) averageAlone(pass, norm)
       },
       gradient: [],
     }
@@ -167,32 +167,15 @@ export const batchNormalised: LayerPlan<{ readonly eps: number; readonly momentu
   },
 }
 
-/**
- * Time mean of x̂ for a normalisation that no neuron reads directly: neurons that never fire
- * average it.
- */
-function averageBySilentNeurons(pass: Pass, norm: Norm): void {
-  const { b, context } = pass
-  const { stored, shape } = norm.tensor
-  const pixels = pass.images * shape[1] * shape[2]
-  const masks = b.buffer(
-    `${norm.name} unused masks`,
-    pixels * stored * Math.ceil(pass.callSteps / Plane.Steps),
-  )
-  const name = `${norm.name} unused potential`
-  const potential = context.outer ? pass.carried(name, pixels * stored * 4, 'scratch') : undefined
-  emitNeuron(pass, {
-    shape,
-    stored,
-    a: { tensor: norm.tensor, norm, xhat: norm.claimMean() },
-    masks,
-    potential,
-    lambda: 0,
-    kappa: 1,
-    threshold: 3e38,
-    reset: null,
-    detach: true,
-    surrogate: Surrogate.Sigmoid,
-    alpha: 1,
-  })
+/** Time mean of x̂ for a normalisation that no neuron reads: by neurons without results. */
+function averageAlone(pass: Pass, norm: Norm): void {
+  const { context } = pass
+  const { shape } = norm.tensor
+  const { name } = norm
+  const neurons: Neurons = {
+    ...{ name, shape, model: currentAlone(), parameters: new Map() },
+    inputs: [{ tensor: norm.tensor, norm, xhat: norm.claimMean() }],
+  }
+  const state = (bytes: number): Buffer => pass.carried(`${name} state`, bytes, 'scratch')
+  emitNeurons(pass, neurons, {}, context.outer ? state : undefined)
 }

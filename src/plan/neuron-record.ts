@@ -1,13 +1,19 @@
-/** The records of the neuron kernels. */
+/** The records of neurons from equations, for layers and ops. */
 
-import { NeuronScratch, Surrogate } from '../../assembly/opcodes.js'
-import type { Neuron, SurrogateName } from '../nn/layers/index.js'
+import { Rec } from '../../assembly/opcodes.js'
+import { type ForwardOptions, forwardKernel } from '../equations/forward.js'
+import { Level } from '../equations/graph.js'
+import { type Kernel, KernelSet } from '../equations/kernel-set.js'
+import type { Layer, Parameter } from '../equations/layer.js'
+import type { NeuronModel } from '../nn/layers/neuron-model.js'
+import type { Values } from '../nn/layers/numbers.js'
 import { inUnits } from './budgets.js'
-import { contributionFields } from './gradients.js'
+import { storedChannels } from './layout.js'
 import type { ProgramBuilder } from './program.js'
-import { neuron, neuronBackwardTime } from './records/neuron.js'
-import type { Contribution, FloatTensor, Norm, Shape } from './tensors.js'
-import type { Buffer, Reference } from './words.js'
+import { type NeuronFields, neuron, recurrent } from './records/neuron.js'
+import type { Place } from './records/schema.js'
+import type { FloatTensor, Norm, Shape } from './tensors.js'
+import type { Buffer } from './words.js'
 
 /** Where neurons run: a pass, or an op. */
 export interface NeuronScope {
@@ -33,207 +39,259 @@ export interface NeuronInput {
   readonly xhat?: Buffer
 }
 
-/** What a layer of neurons is, in the record's words. */
-export interface NeuronDynamics {
-  readonly lambda: number
-  readonly kappa: number
-  readonly threshold: number
-  /** Hard reset to this potential; null: soft. */
-  readonly reset: number | null
-  readonly detach: boolean
-  readonly surrogate: Surrogate
-  readonly alpha: number
+/** Where parameters that are in memory lie, or gradients, by name. */
+export type Places = ReadonlyMap<string, Place>
+
+/** A layer's own spikes as a current. */
+export interface RecurrentWeight {
+  readonly weight: Place
+  readonly bias?: Place
+  /** Each neuron hears itself alone. */
+  readonly oneToOne: boolean
 }
 
-/** What neurons read, in both directions. */
-export interface NeuronCharge extends NeuronDynamics {
+/** Neurons, and what they read. */
+export interface Neurons {
+  readonly name: string
+  readonly model: NeuronModel
   readonly shape: Shape
-  readonly stored: number
-  readonly a: NeuronInput
-  readonly b?: NeuronInput
-  readonly spikes?: { readonly masks: Buffer; readonly scale: number }
-  readonly learnable?: Reference | 0
+  readonly inputs: readonly NeuronInput[]
+  readonly spikes?: { readonly masks: Place; readonly scale: number }
+  /** Parameters that kernels read from memory; others stand in their code. */
+  readonly parameters: Places
+  readonly recurrent?: RecurrentWeight
+  /** Numbers that are drawn are others at each run and for each image. */
+  readonly training?: boolean
 }
 
-export interface NeuronRecord extends NeuronCharge {
-  readonly masks: Buffer
-  /** Not where nobody reads what was counted. */
-  readonly counts?: Buffer
-  /** Spikes by unit. */
-  readonly countPartials?: Buffer
-  readonly eligibility?: Buffer
-  readonly surrogateOut?: Buffer
-  /** `ActivityCount` [units], and whether it is wanted. */
-  readonly activity?: Buffer
-  readonly activityWanted?: Buffer
-  /** State of a loop over t outside. */
-  readonly potential?: Buffer
-  readonly rho?: Buffer
+/** What of neurons is wanted forward. */
+export type NeuronResults = Pick<
+  NeuronFields,
+  | 'masks'
+  | 'counts'
+  | 'countPartials'
+  | 'out'
+  | 'eligibility'
+  | 'surrogateOut'
+  | 'traces'
+  | 'activity'
+  | 'activityWanted'
+> & {
+  /** Recurrent neurons: what is kept of each step, and a trace in place of spikes. */
+  readonly recurrent?: {
+    readonly inputs?: Place
+    readonly presynaptic?: Place
+    readonly traced?: boolean
+    readonly arrivals?: Place
+  }
 }
 
-export const surrogates: Readonly<Record<SurrogateName, Surrogate>> = {
-  sigmoid: Surrogate.Sigmoid,
-  atan: Surrogate.Atan,
-  triangle: Surrogate.Triangle,
-  rectangle: Surrogate.Rectangle,
-  fastSigmoid: Surrogate.FastSigmoid,
-  piecewiseExp: Surrogate.PiecewiseExp,
-  erf: Surrogate.Erf,
+/** How many values a parameter has of its own. */
+export function levelOf(values: Values, [c]: Shape): Level {
+  if (typeof values === 'number') return Level.Layer
+  return values.length === c ? Level.Channel : Level.Neuron
 }
 
-/** The options of a layer of neurons that its dynamics follow from. */
-type Dynamics = Pick<
-  Neuron,
-  'tau' | 'decayInput' | 'vThreshold' | 'vReset' | 'detachReset' | 'surrogate' | 'alpha'
->
+/** Values of each channel or neuron as they are stored; padding has those of the first channel. */
+function givenBytes(values: readonly number[], [c, h, w]: Shape): Uint8Array {
+  const stored = storedChannels(c)
+  const pixels = values.length === c ? 1 : h * w
+  const floats = new Float32Array(pixels * stored)
+  for (let pixel = 0; pixel < pixels; pixel++)
+    for (let channel = 0; channel < stored; channel++)
+      floats[pixel * stored + channel] = values[(channel < c ? channel : 0) * pixels + pixel]
+  return new Uint8Array(floats.buffer)
+}
 
-export const dynamicsOf = (layer: Dynamics): NeuronDynamics => ({
-  lambda: 1 - 1 / layer.tau,
-  kappa: layer.decayInput ? 1 / layer.tau : 1,
-  threshold: layer.vThreshold,
-  reset: layer.vReset,
-  detach: layer.detachReset,
-  surrogate: surrogates[layer.surrogate],
-  alpha: layer.alpha,
-})
+/** Arrays that are not in memory, and where they begin behind one another. */
+function offsetsOf({ model, parameters, shape: [c, h, w] }: Neurons): Map<string, number> {
+  const offsets = new Map<string, number>()
+  let bytes = 0
+  for (const [name, values] of Object.entries(model.parameters)) {
+    if (typeof values === 'number' || parameters.has(name)) continue
+    offsets.set(name, bytes)
+    bytes += (values.length === c ? 1 : h * w) * storedChannels(c) * 4
+  }
+  return offsets
+}
 
-/** Whether ρ is the same for every neuron, so that a loop over t outside need not keep it. */
-export const hasCommonTrace = ({ reset, detach }: NeuronDynamics): boolean =>
-  reset === null && detach
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((bytes, part) => bytes + part.length, 0))
+  parts.reduce((at, part) => {
+    all.set(part, at)
+    return at + part.length
+  }, 0)
+  return all
+}
+
+/** What kernels are made from. */
+export function layerOf(neurons: Neurons): Layer {
+  const { model, shape, inputs, spikes, parameters: places, recurrent } = neurons
+  const { equations, surrogate, alpha, init } = model
+  const offsets = offsetsOf(neurons)
+  const parameters = Object.entries(model.parameters).map(([name, values]): Parameter => {
+    const range = equations.ranges.get(name)
+    return {
+      name,
+      learns: places.has(name),
+      level: levelOf(values, shape),
+      offset: offsets.get(name) ?? 0,
+      value: typeof values === 'number' ? values : undefined,
+      range: range && { ...range, open: !range.withLeast && !range.withMost },
+    }
+  })
+  const stored = storedChannels(shape[0])
+  return {
+    equations,
+    surrogate,
+    alpha,
+    parameters,
+    learn: [...places.keys()],
+    init,
+    noise:
+      (equations.draws ?? []).length > 0
+        ? { seed: model.seed ?? 0, byRun: neurons.training ?? false }
+        : undefined,
+    terms: inputs.map(({ tensor, norm, xhat }) => ({
+      affine: norm !== undefined,
+      groups: norm !== undefined && norm.groups > 1,
+      still: tensor.steps === 1 && !recurrent,
+      xhat: xhat !== undefined,
+    })),
+    spikes: spikes?.scale,
+    leak: recurrent && model.leakWritten,
+    padded: stored !== shape[0],
+    wide: stored % 8 === 0,
+  }
+}
+
+/** All that a kernel follows from. */
+export function keyOf(role: string, layer: Layer, options: object): string {
+  const { equations, surrogate, ...rest } = layer
+  return JSON.stringify([role, equations.text, surrogate.text, rest, options])
+}
+
+/** A kernel, and its place in the engine's table. */
+export function kernelOf({ b }: NeuronScope, key: string, make: () => Kernel) {
+  b.kernels ??= new KernelSet()
+  return b.kernels.take(key, make)
+}
 
 function inputFields({ tensor, norm, xhat }: NeuronInput) {
   const row = tensor.stored * 4
   return {
-    at: tensor.buffer as Buffer,
+    at: tensor.buffer as Place,
     pixelBytes: tensor.steps * row,
     stepBytes: tensor.steps > 1 ? row : 0,
+    groupBytes: norm && norm.groups > 1 ? row : undefined,
     scale: norm?.scale,
     shift: norm?.shift,
     mean: xhat && norm?.mean,
     invStd: xhat && norm?.invStd,
     xhat,
-    groupBytes: norm && norm.groups > 1 ? row : 0,
   }
 }
 
-/** Has a current statistics of single steps? */
-export const hasGroups = ({ a, b }: NeuronCharge): boolean =>
-  [a, b].some((input) => input !== undefined && inputFields(input).groupBytes > 0)
-
-/** Currents and dynamics, which the kernels of both directions read. */
-export function chargeFields(pass: NeuronScope, r: NeuronCharge) {
-  const pixels = pass.images * r.shape[1] * r.shape[2]
-  const a = inputFields(r.a)
-  const b = r.b && inputFields(r.b)
-  return {
-    a: a.at,
-    aPixelBytes: a.pixelBytes,
-    aStepBytes: a.stepBytes,
-    aScale: a.scale,
-    aShift: a.shift,
-    aGroupBytes: a.groupBytes,
-    b: b?.at,
-    bPixelBytes: b?.pixelBytes,
-    bStepBytes: b?.stepBytes,
-    bScale: b?.scale,
-    bShift: b?.shift,
-    bGroupBytes: b?.groupBytes,
-    spikes: r.spikes?.masks,
-    spikePlaneBytes: r.spikes && pass.context.images * r.shape[1] * r.shape[2] * r.stored,
-    spikeScale: r.spikes?.scale,
-    learnable: r.learnable || undefined,
-    pixels,
-    channels: r.stored,
-    ...inNeuronUnits(pass, r),
-    steps: pass.callSteps,
-    lambda: r.lambda,
-    kappa: r.kappa,
-    rest: r.reset ?? 0,
-    threshold: r.threshold,
-    hardReset: r.reset !== null,
-    detach: r.detach,
-    surrogate: r.surrogate,
-    alpha: r.alpha,
+/** What both directions read, of all neurons and of those whose currents are more than one. */
+export function chargeFields(scope: NeuronScope, neurons: Neurons) {
+  const { model, shape, inputs, spikes, parameters } = neurons
+  const stored = storedChannels(shape[0])
+  const imagePixels = shape[1] * shape[2]
+  const pixels = scope.images * imagePixels
+  const [a, b] = inputs.map(inputFields)
+  const given = Array.from(offsetsOf(neurons).keys(), (name) =>
+    givenBytes(model.parameters[name] as readonly number[], shape),
+  )
+  const learnt = Array.from(parameters.values(), (place, i) => [`learnt${i}`, place])
+  const { units, pixelsPerUnit } = inUnits(pixels, stored)
+  const shared = {
+    ...{ pixels, channels: stored, realChannels: shape[0], imagePixels, steps: scope.callSteps },
+    ...{ a: a.at, aPixelBytes: a.pixelBytes, aStepBytes: a.stepBytes },
+    given: given.length > 0 ? joined(given) : undefined,
+    ...(Object.fromEntries(learnt) as { readonly [name: `learnt${number}`]: Place }),
   }
+  const currents = {
+    pixelsPerUnit,
+    ...{ aScale: a.scale, aShift: a.shift, aGroupBytes: a.groupBytes },
+    ...{ b: b?.at, bPixelBytes: b?.pixelBytes, bStepBytes: b?.stepBytes },
+    ...{ bScale: b?.scale, bShift: b?.shift, bGroupBytes: b?.groupBytes },
+    spikes: spikes?.masks,
+    spikePlaneBytes: spikes && scope.context.images * imagePixels * stored,
+  }
+  const means = {
+    ...{ aMean: a.mean, aInvStd: a.invStd, aXhat: a.xhat },
+    ...{ bMean: b?.mean, bInvStd: b?.invStd, bXhat: b?.xhat },
+  }
+  return { units, shared, currents, means }
 }
 
-/** How the pixels of a layer are divided. */
-export const inNeuronUnits = (
+/** Units of a layer, images where it is recurrent; and bytes of a number for each neuron. */
+export function sizesOf(
   { images }: Pick<NeuronScope, 'images'>,
-  { shape, stored }: Pick<NeuronCharge, 'shape' | 'stored'>,
-): ReturnType<typeof inUnits> => inUnits(images * shape[1] * shape[2], stored)
-
-export function emitNeuron(pass: NeuronScope, r: NeuronRecord): void {
-  const { units, ...fields } = chargeFields(pass, r)
-  const a = inputFields(r.a)
-  const b = r.b && inputFields(r.b)
-  pass.b.emit(
-    neuron,
-    units,
-    {
-      ...fields,
-      aMean: a.mean,
-      aInvStd: a.invStd,
-      aXhat: a.xhat,
-      bMean: b?.mean,
-      bInvStd: b?.invStd,
-      bXhat: b?.xhat,
-      masks: r.masks,
-      planeBytes: fields.pixels * r.stored,
-      counts: r.counts,
-      countPartials: r.countPartials,
-      eligibility: r.eligibility,
-      surrogateOut: r.surrogateOut,
-      potential: r.potential,
-      rho: r.rho,
-      totalSteps: pass.options.timeSteps,
-      activity: r.activity,
-      activityWanted: r.activityWanted,
-      pixelsPerImage: r.activity && r.shape[1] * r.shape[2],
-      realChannels: r.activity && r.shape[0],
-    },
-    { scratch: neuronScratch(fields.steps, r.stored, Boolean(a.groupBytes || b?.groupBytes)) },
-  )
+  { shape: [c, h, w], recurrent }: Pick<Neurons, 'shape' | 'recurrent'>,
+): { readonly units: number; readonly bytes: number } {
+  const stored = storedChannels(c)
+  const pixels = images * h * w
+  return { units: recurrent ? images : inUnits(pixels, stored).units, bytes: pixels * stored * 4 }
 }
 
-/** Its backward pass through time; `partials`: of the gradient of τ, by units. */
-export function emitNeuronBackwardTime(
-  pass: NeuronScope,
-  r: NeuronCharge,
-  delta: Buffer,
-  contributions: readonly Contribution[],
-  partials?: Reference,
-): void {
-  if (contributions.slice(1).some(({ buffer }) => buffer === delta))
-    throw new Error('neurons must not write over a gradient that they go on reading')
-  const { units, ...fields } = chargeFields(pass, r)
-  pass.b.emit(
-    neuronBackwardTime,
-    units,
-    {
-      ...fields,
-      delta,
-      ...contributionFields(contributions, r.stored, fields.steps),
-      height: r.shape[1],
-      width: r.shape[2],
-      learnablePartials: partials,
-    },
-    { scratch: NeuronScratch.BackBytes + blockBytes(fields.steps, r.stored) },
-  )
-}
-
-/** Potentials of a block of pixels, or of one with all else that is kept of it. */
-const blockBytes = (steps: number, stored: number): number =>
-  4 * Math.max(NeuronScratch.BlockFloats, (2 * steps + 1) * stored)
+/** Bytes of a record, which recurrent neurons copy, and of the sums before it. */
+export const COPY_BYTES = Rec.Bytes + 16
 
 /**
- * Worker scratch of the neuron kernel: vectors of the steps and of the channels, and the potentials
- * of a block of pixels.
+ * Forward.
  *
- * @param groups there are statistics of single steps
+ * @param state memory of so many bytes that is carried from call to call; undefined: there is one
  */
-export const neuronScratch = (steps: number, stored: number, groups = false): number =>
-  NeuronScratch.HeadBytes +
-  NeuronScratch.StepBytes * steps +
-  Math.max(NeuronScratch.ChannelBytes, groups ? NeuronScratch.GroupBytes * steps : 0) * stored +
-  blockBytes(steps, stored)
+export function emitNeurons(
+  scope: NeuronScope,
+  neurons: Neurons,
+  results: NeuronResults,
+  state?: (bytes: number) => Place,
+): void {
+  const layer = layerOf(neurons)
+  const { recurrent: own, ...wanted } = results
+  const { masks, out } = results
+  const isRecurrent = neurons.recurrent !== undefined
+  const options: ForwardOptions = {
+    steps: isRecurrent ? 1 : scope.callSteps,
+    totalSteps: scope.options.timeSteps,
+    carried: isRecurrent || state !== undefined,
+    counts: results.counts !== undefined,
+    eligibility: results.eligibility !== undefined,
+    traces: results.traces !== undefined,
+    surrogateOut: results.surrogateOut !== undefined,
+    silent: masks === undefined && out === undefined,
+    ...(isRecurrent ? { rows: scope.callSteps, fired: own?.traced ? 'trace' : 'spikes' } : {}),
+  }
+  const kernel = (chosen: ForwardOptions) =>
+    kernelOf(scope, keyOf('forward', layer, chosen), () => forwardKernel(layer, chosen))
+  const { units, shared, currents, means } = chargeFields(scope, neurons)
+  const { place, stateRows: rows = 0 } = kernel(options)
+  const row = sizesOf(scope, neurons).bytes
+  const fields = {
+    ...shared,
+    ...wanted,
+    kernel: place,
+    counting: results.activity && kernel({ ...options, changes: true }).place,
+    planeBytes: masks && row / 4,
+    state: state?.(row * rows),
+  }
+  if (!neurons.recurrent) {
+    scope.b.emit(neuron, units, { ...fields, ...currents, ...means }, { scratch: 16 })
+    return
+  }
+  const image = shared.imagePixels * shared.channels
+  scope.b.emit(
+    recurrent,
+    scope.images,
+    {
+      ...fields,
+      ...neurons.recurrent,
+      ...own,
+      state: fields.state ?? scope.b.buffer(`${neurons.name} state`, row * rows),
+      fired: row * (rows - (own?.traced ? 2 : 1)),
+    },
+    { scratch: COPY_BYTES + image * 5 },
+  )
+}

@@ -4,6 +4,7 @@
  */
 
 import { Control } from '../../assembly/opcodes.js'
+import type { KernelSet } from '../equations/kernel-set.js'
 import { readersOf } from '../graph/readers.js'
 import type { Graph } from '../graph/trace.js'
 import { roundUp } from '../round-up.js'
@@ -99,6 +100,8 @@ export interface Plan {
     readonly targets: readonly Buffer[]
   }
   readonly programs: { readonly [name in ProgramName]?: Program }
+  /** Functions that its records call. */
+  readonly kernels?: KernelSet
   /** Why its training programs must not run on a single sample. */
   readonly lone?: string
   /** Images of one run. Fewer than the batch where a batch runs in passes. */
@@ -354,6 +357,7 @@ function* planRuns(
         },
       ]),
     ),
+    kernels: b.kernels,
     lone: contexts.find(({ lone }) => lone)?.lone,
     passImages,
     passes: batchSize / passImages,

@@ -1,6 +1,7 @@
 /** A program while it is planned: records that read and write buffers, in sections that repeat. */
 
 import { type Op, Rec } from '../../assembly/opcodes.js'
+import type { KernelSet } from '../equations/kernel-set.js'
 import { expect } from '../errors.js'
 import { roundUp } from '../round-up.js'
 import {
@@ -70,6 +71,8 @@ export class ProgramBuilder {
   readonly programs: PlannedProgram[] = []
   /** What `prepare` has emitted. */
   prepared: PlannedProgram | undefined
+  /** Functions that records call through the engine's table; undefined: none. */
+  kernels?: KernelSet
   private clock = 0
   private entries = 0
   private section!: Section

@@ -1,63 +1,43 @@
-/** The records of neurons whose threshold follows the potentials of their layer. */
+/** The threshold that follows the potentials of a layer: what runs before its neurons fire. */
 
-import {
-  chargeFields,
-  hasGroups,
-  type NeuronRecord,
-  type NeuronScope,
-  neuronScratch,
-} from './neuron-record.js'
-import { stabilizedCharge, stabilizedFire, stabilizedThreshold } from './records/stabilized.js'
-import { type Buffer, type Reference, ref } from './words.js'
+import type { StabilizedLif } from '../nn/layers/index.js'
+import { stabilizedCharge } from '../nn/layers/presets.js'
+import { inUnits } from './budgets.js'
+import { storedChannels } from './layout.js'
+import { emitNeurons, type NeuronScope, type Neurons } from './neuron-record.js'
+import type { Place } from './records/schema.js'
+import { stabilizedSums, stabilizedThreshold } from './records/stabilized.js'
 
-/** Where their thresholds are. */
+/** A layer, and where its thresholds are. */
 export interface Stabilized {
-  readonly name: string
-  readonly runningThreshold: Reference | Buffer
-  /** In training: float32 [2], ratio and threshold. */
-  readonly stability?: Buffer
+  readonly layer: StabilizedLif
+  readonly runningThreshold: Place
+  /** float32 [2], ratio and threshold. */
+  readonly stability: Place
   /** Share of a step in the running threshold. */
   readonly share: number
 }
 
-/**
- * With `stability` and a potential, one step of training; else forward at the running threshold.
- */
-export function emitStabilized(pass: NeuronScope, r: NeuronRecord, of: Stabilized): void {
-  const { b } = pass
-  const { stability, runningThreshold, share } = of
-  const { units, ...fields } = chargeFields(pass, r)
-  const scratch = { scratch: neuronScratch(fields.steps, r.stored, hasGroups(r)) }
-  const fire = {
-    ...fields,
-    masks: r.masks,
-    planeBytes: fields.pixels * r.stored,
-    counts: r.counts,
-    countPartials: r.countPartials,
-    surrogateOut: r.surrogateOut,
-    activity: r.activity,
-    activityWanted: r.activityWanted,
-    pixelsPerImage: r.activity && r.shape[1] * r.shape[2],
-    realChannels: r.activity && r.shape[0],
-  }
-  if (!stability) {
-    const thresholdAt = runningThreshold
-    b.emit(stabilizedFire, units, { ...fire, potential: r.potential, thresholdAt }, scratch)
-    return
-  }
-  const potential = r.potential as Buffer
-  const moments = b.buffer(`${of.name} potential sums`, units * 16)
-  const shared = { moments, realChannels: r.shape[0] }
-  b.emit(stabilizedCharge, units, { ...fields, ...shared, potential }, scratch)
+/** One step: potentials before they fire, their sums, and the threshold. */
+export function emitStabilized(
+  scope: NeuronScope,
+  neurons: Neurons,
+  state: Place,
+  { layer, runningThreshold, stability, share }: Stabilized,
+): void {
+  const { b } = scope
+  const { name, shape } = neurons
+  const channels = storedChannels(shape[0])
+  const pixels = scope.images * shape[1] * shape[2]
+  const { units, pixelsPerUnit } = inUnits(pixels, channels)
+  const charged = b.buffer(`${name} potentials`, pixels * channels * 4)
+  const moments = b.buffer(`${name} potential sums`, units * 16)
+  const charge = { ...neurons, model: stabilizedCharge(layer), parameters: new Map() }
+  emitNeurons(scope, charge, { out: charged }, () => state)
+  const shared = { moments, pixels, realChannels: shape[0] }
+  b.emit(stabilizedSums, units, { ...shared, charged, channels, pixelsPerUnit })
   b.emit(stabilizedThreshold, 1, {
     ...shared,
-    pixels: fields.pixels,
-    threshold: r.threshold,
-    units,
-    stability,
-    runningThreshold,
-    share,
+    ...{ threshold: layer.vThreshold, units, stability, runningThreshold, share },
   })
-  const thresholdAt = ref(stability, 4)
-  b.emit(stabilizedFire, units, { ...fire, charged: potential, thresholdAt }, scratch)
 }

@@ -36,11 +36,11 @@ const PRODUCT_NS: { readonly [O in Op]?: number } = {
 }
 /** Nanoseconds of a byte that a record reads or writes, for operations that do more than copy. */
 const BYTE_NS: { readonly [O in Op]?: number } = {
-  [Op.Neuron]: 0.07,
-  [Op.NeuronBackwardTime]: 0.09,
-  [Op.Cell]: 0.15,
-  [Op.CellBackwardTime]: 0.3,
-  [Op.CellRecurrentGradient]: 0.5,
+  [Op.Neuron]: 0.05,
+  [Op.NeuronBackwardTime]: 0.05,
+  [Op.Recurrent]: 0.15,
+  [Op.RecurrentBackward]: 0.3,
+  [Op.RecurrentGradient]: 0.5,
   [Op.SpikeLists]: 0.05,
   [Op.RateLists]: 0.06,
   [Op.PatternLists]: 0.06,

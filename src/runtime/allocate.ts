@@ -22,6 +22,10 @@ export interface AllocateSettings {
   readonly engine: string
 }
 
+/** Whether the memory that programs run in is shared. */
+export const isShared = ({ threads, engine }: AllocateSettings): boolean =>
+  platform().sharesMemory(threads) || engine === 'debug'
+
 /** A batch of which planning is quick, unless a sample is large. */
 const QUICK_BATCH = 4096
 /** What is far too large, in times of all that WebAssembly addresses. */
@@ -93,7 +97,7 @@ export async function allocateLoan(
   get: (bytes: number, shared: boolean) => Promise<Loan> = borrow,
 ): Promise<Loan> {
   const { total } = plan.memory
-  const shared = platform().sharesMemory(settings.threads) || settings.engine === 'debug'
+  const shared = isShared(settings)
   const { batchSize } = plan.options
   const [name, bytes] = plan.buffers.reduce<[string, number]>(
     (best, b) => (b.bytes > best[1] ? [b.name, b.bytes] : best),

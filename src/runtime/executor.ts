@@ -3,6 +3,7 @@
  * shared memory. The platform makes it.
  */
 
+import type { Kernels } from '../equations/kernel-set.js'
 import type { Buffer } from '../plan/words.js'
 import type { RawTime } from './record-times.js'
 
@@ -15,6 +16,8 @@ export interface RunArguments {
   readonly scratchBytes: number
   readonly spins: number
   readonly timeoutMs: number
+  /** Functions that were made for the program's plan. */
+  readonly kernels?: Kernels
 }
 
 export interface Executor {

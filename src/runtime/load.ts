@@ -3,6 +3,7 @@
 import { describe, expect, SpikewasmError } from '../errors.js'
 import type * as host from '../host.js'
 import { checkEngine, type EngineFile, type EngineVariant } from './engine-module.js'
+import { type EngineImports, engineImports } from './kernel-table.js'
 import { broken, readFirst, readOwn } from './package-file.js'
 import { platform } from './platform.js'
 import { instantiateSync } from './vendor/loader/index.js'
@@ -105,11 +106,16 @@ export async function givenEngine(
   return { bytes, module: await compile(bytes, file, name, false) }
 }
 
+/** An instance of the engine, whose table takes a plan's kernels. */
+export type Engine = EngineExports & Pick<EngineImports, 'take'>
+
 /** An instance of a module over a memory, which may be shared with other instances. */
-export function instantiateEngine(module: host.WasmModule, memory: host.WasmMemory): EngineExports {
+export function instantiateEngine(module: host.WasmModule, memory: host.WasmMemory): Engine {
+  const { env, take } = engineImports(memory)
   // The module's own functions. Those that the loader makes of them count arguments for optional
   // parameters, which no function of the engine has.
-  return instantiateSync(module, { env: { memory } }).instance.exports as unknown as EngineExports
+  const exports = instantiateSync(module, { env }).instance.exports as unknown as EngineExports
+  return { ...exports, take }
 }
 
 /** @throws SpikewasmError for what can be no module of the engine */

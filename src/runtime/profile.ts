@@ -1,6 +1,7 @@
 /** Where a program's time goes: its records run one by one on this thread, each timed. */
 
 import { Op } from '../../assembly/opcodes.js'
+import type { Kernels } from '../equations/kernel-set.js'
 import { checkInteger } from '../errors.js'
 import type * as host from '../host.js'
 import { median } from '../median.js'
@@ -47,9 +48,11 @@ export function profileProgram(
   memory: host.WasmMemory,
   program: number,
   scratch: number,
+  kernels?: Kernels,
 ): RecordTime[] {
-  const { execute } = instantiateEngine(module, memory)
-  return timeRecords(execute, memory, program, scratch).map(named)
+  const engine = instantiateEngine(module, memory)
+  engine.take(kernels)
+  return timeRecords(engine.execute, memory, program, scratch).map(named)
 }
 
 /**
@@ -73,11 +76,12 @@ export function medianTimes(runs: readonly (readonly RecordTime[])[]): RecordTim
 
 async function timed(session: Session): Promise<RecordTime[]> {
   const { executor, plan } = session
-  if (executor.time) return (await executor.time(session.runOf('train'))).map(named)
+  const run = session.runOf('train')
+  if (executor.time) return (await executor.time(run)).map(named)
   const module = await session.engine
   const memory = session.memory as host.WasmMemory
   const { address } = programOf(session, 'train')
-  return profileProgram(module, memory, address, plan.workerScratchAt)
+  return profileProgram(module, memory, address, plan.workerScratchAt, run.kernels)
 }
 
 /** The times of all runs are kept until their medians are taken. */

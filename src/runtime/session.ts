@@ -10,7 +10,7 @@ import { purposes } from '../plan/context.js'
 import { type MethodOptions, methodOptionKeys, methodOptions } from '../plan/methods.js'
 import type { Plan, PlanOptions, ProgramName } from '../plan/plan.js'
 import { standardTraining, type TrainingSpec } from '../plan/training.js'
-import { planFor } from './allocate.js'
+import { isShared, planFor } from './allocate.js'
 import { type Arena, programOf } from './arena.js'
 import { breathe } from './breathe.js'
 import { tidy } from './collect.js'
@@ -91,9 +91,6 @@ export class Session implements Arena {
   get memory(): Arena['memory'] {
     return this.place.memory
   }
-  private get view(): DataView {
-    return new DataView(this.memory.buffer)
-  }
   /** [C, H, W] of a sample. */
   get input(): Shape {
     return this.graph.nodes[0].shape
@@ -163,6 +160,7 @@ export class Session implements Arena {
     const plan = await planFor(planOptions, this.settings.threads)
     warnOfThreads(this.settings.threads)
     const module = await this.engine
+    await plan.kernels?.compile(isShared(this.settings))
     const threads = await threadsFor(plan, (n) => this.capped(n), this.settings.worker)
     const held = this.holding
     const isFree = platform().staysFree
@@ -222,11 +220,11 @@ export class Session implements Arena {
     factor = 1,
   ): Promise<StepResult> {
     this.checkAlive()
-    const { plan, view } = this
+    const { plan } = this
+    const view = new DataView(this.memory.buffer)
     const { rates } = programOf(this, program)
     const single = program === 'single'
-    const passImages = single ? 1 : plan.passImages
-    const passes = single ? valid : plan.passes
+    const [passImages, passes] = single ? [1, valid] : [plan.passImages, plan.passes]
     const input = plan.named.images[index % plan.named.images.length].address
     const set = (offset: number, value: number): void => view.setUint32(offset, value >>> 0, true)
     const images = single ? valid : this.batchSize
@@ -314,6 +312,7 @@ export class Session implements Arena {
       scratchBytes: this.plan.workerScratch,
       spins: workers <= availableParallelism() ? 20000 : 0,
       timeoutMs: 60_000,
+      kernels: this.plan.kernels?.compiled,
     }
   }
 

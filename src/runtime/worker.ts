@@ -40,10 +40,12 @@ export default function runTask({
   scratchBytes,
   spins,
   timeoutMs,
+  kernels,
 }: WorkerTask): number {
   // It has started in place of one that died while no model was there.
   if (!engine || !control) throw new Error('the thread has no memory')
   try {
+    engine.take(kernels)
     return engine.run(program, worker, workers, scratch + worker * scratchBytes, spins, timeoutMs)
   } catch (error) {
     // The order matters: first the reason, then the wake-up of the workers that wait.

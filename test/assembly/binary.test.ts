@@ -175,7 +175,7 @@ for (const [name, shared] of [
     assert.is(module.dataCount, 0, 'data count')
     assert.is(module.globals.filter((mutable) => mutable).length, 0, 'mutable globals')
     assert.not(module.start, 'start function')
-    assert.equal(module.imports, ['env.memory'])
+    assert.equal(module.imports, ['env.memory', 'env.table'])
     assert.is((module.memories[0] & 2) !== 0, shared, 'shared memory')
     for (const wanted of ['run', 'execute'])
       assert.ok(module.exports.includes(wanted), `export ${wanted}`)

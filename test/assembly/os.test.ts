@@ -4,18 +4,12 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Control, ExitWord, Surrogate } from '../../assembly/opcodes.js'
-import { neuronScratch } from '../../src/plan/neuron-record.js'
+import { Control, ExitWord } from '../../assembly/opcodes.js'
 import { normAllTime } from '../../src/plan/records/norm.js'
 import { selfDistillation } from '../../src/plan/records/self-distillation.js'
-import {
-  stabilizedCharge,
-  stabilizedFire,
-  stabilizedThreshold,
-} from '../../src/plan/records/stabilized.js'
+import { stabilizedSums, stabilizedThreshold } from '../../src/plan/records/stabilized.js'
 import { TestEngine, testRandom, variants } from '../support/engine.js'
 import { putRecord } from '../support/records.js'
-import { surrogateDerivative } from '../support/reference.js'
 
 const base = Number(process.env.SPIKEWASM_TEST_SEED ?? 0)
 const CASES = 30
@@ -122,132 +116,33 @@ each('all-time normalisation, over the steps of a batch', (random, engine, what)
   }
 })
 
-/** A layer of neurons whose threshold follows, and its currents at each step. */
-function makeStabilized(random: Random) {
+each('the threshold that follows potentials, a step at a time', (random, engine, what) => {
   const real = integer(random, 2, 9)
   const C = 4 * Math.ceil(real / 4) + one(random, [0, 4])
-  const pixels = integer(random, 2, 7)
-  const T = integer(random, 1, 9)
-  const lambda = Math.fround(1 - 1 / (1.5 + 2 * random()))
-  const kappa = one(random, [1, 0.5])
-  const reset = one(random, [null, -0.25])
-  const theta = Math.fround(0.5 + random())
-  const currents = list(T, () =>
-    Float32Array.from(list(pixels * C, (i) => (i % C < real ? 3 * random() - 1 : 0))),
-  )
-  return { real, C, pixels, T, lambda, kappa, reset, theta, currents, rest: reset ?? 0 }
-}
-
-const ALPHA = 2
-
-each('neurons with a stabilised threshold, a step at a time', (random, engine, what) => {
-  const { real, C, pixels, T, lambda, kappa, reset, theta, currents, rest } = makeStabilized(random)
-  const size = pixels * C
-  const per = integer(random, 1, pixels)
-  const units = Math.ceil(pixels / per)
-  const share = 0.125
-  const potential = engine.alloc(size * 4)
-  const [masks, counts] = [engine.alloc(size), engine.alloc(size)]
-  const [countPartials, moments] = [engine.alloc(units * 4), engine.alloc(units * 16)]
-  const [stability, surrogateOut] = [engine.alloc(8), engine.alloc(size * 4)]
+  const [pixels, steps] = [integer(random, 2, 7), integer(random, 1, 9)]
+  const pixelsPerUnit = integer(random, 1, pixels)
+  const units = Math.ceil(pixels / pixelsPerUnit)
+  const [threshold, share] = [Math.fround(0.5 + random()), 0.125]
+  const [moments, stability] = [engine.alloc(units * 16), engine.alloc(8)]
   const runningThreshold = engine.putFloats([1.5])
-  const scratch = engine.alloc(neuronScratch(1, C))
-  let running = 1.5
-  let ratio = 0
-  const total = new Uint8Array(size)
-  const v = new Float64Array(size).fill(rest)
-  for (let t = 0; t < T; t++) {
-    const charge = {
-      ...{ a: engine.putFloats(currents[t]), aPixelBytes: C * 4, aStepBytes: 0, aGroupBytes: 0 },
-      ...{ pixels, channels: C, pixelsPerUnit: per, steps: 1, lambda, kappa, rest },
-      ...{ threshold: theta, hardReset: reset !== null, detach: true },
-      ...{ surrogate: Surrogate.Sigmoid, alpha: ALPHA },
-    }
-    const u = v.map((x, i) => lambda * x + (1 - lambda) * rest + kappa * currents[t][i])
+  let [running, ratio] = [1.5, 0]
+  const shared = { pixels, realChannels: real, moments }
+  for (let t = 0; t < steps; t++) {
+    const u = Float32Array.from(list(pixels * C, () => 3 * random() - 1))
     const all = [...u].filter((_, i) => i % C < real)
     const mean = sum(all) / all.length
     const deviation = Math.sqrt(sum(all.map((x) => (x - mean) ** 2)) / (all.length - 1))
-    if (t === 0) ratio = (theta - mean) / deviation
-    const threshold = t === 0 ? theta : mean + deviation * ratio
-    running += share * (threshold - running)
-    const charged = { ...charge, potential, moments, realChannels: real }
-    engine.run(putRecord(engine, stabilizedCharge, units, charged), scratch, t)
-    near(`${what} u`, engine.floats(potential, size), u)
-    const decide = { pixels, threshold: theta, realChannels: real, units, moments, stability }
-    engine.run(
-      putRecord(engine, stabilizedThreshold, 1, { ...decide, runningThreshold, share }),
-      0,
-      t,
-    )
-    near(`${what} θ`, engine.floats(stability, 2), [ratio, threshold], 1e-4)
+    if (t === 0) ratio = (threshold - mean) / deviation
+    const now = t === 0 ? threshold : mean + deviation * ratio
+    running += share * (now - running)
+    const charged = engine.putFloats(u)
+    const sums = { ...shared, charged, channels: C, pixelsPerUnit }
+    engine.run(putRecord(engine, stabilizedSums, units, sums), 0, t)
+    const decide = { ...shared, threshold, units, stability, runningThreshold, share }
+    engine.run(putRecord(engine, stabilizedThreshold, 1, decide), 0, t)
+    near(`${what} θ`, engine.floats(stability, 2), [ratio, now], 1e-4)
     near(`${what} running θ`, engine.floats(runningThreshold, 1), [running], 1e-4)
-    const fire = {
-      ...{ ...charge, charged: potential, masks, planeBytes: size, counts, countPartials },
-      ...{ surrogateOut, thresholdAt: stability + 4 },
-    }
-    engine.run(putRecord(engine, stabilizedFire, units, fire), scratch, t)
-    const fired = engine.bytes(masks, size)
-    for (let i = 0; i < size; i++) {
-      if (i % C >= real) continue
-      // Nearer than that a rounding decides.
-      if (Math.abs(u[i] - threshold) > 1e-4)
-        assert.is(fired[i], u[i] >= threshold ? 1 : 0, `${what}, spike ${i} at ${t}`)
-      const s = fired[i]
-      total[i] += s
-      v[i] = reset === null ? u[i] - s * threshold : s ? reset : u[i]
-    }
-    const slope = Array.from(
-      u,
-      (x) => kappa * surrogateDerivative({ alpha: ALPHA, surrogate: 'sigmoid' }, x - threshold),
-    )
-    near(`${what} slope`, engine.floats(surrogateOut, size), slope, 1e-3)
-    const state = engine.floats(potential, size)
-    for (let i = 0; i < size; i++)
-      if (i % C < real) near(`${what} v ${i}`, [state[i]], [v[i]], 1e-3)
-      else v[i] = state[i]
-    for (let i = 0; i < size; i++)
-      if (i % C < real) assert.is(engine.bytes(counts, size)[i], total[i], `${what}, count ${i}`)
-    const spikes = engine.ints(countPartials, units).reduce((a, b) => a + b, 0)
-    assert.is(
-      spikes,
-      engine.bytes(counts, size).reduce((a, b) => a + b, 0),
-      what,
-    )
   }
-})
-
-each('the same forward alone, at a running threshold', (random, engine, what) => {
-  const { real, C, pixels, T, lambda, kappa, reset, currents, rest } = makeStabilized(random)
-  const size = pixels * C
-  const per = integer(random, 1, pixels)
-  const threshold = Math.fround(0.4 + random())
-  const planes = Math.ceil(T / 8)
-  const [masks, counts] = [engine.alloc(planes * size), engine.alloc(size)]
-  const x = Float32Array.from(
-    list(size * T, (i) => currents[Math.floor(i / C) % T][Math.floor(i / C / T) * C + (i % C)]),
-  )
-  const units = Math.ceil(pixels / per)
-  const record = putRecord(engine, stabilizedFire, units, {
-    ...{ a: engine.putFloats(x), aPixelBytes: T * C * 4, aStepBytes: C * 4, aGroupBytes: 0 },
-    ...{ pixels, channels: C, pixelsPerUnit: per, steps: T, lambda, kappa, rest, threshold: 1 },
-    ...{ hardReset: reset !== null, detach: true, surrogate: Surrogate.Sigmoid, alpha: ALPHA },
-    ...{ masks, planeBytes: size, counts, thresholdAt: engine.putFloats([threshold]) },
-  })
-  engine.run(record, engine.alloc(neuronScratch(T, C)), 0)
-  const v = new Float64Array(size).fill(rest)
-  const total = new Uint8Array(size)
-  for (let t = 0; t < T; t++)
-    for (let i = 0; i < size; i++) {
-      if (i % C >= real) continue
-      const u = lambda * v[i] + (1 - lambda) * rest + kappa * currents[t][i]
-      const s = (engine.bytes(masks + (t >> 3) * size, size)[i] >> (t & 7)) & 1
-      if (Math.abs(u - threshold) > 1e-4)
-        assert.is(s, u >= threshold ? 1 : 0, `${what}, spike ${i} at ${t}`)
-      total[i] += s
-      v[i] = reset === null ? u - s * threshold : s ? reset : u
-    }
-  for (let i = 0; i < size; i++)
-    if (i % C < real) assert.is(engine.bytes(counts, size)[i], total[i], `${what}, count ${i}`)
 })
 
 each('self-distillation, with gradients by finite differences', (random, engine, what) => {

@@ -14,8 +14,6 @@ import { checkExportOptions, type ExportSettings } from '../../src/edge/options.
 import { prepare } from '../../src/edge/prepare.js'
 import { STRUCT_BYTES } from '../../src/edge/struct.js'
 import { synapticOperations } from '../../src/edge/synops.js'
-import { type Expression, type Func, get, i32, operation } from '../../src/edge/wasm/ir.js'
-import { type Reader, sectionsOf } from '../../src/edge/wasm/reader.js'
 import { trace } from '../../src/graph/trace.js'
 import {
   avgPool2d,
@@ -38,6 +36,8 @@ import { type MethodOptions, methodOptions } from '../../src/plan/methods.js'
 import { makePlan, type PlanOptions } from '../../src/plan/plan.js'
 import { engineBytes } from '../../src/runtime/load.js'
 import type { StateDict } from '../../src/runtime/state.js'
+import { type Expression, type Func, get, i32, operation } from '../../src/wasm/ir.js'
+import { type Reader, sectionsOf } from '../../src/wasm/reader.js'
 import { messageOf } from '../io/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { Hashes } from '../support/hashes.js'

@@ -12,8 +12,8 @@ import { analyse } from '../../src/edge/specialise/analyse.js'
 import type { Constants, Entry, Facts } from '../../src/edge/specialise/facts.js'
 import { rewrite } from '../../src/edge/specialise/rewrite.js'
 import { tidy } from '../../src/edge/specialise/tidy.js'
-import { decodeModule } from '../../src/edge/wasm/decode.js'
-import { encodeModule } from '../../src/edge/wasm/encode.js'
+import { decodeModule } from '../../src/wasm/decode.js'
+import { encodeModule } from '../../src/wasm/encode.js'
 import {
   type Expression,
   type Func,
@@ -22,7 +22,7 @@ import {
   type Label,
   operation,
   visit,
-} from '../../src/edge/wasm/ir.js'
+} from '../../src/wasm/ir.js'
 import { testRandom } from '../support/engine.js'
 import { Hashes } from '../support/hashes.js'
 

@@ -2,7 +2,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { lowerToScalar } from '../../src/edge/scalar/scalar.js'
-import { encodeModule } from '../../src/edge/wasm/encode.js'
+import { SpikewasmError } from '../../src/errors.js'
+import { encodeModule } from '../../src/wasm/encode.js'
 import {
   type Expression,
   type Func,
@@ -12,14 +13,8 @@ import {
   type Operation,
   operation,
   withParts,
-} from '../../src/edge/wasm/ir.js'
-import {
-  type Instruction,
-  instruction,
-  instructionOf,
-  prefixed,
-} from '../../src/edge/wasm/types.js'
-import { SpikewasmError } from '../../src/errors.js'
+} from '../../src/wasm/ir.js'
+import { type Instruction, instruction, instructionOf, prefixed } from '../../src/wasm/types.js'
 import { testRandom } from '../support/engine.js'
 import { Hashes } from '../support/hashes.js'
 import { ofLong } from '../support/long.js'

@@ -6,8 +6,9 @@ import { analyse } from '../../src/edge/specialise/analyse.js'
 import type { Constants } from '../../src/edge/specialise/facts.js'
 import { rewrite } from '../../src/edge/specialise/rewrite.js'
 import { tidy } from '../../src/edge/specialise/tidy.js'
-import { decodeModule } from '../../src/edge/wasm/decode.js'
-import { encodeModule } from '../../src/edge/wasm/encode.js'
+import { engineBytes } from '../../src/runtime/load.js'
+import { decodeModule } from '../../src/wasm/decode.js'
+import { encodeModule } from '../../src/wasm/encode.js'
 import {
   type Expression,
   type Func,
@@ -16,9 +17,8 @@ import {
   type Label,
   operation,
   visit,
-} from '../../src/edge/wasm/ir.js'
-import type { ValueType } from '../../src/edge/wasm/types.js'
-import { engineBytes } from '../../src/runtime/load.js'
+} from '../../src/wasm/ir.js'
+import type { ValueType } from '../../src/wasm/types.js'
 import { numbers } from '../support/exported.js'
 import { Hashes } from '../support/hashes.js'
 import { ofLong } from '../support/long.js'

@@ -28,7 +28,6 @@ import {
   sequential,
   sgd,
 } from '../../src/index.js'
-import { cellLayout } from '../../src/plan/cell.js'
 import {
   groupedLayout,
   neuronLayout,
@@ -37,6 +36,7 @@ import {
   vectorLayout,
   weightLayout,
 } from '../../src/plan/layout.js'
+import { parameterLayout } from '../../src/plan/neurons.js'
 import { randomNetwork } from '../support/draw/networks.js'
 import { numbers } from '../support/exported.js'
 import { differingState, learn, makeBatch } from '../support/learning.js'
@@ -289,7 +289,7 @@ test('a label out of range changes nothing, numbers that are not finite spoil no
 
 /** A parameter of a cell over [5, 3, 4] neurons. */
 const cellParameter = (name: string, shape: readonly number[]): ParameterLayout =>
-  cellLayout({ name, shape, decays: false, initial: 2 }, [5, 3, 4]) as ParameterLayout
+  parameterLayout({ name, shape, decays: false, initial: 2 }, [5, 3, 4]) as ParameterLayout
 
 test('the layout in the section says where each number lies', () => {
   const grouping = { groups: 3, groupIn: 2, groupOut: 5, depthwise: false }

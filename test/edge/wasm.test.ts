@@ -5,8 +5,8 @@ import { fold, type Value } from '../../src/edge/specialise/fold.js'
 import { dropDeadStores } from '../../src/edge/specialise/liveness.js'
 import { loadBytes, read } from '../../src/edge/specialise/reads.js'
 import { tidy } from '../../src/edge/specialise/tidy.js'
-import { decodeModule } from '../../src/edge/wasm/decode.js'
-import { encodeModule, type ModuleParts, Writer } from '../../src/edge/wasm/encode.js'
+import { decodeModule } from '../../src/wasm/decode.js'
+import { encodeModule, type ModuleParts, Writer } from '../../src/wasm/encode.js'
 import {
   type Expression,
   ends,
@@ -23,8 +23,8 @@ import {
   typeOf,
   visit,
   withParts,
-} from '../../src/edge/wasm/ir.js'
-import { Reader } from '../../src/edge/wasm/reader.js'
+} from '../../src/wasm/ir.js'
+import { Reader } from '../../src/wasm/reader.js'
 import {
   type Instruction,
   instruction,
@@ -32,7 +32,7 @@ import {
   prefixed,
   typeCodes,
   type ValueType,
-} from '../../src/edge/wasm/types.js'
+} from '../../src/wasm/types.js'
 import { Hashes } from '../support/hashes.js'
 import { textOf } from '../support/wasm-text.js'
 

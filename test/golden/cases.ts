@@ -46,6 +46,7 @@ import {
   stem,
   strided,
   wide,
+  written,
 } from './networks.js'
 
 export interface GoldenCase {
@@ -226,6 +227,9 @@ function smallCases(): GoldenCase[] {
   for (const method of ['bptt m', 'rate s'] as const)
     cases.push(make('cells', () => cells(true), method, { T: 9, B: 3, threaded: true }))
   cases.push(make('cells', () => cells(false), 'sltt', { T: 5, B: 3 }))
+  for (const method of ['rate m', 'rate s', 'bptt m'] as const)
+    cases.push(make('written', () => written(true), method, { T: 9, B: 3, threaded: true }))
+  cases.push(make('written', () => written(false), 'sltt', { T: 5, B: 3 }))
   for (const method of ['bptt m', 'ottt'] as const)
     cases.push(make('recurrent', looped, method, { T: 5, B: 3, more: { frames: true } }))
   const hard = { tau: 3, vReset: -0.25, surrogate: 'triangle' } as const

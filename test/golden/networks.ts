@@ -14,6 +14,7 @@ import {
   cubaLif,
   delay,
   dropout,
+  elementwise,
   flatten,
   groupNorm,
   identity,
@@ -25,6 +26,7 @@ import {
   maxPool1d,
   maxPool2d,
   type NeuronOptions,
+  neuron,
   plif,
   recurrent,
   relu,
@@ -151,6 +153,36 @@ export const cells = (learns: boolean): Block => {
     leakyIntegrator({ tau: 2, decayInput: true }),
   )
 }
+
+/** Texts of neurons and activations: ranges, rates, noise, and all functions of numbers. */
+export const written = (learns: boolean): Block =>
+  sequential(
+    conv2d(3, 6, 3, { padding: 1 }),
+    neuron(
+      `tau > 1; 0 <= beta
+       u = u*(1 - 1/tau) + x + 0.1*randn()
+       spike = u >= 0.5 + beta*a and not (a > 3 or x != x)
+       a = 0.8*a + spike
+       u = where(detach(spike), min(u - 0.5, 0.2*rand()), u)`,
+      { tau: [1.5, 2, 2.5, 3, 4, 5], beta: 0.2 },
+      { surrogate: 'alpha/2 * exp(-alpha*abs(x))', learn: learns ? ['tau', 'beta'] : [] },
+    ),
+    avgPool2d(2),
+    conv2d(6, 8, 3, { padding: 1 }),
+    elementwise(
+      'x*sigmoid(beta*x) + tanh(x)^3/4 + 0.1*log(1 + x^2) + sign(x)*floor(abs(x))/8 + sqrt(1 + x^2)/9',
+      { beta: 1.5 },
+      { learn: learns ? ['beta'] : [] },
+    ),
+    flatten(),
+    linear(72, 12),
+    neuron(
+      'dv/dt = (4*x - v)/tau; spike = v > max(0.4, round(w)); v = v - 0.4*spike; dw/dt = spike - w',
+      { tau: 3 },
+      { dt: 0.5, solver: 'exponentialEuler', init: { v: 0.1 } },
+    ),
+    linear(12, 5),
+  )
 
 /** A recurrent layer between two linear ones. */
 export const looped = (): Block =>

@@ -18,6 +18,7 @@ import {
   cubaLif,
   delay,
   dropout,
+  elementwise,
   esdResnet18,
   flatten,
   groupNorm,
@@ -32,6 +33,7 @@ import {
   maxPool1d,
   maxPool2d,
   networkFromJSON,
+  neuron,
   plif,
   recurrent,
   relu,
@@ -149,6 +151,21 @@ const surrogates: readonly SurrogateName[] = [
 
 /** Layers with each of their options away from its default. */
 const layers: Readonly<Record<Layer['kind'], readonly Layer[]>> = {
+  equations: [
+    neuron('u = u/tau + x\nspike = u > 1\nu = u - spike', { tau: 2 }),
+    neuron(
+      'tau > 1\ndu/dt = (x - u)/tau\noutput = u',
+      { tau: [2, 3] },
+      { learn: ['tau'], dt: 0.5 },
+    ),
+    neuron(
+      'u = u + x; spike = u > th',
+      { th: 1 },
+      { surrogate: 'alpha/(1 + x^2)', alpha: 3, init: { u: 2 } },
+    ),
+    elementwise('beta > 0; y = beta*x; x*sigmoid(y)', { beta: [1, 2] }, { learn: ['beta'] }),
+    neuron('du/dt = x - u; spike = u > 1', {}, { solver: 'exponentialEuler', surrogate: 'atan' }),
+  ],
   conv2d: [
     conv2d(2, 6, [3, 2]),
     conv2d(2, 6, 3, { stride: [2, 1] }),

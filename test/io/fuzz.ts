@@ -33,6 +33,7 @@ import { arrayOf, samplesOf } from '../../src/io/samples/read.js'
 import { serializeState } from '../../src/io/state.js'
 import { readTar } from '../../src/io/tar.js'
 import { readModel } from '../../src/load.js'
+import { hostileBytes, readHostile } from '../equations/hostile.js'
 import { nirReaders } from '../nir/fuzz.js'
 import { changed, checkpoints, readers as readersOfCheckpoints } from '../support/checkpoints.js'
 import { testRandom } from '../support/engine.js'
@@ -129,6 +130,7 @@ export async function readersOf(): Promise<Record<string, Reader>> {
     gz: { bytes: new Uint8Array(gzipSync(tar)), read: (bytes) => unpack(bytes, 'it') },
     net: { bytes: wasm, read: (bytes) => netInfo(bytes) },
     ...graphReaders(),
+    equations: { bytes: text('spike = x > 1'), read: readHostile, mutate: hostileBytes },
     ...eventReaders(),
     lz4: {
       bytes: sealed(lz4Frame),

@@ -24,7 +24,9 @@ const makers = { ...api } as unknown as Readonly<Record<string, Maker>>
 
 /** Functions that make networks, models or data, and those that do something. */
 const others = [
-  ...'augment block cnn compile esdResnet18 evaluateNet eventCnn exportWasm fromArrays'.split(' '),
+  ...'augment block checkNeuron cnn compile esdResnet18 evaluateNet eventCnn exportWasm fromArrays'.split(
+    ' ',
+  ),
   ...'fromBytes loadModel loadNir mlp netHeader netInfo networkFromJSON networkFromNir openNet'.split(
     ' ',
   ),
@@ -49,6 +51,7 @@ const none: Row = { plain: true }
 const rows: Readonly<Record<string, Row>> = {
   adaptiveAvgPool1d: { args: [2], plain: true },
   adaptiveAvgPool2d: { args: [2], plain: true },
+  adex: { options: [{}, { vCut: 20, EL: [-70, -60] }] },
   alif: { options: [{}, { learn: ['beta', 'tau', 'tauSyn', 'tauAdaptation'], tauSyn: 3 }] },
   avgPool1d: windows,
   avgPool2d: windows,
@@ -59,20 +62,26 @@ const rows: Readonly<Record<string, Row>> = {
   cubaLif: { options: [{}, { vThreshold: [1, 2], learn: ['tauSyn', 'vThreshold'] }] },
   delay: { args: [1], plain: true },
   dropout: { args: [0.5], plain: true },
+  elementwise: { args: ['x * sigmoid(beta*x)', { beta: 1 }] },
+  exponentialIntegrateAndFire: {},
   flatten: none,
   groupNorm: { args: [2, 4] },
   identity: none,
   integrateAndFire: { options: [{}, { vReset: 0, learn: ['vThreshold'] }] },
   integrator: {},
+  izhikevich: { options: [{}, { b: [0.2, 0.25], inputScale: 10 }] },
   layerNorm: { args: [[4]] },
   leakyIntegrator: { options: [{}, { learn: ['tau', 'tauSyn'], tauSyn: 3 }] },
   lif: { options: [{}, { vThreshold: 2, vReset: 0.5 }, { vReset: [0, 0.5], vThreshold: [1, 2] }] },
   linear: { args: [2, 3] },
   maxPool1d: windows,
   maxPool2d: windows,
+  neuron: { args: ['u = u + x; spike = u >= beta; u = u - beta*spike', { beta: 1 }] },
   plif: { options: [{}, { refractory: 1 }] },
+  quadraticIntegrateAndFire: { options: [{}, { surrogate: '1/(1 + x^2)', learn: ['tau'] }] },
   recurrent: { args: [lif({ vThreshold: 2, tau: 3, surrogate: 'atan', decayInput: true })] },
   relu: none,
+  resonateAndFire: {},
   scale: { args: [2], plain: true },
   stabilizedLif: {},
   sumPool1d: windows,

@@ -25,6 +25,7 @@ import {
 const { block, conv2d, flatten, identity, lif, linear, recurrent, relu, sequential } = api
 const lines: Line[] = []
 
+const leaky = 'u = u*(1 - 1/tau) + x; spike = u >= 1; u = u - spike'
 const layers: readonly api.Module[] = [
   ...[api.adaptiveAvgPool1d(2), api.adaptiveAvgPool2d([2, 3]), api.avgPool1d(2), api.avgPool2d(2)],
   ...[api.avgPool1d(3, { stride: 2, padding: 1 }), api.avgPool2d([3, 2], { padding: [1, 0] })],
@@ -48,6 +49,10 @@ const layers: readonly api.Module[] = [
     recurrent(lif(), { init: { normal: 1, bias: 'default' } }),
   ],
   recurrent(lif(), { allToAll: false, init: { normal: 3 } }),
+  ...[api.neuron(leaky, { tau: 2 }), api.neuron('output = k*x', { k: Array(24).fill(2) })],
+  api.neuron(`tau > 1; ${leaky}`, { tau: [2, 3, 4, 5] }, { learn: ['tau'] }),
+  recurrent(api.neuron(leaky, { tau: Array(24).fill(2) }, { learn: ['tau'] })),
+  api.elementwise('x * sigmoid(beta*x)', { beta: 1 }, { learn: ['beta'] }),
 ]
 
 const inputs: readonly InputShape[] = [

@@ -25,6 +25,7 @@ import {
   maxPool2d,
   type Optimizer,
   ratePenalty,
+  recurrent,
   relu,
   type StateDict,
   type StepMode,
@@ -101,6 +102,17 @@ async function step(model: Model): Promise<Numbers> {
 }
 
 const neuron = { vThreshold: 0.3 }
+const comesBack = (): Module =>
+  block(
+    {
+      first: sequential(conv2d(2, 4, 3, { padding: 1 }), recurrent(lif(neuron))),
+      end: sequential(conv2d(4, 3, 3, { padding: 1 }), lif(neuron), flatten(), linear(147, 3)),
+    },
+    (m, image, { add }) => {
+      const a = m.first(image)
+      return m.end(add(a, a))
+    },
+  )
 const joined = (floats: boolean) => (): Module =>
   block(
     {
@@ -160,6 +172,13 @@ const twins: Readonly<Record<string, Twin>> = {
       ]),
     ),
   ),
+  'neurons that hear themselves': {
+    network: comesBack,
+    options: { timeSteps: 3, method: 'bptt' },
+    programs: ['train'],
+    budgets: { runBytes: 480 },
+    use: step,
+  },
   sgd: updates(sgd({ lr: 0.1 })),
   adam: updates(adam({ lr: 0.01, eps: 1e-3 })),
   'what evaluation counts, and spikes of calls': {

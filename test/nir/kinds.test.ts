@@ -27,7 +27,7 @@ import {
 } from '../../src/io/nir/tree.js'
 import { stateless } from '../../src/nir/layers.js'
 import { neurons } from '../../src/nir/neurons.js'
-import { layerKinds } from '../../src/nn/layers/kinds.js'
+import { labelOf, layerKinds } from '../../src/nn/layers/kinds.js'
 import { integer, Draw as LayerDraw, one, type Random } from '../support/draw/layers.js'
 import { put } from '../support/draw/networks.js'
 import { Sketch } from '../support/draw/sketch.js'
@@ -262,6 +262,7 @@ const refused: Partial<Record<Layer['kind'] | 'add' | 'concat', true>> = {
   relu: true,
   groupNorm: true,
   layerNorm: true,
+  equations: true,
   stabilizedLif: true,
   timeMean: true,
   concat: true,
@@ -298,7 +299,9 @@ for (const kind of [...layerKinds, 'add', 'concat'] as const)
       const path = join(folder, 'layer.nir')
       const error: Error | undefined = await saveNir(model, path).catch((e) => e)
       if (error && !allowed.test(error.message)) {
-        assert.ok(error.message.includes(`(${kind}) cannot be written`), error.message)
+        const { layer } = sketch.nodes.find((node) => node.kind === kind) ?? {}
+        const called = labelOf({ kind, layer })
+        assert.ok(error.message.includes(`(${called}) cannot be written`), error.message)
         named++
       } else if (!error) {
         const again = await loadNir(path, { batchSize: SAMPLES })

@@ -5,6 +5,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { NeuronWord, Op, ReluBackwardWord } from '../../assembly/opcodes.js'
+import { KernelSet } from '../../src/equations/kernel-set.js'
 import { trace } from '../../src/graph/trace.js'
 import {
   avgPool2d,
@@ -37,14 +38,16 @@ const present = (fields: object, name: string): boolean =>
   (fields as Record<string, unknown>)[name] !== undefined
 
 /** Options of the neurons and of what they read. */
-function chargeOptions(layer: Neuron, fields: object, images: number) {
+function chargeOptions(layer: Neuron, fields: object, images: number, { kernels }: Plan) {
   const n = fields as Numbers
+  // What stands in the kernel's code, no record has.
+  const { spikes } = JSON.parse(kernels?.keys[n.kernel] as string)[3] as { spikes?: number }
   const affine = (scale: string, group: string) =>
     present(fields, scale) ? (n[group] > 0 ? ('steps' as const) : true) : false
   const { kind: _, learnable, ...neuron } = layer
   const still = n.aStepBytes === 0 && n.steps > 1
   const [h, w] = present(fields, 'height') ? [n.height, n.width] : [n.pixels / images, 1]
-  const one = [images, n.channels, h, w]
+  const one = [images, n.realChannels, h, w]
   return {
     ...neuron,
     learnable,
@@ -55,7 +58,7 @@ function chargeOptions(layer: Neuron, fields: object, images: number) {
       affine: affine('bScale', 'bGroupBytes'),
       still: n.bStepBytes === 0 && n.steps > 1,
     },
-    shortcut: present(fields, 'spikes') && n.spikeScale,
+    shortcut: spikes ?? false,
   }
 }
 
@@ -92,18 +95,18 @@ const rowsOf = (n: Numbers, images: number): number[] => [
 const tauOf = (lambda: number): number =>
   lambda === 1 ? Number.POSITIVE_INFINITY : 1 / (1 - lambda)
 
-/** What evaluation counts beside. */
-const counted = [
+/** Places of kernels, and what evaluation counts beside. */
+const ofNetworks = [
+  NeuronWord.Kernel,
   NeuronWord.Activity,
   NeuronWord.ActivityWanted,
-  NeuronWord.PixelsPerImage,
-  NeuronWord.RealC,
+  NeuronWord.Counting,
 ]
 
-/** Words that no op has: of evaluation's counts, and the factor of counts where there are none. */
+/** Words that ops have otherwise: also the factor of counts where there are none. */
 const unread = ({ op, fields }: PlannedRecord): readonly number[] =>
-  op === Op.Neuron
-    ? counted
+  op === Op.Neuron || op === Op.NeuronBackwardTime
+    ? ofNetworks
     : op === Op.ReluBackward && !present(fields, 'counts')
       ? [ReluBackwardWord.Factor]
       : []
@@ -123,16 +126,19 @@ function opOf(plan: Plan, { op, fields, layer: node }: PlannedRecord): object | 
         surrogateOut: 'surrogates',
         aXhat: 'xhat',
         bXhat: 'residualXhat',
-        potential: 'potential',
+        state: 'potential',
       }
       const outputs = Object.entries(names).flatMap(([field, name]) =>
         name && present(fields, field) ? [name] : [],
       )
-      const options = { ...chargeOptions(layer, fields, images), totalSteps: n.totalSteps }
+      const options = {
+        ...chargeOptions(layer, fields, images, plan),
+        totalSteps: plan.options.timeSteps,
+      }
       return ops.lif.plan({ ...options, outputs: ['spikes', ...outputs] })
     }
     case Op.NeuronBackwardTime: {
-      const options = chargeOptions(layer as Neuron, fields, images)
+      const options = chargeOptions(layer as Neuron, fields, images, plan)
       const deltas = deltasOf(fields, true)
       const asked = { ...options, mode: 'time', deltas } as const
       return ops.lifBackward.plan(asked as typeof asked & { learnable: false })
@@ -232,15 +238,26 @@ const networks: readonly [Network, MethodOptions, timeSteps: number][] = [
   ['cnn', { method: 'ottt' }, 6],
 ]
 
+/** What the kernels of the last op follow from. */
+const taken: string[] = []
+const { take } = KernelSet.prototype
+KernelSet.prototype.take = function (this: KernelSet, key, make) {
+  taken.push(key)
+  return take.call(this, key, make)
+}
+
 test('every record of a network has an op with the same words', () => {
   const seen = new Set<string>()
   for (const [network, method, timeSteps] of networks) {
     const plan = planOf(network, method, timeSteps)
     for (const { program, record } of distinctRecords(plan)) {
+      taken.length = 0
       const op = opOf(plan, record)
       if (!op) continue
       const what = `${network} ${JSON.stringify(method)} T ${timeSteps} ${program} ${Op[record.op]}`
       expectSameRecord(what, op, record, unread(record))
+      const { kernel } = record.fields as unknown as Numbers
+      if (kernel !== undefined) assert.is(taken.at(-1), plan.kernels?.keys[kernel], what)
       seen.add(Op[record.op])
     }
   }

@@ -352,8 +352,7 @@ test('lif: runs go on from each other', () => {
     const rows = affine === 'steps' ? shape.C : 0
     let result: unknown
     let from = 0
-    const state = { potential: new Float32Array(neurons), rho: new Float32Array(neurons) }
-    const hasRho = outputs.includes('eligibilities') && !(d.vReset === null && d.detachReset)
+    const state = { potential: new Float32Array(neurons) }
     let before: Record<string, unknown> | undefined
     for (const [begin, end] of [
       [0, cut],
@@ -363,7 +362,7 @@ test('lif: runs go on from each other', () => {
       const plan = ops.lif.plan({ ...(options as Omit<typeof options, 'w'>), input })
       // What it has summed up so far comes from the plan before.
       const here = plan as unknown as Record<string, Float32Array>
-      for (const name of ['counts', 'eligibilities', 'xhat'])
+      for (const name of ['counts', 'eligibilities', 'xhat', 'state'])
         if (before && name in here) here[name].set(before[name] as Float32Array)
       const [x, ...vectors] = first.args
       const args = [
@@ -374,7 +373,6 @@ test('lif: runs go on from each other', () => {
         ),
         ...vectors.map((v) => (rows ? v.slice(begin * rows, end * rows) : v)),
         state.potential,
-        ...(hasRho ? [state.rho] : []),
         { step: begin },
       ]
       result = plan.run(...(args as [Float32Array]))
@@ -476,7 +474,10 @@ test('lifBackward, time: the gradient of a network of lines', () => {
     } as const
     const plan = ops.lifBackward.plan(asked as ops.LifBackwardOptions & { learnable: false })
     const learns = d.w !== undefined
-    assert.equal(plan.kernels, ['NeuronBackwardTime', ...(learns ? ['SumScalars'] : [])])
+    assert.equal(plan.kernels, [
+      'NeuronBackwardTime',
+      ...(learns ? ['LearnGradient', 'LearnFinish'] : []),
+    ])
     const [first, ...others] = [...args, ...argsOf(reads, normalised, false, false)]
     const result = plan.run(first as Float32Array, ...others) as unknown
     const each = Array.from({ length: neurons }, (_, i) =>

@@ -36,18 +36,25 @@ const recording = api.events.from({
 const networks: Record<string, Valid> = {
   adaptiveAvgPool1d: plain(2),
   adaptiveAvgPool2d: plain(2),
+  resonateAndFire: withOptions({}),
+  quadraticIntegrateAndFire: withOptions({}),
+  izhikevich: withOptions({}),
+  exponentialIntegrateAndFire: withOptions({}),
+  adex: withOptions({}),
   alif: withOptions({}),
   avgPool1d: withOptions(2, {}),
   avgPool2d: withOptions(2, {}),
   batchNorm1d: withOptions(3, {}),
   batchNorm2d: withOptions(3, {}),
   block: plain({ a: api.relu() }, (m: { a: unknown }) => m.a),
+  checkNeuron: withOptions('output = x', {}, {}),
   cnn: called('lif', withOptions(image, 3, {})),
   conv1d: withOptions(1, 2, 3, {}),
   conv2d: withOptions(1, 2, 3, {}),
   cubaLif: withOptions({}),
   delay: plain(1),
   dropout: plain(0.5),
+  elementwise: withOptions('beta*x', { beta: 1 }, { learn: [] }),
   esdResnet18: withOptions({}),
   eventCnn: called('lif', withOptions([2, 32, 32], 3, {})),
   flatten: plain(),
@@ -62,6 +69,7 @@ const networks: Record<string, Valid> = {
   maxPool1d: withOptions(2, {}),
   maxPool2d: withOptions(2, {}),
   mlp: called('lif', withOptions([4], 3, {})),
+  neuron: withOptions('u = u + x; spike = u > 1', {}, {}),
   plif: withOptions({}),
   preactResnet34: withOptions({}),
   recurrent: withOptions(api.lif(), {}),
@@ -117,6 +125,12 @@ const sets: Record<string, Valid> = {
   fromBytes: plain({}),
   permutation: plain(3, 0, 0),
   subset: plain(data, [0]),
+}
+
+const ofNeurons: Record<string, Valid> = {
+  of: called('neurons.of', plain(api.lif())),
+  list: plain(),
+  surrogates: plain(),
 }
 
 const ofEncoders: Record<string, Valid> = {
@@ -184,6 +198,7 @@ function check(prefix: string, name: string, make: Made, { args, options, called
 
 const groups = [
   ['', { ...networks, ...training, ...sets }, api],
+  ['neurons.', ofNeurons, api.neurons],
   ['encoders.', ofEncoders, api.encoders],
   ['events.', ofEvents, api.events],
   ['datasets.', ofDatasets, api.datasets],

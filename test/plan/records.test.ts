@@ -5,6 +5,7 @@ import * as opcodes from '../../assembly/opcodes.js'
 import { Op, Rec } from '../../assembly/opcodes.js'
 import { ProgramBuilder } from '../../src/plan/program.js'
 import { records } from '../../src/plan/records/index.js'
+import { MOST_LEARNT } from '../../src/plan/records/neuron.js'
 import { clear } from '../../src/plan/records/optimizer.js'
 import {
   accesses,
@@ -37,10 +38,6 @@ const {
   ScaledWord,
   SplitWord,
   BlendWord,
-  CellConstantsWord,
-  CellLearnWord,
-  CellRecurrentWord,
-  CellWord,
   ChooseWord,
   ClipWord,
   NormSumWord,
@@ -56,6 +53,8 @@ const {
   ConvWord,
   DropoutWord,
   ExitWord,
+  LearnFinishWord,
+  LearnWord,
   LossWord,
   MaterialiseWord,
   NeuronBackWord,
@@ -65,6 +64,8 @@ const {
   PoolWord,
   RatePenaltyWord,
   RecordWord,
+  RecurrentGradientWord,
+  RecurrentWord,
   ReluBackwardWord,
   ReluWord,
   SgdWord,
@@ -77,6 +78,9 @@ const {
   TraceWord,
 } = opcodes
 
+/** Words that only copies of a record have. */
+const inCopies = new Set(['Kept', 'Adjoints'])
+
 /** The words of each operation. */
 const wordsByOp: Readonly<Record<Exclude<Op, Op.None>, Record<string, string | number>>> = {
   [Op.NormStatistics]: NormWord,
@@ -86,9 +90,13 @@ const wordsByOp: Readonly<Record<Exclude<Op, Op.None>, Record<string, string | n
   [Op.NormBackwardFinish]: NormWord,
   [Op.NormBackwardApply]: NormWord,
   [Op.NormAllTime]: AllTimeWord,
-  [Op.StabilizedCharge]: StabilizedWord,
+  [Op.StabilizedSums]: StabilizedWord,
   [Op.StabilizedThreshold]: StabilizedWord,
-  [Op.StabilizedFire]: StabilizedWord,
+  [Op.Recurrent]: RecurrentWord,
+  [Op.RecurrentBackward]: RecurrentWord,
+  [Op.RecurrentGradient]: RecurrentGradientWord,
+  [Op.LearnGradient]: LearnWord,
+  [Op.LearnFinish]: LearnFinishWord,
   [Op.Neuron]: NeuronWord,
   [Op.NeuronBackwardTime]: NeuronWord,
   [Op.NeuronBackwardRate]: NeuronBackWord,
@@ -157,11 +165,6 @@ const wordsByOp: Readonly<Record<Exclude<Op, Op.None>, Record<string, string | n
   [Op.JoinSpikes]: JoinWord,
   [Op.Split]: SplitWord,
   [Op.Relu]: ReluWord,
-  [Op.CellConstants]: CellConstantsWord,
-  [Op.Cell]: CellWord,
-  [Op.CellBackwardTime]: CellWord,
-  [Op.CellRecurrentGradient]: CellRecurrentWord,
-  [Op.CellLearnGradient]: CellLearnWord,
   [Op.ReluBackward]: ReluBackwardWord,
   [Op.GroupedForward]: GroupedWord,
   [Op.GroupedSpikes]: GroupedWord,
@@ -241,13 +244,16 @@ test('every word of an enum is a field of an operation whose words it names, and
   }
   const sizes = new Set(namesOf(ConvWord).map((name) => ConvWord[name as keyof typeof ConvWord]))
   const unusedSizes = new Set<number>(sizes)
-  // Records of stabilised neurons have words of neurons beside their own.
+  // Records of recurrent neurons have words of neurons beside their own.
   const neuronWords = namesOf(NeuronWord).map((name) => NeuronWord[name as keyof typeof NeuronWord])
   for (const [words, of] of enums) {
     const used = new Set(of.flatMap(({ schema }) => Object.values(schema).map((f) => f.word)))
-    if (words === StabilizedWord)
-      for (const word of neuronWords) if (StabilizedWord[word] === undefined) used.delete(word)
-    for (const name of namesOf(words))
+    if (words === RecurrentWord)
+      for (const word of neuronWords) if (RecurrentWord[word] === undefined) used.delete(word)
+    // Up to 14 parameters have a word each.
+    if (words === NeuronWord || words === RecurrentWord)
+      for (let i = 1; i < MOST_LEARNT; i++) used.delete(NeuronWord.Learnt + i)
+    for (const name of namesOf(words).filter((name) => !inCopies.has(name)))
       assert.ok(used.delete(words[name] as number), `${of.map(nameOf)}: no field is ${name}`)
     if (withSizes.includes(words))
       for (const word of sizes) if (used.delete(word)) unusedSizes.delete(word)

@@ -149,6 +149,28 @@ test('runs, faults and ends of workers over shared memory', () =>
     }
   }))
 
+test('each worker is told once of kernels, and at each run of those that it needs', () =>
+  inPage(undefined, async () => {
+    tell('== kernels')
+    const { executor, go, words, say } = executorOf(2)
+    for (const worker of [0, 1]) say(worker, { ready: true })
+    for (const [id, workers] of [
+      [3, 1],
+      [3, 2],
+      [4, 2],
+    ]) {
+      const kernels = { id, module: {} as WebAssembly.Module, count: 1 }
+      const running = executor.run({ ...run, workers, kernels })
+      await executor.ready
+      tell(`run of kernels ${id}`)
+      words()
+      say(0, { done: true })
+      await settled('run', running)
+    }
+    await executor.dispose()
+    go.fill(0)
+  }))
+
 test('workers that do not start, fail, or end by themselves', async () => {
   const events = {
     message: (data: unknown) => tell(`heard ${JSON.stringify(data)}`),

@@ -8,8 +8,7 @@ import { assignAddresses } from '../../src/plan/memory.js'
 import { ProgramBuilder } from '../../src/plan/program.js'
 import { trace } from '../../src/plan/records/sums.js'
 import type { Buffer } from '../../src/plan/words.js'
-import type { EngineExports } from '../../src/runtime/load.js'
-import { loadEngine } from '../../src/runtime/load.js'
+import { instantiateEngine, loadEngine } from '../../src/runtime/load.js'
 import { poolExecutor } from '../../src/runtime/pool.js'
 
 const CHANNELS = 4
@@ -76,9 +75,7 @@ for (const workers of [2, 3, 5])
 test('a worker whose fellows are late does their units, and then waits for them', async () => {
   for (const worker of [0, 1, 2]) {
     const { memory, program, scratch, cases, counts } = countingProgram(3)
-    const { run } = new WebAssembly.Instance(await loadEngine('engine-threads'), {
-      env: { memory },
-    }).exports as unknown as EngineExports
+    const { run } = instantiateEngine(await loadEngine('engine-threads'), memory)
     assert.is(run(program, worker, 3, scratch, 0, 100), Fault.TimedOut)
     const [first, ...others] = cases
     assert.equal(

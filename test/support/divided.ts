@@ -36,7 +36,6 @@ const wholes: Readonly<Record<string, readonly (readonly string[])[]>> = {
 const ofRun: Count = (of) => (of.contributionCount > 1 ? of.pixelsPerUnit : 0)
 const own: { readonly [O in Op]?: Readonly<Record<string, Count>> } = {
   [Op.AdaptivePoolBackward]: { pixelsPerUnit: product('images', 'inH', 'inW') },
-  [Op.Cell]: { pixelsPerUnit: product('pixels') },
   [Op.ConvDense]: { rowsPerUnit: product('images', 'outH', 'outW', 'steps') },
   [Op.ConvInputGradient]: { rowsPerUnit: classRows },
   [Op.ConvNarrow]: { rowsPerUnit: product('outH') },
@@ -49,6 +48,9 @@ const own: { readonly [O in Op]?: Readonly<Record<string, Count>> } = {
   [Op.GroupedSpikes]: { rowsPerUnit: product('outH') },
   [Op.GroupedInputGradient]: { rowsPerUnit: product('inH') },
   [Op.GroupedWeightGradient]: { splits: product('images', 'outH') },
+  [Op.RecurrentBackward]: {
+    pixelsPerRun: (of) => (of.contributionCount > 1 ? of.imagePixels : 0),
+  },
   [Op.SpikeLists]: { rowsPerUnit: product('images', 'outH') },
   [Op.SpikeConv]: { blocksPerUnit: (of) => of.outC / of.blockWidth },
   [Op.SpikeForward]: {
@@ -122,9 +124,9 @@ export function wanted(): string[] {
 function wholeOf(op: Op, schema: RecordKind['schema'], word: string): Count {
   const counter = isCounter(word) && counted[op]
   if (counter) return counter
-  if (word === 'pixelsPerRun') return ofRun
   const others = wholes[word]?.find((names) => names.every((name) => name in schema))
-  const found = own[op]?.[word] ?? (others && product(...others))
+  const run = word === 'pixelsPerRun' ? ofRun : undefined
+  const found = own[op]?.[word] ?? run ?? (others && product(...others))
   if (!found) throw new Error(`${Op[op]}: nothing says what ${word} divides`)
   return found
 }

@@ -49,7 +49,9 @@ export class TestEngine {
     const path =
       process.env.SPIKEWASM_TEST_MODULE ??
       fileURLToPath(new URL(`../../wasm/${file}.wasm`, import.meta.url))
-    const instance = new WebAssembly.Instance(moduleOf(path), { env: { memory: this.memory } })
+    const table = new WebAssembly.Table({ element: 'anyfunc', initial: 1 })
+    const env = { memory: this.memory, table }
+    const instance = new WebAssembly.Instance(moduleOf(path), { env })
     this.exports = instance.exports as unknown as TestEngine['exports']
   }
 

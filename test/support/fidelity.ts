@@ -6,6 +6,7 @@ import { graphToJson } from '../../src/graph/json.js'
 import { type Graph, trace } from '../../src/graph/trace.js'
 import {
   type Dataset,
+  type Layer,
   type Model,
   ops,
   perStep,
@@ -16,7 +17,7 @@ import {
 import { serializeSafetensors, type Tensor } from '../../src/io/safetensors.js'
 import { Purpose, RandomStream } from '../../src/random.js'
 import type { Drawn } from './draw/networks.js'
-import type { Sketch } from './draw/sketch.js'
+import { modelOf, type Sketch } from './draw/sketch.js'
 import { testRandom } from './engine.js'
 
 type Random = () => number
@@ -139,8 +140,16 @@ const putSpikes = (tensors: Tensors, prefix: string, model: Model): void => {
   }
 }
 
-/** What is one number for a layer of cells, or one for each channel or neuron. */
-const constantNames = /^(tau.*|beta|inputScale|v[TR].*)$/
+/** Neurons as their equations say. */
+function equationsOf(layer: Layer | undefined): object {
+  const found = layer && modelOf(layer)
+  if (!found) return {}
+  const { equations, learn, init, parameters } = found
+  const { text, dt, solver } =
+    layer.kind === 'equations' ? layer : { text: equations.text, dt: 1, solver: 'euler' }
+  return { parameters, init, text, dt, solver, learn: Object.fromEntries(learn) }
+}
+
 /** What is of rows and columns, and what a layer of series has for its one row. */
 const sizes = { kernelSize: 1, stride: 1, padding: 0, outputSize: 1 } as const
 
@@ -152,14 +161,12 @@ function nodesOf(graph: Graph, { signals }: Sketch): object[] {
         ? ([key, [sizes[key as keyof typeof sizes], value]] as const)
         : ([key, value] as const),
     )
-    const constants = given.filter(([key, value]) => constantNames.test(key) && value !== null)
     const { trace, spikes } = signals[i + 1]
     return {
       ...Object.fromEntries(given),
-      ...(layer.learnable ? { learn: ['tau'] } : {}),
+      ...equationsOf(graph.nodes[i + 1].layer),
       ...(typeof trace === 'number' ? { leak: trace } : {}),
-      ...{ constants: Object.fromEntries(constants), spikes, kind: kind.replace(/[12]d$/, '') },
-      ...{ name, inputs, at: i + 1 },
+      ...{ spikes, kind: kind.replace(/[12]d$/, ''), name, inputs, at: i + 1 },
     }
   })
   return [{ kind: 'input', at: 0 }, ...others]

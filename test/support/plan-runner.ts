@@ -34,7 +34,9 @@ export class PlanRunner implements Arena {
       const weight = of.gain ? standardised(data, state[of.gain].data) : data
       putByteWeight(this.memory.buffer, of, quantise(weight, of.layout.shape[0]))
     }
-    this.engine = instantiateEngine(module, this.memory)
+    const engine = instantiateEngine(module, this.memory)
+    engine.take(this.plan.kernels?.module(this.memory))
+    this.engine = engine
   }
 
   /** Outputs for a batch as the engine reads it, [B][H][W][T][C]; of a stream, so far. */

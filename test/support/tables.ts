@@ -1,15 +1,17 @@
 /** What the product has, by its own tables: tests draw from these and hold no list of their own. */
 
+import { surrogateTexts } from '../../src/equations/surrogates.js'
 import type { Loss, Method, StepMode, SurrogateName } from '../../src/index.js'
 import { lossNames } from '../../src/loss/index.js'
 import { type MethodTraits, methodNames, stepModesOf, traitsOf } from '../../src/plan/methods.js'
-import { surrogates } from '../../src/plan/neuron-record.js'
 
 /** Names of a table's entries. */
 export const keysOf = <K extends string>(table: Readonly<Record<K, unknown>>): K[] =>
   Object.keys(table) as K[]
 
-export const surrogateNames: readonly SurrogateName[] = keysOf(surrogates)
+export const surrogateNames: readonly SurrogateName[] = keysOf(
+  surrogateTexts as Readonly<Record<SurrogateName, string>>,
+)
 
 /** Methods with each of their step modes; those that have what is asked for. */
 export const methodModes = (has: (traits: MethodTraits) => boolean = () => true) =>

@@ -3,6 +3,7 @@
 import type { Browser, Page } from 'playwright-core'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { Layer, Model } from '../../src/index.js'
 import * as spikewasm from '../../src/index.js'
 import {
   bundled,
@@ -14,7 +15,19 @@ import {
   serve,
 } from '../support/browser.js'
 
-type Api = Pick<typeof spikewasm, 'cnn' | 'compile' | 'fromArrays' | 'resnet18' | 'sgd'>
+type Api = Pick<
+  typeof spikewasm,
+  | 'alif'
+  | 'cnn'
+  | 'compile'
+  | 'cubaLif'
+  | 'flatten'
+  | 'fromArrays'
+  | 'linear'
+  | 'neuron'
+  | 'sequential'
+  | 'sgd'
+>
 
 /** A data set as a page can be given it. */
 interface Numbers {
@@ -74,6 +87,46 @@ async function trainDigits(api: Api, { images, labels }: Numbers, threads: numbe
     profile: (await model.profile(1)).map(({ op, layer }) => [op, layer]),
   }
   await model.dispose()
+  return found
+}
+
+/**
+ * Neurons whose kernels are made: two models in turns, one of them with another method behind it,
+ * and one that is compiled again. Runs in Node and, as text, in a page.
+ */
+async function trainInTurns(api: Api, { images, labels }: Numbers, threads: number) {
+  const input = [1, 8, 8] as const
+  const compile = (n: number, neurons: Layer) =>
+    api
+      .sequential(api.flatten(), api.linear(64, n), neurons, api.linear(n, 10))
+      .compile({ input, batchSize: 64, timeSteps: 4, threads })
+  const x = Float32Array.from(images.slice(0, 4096))
+  const y = labels.slice(0, 64)
+  const found: unknown[] = []
+  const step = async (model: Model): Promise<void> => {
+    found.push((await model.trainStep(x, y)).loss)
+  }
+  const own = 'u = u/2 + x\nspike = u > theta\nu = where(spike, 0, u)'
+  const [a, b] = [
+    await compile(40, api.cubaLif()),
+    await compile(48, api.neuron(own, { theta: 1 }, { learn: ['theta'] })),
+  ]
+  for (let turn = 0; turn < 3; turn++) {
+    await step(a)
+    await step(b)
+  }
+  const shape = [1, 8, 8] as const
+  const data = api.fromArrays({ name: 'digits', images: x, labels: y, shape, classes: 10 })
+  // The same threads, other kernels.
+  const { epochs } = await a.fit(data, { epochs: 2, method: 'bptt' })
+  found.push(epochs.map((epoch) => epoch.trainLoss))
+  await step(b)
+  await a.dispose()
+  const c = await compile(40, api.alif())
+  await step(c)
+  await step(b)
+  found.push([...(await b.predict(x)).logits])
+  await Promise.all([b.dispose(), c.dispose()])
   return found
 }
 
@@ -164,6 +217,16 @@ if (await hasBrowser()) {
           assert.match(warnings[0], /Cross-Origin-Embedder-Policy: require-corp/)
         }
       }))
+
+  test('neurons of two models in turns, and of a plan behind another one: the bits of Node', async () => {
+    const expected = JSON.parse(JSON.stringify(await trainInTurns(spikewasm, numbers, 1)))
+    for (const isolated of [true, false]) {
+      const { page, problems } = await pageOf(isolated)
+      assert.equal(await call(page, trainInTurns, numbers, 2), expected)
+      assert.equal(problems, [])
+      await expectNoWorkers(page)
+    }
+  })
 
   test('the page stays free while steps run that take long', async () => {
     for (const isolated of [true, false])

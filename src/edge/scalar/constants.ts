@@ -8,7 +8,7 @@ import {
   newLocal,
   visit,
   withParts,
-} from '../wasm/ir.js'
+} from '../../wasm/ir.js'
 
 const LOCAL_BYTES = 2
 

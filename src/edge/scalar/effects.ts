@@ -1,6 +1,6 @@
 /** What expressions read and statements change. */
 
-import { type Expression, type Func, parts, typeOf, visit } from '../wasm/ir.js'
+import { type Expression, type Func, parts, typeOf, visit } from '../../wasm/ir.js'
 
 export const isVector = (e: Expression): boolean => typeOf(e) === 'v128'
 

@@ -1,9 +1,9 @@
 /** Functions without vectors: each vector becomes four numbers, or two of eight bytes. */
 
 import { SpikewasmError } from '../../errors.js'
-import type { Expression, Func, Label, Operation } from '../wasm/ir.js'
-import { get, isPure, localType, newLocal, parts, typeOf, visit, withParts } from '../wasm/ir.js'
-import type { ValueType } from '../wasm/types.js'
+import type { Expression, Func, Label, Operation } from '../../wasm/ir.js'
+import { get, isPure, localType, newLocal, parts, typeOf, visit, withParts } from '../../wasm/ir.js'
+import type { ValueType } from '../../wasm/types.js'
 import type { Helpers } from './bytes.js'
 import { changesOf, hasVector, isVector, reads } from './effects.js'
 import {

@@ -1,7 +1,7 @@
 /** A module without SIMD: functions whose vectors are taken apart, then tidied. */
 
+import type { Func } from '../../wasm/ir.js'
 import { tidy } from '../specialise/tidy.js'
-import type { Func } from '../wasm/ir.js'
 import { Helpers } from './bytes.js'
 import { shareConstants } from './constants.js'
 import { Lowering } from './lower.js'

@@ -1,6 +1,6 @@
 /** Locals whose four words are always the same: one number stands for all. */
 
-import { type Expression, type Func, localType, typeOf, visit } from '../wasm/ir.js'
+import { type Expression, type Func, localType, typeOf, visit } from '../../wasm/ir.js'
 import { ruleOf } from './rules.js'
 
 export function uniformLocals(func: Func): ReadonlySet<number> {

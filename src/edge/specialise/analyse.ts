@@ -4,9 +4,9 @@
  * one record; what holds for all entries may become a constant.
  */
 
-import type { Expression, Func, Label, Operation } from '../wasm/ir.js'
-import { isPure } from '../wasm/ir.js'
-import type { ValueType } from '../wasm/types.js'
+import type { Expression, Func, Label, Operation } from '../../wasm/ir.js'
+import { isPure } from '../../wasm/ir.js'
+import type { ValueType } from '../../wasm/types.js'
 import type { Constants, Entry, Facts, MutableFacts } from './facts.js'
 import { fold, same, type Value } from './fold.js'
 import { assigned, type Loop } from './loops.js'
@@ -349,7 +349,7 @@ class Run {
     const args = e.args.map((x) => this.one(x))
     const { name, reads } = e.op
     if (!reads) return fold(name, args)
-    const [address] = args
+    const address = name === 'memory.copy' ? args[1] : args[0]
     const bytes = loadBytes[name]
     if (address === undefined) return undefined
     const at = (Number(address) >>> 0) + e.offset

@@ -1,6 +1,6 @@
 /** What is known of a program before it runs. */
 
-import type { Expression, Func, Operation } from '../wasm/ir.js'
+import type { Expression, Func, Operation } from '../../wasm/ir.js'
 import type { Value } from './fold.js'
 
 /** Memory that never changes while the program runs. */

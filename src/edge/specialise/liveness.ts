@@ -1,6 +1,6 @@
 /** Assignments whose value nobody reads. */
 
-import { type Expression, type Func, type Label, mapBackwards } from '../wasm/ir.js'
+import { type Expression, type Func, type Label, mapBackwards } from '../../wasm/ir.js'
 
 /** Locals as bits: those whose value may still be read. */
 type Live = Uint32Array

@@ -1,8 +1,8 @@
 /** Parameters and locals: which are used, and functions without those that are not. */
 
-import type { Expression, Func, Label } from '../wasm/ir.js'
-import { isPure, localType, map, parts, withParts } from '../wasm/ir.js'
-import type { ValueType } from '../wasm/types.js'
+import type { Expression, Func, Label } from '../../wasm/ir.js'
+import { isPure, localType, map, parts, withParts } from '../../wasm/ir.js'
+import type { ValueType } from '../../wasm/types.js'
 
 type Call = Extract<Expression, { kind: 'call' }>
 

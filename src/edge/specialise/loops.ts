@@ -1,7 +1,7 @@
 /** What loops assign. */
 
-import type { Expression } from '../wasm/ir.js'
-import { visit } from '../wasm/ir.js'
+import type { Expression } from '../../wasm/ir.js'
+import { visit } from '../../wasm/ir.js'
 
 export type Loop = Extract<Expression, { kind: 'block' | 'loop' }>
 

@@ -1,7 +1,7 @@
 /** Functions with what is known put in: constants, and only those ways that are taken. */
 
-import type { Constant, Expression, Func, Label } from '../wasm/ir.js'
-import { isPure, typeOf, withParts } from '../wasm/ir.js'
+import type { Constant, Expression, Func, Label } from '../../wasm/ir.js'
+import { isPure, typeOf, withParts } from '../../wasm/ir.js'
 import type { Facts } from './facts.js'
 import type { Value } from './fold.js'
 

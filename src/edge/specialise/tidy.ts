@@ -1,7 +1,7 @@
 /** Makes functions shorter without changing what they do. */
 
-import type { Constant, Expression, Func, Label, Operation } from '../wasm/ir.js'
-import { ends, i32, isPure, isSameList, operation, typeOf, withParts } from '../wasm/ir.js'
+import type { Constant, Expression, Func, Label, Operation } from '../../wasm/ir.js'
+import { ends, i32, isPure, isSameList, operation, typeOf, withParts } from '../../wasm/ir.js'
 import { fold } from './fold.js'
 import { dropDeadStores } from './liveness.js'
 import { compactLocals, dropParameters, type Uses, usesOf } from './locals.js'

@@ -192,6 +192,8 @@ function made(place: Place): Made {
       const kernel = integers(h / oh, w / ow)
       return one('AvgPool2d', { kernel_size: kernel, stride: kernel, padding: integers(0, 0) })
     }
+    case 'equations':
+      return refuse(place, 'NIR has no free equations; lif() and cubaLif() have nodes')
     case 'flatten':
       return inShape.length === 1 ? [] : [{ end: '', draft: flattened(inShape) }]
     case 'scale':

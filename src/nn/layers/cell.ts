@@ -5,8 +5,8 @@ import { type Shape, show, type Value } from '../value.js'
 import type { CellParameter } from './cell-options.js'
 import type { LayerKind, ParameterSpec } from './kind.js'
 import { checkNumbers, finite, type Values } from './numbers.js'
+import { type Recurrence, recurrenceOf, recurrentSpecs } from './recurrence.js'
 import { checkSurrogate, type SurrogateName } from './surrogates.js'
-import { type Init, weights } from './weights.js'
 
 /** The functions that make cells. */
 export type CellType =
@@ -17,16 +17,6 @@ export type CellType =
   | 'alif'
   | 'leakyIntegrator'
   | 'integrator'
-
-/** A weight from a layer's spikes to its own input at the next step. */
-export interface Recurrence {
-  /** Whether there is a bias for each neuron. */
-  readonly bias: boolean
-  /** Where weight and bias start. */
-  readonly init: Init
-  /** False: each neuron hears itself alone. Absent: all neurons of the layer. */
-  readonly allToAll?: false
-}
 
 /** What `cubaLif`, `alif`, `leakyIntegrator`, `integrator` and `recurrent` make, and others. */
 export interface Cell {
@@ -222,33 +212,6 @@ function optionsOf({ type, ...fields }: Omit<Cell, 'kind' | 'recurrence'>): obje
   )
 }
 
-/** A cell whose own spikes of the step before are an input, times a weight. */
-export function withRecurrence(cell: Cell, given: object): Cell {
-  const name = 'recurrent'
-  checkOptions(name, given, ['bias', 'init', 'allToAll'])
-  const options = given as { bias?: boolean; init?: Init; allToAll?: boolean }
-  expect(
-    isSpiking(cell),
-    () => `recurrent(${cell.type}()) has no spikes to send; it takes cells that spike, as lif()`,
-  )
-  expect(cell.recurrence === null, () => `recurrent() takes a cell that is not recurrent yet`)
-  const { bias, init } = weights(name, 2, options)
-  if (checkBoolean(`${name}.allToAll`, options.allToAll, true))
-    return { ...cell, recurrence: { bias, init } }
-  expect(
-    options.bias !== true,
-    () => `${name}.bias must be left out or false with allToAll: false, which has none`,
-  )
-  return { ...cell, recurrence: { bias: false, init, allToAll: false } }
-}
-
-/** Whether the neurons of a recurrent layer hear themselves alone. */
-export const isOneToOne = ({ recurrence }: Cell): boolean => recurrence?.allToAll === false
-
-/** Name of the weight of a recurrent layer. */
-export const recurrentWeight = (cell: Cell): 'recurrent.V' | 'recurrent.weight' =>
-  isOneToOne(cell) ? 'recurrent.V' : 'recurrent.weight'
-
 /** Numbers of a cell that may be of each channel or neuron, by name. */
 export const valuesOf = (cell: Cell): [string, Values][] =>
   (
@@ -304,21 +267,6 @@ function learnedSpec(cell: Cell, key: CellParameter, [c, h, w]: Shape): Paramete
   }
 }
 
-function recurrentSpecs({ bias, init, allToAll }: Recurrence, [c, h, w]: Shape): ParameterSpec[] {
-  const n = c * h * w
-  if (allToAll === false) {
-    const start = init === 'default' ? 1 : { normal: init.normal }
-    return [{ name: 'recurrent.V', shape: [n], decays: true, initial: start }]
-  }
-  const standard = { uniform: 1 / Math.sqrt(n) }
-  const initial = init === 'default' ? standard : { normal: init.normal }
-  const start = init === 'default' || init.bias === 'default' ? standard : 0
-  return [
-    { name: 'recurrent.weight', shape: [n, n], decays: true, initial },
-    ...(bias ? [{ name: 'recurrent.bias', shape: [n], decays: false, initial: start }] : []),
-  ]
-}
-
 /** What messages and summaries call a cell. */
 export const cellName = ({ type, recurrence }: Cell): string =>
   recurrence ? `recurrent(${type})` : type
@@ -336,13 +284,13 @@ export const cellKind: LayerKind<Cell> = {
         `${describe(fields.type)}`,
     )
     const cell = cellOf(fields.type, optionsOf(fields))
-    return recurrence === null || recurrence === undefined ? cell : withRecurrence(cell, recurrence)
+    return recurrence ? { ...cell, recurrence: recurrenceOf(cell, recurrence) } : cell
   },
   label: cellName,
   spikes: isSpiking,
   title: 'neurons',
   parameters: (cell, shape) => [
     ...cell.learn.map((key) => learnedSpec(cell, key, shape)),
-    ...(cell.recurrence ? recurrentSpecs(cell.recurrence, shape) : []),
+    ...recurrentSpecs(cell.recurrence, shape),
   ],
 }

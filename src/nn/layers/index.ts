@@ -11,6 +11,7 @@ import type { Conv1d } from './conv1d.js'
 import type { Conv2d } from './conv2d.js'
 import type { Delay } from './delay.js'
 import type { Dropout } from './dropout.js'
+import type { Equations } from './equations.js'
 import type { Flatten } from './flatten.js'
 import type { GroupNorm } from './group-norm.js'
 import type { Identity } from './identity.js'
@@ -32,7 +33,7 @@ export { type AvgPool1d, avgPool1d } from './avg-pool1d.js'
 export { type AvgPool2d, avgPool2d } from './avg-pool2d.js'
 export { type BatchNorm2d, batchNorm2d } from './batch-norm.js'
 export { type BatchNorm1d, batchNorm1d } from './batch-norm1d.js'
-export type { Cell, CellType, Recurrence } from './cell.js'
+export type { Cell, CellType } from './cell.js'
 export type {
   AlifOptions,
   CellOptions,
@@ -44,6 +45,13 @@ export { type Conv1d, type Conv1dOptions, conv1d } from './conv1d.js'
 export { type Conv2d, type ConvOptions, conv2d } from './conv2d.js'
 export { type Delay, delay } from './delay.js'
 export { type Dropout, dropout } from './dropout.js'
+export {
+  type ElementwiseOptions,
+  type EquationOptions,
+  type Equations,
+  elementwise,
+  neuron,
+} from './equations.js'
 export { type Flatten, flatten } from './flatten.js'
 export { type GroupNorm, groupNorm } from './group-norm.js'
 export { type Identity, identity } from './identity.js'
@@ -52,9 +60,23 @@ export { type LayerNorm, layerNorm } from './layer-norm.js'
 export { type Linear, linear } from './linear.js'
 export { type MaxPool1d, maxPool1d } from './max-pool1d.js'
 export { type MaxPool2d, type MaxPoolOptions, type MaxPoolRate, maxPool2d } from './max-pool2d.js'
+export {
+  type AdexOptions,
+  adex,
+  type ExponentialIntegrateAndFireOptions,
+  exponentialIntegrateAndFire,
+  type IzhikevichOptions,
+  izhikevich,
+  type MembraneOptions,
+  type QuadraticIntegrateAndFireOptions,
+  quadraticIntegrateAndFire,
+  type ResonateAndFireOptions,
+  resonateAndFire,
+} from './membranes.js'
 export type { Neuron, NeuronOptions } from './neuron.js'
 export type { BatchNormOptions, SampleNormOptions } from './normalise.js'
 export type { PerNeuron, Values } from './numbers.js'
+export type { Recurrence } from './recurrence.js'
 export { type Relu, relu } from './relu.js'
 export { type Scale, scale } from './scale.js'
 export {
@@ -89,6 +111,7 @@ export type Layer =
   | Linear
   | BatchNorm2d
   | Neuron
+  | Equations
   | Cell
   | AvgPool2d
   | MaxPool2d

@@ -11,6 +11,7 @@ import { conv1dKind } from './conv1d.js'
 import { conv2dKind } from './conv2d.js'
 import { delayKind } from './delay.js'
 import { dropoutKind } from './dropout.js'
+import { equationsKind } from './equations.js'
 import { flattenKind } from './flatten.js'
 import { groupNormKind } from './group-norm.js'
 import { identityKind } from './identity.js'
@@ -33,6 +34,7 @@ const kinds: { readonly [K in Layer['kind']]: LayerKind<Extract<Layer, { kind: K
   linear: linearKind,
   batchNorm2d: batchNorm2dKind,
   neuron: neuronKind,
+  equations: equationsKind,
   cell: cellKind,
   avgPool2d: avgPool2dKind,
   maxPool2d: maxPool2dKind,

@@ -1,15 +1,17 @@
 /** The functions that make spiking layers: neurons of one kind, or cells. */
 
 import { checkArguments, checkOptions, describe, expect } from '../../errors.js'
-import { type Cell, cellOf, cellTypes, withRecurrence } from './cell.js'
+import { type Cell, cellOf, cellTypes, isSpiking } from './cell.js'
 import type {
   AlifOptions,
   CellOptions,
   CubaLifOptions,
   LeakyIntegratorOptions,
 } from './cell-options.js'
+import { type Equations, equationsOf } from './equations.js'
 import { type Neuron, type NeuronOptions, neuron } from './neuron.js'
 import type { PerNeuron } from './numbers.js'
+import { recurrenceOf } from './recurrence.js'
 import type { Init } from './weights.js'
 
 /** Whether options ask for more than one kind of neuron for the whole layer. */
@@ -157,23 +159,47 @@ export interface RecurrentOptions {
  * With `allToAll: false` it is x[t] + V·s[t − 1], with `recurrent.V` [N], which starts at 1.
  * Methods bptt, ottt and sltt can train it.
  *
- * @param cell a spiking layer: `lif()`, `cubaLif()`, `alif()` …
- * @throws SpikewasmError when `cell` does not spike or is recurrent already, or for a wrong option
+ * @param layer a spiking layer: `lif()`, `cubaLif()`, `alif()`, `neuron(…)` …
+ * @throws SpikewasmError when it does not spike or is recurrent already, or for a wrong option
  */
-export function recurrent(cell: Neuron | Cell, options: RecurrentOptions = {}, ...more: []): Cell {
+export function recurrent(layer: Neuron | Cell, options?: RecurrentOptions): Cell
+export function recurrent(layer: Equations, options?: RecurrentOptions): Equations
+export function recurrent(
+  layer: Neuron | Cell | Equations,
+  options: RecurrentOptions = {},
+  ...more: []
+): Cell | Equations {
   checkArguments('recurrent', more)
-  const kind = (cell as Partial<Cell> | null)?.kind as string | undefined
+  const kind = (layer as { kind?: string } | null)?.kind
   expect(
-    kind === 'neuron' || kind === 'cell',
-    () => `recurrent() takes a spiking layer such as lif() or cubaLif(), got ${describe(cell)}`,
+    kind === 'neuron' || kind === 'cell' || kind === 'equations',
+    () => `recurrent() takes a spiking layer such as lif() or cubaLif(), got ${describe(layer)}`,
   )
-  return withRecurrence(cell.kind === 'neuron' ? cellOfNeuron(cell) : cell, options)
+  const own = layer.kind === 'neuron' ? cellOfNeuron(layer) : layer
+  expect(
+    own.kind === 'cell' ? isSpiking(own) : equationsOf(own).output === 'spike',
+    () =>
+      `recurrent(${own.kind === 'cell' ? own.type : 'neuron'}()) has no spikes to send; it takes ` +
+      'cells that spike, as lif()',
+  )
+  return { ...own, recurrence: recurrenceOf(own, options) }
 }
 
 /** Neurons of one kind as cells. */
-export function cellOfNeuron({ kind: _, learnable, tau, ...options }: Neuron): Cell {
-  if (learnable) return cellOf('plif', { ...options, tau, learn: ['tau'] })
-  if (tau < Number.POSITIVE_INFINITY) return cellOf('lif', { ...options, tau })
-  const { decayInput: __, ...others } = options
-  return cellOf('integrateAndFire', others)
+export function cellOfNeuron({ tau, learnable, ...own }: Omit<Neuron, 'kind'>): Cell {
+  const leaks = tau < Number.POSITIVE_INFINITY
+  const { decayInput, vThreshold, vReset, detachReset, surrogate, alpha } = own
+  return {
+    kind: 'cell',
+    type: learnable ? 'plif' : leaks ? 'lif' : 'integrateAndFire',
+    tau,
+    ...{ tauSyn: null, tauAdaptation: null, beta: 0 },
+    decayInput: leaks && decayInput,
+    inputScale: 1,
+    ...{ vThreshold, vReset, vRest: vReset ?? 0 },
+    ...{ fires: 'atOrAbove', refractory: 0 },
+    ...{ detachReset, surrogate, alpha },
+    learn: learnable ? ['tau'] : [],
+    recurrence: null,
+  }
 }

@@ -34,6 +34,9 @@ const defaultAlpha: Record<SurrogateName, number> = {
   erf: 2,
 }
 
+export const isSurrogate = (name: unknown): name is SurrogateName =>
+  typeof name === 'string' && Object.hasOwn(defaultAlpha, name)
+
 /** @throws SpikewasmError for a surrogate or a sharpness that is none */
 export function checkSurrogate(
   name: string,

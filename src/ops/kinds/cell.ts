@@ -1,22 +1,23 @@
 /** Cells, forward and back through time. */
 
-import { expect } from '../../errors.js'
-import { isSpiking, parameterNames, recurrentWeight } from '../../nn/layers/cell.js'
-import {
-  emitCell,
-  emitCellBackwardTime,
-  emitLearnGradients,
-  emitRecurrentGradient,
-  inCellUnits,
-} from '../../plan/cell-record.js'
-import { noPool } from '../../plan/tensors.js'
+import { describe, expect } from '../../errors.js'
+import { cellKind, isSpiking } from '../../nn/layers/cell.js'
+import type { Cell } from '../../nn/layers/index.js'
+import { neuronModel } from '../../nn/layers/presets.js'
 import type { OpBuilder, Planned } from '../builder.js'
-import { type CellOpOptions, cellJob } from '../cells.js'
+import { backwardOf, forwardOf, jobOf, type NeuronJob } from '../cells.js'
 import { operation } from '../operation.js'
 import { type OutputsOf, type Selected, type SomeOutputs, selecting } from '../selecting.js'
-import { still } from '../shapes.js'
-import { floatTensor, type OpTensor, spikesTensor } from '../tensor.js'
+import { extentOf } from '../shapes.js'
 import type { OpTypes } from '../types.js'
+
+/** What cells are, and the shape of what they read. */
+export interface CellOpOptions {
+  /** Their input: [B, T, C, H, W] or [B, T, C]. */
+  readonly input: readonly number[]
+  /** A layer: `cubaLif()`, `alif()`, `leakyIntegrator()`, `recurrent(lif())`, … */
+  readonly cell: Cell
+}
 
 /** What `ops.cell` can compute. */
 export type CellResults = {
@@ -48,36 +49,26 @@ export interface CellTypes extends OpTypes {
   }
 }
 
+function jobOfCell(o: OpBuilder, { cell, input }: CellOpOptions): NeuronJob {
+  const what = `${o.op}.cell`
+  expect(
+    typeof cell === 'object' && cell !== null && cell.kind === 'cell',
+    () => `${what} must be a layer such as cubaLif() or leakyIntegrator(), got ${describe(cell)}`,
+  )
+  const of = { kind: cellKind, model: neuronModel(cell) }
+  return jobOf(o, cell, of, extentOf(`${o.op}.input`, input, 'always'), what)
+}
+
 function build(o: OpBuilder, options: CellOpOptions, outputs: ReadonlySet<Name>): Planned {
-  const { b, op } = o
-  const { extent, scope, charge, input, parameters } = cellJob(o, options)
-  const { cell } = charge
+  const job = jobOfCell(o, options)
+  const { cell } = options
   const own = isSpiking(cell) ? 'spikes' : 'potentials'
   const other = isSpiking(cell) ? 'potentials' : 'spikes'
   expect(
     !outputs.has(other),
-    () => `${op}.outputs: ${cell.type}() gives ${own}, got '${other}'; use outputs: ['${own}']`,
+    () => `${o.op}.outputs: ${cell.type}() gives ${own}, got '${other}'; use outputs: ['${own}']`,
   )
-  const spikes = isSpiking(cell) ? spikesTensor(b, op, { name: 'spikes' }, extent) : undefined
-  const potentials = spikes ? undefined : floatTensor(b, { name: 'potentials' }, extent)
-  const eligibilities = outputs.has('eligibilities')
-    ? floatTensor(b, { name: 'eligibilities' }, still(extent))
-    : undefined
-  const { units } = inCellUnits(scope, charge)
-  emitCell(scope, {
-    ...charge,
-    masks: spikes?.buffer,
-    counts: spikes?.counts.buffer,
-    countPartials: spikes && b.buffer('spike sums', units * 4, 'statistics'),
-    out: potentials?.buffer,
-    eligibility: eligibilities?.buffer,
-  })
-  const made: Readonly<Record<Name, OpTensor | undefined>> = { spikes, potentials, eligibilities }
-  return {
-    inputs: [input, ...parameters],
-    outputs: [...outputs].map((name) => made[name] as OpTensor),
-    others: outputs.has(own) ? [] : [made[own] as OpTensor],
-  }
+  return forwardOf(o, job, own, outputs as ReadonlySet<typeof own | 'eligibilities'>)
 }
 
 /**
@@ -121,52 +112,6 @@ export interface CellBackwardTypes extends OpTypes {
   }
 }
 
-function buildBackward(o: OpBuilder, options: CellOpOptions): Planned {
-  const { b, op } = o
-  const { extent, scope, charge, input, parameters, gradients } = cellJob(o, options)
-  const { cell, shape, stored } = charge
-  const delta = floatTensor(b, { name: 'delta' }, extent)
-  const inputGradient = floatTensor(b, { name: 'inputGradient' }, extent)
-  const made = gradients()
-  const gradientOf = (name: string) =>
-    made.find((tensor) => tensor.name === `${name}Gradient`)?.buffer
-  const before = cell.recurrence ? floatTensor(b, { name: 'spikesBefore' }, extent) : undefined
-  if (before) {
-    const spikes = spikesTensor(b, op, { name: 'spikes' }, extent)
-    emitCell(scope, { ...charge, masks: spikes.buffer, presynaptic: before.buffer })
-  }
-  const floats = shape[1] * shape[2] * extent.B * stored
-  const traces =
-    cell.learn.length > 0 ? b.buffer('derivatives', floats * cell.learn.length * 4) : undefined
-  const all = {
-    buffer: delta.buffer,
-    steps: extent.T,
-    outH: shape[1],
-    outW: shape[2],
-    pool: noPool,
-    scale: 1,
-  }
-  emitCellBackwardTime(scope, charge, inputGradient.buffer, [all], traces)
-  const learned = Object.fromEntries(
-    cell.learn.map((key) => [key, gradientOf(parameterNames[key])]),
-  )
-  if (traces) emitLearnGradients(scope, charge, traces, undefined, learned)
-  const out = gradientOf(recurrentWeight(cell))
-  if (before && out)
-    emitRecurrentGradient(
-      scope,
-      charge,
-      {
-        out,
-        biasOut: gradientOf('recurrent.bias'),
-        in: before.buffer,
-        delta: inputGradient.buffer,
-      },
-      false,
-    )
-  return { inputs: [delta, input, ...parameters], outputs: [inputGradient, ...made] }
-}
-
 /**
  * The gradients of `ops.cell` through time (BPTT) from that of its spikes or potentials.
  *
@@ -177,5 +122,5 @@ function buildBackward(o: OpBuilder, options: CellOpOptions): Planned {
 export const cellBackward = operation<CellOpOptions, CellBackwardTypes>(
   'cellBackward',
   ['input', 'cell'],
-  buildBackward,
+  (o, options) => backwardOf(o, jobOfCell(o, options)),
 )

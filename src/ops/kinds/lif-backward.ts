@@ -2,10 +2,9 @@
 
 import { describe, expect } from '../../errors.js'
 import { emitNeuronGradient } from '../../plan/gradients.js'
-import { emitNeuronBackwardTime } from '../../plan/neuron-record.js'
+import { emitLearnGradients, emitNeuronsBackward } from '../../plan/neuron-backward.js'
+import { sizesOf } from '../../plan/neuron-record.js'
 import { neuronBackwardOnline, neuronBackwardRate } from '../../plan/records/gradient.js'
-import { sumScalars } from '../../plan/records/sums.js'
-import { ref } from '../../plan/words.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import {
   contribution,
@@ -111,23 +110,18 @@ function byFactor(o: OpBuilder, options: LifBackwardOptions): Planned {
 
 function throughTime(o: OpBuilder, options: LifBackwardOptions): Planned {
   const { b } = o
-  const { extent, scope, record, units, inputs } = chargeOf(o, options)
+  const { extent, scope, neurons, inputs } = chargeOf(o, options)
   const arriving = arrivingOf(o, options, extent)
   const inputGradient = floatTensor(b, { name: 'inputGradient' }, extent)
-  const partials = record.learnable ? b.buffer('tau gradient', units * 4, 'statistics') : undefined
+  const { bytes } = sizesOf(scope, neurons)
+  const traces = options.learnable ? b.buffer('derivatives', bytes) : undefined
   const contributions = arriving.map(({ gradient }) => gradient)
   // In the order in which a network adds two: the sum is the same.
   if (contributions.length === 2) contributions.reverse()
-  emitNeuronBackwardTime(
-    scope,
-    record,
-    inputGradient.buffer,
-    contributions,
-    partials && ref(partials),
-  )
-  const wGradient = partials && plainTensor(b, { name: 'wGradient' }, [1])
-  if (partials && wGradient)
-    b.emit(sumScalars, 1, { out: wGradient.buffer, in: partials, count: units })
+  emitNeuronsBackward(scope, neurons, inputGradient.buffer, contributions, { traces })
+  const wGradient = traces && plainTensor(b, { name: 'wGradient' }, [1])
+  if (traces && wGradient)
+    emitLearnGradients(scope, neurons, traces, undefined, new Map([['tau', wGradient.buffer]]))
   return {
     inputs: [...arriving.map(({ tensor }) => tensor), ...inputs],
     outputs: [inputGradient, ...(wGradient ? [wGradient] : [])],

@@ -2,7 +2,8 @@
 
 import { checkInteger, expect } from '../../errors.js'
 import { emitMaterialise } from '../../plan/materialise.js'
-import { emitNeuron, hasCommonTrace } from '../../plan/neuron-record.js'
+import { emitNeurons } from '../../plan/neuron-record.js'
+import type { Buffer } from '../../plan/words.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import {
   type ChargeArguments,
@@ -23,7 +24,7 @@ import {
   selecting,
 } from '../selecting.js'
 import { MOST_STEPS, still } from '../shapes.js'
-import { floatTensor, type OpTensor, spikesTensor } from '../tensor.js'
+import { behind, floatTensor, type OpTensor, spikesTensor } from '../tensor.js'
 import type { ActivityInput, If, Only, OpTypes, Ranked, With } from '../types.js'
 
 /** What `ops.lif` can compute. Without [B, T, …] a result has the current's shape at one step. */
@@ -88,8 +89,8 @@ export type LifMemory<O> = ChargeMemory<O, Wants<O, 'xhat'>, Wants<O, 'residualX
   With<
     Wants<O, 'potential'>,
     {
-      /** Where the reset is hard or not detached, with eligibilities: ρ, [B][H][W][C]. */
-      readonly rho?: Float32Array
+      /** Potentials, and their derivatives where they differ by neuron: [rows][B][H][W][C]. */
+      readonly state: Float32Array
     }
   >
 
@@ -104,10 +105,7 @@ export interface LifTypes extends OpTypes {
     Wants<this['options'], 'residualXhat'>
   >
   /** With the output `potential`: what a run goes on from. */
-  readonly updated: Only<
-    Wants<this['options'], 'potential'>,
-    [potential: Float32Array, rho: Float32Array]
-  >
+  readonly updated: Only<Wants<this['options'], 'potential'>, [potential: Float32Array]>
   /** With the output `potential`. */
   readonly settings: If<Wants<this['options'], 'potential'>, StepSettings>
   /** What `outputs` names. */
@@ -137,7 +135,7 @@ function build(o: OpBuilder, options: LifOptions, outputs: ReadonlySet<LifOutput
     { xhat: wants('xhat'), residualXhat: wants('residualXhat') },
     options.totalSteps,
   )
-  const { extent, scope, record, units, dynamics, xhat, residualXhat } = charge
+  const { extent, scope, neurons, units, xhat, residualXhat } = charge
   const totalSteps = totalStepsOf(op, options.totalSteps, extent.T, carries)
   const one = still(extent)
   const spikes = spikesTensor(b, op, { name: 'spikes' }, extent)
@@ -147,27 +145,28 @@ function build(o: OpBuilder, options: LifOptions, outputs: ReadonlySet<LifOutput
   const rates = float('rates')
   const eligibilities = float('eligibilities')
   const surrogates = float('surrogates', extent)
-  const potential = carries ? floatTensor(b, { name: 'potential', updated: true }, one) : undefined
-  const rho =
-    carries && eligibilities && !hasCommonTrace(dynamics)
-      ? floatTensor(b, { name: 'rho', updated: true }, one)
-      : undefined
+  let potential: OpTensor | undefined
+  let state: OpTensor | undefined
   // Who asks for spikes alone has nothing counted.
   const counted = wants('counts', 'rates', 'eligibilities', 'surrogates')
-  emitNeuron(scope, {
-    ...record,
+  const results = {
     masks: spikes.buffer,
     counts: counted ? counts.buffer : undefined,
     countPartials: counted ? b.buffer('spike sums', units * 4, 'statistics') : undefined,
     eligibility: eligibilities?.buffer,
     surrogateOut: surrogates?.buffer,
-    potential: potential?.buffer,
-    rho: rho?.buffer,
-  })
+  }
+  /** The potentials come first. */
+  const carry = (bytes: number): Buffer => {
+    potential = floatTensor(b, { name: 'potential', updated: true, bytes }, one)
+    state = behind(potential, 'state', bytes)
+    return potential.buffer
+  }
+  emitNeurons(scope, neurons, results, carries ? carry : undefined)
   if (rates)
     emitMaterialise(
       b,
-      { shape: record.shape, terms: [spikesTerm(spikes, extent)] },
+      { shape: neurons.shape, terms: [spikesTerm(spikes, extent)] },
       extent.B,
       extent.T,
       totalSteps,
@@ -187,9 +186,9 @@ function build(o: OpBuilder, options: LifOptions, outputs: ReadonlySet<LifOutput
     potential,
   }
   return {
-    inputs: [...charge.inputs, ...(potential ? [potential] : []), ...(rho ? [rho] : [])],
+    inputs: [...charge.inputs, ...(potential ? [potential] : [])],
     outputs: [...outputs].map((name) => made[name] as OpTensor),
-    others: [spikes, ...(counted ? [counts] : [])].filter(
+    others: [spikes, ...(counted ? [counts] : []), ...(state ? [state] : [])].filter(
       ({ name }) => !outputs.has(name as LifOutput),
     ),
     control: carries ? stepSetting(op, totalSteps - extent.T) : undefined,
@@ -212,9 +211,9 @@ function build(o: OpBuilder, options: LifOptions, outputs: ReadonlySet<LifOutput
  *
  * Arguments of `run`, as far as options ask for them: input; scale, shift (mean, invStd for the
  * output `xhat`); residual, residualScale, residualShift (residualMean, residualInvStd); shortcut
- * (Uint8Array); w; and with the output `potential`: potential and, where the reset is hard or not
- * detached, rho, both updated. Setting: `step`, the number of the run's first step. At 0 (the
- * default) neurons start from v0, behind it they go on from potential, rho, and the plan's sums.
+ * (Uint8Array); w; and with the output `potential`: potential, which is updated. Setting: `step`,
+ * the number of the run's first step. At 0 (the default) neurons start from v0, behind it they go
+ * on from potential, and from the plan's derivatives and sums.
  *
  * Result: what `outputs` names; a single one as it is, several as an object.
  */

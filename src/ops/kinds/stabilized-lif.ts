@@ -2,8 +2,10 @@
 
 import { checkInteger } from '../../errors.js'
 import { stabilizedLif as layerOf, type StabilizedLifOptions } from '../../nn/layers/index.js'
-import { dynamicsOf } from '../../plan/neuron-record.js'
+import { stabilizedModel } from '../../nn/layers/presets.js'
+import { emitNeurons, type Neurons } from '../../plan/neuron-record.js'
 import { emitStabilized } from '../../plan/stabilized.js'
+import { ref } from '../../plan/words.js'
 import { operation } from '../operation.js'
 import { LAST_STEP, type StepSettings, stepSetting } from '../passes.js'
 import { extentOf, MOST_STEPS, withSteps } from '../shapes.js'
@@ -87,30 +89,21 @@ export const stabilizedLif = operation<
     const potential = floatTensor(b, { name: 'potential', updated: true }, one)
     const stability = plainTensor(b, { name: 'stability', updated: true }, [2])
     const running = plainTensor(b, { name: 'runningThreshold', updated: true }, [1])
-    emitStabilized(
-      {
-        b,
-        images: one.B,
-        callSteps: 1,
-        context: { images: one.B },
-        options: { timeSteps },
-      },
-      {
-        ...dynamicsOf({ ...layer, detachReset: true }),
-        shape: imageOf(one),
-        stored: input.stored,
-        a: { tensor: asFloat(input, one) },
-        masks: spikes.buffer,
-        surrogateOut: surrogates.buffer,
-        potential: potential.buffer,
-      },
-      {
-        name: op,
-        runningThreshold: running.buffer,
-        stability: stability.buffer,
-        share: layer.momentum / timeSteps,
-      },
-    )
+    const scope = {
+      ...{ b, images: one.B, callSteps: 1 },
+      ...{ context: { images: one.B }, options: { timeSteps } },
+    }
+    const neurons: Neurons = {
+      ...{ name: op, shape: imageOf(one), model: stabilizedModel(layer) },
+      inputs: [{ tensor: asFloat(input, one) }],
+      parameters: new Map([['vThreshold', ref(stability.buffer, 4)]]),
+    }
+    emitStabilized(scope, neurons, potential.buffer, {
+      ...{ layer, runningThreshold: running.buffer, stability: stability.buffer },
+      share: layer.momentum / timeSteps,
+    })
+    const results = { masks: spikes.buffer, surrogateOut: surrogates.buffer }
+    emitNeurons(scope, neurons, results, () => potential.buffer)
     return {
       inputs: [input, potential, stability, running],
       outputs: [spikes, surrogates],

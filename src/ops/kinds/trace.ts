@@ -2,7 +2,6 @@
 
 import { checkBoolean } from '../../errors.js'
 import { emitMaterialise } from '../../plan/materialise.js'
-import { dynamicsOf } from '../../plan/neuron-record.js'
 import {
   traceGradient as gradientRecord,
   trace as record,
@@ -151,7 +150,7 @@ export const trace = operation<TraceOptions, TraceTypes>(
   (o, options) => {
     const { b, op } = o
     const extent = extentOf(`${op}.input`, options.input)
-    const { lambda } = dynamicsOf(neuronOf(op, { tau: options.tau }))
+    const lambda = 1 - 1 / neuronOf(op, { tau: options.tau }).tau
     const spiking = checkBoolean(`${op}.spikes`, options.spikes, false)
     const out = floatTensor(b, { name: 'trace', updated: true }, still(extent))
     const { fields, units } = passOver(extent, out.stored, extent.T)
@@ -208,7 +207,7 @@ export const traceGradient = selecting<
   ['inputGradient'],
   ({ b, op }, options, outputs) => {
     const extent = extentOf(`${op}.input`, options.input, 'always')
-    const { lambda } = dynamicsOf(neuronOf(op, { tau: options.tau }))
+    const lambda = 1 - 1 / neuronOf(op, { tau: options.tau }).tau
     const delta = floatTensor(b, { name: 'delta' }, extent)
     const inputGradient = floatTensor(b, { name: 'inputGradient' }, extent)
     const before = outputs.has('before')

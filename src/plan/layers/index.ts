@@ -14,6 +14,7 @@ import { conv1d } from './conv1d.js'
 import { conv2d } from './conv2d.js'
 import { delay } from './delay.js'
 import { dropout } from './dropout.js'
+import { equations } from './equations.js'
 import { flatten } from './flatten.js'
 import { groupNorm } from './group-norm.js'
 import { identity } from './identity.js'
@@ -38,6 +39,7 @@ const layers: { readonly [K in GraphNode['kind']]: LayerPlan<LayerOf<K>> } = {
   linear,
   batchNorm2d,
   neuron,
+  equations,
   cell,
   avgPool2d,
   adaptiveAvgPool2d,

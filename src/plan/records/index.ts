@@ -4,7 +4,6 @@ import type { Op } from '../../../assembly/opcodes.js'
 import { reluBackward, reluForward } from '../layers/relu.js'
 import * as active from './active.js'
 import { materialise } from './activity.js'
-import { cellRecords } from './cell.js'
 import { convolutionRecords } from './convolution.js'
 import { dropout, dropoutFloats } from './dropout.js'
 import * as gradient from './gradient.js'
@@ -36,9 +35,13 @@ export const records: Table = byOp([
   norm.normAllTime,
   neurons.neuron,
   neurons.neuronBackwardTime,
-  stabilized.stabilizedCharge,
+  neurons.recurrent,
+  neurons.recurrentBackward,
+  neurons.recurrentGradient,
+  neurons.learnGradient,
+  neurons.learnFinish,
+  stabilized.stabilizedSums,
   stabilized.stabilizedThreshold,
-  stabilized.stabilizedFire,
   gradient.neuronBackwardRate,
   gradient.neuronBackwardOnline,
   gradient.gradientSum,
@@ -66,7 +69,6 @@ export const records: Table = byOp([
   loss.ratePenalty,
   selfDistillation,
   ...convolutionRecords,
-  ...cellRecords,
   reluForward,
   reluBackward,
   signals.scaled,

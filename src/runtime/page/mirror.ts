@@ -6,6 +6,7 @@
  */
 
 import { Fault } from '../../../assembly/opcodes.js'
+import type { Kernels } from '../../equations/kernel-set.js'
 import type { Plan } from '../../plan/plan.js'
 import type { Buffer } from '../../plan/words.js'
 import type { Executor, Mirror, RunArguments } from '../executor.js'
@@ -76,6 +77,8 @@ export class MirrorExecutor implements Executor, Mirror {
   /** What the worker has written and the host has not. */
   private readonly stale = new Set<Buffer>()
   private disposed: Promise<void> | undefined
+  /** The last kernels that the worker was told of. */
+  private told: number | undefined
 
   private constructor(
     private link: Link | undefined,
@@ -117,14 +120,21 @@ export class MirrorExecutor implements Executor, Mirror {
     return new MirrorExecutor(link, plan, memory)
   }
 
-  async run(run: RunArguments): Promise<void> {
-    const { fault } = await this.perform(run.program, { run })
+  async run({ kernels, ...run }: RunArguments): Promise<void> {
+    const { fault } = await this.perform(run.program, { run, ...this.tell(kernels) })
     if (fault !== Fault.None) throw new Error(`the engine gave up (fault ${fault})`)
   }
 
-  async time({ program, scratch }: RunArguments): Promise<readonly RawTime[]> {
-    const { times = [] } = await this.perform(program, { time: { program, scratch } })
+  async time({ program, scratch, kernels }: RunArguments): Promise<readonly RawTime[]> {
+    const time = { program, scratch }
+    const { times = [] } = await this.perform(program, { time, ...this.tell(kernels) })
     return times
+  }
+
+  private tell(kernels: Kernels | undefined): Pick<Request, 'kernels'> {
+    if (!kernels || kernels.id === this.told) return {}
+    this.told = kernels.id
+    return { kernels }
   }
 
   wrote(address: number, bytes: number): void {

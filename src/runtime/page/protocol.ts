@@ -1,5 +1,6 @@
 /** What a page and its workers say to each other. */
 
+import type { Kernels } from '../../equations/kernel-set.js'
 import type { RunArguments } from '../executor.js'
 import type { RawTime } from '../record-times.js'
 
@@ -14,6 +15,8 @@ export const Go = {
   Kind: 1,
   /** Arguments, in the order of `argumentsOf`. */
   Arguments: 2,
+  /** The id of the kernels that the run needs; 0: none. */
+  Kernels: 8,
   /** From one worker's words to the next one's: a cache line. The first line is that of all. */
   Line: 16,
   /** In a worker's line: its runs so far, and the `Fault` of the last one. */
@@ -36,7 +39,10 @@ export const argumentsOf = (run: RunArguments): number[] => [
 /** The first message to a worker. The lock is the worker's for as long as it lives. */
 export type Setup = SharedSetup | OwnSetup
 
-/** For a worker over the memory of the page. */
+/**
+ * For a worker over the memory of the page. `Kernels` come in later messages, before the first run
+ * that needs them.
+ */
 export interface SharedSetup {
   readonly lock: string
   readonly module: WebAssembly.Module
@@ -73,6 +79,8 @@ export interface Request {
   /** Bytes for these places, one after the other. */
   readonly writes?: Places
   readonly bytes?: ArrayBuffer
+  /** Functions for this run and those to come. */
+  readonly kernels?: Kernels
   readonly run?: RunArguments
   /** Times the records of a program. */
   readonly time?: { readonly program: number; readonly scratch: number }

@@ -79,6 +79,14 @@ export function sharedExecutor(
     Atomics.add(go, at, 1)
     Atomics.notify(go, at)
   }
+  /** The last kernels that workers were told of. */
+  let told: number | undefined
+  const tell = ({ kernels }: RunArguments): void => {
+    go[Go.Kernels] = kernels?.id ?? 0
+    if (!kernels || kernels.id === told) return
+    told = kernels.id
+    for (const worker of workers) worker.post(kernels)
+  }
   const start = (kind: number, run: RunArguments): Promise<void> =>
     new Promise((resolve, reject) => {
       if (failure) {
@@ -87,6 +95,7 @@ export function sharedExecutor(
       }
       const { workers, timeoutMs } = run
       running = { workers, timeoutMs, resolve, reject, done: false }
+      tell(run)
       go.set([kind, ...argumentsOf(run)], Go.Kind)
       Atomics.store(go, Go.Pending, workers)
       for (let worker = 0; worker < workers; worker++) wake(worker)

@@ -4,7 +4,9 @@
  */
 
 import { Control, Fault } from '../../../assembly/opcodes.js'
-import type { EngineExports } from '../load.js'
+import type { Kernels } from '../../equations/kernel-set.js'
+import { engineImports } from '../kernel-table.js'
+import type { Engine, EngineExports } from '../load.js'
 import { timeRecords } from '../record-times.js'
 import {
   type Answer,
@@ -58,8 +60,11 @@ function say(reply: SharedReply): void {
 
 const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
-const instanceOf = (module: WebAssembly.Module, memory: WebAssembly.Memory): EngineExports =>
-  new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as EngineExports
+function instanceOf(module: WebAssembly.Module, memory: WebAssembly.Memory): Engine {
+  const { env, take } = engineImports(memory)
+  const exports = new WebAssembly.Instance(module, { env }).exports as unknown as EngineExports
+  return { ...exports, take }
+}
 
 /** Runs what the page starts by shared words, until it says that this is all. */
 function serve({ module, memory, go, worker }: SharedSetup): void {
@@ -67,20 +72,34 @@ function serve({ module, memory, go, worker }: SharedSetup): void {
   const line = Go.Line * (worker + 1)
   const at = line + Go.Started
   const engine = instanceOf(module, memory)
+  let taken = 0
+  let seen = 0
+  scope.onmessage = ({ data }) => {
+    engine.take(data as Kernels)
+    taken = (data as Kernels).id
+    wait()
+  }
   say({ ready: true })
-  for (let seen = 0; ; seen++) {
-    while (Atomics.load(go, at) === seen) Atomics.wait(go, at, seen)
-    const [kind, program, workers, scratch, scratchBytes, spins, timeoutMs] = go.subarray(Go.Kind)
-    if (kind === Kind.End) {
-      scope.close()
-      return
+  wait()
+
+  function wait(): void {
+    for (; ; seen++) {
+      while (Atomics.load(go, at) === seen) Atomics.wait(go, at, seen)
+      const kind = go[Go.Kind]
+      const kernels = go[Go.Kernels]
+      if (kind === Kind.End) scope.close()
+      // Their message is on its way, and comes when this function is left.
+      if (kind === Kind.End || (kernels !== 0 && kernels !== taken)) return
+      go[line + Go.Fault] = perform(kind)
+      if (Atomics.sub(go, Go.Pending, 1) === 1) say({ done: true })
     }
-    let fault: number = Fault.None
+  }
+
+  function perform(kind: number): number {
+    const [program, workers, scratch, scratchBytes, spins, timeoutMs] = go.subarray(Go.Arguments)
     try {
-      if (kind === Kind.Time)
-        say({ times: timeRecords(engine.execute, memory, program >>> 0, scratch) })
-      else
-        fault = engine.run(
+      if (kind === Kind.Run)
+        return engine.run(
           program,
           worker,
           workers,
@@ -88,25 +107,26 @@ function serve({ module, memory, go, worker }: SharedSetup): void {
           spins,
           timeoutMs,
         )
+      say({ times: timeRecords(engine.execute, memory, program >>> 0, scratch) })
+      return Fault.None
     } catch (error) {
-      fault = Fault.Trapped
       say({ error: textOf(error) })
       // The order matters: first the reason, then the wake-up of the workers that wait.
       Atomics.store(control, Control.Poison / 4, Fault.Trapped)
       Atomics.notify(control, Control.Epoch / 4)
+      return Fault.Trapped
     }
-    go[line + Go.Fault] = fault
-    if (Atomics.sub(go, Go.Pending, 1) === 1) say({ done: true })
   }
 }
 
-let own: { readonly memory: WebAssembly.Memory; readonly engine: EngineExports } | undefined
+let own: { readonly memory: WebAssembly.Memory; readonly engine: Engine } | undefined
 
 /** Does what the page asks for with the worker's own memory. */
-function answer({ id, memory, writes = [], bytes, run, time, reads }: Request): void {
+function answer({ id, memory, writes = [], bytes, kernels, run, time, reads }: Request): void {
   let answer: Answer = { id }
   try {
     if (memory) own = zeroed(memory)
+    own?.engine.take(kernels)
     if (own && bytes) {
       const all = new Uint8Array(own.memory.buffer)
       for (let i = 0, at = 0; i < writes.length; at += writes[i + 1], i += 2)

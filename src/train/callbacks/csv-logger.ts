@@ -10,6 +10,8 @@ import {
   SpikewasmError,
 } from '../../errors.js'
 import type { NetworkJson } from '../../graph/json.js'
+import type { Layer } from '../../nn/layers/index.js'
+import { fires } from '../../nn/layers/kinds.js'
 import { own } from '../../own.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
 import type { Callback, FitStart, Training } from '../callback.js'
@@ -125,12 +127,7 @@ const isTable = (text: string): boolean => /^epoch,trainLoss,/.test(text)
 /** Those that records will have, as far as it is known before the first. */
 function columnsOf(start: FitStart, training: Training): string[] {
   const { nodes } = snapshotOf(training).about.setting.network as NetworkJson
-  const neurons = nodes.filter(
-    ({ kind, layer }) =>
-      kind === 'neuron' ||
-      kind === 'stabilizedLif' ||
-      (kind === 'cell' && layer?.vThreshold !== null),
-  )
+  const neurons = nodes.filter(({ kind, layer }) => layer && fires({ ...layer, kind } as Layer))
   return [...start.figures, ...neurons.map((node) => `firingRates.${node.name}`)]
 }
 

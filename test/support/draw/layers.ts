@@ -5,16 +5,12 @@ import * as sw from '../../../src/index.js'
 import { type CellType, cellTypes } from '../../../src/nn/layers/cell.js'
 import { fires } from '../../../src/nn/layers/kinds.js'
 import { fixedTauOptions, neuronOptions } from '../../../src/nn/layers/neuron.js'
+import { randomNeuron } from '../random-equations.js'
 import { keysOf, surrogateNames } from '../tables.js'
-import type { Signal, Sketch } from './sketch.js'
+import { integer, one, type Random } from './random.js'
+import { modelOf, type Signal, type Sketch } from './sketch.js'
 
-export type Random = () => number
-
-export const integer = (random: Random, least: number, most: number): number =>
-  least + Math.floor(random() * (most - least + 1))
-
-export const one = <T>(random: Random, list: readonly T[]): T =>
-  list[integer(random, 0, list.length - 1)]
+export { integer, one, type Random }
 
 /** What sets a network apart. */
 interface Nature {
@@ -253,10 +249,10 @@ function neuronOf(d: Draw, x: Place, { types, learns, oneTau = false, share }: C
   return makers[type](chosen.length > 0 ? { ...given, learn: chosen } : given)
 }
 
-function recurrent(d: Draw, layer: Cell | Neuron): Cell {
+function recurrence(d: Draw): sw.RecurrentOptions {
   const all = d.chance(0.7)
   d.reached.add(all ? 'recurrent' : 'recurrent.allToAll')
-  return sw.recurrent(layer, all ? { bias: d.chance(0.5) } : { allToAll: false })
+  return all ? { bias: d.chance(0.5) } : { allToAll: false }
 }
 
 const isSpiking = (type: CellType): boolean => cellTypes[type].options.includes('vThreshold')
@@ -277,7 +273,7 @@ export function randomCell(
   const share = (key: string): number => (['vThreshold', 'surrogate'].includes(key) ? 1 : 0.5)
   for (;;) {
     const layer = neuronOf(d, { shape, flat: false }, { types, learns, share })
-    if (layer.kind === 'cell') return hears ? recurrent(d, layer) : layer
+    if (layer.kind === 'cell') return hears ? sw.recurrent(layer, recurrence(d)) : layer
   }
 }
 
@@ -298,16 +294,65 @@ const neuron: Drawer = (d, x, { traits }) => {
   )
 }
 
-const cell: Drawer = (d, x, { traits, method }) => {
+/** Whether its own spikes come to a layer as well. */
+function hears(d: Draw, x: Signal, { traits, method }: Sketch, layer: Layer): boolean {
+  const may = traits.neuron !== 'eligibility' && !d.is.long && sizeOf(x) <= 64 && fires(layer)
+  const isTraced = traits.presynaptic !== 'trace' || !Number.isNaN(modelOf(layer)?.leak)
+  return may && isTraced && d.prefers(`${method} recurrent`, 0.3)
+}
+
+const cell: Drawer = (d, x, sketch) => {
+  const { traits } = sketch
   const drawn = neuronOf(d, x, {
     types: keysOf(cellTypes),
     learns: traits.neuron !== 'surrogate',
     oneTau: traits.presynaptic === 'trace',
     share: d.one([0, 0.2, 0.5]),
   })
-  const mayHear = traits.neuron !== 'eligibility' && !d.is.long && sizeOf(x) <= 64
-  const hears = mayHear && fires(drawn) && d.prefers(`${method} recurrent`, 0.3)
-  return hears ? recurrent(d, drawn as Cell | Neuron) : drawn
+  return hears(d, x, sketch, drawn) ? sw.recurrent(drawn as Cell | Neuron, recurrence(d)) : drawn
+}
+
+/** Neurons of one's own: resets of each kind, rates, ranges, rests, numbers as output. */
+const ownNeurons: readonly string[] = [
+  'u = u*(1 - 1/tau) + x; spike = u >= theta; u = u - theta*detach(spike)',
+  'u = u + (x - tanh(u))/tau; spike = theta < u; u = where(spike, -0.1, u)',
+  'tau > 1; theta >= 0.125; 0 < b < 2\ndu/dt = (x - u)/tau; spike = u >= theta + b*a\n' +
+    'a = 0.5*a + spike; u = u - theta*spike',
+  'b <= 1; du/dt = x - u/tau - w; dw/dt = b*u - w/4\nspike = u > theta; u = where(spike, w, u)',
+  'u = u*(1 - 1/tau) + x + b*spike; spike = u >= theta and rest <= 0 and not (x < -1)\n' +
+    'u = where(detach(spike), min(u - theta, 0), u); rest = where(spike, 2, max(rest - 1, 0))',
+  'u = u/2 + x*(0.75 + 0.5*rand()); spike = u >= theta + 0.1*randn(); u = where(spike, 0, u)',
+  'v = v*(1 - 1/tau) + sigmoid(x); output = v - theta*sqrt(abs(v) + 1)',
+  'theta < 1; u = u*(1 - 1/tau) + x; n = max(min(round(u), 3), 0); u = u - n; output = n + theta*u',
+]
+
+const activation = (d: Draw, x: Signal, learns: boolean): Layer => {
+  const [text, name] = d.one([
+    ['x * sigmoid(beta*x)', 'beta'],
+    ['y = abs(x); where(x > 0, x, a*log(1 + y))', 'a'],
+  ])
+  const learn = learns && d.chance(0.5) ? [name] : []
+  return sw.elementwise(text, { [name]: d.numbers(x, 0.5, 2) }, { learn })
+}
+
+const equations: Drawer = (d, x, sketch) => {
+  const { traits } = sketch
+  const learns = traits.neuron !== 'surrogate' && traits.presynaptic !== 'trace'
+  if (d.chance(0.2)) return activation(d, x, learns)
+  const known = d.chance(0.6) ? d.one(ownNeurons) : undefined
+  const text = known ?? randomNeuron(d.random).text
+  const names = ['tau', 'theta', 'b', 'p', 'q', 'r', 's', 'k']
+  const parameters = Object.fromEntries(
+    names
+      .filter((name) => new RegExp(`\\b${name}\\b`).test(text))
+      .map((name) => [name, name === 'tau' ? d.numbers(x, 1.5, 4) : d.numbers(x, 0.25, 0.75)]),
+  )
+  const layer = sw.neuron(text, parameters, {
+    surrogate: d.one([...surrogateNames, '1/(1 + (alpha*x)^2)']),
+    learn: learns ? Object.keys(parameters).filter(() => d.chance(0.4)) : [],
+    ...(known ? { solver: d.one(['euler', 'exponentialEuler']), dt: d.one([1, 0.5]) } : {}),
+  })
+  return hears(d, x, sketch, layer) ? sw.recurrent(layer, recurrence(d)) : layer
 }
 
 const stabilizedLif: Drawer = (d, _x, { traits }) =>
@@ -347,6 +392,7 @@ export const drawers: Readonly<Record<Layer['kind'], Drawer>> = {
   conv1d,
   linear,
   neuron,
+  equations,
   cell,
   stabilizedLif,
   groupNorm,

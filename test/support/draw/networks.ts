@@ -1,5 +1,6 @@
 /** Random networks of all layers, and all that plans and trains them, by the product's tables. */
 
+import { functions } from '../../../src/equations/evaluate.js'
 import { trace } from '../../../src/graph/trace.js'
 import type { FitOptions, InputShape, Loss, Optimizer, Shape } from '../../../src/index.js'
 import * as sw from '../../../src/index.js'
@@ -98,6 +99,7 @@ export const tables: Readonly<Record<string, readonly string[]>> = {
   surrogates: ['neuron', 'cell', 'stabilizedLif'].flatMap((kind) =>
     surrogateNames.map((name) => `${kind} ${name}`),
   ),
+  equations: [...keysOf(functions), 'dv/dt', 'exponentialEuler'],
   options: [
     ...keysOf(cellTypes).flatMap((type) => [
       ...cellTypes[type].options.filter((key) => key !== 'learn').map((key) => `${type}.${key}`),
@@ -161,7 +163,12 @@ function drawNetwork(d: Draw, [method, stepMode]: readonly [sw.Method, sw.StepMo
   const outputs = drawLayers(d, sketch, classes, loss.kind === 'selfDistillation')
   for (const { kind, layer } of sketch.nodes) {
     d.reached.add(kind)
-    if (layer?.kind === 'cell' && layer.recurrence) d.reached.add(`${method} recurrent`)
+    if (layer && 'recurrence' in layer && layer.recurrence) d.reached.add(`${method} recurrent`)
+    if (layer?.kind === 'equations') {
+      const { text, solver } = layer
+      for (const name of keysOf(functions)) if (text.includes(`${name}(`)) d.reached.add(name)
+      if (text.includes('/dt')) d.reached.add(solver === 'euler' ? 'dv/dt' : solver)
+    }
     if (layer && 'surrogate' in layer && fires(layer)) d.reached.add(`${kind} ${layer.surrogate}`)
   }
   const own = Object.fromEntries(methods[method].options.map((key) => [key, methodDraws[key]]))
@@ -273,7 +280,7 @@ type Kind = (typeof layerKinds)[number]
 /** Kinds that most networks have. */
 const usual: readonly Kind[] = [
   ...(['conv2d', 'conv2d', 'conv2d', 'conv1d', 'linear'] as const),
-  ...(['neuron', 'cell', 'stabilizedLif'] as const),
+  ...(['neuron', 'cell', 'equations', 'stabilizedLif'] as const),
 ]
 const pools: readonly Kind[] = ['maxPool1d', 'maxPool2d', 'avgPool2d']
 

@@ -9,7 +9,10 @@ import {
   type Shape,
   type StepMode,
 } from '../../../src/index.js'
+import { equationsModel } from '../../../src/nn/layers/equations.js'
 import { fires, kindOf } from '../../../src/nn/layers/kinds.js'
+import type { NeuronModel } from '../../../src/nn/layers/neuron-model.js'
+import { neuronModel, stabilizedModel } from '../../../src/nn/layers/presets.js'
 import { imageShape } from '../../../src/nn/value.js'
 import { type MethodTraits, traitsOf } from '../../../src/plan/methods.js'
 
@@ -109,14 +112,27 @@ export class Sketch {
   }
 }
 
+/** Neurons as their equations say; undefined where a layer has none. */
+export function modelOf(layer: Layer): NeuronModel | undefined {
+  switch (layer.kind) {
+    case 'neuron':
+    case 'cell':
+      return neuronModel(layer)
+    case 'equations':
+      return equationsModel(layer)
+    case 'stabilizedLif':
+      return stabilizedModel(layer)
+  }
+}
+
 function natureBehind(
   layer: Layer,
   { trace, spikes, isMean }: Signal,
 ): Pick<Signal, 'trace' | 'spikes' | 'isMean'> {
   const { kind } = layer
   if (fires(layer)) {
-    const { tau } = layer as { readonly tau: number | readonly number[] }
-    return { trace: typeof tau === 'number' ? 1 - 1 / tau : undefined, spikes: 1, isMean: false }
+    const { leak } = modelOf(layer) as NeuronModel
+    return { trace: Number.isNaN(leak) ? undefined : leak, spikes: 1, isMean: false }
   }
   const factor = layer.kind === 'scale' ? layer.factor : 1
   const keeps = keepsSpikes.includes(kind) && typeof factor === 'number'
@@ -126,7 +142,7 @@ function natureBehind(
   return {
     trace: stays || isPlain || keepsTrace.includes(kind) ? numberOf(trace) : undefined,
     spikes: stays ? spikes * factor : undefined,
-    isMean: kind === 'timeMean' || (isMean && kind !== 'cell' && kind !== 'delay'),
+    isMean: kind === 'timeMean' || (isMean && !modelOf(layer) && kind !== 'delay'),
   }
 }
 

@@ -1,0 +1,129 @@
+/** Recurrent neurons: what a layer's spikes of the step before add to its input. */
+
+import { addProduct, addScaledRow, addToRow } from '../activity/rows'
+import { address, word } from '../base/record'
+import { NeuronWord, RecurrentGradientWord, RecurrentWord } from '../opcodes'
+
+/** Σ a·b over so many bytes of floats, a multiple of 16. */
+export function dot(a: usize, b: usize, bytes: usize): f32 {
+  let sum = f32x4.splat(0)
+  for (let i: usize = 0; i < bytes; i += 16)
+    sum = f32x4.add(sum, f32x4.mul(v128.load(a + i), v128.load(b + i)))
+  return (
+    f32x4.extract_lane(sum, 0) +
+    f32x4.extract_lane(sum, 1) +
+    (f32x4.extract_lane(sum, 2) + f32x4.extract_lane(sum, 3))
+  )
+}
+
+/**
+ * inputs [pixels][C] of an image += bias + the weights of the neurons that fired one step before:
+ * spikes [pixels][C], 0 or 1.
+ */
+export function recurrentInput(rec: usize, pixels: u32, spikes: usize, inputs: usize): void {
+  const rowBytes = address(rec, NeuronWord.C) << 2
+  const imageBytes = <usize>pixels * rowBytes
+  const bias = address(rec, RecurrentWord.Bias)
+  if (bias) addToRow(inputs, bias, imageBytes)
+  let weight = address(rec, RecurrentWord.Weight)
+  if (word(rec, RecurrentWord.OneToOne)) {
+    addProduct(inputs, weight, spikes, imageBytes)
+    return
+  }
+  for (let neuron: usize = 0; neuron < imageBytes; neuron += 4) {
+    if (load<f32>(spikes + neuron) != 0) addToRow(inputs, weight, imageBytes)
+    weight += imageBytes
+  }
+}
+
+/**
+ * delta [pixels][T][C] at a step += the weights times the gradient of the inputs one step later.
+ */
+export function recurrentBack(rec: usize, delta: usize, pixels: u32, step: u32): void {
+  const rowBytes = address(rec, NeuronWord.C) << 2
+  const pixelBytes = address(rec, NeuronWord.T) * rowBytes
+  const later = delta + <usize>(step + 1) * rowBytes
+  let weight = address(rec, RecurrentWord.Weight)
+  const oneToOne = word(rec, RecurrentWord.OneToOne) != 0
+  for (let p: u32 = 0; p < pixels; p++) {
+    const row = delta + <usize>p * pixelBytes + <usize>step * rowBytes
+    if (oneToOne) {
+      addProduct(row, weight, later + <usize>p * pixelBytes, rowBytes)
+      weight += rowBytes
+      continue
+    }
+    for (let c: usize = 0; c < rowBytes; c += 4) {
+      let sum: f32 = 0
+      for (let q: u32 = 0; q < pixels; q++) {
+        sum += dot(weight, later + <usize>q * pixelBytes, rowBytes)
+        weight += rowBytes
+      }
+      store<f32>(row + c, load<f32>(row + c) + sum)
+    }
+  }
+}
+
+/**
+ * Out [N][N] = Σ over images and steps of In ⊗ Delta, BiasOut [N] = Σ Delta; += with Accumulate.
+ * With OneToOne Out [N] = Σ In · Delta. Unit = four neurons of In; the last one is that of the bias
+ * where there is one. Scratch: none.
+ */
+export function recurrentGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
+  const rowBytes = address(rec, RecurrentGradientWord.C) << 2
+  const pixels = word(rec, RecurrentGradientWord.Pixels)
+  const imageBytes = <usize>pixels * rowBytes
+  const steps = word(rec, RecurrentGradientWord.T)
+  const rows = word(rec, RecurrentGradientWord.Images) * steps
+  const add = word(rec, RecurrentGradientWord.Accumulate) != 0
+  const delta = address(rec, RecurrentGradientWord.Delta)
+  const first = (<usize>unit) << 4
+  if (first == imageBytes) {
+    const out = address(rec, RecurrentGradientWord.BiasOut)
+    if (!add) memory.fill(out, 0, imageBytes)
+    for (let row = 0; row < rows; row++) addImage(out, delta, row, steps, pixels, rowBytes, 1)
+    return
+  }
+  const pixel = first / rowBytes
+  if (word(rec, RecurrentGradientWord.OneToOne)) {
+    const own = address(rec, RecurrentGradientWord.Out) + first
+    if (!add) memory.fill(own, 0, 16)
+    for (let row = 0; row < rows; row++) {
+      const image = row / steps
+      const at = (<usize>(image * pixels) + pixel) * <usize>steps + <usize>(row - image * steps)
+      const place = at * rowBytes + (first % rowBytes)
+      addProduct(own, address(rec, RecurrentGradientWord.In) + place, delta + place, 16)
+    }
+    return
+  }
+  const out = address(rec, RecurrentGradientWord.Out) + (first >> 2) * imageBytes
+  if (!add) memory.fill(out, 0, imageBytes << 2)
+  for (let row = 0; row < rows; row++) {
+    const image = row / steps
+    const at = (<usize>(image * pixels) + pixel) * <usize>steps + <usize>(row - image * steps)
+    const x = address(rec, RecurrentGradientWord.In) + at * rowBytes + (first % rowBytes)
+    for (let i: usize = 0; i < 4; i++) {
+      const s = load<f32>(x + (i << 2))
+      if (s != 0) addImage(out + i * imageBytes, delta, row, steps, pixels, rowBytes, s)
+    }
+  }
+}
+
+/** out [pixels][C] += factor · delta of one image at one step. */
+function addImage(
+  out: usize,
+  delta: usize,
+  row: i32,
+  steps: i32,
+  pixels: i32,
+  rowBytes: usize,
+  factor: f32,
+): void {
+  const image = row / steps
+  const pixelBytes = <usize>steps * rowBytes
+  let from = delta + <usize>(image * pixels) * pixelBytes + <usize>(row - image * steps) * rowBytes
+  for (let p = 0; p < pixels; p++) {
+    addScaledRow(out, from, factor, rowBytes)
+    out += rowBytes
+    from += pixelBytes
+  }
+}

@@ -1,0 +1,222 @@
+/** Equations → the kernels of backward passes through time. */
+
+import { RecurrentWord, NeuronWord as Word } from '../../assembly/opcodes.js'
+import type { Tensor } from './addresses.js'
+import type { Code } from './code.js'
+import { adjoints } from './derivatives.js'
+import { Level, type Node } from './graph.js'
+import { kernel, type Output, type Section } from './kernel.js'
+import { bySteps, type Layer, Neurons, UNROLLED, words } from './layer.js'
+import { lowering } from './lower.js'
+
+export interface BackwardOptions {
+  readonly steps: number
+  /** Derivatives by what is learnt. */
+  readonly traces?: boolean
+}
+
+/** A leaf, and what it begins with or becomes. */
+type Carried = readonly [leaf: Node, next: Node]
+type Turn = ReturnType<Neurons['turns']>[number]
+
+class Backward {
+  private readonly neurons: Neurons
+  private readonly zero: Node
+  private readonly learnt: Neurons['learnt']
+  /** What derivatives by them are by. */
+  private readonly raw: readonly Node[]
+  private readonly state: readonly Node[]
+  private readonly adjoint: readonly Node[]
+  private readonly sums: readonly Node[]
+  private readonly delta: Tensor
+  private readonly traces: Tensor
+
+  constructor(
+    private readonly layer: Layer,
+    private readonly options: BackwardOptions,
+    last?: number,
+  ) {
+    const { states } = layer.equations
+    this.neurons = new Neurons(layer, last)
+    const { neurons } = this
+    const { g } = neurons
+    this.zero = g.constant(0)
+    this.learnt = options.traces ? neurons.learnt : []
+    this.raw = this.learnt.map((parameter) => neurons.origin(parameter))
+    this.state = states.map((one) => g.leaf(one, Level.Neuron))
+    this.adjoint = states.map((one) => g.leaf(`adjoint of ${one}`, Level.Neuron))
+    this.sums = this.learnt.map(({ name }) => g.leaf(`gradient of ${name}`, Level.Neuron))
+    this.delta = neurons.tensor('delta', bySteps(Word.Delta, options.steps))
+    const rows = this.learnt.length
+    this.traces = neurons.tensor('traces', { word: Word.Traces, pixel: { rows } })
+  }
+
+  /** Steps that keep what the states were: before each turn, or before each step. */
+  private ahead({ times, steps, from }: Turn, kept: Tensor, each = false): Section {
+    const { states, after } = this.neurons.steps(steps, this.state)
+    const before = [this.state, ...states.slice(0, -1)].slice(0, each ? steps : 1)
+    return {
+      ...{ times, steps, from },
+      outputs: before.flatMap((one, step) =>
+        one.map((node, row): Output => ({ kind: 'store', to: { tensor: kept, step, row }, node })),
+      ),
+      carry: this.state.map((leaf, i) => [leaf, after[i]] as const),
+    }
+  }
+
+  private keptLeaves(kept: Tensor): Node[] {
+    return this.layer.equations.states.map((one, row) =>
+      this.neurons.leaf(`kept ${one}`, Level.Neuron, { tensor: kept, step: 0, row }),
+    )
+  }
+
+  /** Backward through the steps of a turn; `last`: there is none behind it. */
+  private back({ times, steps, from }: Turn, before: readonly Node[], last: boolean): Section {
+    const { neurons, zero, delta, adjoint, sums, raw } = this
+    const { g } = neurons
+    const { inputs, results, after } = neurons.steps(steps, before)
+    const seeds = results.map((node, step) => {
+      const to = { tensor: delta, step }
+      return [node, neurons.leaf(`delta ${step}`, Level.Neuron, to)] as const
+    })
+    const roots = [...seeds, ...(last ? [] : after.map((node, i) => [node, adjoint[i]] as const))]
+    const of = adjoints(g, neurons.surrogate, roots, new Set([...inputs, ...before, ...raw]))
+    const stores = inputs.map((input, step): Output => {
+      const node = of(input) ?? zero
+      return { kind: 'store', to: { tensor: delta, step }, node }
+    })
+    const added = sums.map((leaf, i): Carried => {
+      const part = of(raw[i])
+      return [leaf, part ? g.make('add', [leaf, part]) : leaf]
+    })
+    const adjoints_ = adjoint.map((leaf, i): Carried => [leaf, of(before[i]) ?? zero])
+    return {
+      ...{ times, steps, from, backwards: true, outputs: stores.reverse() },
+      carry: [...(last ? [] : adjoints_), ...added],
+    }
+  }
+
+  private get storedSums(): Output[] {
+    const { traces, sums } = this
+    return sums.map((node, row) => ({ kind: 'store', to: { tensor: traces, step: 0, row }, node }))
+  }
+
+  private func(name: string, start: readonly Carried[], sections: readonly Section[]): Code {
+    const { layer, neurons } = this
+    return kernel({
+      ...{ name, words, width: layer.wide ? 2 : 1, padded: layer.padded, common: [] },
+      ...{
+        places: neurons.places,
+        lower: lowering(neurons.g, layer.equations.functions),
+        start,
+        sections,
+      },
+    })
+  }
+
+  private start(leaves: readonly Node[], first: (i: number) => Node = () => this.zero): Carried[] {
+    return leaves.map((leaf, i) => [leaf, first(i)])
+  }
+
+  private get beginning(): Carried[] {
+    return this.start(this.state, (i) => this.neurons.first[i])
+  }
+
+  private end(outputs: readonly Output[]): Section[] {
+    return outputs.length > 0 ? [{ times: 1, steps: 0, from: 0, outputs, carry: [] }] : []
+  }
+
+  /** All steps, in one function. */
+  all(name: string): { readonly func: Code; readonly scratch: number } {
+    const { neurons, layer, options } = this
+    const { length } = layer.equations.states
+    const turns = neurons.turns(options.steps)
+    const backwards = turns.toReversed()
+    const isSingle = turns.length === 1 && turns[0].times === 1
+    if (isSingle) {
+      const sections = turns.map((turn) => this.back(turn, neurons.first, true))
+      const start = this.start(this.sums)
+      const func = this.func(name, start, [...sections, ...this.end(this.storedSums)])
+      return { func, scratch: 0 }
+    }
+    const kept = neurons.tensor('kept', { word: 0, kept: true, pixel: { rows: length } })
+    const before = this.keptLeaves(kept)
+    const func = this.func(
+      name,
+      [...this.beginning, ...this.start(this.adjoint), ...this.start(this.sums)],
+      [
+        ...turns.map((turn) => this.ahead(turn, kept)),
+        ...backwards.map((turn) => this.back(turn, before, false)),
+        ...this.end(this.storedSums),
+      ],
+    )
+    const rows = length * Math.ceil(options.steps / UNROLLED)
+    return { func, scratch: rows * 16 * (layer.wide ? 2 : 1) }
+  }
+
+  private get keptSteps(): Tensor {
+    const { length } = this.layer.equations.states
+    const pixel = { rows: length * this.options.steps }
+    return this.neurons.tensor('kept', { word: RecurrentWord.Kept, pixel, step: { rows: length } })
+  }
+
+  /** Forward over all steps: Kept [pixel][T][state][C], the states before each. */
+  states(name: string): Code {
+    const { neurons, options } = this
+    const kept = this.keptSteps
+    const turns = neurons.turns(options.steps).map((turn) => this.ahead(turn, kept, true))
+    return this.func(name, this.beginning, turns)
+  }
+
+  /** Back over one step, with the states before it; t > 0: steps behind it came before. */
+  step(name: string): Code {
+    const { neurons, layer, adjoint, sums } = this
+    const { length } = layer.equations.states
+    const later = neurons.g.make('later', [], { level: Level.Layer })
+    const places = (tensor: Tensor, leaves: readonly Node[], role: string): Carried[] =>
+      leaves.map((leaf, row) => {
+        const before = neurons.leaf(`${role} ${row}`, Level.Neuron, { tensor, step: 0, row })
+        return [leaf, neurons.g.where(later, before, this.zero)]
+      })
+    const kept = neurons.tensor('adjoints', {
+      word: RecurrentWord.Adjoints,
+      pixel: { rows: length },
+    })
+    const stored = adjoint.map((node, row): Output => {
+      return { kind: 'store', to: { tensor: kept, step: 0, row }, node }
+    })
+    const turn = { times: 1, steps: 1, from: 0 }
+    return this.func(
+      name,
+      [...places(kept, adjoint, 'adjoint'), ...places(this.traces, sums, 'gradient')],
+      [
+        this.back(turn, this.keptLeaves(this.keptSteps), false),
+        ...this.end([...stored, ...this.storedSums]),
+      ],
+    )
+  }
+}
+
+/**
+ * Backward through time: Delta [pixel][T][C] from ∂L/∂output to ∂L/∂x, in place, and Traces, the
+ * gradients of each neuron by what is learnt.
+ * @returns the function, and bytes of scratch
+ */
+export const backwardKernel = (
+  layer: Layer,
+  options: BackwardOptions,
+): { readonly func: Code; readonly scratch: number } =>
+  new Backward(layer, options).all('neurons back')
+
+/**
+ * The same where something happens between steps: first `states`, and then from the last step on
+ * `step`, t being how many steps came before, with Delta and Kept at its step, and Adjoints
+ * [pixel][state][C].
+ */
+export const backwardSteps = (
+  layer: Layer,
+  options: BackwardOptions,
+): { readonly states: () => { func: Code }; readonly step: () => { func: Code } } => ({
+  states: () => ({ func: new Backward(layer, options).states('neurons ahead') }),
+  step: () => ({ func: new Backward(layer, options, options.steps - 1).step('neurons back') }),
+})

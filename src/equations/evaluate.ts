@@ -1,0 +1,171 @@
+/** One time step: lines → nodes. */
+
+import { type Graph, maskOf, type Node, power } from './graph.js'
+import { draw, type Noise } from './noise.js'
+import {
+  type Arithmetic,
+  type Comparison,
+  EquationError,
+  type Line,
+  type Source,
+  type Tree,
+} from './parse.js'
+
+/** Functions, and how many arguments each takes. */
+export const functions: Readonly<Record<string, number>> = {
+  exp: 1,
+  log: 1,
+  sqrt: 1,
+  tanh: 1,
+  sigmoid: 1,
+  abs: 1,
+  floor: 1,
+  round: 1,
+  sign: 1,
+  detach: 1,
+  min: 2,
+  max: 2,
+  where: 3,
+  rand: 0,
+  randn: 0,
+}
+
+/** Names with a meaning of their own. */
+export const reserved: ReadonlySet<string> = new Set([...Object.keys(functions), 'pi', 'dt', 'x'])
+
+const signs = { ge: '>=', gt: '>', le: '<=', lt: '<', eq: '==', ne: '!=' } as const
+const isComparison = (kind: string): kind is Comparison => Object.hasOwn(signs, kind)
+
+/**
+ * Expressions of a source as nodes; `names`: those that are known, which lines add to; `noise`:
+ * what numbers that are drawn follow from.
+ */
+export class Evaluator {
+  constructor(
+    private readonly g: Graph,
+    private readonly source: Source,
+    readonly names: Map<string, Node>,
+    private readonly noise?: Noise,
+  ) {}
+
+  private error(at: number, problem: string): EquationError {
+    return new EquationError(this.source, at, problem)
+  }
+
+  /** A number; conditions are 1 or 0. */
+  number(tree: Tree): Node {
+    return this.g.number(this.value(tree))
+  }
+
+  /** A condition, and the number that spikes have for derivatives. */
+  private condition(tree: Tree): { readonly mask: Node; readonly spike?: Node } {
+    const found = maskOf(this.value(tree))
+    if (found) return found
+    throw this.error(tree.at, 'a condition belongs here, such as u > 0; this is a number')
+  }
+
+  value(tree: Tree): Node {
+    const { g } = this
+    switch (tree.kind) {
+      case 'number':
+        return g.constant(tree.value)
+      case 'name':
+        return this.named(tree.name, tree.at)
+      case 'neg':
+        return g.neg(this.number(tree.of))
+      case 'not':
+        return g.not(this.condition(tree.of).mask)
+      case 'and':
+      case 'or':
+        return g.make(tree.kind, [this.condition(tree.left).mask, this.condition(tree.right).mask])
+      case 'call':
+        return this.call(tree.name, tree.args, tree.at)
+      default:
+        return this.binary(tree.kind, this.number(tree.left), this.number(tree.right))
+    }
+  }
+
+  private named(name: string, at: number): Node {
+    const node = this.names.get(name) ?? (name === 'pi' ? this.g.constant(Math.PI) : undefined)
+    if (node) return node
+    if (Object.hasOwn(functions, name))
+      throw this.error(at, `${name} is a function; write ${name}(…)`)
+    const known = [...this.names.keys()].join(', ')
+    throw this.error(at, `unknown name ${name}; known are ${known}`)
+  }
+
+  private binary(kind: Arithmetic | Comparison, a: Node, b: Node): Node {
+    const { g } = this
+    if (isComparison(kind)) return g.make(kind, [a, b])
+    return kind === 'pow' ? power(g, a, b) : g[kind](a, b)
+  }
+
+  private call(name: string, args: readonly Tree[], at: number): Node {
+    const { g } = this
+    if (!Object.hasOwn(functions, name))
+      throw this.error(
+        at,
+        `unknown function ${name}; there are ${Object.keys(functions).join(', ')}`,
+      )
+    const count = functions[name]
+    if (args.length !== count)
+      throw this.error(
+        at,
+        `${name} takes ${count || 'no'} argument${count === 1 ? '' : 's'}, got ${args.length}`,
+      )
+    if (name === 'rand' || name === 'randn') {
+      if (this.noise) return draw(g, name, at, this.noise)
+      throw this.error(at, `${name} is for lines that a time step runs`)
+    }
+    if (name === 'where') {
+      const { mask, spike } = this.condition(args[0])
+      return g.where(mask, this.number(args[1]), this.number(args[2]), spike)
+    }
+    const values = args.map((tree) => this.number(tree))
+    if (name !== 'sign') return g.make(name, values)
+    const [x] = values
+    const zero = g.constant(0)
+    const one = g.constant(1)
+    // NaN and 0 stay as they are.
+    const below = g.where(g.make('lt', [x, zero]), g.constant(-1), g.make('detach', [x]))
+    return g.where(g.make('gt', [x, zero]), one, below)
+  }
+
+  /**
+   * A line `spike = condition`: derivatives go through its first comparison by the surrogate of the
+   * distance; what stands behind `and` only lets spikes through.
+   */
+  private spike(tree: Tree): Node {
+    const { g } = this
+    let first = tree
+    while (first.kind === 'and') first = first.left
+    if (
+      !isComparison(first.kind) ||
+      !('left' in first) ||
+      first.kind === 'eq' ||
+      first.kind === 'ne'
+    )
+      throw this.error(first.at, 'spike must be a comparison, such as u >= theta')
+    const [a, b] = [this.number(first.left), this.number(first.right)]
+    const rises = first.kind === 'ge' || first.kind === 'gt'
+    const distance = rises ? g.sub(a, b) : g.sub(b, a)
+    const passes = this.others(tree)
+    const fires = g.make(first.kind, [a, b])
+    return g.spike(passes ? g.make('and', [fires, passes]) : fires, distance, passes)
+  }
+
+  /** What stands behind the first `and` of a condition. */
+  private others(tree: Tree): Node | undefined {
+    if (tree.kind !== 'and') return undefined
+    const before = this.others(tree.left)
+    const { mask } = this.condition(tree.right)
+    return before ? this.g.make('and', [before, mask]) : mask
+  }
+
+  /** Runs a line; rates move a state by `dt`. @returns its value */
+  run({ name, tree }: Line): Node {
+    const value = name === 'spike' ? this.spike(tree) : this.value(tree)
+    if (name !== undefined) this.names.set(name, value)
+    return value
+  }
+}

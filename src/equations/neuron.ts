@@ -1,0 +1,280 @@
+/** A neuron as its text says it: what it keeps from step to step, and one step after the other. */
+
+import { SpikewasmError } from '../errors.js'
+import { tangents } from './derivatives.js'
+import { Evaluator, reserved } from './evaluate.js'
+import { lowerings } from './functions.js'
+import { Graph, Level, type Node, reachable } from './graph.js'
+import { drawLowerings, type Noise } from './noise.js'
+import {
+  branches,
+  EquationError,
+  type Line,
+  namesIn,
+  parse,
+  type Source,
+  type Tree,
+} from './parse.js'
+import { type Equations, openRange, type Range, type Run, statesOf, type Written } from './step.js'
+
+/** How `dv/dt = …` moves v on: by its rate, or by the solution of a linear equation. */
+export type Solver = 'euler' | 'exponentialEuler'
+
+/** More states than neurons have. */
+const MOST_STATES = 16
+
+/** A neuron as a user's text says. */
+export interface TextEquations extends Equations {
+  readonly ranges: ReadonlyMap<string, TextRange>
+}
+
+/** `at`: where a line says it. */
+type TextRange = Range & { readonly at: number }
+
+interface Step {
+  readonly source: Source
+  /** Lines that a step runs. */
+  readonly lines: readonly Line[]
+  readonly dt: number
+  readonly solver: Solver
+  /** Where numbers are drawn, in their order. */
+  readonly draws: readonly number[]
+}
+
+/** Bounds from a line such as `tau > 1` or `0 <= beta < 1`. */
+function addRange(
+  source: Source,
+  tree: Tree,
+  parameters: readonly string[],
+  into: Map<string, TextRange>,
+): void {
+  if (tree.kind === 'and') {
+    for (const branch of branches(tree)) addRange(source, branch, parameters, into)
+    return
+  }
+  const wrong = new EquationError(
+    source,
+    tree.at,
+    'a line must be name = expression, dv/dt = expression, or the range of a parameter, such as ' +
+      'tau > 1',
+  )
+  if (!['ge', 'gt', 'le', 'lt'].includes(tree.kind) || !('left' in tree)) throw wrong
+  const named = tree.left.kind === 'name'
+  const name = named ? tree.left : tree.right
+  const bound = numberOf(named ? tree.right : tree.left)
+  if (name.kind !== 'name' || bound === undefined) throw wrong
+  if (!parameters.includes(name.name))
+    throw new EquationError(source, name.at, `a range is of a parameter; ${name.name} is none`)
+  const before = into.get(name.name) ?? { ...openRange, at: tree.at }
+  const isLeast = (tree.kind === 'ge' || tree.kind === 'gt') === named
+  const within = tree.kind === 'ge' || tree.kind === 'le'
+  into.set(name.name, {
+    ...before,
+    ...(isLeast ? { least: bound, withLeast: within } : { most: bound, withMost: within }),
+  })
+}
+
+function numberOf(tree: Tree): number | undefined {
+  if (tree.kind === 'number') return tree.value
+  if (tree.kind !== 'neg') return undefined
+  const value = numberOf(tree.of)
+  return value === undefined ? undefined : -value
+}
+
+const drawsIn = (tree: Tree): number[] => [
+  ...(tree.kind === 'call' && /^randn?$/.test(tree.name) ? [tree.at] : []),
+  ...branches(tree).flatMap(drawsIn),
+]
+
+/** Whether a name may be no parameter's. */
+const isTaken = (name: string): boolean =>
+  reserved.has(name) || ['spike', 'output', 'and', 'or', 'not'].includes(name)
+
+/** What numbers that are drawn follow from: names that no text has, where somebody asks. */
+function noiseOf(g: Graph, names: ReadonlyMap<string, Node>, calls: readonly number[]): Noise {
+  const of = (name: string): Node => names.get(` ${name}`) ?? g.leaf(name, Level.Neuron)
+  return { step: of('step'), neuron: of('neuron'), key: of('key'), calls }
+}
+
+interface ReadOptions {
+  readonly dt?: number
+  readonly solver?: Solver
+  /** Names of parameters that say where states begin are read too. */
+  readonly init?: Readonly<Record<string, unknown>>
+}
+
+/**
+ * Reads a text: one line below the other runs at each time step. `x` is the current; a name that is
+ * read before it is assigned is a state.
+ *
+ * @param parameters their names
+ * @param all the lines of the text
+ * @throws EquationError with line, column and a caret
+ */
+export function readNeuron(
+  source: Source,
+  parameters: readonly string[],
+  { dt = 1, solver = 'euler', init = {} }: ReadOptions = {},
+  all: readonly Line[] = parse(source),
+): TextEquations {
+  const lines = all.filter(({ name }) => name !== undefined)
+  const ranges = new Map<string, TextRange>()
+  for (const { name, tree } of all)
+    if (name === undefined) addRange(source, tree, parameters, ranges)
+  for (const name of parameters)
+    if (isTaken(name))
+      throw new SpikewasmError(
+        `${source.what}: the parameter ${name} has a name with a meaning of its own; take another`,
+      )
+  for (const { name, at, isRate } of lines) {
+    if (parameters.includes(name as string))
+      throw new EquationError(source, at, `${name} is a parameter, which no line assigns`)
+    if (reserved.has(name as string))
+      throw new EquationError(source, at, `${name} has a meaning of its own; take another name`)
+    if (isRate && (name === 'spike' || name === 'output'))
+      throw new EquationError(source, at, `${name} is no state that a rate moves`)
+  }
+  const outputs = lines.filter(({ name }) => name === 'spike' || name === 'output')
+  if (outputs.length !== 1)
+    throw outputs.length === 0
+      ? new SpikewasmError(`${source.what}: a line spike = … or output = … is missing`)
+      : new EquationError(source, outputs[1].at, 'there must be one line spike = … or output = …')
+  const found = statesOf(
+    lines.map(({ name = '', isRate, tree }) => [
+      name,
+      [...namesIn(tree).keys(), ...(isRate ? [name] : [])],
+    ]),
+  )
+  if (found.states.length > MOST_STATES)
+    throw new SpikewasmError(
+      `${source.what}: there must be at most ${MOST_STATES} states, got ${found.states.length}`,
+    )
+  const draws = lines.flatMap(({ tree }) => drawsIn(tree)).sort((a, b) => a - b)
+  const step = { source, lines, dt, solver, draws }
+  const run: Run = (g, names) => runStep(g, step, names)
+  const text = [source.text, dt, solver].join('\n')
+  const functions = draws.length > 0 ? { ...lowerings, ...drawLowerings } : lowerings
+  const equations = { ...found, what: source.what, text, ranges, run, functions, draws }
+  checkNames(equations, lines, parameters, Object.values(init))
+  return equations
+}
+
+/** Runs one step, so that mistakes show before a network is made; each parameter has a use. */
+function checkNames(
+  { what, states, ranges, run }: Equations,
+  lines: readonly Line[],
+  parameters: readonly string[],
+  starts: readonly unknown[],
+): void {
+  const g = new Graph(what)
+  const names = ['x', ...parameters, ...states].map(
+    (name) => [name, g.leaf(name, Level.Neuron)] as const,
+  )
+  run(g, new Map(names))
+  const read = new Set(lines.flatMap(({ tree }) => [...namesIn(tree).keys()]))
+  for (const name of parameters)
+    if (!read.has(name) && !starts.includes(name))
+      throw new SpikewasmError(
+        `${what}: no line reads the parameter ${name}` +
+          `${ranges.has(name) ? ' but its range' : ''}; leave it out`,
+      )
+}
+
+/** Runs one step on nodes by name, which are changed. */
+function runStep(g: Graph, step: Step, names: Map<string, Node>): Node {
+  const { source, lines, dt, draws } = step
+  names.set('dt', g.constant(dt))
+  const evaluator = new Evaluator(g, source, names, noiseOf(g, names, draws))
+  for (let i = 0; i < lines.length; i++) {
+    const line = lines[i]
+    if (!line.isRate) {
+      evaluator.run(line)
+      continue
+    }
+    // Rates side by side are one system: all see the states before it.
+    let end = i
+    while (lines[end + 1]?.isRate) end++
+    const system = lines.slice(i, end + 1)
+    const moved = system.map((one) => move(g, step, evaluator, one))
+    for (const [k, one] of system.entries()) names.set(one.name as string, moved[k])
+    i = end
+  }
+  return names.get(lines[lines.length - 1].name as string) as Node
+}
+
+/** A state one step of `dt` later, by its rate. */
+function move(g: Graph, { source, dt, solver }: Step, evaluator: Evaluator, line: Line): Node {
+  const name = line.name as string
+  const { names } = evaluator
+  const state = names.get(name) as Node
+  if (solver === 'euler') return g.add(state, g.mul(g.constant(dt), evaluator.number(line.tree)))
+  // dv/dt = a + b·v  →  v·e^(b·dt) + a·(e^(b·dt) − 1)/b
+  const placeholder = g.leaf(`rate ${name}`, Level.Neuron)
+  const one = new Map([[placeholder, g.constant(1)]])
+  names.set(name, placeholder)
+  const rate = evaluator.number(line.tree)
+  const none = (): never => {
+    throw new SpikewasmError(`${source.what}: no derivative`)
+  }
+  const slope = tangents(g, none, [rate], one)(rate)
+  names.set(name, g.constant(0))
+  const rest = evaluator.number(line.tree)
+  names.set(name, state)
+  const isLinear = (node: Node): boolean => !reachable([node]).includes(placeholder)
+  if (!slope) return g.add(state, g.mul(g.constant(dt), rest))
+  if (!isLinear(slope) || !isLinear(rest))
+    throw new EquationError(
+      source,
+      line.at,
+      `the rate is not linear in ${name}, so that it has no exact solution; use solver: 'euler'`,
+    )
+  const decay = g.make('exp', [g.mul(slope, g.constant(dt))])
+  const gain = g.div(g.sub(decay, g.constant(1)), slope)
+  return g.add(g.mul(state, decay), g.mul(rest, gain))
+}
+
+/**
+ * The share of a potential that a step leaves until neurons fire: where the distance to the
+ * threshold has a derivative by one state alone, and a constant one. Else NaN.
+ */
+export function leakOf(
+  equations: Equations,
+  parameters: Readonly<Record<string, number | readonly number[]>>,
+  learn: readonly string[],
+): number {
+  const g = new Graph(equations.what)
+  const states = equations.states.map((name) => g.leaf(name, Level.Neuron))
+  const names = new Map<string, Node>([['x', g.leaf('x', Level.Neuron)]])
+  for (const [i, name] of equations.states.entries()) names.set(name, states[i])
+  for (const [name, value] of Object.entries(parameters)) {
+    const isKnown = typeof value === 'number' && !learn.includes(name)
+    names.set(name, isKnown ? g.constant(value) : g.leaf(name, Level.Neuron))
+  }
+  equations.run(g, names)
+  const fired = names.get(equations.output) as Node
+  if (fired.op !== 'spike') return Number.NaN
+  const distance = fired.args[1]
+  const one = g.constant(1)
+  const slopes = states.flatMap(
+    (state) => tangents(g, () => one, [distance], new Map([[state, one]]))(distance) ?? [],
+  )
+  return slopes.length === 1 && slopes[0].op === 'const' ? slopes[0].value : Number.NaN
+}
+
+/**
+ * A surrogate as a text of x and alpha.
+ * @throws EquationError for mistakes, and where its last line is no expression alone
+ */
+export function readSurrogate(source: Source): Written {
+  const lines = parse(source)
+  const last = lines.at(-1)
+  if (!last || last.name !== undefined)
+    throw new EquationError(source, last?.at ?? 0, 'the last line must be an expression alone')
+  const run: Run = (g, names) => {
+    const evaluator = new Evaluator(g, source, names)
+    return lines.map((line) => evaluator.run(line)).at(-1) as Node
+  }
+  const g = new Graph(source.what)
+  run(g, new Map(['x', 'alpha'].map((name) => [name, g.leaf(name, Level.Neuron)])))
+  return { text: source.text, run }
+}

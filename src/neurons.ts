@@ -1,0 +1,95 @@
+/**
+ * The neurons that the package has, as the texts that `neuron()` takes.
+ *
+ * @module neurons
+ */
+
+import { surrogateTexts } from './equations/surrogates.js'
+import { checkArguments, describe, expect } from './errors.js'
+import {
+  adex,
+  alif,
+  type Cell,
+  cubaLif,
+  type Equations,
+  exponentialIntegrateAndFire,
+  integrateAndFire,
+  integrator,
+  izhikevich,
+  leakyIntegrator,
+  lif,
+  type Neuron,
+  plif,
+  quadraticIntegrateAndFire,
+  resonateAndFire,
+  type Values,
+} from './nn/layers/index.js'
+import { neuronModel } from './nn/layers/presets.js'
+
+/** Neurons as what `neuron(text, parameters, options)` makes them of. */
+export interface NeuronEntry {
+  /** What a time step does, line by line. */
+  readonly text: string
+  /** Numbers by the names that the text has for them. */
+  readonly parameters: Readonly<Record<string, Values>>
+  /** Names of those that are learnt. */
+  readonly learn: readonly string[]
+  /** States before the first step, or parameters that say them; 0 where nothing is said. */
+  readonly init: Readonly<Record<string, number | string>>
+  /** What stands in for the derivative of a spike. */
+  readonly surrogate: string
+  /** Its sharpness. */
+  readonly alpha: number
+  /** Length of a time step. */
+  readonly dt: number
+}
+
+/**
+ * A layer of neurons as a text.
+ * @param layer `lif()`, `cubaLif({ tau: 3 })`, `neuron(…)`, …; none that is recurrent
+ */
+export function of(layer: Neuron | Cell | Equations, ...more: []): NeuronEntry {
+  checkArguments('neurons.of', more)
+  const { kind, recurrence } = Object(layer) as Partial<Cell>
+  expect(
+    ['neuron', 'cell', 'equations'].includes(kind as string) && !recurrence,
+    () => `neurons.of takes a layer of neurons such as lif(), got ${describe(layer)}`,
+  )
+  const { surrogate } = layer
+  if (layer.kind === 'equations') {
+    const { text, parameters, learn, init, alpha, dt } = layer
+    return { text, parameters, learn, init, surrogate, alpha, dt }
+  }
+  const { equations, parameters, learn, init, alpha } = neuronModel(layer)
+  const { text } = equations
+  return { text, parameters, learn: [...learn.keys()], init, surrogate, alpha, dt: 1 }
+}
+
+const presets = {
+  lif,
+  integrateAndFire,
+  plif,
+  cubaLif,
+  alif,
+  leakyIntegrator,
+  integrator,
+  izhikevich,
+  adex,
+  quadraticIntegrateAndFire,
+  exponentialIntegrateAndFire,
+  resonateAndFire,
+} as const
+
+/** All presets at their defaults, by the names of their functions. */
+export function list(...more: []): Readonly<Record<keyof typeof presets, NeuronEntry>> {
+  checkArguments('neurons.list', more)
+  const makers: Readonly<Record<string, () => Neuron | Cell | Equations>> = presets
+  const entries = Object.entries(makers).map(([name, make]) => [name, of(make())])
+  return Object.fromEntries(entries) as Record<keyof typeof presets, NeuronEntry>
+}
+
+/** Texts of all surrogates by name: of x, potential minus threshold, and alpha. */
+export function surrogates(...more: []): Readonly<Record<string, string>> {
+  checkArguments('neurons.surrogates', more)
+  return { ...surrogateTexts }
+}

@@ -1,0 +1,393 @@
+/** Neurons from equations of the user's own. */
+
+import {
+  leakOf,
+  readNeuron,
+  readSurrogate,
+  type Solver,
+  type TextEquations,
+} from '../../equations/neuron.js'
+import { EquationError, type Line, parse, type Source } from '../../equations/parse.js'
+import type { Range } from '../../equations/step.js'
+import { surrogateTexts } from '../../equations/surrogates.js'
+import {
+  checkArguments,
+  checkInteger,
+  checkOptions,
+  describe,
+  expect,
+  SpikewasmError,
+} from '../../errors.js'
+import { type Shape, show, type Value } from '../value.js'
+import type { LayerKind, ParameterSpec } from './kind.js'
+import type { NeuronModel } from './neuron-model.js'
+import { checkNumbers, finite, type PerNeuron, type Values } from './numbers.js'
+import { type Recurrence, recurrenceOf, recurrentSpecs } from './recurrence.js'
+import { checkSurrogate, isSurrogate } from './surrogates.js'
+
+/** What `neuron` and `elementwise` make. */
+export interface Equations {
+  /** Tells this layer from others. */
+  readonly kind: 'equations'
+  /** What a time step does, line by line. */
+  readonly text: string
+  /** Numbers by the names that the text has for them. */
+  readonly parameters: Readonly<Record<string, Values>>
+  /** What stands in for the derivative of a spike: a name, or a text of x and alpha. */
+  readonly surrogate: string
+  /** Sharpness α of the surrogate. */
+  readonly alpha: number
+  /** Which parameters are learnt. */
+  readonly learn: readonly string[]
+  /** States before the first step, or parameters that say them; 0 where nothing is said. */
+  readonly init: Readonly<Record<string, number | string>>
+  /** Length of a time step, for lines dv/dt = …. */
+  readonly dt: number
+  /** How such lines move v on. */
+  readonly solver: Solver
+  /** Of what rand() and randn() draw. */
+  readonly seed: number
+  /** Its own spikes as an input, or null. */
+  readonly recurrence: Recurrence | null
+}
+
+/** Options of `neuron`; each has a default. */
+export interface EquationOptions {
+  /**
+   * What stands in for the derivative of a spike in the backward pass: a name as `lif` takes it, or
+   * a text of `x`, potential minus threshold, and `alpha`. Default 'sigmoid'.
+   */
+  surrogate?: string
+  /** Sharpness α of the surrogate, > 0; defaults as those of `lif`, of a text 1. */
+  alpha?: number
+  /** Names of parameters that are learnt. */
+  learn?: readonly string[]
+  /** States before the first step, or names of parameters that say them; default 0. */
+  init?: Readonly<Record<string, number | string>>
+  /** Length of a time step, > 0, for lines dv/dt = …; default 1. */
+  dt?: number
+  /** How lines dv/dt = … move v: 'euler' (the default), or exactly where they are linear in v. */
+  solver?: Solver
+  /** Seed of what rand() and randn() draw, 0…2³² − 1; default 0. */
+  seed?: number
+}
+
+const optionNames = ['surrogate', 'alpha', 'learn', 'init', 'dt', 'solver', 'seed'] as const
+
+/** The text of a layer, read. */
+export const equationsOf = ({ text, parameters, ...options }: Equations): TextEquations =>
+  readNeuron({ what: 'neuron', text }, Object.keys(parameters), options)
+
+/** Whether it is an activation: a number of each step alone. */
+function isElementwise(layer: Equations): boolean {
+  const { output, states } = equationsOf(layer)
+  return output === 'output' && states.length === 0
+}
+
+const inRange = (value: number, { least, most, withLeast, withMost }: Range): boolean =>
+  (withLeast ? value >= least : value > least) && (withMost ? value <= most : value < most)
+
+function checkParameters(what: string, given: unknown): Readonly<Record<string, Values>> {
+  expect(
+    typeof given === 'object' && given !== null && !Array.isArray(given),
+    () => `${what}'s parameters must be an object of numbers by name, got ${describe(given)}`,
+  )
+  const names = Object.keys(given)
+  for (const name of names)
+    expect(
+      /^[\p{L}_][\p{L}\p{N}_]{0,49}$/u.test(name),
+      () => `a parameter of ${what} must have a name of letters and digits, got ${describe(name)}`,
+    )
+  return Object.fromEntries(
+    names.map((name) => [
+      name,
+      checkNumbers(`${what}.${name}`, (given as Record<string, unknown>)[name], 'finite', finite),
+    ]),
+  )
+}
+
+function checkLearn(what: string, learn: readonly string[], names: readonly string[]): string[] {
+  expect(
+    Array.isArray(learn) &&
+      learn.every((name, i) => names.includes(name) && learn.indexOf(name) === i),
+    () =>
+      `${what}.learn must name parameters (${names.join(', ')}), each once, got ${describe(learn)}`,
+  )
+  return names.filter((name) => learn.includes(name))
+}
+
+/** Reads a text, and checks parameters and options that any has. `lines`: of the text. */
+function read(
+  source: Source,
+  parameters: unknown,
+  { learn = [], init = {}, dt = 1, solver = 'euler', seed = 0 }: EquationOptions,
+  lines?: readonly Line[],
+) {
+  const { what } = source
+  checkInteger(`${what}.seed`, seed, 0, 2 ** 32 - 1)
+  const values = checkParameters(what, parameters)
+  const names = Object.keys(values)
+  const equations = readNeuron(source, names, { dt, solver, init }, lines)
+  for (const [name, range] of equations.ranges)
+    for (const value of [values[name]].flat())
+      if (!inRange(value, range)) {
+        const problem = `${name} is out of the range that this line says, got ${value}`
+        throw new EquationError(source, range.at, problem)
+      }
+  const learnt = checkLearn(what, learn, names)
+  const fields = { parameters: values, learn: learnt, dt, solver, seed, recurrence: null }
+  return { equations, fields }
+}
+
+function checkInit(
+  what: string,
+  init: NonNullable<EquationOptions['init']>,
+  states: readonly string[],
+  { parameters, learn }: Pick<Equations, 'parameters' | 'learn'>,
+): void {
+  checkOptions(`${what}.init`, init, states)
+  for (const [name, value] of Object.entries(init))
+    expect(
+      typeof value === 'string'
+        ? Object.hasOwn(parameters, value) && !learn.includes(value)
+        : finite(value),
+      () =>
+        `${what}.init.${name} must be a number, or the name of a parameter that is not learnt, ` +
+        `got ${describe(value)}`,
+    )
+}
+
+const checkText = (what: string, text: unknown): void =>
+  expect(typeof text === 'string', () => `${what} takes a text of equations, got ${describe(text)}`)
+
+/**
+ * Neurons as equations say: [C, H, W] → [C, H, W]. The lines of the text run one behind the other
+ * at each time step. `x` is the current. A name that is read before it is assigned is a state,
+ * which keeps its value from step to step. `spike = u >= theta` makes spikes; `output = u` in its
+ * place gives a number. `dv/dt = …` moves v on. A line such as `tau > 1` says where a parameter
+ * must stay.
+ *
+ * `rand()`, in [0, 1), and `randn()`, a standard normal number, follow from `seed`, the place of
+ * the call, the step and the neuron: an image has the same ones at every prediction, alone or in a
+ * batch, on any number of threads, and in an exported file. In training each image of each batch
+ * draws others, by the seed of `compile`; the backward pass sees those of the forward pass.
+ * They have no derivative.
+ *
+ * Derivatives are taken of the equations: those of a spike by the surrogate of the distance between
+ * the sides of its comparison, none of what is within `detach(…)`.
+ *
+ * @param text `+ - * / ^`, comparisons, `and or not`, and the functions exp, log, sqrt, tanh,
+ *   sigmoid, abs, min, max, floor, round, sign, where, detach, rand, randn; `pi`, `dt`; from #
+ *   on a line is a comment
+ * @param parameters numbers by name: one for the layer, each channel or each neuron
+ * @throws SpikewasmError with line, column and a caret for a mistake in the text
+ * @example
+ *
+ * const adaptive = neuron(
+ *   `u = u*(1 - 1/tau) + x
+ *    spike = u >= theta + beta*a
+ *    a = a*(1 - 1/tauA) + spike
+ *    u = u - theta*detach(spike)`,
+ *   { tau: 5, tauA: 20, theta: 1, beta: 0.2 },
+ *   { learn: ['beta'] },
+ * )
+ */
+export function neuron(
+  text: string,
+  parameters: Readonly<Record<string, PerNeuron>> = {},
+  options: EquationOptions = {},
+  ...more: []
+): Equations {
+  checkArguments('neuron', more)
+  checkOptions('neuron', options, optionNames)
+  return neuronOf('neuron', text, parameters, options)
+}
+
+/** @param what what messages call it */
+export function neuronOf(
+  what: string,
+  text: string,
+  parameters: Readonly<Record<string, PerNeuron>>,
+  options: EquationOptions,
+): Equations {
+  checkText(what, text)
+  const { init = {}, dt = 1, solver = 'euler', surrogate = 'sigmoid' } = options
+  expect(finite(dt) && dt > 0, () => `${what}.dt must be > 0, got ${describe(dt)}`)
+  expect(
+    solver === 'euler' || solver === 'exponentialEuler',
+    () => `${what}.solver must be 'euler' or 'exponentialEuler', got ${describe(solver)}`,
+  )
+  expect(
+    typeof init === 'object' && init !== null,
+    () => `${what}.init must be an object of states, got ${describe(init)}`,
+  )
+  const { equations, fields } = read({ what, text }, parameters, options)
+  checkInit(what, init, equations.states, fields)
+  const shared = { kind: 'equations', text, ...fields, init: { ...init } } as const
+  if (isSurrogate(surrogate))
+    return { ...shared, ...checkSurrogate(what, { ...options, surrogate }) }
+  expect(
+    typeof surrogate === 'string',
+    () => `${what}.surrogate must be a name or a text, got ${describe(surrogate)}`,
+  )
+  readSurrogate({ what: `${what}.surrogate`, text: surrogate })
+  const { alpha = 1 } = options
+  expect(
+    finite(alpha) && alpha > 0,
+    () => `${what}.alpha must be > 0 and finite, got ${describe(alpha)}`,
+  )
+  return { ...shared, surrogate, alpha }
+}
+
+/** Options of `elementwise`. */
+export interface ElementwiseOptions {
+  /** Names of parameters that are learnt. */
+  learn?: readonly string[]
+  /** Seed of what rand() and randn() draw, 0…2³² − 1; default 0. */
+  seed?: number
+}
+
+/**
+ * An activation as a text says, of each number and at each time step: [C, H, W] → [C, H, W]. The
+ * last line is an expression of `x` and of parameters; lines `name = …` before it help. It is what
+ * `neuron` makes of `output = …`, without a state. Its derivative is taken of the text.
+ *
+ * @param text as that of `neuron`
+ * @param parameters numbers by name: one for the layer, each channel or each neuron
+ * @throws SpikewasmError with line, column and a caret for a mistake in the text
+ * @example
+ *
+ * const swish = elementwise('x * sigmoid(beta*x)', { beta: 1 }, { learn: ['beta'] })
+ */
+export function elementwise(
+  text: string,
+  parameters: Readonly<Record<string, PerNeuron>> = {},
+  options: ElementwiseOptions = {},
+  ...more: []
+): Equations {
+  checkArguments('elementwise', more)
+  checkText('elementwise', text)
+  checkOptions('elementwise', options, ['learn', 'seed'])
+  const source = { what: 'elementwise', text }
+  const lines = parse(source)
+  const last = lines.at(-1)
+  if (!last || last.name !== undefined)
+    throw new EquationError(source, last?.at ?? 0, 'the last line must be an expression alone')
+  const before = lines.slice(0, -1)
+  for (const { name, at } of before)
+    if (name === 'spike' || name === 'output')
+      throw new EquationError(source, at, `an activation has no line ${name} = …; use neuron()`)
+  const { equations, fields } = read(source, parameters, options, [
+    ...before,
+    { ...last, name: 'output' },
+  ])
+  const [state] = equations.states
+  if (state !== undefined)
+    throw new SpikewasmError(
+      `elementwise: an activation keeps nothing from step to step, but ${state} is read before a ` +
+        'line assigns it; use neuron()',
+    )
+  return {
+    ...{ kind: 'equations', text: `${text.slice(0, last.at)}output = ${text.slice(last.at)}` },
+    ...fields,
+    ...{ init: {}, ...checkSurrogate('elementwise', {}) },
+  }
+}
+
+/** Name of a parameter in the state dict: behind a map where it stays in an open range. */
+export const storedName = (name: string, range: Range | undefined): string =>
+  range && !range.withLeast && !range.withMost ? `raw_${name}` : name
+
+/** What is stored of a value: from it the map makes the value again. */
+export function storedValue(value: number, range: Range | undefined): number {
+  if (!range || range.withLeast || range.withMost) return value
+  const { least, most } = range
+  if (least === -Infinity) return -Math.log(most - value)
+  if (most === Infinity) return -Math.log(value - least)
+  return Math.log((value - least) / (most - value))
+}
+
+function learntSpec(
+  layer: Equations,
+  name: string,
+  range: Range | undefined,
+  [c, h, w]: Shape,
+): ParameterSpec {
+  const values = layer.parameters[name]
+  const start = (value: number): number => storedValue(value, range)
+  const perNeuron = typeof values !== 'number' && values.length !== c
+  return {
+    name: storedName(name, range),
+    shape: typeof values === 'number' ? [] : perNeuron ? [c, h, w] : [c],
+    decays: false,
+    initial: typeof values === 'number' ? start(values) : { values: values.map(start) },
+  }
+}
+
+function checkLengths(
+  { parameters }: Equations,
+  { shape, flat, ...x }: Value,
+  where: string,
+): void {
+  const [c, h, w] = shape
+  const all = c * h * w
+  const perChannel = !flat || all === c
+  for (const [name, values] of Object.entries(parameters))
+    expect(
+      typeof values === 'number' || values.length === all || (perChannel && values.length === c),
+      () =>
+        `${where}: ${name} has ${(values as readonly number[]).length} numbers, expected ` +
+        `${perChannel && all !== c ? `${c} (one for each channel) or ` : ''}${all} (one for each ` +
+        `neuron of ${show({ shape, flat, ...x })}), or a single number`,
+    )
+}
+
+export const equationsKind: LayerKind<Equations> = {
+  output(layer, x, where) {
+    checkLengths(layer, x, where)
+    return [x.shape, x.flat]
+  },
+  again({ text, parameters, recurrence, ...options }) {
+    const layer = neuron(text, parameters, options)
+    return recurrence ? { ...layer, recurrence: recurrenceOf(layer, recurrence) } : layer
+  },
+  label: (layer) =>
+    layer.recurrence ? 'recurrent(neuron)' : isElementwise(layer) ? 'elementwise' : 'neuron',
+  spikes: (layer) => equationsOf(layer).output === 'spike',
+  title: 'neurons',
+  parameters(layer, shape) {
+    const { ranges } = equationsOf(layer)
+    return [
+      ...layer.learn.map((name) => learntSpec(layer, name, ranges.get(name), shape)),
+      ...recurrentSpecs(layer.recurrence, shape),
+    ]
+  },
+}
+
+/** Neurons as the layer's text says. */
+export function equationsModel(layer: Equations): NeuronModel {
+  const equations = equationsOf(layer)
+  const { parameters, surrogate, alpha, init, seed } = layer
+  const leak = leakOf(equations, parameters, layer.learn)
+  const name = (one: string): [string, string] => [one, storedName(one, equations.ranges.get(one))]
+  return {
+    equations,
+    parameters,
+    surrogate: readSurrogate({
+      what: 'neuron.surrogate',
+      text: isSurrogate(surrogate) ? surrogateTexts[surrogate] : surrogate,
+    }),
+    alpha,
+    init,
+    seed,
+    leak,
+    leakWritten: Number.isNaN(leak)
+      ? undefined
+      : { text: String(leak), run: (g) => g.constant(leak) },
+    recurrence: layer.recurrence,
+    learn: new Map(layer.learn.map(name)),
+  }
+}
+
+/** Whether a layer draws numbers. */
+export const draws = (layer: Equations): boolean => (equationsOf(layer).draws ?? []).length > 0

@@ -1,0 +1,334 @@
+/** Layers of neurons: how they run, and how gradients pass them. */
+
+import { expect } from '../errors.js'
+import type { GraphNode } from '../graph/trace.js'
+import type { ParameterSpec } from '../nn/layers/kind.js'
+import { labelOf } from '../nn/layers/kinds.js'
+import type { NeuronModel } from '../nn/layers/neuron-model.js'
+import { countArrivals, countNeurons, countValues, recordMasks } from './activity.js'
+import {
+  giveGradient,
+  gradientBuffer,
+  neuronGradient,
+  neuronTimeGradient,
+  sumGradient,
+} from './gradients.js'
+import { neuronAxes, type ParameterLayout, storedChannels } from './layout.js'
+import { plainFloat } from './materialise.js'
+import { type MethodTraits, quoteMethodsWith } from './methods.js'
+import {
+  emitLearnGradients,
+  emitNeuronsBackward,
+  emitRecurrentGradient,
+} from './neuron-backward.js'
+import {
+  emitNeurons,
+  type Neurons,
+  type Places,
+  type RecurrentWeight,
+  sizesOf,
+} from './neuron-record.js'
+import { type Pass, term } from './pass.js'
+import { givePenalties } from './penalties.js'
+import { isProbed, probe, probedSpikes } from './probe.js'
+import { inputOf, readable } from './readable.js'
+import { neuronBackwardOnline, neuronBackwardRate } from './records/gradient.js'
+import { MOST_LEARNT } from './records/neuron.js'
+import type { Place } from './records/schema.js'
+import type { Expression, FloatTensor, Shape, SpikeTensor } from './tensors.js'
+import type { Buffer, Reference } from './words.js'
+import { materialise } from './write-out.js'
+
+/** How parameters lie: of each neuron [H][W][C'], a recurrent weight by its inputs. */
+export function parameterLayout(
+  { name, shape }: ParameterSpec,
+  image: Shape,
+): ParameterLayout | undefined {
+  const [c, h, w] = image
+  const stored = storedChannels(c)
+  const pixels = h * w
+  const neurons = pixels * stored
+  const n = c * pixels
+  const at = (neuron: number): number => (neuron % pixels) * stored + Math.floor(neuron / pixels)
+  if (name === 'recurrent.weight')
+    return {
+      shape,
+      stored: neurons * neurons,
+      axes: [...neuronAxes(image), ...neuronAxes(image, neurons)],
+      each(visit) {
+        for (let to = 0; to < n; to++)
+          for (let from = 0; from < n; from++) visit(to * n + from, at(from) * neurons + at(to))
+      },
+    }
+  if (shape.length !== 3 && !name.startsWith('recurrent.')) return undefined
+  return {
+    shape,
+    stored: neurons,
+    axes: neuronAxes(image),
+    each(visit) {
+      for (let i = 0; i < n; i++) visit(i, at(i))
+    },
+  }
+}
+
+/** @throws SpikewasmError where the method cannot train the layer */
+function checkMethod(
+  node: GraphNode,
+  model: NeuronModel,
+  { training, context, options }: Pass,
+): void {
+  const { method } = context
+  const label = labelOf(node)
+  const where = `${node.name} (${label})`
+  const wayOut = label === 'plif' ? 'lif() with this method' : 'them, or leave out learn'
+  const after = quoteMethodsWith(({ backward }) => backward === 'afterwards')
+  expect(
+    !training || model.learn.size === 0 || method.neuron !== 'surrogate',
+    () =>
+      `${where}: what it learns (${[...model.learn.keys()].join(', ')}) needs method ${after}, ` +
+      `got '${options.method}'; use ${wayOut}`,
+  )
+  const through = quoteMethodsWith(({ neuron }) => neuron !== 'eligibility')
+  expect(
+    !training || !model.recurrence || method.neuron !== 'eligibility',
+    () =>
+      `${where}: method '${options.method}' has no gradient of a recurrent weight, whose input ` +
+      `is the layer's own output; use ${through}`,
+  )
+  expect(
+    !training ||
+      !model.recurrence ||
+      method.presynaptic !== 'trace' ||
+      model.leakWritten !== undefined,
+    () =>
+      `${where}: method '${options.method}' has no trace of its own spikes, whose share at a ` +
+      "step follows from the neuron's leak, and these equations have no single one; use " +
+      quoteMethodsWith((one) => one.neuron !== 'eligibility' && one.presynaptic !== 'trace'),
+  )
+  const { size } = model.learn
+  expect(size <= MOST_LEARNT, () => `${where}: it may learn ${MOST_LEARNT} parameters, got ${size}`)
+}
+
+/** Where a layer's own spikes come back. */
+function recurrentOf(
+  { context }: Pass,
+  { index }: GraphNode,
+  { recurrence }: NeuronModel,
+): RecurrentWeight | undefined {
+  if (!recurrence) return undefined
+  const oneToOne = recurrence.allToAll === false
+  const role = oneToOne ? 'recurrent.V' : 'recurrent.weight'
+  const weight = context.parameter(index, role) as Place
+  return { weight, bias: context.parameter(index, 'recurrent.bias') || undefined, oneToOne }
+}
+
+/** What a layer of neurons reads: recurrent ones a plain current, to which their spikes add. */
+function neuronsOf(
+  pass: Pass,
+  node: GraphNode,
+  model: NeuronModel,
+  x: Expression,
+  places: Places,
+): { readonly neurons: Neurons; readonly read: Expression } {
+  const { name, shape } = node
+  const given: Expression = model.recurrence
+    ? { shape: x.shape, terms: [term(plainInput(pass, node, x))] }
+    : x
+  const { read, floats, spikes } = readable(pass, node, given, storedChannels(shape[0]))
+  const neurons: Neurons = {
+    ...{ name, model, shape, training: pass.training },
+    inputs: floats.map(inputOf),
+    spikes: spikes[0] && {
+      masks: (spikes[0].tensor as SpikeTensor).masks,
+      scale: spikes[0].scale,
+    },
+    parameters: places,
+    recurrent: recurrentOf(pass, node, model),
+  }
+  return { neurons, read }
+}
+
+function plainInput(pass: Pass, node: GraphNode, x: Expression): FloatTensor {
+  const plain = plainFloat(x)
+  return plain && !plain.input ? plain : materialise(pass, node, x)
+}
+
+/** What a method keeps of a layer beside its spikes. */
+function keptOf(pass: Pass, { name }: GraphNode, neurons: Neurons) {
+  const { b, context, options, training } = pass
+  const { method } = context
+  const { model } = neurons
+  const { size } = model.learn
+  const { bytes } = sizesOf(pass, neurons)
+  const isSpiking = model.equations.output === 'spike'
+  const byRates = training && method.neuron === 'eligibility'
+  // A recurrent layer's rate is no function of its input alone.
+  const probed = isSpiking && !model.recurrence && isProbed(pass)
+  const kept = (role: string, of: number, inspect?: boolean): Buffer =>
+    pass.carried(`${name} ${role}`, of, 'kept', inspect)
+  const ofSteps = (role: string, wanted: boolean): Buffer | undefined =>
+    wanted ? b.buffer(`${name} ${role}`, bytes * pass.callSteps) : undefined
+  const comesBack = training && model.recurrence !== null
+  return {
+    eligibility: byRates || probed ? kept('eligibility', bytes, options.inspect) : undefined,
+    traces: byRates && size > 0 ? kept('derivatives', bytes * size) : undefined,
+    surrogateOut: ofSteps('surrogate', training && method.neuron === 'surrogate'),
+    inputs: ofSteps('currents', comesBack && method.neuron === 'time'),
+    presynaptic: ofSteps('spikes before', comesBack),
+  }
+}
+
+/**
+ * Emits a layer of neurons and what of it goes back.
+ *
+ * @param before emits what comes before the layer's record, from what it reads and its state, and
+ *   says where parameters are that nothing learns
+ */
+export function lowerNeurons(
+  pass: Pass,
+  node: GraphNode,
+  model: NeuronModel,
+  x: Expression,
+  before?: { readonly places: Places; emit(neurons: Neurons, state: Place | undefined): void },
+): Expression {
+  const { context, options } = pass
+  const { outer } = context
+  checkMethod(node, model, pass)
+  const { name, shape, index } = node
+  const places = (of: (node: number, role: string) => Reference | 0): Places =>
+    new Map([...model.learn].map(([key, role]) => [key, of(index, role) as Place]))
+  const parameters = before?.places ?? places((at, role) => context.parameter(at, role))
+  const { neurons, read } = neuronsOf(pass, node, model, x, parameters)
+  const isSpiking = model.equations.output === 'spike'
+  const isActivation = !isSpiking && model.equations.states.length === 0
+  const { units } = sizesOf(pass, neurons)
+  const partials = isSpiking
+    ? pass.carried(`${name} spike counts`, units * 4, 'statistics')
+    : undefined
+  const sums = partials && { buffer: partials, units }
+  const output = isSpiking
+    ? pass.spikeTensor(name, shape, model.leak, sums)
+    : pass.floatTensor(name, shape, pass.callSteps)
+  const fired = output.kind === 'spikes' ? output : undefined
+  const { inputs, presynaptic, ...kept } = keptOf(pass, node, neurons)
+  const { recurrence } = model
+  const results = {
+    ...kept,
+    masks: fired?.masks,
+    // A file that was exported tells no rates.
+    counts: pass.countsSpikes ? fired?.counts : undefined,
+    countPartials: options.fixed ? undefined : partials,
+    out: output.kind === 'float' ? output.buffer : undefined,
+    ...(isActivation ? {} : countNeurons(pass, node, units, isSpiking)),
+    recurrent: recurrence
+      ? {
+          ...{ inputs, presynaptic, traced: context.method.presynaptic === 'trace' },
+          arrivals: countArrivals(pass, node, units, storedChannels(shape[0])),
+        }
+      : undefined,
+  }
+  let state: Buffer | undefined
+  const carry = (bytes: number): Buffer => {
+    state ??= pass.carried(`${name} state`, bytes, 'kept')
+    return state
+  }
+  const isCarried = outer || (before !== undefined && pass.training)
+  before?.emit(neurons, isCarried ? carry(sizesOf(pass, neurons).bytes) : undefined)
+  emitNeurons(pass, neurons, results, isCarried ? carry : undefined)
+  if (isActivation) countValues(pass, node, 'output', shape, output as FloatTensor)
+  if (fired && sums) tellRates(pass, fired, sums, kept.eligibility)
+  pass.backward(node, () => {
+    if (fired) givePenalties(pass, node, fired)
+    if (output.gradient.length === 0) return
+    const gradients = places((at, role) => context.gradient(at, role))
+    const job = { pass, node, neurons, output, gradients, inputs, ...kept }
+    const { delta, steps } = backward[context.method.neuron](job)
+    if (presynaptic)
+      emitRecurrentGradient(
+        pass,
+        neurons,
+        {
+          out: context.gradient(
+            index,
+            recurrence?.allToAll === false ? 'recurrent.V' : 'recurrent.weight',
+          ) as Reference,
+          biasOut: context.gradient(index, 'recurrent.bias') || undefined,
+          in: presynaptic,
+          delta,
+        },
+        context.accumulate,
+      )
+    giveGradient(read, delta, steps)
+  })
+  return { shape, terms: [term(output)] }
+}
+
+/** Tells the pass where a layer's record leaves spikes and their sums by unit. */
+function tellRates(
+  pass: Pass,
+  output: SpikeTensor,
+  { buffer: partials, units }: { readonly buffer: Buffer; readonly units: number },
+  eligibility?: Buffer,
+): void {
+  const { name, shape, stored, masks, counts } = output
+  const neurons = shape[0] * shape[1] * shape[2]
+  const recorded = recordMasks(pass, output)
+  const probe = { name, partials, units, neurons, counts, masks, shape, stored, recorded }
+  pass.rates.push({ ...probe, eligibility })
+}
+
+/** What the backward part of a layer is made from. */
+interface BackwardJob {
+  readonly pass: Pass
+  readonly node: GraphNode
+  readonly neurons: Neurons
+  readonly output: SpikeTensor | FloatTensor
+  /** Where those of what is learnt go. */
+  readonly gradients: Places
+  readonly eligibility?: Buffer
+  readonly surrogateOut?: Buffer
+  readonly traces?: Buffer
+  /** Currents of recurrent neurons, their own spikes among them. */
+  readonly inputs?: Buffer
+}
+
+/** How a gradient passes neurons, by what the method asks for: that of the current. */
+const backward: Readonly<
+  Record<MethodTraits['neuron'], (job: BackwardJob) => { delta: Buffer; steps: number }>
+> = {
+  eligibility({ pass, node, neurons, output, gradients, eligibility, traces }) {
+    if (traces) {
+      const delta = sumGradient(pass, `${node.name} output gradient`, output, 1)
+      emitLearnGradients(pass, neurons, traces, delta, gradients)
+    }
+    const name = `${node.name} current gradient`
+    const factor = eligibility as Buffer
+    return { delta: neuronGradient(pass, neuronBackwardRate, name, output, factor), steps: 1 }
+  },
+  surrogate({ pass, node, output, surrogateOut }) {
+    const steps = pass.gradientSteps
+    const name = `${node.name} current gradient`
+    const factor = surrogateOut as Buffer
+    return { delta: neuronGradient(pass, neuronBackwardOnline, name, output, factor, steps), steps }
+  },
+  time({ pass, node, neurons, output, gradients, eligibility, inputs }) {
+    const steps = pass.gradientSteps
+    const fired = output.kind === 'spikes' ? output : undefined
+    const spikes = eligibility && fired && probedSpikes(pass, node, fired)
+    const name = `${node.name} current gradient`
+    const { contributions, out: delta } = neuronTimeGradient(pass, name, output, steps)
+    const { size } = neurons.model.learn
+    const stored = storedChannels(node.shape[0])
+    const traces =
+      size > 0
+        ? gradientBuffer(pass, `${node.name} derivatives`, node.shape, size, stored)
+        : undefined
+    const read = inputs ? [] : neurons.inputs.map(({ tensor }) => tensor)
+    pass.byImages(read, { perImage: 1, perUnit: 1 }, () => {
+      emitNeuronsBackward(pass, neurons, delta, contributions, { traces, inputs })
+    })
+    if (traces) emitLearnGradients(pass, neurons, traces, undefined, gradients)
+    if (spikes && eligibility && fired) probe(pass, node, fired, { spikes, delta, eligibility })
+    return { delta, steps }
+  },
+}

@@ -1,0 +1,391 @@
+/** A module's bytes → functions as trees. */
+
+import { Decoded } from './decoded.js'
+import type { Constant, Expression, Func, Label } from './ir.js'
+import { newLocal, typeOf } from './ir.js'
+import { Reader, sectionsOf } from './reader.js'
+import {
+  choosing,
+  readConstant,
+  readGlobal,
+  readSignature,
+  type Signature,
+  valueType,
+} from './signature.js'
+import { type Instruction, instructionOf, prefixed, type ValueType } from './types.js'
+
+/**
+ * The functions of a module that imports a memory and a table and nothing else, by their exported
+ * names. A function that is not exported can only be reached through those that call it.
+ *
+ * @param table what is in the table
+ */
+export function decodeModule(bytes: Uint8Array, table: readonly Func[] = []): Map<string, Func> {
+  const { functions, names } = decode(bytes, table)
+  for (const [name, index] of names) functions[index].name = name
+  return new Map(Array.from(names, ([name, index]) => [name, functions[index]]))
+}
+
+/** All functions of such a module, in their order. */
+export const decodeFunctions = (bytes: Uint8Array): Func[] => decode(bytes, []).functions
+
+function decode(
+  bytes: Uint8Array,
+  table: readonly Func[],
+): { readonly functions: Decoded[]; readonly names: ReadonlyMap<string, number> } {
+  const signatures: Signature[] = []
+  const indirect = new Map<Signature, Func>()
+  const throughTable = (type: number): Func => {
+    const signature = signatures[type]
+    const known = indirect.get(signature) ?? choosing(signature, table)
+    indirect.set(signature, known)
+    return known
+  }
+  const functions: Decoded[] = []
+  const globals: Constant[] = []
+  const names = new Map<string, number>()
+  for (const { id, contents } of sectionsOf(bytes)) {
+    const each = (read: (i: number) => void): void => {
+      const count = contents.u32()
+      for (let i = 0; i < count; i++) read(i)
+    }
+    if (id === 1) each(() => signatures.push(readSignature(contents)))
+    else if (id === 3)
+      each((i) => {
+        const { params, result } = signatures[contents.u32()]
+        functions.push(new Decoded(`f${i}`, [...params], result))
+      })
+    else if (id === 6) each(() => globals.push(readGlobal(contents)))
+    else if (id === 7)
+      each(() => {
+        const name = contents.name()
+        const kind = contents.byte()
+        const index = contents.u32()
+        if (kind === 0) names.set(name, index)
+      })
+    else if (id === 10)
+      each((i) => {
+        const size = contents.u32()
+        const body = new Reader(contents.bytes, contents.at, contents.at + size)
+        contents.at += size
+        functions[i].read = (func) =>
+          new BodyDecoder(body, functions, func, globals, throughTable).decode()
+      })
+  }
+  return { functions, names }
+}
+
+/** A block that is being read. */
+interface Frame {
+  readonly label: Label
+  readonly kind: 'function' | 'block' | 'loop' | 'then' | 'else'
+  readonly result: ValueType | undefined
+  body: Expression[]
+  /** Values that no instruction has taken yet. */
+  readonly stack: Expression[]
+  /** Of an if. */
+  readonly condition?: Expression
+  readonly before?: readonly Expression[]
+}
+
+class BodyDecoder {
+  private readonly frames: Frame[] = []
+  /** Locals that `spill` has made; nothing else assigns them. */
+  private readonly spilled = new Set<number>()
+
+  constructor(
+    private readonly r: Reader,
+    private readonly functions: readonly Func[],
+    private readonly func: Func,
+    private readonly globals: readonly Constant[],
+    private readonly throughTable: (type: number) => Func,
+  ) {}
+
+  decode(): void {
+    const { r, func } = this
+    const groups = r.u32()
+    for (let i = 0; i < groups; i++) {
+      const count = r.u32()
+      const type = valueType(r.byte())
+      for (let j = 0; j < count; j++) func.locals.push(type)
+    }
+    this.open('function', func.result, undefined, func.label)
+    while (this.frames.length > 0) this.step()
+  }
+
+  private get top(): Frame {
+    return this.frames[this.frames.length - 1]
+  }
+
+  private open(
+    kind: Frame['kind'],
+    result: ValueType | undefined,
+    condition?: Expression,
+    label: Label = {
+      kind: kind === 'loop' ? 'loop' : 'block',
+      result: kind === 'loop' ? undefined : result,
+    },
+    before?: readonly Expression[],
+  ): void {
+    this.frames.push({ label, kind, result, body: [], stack: [], condition, before })
+  }
+
+  private push(e: Expression): void {
+    this.top.stack.push(e)
+  }
+
+  private pop(): Expression {
+    const e = this.top.stack.pop()
+    if (!e) throw new Error(`${this.func.name}: a value is missing`)
+    return e
+  }
+
+  private popMany(count: number): Expression[] {
+    const { stack } = this.top
+    if (stack.length < count) throw new Error(`${this.func.name}: values are missing`)
+    return stack.splice(stack.length - count)
+  }
+
+  /**
+   * Adds what gives no value. Values that wait below it were computed before, so they move into
+   * locals.
+   */
+  private statement(e: Expression): void {
+    this.spill()
+    this.top.body.push(e)
+  }
+
+  private spill(): void {
+    const { stack, body } = this.top
+    stack.forEach((value, i) => {
+      if (value.kind === 'const' || (value.kind === 'get' && this.spilled.has(value.local))) return
+      const type = typeOf(value)
+      if (!type) throw new Error(`${this.func.name}: a value without a type`)
+      const local = newLocal(this.func, type)
+      this.spilled.add(local)
+      body.push({ kind: 'set', local, value })
+      stack[i] = { kind: 'get', local, type }
+    })
+  }
+
+  private value(e: Expression): void {
+    if (typeOf(e)) this.push(e)
+    else this.statement(e)
+  }
+
+  /** A statement behind which nothing is reached, up to the end of the block. */
+  private last(e: Expression): void {
+    this.statement(e)
+    this.top.stack.length = 0
+    let depth = 0
+    for (;;) {
+      const start = this.r.at
+      const code = this.r.byte()
+      if (code === 0x02 || code === 0x03 || code === 0x04) {
+        this.blockType()
+        depth++
+      } else if (code === 0x0b || code === 0x05) {
+        if (depth === 0) {
+          this.r.at = start
+          this.end(code === 0x05)
+          return
+        }
+        if (code === 0x0b) depth--
+      } else this.skip(code)
+    }
+  }
+
+  /** The end of a block, or the else of an if. */
+  private end(isElse: boolean): void {
+    this.r.byte()
+    const frame = this.frames.pop() as Frame
+    const { label, kind, result, body, stack, condition, before } = frame
+    if (result && stack.length > 0) body.push(...stack.splice(stack.length - 1))
+    if (isElse) {
+      this.open('else', result, condition, label, body)
+      return
+    }
+    if (kind === 'function') {
+      this.func.body = body
+      return
+    }
+    if (kind === 'then' || kind === 'else') {
+      const [yes, no] = kind === 'then' ? [body, []] : [before ?? [], body]
+      this.value({
+        kind: 'if',
+        label,
+        condition: condition as Expression,
+        yes,
+        no,
+      })
+    } else this.value({ kind, label, body })
+  }
+
+  private blockType(): ValueType | undefined {
+    const code = this.r.byte()
+    return code === 0x40 ? undefined : valueType(code)
+  }
+
+  private label(): Label {
+    return this.frames[this.frames.length - 1 - this.r.u32()].label
+  }
+
+  private step(): void {
+    const { r } = this
+    const code = r.byte()
+    switch (code) {
+      case 0x00:
+        this.last({ kind: 'unreachable' })
+        return
+      case 0x01:
+        return
+      case 0x02:
+      case 0x03:
+        this.spill()
+        this.open(code === 0x02 ? 'block' : 'loop', this.blockType())
+        return
+      case 0x04: {
+        const result = this.blockType()
+        const condition = this.pop()
+        this.spill()
+        this.open('then', result, condition)
+        return
+      }
+      case 0x05:
+      case 0x0b:
+        r.at--
+        this.end(code === 0x05)
+        return
+      case 0x0c: {
+        const label = this.label()
+        this.last({ kind: 'br', label, value: label.result && this.pop() })
+        return
+      }
+      case 0x0d: {
+        const label = this.label()
+        const condition = this.pop()
+        this.value({ kind: 'br_if', label, value: label.result && this.pop(), condition })
+        return
+      }
+      case 0x0e: {
+        const labels = Array.from({ length: r.u32() + 1 }, () => this.label())
+        const index = this.pop()
+        const value = labels[0].result && this.pop()
+        this.last({ kind: 'br_table', labels, index, value })
+        return
+      }
+      case 0x0f:
+        this.last({ kind: 'return', value: this.func.result && this.pop() })
+        return
+      case 0x10: {
+        const callee = this.functions[r.u32()]
+        this.value({ kind: 'call', callee, args: this.popMany(callee.params.length) })
+        return
+      }
+      case 0x11: {
+        const callee = this.throughTable(r.u32())
+        r.u32()
+        const index = this.pop()
+        const args = this.popMany(callee.params.length - 1)
+        this.value({ kind: 'call', callee, args: [index, ...args] })
+        return
+      }
+      case 0x1a:
+        this.statement({ kind: 'drop', value: this.pop() })
+        return
+      case 0x1b:
+      case 0x1c: {
+        if (code === 0x1c) r.take(r.u32())
+        const [a, b, condition] = this.popMany(3)
+        this.push({
+          kind: 'select',
+          type: typeOf(a) as ValueType,
+          args: [a, b, condition],
+        })
+        return
+      }
+      case 0x20: {
+        const local = r.u32()
+        this.push({ kind: 'get', local, type: this.typeOfLocal(local) })
+        return
+      }
+      case 0x21:
+        this.statement({ kind: 'set', local: r.u32(), value: this.pop() })
+        return
+      case 0x22:
+        this.push({ kind: 'tee', local: r.u32(), value: this.pop() })
+        return
+      case 0x23:
+        this.push(this.globals[r.u32()])
+        return
+      case 0x41:
+      case 0x42:
+      case 0x43:
+      case 0x44:
+        this.push(readConstant(r, code) as Constant)
+        return
+      default:
+        this.plain(code)
+        return
+    }
+  }
+
+  private typeOfLocal(local: number): ValueType {
+    const { params, locals } = this.func
+    return local < params.length ? params[local] : locals[local - params.length]
+  }
+
+  private plain(code: number): void {
+    const { r } = this
+    const full = code === 0xfc || code === 0xfd ? (code << 16) | r.u32() : code
+    if (full === prefixed.simd(12)) {
+      this.push({ kind: 'const', type: 'v128', value: r.take(16).slice() })
+      return
+    }
+    const op = this.known(full)
+    const { offset, align, lanes } = this.immediates(op)
+    const args = this.popMany(op.params.length)
+    this.value({ kind: 'op', op, args, offset, align, lanes })
+  }
+
+  private known(code: number): Instruction {
+    const op = instructionOf(code)
+    if (!op) throw new Error(`${this.func.name}: instruction 0x${code.toString(16)} is unknown`)
+    return op
+  }
+
+  private immediates(op: Instruction): { offset: number; align: number; lanes: number[] } {
+    const { r } = this
+    const hasMemory = op.immediate === 'memory' || op.immediate === 'memoryLane'
+    const align = hasMemory ? r.u32() : 0
+    const offset = hasMemory ? r.u32() : 0
+    if (op.name === 'memory.copy') r.take(2)
+    if (op.name === 'memory.fill') r.take(1)
+    const lanes =
+      op.immediate === 'lanes16'
+        ? [...r.take(16)]
+        : op.immediate === 'lane' || op.immediate === 'memoryLane'
+          ? [r.byte()]
+          : []
+    return { offset, align, lanes }
+  }
+
+  /** Passes over an instruction that nothing reaches. */
+  private skip(code: number): void {
+    const { r } = this
+    if (code === 0x0c || code === 0x0d || code === 0x10 || (code >= 0x20 && code <= 0x24)) r.u32()
+    else if (code === 0x11) {
+      r.u32()
+      r.u32()
+    } else if (code === 0x0e) for (let left = r.u32() + 1; left > 0; left--) r.u32()
+    else if (code === 0x1c) r.take(r.u32())
+    else if (code === 0x41 || code === 0x42) r.s64()
+    else if (code === 0x43) r.take(4)
+    else if (code === 0x44) r.take(8)
+    else if (code > 0x1b) {
+      const full = code === 0xfc || code === 0xfd ? (code << 16) | r.u32() : code
+      if (full === prefixed.simd(12)) r.take(16)
+      else this.immediates(this.known(full))
+    }
+  }
+}

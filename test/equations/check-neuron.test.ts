@@ -1,0 +1,75 @@
+/** `checkNeuron`: right for right derivatives, and wrong for wrong ones. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Graph } from '../../src/equations/graph.js'
+import { checkNeuron, neurons } from '../../src/index.js'
+import { messageOf } from '../io/temporary.js'
+
+const adaptive = `tau > 1
+u = u*(1 - 1/tau) + x
+spike = u >= 1 + b*a
+a = 0.9*a + spike
+u = u - detach(spike)`
+
+test('it compares spikes, and the gradients of the current and of each parameter', () => {
+  const { ok, worst, rows, leftOut } = checkNeuron(adaptive, { tau: 3, b: 0.2 })
+  assert.ok(ok && worst < 1e-5 && leftOut < 4)
+  assert.equal(
+    rows.map(({ of, against }) => `${of} ${against}`),
+    ['spikes output', 'x chain', 'tau chain', 'b chain'],
+  )
+  assert.ok(rows.every(({ largest, error }) => largest > 0 && error <= worst))
+})
+
+test('numbers are compared with differences too, and print as a table', () => {
+  const check = checkNeuron('u = u/2 + tanh(x); output = u*sigmoid(b*u)', { b: 0.5 }, { steps: 9 })
+  const [head, ...lines] = String(check).split('\n')
+  assert.is(head, 'right: 64 of 64 neurons compared')
+  assert.equal(
+    lines.map((line) => line.split(/ +/).slice(0, 2).join(' ')),
+    ['of against', 'values output', 'x chain', 'x differences', 'b chain'],
+  )
+})
+
+test('all options reach the neuron: surrogates as texts, starts, rates and their solver', () => {
+  const options = {
+    ...{ surrogate: '1/(1 + (alpha*x)^2)', alpha: 3, init: { v: 'v0' }, dt: 0.5 },
+    ...({ solver: 'exponentialEuler', steps: 20 } as const),
+  }
+  const text = 'dv/dt = (x - v)/tau; spike = v > th; v = where(spike, v0*dt, v)'
+  const check = checkNeuron(text, { tau: 2, th: 0.4, v0: 0.25 }, options)
+  assert.ok(check.ok, String(check))
+  for (const [name, entry] of Object.entries(neurons.list())) {
+    const { text, parameters, learn: _, ...of } = entry
+    const scale = { izhikevich: 20, adex: 1500 }[name] ?? 1
+    const found = checkNeuron(text, parameters as Record<string, number>, {
+      ...{ ...of, input: [scale * -0.2, scale], tolerance: 2e-3, steps: 30 },
+    })
+    assert.ok(found.ok, `${name}: ${found}`)
+  }
+})
+
+test('a wrong rule of the compiler is found', () => {
+  const { times } = Graph.prototype
+  Graph.prototype.times = function (a, b) {
+    return this.mul(this.constant(1.01), times.call(this, a, b))
+  }
+  try {
+    const { ok, worst } = checkNeuron('w = 0.5*w + u*u; u = 0.3*u + x; output = w')
+    assert.ok(!ok && worst > 1e-3, `${worst}`)
+  } finally {
+    Graph.prototype.times = times
+  }
+})
+
+test('what it cannot check it refuses', async () => {
+  const told = (make: () => unknown, expected: RegExp) =>
+    messageOf(async () => make()).then((message) => assert.match(message, expected))
+  await told(() => checkNeuron('output = x + rand()'), /the text draws numbers/)
+  await told(() => checkNeuron('output = b*x', { b: [1] } as never), /checkNeuron.b must be a num/)
+  await told(() => checkNeuron('output = y'), /^neuron: line 1, column 10: unknown name y/)
+  await told(() => checkNeuron('output = x', {}, { steps: 0 }), /checkNeuron.steps must be an int/)
+  await told(() => checkNeuron('output = x', {}, { input: [1] } as never), /must be two finite/)
+})
+
+test.run()
