@@ -16,12 +16,15 @@ Where rounding may decide on which side of a kink a number is, as of the zero of
 step differs, it is computed with other sides. With one choice of sides everything must agree.
 """
 
+import ast
 import copy
 import fnmatch
+import functools
 import itertools
 import json
 import math
 import pathlib
+import re
 import sys
 
 import torch
@@ -37,24 +40,150 @@ NEAR = 1e-5
 # of all gradients of the network, of a parameter's the longest step of any. Float32 keeps 6e-8 of a
 # number; sums, normalisations and T steps leave 1e-6 of it in most networks.
 BOUND = 1e-4
-# So many choices of sides are tried, one kink first, then two, and so on. A step has rarely one.
+# So many choices of sides are tried at most, one kink first, then two, and so on. A step has rarely
+# one.
 MOST_WAYS = 500
 # What counts as large at least. The derivative of a spike far from the threshold is a difference
 # of numbers near 1, so that rounding is all that is left of it where no gradient is larger.
 LEAST = dict(loss=1.0, output=1e-2, gradient=0.1, norm=0.1, parameter=1e-6, statistic=1.0, rate=1.0)
-# What stands in for the derivative of a spike; x: potential minus threshold.
+# What stands in for the derivative of a spike; x: potential minus threshold. Others are texts.
 SLOPES = {
     "sigmoid": lambda x, a: a * torch.sigmoid(a * x) * torch.sigmoid(-a * x),
     "atan": lambda x, a: a / 2 / (1 + (math.pi / 2 * a * x) ** 2),
     "triangle": lambda x, a: (a - a * a * x.abs()).clamp(min=0),
-    "rectangle": lambda x, a: a * (x.abs() < 1 / (2 * a)),
+    "rectangle": "where(-1/2 < alpha*x < 1/2, alpha, 0)",
     "fastSigmoid": lambda x, a: 1 / (1 + a * x.abs()) ** 2,
     "piecewiseExp": lambda x, a: a / 2 * torch.exp(-a * x.abs()),
     "erf": lambda x, a: a / math.sqrt(math.pi) * torch.exp(-((a * x) ** 2)),
 }
-# What cells learn, by the names of parameters. Of time constants it is w, with 1/tau = sigmoid(w).
-ROLES = dict(tau="w", tauSyn="w_syn", tauAdaptation="w_adaptation", vThreshold="v_threshold",
-             beta="beta")
+
+
+# Equations.
+
+BINARY = {
+    ast.Add: torch.add, ast.Sub: torch.sub, ast.Mult: torch.mul, ast.Div: torch.div,
+    ast.Pow: torch.pow, ast.GtE: torch.ge, ast.Gt: torch.gt, ast.LtE: torch.le, ast.Lt: torch.lt,
+    ast.Eq: torch.eq, ast.NotEq: torch.ne, ast.And: torch.logical_and, ast.Or: torch.logical_or,
+}
+RISING = (ast.Gt, ast.GtE)
+# beyond: which numbers at such a distance from a kink are taken on its other side. Of equal
+# arguments the first has the derivative.
+FUNCTIONS = {
+    "detach": lambda beyond, x: x.detach(),
+    # The derivative by a spike is the difference of both.
+    "where": lambda beyond, s, x, y: torch.where(s > 0, x, y) + zero(s) * (x - y).detach(),
+    "abs": lambda beyond, x: torch.where((x >= 0) ^ beyond(x), x, -x),
+    "sign": lambda beyond, x: torch.where(beyond(x), -x.sign(), x.sign()),
+    "min": lambda beyond, x, y: torch.where((x <= y) ^ beyond(x - y), x, y),
+    "max": lambda beyond, x, y: torch.where((x >= y) ^ beyond(x - y), x, y),
+    "floor": lambda beyond, x: torch.where(
+        beyond(x - x.round()), 2 * x.round() - 1 - x.floor(), x.floor()),
+    "round": lambda beyond, x: torch.where(
+        beyond(x - x.floor() - 0.5), x.floor() + x.ceil() - x.round(), x.round()),
+}
+
+
+@functools.lru_cache(maxsize=None)
+def lines_of(text):
+    """A text read as Python, where only powers and rates look different: dv/dt = is d.v = there."""
+    text = re.sub(r"\bd(\w+)\s*/\s*dt\s*=(?!=)", r"d.\1 =", text.replace("^", "**"))
+    return ast.parse("\n".join(map(str.strip, text.split("\n")))).body
+
+
+def comparisons(e):
+    """Those that `and` joins, one behind the other; a < b < c are two."""
+    if type(e) is ast.BoolOp and type(e.op) is ast.And:
+        return [one for value in e.values for one in comparisons(value)]
+    if type(e) is not ast.Compare:
+        return [e]
+    sides = [e.left, *e.comparators]
+    return [ast.Compare(a, [op], [b]) for a, op, b in zip(sides, e.ops, sides[1:])]
+
+
+def in_range(name, stored, lines):
+    """A parameter from what is stored of it: within open bounds a map keeps it."""
+    least, most, closed = -math.inf, math.inf, False
+    ranges = (comparisons(line.value) for line in lines if type(line) is ast.Expr)
+    for e in itertools.chain(*ranges):
+        a, op, b = e.left, type(e.ops[0]), e.comparators[0]
+        if name in (getattr(a, "id", ""), getattr(b, "id", "")):
+            is_first, closed = type(a) is ast.Name, closed or op in (ast.GtE, ast.LtE)
+            bound = ast.literal_eval(b if is_first else a)
+            least, most = (bound, most) if is_first == (op in RISING) else (least, bound)
+    if closed or least == -most:
+        return stored.clamp(least, most)
+    if math.inf not in (-least, most):
+        return least + (most - least) * torch.sigmoid(stored)
+    return least + torch.exp(-stored) if most == math.inf else most - torch.exp(-stored)
+
+
+class Lines(ast.NodeVisitor):
+    """Runs lines on tensors by their names. Conditions are of type bool, spikes are numbers."""
+
+    def __init__(self, names, beyond, c=None, spike=None):
+        self.names, self.beyond, self.c = {"pi": torch.tensor(math.pi)} | names, beyond, c
+        self.spike = spike or self.visit
+
+    def number(self, e):
+        return self.visit(e).double()
+
+    def condition(self, e):
+        return self.visit(e) > 0
+
+    def visit_Constant(self, e):
+        return torch.tensor(float(e.value))
+
+    def visit_Name(self, e):
+        return self.names[e.id]
+
+    def visit_UnaryOp(self, e):
+        if type(e.op) is ast.Not:
+            return ~self.condition(e.operand)
+        return self.number(e.operand) * (-1 if type(e.op) is ast.USub else 1)
+
+    def visit_BinOp(self, e):
+        return BINARY[type(e.op)](self.number(e.left), self.number(e.right))
+
+    def visit_BoolOp(self, e):
+        return functools.reduce(BINARY[type(e.op)], map(self.condition, e.values))
+
+    def visit_Compare(self, e):
+        if len(e.ops) > 1:
+            return self.visit(ast.BoolOp(ast.And(), comparisons(e)))
+        a, b = self.number(e.left), self.number(e.comparators[0])
+        return BINARY[type(e.ops[0])](a, b) ^ self.beyond(ast.unparse(e), a - b)
+
+    def visit_Call(self, e):
+        name, x = e.func.id, [self.number(arg) for arg in e.args]
+        if name in FUNCTIONS:
+            return FUNCTIONS[name](functools.partial(self.beyond, ast.unparse(e)), *x)
+        return getattr(torch, name)(*x)
+
+    def moved(self, name, rate):
+        """A state one time step later."""
+        at = lambda v: Lines(self.names | {name: v}, self.beyond).number(rate)
+        v, dt = self.names[name], self.c["dt"]
+        reads = any(getattr(e, "id", "") == name for e in ast.walk(rate))
+        if self.c["solver"] == "euler" or not reads:
+            return v + dt * at(v)
+        rest = at(torch.zeros(()))  # dv/dt = rest + slope·v
+        slope = at(torch.ones(())) - rest
+        return v * torch.exp(slope * dt) + rest * torch.expm1(slope * dt) / slope
+
+    def run(self, lines):
+        """Returns the last line's value. Rates side by side all see the states before them."""
+        moved, value = {}, None
+        for line in lines:
+            [to] = getattr(line, "targets", [None])
+            if type(to) is ast.Attribute:
+                moved[to.attr] = self.moved(to.attr, line.value)
+                continue
+            self.names |= moved
+            name, moved = getattr(to, "id", None), {}
+            value = (self.spike if name == "spike" else self.visit)(line.value)
+            self.names[name] = value
+        self.names |= moved
+        return value
 
 
 def windows(c):
@@ -288,70 +417,64 @@ class Net:
 
     # Neurons.
 
-    def constants(self, c, x):
-        k = {key: 1 / torch.tensor(v) if key.startswith("tau") else torch.tensor(v)
-             for key, v in c["constants"].items()}
-        for key in c.get("learn", []):
-            value = self.p[f"{c['name']}.{ROLES[key]}"]
-            k[key] = torch.sigmoid(value) if key.startswith("tau") else value
-            if key == "vThreshold":  # at least 2^-10, with the gradient of the parameter
-                k[key] = value.detach().clamp(min=2**-10) + zero(value)
-        return {key: wide(value, x) for key, value in k.items()}
-
-    def cell(self, c, x):
+    def neuron(self, c, x):
         x = self.alike(x.expand(len(self.made[0]), *x.shape[1:]))
-        k, none, ys = self.constants(c, x), torch.zeros(x.shape[1:]), []
-        k = dict(vRest=k.get("vReset", none)) | k
-        z = dict.fromkeys(("i", "a", "s", "rest", "trace"), none)
-        z = self.kept.get(c["name"], z | dict(v=k.get("vReset", 0) + none))
-        for step in x:
+        lines, none, ys = lines_of(c["text"]), torch.zeros(x.shape[1:]), []
+        k = {name: torch.tensor(values) for name, values in c["parameters"].items()}
+        for name, stored in c["learn"].items():
+            k[name] = in_range(name, self.p[f"{c['name']}.{stored}"], lines)
+        k = {name: wide(value, x) for name, value in k.items()}
+        lines = [line for line in lines if type(line) is ast.Assign]
+        names = [getattr(to, "id", getattr(to, "attr", "")) for [to] in (e.targets for e in lines)]
+        start = {name: c["init"].get(name, 0) for name in names}
+        z = {name: none + (k[v] if isinstance(v, str) else v) for name, v in start.items()}
+        z = self.kept.get(c["name"], z | {" trace": none.flatten(1)})
+        for current in x:
             if self.online:  # A step's gradient passes the state of that step alone.
-                z = {key: value.detach() for key, value in z.items()}
-            y, z = self.step(c, k, step, dict(z), self.t + len(ys))
-            ys.append(y)
+                z = {name: value.detach() for name, value in z.items()}
+            if c.get("recurrence"):
+                current = current + self.heard(c, z)
+            t = self.t + len(ys)
+            beyond = lambda what, distance: self.beyond(c, f"{what} at time {t}", distance)
+            step = Lines(z | k | dict(x=current), beyond, c, lambda e: self.spike(c, step, e, t))
+            step.run(lines)
+            z = {name: value.double() for name, value in step.names.items()}
+            ys.append(z["spike" if "spike" in names else "output"])
         self.kept[c["name"]] = z
-        if "vThreshold" in k:
+        if "spike" in names:
             self.rates.setdefault(c["name"], []).extend(ys)
         return torch.stack(ys)
 
-    neuron = stabilizedLif = cell
+    cell = equations = stabilizedLif = neuron
 
-    def step(self, c, k, x, z, t):
-        """Output and state behind a step; v: potential, i: synaptic current, a: adaptation."""
-        decays = c.get("decayInput", False)
-        i = (x + self.heard(c, z) if c.get("recurrence") else x) * k.get("inputScale", 1)
-        if "tauSyn" in k:
-            i = z["i"] = (1 - k["tauSyn"]) * z["i"] + (k["tauSyn"] * i if decays else i)
-        u = z["v"] - k["tau"] * (z["v"] - k["vRest"]) + (k["tau"] * i if decays else i)
-        if "vThreshold" not in k:
-            z["v"] = u
-            return u, z
-        awake = z["rest"] <= 0
-        u, theta = torch.where(awake, u, z["v"]), k["vThreshold"]
+    def spike(self, c, step, e, t):
+        """The first comparison has a derivative; the others let spikes through."""
+        z = step.names
         if c["kind"] == "stabilizedLif":
-            theta = self.stabilized(c, u.detach(), z, t)
-        x = u - theta - k.get("beta", 0) * z["a"]
-        slope = SLOPES[c["surrogate"]](x.detach(), c["alpha"])
-        if c["surrogate"] == "rectangle":
-            edge = x.abs() - 1 / (2 * c["alpha"])
-            other = self.beyond(c, f"the edge of a surrogate at time {t}", edge)
-            slope = torch.where(other, c["alpha"] - slope, slope)
-        s = self.fired(c, x.detach(), u.detach(), awake, t) + slope * awake * zero(x)
-        r = s.detach() if c.get("detachReset", True) else s
-        z["v"] = (1 - r) * u + r * k["vReset"] if "vReset" in k else u - theta * r
-        z["rest"] = torch.where(s > 0, float(c.get("refractory", 0)), (z["rest"] - 1).clamp(min=0))
-        z["s"] = s
-        if "tauAdaptation" in k:
-            z["a"] = (1 - k["tauAdaptation"]) * z["a"] + s
-        return s, z
+            z["vThreshold"] = self.stabilized(c, z["u"].detach(), z, t)
+        first, *others = comparisons(e)
+        op = type(first.ops[0])
+        low, high = step.number(first.left), step.number(first.comparators[0])
+        low, high = (high, low) if op in RISING else (low, high)
+        x, awake = high - low, torch.ones(z["x"].shape, dtype=torch.bool)
+        for one in others:
+            awake = awake & step.condition(one)
+        fires = (x >= 0 if op in (ast.GtE, ast.LtE) else x > 0) & awake
+        slope, near = SLOPES.get(c["surrogate"], c["surrogate"]), x.detach()
+        if callable(slope):
+            slope = slope(near, c["alpha"])
+        else:
+            given = dict(x=near, alpha=torch.tensor(c["alpha"]))
+            slope = Lines(given, step.beyond).run(lines_of(slope))
+        return self.fired(c, fires, near, high.detach(), awake, t) + slope * awake * zero(x)
 
     def heard(self, c, z):
         """What a layer's spikes of the step before add; in ottt their trace teaches the weight."""
-        n, s, read = c["name"] + ".recurrent.", z["s"].flatten(1), None
+        n, s, read = c["name"] + ".recurrent.", z["spike"].flatten(1), None
         if self.method == "ottt":
-            read = z["trace"] = s + (1 - 1 / c["tau"]) * z["trace"].flatten(1)
+            read = z[" trace"] = s + c["leak"] * z[" trace"]
         f, w = (torch.mul, "V") if n + "V" in self.p else (F.linear, "weight")
-        return (weighed(f, s, self.p[n + w], read) + self.p.get(n + "bias", 0)).view_as(z["s"])
+        return (weighed(f, s, self.p[n + w], read) + self.p.get(n + "bias", 0)).view_as(z["spike"])
 
     def stabilized(self, c, u, z, t):
         """The threshold follows the layer's potentials; evaluation has the running one."""
@@ -360,25 +483,24 @@ class Net:
             return running
         theta = torch.tensor(float(c["vThreshold"]))
         if t == 0 and u.max() > u.min():
-            z["ratio"] = (theta - u.mean()) / u.std()
-        if "ratio" in z:
-            theta = u.mean() + u.std() * z["ratio"]
+            z[" ratio"] = (theta - u.mean()) / u.std()
+        if " ratio" in z:
+            theta = u.mean() + u.std() * z[" ratio"]
         running += c["momentum"] / self.T * (theta - running)
         return theta
 
-    def fired(self, c, x, u, awake, t):
+    def fired(self, c, fires, x, u, awake, t):
         """Which neurons spike. Ties are no matter of rounding where all numbers are of few bits."""
-        fired = (x > 0 if c.get("fires") == "above" else x >= 0) & awake
         seen = self.seen[c["name"]][:, t].view_as(x) > 0
         near = (x.abs() < NEAR * max(1.0, self.T / 16) * max(1.0, float(u.abs().max()))) & awake
         if (torch.frac(u * 2**16) == 0).all():
             near &= x != 0
         for there, found in ((near, self.flips), (~near, self.faults)):
-            off = x.abs()[there & (seen != fired)]
+            off = x.abs().nan_to_num(1e9)[there & (seen != fires)]
             if len(off):
                 what = [self.at, c["name"], f"the threshold at time {t}"]
                 found.append([*what, len(off), float(off.max())])
-        return torch.where(near, seen, fired).double()
+        return torch.where(near, seen, fires).double()
 
     # Losses.
 
@@ -469,7 +591,7 @@ class Training:
     def see(self, what, where, got, wanted, large=None, rounding=0.0):
         """Keeps the worst error. large: what it is a share of, or the least that it is."""
         got, wanted = (torch.as_tensor(t).detach().reshape(-1) for t in (got, wanted))
-        large = max(largest([wanted]) if large is None else large, LEAST[what.split()[-1]])
+        large = max(LEAST[what.split()[-1]], largest([wanted]) if large is None else large)
         off = ((got - wanted).abs() - rounding).clamp(min=0).nan_to_num(1e9, 1e9).max()
         self.errors[what] = max(self.errors.get(what, [-1.0]), [float(off) / large, where])
 
@@ -512,6 +634,16 @@ class Training:
         return len(self.faults) > 0 or any(error > BOUND for error, _ in self.errors.values())
 
 
+def ways(kinks):
+    """Kinks to turn: first those of one number at all steps together, then each alone."""
+    steps = {}
+    for kink in kinks:
+        steps.setdefault((*kink[:3], kink[3][1:]), []).append(kink)
+    for parts in (list(steps.values()), [[kink] for kink in kinks]):
+        some = (of for n in range(len(parts)) for of in itertools.combinations(parts, n + 1))
+        yield from (sum(of, []) for of in itertools.islice(some, MOST_WAYS))
+
+
 def check(path):
     case, tensors = read(path)
     part = lambda of: {k[len(of) + 1:]: v for k, v in tensors.items() if k.startswith(of + "/")}
@@ -519,10 +651,7 @@ def check(path):
     for index in range(last):
         before, training = copy.deepcopy(training), training.step(index, part, ())
         if training.differs() and not before.differs():
-            ways = (way for n in range(len(training.kinks))
-                    for way in itertools.combinations(training.kinks, n + 1))
-            tried = (copy.deepcopy(before).step(index, part, way)
-                     for way in itertools.islice(ways, MOST_WAYS))
+            tried = (copy.deepcopy(before).step(index, part, way) for way in ways(training.kinks))
             training = next((other for other in tried if not other.differs()), training)
     for k, v in training.average.items() if "ema" in case["fit"] else []:
         training.see("average of a parameter", k, tensors["average/" + k], v)
