@@ -27,7 +27,7 @@ export function asksForCell(options: object): boolean {
   )
 }
 
-/** Neurons of one kind as long as that is enough: their kernels are the fastest. */
+/** Neurons of one kind as long as that is enough. */
 export function spiking(type: 'lif' | 'integrateAndFire' | 'plif', options: object): Neuron | Cell {
   checkOptions(type, options, cellTypes[type].options)
   if (asksForCell(options)) {
@@ -59,7 +59,7 @@ export function plainNeuron(type: 'lif' | 'integrateAndFire' | 'plif', options: 
  *
  * `tau`, `vThreshold` and `vReset` may be arrays: a number for each channel (length C) or each
  * neuron (length C·H·W). With such an array, or with `refractory`, `learn`, `fires: 'above'`,
- * `vRest` or `inputScale`, the layer is a cell, which has kernels of its own.
+ * `vRest` or `inputScale`, the layer is a cell.
  * @throws SpikewasmError when an option is unknown or out of range
  */
 export function lif(options?: NeuronOptions): Neuron
