@@ -21,6 +21,7 @@ import {
   isOfEvents,
 } from './datasets.js'
 import { netFacts } from './info-net.js'
+import { neuronFacts, neuronTexts } from './info-neurons.js'
 import { type NirArguments, readingNir } from './nir.js'
 import { fromRun, numeric, shared } from './options.js'
 import { printJson } from './report.js'
@@ -52,11 +53,11 @@ interface InfoArguments extends NirArguments {
 
 export function infoCommand(command: Command): Command {
   const model = shared.model().default(undefined)
-  model.description = 'network to plan: shows its layers, parameters and memory'
+  model.description = 'network to plan: shows its layers, parameters, memory and neurons'
   command
     .description(
       'Show version, machine and what it supports; with --model, --run, --weights or --nir, the ' +
-        'layers, parameters and memory of a network.',
+        'layers, parameters, memory and neurons of a network.',
     )
     .addOption(model)
     .addOption(networkOnly(modelOptions.run()))
@@ -178,6 +179,7 @@ async function planModel(args: InfoArguments) {
       gradientCheckpoint: methodOptions(options, timeSteps, purpose === 'train').gradientCheckpoint,
       threads,
       parameters: model.parameterCount,
+      neurons: neuronFacts(trace(network, input)),
       memoryBytes: model.memoryUse,
       workers: Object.fromEntries(
         (Object.keys(model.session.plan.programs) as ProgramName[]).map((name) => [
@@ -202,7 +204,8 @@ async function planModel(args: InfoArguments) {
       )
     const title = isWhole ? `${name}, input [${input.join(', ')}]` : `${name} for ${dataset}`
     const plans = { purposes: purposesOf, planFor }
-    return { title, summary: model.summary(), facts, plans }
+    const summary = [model.summary(), ...neuronTexts(facts.neurons)].join('\n\n')
+    return { title, summary, facts, plans }
   } finally {
     await model.dispose()
   }

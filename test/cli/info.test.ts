@@ -2,6 +2,19 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import {
+  elementwise,
+  flatten,
+  integrateAndFire,
+  type Layer,
+  linear,
+  neuron,
+  neurons,
+  plif,
+  recurrent,
+  sequential,
+  stabilizedLif,
+} from '../../src/index.js'
 import { modelNames } from '../../src/models/registry.js'
 import type { PrintedProgram } from '../../src/plan/print.js'
 import type { WideVectors } from '../../src/runtime/revectorize.js'
@@ -112,6 +125,44 @@ test('info: the batch of a run, and frames for recordings', () =>
     const { timeSteps, memoryBytes } = await factsOf(...recordings)
     assert.is(timeSteps, 10)
     assert.ok(memoryBytes.input >= 2 * 10 * 2 * 34 * 34 * 4, `${memoryBytes.input}`)
+  }))
+
+test('info: equations of the neurons, each kind once, with its layers and numbers', () =>
+  withFolder(async (folder) => {
+    const path = join(folder, 'kinds.safetensors')
+    const of = async (layers: readonly Layer[], method: string, ...more: string[]) => {
+      const network = sequential(flatten(), ...layers.flatMap((layer) => [linear(4, 4), layer]))
+      const model = await network.compile({ input: [4], timeSteps: 2, purpose: 'inference' })
+      await model.save(path)
+      await model.dispose()
+      const args = ['info', '--weights', path, '--method', method, '--threads', '1', ...more]
+      const { code, stdout, stderr } = await run(args)
+      assert.equal([code, stderr], [0, ''])
+      return stdout
+    }
+    const options = { init: { v: -1 }, dt: 0.5, surrogate: '1/(1 + x^2)' }
+    const own = neuron('dv/dt = x # \u001b[2J\n\n   spike = v > b\n', { b: [1, 2, 3, 4] }, options)
+    const plain = integrateAndFire()
+    const all = [plif(), plif(), plain, recurrent(plain), own, elementwise('x*x')]
+    const text = await of(all, 'bptt')
+    const lif = `  spike = u >= vThreshold\n  u = u - vThreshold*detach(spike)\n`
+    const numbers = 'vThreshold = 1, surrogate sigmoid, alpha = 4\n'
+    assert.is(
+      text.slice(text.indexOf('neurons of')),
+      `neurons of 2, 4\n  tau > 1\n  u = u*(1 - 1/tau) + x\n${lif}  # tau = 2 (learnt), ${numbers}
+neurons of 6\n  u = u + x\n${lif}  # ${numbers}
+neurons of 8; their spikes come back at the next step\n  u = u + x\n${lif}  # ${numbers}
+neurons of 10\n  dv/dt = x # \\u001b[2J\n  spike = v > b
+  # b = 4 numbers, v starts at -1, dt = 0.5, surrogate 1/(1 + x^2), alpha = 1
+
+neurons of 12\n  output = x*x\n`,
+    )
+    const stabilized = await of([stabilizedLif()], 'os')
+    assert.match(stabilized, /\n\nneurons of 2\n {2}u = u\*\(1 - 1\/tau\) \+ x\n {2}spike/)
+    const [{ model }] = parseLines(await of([recurrent(plain)], 'bptt', '--json'))
+    assert.equal((model as { neurons: object }).neurons, [
+      { layers: ['2'], recurrent: true, ...neurons.of(plain) },
+    ])
   }))
 
 test('info --program: the records of a program, in their order', async () => {

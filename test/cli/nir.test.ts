@@ -31,6 +31,11 @@ test('info --nir: layers, for inference, of a recurrent network too, and up to 4
   assert.match(stdout, /\nrecurrent, input \[6\]\n/)
   assert.match(stdout, /\nrnn\.lif +recurrent\(cubaLif\) +\[7\]/)
   assert.match(stdout, /purpose inference/)
+  assert.match(stdout, /\nneurons of rnn\.lif; their .*\n {2}i = i\*\(1 - 1\/tauSyn\) \+ /)
+  assert.match(
+    stdout,
+    /\nneurons of li\n {2}u = u\*\(1 - 1\/tau\) \+ vRest\/tau \+ x\n {2}output = u\n/,
+  )
   const { model } = await lastOf('info', '--nir', fixture('conv'), '--time-steps', '300')
   const { input, timeSteps, parameters } = model as Record<string, unknown>
   assert.equal([input, timeSteps, parameters], [[2, 8, 8], 300, 4 * 18 + 4 + 6 * 18 + 6 + 5 * 25])

@@ -1,0 +1,67 @@
+/** The equations of a network's neurons. */
+
+import { listNames, plainText } from '../errors.js'
+import type { Graph } from '../graph/trace.js'
+import { type NeuronEntry, of } from '../neurons.js'
+import type { Layer } from '../nn/layers/index.js'
+import { stabilizedModel } from '../nn/layers/presets.js'
+
+/** Neurons that are alike, as the JSON has them. */
+export interface NeuronFacts extends NeuronEntry {
+  readonly layers: readonly string[]
+  /** Whether their own spikes come back at the next step. */
+  readonly recurrent: boolean
+}
+
+function entryOf(layer: Layer): NeuronEntry | undefined {
+  if (layer.kind === 'stabilizedLif') {
+    const { equations, parameters, init, alpha } = stabilizedModel(layer)
+    const { text } = equations
+    return { text, parameters, learn: [], init, surrogate: layer.surrogate, alpha, dt: 1 }
+  }
+  if (layer.kind !== 'neuron' && layer.kind !== 'cell' && layer.kind !== 'equations')
+    return undefined
+  return of(layer.kind === 'neuron' ? layer : { ...layer, recurrence: null })
+}
+
+/** Each kind of neurons of a network, with the layers that have it. */
+export function neuronFacts({ nodes }: Graph): NeuronFacts[] {
+  const kinds = new Map<string, NeuronFacts & { readonly layers: string[] }>()
+  for (const { name, layer } of nodes) {
+    const entry = layer && entryOf(layer)
+    if (!entry) continue
+    const recurrent = 'recurrence' in layer && layer.recurrence !== null
+    const key = JSON.stringify([recurrent, entry])
+    const kind = kinds.get(key) ?? { layers: [], recurrent, ...entry }
+    kinds.set(key, kind)
+    kind.layers.push(name)
+  }
+  return [...kinds.values()]
+}
+
+/** The text of a kind, and its numbers. */
+function linesOf({ layers, recurrent, text, ...entry }: NeuronFacts): string[] {
+  const { parameters, learn, init, surrogate, alpha, dt } = entry
+  const lines = text.split('\n').map((line) => plainText(line.trim(), Number.POSITIVE_INFINITY))
+  const numbers = [
+    ...Object.entries(parameters).map(([name, value]) => {
+      const shown = typeof value === 'number' ? value : `${value.length} numbers`
+      return `${name} = ${shown}${learn.includes(name) ? ' (learnt)' : ''}`
+    }),
+    ...Object.entries(init).map(([name, value]) => `${name} starts at ${value}`),
+    ...(dt === 1 ? [] : [`dt = ${dt}`]),
+    ...(/\bspike\s*=[^=]/.test(text)
+      ? [`surrogate ${plainText(surrogate)}, alpha = ${alpha}`]
+      : []),
+  ]
+  return [
+    `neurons of ${listNames(layers)}${recurrent ? '; their spikes come back at the next step' : ''}`,
+    ...[...lines, numbers.length > 0 ? `# ${numbers.join(', ')}` : '']
+      .filter((line) => line !== '')
+      .map((line) => `  ${line}`),
+  ]
+}
+
+/** Neurons as a person reads them. */
+export const neuronTexts = (facts: readonly NeuronFacts[]): string[] =>
+  facts.map((kind) => linesOf(kind).join('\n'))
