@@ -54,8 +54,9 @@ function linesOf({ layers, recurrent, text, ...entry }: NeuronFacts): string[] {
       ? [`surrogate ${plainText(surrogate)}, alpha = ${alpha}`]
       : []),
   ]
+  const back = recurrent ? '; their spikes come back at the next step' : ''
   return [
-    `neurons of ${listNames(layers)}${recurrent ? '; their spikes come back at the next step' : ''}`,
+    `neurons of ${listNames(layers)}${back}`,
     ...[...lines, numbers.length > 0 ? `# ${numbers.join(', ')}` : '']
       .filter((line) => line !== '')
       .map((line) => `  ${line}`),

@@ -162,9 +162,11 @@ export class Evaluator {
     return before ? this.g.make('and', [before, mask]) : mask
   }
 
-  /** Runs a line; rates move a state by `dt`. @returns its value */
+  /** Runs a line; rates move a state by `dt`. A condition is a number where it is the result. */
   run({ name, tree }: Line): Node {
-    const value = name === 'spike' ? this.spike(tree) : this.value(tree)
+    const isResult = name === undefined || name === 'output'
+    const read = name === 'spike' ? this.spike(tree) : this.value(tree)
+    const value = isResult ? this.g.number(read) : read
     if (name !== undefined) this.names.set(name, value)
     return value
   }

@@ -12,6 +12,7 @@ import {
   linear,
   neuron,
   openNet,
+  ops,
   relu,
   sequential,
 } from '../../src/index.js'
@@ -66,6 +67,16 @@ test('it is an output line of neuron(), and is called elementwise', () => {
   assert.is(labelOf({ kind: made.kind, layer: made }), 'elementwise')
   const keeps = neuron('u = u/2 + x; output = u')
   assert.is(labelOf({ kind: keeps.kind, layer: keeps }), 'neuron')
+})
+
+test('a condition is 1 or 0 where it is the result: of an activation, a neuron, a surrogate', () => {
+  const x = Float32Array.of(-2, -0.5, 0.5, 2)
+  assert.equal([...ops.elementwise({ input: [1, 4], text: '-1 < x < 1' }, x)], [0, 1, 1, 0])
+  const neurons = { input: [1, 4, 1], outputs: ['values', 'surrogates'] } as const
+  const { values } = ops.neuron({ ...neurons, text: 'b = x > 0; output = b' }, x)
+  assert.equal([...values], [0, 0, 1, 1])
+  const spiking = { input: [1, 4, 1], text: 'spike = x > 0', surrogate: 'abs(x) < 1' } as const
+  assert.equal([...ops.neuronBackward(spiking, Float32Array.of(1, 2, 3, 4), x)], [0, 2, 3, 0])
 })
 
 test('mistakes are told at their place in the text', async () => {
