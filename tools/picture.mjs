@@ -15,6 +15,7 @@ import {
   sequential,
   sgd,
 } from 'spikewasm'
+import { line, round, text } from './svg.mjs'
 
 const epochs = 10
 const timeSteps = 4
@@ -104,12 +105,6 @@ function rasterRows(layer) {
 
 // The drawing. Lengths are in pixels.
 const [width, height] = [860, 330]
-const round = (value) => Number(value.toFixed(1))
-const text = (x, y, content, attributes = '') =>
-  `<text x="${round(x)}" y="${round(y)}" ${attributes}>${content}</text>`
-const line = (x1, y1, x2, y2, attributes = 'class="axis"') =>
-  `<line x1="${round(x1)}" y1="${round(y1)}" x2="${round(x2)}" y2="${round(y2)}" ${attributes}/>`
-
 /** Loss of each step, and test accuracy behind each epoch. */
 function curves() {
   const [left, right, top, bottom] = [50, 370, 50, 280]

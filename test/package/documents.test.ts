@@ -246,11 +246,16 @@ test('docs/command-line.md names each field of the JSON that commands print', as
   }
 })
 
-/** Programs that are marked, by page and number. */
+/** Programs that are marked, by page and number, and what the page says that they print. */
 const programs = pages.flatMap((page) =>
-  [...read(page).matchAll(/<!-- runs -->\n```\w+\n([\s\S]*?)```/g)].map(
-    ([, source], i) => [`${page}, program ${i + 1}`, source] as const,
-  ),
+  read(page)
+    .split('<!-- runs -->\n')
+    .slice(1)
+    .map((text, i) => {
+      const [, source = ''] = text.match(/^```\w+\n([\s\S]*?)```/) ?? []
+      const [, printed] = text.match(/<!-- prints -->\n```\n([\s\S]*?)```/) ?? []
+      return [`${page}, program ${i + 1}`, source, printed] as const
+    }),
 )
 
 test('README has a program that trains and predicts', () => {
@@ -279,11 +284,12 @@ let outcomes: readonly Outcome[] = []
 test(`${others.length} programs of pages run in one process, which ends`, async () => {
   outcomes = await outcomesOfSources(others.map(([, source]) => source))
 })
-for (const [i, [name]] of others.entries())
+for (const [i, [name, , printed]] of others.entries())
   test(`${name}: runs`, () => {
     const { stdout, stderr } = outcomes[i] ?? { stdout: '', stderr: 'it did not run' }
     assert.is(stderr, '')
     assert.ok(stdout.length > 0, 'it prints something')
+    if (printed !== undefined) assert.is(stdout, printed)
   })
 
 test('the program of README says what the page says', async () => {
@@ -303,14 +309,24 @@ test('the program of README says what the page says', async () => {
   }
 })
 
+const svgs = readdirSync(join(root, 'docs')).filter((name) => /^neuron-\w+\.svg$/.test(name))
 // Not in build/src: other tests pack it meanwhile.
-test('docs/run.svg is what tools/picture.mjs draws', () =>
-  withFolder(async (folder) => {
-    const path = join(folder, 'run.svg')
-    const { code, stderr } = await run([join(root, 'tools/picture.mjs'), path], { node: true })
-    assert.equal([code, stderr], [0, ''])
-    assert.ok((await readFile(path, 'utf8')) === read('docs/run.svg'), 'run node tools/picture.mjs')
-  }))
+for (const [tool, files] of [
+  ['picture', ['run.svg']],
+  ['neuron-pictures', svgs],
+] as const)
+  test(`docs/${files.join(', ')}: what tools/${tool}.mjs draws`, () =>
+    withFolder(async (folder) => {
+      const out = files.length > 1 ? folder : join(folder, files[0])
+      const { code, stderr } = await run([join(root, `tools/${tool}.mjs`), out], { node: true })
+      assert.equal([code, stderr], [0, ''])
+      assert.equal(readdirSync(folder), files)
+      for (const file of files)
+        assert.ok(
+          (await readFile(join(folder, file), 'utf8')) === read(`docs/${file}`),
+          `run node tools/${tool}.mjs`,
+        )
+    }))
 
 test('no page waits for numbers', () => {
   for (const page of current) assert.not.match(read(page), /TODO/, page)
