@@ -12,6 +12,7 @@ import {
 import { Chart } from './chart.js'
 import { type Data, digits, fromFiles, gray, normalised } from './data.js'
 import { $, percent, say } from './dom.js'
+import type { NetworkOf } from './field.js'
 import { Pad } from './pad.js'
 import { Viewer } from './viewer.js'
 
@@ -24,6 +25,8 @@ interface Settings {
   readonly seed: number
   readonly lr: number
   readonly epochs: number
+  /** A network of the user's neurons, in the place of LIF. */
+  readonly own: NetworkOf | undefined
 }
 
 /** What a running training is asked for. */
@@ -56,6 +59,7 @@ let done = 0
 /** What wants the model between two steps. */
 const between: (() => void)[] = []
 let sample = 0
+let own: NetworkOf | undefined
 
 const share = (value: number): string => `${Math.round(100 * value)} %`
 const charts = {
@@ -84,17 +88,19 @@ function read(): Settings | undefined {
     string
   >
   const values = Object.entries(numbers).map(([name, value]) => [name, Number(value)])
-  return { network, method, ...Object.fromEntries(values) } as Settings
+  return { network, method, ...Object.fromEntries(values), own } as Settings
 }
 
 const isOther = (now: Settings): boolean =>
   madeFrom !== data ||
-  (['network', 'method', 'timeSteps', 'tau', 'threads', 'seed'] as const).some(
+  (['network', 'method', 'timeSteps', 'tau', 'threads', 'seed', 'own'] as const).some(
     (name) => now[name] !== made?.[name],
   )
 
-const networkOf = ({ network, tau }: Settings): Block =>
-  networks[network](data.train.shape, 10, { tau })
+const networkOf = ({ network, tau, own }: Settings): Block => {
+  const { shape } = data.train
+  return own ? own(network, shape) : networks[network](shape, 10, { tau })
+}
 
 /** One thing after the other; what fails is shown. */
 let queue: Promise<unknown> = Promise.resolve()
@@ -328,6 +334,19 @@ async function use(chosen: Data): Promise<void> {
   }
 }
 
+/** Trains with other neurons. */
+function useNeurons(networkOf: NetworkOf | undefined): Promise<unknown> {
+  own = networkOf
+  $('own-back').hidden = !own
+  return next(async () => {
+    if (await build()) await start()
+  })
+}
+
+/** Loads what edits equations, when somebody looks. */
+const openField = (): Promise<void> =>
+  import('./field.js').then(({ open }) => open(useNeurons)).catch(complain)
+
 function download(bytes: Uint8Array, name: string): void {
   const link = document.createElement('a')
   link.href = URL.createObjectURL(new Blob([bytes as Uint8Array<ArrayBuffer>]))
@@ -387,6 +406,7 @@ function connect(): void {
     $('truth').textContent = ''
     say('The pad is empty')
   })
+  $('own').addEventListener('toggle', openField, { once: true })
   click('use-digits', () => next(async () => use(await digits())))
   click('save', async () => {
     if (!model) return

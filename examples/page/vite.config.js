@@ -48,7 +48,8 @@ export default defineConfig({
   root: fileURLToPath(new URL('.', import.meta.url)),
   base: './',
   plugins: [shared('./style.css')],
-  build: { target: 'es2022' },
+  // What is loaded later is one file: there is nothing to load before it.
+  build: { target: 'es2022', modulePreload: false },
   server: { host: '127.0.0.1', headers },
   preview: { host: '127.0.0.1', headers },
 })

@@ -1,6 +1,7 @@
 /**
  * In a page this stands for `nn/layers/index.ts`: the functions that make layers, each with what
- * else belongs to its kind. A bundle holds the kinds whose functions are called.
+ * else belongs to its kind. A bundle holds the kinds whose functions are called. What few pages
+ * call is in files of its own: a bundler that splits a page may load these later.
  */
 
 import { checkArguments, checkOptions } from '../errors.js'
@@ -10,21 +11,18 @@ import * as avgPool1ds from '../nn/layers/avg-pool1d.js'
 import * as avgPool2ds from '../nn/layers/avg-pool2d.js'
 import * as batchNorm2ds from '../nn/layers/batch-norm.js'
 import * as batchNorm1ds from '../nn/layers/batch-norm1d.js'
-import { cellKind, cellTypes } from '../nn/layers/cell.js'
+import { cellTypes } from '../nn/layers/cell.js'
 import * as conv1ds from '../nn/layers/conv1d.js'
 import * as conv2ds from '../nn/layers/conv2d.js'
 import * as delays from '../nn/layers/delay.js'
 import * as dropouts from '../nn/layers/dropout.js'
-import * as equations from '../nn/layers/equations.js'
 import * as flattens from '../nn/layers/flatten.js'
 import * as groupNorms from '../nn/layers/group-norm.js'
 import * as identitys from '../nn/layers/identity.js'
-import type { Layer } from '../nn/layers/index.js'
 import * as layerNorms from '../nn/layers/layer-norm.js'
 import * as linears from '../nn/layers/linear.js'
 import * as maxPool1ds from '../nn/layers/max-pool1d.js'
 import * as maxPool2ds from '../nn/layers/max-pool2d.js'
-import * as membranes from '../nn/layers/membranes.js'
 import { neuronKind } from '../nn/layers/neuron.js'
 import * as relus from '../nn/layers/relu.js'
 import * as scales from '../nn/layers/scale.js'
@@ -39,12 +37,10 @@ import { avgPool1d as avgPool1dPlan } from '../plan/layers/avg-pool1d.js'
 import { avgPool2d as avgPool2dPlan } from '../plan/layers/avg-pool2d.js'
 import { batchNorm2d as batchNorm2dPlan } from '../plan/layers/batch-norm.js'
 import { batchNorm1d as batchNorm1dPlan } from '../plan/layers/batch-norm1d.js'
-import { cell as cellPlan } from '../plan/layers/cell.js'
 import { conv1d as conv1dPlan } from '../plan/layers/conv1d.js'
 import { conv2d as conv2dPlan } from '../plan/layers/conv2d.js'
 import { delay as delayPlan } from '../plan/layers/delay.js'
 import { dropout as dropoutPlan } from '../plan/layers/dropout.js'
-import { equations as equationsPlan } from '../plan/layers/equations.js'
 import { flatten as flattenPlan } from '../plan/layers/flatten.js'
 import { groupNorm as groupNormPlan } from '../plan/layers/group-norm.js'
 import { identity as identityPlan } from '../plan/layers/identity.js'
@@ -59,7 +55,10 @@ import { stabilizedLif as stabilizedLifPlan } from '../plan/layers/stabilized-li
 import { sumPool1d as sumPool1dPlan } from '../plan/layers/sum-pool1d.js'
 import { sumPool2d as sumPool2dPlan } from '../plan/layers/sum-pool2d.js'
 import { timeMean as timeMeanPlan } from '../plan/layers/time-mean.js'
-import { cellsFor, registerCells, registerLayer, withParts } from './parts.js'
+import { cellsFor, registerLayer, withParts } from './parts.js'
+
+export * from './cells.js'
+export * from './equations.js'
 
 export const adaptiveAvgPool1d = /* @__PURE__ */ withParts(
   adaptiveAvgPool1ds.adaptiveAvgPool1d,
@@ -153,28 +152,6 @@ export const timeMean = /* @__PURE__ */ withParts(
   timeMeanPlan,
 )
 
-/** A function whose layers are of equations. */
-const ofEquations = <F extends (...of: never[]) => Layer>(make: F): F =>
-  withParts(make, equations.equationsKind, equationsPlan)
-
-export const neuron = /* @__PURE__ */ ofEquations(equations.neuron)
-export const elementwise = /* @__PURE__ */ ofEquations(equations.elementwise)
-export const adex = /* @__PURE__ */ ofEquations(membranes.adex)
-export const izhikevich = /* @__PURE__ */ ofEquations(membranes.izhikevich)
-export const quadraticIntegrateAndFire = /* @__PURE__ */ ofEquations(
-  membranes.quadraticIntegrateAndFire,
-)
-export const exponentialIntegrateAndFire = /* @__PURE__ */ ofEquations(
-  membranes.exponentialIntegrateAndFire,
-)
-export const resonateAndFire = /* @__PURE__ */ ofEquations(membranes.resonateAndFire)
-
-function useCells(): void {
-  registerLayer('cell', { kind: cellKind, plan: cellPlan })
-  registerLayer('neuron', { kind: neuronKind, plan: neuronPlan })
-  registerCells({ spiking: spiking.spiking })
-}
-
 /** Neurons of one kind; with options of cells, cells, which something else must bring along. */
 const neurons = <F extends (...of: never[]) => object>(type: 'lif' | 'integrateAndFire'): F =>
   ((options: object = {}, ...more: []) => {
@@ -189,17 +166,3 @@ export const lif = /* @__PURE__ */ neurons<typeof spiking.lif>('lif')
 
 export const integrateAndFire =
   /* @__PURE__ */ neurons<typeof spiking.integrateAndFire>('integrateAndFire')
-
-/** A function whose layers are cells, or run as cells. */
-const ofCells = <F extends (...of: never[]) => object>(make: F): F =>
-  ((...of: never[]) => {
-    useCells()
-    return make(...of)
-  }) as unknown as F
-
-export const plif = /* @__PURE__ */ ofCells(spiking.plif)
-export const alif = /* @__PURE__ */ ofCells(spiking.alif)
-export const cubaLif = /* @__PURE__ */ ofCells(spiking.cubaLif)
-export const integrator = /* @__PURE__ */ ofCells(spiking.integrator)
-export const leakyIntegrator = /* @__PURE__ */ ofCells(spiking.leakyIntegrator)
-export const recurrent = /* @__PURE__ */ ofCells(spiking.recurrent)

@@ -13,8 +13,21 @@ import { build } from 'vite'
 import { readBaseline } from '../../src/bench/compare/baseline.js'
 import { listBenchmarks } from '../../src/bench/compare/cases.js'
 import { selectionOf } from '../../src/bench/options.js'
-import { cnn, datasets, type Model } from '../../src/index.js'
-import { withFolder } from '../io/temporary.js'
+import {
+  avgPool2d,
+  batchNorm2d,
+  cnn,
+  conv2d,
+  datasets,
+  flatten,
+  linear,
+  type Model,
+  neuron,
+  neurons,
+  ops,
+  sequential,
+} from '../../src/index.js'
+import { messageOf, withFolder } from '../io/temporary.js'
 import { hasBrowser, launch, open, type Site, serve } from '../support/browser.js'
 import { allow } from '../support/runner.js'
 
@@ -134,14 +147,16 @@ const built = mkdtempSync(join(tmpdir(), 'spikewasm-page-'))
 test.before(() => buildPage('examples/page/vite.config.js', built))
 test.after(() => rmSync(built, { recursive: true, force: true }))
 
-test('the page is small', () => {
+test('the page is small, and the field of equations comes when it is opened', () => {
   const bytes = readdirSync(built, { recursive: true })
     .map(String)
     .filter((name) => name.endsWith('.js'))
-    .map((name) => gzipSync(readFileSync(join(built, name))).length)
-  const all = bytes.reduce((a, b) => a + b, 0)
+    .map((name) => [/field/.test(name), gzipSync(readFileSync(join(built, name))).length] as const)
+  const first = bytes.filter(([isField]) => !isField).reduce((sum, [, size]) => sum + size, 0)
+  const all = bytes.reduce((sum, [, size]) => sum + size, 0)
   // The goal is 45 * 1024, with the library; a larger number than today's needs a reason.
-  assert.ok(all <= 105_400, `${all} bytes of JavaScript, gzipped`)
+  assert.ok(first <= 108_900, `${first} bytes of JavaScript, gzipped`)
+  assert.ok(all <= 125_700, `${all} bytes with the field`)
 })
 
 test('a slow library is given fewer images a step, so that a call takes some seconds', async () => {
@@ -313,6 +328,191 @@ async function otherData(page: Page): Promise<void> {
   assert.match(await textOf(page, '#data'), /Fashion-MNIST, 28×28: 130 to train, 20 to test/)
   assert.is(await page.inputValue('[name=lr]'), '0.002')
 }
+
+/** Opens the field of equations by a key. */
+async function openField(page: Page): Promise<void> {
+  const loaded = (): Promise<boolean> =>
+    page.evaluate(() => performance.getEntriesByType('resource').some((e) => /field/.test(e.name)))
+  assert.not(await loaded())
+  await page.focus('#own summary')
+  await press(page, 'Enter')
+  await page.waitForFunction(() => document.getElementById('own-figures')!.textContent !== '')
+  assert.ok(await loaded())
+}
+
+/** What is drawn: the picture, and what is said about it. */
+async function drawing(page: Page): Promise<{ pixels: string; figures: string; mistake: string }> {
+  await page.evaluate(() => new Promise((frame) => requestAnimationFrame(frame)))
+  const pixels = await page.evaluate(() =>
+    (document.getElementById('own-trace') as HTMLCanvasElement).toDataURL(),
+  )
+  const mistake = (await page.isVisible('#own-problem')) ? await textOf(page, '#own-problem') : ''
+  assert.is(await page.isDisabled('#own-use'), mistake !== '', 'a mistake trains nothing')
+  return { pixels, figures: await textOf(page, '#own-figures'), mistake }
+}
+
+/** The figures of a neuron that gets a current in the steps of the field. */
+function figuresInNode(entry: neurons.NeuronEntry, current: number, steps: number): string {
+  const { learn: _, ...options } = entry
+  const x = new Float32Array(steps).fill(current, Math.round(0.1 * steps), Math.round(0.8 * steps))
+  const outputs = ['spikes', 'eligibilities'] as const
+  const op = { ...options, input: [1, steps, 1], outputs } as const
+  const { spikes, eligibilities } = ops.neuron(op, x)
+  const count = spikes.reduce((sum, spike) => sum + spike, 0)
+  return (
+    `${count} spikes in ${steps} steps. Eligibility: with the current the rate grows by ` +
+    `${Number(eligibilities[0].toPrecision(3))}.`
+  )
+}
+
+/** How the message about a text begins; empty where there is nothing wrong. */
+function mistakeInNode(text: string): string {
+  try {
+    neuron(text)
+    return ''
+  } catch (error) {
+    return (error as Error).message.replace(/\s+/g, ' ').slice(0, 60)
+  }
+}
+
+const hostile: readonly string[] = [
+  ...['', ';;;', 'spike', 'spike =', 'spike = 1', 'spike = x > 1 and', '\u0000', 'ß = ∞', '#'],
+  ...[
+    '<img src=x onerror="document.title = 1">',
+    'spike = spike > 1',
+    'toString = x; spike = x > 1',
+  ],
+  ...['('.repeat(5000), 'x'.repeat(9000), '-'.repeat(9000), 'a = a*a + x;'.repeat(90)],
+  ...['u = u/0; spike = u > 0/0', 'dv/dt = exp(exp(v)) + x; output = v', 'output = log(-1)'],
+  ...['spike = ((x > 1))', 'spike = 1 < x < 2', 'fires = x; spike = fires > 1 # spike = 2 >'],
+  ...['u = u + x; spike = u >= 1 and not (x > 3 or x < 0); u = where(spike, 0, u)'],
+  `${Array.from({ length: 99 }, (_, i) => `a${i} = exp(a${i} + x)`).join('\n')}\nspike = a9 > 1`,
+]
+
+async function edited(page: Page): Promise<void> {
+  await openField(page)
+  assert.is((await drawing(page)).figures, figuresInNode(neurons.list().alif, 0.6, 60))
+  const before = await drawing(page)
+  await page.selectOption('#own-preset', 'adex')
+  const adex = await drawing(page)
+  assert.is(adex.figures, figuresInNode(neurons.list().adex, 1000, 200))
+  assert.is.not(adex.pixels, before.pixels)
+
+  // A word typed at its end, letter by letter: wrong until the last one.
+  await page.selectOption('#own-preset', 'lif')
+  await page.fill('#own-text', 'u = u*(1 - 1/tau) + x\nspike = u >= vThreshol')
+  const wrong = await drawing(page)
+  const parameters = { tau: 1.25, vThreshold: 1 }
+  const told = await messageOf(async () => neuron(await page.inputValue('#own-text'), parameters))
+  assert.is(wrong.mistake.replace(/\s+/g, ' '), told.replace(/\s+/g, ' '))
+  assert.is(await textOf(page, '#own-problem pre'), told.slice(told.indexOf('\n') + 1))
+  assert.match(told, /line 2, column 14[\s\S]*\n {15}\^$/)
+  await page.focus('#own-text')
+  await press(page, 'Control+End')
+  await page.keyboard.type('d')
+  const right = await drawing(page)
+  assert.is(right.mistake, '')
+  const own = { ...neurons.list().lif, text: await page.inputValue('#own-text') }
+  assert.is(right.figures, figuresInNode(own, 0.9, 60))
+
+  await page.fill('#own-parameters', '')
+  for (const text of hostile) {
+    await page.fill('#own-text', text)
+    const { mistake } = await drawing(page)
+    assert.is(mistake.replace(/\s+/g, ' ').slice(0, 60), mistakeInNode(text), text)
+  }
+  await page.selectOption('#own-preset', 'izhikevich')
+  for (const [name, value] of [
+    ...['tau', 'a = 1 = 2', 'a = x', '= 3', '<b>, a = 1', 'a = 1e999'].map((v) => [
+      'parameters',
+      v,
+    ]),
+    ...['v = ', 'w = 1', '__proto__ = 1'].map((v) => ['init', v]),
+    ...[
+      ['learn', 'zeta'],
+      ['surrogate', 'x >'],
+      ['alpha', '0'],
+      ['dt', '-1'],
+      ['alpha', ''],
+    ],
+  ]) {
+    const { figures } = await drawing(page)
+    await page.fill(`#own-${name}`, value)
+    const { mistake } = await drawing(page)
+    assert.match(mistake, /must|belong|unknown|is not|line|known/, `${name}: ${value}`)
+    await page.selectOption('#own-preset', 'lif')
+    await page.selectOption('#own-preset', 'izhikevich')
+    assert.is((await drawing(page)).figures, figures, 'all is well again')
+  }
+  for (const [name, value] of [
+    ...[
+      ['steps', '1e9'],
+      ['steps', ''],
+      ['current', '1e39'],
+      ['current', ''],
+      ['dt', '1e30'],
+    ],
+  ]) {
+    await page.fill(`#own-${name}`, value)
+    assert.is((await drawing(page)).mistake, '', `${name}: ${value}`)
+  }
+}
+
+/** Trains with PLIF of equations; the weights do the same in Node. */
+async function trainedWith(page: Page): Promise<void> {
+  await page.selectOption('#own-preset', 'plif')
+  await page.fill('[name=epochs]', '2')
+  await page.click('#own-use')
+  const accuracy = await accuracyOf(page, /^Done after 2 epochs/)
+  assert.ok(accuracy > 40, `${accuracy} %`)
+  const stage = (from: number, to: number) => [
+    ...[conv2d(from, to, 3, { padding: 1, bias: false }), batchNorm2d(to)],
+    neuron(...ofPlif(), { learn: ['tau'] }),
+    avgPool2d(2),
+  ]
+  const net = sequential(...stage(1, 16), ...stage(16, 32), flatten(), linear(128, 10))
+  const model = await net.compile({ input: [1, 8, 8], timeSteps: 4, batchSize: 32 })
+  const weights = await saved(page, 'save')
+  await model.load(weights)
+  assert.is.not(model.stateDict()['2.raw_tau'].data[0], -Math.log(1))
+  const { test: images } = await datasets.digits()
+  const inNode = await model.evaluate(images)
+  assert.is((100 * inNode.accuracy!).toFixed(1), accuracy.toFixed(1))
+  await model.dispose()
+
+  // What a method cannot do, it refuses; LIF is a press away.
+  await page.selectOption('[name=method]', 'sltt')
+  await page.click('#own-use')
+  await page.waitForSelector('#problem:not([hidden])')
+  assert.match(
+    await textOf(page, '#problem'),
+    /what it learns \(tau\) needs method 'rate' or 'bptt'/,
+  )
+  await page.fill('[name=epochs]', '3')
+  await page.click('#own-back')
+  assert.ok((await accuracyOf(page, /^Done after 3 epochs/)) > 40)
+  assert.not(await page.isVisible('#own-back'))
+}
+
+function ofPlif(): [string, Record<string, number>] {
+  const { text, parameters } = neurons.list().plif
+  return [text, parameters as Record<string, number>]
+}
+
+if (isThere)
+  test('equations are edited: drawn or told what is wrong, and trained with', async () => {
+    const site = await serve({ folder: built })
+    try {
+      await withPage(browser, site, '#epochs=1', async (page) => {
+        await accuracyOf(page, /^Done after 1 epoch/)
+        await edited(page)
+        await trainedWith(page)
+        await fitsInto(page, [1000, 400, 360])
+      })
+    } finally {
+      await site.close()
+    }
+  })
 
 if (isThere)
   test('the page of benchmarks gives a baseline', () =>
