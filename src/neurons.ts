@@ -42,6 +42,8 @@ export interface NeuronEntry {
   readonly alpha: number
   /** Length of a time step. */
   readonly dt: number
+  /** How lines dv/dt = … move v. */
+  readonly solver: Equations['solver']
 }
 
 /**
@@ -57,12 +59,13 @@ export function of(layer: Neuron | Cell | Equations, ...more: []): NeuronEntry {
   )
   const { surrogate } = layer
   if (layer.kind === 'equations') {
-    const { text, parameters, learn, init, alpha, dt } = layer
-    return { text, parameters, learn, init, surrogate, alpha, dt }
+    const { text, parameters, learn, init, alpha, dt, solver } = layer
+    return { text, parameters, learn, init, surrogate, alpha, dt, solver }
   }
   const { equations, parameters, learn, init, alpha } = neuronModel(layer)
   const { text } = equations
-  return { text, parameters, learn: [...learn.keys()], init, surrogate, alpha, dt: 1 }
+  const shared = { dt: 1, solver: 'euler' } as const
+  return { text, parameters, learn: [...learn.keys()], init, surrogate, alpha, ...shared }
 }
 
 const presets = {

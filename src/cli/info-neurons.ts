@@ -17,7 +17,8 @@ function entryOf(layer: Layer): NeuronEntry | undefined {
   if (layer.kind === 'stabilizedLif') {
     const { equations, parameters, init, alpha } = stabilizedModel(layer)
     const { text } = equations
-    return { text, parameters, learn: [], init, surrogate: layer.surrogate, alpha, dt: 1 }
+    const { surrogate } = layer
+    return { text, parameters, learn: [], init, surrogate, alpha, dt: 1, solver: 'euler' }
   }
   if (layer.kind !== 'neuron' && layer.kind !== 'cell' && layer.kind !== 'equations')
     return undefined
@@ -41,7 +42,7 @@ export function neuronFacts({ nodes }: Graph): NeuronFacts[] {
 
 /** The text of a kind, and its numbers. */
 function linesOf({ layers, recurrent, text, ...entry }: NeuronFacts): string[] {
-  const { parameters, learn, init, surrogate, alpha, dt } = entry
+  const { parameters, learn, init, surrogate, alpha, dt, solver } = entry
   const lines = text.split('\n').map((line) => plainText(line.trim(), Number.POSITIVE_INFINITY))
   const numbers = [
     ...Object.entries(parameters).map(([name, value]) => {
@@ -50,6 +51,7 @@ function linesOf({ layers, recurrent, text, ...entry }: NeuronFacts): string[] {
     }),
     ...Object.entries(init).map(([name, value]) => `${name} starts at ${value}`),
     ...(dt === 1 ? [] : [`dt = ${dt}`]),
+    ...(solver === 'euler' ? [] : [solver]),
     ...(/\bspike\s*=[^=]/.test(text)
       ? [`surrogate ${plainText(surrogate)}, alpha = ${alpha}`]
       : []),

@@ -140,8 +140,13 @@ test('info: equations of the neurons, each kind once, with its layers and number
       assert.equal([code, stderr], [0, ''])
       return stdout
     }
-    const options = { init: { v: -1 }, dt: 0.5, surrogate: '1/(1 + x^2)' }
-    const own = neuron('dv/dt = x # \u001b[2J\n\n   spike = v > b\n', { b: [1, 2, 3, 4] }, options)
+    const solver = 'exponentialEuler'
+    const options = { init: { v: -1 }, dt: 0.5, surrogate: '1/(1 + x^2)', solver } as const
+    const own = neuron(
+      'dv/dt = x - v # \u001b[2J\n\n   spike = v > b\n',
+      { b: [1, 2, 3, 4] },
+      options,
+    )
     const plain = integrateAndFire()
     const all = [plif(), plif(), plain, recurrent(plain), own, elementwise('x*x')]
     const text = await of(all, 'bptt')
@@ -152,8 +157,8 @@ test('info: equations of the neurons, each kind once, with its layers and number
       `neurons of 2, 4\n  tau > 1\n  u = u*(1 - 1/tau) + x\n${lif}  # tau = 2 (learnt), ${numbers}
 neurons of 6\n  u = u + x\n${lif}  # ${numbers}
 neurons of 8; their spikes come back at the next step\n  u = u + x\n${lif}  # ${numbers}
-neurons of 10\n  dv/dt = x # \\u001b[2J\n  spike = v > b
-  # b = 4 numbers, v starts at -1, dt = 0.5, surrogate 1/(1 + x^2), alpha = 1
+neurons of 10\n  dv/dt = x - v # \\u001b[2J\n  spike = v > b
+  # b = 4 numbers, v starts at -1, dt = 0.5, exponentialEuler, surrogate 1/(1 + x^2), alpha = 1
 
 neurons of 12\n  output = x*x\n`,
     )
