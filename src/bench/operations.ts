@@ -111,6 +111,7 @@ function productOf({ layer, shape }: GraphNode): number {
     case 'linear':
       return layer.inFeatures * layer.outFeatures
     case 'cell':
+    case 'equations':
       if (!layer.recurrence) return 0
       return layer.recurrence.allToAll === false ? outputs : outputs ** 2
     case 'conv1d':

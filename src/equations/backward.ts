@@ -134,7 +134,8 @@ class Backward {
     const backwards = turns.toReversed()
     const isSingle = turns.length === 1 && turns[0].times === 1
     if (isSingle) {
-      const sections = turns.map((turn) => this.back(turn, neurons.first, true))
+      const first = neurons.first.map((node) => neurons.g.state(node))
+      const sections = turns.map((turn) => this.back(turn, first, true))
       const start = this.start(this.sums)
       const func = this.func(name, start, [...sections, ...this.end(this.storedSums)])
       return { func, scratch: 0 }

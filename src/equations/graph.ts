@@ -99,7 +99,8 @@ export class Graph {
       return typeof found === 'boolean' ? this.truth(found) : this.constant(found)
     }
     let key = `${op} `
-    if (args.length === 0 || value) key += `${level} ${Object.is(value, -0) ? '-0' : value} `
+    if (args.length === 0 || value || level)
+      key += `${level} ${Object.is(value, -0) ? '-0' : value} `
     if (name) key += `${name} `
     for (const { id } of args) key += `${id},`
     let node = this.known.get(key)
@@ -183,7 +184,15 @@ export class Graph {
     return this.make('spike', passes ? [condition, x, passes] : [condition, x])
   }
 
-  /** A state between two steps: derivatives join no factors across it. */
+  /**
+   * A state between two steps. What is the same for all neurons is not told apart from what is not,
+   * as where it is read from memory, so that the next step rounds the same.
+   */
+  state(a: Node): Node {
+    return this.make('hold', [a], { level: Level.Neuron })
+  }
+
+  /** Its derivative, in which no factors are joined across it. */
   hold(a: Node): Node {
     if (a.op === 'const' || a.op === 'hold') return a
     return a.op === 'neg' ? this.neg(this.hold(a.args[0])) : this.make('hold', [a])

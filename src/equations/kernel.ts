@@ -167,7 +167,15 @@ class Emitter extends Addresses {
     this.locals.set(node, own)
   }
 
+  /** Leaves of what a turn computes. */
+  private leaves: readonly Node[] = []
+
   private store(to: Place, node: Node): void {
+    // What lies there is read before it is written over.
+    for (const leaf of this.leaves) {
+      const from = this.spec.places.get(leaf.name)
+      if (from?.tensor === to.tensor && from.step === to.step) this.prepare(leaf, true)
+    }
     this.prepare(node)
     for (let lane = 0; lane < this.spec.width; lane++) {
       const found = this.tree(node, lane)
@@ -241,7 +249,9 @@ class Emitter extends Addresses {
       ...stored.flatMap((output) => (output.kind === 'store' ? [output.node] : output.masks)),
       ...nexts,
     ]
-    for (const node of [...reachable(roots).flatMap(({ args }) => args), ...roots])
+    const nodes = reachable(roots)
+    this.leaves = nodes.filter(({ op }) => op === 'leaf')
+    for (const node of [...nodes.flatMap(({ args }) => args), ...roots])
       this.uses.set(node, (this.uses.get(node) ?? 0) + 1)
     for (const output of stored)
       if (output.kind === 'masks') this.masks(output.to, output.masks)

@@ -262,7 +262,7 @@ export class Neurons {
         for (const [name, node] of Object.entries(this.noise(t))) names.set(` ${name}`, node)
       equations.run(g, names)
       results.push(names.get(equations.output) as Node)
-      state = equations.states.map((name) => g.hold(g.number(names.get(name) as Node)))
+      state = equations.states.map((name) => g.state(g.number(names.get(name) as Node)))
       states.push(state)
     }
     return { inputs, results, states, after: state }

@@ -208,58 +208,117 @@ function move(g: Graph, { source, dt, solver }: Step, evaluator: Evaluator, line
   const { names } = evaluator
   const state = names.get(name) as Node
   if (solver === 'euler') return g.add(state, g.mul(g.constant(dt), evaluator.number(line.tree)))
-  // dv/dt = a + b·v  →  v·e^(b·dt) + a·(e^(b·dt) − 1)/b
   const placeholder = g.leaf(`rate ${name}`, Level.Neuron)
-  const one = new Map([[placeholder, g.constant(1)]])
   names.set(name, placeholder)
   const rate = evaluator.number(line.tree)
-  const none = (): never => {
-    throw new SpikewasmError(`${source.what}: no derivative`)
-  }
-  const slope = tangents(g, none, [rate], one)(rate)
-  names.set(name, g.constant(0))
-  const rest = evaluator.number(line.tree)
   names.set(name, state)
-  const isLinear = (node: Node): boolean => !reachable([node]).includes(placeholder)
-  if (!slope) return g.add(state, g.mul(g.constant(dt), rest))
-  if (!isLinear(slope) || !isLinear(rest))
+  const { slope, rest } = linearIn(g, rate, placeholder, state) ?? {}
+  if (!rest)
     throw new EquationError(
       source,
       line.at,
-      `the rate is not linear in ${name}, so that it has no exact solution; use solver: 'euler'`,
+      `the rate is not linear in ${name}, which must stand in this line itself, so that it has no ` +
+        "exact solution; use solver: 'euler'",
     )
-  const decay = g.make('exp', [g.mul(slope, g.constant(dt))])
-  const gain = g.div(g.sub(decay, g.constant(1)), slope)
+  const step = g.constant(dt)
+  if (!slope) return g.add(state, g.mul(step, rest))
+  // dv/dt = a + b·v  →  v·e^z + a·dt·(e^z − 1)/z, z = b·dt
+  const z = g.mul(slope, step)
+  const decay = g.make('exp', [z])
+  const gain = g.mul(step, meanExp(g, z, decay))
   return g.add(g.mul(state, decay), g.mul(rest, gain))
 }
 
+/** (e^z − 1)/z: near 0, where the difference cancels, by its series. */
+function meanExp(g: Graph, z: Node, exp: Node): Node {
+  const one = g.constant(1)
+  let series = one
+  for (let n = 7; n > 1; n--) series = g.add(one, g.mul(g.div(z, g.constant(n)), series))
+  const isSmall = g.make('lt', [g.make('abs', [z]), g.constant(0.3)])
+  return g.where(isSmall, series, g.div(g.sub(exp, one), z))
+}
+
+/** rate = slope·v + rest; undefined where it is not linear in v. */
+function linearIn(
+  g: Graph,
+  rate: Node,
+  v: Node,
+  state: Node,
+): { readonly slope?: Node; readonly rest: Node } | undefined {
+  if (rate === v) return { slope: g.constant(1), rest: g.constant(0) }
+  const within = reachable([rate])
+  if (!within.includes(v)) return within.includes(state) ? undefined : { rest: rate }
+  const parts = rate.args.map((arg) => linearIn(g, arg, v, state))
+  const [a, b] = parts
+  if (parts.some((part) => !part) || !a) return undefined
+  const both = (f: (x: Node) => Node) => ({ slope: a.slope && f(a.slope), rest: f(a.rest) })
+  if (rate.op === 'neg') return both((x) => g.neg(x))
+  if (!b) return undefined
+  if (rate.op === 'add' || rate.op === 'sub') {
+    const { op } = rate
+    const join = (x: Node | undefined, y: Node | undefined): Node | undefined =>
+      x && y ? g[op](x, y) : (x ?? (y && (op === 'sub' ? g.neg(y) : y)))
+    return { slope: join(a.slope, b.slope), rest: join(a.rest, b.rest) as Node }
+  }
+  if (rate.op === 'mul' && !b.slope) return both((x) => g.mul(x, b.rest))
+  if (rate.op === 'mul' && !a.slope)
+    return { slope: b.slope && g.mul(a.rest, b.slope), rest: g.mul(a.rest, b.rest) }
+  return rate.op === 'div' && !b.slope ? both((x) => g.div(x, b.rest)) : undefined
+}
+
+/** A graph in which nothing fires. */
+class SilentGraph extends Graph {
+  override spike(_: Node, x: Node): Node {
+    return this.make('spike', [this.truth(false), x])
+  }
+}
+
 /**
- * The share of a potential that a step leaves until neurons fire: where the distance to the
- * threshold has a derivative by one state alone, and a constant one. Else NaN.
+ * How far a neuron's output at three steps follows the current of the first, as long as nothing
+ * fires; undefined where that is no constant number.
  */
-export function leakOf(
+function echoes(
   equations: Equations,
   parameters: Readonly<Record<string, number | readonly number[]>>,
   learn: readonly string[],
-): number {
-  const g = new Graph(equations.what)
-  const states = equations.states.map((name) => g.leaf(name, Level.Neuron))
-  const names = new Map<string, Node>([['x', g.leaf('x', Level.Neuron)]])
-  for (const [i, name] of equations.states.entries()) names.set(name, states[i])
-  for (const [name, value] of Object.entries(parameters)) {
-    const isKnown = typeof value === 'number' && !learn.includes(name)
-    names.set(name, isKnown ? g.constant(value) : g.leaf(name, Level.Neuron))
-  }
-  equations.run(g, names)
-  const fired = names.get(equations.output) as Node
-  if (fired.op !== 'spike') return Number.NaN
-  const distance = fired.args[1]
-  const one = g.constant(1)
-  const slopes = states.flatMap(
-    (state) => tangents(g, () => one, [distance], new Map([[state, one]]))(distance) ?? [],
-  )
-  return slopes.length === 1 && slopes[0].op === 'const' ? slopes[0].value : Number.NaN
+): readonly (number | undefined)[] {
+  const g = new SilentGraph(equations.what)
+  const names = new Map<string, Node>()
+  for (const name of equations.states) names.set(name, g.leaf(name, Level.Neuron))
+  const first = g.leaf('x 0', Level.Neuron)
+  const results = [0, 1, 2].map((step) => {
+    for (const [name, value] of Object.entries(parameters)) {
+      const isKnown = typeof value === 'number' && !learn.includes(name)
+      names.set(name, isKnown ? g.constant(value) : g.leaf(name, Level.Neuron))
+    }
+    names.set('x', step === 0 ? first : g.leaf(`x ${step}`, Level.Neuron))
+    equations.run(g, names)
+    for (const name of equations.states) names.set(name, g.number(names.get(name) as Node))
+    const result = names.get(equations.output) as Node
+    return result.op === 'spike' ? result.args[1] : g.number(result)
+  })
+  const seeds = new Map([[first, g.constant(1)]])
+  const by = tangents(g, () => g.constant(0), results, seeds)
+  return results.map((result) => {
+    const echo = by(result)
+    return echo ? (echo.op === 'const' ? echo.value : undefined) : 0
+  })
 }
+
+/**
+ * The share of a potential that a step leaves until neurons fire: by which the distance to the
+ * threshold follows an earlier current less and less. NaN where it is no single constant one.
+ */
+export function leakOf(...of: Parameters<typeof echoes>): number {
+  const [now, next, last] = echoes(...of)
+  if (of[0].output !== 'spike' || !now || next === undefined || last === undefined)
+    return Number.NaN
+  const leak = next / now
+  return Math.abs(last - leak * next) <= 1e-6 * Math.abs(now) ? leak : Number.NaN
+}
+
+/** Whether a step's current reaches the output of later steps alone. */
+export const isLate = (...of: Parameters<typeof echoes>): boolean => echoes(...of)[0] === 0
 
 /**
  * A surrogate as a text of x and alpha.

@@ -66,7 +66,7 @@ export function jobOf<L extends Cell | Equations>(
   extent: Extent,
   where = o.op,
 ): NeuronJob {
-  const { b, op } = o
+  const { b } = o
   const shape = imageOf(extent)
   kind.output(layer, { node: 0, shape, flat: false }, where)
   const specs = kind.parameters?.(layer, shape) ?? []
@@ -77,7 +77,8 @@ export function jobOf<L extends Cell | Equations>(
   const placeOf = (name: string): Buffer =>
     parameters.find((tensor) => tensor.name === name)?.buffer as Buffer
   const neurons: Neurons = {
-    name: op,
+    // Forward and back draw the same numbers.
+    name: 'neurons',
     model,
     shape,
     inputs: [{ tensor: asFloat(input, extent) }],

@@ -5,6 +5,7 @@ import { type ForwardOptions, forwardKernel } from '../equations/forward.js'
 import { Level } from '../equations/graph.js'
 import { type Kernel, KernelSet } from '../equations/kernel-set.js'
 import type { Layer, Parameter } from '../equations/layer.js'
+import type { Range } from '../equations/step.js'
 import type { NeuronModel } from '../nn/layers/neuron-model.js'
 import type { Values } from '../nn/layers/numbers.js'
 import { inUnits } from './budgets.js'
@@ -137,7 +138,7 @@ export function layerOf(neurons: Neurons): Layer {
       level: levelOf(values, shape),
       offset: offsets.get(name) ?? 0,
       value: typeof values === 'number' ? values : undefined,
-      range: range && { ...range, open: !range.withLeast && !range.withMost },
+      range: range && boundsOf(range),
     }
   })
   const stored = storedChannels(shape[0])
@@ -150,7 +151,7 @@ export function layerOf(neurons: Neurons): Layer {
     init,
     noise:
       (equations.draws ?? []).length > 0
-        ? { seed: model.seed ?? 0, byRun: neurons.training ?? false }
+        ? { seed: seedOf(neurons), byRun: neurons.training ?? false }
         : undefined,
     terms: inputs.map(({ tensor, norm, xhat }) => ({
       affine: norm !== undefined,
@@ -165,10 +166,36 @@ export function layerOf(neurons: Neurons): Layer {
   }
 }
 
+/** The number next to x, towards the other one. */
+function beside(x: number, other: number): number {
+  const word = new Float32Array([x])
+  const bits = new Int32Array(word.buffer)
+  if (x === 0) bits[0] = other > 0 ? 1 : -0x7fffffff
+  else bits[0] += other > x === x > 0 ? 1 : -1
+  return word[0]
+}
+
+/** Beside a closed bound an open one is the number next to it. */
+function boundsOf({ least, most, withLeast, withMost }: Range): Parameter['range'] {
+  const open = !withLeast && !withMost
+  const next = (x: number, other: number, isIn: boolean): number =>
+    open || isIn || !Number.isFinite(x) ? x : beside(x, other)
+  return { least: next(least, most, withLeast), most: next(most, least, withMost), open }
+}
+
+/** Layers draw numbers of their own: FNV-1a of the seed and the layer's name. */
+const seedOf = ({ name, model }: Neurons): number =>
+  [...`${model.seed ?? 0} ${name}`].reduce(
+    (hash, letter) => Math.imul(hash ^ letter.charCodeAt(0), 0x01000193),
+    0x811c9dc5 | 0,
+  ) >>> 0
+
+const withSigns = (_: string, value: unknown): unknown => (Object.is(value, -0) ? '-0' : value)
+
 /** All that a kernel follows from. */
 export function keyOf(role: string, layer: Layer, options: object): string {
   const { equations, surrogate, ...rest } = layer
-  return JSON.stringify([role, equations.text, surrogate.text, rest, options])
+  return JSON.stringify([role, equations.text, surrogate.text, rest, options], withSigns)
 }
 
 /** A kernel, and its place in the engine's table. */

@@ -88,6 +88,12 @@ function checkMethod(
       `${where}: what it learns (${[...model.learn.keys()].join(', ')}) needs method ${after}, ` +
       `got '${options.method}'; use ${wayOut}`,
   )
+  expect(
+    !training || !model.isLate || method.neuron !== 'surrogate',
+    () =>
+      `${where}: what a step gives does not depend on its own current, so that method ` +
+      `'${options.method}' has no gradient; use ${after}`,
+  )
   const through = quoteMethodsWith(({ neuron }) => neuron !== 'eligibility')
   expect(
     !training || !model.recurrence || method.neuron !== 'eligibility',
@@ -323,7 +329,9 @@ const backward: Readonly<
       size > 0
         ? gradientBuffer(pass, `${node.name} derivatives`, node.shape, size, stored)
         : undefined
-    const read = inputs ? [] : neurons.inputs.map(({ tensor }) => tensor)
+    // Numbers that are drawn follow from the place in the batch, which no part of it knows.
+    const whole = inputs !== undefined || neurons.model.equations.draws?.length
+    const read = whole ? [] : neurons.inputs.map(({ tensor }) => tensor)
     pass.byImages(read, { perImage: 1, perUnit: 1 }, () => {
       emitNeuronsBackward(pass, neurons, delta, contributions, { traces, inputs })
     })

@@ -129,7 +129,7 @@ export function diagnostics(arena: Arena): {
   )
   for (const { name, layer } of options.graph.nodes)
     expect(
-      layer?.kind !== 'cell' || !layer.recurrence,
+      !layer || !('recurrence' in layer) || !layer.recurrence,
       () =>
         `diagnostics: ${name} (recurrent) hears its own spikes, so that its rate has no ` +
         'derivative by its input alone; it takes networks without recurrent layers',

@@ -275,7 +275,7 @@ export class OperationCounts {
       }
       const recurrent = probe.of === 'recurrent'
       const { layer } = node
-      const role = recurrent && layer?.kind === 'cell' ? recurrentWeight(layer) : 'weight'
+      const role = recurrent && layer && 'recurrence' in layer ? recurrentWeight(layer) : 'weight'
       const weight = weightOf(session, node, role)
       const size = sizeOf(node.shape)
       const fan = recurrent

@@ -1,6 +1,7 @@
 /** Neurons from equations of the user's own. */
 
 import {
+  isLate,
   leakOf,
   readNeuron,
   readSurrogate,
@@ -135,6 +136,12 @@ function read(
         throw new EquationError(source, range.at, problem)
       }
   const learnt = checkLearn(what, learn, names)
+  const stored = learnt.map((name) => storedName(name, equations.ranges.get(name)))
+  const twice = stored.find((name, i) => name !== learnt[i] && learnt.includes(name))
+  expect(
+    twice === undefined,
+    () => `${what}.${twice} is what a learnt parameter is stored as; give it another name`,
+  )
   const fields = { parameters: values, learn: learnt, dt, solver, seed, recurrence: null }
   return { equations, fields }
 }
@@ -381,6 +388,7 @@ export function equationsModel(layer: Equations): NeuronModel {
     init,
     seed,
     leak,
+    isLate: isLate(equations, parameters, layer.learn),
     leakWritten: Number.isNaN(leak)
       ? undefined
       : { text: String(leak), run: (g) => g.constant(leak) },

@@ -20,6 +20,8 @@ export interface NeuronModel {
   readonly leakWritten?: Written
   /** Of numbers that the equations draw. */
   readonly seed?: number
+  /** A step's current reaches the output of later steps alone. */
+  readonly isLate?: boolean
   /** Its own spikes as a current, or null. */
   readonly recurrence: Recurrence | null
 }
