@@ -950,8 +950,10 @@ export enum NeuronWord {
   Counting = 48,
   /** Arrays of parameters that are not learnt, one behind the other. */
   Given = 49,
-  /** Addresses of those that are, in their order; up to 14. */
+  /** Addresses of those that are, in their order; up to 13. */
   Learnt = 50,
+  /** float32 [P][steps of all calls][recorded names][C]: for who wants to see states. */
+  Recorded = 63,
 }
 
 /**

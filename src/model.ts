@@ -55,7 +55,6 @@ export class Model {
   get input(): InputShape {
     return this.session.asked
   }
-
   /** Rule of the parameters' steps in `trainStep`; `fit` sets it to its own. Default `sgd()`. */
   get optimizer(): Optimizer {
     return this.session.optimizer
@@ -97,22 +96,18 @@ export class Model {
   get classes(): number {
     return this.session.graph.nodes[this.session.graph.output].shape[0]
   }
-
   /** Training method: that of `compile`, or of the last `fit` that named one. */
   get method(): PlanOptions['method'] {
     return this.session.plan.options.method
   }
-
   /** 'm': each layer runs all time steps; 's': the whole network runs one time step at a time. */
   get stepMode(): PlanOptions['stepMode'] {
     return this.session.plan.options.stepMode
   }
-
   /** Number of trained parameters. */
   get parameterCount(): number {
     return parameterCount(this.session.plan)
   }
-
   /** What the model's memory is used for, in bytes. */
   get memoryUse(): Plan['memory'] {
     return this.session.plan.memory
@@ -180,8 +175,7 @@ export class Model {
 
   /**
    * The next `step` begins a new stream: neurons are at rest, nothing has been counted.
-   * @throws SpikewasmError unless the model was compiled with purpose 'stream', while a step runs,
-   *   and after `dispose`.
+   * @throws SpikewasmError with another purpose, while a step runs, and after `dispose`.
    */
   reset(): void {
     programOf(this.session, 'stream')
@@ -206,6 +200,15 @@ export class Model {
   }
 
   /**
+   * The same of values that `record: { … }` or `record: 'all'` keeps, by their names in the layer's
+   * equations: as they are behind each step, [T, B, C, H, W].
+   * @throws SpikewasmError for a layer of which nothing is recorded, and before the first run
+   */
+  states(layer: string): shown.RecordedStates {
+    return shown.states(this.session, layer)
+  }
+
+  /**
    * Spikes or rates of chosen layers over the first samples of a data set. The model must be
    * compiled with `record`.
    * @throws SpikewasmError when the data or an option does not match, or the arrays would take more
@@ -226,8 +229,7 @@ export class Model {
 
   /**
    * Firing rate of each neuron layer at each time step of the last run: T numbers, 0…1, by layer
-   * name. The model must be compiled with `inspect: true` and a method that runs all time steps
-   * inside each layer (step mode m).
+   * name. The model must be compiled with `inspect: true` and a method of step mode m.
    * @throws SpikewasmError otherwise, and before the first run
    */
   stepRates(): Record<string, number[]> {
@@ -311,8 +313,7 @@ export class Model {
   /**
    * Reads parameters and running statistics from a safetensors file, of `save` or from PyTorch.
    * @param from its path, or its bytes
-   * @throws SpikewasmError for a file that is missing or damaged, and for names or shapes that
-   *   don't match; nothing is changed then
+   * @throws SpikewasmError for a missing or damaged file, and names or shapes that don't match
    */
   load(from: string | Uint8Array): Promise<void> {
     return alone(this.session, [from], (given) => loadWeights(this.session, given))
@@ -343,8 +344,7 @@ export class Model {
    * @param data at least one sample. A last batch that is not full is left out, unless there is no
    *   other or `dropLast` is false: then repeats fill it, which count for the statistics of
    *   batchNorm2d and for firing rates, but not for loss, accuracy and gradients
-   * @throws SpikewasmError for data or options that don't match, or a loss or gradient that is not
-   *   finite
+   * @throws SpikewasmError for wrong data or options, or a loss or gradient that is not finite
    */
   fit(data: Dataset, options: FitOptions = {}): Promise<History> {
     const asked = ownFitOptions(options)

@@ -1,7 +1,7 @@
 /** `compile`: a network becomes a model. */
 
 import { copyOf } from './copy.js'
-import { checkBoolean, checkInteger, checkOptions, describe, expect } from './errors.js'
+import { checkBoolean, checkInteger, checkOptions, describe, expect, isOptions } from './errors.js'
 import { type Graph, trace } from './graph/trace.js'
 import { checkLoss, checkPenalties, crossEntropy, lossOfExits } from './loss/index.js'
 import { Model } from './model.js'
@@ -50,7 +50,7 @@ async function compiled(network: Module, options: CompileOptions): Promise<Model
     return value
   }
   const usualBatch = options.purpose === 'stream' ? 1 : 64
-  const settings: Omit<Settings, 'revectorized' | 'record'> = {
+  const settings: Omit<Settings, 'revectorized' | 'record' | 'states'> = {
     timeSteps: integer('timeSteps', options.timeSteps ?? 4, 1, MOST_STEPS),
     batchSize: integer('batchSize', options.batchSize ?? usualBatch, 1, 1 << 20),
     threads: threadsFor(integer('threads', options.threads ?? 1, 1, 256)),
@@ -94,7 +94,7 @@ async function compiled(network: Module, options: CompileOptions): Promise<Model
       `compile: the network must give at most ${MOST_OUTPUTS} outputs, got ${outputs}; make its ` +
       'last layer smaller',
   )
-  const record = recordedLayers(graph, options.record)
+  const recorded = recordedOf(graph, options.record)
   const standardLoss = graph.exits ? lossOfExits() : crossEntropy()
   const { optimizer = sgd(), loss = standardLoss, penalties } = options
   checkOptimizer('compile.optimizer', optimizer)
@@ -103,7 +103,7 @@ async function compiled(network: Module, options: CompileOptions): Promise<Model
   const spec = trainingSpec('compile', graph, { optimizer, loss, penalties })
   const wide = revectorize ? await platform().switchOnWideVectors?.() : undefined
   const revectorized = wide?.on ?? false
-  const session = new Session(graph, input, { ...settings, record, revectorized })
+  const session = new Session(graph, input, { ...settings, ...recorded, revectorized })
   session.optimizer = optimizer
   await session.replan(pickMethodOptions(options), spec)
   return new Model(session)
@@ -111,20 +111,40 @@ async function compiled(network: Module, options: CompileOptions): Promise<Model
 
 const threadsFor = (asked: number): number => platform().threads?.(asked) ?? asked
 
-/** Names of the layers to be recorded, in the order of the network. */
-function recordedLayers(graph: Graph, record: CompileOptions['record'] = false): string[] {
-  const names = graph.nodes.filter(({ layer }) => fires(layer)).map(({ name }) => name)
-  if (typeof record === 'boolean') return record ? names : []
+/** Layers with equations, whether they spike or give numbers. */
+const withStates: ReadonlySet<string> = new Set(['neuron', 'cell', 'equations', 'stabilizedLif'])
+
+/** Layers whose spikes are recorded, in the order of the network, and names whose values are. */
+function recordedOf(
+  { nodes }: Graph,
+  record: CompileOptions['record'] = false,
+): Pick<Settings, 'record' | 'states'> {
+  const firing = nodes.filter(({ layer }) => fires(layer)).map(({ name }) => name)
+  const layers = nodes.filter(({ kind }) => withStates.has(kind)).map(({ name }) => name)
+  const unknown = (name: unknown, of: readonly string[]): string =>
+    `compile.record must name layers of neurons, got ${describe(name)}; there are ` +
+    (of.join(', ') || 'none')
+  if (typeof record === 'boolean') return { record: record ? firing : [], states: {} }
+  if (record === 'all')
+    return { record: firing, states: Object.fromEntries(layers.map((name) => [name, 'all'])) }
+  if (Array.isArray(record)) {
+    for (const name of record) expect(firing.includes(name), () => unknown(name, firing))
+    return { record: firing.filter((name) => record.includes(name)), states: {} }
+  }
   expect(
-    Array.isArray(record),
-    () => `compile.record must be true, false or a list of layers, got ${describe(record)}`,
+    isOptions(record),
+    () =>
+      "compile.record must be true, false, 'all', a list of layers, or lists of names by layer, " +
+      `got ${describe(record)}`,
   )
-  for (const name of record)
+  for (const [name, names] of Object.entries(record)) {
+    expect(layers.includes(name), () => unknown(name, layers))
     expect(
-      names.includes(name),
+      names === 'all' || (Array.isArray(names) && names.length > 0),
       () =>
-        `compile.record must name layers of neurons, got ${describe(name)}; there are ` +
-        (names.join(', ') || 'none'),
+        `compile.record: layer ${name} must have a list of names, or 'all', got ${describe(names)}`,
     )
-  return names.filter((name) => record.includes(name))
+  }
+  const states = record as Settings['states']
+  return { record: firing.filter((name) => Object.hasOwn(states, name)), states }
 }

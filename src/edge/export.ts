@@ -94,6 +94,7 @@ function read(session: Session, { mode, batchSize, weights }: ExportSettings) {
     training: standardTraining,
     inspect: false,
     record: [],
+    states: {},
     batchSize,
     purpose: planPurposes[mode],
     fixed: mode !== 'train',

@@ -38,6 +38,8 @@ export interface Tensor {
   readonly offset?: number
   /** All images have the same. */
   readonly image?: boolean
+  /** Steps are those of all calls: so many as t says came before. */
+  readonly whole?: boolean
   /** In the worker's scratch: one vector for each row and turn, for the channels at hand. */
   readonly kept?: boolean
 }
@@ -195,7 +197,8 @@ export class Addresses {
     if (!tensor.step) return here
     const before = step > 0 ? this.pointers.get(tensor)?.get(step - 1) : undefined
     if (before !== undefined) return add(get(before), this.bytes(tensor.step))
-    const steps = add(from, i32(step))
+    const ofCall = add(from, i32(step))
+    const steps = tensor.whole ? add(ofCall, get(T)) : ofCall
     return add(
       here,
       op(
@@ -222,8 +225,8 @@ export class Addresses {
   /**
    * Reads a line of all that a pixel has of a tensor: in order it comes faster than step by step.
    */
-  private touch({ bytes, kept, pixel, step }: Tensor, base: number): Code[] {
-    if (bytes || kept || !pixel || !step) return []
+  private touch({ bytes, kept, whole, pixel, step }: Tensor, base: number): Code[] {
+    if (bytes || kept || whole || !pixel || !step) return []
     const here = this.int()
     const end = this.int()
     const line = drop(at(Wasm.i32Load, [get(here)]))

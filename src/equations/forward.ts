@@ -19,6 +19,7 @@ import {
   words,
 } from './layer.js'
 import { lowering } from './lower.js'
+import { seenOf } from './recorded.js'
 
 export interface ForwardOptions {
   /** Steps of a call, and of all. */
@@ -40,6 +41,12 @@ export interface ForwardOptions {
   readonly changes?: boolean
   /** The last rows of State are the spikes of a step as numbers, and a trace of them. */
   readonly fired?: 'spikes' | 'trace'
+  /** Names whose values are kept, at each of so many steps; `whole`: of all calls. */
+  readonly recorded?: {
+    readonly names: readonly string[]
+    readonly steps: number
+    readonly whole: boolean
+  }
 }
 
 /** What a kernel keeps from turn to turn, and from call to call. */
@@ -207,6 +214,7 @@ class Forward {
       outputs: [
         ...(options.silent ? [] : resultsOf(neurons, options, turn)),
         ...(options.changes ? [changesOf(neurons, potentials)] : []),
+        ...recordedOf(neurons, options, turn),
       ],
       carry: this.kept.map(({ leaf }, i) => [leaf, next[i]] as const),
     }
@@ -268,6 +276,28 @@ export function forwardKernel(
 function changesOf({ g }: Neurons, potentials: readonly Node[]): Output {
   const masks = potentials.slice(1).map((now, step) => g.make('ne', [now, potentials[step]]))
   return { kind: 'count', masks }
+}
+
+/** Values by name at each step. */
+function recordedOf({ g, layer }: Neurons, { recorded }: ForwardOptions, { all }: Turn): Output[] {
+  if (!recorded) return []
+  const { names, steps, whole } = recorded
+  const rows = names.length
+  const tensor = {
+    ...{ word: Word.Recorded, pixel: { rows: rows * steps }, step: { rows }, whole },
+  }
+  const parameters = layer.parameters.map(({ name }) => name)
+  return all.flatMap((values, step) => {
+    const seen = seenOf(values, parameters)
+    return names.map(
+      (name, row): Output => ({
+        kind: 'store',
+        to: { tensor, step, row },
+        // A comparison that is known beforehand has no sides.
+        node: g.number(seen.get(name) ?? g.constant(Number.NaN)),
+      }),
+    )
+  })
 }
 
 /** Masks of spikes, or numbers, and derivatives of each step alone. */

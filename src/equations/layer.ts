@@ -243,7 +243,7 @@ export class Neurons {
     }
   }
 
-  /** Some steps from states on. */
+  /** Some steps from states on; `all`: every name behind each step. */
   steps(count: number, before: readonly Node[]) {
     const { g } = this
     const { equations } = this.layer
@@ -251,6 +251,7 @@ export class Neurons {
     const states: (readonly Node[])[] = []
     const inputs: Node[] = []
     const results: Node[] = []
+    const all: ReadonlyMap<string, Node>[] = []
     for (let t = 0; t < count; t++) {
       inputs.push(this.current(t))
       const names = new Map([
@@ -261,11 +262,12 @@ export class Neurons {
       if (this.layer.noise)
         for (const [name, node] of Object.entries(this.noise(t))) names.set(` ${name}`, node)
       equations.run(g, names)
+      all.push(names)
       results.push(names.get(equations.output) as Node)
       state = equations.states.map((name) => g.state(g.number(names.get(name) as Node)))
       states.push(state)
     }
-    return { inputs, results, states, after: state }
+    return { inputs, results, states, all, after: state }
   }
 
   /** Derivatives of steps by seeds, where the states have derivatives before. */

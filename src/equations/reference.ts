@@ -55,6 +55,8 @@ export class ReferenceNeuron {
   readonly parameters: ReadonlyMap<string, Value>
   /** Spikes, or numbers. */
   readonly results: Value[] = []
+  /** Every name behind each step. */
+  readonly steps: ReadonlyMap<string, Value>[] = []
   /** How close a comparison, or another place where a function bends, came to being another. */
   margin = Infinity
   private names = new Map<string, Value>()
@@ -76,6 +78,7 @@ export class ReferenceNeuron {
       const dt = constant(options.dt ?? 1)
       this.names = new Map([...this.names, ...this.parameters, ['x', input], ['dt', dt]])
       this.step(lines)
+      this.steps.push(this.names)
       this.results.push(this.names.get(assigned.has('spike') ? 'spike' : 'output') as Value)
     }
   }

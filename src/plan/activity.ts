@@ -5,9 +5,15 @@
  */
 
 import { ActivityCount, Plane } from '../../assembly/opcodes.js'
+import { recordable } from '../equations/recorded.js'
+import { describe, expect } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
+import type { NeuronModel } from '../nn/layers/neuron-model.js'
+import { own } from '../own.js'
 import type { ValueCounts } from './activity-probes.js'
 import { budgets, inUnits } from './budgets.js'
+import { storedChannels } from './layout.js'
+import type { NeuronResults } from './neuron-record.js'
 import type { Pass, RateProbe } from './pass.js'
 import { activeFloats, activeSpikes, recordSpikes } from './records/active.js'
 import type { FloatTensor, Pool, Shape, SpikeTensor } from './tensors.js'
@@ -126,6 +132,34 @@ export function countArrivals(
   const probe = { node, of: 'recurrent', counts, copies: units, units: 0, shape, stored } as const
   pass.activity.values.push({ ...probe, scaled: false })
   return counts
+}
+
+/**
+ * Where a layer's record keeps values by name, of all steps; a stream has those of its last one.
+ * @throws SpikewasmError for names that the equations do not have
+ */
+export function recordStates(
+  pass: Pass,
+  { name, shape }: GraphNode,
+  { equations, parameters }: NeuronModel,
+): NeuronResults['recorded'] {
+  const { options, context, callSteps, b } = pass
+  const asked = own(options.states ?? {}, name)
+  if (!asked || options.fixed) return undefined
+  const known = recordable(equations, Object.keys(parameters))
+  const names = asked === 'all' ? known : [...new Set(asked)]
+  for (const one of names)
+    expect(
+      known.includes(one),
+      () => `compile.record: layer ${name} has no ${describe(one)}; there are ${known.join(', ')}`,
+    )
+  const whole = context.run !== 'stream'
+  const steps = whole ? options.timeSteps : callSteps
+  const stored = storedChannels(shape[0])
+  const bytes = pass.images * shape[1] * shape[2] * steps * names.length * stored * 4
+  const buffer = b.carried(context.carried, `${name} states`, bytes, 'recorded')
+  pass.states.push({ name, names, buffer, steps, shape, stored })
+  return { at: buffer, values: { names, steps, whole } }
 }
 
 /**

@@ -88,6 +88,8 @@ export interface PlanOptions extends Given {
   readonly inspect: boolean
   /** Layers of neurons whose spikes stay readable after a run; default none. */
   readonly record?: readonly string[]
+  /** Names whose values stay readable, by layers of neurons. */
+  readonly states?: Readonly<Record<string, readonly string[] | 'all'>>
   /** Default 'train'. */
   readonly purpose?: PlanPurpose
   /** What training programs do beside the method. */

@@ -85,6 +85,7 @@ export type NeuronResults = Pick<
     readonly traced?: boolean
     readonly arrivals?: Place
   }
+  readonly recorded?: { readonly at: Place; readonly values: ForwardOptions['recorded'] }
 }
 
 /** How many values a parameter has of its own. */
@@ -277,7 +278,7 @@ export function emitNeurons(
   state?: (bytes: number) => Place,
 ): void {
   const layer = layerOf(neurons)
-  const { recurrent: own, ...wanted } = results
+  const { recurrent: own, recorded, ...wanted } = results
   const { masks, out } = results
   const isRecurrent = neurons.recurrent !== undefined
   const options: ForwardOptions = {
@@ -289,6 +290,7 @@ export function emitNeurons(
     traces: results.traces !== undefined,
     surrogateOut: results.surrogateOut !== undefined,
     silent: masks === undefined && out === undefined,
+    recorded: recorded?.values,
     ...(isRecurrent ? { rows: scope.callSteps, fired: own?.traced ? 'trace' : 'spikes' } : {}),
   }
   const kernel = (chosen: ForwardOptions) =>
@@ -302,6 +304,7 @@ export function emitNeurons(
     kernel: place,
     counting: results.activity && kernel({ ...options, changes: true }).place,
     planeBytes: masks && row / 4,
+    recorded: recorded?.at,
     state: state?.(row * rows),
   }
   if (!neurons.recurrent) {

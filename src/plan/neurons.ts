@@ -5,7 +5,7 @@ import type { GraphNode } from '../graph/trace.js'
 import type { ParameterSpec } from '../nn/layers/kind.js'
 import { labelOf } from '../nn/layers/kinds.js'
 import type { NeuronModel } from '../nn/layers/neuron-model.js'
-import { countArrivals, countNeurons, countValues, recordMasks } from './activity.js'
+import { countArrivals, countNeurons, countValues, recordMasks, recordStates } from './activity.js'
 import {
   giveGradient,
   gradientBuffer,
@@ -226,6 +226,7 @@ export function lowerNeurons(
     countPartials: options.fixed ? undefined : partials,
     out: output.kind === 'float' ? output.buffer : undefined,
     ...(isActivation ? {} : countNeurons(pass, node, units, isSpiking)),
+    recorded: recordStates(pass, node, model),
     recurrent: recurrence
       ? {
           ...{ inputs, presynaptic, traced: context.method.presynaptic === 'trace' },

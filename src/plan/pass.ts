@@ -65,6 +65,16 @@ export interface WeightProbe {
   readonly gradient: Buffer
 }
 
+/** Values of a layer of neurons by name, float32 [images][H][W][steps][names][stored]. */
+export interface StateProbe {
+  readonly name: string
+  readonly names: readonly string[]
+  readonly buffer: Buffer
+  readonly steps: number
+  readonly shape: Shape
+  readonly stored: number
+}
+
 /** Where a program leaves a penalty of one layer. */
 export interface PenaltyProbe {
   readonly name: string
@@ -100,6 +110,7 @@ export const term = (tensor: FloatTensor | SpikeTensor, scale = 1): Term => ({
 
 export class Pass {
   readonly rates: RateProbe[] = []
+  readonly states: StateProbe[] = []
   readonly probes: { readonly neurons: NeuronProbe[]; readonly weights: WeightProbe[] } = {
     neurons: [],
     weights: [],

@@ -27,7 +27,7 @@ import { storedChannels } from './layout.js'
 import { checkLossOfMethod, targetFloats } from './loss.js'
 import { assignAddresses, assignAddressesByWorker } from './memory.js'
 import { atOnce, type Parts } from './parts.js'
-import type { Pass, RateProbe } from './pass.js'
+import type { Pass, RateProbe, StateProbe } from './pass.js'
 import { type PlannedRecord, ProgramBuilder, type Section } from './program.js'
 import {
   evaluateProgram,
@@ -46,7 +46,7 @@ import { workersOf } from './work.js'
 
 export type { ByteWeight, Parameter, PlanOptions, Purpose, Statistic } from './context.js'
 export type { Method, MethodOptions, StepMode } from './methods.js'
-export type { RateProbe } from './pass.js'
+export type { RateProbe, StateProbe } from './pass.js'
 
 export type { ProgramName } from './programs.js'
 
@@ -60,6 +60,8 @@ export interface Program {
   readonly workers: number
   /** Rates of the neuron layers after it. */
   readonly rates: readonly RateProbe[]
+  /** Values that are recorded, by layers of neurons. */
+  readonly states?: readonly StateProbe[]
   /**
    * What `diagnostics` reads; empty unless gradients have a row for each step and `inspect` was
    * asked for.
@@ -130,6 +132,8 @@ export interface MemoryUse {
   readonly optimizer: number
   /** Running statistics, outputs and losses. */
   readonly statistics: number
+  /** States that are recorded at each step; absent where none is. */
+  readonly recorded?: number
   /** Batches of images and labels. */
   readonly input: number
   /** Part of `scratch`: what the forward pass writes and the backward pass reads. */
@@ -173,14 +177,18 @@ export function* planInParts(options: PlanOptions, workers: number): Parts<Plan>
   return images < options.batchSize ? yield* planRuns(options, images, workers) : whole
 }
 
+/** Whether results of whole batches are kept to be read. */
+const keepsBatches = ({ inspect, record = [], states = {} }: PlanOptions): boolean =>
+  inspect || record.length > 0 || Object.keys(states).length > 0
+
 /**
  * Images that run together in inference. A batch whose buffers are larger than the caches takes
  * less memory in passes, and hardly more time. All passes have the same number of images, so that
  * rates count each image once.
  */
 function imagesOfPass({ options, memory }: Plan, workers: number): number {
-  const { batchSize, inspect, record = [] } = options
-  if (!purposeOf(options).passes || inspect || record.length > 0) return batchSize
+  const { batchSize } = options
+  if (!purposeOf(options).passes || keepsBatches(options)) return batchSize
   const room = passRoom(memory.parameters, workers)
   if (memory.scratch <= room) return batchSize
   const most = Math.max(1, Math.floor((batchSize * room) / memory.scratch))
@@ -298,10 +306,8 @@ function* planRuns(
     contextOf(images, { ...unlabelled, output }, run)
   if (purpose.evaluate)
     planned.push(yield* evaluateProgram(contextOf(passImages, shared, 'forward', carried)))
-  // Where batches of one image run already, it is not needed. With `inspect` or `record`, results
-  // of whole batches are kept to be read.
-  const keeps = options.inspect || (options.record ?? []).length > 0
-  if (purpose.single && (!purpose.evaluate || (passImages > 1 && !keeps))) {
+  // Where batches of one image run already, it is not needed.
+  if (purpose.single && (!purpose.evaluate || (passImages > 1 && !keepsBatches(options)))) {
     starts.push(b.now)
     planned.push(yield* singleProgram(forwardOf(1)))
   }
@@ -338,6 +344,7 @@ function* planRuns(
   const sum = (of: MemoryKind): number =>
     used.filter((x) => x.purpose === of && x.persistent).reduce((n, x) => n + x.bytes, 0)
   const persistent = used.filter((x) => x.persistent).reduce((n, x) => n + x.bytes + 64, 0)
+  const recorded = sum('recorded')
   const scratch = Math.max(0, end - base - persistent) + sum('kept')
   return {
     options,
@@ -372,6 +379,7 @@ function* planRuns(
       gradients: sum('gradients'),
       optimizer: sum('optimizer'),
       statistics: sum('statistics'),
+      ...(recorded > 0 ? { recorded } : {}),
       input: sum('input'),
       kept: Math.min(keptBytes, scratch),
       scratch,

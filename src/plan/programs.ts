@@ -27,6 +27,7 @@ export type ProgramName =
 export interface ProgramPlan extends PlannedProgram {
   readonly name: ProgramName
   readonly rates: Pass['rates']
+  readonly states?: Pass['states']
   readonly probes: Pass['probes']
   /** Of training programs. */
   readonly penalties?: Pass['penalties']
@@ -88,8 +89,8 @@ export function* trainingPrograms(
     ...section,
     records: section.records.filter((r) => r.phase !== 'update'),
   }))
-  const { rates, probes, penalties } = pass
-  const found = { rates, probes, penalties }
+  const { rates, states, probes, penalties } = pass
+  const found = { rates, states, probes, penalties }
   const ofNone = { rates: [], probes: { neurons: [], weights: [] }, penalties: [] }
   const apart = (name: 'accumulate' | 'update', emit: typeof emitUpdate): ProgramPlan => {
     const { sections } = b.program(name)
@@ -126,14 +127,14 @@ export function singleProgram(context: Context): Parts<ProgramPlan> {
 /** One time step forward; neurons keep their potentials for the next one. */
 export function* streamProgram(context: Context): Parts<ProgramPlan> {
   const { sections } = context.builder.program('stream')
-  const { rates, probes } = yield* lowerCalls(context, false)
-  return { name: 'stream', sections, rates, probes }
+  const { rates, states, probes } = yield* lowerCalls(context, false)
+  return { name: 'stream', sections, rates, states, probes }
 }
 
 function* forwardProgram(context: Context, name: ProgramName): Parts<ProgramPlan> {
   const { sections } = context.builder.program(name, stepsInside(context))
-  const { rates, probes, activity } = yield* lowerCalls(context, false)
-  return { name, sections, rates, probes, activity }
+  const { rates, states, probes, activity } = yield* lowerCalls(context, false)
+  return { name, sections, rates, states, probes, activity }
 }
 
 /** Steps of a program's first section, which makes the call where there is one. */

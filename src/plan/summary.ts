@@ -63,6 +63,7 @@ export function summarize(
       ['gradients', mib(memory.gradients)],
       ['optimizer', mib(memory.optimizer)],
       ['running statistics, outputs', mib(memory.statistics)],
+      ...(memory.recorded ? [['recorded states', mib(memory.recorded)]] : []),
       ['input', mib(memory.input)],
       ['kept for backward', mib(memory.kept)],
       ['activations and scratch, kept included', mib(memory.scratch)],

@@ -6,6 +6,7 @@ export type MemoryKind =
   | 'gradients'
   | 'optimizer'
   | 'statistics'
+  | 'recorded'
   | 'input'
   | 'kept'
   | 'scratch'

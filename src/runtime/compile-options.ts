@@ -43,9 +43,11 @@ export interface CompileOptions extends MethodOptions {
   inspect?: boolean
   /**
    * Layers of neurons whose spikes `spikes` and `monitor` can read: true for all, or their names.
-   * It takes a bit for each neuron and step of a batch. Default none.
+   * It takes a bit for each neuron and step of a batch. With names of their equations by layer,
+   * `{ '2': ['u', 'threshold', 'spike'] }`, or 'all', `states` can read those too, which take four
+   * bytes each. Default none.
    */
-  record?: boolean | readonly string[]
+  record?: boolean | 'all' | readonly string[] | Readonly<Record<string, readonly string[] | 'all'>>
   /**
    * 'debug' runs the build with assertions; in a page its file, `engine-debug.wasm`, must be given
    * as `wasm`. Default 'release'.

@@ -26,6 +26,7 @@ export function readByHost({ named, programs, options }: Plan): Map<Buffer, Want
       put(trains ? 'later' : 'prompt', recorded?.masks)
       if (options.inspect) put('later', counts, masks, eligibility)
     }
+    for (const { buffer } of program.states ?? []) put(trains ? 'later' : 'prompt', buffer)
     for (const { partials } of program.penalties ?? []) put('prompt', partials)
     for (const probe of program.probes.neurons)
       put('later', probe.spikeGradient, probe.currentGradient, probe.eligibility)

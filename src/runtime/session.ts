@@ -47,7 +47,7 @@ const BUSY_MS = 4
 
 const SAVE = 'parameters can still be saved: save them and compile again'
 
-const NOTHING: LastRun = { probes: [], valid: 0, images: 0, steps: 0, outputs: 0 }
+const NOTHING: LastRun = { probes: [], valid: 0, images: 0, steps: 0, outputs: 0, states: [] }
 
 export class Session implements Arena {
   plan!: Plan
@@ -222,7 +222,7 @@ export class Session implements Arena {
     this.checkAlive()
     const { plan } = this
     const view = new DataView(this.memory.buffer)
-    const { rates } = programOf(this, program)
+    const { rates, states = [] } = programOf(this, program)
     const single = program === 'single'
     const [passImages, passes] = single ? [1, valid] : [plan.passImages, plan.passes]
     const input = plan.named.images[index % plan.named.images.length].address
@@ -261,7 +261,8 @@ export class Session implements Arena {
     if (program === 'stream') this.streamed++
     const steps = program === 'stream' ? this.streamed : this.timeSteps
     const outputs = passes * passImages
-    this.lastRun = { probes: rates, valid, images: this.batchSize, steps, spikes, outputs }
+    const held = { valid, images: this.batchSize, steps, outputs }
+    this.lastRun = { probes: rates, states, spikes, ...held }
     return { ...found, loss: found.loss + found.penalty, count: valid }
   }
 

@@ -37,6 +37,8 @@ export interface Settings {
   readonly inspect: boolean
   /** Layers of neurons whose spikes can be read after a run. */
   readonly record: readonly string[]
+  /** Names whose values can be, by layers of neurons. */
+  readonly states: Readonly<Record<string, readonly string[] | 'all'>>
   readonly engine: 'release' | 'debug'
   readonly purpose: Purpose
   /** Whether wide vectors were asked for and are on. */

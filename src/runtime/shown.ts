@@ -1,9 +1,11 @@
 /** What a model shows of its last run or training step: an error before there is any. */
 
-import { expect } from '../errors.js'
+import { describe, expect } from '../errors.js'
+import type { StateProbe } from '../plan/plan.js'
 import { programOf } from './arena.js'
 import type { Session } from './session.js'
 import * as state from './state.js'
+import { type RecordedStates, roomFor, writeStates } from './states.js'
 import * as views from './views.js'
 
 /**
@@ -39,6 +41,27 @@ export function output(session: Session): Float32Array {
   expectRun(session, 'output')
   const { steps, outputs } = session.lastRun
   return views.output(session, steps || undefined, session.batchSize, outputs || undefined)
+}
+
+export type { RecordedStates }
+
+/** `Model.states`. */
+export function states(session: Session, name: string): RecordedStates {
+  const known = Object.keys(session.settings.states)
+  expect(
+    known.includes(name),
+    () =>
+      `states: nothing is recorded of a layer ${describe(name)}, ` +
+      (known.length > 0
+        ? `but of ${known.join(', ')}`
+        : "nor of another; compile with record: 'all'"),
+  )
+  expectRun(session, 'states')
+  const { states, valid } = session.lastRun
+  const probe = states.find((one) => one.name === name) as StateProbe
+  const room = roomFor(probe, valid)
+  writeStates(session, probe, valid, room)
+  return room
 }
 
 /** `Model.activity`. */

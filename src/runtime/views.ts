@@ -5,7 +5,7 @@ import { own } from '../own.js'
 import { isLong } from '../plan/context.js'
 import { storedChannels } from '../plan/layout.js'
 import { type MethodTraits, MOST_COUNTED_STEPS, methodsWith, traitsOf } from '../plan/methods.js'
-import type { RateProbe } from '../plan/plan.js'
+import type { RateProbe, StateProbe } from '../plan/plan.js'
 import type { Buffer } from '../plan/words.js'
 import { type Arena, floatsAt, programOf, storedAt, trainingOf } from './arena.js'
 
@@ -60,6 +60,7 @@ export function firingRates(arena: Arena, last: LastRun): Record<string, number>
 export interface LastRun {
   /** Of its program; empty before the first run. */
   readonly probes: readonly RateProbe[]
+  readonly states: readonly StateProbe[]
   /** Images without repeats. */
   readonly valid: number
   /** Images, repeats among them, and steps whose spikes were counted. */

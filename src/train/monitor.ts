@@ -11,6 +11,7 @@ import { breathe } from '../runtime/breathe.js'
 import { runsHere } from '../runtime/processors.js'
 import type { Session } from '../runtime/session.js'
 import { recordedProbe, writeTrains } from '../runtime/spikes.js'
+import { type RecordedStates, roomFor, writeStates } from '../runtime/states.js'
 import { inTurn } from '../runtime/turns.js'
 import { predictions } from '../runtime/views.js'
 import { checkDataset, fillBatch } from './evaluate.js'
@@ -56,6 +57,8 @@ export interface Recording {
   readonly classes: Int32Array
   /** By name, in the order of the network. */
   readonly layers: Readonly<Record<string, LayerRecording>>
+  /** What else is recorded of layers, as `Model.states` has it; absent with `keep: 'rates'`. */
+  readonly states?: Readonly<Record<string, RecordedStates>>
 }
 
 const LIMIT = 64
@@ -74,13 +77,31 @@ export async function monitorInTurn(
   return inTurn(session, [], () => monitor(session, data, asked), asked.signal)
 }
 
-async function monitor(
-  session: Session,
-  data: Dataset,
-  options: MonitorOptions,
-): Promise<Recording> {
-  const { record } = session.settings
-  const { layers = record, limit = LIMIT, keep = 'spikes', maxBytes = MOST_BYTES } = options
+/** Adds spikes [count][T][C][H][W] of samples from `first` on. */
+function addTrains(
+  { shape, spikes, rates, stepRates }: LayerRecording,
+  trains: Uint8Array,
+  first: number,
+): void {
+  const [T, size] = [stepRates.length, sizeOf(shape)]
+  spikes?.set(trains, first * size * T)
+  for (let b = 0; b < trains.length / (size * T); b++)
+    for (let n = 0; n < size; n++) {
+      let sum = 0
+      for (let t = 0; t < T; t++) {
+        const fired = trains[(b * T + t) * size + n]
+        sum += fired
+        stepRates[t] += fired
+      }
+      rates[(first + b) * size + n] = sum / T
+    }
+}
+
+/** What is asked for, checked. */
+function monitored(session: Session, options: MonitorOptions) {
+  const { record, states: asked } = session.settings
+  const all = [...new Set([...record, ...Object.keys(asked)])]
+  const { layers = all, limit = LIMIT, keep = 'spikes', maxBytes = MOST_BYTES } = options
   checkInteger('monitor.limit', limit, 1)
   checkInteger('monitor.maxBytes', maxBytes, 1)
   expect(
@@ -95,17 +116,32 @@ async function monitor(
     layers.length > 0,
     () => 'monitor needs layers whose spikes are kept; compile with record: true',
   )
-  const { rates } = programOf(session, 'evaluate')
-  const probes = layers.map((name) => recordedProbe(session, 'monitor', name, rates))
+  const { rates, states = [] } = programOf(session, 'evaluate')
+  const seen = layers.filter((name) => Object.hasOwn(asked, name))
+  const spiking = layers.filter((name) => record.includes(name) || !seen.includes(name))
+  const probes = spiking.map((name) => recordedProbe(session, 'monitor', name, rates))
+  const named = keep === 'rates' ? [] : seen
+  const values = states.filter(({ name }) => named.includes(name))
+  return { limit, keep, maxBytes, spiking, probes, values }
+}
+
+async function monitor(
+  session: Session,
+  data: Dataset,
+  options: MonitorOptions,
+): Promise<Recording> {
+  const { limit, keep, maxBytes, spiking, probes, values } = monitored(session, options)
   checkDataset(session, data)
   const samples = Math.min(limit, data.length)
   const { timeSteps: T, batchSize } = session
   const neurons = probes.reduce((sum, { shape }) => sum + sizeOf(shape), 0)
-  const bytes = samples * neurons * (keep === 'spikes' ? T + 4 : 4)
+  const floats = values.reduce((sum, { shape, names }) => sum + sizeOf(shape) * names.length, 0)
+  const bytes = samples * (neurons * (keep === 'spikes' ? T + 4 : 4) + floats * T * 4)
   expect(
     bytes <= maxBytes,
     () =>
-      `monitor: ${samples} samples of ${neurons} neurons take ${bytes} bytes, more than maxBytes ` +
+      `monitor: ${samples} samples of ${neurons} neurons` +
+      `${floats > 0 ? ` and ${floats} values` : ''} take ${bytes} bytes, more than maxBytes ` +
       `(${maxBytes}); record fewer samples (limit) or layers, or keep: 'rates'`,
   )
   const recordings = probes.map(({ shape }) => ({
@@ -114,6 +150,7 @@ async function monitor(
     rates: new Float32Array(samples * sizeOf(shape)),
     stepRates: new Float64Array(T),
   }))
+  const rooms = values.map((layer) => roomFor(layer, samples))
   const labels = new Int32Array(samples)
   const classes = new Int32Array(samples)
   const batches = new Batches(data, { batchSize }, 'slots')
@@ -125,22 +162,11 @@ async function monitor(
     await session.run('evaluate', 0, valid)
     const count = Math.min(valid, samples - first)
     classes.set(predictions(session).subarray(0, count), first)
+    for (const [i, room] of rooms.entries()) writeStates(session, values[i], count, room, first)
     for (const [i, probe] of probes.entries()) {
-      const { shape, spikes, rates, stepRates } = recordings[i]
-      const size = sizeOf(shape)
-      const trains = new Uint8Array(count * size * T)
+      const trains = new Uint8Array(count * sizeOf(probe.shape) * T)
       writeTrains(session, probe, count, trains)
-      spikes?.set(trains, first * size * T)
-      for (let b = 0; b < count; b++)
-        for (let n = 0; n < size; n++) {
-          let sum = 0
-          for (let t = 0; t < T; t++) {
-            const fired = trains[(b * T + t) * size + n]
-            sum += fired
-            stepRates[t] += fired
-          }
-          rates[(first + b) * size + n] = sum / T
-        }
+      addTrains(recordings[i], trains, first)
     }
   }
   for (const { shape, stepRates } of recordings)
@@ -150,6 +176,9 @@ async function monitor(
     timeSteps: T,
     ...(data.classes > 0 ? { labels } : {}),
     classes,
-    layers: Object.fromEntries(layers.map((name, i) => [name, recordings[i]])),
+    layers: Object.fromEntries(spiking.map((name, i) => [name, recordings[i]])),
+    ...(values.length > 0
+      ? { states: Object.fromEntries(values.map(({ name }, i) => [name, rooms[i]])) }
+      : {}),
   }
 }

@@ -250,7 +250,7 @@ test('every word of an enum is a field of an operation whose words it names, and
     const used = new Set(of.flatMap(({ schema }) => Object.values(schema).map((f) => f.word)))
     if (words === RecurrentWord)
       for (const word of neuronWords) if (RecurrentWord[word] === undefined) used.delete(word)
-    // Up to 14 parameters have a word each.
+    // Up to 13 parameters have a word each.
     if (words === NeuronWord || words === RecurrentWord)
       for (let i = 1; i < MOST_LEARNT; i++) used.delete(NeuronWord.Learnt + i)
     for (const name of namesOf(words).filter((name) => !inCopies.has(name)))

@@ -565,7 +565,7 @@ test('what is not recorded, or does not fit, is refused by name', async () => {
     [{ rates: true }, /rates/],
   ] as const)
     assert.match(await messageOf(() => model.monitor(data, options as never)), message)
-  for (const record of [['0'], 'all', 3, [null]])
+  for (const record of [['0'], 'some', 3, [null]])
     assert.match(await messageOf(() => at({ record: record as never })), /compile.record must/)
   const rates = await model.monitor(data, { keep: 'rates' })
   assert.is(rates.layers[2].spikes, undefined)

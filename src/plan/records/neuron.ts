@@ -31,7 +31,7 @@ import {
 } from './schema.js'
 
 /** Parameters that a layer may learn. */
-export const MOST_LEARNT = 14
+export const MOST_LEARNT = 13
 
 /** Where each of them is. */
 const learnt = Object.fromEntries(
@@ -93,6 +93,7 @@ const results = {
   activity: updatesIf(NeuronWord.Activity),
   activityWanted: readsIf(NeuronWord.ActivityWanted),
   counting: numberIf(NeuronWord.Counting),
+  recorded: carriesIf(NeuronWord.Recorded),
 }
 
 /** What a backward pass through time reads and leaves. */
