@@ -3,7 +3,7 @@
 import { basename } from 'node:path'
 import { type Command, Option } from 'commander'
 import { events } from '../data/events/events.js'
-import { expect, plainText } from '../errors.js'
+import { expect, plainText, SpikewasmError } from '../errors.js'
 import { count } from '../events/frames.js'
 import { type EventFormat, eventFormats } from '../events/parse.js'
 import { type EventRecording, inOrder } from '../events/recording.js'
@@ -11,19 +11,20 @@ import { slicesOf } from '../events/slices.js'
 import { writeFileAtomic } from '../io/files.js'
 import { usesColour } from '../train/callbacks/ink.js'
 import { withFiles } from './mistakes.js'
-import { counting, named, numbers, numeric } from './options.js'
+import { counting, named, numbers, numeric, shared } from './options.js'
 import { printJson } from './report.js'
 import { showPage } from './show-page.js'
 import { histogram, inColour, inLetters, type Still, smaller } from './show-still.js'
+import { showTrace, type TraceArguments } from './show-trace.js'
 import { codeStream } from './terminal.js'
+import { modelOptions } from './which-model.js'
 
-interface ShowArguments {
+interface ShowArguments extends TraceArguments {
+  readonly trace?: boolean
   readonly format?: EventFormat
   readonly sensor?: readonly number[]
   readonly frames?: number
   readonly timeWindow?: number
-  readonly out?: string
-  readonly json: boolean
 }
 
 const DEFAULT_FRAMES = 24
@@ -35,9 +36,10 @@ export function showCommand(command: Command): Command {
   return command
     .description(
       'Show a recording of an event camera: a still and the events over time in the terminal, ' +
-        'and with --out a page that plays it.',
+        'and with --out a page that plays it. Or with --trace the potential, threshold and ' +
+        'spikes of neurons of a trained model, and with --out a page of them.',
     )
-    .argument('<file>', 'recording: N-MNIST .bin or .bs2, .aedat, .aedat4, .npy or .npz')
+    .argument('[file]', 'recording: N-MNIST .bin or .bs2, .aedat, .aedat4, .npy or .npz')
     .addOption(named('--format <name>', 'what the file is (default: what it says)', eventFormats))
     .addOption(
       numbers(
@@ -52,12 +54,63 @@ export function showCommand(command: Command): Command {
       ),
     )
     .addOption(numeric('--time-window <µs>', 'with --out: µs of a frame, instead of --frames'))
+    .addOption(new Option('--trace', "a model's neurons on a sample, in the place of a recording"))
+    .addOption(modelOptions.run())
+    .addOption(modelOptions.best())
+    .addOption(modelOptions.weights())
+    .addOption(modelOptions.pretrained())
+    .addOption(shared.dataset().default(undefined))
+    .addOption(shared.data())
+    .addOption(shared.modelOfData())
+    .addOption(shared.timeSteps())
+    .addOption(shared.tau().default(undefined))
+    .addOption(named('--split <part>', 'part of the data', ['test', 'train'], 'test'))
+    .addOption(numeric('--sample <i>', 'which sample of it, from 0 on', 0))
+    .addOption(new Option('--layer <name>', 'a layer of neurons (default: all that spike)'))
+    .addOption(
+      numbers('--neuron <list>', 'neurons of a layer, from 0 on (default: a busy one of each)'),
+    )
     .addOption(new Option('--out <file>', 'write the page, an .html file'))
-    .addOption(new Option('--json', 'what the recording is, as JSON').default(false))
-    .action((file: string, args: ShowArguments) => show(file, args))
+    .addOption(new Option('--json', 'what is shown, as JSON').default(false))
+    .action((file: string | undefined, args: ShowArguments) =>
+      args.trace ? trace(file, args) : show(file, args),
+    )
 }
 
-async function show(file: string, args: ShowArguments): Promise<void> {
+/** Options that only one of both has. */
+const ofRecordings = ['format', 'sensor', 'frames', 'timeWindow'] as const
+const ofTraces = [
+  ...(['run', 'weights', 'pretrained', 'dataset', 'data', 'model', 'timeSteps', 'tau'] as const),
+  ...(['layer', 'neuron'] as const),
+]
+
+function expectNone(
+  args: ShowArguments,
+  names: readonly (keyof ShowArguments)[],
+  and: string,
+): void {
+  for (const name of names)
+    expect(args[name] === undefined, () => {
+      const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+      return `--${flag} must be left out ${and} --trace, got ${args[name]}`
+    })
+}
+
+function trace(file: string | undefined, args: ShowArguments): Promise<void> {
+  expectNone(args, ofRecordings, 'with')
+  expect(
+    file === undefined,
+    () => `no recording must be given with --trace, got ${file}; --sample chooses a sample`,
+  )
+  return showTrace(args)
+}
+
+async function show(file: string | undefined, args: ShowArguments): Promise<void> {
+  expectNone(args, ofTraces, 'without')
+  if (file === undefined)
+    throw new SpikewasmError(
+      'a recording must be given, or --trace and a model; see spikewasm show --help',
+    )
   const { format, sensor, frames, timeWindow, out, json } = args
   expect(
     frames === undefined || timeWindow === undefined,

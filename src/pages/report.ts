@@ -1,7 +1,7 @@
 /** The report of a run: one page that needs no other file. */
 
 import { own } from '../own.js'
-import { type Figure, figureText, type Raster } from './chart.js'
+import { type Chart, type Figure, figureText, type Raster } from './chart.js'
 import { figureHtml, pageHtml } from './frame.js'
 import { escapeHtml, shortened, type Table, tableHtml } from './html.js'
 import { type Picture, pictureAddress } from './picture.js'
@@ -28,6 +28,8 @@ export interface Examined {
     readonly about: string
     readonly picture?: Picture
     readonly rasters: readonly Raster[]
+    /** Potential, threshold and spikes of a neuron of each layer that is not too large. */
+    readonly traces?: readonly Chart[]
   }
 }
 
@@ -64,13 +66,16 @@ export function reportPage(report: RunReport): Promise<string> {
   const curves = records.length > 0 ? runFigures({ layers, records, steps: noSteps }) : []
   const found = typeof examined === 'string' ? undefined : examined
   const spikes = found?.spikes && rasterFigure(found.spikes)
+  const traces = found?.spikes?.traces && traceFigure(found.spikes.traces)
   const body = `<h1>${escapeHtml(title)}</h1>
 <p class="lead">${escapeHtml(ending)}</p>
 ${cards(report)}
 ${curves.map((figure) => figureHtml(figure, moreOf(figure, report, layers))).join('')}${
   typeof examined === 'string'
     ? `<section><h2>Answers and spikes</h2><p class="note">${escapeHtml(examined)}</p></section>`
-    : `${answersHtml(examined)}${spikes ? figureHtml(spikes, pictureHtml(examined)) : ''}`
+    : `${answersHtml(examined)}${spikes ? figureHtml(spikes, pictureHtml(examined)) : ''}${
+        traces ? figureHtml(traces) : ''
+      }`
 }<section>
 <h2>Options, network and machine</h2>
 ${tableHtml({ title: 'Network', head: ['what', 'value'], rows: facts, cells: 'values' })}
@@ -78,7 +83,7 @@ ${tableHtml({ title: 'Every option', head: ['option', 'value'], rows: options, c
 ${tableHtml({ title: 'Made by', head: ['what', 'value'], rows: origin, cells: 'values' })}
 </section>
 `
-  const figures = [...curves, ...(spikes ? [spikes] : [])]
+  const figures = [...curves, ...(spikes ? [spikes] : []), ...(traces ? [traces] : [])]
   return pageHtml({ title, body, figures, style: shareStyle })
 }
 
@@ -257,6 +262,18 @@ function rasterFigure({ about, rasters }: NonNullable<Examined['spikes']>): Figu
       'equal distances.',
     charts: rasters,
     columns: rasters.length > 4 ? 4 : 2,
+  }
+}
+
+function traceFigure(charts: readonly Chart[]): Figure {
+  return {
+    id: 'traces',
+    title: 'Potentials of the same sample',
+    caption:
+      'One busy neuron of each layer: its potential, as it is compared with the threshold before ' +
+      'a spike resets it. Triangles are spikes.',
+    charts,
+    columns: charts.length > 4 ? 4 : 2,
   }
 }
 

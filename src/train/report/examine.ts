@@ -4,16 +4,19 @@ import { Batches } from '../../data/batches.js'
 import type { Dataset } from '../../data/dataset.js'
 import { fires } from '../../nn/layers/kinds.js'
 import { imageShape, sizeOf } from '../../nn/value.js'
-import { packBits, type Raster } from '../../pages/chart.js'
+import { type Chart, packBits, type Raster } from '../../pages/chart.js'
 import { type Picture, pictureOf } from '../../pages/picture.js'
 import type { Examined, WorstSample } from '../../pages/report.js'
 import { layerLabel } from '../../pages/run.js'
+import { busiest, traceChart } from '../../pages/trace.js'
 import { takenOptions } from '../../plan/methods.js'
+import type { StateProbe } from '../../plan/plan.js'
 import { programOf } from '../../runtime/arena.js'
 import { breathe } from '../../runtime/breathe.js'
 import { Session } from '../../runtime/session.js'
 import { recordedProbe, writeTrains } from '../../runtime/spikes.js'
 import { type StateDict, takeState } from '../../runtime/state.js'
+import { roomFor, writeStates } from '../../runtime/states.js'
 import { alone } from '../../runtime/turns.js'
 import { output } from '../../runtime/views.js'
 import { checkDataset, fillBatch } from '../evaluate.js'
@@ -47,6 +50,7 @@ export async function examiner(of: Session, state: StateDict, sampleMs = 0): Pro
     batchSize: Math.min(BATCH, settings.batchSize, most),
     inspect: false,
     record: record.slice(0, MOST_LAYERS),
+    states: tracedOf(of),
   })
   try {
     const { training } = plan.options
@@ -57,6 +61,26 @@ export async function examiner(of: Session, state: StateDict, sampleMs = 0): Pro
     throw error
   }
   return session
+}
+
+/** Names that a trace draws. */
+const TRACED = ['potential', 'threshold', 'spike']
+/** Bytes that potentials and thresholds of a batch may take; of layers that no longer fit none. */
+const MOST_TRACED = 2 ** 25
+
+/** What is recorded for traces: of the first spiking layers that fit. */
+function tracedOf({ graph, settings: { timeSteps } }: Session): Record<string, readonly string[]> {
+  let room = MOST_TRACED
+  const fitting = graph.nodes
+    .filter(({ layer }) => fires(layer))
+    .slice(0, MOST_LAYERS)
+    .filter(({ shape }) => {
+      const bytes = sizeOf(shape) * timeSteps * BATCH * 8
+      if (bytes > room) return false
+      room -= bytes
+      return true
+    })
+  return Object.fromEntries(fitting.map(({ name }) => [name, TRACED]))
 }
 
 export interface ExamineOptions {
@@ -183,7 +207,7 @@ async function spikesOf(
 ): Promise<Examined['spikes']> {
   const { record } = session.settings
   if (record.length === 0) return undefined
-  const { rates } = programOf(session, 'evaluate')
+  const { rates, states = [] } = programOf(session, 'evaluate')
   const rasters = record.map((name, i): Raster => {
     const probe = recordedProbe(session, 'the report', name, rates)
     const { shape, recorded } = probe
@@ -199,11 +223,29 @@ async function spikesOf(
     const title = `${layerLabel(name)}, ${shown}${cut}`
     return { title, rows, steps, share, ...packBits(rows, steps, has) }
   })
+  const traces = states.map((layer) => traceOf(session, layer))
   const named = (c: number): string => data.classNames?.[c] ?? String(c)
   const said = label === undefined ? '' : `, label ${named(label)}, answer ${named(answer)}`
   return {
     about: `Sample ${index} of ${data.name}${said}.`,
     picture: await pictureAt(session, data, index),
     rasters,
+    ...(traces.length > 0 ? { traces } : {}),
   }
+}
+
+/** Of a busy neuron on the first sample of the batch that has just run. */
+function traceOf(session: Session, layer: StateProbe): Chart {
+  const values = roomFor(layer, 1)
+  writeStates(session, layer, 1, values)
+  const { name } = layer
+  const neurons = sizeOf(layer.shape)
+  const neuron = busiest(values.spike.data, neurons)
+  const steps = Math.min(layer.steps, MOST_STEPS)
+  const [potential, threshold, spikes] = TRACED.map((one) =>
+    Array.from({ length: steps }, (_, t) => values[one].data[t * neurons + neuron]),
+  )
+  const cut = steps < layer.steps ? `, the first ${steps} of ${layer.steps} steps` : ''
+  const title = `${layerLabel(name)}, neuron ${neuron}${cut}`
+  return traceChart({ title, potential, threshold, spikes })
 }

@@ -1,0 +1,63 @@
+/** `spikewasm show --trace` beside the states of the same model. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { datasets, flatten, leakyIntegrator, lif, linear, sequential } from '../../src/index.js'
+import { withFolder } from '../io/temporary.js'
+import { parseLines, run } from './in-process.js'
+
+const network = () =>
+  sequential(flatten(), linear(64, 9), lif({ tau: 2 }), linear(9, 10), leakyIntegrator())
+
+test('show --trace draws what a model records', () =>
+  withFolder(async (folder) => {
+    const file = join(folder, 'net.safetensors')
+    const shared = { input: [1, 8, 8], timeSteps: 6, seed: 3 } as const
+    const model = await network().compile({ ...shared, batchSize: 1, record: 'all' })
+    await model.save(file)
+    const image = new Float32Array(64)
+    const data = (await datasets.digits()).test
+    data.read(2, image)
+    await model.predict(image)
+    const page = join(folder, 'page.html')
+    const given = ['show', '--trace', '--weights', file, '--sample', '2']
+    const told = await run([...given, '--neuron', '4,0', '--json', '--out', page])
+    assert.is(told.code, 0, told.stderr)
+    const [{ traces, sample }] = parseLines(told.stdout)
+    const { potential, threshold, spike } = model.states('2')
+    const of = ({ data }: { data: Float32Array }, n: number) =>
+      [...data].filter((_, i) => i % 9 === n)
+    assert.is(sample, 2)
+    assert.equal(
+      traces,
+      [4, 0].map((neuron) => ({
+        ...{ layer: '2', neuron, title: `layer 2, neuron ${neuron}` },
+        potential: of(potential, neuron),
+        threshold: of(threshold, neuron),
+        spikes: of(spike, neuron),
+      })),
+    )
+    const html = await readFile(page, 'utf8')
+    assert.match(html, /"name":"threshold","x":\[0,1,2,3,4,5\],"y":\[1,1,1,1,1,1\],"dash":true/)
+    assert.not.match(html, /src=|href=/)
+
+    const text = await run([...given, '--layer', '4'], { columns: undefined })
+    assert.match(text.stdout, /\n\nlayer 4, neuron 0\n/)
+    assert.is(text.stdout.match(/\*/g)?.length, 6)
+    assert.not.match(text.stdout, /spikes/)
+    const wrong: readonly [string[], RegExp][] = [
+      [['--sample', '355'], /--sample must be an integer from 0 to 354, got 355/],
+      [['--layer', '1'], /--layer must be one of 2, 4, got 1/],
+      [['--neuron', '9'], /--neuron must be from 0 to 8 in layer 2, got 9/],
+      [['--frames', '3'], /--frames must be left out with --trace, got 3/],
+      [['x.bin'], /no recording must be given with --trace, got x.bin/],
+    ]
+    for (const [more, message] of wrong)
+      assert.match((await run([...given, ...more])).stderr, message)
+    const none = await run(['show', 'x.bin', '--layer', '2'])
+    assert.match(none.stderr, /--layer must be left out without --trace, got 2/)
+    await model.dispose()
+  }))
+
+test.run()
