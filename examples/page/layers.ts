@@ -17,12 +17,27 @@ function acrossOf(maps: number): number {
   return least
 }
 
+/** Which neuron lies at a place of a picture; none between two maps. */
+function neuronAt(
+  [C, H, W]: readonly number[],
+  { width, height, clientWidth, clientHeight }: HTMLCanvasElement,
+  { offsetX, offsetY }: MouseEvent,
+): number | undefined {
+  const [column, row] = [W + 1, H + 1]
+  const x = Math.floor((offsetX / clientWidth) * width)
+  const y = Math.floor((offsetY / clientHeight) * height)
+  const c = Math.floor(y / row) * acrossOf(C) + Math.floor(x / column)
+  const isNeuron = x % column < W && y % row < H && c < C
+  return isNeuron ? (c * H + (y % row)) * W + (x % column) : undefined
+}
+
 export class Layers {
   private readonly box = $('layers')
   private pictures: { lit: Lit; canvas: HTMLCanvasElement; wire?: HTMLElement }[] = []
   private readonly draw = (): void => this.paint()
 
-  constructor() {
+  /** @param picked told of the picture and the neuron that were clicked */
+  constructor(private readonly picked: (picture: number, neuron: number) => void) {
     repaints(this.box, this.draw)
   }
 
@@ -37,6 +52,10 @@ export class Layers {
       const across = acrossOf(C)
       canvas.width = across * (W + 1) - 1
       canvas.height = Math.ceil(C / across) * (H + 1) - 1
+      canvas.onclick = (event) => {
+        const neuron = neuronAt(lit.shape, canvas, event)
+        if (neuron !== undefined) this.picked(i, neuron)
+      }
       figure.append(make('figcaption', '', lit.title))
       return { lit, canvas, wire }
     })

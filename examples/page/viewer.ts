@@ -4,6 +4,7 @@ import { type Data, gray } from './data.js'
 import { $, make, percent, say } from './dom.js'
 import { Layers, type Lit } from './layers.js'
 import { Raster } from './raster.js'
+import { Trace } from './trace.js'
 
 /** An image is shown for so many steps, or for the training's T if that is more. */
 const STEPS = 24
@@ -36,8 +37,10 @@ export class Viewer {
   private turn = 0
   private queue: Promise<unknown> = Promise.resolve()
   private image: Float32Array | undefined
-  private readonly layers = new Layers()
+  /** The input is no neuron. */
+  private readonly layers = new Layers((i, neuron) => i > 0 && this.trace.choose(i - 1, neuron))
   private readonly raster = new Raster()
+  private readonly trace = new Trace(() => this.again())
   /** Whether spikes are shown one step after the other, or will be in a moment. */
   isPlaying = false
 
@@ -55,7 +58,7 @@ export class Viewer {
       batchSize: 1,
       seed,
       purpose: 'stream',
-      record: true,
+      record: 'all',
     })
     const { spikes } = await model.step(new Float32Array(size(data.train.shape)))
     this.names = Object.keys(spikes)
@@ -82,6 +85,8 @@ export class Viewer {
       this.steps,
       timeSteps,
     )
+    const named = this.neurons.map((lit, i) => ({ ...lit, name: `layer ${i + 1}` }))
+    this.trace.reset(named, this.steps)
     const list = $('classes')
     list.textContent = ''
     list.classList.toggle(
@@ -131,12 +136,14 @@ export class Viewer {
   }
 
   private async run(turn: number, { image, animate, announce }: Shown): Promise<void> {
-    const { model, raster, steps, neurons, names } = this
+    const { model, raster, trace, steps, neurons, names } = this
     if (!model || turn !== this.turn) return
     if (this.weights) model.loadStateDict(this.weights)
     this.weights = undefined
     model.reset()
     raster.clear()
+    trace.clear()
+    trace.traced = trace.layer
     this.lits[0].values.set(gray(this.data.train, image))
     for (const { values } of neurons) values.fill(0)
     try {
@@ -150,6 +157,7 @@ export class Viewer {
           for (let k = 0; k < data.length; k++)
             values[k] = animate ? Math.max(data[k], GLOW * values[k]) : values[k] + data[k] / steps
         })
+        trace.add(model.states(names[trace.traced]))
         if (!animate && step < steps) continue
         this.draw(logits, classes[0], animate ? ` at step ${step}` : `, mean of ${step} steps`)
         if (step === steps && announce) this.announce(logits, classes[0])
@@ -165,6 +173,7 @@ export class Viewer {
     $('step').textContent = `Spikes${step}`
     this.layers.show()
     this.raster.show()
+    this.trace.show()
     const shares = softmax(logits)
     $('verdict').textContent = `${this.data.classNames[best]} `
     $('verdict').append(make('small', '', percent(shares[best])))
