@@ -212,13 +212,14 @@ function move(g: Graph, { source, dt, solver }: Step, evaluator: Evaluator, line
   names.set(name, placeholder)
   const rate = evaluator.number(line.tree)
   names.set(name, state)
-  const { slope, rest } = linearIn(g, rate, placeholder, state) ?? {}
-  if (!rest)
+  const { slope, rest } = linearIn(g, rate, placeholder) ?? {}
+  // What lines before have made of v stays as it is for a step; it is no rate by itself.
+  if (!rest || (!slope && reachable([rest]).includes(state)))
     throw new EquationError(
       source,
       line.at,
-      `the rate is not linear in ${name}, which must stand in this line itself, so that it has no ` +
-        "exact solution; use solver: 'euler'",
+      `the rate is not linear in ${name}, which must stand in this line itself, so that it has ` +
+        "no exact solution; use solver: 'euler'",
     )
   const step = g.constant(dt)
   if (!slope) return g.add(state, g.mul(step, rest))
@@ -243,12 +244,11 @@ function linearIn(
   g: Graph,
   rate: Node,
   v: Node,
-  state: Node,
 ): { readonly slope?: Node; readonly rest: Node } | undefined {
   if (rate === v) return { slope: g.constant(1), rest: g.constant(0) }
   const within = reachable([rate])
-  if (!within.includes(v)) return within.includes(state) ? undefined : { rest: rate }
-  const parts = rate.args.map((arg) => linearIn(g, arg, v, state))
+  if (!within.includes(v)) return { rest: rate }
+  const parts = rate.args.map((arg) => linearIn(g, arg, v))
   const [a, b] = parts
   if (parts.some((part) => !part) || !a) return undefined
   const both = (f: (x: Node) => Node) => ({ slope: a.slope && f(a.slope), rest: f(a.rest) })

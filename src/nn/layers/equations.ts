@@ -137,11 +137,9 @@ function read(
       }
   const learnt = checkLearn(what, learn, names)
   const stored = learnt.map((name) => storedName(name, equations.ranges.get(name)))
-  const twice = stored.find((name, i) => name !== learnt[i] && learnt.includes(name))
-  expect(
-    twice === undefined,
-    () => `${what}.${twice} is what a learnt parameter is stored as; give it another name`,
-  )
+  const twice = stored.find((name, i) => stored.indexOf(name) < i)
+  const problem = `${what}.${twice} is what a learnt parameter is stored as; give it another name`
+  expect(twice === undefined, () => problem)
   const fields = { parameters: values, learn: learnt, dt, solver, seed, recurrence: null }
   return { equations, fields }
 }
