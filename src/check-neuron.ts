@@ -40,6 +40,7 @@ export interface NeuronCheck {
   readonly ok: boolean
   /** The largest error. */
   readonly worst: number
+  /** What was compared, the output first. */
   readonly rows: readonly NeuronCheckRow[]
   /** Neurons that came so close to a threshold, or a bend, that rounding decides: left out. */
   readonly leftOut: number
@@ -152,6 +153,7 @@ function referenceOf(
 }
 
 interface Compared {
+  /** What was compared, the output first. */
   readonly rows: readonly NeuronCheckRow[]
   readonly leftOut: number
 }

@@ -84,11 +84,11 @@ const presets = {
 } as const
 
 /** All presets at their defaults, by the names of their functions. */
-export function list(...more: []): Readonly<Record<keyof typeof presets, NeuronEntry>> {
+export function list(...more: []): Readonly<Record<string, NeuronEntry>> {
   checkArguments('neurons.list', more)
   const makers: Readonly<Record<string, () => Neuron | Cell | Equations>> = presets
   const entries = Object.entries(makers).map(([name, make]) => [name, of(make())])
-  return Object.fromEntries(entries) as Record<keyof typeof presets, NeuronEntry>
+  return Object.fromEntries(entries)
 }
 
 /** Texts of all surrogates by name: of x, potential minus threshold, and alpha. */

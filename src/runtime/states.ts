@@ -8,6 +8,7 @@ import type { Session } from './session.js'
 export interface RecordedState {
   /** Sizes [T, B, C, H, W] of time steps, samples, channels, height, width. */
   readonly shape: readonly [number, number, number, number, number]
+  /** The values, in the order of `shape`. */
   readonly data: Float32Array
 }
 

@@ -5,7 +5,6 @@ import {
   leakOf,
   readNeuron,
   readSurrogate,
-  type Solver,
   type TextEquations,
 } from '../../equations/neuron.js'
 import { EquationError, type Line, parse, type Source } from '../../equations/parse.js'
@@ -45,7 +44,7 @@ export interface Equations {
   /** Length of a time step, for lines dv/dt = …. */
   readonly dt: number
   /** How such lines move v on. */
-  readonly solver: Solver
+  readonly solver: 'euler' | 'exponentialEuler'
   /** Of what rand() and randn() draw. */
   readonly seed: number
   /** Its own spikes as an input, or null. */
@@ -68,7 +67,7 @@ export interface EquationOptions {
   /** Length of a time step, > 0, for lines dv/dt = …; default 1. */
   dt?: number
   /** How lines dv/dt = … move v: 'euler' (the default), or exactly where they are linear in v. */
-  solver?: Solver
+  solver?: 'euler' | 'exponentialEuler'
   /** Seed of what rand() and randn() draw, 0…2³² − 1; default 0. */
   seed?: number
 }
