@@ -277,7 +277,7 @@ export enum Op {
   /** The same of recurrent neurons; unit = an image. NeuronWord, RecurrentWord. */
   Recurrent = 100,
   RecurrentBackward = 101,
-  /** Of a recurrent weight; unit = four neurons, one of the bias. RecurrentGradientWord. */
+  /** A recurrent weight's; unit = four neurons, one of the bias. RecurrentGradientWord. */
   RecurrentGradient = 102,
   /** Gradient of what neurons learn; unit = PixelsPerUnit pixels. LearnWord. */
   LearnGradient = 103,

@@ -20,9 +20,9 @@ export interface Node {
   /** A name, or an instruction of WebAssembly. */
   readonly op: string | number
   readonly args: readonly Node[]
-  /** Of a constant; 1 or 0 of a condition that is known. */
+  /** What a constant is; 1 or 0 for a condition that is known. */
   readonly value: number
-  /** Of a leaf. */
+  /** What a leaf is called. */
   readonly name: string
   readonly level: Level
   /** Nodes of the longest way down to a leaf. */
@@ -198,7 +198,7 @@ export class Graph {
     return a.op === 'neg' ? this.neg(this.hold(a.args[0])) : this.make('hold', [a])
   }
 
-  // Of derivatives, where the order of factors is ours.
+  // Derivatives, where the order of factors is ours.
 
   /** a·b: factors that are the same for all neurons stand first, and are joined. */
   times(a: Node, b: Node): Node {

@@ -74,7 +74,7 @@ export interface KernelSpec {
 }
 
 const bits = new DataView(new ArrayBuffer(4))
-/** Of a float32. */
+/** The bits of a float32. */
 function bitsOf(value: number): number {
   bits.setFloat32(0, value)
   return bits.getInt32(0)

@@ -46,7 +46,7 @@ export interface Layer {
   readonly terms: readonly Term[]
   /** Spikes among the currents, times this. */
   readonly spikes?: number
-  /** Of numbers that are drawn: a seed; whether each run and each image have others. */
+  /** Numbers that are drawn: their seed; whether each run and each image have others. */
   readonly noise?: { readonly seed: number; readonly byRun: boolean }
   /** The share of a potential that a step leaves, where there is one. */
   readonly leak?: Written

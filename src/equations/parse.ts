@@ -48,7 +48,7 @@ export interface Source {
 /** Characters of a line that messages show, and of a text at most. */
 const [SHOWN, MOST_TEXT] = [100, 8192]
 const MOST_LINES = 100
-/** Of parentheses and signs; of operators in a row. */
+/** The most parentheses and signs; operators in a row. */
 const [MOST_DEPTH, MOST_ROW] = [40, 500]
 
 /** A mistake in a text of equations: the message has line, column, and a caret below the place. */

@@ -59,7 +59,7 @@ export const ownCount = ({ sizes }: TensorInfo): number => sizeOf(sizes)
 export interface Naming {
   readonly name: string
   readonly updated?: boolean
-  /** Of its buffer, where something lies behind it. */
+  /** Bytes of its buffer, where something lies behind it. */
   readonly bytes?: number
 }
 

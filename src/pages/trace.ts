@@ -30,7 +30,7 @@ export function traceChart({ title, potential, threshold, spikes }: Trace): Char
   }
 }
 
-/** Of so many neurons, values [T][neurons]: the one that fires most nearly at every second step. */
+/** The neuron, by values [T][neurons], that fires most nearly at every second step. */
 export function busiest(spikes: ArrayLike<number>, neurons: number): number {
   const steps = spikes.length / neurons
   const score = (neuron: number): number => {

@@ -45,7 +45,7 @@ export interface Equations {
   readonly dt: number
   /** How such lines move v on. */
   readonly solver: 'euler' | 'exponentialEuler'
-  /** Of what rand() and randn() draw. */
+  /** Seed of what rand() and randn() draw. */
   readonly seed: number
   /** Its own spikes as an input, or null. */
   readonly recurrence: Recurrence | null

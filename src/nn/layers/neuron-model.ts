@@ -18,7 +18,7 @@ export interface NeuronModel {
   readonly leak: number
   /** The same as an expression of parameters. */
   readonly leakWritten?: Written
-  /** Of numbers that the equations draw. */
+  /** Seed of the numbers that the equations draw. */
   readonly seed?: number
   /** A step's current reaches the output of later steps alone. */
   readonly isLate?: boolean

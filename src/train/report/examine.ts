@@ -234,7 +234,7 @@ async function spikesOf(
   }
 }
 
-/** Of a busy neuron on the first sample of the batch that has just run. */
+/** The trace of a busy neuron on the first sample of the batch that has just run. */
 function traceOf(session: Session, layer: StateProbe): Chart {
   const values = roomFor(layer, 1)
   writeStates(session, layer, 1, values)
