@@ -68,6 +68,12 @@ function addRange(
   const before = into.get(name.name) ?? { ...openRange, at: tree.at }
   const isLeast = (tree.kind === 'ge' || tree.kind === 'gt') === named
   const within = tree.kind === 'ge' || tree.kind === 'le'
+  // A line behind another one narrows a range, and never widens it.
+  const [now, wasWithin] = isLeast
+    ? [before.least, before.withLeast]
+    : [before.most, before.withMost]
+  const isWider = isLeast ? bound < now : bound > now
+  if (isWider || (bound === now && !wasWithin)) return
   into.set(name.name, {
     ...before,
     ...(isLeast ? { least: bound, withLeast: within } : { most: bound, withMost: within }),

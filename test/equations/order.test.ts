@@ -113,6 +113,8 @@ test('exponential Euler is exact, or says that it is not', () => {
 })
 
 test('a bound that is not in a range is never reached', () => {
+  for (const ranges of ['tau > 1; tau > 0', 'tau > 0; tau > 1', 'tau > 1; tau >= 1'])
+    assert.throws(() => neuron(`${ranges}; output = x/tau`, { tau: 1 }), /tau is out of the range/)
   const shape = {
     text: '0 <= beta < 1; output = x/(1 - beta)',
     parameters: { beta: 0.5 },
