@@ -17,13 +17,6 @@ export function validEnd(first: u32, end: u32, pixelsPerImage: u32): u32 {
   return max(first, min(end, <u32>images * pixelsPerImage))
 }
 
-/** −1 in those of channels c … c + 3 that are no padding. */
-// @ts-ignore: decorator
-@inline
-export function realLanes(real: i32, c: i32): v128 {
-  return i32x4.gt_s(i32x4.splat(real - c), i32x4(0, 1, 2, 3))
-}
-
 /** Adds to the `ActivityCount` of a unit. */
 export function addActivity(activity: usize, changes: u32, spikes: u32): void {
   store<u64>(
