@@ -44,6 +44,8 @@ export interface NeuronEntry {
   readonly dt: number
   /** How lines dv/dt = … move v. */
   readonly solver: Equations['solver']
+  /** Seed of what rand() and randn() draw. */
+  readonly seed: number
 }
 
 /**
@@ -59,12 +61,12 @@ export function of(layer: Neuron | Cell | Equations, ...more: []): NeuronEntry {
   )
   const { surrogate } = layer
   if (layer.kind === 'equations') {
-    const { text, parameters, learn, init, alpha, dt, solver } = layer
-    return { text, parameters, learn, init, surrogate, alpha, dt, solver }
+    const { text, parameters, learn, init, alpha, dt, solver, seed } = layer
+    return { text, parameters, learn, init, surrogate, alpha, dt, solver, seed }
   }
   const { equations, parameters, learn, init, alpha } = neuronModel(layer)
   const { text } = equations
-  const shared = { dt: 1, solver: 'euler' } as const
+  const shared = { dt: 1, solver: 'euler', seed: 0 } as const
   return { text, parameters, learn: [...learn.keys()], init, surrogate, alpha, ...shared }
 }
 

@@ -18,7 +18,8 @@ function entryOf(layer: Layer): NeuronEntry | undefined {
     const { equations, parameters, init, alpha } = stabilizedModel(layer)
     const { text } = equations
     const { surrogate } = layer
-    return { text, parameters, learn: [], init, surrogate, alpha, dt: 1, solver: 'euler' }
+    const shared = { learn: [], dt: 1, solver: 'euler', seed: 0 } as const
+    return { text, parameters, init, surrogate, alpha, ...shared }
   }
   if (layer.kind !== 'neuron' && layer.kind !== 'cell' && layer.kind !== 'equations')
     return undefined

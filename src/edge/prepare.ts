@@ -6,7 +6,7 @@ import { putByteWeight } from '../plan/byte-weights.js'
 import { pack } from '../plan/layout.js'
 import { makePlan, type Plan, type PlanOptions } from '../plan/plan.js'
 import { quantise, standardised } from '../plan/quantise.js'
-import { allocate, isShared } from '../runtime/allocate.js'
+import { allocate } from '../runtime/allocate.js'
 import { expectSeveral, floatsAt, storedAt } from '../runtime/arena.js'
 import { instantiateEngine, loadEngine } from '../runtime/load.js'
 import type { StateDict } from '../runtime/state.js'
@@ -44,8 +44,8 @@ export async function prepare(
       `exportWasm: a file may use at most 2 GiB of memory, the network needs ${total} bytes; ` +
       `make it or ${options.batchSize > 1 ? 'batchSize' : 'its input'} smaller`,
   )
-  const settings = { threads: 1, engine: 'release' }
-  const memory = await allocate(plan, settings)
+  // An isolated page would share it, which files do not.
+  const memory = await allocate(plan, { threads: 1, engine: 'release', shared: false })
   new Uint8Array(memory.buffer).set(plan.encoded.bytes, plan.encodedAt)
   const arena = { plan, memory }
   for (const parameter of plan.parameters)
@@ -72,7 +72,7 @@ export async function prepare(
   const { prepare } = plan.programs
   if (prepare) {
     const { run, take } = instantiateEngine(engine ?? (await loadEngine('engine')), memory)
-    take(await plan.kernels?.compile(isShared(settings)))
+    take(await plan.kernels?.compile(false))
     run(prepare.address, 0, 1, plan.workerScratchAt, 0, 0)
     floatsAt(arena, plan.workerScratchAt, plan.workerScratch / 4).fill(0)
     view.setUint32(Control.Progress, 0, true)

@@ -31,7 +31,10 @@ export const functions: Readonly<Record<string, number>> = {
 }
 
 /** Names with a meaning of their own. */
-export const reserved: ReadonlySet<string> = new Set([...Object.keys(functions), 'pi', 'dt', 'x'])
+export const reserved: ReadonlySet<string> = new Set([
+  ...Object.keys(functions),
+  ...['pi', 'dt', 'x', 'and', 'or', 'not'],
+])
 
 const signs = { ge: '>=', gt: '>', le: '<=', lt: '<', eq: '==', ne: '!=' } as const
 const isComparison = (kind: string): kind is Comparison => Object.hasOwn(signs, kind)
@@ -61,7 +64,13 @@ export class Evaluator {
   private condition(tree: Tree): { readonly mask: Node; readonly spike?: Node } {
     const found = maskOf(this.value(tree))
     if (found) return found
-    throw this.error(tree.at, 'a condition belongs here, such as u > 0; this is a number')
+    const before = tree.kind === 'name' && tree.name === 'spike'
+    throw this.error(
+      tree.at,
+      before
+        ? 'spike is that of the step before here, a number; write spike > 0'
+        : 'a condition belongs here, such as u > 0; this is a number',
+    )
   }
 
   value(tree: Tree): Node {
@@ -162,7 +171,7 @@ export class Evaluator {
     return before ? this.g.make('and', [before, mask]) : mask
   }
 
-  /** Runs a line; rates move a state by `dt`. A condition is a number where it is the result. */
+  /** Runs a line that is no rate. A condition is a number where it is the result. */
   run({ name, tree }: Line): Node {
     const isResult = name === undefined || name === 'output'
     const read = name === 'spike' ? this.spike(tree) : this.value(tree)

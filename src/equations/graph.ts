@@ -1,7 +1,6 @@
 /**
- * Expressions without a duplicate: what is written twice is one node. Numbers are float32, and
- * what is known is computed at once by the same roundings, so that a constant, a parameter that is
- * learnt, and a state that is carried from call to call give the same bits.
+ * Expressions without a duplicate: what is written twice is one node. Numbers are float32.
+ * Arithmetic on constants is done at once, with the roundings that a kernel has.
  */
 
 import { SpikewasmError } from '../errors.js'

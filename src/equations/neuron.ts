@@ -28,8 +28,8 @@ export interface TextEquations extends Equations {
   readonly ranges: ReadonlyMap<string, TextRange>
 }
 
-/** `at`: where a line says it. */
-type TextRange = Range & { readonly at: number }
+/** Where lines say its bounds. */
+type TextRange = Range & { readonly leastAt: number; readonly mostAt: number }
 
 interface Step {
   readonly source: Source
@@ -65,7 +65,7 @@ function addRange(
   if (name.kind !== 'name' || bound === undefined) throw wrong
   if (!parameters.includes(name.name))
     throw new EquationError(source, name.at, `a range is of a parameter; ${name.name} is none`)
-  const before = into.get(name.name) ?? { ...openRange, at: tree.at }
+  const before = into.get(name.name) ?? { ...openRange, leastAt: tree.at, mostAt: tree.at }
   const isLeast = (tree.kind === 'ge' || tree.kind === 'gt') === named
   const within = tree.kind === 'ge' || tree.kind === 'le'
   // A line behind another one narrows a range, and never widens it.
@@ -76,7 +76,9 @@ function addRange(
   if (isWider || (bound === now && !wasWithin)) return
   into.set(name.name, {
     ...before,
-    ...(isLeast ? { least: bound, withLeast: within } : { most: bound, withMost: within }),
+    ...(isLeast
+      ? { least: bound, withLeast: within, leastAt: tree.at }
+      : { most: bound, withMost: within, mostAt: tree.at }),
   })
 }
 
@@ -94,7 +96,7 @@ const drawsIn = (tree: Tree): number[] => [
 
 /** Whether a name may be no parameter's. */
 const isTaken = (name: string): boolean =>
-  reserved.has(name) || ['spike', 'output', 'and', 'or', 'not'].includes(name)
+  reserved.has(name) || name === 'spike' || name === 'output'
 
 /** What numbers that are drawn follow from: names that no text has, where somebody asks. */
 function noiseOf(g: Graph, names: ReadonlyMap<string, Node>, calls: readonly number[]): Noise {
@@ -272,11 +274,25 @@ function linearIn(
   return rate.op === 'div' && !b.slope ? both((x) => g.div(x, b.rest)) : undefined
 }
 
-/** A graph in which nothing fires. */
+/** A graph in which nothing fires, and which knows e^x of a constant. */
 class SilentGraph extends Graph {
+  override make(...[op, args, ...more]: Parameters<Graph['make']>): Node {
+    return op === 'exp' && args[0].op === 'const'
+      ? this.constant(expOf(args[0].value))
+      : super.make(op, args, ...more)
+  }
+
   override spike(_: Node, x: Node): Node {
     return this.make('spike', [this.truth(false), x])
   }
+}
+
+/** e^x by its series, (e^(x/2))² where that is long: hosts differ in `Math.exp`. */
+function expOf(x: number): number {
+  if (Math.abs(x) > 1) return Math.abs(x) < 1000 ? expOf(x / 2) ** 2 : x < 0 ? 0 : Infinity
+  let sum = 1
+  for (let n = 20; n > 0; n--) sum = 1 + (x / n) * sum
+  return sum
 }
 
 /**

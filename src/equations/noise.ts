@@ -19,13 +19,13 @@ export interface Noise {
 }
 
 /** Multipliers of the hash lowbias32 (Wellons 2018), and the golden ratio. */
-const [FIRST, SECOND, GOLDEN] = [0x7feb352d, 0x846ca68b, 0x9e3779b9]
+const [HASH_1, HASH_2, GOLDEN] = [0x7feb352d, 0x846ca68b, 0x9e3779b9]
 
 /** The same hash of a number that is known. */
 export function hashOf(x: number): number {
   let h = x ^ (x >>> 16)
-  h = Math.imul(h, FIRST)
-  h = Math.imul(h ^ (h >>> 15), SECOND)
+  h = Math.imul(h, HASH_1)
+  h = Math.imul(h ^ (h >>> 15), HASH_2)
   return h ^ (h >>> 16)
 }
 
@@ -41,8 +41,8 @@ const folded = (f: Functions, x: Node, by: number): Node =>
   f.make(Wasm.v128Xor, x, f.make(Wasm.i32x4ShrU, x, f.int(by)))
 
 function hashed(f: Functions, x: Node): Node {
-  const first = f.make(Wasm.i32x4Mul, folded(f, x, 16), f.ints(FIRST | 0))
-  return folded(f, f.make(Wasm.i32x4Mul, folded(f, first, 15), f.ints(SECOND | 0)), 16)
+  const first = f.make(Wasm.i32x4Mul, folded(f, x, 16), f.ints(HASH_1 | 0))
+  return folded(f, f.make(Wasm.i32x4Mul, folded(f, first, 15), f.ints(HASH_2 | 0)), 16)
 }
 
 /** 32 random bits: two rounds, each with a key of the step and the call. */

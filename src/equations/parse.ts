@@ -48,16 +48,17 @@ export interface Source {
 /** Characters of a line that messages show, and of a text at most. */
 const [SHOWN, MOST_TEXT] = [100, 8192]
 const MOST_LINES = 100
+const LINE_END = /\r\n?|\n/
 /** The most parentheses and signs; operators in a row. */
 const [MOST_DEPTH, MOST_ROW] = [40, 500]
 
 /** A mistake in a text of equations: the message has line, column, and a caret below the place. */
 export class EquationError extends SpikewasmError {
   constructor({ what, text }: Source, at: number, problem: string) {
-    const before = text.slice(0, at).split('\n')
+    const before = text.slice(0, at).split(LINE_END)
     const column = before[before.length - 1].length
     super(`${what}: line ${before.length}, column ${column + 1}: ${problem}`)
-    const line = text.split('\n')[before.length - 1]
+    const line = text.split(LINE_END)[before.length - 1]
     const from = Math.max(0, column - SHOWN + 20)
     const shown = (part: string): string => printable(part.replaceAll('\t', ' '))
     const head = shown(line.slice(from, column))
@@ -72,9 +73,9 @@ interface Token {
   readonly at: number
 }
 
-const BLANK = /[ \t\r]*(?:#[^\n]*)?/y
+const BLANK = /[ \t]*(?:#[^\r\n]*)?/y
 const TOKEN =
-  /((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|([\p{L}_][\p{L}\p{N}_]*)|>=|<=|==|!=|[-+*/^()<>,=;\n]/uy
+  /((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|([\p{L}_][\p{L}\p{N}_]*)|[<>=!]=|\r\n?|[-+*/^()<>,=;\n]/uy
 
 function tokensOf(source: Source): Token[] {
   const { what, text } = source
@@ -91,18 +92,22 @@ function tokensOf(source: Source): Token[] {
     TOKEN.lastIndex = at
     const found = TOKEN.exec(text)
     if (!found)
-      throw new EquationError(source, at, `unexpected ${printable(text[at])}${hint(text, at)}`)
-    const [token, number, name] = found
+      throw new EquationError(source, at, `unexpected ${characterAt(text, at)}${hint(text, at)}`)
+    const [all, number, name] = found
+    const token = LINE_END.test(all) ? '\n' : all
     if (token === '(') open++
     if (token === ')') open--
     // Within parentheses a line goes on.
     if (token !== '\n' || open <= 0)
       tokens.push({ kind: number ? 'number' : name ? 'name' : 'sign', text: token, at })
-    at += token.length
+    at += all.length
   }
   tokens.push({ kind: 'end', text: 'the end', at: text.length })
   return tokens
 }
+
+const characterAt = (text: string, at: number): string =>
+  printable(String.fromCodePoint(text.codePointAt(at) as number))
 
 /** What writers of other languages may have meant. */
 function hint(text: string, at: number): string {

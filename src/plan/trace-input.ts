@@ -49,11 +49,20 @@ export function traceOf(
       `layer reads, this one reads currents; put a neuron layer before it or use ${without()}`,
   )
   const [{ lambda }] = spikes
+  const needs = (): string =>
+    `${node.name} (${labelOf(node)}): method '${options.method}' needs one `
+  for (const tensor of spikes)
+    expect(
+      !Number.isNaN(tensor.lambda),
+      () =>
+        `${needs()}leak for all neurons whose spikes a layer reads, the same at every step, and ` +
+        `those of ${tensor.name} have no such one; use ${without()}`,
+    )
   expect(
     spikes.every((tensor) => tensor.lambda === lambda),
     () =>
-      `${node.name} (${labelOf(node)}): method '${options.method}' needs one tau for all ` +
-      `neurons whose spikes a layer adds up; give them the same tau or use ${without()}`,
+      `${needs()}tau for all neurons whose spikes a layer adds up; give them the same tau or use ` +
+      without(),
   )
   if (!context.outer) return { lambda, inC }
   const carried = pass.carried(`${node.name} trace`, images * h * w * inC * 4, 'kept')

@@ -20,11 +20,13 @@ const MOST_PLANS = 8
 export interface AllocateSettings {
   readonly threads: number
   readonly engine: string
+  /** Default: as threads, engine and page need it. */
+  readonly shared?: boolean
 }
 
 /** Whether the memory that programs run in is shared. */
-export const isShared = ({ threads, engine }: AllocateSettings): boolean =>
-  platform().sharesMemory(threads) || engine === 'debug'
+export const isShared = ({ threads, engine, shared }: AllocateSettings): boolean =>
+  shared ?? (platform().sharesMemory(threads) || engine === 'debug')
 
 /** A batch of which planning is quick, unless a sample is large. */
 const QUICK_BATCH = 4096

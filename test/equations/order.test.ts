@@ -63,25 +63,30 @@ test('the way back has the states of the way there, however many steps are writt
   }
 })
 
-test('the trace of spikes decays as the potential, however the comparison is written', async () => {
-  const gradients: Float32Array[] = []
-  for (const spike of ['u >= 1', '2*u >= 2', '-u <= -1']) {
-    const text = `u = u*0.5 + x; spike = ${spike}; u = u - detach(spike)`
-    const first = neuron(text, {}, { surrogate: '0.3' })
+test('the trace of spikes decays as the potential, however lines are written', async () => {
+  const gradient = async (text: string, solver: 'euler' | 'exponentialEuler' = 'euler') => {
+    const first = neuron(text, {}, { surrogate: '0.3', solver })
     const net = sequential(linear(5, 8), first, linear(8, 3))
-    const model = await compile(net, {
-      input: [5],
-      timeSteps: 6,
-      batchSize: 2,
-      method: 'ottt',
-      seed: 2,
-    })
+    const shared = { input: [5], timeSteps: 6, batchSize: 2, method: 'ottt', seed: 2 } as const
+    const model = await compile(net, shared)
     await model.trainStep(wave(10, 6), [0, 1], { update: false })
-    gradients.push(model.gradients()['2.weight'].data)
+    const { data } = model.gradients()['2.weight']
     await model.dispose()
+    assert.ok(data.some((g) => g !== 0))
+    return data
   }
-  for (const other of gradients.slice(1)) expectSameBits('gradient', other, gradients[0])
-  assert.ok(gradients[0].some((g) => g !== 0))
+  const charged = (spike: string): string =>
+    `u = u*0.5 + x; spike = ${spike}; u = u - detach(spike)`
+  const expected = await gradient(charged('u >= 1'))
+  for (const spike of ['2*u >= 2', '-u <= -1'])
+    expectSameBits(spike, await gradient(charged(spike)), expected)
+  const fires = 'spike = u >= 1; u = u - detach(spike)'
+  for (const tau of [0.8, 3, 40]) {
+    const leak = Math.exp(-1 / tau)
+    const exact = await gradient(`u = ${leak}*u + ${tau * (1 - leak)}*x; ${fires}`)
+    const solved = await gradient(`du/dt = x - u/${tau}; ${fires}`, 'exponentialEuler')
+    expectNear(`${tau}`, solved, exact, 1e-5)
+  }
 })
 
 test('methods of single steps refuse neurons whose steps do not depend on their own current', async () => {

@@ -30,7 +30,10 @@ for (const [name, preset] of Object.entries(presets))
     const read = readNeuron({ what: equations.what, text: equations.text }, names)
     for (const key of ['what', 'states', 'potential', 'output'] as const)
       assert.equal(read[key], equations[key], key)
-    const ranges = Array.from(read.ranges, ([of, { at: _, ...range }]) => [of, range])
+    const ranges = Array.from(read.ranges, ([of, { leastAt: _, mostAt: __, ...range }]) => [
+      of,
+      range,
+    ])
     assert.equal(ranges, [...equations.ranges])
     const layer: Omit<Layer, 'equations'> = {
       ...{ surrogate, alpha, init, learn: [...learn.keys()] },

@@ -222,36 +222,45 @@ test.after(() => rmSync(project, { recursive: true, force: true }))
 const browser = await openBrowser()
 test.after(() => browser?.close())
 
-test('a page that calls most of the package has the results of Node', async () => {
+const expected = async (): Promise<Record<string, string>> => {
+  const { stdout } = await promisify(execFile)(process.execPath, ['node.js'], { cwd: project })
+  return JSON.parse(stdout)
+}
+
+test('a page that calls most of the package has the results of Node, isolated or not', async () => {
   if (!browser) return skip('there is no Chromium')
   const folder = join(project, 'dist')
-  const [{ stdout }] = await Promise.all([
-    promisify(execFile)(process.execPath, ['node.js'], { cwd: project }),
+  const [ofNode] = await Promise.all([
+    expected(),
     build({ root: project, configFile: false, logLevel: 'error', build: { outDir: folder } }),
   ])
-  const { url, close } = await serve(folder)
-  try {
-    const [found, without] = JSON.parse(await resultOf(browser, url)) as [
-      Record<string, string>,
-      string[],
-    ]
-    const expected = JSON.parse(stdout) as Record<string, string>
-    for (const [name, text] of Object.entries(expected)) {
-      assert.is(found[name], text, name)
-      assert.not.match(text, /^\w*Error: /)
+  for (const isolated of [false, true]) {
+    const { url, close } = await serve(folder, isolated)
+    try {
+      const [found, without] = JSON.parse(await resultOf(browser, url)) as [
+        Record<string, string>,
+        string[],
+      ]
+      for (const [name, text] of Object.entries(ofNode)) {
+        assert.is(found[name], text, `${name}${isolated ? ', isolated' : ''}`)
+        assert.not.match(text, /^\w*Error: /)
+      }
+      assert.equal(Object.keys(found), Object.keys(ofNode))
+      checkMissing(without)
+    } finally {
+      close()
     }
-    assert.equal(Object.keys(found), Object.keys(expected))
-    const [debug, exported, wrong, pretrained, op] = without
-    const ask = (file: string, call: string, as: string) =>
-      new RegExp(`/${file} of spikewasm comes into no page .*give ${call} its .*${as}.*\\?url'`)
-    assert.match(debug, ask('engine-debug.wasm', 'compile', "from 'spikewasm/engine-debug.wasm"))
-    assert.match(exported, ask('engine-named.wasm', 'exportWasm', 'spikewasm/engine-named.wasm'))
-    assert.match(wrong, /^exportWasm.wasm must be engine-named.wasm of .*, got engine-debug.wasm/)
-    assert.match(pretrained, ask('nmnist.safetensors', 'pretrained', 'as from: .*/models/nmnist'))
-    assert.match(op, /^ops.relu.engine must be 'release' in a page, got "debug"/)
-  } finally {
-    close()
   }
 })
+
+function checkMissing([debug, exported, wrong, pretrained, op]: readonly string[]): void {
+  const ask = (file: string, call: string, as: string) =>
+    new RegExp(`/${file} of spikewasm comes into no page .*give ${call} its .*${as}.*\\?url'`)
+  assert.match(debug, ask('engine-debug.wasm', 'compile', "from 'spikewasm/engine-debug.wasm"))
+  assert.match(exported, ask('engine-named.wasm', 'exportWasm', 'spikewasm/engine-named.wasm'))
+  assert.match(wrong, /^exportWasm.wasm must be engine-named.wasm of .*, got engine-debug.wasm/)
+  assert.match(pretrained, ask('nmnist.safetensors', 'pretrained', 'as from: .*/models/nmnist'))
+  assert.match(op, /^ops.relu.engine must be 'release' in a page, got "debug"/)
+}
 
 test.run()

@@ -46,13 +46,26 @@ const types: Readonly<Record<string, string>> = {
   '.gz': 'application/gzip',
 }
 
-/** Serves a folder; what is not there is answered with the page, as many hosts do. */
-export async function serve(folder: string): Promise<{ url: string; close(): void }> {
+const isolating = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+}
+
+/**
+ * Serves a folder; what is not there is answered with the page, as many hosts do.
+ *
+ * @param isolated whether pages may share memory with workers
+ */
+export async function serve(
+  folder: string,
+  isolated = false,
+): Promise<{ url: string; close(): void }> {
   const server = createServer(({ url = '/' }, response) => {
     const path = new URL(url, 'http://x').pathname
     const wanted = join(folder, path.endsWith('/') ? `${path}index.html` : path)
     const file = existsSync(wanted) ? wanted : join(folder, 'index.html')
-    response.writeHead(200, { 'Content-Type': types[extname(file)] ?? 'application/octet-stream' })
+    const type = types[extname(file)] ?? 'application/octet-stream'
+    response.writeHead(200, { ...(isolated && isolating), 'Content-Type': type })
     response.end(readFileSync(file))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

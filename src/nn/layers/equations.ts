@@ -132,7 +132,8 @@ function read(
     for (const value of [values[name]].flat())
       if (!inRange(value, range)) {
         const problem = `${name} is out of the range that this line says, got ${value}`
-        throw new EquationError(source, range.at, problem)
+        const isLow = value < range.least || (value === range.least && !range.withLeast)
+        throw new EquationError(source, isLow ? range.leastAt : range.mostAt, problem)
       }
   const learnt = checkLearn(what, learn, names)
   const stored = learnt.map((name) => storedName(name, equations.ranges.get(name)))
