@@ -10,8 +10,8 @@ import * as ops from './ops/kinds/neuron.js'
 import { MOST_LEARNT } from './plan/records/neuron.js'
 import { Purpose, RandomStream } from './random.js'
 
-/** Options of `checkNeuron`: those of `neuron()` but `learn`, and how to check. */
-export interface CheckNeuronOptions extends Omit<EquationOptions, 'learn'> {
+/** Options of `checkNeuron`: those of `neuron()`, and how to check. All parameters are learnt. */
+export interface CheckNeuronOptions extends EquationOptions {
   /** Time steps, 1…255; default 12. */
   steps?: number
   /** Neurons, each with currents of its own, 1…4096; default 64. */
@@ -30,7 +30,10 @@ export interface NeuronCheckRow {
   readonly against: 'output' | 'chain' | 'differences'
   /** The largest number there. */
   readonly largest: number
-  /** The largest difference, as a share of it; a parameter's, of the sum of neurons' sizes. */
+  /**
+   * The largest difference, as a share of it, or of 1e-3 where it is less (without spikes 1e-6); a
+   * parameter's, of the sum of neurons' sizes.
+   */
   readonly error: number
 }
 
@@ -49,7 +52,7 @@ export interface NeuronCheck {
 }
 
 const own = ['steps', 'neurons', 'input', 'tolerance'] as const
-const known = ['surrogate', 'alpha', 'init', 'dt', 'solver', 'seed', ...own] as const
+const known = ['surrogate', 'alpha', 'learn', 'init', 'dt', 'solver', 'seed', ...own] as const
 
 /** How close to a threshold rounding may decide. */
 const MARGIN = 1e-4
@@ -78,7 +81,7 @@ class Pairs {
     this.expected.push(...Array.from(expected))
   }
 
-  row(of: string, against: NeuronCheckRow['against'], least = 1e-3): NeuronCheckRow {
+  row(of: string, against: NeuronCheckRow['against'], least: number): NeuronCheckRow {
     const { found, expected } = this
     const largest = expected.reduce((most, x) => Math.max(most, Math.abs(x)), 0)
     const worst = expected.reduce((most, x, i) => Math.max(most, Math.abs(x - found[i])), 0)
@@ -114,27 +117,33 @@ function checkedLayer(
   return layer
 }
 
-/** Random currents, and gradients of outputs. */
+/** Random currents, gradients of outputs, and directions of the currents. */
 function currents(count: number, [least, most]: readonly [number, number]): Float32Array[] {
   const stream = new RandomStream(Purpose.Init)
   stream.start(1, 0, 0)
   const draw = (from: number, to: number): Float32Array =>
     Float32Array.from({ length: count }, () => from + (to - from) * stream.uniform())
-  return [draw(least, most), draw(-0.5, 0.5)]
+  return [draw(least, most), draw(-0.5, 0.5), draw(-1, 1)]
 }
 
-/** Central differences of Σ weight·output by each current. */
-function differences(
+const dot = (a: readonly number[], b: readonly number[]): number =>
+  a.reduce((sum, value, i) => sum + value * b[i], 0)
+
+/** Central difference of Σ weight·output along a direction of the currents. */
+function difference(
   reference: (x: readonly number[]) => ReferenceNeuron,
   x: readonly number[],
   weights: readonly number[],
-): number[] {
-  const sum = (t: number, by: number): number =>
-    reference(x.with(t, x[t] + by)).results.reduce(
-      (all, { value }, i) => all + weights[i] * value,
-      0,
+  direction: readonly number[],
+): number {
+  const [before, behind] = [-STEP, STEP].map((by) => {
+    const { results } = reference(x.map((value, t) => value + by * direction[t]))
+    return dot(
+      results.map(({ value }) => value),
+      weights,
     )
-  return x.map((_, t) => (sum(t, STEP) - sum(t, -STEP)) / (2 * STEP))
+  })
+  return (behind - before) / (2 * STEP)
 }
 
 /** The same neuron in float64, by its currents. */
@@ -168,8 +177,11 @@ function compare(
   const { learn } = layer
   const { output, ranges } = equationsOf(layer)
   const name = output === 'spike' ? 'spikes' : 'values'
+  // A derivative that the text leaves out is no difference's.
+  const isSmooth = output === 'output' && !/\bdetach\b/.test(layer.text)
+  const least = output === 'spike' ? 1e-3 : 1e-6
   const reference = referenceOf(layer, parameters)
-  const [x, delta] = currents(steps * neurons, input)
+  const [x, delta, ways] = currents(steps * neurons, input)
   const own = (all: Float32Array, n: number): number[] =>
     Array.from({ length: steps }, (_, t) => all[t * neurons + n])
   const references = Array.from({ length: neurons }, (_, n) => reference(own(x, n)))
@@ -192,7 +204,10 @@ function compare(
     const values = one.results.map(({ value }) => value)
     all.outputs.add(own(outputs, n), values)
     all.x.add(found, inputs)
-    if (name === 'values') all.differences.add(found, differences(reference, own(x, n), weights))
+    if (isSmooth) {
+      const way = own(ways, n)
+      all.differences.add([dot(found, way)], [difference(reference, own(x, n), weights, way)])
+    }
     for (const [key, [sum, sizes]] of sums)
       sums.set(key, [sum + by[key], sizes + Math.abs(by[key])])
   }
@@ -203,11 +218,15 @@ function compare(
     const [sum, sizes] = (sums.get(one) as number[]).map((x) => x * slope)
     pair.add(gradients[`${storedName(one, range)}Gradient`], [sum])
     // Neurons may cancel one another.
-    return pair.row(one, 'chain', Math.max(1e-3, Math.abs(sizes)))
+    return pair.row(one, 'chain', Math.max(least, Math.abs(sizes)))
   })
-  const smooth = name === 'values' ? [all.differences.row('x', 'differences')] : []
+  const smooth = isSmooth ? [all.differences.row('x', 'differences', least)] : []
   return {
-    rows: [all.outputs.row(name, 'output'), all.x.row('x', 'chain'), ...smooth, ...learnt],
+    rows: [
+      all.outputs.row(name, 'output', least),
+      all.x.row('x', 'chain', least),
+      ...[...smooth, ...learnt],
+    ],
     leftOut: references.filter(isLeftOut).length,
   }
 }
@@ -244,6 +263,10 @@ export function checkNeuron(
   const { rows, leftOut } = compare(layer, parameters, { steps, neurons, input })
   const worst = Math.max(...rows.map(({ error }) => error))
   const ok = worst <= tolerance && leftOut < neurons
-  const head = `${ok ? 'right' : 'wrong'}: ${neurons - leftOut} of ${neurons} neurons compared`
+  const [{ of, largest }] = rows
+  const silent =
+    of === 'spikes' && largest === 0 ? '; none spiked, give it other currents: input' : ''
+  const compared = `${neurons - leftOut} of ${neurons} neurons compared`
+  const head = `${ok ? 'right' : 'wrong'}: ${compared}${silent}`
   return { ok, worst, rows, leftOut, toString: () => table(rows, head) }
 }

@@ -195,7 +195,7 @@ export class Model {
    * at all T steps; in a stream at the last step. The model must be compiled with `record`.
    * @throws SpikewasmError for a layer that is not recorded, and before the first run
    */
-  spikes(layer: string): SpikeTrains {
+  spikes(layer: string | number): SpikeTrains {
     return spikeTrains(this.session, layer)
   }
 
@@ -204,7 +204,7 @@ export class Model {
    * equations: as they are behind each step, [T, B, C, H, W].
    * @throws SpikewasmError for a layer of which nothing is recorded, and before the first run
    */
-  states(layer: string): shown.RecordedStates {
+  states(layer: string | number): shown.RecordedStates {
     return shown.states(this.session, layer)
   }
 

@@ -1,11 +1,13 @@
 /** Equations of a neuron, edited: its trace and its gradient as they are typed. */
 import {
+  adex,
   avgPool2d,
   type Block,
   batchNorm2d,
   conv2d,
   type Equations,
   flatten,
+  izhikevich,
   linear,
   neuron,
   neurons,
@@ -19,8 +21,15 @@ export type NetworkOf = (network: 'cnn' | 'mlp', shape: readonly number[]) => Bl
 
 /** Currents at which presets spike now and then, where 0.6 is no such current. */
 const currents: Readonly<Record<string, number>> = {
-  ...{ lif: 0.9, izhikevich: 10, adex: 1000 },
+  ...{ lif: 0.9, izhikevich: 0.1, adex: 1 },
   ...{ exponentialIntegrateAndFire: 1, resonateAndFire: 0.5 },
+}
+
+/** Presets whose currents are near 1, as those of the page's networks are. */
+const presets = {
+  ...neurons.list(),
+  izhikevich: neurons.of(izhikevich({ inputScale: 100 })),
+  adex: neurons.of(adex({ inputScale: 1000 })),
 }
 
 const field = (name: string): HTMLInputElement => $(`own-${name}`)
@@ -73,26 +82,52 @@ interface Trace {
   readonly eligibility: number
 }
 
-/** The sides of the first comparison of the line that spikes; `until`: that line and those before. */
+/** Where a part ends, at a sign (sticky) that stands in no parentheses. */
+function endOf(text: string, sign: RegExp): number {
+  let depth = 0
+  for (let at = 0; at < text.length; at++) {
+    if (text[at] === '(') depth++
+    if (text[at] === ')') depth--
+    sign.lastIndex = at
+    if (depth === 0 && sign.test(text)) return at
+  }
+  return text.length
+}
+
+/** Lines, which go on within parentheses. */
+function linesOf(text: string): string[] {
+  const end = endOf(text, /[\r\n;]/y)
+  return end === text.length ? [text] : [text.slice(0, end), ...linesOf(text.slice(end + 1))]
+}
+
+/** The sides of its first comparison: what rises, and what it rises to. */
+function comparedOf(condition: string): readonly [potential: string, threshold: string] {
+  const first = condition.slice(0, endOf(condition, /\band\b/y)).trim()
+  const at = endOf(first, /[<>]/y)
+  if (at === first.length) return comparedOf(first.slice(1, -1))
+  const rest = first.slice(at).replace(/^[<>]=?/, '')
+  const sides = [first.slice(0, at), rest.slice(0, endOf(rest, /[<>=]/y))] as const
+  return first[at] === '>' ? sides : [sides[1], sides[0]]
+}
+
+/** The sides of the line that spikes; behind: the potential at the end of the step. */
 function sidesOf(text: string) {
-  const lines = text.replace(/#.*/g, '').split(/[\n;]/)
+  const lines = linesOf(text.replace(/#.*/g, ''))
   const at = lines.findIndex((line) => /^\s*spike\s*=[^=]/.test(line))
   if (at < 0) return undefined
-  const [potential, threshold] = lines[at]
-    .replace(/^[^=]*=/, '')
-    .split(/\band\b/)[0]
-    .split(/[<>]=?/)
+  const [potential, threshold] = comparedOf(lines[at].replace(/^[^=]*=/, ''))
   let name = 'fires'
   while (text.includes(name)) name += '_'
-  const quiet = lines.map((line) =>
-    line.replace(/\bdetach\s*\(\s*spike\s*\)/g, name).replace(/\bspike\b/g, name),
-  )
+  const quiet = (line: string): string =>
+    line.replace(/\bdetach\s*\(\s*spike\s*\)/g, name).replace(/\bspike\b/g, name)
   const output = (expression: string, behind: number): string =>
-    [...quiet.slice(0, behind), `output = ${expression}`, ...quiet.slice(behind)].join('\n')
+    [...lines.slice(0, behind), `output = ${expression}`, ...lines.slice(behind)]
+      .map(quiet)
+      .join('\n')
   return {
-    potential: output(potential, at + 1),
+    potential: output(potential, at),
     behind: output(potential, lines.length),
-    threshold: output(threshold, at + 1),
+    threshold: output(threshold, at),
   }
 }
 
@@ -112,13 +147,8 @@ function traceOf(layer: Equations, x: Float32Array): Trace {
   const found = { x, gradient, eligibility: eligibilities[0] }
   if (!sides || !spikes) return { ...found, potential: values }
   const fired = [...spikes.keys()].filter((t) => spikes[t] > 0)
-  try {
-    const [potential, behind, threshold] = [sides.potential, sides.behind, sides.threshold].map(run)
-    return { ...found, spikes: fired, potential, behind, threshold }
-  } catch {
-    // A comparison that is written in another way: its sides stay unknown.
-    return { ...found, spikes: fired }
-  }
+  const [potential, behind, threshold] = [sides.potential, sides.behind, sides.threshold].map(run)
+  return { ...found, spikes: fired, potential, behind, threshold }
 }
 
 interface Curve {
@@ -140,12 +170,11 @@ class Field {
   private readonly draw = (): void => this.paint()
 
   constructor(use: (networkOf: NetworkOf | undefined) => void) {
-    const list = neurons.list()
     const preset = field('preset') as unknown as HTMLSelectElement
-    for (const name of Object.keys(list)) preset.append(new Option(name))
+    for (const name of Object.keys(presets)) preset.append(new Option(name))
     for (const name of Object.keys(neurons.surrogates()))
       $('own-surrogates').append(new Option(name))
-    preset.onchange = () => this.fill(list[preset.value as keyof typeof list], preset.value)
+    preset.onchange = () => this.fill(presets[preset.value as keyof typeof presets], preset.value)
     $('own-form').oninput = (event) => {
       if (event.target !== preset) this.read()
     }
@@ -157,7 +186,7 @@ class Field {
     $('own-back').onclick = () => use(undefined)
     repaints(this.canvas, this.draw)
     preset.value = 'alif'
-    this.fill(list.alif, 'alif')
+    this.fill(presets.alif, 'alif')
   }
 
   private fill(entry: ReturnType<typeof neurons.of>, name: string): void {

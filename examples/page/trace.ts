@@ -29,6 +29,7 @@ export class Trace {
     repaints(this.canvas, this.draw)
     this.choice.onchange = () => this.choose(this.layer)
     this.number.oninput = () => this.choose(this.layer, this.number.valueAsNumber)
+    this.number.onblur = () => paint(this.draw)
   }
 
   /** Of which layer it wants states. */

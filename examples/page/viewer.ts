@@ -157,7 +157,7 @@ export class Viewer {
           for (let k = 0; k < data.length; k++)
             values[k] = animate ? Math.max(data[k], GLOW * values[k]) : values[k] + data[k] / steps
         })
-        trace.add(model.states(names[trace.traced]))
+        if (names.length > 0) trace.add(model.states(names[trace.traced]))
         if (!animate && step < steps) continue
         this.draw(logits, classes[0], animate ? ` at step ${step}` : `, mean of ${step} steps`)
         if (step === steps && announce) this.announce(logits, classes[0])

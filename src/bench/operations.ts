@@ -143,7 +143,8 @@ function productsOf(graph: Graph, rates: Readonly<Record<string, number>>): Prod
       dense: productOf(node),
       winograd: winogradOf(node),
       // A recurrent weight reads the spikes of its own layer.
-      source: sources[node.kind === 'cell' ? node.index : node.inputs[0]],
+      source:
+        sources[node.kind === 'cell' || node.kind === 'equations' ? node.index : node.inputs[0]],
     }))
     .filter(({ dense }) => dense > 0)
 }

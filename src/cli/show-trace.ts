@@ -86,6 +86,7 @@ export async function showTrace(args: TraceArguments): Promise<void> {
 /** @throws SpikewasmError for a layer that the network does not have */
 function layersOf({ session }: Model, asked: string | undefined): string[] {
   const known = Object.keys(session.settings.states)
+  expect(known.length > 0, () => 'show --trace: the network has no layers of neurons')
   expect(
     asked === undefined || known.includes(asked),
     () => `--layer must be one of ${known.join(', ')}, got ${asked}`,

@@ -10,6 +10,7 @@ import {
   type Source,
   type Tree,
 } from './parse.js'
+import { isWritten, noteSides } from './step.js'
 
 /** Functions, and how many arguments each takes. */
 export const functions: Readonly<Record<string, number>> = {
@@ -99,7 +100,7 @@ export class Evaluator {
     if (node) return node
     if (Object.hasOwn(functions, name))
       throw this.error(at, `${name} is a function; write ${name}(…)`)
-    const known = [...this.names.keys()].join(', ')
+    const known = [...this.names.keys()].filter(isWritten).join(', ')
     throw this.error(at, `unknown name ${name}; known are ${known}`)
   }
 
@@ -157,7 +158,8 @@ export class Evaluator {
       throw this.error(first.at, 'spike must be a comparison, such as u >= theta')
     const [a, b] = [this.number(first.left), this.number(first.right)]
     const rises = first.kind === 'ge' || first.kind === 'gt'
-    const distance = rises ? g.sub(a, b) : g.sub(b, a)
+    const [potential, threshold] = rises ? [a, b] : [b, a]
+    const distance = noteSides(g, this.names, potential, threshold)
     const passes = this.others(tree)
     const fires = g.make(first.kind, [a, b])
     return g.spike(passes ? g.make('and', [fires, passes]) : fires, distance, passes)

@@ -293,8 +293,7 @@ function recordedOf({ g, layer }: Neurons, { recorded }: ForwardOptions, { all }
       (name, row): Output => ({
         kind: 'store',
         to: { tensor, step, row },
-        // A comparison that is known beforehand has no sides.
-        node: g.number(seen.get(name) ?? g.constant(Number.NaN)),
+        node: g.number(seen.get(name) as Node),
       }),
     )
   })

@@ -1,26 +1,24 @@
 /** What can be seen of a neuron at each step: every name behind it, and what its spike compares. */
 
 import { Graph, Level, type Node } from './graph.js'
-import type { Equations } from './step.js'
+import { type Equations, isWritten } from './step.js'
 
 type Values = ReadonlyMap<string, Node>
 
-/** The sides of the comparison of `spike = u >= theta`: what rises, and what it rises to. */
-function comparedOf(spike: Node | undefined): Readonly<Record<string, Node>> {
-  if (spike?.op !== 'spike') return {}
-  let [found] = spike.args
-  while (found.op === 'and') [found] = found.args
-  const [a, b] = found.args
-  if (found.op === 'ge' || found.op === 'gt') return { potential: a, threshold: b }
-  return found.op === 'le' || found.op === 'lt' ? { potential: b, threshold: a } : {}
+/**
+ * All values behind a step, by name. `potential` and `threshold` are the sides of the comparison of
+ * `spike = u >= theta`, also where a text has such names.
+ */
+export function seenOf(values: Values, parameters: readonly string[]): Values {
+  const sides = ['potential', 'threshold'].flatMap((side): [string, Node][] => {
+    const node = values.get(` ${side}`)
+    return node ? [[side, node]] : []
+  })
+  const own = [...values].filter(
+    ([name]) => isWritten(name) && name !== 'dt' && !parameters.includes(name),
+  )
+  return new Map([...sides, ...own, ...sides])
 }
-
-/** All values behind a step, by name; a text's own names go before those of the comparison. */
-export const seenOf = (values: Values, parameters: readonly string[]): Values =>
-  new Map([
-    ...Object.entries(comparedOf(values.get('spike'))),
-    ...[...values].filter(([name]) => !parameters.includes(name) && /^(?!dt$)\w/.test(name)),
-  ])
 
 /** Names that can be recorded: the current, what lines assign, and both sides of the spike. */
 export function recordable(equations: Equations, parameters: readonly string[]): string[] {

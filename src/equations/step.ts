@@ -42,6 +42,21 @@ export interface Equations extends Written {
   readonly functions?: Lowerings
 }
 
+/** Whether a name is of a text: what the package adds begins with a space. */
+export const isWritten = (name: string): boolean => name[0] !== ' '
+
+/** Adds both sides of a spike's comparison. @returns the distance between them */
+export function noteSides(
+  g: Graph,
+  names: Map<string, Node>,
+  potential: Node,
+  threshold: Node,
+): Node {
+  names.set(' potential', potential)
+  names.set(' threshold', threshold)
+  return g.sub(potential, threshold)
+}
+
 /** A line that assigns a name, and the names that it reads, in order. */
 export type Assignment = readonly [name: string, reads: readonly string[]]
 

@@ -5,7 +5,7 @@
  */
 
 import { type Graph, maskOf, type Node, power } from './graph.js'
-import { type Equations, openRange, type Range, statesOf, type Written } from './step.js'
+import { type Equations, noteSides, openRange, type Range, statesOf, type Written } from './step.js'
 
 const TOKEN = /[\w.]+|[<>]=?|\S/g
 
@@ -30,7 +30,7 @@ class Reader {
   constructor(
     text: string,
     private readonly g: Graph,
-    private readonly names: ReadonlyMap<string, Node>,
+    private readonly names: Map<string, Node>,
   ) {
     this.tokens = text.match(TOKEN) ?? []
   }
@@ -79,7 +79,7 @@ class Reader {
     const a = this.value(2)
     const op = operators[this.tokens[this.at++]][1]
     const b = this.value(2)
-    const distance = g.sub(a, b)
+    const distance = noteSides(g, this.names, a, b)
     const passes = this.tokens[this.at++] ? this.value(1) : undefined
     const fires = g.make(op, [a, b])
     return g.spike(passes ? g.make('and', [fires, passes]) : fires, distance, passes)

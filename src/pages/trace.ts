@@ -55,14 +55,18 @@ const LEFT = 9
 export function traceText({ title, potential, threshold, spikes }: Trace, columns: number): string {
   const wide = Math.max(1, Math.min(4, Math.floor((columns - LEFT) / potential.length)))
   const steps = Math.max(1, Math.min(potential.length, Math.floor((columns - LEFT) / wide)))
-  const known = [...potential.slice(0, steps), ...(threshold ?? []).slice(0, steps)]
-  const [low, high] = [Math.min(...known, 0), Math.max(...known)]
-  const rowOf = (value: number): number =>
-    Math.round(((high - value) / (high - low || 1)) * (ROWS - 1))
+  const known = [...potential.slice(0, steps), ...(threshold ?? []).slice(0, steps), 0]
+  const finite = known.filter(Number.isFinite)
+  const [low, high] = [Math.min(...finite), Math.max(...finite)]
   const rows = Array.from({ length: ROWS }, () => Array<string>(steps * wide).fill(' '))
+  /** A number that is none, or infinite, has no place. */
+  const draw = (value: number, column: number, sign: string): void => {
+    const row = Math.round(((high - value) / (high - low || 1)) * (ROWS - 1))
+    if (Number.isFinite(value)) rows[row][column] = sign
+  }
   for (let t = 0; t < steps; t++) {
-    if (threshold) for (let i = 0; i < wide; i++) rows[rowOf(threshold[t])][t * wide + i] = '-'
-    rows[rowOf(potential[t])][t * wide] = '*'
+    if (threshold) for (let i = 0; i < wide; i++) draw(threshold[t], t * wide + i, '-')
+    draw(potential[t], t * wide, '*')
   }
   const beside = (row: number): string =>
     row === 0 ? figureText(high) : row === ROWS - 1 ? figureText(low) : ''

@@ -4,6 +4,7 @@ import { describe, expect } from '../errors.js'
 import type { StateProbe } from '../plan/plan.js'
 import { programOf } from './arena.js'
 import type { Session } from './session.js'
+import { nameOf } from './spikes.js'
 import * as state from './state.js'
 import { type RecordedStates, roomFor, writeStates } from './states.js'
 import * as views from './views.js'
@@ -46,7 +47,8 @@ export function output(session: Session): Float32Array {
 export type { RecordedStates }
 
 /** `Model.states`. */
-export function states(session: Session, name: string): RecordedStates {
+export function states(session: Session, layer: string | number): RecordedStates {
+  const name = nameOf(layer)
   const known = Object.keys(session.settings.states)
   expect(
     known.includes(name),

@@ -12,9 +12,14 @@ export interface SpikeTrains {
   readonly data: Uint8Array
 }
 
+/** Layers of a sequence are named by their numbers. */
+export const nameOf = (layer: string | number): string =>
+  typeof layer === 'number' ? String(layer) : layer
+
 /** `Model.spikes`. */
-export function spikeTrains(session: Session, name: string): SpikeTrains {
+export function spikeTrains(session: Session, layer: string | number): SpikeTrains {
   const { lastRun } = session
+  const name = nameOf(layer)
   const probe = recordedProbe(session, 'spikes', name, lastRun.probes)
   const [C, H, W] = probe.shape
   const { steps } = probe.recorded

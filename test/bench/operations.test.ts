@@ -23,6 +23,7 @@ import {
   linear,
   type Module,
   maxPool2d,
+  neuron,
   recurrent,
   residual,
   sequential,
@@ -58,20 +59,23 @@ const own = (graph: typeof small, method: Method, stepMode: StepMode, rate: numb
   ownOperations(graph, traitsOf({ method, stepMode }), { 2: rate, 'main.2': rate }, T, B)
 
 test('series, sums, delays and recurrent weights count', () => {
-  const graph = trace(
-    sequential(
-      conv1d(2, 4, 3, { stride: 2, padding: 1, groups: 2 }), // [4, 4] of one input channel each
-      recurrent(cubaLif()),
-      delay(1),
-      sumPool1d(2),
-      flatten(),
-      linear(8, 3),
-    ),
-    [2, 8],
-  )
-  // M: 4·4 outputs of 3 taps; 16² of the recurrent weight; 8·3 behind windows of two.
-  const additions = B * T * (0.2 * 256 + 0.4 * 24)
-  near(forwardOperations(graph, { 1: 0.2 }, T, B), additions, B * 48, 'forward')
+  const text = neuron('u = u/2 + x; spike = u > 1; u = u - spike')
+  for (const hearing of [recurrent(cubaLif()), recurrent(text)]) {
+    const graph = trace(
+      sequential(
+        conv1d(2, 4, 3, { stride: 2, padding: 1, groups: 2 }), // [4, 4] of one input channel each
+        hearing,
+        delay(1),
+        sumPool1d(2),
+        flatten(),
+        linear(8, 3),
+      ),
+      [2, 8],
+    )
+    // M: 4·4 outputs of 3 taps; 16² of the recurrent weight; 8·3 behind windows of two.
+    const additions = B * T * (0.2 * 256 + 0.4 * 24)
+    near(forwardOperations(graph, { 1: 0.2 }, T, B), additions, B * 48, 'forward')
+  }
 })
 
 test('ours: spikes are added, what else is multiplied depends on the method', () => {

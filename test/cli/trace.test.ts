@@ -3,7 +3,15 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { datasets, flatten, leakyIntegrator, lif, linear, sequential } from '../../src/index.js'
+import {
+  datasets,
+  flatten,
+  leakyIntegrator,
+  lif,
+  linear,
+  neuron,
+  sequential,
+} from '../../src/index.js'
 import { withFolder } from '../io/temporary.js'
 import { parseLines, run } from './in-process.js'
 
@@ -58,6 +66,26 @@ test('show --trace draws what a model records', () =>
     const none = await run(['show', 'x.bin', '--layer', '2'])
     assert.match(none.stderr, /--layer must be left out without --trace, got 2/)
     await model.dispose()
+  }))
+
+test('numbers that are none have no place in the picture; without neurons there is none', () =>
+  withFolder(async (folder) => {
+    const file = join(folder, 'net.safetensors')
+    const shown = async (net: ReturnType<typeof network>) => {
+      const model = await net.compile({ input: [1, 8, 8], timeSteps: 8, seed: 3 })
+      await model.save(file)
+      await model.dispose()
+      return run(['show', '--trace', '--weights', file])
+    }
+    for (const text of ['v = 9*v*v + x + 9; spike = v >= 1', 'v = v + log(-1); spike = 1 >= v']) {
+      const last = neuron(text)
+      const { code, stdout } = await shown(sequential(flatten(), linear(64, 10), last))
+      assert.is(code, 0)
+      assert.match(stdout, /layer 2, neuron 0[\s\S]*spikes [.|]+/)
+    }
+    const { code, stderr } = await shown(sequential(flatten(), linear(64, 10)))
+    assert.is(code, 1)
+    assert.match(stderr, /show --trace: the network has no layers of neurons/)
   }))
 
 test.run()

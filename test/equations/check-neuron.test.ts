@@ -49,6 +49,33 @@ test('all options reach the neuron: surrogates as texts, starts, rates and their
   }
 })
 
+test('it says what a share is of, and where it has compared nothing', () => {
+  const rowsOf = (text: string) => checkNeuron(text).rows.map(({ against }) => against)
+  assert.equal(rowsOf('u = u/2 + x; output = u'), ['output', 'chain', 'differences'])
+  assert.equal(rowsOf('u = detach(u)/2 + x; output = u'), ['output', 'chain'])
+  const silent = 'right: 64 of 64 neurons compared; none spiked, give it other currents: input'
+  const { text, parameters, ...entry } = neurons.list().izhikevich
+  const check = checkNeuron(text, parameters as Record<string, number>, entry)
+  assert.is(String(check).split('\n')[0], silent)
+})
+
+test('a small gradient is compared as a share of itself where nothing spikes', () => {
+  const { mul } = Graph.prototype
+  Graph.prototype.mul = function (a, b) {
+    const found = mul.call(this, a, b)
+    // The output stays as it is; its derivative is 1.01 times what it should be.
+    if (!(a.op === 'const' && Math.abs(a.value - 1e-4) < 1e-9)) return found
+    const more = mul.call(this, this.constant(1.01e-4), b)
+    return this.add(more, this.make('detach', [this.sub(found, more)]))
+  }
+  try {
+    const { ok, rows } = checkNeuron('output = 0.0001*x')
+    assert.ok(!ok && rows.every(({ of, error }) => (of === 'x' ? error > 5e-3 : error < 1e-5)))
+  } finally {
+    Graph.prototype.mul = mul
+  }
+})
+
 test('a wrong rule of the compiler is found', () => {
   const { times } = Graph.prototype
   Graph.prototype.times = function (a, b) {

@@ -119,15 +119,20 @@ test('mistakes without a place name what is missing', () => {
 })
 
 test("ottt says what it needs of a neuron's leak", async () => {
-  const own = neuron('u = u/(1 + u) + x; spike = u > 1; u = u - spike')
-  const net = sequential(flatten(), linear(4, 5), own, linear(5, 2))
-  const options = { input: [1, 2, 2], timeSteps: 2, method: 'ottt' } as const
-  const message = await net.compile(options).then(String, ({ message }) => message)
-  assert.is(
-    message,
-    "3 (linear): method 'ottt' needs one leak for all neurons whose spikes a layer reads, the " +
-      "same at every step, and those of 2 have no such one; use 'bptt' or 'sltt' or 'os'",
-  )
+  for (const text of [
+    'u = u/(1 + u) + x; spike = u > 1; u = u - spike',
+    'i = i/2 + x; u = u/3 + i; spike = u > 1; u = u - spike',
+    'n = n + 1; u = u/n + x; spike = u > 1; u = u - spike',
+  ]) {
+    const net = sequential(flatten(), linear(4, 5), neuron(text), linear(5, 2))
+    const options = { input: [1, 2, 2], timeSteps: 2, method: 'ottt' } as const
+    const message = await net.compile(options).then(String, ({ message }) => message)
+    assert.is(
+      message,
+      "3 (linear): method 'ottt' needs one leak for all neurons whose spikes a layer reads, the " +
+        "same at every step, and those of 2 have no such one; use 'bptt' or 'sltt' or 'os'",
+    )
+  }
 })
 
 test.run()

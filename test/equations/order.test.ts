@@ -81,6 +81,9 @@ test('the trace of spikes decays as the potential, however lines are written', a
   for (const spike of ['2*u >= 2', '-u <= -1'])
     expectSameBits(spike, await gradient(charged(spike)), expected)
   const fires = 'spike = u >= 1; u = u - detach(spike)'
+  const scaled = (by: number) =>
+    gradient(`u = u*0.7 + x; spike = ${by}*u >= ${by}; u = u - detach(spike)`)
+  expectNear('3e6', await scaled(3e6), await scaled(1), 1e-6)
   for (const tau of [0.8, 3, 40]) {
     const leak = Math.exp(-1 / tau)
     const exact = await gradient(`u = ${leak}*u + ${tau * (1 - leak)}*x; ${fires}`)

@@ -161,6 +161,32 @@ test('potential and threshold are what a spike compares; learnt parameters and r
   await model.dispose()
 })
 
+test('a text with states potential and threshold, or with other letters, has both sides', async () => {
+  const named = neuron(
+    `ω = 0.8*ω + x
+     spike = threshold < 2*ω
+     ω = ω - detach(spike)
+     threshold = 0.9*threshold + 0.1 + spike
+     potential = 7`,
+    {},
+    { init: { threshold: 1 } },
+  )
+  const known = neuron('spike = one >= two; u = x', { one: 1, two: 2 })
+  const of = sequential(flatten(), linear(size, 6), named, linear(6, 5), known, linear(5, 3))
+  const model = await compile({ record: 'all', purpose: 'inference' }, of)
+  await model.predict(x().map((value) => value * 3))
+  const states = model.states('2')
+  assert.equal(Object.keys(states), ['potential', 'threshold', 'x', 'ω', 'spike'])
+  assert.equal(model.states(2), states)
+  assert.ok(states.spike.data.includes(1))
+  for (const [at, fired] of states.spike.data.entries())
+    assert.is(fired, Number(states.threshold.data[at] < states.potential.data[at]))
+  const { potential, threshold } = model.states('4')
+  assert.ok(potential.data.every((value) => value === 1))
+  assert.ok(threshold.data.every((value) => value === 2))
+  await model.dispose()
+})
+
 test('long runs and streams', async () => {
   const steps = 260
   const options = { record: 'all', stepMode: 's', batchSize: 2 } as const

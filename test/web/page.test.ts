@@ -14,6 +14,7 @@ import { readBaseline } from '../../src/bench/compare/baseline.js'
 import { listBenchmarks } from '../../src/bench/compare/cases.js'
 import { selectionOf } from '../../src/bench/options.js'
 import {
+  adex,
   avgPool2d,
   batchNorm2d,
   cnn,
@@ -416,9 +417,9 @@ async function edited(page: Page): Promise<void> {
   assert.is((await drawing(page)).figures, figuresInNode(neurons.list().alif, 0.6, 60))
   const before = await drawing(page)
   await page.selectOption('#own-preset', 'adex')
-  const adex = await drawing(page)
-  assert.is(adex.figures, figuresInNode(neurons.list().adex, 1000, 200))
-  assert.is.not(adex.pixels, before.pixels)
+  const drawn = await drawing(page)
+  assert.is(drawn.figures, figuresInNode(neurons.of(adex({ inputScale: 1000 })), 1, 200))
+  assert.is.not(drawn.pixels, before.pixels)
 
   // A word typed at its end, letter by letter: wrong until the last one.
   await page.selectOption('#own-preset', 'lif')
@@ -438,6 +439,20 @@ async function edited(page: Page): Promise<void> {
   assert.is(right.figures, figuresInNode(own, 0.9, 60))
 
   await page.fill('#own-parameters', '')
+  // However a comparison is written, the picture is the same.
+  const pictures = new Set<string>()
+  for (const spike of [
+    'u >= where(u > 9, 1, 1) and hand >= x',
+    '((1 <= u) and hand > 0)',
+    '(\n1) <= u',
+  ]) {
+    await page.fill(
+      '#own-text',
+      `hand = x + 1; u = u/2 + x; spike = ${spike}; u = u - detach(spike)`,
+    )
+    pictures.add((await drawing(page)).pixels)
+  }
+  assert.is(pictures.size, 1)
   for (const text of hostile) {
     await page.fill('#own-text', text)
     const { mistake } = await drawing(page)
@@ -502,7 +517,14 @@ async function trainedWith(page: Page): Promise<void> {
   assert.is((100 * inNode.accuracy!).toFixed(1), accuracy.toFixed(1))
   await model.dispose()
 
+  // Neurons that give numbers have no spikes to show.
+  await page.selectOption('#own-preset', 'leakyIntegrator')
+  await page.click('#own-use')
+  assert.ok((await accuracyOf(page, /^Done after 2 epochs/)) > 40)
+  assert.not(await page.isVisible('#problem'))
+
   // What a method cannot do, it refuses; LIF is a press away.
+  await page.selectOption('#own-preset', 'plif')
   await page.selectOption('[name=method]', 'sltt')
   await page.click('#own-use')
   await page.waitForSelector('#problem:not([hidden])')

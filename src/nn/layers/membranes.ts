@@ -96,7 +96,7 @@ u = u + d*detach(spike)`,
  * Neurons that spike as many of the cortex do: [C, H, W] → [C, H, W]. Time is in ms, v in mV:
  * dv/dt = 0.04v² + 5v + 140 − u + x, du/dt = a(bv − u); at a spike v ← c, u ← u + d (Izhikevich
  * 2003, doi 10.1109/TNN.2003.820440). Defaults are those of a regular spiking cell, which fires
- * from an input of about 4 on; `dt` is 0.5 ms as there. v starts at −65, u at −65·b.
+ * from an input of about 4 on; `dt` is 0.5 ms, the paper's step of v. v starts at −65, u at −65·b.
  * @throws SpikewasmError when an option is unknown or out of range
  */
 export const izhikevich = (
