@@ -75,9 +75,9 @@ const exact: Readonly<Record<string, (a: number, b: number, c: number) => number
 function toNearest(x: number): number {
   const down = Math.floor(x)
   const rest = x - down
-  const up = rest > 0.5 || (rest === 0.5 && down % 2 !== 0)
+  const near = rest > 0.5 || (rest === 0.5 && down % 2 !== 0) ? down + 1 : down
   // −0.3 is −0.
-  return up ? down + 1 : rest === 0 ? x : down === 0 && x < 0 ? -0 : down
+  return near === 0 ? x * 0 : near
 }
 
 /** More than the equations of any neuron have over the steps of a kernel, in all and nested. */
@@ -228,8 +228,9 @@ export class Graph {
 
 export const isCondition = ({ op }: Node): boolean => conditions.has(op)
 
-/** Whether it is a constant of this value. */
-export const is = ({ op, value }: Node, of: number): boolean => op === 'const' && value === of
+/** Whether it is a constant of this value; −0 is another one than 0. */
+export const is = ({ op, value }: Node, of: number): boolean =>
+  op === 'const' && Object.is(value, of)
 
 /** Whether a node is the same for all neurons of a layer or channel. */
 export const isFixed = ({ level }: Node): boolean => level < Level.Neuron

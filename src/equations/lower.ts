@@ -95,7 +95,7 @@ export class Functions {
   least(name: 'min' | 'max', a: Node, b: Node): Node {
     const op = name === 'min' ? Wasm.f32x4Min : Wasm.f32x4Max
     // pmin and pmax stand two behind min and max.
-    return this.make(b.op === 'const' ? op + 2 : op, a, b)
+    return this.make(b.op === 'const' && !Number.isNaN(b.value) ? op + 2 : op, a, b)
   }
 }
 
