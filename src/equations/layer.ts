@@ -281,8 +281,7 @@ export class Neurons {
     const seeds = new Map<Node, Node | undefined>()
     for (const input of inputs) seeds.set(input, by ? undefined : weight)
     if (by) seeds.set(this.origin(by), weight)
-    for (const [i, state] of before.entries())
-      if (state.op !== 'const') seeds.set(state, tangent[i])
+    for (const [i, state] of before.entries()) seeds.set(state, tangent[i])
     return tangents(this.g, this.surrogate, [...results, ...after], seeds)
   }
 

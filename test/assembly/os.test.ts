@@ -119,7 +119,9 @@ each('all-time normalisation, over the steps of a batch', (random, engine, what)
 each('the threshold that follows potentials, a step at a time', (random, engine, what) => {
   const real = integer(random, 2, 9)
   const C = 4 * Math.ceil(real / 4) + one(random, [0, 4])
-  const [pixels, steps] = [integer(random, 2, 7), integer(random, 1, 9)]
+  const [pixels, steps] = [integer(random, 2, 50), integer(random, 1, 9)]
+  // Steps at which all potentials are the same, and at which one is beyond all bounds.
+  const [flat, infinite] = [integer(random, -3, steps - 1), integer(random, -3, steps - 1)]
   const pixelsPerUnit = integer(random, 1, pixels)
   const units = Math.ceil(pixels / pixelsPerUnit)
   const [threshold, share] = [Math.fround(0.5 + random()), 0.125]
@@ -128,19 +130,25 @@ each('the threshold that follows potentials, a step at a time', (random, engine,
   let [running, ratio] = [1.5, 0]
   const shared = { pixels, realChannels: real, moments }
   for (let t = 0; t < steps; t++) {
-    const u = Float32Array.from(list(pixels * C, () => 3 * random() - 1))
+    const same = t === 0 ? 0.375 : Math.sqrt(random())
+    const u = Float32Array.from(list(pixels * C, () => (t === flat ? same : 3 * random() - 1)))
+    if (t === infinite) u[real - 1] = Infinity
     const all = [...u].filter((_, i) => i % C < real)
     const mean = sum(all) / all.length
     const deviation = Math.sqrt(sum(all.map((x) => (x - mean) ** 2)) / (all.length - 1))
     if (t === 0) ratio = (threshold - mean) / deviation
-    const now = t === 0 ? threshold : mean + deviation * ratio
-    running += share * (now - running)
+    const now = t === 0 || !Number.isFinite(ratio) ? threshold : mean + deviation * ratio
+    if (Number.isFinite(now)) running += share * (now - running)
     const charged = engine.putFloats(u)
     const sums = { ...shared, charged, channels: C, pixelsPerUnit }
     engine.run(putRecord(engine, stabilizedSums, units, sums), 0, t)
     const decide = { ...shared, threshold, units, stability, runningThreshold, share }
     engine.run(putRecord(engine, stabilizedThreshold, 1, decide), 0, t)
-    near(`${what} θ`, engine.floats(stability, 2), [ratio, now], 1e-4)
+    const [foundRatio, found] = engine.floats(stability, 2)
+    assert.is(Number.isFinite(foundRatio), Number.isFinite(ratio), what)
+    if (Number.isFinite(ratio)) near(`${what} ratio`, [foundRatio], [ratio], 1e-4)
+    assert.is(Number.isFinite(found), Number.isFinite(now), what)
+    if (Number.isFinite(now)) near(`${what} θ`, [found], [now], 1e-4)
     near(`${what} running θ`, engine.floats(runningThreshold, 1), [running], 1e-4)
   }
 })

@@ -29,6 +29,8 @@ test('numbers are compared with differences too, and print as a table', () => {
     lines.map((line) => line.split(/ +/).slice(0, 2).join(' ')),
     ['of against', 'values output', 'x chain', 'x differences', 'b chain'],
   )
+  const conditions = 'up = u > 0.3; u = u/2 + x*(1 + up); output = u*(not (x < 0.5 or u > 2))'
+  assert.ok(checkNeuron(conditions).worst < 1e-5)
 })
 
 test('all options reach the neuron: surrogates as texts, starts, rates and their solver', () => {
@@ -74,6 +76,26 @@ test('a small gradient is compared as a share of itself where nothing spikes', (
   } finally {
     Graph.prototype.mul = mul
   }
+})
+
+test('a parameter is learnt behind the map of its range, whatever that is', () => {
+  const ranges = ['-1 < p < 2', 'q < 3', 'r > -2', '0 <= s <= 1', 't > 0; t <= 2', '']
+  const names = ['p', 'q', 'r', 's', 't', 'v']
+  for (const [i, name] of names.entries()) {
+    const text = `${ranges[i]}\nu = 0.5*u + x; output = tanh(u*${name})`
+    const check = checkNeuron(text, { [name]: 0.75 }, { steps: 5 })
+    assert.ok(check.ok && check.worst < 1e-5, `${ranges[i]}: ${check}`)
+    assert.is(check.rows.at(-1)?.of, name)
+  }
+})
+
+test('where rounding decides neurons are left out', () => {
+  // 41·(1/41) is 1 in float64 alone.
+  const check = checkNeuron('spike = p*(41 + round(x))/41 >= 1', { p: 1 }, { steps: 1 })
+  assert.ok(check.ok && check.worst < 1e-5, String(check))
+  assert.ok(check.leftOut > 10 && check.leftOut < 40, `${check.leftOut}`)
+  assert.is(String(check).split('\n')[0], `right: ${64 - check.leftOut} of 64 neurons compared`)
+  assert.not(checkNeuron('spike = (41 + 0*x)/41 >= 1').ok)
 })
 
 test('a wrong rule of the compiler is found', () => {

@@ -140,6 +140,8 @@ test('numbers for each channel say where states begin', async () => {
   const layer = izhikevich({ b: [0.2, 0.25] })
   assert.equal(layer.init, { v: -65, u: 'u0' })
   assert.equal(layer.parameters.u0, [-13, -16.25])
+  // Potentials are in mV.
+  assert.equal([layer.alpha, izhikevich({ surrogate: 'exp(-alpha*abs(x))' }).alpha], [0.2, 0.05])
   const steps = [0.2, 0.25].map((b) => izhikevichStep([0.02, b, -65, 8]))
   const x = new Float32Array(2 * STEPS).fill(6)
   const expected = x.map((value, i) => Number(steps[i % 2](value)))

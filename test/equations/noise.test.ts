@@ -149,6 +149,20 @@ test('each batch of a training draws others, a prediction always the same', () =
     assert.equal((await model.predict(images)).logits, before.logits)
   }))
 
+test('in training each image of a batch draws others', () =>
+  compiled(neuron('output = x*0 + randn()'), { method: 'rate', threads: 2 }, async (model) => {
+    const same = new Float32Array(24)
+    const rows = (of: Float32Array): Set<string> =>
+      new Set([0, 3, 6, 9].map((at) => of.slice(at, at + 3).join()))
+    const drawn = new Set<string>()
+    for (const _ of [1, 2]) {
+      await model.trainStep(same, [0, 1, 2, 0], { update: false })
+      for (const row of rows(model.output())) drawn.add(row)
+    }
+    assert.is(drawn.size, 8)
+    assert.is(rows((await model.predict(same)).logits).size, 1)
+  }))
+
 test('recurrent neurons draw what others do, in their backward pass too', async () => {
   const own = neuron(text, {}, { seed: 7 })
   const trained = (layer: Layer, start: StateDict = {}) =>

@@ -1,12 +1,14 @@
 /** What must not depend on where lines stand, where calls end, and how a number is written. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { leakOf, readNeuron } from '../../src/equations/neuron.js'
 import {
   adaptiveAvgPool2d,
   checkNeuron,
   compile,
   conv2d,
   flatten,
+  fromArrays,
   groupNorm,
   lif,
   linear,
@@ -119,7 +121,8 @@ test('exponential Euler is exact, or says that it is not', () => {
     ) as Float32Array
   const exact = (b: number) => (t: number) => (b === 0 ? t : Math.expm1(b * t) / b)
   for (const tau of [1, 5, 1e4, 1e7])
-    expectNear(`${tau}`, of('dv/dt = x - v/tau', { tau }), [1, 2, 3].map(exact(-1 / tau)), 3e-7)
+    for (const rate of ['x - v/tau', '-(v/tau - x)', '(2*x*tau - v*2)/tau/2', '-v*(1/tau) - -x'])
+      expectNear(rate, of(`dv/dt = ${rate}`, { tau }), [1, 2, 3].map(exact(-1 / tau)), 3e-7)
   expectNear('0', of('dv/dt = x - k*v', { k: 0 }), [1, 2, 3], 1e-7)
   for (const rate of [
     'x - floor(v)',
@@ -135,14 +138,18 @@ test('exponential Euler is exact, or says that it is not', () => {
 test('a bound that is not in a range is never reached', () => {
   for (const ranges of ['tau > 1; tau > 0', 'tau > 0; tau > 1', 'tau > 1; tau >= 1'])
     assert.throws(() => neuron(`${ranges}; output = x/tau`, { tau: 1 }), /tau is out of the range/)
-  const shape = {
-    text: '0 <= beta < 1; output = x/(1 - beta)',
-    parameters: { beta: 0.5 },
-    learn: ['beta'],
+  for (const [range, beta, raw, expected] of [
+    ['0 <= beta < 1', 0.5, 1.5, 1 - 2 ** -24],
+    ['0 < beta <= 1', 0.5, -3, 2 ** -149],
+    ['-0.5 <= beta < 0', -0.25, 1, -(2 ** -149)],
+    ['-1 < beta <= 0', -0.25, -3, 2 ** -24 - 1],
+    ['2 <= beta < 4', 3, 5, 4 - 2 ** -22],
+    ['2 <= beta < 4', 3, 1, 2],
+  ] as const) {
+    const own = { text: `${range}; output = x*beta`, parameters: { beta }, learn: ['beta'] }
+    const options = { ...own, input: [1, 1, 1], outputs: ['values'] } as const
+    assert.is(ops.neuron(options, ones(1), Float32Array.of(raw))[0], expected, range)
   }
-  const options = { ...shape, input: [1, 1, 1], outputs: ['values'] } as const
-  const [value] = ops.neuron(options as never, ones(1), Float32Array.of(1.5)) as Float32Array
-  assert.ok(value > 1e6 && value < Number.POSITIVE_INFINITY, `${value}`)
 })
 
 test('the sign of 0 is a parameter, and layers draw numbers of their own', async () => {
@@ -187,17 +194,86 @@ test('noise is the same on the way back where activations are made again in part
   expectSameBits('gradient', gradients[1], gradients[0])
 })
 
-test('networks of recurrent texts are evaluated', async () => {
-  const leaky = neuron('u = 0.8*u + x; spike = u >= 0.3; u = u - 0.3*detach(spike)')
-  for (const options of [{}, { allToAll: false }]) {
-    const net = sequential(linear(5, 8), recurrent(leaky, options), linear(8, 3))
-    const model = await compile(net, { input: [5], batchSize: 2, method: 'bptt' })
-    const { fromArrays } = await import('../../src/index.js')
-    const data = fromArrays({ images: wave(10), labels: [0, 1], shape: [5], classes: 3 })
-    const { operations } = await model.evaluate(data)
-    assert.ok((operations?.effectiveAcs ?? 0) > 0)
-    await model.dispose()
+test('evaluation counts what samples do, and not what fills the last batch', async () => {
+  const leaky = 'u = 0.8*u + x; spike = u >= 0.3; u = u - 0.3*detach(spike)'
+  // The potential is the first state of the line that fires, or the first of all.
+  const still = 'a = 0*a + 2; q = 0.5*u + x; spike = q >= 0.5; u = q'
+  const moving = 'a = 0*a + 2; spike = u + a >= 2.5; u = 0.5*u + x'
+  for (const [layer, updates] of [
+    [neuron(leaky), 4],
+    [neuron(still), 1],
+    [neuron(moving), 4],
+    [recurrent(neuron(leaky), { init: { normal: 0.5 } }), 4],
+    [recurrent(neuron(leaky), { allToAll: false }), 4],
+  ] as const) {
+    const data = fromArrays({ images: wave(15), labels: [0, 1, 2], shape: [5], classes: 3 })
+    const results = []
+    for (const batchSize of [1, 2]) {
+      const net = sequential(linear(5, 8), layer, linear(8, 3))
+      const model = await compile(net, { input: [5], timeSteps: 4, batchSize, method: 'bptt' })
+      const { operations, loss, firingRates } = await model.evaluate(data)
+      assert.is(operations?.membraneUpdates, 8 * updates)
+      assert.ok((operations?.effectiveAcs ?? 0) > 0)
+      results.push([operations, firingRates, Math.fround(loss)])
+      await model.dispose()
+    }
+    assert.equal(results[1], results[0])
   }
+})
+
+test("a trace of a layer's own spikes begins with each batch", async () => {
+  const leaky = neuron('u = 0.5*u + x; spike = u >= 0.2; u = u - 0.2*detach(spike)')
+  const net = sequential(linear(5, 8), recurrent(leaky), linear(8, 3))
+  const options = { input: [5], timeSteps: 5, batchSize: 2, method: 'ottt', seed: 3 } as const
+  const model = await compile(net, options)
+  const gradients = async (): Promise<Float32Array> => {
+    await model.trainStep(wave(10), [0, 1], { update: false })
+    return model.gradients()['1.recurrent.weight'].data
+  }
+  const first = await gradients()
+  assert.ok(first.some((g) => g !== 0))
+  expectSameBits('gradient', await gradients(), first)
+  await model.dispose()
+  const filtered = recurrent(neuron('i = 0.5*i + x; u = 0.5*u + i; spike = u >= 1'))
+  const message = await compile(sequential(linear(5, 8), filtered, linear(8, 3)), options).then(
+    String,
+    (error) => error.message,
+  )
+  assert.match(message, /^1 \(recurrent\(neuron\)\): method 'ottt' has no trace of its own spikes/)
+})
+
+test('the leak of a potential is known where a single constant says it', () => {
+  for (const [text, expected, parameters = {}, learn = []] of [
+    ['u = u*(1 - 1/tau) + x; spike = u >= 1; u = u - spike', 0.75, { tau: 4 }],
+    ['u = u*(1 - 1/tau) + x; spike = u >= 1', NaN, { tau: 4 }, ['tau']],
+    ['u = u*(1 - 1/tau) + x; spike = u >= 1', NaN, { tau: [4, 2] }],
+    ['u = 0.5*u + 3*x; spike = -2*u <= -1; u = where(spike, 0, u)', 0.5],
+    ['du/dt = x - u/8; spike = u > 1', 0.875],
+    ['u = u + x; spike = u >= 1', 1],
+    ['spike = x >= 1', 0],
+    ['i = 0.5*i + x; u = 0.5*u + i; spike = u >= 1', NaN],
+    ['i = 0.9*i + x; u = i + x; spike = u >= 1', NaN],
+    ['spike = u >= 1; u = 0.5*u + x', NaN],
+    ['u = 0.5*u + x^2; spike = u >= 1', NaN],
+    ['u = 0.5*u; spike = u >= 1', NaN],
+    ['u = 0.5*u + x; output = u', NaN],
+  ] as readonly (readonly [string, number, Record<string, number>?, string[]?])[]) {
+    const equations = readNeuron({ what: 'neuron', text }, Object.keys(parameters))
+    const found = leakOf(equations, parameters, learn)
+    assert.ok(Object.is(Math.fround(found), Math.fround(expected)), `${text}: ${found}`)
+  }
+})
+
+test('where states are products of one another calls, turns and steps round the same', () => {
+  const text = 'output = x*w; w = 0.7*v; v = 0.3*u; u = -0.9*tanh(x)'
+  const names = { text, input: [1, 1, 1] }
+  const [T, N] = [23, 20]
+  const delta = Float32Array.from({ length: T * N }, (_, i) => Number(i % N === Math.floor(i / N)))
+  const options = { ...names, input: [1, T, N] }
+  const gradient = ops.neuronBackward(options, delta, ones(T * N).fill(0.3)) as Float32Array
+  const late = Array.from({ length: N - 3 }, (_, n) => gradient[n * N + n + 3])
+  assert.equal(new Set(late).size, 1)
+  assert.ok(late[0] < 0)
 })
 
 test.run()

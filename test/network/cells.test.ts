@@ -232,6 +232,24 @@ test('inputScale multiplies what comes back to a recurrent layer too', async () 
   assert.equal(outputs[0], outputs[1])
 })
 
+test('weight and bias of a recurrent layer start as it is said', async () => {
+  for (const [init, isZero] of [
+    [undefined, [false, false]],
+    [{ normal: 0, bias: 'default' }, [true, false]],
+    [{ normal: 0, bias: 'zeros' }, [true, true]],
+  ] as const) {
+    const net = sequential(linear(4, 16), recurrent(lif(), { init }), linear(16, 3))
+    const model = await net.compile({ input: [4], method: 'bptt', batchSize: 2 })
+    const state = model.stateDict()
+    await model.dispose()
+    for (const [i, role] of ['weight', 'bias'].entries()) {
+      const most = Math.max(...state[`1.recurrent.${role}`].data.map(Math.abs))
+      // Uniform up to 1/√16.
+      assert.ok(isZero[i] ? most === 0 : most > 0.2 && most <= 0.25, `${role}: ${most}`)
+    }
+  }
+})
+
 test('summaries, statistics and files name cells', async () => {
   const model = await chain().compile({
     input: [2, 4, 3],
