@@ -297,13 +297,13 @@ function expOf(x: number): number {
 
 /**
  * How far a neuron's output at three steps follows the current of the first, as long as nothing
- * fires; undefined where that is no constant number.
+ * fires; NaN where that is no constant number.
  */
 function echoes(
   equations: Equations,
   parameters: Readonly<Record<string, number | readonly number[]>>,
   learn: readonly string[],
-): readonly (number | undefined)[] {
+): readonly number[] {
   const g = new SilentGraph(equations.what)
   const names = new Map<string, Node>()
   for (const name of equations.states) names.set(name, g.leaf(name, Level.Neuron))
@@ -323,7 +323,7 @@ function echoes(
   const by = tangents(g, () => g.constant(0), results, seeds)
   return results.map((result) => {
     const echo = by(result)
-    return echo ? (echo.op === 'const' ? echo.value : undefined) : 0
+    return echo ? (echo.op === 'const' ? echo.value : Number.NaN) : 0
   })
 }
 
@@ -333,10 +333,9 @@ function echoes(
  */
 export function leakOf(...of: Parameters<typeof echoes>): number {
   const [now, next, last] = echoes(...of)
-  if (of[0].output !== 'spike' || !now || next === undefined || last === undefined)
-    return Number.NaN
   const leak = next / now
-  return Math.abs(last - leak * next) <= 1e-6 * Math.abs(now) ? leak : Number.NaN
+  const isOne = Math.abs(last - leak * next) <= 1e-6 * Math.abs(now)
+  return of[0].output === 'spike' && isOne ? leak : Number.NaN
 }
 
 /** Whether a step's current reaches the output of later steps alone. */
