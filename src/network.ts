@@ -5,7 +5,7 @@ import { checkBoolean, checkInteger, checkOptions, describe, expect, isOptions }
 import { type Graph, trace } from './graph/trace.js'
 import { checkLoss, checkPenalties, crossEntropy, lossOfExits } from './loss/index.js'
 import { Model } from './model.js'
-import { fires } from './nn/layers/kinds.js'
+import { fires, kindOf } from './nn/layers/kinds.js'
 import { checkModule, type Module } from './nn/module.js'
 import { checkInputShape } from './nn/value.js'
 import { checkOptimizer, sgd } from './optimizer/index.js'
@@ -111,16 +111,13 @@ async function compiled(network: Module, options: CompileOptions): Promise<Model
 
 const threadsFor = (asked: number): number => platform().threads?.(asked) ?? asked
 
-/** Layers with equations, whether they spike or give numbers. */
-const withStates: ReadonlySet<string> = new Set(['neuron', 'cell', 'equations', 'stabilizedLif'])
-
 /** Layers whose spikes are recorded, in the order of the network, and names whose values are. */
 function recordedOf(
   { nodes }: Graph,
   record: CompileOptions['record'] = false,
 ): Pick<Settings, 'record' | 'states'> {
   const firing = nodes.filter(({ layer }) => fires(layer)).map(({ name }) => name)
-  const layers = nodes.filter(({ kind }) => withStates.has(kind)).map(({ name }) => name)
+  const layers = nodes.filter(({ layer }) => layer && kindOf(layer).model).map(({ name }) => name)
   const unknown = (name: unknown, of: readonly string[]): string =>
     `compile.record must name layers of neurons, got ${describe(name)}; there are ` +
     (of.join(', ') || 'none')

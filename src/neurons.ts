@@ -18,13 +18,12 @@ import {
   izhikevich,
   leakyIntegrator,
   lif,
-  type Neuron,
   plif,
   quadraticIntegrateAndFire,
   resonateAndFire,
   type Values,
 } from './nn/layers/index.js'
-import { neuronModel } from './nn/layers/presets.js'
+import { presetOf } from './nn/layers/presets.js'
 
 /** Neurons as what `neuron(text, parameters, options)` makes them of. */
 export interface NeuronEntry {
@@ -52,11 +51,11 @@ export interface NeuronEntry {
  * A layer of neurons as a text.
  * @param layer `lif()`, `cubaLif({ tau: 3 })`, `neuron(…)`, …; none that is recurrent
  */
-export function of(layer: Neuron | Cell | Equations, ...more: []): NeuronEntry {
+export function of(layer: Cell | Equations, ...more: []): NeuronEntry {
   checkArguments('neurons.of', more)
-  const { kind, recurrence } = Object(layer) as Partial<Cell>
+  const { kind, recurrence } = Object(layer) as Partial<Cell | Equations>
   expect(
-    ['neuron', 'cell', 'equations'].includes(kind as string) && !recurrence,
+    (kind === 'cell' || kind === 'equations') && !recurrence,
     () => `neurons.of takes a layer of neurons such as lif(), got ${describe(layer)}`,
   )
   const { surrogate } = layer
@@ -64,7 +63,7 @@ export function of(layer: Neuron | Cell | Equations, ...more: []): NeuronEntry {
     const { text, parameters, learn, init, alpha, dt, solver, seed } = layer
     return { text, parameters, learn, init, surrogate, alpha, dt, solver, seed }
   }
-  const { equations, parameters, learn, init, alpha } = neuronModel(layer)
+  const { equations, parameters, learn, init, alpha } = presetOf(layer)
   const { text } = equations
   const shared = { dt: 1, solver: 'euler', seed: 0 } as const
   return { text, parameters, learn: [...learn.keys()], init, surrogate, alpha, ...shared }
@@ -88,7 +87,7 @@ const presets = {
 /** All presets at their defaults, by the names of their functions. */
 export function list(...more: []): Readonly<Record<string, NeuronEntry>> {
   checkArguments('neurons.list', more)
-  const makers: Readonly<Record<string, () => Neuron | Cell | Equations>> = presets
+  const makers: Readonly<Record<string, () => Cell | Equations>> = presets
   const entries = Object.entries(makers).map(([name, make]) => [name, of(make())])
   return Object.fromEntries(entries)
 }

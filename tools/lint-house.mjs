@@ -45,10 +45,11 @@ const operations = 'assembly/opcodes.ts'
 const kindFolders = ['src/nn/layers', 'src/plan/layers']
 const lists = ['index.ts', 'kinds.ts', 'membranes.ts', 'presets.ts', 'spiking.ts']
 const sharedByKinds = [
+  'cell.ts',
   'cell-options.ts',
-  'dynamics.ts',
   'kind.ts',
   'layer.ts',
+  'neuron-kind.ts',
   'neuron-model.ts',
   'normalise.ts',
   'numbers.ts',

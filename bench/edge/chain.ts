@@ -110,9 +110,12 @@ function operationOf(
     case 'linear':
       if (layer.standardise) break
       return { op: 'linear', ...weightsOf(node, norm, state, store) }
-    case 'neuron':
-      if (layer.vReset !== null || layer.decayInput || layer.learnable) break
-      return { op: 'neuron', keep: 1 - 1 / layer.tau, threshold: layer.vThreshold }
+    case 'cell': {
+      const { tau, vThreshold } = layer
+      if (layer.vReset !== null || layer.decayInput || layer.learn.length > 0) break
+      if (typeof tau !== 'number' || typeof vThreshold !== 'number') break
+      return { op: 'neuron', keep: 1 - 1 / tau, threshold: vThreshold }
+    }
     case 'avgPool2d': {
       const { kernelSize, stride, padding } = layer
       if (padding.some((p) => p > 0)) break

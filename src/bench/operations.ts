@@ -57,12 +57,10 @@ function sourcesOf({ nodes }: Graph, rates: Readonly<Record<string, number>>): S
         return { kind: 'still', density: 1 }
       case 'cell':
       case 'equations':
+      case 'stabilizedLif':
         return fires(node.layer)
           ? { kind: 'spikes', density: rates[node.name] }
           : { kind: 'numbers', density: 1 }
-      case 'neuron':
-      case 'stabilizedLif':
-        return { kind: 'spikes', density: rates[node.name] }
       case 'avgPool1d':
       case 'avgPool2d':
       case 'sumPool1d':

@@ -4,7 +4,7 @@ import { listNames, plainText } from '../errors.js'
 import type { Graph } from '../graph/trace.js'
 import { type NeuronEntry, of } from '../neurons.js'
 import type { Layer } from '../nn/layers/index.js'
-import { stabilizedModel } from '../nn/layers/presets.js'
+import { stabilizedModel } from '../nn/layers/stabilized-lif.js'
 
 /** Neurons that are alike, as the JSON has them. */
 export interface NeuronFacts extends NeuronEntry {
@@ -21,9 +21,7 @@ function entryOf(layer: Layer): NeuronEntry | undefined {
     const shared = { learn: [], dt: 1, solver: 'euler', seed: 0 } as const
     return { text, parameters, init, surrogate, alpha, ...shared }
   }
-  if (layer.kind !== 'neuron' && layer.kind !== 'cell' && layer.kind !== 'equations')
-    return undefined
-  return of(layer.kind === 'neuron' ? layer : { ...layer, recurrence: null })
+  if (layer.kind === 'cell' || layer.kind === 'equations') return of({ ...layer, recurrence: null })
 }
 
 /** Each kind of neurons of a network, with the layers that have it. */

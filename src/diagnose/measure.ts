@@ -315,7 +315,8 @@ function layerTitles(
   ])
   const titles: Record<string, string> = {}
   for (const { name, layer } of trace(network, input).nodes)
-    if (layer && named.has(name)) titles[name] = `${kindOf(layer).title ?? layer.kind} ${name}`
+    if (layer && named.has(name))
+      titles[name] = `${kindOf(layer).model ? 'neurons' : layer.kind} ${name}`
   return titles
 }
 

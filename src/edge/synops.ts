@@ -1,7 +1,7 @@
 /** Synaptic operations: additions of a weight because a neuron before it fired. */
 
 import type { Graph, GraphNode } from '../graph/trace.js'
-import { fires } from '../nn/layers/kinds.js'
+import { fires, kindOf } from '../nn/layers/kinds.js'
 import { sizeOf } from '../nn/value.js'
 import { own } from '../own.js'
 
@@ -40,8 +40,8 @@ export function synapticOperations(
 /** Whether each node's values are the same at every step: no neuron is before it. */
 function stillNodes({ nodes }: Graph): boolean[] {
   const still: boolean[] = []
-  for (const { kind, inputs } of nodes) {
-    const remembers = ['neuron', 'cell', 'equations', 'stabilizedLif'].includes(kind)
+  for (const { layer, inputs } of nodes) {
+    const remembers = layer !== undefined && kindOf(layer).model !== undefined
     still.push(!remembers && inputs.every((input) => still[input]))
   }
   return still

@@ -39,17 +39,20 @@ export interface NetworkJson {
 export function graphToJson(graph: Graph): NetworkJson {
   const nodes = graph.nodes.slice(1).map(({ kind, name, inputs, layer }): NodeJson => {
     if (!layer) return { kind, name, inputs }
-    const { kind: _, ...fields } = layer
-    const plain = Object.entries(fields).map(([key, value]) => [
-      key,
-      withInfinity(value, Number.POSITIVE_INFINITY, 'Infinity'),
-    ])
-    return { kind, name, inputs, layer: Object.fromEntries(plain) }
+    return { kind, name, inputs, layer: fieldsOf(layer) }
   })
   const { output, exits, outputName } = graph
   if (!exits || outputName === undefined) return { version: 1, nodes, output }
   const others = exits.map(({ name, node }): [string, number] => [name, node])
   return { version: 1, nodes, output, outputs: [...others, [outputName, output]] }
+}
+
+function fieldsOf({ kind: _, ...fields }: Layer): Readonly<Record<string, unknown>> {
+  const plain = Object.entries(fields).map(([key, value]) => [
+    key,
+    withInfinity(value, Number.POSITIVE_INFINITY, 'Infinity'),
+  ])
+  return Object.fromEntries(plain)
 }
 
 /** A field with `to` in the place of `from`, in lists as well. */
@@ -116,6 +119,30 @@ function layerOf({ kind, layer = {} }: NodeJson, where: string): Layer {
   }
 }
 
+/** Older files tell cells of plain numbers apart as neurons; of those `plif` alone learnt, τ. */
+function asCell(node: Partial<NodeJson> | null): Partial<NodeJson> | null {
+  const { kind, layer } = Object(node) as NodeJson
+  if (kind !== 'neuron' || typeof layer !== 'object') return node
+  const { learnable, ...others } = layer
+  const type = learnable === true ? 'plif' : layer.tau === 'Infinity' ? 'integrateAndFire' : 'lif'
+  const fields = typeof learnable === 'boolean' ? others : layer
+  return { ...node, kind: 'cell', layer: { type, ...fields } }
+}
+
+/**
+ * A network as it is written today.
+ * @throws SpikewasmError where one of its layers is none
+ */
+export function renewed(network: unknown): unknown {
+  const { nodes } = Object(network) as Partial<NetworkJson>
+  if (!Array.isArray(nodes) || !nodes.some((node) => Object(node).kind === 'neuron')) return network
+  const all = nodes.map((node) => {
+    const cell = asCell(node) as NodeJson
+    return cell === node ? node : { ...cell, layer: fieldsOf(layerOf(cell, cell.name)) }
+  })
+  return { ...Object(network), nodes: all }
+}
+
 /** @throws SpikewasmError unless fields have their types and inputs come before their readers */
 function checkJson(json: unknown, name: string): NetworkJson {
   const of = json as Partial<NetworkJson> | null
@@ -125,18 +152,19 @@ function checkJson(json: unknown, name: string): NetworkJson {
       `${name}: must be a network of version 1, got ` +
       `${typeof of === 'object' && of !== null ? `version ${describe(of.version)}` : describe(of)}`,
   )
-  const { nodes, output } = of
+  const { nodes: given, output } = of
   expect(
-    Array.isArray(nodes) && nodes.length >= 1 && nodes.length <= MOST_NODES,
-    () => `${name}: nodes must be a list of 1 to ${MOST_NODES}, got ${countOf(nodes)}`,
+    Array.isArray(given) && given.length >= 1 && given.length <= MOST_NODES,
+    () => `${name}: nodes must be a list of 1 to ${MOST_NODES}, got ${countOf(given)}`,
   )
+  const nodes: (Partial<NodeJson> | null)[] = given.map(asCell)
   for (const [i, node] of nodes.entries()) checkNode(node, i + 1, name)
   expect(
     Number.isInteger(output) && (output as number) >= 1 && (output as number) <= nodes.length,
     () => `${name}: output must be a node from 1 to ${nodes.length}, got ${describe(output)}`,
   )
   checkOutputs(of.outputs, nodes.length, output as number, name)
-  return of as NetworkJson
+  return { ...of, nodes } as NetworkJson
 }
 
 function checkOutputs(outputs: unknown, count: number, output: number, name: string): void {

@@ -1,9 +1,9 @@
 /** What the ops of neurons share: options, the currents that neurons read, and their record. */
 
 import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../errors.js'
-import type { Neuron, NeuronOptions } from '../nn/layers/index.js'
-import { neuronModel } from '../nn/layers/presets.js'
-import { plainNeuron } from '../nn/layers/spiking.js'
+import { type Cell, cellOf } from '../nn/layers/cell.js'
+import type { NeuronOptions } from '../nn/layers/index.js'
+import { presetOf } from '../nn/layers/presets.js'
 import { type NeuronInput, type NeuronScope, type Neurons, sizesOf } from '../plan/neuron-record.js'
 import { noPool, type Term } from '../plan/tensors.js'
 import type { OpBuilder } from './builder.js'
@@ -131,12 +131,12 @@ export interface Charge {
 }
 
 /** Checks what a layer checks. */
-export function neuronOf(op: string, options: NeuronOptions & { learnable?: boolean }): Neuron {
+export function neuronOf(op: string, options: NeuronOptions & { learnable?: boolean }): Cell {
   const own = Object.fromEntries(
     dynamicsOptions.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])),
   )
   const learns = checkBoolean(`${op}.learnable`, options.learnable, false)
-  return plainNeuron(learns ? 'plif' : 'lif', own)
+  return cellOf(learns ? 'plif' : 'lif', own)
 }
 
 /** Spikes as a term of a sum. */
@@ -245,7 +245,7 @@ export function chargeOf(
   totalSteps?: number,
 ): Charge & { readonly xhat?: OpTensor; readonly residualXhat?: OpTensor } {
   const { b, op } = o
-  const model = neuronModel(neuronOf(op, options))
+  const model = presetOf(neuronOf(op, options))
   const { own, all } = extentsOf(op, options)
   const affine = checkAffine(`${op}.affine`, options.affine)
   const residual = residualOf(op, options.residual)

@@ -3,16 +3,14 @@
 import type { GraphNode } from '../graph/trace.js'
 import type { Layer } from '../nn/layers/index.js'
 import { kindOf } from '../nn/layers/kinds.js'
-import { spiking } from '../nn/layers/spiking.js'
 import { remake } from '../plan/checkpoints.js'
 import { planOf } from '../plan/layers/index.js'
-import { registerAll, registerCells, registerRemake } from './parts.js'
+import { registerAll, registerRemake } from './parts.js'
 
 export function useAllLayers(): void {
   registerAll((kind) => ({
     kind: kindOf({ kind } as Layer),
     plan: planOf({ kind } as GraphNode),
   }))
-  registerCells({ spiking })
   registerRemake(remake)
 }

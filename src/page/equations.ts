@@ -3,12 +3,12 @@
 import * as equations from '../nn/layers/equations.js'
 import type { Layer } from '../nn/layers/index.js'
 import * as membranes from '../nn/layers/membranes.js'
-import { equations as equationsPlan } from '../plan/layers/equations.js'
+import { neurons } from '../plan/layers/neurons.js'
 import { withParts } from './parts.js'
 
 /** A function whose layers are of equations. */
 const ofEquations = <F extends (...of: never[]) => Layer>(make: F): F =>
-  withParts(make, equations.equationsKind, equationsPlan)
+  withParts<equations.Equations, F>(make, equations.equationsKind, neurons)
 
 export const neuron = /* @__PURE__ */ ofEquations(equations.neuron)
 export const elementwise = /* @__PURE__ */ ofEquations(equations.elementwise)

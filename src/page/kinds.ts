@@ -9,7 +9,6 @@ export const layerKinds: readonly Layer['kind'][] = [
   'conv2d',
   'linear',
   'batchNorm2d',
-  'neuron',
   'equations',
   'cell',
   'avgPool2d',

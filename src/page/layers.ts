@@ -4,14 +4,12 @@
  * call is in files of its own: a bundler that splits a page may load these later.
  */
 
-import { checkArguments, checkOptions } from '../errors.js'
 import * as adaptiveAvgPool1ds from '../nn/layers/adaptive-avg-pool1d.js'
 import * as adaptiveAvgPool2ds from '../nn/layers/adaptive-avg-pool2d.js'
 import * as avgPool1ds from '../nn/layers/avg-pool1d.js'
 import * as avgPool2ds from '../nn/layers/avg-pool2d.js'
 import * as batchNorm2ds from '../nn/layers/batch-norm.js'
 import * as batchNorm1ds from '../nn/layers/batch-norm1d.js'
-import { cellTypes } from '../nn/layers/cell.js'
 import * as conv1ds from '../nn/layers/conv1d.js'
 import * as conv2ds from '../nn/layers/conv2d.js'
 import * as delays from '../nn/layers/delay.js'
@@ -23,10 +21,8 @@ import * as layerNorms from '../nn/layers/layer-norm.js'
 import * as linears from '../nn/layers/linear.js'
 import * as maxPool1ds from '../nn/layers/max-pool1d.js'
 import * as maxPool2ds from '../nn/layers/max-pool2d.js'
-import { neuronKind } from '../nn/layers/neuron.js'
 import * as relus from '../nn/layers/relu.js'
 import * as scales from '../nn/layers/scale.js'
-import * as spiking from '../nn/layers/spiking.js'
 import * as stabilizedLifs from '../nn/layers/stabilized-lif.js'
 import * as sumPool1ds from '../nn/layers/sum-pool1d.js'
 import * as sumPool2ds from '../nn/layers/sum-pool2d.js'
@@ -48,14 +44,13 @@ import { layerNorm as layerNormPlan } from '../plan/layers/layer-norm.js'
 import { linear as linearPlan } from '../plan/layers/linear.js'
 import { maxPool1d as maxPool1dPlan } from '../plan/layers/max-pool1d.js'
 import { maxPool2d as maxPool2dPlan } from '../plan/layers/max-pool2d.js'
-import { neuron as neuronPlan } from '../plan/layers/neuron.js'
 import { relu as reluPlan } from '../plan/layers/relu.js'
 import { scale as scalePlan } from '../plan/layers/scale.js'
 import { stabilizedLif as stabilizedLifPlan } from '../plan/layers/stabilized-lif.js'
 import { sumPool1d as sumPool1dPlan } from '../plan/layers/sum-pool1d.js'
 import { sumPool2d as sumPool2dPlan } from '../plan/layers/sum-pool2d.js'
 import { timeMean as timeMeanPlan } from '../plan/layers/time-mean.js'
-import { cellsFor, registerLayer, withParts } from './parts.js'
+import { withParts } from './parts.js'
 
 export * from './cells.js'
 export * from './equations.js'
@@ -151,18 +146,3 @@ export const timeMean = /* @__PURE__ */ withParts(
   timeMeans.timeMeanKind,
   timeMeanPlan,
 )
-
-/** Neurons of one kind; with options of cells, cells, which something else must bring along. */
-const neurons = <F extends (...of: never[]) => object>(type: 'lif' | 'integrateAndFire'): F =>
-  ((options: object = {}, ...more: []) => {
-    checkArguments(type, more)
-    checkOptions(type, options, cellTypes[type].options)
-    registerLayer('neuron', { kind: neuronKind, plan: neuronPlan })
-    if (!spiking.asksForCell(options)) return spiking.plainNeuron(type, options)
-    return cellsFor(`these options of ${type}()`).spiking(type, options)
-  }) as unknown as F
-
-export const lif = /* @__PURE__ */ neurons<typeof spiking.lif>('lif')
-
-export const integrateAndFire =
-  /* @__PURE__ */ neurons<typeof spiking.integrateAndFire>('integrateAndFire')

@@ -4,7 +4,7 @@
  */
 
 import { SpikewasmError } from '../errors.js'
-import type { Cell, Layer, Neuron } from '../nn/layers/index.js'
+import type { Layer } from '../nn/layers/index.js'
 import type { LayerKind } from '../nn/layers/kind.js'
 import type { remake } from '../plan/checkpoints.js'
 import type { LayerPlan } from '../plan/layers/layer.js'
@@ -17,22 +17,12 @@ export interface Parts {
   readonly plan: unknown
 }
 
-/** What cells do for layers that may need them. */
-export interface Cells {
-  spiking(type: 'lif' | 'integrateAndFire' | 'plif', options: object): Neuron | Cell
-}
-
 const known = new Map<string, Parts>()
-let cells: Cells | undefined
 let remaker: typeof remake | undefined
 let everyKind: ((kind: string) => Parts) | undefined
 
 export function registerLayer(kind: string, parts: Parts): void {
   known.set(kind, parts)
-}
-
-export function registerCells(made: Cells): void {
-  cells = made
 }
 
 /** What `gradientCheckpoint` needs. */
@@ -52,18 +42,6 @@ export function partsOf(kind: string): Parts {
   throw new SpikewasmError(
     `the page has no layers of kind ${JSON.stringify(kind)} yet; make them by their function, as ` +
       "in lif(), or import 'spikewasm/layers', which has all kinds",
-  )
-}
-
-/**
- * @param what needs cells
- * @throws SpikewasmError where the page has none
- */
-export function cellsFor(what: string): Cells {
-  if (cells) return cells
-  throw new SpikewasmError(
-    `${what} need what cells are made of, which this page does not load; import ` +
-      "'spikewasm/layers', which has all kinds of layers",
   )
 }
 

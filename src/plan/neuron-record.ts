@@ -94,43 +94,33 @@ export function levelOf(values: Values, [c]: Shape): Level {
   return values.length === c ? Level.Channel : Level.Neuron
 }
 
-/** Values of each channel or neuron as they are stored; padding has those of the first channel. */
-function givenBytes(values: readonly number[], [c, h, w]: Shape): Uint8Array {
+/**
+ * Lists of numbers that are not in memory, as they are stored one behind the other, and where each
+ * begins; padding has the number of the first channel.
+ */
+function listsOf({ model, parameters, shape: [c, h, w] }: Neurons) {
   const stored = storedChannels(c)
-  const pixels = values.length === c ? 1 : h * w
-  const floats = new Float32Array(pixels * stored)
-  for (let pixel = 0; pixel < pixels; pixel++)
-    for (let channel = 0; channel < stored; channel++)
-      floats[pixel * stored + channel] = values[(channel < c ? channel : 0) * pixels + pixel]
-  return new Uint8Array(floats.buffer)
-}
-
-/** Arrays that are not in memory, and where they begin behind one another. */
-function offsetsOf({ model, parameters, shape: [c, h, w] }: Neurons): Map<string, number> {
   const offsets = new Map<string, number>()
-  let bytes = 0
+  const floats: number[] = []
   for (const [name, values] of Object.entries(model.parameters)) {
     if (typeof values === 'number' || parameters.has(name)) continue
-    offsets.set(name, bytes)
-    bytes += (values.length === c ? 1 : h * w) * storedChannels(c) * 4
+    offsets.set(name, floats.length * 4)
+    const pixels = values.length === c ? 1 : h * w
+    for (let pixel = 0; pixel < pixels; pixel++)
+      for (let channel = 0; channel < stored; channel++)
+        floats.push(values[(channel < c ? channel : 0) * pixels + pixel])
   }
-  return offsets
+  return { offsets, given: floats.length > 0 ? floatBytes(floats) : undefined }
 }
 
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((bytes, part) => bytes + part.length, 0))
-  parts.reduce((at, part) => {
-    all.set(part, at)
-    return at + part.length
-  }, 0)
-  return all
-}
+const floatBytes = (floats: readonly number[]): Uint8Array =>
+  new Uint8Array(Float32Array.from(floats).buffer)
 
 /** What kernels are made from. */
 export function layerOf(neurons: Neurons): Layer {
   const { model, shape, inputs, spikes, parameters: places, recurrent } = neurons
   const { equations, surrogate, alpha, init } = model
-  const offsets = offsetsOf(neurons)
+  const { offsets } = listsOf(neurons)
   const parameters = Object.entries(model.parameters).map(([name, values]): Parameter => {
     const range = equations.ranges.get(name)
     return {
@@ -161,7 +151,7 @@ export function layerOf(neurons: Neurons): Layer {
       xhat: xhat !== undefined,
     })),
     spikes: spikes?.scale,
-    leak: recurrent && model.leakWritten,
+    leak: recurrent && model.leakExpression,
     padded: stored !== shape[0],
     wide: stored % 8 === 0,
   }
@@ -222,20 +212,17 @@ function inputFields({ tensor, norm, xhat }: NeuronInput) {
 
 /** What both directions read, of all neurons and of those whose currents are more than one. */
 export function chargeFields(scope: NeuronScope, neurons: Neurons) {
-  const { model, shape, inputs, spikes, parameters } = neurons
+  const { shape, inputs, spikes, parameters } = neurons
   const stored = storedChannels(shape[0])
   const imagePixels = shape[1] * shape[2]
   const pixels = scope.images * imagePixels
   const [a, b] = inputs.map(inputFields)
-  const given = Array.from(offsetsOf(neurons).keys(), (name) =>
-    givenBytes(model.parameters[name] as readonly number[], shape),
-  )
   const learnt = Array.from(parameters.values(), (place, i) => [`learnt${i}`, place])
   const { units, pixelsPerUnit } = inUnits(pixels, stored)
   const shared = {
     ...{ pixels, channels: stored, realChannels: shape[0], imagePixels, steps: scope.callSteps },
     ...{ a: a.at, aPixelBytes: a.pixelBytes, aStepBytes: a.stepBytes },
-    given: given.length > 0 ? joined(given) : undefined,
+    given: listsOf(neurons).given,
     ...(Object.fromEntries(learnt) as { readonly [name: `learnt${number}`]: Place }),
   }
   const currents = {

@@ -5,6 +5,7 @@ import type { GraphNode } from '../graph/trace.js'
 import type { ParameterSpec } from '../nn/layers/kind.js'
 import { labelOf } from '../nn/layers/kinds.js'
 import type { NeuronModel } from '../nn/layers/neuron-model.js'
+import { isOneToOne, recurrentWeight } from '../nn/layers/recurrence.js'
 import { countArrivals, countNeurons, countValues, recordMasks, recordStates } from './activity.js'
 import {
   giveGradient,
@@ -13,7 +14,7 @@ import {
   neuronTimeGradient,
   sumGradient,
 } from './gradients.js'
-import { neuronAxes, type ParameterLayout, storedChannels } from './layout.js'
+import { neuronAxes, neuronLayout, type ParameterLayout, storedChannels } from './layout.js'
 import { plainFloat } from './materialise.js'
 import { type MethodTraits, quoteMethodsWith } from './methods.js'
 import {
@@ -21,13 +22,7 @@ import {
   emitNeuronsBackward,
   emitRecurrentGradient,
 } from './neuron-backward.js'
-import {
-  emitNeurons,
-  type Neurons,
-  type Places,
-  type RecurrentWeight,
-  sizesOf,
-} from './neuron-record.js'
+import { emitNeurons, type Neurons, type Places, sizesOf } from './neuron-record.js'
 import { type Pass, term } from './pass.js'
 import { givePenalties } from './penalties.js'
 import { isProbed, probe, probedSpikes } from './probe.js'
@@ -44,88 +39,65 @@ export function parameterLayout(
   { name, shape }: ParameterSpec,
   image: Shape,
 ): ParameterLayout | undefined {
-  const [c, h, w] = image
-  const stored = storedChannels(c)
-  const pixels = h * w
-  const neurons = pixels * stored
-  const n = c * pixels
-  const at = (neuron: number): number => (neuron % pixels) * stored + Math.floor(neuron / pixels)
-  if (name === 'recurrent.weight')
-    return {
-      shape,
-      stored: neurons * neurons,
-      axes: [...neuronAxes(image), ...neuronAxes(image, neurons)],
-      each(visit) {
-        for (let to = 0; to < n; to++)
-          for (let from = 0; from < n; from++) visit(to * n + from, at(from) * neurons + at(to))
-      },
-    }
   if (shape.length !== 3 && !name.startsWith('recurrent.')) return undefined
+  const one = neuronLayout(shape, image)
+  if (name !== 'recurrent.weight') return one
+  const { stored, each } = one
   return {
     shape,
-    stored: neurons,
-    axes: neuronAxes(image),
-    each(visit) {
-      for (let i = 0; i < n; i++) visit(i, at(i))
-    },
+    stored: stored ** 2,
+    axes: [...neuronAxes(image), ...neuronAxes(image, stored)],
+    each: (visit) =>
+      each((to, at) =>
+        each((from, row) => {
+          visit(to * shape[0] + from, row * stored + at)
+        }),
+      ),
   }
 }
 
 /** @throws SpikewasmError where the method cannot train the layer */
 function checkMethod(
   node: GraphNode,
-  model: NeuronModel,
+  { learn, isLate, recurrence, leakExpression }: NeuronModel,
   { training, context, options }: Pass,
 ): void {
-  const { method } = context
+  const { neuron, presynaptic } = context.method
   const label = labelOf(node)
   const where = `${node.name} (${label})`
-  const wayOut = label === 'plif' ? 'lif() with this method' : 'them, or leave out learn'
-  const after = quoteMethodsWith(({ backward }) => backward === 'afterwards')
   expect(
-    !training || model.learn.size === 0 || method.neuron !== 'surrogate',
-    () =>
-      `${where}: what it learns (${[...model.learn.keys()].join(', ')}) needs method ${after}, ` +
-      `got '${options.method}'; use ${wayOut}`,
+    learn.size <= MOST_LEARNT,
+    () => `${where}: it may learn ${MOST_LEARNT} parameters, got ${learn.size}`,
   )
-  expect(
-    !training || !model.isLate || method.neuron !== 'surrogate',
-    () =>
-      `${where}: what a step gives does not depend on its own current, so that method ` +
-      `'${options.method}' has no gradient; use ${after}`,
+  const method = `method '${options.method}'`
+  const refuse = (
+    isWrong: boolean,
+    why: string,
+    fits: (traits: MethodTraits) => boolean,
+    more = '',
+  ): void =>
+    expect(!training || !isWrong, () => `${where}: ${why}; use ${quoteMethodsWith(fits)}${more}`)
+  refuse(
+    neuron === 'surrogate' && learn.size > 0,
+    `${method} has no gradient of what it learns (${[...learn.keys()].join(', ')})`,
+    ({ backward }) => backward === 'afterwards',
+    `, or ${label === 'plif' ? 'lif() with this method' : 'leave out learn'}`,
   )
-  const through = quoteMethodsWith(({ neuron }) => neuron !== 'eligibility')
-  expect(
-    !training || !model.recurrence || method.neuron !== 'eligibility',
-    () =>
-      `${where}: method '${options.method}' has no gradient of a recurrent weight, whose input ` +
-      `is the layer's own output; use ${through}`,
+  refuse(
+    neuron === 'surrogate' && isLate === true,
+    `what a step gives does not depend on its own current, so that ${method} has no gradient`,
+    ({ backward }) => backward === 'afterwards',
   )
-  expect(
-    !training ||
-      !model.recurrence ||
-      method.presynaptic !== 'trace' ||
-      model.leakWritten !== undefined,
-    () =>
-      `${where}: method '${options.method}' has no trace of its own spikes, whose share at a ` +
-      "step follows from the neuron's leak, and these equations have no single one; use " +
-      quoteMethodsWith((one) => one.neuron !== 'eligibility' && one.presynaptic !== 'trace'),
+  refuse(
+    neuron === 'eligibility' && recurrence !== null,
+    `${method} has no gradient of a recurrent weight`,
+    (one) => one.neuron !== 'eligibility',
   )
-  const { size } = model.learn
-  expect(size <= MOST_LEARNT, () => `${where}: it may learn ${MOST_LEARNT} parameters, got ${size}`)
-}
-
-/** Where a layer's own spikes come back. */
-function recurrentOf(
-  { context }: Pass,
-  { index }: GraphNode,
-  { recurrence }: NeuronModel,
-): RecurrentWeight | undefined {
-  if (!recurrence) return undefined
-  const oneToOne = recurrence.allToAll === false
-  const role = oneToOne ? 'recurrent.V' : 'recurrent.weight'
-  const weight = context.parameter(index, role) as Place
-  return { weight, bias: context.parameter(index, 'recurrent.bias') || undefined, oneToOne }
+  refuse(
+    presynaptic === 'trace' && recurrence !== null && !leakExpression,
+    `${method} has no trace of its own spikes: these equations have no single leak`,
+    (one) => one.neuron !== 'eligibility' && one.presynaptic !== 'trace',
+  )
 }
 
 /** What a layer of neurons reads: recurrent ones a plain current, to which their spikes add. */
@@ -136,7 +108,8 @@ function neuronsOf(
   x: Expression,
   places: Places,
 ): { readonly neurons: Neurons; readonly read: Expression } {
-  const { name, shape } = node
+  const { context } = pass
+  const { name, shape, index } = node
   const given: Expression = model.recurrence
     ? { shape: x.shape, terms: [term(plainInput(pass, node, x))] }
     : x
@@ -149,7 +122,13 @@ function neuronsOf(
       scale: spikes[0].scale,
     },
     parameters: places,
-    recurrent: recurrentOf(pass, node, model),
+    recurrent: model.recurrence
+      ? {
+          weight: context.parameter(index, recurrentWeight(model)) as Place,
+          bias: context.parameter(index, 'recurrent.bias') || undefined,
+          oneToOne: isOneToOne(model),
+        }
+      : undefined,
   }
   return { neurons, read }
 }
@@ -159,8 +138,8 @@ function plainInput(pass: Pass, node: GraphNode, x: Expression): FloatTensor {
   return plain && !plain.input ? plain : materialise(pass, node, x)
 }
 
-/** What a method keeps of a layer beside its spikes. */
-function keptOf(pass: Pass, { name }: GraphNode, neurons: Neurons) {
+/** What a method needs of a layer beside its spikes. */
+function resultsOf(pass: Pass, { name }: GraphNode, neurons: Neurons) {
   const { b, context, options, training } = pass
   const { method } = context
   const { model } = neurons
@@ -216,7 +195,7 @@ export function lowerNeurons(
     ? pass.spikeTensor(name, shape, model.leak, sums)
     : pass.floatTensor(name, shape, pass.callSteps)
   const fired = output.kind === 'spikes' ? output : undefined
-  const { inputs, presynaptic, ...kept } = keptOf(pass, node, neurons)
+  const { inputs, presynaptic, ...kept } = resultsOf(pass, node, neurons)
   const { recurrence } = model
   const results = {
     ...kept,
@@ -243,7 +222,7 @@ export function lowerNeurons(
   before?.emit(neurons, isCarried ? carry(sizesOf(pass, neurons).bytes) : undefined)
   emitNeurons(pass, neurons, results, isCarried ? carry : undefined)
   if (isActivation) countValues(pass, node, 'output', shape, output as FloatTensor)
-  if (fired && sums) tellRates(pass, fired, sums, kept.eligibility)
+  if (fired && sums) addRates(pass, fired, sums, kept.eligibility)
   pass.backward(node, () => {
     if (fired) givePenalties(pass, node, fired)
     if (output.gradient.length === 0) return
@@ -255,10 +234,7 @@ export function lowerNeurons(
         pass,
         neurons,
         {
-          out: context.gradient(
-            index,
-            recurrence?.allToAll === false ? 'recurrent.V' : 'recurrent.weight',
-          ) as Reference,
+          out: context.gradient(index, recurrentWeight(model)) as Reference,
           biasOut: context.gradient(index, 'recurrent.bias') || undefined,
           in: presynaptic,
           delta,
@@ -270,8 +246,8 @@ export function lowerNeurons(
   return { shape, terms: [term(output)] }
 }
 
-/** Tells the pass where a layer's record leaves spikes and their sums by unit. */
-function tellRates(
+/** Where a layer's record leaves spikes and their sums by unit. */
+function addRates(
   pass: Pass,
   output: SpikeTensor,
   { buffer: partials, units }: { readonly buffer: Buffer; readonly units: number },

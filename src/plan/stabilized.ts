@@ -1,7 +1,7 @@
 /** The threshold that follows the potentials of a layer: what runs before its neurons fire. */
 
 import type { StabilizedLif } from '../nn/layers/index.js'
-import { stabilizedCharge } from '../nn/layers/presets.js'
+import { stabilizedCharge } from '../nn/layers/stabilized-lif.js'
 import { inUnits } from './budgets.js'
 import { storedChannels } from './layout.js'
 import { emitNeurons, type NeuronScope, type Neurons } from './neuron-record.js'

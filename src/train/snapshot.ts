@@ -3,7 +3,7 @@
 import type { Dataset } from '../data/dataset.js'
 import { changesOf } from '../data/plain.js'
 import { describe, expect } from '../errors.js'
-import { graphToJson } from '../graph/json.js'
+import { graphToJson, renewed } from '../graph/json.js'
 import type { CheckpointContent } from '../io/checkpoint.js'
 import type { Loss, RatePenalty } from '../loss/index.js'
 import { constant, type Names, type Optimizer, type Schedule } from '../optimizer/index.js'
@@ -219,7 +219,8 @@ export function identityOf(setting: Setting): Setting {
       ? Object.fromEntries(Object.entries(part).filter(([key]) => !named.includes(key)))
       : part
   const data = ['data', 'validation'].filter((key) => Object.hasOwn(setting, key))
-  return { ...setting, ...Object.fromEntries(data.map((key) => [key, unnamed(setting[key])])) }
+  const parts = Object.fromEntries(data.map((key) => [key, unnamed(setting[key])]))
+  return { ...setting, network: renewed(setting.network), ...parts }
 }
 
 /** @throws SpikewasmError that lists what differs */

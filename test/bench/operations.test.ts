@@ -109,7 +109,7 @@ test('ours: sums of spikes, groups, strides, max pooling, and layers on numbers'
     [1, 4, 4],
   )
   const rates = Object.fromEntries(
-    graph.nodes.filter(({ kind }) => kind === 'neuron').map(({ name }) => [name, 0.1]),
+    graph.nodes.filter(({ kind }) => kind === 'cell').map(({ name }) => [name, 0.1]),
   )
   assert.is(Object.keys(rates).length, 3)
   const got = ownOperations(graph, traitsOf({ method: 'bptt', stepMode: 'm' }), rates, T, B)

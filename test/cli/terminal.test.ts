@@ -176,7 +176,7 @@ test('what a model’s file holds: names of layers, and options', () =>
     // What a program reads has the name as it is.
     const json = await expectEscaped('eval', '--weights', file, '--json')
     assert.ok(JSON.stringify(parseLines(json)[0]).includes(name))
-    const [kind, surrogate] = ['"neuron"', '"atan"']
+    const [kind, surrogate] = ['"cell"', '"atan"']
     for (const from of [kind, surrogate]) {
       const path = await altered(file, from, JSON.stringify(evil))
       await expectEscaped('info', '--weights', path)

@@ -8,7 +8,7 @@ import { readNeuron, readSurrogate } from '../../src/equations/neuron.js'
 import { surrogateTexts } from '../../src/equations/surrogates.js'
 import { written } from '../../src/equations/written.js'
 import { alif, cubaLif, integrator, leakyIntegrator, lif, plif } from '../../src/index.js'
-import { neuronModel } from '../../src/nn/layers/presets.js'
+import { presetOf } from '../../src/nn/layers/presets.js'
 
 const all = { refractory: 2, vReset: 0.1, vRest: 0.2, inputScale: 0.5, decayInput: true } as const
 const presets = {
@@ -25,7 +25,7 @@ const options: ForwardOptions = { steps: 3, totalSteps: 3, eligibility: true, tr
 
 for (const [name, preset] of Object.entries(presets))
   test(`${name}: states, ranges and kernels`, () => {
-    const { equations, parameters, surrogate, alpha, init, learn } = neuronModel(preset)
+    const { equations, parameters, surrogate, alpha, init, learn } = presetOf(preset)
     const names = Object.keys(parameters)
     const read = readNeuron({ what: equations.what, text: equations.text }, names)
     for (const key of ['what', 'states', 'potential', 'output'] as const)
@@ -50,7 +50,7 @@ for (const [name, preset] of Object.entries(presets))
   })
 
 test('surrogates', () => {
-  const { equations } = neuronModel(lif())
+  const { equations } = presetOf(lif())
   const kernelOf = (surrogate: Layer['surrogate']): string =>
     forwardKernel(
       {

@@ -48,7 +48,7 @@ for (const { name, make, input, parameters } of networks) {
       input[2],
     ])
     assert.equal(graph.nodes[graph.output].shape, [7, 1, 1])
-    const neurons = graph.nodes.flatMap(({ layer }) => (layer?.kind === 'neuron' ? [layer] : []))
+    const neurons = graph.nodes.flatMap(({ layer }) => (layer?.kind === 'cell' ? [layer] : []))
     assert.ok(neurons.length >= 8)
     assert.ok(
       neurons.every((layer) => layer.tau === 3 && layer.vThreshold === 0.5 && layer.detachReset),

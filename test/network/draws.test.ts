@@ -79,7 +79,7 @@ test('random plans have every layer, method, purpose, loss and surrogate', () =>
   drawn.expect('update', updates)
   drawn.expect('gradientCheckpoint', gradientCheckpoints)
   drawn.expect('cell', keysOf(cellTypes))
-  drawn.expect('surrogate of neuron', surrogateNames)
+  drawn.expect('surrogate of cell', surrogateNames)
 })
 
 test('golden trainings have every layer, method, optimizer, loss and surrogate', () => {
@@ -98,7 +98,7 @@ test('golden trainings have every layer, method, optimizer, loss and surrogate',
   drawn.expect('mode', modes)
   drawn.expect('loss', lossNames)
   drawn.expect('optimizer', optimizerNames)
-  drawn.expect('surrogate of neuron', surrogateNames)
+  drawn.expect('surrogate of cell', surrogateNames)
 })
 
 test('names that stand apart from their tables are the names of the tables', () => {

@@ -227,7 +227,7 @@ test('ottt and sltt differ beyond the first layer, and agree in it', async () =>
 })
 
 const stabilized = (layers: readonly Layer[], options: object) =>
-  layers.map((layer) => (layer.kind === 'neuron' ? stabilizedLif(options) : layer))
+  layers.map((layer) => (layer.kind === 'cell' ? stabilizedLif(options) : layer))
 for (const [what, frames, options] of [
   ['soft reset', false, {}],
   ['hard reset and decayInput', true, { vReset: -0.25, decayInput: true, surrogate: 'atan' }],
@@ -360,7 +360,7 @@ test('error for plif with methods of single steps names layer, method and way ou
     )
     assert.match(
       message,
-      new RegExp(`^2 \\(plif\\).*needs method 'rate' or 'bptt', got '${method}'; use lif\\(\\)`),
+      new RegExp(`^2 \\(plif\\): method '${method}' has no .* use 'rate' or 'bptt', or lif\\(\\)`),
     )
   }
 })

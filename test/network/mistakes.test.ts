@@ -53,7 +53,10 @@ const mistakes: [() => unknown, string][] = [
     "lif's options must be an object with any of tau, decayInput, vThreshold, vReset, vRest, " +
       'inputScale, fires, refractory, detachReset, surrogate, alpha, learn, got 2',
   ],
-  [() => lif({ tau: wrong('2') }), 'lif.tau must be > 1, got "2"'],
+  [
+    () => lif({ tau: wrong('2') }),
+    'lif.tau must be a number, or an array of numbers for each channel or neuron, got "2"',
+  ],
   [() => lif({ tau: Number.NaN }), 'lif.tau must be > 1, got NaN'],
   [
     () => lif({ alpha: Number.POSITIVE_INFINITY }),
@@ -71,10 +74,13 @@ const mistakes: [() => unknown, string][] = [
     'integrateAndFire.tau is not an option; known are vThreshold, vReset, vRest, inputScale, ' +
       'fires, refractory, detachReset, surrogate, alpha, learn',
   ],
-  [() => plif(wrong({ vReset: '0' })), 'plif.vReset must be null or < vThreshold (1), got "0"'],
+  [
+    () => plif(wrong({ vReset: '0' })),
+    'plif.vReset must be a number, or an array of numbers for each channel or neuron, got "0"',
+  ],
   [
     () => plif({ tau: Number.POSITIVE_INFINITY }),
-    'plif.tau must be finite, got Infinity; use integrateAndFire()',
+    'plif.tau must be finite to be learnt, got Infinity; give a number',
   ],
   [() => lif({ tau: 1 }), 'lif.tau must be > 1, got 1'],
   // Numbers that as float32 are infinite, or 0.
@@ -90,35 +96,46 @@ const mistakes: [() => unknown, string][] = [
       `groupNorm.eps must be > 0 and finite as a float32, got ${x}`,
     ],
   ]),
-  [() => lif({ vReset: -1e39 }), 'lif.vReset must be null or < vThreshold (1), got -1e+39'],
+  [() => lif({ vReset: -1e39 }), 'lif.vReset must be finite as a float32, got -1e+39'],
+  [
+    () => stabilizedLif({ tau: wrong([2, 3]) }),
+    'stabilizedLif.tau must be one number for all neurons, got [2,3]',
+  ],
+  [
+    () => lif({ tau: wrong(null) }),
+    'lif.tau must be a number, or an array of numbers for each channel or neuron, got null',
+  ],
   [
     () => adaptiveAvgPool2d(wrong(new Array(2))),
     'adaptiveAvgPool2d.outputSize must be an integer ≥ 1 or a pair of them, got [null,null]',
   ],
   [() => lif({ tau: [1] }), 'lif.tau[0] must be > 1, got 1'],
   [() => lif({ tau: new Float32Array([2, 0.5]) }), 'lif.tau[1] must be > 1, got 0.5'],
-  [() => lif({ vThreshold: [1, 1e39] }), 'lif.vThreshold[1] must be > 0 and finite, got 1e+39'],
+  [
+    () => lif({ vThreshold: [1, 1e39] }),
+    'lif.vThreshold[1] must be > 0 and finite as a float32, got 1e+39',
+  ],
   [() => cubaLif({ tauSyn: wrong([2n]) }), 'cubaLif.tauSyn[0] must be > 1, got 2'],
   [
     () => cubaLif({ tauSyn: wrong(Symbol('a')) }),
     'cubaLif.tauSyn must be a number, or an array of numbers for each channel or neuron, got Symbol(a)',
   ],
-  [() => alif({ beta: Number.NaN }), 'alif.beta must be ≥ 0 and finite, got NaN'],
+  [() => alif({ beta: Number.NaN }), 'alif.beta must be ≥ 0 and finite as a float32, got NaN'],
   [
     () => alif({ beta: [] }),
-    'alif.beta must have a number for each channel or neuron, got 0 numbers',
+    'alif.beta must be a number, or an array of numbers for each channel or neuron, got []',
   ],
   [
-    () => leakyIntegrator({ tau: wrong(null), learn: wrong(['vThreshold']) }),
-    "leakyIntegrator.learn must be a list of 'tau', 'tauSyn', each at most once, got [\"vThreshold\"]",
+    () => leakyIntegrator({ learn: wrong(['vThreshold']) }),
+    'leakyIntegrator.learn must name parameters (tau, tauSyn), each once, got ["vThreshold"]',
   ],
   [
     () => lif({ learn: ['tau', 'tau'] }),
-    'lif.learn must be a list of \'tau\', \'vThreshold\', each at most once, got ["tau","tau"]',
+    'lif.learn must name parameters (tau, vThreshold), each once, got ["tau","tau"]',
   ],
   [
     () => leakyIntegrator({ learn: ['tauSyn'] }),
-    "leakyIntegrator.learn names 'tauSyn', so that leakyIntegrator.tauSyn must be given and finite, got null",
+    'leakyIntegrator.tauSyn must be finite to be learnt, got null; give a number',
   ],
   [() => lif({ refractory: 1.5 }), 'lif.refractory must be an integer from 0 to 4096, got 1.5'],
   [() => lif({ fires: wrong('over') }), "lif.fires must be 'atOrAbove' or 'above', got \"over\""],
@@ -141,15 +158,15 @@ const mistakes: [() => unknown, string][] = [
   ],
   [
     () => compile(sequential(lif({ tau: [2, 3] }), flatten()), { input: [3, 2, 2] }),
-    '0 (lif): lif.tau has 2 numbers, expected 3 (one for each channel) or 12 (one for each neuron of [3, 2, 2]), or a single number',
+    '0 (lif): tau has 2 numbers, expected 3 (one for each channel) or 12 (one for each neuron of [3, 2, 2]), or a single number',
   ],
   [
     () => compile(sequential(flatten(), recurrent(lif())), { input: [3] }),
-    "1 (recurrent(lif)): method 'rate' has no gradient of a recurrent weight, whose input is the layer's own output; use 'bptt' or 'ottt' or 'sltt' or 'os'",
+    "1 (recurrent(lif)): method 'rate' has no gradient of a recurrent weight; use 'bptt' or 'ottt' or 'sltt' or 'os'",
   ],
   [
     () => compile(sequential(flatten(), lif({ learn: ['tau'] })), { input: [3], method: 'sltt' }),
-    "1 (lif): what it learns (tau) needs method 'rate' or 'bptt', got 'sltt'; use them, or leave out learn",
+    "1 (lif): method 'sltt' has no gradient of what it learns (tau); use 'rate' or 'bptt', or leave out learn",
   ],
   [
     () => conv2d(1, 2, 3, wrong({ pading: 1 })),

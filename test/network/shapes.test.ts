@@ -89,7 +89,12 @@ function lastOf(graph: Graph): string {
   const { parameters, statistics } = kind ?? {}
   return textOf([
     ...[shape, flat, name, parameters?.(layer as never, input), statistics?.(layer as never)],
-    ...[layer && labelOf({ kind: layer.kind, layer }), fires(layer), kind?.random, kind?.title],
+    ...[
+      layer && labelOf({ kind: layer.kind, layer }),
+      fires(layer),
+      kind?.random,
+      kind?.model && 'neurons',
+    ],
   ])
 }
 

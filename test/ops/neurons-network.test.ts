@@ -10,13 +10,13 @@ import { trace } from '../../src/graph/trace.js'
 import {
   avgPool2d,
   batchNorm2d,
+  type Cell,
   conv2d,
   dropout,
   flatten,
   type Layer,
   lif,
   linear,
-  type Neuron,
   type NeuronOptions,
   plif,
   relu,
@@ -38,19 +38,19 @@ const present = (fields: object, name: string): boolean =>
   (fields as Record<string, unknown>)[name] !== undefined
 
 /** Options of the neurons and of what they read. */
-function chargeOptions(layer: Neuron, fields: object, images: number, { kernels }: Plan) {
+function chargeOptions(layer: Cell, fields: object, images: number, { kernels }: Plan) {
   const n = fields as Numbers
   // What stands in the kernel's code, no record has.
   const { spikes } = JSON.parse(kernels?.keys[n.kernel] as string)[3] as { spikes?: number }
   const affine = (scale: string, group: string) =>
     present(fields, scale) ? (n[group] > 0 ? ('steps' as const) : true) : false
-  const { kind: _, learnable, ...neuron } = layer
+  const { tau, decayInput, vThreshold, vReset, detachReset, surrogate, alpha } = layer
+  const neuron = { tau, decayInput, vThreshold, vReset } as NeuronOptions
   const still = n.aStepBytes === 0 && n.steps > 1
   const [h, w] = present(fields, 'height') ? [n.height, n.width] : [n.pixels / images, 1]
   const one = [images, n.realChannels, h, w]
   return {
-    ...neuron,
-    learnable,
+    ...{ ...neuron, detachReset, surrogate, alpha, learnable: layer.type === 'plif' },
     input: still ? one : one.toSpliced(1, 0, n.steps),
     ...(still && { timeSteps: n.steps }),
     affine: affine('aScale', 'aGroupBytes'),
@@ -119,7 +119,7 @@ function opOf(plan: Plan, { op, fields, layer: node }: PlannedRecord): object | 
   switch (op) {
     case Op.Neuron: {
       // A normalisation that no neuron reads has silent neurons of its own.
-      if (layer?.kind !== 'neuron') return undefined
+      if (layer?.kind !== 'cell') return undefined
       const names: Partial<Record<string, ops.LifOutput>> = {
         counts: 'counts',
         eligibility: 'eligibilities',
@@ -138,7 +138,7 @@ function opOf(plan: Plan, { op, fields, layer: node }: PlannedRecord): object | 
       return ops.lif.plan({ ...options, outputs: ['spikes', ...outputs] })
     }
     case Op.NeuronBackwardTime: {
-      const options = chargeOptions(layer as Neuron, fields, images, plan)
+      const options = chargeOptions(layer as Cell, fields, images, plan)
       const deltas = deltasOf(fields, true)
       const asked = { ...options, mode: 'time', deltas } as const
       return ops.lifBackward.plan(asked as typeof asked & { learnable: false })

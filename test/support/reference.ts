@@ -1,6 +1,6 @@
 /**
  * The methods by their definitions, in float64 and as slowly as they read: chains of convolutions,
- * linear, normalisations, neurons, cells, pooling by means and sums, scale, delay and flatten. Every
+ * linear, normalisations, cells, pooling by means and sums, scale, delay and flatten. Every
  * gradient is written out by hand for every step; nothing here shares code or memory layout with the
  * engine.
  *
@@ -13,7 +13,6 @@ import type {
   Layer,
   Linear,
   Method,
-  Neuron,
   StabilizedLif,
   StateDict,
   StepMode,
@@ -96,10 +95,7 @@ const sumOf = (steps: readonly Tensor[]): Tensor =>
   steps[0].map((_, i) => steps.reduce((sum, x) => sum + x[i], 0))
 
 /** h'(x). */
-export function surrogateDerivative(
-  neuron: Pick<Neuron | Cell, 'alpha' | 'surrogate'>,
-  x: number,
-): number {
+export function surrogateDerivative(neuron: Pick<Cell, 'alpha' | 'surrogate'>, x: number): number {
   const a = neuron.alpha
   switch (neuron.surrogate) {
     case 'sigmoid':
@@ -571,26 +567,14 @@ class Reference {
     return { u: u.map((x) => x - theta + vThreshold), s }
   }
 
-  /** λ and κ. */
-  private leak({ layer, name }: Node): { lambda: number; kappa: number; inverseTau: number } {
-    const { tau, decayInput, learnable } = layer as Neuron
-    const inverseTau = learnable ? sigmoid(this.state[`${name}.w`][0]) : 1 / tau
-    return { lambda: 1 - inverseTau, kappa: decayInput ? inverseTau : 1, inverseTau }
+  rest(node: Node): Tensor {
+    const { vReset } = node.layer as StabilizedLif
+    return new Float64Array(this.options.batch * product(node.to)).fill(vReset ?? 0)
   }
 
-  /** One step; `v` is updated in place. */
-  fire(node: Node, current: Tensor, v: Tensor): { u: Tensor; s: Tensor } {
-    const neuron = node.layer as Neuron
-    const { lambda, kappa } = this.leak(node)
-    const rest = neuron.vReset ?? 0
-    const u = current.map((x, i) => lambda * v[i] + (1 - lambda) * rest + kappa * x)
-    const s = u.map((x) => (x >= neuron.vThreshold ? 1 : 0))
-    u.forEach((x, i) => {
-      this.margin = Math.min(this.margin, distanceOf(neuron, x - neuron.vThreshold))
-      v[i] = neuron.vReset === null ? x - neuron.vThreshold * s[i] : s[i] ? rest : x
-    })
-    if (!(this.margin >= (this.options.leastMargin ?? 0))) throw new NearThreshold()
-    return { u, s }
+  slope(node: Node, u: number): number {
+    const neuron = node.layer as StabilizedLif
+    return surrogateDerivative(neuron, u - neuron.vThreshold)
   }
 
   // Cells.
@@ -632,73 +616,6 @@ class Reference {
   private cellSlope(node: Node): (x: number) => number {
     const { alpha, surrogate } = node.layer as Cell
     return (x) => surrogateDerivative({ alpha, surrogate }, x)
-  }
-
-  rest(node: Node): Tensor {
-    return new Float64Array(this.options.batch * product(node.to)).fill(
-      (node.layer as Neuron).vReset ?? 0,
-    )
-  }
-
-  slope(node: Node, u: number): number {
-    const neuron = node.layer as Neuron
-    return surrogateDerivative(neuron, u - neuron.vThreshold)
-  }
-
-  /** ∂v_t/∂u_t. */
-  private resetSlope(node: Node, u: number, s: number): number {
-    const { vReset, vThreshold, detachReset } = node.layer as Neuron
-    if (vReset === null) return detachReset ? 1 : 1 - vThreshold * this.slope(node, u)
-    return 1 - s - (detachReset ? 0 : (u - vReset) * this.slope(node, u))
-  }
-
-  /** g = 1/T Σ_t κ h'(u_t) ρ_t. */
-  eligibility(node: Node, u: readonly Tensor[], s: readonly Tensor[]): Tensor {
-    const { lambda, kappa } = this.leak(node)
-    return u[0].map((_, i) => {
-      let [rho, sum] = [1, 0]
-      u.forEach((potential, t) => {
-        sum += kappa * this.slope(node, potential[i]) * rho
-        rho = 1 + lambda * rho * this.resetSlope(node, potential[i], s[t][i])
-      })
-      return sum / u.length
-    })
-  }
-
-  /** The ordinary gradient through time; adds that of a learnable τ. */
-  fireBackward(
-    node: Node,
-    currents: readonly Tensor[],
-    u: readonly Tensor[],
-    s: readonly Tensor[],
-    deltas: readonly Tensor[],
-  ): Tensor[] {
-    const { lambda, kappa, inverseTau } = this.leak(node)
-    const { vReset, vThreshold, learnable, decayInput } = node.layer as Neuron
-    const rest = vReset ?? 0
-    const out = currents.map(zerosLike)
-    for (let i = 0; i < u[0].length; i++) {
-      let carried = 0
-      for (let t = u.length - 1; t >= 0; t--) {
-        const d =
-          deltas[t][i] * this.slope(node, u[t][i]) +
-          carried * this.resetSlope(node, u[t][i], s[t][i])
-        out[t][i] = kappa * d
-        carried = lambda * d
-        if (!learnable) continue
-        const before =
-          t === 0
-            ? rest
-            : vReset === null
-              ? u[t - 1][i] - vThreshold * s[t - 1][i]
-              : s[t - 1][i]
-                ? vReset
-                : u[t - 1][i]
-        const dInverseTau = -(before - rest) + (decayInput ? currents[t][i] : 0)
-        this.add(`${node.name}.w`, 0, d * dInverseTau * inverseTau * (1 - inverseTau))
-      }
-    }
-    return out
   }
 
   // Loss.
@@ -793,10 +710,8 @@ function backwardStep(r: Reference, node: Node, x: Tensor, delta: Tensor): Tenso
 }
 
 /** What one layer leaves behind for its backward pass. */
-interface Kept {
+interface Passed {
   inputs: Tensor[]
-  u: Tensor[]
-  s: Tensor[]
   groups: { xhat: Tensor[]; invStd: Float64Array }[]
   cells: CellStep[]
 }
@@ -809,23 +724,13 @@ function layerwise(
   options: ReferenceOptions,
 ): Pick<ReferenceResult, 'loss' | 'output'> {
   const T = options.timeSteps
-  const records: Kept[] = []
+  const records: Passed[] = []
   let steps = frames.slice()
   for (const node of r.nodes) {
-    const record: Kept = { inputs: steps, u: [], s: [], groups: [], cells: [] }
+    const record: Passed = { inputs: steps, groups: [], cells: [] }
     records.push(record)
     if (node.layer.kind === 'delay') steps = delayed(node.layer, node.to, steps)
-    else if (node.layer.kind === 'neuron') {
-      const v = r.rest(node)
-      for (const current of steps) {
-        const { u, s } = r.fire(node, current, v)
-        record.u.push(u)
-        record.s.push(s)
-      }
-      steps = record.s
-      r.rates[node.name] = mean(steps)
-      r.eligibilities[node.name] = r.eligibility(node, record.u, record.s)
-    } else if (node.layer.kind === 'cell') {
+    else if (node.layer.kind === 'cell') {
       const state = cellStart(r.cell(node))
       record.cells = steps.map((x) => r.cellFires(node, x, state))
       steps = record.cells.map(({ out }) => out)
@@ -852,7 +757,7 @@ function layerwise(
   let deltas: Tensor[] = Array.from({ length: rate ? 1 : T }, () => delta.map((d) => d / T))
   for (let i = r.nodes.length - 1; i >= 0; i--) {
     const node = r.nodes[i]
-    const { inputs, u, s, groups, cells } = records[i]
+    const { inputs, groups, cells } = records[i]
     if (node.layer.kind === 'delay') deltas = delayBack(node.layer, node.to, deltas, T)
     else if (rate && isSampleNorm(node)) {
       const all = inputs.map((x) => r.sampleForward(node, x))
@@ -862,10 +767,6 @@ function layerwise(
       deltas = rate
         ? [sumOf(r.cellBack(node, cells, Array(T).fill(deltas[0].map((d) => d / T))))]
         : r.cellBack(node, cells, deltas)
-    } else if (node.layer.kind === 'neuron') {
-      deltas = rate
-        ? [deltas[0].map((d, k) => d * r.eligibilities[node.name][k])]
-        : r.fireBackward(node, inputs, u, s, deltas)
     } else if (isBatchNorm(node)) {
       if (rate) {
         const invStd = groups[0].invStd.map(
@@ -883,8 +784,12 @@ function layerwise(
   return { loss, output }
 }
 
-const isNeuron = (layer: Layer): layer is Neuron | StabilizedLif =>
-  layer.kind === 'neuron' || layer.kind === 'stabilizedLif'
+/** Share of a potential that a step leaves, of which traces of spikes are made. */
+function leakOf({ tau, learn, recurrence, vThreshold }: Cell): number {
+  if (typeof tau !== 'number' || learn.length > 0 || recurrence || vThreshold === null)
+    throw new Error('the reference has no traces of such cells')
+  return 1 - 1 / tau
+}
 
 /** OTTT, SLTT and OS: step by step, each backpropagated through space alone. */
 function online(
@@ -894,12 +799,12 @@ function online(
   options: ReferenceOptions,
 ): Pick<ReferenceResult, 'loss' | 'output'> {
   const { timeSteps: T, mseWeight = 0.05, backwardSteps, update, method } = options
-  const potentials = r.nodes.map((node) => (isNeuron(node.layer) ? r.rest(node) : undefined))
+  const potentials = r.nodes.map((node) =>
+    node.layer.kind === 'stabilizedLif' ? r.rest(node) : undefined,
+  )
   const states = r.nodes.map((node) =>
     node.layer.kind === 'cell' ? cellStart(r.cell(node)) : undefined,
   )
-  if (method === 'ottt' && states.some((state) => state))
-    throw new Error('the reference has no traces of cells')
   const traces: (Tensor | undefined)[] = r.nodes.map(() => undefined)
   const velocities = Object.fromEntries(
     Object.entries(r.gradients).map(([name, g]) => [name, zerosLike(g)]),
@@ -922,16 +827,15 @@ function online(
       const { layer } = node
       const record: (typeof records)[number] = { x }
       records.push(record)
-      if (isNeuron(layer)) {
-        const v = potentials[i] as Tensor
-        const { u, s } =
-          layer.kind === 'neuron' ? r.fire(node, x, v) : r.stabilizedFire(node, x, v, t)
+      if (layer.kind === 'stabilizedLif') {
+        const { u, s } = r.stabilizedFire(node, x, potentials[i] as Tensor, t)
         record.u = u
         x = s
         spikes[node.name] = [...(spikes[node.name] ?? []), s]
         lambda = 1 - 1 / layer.tau
       } else if (layer.kind === 'cell') {
         record.cell = r.cellFires(node, x, states[i] as CellState)
+        if (method === 'ottt') lambda = leakOf(layer)
         x = record.cell.out
         if (layer.vThreshold !== null) spikes[node.name] = [...(spikes[node.name] ?? []), x]
       } else if (layer.kind === 'batchNorm2d' && method === 'os') {
@@ -968,7 +872,7 @@ function online(
       const { x: input, u, xhat, invStd, allTime, cell } = records[i]
       if (cell) d = r.cellBackOnce(node, cell, d)
       else if (allTime) d = r.allTimeBackward(node, allTime, d)
-      else if (isNeuron(node.layer)) {
+      else if (node.layer.kind === 'stabilizedLif') {
         const kappa = node.layer.decayInput ? 1 / node.layer.tau : 1
         d = d.map((v, k) => v * kappa * r.slope(node, (u as Tensor)[k]))
       } else if (isBatchNorm(node))

@@ -530,7 +530,7 @@ async function trainedWith(page: Page): Promise<void> {
   await page.waitForSelector('#problem:not([hidden])')
   assert.match(
     await textOf(page, '#problem'),
-    /what it learns \(tau\) needs method 'rate' or 'bptt'/,
+    /no gradient of what it learns \(tau\); use 'rate' or 'bptt'/,
   )
   await page.fill('[name=epochs]', '3')
   await page.click('#own-back')

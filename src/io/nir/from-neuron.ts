@@ -1,8 +1,7 @@
 /** Neurons of a model as nodes of a NIR graph. */
 
 import { SpikewasmError } from '../../errors.js'
-import type { Cell, Neuron } from '../../nn/layers/index.js'
-import { cellOfNeuron } from '../../nn/layers/spiking.js'
+import type { Cell } from '../../nn/layers/index.js'
 import { type Draft, type Place, spread } from './draft.js'
 import { secondsOf } from './time.js'
 import { group, numbers, type Tree, texts } from './tree.js'
@@ -13,7 +12,6 @@ import { group, numbers, type Tree, texts } from './tree.js'
  */
 export function neuronNode(place: Place): Draft | undefined {
   const { layer } = place.node
-  if (layer?.kind === 'neuron') return cellNode(place, cellOfNeuron(layer as Neuron))
   return layer?.kind === 'cell' ? cellNode(place, layer) : undefined
 }
 

@@ -6,33 +6,12 @@ import type { SurrogateName } from './surrogates.js'
 /** What of a cell can be a parameter. */
 export type CellParameter = 'tau' | 'vThreshold' | 'tauSyn' | 'beta' | 'tauAdaptation'
 
-/** Options of integrators that leak. */
-export interface LeakyIntegratorOptions {
-  /**
-   * Membrane time constant τ in time steps, > 1, for all neurons, each channel or each neuron;
-   * default 2.
-   */
-  tau?: PerNeuron
-  /**
-   * With it the input goes through a synaptic current i with this time constant: i ← i·(1 −
-   * 1/tauSyn) + x. Default: none.
-   */
-  tauSyn?: PerNeuron
-  /** Whether the input is divided by τ (and by tauSyn) as well; default false. */
-  decayInput?: boolean
-  /** What the input is multiplied with, for all neurons, each channel or each neuron; default 1. */
-  inputScale?: PerNeuron
-  /** Potential that the leak draws to; default 0. */
-  vRest?: PerNeuron
-  /** What is a parameter: 'tau', 'tauSyn'. Default: nothing. */
-  learn?: readonly CellParameter[]
-}
-
-/** Options of spiking cells, those of `lif` that make it one included. */
+/** Options of `lif`, `plif` and, but for `tau` and `decayInput`, `integrateAndFire`. */
 export interface CellOptions {
   /**
    * Membrane time constant τ in time steps, > 1: a number, or one for each channel (length C) or
-   * each neuron (length C·H·W, PyTorch's order). Infinity: no leak. Default 1.25 (`plif`: 2).
+   * each neuron (length C·H·W, PyTorch's order). Infinity: no leak. `lif` starts at 1.25, the
+   * paper's: a share λ = 1 − 1/τ = 0.2 of the potential is left after a step; others at 2.
    */
   tau?: PerNeuron
   /** Whether the input is divided by τ (and by tauSyn) as well; default false. */
@@ -59,7 +38,10 @@ export interface CellOptions {
   detachReset?: boolean
   /** What stands in for the derivative of a spike; default 'sigmoid'. */
   surrogate?: SurrogateName
-  /** Sharpness α of the surrogate, > 0; defaults as of `lif`. */
+  /**
+   * Sharpness α of the surrogate, > 0. Defaults: sigmoid 4, atan 2, triangle 1, rectangle 1,
+   * fastSigmoid 25, piecewiseExp 1, erf 2.
+   */
   alpha?: number
   /**
    * What is a parameter, one for the layer, each channel or each neuron as its numbers are. 'tau':
@@ -68,9 +50,26 @@ export interface CellOptions {
   learn?: readonly CellParameter[]
 }
 
+/** The options of these neurons that are the same for all of a layer. */
+export interface NeuronOptions
+  extends Pick<CellOptions, 'decayInput' | 'detachReset' | 'surrogate' | 'alpha'> {
+  /** Membrane time constant τ in time steps, > 1; `lif` starts at 1.25, `plif` at 2. */
+  tau?: number
+  /** A neuron spikes when its potential is ≥ vThreshold (ties fire); default 1. */
+  vThreshold?: number
+  /**
+   * Potential after a spike, < vThreshold (hard reset). Default null: the threshold is subtracted
+   * (soft reset).
+   */
+  vReset?: number | null
+}
+
 /** Options of `cubaLif`. */
 export interface CubaLifOptions extends CellOptions {
-  /** Time constant of the synaptic current in time steps, > 1; default 2. */
+  /**
+   * Time constant of the synaptic current i in time steps, > 1: i ← i·(1 − 1/tauSyn) + x. Default 2
+   * for `cubaLif`; others have no such current without it.
+   */
   tauSyn?: PerNeuron
 }
 
@@ -81,3 +80,9 @@ export interface AlifOptions extends CubaLifOptions {
   /** What a unit of adaptation adds to the threshold, ≥ 0; default 0.2. */
   beta?: PerNeuron
 }
+
+/** Options of integrators that leak. */
+export type LeakyIntegratorOptions = Pick<
+  CubaLifOptions,
+  'tau' | 'tauSyn' | 'decayInput' | 'inputScale' | 'vRest' | 'learn'
+>

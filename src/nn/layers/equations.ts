@@ -18,11 +18,10 @@ import {
   expect,
   SpikewasmError,
 } from '../../errors.js'
-import { type Shape, show, type Value } from '../value.js'
-import type { LayerKind, ParameterSpec } from './kind.js'
+import { neuronKind } from './neuron-kind.js'
 import type { NeuronModel } from './neuron-model.js'
-import { checkNumbers, finite, type PerNeuron, type Values } from './numbers.js'
-import { type Recurrence, recurrenceOf, recurrentSpecs } from './recurrence.js'
+import { checkLearn, checkNumbers, finite, type PerNeuron, type Values } from './numbers.js'
+import type { Recurrence } from './recurrence.js'
 import { checkSurrogate, isSurrogate } from './surrogates.js'
 
 /** What `neuron` and `elementwise` make. */
@@ -72,7 +71,15 @@ export interface EquationOptions {
   seed?: number
 }
 
-const optionNames = ['surrogate', 'alpha', 'learn', 'init', 'dt', 'solver', 'seed'] as const
+export const equationOptions = [
+  'surrogate',
+  'alpha',
+  'learn',
+  'init',
+  'dt',
+  'solver',
+  'seed',
+] as const
 
 /** The text of a layer, read. */
 export const equationsOf = ({ text, parameters, ...options }: Equations): TextEquations =>
@@ -106,16 +113,6 @@ function checkParameters(what: string, given: unknown): Readonly<Record<string, 
   )
 }
 
-function checkLearn(what: string, learn: readonly string[], names: readonly string[]): string[] {
-  expect(
-    Array.isArray(learn) &&
-      learn.every((name, i) => names.includes(name) && learn.indexOf(name) === i),
-    () =>
-      `${what}.learn must name parameters (${names.join(', ')}), each once, got ${describe(learn)}`,
-  )
-  return names.filter((name) => learn.includes(name))
-}
-
 /** Reads a text, and checks parameters and options that any has. `lines`: of the text. */
 function read(
   source: Source,
@@ -135,7 +132,7 @@ function read(
         const isLow = value < range.least || (value === range.least && !range.withLeast)
         throw new EquationError(source, isLow ? range.leastAt : range.mostAt, problem)
       }
-  const learnt = checkLearn(what, learn, names)
+  const learnt = checkLearn(`${what}.learn`, learn, names)
   const stored = learnt.map((name) => storedName(name, equations.ranges.get(name)))
   const twice = stored.find((name, i) => stored.indexOf(name) < i)
   const problem = `${what}.${twice} is what a learnt parameter is stored as; give it another name`
@@ -204,7 +201,7 @@ export function neuron(
   ...more: []
 ): Equations {
   checkArguments('neuron', more)
-  checkOptions('neuron', options, optionNames)
+  checkOptions('neuron', options, equationOptions)
   return neuronOf('neuron', text, parameters, options)
 }
 
@@ -303,72 +300,6 @@ export function elementwise(
 export const storedName = (name: string, range: Range | undefined): string =>
   range && !range.withLeast && !range.withMost ? `raw_${name}` : name
 
-/** What is stored of a value: from it the map makes the value again. */
-export function storedValue(value: number, range: Range | undefined): number {
-  if (!range || range.withLeast || range.withMost) return value
-  const { least, most } = range
-  if (least === -Infinity) return -Math.log(most - value)
-  if (most === Infinity) return -Math.log(value - least)
-  return Math.log((value - least) / (most - value))
-}
-
-function learntSpec(
-  layer: Equations,
-  name: string,
-  range: Range | undefined,
-  [c, h, w]: Shape,
-): ParameterSpec {
-  const values = layer.parameters[name]
-  const start = (value: number): number => storedValue(value, range)
-  const perNeuron = typeof values !== 'number' && values.length !== c
-  return {
-    name: storedName(name, range),
-    shape: typeof values === 'number' ? [] : perNeuron ? [c, h, w] : [c],
-    decays: false,
-    initial: typeof values === 'number' ? start(values) : { values: values.map(start) },
-  }
-}
-
-function checkLengths(
-  { parameters }: Equations,
-  { shape, flat, ...x }: Value,
-  where: string,
-): void {
-  const [c, h, w] = shape
-  const all = c * h * w
-  const perChannel = !flat || all === c
-  for (const [name, values] of Object.entries(parameters))
-    expect(
-      typeof values === 'number' || values.length === all || (perChannel && values.length === c),
-      () =>
-        `${where}: ${name} has ${(values as readonly number[]).length} numbers, expected ` +
-        `${perChannel && all !== c ? `${c} (one for each channel) or ` : ''}${all} (one for each ` +
-        `neuron of ${show({ shape, flat, ...x })}), or a single number`,
-    )
-}
-
-export const equationsKind: LayerKind<Equations> = {
-  output(layer, x, where) {
-    checkLengths(layer, x, where)
-    return [x.shape, x.flat]
-  },
-  again({ text, parameters, recurrence, ...options }) {
-    const layer = neuron(text, parameters, options)
-    return recurrence ? { ...layer, recurrence: recurrenceOf(layer, recurrence) } : layer
-  },
-  label: (layer) =>
-    layer.recurrence ? 'recurrent(neuron)' : isElementwise(layer) ? 'elementwise' : 'neuron',
-  spikes: (layer) => equationsOf(layer).output === 'spike',
-  title: 'neurons',
-  parameters(layer, shape) {
-    const { ranges } = equationsOf(layer)
-    return [
-      ...layer.learn.map((name) => learntSpec(layer, name, ranges.get(name), shape)),
-      ...recurrentSpecs(layer.recurrence, shape),
-    ]
-  },
-}
-
 /** Neurons as the layer's text says. */
 export function equationsModel(layer: Equations): NeuronModel {
   const equations = equationsOf(layer)
@@ -387,13 +318,19 @@ export function equationsModel(layer: Equations): NeuronModel {
     seed,
     leak,
     isLate: isLate(equations, parameters, layer.learn),
-    leakWritten: Number.isNaN(leak)
+    leakExpression: Number.isNaN(leak)
       ? undefined
       : { text: String(leak), run: (g) => g.constant(leak) },
     recurrence: layer.recurrence,
     learn: new Map(layer.learn.map(name)),
   }
 }
+
+export const equationsKind = /* @__PURE__ */ neuronKind<Equations>(
+  equationsModel,
+  (layer) => (isElementwise(layer) ? 'elementwise' : 'neuron'),
+  ({ text, parameters, ...options }) => neuron(text, parameters, options),
+)
 
 /** Whether a layer draws numbers. */
 export const draws = (layer: Equations): boolean => (equationsOf(layer).draws ?? []).length > 0

@@ -19,7 +19,6 @@ import type { LayerNorm } from './layer-norm.js'
 import type { Linear } from './linear.js'
 import type { MaxPool1d } from './max-pool1d.js'
 import type { MaxPool2d } from './max-pool2d.js'
-import type { Neuron } from './neuron.js'
 import type { Relu } from './relu.js'
 import type { Scale } from './scale.js'
 import type { StabilizedLif } from './stabilized-lif.js'
@@ -33,13 +32,14 @@ export { type AvgPool1d, avgPool1d } from './avg-pool1d.js'
 export { type AvgPool2d, avgPool2d } from './avg-pool2d.js'
 export { type BatchNorm2d, batchNorm2d } from './batch-norm.js'
 export { type BatchNorm1d, batchNorm1d } from './batch-norm1d.js'
-export type { Cell, CellType } from './cell.js'
+export type { Cell, CellType, Neuron } from './cell.js'
 export type {
   AlifOptions,
   CellOptions,
   CellParameter,
   CubaLifOptions,
   LeakyIntegratorOptions,
+  NeuronOptions,
 } from './cell-options.js'
 export { type Conv1d, type Conv1dOptions, conv1d } from './conv1d.js'
 export { type Conv2d, type ConvOptions, conv2d } from './conv2d.js'
@@ -73,7 +73,6 @@ export {
   type ResonateAndFireOptions,
   resonateAndFire,
 } from './membranes.js'
-export type { Neuron, NeuronOptions } from './neuron.js'
 export type { BatchNormOptions, SampleNormOptions } from './normalise.js'
 export type { PerNeuron, Values } from './numbers.js'
 export type { Recurrence } from './recurrence.js'
@@ -110,7 +109,6 @@ export type Layer =
   | Conv2d
   | Linear
   | BatchNorm2d
-  | Neuron
   | Equations
   | Cell
   | AvgPool2d

@@ -2,6 +2,7 @@
 
 import { checkInteger, describe, expect } from '../../errors.js'
 import { type Shape, show, type Value } from '../value.js'
+import type { NeuronModel } from './neuron-model.js'
 
 /** Height and width, or one number for both. */
 export type Size = number | readonly [number, number]
@@ -57,8 +58,8 @@ export interface LayerKind<L> {
   readonly label?: (layer: L) => string
   /** Whether a layer's output is spikes of its own; it is not where this is absent. */
   readonly spikes?: (layer: L) => boolean
-  /** What reports call such layers; the kind itself where this is absent. */
-  readonly title?: string
+  /** What its neurons do; absent: it has none. */
+  readonly model?: (layer: L) => NeuronModel
 }
 
 /** A kind of layer that keeps the shape of its input. */

@@ -6,7 +6,6 @@ import { avgPool1dKind } from './avg-pool1d.js'
 import { avgPool2dKind } from './avg-pool2d.js'
 import { batchNorm2dKind } from './batch-norm.js'
 import { batchNorm1dKind } from './batch-norm1d.js'
-import { cellKind } from './cell.js'
 import { conv1dKind } from './conv1d.js'
 import { conv2dKind } from './conv2d.js'
 import { delayKind } from './delay.js'
@@ -21,7 +20,7 @@ import { layerNormKind } from './layer-norm.js'
 import { linearKind } from './linear.js'
 import { maxPool1dKind } from './max-pool1d.js'
 import { maxPool2dKind } from './max-pool2d.js'
-import { neuronKind } from './neuron.js'
+import { cellKind } from './presets.js'
 import { reluKind } from './relu.js'
 import { scaleKind } from './scale.js'
 import { stabilizedLifKind } from './stabilized-lif.js'
@@ -33,7 +32,6 @@ const kinds: { readonly [K in Layer['kind']]: LayerKind<Extract<Layer, { kind: K
   conv2d: conv2dKind,
   linear: linearKind,
   batchNorm2d: batchNorm2dKind,
-  neuron: neuronKind,
   equations: equationsKind,
   cell: cellKind,
   avgPool2d: avgPool2dKind,

@@ -2,7 +2,6 @@
 
 import type { Equations, Written } from '../../equations/step.js'
 import type { Values } from './numbers.js'
-import type { Recurrence } from './recurrence.js'
 
 /** Neurons as their equations say, whatever made them. */
 export interface NeuronModel {
@@ -17,11 +16,11 @@ export interface NeuronModel {
   /** Share of the potential that a step leaves, by which traces decay; NaN: no single one. */
   readonly leak: number
   /** The same as an expression of parameters. */
-  readonly leakWritten?: Written
+  readonly leakExpression?: Written
   /** Seed of the numbers that the equations draw. */
   readonly seed?: number
   /** A step's current reaches the output of later steps alone. */
   readonly isLate?: boolean
-  /** Its own spikes as a current, or null. */
-  readonly recurrence: Recurrence | null
+  /** Its own spikes as a current, those of a neuron itself or of the layer, or null. */
+  readonly recurrence: { readonly allToAll?: false } | null
 }

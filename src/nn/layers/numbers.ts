@@ -25,24 +25,34 @@ export function checkNumbers(
   rule: string,
   fits: (x: number) => boolean,
 ): Values {
-  const one = (x: unknown): x is number => typeof x === 'number' && fits(x)
-  if (typeof given === 'number') {
-    expect(one(given), () => `${name} must be ${rule}, got ${describe(given)}`)
-    return given
-  }
-  const typed = given instanceof Float32Array || given instanceof Float64Array
+  const isOne = typeof given === 'number'
+  const isList =
+    Array.isArray(given) || given instanceof Float32Array || given instanceof Float64Array
   expect(
-    typed || Array.isArray(given),
+    isOne || (isList && given.length > 0 && given.length <= MOST_NUMBERS),
     () =>
       `${name} must be a number, or an array of numbers for each channel or neuron, got ` +
       describe(given),
   )
+  const values: unknown[] = isOne ? [given] : Array.from<unknown>(given as number[])
+  const wrong = values.findIndex((x) => typeof x !== 'number' || !fits(x))
   expect(
-    given.length > 0 && given.length <= MOST_NUMBERS,
-    () => `${name} must have a number for each channel or neuron, got ${given.length} numbers`,
+    wrong < 0,
+    () => `${name}${isOne ? '' : `[${wrong}]`} must be ${rule}, got ${describe(values[wrong])}`,
   )
-  const values: unknown[] = Array.from<unknown>(given)
-  const wrong = values.findIndex((x) => !one(x))
-  expect(wrong < 0, () => `${name}[${wrong}] must be ${rule}, got ${describe(values[wrong])}`)
-  return values as number[]
+  return isOne ? given : (values as number[])
+}
+
+/** @returns names of parameters that are learnt, in the order of those that can be */
+export function checkLearn<K extends string>(
+  name: string,
+  given: unknown,
+  known: readonly K[],
+): K[] {
+  expect(
+    Array.isArray(given) &&
+      given.every((one, i) => known.includes(one) && given.indexOf(one) === i),
+    () => `${name} must name parameters (${known.join(', ')}), each once, got ${describe(given)}`,
+  )
+  return known.filter((one) => given.includes(one))
 }

@@ -2,12 +2,10 @@
 
 import { surrogateTexts } from '../../equations/surrogates.js'
 import { written, writtenNeuron } from '../../equations/written.js'
-import { type Cell, isSpiking, parameterNames } from './cell.js'
-import type { Neuron } from './neuron.js'
+import { type Cell, cellAgain, cellOf, isSpiking, storedNames } from './cell.js'
+import { neuronKind } from './neuron-kind.js'
 import type { NeuronModel } from './neuron-model.js'
 import type { Values } from './numbers.js'
-import { cellOfNeuron } from './spiking.js'
-import type { StabilizedLif } from './stabilized-lif.js'
 
 /** The lowest threshold that is learnt: none may be 0. */
 const LOWEST_THRESHOLD = 0.0009765625
@@ -49,68 +47,30 @@ function linesOf(cell: Cell): string[] {
   return lines
 }
 
-/** The numbers of a cell, by the names that its lines have for them. */
-function parametersOf(cell: Cell, text: string): Record<string, Values> {
-  const { tau, tauSyn, tauAdaptation, beta, inputScale, vThreshold, vReset, vRest, refractory } =
-    cell
-  const all = {
-    tau,
-    tauSyn,
-    tauAdaptation,
-    beta,
-    inputScale,
-    vThreshold,
-    vReset,
-    vRest,
-    refractory,
-  }
-  return Object.fromEntries(
-    Object.entries(all).filter(
-      (entry): entry is [string, Values] =>
-        entry[1] !== null && new RegExp(`\\b${entry[0]}\\b`).test(text),
-    ),
-  )
-}
-
-/** What a cell is. */
+/** What a cell is: the numbers are those that its lines name. */
 export function presetOf(cell: Cell, text = linesOf(cell).join('\n')): NeuronModel {
-  const parameters = parametersOf(cell, text)
-  const { surrogate, alpha, vReset, tau } = cell
-  const leaks = tau !== Number.POSITIVE_INFINITY
+  const { surrogate, alpha, vReset, tau, learn } = cell
+  const values = Object.entries(cell).filter((entry): entry is [string, Values] =>
+    new RegExp(`\\b${entry[0]}\\b`).test(text),
+  )
   return {
     equations: writtenNeuron(cell.type, text),
-    parameters,
+    parameters: Object.fromEntries(values),
     surrogate: written(surrogateTexts[surrogate]),
     alpha,
-    learn: new Map(cell.learn.map((name) => [name, parameterNames[name]])),
+    learn: new Map(learn.map((name) => [name, storedNames[name]])),
     init: vReset === null ? {} : { u: typeof vReset === 'number' ? vReset : 'vReset' },
-    leak: typeof tau === 'number' && cell.learn.length === 0 ? 1 - 1 / tau : Number.NaN,
-    leakWritten: written(leaks ? '1 - 1/tau' : '1'),
+    leak: typeof tau === 'number' && learn.length === 0 ? 1 - 1 / tau : Number.NaN,
+    leakExpression: written(tau === Number.POSITIVE_INFINITY ? '1' : '1 - 1/tau'),
     recurrence: cell.recurrence,
   }
 }
 
-const plain: Omit<Neuron, 'kind'> = {
-  ...{ tau: Number.POSITIVE_INFINITY, decayInput: false, vThreshold: 1, vReset: null },
-  ...{ detachReset: true, surrogate: 'sigmoid', alpha: 4, learnable: false },
-}
+export const cellKind = /* @__PURE__ */ neuronKind<Cell>(presetOf, ({ type }) => type, cellAgain)
 
-/** Neurons that say what comes to them. */
-export const currentAlone = (): NeuronModel => presetOf(cellOfNeuron(plain), 'output = x')
+/** Neurons that give what comes to them. */
+export const currentAlone = (): NeuronModel => presetOf(cellOf('integrator', {}), 'output = x')
 
-const cellOfStabilized = (layer: StabilizedLif): Cell =>
-  cellOfNeuron({ ...layer, detachReset: true, learnable: false })
-
-/** Neurons of a stabilised layer; something else says what `vThreshold` is. */
-export const stabilizedModel = (layer: StabilizedLif): NeuronModel =>
-  presetOf(cellOfStabilized(layer))
-
-/** Their potential before they fire; what a step leaves is written by the neurons that do. */
-export function stabilizedCharge(layer: StabilizedLif): NeuronModel {
-  const cell = cellOfStabilized(layer)
-  return presetOf(cell, `output = ${chargeOf(cell)}\nu = u`)
-}
-
-/** Neurons of a layer of presets. */
-export const neuronModel = (layer: Neuron | Cell): NeuronModel =>
-  presetOf(layer.kind === 'neuron' ? cellOfNeuron(layer) : layer)
+/** The potential of neurons before they fire; what a step leaves is written by those that do. */
+export const chargeAlone = (cell: Cell): NeuronModel =>
+  presetOf(cell, `output = ${chargeOf(cell)}\nu = u`)

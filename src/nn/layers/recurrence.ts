@@ -15,9 +15,9 @@ export interface Recurrence {
   readonly allToAll?: false
 }
 
-/** A layer that may hear itself. */
+/** A layer, or its model, that may hear itself. */
 interface Hearing {
-  readonly recurrence: Recurrence | null
+  readonly recurrence: Pick<Recurrence, 'allToAll'> | null
 }
 
 /** Checks the options of `recurrent` for a layer that spikes and is not recurrent yet. */
@@ -45,17 +45,14 @@ export const recurrentWeight = (layer: Hearing): 'recurrent.V' | 'recurrent.weig
 /** Parameters of a recurrent layer, beside those of its neurons. */
 export function recurrentSpecs(recurrence: Recurrence | null, [c, h, w]: Shape): ParameterSpec[] {
   if (!recurrence) return []
-  const { bias, init, allToAll } = recurrence
+  const { bias, init } = recurrence
   const n = c * h * w
-  if (allToAll === false) {
-    const start = init === 'default' ? 1 : { normal: init.normal }
-    return [{ name: 'recurrent.V', shape: [n], decays: true, initial: start }]
-  }
-  const standard = { uniform: 1 / Math.sqrt(n) }
+  const [shape, own] = recurrence.allToAll === false ? [[n], 1] : [[n, n], 1 / Math.sqrt(n)]
+  const standard = shape.length === 1 ? own : { uniform: own }
   const initial = init === 'default' ? standard : { normal: init.normal }
   const start = init === 'default' || init.bias === 'default' ? standard : 0
   return [
-    { name: 'recurrent.weight', shape: [n, n], decays: true, initial },
+    { name: recurrentWeight({ recurrence }), shape, decays: true, initial },
     ...(bias ? [{ name: 'recurrent.bias', shape: [n], decays: false, initial: start }] : []),
   ]
 }

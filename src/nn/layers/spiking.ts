@@ -1,50 +1,19 @@
-/** The functions that make spiking layers: neurons of one kind, or cells. */
+/** The functions that make spiking layers and integrators. */
 
-import { checkArguments, checkOptions, describe, expect } from '../../errors.js'
-import { type Cell, cellOf, cellTypes, isSpiking } from './cell.js'
+import { checkArguments, describe, expect } from '../../errors.js'
+import { type Cell, cellOf } from './cell.js'
 import type {
   AlifOptions,
   CellOptions,
   CubaLifOptions,
   LeakyIntegratorOptions,
 } from './cell-options.js'
-import { type Equations, equationsOf } from './equations.js'
-import { type Neuron, type NeuronOptions, neuron } from './neuron.js'
+import { type Equations, equationsKind } from './equations.js'
+import type { LayerKind } from './kind.js'
 import type { PerNeuron } from './numbers.js'
+import { cellKind } from './presets.js'
 import { recurrenceOf } from './recurrence.js'
 import type { Init } from './weights.js'
-
-/** Whether options ask for more than one kind of neuron for the whole layer. */
-export function asksForCell(options: object): boolean {
-  const { tau, vThreshold, vReset, refractory, learn, fires, ...others } = options as CellOptions
-  return (
-    [tau, vThreshold, vReset].some((x) => typeof x === 'object' && x !== null) ||
-    (refractory !== undefined && refractory !== 0) ||
-    (learn !== undefined && !(Array.isArray(learn) && learn.length === 0)) ||
-    (fires !== undefined && fires !== 'atOrAbove') ||
-    others.vRest !== undefined ||
-    others.inputScale !== undefined
-  )
-}
-
-/** Neurons of one kind as long as that is enough. */
-export function spiking(type: 'lif' | 'integrateAndFire' | 'plif', options: object): Neuron | Cell {
-  checkOptions(type, options, cellTypes[type].options)
-  if (asksForCell(options)) {
-    if (type !== 'plif') return cellOf(type, options)
-    const { learn = [] } = options as CellOptions
-    const all = Array.isArray(learn) && !learn.includes('tau') ? ['tau', ...learn] : learn
-    return cellOf(type, { ...options, learn: all })
-  }
-  return plainNeuron(type, options)
-}
-
-/** Neurons of one kind. */
-export function plainNeuron(type: 'lif' | 'integrateAndFire' | 'plif', options: object): Neuron {
-  const { learn: _, refractory: __, fires: ___, ...plain } = options as CellOptions
-  const { tau = cellTypes[type].tau } = plain as NeuronOptions
-  return neuron(type, tau, type === 'plif', plain as NeuronOptions)
-}
 
 /**
  * Leaky integrate-and-fire neurons, one for each number of the input: [C, H, W] → [C, H, W], spikes
@@ -58,29 +27,24 @@ export function plainNeuron(type: 'lif' | 'integrateAndFire' | 'plif', options: 
  * paper on rate-based backpropagation (Yu et al., NeurIPS 2024, arXiv 2410.11488).
  *
  * `tau`, `vThreshold` and `vReset` may be arrays: a number for each channel (length C) or each
- * neuron (length C·H·W). With such an array, or with `refractory`, `learn`, `fires: 'above'`,
- * `vRest` or `inputScale`, the layer is a cell.
+ * neuron (length C·H·W).
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export function lif(options?: NeuronOptions): Neuron
-export function lif(options: CellOptions): Neuron | Cell
-export function lif(options: NeuronOptions | CellOptions = {}, ...more: []): Neuron | Cell {
+export function lif(options: CellOptions = {}, ...more: []): Cell {
   checkArguments('lif', more)
-  return spiking('lif', options)
+  return cellOf('lif', options)
 }
 
 /**
  * Integrate-and-fire neurons: as `lif`, without leak (τ = ∞). [C, H, W] → [C, H, W].
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export function integrateAndFire(options?: Omit<NeuronOptions, 'tau' | 'decayInput'>): Neuron
-export function integrateAndFire(options: Omit<CellOptions, 'tau' | 'decayInput'>): Neuron | Cell
 export function integrateAndFire(
-  options: Omit<NeuronOptions | CellOptions, 'tau' | 'decayInput'> = {},
+  options: Omit<CellOptions, 'tau' | 'decayInput'> = {},
   ...more: []
-): Neuron | Cell {
+): Cell {
   checkArguments('integrateAndFire', more)
-  return spiking('integrateAndFire', options)
+  return cellOf('integrateAndFire', options)
 }
 
 /**
@@ -89,11 +53,9 @@ export function integrateAndFire(
  * is such an array. `tau` is where τ starts, default 2. Methods rate and bptt can train it.
  * @throws SpikewasmError when an option is unknown or out of range
  */
-export function plif(options?: NeuronOptions): Neuron
-export function plif(options: CellOptions): Neuron | Cell
-export function plif(options: NeuronOptions | CellOptions = {}, ...more: []): Neuron | Cell {
+export function plif(options: CellOptions = {}, ...more: []): Cell {
   checkArguments('plif', more)
-  return spiking('plif', options)
+  return cellOf('plif', options)
 }
 
 /**
@@ -139,6 +101,8 @@ export function integrator(options: { inputScale?: PerNeuron } = {}, ...more: []
   return cellOf('integrator', options)
 }
 
+const kinds: Readonly<Record<string, unknown>> = { cell: cellKind, equations: equationsKind }
+
 /** Options of `recurrent`. */
 export interface RecurrentOptions {
   /** Whether there is a bias for each neuron; default true, as in PyTorch. */
@@ -162,44 +126,22 @@ export interface RecurrentOptions {
  * @param layer a spiking layer: `lif()`, `cubaLif()`, `alif()`, `neuron(…)` …
  * @throws SpikewasmError when it does not spike or is recurrent already, or for a wrong option
  */
-export function recurrent(layer: Neuron | Cell, options?: RecurrentOptions): Cell
-export function recurrent(layer: Equations, options?: RecurrentOptions): Equations
-export function recurrent(
-  layer: Neuron | Cell | Equations,
+export function recurrent<L extends Cell | Equations>(
+  layer: L,
   options: RecurrentOptions = {},
   ...more: []
-): Cell | Equations {
+): L {
   checkArguments('recurrent', more)
-  const kind = (layer as { kind?: string } | null)?.kind
+  const kind = kinds[(Object(layer) as Partial<L>).kind ?? ''] as LayerKind<L> | undefined
   expect(
-    kind === 'neuron' || kind === 'cell' || kind === 'equations',
+    kind !== undefined,
     () => `recurrent() takes a spiking layer such as lif() or cubaLif(), got ${describe(layer)}`,
   )
-  const own = layer.kind === 'neuron' ? cellOfNeuron(layer) : layer
   expect(
-    own.kind === 'cell' ? isSpiking(own) : equationsOf(own).output === 'spike',
+    kind.spikes?.(layer) === true,
     () =>
-      `recurrent(${own.kind === 'cell' ? own.type : 'neuron'}()) has no spikes to send; it takes ` +
-      'cells that spike, as lif()',
+      `recurrent(${kind.label?.(layer)}()) has no spikes to send; it takes cells that spike, as ` +
+      'lif()',
   )
-  return { ...own, recurrence: recurrenceOf(own, options) }
-}
-
-/** Neurons of one kind as cells. */
-export function cellOfNeuron({ tau, learnable, ...own }: Omit<Neuron, 'kind'>): Cell {
-  const leaks = tau < Number.POSITIVE_INFINITY
-  const { decayInput, vThreshold, vReset, detachReset, surrogate, alpha } = own
-  return {
-    kind: 'cell',
-    type: learnable ? 'plif' : leaks ? 'lif' : 'integrateAndFire',
-    tau,
-    ...{ tauSyn: null, tauAdaptation: null, beta: 0 },
-    decayInput: leaks && decayInput,
-    inputScale: 1,
-    ...{ vThreshold, vReset, vRest: vReset ?? 0 },
-    ...{ fires: 'atOrAbove', refractory: 0 },
-    ...{ detachReset, surrogate, alpha },
-    learn: learnable ? ['tau'] : [],
-    recurrence: null,
-  }
+  return { ...layer, recurrence: recurrenceOf(layer, options) }
 }

@@ -1,8 +1,10 @@
 /** Spiking neurons whose threshold follows the potentials of their layer. */
 
 import { checkArguments, checkOptions, describe, expect } from '../../errors.js'
-import { checkDynamics } from './dynamics.js'
+import { type Cell, cellOf } from './cell.js'
 import { type LayerKind, sameShape } from './kind.js'
+import type { NeuronModel } from './neuron-model.js'
+import { chargeAlone, presetOf } from './presets.js'
 import type { SurrogateName } from './surrogates.js'
 
 /** What `stabilizedLif` makes. */
@@ -48,7 +50,7 @@ export interface StabilizedLifOptions {
   momentum?: number
 }
 
-const names = [
+export const stabilizedOptions = [
   'tau',
   'decayInput',
   'vThreshold',
@@ -76,20 +78,37 @@ const names = [
  */
 export function stabilizedLif(options: StabilizedLifOptions = {}, ...more: []): StabilizedLif {
   checkArguments('stabilizedLif', more)
-  checkOptions('stabilizedLif', options, names)
-  const { tau = 2, momentum = 0.1 } = options
-  const dynamics = checkDynamics('stabilizedLif', tau, options)
+  checkOptions('stabilizedLif', options, stabilizedOptions)
+  const { tau = 2, momentum = 0.1, ...others } = options
   expect(
     Number.isFinite(momentum) && momentum >= 0 && momentum <= 1,
     () => `stabilizedLif.momentum must lie in 0…1, got ${describe(momentum)}`,
   )
-  return { kind: 'stabilizedLif', ...dynamics, momentum }
+  const cell = cellOf('lif', { ...others, tau }, 'stabilizedLif')
+  for (const key of ['tau', 'vThreshold', 'vReset'] as const)
+    expect(
+      !Array.isArray(cell[key]),
+      () => `stabilizedLif.${key} must be one number for all neurons, got ${describe(cell[key])}`,
+    )
+  const { decayInput, vThreshold, vReset, surrogate, alpha } = cell
+  const of = { tau, decayInput, vThreshold, vReset, surrogate, alpha }
+  return { kind: 'stabilizedLif', ...of, momentum } as StabilizedLif
 }
+
+const cellOfLayer = ({ kind: _, momentum: __, ...options }: StabilizedLif): Cell =>
+  cellOf('lif', options)
+
+/** Neurons of a stabilised layer; something else says what `vThreshold` is. */
+export const stabilizedModel = (layer: StabilizedLif): NeuronModel => presetOf(cellOfLayer(layer))
+
+/** Their potential before they fire. */
+export const stabilizedCharge = (layer: StabilizedLif): NeuronModel =>
+  chargeAlone(cellOfLayer(layer))
 
 export const stabilizedLifKind: LayerKind<StabilizedLif> = {
   ...sameShape,
   again: (options) => stabilizedLif(options),
-  title: 'neurons',
+  model: stabilizedModel,
   spikes: () => true,
   statistics: ({ vThreshold }) => [{ name: 'running_threshold', shape: [1], initial: vThreshold }],
 }

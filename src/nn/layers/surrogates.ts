@@ -1,5 +1,6 @@
-/** Surrogates of a spike's derivative, and numbers of each neuron or channel. */
+/** Surrogates of a spike's derivative. */
 
+import { surrogateTexts } from '../../equations/surrogates.js'
 import { describe, expect } from '../../errors.js'
 import { finite } from './numbers.js'
 
@@ -24,18 +25,11 @@ export type SurrogateName =
   | 'piecewiseExp'
   | 'erf'
 
-const defaultAlpha: Record<SurrogateName, number> = {
-  sigmoid: 4,
-  atan: 2,
-  triangle: 1,
-  rectangle: 1,
-  fastSigmoid: 25,
-  piecewiseExp: 1,
-  erf: 2,
-}
+/** Those of others are 1. */
+const alphas: Readonly<Record<string, number>> = { sigmoid: 4, atan: 2, fastSigmoid: 25, erf: 2 }
 
 export const isSurrogate = (name: unknown): name is SurrogateName =>
-  typeof name === 'string' && Object.hasOwn(defaultAlpha, name)
+  typeof name === 'string' && Object.hasOwn(surrogateTexts, name)
 
 /** @throws SpikewasmError for a surrogate or a sharpness that is none */
 export function checkSurrogate(
@@ -43,12 +37,13 @@ export function checkSurrogate(
   options: { readonly surrogate?: SurrogateName; readonly alpha?: number },
 ): { surrogate: SurrogateName; alpha: number } {
   const { surrogate = 'sigmoid' } = options
-  const surrogates = Object.keys(defaultAlpha)
   expect(
-    surrogates.includes(surrogate),
-    () => `${name}.surrogate must be one of ${surrogates.join(', ')}, got ${describe(surrogate)}`,
+    isSurrogate(surrogate),
+    () =>
+      `${name}.surrogate must be one of ${Object.keys(surrogateTexts).join(', ')}, got ` +
+      describe(surrogate),
   )
-  const { alpha = defaultAlpha[surrogate] } = options
+  const { alpha = alphas[surrogate] ?? 1 } = options
   expect(
     finite(alpha) && Math.fround(alpha) > 0,
     () => `${name}.alpha must be > 0 and finite, got ${describe(alpha)}`,

@@ -1,9 +1,9 @@
 /** Cells, forward and back through time. */
 
 import { describe, expect } from '../../errors.js'
-import { cellKind, isSpiking } from '../../nn/layers/cell.js'
+import { isSpiking } from '../../nn/layers/cell.js'
 import type { Cell } from '../../nn/layers/index.js'
-import { neuronModel } from '../../nn/layers/presets.js'
+import { cellKind, presetOf } from '../../nn/layers/presets.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import { backwardOf, forwardOf, jobOf, type NeuronJob } from '../cells.js'
 import { operation } from '../operation.js'
@@ -55,7 +55,7 @@ function jobOfCell(o: OpBuilder, { cell, input }: CellOpOptions): NeuronJob {
     typeof cell === 'object' && cell !== null && cell.kind === 'cell',
     () => `${what} must be a layer such as cubaLif() or leakyIntegrator(), got ${describe(cell)}`,
   )
-  const of = { kind: cellKind, model: neuronModel(cell) }
+  const of = { kind: cellKind, model: presetOf(cell) }
   return jobOf(o, cell, of, extentOf(`${o.op}.input`, input, 'always'), what)
 }
 

@@ -2,7 +2,7 @@
 
 import { checkInteger } from '../../errors.js'
 import { stabilizedLif as layerOf, type StabilizedLifOptions } from '../../nn/layers/index.js'
-import { stabilizedModel } from '../../nn/layers/presets.js'
+import { stabilizedModel } from '../../nn/layers/stabilized-lif.js'
 import { emitNeurons, type Neurons } from '../../plan/neuron-record.js'
 import { emitStabilized } from '../../plan/stabilized.js'
 import { ref } from '../../plan/words.js'

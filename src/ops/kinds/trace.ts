@@ -150,7 +150,7 @@ export const trace = operation<TraceOptions, TraceTypes>(
   (o, options) => {
     const { b, op } = o
     const extent = extentOf(`${op}.input`, options.input)
-    const lambda = 1 - 1 / neuronOf(op, { tau: options.tau }).tau
+    const lambda = 1 - 1 / (neuronOf(op, options).tau as number)
     const spiking = checkBoolean(`${op}.spikes`, options.spikes, false)
     const out = floatTensor(b, { name: 'trace', updated: true }, still(extent))
     const { fields, units } = passOver(extent, out.stored, extent.T)
@@ -207,7 +207,7 @@ export const traceGradient = selecting<
   ['inputGradient'],
   ({ b, op }, options, outputs) => {
     const extent = extentOf(`${op}.input`, options.input, 'always')
-    const lambda = 1 - 1 / neuronOf(op, { tau: options.tau }).tau
+    const lambda = 1 - 1 / (neuronOf(op, options).tau as number)
     const delta = floatTensor(b, { name: 'delta' }, extent)
     const inputGradient = floatTensor(b, { name: 'inputGradient' }, extent)
     const before = outputs.has('before')

@@ -8,13 +8,11 @@ import { avgPool1d } from './avg-pool1d.js'
 import { avgPool2d } from './avg-pool2d.js'
 import { batchNorm2d } from './batch-norm.js'
 import { batchNorm1d } from './batch-norm1d.js'
-import { cell } from './cell.js'
 import { concat } from './concat.js'
 import { conv1d } from './conv1d.js'
 import { conv2d } from './conv2d.js'
 import { delay } from './delay.js'
 import { dropout } from './dropout.js'
-import { equations } from './equations.js'
 import { flatten } from './flatten.js'
 import { groupNorm } from './group-norm.js'
 import { identity } from './identity.js'
@@ -24,7 +22,7 @@ import { layerNorm } from './layer-norm.js'
 import { linear } from './linear.js'
 import { maxPool1d } from './max-pool1d.js'
 import { maxPool2d } from './max-pool2d.js'
-import { neuron } from './neuron.js'
+import { neurons } from './neurons.js'
 import { relu } from './relu.js'
 import { scale } from './scale.js'
 import { stabilizedLif } from './stabilized-lif.js'
@@ -38,9 +36,8 @@ const layers: { readonly [K in GraphNode['kind']]: LayerPlan<LayerOf<K>> } = {
   conv2d,
   linear,
   batchNorm2d,
-  neuron,
-  equations,
-  cell,
+  equations: neurons,
+  cell: neurons,
   avgPool2d,
   adaptiveAvgPool2d,
   maxPool2d,

@@ -2,7 +2,7 @@
 
 import { expect } from '../../errors.js'
 import type { StabilizedLif } from '../../nn/layers/index.js'
-import { stabilizedModel } from '../../nn/layers/presets.js'
+import { stabilizedModel } from '../../nn/layers/stabilized-lif.js'
 import { quoteMethodsWith } from '../methods.js'
 import { lowerNeurons } from '../neurons.js'
 import { emitStabilized } from '../stabilized.js'

@@ -1,10 +1,10 @@
 /** Random layers of every kind that the product has, by its tables. */
 
-import type { Cell, Layer, Neuron, Shape } from '../../../src/index.js'
+import type { Cell, Layer, Shape } from '../../../src/index.js'
 import * as sw from '../../../src/index.js'
-import { type CellType, cellTypes } from '../../../src/nn/layers/cell.js'
+import { type CellType, cellTypes, learnable } from '../../../src/nn/layers/cell.js'
 import { fires } from '../../../src/nn/layers/kinds.js'
-import { fixedTauOptions, neuronOptions } from '../../../src/nn/layers/neuron.js'
+import { dynamicsOptions } from '../../../src/ops/neurons.js'
 import { randomNeuron } from '../random-equations.js'
 import { keysOf, surrogateNames } from '../tables.js'
 import { integer, one, type Random } from './random.js'
@@ -194,7 +194,6 @@ const cellDraws = (
   d: Draw,
   x: Place,
   oneTau: boolean,
-  kind: 'cell' | 'neuron' = 'cell',
 ): Readonly<Record<string, () => unknown>> => ({
   tau: () => (oneTau ? d.number(1.25, 4) : d.numbers(x, 1.25, 4)),
   tauSyn: () => d.numbers(x, 1.25, 3),
@@ -208,11 +207,11 @@ const cellDraws = (
   refractory: () => d.int(1, 2),
   detachReset: () => false,
   decayInput: () => true,
-  surrogate: () => d.fresh(kind, surrogateNames),
+  surrogate: () => d.fresh('cell', surrogateNames),
   alpha: () => d.number(0.75, 3),
 })
 
-const makers: Readonly<Record<CellType, (options: object) => Layer>> = {
+const makers: Readonly<Record<CellType, (options: object) => Cell>> = {
   lif: sw.lif,
   integrateAndFire: sw.integrateAndFire,
   plif: sw.plif,
@@ -231,9 +230,10 @@ interface CellNature {
 }
 
 /** Neurons of any type: those of the table's options that are drawn make it a cell, or not. */
-function neuronOf(d: Draw, x: Place, { types, learns, oneTau = false, share }: CellNature): Layer {
+function neuronOf(d: Draw, x: Place, { types, learns, oneTau = false, share }: CellNature): Cell {
   const type = d.one(types.filter((name) => learns || name !== 'plif'))
-  const { options, learn } = cellTypes[type]
+  const { options } = cellTypes[type]
+  const learn = learnable(type)
   const draws = cellDraws(d, x, oneTau)
   const known = Object.fromEntries(
     options
@@ -271,23 +271,21 @@ export function randomCell(
   const types = keysOf(cellTypes).filter((type) => isSpiking(type) === spikes)
   // With their own threshold neurons fire.
   const share = (key: string): number => (['vThreshold', 'surrogate'].includes(key) ? 1 : 0.5)
-  for (;;) {
-    const layer = neuronOf(d, { shape, flat: false }, { types, learns, share })
-    if (layer.kind === 'cell') return hears ? sw.recurrent(layer, recurrence(d)) : layer
-  }
+  const layer = neuronOf(d, { shape, flat: false }, { types, learns, share })
+  return hears ? sw.recurrent(layer, recurrence(d)) : layer
 }
 
-/** Neurons that have no option of cells. */
+/** Neurons that are all alike. */
 const neuron: Drawer = (d, x, { traits }) => {
   const type = d.one([
     'lif',
     'integrateAndFire',
     ...(traits.neuron === 'surrogate' ? [] : ['plif']),
   ])
-  const all = type === 'integrateAndFire' ? fixedTauOptions : neuronOptions
+  const all = dynamicsOptions.slice(type === 'integrateAndFire' ? 2 : 0)
   const known = all.filter((key) => !(d.is.long && key === 'detachReset'))
   const one = { ...x, shape: [1, 1, 1], flat: true } as const
-  const draws = cellDraws(d, one, true, 'neuron')
+  const draws = cellDraws(d, one, true)
   const options = d.options('neuron', Object.fromEntries(known.map((key) => [key, draws[key]])))
   return makers[type as CellType](
     Object.fromEntries(Object.entries(options).map(([key, value]) => [key, [value].flat()[0]])),
@@ -309,7 +307,7 @@ const cell: Drawer = (d, x, sketch) => {
     oneTau: traits.presynaptic === 'trace',
     share: d.one([0, 0.2, 0.5]),
   })
-  return hears(d, x, sketch, drawn) ? sw.recurrent(drawn as Cell | Neuron, recurrence(d)) : drawn
+  return hears(d, x, sketch, drawn) ? sw.recurrent(drawn, recurrence(d)) : drawn
 }
 
 /** Neurons of one's own: resets of each kind, rates, ranges, rests, numbers as output. */
@@ -387,7 +385,7 @@ const layerNorm: Drawer = (d, x) => {
 }
 
 /** A row for each kind; a kind that is missing is an error of types. */
-export const drawers: Readonly<Record<Layer['kind'], Drawer>> = {
+export const drawers: Readonly<Record<Layer['kind'] | 'neuron', Drawer>> = {
   conv2d,
   conv1d,
   linear,

@@ -5,7 +5,7 @@ import { trace } from '../../../src/graph/trace.js'
 import type { FitOptions, InputShape, Loss, Optimizer, Shape } from '../../../src/index.js'
 import * as sw from '../../../src/index.js'
 import { lossNames } from '../../../src/loss/index.js'
-import { cellTypes } from '../../../src/nn/layers/cell.js'
+import { cellTypes, learnable } from '../../../src/nn/layers/cell.js'
 import { fires, layerKinds } from '../../../src/nn/layers/kinds.js'
 import { optimizerNames } from '../../../src/optimizer/index.js'
 import { type Purpose, purposes } from '../../../src/plan/context.js'
@@ -96,14 +96,14 @@ export const tables: Readonly<Record<string, readonly string[]>> = {
   recurrent: methodModes(({ neuron }) => neuron !== 'eligibility').map(([of]) => `${of} recurrent`),
   losses: lossNames,
   optimizers: optimizerNames,
-  surrogates: ['neuron', 'cell', 'stabilizedLif'].flatMap((kind) =>
+  surrogates: ['cell', 'stabilizedLif'].flatMap((kind) =>
     surrogateNames.map((name) => `${kind} ${name}`),
   ),
   equations: [...keysOf(functions), 'dv/dt', 'exponentialEuler'],
   options: [
     ...keysOf(cellTypes).flatMap((type) => [
       ...cellTypes[type].options.filter((key) => key !== 'learn').map((key) => `${type}.${key}`),
-      ...cellTypes[type].learn.map((key) => `${type}.learn ${key}`),
+      ...learnable(type).map((key) => `${type}.learn ${key}`),
     ]),
     ...methodNames.flatMap((method) => methods[method].options.map((key) => `${method}.${key}`)),
     ...lossNames.flatMap((kind) => fieldsOf(kind, lossMakers[kind]())),
@@ -275,7 +275,9 @@ function drawLayers(d: Draw, sketch: Sketch, classes: number, exits: boolean): n
   return ends
 }
 
-type Kind = (typeof layerKinds)[number]
+/** Neurons that are all alike are drawn beside other cells. */
+const kindsDrawn = [...layerKinds.slice(0, 3), 'neuron', ...layerKinds.slice(3)] as const
+type Kind = (typeof kindsDrawn)[number]
 
 /** Kinds that most networks have. */
 const usual: readonly Kind[] = [
@@ -286,7 +288,7 @@ const pools: readonly Kind[] = ['maxPool1d', 'maxPool2d', 'avgPool2d']
 
 /** A layer of one of these kinds, if one fits. */
 export function put(d: Draw, sketch: Sketch, kinds?: readonly Kind[]): void {
-  const all = kinds ?? layerKinds
+  const all = kinds ?? kindsDrawn
   for (let tries = 2 * all.length; tries > 0; tries--) {
     const kind = d.one(all)
     const { shape, flat } = sketch.signals[sketch.last]

@@ -9,10 +9,8 @@ import {
   type Shape,
   type StepMode,
 } from '../../../src/index.js'
-import { equationsModel } from '../../../src/nn/layers/equations.js'
 import { fires, kindOf } from '../../../src/nn/layers/kinds.js'
 import type { NeuronModel } from '../../../src/nn/layers/neuron-model.js'
-import { neuronModel, stabilizedModel } from '../../../src/nn/layers/presets.js'
 import { imageShape } from '../../../src/nn/value.js'
 import { type MethodTraits, traitsOf } from '../../../src/plan/methods.js'
 
@@ -113,17 +111,7 @@ export class Sketch {
 }
 
 /** Neurons as their equations say; undefined where a layer has none. */
-export function modelOf(layer: Layer): NeuronModel | undefined {
-  switch (layer.kind) {
-    case 'neuron':
-    case 'cell':
-      return neuronModel(layer)
-    case 'equations':
-      return equationsModel(layer)
-    case 'stabilizedLif':
-      return stabilizedModel(layer)
-  }
-}
+export const modelOf = (layer: Layer): NeuronModel | undefined => kindOf(layer).model?.(layer)
 
 function natureBehind(
   layer: Layer,
