@@ -3,22 +3,13 @@
 import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../errors.js'
 import { type Cell, cellOf } from '../nn/layers/cell.js'
 import type { NeuronOptions } from '../nn/layers/index.js'
-import { presetOf } from '../nn/layers/presets.js'
-import { type NeuronInput, type NeuronScope, type Neurons, sizesOf } from '../plan/neuron-record.js'
-import { noPool, type Term } from '../plan/tensors.js'
+import type { NeuronInput, Neurons } from '../plan/neuron-record.js'
 import type { OpBuilder } from './builder.js'
 import { checkShape, type Extent, extentOf, MOST_STEPS, still, withSteps } from './shapes.js'
 import { groupTensor } from './special.js'
-import {
-  floatTensor,
-  type OpTensor,
-  plainTensor,
-  type SpikesTensor,
-  spikesTensor,
-} from './tensor.js'
-import { asFloat, asSpikes } from './terms.js'
+import { floatTensor, type OpTensor, spikesTensor } from './tensor.js'
+import { asFloat } from './terms.js'
 import type { Asks, Only, Option, With } from './types.js'
-import { imageOf } from './windows.js'
 
 /**
  * An affine map of each channel in front of the neurons, scale·x + shift, as a normalisation has
@@ -99,7 +90,7 @@ export type ChargeMemory<O, X = false, Y = false> = {
   > &
   With<Asks<O, 'learnable'>, Vectors<'w'>>
 
-/** What a layer of neurons is told by. */
+/** Options of the layer. */
 export const dynamicsOptions = [
   'tau',
   'decayInput',
@@ -119,36 +110,37 @@ export const chargeOptions = [
   'shortcut',
 ] as const
 
-/** Neurons as an op plans them. */
-export interface Charge {
+/** What neurons read, as an op plans it. */
+export interface Currents {
   /** Of the neurons over all steps. */
   readonly extent: Extent
-  readonly scope: NeuronScope
-  /** All that neurons read, in the order of `run`'s arguments. */
-  readonly inputs: readonly OpTensor[]
-  readonly neurons: Neurons
-  readonly units: number
+  /** Over which means run; default: the steps of the extent. */
+  readonly totalSteps?: number
+  readonly inputs: readonly NeuronInput[]
+  /** Spikes of another layer. */
+  readonly spikes?: Neurons['spikes']
+  /** All of this, in the order of `run`'s arguments. */
+  readonly tensors: readonly OpTensor[]
+  /** Outputs for the time means of x̂, of the first current and of the second. */
+  readonly means?: Readonly<Record<'xhat' | 'residualXhat', OpTensor | undefined>>
 }
+
+/** A current alone. */
+export function plainCurrent({ b }: OpBuilder, extent: Extent): Currents {
+  const input = floatTensor(b, { name: 'input' }, extent)
+  return { extent, inputs: [{ tensor: asFloat(input, extent) }], tensors: [input] }
+}
+
+/** Those of the options that a layer has. */
+export const pick = <K extends string>(
+  options: { readonly [name in K]?: unknown },
+  names: readonly K[],
+): object => Object.fromEntries(names.map((name) => [name, options[name]]))
 
 /** Checks what a layer checks. */
 export function neuronOf(op: string, options: NeuronOptions & { learnable?: boolean }): Cell {
-  const own = Object.fromEntries(
-    dynamicsOptions.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])),
-  )
   const learns = checkBoolean(`${op}.learnable`, options.learnable, false)
-  return cellOf(learns ? 'plif' : 'lif', own)
-}
-
-/** Spikes as a term of a sum. */
-export const spikesTerm = (spikes: SpikesTensor, extent: Extent): Term => ({
-  tensor: asSpikes(spikes, extent),
-  pool: noPool,
-  scale: 1,
-})
-
-/** For expressions without floats. */
-export function onlySpikes(): never {
-  throw new Error('this sum is of spikes alone')
+  return cellOf(learns ? 'plif' : 'lif', pick(options, dynamicsOptions))
 }
 
 /** The current's axes, and those of the neurons over all steps. */
@@ -227,73 +219,39 @@ function shortcutScale(op: string, given: unknown = false): number | undefined {
   return given === false ? undefined : Number(given)
 }
 
-/** Outputs for the time means of x̂, of the first current and of the second. */
-export interface Means {
-  readonly xhat?: boolean
-  readonly residualXhat?: boolean
-}
-
-/**
- * Checks what neurons read and makes its tensors.
- *
- * @param totalSteps over which means run; default: the steps of the input
- */
-export function chargeOf(
+/** Checks what neurons read and makes its tensors. `outputs`: x̂ of which currents is wanted. */
+export function currentsOf(
   o: OpBuilder,
   options: ChargeOptions,
-  wanted: Means = {},
-  totalSteps?: number,
-): Charge & { readonly xhat?: OpTensor; readonly residualXhat?: OpTensor } {
+  outputs: ReadonlySet<string> = new Set(),
+): Currents {
   const { b, op } = o
-  const model = presetOf(neuronOf(op, options))
   const { own, all } = extentsOf(op, options)
   const affine = checkAffine(`${op}.affine`, options.affine)
   const residual = residualOf(op, options.residual)
   const residualAffine = checkAffine(`${op}.residual.affine`, residual?.affine)
-  const factor = shortcutScale(op, options.shortcut)
+  const scale = shortcutScale(op, options.shortcut)
   const one = still(all)
-  const mean = (name: keyof Means, of: string, has: AffineOption): OpTensor | undefined => {
+  const mean = (name: string, of: string, has: AffineOption): OpTensor | undefined => {
+    if (!outputs.has(name)) return undefined
     expect(
-      !wanted[name] || has !== false,
+      has !== false,
       () =>
         `${op}.outputs: '${name}' is of what ${of} has normalised; set ${of} to true or 'steps'`,
     )
-    return wanted[name] ? floatTensor(b, { name }, one) : undefined
+    return floatTensor(b, { name }, one)
   }
   const xhat = mean('xhat', 'affine', affine)
   const residualXhat = mean('residualXhat', 'residual.affine', residualAffine)
-  const first = current(o, 'input', own, all, affine, xhat)
-  const second =
-    residual &&
-    current(o, 'residual', residual.still ? one : all, all, residualAffine, residualXhat)
-  const shortcut = factor === undefined ? undefined : spikesTensor(b, op, { name: 'shortcut' }, all)
-  const w = options.learnable ? plainTensor(b, { name: 'w' }, [1]) : undefined
-  const shape = imageOf(all)
+  const both = [current(o, 'input', own, all, affine, xhat)]
+  if (residual)
+    both.push(current(o, 'residual', residual.still ? one : all, all, residualAffine, residualXhat))
+  const shortcut = scale === undefined ? undefined : spikesTensor(b, op, { name: 'shortcut' }, all)
   return {
     extent: all,
-    scope: {
-      b,
-      images: all.B,
-      callSteps: all.T,
-      context: { images: all.B },
-      options: { timeSteps: totalSteps ?? all.T },
-    },
-    inputs: [
-      ...first.tensors,
-      ...(second?.tensors ?? []),
-      ...(shortcut ? [shortcut] : []),
-      ...(w ? [w] : []),
-    ],
-    neurons: {
-      name: op,
-      model,
-      shape,
-      inputs: second ? [first.input, second.input] : [first.input],
-      spikes: shortcut && { masks: shortcut.buffer, scale: factor as number },
-      parameters: new Map(w ? [['tau', w.buffer]] : []),
-    },
-    units: sizesOf({ images: all.B }, { shape }).units,
-    xhat,
-    residualXhat,
+    inputs: both.map(({ input }) => input),
+    spikes: shortcut && scale !== undefined ? { masks: shortcut.buffer, scale } : undefined,
+    tensors: [...both.flatMap(({ tensors }) => tensors), ...(shortcut ? [shortcut] : [])],
+    means: { xhat, residualXhat },
   }
 }

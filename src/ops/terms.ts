@@ -1,7 +1,15 @@
 /** Tensors of ops as the planner reads them. */
 
 import { Control } from '../../assembly/opcodes.js'
-import type { DenseInput, FloatTensor, Norm, SpikeTensor } from '../plan/tensors.js'
+import { emitMaterialise } from '../plan/materialise.js'
+import type { ProgramBuilder } from '../plan/program.js'
+import {
+  type DenseInput,
+  type FloatTensor,
+  type Norm,
+  noPool,
+  type SpikeTensor,
+} from '../plan/tensors.js'
 import { type Buffer, ref } from '../plan/words.js'
 import type { Extent } from './shapes.js'
 import type { OpTensor, SpikesTensor } from './tensor.js'
@@ -32,6 +40,21 @@ export const asSpikes = (tensor: Spikes, extent: Extent): SpikeTensor => ({
   lambda: 0,
   gradient: [],
 })
+
+/** Writes spikes as floats, or their means over so many steps. */
+export function emitSpikeFloats(
+  b: ProgramBuilder,
+  spikes: Spikes,
+  extent: Extent,
+  totalSteps: number,
+  out: Buffer,
+  mean: boolean,
+): void {
+  const { B, T } = extent
+  const terms = [{ tensor: asSpikes(spikes, extent), pool: noPool, scale: 1 }]
+  const sum = { shape: imageOf(extent), terms }
+  emitMaterialise(b, sum, B, T, totalSteps, mean, out, spikes.stored, denseRows)
+}
 
 /** The affine map of a normalisation, for readers that need no more of it. */
 export function asNorm(

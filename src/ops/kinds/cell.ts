@@ -3,13 +3,14 @@
 import { describe, expect } from '../../errors.js'
 import { isSpiking } from '../../nn/layers/cell.js'
 import type { Cell } from '../../nn/layers/index.js'
-import { cellKind, presetOf } from '../../nn/layers/presets.js'
+import { cellKind } from '../../nn/layers/presets.js'
 import type { OpBuilder, Planned } from '../builder.js'
-import { backwardOf, forwardOf, jobOf, type NeuronJob } from '../cells.js'
+import { backwardOf, forwardOf, jobOf, type NeuronJob } from '../neuron-job.js'
+import { plainCurrent } from '../neurons.js'
 import { operation } from '../operation.js'
-import { type OutputsOf, type Selected, type SomeOutputs, selecting } from '../selecting.js'
+import { type Selecting, selecting } from '../selecting.js'
 import { extentOf } from '../shapes.js'
-import type { OpTypes } from '../types.js'
+import type { Fixed, TimedInput } from '../types.js'
 
 /** What cells are, and the shape of what they read. */
 export interface CellOpOptions {
@@ -31,23 +32,16 @@ export type CellResults = {
 type Name = keyof CellResults
 
 /** `ops.cell`. */
-export interface CellTypes extends OpTypes {
-  /** There is a result. */
-  readonly rules: SomeOutputs<this['options']>
-  /** The input, and what the cells learn and send themselves, as their state dict has it. */
-  readonly args: [input: Float32Array, ...parameters: Float32Array[]]
-  /** None. */
-  readonly updated: []
-  /** None. */
-  readonly settings: never
-  /** What `outputs` names. */
-  readonly result: Selected<CellResults, OutputsOf<this['options'], readonly ['spikes']>>
-  /** The plan's own memory by name. */
-  readonly memory: {
+export type CellTypes = Selecting<
+  TimedInput,
+  [input: Float32Array, ...parameters: Float32Array[]],
+  CellResults,
+  {
     /** [B][H][W][T][C]. */
     readonly input: Float32Array
-  }
-}
+  },
+  readonly ['spikes']
+>
 
 function jobOfCell(o: OpBuilder, { cell, input }: CellOpOptions): NeuronJob {
   const what = `${o.op}.cell`
@@ -55,20 +49,20 @@ function jobOfCell(o: OpBuilder, { cell, input }: CellOpOptions): NeuronJob {
     typeof cell === 'object' && cell !== null && cell.kind === 'cell',
     () => `${what} must be a layer such as cubaLif() or leakyIntegrator(), got ${describe(cell)}`,
   )
-  const of = { kind: cellKind, model: presetOf(cell) }
-  return jobOf(o, cell, of, extentOf(`${o.op}.input`, input, 'always'), what)
+  const extent = extentOf(`${o.op}.input`, input, 'always')
+  return jobOf(o, cellKind, cell, plainCurrent(o, extent), what)
 }
 
 function build(o: OpBuilder, options: CellOpOptions, outputs: ReadonlySet<Name>): Planned {
   const job = jobOfCell(o, options)
   const { cell } = options
-  const own = isSpiking(cell) ? 'spikes' : 'potentials'
-  const other = isSpiking(cell) ? 'potentials' : 'spikes'
+  const both = ['spikes', 'potentials'] as const
+  const [own, other] = isSpiking(cell) ? both : both.toReversed()
   expect(
     !outputs.has(other),
     () => `${o.op}.outputs: ${cell.type}() gives ${own}, got '${other}'; use outputs: ['${own}']`,
   )
-  return forwardOf(o, job, own, outputs as ReadonlySet<typeof own | 'eligibilities'>)
+  return forwardOf(o, job, own, outputs)
 }
 
 /**
@@ -91,26 +85,18 @@ export const cell = selecting<CellOpOptions, CellResults, CellTypes>(
 /** Gradients by name: `inputGradient`, and that of each parameter, such as `wGradient`. */
 export type CellGradients = Readonly<Record<string, Float32Array>>
 
-/** `ops.cellBackward`. */
-export interface CellBackwardTypes extends OpTypes {
-  /** None. */
-  readonly rules: unknown
-  /** The output's gradient, and what `ops.cell` reads. */
-  readonly args: [delta: Float32Array, input: Float32Array, ...parameters: Float32Array[]]
-  /** None. */
-  readonly updated: []
-  /** None. */
-  readonly settings: never
-  /** The input's gradient; with parameters all gradients by name. */
-  readonly result: Float32Array | CellGradients
-  /** The plan's own memory by name. */
-  readonly memory: {
+/** `ops.cellBackward`: the output's gradient, and what `ops.cell` reads. */
+export type CellBackwardTypes = Fixed<
+  TimedInput,
+  [delta: Float32Array, input: Float32Array, ...parameters: Float32Array[]],
+  Float32Array | CellGradients,
+  {
     /** [B][H][W][T][C]. */
     readonly input: Float32Array
     /** [B][H][W][T][C]. */
     readonly delta: Float32Array
   }
-}
+>
 
 /**
  * The gradients of `ops.cell` through time (BPTT) from that of its spikes or potentials.

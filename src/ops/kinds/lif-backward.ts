@@ -1,9 +1,8 @@
 /** Gradients back through spiking neurons. */
 
 import { describe, expect } from '../../errors.js'
+import { cellKind } from '../../nn/layers/presets.js'
 import { emitNeuronGradient } from '../../plan/gradients.js'
-import { emitLearnGradients, emitNeuronsBackward } from '../../plan/neuron-backward.js'
-import { sizesOf } from '../../plan/neuron-record.js'
 import { neuronBackwardOnline, neuronBackwardRate } from '../../plan/records/gradient.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import {
@@ -12,17 +11,18 @@ import {
   type GradientsOf,
   type GradientTerm,
 } from '../contributions.js'
+import { backwardOf, jobOf } from '../neuron-job.js'
 import {
   type ChargeArguments,
   type ChargeMemory,
   type ChargeOptions,
-  chargeOf,
   chargeOptions,
+  currentsOf,
   neuronOf,
 } from '../neurons.js'
 import { operation } from '../operation.js'
 import { type Extent, extentOf } from '../shapes.js'
-import { floatTensor, plainTensor } from '../tensor.js'
+import { floatTensor } from '../tensor.js'
 import type {
   ActivityInput,
   Asks,
@@ -109,23 +109,9 @@ function byFactor(o: OpBuilder, options: LifBackwardOptions): Planned {
 }
 
 function throughTime(o: OpBuilder, options: LifBackwardOptions): Planned {
-  const { b } = o
-  const { extent, scope, neurons, inputs } = chargeOf(o, options)
-  const arriving = arrivingOf(o, options, extent)
-  const inputGradient = floatTensor(b, { name: 'inputGradient' }, extent)
-  const { bytes } = sizesOf(scope, neurons)
-  const traces = options.learnable ? b.buffer('derivatives', bytes) : undefined
-  const contributions = arriving.map(({ gradient }) => gradient)
-  // In the order in which a network adds two: the sum is the same.
-  if (contributions.length === 2) contributions.reverse()
-  emitNeuronsBackward(scope, neurons, inputGradient.buffer, contributions, { traces })
-  const wGradient = traces && plainTensor(b, { name: 'wGradient' }, [1])
-  if (traces && wGradient)
-    emitLearnGradients(scope, neurons, traces, undefined, new Map([['tau', wGradient.buffer]]))
-  return {
-    inputs: [...arriving.map(({ tensor }) => tensor), ...inputs],
-    outputs: [inputGradient, ...(wGradient ? [wGradient] : [])],
-  }
+  const layer = neuronOf(o.op, options)
+  const job = jobOf(o, cellKind, layer, currentsOf(o, options))
+  return backwardOf(o, job, arrivingOf(o, options, job.extent))
 }
 
 /** Gradients that arrive: one without the option. */

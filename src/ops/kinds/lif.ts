@@ -1,20 +1,18 @@
 /** Spiking neurons forward. */
 
 import { checkInteger, expect } from '../../errors.js'
-import { emitMaterialise } from '../../plan/materialise.js'
-import { emitNeurons } from '../../plan/neuron-record.js'
-import type { Buffer } from '../../plan/words.js'
+import { cellKind } from '../../nn/layers/presets.js'
 import type { OpBuilder, Planned } from '../builder.js'
+import { forwardOf, jobOf } from '../neuron-job.js'
 import {
   type ChargeArguments,
   type ChargeMemory,
   type ChargeOptions,
-  chargeOf,
   chargeOptions,
-  onlySpikes,
-  spikesTerm,
+  currentsOf,
+  neuronOf,
 } from '../neurons.js'
-import { type StepSettings, stepSetting } from '../passes.js'
+import type { StepSettings } from '../passes.js'
 import {
   type Chosen,
   type Has,
@@ -23,8 +21,7 @@ import {
   type SomeOutputs,
   selecting,
 } from '../selecting.js'
-import { MOST_STEPS, still } from '../shapes.js'
-import { behind, floatTensor, type OpTensor, spikesTensor } from '../tensor.js'
+import { MOST_STEPS } from '../shapes.js'
 import type { ActivityInput, If, Only, OpTypes, Ranked, With } from '../types.js'
 
 /** What `ops.lif` can compute. Without [B, T, …] a result has the current's shape at one step. */
@@ -126,73 +123,11 @@ function totalStepsOf(op: string, given: number | undefined, steps: number, carr
 }
 
 function build(o: OpBuilder, options: LifOptions, outputs: ReadonlySet<LifOutput>): Planned {
-  const { b, op } = o
-  const wants = (...names: LifOutput[]): boolean => names.some((name) => outputs.has(name))
-  const carries = wants('potential')
-  const charge = chargeOf(
-    o,
-    options,
-    { xhat: wants('xhat'), residualXhat: wants('residualXhat') },
-    options.totalSteps,
-  )
-  const { extent, scope, neurons, units, xhat, residualXhat } = charge
-  const totalSteps = totalStepsOf(op, options.totalSteps, extent.T, carries)
-  const one = still(extent)
-  const spikes = spikesTensor(b, op, { name: 'spikes' }, extent)
-  const counts: OpTensor = { ...spikes.counts, name: 'counts' }
-  const float = (name: LifOutput, of = one): OpTensor | undefined =>
-    wants(name) ? floatTensor(b, { name }, of) : undefined
-  const rates = float('rates')
-  const eligibilities = float('eligibilities')
-  const surrogates = float('surrogates', extent)
-  let potential: OpTensor | undefined
-  let state: OpTensor | undefined
-  // Who asks for spikes alone has nothing counted.
-  const counted = wants('counts', 'rates', 'eligibilities', 'surrogates')
-  const results = {
-    masks: spikes.buffer,
-    counts: counted ? counts.buffer : undefined,
-    countPartials: counted ? b.buffer('spike sums', units * 4, 'statistics') : undefined,
-    eligibility: eligibilities?.buffer,
-    surrogateOut: surrogates?.buffer,
-  }
-  /** The potentials come first. */
-  const carry = (bytes: number): Buffer => {
-    potential = floatTensor(b, { name: 'potential', updated: true, bytes }, one)
-    state = behind(potential, 'state', bytes)
-    return potential.buffer
-  }
-  emitNeurons(scope, neurons, results, carries ? carry : undefined)
-  if (rates)
-    emitMaterialise(
-      b,
-      { shape: neurons.shape, terms: [spikesTerm(spikes, extent)] },
-      extent.B,
-      extent.T,
-      totalSteps,
-      true,
-      rates.buffer,
-      rates.stored,
-      onlySpikes,
-    )
-  const made: Readonly<Record<LifOutput, OpTensor | undefined>> = {
-    spikes,
-    counts,
-    rates,
-    eligibilities,
-    surrogates,
-    xhat,
-    residualXhat,
-    potential,
-  }
-  return {
-    inputs: [...charge.inputs, ...(potential ? [potential] : [])],
-    outputs: [...outputs].map((name) => made[name] as OpTensor),
-    others: [spikes, ...(counted ? [counts] : []), ...(state ? [state] : [])].filter(
-      ({ name }) => !outputs.has(name as LifOutput),
-    ),
-    control: carries ? stepSetting(op, totalSteps - extent.T) : undefined,
-  }
+  const layer = neuronOf(o.op, options)
+  const currents = currentsOf(o, options, outputs)
+  const carries = outputs.has('potential')
+  const totalSteps = totalStepsOf(o.op, options.totalSteps, currents.extent.T, carries)
+  return forwardOf(o, jobOf(o, cellKind, layer, { ...currents, totalSteps }), 'spikes', outputs)
 }
 
 /**

@@ -6,17 +6,18 @@ import {
   type EquationOptions,
   type Equations,
   elementwise as elementwiseLayer,
+  equationOptions,
   equationsKind,
-  equationsModel,
   neuron as neuronLayer,
 } from '../../nn/layers/equations.js'
 import type { PerNeuron } from '../../nn/layers/numbers.js'
 import type { OpBuilder, Planned } from '../builder.js'
-import { backwardOf, forwardOf, jobOf } from '../cells.js'
+import { backwardOf, forwardOf, jobOf, type NeuronJob } from '../neuron-job.js'
+import { pick, plainCurrent } from '../neurons.js'
 import { operation } from '../operation.js'
-import { type OutputsOf, type Selected, type SomeOutputs, selecting } from '../selecting.js'
-import { extentOf } from '../shapes.js'
-import type { ActivityInput, OpTypes, Ranked, TimedInput } from '../types.js'
+import { type Selecting, selecting } from '../selecting.js'
+import { type Extent, extentOf } from '../shapes.js'
+import type { ActivityInput, Fixed, TimedInput } from '../types.js'
 import type { CellGradients } from './cell.js'
 
 /** What both ops take. */
@@ -58,78 +59,55 @@ export type EquationMemory = {
   readonly input: Float32Array
 }
 
-/** `ops.neuron`. */
-export interface NeuronOpTypes extends OpTypes {
-  /** Shapes have the right rank, and there is a result. */
-  readonly rules: Ranked<this['options'], TimedInput> & SomeOutputs<this['options']>
-  /** The current, and what is learnt, as a state dict has it. */
-  readonly args: [input: Float32Array, ...parameters: Float32Array[]]
-  /** None. */
-  readonly updated: []
-  /** None. */
-  readonly settings: never
-  /** What `outputs` names. */
-  readonly result: Selected<NeuronOpResults, OutputsOf<this['options'], readonly ['spikes']>>
-  /** The plan's own memory by name. */
-  readonly memory: EquationMemory
-}
+/** `ops.neuron`: the current, and what is learnt, as a state dict has it. */
+export type NeuronOpTypes = Selecting<
+  TimedInput,
+  [input: Float32Array, ...parameters: Float32Array[]],
+  NeuronOpResults,
+  EquationMemory,
+  readonly ['spikes']
+>
 
-/** `ops.elementwise`. */
-export interface ElementwiseTypes extends OpTypes {
-  /** Shapes have the right rank. */
-  readonly rules: Ranked<this['options'], ActivityInput>
-  /** The numbers, and what is learnt, as a state dict has it. */
-  readonly args: [input: Float32Array, ...parameters: Float32Array[]]
-  /** None. */
-  readonly updated: []
-  /** None. */
-  readonly settings: never
-  /** As many numbers. */
-  readonly result: Float32Array
-  /** The plan's own memory by name. */
-  readonly memory: EquationMemory & {
+/** `ops.elementwise`: the numbers, and what is learnt, as a state dict has it. */
+export type ElementwiseTypes = Fixed<
+  ActivityInput,
+  [input: Float32Array, ...parameters: Float32Array[]],
+  Float32Array,
+  EquationMemory & {
     /** [B][H][W][T][C]. */
     readonly output: Float32Array
   }
-}
+>
 
-/** `ops.neuronBackward`, `ops.elementwiseBackward`. */
-export interface EquationBackwardTypes<Ranks> extends OpTypes {
-  /** Shapes have the right rank. */
-  readonly rules: Ranked<this['options'], Ranks>
-  /** The output's gradient, and what the op forward reads. */
-  readonly args: [delta: Float32Array, input: Float32Array, ...parameters: Float32Array[]]
-  /** None. */
-  readonly updated: []
-  /** None. */
-  readonly settings: never
-  /** The input's gradient; where something is learnt, all gradients by name. */
-  readonly result: Float32Array | CellGradients
-  /** The plan's own memory by name. */
-  readonly memory: EquationMemory & {
+/**
+ * `ops.neuronBackward`, `ops.elementwiseBackward`: the output's gradient, and what the op forward
+ * reads.
+ */
+export type EquationBackwardTypes<Ranks> = Fixed<
+  Ranks,
+  [delta: Float32Array, input: Float32Array, ...parameters: Float32Array[]],
+  Float32Array | CellGradients,
+  EquationMemory & {
     /** [B][H][W][T][C]. */
     readonly delta: Float32Array
   }
-}
+>
 
-const partsOf = (layer: Equations) => ({ kind: equationsKind, model: equationsModel(layer) })
+const neuronOptions = ['input', 'text', 'parameters', ...equationOptions] as const
 
-const layerOptions = ['surrogate', 'alpha', 'learn', 'init', 'dt', 'solver', 'seed'] as const
-const neuronOptions = ['input', 'text', 'parameters', ...layerOptions] as const
+const jobOfText = (o: OpBuilder, layer: Equations, extent: Extent): NeuronJob =>
+  jobOf(o, equationsKind, layer, plainCurrent(o, extent))
 
 function neuronJob(o: OpBuilder, options: NeuronOpOptions) {
-  const given = Object.fromEntries(
-    layerOptions.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])),
-  )
-  const layer = neuronLayer(options.text, options.parameters, given)
-  return jobOf(o, layer, partsOf(layer), extentOf(`${o.op}.input`, options.input, 'always'))
+  const layer = neuronLayer(options.text, options.parameters, pick(options, equationOptions))
+  return jobOfText(o, layer, extentOf(`${o.op}.input`, options.input, 'always'))
 }
 
 function buildForward(o: OpBuilder, options: NeuronOpOptions, outputs: ReadonlySet<Name>): Planned {
   const job = neuronJob(o, options)
   const { output } = job.neurons.model.equations
-  const [own, other]: readonly Name[] =
-    output === 'spike' ? ['spikes', 'values'] : ['values', 'spikes']
+  const both = ['spikes', 'values'] as const
+  const [own, other] = output === 'spike' ? both : both.toReversed()
   expect(
     !outputs.has(other),
     () => `${o.op}.outputs: a text with ${output} = … gives ${own}, got '${other}'`,
@@ -172,7 +150,7 @@ function elementwiseJob(
   { input, text, parameters, learn, seed }: ElementwiseOpOptions,
 ) {
   const layer = elementwiseLayer(text, parameters, { learn, seed })
-  return jobOf(o, layer, partsOf(layer), extentOf(`${o.op}.input`, input))
+  return jobOfText(o, layer, extentOf(`${o.op}.input`, input))
 }
 
 /**
@@ -184,7 +162,7 @@ function elementwiseJob(
 export const elementwise = operation<ElementwiseOpOptions, ElementwiseTypes>(
   'elementwise',
   activationOptions,
-  (o, options) => forwardOf(o, elementwiseJob(o, options), 'output', new Set(['output'] as const)),
+  (o, options) => forwardOf(o, elementwiseJob(o, options), 'output', new Set(['output'])),
 )
 
 /**

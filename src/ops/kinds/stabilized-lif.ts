@@ -2,10 +2,11 @@
 
 import { checkInteger } from '../../errors.js'
 import { stabilizedLif as layerOf, type StabilizedLifOptions } from '../../nn/layers/index.js'
-import { stabilizedModel } from '../../nn/layers/stabilized-lif.js'
+import { stabilizedModel, stabilizedOptions } from '../../nn/layers/stabilized-lif.js'
 import { emitNeurons, type Neurons } from '../../plan/neuron-record.js'
 import { emitStabilized } from '../../plan/stabilized.js'
 import { ref } from '../../plan/words.js'
+import { pick } from '../neurons.js'
 import { operation } from '../operation.js'
 import { LAST_STEP, type StepSettings, stepSetting } from '../passes.js'
 import { extentOf, MOST_STEPS, withSteps } from '../shapes.js'
@@ -21,16 +22,6 @@ export interface StabilizedLifStepOptions extends Readonly<StabilizedLifOptions>
   /** T of all steps together: a step moves the running threshold by momentum/T. Default 1. */
   readonly timeSteps?: number
 }
-
-const names = [
-  'tau',
-  'decayInput',
-  'vThreshold',
-  'vReset',
-  'surrogate',
-  'alpha',
-  'momentum',
-] as const
 
 /**
  * One training step of `stabilizedLif` (Zhu et al., ICLR 2024), over all samples and neurons:
@@ -74,14 +65,11 @@ export const stabilizedLif = operation<
   >
 >(
   'stabilizedLif',
-  ['input', 'timeSteps', ...names],
+  ['input', 'timeSteps', ...stabilizedOptions],
   ({ b, op }, { input: shape, timeSteps = 1, ...options }) => {
     const one = extentOf(`${op}.input`, shape, 'never')
     const extent = withSteps(one, 1)
-    const given = names.flatMap((name) =>
-      options[name] === undefined ? [] : [[name, options[name]] as const],
-    )
-    const layer = layerOf(Object.fromEntries(given))
+    const layer = layerOf(pick(options, stabilizedOptions))
     checkInteger(`${op}.timeSteps`, timeSteps, 1, MOST_STEPS)
     const input = floatTensor(b, { name: 'input' }, one)
     const spikes = spikesTensor(b, op, { name: 'spikes' }, extent)

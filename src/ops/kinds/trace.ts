@@ -1,7 +1,6 @@
 /** Sums and traces over time. */
 
 import { checkBoolean } from '../../errors.js'
-import { emitMaterialise } from '../../plan/materialise.js'
 import {
   traceGradient as gradientRecord,
   trace as record,
@@ -9,12 +8,13 @@ import {
 } from '../../plan/records/sums.js'
 import type { Buffer } from '../../plan/words.js'
 import type { OpBuilder } from '../builder.js'
-import { neuronOf, onlySpikes, spikesTerm } from '../neurons.js'
+import { neuronOf } from '../neurons.js'
 import { operation } from '../operation.js'
 import { LAST_STEP, passOver, type StepSettings, stepSetting } from '../passes.js'
 import { type Selecting, selecting } from '../selecting.js'
 import { type Extent, extentOf, still } from '../shapes.js'
 import { floatTensor, type OpTensor, spikesTensor } from '../tensor.js'
+import { emitSpikeFloats } from '../terms.js'
 import type {
   ActivityInput,
   Asks,
@@ -25,7 +25,6 @@ import type {
   Ranked,
   TimedInput,
 } from '../types.js'
-import { imageOf } from '../windows.js'
 
 /** Options of `ops.timeSum`. */
 export interface TimeSumOptions {
@@ -130,8 +129,7 @@ function spikesAsFloats({ b, op }: OpBuilder, extent: Extent): Read {
   const x = spikesTensor(b, op, { name: 'input' }, extent)
   const { B, H, W, T } = extent
   const read = b.buffer('presynaptic spikes', B * H * W * T * x.stored * 4)
-  const sum = { shape: imageOf(extent), terms: [spikesTerm(x, extent)] }
-  emitMaterialise(b, sum, B, T, T, false, read, x.stored, onlySpikes)
+  emitSpikeFloats(b, x, extent, T, read, false)
   return [x, read]
 }
 
