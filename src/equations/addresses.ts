@@ -223,6 +223,15 @@ export class Addresses {
   }
 
   /**
+   * Where V8 has the choice, operations of which little follows come last: sums over steps behind
+   * all steps, in whose vectors registers run out. What is stored comes before the next access to
+   * memory. Nobody reads it.
+   */
+  protected complete(locals: readonly number[]): void {
+    for (const local of locals) this.body.push(at(Wasm.v128Store, [get(SCRATCH), get(local)]))
+  }
+
+  /**
    * Reads a line of all that a pixel has of a tensor: in order it comes faster than step by step.
    */
   private touch({ bytes, kept, whole, pixel, step }: Tensor, base: number): Code[] {

@@ -114,6 +114,13 @@ export const splat = (value: number): Code => vector([value, value, value, value
 
 export const add = (a: Code, b: Code): Code => op(Wasm.i32Add, a, b)
 
+const bits = new DataView(new ArrayBuffer(4))
+/** The bits of a float32. */
+export function bitsOf(value: number): number {
+  bits.setFloat32(0, value)
+  return bits.getInt32(0)
+}
+
 const sized = (code: Code): Code => unsigned(code.length) + code
 
 /** A function. @param types of its locals */

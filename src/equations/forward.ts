@@ -55,11 +55,11 @@ interface Kept {
   readonly first: Node
 }
 
-/** A sum over all steps, and what a turn adds to it. */
+/** A sum over all steps, and what each of a turn adds to it. */
 interface Total {
   readonly kept: Kept
   readonly to: Place
-  readonly terms: (turn: Turn) => Node[]
+  readonly terms: (turn: Turn) => (Node | undefined)[]
 }
 
 type Turn = Steps & { readonly derived: readonly ((node: Node) => Node | undefined)[] }
@@ -155,7 +155,7 @@ class Forward {
       : neurons.tensor('eligibility', own(Word.Eligibility))
     const role = `total by ${by?.name ?? 'x'}`
     return this.total(role, tensor, by ? learnt.indexOf(by) : 0, ({ results, derived }) =>
-      results.flatMap((result) => derived[s](result) ?? []),
+      results.map(derived[s]),
     )
   }
 
@@ -193,26 +193,38 @@ class Forward {
     return [last.at(-1) as Node, sum]
   }
 
+  /** Up to each step. */
+  private sums(turn: Turn): Node[][] {
+    const terms = this.totals.map((total) => total.terms(turn))
+    let sums = this.totals.map(({ kept }) => kept.leaf)
+    return turn.results.map((_, t) => {
+      sums = sums.map((sum, i) => {
+        const term = terms[i][t]
+        return term ? this.g.make('add', [sum, term]) : sum
+      })
+      return sums
+    })
+  }
+
   private section(times: number, count: number, from: number): Section {
-    const { g, zero, options, neurons } = this
+    const { zero, options, neurons } = this
     const turn = this.turn(count)
     const { potential } = this.layer.equations
     const potentials = options.changes
       ? [this.before.leaf, ...turn.states.map((one) => one[potential] ?? zero)]
       : []
+    const sums = this.sums(turn)
     const next = [
       ...turn.after,
       ...turn.derived.flatMap((of) => turn.after.map((node) => of(node) ?? zero)),
-      ...this.totals.map(({ kept, terms }) =>
-        terms(turn).reduce((a, b) => g.make('add', [a, b]), kept.leaf),
-      ),
+      ...sums[count - 1],
       ...potentials.slice(-1),
       ...this.spikesAfter(turn),
     ]
     return {
       ...{ times, steps: count, from },
       outputs: [
-        ...(options.silent ? [] : resultsOf(neurons, options, turn)),
+        ...(options.silent ? [] : resultsOf(neurons, options, turn, sums)),
         ...(options.changes ? [changesOf(neurons, potentials)] : []),
         ...recordedOf(neurons, options, turn),
       ],
@@ -300,7 +312,12 @@ function recordedOf({ g, layer }: Neurons, { recorded }: ForwardOptions, { all }
 }
 
 /** Masks of spikes, or numbers, and derivatives of each step alone. */
-function resultsOf(neurons: Neurons, options: ForwardOptions, { inputs, results }: Turn): Output[] {
+function resultsOf(
+  neurons: Neurons,
+  options: ForwardOptions,
+  { inputs, results }: Turn,
+  sums: readonly (readonly Node[])[],
+): Output[] {
   const { g, layer } = neurons
   const { rows = options.steps } = options
   const outputs: Output[] = []
@@ -311,7 +328,7 @@ function resultsOf(neurons: Neurons, options: ForwardOptions, { inputs, results 
       step: { word: Word.PlaneBytes },
     })
     const masks = results.map(({ args: [mask] }) => mask)
-    outputs.push({ kind: 'masks', to: { tensor, step: 0 }, masks })
+    outputs.push({ kind: 'masks', to: { tensor, step: 0 }, masks, sums })
   } else {
     const tensor = neurons.tensor('out', bySteps(Word.Out, rows))
     for (const [step, node] of results.entries())

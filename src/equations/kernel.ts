@@ -13,6 +13,7 @@ import {
 import {
   add,
   at,
+  bitsOf,
   type Code,
   functionOf,
   get,
@@ -32,8 +33,13 @@ import { Level, type Node, reachable } from './graph.js'
 /** What is written at the end of a turn's computation. */
 export type Output =
   | { readonly kind: 'store'; readonly to: Place; readonly node: Node }
-  /** A bit for each step of up to eight, in a byte of each neuron. */
-  | { readonly kind: 'masks'; readonly to: Place; readonly masks: readonly Node[] }
+  /** A bit for each step of up to eight, in a byte of each neuron; sums over steps up to each. */
+  | {
+      readonly kind: 'masks'
+      readonly to: Place
+      readonly masks: readonly Node[]
+      readonly sums: readonly (readonly Node[])[]
+    }
   /** For how many neurons and steps conditions hold: four sums at the start of scratch. */
   | { readonly kind: 'count'; readonly masks: readonly Node[] }
 
@@ -71,13 +77,6 @@ export interface KernelSpec {
   readonly sections: readonly Section[]
   /** Spikes of each neuron, a byte; `adds`: to what is there, where t > 0. */
   readonly counts?: { readonly tensor: Tensor; readonly adds: boolean }
-}
-
-const bits = new DataView(new ArrayBuffer(4))
-/** The bits of a float32. */
-function bitsOf(value: number): number {
-  bits.setFloat32(0, value)
-  return bits.getInt32(0)
 }
 
 /** Operations without arguments that are no constants. */
@@ -197,7 +196,7 @@ class Emitter extends Addresses {
     return `${at(store, [address, bytes])}\0`
   }
 
-  private masks(to: Place, masks: readonly Node[]): void {
+  private masks({ to, masks, sums }: Extract<Output, { kind: 'masks' }>): void {
     const found = this.vectors()
     for (const [bit, mask] of masks.entries()) {
       this.prepare(mask, true)
@@ -207,17 +206,20 @@ class Emitter extends Addresses {
         const one = op(Wasm.i32x4Shl, this.tree(mask, lane), i32(bit))
         this.body.push(set(local, op(Wasm.i32x4Sub, before, one)))
       }
+      this.complete(found)
+      for (const sum of sums[bit].map(this.spec.lower)) {
+        this.prepare(sum, true)
+        if (bit === 3) this.complete(this.locals.get(sum) ?? [])
+      }
     }
     if (this.spec.padded)
       for (const [lane, local] of found.entries())
         this.body.push(set(local, op(Wasm.v128And, this.real(lane), get(local))))
-    const [first] = found
-    const all = get(first)
-    const count = get(this.counts)
+    const all = get(found[0])
     this.body.push(
-      set(first, this.packed(found)),
+      set(found[0], this.packed(found)),
       this.storeBytes(this.pointer(to.tensor, to.step), all),
-      set(this.counts, op(Wasm.i8x16Add, count, op(Wasm.i8x16Popcnt, all))),
+      set(this.counts, op(Wasm.i8x16Add, get(this.counts), op(Wasm.i8x16Popcnt, all))),
     )
   }
 
@@ -254,7 +256,7 @@ class Emitter extends Addresses {
     for (const node of [...nodes.flatMap(({ args }) => args), ...roots])
       this.uses.set(node, (this.uses.get(node) ?? 0) + 1)
     for (const output of stored)
-      if (output.kind === 'masks') this.masks(output.to, output.masks)
+      if (output.kind === 'masks') this.masks(output)
       else if (output.kind === 'count') this.count(output.masks)
       else this.store(output.to, output.node)
     this.carryOn(
