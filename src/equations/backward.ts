@@ -4,7 +4,7 @@ import { RecurrentWord, NeuronWord as Word } from '../../assembly/opcodes.js'
 import type { Tensor } from './addresses.js'
 import type { Code } from './code.js'
 import { adjoints } from './derivatives.js'
-import { Level, type Node } from './graph.js'
+import { isFixed, Level, type Node, reachable } from './graph.js'
 import { kernel, type Output, type Section } from './kernel.js'
 import { bySteps, type Layer, Neurons, UNROLLED, words } from './layer.js'
 import { lowering } from './lower.js'
@@ -18,10 +18,30 @@ export interface BackwardOptions {
 /** A leaf, and what it begins with or becomes. */
 type Carried = readonly [leaf: Node, next: Node]
 type Turn = ReturnType<Neurons['turns']>[number]
+type Stored = Extract<Output, { kind: 'store' }>
+/** A turn backward. */
+interface Back extends Section {
+  readonly outputs: readonly Stored[]
+}
+
+/** Bytes of what is kept rather than computed again: half of a small second cache. */
+const MOST_KEPT = 2 ** 17
+
+const nodesOf = ({ outputs, carry }: Back): Node[] => [
+  ...outputs.map(({ node }) => node),
+  ...carry.map(([, next]) => next),
+]
+
+const mapped = (back: Back, f: (node: Node) => Node): Back => ({
+  ...back,
+  outputs: back.outputs.map((output) => ({ ...output, node: f(output.node) })),
+  carry: back.carry.map(([leaf, next]) => [leaf, f(next)]),
+})
 
 class Backward {
   private readonly neurons: Neurons
   private readonly zero: Node
+  private readonly lower: (node: Node) => Node
   private readonly learnt: Neurons['learnt']
   /** What derivatives by them are by. */
   private readonly raw: readonly Node[]
@@ -41,6 +61,7 @@ class Backward {
     const { neurons } = this
     const { g } = neurons
     this.zero = g.constant(0)
+    this.lower = lowering(g, layer.equations.functions)
     this.learnt = options.traces ? neurons.learnt : []
     this.raw = this.learnt.map((parameter) => neurons.origin(parameter))
     this.state = states.map((one) => g.leaf(one, Level.Neuron))
@@ -51,27 +72,28 @@ class Backward {
     this.traces = neurons.tensor('traces', { word: Word.Traces, pixel: { rows } })
   }
 
-  /** Steps that keep what the states were: before each turn, or before each step. */
-  private ahead({ times, steps, from }: Turn, kept: Tensor, each = false): Section {
+  /** Steps forward. */
+  private ahead(
+    { times, steps, from }: Turn,
+    outputs: (states: readonly (readonly Node[])[]) => readonly Output[],
+  ): Section {
     const { states, after } = this.neurons.steps(steps, this.state)
-    const before = [this.state, ...states.slice(0, -1)].slice(0, each ? steps : 1)
     return {
       ...{ times, steps, from },
-      outputs: before.flatMap((one, step) =>
-        one.map((node, row): Output => ({ kind: 'store', to: { tensor: kept, step, row }, node })),
-      ),
+      outputs: outputs([this.state, ...states.slice(0, -1)]),
       carry: this.state.map((leaf, i) => [leaf, after[i]] as const),
     }
   }
 
-  private keptLeaves(kept: Tensor): Node[] {
-    return this.layer.equations.states.map((one, row) =>
-      this.neurons.leaf(`kept ${one}`, Level.Neuron, { tensor: kept, step: 0, row }),
+  /** A row of a tensor for each of some nodes. */
+  private rows(role: string, tensor: Tensor, nodes: readonly Node[]): Node[] {
+    return nodes.map((_, row) =>
+      this.neurons.leaf(`${role} ${row}`, Level.Neuron, { tensor, step: 0, row }),
     )
   }
 
   /** Backward through the steps of a turn; `last`: there is none behind it. */
-  private back({ times, steps, from }: Turn, before: readonly Node[], last: boolean): Section {
+  private back({ times, steps, from }: Turn, before: readonly Node[], last: boolean): Back {
     const { neurons, zero, delta, adjoint, sums, raw } = this
     const { g } = neurons
     const { inputs, results, after } = neurons.steps(steps, before)
@@ -81,7 +103,7 @@ class Backward {
     })
     const roots = [...seeds, ...(last ? [] : after.map((node, i) => [node, adjoint[i]] as const))]
     const of = adjoints(g, neurons.surrogate, roots, new Set([...inputs, ...before, ...raw]))
-    const stores = inputs.map((input, step): Output => {
+    const stores = inputs.map((input, step): Stored => {
       const node = of(input) ?? zero
       return { kind: 'store', to: { tensor: delta, step }, node }
     })
@@ -96,9 +118,48 @@ class Backward {
     }
   }
 
+  /**
+   * What a turn takes from the one forward, by the steps it comes from: all that meets gradients,
+   * or the states before it, from which it is computed again, where that is too much.
+   */
+  private taken(back: Back): readonly Node[] {
+    const gradients = new Set([...this.adjoint, ...this.sums])
+    const taken = new Set<Node>()
+    for (const node of reachable(nodesOf(back)))
+      if (node.name.startsWith('delta ') || node.args.some((arg) => gradients.has(arg))) {
+        gradients.add(node)
+        for (const arg of node.args) if (!gradients.has(arg) && !isFixed(arg)) taken.add(arg)
+      }
+    if (this.bytes(taken.size) > MOST_KEPT) return this.state
+    return [...taken].sort((a, b) => a.depth - b.depth)
+  }
+
+  /** With leaves for what it takes. */
+  private taking(back: Back, taken: readonly Node[], kept: Tensor): Back {
+    const { g } = this.neurons
+    const rows = this.rows('kept', kept, taken)
+    const known = new Map(taken.map((node, row) => [node, rows[row]]))
+    const found = (node: Node): Node => known.get(node) ?? node
+    for (const node of reachable(nodesOf(back))) {
+      const args = node.args.map(found)
+      if (!known.has(node) && args.some((arg, i) => arg !== node.args[i]))
+        known.set(node, g.make(node.op, args, node))
+    }
+    return mapped(back, found)
+  }
+
+  /** Of so many rows for each turn. */
+  private bytes(rows: number): number {
+    const turns = Math.ceil(this.options.steps / UNROLLED)
+    return rows * turns * 16 * (this.layer.wide ? 2 : 1)
+  }
+
+  private stores(tensor: Tensor, nodes: readonly Node[], step = 0): Stored[] {
+    return nodes.map((node, row) => ({ kind: 'store', to: { tensor, step, row }, node }))
+  }
+
   private get storedSums(): Output[] {
-    const { traces, sums } = this
-    return sums.map((node, row) => ({ kind: 'store', to: { tensor: traces, step: 0, row }, node }))
+    return this.stores(this.traces, this.sums)
   }
 
   private func(name: string, start: readonly Carried[], sections: readonly Section[]): Code {
@@ -107,7 +168,7 @@ class Backward {
       ...{ name, words, width: layer.wide ? 2 : 1, padded: layer.padded, common: [] },
       ...{
         places: neurons.places,
-        lower: lowering(neurons.g, layer.equations.functions),
+        lower: this.lower,
         start,
         sections,
       },
@@ -128,10 +189,8 @@ class Backward {
 
   /** All steps, in one function. */
   all(name: string): { readonly func: Code; readonly scratch: number } {
-    const { neurons, layer, options } = this
-    const { length } = layer.equations.states
+    const { neurons, options } = this
     const turns = neurons.turns(options.steps)
-    const backwards = turns.toReversed()
     const isSingle = turns.length === 1 && turns[0].times === 1
     if (isSingle) {
       const first = neurons.first.map((node) => neurons.g.state(node))
@@ -140,19 +199,21 @@ class Backward {
       const func = this.func(name, start, [...sections, ...this.end(this.storedSums)])
       return { func, scratch: 0 }
     }
-    const kept = neurons.tensor('kept', { word: 0, kept: true, pixel: { rows: length } })
-    const before = this.keptLeaves(kept)
+    const backs = turns.map((turn) => mapped(this.back(turn, this.state, false), this.lower))
+    const taken = backs.map((back) => this.taken(back))
+    const rows = Math.max(...taken.map(({ length }) => length))
+    const kept = neurons.tensor('kept', { word: 0, kept: true, pixel: { rows } })
+    const ahead = turns.map((turn, i) => this.ahead(turn, () => this.stores(kept, taken[i])))
     const func = this.func(
       name,
       [...this.beginning, ...this.start(this.adjoint), ...this.start(this.sums)],
       [
-        ...turns.map((turn) => this.ahead(turn, kept)),
-        ...backwards.map((turn) => this.back(turn, before, false)),
+        ...(rows > 0 ? ahead : []),
+        ...backs.map((back, i) => this.taking(back, taken[i], kept)).reverse(),
         ...this.end(this.storedSums),
       ],
     )
-    const rows = length * Math.ceil(options.steps / UNROLLED)
-    return { func, scratch: rows * 16 * (layer.wide ? 2 : 1) }
+    return { func, scratch: this.bytes(rows) }
   }
 
   private get keptSteps(): Tensor {
@@ -165,7 +226,11 @@ class Backward {
   states(name: string): Code {
     const { neurons, options } = this
     const kept = this.keptSteps
-    const turns = neurons.turns(options.steps).map((turn) => this.ahead(turn, kept, true))
+    const turns = neurons
+      .turns(options.steps)
+      .map((turn) =>
+        this.ahead(turn, (states) => states.flatMap((one, step) => this.stores(kept, one, step))),
+      )
     return this.func(name, this.beginning, turns)
   }
 
@@ -175,24 +240,21 @@ class Backward {
     const { length } = layer.equations.states
     const later = neurons.g.make('later', [], { level: Level.Layer })
     const places = (tensor: Tensor, leaves: readonly Node[], role: string): Carried[] =>
-      leaves.map((leaf, row) => {
-        const before = neurons.leaf(`${role} ${row}`, Level.Neuron, { tensor, step: 0, row })
-        return [leaf, neurons.g.where(later, before, this.zero)]
-      })
+      this.rows(role, tensor, leaves).map((before, row) => [
+        leaves[row],
+        neurons.g.where(later, before, this.zero),
+      ])
     const kept = neurons.tensor('adjoints', {
       word: RecurrentWord.Adjoints,
       pixel: { rows: length },
-    })
-    const stored = adjoint.map((node, row): Output => {
-      return { kind: 'store', to: { tensor: kept, step: 0, row }, node }
     })
     const turn = { times: 1, steps: 1, from: 0 }
     return this.func(
       name,
       [...places(kept, adjoint, 'adjoint'), ...places(this.traces, sums, 'gradient')],
       [
-        this.back(turn, this.keptLeaves(this.keptSteps), false),
-        ...this.end([...stored, ...this.storedSums]),
+        this.back(turn, this.rows('kept', this.keptSteps, this.state), false),
+        ...this.end([...this.stores(kept, adjoint), ...this.storedSums]),
       ],
     )
   }
