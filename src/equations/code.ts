@@ -100,8 +100,10 @@ export const loop = (body: readonly Code[], again: Code): Code =>
 /** Instructions that do not run where a condition holds. */
 export const unless = (condition: Code, body: Code): Code => `\x02\x40${condition}\x0d\0${body}\x0b`
 
+/** What they take is added, not joined: joining copies it, in each of the trees around it again. */
 export const op = (code: Wasm, ...args: readonly Code[]): Code =>
-  args.join('') + (code > 255 ? `\xfd${unsigned(code & 255)}` : bytes(code))
+  args.reduce((all, arg) => all + arg, '') +
+  (code > 255 ? `\xfd${unsigned(code & 255)}` : bytes(code))
 
 /** An instruction on memory. */
 export const at = (code: Wasm, args: readonly Code[], offset = 0): Code =>
@@ -151,5 +153,8 @@ export function moduleOf(functions: readonly Code[], shared: boolean): Uint8Arra
     section(9, `\x01\0\x41\0\x0b${count}${functions.map((_, i) => unsigned(i)).join('')}`),
     section(10, count + functions.join('')),
   ]
-  return Uint8Array.from(module.join(''), (byte) => byte.charCodeAt(0))
+  const text = module.join('')
+  const out = new Uint8Array(text.length)
+  for (let i = 0; i < out.length; i++) out[i] = text.charCodeAt(i)
+  return out
 }
