@@ -84,7 +84,8 @@ function toNearest(x: number): number {
 const [MOST_NODES, MOST_DEPTH] = [20_000, 1500]
 
 export class Graph {
-  private readonly known = new Map<string, Node>()
+  private readonly known = new Map<string | number, Node>()
+  private readonly operations = new Map<string | number, number>()
 
   /** @param what messages call the equations */
   constructor(private readonly what: string) {}
@@ -97,11 +98,10 @@ export class Graph {
       const found = f(a, b, c)
       return typeof found === 'boolean' ? this.truth(found) : this.constant(found)
     }
-    let key = `${op} `
-    if (args.length === 0 || value || level)
-      key += `${level} ${Object.is(value, -0) ? '-0' : value} `
-    if (name) key += `${name} `
-    for (const { id } of args) key += `${id},`
+    const key =
+      args.length === 0 || args.length > 2 || value || level || name
+        ? `${op} ${level} ${Object.is(value, -0) ? '-0' : value} ${name} ${args.map(idOf).join()}`
+        : this.keyOf(op, args)
     let node = this.known.get(key)
     if (node) return node
     const depth = args.reduce((most, arg) => Math.max(most, arg.depth + 1), 0)
@@ -114,6 +114,13 @@ export class Graph {
     node = { id: this.known.size, op, args, value, name, level: highest, depth }
     this.known.set(key, node)
     return node
+  }
+
+  /** The same as a number, which is made and found in less time, where there is no more to tell. */
+  private keyOf(op: string | number, [a, b]: readonly Node[]): number {
+    const operation = this.operations.get(op) ?? this.operations.size
+    this.operations.set(op, operation)
+    return (operation * (MOST_NODES + 1) + a.id) * (MOST_NODES + 1) + (b ? b.id + 1 : 0)
   }
 
   constant(value: number): Node {
@@ -226,6 +233,8 @@ export class Graph {
   }
 }
 
+const idOf = ({ id }: Node): number => id
+
 export const isCondition = ({ op }: Node): boolean => conditions.has(op)
 
 /** Whether it is a constant of this value; −0 is another one than 0. */
@@ -261,7 +270,10 @@ export function power(g: Graph, x: Node, n: Node): Node {
 
 /** All nodes that some are made of, what one is made of before it. */
 export function reachable(roots: readonly Node[]): Node[] {
-  const found = new Set(roots)
-  for (const node of found) for (const arg of node.args) found.add(arg)
-  return [...found].sort((a, b) => a.id - b.id)
+  const found = Array<Node | undefined>(Math.max(0, ...roots.map(idOf)) + 1)
+  for (const root of roots) found[root.id] = root
+  // What a node is made of has smaller numbers.
+  for (let id = found.length - 1; id >= 0; id--)
+    for (const arg of found[id]?.args ?? []) found[arg.id] = arg
+  return found.filter((node) => node !== undefined)
 }
