@@ -56,7 +56,9 @@ export function of(layer: Cell | Equations, ...more: []): NeuronEntry {
   const { kind, recurrence } = Object(layer) as Partial<Cell | Equations>
   expect(
     (kind === 'cell' || kind === 'equations') && !recurrence,
-    () => `neurons.of takes a layer of neurons such as lif(), got ${describe(layer)}`,
+    () =>
+      `neurons.of takes a layer of neurons such as lif() that is not recurrent, got ` +
+      (recurrence ? 'one that is; give it what recurrent() was given' : (kind ?? describe(layer))),
   )
   const { surrogate } = layer
   if (layer.kind === 'equations') {

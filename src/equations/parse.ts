@@ -45,8 +45,10 @@ export interface Source {
   readonly text: string
 }
 
-/** Characters of a line that messages show, and of a text at most. */
-const [SHOWN, MOST_TEXT] = [100, 8192]
+/** Characters of a line that messages show. */
+const SHOWN = 100
+/** Characters of a text at most. */
+export const MOST_TEXT = 8192
 const MOST_LINES = 100
 const LINE_END = /\r\n?|\n/
 /** The most parentheses and signs; operators in a row. */
@@ -77,11 +79,11 @@ const BLANK = /[ \t]*(?:#[^\r\n]*)?/y
 const TOKEN =
   /((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|([\p{L}_][\p{L}\p{N}_]*)|[<>=!]=|\r\n?|[-+*/^()<>,=;\n]/uy
 
-function tokensOf(source: Source): Token[] {
+function tokensOf(source: Source, most: number): Token[] {
   const { what, text } = source
-  if (text.length > MOST_TEXT)
+  if (text.length > most)
     throw new SpikewasmError(
-      `${what} must be a text of at most ${MOST_TEXT} characters, got ${text.length}`,
+      `${what} must be a text of at most ${most} characters, got ${text.length}`,
     )
   const tokens: Token[] = []
   let open = 0
@@ -286,9 +288,11 @@ class Parser {
 /**
  * Lines `name = expression`, `dv/dt = expression`, or an expression alone, one below the other or
  * parted by `;`. From # on a line is a comment.
+ * @param most characters
  * @throws EquationError for what is none of them
  */
-export const parse = (source: Source): Line[] => new Parser(source, tokensOf(source)).lines()
+export const parse = (source: Source, most = MOST_TEXT): Line[] =>
+  new Parser(source, tokensOf(source, most)).lines()
 
 /** The trees that one holds. */
 export function branches(tree: Tree): readonly Tree[] {

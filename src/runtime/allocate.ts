@@ -110,7 +110,8 @@ export async function allocateLoan(
     `(its largest buffer, ${name}: ${size(bytes)})`
   const refuse = (why: string, limit: number): never => {
     const { options } = plan
-    const fitting = largestBatch({ options, bytes: total }, limit, settings.threads)
+    const fewer = name.endsWith(' states') ? 'record fewer names, or: ' : ''
+    const fitting = fewer + largestBatch({ options, bytes: total }, limit, settings.threads)
     throw new SpikewasmError(`${needs}, ${why}; ${fitting}`)
   }
   if (total > MAX_BYTES) return refuse('WebAssembly addresses at most 4 GiB', MAX_BYTES)

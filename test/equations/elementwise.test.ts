@@ -245,7 +245,7 @@ test('mistakes are told at their place in the text', async () => {
     [() => starting({ u: 'q' }), /^neuron.init.u must be a number, or the name of a param/],
     [() => starting({ u: 'p' }), /parameter that is not learnt, got "p"$/],
     [() => starting({ u: NaN }), /^neuron.init.u must be a number/],
-    [() => starting({ v: 1 }), /^neuron.init.v is not an option; known are u/],
+    [() => starting({ v: 1 }), /^neuron.init: the text has no state "v"; there are u/],
     [() => elementwise(3 as never), /^elementwise takes a text of equations, got 3/],
   ]
   for (const [make, expected] of told) assert.match(await messageOf(async () => make()), expected)

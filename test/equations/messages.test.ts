@@ -1,7 +1,17 @@
 /** What is wrong with a text is said by line, column and a caret below the place. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type EquationOptions, flatten, linear, neuron, sequential } from '../../src/index.js'
+import {
+  type EquationOptions,
+  elementwise,
+  flatten,
+  lif,
+  linear,
+  neuron,
+  neurons,
+  recurrent,
+  sequential,
+} from '../../src/index.js'
 
 const messageOf = (make: () => unknown): string => {
   try {
@@ -115,6 +125,28 @@ test('mistakes without a place name what is missing', () => {
   const most = 'neuron: there must be at most 16 states, got 17'
   refused([...many, 'output = s0'].join('\n'), {}, most)
   neuron([...many.slice(1), 'output = s1'].join('\n'))
+  const wrongOf = (options: object): string => messageOf(() => neuron('output = x', {}, options))
+  assert.is(
+    wrongOf({ learn: ['a'] }),
+    'neuron.learn names ["a"], but there are no parameters that can be learnt',
+  )
+  assert.is(wrongOf({ init: { v: 1 } }), 'neuron.init: the text has no state "v"; there are none')
+  assert.match(
+    wrongOf({ surrogate: 'atan2' }),
+    /^neuron.surrogate must be one of sigmoid, atan, .*or a text of x and alpha, got "atan2"$/,
+  )
+  assert.is(
+    messageOf(() => elementwise(' '.repeat(8184))),
+    'elementwise must be a text of at most 8183 characters, got 8184',
+  )
+  assert.is(
+    messageOf(() => recurrent(elementwise('x'))),
+    'recurrent(elementwise()) has no spikes to send; it takes cells that spike, as lif()',
+  )
+  assert.match(
+    messageOf(() => neurons.of(recurrent(lif()))),
+    /^neurons.of takes .* not recurrent, got one that is; give it what recurrent/,
+  )
   refused(' '.repeat(8193), {}, 'neuron must be a text of at most 8192 characters, got 8193')
 })
 

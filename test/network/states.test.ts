@@ -282,6 +282,11 @@ test('refusals', async () => {
     await refused(null),
     /^compile\.record must be true, false, 'all', a list of layers,/,
   )
+  const large = { purpose: 'inference', timeSteps: 4096, frames: false, batchSize: 4000 } as const
+  assert.match(
+    await messageOf(() => compile({ ...large, record: 'all' })),
+    /largest buffer, 1 states: .*; record fewer names, or: the largest batch that fits is \d+$/,
+  )
   const some = await compile({ record: { '1': ['u'] } })
   const none = await compile()
   assert.is(

@@ -157,7 +157,8 @@ test('the page is small, and the field of equations comes when it is opened', ()
   const all = bytes.reduce((sum, [, size]) => sum + size, 0)
   // The goal is 45 * 1024, with the library; a larger number than today's needs a reason.
   assert.ok(first <= 111_700, `${first} bytes of JavaScript, gzipped`)
-  assert.ok(all <= 129_000, `${all} bytes with the field`)
+  // Messages that point at their place, and comparisons in any form, have raised it by 0.6 kB.
+  assert.ok(all <= 129_700, `${all} bytes with the field`)
 })
 
 test('a slow library is given fewer images a step, so that a call takes some seconds', async () => {
@@ -476,7 +477,11 @@ async function edited(page: Page): Promise<void> {
     const { figures } = await drawing(page)
     await page.fill(`#own-${name}`, value)
     const { mistake } = await drawing(page)
-    assert.match(mistake, /must|belong|unknown|is not|line|known/, `${name}: ${value}`)
+    assert.match(
+      mistake,
+      /must|belong|unknown|is not|line|known|no state|no parameters/,
+      `${name}: ${value}`,
+    )
     await page.selectOption('#own-preset', 'lif')
     await page.selectOption('#own-preset', 'izhikevich')
     assert.is((await drawing(page)).figures, figures, 'all is well again')

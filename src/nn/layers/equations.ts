@@ -7,7 +7,7 @@ import {
   readSurrogate,
   type TextEquations,
 } from '../../equations/neuron.js'
-import { EquationError, type Line, parse, type Source } from '../../equations/parse.js'
+import { EquationError, type Line, MOST_TEXT, parse, type Source } from '../../equations/parse.js'
 import type { Range } from '../../equations/step.js'
 import { surrogateTexts } from '../../equations/surrogates.js'
 import {
@@ -16,6 +16,7 @@ import {
   checkOptions,
   describe,
   expect,
+  listNames,
   SpikewasmError,
 } from '../../errors.js'
 import { neuronKind } from './neuron-kind.js'
@@ -147,8 +148,13 @@ function checkInit(
   states: readonly string[],
   { parameters, learn }: Pick<Equations, 'parameters' | 'learn'>,
 ): void {
-  checkOptions(`${what}.init`, init, states)
-  for (const [name, value] of Object.entries(init))
+  for (const [name, value] of Object.entries(init)) {
+    expect(
+      states.includes(name),
+      () =>
+        `${what}.init: the text has no state ${describe(name)}; there are ` +
+        (listNames(states) || 'none'),
+    )
     expect(
       typeof value === 'string'
         ? Object.hasOwn(parameters, value) && !learn.includes(value)
@@ -157,6 +163,7 @@ function checkInit(
         `${what}.init.${name} must be a number, or the name of a parameter that is not learnt, ` +
         `got ${describe(value)}`,
     )
+  }
 }
 
 const checkText = (what: string, text: unknown): void =>
@@ -229,8 +236,10 @@ export function neuronOf(
   if (isSurrogate(surrogate))
     return { ...shared, ...checkSurrogate(what, { ...options, surrogate }) }
   expect(
-    typeof surrogate === 'string',
-    () => `${what}.surrogate must be a name or a text, got ${describe(surrogate)}`,
+    typeof surrogate === 'string' && !/^(?!x$|alpha$|pi$)[a-z]\w*$/i.test(surrogate),
+    () =>
+      `${what}.surrogate must be one of ${Object.keys(surrogateTexts).join(', ')}, or a text of ` +
+      `x and alpha, got ${describe(surrogate)}`,
   )
   readSurrogate({ what: `${what}.surrogate`, text: surrogate })
   const { alpha = 1 } = options
@@ -240,6 +249,8 @@ export function neuronOf(
   )
   return { ...shared, surrogate, alpha }
 }
+
+const OUTPUT = 'output = '
 
 /** Options of `elementwise`. */
 export interface ElementwiseOptions {
@@ -271,7 +282,7 @@ export function elementwise(
   checkText('elementwise', text)
   checkOptions('elementwise', options, ['learn', 'seed'])
   const source = { what: 'elementwise', text }
-  const lines = parse(source)
+  const lines = parse(source, MOST_TEXT - OUTPUT.length)
   const last = lines.at(-1)
   if (!last || last.name !== undefined)
     throw new EquationError(source, last?.at ?? 0, 'the last line must be an expression alone')
@@ -290,7 +301,7 @@ export function elementwise(
         'line assigns it; use neuron()',
     )
   return {
-    ...{ kind: 'equations', text: `${text.slice(0, last.at)}output = ${text.slice(last.at)}` },
+    ...{ kind: 'equations', text: `${text.slice(0, last.at)}${OUTPUT}${text.slice(last.at)}` },
     ...fields,
     ...{ init: {}, ...checkSurrogate('elementwise', {}) },
   }

@@ -195,7 +195,8 @@ ${fires}`,
 /**
  * Quadratic integrate-and-fire neurons: [C, H, W] → [C, H, W], tau dv/dt = a0(v − vRest)(v − vC) +
  * x; a neuron spikes at vThreshold, behind which v is vReset (Latham et al. 2000, doi
- * 10.1152/jn.2000.83.2.808). Potentials lie near 0 … 1, as those of `lif`; `dt` is 1.
+ * 10.1152/jn.2000.83.2.808). Potentials lie near 0 … 1, as those of `lif`; `dt` is 1. A current
+ * far below 0 makes it spike too, where a step leaps over the valley of the parabola.
  * @throws SpikewasmError when an option is unknown or out of range
  */
 export const quadraticIntegrateAndFire = (

@@ -52,7 +52,10 @@ export function checkLearn<K extends string>(
   expect(
     Array.isArray(given) &&
       given.every((one, i) => known.includes(one) && given.indexOf(one) === i),
-    () => `${name} must name parameters (${known.join(', ')}), each once, got ${describe(given)}`,
+    () =>
+      known.length > 0
+        ? `${name} must name parameters (${known.join(', ')}), each once, got ${describe(given)}`
+        : `${name} names ${describe(given)}, but there are no parameters that can be learnt`,
   )
   return known.filter((one) => given.includes(one))
 }
