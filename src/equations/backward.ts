@@ -148,7 +148,7 @@ class Backward {
     return mapped(back, found)
   }
 
-  /** Of so many rows for each turn. */
+  /** Bytes of so many rows for each turn. */
   private bytes(rows: number): number {
     const turns = Math.ceil(this.options.steps / UNROLLED)
     return rows * turns * 16 * (this.layer.wide ? 2 : 1)
