@@ -2,6 +2,7 @@
 
 import { Control } from '../../assembly/opcodes.js'
 import type { Graph } from '../graph/trace.js'
+import { labelOf } from '../nn/layers/kinds.js'
 import type { ProgramName } from '../plan/plan.js'
 import { Purpose as Draw, RandomStream } from '../random.js'
 import { type Arena, programOf } from './arena.js'
@@ -38,6 +39,6 @@ export function failureOf(session: Source, program: ProgramName, error: unknown)
   const record = records[view.getUint32(Control.Progress, true)]
   const layer = session.graph.nodes[record?.layer ?? 0]
   const cause = error instanceof Error ? error.message : String(error)
-  const where = `layer ${layer?.name || layer?.kind || '?'} (${layer?.kind ?? '?'})`
-  return `a worker failed at ${where}: ${cause}`
+  const where = layer ? `${layer.name || layer.kind} (${labelOf(layer)})` : '?'
+  return `a worker failed at layer ${where}: ${cause}`
 }

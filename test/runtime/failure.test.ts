@@ -172,7 +172,7 @@ for (const threads of [1, 2])
       words.setUint32(op, 9999 | (1 << Rec.GroupShift), true)
       assert.match(
         await messageOf(() => soon(model.trainStep(x, y))),
-        /a worker failed at layer fire \(neuron\): .*unreachable/,
+        /a worker failed at layer fire \(lif\): .*unreachable/,
       )
       expectSameBits(
         'parameters after the failure',
@@ -205,7 +205,7 @@ for (const threads of [1, 2])
       await soon(model.predict(x))
       assert.match(
         await messageOf(() => soon(model.predict(x.subarray(0, 768)))),
-        /a worker failed at layer fire \(neuron\): .*unreachable/,
+        /a worker failed at layer fire \(lif\): .*unreachable/,
       )
       expectSameBits('parameters after the failure', before, model.stateDict())
       await expectBroken(model, before)
