@@ -26,7 +26,8 @@ const known = new Map<string, Kernel>()
 const made = new Map<string, Kernels>()
 let count = 0
 
-function remember<V>(map: Map<string, V>, key: string, value: V, most: number): V {
+/** Keeps a value, and forgets the oldest of more than `most`. */
+export function remember<V>(map: Map<string, V>, key: string, value: V, most: number): V {
   map.set(key, value)
   const [oldest] = map.keys()
   if (map.size > most) map.delete(oldest)

@@ -93,25 +93,32 @@ const linesOf = (text: string): (readonly [name: string, expression: string])[] 
     return [name, expression]
   })
 
-/** Lines of the package's own. */
-export function written(text: string): Written {
-  const lines = linesOf(text)
-  return {
-    text,
-    run(g, names) {
-      let last = g.constant(0)
-      for (const [name, expression] of lines) {
-        const reader = new Reader(expression, g, names)
-        last = name === 'spike' ? reader.spike() : reader.value()
-        names.set(name, last)
-      }
-      return last
-    },
-  }
-}
+/** Lines of the package's own, which are read when they are run. */
+export const written = (text: string): Written => ({
+  text,
+  run(g, names) {
+    let last = g.constant(0)
+    for (const [name, expression] of linesOf(text)) {
+      const reader = new Reader(expression, g, names)
+      last = name === 'spike' ? reader.spike() : reader.value()
+      names.set(name, last)
+    }
+    return last
+  },
+})
+
+/** Each layer's kind asks several times; presets have no more texts than sets of options. */
+const known = new Map<string, Equations>()
 
 /** A neuron of the package's own; ranges stand above what a step runs. */
 export function writtenNeuron(what: string, text: string): Equations {
+  const key = `${what} ${text}`
+  const found = known.get(key) ?? readWritten(what, text)
+  known.set(key, found)
+  return found
+}
+
+function readWritten(what: string, text: string): Equations {
   const lines = linesOf(text)
   const steps = lines.filter(([name]) => name)
   const ranges = new Map(

@@ -217,6 +217,9 @@ function checkBelow(name: string, vReset: Values, vThreshold: Values): void {
   }
 }
 
+/** Cells of which nothing is said. */
+const standards = new Map<CellType, Cell>()
+
 /** A cell made anew by its function, from the fields of one. */
 export function cellAgain({ type, ...of }: Omit<Cell, 'kind' | 'recurrence'>): Cell {
   expect(
@@ -224,7 +227,8 @@ export function cellAgain({ type, ...of }: Omit<Cell, 'kind' | 'recurrence'>): C
     () => `cell.type must be one of ${Object.keys(cellTypes).join(', ')}, got ${describe(type)}`,
   )
   const { options } = cellTypes[type]
-  const standard = cellOf(type, {})
+  const standard = standards.get(type) ?? cellOf(type, {})
+  standards.set(type, standard)
   const isOption = ([key, value]: [string, unknown]): boolean =>
     options.includes(key as keyof Cell)
       ? value !== null

@@ -1,5 +1,7 @@
 /** Neurons from equations of the user's own. */
 
+import type { Graph } from '../../equations/graph.js'
+import { remember } from '../../equations/kernel-set.js'
 import {
   isLate,
   leakOf,
@@ -82,9 +84,18 @@ export const equationOptions = [
   'seed',
 ] as const
 
+/** A layer's kind asks for its text several times. */
+const known = new Map<string, TextEquations>()
+const MOST_KNOWN = 64
+
 /** The text of a layer, read. */
-export const equationsOf = ({ text, parameters, ...options }: Equations): TextEquations =>
-  readNeuron({ what: 'neuron', text }, Object.keys(parameters), options)
+export function equationsOf({ text, parameters, init, dt, solver }: Equations): TextEquations {
+  const names = Object.keys(parameters)
+  const key = JSON.stringify([text, names, init, dt, solver])
+  const make = (): TextEquations =>
+    readNeuron({ what: 'neuron', text }, names, { init, dt, solver })
+  return known.get(key) ?? remember(known, key, make(), MOST_KNOWN)
+}
 
 /** Whether it is an activation: a number of each step alone. */
 function isElementwise(layer: Equations): boolean {
@@ -315,7 +326,6 @@ export const storedName = (name: string, range: Range | undefined): string =>
 export function equationsModel(layer: Equations): NeuronModel {
   const equations = equationsOf(layer)
   const { parameters, surrogate, alpha, init, seed } = layer
-  const leak = leakOf(equations, parameters, layer.learn)
   const name = (one: string): [string, string] => [one, storedName(one, equations.ranges.get(one))]
   return {
     equations,
@@ -327,11 +337,18 @@ export function equationsModel(layer: Equations): NeuronModel {
     alpha,
     init,
     seed,
-    leak,
-    isLate: isLate(equations, parameters, layer.learn),
-    leakExpression: Number.isNaN(leak)
-      ? undefined
-      : { text: String(leak), run: (g) => g.constant(leak) },
+    get leak() {
+      return leakOf(equations, parameters, layer.learn)
+    },
+    get isLate() {
+      return isLate(equations, parameters, layer.learn)
+    },
+    get leakExpression() {
+      const { leak } = this
+      return Number.isNaN(leak)
+        ? undefined
+        : { text: String(leak), run: (g: Graph) => g.constant(leak) }
+    },
     recurrence: layer.recurrence,
     learn: new Map(layer.learn.map(name)),
   }

@@ -50,8 +50,9 @@ function linesOf(cell: Cell): string[] {
 /** What a cell is: the numbers are those that its lines name. */
 export function presetOf(cell: Cell, text = linesOf(cell).join('\n')): NeuronModel {
   const { surrogate, alpha, vReset, tau, learn } = cell
+  const words: readonly string[] = text.match(/\w+/g) ?? []
   const values = Object.entries(cell).filter((entry): entry is [string, Values] =>
-    new RegExp(`\\b${entry[0]}\\b`).test(text),
+    words.includes(entry[0]),
   )
   return {
     equations: writtenNeuron(cell.type, text),
