@@ -256,8 +256,11 @@ export function checkNeuron(
   checkInteger('checkNeuron.steps', steps, 1, 255)
   checkInteger('checkNeuron.neurons', neurons, 1, 4096)
   expect(
-    Array.isArray(input) && input.length === 2 && input.every(Number.isFinite),
-    () => `checkNeuron.input must be two finite numbers, got ${describe(input)}`,
+    Array.isArray(input) &&
+      input.length === 2 &&
+      input.every(Number.isFinite) &&
+      input[0] <= input[1],
+    () => `checkNeuron.input must be two finite numbers, the smaller first, got ${describe(input)}`,
   )
   expect(tolerance > 0, () => `checkNeuron.tolerance must be > 0, got ${describe(tolerance)}`)
   const layer = checkedLayer(text, parameters, given)

@@ -111,10 +111,10 @@ class Backward {
       const part = of(raw[i])
       return [leaf, part ? g.make('add', [leaf, part]) : leaf]
     })
-    const adjoints_ = adjoint.map((leaf, i): Carried => [leaf, of(before[i]) ?? zero])
+    const behind = adjoint.map((leaf, i): Carried => [leaf, of(before[i]) ?? zero])
     return {
       ...{ times, steps, from, backwards: true, outputs: stores.reverse() },
-      carry: [...(last ? [] : adjoints_), ...added],
+      carry: [...(last ? [] : behind), ...added],
     }
   }
 
@@ -140,7 +140,7 @@ class Backward {
     const rows = this.rows('kept', kept, taken)
     const known = new Map(taken.map((node, row) => [node, rows[row]]))
     const found = (node: Node): Node => known.get(node) ?? node
-    for (const node of reachable(nodesOf(back))) {
+    for (const node of reachable(nodesOf(back), new Set(taken))) {
       const args = node.args.map(found)
       if (!known.has(node) && args.some((arg, i) => arg !== node.args[i]))
         known.set(node, g.make(node.op, args, node))
@@ -244,17 +244,17 @@ class Backward {
         leaves[row],
         neurons.g.where(later, before, this.zero),
       ])
-    const kept = neurons.tensor('adjoints', {
+    const adjoints = neurons.tensor('adjoints', {
       word: RecurrentWord.Adjoints,
       pixel: { rows: length },
     })
     const turn = { times: 1, steps: 1, from: 0 }
     return this.func(
       name,
-      [...places(kept, adjoint, 'adjoint'), ...places(this.traces, sums, 'gradient')],
+      [...places(adjoints, adjoint, 'adjoint'), ...places(this.traces, sums, 'gradient')],
       [
         this.back(turn, this.rows('kept', this.keptSteps, this.state), false),
-        ...this.end([...this.stores(kept, adjoint), ...this.storedSums]),
+        ...this.end([...this.stores(adjoints, adjoint), ...this.storedSums]),
       ],
     )
   }

@@ -268,12 +268,14 @@ export function power(g: Graph, x: Node, n: Node): Node {
   return n.value & 1 ? g.mul(x, square) : square
 }
 
-/** All nodes that some are made of, what one is made of before it. */
-export function reachable(roots: readonly Node[]): Node[] {
+/** All nodes that some are made of, what one is made of before it; of `ends` nothing below. */
+export function reachable(roots: readonly Node[], ends?: ReadonlySet<Node>): Node[] {
   const found = Array<Node | undefined>(Math.max(0, ...roots.map(idOf)) + 1)
   for (const root of roots) found[root.id] = root
   // What a node is made of has smaller numbers.
-  for (let id = found.length - 1; id >= 0; id--)
-    for (const arg of found[id]?.args ?? []) found[arg.id] = arg
+  for (let id = found.length - 1; id >= 0; id--) {
+    const node = found[id]
+    if (node && !ends?.has(node)) for (const arg of node.args) found[arg.id] = arg
+  }
   return found.filter((node) => node !== undefined)
 }

@@ -124,9 +124,14 @@ function asCell(node: Partial<NodeJson> | null): Partial<NodeJson> | null {
   const { kind, layer } = Object(node) as NodeJson
   if (kind !== 'neuron' || typeof layer !== 'object') return node
   const { learnable, ...others } = layer
-  const type = learnable === true ? 'plif' : layer.tau === 'Infinity' ? 'integrateAndFire' : 'lif'
+  const never = layer.tau === 'Infinity' && layer.decayInput === false
+  const type = learnable === true ? 'plif' : never ? 'integrateAndFire' : 'lif'
   const fields = typeof learnable === 'boolean' ? others : layer
-  return { ...node, kind: 'cell', layer: { type, ...fields } }
+  const usual = {
+    ...{ tauSyn: null, tauAdaptation: null, beta: 0, inputScale: 1, vRest: layer.vReset ?? 0 },
+    ...{ fires: 'atOrAbove', refractory: 0, learn: learnable === true ? ['tau'] : [] },
+  }
+  return { ...node, kind: 'cell', layer: { type, ...usual, ...fields } }
 }
 
 /**

@@ -112,7 +112,7 @@ export const chargeOptions = [
 
 /** What neurons read, as an op plans it. */
 export interface Currents {
-  /** Of the neurons over all steps. */
+  /** Axes of the neurons over all steps. */
   readonly extent: Extent
   /** Over which means run; default: the steps of the extent. */
   readonly totalSteps?: number

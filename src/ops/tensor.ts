@@ -25,7 +25,7 @@ export type ValueType = 'float32' | 'uint8' | 'int8' | 'int32'
 export interface TensorInfo {
   /** As messages call it; the plan has its own array under this name. */
   readonly name: string
-  /** Of the arrays that `run` takes and returns, and of the plan's own. */
+  /** Type of the arrays that `run` takes and returns, and of the plan's own. */
   readonly type: ValueType
   /** PyTorch's shape: of arrays that `run` takes and returns. */
   readonly shape: readonly number[]

@@ -46,7 +46,7 @@ export interface Fixed<
 
 /** One of an op's types for options `O`. */
 export type TypeOf<Types extends OpTypes, O, Name extends keyof OpTypes> = (Types & {
-  /** Of a call. */
+  /** Options of a call. */
   readonly options: O
 })[Name]
 
@@ -63,7 +63,7 @@ export type Option<O, K extends string, Default> = K extends keyof O
 export type Asks<O, K extends string, Default = false> =
   Option<O, K, Default> extends infer V ? (V extends false | undefined ? false : true) : never
 
-/** Of these options, those that ask for something whatever a run knows. */
+/** Those options that ask for something whatever a run knows. */
 export type Certain<O, K extends string> = K extends unknown
   ? [Asks<O, K>] extends [true]
     ? K

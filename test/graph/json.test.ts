@@ -351,6 +351,7 @@ for (const [fields, layer] of [
   [{}, lif()],
   [{ decayInput: true, vReset: -0.5, alpha: 3 }, lif({ decayInput: true, vReset: -0.5, alpha: 3 })],
   [{ tau: 'Infinity', vThreshold: 2 }, integrateAndFire({ vThreshold: 2 })],
+  [{ tau: 'Infinity', decayInput: true }, lif({ tau: Infinity, decayInput: true })],
   [{ tau: 3, learnable: true, detachReset: false }, plif({ tau: 3, detachReset: false })],
 ] as const)
   test(`networks of older files, ${JSON.stringify(fields)}`, () => {
@@ -372,6 +373,25 @@ test('neurons of older files are checked as those of today', () => {
     /node 1, "", cannot be made: lif\.learnable is not an option/,
   )
   assert.throws(read({ tau: 1 }), /node 1, "", cannot be made: lif\.tau must be > 1, got 1/)
+  for (const key of ['tau', 'vThreshold', 'alpha', 'decayInput', 'detachReset'])
+    assert.throws(read({ [key]: null }), new RegExp(`lif\\.${key} must be .*, got null`))
+  assert.throws(read({ tau: undefined }), /lif\.tau is missing/)
+})
+
+test('cells that nobody has made are refused, or are what they say', () => {
+  const wrong = (layer: object, expected: RegExp): void =>
+    assert.throws(() => trace(sequential(layer as never), [4, 1, 1]), expected)
+  const { tau: _, ...lacking } = lif()
+  wrong(lacking, /lif\.tau is missing/)
+  wrong({ ...lif(), tau: null }, /lif\.tau must be .*, got null/)
+  wrong({ ...cubaLif(), tauSyn: null }, /cubaLif\.tauSyn must be .*, got null/)
+  wrong({ ...lif(), vThreshold: null }, /lif\.vThreshold must be .*, got null/)
+  wrong({ ...lif(), tauSyn: Number.POSITIVE_INFINITY }, /lif\.tauSyn is not an option/)
+  wrong({ ...integrateAndFire(), tau: Number.NaN }, /integrateAndFire\.tau is not an option/)
+  wrong({ ...plif(), learn: [] }, /plif\.learn must hold \["tau"\]/)
+  wrong({ ...leakyIntegrator(), beta: 1 }, /leakyIntegrator\.beta is not an option/)
+  for (const layer of [alif(), alif({ tauSyn: 3 }), lif({ vReset: 0 }), leakyIntegrator()])
+    assert.equal(trace(sequential(layer), [4, 1, 1]).nodes[1].layer, layer)
 })
 
 test.run()

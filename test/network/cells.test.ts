@@ -211,6 +211,21 @@ for (const options of [
         expectClose(name, states[i + 2][name].data, data, 1e-5)
   })
 
+test('without leak, decayInput leaves nothing of the input: a number as lists of it', async () => {
+  const options = { tau: Number.POSITIVE_INFINITY, decayInput: true } as const
+  const each = { ...options, tau: [options.tau, options.tau, options.tau] }
+  for (const make of [lif, cubaLif, alif, leakyIntegrator])
+    for (const given of [options, each]) {
+      const model = await sequential(make(given), integrator()).compile({
+        input: [3],
+        timeSteps: 4,
+      })
+      const { logits } = await model.predict(Float32Array.of(0.6, 3, -2))
+      assert.ok(logits.every((value) => value === 0))
+      await model.dispose()
+    }
+})
+
 test('inputScale multiplies what comes back to a recurrent layer too', async () => {
   const outputs: Float32Array[] = []
   // Powers of two round nothing.

@@ -157,8 +157,8 @@ test('the page is small, and the field of equations comes when it is opened', ()
   const all = bytes.reduce((sum, [, size]) => sum + size, 0)
   // The goal is 45 * 1024, with the library; a larger number than today's needs a reason.
   assert.ok(first <= 111_700, `${first} bytes of JavaScript, gzipped`)
-  // Messages that point at their place, and comparisons in any form, have raised it by 0.6 kB.
-  assert.ok(all <= 129_700, `${all} bytes with the field`)
+  // Messages that point at their place, and comparisons in any form, have raised it by 0.7 kB.
+  assert.ok(all <= 129_800, `${all} bytes with the field`)
 })
 
 test('a slow library is given fewer images a step, so that a call takes some seconds', async () => {

@@ -211,14 +211,11 @@ function checkBelow(name: string, vReset: Values, vThreshold: Values): void {
   for (let i = 0; i < count; i++) {
     const [reset, threshold] = both.map((values) => values[i % values.length])
     expect(
-      reset < threshold,
+      Math.fround(reset) < Math.fround(threshold),
       () => `${name}.vReset must be null or < vThreshold (${threshold}), got ${reset}`,
     )
   }
 }
-
-/** Cells of which nothing is said. */
-const standards = new Map<CellType, Cell>()
 
 /** A cell made anew by its function, from the fields of one. */
 export function cellAgain({ type, ...of }: Omit<Cell, 'kind' | 'recurrence'>): Cell {
@@ -227,11 +224,22 @@ export function cellAgain({ type, ...of }: Omit<Cell, 'kind' | 'recurrence'>): C
     () => `cell.type must be one of ${Object.keys(cellTypes).join(', ')}, got ${describe(type)}`,
   )
   const { options } = cellTypes[type]
-  const standard = standards.get(type) ?? cellOf(type, {})
-  standards.set(type, standard)
-  const isOption = ([key, value]: [string, unknown]): boolean =>
-    options.includes(key as keyof Cell)
-      ? value !== null
-      : JSON.stringify(value) !== JSON.stringify(standard[key as keyof Cell])
-  return cellOf(type, Object.fromEntries(Object.entries(of).filter(isOption)))
+  const { kind: _, type: __, recurrence: ___, ...standard } = cellOf(type, {})
+  const given: Record<string, unknown> = { ...of }
+  for (const [key, usual] of Object.entries(standard)) {
+    // What no option says is as it is in every cell of the type; null stands for none.
+    const isOption = options.includes(key as keyof Cell) && (usual !== null || given[key] !== null)
+    if (!isOption && isSame(given[key], usual)) delete given[key]
+  }
+  const cell = cellOf(type, given)
+  for (const key of Object.keys(standard) as (keyof typeof standard)[])
+    expect(of[key] !== undefined, () => `${type}.${key} is missing`)
+  expect(
+    cell.learn.every((name) => of.learn.includes(name)),
+    () => `${type}.learn must hold ${describe(cell.learn)}`,
+  )
+  return cell
 }
+
+const isSame = (a: unknown, b: unknown): boolean =>
+  a === b || (Array.isArray(a) && `${a}` === `${b}`)

@@ -238,7 +238,7 @@ export function neuronOf(
     () => `${what}.solver must be 'euler' or 'exponentialEuler', got ${describe(solver)}`,
   )
   expect(
-    typeof init === 'object' && init !== null,
+    typeof init === 'object' && init !== null && !Array.isArray(init),
     () => `${what}.init must be an object of states, got ${describe(init)}`,
   )
   const { equations, fields } = read({ what, text }, parameters, options)

@@ -17,7 +17,7 @@ function chargeOf(cell: Cell): string {
   const drive = tauSyn !== null ? 'i' : inputOf(cell)
   const leaked = leaks ? 'u*(1 - 1/tau)' : 'u'
   const drift = leaks && vRest !== 0 ? ' + vRest/tau' : ''
-  return `${leaked}${drift} + ${decayInput && leaks ? `1/tau*${drive}` : drive}`
+  return `${leaked}${drift} + ${decayInput ? `1/tau*${drive}` : drive}`
 }
 
 const inputOf = ({ inputScale }: Cell): string => (inputScale !== 1 ? 'inputScale*x' : 'x')

@@ -49,6 +49,8 @@ function jobOfCell(o: OpBuilder, { cell, input }: CellOpOptions): NeuronJob {
     typeof cell === 'object' && cell !== null && cell.kind === 'cell',
     () => `${what} must be a layer such as cubaLif() or leakyIntegrator(), got ${describe(cell)}`,
   )
+  const { kind: _, ...fields } = cell
+  cellKind.again(fields)
   const extent = extentOf(`${o.op}.input`, input, 'always')
   return jobOf(o, cellKind, cell, plainCurrent(o, extent), what)
 }
