@@ -82,12 +82,11 @@ export {
   groupedInputGradient,
   groupedTranspose,
 } from './grouped/forward'
-export { quadRow4, quadTile4 } from './grouped/quads'
 export {
   depthSpikes4,
   depthSpikes8,
   listActive,
-  spikeRow4,
+  spikeTile4,
   spikeTile8,
 } from './grouped/spike-tiles'
 export { groupedSpikes } from './grouped/spikes'
@@ -99,6 +98,8 @@ export {
   groupRow8,
   groupTile4,
   groupTile8,
+  quadRow4,
+  quadTile4,
 } from './grouped/tiles'
 export {
   depthSums4,

@@ -6,6 +6,7 @@ import { appendFileSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } 
 import { basename } from 'node:path'
 import { main as asc } from 'assemblyscript/asc'
 import { leanModule } from './lean-module.mjs'
+import Unroll from './unroll.mjs'
 
 const engine = 'assembly/index.ts'
 const sources = {
@@ -58,6 +59,7 @@ for (const target of wanted.length > 0 ? wanted : Object.keys(sources)) {
   const { error } = await asc([sources[target], '--target', target, ...fast], {
     stdout: process.stdout,
     stderr: process.stderr,
+    transforms: [Unroll],
   })
   if (error) process.exit(1)
   if (sources[target] !== engine) continue

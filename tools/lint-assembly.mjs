@@ -99,7 +99,7 @@ function runBiome() {
   for (const name of files) {
     const text = readFileSync(join(source, name), 'utf8')
     mkdirSync(dirname(join(copy, name)), { recursive: true })
-    writeFileSync(join(copy, name), text.replace(/^@(\w+)$/gm, '// decorator $1'))
+    writeFileSync(join(copy, name), text.replace(/^@(\w+.*)$/gm, '// decorator $1'))
   }
   writeFileSync(join(build, 'biome.json'), JSON.stringify(BIOME))
   const biome = join(
@@ -120,7 +120,7 @@ function runBiome() {
   if (write) {
     for (const name of files) {
       const text = readFileSync(join(copy, name), 'utf8')
-      writeFileSync(join(source, name), text.replace(/^\/\/ decorator (\w+)$/gm, '@$1'))
+      writeFileSync(join(source, name), text.replace(/^\/\/ decorator (\w+.*)$/gm, '@$1'))
     }
   }
   // The build would take the copies for leftovers of its own.
@@ -133,9 +133,10 @@ function runBiome() {
 /** The lines of a file, with blanks in place of comments. */
 function codeOf(name) {
   const blank = (text) => text.replace(/[^\n]/g, ' ')
+  // Decorators are read by the compiler alone (tools/unroll.mjs).
   return texts
     .get(name)
-    .replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, blank)
+    .replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*|^@.*$/gm, blank)
     .split('\n')
 }
 
@@ -162,7 +163,7 @@ function checkHeaders(name) {
     const found = /^export function (\w+)/.exec(line)
     if (!found) continue
     let above = i - 1
-    while (/^(@\w+|\/\/ @ts-ignore.*)$/.test(lines[above] ?? '')) above--
+    while (/^(@\w+.*|\/\/ @ts-ignore.*)$/.test(lines[above] ?? '')) above--
     if (!/\*\/$/.test(lines[above] ?? '')) {
       report(name, i + 1, `exported function ${found[1]} has no /** … */ comment above it`)
     }

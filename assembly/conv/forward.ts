@@ -291,7 +291,7 @@ function multiplyRow(
 ): void {
   const bytes = (<usize>width) << 2
   for (let n = 0; n < N; n += width) {
-    if (width == 32) microRow32(out, row, weight, kc, add)
+    if (width == 32) microRow32(out, row, weight, 128, kc, add)
     else
       for (let column: usize = 0; column < bytes; column += 32)
         microRow8(out + column, row, weight + column, bytes, kc, add)

@@ -123,60 +123,25 @@ export function narrowGradientTile(
   ldb: usize,
   count: i32,
 ): void {
-  const d1 = c + ldc
-  const d2 = d1 + ldc
-  const d3 = d2 + ldc
-  const d4 = d3 + ldc
-  let c00 = v128.load(c),
-    c01 = v128.load(c, 16),
-    c10 = v128.load(d1),
-    c11 = v128.load(d1, 16),
-    c20 = v128.load(d2),
-    c21 = v128.load(d2, 16)
-  let c30 = v128.load(d3),
-    c31 = v128.load(d3, 16),
-    c40 = v128.load(d4),
-    c41 = v128.load(d4, 16)
-  let a0 = <usize>load<u32>(taps) + x
-  let a1 = <usize>load<u32>(taps, 4) + x
-  let a2 = <usize>load<u32>(taps, 8) + x
-  let a3 = <usize>load<u32>(taps, 12) + x
-  let a4 = <usize>load<u32>(taps, 16) + x
+  const row = locals<usize>(5)
+  const s = locals<v128>(10)
+  const a = locals<usize>(5)
+  row[0] = c
+  for (let i: unroll = 1; i < 5; i++) row[i] = row[i - 1] + ldc
+  for (let i: unroll = 0; i < 10; i++) s[i] = v128.load(row[i / 2], 16 * (i % 2))
+  for (let i: unroll = 0; i < 5; i++) a[i] = <usize>load<u32>(taps, 4 * i) + x
   for (let left = count; left > 0; left--) {
     const b0 = v128.load(b)
     const b1 = v128.load(b, 16)
-    let s = v128.load32_splat(a0)
-    c00 = f32x4.add(c00, f32x4.mul(s, b0))
-    c01 = f32x4.add(c01, f32x4.mul(s, b1))
-    s = v128.load32_splat(a1)
-    c10 = f32x4.add(c10, f32x4.mul(s, b0))
-    c11 = f32x4.add(c11, f32x4.mul(s, b1))
-    s = v128.load32_splat(a2)
-    c20 = f32x4.add(c20, f32x4.mul(s, b0))
-    c21 = f32x4.add(c21, f32x4.mul(s, b1))
-    s = v128.load32_splat(a3)
-    c30 = f32x4.add(c30, f32x4.mul(s, b0))
-    c31 = f32x4.add(c31, f32x4.mul(s, b1))
-    s = v128.load32_splat(a4)
-    c40 = f32x4.add(c40, f32x4.mul(s, b0))
-    c41 = f32x4.add(c41, f32x4.mul(s, b1))
-    a0 += 4
-    a1 += 4
-    a2 += 4
-    a3 += 4
-    a4 += 4
+    for (let i: unroll = 0; i < 5; i++) {
+      const value = v128.load32_splat(a[i])
+      s[2 * i] = f32x4.add(s[2 * i], f32x4.mul(value, b0))
+      s[2 * i + 1] = f32x4.add(s[2 * i + 1], f32x4.mul(value, b1))
+    }
+    for (let i: unroll = 0; i < 5; i++) a[i] += 4
     b += ldb
   }
-  v128.store(c, c00)
-  v128.store(c, c01, 16)
-  v128.store(d1, c10)
-  v128.store(d1, c11, 16)
-  v128.store(d2, c20)
-  v128.store(d2, c21, 16)
-  v128.store(d3, c30)
-  v128.store(d3, c31, 16)
-  v128.store(d4, c40)
-  v128.store(d4, c41, 16)
+  for (let i: unroll = 0; i < 10; i++) v128.store(row[i / 2], s[i], 16 * (i % 2))
 }
 
 /** Copies `count` times eight contiguous floats to places that are `step` bytes apart. */

@@ -22,17 +22,11 @@ export const EDGE_BYTES: usize = Dense.TileBytes
  * gradient of a weight.
  */
 export function microAdd(c: usize, ldc: usize, a: usize, b: usize, ldb: usize, k: i32): void {
-  const d1 = c + ldc
-  const d2 = d1 + ldc
-  const d3 = d2 + ldc
-  let c00 = v128.load(c),
-    c01 = v128.load(c, 16),
-    c10 = v128.load(d1),
-    c11 = v128.load(d1, 16)
-  let c20 = v128.load(d2),
-    c21 = v128.load(d2, 16),
-    c30 = v128.load(d3),
-    c31 = v128.load(d3, 16)
+  const row = locals<usize>(4)
+  const s = locals<v128>(8)
+  row[0] = c
+  for (let i: unroll = 1; i < 4; i++) row[i] = row[i - 1] + ldc
+  for (let i: unroll = 0; i < 8; i++) s[i] = v128.load(row[i / 2], 16 * (i % 2))
   let p = a - 16
   b -= ldb
   const last = p + ((<usize>k) << 4)
@@ -41,27 +35,13 @@ export function microAdd(c: usize, ldc: usize, a: usize, b: usize, ldb: usize, k
     b += ldb
     const b0 = v128.load(b)
     const b1 = v128.load(b, 16)
-    let s = v128.load32_splat(p)
-    c00 = f32x4.add(c00, f32x4.mul(s, b0))
-    c01 = f32x4.add(c01, f32x4.mul(s, b1))
-    s = v128.load32_splat(p, 4)
-    c10 = f32x4.add(c10, f32x4.mul(s, b0))
-    c11 = f32x4.add(c11, f32x4.mul(s, b1))
-    s = v128.load32_splat(p, 8)
-    c20 = f32x4.add(c20, f32x4.mul(s, b0))
-    c21 = f32x4.add(c21, f32x4.mul(s, b1))
-    s = v128.load32_splat(p, 12)
-    c30 = f32x4.add(c30, f32x4.mul(s, b0))
-    c31 = f32x4.add(c31, f32x4.mul(s, b1))
+    for (let i: unroll = 0; i < 4; i++) {
+      const x = v128.load32_splat(p, 4 * i)
+      s[2 * i] = f32x4.add(s[2 * i], f32x4.mul(x, b0))
+      s[2 * i + 1] = f32x4.add(s[2 * i + 1], f32x4.mul(x, b1))
+    }
   }
-  v128.store(c, c00)
-  v128.store(c, c01, 16)
-  v128.store(d1, c10)
-  v128.store(d1, c11, 16)
-  v128.store(d2, c20)
-  v128.store(d2, c21, 16)
-  v128.store(d3, c30)
-  v128.store(d3, c31, 16)
+  for (let i: unroll = 0; i < 8; i++) v128.store(row[i / 2], s[i], 16 * (i % 2))
 }
 
 /**
@@ -106,16 +86,10 @@ export function tile(
   start: usize,
   k: i32,
 ): void {
-  let c00 = indirect ? v128.load(start) : f32x4.splat(0),
-    c01 = indirect ? v128.load(start, 16) : c00
-  let c10 = c00,
-    c11 = c01,
-    c20 = c00,
-    c21 = c01,
-    c30 = c00,
-    c31 = c01,
-    c40 = c00,
-    c41 = c01
+  const s = locals<v128>(10)
+  s[0] = indirect ? v128.load(start) : f32x4.splat(0)
+  s[1] = indirect ? v128.load(start, 16) : s[0]
+  for (let i: unroll = 2; i < 10; i++) s[i] = s[i - 2]
   const step: usize = indirect ? 4 : 20
   let p = indirect ? <usize>load<u32>(a) + x : a
   keepAddresses(p)
@@ -128,47 +102,24 @@ export function tile(
     p = indirect ? <usize>load<u32>(a) + x : a
     const b0 = v128.load(b)
     const b1 = v128.load(b, 16)
-    let s = v128.load32_splat(p)
-    c00 = f32x4.add(c00, f32x4.mul(s, b0))
-    c01 = f32x4.add(c01, f32x4.mul(s, b1))
-    s = v128.load32_splat(p, 4)
-    c10 = f32x4.add(c10, f32x4.mul(s, b0))
-    c11 = f32x4.add(c11, f32x4.mul(s, b1))
-    s = v128.load32_splat(p, 8)
-    c20 = f32x4.add(c20, f32x4.mul(s, b0))
-    c21 = f32x4.add(c21, f32x4.mul(s, b1))
-    s = v128.load32_splat(p, 12)
-    c30 = f32x4.add(c30, f32x4.mul(s, b0))
-    c31 = f32x4.add(c31, f32x4.mul(s, b1))
-    s = v128.load32_splat(p, 16)
-    c40 = f32x4.add(c40, f32x4.mul(s, b0))
-    c41 = f32x4.add(c41, f32x4.mul(s, b1))
+    for (let i: unroll = 0; i < 5; i++) {
+      const value = v128.load32_splat(p, 4 * i)
+      s[2 * i] = f32x4.add(s[2 * i], f32x4.mul(value, b0))
+      s[2 * i + 1] = f32x4.add(s[2 * i + 1], f32x4.mul(value, b1))
+    }
   }
-  v128.store(c, c00)
-  v128.store(c, c01, 16)
-  c += ldc
-  v128.store(c, c10)
-  v128.store(c, c11, 16)
-  c += ldc
-  v128.store(c, c20)
-  v128.store(c, c21, 16)
-  c += ldc
-  v128.store(c, c30)
-  v128.store(c, c31, 16)
-  c += ldc
-  v128.store(c, c40)
-  v128.store(c, c41, 16)
+  for (let i: unroll = 0; i < 5; i++) {
+    if (i > 0) c += ldc
+    v128.store(c, s[2 * i])
+    v128.store(c, s[2 * i + 1], 16)
+  }
 }
 
 /**
  * c[5][4] = Σ_k a[k][0..4]ᵀ b[k][0..3], for tensors of 4 channels. Rows of c are 32 bytes apart.
  */
 export function microNarrow(c: usize, a: usize, b: usize, ldb: usize, k: i32): void {
-  let c0 = f32x4.splat(0),
-    c1 = c0,
-    c2 = c0,
-    c3 = c0,
-    c4 = c0
+  const s = locals<v128>(5, f32x4.splat(0))
   keepAddresses(a)
   a -= 20
   b -= ldb
@@ -177,80 +128,37 @@ export function microNarrow(c: usize, a: usize, b: usize, ldb: usize, k: i32): v
     a += 20
     b += ldb
     const b0 = v128.load(b)
-    c0 = f32x4.add(c0, f32x4.mul(v128.load32_splat(a), b0))
-    c1 = f32x4.add(c1, f32x4.mul(v128.load32_splat(a, 4), b0))
-    c2 = f32x4.add(c2, f32x4.mul(v128.load32_splat(a, 8), b0))
-    c3 = f32x4.add(c3, f32x4.mul(v128.load32_splat(a, 12), b0))
-    c4 = f32x4.add(c4, f32x4.mul(v128.load32_splat(a, 16), b0))
+    for (let i: unroll = 0; i < 5; i++)
+      s[i] = f32x4.add(s[i], f32x4.mul(v128.load32_splat(a, 4 * i), b0))
   }
-  v128.store(c, c0)
-  v128.store(c, c1, 32)
-  v128.store(c, c2, 64)
-  v128.store(c, c3, 96)
-  v128.store(c, c4, 128)
+  for (let i: unroll = 0; i < 5; i++) v128.store(c, s[i], 32 * i)
 }
 
 /**
- * c[32] = or += Σ_k a[k] b[k][0…31], for a single row. a: every fifth float, as panels hold a row.
- * The sum is that of a row of `micro`, bit for bit.
+ * c[N] = or += Σ_k a[k] b[k][0 … N − 1], for a single row. a: every fifth float, as panels hold
+ * a row. Rows of b are N floats or, of 8 columns of a block, ldb bytes apart. The sum is that of a
+ * row of `micro`, bit for bit.
  */
-export function microRow32(c: usize, a: usize, b: usize, k: i32, add: bool): void {
-  let s0 = f32x4.splat(0)
-  let s1 = s0
-  let s2 = s0
-  let s3 = s0
-  let s4 = s0
-  let s5 = s0
-  let s6 = s0
-  let s7 = s0
+// @ts-ignore: decorator
+@variants('microRow', [32, 8])
+export function microRow(
+  N: i32,
+  c: usize,
+  a: usize,
+  b: usize,
+  ldb: usize,
+  k: i32,
+  add: bool,
+): void {
+  const s = locals<v128>(N / 4, f32x4.splat(0))
   for (const last = a + <usize>k * 20; a != last; a += 20) {
     const x = v128.load32_splat(a)
-    s0 = f32x4.add(s0, f32x4.mul(x, v128.load(b)))
-    s1 = f32x4.add(s1, f32x4.mul(x, v128.load(b, 16)))
-    s2 = f32x4.add(s2, f32x4.mul(x, v128.load(b, 32)))
-    s3 = f32x4.add(s3, f32x4.mul(x, v128.load(b, 48)))
-    s4 = f32x4.add(s4, f32x4.mul(x, v128.load(b, 64)))
-    s5 = f32x4.add(s5, f32x4.mul(x, v128.load(b, 80)))
-    s6 = f32x4.add(s6, f32x4.mul(x, v128.load(b, 96)))
-    s7 = f32x4.add(s7, f32x4.mul(x, v128.load(b, 112)))
-    b += 128
+    for (let i: unroll = 0; i < N / 4; i++)
+      s[i] = f32x4.add(s[i], f32x4.mul(x, v128.load(b, 16 * i)))
+    b += N == 32 ? 128 : ldb
   }
-  if (add) {
-    s0 = f32x4.add(s0, v128.load(c))
-    s1 = f32x4.add(s1, v128.load(c, 16))
-    s2 = f32x4.add(s2, v128.load(c, 32))
-    s3 = f32x4.add(s3, v128.load(c, 48))
-    s4 = f32x4.add(s4, v128.load(c, 64))
-    s5 = f32x4.add(s5, v128.load(c, 80))
-    s6 = f32x4.add(s6, v128.load(c, 96))
-    s7 = f32x4.add(s7, v128.load(c, 112))
-  }
-  v128.store(c, s0)
-  v128.store(c, s1, 16)
-  v128.store(c, s2, 32)
-  v128.store(c, s3, 48)
-  v128.store(c, s4, 64)
-  v128.store(c, s5, 80)
-  v128.store(c, s6, 96)
-  v128.store(c, s7, 112)
-}
-
-/** The same for 8 columns of a block; rows of b are ldb bytes apart. */
-export function microRow8(c: usize, a: usize, b: usize, ldb: usize, k: i32, add: bool): void {
-  let s0 = f32x4.splat(0)
-  let s1 = s0
-  for (const last = a + <usize>k * 20; a != last; a += 20) {
-    const x = v128.load32_splat(a)
-    s0 = f32x4.add(s0, f32x4.mul(x, v128.load(b)))
-    s1 = f32x4.add(s1, f32x4.mul(x, v128.load(b, 16)))
-    b += ldb
-  }
-  if (add) {
-    s0 = f32x4.add(s0, v128.load(c))
-    s1 = f32x4.add(s1, v128.load(c, 16))
-  }
-  v128.store(c, s0)
-  v128.store(c, s1, 16)
+  if (add) for (let i: unroll = 0; i < N / 4; i++) s[i] = f32x4.add(s[i], v128.load(c, 16 * i))
+  for (let i: unroll = 0; i < N / 4; i++) v128.store(c, s[i], 16 * i)
 }
 
 /** c[5][8] += tile[5][8]. It is apart from the products because it would take their registers. */

@@ -9,7 +9,6 @@
 import { check } from '../base/check'
 import { address, word } from '../base/record'
 import { ConvWord, GroupedWord } from '../opcodes'
-import { quadRow4, quadTile4 } from './quads'
 import { EDGE, EDGE_BIAS, fillTaps, groupedInput, insideFrom, insideTo, TABLE } from './taps'
 import {
   depthRow4,
@@ -19,6 +18,8 @@ import {
   groupRow8,
   groupTile4,
   groupTile8,
+  quadRow4,
+  quadTile4,
 } from './tiles'
 
 /**
@@ -221,8 +222,8 @@ function depthRows(
       }
     else
       for (let i: usize = 0; i < <usize>count; i++)
-        if (wide) depthRow8(out + c + i * ldo, x + c + i * ldx, table, end, w + c, b)
-        else depthRow4(out + c + i * ldo, x + c + i * ldx, table, end, w + c, b)
+        if (wide) depthRow8(out + c + i * ldo, ldo, x + c + i * ldx, ldx, table, end, w + c, b)
+        else depthRow4(out + c + i * ldo, ldo, x + c + i * ldx, ldx, table, end, w + c, b)
   }
 }
 
@@ -240,7 +241,7 @@ function groupRows8(
 ): void {
   if (count < 4) {
     for (let i: usize = 0; i < <usize>count; i++)
-      groupRow8(out + i * ldo, x + i * ldx, table, end, w, bias)
+      groupRow8(out + i * ldo, ldo, x + i * ldx, ldx, table, end, w, bias)
     return
   }
   for (let i = 0; i < count; i += 4) {
@@ -265,8 +266,8 @@ function groupRows4(
 ): void {
   if (count < 4) {
     for (let i: usize = 0; i < <usize>count; i++)
-      if (ldw) quadRow4(out + i * ldo, x + i * ldx, table, end, w, ldw, bias)
-      else groupRow4(out + i * ldo, x + i * ldx, table, end, w, bias)
+      if (ldw) quadRow4(out + i * ldo, ldo, x + i * ldx, ldx, table, end, w, ldw, bias)
+      else groupRow4(out + i * ldo, ldo, x + i * ldx, ldx, table, end, w, bias)
     return
   }
   for (let i = 0; i < count; i += 4) {
@@ -299,8 +300,8 @@ function edgeRows(
   memory.fill(b, 0, 16)
   if (bias) memory.copy(b, bias + offset, bytes)
   for (let i: usize = 0; i < <usize>count; i++) {
-    if (ldw) quadRow4(tile, x + i * ldx, table, end, w, ldw, b)
-    else groupRow4(tile, x + i * ldx, table, end, w, b)
+    if (ldw) quadRow4(tile, 0, x + i * ldx, ldx, table, end, w, ldw, b)
+    else groupRow4(tile, 0, x + i * ldx, ldx, table, end, w, b)
     memory.copy(out + i * ldo, tile, bytes)
   }
 }

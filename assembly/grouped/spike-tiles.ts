@@ -24,8 +24,11 @@ export function listActive(
   return list
 }
 
-/** out[step][8] = bias + Σ over the list of the weights whose inputs fire at the step. */
-export function spikeTile8(
+/** out[step][N] = bias + Σ over the list of the weights whose inputs fire at the step. */
+// @ts-ignore: decorator
+@variants('spikeTile', [8, 4])
+export function spikeTile(
+  N: i32,
   out: usize,
   ldo: usize,
   list: usize,
@@ -34,65 +37,26 @@ export function spikeTile8(
   bias: usize,
   steps: i32,
 ): void {
-  let a0 = v128.load(bias)
-  let a1 = v128.load(bias, 16)
-  let b0 = a0
-  let b1 = a1
-  let c0 = a0
-  let c1 = a1
-  let d0 = a0
-  let d1 = a1
+  const n: unroll = N / 4
+  const s = locals<v128>(4 * n)
+  const weight = locals<v128>(n)
+  for (let j: unroll = 0; j < n; j++) s[j] = v128.load(bias, 16 * j)
+  for (let i: unroll = n; i < 4 * n; i++) s[i] = s[i - n]
   list -= 8
   const last = end - 8
   while (list != last) {
     list += 8
     const p = <usize>load<u32>(list)
     const k = w + <usize>load<u32>(list, 4)
-    const w0 = v128.load(k)
-    const w1 = v128.load(k, 16)
-    const pa = v128.load(p)
-    a0 = f32x4.add(a0, v128.and(pa, w0))
-    a1 = f32x4.add(a1, v128.and(pa, w1))
-    const pb = v128.load(p, 16)
-    b0 = f32x4.add(b0, v128.and(pb, w0))
-    b1 = f32x4.add(b1, v128.and(pb, w1))
-    const pc = v128.load(p, 32)
-    c0 = f32x4.add(c0, v128.and(pc, w0))
-    c1 = f32x4.add(c1, v128.and(pc, w1))
-    const pd = v128.load(p, 48)
-    d0 = f32x4.add(d0, v128.and(pd, w0))
-    d1 = f32x4.add(d1, v128.and(pd, w1))
+    for (let j: unroll = 0; j < n; j++) weight[j] = v128.load(k, 16 * j)
+    for (let step: unroll = 0; step < 4; step++) {
+      const pattern = v128.load(p, 16 * step)
+      for (let j: unroll = 0; j < n; j++)
+        s[step * n + j] = f32x4.add(s[step * n + j], v128.and(pattern, weight[j]))
+    }
   }
-  storeSteps(out, ldo, a0, b0, c0, d0, steps)
-  storeSteps(out + 16, ldo, a1, b1, c1, d1, steps)
-}
-
-/** The same for 4 columns. */
-export function spikeRow4(
-  out: usize,
-  ldo: usize,
-  list: usize,
-  end: usize,
-  w: usize,
-  bias: usize,
-  steps: i32,
-): void {
-  let a = v128.load(bias)
-  let b = a
-  let c = a
-  let d = a
-  list -= 8
-  const last = end - 8
-  while (list != last) {
-    list += 8
-    const p = <usize>load<u32>(list)
-    const k = v128.load(w + <usize>load<u32>(list, 4))
-    a = f32x4.add(a, v128.and(v128.load(p), k))
-    b = f32x4.add(b, v128.and(v128.load(p, 16), k))
-    c = f32x4.add(c, v128.and(v128.load(p, 32), k))
-    d = f32x4.add(d, v128.and(v128.load(p, 48), k))
-  }
-  storeSteps(out, ldo, a, b, c, d, steps)
+  for (let j: unroll = 0; j < n; j++)
+    storeSteps(out + 16 * j, ldo, s[j], s[n + j], s[2 * n + j], s[3 * n + j], steps)
 }
 
 /** w where bit `bit` of the lanes is set, else 0. */
@@ -103,10 +67,13 @@ function fired(lanes: v128, bit: i32, w: v128): v128 {
 }
 
 /**
- * out[step][8] = bias + Σ over taps of the weights of the channels that fire at the step: bit
+ * out[step][N] = bias + Σ over taps of the weights of the channels that fire at the step: bit
  * `shift` + step of their masks.
  */
-export function depthSpikes8(
+// @ts-ignore: decorator
+@variants('depthSpikes', [8, 4])
+export function depthSpikes(
+  N: i32,
   out: usize,
   ldo: usize,
   masks: usize,
@@ -117,67 +84,27 @@ export function depthSpikes8(
   shift: i32,
   steps: i32,
 ): void {
-  let a0 = v128.load(bias)
-  let a1 = v128.load(bias, 16)
-  let b0 = a0
-  let b1 = a1
-  let c0 = a0
-  let c1 = a1
-  let d0 = a0
-  let d1 = a1
+  const n: unroll = N / 4
+  const s = locals<v128>(4 * n)
+  for (let j: unroll = 0; j < n; j++) s[j] = v128.load(bias, 16 * j)
+  for (let i: unroll = n; i < 4 * n; i++) s[i] = s[i - n]
   taps -= 8
   const last = end - 8
   while (taps != last) {
     taps += 8
-    const bytes = i8x16.shr_u(v128.load64_zero(masks + <usize>load<u32>(taps)), shift)
+    const at = masks + <usize>load<u32>(taps)
+    const bytes = i8x16.shr_u(N == 8 ? v128.load64_zero(at) : v128.load32_zero(at), shift)
     const halves = i16x8.extend_low_i8x16_u(bytes)
     const k = w + <usize>load<u32>(taps, 4)
-    const m0 = i32x4.extend_low_i16x8_u(halves)
-    const w0 = v128.load(k)
-    a0 = f32x4.add(a0, fired(m0, 0, w0))
-    b0 = f32x4.add(b0, fired(m0, 1, w0))
-    c0 = f32x4.add(c0, fired(m0, 2, w0))
-    d0 = f32x4.add(d0, fired(m0, 3, w0))
-    const m1 = i32x4.extend_high_i16x8_u(halves)
-    const w1 = v128.load(k, 16)
-    a1 = f32x4.add(a1, fired(m1, 0, w1))
-    b1 = f32x4.add(b1, fired(m1, 1, w1))
-    c1 = f32x4.add(c1, fired(m1, 2, w1))
-    d1 = f32x4.add(d1, fired(m1, 3, w1))
+    for (let j: unroll = 0; j < n; j++) {
+      const lanes = j == 0 ? i32x4.extend_low_i16x8_u(halves) : i32x4.extend_high_i16x8_u(halves)
+      const weight = v128.load(k, 16 * j)
+      for (let step: unroll = 0; step < 4; step++)
+        s[step * n + j] = f32x4.add(s[step * n + j], fired(lanes, step, weight))
+    }
   }
-  storeSteps(out, ldo, a0, b0, c0, d0, steps)
-  storeSteps(out + 16, ldo, a1, b1, c1, d1, steps)
-}
-
-/** The same for 4 channels. */
-export function depthSpikes4(
-  out: usize,
-  ldo: usize,
-  masks: usize,
-  taps: usize,
-  end: usize,
-  w: usize,
-  bias: usize,
-  shift: i32,
-  steps: i32,
-): void {
-  let a = v128.load(bias)
-  let b = a
-  let c = a
-  let d = a
-  taps -= 8
-  const last = end - 8
-  while (taps != last) {
-    taps += 8
-    const bytes = i8x16.shr_u(v128.load32_zero(masks + <usize>load<u32>(taps)), shift)
-    const m = i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(bytes))
-    const k = v128.load(w + <usize>load<u32>(taps, 4))
-    a = f32x4.add(a, fired(m, 0, k))
-    b = f32x4.add(b, fired(m, 1, k))
-    c = f32x4.add(c, fired(m, 2, k))
-    d = f32x4.add(d, fired(m, 3, k))
-  }
-  storeSteps(out, ldo, a, b, c, d, steps)
+  for (let j: unroll = 0; j < n; j++)
+    storeSteps(out + 16 * j, ldo, s[j], s[n + j], s[2 * n + j], s[3 * n + j], steps)
 }
 
 /** The first `steps` of four rows. */

@@ -3,7 +3,7 @@
 import { check } from '../base/check'
 import { address, word } from '../base/record'
 import { ConvWord, Grouped, GroupedWord } from '../opcodes'
-import { depthSpikes4, depthSpikes8, listActive, spikeRow4, spikeTile8 } from './spike-tiles'
+import { depthSpikes4, depthSpikes8, listActive, spikeTile4, spikeTile8 } from './spike-tiles'
 import { EDGE, EDGE_BIAS, fillTaps, insideFrom, insideTo, TABLE } from './taps'
 
 /** Bytes of the patterns: 16 patterns × 4 steps × one vector of ones or zeros. */
@@ -119,7 +119,7 @@ function groupPixel(rec: usize, out: usize, masks: usize, end: usize, scratch: u
           n += 8
           continue
         }
-        if (at + 4 <= channels) spikeRow4(out + offset, ldo, list, last, w, b, steps)
+        if (at + 4 <= channels) spikeTile4(out + offset, ldo, list, last, w, b, steps)
         else spikeEdge(out + offset, ldo, list, last, w, bias, offset, channels, steps, scratch)
         n += 4
       }
@@ -150,6 +150,6 @@ function spikeEdge(
   const b = scratch + EDGE_BIAS
   memory.fill(b, 0, 16)
   if (bias) memory.copy(b, bias + offset, bytes)
-  spikeRow4(tile, 16, list, last, w, b, steps)
+  spikeTile4(tile, 16, list, last, w, b, steps)
   for (let s: usize = 0; s < <usize>steps; s++) memory.copy(out + s * ldo, tile + (s << 4), bytes)
 }

@@ -10,8 +10,16 @@
  * Sums run in the order of the table. Out is written.
  */
 
-/** 4 rows × 8 channels. */
-export function depthTile8(
+/** Tiles of 4 rows or of one, which needs neither `ldo` nor `ldx`, and N columns. */
+// @ts-ignore: decorator
+@variants('depthTile', [8], 4, true)
+@variants('depthRow', [4, 8], 1, true)
+@variants('groupTile', [4, 8], 4, false)
+@variants('groupRow', [4, 8], 1, false)
+export function tile(
+  N: i32,
+  rows: i32,
+  depthwise: bool,
   out: usize,
   ldo: usize,
   x: usize,
@@ -21,95 +29,42 @@ export function depthTile8(
   w: usize,
   bias: usize,
 ): void {
-  let a0 = v128.load(bias)
-  let a1 = v128.load(bias, 16)
-  let b0 = a0
-  let b1 = a1
-  let c0 = a0
-  let c1 = a1
-  let d0 = a0
-  let d1 = a1
+  const n: unroll = N / 4
+  const s = locals<v128>(rows * n)
+  const weight = locals<v128>(n)
+  for (let j: unroll = 0; j < n; j++) s[j] = v128.load(bias, 16 * j)
+  for (let i: unroll = n; i < rows * n; i++) s[i] = s[i - n]
   taps -= 8
   const last = end - 8
   while (taps != last) {
     taps += 8
     let p = x + <usize>load<u32>(taps)
     const k = w + <usize>load<u32>(taps, 4)
-    const w0 = v128.load(k)
-    const w1 = v128.load(k, 16)
-    a0 = f32x4.add(a0, f32x4.mul(v128.load(p), w0))
-    a1 = f32x4.add(a1, f32x4.mul(v128.load(p, 16), w1))
-    p += ldx
-    b0 = f32x4.add(b0, f32x4.mul(v128.load(p), w0))
-    b1 = f32x4.add(b1, f32x4.mul(v128.load(p, 16), w1))
-    p += ldx
-    c0 = f32x4.add(c0, f32x4.mul(v128.load(p), w0))
-    c1 = f32x4.add(c1, f32x4.mul(v128.load(p, 16), w1))
-    p += ldx
-    d0 = f32x4.add(d0, f32x4.mul(v128.load(p), w0))
-    d1 = f32x4.add(d1, f32x4.mul(v128.load(p, 16), w1))
+    for (let j: unroll = 0; j < n; j++) weight[j] = v128.load(k, 16 * j)
+    for (let i: unroll = 0; i < rows; i++) {
+      if (i > 0) p += ldx
+      const value = depthwise ? f32x4.splat(0) : v128.load32_splat(p)
+      for (let j: unroll = 0; j < n; j++) {
+        const input = depthwise ? v128.load(p, 16 * j) : value
+        s[i * n + j] = f32x4.add(s[i * n + j], f32x4.mul(input, weight[j]))
+      }
+    }
   }
-  v128.store(out, a0)
-  v128.store(out, a1, 16)
-  out += ldo
-  v128.store(out, b0)
-  v128.store(out, b1, 16)
-  out += ldo
-  v128.store(out, c0)
-  v128.store(out, c1, 16)
-  out += ldo
-  v128.store(out, d0)
-  v128.store(out, d1, 16)
+  for (let i: unroll = 0; i < rows; i++) {
+    if (i > 0) out += ldo
+    for (let j: unroll = 0; j < n; j++) v128.store(out, s[i * n + j], 16 * j)
+  }
 }
 
-/** 1 row × 4 channels. */
-export function depthRow4(
-  out: usize,
-  x: usize,
-  taps: usize,
-  end: usize,
-  w: usize,
-  bias: usize,
-): void {
-  let a = v128.load(bias)
-  taps -= 8
-  const last = end - 8
-  while (taps != last) {
-    taps += 8
-    a = f32x4.add(
-      a,
-      f32x4.mul(v128.load(x + <usize>load<u32>(taps)), v128.load(w + <usize>load<u32>(taps, 4))),
-    )
-  }
-  v128.store(out, a)
-}
-
-/** 1 row × 8 channels. */
-export function depthRow8(
-  out: usize,
-  x: usize,
-  taps: usize,
-  end: usize,
-  w: usize,
-  bias: usize,
-): void {
-  let a0 = v128.load(bias)
-  let a1 = v128.load(bias, 16)
-  taps -= 8
-  const last = end - 8
-  while (taps != last) {
-    taps += 8
-    const p = x + <usize>load<u32>(taps)
-    const k = w + <usize>load<u32>(taps, 4)
-    a0 = f32x4.add(a0, f32x4.mul(v128.load(p), v128.load(k)))
-    a1 = f32x4.add(a1, f32x4.mul(v128.load(p, 16), v128.load(k, 16)))
-  }
-  v128.store(out, a0)
-  v128.store(out, a1, 16)
-}
-
-/** 4 rows × 8 columns. */
-export function groupTile8(
+/**
+ * The same for 4 columns and groups of whole vectors of channels: an entry of the table stands for
+ * four channels of the source, whose rows of the weight lie `ldw` bytes apart.
+ */
+// @ts-ignore: decorator
+@variants('quadTile4', 4)
+@variants('quadRow4', 1)
+export function quad(
+  rows: i32,
   out: usize,
   ldo: usize,
   x: usize,
@@ -117,136 +72,27 @@ export function groupTile8(
   taps: usize,
   end: usize,
   w: usize,
+  ldw: usize,
   bias: usize,
 ): void {
-  let a0 = v128.load(bias)
-  let a1 = v128.load(bias, 16)
-  let b0 = a0
-  let b1 = a1
-  let c0 = a0
-  let c1 = a1
-  let d0 = a0
-  let d1 = a1
+  const s = locals<v128>(rows, v128.load(bias))
+  const p = locals<usize>(rows)
   taps -= 8
   const last = end - 8
   while (taps != last) {
     taps += 8
-    let p = x + <usize>load<u32>(taps)
-    const k = w + <usize>load<u32>(taps, 4)
-    const w0 = v128.load(k)
-    const w1 = v128.load(k, 16)
-    const xa = v128.load32_splat(p)
-    a0 = f32x4.add(a0, f32x4.mul(xa, w0))
-    a1 = f32x4.add(a1, f32x4.mul(xa, w1))
-    p += ldx
-    const xb = v128.load32_splat(p)
-    b0 = f32x4.add(b0, f32x4.mul(xb, w0))
-    b1 = f32x4.add(b1, f32x4.mul(xb, w1))
-    p += ldx
-    const xc = v128.load32_splat(p)
-    c0 = f32x4.add(c0, f32x4.mul(xc, w0))
-    c1 = f32x4.add(c1, f32x4.mul(xc, w1))
-    p += ldx
-    const xd = v128.load32_splat(p)
-    d0 = f32x4.add(d0, f32x4.mul(xd, w0))
-    d1 = f32x4.add(d1, f32x4.mul(xd, w1))
+    p[0] = x + <usize>load<u32>(taps)
+    for (let i: unroll = 1; i < rows; i++) p[i] = p[i - 1] + ldx
+    let k = w + <usize>load<u32>(taps, 4)
+    for (let channel: unroll = 0; channel < 4; channel++) {
+      if (channel > 0) k += ldw
+      const weight = v128.load(k)
+      for (let i: unroll = 0; i < rows; i++)
+        s[i] = f32x4.add(s[i], f32x4.mul(v128.load32_splat(p[i], 4 * channel), weight))
+    }
   }
-  v128.store(out, a0)
-  v128.store(out, a1, 16)
-  out += ldo
-  v128.store(out, b0)
-  v128.store(out, b1, 16)
-  out += ldo
-  v128.store(out, c0)
-  v128.store(out, c1, 16)
-  out += ldo
-  v128.store(out, d0)
-  v128.store(out, d1, 16)
-}
-
-/** 4 rows × 4 columns. */
-export function groupTile4(
-  out: usize,
-  ldo: usize,
-  x: usize,
-  ldx: usize,
-  taps: usize,
-  end: usize,
-  w: usize,
-  bias: usize,
-): void {
-  let a = v128.load(bias)
-  let b = a
-  let c = a
-  let d = a
-  taps -= 8
-  const last = end - 8
-  while (taps != last) {
-    taps += 8
-    let p = x + <usize>load<u32>(taps)
-    const k = v128.load(w + <usize>load<u32>(taps, 4))
-    a = f32x4.add(a, f32x4.mul(v128.load32_splat(p), k))
-    p += ldx
-    b = f32x4.add(b, f32x4.mul(v128.load32_splat(p), k))
-    p += ldx
-    c = f32x4.add(c, f32x4.mul(v128.load32_splat(p), k))
-    p += ldx
-    d = f32x4.add(d, f32x4.mul(v128.load32_splat(p), k))
+  for (let i: unroll = 0; i < rows; i++) {
+    if (i > 0) out += ldo
+    v128.store(out, s[i])
   }
-  v128.store(out, a)
-  out += ldo
-  v128.store(out, b)
-  out += ldo
-  v128.store(out, c)
-  out += ldo
-  v128.store(out, d)
-}
-
-/** 1 row × 8 columns. */
-export function groupRow8(
-  out: usize,
-  x: usize,
-  taps: usize,
-  end: usize,
-  w: usize,
-  bias: usize,
-): void {
-  let a0 = v128.load(bias)
-  let a1 = v128.load(bias, 16)
-  taps -= 8
-  const last = end - 8
-  while (taps != last) {
-    taps += 8
-    const p = v128.load32_splat(x + <usize>load<u32>(taps))
-    const k = w + <usize>load<u32>(taps, 4)
-    a0 = f32x4.add(a0, f32x4.mul(p, v128.load(k)))
-    a1 = f32x4.add(a1, f32x4.mul(p, v128.load(k, 16)))
-  }
-  v128.store(out, a0)
-  v128.store(out, a1, 16)
-}
-
-/** 1 row × 4 columns. */
-export function groupRow4(
-  out: usize,
-  x: usize,
-  taps: usize,
-  end: usize,
-  w: usize,
-  bias: usize,
-): void {
-  let a = v128.load(bias)
-  taps -= 8
-  const last = end - 8
-  while (taps != last) {
-    taps += 8
-    a = f32x4.add(
-      a,
-      f32x4.mul(
-        v128.load32_splat(x + <usize>load<u32>(taps)),
-        v128.load(w + <usize>load<u32>(taps, 4)),
-      ),
-    )
-  }
-  v128.store(out, a)
 }

@@ -118,8 +118,8 @@ function addProducts(
         outerTile8(s + <usize>c * lds, lds, x + ((<usize>c) << 2), ldx, dn, ldd, count)
       for (let c = whole; c < groupIn; c++) {
         const sc = s + <usize>c * lds
-        outerRow4(sc, x + ((<usize>c) << 2), ldx, dn, ldd, count)
-        outerRow4(sc + 16, x + ((<usize>c) << 2), ldx, dn + 16, ldd, count)
+        outerRow4(sc, lds, x + ((<usize>c) << 2), ldx, dn, ldd, count)
+        outerRow4(sc + 16, lds, x + ((<usize>c) << 2), ldx, dn + 16, ldd, count)
       }
       n += 8
       continue
@@ -127,7 +127,7 @@ function addProducts(
     for (let c = 0; c < whole; c += 4)
       outerTile4(s + <usize>c * lds, lds, x + ((<usize>c) << 2), ldx, dn, ldd, count)
     for (let c = whole; c < groupIn; c++)
-      outerRow4(s + <usize>c * lds, x + ((<usize>c) << 2), ldx, dn, ldd, count)
+      outerRow4(s + <usize>c * lds, lds, x + ((<usize>c) << 2), ldx, dn, ldd, count)
     n += 4
   }
 }
@@ -157,8 +157,11 @@ function storeGradient(rec: usize, split: i32, g: i32, floats: i32, sums: usize)
   }
 }
 
-/** sums[16] += Σ over rows of x[16] · d[16]. */
-export function depthSums16(
+/** sums[N] += Σ over rows of x[N] · d[N]. */
+// @ts-ignore: decorator
+@variants('depthSums', [16, 4])
+export function depthSums(
+  N: i32,
   sums: usize,
   x: usize,
   ldx: usize,
@@ -166,46 +169,17 @@ export function depthSums16(
   ldd: usize,
   count: i32,
 ): void {
-  let s0 = f32x4.splat(0)
-  let s1 = s0
-  let s2 = s0
-  let s3 = s0
+  const s = locals<v128>(N / 4, f32x4.splat(0))
   x -= ldx
   d -= ldd
   const last = d + <usize>count * ldd
   while (d != last) {
     x += ldx
     d += ldd
-    s0 = f32x4.add(s0, f32x4.mul(v128.load(x), v128.load(d)))
-    s1 = f32x4.add(s1, f32x4.mul(v128.load(x, 16), v128.load(d, 16)))
-    s2 = f32x4.add(s2, f32x4.mul(v128.load(x, 32), v128.load(d, 32)))
-    s3 = f32x4.add(s3, f32x4.mul(v128.load(x, 48), v128.load(d, 48)))
+    for (let i: unroll = 0; i < N / 4; i++)
+      s[i] = f32x4.add(s[i], f32x4.mul(v128.load(x, 16 * i), v128.load(d, 16 * i)))
   }
-  v128.store(sums, f32x4.add(v128.load(sums), s0))
-  v128.store(sums, f32x4.add(v128.load(sums, 16), s1), 16)
-  v128.store(sums, f32x4.add(v128.load(sums, 32), s2), 32)
-  v128.store(sums, f32x4.add(v128.load(sums, 48), s3), 48)
-}
-
-/** The same for 4 channels. */
-export function depthSums4(
-  sums: usize,
-  x: usize,
-  ldx: usize,
-  d: usize,
-  ldd: usize,
-  count: i32,
-): void {
-  let s = f32x4.splat(0)
-  x -= ldx
-  d -= ldd
-  const last = d + <usize>count * ldd
-  while (d != last) {
-    x += ldx
-    d += ldd
-    s = f32x4.add(s, f32x4.mul(v128.load(x), v128.load(d)))
-  }
-  v128.store(sums, f32x4.add(v128.load(sums), s))
+  for (let i: unroll = 0; i < N / 4; i++) addTo(sums + 16 * i, s[i])
 }
 
 /** Loads that only use their addresses, ahead of a loop: see `tile` in conv/tile.ts. */
@@ -217,8 +191,16 @@ function keepAddresses(x: usize): void {
   v128.load32_splat(x, 12)
 }
 
-/** sums[4][8] += Σ over rows of x[4] ⊗ d[8]; rows of sums lie `lds` bytes apart. */
-export function outerTile8(
+/**
+ * sums[rows][N] += Σ over rows of x[rows] ⊗ d[N]; rows of sums lie `lds` bytes apart. There are
+ * four of them, or one.
+ */
+// @ts-ignore: decorator
+@variants('outerTile', [8, 4], 4)
+@variants('outerRow', [4], 1)
+export function outer(
+  N: i32,
+  rows: i32,
   sums: usize,
   lds: usize,
   x: usize,
@@ -227,101 +209,27 @@ export function outerTile8(
   ldd: usize,
   count: i32,
 ): void {
-  let a0 = f32x4.splat(0)
-  let a1 = a0
-  let b0 = a0
-  let b1 = a0
-  let c0 = a0
-  let c1 = a0
-  let e0 = a0
-  let e1 = a0
-  keepAddresses(x)
+  const n: unroll = N / 4
+  const s = locals<v128>(rows * n, f32x4.splat(0))
+  const delta = locals<v128>(n)
+  if (rows > 1) keepAddresses(x)
   x -= ldx
   d -= ldd
   const last = d + <usize>count * ldd
   while (d != last) {
     x += ldx
     d += ldd
-    const d0 = v128.load(d)
-    const d1 = v128.load(d, 16)
-    const xa = v128.load32_splat(x)
-    a0 = f32x4.add(a0, f32x4.mul(xa, d0))
-    a1 = f32x4.add(a1, f32x4.mul(xa, d1))
-    const xb = v128.load32_splat(x, 4)
-    b0 = f32x4.add(b0, f32x4.mul(xb, d0))
-    b1 = f32x4.add(b1, f32x4.mul(xb, d1))
-    const xc = v128.load32_splat(x, 8)
-    c0 = f32x4.add(c0, f32x4.mul(xc, d0))
-    c1 = f32x4.add(c1, f32x4.mul(xc, d1))
-    const xd = v128.load32_splat(x, 12)
-    e0 = f32x4.add(e0, f32x4.mul(xd, d0))
-    e1 = f32x4.add(e1, f32x4.mul(xd, d1))
+    for (let j: unroll = 0; j < n; j++) delta[j] = v128.load(d, 16 * j)
+    for (let i: unroll = 0; i < rows; i++) {
+      const value = v128.load32_splat(x, 4 * i)
+      for (let j: unroll = 0; j < n; j++)
+        s[i * n + j] = f32x4.add(s[i * n + j], f32x4.mul(value, delta[j]))
+    }
   }
-  addTo(sums, a0)
-  addTo(sums + 16, a1)
-  sums += lds
-  addTo(sums, b0)
-  addTo(sums + 16, b1)
-  sums += lds
-  addTo(sums, c0)
-  addTo(sums + 16, c1)
-  sums += lds
-  addTo(sums, e0)
-  addTo(sums + 16, e1)
-}
-
-/** The same for 4 columns. */
-export function outerTile4(
-  sums: usize,
-  lds: usize,
-  x: usize,
-  ldx: usize,
-  d: usize,
-  ldd: usize,
-  count: i32,
-): void {
-  let a = f32x4.splat(0)
-  let b = a
-  let c = a
-  let e = a
-  keepAddresses(x)
-  x -= ldx
-  d -= ldd
-  const last = d + <usize>count * ldd
-  while (d != last) {
-    x += ldx
-    d += ldd
-    const d0 = v128.load(d)
-    a = f32x4.add(a, f32x4.mul(v128.load32_splat(x), d0))
-    b = f32x4.add(b, f32x4.mul(v128.load32_splat(x, 4), d0))
-    c = f32x4.add(c, f32x4.mul(v128.load32_splat(x, 8), d0))
-    e = f32x4.add(e, f32x4.mul(v128.load32_splat(x, 12), d0))
+  for (let i: unroll = 0; i < rows; i++) {
+    if (i > 0) sums += lds
+    for (let j: unroll = 0; j < n; j++) addTo(sums + 16 * j, s[i * n + j])
   }
-  addTo(sums, a)
-  addTo(sums + lds, b)
-  addTo(sums + 2 * lds, c)
-  addTo(sums + 3 * lds, e)
-}
-
-/** The same for one channel and 4 columns. */
-export function outerRow4(
-  sums: usize,
-  x: usize,
-  ldx: usize,
-  d: usize,
-  ldd: usize,
-  count: i32,
-): void {
-  let a = f32x4.splat(0)
-  x -= ldx
-  d -= ldd
-  const last = d + <usize>count * ldd
-  while (d != last) {
-    x += ldx
-    d += ldd
-    a = f32x4.add(a, f32x4.mul(v128.load32_splat(x), v128.load(d)))
-  }
-  addTo(sums, a)
 }
 
 /** The same for one channel and one column. */

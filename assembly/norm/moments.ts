@@ -68,8 +68,11 @@ export function addMoments(moments: usize, stride: usize, x: usize, bytes: usize
   }
 }
 
-/** 16 channels: sums = Σ d, squares = Σ d² over count rows, where d = x − base. */
-export function normSums16(
+/** N channels: sums = Σ d, squares = Σ d² over count rows, where d = x − base. */
+// @ts-ignore: decorator
+@variants('normSums', [16, 4])
+export function normSums(
+  N: i32,
   sums: usize,
   squares: usize,
   x: usize,
@@ -77,65 +80,22 @@ export function normSums16(
   count: u32,
   step: usize,
 ): void {
-  const b0 = v128.load(base),
-    b1 = v128.load(base, 16),
-    b2 = v128.load(base, 32),
-    b3 = v128.load(base, 48)
-  let s0 = f32x4.splat(0),
-    s1 = s0,
-    s2 = s0,
-    s3 = s0
-  let q0 = s0,
-    q1 = s0,
-    q2 = s0,
-    q3 = s0
+  const n: unroll = N / 4
+  const b = locals<v128>(n)
+  const s = locals<v128>(n, f32x4.splat(0))
+  const q = locals<v128>(n, f32x4.splat(0))
+  for (let i: unroll = 0; i < n; i++) b[i] = v128.load(base, 16 * i)
   while (count) {
-    const d0 = f32x4.sub(v128.load(x), b0)
-    const d1 = f32x4.sub(v128.load(x, 16), b1)
-    const d2 = f32x4.sub(v128.load(x, 32), b2)
-    const d3 = f32x4.sub(v128.load(x, 48), b3)
-    s0 = f32x4.add(s0, d0)
-    s1 = f32x4.add(s1, d1)
-    s2 = f32x4.add(s2, d2)
-    s3 = f32x4.add(s3, d3)
-    q0 = f32x4.add(q0, f32x4.mul(d0, d0))
-    q1 = f32x4.add(q1, f32x4.mul(d1, d1))
-    q2 = f32x4.add(q2, f32x4.mul(d2, d2))
-    q3 = f32x4.add(q3, f32x4.mul(d3, d3))
+    for (let i: unroll = 0; i < n; i++) {
+      const d = f32x4.sub(v128.load(x, 16 * i), b[i])
+      s[i] = f32x4.add(s[i], d)
+      q[i] = f32x4.add(q[i], f32x4.mul(d, d))
+    }
     x += step
     count--
   }
-  v128.store(sums, s0)
-  v128.store(sums, s1, 16)
-  v128.store(sums, s2, 32)
-  v128.store(sums, s3, 48)
-  v128.store(squares, q0)
-  v128.store(squares, q1, 16)
-  v128.store(squares, q2, 32)
-  v128.store(squares, q3, 48)
-}
-
-/** 4 channels: sums = Σ d, squares = Σ d² over count rows, where d = x − base. */
-export function normSums4(
-  sums: usize,
-  squares: usize,
-  x: usize,
-  base: usize,
-  count: u32,
-  step: usize,
-): void {
-  const b = v128.load(base)
-  let s = f32x4.splat(0),
-    q = s
-  while (count) {
-    const d = f32x4.sub(v128.load(x), b)
-    s = f32x4.add(s, d)
-    q = f32x4.add(q, f32x4.mul(d, d))
-    x += step
-    count--
-  }
-  v128.store(sums, s)
-  v128.store(squares, q)
+  for (let i: unroll = 0; i < n; i++) v128.store(sums, s[i], 16 * i)
+  for (let i: unroll = 0; i < n; i++) v128.store(squares, q[i], 16 * i)
 }
 
 /** Lanes 0 and 1 in double precision. */

@@ -44,34 +44,20 @@ const SUMS_BYTES: usize = RateList.TapsAtOnce * RateList.GridBytes
  * channel.
  */
 export function listSum(out: usize, grid: usize, pointers: usize, t: i32): void {
-  let s0 = f32x4.splat(0)
-  let s1 = s0
-  let s2 = s0
-  let s3 = s0
-  let r0 = v128.load(out)
-  let r1 = v128.load(out, 16)
-  let r2 = v128.load(out, 32)
-  let r3 = v128.load(out, 48)
+  const s = locals<v128>(4, f32x4.splat(0))
+  const r = locals<v128>(4)
+  for (let i: unroll = 0; i < 4; i++) r[i] = v128.load(out, 16 * i)
   let at = <usize>load<u32>(pointers)
   do {
     pointers += 4
     const end = <usize>load<u32>(pointers)
     for (; at < end; at += 2) {
       const pixel = grid + ((<usize>load<u16>(at)) << 6)
-      s0 = f32x4.add(s0, v128.load(pixel))
-      s1 = f32x4.add(s1, v128.load(pixel, 16))
-      s2 = f32x4.add(s2, v128.load(pixel, 32))
-      s3 = f32x4.add(s3, v128.load(pixel, 48))
+      for (let i: unroll = 0; i < 4; i++) s[i] = f32x4.add(s[i], v128.load(pixel, 16 * i))
     }
-    r0 = f32x4.add(r0, s0)
-    r1 = f32x4.add(r1, s1)
-    r2 = f32x4.add(r2, s2)
-    r3 = f32x4.add(r3, s3)
+    for (let i: unroll = 0; i < 4; i++) r[i] = f32x4.add(r[i], s[i])
   } while (--t)
-  v128.store(out, r0)
-  v128.store(out, r1, 16)
-  v128.store(out, r2, 32)
-  v128.store(out, r3, 48)
+  for (let i: unroll = 0; i < 4; i++) v128.store(out, r[i], 16 * i)
 }
 
 /**
@@ -110,54 +96,20 @@ export function listAddTwice(
   end: usize,
   sums: usize,
 ): void {
-  let s0 = v128.load(sums)
-  let s1 = v128.load(sums, 16)
-  let s2 = v128.load(sums, 32)
-  let s3 = v128.load(sums, 48)
-  let r0 = v128.load(sums, 64)
-  let r1 = v128.load(sums, 80)
-  let r2 = v128.load(sums, 96)
-  let r3 = v128.load(sums, 112)
+  const s = locals<v128>(8)
+  for (let i: unroll = 0; i < 8; i++) s[i] = v128.load(sums, 16 * i)
   for (; list < end; list += 2) {
     const pixel = (<usize>load<u16>(list)) << 6
     const a = grid + pixel
-    s0 = f32x4.add(s0, v128.load(a))
-    s1 = f32x4.add(s1, v128.load(a, 16))
-    s2 = f32x4.add(s2, v128.load(a, 32))
-    s3 = f32x4.add(s3, v128.load(a, 48))
+    for (let i: unroll = 0; i < 4; i++) s[i] = f32x4.add(s[i], v128.load(a, 16 * i))
     const b = other + pixel
-    r0 = f32x4.add(r0, v128.load(b))
-    r1 = f32x4.add(r1, v128.load(b, 16))
-    r2 = f32x4.add(r2, v128.load(b, 32))
-    r3 = f32x4.add(r3, v128.load(b, 48))
+    for (let i: unroll = 0; i < 4; i++) s[4 + i] = f32x4.add(s[4 + i], v128.load(b, 16 * i))
   }
-  storeRow(sums, s0, s1, s2, s3)
-  storeRow(sums + BLOCK_BYTES, r0, r1, r2, r3)
-  addRow(out, s0, s1, s2, s3)
-  addRow(otherOut, r0, r1, r2, r3)
-}
-
-/** out[16] = s. */
-// @ts-ignore: decorator
-@inline
-function storeRow(out: usize, s0: v128, s1: v128, s2: v128, s3: v128): void {
-  v128.store(out, s0)
-  v128.store(out, s1, 16)
-  v128.store(out, s2, 32)
-  v128.store(out, s3, 48)
-}
-
-/** out[16] += s. */
-// @ts-ignore: decorator
-@inline
-function addRow(out: usize, s0: v128, s1: v128, s2: v128, s3: v128): void {
-  storeRow(
-    out,
-    f32x4.add(v128.load(out), s0),
-    f32x4.add(v128.load(out, 16), s1),
-    f32x4.add(v128.load(out, 32), s2),
-    f32x4.add(v128.load(out, 48), s3),
-  )
+  for (let i: unroll = 0; i < 8; i++) v128.store(sums, s[i], 16 * i)
+  for (let i: unroll = 0; i < 4; i++)
+    v128.store(out, f32x4.add(v128.load(out, 16 * i), s[i]), 16 * i)
+  for (let i: unroll = 0; i < 4; i++)
+    v128.store(otherOut, f32x4.add(v128.load(otherOut, 16 * i), s[4 + i]), 16 * i)
 }
 
 /** Taps (of rows or of columns) that the pixels of a phase meet: first, first + stride, … */

@@ -26,11 +26,14 @@ const BLOCK: i32 = Pattern.GridChannels
 const BLOCK_BYTES: usize = Pattern.RowBytes
 
 /**
- * out[16] += Σ of the rows in a list, for three taps side by side. They read the same row of three
+ * out[16] += Σ of the rows in a list, for some taps side by side. They read the same row of
  * neighbouring cells: the last tap that of the cell in the list, the tap before it that of the
  * next cell, `cell` bytes on. Sums of taps are `outStep` bytes apart.
  */
-export function patternSum3(
+// @ts-ignore: decorator
+@variants('patternSum', [3, 2, 1])
+export function patternSum(
+  taps: i32,
   out: usize,
   outStep: usize,
   grid: usize,
@@ -38,132 +41,22 @@ export function patternSum3(
   list: usize,
   end: usize,
 ): void {
-  let a0 = f32x4.splat(0)
-  let a1 = a0
-  let a2 = a0
-  let a3 = a0
-  let b0 = a0
-  let b1 = a0
-  let b2 = a0
-  let b3 = a0
-  let c0 = a0
-  let c1 = a0
-  let c2 = a0
-  let c3 = a0
+  const s = locals<v128>(4 * taps, f32x4.splat(0))
+  const row = locals<usize>(taps)
   for (; list < end; list += 2) {
-    const c = grid + ((<usize>load<u16>(list)) << 6)
-    c0 = f32x4.add(c0, v128.load(c))
-    c1 = f32x4.add(c1, v128.load(c, 16))
-    c2 = f32x4.add(c2, v128.load(c, 32))
-    c3 = f32x4.add(c3, v128.load(c, 48))
-    const b = c + cell
-    b0 = f32x4.add(b0, v128.load(b))
-    b1 = f32x4.add(b1, v128.load(b, 16))
-    b2 = f32x4.add(b2, v128.load(b, 32))
-    b3 = f32x4.add(b3, v128.load(b, 48))
-    const a = b + cell
-    a0 = f32x4.add(a0, v128.load(a))
-    a1 = f32x4.add(a1, v128.load(a, 16))
-    a2 = f32x4.add(a2, v128.load(a, 32))
-    a3 = f32x4.add(a3, v128.load(a, 48))
+    row[taps - 1] = grid + ((<usize>load<u16>(list)) << 6)
+    for (let tap: unroll = taps - 1; tap >= 0; tap--) {
+      if (tap < taps - 1) row[tap] = row[tap + 1] + cell
+      for (let i: unroll = 0; i < 4; i++)
+        s[4 * tap + i] = f32x4.add(s[4 * tap + i], v128.load(row[tap], 16 * i))
+    }
   }
-  a0 = f32x4.add(a0, v128.load(out))
-  a1 = f32x4.add(a1, v128.load(out, 16))
-  a2 = f32x4.add(a2, v128.load(out, 32))
-  a3 = f32x4.add(a3, v128.load(out, 48))
-  v128.store(out, a0)
-  v128.store(out, a1, 16)
-  v128.store(out, a2, 32)
-  v128.store(out, a3, 48)
-  out += outStep
-  b0 = f32x4.add(b0, v128.load(out))
-  b1 = f32x4.add(b1, v128.load(out, 16))
-  b2 = f32x4.add(b2, v128.load(out, 32))
-  b3 = f32x4.add(b3, v128.load(out, 48))
-  v128.store(out, b0)
-  v128.store(out, b1, 16)
-  v128.store(out, b2, 32)
-  v128.store(out, b3, 48)
-  out += outStep
-  c0 = f32x4.add(c0, v128.load(out))
-  c1 = f32x4.add(c1, v128.load(out, 16))
-  c2 = f32x4.add(c2, v128.load(out, 32))
-  c3 = f32x4.add(c3, v128.load(out, 48))
-  v128.store(out, c0)
-  v128.store(out, c1, 16)
-  v128.store(out, c2, 32)
-  v128.store(out, c3, 48)
-}
-
-/** The same for two taps. */
-export function patternSum2(
-  out: usize,
-  outStep: usize,
-  grid: usize,
-  cell: usize,
-  list: usize,
-  end: usize,
-): void {
-  let a0 = f32x4.splat(0)
-  let a1 = a0
-  let a2 = a0
-  let a3 = a0
-  let b0 = a0
-  let b1 = a0
-  let b2 = a0
-  let b3 = a0
-  for (; list < end; list += 2) {
-    const b = grid + ((<usize>load<u16>(list)) << 6)
-    b0 = f32x4.add(b0, v128.load(b))
-    b1 = f32x4.add(b1, v128.load(b, 16))
-    b2 = f32x4.add(b2, v128.load(b, 32))
-    b3 = f32x4.add(b3, v128.load(b, 48))
-    const a = b + cell
-    a0 = f32x4.add(a0, v128.load(a))
-    a1 = f32x4.add(a1, v128.load(a, 16))
-    a2 = f32x4.add(a2, v128.load(a, 32))
-    a3 = f32x4.add(a3, v128.load(a, 48))
+  for (let tap: unroll = 0; tap < taps; tap++) {
+    if (tap > 0) out += outStep
+    for (let i: unroll = 0; i < 4; i++)
+      s[4 * tap + i] = f32x4.add(s[4 * tap + i], v128.load(out, 16 * i))
+    for (let i: unroll = 0; i < 4; i++) v128.store(out, s[4 * tap + i], 16 * i)
   }
-  a0 = f32x4.add(a0, v128.load(out))
-  a1 = f32x4.add(a1, v128.load(out, 16))
-  a2 = f32x4.add(a2, v128.load(out, 32))
-  a3 = f32x4.add(a3, v128.load(out, 48))
-  v128.store(out, a0)
-  v128.store(out, a1, 16)
-  v128.store(out, a2, 32)
-  v128.store(out, a3, 48)
-  out += outStep
-  b0 = f32x4.add(b0, v128.load(out))
-  b1 = f32x4.add(b1, v128.load(out, 16))
-  b2 = f32x4.add(b2, v128.load(out, 32))
-  b3 = f32x4.add(b3, v128.load(out, 48))
-  v128.store(out, b0)
-  v128.store(out, b1, 16)
-  v128.store(out, b2, 32)
-  v128.store(out, b3, 48)
-}
-
-/** The same for one tap. */
-export function patternSum1(out: usize, grid: usize, list: usize, end: usize): void {
-  let s0 = f32x4.splat(0)
-  let s1 = s0
-  let s2 = s0
-  let s3 = s0
-  for (; list < end; list += 2) {
-    const row = grid + ((<usize>load<u16>(list)) << 6)
-    s0 = f32x4.add(s0, v128.load(row))
-    s1 = f32x4.add(s1, v128.load(row, 16))
-    s2 = f32x4.add(s2, v128.load(row, 32))
-    s3 = f32x4.add(s3, v128.load(row, 48))
-  }
-  s0 = f32x4.add(s0, v128.load(out))
-  s1 = f32x4.add(s1, v128.load(out, 16))
-  s2 = f32x4.add(s2, v128.load(out, 32))
-  s3 = f32x4.add(s3, v128.load(out, 48))
-  v128.store(out, s0)
-  v128.store(out, s1, 16)
-  v128.store(out, s2, 32)
-  v128.store(out, s3, 48)
 }
 
 /** sums [tap][channels][16] += the grid's rows over the lists of `channels` channels from c0 on. */
@@ -203,7 +96,7 @@ function sumLists(rec: usize, sums: usize, grid: usize, group: i32, c0: i32, cha
           const end = <usize>load<u32>(pointer)
           if (taps == 3) patternSum3(out, outStep, moved, cellBytes, list, end)
           else if (taps == 2) patternSum2(out, outStep, moved, cellBytes, list, end)
-          else patternSum1(out, moved, list, end)
+          else patternSum1(out, 0, moved, 0, list, end)
           out += BLOCK_BYTES
           list += listBytes
           pointer += 4

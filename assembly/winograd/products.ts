@@ -34,14 +34,8 @@ function product<Layout>(
   for (; count > 0; count -= 4) {
     let p = a
     let q = b
-    let c00 = f32x4.splat(0),
-      c01 = c00,
-      c10 = c00,
-      c11 = c00,
-      c20 = c00,
-      c21 = c00,
-      c30 = c00,
-      c31 = c00
+    const s = locals<v128>(8, f32x4.splat(0))
+    const out = locals<usize>(4)
     p -= step
     q -= ldb
     const last = p + <usize>k * step
@@ -50,41 +44,19 @@ function product<Layout>(
       q += ldb
       const b0 = v128.load(q)
       const b1 = v128.load(q, 16)
-      let s = v128.load32_splat(p)
-      c00 = madd(c00, s, b0)
-      c01 = madd(c01, s, b1)
-      s = v128.load32_splat(p, row)
-      c10 = madd(c10, s, b0)
-      c11 = madd(c11, s, b1)
-      s = v128.load32_splat(p, 2 * row)
-      c20 = madd(c20, s, b0)
-      c21 = madd(c21, s, b1)
-      s = v128.load32_splat(p, 3 * row)
-      c30 = madd(c30, s, b0)
-      c31 = madd(c31, s, b1)
+      for (let i: unroll = 0; i < 4; i++) {
+        const value = v128.load32_splat(p, i * row)
+        s[2 * i] = madd(s[2 * i], value, b0)
+        s[2 * i + 1] = madd(s[2 * i + 1], value, b1)
+      }
     }
-    const d1 = c + ldc
-    const d2 = d1 + ldc
-    const d3 = d2 + ldc
-    if (add) {
-      c00 = f32x4.add(c00, v128.load(c))
-      c01 = f32x4.add(c01, v128.load(c, 16))
-      c10 = f32x4.add(c10, v128.load(d1))
-      c11 = f32x4.add(c11, v128.load(d1, 16))
-      c20 = f32x4.add(c20, v128.load(d2))
-      c21 = f32x4.add(c21, v128.load(d2, 16))
-      c30 = f32x4.add(c30, v128.load(d3))
-      c31 = f32x4.add(c31, v128.load(d3, 16))
-    }
-    v128.store(c, c00)
-    v128.store(c, c01, 16)
-    v128.store(d1, c10)
-    v128.store(d1, c11, 16)
-    v128.store(d2, c20)
-    v128.store(d2, c21, 16)
-    v128.store(d3, c30)
-    v128.store(d3, c31, 16)
-    c = d3 + ldc
+    out[0] = c
+    for (let i: unroll = 1; i < 4; i++) out[i] = out[i - 1] + ldc
+    if (add)
+      for (let i: unroll = 0; i < 8; i++)
+        s[i] = f32x4.add(s[i], v128.load(out[i / 2], 16 * (i % 2)))
+    for (let i: unroll = 0; i < 8; i++) v128.store(out[i / 2], s[i], 16 * (i % 2))
+    c = out[3] + ldc
     a += 4 * row
   }
 }
