@@ -55,6 +55,7 @@ function steps() {
       'asconfig.json',
       'tools/build-wasm.mjs',
       'tools/lean-module.mjs',
+      'tools/unroll.mjs',
       // Its version stands in them.
       'src/version.ts',
       manifest('assemblyscript'),
