@@ -65,6 +65,14 @@ test('the way back has the states of the way there, however many steps are writt
   }
 })
 
+test('the way back over more than 8 steps has room for as large a text as over 8', () => {
+  const step = (i: number): string =>
+    `z${i} = 0.5*z${i} + 0.3*tanh(x + 0.2*theta*z${(i + 3) % 15}) + 0.1*z${i}*z${(i + 1) % 15}`
+  const text = [...Array(15).keys()].map(step).concat('spike = z0 >= theta').join('\n')
+  const shared = { text, parameters: { theta: 0.5 }, learn: ['theta'] }
+  for (const T of [8, 9]) ops.neuronBackward.plan({ ...shared, input: [1, T, 4] }).dispose()
+})
+
 test('the trace of spikes decays as the potential, however lines are written', async () => {
   const gradient = async (text: string, solver: 'euler' | 'exponentialEuler' = 'euler') => {
     const first = neuron(text, {}, { surrogate: '0.3', solver })

@@ -39,15 +39,8 @@ interface Case {
   readonly [option: string]: unknown
 }
 
-const factories: Readonly<Record<string, (options: object) => Layer>> = {
-  lif,
-  integrateAndFire,
-  plif,
-  cubaLif,
-  alif,
-  leakyIntegrator,
-  integrator,
-}
+const all = { lif, integrateAndFire, plif, cubaLif, alif, leakyIntegrator, integrator }
+const factories: Readonly<Record<string, (options: object) => Layer>> = all
 
 function cellOf({
   type,
