@@ -3,9 +3,10 @@
  * which a kernel is slower: a loop that computes nothing of use runs behind each unit of it.
  */
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ownRoot } from '../src/bench/compare/builds.js'
+import { kinds } from '../src/plan/records/index.js'
 
 /** Copies what a package holds. @param folder is made */
 export function copyBuild(folder: string): void {
@@ -62,16 +63,12 @@ function burn(rounds: i32): void {
 /** Builds the engine of a copy anew. @param change of a copy of the sources, by its folder */
 function rebuild(folder: string, change: (assembly: string) => void): void {
   const root = ownRoot()
-  const tools = ['build-wasm.mjs', 'lean-module.mjs'].map((file) => `tools/${file}`)
+  const tools = ['build-wasm.mjs', 'lean-module.mjs', 'unroll.mjs'].map((file) => `tools/${file}`)
   for (const part of ['assembly', 'asconfig.json', 'package.json', ...tools])
     cpSync(join(root, part), join(folder, 'source', part), { recursive: true })
   change(join(folder, 'source/assembly'))
   const modules = join(folder, 'source/node_modules')
-  try {
-    symlinkSync(join(root, 'node_modules'), modules, 'dir')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  }
+  if (!existsSync(modules)) symlinkSync(join(root, 'node_modules'), modules, 'dir')
   const { status, stderr } = spawnSync(process.execPath, ['tools/build-wasm.mjs', 'release'], {
     cwd: join(folder, 'source'),
     encoding: 'utf8',
@@ -82,12 +79,12 @@ function rebuild(folder: string, change: (assembly: string) => void): void {
 
 /**
  * Builds the engine of a copy anew, with `rounds` of a loop behind each unit of an operation.
- * @param op its name in assembly/opcodes.ts, for example Neuron
+ * @param op its name in src/plan/records, for example Neuron
  * @throws Error when there is no such operation, or it does not compile
  */
 export function slowDown(folder: string, op: string, rounds: number): void {
   rebuild(folder, (assembly) => {
-    const path = join(assembly, 'engine/execute.ts')
+    const path = join(assembly, 'generated/kernels.ts')
     writeFileSync(path, withLoop(readFileSync(path, 'utf8'), op, rounds))
   })
 }
@@ -129,8 +126,8 @@ ${lines((i) => `  x = f32x4.add(f32x4.sqrt(x), f32x4.splat(${i}))`)}
  * @throws Error when it has no such operation
  */
 export function withLoop(source: string, op: string, rounds: number): string {
-  // The first call behind the case; several operations may share it.
-  const call = new RegExp(`(case Op\\.${op}:\\n(?: +case Op\\.\\w+:\\n)*( +)\\w+\\(rec.*\\n)`)
-  if (!call.test(source)) throw new Error(`execute.ts has no case of Op.${op}`)
-  return `${source.replace(call, `$1$2burn(${rounds})\n`)}${BURN}`
+  const kind = kinds.find(({ name }) => name === op)
+  if (!kind) throw new Error(`there is no operation ${op}`)
+  const call = new RegExp(`case ${kind.op}:\\n( +)\\w+\\(.*\\n`)
+  return `${source.replace(call, `$&$1burn(${rounds})\n`)}${BURN}`
 }

@@ -14,7 +14,7 @@ import ts from 'typescript'
  */
 const rooms = [
   ['copy', 'errors', 'host', 'loss', 'median', 'optimizer', 'own', 'random', 'round-up', 'version'],
-  ['events', 'wasm'],
+  ['events', 'plan/records', 'plan/words.ts', 'wasm'],
   ['equations'],
   ['nn'],
   ['graph', 'neurons'],
@@ -91,10 +91,15 @@ export function check(root) {
     }),
   )
 
-  /** The room of a file of src, by its first folder or its own name; undefined in assembly. */
+  /**
+   * The room of a file of src: its place within its first folder where that is listed, else that
+   * folder or its own name. Undefined in assembly.
+   */
   function roomOf(file) {
-    const [folder, name] = file.split('/')
-    return folder === 'src' ? name.replace(/\.ts$/, '') : undefined
+    const [folder, name, within] = file.split('/')
+    if (folder !== 'src') return undefined
+    const inner = `${name}/${within}`
+    return rowOf(inner) < 0 ? name.replace(/\.ts$/, '') : inner
   }
 
   const rowOf = (room) => rooms.findIndex((row) => row.includes(room))

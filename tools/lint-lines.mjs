@@ -38,8 +38,12 @@ function codeOf(path, text) {
   return text.split('\n').filter((line) => line.trim() !== '' && !comment.test(line)).length
 }
 
+/** What the engine is made of besides its own folder: schemas, and what writes code from them. */
+const engine = /^(src\/plan\/records\/|tools\/(records|unroll)\.mjs$)/
+
 /** A folder of src is a room, and each other folder at the top. */
 function roomOf(path) {
+  if (engine.test(path)) return 'assembly'
   const folders = path.split('/').slice(0, -1)
   return folders.slice(0, folders[0] === 'src' ? 2 : 1).join('/') || 'top'
 }

@@ -192,7 +192,7 @@ function forPages(file, numbers) {
   return { text: changed + text.slice(at), found }
 }
 
-/** The engine's enums, of which pages ask the names of operations by their numbers. */
+/** The engine's enums, as plain objects. */
 function opcodes(numbers) {
   const enums = {}
   for (const [name, value] of numbers) {
@@ -200,14 +200,9 @@ function opcodes(numbers) {
     enums[of] ??= {}
     if (typeof value === 'number') enums[of][member] = value
   }
-  const operations = []
-  for (const [member, value] of Object.entries(enums.Op)) operations[value] = member
-  const others = Object.entries(enums).filter(([name]) => name !== 'Op')
-  return [
-    `export const Op = /* @__PURE__ */ '${operations.join()}'.split(',')`,
-    ...others.map(([name, members]) => `export const ${name} = ${JSON.stringify(members)}`),
-    '',
-  ].join('\n')
+  return Object.entries(enums)
+    .map(([name, members]) => `export const ${name} = ${JSON.stringify(members)}\n`)
+    .join('')
 }
 
 const quote = (path) => `'${path}'`

@@ -21,7 +21,7 @@ const LIMIT = 120
 const flag = { type: 'boolean', default: false }
 const text = { type: 'string' }
 const OPTIONS = {
-  ...{ apart: flag, long: flag, 'save-times': flag, times: flag, update: flag },
+  ...{ apart: flag, fast: flag, long: flag, 'save-times': flag, times: flag, update: flag },
   ...{ 'no-build': flag, bail: flag, grep: { ...text, default: '' }, limit: text },
   // For tests of the runner: files *.test.mjs, which run as they are.
   folder: { ...text, default: 'test' },
@@ -51,7 +51,8 @@ process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 const options = argumentsOf(process.argv.slice(2))
 
 if (!options['no-build']) {
-  const { status } = spawnSync(process.execPath, ['tools/build.mjs'], { stdio: 'inherit' })
+  const build = ['tools/build.mjs', ...(options.fast ? ['--fast'] : [])]
+  const { status } = spawnSync(process.execPath, build, { stdio: 'inherit' })
   if (status !== 0) process.exit(status ?? 1)
 }
 

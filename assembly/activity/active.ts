@@ -4,18 +4,18 @@
  * layer (NeuroBench, Yik et al. 2025, doi 10.1038/s41467-025-56739-4).
  */
 
-import { address, word } from '../base/record'
-import { ActiveWord, Control, SourceWord } from '../opcodes'
+import { ActiveRecord, Source } from '../generated/records'
+import { Control } from '../opcodes'
 
 /** Images of the run that are no padding. */
-function validImages(rec: usize): i32 {
+function validImages(rec: ActiveRecord): i32 {
   const left = load<i32>(Control.Valid) - load<i32>(Control.FirstImage)
-  return max(0, min(left, word(rec, ActiveWord.Images)))
+  return max(0, min(left, rec.images))
 }
 
 /** 1 in the unit's word of Others. */
-function noteOther(rec: usize, unit: i32): void {
-  store<u32>(address(rec, ActiveWord.Others) + ((<usize>unit) << 2), 1)
+function noteOther(rec: ActiveRecord, unit: i32): void {
+  store<u32>(rec.others + ((<usize>unit) << 2), 1)
 }
 
 /**
@@ -24,21 +24,21 @@ function noteOther(rec: usize, unit: i32): void {
  * take over before they are more than MostCounted. Unit = PixelsPerUnit pixels. Scratch:
  * PixelsPerUnit·C bytes.
  */
-export function activeSpikes(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const C = <usize>word(rec, ActiveWord.C)
-  const per = word(rec, ActiveWord.PixelsPerUnit)
+export function activeSpikes(rec: ActiveRecord, unit: i32, t: i32, scratch: usize): void {
+  const C = rec.channels
+  const per = rec.pixelsPerUnit
   const first = unit * per
-  const end = min(word(rec, ActiveWord.Pixels), first + per)
+  const end = min(rec.pixels, first + per)
   const bytes = <usize>(end - first) * C
-  const out = address(rec, ActiveWord.Out) + ((<usize>first * C) << 2)
+  const out = rec.out + ((<usize>first * C) << 2)
   const images = validImages(rec)
-  const T = word(rec, ActiveWord.T)
+  const T = rec.steps
   const planes = (T + 7) >> 3
   const most = min(8, T)
-  const mostCounted = word(rec, ActiveWord.MostCounted)
+  const mostCounted = rec.mostCounted
   const windows = isWindow(rec)
-  const masks = load<u32>(address(rec, ActiveWord.Sources), SourceWord.Masks * 4)
-  const imageBytes = <usize>(word(rec, ActiveWord.SourceH) * word(rec, ActiveWord.SourceW)) * C
+  const masks = changetype<Source>(rec.sources).masks
+  const imageBytes = <usize>(rec.sourceH * rec.sourceW) * C
   memory.fill(scratch, 0, bytes)
   let room = mostCounted
   let twice: u32 = 0
@@ -50,7 +50,7 @@ export function activeSpikes(rec: usize, unit: i32, t: i32, scratch: usize): voi
         room = mostCounted
       }
       room -= most
-      const at = <usize>plane * address(rec, ActiveWord.PlaneBytes) + <usize>image * imageBytes
+      const at = <usize>plane * rec.planeBytes + <usize>image * imageBytes
       if (windows) twice |= activeWindows(rec, at, first, end, scratch)
       else activeMasks(scratch, <usize>masks + at + <usize>first * C, bytes)
     }
@@ -60,15 +60,11 @@ export function activeSpikes(rec: usize, unit: i32, t: i32, scratch: usize): voi
 }
 
 /** Are there several sources, or a window that is not a single pixel at its place? */
-function isWindow(rec: usize): bool {
+function isWindow(rec: ActiveRecord): bool {
   return (
-    word(rec, ActiveWord.SourceCount) > 1 ||
-    (word(rec, ActiveWord.KernelH) |
-      word(rec, ActiveWord.KernelW) |
-      word(rec, ActiveWord.StrideH) |
-      word(rec, ActiveWord.StrideW)) !=
-      1 ||
-    (word(rec, ActiveWord.PadH) | word(rec, ActiveWord.PadW)) != 0
+    rec.sourceCount > 1 ||
+    (rec.kernelH | rec.kernelW | rec.strideH | rec.strideW) != 1 ||
+    (rec.padH | rec.padW) != 0
   )
 }
 
@@ -101,20 +97,20 @@ export function takeBytes(out: usize, counts: usize, bytes: usize): void {
  * of the image whose masks lie `at` bytes behind each source's first. Returns not 0 where there are
  * two at a step.
  */
-function activeWindows(rec: usize, at: usize, first: i32, end: i32, counts: usize): u32 {
-  const C = <usize>word(rec, ActiveWord.C)
-  const W = word(rec, ActiveWord.W)
-  const sourceH = word(rec, ActiveWord.SourceH)
-  const sourceW = word(rec, ActiveWord.SourceW)
-  const kernelH = word(rec, ActiveWord.KernelH)
-  const kernelW = word(rec, ActiveWord.KernelW)
-  const strideH = word(rec, ActiveWord.StrideH)
-  const strideW = word(rec, ActiveWord.StrideW)
-  const padH = word(rec, ActiveWord.PadH)
-  const padW = word(rec, ActiveWord.PadW)
+function activeWindows(rec: ActiveRecord, at: usize, first: i32, end: i32, counts: usize): u32 {
+  const C = rec.channels
+  const W = rec.width
+  const sourceH = rec.sourceH
+  const sourceW = rec.sourceW
+  const kernelH = rec.kernelH
+  const kernelW = rec.kernelW
+  const strideH = rec.strideH
+  const strideW = rec.strideW
+  const padH = rec.padH
+  const padW = rec.padW
   const lineBytes = <usize>sourceW * C
-  const sources = address(rec, ActiveWord.Sources)
-  const behind = sources + <usize>word(rec, ActiveWord.SourceCount) * SourceWord.Bytes
+  const sources = rec.sources
+  const behind = sources + <usize>rec.sourceCount * offsetof<Source>()
   const whole = C & ~15
   let twice: u32 = 0
   for (let pixel = first; pixel < end; pixel++) {
@@ -181,8 +177,8 @@ function activeBytes(
 ): u32 {
   let seen = i8x16.splat(0)
   let twice = i8x16.splat(0)
-  for (let source = sources; source < behind; source += SourceWord.Bytes) {
-    let line = <usize>load<u32>(source, SourceWord.Masks * 4) + corner
+  for (let source = sources; source < behind; source += offsetof<Source>()) {
+    let line = changetype<Source>(source).masks + corner
     for (let row = 0; row < rows; row++) {
       for (let x: usize = 0; x < width; x += C) {
         const mask = quad ? v128.load32_zero(line + x) : v128.load(line + x)
@@ -202,25 +198,25 @@ function activeBytes(
  * the same at every step of the call (StepBytes 0) counts for all of them. Others = 1 where one is
  * not ±1 either. Unit = PixelsPerUnit pixels. Scratch: none.
  */
-export function activeFloats(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const stepBytes = address(rec, ActiveWord.StepBytes)
-  const T = word(rec, ActiveWord.T)
+export function activeFloats(rec: ActiveRecord, unit: i32, t: i32, scratch: usize): void {
+  const stepBytes = rec.stepBytes
+  const T = rec.steps
   const rows = stepBytes ? T : 1
   const times = stepBytes ? 1 : T
-  const C = <usize>word(rec, ActiveWord.C)
-  const per = word(rec, ActiveWord.PixelsPerUnit)
+  const C = rec.channels
+  const per = rec.pixelsPerUnit
   const first = unit * per
-  const end = min(word(rec, ActiveWord.Pixels), first + per)
-  const pixelBytes = address(rec, ActiveWord.PixelBytes)
+  const end = min(rec.pixels, first + per)
+  const pixelBytes = rec.pixelBytes
   const images = validImages(rec)
-  const out = address(rec, ActiveWord.Out) + ((<usize>first * C) << 2)
-  let x = address(rec, ActiveWord.In)
-  if (word(rec, ActiveWord.Indirect)) x = <usize>load<u32>(x)
-  x += <usize>t * address(rec, ActiveWord.LoopBytes)
+  const out = rec.out + ((<usize>first * C) << 2)
+  let x = rec.in
+  if (rec.indirect) x = <usize>load<u32>(x)
+  x += <usize>t * rec.loopBytes
   const together = rows == 1 && pixelBytes == C << 2
   let other: u32 = 0
   for (let image = 0; image < images; image++) {
-    let pixel = x + <usize>(image * word(rec, ActiveWord.Pixels) + first) * pixelBytes
+    let pixel = x + <usize>(image * rec.pixels + first) * pixelBytes
     if (together) {
       other |= activeRow(out, pixel, <usize>(end - first) * C, times)
       continue

@@ -1,9 +1,9 @@
 /**
  * The gradient of a tensor: the sum of what its consumers send back, each through a pooling
- * window. The words of one such contribution are in `ContributionWord`.
+ * window. One such is a `Contribution`.
  */
 
-import { ContributionWord } from '../opcodes'
+import { Contribution } from '../generated/records'
 
 /**
  * out = (Σ contributions at pixels first … end − 1) ⊙ factor.
@@ -32,9 +32,15 @@ export function gather(
   const fused = steps == 1 && count > 0
   let flat = true
   for (let i: u32 = 0; i < count; i++)
-    flat = flat && isContiguous(table + <usize>i * ContributionWord.Bytes, pixelBytes, rowBytes)
+    flat =
+      flat &&
+      isContiguous(
+        changetype<Contribution>(table + <usize>i * offsetof<Contribution>()),
+        pixelBytes,
+        rowBytes,
+      )
   if (flat && count == 2 && fused && factor) {
-    addBoth(out, factor, first, end, table, rowBytes)
+    addBoth(out, factor, first, end, changetype<Contribution>(table), rowBytes)
     return
   }
   const longest: u32 = count == 1 ? end - first : perRun
@@ -45,7 +51,7 @@ export function gather(
     if (count == 0) memory.fill(out, 0, <usize>pixels * pixelBytes)
     for (let i: u32 = 0; i < count; i++) {
       addRun(
-        table + <usize>i * ContributionWord.Bytes,
+        changetype<Contribution>(table + <usize>i * offsetof<Contribution>()),
         out,
         fused && i == last ? factor : 0,
         pixel,
@@ -70,11 +76,10 @@ export function gather(
  * Do the steps of a pixel follow each other in memory, as they do in `out`? Then one run covers
  * them.
  */
-function hasSteps(contribution: usize, pixelBytes: usize, rowBytes: usize): bool {
+function hasSteps(contribution: Contribution, pixelBytes: usize, rowBytes: usize): bool {
   return (
-    <usize>load<u32>(contribution, ContributionWord.PixelBytes * 4) == pixelBytes &&
-    (pixelBytes == rowBytes ||
-      <usize>load<u32>(contribution, ContributionWord.StepBytes * 4) == rowBytes)
+    contribution.pixelBytes == pixelBytes &&
+    (pixelBytes == rowBytes || contribution.stepBytes == rowBytes)
   )
 }
 
@@ -82,34 +87,27 @@ function hasSteps(contribution: usize, pixelBytes: usize, rowBytes: usize): bool
  * Do the windows lie side by side from the first pixel on, so that no pixel belongs to two of
  * them?
  */
-function isTiled(contribution: usize): bool {
+function isTiled(contribution: Contribution): bool {
   return (
-    load<u32>(contribution, ContributionWord.KernelH * 4) ==
-      load<u32>(contribution, ContributionWord.StrideH * 4) &&
-    load<u32>(contribution, ContributionWord.KernelW * 4) ==
-      load<u32>(contribution, ContributionWord.StrideW * 4) &&
-    (load<u32>(contribution, ContributionWord.PadH * 4) |
-      load<u32>(contribution, ContributionWord.PadW * 4)) ==
-      0
+    <u32>contribution.kernelH == <u32>contribution.strideH &&
+    <u32>contribution.kernelW == <u32>contribution.strideW &&
+    (<u32>contribution.padH | <u32>contribution.padW) == 0
   )
 }
 
 /** Has the contribution the same layout as `out`? */
-function isContiguous(contribution: usize, pixelBytes: usize, rowBytes: usize): bool {
+function isContiguous(contribution: Contribution, pixelBytes: usize, rowBytes: usize): bool {
   return (
     isTiled(contribution) &&
     hasSteps(contribution, pixelBytes, rowBytes) &&
-    load<u32>(contribution, ContributionWord.KernelH * 4) == 1 &&
-    load<u32>(contribution, ContributionWord.KernelW * 4) == 1
+    <u32>contribution.kernelH == 1 &&
+    <u32>contribution.kernelW == 1
   )
 }
 
 /** Is the gradient this contribution as it lies in memory? */
-export function isCopy(contribution: usize, pixelBytes: usize, rowBytes: usize): bool {
-  return (
-    isContiguous(contribution, pixelBytes, rowBytes) &&
-    load<f32>(contribution, ContributionWord.Scale * 4) == 1
-  )
+export function isCopy(contribution: Contribution, pixelBytes: usize, rowBytes: usize): bool {
+  return isContiguous(contribution, pixelBytes, rowBytes) && contribution.scale == 1
 }
 
 /** Adds two contributions that have the layout of `out`, in one pass. */
@@ -118,15 +116,15 @@ function addBoth(
   factor: usize,
   first: u32,
   end: u32,
-  table: usize,
+  table: Contribution,
   rowBytes: usize,
 ): void {
   const offset = <usize>first * rowBytes
-  const g = <usize>load<u32>(table, ContributionWord.Address * 4) + offset
-  const h = <usize>load<u32>(table + ContributionWord.Bytes, ContributionWord.Address * 4) + offset
-  const scaleG = load<f32>(table, ContributionWord.Scale * 4)
-  const scaleH = load<f32>(table + ContributionWord.Bytes, ContributionWord.Scale * 4)
-  gradientPair(out, g, h, factor, <usize>(end - first) * rowBytes, scaleG, scaleH)
+  const other = changetype<Contribution>(changetype<usize>(table) + offsetof<Contribution>())
+  const g = table.from + offset
+  const h = other.from + offset
+  const bytes = <usize>(end - first) * rowBytes
+  gradientPair(out, g, h, factor, bytes, table.scale, other.scale)
 }
 
 /**
@@ -136,7 +134,7 @@ function addBoth(
  * row of the image, or anywhere when nothing is pooled.
  */
 function addRun(
-  contribution: usize,
+  contribution: Contribution,
   out: usize,
   factor: usize,
   pixel: u32,
@@ -148,8 +146,8 @@ function addRun(
   add: bool,
 ): void {
   const pixelBytes = <usize>steps * rowBytes
-  const scale = load<f32>(contribution, ContributionWord.Scale * 4)
-  const address = <usize>load<u32>(contribution, ContributionWord.Address * 4)
+  const scale = contribution.scale
+  const address = contribution.from
   if (isContiguous(contribution, pixelBytes, rowBytes)) {
     addTiles(
       out,
@@ -174,10 +172,10 @@ function addRun(
     if (factor) gradientTimes(out, out, factor, 1, <usize>pixels * rowBytes, 1, 0, 1)
     return
   }
-  const kernelW = load<u32>(contribution, ContributionWord.KernelW * 4)
-  const outH = load<u32>(contribution, ContributionWord.OutH * 4)
-  const outW = load<u32>(contribution, ContributionWord.OutW * 4)
-  const oy = y / load<u32>(contribution, ContributionWord.KernelH * 4)
+  const kernelW = <u32>contribution.kernelW
+  const outH = <u32>contribution.outH
+  const outW = <u32>contribution.outW
+  const oy = y / <u32>contribution.kernelH
   const ox = x / kernelW
   // Pixels behind the last window get nothing.
   const covered = oy < outH && ox < outW ? min(pixels, outW * kernelW - x) : 0
@@ -214,7 +212,7 @@ function addTiles(
 
 /** out [T][C] += one contribution at one pixel. */
 function addWindows(
-  contribution: usize,
+  contribution: Contribution,
   out: usize,
   image: u32,
   y: u32,
@@ -222,17 +220,17 @@ function addWindows(
   steps: u32,
   rowBytes: usize,
 ): void {
-  const outH = load<i32>(contribution, ContributionWord.OutH * 4)
-  const outW = load<i32>(contribution, ContributionWord.OutW * 4)
-  const kernelH = load<i32>(contribution, ContributionWord.KernelH * 4)
-  const kernelW = load<i32>(contribution, ContributionWord.KernelW * 4)
-  const strideH = load<i32>(contribution, ContributionWord.StrideH * 4)
-  const strideW = load<i32>(contribution, ContributionWord.StrideW * 4)
-  const scale = load<f32>(contribution, ContributionWord.Scale * 4)
-  const address = <usize>load<u32>(contribution, ContributionWord.Address * 4)
-  const stepBytes = <usize>load<u32>(contribution, ContributionWord.StepBytes * 4)
-  const top = <i32>y + load<i32>(contribution, ContributionWord.PadH * 4)
-  const left = <i32>x + load<i32>(contribution, ContributionWord.PadW * 4)
+  const outH = contribution.outH
+  const outW = contribution.outW
+  const kernelH = <i32>contribution.kernelH
+  const kernelW = <i32>contribution.kernelW
+  const strideH = contribution.strideH
+  const strideW = contribution.strideW
+  const scale = contribution.scale
+  const address = contribution.from
+  const stepBytes = contribution.stepBytes
+  const top = <i32>y + contribution.padH
+  const left = <i32>x + contribution.padW
   // Windows (oy, ox) with oy·stride ≤ y + pad < oy·stride + kernel.
   const oyBegin = max(0, (top - kernelH + strideH) / strideH)
   const oyEnd = min(outH, top / strideH + 1)
@@ -241,7 +239,7 @@ function addWindows(
   for (let oy = oyBegin; oy < oyEnd; oy++) {
     for (let ox = oxBegin; ox < oxEnd; ox++) {
       const window = <usize>((<i32>image * outH + oy) * outW + ox)
-      const g = address + window * load<u32>(contribution, ContributionWord.PixelBytes * 4)
+      const g = address + window * <u32>contribution.pixelBytes
       for (let step: usize = 0; step < <usize>steps; step++)
         gradientAdd(out + step * rowBytes, g + step * stepBytes, 1, rowBytes, 1, 0, scale)
     }

@@ -1,7 +1,6 @@
 /** Signals that come some steps later. */
 
-import { address, word } from '../base/record'
-import { DelayWord } from '../opcodes'
+import { DelayRecord } from '../generated/records'
 
 /**
  * Out[pixel][step][c] = In of `delay` steps before, 0 before the first step; with Back, of so many
@@ -9,21 +8,21 @@ import { DelayWord } from '../opcodes'
  * before it are in History, which then gets those of this call. Unit = PixelsPerUnit pixels.
  * Scratch: none.
  */
-export function delay(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const C = word(rec, DelayWord.C)
+export function delay(rec: DelayRecord, unit: i32, t: i32, scratch: usize): void {
+  const C = rec.channels
   const row = (<usize>C) << 2
-  const T = word(rec, DelayWord.T)
-  const rows = word(rec, DelayWord.InRows)
-  const most = word(rec, DelayWord.Most)
-  const delays = address(rec, DelayWord.Delays)
-  const back = word(rec, DelayWord.Back) != 0
-  const history = address(rec, DelayWord.History)
+  const T = rec.steps
+  const rows = rec.inRows
+  const most = rec.most
+  const delays = rec.delays
+  const back = rec.back != 0
+  const history = rec.history
   const start = history ? t : 0
-  const per = word(rec, DelayWord.PixelsPerUnit)
-  const end = min(word(rec, DelayWord.Pixels), (unit + 1) * per)
+  const per = rec.pixelsPerUnit
+  const end = min(rec.pixels, (unit + 1) * per)
   for (let pixel = unit * per; pixel < end; pixel++) {
-    const input = address(rec, DelayWord.In) + <usize>(pixel * rows) * row
-    const out = address(rec, DelayWord.Out) + <usize>(pixel * T) * row
+    const input = rec.in + <usize>(pixel * rows) * row
+    const out = rec.out + <usize>(pixel * T) * row
     const ring = history + <usize>(pixel * most) * row
     if (history && t == 0) memory.fill(ring, 0, <usize>most * row)
     for (let step = 0; step < T; step++) {
@@ -35,7 +34,7 @@ export function delay(rec: usize, unit: i32, t: i32, scratch: usize): void {
           store<f32>(to + ((<usize>c) << 2), from ? load<f32>(from + ((<usize>c) << 2)) : <f32>0)
         }
       else {
-        const by = word(rec, DelayWord.Steps)
+        const by = rec.by
         const from = sourceOf(step, back ? -by : by, T, rows, start, most, input, ring, row)
         if (from) memory.copy(to, from, row)
         else memory.fill(to, 0, row)
@@ -75,25 +74,25 @@ function sourceOf(
  * The same of spikes, never back. Counts = the spikes of Out, += at t > 0 of an outer loop. Unit =
  * PixelsPerUnit pixels. Scratch: none.
  */
-export function delaySpikes(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const C = word(rec, DelayWord.C)
-  const T = word(rec, DelayWord.T)
-  const most = word(rec, DelayWord.Most)
+export function delaySpikes(rec: DelayRecord, unit: i32, t: i32, scratch: usize): void {
+  const C = rec.channels
+  const T = rec.steps
+  const most = rec.most
   const ringBytes = <usize>((most + 7) >> 3)
-  const delays = address(rec, DelayWord.Delays)
-  const history = address(rec, DelayWord.History)
-  const planeBytes = address(rec, DelayWord.PlaneBytes)
-  const inPlaneBytes = address(rec, DelayWord.InPlaneBytes)
-  const counts = address(rec, DelayWord.Counts)
+  const delays = rec.delays
+  const history = rec.history
+  const planeBytes = rec.planeBytes
+  const inPlaneBytes = rec.inPlaneBytes
+  const counts = rec.counts
   const start = history ? t : 0
-  const per = word(rec, DelayWord.PixelsPerUnit)
-  const end = min(word(rec, DelayWord.Pixels), (unit + 1) * per)
+  const per = rec.pixelsPerUnit
+  const end = min(rec.pixels, (unit + 1) * per)
   for (let pixel = unit * per; pixel < end; pixel++)
     for (let c = 0; c < C; c++) {
       const i = <usize>(pixel * C + c)
-      const by = delays ? load<i32>(delays + ((<usize>c) << 2)) : word(rec, DelayWord.Steps)
-      const input = address(rec, DelayWord.In) + i
-      const out = address(rec, DelayWord.Out) + i
+      const by = delays ? load<i32>(delays + ((<usize>c) << 2)) : rec.by
+      const input = rec.in + i
+      const out = rec.out + i
       const ring = history + i * ringBytes
       if (history && t == 0) memory.fill(ring, 0, ringBytes)
       let count: i32 = counts && history && t > 0 ? load<u8>(counts + i) : 0

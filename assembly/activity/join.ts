@@ -1,29 +1,28 @@
 /** Channels of several tensors in a row, and the way back. */
 
-import { address, word } from '../base/record'
-import { JoinPart, JoinWord, SplitWord } from '../opcodes'
+import { JoinRecord, Part, SpikePart, SplitRecord } from '../generated/records'
 
 /**
  * Out [Pixels][T][C] of an image = the channels of the parts in a row, zeros behind them. A part of
  * more pixels than Out gives its channel c of pixel p to channel c·pixels + p (PyTorch's order of
  * flattened images). Unit = image. Scratch: none.
  */
-export function join(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const C = <usize>word(rec, JoinWord.C)
-  const T = <usize>word(rec, JoinWord.T)
-  const pixels = <usize>word(rec, JoinWord.Pixels)
+export function join(rec: JoinRecord, unit: i32, t: i32, scratch: usize): void {
+  const C = rec.channels
+  const T = <usize>rec.steps
+  const pixels = rec.pixels
   const bytes = (pixels * T * C) << 2
-  const out = address(rec, JoinWord.Out) + <usize>unit * bytes
+  const out = rec.out + <usize>unit * bytes
   memory.fill(out, 0, bytes)
-  const parts = address(rec, JoinWord.Parts)
-  for (let i = 0; i < word(rec, JoinWord.Count); i++) {
-    const part = parts + <usize>(i * JoinPart.Bytes)
-    const partPixels = <usize>word(part, JoinPart.Pixels)
-    const partC = <usize>word(part, JoinPart.C)
-    const channels = <usize>word(part, JoinPart.Channels)
-    const rows = <usize>word(part, JoinPart.Rows)
-    const from = address(part, JoinPart.From) + ((<usize>unit * partPixels * rows * partC) << 2)
-    const to = out + ((<usize>word(part, JoinPart.Offset)) << 2)
+  const parts = rec.tensors
+  for (let i = 0; i < rec.count; i++) {
+    const part = changetype<Part>(parts + <usize>(i * offsetof<Part>()))
+    const partPixels = part.pixels
+    const partC = part.stored
+    const channels = part.channels
+    const rows = part.rows
+    const from = part.from + ((<usize>unit * partPixels * rows * partC) << 2)
+    const to = out + (part.offset << 2)
     const flat = partPixels != pixels
     for (let pixel: usize = 0; pixel < partPixels; pixel++)
       for (let step: usize = 0; step < T; step++) {
@@ -61,34 +60,29 @@ export function spreadBytes(to: usize, toBytes: usize, from: usize, count: usize
  * The same of spikes: masks and counts of an image. Counts are those of the parts so far. Unit =
  * image. Scratch: none.
  */
-export function joinSpikes(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const planes = (word(rec, JoinWord.T) + 7) >> 3
+export function joinSpikes(rec: JoinRecord, unit: i32, t: i32, scratch: usize): void {
+  const planes = (rec.steps + 7) >> 3
   for (let plane = 0; plane < planes; plane++) joinBytes(rec, unit, plane)
-  if (address(rec, JoinWord.Counts)) joinBytes(rec, unit, -1)
+  if (rec.counts) joinBytes(rec, unit, -1)
 }
 
 /** A plane of masks; −1: the counts. */
-function joinBytes(rec: usize, unit: i32, plane: i32): void {
-  const C = <usize>word(rec, JoinWord.C)
-  const pixels = <usize>word(rec, JoinWord.Pixels)
-  const all =
-    plane < 0
-      ? address(rec, JoinWord.Counts)
-      : address(rec, JoinWord.Out) + <usize>plane * address(rec, JoinWord.PlaneBytes)
+function joinBytes(rec: JoinRecord, unit: i32, plane: i32): void {
+  const C = rec.channels
+  const pixels = rec.pixels
+  const all = plane < 0 ? rec.counts : rec.out + <usize>plane * rec.planeBytes
   const out = all + <usize>unit * pixels * C
   memory.fill(out, 0, pixels * C)
-  const parts = address(rec, JoinWord.Parts)
-  for (let i = 0; i < word(rec, JoinWord.Count); i++) {
-    const part = parts + <usize>(i * JoinPart.Bytes)
-    const partPixels = <usize>word(part, JoinPart.Pixels)
-    const partC = <usize>word(part, JoinPart.C)
-    const channels = <usize>word(part, JoinPart.Channels)
+  const parts = rec.parts
+  for (let i = 0; i < rec.count; i++) {
+    const part = changetype<SpikePart>(parts + <usize>(i * offsetof<SpikePart>()))
+    const partPixels = part.pixels
+    const partC = part.stored
+    const channels = part.channels
     const from =
-      (plane < 0
-        ? address(part, JoinPart.Counts)
-        : address(part, JoinPart.From) + <usize>plane * address(part, JoinPart.PlaneBytes)) +
+      (plane < 0 ? part.counts : part.from + <usize>plane * part.planeBytes) +
       <usize>unit * partPixels * partC
-    const to = out + <usize>word(part, JoinPart.Offset)
+    const to = out + part.offset
     const flat = partPixels != pixels
     for (let pixel: usize = 0; pixel < partPixels; pixel++) {
       const src = from + pixel * partC
@@ -102,18 +96,16 @@ function joinBytes(rec: usize, unit: i32, plane: i32): void {
  * Out [Pixels][T][C] of an image = In's channels from Offset on, as `join` has put them there;
  * zeros in channels behind. Unit = image. Scratch: none.
  */
-export function split(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const C = <usize>word(rec, SplitWord.C)
-  const inC = <usize>word(rec, SplitWord.InC)
-  const T = <usize>word(rec, SplitWord.T)
-  const pixels = <usize>word(rec, SplitWord.Pixels)
-  const inPixels = <usize>word(rec, SplitWord.InPixels)
-  const channels = <usize>word(rec, SplitWord.Channels)
+export function split(rec: SplitRecord, unit: i32, t: i32, scratch: usize): void {
+  const C = rec.stored
+  const inC = rec.inChannels
+  const T = rec.steps
+  const pixels = rec.pixels
+  const inPixels = rec.inPixels
+  const channels = rec.channels
   const bytes = (pixels * T * C) << 2
-  const out = address(rec, SplitWord.Out) + <usize>unit * bytes
-  const from =
-    address(rec, SplitWord.In) +
-    ((<usize>unit * inPixels * T * inC + <usize>word(rec, SplitWord.Offset)) << 2)
+  const out = rec.out + <usize>unit * bytes
+  const from = rec.in + ((<usize>unit * inPixels * T * inC + rec.offset) << 2)
   memory.fill(out, 0, bytes)
   const flat = pixels != inPixels
   for (let pixel: usize = 0; pixel < pixels; pixel++)

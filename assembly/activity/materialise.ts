@@ -3,8 +3,8 @@
  * means over time.
  */
 
-import { address, word } from '../base/record'
-import { MaterialiseWord, TermKind, TermWord } from '../opcodes'
+import { MaterialiseRecord, Term } from '../generated/records'
+import { TermKind } from '../opcodes'
 
 /**
  * Out[b][y][x][t][c] = Σ over terms of Scale · Σ over the term's pooling window of
@@ -15,20 +15,20 @@ import { MaterialiseWord, TermKind, TermWord } from '../opcodes'
  * PixelsPerUnit pixels. `t` is the step of an outer loop and selects the step of the network's
  * input. Scratch: none.
  */
-export function materialise(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const C = word(rec, MaterialiseWord.C)
-  const mean = word(rec, MaterialiseWord.Mean) != 0
-  const T = mean ? 1 : word(rec, MaterialiseWord.T)
-  const H = word(rec, MaterialiseWord.H)
-  const W = word(rec, MaterialiseWord.W)
-  const pixels = word(rec, MaterialiseWord.Images) * H * W
-  const per = word(rec, MaterialiseWord.PixelsPerUnit)
+export function materialise(rec: MaterialiseRecord, unit: i32, t: i32, scratch: usize): void {
+  const C = rec.channels
+  const mean = rec.mean != 0
+  const T = mean ? 1 : rec.steps
+  const H = rec.height
+  const W = rec.width
+  const pixels = rec.images * H * W
+  const per = rec.pixelsPerUnit
   const end = min(pixels, (unit + 1) * per)
   const rowBytes = (<usize>C) << 2
-  let out = address(rec, MaterialiseWord.Out) + <usize>(unit * per * T) * rowBytes
-  const terms = word(rec, MaterialiseWord.TermCount)
-  const total = <f32>word(rec, MaterialiseWord.TotalSteps)
-  const most = word(rec, MaterialiseWord.MostCounted)
+  let out = rec.out + <usize>(unit * per * T) * rowBytes
+  const terms = rec.termCount
+  const total = <f32>rec.totalSteps
+  const most = rec.mostCounted
   const first = unit * per
   let x = first % W
   let y = (first / W) % H
@@ -36,10 +36,23 @@ export function materialise(rec: usize, unit: i32, t: i32, scratch: usize): void
   for (let pixel = first; pixel < end; pixel++) {
     for (let step = 0; step < T; step++) {
       let written = false
-      let term = address(rec, MaterialiseWord.Terms)
+      let term = rec.terms
       for (let i = 0; i < terms; i++) {
-        written = addWindow(out, term, image, y, x, step, mean, total, most, C, t, written)
-        term += TermWord.Bytes
+        written = addWindow(
+          out,
+          changetype<Term>(term),
+          image,
+          y,
+          x,
+          step,
+          mean,
+          total,
+          most,
+          C,
+          t,
+          written,
+        )
+        term += offsetof<Term>()
       }
       out += rowBytes
     }
@@ -59,7 +72,7 @@ export function materialise(rec: usize, unit: i32, t: i32, scratch: usize): void
  */
 function addWindow(
   out: usize,
-  term: usize,
+  term: Term,
   image: i32,
   y: i32,
   x: i32,
@@ -71,16 +84,16 @@ function addWindow(
   t: i32,
   written: bool,
 ): bool {
-  const sourceH = word(term, TermWord.SourceH)
-  const sourceW = word(term, TermWord.SourceW)
-  const y0 = y * word(term, TermWord.StrideH) - word(term, TermWord.PadH)
-  const x0 = x * word(term, TermWord.StrideW) - word(term, TermWord.PadW)
+  const sourceH = term.sourceH
+  const sourceW = term.sourceW
+  const y0 = y * term.strideH - term.padH
+  const x0 = x * term.strideW - term.padW
   const yBegin = max(0, y0)
   const xBegin = max(0, x0)
-  const yEnd = min(sourceH, y0 + word(term, TermWord.KernelH))
-  const xEnd = min(sourceW, x0 + word(term, TermWord.KernelW))
-  const scale = load<f32>(term + ((<usize>TermWord.Scale) << 2))
-  const isFloat = word(term, TermWord.Kind) == TermKind.Float
+  const yEnd = min(sourceH, y0 + term.kernelH)
+  const xEnd = min(sourceW, x0 + term.kernelW)
+  const scale = term.scale
+  const isFloat = term.kind == TermKind.Float
   if (
     mean &&
     !isFloat &&
@@ -88,9 +101,7 @@ function addWindow(
     xBegin < xEnd &&
     (yEnd - yBegin) * (xEnd - xBegin) <= most
   ) {
-    const counts =
-      address(term, TermWord.Counts) +
-      <usize>((image * sourceH + yBegin) * sourceW + xBegin) * <usize>C
+    const counts = term.counts + <usize>((image * sourceH + yBegin) * sourceW + xBegin) * <usize>C
     addCountWindow(
       out,
       counts,
@@ -109,22 +120,11 @@ function addWindow(
       const pixel = <usize>((image * sourceH + sy) * sourceW + sx)
       if (isFloat) addFloats(out, term, pixel, step, mean, scale, t)
       else if (mean)
-        addCountWindow(
-          out,
-          address(term, TermWord.Counts) + pixel * <usize>C,
-          1,
-          1,
-          <usize>C,
-          0,
-          scale / total,
-          true,
-        )
+        addCountWindow(out, term.counts + pixel * <usize>C, 1, 1, <usize>C, 0, scale / total, true)
       else
         addSpikes(
           out,
-          address(term, TermWord.Address) +
-            <usize>(step >> 3) * address(term, TermWord.PlaneBytes) +
-            pixel * <usize>C,
+          term.address + <usize>(step >> 3) * term.planeBytes + pixel * <usize>C,
           step & 7,
           scale,
           C,
@@ -136,23 +136,23 @@ function addWindow(
 /** Any number of channels: the input image has as many as it has. */
 function addFloats(
   out: usize,
-  term: usize,
+  term: Term,
   pixel: usize,
   step: i32,
   mean: bool,
   scale: f32,
   t: i32,
 ): void {
-  const C = word(term, TermWord.Channels)
-  let base = address(term, TermWord.Address)
-  if (word(term, TermWord.Indirect)) base = <usize>load<u32>(base)
-  base += pixel * address(term, TermWord.PixelBytes)
-  base += <usize>t * address(term, TermWord.LoopBytes)
-  const stepBytes = address(term, TermWord.StepBytes)
-  const groupBytes = address(term, TermWord.GroupBytes)
-  const scales = address(term, TermWord.ScaleVector)
-  const shifts = address(term, TermWord.ShiftVector)
-  const steps = mean ? word(term, TermWord.Steps) : 1
+  const C = term.channels
+  let base = term.address
+  if (term.indirect) base = <usize>load<u32>(base)
+  base += pixel * term.pixelBytes
+  base += <usize>t * term.loopBytes
+  const stepBytes = term.stepBytes
+  const groupBytes = term.groupBytes
+  const scales = term.scaleVector
+  const shifts = term.shiftVector
+  const steps = mean ? term.steps : 1
   const factor: f32 = scale / <f32>steps
   for (let s = 0; s < steps; s++) {
     const at = mean ? s : step

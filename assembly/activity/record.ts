@@ -1,23 +1,22 @@
 /** Spikes of all steps, where the network runs in calls of a few. */
 
-import { address, word } from '../base/record'
-import { RecordWord } from '../opcodes'
+import { RecordSpikesRecord } from '../generated/records'
 
 /**
  * Bit t + s of Out = bit s of In, for the T steps s of the call from t on; bits of later steps are
  * cleared with the first of a byte. Unit = BytesPerUnit bytes of a plane. Scratch: none.
  */
-export function recordSpikes(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const bytes = address(rec, RecordWord.PlaneBytes)
-  const per = address(rec, RecordWord.BytesPerUnit)
+export function recordSpikes(rec: RecordSpikesRecord, unit: i32, t: i32, scratch: usize): void {
+  const bytes = rec.planeBytes
+  const per = rec.bytesPerUnit
   const first = <usize>unit * per
   const count = min(per, bytes - first)
-  const T = word(rec, RecordWord.T)
+  const T = rec.steps
   for (let s = 0; s < T; s++) {
     const step = t + s
     recordStep(
-      address(rec, RecordWord.Out) + <usize>(step >> 3) * bytes + first,
-      address(rec, RecordWord.In) + <usize>(s >> 3) * bytes + first,
+      rec.out + <usize>(step >> 3) * bytes + first,
+      rec.in + <usize>(s >> 3) * bytes + first,
       count,
       step & 7,
       s & 7,

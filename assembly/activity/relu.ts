@@ -1,24 +1,23 @@
 /** max(0, x) of currents, and its gradient. */
 
 import { packBytes, widenBytes } from '../base/lanes'
-import { address, word } from '../base/record'
-import { ReluBackwardWord, ReluWord } from '../opcodes'
+import { ReluBackwardRecord, ReluRecord } from '../generated/records'
 
 /**
  * Out [P][T][C] = max(0, In); what is not a number stays. Counts bytes [P][C], if there are any: at
  * how many of the steps Out > 0 (=, or += at t > 0 of an outer loop). Unit = PixelsPerUnit pixels.
  * In may be Out. Scratch: none.
  */
-export function relu(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const C = <usize>word(rec, ReluWord.C)
+export function relu(rec: ReluRecord, unit: i32, t: i32, scratch: usize): void {
+  const C = rec.channels
   const row = C << 2
-  const steps = <usize>word(rec, ReluWord.T)
-  const per = word(rec, ReluWord.PixelsPerUnit)
+  const steps = rec.steps
+  const per = rec.pixelsPerUnit
   const first = <usize>(unit * per)
-  const pixels = <usize>min(word(rec, ReluWord.Pixels) - unit * per, per)
-  const out = address(rec, ReluWord.Out) + first * steps * row
-  reluFloats(out, address(rec, ReluWord.In) + first * steps * row, pixels * steps * row)
-  const counts = address(rec, ReluWord.Counts)
+  const pixels = <usize>min(rec.pixels - unit * per, per)
+  const out = rec.out + first * steps * row
+  reluFloats(out, rec.in + first * steps * row, pixels * steps * row)
+  const counts = rec.counts
   if (!counts) return
   for (let pixel: usize = 0; pixel < pixels; pixel++)
     for (let c: usize = 0; c < C; c += 4)
@@ -58,19 +57,19 @@ export function countPositive(
  * 1[x > 0]. Otherwise: Out [P][T][C] = Delta where Activity > 0, else 0. Unit = PixelsPerUnit
  * pixels. Out may be Delta. Scratch: none.
  */
-export function reluBackward(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const floats = <usize>word(rec, ReluBackwardWord.C) * <usize>word(rec, ReluBackwardWord.T)
-  const per = word(rec, ReluBackwardWord.PixelsPerUnit)
+export function reluBackward(rec: ReluBackwardRecord, unit: i32, t: i32, scratch: usize): void {
+  const floats = rec.channels * rec.steps
+  const per = rec.pixelsPerUnit
   const first = <usize>(unit * per) * floats
-  const count = <usize>min(word(rec, ReluBackwardWord.Pixels) - unit * per, per) * floats
-  const out = address(rec, ReluBackwardWord.Out) + (first << 2)
-  const delta = address(rec, ReluBackwardWord.Delta) + (first << 2)
-  const counts = address(rec, ReluBackwardWord.Counts)
+  const count = <usize>min(rec.pixels - unit * per, per) * floats
+  const out = rec.out + (first << 2)
+  const delta = rec.delta + (first << 2)
+  const counts = rec.counts
   if (counts) {
-    const factor = load<f32>(rec, ReluBackwardWord.Factor * 4)
+    const factor = rec.factor
     scaleByCounts(out, delta, counts + first, count, factor)
   } else {
-    const activity = address(rec, ReluBackwardWord.Activity) + (first << 2)
+    const activity = rec.activity + (first << 2)
     passWherePositive(out, delta, activity, count << 2)
   }
 }

@@ -13,18 +13,17 @@
  */
 
 import { check } from '../base/check'
-import { address, word } from '../base/record'
-import { ConvWord, DenseWord } from '../opcodes'
+import { DenseRecord } from '../generated/records'
 import { packRows } from './pack'
 import { addTile, EDGE_BYTES, KC, MR, micro, microNarrow, microRow8, microRow32 } from './tile'
 
 /** Address of In at step t of an outer loop. */
 // @ts-ignore: decorator
 @inline
-export function inputOf(rec: usize, t: i32): usize {
-  let input = address(rec, DenseWord.In)
-  if (word(rec, DenseWord.InIndirect)) input = <usize>load<u32>(input)
-  return input + <usize>(t * word(rec, DenseWord.InLoopBytes))
+export function inputOf(rec: DenseRecord, t: i32): usize {
+  let input = rec.in
+  if (rec.inIndirect) input = <usize>load<u32>(input)
+  return input + <usize>(t * rec.inLoopBytes)
 }
 
 /**
@@ -64,24 +63,20 @@ export function storeTile(
  * (pixels, then t), RowsPerUnit a multiple of 5. Scratch: 192 + RowsPerUnit · (16 + 4 · d) bytes,
  * where d = min(256, KernelH·KernelW·InC).
  */
-export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
+export function convDense(rec: DenseRecord, unit: i32, t: i32, scratch: usize): void {
   const input = inputOf(rec, t)
-  const rowsAll =
-    word(rec, ConvWord.Images) *
-    word(rec, ConvWord.OutH) *
-    word(rec, ConvWord.OutW) *
-    word(rec, ConvWord.T)
-  const rowsPerUnit = word(rec, DenseWord.RowsPerUnit)
+  const rowsAll = rec.images * rec.outH * rec.outW * rec.steps
+  const rowsPerUnit = rec.rowsPerUnit
   const first = unit * rowsPerUnit
   const rows = min(rowsPerUnit, rowsAll - first)
-  const inC = word(rec, ConvWord.InC)
-  const inW = word(rec, ConvWord.InW)
-  const inH = word(rec, ConvWord.InH)
-  const N = word(rec, ConvWord.OutC)
-  const pixelBytes = address(rec, DenseWord.InPixelBytes)
-  const zeros = address(rec, DenseWord.Zeros)
-  const kernelW = word(rec, ConvWord.KernelW)
-  const K = word(rec, ConvWord.KernelH) * kernelW * inC
+  const inC = rec.inC
+  const inW = rec.inW
+  const inH = rec.inH
+  const N = rec.outC
+  const pixelBytes = rec.inPixelBytes
+  const zeros = rec.zeros
+  const kernelW = rec.kernelW
+  const K = rec.kernelH * kernelW * inC
   const contiguous = pixelBytes == (<usize>inC) << 2
   check(rows > 0)
 
@@ -91,7 +86,7 @@ export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
   for (let i = rows; i % MR; i++)
     memory.copy(origins + ((<usize>i) << 4), origins + ((<usize>(rows - 1)) << 4), 16)
   const panels = origins + ((<usize>rowsPerUnit) << 4)
-  const out = address(rec, DenseWord.Out) + <usize>first * ((<usize>N) << 2)
+  const out = rec.out + <usize>first * ((<usize>N) << 2)
   const ldc = (<usize>N) << 2
 
   // For each part of the depth, gather panels of five rows and multiply them with all blocks of W.
@@ -142,16 +137,16 @@ export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
       rows,
       panels,
       kc,
-      address(rec, DenseWord.Weight),
+      rec.weight,
       k0,
-      word(rec, ConvWord.KRows),
+      rec.kRows,
       N,
-      word(rec, ConvWord.BlockWidth),
+      rec.blockWidth,
       k0 > 0,
       scratch,
     )
   }
-  const bias = address(rec, DenseWord.Bias)
+  const bias = rec.bias
   if (bias) addBias(out, bias, rows, N)
 }
 
@@ -159,18 +154,22 @@ export function convDense(rec: usize, unit: i32, t: i32, scratch: usize): void {
  * For each row (pixel, t) of Out from `first` on, 16 bytes: the address of the image at that step,
  * and y and x where the window starts.
  */
-export function fillOrigins(rec: usize, origins: usize, first: i32, rows: i32, input: usize): void {
-  const T = word(rec, ConvWord.T)
-  const outH = word(rec, ConvWord.OutH)
-  const outW = word(rec, ConvWord.OutW)
-  const strideH = word(rec, ConvWord.StrideH)
-  const strideW = word(rec, ConvWord.StrideW)
-  const padH = word(rec, ConvWord.PadH)
-  const padW = word(rec, ConvWord.PadW)
-  const stepBytes = address(rec, DenseWord.InStepBytes)
-  const imageBytes =
-    <usize>(word(rec, ConvWord.InH) * word(rec, ConvWord.InW)) *
-    address(rec, DenseWord.InPixelBytes)
+export function fillOrigins(
+  rec: DenseRecord,
+  origins: usize,
+  first: i32,
+  rows: i32,
+  input: usize,
+): void {
+  const T = rec.steps
+  const outH = rec.outH
+  const outW = rec.outW
+  const strideH = rec.strideH
+  const strideW = rec.strideW
+  const padH = rec.padH
+  const padW = rec.padW
+  const stepBytes = rec.inStepBytes
+  const imageBytes = <usize>(rec.inH * rec.inW) * rec.inPixelBytes
   const pixel = first / T
   let step = first - pixel * T
   let ox = pixel % outW

@@ -4,8 +4,8 @@
  */
 
 import { check } from '../base/check'
-import { address, word } from '../base/record'
-import { ConvWord, Dense, DenseWord } from '../opcodes'
+import { DenseRecord } from '../generated/records'
+import { Dense } from '../opcodes'
 import { storeTile } from './forward'
 import { packHalf, packRows } from './pack'
 import { EDGE_BYTES, MR, micro } from './tile'
@@ -14,16 +14,16 @@ import { EDGE_BYTES, MR, micro } from './tile'
  * Transposed = Wᵀ in blocks of 8 input channels, [InC/8][tap][OutC][8]. Channels of the last block
  * behind InC are zeros. Transposed is written. Unit = one block. Scratch: none.
  */
-export function transposeWeight(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const inC = word(rec, ConvWord.InC)
-  const N = word(rec, ConvWord.OutC)
-  const width = word(rec, ConvWord.BlockWidth)
-  const kRows = word(rec, ConvWord.KRows)
-  const taps = word(rec, ConvWord.KernelH) * word(rec, ConvWord.KernelW)
-  const weight = address(rec, DenseWord.Weight)
+export function transposeWeight(rec: DenseRecord, unit: i32, t: i32, scratch: usize): void {
+  const inC = rec.inC
+  const N = rec.outC
+  const width = rec.blockWidth
+  const kRows = rec.kRows
+  const taps = rec.kernelH * rec.kernelW
+  const weight = rec.weight
   const c0 = unit * Dense.TransposedChannels
   const count = min(8, inC - c0)
-  let dst = address(rec, DenseWord.Transposed) + ((<usize>(unit * taps * N)) << 5)
+  let dst = rec.transposed + ((<usize>(unit * taps * N)) << 5)
   const row = (<usize>width) << 2
   for (let tap = 0; tap < taps; tap++) {
     for (let block = 0; block < N / width; block++) {
@@ -89,24 +89,24 @@ function unitsOfRow(columnRows: i32, size: i32, stride: i32, rowsPerUnit: i32): 
  * classes in order; RowsPerUnit is a multiple of 5. Scratch: 192 + RowsPerUnit · (16 + 4 · OutC)
  * bytes.
  */
-export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const T = word(rec, ConvWord.T)
-  const B = word(rec, ConvWord.Images)
-  const inH = word(rec, ConvWord.InH)
-  const inW = word(rec, ConvWord.InW)
-  const inC = word(rec, ConvWord.InC)
-  const outH = word(rec, ConvWord.OutH)
-  const outW = word(rec, ConvWord.OutW)
-  const N = word(rec, ConvWord.OutC)
-  const sh = word(rec, ConvWord.StrideH)
-  const sw = word(rec, ConvWord.StrideW)
-  const kernelH = word(rec, ConvWord.KernelH)
-  const kernelW = word(rec, ConvWord.KernelW)
-  const rowsPerUnit = word(rec, DenseWord.RowsPerUnit)
-  const delta = address(rec, DenseWord.Delta)
-  const zeros = address(rec, DenseWord.Zeros)
-  const out = address(rec, DenseWord.Out)
-  const accumulate = word(rec, DenseWord.Accumulate) != 0
+export function convInputGradient(rec: DenseRecord, unit: i32, t: i32, scratch: usize): void {
+  const T = rec.steps
+  const B = rec.images
+  const inH = rec.inH
+  const inW = rec.inW
+  const inC = rec.inC
+  const outH = rec.outH
+  const outW = rec.outW
+  const N = rec.outC
+  const sh = rec.strideH
+  const sw = rec.strideW
+  const kernelH = rec.kernelH
+  const kernelW = rec.kernelW
+  const rowsPerUnit = rec.rowsPerUnit
+  const delta = rec.delta
+  const zeros = rec.zeros
+  const out = rec.out
+  const accumulate = rec.accumulate != 0
 
   // The class, and the rows of it: first the row qy of classes, then the class in it.
   const tall = inH % sh
@@ -150,8 +150,8 @@ export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize)
     const x = (pixel % cw) * sw + qx
     const o = origins + ((<usize>i) << 4)
     store<u32>(o, <u32>(delta + ((<usize>(image * outH * outW * T + step) * <usize>N) << 2)))
-    store<i32>(o, y + word(rec, ConvWord.PadH), 4)
-    store<i32>(o, x + word(rec, ConvWord.PadW), 8)
+    store<i32>(o, y + rec.padH, 4)
+    store<i32>(o, x + rec.padW, 8)
     store<u32>(
       o,
       <u32>(out + ((<usize>(((image * inH + y) * inW + x) * T + step) * <usize>inC) << 2)),
@@ -174,8 +174,8 @@ export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize)
     const p1 = (first + rows - 1) / T / B
     const y0 = p0 / cw
     const y1 = p1 / cw
-    const padH = word(rec, ConvWord.PadH)
-    const padW = word(rec, ConvWord.PadW)
+    const padH = rec.padH
+    const padW = rec.padW
     kyStart = max(0, y0 * sh + qy + padH - (outH - 1) * sh)
     kyEnd = min(kernelH, y1 * sh + qy + padH + 1)
     if (y0 == y1) {
@@ -184,9 +184,9 @@ export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize)
     }
   }
   for (let ky = kyStart; ky < kyEnd; ky++) {
-    if ((qy + word(rec, ConvWord.PadH) - ky) % sh != 0) continue
+    if ((qy + rec.padH - ky) % sh != 0) continue
     for (let kx = kxStart; kx < kxEnd; kx++) {
-      if ((qx + word(rec, ConvWord.PadW) - kx) % sw != 0) continue
+      if ((qx + rec.padW - kx) % sw != 0) continue
       // Bit i: this tap reaches one of the i-th five rows.
       let reached: u64 = 0
       for (let i = 0; i < rows; i += MR) {
@@ -202,9 +202,7 @@ export function convInputGradient(rec: usize, unit: i32, t: i32, scratch: usize)
       }
       if (reached == 0) continue
       for (let c = 0; c < inC; c += 8) {
-        const b =
-          address(rec, DenseWord.Transposed) +
-          ((<usize>(((c >> 3) * taps + ky * kernelW + kx) * N)) << 5)
+        const b = rec.transposed + ((<usize>(((c >> 3) * taps + ky * kernelW + kx) * N)) << 5)
         for (let i = 0; i < rows; i += MR) {
           if (((reached >> (i / MR)) & 1) == 0) continue
           const add = ((written >> (i / MR)) & 1) != 0

@@ -2,8 +2,7 @@
  * Copies of rows of In for the kernels for few input channels. The layout is drawn in narrow.ts.
  */
 
-import { address, word } from '../base/record'
-import { ConvWord, DenseWord } from '../opcodes'
+import { DenseRecord } from '../generated/records'
 
 /**
  * Floats of a plane. They fill an odd number of cache lines: a pixel has one tap in each plane,
@@ -11,18 +10,16 @@ import { ConvWord, DenseWord } from '../opcodes'
  */
 // @ts-ignore: decorator
 @inline
-function planeFloats(rec: usize): i32 {
-  const lines =
-    word(rec, DenseWord.RowsPerUnit) +
-    (word(rec, ConvWord.KernelH) - 1) / word(rec, ConvWord.StrideH)
-  return (((lines * word(rec, ConvWord.OutW) + 15) >> 4) | 1) << 4
+function planeFloats(rec: DenseRecord): i32 {
+  const lines = rec.rowsPerUnit + (rec.kernelH - 1) / rec.strideH
+  return (((lines * rec.outW + 15) >> 4) | 1) << 4
 }
 
 /** Columns of In, padding included, that a row of Out sees in one phase (column mod StrideW). */
 // @ts-ignore: decorator
 @inline
-function phaseFloats(rec: usize): i32 {
-  return word(rec, ConvWord.OutW) + (word(rec, ConvWord.KernelW) - 1) / word(rec, ConvWord.StrideW)
+function phaseFloats(rec: DenseRecord): i32 {
+  return rec.outW + (rec.kernelW - 1) / rec.strideW
 }
 
 /**
@@ -31,26 +28,18 @@ function phaseFloats(rec: usize): i32 {
  */
 // @ts-ignore: decorator
 @inline
-export function rowBytes(rec: usize): usize {
-  return (
-    (<usize>(
-      (min(word(rec, ConvWord.StrideW), word(rec, ConvWord.KernelW)) *
-        word(rec, ConvWord.InC) *
-        phaseFloats(rec))
-    )) << 2
-  )
+export function rowBytes(rec: DenseRecord): usize {
+  return (<usize>(min(rec.strideW, rec.kernelW) * rec.inC * phaseFloats(rec))) << 2
 }
 
 /** taps[k] = address of tap k of the first output pixel. */
-export function fillTaps(rec: usize, taps: usize, planes: usize): void {
-  const sh = word(rec, ConvWord.StrideH)
-  const perRow = word(rec, ConvWord.KernelW) * word(rec, ConvWord.InC)
+export function fillTaps(rec: DenseRecord, taps: usize, planes: usize): void {
+  const sh = rec.strideH
+  const perRow = rec.kernelW * rec.inC
   const planeBytes = (<usize>planeFloats(rec)) << 2
-  for (let ky = 0; ky < word(rec, ConvWord.KernelH); ky++) {
+  for (let ky = 0; ky < rec.kernelH; ky++) {
     let tap =
-      planes +
-      <usize>((ky % sh) * perRow) * planeBytes +
-      ((<usize>((ky / sh) * word(rec, ConvWord.OutW))) << 2)
+      planes + <usize>((ky % sh) * perRow) * planeBytes + ((<usize>((ky / sh) * rec.outW)) << 2)
     for (let i = 0; i < perRow; i++) {
       store<u32>(taps, <u32>tap)
       taps += 4
@@ -64,23 +53,23 @@ export function fillTaps(rec: usize, taps: usize, planes: usize): void {
  * row: scratch for two rows of In (`rowBytes`).
  */
 export function copyPlanes(
-  rec: usize,
+  rec: DenseRecord,
   planes: usize,
   row: usize,
   image: usize,
   first: i32,
   rows: i32,
 ): void {
-  const inC = word(rec, ConvWord.InC)
-  const inH = word(rec, ConvWord.InH)
-  const inW = word(rec, ConvWord.InW)
-  const outW = word(rec, ConvWord.OutW)
-  const sh = word(rec, ConvWord.StrideH)
-  const sw = word(rec, ConvWord.StrideW)
-  const kernelH = word(rec, ConvWord.KernelH)
-  const kernelW = word(rec, ConvWord.KernelW)
-  const padW = word(rec, ConvWord.PadW)
-  const pixelBytes = address(rec, DenseWord.InPixelBytes)
+  const inC = rec.inC
+  const inH = rec.inH
+  const inW = rec.inW
+  const outW = rec.outW
+  const sh = rec.strideH
+  const sw = rec.strideW
+  const kernelH = rec.kernelH
+  const kernelW = rec.kernelW
+  const padW = rec.padW
+  const pixelBytes = rec.inPixelBytes
   const columnBytes = <usize>sw * pixelBytes
   const planeBytes = (<usize>planeFloats(rec)) << 2
   const columns = phaseFloats(rec)
@@ -89,7 +78,7 @@ export function copyPlanes(
   // for rows outside the image.
   const blank = row + rowBytes(rec)
   memory.fill(row, 0, rowBytes(rec) << 1)
-  const y0 = first * sh - word(rec, ConvWord.PadH)
+  const y0 = first * sh - rec.padH
   for (let j = 0; j < (rows - 1) * sh + kernelH; j++) {
     const q = j / sh
     const f = j - q * sh

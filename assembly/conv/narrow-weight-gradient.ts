@@ -3,8 +3,7 @@
  */
 
 import { check } from '../base/check'
-import { address, word } from '../base/record'
-import { ConvWord, DenseWord } from '../opcodes'
+import { DenseRecord } from '../generated/records'
 import { inputOf } from './forward'
 import { copyPlanes, fillTaps, rowBytes } from './narrow-planes'
 import { storeGradient } from './weight-gradient'
@@ -20,26 +19,24 @@ import { storeGradient } from './weight-gradient'
  * Scratch: that of `convNarrow` + 4 · (K5 + (K5 + KRows) · OutC) − 4 · K − 192 bytes, K5 = K
  * rounded up to a multiple of 5, and where Packed also 4 · PixelsPerChunk · OutC bytes.
  */
-export function narrowWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const outH = word(rec, ConvWord.OutH)
-  const outW = word(rec, ConvWord.OutW)
-  const T = word(rec, ConvWord.T)
-  const N = word(rec, ConvWord.OutC)
-  const kRows = word(rec, ConvWord.KRows)
-  const rowsPerUnit = word(rec, DenseWord.RowsPerUnit)
-  const splits = word(rec, DenseWord.Splits)
-  const K = word(rec, ConvWord.KernelH) * word(rec, ConvWord.KernelW) * word(rec, ConvWord.InC)
-  const stepBytes = address(rec, DenseWord.InStepBytes)
-  const imageBytes =
-    <usize>(word(rec, ConvWord.InH) * word(rec, ConvWord.InW)) *
-    address(rec, DenseWord.InPixelBytes)
+export function narrowWeightGradient(rec: DenseRecord, unit: i32, t: i32, scratch: usize): void {
+  const outH = rec.outH
+  const outW = rec.outW
+  const T = rec.steps
+  const N = rec.outC
+  const kRows = rec.kRows
+  const rowsPerUnit = rec.rowsPerUnit
+  const splits = rec.splits
+  const K = rec.kernelH * rec.kernelW * rec.inC
+  const stepBytes = rec.inStepBytes
+  const imageBytes = <usize>(rec.inH * rec.inW) * rec.inPixelBytes
   const input = inputOf(rec, t)
   const lds = (<usize>N) << 2
   const ldb = <usize>T * lds
-  const pack = word(rec, DenseWord.Packed) != 0
-  const perChunk = word(rec, DenseWord.PixelsPerChunk)
+  const pack = rec.packed != 0
+  const perChunk = rec.pixelsPerChunk
   const perImage = (outH + rowsPerUnit - 1) / rowsPerUnit
-  const blocks = word(rec, ConvWord.Images) * perImage
+  const blocks = rec.images * perImage
   const perSplit = (blocks + splits - 1) / splits
   const end = min(blocks, (unit + 1) * perSplit)
   check((N & 7) == 0)
@@ -71,8 +68,7 @@ export function narrowWeightGradient(rec: usize, unit: i32, t: i32, scratch: usi
           first,
           rows,
         )
-      const delta =
-        address(rec, DenseWord.Delta) + <usize>((b * outH + first) * outW) * ldb + <usize>step * lds
+      const delta = rec.delta + <usize>((b * outH + first) * outW) * ldb + <usize>step * lds
       for (let p = 0; p < pixels; p += perChunk) {
         const count = min(perChunk, pixels - p)
         const d = delta + <usize>p * ldb

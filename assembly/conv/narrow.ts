@@ -15,8 +15,7 @@
  */
 
 import { check } from '../base/check'
-import { address, word } from '../base/record'
-import { ConvWord, DenseWord } from '../opcodes'
+import { DenseRecord } from '../generated/records'
 import { inputOf } from './forward'
 import { copyPlanes, fillTaps, rowBytes } from './narrow-planes'
 import { EDGE_BYTES, tile } from './tile'
@@ -29,19 +28,19 @@ import { EDGE_BYTES, tile } from './tile'
  *   + 4·min(StrideH, KernelH)·KernelW·InC·F + 16 bytes, where K = KernelH·KernelW·InC and
  *   F = (RowsPerUnit + ⌊(KernelH − 1)/StrideH⌋)·OutW rounded up to an odd multiple of 16.
  */
-export function convNarrow(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const outH = word(rec, ConvWord.OutH)
-  const outW = word(rec, ConvWord.OutW)
-  const T = word(rec, ConvWord.T)
-  const N = word(rec, ConvWord.OutC)
-  const width = word(rec, ConvWord.BlockWidth)
-  const kRows = word(rec, ConvWord.KRows)
-  const rowsPerUnit = word(rec, DenseWord.RowsPerUnit)
-  const K = word(rec, ConvWord.KernelH) * word(rec, ConvWord.KernelW) * word(rec, ConvWord.InC)
-  const stepBytes = address(rec, DenseWord.InStepBytes)
-  const weight = address(rec, DenseWord.Weight)
-  const bias = address(rec, DenseWord.Bias)
-  const initial = bias ? bias : address(rec, DenseWord.Zeros)
+export function convNarrow(rec: DenseRecord, unit: i32, t: i32, scratch: usize): void {
+  const outH = rec.outH
+  const outW = rec.outW
+  const T = rec.steps
+  const N = rec.outC
+  const width = rec.blockWidth
+  const kRows = rec.kRows
+  const rowsPerUnit = rec.rowsPerUnit
+  const K = rec.kernelH * rec.kernelW * rec.inC
+  const stepBytes = rec.inStepBytes
+  const weight = rec.weight
+  const bias = rec.bias
+  const initial = bias ? bias : rec.zeros
   const perImage = (outH + rowsPerUnit - 1) / rowsPerUnit
   const b = unit / perImage
   const first = (unit - b * perImage) * rowsPerUnit
@@ -49,18 +48,15 @@ export function convNarrow(rec: usize, unit: i32, t: i32, scratch: usize): void 
   const pixels = rows * outW
   const ldb = (<usize>width) << 2
   const ldc = (<usize>(T * N)) << 2
-  const perChunk = word(rec, DenseWord.PixelsPerChunk)
+  const perChunk = rec.pixelsPerChunk
   check(rows > 0 && (N & 7) == 0 && perChunk % 5 == 0)
 
   const taps = scratch + EDGE_BYTES
   const row = taps + ((<usize>K) << 2)
   const planes = row + (rowBytes(rec) << 1)
   fillTaps(rec, taps, planes)
-  let image =
-    inputOf(rec, t) +
-    <usize>(b * word(rec, ConvWord.InH) * word(rec, ConvWord.InW)) *
-      address(rec, DenseWord.InPixelBytes)
-  let out = address(rec, DenseWord.Out) + <usize>((b * outH + first) * outW) * ldc
+  let image = inputOf(rec, t) + <usize>(b * rec.inH * rec.inW) * rec.inPixelBytes
+  let out = rec.out + <usize>((b * outH + first) * outW) * ldc
   for (let step = 0; step < T; step++) {
     if (step == 0 || stepBytes) copyPlanes(rec, planes, row, image, first, rows)
     for (let p = 0; p < pixels; p += perChunk) {

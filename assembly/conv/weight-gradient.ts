@@ -1,7 +1,7 @@
 /** Dense gradient of a convolution's weight, its sum over splits, and the gradient of the bias. */
 
-import { address, word } from '../base/record'
-import { ConvWord, Dense, DenseWord } from '../opcodes'
+import { DenseRecord } from '../generated/records'
+import { Dense } from '../opcodes'
 import { fillOrigins, inputOf } from './forward'
 import { microAdd } from './tile'
 
@@ -19,30 +19,26 @@ const ROWS: i32 = Dense.GradientRows
  * of KPerUnit k). Scratch: 128 + 128·(16 + 4·KPerUnit + 4·ceil8(OutC)) + 4·KPerUnit·ceil8(OutC)
  * bytes.
  */
-export function convWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
+export function convWeightGradient(rec: DenseRecord, unit: i32, t: i32, scratch: usize): void {
   const input = inputOf(rec, t)
-  const inC = word(rec, ConvWord.InC)
-  const inH = word(rec, ConvWord.InH)
-  const inW = word(rec, ConvWord.InW)
-  const N = word(rec, ConvWord.OutC)
+  const inC = rec.inC
+  const inH = rec.inH
+  const inW = rec.inW
+  const N = rec.outC
   const NP = (N + 7) & ~7
-  const kRows = word(rec, ConvWord.KRows)
-  const kernelW = word(rec, ConvWord.KernelW)
-  const K = word(rec, ConvWord.KernelH) * kernelW * inC
-  const splits = word(rec, DenseWord.Splits)
-  const kPerUnit = word(rec, DenseWord.KPerUnit)
-  const pixelBytes = address(rec, DenseWord.InPixelBytes)
-  const delta = address(rec, DenseWord.Delta)
+  const kRows = rec.kRows
+  const kernelW = rec.kernelW
+  const K = rec.kernelH * kernelW * inC
+  const splits = rec.splits
+  const kPerUnit = rec.kPerUnit
+  const pixelBytes = rec.inPixelBytes
+  const delta = rec.delta
 
   const kBlocks = (kRows + kPerUnit - 1) / kPerUnit
   const split = unit / kBlocks
   const k0 = (unit - split * kBlocks) * kPerUnit
   const kn = min(kPerUnit, kRows - k0)
-  const rowsAll =
-    word(rec, ConvWord.Images) *
-    word(rec, ConvWord.OutH) *
-    word(rec, ConvWord.OutW) *
-    word(rec, ConvWord.T)
+  const rowsAll = rec.images * rec.outH * rec.outW * rec.steps
   const perSplit = (rowsAll + splits - 1) / splits
   const rowEnd = min(rowsAll, (split + 1) * perSplit)
 
@@ -112,23 +108,20 @@ export function convWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize
  * or with one split = to Out (with Accumulate +=). `lds` bytes lie between rows of sums.
  */
 export function storeGradient(
-  rec: usize,
+  rec: DenseRecord,
   split: i32,
   k0: i32,
   kn: i32,
   sums: usize,
   lds: usize,
 ): void {
-  const N = word(rec, ConvWord.OutC)
-  const width = word(rec, ConvWord.BlockWidth)
-  const kRows = word(rec, ConvWord.KRows)
-  const splits = word(rec, DenseWord.Splits)
-  const scale = f32x4.splat(load<f32>(rec + ((<usize>DenseWord.Scale) << 2)))
-  const add = splits == 1 && word(rec, DenseWord.Accumulate) != 0
-  const base =
-    splits == 1
-      ? address(rec, DenseWord.Out)
-      : address(rec, DenseWord.Partial) + ((<usize>(split * kRows * N)) << 2)
+  const N = rec.outC
+  const width = rec.blockWidth
+  const kRows = rec.kRows
+  const splits = rec.splits
+  const scale = f32x4.splat(rec.scale)
+  const add = splits == 1 && rec.accumulate != 0
+  const base = splits == 1 ? rec.out : rec.partial + ((<usize>(split * kRows * N)) << 2)
   for (let block = 0; block < N / width; block++)
     for (let k = 0; k < kn; k++) {
       let s = sums + lds * <usize>k + ((<usize>(block * width)) << 2)
@@ -263,16 +256,16 @@ function gatherNarrow(
  * Out = Σ over splits of Partial, in the order of the splits; with Accumulate +=. Unit =
  * KPerUnit·OutC floats (a multiple of 4). Scratch: none.
  */
-export function reduceSplits(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const splits = word(rec, DenseWord.Splits)
-  const total = word(rec, ConvWord.KRows) * word(rec, ConvWord.OutC)
-  const per = word(rec, DenseWord.KPerUnit) * word(rec, ConvWord.OutC)
+export function reduceSplits(rec: DenseRecord, unit: i32, t: i32, scratch: usize): void {
+  const splits = rec.splits
+  const total = rec.kRows * rec.outC
+  const per = rec.kPerUnit * rec.outC
   const first = unit * per
   const count = min(per, total - first)
   const stride = (<usize>total) << 2
-  const add = word(rec, DenseWord.Accumulate) != 0
-  let src = address(rec, DenseWord.Partial) + ((<usize>first) << 2)
-  let dst = address(rec, DenseWord.Out) + ((<usize>first) << 2)
+  const add = rec.accumulate != 0
+  let src = rec.partial + ((<usize>first) << 2)
+  let dst = rec.out + ((<usize>first) << 2)
   for (let i = 0; i < count; i += 4) {
     let sum = add ? v128.load(dst) : f32x4.splat(0)
     let s = src
@@ -290,17 +283,13 @@ export function reduceSplits(rec: usize, unit: i32, t: i32, scratch: usize): voi
  * Out[n] = Σ over rows of Delta[row][n]; with Accumulate +=. Unit = 16 channels. Sums of 64 rows
  * are added up, which keeps the rounding error small. Scratch: none.
  */
-export function biasGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const N = word(rec, ConvWord.OutC)
-  const rows =
-    word(rec, ConvWord.Images) *
-    word(rec, ConvWord.OutH) *
-    word(rec, ConvWord.OutW) *
-    word(rec, ConvWord.T)
-  const accumulate = word(rec, DenseWord.Accumulate) != 0
+export function biasGradient(rec: DenseRecord, unit: i32, t: i32, scratch: usize): void {
+  const N = rec.outC
+  const rows = rec.images * rec.outH * rec.outW * rec.steps
+  const accumulate = rec.accumulate != 0
   const first = unit * Dense.BiasChannels
-  const delta = address(rec, DenseWord.Delta) + ((<usize>first) << 2)
-  const out = address(rec, DenseWord.Out) + ((<usize>first) << 2)
+  const delta = rec.delta + ((<usize>first) << 2)
+  const out = rec.out + ((<usize>first) << 2)
   const bytes = (<usize>min(Dense.BiasChannels, N - first)) << 2
   const rowBytes = (<usize>N) << 2
   if (!accumulate) memory.fill(out, 0, bytes)

@@ -8,9 +8,9 @@
  */
 
 import { address, word } from '../base/record'
+import { execute } from '../generated/kernels'
 import { Control, Counter, Fault, ProgramWord, Rec, SectionWord, When } from '../opcodes'
 import { barrier } from './barrier'
-import { execute } from './execute'
 
 /**
  * Runs a program and returns a `Fault`, None when all went well. Control.Progress is the index of

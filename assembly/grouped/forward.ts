@@ -7,8 +7,7 @@
  */
 
 import { check } from '../base/check'
-import { address, word } from '../base/record'
-import { ConvWord, GroupedWord } from '../opcodes'
+import { GroupedRecord } from '../generated/records'
 import { EDGE, EDGE_BIAS, fillTaps, groupedInput, insideFrom, insideTo, TABLE } from './taps'
 import {
   depthRow4,
@@ -26,7 +25,7 @@ import {
  * Forward; the equation stands above. Out is written, with zeros in padded channels. Unit =
  * RowsPerUnit rows of one image of Out. Scratch: 192 + 8·taps·GroupIn bytes.
  */
-export function groupedForward(rec: usize, unit: i32, t: i32, scratch: usize): void {
+export function groupedForward(rec: GroupedRecord, unit: i32, t: i32, scratch: usize): void {
   convolve(rec, unit, false, groupedInput(rec, t), scratch)
 }
 
@@ -35,37 +34,37 @@ export function groupedForward(rec: usize, unit: i32, t: i32, scratch: usize): v
  * written, with zeros in padded channels. Reads Transposed, or depthwise Weight. Unit = RowsPerUnit
  * rows of one image of Out. Scratch: 192 + 8·taps·GroupOut bytes.
  */
-export function groupedInputGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  convolve(rec, unit, true, address(rec, GroupedWord.Delta), scratch)
+export function groupedInputGradient(rec: GroupedRecord, unit: i32, t: i32, scratch: usize): void {
+  convolve(rec, unit, true, rec.delta, scratch)
 }
 
-function convolve(rec: usize, unit: i32, back: bool, source: usize, scratch: usize): void {
-  const T = word(rec, ConvWord.T)
-  const height = word(rec, back ? ConvWord.InH : ConvWord.OutH)
-  const width = word(rec, back ? ConvWord.InW : ConvWord.OutW)
-  const channels = word(rec, back ? ConvWord.InC : ConvWord.OutC)
+function convolve(rec: GroupedRecord, unit: i32, back: bool, source: usize, scratch: usize): void {
+  const T = rec.steps
+  const height = back ? rec.inH : rec.outH
+  const width = back ? rec.inW : rec.outW
+  const channels = back ? rec.inC : rec.outC
   const rowBytes = (<usize>channels) << 2
-  const outC = word(rec, ConvWord.OutC)
-  const pixelBytes = back ? (<usize>(T * outC)) << 2 : address(rec, GroupedWord.InPixelBytes)
-  const stepBytes = back ? (<usize>outC) << 2 : address(rec, GroupedWord.InStepBytes)
-  const classes = back ? word(rec, ConvWord.StrideW) : 1
-  const dx = back ? 1 : word(rec, ConvWord.StrideW)
+  const outC = rec.outC
+  const pixelBytes = back ? (<usize>(T * outC)) << 2 : rec.inPixelBytes
+  const stepBytes = back ? (<usize>outC) << 2 : rec.inStepBytes
+  const classes = back ? rec.strideW : 1
+  const dx = back ? 1 : rec.strideW
   const apart = <usize>dx * pixelBytes
-  const depthwise = word(rec, GroupedWord.Depthwise) != 0
-  const depth = depthwise ? 1 : word(rec, back ? GroupedWord.GroupOut : GroupedWord.GroupIn)
-  const columns = word(rec, back ? GroupedWord.GroupIn : GroupedWord.GroupOut)
+  const depthwise = rec.depthwise != 0
+  const depth = depthwise ? 1 : back ? rec.groupOut : rec.groupIn
+  const columns = back ? rec.groupIn : rec.groupOut
   const fours = quads(depthwise, depth, columns)
   const weightRow = depthwise ? rowBytes : (<usize>((columns + 3) & ~3)) << 2
 
-  const rowsPerUnit = word(rec, GroupedWord.RowsPerUnit)
+  const rowsPerUnit = rec.rowsPerUnit
   const perImage = (height + rowsPerUnit - 1) / rowsPerUnit
   const image = unit / perImage
   const first = (unit - image * perImage) * rowsPerUnit
   const end = min(height, first + rowsPerUnit)
-  const sourceH = word(rec, back ? ConvWord.OutH : ConvWord.InH)
-  const sourceW = word(rec, back ? ConvWord.OutW : ConvWord.InW)
+  const sourceH = back ? rec.outH : rec.inH
+  const sourceW = back ? rec.outW : rec.inW
   source += <usize>(image * sourceH * sourceW) * pixelBytes
-  let out = address(rec, GroupedWord.Out) + <usize>((image * height + first) * width * T) * rowBytes
+  let out = rec.out + <usize>((image * height + first) * width * T) * rowBytes
   check(first < height)
   memory.fill(scratch, 0, EDGE)
 
@@ -120,7 +119,7 @@ function quads(depthwise: bool, depth: i32, columns: i32): bool {
 
 /** `count` rows of the result, `ldo` bytes apart, that share a table; of x, `ldx` bytes apart. */
 function rows(
-  rec: usize,
+  rec: GroupedRecord,
   back: bool,
   out: usize,
   ldo: usize,
@@ -130,33 +129,21 @@ function rows(
   end: usize,
   scratch: usize,
 ): void {
-  const bias: usize = back ? 0 : address(rec, GroupedWord.Bias)
+  const bias: usize = back ? 0 : rec.bias
   const table = scratch + TABLE
-  if (word(rec, GroupedWord.Depthwise)) {
-    depthRows(
-      out,
-      ldo,
-      x,
-      ldx,
-      count,
-      table,
-      end,
-      address(rec, GroupedWord.Weight),
-      bias,
-      word(rec, ConvWord.OutC),
-      scratch,
-    )
+  if (rec.depthwise) {
+    depthRows(out, ldo, x, ldx, count, table, end, rec.weight, bias, rec.outC, scratch)
     return
   }
-  const groups = word(rec, GroupedWord.Groups)
-  const columns = word(rec, back ? GroupedWord.GroupIn : GroupedWord.GroupOut)
-  const depth = word(rec, back ? GroupedWord.GroupOut : GroupedWord.GroupIn)
-  const channels = word(rec, back ? ConvWord.InC : ConvWord.OutC)
-  const taps = word(rec, ConvWord.KernelH) * word(rec, ConvWord.KernelW)
+  const groups = rec.groups
+  const columns = back ? rec.groupIn : rec.groupOut
+  const depth = back ? rec.groupOut : rec.groupIn
+  const channels = back ? rec.inC : rec.outC
+  const taps = rec.kernelH * rec.kernelW
   const stored = (columns + 3) & ~3
   const groupBytes = (<usize>(taps * depth * stored)) << 2
   const ldw = quads(false, depth, columns) ? (<usize>stored) << 2 : 0
-  let weight = address(rec, back ? GroupedWord.Transposed : GroupedWord.Weight)
+  let weight = back ? rec.transposed : rec.weight
   for (let g = 0; g < groups; g++) {
     // Whole vectors: what spills over is overwritten by the next group.
     let n = 0
@@ -310,15 +297,14 @@ function edgeRows(
  * Transposed[g][tap][n][c] = Weight[g][tap][c][n], with zeros behind GroupIn. Unit = group.
  * Scratch: none.
  */
-export function groupedTranspose(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const taps = word(rec, ConvWord.KernelH) * word(rec, ConvWord.KernelW)
-  const groupIn = word(rec, GroupedWord.GroupIn)
-  const groupOut = word(rec, GroupedWord.GroupOut)
+export function groupedTranspose(rec: GroupedRecord, unit: i32, t: i32, scratch: usize): void {
+  const taps = rec.kernelH * rec.kernelW
+  const groupIn = rec.groupIn
+  const groupOut = rec.groupOut
   const storedIn = (groupIn + 3) & ~3
   const storedOut = (groupOut + 3) & ~3
-  let from = address(rec, GroupedWord.Weight) + ((<usize>(unit * taps * groupIn * storedOut)) << 2)
-  let to =
-    address(rec, GroupedWord.Transposed) + ((<usize>(unit * taps * groupOut * storedIn)) << 2)
+  let from = rec.weight + ((<usize>(unit * taps * groupIn * storedOut)) << 2)
+  let to = rec.transposed + ((<usize>(unit * taps * groupOut * storedIn)) << 2)
   for (let tap = 0; tap < taps; tap++) {
     for (let n = 0; n < groupOut; n++) {
       for (let c = 0; c < storedIn; c++) {

@@ -1,8 +1,8 @@
 /** Convolution by groups of channels on spikes, four steps at a time: masks instead of products. */
 
 import { check } from '../base/check'
-import { address, word } from '../base/record'
-import { ConvWord, Grouped, GroupedWord } from '../opcodes'
+import { GroupedRecord } from '../generated/records'
+import { Grouped } from '../opcodes'
 import { depthSpikes4, depthSpikes8, listActive, spikeTile4, spikeTile8 } from './spike-tiles'
 import { EDGE, EDGE_BIAS, fillTaps, insideFrom, insideTo, TABLE } from './taps'
 
@@ -14,26 +14,26 @@ const PATTERNS: usize = <usize>Grouped.PatternBytes
  * groupedForward on masks. Out is written, with zeros in padded channels. Unit = RowsPerUnit rows
  * of one image of Out. Scratch: 1216 + 16·taps·GroupIn bytes (192, patterns, table, list).
  */
-export function groupedSpikes(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const T = word(rec, ConvWord.T)
-  const height = word(rec, ConvWord.OutH)
-  const width = word(rec, ConvWord.OutW)
-  const inC = word(rec, ConvWord.InC)
-  const inPixels = word(rec, ConvWord.InH) * word(rec, ConvWord.InW)
-  const outBytes = (<usize>word(rec, ConvWord.OutC)) << 2
-  const dx = word(rec, ConvWord.StrideW)
-  const depthwise = word(rec, GroupedWord.Depthwise) != 0
-  const depth = depthwise ? 1 : word(rec, GroupedWord.GroupIn)
-  const columns = word(rec, GroupedWord.GroupOut)
+export function groupedSpikes(rec: GroupedRecord, unit: i32, t: i32, scratch: usize): void {
+  const T = rec.steps
+  const height = rec.outH
+  const width = rec.outW
+  const inC = rec.inC
+  const inPixels = rec.inH * rec.inW
+  const outBytes = (<usize>rec.outC) << 2
+  const dx = rec.strideW
+  const depthwise = rec.depthwise != 0
+  const depth = depthwise ? 1 : rec.groupIn
+  const columns = rec.groupOut
   const weightRow = depthwise ? outBytes : (<usize>((columns + 3) & ~3)) << 2
 
-  const rowsPerUnit = word(rec, GroupedWord.RowsPerUnit)
+  const rowsPerUnit = rec.rowsPerUnit
   const perImage = (height + rowsPerUnit - 1) / rowsPerUnit
   const image = unit / perImage
   const first = (unit - image * perImage) * rowsPerUnit
   const end = min(height, first + rowsPerUnit)
-  const masks = address(rec, GroupedWord.Masks) + <usize>(image * inPixels * inC)
-  let out = address(rec, GroupedWord.Out) + <usize>((image * height + first) * width * T) * outBytes
+  const masks = rec.masks + <usize>(image * inPixels * inC)
+  let out = rec.out + <usize>((image * height + first) * width * T) * outBytes
   check(first < height)
   memory.fill(scratch, 0, EDGE)
   fillPatterns(scratch + TABLE)
@@ -65,12 +65,18 @@ function fillPatterns(patterns: usize): void {
 }
 
 /** All steps of one pixel; each channel is its own group. */
-function depthPixel(rec: usize, out: usize, masks: usize, end: usize, scratch: usize): void {
-  const T = word(rec, ConvWord.T)
-  const ldo = (<usize>word(rec, ConvWord.OutC)) << 2
-  const weight = address(rec, GroupedWord.Weight)
-  const bias = address(rec, GroupedWord.Bias)
-  const planeBytes = address(rec, GroupedWord.PlaneBytes)
+function depthPixel(
+  rec: GroupedRecord,
+  out: usize,
+  masks: usize,
+  end: usize,
+  scratch: usize,
+): void {
+  const T = rec.steps
+  const ldo = (<usize>rec.outC) << 2
+  const weight = rec.weight
+  const bias = rec.bias
+  const planeBytes = rec.planeBytes
   const table = scratch + TABLE + PATTERNS
   for (let t = 0; t < T; t += 4) {
     const plane = masks + <usize>(t >> 3) * planeBytes
@@ -86,16 +92,22 @@ function depthPixel(rec: usize, out: usize, masks: usize, end: usize, scratch: u
 }
 
 /** All steps of one pixel, group by group. */
-function groupPixel(rec: usize, out: usize, masks: usize, end: usize, scratch: usize): void {
-  const T = word(rec, ConvWord.T)
-  const channels = word(rec, ConvWord.OutC)
+function groupPixel(
+  rec: GroupedRecord,
+  out: usize,
+  masks: usize,
+  end: usize,
+  scratch: usize,
+): void {
+  const T = rec.steps
+  const channels = rec.outC
   const ldo = (<usize>channels) << 2
-  const bias = address(rec, GroupedWord.Bias)
-  const planeBytes = address(rec, GroupedWord.PlaneBytes)
-  const groups = word(rec, GroupedWord.Groups)
-  const depth = word(rec, GroupedWord.GroupIn)
-  const columns = word(rec, GroupedWord.GroupOut)
-  const taps = word(rec, ConvWord.KernelH) * word(rec, ConvWord.KernelW)
+  const bias = rec.bias
+  const planeBytes = rec.planeBytes
+  const groups = rec.groups
+  const depth = rec.groupIn
+  const columns = rec.groupOut
+  const taps = rec.kernelH * rec.kernelW
   const stored = (columns + 3) & ~3
   const groupBytes = (<usize>(taps * depth * stored)) << 2
   const patterns = scratch + TABLE
@@ -104,7 +116,7 @@ function groupPixel(rec: usize, out: usize, masks: usize, end: usize, scratch: u
   const real = (<usize>(groups * columns)) << 2
   for (let t = 0; t < T; t += 4) {
     let plane = masks + <usize>(t >> 3) * planeBytes
-    let weight = address(rec, GroupedWord.Weight)
+    let weight = rec.weight
     const steps = min(4, T - t)
     for (let g = 0; g < groups; g++) {
       const last = listActive(list, plane, table, end, t & 7, patterns)

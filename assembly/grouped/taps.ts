@@ -7,8 +7,8 @@
  *   forward: classes = 1, dx = StrideW     back: classes = StrideW, dx = 1
  */
 
-import { address, word } from '../base/record'
-import { ConvWord, Grouped, GroupedWord } from '../opcodes'
+import { GroupedRecord } from '../generated/records'
+import { Grouped } from '../opcodes'
 
 /** The source's column for kernel column kx, less j·dx; `NOWHERE` when there is none. */
 const NOWHERE: i32 = i32.MIN_VALUE
@@ -18,27 +18,27 @@ export const TABLE: usize = <usize>Grouped.HeadBytes
 export const EDGE: usize = 64
 export const EDGE_BIAS: usize = 128
 
-function columnOf(rec: usize, back: bool, q: i32, kx: i32): i32 {
-  const pad = word(rec, ConvWord.PadW)
+function columnOf(rec: GroupedRecord, back: bool, q: i32, kx: i32): i32 {
+  const pad = rec.padW
   if (!back) return kx - pad
-  const stride = word(rec, ConvWord.StrideW)
+  const stride = rec.strideW
   const reach = q + pad - kx
   return reach % stride ? NOWHERE : reach / stride
 }
 
 /** The source's row for row y of the result and kernel row ky; negative when there is none. */
-export function sourceRow(rec: usize, back: bool, y: i32, ky: i32): i32 {
-  const stride = word(rec, ConvWord.StrideH)
-  const pad = word(rec, ConvWord.PadH)
+export function sourceRow(rec: GroupedRecord, back: bool, y: i32, ky: i32): i32 {
+  const stride = rec.strideH
+  const pad = rec.padH
   const row = back ? y + pad - ky : y * stride - pad + ky
-  if (!back) return row < word(rec, ConvWord.InH) ? row : -1
+  if (!back) return row < rec.inH ? row : -1
   if (row < 0 || row % stride) return -1
-  return row / stride < word(rec, ConvWord.OutH) ? row / stride : -1
+  return row / stride < rec.outH ? row / stride : -1
 }
 
 /** The first j of `count` from which on no kernel column lies left of the source. */
-export function insideFrom(rec: usize, back: bool, q: i32, dx: i32, count: i32): i32 {
-  const kernelW = word(rec, ConvWord.KernelW)
+export function insideFrom(rec: GroupedRecord, back: bool, q: i32, dx: i32, count: i32): i32 {
+  const kernelW = rec.kernelW
   let first = 0
   for (let kx = 0; kx < kernelW; kx++) {
     const column = columnOf(rec, back, q, kx)
@@ -48,9 +48,9 @@ export function insideFrom(rec: usize, back: bool, q: i32, dx: i32, count: i32):
 }
 
 /** The j behind the last one for which no kernel column lies right of the source. */
-export function insideTo(rec: usize, back: bool, q: i32, dx: i32, count: i32): i32 {
-  const kernelW = word(rec, ConvWord.KernelW)
-  const width = word(rec, back ? ConvWord.OutW : ConvWord.InW)
+export function insideTo(rec: GroupedRecord, back: bool, q: i32, dx: i32, count: i32): i32 {
+  const kernelW = rec.kernelW
+  const width = back ? rec.outW : rec.inW
   let end = count
   for (let kx = 0; kx < kernelW; kx++) {
     const column = columnOf(rec, back, q, kx)
@@ -66,7 +66,7 @@ export function insideTo(rec: usize, back: bool, q: i32, dx: i32, count: i32): i
  * `channelBytes` apart. Returns the table's end.
  */
 export function fillTaps(
-  rec: usize,
+  rec: GroupedRecord,
   table: usize,
   back: bool,
   y: i32,
@@ -78,9 +78,9 @@ export function fillTaps(
   depth: i32,
   rowBytes: usize,
 ): usize {
-  const kernelH = word(rec, ConvWord.KernelH)
-  const kernelW = word(rec, ConvWord.KernelW)
-  const width = word(rec, back ? ConvWord.OutW : ConvWord.InW)
+  const kernelH = rec.kernelH
+  const kernelW = rec.kernelW
+  const width = back ? rec.outW : rec.inW
   for (let ky = 0; ky < kernelH; ky++) {
     const row = sourceRow(rec, back, y, ky)
     if (row < 0) continue
@@ -102,8 +102,8 @@ export function fillTaps(
 }
 
 /** Address of In at step t of an outer loop. */
-export function groupedInput(rec: usize, t: i32): usize {
-  let input = address(rec, GroupedWord.In)
-  if (word(rec, GroupedWord.InIndirect)) input = <usize>load<u32>(input)
-  return input + <usize>(t * word(rec, GroupedWord.InLoopBytes))
+export function groupedInput(rec: GroupedRecord, t: i32): usize {
+  let input = rec.in
+  if (rec.inIndirect) input = <usize>load<u32>(input)
+  return input + <usize>(t * rec.inLoopBytes)
 }

@@ -1,7 +1,6 @@
 /** Gradient of the weight of a convolution by groups. */
 
-import { address, word } from '../base/record'
-import { ConvWord, GroupedWord } from '../opcodes'
+import { GroupedRecord } from '../generated/records'
 import { groupedInput, sourceRow } from './taps'
 
 /**
@@ -11,29 +10,29 @@ import { groupedInput, sourceRow } from './taps'
  * Partial is written and the splits are to be added. Places behind GroupOut become 0. Unit = (split
  * of the lines of all images, group); depthwise = split. Scratch: the floats of the unit's weights.
  */
-export function groupedWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const T = word(rec, ConvWord.T)
-  const inH = word(rec, ConvWord.InH)
-  const inW = word(rec, ConvWord.InW)
-  const outH = word(rec, ConvWord.OutH)
-  const outW = word(rec, ConvWord.OutW)
-  const outC = word(rec, ConvWord.OutC)
-  const kernelH = word(rec, ConvWord.KernelH)
-  const kernelW = word(rec, ConvWord.KernelW)
-  const strideW = word(rec, ConvWord.StrideW)
-  const padW = word(rec, ConvWord.PadW)
-  const depthwise = word(rec, GroupedWord.Depthwise) != 0
-  const groups = depthwise ? 1 : word(rec, GroupedWord.Groups)
-  const splits = word(rec, GroupedWord.Splits)
-  const groupIn = word(rec, GroupedWord.GroupIn)
-  const groupOut = word(rec, GroupedWord.GroupOut)
-  const pixelBytes = address(rec, GroupedWord.InPixelBytes)
-  const stepBytes = address(rec, GroupedWord.InStepBytes)
+export function groupedWeightGradient(rec: GroupedRecord, unit: i32, t: i32, scratch: usize): void {
+  const T = rec.steps
+  const inH = rec.inH
+  const inW = rec.inW
+  const outH = rec.outH
+  const outW = rec.outW
+  const outC = rec.outC
+  const kernelH = rec.kernelH
+  const kernelW = rec.kernelW
+  const strideW = rec.strideW
+  const padW = rec.padW
+  const depthwise = rec.depthwise != 0
+  const groups = depthwise ? 1 : rec.groups
+  const splits = rec.splits
+  const groupIn = rec.groupIn
+  const groupOut = rec.groupOut
+  const pixelBytes = rec.inPixelBytes
+  const stepBytes = rec.inStepBytes
   const apart = <usize>strideW * pixelBytes
 
   const split = unit / groups
   const g = unit - split * groups
-  const lines = word(rec, ConvWord.Images) * outH
+  const lines = rec.images * outH
   const perSplit = (lines + splits - 1) / splits
   const end = min(lines, (split + 1) * perSplit)
   // Floats of one tap.
@@ -42,7 +41,7 @@ export function groupedWeightGradient(rec: usize, unit: i32, t: i32, scratch: us
   memory.fill(scratch, 0, (<usize>floats) << 2)
 
   const input = groupedInput(rec, t) + ((<usize>(depthwise ? 0 : g * groupIn)) << 2)
-  const delta = address(rec, GroupedWord.Delta)
+  const delta = rec.delta
   const ldd = (<usize>outC) << 2
   for (let line = split * perSplit; line < end; line++) {
     const image = line / outH
@@ -77,7 +76,7 @@ export function groupedWeightGradient(rec: usize, unit: i32, t: i32, scratch: us
 
 /** sums of one tap += Σ over `count` rows of x · δ. */
 function addProducts(
-  rec: usize,
+  rec: GroupedRecord,
   sums: usize,
   x: usize,
   ldx: usize,
@@ -85,16 +84,16 @@ function addProducts(
   g: i32,
   count: i32,
 ): void {
-  const outC = word(rec, ConvWord.OutC)
+  const outC = rec.outC
   const ldd = (<usize>outC) << 2
-  if (word(rec, GroupedWord.Depthwise)) {
+  if (rec.depthwise) {
     const wide = ldd & ~(<usize>63)
     for (let c: usize = 0; c < wide; c += 64) depthSums16(sums + c, x + c, ldx, d + c, ldd, count)
     for (let c = wide; c < ldd; c += 16) depthSums4(sums + c, x + c, ldx, d + c, ldd, count)
     return
   }
-  const groupIn = word(rec, GroupedWord.GroupIn)
-  const groupOut = word(rec, GroupedWord.GroupOut)
+  const groupIn = rec.groupIn
+  const groupOut = rec.groupOut
   const stored = (groupOut + 3) & ~3
   const lds = (<usize>stored) << 2
   const whole = groupIn & ~3
@@ -133,23 +132,20 @@ function addProducts(
 }
 
 /** Scale · sums, = to the split's part of Partial, or with one split = or += to Out. */
-function storeGradient(rec: usize, split: i32, g: i32, floats: i32, sums: usize): void {
-  const depthwise = word(rec, GroupedWord.Depthwise) != 0
-  const groupOut = word(rec, GroupedWord.GroupOut)
+function storeGradient(rec: GroupedRecord, split: i32, g: i32, floats: i32, sums: usize): void {
+  const depthwise = rec.depthwise != 0
+  const groupOut = rec.groupOut
   const stored = (groupOut + 3) & ~3
-  const splits = word(rec, GroupedWord.Splits)
-  const all = depthwise ? floats : floats * word(rec, GroupedWord.Groups)
+  const splits = rec.splits
+  const all = depthwise ? floats : floats * rec.groups
   if (!depthwise && stored > groupOut)
     // Here lies what belongs to the next group.
     for (let i = groupOut; i < floats; i += stored)
       memory.fill(sums + ((<usize>i) << 2), 0, (<usize>(stored - groupOut)) << 2)
   const first = (<usize>(g * floats)) << 2
-  const out =
-    splits == 1
-      ? address(rec, GroupedWord.Out) + first
-      : address(rec, GroupedWord.Partial) + first + ((<usize>(split * all)) << 2)
-  const add = splits == 1 && word(rec, GroupedWord.Accumulate) != 0
-  const scale = f32x4.splat(load<f32>(rec + ((<usize>GroupedWord.Scale) << 2)))
+  const out = splits == 1 ? rec.out + first : rec.partial + first + ((<usize>(split * all)) << 2)
+  const add = splits == 1 && rec.accumulate != 0
+  const scale = f32x4.splat(rec.scale)
   const bytes = (<usize>floats) << 2
   for (let i: usize = 0; i < bytes; i += 16) {
     const x = f32x4.mul(v128.load(sums + i), scale)

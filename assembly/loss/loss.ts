@@ -15,7 +15,8 @@
  */
 
 import { exponential, logarithm } from '../base/math'
-import { Control, LossWord } from '../opcodes'
+import { LossRecord } from '../generated/records'
+import { Control } from '../opcodes'
 
 /**
  * At the last step: writes Losses and Delta of the time-mean output (op Output has written it), and
@@ -28,16 +29,16 @@ import { Control, LossWord } from '../opcodes'
  *
  * @param m share of the squared distance
  */
-export function losses(rec: usize, t: i32, m: f64, low: f64, high: f64): void {
-  const instantaneous = load<u32>(rec, LossWord.Instantaneous * 4) != 0
+export function losses(rec: LossRecord, t: i32, m: f64, low: f64, high: f64): void {
+  const instantaneous = <u32>rec.instantaneous != 0
   const last = isLast(rec, t)
   if (!instantaneous && !last) return
-  const images = load<i32>(rec, LossWord.Images * 4)
+  const images = rec.images
   const first = load<i32>(Control.FirstImage)
   const valid = max(0, min(first + images, load<i32>(Control.Valid)))
-  const losses = <usize>load<u32>(rec, LossWord.Losses * 4)
-  const delta = <usize>load<u32>(rec, LossWord.Delta * 4)
-  const bytes = instantaneous ? imageBytes(rec) : (<usize>load<u32>(rec, LossWord.C * 4)) << 2
+  const losses = rec.losses
+  const delta = rec.delta
+  const bytes = instantaneous ? imageBytes(rec) : rec.channels << 2
   for (let image = first; image < first + images; image++) {
     const own = <usize>(image - first)
     const gradient = delta ? delta + own * bytes : 0
@@ -45,7 +46,7 @@ export function losses(rec: usize, t: i32, m: f64, low: f64, high: f64): void {
     if (image < valid) {
       const target = targetOf(rec, image)
       if (instantaneous) {
-        const logits = <usize>load<u32>(rec, LossWord.Logits * 4) + own * bytes
+        const logits = rec.logits + own * bytes
         const loss = stepLosses(rec, logits, target, gradient, valid, t, m, low, high)
         store<f32>(at, <f32>((t > 0 ? <f64>load<f32>(at) : 0) + loss))
       } else {
@@ -61,21 +62,19 @@ export function losses(rec: usize, t: i32, m: f64, low: f64, high: f64): void {
   summarise(rec, valid)
 }
 
-function isLast(rec: usize, t: i32): bool {
-  return t + load<i32>(rec, LossWord.T * 4) >= load<i32>(rec, LossWord.TotalSteps * 4)
+function isLast(rec: LossRecord, t: i32): bool {
+  return t + <i32>rec.steps >= rec.totalSteps
 }
 
 /** Bytes between images of Logits. */
-function imageBytes(rec: usize): usize {
-  const stepBytes = <usize>load<u32>(rec, LossWord.StepBytes * 4)
-  return stepBytes
-    ? stepBytes * load<u32>(rec, LossWord.T * 4)
-    : (<usize>load<u32>(rec, LossWord.C * 4)) << 2
+function imageBytes(rec: LossRecord): usize {
+  const stepBytes = rec.stepBytes
+  return stepBytes ? stepBytes * <u32>rec.steps : rec.channels << 2
 }
 
 /** Address of an image's target: its label, or with Values its Classes numbers. */
-function targetOf(rec: usize, image: i32): usize {
-  const floats = load<u32>(rec, LossWord.Values * 4) ? load<u32>(rec, LossWord.Classes * 4) : 1
+function targetOf(rec: LossRecord, image: i32): usize {
+  const floats = <u32>rec.values ? <u32>rec.classes : 1
   return <usize>load<u32>(Control.Target) + ((<usize>image * floats) << 2)
 }
 
@@ -84,7 +83,7 @@ function targetOf(rec: usize, image: i32): usize {
  * the rows of Logits, unless that address is 0.
  */
 function stepLosses(
-  rec: usize,
+  rec: LossRecord,
   logits: usize,
   target: usize,
   gradient: usize,
@@ -94,10 +93,10 @@ function stepLosses(
   low: f64,
   high: f64,
 ): f64 {
-  const steps = load<u32>(rec, LossWord.T * 4)
-  const total = <f64>load<u32>(rec, LossWord.TotalSteps * 4)
-  const stepBytes = <usize>load<u32>(rec, LossWord.StepBytes * 4)
-  const all = load<u32>(rec, LossWord.AllSteps * 4) != 0
+  const steps = <u32>rec.steps
+  const total = <f64>(<u32>rec.totalSteps)
+  const stepBytes = rec.stepBytes
+  const all = <u32>rec.allSteps != 0
   const ofCall = <u32>0xffffffff >> (32 - steps)
   const wanted = (load<u32>(Control.StepMask) >> t) & ofCall
   if (!stepBytes) {
@@ -115,16 +114,13 @@ function stepLosses(
   return sum / total
 }
 
-function outputOf(rec: usize, image: i32): usize {
-  return (
-    <usize>load<u32>(rec, LossWord.Output * 4) +
-    ((<usize>image * load<u32>(rec, LossWord.C * 4)) << 2)
-  )
+function outputOf(rec: LossRecord, image: i32): usize {
+  return rec.output + ((<usize>image * <u32>rec.channels) << 2)
 }
 
 /** Factor of the output; a record that has none has 0. */
-function outputScale(rec: usize): f64 {
-  const scale = <f64>load<f32>(rec, LossWord.OutputScale * 4)
+function outputScale(rec: LossRecord): f64 {
+  const scale = <f64>rec.outputScale
   return scale == 0 ? 1 : scale
 }
 
@@ -133,7 +129,7 @@ function outputScale(rec: usize): f64 {
  * 0.
  */
 function imageLoss(
-  rec: usize,
+  rec: LossRecord,
   logits: usize,
   target: usize,
   gradient: usize,
@@ -143,10 +139,10 @@ function imageLoss(
   low: f64,
   high: f64,
 ): f64 {
-  const classes = <usize>load<u32>(rec, LossWord.Classes * 4)
-  const values = load<u32>(rec, LossWord.Values * 4) != 0
+  const classes = <usize>rec.classes
+  const values = <u32>rec.values != 0
   const label: usize = values ? usize.MAX_VALUE : <usize>load<u32>(target)
-  const smoothing = <f64>load<f32>(rec, LossWord.LabelSmoothing * 4)
+  const smoothing = <f64>rec.labelSmoothing
   const s = outputScale(rec)
   let highest = <f64>load<f32>(logits) * s
   for (let c: usize = 1; c < classes; c++)
@@ -162,12 +158,8 @@ function imageLoss(
     below += highest - z
   }
   if (gradient) {
-    const channels = <usize>load<u32>(rec, LossWord.C * 4)
-    const scale =
-      (times *
-        (<f64>load<f32>(rec, LossWord.GradientScale * 4) *
-          <f64>load<u32>(rec, LossWord.Images * 4))) /
-      <f64>valid
+    const channels = rec.channels
+    const scale = (times * (<f64>rec.gradientScale * <f64>(<u32>rec.images))) / <f64>valid
     const spread = smoothing / <f64>classes
     for (let c: usize = 0; c < channels; c++) {
       let g: f64 = 0
@@ -194,17 +186,16 @@ function imageLoss(
  * Control.Loss = mean of Losses, Control.Correct = right predictions, over the valid images; 0
  * right ones where targets are numbers.
  */
-export function summarise(rec: usize, valid: i32): void {
-  const values = load<u32>(rec, LossWord.Values * 4) != 0
+export function summarise(rec: LossRecord, valid: i32): void {
+  const values = <u32>rec.values != 0
   let sum: f64 = 0
   let correct = 0
   for (let image = 0; image < valid; image++) {
     const at = (<usize>image) << 2
-    sum += <f64>load<f32>(<usize>load<u32>(rec, LossWord.Losses * 4) + at)
+    sum += <f64>load<f32>(rec.losses + at)
     if (
       !values &&
-      load<i32>(<usize>load<u32>(rec, LossWord.Predictions * 4) + at) ==
-        load<i32>(<usize>load<u32>(Control.Target) + at)
+      load<i32>(rec.predictions + at) == load<i32>(<usize>load<u32>(Control.Target) + at)
     )
       correct++
   }

@@ -1,6 +1,7 @@
 /** What a network gives: the mean of its output over time, and the predicted classes. */
 
-import { Control, OutputWord } from '../opcodes'
+import { OutputRecord } from '../generated/records'
+import { Control } from '../opcodes'
 
 /**
  * Out [B][C] = the call's share of the mean over time, += at t > 0: each step's logits divided by
@@ -12,18 +13,18 @@ import { Control, OutputWord } from '../opcodes'
  *
  * Image i of the run is image Control.FirstImage + i of the batch.
  */
-export function output(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const images = load<i32>(rec, OutputWord.Images * 4)
-  const channels = <usize>load<u32>(rec, OutputWord.C * 4)
-  const steps = load<u32>(rec, OutputWord.T * 4)
-  const stepBytes = <usize>load<u32>(rec, OutputWord.StepBytes * 4)
+export function output(rec: OutputRecord, unit: i32, t: i32, scratch: usize): void {
+  const images = rec.images
+  const channels = rec.channels
+  const steps = <u32>rec.steps
+  const stepBytes = rec.stepBytes
   const imageBytes = stepBytes ? stepBytes * steps : channels << 2
-  const total = <f64>load<u32>(rec, OutputWord.TotalSteps * 4)
+  const total = <f64>(<u32>rec.totalSteps)
   const first = load<i32>(Control.FirstImage)
   for (let image = 0; image < images; image++) {
-    const logits = <usize>load<u32>(rec, OutputWord.Logits * 4) + <usize>image * imageBytes
+    const logits = rec.logits + <usize>image * imageBytes
     const at = <usize>(first + image)
-    const out = <usize>load<u32>(rec, OutputWord.Out * 4) + ((at * channels) << 2)
+    const out = rec.out + ((at * channels) << 2)
     for (let c: usize = 0; c < channels; c++) {
       let sum: f64 = 0
       for (let step: u32 = 0; step < steps; step++)
@@ -31,8 +32,8 @@ export function output(rec: usize, unit: i32, t: i32, scratch: usize): void {
       const before = t > 0 ? <f64>load<f32>(out + (c << 2)) : 0
       store<f32>(out + (c << 2), <f32>(before + sum / total))
     }
-    const predictions = <usize>load<u32>(rec, OutputWord.Predictions * 4)
-    store<u32>(predictions + (at << 2), greatest(out, load<u32>(rec, OutputWord.Classes * 4)))
+    const predictions = rec.predictions
+    store<u32>(predictions + (at << 2), greatest(out, <u32>rec.classes))
   }
 }
 

@@ -6,38 +6,39 @@
  * Images from Control.Valid on are padding: they count nowhere and their gradient is zero.
  */
 
-import { Control, RatePenaltyWord } from '../opcodes'
+import { RatePenaltyRecord } from '../generated/records'
+import { Control } from '../opcodes'
 
 /**
  * Out [Pixels][C] = Scale/valid · sign(r − Target), or · 2·(r − Target); Partials [units] = the sum
  * of the penalties of the unit's neurons, in float64. Unit = PixelsPerUnit pixels. Scratch: none.
  */
-export function ratePenalty(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const perUnit = load<i32>(rec, RatePenaltyWord.PixelsPerUnit * 4)
+export function ratePenalty(rec: RatePenaltyRecord, unit: i32, t: i32, scratch: usize): void {
+  const perUnit = rec.pixelsPerUnit
   const from = unit * perUnit
-  const to = min(load<i32>(rec, RatePenaltyWord.Pixels * 4), from + perUnit)
+  const to = min(rec.pixels, from + perUnit)
   const valid = load<i32>(Control.Valid)
-  const validPixels = valid * load<i32>(rec, RatePenaltyWord.PixelsPerImage * 4)
-  const stored = <usize>load<u32>(rec, RatePenaltyWord.C * 4)
-  const counts = <usize>load<u32>(rec, RatePenaltyWord.Counts * 4)
-  const out = <usize>load<u32>(rec, RatePenaltyWord.Out * 4)
-  const scale = <f64>load<f32>(rec, RatePenaltyWord.Scale * 4) / <f64>max(1, valid)
+  const validPixels = valid * rec.pixelsPerImage
+  const stored = rec.stored
+  const counts = rec.counts
+  const out = rec.out
+  const scale = <f64>rec.scale / <f64>max(1, valid)
   let sum: f64 = 0
   for (let pixel = from; pixel < to; pixel++) {
     const at = <usize>pixel * stored
     if (pixel < validPixels) sum += penaltyRow(rec, counts + at, out + (at << 2), scale)
     else memory.fill(out + (at << 2), 0, stored << 2)
   }
-  store<f64>(<usize>load<u32>(rec, RatePenaltyWord.Partials * 4) + ((<usize>unit) << 3), sum)
+  store<f64>(rec.partials + ((<usize>unit) << 3), sum)
 }
 
 /** Of one pixel; returns the sum of its penalties. */
-export function penaltyRow(rec: usize, counts: usize, out: usize, scale: f64): f64 {
-  const stored = <usize>load<u32>(rec, RatePenaltyWord.C * 4)
-  const channels = <usize>load<u32>(rec, RatePenaltyWord.Channels * 4)
-  const steps = <f64>load<u32>(rec, RatePenaltyWord.T * 4)
-  const target = <f64>load<f32>(rec, RatePenaltyWord.Target * 4)
-  const absolute = load<u32>(rec, RatePenaltyWord.L1 * 4) != 0
+export function penaltyRow(rec: RatePenaltyRecord, counts: usize, out: usize, scale: f64): f64 {
+  const stored = rec.stored
+  const channels = rec.channels
+  const steps = <f64>(<u32>rec.steps)
+  const target = <f64>rec.target
+  const absolute = <u32>rec.absolute != 0
   let sum: f64 = 0
   for (let c: usize = 0; c < stored; c++) {
     let gradient: f64 = 0

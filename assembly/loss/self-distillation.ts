@@ -12,7 +12,8 @@
  */
 
 import { exponential, logarithm } from '../base/math'
-import { Control, ExitWord, LossWord } from '../opcodes'
+import { Exit, LossRecord } from '../generated/records'
+import { Control } from '../opcodes'
 import { summarise } from './loss'
 
 /** Below this sum of absolute values a teacher is none. */
@@ -23,17 +24,17 @@ const LEAST_TEACHER: f64 = 1e-6
  * Images from Control.Valid on are padding: their gradient is zero. One unit. Scratch: 8·Classes
  * bytes.
  */
-export function selfDistillation(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const images = load<i32>(rec, LossWord.Images * 4)
+export function selfDistillation(rec: LossRecord, unit: i32, t: i32, scratch: usize): void {
+  const images = rec.images
   const valid = max(0, min(images, load<i32>(Control.Valid)))
-  const losses = <usize>load<u32>(rec, LossWord.Losses * 4)
+  const losses = rec.losses
   let taught = 0
   for (let image = 0; image < valid; image++) if (teach(rec, image, scratch)) taught++
   for (let image = 0; image < images; image++) {
     let loss: f64 = 0
     const isTaught = image < valid && teach(rec, image, scratch)
     const share = isTaught ? <f64>valid / <f64>taught : 0
-    const count = load<i32>(rec, LossWord.ExitCount * 4)
+    const count = rec.exitCount
     for (let exit = 0; exit < count; exit++)
       if (image < valid) loss += exitLoss(rec, exit, image, valid, share, scratch)
       else clearDelta(rec, exit, image)
@@ -44,15 +45,15 @@ export function selfDistillation(rec: usize, unit: i32, t: i32, scratch: usize):
 
 // @ts-ignore: decorator
 @inline
-function exitAt(rec: usize, exit: i32): usize {
-  return <usize>load<u32>(rec, LossWord.Exits * 4) + <usize>exit * ExitWord.Bytes
+function exitAt(rec: LossRecord, exit: i32): Exit {
+  return changetype<Exit>(rec.exits + <usize>exit * offsetof<Exit>())
 }
 
 /** Row of an image in the output, or the gradient, of an exit. */
 // @ts-ignore: decorator
 @inline
-function rowOf(rec: usize, base: u32, image: i32): usize {
-  return <usize>base + ((<usize>image * load<u32>(rec, LossWord.C * 4)) << 2)
+function rowOf(rec: LossRecord, base: usize, image: i32): usize {
+  return <usize>base + ((<usize>image * <u32>rec.channels) << 2)
 }
 
 function labelOf(image: i32): i32 {
@@ -60,14 +61,14 @@ function labelOf(image: i32): i32 {
 }
 
 /** out [Classes] f64 = mean of the outputs that are right, 0 where none is. Is there a teacher? */
-function teach(rec: usize, image: i32, out: usize): bool {
-  const classes = load<i32>(rec, LossWord.Classes * 4)
-  const exits = load<i32>(rec, LossWord.ExitCount * 4)
+function teach(rec: LossRecord, image: i32, out: usize): bool {
+  const classes = rec.classes
+  const exits = rec.exitCount
   const label = labelOf(image)
   memory.fill(out, 0, (<usize>classes) << 3)
   let right = 0
   for (let exit = 0; exit < exits; exit++) {
-    const row = rowOf(rec, load<u32>(exitAt(rec, exit), ExitWord.Output * 4), image)
+    const row = rowOf(rec, exitAt(rec, exit).output, image)
     if (highestOf(row, classes) != label) continue
     right++
     for (let c = 0; c < classes; c++) {
@@ -112,21 +113,26 @@ function valueAt(row: usize, c: i32, wide: bool): f64 {
  * Loss of one exit and image; writes its gradient. share: how many times the divergence counts, 0
  * without a teacher.
  */
-function exitLoss(rec: usize, exit: i32, image: i32, valid: i32, share: f64, teacher: usize): f64 {
-  const classes = load<i32>(rec, LossWord.Classes * 4)
-  const alpha = <f64>load<f32>(rec, LossWord.Alpha * 4)
-  const beta = <f64>load<f32>(rec, LossWord.Beta * 4)
-  const temperature = <f64>load<f32>(rec, LossWord.Temperature * 4)
+function exitLoss(
+  rec: LossRecord,
+  exit: i32,
+  image: i32,
+  valid: i32,
+  share: f64,
+  teacher: usize,
+): f64 {
+  const classes = rec.classes
+  const alpha = <f64>rec.alpha
+  const beta = <f64>rec.beta
+  const temperature = <f64>rec.temperature
   const cold = 1 / temperature
-  const row = rowOf(rec, load<u32>(exitAt(rec, exit), ExitWord.Output * 4), image)
+  const row = rowOf(rec, exitAt(rec, exit).output, image)
   const label = labelOf(image)
   const plain = logSum(row, classes, 1, false)
   const soft = logSum(row, classes, cold, false)
   const taught = logSum(teacher, classes, cold, true)
-  const delta = load<u32>(exitAt(rec, exit), ExitWord.Delta * 4)
-  const scale =
-    (<f64>load<f32>(rec, LossWord.GradientScale * 4) * <f64>load<i32>(rec, LossWord.Images * 4)) /
-    <f64>valid
+  const delta = exitAt(rec, exit).delta
+  const scale = (<f64>rec.gradientScale * <f64>rec.images) / <f64>valid
   let divergence: f64 = 0
   for (let c = 0; c < classes; c++) {
     const z = valueAt(row, c, false)
@@ -141,7 +147,7 @@ function exitLoss(rec: usize, exit: i32, image: i32, valid: i32, share: f64, tea
     store<f32>(rowOf(rec, delta, image) + ((<usize>c) << 2), <f32>gradient)
   }
   if (delta) {
-    const channels = load<i32>(rec, LossWord.C * 4)
+    const channels = <i32>rec.channels
     const end = rowOf(rec, delta, image) + ((<usize>classes) << 2)
     memory.fill(end, 0, (<usize>(channels - classes)) << 2)
   }
@@ -149,8 +155,8 @@ function exitLoss(rec: usize, exit: i32, image: i32, valid: i32, share: f64, tea
   return alpha * entropy + beta * temperature * temperature * share * divergence
 }
 
-function clearDelta(rec: usize, exit: i32, image: i32): void {
-  const delta = load<u32>(exitAt(rec, exit), ExitWord.Delta * 4)
+function clearDelta(rec: LossRecord, exit: i32, image: i32): void {
+  const delta = exitAt(rec, exit).delta
   if (!delta) return
-  memory.fill(rowOf(rec, delta, image), 0, (<usize>load<u32>(rec, LossWord.C * 4)) << 2)
+  memory.fill(rowOf(rec, delta, image), 0, rec.channels << 2)
 }

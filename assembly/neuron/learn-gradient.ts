@@ -1,8 +1,7 @@
 /** Gradients of what neurons learn: sums of products over neurons, in float64. */
 
-import { address, word } from '../base/record'
 import { endOf } from '../base/units'
-import { LearnFinishWord, LearnWord } from '../opcodes'
+import { LearnFinishRecord, LearnRecord } from '../generated/records'
 
 /** out [C] float64 += a · b; b 0: += a. */
 export function addProducts(out: usize, a: usize, b: usize, channels: usize): void {
@@ -20,12 +19,12 @@ export function addProducts(out: usize, a: usize, b: usize, channels: usize): vo
  * [ImagePixels][C] = the sum over images. Unit = PixelsPerUnit pixels, of an image where Partial is
  * 0. Scratch: float64 [C].
  */
-export function learnGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const per = word(rec, LearnWord.PixelsPerUnit)
-  const pixels = word(rec, LearnWord.Pixels)
-  const partial = address(rec, LearnWord.Partial)
-  const image = word(rec, LearnWord.ImagePixels)
-  const channels = address(rec, LearnWord.C)
+export function learnGradient(rec: LearnRecord, unit: i32, t: i32, scratch: usize): void {
+  const per = rec.pixelsPerUnit
+  const pixels = rec.pixels
+  const partial = rec.partial
+  const image = rec.imagePixels
+  const channels = rec.channels
   const first = unit * per
   const end = endOf(partial ? pixels : image, per, unit)
   const sums = partial ? partial + <usize>unit * (channels << 3) : scratch
@@ -37,32 +36,32 @@ export function learnGradient(rec: usize, unit: i32, t: i32, scratch: usize): vo
     }
     memory.fill(sums, 0, channels << 3)
     for (let each = pixel; each < pixels; each += image) addPixel(rec, each, sums, channels)
-    const out = address(rec, LearnWord.Out) + ((<usize>pixel * channels) << 2)
+    const out = rec.out + ((<usize>pixel * channels) << 2)
     for (let c: usize = 0; c < channels; c++)
       store<f32>(out + (c << 2), <f32>load<f64>(sums + (c << 3)))
   }
 }
 
-function addPixel(rec: usize, pixel: i32, sums: usize, channels: usize): void {
-  const row = <usize>pixel * address(rec, LearnWord.Rows) + address(rec, LearnWord.Row)
-  const delta = address(rec, LearnWord.Delta)
+function addPixel(rec: LearnRecord, pixel: i32, sums: usize, channels: usize): void {
+  const row = <usize>pixel * rec.rows + rec.row
+  const delta = rec.delta
   addProducts(
     sums,
-    address(rec, LearnWord.Traces) + ((row * channels) << 2),
+    rec.traces + ((row * channels) << 2),
     delta ? delta + ((<usize>pixel * channels) << 2) : 0,
     channels,
   )
 }
 
 /** Out [C], or a scalar, = the sum of Partial [Units][C] float64. One unit. Scratch: none. */
-export function learnFinish(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const channels = address(rec, LearnFinishWord.C)
-  const units = word(rec, LearnFinishWord.Units)
-  const out = address(rec, LearnFinishWord.Out)
-  const isScalar = word(rec, LearnFinishWord.Scalar) != 0
+export function learnFinish(rec: LearnFinishRecord, unit: i32, t: i32, scratch: usize): void {
+  const channels = rec.channels
+  const units = rec.units
+  const out = rec.out
+  const isScalar = rec.scalar != 0
   let total: f64 = 0
   for (let c: usize = 0; c < channels; c++) {
-    let from = address(rec, LearnFinishWord.Partial) + (c << 3)
+    let from = rec.partial + (c << 3)
     let sum: f64 = 0
     for (let i = 0; i < units; i++, from += channels << 3) sum += load<f64>(from)
     total += sum

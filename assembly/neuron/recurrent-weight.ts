@@ -1,8 +1,7 @@
 /** Recurrent neurons: what a layer's spikes of the step before add to its input. */
 
 import { addProduct, addScaledRow, addToRow } from '../activity/rows'
-import { address, word } from '../base/record'
-import { NeuronWord, RecurrentGradientWord, RecurrentWord } from '../opcodes'
+import { NeuronRecord, RecurrentGradientRecord } from '../generated/records'
 
 /** Σ a·b over so many bytes of floats, a multiple of 16. */
 export function dot(a: usize, b: usize, bytes: usize): f32 {
@@ -20,13 +19,13 @@ export function dot(a: usize, b: usize, bytes: usize): f32 {
  * inputs [pixels][C] of an image += bias + the weights of the neurons that fired one step before:
  * spikes [pixels][C], 0 or 1.
  */
-export function recurrentInput(rec: usize, pixels: u32, spikes: usize, inputs: usize): void {
-  const rowBytes = address(rec, NeuronWord.C) << 2
+export function recurrentInput(rec: NeuronRecord, pixels: u32, spikes: usize, inputs: usize): void {
+  const rowBytes = rec.channels << 2
   const imageBytes = <usize>pixels * rowBytes
-  const bias = address(rec, RecurrentWord.Bias)
+  const bias = rec.bias
   if (bias) addToRow(inputs, bias, imageBytes)
-  let weight = address(rec, RecurrentWord.Weight)
-  if (word(rec, RecurrentWord.OneToOne)) {
+  let weight = rec.weight
+  if (rec.oneToOne) {
     addProduct(inputs, weight, spikes, imageBytes)
     return
   }
@@ -39,12 +38,12 @@ export function recurrentInput(rec: usize, pixels: u32, spikes: usize, inputs: u
 /**
  * delta [pixels][T][C] at a step += the weights times the gradient of the inputs one step later.
  */
-export function recurrentBack(rec: usize, delta: usize, pixels: u32, step: u32): void {
-  const rowBytes = address(rec, NeuronWord.C) << 2
-  const pixelBytes = address(rec, NeuronWord.T) * rowBytes
+export function recurrentBack(rec: NeuronRecord, delta: usize, pixels: u32, step: u32): void {
+  const rowBytes = rec.channels << 2
+  const pixelBytes = <usize>rec.steps * rowBytes
   const later = delta + <usize>(step + 1) * rowBytes
-  let weight = address(rec, RecurrentWord.Weight)
-  const oneToOne = word(rec, RecurrentWord.OneToOne) != 0
+  let weight = rec.weight
+  const oneToOne = rec.oneToOne != 0
   for (let p: u32 = 0; p < pixels; p++) {
     const row = delta + <usize>p * pixelBytes + <usize>step * rowBytes
     if (oneToOne) {
@@ -68,39 +67,44 @@ export function recurrentBack(rec: usize, delta: usize, pixels: u32, step: u32):
  * With OneToOne Out [N] = Σ In · Delta. Unit = four neurons of In; the last one is that of the bias
  * where there is one. Scratch: none.
  */
-export function recurrentGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const rowBytes = address(rec, RecurrentGradientWord.C) << 2
-  const pixels = word(rec, RecurrentGradientWord.Pixels)
+export function recurrentGradient(
+  rec: RecurrentGradientRecord,
+  unit: i32,
+  t: i32,
+  scratch: usize,
+): void {
+  const rowBytes = rec.channels << 2
+  const pixels = rec.pixels
   const imageBytes = <usize>pixels * rowBytes
-  const steps = word(rec, RecurrentGradientWord.T)
-  const rows = word(rec, RecurrentGradientWord.Images) * steps
-  const add = word(rec, RecurrentGradientWord.Accumulate) != 0
-  const delta = address(rec, RecurrentGradientWord.Delta)
+  const steps = rec.steps
+  const rows = rec.images * steps
+  const add = rec.accumulate != 0
+  const delta = rec.delta
   const first = (<usize>unit) << 4
   if (first == imageBytes) {
-    const out = address(rec, RecurrentGradientWord.BiasOut)
+    const out = rec.biasOut
     if (!add) memory.fill(out, 0, imageBytes)
     for (let row = 0; row < rows; row++) addImage(out, delta, row, steps, pixels, rowBytes, 1)
     return
   }
   const pixel = first / rowBytes
-  if (word(rec, RecurrentGradientWord.OneToOne)) {
-    const own = address(rec, RecurrentGradientWord.Out) + first
+  if (rec.oneToOne) {
+    const own = rec.out + first
     if (!add) memory.fill(own, 0, 16)
     for (let row = 0; row < rows; row++) {
       const image = row / steps
       const at = (<usize>(image * pixels) + pixel) * <usize>steps + <usize>(row - image * steps)
       const place = at * rowBytes + (first % rowBytes)
-      addProduct(own, address(rec, RecurrentGradientWord.In) + place, delta + place, 16)
+      addProduct(own, rec.in + place, delta + place, 16)
     }
     return
   }
-  const out = address(rec, RecurrentGradientWord.Out) + (first >> 2) * imageBytes
+  const out = rec.out + (first >> 2) * imageBytes
   if (!add) memory.fill(out, 0, imageBytes << 2)
   for (let row = 0; row < rows; row++) {
     const image = row / steps
     const at = (<usize>(image * pixels) + pixel) * <usize>steps + <usize>(row - image * steps)
-    const x = address(rec, RecurrentGradientWord.In) + at * rowBytes + (first % rowBytes)
+    const x = rec.in + at * rowBytes + (first % rowBytes)
     for (let i: usize = 0; i < 4; i++) {
       const s = load<f32>(x + (i << 2))
       if (s != 0) addImage(out + i * imageBytes, delta, row, steps, pixels, rowBytes, s)

@@ -4,17 +4,11 @@
  */
 
 import { sumLanes } from '../base/lanes'
-import { address, word } from '../base/record'
-import { NeuronWord, Rec, RecurrentWord } from '../opcodes'
+import { NeuronRecord } from '../generated/records'
+import { Rec } from '../opcodes'
 import { activityOf, addActivity, validEnd } from './counting'
 import { gatherUnit, runPixels } from './neurons'
 import { recurrentBack, recurrentInput } from './recurrent-weight'
-
-// @ts-ignore: decorator
-@inline
-function put(rec: usize, index: i32, value: usize): void {
-  store<u32>(rec + ((<usize>index) << 2), <u32>value)
-}
 
 /** out [pixels][T][C] at a step = rows [pixels][C]. */
 export function keepRows(out: usize, rows: usize, pixels: u32, stride: usize, bytes: usize): void {
@@ -56,64 +50,58 @@ export function addArrivals(counts: usize, spikes: usize, bytes: usize): void {
  * Scratch: a copy of the
  * record, which says what one step reads and writes; inputs [pixels][C]; masks of a step.
  */
-export function recurrent(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const pixels = word(rec, NeuronWord.ImagePixels)
+export function recurrent(rec: NeuronRecord, unit: i32, t: i32, scratch: usize): void {
+  const pixels = rec.imagePixels
   const first = unit * pixels
-  const channels = address(rec, NeuronWord.C)
+  const channels = rec.channels
   const rowBytes = channels << 2
   const imageBytes = <usize>pixels * rowBytes
-  const steps = word(rec, NeuronWord.T)
+  const steps = rec.steps
   const stride = <usize>steps * rowBytes
-  const planeBytes = address(rec, NeuronWord.PlaneBytes)
+  const planeBytes = rec.planeBytes
   const at = <usize>first * rowBytes
-  const own = scratch + 16
-  const inputs = own + <usize>Rec.Bytes
+  const own = changetype<NeuronRecord>(scratch + 16)
+  const inputs = changetype<usize>(own) + <usize>Rec.Bytes
   const found = inputs + imageBytes
-  const fired = address(rec, NeuronWord.State) + address(rec, RecurrentWord.Fired) + at
-  const source = word(rec, RecurrentWord.Traced) ? fired + planeBytes * 4 : fired
-  const activity = activityOf(
-    address(rec, NeuronWord.Activity),
-    address(rec, NeuronWord.ActivityWanted),
-    unit,
-  )
+  const fired = rec.state + rec.fired + at
+  const source = rec.traced ? fired + planeBytes * 4 : fired
+  const activity = activityOf(rec.activity, rec.activityWanted, unit)
   const valid = validEnd(first, first + pixels, pixels)
   const counted = <u32>first < valid ? activity : 0
-  const kernel = word(rec, counted ? NeuronWord.Counting : NeuronWord.Kernel)
-  memory.copy(own, rec, <usize>Rec.Bytes)
-  put(own, NeuronWord.A, inputs - at)
-  put(own, NeuronWord.APixelBytes, rowBytes)
-  put(own, NeuronWord.Masks, found - <usize>first * channels)
+  const kernel = counted ? rec.counting : rec.kernel
+  memory.copy(changetype<usize>(own), changetype<usize>(rec), <usize>Rec.Bytes)
+  own.a = inputs - at
+  own.aPixelBytes = rowBytes
+  own.masks = found - <usize>first * channels
   if (t == 0) {
     memory.fill(fired, 0, imageBytes)
     memory.fill(source, 0, imageBytes)
   }
-  const masks = address(rec, NeuronWord.Masks) + <usize>first * channels
+  const masks = rec.masks + <usize>first * channels
   let spikes: u32 = 0
   for (let step = 0; step < steps; step++) {
     const down = <usize>step * rowBytes
     const row = <usize>first * stride + down
-    if (counted) addArrivals(address(rec, RecurrentWord.Arrivals) + at, fired, imageBytes)
+    if (counted) addArrivals(rec.arrivals + at, fired, imageBytes)
     takeRows(
       inputs,
-      address(rec, NeuronWord.A) +
-        <usize>first * address(rec, NeuronWord.APixelBytes) +
-        <usize>step * address(rec, NeuronWord.AStepBytes),
+      rec.a + <usize>first * rec.aPixelBytes + <usize>step * rec.aStepBytes,
       pixels,
-      address(rec, NeuronWord.APixelBytes),
+      rec.aPixelBytes,
       rowBytes,
     )
     recurrentInput(rec, pixels, fired, inputs)
-    const kept = address(rec, RecurrentWord.Inputs)
+    const kept = rec.inputs
     if (kept) keepRows(kept + row, inputs, pixels, stride, rowBytes)
-    const presynaptic = address(rec, RecurrentWord.Presynaptic)
+    const presynaptic = rec.presynaptic
     if (presynaptic) keepRows(presynaptic + row, source, pixels, stride, rowBytes)
-    put(own, NeuronWord.SurrogateOut, address(rec, NeuronWord.SurrogateOut) + down)
+    own.surrogateOut = rec.surrogateOut + down
     const fresh = runPixels(kernel, own, first, first + pixels, t + step, scratch)
     if (counted) addActivity(counted, sumLanes(v128.load(scratch)), fresh)
     spikes += fresh
     addMasks(masks + <usize>(step >> 3) * planeBytes, found, <usize>pixels * channels, step & 7)
   }
-  const partials = address(rec, NeuronWord.CountPartials)
+  const partials = rec.countPartials
   if (!partials) return
   const partial = partials + ((<usize>unit) << 2)
   store<u32>(partial, t > 0 ? load<u32>(partial) + spikes : spikes)
@@ -123,30 +111,31 @@ export function recurrent(rec: usize, unit: i32, t: i32, scratch: usize): void {
  * Backward, as `neuronBackwardTime`, over the inputs that the forward pass has left in A. Scratch:
  * the record's copy; Kept [pixels][T][States][C]; Adjoints [pixels][States][C].
  */
-export function recurrentBackward(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const pixels = word(rec, NeuronWord.ImagePixels)
+export function recurrentBackward(rec: NeuronRecord, unit: i32, t: i32, scratch: usize): void {
+  const pixels = rec.imagePixels
   const first = unit * pixels
   const end = first + pixels
-  const steps = word(rec, NeuronWord.T)
-  const rowBytes = address(rec, NeuronWord.C) << 2
+  const steps = rec.steps
+  const rowBytes = rec.channels << 2
   const stride = <usize>steps * rowBytes
-  const states = address(rec, RecurrentWord.States) * rowBytes
+  const states = rec.states * rowBytes
   const keptPixel = <usize>steps * states
-  const own = scratch + 16
-  const kept = own + <usize>Rec.Bytes - <usize>first * keptPixel
-  const adjoints = own + <usize>Rec.Bytes + <usize>pixels * keptPixel - <usize>first * states
+  const own = changetype<NeuronRecord>(scratch + 16)
+  const kept = changetype<usize>(own) + <usize>Rec.Bytes - <usize>first * keptPixel
+  const adjoints =
+    changetype<usize>(own) + <usize>Rec.Bytes + <usize>pixels * keptPixel - <usize>first * states
   gatherUnit(rec, first, end)
-  memory.copy(own, rec, <usize>Rec.Bytes)
-  put(own, RecurrentWord.Kept, kept)
-  put(own, RecurrentWord.Adjoints, adjoints)
-  runPixels(word(rec, RecurrentWord.Ahead), own, first, end, 0, scratch)
-  const delta = address(rec, NeuronWord.Delta)
+  memory.copy(changetype<usize>(own), changetype<usize>(rec), <usize>Rec.Bytes)
+  own.kept = kept
+  own.adjoints = adjoints
+  runPixels(rec.ahead, own, first, end, 0, scratch)
+  const delta = rec.delta
   for (let step = steps - 1; step >= 0; step--) {
     const down = <usize>step * rowBytes
     if (step < steps - 1) recurrentBack(rec, delta + <usize>first * stride, pixels, step)
-    put(own, NeuronWord.A, address(rec, NeuronWord.A) + down)
-    put(own, NeuronWord.Delta, delta + down)
-    put(own, RecurrentWord.Kept, kept + <usize>step * states)
-    runPixels(word(rec, NeuronWord.Kernel), own, first, end, steps - 1 - step, scratch)
+    own.a = rec.a + down
+    own.delta = delta + down
+    own.kept = kept + <usize>step * states
+    runPixels(rec.kernel, own, first, end, steps - 1 - step, scratch)
   }
 }

@@ -13,24 +13,23 @@
  * training has had.
  */
 
-import { address, word } from '../base/record'
 import { endOf } from '../base/units'
-import { StabilizedWord } from '../opcodes'
+import { StabilizedRecord } from '../generated/records'
 
 /**
  * Moments [unit] = Σ u, Σ u² over the channels without padding. Unit = PixelsPerUnit pixels.
  * Scratch: none.
  */
-export function stabilizedSums(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const per = word(rec, StabilizedWord.PixelsPerUnit)
-  const end = endOf(word(rec, StabilizedWord.Pixels), per, unit)
-  const rowBytes = address(rec, StabilizedWord.C) << 2
-  const moments = address(rec, StabilizedWord.Moments) + ((<usize>unit) << 4)
+export function stabilizedSums(rec: StabilizedRecord, unit: i32, t: i32, scratch: usize): void {
+  const per = rec.pixelsPerUnit
+  const end = endOf(rec.pixels, per, unit)
+  const rowBytes = rec.channels << 2
+  const moments = rec.moments + ((<usize>unit) << 4)
   store<f64>(moments, 0)
   store<f64>(moments, 0, 8)
   for (let pixel = unit * per; pixel < end; pixel++) {
-    const u = address(rec, StabilizedWord.Charged) + <usize>pixel * rowBytes
-    addMoments(moments, u, word(rec, StabilizedWord.RealC))
+    const u = rec.charged + <usize>pixel * rowBytes
+    addMoments(moments, u, rec.realChannels)
   }
 }
 
@@ -51,14 +50,18 @@ export function addMoments(moments: usize, u: usize, count: u32): void {
  * Stability = ratio (at t = 0) and threshold of the step; RunningThreshold moves by Share. Where
  * all potentials were the same at t = 0 the threshold stays θ. One unit. Scratch: none.
  */
-export function stabilizedThreshold(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const units = load<u32>(rec, StabilizedWord.Units * 4)
-  const count =
-    <f64>load<u32>(rec, StabilizedWord.Pixels * 4) * <f64>load<u32>(rec, StabilizedWord.RealC * 4)
-  const moments = <usize>load<u32>(rec, StabilizedWord.Moments * 4)
-  const stability = <usize>load<u32>(rec, StabilizedWord.Stability * 4)
-  const running = <usize>load<u32>(rec, StabilizedWord.RunningThreshold * 4)
-  const theta = <f64>load<f32>(rec, StabilizedWord.Threshold * 4)
+export function stabilizedThreshold(
+  rec: StabilizedRecord,
+  unit: i32,
+  t: i32,
+  scratch: usize,
+): void {
+  const units = <u32>rec.units
+  const count = <f64>(<u32>rec.pixels) * <f64>(<u32>rec.realChannels)
+  const moments = rec.moments
+  const stability = rec.stability
+  const running = rec.runningThreshold
+  const theta = <f64>rec.threshold
   let sum: f64 = 0
   let squares: f64 = 0
   for (let i: u32 = 0; i < units; i++) {
@@ -72,7 +75,7 @@ export function stabilizedThreshold(rec: usize, unit: i32, t: i32, scratch: usiz
   const moved = mean + deviation * <f64>ratio
   const now = t == 0 || !isFinite(ratio) ? theta : moved
   store<f32>(stability, <f32>now, 4)
-  const share = <f64>load<f32>(rec, StabilizedWord.Share * 4)
+  const share = <f64>rec.share
   const before = <f64>load<f32>(running)
   if (isFinite(now)) store<f32>(running, <f32>(before + share * (now - before)))
 }

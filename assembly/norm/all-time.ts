@@ -14,8 +14,7 @@
  * by its own statistics, and m and i of the backward pass are the running ones even then.
  */
 
-import { address as at } from '../base/record'
-import { AllTimeWord } from '../opcodes'
+import { AllTimeRecord } from '../generated/records'
 import { parameterAt } from './chunks'
 
 /**
@@ -24,11 +23,11 @@ import { parameterAt } from './chunks'
  * RunningMean and RunningVar [C] move at the last step. Padded channels are within the bound. One
  * unit. Scratch: none.
  */
-export function normAllTime(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const channels = at(rec, AllTimeWord.C)
-  const groups = <i32>at(rec, AllTimeWord.Groups)
-  const moves = max<i32>(1, <i32>at(rec, AllTimeWord.Moves))
-  const steps = <i32>at(rec, AllTimeWord.TotalSteps)
+export function normAllTime(rec: AllTimeRecord, unit: i32, t: i32, scratch: usize): void {
+  const channels = rec.channels
+  const groups = rec.groups
+  const moves = max<i32>(1, rec.moves)
+  const steps = rec.totalSteps
   if (t == 0) freeze(rec, channels)
   for (let group = 0; group < groups; group++) {
     addStep(rec, channels, <usize>group, <f64>moves)
@@ -38,25 +37,25 @@ export function normAllTime(rec: usize, unit: i32, t: i32, scratch: usize): void
 }
 
 /** Running statistics before the first step; no totals yet. */
-function freeze(rec: usize, channels: usize): void {
-  const epsilon = <f64>load<f32>(rec, AllTimeWord.Epsilon * 4)
-  const frozen = at(rec, AllTimeWord.Frozen)
+function freeze(rec: AllTimeRecord, channels: usize): void {
+  const epsilon = <f64>rec.epsilon
+  const frozen = rec.frozen
   for (let c: usize = 0; c < channels; c++) {
-    const variance = <f64>load<f32>(at(rec, AllTimeWord.RunningVar) + (c << 2))
-    store<f32>(frozen + (c << 2), load<f32>(at(rec, AllTimeWord.RunningMean) + (c << 2)))
+    const variance = <f64>load<f32>(rec.runningVar + (c << 2))
+    store<f32>(frozen + (c << 2), load<f32>(rec.runningMean + (c << 2)))
     store<f32>(frozen + ((channels + c) << 2), <f32>(1 / Math.sqrt(variance + epsilon)))
   }
-  memory.fill(at(rec, AllTimeWord.Totals), 0, channels << 4)
+  memory.fill(rec.totals, 0, channels << 4)
 }
 
 /** Totals += the mean and the mean square of a step, which stands for so many. */
-function addStep(rec: usize, channels: usize, group: usize, moves: f64): void {
-  const epsilon = <f64>load<f32>(rec, AllTimeWord.Epsilon * 4)
-  const totals = at(rec, AllTimeWord.Totals)
+function addStep(rec: AllTimeRecord, channels: usize, group: usize, moves: f64): void {
+  const epsilon = <f64>rec.epsilon
+  const totals = rec.totals
   const row = (group * channels) << 2
   for (let c: usize = 0; c < channels; c++) {
-    const mean = <f64>load<f32>(at(rec, AllTimeWord.Mean) + row + (c << 2))
-    const invStd = <f64>load<f32>(at(rec, AllTimeWord.InvStd) + row + (c << 2))
+    const mean = <f64>load<f32>(rec.mean + row + (c << 2))
+    const invStd = <f64>load<f32>(rec.invStd + row + (c << 2))
     const square = max<f64>(0, 1 / (invStd * invStd) - epsilon) + mean * mean
     const first = totals + (c << 3)
     const second = first + (channels << 3)
@@ -66,8 +65,8 @@ function addStep(rec: usize, channels: usize, group: usize, moves: f64): void {
 }
 
 /** Which statistics normalise the channels of a step. */
-function useStatistics(rec: usize, channels: usize, group: usize): void {
-  const byLayer = at(rec, AllTimeWord.ByLayer) != 0
+function useStatistics(rec: AllTimeRecord, channels: usize, group: usize): void {
+  const byLayer = <usize>rec.byLayer != 0
   const allNear = !byLayer || areNear(rec, channels, group)
   for (let c: usize = 0; c < channels; c++) {
     const near = byLayer ? allNear : isNear(rec, channels, group, c)
@@ -76,53 +75,59 @@ function useStatistics(rec: usize, channels: usize, group: usize): void {
   }
 }
 
-function areNear(rec: usize, channels: usize, group: usize): bool {
+function areNear(rec: AllTimeRecord, channels: usize, group: usize): bool {
   for (let c: usize = 0; c < channels; c++) if (!isNear(rec, channels, group, c)) return false
   return true
 }
 
 /** Is the deviation of a step at most Bound times the running one, and the other way round? */
-function isNear(rec: usize, channels: usize, group: usize, c: usize): bool {
-  if (c >= <usize>at(rec, AllTimeWord.RealC)) return true
-  const bound = load<f32>(rec, AllTimeWord.Bound * 4)
-  const a = load<f32>(at(rec, AllTimeWord.InvStd) + ((group * channels + c) << 2))
-  const b = load<f32>(at(rec, AllTimeWord.Frozen) + ((channels + c) << 2))
+function isNear(rec: AllTimeRecord, channels: usize, group: usize, c: usize): bool {
+  if (c >= rec.realChannels) return true
+  const bound = rec.bound
+  const a = load<f32>(rec.invStd + ((group * channels + c) << 2))
+  const b = load<f32>(rec.frozen + ((channels + c) << 2))
   return a / b <= bound && b / a <= bound
 }
 
-function storeFrozenMap(rec: usize, channels: usize, group: usize, c: usize): void {
-  const frozen = at(rec, AllTimeWord.Frozen)
+function storeFrozenMap(rec: AllTimeRecord, channels: usize, group: usize, c: usize): void {
+  const frozen = rec.frozen
   const row = (group * channels) << 2
   const mean = <f64>load<f32>(frozen + (c << 2))
   const invStd = <f64>load<f32>(frozen + ((channels + c) << 2))
-  const scale = parameterAt(<u32>at(rec, AllTimeWord.Weight), c, 1) * invStd
-  const shift = parameterAt(<u32>at(rec, AllTimeWord.Bias), c, 0) - mean * scale
-  store<f32>(at(rec, AllTimeWord.Scale) + row + (c << 2), <f32>scale)
-  store<f32>(at(rec, AllTimeWord.Shift) + row + (c << 2), <f32>shift)
+  const scale = parameterAt(<u32>rec.weight, c, 1) * invStd
+  const shift = parameterAt(<u32>rec.bias, c, 0) - mean * scale
+  store<f32>(rec.scale + row + (c << 2), <f32>scale)
+  store<f32>(rec.shift + row + (c << 2), <f32>shift)
 }
 
 /** Used = the running statistics, or the step's own. */
-function storeUsed(rec: usize, channels: usize, group: usize, c: usize, running: bool): void {
-  const used = at(rec, AllTimeWord.Used) + ((2 * group * channels + c) << 2)
+function storeUsed(
+  rec: AllTimeRecord,
+  channels: usize,
+  group: usize,
+  c: usize,
+  running: bool,
+): void {
+  const used = rec.used + ((2 * group * channels + c) << 2)
   const own = (group * channels + c) << 2
-  const frozen = at(rec, AllTimeWord.Frozen) + (c << 2)
-  const mean = running ? frozen : at(rec, AllTimeWord.Mean) + own
-  const invStd = running ? frozen + (channels << 2) : at(rec, AllTimeWord.InvStd) + own
+  const frozen = rec.frozen + (c << 2)
+  const mean = running ? frozen : rec.mean + own
+  const invStd = running ? frozen + (channels << 2) : rec.invStd + own
   store<f32>(used, load<f32>(mean))
   store<f32>(used + (channels << 2), load<f32>(invStd))
 }
 
 /** Running values = (1 − Momentum)·running values + Momentum·those of all steps. */
-function moveRunning(rec: usize, channels: usize, steps: f64): void {
-  const momentum = <f64>load<f32>(rec, AllTimeWord.Momentum * 4)
-  const totals = at(rec, AllTimeWord.Totals)
+function moveRunning(rec: AllTimeRecord, channels: usize, steps: f64): void {
+  const momentum = <f64>rec.momentum
+  const totals = rec.totals
   for (let c: usize = 0; c < channels; c++) {
     const mean = load<f64>(totals + (c << 3)) / steps
     const square = load<f64>(totals + ((channels + c) << 3)) / steps
     const variance = max<f64>(0, square - mean * mean)
     if (!isFinite(variance)) continue
-    move(at(rec, AllTimeWord.RunningMean) + (c << 2), momentum, mean)
-    move(at(rec, AllTimeWord.RunningVar) + (c << 2), momentum, variance)
+    move(rec.runningMean + (c << 2), momentum, mean)
+    move(rec.runningVar + (c << 2), momentum, variance)
   }
 }
 

@@ -1,14 +1,13 @@
 /** Batch normalisation backward. The equations are in forward.ts. */
 
-import { NormSize, NormWord } from '../opcodes'
+import { NormRecord } from '../generated/records'
+import { NormSize } from '../opcodes'
 import { firstOfChunk, PRODUCT_ROWS, parameterAt, partialOf, rowsOfChunk } from './chunks'
 
 /** Σ over chunks, in order, of one float of the partial sums. */
-function sumChunks(rec: usize, group: u32, index: usize): f64 {
-  const units = load<u32>(rec, NormWord.Units * 4)
-  const step =
-    (<usize>load<u32>(rec, NormWord.Groups * 4) * load<u32>(rec, NormWord.C * 4) * PRODUCT_ROWS) <<
-    2
+function sumChunks(rec: NormRecord, group: u32, index: usize): f64 {
+  const units = <u32>rec.units
+  const step = (rec.groups * <u32>rec.channels * PRODUCT_ROWS) << 2
   let at = partialOf(rec, 0, group, PRODUCT_ROWS) + (index << 2)
   let sum: f64 = 0
   for (let unit: u32 = 0; unit < units; unit++) {
@@ -19,15 +18,15 @@ function sumChunks(rec: usize, group: u32, index: usize): f64 {
 }
 
 /** Partial [unit][Groups][2][C] = Σ δ and Σ δ·x̂. Unit = chunk of rows. Scratch: none. */
-export function normBackwardReduce(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const rowBytes = (<usize>load<u32>(rec, NormWord.C * 4)) << 2
-  const groups = load<u32>(rec, NormWord.Groups * 4)
+export function normBackwardReduce(rec: NormRecord, unit: i32, t: i32, scratch: usize): void {
+  const rowBytes = rec.channels << 2
+  const groups = <u32>rec.groups
   const step = <usize>groups * rowBytes
-  const xhat = <usize>load<u32>(rec, NormWord.Xhat * 4)
+  const xhat = rec.xhat
   for (let group: u32 = 0; group < groups; group++) {
     const count = rowsOfChunk(rec, unit, group)
     const start = <usize>firstOfChunk(rec, unit, group) * rowBytes
-    const delta = <usize>load<u32>(rec, NormWord.Delta * 4) + start
+    const delta = rec.delta + start
     const sums = partialOf(rec, unit, group, PRODUCT_ROWS)
     let c: usize = 0
     if (xhat) {
@@ -43,9 +42,9 @@ export function normBackwardReduce(rec: usize, unit: i32, t: i32, scratch: usize
           sums + c,
           sums + rowBytes + c,
           delta + c,
-          <usize>load<u32>(rec, NormWord.In * 4) + start + c,
-          <usize>load<u32>(rec, NormWord.Mean * 4) + statistic,
-          <usize>load<u32>(rec, NormWord.InvStd * 4) + statistic,
+          rec.in + start + c,
+          rec.mean + statistic,
+          rec.invStd + statistic,
           count,
           step,
         )
@@ -153,14 +152,14 @@ export function normCentredProducts(
  * present, takes the place of InvStd. With Used [Groups][2][C] = m, i (all-time normalisation) a =
  * weight·i, and WeightGradient += Σ δ·(Mean − m)·i as well. One unit. Scratch: none.
  */
-export function normBackwardFinish(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const channels = <usize>load<u32>(rec, NormWord.C * 4)
-  const groups = load<u32>(rec, NormWord.Groups * 4)
-  const rows = <f64>(load<u32>(rec, NormWord.Rows * 4) / groups)
-  const meanInvStd = <usize>load<u32>(rec, NormWord.MeanInvStd * 4)
-  const used = <usize>load<u32>(rec, NormWord.Used * 4)
+export function normBackwardFinish(rec: NormRecord, unit: i32, t: i32, scratch: usize): void {
+  const channels = rec.channels
+  const groups = <u32>rec.groups
+  const rows = <f64>(<u32>rec.rows / groups)
+  const meanInvStd = rec.meanInvStd
+  const used = rec.used
   for (let c: usize = 0; c < channels; c++) {
-    const weight = parameterAt(load<u32>(rec, NormWord.Weight * 4), c, 1)
+    const weight = parameterAt(rec.weight, c, 1)
     let weightGradient: f64 = 0
     let biasGradient: f64 = 0
     for (let group: u32 = 0; group < groups; group++) {
@@ -169,62 +168,57 @@ export function normBackwardFinish(rec: usize, unit: i32, t: i32, scratch: usize
       const row = (<usize>group * channels + c) << 2
       biasGradient += sum
       weightGradient += product
-      let invStd = meanInvStd
-        ? meanInvStd + (c << 2)
-        : <usize>load<u32>(rec, NormWord.InvStd * 4) + row
+      let invStd = meanInvStd ? meanInvStd + (c << 2) : rec.invStd + row
       if (used) {
         const at = used + ((2 * group * channels + c) << 2)
         invStd = at + (channels << 2)
-        const mean = <f64>load<f32>(<usize>load<u32>(rec, NormWord.Mean * 4) + row)
+        const mean = <f64>load<f32>(rec.mean + row)
         weightGradient += sum * (mean - <f64>load<f32>(at)) * <f64>load<f32>(invStd)
       }
       const a = weight * <f64>load<f32>(invStd)
-      const out =
-        <usize>load<u32>(rec, NormWord.Coefficients * 4) +
-        ((<usize>group * NormSize.CoefficientRows * channels + c) << 2)
+      const out = rec.coefficients + ((<usize>group * NormSize.CoefficientRows * channels + c) << 2)
       store<f32>(out, <f32>a)
       store<f32>(out + (channels << 2), <f32>((a * sum) / rows))
       store<f32>(out + (channels << 3), <f32>((a * product) / rows))
     }
-    storeGradient(rec, load<u32>(rec, NormWord.WeightGradient * 4), c, weightGradient)
-    storeGradient(rec, load<u32>(rec, NormWord.BiasGradient * 4), c, biasGradient)
+    storeGradient(rec, rec.weightGradient, c, weightGradient)
+    storeGradient(rec, rec.biasGradient, c, biasGradient)
   }
 }
 
 /** gradient[c] = value, with Accumulate +=; nothing when there is no gradient. */
-function storeGradient(rec: usize, gradient: u32, c: usize, value: f64): void {
+function storeGradient(rec: NormRecord, gradient: usize, c: usize, value: f64): void {
   if (!gradient) return
   const at = <usize>gradient + (c << 2)
-  const before = load<u32>(rec, NormWord.Accumulate * 4) ? <f64>load<f32>(at) : 0
+  const before = <u32>rec.accumulate ? <f64>load<f32>(at) : 0
   store<f32>(at, <f32>(before + value))
 }
 
 /** Out [rows][C] = a·δ − b − c·x̂. Out may be Delta. Unit = chunk of rows. Scratch: none. */
-export function normBackwardApply(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const rowBytes = (<usize>load<u32>(rec, NormWord.C * 4)) << 2
-  const groups = load<u32>(rec, NormWord.Groups * 4)
-  const perUnit = load<u32>(rec, NormWord.RowsPerUnit * 4)
+export function normBackwardApply(rec: NormRecord, unit: i32, t: i32, scratch: usize): void {
+  const rowBytes = rec.channels << 2
+  const groups = <u32>rec.groups
+  const perUnit = <u32>rec.rowsPerUnit
   const first = <u32>unit * perUnit
-  const end = min(first + perUnit, load<u32>(rec, NormWord.Rows * 4))
-  const xhat = <usize>load<u32>(rec, NormWord.Xhat * 4)
+  const end = min(first + perUnit, <u32>rec.rows)
+  const xhat = rec.xhat
   for (let row = first; row < end; row++) {
     const at = <usize>row * rowBytes
     const group = <usize>(row % groups) * rowBytes
-    const coefficients =
-      <usize>load<u32>(rec, NormWord.Coefficients * 4) + group * NormSize.CoefficientRows
-    const out = <usize>load<u32>(rec, NormWord.Out * 4) + at
-    const delta = <usize>load<u32>(rec, NormWord.Delta * 4) + at
+    const coefficients = rec.coefficients + group * NormSize.CoefficientRows
+    const out = rec.out + at
+    const delta = rec.delta + at
     if (xhat) {
       normApply(out, delta, xhat + at, coefficients, rowBytes)
     } else {
       normApplyCentred(
         out,
         delta,
-        <usize>load<u32>(rec, NormWord.In * 4) + at,
+        rec.in + at,
         coefficients,
         rowBytes,
-        <usize>load<u32>(rec, NormWord.Mean * 4) + group,
-        <usize>load<u32>(rec, NormWord.InvStd * 4) + group,
+        rec.mean + group,
+        rec.invStd + group,
       )
     }
   }

@@ -13,7 +13,8 @@
  * its output is in the cache.
  */
 
-import { Control, NormSize, NormWord, Rec } from '../opcodes'
+import { NormRecord } from '../generated/records'
+import { Control, NormSize, Rec } from '../opcodes'
 import { firstOfChunk, MOMENT_ROWS, parameterAt, partialOf, rowsOfChunk } from './chunks'
 import { combineMoments, normSums4, normSums16, startMoments } from './moments'
 
@@ -24,10 +25,10 @@ const FINISH_CHANNELS: usize = NormSize.FinishChannels
  * Partial [unit][Groups][4][C] = moments of the rows of each group. Unit = chunk of rows. Scratch:
  * none.
  */
-export function normStatistics(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const rowBytes = (<usize>load<u32>(rec, NormWord.C * 4)) << 2
-  const groups = load<u32>(rec, NormWord.Groups * 4)
-  const x = <usize>load<u32>(rec, NormWord.In * 4)
+export function normStatistics(rec: NormRecord, unit: i32, t: i32, scratch: usize): void {
+  const rowBytes = rec.channels << 2
+  const groups = <u32>rec.groups
+  const x = rec.in
   for (let group: u32 = 0; group < groups; group++) {
     const count = rowsOfChunk(rec, unit, group)
     const start = x + <usize>firstOfChunk(rec, unit, group) * rowBytes
@@ -53,19 +54,19 @@ export function normStatistics(rec: usize, unit: i32, t: i32, scratch: usize): v
  * [C], where present, += Moves·InvStd/TotalSteps (= at t = 0). Unit = FINISH_CHANNELS channels.
  * Scratch: NormSize.FinishScratchBytes.
  */
-export function normFinish(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const channels = <usize>load<u32>(rec, NormWord.C * 4)
-  const groups = load<u32>(rec, NormWord.Groups * 4)
-  const rows = <f64>(load<u32>(rec, NormWord.Rows * 4) / groups)
-  const samples = rows * <f64>load<u32>(rec, NormWord.Repeats * 4)
+export function normFinish(rec: NormRecord, unit: i32, t: i32, scratch: usize): void {
+  const channels = rec.channels
+  const groups = <u32>rec.groups
+  const rows = <f64>(<u32>rec.rows / groups)
+  const samples = rows * <f64>(<u32>rec.repeats)
   const unbias = samples > 1 ? samples / (samples - 1) : 1
-  const momentum = <f64>load<f32>(rec, NormWord.Momentum * 4)
-  const moves = max<u32>(1, load<u32>(rec, NormWord.Moves * 4))
-  const epsilon = <f64>load<f32>(rec, NormWord.Epsilon * 4)
-  const runningMean = <usize>load<u32>(rec, NormWord.RunningMean * 4)
-  const runningVar = <usize>load<u32>(rec, NormWord.RunningVar * 4)
-  const meanInvStd = <usize>load<u32>(rec, NormWord.MeanInvStd * 4)
-  const units = load<u32>(rec, NormWord.Units * 4)
+  const momentum = <f64>rec.momentum
+  const moves = max<u32>(1, <u32>rec.moves)
+  const epsilon = <f64>rec.epsilon
+  const runningMean = rec.runningMean
+  const runningVar = rec.runningVar
+  const meanInvStd = rec.meanInvStd
+  const units = <u32>rec.units
   const stride = channels << 2
   const step = <usize>groups * stride * MOMENT_ROWS
   const end = min((<usize>unit + 1) * FINISH_CHANNELS, channels)
@@ -78,11 +79,11 @@ export function normFinish(rec: usize, unit: i32, t: i32, scratch: usize): void 
       const mean = load<f64>(scratch + lane)
       const variance = max<f64>(0, load<f64>(scratch + lane, 32) / rows)
       const invStd = 1 / Math.sqrt(variance + epsilon)
-      store<f32>(<usize>load<u32>(rec, NormWord.Mean * 4) + at, <f32>mean)
-      store<f32>(<usize>load<u32>(rec, NormWord.InvStd * 4) + at, <f32>invStd)
+      store<f32>(rec.mean + at, <f32>mean)
+      store<f32>(rec.invStd + at, <f32>invStd)
       storeAffine(rec, at, c, mean, invStd)
       if (!isFinite(<f32>(variance * unbias)))
-        store<u32>(Control.NonFinite, 2 + load<u32>(rec, Rec.Layer * 4))
+        store<u32>(Control.NonFinite, 2 + load<u32>(changetype<usize>(rec), Rec.Layer * 4))
       else {
         for (let i: u32 = 0; i < moves; i++) {
           if (runningMean) move(runningMean + (c << 2), momentum, mean)
@@ -90,7 +91,7 @@ export function normFinish(rec: usize, unit: i32, t: i32, scratch: usize): void 
         }
       }
       if (meanInvStd) {
-        const share = (<f64>moves * invStd) / <f64>load<u32>(rec, NormWord.TotalSteps * 4)
+        const share = (<f64>moves * invStd) / <f64>(<u32>rec.totalSteps)
         const before = t == 0 && group == 0 ? 0 : <f64>load<f32>(meanInvStd + (c << 2))
         store<f32>(meanInvStd + (c << 2), <f32>(before + share))
       }
@@ -101,11 +102,11 @@ export function normFinish(rec: usize, unit: i32, t: i32, scratch: usize): void 
 /** Scale, Shift at one channel of one group = the affine map of weight·(x − mean)·invStd + bias. */
 // @ts-ignore: decorator
 @inline
-function storeAffine(rec: usize, at: usize, c: usize, mean: f64, invStd: f64): void {
-  const scale = parameterAt(load<u32>(rec, NormWord.Weight * 4), c, 1) * invStd
-  const shift = parameterAt(load<u32>(rec, NormWord.Bias * 4), c, 0) - mean * scale
-  store<f32>(<usize>load<u32>(rec, NormWord.Scale * 4) + at, <f32>scale)
-  store<f32>(<usize>load<u32>(rec, NormWord.Shift * 4) + at, <f32>shift)
+function storeAffine(rec: NormRecord, at: usize, c: usize, mean: f64, invStd: f64): void {
+  const scale = parameterAt(rec.weight, c, 1) * invStd
+  const shift = parameterAt(rec.bias, c, 0) - mean * scale
+  store<f32>(rec.scale + at, <f32>scale)
+  store<f32>(rec.shift + at, <f32>shift)
 }
 
 /** running value = (1 − momentum)·running value + momentum·value. */
@@ -119,14 +120,14 @@ function move(address: usize, momentum: f64, value: f64): void {
  * Scale, Shift [Groups][C] = from RunningMean and RunningVar, the same for every group. One unit.
  * Scratch: none.
  */
-export function normEvaluate(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const channels = <usize>load<u32>(rec, NormWord.C * 4)
-  const groups = load<u32>(rec, NormWord.Groups * 4)
-  const epsilon = <f64>load<f32>(rec, NormWord.Epsilon * 4)
+export function normEvaluate(rec: NormRecord, unit: i32, t: i32, scratch: usize): void {
+  const channels = rec.channels
+  const groups = <u32>rec.groups
+  const epsilon = <f64>rec.epsilon
   for (let group: u32 = 0; group < groups; group++) {
     for (let c: usize = 0; c < channels; c++) {
-      const mean = <f64>load<f32>(<usize>load<u32>(rec, NormWord.RunningMean * 4) + (c << 2))
-      const variance = <f64>load<f32>(<usize>load<u32>(rec, NormWord.RunningVar * 4) + (c << 2))
+      const mean = <f64>load<f32>(rec.runningMean + (c << 2))
+      const variance = <f64>load<f32>(rec.runningVar + (c << 2))
       storeAffine(
         rec,
         (<usize>group * channels + c) << 2,

@@ -1,8 +1,7 @@
 /** Normalisation of groups of channels of each image, at each time step (group, layer norm). */
 
 import { addProduct, addToRow, multiplyRow, scaleRow } from '../activity/rows'
-import { address, word } from '../base/record'
-import { GroupNormWord } from '../opcodes'
+import { GroupNormRecord } from '../generated/records'
 
 /**
  * For each row t of an image and each group g of Channels / Groups channels, over its N numbers:
@@ -14,25 +13,25 @@ import { GroupNormWord } from '../opcodes'
  * row with Share (=, += from the second row on, and at t > 0 of an outer loop). Channels behind
  * Channels become Bias there, which is 0. Unit = image. Scratch: 12·C bytes.
  */
-export function groupNorm(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const C = <usize>word(rec, GroupNormWord.C)
+export function groupNorm(rec: GroupNormRecord, unit: i32, t: i32, scratch: usize): void {
+  const C = rec.stored
   const row = C << 2
-  const T = <usize>word(rec, GroupNormWord.T)
-  const groups = <usize>word(rec, GroupNormWord.Groups)
-  const pixels = <usize>word(rec, GroupNormWord.Pixels)
+  const T = rec.steps
+  const groups = rec.groups
+  const pixels = rec.pixels
   const image = <usize>unit
   const pixelBytes = T * row
-  const affine = address(rec, GroupNormWord.Weight) != 0
-  const perPixel = word(rec, GroupNormWord.PerPixel) != 0
-  const xhat = address(rec, GroupNormWord.Xhat)
-  const meanInvStd = address(rec, GroupNormWord.MeanInvStd)
-  const share = load<f32>(rec, GroupNormWord.Share * 4)
+  const affine = rec.weight != 0
+  const perPixel = rec.perPixel != 0
+  const xhat = rec.xhat
+  const meanInvStd = rec.meanInvStd
+  const share = rec.share
   const mean = scratch + row
   const invStd = mean + row
   for (let step: usize = 0; step < T; step++) {
     const at = image * pixels * pixelBytes + step * row
-    const input = address(rec, GroupNormWord.In) + at
-    const out = address(rec, GroupNormWord.Out) + at
+    const input = rec.in + at
+    const out = rec.out + at
     memory.fill(scratch, 0, row)
     for (let pixel: usize = 0; pixel < pixels; pixel++)
       addToRow(scratch, input + pixel * pixelBytes, row)
@@ -41,10 +40,10 @@ export function groupNorm(rec: usize, unit: i32, t: i32, scratch: usize): void {
     for (let pixel: usize = 0; pixel < pixels; pixel++)
       addSquares(scratch, input + pixel * pixelBytes, mean, row)
     spreadMeans(rec, invStd, scratch)
-    invert(invStd, <usize>word(rec, GroupNormWord.Channels), rec)
+    invert(invStd, rec.channels, rec)
     const place = ((image * T + step) * groups) << 2
-    keepGroups(rec, address(rec, GroupNormWord.Mean), place, mean)
-    keepGroups(rec, address(rec, GroupNormWord.InvStd), place, invStd)
+    keepGroups(rec, rec.mean, place, mean)
+    keepGroups(rec, rec.invStd, place, invStd)
     const more = t > 0 || step > 0
     if (meanInvStd) addGroups(rec, meanInvStd + ((image * groups) << 2), invStd, share, more)
     for (let pixel: usize = 0; pixel < pixels; pixel++) {
@@ -54,10 +53,10 @@ export function groupNorm(rec: usize, unit: i32, t: i32, scratch: usize): void {
       const to = out + pixel * pixelBytes
       normalise(to, from, mean, invStd, row)
       if (!affine) continue
-      const weight = affineRow(rec, GroupNormWord.Weight, pixel, row)
-      const bias = affineRow(rec, GroupNormWord.Bias, pixel, row)
+      const weight = affineRow(rec, rec.weight, pixel, row)
+      const bias = affineRow(rec, rec.bias, pixel, row)
       if (perPixel) {
-        const real = (<usize>word(rec, GroupNormWord.Channels)) << 2
+        const real = rec.channels << 2
         applyNumbers(to, load<f32>(weight), load<f32>(bias), row)
         memory.fill(to + real, 0, row - real)
       } else applyAffine(to, weight, bias, row)
@@ -68,18 +67,18 @@ export function groupNorm(rec: usize, unit: i32, t: i32, scratch: usize): void {
 /** Where the numbers of a parameter, or of its gradient, are for a pixel. */
 // @ts-ignore: decorator
 @inline
-function affineRow(rec: usize, index: i32, pixel: usize, row: usize): usize {
-  if (word(rec, GroupNormWord.PerPixel)) return address(rec, index) + (pixel << 2)
-  return address(rec, index) + (word(rec, GroupNormWord.AffinePixels) == 1 ? 0 : pixel * row)
+function affineRow(rec: GroupNormRecord, parameters: usize, pixel: usize, row: usize): usize {
+  if (rec.perPixel) return parameters + (pixel << 2)
+  return parameters + (rec.affinePixels == 1 ? 0 : pixel * row)
 }
 
 /** Out [C] = the mean of each channel's group from sums [C] over pixels; 0 in channels behind. */
-function spreadMeans(rec: usize, out: usize, sums: usize): void {
-  const channels = word(rec, GroupNormWord.Channels)
-  const groups = word(rec, GroupNormWord.Groups)
+function spreadMeans(rec: GroupNormRecord, out: usize, sums: usize): void {
+  const channels = <i32>rec.channels
+  const groups = <i32>rec.groups
   const each = channels / groups
-  const count = <f64>each * <f64>word(rec, GroupNormWord.Pixels)
-  memory.fill(out, 0, (<usize>word(rec, GroupNormWord.C)) << 2)
+  const count = <f64>each * <f64>(<i32>rec.pixels)
+  memory.fill(out, 0, rec.stored << 2)
   for (let group = 0; group < groups; group++) {
     const at = (<usize>(group * each)) << 2
     fillFloats(out + at, <f32>(sumFloats(sums + at, each) / count), each)
@@ -104,8 +103,8 @@ export function fillFloats(at: usize, value: f32, count: i32): void {
 }
 
 /** Variances become 1/√(variance + ε). */
-function invert(at: usize, channels: usize, rec: usize): void {
-  const epsilon = load<f32>(rec, GroupNormWord.Epsilon * 4)
+function invert(at: usize, channels: usize, rec: GroupNormRecord): void {
+  const epsilon = rec.epsilon
   for (let c: usize = 0; c < channels; c++) {
     const variance = load<f32>(at + (c << 2))
     store<f32>(at + (c << 2), <f32>(1 / Math.sqrt(<f64>variance + <f64>epsilon)))
@@ -113,18 +112,18 @@ function invert(at: usize, channels: usize, rec: usize): void {
 }
 
 /** Keeps one number of each group, if there is a place for it. */
-function keepGroups(rec: usize, to: usize, place: usize, channels: usize): void {
+function keepGroups(rec: GroupNormRecord, to: usize, place: usize, channels: usize): void {
   if (!to) return
-  const groups = <usize>word(rec, GroupNormWord.Groups)
-  const each = <usize>word(rec, GroupNormWord.Channels) / groups
+  const groups = rec.groups
+  const each = rec.channels / groups
   for (let group: usize = 0; group < groups; group++)
     store<f32>(to + place + (group << 2), load<f32>(channels + ((group * each) << 2)))
 }
 
 /** Adds share · one number of each group. */
-function addGroups(rec: usize, to: usize, channels: usize, share: f32, more: bool): void {
-  const groups = <usize>word(rec, GroupNormWord.Groups)
-  const each = <usize>word(rec, GroupNormWord.Channels) / groups
+function addGroups(rec: GroupNormRecord, to: usize, channels: usize, share: f32, more: bool): void {
+  const groups = rec.groups
+  const each = rec.channels / groups
   for (let group: usize = 0; group < groups; group++) {
     const value = share * load<f32>(channels + ((group * each) << 2))
     const at = to + (group << 2)
@@ -198,49 +197,47 @@ export function applyNumbers(out: usize, weight: f32, bias: f32, bytes: usize): 
  *
  * Channels behind Channels become 0. Out may be Delta. Unit = image. Scratch: 24·C bytes.
  */
-export function groupNormBackward(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const C = <usize>word(rec, GroupNormWord.C)
+export function groupNormBackward(rec: GroupNormRecord, unit: i32, t: i32, scratch: usize): void {
+  const C = rec.stored
   const row = C << 2
-  const T = <usize>word(rec, GroupNormWord.T)
-  const groups = <usize>word(rec, GroupNormWord.Groups)
-  const pixels = <usize>word(rec, GroupNormWord.Pixels)
+  const T = rec.steps
+  const groups = rec.groups
+  const pixels = rec.pixels
   const image = <usize>unit
   const pixelBytes = T * row
-  const given = address(rec, GroupNormWord.Xhat)
-  const affine = address(rec, GroupNormWord.Weight) != 0
-  const channels = word(rec, GroupNormWord.Channels)
+  const given = rec.xhat
+  const affine = rec.weight != 0
+  const channels = <i32>rec.channels
   const mean = scratch
   const invStd = scratch + row
   const xhat = scratch + 2 * row
   const scaled = scratch + 3 * row
   const sums = scratch + 4 * row
   const products = scratch + 5 * row
-  const perPixel = word(rec, GroupNormWord.PerPixel) != 0
-  const affineBytes = <usize>word(rec, GroupNormWord.AffinePixels) * (perPixel ? 4 : row)
-  const weightPartial = address(rec, GroupNormWord.WeightPartial)
-  const biasPartial = address(rec, GroupNormWord.BiasPartial)
+  const perPixel = rec.perPixel != 0
+  const affineBytes = <usize>rec.affinePixels * (perPixel ? 4 : row)
+  const weightPartial = rec.weightPartial
+  const biasPartial = rec.biasPartial
   if (weightPartial) {
     memory.fill(weightPartial + image * affineBytes, 0, affineBytes)
     memory.fill(biasPartial + image * affineBytes, 0, affineBytes)
   }
   for (let step: usize = 0; step < T; step++) {
     const at = image * pixels * pixelBytes + step * row
-    const delta = address(rec, GroupNormWord.Delta) + at
+    const delta = rec.delta + at
     const place = ((image * T + step) * groups) << 2
-    if (given)
-      spreadGroups(rec, invStd, address(rec, GroupNormWord.MeanInvStd) + ((image * groups) << 2))
+    if (given) spreadGroups(rec, invStd, rec.meanInvStd + ((image * groups) << 2))
     else {
-      spreadGroups(rec, mean, address(rec, GroupNormWord.Mean) + place)
-      spreadGroups(rec, invStd, address(rec, GroupNormWord.InvStd) + place)
+      spreadGroups(rec, mean, rec.mean + place)
+      spreadGroups(rec, invStd, rec.invStd + place)
     }
     memory.fill(sums, 0, 2 * row)
     for (let pixel: usize = 0; pixel < pixels; pixel++) {
       const d = delta + pixel * pixelBytes
       const x = xhatRow(rec, image, pixel, step, xhat, mean, invStd)
       if (weightPartial) {
-        const toWeight =
-          affineRow(rec, GroupNormWord.WeightPartial, pixel, row) + image * affineBytes
-        const toBias = affineRow(rec, GroupNormWord.BiasPartial, pixel, row) + image * affineBytes
+        const toWeight = affineRow(rec, rec.weightPartial, pixel, row) + image * affineBytes
+        const toBias = affineRow(rec, rec.biasPartial, pixel, row) + image * affineBytes
         if (perPixel) {
           multiplyRow(scaled, d, x, row)
           addSum(toWeight, scaled, channels)
@@ -263,31 +260,23 @@ export function groupNormBackward(rec: usize, unit: i32, t: i32, scratch: usize)
       const d = delta + pixel * pixelBytes
       const x = xhatRow(rec, image, pixel, step, xhat, mean, invStd)
       const e = affine ? weighted(rec, scaled, d, pixel, row) : d
-      backRow(
-        address(rec, GroupNormWord.Out) + at + pixel * pixelBytes,
-        e,
-        x,
-        sums,
-        products,
-        invStd,
-        row,
-      )
+      backRow(rec.out + at + pixel * pixelBytes, e, x, sums, products, invStd, row)
     }
   }
 }
 
 /** Delta times Weight. */
-function weighted(rec: usize, out: usize, delta: usize, pixel: usize, row: usize): usize {
-  if (word(rec, GroupNormWord.PerPixel)) {
+function weighted(rec: GroupNormRecord, out: usize, delta: usize, pixel: usize, row: usize): usize {
+  if (rec.perPixel) {
     memory.copy(out, delta, row)
-    scaleRow(out, load<f32>(affineRow(rec, GroupNormWord.Weight, pixel, row)), row)
-  } else multiplyRow(out, delta, affineRow(rec, GroupNormWord.Weight, pixel, row), row)
+    scaleRow(out, load<f32>(affineRow(rec, rec.weight, pixel, row)), row)
+  } else multiplyRow(out, delta, affineRow(rec, rec.weight, pixel, row), row)
   return out
 }
 
 /** x̂ of a pixel: where it is kept, or computed once more into `out`. */
 function xhatRow(
-  rec: usize,
+  rec: GroupNormRecord,
   image: usize,
   pixel: usize,
   step: usize,
@@ -295,21 +284,20 @@ function xhatRow(
   mean: usize,
   invStd: usize,
 ): usize {
-  const row = (<usize>word(rec, GroupNormWord.C)) << 2
-  const at = image * <usize>word(rec, GroupNormWord.Pixels) + pixel
-  const given = address(rec, GroupNormWord.Xhat)
+  const row = rec.stored << 2
+  const at = image * rec.pixels + pixel
+  const given = rec.xhat
   if (given) return given + at * row
-  const input =
-    address(rec, GroupNormWord.In) + (at * <usize>word(rec, GroupNormWord.T) + step) * row
+  const input = rec.in + (at * rec.steps + step) * row
   normalise(out, input, mean, invStd, row)
   return out
 }
 
 /** Out [C] = the number of each channel's group; 0 in channels behind. */
-function spreadGroups(rec: usize, out: usize, from: usize): void {
-  const groups = word(rec, GroupNormWord.Groups)
-  const each = word(rec, GroupNormWord.Channels) / groups
-  memory.fill(out, 0, (<usize>word(rec, GroupNormWord.C)) << 2)
+function spreadGroups(rec: GroupNormRecord, out: usize, from: usize): void {
+  const groups = <i32>rec.groups
+  const each = <i32>rec.channels / groups
+  memory.fill(out, 0, rec.stored << 2)
   for (let group = 0; group < groups; group++)
     fillFloats(out + ((<usize>(group * each)) << 2), load<f32>(from + ((<usize>group) << 2)), each)
 }

@@ -8,15 +8,14 @@
  * Sums run in float64 over k in order. Rows of padded input channels stay zero.
  */
 
-import { address, word } from '../base/record'
-import { StandardiseWord } from '../opcodes'
+import { StandardiseRecord } from '../generated/records'
 
 /** Out = w'. Unit = one block of output channels. Scratch: none. */
-export function weightStandardise(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const width = word(rec, StandardiseWord.BlockWidth)
-  const kRows = word(rec, StandardiseWord.KRows)
+export function weightStandardise(rec: StandardiseRecord, unit: i32, t: i32, scratch: usize): void {
+  const width = rec.blockWidth
+  const kRows = rec.kRows
   const base = (<usize>(unit * kRows * width)) << 2
-  const out = address(rec, StandardiseWord.Out)
+  const out = rec.out
   memory.fill(out + base, 0, (<usize>(kRows * width)) << 2)
   for (let j = 0; j < width; j++) channel(rec, base + ((<usize>j) << 2), unit * width + j, false)
 }
@@ -25,21 +24,26 @@ export function weightStandardise(rec: usize, unit: i32, t: i32, scratch: usize)
  * Gradient: from the gradient of w' to that of w, in place; GainGradient = dgain. Unit = one block
  * of output channels. Scratch: none.
  */
-export function weightStandardiseBackward(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const width = word(rec, StandardiseWord.BlockWidth)
-  const base = (<usize>(unit * word(rec, StandardiseWord.KRows) * width)) << 2
+export function weightStandardiseBackward(
+  rec: StandardiseRecord,
+  unit: i32,
+  t: i32,
+  scratch: usize,
+): void {
+  const width = rec.blockWidth
+  const base = (<usize>(unit * rec.kRows * width)) << 2
   for (let j = 0; j < width; j++) channel(rec, base + ((<usize>j) << 2), unit * width + j, true)
 }
 
 /** One output channel, forward or backward. offset: bytes to its first weight. */
-function channel(rec: usize, offset: usize, n: i32, backward: bool): void {
-  const stride = (<usize>word(rec, StandardiseWord.BlockWidth)) << 2
-  const taps = word(rec, StandardiseWord.Taps)
-  const inC = word(rec, StandardiseWord.InC)
-  const realC = word(rec, StandardiseWord.RealC)
+function channel(rec: StandardiseRecord, offset: usize, n: i32, backward: bool): void {
+  const stride = (<usize>rec.blockWidth) << 2
+  const taps = rec.taps
+  const inC = rec.inC
+  const realC = rec.realC
   const fanIn = <f64>(taps * realC)
-  const weight = address(rec, StandardiseWord.Weight) + offset
-  const gradient = address(rec, StandardiseWord.Gradient) + offset
+  const weight = rec.weight + offset
+  const gradient = rec.gradient + offset
   let sum: f64 = 0
   let sumD: f64 = 0
   for (let tap = 0; tap < taps; tap++)
@@ -58,15 +62,10 @@ function channel(rec: usize, offset: usize, n: i32, backward: bool): void {
       squares += w * w
       if (backward) products += w * <f64>load<f32>(gradient + at)
     }
-  const s =
-    1 /
-    Math.sqrt(
-      (squares / (fanIn - 1)) * fanIn +
-        <f64>load<f32>(rec + ((<usize>StandardiseWord.Epsilon) << 2)),
-    )
-  const gains = address(rec, StandardiseWord.Gain)
+  const s = 1 / Math.sqrt((squares / (fanIn - 1)) * fanIn + <f64>rec.epsilon)
+  const gains = rec.gain
   const gain = gains ? <f64>load<f32>(gains + ((<usize>n) << 2)) : 1
-  const out = address(rec, StandardiseWord.Out) + offset
+  const out = rec.out + offset
   const coefficient = (products * s * s * fanIn) / (fanIn - 1)
   for (let tap = 0; tap < taps; tap++)
     for (let c = 0; c < realC; c++) {
@@ -79,6 +78,6 @@ function channel(rec: usize, offset: usize, n: i32, backward: bool): void {
         )
       else store<f32>(out + at, <f32>(gain * w * s))
     }
-  const gainGradient = address(rec, StandardiseWord.GainGradient)
+  const gainGradient = rec.gainGradient
   if (backward && gainGradient) store<f32>(gainGradient + ((<usize>n) << 2), <f32>(products * s))
 }

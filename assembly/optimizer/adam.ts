@@ -1,6 +1,7 @@
 /** Adam and AdamW, in PyTorch's form, and what the ranges of one step have in common. */
 
-import { AdamWord, Control, StepGroup, StepNumbers, StepStartWord } from '../opcodes'
+import { AdamRecord, StepStartRecord } from '../generated/records'
+import { Control, StepGroup, StepNumbers } from '../opcodes'
 
 /**
  * Begins a step: the powers β₁ⁿ and β₂ⁿ by one multiplication, what follows from them, and how the
@@ -9,10 +10,10 @@ import { AdamWord, Control, StepGroup, StepNumbers, StepStartWord } from '../opc
  * `=` and `+=` the words of Numbers alone. One unit. Scratch: none. When the loss is not finite
  * nothing changes.
  */
-export function stepStart(rec: usize, unit: i32, t: i32, scratch: usize): void {
+export function stepStart(rec: StepStartRecord, unit: i32, t: i32, scratch: usize): void {
   if (!isFinite(load<f32>(Control.Loss))) return
-  const numbers = <usize>load<u32>(rec, StepStartWord.Numbers * 4)
-  const group = <usize>load<u32>(rec, StepStartWord.Group * 4)
+  const numbers = rec.numbers
+  const group = rec.group
   const first = load<f64>(numbers, StepNumbers.Power1) * load<f64>(group, StepGroup.Beta1)
   const second = load<f64>(numbers, StepNumbers.Power2) * load<f64>(group, StepGroup.Beta2)
   store<f64>(numbers, first, StepNumbers.Power1)
@@ -37,24 +38,24 @@ export function stepStart(rec: usize, unit: i32, t: i32, scratch: usize): void {
  * Scratch: none. When the loss is not finite nothing changes. Where a new value would not be finite
  * p, m and v stay as they are, and Control.NonFinite is set.
  */
-export function adam(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const perUnit = load<u32>(rec, AdamWord.PerUnit * 4)
+export function adam(rec: AdamRecord, unit: i32, t: i32, scratch: usize): void {
+  const perUnit = <u32>rec.perUnit
   const first = <u32>unit * perUnit
-  const end = min(first + perUnit, load<u32>(rec, AdamWord.Count * 4))
+  const end = min(first + perUnit, <u32>rec.count)
   if (first >= end || !isFinite(load<f32>(Control.Loss))) return
   const offset = (<usize>first) << 2
-  const numbers = <usize>load<u32>(rec, AdamWord.Numbers * 4)
-  const group = <usize>load<u32>(rec, AdamWord.Group * 4)
+  const numbers = rec.numbers
+  const group = rec.group
   const rate = <f64>load<f32>(group, StepGroup.Rate)
   const decay = load<f32>(group, StepGroup.Decay)
   const decoupled = load<u32>(group, StepGroup.Decoupled) != 0
   const beta1 = load<f64>(group, StepGroup.Beta1)
   const beta2 = load<f64>(group, StepGroup.Beta2)
   adamRange(
-    <usize>load<u32>(rec, AdamWord.Parameters * 4) + offset,
-    <usize>load<u32>(rec, AdamWord.Means * 4) + offset,
-    <usize>load<u32>(rec, AdamWord.Squares * 4) + offset,
-    <usize>load<u32>(rec, AdamWord.Gradients * 4) + offset,
+    rec.parameters + offset,
+    rec.means + offset,
+    rec.squares + offset,
+    rec.gradients + offset,
     (<usize>(end - first)) << 2,
     <f32>(rate * load<f64>(numbers, StepNumbers.Correction1)),
     decoupled ? <f32>(1 - rate * <f64>decay) : 1,

@@ -1,18 +1,19 @@
 /** Gradients that add up, their norm, and moving averages. */
 
-import { BlendWord, ClipWord, Control, NormSumWord, StepNumbers } from '../opcodes'
+import { BlendRecord, ClipRecord, SquaredNormRecord } from '../generated/records'
+import { Control, StepNumbers } from '../opcodes'
 
 /**
  * Partial[unit] = Σ In², in float64 and in a fixed order. Unit = PerUnit floats of Count, a
  * multiple of 4. Scratch: none.
  */
-export function squaredNorm(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const perUnit = load<u32>(rec, NormSumWord.PerUnit * 4)
+export function squaredNorm(rec: SquaredNormRecord, unit: i32, t: i32, scratch: usize): void {
+  const perUnit = <u32>rec.perUnit
   const first = <u32>unit * perUnit
-  const end = min(first + perUnit, load<u32>(rec, NormSumWord.Count * 4))
-  const from = <usize>load<u32>(rec, NormSumWord.In * 4) + ((<usize>first) << 2)
+  const end = min(first + perUnit, <u32>rec.count)
+  const from = rec.in + ((<usize>first) << 2)
   const sum = squareSum(from, (<usize>(end - first)) << 2)
-  store<f64>(<usize>load<u32>(rec, NormSumWord.Partial * 4) + ((<usize>unit) << 3), sum)
+  store<f64>(rec.partial + ((<usize>unit) << 3), sum)
 }
 
 /** Σ x² of `bytes` of floats, a multiple of 16. */
@@ -37,10 +38,10 @@ export function squareSum(from: usize, bytes: usize): f64 {
  * Where the norm is not finite the coefficient is not a number, so that the optimizer leaves all as
  * it is, and Control.NonFinite is set.
  */
-export function clipFinish(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const count = load<u32>(rec, ClipWord.Count * 4)
-  const partial = <usize>load<u32>(rec, ClipWord.Partial * 4)
-  const numbers = <usize>load<u32>(rec, ClipWord.Numbers * 4)
+export function clipFinish(rec: ClipRecord, unit: i32, t: i32, scratch: usize): void {
+  const count = <u32>rec.count
+  const partial = rec.partial
+  const numbers = rec.numbers
   let sum: f64 = 0
   for (let i: u32 = 0; i < count; i++) sum += load<f64>(partial + ((<usize>i) << 3))
   const norm = sqrt<f64>(sum)
@@ -59,17 +60,17 @@ export function clipFinish(rec: usize, unit: i32, t: i32, scratch: usize): void 
  * Unit = PerUnit floats of Count, a multiple of 4. Out may be In. Scratch: none. When the loss is
  * not finite nothing changes. A value that is not finite sets Control.NonFinite.
  */
-export function blend(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const perUnit = load<u32>(rec, BlendWord.PerUnit * 4)
+export function blend(rec: BlendRecord, unit: i32, t: i32, scratch: usize): void {
+  const perUnit = <u32>rec.perUnit
   const first = <u32>unit * perUnit
-  const end = min(first + perUnit, load<u32>(rec, BlendWord.Count * 4))
+  const end = min(first + perUnit, <u32>rec.count)
   if (first >= end || !isFinite(load<f32>(Control.Loss))) return
-  const keepAt = <usize>load<u32>(rec, BlendWord.Keep * 4)
+  const keepAt = rec.keep
   const keep: f32 = keepAt ? load<f32>(keepAt) : 0
-  const factor = load<f32>(<usize>load<u32>(rec, BlendWord.Factor * 4))
+  const factor = load<f32>(rec.factor)
   const offset = (<usize>first) << 2
-  const out = <usize>load<u32>(rec, BlendWord.Out * 4) + offset
-  const from = <usize>load<u32>(rec, BlendWord.In * 4) + offset
+  const out = rec.out + offset
+  const from = rec.in + offset
   const bytes = (<usize>(end - first)) << 2
   if (keep != 0) blendRange(out, from, bytes, keep, factor)
   else if (out != from || factor != 1) scaleRange(out, from, bytes, factor)

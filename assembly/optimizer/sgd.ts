@@ -1,6 +1,7 @@
 /** Stochastic gradient descent with momentum and weight decay, in PyTorch's form. */
 
-import { Control, SgdWord, StepGroup } from '../opcodes'
+import { SgdRecord } from '../generated/records'
+import { Control, StepGroup } from '../opcodes'
 
 /**
  * g = Gradients + decay·p;  v = momentum·v + g;  p −= rate·(Nesterov ? g + momentum·v : v)
@@ -11,22 +12,22 @@ import { Control, SgdWord, StepGroup } from '../opcodes'
  * When the loss is not finite nothing changes. A parameter whose new value would not be finite
  * keeps its value, and Control.NonFinite is set: a failed step must not lose what was learnt.
  */
-export function sgd(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const perUnit = load<u32>(rec, SgdWord.PerUnit * 4)
+export function sgd(rec: SgdRecord, unit: i32, t: i32, scratch: usize): void {
+  const perUnit = <u32>rec.perUnit
   const first = <u32>unit * perUnit
-  const end = min(first + perUnit, load<u32>(rec, SgdWord.Count * 4))
+  const end = min(first + perUnit, <u32>rec.count)
   if (first >= end || !isFinite(load<f32>(Control.Loss))) return
   const offset = (<usize>first) << 2
-  const group = <usize>load<u32>(rec, SgdWord.Group * 4)
+  const group = rec.group
   const decay = group
     ? load<f32>(group, StepGroup.Decay)
-    : load<u32>(rec, SgdWord.OtherDecay * 4)
+    : <u32>rec.otherDecay
       ? load<f32>(Control.DecayOther)
       : load<f32>(Control.Decay)
   sgdRange(
-    <usize>load<u32>(rec, SgdWord.Parameters * 4) + offset,
-    <usize>load<u32>(rec, SgdWord.Velocities * 4) + offset,
-    <usize>load<u32>(rec, SgdWord.Gradients * 4) + offset,
+    rec.parameters + offset,
+    rec.velocities + offset,
+    rec.gradients + offset,
     (<usize>(end - first)) << 2,
     group ? load<f32>(group, StepGroup.Rate) : load<f32>(Control.LearningRate),
     group ? <f32>load<f64>(group, StepGroup.Beta1) : load<f32>(Control.Momentum),

@@ -1,9 +1,8 @@
 /** Average pooling to a size that need not divide the input's (PyTorch's adaptive pooling). */
 
 import { addScaledRow, addToRow, scaleRow } from '../activity/rows'
-import { address, word } from '../base/record'
 import { endOf } from '../base/units'
-import { AdaptiveWord } from '../opcodes'
+import { AdaptiveRecord } from '../generated/records'
 
 /** The first of `size` places that window i of `windows` reads. */
 // @ts-ignore: decorator
@@ -30,42 +29,34 @@ function placesOf(i: i32, size: i32, windows: i32): i32 {
  * Out[oy][ox] = mean of In over the rows ⌊oy·InH/OutH⌋ … ⌈(oy + 1)·InH/OutH⌉ − 1 and columns alike,
  * for each row (t, c). Out is written. Unit = PixelsPerUnit pixels of Out. Scratch: none.
  */
-export function adaptivePool(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  poolTo(
-    rec,
-    unit,
-    false,
-    word(rec, AdaptiveWord.InH),
-    word(rec, AdaptiveWord.InW),
-    word(rec, AdaptiveWord.OutH),
-    word(rec, AdaptiveWord.OutW),
-  )
+export function adaptivePool(rec: AdaptiveRecord, unit: i32, t: i32, scratch: usize): void {
+  poolTo(rec, unit, false, rec.inH, rec.inW, rec.outH, rec.outW)
 }
 
 /**
  * Out[y][x] = Σ of In[oy][ox] / (pixels of its window) over the windows that hold the pixel. Out is
  * written. Unit = PixelsPerUnit pixels of Out. Scratch: none.
  */
-export function adaptivePoolBackward(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  poolTo(
-    rec,
-    unit,
-    true,
-    word(rec, AdaptiveWord.OutH),
-    word(rec, AdaptiveWord.OutW),
-    word(rec, AdaptiveWord.InH),
-    word(rec, AdaptiveWord.InW),
-  )
+export function adaptivePoolBackward(rec: AdaptiveRecord, unit: i32, t: i32, scratch: usize): void {
+  poolTo(rec, unit, true, rec.outH, rec.outW, rec.inH, rec.inW)
 }
 
 /**
  * Images of H × W become those of toH × toW. Windows of which a place is part are the places of a
  * window the other way round, so that both ways read the same.
  */
-function poolTo(rec: usize, unit: i32, back: bool, H: i32, W: i32, toH: i32, toW: i32): void {
-  const bytes = (<usize>(word(rec, AdaptiveWord.C) * word(rec, AdaptiveWord.T))) << 2
-  const per = word(rec, AdaptiveWord.PixelsPerUnit)
-  const end = endOf(word(rec, AdaptiveWord.Images) * toH * toW, per, unit)
+function poolTo(
+  rec: AdaptiveRecord,
+  unit: i32,
+  back: bool,
+  H: i32,
+  W: i32,
+  toH: i32,
+  toW: i32,
+): void {
+  const bytes = (<usize>(rec.channels * rec.steps)) << 2
+  const per = rec.pixelsPerUnit
+  const end = endOf(rec.images * toH * toW, per, unit)
   for (let pixel = unit * per; pixel < end; pixel++) {
     const line = pixel / toW
     const ox = pixel % toW
@@ -75,11 +66,11 @@ function poolTo(rec: usize, unit: i32, back: bool, H: i32, W: i32, toH: i32, toW
     const y1 = stopOf(oy, H, toH)
     const x0 = startOf(ox, W, toW)
     const x1 = stopOf(ox, W, toW)
-    const out = address(rec, AdaptiveWord.Out) + <usize>pixel * bytes
+    const out = rec.out + <usize>pixel * bytes
     memory.fill(out, 0, bytes)
     for (let y = y0; y < y1; y++)
       for (let x = x0; x < x1; x++) {
-        const from = address(rec, AdaptiveWord.In) + <usize>((image * H + y) * W + x) * bytes
+        const from = rec.in + <usize>((image * H + y) * W + x) * bytes
         if (back) {
           const size = placesOf(y, toH, H) * placesOf(x, toW, W)
           addScaledRow(out, from, <f32>1 / <f32>size, bytes)

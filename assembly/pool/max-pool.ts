@@ -1,8 +1,7 @@
 /** Max pooling of spikes and of floats, forward and backward. */
 
-import { address, word } from '../base/record'
 import { endOf } from '../base/units'
-import { PoolWord } from '../opcodes'
+import { PoolRecord } from '../generated/records'
 
 /**
  * A pooled neuron spikes when any neuron of its window does: Out = OR of the masks. OutCounts =
@@ -13,26 +12,26 @@ import { PoolWord } from '../opcodes'
  * never chosen.
  * Unit = PixelsPerUnit pixels. Scratch: none.
  */
-export function maxPool(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const C = word(rec, PoolWord.C)
-  const H = word(rec, PoolWord.H)
-  const W = word(rec, PoolWord.W)
-  const T = word(rec, PoolWord.T)
-  const sourceH = word(rec, PoolWord.SourceH)
-  const sourceW = word(rec, PoolWord.SourceW)
-  const kernelW = word(rec, PoolWord.KernelW)
-  const perStep = word(rec, PoolWord.ChoicePerStep) != 0
-  const ofRates = word(rec, PoolWord.CountsOfRates) != 0
-  const choice = address(rec, PoolWord.Choice)
+export function maxPool(rec: PoolRecord, unit: i32, t: i32, scratch: usize): void {
+  const C = rec.channels
+  const H = rec.height
+  const W = rec.width
+  const T = rec.steps
+  const sourceH = rec.sourceH
+  const sourceW = rec.sourceW
+  const kernelW = rec.kernelW
+  const perStep = rec.choicePerStep != 0
+  const ofRates = rec.countsOfRates != 0
+  const choice = rec.choice
   const planes = (T + 7) >> 3
-  const add = word(rec, PoolWord.Loop) != 0 && t > 0
-  const per = word(rec, PoolWord.PixelsPerUnit)
-  const end = endOf(word(rec, PoolWord.Images) * H * W, per, unit)
+  const add = rec.loop != 0 && t > 0
+  const per = rec.pixelsPerUnit
+  const end = endOf(rec.images * H * W, per, unit)
   for (let pixel = unit * per; pixel < end; pixel++) {
     const line = pixel / W
-    const y0 = (line % H) * word(rec, PoolWord.StrideH) - word(rec, PoolWord.PadH)
-    const x0 = (pixel % W) * word(rec, PoolWord.StrideW) - word(rec, PoolWord.PadW)
-    const yEnd = min(sourceH, y0 + word(rec, PoolWord.KernelH))
+    const y0 = (line % H) * rec.strideH - rec.padH
+    const x0 = (pixel % W) * rec.strideW - rec.padW
+    const yEnd = min(sourceH, y0 + rec.kernelH)
     const xEnd = min(sourceW, x0 + kernelW)
     const image = <usize>((line / H) * sourceH)
     for (let c = 0; c < C; c++) {
@@ -43,22 +42,17 @@ export function maxPool(rec: usize, unit: i32, t: i32, scratch: usize): void {
           for (let x = max(0, x0); x < xEnd; x++)
             mask |= <i32>(
               load<u8>(
-                address(rec, PoolWord.In) +
-                  <usize>plane * address(rec, PoolWord.InPlaneBytes) +
+                rec.in +
+                  <usize>plane * rec.inPlaneBytes +
                   ((image + <usize>y) * <usize>sourceW + <usize>x) * <usize>C +
                   <usize>c,
               )
             )
-        store<u8>(
-          address(rec, PoolWord.Out) +
-            <usize>plane * address(rec, PoolWord.OutPlaneBytes) +
-            <usize>(pixel * C + c),
-          mask,
-        )
+        store<u8>(rec.out + <usize>plane * rec.planeBytes + <usize>(pixel * C + c), mask)
         count += popcnt<i32>(mask)
       }
-      if (address(rec, PoolWord.OutCounts)) {
-        const counts = address(rec, PoolWord.OutCounts) + <usize>(pixel * C + c)
+      if (rec.counts) {
+        const counts = rec.counts + <usize>(pixel * C + c)
         if (ofRates) store<u8>(counts, highestCount(rec, image, y0, x0, yEnd, xEnd, <usize>c))
         else store<u8>(counts, add ? <i32>load<u8>(counts) + count : count)
       }
@@ -71,16 +65,10 @@ export function maxPool(rec: usize, unit: i32, t: i32, scratch: usize): void {
           for (let x = max(0, x0); x < xEnd; x++) {
             const neuron = ((image + <usize>y) * <usize>sourceW + <usize>x) * <usize>C + <usize>c
             const value = perStep
-              ? (<i32>(
-                  load<u8>(
-                    address(rec, PoolWord.In) +
-                      <usize>(step >> 3) * address(rec, PoolWord.InPlaneBytes) +
-                      neuron,
-                  )
-                ) >>
+              ? (<i32>load<u8>(rec.in + <usize>(step >> 3) * rec.inPlaneBytes + neuron) >>
                   (step & 7)) &
                 1
-              : <i32>load<u8>(address(rec, PoolWord.InCounts) + neuron)
+              : <i32>load<u8>(rec.inCounts + neuron)
             if (value > best) {
               best = value
               position = (y - y0) * kernelW + x - x0
@@ -94,7 +82,7 @@ export function maxPool(rec: usize, unit: i32, t: i32, scratch: usize): void {
 
 /** The most spikes so far of a neuron of a window. */
 function highestCount(
-  rec: usize,
+  rec: PoolRecord,
   image: usize,
   y0: i32,
   x0: i32,
@@ -102,13 +90,13 @@ function highestCount(
   xEnd: i32,
   c: usize,
 ): i32 {
-  const C = <usize>word(rec, PoolWord.C)
-  const sourceW = <usize>word(rec, PoolWord.SourceW)
+  const C = <usize>rec.channels
+  const sourceW = <usize>rec.sourceW
   let highest = 0
   for (let y = max(0, y0); y < yEnd; y++)
     for (let x = max(0, x0); x < xEnd; x++) {
       const neuron = ((image + <usize>y) * sourceW + <usize>x) * C + c
-      highest = max(highest, <i32>load<u8>(address(rec, PoolWord.InCounts) + neuron))
+      highest = max(highest, <i32>load<u8>(rec.inCounts + neuron))
     }
   return highest
 }
@@ -119,31 +107,31 @@ function highestCount(
  * that of the largest value at each step, or one for all steps, that of the largest InCounts
  * float32 [source pixel][C] (a sum over time). Unit = PixelsPerUnit pixels. Scratch: none.
  */
-export function maxPoolFloats(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const C = <usize>word(rec, PoolWord.C)
-  const H = word(rec, PoolWord.H)
-  const W = word(rec, PoolWord.W)
-  const T = <usize>word(rec, PoolWord.T)
-  const sourceH = word(rec, PoolWord.SourceH)
-  const sourceW = word(rec, PoolWord.SourceW)
-  const kernelW = word(rec, PoolWord.KernelW)
-  const choice = address(rec, PoolWord.Choice)
-  const chooser = address(rec, PoolWord.InCounts)
+export function maxPoolFloats(rec: PoolRecord, unit: i32, t: i32, scratch: usize): void {
+  const C = <usize>rec.channels
+  const H = rec.height
+  const W = rec.width
+  const T = <usize>rec.steps
+  const sourceH = rec.sourceH
+  const sourceW = rec.sourceW
+  const kernelW = rec.kernelW
+  const choice = rec.choice
+  const chooser = rec.inCounts
   const row = C << 2
-  const per = word(rec, PoolWord.PixelsPerUnit)
-  const end = endOf(word(rec, PoolWord.Images) * H * W, per, unit)
+  const per = rec.pixelsPerUnit
+  const end = endOf(rec.images * H * W, per, unit)
   for (let pixel = unit * per; pixel < end; pixel++) {
     const line = pixel / W
-    const y0 = (line % H) * word(rec, PoolWord.StrideH) - word(rec, PoolWord.PadH)
-    const x0 = (pixel % W) * word(rec, PoolWord.StrideW) - word(rec, PoolWord.PadW)
-    const yEnd = min(sourceH, y0 + word(rec, PoolWord.KernelH))
+    const y0 = (line % H) * rec.strideH - rec.padH
+    const x0 = (pixel % W) * rec.strideW - rec.padW
+    const yEnd = min(sourceH, y0 + rec.kernelH)
     const xEnd = min(sourceW, x0 + kernelW)
     const image = <usize>((line / H) * sourceH * sourceW)
-    const first = address(rec, PoolWord.In) + image * T * row
+    const first = rec.in + image * T * row
     for (let step: usize = 0; step < T; step++) {
       const at = (<usize>pixel * T + step) * C
       windowMax(
-        address(rec, PoolWord.Out) + (at << 2),
+        rec.out + (at << 2),
         choice && !chooser ? choice + at : 0,
         first + step * row,
         T * row,
@@ -217,26 +205,26 @@ function windowMax(
  * it. Here H and W are the size of the source, SourceH and SourceW that of the pooled tensor. Unit
  * = PixelsPerUnit source pixels. Scratch: none.
  */
-export function maxPoolBackward(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const C = word(rec, PoolWord.C)
-  const H = word(rec, PoolWord.H)
-  const W = word(rec, PoolWord.W)
-  const T = word(rec, PoolWord.T)
-  const pooledH = word(rec, PoolWord.SourceH)
-  const pooledW = word(rec, PoolWord.SourceW)
-  const kernelH = word(rec, PoolWord.KernelH)
-  const kernelW = word(rec, PoolWord.KernelW)
-  const strideH = word(rec, PoolWord.StrideH)
-  const strideW = word(rec, PoolWord.StrideW)
-  const perStep = word(rec, PoolWord.ChoicePerStep) != 0
-  const per = word(rec, PoolWord.PixelsPerUnit)
-  const end = endOf(word(rec, PoolWord.Images) * H * W, per, unit)
+export function maxPoolBackward(rec: PoolRecord, unit: i32, t: i32, scratch: usize): void {
+  const C = rec.channels
+  const H = rec.height
+  const W = rec.width
+  const T = rec.steps
+  const pooledH = rec.sourceH
+  const pooledW = rec.sourceW
+  const kernelH = rec.kernelH
+  const kernelW = rec.kernelW
+  const strideH = rec.strideH
+  const strideW = rec.strideW
+  const perStep = rec.choicePerStep != 0
+  const per = rec.pixelsPerUnit
+  const end = endOf(rec.images * H * W, per, unit)
   for (let pixel = unit * per; pixel < end; pixel++) {
     const line = pixel / W
-    const y = (line % H) + word(rec, PoolWord.PadH)
-    const x = (pixel % W) + word(rec, PoolWord.PadW)
+    const y = (line % H) + rec.padH
+    const x = (pixel % W) + rec.padW
     const image = line / H
-    const out = address(rec, PoolWord.Out) + ((<usize>(pixel * T * C)) << 2)
+    const out = rec.out + ((<usize>(pixel * T * C)) << 2)
     memory.fill(out, 0, (<usize>(T * C)) << 2)
     for (
       let oy = max(0, (y - kernelH + strideH) / strideH);
@@ -251,9 +239,8 @@ export function maxPoolBackward(rec: usize, unit: i32, t: i32, scratch: usize): 
         const position = (y - oy * strideH) * kernelW + x - ox * strideW
         const pooled = (image * pooledH + oy) * pooledW + ox
         for (let step = 0; step < T; step++) {
-          const choice =
-            address(rec, PoolWord.Choice) + <usize>((perStep ? pooled * T + step : pooled) * C)
-          const src = address(rec, PoolWord.In) + ((<usize>((pooled * T + step) * C)) << 2)
+          const choice = rec.choice + <usize>((perStep ? pooled * T + step : pooled) * C)
+          const src = rec.in + ((<usize>((pooled * T + step) * C)) << 2)
           const dst = out + ((<usize>(step * C)) << 2)
           for (let c: usize = 0; c < <usize>C; c++)
             if (<i32>load<u8>(choice + c) == position)

@@ -7,23 +7,22 @@
  *   Σ_t δ_t ⊗ a_t = Σ_t D_t ⊗ s_t + λ D_1 ⊗ a_0,   D_t = δ_t + λ D_{t+1},  D_{T+1} = 0
  */
 
-import { address, word } from '../base/record'
 import { endOf } from '../base/units'
-import { TraceGradientWord, TraceWord } from '../opcodes'
+import { TraceGradientRecord, TraceRecord } from '../generated/records'
 
 /**
  * Out[P][C] = λ Out + In[P][t][C], for each t of the call in turn; at t = 0 of an outer loop Out
  * was 0 before. Unit = PixelsPerUnit pixels. Scratch: none.
  */
-export function trace(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const rowBytes = (<usize>word(rec, TraceWord.C)) << 2
-  const steps = word(rec, TraceWord.T)
-  const lambda = load<f32>(rec, TraceWord.Lambda * 4)
-  const per = word(rec, TraceWord.PixelsPerUnit)
-  const end = endOf(word(rec, TraceWord.Pixels), per, unit)
+export function trace(rec: TraceRecord, unit: i32, t: i32, scratch: usize): void {
+  const rowBytes = rec.channels << 2
+  const steps = rec.steps
+  const lambda = rec.lambda
+  const per = rec.pixelsPerUnit
+  const end = endOf(rec.pixels, per, unit)
   for (let pixel = unit * per; pixel < end; pixel++) {
-    const out = address(rec, TraceWord.Out) + <usize>pixel * rowBytes
-    let x = address(rec, TraceWord.In) + <usize>(pixel * steps) * rowBytes
+    const out = rec.out + <usize>pixel * rowBytes
+    let x = rec.in + <usize>(pixel * steps) * rowBytes
     for (let step = 0; step < steps; step++) {
       if (t + step) traceRow(out, out, x, rowBytes, lambda)
       else memory.copy(out, x, rowBytes)
@@ -36,18 +35,18 @@ export function trace(rec: usize, unit: i32, t: i32, scratch: usize): void {
  * Out[P][T][C] = D from Delta = δ. Before[P][C] = λ D_1, where there is a Before. Unit =
  * PixelsPerUnit pixels. Scratch: none.
  */
-export function traceGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const rowBytes = (<usize>word(rec, TraceGradientWord.C)) << 2
-  const steps = <usize>word(rec, TraceGradientWord.T)
-  const lambda = load<f32>(rec, TraceGradientWord.Lambda * 4)
-  const before = address(rec, TraceGradientWord.Before)
+export function traceGradient(rec: TraceGradientRecord, unit: i32, t: i32, scratch: usize): void {
+  const rowBytes = rec.channels << 2
+  const steps = rec.steps
+  const lambda = rec.lambda
+  const before = rec.before
   const last = (steps - 1) * rowBytes
-  const per = word(rec, TraceGradientWord.PixelsPerUnit)
-  const end = endOf(word(rec, TraceGradientWord.Pixels), per, unit)
+  const per = rec.pixelsPerUnit
+  const end = endOf(rec.pixels, per, unit)
   for (let pixel = unit * per; pixel < end; pixel++) {
     const first = <usize>pixel * steps * rowBytes
-    const delta = address(rec, TraceGradientWord.Delta) + first
-    const out = address(rec, TraceGradientWord.Out) + first
+    const delta = rec.delta + first
+    const out = rec.out + first
     memory.copy(out + last, delta + last, rowBytes)
     for (let at = last; at; at -= rowBytes)
       traceRow(out + at - rowBytes, out + at, delta + at - rowBytes, rowBytes, lambda)

@@ -5,8 +5,8 @@
  */
 
 import { check } from '../base/check'
-import { address, word } from '../base/record'
-import { ConvWord, Spike, SpikeWord } from '../opcodes'
+import { SpikeRecord } from '../generated/records'
+import { Spike } from '../opcodes'
 import { combineBytes7, combineBytes15, combineBytesFew } from './byte-combine'
 import { sumByteList } from './byte-sums'
 import { copySteps } from './forward'
@@ -14,7 +14,7 @@ import { listScratch, listsOfRows, PAIR_PATTERNS, POINTERS } from './lists'
 import { stepsOf } from './patterns'
 
 /**
- * Op.SpikeForwardBytes. For the steps t of one group
+ * `spikeForwardBytes`. For the steps t of one group
  *
  *   Out[pixel][t][n] = (WeightScale[n] · Scale) · S + Bias[n]
  *   S = Σ over patterns p with bit t, over k in list p of Weight[k][n]
@@ -23,7 +23,7 @@ import { stepsOf } from './patterns'
  * Out float32 [B·OutH·OutW][T][OutC] is written. Weight i8 [OutC / BlockWidth][KRows][BlockWidth],
  * −128 … 127, has a zero row KernelH·KernelW·InC. S is exact, and rounded to float32; 128 times the
  * spikes of a field is at most 2^31. WeightScale is float32 [OutC], Bias float32 [OutC] or 0. The
- * lists are those of Op.SpikeLists, and the words those of Op.SpikeForward.
+ * lists are those of `spikeLists`, and the words those of `spikeForward`.
  *
  * Unit = RowsPerUnit rows of output pixels. Scratch: 64·OutW·RowsPerUnit bytes, plus
  * ListBytes·OutW·RowsPerUnit, plus the scratch of SpikeLists, plus 18·4·BlockWidth·BlocksPerUnit
@@ -35,17 +35,17 @@ import { stepsOf } from './patterns'
  *
  *   sums i32 [16][BlockWidth] (row 0 is scratch) | bias float32 [BlockWidth] | factor [BlockWidth]
  */
-export function spikeForwardBytes(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const outW = word(rec, ConvWord.OutW)
-  const rows = word(rec, SpikeWord.RowsPerUnit)
+export function spikeForwardBytes(rec: SpikeRecord, unit: i32, t: i32, scratch: usize): void {
+  const outW = rec.outW
+  const rows = rec.rowsPerUnit
   const first = unit * rows
-  const last = min(first + rows, word(rec, ConvWord.Images) * word(rec, ConvWord.OutH))
-  const perUnit = word(rec, SpikeWord.BlocksPerUnit)
+  const last = min(first + rows, rec.images * rec.outH)
+  const perUnit = rec.blocksPerUnit
   const sums = scratch + listScratch(rec)
-  const setBytes = <usize>Spike.ByteSumRows * (address(rec, ConvWord.BlockWidth) << 2)
+  const setBytes = <usize>Spike.ByteSumRows * ((<usize>rec.blockWidth) << 2)
   const pointers = sums + ((setBytes * <usize>perUnit + 63) & ~(<usize>63))
   listsOfRows(rec, first, last, pointers, pointers + <usize>(rows * outW) * POINTERS, scratch)
-  const blocks = word(rec, ConvWord.OutC) / word(rec, ConvWord.BlockWidth)
+  const blocks = rec.outC / rec.blockWidth
   for (let block = 0; block < blocks; block += perUnit)
     sumBytePixels(rec, first * outW, last * outW, block, pointers, sums)
 }
@@ -53,25 +53,22 @@ export function spikeForwardBytes(rec: usize, unit: i32, t: i32, scratch: usize)
 /** Bytes of a list whose rows 16 bits can sum: a factor is at most the neurons of an input. */
 // @ts-ignore: decorator
 @inline
-function pieceBytes(rec: usize): usize {
-  const rows = word(rec, SpikeWord.MostCounted)
-  if (word(rec, SpikeWord.WeightedLists) == 0) return <usize>(2 * rows)
-  const factor =
-    word(rec, SpikeWord.SourceCount) *
-    word(rec, SpikeWord.PoolKernelH) *
-    word(rec, SpikeWord.PoolKernelW)
+function pieceBytes(rec: SpikeRecord): usize {
+  const rows = rec.mostCounted
+  if (rec.weightedLists == 0) return <usize>(2 * rows)
+  const factor = rec.sourceCount * rec.poolKernelH * rec.poolKernelW
   check(factor <= rows)
   return <usize>((rows / factor) << 2)
 }
 
 /** Bias and factor of a block, behind its sums. */
-function startBlock(rec: usize, block: usize, sums: usize, bytes: usize): void {
+function startBlock(rec: SpikeRecord, block: usize, sums: usize, bytes: usize): void {
   const bias = sums + 16 * bytes
-  const from = address(rec, SpikeWord.Bias)
+  const from = rec.bias
   if (from != 0) memory.copy(bias, from + block * bytes, bytes)
   else memory.fill(bias, 0, bytes)
-  const scales = address(rec, SpikeWord.WeightScale) + block * bytes
-  const scale = f32x4.splat(load<f32>(rec + SpikeWord.Scale * 4))
+  const scales = rec.weightScale + block * bytes
+  const scale = f32x4.splat(rec.scale)
   for (let at: usize = 0; at < bytes; at += 16)
     v128.store(bias + bytes + at, f32x4.mul(v128.load(scales + at), scale))
 }
@@ -81,7 +78,7 @@ function startBlock(rec: usize, block: usize, sums: usize, bytes: usize): void {
  * [pixel][16]: those of the first pixel onwards.
  */
 function sumBytePixels(
-  rec: usize,
+  rec: SpikeRecord,
   first: i32,
   last: i32,
   block: i32,
@@ -89,16 +86,16 @@ function sumBytePixels(
   scratch: usize,
 ): void {
   const steps = stepsOf(rec)
-  const width = word(rec, ConvWord.BlockWidth)
+  const width = rec.blockWidth
   const bytes = (<usize>width) << 2
-  const blocks = min(word(rec, SpikeWord.BlocksPerUnit), word(rec, ConvWord.OutC) / width - block)
+  const blocks = min(rec.blocksPerUnit, rec.outC / width - block)
   check(steps > 0 && blocks > 0 && (width == 4 || width == 8 || width == 16 || width == 32))
 
-  const blockBytes = <usize>(word(rec, ConvWord.KRows) * width)
-  const weight = address(rec, SpikeWord.Weight) + <usize>block * blockBytes
-  const outStep = address(rec, ConvWord.OutC) << 2
-  const pairs = word(rec, SpikeWord.PairLists) != 0
-  const weighted = word(rec, SpikeWord.WeightedLists) != 0
+  const blockBytes = <usize>(rec.kRows * width)
+  const weight = rec.weight + <usize>block * blockBytes
+  const outStep = (<usize>rec.outC) << 2
+  const pairs = rec.pairLists != 0
+  const weighted = rec.weightedLists != 0
   const piece = pieceBytes(rec)
   const used = pairs && steps == 15 ? PAIR_PATTERNS : -2
   const setBytes: usize = <usize>Spike.ByteSumRows * bytes
@@ -106,9 +103,9 @@ function sumBytePixels(
     startBlock(rec, <usize>block + j, scratch + j * setBytes, bytes)
 
   let out =
-    address(rec, SpikeWord.Out) +
-    <usize>first * outStep * address(rec, ConvWord.T) +
-    <usize>word(rec, SpikeWord.Group) * Spike.GroupSteps * outStep +
+    rec.out +
+    <usize>first * outStep * <usize>rec.steps +
+    <usize>rec.group * Spike.GroupSteps * outStep +
     <usize>block * bytes
   for (let pixel = first; pixel < last; pixel++) {
     const silent = load<u32>(pointers) == load<u32>(pointers, 60)
@@ -136,6 +133,6 @@ function sumBytePixels(
       o += bytes
     }
     pointers += POINTERS
-    out += outStep * address(rec, ConvWord.T)
+    out += outStep * <usize>rec.steps
   }
 }

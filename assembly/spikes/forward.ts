@@ -7,9 +7,9 @@
  */
 
 import { check } from '../base/check'
-import { address, word } from '../base/record'
+import { SpikeRecord } from '../generated/records'
 import { addMoments, addMoments4, startMoments } from '../norm/moments'
-import { ConvWord, Moments, Spike, SpikeWord } from '../opcodes'
+import { Moments, Spike } from '../opcodes'
 import { combine7, combine15, combineFew } from './combine'
 import { listScratch, listsOfRows, POINTERS } from './lists'
 import { stepsOf } from './patterns'
@@ -32,21 +32,14 @@ import { sumLists } from './row-sums'
  *
  *   sums float32 [16][BlockWidth] (row 0 unused) | bias float32 [BlockWidth]
  */
-export function spikeConv(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const pixels = word(rec, ConvWord.Images) * word(rec, ConvWord.OutH) * word(rec, ConvWord.OutW)
-  const perUnit = word(rec, SpikeWord.PixelsPerUnit)
+export function spikeConv(rec: SpikeRecord, unit: i32, t: i32, scratch: usize): void {
+  const pixels = rec.images * rec.outH * rec.outW
+  const perUnit = rec.pixelsPerUnit
   const chunks = (pixels + perUnit - 1) / perUnit
   const group = unit / chunks
   const first = (unit - group * chunks) * perUnit
-  const pointers = address(rec, SpikeWord.ListPointers) + <usize>first * POINTERS
-  sumPixels(
-    rec,
-    first,
-    min(first + perUnit, pixels),
-    group * word(rec, SpikeWord.BlocksPerUnit),
-    pointers,
-    scratch,
-  )
+  const pointers = rec.listPointers + <usize>first * POINTERS
+  sumPixels(rec, first, min(first + perUnit, pixels), group * rec.blocksPerUnit, pointers, scratch)
 }
 
 /**
@@ -60,17 +53,17 @@ export function spikeConv(rec: usize, unit: i32, t: i32, scratch: usize): void {
  *
  *   scratch of SpikeLists | scratch of SpikeConv | pointers u32 [pixel][16] | lists
  */
-export function spikeForward(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const outW = word(rec, ConvWord.OutW)
-  const rows = word(rec, SpikeWord.RowsPerUnit)
+export function spikeForward(rec: SpikeRecord, unit: i32, t: i32, scratch: usize): void {
+  const outW = rec.outW
+  const rows = rec.rowsPerUnit
   const first = unit * rows
-  const last = min(first + rows, word(rec, ConvWord.Images) * word(rec, ConvWord.OutH))
-  const perUnit = word(rec, SpikeWord.BlocksPerUnit)
+  const last = min(first + rows, rec.images * rec.outH)
+  const perUnit = rec.blocksPerUnit
   const sums = scratch + listScratch(rec)
-  const blockBytes = <usize>Spike.SumRows * (address(rec, ConvWord.BlockWidth) << 2)
+  const blockBytes = <usize>Spike.SumRows * ((<usize>rec.blockWidth) << 2)
   const pointers = sums + ((blockBytes * <usize>perUnit + 63) & ~(<usize>63))
   listsOfRows(rec, first, last, pointers, pointers + <usize>(rows * outW) * POINTERS, scratch)
-  const blocks = word(rec, ConvWord.OutC) / word(rec, ConvWord.BlockWidth)
+  const blocks = rec.outC / rec.blockWidth
   for (let block = 0; block < blocks; block += perUnit)
     sumPixels(rec, first * outW, last * outW, block, pointers, sums)
 }
@@ -80,7 +73,7 @@ export function spikeForward(rec: usize, unit: i32, t: i32, scratch: usize): voi
  * on. pointers u32 [pixel][16]: those of the first pixel onwards.
  */
 function sumPixels(
-  rec: usize,
+  rec: SpikeRecord,
   first: i32,
   last: i32,
   block: i32,
@@ -88,41 +81,37 @@ function sumPixels(
   scratch: usize,
 ): void {
   const steps = stepsOf(rec)
-  const width = word(rec, ConvWord.BlockWidth)
+  const width = rec.blockWidth
   const bytes = (<usize>width) << 2
-  const pixels = word(rec, ConvWord.Images) * word(rec, ConvWord.OutH) * word(rec, ConvWord.OutW)
-  const blocks = min(word(rec, SpikeWord.BlocksPerUnit), word(rec, ConvWord.OutC) / width - block)
+  const pixels = rec.images * rec.outH * rec.outW
+  const blocks = min(rec.blocksPerUnit, rec.outC / width - block)
   check(steps > 0 && blocks > 0 && (width == 4 || width == 8 || width == 16 || width == 32))
 
-  const blockBytes = <usize>word(rec, ConvWord.KRows) * bytes
-  const weight = address(rec, SpikeWord.Weight) + <usize>block * blockBytes
-  const outStep = address(rec, ConvWord.OutC) << 2
-  const outPixel = outStep * address(rec, ConvWord.T)
-  const scale = load<f32>(rec + SpikeWord.Scale * 4)
-  const pairs = word(rec, SpikeWord.PairLists) != 0
-  const weighted = word(rec, SpikeWord.WeightedLists) != 0
+  const blockBytes = <usize>rec.kRows * bytes
+  const weight = rec.weight + <usize>block * blockBytes
+  const outStep = (<usize>rec.outC) << 2
+  const outPixel = outStep * <usize>rec.steps
+  const scale = rec.scale
+  const pairs = rec.pairLists != 0
+  const weighted = rec.weightedLists != 0
   const setBytes: usize = <usize>Spike.SumRows * bytes
   for (let j: usize = 0; j < <usize>blocks; j++) {
     const bias = scratch + j * setBytes + 16 * bytes
-    if (address(rec, SpikeWord.Bias) != 0)
-      memory.copy(bias, address(rec, SpikeWord.Bias) + (<usize>block + j) * bytes, bytes)
+    if (rec.bias != 0) memory.copy(bias, rec.bias + (<usize>block + j) * bytes, bytes)
     else memory.fill(bias, 0, bytes)
   }
 
   let out =
-    address(rec, SpikeWord.Out) +
+    rec.out +
     <usize>first * outPixel +
-    <usize>word(rec, SpikeWord.Group) * Spike.GroupSteps * outStep +
+    <usize>rec.group * Spike.GroupSteps * outStep +
     <usize>block * bytes
-  const hasMoments = word(rec, SpikeWord.Moments) != 0
-  const momentPixels = hasMoments ? word(rec, SpikeWord.MomentPixels) : 1
+  const hasMoments = <i32>rec.moments != 0
+  const momentPixels = hasMoments ? rec.momentPixels : 1
   const momentBytes = outStep * <usize>Moments.Rows
   let moments =
-    address(rec, SpikeWord.Moments) +
-    <usize>(
-      (word(rec, SpikeWord.Group) * ((pixels + momentPixels - 1) / momentPixels) +
-        first / momentPixels)
-    ) *
+    rec.moments +
+    <usize>(rec.group * ((pixels + momentPixels - 1) / momentPixels) + first / momentPixels) *
       momentBytes
   moments += <usize>block * bytes
   check(!hasMoments || first % momentPixels == 0)

@@ -32,8 +32,8 @@
  */
 
 import { check } from '../base/check'
-import { address, word } from '../base/record'
-import { ConvWord, ListWord, RateList } from '../opcodes'
+import { ListRecord } from '../generated/records'
+import { RateList } from '../opcodes'
 import { BLOCK, BLOCK_BYTES, gridSize } from './rate-lists'
 
 /** Bytes of the sums of the taps that are summed together. */
@@ -132,21 +132,21 @@ function tapsOfPhase(first: i32, kernel: i32, stride: i32): i32 {
  * over the groups in order. Unit = (16 output channels, InCPerUnit input channels), input channels
  * run faster. Worker scratch: 64·InCPerUnit·KernelH·KernelW + 128 bytes.
  */
-export function listWeightGradient(rec: usize, unit: i32, step: i32, scratch: usize): void {
-  const cs = word(rec, ConvWord.InC)
-  const n = word(rec, ConvWord.OutC)
-  const t = word(rec, ConvWord.T)
-  const kernelH = word(rec, ConvWord.KernelH)
-  const kernelW = word(rec, ConvWord.KernelW)
-  const strideH = word(rec, ConvWord.StrideH)
-  const strideW = word(rec, ConvWord.StrideW)
-  const padH = word(rec, ConvWord.PadH)
-  const padW = word(rec, ConvWord.PadW)
-  const gridH = gridSize(word(rec, ConvWord.InH), word(rec, ConvWord.OutH), kernelH, strideH, padH)
-  const gridW = gridSize(word(rec, ConvWord.InW), word(rec, ConvWord.OutW), kernelW, strideW, padW)
-  const perGroup = word(rec, ListWord.ImagesPerGroup)
-  const groups = (word(rec, ConvWord.Images) + perGroup - 1) / perGroup
-  const perUnit = word(rec, ListWord.InCPerUnit)
+export function listWeightGradient(rec: ListRecord, unit: i32, step: i32, scratch: usize): void {
+  const cs = rec.inC
+  const n = rec.outC
+  const t = rec.steps
+  const kernelH = rec.kernelH
+  const kernelW = rec.kernelW
+  const strideH = rec.strideH
+  const strideW = rec.strideW
+  const padH = rec.padH
+  const padW = rec.padW
+  const gridH = gridSize(rec.inH, rec.outH, kernelH, strideH, padH)
+  const gridW = gridSize(rec.inW, rec.outW, kernelW, strideW, padW)
+  const perGroup = rec.imagesPerGroup
+  const groups = (rec.images + perGroup - 1) / perGroup
+  const perUnit = rec.inCPerUnit
   const cUnits = (cs + perUnit - 1) / perUnit
   const c0 = (unit % cUnits) * perUnit
   const channels = min(perUnit, cs - c0)
@@ -159,8 +159,7 @@ export function listWeightGradient(rec: usize, unit: i32, step: i32, scratch: us
   const pointerBytes = (<usize>(t + 1)) << 2
   for (let group = 0; group < groups; group++) {
     const grid =
-      address(rec, ListWord.Grids) +
-      <usize>((group * nBlocks + nBlock) * perGroup * gridH * gridW) * BLOCK_BYTES
+      rec.grids + <usize>((group * nBlocks + nBlock) * perGroup * gridH * gridW) * BLOCK_BYTES
     for (let phaseY = 0; phaseY < strideH; phaseY++) {
       const firstY = firstTap(phaseY, padH, strideH)
       const down = tapsOfPhase(firstY, kernelH, strideH)
@@ -168,7 +167,7 @@ export function listWeightGradient(rec: usize, unit: i32, step: i32, scratch: us
         const firstX = firstTap(phaseX, padW, strideW)
         const across = tapsOfPhase(firstX, kernelW, strideW)
         const phase = (group * strideH + phaseY) * strideW + phaseX
-        const lists = address(rec, ListWord.ListPointers) + <usize>(phase * cs + c0) * pointerBytes
+        const lists = rec.listPointers + <usize>(phase * cs + c0) * pointerBytes
         // Taps of this phase in pairs; `otherOut` and `other` are those of the tap before.
         let otherOut: usize = 0
         let other: usize = 0
@@ -201,17 +200,15 @@ export function listWeightGradient(rec: usize, unit: i32, step: i32, scratch: us
   }
 
   const taps = kernelH * kernelW
-  const width = word(rec, ConvWord.BlockWidth)
-  const rows = word(rec, ConvWord.KRows)
+  const width = rec.blockWidth
+  const rows = rec.kRows
   const rowBytes = (<usize>width) << 2
-  const scale = f32x4.splat(load<f32>(rec, ListWord.Scale * 4))
-  const accumulate = word(rec, ListWord.Accumulate) != 0
+  const scale = f32x4.splat(rec.scale)
+  const accumulate = rec.accumulate != 0
   const n0 = nBlock * BLOCK
   for (let i = 0; i < min(BLOCK, n - n0); i += 4) {
     const block =
-      address(rec, ListWord.Out) +
-      <usize>(((n0 + i) / width) * rows) * rowBytes +
-      ((<usize>((n0 + i) % width)) << 2)
+      rec.out + <usize>(((n0 + i) / width) * rows) * rowBytes + ((<usize>((n0 + i) % width)) << 2)
     let src = scratch + ((<usize>i) << 2)
     for (let tap = 0; tap < taps; tap++) {
       let dst = block + <usize>(tap * cs + c0) * rowBytes

@@ -20,8 +20,8 @@
  */
 
 import { check } from '../base/check'
-import { address, word } from '../base/record'
-import { ConvWord, SourceWord, Spike, SpikeWord } from '../opcodes'
+import { Source, SpikeRecord } from '../generated/records'
+import { Spike } from '../opcodes'
 import { appendCounts, appendPairCounts, countWindow } from './counts'
 import { appendPairs, appendPatterns, stepsOf } from './patterns'
 
@@ -40,28 +40,24 @@ function clamp(value: i32, low: i32, high: i32): i32 {
 /** Bytes of one entry. */
 // @ts-ignore: decorator
 @inline
-function entryBytes(rec: usize): usize {
-  return word(rec, SpikeWord.WeightedLists) != 0 ? 4 : 2
+function entryBytes(rec: SpikeRecord): usize {
+  return rec.weightedLists != 0 ? 4 : 2
 }
 
 /** Bytes of one list of a virtual row. A row is starts u32 [InW + 1][16], then 15 lists. */
 // @ts-ignore: decorator
 @inline
-function rowCapacity(rec: usize): usize {
-  const weighted = word(rec, SpikeWord.WeightedLists) != 0
-  const perInput = weighted
-    ? 1
-    : word(rec, SpikeWord.SourceCount) *
-      word(rec, SpikeWord.PoolKernelH) *
-      word(rec, SpikeWord.PoolKernelW)
-  const entries = <usize>(word(rec, ConvWord.InW) * word(rec, ConvWord.InC) * perInput)
+function rowCapacity(rec: SpikeRecord): usize {
+  const weighted = rec.weightedLists != 0
+  const perInput = weighted ? 1 : rec.sourceCount * rec.poolKernelH * rec.poolKernelW
+  const entries = <usize>(rec.inW * rec.inC * perInput)
   return (entries * entryBytes(rec) + 32 + 63) & ~(<usize>63)
 }
 
 // @ts-ignore: decorator
 @inline
-function rowBytes(rec: usize): usize {
-  return <usize>(word(rec, ConvWord.InW) + 1) * POINTERS + 15 * rowCapacity(rec)
+function rowBytes(rec: SpikeRecord): usize {
+  return <usize>(rec.inW + 1) * POINTERS + 15 * rowCapacity(rec)
 }
 
 /**
@@ -72,25 +68,25 @@ function rowBytes(rec: usize): usize {
  * x ends where x + 1 starts), then the 15 lists. ends u32 [16]: scratch, with 128 bytes behind it
  * that take unused entries, or counts u8 [4][16] and 32 bytes.
  */
-function listRow(rec: usize, image: i32, y: i32, row: usize, ends: usize): void {
-  const width = word(rec, ConvWord.InW)
-  const channels = word(rec, ConvWord.InC)
-  const group = word(rec, SpikeWord.Group)
-  const plane = <usize>(group >> 1) * address(rec, SpikeWord.PlaneBytes)
+function listRow(rec: SpikeRecord, image: i32, y: i32, row: usize, ends: usize): void {
+  const width = rec.inW
+  const channels = rec.inC
+  const group = rec.group
+  const plane = <usize>(group >> 1) * rec.planeBytes
   const shift = (group & 1) << 2
   const steps = stepsOf(rec)
-  const pairs = word(rec, SpikeWord.PairLists) != 0
-  const weighted = word(rec, SpikeWord.WeightedLists) != 0
-  const sources = address(rec, SpikeWord.Sources)
-  const sourcesEnd = sources + <usize>(word(rec, SpikeWord.SourceCount) * SourceWord.Bytes)
-  const sourceH = word(rec, SpikeWord.SourceH)
-  const sourceW = word(rec, SpikeWord.SourceW)
-  const firstY = y * word(rec, SpikeWord.PoolStrideH) - word(rec, SpikeWord.PoolPadH)
+  const pairs = rec.pairLists != 0
+  const weighted = rec.weightedLists != 0
+  const sources = rec.sources
+  const sourcesEnd = sources + <usize>(rec.sourceCount * offsetof<Source>())
+  const sourceH = rec.sourceH
+  const sourceW = rec.sourceW
+  const firstY = y * rec.poolStrideH - rec.poolPadH
   const fromY = max(firstY, 0)
-  const toY = min(firstY + word(rec, SpikeWord.PoolKernelH), sourceH)
-  const poolW = word(rec, SpikeWord.PoolKernelW)
-  const strideW = word(rec, SpikeWord.PoolStrideW)
-  const padW = word(rec, SpikeWord.PoolPadW)
+  const toY = min(firstY + rec.poolKernelH, sourceH)
+  const poolW = rec.poolKernelW
+  const strideW = rec.poolStrideW
+  const padW = rec.poolPadW
   const capacity = rowCapacity(rec)
 
   let list = row + <usize>(width + 1) * POINTERS
@@ -115,8 +111,8 @@ function listRow(rec: usize, image: i32, y: i32, row: usize, ends: usize): void 
         v128.store(counts, i8x16.splat(0), 16)
         v128.store(counts, i8x16.splat(0), 32)
         v128.store(counts, i8x16.splat(0), 48)
-        for (let source = sources; source < sourcesEnd; source += SourceWord.Bytes) {
-          const masks = <usize>load<u32>(source, SourceWord.Masks * 4) + pixel + <usize>c
+        for (let source = sources; source < sourcesEnd; source += offsetof<Source>()) {
+          const masks = changetype<Source>(source).masks + pixel + <usize>c
           countWindow(
             counts,
             masks,
@@ -134,10 +130,10 @@ function listRow(rec: usize, image: i32, y: i32, row: usize, ends: usize): void 
       }
       continue
     }
-    for (let source = sources; source < sourcesEnd; source += SourceWord.Bytes) {
+    for (let source = sources; source < sourcesEnd; source += offsetof<Source>()) {
       for (let sy = fromY; sy < toY; sy++) {
         let masks =
-          <usize>load<u32>(source, SourceWord.Masks * 4) +
+          changetype<Source>(source).masks +
           plane +
           <usize>(((image * sourceH + sy) * sourceW + fromX) * channels)
         for (let sx = fromX; sx < toX; sx++) {
@@ -223,7 +219,7 @@ export function joinRows(
 }
 
 /**
- * Op.SpikeLists. For each output pixel of the unit's rows (row = image·OutH + oy) and each pattern
+ * `spikeLists`. For each output pixel of the unit's rows (row = image·OutH + oy) and each pattern
  * p of a group of up to 4 steps
  *
  *   list p = { k = (ky·KernelW + kx)·InC + c : the input there has pattern p }
@@ -242,22 +238,18 @@ export function joinRows(
  *   ends u32 [16] | counts u8 [4][16], factors [2][16] | rows of the field u32 [KernelH] |
  *   ring of KernelH virtual rows, row y in slot y mod KernelH
  */
-export function spikeLists(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const outW = word(rec, ConvWord.OutW)
-  const first = unit * word(rec, SpikeWord.RowsPerUnit)
-  const last = min(
-    first + word(rec, SpikeWord.RowsPerUnit),
-    word(rec, ConvWord.Images) * word(rec, ConvWord.OutH),
-  )
-  const pointers = address(rec, SpikeWord.ListPointers) + <usize>(first * outW) * POINTERS
-  const lists =
-    address(rec, SpikeWord.Lists) + <usize>(first * outW) * address(rec, SpikeWord.ListBytes)
+export function spikeLists(rec: SpikeRecord, unit: i32, t: i32, scratch: usize): void {
+  const outW = rec.outW
+  const first = unit * rec.rowsPerUnit
+  const last = min(first + rec.rowsPerUnit, rec.images * rec.outH)
+  const pointers = rec.listPointers + <usize>(first * outW) * POINTERS
+  const lists = rec.lists + <usize>(first * outW) * rec.listBytes
   listsOfRows(rec, first, last, pointers, lists, scratch)
 }
 
 /** Bytes of scratch that `listsOfRows` needs, a multiple of 64. */
-export function listScratch(rec: usize): usize {
-  const kernelH = address(rec, ConvWord.KernelH)
+export function listScratch(rec: SpikeRecord): usize {
+  const kernelH = <usize>rec.kernelH
   return 3 * POINTERS + (((kernelH << 2) + 63) & ~(<usize>63)) + kernelH * rowBytes(rec)
 }
 
@@ -266,32 +258,32 @@ export function listScratch(rec: usize): usize {
  * pointers [pixel][16].
  */
 export function listsOfRows(
-  rec: usize,
+  rec: SpikeRecord,
   first: i32,
   last: i32,
   pointers: usize,
   lists: usize,
   scratch: usize,
 ): void {
-  const outH = word(rec, ConvWord.OutH)
-  const outW = word(rec, ConvWord.OutW)
-  const inH = word(rec, ConvWord.InH)
-  const inW = word(rec, ConvWord.InW)
-  const channels = word(rec, ConvWord.InC)
-  const kernelH = word(rec, ConvWord.KernelH)
-  const kernelW = word(rec, ConvWord.KernelW)
-  const strideH = word(rec, ConvWord.StrideH)
-  const strideW = word(rec, ConvWord.StrideW)
-  const padH = word(rec, ConvWord.PadH)
-  const padW = word(rec, ConvWord.PadW)
-  const listBytes = address(rec, SpikeWord.ListBytes)
+  const outH = rec.outH
+  const outW = rec.outW
+  const inH = rec.inH
+  const inW = rec.inW
+  const channels = rec.inC
+  const kernelH = rec.kernelH
+  const kernelW = rec.kernelW
+  const strideH = rec.strideH
+  const strideW = rec.strideW
+  const padH = rec.padH
+  const padW = rec.padW
+  const listBytes = rec.listBytes
   const steps = stepsOf(rec)
-  const used = ((2 << steps) - 1) & (word(rec, SpikeWord.PairLists) != 0 ? PAIR_PATTERNS : -2)
+  const used = ((2 << steps) - 1) & (rec.pairLists != 0 ? PAIR_PATTERNS : -2)
   const zeroRow = kernelH * kernelW * channels
   const rowStep = kernelW * channels
   check(steps > 0 && (channels & 3) == 0 && zeroRow < 65535)
 
-  const weighted = word(rec, SpikeWord.WeightedLists) != 0
+  const weighted = rec.weightedLists != 0
   const fieldRows = scratch + 3 * POINTERS
   const ring = fieldRows + ((<usize>(kernelH << 2) + 63) & ~(<usize>63))
   const ringBytes = rowBytes(rec)

@@ -16,8 +16,8 @@
  */
 
 import { check } from '../base/check'
-import { address, word } from '../base/record'
-import { ConvWord, Pattern, PatternWord } from '../opcodes'
+import { PatternRecord } from '../generated/records'
+import { Pattern } from '../opcodes'
 import { fillGrid } from './pattern-grid'
 import { phaseOf, rowsOfCell, stepGroups, stripsOf } from './pattern-lists'
 
@@ -60,19 +60,26 @@ export function patternSum(
 }
 
 /** sums [tap][channels][16] += the grid's rows over the lists of `channels` channels from c0 on. */
-function sumLists(rec: usize, sums: usize, grid: usize, group: i32, c0: i32, channels: i32): void {
-  const channelsAll = word(rec, ConvWord.InC)
-  const kernelH = word(rec, ConvWord.KernelH)
-  const kernelW = word(rec, ConvWord.KernelW)
-  const strideH = word(rec, ConvWord.StrideH)
-  const strideW = word(rec, ConvWord.StrideW)
-  const padH = word(rec, ConvWord.PadH)
-  const padW = word(rec, ConvWord.PadW)
+function sumLists(
+  rec: PatternRecord,
+  sums: usize,
+  grid: usize,
+  group: i32,
+  c0: i32,
+  channels: i32,
+): void {
+  const channelsAll = rec.inC
+  const kernelH = rec.kernelH
+  const kernelW = rec.kernelW
+  const strideH = rec.strideH
+  const strideW = rec.strideW
+  const padH = rec.padH
+  const padW = rec.padW
   const phasesW = min(kernelW, strideW)
   const phases = min(kernelH, strideH) * phasesW
-  const listBytes = address(rec, PatternWord.ListBytes)
+  const listBytes = rec.listBytes
   const cellBytes = <usize>rowsOfCell(rec) * BLOCK_BYTES
-  const gridRowBytes = <usize>word(rec, PatternWord.GridW) * cellBytes
+  const gridRowBytes = <usize>rec.gridW * cellBytes
   const tapBytes = <usize>channels * BLOCK_BYTES
   const outStep = <usize>strideW * tapBytes
 
@@ -80,8 +87,8 @@ function sumLists(rec: usize, sums: usize, grid: usize, group: i32, c0: i32, cha
     const moveY = (phaseOf(ky, strideH, padH) + padH - ky) / strideH
     for (let phaseX = 0; phaseX < phasesW; phaseX++) {
       const which = (group * phases + (ky % strideH) * phasesW + phaseX) * channelsAll + c0
-      const firstList = address(rec, PatternWord.Lists) + <usize>which * listBytes
-      const pointers = address(rec, PatternWord.ListPointers) + ((<usize>which) << 2)
+      const firstList = rec.lists + <usize>which * listBytes
+      const pointers = rec.listPointers + ((<usize>which) << 2)
       // Taps that these lists meet are strideW apart, their cells one.
       let kx = phaseX
       while (kx < kernelW) {
@@ -108,21 +115,26 @@ function sumLists(rec: usize, sums: usize, grid: usize, group: i32, c0: i32, cha
 }
 
 /**
- * Op.PatternWeightGradient: Partial [Splits][…] = the sums of each split, or Out = with one split
+ * Partial [Splits][…] = the sums of each split, or Out = with one split
  * (with Accumulate +=); from Lists, ListPointers and Delta [B][OutH][OutW][T][N]. Both have the
  * layout of the weight, [N/BlockWidth][KRows][BlockWidth]; rows behind the kernel become zero in
  * Partial, or in Out without Accumulate. Unit = (split of the groups, 16 output channels,
  * InCPerUnit input channels), the last run fastest. Worker scratch: 64·KernelH·KernelW·InCPerUnit
  * bytes and 64·R for each cell of the grid, (GridTop + ImagesPerGroup·GridH)·GridW + GridLeft.
  */
-export function patternWeightGradient(rec: usize, unit: i32, step: i32, scratch: usize): void {
-  const channelsAll = word(rec, ConvWord.InC)
-  const n = word(rec, ConvWord.OutC)
-  const perGroup = word(rec, PatternWord.ImagesPerGroup)
-  const perUnit = word(rec, PatternWord.InCPerUnit)
-  const imagesAll = word(rec, ConvWord.Images)
-  const splits = word(rec, PatternWord.Splits)
-  const taps = word(rec, ConvWord.KernelH) * word(rec, ConvWord.KernelW)
+export function patternWeightGradient(
+  rec: PatternRecord,
+  unit: i32,
+  step: i32,
+  scratch: usize,
+): void {
+  const channelsAll = rec.inC
+  const n = rec.outC
+  const perGroup = rec.imagesPerGroup
+  const perUnit = rec.inCPerUnit
+  const imagesAll = rec.images
+  const splits = rec.splits
+  const taps = rec.kernelH * rec.kernelW
   const perImages = stripsOf(rec) * stepGroups(rec)
   const groups = ((imagesAll + perGroup - 1) / perGroup) * perImages
   const cUnits = (channelsAll + perUnit - 1) / perUnit
@@ -139,10 +151,7 @@ export function patternWeightGradient(rec: usize, unit: i32, step: i32, scratch:
   memory.fill(scratch, 0, sumBytes)
   if (bytes < BLOCK_BYTES) {
     // What stands in channels that do not exist is added up too.
-    const cells =
-      (word(rec, PatternWord.GridTop) + perGroup * word(rec, PatternWord.GridH)) *
-        word(rec, PatternWord.GridW) +
-      word(rec, PatternWord.GridLeft)
+    const cells = (rec.gridTop + perGroup * rec.gridH) * rec.gridW + rec.gridLeft
     memory.fill(grid, 0, <usize>(cells * rowsOfCell(rec)) * BLOCK_BYTES)
   }
   const last = <i32>((<i64>groups * (split + 1)) / splits)
@@ -151,7 +160,7 @@ export function patternWeightGradient(rec: usize, unit: i32, step: i32, scratch:
     const strip = (group / stepGroups(rec)) % stripsOf(rec)
     const firstImage = (group / perImages) * perGroup
     const images = min(perGroup, imagesAll - firstImage)
-    const firstRow = strip * word(rec, PatternWord.RowsPerGroup)
+    const firstRow = strip * rec.rowsPerGroup
     fillGrid(rec, grid, firstImage, images, firstRow, stepGroup, n0, bytes)
     sumLists(rec, scratch, grid, group, c0, channels)
   }
@@ -159,19 +168,24 @@ export function patternWeightGradient(rec: usize, unit: i32, step: i32, scratch:
 }
 
 /** Writes the sums of a unit, times Scale, where they belong. */
-function storeSums(rec: usize, sums: usize, split: i32, n0: i32, c0: i32, channels: i32): void {
-  const channelsAll = word(rec, ConvWord.InC)
-  const n = word(rec, ConvWord.OutC)
-  const taps = word(rec, ConvWord.KernelH) * word(rec, ConvWord.KernelW)
-  const width = word(rec, ConvWord.BlockWidth)
-  const rows = word(rec, ConvWord.KRows)
+function storeSums(
+  rec: PatternRecord,
+  sums: usize,
+  split: i32,
+  n0: i32,
+  c0: i32,
+  channels: i32,
+): void {
+  const channelsAll = rec.inC
+  const n = rec.outC
+  const taps = rec.kernelH * rec.kernelW
+  const width = rec.blockWidth
+  const rows = rec.kRows
   const rowBytes = (<usize>width) << 2
-  const scale = f32x4.splat(load<f32>(rec, PatternWord.Scale * 4))
-  const split1 = word(rec, PatternWord.Splits) == 1
-  const accumulate = split1 && word(rec, PatternWord.Accumulate) != 0
-  const base = split1
-    ? address(rec, PatternWord.Out)
-    : address(rec, PatternWord.Partial) + ((<usize>split * <usize>(rows * n)) << 2)
+  const scale = f32x4.splat(rec.scale)
+  const split1 = rec.splits == 1
+  const accumulate = split1 && rec.accumulate != 0
+  const base = split1 ? rec.out : rec.partial + ((<usize>split * <usize>(rows * n)) << 2)
   for (let i = 0; i < min(BLOCK, n - n0); i += 4) {
     const block =
       base + <usize>(((n0 + i) / width) * rows) * rowBytes + ((<usize>((n0 + i) % width)) << 2)

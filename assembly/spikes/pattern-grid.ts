@@ -5,8 +5,8 @@
  */
 
 import { check } from '../base/check'
-import { address, word } from '../base/record'
-import { ConvWord, Pattern, PatternWord, Spike } from '../opcodes'
+import { PatternRecord } from '../generated/records'
+import { Pattern, Spike } from '../opcodes'
 import { rowsOfCell } from './pattern-lists'
 
 const ROW_BYTES: usize = Pattern.RowBytes
@@ -162,7 +162,7 @@ function fillCells(
  * Rows of patterns that the group's steps do not make are left as they are in cells with δ.
  */
 export function fillGrid(
-  rec: usize,
+  rec: PatternRecord,
   grid: usize,
   firstImage: i32,
   images: i32,
@@ -171,24 +171,21 @@ export function fillGrid(
   n0: i32,
   bytes: usize,
 ): void {
-  const outH = word(rec, ConvWord.OutH)
-  const outW = word(rec, ConvWord.OutW)
-  const steps = word(rec, ConvWord.T)
-  const gridW = word(rec, PatternWord.GridW)
-  const gridH = word(rec, PatternWord.GridH)
-  const left = word(rec, PatternWord.GridLeft)
-  const top = word(rec, PatternWord.GridTop)
-  const rowBytes = (<usize>word(rec, ConvWord.OutC)) << 2
+  const outH = rec.outH
+  const outW = rec.outW
+  const steps = rec.steps
+  const gridW = rec.gridW
+  const gridH = rec.gridH
+  const left = rec.gridLeft
+  const top = rec.gridTop
+  const rowBytes = (<usize>rec.outC) << 2
   const pixelBytes = rowBytes * <usize>steps
   const cellBytes = <usize>rowsOfCell(rec) * ROW_BYTES
   const stepsHere = min<i32>(Spike.GroupSteps, steps - stepGroup * Spike.GroupSteps)
-  const delta =
-    address(rec, PatternWord.Delta) +
-    <usize>(stepGroup * Spike.GroupSteps) * rowBytes +
-    ((<usize>n0) << 2)
+  const delta = rec.delta + <usize>(stepGroup * Spike.GroupSteps) * rowBytes + ((<usize>n0) << 2)
   // Outputs that no tap meets have no cell.
-  const height = word(rec, PatternWord.GridOutH)
-  const width = word(rec, PatternWord.GridOutW)
+  const height = rec.gridOutH
+  const width = rec.gridOutW
   check(width > 0 && width <= min(outW, gridW) && height <= outH)
 
   memory.fill(grid, 0, <usize>left * cellBytes)

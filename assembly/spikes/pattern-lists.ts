@@ -27,8 +27,8 @@
  */
 
 import { check } from '../base/check'
-import { address, word } from '../base/record'
-import { ConvWord, Pattern, PatternWord, SourceWord, Spike } from '../opcodes'
+import { PatternRecord, Source } from '../generated/records'
+import { Pattern, Spike } from '../opcodes'
 
 /** Input channels of one unit. */
 const CHANNELS: i32 = Pattern.Channels
@@ -36,24 +36,24 @@ const CHANNELS: i32 = Pattern.Channels
 /** Rows of a cell of the grid. */
 // @ts-ignore: decorator
 @inline
-export function rowsOfCell(rec: usize): i32 {
-  return (1 << min<i32>(Spike.GroupSteps, word(rec, ConvWord.T))) - 1
+export function rowsOfCell(rec: PatternRecord): i32 {
+  return (1 << min<i32>(Spike.GroupSteps, rec.steps)) - 1
 }
 
 /** Groups of steps. */
 // @ts-ignore: decorator
 @inline
-export function stepGroups(rec: usize): i32 {
-  return (word(rec, ConvWord.T) + Spike.GroupSteps - 1) / Spike.GroupSteps
+export function stepGroups(rec: PatternRecord): i32 {
+  return (rec.steps + Spike.GroupSteps - 1) / Spike.GroupSteps
 }
 
 /** Strips of an image. */
 // @ts-ignore: decorator
 @inline
-export function stripsOf(rec: usize): i32 {
-  const stride = word(rec, ConvWord.StrideH)
-  const rows = (word(rec, ConvWord.InH) + stride - 1) / stride
-  const perGroup = word(rec, PatternWord.RowsPerGroup)
+export function stripsOf(rec: PatternRecord): i32 {
+  const stride = rec.strideH
+  const rows = (rec.inH + stride - 1) / stride
+  const perGroup = rec.rowsPerGroup
   return (rows + perGroup - 1) / perGroup
 }
 
@@ -117,15 +117,15 @@ function ceilAbove0(a: i32, b: i32): i32 {
  * all sources. Masks are read 16 at a time, so up to 12 bytes behind them are read. Unit = (group,
  * 16 input channels), channels run faster. Worker scratch: 64 bytes for each phase.
  */
-export function patternLists(rec: usize, unit: i32, step: i32, scratch: usize): void {
-  const channelsAll = word(rec, ConvWord.InC)
-  const kernelH = word(rec, ConvWord.KernelH)
-  const kernelW = word(rec, ConvWord.KernelW)
-  const strideH = word(rec, ConvWord.StrideH)
-  const strideW = word(rec, ConvWord.StrideW)
-  const perGroup = word(rec, PatternWord.ImagesPerGroup)
-  const rowsPerGroup = word(rec, PatternWord.RowsPerGroup)
-  const listBytes = address(rec, PatternWord.ListBytes)
+export function patternLists(rec: PatternRecord, unit: i32, step: i32, scratch: usize): void {
+  const channelsAll = rec.inC
+  const kernelH = rec.kernelH
+  const kernelW = rec.kernelW
+  const strideH = rec.strideH
+  const strideW = rec.strideW
+  const perGroup = rec.imagesPerGroup
+  const rowsPerGroup = rec.rowsPerGroup
+  const listBytes = rec.listBytes
   const blocks = (channelsAll + CHANNELS - 1) / CHANNELS
   const phasesW = min(kernelW, strideW)
   const phases = min(kernelH, strideH) * phasesW
@@ -136,11 +136,11 @@ export function patternLists(rec: usize, unit: i32, step: i32, scratch: usize): 
   const stepGroup = group % stepGroups(rec)
   const strip = (group / stepGroups(rec)) % stripsOf(rec)
   const firstImage = (group / stepGroups(rec) / stripsOf(rec)) * perGroup
-  const images = min(perGroup, word(rec, ConvWord.Images) - firstImage)
+  const images = min(perGroup, rec.images - firstImage)
   const first = strip * rowsPerGroup
   check(images > 0 && (channels & 3) == 0 && (perGroup == 1 || stripsOf(rec) == 1))
 
-  const lists = address(rec, PatternWord.Lists)
+  const lists = rec.lists
   for (let phase = 0; phase < phases; phase++) {
     let list = lists + <usize>((group * phases + phase) * channelsAll + c0) * listBytes
     for (let c = 0; c < channels; c++) {
@@ -149,13 +149,13 @@ export function patternLists(rec: usize, unit: i32, step: i32, scratch: usize): 
     }
   }
   for (let ky = 0; ky < min(kernelH, strideH); ky++) {
-    const phase = phaseOf(ky, strideH, word(rec, ConvWord.PadH))
+    const phase = phaseOf(ky, strideH, rec.padH)
     const ends = scratch + ((<usize>(ky * phasesW * CHANNELS)) << 2)
     for (let image = 0; image < images; image++) {
       for (let i = 0; i < rowsPerGroup; i++) {
         const y = (first + i) * strideH + phase
-        if (y >= word(rec, ConvWord.InH)) break
-        const gridRow = image * word(rec, PatternWord.GridH) + word(rec, PatternWord.GridTop) + i
+        if (y >= rec.inH) break
+        const gridRow = image * rec.gridH + rec.gridTop + i
         listLine(rec, ends, firstImage + image, y, gridRow, stepGroup, c0, channels)
       }
     }
@@ -165,14 +165,14 @@ export function patternLists(rec: usize, unit: i32, step: i32, scratch: usize): 
     for (let c = 0; c < channels; c++) {
       const end = load<u32>(scratch + ((<usize>(phase * CHANNELS + c)) << 2))
       check(<usize>end <= lists + <usize>(at + c + 1) * listBytes)
-      store<u32>(address(rec, PatternWord.ListPointers) + ((<usize>(at + c)) << 2), end)
+      store<u32>(rec.listPointers + ((<usize>(at + c)) << 2), end)
     }
   }
 }
 
 /** Lists the neurons that the pixels of one row of the pooled input sum. */
 function listLine(
-  rec: usize,
+  rec: PatternRecord,
   ends: usize,
   image: i32,
   y: i32,
@@ -181,36 +181,36 @@ function listLine(
   c0: i32,
   channels: i32,
 ): void {
-  const width = word(rec, ConvWord.InW)
-  const pixelBytes = word(rec, ConvWord.InC)
-  const strideW = word(rec, ConvWord.StrideW)
-  const sourceH = word(rec, PatternWord.SourceH)
-  const sourceW = word(rec, PatternWord.SourceW)
-  const poolW = word(rec, PatternWord.PoolStrideW)
+  const width = rec.inW
+  const pixelBytes = rec.inC
+  const strideW = rec.strideW
+  const sourceH = rec.sourceH
+  const sourceW = rec.sourceW
+  const poolW = rec.poolStrideW
   const rows = rowsOfCell(rec)
-  const left = word(rec, ConvWord.T) - Spike.GroupSteps * stepGroup
+  const left = rec.steps - Spike.GroupSteps * stepGroup
   const steps = (1 << min<i32>(Spike.GroupSteps, left)) - 1
   const shift = (stepGroup & 1) << 2
   const lanes = (1 << channels) - 1
-  const plane = <usize>(stepGroup >> 1) * address(rec, PatternWord.PlaneBytes)
-  const sources = address(rec, PatternWord.Sources)
-  const sourcesEnd = sources + <usize>(word(rec, PatternWord.SourceCount) * SourceWord.Bytes)
-  const firstY = y * word(rec, PatternWord.PoolStrideH) - word(rec, PatternWord.PoolPadH)
-  const toY = min(firstY + word(rec, PatternWord.PoolKernelH), sourceH)
-  const cell = gridRow * word(rec, PatternWord.GridW) + word(rec, PatternWord.GridLeft)
+  const plane = <usize>(stepGroup >> 1) * rec.planeBytes
+  const sources = rec.sources
+  const sourcesEnd = sources + <usize>(rec.sourceCount * offsetof<Source>())
+  const firstY = y * rec.poolStrideH - rec.poolPadH
+  const toY = min(firstY + rec.poolKernelH, sourceH)
+  const cell = gridRow * rec.gridW + rec.gridLeft
   // Bytes between the source pixels of one phase.
   const step = poolW * strideW
   check((cell + (width - 1) / strideW + 1) * rows <= Pattern.MostRows)
 
-  for (let kx = 0; kx < min(word(rec, ConvWord.KernelW), strideW); kx++) {
-    const phase = phaseOf(kx, strideW, word(rec, ConvWord.PadW))
+  for (let kx = 0; kx < min(rec.kernelW, strideW); kx++) {
+    const phase = phaseOf(kx, strideW, rec.padW)
     const pixels = ceilAbove0(width - phase, strideW)
-    const firstX = phase * poolW - word(rec, PatternWord.PoolPadW)
-    for (let source = sources; source < sourcesEnd; source += SourceWord.Bytes) {
-      const masks = <usize>load<u32>(source, SourceWord.Masks * 4) + plane + <usize>c0
+    const firstX = phase * poolW - rec.poolPadW
+    for (let source = sources; source < sourcesEnd; source += offsetof<Source>()) {
+      const masks = changetype<Source>(source).masks + plane + <usize>c0
       for (let sy = max(firstY, 0); sy < toY; sy++) {
         const line = (image * sourceH + sy) * sourceW
-        for (let x = firstX; x < firstX + word(rec, PatternWord.PoolKernelW); x++) {
+        for (let x = firstX; x < firstX + rec.poolKernelW; x++) {
           // Pixels whose neuron at this place of the window lies inside the source.
           const from = ceilAbove0(-x, step)
           const to = min(pixels, ceilAbove0(sourceW - x, step))

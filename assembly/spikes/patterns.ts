@@ -3,14 +3,14 @@
  * steps (plain entries: see lists.ts).
  */
 
-import { word } from '../base/record'
-import { ConvWord, Spike, SpikeWord } from '../opcodes'
+import { SpikeRecord } from '../generated/records'
+import { Spike } from '../opcodes'
 
 /** The steps that exist in a group, as a pattern: 15, or fewer bits at the end of T. */
 // @ts-ignore: decorator
 @inline
-export function stepsOf(rec: usize): i32 {
-  const left = word(rec, ConvWord.T) - Spike.GroupSteps * word(rec, SpikeWord.Group)
+export function stepsOf(rec: SpikeRecord): i32 {
+  const left = rec.steps - Spike.GroupSteps * rec.group
   return (1 << min(Spike.GroupSteps, left)) - 1
 }
 

@@ -4,8 +4,8 @@
  */
 
 import { check } from '../base/check'
-import { address, word } from '../base/record'
-import { ConvWord, ListWord, RateList } from '../opcodes'
+import { ListRecord } from '../generated/records'
+import { RateList } from '../opcodes'
 
 /** Output channels of a grid: one cache line. */
 export const BLOCK: i32 = RateList.GridChannels
@@ -121,22 +121,22 @@ function fillGrid(
  * Counts are read 16 at a time, so up to 12 bytes behind Counts are read. Worker scratch:
  * 96·T·StrideH·StrideW bytes.
  */
-export function rateLists(rec: usize, unit: i32, step: i32, scratch: usize): void {
-  const h = word(rec, ConvWord.InH)
-  const w = word(rec, ConvWord.InW)
-  const cs = word(rec, ConvWord.InC)
-  const n = word(rec, ConvWord.OutC)
-  const outH = word(rec, ConvWord.OutH)
-  const outW = word(rec, ConvWord.OutW)
-  const t = word(rec, ConvWord.T)
-  const strideH = word(rec, ConvWord.StrideH)
-  const strideW = word(rec, ConvWord.StrideW)
-  const top = margin(word(rec, ConvWord.KernelH), strideH, word(rec, ConvWord.PadH))
-  const left = margin(word(rec, ConvWord.KernelW), strideW, word(rec, ConvWord.PadW))
-  const gridH = gridSize(h, outH, word(rec, ConvWord.KernelH), strideH, word(rec, ConvWord.PadH))
-  const gridW = gridSize(w, outW, word(rec, ConvWord.KernelW), strideW, word(rec, ConvWord.PadW))
-  const perGroup = word(rec, ListWord.ImagesPerGroup)
-  const all = word(rec, ConvWord.Images)
+export function rateLists(rec: ListRecord, unit: i32, step: i32, scratch: usize): void {
+  const h = rec.inH
+  const w = rec.inW
+  const cs = rec.inC
+  const n = rec.outC
+  const outH = rec.outH
+  const outW = rec.outW
+  const t = rec.steps
+  const strideH = rec.strideH
+  const strideW = rec.strideW
+  const top = margin(rec.kernelH, strideH, rec.padH)
+  const left = margin(rec.kernelW, strideW, rec.padW)
+  const gridH = gridSize(h, outH, rec.kernelH, strideH, rec.padH)
+  const gridW = gridSize(w, outW, rec.kernelW, strideW, rec.padW)
+  const perGroup = rec.imagesPerGroup
+  const all = rec.images
   const groups = (all + perGroup - 1) / perGroup
   const listBlocks = (cs + LIST_CHANNELS - 1) / LIST_CHANNELS
   check(perGroup * gridH * gridW < RateList.MostPixels)
@@ -145,10 +145,8 @@ export function rateLists(rec: usize, unit: i32, step: i32, scratch: usize): voi
     const gridBlocks = (n + BLOCK - 1) / BLOCK
     const gridUnit = unit - groups * listBlocks
     const group = gridUnit / gridBlocks
-    const grid =
-      address(rec, ListWord.Grids) + <usize>(gridUnit * perGroup * gridH * gridW) * BLOCK_BYTES
-    const delta =
-      address(rec, ListWord.Delta) + ((<usize>(group * perGroup * outH * outW * n)) << 2)
+    const grid = rec.grids + <usize>(gridUnit * perGroup * gridH * gridW) * BLOCK_BYTES
+    const delta = rec.delta + ((<usize>(group * perGroup * outH * outW * n)) << 2)
     const images = min(perGroup, all - group * perGroup)
     fillGrid(
       grid,
@@ -171,12 +169,12 @@ export function rateLists(rec: usize, unit: i32, step: i32, scratch: usize): voi
   const channels = min(LIST_CHANNELS, cs - c0)
   const images = min(perGroup, all - group * perGroup)
   const phases = strideH * strideW
-  const most = word(rec, ListWord.MostCounted)
+  const most = rec.mostCounted
   const totals = scratch + <usize>(phases * t) * 64
   memory.fill(totals, 0, <usize>(phases * t) * 32)
 
   // First the length of each list, then its start, then its entries.
-  const counts = address(rec, ListWord.Counts) + <usize>(group * perGroup * h * w * cs + c0)
+  const counts = rec.counts + <usize>(group * perGroup * h * w * cs + c0)
   const pixelBytes = <usize>cs * <usize>strideW
   for (let row = 0; row < images * h; row++) {
     for (let x = 0; x < strideW; x++) {
@@ -197,15 +195,14 @@ export function rateLists(rec: usize, unit: i32, step: i32, scratch: usize): voi
     }
   }
   const capacity = (<usize>(perGroup * h * w)) << 1
-  const lists = address(rec, ListWord.Lists) + <usize>(group * cs + c0) * capacity
+  const lists = rec.lists + <usize>(group * cs + c0) * capacity
   for (let c = 0; c < channels; c++) {
     let at = <u32>(lists + <usize>c * capacity)
     for (let phase = 0; phase < phases; phase++) {
       let total = totals + ((<usize>(phase * t)) << 5) + ((<usize>c) << 1)
       let head = scratch + ((<usize>((phase * LIST_CHANNELS + c) * t)) << 2)
       let pointer =
-        address(rec, ListWord.ListPointers) +
-        ((<usize>(((group * phases + phase) * cs + c0 + c) * (t + 1))) << 2)
+        rec.listPointers + ((<usize>(((group * phases + phase) * cs + c0 + c) * (t + 1))) << 2)
       for (let k = 0; k < t; k++) {
         store<u32>(head, at)
         store<u32>(pointer, at)

@@ -1,9 +1,8 @@
 /** The operations of the gradient of the input by Winograd. The equations are in sizes.ts. */
 
 import { check } from '../base/check'
-import { address, word } from '../base/record'
 import { touchLines } from '../base/touch'
-import { ConvWord, WinogradWord } from '../opcodes'
+import { WinogradRecord } from '../generated/records'
 import { winogradProduct } from './products'
 import {
   BLOCK,
@@ -24,20 +23,25 @@ import { transformRow, winogradKernel, winogradOutput } from './transforms'
  * Delta [B][H][W][T][N] → Scratch [36 planes][⌈N/128⌉ chunks][S + 3][128], written; what is behind
  * N and S stays as it is. Unit = one tile row of one step. Worker scratch: 640 + 24·T·N bytes.
  */
-export function winogradInputTransform(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const h = word(rec, ConvWord.InH)
-  const w = word(rec, ConvWord.InW)
-  const n = word(rec, ConvWord.OutC)
+export function winogradInputTransform(
+  rec: WinogradRecord,
+  unit: i32,
+  t: i32,
+  scratch: usize,
+): void {
+  const h = rec.inH
+  const w = rec.inW
+  const n = rec.outC
   const across = (w + 3) >> 2
-  const steps = word(rec, ConvWord.T)
-  const total = word(rec, ConvWord.Images) * ((h + 3) >> 2) * steps * across
+  const steps = rec.steps
+  const total = rec.images * ((h + 3) >> 2) * steps * across
   check((n & 3) == 0)
   transformRow(
-    address(rec, WinogradWord.Scratch) + <usize>(unit * across) * CHUNK_BYTES,
+    rec.scratch + <usize>(unit * across) * CHUNK_BYTES,
     CHUNK >> 2,
     <usize>(total + 3) * CHUNK_BYTES,
-    address(rec, WinogradWord.PlaneBytes),
-    address(rec, WinogradWord.Delta),
+    rec.planeBytes,
+    rec.delta,
     h,
     w,
     n,
@@ -106,21 +110,23 @@ function transformKernels(
  * Weight → Scratch [⌈C/8⌉ blocks][36 planes][N][8], written. Unit = (8 input channels, BlockWidth
  * output channels), output channels run faster. Worker scratch: 576 + 288·BlockWidth bytes.
  */
-export function winogradKernelTransform(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const cs = word(rec, ConvWord.InC)
-  const n = word(rec, ConvWord.OutC)
-  const width = word(rec, ConvWord.BlockWidth)
+export function winogradKernelTransform(
+  rec: WinogradRecord,
+  unit: i32,
+  t: i32,
+  scratch: usize,
+): void {
+  const cs = rec.inC
+  const n = rec.outC
+  const width = rec.blockWidth
   const blocks = n / width
   const block = unit % blocks
   const c = (unit / blocks) * BLOCK
   const plane = <usize>n * BLOCK_BYTES + PLANE_PADDING
   transformKernels(
-    address(rec, WinogradWord.Scratch) +
-      <usize>(unit / blocks) * plane * PLANES +
-      <usize>(block * width) * BLOCK_BYTES,
+    rec.scratch + <usize>(unit / blocks) * plane * PLANES + <usize>(block * width) * BLOCK_BYTES,
     plane,
-    address(rec, WinogradWord.Weight) +
-      ((<usize>((block * word(rec, ConvWord.KRows) + c) * width)) << 2),
+    rec.weight + ((<usize>((block * rec.kRows + c) * width)) << 2),
     c,
     cs,
     width,
@@ -146,18 +152,23 @@ export function winogradKernelTransform(rec: usize, unit: i32, t: i32, scratch: 
  *   KernelFirst = 1   36·(512·⌈N/128⌉·P + 192) + 640 + 24·T·N bytes
  *   KernelFirst = 0   36·(32·N + 192) + 576 + 288·BlockWidth bytes
  */
-export function winogradInputGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const h = word(rec, ConvWord.InH)
-  const w = word(rec, ConvWord.InW)
-  const cs = word(rec, ConvWord.InC)
-  const n = word(rec, ConvWord.OutC)
-  const width = word(rec, ConvWord.BlockWidth)
-  const kernelFirst = word(rec, WinogradWord.KernelFirst) != 0
+export function winogradInputGradient(
+  rec: WinogradRecord,
+  unit: i32,
+  t: i32,
+  scratch: usize,
+): void {
+  const h = rec.inH
+  const w = rec.inW
+  const cs = rec.inC
+  const n = rec.outC
+  const width = rec.blockWidth
+  const kernelFirst = rec.kernelFirst != 0
   const across = (w + 3) >> 2
   const down = (h + 3) >> 2
-  const steps = word(rec, ConvWord.T)
-  const rowsAll = word(rec, ConvWord.Images) * down * steps
-  const rowsPerUnit = word(rec, WinogradWord.RowsPerUnit)
+  const steps = rec.steps
+  const rowsAll = rec.images * down * steps
+  const rowsPerUnit = rec.rowsPerUnit
   const blocks = (cs + BLOCK - 1) / BLOCK
   const firstRow = (kernelFirst ? unit : unit / blocks) * rowsPerUnit
   const rows = min(rowsPerUnit, rowsAll - firstRow)
@@ -177,8 +188,8 @@ export function winogradInputGradient(rec: usize, unit: i32, t: i32, scratch: us
   const line = targets + ROWS_BYTES
   const own = line + TRANSFORM_BYTES
 
-  let v = address(rec, WinogradWord.Scratch)
-  let vPlane = address(rec, WinogradWord.PlaneBytes)
+  let v = rec.scratch
+  let vPlane = rec.planeBytes
   let vChunk = <usize>(rowsAll * across + 3) * CHUNK_BYTES
   let u = own
   if (kernelFirst) {
@@ -186,7 +197,7 @@ export function winogradInputGradient(rec: usize, unit: i32, t: i32, scratch: us
     v = own
     vChunk = room * CHUNK_BYTES
     vPlane = vChunk * <usize>chunks + PLANE_PADDING
-    const delta = address(rec, WinogradWord.Delta)
+    const delta = rec.delta
     for (let i = 0; i < rows; i++) {
       const dst = v + <usize>(i * across) * CHUNK_BYTES
       transformRow(
@@ -210,9 +221,7 @@ export function winogradInputGradient(rec: usize, unit: i32, t: i32, scratch: us
     const c = firstBlock * BLOCK
     const work = own + uPlane * PLANES
     for (let i = 0; i < n; i += width) {
-      const src =
-        address(rec, WinogradWord.Weight) +
-        ((<usize>(i * word(rec, ConvWord.KRows) + c * width)) << 2)
+      const src = rec.weight + ((<usize>(i * rec.kRows + c * width)) << 2)
       for (let tap = 0; tap < 9; tap++)
         touchLines(
           src + ((<usize>(tap * cs * width)) << 2),
@@ -245,7 +254,7 @@ export function winogradInputGradient(rec: usize, unit: i32, t: i32, scratch: us
       const row = (firstRow + i) / steps
       const image = row / down
       const y = (row - image * down) * 4
-      const pixels = address(rec, WinogradWord.Out) + <usize>((image * h + y) * w) * pixel
+      const pixels = rec.out + <usize>((image * h + y) * w) * pixel
       const first = pixels + <usize>step * channelBytes
       if (kernelFirst && block == 0 && (i == 0 || step == 0))
         touchLines(pixels, <usize>(min(4, h - y) * w) * pixel, line)

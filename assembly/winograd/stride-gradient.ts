@@ -22,8 +22,8 @@
  */
 
 import { check } from '../base/check'
-import { address, word } from '../base/record'
-import { ConvWord, WinogradStride, WinogradWord } from '../opcodes'
+import { WinogradRecord } from '../generated/records'
+import { WinogradStride } from '../opcodes'
 import { turnWeights } from './input-gradient'
 import { winogradProduct } from './products'
 import { BLOCK, BLOCK_BYTES, CHUNK, CHUNK_BYTES, PLANE_PADDING, ROWS_BYTES } from './sizes'
@@ -40,22 +40,25 @@ const LINE_BYTES: usize = WinogradStride.LineBytes
  * Weight → Scratch [⌈C/8⌉ blocks][36 planes][N][8], written. Unit = (8 input channels, BlockWidth
  * output channels), output channels run faster. Worker scratch: LineBytes + 288·BlockWidth.
  */
-export function winogradStrideKernels(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const cs = word(rec, ConvWord.InC)
-  const n = word(rec, ConvWord.OutC)
-  const width = word(rec, ConvWord.BlockWidth)
+export function winogradStrideKernels(
+  rec: WinogradRecord,
+  unit: i32,
+  t: i32,
+  scratch: usize,
+): void {
+  const cs = rec.inC
+  const n = rec.outC
+  const width = rec.blockWidth
   const blocks = n / width
   const block = unit % blocks
   const c = (unit / blocks) * BLOCK
   const plane = <usize>n * BLOCK_BYTES + PLANE_PADDING
-  const row = block * word(rec, ConvWord.KRows) + c
-  const src = address(rec, WinogradWord.Weight) + ((<usize>(row * width)) << 2)
+  const row = block * rec.kRows + c
+  const src = rec.weight + ((<usize>(row * width)) << 2)
   const turned = scratch + LINE_BYTES
   turnWeights(turned, src, (<usize>(cs * width)) << 2, width, min(2, (cs - c) >> 2))
   const dst =
-    address(rec, WinogradWord.Scratch) +
-    <usize>(unit / blocks) * plane * KERNELS +
-    <usize>(block * width) * BLOCK_BYTES
+    rec.scratch + <usize>(unit / blocks) * plane * KERNELS + <usize>(block * width) * BLOCK_BYTES
   strideKernel(dst, plane, turned, width * 2, scratch)
 }
 
@@ -75,16 +78,21 @@ function kernelOf(plane: i32): i32 {
  * scratch: 81·(32·P + 192) + 32·T·C + 81·(512·⌈N/128⌉·P + 192) + 2·(LineBytes + 64) + 20·T·N
  * bytes.
  */
-export function winogradStrideGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const w = word(rec, ConvWord.OutW)
-  const cs = word(rec, ConvWord.InC)
-  const n = word(rec, ConvWord.OutC)
-  const steps = word(rec, ConvWord.T)
+export function winogradStrideGradient(
+  rec: WinogradRecord,
+  unit: i32,
+  t: i32,
+  scratch: usize,
+): void {
+  const w = rec.outW
+  const cs = rec.inC
+  const n = rec.outC
+  const steps = rec.steps
   const across = (w + 3) >> 2
-  const down = (word(rec, ConvWord.OutH) + 3) >> 2
-  const rowsPerUnit = word(rec, WinogradWord.RowsPerUnit)
+  const down = (rec.outH + 3) >> 2
+  const rowsPerUnit = rec.rowsPerUnit
   const firstRow = unit * rowsPerUnit
-  const rows = min(rowsPerUnit, word(rec, ConvWord.Images) * down * steps - firstRow)
+  const rows = min(rowsPerUnit, rec.images * down * steps - firstRow)
   const room = <usize>((rowsPerUnit * across + 3) & ~3)
   const chunks = (n + CHUNK - 1) / CHUNK
   check(rows > 0 && (n & 3) == 0)
@@ -102,8 +110,8 @@ export function winogradStrideGradient(rec: usize, unit: i32, t: i32, scratch: u
       v + <usize>(i * across) * CHUNK_BYTES,
       vChunk,
       vPlane,
-      address(rec, WinogradWord.Delta),
-      word(rec, ConvWord.OutH),
+      rec.delta,
+      rec.outH,
       w,
       n,
       steps,
@@ -112,7 +120,7 @@ export function winogradStrideGradient(rec: usize, unit: i32, t: i32, scratch: u
       work,
     )
 
-  let u = address(rec, WinogradWord.Scratch)
+  let u = rec.scratch
   for (let c = 0; c < cs; c += BLOCK) {
     for (let plane = 0; plane < PLANES; plane++) {
       for (let k = 0; k < chunks; k++) {
@@ -136,12 +144,19 @@ export function winogradStrideGradient(rec: usize, unit: i32, t: i32, scratch: u
  * Transforms the products of one tile row into its pixels of Out, channels c … c + 7. Rows behind
  * the image go to `nowhere`; behind it is room for eight pixels, addresses and LineBytes.
  */
-function writeRow(rec: usize, tileRow: i32, c: i32, m: usize, mPlane: usize, nowhere: usize): void {
-  const h = word(rec, ConvWord.InH)
-  const w = word(rec, ConvWord.InW)
-  const cs = word(rec, ConvWord.InC)
-  const steps = word(rec, ConvWord.T)
-  const down = (word(rec, ConvWord.OutH) + 3) >> 2
+function writeRow(
+  rec: WinogradRecord,
+  tileRow: i32,
+  c: i32,
+  m: usize,
+  mPlane: usize,
+  nowhere: usize,
+): void {
+  const h = rec.inH
+  const w = rec.inW
+  const cs = rec.inC
+  const steps = rec.steps
+  const down = (rec.outH + 3) >> 2
   const channelBytes = (<usize>cs) << 2
   const pixel = channelBytes * <usize>steps
   const targets = nowhere + pixel * 8
@@ -149,7 +164,7 @@ function writeRow(rec: usize, tileRow: i32, c: i32, m: usize, mPlane: usize, now
   const image = row / down
   const y = (row - image * down) * 8
   const first =
-    address(rec, WinogradWord.Out) +
+    rec.out +
     <usize>((image * h + y) * w) * pixel +
     <usize>(tileRow % steps) * channelBytes +
     ((<usize>c) << 2)

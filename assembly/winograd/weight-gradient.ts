@@ -1,8 +1,7 @@
 /** The operations of the gradient of the weight by Winograd. The equations are in sizes.ts. */
 
 import { check } from '../base/check'
-import { address, word } from '../base/record'
-import { ConvWord, WinogradWord } from '../opcodes'
+import { WinogradRecord } from '../generated/records'
 import { winogradOuter } from './products'
 import {
   BLOCK,
@@ -32,34 +31,25 @@ function groupStep(total: i32): usize {
  * row (image, row, t; t runs fastest) of In, and after those one of Delta. Worker scratch: 640 +
  * 24·T·max(C, N) bytes.
  */
-export function winogradWeightTransform(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const h = word(rec, ConvWord.InH)
-  const w = word(rec, ConvWord.InW)
-  const cs = word(rec, ConvWord.InC)
-  const n = word(rec, ConvWord.OutC)
+export function winogradWeightTransform(
+  rec: WinogradRecord,
+  unit: i32,
+  t: i32,
+  scratch: usize,
+): void {
+  const h = rec.inH
+  const w = rec.inW
+  const cs = rec.inC
+  const n = rec.outC
   const across = (w + 3) >> 2
-  const steps = word(rec, ConvWord.T)
-  const rows = word(rec, ConvWord.Images) * ((h + 3) >> 2) * steps
-  const plane = address(rec, WinogradWord.PlaneBytes)
+  const steps = rec.steps
+  const rows = rec.images * ((h + 3) >> 2) * steps
+  const plane = rec.planeBytes
   const step = groupStep(rows * across)
-  let dst = address(rec, WinogradWord.Scratch)
+  let dst = rec.scratch
   if (unit < rows) {
     dst += <usize>(unit * across) * GROUP_BYTES
-    transformRow(
-      dst,
-      GROUP >> 2,
-      step,
-      plane,
-      address(rec, WinogradWord.In),
-      h,
-      w,
-      cs,
-      steps,
-      true,
-      unit,
-      false,
-      scratch,
-    )
+    transformRow(dst, GROUP >> 2, step, plane, rec.in, h, w, cs, steps, true, unit, false, scratch)
   } else {
     unit -= rows
     dst += <usize>((cs + GROUP - 1) / GROUP) * step + <usize>(unit * across) * GROUP_BYTES
@@ -68,7 +58,7 @@ export function winogradWeightTransform(rec: usize, unit: i32, t: i32, scratch: 
       GROUP >> 2,
       step,
       plane,
-      address(rec, WinogradWord.Delta),
+      rec.delta,
       h,
       w,
       n,
@@ -141,17 +131,22 @@ function multiplyGroups(
  * 36·(4·InCPerUnit·OutCPerUnit + 192) + 576 bytes, and with Splits another 36·(64·G·(P + 1) + 192)
  * + 640 + 24·T·max(C, N), where G = ⌈C/16⌉ + ⌈N/16⌉ and P = RowsPerUnit·⌈W/4⌉.
  */
-export function winogradWeightGradient(rec: usize, unit: i32, t: i32, scratch: usize): void {
-  const h = word(rec, ConvWord.InH)
-  const w = word(rec, ConvWord.InW)
-  const cs = word(rec, ConvWord.InC)
-  const n = word(rec, ConvWord.OutC)
-  const cPerUnit = word(rec, WinogradWord.InCPerUnit)
-  const nPerUnit = word(rec, WinogradWord.OutCPerUnit)
-  const splits = word(rec, WinogradWord.Splits)
+export function winogradWeightGradient(
+  rec: WinogradRecord,
+  unit: i32,
+  t: i32,
+  scratch: usize,
+): void {
+  const h = rec.inH
+  const w = rec.inW
+  const cs = rec.inC
+  const n = rec.outC
+  const cPerUnit = rec.inCPerUnit
+  const nPerUnit = rec.outCPerUnit
+  const splits = rec.splits
   const across = (w + 3) >> 2
-  const steps = word(rec, ConvWord.T)
-  const rowsAll = word(rec, ConvWord.Images) * ((h + 3) >> 2) * steps
+  const steps = rec.steps
+  const rowsAll = rec.images * ((h + 3) >> 2) * steps
   const nUnits = splits ? 1 : (n + nPerUnit - 1) / nPerUnit
   const c0 = splits ? 0 : (unit / nUnits) * cPerUnit
   const n0 = splits ? 0 : (unit % nUnits) * nPerUnit
@@ -164,9 +159,9 @@ export function winogradWeightGradient(rec: usize, unit: i32, t: i32, scratch: u
   const m = scratch
   const line = m + mPlane * PLANES
   const leftGroups = <usize>((cs + GROUP - 1) / GROUP)
-  let out = address(rec, WinogradWord.Out)
+  let out = rec.out
   if (splits) {
-    const rowsPerUnit = word(rec, WinogradWord.RowsPerUnit)
+    const rowsPerUnit = rec.rowsPerUnit
     const step = groupStep(rowsPerUnit * across)
     const plane = (leftGroups + <usize>((n + GROUP - 1) / GROUP)) * step + PLANE_PADDING
     const left = line + TRANSFORM_BYTES
@@ -183,7 +178,7 @@ export function winogradWeightGradient(rec: usize, unit: i32, t: i32, scratch: u
           GROUP >> 2,
           step,
           plane,
-          address(rec, WinogradWord.In),
+          rec.in,
           h,
           w,
           cs,
@@ -198,7 +193,7 @@ export function winogradWeightGradient(rec: usize, unit: i32, t: i32, scratch: u
           GROUP >> 2,
           step,
           plane,
-          address(rec, WinogradWord.Delta),
+          rec.delta,
           h,
           w,
           n,
@@ -225,19 +220,17 @@ export function winogradWeightGradient(rec: usize, unit: i32, t: i32, scratch: u
         row > first,
       )
     }
-    out =
-      address(rec, WinogradWord.Partial) +
-      <usize>(unit * word(rec, ConvWord.KRows)) * ((<usize>n) << 2)
+    out = rec.partial + <usize>(unit * rec.kRows) * ((<usize>n) << 2)
   } else {
     const step = groupStep(rowsAll * across)
-    const left = address(rec, WinogradWord.Scratch)
+    const left = rec.scratch
     multiplyGroups(
       m,
       mPlane,
       nPerUnit,
       left,
       left + leftGroups * step,
-      address(rec, WinogradWord.PlaneBytes),
+      rec.planeBytes,
       step,
       c0,
       cCount,
@@ -248,11 +241,11 @@ export function winogradWeightGradient(rec: usize, unit: i32, t: i32, scratch: u
     )
   }
 
-  const width = word(rec, ConvWord.BlockWidth)
-  const rows = word(rec, ConvWord.KRows)
+  const width = rec.blockWidth
+  const rows = rec.kRows
   const rowBytes = (<usize>width) << 2
-  const scale = load<f32>(rec, WinogradWord.Scale * 4)
-  const accumulate = !splits && word(rec, WinogradWord.Accumulate) != 0
+  const scale = rec.scale
+  const accumulate = !splits && rec.accumulate != 0
   const run = min(width, nPerUnit)
   for (let i = 0; i < nCount; i += run) {
     const block =

@@ -1,9 +1,10 @@
 /** What the file holds of a network's memory. */
 
-import { ExpandWord, Op, Rec } from '../../assembly/opcodes.js'
+import { ExpandWord, Rec } from '../../assembly/opcodes.js'
 import type { ParameterLayout } from '../plan/layout.js'
 import type { Plan, Program } from '../plan/plan.js'
 import { accesses } from '../plan/records/schema.js'
+import { weightStandardise } from '../plan/records/standardise.js'
 import type { Buffer } from '../plan/words.js'
 import type { Segment } from '../wasm/encode.js'
 import { elementsOf, type GroupedBlocks, quantiseStored, rowsOf, storedOf } from './bytes.js'
@@ -133,10 +134,10 @@ function constantsOf(plan: Plan, programs: readonly Program[]): Iterable<Constan
     copies.set(scale, { count: layout.shape[0] })
   }
   const { nodes } = plan.options.graph
-  for (const { op, layer, schema, fields } of plan.programs.prepare?.records ?? []) {
+  for (const { name, layer, schema, fields } of plan.programs.prepare?.records ?? []) {
     const all = [...accesses(schema, fields)]
     const weight = all.find(({ buffer }) => buffer === named.parameters)
-    const isWeight = op === Op.WeightStandardise
+    const isWeight = name === weightStandardise.name
     const parameter = parameters.find(({ offset }) => offset === weight?.offset)
     // Of a normalisation: a number for each channel.
     const copy =

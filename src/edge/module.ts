@@ -1,6 +1,6 @@
 /** The code of an exported network: the engine, as far as its programs use it. */
 
-import { Control, type Op, ProgramWord, Rec, SectionWord } from '../../assembly/opcodes.js'
+import { Control, ProgramWord, Rec, SectionWord } from '../../assembly/opcodes.js'
 import type { Plan, Program } from '../plan/plan.js'
 import type { Expression, Func } from '../wasm/ir.js'
 import { i32, operation } from '../wasm/ir.js'
@@ -125,7 +125,6 @@ function constantMemory(
 
 interface PlacedRecord {
   readonly address: number
-  readonly op: Op
   readonly units: number
   /** The step at which it runs, if there is only one. */
   readonly first: number | undefined
@@ -137,9 +136,8 @@ function recordsOf(view: DataView, program: Program, looped = false): PlacedReco
   return program.sections.flatMap(({ records, repeats, from }, i) => {
     const section = program.address + ProgramWord.Bytes + i * SectionWord.Bytes
     const first = word(section, SectionWord.Records)
-    return records.map(({ op, units }, j) => ({
+    return records.map(({ units }, j) => ({
       address: first + j * Rec.Bytes,
-      op,
       units,
       first: looped || repeats > 1 ? undefined : from,
     }))

@@ -1,8 +1,9 @@
 /** The functions of a file that learns. */
 
-import { Control, Op } from '../../assembly/opcodes.js'
+import { Control } from '../../assembly/opcodes.js'
 import { draws } from '../nn/layers/equations.js'
 import type { Plan, Program } from '../plan/plan.js'
+import { dropout, dropoutFloats } from '../plan/records/dropout.js'
 import { type Constant, type Expression, type Func, i32, operation } from '../wasm/ir.js'
 import type { Range } from './contents.js'
 import { paramsOf } from './learning.js'
@@ -55,7 +56,7 @@ export function learningDrivers(
   const seed = i32(learning?.seed ?? 0)
   const steps = (): Expression => loadWord(stepsAt)
   const drops =
-    train.records.some(({ op }) => op === Op.Dropout || op === Op.DropoutFloats) ||
+    train.records.some(({ name }) => name === dropout.name || name === dropoutFloats.name) ||
     graph.nodes.some(({ layer }) => layer?.kind === 'equations' && draws(layer))
   const random: Expression[] = [
     ...(drops ? [callWith(functions, 'edgeSeed', [seed, steps()])] : []),

@@ -1,8 +1,8 @@
 /** Which layers of a network use a function of the engine. */
 
-import { Op } from '../../assembly/opcodes.js'
 import type { GraphNode } from '../graph/trace.js'
 import type { Plan, Program } from '../plan/plan.js'
+import { kernelOf } from '../plan/records/schema.js'
 import { decodeFunctions, decodeModule } from '../wasm/decode.js'
 import { type Func, visit } from '../wasm/ir.js'
 
@@ -19,15 +19,12 @@ export function usersOf(
   // Read again: the code of a network has been changed in place.
   const functions = decodeModule(engine, kernels && decodeFunctions(kernels.bytes(false)))
   const users = new Set<GraphNode>()
-  for (const { op, layer } of programs.flatMap(({ records }) => records)) {
+  for (const { layer, ...kind } of programs.flatMap(({ records }) => records)) {
     const node = graph.nodes[layer]
-    if (node && reaches(functions.get(kernelOf(op)), func)) users.add(node)
+    if (node && reaches(functions.get(kernelOf(kind)), func)) users.add(node)
   }
   return Array.from(users, ({ name, kind }) => `${name || 'network'}, ${kind}`)
 }
-
-/** An operation's function is called as the operation. */
-const kernelOf = (op: Op): string => Op[op].replace(/^./, (letter) => letter.toLowerCase())
 
 function reaches(root: Func | undefined, name: string): boolean {
   const found = new Set(root ? [root] : [])

@@ -1,12 +1,12 @@
 /** Equations → the kernels of backward passes through time. */
 
-import { RecurrentWord, NeuronWord as Word } from '../../assembly/opcodes.js'
+import { neuronWords as word } from '../plan/records/neuron.js'
 import type { Tensor } from './addresses.js'
 import type { Code } from './code.js'
 import { adjoints } from './derivatives.js'
 import { isFixed, Level, type Node, reachable } from './graph.js'
 import { kernel, type Output, type Section } from './kernel.js'
-import { bySteps, type Layer, Neurons, UNROLLED, words } from './layer.js'
+import { bySteps, type Layer, Neurons, UNROLLED } from './layer.js'
 import { lowering } from './lower.js'
 
 export interface BackwardOptions {
@@ -67,9 +67,9 @@ class Backward {
     this.state = states.map((one) => g.leaf(one, Level.Neuron))
     this.adjoint = states.map((one) => g.leaf(`adjoint of ${one}`, Level.Neuron))
     this.sums = this.learnt.map(({ name }) => g.leaf(`gradient of ${name}`, Level.Neuron))
-    this.delta = neurons.tensor('delta', bySteps(Word.Delta, options.steps))
+    this.delta = neurons.tensor('delta', bySteps(word.delta, options.steps))
     const rows = this.learnt.length
-    this.traces = neurons.tensor('traces', { word: Word.Traces, pixel: { rows } })
+    this.traces = neurons.tensor('traces', { word: word.traces, pixel: { rows } })
   }
 
   /** Steps forward. */
@@ -165,7 +165,7 @@ class Backward {
   private func(name: string, start: readonly Carried[], sections: readonly Section[]): Code {
     const { layer, neurons } = this
     return kernel({
-      ...{ name, words, width: layer.wide ? 2 : 1, padded: layer.padded, common: [] },
+      ...{ name, words: word, width: layer.wide ? 2 : 1, padded: layer.padded, common: [] },
       ...{
         places: neurons.places,
         lower: this.lower,
@@ -219,7 +219,7 @@ class Backward {
   private get keptSteps(): Tensor {
     const { length } = this.layer.equations.states
     const pixel = { rows: length * this.options.steps }
-    return this.neurons.tensor('kept', { word: RecurrentWord.Kept, pixel, step: { rows: length } })
+    return this.neurons.tensor('kept', { word: word.kept, pixel, step: { rows: length } })
   }
 
   /** Forward over all steps: Kept [pixel][T][state][C], the states before each. */
@@ -245,7 +245,7 @@ class Backward {
         neurons.g.where(later, before, this.zero),
       ])
     const adjoints = neurons.tensor('adjoints', {
-      word: RecurrentWord.Adjoints,
+      word: word.adjoints,
       pixel: { rows: length },
     })
     const turn = { times: 1, steps: 1, from: 0 }

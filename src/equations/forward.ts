@@ -1,6 +1,6 @@
 /** Equations → the kernel of a forward pass, with what a method keeps of it. */
 
-import { NeuronWord as Word } from '../../assembly/opcodes.js'
+import { neuronWords as word } from '../plan/records/neuron.js'
 import type { Place, Tensor } from './addresses.js'
 import type { Code } from './code.js'
 import { tangents } from './derivatives.js'
@@ -16,7 +16,6 @@ import {
   type Parameter,
   SECOND,
   type Steps,
-  words,
 } from './layer.js'
 import { lowering } from './lower.js'
 import { seenOf } from './recorded.js'
@@ -122,7 +121,7 @@ class Forward {
   }
 
   private inState(role: string, first: Node): Kept {
-    const tensor = { word: Word.State, pixel: byRow, plane: this.rows.length }
+    const tensor = { word: word.state, pixel: byRow, plane: this.rows.length }
     const to = { tensor, step: 0 }
     const kept = this.resumed(role, first, to)
     this.rows.push({ node: kept.leaf, to })
@@ -151,8 +150,8 @@ class Forward {
     const { neurons } = this
     const { learnt } = neurons
     const tensor = by
-      ? neurons.tensor('traces', { word: Word.Traces, pixel: { rows: learnt.length } })
-      : neurons.tensor('eligibility', own(Word.Eligibility))
+      ? neurons.tensor('traces', { word: word.traces, pixel: { rows: learnt.length } })
+      : neurons.tensor('eligibility', own(word.eligibility))
     const role = `total by ${by?.name ?? 'x'}`
     return this.total(role, tensor, by ? learnt.indexOf(by) : 0, ({ results, derived }) =>
       results.map(derived[s]),
@@ -164,7 +163,7 @@ class Forward {
     const { g, neurons, weight } = this
     return this.layer.terms.flatMap(({ xhat }, i) => {
       if (!xhat) return []
-      const tensor = neurons.tensor(`xhat ${i}`, own(Word.AXhat + i * SECOND))
+      const tensor = neurons.tensor(`xhat ${i}`, own(word.aXhat + i * SECOND))
       return this.total(`mean ${i}`, tensor, 0, ({ inputs }) =>
         inputs.map((_, t) => g.mul(neurons.normalised(i, t), weight)),
       )
@@ -257,7 +256,7 @@ class Forward {
     return kernel({
       name,
       width: layer.wide ? 2 : 1,
-      words,
+      words: word,
       padded: layer.padded,
       places: neurons.places,
       lower: lowering(this.g, layer.equations.functions),
@@ -265,7 +264,7 @@ class Forward {
       start: this.kept.map(({ leaf, first }) => [leaf, first] as const),
       sections,
       counts: options.counts
-        ? { tensor: { word: Word.Counts, bytes: true }, adds: carried }
+        ? { tensor: { word: word.counts, bytes: true }, adds: carried }
         : undefined,
     })
   }
@@ -296,7 +295,7 @@ function recordedOf({ g, layer }: Neurons, { recorded }: ForwardOptions, { all }
   const { names, steps, whole } = recorded
   const rows = names.length
   const tensor = {
-    ...{ word: Word.Recorded, pixel: { rows: rows * steps }, step: { rows }, whole },
+    ...{ word: word.recorded, pixel: { rows: rows * steps }, step: { rows }, whole },
   }
   const parameters = layer.parameters.map(({ name }) => name)
   return all.flatMap((values, step) => {
@@ -323,14 +322,14 @@ function resultsOf(
   const outputs: Output[] = []
   if (layer.equations.output === 'spike') {
     const tensor = neurons.tensor('masks', {
-      word: Word.Masks,
+      word: word.masks,
       bytes: true,
-      step: { word: Word.PlaneBytes },
+      step: { word: word.planeBytes },
     })
     const masks = results.map(({ args: [mask] }) => mask)
     outputs.push({ kind: 'masks', to: { tensor, step: 0 }, masks, sums })
   } else {
-    const tensor = neurons.tensor('out', bySteps(Word.Out, rows))
+    const tensor = neurons.tensor('out', bySteps(word.out, rows))
     for (const [step, node] of results.entries())
       outputs.push({
         kind: 'store',
@@ -339,7 +338,7 @@ function resultsOf(
       })
   }
   if (options.surrogateOut) {
-    const tensor = neurons.tensor('surrogate', bySteps(Word.SurrogateOut, rows))
+    const tensor = neurons.tensor('surrogate', bySteps(word.surrogateOut, rows))
     for (const [step, input] of inputs.entries()) {
       // What came before the step is given.
       const seeds = new Map<Node, Node | undefined>(inputs.map((one) => [one, undefined]))

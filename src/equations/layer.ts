@@ -1,6 +1,7 @@
 /** A layer of neurons as nodes: what its steps read, compute and leave. */
 
-import { Control, NeuronWord as Word } from '../../assembly/opcodes.js'
+import { Control } from '../../assembly/opcodes.js'
+import { FIRST_LEARNT, neuronWords as word } from '../plan/records/neuron.js'
 import type { Place, Tensor } from './addresses.js'
 import { Wasm } from './code.js'
 import { type Surrogate, tangents } from './derivatives.js'
@@ -56,12 +57,6 @@ export interface Layer {
   readonly wide: boolean
 }
 
-export const words = {
-  pixels: Word.Pixels,
-  channels: Word.C,
-  realChannels: Word.RealC,
-  imagePixels: Word.ImagePixels,
-}
 export const byRow = { rows: 1 }
 export const own = (word: number): Tensor => ({ word, pixel: byRow })
 export const bySteps = (word: number, rows: number): Tensor => ({
@@ -71,7 +66,7 @@ export const bySteps = (word: number, rows: number): Tensor => ({
 })
 
 /** Words of the second current, behind those of the first. */
-export const SECOND = Word.B - Word.A
+export const SECOND = word.b - word.a
 
 export class Neurons {
   readonly g: Graph
@@ -111,8 +106,8 @@ export class Neurons {
   /** What is stored of a parameter. */
   stored({ name, level, learns, offset }: Parameter): Node {
     const place = learns
-      ? { word: Word.Learnt + this.layer.learn.indexOf(name) }
-      : { word: Word.Given, offset }
+      ? { word: FIRST_LEARNT + this.layer.learn.indexOf(name) }
+      : { word: word.given, offset }
     const tensor = this.tensor(`parameter ${name}`, { ...place, image: level === Level.Neuron })
     return this.leaf(`parameter ${name}`, level, { tensor, step: 0 })
   }
@@ -149,12 +144,12 @@ export class Neurons {
   private termPlace(i: number, step: number): Place {
     const at = i * SECOND
     const { still } = this.layer.terms[i]
-    const pixel = { word: Word.APixelBytes + at }
+    const pixel = { word: word.aPixelBytes + at }
     return {
       tensor: this.tensor(`term ${i}`, {
-        word: Word.A + at,
+        word: word.a + at,
         pixel,
-        ...(still ? {} : { step: { word: Word.AStepBytes + at } }),
+        ...(still ? {} : { step: { word: word.aStepBytes + at } }),
       }),
       step: still ? 0 : step,
     }
@@ -169,12 +164,12 @@ export class Neurons {
   }
 
   /** A row of a statistic: of all steps, or of each. */
-  private statistic(i: number, role: string, word: number, step: number): Node {
+  private statistic(i: number, role: string, first: number, step: number): Node {
     const at = i * SECOND
     const { groups } = this.layer.terms[i]
     const tensor = this.tensor(`${role} ${i}`, {
-      word: word + at,
-      ...(groups ? { step: { word: Word.AGroupBytes + at } } : {}),
+      word: first + at,
+      ...(groups ? { step: { word: word.aGroupBytes + at } } : {}),
     })
     const when = groups ? step : 0
     return this.leaf(`${role} ${i} ${when}`, groups ? Level.Neuron : Level.Channel, {
@@ -195,14 +190,14 @@ export class Neurons {
     const parts = terms.map(({ affine }, i) => {
       const value = this.term(i, step)
       if (!affine) return value
-      const scaled = g.mul(value, this.statistic(i, 'scale', Word.AScale, step))
-      return g.add(scaled, this.statistic(i, 'shift', Word.AShift, step))
+      const scaled = g.mul(value, this.statistic(i, 'scale', word.aScale, step))
+      return g.add(scaled, this.statistic(i, 'shift', word.aShift, step))
     })
     if (spikes !== undefined) {
       const tensor = this.tensor('spikes', {
-        word: Word.S,
+        word: word.spikes,
         bytes: true,
-        step: { word: Word.SPlaneBytes },
+        step: { word: word.spikePlaneBytes },
       })
       this.places.set(`spike ${step}`, { tensor, step })
       const bit = g.make('bit', [], { name: `spike ${step}`, level: Level.Neuron })
@@ -215,8 +210,8 @@ export class Neurons {
   /** Normalised values of a step of a term. */
   normalised(i: number, step: number): Node {
     const { g } = this
-    const centred = g.sub(this.term(i, step), this.statistic(i, 'mean', Word.AMean, step))
-    return g.mul(centred, this.statistic(i, 'inverse', Word.AInvStd, step))
+    const centred = g.sub(this.term(i, step), this.statistic(i, 'mean', word.aMean, step))
+    return g.mul(centred, this.statistic(i, 'inverse', word.aInvStd, step))
   }
 
   get first(): Node[] {

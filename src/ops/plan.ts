@@ -1,6 +1,6 @@
 /** An op that is planned: its memory, and who runs it. */
 
-import { Control, Op } from '../../assembly/opcodes.js'
+import { Control } from '../../assembly/opcodes.js'
 import { checkInteger, describe, expect, SpikewasmError } from '../errors.js'
 import type * as host from '../host.js'
 import { layOut } from '../plan/encode.js'
@@ -135,7 +135,7 @@ export class OpPlan implements PlanInfo {
     this.opName = op.replace(/^ops\./, '')
     this.threads = threads
     this.algorithm = planned.algorithm
-    this.kernels = calls ? [calls.name] : records.map((record) => Op[record.op])
+    this.kernels = calls ? [calls.name] : records.map(({ name }) => name)
     this.bytes = scratchAt + threads * scratchBytes + 64
     this.#memory = new PlanMemory(op, this.bytes, threads > 1 || engine === 'debug')
     const { bytes, programs } = laid.encode()

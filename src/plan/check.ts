@@ -1,6 +1,5 @@
 /** A check of plans: no record reads what no record before it has written. */
 
-import { Op } from '../../assembly/opcodes.js'
 import type { Graph } from '../graph/trace.js'
 import { labelOf } from '../nn/layers/kinds.js'
 import type { PlannedProgram, PlannedRecord, Section } from './program.js'
@@ -70,7 +69,7 @@ function problem(
 
 const quote = ({ name }: Buffer): string => JSON.stringify(name)
 
-function title({ op, layer }: PlannedRecord, graph?: Pick<Graph, 'nodes'>): string {
+function title({ name, layer }: PlannedRecord, graph?: Pick<Graph, 'nodes'>): string {
   const node = graph?.nodes[layer]
-  return node ? `${Op[op]} of ${node.name || 'network'}, ${labelOf(node)}` : Op[op]
+  return node ? `${name} of ${node.name || 'network'}, ${labelOf(node)}` : name
 }

@@ -1,10 +1,10 @@
 /** Programs as text and as data: what runs in which order, and what it does to which memory. */
 
-import { Control, Op } from '../../assembly/opcodes.js'
+import { Control } from '../../assembly/opcodes.js'
 import { labelOf } from '../nn/layers/kinds.js'
 import type { Plan } from './plan.js'
 import type { Condition, PlannedRecord, Section } from './program.js'
-import { type Access, type AnyFields, accesses, type Schema } from './records/schema.js'
+import { type Access, type AnyFields, accesses, type Entry, type Schema } from './records/schema.js'
 import { type Buffer, buffersOf } from './words.js'
 
 /** A buffer as one record uses it. */
@@ -96,12 +96,12 @@ function livesOf(sections: readonly Section[]): Lives {
 
 function recordJson(plan: Plan, record: PlannedRecord, index: number, lives: Lives): PrintedRecord {
   const node = plan.options.graph.nodes[record.layer]
-  const { op, phase, units, groups, scratch, condition } = record
+  const { name, phase, units, groups, scratch, condition } = record
   return {
     index,
     phase,
     layer: node ? { index: node.index, name: node.name, kind: labelOf(node) } : null,
-    operation: Op[op],
+    operation: name,
     condition: conditionJson(condition),
     units,
     groups,
@@ -146,7 +146,7 @@ function* controlWords(
     const { use, entry } = schema[name]
     if (use === 'entries')
       for (const [i, of] of (value as AnyFields[]).entries())
-        yield* controlWords(entry as Schema, of, `${within}${name}[${i}].`)
+        yield* controlWords((entry as Entry).schema, of, `${within}${name}[${i}].`)
     else if (use === 'reads' && typeof value === 'number')
       yield {
         field: within + name,
@@ -164,7 +164,7 @@ function numbersOf({ schema, fields }: PlannedRecord): Record<string, number | b
   for (const [name, value] of Object.entries(fields)) {
     if (value === undefined) continue
     const { use } = schema[name]
-    if (use === 'number' || use === 'float' || use === 'flag')
+    if (use === 'number' || use === 'size' || use === 'float' || use === 'flag')
       numbers[name] = value as number | boolean
   }
   return numbers

@@ -1,6 +1,6 @@
 /** A program while it is planned: records that read and write buffers, in sections that repeat. */
 
-import { type Op, Rec } from '../../assembly/opcodes.js'
+import { Rec } from '../../assembly/opcodes.js'
 import type { KernelSet } from '../equations/kernel-set.js'
 import { expect } from '../errors.js'
 import { roundUp } from '../round-up.js'
@@ -27,8 +27,7 @@ export type Phase = 'forward' | 'backward' | 'update'
 /** Always, in calls of the step mask, in all calls but the first, or when a u32 is not 0. */
 export type Condition = 'always' | 'stepMask' | 'later' | Reference
 
-export interface PlannedRecord {
-  readonly op: Op
+export interface PlannedRecord extends RecordKind {
   readonly units: number
   /**
    * Equal parts of the units, each of which runs through the images (or whatever the units are):
@@ -36,7 +35,6 @@ export interface PlannedRecord {
    */
   readonly groups: number
   readonly words: Words
-  readonly schema: Schema
   /** What the words are made of, by the schema's names. */
   readonly fields: AnyFields
   /** Index into the graph's nodes, or `Rec.NoLayer`. */
@@ -186,21 +184,22 @@ export class ProgramBuilder {
 
   /** Adds a record. `scratch`: bytes for each worker; `groups`: see `PlannedRecord`. */
   emit<S extends Schema>(
-    { op, schema }: RecordKind<S>,
+    kind: RecordKind<S>,
     units: number,
     given: Fields<S>,
     { scratch = 0, groups = 1 }: { scratch?: number; groups?: number } = {},
   ): void {
     if (units % groups !== 0 || groups >= 2 ** (32 - Rec.GroupShift))
-      throw new Error(`operation ${op}: ${units} units cannot be ${groups} equal groups`)
+      throw new Error(`${kind.name}: ${units} units cannot be ${groups} equal groups`)
     const { placeOf } = this
+    const { schema } = kind
     const fields = placeOf ? withPlaces(schema, given, placeOf) : given
     const words = wordsOf(schema, fields, (buffer) => this.touch(buffer))
     this.countEntries(words)
     const { layer, phase, condition } = this
     if (typeof condition === 'object') this.touch(condition.buffer)
     this.clock++
-    const made = { op, schema, fields: fields as AnyFields, words, units, groups, scratch }
+    const made = { ...kind, fields: fields as AnyFields, words, units, groups, scratch }
     this.section.records.push({ ...made, layer, phase, condition })
   }
 

@@ -7,55 +7,11 @@
  * it could, never the other way round: a wait for others costs more than it may gain.
  */
 
-import { Op } from '../../assembly/opcodes.js'
 import type { PlannedRecord, Section } from './program.js'
 import { type AnyFields, accesses } from './records/schema.js'
 
-/**
- * Nanoseconds of one multiplication and addition of the dense product. On spikes most of them are
- * left out, so that one costs less.
- */
-const PRODUCT_NS: { readonly [O in Op]?: number } = {
-  [Op.ConvDense]: 0.03,
-  [Op.ConvNarrow]: 0.01,
-  [Op.ConvInputGradient]: 0.03,
-  [Op.ConvWeightGradient]: 0.03,
-  [Op.NarrowWeightGradient]: 0.03,
-  [Op.SpikeConv]: 0.006,
-  [Op.SpikeForward]: 0.006,
-  [Op.SpikeForwardBytes]: 0.006,
-  [Op.WinogradInputGradient]: 0.01,
-  [Op.WinogradWeightGradient]: 0.01,
-  [Op.ListWeightGradient]: 0.006,
-  [Op.PatternWeightGradient]: 0.006,
-  [Op.WinogradStrideGradient]: 0.02,
-  [Op.GroupedForward]: 0.03,
-  [Op.GroupedSpikes]: 0.01,
-  [Op.GroupedInputGradient]: 0.03,
-  [Op.GroupedWeightGradient]: 0.03,
-}
-/** Nanoseconds of a byte that a record reads or writes, for operations that do more than copy. */
-const BYTE_NS: { readonly [O in Op]?: number } = {
-  [Op.Neuron]: 0.05,
-  [Op.NeuronBackwardTime]: 0.05,
-  [Op.Recurrent]: 0.15,
-  [Op.RecurrentBackward]: 0.3,
-  [Op.RecurrentGradient]: 0.5,
-  [Op.SpikeLists]: 0.05,
-  [Op.RateLists]: 0.06,
-  [Op.PatternLists]: 0.06,
-  [Op.Materialise]: 0.05,
-  [Op.MaxPool]: 0.5,
-  [Op.MaxPoolBackward]: 0.2,
-}
+/** Nanoseconds of a byte that a record copies. */
 const COPY_NS = 0.02
-/** Of a parameter in a record of the optimizer, which reads and writes a few arrays. */
-const UPDATE_NS: { readonly [O in Op]?: number } = {
-  [Op.Sgd]: 0.5,
-  [Op.Adam]: 0.9,
-  [Op.SquaredNorm]: 0.2,
-  [Op.Blend]: 0.3,
-}
 
 /** What waking workers and hearing from them takes at least, and what each of them adds. */
 const WAKE_NS = 150_000
@@ -73,21 +29,15 @@ const shared = new Set(['parameters', 'gradients', 'optimizer', 'statistics'])
 const numberOf = (fields: AnyFields, name: string): number => (fields[name] as number) ?? 1
 
 /** Products of a convolution over all images and steps, were all its inputs to count. */
-function productsOf({ fields, op }: PlannedRecord): number {
+function productsOf({ fields, work: { taps } }: PlannedRecord): number {
   const of = (name: string): number => numberOf(fields, name)
-  const images = of('images') * of('steps')
-  // Winograd's records know one size: kernels of 3×3, with stride 1 that keep the input's.
-  if (op === Op.WinogradInputGradient || op === Op.WinogradWeightGradient)
-    return images * of('inH') * of('inW') * of('inC') * of('outC') * 9
-  if (op === Op.WinogradStrideGradient)
-    return images * of('outH') * of('outW') * of('inC') * of('outC') * 9
+  const pixels = 'outH' in fields ? of('outH') * of('outW') : of('inH') * of('inW')
+  const kernel = taps ?? of('kernelH') * of('kernelW')
   const rows =
-    'groupIn' in fields || !('kRows' in fields)
-      ? of('kernelH') *
-        of('kernelW') *
-        (fields.depthwise ? 1 : 'groupIn' in fields ? of('groupIn') : of('inC'))
+    'groupIn' in fields || taps !== undefined || !('kRows' in fields)
+      ? kernel * (fields.depthwise ? 1 : 'groupIn' in fields ? of('groupIn') : of('inC'))
       : of('kRows')
-  return images * of('outH') * of('outW') * of('outC') * rows
+  return of('images') * of('steps') * pixels * of('outC') * rows
 }
 
 /** Bytes of the buffers that a record has to itself. */
@@ -100,14 +50,13 @@ function bytesOf({ schema, fields }: PlannedRecord): number {
 
 /** About how many nanoseconds one worker takes for all units of a record. */
 export function workOf(record: PlannedRecord): number {
-  const { op, fields } = record
-  const product = PRODUCT_NS[op]
+  const { product, parameter, byte = COPY_NS } = record.work
   const work =
     product !== undefined
       ? product * productsOf(record)
-      : op in UPDATE_NS
-        ? (UPDATE_NS[op] as number) * numberOf(fields, 'count')
-        : (BYTE_NS[op] ?? COPY_NS) * bytesOf(record)
+      : parameter !== undefined
+        ? parameter * numberOf(record.fields, 'count')
+        : byte * bytesOf(record)
   // Of two kernels that a program may choose from, one runs.
   return typeof record.condition === 'object' ? work / 2 : work
 }

@@ -5,7 +5,7 @@
 
 import type { Kernels } from '../equations/kernel-set.js'
 import type { Buffer } from '../plan/words.js'
-import type { RawTime } from './record-times.js'
+import type { RecordTime } from './record-times.js'
 
 /** Arguments of the engine's `run` besides the worker's number. */
 export interface RunArguments {
@@ -35,7 +35,7 @@ export interface Executor {
   /** Settled when it can run; rejects when it never can. Absent where that shows at once. */
   readonly ready?: Promise<unknown>
   /** Times the records of a program one by one, where they cannot run on the calling thread. */
-  time?(run: RunArguments): Promise<readonly RawTime[]>
+  time?(run: RunArguments): Promise<readonly RecordTime[]>
   /** Where programs run in a memory of their own. */
   readonly mirror?: Mirror
 }

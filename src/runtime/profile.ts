@@ -1,6 +1,5 @@
 /** Where a program's time goes: its records run one by one on this thread, each timed. */
 
-import { Op } from '../../assembly/opcodes.js'
 import type { Kernels } from '../equations/kernel-set.js'
 import { checkInteger } from '../errors.js'
 import type * as host from '../host.js'
@@ -9,7 +8,7 @@ import type { Phase } from '../plan/program.js'
 import { programOf } from './arena.js'
 import { instantiateEngine } from './load.js'
 import { layerName } from './non-finite.js'
-import { type RawTime, timeRecords } from './record-times.js'
+import { type RecordTime, timeRecords } from './record-times.js'
 import { withoutTrace } from './results.js'
 import type { Session } from './session.js'
 import { expectTrained } from './shown.js'
@@ -28,20 +27,6 @@ export interface OperationTime {
   readonly milliseconds: number
 }
 
-/** One run of one record. */
-export interface RecordTime {
-  readonly op: string
-  /** Index of the layer in the graph. */
-  readonly layer: number
-  /** Index in the program. */
-  readonly record: number
-  /** How many records stand before it, repetitions and skipped records included. */
-  readonly place: number
-  readonly milliseconds: number
-}
-
-const named = ({ op, ...time }: RawTime): RecordTime => ({ op: Op[op], ...time })
-
 /** Runs a whole program once. Results are the same as those of an ordinary run. */
 export function profileProgram(
   module: host.WasmModule,
@@ -52,7 +37,7 @@ export function profileProgram(
 ): RecordTime[] {
   const engine = instantiateEngine(module, memory)
   engine.take(kernels)
-  return timeRecords(engine.execute, memory, program, scratch).map(named)
+  return timeRecords(engine.execute, memory, program, scratch)
 }
 
 /**
@@ -74,10 +59,10 @@ export function medianTimes(runs: readonly (readonly RecordTime[])[]): RecordTim
     .sort((a, b) => a.place - b.place)
 }
 
-async function timed(session: Session): Promise<RecordTime[]> {
+async function timed(session: Session): Promise<readonly RecordTime[]> {
   const { executor, plan } = session
   const run = session.runOf('train')
-  if (executor.time) return (await executor.time(run)).map(named)
+  if (executor.time) return executor.time(run)
   const module = await session.engine
   const memory = session.memory as host.WasmMemory
   const { address } = programOf(session, 'train')
@@ -92,13 +77,13 @@ export async function profileStep(session: Session, repeats: number): Promise<Op
   checkInteger('profile.repeats', repeats, 1, MOST_REPEATS)
   const { records } = programOf(session, 'train')
   expectTrained(session, 'profile')
-  const runs: RecordTime[][] = []
+  const runs: (readonly RecordTime[])[] = []
   await withoutTrace(session, async () => {
     for (let i = 0; i < repeats; i++) runs.push(await timed(session))
   })
   const workers = session.workersOf('train')
-  return medianTimes(runs).map(({ op, layer, record, milliseconds }) => ({
-    op,
+  return medianTimes(runs).map(({ layer, record, milliseconds }) => ({
+    op: records[record].name,
     layer: layerName(session, layer),
     phase: records[record].phase,
     workers,

@@ -3,9 +3,8 @@
 import { Control, ProgramWord, Rec, SectionWord, When } from '../../assembly/opcodes.js'
 import type * as host from '../host.js'
 
-/** One run of one record, its operation as a number. */
-export interface RawTime {
-  readonly op: number
+/** One run of one record. */
+export interface RecordTime {
   /** Index of the layer in the graph. */
   readonly layer: number
   /** Index in the program. */
@@ -21,7 +20,7 @@ export function timeRecords(
   { buffer }: host.WasmMemory,
   program: number,
   scratch: number,
-): RawTime[] {
+): RecordTime[] {
   const words = new DataView(buffer)
   const word = (address: number): number => words.getUint32(address, true)
   const isWanted = (condition: number, t: number, steps: number): boolean => {
@@ -31,7 +30,7 @@ export function timeRecords(
     if (condition === When.Later) return t > 0
     return word(condition) !== 0
   }
-  const times: RawTime[] = []
+  const times: RecordTime[] = []
   const sections = word(program + ProgramWord.Sections * 4)
   let place = -1
   for (let s = 0; s < sections; s++) {
@@ -48,7 +47,6 @@ export function timeRecords(
         for (let unit = 0; unit < word(record + Rec.Units * 4); unit++)
           execute(record, unit, t, scratch)
         times.push({
-          op: word(record + Rec.Op * 4) & Rec.OpMask,
           layer: word(record + Rec.Layer * 4),
           record: of(SectionWord.Index) + i,
           place,

@@ -1,8 +1,9 @@
 /** What evaluation counts of inputs, and spikes that are recorded, against loops over everything. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Control, SourceWord } from '../../assembly/opcodes.js'
+import { Control } from '../../assembly/opcodes.js'
 import { activeFloats, activeSpikes, recordSpikes } from '../../src/plan/records/active.js'
+import { source } from '../../src/plan/records/spikes.js'
 import { TestEngine, testRandom, variants } from '../support/engine.js'
 import { putRecord } from '../support/records.js'
 
@@ -120,9 +121,9 @@ each('spikes, through windows too', (random, engine, what) => {
         if (random() < rate) masks[(t >> 3) * planeBytes + i] |= 1 << (t & 7)
     return masks
   })
-  const table = engine.alloc(count * SourceWord.Bytes)
+  const table = engine.alloc(count * source.bytes)
   for (const [i, masks] of sources.entries())
-    engine.writeWords(table + i * SourceWord.Bytes, { [SourceWord.Masks]: engine.putBytes(masks) })
+    engine.writeFields(table + i * source.bytes, source.schema, { masks: engine.putBytes(masks) })
   const per = integer(random, 1, H * W)
   const units = Math.ceil((H * W) / per)
   const valid = setValid(random, engine, images)

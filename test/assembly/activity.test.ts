@@ -3,8 +3,8 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { MaterialiseWord, Op, TermWord } from '../../assembly/opcodes.js'
-import { f32, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
+import { materialise, term } from '../../src/plan/records/activity.js'
+import { type Fields, f32, TestEngine, testRandom, variants } from '../support/engine.js'
 
 const base = Number(process.env.SPIKEWASM_TEST_SEED ?? 0)
 const CASES = 60
@@ -43,7 +43,7 @@ interface Window {
 interface Term {
   window: Window
   scale: number
-  words: Words
+  words: Fields
   value(pixel: number, step: number, c: number): number
 }
 
@@ -66,17 +66,17 @@ function makeWindow(random: Random, { H, W }: Shape): Window {
   }
 }
 
-function windowWords({ sourceH, sourceW, kernel, stride, pad }: Window, scale: number): Words {
+function windowWords({ sourceH, sourceW, kernel, stride, pad }: Window, scale: number): Fields {
   return {
-    [TermWord.Scale]: f32(scale),
-    [TermWord.SourceH]: sourceH,
-    [TermWord.SourceW]: sourceW,
-    [TermWord.KernelH]: kernel[0],
-    [TermWord.KernelW]: kernel[1],
-    [TermWord.StrideH]: stride[0],
-    [TermWord.StrideW]: stride[1],
-    [TermWord.PadH]: pad[0],
-    [TermWord.PadW]: pad[1],
+    scale: f32(scale),
+    sourceH,
+    sourceW,
+    kernelH: kernel[0],
+    kernelW: kernel[1],
+    strideH: stride[0],
+    strideW: stride[1],
+    padH: pad[0],
+    padW: pad[1],
   }
 }
 
@@ -103,11 +103,11 @@ function makeSpikes(engine: TestEngine, random: Random, s: Shape): Term {
     scale,
     words: {
       ...windowWords(window, scale),
-      [TermWord.Kind]: 1,
-      [TermWord.Address]: engine.putBytes(masks),
-      [TermWord.Counts]: engine.putBytes(counts),
-      [TermWord.PlaneBytes]: planeBytes,
-      [TermWord.Channels]: s.C,
+      kind: 1,
+      address: engine.putBytes(masks),
+      counts: engine.putBytes(counts),
+      planeBytes,
+      channels: s.C,
     },
     value: (pixel, step, c) => spike(pixel * s.C + c, step - s.t),
   }
@@ -134,17 +134,17 @@ function makeFloats(engine: TestEngine, random: Random, s: Shape): Term {
     scale,
     words: {
       ...windowWords(window, scale),
-      [TermWord.Kind]: 0,
-      [TermWord.Address]: input ? engine.putInts([address]) : address,
-      [TermWord.Indirect]: input ? 1 : 0,
-      [TermWord.PixelBytes]: steps * channels * 4,
-      [TermWord.StepBytes]: steps > 1 ? channels * 4 : 0,
-      [TermWord.LoopBytes]: s.mode === 'loop' && input && steps > 1 ? channels * 4 : 0,
-      [TermWord.Steps]: steps,
-      [TermWord.ScaleVector]: affine ? engine.putFloats(scales) : 0,
-      [TermWord.ShiftVector]: affine ? engine.putFloats(shifts) : 0,
-      [TermWord.GroupBytes]: groups > 1 ? channels * 4 : 0,
-      [TermWord.Channels]: channels,
+      kind: 0,
+      address: input ? engine.putInts([address]) : address,
+      indirect: input ? 1 : 0,
+      pixelBytes: steps * channels * 4,
+      stepBytes: steps > 1 ? channels * 4 : 0,
+      loopBytes: s.mode === 'loop' && input && steps > 1 ? channels * 4 : 0,
+      steps,
+      scaleVector: affine ? engine.putFloats(scales) : 0,
+      shiftVector: affine ? engine.putFloats(shifts) : 0,
+      groupBytes: groups > 1 ? channels * 4 : 0,
+      channels,
     },
     value: (pixel, step, c) => {
       if (c >= channels) return 0
@@ -205,26 +205,26 @@ for (const variant of variants) {
       const terms = kinds.map((kind) =>
         (kind === 'spikes' ? makeSpikes : makeFloats)(engine, random, shape),
       )
-      const table = engine.alloc(count * TermWord.Bytes, 0)
+      const table = engine.alloc(count * term.bytes, 0)
       for (const [i, { words }] of terms.entries())
-        engine.writeWords(table + i * TermWord.Bytes, words)
+        engine.writeFields(table + i * term.bytes, term.schema, words)
       const pixels = images * H * W
       const pixelsPerUnit = integer(random, 1, pixels)
       const result = engine.alloc(pixels * T * C * 4, NAN)
-      const record = engine.record(Op.Materialise, Math.ceil(pixels / pixelsPerUnit), {
-        [MaterialiseWord.Out]: result,
-        [MaterialiseWord.Images]: images,
-        [MaterialiseWord.H]: H,
-        [MaterialiseWord.W]: W,
-        [MaterialiseWord.C]: C,
+      const record = engine.record(materialise, Math.ceil(pixels / pixelsPerUnit), {
+        out: result,
+        images,
+        height: H,
+        width: W,
+        channels: C,
         // A mean has one row per pixel whatever T says.
-        [MaterialiseWord.T]: mode === 'mean' ? totalSteps : T,
-        [MaterialiseWord.PixelsPerUnit]: pixelsPerUnit,
-        [MaterialiseWord.Terms]: table,
-        [MaterialiseWord.TermCount]: count,
-        [MaterialiseWord.Mean]: mode === 'mean' ? 1 : 0,
-        [MaterialiseWord.TotalSteps]: totalSteps,
-        [MaterialiseWord.MostCounted]: one(random, [1, 3, 257]),
+        steps: mode === 'mean' ? totalSteps : T,
+        pixelsPerUnit,
+        terms: table,
+        termCount: count,
+        mean: mode === 'mean' ? 1 : 0,
+        totalSteps,
+        mostCounted: one(random, [1, 3, 257]),
       })
       engine.run(record, engine.alloc(0), shape.t)
       const message = `${JSON.stringify(shape)} seed ${seed}`
@@ -264,35 +264,36 @@ for (const variant of variants)
       for (const C of [4, 8, 20]) {
         const engine = new TestEngine(variant)
         const counts = engine.putBytes(new Uint8Array(h * w * C).fill(255))
-        const term = engine.alloc(TermWord.Bytes, 0)
-        engine.writeWords(term, {
-          [TermWord.Kind]: 1,
-          [TermWord.Counts]: counts,
-          [TermWord.Scale]: f32(1 / (h * w)),
-          [TermWord.SourceH]: h,
-          [TermWord.SourceW]: w,
-          [TermWord.KernelH]: h,
-          [TermWord.KernelW]: w,
-          [TermWord.StrideH]: h,
-          [TermWord.StrideW]: w,
-          [TermWord.Channels]: C,
-        })
+        const table = engine.table(term, [
+          {
+            kind: 1,
+            counts,
+            scale: f32(1 / (h * w)),
+            sourceH: h,
+            sourceW: w,
+            kernelH: h,
+            kernelW: w,
+            strideH: h,
+            strideW: w,
+            channels: C,
+          },
+        ])
         const out = engine.alloc(C * 4, NAN)
         const words = {
-          [MaterialiseWord.Out]: out,
-          [MaterialiseWord.Images]: 1,
-          [MaterialiseWord.H]: 1,
-          [MaterialiseWord.W]: 1,
-          [MaterialiseWord.C]: C,
-          [MaterialiseWord.T]: 255,
-          [MaterialiseWord.PixelsPerUnit]: 1,
-          [MaterialiseWord.Terms]: term,
-          [MaterialiseWord.TermCount]: 1,
-          [MaterialiseWord.Mean]: 1,
-          [MaterialiseWord.TotalSteps]: 255,
-          [MaterialiseWord.MostCounted]: 257,
+          out,
+          images: 1,
+          height: 1,
+          width: 1,
+          channels: C,
+          steps: 255,
+          pixelsPerUnit: 1,
+          terms: table,
+          termCount: 1,
+          mean: 1,
+          totalSteps: 255,
+          mostCounted: 257,
         }
-        engine.run(engine.record(Op.Materialise, 1, words), engine.alloc(0))
+        engine.run(engine.record(materialise, 1, words), engine.alloc(0))
         engine.checkGuards()
         for (const mean of engine.floats(out, C))
           assert.ok(Math.abs(mean - 1) < 1e-5, `${h}×${w}×${C}: ${mean}`)

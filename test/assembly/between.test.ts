@@ -4,7 +4,6 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { JoinPart } from '../../assembly/opcodes.js'
 import { groupNormBackScratch, groupNormScratch } from '../../src/plan/group-norm.js'
 import { groupNorm, groupNormBackward } from '../../src/plan/records/group-norm.js'
 import { adaptivePool, adaptivePoolBackward } from '../../src/plan/records/pool.js'
@@ -14,6 +13,7 @@ import {
   join,
   joinSpikes,
   scaled,
+  spikePart,
   split,
 } from '../../src/plan/records/signals.js'
 import { TestEngine, testRandom, variants } from '../support/engine.js'
@@ -349,15 +349,15 @@ function makeJoin(random: Random) {
 each('floats side by side, and apart again', (random, engine, what) => {
   const { images, T, pixels, parts, C, place } = makeJoin(random)
   const tensors = parts.map((p) => numbers(random, images * p.pixels * p.rows * p.stored))
-  const table = engine.alloc(parts.length * JoinPart.Bytes)
+  const table = engine.alloc(parts.length * spikePart.bytes)
   for (const [i, { channels, pixels, stored, rows, offset }] of parts.entries())
-    engine.writeWords(table + i * JoinPart.Bytes, {
-      [JoinPart.From]: engine.putFloats(tensors[i]),
-      [JoinPart.Pixels]: pixels,
-      [JoinPart.C]: stored,
-      [JoinPart.Channels]: channels,
-      [JoinPart.Rows]: rows,
-      [JoinPart.Offset]: offset,
+    engine.writeFields(table + i * spikePart.bytes, spikePart.schema, {
+      from: engine.putFloats(tensors[i]),
+      pixels,
+      stored,
+      channels,
+      rows,
+      offset,
     })
   const size = images * pixels * T * C
   const out = engine.alloc(size * 4)
@@ -394,17 +394,17 @@ each('spikes side by side', (random, engine, what) => {
       Uint8Array.from(list(count, () => integer(random, 0, 255)))
     return { size, masks: bytes(planes * size), counts: bytes(size) }
   })
-  const table = engine.alloc(parts.length * JoinPart.Bytes)
+  const table = engine.alloc(parts.length * spikePart.bytes)
   for (const [i, { channels, pixels, stored, offset }] of parts.entries())
-    engine.writeWords(table + i * JoinPart.Bytes, {
-      [JoinPart.From]: engine.putBytes(tensors[i].masks),
-      [JoinPart.Pixels]: pixels,
-      [JoinPart.C]: stored,
-      [JoinPart.Channels]: channels,
-      [JoinPart.Rows]: T,
-      [JoinPart.Offset]: offset,
-      [JoinPart.PlaneBytes]: tensors[i].size,
-      [JoinPart.Counts]: engine.putBytes(tensors[i].counts),
+    engine.writeFields(table + i * spikePart.bytes, spikePart.schema, {
+      from: engine.putBytes(tensors[i].masks),
+      pixels,
+      stored,
+      channels,
+      rows: T,
+      offset,
+      planeBytes: tensors[i].size,
+      counts: engine.putBytes(tensors[i].counts),
     })
   const size = images * pixels * C
   const out = engine.alloc(planes * size)

@@ -1,7 +1,7 @@
 /** The choice between kernels by spikes, of one call and of calls whose spikes add up. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { ChooseWord, Op, SpikeSumWord } from '../../assembly/opcodes.js'
+import { choose, spikeSum } from '../../src/plan/records/choose.js'
 import { TestEngine, testRandom, variants } from '../support/engine.js'
 
 const seed = Number(process.env.SEED ?? 29)
@@ -21,19 +21,19 @@ for (const variant of variants)
       const calls = callSteps > 0 ? (t + callSteps) / callSteps : 1
       // Often right at the border.
       const limit = Math.min(2 ** 32 - 1, Math.max(0, Math.floor(spikes / calls) + below(3) - 1))
-      const table = engine.alloc(sources.length * SpikeSumWord.Bytes)
+      const table = engine.alloc(sources.length * spikeSum.bytes)
       for (const [i, sums] of sources.entries())
-        engine.writeWords(table + i * SpikeSumWord.Bytes, {
-          [SpikeSumWord.Sums]: engine.putInts(sums),
-          [SpikeSumWord.Units]: sums.length,
+        engine.writeFields(table + i * spikeSum.bytes, spikeSum.schema, {
+          sums: engine.putInts(sums),
+          units: sums.length,
         })
       const out = engine.alloc(8)
-      const record = engine.record(Op.Choose, 1, {
-        [ChooseWord.Out]: out,
-        [ChooseWord.Sources]: table,
-        [ChooseWord.SourceCount]: sources.length,
-        [ChooseWord.Limit]: limit,
-        [ChooseWord.CallSteps]: callSteps,
+      const record = engine.record(choose, 1, {
+        out,
+        sources: table,
+        sourceCount: sources.length,
+        limit,
+        callSteps,
       })
       engine.run(record, engine.alloc(0), t)
       const few = spikes <= limit * calls ? 1 : 0

@@ -5,8 +5,17 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { ConvWord, GroupedWord, Op } from '../../assembly/opcodes.js'
-import { f32, isFor, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
+import {
+  groupedExpand,
+  groupedExtract,
+  groupedForward,
+  groupedInputGradient,
+  groupedSpikes,
+  groupedTranspose,
+  groupedWeightGradient,
+} from '../../src/plan/records/grouped.js'
+import type { RecordKind } from '../../src/plan/records/schema.js'
+import { type Fields, f32, isFor, TestEngine, testRandom, variants } from '../support/engine.js'
 
 const base = Number(process.env.SPIKEWASM_TEST_SEED ?? 0)
 const CASES = 80
@@ -228,39 +237,39 @@ function weightGradientReference(s: Shape, data: Data): Float64Array {
   return out
 }
 
-function shapeWords(s: Shape): Words {
+function shapeWords(s: Shape): Fields {
   return {
-    [ConvWord.Images]: s.images,
-    [ConvWord.T]: s.T,
-    [ConvWord.InH]: s.inH,
-    [ConvWord.InW]: s.inW,
-    [ConvWord.InC]: s.inC,
-    [ConvWord.OutH]: s.outH,
-    [ConvWord.OutW]: s.outW,
-    [ConvWord.OutC]: s.outC,
-    [ConvWord.KernelH]: s.kernelH,
-    [ConvWord.KernelW]: s.kernelW,
-    [ConvWord.StrideH]: s.strideH,
-    [ConvWord.StrideW]: s.strideW,
-    [ConvWord.PadH]: s.padH,
-    [ConvWord.PadW]: s.padW,
-    [GroupedWord.Groups]: s.groups,
-    [GroupedWord.GroupIn]: s.groupIn,
-    [GroupedWord.GroupOut]: s.groupOut,
-    [GroupedWord.Depthwise]: s.depthwise ? 1 : 0,
-    [GroupedWord.RowsPerUnit]: s.rowsPerUnit,
+    images: s.images,
+    steps: s.T,
+    inH: s.inH,
+    inW: s.inW,
+    inC: s.inC,
+    outH: s.outH,
+    outW: s.outW,
+    outC: s.outC,
+    kernelH: s.kernelH,
+    kernelW: s.kernelW,
+    strideH: s.strideH,
+    strideW: s.strideW,
+    padH: s.padH,
+    padW: s.padW,
+    groups: s.groups,
+    groupIn: s.groupIn,
+    groupOut: s.groupOut,
+    depthwise: s.depthwise ? 1 : 0,
+    rowsPerUnit: s.rowsPerUnit,
   }
 }
 
-function inputWords(engine: TestEngine, s: Shape, data: Data): Words {
+function inputWords(engine: TestEngine, s: Shape, data: Data): Fields {
   const row = s.inC * 4
   const address = engine.putFloats(data.input)
   return {
-    [GroupedWord.In]: s.indirect ? engine.putInts([address]) : address,
-    [GroupedWord.InIndirect]: s.indirect ? 1 : 0,
-    [GroupedWord.InPixelBytes]: s.loops * inputSteps(s) * row,
-    [GroupedWord.InStepBytes]: s.fixed ? 0 : row,
-    [GroupedWord.InLoopBytes]: s.loops > 1 ? inputSteps(s) * row : 0,
+    in: s.indirect ? engine.putInts([address]) : address,
+    inIndirect: s.indirect ? 1 : 0,
+    inPixelBytes: s.loops * inputSteps(s) * row,
+    inStepBytes: s.fixed ? 0 : row,
+    inLoopBytes: s.loops > 1 ? inputSteps(s) * row : 0,
   }
 }
 
@@ -280,14 +289,14 @@ const shuffled =
 /** Runs every unit of a record with scratch that holds garbage. */
 function execute(
   engine: TestEngine,
-  op: Op,
+  kind: RecordKind,
   units: number,
-  words: Words,
+  words: Fields,
   scratchBytes: number,
   order: Order,
   t = 0,
 ): void {
-  const record = engine.record(op, units, words)
+  const record = engine.recordOf(kind, units, words)
   const scratch = engine.alloc(scratchBytes, NAN)
   for (const unit of order(units)) {
     engine.bytes(scratch, scratchBytes).fill(NAN)
@@ -306,12 +315,12 @@ const runForward: Run = (engine, s, data, order) => {
   const words = {
     ...shapeWords(s),
     ...inputWords(engine, s, data),
-    [GroupedWord.Out]: out,
-    [GroupedWord.Weight]: engine.putFloats(data.weight),
-    [GroupedWord.Bias]: putBias(engine, s, data),
+    out,
+    weight: engine.putFloats(data.weight),
+    bias: putBias(engine, s, data),
   }
   const units = s.images * Math.ceil(s.outH / s.rowsPerUnit)
-  execute(engine, Op.GroupedForward, units, words, 192 + 8 * taps(s) * s.groupIn, order, s.t)
+  execute(engine, groupedForward, units, words, 192 + 8 * taps(s) * s.groupIn, order, s.t)
   return engine.floats(out, count)
 }
 
@@ -320,14 +329,14 @@ const runSpikes: Run = (engine, s, data, order) => {
   const out = engine.alloc(count * 4, NAN)
   const words = {
     ...shapeWords(s),
-    [GroupedWord.Masks]: engine.putBytes(data.masks),
-    [GroupedWord.PlaneBytes]: s.images * s.inH * s.inW * s.inC,
-    [GroupedWord.Out]: out,
-    [GroupedWord.Weight]: engine.putFloats(data.weight),
-    [GroupedWord.Bias]: putBias(engine, s, data),
+    masks: engine.putBytes(data.masks),
+    planeBytes: s.images * s.inH * s.inW * s.inC,
+    out,
+    weight: engine.putFloats(data.weight),
+    bias: putBias(engine, s, data),
   }
   const units = s.images * Math.ceil(s.outH / s.rowsPerUnit)
-  execute(engine, Op.GroupedSpikes, units, words, 1216 + 16 * taps(s) * s.groupIn, order)
+  execute(engine, groupedSpikes, units, words, 1216 + 16 * taps(s) * s.groupIn, order)
   return engine.floats(out, count)
 }
 
@@ -337,14 +346,14 @@ const runInputGradient: Run = (engine, s, data, order) => {
   const transposed = s.groups * taps(s) * s.groupOut * up(s.groupIn, 4)
   const words = {
     ...shapeWords(s),
-    [GroupedWord.Out]: out,
-    [GroupedWord.Delta]: engine.putFloats(data.delta),
-    [GroupedWord.Weight]: engine.putFloats(data.weight),
-    [GroupedWord.Transposed]: s.depthwise ? 0 : engine.alloc(transposed * 4, NAN),
+    out,
+    delta: engine.putFloats(data.delta),
+    weight: engine.putFloats(data.weight),
+    transposed: s.depthwise ? 0 : engine.alloc(transposed * 4, NAN),
   }
-  if (!s.depthwise) execute(engine, Op.GroupedTranspose, s.groups, words, 0, order)
+  if (!s.depthwise) execute(engine, groupedTranspose, s.groups, words, 0, order)
   const units = s.images * Math.ceil(s.inH / s.rowsPerUnit)
-  execute(engine, Op.GroupedInputGradient, units, words, 192 + 8 * taps(s) * s.groupOut, order)
+  execute(engine, groupedInputGradient, units, words, 192 + 8 * taps(s) * s.groupOut, order)
   return engine.floats(out, count)
 }
 
@@ -356,16 +365,16 @@ const runWeightGradient: Run = (engine, s, data, order) => {
   const words = {
     ...shapeWords(s),
     ...inputWords(engine, s, data),
-    [GroupedWord.Out]: out,
-    [GroupedWord.Delta]: engine.putFloats(data.delta),
-    [GroupedWord.Splits]: s.splits,
-    [GroupedWord.Partial]: partial,
-    [GroupedWord.Scale]: f32(GRADIENT_SCALE),
-    [GroupedWord.Accumulate]: s.accumulate ? 1 : 0,
+    out,
+    delta: engine.putFloats(data.delta),
+    splits: s.splits,
+    partial,
+    scale: f32(GRADIENT_SCALE),
+    accumulate: s.accumulate ? 1 : 0,
   }
   const groups = s.depthwise ? 1 : s.groups
   const scratch = (4 * count) / groups
-  execute(engine, Op.GroupedWeightGradient, s.splits * groups, words, scratch, order, s.t)
+  execute(engine, groupedWeightGradient, s.splits * groups, words, scratch, order, s.t)
   if (s.splits === 1) return engine.floats(out, count)
   const sums = new Float32Array(count)
   for (let split = 0; split < s.splits; split++)
@@ -394,20 +403,20 @@ function eachWeight(s: Shape, visit: (grouped: number, dense: number) => void): 
           )
 }
 
-const denseWords = (s: Shape): Words => ({
+const denseWords = (s: Shape): Fields => ({
   ...shapeWords(s),
-  [ConvWord.BlockWidth]: WIDTH,
-  [ConvWord.KRows]: denseRows(s),
+  blockWidth: WIDTH,
+  kRows: denseRows(s),
 })
 
 const runExpand: Run = (engine, s, data, order) => {
   const dense = engine.alloc(denseFloats(s) * 4, NAN)
   const words = {
     ...denseWords(s),
-    [GroupedWord.Weight]: engine.putFloats(data.weight),
-    [GroupedWord.Dense]: dense,
+    weight: engine.putFloats(data.weight),
+    dense,
   }
-  execute(engine, Op.GroupedExpand, up(s.outC, WIDTH) / WIDTH, words, 0, order)
+  execute(engine, groupedExpand, up(s.outC, WIDTH) / WIDTH, words, 0, order)
   return engine.floats(dense, denseFloats(s))
 }
 
@@ -429,11 +438,11 @@ const runExtract: Run = (engine, s, data, order) => {
   if (s.accumulate) engine.floats(out, count).set(data.before)
   const words = {
     ...denseWords(s),
-    [GroupedWord.Dense]: engine.putFloats(denseGradient(s)),
-    [GroupedWord.Out]: out,
-    [GroupedWord.Accumulate]: s.accumulate ? 1 : 0,
+    dense: engine.putFloats(denseGradient(s)),
+    out,
+    accumulate: s.accumulate ? 1 : 0,
   }
-  execute(engine, Op.GroupedExtract, s.groups, words, 0, order)
+  execute(engine, groupedExtract, s.groups, words, 0, order)
   return engine.floats(out, count)
 }
 

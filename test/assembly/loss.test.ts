@@ -1,9 +1,10 @@
 /** Loss against a float64 reference whose gradient is taken by finite differences. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Control, LossWord, Op, OutputWord } from '../../assembly/opcodes.js'
+import { Control } from '../../assembly/opcodes.js'
 import { callsOf } from '../../src/plan/calls.js'
-import { f32, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
+import { crossEntropy, output as outputKind } from '../../src/plan/records/loss.js'
+import { type Fields, f32, TestEngine, testRandom, variants } from '../support/engine.js'
 
 function close(actual: number, expected: number, tolerance: number, message: string): void {
   if (!(Math.abs(actual - expected) <= tolerance * Math.max(1, Math.abs(expected))))
@@ -65,38 +66,39 @@ for (const variant of variants) {
       const [output, losses, predictions, delta] = [B * C, B, B, B * rows * C].map((n) =>
         engine.alloc(n * 4),
       ) as [number, number, number, number]
-      const words: Words = {
-        [LossWord.Logits]: engine.putFloats(logits),
-        [LossWord.Images]: B,
-        [LossWord.T]: T,
-        [LossWord.C]: C,
-        [LossWord.Classes]: classes,
-        [LossWord.Output]: output,
-        [LossWord.Delta]: delta,
-        [LossWord.GradientScale]: f32(scale),
-        [LossWord.TotalSteps]: T,
-        [LossWord.Losses]: losses,
-        [LossWord.Predictions]: predictions,
-        [LossWord.StepBytes]: still ? 0 : C * 4,
-        [LossWord.MseWeight]: f32(m),
-        [LossWord.Instantaneous]: Number(instantaneous),
+      const logitsAt = engine.putFloats(logits)
+      const words: Fields = {
+        logits: logitsAt,
+        images: B,
+        steps: T,
+        channels: C,
+        classes,
+        output,
+        delta,
+        gradientScale: f32(scale),
+        totalSteps: T,
+        losses,
+        predictions,
+        stepBytes: still ? 0 : C * 4,
+        mseWeight: f32(m),
+        instantaneous: Number(instantaneous),
       }
       engine.writeWords(0, {
         [Control.Target / 4]: engine.putInts(targets),
         [Control.Valid / 4]: valid,
         [Control.StepMask / 4]: stepMask,
       })
-      const record = engine.record(Op.CrossEntropy, 1, words)
-      const outputRecord = engine.record(Op.Output, 1, {
-        [OutputWord.Logits]: words[LossWord.Logits],
-        [OutputWord.Images]: B,
-        [OutputWord.T]: T,
-        [OutputWord.C]: C,
-        [OutputWord.Classes]: classes,
-        [OutputWord.Out]: output,
-        [OutputWord.TotalSteps]: T,
-        [OutputWord.StepBytes]: still ? 0 : C * 4,
-        [OutputWord.Predictions]: predictions,
+      const record = engine.record(crossEntropy, 1, words)
+      const outputRecord = engine.record(outputKind, 1, {
+        logits: logitsAt,
+        images: B,
+        steps: T,
+        channels: C,
+        classes,
+        out: output,
+        totalSteps: T,
+        stepBytes: still ? 0 : C * 4,
+        predictions,
       })
       /** Of one row of the gradient, `times` that of these logits. */
       const checkGradient = (b: number, of: number[], times: number, at: number, when: string) => {
@@ -121,8 +123,8 @@ for (const variant of variants) {
             return logits.slice(first, first + (still ? 1 : call.steps) * C)
           })
           engine.floats(now, own.length).set(own)
-          engine.writeWords(record, { [LossWord.Logits]: now, [LossWord.T]: call.steps })
-          engine.writeWords(outputRecord, { [OutputWord.Logits]: now, [OutputWord.T]: call.steps })
+          engine.writeFields(record, crossEntropy.schema, { logits: now, steps: call.steps })
+          engine.writeFields(outputRecord, outputKind.schema, { logits: now, steps: call.steps })
           engine.run(outputRecord, 0, from)
           engine.run(record, 0, from)
           if (!instantaneous) continue
@@ -174,19 +176,19 @@ for (const variant of variants) {
     const delta = engine.alloc(16)
     engine.writeWords(0, { [Control.Target / 4]: engine.putInts([0]), [Control.Valid / 4]: 0 })
     engine.run(
-      engine.record(Op.CrossEntropy, 1, {
-        [LossWord.Logits]: engine.putFloats([1, 2, 0, 0]),
-        [LossWord.Images]: 1,
-        [LossWord.T]: 1,
-        [LossWord.C]: 4,
-        [LossWord.Classes]: 2,
-        [LossWord.Output]: engine.alloc(16),
-        [LossWord.Delta]: delta,
-        [LossWord.GradientScale]: f32(1),
-        [LossWord.TotalSteps]: 1,
-        [LossWord.Losses]: engine.alloc(4),
-        [LossWord.Predictions]: engine.alloc(4),
-        [LossWord.StepBytes]: 16,
+      engine.record(crossEntropy, 1, {
+        logits: engine.putFloats([1, 2, 0, 0]),
+        images: 1,
+        steps: 1,
+        channels: 4,
+        classes: 2,
+        output: engine.alloc(16),
+        delta,
+        gradientScale: f32(1),
+        totalSteps: 1,
+        losses: engine.alloc(4),
+        predictions: engine.alloc(4),
+        stepBytes: 16,
       }),
       0,
     )

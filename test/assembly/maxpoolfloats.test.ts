@@ -4,7 +4,6 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Op, PoolWord } from '../../assembly/opcodes.js'
 import {
   conv2d,
   flatten,
@@ -15,6 +14,7 @@ import {
   type StateDict,
   sequential,
 } from '../../src/index.js'
+import { maxPoolFloats } from '../../src/plan/records/pool.js'
 import { TestEngine, testRandom, variants } from '../support/engine.js'
 
 const base = Number(process.env.SPIKEWASM_TEST_SEED ?? 0)
@@ -52,25 +52,25 @@ for (const variant of variants) {
       const choices = mode === 'by step' ? T : 1
       const choice = mode === 'none' ? 0 : engine.alloc(pixels * choices * C)
       const pixelsPerUnit = pick(1, pixels)
-      const record = engine.record(Op.MaxPoolFloats, Math.ceil(pixels / pixelsPerUnit), {
-        [PoolWord.Out]: out,
-        [PoolWord.Choice]: choice,
-        [PoolWord.In]: engine.putFloats(source),
-        [PoolWord.InCounts]: mode === 'by sum' ? engine.putFloats(chooser) : 0,
-        [PoolWord.T]: T,
-        [PoolWord.Images]: images,
-        [PoolWord.H]: H,
-        [PoolWord.W]: W,
-        [PoolWord.C]: C,
-        [PoolWord.SourceH]: sourceH,
-        [PoolWord.SourceW]: sourceW,
-        [PoolWord.KernelH]: kernelH,
-        [PoolWord.KernelW]: kernelW,
-        [PoolWord.StrideH]: strideH,
-        [PoolWord.StrideW]: strideW,
-        [PoolWord.PadH]: padH,
-        [PoolWord.PadW]: padW,
-        [PoolWord.PixelsPerUnit]: pixelsPerUnit,
+      const record = engine.record(maxPoolFloats, Math.ceil(pixels / pixelsPerUnit), {
+        out,
+        choice,
+        in: engine.putFloats(source),
+        chooser: mode === 'by sum' ? engine.putFloats(chooser) : 0,
+        steps: T,
+        images,
+        height: H,
+        width: W,
+        channels: C,
+        sourceH,
+        sourceW,
+        kernelH,
+        kernelW,
+        strideH,
+        strideW,
+        padH,
+        padW,
+        pixelsPerUnit,
       })
       engine.run(record, engine.alloc(0))
       engine.checkGuards(title)

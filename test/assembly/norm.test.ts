@@ -3,8 +3,16 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Moments, NormSize, NormWord, Op } from '../../assembly/opcodes.js'
-import { f32, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
+import { Moments, NormSize } from '../../assembly/opcodes.js'
+import {
+  normBackwardApply,
+  normBackwardFinish,
+  normBackwardReduce,
+  normEvaluate,
+  normFinish,
+  normStatistics,
+} from '../../src/plan/records/norm.js'
+import { type Fields, f32, TestEngine, testRandom, variants } from '../support/engine.js'
 
 function close(actual: number, expected: number, tolerance: number, message: string): void {
   if (!(Math.abs(actual - expected) <= tolerance * Math.max(1, Math.abs(expected))))
@@ -80,23 +88,23 @@ for (const variant of variants) {
         number,
         number,
       ]
-      const words: Words = {
-        [NormWord.In]: engine.putFloats(x),
-        [NormWord.Rows]: rows,
-        [NormWord.C]: C,
-        [NormWord.Groups]: groups,
-        [NormWord.RowsPerUnit]: perUnit,
-        [NormWord.Units]: units,
-        [NormWord.Partial]: engine.alloc(units * groups * Moments.Rows * C * 4),
-        [NormWord.Weight]: affine ? engine.putFloats(weight) : 0,
-        [NormWord.Bias]: affine ? engine.putFloats(bias) : 0,
-        [NormWord.Mean]: mean,
-        [NormWord.InvStd]: invStd,
-        [NormWord.Scale]: scale,
-        [NormWord.Shift]: shift,
-        [NormWord.Epsilon]: f32(EPSILON),
-        [NormWord.Momentum]: f32(MOMENTUM),
-        [NormWord.Repeats]: 1,
+      const words: Fields = {
+        in: engine.putFloats(x),
+        rows,
+        channels: C,
+        groups,
+        rowsPerUnit: perUnit,
+        units,
+        partial: engine.alloc(units * groups * Moments.Rows * C * 4),
+        weight: affine ? engine.putFloats(weight) : 0,
+        bias: affine ? engine.putFloats(bias) : 0,
+        mean,
+        invStd,
+        scale,
+        shift,
+        epsilon: f32(EPSILON),
+        momentum: f32(MOMENTUM),
+        repeats: 1,
       }
       return { engine, x, weight, bias, mean, invStd, scale, shift, words }
     }
@@ -114,16 +122,16 @@ for (const variant of variants) {
       const meanInvStd = engine.alloc(C * 4)
       const all = {
         ...words,
-        [NormWord.Repeats]: repeats,
-        [NormWord.RunningMean]: runningMean,
-        [NormWord.RunningVar]: runningVar,
+        repeats,
+        runningMean,
+        runningVar,
       }
-      engine.run(engine.record(Op.NormStatistics, units, all), 0)
-      const finish = engine.record(Op.NormFinish, Math.ceil(C / NormSize.FinishChannels), {
+      engine.run(engine.recordOf(normStatistics, units, all), 0)
+      const finish = engine.recordOf(normFinish, Math.ceil(C / NormSize.FinishChannels), {
         ...all,
-        [NormWord.MeanInvStd]: meanInvStd,
-        [NormWord.TotalSteps]: 2 * groups,
-        [NormWord.Moves]: moves,
+        meanInvStd,
+        totalSteps: 2 * groups,
+        moves,
       })
       const scratch = engine.alloc(NormSize.FinishScratchBytes)
       engine.run(finish, scratch, 0)
@@ -181,7 +189,7 @@ for (const variant of variants) {
 
       engine.floats(runningMean, C).set(moved)
       engine.floats(runningVar, C).set(movedVar)
-      engine.run(engine.record(Op.NormEvaluate, 1, all), 0)
+      engine.run(engine.recordOf(normEvaluate, 1, all), 0)
       for (let at = 0; at < groups * C; at++) {
         const c = at % C
         const factor = weight[c]! / Math.sqrt(movedVar[c]! + EPSILON)
@@ -198,9 +206,9 @@ for (const variant of variants) {
       const delta = Array.from({ length: rows * C }, () => Math.fround(random() - 0.5))
       const loss = (values: number[], w: number[], b: number[]) =>
         forward(values, w, b, rows, C, groups).reduce((sum, y, i) => sum + y * delta[i]!, 0)
-      engine.run(engine.record(Op.NormStatistics, units, words), 0)
+      engine.run(engine.recordOf(normStatistics, units, words), 0)
       engine.run(
-        engine.record(Op.NormFinish, Math.ceil(C / NormSize.FinishChannels), words),
+        engine.recordOf(normFinish, Math.ceil(C / NormSize.FinishChannels), words),
         engine.alloc(NormSize.FinishScratchBytes),
       )
       const given = random() < 0.5
@@ -214,19 +222,19 @@ for (const variant of variants) {
       const weightGradient = engine.putFloats(start)
       const biasGradient = engine.putFloats(start)
       const inPlace = engine.putFloats(delta)
-      const all: Words = {
+      const all: Fields = {
         ...words,
-        [NormWord.Delta]: inPlace,
-        [NormWord.Xhat]: xhat ? engine.putFloats(xhat) : 0,
-        [NormWord.Out]: inPlace,
-        [NormWord.WeightGradient]: weightGradient,
-        [NormWord.BiasGradient]: biasGradient,
-        [NormWord.Coefficients]: engine.alloc(groups * 3 * C * 4),
-        [NormWord.Accumulate]: Number(accumulate),
+        delta: inPlace,
+        xhat: xhat ? engine.putFloats(xhat) : 0,
+        out: inPlace,
+        weightGradient,
+        biasGradient,
+        coefficients: engine.alloc(groups * 3 * C * 4),
+        accumulate: Number(accumulate),
       }
-      engine.run(engine.record(Op.NormBackwardReduce, units, all), 0)
-      engine.run(engine.record(Op.NormBackwardFinish, 1, all), 0)
-      engine.run(engine.record(Op.NormBackwardApply, units, all), 0)
+      engine.run(engine.recordOf(normBackwardReduce, units, all), 0)
+      engine.run(engine.recordOf(normBackwardFinish, 1, all), 0)
+      engine.run(engine.recordOf(normBackwardApply, units, all), 0)
 
       const difference = (values: number[], i: number, f: () => number) => {
         const kept = values[i]!
@@ -279,24 +287,24 @@ for (const variant of variants) {
       values(C),
     ]
     const out = engine.alloc(rows * C * 4)
-    const words: Words = {
-      [NormWord.Rows]: rows,
-      [NormWord.C]: C,
-      [NormWord.Groups]: 1,
-      [NormWord.RowsPerUnit]: 3,
-      [NormWord.Units]: 3,
-      [NormWord.Partial]: engine.alloc(3 * 2 * C * 4),
-      [NormWord.Weight]: engine.putFloats(weight),
-      [NormWord.InvStd]: engine.alloc(C * 4),
-      [NormWord.MeanInvStd]: engine.putFloats(inverse),
-      [NormWord.Delta]: engine.putFloats(delta),
-      [NormWord.Xhat]: engine.putFloats(xhat),
-      [NormWord.Out]: out,
-      [NormWord.Coefficients]: engine.alloc(3 * C * 4),
+    const words: Fields = {
+      rows,
+      channels: C,
+      groups: 1,
+      rowsPerUnit: 3,
+      units: 3,
+      partial: engine.alloc(3 * 2 * C * 4),
+      weight: engine.putFloats(weight),
+      invStd: engine.alloc(C * 4),
+      meanInvStd: engine.putFloats(inverse),
+      delta: engine.putFloats(delta),
+      xhat: engine.putFloats(xhat),
+      out,
+      coefficients: engine.alloc(3 * C * 4),
     }
-    engine.run(engine.record(Op.NormBackwardReduce, 3, words), 0)
-    engine.run(engine.record(Op.NormBackwardFinish, 1, words), 0)
-    engine.run(engine.record(Op.NormBackwardApply, 3, words), 0)
+    engine.run(engine.recordOf(normBackwardReduce, 3, words), 0)
+    engine.run(engine.recordOf(normBackwardFinish, 1, words), 0)
+    engine.run(engine.recordOf(normBackwardApply, 3, words), 0)
     for (let i = 0; i < rows * C; i++) {
       const c = i % C
       let [mean, product] = [0, 0]
@@ -320,23 +328,23 @@ for (const variant of variants) {
     const [rows, C] = [1000, 4]
     const x = Float32Array.from({ length: rows * C }, () => 1e4 + Math.round(random() * 64) / 64)
     const invStd = engine.alloc(C * 4)
-    const words: Words = {
-      [NormWord.In]: engine.putFloats(x),
-      [NormWord.Rows]: rows,
-      [NormWord.C]: C,
-      [NormWord.Groups]: 1,
-      [NormWord.RowsPerUnit]: 100,
-      [NormWord.Units]: 10,
-      [NormWord.Partial]: engine.alloc(10 * Moments.Rows * C * 4),
-      [NormWord.Mean]: engine.alloc(C * 4),
-      [NormWord.InvStd]: invStd,
-      [NormWord.Scale]: engine.alloc(C * 4),
-      [NormWord.Shift]: engine.alloc(C * 4),
-      [NormWord.Repeats]: 1,
+    const words: Fields = {
+      in: engine.putFloats(x),
+      rows,
+      channels: C,
+      groups: 1,
+      rowsPerUnit: 100,
+      units: 10,
+      partial: engine.alloc(10 * Moments.Rows * C * 4),
+      mean: engine.alloc(C * 4),
+      invStd,
+      scale: engine.alloc(C * 4),
+      shift: engine.alloc(C * 4),
+      repeats: 1,
     }
-    engine.run(engine.record(Op.NormStatistics, 10, words), 0)
+    engine.run(engine.recordOf(normStatistics, 10, words), 0)
     engine.run(
-      engine.record(Op.NormFinish, Math.ceil(C / NormSize.FinishChannels), words),
+      engine.recordOf(normFinish, Math.ceil(C / NormSize.FinishChannels), words),
       engine.alloc(NormSize.FinishScratchBytes),
     )
     for (let c = 0; c < C; c++)

@@ -1,7 +1,8 @@
 /** SGD against PyTorch's rule, step by step. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Control, Op, SgdWord } from '../../assembly/opcodes.js'
+import { Control } from '../../assembly/opcodes.js'
+import { sgd } from '../../src/plan/records/optimizer.js'
 import { f32, TestEngine, testRandom, variants } from '../support/engine.js'
 
 for (const variant of variants) {
@@ -26,13 +27,13 @@ for (const variant of variants) {
         number,
         number,
       ]
-      const record = engine.record(Op.Sgd, Math.ceil(count / perUnit), {
-        [SgdWord.Parameters]: parameters,
-        [SgdWord.Gradients]: gradients,
-        [SgdWord.Velocities]: velocities,
-        [SgdWord.Count]: count,
-        [SgdWord.PerUnit]: perUnit,
-        [SgdWord.OtherDecay]: group,
+      const record = engine.record(sgd, Math.ceil(count / perUnit), {
+        parameters,
+        gradients,
+        velocities,
+        count,
+        perUnit,
+        otherDecay: group,
       })
       for (let step = 0; step < 4; step++) {
         const rate = Math.fround(0.1 + random())

@@ -4,9 +4,9 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Control, ExitWord } from '../../assembly/opcodes.js'
+import { Control } from '../../assembly/opcodes.js'
 import { normAllTime } from '../../src/plan/records/norm.js'
-import { selfDistillation } from '../../src/plan/records/self-distillation.js'
+import { exit, selfDistillation } from '../../src/plan/records/self-distillation.js'
 import { stabilizedSums, stabilizedThreshold } from '../../src/plan/records/stabilized.js'
 import { TestEngine, testRandom, variants } from '../support/engine.js'
 import { putRecord } from '../support/records.js'
@@ -194,15 +194,13 @@ each('self-distillation, with gradients by finite differences', (random, engine,
   }
   engine.ints(Control.Valid, 1)[0] = valid
   engine.ints(Control.Target, 1)[0] = engine.putInts(labels)
-  const table = engine.alloc(exits * ExitWord.Bytes)
+  const table = engine.alloc(exits * exit.bytes)
   const deltas = list(exits, () => engine.alloc(images * C * 4))
   for (const [k, rows] of z.entries())
-    engine.writeWords(table + k * ExitWord.Bytes, {
+    engine.writeFields(table + k * exit.bytes, exit.schema, {
       // Padded classes hold what must count nowhere.
-      [ExitWord.Output]: engine.putFloats(
-        rows.flatMap((row) => list(C, (c) => (c < classes ? row[c] : 1e9))),
-      ),
-      [ExitWord.Delta]: deltas[k],
+      output: engine.putFloats(rows.flatMap((row) => list(C, (c) => (c < classes ? row[c] : 1e9)))),
+      delta: deltas[k],
     })
   const losses = engine.alloc(images * 4)
   const last = z[exits - 1]

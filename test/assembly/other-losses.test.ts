@@ -1,7 +1,8 @@
 /** Squared error, TET and penalties on rates against float64; gradients by finite differences. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Control, LossWord, Op, RatePenaltyWord } from '../../assembly/opcodes.js'
+import { Control } from '../../assembly/opcodes.js'
+import { meanSquaredError, ratePenalty, tet } from '../../src/plan/records/loss.js'
 import { f32, TestEngine, testRandom, variants } from '../support/engine.js'
 
 function close(actual: number, expected: number, tolerance: number, message: string): void {
@@ -86,26 +87,28 @@ for (const variant of variants)
         [Control.StepMask / 4]: 0,
         [Control.FirstImage / 4]: first,
       })
-      const record = engine.record(kind === 'tet' ? Op.Tet : Op.MeanSquaredError, 1, {
-        [LossWord.Logits]: engine.putFloats(logits),
-        [LossWord.Images]: images,
-        [LossWord.T]: T,
-        [LossWord.C]: C,
-        [LossWord.Classes]: classes,
-        [LossWord.Output]: output,
-        [LossWord.Delta]: delta,
-        [LossWord.GradientScale]: f32(scale),
-        [LossWord.TotalSteps]: T,
-        [LossWord.Losses]: losses,
-        [LossWord.Predictions]: predictions,
-        [LossWord.StepBytes]: still ? 0 : C * 4,
-        [LossWord.MseWeight]: f32(kind === 'tet' ? m : 0),
-        [LossWord.Instantaneous]: Number(kind === 'tet'),
-        [LossWord.AllSteps]: Number(kind === 'tet'),
-        [LossWord.OutputScale]: f32(factor === 1 ? 0 : factor),
-        [LossWord.Low]: f32(low),
-        [LossWord.High]: f32(high),
-        [LossWord.Values]: Number(kind === 'values'),
+      const record = engine.record(kind === 'tet' ? tet : meanSquaredError, 1, {
+        logits: engine.putFloats(logits),
+        images,
+        steps: T,
+        channels: C,
+        classes,
+        output,
+        delta,
+        gradientScale: f32(scale),
+        totalSteps: T,
+        losses,
+        predictions,
+        stepBytes: still ? 0 : C * 4,
+        instantaneous: Number(kind === 'tet'),
+        ...(kind === 'tet'
+          ? { lambda: f32(m), mean: f32(low), allSteps: 1 }
+          : {
+              outputScale: f32(factor === 1 ? 0 : factor),
+              low: f32(low),
+              high: f32(high),
+              values: Number(kind === 'values'),
+            }),
       })
       engine.run(record, 0)
       const gradients = engine.floats(delta, B * rows * C)
@@ -152,19 +155,19 @@ for (const variant of variants)
       const out = engine.alloc(pixels * C * 4)
       const partials = engine.alloc(units * 8)
       engine.writeWords(0, { [Control.Valid / 4]: valid })
-      const record = engine.record(Op.RatePenalty, units, {
-        [RatePenaltyWord.Counts]: engine.putBytes(counts),
-        [RatePenaltyWord.Out]: out,
-        [RatePenaltyWord.Partials]: partials,
-        [RatePenaltyWord.Pixels]: pixels,
-        [RatePenaltyWord.C]: C,
-        [RatePenaltyWord.Channels]: channels,
-        [RatePenaltyWord.PixelsPerUnit]: perUnit,
-        [RatePenaltyWord.PixelsPerImage]: perImage,
-        [RatePenaltyWord.T]: T,
-        [RatePenaltyWord.Target]: f32(target),
-        [RatePenaltyWord.Scale]: f32(scale),
-        [RatePenaltyWord.L1]: Number(absolute),
+      const record = engine.record(ratePenalty, units, {
+        counts: engine.putBytes(counts),
+        out,
+        partials,
+        pixels,
+        stored: C,
+        channels,
+        pixelsPerUnit: perUnit,
+        pixelsPerImage: perImage,
+        steps: T,
+        target: f32(target),
+        scale: f32(scale),
+        absolute: Number(absolute),
       })
       engine.run(record, 0)
       const sums = new Array<number>(units).fill(0)

@@ -4,18 +4,12 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import {
-  ClearWord,
-  Control,
-  DropoutWord,
-  Op,
-  PoolWord,
-  SumScalarsWord,
-  TimeSumWord,
-  TraceGradientWord,
-  TraceWord,
-} from '../../assembly/opcodes.js'
-import { f32, isFor, TestEngine, testRandom, variants, type Words } from '../support/engine.js'
+import { Control } from '../../assembly/opcodes.js'
+import { dropout, dropoutFloats } from '../../src/plan/records/dropout.js'
+import { clear } from '../../src/plan/records/optimizer.js'
+import { maxPool, maxPoolBackward } from '../../src/plan/records/pool.js'
+import { sumScalars, timeSum, trace, traceGradient } from '../../src/plan/records/sums.js'
+import { type Fields, f32, isFor, TestEngine, testRandom, variants } from '../support/engine.js'
 
 const base = Number(process.env.SPIKEWASM_TEST_SEED ?? 0)
 const CASES = 40
@@ -86,19 +80,19 @@ const describe = (s: Shape): string =>
   `${s.strideH}×${s.strideW} padding ${s.padH}×${s.padW}` +
   ` T=${s.T * s.loops} choice by ${s.perStep ? 'step' : 'rate'}`
 
-function windowWords(s: Shape): Words {
+function windowWords(s: Shape): Fields {
   return {
-    [PoolWord.T]: s.T,
-    [PoolWord.Images]: s.images,
-    [PoolWord.C]: s.C,
-    [PoolWord.KernelH]: s.kernelH,
-    [PoolWord.KernelW]: s.kernelW,
-    [PoolWord.StrideH]: s.strideH,
-    [PoolWord.StrideW]: s.strideW,
-    [PoolWord.PadH]: s.padH,
-    [PoolWord.PadW]: s.padW,
-    [PoolWord.ChoicePerStep]: s.perStep ? 1 : 0,
-    [PoolWord.PixelsPerUnit]: s.pixelsPerUnit,
+    steps: s.T,
+    images: s.images,
+    channels: s.C,
+    kernelH: s.kernelH,
+    kernelW: s.kernelW,
+    strideH: s.strideH,
+    strideW: s.strideW,
+    padH: s.padH,
+    padW: s.padW,
+    choicePerStep: s.perStep ? 1 : 0,
+    pixelsPerUnit: s.pixelsPerUnit,
   }
 }
 
@@ -183,20 +177,20 @@ for (const variant of variants) {
       const [out, outCounts] = [engine.alloc(outBytes), engine.alloc(pixels * s.C)]
       const choiceCount = pixels * s.C * (s.perStep ? s.T : 1)
       const choice = random() < 0.8 ? engine.alloc(choiceCount) : 0
-      const record = engine.record(Op.MaxPool, Math.ceil(pixels / s.pixelsPerUnit), {
+      const record = engine.record(maxPool, Math.ceil(pixels / s.pixelsPerUnit), {
         ...windowWords(s),
-        [PoolWord.Out]: out,
-        [PoolWord.OutCounts]: outCounts,
-        [PoolWord.Choice]: choice,
-        [PoolWord.In]: masks,
-        [PoolWord.InCounts]: counts,
-        [PoolWord.OutPlaneBytes]: outPlane,
-        [PoolWord.InPlaneBytes]: inPlane,
-        [PoolWord.H]: s.H,
-        [PoolWord.W]: s.W,
-        [PoolWord.SourceH]: s.sourceH,
-        [PoolWord.SourceW]: s.sourceW,
-        [PoolWord.Loop]: s.loops > 1 ? 1 : 0,
+        out,
+        counts: outCounts,
+        choice,
+        in: masks,
+        inCounts: counts,
+        planeBytes: outPlane,
+        inPlaneBytes: inPlane,
+        height: s.H,
+        width: s.W,
+        sourceH: s.sourceH,
+        sourceW: s.sourceW,
+        loop: s.loops > 1 ? 1 : 0,
       })
       const pooled = Array.from({ length: pixels * s.C }, (_, i) =>
         Array.from({ length: steps }, (_, step) =>
@@ -260,16 +254,16 @@ for (const variant of variants) {
                   gradient[(pooled * s.T + step) * s.C + c]
       const out = engine.alloc(expected.length * 4, NAN)
       const perUnit = integer(random, 1, sources)
-      const record = engine.record(Op.MaxPoolBackward, Math.ceil(sources / perUnit), {
+      const record = engine.record(maxPoolBackward, Math.ceil(sources / perUnit), {
         ...windowWords(s),
-        [PoolWord.Out]: out,
-        [PoolWord.In]: engine.putFloats(gradient),
-        [PoolWord.Choice]: engine.putBytes(choice),
-        [PoolWord.H]: s.sourceH,
-        [PoolWord.W]: s.sourceW,
-        [PoolWord.SourceH]: s.H,
-        [PoolWord.SourceW]: s.W,
-        [PoolWord.PixelsPerUnit]: perUnit,
+        out,
+        in: engine.putFloats(gradient),
+        choice: engine.putBytes(choice),
+        height: s.sourceH,
+        width: s.sourceW,
+        sourceH: s.H,
+        sourceW: s.W,
+        pixelsPerUnit: perUnit,
       })
       engine.run(record, noScratch())
       const message = `${JSON.stringify(s)} seed ${seed}`
@@ -300,13 +294,13 @@ for (const variant of variants) {
   }
 
   type Pixels = Pick<ReturnType<typeof makePixels>, 'pixels' | 'C' | 'T' | 'perUnit' | 'units'>
-  const dropoutWords = ({ pixels, C, T, perUnit }: Pixels, p: number, stream: number): Words => ({
-    [DropoutWord.Pixels]: pixels,
-    [DropoutWord.C]: C,
-    [DropoutWord.T]: T,
-    [DropoutWord.PixelsPerUnit]: perUnit,
-    [DropoutWord.Probability]: f32(p),
-    [DropoutWord.Stream]: stream,
+  const dropoutWords = ({ pixels, C, T, perUnit }: Pixels, p: number, stream: number): Fields => ({
+    pixels,
+    channels: C,
+    steps: T,
+    pixelsPerUnit: perUnit,
+    probability: f32(p),
+    stream,
   })
 
   const random64 = engine.exports.random64 as unknown as (
@@ -333,14 +327,14 @@ for (const variant of variants) {
       Array.from({ length: count }, () => new Array<number>(T).fill(1)),
       count,
     )
-    const record = engine.record(Op.Dropout, units, {
+    const record = engine.record(dropout, units, {
       ...dropoutWords(size, p, stream),
-      [DropoutWord.Out]: out,
-      [DropoutWord.OutCounts]: outCounts,
-      [DropoutWord.In]: engine.putBytes(always),
-      [DropoutWord.InCounts]: engine.alloc(count, T),
-      [DropoutWord.OutPlaneBytes]: count,
-      [DropoutWord.InPlaneBytes]: count,
+      out,
+      counts: outCounts,
+      in: engine.putBytes(always),
+      inCounts: engine.alloc(count, T),
+      planeBytes: count,
+      inPlaneBytes: count,
     })
     engine.run(record, noScratch())
     engine.checkGuards()
@@ -385,14 +379,14 @@ for (const variant of variants) {
       )
       const counts = Array.from({ length: count }, () => integer(random, 0, 255))
       const [masks, outCounts] = [engine.alloc(spikes.length), engine.alloc(count)]
-      const forward = engine.record(Op.Dropout, units, {
+      const forward = engine.record(dropout, units, {
         ...dropoutWords(size, p, stream),
-        [DropoutWord.Out]: masks,
-        [DropoutWord.OutCounts]: outCounts,
-        [DropoutWord.In]: engine.putBytes(spikes),
-        [DropoutWord.InCounts]: engine.putBytes(counts),
-        [DropoutWord.OutPlaneBytes]: count,
-        [DropoutWord.InPlaneBytes]: count,
+        out: masks,
+        counts: outCounts,
+        in: engine.putBytes(spikes),
+        inCounts: engine.putBytes(counts),
+        planeBytes: count,
+        inPlaneBytes: count,
       })
       engine.run(forward, noScratch())
       equal(
@@ -410,10 +404,10 @@ for (const variant of variants) {
       const input = engine.putFloats(gradient)
       // Out may be In.
       const out = random() < 0.5 ? input : engine.alloc(gradient.byteLength, NAN)
-      const record = engine.record(Op.DropoutFloats, units, {
+      const record = engine.record(dropoutFloats, units, {
         ...dropoutWords(size, p, stream),
-        [DropoutWord.Out]: out,
-        [DropoutWord.In]: input,
+        out,
+        in: input,
       })
       engine.run(record, noScratch())
       engine.checkGuards(`seed ${seed}`)
@@ -429,14 +423,14 @@ for (const variant of variants) {
       engine.reset()
       const loop = random() < 0.5
       const [out, input] = [engine.alloc(pixels * C * 4, NAN), engine.alloc(pixels * T * C * 4)]
-      const record = engine.record(Op.TimeSum, units, {
-        [TimeSumWord.Pixels]: pixels,
-        [TimeSumWord.C]: C,
-        [TimeSumWord.T]: T,
-        [TimeSumWord.PixelsPerUnit]: perUnit,
-        [TimeSumWord.Out]: out,
-        [TimeSumWord.In]: input,
-        [TimeSumWord.Loop]: Number(loop),
+      const record = engine.record(timeSum, units, {
+        pixels,
+        channels: C,
+        steps: T,
+        pixelsPerUnit: perUnit,
+        out,
+        in: input,
+        loop: Number(loop),
       })
       const expected = new Float64Array(pixels * C)
       for (let t = 0; t < 2 * T; t += T) {
@@ -455,14 +449,14 @@ for (const variant of variants) {
       const lambda = Math.fround(random())
       const count = pixels * C
       const [out, input] = [engine.alloc(count * 4, NAN), engine.alloc(count * T * 4)]
-      const record = engine.record(Op.Trace, units, {
-        [TraceWord.Pixels]: pixels,
-        [TraceWord.C]: C,
-        [TraceWord.T]: T,
-        [TraceWord.PixelsPerUnit]: perUnit,
-        [TraceWord.Out]: out,
-        [TraceWord.In]: input,
-        [TraceWord.Lambda]: f32(lambda),
+      const record = engine.record(trace, units, {
+        pixels,
+        channels: C,
+        steps: T,
+        pixelsPerUnit: perUnit,
+        out,
+        in: input,
+        lambda: f32(lambda),
       })
       const expected = new Float32Array(count)
       for (let t = 0; t < 4 * T; t += T) {
@@ -486,15 +480,15 @@ for (const variant of variants) {
       const delta = Float32Array.from({ length: pixels * T * C }, () => random() - 0.5)
       const [out, before] = [engine.alloc(delta.byteLength, NAN), engine.alloc(pixels * C * 4, NAN)]
       engine.run(
-        engine.record(Op.TraceGradient, units, {
-          [TraceGradientWord.Pixels]: pixels,
-          [TraceGradientWord.C]: C,
-          [TraceGradientWord.T]: T,
-          [TraceGradientWord.PixelsPerUnit]: perUnit,
-          [TraceGradientWord.Delta]: engine.putFloats(delta),
-          [TraceGradientWord.Out]: out,
-          [TraceGradientWord.Before]: withBefore ? before : 0,
-          [TraceGradientWord.Lambda]: f32(lambda),
+        engine.record(traceGradient, units, {
+          pixels,
+          channels: C,
+          steps: T,
+          pixelsPerUnit: perUnit,
+          delta: engine.putFloats(delta),
+          out,
+          before: withBefore ? before : 0,
+          lambda: f32(lambda),
         }),
         noScratch(),
       )
@@ -522,10 +516,10 @@ for (const variant of variants) {
       const count = 4 * integer(random, 1, 100)
       const perUnit = 4 * integer(random, 1, 40)
       const out = engine.alloc(count * 4, NAN)
-      const record = engine.record(Op.Clear, Math.ceil(count / perUnit), {
-        [ClearWord.Out]: out,
-        [ClearWord.Floats]: count,
-        [ClearWord.PerUnit]: perUnit,
+      const record = engine.record(clear, Math.ceil(count / perUnit), {
+        out,
+        floats: count,
+        perUnit,
       })
       engine.run(record, noScratch())
       engine.checkGuards(`n=${count} seed ${seed}`)
@@ -539,10 +533,10 @@ for (const variant of variants) {
       const values = seed % 2 ? small : [1e9, ...small, -1e9]
       const out = engine.alloc(4, NAN)
       engine.run(
-        engine.record(Op.SumScalars, 1, {
-          [SumScalarsWord.Out]: out,
-          [SumScalarsWord.In]: engine.putFloats(values),
-          [SumScalarsWord.Count]: values.length,
+        engine.record(sumScalars, 1, {
+          out,
+          in: engine.putFloats(values),
+          count: values.length,
         }),
         noScratch(),
       )

@@ -1,7 +1,7 @@
 /** relu and its gradient against loops over plain arrays. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Op, ReluBackwardWord, ReluWord } from '../../assembly/opcodes.js'
+import { reluBackward, reluForward } from '../../src/plan/records/relu.js'
 import { f32, TestEngine, testRandom, variants } from '../support/engine.js'
 
 for (const variant of variants) {
@@ -20,14 +20,14 @@ for (const variant of variants) {
       const input = engine.alloc(n * 4)
       const out = seed % 3 === 0 ? input : engine.alloc(n * 4)
       const counts = seed % 4 === 0 ? 0 : engine.alloc(pixels * C)
-      const record = engine.record(Op.Relu, units, {
-        [ReluWord.In]: input,
-        [ReluWord.Out]: out,
-        [ReluWord.Counts]: counts,
-        [ReluWord.Pixels]: pixels,
-        [ReluWord.C]: C,
-        [ReluWord.T]: T,
-        [ReluWord.PixelsPerUnit]: pixelsPerUnit,
+      const record = engine.record(reluForward, units, {
+        in: input,
+        out,
+        counts,
+        pixels,
+        channels: C,
+        steps: T,
+        pixelsPerUnit,
       })
       const positive = new Array<number>(pixels * C).fill(0)
       for (let t = 0; t < calls; t++) {
@@ -60,16 +60,16 @@ for (const variant of variants) {
       const at = engine.putFloats(delta)
       const out = seed % 3 === 0 ? at : engine.alloc(n * 4)
       const factor = Math.fround(1 / T)
-      const record = engine.record(Op.ReluBackward, units, {
-        [ReluBackwardWord.Delta]: at,
-        [ReluBackwardWord.Activity]: byCounts ? 0 : engine.putFloats(activity),
-        [ReluBackwardWord.Counts]: byCounts ? engine.putBytes(counts) : 0,
-        [ReluBackwardWord.Out]: out,
-        [ReluBackwardWord.Pixels]: pixels,
-        [ReluBackwardWord.C]: C,
-        [ReluBackwardWord.T]: rows,
-        [ReluBackwardWord.PixelsPerUnit]: pixelsPerUnit,
-        [ReluBackwardWord.Factor]: f32(factor),
+      const record = engine.record(reluBackward, units, {
+        delta: at,
+        activity: byCounts ? 0 : engine.putFloats(activity),
+        counts: byCounts ? engine.putBytes(counts) : 0,
+        out,
+        pixels,
+        channels: C,
+        steps: rows,
+        pixelsPerUnit,
+        factor: f32(factor),
       })
       engine.run(record, 0)
       const expected = delta.map((d, i) =>

@@ -1,17 +1,14 @@
 /** Adam, norms, clipping and blends against float64, over random shapes, tails included. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { Control, StepGroup, StepNumbers } from '../../assembly/opcodes.js'
 import {
-  AdamWord,
-  BlendWord,
-  ClipWord,
-  Control,
-  NormSumWord,
-  Op,
-  StepGroup,
-  StepNumbers,
-  StepStartWord,
-} from '../../assembly/opcodes.js'
+  adam,
+  blend,
+  clipFinish,
+  squaredNorm,
+  stepStart,
+} from '../../src/plan/records/optimizer.js'
 import { f32, TestEngine, testRandom, variants } from '../support/engine.js'
 
 function close(actual: number, expected: number, tolerance: number, message: string): void {
@@ -53,19 +50,19 @@ for (const variant of variants)
       view.setFloat32(group + StepGroup.Decay, decay, true)
       view.setFloat32(group + StepGroup.Eps, eps, true)
       view.setUint32(group + StepGroup.Decoupled, Number(decoupled), true)
-      const start = engine.record(Op.StepStart, 1, {
-        [StepStartWord.Numbers]: numbers,
-        [StepStartWord.Group]: group,
+      const start = engine.record(stepStart, 1, {
+        numbers,
+        group,
       })
-      const record = engine.record(Op.Adam, units, {
-        [AdamWord.Parameters]: parameters,
-        [AdamWord.Gradients]: gradients,
-        [AdamWord.Means]: means,
-        [AdamWord.Squares]: squares,
-        [AdamWord.Count]: count,
-        [AdamWord.PerUnit]: perUnit,
-        [AdamWord.Numbers]: numbers,
-        [AdamWord.Group]: group,
+      const record = engine.record(adam, units, {
+        parameters,
+        gradients,
+        means,
+        squares,
+        count,
+        perUnit,
+        numbers,
+        group,
       })
       engine.writeWords(0, { [Control.Loss / 4]: f32(0), [Control.NonFinite / 4]: 0 })
       for (let step = 1; step <= 4; step++) {
@@ -132,16 +129,16 @@ for (const variant of variants)
       const most = norm * (random() < 0.5 ? random() : 1 + random())
       view.setFloat64(numbers + StepNumbers.ClipNorm, most, true)
       engine.writeWords(0, { [Control.NonFinite / 4]: 0 })
-      const sum = engine.record(Op.SquaredNorm, units, {
-        [NormSumWord.Partial]: partial,
-        [NormSumWord.In]: at,
-        [NormSumWord.Count]: count,
-        [NormSumWord.PerUnit]: perUnit,
+      const sum = engine.record(squaredNorm, units, {
+        partial,
+        in: at,
+        count,
+        perUnit,
       })
-      const finish = engine.record(Op.ClipFinish, 1, {
-        [ClipWord.Numbers]: numbers,
-        [ClipWord.Partial]: partial,
-        [ClipWord.Count]: units,
+      const finish = engine.record(clipFinish, 1, {
+        numbers,
+        partial,
+        count: units,
       })
       engine.run(sum, 0)
       engine.run(finish, 0)
@@ -188,13 +185,13 @@ for (const variant of variants)
       const out = kind === 'in place' ? input : engine.putFloats(before)
       // With keep 0 what is there is not read, garbage or not.
       if (kind === 'keep 0') engine.floats(out, count).fill(Number.NaN)
-      const record = engine.record(Op.Blend, units, {
-        [BlendWord.Out]: out,
-        [BlendWord.In]: input,
-        [BlendWord.Count]: count,
-        [BlendWord.PerUnit]: perUnit,
-        [BlendWord.Factor]: engine.putFloats([factor]),
-        [BlendWord.Keep]:
+      const record = engine.record(blend, units, {
+        out,
+        in: input,
+        count,
+        perUnit,
+        factor: engine.putFloats([factor]),
+        keep:
           kind === 'blend' || kind === 'keep 0'
             ? engine.putFloats([kind === 'blend' ? keep : 0])
             : 0,

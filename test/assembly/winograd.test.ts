@@ -4,7 +4,6 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Op } from '../../assembly/opcodes.js'
 import { budgets } from '../../src/plan/budgets.js'
 import type { Geometry } from '../../src/plan/convolution/geometry.js'
 import {
@@ -20,6 +19,7 @@ import {
   winogradPays,
 } from '../../src/plan/convolution/winograd-geometry.js'
 import { ProgramBuilder } from '../../src/plan/program.js'
+import { winogradWeightGradient } from '../../src/plan/records/winograd.js'
 import { ref } from '../../src/plan/words.js'
 import { withBudgets } from '../support/budgets.js'
 import { isFor, TestEngine, testRandom, variants } from '../support/engine.js'
@@ -435,7 +435,7 @@ test('large batches run in passes that cover every image once, within the budget
       )
     assert.equal(
       recordsOf('weight', shape).flatMap(({ op, fields }) =>
-        op === Op.WinogradWeightGradient ? [fields.accumulate] : [],
+        op === winogradWeightGradient.op ? [fields.accumulate] : [],
       ),
       plans.weight.passes.map((_, i) => i > 0),
     )
@@ -444,7 +444,7 @@ test('large batches run in passes that cover every image once, within the budget
 
 test('layers of few channels have tiles in each unit, layers of few tiles have kernels there', () => {
   const ops = (kind: Kind, shape: WinogradShape): string[] =>
-    recordsOf(kind, shape).map(({ op }) => Op[op])
+    recordsOf(kind, shape).map(({ name }) => name)
   const few = { images: 64, steps: 1, height: 14, width: 14, inC: 16, outC: 32, blockWidth: 32 }
   assert.equal(ops('input', few), ['WinogradKernelTransform', 'WinogradInputGradient'])
   assert.equal(ops('weight', few), ['WinogradWeightGradient', 'ReduceSplits'])
@@ -471,8 +471,8 @@ test('every layer of a ResNet-18 at batch 16 has units for 16 workers', () => {
     }
     assert.ok(winogradPays(geometryOf(shape)))
     for (const kind of ['input', 'weight'] as const)
-      for (const [i, { op, units }] of recordsOf(kind, shape).entries())
-        if (i % 2 === 1) assert.ok(units >= 32, `${Op[op]} C=${channels}: ${units} units`)
+      for (const [i, { name, units }] of recordsOf(kind, shape).entries())
+        if (i % 2 === 1) assert.ok(units >= 32, `${name} C=${channels}: ${units} units`)
   }
 })
 

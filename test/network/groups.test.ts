@@ -4,7 +4,6 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Op } from '../../assembly/opcodes.js'
 import {
   avgPool2d,
   batchNorm2d,
@@ -25,6 +24,7 @@ import { testRandom } from '../support/engine.js'
 import { byStep } from '../support/frames.js'
 import { isLong } from '../support/long.js'
 import { expectClose, expectSameBits, labels, uniform } from '../support/measure.js'
+import { Op } from '../support/operations.js'
 import { referenceStep } from '../support/reference.js'
 import { usualModes } from '../support/tables.js'
 

@@ -4,7 +4,6 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Op } from '../../assembly/opcodes.js'
 import { trace } from '../../src/graph/trace.js'
 import {
   avgPool2d,
@@ -24,6 +23,7 @@ import { randomNetwork, randomPlanOptions } from '../support/draw/networks.js'
 import { testRandom } from '../support/engine.js'
 import { isLong, ofLong } from '../support/long.js'
 import { expectClose, labels, uniform } from '../support/measure.js'
+import { Op } from '../support/operations.js'
 import { usualModes } from '../support/tables.js'
 
 const seed = 20261125

@@ -1,7 +1,6 @@
 /** Ops of convolutions and linear layers are the records of networks, and give their bits. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Op } from '../../assembly/opcodes.js'
 import { trace } from '../../src/graph/trace.js'
 import {
   avgPool2d,
@@ -25,6 +24,7 @@ import { planWeightGradient } from '../../src/ops/weighted/weight-gradient.js'
 import { methodOptions } from '../../src/plan/methods.js'
 import { type Method, makePlan, type PlanOptions } from '../../src/plan/plan.js'
 import type { PlannedRecord } from '../../src/plan/program.js'
+import { nameOf, Op } from '../support/operations.js'
 import { expectSameBits, randomShapes } from '../support/ops.js'
 
 const [B, T] = [5, 4]
@@ -44,7 +44,7 @@ function shown(value: unknown): unknown {
 }
 
 const describe = ({ op, units, groups, scratch, condition, fields }: PlannedRecord): object => ({
-  op: Op[op],
+  op: nameOf(op),
   units,
   groups,
   scratch,

@@ -4,7 +4,6 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { NeuronWord, Op, ReluBackwardWord } from '../../assembly/opcodes.js'
 import { KernelSet } from '../../src/equations/kernel-set.js'
 import { trace } from '../../src/graph/trace.js'
 import {
@@ -29,7 +28,10 @@ import { type MethodOptions, methodOptions } from '../../src/plan/methods.js'
 import { makePlan, type Plan } from '../../src/plan/plan.js'
 import type { PlannedRecord } from '../../src/plan/program.js'
 import type { ContributionFields } from '../../src/plan/records/gradient.js'
+import { neuronWords } from '../../src/plan/records/neuron.js'
+import { reluBackward } from '../../src/plan/records/relu.js'
 import { distinctRecords, expectSameRecord } from '../support/op-records.js'
+import { nameOf, Op } from '../support/operations.js'
 import { expectSameBits, randomShapes } from '../support/ops.js'
 
 type Numbers = Readonly<Record<string, number>>
@@ -96,19 +98,15 @@ const tauOf = (lambda: number): number =>
   lambda === 1 ? Number.POSITIVE_INFINITY : 1 / (1 - lambda)
 
 /** Places of kernels, and what evaluation counts beside. */
-const ofNetworks = [
-  NeuronWord.Kernel,
-  NeuronWord.Activity,
-  NeuronWord.ActivityWanted,
-  NeuronWord.Counting,
-]
+const { kernel, activity, activityWanted, counting } = neuronWords
+const ofNetworks = [kernel, activity, activityWanted, counting]
 
 /** Words that ops have otherwise: also the factor of counts where there are none. */
 const unread = ({ op, fields }: PlannedRecord): readonly number[] =>
   op === Op.Neuron || op === Op.NeuronBackwardTime
     ? ofNetworks
     : op === Op.ReluBackward && !present(fields, 'counts')
-      ? [ReluBackwardWord.Factor]
+      ? [reluBackward.schema.factor.word]
       : []
 
 /** The op of a record; undefined for a record that an op has no part in. */
@@ -254,11 +252,11 @@ test('every record of a network has an op with the same words', () => {
       taken.length = 0
       const op = opOf(plan, record)
       if (!op) continue
-      const what = `${network} ${JSON.stringify(method)} T ${timeSteps} ${program} ${Op[record.op]}`
+      const what = `${network} ${JSON.stringify(method)} T ${timeSteps} ${program} ${nameOf(record.op)}`
       expectSameRecord(what, op, record, unread(record))
       const { kernel } = record.fields as unknown as Numbers
       if (kernel !== undefined) assert.is(taken.at(-1), plan.kernels?.keys[kernel], what)
-      seen.add(Op[record.op])
+      seen.add(nameOf(record.op))
     }
   }
   assert.equal([...seen].sort(), [

@@ -5,7 +5,6 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { MaterialiseWord, Op } from '../../assembly/opcodes.js'
 import { SpikewasmError } from '../../src/errors.js'
 import {
   batchNorm2d,
@@ -22,10 +21,12 @@ import * as ops from '../../src/ops/index.js'
 import { storedChannels } from '../../src/plan/layout.js'
 import { makePlan, type Plan, type PlanOptions } from '../../src/plan/plan.js'
 import type { PlannedRecord } from '../../src/plan/program.js'
+import { materialise as materialiseRecord } from '../../src/plan/records/activity.js'
 import type { TrainingSpec } from '../../src/plan/training.js'
 import { randomPlanOptions } from '../support/draw/networks.js'
 import { testRandom } from '../support/engine.js'
 import { distinctRecords, expectSameRecord } from '../support/op-records.js'
+import { nameOf, Op } from '../support/operations.js'
 import { expectSameBits, randomShapes } from '../support/ops.js'
 
 type Fields = Readonly<Record<string, number | undefined>>
@@ -46,7 +47,7 @@ interface Found {
   readonly shape: readonly number[]
 }
 
-const besideOf = ({ beside }: Found, op: Op): Fields | undefined =>
+const besideOf = ({ beside }: Found, op: number): Fields | undefined =>
   beside.find((record) => record.op === op)?.fields as Fields | undefined
 
 const timed = (T: number, B: number, ...shape: number[]): number[] => [
@@ -301,17 +302,19 @@ test('every record of a network has an op with the same words', () => {
       const n = fields as Numbers
       const op = opOf({ plan, record, beside, images, fields, n, shape })
       if (op === 'another') continue
-      const count = seen.get(Op[record.op]) ?? { same: 0, parts: 0 }
-      seen.set(Op[record.op], count)
+      const count = seen.get(nameOf(record.op)) ?? { same: 0, parts: 0 }
+      seen.set(nameOf(record.op), count)
       if (!op) {
         count.parts++
         continue
       }
       count.same++
       const { method, stepMode, timeSteps } = options
-      const what = `seed ${seed}, ${method} ${stepMode} T ${timeSteps}, ${program} ${Op[record.op]}`
+      const what = `seed ${seed}, ${method} ${stepMode} T ${timeSteps}, ${program} ${nameOf(record.op)}`
       const unread =
-        record.op === Op.Materialise && !countsAre(fields) ? [MaterialiseWord.TotalSteps] : []
+        record.op === Op.Materialise && !countsAre(fields)
+          ? [materialiseRecord.schema.totalSteps.word]
+          : []
       expectSameRecord(what, op, record, unread)
     }
   }

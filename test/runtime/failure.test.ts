@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Op, ProgramWord, Rec, SectionWord } from '../../assembly/opcodes.js'
+import { ProgramWord, Rec, SectionWord } from '../../assembly/opcodes.js'
 import {
   batchNorm2d,
   type CompileOptions,
@@ -24,6 +24,7 @@ import type { Plan } from '../../src/plan/plan.js'
 import { endThreads } from '../../src/runtime/idle-threads.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'
+import { Op } from '../support/operations.js'
 import { soon } from '../support/soon.js'
 
 const input = [3, 16, 16] as const

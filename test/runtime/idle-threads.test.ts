@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import type { Worker } from 'node:worker_threads'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Control, Op, ProgramWord, Rec, SectionWord } from '../../assembly/opcodes.js'
+import { Control, ProgramWord, Rec, SectionWord } from '../../assembly/opcodes.js'
 import {
   batchNorm2d,
   type CompileOptions,
@@ -23,6 +23,7 @@ import { loadEngine } from '../../src/runtime/load.js'
 import { poolExecutor } from '../../src/runtime/pool.js'
 import { messageOf } from '../io/temporary.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'
+import { Op } from '../support/operations.js'
 import { soon } from '../support/soon.js'
 
 // Node tells of every worker that starts, whoever starts it.

@@ -12,7 +12,8 @@ import {
   sequential,
   sgd,
 } from '../../src/index.js'
-import { medianTimes, type RecordTime } from '../../src/runtime/profile.js'
+import { medianTimes } from '../../src/runtime/profile.js'
+import type { RecordTime } from '../../src/runtime/record-times.js'
 import { messageOf } from '../io/temporary.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'
 import { compileToy, toy } from '../support/toy.js'
@@ -74,25 +75,24 @@ test('kernels that only some runs choose are listed beside those of the others',
 })
 
 test('medians are taken by place; a skipped record counts as 0', () => {
-  const time = (place: number, op: string, milliseconds: number): RecordTime => ({
-    op,
+  const time = (place: number, milliseconds: number): RecordTime => ({
     layer: place,
     record: place,
     place,
     milliseconds,
   })
   const runs = [
-    [time(0, 'a', 1), time(1, 'dense', 10), time(3, 'c', 5)],
-    [time(0, 'a', 3), time(2, 'lists', 4), time(3, 'c', 7)],
-    [time(0, 'a', 2), time(2, 'lists', 6), time(3, 'c', 6)],
+    [time(0, 1), time(1, 10), time(3, 5)],
+    [time(0, 3), time(2, 4), time(3, 7)],
+    [time(0, 2), time(2, 6), time(3, 6)],
   ]
   assert.equal(
-    medianTimes(runs).map(({ op, milliseconds }) => [op, milliseconds]),
+    medianTimes(runs).map(({ place, milliseconds }) => [place, milliseconds]),
     [
-      ['a', 2],
-      ['dense', 0],
-      ['lists', 4],
-      ['c', 6],
+      [0, 2],
+      [1, 0],
+      [2, 4],
+      [3, 6],
     ],
   )
 })

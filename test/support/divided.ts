@@ -1,10 +1,10 @@
 /** Into which parts records divide what they work on: which kinds had several, and a rest. */
 
-import { readFileSync } from 'node:fs'
-import { Op } from '../../assembly/opcodes.js'
+import { readdirSync, readFileSync } from 'node:fs'
 import type { PlannedRecord } from '../../src/plan/program.js'
-import { records } from '../../src/plan/records/index.js'
+import { kinds } from '../../src/plan/records/index.js'
 import type { RecordKind } from '../../src/plan/records/schema.js'
+import { nameOf, Op } from './operations.js'
 
 type Numbers = Readonly<Record<string, number>>
 type Count = (of: Numbers) => number
@@ -34,7 +34,7 @@ const wholes: Readonly<Record<string, readonly (readonly string[])[]>> = {
   rowsPerUnit: [['rows']],
 }
 const ofRun: Count = (of) => (of.contributionCount > 1 ? of.pixelsPerUnit : 0)
-const own: { readonly [O in Op]?: Readonly<Record<string, Count>> } = {
+const own: { readonly [O in number]?: Readonly<Record<string, Count>> } = {
   [Op.AdaptivePoolBackward]: { pixelsPerUnit: product('images', 'inH', 'inW') },
   [Op.ConvDense]: { rowsPerUnit: product('images', 'outH', 'outW', 'steps') },
   [Op.ConvInputGradient]: { rowsPerUnit: classRows },
@@ -72,14 +72,14 @@ const own: { readonly [O in Op]?: Readonly<Record<string, Count>> } = {
 }
 
 /** What goes through the images of a batch in passes, where lists or tiles of all were too large. */
-const inPasses: ReadonlySet<Op> = new Set([
+const inPasses: ReadonlySet<number> = new Set([
   ...[Op.SpikeLists, Op.SpikeConv, Op.PatternLists, Op.PatternWeightGradient],
   ...[Op.WinogradInputTransform, Op.WinogradInputGradient],
   ...[Op.WinogradWeightTransform, Op.WinogradWeightGradient],
 ])
 
 /** What a narrow counter counts, at most. */
-const counted: { readonly [O in Op]?: Count } = {
+const counted: { readonly [O in number]?: Count } = {
   // Steps of all images.
   [Op.ActiveSpikes]: product('images', 'steps'),
   // Pixels of a line and phase.
@@ -92,11 +92,13 @@ const counted: { readonly [O in Op]?: Count } = {
 const isCounter = (word: string): boolean => word === 'mostCounted'
 const PART = /[pP]er(Unit|Group|Run|Chunk)$|^splits$/
 
-/** Operations whose records have one unit, by what stands behind them in opcodes.ts. */
+/** Operations whose records have one unit, by what their schemas' comments say. */
 export function withOneUnit(): ReadonlySet<string> {
-  const file = new URL('../../../assembly/opcodes.ts', import.meta.url)
-  const text = readFileSync(file, 'utf8').split('export enum Op {')[1].split('\n}\n')[0]
-  const entries = text.matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s+(\w+) = \d+,/g)
+  const folder = new URL('../../../src/plan/records/', import.meta.url)
+  const text = readdirSync(folder).map((name) => readFileSync(new URL(name, folder), 'utf8'))
+  const entries = text
+    .join('\n')
+    .matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s+export const \w+ = record\(\s*'(\w+)'/g)
   const found = [...entries].filter(([, comment]) => /one\s+(\*\s+)?unit\./.test(comment))
   return new Set(found.map(([, , name]) => name))
 }
@@ -111,8 +113,8 @@ const partsOf = ({ op, schema }: Pick<RecordKind, 'op' | 'schema'>): string[] =>
 /** What of a kind should be seen, as "Operation.word". */
 export function wanted(): string[] {
   const alone = withOneUnit()
-  return (Object.values(records) as RecordKind[]).flatMap((kind) => {
-    const name = Op[kind.op]
+  return kinds.flatMap((kind) => {
+    const name = nameOf(kind.op)
     return [
       ...(alone.has(name) ? [] : [`${name}: units`]),
       ...(inPasses.has(kind.op) ? [`${name}: images of a pass`] : []),
@@ -121,13 +123,13 @@ export function wanted(): string[] {
   })
 }
 
-function wholeOf(op: Op, schema: RecordKind['schema'], word: string): Count {
+function wholeOf(op: number, schema: RecordKind['schema'], word: string): Count {
   const counter = isCounter(word) && counted[op]
   if (counter) return counter
   const others = wholes[word]?.find((names) => names.every((name) => name in schema))
   const run = word === 'pixelsPerRun' ? ofRun : undefined
   const found = own[op]?.[word] ?? run ?? (others && product(...others))
-  if (!found) throw new Error(`${Op[op]}: nothing says what ${word} divides`)
+  if (!found) throw new Error(`${nameOf(op)}: nothing says what ${word} divides`)
   return found
 }
 
@@ -140,7 +142,7 @@ export function note(
   const of = { ...(fields as Numbers) }
   const terms = (fields.terms ?? []) as { kernelH: number; kernelW: number }[]
   of.window = Math.max(0, ...terms.map(({ kernelH, kernelW }) => kernelH * kernelW))
-  const name = Op[op]
+  const name = nameOf(op)
   if (units > 1) seen.add(`${name}: units`)
   if (inPasses.has(op) && batchSize % of.images !== 0) seen.add(`${name}: images of a pass`)
   for (const word of partsOf({ op, schema })) {

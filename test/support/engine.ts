@@ -4,7 +4,8 @@
  */
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { type Op, Rec } from '../../assembly/opcodes.js'
+import { Rec } from '../../assembly/opcodes.js'
+import type { Entry, RecordKind, Schema } from '../../src/plan/records/schema.js'
 import { isLong } from './long.js'
 
 export type Variant = 'engine' | 'engine-threads' | 'engine-debug'
@@ -14,9 +15,12 @@ export const variants: readonly Variant[] = ['engine', 'engine-debug']
 export const isFor = (variant: Variant, seed: number): boolean =>
   isLong || variants.indexOf(variant) === seed % 2
 
-/** A float32 word of a record. */
+/** A float32 field of a record. */
 export const f32 = (value: number): { f32: number } => ({ f32: value })
-export type Words = { [word: number]: number | { f32: number } }
+type Value = number | { f32: number }
+export type Words = { [word: number]: Value }
+/** Fields of a record by the schema's names; addresses and flags are numbers. */
+export type Fields = { [field: string]: Value }
 
 const GUARD = 64
 const GUARD_BYTE = 0xa5
@@ -115,10 +119,32 @@ export class TestEngine {
     return address
   }
 
-  record(op: Op, units: number, words: Words): number {
+  record({ op, schema }: RecordKind, units: number, fields: Fields): number {
     const address = this.alloc(Rec.Bytes, 0)
-    this.writeWords(address, { [Rec.Op]: op, [Rec.Units]: units, ...words })
+    this.writeWords(address, { [Rec.Op]: op, [Rec.Units]: units })
+    this.writeFields(address, schema, fields)
     return address
+  }
+
+  /** A record of those fields that its kind has: several kinds share sizes. */
+  recordOf(kind: RecordKind, units: number, fields: Fields): number {
+    const own = Object.entries(fields).filter(([name]) => name in kind.schema)
+    return this.record(kind, units, Object.fromEntries(own))
+  }
+
+  /** A table of entries; returns its address. */
+  table({ bytes, schema }: Entry, entries: readonly Fields[]): number {
+    const address = this.alloc(entries.length * bytes, 0)
+    for (const [i, fields] of entries.entries())
+      this.writeFields(address + i * bytes, schema, fields)
+    return address
+  }
+
+  writeFields(address: number, schema: Schema, fields: Fields): void {
+    for (const [name, value] of Object.entries(fields)) {
+      if (!schema[name]) throw new Error(`no field ${name}; there are ${Object.keys(schema)}`)
+      this.writeWords(address, { [schema[name].word]: value })
+    }
   }
 
   writeWords(address: number, words: Words): void {

@@ -1,11 +1,11 @@
 /** Runs kernels of neurons from equations by themselves, over a memory of their own. */
 
-import { NeuronWord as Word } from '../../assembly/opcodes.js'
 import { backwardKernel } from '../../src/equations/backward.js'
 import { type ForwardOptions, forwardKernel } from '../../src/equations/forward.js'
 import { KernelSet } from '../../src/equations/kernel-set.js'
 import type { Layer } from '../../src/equations/layer.js'
 import { keyOf } from '../../src/plan/neuron-record.js'
+import { FIRST_LEARNT, neuronWords as word } from '../../src/plan/records/neuron.js'
 
 type Run = (record: number, first: number, end: number, t: number, scratch: number) => number
 
@@ -59,13 +59,18 @@ export class KernelRunner {
     const { buffer, byteOffset } = this.floats(64)
     const record = new Uint32Array(buffer, byteOffset, 64)
     const all = {
-      ...{ [Word.Pixels]: pixels, [Word.C]: channels, [Word.RealC]: real, [Word.T]: steps },
-      ...{ [Word.PlaneBytes]: pixels * channels, [Word.ImagePixels]: pixels },
+      ...{
+        [word.pixels]: pixels,
+        [word.channels]: channels,
+        [word.realChannels]: real,
+        [word.steps]: steps,
+      },
+      ...{ [word.planeBytes]: pixels * channels, [word.imagePixels]: pixels },
       ...words,
     }
-    for (const [word, value] of Object.entries(all)) record[Number(word)] = value
-    for (const [i, values] of this.learnt.entries()) record[Word.Learnt + i] = this.put(values)
-    record[Word.Given] = this.put(this.given)
+    for (const [at, value] of Object.entries(all)) record[Number(at)] = value
+    for (const [i, values] of this.learnt.entries()) record[FIRST_LEARNT + i] = this.put(values)
+    record[word.given] = this.put(this.given)
     return record.byteOffset
   }
 
@@ -111,11 +116,11 @@ export class KernelRunner {
       const all = { ...wanted, traces: learnt > 0, surrogateOut: true, ...options }
       kernels.take(keyOf('forward', this.layer, all), () => forwardKernel(this.layer, all))
       const record = this.record({
-        ...{ [Word.A]: input.byteOffset, [Word.APixelBytes]: call * channels * 4 },
-        ...{ [Word.AStepBytes]: channels * 4, [Word.Masks]: masksAt, [Word.Out]: out.byteOffset },
-        ...{ [Word.Counts]: counts.byteOffset, [Word.Eligibility]: eligibility.byteOffset },
-        ...{ [Word.Traces]: traces.byteOffset, [Word.State]: state.byteOffset },
-        [Word.SurrogateOut]: surrogate.byteOffset,
+        ...{ [word.a]: input.byteOffset, [word.aPixelBytes]: call * channels * 4 },
+        ...{ [word.aStepBytes]: channels * 4, [word.masks]: masksAt, [word.out]: out.byteOffset },
+        ...{ [word.counts]: counts.byteOffset, [word.eligibility]: eligibility.byteOffset },
+        ...{ [word.traces]: traces.byteOffset, [word.state]: state.byteOffset },
+        [word.surrogateOut]: surrogate.byteOffset,
       })
       const run = this.run(kernels)
       const half = Math.ceil(pixels / 2)
@@ -148,9 +153,9 @@ export class KernelRunner {
     kernels.take(keyOf('backward', this.layer, { steps }), () => made)
     const scratch = this.floats(made.scratch / 4 + 16)
     const record = this.record({
-      ...{ [Word.A]: this.put(x), [Word.APixelBytes]: steps * channels * 4 },
-      ...{ [Word.AStepBytes]: channels * 4, [Word.Delta]: gradient.byteOffset },
-      [Word.Traces]: traces.byteOffset,
+      ...{ [word.a]: this.put(x), [word.aPixelBytes]: steps * channels * 4 },
+      ...{ [word.aStepBytes]: channels * 4, [word.delta]: gradient.byteOffset },
+      [word.traces]: traces.byteOffset,
     })
     this.run(kernels)(record, 0, pixels, 0, scratch.byteOffset)
     return { delta: gradient, traces }

@@ -1,10 +1,11 @@
 /** Records of planned ops, against those of networks. */
 import * as assert from 'uvu/assert'
-import { Op, ProgramWord, Rec, SectionWord } from '../../assembly/opcodes.js'
+import { ProgramWord, Rec, SectionWord } from '../../assembly/opcodes.js'
 import { OpPlan } from '../../src/ops/plan.js'
 import type { Plan } from '../../src/plan/plan.js'
 import type { PlannedRecord } from '../../src/plan/program.js'
 import type { Words } from '../../src/plan/words.js'
+import { nameOf } from './operations.js'
 
 /** A record of a network, among those of its section of a program. */
 export interface NetworkRecord {
@@ -38,7 +39,7 @@ export interface OpRecord {
 }
 
 /** The record of this operation in an op that has one. */
-export function recordOf(plan: object, op: Op): OpRecord {
+export function recordOf(plan: object, op: number): OpRecord {
   const { memory, program } = OpPlan.insides(plan as OpPlan)
   const view = new DataView(memory.buffer)
   const word = (at: number, index: number): number => view.getUint32(at + 4 * index, true)
@@ -48,7 +49,7 @@ export function recordOf(plan: object, op: Op): OpRecord {
     { length: word(section, SectionWord.Count) },
     (_, i) => first + i * Rec.Bytes,
   ).filter((at) => (word(at, Rec.Op) & Rec.OpMask) === op)
-  assert.is(places.length, 1, `${Op[op]} in the op`)
+  assert.is(places.length, 1, `${nameOf(op)} in the op`)
   return { view, at: places[0] }
 }
 

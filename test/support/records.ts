@@ -3,23 +3,20 @@
 import { type PlannedRecord, ProgramBuilder } from '../../src/plan/program.js'
 import type { AnyFields, Fields, RecordKind, Schema } from '../../src/plan/records/schema.js'
 import type { Buffer, Table, WordValue } from '../../src/plan/words.js'
-import { f32, type TestEngine, type Words } from './engine.js'
+import { type Fields as EngineFields, f32, type TestEngine, type Words } from './engine.js'
 
 /** A record's fields; addresses are numbers, or `undefined` for none. */
 export type Addressed<S extends Schema> = {
   readonly [K in keyof Fields<S>]: Fields<S>[K] | number
 }
 
-/** The words of a record. */
-export function wordsOf<S extends Schema>({ schema }: RecordKind<S>, fields: Addressed<S>): Words {
-  const words: Words = {}
-  for (const [name, value] of Object.entries(fields as AnyFields)) {
-    const field = schema[name]
-    if (!field) throw new Error(`the record has no field ${name}`)
+/** The fields of a record, as the engine writes them. */
+function valuesOf<S extends Schema>({ schema }: RecordKind<S>, fields: Addressed<S>): EngineFields {
+  const values: EngineFields = {}
+  for (const [name, value] of Object.entries(fields as AnyFields))
     if (value !== undefined)
-      words[field.word] = field.use === 'float' ? f32(Number(value)) : Number(value)
-  }
-  return words
+      values[name] = schema[name]?.use === 'float' ? f32(Number(value)) : Number(value)
+  return values
 }
 
 /** Writes a record. */
@@ -28,7 +25,7 @@ export const putRecord = <S extends Schema>(
   kind: RecordKind<S>,
   units: number,
   fields: Addressed<S>,
-): number => engine.record(kind.op, units, wordsOf(kind, fields))
+): number => engine.record(kind, units, valuesOf(kind, fields))
 
 export type Order = (units: number) => number[]
 export const ascending: Order = (units) => Array.from({ length: units }, (_, i) => i)
@@ -61,8 +58,9 @@ export class EnginePrograms extends ProgramBuilder {
 
   /** Runs every record, its units in an order, by two workers in turn. */
   run(order: Order = ascending): void {
-    for (const { op, units, words, scratch } of this.records) {
-      const record = this.engine.record(op, units, this.resolve(words))
+    for (const { words, units, scratch, ...kind } of this.records) {
+      const record = this.engine.record(kind, units, {})
+      this.engine.writeWords(record, this.resolve(words))
       const workers = [this.engine.alloc(scratch), this.engine.alloc(scratch)]
       for (const [i, unit] of order(units).entries())
         this.engine.exports.execute(record, unit, 0, workers[i % 2])

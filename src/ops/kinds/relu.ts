@@ -1,7 +1,7 @@
 /** Rectified linear units, forward and back. */
 
 import { checkBoolean, checkInteger, expect } from '../../errors.js'
-import { reluBackward as backwardRecord, reluForward as record } from '../../plan/layers/relu.js'
+import { reluBackward as backwardRecord, reluForward as record } from '../../plan/records/relu.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import { operation } from '../operation.js'
 import { passOver, type StepSettings, stepSetting } from '../passes.js'

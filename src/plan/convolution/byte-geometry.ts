@@ -1,4 +1,4 @@
-/** Sizes of Op.SpikeForwardBytes, from shapes alone. */
+/** Sizes of `spikeForwardBytes`, from shapes alone. */
 
 import { Spike } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../round-up.js'

@@ -1,5 +1,5 @@
 /**
- * Sizes of the event-driven convolution (Op.SpikeLists and Op.SpikeConv, or Op.SpikeForward):
+ * Sizes of the event-driven convolution (`spikeLists` and `spikeConv`, or `spikeForward`):
  * buffers, scratch and units, from shapes alone, so that the results are the same for any number of
  * workers. The layouts are drawn in assembly/spikes/lists.ts.
  */
@@ -63,7 +63,7 @@ export interface SpikePass extends ImageGroup {
   geometry: SpikeGeometry
 }
 
-/** The same for Op.SpikeForward, which does both for a few rows at a time. */
+/** The same for `spikeForward`, which does both for a few rows at a time. */
 export interface SpikeForwardGeometry {
   /** Word RowsPerUnit, units and per-worker scratch. */
   rowsPerUnit: number
@@ -239,7 +239,7 @@ export function spikeGeometry(shape: SpikeShape): SpikeGeometry {
   }
 }
 
-/** Passes of Op.SpikeLists and Op.SpikeConv over the images; the first is as large as any. */
+/** Passes of `spikeLists` and `spikeConv` over the images; the first is as large as any. */
 export function spikePasses(shape: SpikeShape): SpikePass[] {
   const imageBytes = shape.outH * shape.outW * spikeListBytes(shape)
   return splitImages(shape.images, imageBytes, budgets.listBytes).map((group) => ({

@@ -1,39 +1,17 @@
 /** max(0, x) of a current. Where gradients are time means, its derivative is one too. */
 
-import { Op, ReluBackwardWord, ReluWord } from '../../../assembly/opcodes.js'
 import type { Relu } from '../../nn/layers/index.js'
 import { countValues } from '../activity.js'
 import { inUnits } from '../budgets.js'
 import { giveTensorGradient, gradientRows, overGradient, takeGradient } from '../gradients.js'
 import { plainFloat } from '../materialise.js'
 import { term } from '../pass.js'
-import { carriesIf, f32, number, reads, readsIf, record, writes } from '../records/schema.js'
+import { reluBackward, reluForward } from '../records/relu.js'
 import type { Buffer } from '../words.js'
 import { materialise } from '../write-out.js'
 import type { LayerPlan } from './layer.js'
 
-export const reluForward = record(Op.Relu, {
-  in: reads(ReluWord.In),
-  out: writes(ReluWord.Out),
-  counts: carriesIf(ReluWord.Counts),
-  pixels: number(ReluWord.Pixels),
-  channels: number(ReluWord.C),
-  steps: number(ReluWord.T),
-  pixelsPerUnit: number(ReluWord.PixelsPerUnit),
-})
-
-export const reluBackward = record(Op.ReluBackward, {
-  delta: reads(ReluBackwardWord.Delta),
-  activity: readsIf(ReluBackwardWord.Activity),
-  counts: readsIf(ReluBackwardWord.Counts),
-  out: writes(ReluBackwardWord.Out),
-  pixels: number(ReluBackwardWord.Pixels),
-  channels: number(ReluBackwardWord.C),
-  steps: number(ReluBackwardWord.T),
-  pixelsPerUnit: number(ReluBackwardWord.PixelsPerUnit),
-  factor: f32(ReluBackwardWord.Factor),
-})
-
+/** max(0, x) of floats [P][T][C]; unit = chunk of pixels. */
 export const relu: LayerPlan<Relu> = {
   lower(pass, node, _layer, x) {
     const { b, context, images } = pass

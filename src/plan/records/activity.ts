@@ -1,58 +1,74 @@
 /** Sums of tensors written out as floats. */
 
-import { MaterialiseWord, Op, TermWord } from '../../../assembly/opcodes.js'
 import {
   entries,
-  type Fields,
+  entry,
+  type FieldsOf,
   f32,
   flag,
   flagIf,
   number,
   numberIf,
+  perByte,
   readsIf,
   readsInputIf,
   record,
+  sizeIf,
   writes,
 } from './schema.js'
 
-const term = {
-  kind: number(TermWord.Kind),
-  scale: f32(TermWord.Scale),
-  sourceH: number(TermWord.SourceH),
-  sourceW: number(TermWord.SourceW),
-  kernelH: number(TermWord.KernelH),
-  kernelW: number(TermWord.KernelW),
-  strideH: number(TermWord.StrideH),
-  strideW: number(TermWord.StrideW),
-  padH: number(TermWord.PadH),
-  padW: number(TermWord.PadW),
-  /** Floats, or masks; a mean of spikes reads counts alone. */
-  address: readsInputIf(TermWord.Address),
-  counts: readsIf(TermWord.Counts),
-  planeBytes: numberIf(TermWord.PlaneBytes),
-  indirect: flagIf(TermWord.Indirect),
-  channels: numberIf(TermWord.Channels),
-  pixelBytes: numberIf(TermWord.PixelBytes),
-  stepBytes: numberIf(TermWord.StepBytes),
-  loopBytes: numberIf(TermWord.LoopBytes),
-  steps: numberIf(TermWord.Steps),
-  scaleVector: readsIf(TermWord.ScaleVector),
-  shiftVector: readsIf(TermWord.ShiftVector),
-  groupBytes: numberIf(TermWord.GroupBytes),
-}
-export type TermFields = Fields<typeof term>
+export const term = entry('Term', 128, {
+  /** A `TermKind`. */
+  kind: number(0),
+  scale: f32(10),
+  sourceH: number(11),
+  sourceW: number(12),
+  kernelH: number(13),
+  kernelW: number(14),
+  strideH: number(15),
+  strideW: number(16),
+  padH: number(17),
+  padW: number(18),
+  /** Float data, or masks. Floats, or masks; a mean of spikes reads counts alone. */
+  address: readsInputIf(1),
+  counts: readsIf(2),
+  planeBytes: sizeIf(3),
+  indirect: flagIf(19),
+  /** Channels that the term has (fewer than C when it is the unpadded input). */
+  channels: numberIf(20),
+  pixelBytes: sizeIf(4),
+  /** Bytes between steps; 0: the same at every step. */
+  stepBytes: sizeIf(5),
+  /** Bytes between steps of a loop over t outside, from the first step of one call to the next. */
+  loopBytes: sizeIf(21),
+  /** Steps that a float term has (1: static). */
+  steps: numberIf(6),
+  scaleVector: readsIf(7),
+  shiftVector: readsIf(8),
+  groupBytes: sizeIf(9),
+})
+export type TermFields = FieldsOf<typeof term>
 
-export const materialise = record(Op.Materialise, {
-  out: writes(MaterialiseWord.Out),
-  images: number(MaterialiseWord.Images),
-  height: number(MaterialiseWord.H),
-  width: number(MaterialiseWord.W),
-  channels: number(MaterialiseWord.C),
-  steps: number(MaterialiseWord.T),
-  pixelsPerUnit: number(MaterialiseWord.PixelsPerUnit),
-  terms: entries(MaterialiseWord.Terms, term, TermWord.Bytes),
-  termCount: number(MaterialiseWord.TermCount),
-  mean: flag(MaterialiseWord.Mean),
-  totalSteps: number(MaterialiseWord.TotalSteps),
-  mostCounted: number(MaterialiseWord.MostCounted),
+/**
+ * A sum of terms (currents with affine maps, pooled spikes) written out as floats; unit = chunk of
+ * pixels.
+ */
+export const materialise = record('Materialise', 40, perByte(0.05), {
+  /** [P][T][C] float32. */
+  out: writes(4),
+  images: number(5),
+  height: number(6),
+  width: number(7),
+  channels: number(8),
+  steps: number(9),
+  pixelsPerUnit: number(10),
+  /** Table of terms. */
+  terms: entries(11, term),
+  termCount: number(12),
+  /** 0: spikes at each step; 1: time means (counts / T, mean of floats over their steps). */
+  mean: flag(13),
+  /** Steps over which counts run. */
+  totalSteps: number(14),
+  /** Counts whose sum 16 bits hold. */
+  mostCounted: number(15),
 })

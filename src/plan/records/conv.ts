@@ -1,25 +1,28 @@
 /** Sizes that records of convolutions have: each kind takes those that its kernels read. */
 
-import { ConvWord } from '../../../assembly/opcodes.js'
 import { type Field, number } from './schema.js'
 
 export const convShape = {
-  images: number(ConvWord.Images),
-  steps: number(ConvWord.T),
-  inH: number(ConvWord.InH),
-  inW: number(ConvWord.InW),
-  inC: number(ConvWord.InC),
-  outH: number(ConvWord.OutH),
-  outW: number(ConvWord.OutW),
-  outC: number(ConvWord.OutC),
-  blockWidth: number(ConvWord.BlockWidth),
-  kRows: number(ConvWord.KRows),
-  kernelH: number(ConvWord.KernelH),
-  kernelW: number(ConvWord.KernelW),
-  strideH: number(ConvWord.StrideH),
-  strideW: number(ConvWord.StrideW),
-  padH: number(ConvWord.PadH),
-  padW: number(ConvWord.PadW),
+  images: number(4),
+  /** Rows per pixel of Out (forward) or Delta (backward); lists of counts: the highest count. */
+  steps: number(5),
+  inH: number(6),
+  inW: number(7),
+  inC: number(8),
+  outH: number(9),
+  outW: number(10),
+  /** N, a multiple of BlockWidth. */
+  outC: number(11),
+  /** Output channels of a block of Weight: 4, 8, 16 or 32. */
+  blockWidth: number(12),
+  /** Rows of a block of Weight: KernelH·KernelW·InC + 1, rounded up to a multiple of 4. */
+  kRows: number(13),
+  kernelH: number(14),
+  kernelW: number(15),
+  strideH: number(16),
+  strideW: number(17),
+  padH: number(18),
+  padW: number(19),
 }
 
 export type SizeName = keyof typeof convShape

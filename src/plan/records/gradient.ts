@@ -1,41 +1,69 @@
 /** Gradients that arrive from several readers: their sum, times a factor of each neuron or not. */
 
-import { ContributionWord, NeuronBackWord, Op } from '../../../assembly/opcodes.js'
-import { entries, type Fields, f32, number, reads, record, writes } from './schema.js'
+import {
+  copies,
+  entries,
+  entry,
+  type FieldsOf,
+  f32,
+  number,
+  reads,
+  record,
+  runsAs,
+  size,
+  writes,
+} from './schema.js'
 
-const contribution = {
-  from: reads(ContributionWord.Address),
-  outH: number(ContributionWord.OutH),
-  outW: number(ContributionWord.OutW),
-  kernelH: number(ContributionWord.KernelH),
-  kernelW: number(ContributionWord.KernelW),
-  strideH: number(ContributionWord.StrideH),
-  strideW: number(ContributionWord.StrideW),
-  padH: number(ContributionWord.PadH),
-  padW: number(ContributionWord.PadW),
-  scale: f32(ContributionWord.Scale),
-  stepBytes: number(ContributionWord.StepBytes),
-  pixelBytes: number(ContributionWord.PixelBytes),
-}
-export type ContributionFields = Fields<typeof contribution>
+export const contribution = entry('Contribution', 64, {
+  from: reads(0),
+  /** Size of the gradient tensor. */
+  outH: number(1),
+  outW: number(2),
+  kernelH: size(3),
+  kernelW: size(4),
+  strideH: number(5),
+  strideW: number(6),
+  padH: number(7),
+  padW: number(8),
+  scale: f32(9),
+  /** Bytes between steps of Address; 0: the same gradient at every step. */
+  stepBytes: size(10),
+  /** Bytes between pixels of Address. */
+  pixelBytes: size(11),
+})
+export type ContributionFields = FieldsOf<typeof contribution>
 
 /** A table of contributions at this word. */
-export const contributions = (word: number) => entries(word, contribution, ContributionWord.Bytes)
+export const contributions = (word: number) => entries(word, contribution)
 
 const sum = {
-  out: writes(NeuronBackWord.Out),
-  contributions: contributions(NeuronBackWord.Contributions),
-  contributionCount: number(NeuronBackWord.ContributionCount),
-  pixelsPerRun: number(NeuronBackWord.PixelsPerRun),
-  pixels: number(NeuronBackWord.Pixels),
-  height: number(NeuronBackWord.H),
-  width: number(NeuronBackWord.W),
-  channels: number(NeuronBackWord.C),
-  pixelsPerUnit: number(NeuronBackWord.PixelsPerUnit),
-  steps: number(NeuronBackWord.T),
+  /** Float tensor [P][T][C]. */
+  out: writes(4),
+  contributions: contributions(6),
+  contributionCount: size(7),
+  /** Pixels to which all contributions are added before the next ones. */
+  pixelsPerRun: size(14),
+  pixels: size(8),
+  height: size(9),
+  width: size(10),
+  channels: size(11),
+  pixelsPerUnit: size(12),
+  /** Rows per pixel: 1 in the rate method. */
+  steps: size(13),
 }
-const product = { ...sum, factor: reads(NeuronBackWord.Factor) }
+const product = {
+  ...sum /** Factor [P][C] (eligibility, or h' at one step), or 0. */,
+  factor: reads(5),
+}
 
-export const gradientSum = record(Op.GradientSum, sum)
-export const neuronBackwardRate = record(Op.NeuronBackwardRate, product)
-export const neuronBackwardOnline = record(Op.NeuronBackwardOnline, product)
+/** Sum of gradient contributions; unit = chunk of pixels. */
+export const gradientSum = record('GradientSum', 43, runsAs('neuronBackwardRate'), sum)
+/** Rate: δ = (Σ contributions) ⊙ eligibility; unit = chunk of pixels. */
+export const neuronBackwardRate = record('NeuronBackwardRate', 31, copies, product)
+/** δ = (Σ contributions) ⊙ h' at one step (online methods). */
+export const neuronBackwardOnline = record(
+  'NeuronBackwardOnline',
+  33,
+  runsAs('neuronBackwardRate'),
+  product,
+)

@@ -1,16 +1,18 @@
 /** Convolutions by groups of channels. */
 
-import { GroupedWord, Op } from '../../../assembly/opcodes.js'
 import { inputSize, outputSize, sizes, weightSize, window } from './conv.js'
 import {
+  copies,
   f32,
   flag,
   flagIf,
   number,
+  perProduct,
   reads,
   readsIf,
   readsInput,
   record,
+  size,
   writes,
   writesIf,
   writesOrAdds,
@@ -18,81 +20,114 @@ import {
 } from './schema.js'
 
 const groups = {
-  groups: number(GroupedWord.Groups),
-  groupIn: number(GroupedWord.GroupIn),
-  groupOut: number(GroupedWord.GroupOut),
+  groups: number(30),
+  /** Channels of one group. */
+  groupIn: number(31),
+  groupOut: number(32),
 }
 
 const rows = {
   ...sizes('steps', ...inputSize, ...outputSize, ...window),
   ...groups,
-  depthwise: flag(GroupedWord.Depthwise),
+  /** Non-zero: each channel is a group of its own, and InC is OutC. */
+  depthwise: flag(33),
 }
 
 const input = {
-  in: readsInput(GroupedWord.In),
-  inIndirect: flag(GroupedWord.InIndirect),
-  inPixelBytes: number(GroupedWord.InPixelBytes),
-  inStepBytes: number(GroupedWord.InStepBytes),
-  inLoopBytes: number(GroupedWord.InLoopBytes),
+  in: readsInput(21),
+  /** Non-zero: In is the address of a word that holds the address. */
+  inIndirect: flag(22),
+  /** Bytes from one pixel of In to the next. */
+  inPixelBytes: size(23),
+  /** Bytes from one step of In to the next; 0 when In is the same at every step. */
+  inStepBytes: size(24),
+  /** Bytes added to In for each step of a loop over t outside (step mode s). */
+  inLoopBytes: number(25),
 }
 
 const forward = {
   ...rows,
-  weight: reads(GroupedWord.Weight),
-  bias: readsIf(GroupedWord.Bias),
-  out: writes(GroupedWord.Out),
-  rowsPerUnit: number(GroupedWord.RowsPerUnit),
+  /**
+   * Float32. Depthwise [tap][C], tap = ky·KernelW + kx; otherwise [Groups][tap][GroupIn][R] with R
+   * = GroupOut rounded up to a multiple of 4, and zeros behind GroupOut.
+   */
+  weight: reads(26),
+  /** float32 [OutC], or 0. */
+  bias: readsIf(27),
+  out: writes(20),
+  /** Rows of pixels of one unit. */
+  rowsPerUnit: number(34),
 }
 
-export const groupedForward = record(Op.GroupedForward, { ...forward, ...input })
-
-export const groupedSpikes = record(Op.GroupedSpikes, {
+/** Forward on floats; unit = RowsPerUnit rows of one image of Out. */
+export const groupedForward = record('GroupedForward', 59, perProduct(0.03), {
   ...forward,
-  masks: reads(GroupedWord.Masks),
-  planeBytes: number(GroupedWord.PlaneBytes),
+  ...input,
 })
 
-export const groupedTranspose = record(Op.GroupedTranspose, {
+/** Forward on spikes; unit = RowsPerUnit rows of one image of Out. */
+export const groupedSpikes = record('GroupedSpikes', 60, perProduct(0.01), {
+  ...forward,
+  /** Spikes: masks [plane][B][InH][InW][InC], and bytes between planes. */
+  masks: reads(39),
+  planeBytes: size(40),
+})
+
+/** Weight transposed for the input gradient, in each group; unit = group. */
+export const groupedTranspose = record('GroupedTranspose', 61, copies, {
   ...sizes('kernelH', 'kernelW'),
   ...groups,
-  weight: reads(GroupedWord.Weight),
-  transposed: writes(GroupedWord.Transposed),
+  weight: reads(26),
+  /** The weight as the input gradient reads it, [Groups][tap][GroupOut][R'], R' from GroupIn. */
+  transposed: writes(29),
 })
 
-/** Depthwise it reads `weight`, else `transposed`. */
-export const groupedInputGradient = record(Op.GroupedInputGradient, {
+/**
+ * Out = gradient of the input; unit = RowsPerUnit rows of one image of Out. Depthwise it reads
+ * `weight`, else `transposed`.
+ */
+export const groupedInputGradient = record('GroupedInputGradient', 62, perProduct(0.03), {
   ...rows,
-  delta: reads(GroupedWord.Delta),
-  weight: readsIf(GroupedWord.Weight),
-  transposed: readsIf(GroupedWord.Transposed),
-  out: writes(GroupedWord.Out),
-  rowsPerUnit: number(GroupedWord.RowsPerUnit),
+  /** Gradient of the output, [B][OutH][OutW][T][OutC]. */
+  delta: reads(28),
+  weight: readsIf(26),
+  transposed: readsIf(29),
+  out: writes(20),
+  rowsPerUnit: number(34),
 })
 
-/** With one split it writes `out` (or adds to it), with more `partial`, which is then summed. */
-export const groupedWeightGradient = record(Op.GroupedWeightGradient, {
+/**
+ * Out = gradient of the weight; unit = (split of the rows, group). With one split it writes `out`
+ * (or adds to it), with more `partial`, which is then summed.
+ */
+export const groupedWeightGradient = record('GroupedWeightGradient', 63, perProduct(0.03), {
   ...rows,
   ...input,
-  delta: reads(GroupedWord.Delta),
-  out: writesOrAddsIf(GroupedWord.Out, 'accumulate'),
-  accumulate: flagIf(GroupedWord.Accumulate),
-  partial: writesIf(GroupedWord.Partial),
-  splits: number(GroupedWord.Splits),
-  scale: f32(GroupedWord.Scale),
+  delta: reads(28),
+  out: writesOrAddsIf(20, 'accumulate'),
+  /** Non-zero: add to Out instead of writing it (online methods). */
+  accumulate: flagIf(38),
+  partial: writesIf(36),
+  /** Weight gradient: parts of the rows, and their results [split][floats of the weight]. */
+  splits: number(35),
+  /** Factor of the weight's gradient. */
+  scale: f32(37),
 })
 
 const withoutGroups = { ...sizes('inC', ...weightSize, 'kernelH', 'kernelW'), ...groups }
 
-export const groupedExpand = record(Op.GroupedExpand, {
+/** The weight without groups; unit = block of output channels. */
+export const groupedExpand = record('GroupedExpand', 64, copies, {
   ...withoutGroups,
-  weight: reads(GroupedWord.Weight),
-  dense: writes(GroupedWord.Dense),
+  weight: reads(26),
+  /** The weight, or its gradient, as of a convolution without groups. */
+  dense: writes(41),
 })
 
-export const groupedExtract = record(Op.GroupedExtract, {
+/** Out = the gradient of the weight from that without groups; unit = group. */
+export const groupedExtract = record('GroupedExtract', 65, copies, {
   ...withoutGroups,
-  dense: reads(GroupedWord.Dense),
-  out: writesOrAdds(GroupedWord.Out, 'accumulate'),
-  accumulate: flagIf(GroupedWord.Accumulate),
+  dense: reads(41),
+  out: writesOrAdds(20, 'accumulate'),
+  accumulate: flagIf(38),
 })

@@ -1,33 +1,56 @@
 /** The weight's gradient from lists of active neurons. */
 
-import { ListWord, Op } from '../../../assembly/opcodes.js'
 import { sizes, window } from './conv.js'
-import { f32, flagIf, number, reads, record, writes, writesOrAdds } from './schema.js'
+import {
+  f32,
+  flagIf,
+  number,
+  perByte,
+  perProduct,
+  reads,
+  record,
+  writes,
+  writesOrAdds,
+} from './schema.js'
 
 const shared = {
   ...sizes('images', 'steps', 'inH', 'inW', 'inC', 'outH', 'outW', 'outC', ...window),
-  imagesPerGroup: number(ListWord.ImagesPerGroup),
+  /** Images whose pixels one list holds. */
+  imagesPerGroup: number(26),
 }
 
-export const rateLists = record(Op.RateLists, {
+/**
+ * Lists of active neurons and grids of δ for ListWeightGradient; units: see spikes/rate-lists.ts.
+ */
+export const rateLists = record('RateLists', 14, perByte(0.06), {
   ...shared,
-  counts: reads(ListWord.Counts),
-  mostCounted: number(ListWord.MostCounted),
-  delta: reads(ListWord.Delta),
-  grids: writes(ListWord.Grids),
-  lists: writes(ListWord.Lists),
-  listPointers: writes(ListWord.ListPointers),
+  /** Spikes of each neuron over all steps, one byte [B][InH][InW][InC]. */
+  counts: reads(21),
+  /** Pixels that a byte counts before it is added to a total. */
+  mostCounted: number(30),
+  /** Gradient of the output, [B][OutH][OutW][N]. */
+  delta: reads(22),
+  /** δ of 16 channels with margins of zeros, lists and their pointers: see list-gradient.ts. */
+  grids: writes(23),
+  lists: writes(24),
+  listPointers: writes(25),
 })
 
-/** Reads the lists where their pointers lead: the word itself only keeps them alive. */
-export const listWeightGradient = record(Op.ListWeightGradient, {
+/**
+ * Weight gradient from lists of active neurons; units: spikes/list-gradient.ts. Reads the lists
+ * where their pointers lead: the word itself only keeps them alive.
+ */
+export const listWeightGradient = record('ListWeightGradient', 13, perProduct(0.006), {
   ...shared,
   ...sizes('blockWidth', 'kRows'),
-  grids: reads(ListWord.Grids),
-  lists: reads(ListWord.Lists),
-  listPointers: reads(ListWord.ListPointers),
-  inCPerUnit: number(ListWord.InCPerUnit),
-  scale: f32(ListWord.Scale),
-  out: writesOrAdds(ListWord.Out, 'accumulate'),
-  accumulate: flagIf(ListWord.Accumulate),
+  grids: reads(23),
+  lists: reads(24),
+  listPointers: reads(25),
+  /** Input channels of one unit of sums. */
+  inCPerUnit: number(27),
+  /** Factor of the result. */
+  scale: f32(28),
+  out: writesOrAdds(20, 'accumulate'),
+  /** Non-zero: add to Out instead of writing it. */
+  accumulate: flagIf(29),
 })

@@ -1,17 +1,10 @@
 /** Neurons from equations, forward and backward through time. */
 
-import {
-  LearnFinishWord,
-  LearnWord,
-  NeuronWord,
-  Op,
-  RecurrentGradientWord,
-  RecurrentWord,
-} from '../../../assembly/opcodes.js'
 import { contributions } from './gradient.js'
 import {
   carries,
   carriesIf,
+  copies,
   dataIf,
   type Field,
   type FieldsOf,
@@ -20,9 +13,12 @@ import {
   number,
   numberIf,
   type Place,
+  perByte,
   reads,
   readsIf,
   record,
+  size,
+  sizeIf,
   updatesIf,
   writes,
   writesIf,
@@ -30,150 +26,213 @@ import {
   writesOrAddsIf,
 } from './schema.js'
 
-/** Parameters that a layer may learn. */
+/** Parameters that a layer may learn, and the word that has the first one's address. */
 export const MOST_LEARNT = 13
+export const FIRST_LEARNT = 50
 
 /** Where each of them is. */
 const learnt = Object.fromEntries(
-  Array.from({ length: MOST_LEARNT }, (_, i) => [`learnt${i}`, readsIf(NeuronWord.Learnt + i)]),
+  Array.from({ length: MOST_LEARNT }, (_, i) => [`learnt${i}`, readsIf(FIRST_LEARNT + i)]),
 ) as { readonly [name: `learnt${number}`]: Field<Place | undefined> }
 
 /** What both directions read. */
 const shared = {
-  kernel: number(NeuronWord.Kernel),
-  pixels: number(NeuronWord.Pixels),
-  channels: number(NeuronWord.C),
-  realChannels: number(NeuronWord.RealC),
-  imagePixels: number(NeuronWord.ImagePixels),
-  steps: number(NeuronWord.T),
-  a: reads(NeuronWord.A),
-  aPixelBytes: number(NeuronWord.APixelBytes),
-  aStepBytes: number(NeuronWord.AStepBytes),
-  given: dataIf(NeuronWord.Given),
+  /** Which function of the table. */
+  kernel: number(4),
+  pixels: number(5),
+  channels: size(6),
+  /** Channels without padding, whose neurons neither fire nor give anything. */
+  realChannels: number(45),
+  /** Pixels of an image, where parameters differ from neuron to neuron. */
+  imagePixels: number(44),
+  /** Steps of a call. */
+  steps: number(8),
+  /**
+   * Two currents: float32 [P][T][C] with strides between pixels and steps; scale and shift, mean
+   * and inverse deviation [groups][C], with a stride between groups; the time mean of (A −
+   * mean)·invStd, float32 [P][C].
+   */
+  a: reads(9),
+  aPixelBytes: size(10),
+  aStepBytes: size(11),
+  /** Arrays of parameters that are not learnt, one behind the other. */
+  given: dataIf(49),
   ...learnt,
 }
 
 /** Currents through normalisations, and spikes as currents. */
 const currents = {
-  pixelsPerUnit: number(NeuronWord.PixelsPerUnit),
-  aScale: readsIf(NeuronWord.AScale),
-  aShift: readsIf(NeuronWord.AShift),
-  aGroupBytes: numberIf(NeuronWord.AGroupBytes),
-  b: readsIf(NeuronWord.B),
-  bPixelBytes: numberIf(NeuronWord.BPixelBytes),
-  bStepBytes: numberIf(NeuronWord.BStepBytes),
-  bScale: readsIf(NeuronWord.BScale),
-  bShift: readsIf(NeuronWord.BShift),
-  bGroupBytes: numberIf(NeuronWord.BGroupBytes),
-  spikes: readsIf(NeuronWord.S),
-  spikePlaneBytes: numberIf(NeuronWord.SPlaneBytes),
+  pixelsPerUnit: number(7),
+  aScale: readsIf(12),
+  aShift: readsIf(13),
+  aGroupBytes: numberIf(14),
+  b: readsIf(18),
+  bPixelBytes: numberIf(19),
+  bStepBytes: numberIf(20),
+  bScale: readsIf(21),
+  bShift: readsIf(22),
+  bGroupBytes: numberIf(23),
+  /** Masks of spikes that are a current. */
+  spikes: readsIf(27),
+  spikePlaneBytes: numberIf(28),
 }
 
 /** Time means of what normalisations give. */
 const means = {
-  aMean: readsIf(NeuronWord.AMean),
-  aInvStd: readsIf(NeuronWord.AInvStd),
-  aXhat: carriesIf(NeuronWord.AXhat),
-  bMean: readsIf(NeuronWord.BMean),
-  bInvStd: readsIf(NeuronWord.BInvStd),
-  bXhat: carriesIf(NeuronWord.BXhat),
+  aMean: readsIf(15),
+  aInvStd: readsIf(16),
+  aXhat: carriesIf(17),
+  bMean: readsIf(24),
+  bInvStd: readsIf(25),
+  bXhat: carriesIf(26),
 }
 
 /** What the forward pass leaves. */
 const results = {
-  masks: writesIf(NeuronWord.Masks),
-  planeBytes: numberIf(NeuronWord.PlaneBytes),
-  counts: carriesIf(NeuronWord.Counts),
-  countPartials: carriesIf(NeuronWord.CountPartials),
-  out: writesIf(NeuronWord.Out),
-  eligibility: carriesIf(NeuronWord.Eligibility),
-  surrogateOut: writesIf(NeuronWord.SurrogateOut),
-  traces: carriesIf(NeuronWord.Traces),
-  state: carriesIf(NeuronWord.State),
-  activity: updatesIf(NeuronWord.Activity),
-  activityWanted: readsIf(NeuronWord.ActivityWanted),
-  counting: numberIf(NeuronWord.Counting),
-  recorded: carriesIf(NeuronWord.Recorded),
+  /** Results: masks and counts as of neurons, or numbers [P][T][C] where nothing spikes. */
+  masks: writesIf(29),
+  planeBytes: sizeIf(30),
+  counts: carriesIf(31),
+  /** u32 [units]: spikes of each unit, over all steps so far. */
+  countPartials: carriesIf(32),
+  out: writesIf(33),
+  /** float32 [P][C]; of each step [P][T][C]; by what is learnt [P][learnt][C]. */
+  eligibility: carriesIf(34),
+  surrogateOut: writesIf(35),
+  traces: carriesIf(36),
+  /** float32 [rows][P][C] from call to call: states, and their derivatives. */
+  state: carriesIf(37),
+  /** What evaluation counts: as of neurons; the function that counts changes of potentials. */
+  activity: updatesIf(46),
+  activityWanted: readsIf(47),
+  counting: numberIf(48),
+  /** float32 [P][steps of all calls][recorded names][C]: for who wants to see states. */
+  recorded: carriesIf(63),
 }
 
 /** What a backward pass through time reads and leaves. */
 const gradients = {
-  delta: writes(NeuronWord.Delta),
-  contributions: contributions(NeuronWord.Contributions),
-  contributionCount: number(NeuronWord.ContributionCount),
-  pixelsPerRun: number(NeuronWord.PixelsPerRun),
-  height: number(NeuronWord.H),
-  width: number(NeuronWord.W),
-  traces: writesIf(NeuronWord.Traces),
+  /** Backward: from ∂L/∂output to ∂L/∂x, [P][T][C]. */
+  delta: writes(38),
+  contributions: contributions(39),
+  contributionCount: number(40),
+  pixelsPerRun: number(41),
+  height: number(42),
+  width: number(43),
+  traces: writesIf(36),
 }
 
 /** The weight through which a layer's own spikes come back. */
 const weight = {
-  weight: reads(RecurrentWord.Weight),
-  bias: readsIf(RecurrentWord.Bias),
-  oneToOne: flag(RecurrentWord.OneToOne),
+  /** float32 [N][N], or with OneToOne [N], from neuron to neuron as stored; the bias [N], or 0. */
+  weight: reads(18),
+  bias: readsIf(19),
+  oneToOne: flag(20),
 }
 
-export const neuron = record(Op.Neuron, { ...shared, ...currents, ...means, ...results })
+/**
+ * Forward over all T steps, by functions that are made for a plan: neuron/neurons.ts. Unit =
+ * PixelsPerUnit pixels.
+ */
+export const neuron = record('Neuron', 30, perByte(0.05), {
+  ...shared,
+  ...currents,
+  ...means,
+  ...results,
+})
 
-export const neuronBackwardTime = record(Op.NeuronBackwardTime, {
+/** Through time; unit = PixelsPerUnit pixels. */
+export const neuronBackwardTime = record('NeuronBackwardTime', 32, perByte(0.05), {
   ...shared,
   ...currents,
   ...gradients,
 })
 
-export const recurrent = record(Op.Recurrent, {
+/** The same of recurrent neurons; unit = an image. */
+export const recurrent = record('Recurrent', 100, perByte(0.15), {
   ...shared,
   ...results,
   ...weight,
-  state: carries(NeuronWord.State),
-  inputs: writesIf(RecurrentWord.Inputs),
-  presynaptic: writesIf(RecurrentWord.Presynaptic),
-  traced: flagIf(RecurrentWord.Traced),
-  fired: number(RecurrentWord.Fired),
-  arrivals: updatesIf(RecurrentWord.Arrivals),
+  state: carries(37),
+  /** What is kept of each step for the way back, [P][T][C]. */
+  inputs: writesIf(21),
+  presynaptic: writesIf(22),
+  /** Non-zero: Presynaptic is a trace of spikes. */
+  traced: flagIf(23),
+  /** Bytes of State before the spikes of a step as numbers. */
+  fired: size(24),
+  /** u32 [P][C]: spikes that come to the weight. */
+  arrivals: updatesIf(25),
 })
 
-export const recurrentBackward = record(Op.RecurrentBackward, {
+export const recurrentBackward = record('RecurrentBackward', 101, perByte(0.3), {
   ...shared,
   ...gradients,
   ...weight,
-  ahead: number(RecurrentWord.Ahead),
-  states: number(RecurrentWord.States),
+  /** Backward: the function that runs forward again, and numbers of a neuron's state. */
+  /** Copies of the record alone say where states of each step are, and their gradients. */
+  kept: sizeIf(12),
+  adjoints: sizeIf(13),
+  ahead: number(26),
+  states: size(27),
 })
 
-export const recurrentGradient = record(Op.RecurrentGradient, {
-  out: writesOrAdds(RecurrentGradientWord.Out, 'accumulate'),
-  biasOut: writesOrAddsIf(RecurrentGradientWord.BiasOut, 'accumulate'),
-  in: reads(RecurrentGradientWord.In),
-  delta: reads(RecurrentGradientWord.Delta),
-  images: number(RecurrentGradientWord.Images),
-  pixels: number(RecurrentGradientWord.Pixels),
-  channels: number(RecurrentGradientWord.C),
-  steps: number(RecurrentGradientWord.T),
-  accumulate: flag(RecurrentGradientWord.Accumulate),
-  oneToOne: flagIf(RecurrentGradientWord.OneToOne),
+/** A recurrent weight's; unit = four neurons, one of the bias. */
+export const recurrentGradient = record('RecurrentGradient', 102, perByte(0.5), {
+  /** [N][N], from neuron to neuron as stored, with OneToOne [N]; [N], or 0. */
+  out: writesOrAdds(4, 'accumulate'),
+  biasOut: writesOrAddsIf(5, 'accumulate'),
+  /** float32 [images][Pixels][T][C]: what the weight multiplied with, and of the input. */
+  in: reads(6),
+  delta: reads(7),
+  images: number(8),
+  /** Pixels of an image. */
+  pixels: number(9),
+  channels: size(10),
+  steps: number(11),
+  /** Non-zero: add to what is there. */
+  accumulate: flag(12),
+  /** Non-zero: as of neurons; there is no bias. */
+  oneToOne: flagIf(13),
 })
 
-export const learnGradient = record(Op.LearnGradient, {
-  out: writesIf(LearnWord.Out),
-  partial: writesIf(LearnWord.Partial),
-  traces: reads(LearnWord.Traces),
-  rows: number(LearnWord.Rows),
-  row: number(LearnWord.Row),
-  delta: readsIf(LearnWord.Delta),
-  pixels: number(LearnWord.Pixels),
-  imagePixels: number(LearnWord.ImagePixels),
-  channels: number(LearnWord.C),
-  pixelsPerUnit: number(LearnWord.PixelsPerUnit),
+/** Gradient of what neurons learn; unit = PixelsPerUnit pixels. */
+export const learnGradient = record('LearnGradient', 103, copies, {
+  /** float32 [ImagePixels][C] where there is no Partial. */
+  out: writesIf(4),
+  /** float64 [units][C], or 0. */
+  partial: writesIf(13),
+  /** Its row among Rows of Traces [P][Rows][C]. */
+  traces: reads(5),
+  rows: size(6),
+  row: size(7),
+  /** Gradient of the time mean of the output [P][C], or 0: 1. */
+  delta: readsIf(8),
+  pixels: number(9),
+  imagePixels: number(10),
+  channels: size(11),
+  pixelsPerUnit: number(12),
 })
 
-export const learnFinish = record(Op.LearnFinish, {
-  out: writes(LearnFinishWord.Out),
-  partial: reads(LearnFinishWord.Partial),
-  units: number(LearnFinishWord.Units),
-  channels: number(LearnFinishWord.C),
-  scalar: flag(LearnFinishWord.Scalar),
+/** The end of it; one unit. */
+export const learnFinish = record('LearnFinish', 104, copies, {
+  /** [C], or with Scalar one number. */
+  out: writes(4),
+  /** float64 [Units][C]. */
+  partial: reads(5),
+  units: number(6),
+  channels: size(7),
+  scalar: flag(8),
 })
+
+/** The words of all records of neurons. */
+export const neuronWords = Object.fromEntries(
+  Object.entries({ ...neuron.schema, ...recurrentBackward.schema }).map(([name, { word }]) => [
+    name,
+    word,
+  ]),
+) as {
+  readonly [name in keyof typeof neuron.schema | keyof typeof recurrentBackward.schema]: number
+}
 
 export type NeuronFields = FieldsOf<typeof neuron>

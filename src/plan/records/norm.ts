@@ -1,9 +1,9 @@
 /** Batch normalisation: statistics forward, gradients backward. */
 
-import { AllTimeWord, NormWord, Op } from '../../../assembly/opcodes.js'
 import {
   carries,
   carriesIf,
+  copies,
   f32,
   flag,
   flagIf,
@@ -12,118 +12,175 @@ import {
   reads,
   readsIf,
   record,
+  size,
+  sizeIf,
   updates,
   updatesIf,
   writes,
   writesOrAddsIf,
 } from './schema.js'
 
-const shape = { channels: number(NormWord.C), groups: number(NormWord.Groups) }
+const shape = { channels: size(6), groups: size(7) }
 /** Rows that units share out between them. */
 const rows = {
   ...shape,
-  rows: number(NormWord.Rows),
-  rowsPerUnit: number(NormWord.RowsPerUnit),
+  rows: size(5),
+  rowsPerUnit: size(8),
 }
 /** Partial sums of chunks of rows, added up. */
 const finish = {
   ...shape,
-  rows: number(NormWord.Rows),
-  units: number(NormWord.Units),
-  partial: reads(NormWord.Partial),
-  weight: readsIf(NormWord.Weight),
+  rows: size(5),
+  /** Chunks that have partial sums. */
+  units: size(29),
+  /**
+   * float32, forward [Units][Groups][Moments.Rows][C], backward
+   * [Units][Groups][NormSize.ProductRows][C]: see norm/chunks.ts.
+   */
+  partial: reads(9),
+  /** Parameters, float32 [C]; 0 when not affine. */
+  weight: readsIf(10),
 }
 /** y = scale·x + shift. */
 const affine = {
-  weight: readsIf(NormWord.Weight),
-  bias: readsIf(NormWord.Bias),
-  epsilon: f32(NormWord.Epsilon),
-  scale: writes(NormWord.Scale),
-  shift: writes(NormWord.Shift),
+  weight: readsIf(10),
+  bias: readsIf(11),
+  epsilon: f32(18),
+  /** y = Scale·x + Shift, float32 [Groups][C]. */
+  scale: writes(16),
+  shift: writes(17),
 }
 /** x̂, or what it is computed from. */
 const normalised = {
-  xhat: readsIf(NormWord.Xhat),
-  in: readsIf(NormWord.In),
-  mean: readsIf(NormWord.Mean),
-  invStd: readsIf(NormWord.InvStd),
+  /** Backward: x̂ [rows][C] (0: x̂ is (In − Mean)·InvStd). */
+  xhat: readsIf(22),
+  /** Float tensor [rows][C]; row r belongs to group r % Groups. */
+  in: readsIf(4),
+  /** Results for the batch, float32 [Groups][C]. */
+  mean: readsIf(14),
+  invStd: readsIf(15),
 }
 
-export const normStatistics = record(Op.NormStatistics, {
+/** Partial sums of a chunk of rows; unit = chunk. */
+export const normStatistics = record('NormStatistics', 20, copies, {
   ...rows,
-  in: reads(NormWord.In),
-  partial: writes(NormWord.Partial),
+  in: reads(4),
+  partial: writes(9),
 })
 
-export const normFinish = record(Op.NormFinish, {
+/**
+ * Mean, inverse deviation, scale and shift; running statistics; unit = NormSize.FinishChannels
+ * channels.
+ */
+export const normFinish = record('NormFinish', 21, copies, {
   ...finish,
   ...affine,
-  repeats: number(NormWord.Repeats),
-  moves: numberIf(NormWord.Moves),
-  momentum: f32(NormWord.Momentum),
-  runningMean: updatesIf(NormWord.RunningMean),
-  runningVar: updatesIf(NormWord.RunningVar),
-  mean: writes(NormWord.Mean),
-  invStd: writes(NormWord.InvStd),
-  meanInvStd: carriesIf(NormWord.MeanInvStd),
-  totalSteps: number(NormWord.TotalSteps),
+  /**
+   * How often each row stands for itself: T for a static tensor, else 1 (for the unbiased
+   * variance).
+   */
+  repeats: number(20),
+  /**
+   * How many steps have the same statistics, where there are more than one: so often they move the
+   * running ones, and count in the mean of InvStd.
+   */
+  moves: sizeIf(31),
+  /** PyTorch's momentum of the running statistics. */
+  momentum: f32(19),
+  runningMean: updatesIf(12),
+  runningVar: updatesIf(13),
+  mean: writes(14),
+  invStd: writes(15),
+  /**
+   * Loop over t outside (step mode s): float32 [C], running mean over t of InvStd for the backward
+   * pass, 0 otherwise.
+   */
+  meanInvStd: carriesIf(27),
+  /** Loop over t outside: its number of steps. */
+  totalSteps: number(28),
 })
 
-export const normAllTime = record(Op.NormAllTime, {
-  channels: number(AllTimeWord.C),
-  realChannels: number(AllTimeWord.RealC),
-  groups: number(AllTimeWord.Groups),
-  weight: readsIf(AllTimeWord.Weight),
-  bias: readsIf(AllTimeWord.Bias),
-  runningMean: updates(AllTimeWord.RunningMean),
-  runningVar: updates(AllTimeWord.RunningVar),
-  mean: reads(AllTimeWord.Mean),
-  invStd: reads(AllTimeWord.InvStd),
-  scale: updates(AllTimeWord.Scale),
-  shift: updates(AllTimeWord.Shift),
-  frozen: carries(AllTimeWord.Frozen),
-  totals: carries(AllTimeWord.Totals),
-  epsilon: f32(AllTimeWord.Epsilon),
-  momentum: f32(AllTimeWord.Momentum),
-  bound: f32(AllTimeWord.Bound),
-  totalSteps: number(AllTimeWord.TotalSteps),
-  moves: numberIf(AllTimeWord.Moves),
-  used: writes(AllTimeWord.Used),
-  byLayer: flagIf(AllTimeWord.ByLayer),
+/**
+ * The affine map from the running statistics (all-time normalisation), which move at the last step;
+ * one unit.
+ */
+export const normAllTime = record('NormAllTime', 150, copies, {
+  /** Channels as stored, and as they are. */
+  channels: size(4),
+  realChannels: size(5),
+  groups: number(6),
+  weight: readsIf(7),
+  bias: readsIf(8),
+  runningMean: updates(9),
+  runningVar: updates(10),
+  /** Of each step, float32 [Groups][C]. */
+  mean: reads(11),
+  invStd: reads(12),
+  scale: updates(13),
+  shift: updates(14),
+  /** float32 [2][C]: running mean and inverse deviation before the first step. */
+  frozen: carries(15),
+  /** float64 [2][C]: sums over the steps so far of the mean, and of the mean square. */
+  totals: carries(16),
+  epsilon: f32(17),
+  momentum: f32(18),
+  /** How often a step's deviation may go into the running one, or that into it. */
+  bound: f32(19),
+  totalSteps: number(20),
+  /** How many steps have the same statistics. */
+  moves: numberIf(21),
+  /** float32 [Groups][2][C]: mean and inverse deviation that the backward pass takes as given. */
+  used: writes(22),
+  /** Non-zero: one channel beyond the bound counts for all, and the backward pass not at all. */
+  byLayer: flagIf(23),
 })
 
-export const normEvaluate = record(Op.NormEvaluate, {
+/** Scale and shift from the running statistics; one unit. */
+export const normEvaluate = record('NormEvaluate', 22, copies, {
   ...shape,
   ...affine,
-  runningMean: reads(NormWord.RunningMean),
-  runningVar: reads(NormWord.RunningVar),
+  runningMean: reads(12),
+  runningVar: reads(13),
 })
 
-export const normBackwardReduce = record(Op.NormBackwardReduce, {
+/** Partial sums of δ and δ·x̂ of a chunk of rows; unit = chunk. */
+export const normBackwardReduce = record('NormBackwardReduce', 23, copies, {
   ...rows,
   ...normalised,
-  delta: reads(NormWord.Delta),
-  partial: writes(NormWord.Partial),
+  /** Backward: δ [rows][C]; in the rate method rows = pixels. */
+  delta: reads(21),
+  partial: writes(9),
 })
 
-export const normBackwardFinish = record(Op.NormBackwardFinish, {
+/** Gradients of weight and bias, coefficients; one unit. */
+export const normBackwardFinish = record('NormBackwardFinish', 24, copies, {
   ...finish,
-  invStd: readsIf(NormWord.InvStd),
+  invStd: readsIf(15),
   /** Takes the place of `invStd`. */
-  meanInvStd: readsIf(NormWord.MeanInvStd),
-  /** All-time normalisation: takes the place of `invStd` too; then `mean` is read. */
-  used: readsIf(NormWord.Used),
-  mean: readsIf(NormWord.Mean),
-  coefficients: writes(NormWord.Coefficients),
-  weightGradient: writesOrAddsIf(NormWord.WeightGradient, 'accumulate'),
-  biasGradient: writesOrAddsIf(NormWord.BiasGradient, 'accumulate'),
-  accumulate: flag(NormWord.Accumulate),
+  meanInvStd: readsIf(27),
+  /**
+   * Backward of an all-time normalisation: `used`, or 0. All-time normalisation: takes the place of
+   * `invStd` too; then `mean` is read.
+   */
+  used: readsIf(32),
+  mean: readsIf(14),
+  /** dx = a·δ − b − c·x̂: float32 [Groups][NormSize.CoefficientRows][C], rows a, b, c. */
+  coefficients: writes(26),
+  weightGradient: writesOrAddsIf(24, 'accumulate'),
+  biasGradient: writesOrAddsIf(25, 'accumulate'),
+  /**
+   * Non-zero: add to the parameter gradients instead of writing them (online methods); cleared at t
+   * = 0 by the planner's choice.
+   */
+  accumulate: flag(30),
 })
 
-export const normBackwardApply = record(Op.NormBackwardApply, {
+/** Gradient of the input; unit = chunk of rows. */
+export const normBackwardApply = record('NormBackwardApply', 25, copies, {
   ...rows,
   ...normalised,
-  delta: reads(NormWord.Delta),
-  coefficients: reads(NormWord.Coefficients),
-  out: writes(NormWord.Out),
+  delta: reads(21),
+  coefficients: reads(26),
+  /** Backward: gradient of the input [rows][C]; may be Delta. */
+  out: writes(23),
 })

@@ -1,67 +1,87 @@
 /** The optimizer's step, and what gradients that add up start from. */
 
 import {
-  AdamWord,
-  BlendWord,
-  ClearWord,
-  ClipWord,
-  NormSumWord,
-  Op,
-  SgdWord,
-  StepStartWord,
-} from '../../../assembly/opcodes.js'
-import { flag, number, reads, readsIf, record, updates, writes } from './schema.js'
+  copies,
+  flag,
+  number,
+  perParameter,
+  reads,
+  readsIf,
+  record,
+  size,
+  updates,
+  writes,
+} from './schema.js'
 
-export const sgd = record(Op.Sgd, {
-  parameters: updates(SgdWord.Parameters),
-  gradients: reads(SgdWord.Gradients),
-  velocities: updates(SgdWord.Velocities),
-  count: number(SgdWord.Count),
-  perUnit: number(SgdWord.PerUnit),
-  otherDecay: flag(SgdWord.OtherDecay),
-  group: readsIf(SgdWord.Group),
+/** SGD; unit = chunk of the parameters. */
+export const sgd = record('Sgd', 51, perParameter(0.5), {
+  parameters: updates(4),
+  gradients: reads(5),
+  velocities: updates(6),
+  /** Floats, a multiple of 16. */
+  count: size(7),
+  perUnit: size(8),
+  /** Non-zero: `Control.DecayOther` is their decay, else `Control.Decay`. */
+  otherDecay: flag(9),
+  /** 0, or the parameters' `StepGroup`: its numbers hold, not those of the control block. */
+  group: readsIf(10),
 })
 
-export const stepStart = record(Op.StepStart, {
-  numbers: updates(StepStartWord.Numbers),
-  group: reads(StepStartWord.Group),
+/** Begins a step: powers of betas, shares of the moving average; one unit. */
+export const stepStart = record('StepStart', 80, copies, {
+  numbers: updates(4),
+  /** Any group: their betas are the same. */
+  group: reads(5),
 })
 
-export const adam = record(Op.Adam, {
-  parameters: updates(AdamWord.Parameters),
-  gradients: reads(AdamWord.Gradients),
-  means: updates(AdamWord.Means),
-  squares: updates(AdamWord.Squares),
-  count: number(AdamWord.Count),
-  perUnit: number(AdamWord.PerUnit),
-  numbers: reads(AdamWord.Numbers),
-  group: reads(AdamWord.Group),
+/** Adam and AdamW; unit = chunk of the parameters. */
+export const adam = record('Adam', 81, perParameter(0.9), {
+  parameters: updates(4),
+  gradients: reads(5),
+  means: updates(6),
+  squares: updates(7),
+  /** Floats, a multiple of 16. */
+  count: size(8),
+  perUnit: size(9),
+  numbers: reads(10),
+  group: reads(11),
 })
 
-export const squaredNorm = record(Op.SquaredNorm, {
-  partial: writes(NormSumWord.Partial),
-  in: reads(NormSumWord.In),
-  count: number(NormSumWord.Count),
-  perUnit: number(NormSumWord.PerUnit),
+/** Sums of squares; unit = chunk of the gradients. */
+export const squaredNorm = record('SquaredNorm', 82, perParameter(0.2), {
+  /** f64, one for each unit. */
+  partial: writes(4),
+  in: reads(5),
+  /** Floats, a multiple of 16. */
+  count: size(6),
+  perUnit: size(7),
 })
 
-export const clipFinish = record(Op.ClipFinish, {
-  numbers: updates(ClipWord.Numbers),
-  partial: reads(ClipWord.Partial),
-  count: number(ClipWord.Count),
+/** Norm of the gradients, and the factor that clips them; one unit. */
+export const clipFinish = record('ClipFinish', 83, copies, {
+  numbers: updates(4),
+  partial: reads(5),
+  /** Of the partial sums. */
+  count: size(6),
 })
 
-export const blend = record(Op.Blend, {
-  out: updates(BlendWord.Out),
-  in: reads(BlendWord.In),
-  count: number(BlendWord.Count),
-  perUnit: number(BlendWord.PerUnit),
-  factor: reads(BlendWord.Factor),
-  keep: readsIf(BlendWord.Keep),
+/** Out = keep·Out + factor·In; unit = chunk of the parameters. */
+export const blend = record('Blend', 84, perParameter(0.3), {
+  out: updates(4),
+  in: reads(5),
+  /** Floats, a multiple of 16. */
+  count: size(6),
+  perUnit: size(7),
+  /** Address of a float32. */
+  factor: reads(8),
+  /** 0, or the address of a float32. */
+  keep: readsIf(9),
 })
 
-export const clear = record(Op.Clear, {
-  out: writes(ClearWord.Out),
-  floats: number(ClearWord.Floats),
-  perUnit: number(ClearWord.PerUnit),
+/** Floats floats of Out become 0; unit = PerUnit floats. */
+export const clear = record('Clear', 53, copies, {
+  out: writes(4),
+  /** A multiple of 4. */
+  floats: number(5),
+  perUnit: number(6),
 })

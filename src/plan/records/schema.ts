@@ -1,10 +1,15 @@
 /**
  * Records by name. A schema names the words of an operation's record and says what the kernel does
  * with each. From it follow the types of the fields, the words themselves, lifetimes, the check for
- * uninitialised reads, and the printed program.
+ * uninitialised reads, the printed program, and the class by which the kernel reads the record
+ * (tools/records.mjs writes it to assembly/records.ts).
+ *
+ * Legend of shapes: B images, H, W, C channels as stored (padded), T time steps of one call, P =
+ * B·H·W pixels, N output channels as stored. Tensors are [B][H][W][T][C] float32 (currents),
+ * [B][H][W][C] float32 (means, gradients in rate mode), or [plane][B][H][W][C] bytes (spike masks:
+ * bit t & 7 of plane t >> 3).
  */
 
-import type { Op } from '../../../assembly/opcodes.js'
 import {
   type Buffer,
   type Data,
@@ -22,7 +27,7 @@ import {
  * - `reads`, `writes`: an address that is only read, or wholly written.
  * - `updates`: an address that is read and written; something must be there before.
  * - `carries`: state of a loop over t. The kernel sets it at the first step and goes on from it.
- * - `number`, `float`, `flag`: the value itself.
+ * - `number`, `size`, `float`, `flag`: the value itself. A size is added to addresses.
  * - `entries`: a table whose entries have a schema of their own.
  * - `data`: constant bytes.
  */
@@ -32,6 +37,7 @@ export type Use =
   | 'updates'
   | 'carries'
   | 'number'
+  | 'size'
   | 'float'
   | 'flag'
   | 'entries'
@@ -43,9 +49,8 @@ export interface Field<V> {
   readonly use: Use
   /** Name of a flag: when it is set the kernel adds to what it otherwise writes. */
   readonly addsWith?: string
-  /** Of `entries`: the entries' schema, and bytes of one entry. */
-  readonly entry?: Schema
-  readonly entryBytes?: number
+  /** What a table of `entries` is made of. */
+  readonly entry?: Entry
   /** Type alone. */
   readonly value?: V
 }
@@ -75,6 +80,8 @@ export const carries = field<Place>('carries')
 export const carriesIf: Word<Place | undefined> = carries
 export const number = field<number>('number')
 export const numberIf: Word<number | undefined> = number
+export const size = field<number>('size')
+export const sizeIf: Word<number | undefined> = size
 export const f32 = field<number>('float')
 export const f32If: Word<number | undefined> = f32
 export const flag = field<boolean>('flag')
@@ -91,12 +98,23 @@ export const writesOrAdds = (word: number, addsWith: string): Field<Place> => ({
 export const writesOrAddsIf: (word: number, addsWith: string) => Field<Place | undefined> =
   writesOrAdds
 
+/** An entry of a table: the name of its class in the engine, and its bytes. */
+export interface Entry<S extends Schema = Schema> {
+  readonly name: string
+  readonly bytes: number
+  readonly schema: S
+}
+export const entry = <S extends Schema>(name: string, bytes: number, schema: S): Entry<S> => ({
+  name,
+  bytes,
+  schema,
+})
+
 /** A table: the word holds its address. */
 export const entries = <S extends Schema>(
   word: number,
-  entry: S,
-  entryBytes: number,
-): Field<readonly Fields<S>[]> => ({ word, use: 'entries', entry, entryBytes })
+  entry: Entry<S>,
+): Field<readonly Fields<S>[]> => ({ word, use: 'entries', entry })
 
 export type Schema = Readonly<Record<string, Field<unknown>>>
 
@@ -108,25 +126,46 @@ export type Fields<S extends Schema> = {
   readonly [K in keyof S as undefined extends ValueOf<S[K]> ? K : never]?: ValueOf<S[K]>
 }
 
-/** An operation with the schema of its records. */
-export interface RecordKind<S extends Schema = Schema, O extends Op = Op> {
-  readonly op: O
+/** How a record runs, and about how many nanoseconds that takes (see work.ts). */
+export interface Work {
+  /** Of one multiplication and addition of the dense product; on spikes most are left out. */
+  readonly product?: number
+  /** Taps of a kernel whose record does not say. */
+  readonly taps?: number
+  /** Of a parameter of the optimizer. */
+  readonly parameter?: number
+  /** Of a byte that it reads or writes, where it does more than copy. */
+  readonly byte?: number
+  /** The kernel's function, where it has not the operation's name. */
+  readonly kernel?: string
+}
+export const copies: Work = {}
+export const perProduct = (product: number, taps?: number): Work => ({ product, taps })
+export const perParameter = (parameter: number): Work => ({ parameter })
+export const perByte = (byte: number): Work => ({ byte })
+export const runsAs = (kernel: string): Work => ({ kernel })
+
+/** An operation: its name, its number, the schema of its records, and how they run. */
+export interface RecordKind<S extends Schema = Schema> {
+  readonly name: string
+  readonly op: number
+  readonly work: Work
   readonly schema: S
 }
 
-/** What a record of this kind must name. */
-export type FieldsOf<K> = K extends RecordKind<infer S> ? Fields<S> : never
+/** What a record, or an entry, of this kind must name. */
+export type FieldsOf<K> = K extends { readonly schema: infer S extends Schema } ? Fields<S> : never
 
-export const record = <O extends Op, S extends Schema>(op: O, schema: S): RecordKind<S, O> => ({
-  op,
-  schema,
-})
+export const record = <S extends Schema>(
+  name: string,
+  op: number,
+  work: Work,
+  schema: S,
+): RecordKind<S> => ({ name, op, work, schema })
 
-/** Kinds under their operations. */
-export const byOp = <const K extends readonly RecordKind[]>(kinds: K) =>
-  Object.fromEntries(kinds.map((kind) => [kind.op, kind])) as {
-    readonly [O in K[number]['op']]: RecordKind
-  }
+/** The engine's function that runs an operation. */
+export const kernelOf = ({ name, work }: Pick<RecordKind, 'name' | 'work'>): string =>
+  work.kernel ?? name[0].toLowerCase() + name.slice(1)
 
 /** Fields of any schema, once their types have been checked. */
 export type AnyFields = Readonly<Record<string, unknown>>
@@ -147,7 +186,9 @@ export function withPlaces<F extends object>(
   for (const [name, value] of Object.entries(fields)) {
     const { use, entry } = schema[name]
     if (use === 'entries')
-      placed[name] = (value as AnyFields[]).map((of) => withPlaces(entry as Schema, of, placeOf))
+      placed[name] = (value as AnyFields[]).map((of) =>
+        withPlaces((entry as Entry).schema, of, placeOf),
+      )
     else if (use === 'reads' || use === 'writes' || use === 'updates' || use === 'carries') {
       const place = isBuffer(value) ? ref(value) : value
       placed[name] = isReference(place) ? placeOf(place, use) : value
@@ -179,7 +220,7 @@ export function wordsOf<S extends Schema>(
 }
 
 function wordOf(
-  { use, entry, entryBytes }: Field<unknown>,
+  { use, entry }: Field<unknown>,
   value: unknown,
   touch?: (buffer: Buffer) => void,
 ): WordValue {
@@ -187,8 +228,9 @@ function wordOf(
   if (use === 'flag') return Number(value)
   if (use === 'data') return { data: value as Uint8Array } satisfies Data
   if (use === 'entries') {
-    const table = (value as AnyFields[]).map((fields) => wordsOf(entry as Schema, fields, touch))
-    return { table, entryBytes: entryBytes as number } satisfies Table
+    const { schema, bytes } = entry as Entry
+    const table = (value as AnyFields[]).map((fields) => wordsOf(schema, fields, touch))
+    return { table, entryBytes: bytes } satisfies Table
   }
   if (typeof value === 'number') return value
   const place = isBuffer(value) ? ref(value) : (value as Reference)
@@ -220,7 +262,7 @@ function addAccesses(schema: Schema, fields: AnyFields, within: string, found: A
     if (use === 'entries') {
       const table = value as AnyFields[]
       for (let i = 0; i < table.length; i++)
-        addAccesses(entry as Schema, table[i], `${within}${name}[${i}].`, found)
+        addAccesses((entry as Entry).schema, table[i], `${within}${name}[${i}].`, found)
     } else if (use === 'reads' || use === 'writes' || use === 'updates' || use === 'carries') {
       const isWhole = isBuffer(value)
       if (!isWhole && !isReference(value)) continue

@@ -1,83 +1,122 @@
 /** Convolutions of spikes: lists of active neurons, sums over them, and both in one. */
 
-import { Op, SourceWord, SpikeWord } from '../../../assembly/opcodes.js'
 import { inputSize, outputSize, sizes, weightSize, window } from './conv.js'
 import {
   entries,
+  entry,
   f32,
   flag,
   number,
   numberIf,
+  perByte,
+  perProduct,
   reads,
   readsIf,
   record,
+  size,
   writes,
   writesIf,
 } from './schema.js'
 
 /** A tensor of spikes that a convolution reads. */
-export const source = { masks: reads(SourceWord.Masks) }
+export const source = entry('Source', 8, {
+  /** Masks u8 [plane][B][SourceH][SourceW][InC]. */
+  masks: reads(0),
+})
 
 /** What lists are made of. */
 const listing = {
   ...sizes('images', 'steps', ...inputSize, 'outH', 'outW', ...window),
-  group: number(SpikeWord.Group),
-  sources: entries(SpikeWord.Sources, source, SourceWord.Bytes),
-  sourceCount: number(SpikeWord.SourceCount),
-  sourceH: number(SpikeWord.SourceH),
-  sourceW: number(SpikeWord.SourceW),
-  planeBytes: number(SpikeWord.PlaneBytes),
-  poolKernelH: number(SpikeWord.PoolKernelH),
-  poolKernelW: number(SpikeWord.PoolKernelW),
-  poolStrideH: number(SpikeWord.PoolStrideH),
-  poolStrideW: number(SpikeWord.PoolStrideW),
-  poolPadH: number(SpikeWord.PoolPadH),
-  poolPadW: number(SpikeWord.PoolPadW),
-  listBytes: number(SpikeWord.ListBytes),
-  pairLists: flag(SpikeWord.PairLists),
-  weightedLists: flag(SpikeWord.WeightedLists),
-  rowsPerUnit: number(SpikeWord.RowsPerUnit),
+  /** Group of 4 steps: 4·Group … of the T. */
+  group: number(35),
+  /** Table of SourceCount entries: see `source`. */
+  sources: entries(24, source),
+  sourceCount: number(25),
+  /** Size of the sources before pooling; InH and InW are the size after it. */
+  sourceH: number(27),
+  sourceW: number(28),
+  /** Bytes from one plane of masks to the next (B·SourceH·SourceW·InC). */
+  planeBytes: size(26),
+  poolKernelH: number(29),
+  poolKernelW: number(30),
+  poolStrideH: number(31),
+  poolStrideW: number(32),
+  poolPadH: number(33),
+  poolPadW: number(34),
+  listBytes: size(37),
+  /** Non-zero: 7 lists of neurons by pairs of steps instead of 15 by the whole pattern. */
+  pairLists: flag(39),
+  /** Non-zero: entries are u16 k, u16 factor instead of u16 k. */
+  weightedLists: flag(40),
+  /** Rows of output pixels of one unit of lists. */
+  rowsPerUnit: number(41),
 }
 
 /** What is summed over them. */
 const sums = {
   ...sizes('steps', ...outputSize, ...weightSize),
-  group: number(SpikeWord.Group),
-  weight: reads(SpikeWord.Weight),
-  bias: readsIf(SpikeWord.Bias),
-  scale: f32(SpikeWord.Scale),
-  out: writes(SpikeWord.Out),
-  pairLists: flag(SpikeWord.PairLists),
-  weightedLists: flag(SpikeWord.WeightedLists),
-  blocksPerUnit: number(SpikeWord.BlocksPerUnit),
+  group: number(35),
+  /** As `weight` and `Bias`; in SpikeForwardBytes Weight is i8 in the same order. */
+  weight: reads(21),
+  bias: readsIf(22),
+  scale: f32(23),
+  out: writes(20),
+  pairLists: flag(39),
+  weightedLists: flag(40),
+  /** Blocks of output channels that one unit sums side by side. */
+  blocksPerUnit: number(43),
 }
 
 const summing = {
   ...sums,
-  moments: writesIf(SpikeWord.Moments),
-  momentPixels: numberIf(SpikeWord.MomentPixels),
+  /**
+   * Moments of Out for a BatchNorm, float32 [slots][`Moments.Rows`][OutC], or 0. A slot is
+   * MomentPixels pixels and a group of steps: slot = Group·⌈pixels / MomentPixels⌉ + pixel /
+   * MomentPixels. PixelsPerUnit is a multiple of MomentPixels.
+   */
+  moments: writesIf(44),
+  momentPixels: numberIf(45),
 }
 
-export const spikeLists = record(Op.SpikeLists, {
+/**
+ * Lists of active neurons by spike pattern, for one group of 4 steps; unit = RowsPerUnit rows of
+ * output pixels.
+ */
+export const spikeLists = record('SpikeLists', 2, perByte(0.05), {
   ...listing,
-  lists: writes(SpikeWord.Lists),
-  listPointers: writes(SpikeWord.ListPointers),
+  /** Lists of entries; ListBytes: the most that one output pixel can have. */
+  lists: writes(36),
+  /**
+   * u32 [output pixel][16]: address where the list of pattern p = 1…15 starts at index p − 1; its
+   * end is the next index.
+   */
+  listPointers: writes(38),
 })
 
-/** Reads the lists where their pointers lead: the word itself only keeps them alive. */
-export const spikeConv = record(Op.SpikeConv, {
+/**
+ * Forward on those lists; unit = (BlocksPerUnit blocks of output channels, chunk of pixels). Reads
+ * the lists where their pointers lead: the word itself only keeps them alive.
+ */
+export const spikeConv = record('SpikeConv', 3, perProduct(0.006), {
   ...summing,
-  lists: reads(SpikeWord.Lists),
-  listPointers: reads(SpikeWord.ListPointers),
-  pixelsPerUnit: number(SpikeWord.PixelsPerUnit),
+  lists: reads(36),
+  listPointers: reads(38),
+  /** Output pixels of one unit of sums. */
+  pixelsPerUnit: number(42),
 })
 
-export const spikeForward = record(Op.SpikeForward, { ...listing, ...summing })
+/** Both for a few rows of output pixels, without lists in memory; unit = RowsPerUnit rows. */
+export const spikeForward = record('SpikeForward', 18, perProduct(0.006), {
+  ...listing,
+  ...summing,
+})
 
-/** The same with weights of one byte. */
-export const spikeForwardBytes = record(Op.SpikeForwardBytes, {
+/** The same with weights of one byte, without moments. The same with weights of one byte. */
+export const spikeForwardBytes = record('SpikeForwardBytes', 66, perProduct(0.006), {
   ...listing,
   ...sums,
-  weightScale: reads(SpikeWord.WeightScale),
-  mostCounted: number(SpikeWord.MostCounted),
+  /** SpikeForwardBytes: float32 [OutC], what a weight of 1 stands for in each output channel. */
+  weightScale: reads(46),
+  /** SpikeForwardBytes: bytes of weights whose sum 16 bits hold. */
+  mostCounted: number(47),
 })

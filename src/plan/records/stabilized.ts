@@ -1,25 +1,34 @@
 /** The threshold that follows the potentials of a layer. */
 
-import { Op, StabilizedWord } from '../../../assembly/opcodes.js'
-import { carries, f32, number, reads, record, updates, writes } from './schema.js'
+import { carries, copies, f32, number, reads, record, size, updates, writes } from './schema.js'
 
-export const stabilizedSums = record(Op.StabilizedSums, {
-  charged: reads(StabilizedWord.Charged),
-  pixels: number(StabilizedWord.Pixels),
-  channels: number(StabilizedWord.C),
-  realChannels: number(StabilizedWord.RealC),
-  pixelsPerUnit: number(StabilizedWord.PixelsPerUnit),
-  moments: writes(StabilizedWord.Moments),
+/** Sums of potentials before they fire; unit = PixelsPerUnit pixels. */
+export const stabilizedSums = record('StabilizedSums', 151, copies, {
+  /** float32 [P][C]: potentials before they fire. */
+  charged: reads(4),
+  pixels: number(5),
+  channels: size(6),
+  /** Channels without padding. */
+  realChannels: number(7),
+  pixelsPerUnit: number(8),
+  /** f64 [Units][2]: sums of potentials and of their squares. */
+  moments: writes(9),
 })
 
-export const stabilizedThreshold = record(Op.StabilizedThreshold, {
-  pixels: number(StabilizedWord.Pixels),
-  threshold: f32(StabilizedWord.Threshold),
-  realChannels: number(StabilizedWord.RealC),
-  units: number(StabilizedWord.Units),
-  moments: reads(StabilizedWord.Moments),
-  /** Ratio and threshold. */
-  stability: carries(StabilizedWord.Stability),
-  runningThreshold: updates(StabilizedWord.RunningThreshold),
-  share: f32(StabilizedWord.Share),
+/** The threshold of a step, from those sums; one unit. */
+export const stabilizedThreshold = record('StabilizedThreshold', 152, copies, {
+  pixels: number(5),
+  /** Θ of the first step. */
+  threshold: f32(12),
+  realChannels: number(7),
+  units: size(10),
+  moments: reads(9),
+  /**
+   * f32 [2]: how many deviations above the mean the threshold is, and the threshold. Ratio and
+   * threshold.
+   */
+  stability: carries(11),
+  /** f32 [1], and its f32 share of a step. */
+  runningThreshold: updates(13),
+  share: f32(14),
 })

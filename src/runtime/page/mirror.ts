@@ -10,7 +10,7 @@ import type { Kernels } from '../../equations/kernel-set.js'
 import type { Plan } from '../../plan/plan.js'
 import type { Buffer } from '../../plan/words.js'
 import type { Executor, Mirror, RunArguments } from '../executor.js'
-import type { RawTime } from '../record-times.js'
+import type { RecordTime } from '../record-times.js'
 import { type Area, ASKED, areasOf, FOUND, inParts, merged, unseen, type Written } from './areas.js'
 import type { Answer, Places, Request } from './protocol.js'
 import { type PageWorker, startWorker } from './start.js'
@@ -125,7 +125,7 @@ export class MirrorExecutor implements Executor, Mirror {
     if (fault !== Fault.None) throw new Error(`the engine gave up (fault ${fault})`)
   }
 
-  async time({ program, scratch, kernels }: RunArguments): Promise<readonly RawTime[]> {
+  async time({ program, scratch, kernels }: RunArguments): Promise<readonly RecordTime[]> {
     const time = { program, scratch }
     const { times = [] } = await this.perform(program, { time, ...this.tell(kernels) })
     return times

@@ -2,7 +2,7 @@
 
 import type { Kernels } from '../../equations/kernel-set.js'
 import type { RunArguments } from '../executor.js'
-import type { RawTime } from '../record-times.js'
+import type { RecordTime } from '../record-times.js'
 
 /**
  * Words (32 bits) by which a page starts runs over shared memory. Workers sleep at a word of their
@@ -62,7 +62,7 @@ export type SharedReply =
   | { readonly ready: true }
   | { readonly done: true }
   | { readonly error: string }
-  | { readonly times: readonly RawTime[] }
+  | { readonly times: readonly RecordTime[] }
 
 /** Places in memory: addresses and numbers of bytes, in turns. */
 export type Places = readonly number[]
@@ -91,7 +91,7 @@ export interface Request {
 export interface Answer {
   readonly id: number
   readonly fault?: number
-  readonly times?: readonly RawTime[]
+  readonly times?: readonly RecordTime[]
   readonly error?: string
   readonly bytes?: ArrayBuffer
 }

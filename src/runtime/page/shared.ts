@@ -2,7 +2,7 @@
 
 import { Control, Fault } from '../../../assembly/opcodes.js'
 import type { Executor, RunArguments } from '../executor.js'
-import type { RawTime } from '../record-times.js'
+import type { RecordTime } from '../record-times.js'
 import { argumentsOf, Go, Kind, type SharedReply } from './protocol.js'
 import { startWorker } from './start.js'
 
@@ -34,7 +34,7 @@ export function sharedExecutor(
   let failure: Error | undefined
   /** What the first worker that trapped has said. */
   let trap: string | undefined
-  let times: readonly RawTime[] = []
+  let times: readonly RecordTime[] = []
   // Workers that wait for one that is gone leave their barriers within 0.1 s.
   const poison = (): void => {
     Atomics.compareExchange(control, Control.Poison / 4, Fault.None, Fault.Aborted)
