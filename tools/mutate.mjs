@@ -22,7 +22,7 @@ const USAGE = 'npm run mutate -- [FOLDER…] [--count 60] [--seed 1] [--near] [-
 function sourcesOf(folders) {
   const all = ['src', 'assembly']
     .flatMap(filesOf)
-    .filter((path) => path.endsWith('.ts') && !path.endsWith('.d.ts'))
+    .filter((path) => path.endsWith('.ts') && !/\.d\.ts$|^assembly\/generated\//.test(path))
   if (folders.length === 0) return sourcesOf(['src', 'assembly'])
   return folders.flatMap((folder) => {
     const below = all

@@ -96,7 +96,7 @@ test('units that are no equal groups are a mistake of the planner', () => {
   const fields = { ...shape, in: buffer, out: buffer, lambda: 1 }
   assert.throws(
     () => b.emit(trace, 7, fields, { groups: 2 }),
-    /operation \d+: 7 units cannot be 2 equal groups/,
+    /Trace: 7 units cannot be 2 equal groups/,
   )
 })
 

@@ -129,7 +129,7 @@ test('wrong options and words are refused by name', async () => {
     lines: ['a.test.mjs runs: never; it must be one of apart, waits, alone'],
   })
   for (const [option, message] of [
-    ['--no', /^Unknown option '--no'; there are --apart, --long/],
+    ['--no', /^Unknown option '--no'; there are --apart, --fast, --long/],
     ['--limit=0', /^--limit must be seconds, got 0$/],
     ['--grep=(', /Invalid regular expression/],
   ] as const) {
