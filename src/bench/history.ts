@@ -35,8 +35,8 @@ export type Mode = (typeof modes)[number]
 const runSchema = v.object({
   schema: v.literal(SCHEMA),
   origin: originSchema,
-  /** Figures of different modes are not on one curve. Absent in older runs. */
-  mode: v.optional(v.picklist(modes)),
+  /** Figures of different modes are not on one curve. */
+  mode: v.picklist(modes),
   figures: v.pipe(v.array(figureSchema), v.maxLength(MOST_FIGURES)),
 })
 /** A line of a history. */
@@ -51,7 +51,7 @@ export async function appendHistory(
   path: string,
   origin: Origin,
   figures: readonly HistoryFigure[],
-  mode?: Mode,
+  mode: Mode,
 ): Promise<void> {
   const wrong = figures.find(({ value }) => !Number.isFinite(value))
   expect(
@@ -61,7 +61,7 @@ export async function appendHistory(
   const run: HistoryRun = {
     schema: SCHEMA,
     origin,
-    ...(mode !== undefined && { mode }),
+    mode,
     figures: figures
       .slice(0, MOST_FIGURES)
       .map((figure) => ({ ...figure, value: Number(figure.value.toPrecision(DIGITS)) })),

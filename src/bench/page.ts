@@ -29,7 +29,7 @@ export function pageData(all: readonly HistoryRun[]): PageData {
   const series = new Map<string, PageSeries & { points: [number, number, string][] }>()
   for (const [at, { figures, mode }] of runs.entries())
     for (const { name: plain, unit, value, marks = [] } of figures) {
-      const name = isMixed && mode !== undefined ? `${plain} (${mode})` : plain
+      const name = isMixed ? `${plain} (${mode})` : plain
       const key = `${unit} ${name}`
       const found = series.get(key) ?? { name, unit, points: [] }
       found.points.push([at, value, marks.join(' ')])

@@ -28,7 +28,6 @@ export async function firstWeights(
     throw again(error.message)
   })
   const sha256 = createHash('sha256').update(bytes).digest('hex')
-  // Older folders have none.
   const wanted = run?.loadSha256 ?? sha256
   if (sha256 !== wanted)
     throw again(`${path} must be as it was then, of SHA-256 ${wanted}, got ${sha256}`)

@@ -49,8 +49,7 @@ const runOptions = v.object({
   stepMode: v.picklist(stepModes),
   update: v.picklist(updates),
   backwardSteps: positive,
-  /** Older folders have none. */
-  gradientCheckpoint: v.optional(v.picklist(gradientCheckpoints), 'none'),
+  gradientCheckpoint: v.picklist(gradientCheckpoints),
   epochs: positive,
   batchSize: positive,
   ...trainingSchema,
@@ -98,10 +97,10 @@ export async function removeIfEmpty(made: readonly string[]): Promise<void> {
   for (const path of made.toReversed()) await rmdir(path).catch(() => undefined)
 }
 
-/** Names of a run's files; version 0.1 wrote its history as one list. */
-export const runNames: readonly string[] = [...Object.values(runFiles), 'history.json']
+/** Names of a run's files. */
+export const runNames: readonly string[] = Object.values(runFiles)
 
-/** Whether a folder holds a run, of this version or of an older one, as far as names tell. */
+/** Whether a folder holds a run, as far as names tell. */
 export async function holdsRun(folder: string): Promise<boolean> {
   const names = await readdir(folder).catch(() => [] as string[])
   return [MANIFEST, ...runNames].some((name) => names.includes(name))

@@ -84,7 +84,7 @@ export async function oldPlace(path: string): Promise<RunPlace> {
         `--resume: ${path} was written by a program, whose network and data are not known here; ` +
           `go on in the program: fit(data, { resume: ${JSON.stringify(path)}, … })`,
       )
-    if (!begun && !folder.names.includes(runFiles.options)) throw await noRunIn(folder)
+    if (!begun && !folder.names.includes(runFiles.options)) throw noRunIn(folder)
     const checkpoint = begun ? await readCheckpoint(folder) : undefined
     return { folder, resumed: true, checkpoint }
   } catch (error) {
@@ -97,17 +97,15 @@ const beginAnew = (path: string): string =>
   `begin anew from its weights with --load ${join(path, runFiles.weights)} --out <another folder>`
 
 /** What a folder is that no run can go on in. */
-async function noRunIn(folder: RunFolder): Promise<SpikewasmError> {
-  const { path, generation } = folder
+function noRunIn({ path, generation }: RunFolder): SpikewasmError {
   if (generation > 0)
     return new SpikewasmError(
       `--resume: ${path} holds no options and no checkpoint; train anew with --overwrite`,
     )
-  const isOlder = (await folder.taken([runFiles.checkpoint])).length === 0
-  const what = isOlder
-    ? 'was written by an older version, which has no checkpoints'
-    : `has lost its ${MANIFEST}, which tells whether the other files are whole; put it back`
-  return new SpikewasmError(`--resume: ${path} ${what}${isOlder ? ';' : ', or'} ${beginAnew(path)}`)
+  return new SpikewasmError(
+    `--resume: ${path} has lost its ${MANIFEST}, which tells whether the other files are whole; ` +
+      `put it back, or ${beginAnew(path)}`,
+  )
 }
 
 async function readCheckpoint(folder: RunFolder): Promise<Uint8Array> {

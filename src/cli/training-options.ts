@@ -52,7 +52,7 @@ export const lossesOf: readonly LossOf[] = ['rates', 'counts']
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(1))
 
-/** What options.json holds of it; older folders have the first lines alone. */
+/** What options.json holds of it. */
 export const trainingSchema = {
   lr: v.number(),
   weightDecay: v.number(),
@@ -61,9 +61,9 @@ export const trainingSchema = {
   nesterov: v.optional(v.boolean()),
   betas: v.optional(v.tuple([v.number(), v.number()])),
   decay: v.optional(v.picklist(decays)),
-  optimizer: v.optional(v.picklist(optimizerNames), 'sgd'),
+  optimizer: v.picklist(optimizerNames),
   lrFor: v.optional(v.picklist(methodNames)),
-  loss: v.optional(v.picklist(lossNames), 'crossEntropy'),
+  loss: v.picklist(lossNames),
   lossOf: v.optional(v.picklist(lossesOf)),
   labelSmoothing: v.optional(v.number()),
   alpha: v.optional(v.number()),
@@ -213,7 +213,7 @@ function factorOf(run: GradientContext & Pick<TrainingRecord, 'lrFor'>): number 
   return comparableLr(1, { from: lrFor, to: method, timeSteps, backwardSteps })
 }
 
-/** The optimizer of a run, of older ones too. */
+/** The optimizer of a run. */
 export function optimizerOf(
   run: Partial<OptimizerRecord> & Pick<OptimizerRecord, 'lr' | 'weightDecay'> & GradientContext,
 ): Optimizer {

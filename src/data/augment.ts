@@ -177,7 +177,7 @@ export function augment(dataset: Dataset, options: AugmentOptions, ...more: []):
   })
   const sent: AugmentOptions = {
     ...{ crop, flip, cutout, autoAugment: auto },
-    // Left out where it changes nothing, so that runs of earlier versions can go on.
+    // Left out where it changes nothing: the same samples are the same data.
     ...(reflect && crop > 0 && { paddingMode }),
   }
   const made = (): PlainAugmented | undefined => {

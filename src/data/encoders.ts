@@ -267,7 +267,7 @@ function rate(name: string, options: RateOptions, shape: InputShape): Encode {
     // Tests have an epoch of their own.
     if (context) random.start(seed ^ Math.imul(context.seed, 0x9e3779b1), context.epoch + 1, index)
     else random.start(seed, 0, index)
-    // Numbers are drawn pixel by pixel, so that runs of earlier versions have the same spikes.
+    // Numbers are drawn pixel by pixel: golden hashes hold this order.
     for (let t = 0; t < timeSteps; t++)
       for (let p = 0; p < pixels; p++)
         for (let i = p; i < x.length; i += pixels) {

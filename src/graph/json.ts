@@ -119,35 +119,6 @@ function layerOf({ kind, layer = {} }: NodeJson, where: string): Layer {
   }
 }
 
-/** Older files tell cells of plain numbers apart as neurons; of those `plif` alone learnt, τ. */
-function asCell(node: Partial<NodeJson> | null): Partial<NodeJson> | null {
-  const { kind, layer } = Object(node) as NodeJson
-  if (kind !== 'neuron' || typeof layer !== 'object') return node
-  const { learnable, ...others } = layer
-  const never = layer.tau === 'Infinity' && layer.decayInput === false
-  const type = learnable === true ? 'plif' : never ? 'integrateAndFire' : 'lif'
-  const fields = typeof learnable === 'boolean' ? others : layer
-  const usual = {
-    ...{ tauSyn: null, tauAdaptation: null, beta: 0, inputScale: 1, vRest: layer.vReset ?? 0 },
-    ...{ fires: 'atOrAbove', refractory: 0, learn: learnable === true ? ['tau'] : [] },
-  }
-  return { ...node, kind: 'cell', layer: { type, ...usual, ...fields } }
-}
-
-/**
- * A network as it is written today.
- * @throws SpikewasmError where one of its layers is none
- */
-export function renewed(network: unknown): unknown {
-  const { nodes } = Object(network) as Partial<NetworkJson>
-  if (!Array.isArray(nodes) || !nodes.some((node) => Object(node).kind === 'neuron')) return network
-  const all = nodes.map((node) => {
-    const cell = asCell(node) as NodeJson
-    return cell === node ? node : { ...cell, layer: fieldsOf(layerOf(cell, cell.name)) }
-  })
-  return { ...Object(network), nodes: all }
-}
-
 /** @throws SpikewasmError unless fields have their types and inputs come before their readers */
 function checkJson(json: unknown, name: string): NetworkJson {
   const of = json as Partial<NetworkJson> | null
@@ -162,7 +133,7 @@ function checkJson(json: unknown, name: string): NetworkJson {
     Array.isArray(given) && given.length >= 1 && given.length <= MOST_NODES,
     () => `${name}: nodes must be a list of 1 to ${MOST_NODES}, got ${countOf(given)}`,
   )
-  const nodes: (Partial<NodeJson> | null)[] = given.map(asCell)
+  const nodes: (Partial<NodeJson> | null)[] = given
   for (const [i, node] of nodes.entries()) checkNode(node, i + 1, name)
   expect(
     Number.isInteger(output) && (output as number) >= 1 && (output as number) <= nodes.length,

@@ -3,7 +3,7 @@
 import type { Dataset } from '../data/dataset.js'
 import { changesOf } from '../data/plain.js'
 import { describe, expect } from '../errors.js'
-import { graphToJson, renewed } from '../graph/json.js'
+import { graphToJson } from '../graph/json.js'
 import type { CheckpointContent } from '../io/checkpoint.js'
 import type { Loss, RatePenalty } from '../loss/index.js'
 import { constant, type Names, type Optimizer, type Schedule } from '../optimizer/index.js'
@@ -186,8 +186,6 @@ export function modelSetting(session: Session): Setting {
   const { plan, graph, input, timeSteps, batchSize, seed, frames } = session
   const { options } = plan
   const method = Object.fromEntries(methodOptionKeys.map((key) => [key, options[key]]))
-  // Checkpoints of other methods did not always name it.
-  if (method.method !== 'os') delete method.normFallback
   return { network: graphToJson(graph), input, timeSteps, batchSize, seed, frames, method }
 }
 
@@ -220,7 +218,7 @@ export function identityOf(setting: Setting): Setting {
       : part
   const data = ['data', 'validation'].filter((key) => Object.hasOwn(setting, key))
   const parts = Object.fromEntries(data.map((key) => [key, unnamed(setting[key])]))
-  return { ...setting, network: renewed(setting.network), ...parts }
+  return { ...setting, ...parts }
 }
 
 /** @throws SpikewasmError that lists what differs */

@@ -68,21 +68,6 @@ test('builds: missing, another package, not built, installed, without kernels', 
   assert.is(build.version, '0.0.9')
   assert.is((build.sw as unknown as { old: boolean }).old, true)
   assert.throws(() => build.ops.load, /^spikewasm 0\.0\.9 has no spikewasm\/ops$/)
-  // Kernels of a build that puts time first would run another case of the same name.
-  for (const [sizes, isRefused] of [
-    [[3, 1, 1, 2, 4], true],
-    [[2, 1, 1, 3, 4], false],
-  ] as const) {
-    const name = `sizes${sizes[0]}`
-    const exports = { '.': './index.js', './ops': './ops.js' }
-    const one = packageFolder(name, { name: 'spikewasm', version: '0.0.8', exports })
-    writeFileSync(join(one, 'index.js'), 'export {}\n')
-    const plan = `() => ({ tensors: { input: { sizes: ${JSON.stringify(sizes)} } } })`
-    writeFileSync(join(one, 'ops.js'), `export const linear = { plan: ${plan} }\n`)
-    const { ops } = await loadBuild(await findBuild(one, 'bench.against'), name)
-    if (isRefused) assert.throws(() => ops.linear, /^the kernels .* take \[T, B, …\]/)
-    else assert.type(ops.linear.plan, 'function')
-  }
 })
 
 test('options out of range are one message', async () => {

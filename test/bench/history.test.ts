@@ -36,8 +36,10 @@ async function messageOf(promise: Promise<unknown>): Promise<string> {
 
 test('runs are appended, at the same time too, and read again', async () => {
   const path = join(folder, 'a.jsonl')
-  await appendHistory(path, origin, [figure(1.23456789, ['busy'])])
-  await Promise.all([2, 3, 4, 5].map((value) => appendHistory(path, origin, [figure(value)])))
+  await appendHistory(path, origin, [figure(1.23456789, ['busy'])], 'quick')
+  await Promise.all(
+    [2, 3, 4, 5].map((value) => appendHistory(path, origin, [figure(value)], 'quick')),
+  )
   const runs = await readHistory(path)
   assert.equal(runs[0].figures, [{ name: 'lif 1', value: 1.2346, unit: 'ms', marks: ['busy'] }])
   assert.equal(runs.map(({ figures }) => figures[0].value).sort(), [1.2346, 2, 3, 4, 5])
@@ -50,7 +52,7 @@ test('a figure that is no number is refused before anything is written', async (
   const before = readFileSync(path, 'utf8')
   for (const value of [Number.NaN, Number.POSITIVE_INFINITY])
     assert.match(
-      await messageOf(appendHistory(path, origin, [figure(2), figure(value)])),
+      await messageOf(appendHistory(path, origin, [figure(2), figure(value)], 'quick')),
       /nan\.jsonl: figures of a history must be numbers, got (NaN|Infinity) of "lif 1"/,
     )
   assert.is(readFileSync(path, 'utf8'), before)
@@ -58,19 +60,18 @@ test('a figure that is no number is refused before anything is written', async (
 
 test('quick runs, long ones and comparisons have curves of their own; dates for commits', () => {
   const { commit: _, ...installed } = origin
-  const run = (value: number, mode?: 'quick' | 'compared') => ({
+  const run = (value: number, mode: 'quick' | 'compared') => ({
     schema: 1 as const,
     origin: installed,
     mode,
     figures: [figure(value)],
   })
-  const { series, runs } = pageData([run(1, 'quick'), run(2, 'compared'), run(3, 'quick'), run(4)])
+  const { series, runs } = pageData([run(1, 'quick'), run(2, 'compared'), run(3, 'quick')])
   assert.equal(
     series.map(({ name, points }) => [name, points.map(([, value]) => value)]),
     [
       ['lif 1 (quick)', [1, 3]],
       ['lif 1 (compared)', [2]],
-      ['lif 1', [4]],
     ],
   )
   assert.is(runs[0].name, '2024-05-01 10:00')
@@ -79,9 +80,9 @@ test('quick runs, long ones and comparisons have curves of their own; dates for 
 
 test('a broken line is told by its number; a cut one does not swallow the next', async () => {
   const path = join(folder, 'b.jsonl')
-  await appendHistory(path, origin, [figure(1)])
+  await appendHistory(path, origin, [figure(1)], 'quick')
   appendFileSync(path, '{"schema":1,"orig')
-  await appendHistory(path, origin, [figure(2)])
+  await appendHistory(path, origin, [figure(2)], 'quick')
   assert.is(readFileSync(path, 'utf8').split('\n').length, 4)
   assert.match(await messageOf(readHistory(path)), /b\.jsonl: line 2 must be a run .*may be cut/)
   appendFileSync(path, '{"schema":7}\n')
@@ -96,11 +97,14 @@ test('a broken line is told by its number; a cut one does not swallow the next',
 test('another file is not written to', async () => {
   const path = join(folder, 'notes.txt')
   writeFileSync(path, 'my notes\n')
-  assert.match(await messageOf(appendHistory(path, origin, [figure(1)])), /line 1 must be a run/)
-  assert.is(readFileSync(path, 'utf8'), 'my notes\n')
-  assert.match(await messageOf(appendHistory(folder, origin, [])), /it is a folder/)
   assert.match(
-    await messageOf(appendHistory(join(folder, 'no/where.jsonl'), origin, [])),
+    await messageOf(appendHistory(path, origin, [figure(1)], 'quick')),
+    /line 1 must be a run/,
+  )
+  assert.is(readFileSync(path, 'utf8'), 'my notes\n')
+  assert.match(await messageOf(appendHistory(folder, origin, [], 'quick')), /it is a folder/)
+  assert.match(
+    await messageOf(appendHistory(join(folder, 'no/where.jsonl'), origin, [], 'quick')),
     /could not be written/,
   )
 })
@@ -108,9 +112,9 @@ test('another file is not written to', async () => {
 test('a full history loses its oldest runs', async () => {
   const path = join(folder, 'c.jsonl')
   const line = (value: number) =>
-    `${JSON.stringify({ schema: 1, origin, figures: [figure(value)] })}\n`
+    `${JSON.stringify({ schema: 1, origin, mode: 'quick', figures: [figure(value)] })}\n`
   writeFileSync(path, Array.from({ length: MOST_RUNS }, (_, i) => line(i + 1)).join(''))
-  await appendHistory(path, origin, [figure(-1)])
+  await appendHistory(path, origin, [figure(-1)], 'quick')
   const runs = await readHistory(path)
   assert.is(runs.length, 0.9 * MOST_RUNS + 1)
   assert.is(runs[runs.length - 1].figures[0].value, -1)
@@ -121,9 +125,15 @@ const hostile = '</script><img src=x onerror=alert(1)> & "quotes"'
 
 test('the page holds curves by name and unit, marks and machines, and cannot be broken out of', () => {
   const other = { ...origin, processor: 'Other' }
+  const mode = 'quick' as const
   const runs = [
-    { schema: 1 as const, origin, figures: [figure(1), { name: hostile, value: 9, unit: 'MB' }] },
-    { schema: 1 as const, origin: other, figures: [figure(2, ['busy', 'noisy'])] },
+    {
+      schema: 1 as const,
+      origin,
+      mode,
+      figures: [figure(1), { name: hostile, value: 9, unit: 'MB' }],
+    },
+    { schema: 1 as const, origin: other, mode, figures: [figure(2, ['busy', 'noisy'])] },
   ]
   const data = pageData(runs)
   assert.equal(data.series, [
@@ -163,7 +173,7 @@ test('the page holds curves by name and unit, marks and machines, and cannot be 
 
 test('the page is a file of its own', async () => {
   const path = join(folder, 'page.html')
-  await writeHistoryPage(path, [{ schema: 1, origin, figures: [figure(1)] }])
+  await writeHistoryPage(path, [{ schema: 1, origin, mode: 'quick', figures: [figure(1)] }])
   const html = readFileSync(path, 'utf8')
   assert.match(html, 'plotly.js')
   assert.not.match(html, /<(script|link|img)[^>]*(src|href)=/)

@@ -1,9 +1,9 @@
 // runs: apart
-/** Folders of runs: two commands at once, a folder that goes away, one of an older version. */
+/** Folders of runs: two commands at once, a folder that goes away. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -12,7 +12,7 @@ import { oldPlace } from '../../src/cli/train-run.js'
 import { RunFolder } from '../../src/io/folder/folder.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { testUnless } from '../support/runner.js'
-import { main, parseLines, run } from './command.js'
+import { main, run } from './command.js'
 import { run as runHere } from './in-process.js'
 
 const small = ['--limit-train', '96', '--limit-test', '71', '--threads', '1', '--epochs', '1']
@@ -88,30 +88,5 @@ posix(
       await place.folder.close()
     }),
 )
-
-test('a folder of 0.1: eval reads it; --resume and --out say what to do', () =>
-  withFolder(async (parent) => {
-    const out = join(parent, 'run')
-    const trained = await runHere(['train', ...small, '--json', '--out', out])
-    assert.is(trained.code, 0, trained.stderr)
-    for (const name of ['manifest.json', 'checkpoint.safetensors', 'best.safetensors'])
-      await rm(join(out, name))
-    const lines = parseLines(await readFile(join(out, 'history.jsonl'), 'utf8'))
-    await writeFile(join(out, 'history.json'), JSON.stringify(lines))
-    await rename(join(out, 'history.jsonl'), join(parent, 'history.jsonl'))
-    const evaluated = await runHere(['eval', '--run', out, '--json'])
-    assert.is(evaluated.code, 0, evaluated.stderr)
-    assert.is(parseLines(evaluated.stdout)[0].testAccuracy, lines[0].testAccuracy)
-    const before = await readdir(out)
-    const resumed = await runHere(['train', '--resume', out])
-    assert.is(resumed.code, 1)
-    assert.match(
-      resumed.stderr,
-      /^spikewasm: --resume: .* was written by an older version[^\n]*\n$/,
-    )
-    const again = await runHere(['train', ...small, '--out', out])
-    assert.match(again.stderr, /^spikewasm: --out: .* holds a run already; --resume/)
-    assert.equal(await readdir(out), before)
-  }))
 
 test.run()

@@ -143,10 +143,6 @@ test('options.json: each flag is in it, and gives the same training again', () =
     assert.equal(factors(again), factors(whole), text)
     assert.equal(again.callbacks.length, whole.callbacks.length, text)
   }
-  // A folder of the version before.
-  const old = { lr: 0.1, momentum: 0.8, weightDecay: 0, schedule: 'constant' }
-  const read = v.parse(v.object(trainingSchema), old)
-  assert.equal(trainingOf(read, context).optimizer, sgd({ lr: 0.1, momentum: 0.8 }))
 })
 
 test('a line for people', () => {

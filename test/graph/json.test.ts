@@ -53,7 +53,6 @@ import { layerKinds } from '../../src/nn/layers/kinds.js'
 import type { Module } from '../../src/nn/module.js'
 import type { InputShape } from '../../src/nn/value.js'
 import { methodNames } from '../../src/plan/method-names.js'
-import { expectSameSetting } from '../../src/train/snapshot.js'
 import { messageOf } from '../io/temporary.js'
 import { randomNetwork } from '../support/draw/networks.js'
 import { testRandom } from '../support/engine.js'
@@ -330,52 +329,6 @@ test('sums keep their names, among them those of blocks and of sums of sums', as
   assert.equal(names(again), sums)
   assert.equal(trace(again, [2, 8, 8]), trace(net, [2, 8, 8]))
   await model.dispose()
-})
-
-/** Neurons as files had them before `lif()` made cells. */
-const older = (fields: object): NetworkJson => ({
-  version: 1,
-  nodes: [
-    {
-      ...{ kind: 'neuron', name: '', inputs: [0] },
-      layer: {
-        ...{ tau: 1.25, decayInput: false, vThreshold: 1, vReset: null, detachReset: true },
-        ...{ surrogate: 'sigmoid', alpha: 4, learnable: false, ...fields },
-      },
-    },
-  ],
-  output: 1,
-})
-
-for (const [fields, layer] of [
-  [{}, lif()],
-  [{ decayInput: true, vReset: -0.5, alpha: 3 }, lif({ decayInput: true, vReset: -0.5, alpha: 3 })],
-  [{ tau: 'Infinity', vThreshold: 2 }, integrateAndFire({ vThreshold: 2 })],
-  [{ tau: 'Infinity', decayInput: true }, lif({ tau: Infinity, decayInput: true })],
-  [{ tau: 3, learnable: true, detachReset: false }, plif({ tau: 3, detachReset: false })],
-] as const)
-  test(`networks of older files, ${JSON.stringify(fields)}`, () => {
-    const file = older(fields)
-    assert.equal(trace(compositeOf(file, 'it'), [4, 1, 1]).nodes[1].layer, layer)
-    // A training goes on from them.
-    const network = graphToJson(trace(layer, [4, 1, 1]))
-    expectSameSetting({ network: JSON.parse(JSON.stringify(file)) }, { network })
-    assert.throws(
-      () => expectSameSetting({ network: older({ ...fields, vThreshold: 3 }) }, { network }),
-      /it has network\.nodes\.0\.layer\.vThreshold 3 instead of/,
-    )
-  })
-
-test('neurons of older files are checked as those of today', () => {
-  const read = (fields: object) => () => compositeOf(older(fields), 'it')
-  assert.throws(
-    read({ learnable: 1 }),
-    /node 1, "", cannot be made: lif\.learnable is not an option/,
-  )
-  assert.throws(read({ tau: 1 }), /node 1, "", cannot be made: lif\.tau must be > 1, got 1/)
-  for (const key of ['tau', 'vThreshold', 'alpha', 'decayInput', 'detachReset'])
-    assert.throws(read({ [key]: null }), new RegExp(`lif\\.${key} must be .*, got null`))
-  assert.throws(read({ tau: undefined }), /lif\.tau is missing/)
 })
 
 test('cells that nobody has made are refused, or are what they say', () => {

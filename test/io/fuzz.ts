@@ -52,6 +52,7 @@ const text = (value: string): Uint8Array => new TextEncoder().encode(value)
 const options = {
   ...{ version: '0.1.0', model: 'cnn', dataset: 'digits', augment: false, input: [1, 8, 8] },
   ...{ classes: 10, timeSteps: 4, tau: 1.25, method: 'rate', stepMode: 'm', epochs: 1 },
+  ...{ gradientCheckpoint: 'none', optimizer: 'sgd', loss: 'crossEntropy' },
   ...{ update: 'afterwards', backwardSteps: 4, batchSize: 32, lr: 0.1, momentum: 0.9 },
   ...{ weightDecay: 0, schedule: 'cosine', seed: 0, threads: 1 },
 }

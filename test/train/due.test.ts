@@ -109,7 +109,6 @@ function folderOf({ taken = [], failing }: Case, say: (line: string) => void) {
       return names
     },
     taken: async (of: readonly string[]) => taken.filter((name) => of.includes(name)),
-    unlisted: async () => ({ 'old.json': new Uint8Array(1) }),
     read: async (name: string) => new TextEncoder().encode(`read ${name}`),
     async commit(files: Record<string, Uint8Array>, how?: { alone?: boolean; without?: string[] }) {
       if (++commits === failing) throw new Error('the disk is full')

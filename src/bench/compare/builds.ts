@@ -13,9 +13,9 @@ export interface BuildFiles {
   readonly root: string
   readonly version: string
   readonly main: string
-  /** Absent in versions without kernels as functions. */
+  /** Absent where it has no kernels as functions. */
   readonly ops?: string
-  /** Absent in versions without benchmarks. */
+  /** Absent where it has no benchmarks. */
   readonly bench?: string
 }
 
@@ -119,20 +119,7 @@ export async function loadBuild(files: BuildFiles, name: string): Promise<Build>
   const { version } = files
   const sw = (await import(files.main)) as Build['sw']
   const ops = files.ops === undefined ? undefined : ((await import(files.ops)) as Build['ops'])
-  return { name, version, sw, ops: batchFirst(`spikewasm ${version}`, ops) }
-}
-
-/** Kernels that take [B, T, …]; of others whoever asks for one gets a clear error. */
-function batchFirst(build: string, ops: Build['ops'] | undefined): Build['ops'] {
-  if (ops === undefined) return without(`${build} has no spikewasm/ops`)
-  // Absent from packages that tests make. The sizes are those of [B][H][W][T][C].
-  const known = (ops as Partial<Build['ops']>).linear
-  const plan = known?.plan({ input: [2, 3, 4], weight: [4, 4] })
-  if (plan === undefined || plan.tensors.input.sizes[0] === 2) return ops
-  return without(
-    `the kernels of this ${build} take [T, B, …], not [B, T, …]: its cases would be others; ` +
-      'compare networks, or builds of one order',
-  )
+  return { name, version, sw, ops: ops ?? without(`spikewasm ${version} has no spikewasm/ops`) }
 }
 
 /** A build for benchmarks that take nothing from it, because they import it themselves. */

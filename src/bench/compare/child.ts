@@ -130,7 +130,7 @@ function withPlace({ name, message, stack = '' }: Error): string {
   return `${name}: ${message}${place === undefined ? '' : ` (at ${place})`}`
 }
 
-/** An older build may be unable to tell. */
+/** The other build may be unable to tell. */
 function densityOf(prepared: Prepared): string | undefined {
   try {
     return prepared.density

@@ -83,9 +83,6 @@ export function sensorOf(dataset: Dataset): Sensor | undefined {
   return options.sensor ?? sensor
 }
 
-/** The order of cached samples: versions before had another order. */
-const LAYOUT = '[T][2][H][W]'
-
 /** Options that samples follow from. */
 const cutBy = ({ options, sensor }: PlainEvents): object => ({
   ...options,
@@ -102,7 +99,7 @@ function openCache(folder: string, plain: PlainEvents, size: number): SampleCach
     const { size: bytes, mtimeMs } = statSync(path)
     return JSON.stringify([path.split(sep).slice(-3), interval, bytes, mtimeMs])
   })
-  const key = cacheKey([LAYOUT, JSON.stringify(cutBy(plain)), ...facts])
+  const key = cacheKey([JSON.stringify(cutBy(plain)), ...facts])
   return SampleCache.open({ folder, title, key, samples: samples.length, size })
 }
 

@@ -21,7 +21,7 @@ import {
 } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { SpikewasmError } from '../../errors.js'
-import { explainFolder, explainRead, kindOfPath, readFileClear, writeError } from '../files.js'
+import { explainFolder, explainRead, kindOfPath, writeError } from '../files.js'
 import { FolderLock, type HeldLock, LOCK } from './lock.js'
 import {
   entryOf,
@@ -136,24 +136,13 @@ export class RunFolder {
     return readRunFile(this.path, name)
   }
 
-  /**
-   * Which of these names are taken, by files of a commit or by others, as those of older versions.
-   */
+  /** Which of these names are taken, by files of a commit or by others. */
   async taken(names: readonly string[]): Promise<string[]> {
     const found = await readdir(this.path).catch(async (error: unknown) => {
       const why = await explainRead(error, this.path)
       throw new SpikewasmError(`${this.path} must be a folder that can be read: ${why}`)
     })
     return names.filter((name) => found.includes(name) || this.names.includes(name))
-  }
-
-  /** Of these files, those that are there, but that no commit has written. */
-  async unlisted(names: readonly string[]): Promise<Record<string, Uint8Array>> {
-    const found = names.filter((name) => !this.names.includes(name))
-    const read = (name: string): Promise<Uint8Array> =>
-      readFileClear(join(this.path, name), `the run's ${name}`)
-    const files = await Promise.all(found.map(async (name) => [name, await read(name)] as const))
-    return Object.fromEntries(files)
   }
 
   /**

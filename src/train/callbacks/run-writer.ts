@@ -241,8 +241,7 @@ async function begin(folder: RunFolder, options: Uint8Array): Promise<Uint8Array
     await folder.commit({ [runFiles.options]: options }, { alone: true })
     return undefined
   }
-  // Files of older versions are in no manifest.
-  await folder.commit({ ...(await folder.unlisted(taken)), [runFiles.next]: options })
+  await folder.commit({ [runFiles.next]: options })
   return options
 }
 
