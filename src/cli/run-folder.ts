@@ -4,8 +4,8 @@ import { randomBytes } from 'node:crypto'
 import { readdir, rm, rmdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { describe, SpikewasmError } from '../errors.js'
-import { explainFolder } from '../io/files.js'
-import { makeFolder, readRunFile } from '../io/folder/folder.js'
+import { explainFolder, makeFolder } from '../io/files.js'
+import { readRunFile } from '../io/folder/folder.js'
 import { MANIFEST } from '../io/folder/manifest.js'
 import { parseJsonBytes } from '../io/json.js'
 import { modelNames } from '../models/names.js'
@@ -77,7 +77,7 @@ export type RunOptions = v.InferOutput<typeof runOptions>
 export async function openOutFolder(folder: string, option: string): Promise<readonly string[]> {
   const made: string[] = []
   try {
-    await makeFolder(resolve(folder), made)
+    makeFolder(resolve(folder), made)
     const probe = join(folder, `.${randomBytes(8).toString('hex')}.tmp`)
     await writeFile(probe, '', { flag: 'wx' })
     await rm(probe)

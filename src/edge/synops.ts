@@ -1,4 +1,10 @@
-/** Synaptic operations: additions of a weight because a neuron before it fired. */
+/**
+ * Synaptic operations: additions of a weight because a neuron before it fired.
+ *
+ * A bound from shapes, before anything runs: an export states it. What samples really cause, with
+ * zero weights and the places that padding has not, is counted while they run
+ * (`src/train/operations.ts`).
+ */
 
 import type { Graph, GraphNode } from '../graph/trace.js'
 import { fires, kindOf } from '../nn/layers/kinds.js'

@@ -1,7 +1,7 @@
 /** Files in Node: atomic writing, and reading with messages that say what is missing. */
 
 import { randomBytes } from 'node:crypto'
-import { constants, type Stats } from 'node:fs'
+import { constants, mkdirSync, type Stats, statSync } from 'node:fs'
 import {
   copyFile,
   link,
@@ -226,6 +226,34 @@ export async function kindOfPath(path: string): Promise<'file' | 'folder' | unde
     return (await stat(path)).isDirectory() ? 'folder' : 'file'
   } catch {
     return undefined
+  }
+}
+
+/**
+ * Makes a folder and those above it. (mkdir's own `recursive` never returns where the system denies
+ * a folder with ENOENT, as /proc does.)
+ *
+ * @param made gets those that were missing, outermost first
+ */
+export function makeFolder(path: string, made: string[] = []): void {
+  const isFolder = (): boolean | undefined => {
+    try {
+      return statSync(path).isDirectory()
+    } catch {
+      return undefined
+    }
+  }
+  const found = isFolder()
+  if (found) return
+  if (found === false) throw new Error(`"${path}" is a file; choose another path`)
+  const above = dirname(path)
+  if (above !== path) makeFolder(above, made)
+  try {
+    mkdirSync(path)
+    made.push(path)
+  } catch (error) {
+    // Another process may have been faster.
+    if (!isFolder()) throw error
   }
 }
 

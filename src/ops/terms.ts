@@ -63,15 +63,12 @@ export function asNorm(
   shift: OpTensor,
   groups: number,
 ): Norm {
-  const [a, b] = [scale.buffer, shift.buffer]
   return {
     name: tensor.name,
     tensor,
     groups,
-    scale: a,
-    shift: b,
-    mean: b,
-    invStd: a,
+    scale: scale.buffer,
+    shift: shift.buffer,
     claimMean: () => undefined,
     averageUnread() {},
     gradient: [],

@@ -40,7 +40,7 @@ export const batchNormalised: LayerPlan<{ readonly eps: number; readonly momentu
         : pass.forParameters(`${node.name} ${name}`, bytes, 'statistics')
     const averages = training && method.presynaptic === 'mean'
     let xhat: Buffer | undefined
-    const norm: Norm = {
+    const norm: Required<Norm> = {
       name: node.name,
       tensor,
       groups,

@@ -30,7 +30,7 @@ export interface NeuronScope {
 }
 
 /** An affine map. Mean and inverse deviation: where x̂ is wanted. */
-type NeuronNorm = Pick<Norm, 'groups' | 'scale' | 'shift'> & Partial<Pick<Norm, 'mean' | 'invStd'>>
+type NeuronNorm = Pick<Norm, 'groups' | 'scale' | 'shift' | 'mean' | 'invStd'>
 
 /** A float tensor that neurons read, through the affine map of a normalisation if there is one. */
 export interface NeuronInput {

@@ -103,8 +103,9 @@ export interface Norm {
   readonly groups: number
   readonly scale: Buffer
   readonly shift: Buffer
-  readonly mean: Buffer
-  readonly invStd: Buffer
+  /** Absent, as `invStd`, where nobody asks for x̂. */
+  readonly mean?: Buffer
+  readonly invStd?: Buffer
   /**
    * Where the time mean of x̂ goes, which the backward pass may need: for the first neurons that
    * ask, which then write it.

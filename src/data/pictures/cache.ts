@@ -11,16 +11,15 @@ import {
   fsyncSync,
   ftruncateSync,
   linkSync,
-  mkdirSync,
   openSync,
   readSync,
   renameSync,
   rmSync,
-  statSync,
   writeSync,
 } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { SpikewasmError } from '../../errors.js'
+import { makeFolder } from '../../io/files.js'
 import { warn } from '../../runtime/warn.js'
 
 /** Of the layout, and of how samples are converted: files of others are not read. */
@@ -175,19 +174,6 @@ const open = new FinalizationRegistry<number>((file) => closeSync(file))
 function writeAll(file: number, bytes: Uint8Array, position: number): void {
   for (let done = 0; done < bytes.length; )
     done += writeSync(file, bytes, done, bytes.length - done, position + done)
-}
-
-/** With those above it. Node's own way never ends below a folder such as /proc. */
-function makeFolder(folder: string): void {
-  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return
-  const above = dirname(folder)
-  if (above !== folder) makeFolder(above)
-  try {
-    mkdirSync(folder)
-  } catch (error) {
-    // Another process may have been faster.
-    if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw error
-  }
 }
 
 /** The file of such a cache; undefined where there is none, or another's or a damaged one. */

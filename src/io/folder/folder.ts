@@ -8,20 +8,10 @@
  * nobody reads.
  */
 
-import {
-  type FileHandle,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  rmdir,
-  stat,
-} from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { type FileHandle, open, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { SpikewasmError } from '../../errors.js'
-import { explainFolder, explainRead, kindOfPath, writeError } from '../files.js'
+import { explainFolder, explainRead, makeFolder, writeError } from '../files.js'
 import { FolderLock, type HeldLock, LOCK } from './lock.js'
 import {
   entryOf,
@@ -83,7 +73,7 @@ export class RunFolder {
   static async open(path: string, name = "the run's folder"): Promise<RunFolder> {
     const made: string[] = []
     try {
-      await makeFolder(resolve(path), made)
+      makeFolder(resolve(path), made)
       const lock = await FolderLock.take(path)
       try {
         const manifest = (await readManifest(path)) ?? { format: 1, generation: 0, files: {} }
@@ -302,21 +292,6 @@ export class RunFolder {
     if (this.manifest.generation === 0)
       for (const folder of this.made.toReversed()) await rmdir(folder).catch(() => undefined)
   }
-}
-
-/**
- * Makes a folder and those above it. (mkdir's own `recursive` never returns where the system denies
- * a folder with ENOENT, as /proc does.)
- *
- * @param made gets those that were missing, outermost first
- */
-export async function makeFolder(path: string, made: string[]): Promise<void> {
-  const kind = await kindOfPath(path)
-  if (kind === 'folder') return
-  if (kind === 'file') throw new Error(`"${path}" is a file; choose another path`)
-  await makeFolder(dirname(path), made)
-  await mkdir(path)
-  made.push(path)
 }
 
 async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {

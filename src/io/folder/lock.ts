@@ -219,7 +219,11 @@ async function isDead({ pid, started }: Holder): Promise<boolean> {
   return (await lifeOf(pid)) === 'dead'
 }
 
-/** It was killed: nothing more is computed in it, but a last write may still come to its end. */
+/**
+ * It was killed: nothing more is computed in it, but a last write may still come to its end. To
+ * wait until its number is gone would not do: a parent that never asks for its end (process 1 of a
+ * container often does not) keeps the number for good.
+ */
 const isEnding = async (holder: Holder): Promise<boolean> =>
   holder.host === hostname() && (await lifeOf(holder.pid)) === 'ending' && !(await isDead(holder))
 
