@@ -5,54 +5,33 @@
  */
 import '../node.js'
 import { readFileSync } from 'node:fs'
+import type { Ask } from '../runtime/calls.js'
+import { serveProcess } from '../runtime/node/child.js'
 import { switchOnWideVectors } from '../runtime/revectorize.js'
+import type { Benchmark, Build, Work } from './benchmark.js'
 import { findBuild, loadBuild, ownRoot, unloadedBuild } from './compare/builds.js'
+import type { Budget, Measured } from './measure.js'
 import { ownBenchmarks } from './own.js'
-import type { OwnJob, OwnMessage } from './own-process.js'
 import { measureBenchmark } from './table.js'
 
-/** Resolves when the message has left: an exit must not lose it. */
-const send = (message: OwnMessage): Promise<void> =>
-  new Promise((done) => {
-    if (process.connected) process.send?.(message, undefined, {}, () => done())
-    else done()
-  })
+/** What a process is told. */
+export interface OwnJob {
+  readonly paths: readonly string[]
+  /** Whether V8 may use wide vectors. */
+  readonly wide: boolean
+  readonly budget: Budget
+}
+
+/** A benchmark's figures, as they come from another process. */
+export interface OwnResult {
+  readonly name: string
+  readonly measured: Measured
+  readonly work: Work | undefined
+  readonly density: string
+}
 
 /** One turn of the event loop: promises that were rejected meanwhile are heard of. */
 const turn = (): Promise<void> => new Promise((done) => void setImmediate(done))
-
-let isEnding = false
-
-/** Only the first end counts. */
-async function end(message: OwnMessage): Promise<void> {
-  if (isEnding) return
-  isEnding = true
-  await send(message)
-  // Timers and threads that a benchmark left open would keep the process alive.
-  process.exit(0)
-}
-
-const describeError = (error: unknown): OwnMessage =>
-  error instanceof Error && error.name === 'SpikewasmError'
-    ? { kind: 'failed', reason: error.message, isMistake: true }
-    : { kind: 'failed', reason: String(error), isMistake: false }
-
-// A rejected promise that nobody waits for comes here too.
-process.on('uncaughtException', (error: unknown) => void end(describeError(error)))
-// Nothing is left that could settle what we wait for.
-process.once('beforeExit', () => void end({ kind: 'stuck' }))
-// Ctrl-C in a terminal goes to all its processes; ours is ended by its parent.
-process.on('SIGINT', () => {})
-process.once('disconnect', () => process.exit(1))
-
-process.once('message', async (job: OwnJob) => {
-  process.channel?.unref()
-  try {
-    await end(await answer(job))
-  } catch (error) {
-    await end(describeError(error))
-  }
-})
 
 /**
  * Whether files import this package themselves. It loads faster as long as Node does not ask what
@@ -68,21 +47,53 @@ const mentionPackage = (paths: readonly string[]): boolean =>
     }
   })
 
-async function answer({ paths, wide, name, budget }: OwnJob): Promise<OwnMessage> {
+async function open({ paths, wide }: OwnJob): Promise<[Build, readonly Benchmark[]]> {
   if (wide) await switchOnWideVectors()
   const files = await findBuild(ownRoot(), 'this build')
   if (mentionPackage(paths)) await loadBuild(files, 'this')
   const build = unloadedBuild(files, 'this')
   const benchmarks = await ownBenchmarks(paths, [{ build, files }])
   await turn()
-  if (name === undefined) return { kind: 'list', names: benchmarks.map((each) => each.name) }
+  return [build, benchmarks]
+}
+
+async function list(job: OwnJob): Promise<string[]> {
+  const [, benchmarks] = await open(job)
+  return benchmarks.map(({ name }) => name)
+}
+
+async function measure(
+  job: OwnJob & { readonly name: string },
+  { say }: Ask<'begin' | 'alive'>,
+): Promise<OwnResult> {
+  const { name, budget } = job
+  const [build, benchmarks] = await open(job)
   const benchmark = benchmarks.find((each) => each.name === name)
-  if (benchmark === undefined)
-    return { kind: 'failed', reason: 'it is there only at times', isMistake: false }
-  await send({ kind: 'begin' })
-  const { measured, work, density } = await measureBenchmark(benchmark, build, budget, () =>
-    send({ kind: 'alive' }),
+  if (benchmark === undefined) throw new Error('it is there only at times')
+  await say('begin')
+  const { measured, work, density } = await measureBenchmark(benchmark, build, budget, async () =>
+    say('alive'),
   )
   await turn()
-  return { kind: 'measured', result: { name, measured, work, density } }
+  return { name, measured, work, density }
 }
+
+/** Ends with the first of these: the result, an error that nobody catches, nothing left to do. */
+const guarded =
+  <A extends unknown[], R>(run: (...given: A) => Promise<R>) =>
+  (...given: A): Promise<R> =>
+    new Promise((resolve, reject) => {
+      process.channel?.unref()
+      // A rejected promise that nobody waits for comes here too.
+      process.on('uncaughtException', reject)
+      process.once('beforeExit', () => reject(Object.assign(new Error(), { name: 'Stuck' })))
+      run(...given).then(resolve, reject)
+    })
+
+const calls = { list: guarded(list), measure: guarded(measure) }
+
+export type OwnCalls = typeof calls
+
+// Ctrl-C in a terminal goes to all its processes; ours is ended by its parent.
+process.on('SIGINT', () => {})
+serveProcess(calls)

@@ -1,43 +1,16 @@
 /** Benchmarks of a user's own from outside: a process for each, which is ended when it hangs. */
-import { fork } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { SpikewasmError } from '../errors.js'
+import { Gone, patiently, Silent } from '../runtime/calls.js'
+import { Child, flagsOfNode } from '../runtime/node/child.js'
 import { wideVectors } from '../runtime/revectorize.js'
-import type { Work } from './benchmark.js'
 import type { Group } from './group.js'
-import type { Budget, Measured } from './measure.js'
+import type { Budget } from './measure.js'
+import type { OwnCalls, OwnJob, OwnResult } from './own-child.js'
 import { addReport, emptyReport } from './report.js'
 import { reportResults } from './table.js'
 
-/** What a process is told. */
-export interface OwnJob {
-  readonly paths: readonly string[]
-  /** Whether V8 may use wide vectors. */
-  readonly wide: boolean
-  /** What to measure; absent: list the names. */
-  readonly name?: string
-  readonly budget: Budget
-}
-
-/** A benchmark's figures, as they come from another process. */
-export interface OwnResult {
-  readonly name: string
-  readonly measured: Measured
-  readonly work: Work | undefined
-  readonly density: string
-}
-
-/** What a process says. */
-export type OwnMessage =
-  | { readonly kind: 'begin' | 'alive' | 'stuck' }
-  | { readonly kind: 'list'; readonly names: readonly string[] }
-  | { readonly kind: 'measured'; readonly result: OwnResult }
-  | { readonly kind: 'failed'; readonly reason: string; readonly isMistake: boolean }
-
 /** A process that gives no sign of life for longer is ended. */
 const PATIENCE_MS = 60_000
-/** Flags of Node that the process gets too: those of V8 and of its messages. */
-const PASSED = /^--(?!(inspect|test|eval|print|watch|import|require|loader|input-type|check))/
 
 export interface OwnOptions {
   readonly budget: Budget
@@ -46,24 +19,19 @@ export interface OwnOptions {
   readonly signal?: AbortSignal
 }
 
-type Answer = Extract<OwnMessage, { kind: 'list' | 'measured' }>
-
 /** Names of the benchmarks in files. @throws SpikewasmError when they do not load */
-export async function listOwn(paths: readonly string[], options: OwnOptions): Promise<string[]> {
-  const answer = await runOwn(paths, undefined, options)
-  return answer.kind === 'list' ? [...answer.names] : []
-}
+export const listOwn = (paths: readonly string[], options: OwnOptions): Promise<string[]> =>
+  runOwn(paths, undefined, options, (child, job) => child.call('list', job))
 
 /** Measures one benchmark. @throws SpikewasmError that names it when it fails, ends or hangs */
-export async function measureOwn(
+export const measureOwn = (
   paths: readonly string[],
   name: string,
   options: OwnOptions,
-): Promise<OwnResult> {
-  const answer = await runOwn(paths, name, options)
-  if (answer.kind === 'measured') return answer.result
-  throw new Error(`"${name}" was not measured`)
-}
+): Promise<OwnResult> =>
+  runOwn(paths, name, options, (child, job, onNews) =>
+    child.call('measure', { ...job, name }, { onNews }),
+  )
 
 /** What went wrong, in one message: while files load, or in a benchmark. */
 function failure(paths: readonly string[], running: string | undefined, how: string): Error {
@@ -76,64 +44,48 @@ function failure(paths: readonly string[], running: string | undefined, how: str
   )
 }
 
-async function runOwn(
+/** The same of what a process has said, or how it has ended. */
+function howOf(error: Error): string {
+  if (error instanceof Silent) return `gave no sign of life for ${error.seconds} s`
+  if (error instanceof Gone) return error.message
+  if (error.name === 'Stuck') return 'waits for a promise that never settles'
+  return `threw ${String(error).split('\n')[0]}`
+}
+
+async function runOwn<R>(
   paths: readonly string[],
   name: string | undefined,
   { budget, patienceMs = PATIENCE_MS, signal }: OwnOptions,
-): Promise<Answer> {
-  const job: OwnJob = { paths, name, budget, wide: (await wideVectors()).on }
-  const child = fork(fileURLToPath(new URL('./own-child.js', import.meta.url)), [], {
-    execArgv: process.execArgv.filter((flag) => PASSED.test(flag)),
+  ask: (
+    child: Child<OwnCalls>,
+    job: OwnJob,
+    onNews: (news: 'begin' | 'alive') => void,
+  ) => Promise<R>,
+): Promise<R> {
+  const job: OwnJob = { paths, budget, wide: (await wideVectors()).on }
+  const child = new Child<OwnCalls>(new URL('./own-child.js', import.meta.url), {
+    execArgv: flagsOfNode(),
     // What benchmarks print must not get into tables and JSON of ours.
     stdio: ['ignore', 2, 2, 'ipc'],
   })
-  const leave = (): void => void child.kill('SIGKILL')
-  process.once('exit', leave)
+  const leave = (): void => void child.kill()
   signal?.addEventListener('abort', leave, { once: true })
-  let [running, isHanging]: [string | undefined, boolean] = [undefined, false]
-  let said: OwnMessage | undefined
-  let timer: NodeJS.Timeout | undefined
-  let waitsMs = 0
-  const wait = (ms = patienceMs): void => {
-    clearTimeout(timer)
-    waitsMs = ms
-    timer = setTimeout(() => {
-      isHanging = true
-      leave()
-    }, ms)
-  }
+  let running: string | undefined
+  // On a busy machine a process may take longer to start than a benchmark may be silent.
+  const patience = { firstMs: Math.max(patienceMs, PATIENCE_MS), ms: patienceMs }
   try {
-    return await new Promise((resolve, reject) => {
-      const fail = (how: string): void => reject(failure(paths, running, how))
-      child.on('error', (error) => fail(`could not be started: ${error.message}`))
-      child.on('message', (message: OwnMessage) => {
-        wait()
-        if (message.kind === 'begin') running = name
-        else if (message.kind !== 'alive') said ??= message
-      })
-      child.on('close', (code, killed) => {
-        if (isHanging) return fail(`gave no sign of life for ${waitsMs / 1000} s`)
-        switch (said?.kind) {
-          case 'list':
-          case 'measured':
-            return resolve(said)
-          case 'stuck':
-            return fail('waits for a promise that never settles')
-          case 'failed':
-            if (said.isMistake) return reject(new SpikewasmError(said.reason))
-            return fail(`threw ${said.reason.split('\n')[0]}`)
-          default:
-            return fail(`ended its process (${killed ?? `exit code ${code}`})`)
-        }
-      })
-      // On a busy machine a process may take longer to start than a benchmark may be silent.
-      wait(Math.max(patienceMs, PATIENCE_MS))
-      child.send(job)
-    })
+    return await patiently(child, patience, (alive) =>
+      ask(child, job, (news) => {
+        alive()
+        if (news === 'begin') running = name
+      }),
+    )
+  } catch (error) {
+    if (error instanceof SpikewasmError) throw error
+    throw failure(paths, running, howOf(error as Error))
   } finally {
-    clearTimeout(timer)
-    process.off('exit', leave)
     signal?.removeEventListener('abort', leave)
+    await child.end()
   }
 }
 

@@ -1,8 +1,9 @@
 /** The other side of `BatchThreads`: makes one batch after another, as far as there is room. */
 
 import '../runtime/node/platform.js'
-import type { MessagePort } from 'node:worker_threads'
 import { expectFinite } from '../errors.js'
+import type { Ask } from '../runtime/calls.js'
+import { serveThread } from '../runtime/node/thread.js'
 import { Batches, type BatchesOptions } from './batches.js'
 import type { Dataset } from './dataset.js'
 import { loadMaker, openPlain } from './open.js'
@@ -16,7 +17,6 @@ export interface BatchTask {
   readonly options: BatchesOptions
   readonly epochs: number
   readonly ring: RingMemory
-  readonly port: MessagePort
 }
 
 /**
@@ -24,26 +24,24 @@ export interface BatchTask {
  * error: it makes that batch once more, and has the error where it can be caught. So does who needs
  * a batch of data that cannot be opened here.
  */
-export default async function makeBatches(task: BatchTask): Promise<void> {
-  const { port } = task
+export async function makeBatches(
+  task: BatchTask,
+  { say }: Pick<Ask<number>, 'say'>,
+): Promise<void> {
   const ring = new Ring(task.ring)
-  try {
-    const batches = await open(task)
-    if (batches === undefined) return
-    const total = task.epochs * batches.length
-    for (let batch = ring.begin(); batch < total; batch = ring.begin()) {
-      const wanted = ring.make(batch, () => {
-        batches.startEpoch(Math.floor(batch / batches.length))
-        const { images, labels, targets } = ring.slot(batch)
-        const count = batches.fill(batch % batches.length, images, labels, targets)
-        const { name } = batches.dataset
-        expectFinite(name, images, images.length / labels.length, count)
-        if (targets) expectFinite(name, targets, targets.length / labels.length, count)
-      })
-      if (wanted) port.postMessage(batch)
-    }
-  } finally {
-    port.close()
+  const batches = await open(task)
+  if (batches === undefined) return
+  const total = task.epochs * batches.length
+  for (let batch = ring.begin(); batch < total; batch = ring.begin()) {
+    const wanted = ring.make(batch, () => {
+      batches.startEpoch(Math.floor(batch / batches.length))
+      const { images, labels, targets } = ring.slot(batch)
+      const count = batches.fill(batch % batches.length, images, labels, targets)
+      const { name } = batches.dataset
+      expectFinite(name, images, images.length / labels.length, count)
+      if (targets) expectFinite(name, targets, targets.length / labels.length, count)
+    })
+    if (wanted) void say(batch)
   }
 }
 
@@ -55,3 +53,9 @@ async function open({ plain, described, options }: BatchTask): Promise<Batches |
     return undefined
   }
 }
+
+const calls = { makeBatches }
+
+export type BatchCalls = typeof calls
+
+serveThread(calls)

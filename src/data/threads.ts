@@ -3,18 +3,16 @@
  * bits that `Batches.fill` gives on any thread, whichever of them makes a batch.
  */
 
-import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { SpikewasmError } from '../errors.js'
 import { letGo } from '../runtime/collect.js'
-import { endOf } from '../runtime/end-pool.js'
 import { expectThreads } from '../runtime/node/address-limit.js'
 import { expectPackageFile } from '../runtime/node/package-file.js'
-import { Piscina } from '../runtime/vendor/piscina/index.js'
+import { Thread } from '../runtime/node/thread.js'
 import type { BatchesOptions } from './batches.js'
 import { type Dataset, sampleFloats } from './dataset.js'
 import type { Plain } from './plain.js'
 import { makeRing, Ring } from './ring.js'
-import type { BatchTask } from './thread-worker.js'
+import type { BatchCalls } from './thread-worker.js'
 
 const workerFile = new URL('./thread-worker.js', import.meta.url)
 
@@ -25,11 +23,9 @@ export class BatchThreads {
     return new BatchThreads(...args)
   }
 
-  private readonly pool: Piscina<BatchTask, void>
-  private readonly endPool: () => Promise<void>
+  /** They say that a batch is there, or that it could not be made. */
+  private readonly threads: Thread<BatchCalls>[] = []
   private readonly ring: Ring
-  /** To this side threads say that a batch is there, or that it could not be made. */
-  private readonly ports: MessagePort[] = []
   private wake: (() => void) | undefined
   /** Threads that may still make batches. */
   private running: number
@@ -63,23 +59,14 @@ export class BatchThreads {
     expectThreads('numWorkers', threads)
     this.ring = new Ring(makeRing(batchSize, sampleFloats(dataset), targetSize, threads + 1))
     this.ring.goOn(first)
-    this.pool = new Piscina<BatchTask, void>({
-      filename: workerFile.href,
-      minThreads: threads,
-      maxThreads: threads,
-      idleTimeout: Number.POSITIVE_INFINITY,
-    })
-    this.endPool = endOf(this.pool)
     this.running = threads
     // As the data set is now: it may be a copy of another one under a new name.
     const described = { name, length, shape, timeSteps, classes }
     for (let i = 0; i < threads; i++) {
-      const { port1, port2 } = new MessageChannel()
-      this.ports.push(port1)
-      port1.on('message', () => this.wake?.())
-      const ring = this.ring.memory
-      const task: BatchTask = { plain, described, options, epochs, ring, port: port2 }
-      this.pool.run(task, { transferList: [port2] }).then(
+      const thread = new Thread<BatchCalls>(workerFile)
+      this.threads.push(thread)
+      const task = { plain, described, options, epochs, ring: this.ring.memory }
+      thread.call('makeBatches', task, { onNews: () => this.wake?.() }).then(
         () => this.end(),
         (error: Error) => this.end(error),
       )
@@ -143,8 +130,7 @@ export class BatchThreads {
 
   /** Ends the threads, whatever they are at. */
   async close(): Promise<void> {
-    for (const port of this.ports) port.close()
-    await this.endPool()
+    await Promise.all(this.threads.map((thread) => thread.end()))
     await letGo(this.ring.bytes)
   }
 }

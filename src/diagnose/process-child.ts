@@ -1,12 +1,32 @@
 /** The process of process.ts: it makes a model, runs a few training steps, and tells its peak. */
 
 import '../node.js'
-import { SpikewasmError } from '../errors.js'
-import { compositeOf } from '../graph/json.js'
+import { compositeOf, type NetworkJson } from '../graph/json.js'
 import { median } from '../median.js'
 import { compile } from '../network.js'
-import { type ProcessCost, variants } from './diagnosis.js'
-import type { ProcessAnswer, ProcessJob } from './process.js'
+import type { InputShape } from '../nn/value.js'
+import { serveProcess } from '../runtime/node/child.js'
+import type { StateDict } from '../runtime/state.js'
+import { type ProcessCost, type Variant, variants } from './diagnosis.js'
+
+/** What a process is told. */
+export interface ProcessJob {
+  readonly network: NetworkJson
+  readonly input: InputShape
+  readonly method: Variant
+  readonly timeSteps: number
+  /** Whether samples are frames. */
+  readonly frames: boolean
+  readonly batchSize: number
+  readonly threads: number
+  readonly seed: number
+  readonly state: StateDict
+  /** A batch as the engine has it. */
+  readonly images: Float32Array
+  readonly labels: Int32Array
+  /** How long steps are timed. */
+  readonly milliseconds: number
+}
 
 /** Steps before those that are timed. */
 const WARM_UP_STEPS = 2
@@ -38,17 +58,12 @@ async function measure(job: ProcessJob): Promise<ProcessCost> {
 /** maxRSS is in KiB. */
 const peak = (): number => process.resourceUsage().maxRSS * 1024
 
-const answer = async (job: ProcessJob | undefined): Promise<ProcessAnswer> => {
-  try {
-    return job ? await measure(job) : { peakBytes: peak(), planBytes: 0, stepMs: 0 }
-  } catch (error) {
-    if (error instanceof SpikewasmError) return { mistake: error.message }
-    throw error
-  }
+const calls = {
+  /** @param job undefined: to have loaded the package is all */
+  measure: async (job: ProcessJob | undefined): Promise<ProcessCost> =>
+    job ? measure(job) : { peakBytes: peak(), planBytes: 0, stepMs: 0 },
 }
 
-process.once('disconnect', () => process.exit(1))
-process.once('message', async ({ job }: { job: ProcessJob | undefined }) => {
-  const found = await answer(job)
-  process.send?.(found, undefined, {}, () => process.exit(0))
-})
+export type DiagnoseCalls = typeof calls
+
+serveProcess(calls)

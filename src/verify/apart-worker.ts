@@ -1,25 +1,39 @@
 /** The thread of apart.ts: it opens a file, and answers questions about it until it is ended. */
 
-import { parentPort, workerData } from 'node:worker_threads'
+import type { NetInfo } from '../edge/abi.js'
 import { expectAnswer } from '../edge/answers.js'
 import { type Net, openNet } from '../edge/net.js'
-import { SpikewasmError } from '../errors.js'
-import type { Answer, ApartSetup, Question, Report } from './apart.js'
+import type { Ask } from '../runtime/calls.js'
+import { serveThread } from '../runtime/node/thread.js'
+import type { Call } from './job.js'
 import { frameBytesOf } from './sizes.js'
+
+/** A question to the thread. */
+export interface Question {
+  readonly call: Call
+  /** Samples as bytes, one after the other. */
+  readonly input: Uint8Array
+  /** Bytes of one sample: a frame for each step, or one for all of them. */
+  readonly sampleBytes: number
+}
+
+/** What a network makes of samples. */
+export interface Answer {
+  /** [samples][classes] */
+  readonly outputs: Float32Array
+  /** predicted_class() after each sample. */
+  readonly predicted: Int32Array
+}
 
 /** Milliseconds between two signs of life; a sample may take longer. */
 const PAUSE_MS = 100
 
-const port = parentPort!
-const say = (report: Report): void => port.postMessage(report)
-
-/** Mistakes of the file are told, faults of ours end the thread. */
-function telling(error: unknown): void {
-  if (!(error instanceof SpikewasmError)) throw error
-  say({ kind: 'mistake', message: error.message })
-}
-
-function answer(net: Net, { call, input, sampleBytes }: Question): Answer {
+/** @param alive told now and then how many samples are through */
+function answer(
+  net: Net,
+  { call, input, sampleBytes }: Question,
+  alive: (samples: number) => void,
+): Answer {
   const { info, output } = net
   const frameBytes = frameBytesOf(info, call)
   const steps = call === 'step' ? info.timeSteps : 1
@@ -42,26 +56,24 @@ function answer(net: Net, { call, input, sampleBytes }: Question): Answer {
     outputs.set(output, i * info.classes)
     if (performance.now() - told < PAUSE_MS) continue
     told = performance.now()
-    say({ kind: 'alive', samples: i + 1 })
+    alive(i + 1)
   }
   return { outputs, predicted }
 }
 
-async function open(): Promise<void> {
-  say({ kind: 'begun' })
-  try {
-    const net = await openNet((workerData as ApartSetup).bytes)
-    port.on('message', (question: Question) => {
-      try {
-        say({ kind: 'answer', answer: answer(net, question) })
-      } catch (error) {
-        telling(error)
-      }
-    })
-    say({ kind: 'opened', info: net.info })
-  } catch (error) {
-    telling(error)
-  }
+let net: Net | undefined
+
+const calls = {
+  async open(bytes: Uint8Array): Promise<NetInfo> {
+    net = await openNet(bytes)
+    return net.info
+  },
+  ask(question: Question, { say }: Ask<number>): Answer {
+    if (!net) throw new Error('the file was not opened')
+    return answer(net, question, say)
+  },
 }
 
-void open()
+export type ApartCalls = typeof calls
+
+serveThread(calls)

@@ -3,41 +3,13 @@
  * be stopped.
  */
 
-import { Worker } from 'node:worker_threads'
 import type { NetInfo } from '../edge/abi.js'
 import { SpikewasmError } from '../errors.js'
+import { Gone, patiently, Silent } from '../runtime/calls.js'
+import { Thread } from '../runtime/node/thread.js'
+import type { Answer, ApartCalls } from './apart-worker.js'
 import type { Call } from './job.js'
 import { sampleBytesOf } from './sizes.js'
-
-/** What the thread is given to start with. */
-export interface ApartSetup {
-  readonly bytes: Uint8Array
-}
-
-/** A question to the thread. */
-export interface Question {
-  readonly call: Call
-  /** Samples as bytes, one after the other. */
-  readonly input: Uint8Array
-  /** Bytes of one sample: a frame for each step, or one for all of them. */
-  readonly sampleBytes: number
-}
-
-/** What a network makes of samples. */
-export interface Answer {
-  /** [samples][classes] */
-  readonly outputs: Float32Array
-  /** predicted_class() after each sample. */
-  readonly predicted: Int32Array
-}
-
-/** What the thread says. A mistake is the message of a SpikewasmError. */
-export type Report =
-  | { readonly kind: 'begun' }
-  | { readonly kind: 'opened'; readonly info: NetInfo }
-  | { readonly kind: 'alive'; readonly samples: number }
-  | { readonly kind: 'answer'; readonly answer: Answer }
-  | { readonly kind: 'mistake'; readonly message: string }
 
 export interface ApartOptions {
   /**
@@ -70,6 +42,8 @@ export interface ApartNet {
   close(): Promise<void>
 }
 
+const workerFile = new URL('./apart-worker.js', import.meta.url)
+
 /** Seconds that a thread may take to start, on a busy machine: that is no fault of the file. */
 const START_SECONDS = 60
 
@@ -84,91 +58,52 @@ export async function openApart(
   name: string,
   { seconds = 10 }: ApartOptions = {},
 ): Promise<ApartNet> {
-  const thread = new Thread(bytes, name, seconds)
+  // Without the arguments of this process: some are not for files.
+  const thread = new Thread<ApartCalls>(workerFile, { execArgv: [] })
+  const mistake = (what: string): SpikewasmError => new SpikewasmError(`${name}: ${what}`)
+  /** @param task what the file must do, in time */
+  async function within<R>(
+    task: string,
+    most: number,
+    ask: (alive: () => void) => Promise<R>,
+  ): Promise<R> {
+    try {
+      if (thread.failure) throw new Gone()
+      return await patiently(thread, { firstMs: 1000 * most, ms: 1000 * seconds }, ask)
+    } catch (error) {
+      if (error instanceof SpikewasmError) throw mistake(error.message)
+      if (error instanceof Gone) throw mistake('must answer, got the end of its thread')
+      if (!(error instanceof Silent)) throw error
+      throw mistake(
+        `an exported network must ${task} within ${error.seconds} s, got no answer: it was ` +
+          'stopped; the file is damaged, or hostile: export it again',
+      )
+    }
+  }
+  const close = (): Promise<void> => thread.kill()
   try {
-    await thread.next('be opened', Math.max(seconds, START_SECONDS))
-    const report = await thread.next('be opened')
-    if (report.kind !== 'opened') throw new Error(`the thread began with ${report.kind}`)
+    await within('be opened', Math.max(seconds, START_SECONDS), () => thread.ready)
+    const info = await within('be opened', seconds, () => thread.call('open', bytes))
+    const own = sampleBytesOf(info)
     return {
-      info: report.info,
-      ask: (call, input, { sampleBytes = sampleBytesOf(report.info), onSamples } = {}) =>
-        thread.ask({ call, input, sampleBytes }, onSamples),
-      close: () => thread.close(),
+      info,
+      ask: (call, input, { sampleBytes = own, onSamples } = {}) =>
+        within(`answer ${call}()`, seconds, (alive) =>
+          thread.call(
+            'ask',
+            { call, input, sampleBytes },
+            {
+              onNews(samples) {
+                alive()
+                onSamples?.(samples)
+              },
+            },
+          ),
+        ),
+      close,
     }
   } catch (error) {
-    await thread.close()
+    await close()
     throw error
-  }
-}
-
-/** The thread, and the clock beside it. */
-class Thread {
-  private readonly worker: Worker
-  private readonly reports: (Report | Error)[] = []
-  private wake: () => void = () => {}
-  /** Whether the thread is no more: then nobody waits for it. */
-  private ended = false
-
-  constructor(
-    bytes: Uint8Array,
-    private readonly name: string,
-    private readonly seconds: number,
-  ) {
-    const setup: ApartSetup = { bytes }
-    // Without the arguments of this process: some are not for files.
-    const options = { workerData: setup, execArgv: [] }
-    this.worker = new Worker(new URL('./apart-worker.js', import.meta.url), options)
-    const receive = (report: Report | Error): void => {
-      this.reports.push(report)
-      this.wake()
-    }
-    this.worker.on('message', receive)
-    this.worker.on('error', receive)
-    this.worker.on('exit', () => {
-      this.ended = true
-      this.wake()
-    })
-  }
-
-  async ask(question: Question, onSamples: (samples: number) => void = () => {}): Promise<Answer> {
-    const { call } = question
-    this.worker.postMessage(question)
-    for (;;) {
-      const report = await this.next(`answer ${call}()`)
-      if (report.kind === 'answer') return report.answer
-      if (report.kind === 'alive') onSamples(report.samples)
-    }
-  }
-
-  /** @param task what the file must do, in time */
-  async next(task: string, seconds = this.seconds): Promise<Report> {
-    if (this.reports.length === 0 && !this.ended) await this.wait(task, seconds)
-    const report = this.reports.shift() ?? this.mistake('must answer, got the end of its thread')
-    if (report instanceof Error) throw report
-    if (report.kind === 'mistake') throw this.mistake(report.message)
-    return report
-  }
-
-  close(): Promise<void> {
-    return this.worker.terminate().then(() => undefined)
-  }
-
-  private mistake(message: string): SpikewasmError {
-    return new SpikewasmError(`${this.name}: ${message}`)
-  }
-
-  private async wait(task: string, seconds: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined
-    const late = await new Promise<boolean>((resolve) => {
-      this.wake = () => resolve(false)
-      timer = setTimeout(resolve, 1000 * seconds, true)
-    })
-    clearTimeout(timer)
-    if (!late || this.reports.length > 0 || this.ended) return
-    await this.close()
-    throw this.mistake(
-      `an exported network must ${task} within ${seconds} s, got no answer: it was stopped; ` +
-        'the file is damaged, or hostile: export it again',
-    )
   }
 }

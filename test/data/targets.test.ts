@@ -1,12 +1,11 @@
 /** Numbers that a network is to give, on their way from a data set into batches. */
-import { MessageChannel } from 'node:worker_threads'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { slice } from '../../src/data/dataset.js'
 import { openPlain } from '../../src/data/open.js'
 import { plainOf } from '../../src/data/plain.js'
 import { makeRing, Ring } from '../../src/data/ring.js'
-import makeBatches from '../../src/data/thread-worker.js'
+import { makeBatches } from '../../src/data/thread-worker.js'
 import { type ArraysOptions, Batches, type Dataset, fromArrays, subset } from '../../src/index.js'
 import { messageOf } from '../io/temporary.js'
 
@@ -45,10 +44,10 @@ for (const training of [false, true])
     // What the thread runs, for one batch, so that it waits for nobody.
     const ring = new Ring(makeRing(4, 2, 3))
     const described = { name: 'own', length: 4, shape: [2] as const, classes: 0 }
-    const { port1, port2 } = new MessageChannel()
     const task = { plain: plainOf(data(4))!, described, options, epochs: 1 }
-    await makeBatches({ ...task, ring: ring.memory, port: port2 })
-    port1.close()
+    const told: number[] = []
+    await makeBatches({ ...task, ring: ring.memory }, { say: (batch) => void told.push(batch) })
+    assert.equal(told, [])
     const short = new Batches(data(4), options)
     short.fill(0, images, labels, targets)
     assert.is(ring.want(0), 'ready')

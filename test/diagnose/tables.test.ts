@@ -4,7 +4,8 @@ import { datasets } from '../../src/data/index.js'
 import { durations } from '../../src/diagnose/cost.js'
 import { type DiagnoseOptions, diagnose } from '../../src/diagnose/measure.js'
 import { layerOf } from '../../src/diagnose/probe.js'
-import { describeNetwork, measureProcess, type ProcessJob } from '../../src/diagnose/process.js'
+import { describeNetwork, measureProcess } from '../../src/diagnose/process.js'
+import type { ProcessJob } from '../../src/diagnose/process-child.js'
 import {
   batchNorm2d,
   compile,

@@ -1,17 +1,16 @@
 /** Jobs of replicas as a worker does them: the bytes that they read and write, and their models. */
 import { getEventListeners } from 'node:events'
-import { MessageChannel } from 'node:worker_threads'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Dataset, type Model, sgd } from '../../src/index.js'
+import { type Dataset, type Model, SpikewasmError, sgd } from '../../src/index.js'
 import type { Json } from '../../src/scale/jobs.js'
 import type { RedisPlace } from '../../src/scale/redis.js'
 import { unlessEnded } from '../../src/scale/rounds/gone.js'
 import { type ReplicaHost, roundsKind } from '../../src/scale/rounds/kind.js'
 import { isDue, lateAfter } from '../../src/scale/rounds/late.js'
 import { roundsSetting } from '../../src/scale/rounds/options.js'
-import { type ReplicaDone, Runner } from '../../src/scale/rounds/runner.js'
-import { type FromThread, serveReplicas } from '../../src/scale/rounds/thread.js'
+import { type ReplicaBytes, type ReplicaDone, Runner } from '../../src/scale/rounds/runner.js'
+import { replicaCalls } from '../../src/scale/rounds/thread.js'
 import { jobToJson, type ReplicaJob } from '../../src/scale/rounds/wire.js'
 import { DamagedBytes } from '../../src/scale/store.js'
 import type { JobContext } from '../../src/scale/worker.js'
@@ -157,22 +156,22 @@ test('behind a job: what nobody waits for is removed', async () => {
 })
 
 test('a thread has one model at a time, and says what failed', async () => {
-  const { port1, port2 } = new MessageChannel()
   const models: Model[] = []
   const rounds = roundsSetting({ replicas: 2, syncEvery: 2 })
-  serveReplicas(port2, async (_, { data }) => {
+  const { run } = replicaCalls(async (_, { data }) => {
     if (data === 'none') throw new TypeError('no data')
     const model = await compileToy()
     models.push(model)
     const epochs = data === 'wrong' ? -1 : 1
     return { model, data: toy(90, 1).data, fit: { epochs, optimizer: sgd({ lr: 0.1 }) } }
   })
-  const ask = (data: string): Promise<FromThread> =>
-    new Promise((resolve) => {
-      port1.once('message', resolve)
-      const given = { ...job, rounds }
-      port1.postMessage({ what: 'run', job: given, bytes: {}, files: { data } })
-    })
+  const { signal } = new AbortController()
+  const bytes = {} as ReplicaBytes
+  const ask = (data: string): Promise<Error> =>
+    run({ job: { ...job, rounds }, bytes, files: { data } }, { signal }).then(
+      () => assert.unreachable() as never,
+      (error) => error,
+    )
   const isAlive = (): boolean[] =>
     models.map(({ session }) => {
       try {
@@ -183,21 +182,19 @@ test('a thread has one model at a time, and says what failed', async () => {
       }
     })
   /** Why a job was refused. */
-  const refused = (answer: FromThread): string => {
-    assert.is(answer.what === 'failed' && answer.isOurs, true)
-    return answer.what === 'failed' ? answer.message : ''
+  const refused = async (data: string): Promise<string> => {
+    const error = await ask(data)
+    assert.instance(error, SpikewasmError)
+    return error.message
   }
-  const first = await ask('good')
-  assert.match(refused(first), /must be the one of this/)
+  assert.match(await refused('good'), /must be the one of this/)
   assert.equal(isAlive(), [true])
   await ask('good')
   assert.equal(isAlive(), [false, true])
-  const wrong = await ask('wrong')
-  assert.match(refused(wrong), /epochs/)
+  assert.match(await refused('wrong'), /epochs/)
   assert.equal(isAlive(), [false, false, false])
-  assert.equal(await ask('none'), { what: 'failed', message: 'no data', isOurs: false })
-  port1.close()
-  port2.close()
+  const none = await ask('none')
+  assert.equal([none.name, none.message], ['TypeError', 'no data'])
 })
 
 test.run()

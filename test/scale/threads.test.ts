@@ -13,10 +13,10 @@ const script = (onRun: string): URL =>
   new URL(
     `data:text/javascript,${encodeURIComponent(
       "import { parentPort, threadId } from 'node:worker_threads'\n" +
-        `parentPort.on('message', ({ what }) => { if (what === 'run') { ${onRun} } })`,
+        `parentPort.on('message', ({ id, call }) => { if (call === 'run') { ${onRun} } })`,
     )}`,
   )
-const answers = script("setTimeout(() => parentPort.postMessage({ what: 'done' }), 30)")
+const answers = script('setTimeout(() => parentPort.postMessage({ id, result: undefined }), 30)')
 const never = script('')
 
 const job = { setting: 'a' } as ReplicaJob
@@ -48,12 +48,11 @@ test('a job that takes too long or too much is ended, and says which option', as
 
 test('what a thread answers, and what becomes of it behind that', async () => {
   const ids: number[] = []
-  const told = (answer: object, then = ''): URL =>
-    script(`parentPort.postMessage({ ...${JSON.stringify(answer)} })${then}`)
-  const failed = { what: 'failed', message: 'no' }
+  const failing = (name: string): URL =>
+    script(`parentPort.postMessage({ id, error: { name: '${name}', message: 'no' } })`)
   for (const [how, isOurs] of [
-    [told({ ...failed, isOurs: true }), true],
-    [told({ ...failed, isOurs: false }), false],
+    [failing('SpikewasmError'), true],
+    [failing('Error'), false],
     [script('process.exit()'), false],
     [script("throw new Error('it breaks')"), false],
   ] as const) {
@@ -67,7 +66,7 @@ test('what a thread answers, and what becomes of it behind that', async () => {
   // A thread stays for the next job, best that of the same training; one that failed does not.
   const counting = script(
     'globalThis.count = (globalThis.count ?? 0) + 1; const done = [threadId, count]\n' +
-      "setTimeout(() => parentPort.postMessage({ what: 'done', done }), 20)",
+      'setTimeout(() => parentPort.postMessage({ id, result: done }), 20)',
   )
   const host = replicaThreads(counting, {})
   const run = async (setting: string): Promise<number[]> =>
@@ -85,7 +84,7 @@ test('a job that is to end: before it begins, amid it, and where its thread does
   const stops = new URL(
     `data:text/javascript,${encodeURIComponent(
       "import { parentPort } from 'node:worker_threads'\n" +
-        "parentPort.on('message', ({ what }) => { if (what === 'abort') parentPort.postMessage({ what: 'done' }) })",
+        "parentPort.on('message', ({ id, abort }) => { if (abort) parentPort.postMessage({ id, result: undefined }) })",
     )}`,
   )
   const host = replicaThreads(stops, {})

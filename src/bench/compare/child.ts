@@ -4,6 +4,8 @@
  */
 import '../../node.js'
 import { Purpose, RandomStream } from '../../random.js'
+import type { Ask } from '../../runtime/calls.js'
+import { serveProcess } from '../../runtime/node/child.js'
 import { switchOnWideVectors } from '../../runtime/revectorize.js'
 import type { Benchmark, Build, Prepared } from '../benchmark.js'
 import { watchOthers } from '../others.js'
@@ -11,7 +13,7 @@ import { ownBenchmarks } from '../own.js'
 import { shareWeights } from '../shared-weights.js'
 import { type BuildFiles, findBuild, loadBuild } from './builds.js'
 import { calibrate, meanOf } from './calibrate.js'
-import type { Job, Measured, Message } from './job.js'
+import type { CompareNews, Job, Measured } from './job.js'
 import { type Call, findClock, takeTurns } from './turns.js'
 
 /** Least time for a benchmark; below it nothing settles. */
@@ -26,13 +28,9 @@ interface CasesModule {
   listBenchmarks(selection: unknown, filter: string | undefined): readonly Benchmark[]
 }
 
-/** Resolves when the message has left: an exit must not lose it. */
-const send = (message: Message): Promise<void> =>
-  new Promise((done) => {
-    if (!process.send) return done()
-    process.send(message, undefined, {}, () => done())
-  })
+type Say = Ask<CompareNews>['say']
 
+let say: Say = () => {}
 let said = performance.now()
 let aliveMs = ALIVE_MS
 
@@ -40,25 +38,11 @@ let aliveMs = ALIVE_MS
 function sayAlive(): void {
   if (performance.now() < said + aliveMs) return
   said = performance.now()
-  void send({ kind: 'alive' })
+  void say({ kind: 'alive' })
 }
 
-process.once('message', async (job: Job) => {
-  try {
-    await work(job)
-    await send({ kind: 'done' })
-  } catch (error) {
-    const isMistake = error instanceof Error && error.name === 'SpikewasmError'
-    const reason = error instanceof Error ? (isMistake ? error.message : error.stack) : error
-    await send({ kind: 'broken', reason: String(reason), isMistake })
-  }
-  // Threads of a model that was not disposed would keep the process alive.
-  process.exit()
-})
-// The parent has gone.
-process.once('disconnect', () => process.exit(1))
-
-async function work(job: Job): Promise<void> {
+async function work(job: Job, ask: Ask<CompareNews>): Promise<void> {
+  ;({ say } = ask)
   const end = performance.now() + 1000 * job.seconds
   aliveMs = job.aliveMs ?? ALIVE_MS
   if (job.wide) await switchOnWideVectors()
@@ -68,7 +52,7 @@ async function work(job: Job): Promise<void> {
   const { builds, benchmarks } = await load(job, random)
   const wanted = job.names
   const all = benchmarks.filter(({ name }) => job.filter === undefined || name.includes(job.filter))
-  await send({ kind: 'list', names: all.map(({ name }) => name) })
+  await say({ kind: 'list', names: all.map(({ name }) => name) })
   const names = wanted === undefined ? undefined : new Set(wanted)
   const list = shuffled(
     all.filter(({ name }) => names?.has(name) ?? true),
@@ -80,8 +64,8 @@ async function work(job: Job): Promise<void> {
     // What could not be measured comes first in the next process. One is measured in any case: a
     // slow machine may need all of a short time to start.
     if (left <= 0 && i > 0) break
-    await send({ kind: 'begin', name: benchmark.name })
-    await send(await runner.measure(benchmark, Math.max(LEAST_MS, left / (list.length - i))))
+    await say({ kind: 'begin', name: benchmark.name })
+    await say(await runner.measure(benchmark, Math.max(LEAST_MS, left / (list.length - i))))
   }
 }
 
@@ -149,7 +133,7 @@ class Runner {
     private readonly random: RandomStream,
   ) {}
 
-  async measure(benchmark: Benchmark, ms: number): Promise<Message> {
+  async measure(benchmark: Benchmark, ms: number): Promise<CompareNews> {
     const prepared: Prepared[] = []
     const { name } = benchmark
     try {
@@ -254,3 +238,9 @@ class Runner {
     }
   }
 }
+
+const calls = { work }
+
+export type CompareCalls = typeof calls
+
+serveProcess(calls)

@@ -54,15 +54,12 @@ export interface Measured {
   readonly spentMs: number
 }
 
-export type Message =
+/** What a child says meanwhile. */
+export type CompareNews =
   | { readonly kind: 'list'; readonly names: readonly string[] }
   | { readonly kind: 'begin'; readonly name: string }
   /** The same one still runs. */
   | { readonly kind: 'alive' }
   | { readonly kind: 'measured'; readonly measured: Measured }
-  /** The other build cannot run it. */
-  | { readonly kind: 'skipped'; readonly name: string; readonly reason: string }
-  | { readonly kind: 'failed'; readonly name: string; readonly reason: string }
-  /** Nothing can be measured; a mistake of the user's needs no stack trace. */
-  | { readonly kind: 'broken'; readonly reason: string; readonly isMistake: boolean }
-  | { readonly kind: 'done' }
+  /** `skipped`: the other build cannot run it. */
+  | { readonly kind: 'skipped' | 'failed'; readonly name: string; readonly reason: string }

@@ -1,9 +1,9 @@
 /** The thread of `spikewasm worker` that trains replicas: it makes what a job's options say. */
 
 import '../../node.js'
-import { parentPort, workerData } from 'node:worker_threads'
-import { serveReplicas } from '../../scale/rounds/thread.js'
+import { workerData } from 'node:worker_threads'
+import { serveThread } from '../../runtime/node/thread.js'
+import { replicaCalls } from '../../scale/rounds/thread.js'
 import { openReplica, type ReplicaPlace } from './replica.js'
 
-if (parentPort)
-  serveReplicas(parentPort, (job, files) => openReplica(job, files, workerData as ReplicaPlace))
+serveThread(replicaCalls((job, files) => openReplica(job, files, workerData as ReplicaPlace)))

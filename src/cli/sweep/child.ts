@@ -6,6 +6,8 @@
 import '../../node.js'
 import { Command } from 'commander'
 import { SpikewasmError } from '../../errors.js'
+import type { Ask } from '../../runtime/calls.js'
+import { serveProcess } from '../../runtime/node/child.js'
 import { switchOnWideVectors } from '../../runtime/revectorize.js'
 import type { EpochRecord } from '../../train/records.js'
 import { ownProcess } from '../end-soon.js'
@@ -23,7 +25,7 @@ export interface ChildOrder {
   readonly data?: string
 }
 
-/** What it says. */
+/** What it says meanwhile. */
 export type ChildNews =
   | { readonly kind: 'data'; readonly training: number; readonly test: number }
   | {
@@ -38,27 +40,18 @@ export type ChildNews =
       readonly memoryMB: number
     }
   | { readonly kind: 'epoch'; readonly record: EpochRecord }
-  | { readonly kind: 'end'; readonly summary: TrainSummary }
-  | { readonly kind: 'done' }
-  | { readonly kind: 'error'; readonly message: string; readonly isMistake: boolean }
-
 /** How often steps are told. */
 const STEP_MS = 300
 
-const say = (news: ChildNews): Promise<void> =>
-  new Promise((resolve) => {
-    if (process.connected) process.send?.(news, () => resolve())
-    else resolve()
-  })
+let isOver = false
 
-// A worker that was killed cannot end its children: another one goes on with their runs.
-process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
-ownProcess()
-process.once('message', (order: ChildOrder) => void train(order))
-
-async function train({ args, untilEpoch, untilStep, data }: ChildOrder): Promise<void> {
-  let told = Number.NEGATIVE_INFINITY
-  try {
+const calls = {
+  async train(
+    { args, untilEpoch, untilStep, data }: ChildOrder,
+    { say }: Ask<ChildNews>,
+  ): Promise<TrainSummary | undefined> {
+    let told = Number.NEGATIVE_INFINITY
+    let summary: TrainSummary | undefined
     const command = trainCommand(new Command('train'), {
       ...{ goesOn: true, untilEpoch, untilStep },
       async onData(split) {
@@ -78,18 +71,29 @@ async function train({ args, untilEpoch, untilStep, data }: ChildOrder): Promise
         void say({ kind: 'step', epoch, epochs, step, steps, stepMs: milliseconds, memoryMB })
       },
       onEpoch: (record) => void say({ kind: 'epoch', record }),
-      onEnd: (summary) => void say({ kind: 'end', summary }),
+      onEnd(found) {
+        summary = found
+      },
     })
-    await switchOnWideVectors()
-    await command.exitOverride().parseAsync([...args], { from: 'user' })
-  } catch (error) {
-    const { message, stack = message } = error as Error
-    const isMistake = error instanceof SpikewasmError
-    await say({ kind: 'error', message: isMistake ? message : stack, isMistake })
-    process.exitCode = 1
-  }
-  // Behind all the others.
-  await say({ kind: 'done' })
-  process.removeAllListeners('disconnect')
-  process.disconnect?.()
+    try {
+      await switchOnWideVectors()
+      await command.exitOverride().parseAsync([...args], { from: 'user' })
+      return summary
+    } catch (error) {
+      process.exitCode = 1
+      const { message, stack = message } = error as Error
+      throw error instanceof SpikewasmError ? error : new Error(stack)
+    } finally {
+      isOver = true
+    }
+  },
 }
+
+export type TrainCalls = typeof calls
+
+ownProcess()
+serveProcess(calls, () => {
+  // A worker that was killed cannot end its children: another one goes on with their runs.
+  if (isOver) process.exit()
+  else process.kill(process.pid, 'SIGKILL')
+})

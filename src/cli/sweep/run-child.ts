@@ -1,16 +1,17 @@
 /** Runs of a sweep in processes of their own, as their parent sees them. */
 
-import { type ChildProcess, fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
 import { SpikewasmError } from '../../errors.js'
 import { readRunFiles } from '../../io/folder/folder.js'
+import { Gone } from '../../runtime/calls.js'
+import { Child, flagsOfNode } from '../../runtime/node/child.js'
 import type { JobLimits } from '../../scale/worker.js'
 import { runFiles } from '../../train/callbacks/run-files.js'
 import type { EpochRecord } from '../../train/records.js'
 import type { TrainSummary } from '../report.js'
-import type { ChildNews, ChildOrder } from './child.js'
+import type { ChildNews, TrainCalls } from './child.js'
 
 /** What a run gave. All of it but the time is a function of its options and data. */
 export interface RunResult {
@@ -62,105 +63,84 @@ const GRACE_MS = 20_000
 const LOOK_MS = 500
 /** The longest time that a timer of Node knows. */
 const MOST_SECONDS = 2 ** 31 / 1000 - 1
-/** Bytes of standard error that are kept for messages. */
-const KEPT = 4000
-
-/** Flags of Node that the child gets too: those of V8. */
-const passed = /^--(?!(inspect|test|eval|print|watch|import|require|loader|input-type|check|max))/
-
 /**
  * Trains in a new process until the run, or the epoch that was asked for, has ended.
  *
  * @throws RunStopped when the signal ended it, SpikewasmError for a mistake, or a limit
  */
-export function trainInChild(run: ChildRun): Promise<TrainSummary> {
+export async function trainInChild(run: ChildRun): Promise<TrainSummary> {
   const { limits, signal, args, untilEpoch, untilStep, dataHash: data } = run
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) {
-      reject(new RunStopped(String(signal.reason)))
-      return
-    }
-    const heap = Math.max(64, Math.floor(limits.memoryMB))
-    const child = fork(fileURLToPath(new URL('./child.js', import.meta.url)), [], {
-      // Ctrl-C of a terminal is for the parent, which asks for an end.
-      detached: true,
-      execArgv: [
-        ...process.execArgv.filter((flag) => passed.test(flag)),
-        `--max-old-space-size=${heap}`,
-      ],
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-    })
-    let words = ''
-    let summary: TrainSummary | undefined
-    let failure: Error | undefined
-    let last: RunNews | undefined
-    const kill = (): void => void child.kill('SIGKILL')
-    const refuse = (why: string): void => {
-      failure ??= new LimitExceeded(why)
-      kill()
-    }
-    const timers: NodeJS.Timeout[] = []
-    if (limits.seconds <= MOST_SECONDS)
-      timers.push(
-        setTimeout(
-          () => refuse(`the run took longer than its limit of ${limits.seconds} s (--time-limit)`),
-          limits.seconds * 1000,
-        ),
-      )
-    const checkMemory = (memoryMB: number): void => {
-      if (memoryMB > limits.memoryMB)
-        refuse(
-          `the run took ${Math.round(memoryMB)} MB of memory, more than its limit of ` +
-            `${Math.round(limits.memoryMB)} MB (--memory-limit)`,
-        )
-    }
-    const look = setInterval(() => {
-      void memoryOf(child).then((memoryMB) => memoryMB !== undefined && checkMemory(memoryMB))
-    }, LOOK_MS)
-    const end = (): void => {
-      const isLost = signal?.reason === 'lock lost'
-      child.kill(isLost ? 'SIGKILL' : 'SIGTERM')
-      if (!isLost) timers.push(setTimeout(kill, GRACE_MS))
-    }
-    const leave = (): void => kill()
-    signal?.addEventListener('abort', end, { once: true })
-    process.once('exit', leave)
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      words = (words + text).slice(-KEPT)
-    })
-    child.on('message', (news: ChildNews) => {
-      run.onChild?.(news)
-      if (news.kind === 'error')
-        failure ??= news.isMistake ? new SpikewasmError(news.message) : new Error(news.message)
-      else if (news.kind === 'end') summary = news.summary
-      else if (news.kind === 'step') {
-        const { kind: _, ...of } = news
-        checkMemory(news.memoryMB)
-        last = { ...last, ...of }
-        run.onNews?.(last)
-      } else if (news.kind === 'epoch' && last) {
-        const { testAccuracy = null, epoch } = news.record
-        last = { ...last, epoch, step: 0, testAccuracy }
-        run.onNews?.(last)
-      }
-    })
-    child.on('error', (error) => {
-      failure ??= error
-    })
-    child.on('close', (code, by) => {
-      for (const timer of timers) clearTimeout(timer)
-      clearInterval(look)
-      signal?.removeEventListener('abort', end)
-      process.off('exit', leave)
-      const text = words.trim().split('\n').slice(-3).join(' | ')
-      const how = `the run's process ended with ${by ?? `code ${code}`}${text && `: ${text}`}`
-      if (failure) reject(failure)
-      else if (signal?.aborted) reject(new RunStopped(String(signal.reason)))
-      else if (summary && code === 0) resolve(summary)
-      else reject(new Error(how))
-    })
-    child.send({ args, untilEpoch, untilStep, data } satisfies ChildOrder)
+  if (signal?.aborted) throw new RunStopped(String(signal.reason))
+  const heap = Math.max(64, Math.floor(limits.memoryMB))
+  const child = new Child<TrainCalls>(new URL('./child.js', import.meta.url), {
+    // Ctrl-C of a terminal is for the parent, which asks for an end.
+    detached: true,
+    execArgv: [
+      ...flagsOfNode().filter((flag) => !flag.startsWith('--max')),
+      `--max-old-space-size=${heap}`,
+    ],
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
+  const refuse = (why: string): void => {
+    child.fail(new LimitExceeded(why))
+    void child.kill()
+  }
+  const timers: NodeJS.Timeout[] = []
+  if (limits.seconds <= MOST_SECONDS)
+    timers.push(
+      setTimeout(
+        () => refuse(`the run took longer than its limit of ${limits.seconds} s (--time-limit)`),
+        limits.seconds * 1000,
+      ),
+    )
+  const checkMemory = (memoryMB: number): void => {
+    if (memoryMB > limits.memoryMB)
+      refuse(
+        `the run took ${Math.round(memoryMB)} MB of memory, more than its limit of ` +
+          `${Math.round(limits.memoryMB)} MB (--memory-limit)`,
+      )
+  }
+  const look = setInterval(() => {
+    void memoryOf(child.child).then((memoryMB) => memoryMB !== undefined && checkMemory(memoryMB))
+  }, LOOK_MS)
+  const end = (): void => {
+    const isLost = signal?.reason === 'lock lost'
+    child.child.kill(isLost ? 'SIGKILL' : 'SIGTERM')
+    if (!isLost) timers.push(setTimeout(() => void child.kill(), GRACE_MS))
+  }
+  signal?.addEventListener('abort', end, { once: true })
+  let last: RunNews | undefined
+  const onNews = (news: ChildNews): void => {
+    run.onChild?.(news)
+    if (news.kind === 'step') {
+      const { kind: _, ...of } = news
+      checkMemory(news.memoryMB)
+      last = { ...last, ...of }
+      run.onNews?.(last)
+    } else if (news.kind === 'epoch' && last) {
+      const { testAccuracy = null, epoch } = news.record
+      last = { ...last, epoch, step: 0, testAccuracy }
+      run.onNews?.(last)
+    }
+  }
+  try {
+    const order = { args, untilEpoch, untilStep, data }
+    const summary = await child.call('train', order, { onNews }).catch((error: Error) => {
+      // Why it is gone is seen below.
+      if (!(error instanceof Gone)) throw error
+    })
+    const how = await child.end()
+    if (signal?.aborted) throw new RunStopped(String(signal.reason))
+    if (summary && how === 0) return summary
+    const text = child.lastWords(3)
+    const by = typeof how === 'number' ? `code ${how}` : how
+    throw new Error(`the run's process ended with ${by}${text && `: ${text}`}`)
+  } finally {
+    await child.end()
+    for (const timer of timers) clearTimeout(timer)
+    clearInterval(look)
+    signal?.removeEventListener('abort', end)
+  }
 }
 
 /** MB that a process has in memory, where the system tells. */

@@ -3,17 +3,15 @@
  * lie in its memory alone, so that a file cannot name others.
  */
 
-import { parentPort } from 'node:worker_threads'
 import type * as H5 from 'h5wasm'
+import { serveThread } from '../../runtime/node/thread.js'
 import { hdf5Package } from './package.js'
 import {
-  type Answer,
   type Group,
   group,
   most,
   type Numbers,
   type NumbersLeaf,
-  type Question,
   type TextsLeaf,
   type Tree,
 } from './tree.js'
@@ -183,24 +181,31 @@ async function load(): Promise<Library | undefined> {
   }
 }
 
-async function answer(question: Question): Promise<Answer> {
+/** What goes wrong with a file is told; a trap of the library leaves its memory as it was. */
+async function using<R>(use: (h5: Library, fs: Awaited<Library['ready']>['FS']) => R): Promise<R> {
   library ??= load()
   const h5 = await library
-  if (h5 === undefined) return { kind: 'missing' }
+  if (h5 === undefined) throw Object.assign(new Error('there is no library'), { code: 'MISSING' })
   const { FS: fs } = await h5.ready
   try {
-    if (question.ask === 'read')
-      return { kind: 'tree', tree: new Reader(h5).read(question.bytes, fs) }
-    write(h5, question.tree)
-    return { kind: 'bytes', bytes: new Uint8Array(fs.readFile(FILE)) }
+    return use(h5, fs)
   } catch (error) {
-    if (error instanceof Refused) return { kind: 'refused', why: error.message, faulty: false }
-    // The library throws errors for what it refuses; a trap leaves its memory as it was.
-    const faulty = error instanceof WebAssembly.RuntimeError || error instanceof RangeError
-    return { kind: 'refused', why: 'the HDF5 library cannot read it', faulty }
+    if (error instanceof Refused) throw error
+    const isFaulty = error instanceof WebAssembly.RuntimeError || error instanceof RangeError
+    const told = new Error('the HDF5 library cannot read it')
+    throw Object.assign(told, isFaulty && { code: 'FAULTY' })
   }
 }
 
-const port = parentPort!
+const calls = {
+  read: (bytes: Uint8Array) => using((h5, fs) => new Reader(h5).read(bytes, fs)),
+  write: (tree: Group) =>
+    using((h5, fs) => {
+      write(h5, tree)
+      return new Uint8Array(fs.readFile(FILE))
+    }),
+}
 
-port.on('message', async (question: Question) => port.postMessage(await answer(question)))
+export type Hdf5Calls = typeof calls
+
+serveThread(calls)

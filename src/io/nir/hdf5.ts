@@ -3,11 +3,11 @@
  * file can make the library run without end, or fail. Both end in one clear error.
  */
 
-import { Worker } from 'node:worker_threads'
 import { SpikewasmError } from '../../errors.js'
-import { expectPackageFile } from '../../runtime/node/package-file.js'
+import { Thread } from '../../runtime/node/thread.js'
+import type { Hdf5Calls } from './hdf5-worker.js'
 import { hdf5Package } from './package.js'
-import { type Answer, type Group, most, type Question } from './tree.js'
+import { type Group, most } from './tree.js'
 
 const workerFile = new URL('./hdf5-worker.js', import.meta.url)
 
@@ -27,7 +27,7 @@ const BYTES_A_SECOND = 4e6
 
 /** Reads and writes one file after another; a thread that has failed is replaced. */
 export class Hdf5Thread {
-  private worker: Worker | undefined
+  private thread: Thread<Hdf5Calls> | undefined
   private ending: NodeJS.Timeout | undefined
 
   /** @param seconds of the processor that a small file may take */
@@ -47,24 +47,19 @@ export class Hdf5Thread {
       throw new SpikewasmError(
         `${name}: must be a NIR file, which is HDF5, got other bytes; write it with nir.write`,
       )
-    const answer = await this.ask({ ask: 'read', bytes }, name, bytes.length)
-    if (answer.kind === 'tree') return answer.tree
-    throw refusal(answer, name)
+    return this.ask(name, bytes.length, (thread) => thread.call('read', bytes))
   }
 
   /**
    * The bytes of a file.
    * @throws SpikewasmError when the library is not installed
    */
-  async write(tree: Group, name: string, size = 0): Promise<Uint8Array> {
-    const answer = await this.ask({ ask: 'write', tree }, name, size)
-    if (answer.kind === 'bytes') return answer.bytes
-    throw refusal(answer, name)
+  write(tree: Group, name: string, size = 0): Promise<Uint8Array> {
+    return this.ask(name, size, (thread) => thread.call('write', tree))
   }
 
-  /** Lets the process end, and ends the thread itself when nobody has asked for a while. */
+  /** Ends the thread when nobody has asked for a while. */
   waits(onEnd: () => void): void {
-    this.worker?.unref()
     this.ending = setTimeout(() => {
       onEnd()
       void this.close()
@@ -74,62 +69,46 @@ export class Hdf5Thread {
 
   /** Ends the thread, whatever it is at. */
   async close(): Promise<void> {
-    const { worker } = this
+    const { thread } = this
     clearTimeout(this.ending)
-    this.worker = undefined
-    await worker?.terminate()
+    this.thread = undefined
+    await thread?.kill()
   }
 
-  private async ask(question: Question, name: string, size: number): Promise<Answer> {
-    await expectPackageFile(workerFile)
-    // The library prints its errors: they are ours to tell.
+  private async ask<R>(
+    name: string,
+    size: number,
+    call: (thread: Thread<Hdf5Calls>) => Promise<R>,
+  ): Promise<R> {
     clearTimeout(this.ending)
-    this.worker ??= started()
-    this.worker.ref()
-    const { worker } = this
+    // The library prints its errors: they are ours to tell.
+    this.thread ??= await Thread.start<Hdf5Calls>(workerFile, {
+      ...{ execArgv: [], stdout: true, stderr: true },
+      resourceLimits: { maxOldGenerationSizeMb: 2048 },
+    })
+    const { thread } = this
     const seconds = this.seconds + size / BYTES_A_SECOND
     let timer: NodeJS.Timeout | undefined
-    // biome-ignore lint/suspicious/noExplicitAny: what events hand over differs.
-    const listeners: [string, (value: any) => void][] = []
+    const began = process.cpuUsage()
+    const last = performance.now() + WALL * 1000 * seconds
+    const look = (): void => {
+      const { user, system } = process.cpuUsage(began)
+      const left = seconds - (user + system) / 1e6
+      if (left <= 0 || performance.now() >= last) thread.fail(late(name, seconds))
+      else timer = setTimeout(look, 1000 * Math.max(0.1, left))
+    }
+    timer = setTimeout(look, 1000 * seconds)
     try {
-      const answer = await new Promise<Answer>((resolve, reject) => {
-        const began = process.cpuUsage()
-        const last = performance.now() + WALL * 1000 * seconds
-        const look = (): void => {
-          const { user, system } = process.cpuUsage(began)
-          const left = seconds - (user + system) / 1e6
-          if (left <= 0 || performance.now() >= last) reject(late(name, seconds))
-          else timer = setTimeout(look, 1000 * Math.max(0.1, left))
-        }
-        timer = setTimeout(look, 1000 * seconds)
-        listeners.push(
-          ['message', resolve],
-          ['error', (error: Error) => reject(died(name, error.message))],
-          ['exit', () => reject(died(name, 'its thread ended'))],
-        )
-        for (const [event, listener] of listeners) worker.on(event, listener)
-        worker.postMessage(question)
-      })
-      if (answer.kind === 'refused' && answer.faulty) await this.close()
-      return answer
+      return await call(thread)
     } catch (error) {
-      await this.close()
-      throw error
+      const { code, message } = error as NodeJS.ErrnoException
+      if (thread.failure || code === 'FAULTY') await this.close()
+      if (thread.failure instanceof SpikewasmError) throw thread.failure
+      throw thread.failure ? died(name, message) : refusal(name, message, code)
     } finally {
       clearTimeout(timer)
-      for (const [event, listener] of listeners) worker.off(event, listener)
     }
   }
-}
-
-function started(): Worker {
-  const worker = new Worker(workerFile, {
-    ...{ execArgv: [], stdout: true, stderr: true },
-    resourceLimits: { maxOldGenerationSizeMb: 2048 },
-  })
-  // What comes when nobody asks is nobody's, but must not end the process.
-  worker.on('error', () => {})
-  return worker
 }
 
 /** A thread that waits for the next file: to start one takes longer than to read most files. */
@@ -181,13 +160,12 @@ const died = (name: string, why: string): SpikewasmError =>
       'write it again with nir.write',
   )
 
-function refusal(answer: Answer, name: string): SpikewasmError {
-  if (answer.kind === 'missing')
+function refusal(name: string, why: string, code: string | undefined): SpikewasmError {
+  if (code === 'MISSING')
     return new SpikewasmError(
       `${name}: NIR files need the HDF5 library ${hdf5Package}, got none; run npm install ` +
         hdf5Package,
     )
-  const why = answer.kind === 'refused' ? answer.why : `it answered ${answer.kind}`
   return new SpikewasmError(
     `${name}: must be a valid NIR file, got one that cannot be read: ${why}; write it again with ` +
       'nir.write',

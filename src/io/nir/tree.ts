@@ -63,21 +63,6 @@ export const most = {
   text: 1 << 20,
 } as const
 
-/** What the thread is asked. */
-export type Question =
-  | { readonly ask: 'read'; readonly bytes: Uint8Array }
-  | { readonly ask: 'write'; readonly tree: Group }
-
-/**
- * What it answers. A refusal is a fault of the file; `faulty` says that the decoder itself has
- * failed, so that its thread must not be used again. `missing` says that the package is not there.
- */
-export type Answer =
-  | { readonly kind: 'tree'; readonly tree: Group }
-  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
-  | { readonly kind: 'refused'; readonly why: string; readonly faulty: boolean }
-  | { readonly kind: 'missing' }
-
 export const numbers = (data: Numbers, shape: readonly number[] = [data.length]): NumbersLeaf => ({
   kind: 'numbers',
   shape,

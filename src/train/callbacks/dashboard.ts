@@ -10,10 +10,11 @@ import {
 } from '../../errors.js'
 import { optionRows } from '../../pages/options.js'
 import type { RunStatus, StepPoint } from '../../pages/run.js'
+import type { Thread } from '../../runtime/node/thread.js'
 import type { Callback } from '../callback.js'
 import { checkName } from '../callback-state.js'
 import type { RunStart } from '../dashboard/history.js'
-import type { DashboardAnswer, DashboardNews } from '../dashboard/worker.js'
+import type { DashboardCalls } from '../dashboard/worker.js'
 import type { History, StepInfo } from '../records.js'
 import { snapshotOf } from '../snapshot.js'
 import { exclusive } from './exclusive.js'
@@ -63,7 +64,9 @@ export function dashboardOf(options: DashboardOptions, told: Told): Callback {
     options.onListen === undefined || typeof options.onListen === 'function',
     () => `dashboard.onListen must be a function, got ${describe(options.onListen)}`,
   )
-  let link: Link | undefined
+  let thread: Thread<DashboardCalls> | undefined
+  // Later faults end no training: who only watches must not.
+  const tell = (told: Promise<unknown> | undefined): void => void told?.catch(() => undefined)
   let status: RunStatus = { epoch: 0, epochs: 1, step: 0, steps: 1 }
   let clock: (info: StepInfo) => number | undefined = () => undefined
   let waiting: StepInfo[] = []
@@ -78,7 +81,7 @@ export function dashboardOf(options: DashboardOptions, told: Told): Callback {
       clock = timeLeft()
       const { records, setting } = snapshotOf(training).about
       const { name: data } = setting.data as { name?: string }
-      link = await open(
+      const opened = await open(
         {
           title: told.title ?? `Training on ${data}`,
           status,
@@ -87,8 +90,9 @@ export function dashboardOf(options: DashboardOptions, told: Told): Callback {
         },
         port,
       )
+      thread = opened.thread
       const { onListen = say } = options
-      await onListen(link.url)
+      await onListen(opened.url)
     },
     onStep(info, training) {
       waiting.push(info)
@@ -100,16 +104,22 @@ export function dashboardOf(options: DashboardOptions, told: Told): Callback {
       posted = now
       const rates = training.firingRates()
       const layers = Object.keys(rates)
-      link?.post({ call: 'step', status, layers, point: pointOf(waiting, Object.values(rates)) })
+      const point = pointOf(waiting, Object.values(rates))
+      tell(thread?.call('step', { status, layers, point }))
       waiting = []
     },
     onEpoch(record) {
-      if (!record.partial) link?.post({ call: 'epoch', record, status })
+      if (!record.partial) tell(thread?.call('epoch', { record, status }))
     },
     async onFitEnd(history) {
-      const open = link
-      link = undefined
-      await open?.close({ ...status, leftMs: undefined, ended: endOf(history, status) })
+      const open = thread
+      thread = undefined
+      if (!open) return
+      const late = setTimeout(() => void open.kill(), CLOSE_MS)
+      const ended = { ...status, leftMs: undefined, ended: endOf(history, status) }
+      await open.call('close', ended).catch(() => undefined)
+      clearTimeout(late)
+      await open.kill()
     },
   })
 }
@@ -153,43 +163,20 @@ function timeLeft(): (info: StepInfo) => number | undefined {
   }
 }
 
-interface Link {
-  readonly url: string
-  post(news: DashboardNews): void
-  close(status: RunStatus): Promise<void>
-}
-
-/** Starts the thread. */
-async function open(start: RunStart, port: number): Promise<Link> {
-  const { Worker } = await import('node:worker_threads')
-  const { expectPackageFile } = await import('../../runtime/node/package-file.js')
-  const file = new URL('../dashboard/worker.js', import.meta.url)
-  await expectPackageFile(file)
-  const worker = new Worker(file, { workerData: { start, port } })
-  const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
-  const answer = await new Promise<DashboardAnswer>((resolve) => {
-    const fail = (message: string): void => resolve({ error: { message, isOurs: false } })
-    worker.once('message', resolve)
-    // Later faults end no training: who only watches must not.
-    worker.on('error', (error) => fail(error.message))
-    worker.once('exit', () => fail('its thread ended'))
-  })
-  if (answer.url === undefined) {
-    await worker.terminate()
-    const { message = '', isOurs = false } = answer.error ?? {}
-    throw new SpikewasmError(isOurs ? message : `the dashboard could not start: ${message}`)
-  }
-  // A program that ends needs no dashboard any more.
-  worker.unref()
-  return {
-    url: answer.url,
-    post: (news) => worker.postMessage(news),
-    async close(status) {
-      worker.ref()
-      worker.postMessage({ call: 'close', status } satisfies DashboardNews)
-      const late = setTimeout(() => void worker.terminate(), CLOSE_MS)
-      await exited
-      clearTimeout(late)
-    },
+/** Starts the thread, and gives its address. */
+async function open(
+  start: RunStart,
+  port: number,
+): Promise<{ url: string; thread: Thread<DashboardCalls> }> {
+  const { Thread } = await import('../../runtime/node/thread.js')
+  const thread = await Thread.start<DashboardCalls>(
+    new URL('../dashboard/worker.js', import.meta.url),
+  )
+  try {
+    return { url: await thread.call('open', { start, port }), thread }
+  } catch (error) {
+    await thread.kill()
+    if (error instanceof SpikewasmError) throw error
+    throw new SpikewasmError(`the dashboard could not start: ${(error as Error).message}`)
   }
 }
