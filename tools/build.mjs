@@ -114,11 +114,7 @@ function steps() {
     },
     {
       name: 'pages',
-      inputs: [
-        ...typescript,
-        ...['page', 'page-constants', 'page-names'].map((name) => `tools/${name}.mjs`),
-        ...[manifest('esbuild'), manifest('typescript')],
-      ],
+      inputs: [...typescript, ...['tools/page.mjs', manifest('esbuild'), manifest('typescript')]],
       // All that the entries for pages reach.
       get outputs() {
         return filesOf('build/src/web')

@@ -1,13 +1,11 @@
-// Builds what pages load, into build/src/web, file by file from the sources. Numbers of enums and
-// of constants stand where their names stood, so that no page loads the names. Some files stand in
-// for others: with them the parts of a kind of layer come with the function that makes such a layer.
+// Builds what pages load, into build/src/web, file by file from the sources. Numbers of the engine's
+// enums stand where their names stood, so that no page loads the names. Some files stand in for
+// others: with them the parts of a kind of layer come with the function that makes such a layer.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { transform, transformSync } from 'esbuild'
 import ts from 'typescript'
-import { constantsOf, enumsOf, inlinedConstants } from './page-constants.mjs'
-import { parse, shortNamesOf } from './page-names.mjs'
 
 const OUT = 'build/src/web'
 const ENTRIES = ['src/page.ts', 'src/page-ops.ts', 'src/net.ts', 'src/page-layers.ts']
@@ -37,25 +35,28 @@ const INSTEAD = {
   'src/plan/penalties.ts': 'src/page/penalties.ts',
 }
 
-/** What these say in every page, so that a bundle leaves out what only Node does. */
-const ANSWERS = new Map([
-  ['platform().staysFree', 'true'],
-  ['platform().kind', "'page'"],
-])
-const CALLS = new Map([
-  ['runsHere', 'false'],
-  ['isNode', 'false'],
-])
+const parse = (path) =>
+  ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.ES2022, true)
 
-/** Values of the engine's enums, as "Name.Member". */
-async function numbersOf(path) {
-  const { code } = transformSync(readFileSync(path, 'utf8'), { loader: 'ts' })
-  const enums = await import(`data:text/javascript,${encodeURIComponent(code)}`)
-  return new Map(
+const known = new Map()
+
+/** Values of a file's enums, as "Name.Member". */
+function enumsOf(path) {
+  if (known.has(path)) return known.get(path)
+  const text = parse(path)
+    .statements.filter(ts.isEnumDeclaration)
+    .map((statement) => statement.getText())
+    .join('\n')
+    .replaceAll(/^(?=enum)/gm, 'export ')
+  const options = { loader: 'ts', format: 'iife', globalName: 'enums' }
+  const enums = new Function(`${transformSync(text, options).code}; return enums`)() ?? {}
+  const values = new Map(
     Object.entries(enums).flatMap(([name, members]) =>
       Object.entries(members).map(([member, value]) => [`${name}.${member}`, value]),
     ),
   )
+  known.set(path, values)
+  return values
 }
 
 /** The file that an import means; undefined for a package and for what was built already. */
@@ -86,22 +87,13 @@ function seemsToAct(node) {
   )
 }
 
-/**
- * One file as a page loads it, and the files that it imports.
- *
- * @param numbers of the engine's enums
- */
-function forPages(file, numbers) {
+/** One file as a page loads it, and the files that it imports. */
+function forPages(file) {
   const source = parse(file)
-  const text = source.text
+  const { text } = source
   const changes = []
   const found = new Set()
-  const values = enumsOf(source)
-  const constantsFrom = (specifier) => {
-    const path = target(file, specifier)
-    return path && path !== OPCODES ? constantsOf(parse(path)) : undefined
-  }
-  changes.push(...inlinedConstants(source, constantsFrom))
+  const values = new Map(enumsOf(file))
   const replace = (node, by) => {
     changes.push([node.getStart(), node.end, by])
   }
@@ -138,9 +130,8 @@ function forPages(file, numbers) {
       const isType = node.isTypeOnly || node.importClause?.isTypeOnly
       const names = node.importClause?.namedBindings?.elements
       const path = target(file, from.text)
-      const others = path === OPCODES ? numbers : path && names ? enumsOf(parse(path)) : []
       for (const { name, propertyName = name } of names ?? [])
-        for (const [key, value] of others) {
+        for (const [key, value] of path ? enumsOf(path) : []) {
           const [of, member] = key.split('.')
           if (of === propertyName.text) values.set(`${name.text}.${member}`, value)
         }
@@ -157,13 +148,6 @@ function forPages(file, numbers) {
         replace(node, String(value))
         return
       }
-    }
-    const answer = ts.isPropertyAccessExpression(node)
-      ? ANSWERS.get(node.getText())
-      : ts.isCallExpression(node) && CALLS.get(node.expression.getText())
-    if (answer) {
-      replace(node, answer)
-      return
     }
     // What a plan asserts of itself, whatever a user gives, needs no text.
     if (
@@ -193,9 +177,9 @@ function forPages(file, numbers) {
 }
 
 /** The engine's enums, as plain objects. */
-function opcodes(numbers) {
+function opcodes() {
   const enums = {}
-  for (const [name, value] of numbers) {
+  for (const [name, value] of enumsOf(OPCODES)) {
     const [of, member] = name.split('.')
     enums[of] ??= {}
     if (typeof value === 'number') enums[of][member] = value
@@ -211,18 +195,11 @@ const relativeTo = (file, path) => {
   return found.startsWith('.') ? found : `./${found}`
 }
 
-async function write(path, text, shortNames = {}) {
-  // esbuild asks for each property whether its name is one of these: few of them are in one file.
-  const words = new Set(text.match(/[A-Za-z_$][\w$]*/g))
-  const names = Object.keys(shortNames).filter((name) => words.has(name))
+async function write(path, text) {
   const { code } = await transform(text, {
     loader: 'ts',
     target: 'es2022',
     charset: 'utf8',
-    ...(names.length > 0 && {
-      mangleProps: new RegExp(`^(?:${names.map((name) => name.replace('$', '\\$')).join('|')})$`),
-      mangleCache: Object.fromEntries(names.map((name) => [name, shortNames[name]])),
-    }),
     // A field without a value is not declared: the constructor, or another method, makes it.
     tsconfigRaw: {
       compilerOptions: { verbatimModuleSyntax: false, useDefineForClassFields: false },
@@ -249,20 +226,15 @@ function narrow(code) {
 /** Builds all that the entries for pages reach. */
 export async function buildPages() {
   rmSync(OUT, { recursive: true, force: true })
-  const numbers = await numbersOf(OPCODES)
   const files = new Map(ENTRIES.map((file) => [file, undefined]))
   for (const file of files.keys()) {
-    const made = forPages(file, numbers)
+    const made = forPages(file)
     files.set(file, made)
     for (const other of made.found) if (!files.has(other)) files.set(other, undefined)
   }
-  const enums = [...numbers.keys()].flatMap((name) => name.split('.'))
-  const names = shortNamesOf([...files.keys()], enums)
-  // For whoever reads what was built.
-  writeFileSync('build/page-names.json', `${JSON.stringify(names, undefined, 2)}\n`)
   await Promise.all([
-    ...[...files].map(([file, { text }]) => write(outputOf(file), text, names)),
-    write(join(OUT, 'opcodes.js'), opcodes(numbers)),
+    ...[...files].map(([file, { text }]) => write(outputOf(file), text)),
+    write(join(OUT, 'opcodes.js'), opcodes()),
   ])
 }
 

@@ -4,8 +4,7 @@
  * numbers alone, so that results do not depend on the machine.
  *
  * Only tests change them, before they plan: with small ones each kind of record has several units
- * of a small network, and a rest (test/network/small-budgets.test.ts). What is read in a page is
- * the number itself (tools/page-constants.mjs).
+ * of a small network, and a rest (test/network/small-budgets.test.ts).
  */
 export const budgets = {
   /** Floats of a unit of records that go through pixels: they stay in the first-level cache. */
