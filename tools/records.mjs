@@ -79,9 +79,8 @@ function classOf(name, fields, words) {
  *
  * @param known file and class of each kernel
  */
-export function engineSources({ kinds, kernelOf }, known) {
+export function engineSources({ kinds, entries, kernelOf }, known) {
   const classes = new Map()
-  const entries = new Map()
   const used = new Map()
   for (const kind of kinds) {
     const name = kernelOf(kind)
@@ -93,7 +92,6 @@ export function engineSources({ kinds, kernelOf }, known) {
       )
     used.set(name, kernel)
     classes.set(kernel.type, [...(classes.get(kernel.type) ?? []), kind.schema])
-    for (const { entry } of Object.values(kind.schema)) if (entry) entries.set(entry.name, entry)
   }
   return {
     [CLASSES]: classFile(classes, entries),
@@ -106,7 +104,7 @@ const GENERATED = '// Written by tools/records.mjs from src/plan/records: change
 function classFile(classes, entries) {
   const texts = [
     ...[...classes].map(([name, schemas]) => classOf(name, union(name, schemas), 0)),
-    ...[...entries.values()].map(({ name, bytes, schema }) =>
+    ...[...entries].map(([name, { bytes, schema }]) =>
       classOf(name, union(name, [schema]), bytes / WORD),
     ),
   ]

@@ -82,9 +82,9 @@ export async function profileStep(session: Session, repeats: number): Promise<Op
     for (let i = 0; i < repeats; i++) runs.push(await timed(session))
   })
   const workers = session.workersOf('train')
-  return medianTimes(runs).map(({ layer, record, milliseconds }) => ({
+  return medianTimes(runs).map(({ record, milliseconds }) => ({
     op: records[record].name,
-    layer: layerName(session, layer),
+    layer: layerName(session, records[record].layer),
     phase: records[record].phase,
     workers,
     milliseconds,

@@ -5,8 +5,6 @@ import type * as host from '../host.js'
 
 /** One run of one record. */
 export interface RecordTime {
-  /** Index of the layer in the graph. */
-  readonly layer: number
   /** Index in the program. */
   readonly record: number
   /** How many records stand before it, repetitions and skipped records included. */
@@ -47,7 +45,6 @@ export function timeRecords(
         for (let unit = 0; unit < word(record + Rec.Units * 4); unit++)
           execute(record, unit, t, scratch)
         times.push({
-          layer: word(record + Rec.Layer * 4),
           record: of(SectionWord.Index) + i,
           place,
           milliseconds: performance.now() - start,

@@ -64,7 +64,7 @@ const schema = {
   maybe: readsIf(6),
   count: number(7),
   adds: flag(8),
-  parts: entries(9, entry('Part', 8, { from: reads(0), to: writes(1) })),
+  parts: entries(9, entry(8, { from: reads(0), to: writes(1) })),
 }
 
 test('fields become words; what is left out or undefined is no word', () => {

@@ -76,7 +76,6 @@ test('kernels that only some runs choose are listed beside those of the others',
 
 test('medians are taken by place; a skipped record counts as 0', () => {
   const time = (place: number, milliseconds: number): RecordTime => ({
-    layer: place,
     record: place,
     place,
     milliseconds,

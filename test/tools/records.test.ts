@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert'
 import { kernelOf } from '../../src/plan/records/index.js'
 import {
   copies,
+  type Entry,
   entries,
   entry,
   f32,
@@ -22,12 +23,16 @@ const { engineSources } = (await import(
   new URL('../../../tools/records.mjs', import.meta.url).href
 )) as {
   engineSources(
-    schemas: { kinds: readonly RecordKind[]; kernelOf: typeof kernelOf },
+    schemas: {
+      kinds: readonly RecordKind[]
+      entries: ReadonlyMap<string, Entry>
+      kernelOf: typeof kernelOf
+    },
     kernels: ReadonlyMap<string, { file: string; type: string }>,
   ): Sources
 }
 
-const part = entry('Part', 12, { from: reads(1) })
+const part = entry(12, { from: reads(1) })
 const first = record('First', 7, copies, { out: reads(5), low: f32(8), parts: entries(9, part) })
 const second = record('Second', 8, copies, { out: reads(5), count: size(6), mean: f32(8) })
 const third = record('Third', 9, runsAs('second'), { count: size(6) })
@@ -35,7 +40,8 @@ const kernels = new Map([
   ['first', { file: 'assembly/a/first.ts', type: 'OwnRecord' }],
   ['second', { file: 'assembly/a/second.ts', type: 'OwnRecord' }],
 ])
-const sourcesOf = (...kinds: RecordKind[]): Sources => engineSources({ kinds, kernelOf }, kernels)
+const sourcesOf = (...kinds: RecordKind[]): Sources =>
+  engineSources({ kinds, entries: new Map([['Part', part]]), kernelOf }, kernels)
 
 test('a class has the fields of all operations whose kernels take it, where the schemas say', () => {
   const text = sourcesOf(first, second, third)['assembly/generated/records.ts']

@@ -17,7 +17,7 @@ import {
   writes,
 } from './schema.js'
 
-export const term = entry('Term', 128, {
+export const term = entry(128, {
   /** A `TermKind`. */
   kind: number(0),
   scale: f32(10),

@@ -3,7 +3,7 @@
 import { copies, entries, entry, number, reads, record, size, sizeIf, writes } from './schema.js'
 
 /** The spikes of one tensor. */
-export const spikeSum = entry('SpikeSum', 8, {
+export const spikeSum = entry(8, {
   /** u32 [Units]: `countPartials`. */
   sums: reads(0),
   units: size(1),

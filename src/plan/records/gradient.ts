@@ -14,7 +14,7 @@ import {
   writes,
 } from './schema.js'
 
-export const contribution = entry('Contribution', 64, {
+export const contribution = entry(64, {
   from: reads(0),
   /** Size of the gradient tensor. */
   outH: number(1),

@@ -16,7 +16,7 @@ import * as optimizer from './optimizer.js'
 import * as patterns from './patterns.js'
 import * as pool from './pool.js'
 import * as relu from './relu.js'
-import type { RecordKind } from './schema.js'
+import type { Entry, RecordKind, Schema } from './schema.js'
 import * as selfDistillation from './self-distillation.js'
 import * as signals from './signals.js'
 import * as spikes from './spikes.js'
@@ -31,13 +31,24 @@ const modules = [
   ...[sums, winograd, relu],
 ]
 
-const isKind = (value: unknown): value is RecordKind =>
-  typeof value === 'object' && value !== null && 'op' in value && 'schema' in value
+const exported = modules.flatMap((module) => Object.entries<unknown>(module))
+const hasSchema = (value: unknown): value is { readonly schema: Schema } =>
+  typeof value === 'object' && value !== null && 'schema' in value
+const isKind = (value: unknown): value is RecordKind => hasSchema(value) && 'op' in value
 
 export { kernelOf } from './schema.js'
 
 /** All kinds, by the numbers of their operations. */
-export const kinds: readonly RecordKind[] = modules
-  .flatMap((module) => Object.values<unknown>(module))
+export const kinds: readonly RecordKind[] = exported
+  .map(([, value]) => value)
   .filter(isKind)
   .sort((a, b) => a.op - b.op)
+
+/** Entries of tables, by the names of their classes. */
+export const entries: ReadonlyMap<string, Entry> = new Map(
+  exported.flatMap(([name, value]) =>
+    hasSchema(value) && 'bytes' in value
+      ? [[name[0].toUpperCase() + name.slice(1), value as Entry]]
+      : [],
+  ),
+)

@@ -225,14 +225,10 @@ export const learnFinish = record('LearnFinish', 104, copies, {
   scalar: flag(8),
 })
 
+const fields = { ...neuron.schema, ...recurrentBackward.schema }
 /** The words of all records of neurons. */
 export const neuronWords = Object.fromEntries(
-  Object.entries({ ...neuron.schema, ...recurrentBackward.schema }).map(([name, { word }]) => [
-    name,
-    word,
-  ]),
-) as {
-  readonly [name in keyof typeof neuron.schema | keyof typeof recurrentBackward.schema]: number
-}
+  Object.entries(fields).map(([name, { word }]) => [name, word]),
+) as { readonly [name in keyof typeof fields]: number }
 
 export type NeuronFields = FieldsOf<typeof neuron>

@@ -98,17 +98,12 @@ export const writesOrAdds = (word: number, addsWith: string): Field<Place> => ({
 export const writesOrAddsIf: (word: number, addsWith: string) => Field<Place | undefined> =
   writesOrAdds
 
-/** An entry of a table: the name of its class in the engine, and its bytes. */
+/** An entry of a table, of so many bytes. Its class in the engine has the name of its constant. */
 export interface Entry<S extends Schema = Schema> {
-  readonly name: string
   readonly bytes: number
   readonly schema: S
 }
-export const entry = <S extends Schema>(name: string, bytes: number, schema: S): Entry<S> => ({
-  name,
-  bytes,
-  schema,
-})
+export const entry = <S extends Schema>(bytes: number, schema: S): Entry<S> => ({ bytes, schema })
 
 /** A table: the word holds its address. */
 export const entries = <S extends Schema>(

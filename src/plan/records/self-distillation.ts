@@ -14,7 +14,7 @@ import {
 } from './schema.js'
 
 /** An output. */
-export const exit = entry('Exit', 8, {
+export const exit = entry(8, {
   /** Its time mean, float32 [B][C]. */
   output: reads(0) /** Its gradient [B][C], or 0. */,
   delta: writesIf(1),

@@ -86,8 +86,8 @@ const floats = {
   /** The first channel that it has in Out. */
   offset: size(5),
 }
-const part = entry('Part', 32, floats)
-export const spikePart = entry('SpikePart', 32, {
+export const part = entry(32, floats)
+export const spikePart = entry(32, {
   ...floats,
   /** Spikes. */
   planeBytes: size(6),

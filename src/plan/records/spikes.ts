@@ -19,7 +19,7 @@ import {
 } from './schema.js'
 
 /** A tensor of spikes that a convolution reads. */
-export const source = entry('Source', 8, {
+export const source = entry(8, {
   /** Masks u8 [plane][B][SourceH][SourceW][InC]. */
   masks: reads(0),
 })
