@@ -21,8 +21,8 @@ function noteOther(rec: ActiveRecord, unit: i32): void {
 /**
  * Out [P][C] += the number of steps, over the valid images, at which any spike comes: of any
  * source in the window of the pixel. Others = 1 where two came together. Bytes count first; words
- * take over before they are more than MostCounted. Unit = PixelsPerUnit pixels. Scratch:
- * PixelsPerUnit·C bytes.
+ * take over before they are more than MostCounted. Unit = pixelsPerUnit pixels. Scratch:
+ * pixelsPerUnit·C bytes.
  */
 export function activeSpikes(rec: ActiveRecord, unit: i32, t: i32, scratch: usize): void {
   const C = rec.channels
@@ -195,8 +195,8 @@ function activeBytes(
 
 /**
  * Out [P][C] += the number of steps, over the valid images, at which a float is not 0. One that is
- * the same at every step of the call (StepBytes 0) counts for all of them. Others = 1 where one is
- * not ±1 either. Unit = PixelsPerUnit pixels. Scratch: none.
+ * the same at every step of the call (stepBytes 0) counts for all of them. Others = 1 where one is
+ * not ±1 either. Unit = pixelsPerUnit pixels. Scratch: none.
  */
 export function activeFloats(rec: ActiveRecord, unit: i32, t: i32, scratch: usize): void {
   const stepBytes = rec.stepBytes

@@ -5,7 +5,7 @@ import { DelayRecord } from '../generated/records'
 /**
  * Out[pixel][step][c] = In of `delay` steps before, 0 before the first step; with Back, of so many
  * steps behind, 0 behind the last. `delay` is Steps, or Delays[c]. t: the call's first step; steps
- * before it are in History, which then gets those of this call. Unit = PixelsPerUnit pixels.
+ * before it are in History, which then gets those of this call. Unit = pixelsPerUnit pixels.
  * Scratch: none.
  */
 export function delay(rec: DelayRecord, unit: i32, t: i32, scratch: usize): void {
@@ -72,7 +72,7 @@ function sourceOf(
 
 /**
  * The same of spikes, never back. Counts = the spikes of Out, += at t > 0 of an outer loop. Unit =
- * PixelsPerUnit pixels. Scratch: none.
+ * pixelsPerUnit pixels. Scratch: none.
  */
 export function delaySpikes(rec: DelayRecord, unit: i32, t: i32, scratch: usize): void {
   const C = rec.channels

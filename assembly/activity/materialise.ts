@@ -12,7 +12,7 @@ import { TermKind } from '../opcodes'
  *   its spikes
  *
  * With Mean there is one row per pixel: the mean of the same over time. Out is written. Unit =
- * PixelsPerUnit pixels. `t` is the step of an outer loop and selects the step of the network's
+ * pixelsPerUnit pixels. `t` is the step of an outer loop and selects the step of the network's
  * input. Scratch: none.
  */
 export function materialise(rec: MaterialiseRecord, unit: i32, t: i32, scratch: usize): void {

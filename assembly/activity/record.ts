@@ -4,7 +4,7 @@ import { RecordSpikesRecord } from '../generated/records'
 
 /**
  * Bit t + s of Out = bit s of In, for the T steps s of the call from t on; bits of later steps are
- * cleared with the first of a byte. Unit = BytesPerUnit bytes of a plane. Scratch: none.
+ * cleared with the first of a byte. Unit = bytesPerUnit bytes of a plane. Scratch: none.
  */
 export function recordSpikes(rec: RecordSpikesRecord, unit: i32, t: i32, scratch: usize): void {
   const bytes = rec.planeBytes

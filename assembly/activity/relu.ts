@@ -5,7 +5,7 @@ import { ReluBackwardRecord, ReluRecord } from '../generated/records'
 
 /**
  * Out [P][T][C] = max(0, In); what is not a number stays. Counts bytes [P][C], if there are any: at
- * how many of the steps Out > 0 (=, or += at t > 0 of an outer loop). Unit = PixelsPerUnit pixels.
+ * how many of the steps Out > 0 (=, or += at t > 0 of an outer loop). Unit = pixelsPerUnit pixels.
  * In may be Out. Scratch: none.
  */
 export function relu(rec: ReluRecord, unit: i32, t: i32, scratch: usize): void {
@@ -54,7 +54,7 @@ export function countPositive(
 
 /**
  * Gradient of the input. With Counts: Out [P][C] = Delta · Factor · Counts, the time mean of
- * 1[x > 0]. Otherwise: Out [P][T][C] = Delta where Activity > 0, else 0. Unit = PixelsPerUnit
+ * 1[x > 0]. Otherwise: Out [P][T][C] = Delta where Activity > 0, else 0. Unit = pixelsPerUnit
  * pixels. Out may be Delta. Scratch: none.
  */
 export function reluBackward(rec: ReluBackwardRecord, unit: i32, t: i32, scratch: usize): void {

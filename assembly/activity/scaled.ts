@@ -4,8 +4,8 @@ import { ScaledRecord } from '../generated/records'
 import { multiplyRow } from './rows'
 
 /**
- * Out [P][T][C] = In · Factor [pixel mod FactorPixels][C], forward and backward. Unit =
- * PixelsPerUnit pixels. Scratch: none.
+ * Out [P][T][C] = In · Factor [pixel mod factorPixels][C], forward and backward. Unit =
+ * pixelsPerUnit pixels. Scratch: none.
  */
 export function scaled(rec: ScaledRecord, unit: i32, t: i32, scratch: usize): void {
   const row = rec.channels << 2

@@ -59,9 +59,9 @@ export function storeTile(
 }
 
 /**
- * Dense forward; the equation stands above. Out is written. Unit = RowsPerUnit rows of Out
- * (pixels, then t), RowsPerUnit a multiple of 5. Scratch: 192 + RowsPerUnit · (16 + 4 · d) bytes,
- * where d = min(256, KernelH·KernelW·InC).
+ * Dense forward; the equation stands above. Out is written. Unit = rowsPerUnit rows of Out
+ * (pixels, then t), rowsPerUnit a multiple of 5. Scratch: 192 + rowsPerUnit · (16 + 4 · d) bytes,
+ * where d = min(256, kernelH·kernelW·inC).
  */
 export function convDense(rec: DenseRecord, unit: i32, t: i32, scratch: usize): void {
   const input = inputOf(rec, t)

@@ -11,8 +11,8 @@ import { packHalf, packRows } from './pack'
 import { EDGE_BYTES, MR, micro } from './tile'
 
 /**
- * Transposed = Wᵀ in blocks of 8 input channels, [InC/8][tap][OutC][8]. Channels of the last block
- * behind InC are zeros. Transposed is written. Unit = one block. Scratch: none.
+ * Transposed = Wᵀ in blocks of 8 input channels, [inC/8][tap][outC][8]. Channels of the last block
+ * behind inC are zeros. Transposed is written. Unit = one block. Scratch: none.
  */
 export function transposeWeight(rec: DenseRecord, unit: i32, t: i32, scratch: usize): void {
   const inC = rec.inC
@@ -85,8 +85,8 @@ function unitsOfRow(columnRows: i32, size: i32, stride: i32, rowsPerUnit: i32): 
  * pixel first: neighbouring rows then lack the same taps, whose products are left out (five of
  * nine at 2×2).
  *
- * Out = dX, with Accumulate +=. Unit = RowsPerUnit rows (pixel of the class, t) of one class, the
- * classes in order; RowsPerUnit is a multiple of 5. Scratch: 192 + RowsPerUnit · (16 + 4 · OutC)
+ * Out = dX, with Accumulate +=. Unit = rowsPerUnit rows (pixel of the class, t) of one class, the
+ * classes in order; rowsPerUnit is a multiple of 5. Scratch: 192 + rowsPerUnit · (16 + 4 · outC)
  * bytes.
  */
 export function convInputGradient(rec: DenseRecord, unit: i32, t: i32, scratch: usize): void {

@@ -15,7 +15,7 @@ function planeFloats(rec: DenseRecord): i32 {
   return (((lines * rec.outW + 15) >> 4) | 1) << 4
 }
 
-/** Columns of In, padding included, that a row of Out sees in one phase (column mod StrideW). */
+/** Columns of In, padding included, that a row of Out sees in one phase (column mod strideW). */
 // @ts-ignore: decorator
 @inline
 function phaseFloats(rec: DenseRecord): i32 {

@@ -9,15 +9,15 @@ import { copyPlanes, fillTaps, rowBytes } from './narrow-planes'
 import { storeGradient } from './weight-gradient'
 
 /**
- * Gradient of the weight; the equation is that of `convWeightGradient`. OutC is a multiple of 8.
- * Blocks of RowsPerUnit rows of one image of Delta are summed one by one and added up. With one
+ * Gradient of the weight; the equation is that of `convWeightGradient`. outC is a multiple of 8.
+ * Blocks of rowsPerUnit rows of one image of Delta are summed one by one and added up. With one
  * split Out is written (with Accumulate +=); with more, Partial is written and `reduceSplits` sums
- * it. PixelsPerChunk pixels of δ go through all channels and k before the next ones do, so that
+ * it. pixelsPerChunk pixels of δ go through all channels and k before the next ones do, so that
  * they stay in the first-level cache. Packed: they are copied first, since rows that lie far apart
  * share few of its sets. Unit = one of Splits parts of the blocks.
  *
- * Scratch: that of `convNarrow` + 4 · (K5 + (K5 + KRows) · OutC) − 4 · K − 192 bytes, K5 = K
- * rounded up to a multiple of 5, and where Packed also 4 · PixelsPerChunk · OutC bytes.
+ * Scratch: that of `convNarrow` + 4 · (K5 + (K5 + kRows) · outC) − 4 · K − 192 bytes, K5 = K
+ * rounded up to a multiple of 5, and where Packed also 4 · pixelsPerChunk · outC bytes.
  */
 export function narrowWeightGradient(rec: DenseRecord, unit: i32, t: i32, scratch: usize): void {
   const outH = rec.outH

@@ -6,9 +6,9 @@
  * `first` on:
  *
  *   plane[f][kx][c][q][ox] = In[first·sh − ph + q·sh + f][ox·sw − pw + kx][c]
- *   f < min(sh, KernelH),  q < rows + ⌊(KernelH − 1)/sh⌋,  zero outside the image
+ *   f < min(sh, kernelH),  q < rows + ⌊(kernelH − 1)/sh⌋,  zero outside the image
  *
- * Tap (ky, kx, c) of output pixel p, counted from the first, is the float ⌊ky/sh⌋·OutW + p of
+ * Tap (ky, kx, c) of output pixel p, counted from the first, is the float ⌊ky/sh⌋·outW + p of
  * plane[ky mod sh][kx][c]. So each k has one address, and the pixels follow it. Forward and weight
  * gradient are tiles of eight channels by five pixels or five k. They read those floats, and the
  * weight or δ, where they lie.
@@ -21,12 +21,12 @@ import { copyPlanes, fillTaps, rowBytes } from './narrow-planes'
 import { EDGE_BYTES, tile } from './tile'
 
 /**
- * Forward; the equation is that of `convDense`. OutC is a multiple of 8. Out is written. Unit =
- * RowsPerUnit rows of one image of Out.
+ * Forward; the equation is that of `convDense`. outC is a multiple of 8. Out is written. Unit =
+ * rowsPerUnit rows of one image of Out.
  *
- * Scratch: 192 + 4·K + 8·min(StrideW, KernelW)·InC·(OutW + ⌊(KernelW − 1)/StrideW⌋)
- *   + 4·min(StrideH, KernelH)·KernelW·InC·F + 16 bytes, where K = KernelH·KernelW·InC and
- *   F = (RowsPerUnit + ⌊(KernelH − 1)/StrideH⌋)·OutW rounded up to an odd multiple of 16.
+ * Scratch: 192 + 4·K + 8·min(strideW, kernelW)·inC·(outW + ⌊(kernelW − 1)/strideW⌋)
+ *   + 4·min(strideH, kernelH)·kernelW·inC·F + 16 bytes, where K = kernelH·kernelW·inC and
+ *   F = (rowsPerUnit + ⌊(kernelH − 1)/strideH⌋)·outW rounded up to an odd multiple of 16.
  */
 export function convNarrow(rec: DenseRecord, unit: i32, t: i32, scratch: usize): void {
   const outH = rec.outH

@@ -16,7 +16,7 @@ const ROWS: i32 = Dense.GradientRows
  * In has T steps, as Delta has. A block of k that has one tap leaves out the rows that the tap
  * does not reach (five in nine for 2×2 pixels). With one split Out is written (with Accumulate
  * +=); with more, Partial is written and `reduceSplits` sums it. Unit = (split of the rows, block
- * of KPerUnit k). Scratch: 128 + 128·(16 + 4·KPerUnit + 4·ceil8(OutC)) + 4·KPerUnit·ceil8(OutC)
+ * of kPerUnit k). Scratch: 128 + 128·(16 + 4·kPerUnit + 4·ceil8(outC)) + 4·kPerUnit·ceil8(outC)
  * bytes.
  */
 export function convWeightGradient(rec: DenseRecord, unit: i32, t: i32, scratch: usize): void {
@@ -254,7 +254,7 @@ function gatherNarrow(
 
 /**
  * Out = Σ over splits of Partial, in the order of the splits; with Accumulate +=. Unit =
- * KPerUnit·OutC floats (a multiple of 4). Scratch: none.
+ * kPerUnit·outC floats (a multiple of 4). Scratch: none.
  */
 export function reduceSplits(rec: DenseRecord, unit: i32, t: i32, scratch: usize): void {
   const splits = rec.splits

@@ -5,7 +5,7 @@ import { ExpandWord } from '../opcodes'
 /**
  * Spreads `count` tensors in place. The file holds the numbers of a tensor without gaps at the end
  * of its own memory; they move forward, so that no number is overwritten before it was read. A
- * tensor becomes [Blocks][BlockRows][Width]: Taps times InC rows of which InRows are real, then
+ * tensor becomes [Blocks][BlockRows][Width]: Taps times InC rows of which inRows are real, then
  * zeros; the last block has fewer real columns.
  *
  * table: `count` entries of `ExpandWord`.

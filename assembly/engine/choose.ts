@@ -8,7 +8,7 @@ import { ChooseRecord, SpikeSum } from '../generated/records'
 
 /**
  * Out[0], Out[1] = 1, 0 when the sources together have at most Limit spikes, else 0, 1. With
- * CallSteps there may be Limit for each call so far. One unit. Scratch: none.
+ * callSteps there may be Limit for each call so far. One unit. Scratch: none.
  */
 export function choose(rec: ChooseRecord, unit: i32, t: i32, scratch: usize): void {
   let source = rec.sources

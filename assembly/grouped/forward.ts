@@ -2,8 +2,8 @@
  * Convolution by groups of channels: forward on floats, and the gradient of the input, which is the
  * same sum with other taps.
  *
- *   Out[b][oy][ox][t][g·GroupOut + n] = Bias + Σ_{ky,kx,c}
- *     In[b][oy·sh − ph + ky][ox·sw − pw + kx][t][g·GroupIn + c] · W[g][ky][kx][c][n]
+ *   Out[b][oy][ox][t][g·groupOut + n] = Bias + Σ_{ky,kx,c}
+ *     In[b][oy·sh − ph + ky][ox·sw − pw + kx][t][g·groupIn + c] · W[g][ky][kx][c][n]
  */
 
 import { check } from '../base/check'
@@ -23,16 +23,16 @@ import {
 
 /**
  * Forward; the equation stands above. Out is written, with zeros in padded channels. Unit =
- * RowsPerUnit rows of one image of Out. Scratch: 192 + 8·taps·GroupIn bytes.
+ * rowsPerUnit rows of one image of Out. Scratch: 192 + 8·taps·groupIn bytes.
  */
 export function groupedForward(rec: GroupedRecord, unit: i32, t: i32, scratch: usize): void {
   convolve(rec, unit, false, groupedInput(rec, t), scratch)
 }
 
 /**
- * Out[b][y][x][t][g·GroupIn + c] = Σ over taps that see (y, x), over n, of Delta · W. Out is
- * written, with zeros in padded channels. Reads Transposed, or depthwise Weight. Unit = RowsPerUnit
- * rows of one image of Out. Scratch: 192 + 8·taps·GroupOut bytes.
+ * Out[b][y][x][t][g·groupIn + c] = Σ over taps that see (y, x), over n, of Delta · W. Out is
+ * written, with zeros in padded channels. Reads Transposed, or depthwise Weight. Unit = rowsPerUnit
+ * rows of one image of Out. Scratch: 192 + 8·taps·groupOut bytes.
  */
 export function groupedInputGradient(rec: GroupedRecord, unit: i32, t: i32, scratch: usize): void {
   convolve(rec, unit, true, rec.delta, scratch)

@@ -11,8 +11,8 @@ const PATTERNS: usize = <usize>Grouped.PatternBytes
 
 /**
  * Out[b][oy][ox][t][…] = Bias + Σ of the weights whose inputs fire at step t; the equation of
- * groupedForward on masks. Out is written, with zeros in padded channels. Unit = RowsPerUnit rows
- * of one image of Out. Scratch: 1216 + 16·taps·GroupIn bytes (192, patterns, table, list).
+ * groupedForward on masks. Out is written, with zeros in padded channels. Unit = rowsPerUnit rows
+ * of one image of Out. Scratch: 1216 + 16·taps·groupIn bytes (192, patterns, table, list).
  */
 export function groupedSpikes(rec: GroupedRecord, unit: i32, t: i32, scratch: usize): void {
   const T = rec.steps

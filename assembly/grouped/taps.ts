@@ -4,7 +4,7 @@
  * q, see the source at j·dx + a constant for each kernel column, so that all of them that see no
  * padding share one table.
  *
- *   forward: classes = 1, dx = StrideW     back: classes = StrideW, dx = 1
+ *   forward: classes = 1, dx = strideW     back: classes = strideW, dx = 1
  */
 
 import { GroupedRecord } from '../generated/records'

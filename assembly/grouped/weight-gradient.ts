@@ -4,10 +4,10 @@ import { GroupedRecord } from '../generated/records'
 import { groupedInput, sourceRow } from './taps'
 
 /**
- * dW[g][tap][c][n] = Scale · Σ_rows In[row under tap][g·GroupIn + c] · Delta[row][g·GroupOut + n]
+ * dW[g][tap][c][n] = Scale · Σ_rows In[row under tap][g·groupIn + c] · Delta[row][g·groupOut + n]
  *
  * Rows are (pixel of Delta, t). With one split Out is written (with Accumulate +=); with more,
- * Partial is written and the splits are to be added. Places behind GroupOut become 0. Unit = (split
+ * Partial is written and the splits are to be added. Places behind groupOut become 0. Unit = (split
  * of the lines of all images, group); depthwise = split. Scratch: the floats of the unit's weights.
  */
 export function groupedWeightGradient(rec: GroupedRecord, unit: i32, t: i32, scratch: usize): void {

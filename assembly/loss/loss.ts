@@ -1,11 +1,11 @@
 /**
  * What the losses share. Each is a mixture of a cross entropy and a squared distance:
  *
- *   z         OutputScale · the output: that of the time mean, or of each step
+ *   z         outputScale · the output: that of the time mean, or of each step
  *   ℓ         (1 − m)·(−Σ over classes of p·log softmax(z)) + m·mean over classes of (z − w)²
- *   p         (1 − LabelSmoothing)·onehot + LabelSmoothing/Classes
+ *   p         (1 − labelSmoothing)·onehot + labelSmoothing/Classes
  *   w         high for the label's class and low for the others, or what Control.Target holds
- *   gradient  ∂ℓ/∂output · GradientScale · Images/valid
+ *   gradient  ∂ℓ/∂output · gradientScale · Images/valid
  *
  *   logits    float32 [B][T][C], or [B][C] when they are the same at every step; the first Classes
  *             of the C channels are real
@@ -22,7 +22,7 @@ import { Control } from '../opcodes'
  * At the last step: writes Losses and Delta of the time-mean output (op Output has written it), and
  * Control.Loss and Control.Correct of all images up to the last one of this run. With Instantaneous
  * the loss is that of each step's own output: Delta is written for every step of the call, zero
- * where Control.StepMask leaves the step out (unless AllSteps), and Losses are the mean over the
+ * where Control.StepMask leaves the step out (unless allSteps), and Losses are the mean over the
  * steps. Delta of logits that are the same at every step is the sum over the call's.
  *
  * Image i of the run is image Control.FirstImage + i of the batch.

@@ -5,7 +5,7 @@ import { Control } from '../opcodes'
 
 /**
  * Out [B][C] = the call's share of the mean over time, += at t > 0: each step's logits divided by
- * TotalSteps, added up in float64 within a call and in float32 from call to call. Predictions [B] =
+ * totalSteps, added up in float64 within a call and in float32 from call to call. Predictions [B] =
  * the class of the greatest output so far, the first of equals. One unit. Scratch: none.
  *
  *   logits  float32 [images][T][C], or [images][C] when they are the same at every step; the first

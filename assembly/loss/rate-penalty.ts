@@ -11,7 +11,7 @@ import { Control } from '../opcodes'
 
 /**
  * Out [Pixels][C] = Scale/valid · sign(r − Target), or · 2·(r − Target); Partials [units] = the sum
- * of the penalties of the unit's neurons, in float64. Unit = PixelsPerUnit pixels. Scratch: none.
+ * of the penalties of the unit's neurons, in float64. Unit = pixelsPerUnit pixels. Scratch: none.
  */
 export function ratePenalty(rec: RatePenaltyRecord, unit: i32, t: i32, scratch: usize): void {
   const perUnit = rec.pixelsPerUnit

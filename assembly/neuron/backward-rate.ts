@@ -7,7 +7,7 @@ import { GatherRecord } from '../generated/records'
  * Out [P][T][C] = (Σ contributions) ⊙ Factor [P][C] (0: a factor of 1). With the eligibility as
  * the factor this is rate-based backpropagation (Yu et al. 2024, arXiv 2410.11488); the online
  * methods use h' at one step, and plain sums of gradients no factor. Out may be the first
- * contribution's own tensor when that one is not pooled. Unit = PixelsPerUnit pixels. Scratch:
+ * contribution's own tensor when that one is not pooled. Unit = pixelsPerUnit pixels. Scratch:
  * none.
  */
 export function neuronBackwardRate(rec: GatherRecord, unit: i32, t: i32, scratch: usize): void {

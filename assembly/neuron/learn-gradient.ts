@@ -16,7 +16,7 @@ export function addProducts(out: usize, a: usize, b: usize, channels: usize): vo
 
 /**
  * Partial [units][C] float64 = Σ Delta·Traces over the pixels of a unit; where Partial is 0, Out
- * [ImagePixels][C] = the sum over images. Unit = PixelsPerUnit pixels, of an image where Partial is
+ * [imagePixels][C] = the sum over images. Unit = pixelsPerUnit pixels, of an image where Partial is
  * 0. Scratch: float64 [C].
  */
 export function learnGradient(rec: LearnRecord, unit: i32, t: i32, scratch: usize): void {

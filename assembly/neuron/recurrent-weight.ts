@@ -63,8 +63,8 @@ export function recurrentBack(rec: NeuronRecord, delta: usize, pixels: u32, step
 }
 
 /**
- * Out [N][N] = Σ over images and steps of In ⊗ Delta, BiasOut [N] = Σ Delta; += with Accumulate.
- * With OneToOne Out [N] = Σ In · Delta. Unit = four neurons of In; the last one is that of the bias
+ * Out [N][N] = Σ over images and steps of In ⊗ Delta, biasOut [N] = Σ Delta; += with Accumulate.
+ * With oneToOne Out [N] = Σ In · Delta. Unit = four neurons of In; the last one is that of the bias
  * where there is one. Scratch: none.
  */
 export function recurrentGradient(

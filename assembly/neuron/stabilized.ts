@@ -17,7 +17,7 @@ import { endOf } from '../base/units'
 import { StabilizedRecord } from '../generated/records'
 
 /**
- * Moments [unit] = Σ u, Σ u² over the channels without padding. Unit = PixelsPerUnit pixels.
+ * Moments [unit] = Σ u, Σ u² over the channels without padding. Unit = pixelsPerUnit pixels.
  * Scratch: none.
  */
 export function stabilizedSums(rec: StabilizedRecord, unit: i32, t: i32, scratch: usize): void {
@@ -47,7 +47,7 @@ export function addMoments(moments: usize, u: usize, count: u32): void {
 }
 
 /**
- * Stability = ratio (at t = 0) and threshold of the step; RunningThreshold moves by Share. Where
+ * Stability = ratio (at t = 0) and threshold of the step; runningThreshold moves by Share. Where
  * all potentials were the same at t = 0 the threshold stays θ. One unit. Scratch: none.
  */
 export function stabilizedThreshold(

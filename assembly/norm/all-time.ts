@@ -10,7 +10,7 @@
  *   backward  dx = weight·i·(δ − mean δ − x̂_t·mean (δ·x̂_t)),  x̂_t by the step's own statistics
  *             d weight = Σ δ·x̂_t + Σ δ·(μ_t − m)·i        (backward.ts), m and i as in forward
  *
- * ByLayer, as the authors' code: if any channel is beyond the bound, all of the step are normalised
+ * byLayer, as the authors' code: if any channel is beyond the bound, all of the step are normalised
  * by its own statistics, and m and i of the backward pass are the running ones even then.
  */
 
@@ -20,7 +20,7 @@ import { parameterAt } from './chunks'
 /**
  * Frozen, Totals = at t = 0, Totals += later; Used [Groups][2][C] = m and i of the backward pass;
  * Scale, Shift [Groups][C] = over those of the step's own statistics, where the bound allows;
- * RunningMean and RunningVar [C] move at the last step. Padded channels are within the bound. One
+ * runningMean and runningVar [C] move at the last step. Padded channels are within the bound. One
  * unit. Scratch: none.
  */
 export function normAllTime(rec: AllTimeRecord, unit: i32, t: i32, scratch: usize): void {

@@ -147,10 +147,10 @@ export function normCentredProducts(
 }
 
 /**
- * Coefficients a, b, c [Groups][3][C] = from the partial sums. WeightGradient and BiasGradient
- * [C], where present, = (with Accumulate +=) Σ δ·x̂ and Σ δ over all groups. MeanInvStd, where
+ * Coefficients a, b, c [Groups][3][C] = from the partial sums. weightGradient and biasGradient
+ * [C], where present, = (with Accumulate +=) Σ δ·x̂ and Σ δ over all groups. meanInvStd, where
  * present, takes the place of InvStd. With Used [Groups][2][C] = m, i (all-time normalisation) a =
- * weight·i, and WeightGradient += Σ δ·(Mean − m)·i as well. One unit. Scratch: none.
+ * weight·i, and weightGradient += Σ δ·(Mean − m)·i as well. One unit. Scratch: none.
  */
 export function normBackwardFinish(rec: NormRecord, unit: i32, t: i32, scratch: usize): void {
   const channels = rec.channels

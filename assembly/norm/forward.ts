@@ -49,9 +49,9 @@ export function normStatistics(rec: NormRecord, unit: i32, t: i32, scratch: usiz
 }
 
 /**
- * Mean, InvStd, Scale, Shift [Groups][C] = from the partial sums. RunningMean and RunningVar [C],
- * where present, move Moves times for each group, in order, with the unbiased variance. MeanInvStd
- * [C], where present, += Moves·InvStd/TotalSteps (= at t = 0). Unit = FINISH_CHANNELS channels.
+ * Mean, invStd, Scale, Shift [Groups][C] = from the partial sums. runningMean and runningVar [C],
+ * where present, move Moves times for each group, in order, with the unbiased variance. meanInvStd
+ * [C], where present, += Moves·invStd/totalSteps (= at t = 0). Unit = FINISH_CHANNELS channels.
  * Scratch: NormSize.FinishScratchBytes.
  */
 export function normFinish(rec: NormRecord, unit: i32, t: i32, scratch: usize): void {
@@ -117,7 +117,7 @@ function move(address: usize, momentum: f64, value: f64): void {
 }
 
 /**
- * Scale, Shift [Groups][C] = from RunningMean and RunningVar, the same for every group. One unit.
+ * Scale, Shift [Groups][C] = from runningMean and runningVar, the same for every group. One unit.
  * Scratch: none.
  */
 export function normEvaluate(rec: NormRecord, unit: i32, t: i32, scratch: usize): void {

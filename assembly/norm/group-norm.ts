@@ -9,7 +9,7 @@ import { GroupNormRecord } from '../generated/records'
  *   μ = Σ x / N,  σ² = Σ (x − μ)² / N,  x̂ = (x − μ) / √(σ² + ε),  Out = Weight · x̂ + Bias
  *
  * What the record calls an image may be a run of pixels of one, a row.
- * Mean, InvStd = μ, 1/√(σ² + ε). Xhat, MeanInvStd = the means over time of x̂ and 1/√(σ² + ε), each
+ * Mean, invStd = μ, 1/√(σ² + ε). Xhat, meanInvStd = the means over time of x̂ and 1/√(σ² + ε), each
  * row with Share (=, += from the second row on, and at t > 0 of an outer loop). Channels behind
  * Channels become Bias there, which is 0. Unit = image. Scratch: 12·C bytes.
  */
@@ -190,10 +190,10 @@ export function applyNumbers(out: usize, weight: f32, bias: f32, bytes: usize): 
 
 /**
  * Gradients, with δ' = Delta · Weight, means over the N numbers of each row t and group, and x̂ of
- * In, Mean and InvStd, or Xhat with MeanInvStd for 1/σ:
+ * In, Mean and invStd, or Xhat with meanInvStd for 1/σ:
  *
  *   Out = 1/σ · (δ' − mean δ' − x̂ · mean (δ' · x̂))
- *   WeightPartial = Σ Delta · x̂,  BiasPartial = Σ Delta, over the rows of the image
+ *   weightPartial = Σ Delta · x̂,  biasPartial = Σ Delta, over the rows of the image
  *
  * Channels behind Channels become 0. Out may be Delta. Unit = image. Scratch: 24·C bytes.
  */

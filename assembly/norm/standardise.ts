@@ -21,7 +21,7 @@ export function weightStandardise(rec: StandardiseRecord, unit: i32, t: i32, scr
 }
 
 /**
- * Gradient: from the gradient of w' to that of w, in place; GainGradient = dgain. Unit = one block
+ * Gradient: from the gradient of w' to that of w, in place; gainGradient = dgain. Unit = one block
  * of output channels. Scratch: none.
  */
 export function weightStandardiseBackward(

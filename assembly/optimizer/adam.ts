@@ -34,7 +34,7 @@ export function stepStart(rec: StepStartRecord, unit: i32, t: i32, scratch: usiz
  *
  * p −= rate/(1 − β₁ⁿ) · m / (√v/√(1 − β₂ⁿ) + eps)
  *
- * Parameters p, Means m and Squares v change in place. Unit = PerUnit floats, a multiple of 4.
+ * Parameters p, Means m and Squares v change in place. Unit = perUnit floats, a multiple of 4.
  * Scratch: none. When the loss is not finite nothing changes. Where a new value would not be finite
  * p, m and v stay as they are, and Control.NonFinite is set.
  */

@@ -4,7 +4,7 @@ import { BlendRecord, ClipRecord, SquaredNormRecord } from '../generated/records
 import { Control, StepNumbers } from '../opcodes'
 
 /**
- * Partial[unit] = Σ In², in float64 and in a fixed order. Unit = PerUnit floats of Count, a
+ * Partial[unit] = Σ In², in float64 and in a fixed order. Unit = perUnit floats of Count, a
  * multiple of 4. Scratch: none.
  */
 export function squaredNorm(rec: SquaredNormRecord, unit: i32, t: i32, scratch: usize): void {
@@ -57,7 +57,7 @@ export function clipFinish(rec: ClipRecord, unit: i32, t: i32, scratch: usize): 
  * Out = factor·In, or with Keep Out = keep·Out + factor·In; factor and keep are float32 that these
  * words point to. With keep 0 Out is not read.
  *
- * Unit = PerUnit floats of Count, a multiple of 4. Out may be In. Scratch: none. When the loss is
+ * Unit = perUnit floats of Count, a multiple of 4. Out may be In. Scratch: none. When the loss is
  * not finite nothing changes. A value that is not finite sets Control.NonFinite.
  */
 export function blend(rec: BlendRecord, unit: i32, t: i32, scratch: usize): void {

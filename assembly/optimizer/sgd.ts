@@ -7,7 +7,7 @@ import { Control, StepGroup } from '../opcodes'
  * g = Gradients + decay·p;  v = momentum·v + g;  p −= rate·(Nesterov ? g + momentum·v : v)
  *
  * Parameters p and Velocities v change in place. Rate, momentum, decay and Nesterov come from the
- * control block, or from Group. Unit = PerUnit floats, a multiple of 4. Scratch: none.
+ * control block, or from Group. Unit = perUnit floats, a multiple of 4. Scratch: none.
  *
  * When the loss is not finite nothing changes. A parameter whose new value would not be finite
  * keeps its value, and Control.NonFinite is set: a failed step must not lose what was learnt.

@@ -26,8 +26,8 @@ function placesOf(i: i32, size: i32, windows: i32): i32 {
 }
 
 /**
- * Out[oy][ox] = mean of In over the rows ⌊oy·InH/OutH⌋ … ⌈(oy + 1)·InH/OutH⌉ − 1 and columns alike,
- * for each row (t, c). Out is written. Unit = PixelsPerUnit pixels of Out. Scratch: none.
+ * Out[oy][ox] = mean of In over the rows ⌊oy·inH/outH⌋ … ⌈(oy + 1)·inH/outH⌉ − 1 and columns alike,
+ * for each row (t, c). Out is written. Unit = pixelsPerUnit pixels of Out. Scratch: none.
  */
 export function adaptivePool(rec: AdaptiveRecord, unit: i32, t: i32, scratch: usize): void {
   poolTo(rec, unit, false, rec.inH, rec.inW, rec.outH, rec.outW)
@@ -35,7 +35,7 @@ export function adaptivePool(rec: AdaptiveRecord, unit: i32, t: i32, scratch: us
 
 /**
  * Out[y][x] = Σ of In[oy][ox] / (pixels of its window) over the windows that hold the pixel. Out is
- * written. Unit = PixelsPerUnit pixels of Out. Scratch: none.
+ * written. Unit = pixelsPerUnit pixels of Out. Scratch: none.
  */
 export function adaptivePoolBackward(rec: AdaptiveRecord, unit: i32, t: i32, scratch: usize): void {
   poolTo(rec, unit, true, rec.outH, rec.outW, rec.inH, rec.inW)

@@ -18,8 +18,8 @@ function kept(rec: DropoutRecord, index: usize): bool {
 }
 
 /**
- * Out, OutCounts = the spikes of the kept neurons, none for the others. The factor 1/(1 − p) is
- * not applied here: the planner puts it into the scale of the consumers. Unit = PixelsPerUnit
+ * Out, counts = the spikes of the kept neurons, none for the others. The factor 1/(1 − p) is
+ * not applied here: the planner puts it into the scale of the consumers. Unit = pixelsPerUnit
  * pixels. Scratch: none.
  */
 export function dropout(rec: DropoutRecord, unit: i32, t: i32, scratch: usize): void {
@@ -39,7 +39,7 @@ export function dropout(rec: DropoutRecord, unit: i32, t: i32, scratch: usize): 
 }
 
 /**
- * Out [P][T][C] = In of the kept neurons, 0 for the others. Out may be In. Unit = PixelsPerUnit
+ * Out [P][T][C] = In of the kept neurons, 0 for the others. Out may be In. Unit = pixelsPerUnit
  * pixels. Scratch: none.
  */
 export function dropoutFloats(rec: DropoutRecord, unit: i32, t: i32, scratch: usize): void {

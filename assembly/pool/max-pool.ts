@@ -4,13 +4,13 @@ import { endOf } from '../base/units'
 import { PoolRecord } from '../generated/records'
 
 /**
- * A pooled neuron spikes when any neuron of its window does: Out = OR of the masks. OutCounts =
+ * A pooled neuron spikes when any neuron of its window does: Out = OR of the masks. counts =
  * its spikes, += at steps t > 0 of an outer loop, where they are wanted. Choice = the position in
  * the window that the gradient goes to: the first with the highest rate so far, or with
- * ChoicePerStep at each step the first that spikes (as PyTorch's max pooling does). With
- * CountsOfRates, OutCounts = the highest InCounts of the window. Positions outside the image are
+ * choicePerStep at each step the first that spikes (as PyTorch's max pooling does). With
+ * countsOfRates, counts = the highest InCounts of the window. Positions outside the image are
  * never chosen.
- * Unit = PixelsPerUnit pixels. Scratch: none.
+ * Unit = pixelsPerUnit pixels. Scratch: none.
  */
 export function maxPool(rec: PoolRecord, unit: i32, t: i32, scratch: usize): void {
   const C = rec.channels
@@ -105,7 +105,7 @@ function highestCount(
  * Out[pixel][T][C] = the largest In[source pixel][T][C] of the window's part inside the image.
  * Choice = the position in the window that the gradient goes to, the first of equal ones. It is
  * that of the largest value at each step, or one for all steps, that of the largest InCounts
- * float32 [source pixel][C] (a sum over time). Unit = PixelsPerUnit pixels. Scratch: none.
+ * float32 [source pixel][C] (a sum over time). Unit = pixelsPerUnit pixels. Scratch: none.
  */
 export function maxPoolFloats(rec: PoolRecord, unit: i32, t: i32, scratch: usize): void {
   const C = <usize>rec.channels
@@ -202,8 +202,8 @@ function windowMax(
 
 /**
  * Out[source pixel][T][C] = Σ of In[window][T][C] over the windows that hold the pixel and chose
- * it. Here H and W are the size of the source, SourceH and SourceW that of the pooled tensor. Unit
- * = PixelsPerUnit source pixels. Scratch: none.
+ * it. Here H and W are the size of the source, sourceH and sourceW that of the pooled tensor. Unit
+ * = pixelsPerUnit source pixels. Scratch: none.
  */
 export function maxPoolBackward(rec: PoolRecord, unit: i32, t: i32, scratch: usize): void {
   const C = rec.channels

@@ -5,7 +5,7 @@ import { ClearRecord, SumScalarsRecord, TimeSumRecord } from '../generated/recor
 
 /**
  * Out[P][C] = Σ_t In[P][T][C], with Loop += at steps t > 0 of an outer loop: a current's sum, or
- * the gradient of one that is the same at every step. Unit = PixelsPerUnit pixels. Scratch: none.
+ * the gradient of one that is the same at every step. Unit = pixelsPerUnit pixels. Scratch: none.
  */
 export function timeSum(rec: TimeSumRecord, unit: i32, t: i32, scratch: usize): void {
   const C = rec.channels << 2
@@ -26,7 +26,7 @@ export function timeSum(rec: TimeSumRecord, unit: i32, t: i32, scratch: usize): 
     }
 }
 
-/** Out[i] = 0. Unit = PerUnit of Floats floats (a multiple of 4). Scratch: none. */
+/** Out[i] = 0. Unit = perUnit of Floats floats (a multiple of 4). Scratch: none. */
 export function clear(rec: ClearRecord, unit: i32, t: i32, scratch: usize): void {
   const per = rec.perUnit
   const count = min(per, rec.floats - unit * per)

@@ -12,7 +12,7 @@ import { TraceGradientRecord, TraceRecord } from '../generated/records'
 
 /**
  * Out[P][C] = λ Out + In[P][t][C], for each t of the call in turn; at t = 0 of an outer loop Out
- * was 0 before. Unit = PixelsPerUnit pixels. Scratch: none.
+ * was 0 before. Unit = pixelsPerUnit pixels. Scratch: none.
  */
 export function trace(rec: TraceRecord, unit: i32, t: i32, scratch: usize): void {
   const rowBytes = rec.channels << 2
@@ -33,7 +33,7 @@ export function trace(rec: TraceRecord, unit: i32, t: i32, scratch: usize): void
 
 /**
  * Out[P][T][C] = D from Delta = δ. Before[P][C] = λ D_1, where there is a Before. Unit =
- * PixelsPerUnit pixels. Scratch: none.
+ * pixelsPerUnit pixels. Scratch: none.
  */
 export function traceGradient(rec: TraceGradientRecord, unit: i32, t: i32, scratch: usize): void {
   const rowBytes = rec.channels << 2

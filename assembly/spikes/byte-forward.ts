@@ -16,24 +16,24 @@ import { stepsOf } from './patterns'
 /**
  * `spikeForwardBytes`. For the steps t of one group
  *
- *   Out[pixel][t][n] = (WeightScale[n] · Scale) · S + Bias[n]
+ *   Out[pixel][t][n] = (weightScale[n] · Scale) · S + Bias[n]
  *   S = Σ over patterns p with bit t, over k in list p of Weight[k][n]
  *                                                      (weighted lists: factor · Weight[k][n])
  *
- * Out float32 [B·OutH·OutW][T][OutC] is written. Weight i8 [OutC / BlockWidth][KRows][BlockWidth],
- * −128 … 127, has a zero row KernelH·KernelW·InC. S is exact, and rounded to float32; 128 times the
- * spikes of a field is at most 2^31. WeightScale is float32 [OutC], Bias float32 [OutC] or 0. The
+ * Out float32 [B·outH·outW][T][outC] is written. Weight i8 [outC / blockWidth][kRows][blockWidth],
+ * −128 … 127, has a zero row kernelH·kernelW·InC. S is exact, and rounded to float32; 128 times the
+ * spikes of a field is at most 2^31. weightScale is float32 [outC], Bias float32 [outC] or 0. The
  * lists are those of `spikeLists`, and the words those of `spikeForward`.
  *
- * Unit = RowsPerUnit rows of output pixels. Scratch: 64·OutW·RowsPerUnit bytes, plus
- * ListBytes·OutW·RowsPerUnit, plus the scratch of SpikeLists, plus 18·4·BlockWidth·BlocksPerUnit
+ * Unit = rowsPerUnit rows of output pixels. Scratch: 64·outW·rowsPerUnit bytes, plus
+ * listBytes·outW·rowsPerUnit, plus the scratch of SpikeLists, plus 18·4·blockWidth·blocksPerUnit
  * rounded up to 64 (`spikeBytesScratch`):
  *
  *   scratch of SpikeLists | blocks | pointers u32 [pixel][16] | lists
  *
  * of which each block has
  *
- *   sums i32 [16][BlockWidth] (row 0 is scratch) | bias float32 [BlockWidth] | factor [BlockWidth]
+ *   sums i32 [16][blockWidth] (row 0 is scratch) | bias float32 [blockWidth] | factor [blockWidth]
  */
 export function spikeForwardBytes(rec: SpikeRecord, unit: i32, t: i32, scratch: usize): void {
   const outW = rec.outW
@@ -74,7 +74,7 @@ function startBlock(rec: SpikeRecord, block: usize, sums: usize, bytes: usize): 
 }
 
 /**
- * Out of the pixels first … last − 1, for up to BlocksPerUnit blocks from `block` on. pointers u32
+ * Out of the pixels first … last − 1, for up to blocksPerUnit blocks from `block` on. pointers u32
  * [pixel][16]: those of the first pixel onwards.
  */
 function sumBytePixels(

@@ -12,7 +12,7 @@ function factorOf(entry: usize): v128 {
 
 /**
  * sum[W] = Σ over the entries k of a list of rows[k][W]; weighted: over the entries (k, n) of n ·
- * rows[k][W], whose factors add up to at most 256. sum i32 [W]; rows i8 [KRows][W], −128 … 127;
+ * rows[k][W], whose factors add up to at most 256. sum i32 [W]; rows i8 [kRows][W], −128 … 127;
  * list … end: an even number of u16, at most 256; weighted any number of pairs.
  *
  * These are the hot loops. Each width has a function of its own with one loop.

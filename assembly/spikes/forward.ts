@@ -21,16 +21,16 @@ import { sumLists } from './row-sums'
  *   Out[pixel][t][n] = Scale · Σ over patterns p with bit t, over k in list p of Weight[k][n]
  *                      + Bias[n]     (weighted lists: factor · Weight[k][n])
  *
- * Out float32 [B·OutH·OutW][T][OutC] is written. Weight float32 [OutC /
- * BlockWidth][KRows][BlockWidth] has a zero row KernelH·KernelW·InC. Bias is float32 [OutC] or 0.
+ * Out float32 [B·outH·outW][T][outC] is written. Weight float32 [outC /
+ * blockWidth][kRows][blockWidth] has a zero row kernelH·kernelW·InC. Bias is float32 [outC] or 0.
  * The lists are those of Op.SpikeLists. No output may overlap another tensor. Moments, where
  * wanted, are written too: those of each slot's pixels at the steps of the group.
  *
- * Unit = group of BlocksPerUnit blocks · ⌈pixels / PixelsPerUnit⌉ + chunk of pixels. Consecutive
+ * Unit = group of blocksPerUnit blocks · ⌈pixels / pixelsPerUnit⌉ + chunk of pixels. Consecutive
  * units read the same blocks of Weight, which stay in the cache. Scratch:
- * 17·4·BlockWidth·BlocksPerUnit bytes (`spikeConvScratchBytes`), of which each block has
+ * 17·4·blockWidth·blocksPerUnit bytes (`spikeConvScratchBytes`), of which each block has
  *
- *   sums float32 [16][BlockWidth] (row 0 unused) | bias float32 [BlockWidth]
+ *   sums float32 [16][blockWidth] (row 0 unused) | bias float32 [blockWidth]
  */
 export function spikeConv(rec: SpikeRecord, unit: i32, t: i32, scratch: usize): void {
   const pixels = rec.images * rec.outH * rec.outW
@@ -44,11 +44,11 @@ export function spikeConv(rec: SpikeRecord, unit: i32, t: i32, scratch: usize): 
 
 /**
  * Op.SpikeForward: SpikeLists and SpikeConv in one, for layers whose weights stay in a near cache.
- * Unit = RowsPerUnit rows of output pixels. Only the worker itself sees their lists, which stay in
- * its cache, so no buffer holds the lists of all pixels. Lists and ListPointers are not read.
- * RowsPerUnit·OutW is a multiple of MomentPixels.
+ * Unit = rowsPerUnit rows of output pixels. Only the worker itself sees their lists, which stay in
+ * its cache, so no buffer holds the lists of all pixels. Lists and listPointers are not read.
+ * rowsPerUnit·outW is a multiple of MomentPixels.
  *
- * Scratch: 64·OutW·RowsPerUnit bytes, plus ListBytes·OutW·RowsPerUnit, plus the scratch of both,
+ * Scratch: 64·outW·rowsPerUnit bytes, plus listBytes·outW·rowsPerUnit, plus the scratch of both,
  * each rounded up to 64 (`spikeForwardScratchBytes`):
  *
  *   scratch of SpikeLists | scratch of SpikeConv | pointers u32 [pixel][16] | lists
@@ -69,7 +69,7 @@ export function spikeForward(rec: SpikeRecord, unit: i32, t: i32, scratch: usize
 }
 
 /**
- * Out of the pixels first … last − 1 and its moments, for up to BlocksPerUnit blocks from `block`
+ * Out of the pixels first … last − 1 and its moments, for up to blocksPerUnit blocks from `block`
  * on. pointers u32 [pixel][16]: those of the first pixel onwards.
  */
 function sumPixels(

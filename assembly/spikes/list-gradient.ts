@@ -3,7 +3,7 @@
  * and they add rows of δ without multiplying:
  *
  *   dW[n, c, ky, kx] = Scale · Σ_b Σ_{y, x} count[b, y, x, c]
- *                      · δ[b, (y + PadH − ky) / StrideH, (x + PadW − kx) / StrideW, n]
+ *                      · δ[b, (y + padH − ky) / strideH, (x + padW − kx) / strideW, n]
  *
  * over the pixels for which both divisions leave no remainder. `count` is the number of spikes of
  * a neuron over all steps, 0 … T, as bytes [B][H][W][C]. (Scale is therefore 1/T for a gradient
@@ -13,18 +13,18 @@
  *
  *   RateLists            counts → for each (group, phase, c) the list of the pixels where the
  *                        neuron fired, those with most spikes first
- *                        δ → grids [group][N/16][image of the group][GridH][GridW][16] with margins
+ *                        δ → grids [group][N/16][image of the group][gridH][gridW][16] with margins
  *                        of zeros
  *   ListWeightGradient   sums of the grids over the lists
  *
- * A phase is (y mod StrideH, x mod StrideW): all pixels of a phase meet the same taps. In its
- * list, pixel (y, x) has the index (image · GridH + Top + y / StrideH) · GridW + Left + x /
- * StrideW, to which each tap adds a constant. A pixel that fired k times is read once and counted
+ * A phase is (y mod strideH, x mod strideW): all pixels of a phase meet the same taps. In its
+ * list, pixel (y, x) has the index (image · gridH + Top + y / strideH) · gridW + Left + x /
+ * strideW, to which each tap adds a constant. A pixel that fired k times is read once and counted
  * k times: sum the pixels of T spikes and add the sum to the result, continue the sum with those
  * of T − 1 and add it again, and so on.
  *
  *   Lists         u16 [group][C][pixels of a full group]; the phases of a channel follow each other
- *   ListPointers  u32 [group][phase][C][T + 1]: where the pixels of T, T − 1, … 1 spikes start; the
+ *   listPointers  u32 [group][phase][C][T + 1]: where the pixels of T, T − 1, … 1 spikes start; the
  *                 last word is the end
  *   Grids         δ with its margins; a group of fewer images leaves the rest of its grid as it is
  *
@@ -127,10 +127,10 @@ function tapsOfPhase(first: i32, kernel: i32, stride: i32): i32 {
 }
 
 /**
- * Out = from Lists, ListPointers and Grids, with Accumulate +=. Out has the layout of the
- * weight, [N/BlockWidth][KRows][BlockWidth]; its rows behind the kernel become zero. The sum runs
- * over the groups in order. Unit = (16 output channels, InCPerUnit input channels), input channels
- * run faster. Worker scratch: 64·InCPerUnit·KernelH·KernelW + 128 bytes.
+ * Out = from Lists, listPointers and Grids, with Accumulate +=. Out has the layout of the
+ * weight, [N/blockWidth][kRows][blockWidth]; its rows behind the kernel become zero. The sum runs
+ * over the groups in order. Unit = (16 output channels, inCPerUnit input channels), input channels
+ * run faster. Worker scratch: 64·inCPerUnit·kernelH·kernelW + 128 bytes.
  */
 export function listWeightGradient(rec: ListRecord, unit: i32, step: i32, scratch: usize): void {
   const cs = rec.inC

@@ -2,7 +2,7 @@
  * Lists of the neurons that fire, for the event-driven convolution (forward.ts).
  *
  * The *pattern* of a neuron is its spikes in a group of 4 steps, one bit for each step. For each
- * output pixel and pattern p there is one list. It has those inputs k = (ky·KernelW + kx)·InC + c
+ * output pixel and pattern p there is one list. It has those inputs k = (ky·kernelW + kx)·inC + c
  * of the pixel's field that spike at the steps in p. Where a field has few weight rows, 15 lists
  * are too short to be worth their loops. `PairLists` then asks for 7: the spikes in steps 0–1
  * (lists 1, 2, 3), those in steps 2–3 (lists 4, 8, 12), and list 15 for all four steps. In both
@@ -44,7 +44,7 @@ function entryBytes(rec: SpikeRecord): usize {
   return rec.weightedLists != 0 ? 4 : 2
 }
 
-/** Bytes of one list of a virtual row. A row is starts u32 [InW + 1][16], then 15 lists. */
+/** Bytes of one list of a virtual row. A row is starts u32 [inW + 1][16], then 15 lists. */
 // @ts-ignore: decorator
 @inline
 function rowCapacity(rec: SpikeRecord): usize {
@@ -61,10 +61,10 @@ function rowBytes(rec: SpikeRecord): usize {
 }
 
 /**
- * Lists of one row of the virtual input (after pooling), k = x·InC + c mod 2^16, in the order of
+ * Lists of one row of the virtual input (after pooling), k = x·inC + c mod 2^16, in the order of
  * x.
  *
- * row, written: starts u32 [InW + 1][16], where [x][p] is the start of pattern p in pixel x (pixel
+ * row, written: starts u32 [inW + 1][16], where [x][p] is the start of pattern p in pixel x (pixel
  * x ends where x + 1 starts), then the 15 lists. ends u32 [16]: scratch, with 128 bytes behind it
  * that take unused entries, or counts u8 [4][16] and 32 bytes.
  */
@@ -158,12 +158,12 @@ function copyPointers(to: usize, from: usize): void {
 }
 
 /**
- * Lists of one output pixel. For each pattern they hold the entries of KernelW pixels in each row
+ * Lists of one output pixel. For each pattern they hold the entries of kernelW pixels in each row
  * of the field, one row after the other. Returns the end of the last list.
  *
  *   pointers, lists   u32 [16], and the lists: written; lists is a multiple of two entries
  *   rows              u32 [rowCount]: addresses of the rows of the field; a row begins with its
- *                     starts, [InW + 1][16]
+ *                     starts, [inW + 1][16]
  *   used              bit p is set for the lists to join; the others are empty
  *   fromX, toX        pixels of the row inside the field
  *   offset, rowStep   offset + i·rowStep turns k of an entry of row i into the field's k, mod 2^16
@@ -219,24 +219,24 @@ export function joinRows(
 }
 
 /**
- * `spikeLists`. For each output pixel of the unit's rows (row = image·OutH + oy) and each pattern
+ * `spikeLists`. For each output pixel of the unit's rows (row = image·outH + oy) and each pattern
  * p of a group of up to 4 steps
  *
- *   list p = { k = (ky·KernelW + kx)·InC + c : the input there has pattern p }
+ *   list p = { k = (ky·kernelW + kx)·inC + c : the input there has pattern p }
  *
  * with repeated entries (plain) or factors (weighted). A list is padded to an even number of
- * entries by the zero row k = KernelH·KernelW·InC. Lists are written, those of a unit's pixels one
- * after the other, with room for ListBytes a pixel; so is ListPointers u32 [output pixel][16].
- * Masks are u8 [plane][B][SourceH][SourceW][InC]. When InC is no multiple of 16, up to 12 bytes
- * behind a mask tensor are read; they have no effect. Unit = RowsPerUnit rows.
+ * entries by the zero row k = kernelH·kernelW·InC. Lists are written, those of a unit's pixels one
+ * after the other, with room for listBytes a pixel; so is listPointers u32 [output pixel][16].
+ * Masks are u8 [plane][B][sourceH][sourceW][inC]. When inC is no multiple of 16, up to 12 bytes
+ * behind a mask tensor are read; they have no effect. Unit = rowsPerUnit rows.
  *
- * Scratch: 192 + 64·⌈KernelH / 16⌉ + KernelH·(64·(InW + 1) + 15·L) bytes
- * (`spikeListsScratchBytes`), where L = 64·⌈(InW·InC·e + 32) / 64⌉ are the bytes of a list and e
- * those of the entries that one input can have in it: 2·SourceCount·PoolKernelH·PoolKernelW, or 4
+ * Scratch: 192 + 64·⌈kernelH / 16⌉ + kernelH·(64·(inW + 1) + 15·L) bytes
+ * (`spikeListsScratchBytes`), where L = 64·⌈(inW·inC·e + 32) / 64⌉ are the bytes of a list and e
+ * those of the entries that one input can have in it: 2·sourceCount·poolKernelH·poolKernelW, or 4
  * in weighted lists:
  *
- *   ends u32 [16] | counts u8 [4][16], factors [2][16] | rows of the field u32 [KernelH] |
- *   ring of KernelH virtual rows, row y in slot y mod KernelH
+ *   ends u32 [16] | counts u8 [4][16], factors [2][16] | rows of the field u32 [kernelH] |
+ *   ring of kernelH virtual rows, row y in slot y mod kernelH
  */
 export function spikeLists(rec: SpikeRecord, unit: i32, t: i32, scratch: usize): void {
   const outW = rec.outW

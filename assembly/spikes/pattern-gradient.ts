@@ -3,7 +3,7 @@
  * that fire by their pattern over a group of 4 steps (pattern-lists.ts):
  *
  *   dW[n, c, ky, kx] = Scale · Σ_b Σ_{y, x} Σ_t s_t[b, y, x, c]
- *                      · δ_t[b, (y + PadH − ky) / StrideH, (x + PadW − kx) / StrideW, n]
+ *                      · δ_t[b, (y + padH − ky) / strideH, (x + padW − kx) / strideW, n]
  *
  * over the pixels for which both divisions leave no remainder. s_t is a sum of spikes, over several
  * sources and a pooling window. Any kernel, stride and padding.
@@ -116,11 +116,11 @@ function sumLists(
 
 /**
  * Partial [Splits][…] = the sums of each split, or Out = with one split
- * (with Accumulate +=); from Lists, ListPointers and Delta [B][OutH][OutW][T][N]. Both have the
- * layout of the weight, [N/BlockWidth][KRows][BlockWidth]; rows behind the kernel become zero in
+ * (with Accumulate +=); from Lists, listPointers and Delta [B][outH][outW][T][N]. Both have the
+ * layout of the weight, [N/blockWidth][kRows][blockWidth]; rows behind the kernel become zero in
  * Partial, or in Out without Accumulate. Unit = (split of the groups, 16 output channels,
- * InCPerUnit input channels), the last run fastest. Worker scratch: 64·KernelH·KernelW·InCPerUnit
- * bytes and 64·R for each cell of the grid, (GridTop + ImagesPerGroup·GridH)·GridW + GridLeft.
+ * inCPerUnit input channels), the last run fastest. Worker scratch: 64·kernelH·kernelW·inCPerUnit
+ * bytes and 64·R for each cell of the grid, (gridTop + imagesPerGroup·gridH)·gridW + GridLeft.
  */
 export function patternWeightGradient(
   rec: PatternRecord,

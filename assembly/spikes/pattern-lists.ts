@@ -6,21 +6,21 @@
  * group has the 1–4 steps that are left. An input is a sum of neurons: one of each source and
  * position of the pooling window.
  *
- * A group of lists is ImagesPerGroup whole images, or a strip of RowsPerGroup rows of one image,
+ * A group of lists is imagesPerGroup whole images, or a strip of rowsPerGroup rows of one image,
  * at one group of steps. Its pixels are numbered as the cells of a grid of δ, in which a tap only
- * adds a constant: with y = StrideH·i + phase, pixel (y, x) of image b meets tap k at the output
+ * adds a constant: with y = strideH·i + phase, pixel (y, x) of image b meets tap k at the output
  *
- *   (y + PadH − ky) / StrideH = i + move,   move = (phase + PadH − ky) / StrideH
+ *   (y + padH − ky) / strideH = i + move,   move = (phase + padH − ky) / strideH
  *
- * Pixels of one phase meet the same taps: those with ky ≡ phase + PadH (mod StrideH). Phases are
+ * Pixels of one phase meet the same taps: those with ky ≡ phase + padH (mod strideH). Phases are
  * therefore numbered by their smallest tap, and those that no tap meets have no lists. A grid has
  * margins of zeros for the taps that reach beyond an image:
  *
- *   cell of (b, i, j) = (b·GridH + GridTop + i)·GridW + GridLeft + j
+ *   cell of (b, i, j) = (b·gridH + gridTop + i)·gridW + gridLeft + j
  *   row of a neuron   = cell·R + pattern − 1,   R = 2^min(4, T) − 1: one row for each pattern
  *
- *   Lists         u16 [group][phase][C][ListBytes / 2]: rows, in the order of images, rows, sources
- *   ListPointers  u32 [group][phase][C]: the end of each list
+ *   Lists         u16 [group][phase][C][listBytes / 2]: rows, in the order of images, rows, sources
+ *   listPointers  u32 [group][phase][C]: the end of each list
  *
  * Groups: of images, then strips, then steps, which run fastest. Sizes come from
  * src/plan/convolution/pattern-geometry.ts.
@@ -113,7 +113,7 @@ function ceilAbove0(a: i32, b: i32): i32 {
 }
 
 /**
- * Op.PatternLists: Lists and ListPointers = from the masks u8 [plane][B][SourceH][SourceW][InC] of
+ * Op.PatternLists: Lists and listPointers = from the masks u8 [plane][B][sourceH][sourceW][inC] of
  * all sources. Masks are read 16 at a time, so up to 12 bytes behind them are read. Unit = (group,
  * 16 input channels), channels run faster. Worker scratch: 64 bytes for each phase.
  */

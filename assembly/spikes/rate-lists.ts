@@ -116,10 +116,10 @@ function fillGrid(
 }
 
 /**
- * Lists, ListPointers, Grids = from Counts (u8) and Delta. Units: first (group, 16 input
+ * Lists, listPointers, Grids = from Counts (u8) and Delta. Units: first (group, 16 input
  * channels) for the lists, then (group, 16 output channels) for the grids; channels run faster.
  * Counts are read 16 at a time, so up to 12 bytes behind Counts are read. Worker scratch:
- * 96·T·StrideH·StrideW bytes.
+ * 96·T·strideH·strideW bytes.
  */
 export function rateLists(rec: ListRecord, unit: i32, step: i32, scratch: usize): void {
   const h = rec.inH

@@ -9,7 +9,7 @@ function factorOf(entry: usize): v128 {
 
 /**
  * sum[W] = Σ over the entries k of a list of rows[k][W]; weighted: over the entries (k, n) of n ·
- * rows[k][W]. rows float32 [KRows][W]; list … end: an even number of u16, or of pairs of them.
+ * rows[k][W]. rows float32 [kRows][W]; list … end: an even number of u16, or of pairs of them.
  *
  * These are the hot loops. Each width has a function of its own with one loop and no remainder;
  * otherwise V8 spills the sums. Below 16 channels even and odd entries have sums of their own, to

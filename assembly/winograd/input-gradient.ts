@@ -107,8 +107,8 @@ function transformKernels(
 /**
  * U = G W Gᵀ of the rotated kernels, which the input gradient reads.
  *
- * Weight → Scratch [⌈C/8⌉ blocks][36 planes][N][8], written. Unit = (8 input channels, BlockWidth
- * output channels), output channels run faster. Worker scratch: 576 + 288·BlockWidth bytes.
+ * Weight → Scratch [⌈C/8⌉ blocks][36 planes][N][8], written. Unit = (8 input channels, blockWidth
+ * output channels), output channels run faster. Worker scratch: 576 + 288·blockWidth bytes.
  */
 export function winogradKernelTransform(
   rec: WinogradRecord,
@@ -140,17 +140,17 @@ export function winogradKernelTransform(
  * → Out [B][H][W][T][C], written. Tile rows are (image, row, t), t runs fastest. Scratch holds one
  * of the two factors, and the unit computes the other:
  *
- *   KernelFirst = 1   Scratch has the kernels (of WinogradKernelTransform). Unit = RowsPerUnit tile
+ *   kernelFirst = 1   Scratch has the kernels (of WinogradKernelTransform). Unit = rowsPerUnit tile
  *                     rows, which it transforms, and all channels.
- *   KernelFirst = 0   Scratch has the tiles (of WinogradInputTransform). Unit = (RowsPerUnit tile
+ *   kernelFirst = 0   Scratch has the tiles (of WinogradInputTransform). Unit = (rowsPerUnit tile
  *                     rows, 8 input channels), whose kernels it transforms; channels run faster.
  *
  * Up to 3 tiles behind the last of a unit are read, and what comes of them is dropped. Worker
- * scratch, with P = RowsPerUnit·⌈W/4⌉ rounded up to a multiple of 4: 36·(32·P + 192) + 16·T·C +
+ * scratch, with P = rowsPerUnit·⌈W/4⌉ rounded up to a multiple of 4: 36·(32·P + 192) + 16·T·C +
  * 640, then
  *
- *   KernelFirst = 1   36·(512·⌈N/128⌉·P + 192) + 640 + 24·T·N bytes
- *   KernelFirst = 0   36·(32·N + 192) + 576 + 288·BlockWidth bytes
+ *   kernelFirst = 1   36·(512·⌈N/128⌉·P + 192) + 640 + 24·T·N bytes
+ *   kernelFirst = 0   36·(32·N + 192) + 576 + 288·blockWidth bytes
  */
 export function winogradInputGradient(
   rec: WinogradRecord,

@@ -37,7 +37,7 @@ const LINE_BYTES: usize = WinogradStride.LineBytes
 /**
  * The transformed kernels.
  *
- * Weight → Scratch [⌈C/8⌉ blocks][36 planes][N][8], written. Unit = (8 input channels, BlockWidth
+ * Weight → Scratch [⌈C/8⌉ blocks][36 planes][N][8], written. Unit = (8 input channels, blockWidth
  * output channels), output channels run faster. Worker scratch: LineBytes + 288·BlockWidth.
  */
 export function winogradStrideKernels(
@@ -72,9 +72,9 @@ function kernelOf(plane: i32): i32 {
 /**
  * dX[b, y, x, t, c] = Σ δ[b, (y + 1 − ky)/2, (x + 1 − kx)/2, t, n] · W[n, c, ky, kx]
  *
- * over n and the taps for which both divisions are exact. Delta [B][OutH][OutW][T][N], Scratch (of
- * WinogradStrideKernels) → Out [B][InH][InW][T][C], written. Unit = RowsPerUnit tile rows (image,
- * row, t), t runs fastest. With P = RowsPerUnit·⌈OutW/4⌉ rounded up to a multiple of 4, worker
+ * over n and the taps for which both divisions are exact. Delta [B][outH][outW][T][N], Scratch (of
+ * WinogradStrideKernels) → Out [B][inH][inW][T][C], written. Unit = rowsPerUnit tile rows (image,
+ * row, t), t runs fastest. With P = rowsPerUnit·⌈outW/4⌉ rounded up to a multiple of 4, worker
  * scratch: 81·(32·P + 192) + 32·T·C + 81·(512·⌈N/128⌉·P + 192) + 2·(LineBytes + 64) + 20·T·N
  * bytes.
  */

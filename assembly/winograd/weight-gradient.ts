@@ -118,18 +118,18 @@ function multiplyGroups(
 /**
  * dW[n, c, ky, kx] = Scale · Σ_{b, y, x, t} δ[b, y, x, t, n] · r[b, y + ky − 1, x + kx − 1, t, c]
  *
- * in the layout of the weight, [N/BlockWidth][KRows][BlockWidth]; rows from 9·C on become zero.
+ * in the layout of the weight, [N/blockWidth][kRows][blockWidth]; rows from 9·C on become zero.
  * The sum runs over the tiles in order.
  *
  *   Splits = 0   Scratch (of WinogradWeightTransform) → Out, written, with Accumulate +=. Unit =
- *                (InCPerUnit input channels, OutCPerUnit output channels), output channels faster.
- *   Splits > 0   for few channels: In, Delta → Partial [Splits][KRows·N], written; `reduceSplits`
- *                sums it. Unit = one of Splits runs of tile rows, all channels. RowsPerUnit tile
- *                rows are transformed at a time; InCPerUnit ≥ C and OutCPerUnit ≥ N.
+ *                (inCPerUnit input channels, outCPerUnit output channels), output channels faster.
+ *   Splits > 0   for few channels: In, Delta → Partial [Splits][kRows·N], written; `reduceSplits`
+ *                sums it. Unit = one of Splits runs of tile rows, all channels. rowsPerUnit tile
+ *                rows are transformed at a time; inCPerUnit ≥ C and outCPerUnit ≥ N.
  *
- * InCPerUnit is 4, 8 or a multiple of 16, OutCPerUnit a multiple of 8. Worker scratch:
- * 36·(4·InCPerUnit·OutCPerUnit + 192) + 576 bytes, and with Splits another 36·(64·G·(P + 1) + 192)
- * + 640 + 24·T·max(C, N), where G = ⌈C/16⌉ + ⌈N/16⌉ and P = RowsPerUnit·⌈W/4⌉.
+ * inCPerUnit is 4, 8 or a multiple of 16, outCPerUnit a multiple of 8. Worker scratch:
+ * 36·(4·inCPerUnit·outCPerUnit + 192) + 576 bytes, and with Splits another 36·(64·G·(P + 1) + 192)
+ * + 640 + 24·T·max(C, N), where G = ⌈C/16⌉ + ⌈N/16⌉ and P = rowsPerUnit·⌈W/4⌉.
  */
 export function winogradWeightGradient(
   rec: WinogradRecord,

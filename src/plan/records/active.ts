@@ -63,9 +63,9 @@ export const activeFloats = record('ActiveFloats', 141, copies, {
 
 /** The spikes of a call among those of all steps; unit = chunk of bytes. Spikes of all calls. */
 export const recordSpikes = record('RecordSpikes', 142, copies, {
-  /** Masks u8 of a call [plane][PlaneBytes]. */
+  /** Masks u8 of a call [plane][planeBytes]. */
   in: reads(4),
-  /** Masks u8 of all steps [plane][PlaneBytes]. */
+  /** Masks u8 of all steps [plane][planeBytes]. */
   out: carries(5),
   /** Bytes of a plane. */
   planeBytes: size(6),

@@ -13,7 +13,7 @@ export const spikeSum = entry(8, {
 export const choose = record('Choose', 55, copies, {
   /** u32 [2]: 1, 0 when the sources have at most Limit spikes, else 0, 1. */
   out: writes(4),
-  /** Table of SourceCount entries: see `spikeSum`. */
+  /** Table of sourceCount entries: see `spikeSum`. */
   sources: entries(5, spikeSum),
   sourceCount: number(6),
   /** Spikes of one call. */

@@ -15,7 +15,7 @@ export const convShape = {
   outC: number(11),
   /** Output channels of a block of Weight: 4, 8, 16 or 32. */
   blockWidth: number(12),
-  /** Rows of a block of Weight: KernelH·KernelW·InC + 1, rounded up to a multiple of 4. */
+  /** Rows of a block of Weight: kernelH·kernelW·inC + 1, rounded up to a multiple of 4. */
   kRows: number(13),
   kernelH: number(14),
   kernelW: number(15),

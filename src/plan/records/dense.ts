@@ -35,13 +35,13 @@ const input = {
 const forward = {
   ...input,
   /**
-   * [N / BlockWidth][KRows][BlockWidth] float32, row k = (ky·KernelW + kx)·InC + c; rows from
-   * KernelH·KernelW·InC on are zero.
+   * [N / blockWidth][kRows][blockWidth] float32, row k = (ky·kernelW + kx)·inC + c; rows from
+   * kernelH·kernelW·inC on are zero.
    */
   weight: reads(26),
   /** float32 [N], or 0. */
   bias: readsIf(27),
-  /** Address of zeros, at least KernelW·InC and OutC floats. */
+  /** Address of zeros, at least kernelW·inC and outC floats. */
   zeros: reads(28),
   out: writes(20),
   /** Rows (pixel, t) or output-pixel rows of one unit: see the operation. */
@@ -53,14 +53,14 @@ const narrow = {
   pixelsPerChunk: number(37),
 }
 
-/** Dense forward: Out = In ∗ Weight + Bias; unit = RowsPerUnit rows (pixel, t) of Out. */
+/** Dense forward: Out = In ∗ Weight + Bias; unit = rowsPerUnit rows (pixel, t) of Out. */
 export const convDense = record('ConvDense', 1, perProduct(0.03), {
   ...sizes('steps', ...inputSize, ...outputSize, ...weightSize, ...window),
   ...forward,
 })
 
 /**
- * ConvDense for few input channels; unit = RowsPerUnit rows of one image of Out. Unlike the others
+ * ConvDense for few input channels; unit = rowsPerUnit rows of one image of Out. Unlike the others
  * it takes a unit's image from its number: there is no word for how many.
  */
 export const convNarrow = record('ConvNarrow', 15, perProduct(0.01), {
@@ -70,7 +70,7 @@ export const convNarrow = record('ConvNarrow', 15, perProduct(0.01), {
 })
 
 /**
- * Weight transposed for the input gradient: [InC/8][tap][OutC][8]; unit = one block of 8 input
+ * Weight transposed for the input gradient: [inC/8][tap][outC][8]; unit = one block of 8 input
  * channels.
  */
 export const transposeWeight = record('TransposeWeight', 4, copies, {
@@ -80,10 +80,10 @@ export const transposeWeight = record('TransposeWeight', 4, copies, {
   transposed: writes(31),
 })
 
-/** Out = gradient of the input, from Delta; unit = RowsPerUnit rows within one stride class. */
+/** Out = gradient of the input, from Delta; unit = rowsPerUnit rows within one stride class. */
 export const convInputGradient = record('ConvInputGradient', 5, perProduct(0.03), {
   ...sizes('steps', ...inputSize, ...outputSize, ...window),
-  /** Gradient of the output, [B][OutH][OutW][T][N]. */
+  /** Gradient of the output, [B][outH][outW][T][N]. */
   delta: reads(30),
   transposed: reads(31),
   zeros: reads(28),
@@ -103,7 +103,7 @@ const weightGradient = {
   partial: writesIf(33),
   /**
    * Weight gradient: parts into which the rows are split, and their partial results
-   * [split][KRows·OutC].
+   * [split][kRows·outC].
    */
   splits: number(32),
   /** Factor of the result. */
@@ -119,7 +119,7 @@ export const convWeightGradient = record('ConvWeightGradient', 6, perProduct(0.0
 
 /**
  * ConvWeightGradient for few input channels; unit = split of the images, whose blocks are of
- * RowsPerUnit rows of Delta.
+ * rowsPerUnit rows of Delta.
  */
 export const narrowWeightGradient = record('NarrowWeightGradient', 16, perProduct(0.03), {
   ...weightGradient,

@@ -15,10 +15,10 @@ import {
 } from './schema.js'
 
 const shape = {
-  /** float32 [AffinePixels][C], or 0; with PerPixel float32 [AffinePixels]. */
+  /** float32 [affinePixels][C], or 0; with perPixel float32 [affinePixels]. */
   weight: readsIf(6),
   /**
-   * 1: a weight for each channel; else Pixels: one for each neuron. With PerPixel at least Pixels,
+   * 1: a weight for each channel; else Pixels: one for each neuron. With perPixel at least Pixels,
    * a multiple of 4.
    */
   affinePixels: numberIf(8),

@@ -29,7 +29,7 @@ const groups = {
 const rows = {
   ...sizes('steps', ...inputSize, ...outputSize, ...window),
   ...groups,
-  /** Non-zero: each channel is a group of its own, and InC is OutC. */
+  /** Non-zero: each channel is a group of its own, and inC is OutC. */
   depthwise: flag(33),
 }
 
@@ -48,27 +48,27 @@ const input = {
 const forward = {
   ...rows,
   /**
-   * Float32. Depthwise [tap][C], tap = ky·KernelW + kx; otherwise [Groups][tap][GroupIn][R] with R
-   * = GroupOut rounded up to a multiple of 4, and zeros behind GroupOut.
+   * Float32. Depthwise [tap][C], tap = ky·kernelW + kx; otherwise [Groups][tap][groupIn][R] with R
+   * = groupOut rounded up to a multiple of 4, and zeros behind GroupOut.
    */
   weight: reads(26),
-  /** float32 [OutC], or 0. */
+  /** float32 [outC], or 0. */
   bias: readsIf(27),
   out: writes(20),
   /** Rows of pixels of one unit. */
   rowsPerUnit: number(34),
 }
 
-/** Forward on floats; unit = RowsPerUnit rows of one image of Out. */
+/** Forward on floats; unit = rowsPerUnit rows of one image of Out. */
 export const groupedForward = record('GroupedForward', 59, perProduct(0.03), {
   ...forward,
   ...input,
 })
 
-/** Forward on spikes; unit = RowsPerUnit rows of one image of Out. */
+/** Forward on spikes; unit = rowsPerUnit rows of one image of Out. */
 export const groupedSpikes = record('GroupedSpikes', 60, perProduct(0.01), {
   ...forward,
-  /** Spikes: masks [plane][B][InH][InW][InC], and bytes between planes. */
+  /** Spikes: masks [plane][B][inH][inW][inC], and bytes between planes. */
   masks: reads(39),
   planeBytes: size(40),
 })
@@ -78,17 +78,17 @@ export const groupedTranspose = record('GroupedTranspose', 61, copies, {
   ...sizes('kernelH', 'kernelW'),
   ...groups,
   weight: reads(26),
-  /** The weight as the input gradient reads it, [Groups][tap][GroupOut][R'], R' from GroupIn. */
+  /** The weight as the input gradient reads it, [Groups][tap][groupOut][R'], R' from GroupIn. */
   transposed: writes(29),
 })
 
 /**
- * Out = gradient of the input; unit = RowsPerUnit rows of one image of Out. Depthwise it reads
+ * Out = gradient of the input; unit = rowsPerUnit rows of one image of Out. Depthwise it reads
  * `weight`, else `transposed`.
  */
 export const groupedInputGradient = record('GroupedInputGradient', 62, perProduct(0.03), {
   ...rows,
-  /** Gradient of the output, [B][OutH][OutW][T][OutC]. */
+  /** Gradient of the output, [B][outH][outW][T][outC]. */
   delta: reads(28),
   weight: readsIf(26),
   transposed: readsIf(29),

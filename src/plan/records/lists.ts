@@ -24,11 +24,11 @@ const shared = {
  */
 export const rateLists = record('RateLists', 14, perByte(0.06), {
   ...shared,
-  /** Spikes of each neuron over all steps, one byte [B][InH][InW][InC]. */
+  /** Spikes of each neuron over all steps, one byte [B][inH][inW][inC]. */
   counts: reads(21),
   /** Pixels that a byte counts before it is added to a total. */
   mostCounted: number(30),
-  /** Gradient of the output, [B][OutH][OutW][N]. */
+  /** Gradient of the output, [B][outH][outW][N]. */
   delta: reads(22),
   /** δ of 16 channels with margins of zeros, lists and their pointers: see list-gradient.ts. */
   grids: writes(23),

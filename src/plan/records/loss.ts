@@ -19,7 +19,7 @@ import {
 export const output = record('Output', 52, copies, {
   /** Output of the last layer [images][T][C] float32. */
   logits: reads(4),
-  /** Sum over the steps so far of logits / TotalSteps, float32 [B][C]. */
+  /** Sum over the steps so far of logits / totalSteps, float32 [B][C]. */
   out: carries(9),
   /** i32 [B]: the class of the greatest output. */
   predictions: writes(12),
@@ -96,7 +96,7 @@ export const tet = record('Tet', 91, copies, {
   allSteps: flag(23),
 })
 
-/** Penalty on firing rates, and its gradient; unit = PixelsPerUnit pixels. */
+/** Penalty on firing rates, and its gradient; unit = pixelsPerUnit pixels. */
 export const ratePenalty = record('RatePenalty', 92, copies, {
   /** Spikes of each neuron, u8 [Pixels][C]. */
   counts: reads(4),

@@ -124,7 +124,7 @@ const gradients = {
 
 /** The weight through which a layer's own spikes come back. */
 const weight = {
-  /** float32 [N][N], or with OneToOne [N], from neuron to neuron as stored; the bias [N], or 0. */
+  /** float32 [N][N], or with oneToOne [N], from neuron to neuron as stored; the bias [N], or 0. */
   weight: reads(18),
   bias: readsIf(19),
   oneToOne: flag(20),
@@ -132,7 +132,7 @@ const weight = {
 
 /**
  * Forward over all T steps, by functions that are made for a plan: neuron/neurons.ts. Unit =
- * PixelsPerUnit pixels.
+ * pixelsPerUnit pixels.
  */
 export const neuron = record('Neuron', 30, perByte(0.05), {
   ...shared,
@@ -141,7 +141,7 @@ export const neuron = record('Neuron', 30, perByte(0.05), {
   ...results,
 })
 
-/** Through time; unit = PixelsPerUnit pixels. */
+/** Through time; unit = pixelsPerUnit pixels. */
 export const neuronBackwardTime = record('NeuronBackwardTime', 32, perByte(0.05), {
   ...shared,
   ...currents,
@@ -179,7 +179,7 @@ export const recurrentBackward = record('RecurrentBackward', 101, perByte(0.3), 
 
 /** A recurrent weight's; unit = four neurons, one of the bias. */
 export const recurrentGradient = record('RecurrentGradient', 102, perByte(0.5), {
-  /** [N][N], from neuron to neuron as stored, with OneToOne [N]; [N], or 0. */
+  /** [N][N], from neuron to neuron as stored, with oneToOne [N]; [N], or 0. */
   out: writesOrAdds(4, 'accumulate'),
   biasOut: writesOrAddsIf(5, 'accumulate'),
   /** float32 [images][Pixels][T][C]: what the weight multiplied with, and of the input. */
@@ -196,9 +196,9 @@ export const recurrentGradient = record('RecurrentGradient', 102, perByte(0.5), 
   oneToOne: flagIf(13),
 })
 
-/** Gradient of what neurons learn; unit = PixelsPerUnit pixels. */
+/** Gradient of what neurons learn; unit = pixelsPerUnit pixels. */
 export const learnGradient = record('LearnGradient', 103, copies, {
-  /** float32 [ImagePixels][C] where there is no Partial. */
+  /** float32 [imagePixels][C] where there is no Partial. */
   out: writesIf(4),
   /** float64 [units][C], or 0. */
   partial: writesIf(13),

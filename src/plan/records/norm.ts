@@ -52,7 +52,7 @@ const affine = {
 }
 /** x̂, or what it is computed from. */
 const normalised = {
-  /** Backward: x̂ [rows][C] (0: x̂ is (In − Mean)·InvStd). */
+  /** Backward: x̂ [rows][C] (0: x̂ is (In − Mean)·invStd). */
   xhat: readsIf(22),
   /** Float tensor [rows][C]; row r belongs to group r % Groups. */
   in: readsIf(4),
@@ -92,7 +92,7 @@ export const normFinish = record('NormFinish', 21, copies, {
   mean: writes(14),
   invStd: writes(15),
   /**
-   * Loop over t outside (step mode s): float32 [C], running mean over t of InvStd for the backward
+   * Loop over t outside (step mode s): float32 [C], running mean over t of invStd for the backward
    * pass, 0 otherwise.
    */
   meanInvStd: carriesIf(27),

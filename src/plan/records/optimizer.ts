@@ -78,7 +78,7 @@ export const blend = record('Blend', 84, perParameter(0.3), {
   keep: readsIf(9),
 })
 
-/** Floats floats of Out become 0; unit = PerUnit floats. */
+/** Floats floats of Out become 0; unit = perUnit floats. */
 export const clear = record('Clear', 53, copies, {
   out: writes(4),
   /** A multiple of 4. */

@@ -20,7 +20,7 @@ import { source } from './spikes.js'
 const shared = {
   ...sizes('images', 'steps', 'inH', 'inC', ...window),
   listBytes: size(34),
-  /** Images of a group of lists; with one of them RowsPerGroup rows of a phase. */
+  /** Images of a group of lists; with one of them rowsPerGroup rows of a phase. */
   imagesPerGroup: number(36),
   rowsPerGroup: number(37),
   /** The grid: zeros above and on the left of an image, and the cells from one to the next. */
@@ -56,7 +56,7 @@ export const patternLists = record('PatternLists', 67, perByte(0.06), {
 
 /**
  * Weight gradient through time from those lists; unit = (split of the groups, 16 output channels,
- * InCPerUnit input channels). Reads the lists up to where their pointers lead. With one split it
+ * inCPerUnit input channels). Reads the lists up to where their pointers lead. With one split it
  * writes `out` (or adds to it), with more `partial`, which is then summed.
  */
 export const patternWeightGradient = record('PatternWeightGradient', 68, perProduct(0.006), {
@@ -64,7 +64,7 @@ export const patternWeightGradient = record('PatternWeightGradient', 68, perProd
   ...sizes('outH', 'outW', 'outC', ...weightSize),
   lists: reads(33),
   listPointers: reads(35),
-  /** Gradient of the output, [B][OutH][OutW][T][N]. */
+  /** Gradient of the output, [B][outH][outW][T][N]. */
   delta: reads(21),
   /** Output rows and columns that have cells. */
   gridOutH: number(42),

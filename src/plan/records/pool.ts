@@ -56,7 +56,7 @@ export const maxPool = record('MaxPool', 41, perByte(0.5), {
   choicePerStep: flag(25),
   /** Non-zero: t is the step of an outer loop, counts add up over it. */
   loop: flag(26),
-  /** Non-zero: OutCounts are the highest InCounts of windows, and not those of Out's spikes. */
+  /** Non-zero: counts are the highest InCounts of windows, and not those of Out's spikes. */
   countsOfRates: flagIf(27),
 })
 

@@ -24,7 +24,7 @@ export const scaled = record('Scaled', 120, copies, {
   /** float32 [P][T][C]; Out may be In. */
   in: reads(4),
   out: writes(5),
-  /** float32 [FactorPixels][C]. */
+  /** float32 [factorPixels][C]. */
   factor: data(6),
   /** Pixels that have factors of their own: 1, or those of an image. */
   factorPixels: number(7),
@@ -35,7 +35,7 @@ export const scaled = record('Scaled', 120, copies, {
 })
 
 const delayed = {
-  /** float32 [P][InRows][C], or masks. Out is never In. */
+  /** float32 [P][inRows][C], or masks. Out is never In. */
   in: reads(4),
   out: writes(5),
   /** Steps, where all channels have the same. */
@@ -126,7 +126,7 @@ export const joinSpikes = record('JoinSpikes', 128, copies, {
 
 /** Out = some channels of In; unit = image. */
 export const split = record('Split', 129, copies, {
-  /** float32 [B][InPixels][T][InC]. */
+  /** float32 [B][inPixels][T][inChannels]. */
   in: reads(4),
   /** float32 [B][Pixels][T][C]. */
   out: writes(5),

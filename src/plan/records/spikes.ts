@@ -20,7 +20,7 @@ import {
 
 /** A tensor of spikes that a convolution reads. */
 export const source = entry(8, {
-  /** Masks u8 [plane][B][SourceH][SourceW][InC]. */
+  /** Masks u8 [plane][B][sourceH][sourceW][inC]. */
   masks: reads(0),
 })
 
@@ -29,13 +29,13 @@ const listing = {
   ...sizes('images', 'steps', ...inputSize, 'outH', 'outW', ...window),
   /** Group of 4 steps: 4·Group … of the T. */
   group: number(35),
-  /** Table of SourceCount entries: see `source`. */
+  /** Table of sourceCount entries: see `source`. */
   sources: entries(24, source),
   sourceCount: number(25),
-  /** Size of the sources before pooling; InH and InW are the size after it. */
+  /** Size of the sources before pooling; inH and inW are the size after it. */
   sourceH: number(27),
   sourceW: number(28),
-  /** Bytes from one plane of masks to the next (B·SourceH·SourceW·InC). */
+  /** Bytes from one plane of masks to the next (B·sourceH·sourceW·inC). */
   planeBytes: size(26),
   poolKernelH: number(29),
   poolKernelW: number(30),
@@ -70,21 +70,21 @@ const sums = {
 const summing = {
   ...sums,
   /**
-   * Moments of Out for a BatchNorm, float32 [slots][`Moments.Rows`][OutC], or 0. A slot is
-   * MomentPixels pixels and a group of steps: slot = Group·⌈pixels / MomentPixels⌉ + pixel /
-   * MomentPixels. PixelsPerUnit is a multiple of MomentPixels.
+   * Moments of Out for a BatchNorm, float32 [slots][`Moments.Rows`][outC], or 0. A slot is
+   * momentPixels pixels and a group of steps: slot = Group·⌈pixels / momentPixels⌉ + pixel /
+   * MomentPixels. pixelsPerUnit is a multiple of MomentPixels.
    */
   moments: writesIf(44),
   momentPixels: numberIf(45),
 }
 
 /**
- * Lists of active neurons by spike pattern, for one group of 4 steps; unit = RowsPerUnit rows of
+ * Lists of active neurons by spike pattern, for one group of 4 steps; unit = rowsPerUnit rows of
  * output pixels.
  */
 export const spikeLists = record('SpikeLists', 2, perByte(0.05), {
   ...listing,
-  /** Lists of entries; ListBytes: the most that one output pixel can have. */
+  /** Lists of entries; listBytes: the most that one output pixel can have. */
   lists: writes(36),
   /**
    * u32 [output pixel][16]: address where the list of pattern p = 1…15 starts at index p − 1; its
@@ -94,7 +94,7 @@ export const spikeLists = record('SpikeLists', 2, perByte(0.05), {
 })
 
 /**
- * Forward on those lists; unit = (BlocksPerUnit blocks of output channels, chunk of pixels). Reads
+ * Forward on those lists; unit = (blocksPerUnit blocks of output channels, chunk of pixels). Reads
  * the lists where their pointers lead: the word itself only keeps them alive.
  */
 export const spikeConv = record('SpikeConv', 3, perProduct(0.006), {
@@ -105,7 +105,7 @@ export const spikeConv = record('SpikeConv', 3, perProduct(0.006), {
   pixelsPerUnit: number(42),
 })
 
-/** Both for a few rows of output pixels, without lists in memory; unit = RowsPerUnit rows. */
+/** Both for a few rows of output pixels, without lists in memory; unit = rowsPerUnit rows. */
 export const spikeForward = record('SpikeForward', 18, perProduct(0.006), {
   ...listing,
   ...summing,
@@ -115,7 +115,7 @@ export const spikeForward = record('SpikeForward', 18, perProduct(0.006), {
 export const spikeForwardBytes = record('SpikeForwardBytes', 66, perProduct(0.006), {
   ...listing,
   ...sums,
-  /** SpikeForwardBytes: float32 [OutC], what a weight of 1 stands for in each output channel. */
+  /** SpikeForwardBytes: float32 [outC], what a weight of 1 stands for in each output channel. */
   weightScale: reads(46),
   /** SpikeForwardBytes: bytes of weights whose sum 16 bits hold. */
   mostCounted: number(47),

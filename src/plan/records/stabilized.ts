@@ -2,7 +2,7 @@
 
 import { carries, copies, f32, number, reads, record, size, updates, writes } from './schema.js'
 
-/** Sums of potentials before they fire; unit = PixelsPerUnit pixels. */
+/** Sums of potentials before they fire; unit = pixelsPerUnit pixels. */
 export const stabilizedSums = record('StabilizedSums', 151, copies, {
   /** float32 [P][C]: potentials before they fire. */
   charged: reads(4),

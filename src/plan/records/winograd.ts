@@ -22,7 +22,7 @@ import {
 /** Tiles of Delta for the input gradient; unit = one tile row. */
 export const winogradInputTransform = record('WinogradInputTransform', 9, copies, {
   ...sizes('images', 'steps', 'inH', 'inW', 'outC'),
-  /** Gradient of the output, [B][InH][InW][N]. */
+  /** Gradient of the output, [B][inH][inW][N]. */
   delta: reads(22),
   /** Shared scratch: transformed tiles or kernels. */
   scratch: writes(24),
@@ -77,7 +77,7 @@ export const winogradStrideGradient = record('WinogradStrideGradient', 75, perPr
 /** Tiles of In and Delta for the weight gradient; unit = one tile row of either. */
 export const winogradWeightTransform = record('WinogradWeightTransform', 11, copies, {
   ...sizes('images', 'steps', 'inH', 'inW', 'inC', 'outC'),
-  /** Float32 [B][InH][InW][InC]. */
+  /** Float32 [B][inH][inW][inC]. */
   in: reads(21),
   delta: reads(22),
   scratch: writes(24),
