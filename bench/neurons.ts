@@ -10,7 +10,7 @@ import { thisBuild } from '../src/bench/build.js'
 import { findBuild, loadBuild } from '../src/bench/compare/builds.js'
 import { machineLabel } from '../src/bench/machine.js'
 import { fillNormal } from '../src/bench/spikes.js'
-import type { NeuronOptions } from '../src/nn/layers/index.js'
+import type { NeuronOptions } from '../src/layers/index.js'
 import { blockOf, compareBlocks } from './alternate.js'
 
 // Kernels are optimised before their first call, however busy the machine is.

@@ -3,6 +3,7 @@
  */
 
 import { checkArguments, describe, expect } from './errors.js'
+import { useJoins, useSums } from './layers/joins.js'
 import type { Model } from './model.js'
 import { type CompileOptions, compile } from './network.js'
 import {
@@ -89,6 +90,7 @@ export function block<const C extends Record<string, Module>>(
   ...more: []
 ): Block {
   checkArguments('block', more)
+  useJoins()
   expect(
     typeof children === 'object' && children !== null,
     () => `block needs an object of children and a forward function, got ${describe(children)}`,
@@ -112,5 +114,6 @@ export function residual(
   ...more: []
 ): Block {
   checkArguments('residual', more)
+  useSums()
   return make('residual', { main, shortcut }, (m, x, { add }) => add(m.main(x), m.shortcut(x)))
 }

@@ -28,6 +28,7 @@ export { SpikewasmError } from './errors.js'
 export type { NetworkJson, NodeJson } from './graph/json.js'
 export type { CheckpointContent } from './io/checkpoint.js'
 export type { ModelData, ModelJson } from './io/model-json.js'
+export * from './layers/index.js'
 export { type LoadOptions, loadModel, networkFromJSON } from './load.js'
 export {
   type CrossEntropy,
@@ -64,7 +65,6 @@ export {
   networkFromNir,
   type SaveNirOptions,
 } from './nir/index.js'
-export * from './nn/layers/index.js'
 export type { Apply, Composite, Exits, Module, Ops } from './nn/module.js'
 export type { InputShape, Shape, Value } from './nn/value.js'
 export * as ops from './ops/index.js'

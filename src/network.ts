@@ -5,7 +5,7 @@ import { checkBoolean, checkInteger, checkOptions, describe, expect, isOptions }
 import { type Graph, trace } from './graph/trace.js'
 import { checkLoss, checkPenalties, crossEntropy, lossOfExits } from './loss/index.js'
 import { Model } from './model.js'
-import { fires, kindOf } from './nn/layers/kinds.js'
+import { fires, kindOf } from './nn/kind.js'
 import { checkModule, type Module } from './nn/module.js'
 import { checkInputShape } from './nn/value.js'
 import { checkOptimizer, sgd } from './optimizer/index.js'

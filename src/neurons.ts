@@ -6,24 +6,10 @@
 
 import { surrogateTexts } from './equations/surrogates.js'
 import { checkArguments, describe, expect } from './errors.js'
-import {
-  adex,
-  alif,
-  type Cell,
-  cubaLif,
-  type Equations,
-  exponentialIntegrateAndFire,
-  integrateAndFire,
-  integrator,
-  izhikevich,
-  leakyIntegrator,
-  lif,
-  plif,
-  quadraticIntegrateAndFire,
-  resonateAndFire,
-  type Values,
-} from './nn/layers/index.js'
-import { presetOf } from './nn/layers/presets.js'
+import { presets } from './layers/cells.js'
+import type { Cell, Equations, Values } from './layers/index.js'
+import * as membranes from './layers/membranes.js'
+import { presetOf } from './nn/presets.js'
 
 /** Neurons as what `neuron(text, parameters, options)` makes them of. */
 export interface NeuronEntry {
@@ -71,25 +57,10 @@ export function of(layer: Cell | Equations, ...more: []): NeuronEntry {
   return { text, parameters, learn: [...learn.keys()], init, surrogate, alpha, ...shared }
 }
 
-const presets = {
-  lif,
-  integrateAndFire,
-  plif,
-  cubaLif,
-  alif,
-  leakyIntegrator,
-  integrator,
-  izhikevich,
-  adex,
-  quadraticIntegrateAndFire,
-  exponentialIntegrateAndFire,
-  resonateAndFire,
-} as const
-
 /** All presets at their defaults, by the names of their functions. */
 export function list(...more: []): Readonly<Record<string, NeuronEntry>> {
   checkArguments('neurons.list', more)
-  const makers: Readonly<Record<string, () => Cell | Equations>> = presets
+  const makers: Readonly<Record<string, () => Cell | Equations>> = { ...presets, ...membranes }
   const entries = Object.entries(makers).map(([name, make]) => [name, of(make())])
   return Object.fromEntries(entries)
 }

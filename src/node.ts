@@ -3,9 +3,12 @@
  * Node import it first.
  */
 
+import { useAllLayers } from './layers/all.js'
 import { nodePlatform } from './runtime/node/platform.js'
 import { registerPlatform } from './runtime/platform.js'
 import { registerExtras } from './train/extras.js'
+
+useAllLayers()
 
 registerPlatform({
   ...nodePlatform,

@@ -3,6 +3,6 @@
  * options may ask for. Elsewhere they are always there.
  */
 
-import { useAllLayers } from './page/all-layers.js'
+import { useAll } from './page/load.js'
 
-useAllLayers()
+useAll()

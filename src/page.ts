@@ -13,6 +13,7 @@ export { netHeader } from './edge/header.js'
 export { netInfo, openNet } from './edge/net.js'
 export { readState } from './edge/state.js'
 export { SpikewasmError } from './errors.js'
+export * from './layers/index.js'
 export {
   crossEntropy,
   mse,
@@ -23,7 +24,6 @@ export {
 export * from './models/index.js'
 export { compile } from './network.js'
 export * as neurons from './neurons.js'
-export * from './nn/layers/index.js'
 export * as ops from './ops/index.js'
 export {
   adam,

@@ -107,7 +107,7 @@ const excerpt = (text) => {
 const show = ({ path, line, operator, from, to }) =>
   `${path}:${line} ${operator}, ${from} -> ${to || 'nothing'}`
 
-/** src/plan/layers/relu.ts belongs to src/plan. */
+/** src/plan/records/relu.ts belongs to src/plan. */
 const folderOf = (path) =>
   path
     .split('/')

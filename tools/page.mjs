@@ -1,6 +1,7 @@
 // Builds what pages load, into build/src/web, file by file from the sources. Numbers of the engine's
-// enums stand where their names stood, so that no page loads the names. Some files stand in for
-// others: with them the parts of a kind of layer come with the function that makes such a layer.
+// enums stand where their names stood, so that no page loads the names. Calls at the top of files
+// are marked as pure: so a kind of layer comes with the function that makes such a layer. Some files
+// stand in for others.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -13,16 +14,12 @@ const OPCODES = 'assembly/opcodes.ts'
 
 /** What a page has in place of a file; both export the same names. */
 const INSTEAD = {
-  'src/nn/layers/kinds.ts': 'src/page/kinds.ts',
-  'src/nn/layers/index.ts': 'src/page/layers.ts',
-  'src/plan/layers/index.ts': 'src/page/plans.ts',
   'src/plan/check.ts': 'src/page/check.ts',
   'src/plan/checkpoints.ts': 'src/page/checkpoints.ts',
   'src/plan/int8.ts': 'src/page/int8.ts',
   'src/runtime/vendor/loader/index.ts': 'src/page/loader.ts',
   'src/containers.ts': 'src/page/containers.ts',
   'src/data/plain.ts': 'src/page/plain.ts',
-  'src/graph/joins.ts': 'src/page/joins.ts',
   'src/graph/layer.ts': 'src/page/layer.ts',
   'src/runtime/addresses.ts': 'src/page/addresses.ts',
   'src/runtime/collect.ts': 'src/page/collect.ts',

@@ -4,7 +4,7 @@
  */
 import type { Graph, GraphNode } from '../../src/graph/trace.js'
 import type { Model } from '../../src/model.js'
-import type { Pair } from '../../src/nn/layers/kind.js'
+import type { Pair } from '../../src/nn/kind.js'
 import type { StateDict } from '../../src/runtime/state.js'
 
 /** Numbers in the chain's array, from `at` on. */

@@ -7,7 +7,7 @@
  */
 
 import type { Graph, GraphNode } from '../graph/trace.js'
-import { fires } from '../nn/layers/kinds.js'
+import { fires } from '../nn/kind.js'
 import type { MethodTraits } from '../plan/methods.js'
 
 export interface Operations {

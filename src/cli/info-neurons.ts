@@ -2,9 +2,9 @@
 
 import { listNames, plainText } from '../errors.js'
 import type { Graph } from '../graph/trace.js'
+import type { Layer } from '../layers/index.js'
+import { stabilizedModel } from '../layers/stabilized-lif.js'
 import { type NeuronEntry, of } from '../neurons.js'
-import type { Layer } from '../nn/layers/index.js'
-import { stabilizedModel } from '../nn/layers/stabilized-lif.js'
 
 /** Neurons that are alike, as the JSON has them. */
 export interface NeuronFacts extends NeuronEntry {

@@ -7,7 +7,7 @@
  */
 
 import type { Graph, GraphNode } from '../graph/trace.js'
-import { fires, kindOf } from '../nn/layers/kinds.js'
+import { fires, kindOf } from '../nn/kind.js'
 import { sizeOf } from '../nn/value.js'
 import { own } from '../own.js'
 

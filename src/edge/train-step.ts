@@ -1,7 +1,7 @@
 /** The functions of a file that learns. */
 
 import { Control } from '../../assembly/opcodes.js'
-import { draws } from '../nn/layers/equations.js'
+import { draws } from '../layers/equations.js'
 import type { Plan, Program } from '../plan/plan.js'
 import { dropout, dropoutFloats } from '../plan/records/dropout.js'
 import { type Constant, type Expression, type Func, i32, operation } from '../wasm/ir.js'

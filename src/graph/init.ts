@@ -3,7 +3,7 @@
  * its index alone.
  */
 
-import type { Initial } from '../nn/layers/kind.js'
+import type { Initial } from '../nn/kind.js'
 import { Purpose, RandomStream } from '../random.js'
 
 /**

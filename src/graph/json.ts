@@ -1,8 +1,7 @@
 /** A traced network as JSON, and back: names, layers and wiring; no code, no weights. */
 
 import { describe, expect, quote, SpikewasmError } from '../errors.js'
-import type { Layer } from '../nn/layers/index.js'
-import { kindOf, layerKinds } from '../nn/layers/kinds.js'
+import { kindOf, type Layer, layerKinds } from '../nn/kind.js'
 import type { Composite } from '../nn/module.js'
 import type { Value } from '../nn/value.js'
 import type { TraceOps } from './joins.js'

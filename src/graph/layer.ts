@@ -1,8 +1,7 @@
 /** Layers that nobody's function has made. */
 
 import { describe, expect } from '../errors.js'
-import type { Layer } from '../nn/layers/index.js'
-import { kindOf } from '../nn/layers/kinds.js'
+import { kindOf, type Layer } from '../nn/kind.js'
 
 /**
  * Layers are plain data, and may be written by hand.

@@ -4,9 +4,8 @@
  */
 
 import { describe, expect, quote, SpikewasmError } from '../errors.js'
-import type { Layer } from '../nn/layers/index.js'
-import { kindOf, labelOf } from '../nn/layers/kinds.js'
-import { type Apply, checkModule, type Module } from '../nn/module.js'
+import { kindOf, type Layer, labelOf } from '../nn/kind.js'
+import { type Apply, checkModule, type Module, type Ops } from '../nn/module.js'
 import {
   checkInputShape,
   type InputShape,
@@ -14,7 +13,7 @@ import {
   type Shape,
   type Value,
 } from '../nn/value.js'
-import { exitsOf, joinsOf } from './joins.js'
+import type * as joins from './joins.js'
 import { checkLayer } from './layer.js'
 import { LONGEST_NAME, MOST_MODULES, MOST_NODES } from './limits.js'
 import { isValue } from './value.js'
@@ -49,6 +48,14 @@ export interface Graph {
   readonly outputName?: string
 }
 
+/** What forward functions may do beside calling children; chains need none of it. */
+let known: typeof joins | undefined
+
+/** Functions that make blocks of any wiring bring along what their forward functions may do. */
+export function registerJoins(made: typeof joins): void {
+  known = made
+}
+
 /**
  * @param input sizes of one sample: [features], [channels, length] or [channels, height, width]
  * @throws SpikewasmError naming the layer, the shape it expects and the one that came.
@@ -78,9 +85,9 @@ export function trace(network: Module, input: InputShape): Graph {
         children[key] = apply(child, name === '' ? key : `${name}.${key}`)
       const where = name || 'network'
       return (x) => {
-        const result = module.forward(children, x, joinsOf(where, name, push))
+        const result = module.forward(children, x, known?.joinsOf(where, name, push) as Ops)
         if (name === '' && !isValue(result)) {
-          const outputs = exitsOf(result)
+          const outputs = known?.exitsOf(result)
           if (outputs) {
             exits = outputs
             return outputs[outputs.length - 1][1]
@@ -120,8 +127,7 @@ export function trace(network: Module, input: InputShape): Graph {
       return push({ kind: module.kind, name, layer: module, inputs: [x.node], shape, flat })
     }
   }
-  const flat = input.length === 1
-  const start = push({ kind: 'input', name: '', inputs: [], shape, flat })
+  const start = push({ kind: 'input', name: '', inputs: [], shape, flat: input.length === 1 })
   const output = apply(network, '')(start)
   if (exits.length < 2) return { nodes, output: output.node }
   const others = exits.slice(0, -1).map(([name, { node }]) => ({ name, node }))

@@ -10,7 +10,7 @@ import {
   lif,
   linear,
   type NeuronOptions,
-} from '../nn/layers/index.js'
+} from '../layers/index.js'
 import { checkInputShape, type InputShape } from '../nn/value.js'
 
 /**

@@ -14,7 +14,7 @@ import {
   linear,
   relu,
   timeMean,
-} from '../nn/layers/index.js'
+} from '../layers/index.js'
 import { checkNetwork, type NetworkOptions } from './options.js'
 import { resnetStages } from './resnet.js'
 

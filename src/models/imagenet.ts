@@ -1,7 +1,7 @@
 /** What the two ImageNet networks have in common. */
 
 import { type Block, sequential } from '../containers.js'
-import { type Conv2d, conv2d } from '../nn/layers/index.js'
+import { type Conv2d, conv2d } from '../layers/index.js'
 
 /**
  * Convolution with a bias; weights start normal with variance 2 / fanOut (He et al. 2015), biases

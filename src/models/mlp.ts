@@ -2,7 +2,7 @@
 
 import { type Block, sequential } from '../containers.js'
 import { checkArguments } from '../errors.js'
-import { flatten, lif, linear, type NeuronOptions } from '../nn/layers/index.js'
+import { flatten, lif, linear, type NeuronOptions } from '../layers/index.js'
 import { checkInputShape, type InputShape, sizeOf } from '../nn/value.js'
 
 /**

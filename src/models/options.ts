@@ -1,7 +1,7 @@
 /** Options of the networks. */
 
 import { describe, expect, isOptions } from '../errors.js'
-import type { NeuronOptions } from '../nn/layers/index.js'
+import type { NeuronOptions } from '../layers/index.js'
 
 /** Options that the networks of the paper share; each has a default. */
 export interface NetworkOptions {

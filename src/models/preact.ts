@@ -14,7 +14,7 @@ import {
   linear,
   maxPool2d,
   type NeuronOptions,
-} from '../nn/layers/index.js'
+} from '../layers/index.js'
 import { heConv, resnet34Stages } from './imagenet.js'
 import { checkNetwork, type NetworkOptions } from './options.js'
 

@@ -1,6 +1,6 @@
 /** Networks by name, for the command line. A new one is a line here, and its name in `names.ts`. */
 
-import type { NeuronOptions } from '../nn/layers/index.js'
+import type { NeuronOptions } from '../layers/index.js'
 import type { Module } from '../nn/module.js'
 import type { InputShape } from '../nn/value.js'
 import { cnn } from './cnn.js'

@@ -15,7 +15,7 @@ import {
   lif,
   linear,
   type NeuronOptions,
-} from '../nn/layers/index.js'
+} from '../layers/index.js'
 import { checkNetwork, type NetworkOptions } from './options.js'
 
 const conv3x3 = (from: number, to: number, stride = 1): Conv2d =>

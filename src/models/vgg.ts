@@ -14,7 +14,7 @@ import {
   lif,
   linear,
   type NeuronOptions,
-} from '../nn/layers/index.js'
+} from '../layers/index.js'
 import type { Module } from '../nn/module.js'
 import { checkNetwork, type NetworkOptions } from './options.js'
 

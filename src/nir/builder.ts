@@ -2,8 +2,8 @@
 
 import { quote, SpikewasmError } from '../errors.js'
 import type { TraceOps } from '../graph/joins.js'
-import type { Layer } from '../nn/layers/index.js'
-import { kindOf } from '../nn/layers/kinds.js'
+import type { Layer } from '../layers/index.js'
+import { kindOf } from '../nn/kind.js'
 import type { Composite } from '../nn/module.js'
 import { type InputShape, imageShape, show, type Value } from '../nn/value.js'
 import type { StateDict } from '../runtime/state.js'

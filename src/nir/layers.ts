@@ -2,8 +2,8 @@
 
 import { expect, SpikewasmError } from '../errors.js'
 import type { Fields } from '../io/nir/graph.js'
-import { conv1d } from '../nn/layers/conv1d.js'
-import { delay } from '../nn/layers/delay.js'
+import { conv1d } from '../layers/convolution.js'
+import { delay } from '../layers/delay.js'
 import {
   avgPool2d,
   conv2d,
@@ -12,7 +12,7 @@ import {
   linear,
   scale,
   sumPool2d,
-} from '../nn/layers/index.js'
+} from '../layers/index.js'
 import { type Shape, show, sizeOf, type Value } from '../nn/value.js'
 import type { Weights } from './builder.js'
 import { expectEach, float32, map, shared, valuesOf } from './values.js'

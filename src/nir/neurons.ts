@@ -13,7 +13,7 @@ import {
   leakyIntegrator,
   lif,
   recurrent,
-} from '../nn/layers/index.js'
+} from '../layers/index.js'
 import { type Shape, sizeOf, type Value } from '../nn/value.js'
 import type { Builder, Weights } from './builder.js'
 import type { FlatNode } from './flatten.js'

@@ -1,8 +1,7 @@
 /** What a network is made of: layers, and blocks of them. */
 
 import { describe, expect } from '../errors.js'
-import type { Layer } from './layers/index.js'
-import { layerKinds } from './layers/kinds.js'
+import { howElse, type Layer, layerKinds } from './kind.js'
 import type { Value } from './value.js'
 
 /** A child of a block, as the block's forward function calls it. */
@@ -62,7 +61,7 @@ export function checkModule(name: string, value: Module): void {
     value.kind === 'block' || layerKinds.includes(value.kind),
     () =>
       `${name} must be a layer or a block, got one of kind ${describe(value.kind)}, which is ` +
-      'none; make layers by their functions, as in lif()',
+      `none; make layers by their functions, as in lif()${howElse()}`,
   )
   const { forward, children } = value as Composite
   expect(

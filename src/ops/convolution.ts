@@ -1,7 +1,7 @@
 /** What the ops of convolutions and linear layers share: sizes, checks, and their tensors. */
 
 import { checkInteger, checkOptions, describe, expect } from '../errors.js'
-import { pair, type Size } from '../nn/layers/kind.js'
+import { pair, type Size } from '../nn/kind.js'
 import type { Geometry } from '../plan/convolution/geometry.js'
 import {
   blockWidth,

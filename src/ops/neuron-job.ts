@@ -1,9 +1,9 @@
 /** Neurons as ops plan them: forward, and back through time. */
 
-import type { Cell, Equations } from '../nn/layers/index.js'
-import type { LayerKind } from '../nn/layers/kind.js'
-import type { NeuronModel } from '../nn/layers/neuron-model.js'
-import { isOneToOne, recurrentWeight } from '../nn/layers/recurrence.js'
+import type { Cell, Equations } from '../layers/index.js'
+import type { LayerKind } from '../nn/kind.js'
+import type { NeuronModel } from '../nn/neuron-model.js'
+import { isOneToOne, recurrentWeight } from '../nn/recurrence.js'
 import { type ParameterLayout, pack, unpack, vectorLayout } from '../plan/layout.js'
 import {
   emitLearnGradients,

@@ -1,8 +1,8 @@
 /** What the ops of neurons share: options, the currents that neurons read, and their record. */
 
 import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../errors.js'
-import { type Cell, cellOf } from '../nn/layers/cell.js'
-import type { NeuronOptions } from '../nn/layers/index.js'
+import type { NeuronOptions } from '../layers/index.js'
+import { type Cell, cellOf } from '../nn/cell.js'
 import type { NeuronInput, Neurons } from '../plan/neuron-record.js'
 import type { OpBuilder } from './builder.js'
 import { checkShape, type Extent, extentOf, MOST_STEPS, still, withSteps } from './shapes.js'

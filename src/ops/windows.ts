@@ -1,8 +1,8 @@
 /** Windows that slide over images: what pooling ops share. */
 
 import { describe, expect } from '../errors.js'
-import { pair, type Size, windows } from '../nn/layers/kind.js'
-import { pooling } from '../nn/layers/window.js'
+import { pair, type Size } from '../nn/kind.js'
+import { pooling, windows } from '../nn/window.js'
 import { noPool, type Pool, usedWindow } from '../plan/tensors.js'
 import { type Extent, shapeLike, showShape } from './shapes.js'
 
@@ -30,10 +30,10 @@ export function windowed(op: string, options: WindowOptions, input: Extent): Win
   pair(`${op}.kernelSize`, kernelSize, 1)
   const { C, H, W } = input
   const shape = [C, H, W] as const
-  const window = usedWindow(shape, pooling(op, kernelSize, { stride, padding }))
+  const window = usedWindow(shape, pooling(op, kernelSize, { stride, padding }, pair))
   const pool = { kernel: window.kernelSize, stride: window.stride, padding: window.padding }
   const image = { shape, flat: false, node: 0 }
-  const [h, w] = windows(op, image, pool.kernel, pool.stride, pool.padding)
+  const [h, w] = windows(op, image, window)
   const output = { ...input, shape: shapeLike(input, { H: h, W: w }), H: h, W: w }
   return { window, pool, output }
 }

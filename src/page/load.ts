@@ -1,17 +1,24 @@
 /** Networks from files, in a page: they may hold any kind of layer. */
 
+import { useAllLayers } from '../layers/all.js'
 import * as load from '../load.js'
-import { useAllLayers } from './all-layers.js'
-import { useJoins } from './containers.js'
+import { remake } from '../plan/checkpoints.js'
+import { registerRemake } from './checkpoints.js'
+import { useExits } from './containers.js'
+
+/** What networks may hold, and options ask for. */
+export function useAll(): void {
+  useAllLayers()
+  useExits()
+  registerRemake(remake)
+}
 
 export const loadModel: typeof load.loadModel = (...of) => {
-  useAllLayers()
-  useJoins()
+  useAll()
   return load.loadModel(...of)
 }
 
 export const networkFromJSON: typeof load.networkFromJSON = (...of) => {
-  useAllLayers()
-  useJoins()
+  useAll()
   return load.networkFromJSON(...of)
 }

@@ -1,7 +1,7 @@
 /** A check of plans: no record reads what no record before it has written. */
 
 import type { Graph } from '../graph/trace.js'
-import { labelOf } from '../nn/layers/kinds.js'
+import { labelOf } from '../nn/kind.js'
 import type { PlannedProgram, PlannedRecord, Section } from './program.js'
 import { type Access, accesses } from './records/schema.js'
 import type { Buffer } from './words.js'

@@ -2,7 +2,7 @@
 
 import { Plane } from '../../assembly/opcodes.js'
 import type { Graph } from '../graph/trace.js'
-import type { Initial } from '../nn/layers/kind.js'
+import type { Initial } from '../nn/kind.js'
 import { type Calls, callsOf, mostCallSteps } from './calls.js'
 import type { ParameterLayout } from './layout.js'
 import { type MethodOptions, type MethodTraits, MOST_COUNTED_STEPS, traitsOf } from './methods.js'

@@ -3,6 +3,7 @@
  * tensor's own turn comes, and handed on.
  */
 
+import type { GraphNode } from '../graph/trace.js'
 import { budgets, inUnits } from './budgets.js'
 import { storedChannels } from './layout.js'
 import { emitTimeSum, type Pass } from './pass.js'
@@ -61,25 +62,17 @@ function markRead(contributions: readonly Contribution[]): void {
 export const overGradient = (
   pass: Pass,
   taken: Buffer,
-  {
-    name,
-    shape,
-    steps,
-    stored,
-  }: {
-    readonly name: string
-    readonly shape: Shape
-    readonly steps: number
-    readonly stored: number
-  },
+  { name, shape, steps, stored }: Omit<Target, 'gradient'> & { readonly steps: number },
 ): Buffer =>
   pass.context.remade && !unread.get(taken)
     ? taken
     : gradientBuffer(pass, name, shape, steps, stored)
 
-/** Rows per pixel of a float tensor's gradient. */
-export const gradientRows = (pass: Pass, tensor: FloatTensor): number =>
-  pass.context.method.rows === 'steps' ? tensor.steps : 1
+/** Rows per pixel of a tensor's gradient. */
+export const gradientRows = (pass: Pass, tensor: FloatTensor | SpikeTensor): number =>
+  tensor.kind === 'float' && pass.context.method.rows === 'steps'
+    ? tensor.steps
+    : pass.gradientSteps
 
 export function gradientBuffer(
   pass: Pass,
@@ -370,4 +363,32 @@ export function giveTensorGradient(
   scale = 1,
 ): void {
   give(to.gradient, { buffer, steps, outH: to.shape[1], outW: to.shape[2], pool: noPool, scale })
+}
+
+/**
+ * The way back of a layer that reads one tensor: takes the gradient of its output, and hands on
+ * what `emit` makes of it.
+ *
+ * @param over whether it may be written over what it is made of, row by row
+ */
+export function handBack(
+  pass: Pass,
+  node: GraphNode,
+  output: FloatTensor | SpikeTensor,
+  input: FloatTensor | SpikeTensor,
+  over: boolean,
+  emit: (delta: Buffer, out: Buffer, steps: number) => void,
+): void {
+  pass.backward(node, () => {
+    if (output.gradient.length === 0) return
+    const steps = gradientRows(pass, output)
+    const delta = takeGradient(pass, output, steps)
+    const { shape, stored } = input
+    const name = `${node.name} input gradient`
+    const out = over
+      ? overGradient(pass, delta, { name, shape, steps, stored })
+      : gradientBuffer(pass, name, shape, steps, stored)
+    emit(delta, out, steps)
+    giveTensorGradient(input, out, steps)
+  })
 }

@@ -3,7 +3,7 @@
 import { readersOf } from '../graph/readers.js'
 import type { Exit, Graph, GraphNode } from '../graph/trace.js'
 import type { Context } from './context.js'
-import { planOf } from './layers/index.js'
+import { planOf } from './layer-plan.js'
 import { lowerLoss } from './loss.js'
 import type { Parts } from './parts.js'
 import { type Demand, Pass } from './pass.js'

@@ -8,13 +8,11 @@ import { emitLoss } from './emit-loss.js'
 import { giveTensorGradient, gradientRows } from './gradients.js'
 import { lossPlanOf } from './losses/index.js'
 import type { Exit } from './losses/loss-plan.js'
-import { plainFloat } from './materialise.js'
 import { isStandard, quoteMethodsWith, traitsOf } from './methods.js'
 import type { Pass } from './pass.js'
 import type { Expression } from './tensors.js'
 import { standardTraining } from './training.js'
-import type { Buffer } from './words.js'
-import { materialise } from './write-out.js'
+import { floatsOf } from './write-out.js'
 
 /** The loss that a plan is made for. */
 const lossOf = ({ training = standardTraining }: Pick<PlanOptions, 'training'>) => training.loss
@@ -76,7 +74,6 @@ export function lowerLoss(
 function lowerOutput(pass: Pass, node: GraphNode, x: Expression): void {
   const { b, context, options, images } = pass
   const { buffers, method, online } = context
-  const plain = plainFloat(x)
   expect(
     node.shape[1] === 1 && node.shape[2] === 1,
     () =>
@@ -84,7 +81,7 @@ function lowerOutput(pass: Pass, node: GraphNode, x: Expression): void {
       `${show(node)}; end in linear(${sizeOf(node.shape)}, classes)` +
       (node.flat ? '' : ' behind flatten()'),
   )
-  const logits = plain && !plain.input ? plain : materialise(pass, node, x)
+  const logits = floatsOf(pass, node, x)
   const loss = lossOf(options)
   const of = lossPlanOf(loss).kindOf(loss, options, online)
   // Online methods differentiate each step's own output.
@@ -95,7 +92,7 @@ function lowerOutput(pass: Pass, node: GraphNode, x: Expression): void {
     : undefined
   const over = method.lossOver === 'images' && !instantaneous ? 1 : options.timeSteps
   emitLoss(b, {
-    logits: logits.buffer as Buffer,
+    logits: logits.buffer,
     output: buffers.output,
     predictions: buffers.predictions,
     images,

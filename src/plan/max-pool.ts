@@ -1,6 +1,6 @@
 /** Records of max pooling. */
 
-import type { Pair } from '../nn/layers/index.js'
+import type { Pair } from '../nn/kind.js'
 import { inUnits } from './budgets.js'
 import type { ProgramBuilder } from './program.js'
 import { maxPool, maxPoolBackward, maxPoolFloats } from './records/pool.js'

@@ -2,10 +2,10 @@
 
 import { expect } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
-import type { ParameterSpec } from '../nn/layers/kind.js'
-import { labelOf } from '../nn/layers/kinds.js'
-import type { NeuronModel } from '../nn/layers/neuron-model.js'
-import { isOneToOne, recurrentWeight } from '../nn/layers/recurrence.js'
+import type { ParameterSpec } from '../nn/kind.js'
+import { labelOf } from '../nn/kind.js'
+import type { NeuronModel } from '../nn/neuron-model.js'
+import { isOneToOne, recurrentWeight } from '../nn/recurrence.js'
 import { countArrivals, countNeurons, countValues, recordMasks, recordStates } from './activity.js'
 import {
   giveGradient,
@@ -15,7 +15,6 @@ import {
   sumGradient,
 } from './gradients.js'
 import { neuronAxes, neuronLayout, type ParameterLayout, storedChannels } from './layout.js'
-import { plainFloat } from './materialise.js'
 import { type MethodTraits, quoteMethodsWith } from './methods.js'
 import {
   emitLearnGradients,
@@ -32,7 +31,7 @@ import { MOST_LEARNT } from './records/neuron.js'
 import type { Place } from './records/schema.js'
 import type { Expression, FloatTensor, Shape, SpikeTensor } from './tensors.js'
 import type { Buffer, Reference } from './words.js'
-import { materialise } from './write-out.js'
+import { floatsOf } from './write-out.js'
 
 /** How parameters lie: of each neuron [H][W][C'], a recurrent weight by its inputs. */
 export function parameterLayout(
@@ -111,7 +110,7 @@ function neuronsOf(
   const { context } = pass
   const { name, shape, index } = node
   const given: Expression = model.recurrence
-    ? { shape: x.shape, terms: [term(plainInput(pass, node, x))] }
+    ? { shape: x.shape, terms: [term(floatsOf(pass, node, x))] }
     : x
   const { read, floats, spikes } = readable(pass, node, given, storedChannels(shape[0]))
   const neurons: Neurons = {
@@ -131,11 +130,6 @@ function neuronsOf(
       : undefined,
   }
   return { neurons, read }
-}
-
-function plainInput(pass: Pass, node: GraphNode, x: Expression): FloatTensor {
-  const plain = plainFloat(x)
-  return plain && !plain.input ? plain : materialise(pass, node, x)
 }
 
 /** What a method needs of a layer beside its spikes. */

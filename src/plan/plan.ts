@@ -22,7 +22,7 @@ import {
 } from './context.js'
 import { type Encoded, layOut } from './encode.js'
 import { int8 } from './int8.js'
-import { planOf } from './layers/index.js'
+import { planOf } from './layer-plan.js'
 import { storedChannels } from './layout.js'
 import { checkLossOfMethod, targetFloats } from './loss.js'
 import { assignAddresses, assignAddressesByWorker } from './memory.js'

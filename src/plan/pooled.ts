@@ -1,19 +1,16 @@
 /** Means and sums over windows: nothing runs for them, the layer that reads them takes them. */
 
 import type { GraphNode } from '../graph/trace.js'
-import type { Pair } from '../nn/layers/index.js'
+import type { Windows } from '../nn/window.js'
 import { type Pass, term } from './pass.js'
 import { type Expression, isIdentity, usedStrides } from './tensors.js'
 import { materialise } from './write-out.js'
-
-/** Windows that slide over an image. */
-export type Window = { readonly kernelSize: Pair; readonly stride: Pair; readonly padding: Pair }
 
 export function pooled(
   pass: Pass,
   node: GraphNode,
   x: Expression,
-  { kernelSize, stride, padding }: Window,
+  { kernelSize, stride, padding }: Windows,
   /** What the sums of windows are multiplied by; absent: means. */
   factor = 1 / (kernelSize[0] * kernelSize[1]),
 ): Expression {

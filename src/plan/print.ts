@@ -1,7 +1,7 @@
 /** Programs as text and as data: what runs in which order, and what it does to which memory. */
 
 import { Control } from '../../assembly/opcodes.js'
-import { labelOf } from '../nn/layers/kinds.js'
+import { labelOf } from '../nn/kind.js'
 import type { Plan } from './plan.js'
 import type { Condition, PlannedRecord, Section } from './program.js'
 import { type Access, type AnyFields, accesses, type Entry, type Schema } from './records/schema.js'

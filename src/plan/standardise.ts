@@ -2,8 +2,7 @@
 
 import { expect } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
-import type { Conv2d, Linear } from '../nn/layers/index.js'
-import { type Geometry, kRowsOf, tapsOf } from './convolution/geometry.js'
+import { type Geometry, kRowsOf, tapsOf, type WeightedLayer } from './convolution/geometry.js'
 import { type Grouping, groupColumns, storedChannels } from './layout.js'
 import type { Pass } from './pass.js'
 import { weightStandardise, weightStandardiseBackward } from './records/standardise.js'
@@ -40,7 +39,7 @@ export function standardiseBlocks(
 export function standardisedWeight(
   pass: Pass,
   node: GraphNode,
-  layer: Conv2d | Linear,
+  layer: WeightedLayer,
   g: Geometry,
 ): { weight: Reference; backward: () => void } {
   const { b, context } = pass

@@ -2,10 +2,10 @@
 
 import { expect } from '../errors.js'
 import type { Graph } from '../graph/trace.js'
-import { kindOf, labelOf } from '../nn/layers/kinds.js'
+import { kindOf, labelOf } from '../nn/kind.js'
 import { roundUp } from '../round-up.js'
 import type { Parameter, Statistic } from './context.js'
-import { planOf } from './layers/index.js'
+import { planOf } from './layer-plan.js'
 import { vectorLayout } from './layout.js'
 
 export interface State {

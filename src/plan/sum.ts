@@ -2,7 +2,7 @@
 
 import { expect } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
-import { labelOf } from '../nn/layers/kinds.js'
+import { labelOf } from '../nn/kind.js'
 import { type Pass, term } from './pass.js'
 import { type Expression, gradientOf, samePool, type Term } from './tensors.js'
 import { materialise } from './write-out.js'

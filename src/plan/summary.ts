@@ -2,7 +2,7 @@
 
 import { oneLine } from '../errors.js'
 import type { Graph } from '../graph/trace.js'
-import { labelOf } from '../nn/layers/kinds.js'
+import { labelOf } from '../nn/kind.js'
 import { show, sizeOf } from '../nn/value.js'
 import { purposeOf } from './context.js'
 import { makePlan, type Plan, type ProgramName } from './plan.js'

@@ -3,7 +3,7 @@
  * written out unless somebody needs it.
  */
 
-import type { Pair } from '../nn/layers/index.js'
+import type { Pair } from '../nn/kind.js'
 import type { Shape } from '../nn/value.js'
 import { type Buffer, type Reference, ref } from './words.js'
 

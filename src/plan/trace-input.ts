@@ -2,7 +2,7 @@
 
 import { expect } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
-import { labelOf } from '../nn/layers/kinds.js'
+import { labelOf } from '../nn/kind.js'
 import { inUnits } from './budgets.js'
 import { pixelsOf } from './convolution/geometry.js'
 import { emitWeightGradient } from './convolution/index.js'

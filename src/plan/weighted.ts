@@ -1,7 +1,6 @@
 /** Convolutions and linear layers, which are convolutions whose kernel covers their whole input. */
 
 import type { Graph, GraphNode } from '../graph/trace.js'
-import type { Conv2d, Linear } from '../nn/layers/index.js'
 import { countValues } from './activity.js'
 import {
   chooseBySpikes,
@@ -11,7 +10,12 @@ import {
   spikesForLists,
   spikesForPatterns,
 } from './convolution/choice.js'
-import { type Geometry, geometryOf, groupingOf } from './convolution/geometry.js'
+import {
+  type Geometry,
+  geometryOf,
+  groupingOf,
+  type WeightedLayer,
+} from './convolution/geometry.js'
 import {
   emitForwardOnFloats,
   emitForwardOnSpikes,
@@ -41,7 +45,7 @@ import {
   takeGradient,
 } from './gradients.js'
 import { int8 } from './int8.js'
-import type { LayerPlan } from './layers/layer.js'
+import type { LayerPlan } from './layer-plan.js'
 import { groupedLayout, storedChannels, weightLayout } from './layout.js'
 import { plainFloat, spikeSources } from './materialise.js'
 import { type FloatBuffer, type Pass, term } from './pass.js'
@@ -51,13 +55,13 @@ import { emitTraceGradient, traceOf } from './trace-input.js'
 import { type Buffer, type Reference, ref } from './words.js'
 import { materialise } from './write-out.js'
 
-export const weighted: LayerPlan<Conv2d | Linear> = {
+export const weighted: LayerPlan<WeightedLayer> = {
   layout({ name, shape }, graph, node) {
     if (name !== 'weight') return undefined
     const [c, h, w] = graph.nodes[node.inputs[0]].shape
     const taps = shape.length > 2 ? shape.slice(2).reduce((a, b) => a * b, 1) : h * w
     const inC = isInput(graph, node.inputs[0]) ? c : storedChannels(c)
-    const grouping = groupingOf(node.layer as Conv2d | Linear, inC)
+    const grouping = groupingOf(node.layer as WeightedLayer, inC)
     return grouping
       ? groupedLayout(shape, taps, grouping)
       : weightLayout(shape, shape[0], c, taps, inC)

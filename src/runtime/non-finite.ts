@@ -2,7 +2,7 @@
 
 import { Control, Rec } from '../../assembly/opcodes.js'
 import { SpikewasmError } from '../errors.js'
-import { labelOf } from '../nn/layers/kinds.js'
+import { labelOf } from '../nn/kind.js'
 import { pack, unpack } from '../plan/layout.js'
 import type { ProgramName } from '../plan/plan.js'
 import { floatsAt, storedAt, trainingOf } from './arena.js'

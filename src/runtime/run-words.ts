@@ -2,7 +2,7 @@
 
 import { Control } from '../../assembly/opcodes.js'
 import type { Graph } from '../graph/trace.js'
-import { labelOf } from '../nn/layers/kinds.js'
+import { labelOf } from '../nn/kind.js'
 import type { ProgramName } from '../plan/plan.js'
 import { Purpose as Draw, RandomStream } from '../random.js'
 import { type Arena, programOf } from './arena.js'

@@ -4,7 +4,7 @@ import { copyOf } from '../copy.js'
 import { describe, expect } from '../errors.js'
 import type { Graph } from '../graph/trace.js'
 import type { Loss, RatePenalty } from '../loss/index.js'
-import { fires } from '../nn/layers/kinds.js'
+import { fires } from '../nn/kind.js'
 import {
   checkOptimizer,
   checkRate,

@@ -3,7 +3,7 @@
 import { checkPath, describe, expect, quote, SpikewasmError } from '../errors.js'
 import { parseCheckpoint, serializeCheckpoint } from '../io/checkpoint.js'
 import { checkLoss, checkPenalties, type Loss } from '../loss/index.js'
-import { fires } from '../nn/layers/kinds.js'
+import { fires } from '../nn/kind.js'
 import { checkOptimizer, type Optimizer, type Rule, rules } from '../optimizer/index.js'
 import { type MethodOptions, methodNames, takenOptions } from '../plan/methods.js'
 import { collectState } from '../plan/state.js'

@@ -4,7 +4,7 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { groupNormBackScratch, groupNormScratch } from '../../src/plan/group-norm.js'
+import { groupNormBackScratch, groupNormScratch } from '../../src/layers/sample-norm.js'
 import { groupNorm, groupNormBackward } from '../../src/plan/records/group-norm.js'
 import { adaptivePool, adaptivePoolBackward } from '../../src/plan/records/pool.js'
 import {

@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { neuron } from '../../src/index.js'
-import { equationsModel } from '../../src/nn/layers/equations.js'
+import { equationsModel } from '../../src/layers/equations.js'
 import { storedChannels } from '../../src/plan/layout.js'
 import { emitLearnGradients, emitRecurrentGradient } from '../../src/plan/neuron-backward.js'
 import type { NeuronScope, Neurons } from '../../src/plan/neuron-record.js'

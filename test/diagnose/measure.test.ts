@@ -13,7 +13,6 @@ import {
 } from '../../src/diagnose/diagnosis.js'
 import { type DiagnoseOptions, diagnose, withoutRandomness } from '../../src/diagnose/measure.js'
 import { growthOf } from '../../src/diagnose/report.js'
-import { compile } from '../../src/network.js'
 import {
   avgPool2d,
   batchNorm2d,
@@ -24,7 +23,8 @@ import {
   linear,
   type NeuronOptions,
   scale,
-} from '../../src/nn/layers/index.js'
+} from '../../src/layers/index.js'
+import { compile } from '../../src/network.js'
 import { sgd } from '../../src/optimizer/index.js'
 import { methodNames, stepModesOf } from '../../src/plan/methods.js'
 import { cosineOf } from '../../src/runtime/views.js'

@@ -19,7 +19,7 @@ import {
 } from '../../src/index.js'
 import { models } from '../../src/models/registry.js'
 import { resnetStages } from '../../src/models/resnet.js'
-import { layerKinds } from '../../src/nn/layers/kinds.js'
+import { layerKinds } from '../../src/nn/kind.js'
 import type { Module } from '../../src/nn/module.js'
 import { agreement, numbers, randomModel, shake } from '../support/exported.js'
 import { ofLong } from '../support/long.js'

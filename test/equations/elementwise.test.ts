@@ -16,7 +16,7 @@ import {
   relu,
   sequential,
 } from '../../src/index.js'
-import { labelOf } from '../../src/nn/layers/kinds.js'
+import { labelOf } from '../../src/nn/kind.js'
 import type { CellGradients } from '../../src/ops/kinds/cell.js'
 import { messageOf } from '../io/temporary.js'
 import { testRandom } from '../support/engine.js'

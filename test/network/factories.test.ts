@@ -6,7 +6,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as api from '../../src/index.js'
-import { kindOf } from '../../src/nn/layers/kinds.js'
+import { kindOf } from '../../src/nn/kind.js'
 import {
   compareLines,
   hashOf,

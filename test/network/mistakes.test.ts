@@ -34,7 +34,7 @@ import {
   stabilizedLif,
   timeMean,
 } from '../../src/index.js'
-import { layerKinds } from '../../src/nn/layers/kinds.js'
+import { layerKinds } from '../../src/nn/kind.js'
 import { messageOf } from '../io/temporary.js'
 
 // As JavaScript would call them, without types.

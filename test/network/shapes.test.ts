@@ -9,8 +9,8 @@ import { compositeOf, graphToJson, type NetworkJson } from '../../src/graph/json
 import { readersOf } from '../../src/graph/readers.js'
 import { type Graph, trace } from '../../src/graph/trace.js'
 import * as api from '../../src/index.js'
-import type { Initial } from '../../src/nn/layers/kind.js'
-import { fires, kindOf, labelOf, layerKinds } from '../../src/nn/layers/kinds.js'
+import type { Initial } from '../../src/nn/kind.js'
+import { fires, kindOf, labelOf, layerKinds } from '../../src/nn/kind.js'
 import type { InputShape, Value } from '../../src/nn/value.js'
 import {
   compareLines,

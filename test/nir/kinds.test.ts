@@ -27,7 +27,7 @@ import {
 } from '../../src/io/nir/tree.js'
 import { stateless } from '../../src/nir/layers.js'
 import { neurons } from '../../src/nir/neurons.js'
-import { labelOf, layerKinds } from '../../src/nn/layers/kinds.js'
+import { labelOf, layerKinds } from '../../src/nn/kind.js'
 import { integer, Draw as LayerDraw, one, type Random } from '../support/draw/layers.js'
 import { put } from '../support/draw/networks.js'
 import { Sketch } from '../support/draw/sketch.js'

@@ -16,7 +16,7 @@ import {
   sequential,
   sgd,
 } from '../../src/index.js'
-import type { BatchNorm2d } from '../../src/nn/layers/index.js'
+import type { BatchNorm2d } from '../../src/layers/index.js'
 import * as ops from '../../src/ops/index.js'
 import { storedChannels } from '../../src/plan/layout.js'
 import { makePlan, type Plan, type PlanOptions } from '../../src/plan/plan.js'

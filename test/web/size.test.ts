@@ -3,8 +3,6 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { layerKinds } from '../../src/nn/layers/kinds.js'
-import { layerKinds as kindsOfPages } from '../../src/page/kinds.js'
 
 interface Sizes {
   readonly trains: { readonly bytes: number }
@@ -30,10 +28,6 @@ test('what a page loads is no larger than it was', async () => {
   // Before neurons were equations they were 134.3 kB: kernels of neurons were in the engine.
   const all = trains.bytes + wasm
   assert.ok(all <= 139_250, `${all} bytes of JavaScript and WebAssembly train`)
-})
-
-test('pages know the kinds of layers of Node', () => {
-  assert.equal(kindsOfPages, layerKinds)
 })
 
 test.run()

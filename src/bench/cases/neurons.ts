@@ -1,5 +1,5 @@
 /** Spiking neurons, forward and back, and the passes of the online methods. */
-import type { Cell, SurrogateName } from '../../nn/layers/index.js'
+import type { Cell, SurrogateName } from '../../layers/index.js'
 import type { Build, Work } from '../benchmark.js'
 import { makeTrain } from '../spikes.js'
 import { densityEnd, describeTrain, USUAL_DENSITY } from './convolutions.js'

@@ -1,7 +1,7 @@
 /** Neurons of a model as nodes of a NIR graph. */
 
 import { SpikewasmError } from '../../errors.js'
-import type { Cell } from '../../nn/layers/index.js'
+import type { Cell } from '../../layers/index.js'
 import { type Draft, type Place, spread } from './draft.js'
 import { secondsOf } from './time.js'
 import { group, numbers, type Tree, texts } from './tree.js'

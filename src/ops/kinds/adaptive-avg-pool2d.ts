@@ -1,7 +1,7 @@
 /** Average pooling to a given size, and its gradient. */
 
-import { pair, type Size } from '../../nn/layers/kind.js'
-import { emitAdaptive } from '../../plan/adaptive.js'
+import { emitAdaptive } from '../../layers/adaptive-pool.js'
+import { pair, type Size } from '../../nn/kind.js'
 import { adaptivePool, adaptivePoolBackward } from '../../plan/records/pool.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import { operation } from '../operation.js'

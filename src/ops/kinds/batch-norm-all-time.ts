@@ -1,7 +1,7 @@
 /** Batch normalisation over all time steps, as method os trains. */
 
 import { checkInteger } from '../../errors.js'
-import { batchNorm2d } from '../../nn/layers/index.js'
+import { batchNorm2d } from '../../layers/index.js'
 import { emitMaterialise } from '../../plan/materialise.js'
 import { allTimeBound, emitNormFinish, emitNormStatistics } from '../../plan/norm.js'
 import { normAllTime } from '../../plan/records/norm.js'

@@ -2,7 +2,7 @@
 
 import { Control, Moments } from '../../../assembly/opcodes.js'
 import { checkBoolean, checkInteger, describe, expect } from '../../errors.js'
-import { batchNorm2d } from '../../nn/layers/index.js'
+import { batchNorm2d } from '../../layers/index.js'
 import { storedChannels } from '../../plan/layout.js'
 import { emitMaterialise } from '../../plan/materialise.js'
 import { emitNormFinish, emitNormStatistics, type PartialSums } from '../../plan/norm.js'

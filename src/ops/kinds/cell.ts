@@ -1,9 +1,9 @@
 /** Cells, forward and back through time. */
 
 import { describe, expect } from '../../errors.js'
-import { isSpiking } from '../../nn/layers/cell.js'
-import type { Cell } from '../../nn/layers/index.js'
-import { cellKind } from '../../nn/layers/presets.js'
+import { cellKind } from '../../layers/cells.js'
+import type { Cell } from '../../layers/index.js'
+import { isSpiking } from '../../nn/cell.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import { backwardOf, forwardOf, jobOf, type NeuronJob } from '../neuron-job.js'
 import { plainCurrent } from '../neurons.js'

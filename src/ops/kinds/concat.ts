@@ -1,7 +1,7 @@
 /** Channels of several tensors in a row, and the way back. */
 
 import { checkBoolean, describe, expect } from '../../errors.js'
-import { emitJoin, emitJoinSpikes, emitSplit, partsOf } from '../../plan/join.js'
+import { emitJoin, emitJoinSpikes, emitSplit, partsOf } from '../../layers/joins.js'
 import type { OpBuilder } from '../builder.js'
 import { operation } from '../operation.js'
 import { type Extent, extentOf, shapeLike, showShape } from '../shapes.js'

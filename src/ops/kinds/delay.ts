@@ -1,8 +1,8 @@
 /** Delays by whole time steps, and their gradient. */
 
 import { checkBoolean, expect } from '../../errors.js'
-import { delay as layer } from '../../nn/layers/index.js'
-import { delaysOf, emitDelay, emitDelaySpikes } from '../../plan/delay.js'
+import { delaysOf, emitDelay, emitDelaySpikes } from '../../layers/delay.js'
+import { delay as layer } from '../../layers/index.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import { operation } from '../operation.js'
 import { extentOf } from '../shapes.js'

@@ -2,7 +2,7 @@
 
 import { Control } from '../../../assembly/opcodes.js'
 import { checkBoolean, checkInteger, checkOptions, expect } from '../../errors.js'
-import { dropout as layer } from '../../nn/layers/index.js'
+import { dropout as layer } from '../../layers/index.js'
 import { dropoutFloats, dropout as record } from '../../plan/records/dropout.js'
 import type { ControlBlock, OpBuilder, Planned, Settings } from '../builder.js'
 import { operation } from '../operation.js'

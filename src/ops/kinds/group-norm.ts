@@ -1,7 +1,7 @@
 /** Group normalisation, and its gradients. */
 
-import { groupNorm as layer } from '../../nn/layers/index.js'
-import { groupNormBackScratch, groupNormScratch } from '../../plan/group-norm.js'
+import { groupNorm as layer } from '../../layers/index.js'
+import { groupNormBackScratch, groupNormScratch } from '../../layers/sample-norm.js'
 import { emitFloatSum } from '../../plan/partial-sum.js'
 import {
   groupNormBackward as backwardRecord,

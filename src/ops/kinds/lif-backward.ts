@@ -1,7 +1,7 @@
 /** Gradients back through spiking neurons. */
 
 import { describe, expect } from '../../errors.js'
-import { cellKind } from '../../nn/layers/presets.js'
+import { cellKind } from '../../layers/cells.js'
 import { emitNeuronGradient } from '../../plan/gradients.js'
 import { neuronBackwardOnline, neuronBackwardRate } from '../../plan/records/gradient.js'
 import type { OpBuilder, Planned } from '../builder.js'

@@ -1,7 +1,7 @@
 /** Spiking neurons forward. */
 
 import { checkInteger, expect } from '../../errors.js'
-import { cellKind } from '../../nn/layers/presets.js'
+import { cellKind } from '../../layers/cells.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import { forwardOf, jobOf } from '../neuron-job.js'
 import {

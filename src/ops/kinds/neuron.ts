@@ -1,16 +1,15 @@
 /** Neurons and activations from texts of equations, forward and back through time. */
 
 import { expect } from '../../errors.js'
+import { elementwise as activation, type ElementwiseOptions } from '../../layers/elementwise.js'
 import {
-  type ElementwiseOptions,
   type EquationOptions,
   type Equations,
-  elementwise as elementwiseLayer,
   equationOptions,
   equationsKind,
   neuron as neuronLayer,
-} from '../../nn/layers/equations.js'
-import type { PerNeuron } from '../../nn/layers/numbers.js'
+} from '../../layers/equations.js'
+import type { PerNeuron } from '../../nn/numbers.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import { backwardOf, forwardOf, jobOf, type NeuronJob } from '../neuron-job.js'
 import { pick, plainCurrent } from '../neurons.js'
@@ -149,7 +148,7 @@ function elementwiseJob(
   o: OpBuilder,
   { input, text, parameters, learn, seed }: ElementwiseOpOptions,
 ) {
-  const layer = elementwiseLayer(text, parameters, { learn, seed })
+  const layer = activation(text, parameters, { learn, seed })
   return jobOfText(o, layer, extentOf(`${o.op}.input`, input))
 }
 

@@ -1,7 +1,7 @@
 /** Multiplication by constants of channels or neurons. */
 
 import { expect } from '../../errors.js'
-import { scale as layer } from '../../nn/layers/index.js'
+import { scale as layer } from '../../layers/index.js'
 import { emitScaled, factorsOf } from '../../plan/scaled.js'
 import { operation } from '../operation.js'
 import { extentOf } from '../shapes.js'

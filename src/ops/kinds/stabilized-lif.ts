@@ -1,10 +1,9 @@
 /** One training step of neurons whose threshold follows the potentials of their layer. */
 
 import { checkInteger } from '../../errors.js'
-import { stabilizedLif as layerOf, type StabilizedLifOptions } from '../../nn/layers/index.js'
-import { stabilizedModel, stabilizedOptions } from '../../nn/layers/stabilized-lif.js'
+import { stabilizedLif as layerOf, type StabilizedLifOptions } from '../../layers/index.js'
+import { emitStabilized, stabilizedModel, stabilizedOptions } from '../../layers/stabilized-lif.js'
 import { emitNeurons, type Neurons } from '../../plan/neuron-record.js'
-import { emitStabilized } from '../../plan/stabilized.js'
 import { ref } from '../../plan/words.js'
 import { pick } from '../neurons.js'
 import { operation } from '../operation.js'

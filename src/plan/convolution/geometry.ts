@@ -1,6 +1,7 @@
 /** Sizes of one convolution: what every strategy is chosen by and made from. */
 
-import type { Conv2d, Linear } from '../../nn/layers/index.js'
+import type { OfKind, Pair } from '../../nn/kind.js'
+import type { Convolution } from '../../nn/weights.js'
 import { blockWidth, type Grouping, storedChannels, weightRows } from '../layout.js'
 import type { ProgramBuilder } from '../program.js'
 import type { SizeName } from '../records/conv.js'
@@ -33,12 +34,17 @@ export interface Geometry {
   readonly grouping?: Grouping
 }
 
+/** What a weight belongs to; convolutions of series are given as those of images. */
+export type WeightedLayer =
+  | (OfKind<'conv2d'> & Convolution<Pair>)
+  | (OfKind<'linear'> & { readonly inFeatures: number; readonly standardise: boolean })
+
 /**
  * The parts of a layer's channels; undefined where there is one.
  *
  * @param inC channels of the input as stored.
  */
-export function groupingOf(layer: Conv2d | Linear, inC: number): Grouping | undefined {
+export function groupingOf(layer: WeightedLayer, inC: number): Grouping | undefined {
   if (layer.kind === 'linear' || layer.groups === 1) return undefined
   const { groups, inChannels, outChannels } = layer
   const groupIn = inChannels / groups
@@ -49,7 +55,7 @@ export function groupingOf(layer: Conv2d | Linear, inC: number): Grouping | unde
 
 /** @param inC channels of the input as stored. */
 export function geometryOf(
-  layer: Conv2d | Linear,
+  layer: WeightedLayer,
   input: Shape,
   inC: number,
   [outC, outH, outW]: Shape,

@@ -4,12 +4,10 @@ import { expect } from '../../errors.js'
 import type { SelfDistillation } from '../../loss/index.js'
 import { emitLoss } from '../emit-loss.js'
 import { giveTensorGradient, gradientRows } from '../gradients.js'
-import { plainFloat } from '../materialise.js'
 import { quoteMethodsWith, traitsOf } from '../methods.js'
 import { selfDistillation } from '../records/self-distillation.js'
-import type { FloatTensor } from '../tensors.js'
 import type { Buffer } from '../words.js'
-import { materialise } from '../write-out.js'
+import { floatsOf } from '../write-out.js'
 import { crossEntropyKind } from './cross-entropy.js'
 import type { LossPlan } from './loss-plan.js'
 
@@ -38,8 +36,7 @@ export const selfDistillationPlan: LossPlan<SelfDistillation> = {
     const classes = node.shape[0]
     const exits = [...others, { name: 'the network', value: x }].map(({ name, value }, i) => {
       const isLast = i === others.length
-      const plain = plainFloat(value)
-      const logits: FloatTensor = plain && !plain.input ? plain : materialise(pass, node, value)
+      const logits = floatsOf(pass, node, value)
       const bytes = images * logits.stored * 4
       const out = isLast ? buffers.output : b.buffer(`output of ${name}`, bytes)
       const predictions = isLast
@@ -47,7 +44,7 @@ export const selfDistillationPlan: LossPlan<SelfDistillation> = {
         : b.buffer(`predictions of ${name}`, images * 4)
       const delta = pass.imageBuffer(`gradient of the output of ${name}`, logits.stored * 4)
       emitLoss(b, {
-        logits: logits.buffer as Buffer,
+        logits: logits.buffer,
         output: out,
         predictions,
         images,

@@ -10,8 +10,8 @@ import {
   SpikewasmError,
 } from '../../errors.js'
 import type { NetworkJson } from '../../graph/json.js'
-import type { Layer } from '../../nn/layers/index.js'
-import { fires } from '../../nn/layers/kinds.js'
+import type { Layer } from '../../layers/index.js'
+import { fires } from '../../nn/kind.js'
 import { own } from '../../own.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
 import type { Callback, FitStart, Training } from '../callback.js'

@@ -2,7 +2,7 @@
 
 import { Batches } from '../../data/batches.js'
 import type { Dataset } from '../../data/dataset.js'
-import { fires } from '../../nn/layers/kinds.js'
+import { fires } from '../../nn/kind.js'
 import { imageShape, sizeOf } from '../../nn/value.js'
 import { type Chart, packBits, type Raster } from '../../pages/chart.js'
 import { type Picture, pictureOf } from '../../pages/picture.js'

@@ -2,8 +2,8 @@
 
 import type { Cell, Layer, Shape } from '../../../src/index.js'
 import * as sw from '../../../src/index.js'
-import { type CellType, cellTypes, learnable } from '../../../src/nn/layers/cell.js'
-import { fires } from '../../../src/nn/layers/kinds.js'
+import { type CellType, cellTypes, learnable } from '../../../src/nn/cell.js'
+import { fires } from '../../../src/nn/kind.js'
 import { dynamicsOptions } from '../../../src/ops/neurons.js'
 import { randomNeuron } from '../random-equations.js'
 import { keysOf, surrogateNames } from '../tables.js'
@@ -384,37 +384,24 @@ const layerNorm: Drawer = (d, x) => {
   return sw.layerNorm(d.one(fits), { affine: d.chance(0.7), eps: d.one([1e-5, 1e-3]) })
 }
 
-/** A row for each kind; a kind that is missing is an error of types. */
+/**
+ * A row for each kind; a kind that is missing is an error of types. New ones come last: which
+ * networks are drawn follows from the order.
+ */
 export const drawers: Readonly<Record<Layer['kind'] | 'neuron', Drawer>> = {
   conv2d,
-  conv1d,
   linear,
-  neuron,
-  equations,
-  cell,
-  stabilizedLif,
-  groupNorm,
-  layerNorm,
   batchNorm2d: (d, x) =>
     x.flat || !hasStatistics(d, x)
       ? undefined
       : sw.batchNorm2d(x.shape[0], normOptions(d, 'batchNorm2d')),
-  batchNorm1d: (d, x) => {
-    const { flat, shape } = x
-    const [c, h, w] = shape
-    if (h > 1 || (flat && w > 1) || !hasStatistics(d, x)) return undefined
-    return sw.batchNorm1d(c, normOptions(d, 'batchNorm1d'))
-  },
+  neuron,
+  equations,
+  cell,
   avgPool2d: pool2d(sw.avgPool2d),
-  sumPool2d: pool2d(sw.sumPool2d),
   maxPool2d: pool2d(sw.maxPool2d, rateOfPool),
-  avgPool1d: pool1d(sw.avgPool1d),
-  sumPool1d: pool1d(sw.sumPool1d),
-  maxPool1d: pool1d(sw.maxPool1d),
   adaptiveAvgPool2d: (d, x) =>
     isImage(x) ? sw.adaptiveAvgPool2d([d.int(1, x.shape[1]), d.int(1, x.shape[2])]) : undefined,
-  adaptiveAvgPool1d: (d, x) =>
-    isSeries(x) ? sw.adaptiveAvgPool1d(d.int(1, x.shape[2])) : undefined,
   flatten: (_d, x) => (x.flat ? undefined : sw.flatten()),
   dropout: (d) => sw.dropout(d.one([0.25, 0.5])),
   scale: (d, x) => {
@@ -423,11 +410,27 @@ export const drawers: Readonly<Record<Layer['kind'] | 'neuron', Drawer>> = {
   },
   identity: () => sw.identity(),
   relu: () => sw.relu(),
+  stabilizedLif,
+  timeMean: (_d, { isMean }, { traits, stepMode }) =>
+    traits.loop === 'layers' && stepMode === 'm' && !isMean ? sw.timeMean() : undefined,
+  adaptiveAvgPool1d: (d, x) =>
+    isSeries(x) ? sw.adaptiveAvgPool1d(d.int(1, x.shape[2])) : undefined,
+  avgPool1d: pool1d(sw.avgPool1d),
+  batchNorm1d: (d, x) => {
+    const { flat, shape } = x
+    const [c, h, w] = shape
+    if (h > 1 || (flat && w > 1) || !hasStatistics(d, x)) return undefined
+    return sw.batchNorm1d(c, normOptions(d, 'batchNorm1d'))
+  },
+  conv1d,
   delay: (d, { shape: [c, h, w], flat }, { traits, timeSteps }) => {
     if (traits.neuron === 'surrogate') return undefined
     const each = (): number => d.int(0, timeSteps + 1)
     return sw.delay(d.chance(0.5) || (flat && h * w > 1) ? each() : Array.from({ length: c }, each))
   },
-  timeMean: (_d, { isMean }, { traits, stepMode }) =>
-    traits.loop === 'layers' && stepMode === 'm' && !isMean ? sw.timeMean() : undefined,
+  groupNorm,
+  layerNorm,
+  maxPool1d: pool1d(sw.maxPool1d),
+  sumPool1d: pool1d(sw.sumPool1d),
+  sumPool2d: pool2d(sw.sumPool2d),
 }

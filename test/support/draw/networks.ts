@@ -5,8 +5,8 @@ import { trace } from '../../../src/graph/trace.js'
 import type { FitOptions, InputShape, Loss, Optimizer, Shape } from '../../../src/index.js'
 import * as sw from '../../../src/index.js'
 import { lossNames } from '../../../src/loss/index.js'
-import { cellTypes, learnable } from '../../../src/nn/layers/cell.js'
-import { fires, layerKinds } from '../../../src/nn/layers/kinds.js'
+import { cellTypes, learnable } from '../../../src/nn/cell.js'
+import { fires, layerKinds } from '../../../src/nn/kind.js'
 import { optimizerNames } from '../../../src/optimizer/index.js'
 import { type Purpose, purposes } from '../../../src/plan/context.js'
 import {
@@ -275,9 +275,8 @@ function drawLayers(d: Draw, sketch: Sketch, classes: number, exits: boolean): n
   return ends
 }
 
-/** Neurons that are all alike are drawn beside other cells. */
-const kindsDrawn = [...layerKinds.slice(0, 3), 'neuron', ...layerKinds.slice(3)] as const
-type Kind = (typeof kindsDrawn)[number]
+type Kind = keyof typeof drawers
+const kindsDrawn = Object.keys(drawers) as Kind[]
 
 /** Kinds that most networks have. */
 const usual: readonly Kind[] = [

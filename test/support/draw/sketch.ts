@@ -9,8 +9,8 @@ import {
   type Shape,
   type StepMode,
 } from '../../../src/index.js'
-import { fires, kindOf } from '../../../src/nn/layers/kinds.js'
-import type { NeuronModel } from '../../../src/nn/layers/neuron-model.js'
+import { fires, kindOf } from '../../../src/nn/kind.js'
+import type { NeuronModel } from '../../../src/nn/neuron-model.js'
 import { imageShape } from '../../../src/nn/value.js'
 import { type MethodTraits, traitsOf } from '../../../src/plan/methods.js'
 

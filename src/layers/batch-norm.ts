@@ -1,0 +1,293 @@
+/** Batch normalisation: statistics forward; its affine map is applied by whoever reads it. */
+
+import { checkArguments, checkOptions, describe, expect } from '../errors.js'
+import { count, type LayerKind, labelOf, layerOf, type OfKind } from '../nn/kind.js'
+import { affineParameters, epsilon } from '../nn/normalise.js'
+import { currentAlone } from '../nn/presets.js'
+import { show } from '../nn/value.js'
+import { giveTensorGradient, gradientRows, overGradient, takeGradient } from '../plan/gradients.js'
+import { defineLayer, type LayerPlan } from '../plan/layer-plan.js'
+import { isOfMeans } from '../plan/means.js'
+import { emitNeurons, type Neurons } from '../plan/neuron-record.js'
+import { allTimeBound, emitNormBackward, emitNormFinish, emitNormStatistics } from '../plan/norm.js'
+import type { Pass } from '../plan/pass.js'
+import { normAllTime, normEvaluate } from '../plan/records/norm.js'
+import { type Norm, noPool } from '../plan/tensors.js'
+import type { Buffer } from '../plan/words.js'
+import { floatsOf } from '../plan/write-out.js'
+
+/** Options of `batchNorm2d` and `batchNorm1d`; each has a default. */
+export interface BatchNormOptions {
+  /** Added to the variance, > 0; default 1e-5. */
+  eps?: number
+  /** Share of a batch in the running statistics, 0…1; default 0.1. */
+  momentum?: number
+}
+
+/** What layers of batch normalisation have in common. */
+interface BatchNormalising {
+  /** C of the input, [C, H, W] or [C, L], or its features. */
+  readonly channels: number
+  /** Added to the variance. */
+  readonly eps: number
+  /** Share of a batch in the running statistics, 0…1. */
+  readonly momentum: number
+}
+
+/** What `batchNorm2d` makes. */
+export interface BatchNorm2d extends OfKind<'batchNorm2d'>, BatchNormalising {}
+
+/** What `batchNorm1d` makes. */
+export interface BatchNorm1d extends OfKind<'batchNorm1d'>, BatchNormalising {}
+
+declare module '../nn/kind.js' {
+  interface Layers {
+    batchNorm2d: BatchNorm2d
+    batchNorm1d: BatchNorm1d
+  }
+}
+
+/** Checks and completes a layer of batch normalisation. */
+function normalising(name: string, channels: number, options: BatchNormOptions) {
+  checkOptions(name, options, ['eps', 'momentum'])
+  const { eps = 1e-5, momentum = 0.1 } = options
+  epsilon(name, eps)
+  expect(
+    Number.isFinite(momentum) && momentum >= 0 && momentum <= 1,
+    () => `${name}.momentum must lie in 0…1, got ${describe(momentum)}`,
+  )
+  return { channels: count(`${name}.channels`, channels), eps, momentum }
+}
+
+/**
+ * Batch normalisation, [C, H, W] → [C, H, W]: y = weight · (x − mean) / √(variance + eps) + bias.
+ *
+ * In training, mean and variance of a channel are those of the batch: over samples, height, width
+ * and, in step mode m, time steps, as in tdBN (Zheng et al., AAAI 2021) without its scale by the
+ * threshold. In step mode s each time step has statistics of its own. Evaluation uses the running
+ * statistics.
+ *
+ * Parameters `weight` (starts at 1) and `bias` (0), running statistics `running_mean` (0) and
+ * `running_var` (1), each [channels].
+ * @param channels C of the input, an integer ≥ 1
+ * @throws SpikewasmError when an option is unknown or out of range
+ */
+export function batchNorm2d(
+  channels: number,
+  options: BatchNormOptions = {},
+  ...more: []
+): BatchNorm2d {
+  checkArguments('batchNorm2d', more)
+  return layerOf(batchNorm2dKind, normalising('batchNorm2d', channels, options))
+}
+
+/**
+ * Batch normalisation of a series, [C, L] → [C, L], or of features, [C] → [C]: all else as
+ * `batchNorm2d`.
+ * @param channels C of the input, an integer ≥ 1
+ * @throws SpikewasmError when an option is unknown or out of range
+ */
+export function batchNorm1d(
+  channels: number,
+  options: BatchNormOptions = {},
+  ...more: []
+): BatchNorm1d {
+  checkArguments('batchNorm1d', more)
+  return layerOf(batchNorm1dKind, normalising('batchNorm1d', channels, options))
+}
+
+/** Whether each step of a batch has statistics of its own. */
+const byStep = ({ training, context }: Pass): boolean =>
+  training && context.method.statistics !== 'call'
+
+/** Whether running statistics normalise each step, and move behind all. */
+const isAllTime = ({ training, context }: Pass): boolean =>
+  training && context.method.statistics === 'allTime'
+
+const normalised: LayerPlan<BatchNormalising> &
+  Pick<LayerKind<BatchNormalising>, 'parameters' | 'statistics'> = {
+  parameters: ({ channels }) => affineParameters([channels]),
+  statistics: ({ channels }) => [
+    { name: 'running_mean', shape: [channels], initial: 0 },
+    { name: 'running_var', shape: [channels], initial: 1 },
+  ],
+  wants: (pass) => ({ moments: pass.training && !(byStep(pass) && pass.callSteps > 1) }),
+
+  lower(pass, node, layer, x) {
+    const { b, context, images, training, callSteps } = pass
+    const { method } = context
+    const tensor = floatsOf(pass, node, x)
+    const { stored } = tensor
+    // Groups of rows that have statistics of their own: one, or one a step.
+    const groups = byStep(pass) ? tensor.steps : 1
+    const bytes = groups * stored * 4
+    const vector = (name: string): Buffer =>
+      training
+        ? b.buffer(`${node.name} ${name}`, bytes, 'kept')
+        : pass.forParameters(`${node.name} ${name}`, bytes, 'statistics')
+    const averages = training && method.presynaptic === 'mean'
+    let xhat: Buffer | undefined
+    const norm: Required<Norm> = {
+      name: node.name,
+      tensor,
+      groups,
+      scale: vector('scale'),
+      shift: vector('shift'),
+      mean: vector('mean'),
+      invStd: vector('inverse deviation'),
+      claimMean() {
+        if (!averages || xhat) return undefined
+        xhat = pass.carried(
+          `${node.name} normalised mean`,
+          images * tensor.shape[1] * tensor.shape[2] * stored * 4,
+          'kept',
+        )
+        return xhat
+      },
+      averageUnread: () => {
+        if (averages && !xhat) averageAlone(pass, norm)
+      },
+      gradient: [],
+    }
+    const meanInvStd =
+      averages && byStep(pass)
+        ? pass.carried(`${node.name} mean inverse deviation`, stored * 4, 'kept')
+        : undefined
+    const frozen = isAllTime(pass)
+      ? pass.carried(`${node.name} frozen statistics`, 2 * stored * 4, 'statistics')
+      : undefined
+    const used = frozen && b.buffer(`${node.name} used statistics`, 2 * bytes, 'kept')
+    const shape = { channels: stored, groups }
+    const weight = context.parameter(node.index, 'weight') || undefined
+    const affine = {
+      weight,
+      bias: context.parameter(node.index, 'bias') || undefined,
+      epsilon: layer.eps,
+      runningMean: context.statistic(node.index, 'running_mean'),
+      runningVar: context.statistic(node.index, 'running_var'),
+      scale: norm.scale,
+      shift: norm.shift,
+    }
+    const output = { shape: node.shape, terms: [{ tensor, norm, pool: noPool, scale: 1 }] }
+    if (!training) {
+      pass.fromParameters(() => b.emit(normEvaluate, 1, { ...shape, ...affine }))
+      return output
+    }
+    const rows = images * node.shape[1] * node.shape[2] * tensor.steps
+    const repeats =
+      byStep(pass) || isOfMeans(pass.options.graph, node) ? 1 : callSteps / tensor.steps
+    // As PyTorch: the deviation of one value is 0, whatever it is.
+    if ((rows / images / groups) * repeats === 1)
+      context.lone ??=
+        `${node.name} (${labelOf(node)}): expected more than 1 value per channel when ` +
+        'training, '
+    const { buffer: partial, units } =
+      tensor.moments ?? emitNormStatistics(b, node.name, { ...shape, rows }, tensor.buffer)
+    emitNormFinish(b, {
+      ...shape,
+      ...affine,
+      ...(frozen ? { runningMean: undefined, runningVar: undefined } : {}),
+      rows,
+      units,
+      partial,
+      repeats,
+      moves: byStep(pass) ? callSteps / tensor.steps : undefined,
+      momentum: layer.momentum,
+      mean: norm.mean,
+      invStd: norm.invStd,
+      meanInvStd,
+      totalSteps: pass.options.timeSteps,
+    })
+    if (frozen && used)
+      b.emit(normAllTime, 1, {
+        ...shape,
+        ...affine,
+        realChannels: tensor.shape[0],
+        momentum: layer.momentum,
+        mean: norm.mean,
+        invStd: norm.invStd,
+        frozen,
+        totals: pass.carried(`${node.name} totals over time`, 2 * stored * 8, 'statistics'),
+        bound: allTimeBound(pass.options.frames),
+        totalSteps: pass.options.timeSteps,
+        moves: callSteps / tensor.steps,
+        used,
+        byLayer: pass.options.normFallback === 'layer' || undefined,
+      })
+
+    pass.backward(node, () => {
+      if (norm.gradient.length === 0) return
+      const steps = gradientRows(pass, tensor)
+      const groups = method.rows === 'steps' ? norm.groups : 1
+      const delta = takeGradient(pass, { ...norm, shape: tensor.shape, stored }, steps)
+      const rows = images * tensor.shape[1] * tensor.shape[2] * steps
+      const name = `${node.name} input gradient`
+      const out = overGradient(pass, delta, { name, shape: tensor.shape, steps, stored })
+      emitNormBackward(b, {
+        name: node.name,
+        rows,
+        channels: stored,
+        groups,
+        delta,
+        out,
+        xhat,
+        in: tensor.buffer,
+        mean: norm.mean,
+        invStd: norm.invStd,
+        meanInvStd,
+        used,
+        weight,
+        weightGradient: context.gradient(node.index, 'weight') || undefined,
+        biasGradient: context.gradient(node.index, 'bias') || undefined,
+        accumulate: context.accumulate,
+        inParts(rowsPerUnit, emit) {
+          const perImage = rows / images
+          pass.byImages([tensor], { perImage, perUnit: rowsPerUnit }, (firstUnit) =>
+            emit(perImage * pass.images, firstUnit),
+          )
+        },
+      })
+      giveTensorGradient(tensor, out, steps)
+    })
+    return output
+  },
+}
+
+const batchNorm2dKind = defineLayer<BatchNorm2d>('batchNorm2d', {
+  again: ({ channels, ...options }) => batchNorm2d(channels, options),
+  output({ channels }, x, where) {
+    const [c, h, w] = x.shape
+    expect(
+      c === channels && !(x.flat && h * w > 1),
+      () => `${where}: expects ${channels} channels, got ${show(x)}`,
+    )
+    return [x.shape, x.flat]
+  },
+  ...normalised,
+})
+
+const batchNorm1dKind = defineLayer<BatchNorm1d>('batchNorm1d', {
+  again: ({ channels, ...options }) => batchNorm1d(channels, options),
+  output({ channels }, x, where) {
+    const [c, h, w] = x.shape
+    expect(
+      c === channels && h === 1 && !(x.flat && w > 1),
+      () => `${where}: expects [${channels}, L] or [${channels}], got ${show(x)}`,
+    )
+    return [x.shape, x.flat]
+  },
+  ...normalised,
+})
+
+/** Time mean of x̂ for a normalisation that no neuron reads: by neurons without results. */
+function averageAlone(pass: Pass, norm: Norm): void {
+  const { context } = pass
+  const { shape } = norm.tensor
+  const { name } = norm
+  const neurons: Neurons = {
+    ...{ name, shape, model: currentAlone(), parameters: new Map() },
+    inputs: [{ tensor: norm.tensor, norm, xhat: norm.claimMean() }],
+  }
+  const state = (bytes: number): Buffer => pass.carried(`${name} state`, bytes, 'scratch')
+  emitNeurons(pass, neurons, {}, context.outer ? state : undefined)
+}

@@ -1,0 +1,204 @@
+/** Delays by whole time steps: spikes stay spikes, all else is written out. */
+
+import { checkArguments, describe, expect } from '../errors.js'
+import { layerOf, noMore, type OfKind } from '../nn/kind.js'
+import { show } from '../nn/value.js'
+import { inUnits } from '../plan/budgets.js'
+import { handBack } from '../plan/gradients.js'
+import { defineLayer } from '../plan/layer-plan.js'
+import { quoteMethodsWith } from '../plan/methods.js'
+import { type FloatBuffer, type Pass, term } from '../plan/pass.js'
+import type { ProgramBuilder } from '../plan/program.js'
+import { delay as delayFloats, delaySpikes } from '../plan/records/signals.js'
+import { emitScaled, factorsOf } from '../plan/scaled.js'
+import type { Shape, SpikeTensor } from '../plan/tensors.js'
+import type { Buffer } from '../plan/words.js'
+import { spikesOrFloats } from '../plan/write-out.js'
+
+/** What `delay` makes. */
+export interface Delay extends OfKind<'delay'> {
+  /** Time steps by which the signal comes later: one number, or one for each channel. */
+  readonly steps: number | readonly number[]
+}
+
+declare module '../nn/kind.js' {
+  interface Layers {
+    delay: Delay
+  }
+}
+
+/** More than any model has steps. */
+const MOST_STEPS = 4096
+
+const isDelay = (value: unknown): value is number =>
+  Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MOST_STEPS
+
+/**
+ * Delays a signal by whole time steps, any shape: y_t = x_{t − steps}, zeros before. Spikes stay
+ * spikes. A stream keeps the last steps from call to call.
+ *
+ * Method bptt takes the exact gradient. In method rate, whose gradients are means over the T steps,
+ * the gradient is multiplied by (T − steps)/T: so many of the steps arrive. Methods ottt and sltt
+ * learn at each step from that step alone and cannot train through a delay.
+ * @param steps an integer 0 … 4096, or one for each channel
+ * @throws SpikewasmError for other numbers, and when the network is compiled for an array of
+ *   another length than the channels
+ */
+export function delay(steps: number | readonly number[], ...more: []): Delay {
+  checkArguments('delay', more)
+  const rule = (): string =>
+    `delay.steps must be an integer from 0 to ${MOST_STEPS}, or a list of one for each ` +
+    'channel, got '
+  if (!Array.isArray(steps)) {
+    expect(isDelay(steps), () => rule() + describe(steps))
+    return layerOf(delayKind, { steps })
+  }
+  const wrong = steps.findIndex((value) => !isDelay(value))
+  expect(steps.length > 0, () => `${rule()}an empty list`)
+  expect(wrong < 0, () => `${rule()}${describe(steps[wrong])} at index ${wrong}`)
+  return layerOf(delayKind, { steps: [...steps] })
+}
+
+const delayKind = defineLayer<Delay>('delay', {
+  again: ({ steps, ...rest }) => delay(steps, ...noMore('delay', rest)),
+  output({ steps }, x, where) {
+    const [c, h, w] = x.shape
+    expect(
+      typeof steps === 'number' || (steps.length === c && !(x.flat && h * w > 1)),
+      () =>
+        `${where}: has ${(steps as readonly number[]).length} delays, its input ${show(x)} ` +
+        (x.flat && h * w > 1 ? 'is flattened: put it before flatten()' : `needs ${c}`),
+    )
+    return [x.shape, x.flat]
+  },
+  lower(pass, node, { steps: delays }, x) {
+    const { b, context, images, callSteps: steps } = pass
+    const most = longestOf(delays)
+    if (most === 0) return { ...x, shape: node.shape }
+    expect(
+      !pass.training || context.method.neuron !== 'surrogate',
+      () =>
+        `${node.name} (delay): method '${pass.options.method}' learns at each step from that ` +
+        `step alone and cannot train through a delay; use ` +
+        quoteMethodsWith((traits) => traits.neuron !== 'surrogate'),
+    )
+    const { input, scale } = spikesOrFloats(pass, node, x)
+    const { shape, stored } = input
+    const pixels = images * shape[1] * shape[2]
+    const bytes = pixels * stored * historyBytes(most, input.kind === 'spikes')
+    const history = context.outer
+      ? pass.carried(`${node.name} steps before`, bytes, 'kept')
+      : undefined
+    const job = { images, shape, stored, steps, history, ...delaysOf(delays, stored) }
+    const output =
+      input.kind === 'spikes'
+        ? pass.spikeTensor(node.name, shape, input.lambda)
+        : pass.floatTensor(node.name, shape, steps)
+    if (input.kind === 'spikes' && output.kind === 'spikes')
+      emitDelaySpikes(b, {
+        ...job,
+        in: input.masks,
+        out: output.masks,
+        counts: output.counts,
+        inPlaneBytes: pixels * stored,
+      })
+    else if (input.kind === 'float' && output.kind === 'float') {
+      const places = { in: input.buffer, out: output.buffer }
+      const emit = (): void => emitDelay(b, { ...job, inRows: input.steps, ...places })
+      if (history) emit()
+      else pass.make(output, { layers: 0, byImages: false }, emit)
+    }
+    handBack(pass, node, output, input, false, backward(pass, delays, input))
+    return { shape: node.shape, terms: [term(output, scale)] }
+  },
+})
+
+/** Gradients of steps come earlier; that of a time mean is a share, of the steps that arrive. */
+function backward(
+  { b, images, options, context }: Pass,
+  delays: Delay['steps'],
+  { shape, stored }: FloatBuffer | SpikeTensor,
+) {
+  return (delta: Buffer, out: Buffer, steps: number): void => {
+    const job = { images, shape, stored, steps, in: delta, out }
+    if (context.method.rows === 'steps') {
+      emitDelay(b, { ...job, inRows: steps, back: true, ...delaysOf(delays, stored) })
+      return
+    }
+    const { timeSteps } = options
+    const shares = Array.from({ length: shape[0] }, (_, c) => {
+      const by = typeof delays === 'number' ? delays : delays[c]
+      return Math.max(0, timeSteps - by) / timeSteps
+    })
+    emitScaled(b, { ...job, ...factorsOf(shares, [shape[0], 1, 1], stored) })
+  }
+}
+
+/** Steps as the kernels read them: one number, or one for each channel as stored. */
+export interface Delays {
+  readonly by?: number
+  readonly delays?: Uint8Array
+  readonly most: number
+}
+
+/** The longest of a layer's delays. */
+export const longestOf = (steps: number | readonly number[]): number =>
+  typeof steps === 'number' ? steps : steps.reduce((a, b) => Math.max(a, b), 0)
+
+export function delaysOf(steps: number | readonly number[], stored: number): Delays {
+  if (typeof steps === 'number') return { by: steps, most: steps }
+  const values = new Int32Array(stored)
+  values.set(steps)
+  return { delays: new Uint8Array(values.buffer), most: longestOf(steps) }
+}
+
+interface DelayJob extends Delays {
+  readonly images: number
+  readonly shape: Shape
+  readonly stored: number
+  /** Rows of the output. */
+  readonly steps: number
+  readonly in: Buffer
+  readonly out: Buffer
+  /** What calls carry on, where there are several. */
+  readonly history?: Buffer
+}
+
+/** Bytes of what calls carry on of one neuron. */
+export const historyBytes = (most: number, ofSpikes: boolean): number =>
+  ofSpikes ? Math.ceil(most / 8) : 4 * most
+
+function sizesOf({ images, shape, stored, ...job }: DelayJob, bytes: number) {
+  const pixels = images * shape[1] * shape[2]
+  const { units, pixelsPerUnit } = inUnits(pixels, bytes)
+  return {
+    units,
+    fields: { ...job, pixels, channels: stored, pixelsPerUnit },
+  }
+}
+
+/** Of floats; `back`: the gradient. */
+export function emitDelay(
+  b: ProgramBuilder,
+  { inRows, back, ...job }: DelayJob & { readonly inRows: number; readonly back?: boolean },
+): void {
+  const { units, fields } = sizesOf(job, job.stored * job.steps)
+  b.emit(delayFloats, units, { ...fields, inRows, back })
+}
+
+/** Of spikes. */
+export function emitDelaySpikes(
+  b: ProgramBuilder,
+  {
+    counts,
+    inPlaneBytes,
+    ...job
+  }: DelayJob & {
+    readonly counts?: Buffer
+    readonly inPlaneBytes: number
+  },
+): void {
+  const { units, fields } = sizesOf(job, job.stored * 4)
+  const planeBytes = fields.pixels * job.stored
+  b.emit(delaySpikes, units, { ...fields, planeBytes, inPlaneBytes, counts })
+}

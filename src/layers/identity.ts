@@ -1,0 +1,46 @@
+/** Layers for which nothing runs: one passes its input on, the other lets it have another shape. */
+
+import { checkArguments } from '../errors.js'
+import { layerOf, noMore, type OfKind, sameShape } from '../nn/kind.js'
+import { defineLayer, type LayerPlan } from '../plan/layer-plan.js'
+
+/** What `identity` makes. */
+export interface Identity extends OfKind<'identity'> {}
+
+/** What `flatten` makes. */
+export interface Flatten extends OfKind<'flatten'> {}
+
+declare module '../nn/kind.js' {
+  interface Layers {
+    identity: Identity
+    flatten: Flatten
+  }
+}
+
+/** Passes its input on, any shape: a shortcut, or a place kept free. */
+export function identity(...more: []): Identity {
+  checkArguments('identity', more)
+  return layerOf(identityKind, {})
+}
+
+/** Turns an image into features: [C, H, W] → [C·H·W], in PyTorch's order. */
+export function flatten(...more: []): Flatten {
+  checkArguments('flatten', more)
+  return layerOf(flattenKind, {})
+}
+
+const passedOn: LayerPlan<unknown> = {
+  lower: (_pass, node, _layer, x) => ({ ...x, shape: node.shape }),
+}
+
+const identityKind = defineLayer<Identity>('identity', {
+  ...sameShape,
+  ...passedOn,
+  again: (rest) => identity(...noMore('identity', rest)),
+})
+
+const flattenKind = defineLayer<Flatten>('flatten', {
+  ...passedOn,
+  output: (_layer, x) => [x.shape, true],
+  again: (rest) => flatten(...noMore('flatten', rest)),
+})

@@ -1,0 +1,56 @@
+/** The layers that networks are made of: the file of a new kind is a line here. */
+
+export type {
+  AlifOptions,
+  Cell,
+  CellOptions,
+  CellParameter,
+  CellType,
+  CubaLifOptions,
+  LeakyIntegratorOptions,
+  Neuron,
+  NeuronOptions,
+} from '../nn/cell.js'
+export type { Layer, Pair, Size } from '../nn/kind.js'
+export type { PerNeuron, Values } from '../nn/numbers.js'
+export type { Recurrence } from '../nn/recurrence.js'
+export type { SurrogateName } from '../nn/surrogates.js'
+export type { Init, LinearOptions } from '../nn/weights.js'
+export {
+  type AdaptiveAvgPool1d,
+  type AdaptiveAvgPool2d,
+  adaptiveAvgPool1d,
+  adaptiveAvgPool2d,
+} from './adaptive-pool.js'
+export * from './batch-norm.js'
+export {
+  alif,
+  cubaLif,
+  integrateAndFire,
+  integrator,
+  leakyIntegrator,
+  lif,
+  plif,
+  type RecurrentOptions,
+  recurrent,
+} from './cells.js'
+export * from './convolution.js'
+export { type Delay, delay } from './delay.js'
+export * from './dropout.js'
+export * from './elementwise.js'
+export { type EquationOptions, type Equations, neuron } from './equations.js'
+export * from './identity.js'
+export * from './linear.js'
+export * from './membranes.js'
+export * from './pool.js'
+export * from './relu.js'
+export {
+  type GroupNorm,
+  groupNorm,
+  type LayerNorm,
+  layerNorm,
+  type SampleNormOptions,
+} from './sample-norm.js'
+export * from './scale.js'
+export { type StabilizedLif, type StabilizedLifOptions, stabilizedLif } from './stabilized-lif.js'
+export * from './time-mean.js'

@@ -1,0 +1,271 @@
+/** Pooling over windows of images, and of series: images of one row. */
+
+import { checkArguments, checkOptions, describe, expect } from '../errors.js'
+import type { GraphNode } from '../graph/trace.js'
+import {
+  expectImage,
+  expectSeries,
+  integer,
+  type LayerKind,
+  layerOf,
+  type OfKind,
+  type Pair,
+  pair,
+  type Size,
+} from '../nn/kind.js'
+import { pooling, type Windows, windows, windowsOfSeries } from '../nn/window.js'
+import { handBack } from '../plan/gradients.js'
+import { defineLayer } from '../plan/layer-plan.js'
+import { emitMaxPool, emitMaxPoolBackward, emitMaxPoolFloats } from '../plan/max-pool.js'
+import { type Pass, term } from '../plan/pass.js'
+import { pooled } from '../plan/pooled.js'
+import { type Expression, usedWindow } from '../plan/tensors.js'
+import { floatsOf, spikesOrFloats } from '../plan/write-out.js'
+
+/** Options of `avgPool2d`, `sumPool2d` and `maxPool2d`; each has a default. */
+export interface PoolOptions {
+  /** Pixels between two windows, ≥ 1; default: the kernel's size. */
+  stride?: Size
+  /** Rows and columns added on every side, at most half the kernel; default 0. */
+  padding?: Size
+}
+
+/** Options of pooling of series; each has a default. */
+export interface Pool1dOptions {
+  /** Places between two windows, ≥ 1; default: the kernel's size. */
+  stride?: number
+  /** Places added at both ends, at most half the kernel; default 0. */
+  padding?: number
+}
+
+/** What makers of pooling layers give; `S`: a size, of an image or of a series. */
+interface Pooling<K, S> extends OfKind<K> {
+  /** Height and width of a window, in pixels, or places of a series. */
+  readonly kernelSize: S
+  /** Pixels between two windows, down and across, or places of a series. */
+  readonly stride: S
+  /** Rows and columns, or places of a series, added on every side: zeros, or never the largest. */
+  readonly padding: S
+}
+
+/** What `avgPool2d` makes. */
+export interface AvgPool2d extends Pooling<'avgPool2d', Pair> {}
+
+/** What `sumPool2d` makes. */
+export interface SumPool2d extends Pooling<'sumPool2d', Pair> {}
+
+/** What `maxPool2d` makes. */
+export interface MaxPool2d extends Pooling<'maxPool2d', Pair> {
+  /** In method rate, what a weight behind it multiplies its gradient with; absent: 'pooled'. */
+  readonly rate?: MaxPoolRate
+}
+
+/** What `avgPool1d` makes. */
+export interface AvgPool1d extends Pooling<'avgPool1d', number> {}
+
+/** What `sumPool1d` makes. */
+export interface SumPool1d extends Pooling<'sumPool1d', number> {}
+
+/** What `maxPool1d` makes. */
+export interface MaxPool1d extends Pooling<'maxPool1d', number> {}
+
+declare module '../nn/kind.js' {
+  interface Layers {
+    avgPool2d: AvgPool2d
+    sumPool2d: SumPool2d
+    maxPool2d: MaxPool2d
+    avgPool1d: AvgPool1d
+    sumPool1d: SumPool1d
+    maxPool1d: MaxPool1d
+  }
+}
+
+/**
+ * What a weight behind max pooling of spikes multiplies its gradient with in method rate.
+ * `'pooled'`: the mean of the pooled spikes, what the weight has read. `'official'`: the highest
+ * mean of a window, as in the official code of the paper, which pools the rates once more.
+ */
+export type MaxPoolRate = 'pooled' | 'official'
+
+/** Options of `maxPool2d`; each has a default. */
+export interface MaxPoolOptions extends PoolOptions {
+  /** For method rate, on spikes; default 'pooled'. */
+  rate?: MaxPoolRate
+}
+
+/**
+ * Mean over windows: [C, H, W] → [C, H', W'] with H' = ⌊(H + 2·padding − kernel) / stride⌋ + 1, W'
+ * alike. Padded zeros count, as is PyTorch's default.
+ * @param kernelSize height and width of a window in pixels, or one number for both
+ * @throws SpikewasmError when a size or an option is wrong
+ */
+export function avgPool2d(kernelSize: Size, options: PoolOptions = {}, ...more: []): AvgPool2d {
+  checkArguments('avgPool2d', more)
+  return layerOf(avgPool2dKind, pooling('avgPool2d', kernelSize, options, pair))
+}
+
+/**
+ * Sum over windows: [C, H, W] → [C, H', W'], sizes as for `avgPool2d`. It is what networks for
+ * event cameras pool with (NIR's SumPool2d, sinabs' SumPool2d).
+ * @param kernelSize height and width of a window in pixels, or one number for both
+ * @throws SpikewasmError when a size or an option is wrong
+ */
+export function sumPool2d(kernelSize: Size, options: PoolOptions = {}, ...more: []): SumPool2d {
+  checkArguments('sumPool2d', more)
+  return layerOf(sumPool2dKind, pooling('sumPool2d', kernelSize, options, pair))
+}
+
+/**
+ * Maximum over windows: [C, H, W] → [C, H', W'], sizes as for `avgPool2d`. Of a neuron layer's
+ * spikes, a window spikes when any of its neurons does; currents are compared step by step. With
+ * method rate the gradient goes to the place with the highest rate or mean current, the first of
+ * equal ones.
+ *
+ * A window's mean of pooled spikes is at least its highest rate, and higher where its neurons spike
+ * at different steps. `rate: 'official'` has weights behind it learn from the highest rate, as the
+ * official code of the paper does (Yu et al., NeurIPS 2024); the forward pass and the gradient that
+ * goes on to the layer before are the same.
+ * @param kernelSize height and width of a window in pixels, or one number for both
+ * @throws SpikewasmError when a size or an option is wrong
+ */
+export function maxPool2d(kernelSize: Size, options: MaxPoolOptions = {}, ...more: []): MaxPool2d {
+  checkArguments('maxPool2d', more)
+  checkOptions('maxPool2d', options, ['stride', 'padding', 'rate'])
+  const { rate = 'pooled', ...windows } = options
+  expect(
+    rate === 'pooled' || rate === 'official',
+    () => `maxPool2d.rate must be 'pooled' or 'official', got ${describe(rate)}`,
+  )
+  const official = rate === 'official' ? { rate } : {}
+  return layerOf(maxPool2dKind, {
+    ...pooling('maxPool2d', kernelSize, windows, pair),
+    ...official,
+  })
+}
+
+/**
+ * Mean over windows of a series; padded zeros count, as is PyTorch's default: [C, L] → [C, L'] with
+ * L' = ⌊(L + 2·padding − kernel) / stride⌋ + 1.
+ * @param kernelSize places of a window
+ * @throws SpikewasmError when a size or an option is wrong
+ */
+export function avgPool1d(kernelSize: number, options: Pool1dOptions = {}, ...more: []): AvgPool1d {
+  checkArguments('avgPool1d', more)
+  return layerOf(avgPool1dKind, pooling('avgPool1d', kernelSize, options, integer))
+}
+
+/**
+ * Sum over windows of a series: [C, L] → [C, L'] with
+ * L' = ⌊(L + 2·padding − kernel) / stride⌋ + 1.
+ * @param kernelSize places of a window
+ * @throws SpikewasmError when a size or an option is wrong
+ */
+export function sumPool1d(kernelSize: number, options: Pool1dOptions = {}, ...more: []): SumPool1d {
+  checkArguments('sumPool1d', more)
+  return layerOf(sumPool1dKind, pooling('sumPool1d', kernelSize, options, integer))
+}
+
+/**
+ * Maximum over windows of a series, as `maxPool2d`: [C, L] → [C, L'] with
+ * L' = ⌊(L + 2·padding − kernel) / stride⌋ + 1.
+ * @param kernelSize places of a window
+ * @throws SpikewasmError when a size or an option is wrong
+ */
+export function maxPool1d(kernelSize: number, options: Pool1dOptions = {}, ...more: []): MaxPool1d {
+  checkArguments('maxPool1d', more)
+  return layerOf(maxPool1dKind, pooling('maxPool1d', kernelSize, options, integer))
+}
+
+const overImages: Pick<LayerKind<Windows>, 'output'> = {
+  output(layer, x, where) {
+    expectImage(where, x)
+    return [[x.shape[0], ...windows(where, x, layer)], false]
+  },
+}
+
+const overSeries: Pick<LayerKind<Pooling<unknown, number>>, 'output'> = {
+  output(layer, x, where) {
+    expectSeries(where, x)
+    return [[x.shape[0], ...windows(where, x, windowsOfSeries(layer))], false]
+  },
+}
+
+const avgPool2dKind = defineLayer<AvgPool2d>('avgPool2d', {
+  ...overImages,
+  again: ({ kernelSize, ...options }) => avgPool2d(kernelSize, options),
+  lower: (pass, node, layer, x) => pooled(pass, node, x, layer),
+})
+
+const sumPool2dKind = defineLayer<SumPool2d>('sumPool2d', {
+  ...overImages,
+  again: ({ kernelSize, ...options }) => sumPool2d(kernelSize, options),
+  lower: (pass, node, layer, x) => pooled(pass, node, x, layer, 1),
+})
+
+const maxPool2dKind = defineLayer<MaxPool2d>('maxPool2d', {
+  ...overImages,
+  again: ({ kernelSize, ...options }) => maxPool2d(kernelSize, options),
+  lower: (pass, node, layer, x) => maxPooled(pass, node, layer, x),
+})
+
+const avgPool1dKind = defineLayer<AvgPool1d>('avgPool1d', {
+  ...overSeries,
+  again: ({ kernelSize, ...options }) => avgPool1d(kernelSize, options),
+  lower: (pass, node, layer, x) => pooled(pass, node, x, windowsOfSeries(layer)),
+})
+
+const sumPool1dKind = defineLayer<SumPool1d>('sumPool1d', {
+  ...overSeries,
+  again: ({ kernelSize, ...options }) => sumPool1d(kernelSize, options),
+  lower: (pass, node, layer, x) => pooled(pass, node, x, windowsOfSeries(layer), 1),
+})
+
+const maxPool1dKind = defineLayer<MaxPool1d>('maxPool1d', {
+  ...overSeries,
+  again: ({ kernelSize, ...options }) => maxPool1d(kernelSize, options),
+  lower: (pass, node, layer, x) => maxPooled(pass, node, windowsOfSeries(layer), x),
+})
+
+/** Max pooling of one layer's spikes, which stay spikes, or of anything else as currents. */
+function maxPooled(
+  pass: Pass,
+  node: GraphNode,
+  layer: Windows & Pick<MaxPool2d, 'rate'>,
+  x: Expression,
+): Expression {
+  const { b, context, images, training, callSteps } = pass
+  const [{ scale }] = x.terms
+  const input = scale > 0 ? spikesOrFloats(pass, node, x).input : floatsOf(pass, node, x)
+  const { stored } = input
+  const isSpikes = input.kind === 'spikes'
+  const output = isSpikes
+    ? pass.spikeTensor(node.name, node.shape, input.lambda)
+    : pass.floatTensor(node.name, node.shape, input.steps)
+  // Where time means are differentiated, the gradient goes where the mean is largest.
+  const perStep = context.method.presynaptic !== 'mean'
+  const steps = isSpikes ? pass.gradientSteps : input.steps
+  const choices = images * node.shape[1] * node.shape[2] * stored * (perStep ? steps : 1)
+  const choice = training ? b.buffer(`${node.name} choice`, choices, 'kept') : undefined
+  const windows = { window: usedWindow(x.shape, layer), images, stored, from: input, to: node }
+  if (input.kind === 'spikes' && output.kind === 'spikes')
+    emitMaxPool(b, { ...windows, steps: callSteps }, input, output, {
+      choice,
+      perStep,
+      loop: context.outer,
+      countsOfRates: layer.rate === 'official' && training && !perStep,
+    })
+  else if (input.kind === 'float' && output.kind === 'float') {
+    const isChosen = training && !perStep && (context.outer || steps > 1)
+    const chooser = isChosen ? pass.timeSum(node, input) : undefined
+    const places = { in: input.buffer, out: output.buffer }
+    pass.make(output, { layers: 0, byImages: false }, (again) =>
+      emitMaxPoolFloats(b, { ...windows, steps }, again ? places : { ...places, choice, chooser }),
+    )
+  }
+  if (choice)
+    handBack(pass, node, output, input, false, (delta, out, steps) => {
+      const back = { ...windows, steps, from: output, to: input }
+      emitMaxPoolBackward(b, back, delta, { buffer: choice, perStep }, out)
+    })
+  return { shape: node.shape, terms: [term(output, isSpikes ? scale : 1)] }
+}

@@ -1,0 +1,182 @@
+/** Spiking neurons whose threshold follows the potentials of their layer. */
+
+import { checkArguments, checkOptions, describe, expect } from '../errors.js'
+import { type Cell, cellOf } from '../nn/cell.js'
+import { layerOf, type OfKind, sameShape } from '../nn/kind.js'
+import type { NeuronModel } from '../nn/neuron-model.js'
+import { chargeAlone, presetOf } from '../nn/presets.js'
+import type { SurrogateName } from '../nn/surrogates.js'
+import { inUnits } from '../plan/budgets.js'
+import { defineLayer } from '../plan/layer-plan.js'
+import { storedChannels } from '../plan/layout.js'
+import { quoteMethodsWith } from '../plan/methods.js'
+import { emitNeurons, type NeuronScope, type Neurons } from '../plan/neuron-record.js'
+import { lowerNeurons } from '../plan/neurons.js'
+import type { Place } from '../plan/records/schema.js'
+import { stabilizedSums, stabilizedThreshold } from '../plan/records/stabilized.js'
+import { ref } from '../plan/words.js'
+
+/** What `stabilizedLif` makes. */
+export interface StabilizedLif extends OfKind<'stabilizedLif'> {
+  /** Membrane time constant τ in time steps. */
+  readonly tau: number
+  /** Whether the input is divided by τ as well. */
+  readonly decayInput: boolean
+  /** Threshold θ of the first step. */
+  readonly vThreshold: number
+  /** Potential after a spike (hard reset), or null: the threshold is subtracted (soft reset). */
+  readonly vReset: number | null
+  /** What stands in for the derivative of a spike. */
+  readonly surrogate: SurrogateName
+  /** Sharpness α of the surrogate. */
+  readonly alpha: number
+  /** Share of a batch in the running threshold, 0…1. */
+  readonly momentum: number
+}
+
+declare module '../nn/kind.js' {
+  interface Layers {
+    stabilizedLif: StabilizedLif
+  }
+}
+
+/** Options of `stabilizedLif`; each has a default. */
+export interface StabilizedLifOptions {
+  /** Membrane time constant τ in time steps, > 1; default 2, the authors'. */
+  tau?: number
+  /** Whether the input is divided by τ as well; default false. */
+  decayInput?: boolean
+  /** Threshold θ of the first step, > 0; default 1. */
+  vThreshold?: number
+  /**
+   * Potential after a spike, < vThreshold (hard reset). Default null: the threshold is subtracted
+   * (soft reset).
+   */
+  vReset?: number | null
+  /** What stands in for the derivative of a spike; default 'sigmoid'. */
+  surrogate?: SurrogateName
+  /** Sharpness α of the surrogate, > 0; defaults as those of `lif`. */
+  alpha?: number
+  /**
+   * Share of a batch in the running threshold, 0…1; each step moves it by momentum/T. Default 0.1.
+   */
+  momentum?: number
+}
+
+export const stabilizedOptions = [
+  'tau',
+  'decayInput',
+  'vThreshold',
+  'vReset',
+  'surrogate',
+  'alpha',
+  'momentum',
+] as const
+
+/**
+ * LIF neurons with an online threshold stabiliser, for method 'os' (Zhu, Ding, Huang, Xie, Yu:
+ * Online Stabilization of Spiking Neural Networks, ICLR 2024): [C, H, W] → [C, H, W], spikes 0 or
+ * 1. They charge and reset as `lif`; the threshold of step t is
+ *
+ *     θ_t = μ_t + σ_t · (θ − μ_0) / σ_0,   θ_0 = θ = vThreshold
+ *
+ * with mean and deviation (n − 1) of the layer's potentials before firing, over the samples of the
+ * batch and the neurons. Where all potentials are equal at the first step it stays θ. No gradient
+ * goes through a threshold.
+ *
+ * Evaluation and prediction fire at the running statistic `running_threshold` [1], which starts at
+ * θ, so that the prediction of a sample does not depend on others (`fixed_test_threshold` of the
+ * authors' code). Training needs method 'os'.
+ * @throws SpikewasmError when an option is unknown or out of range
+ */
+export function stabilizedLif(options: StabilizedLifOptions = {}, ...more: []): StabilizedLif {
+  checkArguments('stabilizedLif', more)
+  checkOptions('stabilizedLif', options, stabilizedOptions)
+  const { tau = 2, momentum = 0.1, ...others } = options
+  expect(
+    Number.isFinite(momentum) && momentum >= 0 && momentum <= 1,
+    () => `stabilizedLif.momentum must lie in 0…1, got ${describe(momentum)}`,
+  )
+  const cell = cellOf('lif', { ...others, tau }, 'stabilizedLif')
+  for (const key of ['tau', 'vThreshold', 'vReset'] as const)
+    expect(
+      !Array.isArray(cell[key]),
+      () => `stabilizedLif.${key} must be one number for all neurons, got ${describe(cell[key])}`,
+    )
+  const { decayInput, vThreshold, vReset, surrogate, alpha } = cell
+  const of = { tau, decayInput, vThreshold, vReset, surrogate, alpha, momentum }
+  return layerOf(stabilizedLifKind, of as StabilizedLif)
+}
+
+const cellOfLayer = ({ kind: _, momentum: __, ...options }: StabilizedLif): Cell =>
+  cellOf('lif', options)
+
+/** Neurons of a stabilised layer; something else says what `vThreshold` is. */
+export const stabilizedModel = (layer: StabilizedLif): NeuronModel => presetOf(cellOfLayer(layer))
+
+/** Their potential before they fire. */
+const stabilizedCharge = (layer: StabilizedLif): NeuronModel => chargeAlone(cellOfLayer(layer))
+
+const stabilizedLifKind = defineLayer<StabilizedLif>('stabilizedLif', {
+  ...sameShape,
+  again: (options) => stabilizedLif(options),
+  model: stabilizedModel,
+  spikes: () => true,
+  statistics: ({ vThreshold }) => [{ name: 'running_threshold', shape: [1], initial: vThreshold }],
+  lower(pass, node, layer, x) {
+    const { context, options, training } = pass
+    const { method } = context
+    expect(
+      !training || method.stabilizes,
+      () =>
+        `${node.name} (stabilizedLif): its threshold follows the potentials of each step, which ` +
+        `needs method ${quoteMethodsWith(({ stabilizes }) => stabilizes)}, got ` +
+        `'${options.method}'; use lif() with this method`,
+    )
+    const runningThreshold = context.statistic(node.index, 'running_threshold')
+    const stability = training ? pass.carried(`${node.name} threshold`, 8, 'statistics') : undefined
+    const places = new Map([['vThreshold', stability ? ref(stability, 4) : runningThreshold]])
+    const share = layer.momentum / options.timeSteps
+    return lowerNeurons(pass, node, stabilizedModel(layer), x, {
+      places,
+      emit(neurons, state) {
+        if (stability && state)
+          emitStabilized(pass, neurons, state, { layer, stability, runningThreshold, share })
+      },
+    })
+  },
+})
+
+/** A layer, and where its thresholds are. */
+export interface Stabilized {
+  readonly layer: StabilizedLif
+  readonly runningThreshold: Place
+  /** float32 [2], ratio and threshold. */
+  readonly stability: Place
+  /** Share of a step in the running threshold. */
+  readonly share: number
+}
+
+/** One step: potentials before they fire, their sums, and the threshold. */
+export function emitStabilized(
+  scope: NeuronScope,
+  neurons: Neurons,
+  state: Place,
+  { layer, runningThreshold, stability, share }: Stabilized,
+): void {
+  const { b } = scope
+  const { name, shape } = neurons
+  const channels = storedChannels(shape[0])
+  const pixels = scope.images * shape[1] * shape[2]
+  const { units, pixelsPerUnit } = inUnits(pixels, channels)
+  const charged = b.buffer(`${name} potentials`, pixels * channels * 4)
+  const moments = b.buffer(`${name} potential sums`, units * 16)
+  const charge = { ...neurons, model: stabilizedCharge(layer), parameters: new Map() }
+  emitNeurons(scope, charge, { out: charged }, () => state)
+  const shared = { moments, pixels, realChannels: shape[0] }
+  b.emit(stabilizedSums, units, { ...shared, charged, channels, pixelsPerUnit })
+  b.emit(stabilizedThreshold, 1, {
+    ...shared,
+    ...{ threshold: layer.vThreshold, units, stability, runningThreshold, share },
+  })
+}

@@ -1,0 +1,327 @@
+/** Neurons with constants of their own, synaptic currents, adaptation, and integrators. */
+
+import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../errors.js'
+import type { OfKind } from './kind.js'
+import { checkLearn, checkNumbers, finite, type PerNeuron, type Values } from './numbers.js'
+import type { Recurrence } from './recurrence.js'
+import { checkSurrogate, type SurrogateName } from './surrogates.js'
+
+/** The functions that make cells. */
+export type CellType =
+  | 'lif'
+  | 'integrateAndFire'
+  | 'plif'
+  | 'cubaLif'
+  | 'alif'
+  | 'leakyIntegrator'
+  | 'integrator'
+
+/** What `lif`, `plif`, `cubaLif`, `alif`, `leakyIntegrator`, `recurrent` and others make. */
+export interface Cell extends OfKind<'cell'> {
+  /** The function that made it. */
+  readonly type: CellType
+  /** Membrane time constant τ in time steps; Infinity without leak. */
+  readonly tau: Values
+  /** Time constant of the synaptic current, or null: there is none. */
+  readonly tauSyn: Values | null
+  /** Time constant of the adaptation, or null: there is none. */
+  readonly tauAdaptation: Values | null
+  /** What the adaptation adds to the threshold; 0 without one. */
+  readonly beta: Values
+  /** Whether the input is divided by τ (and by τ of the current) as well. */
+  readonly decayInput: boolean
+  /** What the input is multiplied with. */
+  readonly inputScale: Values
+  /** Threshold, or null: there are no spikes, the potential is the output. */
+  readonly vThreshold: Values | null
+  /** Potential after a spike (hard reset), or null: the threshold is subtracted (soft reset). */
+  readonly vReset: Values | null
+  /** Potential that the leak draws to. */
+  readonly vRest: Values
+  /** Whether a potential that equals the threshold fires. */
+  readonly fires: 'atOrAbove' | 'above'
+  /** Steps without charge and spike after a spike. */
+  readonly refractory: number
+  /** Whether no gradient passes the reset's spike. */
+  readonly detachReset: boolean
+  /** What stands in for the derivative of a spike. */
+  readonly surrogate: SurrogateName
+  /** Sharpness α of the surrogate. */
+  readonly alpha: number
+  /** What is a parameter. */
+  readonly learn: readonly CellParameter[]
+  /** Its own spikes as an input, or null. */
+  readonly recurrence: Recurrence | null
+}
+
+/** What `lif`, `plif` and `integrateAndFire` make. */
+export type Neuron = Cell
+
+/** What of a cell can be a parameter. */
+export type CellParameter = 'tau' | 'vThreshold' | 'tauSyn' | 'beta' | 'tauAdaptation'
+
+/** Options of `lif`, `plif` and, but for `tau` and `decayInput`, `integrateAndFire`. */
+export interface CellOptions {
+  /**
+   * Membrane time constant τ in time steps, > 1: a number, or one for each channel (length C) or
+   * each neuron (length C·H·W, PyTorch's order). Infinity: no leak. `lif` starts at 1.25, the
+   * paper's: a share λ = 1 − 1/τ = 0.2 of the potential is left after a step; others at 2.
+   */
+  tau?: PerNeuron
+  /** Whether the input is divided by τ (and by tauSyn) as well; default false. */
+  decayInput?: boolean
+  /** Threshold, > 0: a number, or one for each channel or neuron; default 1. */
+  vThreshold?: PerNeuron
+  /**
+   * Potential after a spike, < vThreshold (hard reset): a number, or one for each channel or
+   * neuron. Default null: the threshold is subtracted (soft reset).
+   */
+  vReset?: PerNeuron | null
+  /** Potential that the leak draws to; default vReset, or 0 where that is null. */
+  vRest?: PerNeuron
+  /** What the input is multiplied with, for all neurons, each channel or each neuron; default 1. */
+  inputScale?: PerNeuron
+  /**
+   * 'atOrAbove': a neuron spikes when its potential is ≥ the threshold. 'above': only when it is >.
+   * Default 'atOrAbove'.
+   */
+  fires?: 'atOrAbove' | 'above'
+  /** After a spike a neuron neither charges nor spikes for so many steps, 0 … 4096; default 0. */
+  refractory?: number
+  /** Whether no gradient passes through the spike of the reset; default true. */
+  detachReset?: boolean
+  /** What stands in for the derivative of a spike; default 'sigmoid'. */
+  surrogate?: SurrogateName
+  /**
+   * Sharpness α of the surrogate, > 0. Defaults: sigmoid 4, atan 2, triangle 1, rectangle 1,
+   * fastSigmoid 25, piecewiseExp 1, erf 2.
+   */
+  alpha?: number
+  /**
+   * What is a parameter, one for the layer, each channel or each neuron as its numbers are. 'tau':
+   * `w`, with 1/τ = σ(w). 'vThreshold': `v_threshold`. Default: nothing.
+   */
+  learn?: readonly CellParameter[]
+}
+
+/** The options of these neurons that are the same for all of a layer. */
+export interface NeuronOptions
+  extends Pick<CellOptions, 'decayInput' | 'detachReset' | 'surrogate' | 'alpha'> {
+  /** Membrane time constant τ in time steps, > 1; `lif` starts at 1.25, `plif` at 2. */
+  tau?: number
+  /** A neuron spikes when its potential is ≥ vThreshold (ties fire); default 1. */
+  vThreshold?: number
+  /**
+   * Potential after a spike, < vThreshold (hard reset). Default null: the threshold is subtracted
+   * (soft reset).
+   */
+  vReset?: number | null
+}
+
+/** Options of `cubaLif`. */
+export interface CubaLifOptions extends CellOptions {
+  /**
+   * Time constant of the synaptic current i in time steps, > 1: i ← i·(1 − 1/tauSyn) + x. Default 2
+   * for `cubaLif`; others have no such current without it.
+   */
+  tauSyn?: PerNeuron
+}
+
+/** Options of `alif`. */
+export interface AlifOptions extends CubaLifOptions {
+  /** Time constant of the adaptation in time steps, > 1; default 20. */
+  tauAdaptation?: PerNeuron
+  /** What a unit of adaptation adds to the threshold, ≥ 0; default 0.2. */
+  beta?: PerNeuron
+}
+
+/** Options of integrators that leak. */
+export type LeakyIntegratorOptions = Pick<
+  CubaLifOptions,
+  'tau' | 'tauSyn' | 'decayInput' | 'inputScale' | 'vRest' | 'learn'
+>
+
+/** Fields that are options, but for those of surrogates, which are checked together. */
+type Fields = Omit<Cell, 'kind' | 'type' | 'surrogate' | 'alpha' | 'recurrence'>
+
+const spikingOptions = [
+  'tau',
+  'decayInput',
+  'vThreshold',
+  'vReset',
+  'vRest',
+  'inputScale',
+  'fires',
+  'refractory',
+  'detachReset',
+  'surrogate',
+  'alpha',
+  'learn',
+] as const satisfies readonly (keyof Cell)[]
+
+const noLeak = Number.POSITIVE_INFINITY
+
+interface TypeRow {
+  readonly options: readonly (keyof Cell)[]
+  /** Defaults that are not those of most cells. */
+  readonly defaults: Partial<Fields>
+}
+
+/** What each function takes. */
+export const cellTypes: Readonly<Record<CellType, TypeRow>> = {
+  lif: { options: spikingOptions, defaults: { tau: 1.25 } },
+  integrateAndFire: {
+    options: spikingOptions.filter((name) => name !== 'tau' && name !== 'decayInput'),
+    defaults: { tau: noLeak },
+  },
+  plif: { options: spikingOptions, defaults: { learn: ['tau'] } },
+  cubaLif: { options: [...spikingOptions, 'tauSyn'], defaults: { tauSyn: 2 } },
+  alif: {
+    options: [...spikingOptions, 'tauSyn', 'tauAdaptation', 'beta'],
+    defaults: { tauAdaptation: 20, beta: 0.2 },
+  },
+  leakyIntegrator: {
+    options: ['tau', 'tauSyn', 'decayInput', 'inputScale', 'vRest', 'learn'],
+    defaults: { vThreshold: null },
+  },
+  integrator: { options: ['inputScale'], defaults: { tau: noLeak, vThreshold: null } },
+}
+
+/** Names in the state dict of what cells can learn. */
+export const storedNames: Readonly<Record<CellParameter, string>> = {
+  tau: 'w',
+  vThreshold: 'v_threshold',
+  tauSyn: 'w_syn',
+  beta: 'beta',
+  tauAdaptation: 'w_adaptation',
+}
+
+/** What cells of a type can learn, in the order of the state dict. */
+export const learnable = (type: CellType): CellParameter[] =>
+  (Object.keys(storedNames) as CellParameter[]).filter(
+    (name) => cellTypes[type].options.includes(name) && cellTypes[type].options.includes('learn'),
+  )
+
+/** Whether a cell spikes; the others give their potential. */
+export const isSpiking = ({ vThreshold }: Cell): boolean => vThreshold !== null
+
+type Check = (name: string, given: never, type: CellType) => unknown
+
+const numbers =
+  (rule = '', fits: (x: number) => boolean = finite): Check =>
+  (name, given) =>
+    checkNumbers(name, given, `${rule}finite as a float32`, fits)
+
+const time: Check = (name, given) => checkNumbers(name, given, '> 1', (x) => x > 1)
+const boolean: Check = (name, given) => checkBoolean(name, given, false)
+
+function checkFires(name: string, fires: unknown): unknown {
+  expect(
+    fires === 'atOrAbove' || fires === 'above',
+    () => `${name} must be 'atOrAbove' or 'above', got ${describe(fires)}`,
+  )
+  return fires
+}
+
+function checkRefractory(name: string, steps: number): number {
+  checkInteger(name, steps, 0, 4096)
+  return steps
+}
+
+/** In one order, so that a network is the same however it was written. */
+function checkLearnt(name: string, given: unknown, type: CellType): readonly CellParameter[] {
+  const all = [
+    ...checkLearn(name, given, learnable(type)),
+    ...(cellTypes[type].defaults.learn ?? []),
+  ]
+  return learnable(type).filter((one) => all.includes(one))
+}
+
+/** What most cells are where nothing is said, and what each option must be. */
+const fields: { readonly [K in keyof Fields]: readonly [standard: Fields[K], check: Check] } = {
+  tau: [2, time],
+  tauSyn: [null, time],
+  tauAdaptation: [null, time],
+  beta: [0, numbers('≥ 0 and ', (x) => finite(x) && x >= 0)],
+  decayInput: [false, boolean],
+  inputScale: [1, numbers()],
+  vThreshold: [1, numbers('> 0 and ', (x) => finite(x) && Math.fround(x) > 0)],
+  vReset: [null, numbers()],
+  vRest: [0, numbers()],
+  fires: ['atOrAbove', checkFires],
+  refractory: [0, checkRefractory],
+  detachReset: [true, boolean],
+  learn: [[], checkLearnt],
+}
+
+/**
+ * Checks and completes what a cell is.
+ * @param name what messages call it
+ */
+export function cellOf(type: CellType, options: object, name: string = type): Cell {
+  const { options: known, defaults } = cellTypes[type]
+  checkOptions(name, options, known)
+  const own = options as Readonly<Record<string, never>>
+  const complete = Object.entries(fields).map(([key, [standard, check]]) => {
+    const usual = { [key]: standard, ...defaults }[key]
+    const given = own[key]
+    const isUsual = given === undefined || given === usual
+    return [key, isUsual ? usual : check(`${name}.${key}`, given, type)]
+  })
+  const { learn, ...of } = Object.fromEntries(complete) as Fields
+  const { vReset, vThreshold } = of
+  if (vReset !== null && vThreshold !== null) checkBelow(name, vReset, vThreshold)
+  for (const key of learn)
+    if (key.startsWith('tau'))
+      expect(
+        of[key] !== null && [of[key]].flat().every(finite),
+        () => `${name}.${key} must be finite to be learnt, got ${describe(of[key])}; give a number`,
+      )
+  const vRest = own.vRest === undefined ? (vReset ?? 0) : of.vRest
+  return {
+    ...{ kind: 'cell', type, ...of, vRest },
+    ...checkSurrogate(name, own),
+    ...{ learn: [...learn], recurrence: null },
+  }
+}
+
+/** Lists of channels beside lists of neurons are compared by nobody: no shape is known yet. */
+function checkBelow(name: string, vReset: Values, vThreshold: Values): void {
+  const both = [[vReset].flat(), [vThreshold].flat()]
+  const count = Math.max(...both.map(({ length }) => length))
+  if (both.some(({ length }) => length !== 1 && length !== count)) return
+  for (let i = 0; i < count; i++) {
+    const [reset, threshold] = both.map((values) => values[i % values.length])
+    expect(
+      Math.fround(reset) < Math.fround(threshold),
+      () => `${name}.vReset must be null or < vThreshold (${threshold}), got ${reset}`,
+    )
+  }
+}
+
+/** A cell made anew by its function, from the fields of one. */
+export function cellAgain({ type, ...of }: Omit<Cell, 'kind' | 'recurrence'>): Cell {
+  expect(
+    typeof type === 'string' && Object.hasOwn(cellTypes, type),
+    () => `cell.type must be one of ${Object.keys(cellTypes).join(', ')}, got ${describe(type)}`,
+  )
+  const { options } = cellTypes[type]
+  const { kind: _, type: __, recurrence: ___, ...standard } = cellOf(type, {})
+  const given: Record<string, unknown> = { ...of }
+  for (const [key, usual] of Object.entries(standard)) {
+    // What no option says is as it is in every cell of the type; null stands for none.
+    const isOption = options.includes(key as keyof Cell) && (usual !== null || given[key] !== null)
+    if (!isOption && isSame(given[key], usual)) delete given[key]
+  }
+  const cell = cellOf(type, given)
+  for (const key of Object.keys(standard) as (keyof typeof standard)[])
+    expect(of[key] !== undefined, () => `${type}.${key} is missing`)
+  expect(
+    cell.learn.every((name) => of.learn.includes(name)),
+    () => `${type}.learn must hold ${describe(cell.learn)}`,
+  )
+  return cell
+}
+
+const isSame = (a: unknown, b: unknown): boolean =>
+  a === b || (Array.isArray(a) && `${a}` === `${b}`)

@@ -1,0 +1,72 @@
+/** Windows that slide over images, and over series: images of one row. */
+
+import { checkOptions, expect } from '../errors.js'
+import type { Pair, Size } from './kind.js'
+import { show, type Value } from './value.js'
+
+/** Windows that slide over an image. */
+export interface Windows {
+  readonly kernelSize: Pair
+  readonly stride: Pair
+  readonly padding: Pair
+}
+
+/** The same windows over a series as an image of one row. */
+export const windowsOfSeries = ({
+  kernelSize,
+  stride,
+  padding,
+}: Readonly<Record<keyof Windows, number>>): Windows => ({
+  kernelSize: [1, kernelSize],
+  stride: [1, stride],
+  padding: [0, padding],
+})
+
+/**
+ * Height and width of the output of sliding windows.
+ * @throws SpikewasmError when a window is larger than the padded input
+ */
+export function windows(where: string, x: Value, { kernelSize, stride, padding }: Windows): Pair {
+  const sizeOf = (axis: 0 | 1): number =>
+    Math.floor((x.shape[1 + axis] + 2 * padding[axis] - kernelSize[axis]) / stride[axis]) + 1
+  const out: Pair = [sizeOf(0), sizeOf(1)]
+  expect(
+    out[0] >= 1 && out[1] >= 1,
+    () =>
+      `${where}: its kernel ${kernelSize.join('×')} is larger than the padded input of ${show(x)}`,
+  )
+  return out
+}
+
+/** Places and padding are numbered by 32 bits. */
+const MOST = 2 ** 30
+
+/**
+ * Checks and completes the windows of a pooling layer.
+ * @param size checks a size: `pair` of images, `integer` of series
+ */
+export function pooling<In extends Size, S extends Size>(
+  name: string,
+  kernelSize: In,
+  options: { readonly stride?: In; readonly padding?: In },
+  size: (name: string, value: In, minimum: number) => S,
+): { kernelSize: S; stride: S; padding: S } {
+  checkOptions(name, options, ['stride', 'padding'])
+  const { stride = kernelSize, padding: around = 0 as In } = options
+  const kernel = size(`${name}.kernelSize`, kernelSize, 1)
+  const sizes: readonly number[] = [kernel].flat()
+  expect(
+    sizes.every((n) => n < MOST),
+    () => `${name}.kernelSize must be below 2³⁰, got ${kernel}`,
+  )
+  const padding = size(`${name}.padding`, around, 0)
+  expect(
+    [padding].flat().every((n, i) => n * 2 <= sizes[i]),
+    () => `${name}.padding must be at most half the kernel (${kernel}), got ${padding}`,
+  )
+  return {
+    kernelSize: kernel,
+    stride: size(`${name}.stride`, stride, 1),
+    padding,
+  }
+}
