@@ -16,19 +16,6 @@ import {
   worthwhileRows,
 } from './spike-geometry.js'
 
-/** What the planner writes into the records of one group of steps. */
-export interface ByteGeometry {
-  readonly pairLists: boolean
-  readonly weightedLists: boolean
-  /** Word ListBytes: bytes of the lists of one output pixel. */
-  readonly listBytes: number
-  readonly blocksPerUnit: number
-  /** Word RowsPerUnit, units and per-worker scratch. */
-  readonly rowsPerUnit: number
-  readonly units: number
-  readonly scratchBytes: number
-}
-
 /** Rows of a block up to which two blocks are summed side by side: both stay in the cache. */
 const MAX_PAIRED_ROWS = 6400
 
@@ -86,17 +73,21 @@ export function spikeBytesScratch(
 }
 
 /** Everything that the planner needs for the operation. */
-export function byteGeometry(shape: SpikeShape): ByteGeometry {
+export function byteGeometry(shape: SpikeShape) {
   const blocks = shape.outC / shape.blockWidth
   const blocksPerUnit = Math.min(blocks, inputsOf(shape) <= MAX_PAIRED_ROWS ? 2 : 1)
   const rowsPerUnit = byteRowsPerUnit(shape)
   return {
     pairLists: pairsPay(shape),
     weightedLists: usesWeightedLists(shape),
+    /** Word ListBytes: bytes of the lists of one output pixel. */
     listBytes: byteListBytes(shape),
     blocksPerUnit,
+    /** Word RowsPerUnit, units and per-worker scratch. */
     rowsPerUnit,
     units: Math.ceil((shape.images * shape.outH) / rowsPerUnit),
     scratchBytes: spikeBytesScratch(shape, rowsPerUnit, blocksPerUnit),
   }
 }
+
+export type ByteGeometry = ReturnType<typeof byteGeometry>

@@ -54,15 +54,11 @@ const narrow: Strategy<DenseForward> = {
   emit(b, job) {
     const { g, steps } = job
     const { forward, blocks, forwardBytes } = narrowPlan(g, steps)
-    emitSized(
-      b,
-      convNarrow,
-      blocks,
-      g,
-      steps,
-      { ...forwardFields(job), ...forward },
-      { scratch: forwardBytes },
-    )
+    emitSized(b, { g, steps }, convNarrow, blocks, {
+      ...forwardFields(job),
+      ...forward,
+      workerScratch: forwardBytes,
+    })
   },
 }
 
@@ -75,15 +71,11 @@ const direct: Strategy<DenseForward> = {
     const { g, steps } = job
     const rows = pixelsOf(g) * steps
     const rowsPerUnit = denseRows(rows)
-    emitSized(
-      b,
-      convDense,
-      Math.ceil(rows / rowsPerUnit),
-      g,
-      steps,
-      { ...forwardFields(job), rowsPerUnit },
-      { scratch: denseScratch(rowsPerUnit, tapsOf(g) * g.inC) },
-    )
+    emitSized(b, { g, steps }, convDense, Math.ceil(rows / rowsPerUnit), {
+      ...forwardFields(job),
+      rowsPerUnit,
+      workerScratch: denseScratch(rowsPerUnit, tapsOf(g) * g.inC),
+    })
   },
 }
 

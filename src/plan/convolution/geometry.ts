@@ -131,12 +131,12 @@ export function sizesOf<S extends Schema>(
 /** Adds a record that has sizes of a convolution beside other fields. */
 export function emitSized<S extends Schema>(
   b: ProgramBuilder,
+  { g, steps }: { readonly g: Geometry; readonly steps: number },
   kind: RecordKind<S>,
   units: number,
-  g: Geometry,
-  steps: number,
-  fields: Omit<Fields<S>, SizeName>,
-  options?: { scratch?: number; groups?: number },
+  of: Omit<Fields<S>, SizeName> & { workerScratch?: number; unitGroups?: number },
 ): void {
-  b.emit(kind, units, { ...sizesOf(kind, g, steps), ...fields } as unknown as Fields<S>, options)
+  const { workerScratch: scratch, unitGroups: groups, ...fields } = of
+  const all = { ...sizesOf(kind, g, steps), ...fields } as unknown as Fields<S>
+  b.emit(kind, units, all, { scratch, groups })
 }

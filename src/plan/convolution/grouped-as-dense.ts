@@ -41,7 +41,7 @@ const expandedWeight = (
 ): Reference => {
   const { groups, groupIn, groupOut } = partsOf(g)
   const dense = b.buffer(`${name} weight without groups`, weightBytes(g))
-  emitSized(b, groupedExpand, g.outC / g.blockWidth, g, 1, {
+  emitSized(b, { g, steps: 1 }, groupedExpand, g.outC / g.blockWidth, {
     groups,
     groupIn,
     groupOut,
@@ -95,7 +95,7 @@ export const denseWeight: Strategy<WeightGradient> = {
     const { groups, groupIn, groupOut } = partsOf(g)
     const dense: Buffer = b.buffer(`${name} gradient without groups`, weightBytes(g))
     winogradWeight.emit(b, { ...withoutGroups(job), out: ref(dense), accumulate: false })
-    emitSized(b, groupedExtract, groups, g, 1, {
+    emitSized(b, { g, steps: 1 }, groupedExtract, groups, {
       groups,
       groupIn,
       groupOut,

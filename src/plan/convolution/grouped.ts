@@ -90,15 +90,15 @@ export const groupedOnFloats: Strategy<DenseForward> = {
   cost: () => 1,
   emit(b, { g, steps, input, weight, bias, out }) {
     const rowsPerUnit = rowsPerUnitOf(g.outH, g.outW, steps)
-    emitSized(
-      b,
-      groupedForward,
-      g.images * Math.ceil(g.outH / rowsPerUnit),
-      g,
-      steps,
-      { ...partsOf(g), ...inputFields(input), weight, bias, out, rowsPerUnit },
-      { scratch: tableBytes(g, partsOf(g).groupIn) },
-    )
+    emitSized(b, { g, steps }, groupedForward, g.images * Math.ceil(g.outH / rowsPerUnit), {
+      ...partsOf(g),
+      ...inputFields(input),
+      weight,
+      bias,
+      out,
+      rowsPerUnit,
+      workerScratch: tableBytes(g, partsOf(g).groupIn),
+    })
   },
 }
 
@@ -115,23 +115,16 @@ export const groupedOnSpikes: Strategy<SpikeForward, SpikeTask, MomentSums | und
   emit(b, { g, steps, spikes, weight, bias, out }) {
     const [{ masks }] = spikes.sources
     const rowsPerUnit = rowsPerUnitOf(g.outH, g.outW, steps)
-    emitSized(
-      b,
-      groupedSpikes,
-      g.images * Math.ceil(g.outH / rowsPerUnit),
-      g,
-      steps,
-      {
-        ...partsOf(g),
-        masks,
-        planeBytes: (g.allImages ?? g.images) * g.inH * g.inW * g.inC,
-        weight,
-        bias,
-        out,
-        rowsPerUnit,
-      },
-      { scratch: Grouped.PatternBytes + tableBytes(g, partsOf(g).groupIn, 2) },
-    )
+    emitSized(b, { g, steps }, groupedSpikes, g.images * Math.ceil(g.outH / rowsPerUnit), {
+      ...partsOf(g),
+      masks,
+      planeBytes: (g.allImages ?? g.images) * g.inH * g.inW * g.inC,
+      weight,
+      bias,
+      out,
+      rowsPerUnit,
+      workerScratch: Grouped.PatternBytes + tableBytes(g, partsOf(g).groupIn, 2),
+    })
     return undefined
   },
 }
@@ -146,7 +139,7 @@ export const groupedInput: Strategy<InputGradient> = {
     const floats = groups * tapsOf(g) * groupOut * groupColumns(groupIn)
     const transposed = depthwise ? undefined : b.buffer(`${name} transposed weight`, floats * 4)
     if (transposed)
-      emitSized(b, groupedTranspose, groups, g, 1, {
+      emitSized(b, { g, steps: 1 }, groupedTranspose, groups, {
         groups,
         groupIn,
         groupOut,
@@ -154,15 +147,14 @@ export const groupedInput: Strategy<InputGradient> = {
         transposed,
       })
     const rowsPerUnit = rowsPerUnitOf(g.inH, g.inW, steps)
-    emitSized(
-      b,
-      groupedInputGradient,
-      g.images * Math.ceil(g.inH / rowsPerUnit),
-      g,
-      steps,
-      { ...grouping, ...(transposed ? { transposed } : { weight }), delta, out, rowsPerUnit },
-      { scratch: tableBytes(g, groupOut) },
-    )
+    emitSized(b, { g, steps }, groupedInputGradient, g.images * Math.ceil(g.inH / rowsPerUnit), {
+      ...grouping,
+      ...(transposed ? { transposed } : { weight }),
+      delta,
+      out,
+      rowsPerUnit,
+      workerScratch: tableBytes(g, groupOut),
+    })
   },
 }
 
@@ -184,22 +176,15 @@ export const groupedWeight: Strategy<WeightGradient> = {
     const splits = Math.ceil(lines / Math.ceil(lines / Math.max(1, most)))
     const all = parts * floats
     const partial = splits > 1 ? b.buffer(`${name} partial sums`, splits * all * 4) : undefined
-    emitSized(
-      b,
-      groupedWeightGradient,
-      splits * parts,
-      g,
-      steps,
-      {
-        ...grouping,
-        ...inputFields(input),
-        ...(partial ? { partial } : { out, accumulate }),
-        delta,
-        splits,
-        scale: input.scale ?? 1,
-      },
-      { scratch: floats * 4 },
-    )
+    emitSized(b, { g, steps }, groupedWeightGradient, splits * parts, {
+      ...grouping,
+      ...inputFields(input),
+      ...(partial ? { partial } : { out, accumulate }),
+      delta,
+      splits,
+      scale: input.scale ?? 1,
+      workerScratch: floats * 4,
+    })
     if (partial) emitFloatSum(b, all, { partial, splits, out, accumulate })
   },
 }

@@ -41,16 +41,18 @@ export const directInputGradient: Strategy<InputGradient> = {
     const g = flat(given, steps)
     const channels = roundUp(g.inC, Dense.TransposedChannels)
     const transposed = b.buffer(`${name} transposed weight`, channels * tapsOf(g) * g.outC * 4)
-    emitSized(b, transposeWeight, channels / Dense.TransposedChannels, g, 1, { weight, transposed })
+    emitSized(b, { g, steps: 1 }, transposeWeight, channels / Dense.TransposedChannels, {
+      weight,
+      transposed,
+    })
     const rowsPerUnit = denseRows(mostRows(g, steps))
-    emitSized(
-      b,
-      convInputGradient,
-      unitsOf(g, steps, rowsPerUnit),
-      g,
-      steps,
-      { delta, transposed, zeros, out, rowsPerUnit },
-      { scratch: Dense.TileBytes + rowsPerUnit * (Dense.OriginBytes + 4 * g.outC) },
-    )
+    emitSized(b, { g, steps }, convInputGradient, unitsOf(g, steps, rowsPerUnit), {
+      delta,
+      transposed,
+      zeros,
+      out,
+      rowsPerUnit,
+      workerScratch: Dense.TileBytes + rowsPerUnit * (Dense.OriginBytes + 4 * g.outC),
+    })
   },
 }

@@ -14,21 +14,6 @@ import { type Geometry, tapsOf } from './geometry.js'
  */
 const CHANNELS_PER_UNIT = [32, 16, 8, 4] as const
 
-export interface ListPlan {
-  /** Images whose pixels one list holds. */
-  imagesPerGroup: number
-  inCPerUnit: number
-  /** Bytes of the buffers of grids, lists and their pointers. */
-  gridBytes: number
-  listBytes: number
-  pointerBytes: number
-  /** Bytes of scratch that each worker needs. */
-  workerBytes: number
-  /** Units of the record that makes lists and grids, and of the one that sums. */
-  listUnits: number
-  sumUnits: number
-}
-
 const gridSize = (
   input: number,
   output: number,
@@ -54,7 +39,7 @@ export function listsPay(g: Geometry, maxCount: number): boolean {
 }
 
 /** The plan for a convolution to which lists apply. */
-export function listPlan(g: Geometry, maxCount: number): ListPlan {
+export function listPlan(g: Geometry, maxCount: number) {
   const { images, inC } = g
   const imagePixels = gridPixels(g)
   const imageBytes = imagePixels * RateList.GridBytes
@@ -66,15 +51,19 @@ export function listPlan(g: Geometry, maxCount: number): ListPlan {
   const unitsOf = (size: number): number => gridBlocks * Math.ceil(inC / size)
   const inCPerUnit = largestSize(CHANNELS_PER_UNIT, unitsOf)
   return {
+    /** Images whose pixels one list holds. */
     imagesPerGroup,
     inCPerUnit,
+    /** Bytes of the buffers of grids, lists and their pointers. */
     gridBytes: groups * gridBlocks * imagesPerGroup * imageBytes,
     listBytes: groups * inC * imagesPerGroup * g.inH * g.inW * 2,
     pointerBytes: groups * phases * inC * (maxCount + 1) * 4,
+    /** Bytes of scratch that each worker needs. */
     workerBytes: Math.max(
       RateList.HeadBytes * RateList.Channels * maxCount * phases,
       RateList.GridBytes * (inCPerUnit * tapsOf(g) + RateList.TapsAtOnce),
     ),
+    /** Units of the record that makes lists and grids, and of the one that sums. */
     listUnits: groups * (Math.ceil(inC / RateList.Channels) + gridBlocks),
     sumUnits: unitsOf(inCPerUnit),
   }

@@ -35,29 +35,21 @@ export const listGradient: Strategy<ListGradient> = {
       lists: b.buffer(`${name} rate lists`, plan.listBytes),
       listPointers: b.buffer(`${name} rate list pointers`, room.pointerBytes),
     }
-    emitSized(
-      b,
-      rateLists,
-      plan.listUnits,
-      g,
-      steps,
-      {
-        ...buffers,
-        counts: tensor.counts as Buffer,
-        mostCounted: budgets.byteCount,
-        delta,
-        imagesPerGroup,
-      },
-      { scratch: room.workerBytes },
-    )
-    emitSized(
-      b,
-      listWeightGradient,
-      plan.sumUnits,
-      g,
-      steps,
-      { ...buffers, imagesPerGroup, inCPerUnit, scale: scale / steps, out },
-      { scratch: room.workerBytes },
-    )
+    emitSized(b, { g, steps }, rateLists, plan.listUnits, {
+      ...buffers,
+      counts: tensor.counts as Buffer,
+      mostCounted: budgets.byteCount,
+      delta,
+      imagesPerGroup,
+      workerScratch: room.workerBytes,
+    })
+    emitSized(b, { g, steps }, listWeightGradient, plan.sumUnits, {
+      ...buffers,
+      imagesPerGroup,
+      inCPerUnit,
+      scale: scale / steps,
+      out,
+      workerScratch: room.workerBytes,
+    })
   },
 }

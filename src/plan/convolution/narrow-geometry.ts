@@ -8,20 +8,6 @@ import { roundUp } from '../../round-up.js'
 import { budgets } from '../budgets.js'
 import { type Geometry, inputsOf, kRowsOf } from './geometry.js'
 
-export interface NarrowPlan {
-  /**
-   * Words of both kernels: rows of one image of Out, or of Delta, whose input is copied at a time
-   * (a block), and pixels of a chunk, of whole tiles of rows. The gradient may pack δ.
-   */
-  forward: { rowsPerUnit: number; pixelsPerChunk: number }
-  gradient: { rowsPerUnit: number; pixelsPerChunk: number; packed: boolean }
-  /** Blocks of all images. */
-  blocks: number
-  /** Bytes of scratch that each worker needs. */
-  forwardBytes: number
-  gradientBytes: number
-}
-
 /** Tiles of a chunk: fewer do not pay, and more gain nothing. */
 const LEAST_TILES = 8
 const MOST_TILES = 48
@@ -76,7 +62,7 @@ function chunkPixels(pixelBytes: number): number {
 }
 
 /** @param steps rows per pixel of Delta. */
-export function narrowPlan(g: Geometry, steps: number): NarrowPlan {
+export function narrowPlan(g: Geometry, steps: number) {
   const halo = haloOf(g)
   const forWorkers = Math.ceil(g.outH / Math.ceil(budgets.enoughUnits / g.images))
   const limit = Math.min(Math.max(1, mostRows(g)), Math.max(1, forWorkers, 4 * halo))
@@ -94,9 +80,15 @@ export function narrowPlan(g: Geometry, steps: number): NarrowPlan {
   const pixelsPerChunk = chunkPixels(packed ? rowBytes : steps * rowBytes)
   const packedBytes = packed ? pixelsPerChunk * rowBytes : 0
   return {
+    /**
+     * Words of both kernels: rows of one image of Out, or of Delta, whose input is copied at a time
+     * (a block), and pixels of a chunk, of whole tiles of rows. The gradient may pack δ.
+     */
     forward: { rowsPerUnit, pixelsPerChunk: chunkPixels(steps * rowBytes) },
     gradient: { rowsPerUnit, pixelsPerChunk, packed },
+    /** Blocks of all images. */
     blocks: g.images * Math.ceil(g.outH / rowsPerUnit),
+    /** Bytes of scratch that each worker needs. */
     forwardBytes: Dense.TileBytes + 4 * k + copyBytes,
     gradientBytes: 4 * (tiled + (tiled + kRowsOf(g)) * g.outC) + packedBytes + copyBytes,
   }

@@ -18,54 +18,7 @@ export interface PatternShape {
 }
 
 /** Cells of the outputs that a group's pixels meet, along one axis. */
-interface Axis {
-  /** Pixels of one phase, the strides of the input. */
-  readonly pixels: number
-  /** Cells that taps reach before a pixel's own, and behind it. */
-  readonly before: number
-  readonly after: number
-  /** Outputs that taps meet. */
-  readonly outputs: number
-}
-
-/** Words of both records, and the bytes of a grid. */
-export interface PatternGrid {
-  readonly imagesPerGroup: number
-  readonly rowsPerGroup: number
-  readonly gridTop: number
-  readonly gridLeft: number
-  readonly gridH: number
-  readonly gridW: number
-  readonly gridOutH: number
-  readonly gridOutW: number
-  /** Its rows, which the entries of lists number. */
-  readonly rows: number
-  /** Pixels of a group and phase that lists number. */
-  readonly pixels: number
-}
-
-/** Some of the images, whose lists are used before those of the next pass take their place. */
-export interface PatternPass extends ImageGroup {
-  readonly listUnits: number
-  readonly splits: number
-  readonly sumUnits: number
-}
-
-export interface PatternPlan {
-  readonly grid: PatternGrid
-  readonly listBytes: number
-  readonly inCPerUnit: number
-  /** Bytes of the buffers of lists, their ends and partial sums; the first pass needs the most. */
-  readonly listsBytes: number
-  readonly pointersBytes: number
-  readonly partialBytes: number
-  /** Worker scratch of lists and of sums. */
-  readonly listScratch: number
-  readonly sumScratch: number
-  readonly passes: readonly PatternPass[]
-}
-
-function axisOf(input: number, output: number, kernel: number, stride: number, pad: number): Axis {
+function axisOf(input: number, output: number, kernel: number, stride: number, pad: number) {
   const pixels = Math.ceil(input / stride)
   const moves = Array.from({ length: kernel }, (_, tap) => {
     const phase = ((tap % stride) - (pad % stride) + stride) % stride
@@ -73,8 +26,17 @@ function axisOf(input: number, output: number, kernel: number, stride: number, p
   })
   const before = moves.reduce((most, move) => Math.max(most, -move), 0)
   const after = moves.reduce((most, move) => Math.max(most, move), 0)
-  return { pixels, before, after, outputs: Math.min(output, pixels + after) }
+  return {
+    /** Pixels of one phase, the strides of the input. */
+    pixels,
+    /** Cells that taps reach before a pixel's own, and behind it. */
+    ...{ before, after },
+    /** Outputs that taps meet. */
+    outputs: Math.min(output, pixels + after),
+  }
 }
+
+type Axis = ReturnType<typeof axisOf>
 
 const rowAxis = (g: Geometry): Axis => axisOf(g.inH, g.outH, g.kernelH, g.strideH, g.padH)
 const columnAxis = (g: Geometry): Axis => axisOf(g.inW, g.outW, g.kernelW, g.strideW, g.padW)
@@ -86,8 +48,8 @@ const pitchOf = ({ pixels, before, after, outputs }: Axis): number =>
 /** Rows of a cell: one for each pattern. */
 const rowsOfCell = (steps: number): number => 2 ** Math.min(Spike.GroupSteps, steps) - 1
 
-/** The grid of groups of so many images, or of strips of so many rows of one. */
-function gridOf(g: Geometry, steps: number, images: number, rowsPerGroup: number): PatternGrid {
+/** Words of both records: the grid of groups of so many images, or of strips of rows of one. */
+function gridOf(g: Geometry, steps: number, images: number, rowsPerGroup: number) {
   const [rows, columns] = [rowAxis(g), columnAxis(g)]
   const gridH = rowsPerGroup < rows.pixels ? rowsPerGroup + rows.after : pitchOf(rows)
   const gridW = pitchOf(columns)
@@ -101,10 +63,14 @@ function gridOf(g: Geometry, steps: number, images: number, rowsPerGroup: number
     gridW,
     gridOutH: rows.outputs,
     gridOutW: columns.outputs,
+    /** Its rows, which the entries of lists number. */
     rows: cells * rowsOfCell(steps),
+    /** Pixels of a group and phase that lists number. */
     pixels: images * rowsPerGroup * columns.pixels,
   }
 }
+
+type PatternGrid = ReturnType<typeof gridOf>
 
 /** As many images as the cache has room for, of nearly equal groups; else strips of one image. */
 function chooseGrid(g: Geometry, steps: number): PatternGrid {
@@ -149,7 +115,7 @@ export function patternTime({ g, steps, neurons }: PatternShape): {
 }
 
 /** The plan for a convolution to which these lists apply. */
-export function patternPlan({ g, steps, neurons }: PatternShape): PatternPlan {
+export function patternPlan({ g, steps, neurons }: PatternShape) {
   const grid = chooseGrid(g, steps)
   const phases = Math.min(g.kernelH, g.strideH) * Math.min(g.kernelW, g.strideW)
   const listBytes = grid.pixels * neurons * 2
@@ -169,11 +135,14 @@ export function patternPlan({ g, steps, neurons }: PatternShape): PatternPlan {
     grid,
     listBytes,
     inCPerUnit,
+    /** Bytes of buffers: lists, their ends, partial sums; the first pass needs the most. */
     listsBytes: listsOf(most) * listBytes,
     pointersBytes: listsOf(most) * 4,
     partialBytes: splits > 1 ? splits * kRowsOf(g) * g.outC * 4 : 0,
+    /** Worker scratch of lists and of sums. */
     listScratch: phases * Pattern.EndBytes,
     sumScratch: (tapsOf(g) * inCPerUnit + grid.rows) * Pattern.RowBytes,
+    // The lists of a pass are used before those of the next take their place.
     passes: passes.map((pass) => ({
       ...pass,
       listUnits: groupsOf(pass.images) * Math.ceil(g.inC / Pattern.Channels),

@@ -69,36 +69,28 @@ export const patternGradient: Strategy<PatternGradient, SpikeTask> = {
     for (const { firstImage, images, listUnits, splits, sumUnits } of plan.passes) {
       const part = { ...g, images }
       const adds = accumulate || firstImage > 0
-      emitSized(
-        b,
-        patternLists,
-        listUnits,
-        part,
-        steps,
-        { ...listingFields(job, firstImage), ...shared, lists, listBytes, listPointers },
-        { scratch: plan.listScratch },
-      )
-      emitSized(
-        b,
-        patternWeightGradient,
-        sumUnits,
-        part,
-        steps,
-        {
-          ...shared,
-          gridOutH,
-          gridOutW,
-          lists,
-          listBytes,
-          listPointers,
-          delta: ref(delta, firstImage * steps * outputBytes(g)),
-          inCPerUnit,
-          splits,
-          scale: spikes.scale,
-          ...(splits > 1 ? { partial } : { out, accumulate: adds }),
-        },
-        { scratch: plan.sumScratch },
-      )
+      emitSized(b, { g: part, steps }, patternLists, listUnits, {
+        ...listingFields(job, firstImage),
+        ...shared,
+        lists,
+        listBytes,
+        listPointers,
+        workerScratch: plan.listScratch,
+      })
+      emitSized(b, { g: part, steps }, patternWeightGradient, sumUnits, {
+        ...shared,
+        gridOutH,
+        gridOutW,
+        lists,
+        listBytes,
+        listPointers,
+        delta: ref(delta, firstImage * steps * outputBytes(g)),
+        inCPerUnit,
+        splits,
+        scale: spikes.scale,
+        ...(splits > 1 ? { partial } : { out, accumulate: adds }),
+        workerScratch: plan.sumScratch,
+      })
       if (splits > 1 && partial)
         emitPartialSum(b, kRowsOf(g), { outC: g.outC, partial, splits, out, accumulate: adds })
     }

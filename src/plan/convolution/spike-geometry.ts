@@ -8,7 +8,7 @@ import { Spike } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../round-up.js'
 import { budgets } from '../budgets.js'
 import { type Geometry, inputsOf, pixelsOf } from './geometry.js'
-import { type ImageGroup, splitImages } from './passes.js'
+import { splitImages } from './passes.js'
 
 /** A convolution on spikes: InH and InW are the size behind the pooling. */
 export interface SpikeShape extends Geometry {
@@ -21,56 +21,6 @@ export interface SpikeShape extends Geometry {
   readonly poolKernelW: number
   /** Little memory matters more than many units. */
   readonly compact?: boolean
-}
-
-/**
- * What the planner allocates and writes into the records of one group of steps. Words that both
- * ways to run a layer need do not depend on the images.
- */
-export interface SpikeGeometry {
-  /** Word PairLists. */
-  pairLists: boolean
-  /** Word WeightedLists. */
-  weightedLists: boolean
-  /** Word ListBytes: bytes of the lists of one output pixel, a multiple of 64. */
-  listBytes: number
-  /**
-   * Size of the buffer Lists. Groups may share it when each group's SpikeConv follows its
-   * SpikeLists.
-   */
-  listsBytes: number
-  /** Size of the buffer ListPointers. */
-  listPointersBytes: number
-  /** Word RowsPerUnit, units and per-worker scratch of SpikeLists. */
-  rowsPerUnit: number
-  listUnits: number
-  listScratchBytes: number
-  /** Word BlocksPerUnit. */
-  blocksPerUnit: number
-  /** Word PixelsPerUnit, units and per-worker scratch of SpikeConv. */
-  pixelsPerUnit: number
-  convUnits: number
-  /** Groups of blocks, each with units for all pixels. */
-  convGroups: number
-  convScratchBytes: number
-  /** Word MomentPixels, and slots of the buffer Moments, each of 16·outC bytes. */
-  momentPixels: number
-  momentSlots: number
-}
-
-/** Some of the images, whose lists are used before those of the next pass take their place. */
-export interface SpikePass extends ImageGroup {
-  geometry: SpikeGeometry
-}
-
-/** The same for `spikeForward`, which does both for a few rows at a time. */
-export interface SpikeForwardGeometry {
-  /** Word RowsPerUnit, units and per-worker scratch. */
-  rowsPerUnit: number
-  units: number
-  scratchBytes: number
-  momentPixels: number
-  momentSlots: number
 }
 
 /**
@@ -213,34 +163,55 @@ export function spikePixelsPerUnit(shape: SpikeShape): number {
   )
 }
 
-/** Everything that the planner needs for the two operations. */
-export function spikeGeometry(shape: SpikeShape): SpikeGeometry {
+/**
+ * What the planner allocates and writes into the records of one group of steps. Words that both
+ * ways to run a layer need do not depend on the images.
+ */
+export function spikeGeometry(shape: SpikeShape) {
   const pixels = pixelsOf(shape)
   const listBytes = spikeListBytes(shape)
   const rowsPerUnit = spikeRowsPerUnit(shape)
   const pixelsPerUnit = spikePixelsPerUnit(shape)
   const momentPixels = Math.min(budgets.momentPixels, pixelsPerUnit)
   return {
+    /** Word PairLists. */
     pairLists: usesPairLists(shape),
+    /** Word WeightedLists. */
     weightedLists: usesWeightedLists(shape),
+    /** Word ListBytes: bytes of the lists of one output pixel, a multiple of 64. */
     listBytes,
+    /**
+     * Size of the buffer Lists. Groups may share it when each group's SpikeConv follows its
+     * SpikeLists.
+     */
     listsBytes: pixels * listBytes,
+    /** Size of the buffer ListPointers. */
     listPointersBytes: pixels * Spike.PointerBytes,
+    /** Word RowsPerUnit, units and per-worker scratch of SpikeLists. */
     rowsPerUnit,
     listUnits: Math.ceil((shape.images * shape.outH) / rowsPerUnit),
     listScratchBytes: spikeListsScratchBytes(shape),
+    /** Word PixelsPerUnit, units and per-worker scratch of SpikeConv. */
     pixelsPerUnit,
+    /** Word BlocksPerUnit. */
     blocksPerUnit: spikeBlocksPerUnit(shape),
     convUnits: Math.ceil(pixels / pixelsPerUnit) * blockGroups(shape),
+    /** Groups of blocks, each with units for all pixels. */
     convGroups: blockGroups(shape),
     convScratchBytes: spikeConvScratchBytes(shape.blockWidth, spikeBlocksPerUnit(shape)),
+    /** Word MomentPixels, and slots of the buffer Moments, each of 16·outC bytes. */
     momentPixels,
     momentSlots: groupsOf(shape) * Math.ceil(pixels / momentPixels),
   }
 }
 
-/** Passes of `spikeLists` and `spikeConv` over the images; the first is as large as any. */
-export function spikePasses(shape: SpikeShape): SpikePass[] {
+export type SpikeGeometry = ReturnType<typeof spikeGeometry>
+
+/**
+ * Passes of `spikeLists` and `spikeConv` over the images; the first is as large as any. The lists
+ * of one are used before those of the next take their place.
+ */
+export function spikePasses(shape: SpikeShape) {
   const imageBytes = shape.outH * shape.outW * spikeListBytes(shape)
   return splitImages(shape.images, imageBytes, budgets.listBytes).map((group) => ({
     ...group,
@@ -288,7 +259,7 @@ function forwardRowsPerUnit(shape: SpikeShape): number {
 }
 
 /** What SpikeForward needs; undefined where the two operations are better. */
-export function spikeForwardGeometry(shape: SpikeShape): SpikeForwardGeometry | undefined {
+export function spikeForwardGeometry(shape: SpikeShape) {
   const rows = shape.images * shape.outH
   const rowsPerUnit = forwardRowsPerUnit(shape)
   const units = Math.ceil(rows / rowsPerUnit)
@@ -301,6 +272,7 @@ export function spikeForwardGeometry(shape: SpikeShape): SpikeForwardGeometry | 
   )
     return undefined
   return {
+    /** Word RowsPerUnit, units and per-worker scratch. */
     rowsPerUnit,
     units,
     scratchBytes: spikeForwardScratchBytes(shape, rowsPerUnit, spikeBlocksPerUnit(shape)),

@@ -78,29 +78,22 @@ const rowWise: SpikeStrategy = {
     const { listBytes, pairLists, weightedLists, blocksPerUnit } = geometry
     const moments = momentBuffer(b, job, momentSlots)
     for (const group of groupsOf(steps))
-      emitSized(
-        b,
-        spikeForward,
-        units,
-        g,
-        steps,
-        {
-          ...listingFields(job),
-          group,
-          weight,
-          bias,
-          scale: spikes.scale,
-          out,
-          moments,
-          momentPixels,
-          listBytes,
-          pairLists,
-          weightedLists,
-          blocksPerUnit,
-          rowsPerUnit,
-        },
-        { scratch: scratchBytes },
-      )
+      emitSized(b, { g, steps }, spikeForward, units, {
+        ...listingFields(job),
+        group,
+        weight,
+        bias,
+        scale: spikes.scale,
+        out,
+        moments,
+        momentPixels,
+        listBytes,
+        pairLists,
+        weightedLists,
+        blocksPerUnit,
+        rowsPerUnit,
+        workerScratch: scratchBytes,
+      })
     return moments && { buffer: moments, units: momentSlots }
   },
 }
@@ -124,34 +117,26 @@ const byLists: SpikeStrategy = {
       const { pixelsPerUnit, blocksPerUnit, momentPixels } = geometry
       for (const group of groupsOf(steps)) {
         const shared = { group, pairLists, weightedLists, lists, listPointers }
-        emitSized(
-          b,
-          spikeLists,
-          geometry.listUnits,
-          part,
-          steps,
-          { ...listingFields(job, firstImage), ...shared, listBytes, rowsPerUnit },
-          { scratch: geometry.listScratchBytes },
-        )
-        emitSized(
-          b,
-          spikeConv,
-          geometry.convUnits,
-          part,
-          steps,
-          {
-            ...shared,
-            weight,
-            bias,
-            scale: spikes.scale,
-            out: ref(out, firstImage * steps * outputBytes(g)),
-            moments: moments && ref(moments, slot * slotBytes(job)),
-            momentPixels,
-            pixelsPerUnit,
-            blocksPerUnit,
-          },
-          { scratch: geometry.convScratchBytes, groups: geometry.convGroups },
-        )
+        emitSized(b, { g: part, steps }, spikeLists, geometry.listUnits, {
+          ...listingFields(job, firstImage),
+          ...shared,
+          listBytes,
+          rowsPerUnit,
+          workerScratch: geometry.listScratchBytes,
+        })
+        emitSized(b, { g: part, steps }, spikeConv, geometry.convUnits, {
+          ...shared,
+          weight,
+          bias,
+          scale: spikes.scale,
+          out: ref(out, firstImage * steps * outputBytes(g)),
+          moments: moments && ref(moments, slot * slotBytes(job)),
+          momentPixels,
+          pixelsPerUnit,
+          blocksPerUnit,
+          workerScratch: geometry.convScratchBytes,
+          unitGroups: geometry.convGroups,
+        })
       }
       slot += geometry.momentSlots
     }

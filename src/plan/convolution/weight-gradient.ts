@@ -51,22 +51,15 @@ export const narrowGradient: Strategy<WeightGradient> = {
     const { gradient, blocks, gradientBytes } = narrowPlan(g, steps)
     const splits = evenSplits(blocks, Math.max(1, Math.min(budgets.enoughUnits, mostSplits(job))))
     inSplits(b, job, splits, (to) =>
-      emitSized(
-        b,
-        narrowWeightGradient,
+      emitSized(b, { g, steps }, narrowWeightGradient, splits, {
+        ...inputFields(input),
+        ...to,
+        delta,
         splits,
-        g,
-        steps,
-        {
-          ...inputFields(input),
-          ...to,
-          delta,
-          splits,
-          scale: input.scale ?? 1,
-          ...gradient,
-        },
-        { scratch: gradientBytes },
-      ),
+        scale: input.scale ?? 1,
+        ...gradient,
+        workerScratch: gradientBytes,
+      }),
     )
   },
 }
@@ -84,15 +77,15 @@ export const directGradient: Strategy<WeightGradient> = {
     const columns = roundUp(g.outC, Dense.TileColumns)
     const row = Dense.OriginBytes + 4 * (kPerUnit + columns)
     inSplits(b, job, splits, (to) =>
-      emitSized(
-        b,
-        convWeightGradient,
-        splits * kBlocks,
-        g,
-        steps,
-        { ...inputFields(input), ...to, delta, splits, scale: input.scale ?? 1, kPerUnit },
-        { scratch: Dense.GradientHeadBytes + Dense.GradientRows * row + 4 * kPerUnit * columns },
-      ),
+      emitSized(b, { g, steps }, convWeightGradient, splits * kBlocks, {
+        ...inputFields(input),
+        ...to,
+        delta,
+        splits,
+        scale: input.scale ?? 1,
+        kPerUnit,
+        workerScratch: Dense.GradientHeadBytes + Dense.GradientRows * row + 4 * kPerUnit * columns,
+      }),
     )
   },
 }
@@ -106,7 +99,7 @@ export function emitBiasGradient(
   out: Reference,
   accumulate: boolean,
 ): void {
-  emitSized(b, biasGradient, Math.ceil(g.outC / Dense.BiasChannels), g, steps, {
+  emitSized(b, { g, steps }, biasGradient, Math.ceil(g.outC / Dense.BiasChannels), {
     delta,
     out,
     accumulate,

@@ -8,7 +8,7 @@ import { Winograd } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../round-up.js'
 import { budgets, largestSize } from '../budgets.js'
 import { type Geometry, kRowsOf } from './geometry.js'
-import { type ImageGroup, splitImages } from './passes.js'
+import { splitImages } from './passes.js'
 
 /**
  * Channels of In and of Delta of one unit of the weight gradient, largest first: small blocks read
@@ -57,37 +57,11 @@ export function winogradPays(g: Geometry): boolean {
 }
 
 /**
- * One record transforms, the next multiplies and writes the result, for so many images from
- * `firstImage` on.
- */
-export interface WinogradPass extends ImageGroup {
-  /** Bytes between planes of transformed tiles. */
-  planeBytes: number
-  transformUnits: number
-  units: number
-}
-
-interface Scratch {
-  /** Bytes of shared scratch; all passes use the same. */
-  sharedBytes: number
-  /** Bytes of scratch that each worker needs. */
-  workerBytes: number
-}
-
-export interface WinogradInputPlan extends Scratch {
-  /** Kernels are transformed by a record of their own, and tiles by each unit; else vice versa. */
-  kernelFirst: boolean
-  /** Tile rows of a unit. */
-  rowsPerUnit: number
-  passes: WinogradPass[]
-}
-
-/**
  * Input gradient: one record transforms one factor, the other transforms the other factor for each
  * unit, multiplies and transforms the products into `Out`. Kernels come first where each unit has
  * all of them and they are few; else tiles do.
  */
-export function winogradInputPlan(g: Geometry, steps: number): WinogradInputPlan {
+export function winogradInputPlan(g: Geometry, steps: number) {
   const { images, inC, outC, blockWidth } = g
   const [across, down] = [tilesAcross(g), tilesDown(g) * steps]
   const blocks = Math.ceil(inC / Winograd.Block)
@@ -117,8 +91,11 @@ export function winogradInputPlan(g: Geometry, steps: number): WinogradInputPlan
   const planeBytes = (count: number): number =>
     chunks * (count * across * down + 3) * Winograd.ChunkBytes + Winograd.PlanePadding
   return {
+    /** Kernels are transformed by a record of their own, tiles by each unit; else vice versa. */
     kernelFirst,
+    /** Tile rows of a unit. */
     rowsPerUnit,
+    /** Bytes of scratch: shared, the same in all passes, and of each worker. */
     sharedBytes: kernelFirst
       ? blocks * kernelBytes
       : Winograd.Planes * planeBytes(groups[0]!.images),
@@ -126,8 +103,10 @@ export function winogradInputPlan(g: Geometry, steps: number): WinogradInputPlan
       productBytes + ownBytes,
       kernelFirst ? kernelScratch : rowScratch(steps * outC),
     ),
+    // One record transforms, the next multiplies and writes the result.
     passes: groups.map((group) => ({
       ...group,
+      /** Bytes between planes of transformed tiles. */
       planeBytes: planeBytes(group.images),
       transformUnits: kernelFirst ? blocks * (outC / blockWidth) : group.images * down,
       units: Math.ceil((group.images * down) / rowsPerUnit) * (kernelFirst ? 1 : blocks),
@@ -135,24 +114,11 @@ export function winogradInputPlan(g: Geometry, steps: number): WinogradInputPlan
   }
 }
 
-/** Few channels: each unit transforms its own tiles and sums over them. */
-export interface OwnTilesPlan extends Scratch {
-  splits: number
-  /** Tile rows that a unit transforms at a time. */
-  rowsPerUnit: number
-  inCPerUnit: number
-  outCPerUnit: number
-}
-
-/** Else tiles are transformed first; the first pass writes the gradient, the others add to it. */
-export interface SharedTilesPlan extends Scratch {
-  inCPerUnit: number
-  outCPerUnit: number
-  passes: WinogradPass[]
-}
-
-/** Undefined where there are too many channels, or too few tiles for several workers. */
-export function ownTilesPlan(g: Geometry, steps: number): OwnTilesPlan | undefined {
+/**
+ * Few channels: each unit transforms its own tiles and sums over them. Undefined where there are
+ * too many channels, or too few tiles for several workers.
+ */
+export function ownTilesPlan(g: Geometry, steps: number) {
   const { images, inC, outC } = g
   const [across, down] = [tilesAcross(g), tilesDown(g) * steps]
   const [inCPerUnit, outCPerUnit] = [inC, roundUp(outC, Winograd.Block)]
@@ -165,6 +131,7 @@ export function ownTilesPlan(g: Geometry, steps: number): OwnTilesPlan | undefin
   if (splits < budgets.leastSplits || sumBytes + tileBytes > OWN_BUDGET_BYTES) return undefined
   return {
     splits,
+    /** Tile rows that a unit transforms at a time. */
     rowsPerUnit,
     inCPerUnit,
     outCPerUnit,
@@ -174,7 +141,8 @@ export function ownTilesPlan(g: Geometry, steps: number): OwnTilesPlan | undefin
   }
 }
 
-export function sharedTilesPlan(g: Geometry, steps: number): SharedTilesPlan {
+/** Else tiles are transformed first; the first pass writes the gradient, the others add to it. */
+export function sharedTilesPlan(g: Geometry, steps: number) {
   const { inC, outC } = g
   const tiles = tilesOfImage(g) * steps
   const imageBytes = Winograd.Planes * channelGroups(g) * tiles * Winograd.GroupBytes

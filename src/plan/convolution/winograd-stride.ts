@@ -12,17 +12,6 @@ import { emitSized, type Geometry } from './geometry.js'
 import type { InputGradient, Strategy } from './strategy.js'
 import { tileRows } from './winograd-geometry.js'
 
-export interface StridePlan {
-  /** Tile rows of a unit. */
-  readonly rowsPerUnit: number
-  readonly units: number
-  readonly kernelUnits: number
-  /** Bytes of the transformed kernels. */
-  readonly kernelBytes: number
-  /** Bytes of scratch that each worker needs. */
-  readonly workerBytes: number
-}
-
 const tiles = (size: number): number => Math.ceil(size / WinogradStride.Tile)
 
 /** Whether the kernels can run the convolution at all: 3×3, stride 2, padding 1. */
@@ -38,7 +27,7 @@ export function stridePays(g: Geometry): boolean {
   return Math.min(g.inC, g.outC) >= 8 && used >= 0.7
 }
 
-export function stridePlan(g: Geometry, steps: number): StridePlan {
+export function stridePlan(g: Geometry, steps: number) {
   const { images, inC, outC, blockWidth } = g
   const across = tiles(g.outW)
   const rows = images * tiles(g.outH) * steps
@@ -51,11 +40,14 @@ export function stridePlan(g: Geometry, steps: number): StridePlan {
   const tileBytes =
     WinogradStride.Planes * (Winograd.ChunkBytes * chunks * room + Winograd.PlanePadding)
   return {
+    /** Tile rows of a unit. */
     rowsPerUnit,
     units: Math.ceil(rows / rowsPerUnit),
     kernelUnits: blocks * (outC / blockWidth),
+    /** Bytes of the transformed kernels. */
     kernelBytes:
       blocks * WinogradStride.Kernels * (Winograd.BlockBytes * outC + Winograd.PlanePadding),
+    /** Bytes of scratch that each worker needs. */
     workerBytes: Math.max(
       productBytes + 32 * steps * inC + tileBytes + 2 * rowBytes + 20 * steps * outC,
       WinogradStride.LineBytes + 288 * blockWidth,
@@ -66,19 +58,21 @@ export function stridePlan(g: Geometry, steps: number): StridePlan {
 export function emitStrideGradient(
   b: ProgramBuilder,
   { name, g, steps, delta, weight, out }: InputGradient,
-  { rowsPerUnit, units, kernelUnits, kernelBytes, workerBytes }: StridePlan,
+  { rowsPerUnit, units, kernelUnits, kernelBytes, workerBytes }: ReturnType<typeof stridePlan>,
 ): void {
   const scratch = b.buffer(`${name} winograd`, kernelBytes)
-  emitSized(b, kernels, kernelUnits, g, 1, { weight, scratch }, { scratch: workerBytes })
-  emitSized(
-    b,
-    strideGradient,
-    units,
-    g,
-    steps,
-    { scratch, delta, out, rowsPerUnit },
-    { scratch: workerBytes },
-  )
+  emitSized(b, { g, steps: 1 }, kernels, kernelUnits, {
+    weight,
+    scratch,
+    workerScratch: workerBytes,
+  })
+  emitSized(b, { g, steps }, strideGradient, units, {
+    scratch,
+    delta,
+    out,
+    rowsPerUnit,
+    workerScratch: workerBytes,
+  })
 }
 
 /** With one row per pixel the direct kernel is as fast, and keeps its bits. */

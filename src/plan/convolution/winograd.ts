@@ -20,9 +20,7 @@ import {
   withInput,
 } from './strategy.js'
 import {
-  type OwnTilesPlan,
   ownTilesPlan,
-  type SharedTilesPlan,
   sharedTilesPlan,
   winogradApplies,
   winogradInputPlan,
@@ -45,40 +43,26 @@ export function emitInputGradient(
     const part = { ...g, images }
     const deltaHere = ref(delta, firstImage * outputBytes(g) * steps)
     if (kernelFirst)
-      emitSized(
-        b,
-        kernelTransform,
-        transformUnits,
-        part,
-        1,
-        { weight, scratch },
-        { scratch: plan.workerBytes },
-      )
-    else
-      emitSized(
-        b,
-        inputTransform,
-        transformUnits,
-        part,
-        steps,
-        { delta: deltaHere, scratch, planeBytes },
-        { scratch: plan.workerBytes },
-      )
-    emitSized(
-      b,
-      inputGradient,
-      units,
-      part,
-      steps,
-      {
-        ...(kernelFirst ? { delta: deltaHere } : { weight, planeBytes }),
-        kernelFirst,
+      emitSized(b, { g: part, steps: 1 }, kernelTransform, transformUnits, {
+        weight,
         scratch,
-        out: ref(out, firstImage * inputBytes(g) * steps),
-        rowsPerUnit,
-      },
-      { scratch: plan.workerBytes },
-    )
+        workerScratch: plan.workerBytes,
+      })
+    else
+      emitSized(b, { g: part, steps }, inputTransform, transformUnits, {
+        delta: deltaHere,
+        scratch,
+        planeBytes,
+        workerScratch: plan.workerBytes,
+      })
+    emitSized(b, { g: part, steps }, inputGradient, units, {
+      ...(kernelFirst ? { delta: deltaHere } : { weight, planeBytes }),
+      kernelFirst,
+      scratch,
+      out: ref(out, firstImage * inputBytes(g) * steps),
+      rowsPerUnit,
+      workerScratch: plan.workerBytes,
+    })
   }
 }
 
@@ -96,20 +80,23 @@ function placeOf({ name, input }: WeightGradient): Reference {
   return input.address
 }
 
-export function emitOwnTiles(b: ProgramBuilder, job: WeightGradient, plan: OwnTilesPlan): void {
+export function emitOwnTiles(
+  b: ProgramBuilder,
+  job: WeightGradient,
+  plan: NonNullable<ReturnType<typeof ownTilesPlan>>,
+): void {
   const { name, g, steps, delta, out, accumulate } = job
   const { workerBytes, sharedBytes, ...words } = plan
   const { splits } = words
   const partial = b.buffer(`${name} winograd`, sharedBytes)
-  emitSized(
-    b,
-    weightGradient,
-    splits,
-    g,
-    steps,
-    { ...words, in: placeOf(job), delta, partial, scale: job.input.scale ?? 1 },
-    { scratch: workerBytes },
-  )
+  emitSized(b, { g, steps }, weightGradient, splits, {
+    ...words,
+    in: placeOf(job),
+    delta,
+    partial,
+    scale: job.input.scale ?? 1,
+    workerScratch: workerBytes,
+  })
   const sum = { outC: g.outC, partial, splits, out, accumulate }
   emitPartialSum(b, kRowsOf(g), sum, budgets.reduceRows)
 }
@@ -117,7 +104,7 @@ export function emitOwnTiles(b: ProgramBuilder, job: WeightGradient, plan: OwnTi
 export function emitSharedTiles(
   b: ProgramBuilder,
   job: WeightGradient,
-  plan: SharedTilesPlan,
+  plan: ReturnType<typeof sharedTilesPlan>,
 ): void {
   const { name, g, steps, delta, out, accumulate } = job
   const { workerBytes, sharedBytes, passes, ...words } = plan
@@ -129,31 +116,23 @@ export function emitSharedTiles(
     const here =
       job.writeInput?.(firstImage, pass.images) ??
       ref(buffer, offset + firstImage * inputBytes(g) * steps)
-    emitSized(
-      b,
-      weightTransform,
-      pass.transformUnits,
-      part,
-      steps,
-      { in: here, delta: ref(delta, firstImage * outputBytes(g) * steps), scratch, planeBytes },
-      { scratch: workerBytes, groups: 2 },
-    )
-    emitSized(
-      b,
-      weightGradient,
-      pass.units,
-      part,
-      steps,
-      {
-        ...words,
-        scratch,
-        planeBytes,
-        scale: job.input.scale ?? 1,
-        out,
-        accumulate: accumulate || firstImage > 0,
-      },
-      { scratch: workerBytes },
-    )
+    emitSized(b, { g: part, steps }, weightTransform, pass.transformUnits, {
+      in: here,
+      delta: ref(delta, firstImage * outputBytes(g) * steps),
+      scratch,
+      planeBytes,
+      workerScratch: workerBytes,
+      unitGroups: 2,
+    })
+    emitSized(b, { g: part, steps }, weightGradient, pass.units, {
+      ...words,
+      scratch,
+      planeBytes,
+      scale: job.input.scale ?? 1,
+      out,
+      accumulate: accumulate || firstImage > 0,
+      workerScratch: workerBytes,
+    })
   }
 }
 
