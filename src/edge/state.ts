@@ -1,7 +1,7 @@
 /** Parameters and running statistics of a file that learns, as a state dict. */
 
 import { describe, expect, SpikewasmError } from '../errors.js'
-import type { Axes, ParameterLayout, Strides } from '../plan/layout.js'
+import { type ParameterLayout, placesOf } from '../plan/layout.js'
 import type { StateDict } from '../runtime/state.js'
 import type { NetInfo, StateEntry } from './abi.js'
 import { netInfo } from './net.js'
@@ -23,20 +23,18 @@ const blocksPattern = /^block (\d+) (\d+) input (\d+) taps (\d+) (\d+)$/
 const axesPattern = /^axes((?: \d+ \d+)+)$/
 
 /** @throws SpikewasmError for a layout that this version does not know, or of another shape */
-function placesOf({ name, layout, shape }: StateEntry): (element: number) => number {
+function placesIn({ name, layout, shape }: StateEntry): (element: number) => number {
   if (layout === 'plain') return (element) => element
   const size = shape.reduce((a, b) => a * b, 1)
   const numbers = blocksPattern.exec(layout)?.slice(1).map(Number)
   if (numbers && numbers[0] > 0 && numbers[3] > 0) {
     const [block, blockStride, inputStride, taps, tapStride] = numbers
-    const each = size / (shape[0] ?? 1)
-    const strides = { block, blockStride, inputStride, taps, tapStride }
-    return (element) => placeInBlocks(strides, Math.floor(element / each), element % each)
+    return placesOf({ shape, strides: { block, blockStride, inputStride, taps, tapStride } })
   }
   const pairs = axesPattern.exec(layout)?.[1].trim().split(' ').map(Number) ?? []
   const axes = pairs.flatMap((n, i) => (i % 2 ? [] : [[n, pairs[i + 1]] as const]))
   if (pairs.length > 0 && axes.reduce((product, [n]) => product * n, 1) === size)
-    return (element) => placeOnAxes(axes, element)
+    return placesOf({ shape, axes })
   throw new SpikewasmError(
     `the layout of ${name} must be "plain", "block … input … taps …" or "axes …" over ` +
       `[${shape.join(', ')}], got ${describe(layout)}; a newer spikewasm reads it`,
@@ -80,7 +78,7 @@ export function readState(net: Uint8Array | NetInfo, params: Float32Array): Stat
 /** The numbers of a tensor in PyTorch's order. */
 function numbersOf(entry: StateEntry, params: Float32Array): Float32Array {
   const { name, shape, offset } = entry
-  const places = placesOf(entry)
+  const places = placesIn(entry)
   const size = shape.reduce((a, b) => a * b, 1)
   const last = offset + Math.max(places(size - 1), size - 1)
   expect(
@@ -90,26 +88,4 @@ function numbersOf(entry: StateEntry, params: Float32Array): Float32Array {
       `${params.length}`,
   )
   return Float32Array.from({ length: size }, (_, i) => params[offset + places(i)])
-}
-
-/** Where number [n][k] lies. */
-const placeInBlocks = (
-  { block, blockStride, inputStride, taps, tapStride }: Strides,
-  n: number,
-  k: number,
-): number =>
-  Math.floor(n / block) * blockStride +
-  (n % block) +
-  Math.floor(k / taps) * inputStride +
-  (k % taps) * tapStride
-
-/** Where an element lies that is counted through the sizes of the axes, the last one fastest. */
-function placeOnAxes(axes: Axes, element: number): number {
-  let [place, rest] = [0, element]
-  for (let i = axes.length - 1; i >= 0; i--) {
-    const [size, stride] = axes[i]
-    place += (rest % size) * stride
-    rest = Math.floor(rest / size)
-  }
-  return place
 }

@@ -1,13 +1,13 @@
 /** Batch normalisation: statistics forward; its affine map is applied by whoever reads it. */
 
 import { checkArguments, checkOptions, describe, expect } from '../errors.js'
+import type { Graph, GraphNode } from '../graph/trace.js'
 import { count, type LayerKind, labelOf, layerOf, type OfKind } from '../nn/kind.js'
 import { affineParameters, epsilon } from '../nn/normalise.js'
 import { currentAlone } from '../nn/presets.js'
 import { show } from '../nn/value.js'
 import { giveTensorGradient, gradientRows, overGradient, takeGradient } from '../plan/gradients.js'
 import { defineLayer, type LayerPlan } from '../plan/layer-plan.js'
-import { isOfMeans } from '../plan/means.js'
 import { emitNeurons, type Neurons } from '../plan/neuron-record.js'
 import { allTimeBound, emitNormBackward, emitNormFinish, emitNormStatistics } from '../plan/norm.js'
 import type { Pass } from '../plan/pass.js'
@@ -278,6 +278,22 @@ const batchNorm1dKind = defineLayer<BatchNorm1d>('batchNorm1d', {
   },
   ...normalised,
 })
+
+const known = new WeakMap<Graph, ReadonlySet<number>>()
+
+/** Is a node behind means over time alone, so that it is there once and not at each step? */
+function isOfMeans(graph: Graph, { index }: GraphNode): boolean {
+  let means = known.get(graph)
+  if (!means) {
+    const found = new Set<number>()
+    for (const { kind, index: at, inputs } of graph.nodes)
+      if (kind === 'timeMean' || (inputs.length > 0 && inputs.every((i) => found.has(i))))
+        found.add(at)
+    means = found
+    known.set(graph, means)
+  }
+  return means.has(index)
+}
 
 /** Time mean of x̂ for a normalisation that no neuron reads: by neurons without results. */
 function averageAlone(pass: Pass, norm: Norm): void {

@@ -1,6 +1,6 @@
 /** Tensors of an op: as the caller sees them, and as they lie in the plan's memory. */
 
-import { type ParameterLayout, pack, storedChannels, unpack } from '../plan/layout.js'
+import { type ParameterLayout, pack, placesOf, storedChannels, unpack } from '../plan/layout.js'
 import type { ProgramBuilder } from '../plan/program.js'
 import type { Buffer } from '../plan/words.js'
 import { roundUp } from '../round-up.js'
@@ -193,11 +193,8 @@ export function weightTensor(
       ]
     : ['[stored]', [stored]]
   const unpackBytes = (stored: Weights): Int8Array => {
-    const values = new Int8Array(sizeOf(shape))
-    layout.each((element, at) => {
-      values[element] = stored[at]
-    })
-    return values
+    const placeOf = placesOf(layout)
+    return new Int8Array(sizeOf(shape)).map((_, i) => stored[placeOf(i)])
   }
   return {
     ...naming,

@@ -5,8 +5,7 @@
 
 import type { GraphNode } from '../graph/trace.js'
 import { crossEntropy, type Loss, type LossMakers, type ratePenalty } from '../loss/index.js'
-import { crossEntropyPlan } from '../plan/losses/cross-entropy.js'
-import type { LossPlan } from '../plan/losses/loss-plan.js'
+import { crossEntropyPlan, type LossPlan } from '../plan/losses/plans.js'
 import type { Pass } from '../plan/pass.js'
 import type { SpikeTensor } from '../plan/tensors.js'
 

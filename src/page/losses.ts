@@ -4,9 +4,7 @@
  */
 
 import * as losses from '../loss/index.js'
-import { msePlan } from '../plan/losses/mse.js'
-import { selfDistillationPlan } from '../plan/losses/self-distillation.js'
-import { tetPlan } from '../plan/losses/tet.js'
+import { msePlan, selfDistillationPlan, tetPlan } from '../plan/losses/plans.js'
 import { givePenalties } from '../plan/penalties.js'
 import {
   knownExits,

@@ -10,13 +10,18 @@ import { describe, expect } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
 import type { NeuronModel } from '../nn/neuron-model.js'
 import { own } from '../own.js'
-import type { ValueCounts } from './activity-probes.js'
 import { budgets, inUnits } from './budgets.js'
 import { storedChannels } from './layout.js'
 import type { NeuronResults } from './neuron-record.js'
-import type { Pass, RateProbe } from './pass.js'
+import type { Pass, RateProbe, ValueCounts } from './pass.js'
 import { activeFloats, activeSpikes, recordSpikes } from './records/active.js'
-import type { FloatTensor, Pool, Shape, SpikeTensor } from './tensors.js'
+import {
+  type FloatTensor,
+  type Pool,
+  type Shape,
+  type SpikeTensor,
+  windowWords,
+} from './tensors.js'
 import { type Buffer, ref } from './words.js'
 
 /** Where the host says whether it wants counts; undefined where the program has none. */
@@ -70,12 +75,7 @@ export function countValues(
           planeBytes: pass.context.images * sourceH * sourceW * stored,
           sourceH,
           sourceW,
-          kernelH: pool.kernel[0],
-          kernelW: pool.kernel[1],
-          strideH: pool.stride[0],
-          strideW: pool.stride[1],
-          padH: pool.padding[0],
-          padW: pool.padding[1],
+          ...windowWords(pool),
         },
         { scratch: pixelsPerUnit * stored + 16 },
       )

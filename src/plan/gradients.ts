@@ -24,6 +24,7 @@ import {
   type Shape,
   type SpikeTensor,
   type Term,
+  windowWords,
 } from './tensors.js'
 import type { Buffer } from './words.js'
 
@@ -95,12 +96,7 @@ export const contributionFields = (
       from: buffer,
       outH,
       outW,
-      kernelH: pool.kernel[0],
-      kernelW: pool.kernel[1],
-      strideH: pool.stride[0],
-      strideW: pool.stride[1],
-      padH: pool.padding[0],
-      padW: pool.padding[1],
+      ...windowWords(pool),
       scale,
       stepBytes: steps > 1 ? stored * 4 : 0,
       pixelBytes: steps * stored * 4,

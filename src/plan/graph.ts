@@ -5,8 +5,8 @@ import type { Exit, Graph, GraphNode } from '../graph/trace.js'
 import type { Context } from './context.js'
 import { planOf } from './layer-plan.js'
 import { lowerLoss } from './loss.js'
-import type { Parts } from './parts.js'
 import { type Demand, Pass } from './pass.js'
+import type { Parts } from './program.js'
 import type { Expression } from './tensors.js'
 
 /**

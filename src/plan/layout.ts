@@ -5,6 +5,7 @@
  * those of convolutions by groups are stored by groups, depthwise by taps.
  */
 
+import { sizeOf } from '../nn/value.js'
 import { roundUp } from '../round-up.js'
 
 /** Output channels of one block of a weight: the widest of 32, 16, 8, 4 that wastes little. */
@@ -65,8 +66,6 @@ export interface ParameterLayout {
   readonly strides?: Strides
   /** How the numbers of neurons lie; undefined for vectors and for weights in blocks. */
   readonly axes?: Axes
-  /** Calls back with the index of each element in PyTorch's order and its stored index. */
-  each(visit: (element: number, stored: number) => void): void
 }
 
 /**
@@ -92,15 +91,6 @@ export function weightLayout(
       inputStride: width,
       taps,
       tapStride: storedInput * width,
-    },
-    each(visit) {
-      let element = 0
-      for (let n = 0; n < out; n++) {
-        const column = Math.floor(n / width) * rows * width + (n % width)
-        for (let c = 0; c < inputs; c++)
-          for (let tap = 0; tap < taps; tap++)
-            visit(element++, column + (tap * storedInput + c) * width)
-      }
     },
   }
 }
@@ -152,14 +142,6 @@ export function groupedLayout(
       taps,
       tapStride: groupIn * columns,
     },
-    each(visit) {
-      let element = 0
-      for (let g = 0; g < groups; g++)
-        for (let n = 0; n < groupOut; n++)
-          for (let c = 0; c < groupIn; c++)
-            for (let tap = 0; tap < taps; tap++)
-              visit(element++, ((g * taps + tap) * groupIn + c) * columns + n)
-    },
   }
 }
 
@@ -171,23 +153,12 @@ function depthwiseLayout(shape: readonly number[], taps: number): ParameterLayou
     stored: taps * stored,
     blocks: { columns: channels, width: stored, taps, inRows: 1, inC: 1, blockRows: taps },
     strides: { block: channels, blockStride: 0, inputStride: 0, taps, tapStride: stored },
-    each(visit) {
-      let element = 0
-      for (let c = 0; c < channels; c++)
-        for (let tap = 0; tap < taps; tap++) visit(element++, tap * stored + c)
-    },
   }
 }
 
 /** A vector over channels, or a scalar. */
 export function vectorLayout(shape: readonly number[], channels: number): ParameterLayout {
-  return {
-    shape,
-    stored: storedChannels(channels),
-    each(visit) {
-      for (let i = 0; i < channels; i++) visit(i, i)
-    },
-  }
+  return { shape, stored: storedChannels(channels) }
 }
 
 /** Neurons of an image [C][H][W], stored as [H][W][C'], so many numbers apart. */
@@ -213,10 +184,6 @@ export function neuronLayout(
     shape,
     stored: pixels * stored,
     axes: neuronAxes([channels, height, width]),
-    each(visit) {
-      for (let c = 0; c < channels; c++)
-        for (let pixel = 0; pixel < pixels; pixel++) visit(c * pixels + pixel, pixel * stored + c)
-    },
   }
 }
 
@@ -237,9 +204,36 @@ function eachOutput(
   visit: (element: number, at: number, inputs: number) => void,
   { first, count }: Outputs = { first: 0, count: shape[0] },
 ): void {
-  const size = shape.slice(1).reduce((a, b) => a * b, 1)
+  const size = sizeOf(shape.slice(1))
   for (let n = first; n < first + count; n++)
     visit((n - first) * size, Math.floor(n / block) * blockStride + (n % block), size / taps)
+}
+
+/** Where the elements of a tensor lie, by their index in PyTorch's order. */
+export function placesOf({
+  shape,
+  strides,
+  axes,
+}: Pick<ParameterLayout, 'shape' | 'strides' | 'axes'>): (element: number) => number {
+  if (strides) {
+    const { block, blockStride, inputStride, taps, tapStride } = strides
+    const each = sizeOf(shape) / (shape[0] ?? 1)
+    return (element) => {
+      const [n, k] = [Math.floor(element / each), element % each]
+      const column = Math.floor(n / block) * blockStride + (n % block)
+      return column + Math.floor(k / taps) * inputStride + (k % taps) * tapStride
+    }
+  }
+  if (!axes) return (element) => element
+  return (element) => {
+    let [place, rest] = [0, element]
+    for (let i = axes.length - 1; i >= 0; i--) {
+      const [size, stride] = axes[i]
+      place += (rest % size) * stride
+      rest = Math.floor(rest / size)
+    }
+    return place
+  }
 }
 
 /**
@@ -255,9 +249,8 @@ export function pack(
 ): void {
   const { strides } = layout
   if (!strides) {
-    layout.each((element, at) => {
-      stored[at] = values[element]
-    })
+    const placeOf = placesOf(layout)
+    for (let i = sizeOf(layout.shape) - 1; i >= 0; i--) stored[placeOf(i)] = values[i]
     return
   }
   const { taps, inputStride, tapStride } = strides
@@ -276,13 +269,11 @@ export function pack(
 
 /** Copies storage into PyTorch's order. */
 export function unpack(layout: ParameterLayout, stored: Float32Array): Float32Array {
-  const values = new Float32Array(layout.shape.reduce((a, b) => a * b, 1))
+  const values = new Float32Array(sizeOf(layout.shape))
   const { strides } = layout
   if (!strides) {
-    layout.each((element, at) => {
-      values[element] = stored[at]
-    })
-    return values
+    const placeOf = placesOf(layout)
+    return values.map((_, i) => stored[placeOf(i)])
   }
   const { taps, inputStride, tapStride } = strides
   eachOutput(layout, strides, (first, at, inputs) => {

@@ -13,6 +13,7 @@ import {
   type SpikeTensor,
   samePool,
   type Term,
+  windowWords,
 } from './tensors.js'
 import type { Buffer } from './words.js'
 
@@ -63,12 +64,7 @@ function termFields(
     scale,
     sourceH: tensor.shape[1],
     sourceW: tensor.shape[2],
-    kernelH: pool.kernel[0],
-    kernelW: pool.kernel[1],
-    strideH: pool.stride[0],
-    strideW: pool.stride[1],
-    padH: pool.padding[0],
-    padW: pool.padding[1],
+    ...windowWords(pool),
   }
   if (tensor.kind === 'spikes')
     return {

@@ -4,7 +4,7 @@ import type { Pair } from '../nn/kind.js'
 import { inUnits } from './budgets.js'
 import type { ProgramBuilder } from './program.js'
 import { maxPool, maxPoolBackward, maxPoolFloats } from './records/pool.js'
-import type { SpikeTensor } from './tensors.js'
+import { type SpikeTensor, windowWords } from './tensors.js'
 import type { Buffer } from './words.js'
 
 type Extent = { readonly shape: readonly [number, number, number] }
@@ -25,12 +25,7 @@ function fieldsOf({ window, images, stored, from, to }: MaxPool) {
   return {
     images,
     channels: stored,
-    kernelH: kernelSize[0],
-    kernelW: kernelSize[1],
-    strideH: stride[0],
-    strideW: stride[1],
-    padH: padding[0],
-    padW: padding[1],
+    ...windowWords({ kernel: kernelSize, stride, padding }),
     height: to.shape[1],
     width: to.shape[2],
     sourceH: from.shape[1],

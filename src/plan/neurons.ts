@@ -21,17 +21,29 @@ import {
   emitNeuronsBackward,
   emitRecurrentGradient,
 } from './neuron-backward.js'
-import { emitNeurons, type Neurons, type Places, sizesOf } from './neuron-record.js'
+import {
+  emitNeurons,
+  type NeuronInput,
+  type Neurons,
+  type Places,
+  sizesOf,
+} from './neuron-record.js'
 import { type Pass, term } from './pass.js'
 import { givePenalties } from './penalties.js'
 import { isProbed, probe, probedSpikes } from './probe.js'
-import { inputOf, readable } from './readable.js'
 import { neuronBackwardOnline, neuronBackwardRate } from './records/gradient.js'
 import { MOST_LEARNT } from './records/neuron.js'
 import type { Place } from './records/schema.js'
-import type { Expression, FloatTensor, Shape, SpikeTensor } from './tensors.js'
+import {
+  type Expression,
+  type FloatTensor,
+  isIdentity,
+  type Shape,
+  type SpikeTensor,
+  type Term,
+} from './tensors.js'
 import type { Buffer, Reference } from './words.js'
-import { floatsOf } from './write-out.js'
+import { floatsOf, materialise } from './write-out.js'
 
 /** How parameters lie: of each neuron [H][W][C'], a recurrent weight by its inputs. */
 export function parameterLayout(
@@ -41,18 +53,9 @@ export function parameterLayout(
   if (shape.length !== 3 && !name.startsWith('recurrent.')) return undefined
   const one = neuronLayout(shape, image)
   if (name !== 'recurrent.weight') return one
-  const { stored, each } = one
-  return {
-    shape,
-    stored: stored ** 2,
-    axes: [...neuronAxes(image), ...neuronAxes(image, stored)],
-    each: (visit) =>
-      each((to, at) =>
-        each((from, row) => {
-          visit(to * shape[0] + from, row * stored + at)
-        }),
-      ),
-  }
+  const { stored } = one
+  const axes = [...neuronAxes(image), ...neuronAxes(image, stored)]
+  return { shape, stored: stored ** 2, axes }
 }
 
 /** @throws SpikewasmError where the method cannot train the layer */
@@ -98,6 +101,39 @@ function checkMethod(
     (one) => one.neuron !== 'eligibility' && one.presynaptic !== 'trace',
   )
 }
+
+/** A sum as neurons read it. */
+interface Readable {
+  readonly read: Expression
+  readonly floats: readonly Term[]
+  readonly spikes: readonly Term[]
+}
+
+/**
+ * At most two float tensors and one spike tensor are read as they are; anything else is written out
+ * first.
+ */
+function readable(pass: Pass, node: GraphNode, x: Expression, stored: number): Readable {
+  const split = (read: Expression): Readable => ({
+    read,
+    floats: read.terms.filter((t) => t.tensor.kind === 'float'),
+    spikes: read.terms.filter((t) => t.tensor.kind === 'spikes'),
+  })
+  const plain = (t: Term): boolean =>
+    isIdentity(t.pool) &&
+    (t.tensor.kind === 'spikes' || (t.scale === 1 && !t.tensor.input && t.tensor.stored === stored))
+  const { floats, spikes } = split(x)
+  if (x.terms.every(plain) && floats.length >= 1 && floats.length <= 2 && spikes.length <= 1)
+    return split(x)
+  return split({ shape: x.shape, terms: [term(materialise(pass, node, x))] })
+}
+
+/** A float term as neurons read it; they average what a normalisation has normalised. */
+const inputOf = ({ tensor, norm }: Term): NeuronInput => ({
+  tensor: tensor as FloatTensor,
+  norm,
+  xhat: norm?.claimMean(),
+})
 
 /** What a layer of neurons reads: recurrent ones a plain current, to which their spikes add. */
 function neuronsOf(

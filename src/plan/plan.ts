@@ -26,9 +26,8 @@ import { planOf } from './layer-plan.js'
 import { storedChannels } from './layout.js'
 import { checkLossOfMethod, targetFloats } from './loss.js'
 import { assignAddresses, assignAddressesByWorker } from './memory.js'
-import { atOnce, type Parts } from './parts.js'
 import type { Pass, RateProbe, StateProbe } from './pass.js'
-import { type PlannedRecord, ProgramBuilder, type Section } from './program.js'
+import { atOnce, type Parts, type PlannedRecord, ProgramBuilder, type Section } from './program.js'
 import {
   evaluateProgram,
   type ProgramName,

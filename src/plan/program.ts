@@ -220,3 +220,14 @@ export class ProgramBuilder {
     buffer.last = Math.max(buffer.last, this.clock)
   }
 }
+
+/** Planning stops behind each part: a thread that must stay free does something else meanwhile. */
+export type Parts<T> = Generator<undefined, T>
+
+/** All of it at once. */
+export function atOnce<T>(parts: Parts<T>): T {
+  for (;;) {
+    const { done, value } = parts.next()
+    if (done) return value
+  }
+}

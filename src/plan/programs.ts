@@ -2,9 +2,8 @@
 
 import type { Context } from './context.js'
 import { lowerGraph } from './graph.js'
-import type { Parts } from './parts.js'
 import type { Pass } from './pass.js'
-import type { PlannedProgram } from './program.js'
+import type { Parts, PlannedProgram } from './program.js'
 import type { State } from './state.js'
 import { expectAccumulates, standardTraining, type TrainingBuffers } from './training.js'
 import { emitAccumulate, emitClear, emitMeanUpdate, emitUpdate, updateRanges } from './update.js'

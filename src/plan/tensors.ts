@@ -36,6 +36,13 @@ export function usedWindow(
 
 export const noPool: Pool = { kernel: [1, 1], stride: [1, 1], padding: [0, 0] }
 
+/** The words of records for a window. */
+export const windowWords = ({ kernel, stride, padding }: Pool) => ({
+  ...{ kernelH: kernel[0], kernelW: kernel[1] },
+  ...{ strideH: stride[0], strideW: stride[1] },
+  ...{ padH: padding[0], padW: padding[1] },
+})
+
 export function isIdentity(pool: Pool): boolean {
   return (
     [...pool.kernel, ...pool.stride].every((n) => n === 1) && pool.padding.every((n) => n === 0)

@@ -11,16 +11,24 @@ import { type Buffer, type Reference, ref } from './words.js'
 
 const unitsOf = (count: number): number => Math.ceil(count / budgets.updateFloats)
 
-/** Emits a record that goes through so many floats. */
-function emitThrough<S extends Schema>(
-  b: ProgramBuilder,
-  kind: RecordKind<S>,
-  count: number,
-  fields: Omit<Fields<S>, 'perUnit'>,
-): void {
-  const all = { ...fields, perUnit: budgets.updateFloats }
-  b.emit(kind, unitsOf(count), all as unknown as Fields<S>)
-}
+/** Emits a record that goes through `count` floats, a multiple of 16. */
+const emitThrough =
+  <S extends Schema>(kind: RecordKind<S>) =>
+  (b: ProgramBuilder, fields: Omit<Fields<S>, 'perUnit'> & { readonly count: number }): void => {
+    const all = { ...fields, perUnit: budgets.updateFloats }
+    b.emit(kind, unitsOf(fields.count), all as unknown as Fields<S>)
+  }
+
+/** A step of SGD. `group`: where its numbers lie; default: the control block. */
+export const emitSgd = emitThrough(sgd)
+
+/** A step of Adam or AdamW. */
+export const emitAdam = emitThrough(adam)
+
+const emitSquares = emitThrough(squaredNorm)
+
+/** out = keep·out + factor·in. */
+const emitBlend = emitThrough(blend)
 
 /** Parameters that lie side by side and take a step by the same numbers; in floats. */
 interface UpdateRange {
@@ -132,44 +140,9 @@ export function emitMeanUpdate(b: ProgramBuilder, update: Update): void {
   emitUpdate(b, update)
 }
 
-/** A step of SGD; `count` floats, a multiple of 16. */
-export function emitSgd(
-  b: ProgramBuilder,
-  {
-    otherDecay,
-    ...of
-  }: {
-    readonly parameters: Place
-    readonly gradients: Place
-    readonly velocities: Place
-    readonly count: number
-    readonly otherDecay: boolean
-    /** Where its numbers lie; default: the control block. */
-    readonly group?: Place
-  },
-): void {
-  emitThrough(b, sgd, of.count, { ...of, otherDecay })
-}
-
 /** Begins a step: its powers of betas, and how the moving average takes it. */
 export function emitStepStart(b: ProgramBuilder, numbers: Buffer, groupAt: number): void {
   b.emit(stepStart, 1, { numbers, group: ref(numbers, groupAt) })
-}
-
-/** A step of Adam or AdamW; `count` floats, a multiple of 16. */
-export function emitAdam(
-  b: ProgramBuilder,
-  of: {
-    readonly parameters: Place
-    readonly gradients: Place
-    readonly means: Place
-    readonly squares: Place
-    readonly count: number
-    readonly numbers: Place
-    readonly group: Place
-  },
-): void {
-  emitThrough(b, adam, of.count, of)
 }
 
 /** Scales values, a multiple of 16 each, so that the norm of all is at most that of `numbers`. */
@@ -183,7 +156,7 @@ export function emitClip(
   let unit = 0
   for (const { values, count } of parts) {
     const place = { partial: ref(partial, unit * 8), in: values }
-    emitThrough(b, squaredNorm, count, { ...place, count })
+    emitSquares(b, { ...place, count })
     unit += unitsOf(count)
   }
   b.emit(clipFinish, 1, { numbers, partial, count: units })
@@ -208,21 +181,7 @@ export function emitAverage(
   })
 }
 
-/** out = keep·out + factor·in; `count` floats, a multiple of 16. */
-function emitBlend(
-  b: ProgramBuilder,
-  of: {
-    readonly out: Place
-    readonly in: Place
-    readonly count: number
-    readonly factor: Place
-    readonly keep?: Place
-  },
-): void {
-  emitThrough(b, blend, of.count, of)
-}
-
 /** Zeros; `floats`: a multiple of 4. */
 export function emitClear(b: ProgramBuilder, out: Place, floats: number): void {
-  emitThrough(b, clear, floats, { out, floats })
+  b.emit(clear, unitsOf(floats), { out, floats, perUnit: budgets.updateFloats })
 }

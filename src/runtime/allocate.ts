@@ -2,8 +2,8 @@
 
 import { SpikewasmError } from '../errors.js'
 import { sizeOf } from '../nn/value.js'
-import { atOnce, type Parts } from '../plan/parts.js'
 import { makePlan, type Plan, type PlanOptions, planInParts } from '../plan/plan.js'
+import { atOnce, type Parts } from '../plan/program.js'
 import { expectAddresses } from './addresses.js'
 import { inParts } from './breathe.js'
 import { size } from './bytes-in-words.js'

@@ -5,7 +5,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { batchNorm2d, conv2d, flatten, lif, linear, sequential } from '../../src/index.js'
-import { splitImages } from '../../src/plan/convolution/passes.js'
+import { splitImages } from '../../src/plan/convolution/geometry.js'
 import { withBudgets } from '../support/budgets.js'
 import { expectClose, labels, uniform } from '../support/measure.js'
 

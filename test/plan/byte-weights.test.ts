@@ -24,7 +24,7 @@ import {
   sequential,
   vgg11,
 } from '../../src/index.js'
-import { unpack } from '../../src/plan/layout.js'
+import { placesOf, unpack } from '../../src/plan/layout.js'
 import { makePlan, type PlanOptions } from '../../src/plan/plan.js'
 import { dequantise, quantise, standardised } from '../../src/plan/quantise.js'
 import { weightStandardise } from '../../src/plan/records/standardise.js'
@@ -259,9 +259,8 @@ test('standardised: what the engine writes, to rounding', () => {
   const weight = Float32Array.from({ length: 12 * 45 }, () => random() - 0.3)
   const gain = Float32Array.from({ length: 16 }, (_, n) => (n < 12 ? random() : 0))
   const stored = new Float32Array(layout.stored)
-  layout.each((element, at) => {
-    stored[at] = weight[element]
-  })
+  const placeOf = placesOf(layout)
+  for (const [i, value] of weight.entries()) stored[placeOf(i)] = value
   const out = engine.alloc(layout.stored * 4)
   const sizes = { taps: 9, inC: 5, realC: 5, blockWidth: 16, kRows: layout.stored / 16 }
   const fields = { weight: engine.putFloats(stored), gain: engine.putFloats(gain), out }

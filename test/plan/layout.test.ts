@@ -10,11 +10,13 @@ import {
   linear,
   sequential,
 } from '../../src/index.js'
+import { sizeOf } from '../../src/nn/value.js'
 import {
   blockWidth,
   groupedLayout,
   type ParameterLayout,
   pack,
+  placesOf,
   storedChannels,
   unpack,
   vectorLayout,
@@ -43,13 +45,8 @@ test('stored channels: whole vectors and whole blocks, at least the real ones', 
 })
 
 /** Stored index of each element in PyTorch's order. */
-function storedPlaces(layout: ParameterLayout): number[] {
-  const places: number[] = []
-  layout.each((element, stored) => {
-    places[element] = stored
-  })
-  return places
-}
+const storedPlaces = (layout: ParameterLayout): number[] =>
+  Array.from({ length: sizeOf(layout.shape) }, (_, i) => placesOf(layout)(i))
 
 test('weights: pack and unpack are inverse, no two elements share a place, the last row of each block stays free', () => {
   const random = testRandom(seed)

@@ -3,7 +3,7 @@
 import { Control } from '../../../assembly/opcodes.js'
 import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../../errors.js'
 import { crossEntropy as lossOptions } from '../../loss/index.js'
-import { crossEntropyKind } from '../../plan/losses/cross-entropy.js'
+import { crossEntropyKind } from '../../plan/losses/plans.js'
 import type { ControlBlock, OpBuilder, Planned, Settings } from '../builder.js'
 import { type Selecting, selecting } from '../selecting.js'
 import type { RowsInput } from '../types.js'

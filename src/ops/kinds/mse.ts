@@ -1,7 +1,7 @@
 /** The mean squared error of a network's output. */
 
 import { mse as lossOptions, type MeanSquaredErrorOptions } from '../../loss/index.js'
-import { mseKind } from '../../plan/losses/mse.js'
+import { mseKind } from '../../plan/losses/plans.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import { type Selecting, selecting } from '../selecting.js'
 import type { RowsInput } from '../types.js'

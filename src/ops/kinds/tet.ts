@@ -1,7 +1,7 @@
 /** The loss of temporal efficient training. */
 
 import { tet as lossOptions, type TetOptions as TetLossOptions } from '../../loss/index.js'
-import { tetKind } from '../../plan/losses/tet.js'
+import { tetKind } from '../../plan/losses/plans.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import { type Selecting, selecting } from '../selecting.js'
 import type { RowsInput } from '../types.js'

@@ -6,8 +6,7 @@
 import { Pattern, Spike } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../round-up.js'
 import { budgets } from '../budgets.js'
-import { type Geometry, kRowsOf, tapsOf } from './geometry.js'
-import { type ImageGroup, splitImages } from './passes.js'
+import { type Geometry, type ImageGroup, kRowsOf, splitImages, tapsOf } from './geometry.js'
 
 /** What the lists are made for. */
 export interface PatternShape {

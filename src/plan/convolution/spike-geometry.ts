@@ -7,8 +7,7 @@
 import { Spike } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../round-up.js'
 import { budgets } from '../budgets.js'
-import { type Geometry, inputsOf, pixelsOf } from './geometry.js'
-import { splitImages } from './passes.js'
+import { type Geometry, inputsOf, pixelsOf, splitImages } from './geometry.js'
 
 /** A convolution on spikes: InH and InW are the size behind the pooling. */
 export interface SpikeShape extends Geometry {

@@ -7,8 +7,7 @@
 import { Winograd } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../round-up.js'
 import { budgets, largestSize } from '../budgets.js'
-import { type Geometry, kRowsOf } from './geometry.js'
-import { splitImages } from './passes.js'
+import { type Geometry, kRowsOf, splitImages } from './geometry.js'
 
 /**
  * Channels of In and of Delta of one unit of the weight gradient, largest first: small blocks read

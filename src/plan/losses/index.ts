@@ -1,11 +1,7 @@
 /** Plans of losses by their kinds. */
 
 import type { Loss } from '../../loss/index.js'
-import { crossEntropyPlan } from './cross-entropy.js'
-import type { LossPlan } from './loss-plan.js'
-import { msePlan } from './mse.js'
-import { selfDistillationPlan } from './self-distillation.js'
-import { tetPlan } from './tet.js'
+import { crossEntropyPlan, type LossPlan, msePlan, selfDistillationPlan, tetPlan } from './plans.js'
 
 const plans: { readonly [K in Loss['kind']]: LossPlan<Extract<Loss, { kind: K }>> } = {
   crossEntropy: crossEntropyPlan,
