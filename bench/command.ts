@@ -10,14 +10,15 @@ import { emptyReport, type Report } from '../src/bench/report.js'
 import { benchCommand } from '../src/cli/bench.js'
 import { complain } from '../src/cli/complain.js'
 import { FAILED, guardBench } from '../src/cli/faults.js'
+import { addOptions } from '../src/cli/spec.js'
 import { SpikewasmError } from '../src/errors.js'
 import {
-  addDeveloperOptions,
   type BenchOptions,
   type DeveloperArguments,
   type DeveloperSection,
   developerOptions,
   developerSections,
+  developerSpecs,
 } from './options.js'
 
 type Progress = (text: string) => void
@@ -95,7 +96,7 @@ export async function runBench(args: readonly string[]): Promise<void> {
     byDefault: (of) => ((of as DeveloperArguments).peers ? ['peers'] : []),
     groups,
   })
-  addDeveloperOptions(command)
+  addOptions(command, developerSpecs)
   guardBench(command)
   try {
     await command.parseAsync(args, { from: 'user' })

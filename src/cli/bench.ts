@@ -1,30 +1,31 @@
 /** `spikewasm bench`; the repository's `npm run bench` is the same with more sections. */
 
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import type { Group } from '../bench/group.js'
-import { type Selection, type SelectionArguments, sections, selectionOf } from '../bench/options.js'
+import { type Selection, sections, selectionOf } from '../bench/options.js'
 import { addReport, emptyReport, type ResultTable, toText } from '../bench/report.js'
 import { expect } from '../errors.js'
 import { switchOnWideVectors } from '../runtime/revectorize.js'
-import { type ComparisonArguments, compare, isComparison, listCompared } from './bench-compare.js'
-import {
-  checkPaths,
-  printer,
-  progress,
-  type ResultPaths,
-  warn,
-  writeResults,
-} from './bench-results.js'
+import * as v from '../runtime/vendor/valibot/index.js'
+import { compare, isComparison, listCompared } from './bench-compare.js'
+import { checkPaths, printer, progress, warn, writeResults } from './bench-results.js'
 import { endSoon } from './end-soon.js'
 import { FAILED } from './faults.js'
 import { exitOnSignals, listenForInterrupt } from './interrupt.js'
-import { counting, named, numbers, numeric, shared } from './options.js'
-
-interface BenchArguments extends SelectionArguments, ResultPaths, ComparisonArguments {
-  readonly list?: boolean
-  readonly filter?: string
-  readonly revectorize: boolean
-}
+import { modelSpecs, wideSpecs } from './options.js'
+import {
+  type ArgumentsOf,
+  addOptions,
+  count,
+  flag,
+  flagOf,
+  name,
+  number,
+  numbers,
+  parsed,
+  text,
+  withoutPreset,
+} from './spec.js'
 
 /** Columns; undefined where output goes to a file or a pipe. */
 const terminalWidth = (): number | undefined =>
@@ -40,85 +41,63 @@ export interface MoreSections {
 }
 
 /** Options of what is measured, and of where it goes. */
-export function benchOptions(command: Command, more: readonly string[] = []): Command {
-  return command
-    .argument('[files...]', 'files with benchmarks of your own; they are measured instead')
-    .addOption(new Option('--list', 'print the names of the benchmarks, one a line, and end'))
-    .addOption(
-      new Option('--filter <text>', 'only benchmarks whose name contains the text, as in "conv2d"'),
-    )
-    .addOption(named('--only <section>', 'only one section', [...sections, ...more]))
-    .addOption(new Option('--quick', 'seconds instead of minutes: few shapes, short runs'))
-    .addOption(
-      counting(
-        '--threads <n>',
-        'worker threads, at most (default: all processors, at most 4; kernels: 1)',
-      ),
-    )
-    .addOption(
-      new Option(
-        '--shape <shapes>',
-        'kernels of your own shapes, separated by commas: 64x32x32-128k3s2 is a convolution ' +
-          '(channels x height x width - channels out, k kernel, s stride, p padding, g groups), ' +
-          '64x32x32 a tensor, 512-10 a linear layer, m128n256k512 a product of matrices',
-      ),
-    )
-    .addOption(
-      numbers('--density <rates>', 'spikes per neuron and step, of kernels, separated by commas'),
-    )
-    .addOption(shared.model().default(undefined))
-    .addOption(
-      counting('--time-steps <T>', 'time steps (default: 4, and others with --only steps)'),
-    )
-    .addOption(
-      counting(
-        '--batch-size <n>',
-        'images of a call (default: kernels 4, inference 1, steps and memory by the network)',
-      ),
-    )
-    .addOption(shared.revectorize())
-    .addOption(
-      new Option(
-        '--json [file]',
-        'figures for continuous-benchmark actions: times and sizes in FILE, rates in ' +
-          'FILE.bigger.json; without a file all of it as JSON on standard output',
-      ),
-    )
-    .addOption(new Option('--markdown <file>', 'the tables in markdown'))
-    .addOption(
-      new Option(
-        '--against <dir>',
-        'compare with the build in another checkout, or in a folder where the package is installed',
-      ),
-    )
-    .addOption(new Option('--save-baseline <file>', 'measure for later comparisons'))
-    .addOption(
-      new Option(
-        '--baseline <file>',
-        'compare with what --save-baseline or a page has written; -: pasted',
-      ),
-    )
-    .addOption(
-      numeric(
-        '--threshold <percent>',
-        'of comparisons: less than that counts as the same (default: 2)',
-      ),
-    )
-    .addOption(
-      numeric(
-        '--seconds <n>',
-        'of comparisons: the time that one may take (default: 100, with --quick 45)',
-      ),
-    )
-    .addOption(new Option('--history <file>', 'append the figures of this run, one run a line'))
-    .addOption(
-      new Option('--html <file>', 'a page with curves over the runs of --history, by Plotly'),
-    )
-}
+export const benchSpecs = (more: readonly string[] = []) => ({
+  list: flag('print the names of the benchmarks, one a line, and end'),
+  filter: text('<text>', 'only benchmarks whose name contains the text, as in "conv2d"'),
+  only: name('<section>', 'only one section', [...sections, ...more]),
+  quick: flag('seconds instead of minutes: few shapes, short runs'),
+  threads: count('<n>', 'worker threads, at most', {
+    usual: 'all processors, at most 4; kernels: 1',
+    most: 256,
+  }),
+  shape: text(
+    '<shapes>',
+    'kernels of your own shapes, separated by commas: 64x32x32-128k3s2 is a convolution ' +
+      '(channels x height x width - channels out, k kernel, s stride, p padding, g groups), ' +
+      '64x32x32 a tensor, 512-10 a linear layer, m128n256k512 a product of matrices',
+  ),
+  density: numbers('<rates>', 'spikes per neuron and step, of kernels, separated by commas', {
+    rule: 'rates of spikes above 0 and below 1, separated by commas, as in 0.05,0.1',
+    fits: (rates) => rates.every((rate) => rate > 0 && rate < 1),
+  }),
+  ...withoutPreset(modelSpecs),
+  timeSteps: count('<T>', 'time steps', { usual: '4, and others with --only steps', most: 255 }),
+  batchSize: count('<n>', 'images of a call', {
+    usual: 'kernels 4, inference 1, steps and memory by the network',
+    most: 65_536,
+  }),
+  ...wideSpecs,
+  json: parsed<string | true>(
+    '[file]',
+    'figures for continuous-benchmark actions: times and sizes in FILE, rates in ' +
+      'FILE.bigger.json; without a file all of it as JSON on standard output',
+    'a file',
+    (text) => text,
+    v.union([v.string(), v.literal(true)]),
+  ),
+  markdown: text('<file>', 'the tables in markdown'),
+  against: text(
+    '<dir>',
+    'compare with the build in another checkout, or in a folder where the package is installed',
+  ),
+  saveBaseline: text('<file>', 'measure for later comparisons'),
+  baseline: text('<file>', 'compare with what --save-baseline or a page has written; -: pasted'),
+  threshold: number('<percent>', 'of comparisons: less than that counts as the same', {
+    usual: '2',
+  }),
+  seconds: number('<n>', 'of comparisons: the time that one may take', {
+    usual: '100, with --quick 45',
+  }),
+  history: text('<file>', 'append the figures of this run, one run a line'),
+  html: text('<file>', 'a page with curves over the runs of --history, by Plotly'),
+})
+
+type BenchArguments = ArgumentsOf<ReturnType<typeof benchSpecs>>
 
 /** @param more sections of the repository */
 export function benchCommand(command: Command, more?: MoreSections): Command {
-  return benchOptions(command, more?.sections)
+  return addOptions(command, benchSpecs(more?.sections))
+    .argument('[files...]', 'files with benchmarks of your own; they are measured instead')
     .description(
       'Measure kernels, training steps, inference, start-up and memory on this machine, beside ' +
         'what it can do at most, and compare builds. Exit code 0: no slow-down was found, or it ' +
@@ -128,24 +107,16 @@ export function benchCommand(command: Command, more?: MoreSections): Command {
 }
 
 /** Options that choose benchmarks of ours, or how these are run. */
-const choosing = [
-  ['only', '--only'],
-  ['threads', '--threads'],
-  ['shape', '--shape'],
-  ['density', '--density'],
-  ['model', '--model'],
-  ['timeSteps', '--time-steps'],
-  ['batchSize', '--batch-size'],
-] as const
+const choosing = ['only', 'threads', 'shape', 'density', 'model', 'timeSteps', 'batchSize'] as const
 
 /** @throws SpikewasmError for an option that would have no effect */
 function checkCombination(files: readonly string[], args: BenchArguments): void {
-  const idle = choosing.find(([key]) => args[key] !== undefined)
+  const idle = choosing.find((key) => args[key] !== undefined)
   expect(
     files.length === 0 || idle === undefined,
     () =>
-      `${idle?.[1]} must be left out with files of your own: it chooses among benchmarks of ` +
-      'the package; --filter chooses among yours',
+      `${flagOf(idle ?? '')} must be left out with files of your own: it chooses among ` +
+      'benchmarks of the package; --filter chooses among yours',
   )
   const { threshold, against, baseline } = args
   expect(

@@ -2,129 +2,101 @@
 
 import { availableParallelism, cpus } from 'node:os'
 import { join, resolve } from 'node:path'
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import { type Diagnosis, type Variant, variantNames } from '../diagnose/diagnosis.js'
 import { diagnose } from '../diagnose/measure.js'
 import { page } from '../diagnose/page.js'
 import { type Origin, tables, toJson } from '../diagnose/report.js'
 import { expect } from '../errors.js'
 import { writeFileAtomic } from '../io/files.js'
-import type { ModelName } from '../models/registry.js'
 import { sgd } from '../optimizer/index.js'
-import {
-  type DataArguments,
-  type DatasetName,
-  datasets,
-  defaultThreads,
-  describeDefault,
-  loadData,
-} from './datasets.js'
-import { addEventFlags } from './event-flags.js'
+import * as v from '../runtime/vendor/valibot/index.js'
+import { datasets, defaultThreads, describeDefault } from './datasets.js'
+import { eventSpecs } from './event-options.js'
+import { loadData } from './load-data.js'
 import { withFiles } from './mistakes.js'
-import { counting, fromRun, numeric, shared } from './options.js'
+import {
+  lastSpecs,
+  limitSpecs,
+  modelOfData,
+  savedDataSpecs,
+  seedOf,
+  threadSpecs,
+  timeSpecs,
+} from './options.js'
 import { dataOf, openOutFolder, removeIfEmpty } from './run-folder.js'
+import {
+  type ArgumentsOf,
+  addOptions,
+  count,
+  flag,
+  fromRun,
+  number,
+  numbers,
+  parsed,
+  text,
+} from './spec.js'
 import { newTable } from './tables.js'
 import { overwrite } from './terminal.js'
 import { packageVersion } from './version.js'
-import { givenNetwork, modelOptions, networkOnly } from './which-model.js'
+import { givenNetwork, networkSpecs } from './which-model.js'
 
-interface DiagnoseArguments extends Omit<DataArguments, 'dataset'> {
-  readonly dataset?: DatasetName
-  readonly run?: string
-  readonly weights?: string
-  readonly model?: ModelName
-  readonly timeSteps?: readonly number[]
-  readonly methods: readonly Variant[]
-  readonly tau?: number
-  readonly steps: number
-  readonly batchSize?: number
-  readonly lr?: number
-  readonly threads?: number
-  readonly seed: number
-  readonly processes: boolean
-  readonly out: string
-  readonly json: boolean
+const diagnoseSpecs = {
+  ...eventSpecs,
+  ...savedDataSpecs,
+  ...fromRun(modelOfData),
+  ...networkSpecs,
+  timeSteps: numbers('<list>', 'time steps to compare, separated by commas', {
+    usual: "1,2,4,8,16, or the data's frames",
+    rule: 'different integers from 1 to 255, separated by commas, as in 2,4,8',
+    fits: (values) =>
+      values.every((value) => Number.isInteger(value) && value >= 1 && value <= 255) &&
+      new Set(values).size === values.length,
+  }),
+  methods: parsed<readonly Variant[], readonly Variant[]>(
+    '<list>',
+    'methods whose time and memory is measured',
+    `some of ${variantNames.join(', ')}, separated by commas`,
+    methodList,
+    v.array(v.picklist(variantNames)),
+    { preset: variantNames, shown: variantNames.join(',') },
+  ),
+  ...fromRun({ tau: timeSpecs.tau }),
+  steps: count('<n>', 'optimizer steps of BPTT for each T', { preset: 200 }),
+  batchSize: count('<n>', 'samples in one step', { usual: describeDefault('batchSize') }),
+  lr: number('<rate>', 'learning rate at the start', { usual: describeDefault('lr') }),
+  processes: flag(
+    'measure each method and T in a process of its own too: peak memory and time, as figures 3 ' +
+      'to 6 of the paper',
+    { preset: false, shown: 'off' },
+  ),
+  ...threadSpecs,
+  ...seedOf('initial weights and order of the data'),
+  ...limitSpecs,
+  out: text('<folder>', 'where the two files go', { preset: 'diagnosis' }),
+  ...lastSpecs,
 }
 
-export function diagnoseCommand(command: Command): Command {
-  return addEventFlags(command, { training: true })
+type DiagnoseArguments = ArgumentsOf<typeof diagnoseSpecs>
+
+export const diagnoseCommand = (command: Command): Command =>
+  addOptions(command, diagnoseSpecs)
     .description(
       'Measure on a network what the paper claims: its assumptions while training with ' +
         'BPTT, rate gradients against those of BPTT, time and memory of each method over ' +
         'T, and firing rates. Prints tables and writes diagnose.json and diagnose.html.',
     )
-    .addOption(fromRun(shared.dataset()))
-    .addOption(shared.data())
-    .addOption(shared.imageSize())
-    .addOption(shared.cache())
-    .addOption(shared.trainShare())
-    .addOption(fromRun(shared.modelOfData()))
-    .addOption(networkOnly(modelOptions.run()))
-    .addOption(networkOnly(modelOptions.weights()))
-    .addOption(
-      new Option(
-        '--time-steps <list>',
-        "time steps to compare, separated by commas (default: 1,2,4,8,16, or the data's frames)",
-      ).argParser(integers),
-    )
-    .addOption(
-      new Option('--methods <list>', 'methods whose time and memory is measured')
-        .argParser(methodList)
-        .default(variantNames, variantNames.join(',')),
-    )
-    .addOption(fromRun(shared.tau()))
-    .addOption(counting('--steps <n>', 'optimizer steps of BPTT for each T').default(200))
-    .addOption(
-      counting(
-        '--batch-size <n>',
-        `samples in one step (default: ${describeDefault('batchSize')})`,
-      ),
-    )
-    .addOption(
-      numeric('--lr <rate>', `learning rate at the start (default: ${describeDefault('lr')})`),
-    )
-    .addOption(
-      new Option(
-        '--processes',
-        'measure each method and T in a process of its own too: peak memory and time, as ' +
-          'figures 3 to 6 of the paper',
-      ).default(false, 'off'),
-    )
-    .addOption(shared.threads())
-    .addOption(numeric('--seed <n>', 'seed of initial weights and order of the data', 0))
-    .addOption(shared.limitTrain())
-    .addOption(shared.limitTest())
-    .addOption(new Option('--out <folder>', 'where the two files go').default('diagnosis'))
-    .addOption(shared.revectorize())
-    .addOption(shared.json())
     .action((args: DiagnoseArguments) => run(args))
-}
 
-function integers(text: string): number[] {
-  const values = text.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)))
-  expect(
-    values.every((value) => Number.isInteger(value) && value >= 1 && value <= 255) &&
-      new Set(values).size === values.length,
-    () =>
-      '--time-steps must be different integers from 1 to 255, separated by commas, as in ' +
-      `2,4,8, got ${JSON.stringify(text)}`,
-  )
-  return values.sort((a, b) => a - b)
-}
-
-function methodList(text: string): Variant[] {
+function methodList(text: string): readonly string[] {
   const names = text.split(',').map((part) => part.trim())
-  expect(
-    names.every((name) => (variantNames as string[]).includes(name)),
-    () =>
-      `--methods must be some of ${variantNames.join(', ')}, separated by commas, got ` +
-      `${JSON.stringify(text)}`,
-  )
-  return variantNames.filter((name) => names.includes(name))
+  const rank = (name: string): number => (variantNames as readonly string[]).indexOf(name)
+  return [...new Set(names)].sort((a, b) => rank(a) - rank(b))
 }
 
 async function run(args: DiagnoseArguments): Promise<void> {
-  const { steps, timeSteps, methods, seed, json, out, processes } = args
+  const { steps, methods, seed, json, out, processes } = args
+  const timeSteps = args.timeSteps?.toSorted((a, b) => a - b)
   const given = await givenNetwork(args)
   const source = dataOf(args, given.run)
   const { dataset } = source

@@ -1,12 +1,12 @@
 /** `spikewasm eval --on`: the accuracy of an exported file. */
 
-import { expect } from '../errors.js'
 import type { ApartNet } from '../verify/apart.js'
 import { evaluateApart } from '../verify/evaluate.js'
-import { type DataArguments, loadData } from './datasets.js'
+import { type DataArguments, loadData } from './load-data.js'
 import { isSealed, openFile, sealLine } from './net-file.js'
 import { keyValueTable, peakMemoryMB, percent, printJson, shareBar } from './report.js'
 import { dataOf, readRunOptions } from './run-folder.js'
+import { expectLeftOut } from './spec.js'
 
 /** Options that rebuild a network, which a file already is. */
 const superfluous = [
@@ -18,25 +18,20 @@ const superfluous = [
   'tau',
   'batchSize',
   'threads',
-] as const
+]
 
-export interface FileArguments
-  extends Partial<Omit<DataArguments, 'timeSteps'>>,
-    Partial<Record<(typeof superfluous)[number], string | number | boolean>> {
+export interface FileArguments extends Partial<Omit<DataArguments, 'timeSteps'>> {
   /** Path of the exported network. */
   readonly on: string
   readonly run?: string
+  readonly timeSteps?: number
   readonly split: 'test' | 'train'
   readonly json: boolean
 }
 
 export async function evaluateFile(args: FileArguments): Promise<void> {
   const file = args.on
-  for (const name of superfluous)
-    expect(
-      args[name] === undefined || args[name] === false,
-      () => `${name} must be left out with --on, got ${args[name]}; the file is the network`,
-    )
+  expectLeftOut(args, superfluous, 'with --on', '; the file is the network')
   const { net } = await openFile(file, '--on')
   try {
     await evaluate(net, args)

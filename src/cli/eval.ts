@@ -1,21 +1,27 @@
 /** `spikewasm eval` */
 
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import type { Dataset } from '../data/dataset.js'
 import { expect } from '../errors.js'
 import type { Model } from '../model.js'
-import type { PretrainedName } from '../models/pretrained.js'
-import type { ModelName } from '../models/registry.js'
 import { compile } from '../network.js'
 import { imageShape, sizeOf } from '../nn/value.js'
 import type { Evaluation } from '../train/evaluate.js'
-import { classesOf, type DatasetName, defaultThreads, loadData, stepsFor } from './datasets.js'
+import { classesOf, defaultThreads } from './datasets.js'
 import { evaluateFile } from './eval-net.js'
-import { addEventFlags } from './event-flags.js'
-import { type EventArguments, nirWindows } from './event-options.js'
+import { frameSpecs, nirWindows } from './event-options.js'
+import { loadData, stepsFor } from './load-data.js'
 import { answersOf, classTable, confusionTable, topRows } from './metrics.js'
-import { type NirArguments, readingNir } from './nir.js'
-import { counting, fromRun, named, numeric, shared } from './options.js'
+import { nirSpecs } from './nir.js'
+import {
+  lastSpecs,
+  limitSpecs,
+  modelOfData,
+  savedDataSpecs,
+  splitSpecs,
+  threadSpecs,
+  timeSpecs,
+} from './options.js'
 import {
   decimal,
   keyValueTable,
@@ -27,99 +33,59 @@ import {
 } from './report.js'
 import { dataOf } from './run-folder.js'
 import {
+  type ArgumentsOf,
+  addOptions,
+  count,
+  expectLeftOut,
+  flag,
+  fromRun,
+  number,
+  text,
+} from './spec.js'
+import {
   type GivenModel,
   givenModel,
   isNetFile,
   isNirFile,
-  modelOptions,
-  orNet,
+  modelOrNetSpecs,
 } from './which-model.js'
 
-interface EvalArguments extends EventArguments, NirArguments {
-  readonly run?: string
-  readonly best: boolean
-  /** Path of an exported network. */
-  readonly on?: string
-  readonly weights?: string
-  readonly pretrained?: PretrainedName
-  readonly dataset?: DatasetName
-  readonly data?: string
-  readonly imageSize?: number
-  readonly cache?: string
-  readonly trainShare?: number
-  readonly model?: ModelName
-  readonly timeSteps?: number
-  readonly tau?: number
-  readonly split: 'test' | 'train'
-  readonly limitTrain?: number
-  readonly limitTest?: number
-  readonly batchSize?: number
-  readonly threads?: number
-  readonly perClass?: boolean
-  readonly topK?: number
-  readonly json: boolean
+const evalSpecs = {
+  ...frameSpecs,
+  ...modelOrNetSpecs,
+  on: text('<file>', 'exported network, a .wasm file: the very file runs, no weights are read'),
+  ...nirSpecs,
+  ...savedDataSpecs,
+  ...fromRun({ ...modelOfData, ...timeSpecs }),
+  ...splitSpecs,
+  perClass: flag(
+    'also precision, recall and f1 of each class, and the samples of each label by answer',
+  ),
+  topK: count('<n>', 'also the share of samples whose label is among the n best answers'),
+  ...fromRun(limitSpecs),
+  batchSize: number('<n>', 'samples at a time', { usual: "the run's, without --run 64" }),
+  ...threadSpecs,
+  ...lastSpecs,
 }
 
-export function evalCommand(command: Command): Command {
-  addEventFlags(command)
+type EvalArguments = ArgumentsOf<typeof evalSpecs>
+
+export const evalCommand = (command: Command): Command =>
+  addOptions(command, evalSpecs)
     .description(
       "Test trained weights: those of a run's folder, a safetensors file with the " +
         'options that rebuild its network, one that comes with the package, a NIR file, or an ' +
         'exported network.',
     )
-    .addOption(modelOptions.run())
-    .addOption(modelOptions.best())
-    .addOption(orNet(modelOptions.weights()))
-    .addOption(modelOptions.pretrained())
-    .addOption(
-      new Option(
-        '--on <file>',
-        'exported network, a .wasm file: the very file runs, no weights are read',
-      ),
-    )
-  for (const option of readingNir()) command.addOption(option)
-  return command
-    .addOption(fromRun(shared.dataset()))
-    .addOption(shared.data())
-    .addOption(shared.imageSize())
-    .addOption(shared.cache())
-    .addOption(shared.trainShare())
-    .addOption(fromRun(shared.modelOfData()))
-    .addOption(fromRun(shared.timeSteps()))
-    .addOption(fromRun(shared.tau()))
-    .addOption(named('--split <part>', 'part of the data', ['test', 'train'], 'test'))
-    .addOption(
-      new Option(
-        '--per-class',
-        'also precision, recall and f1 of each class, and the samples of each label by answer',
-      ),
-    )
-    .addOption(
-      counting('--top-k <n>', 'also the share of samples whose label is among the n best answers'),
-    )
-    .addOption(fromRun(shared.limitTrain()))
-    .addOption(fromRun(shared.limitTest()))
-    .addOption(
-      numeric('--batch-size <n>', "samples at a time (default: the run's, without --run 64)"),
-    )
-    .addOption(shared.threads())
-    .addOption(shared.revectorize())
-    .addOption(shared.json())
     .action((given: EvalArguments) => {
       const args = onNet(given)
-      const { on, perClass, topK, split } = args
-      const [option, limit] =
-        split === 'test' ? ['--limit-train', args.limitTrain] : ['--limit-test', args.limitTest]
-      expect(
-        limit === undefined,
-        () => `${option} must be left out with --split ${split}, got ${limit}`,
-      )
+      const { on, split } = args
+      const other = split === 'test' ? 'limitTrain' : 'limitTest'
+      expectLeftOut(args, [other], `with --split ${split}`)
       if (on === undefined) return evaluate(args)
-      for (const [option, value] of Object.entries({ 'per-class': perClass, 'top-k': topK }))
-        expect(value === undefined, () => `--${option} must be left out with --on, got ${value}`)
+      expectLeftOut(args, ['perClass', 'topK'], 'with --on')
       return evaluateFile({ ...args, on })
     })
-}
 
 /** An exported network as --weights is one as --on. */
 function onNet(args: EvalArguments): EvalArguments {

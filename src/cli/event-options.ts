@@ -1,67 +1,86 @@
-/** What the flags of recordings and encoders give, and what loaders take of it. */
+/** The options of recordings and encoders, and what loaders take of them. */
 
-import type { EncoderName } from '../data/encoders.js'
-import type { EventDatasetOptions, EventSplit } from '../data/events/options.js'
+import { encoderNames } from '../data/encoders.js'
+import type { EventDatasetOptions } from '../data/events/options.js'
 import { eventSplits } from '../data/events/split-names.js'
 import { expect } from '../errors.js'
-import * as v from '../runtime/vendor/valibot/index.js'
+import {
+  type ArgumentsOf,
+  count,
+  expectLeftOut,
+  flag,
+  flagOf,
+  name,
+  number,
+  numbers,
+} from './spec.js'
 
-/** What the flags give; each is absent where it was not given. */
-export interface EventArguments {
-  readonly splitBy?: EventSplit
-  readonly timeWindow?: number
-  readonly eventCount?: number
-  readonly overlap?: number
-  readonly startTime?: number
-  readonly rest?: 'drop' | 'last'
-  readonly binary?: true
-  readonly eventSize?: number
-  readonly eventResize?: 'sum' | 'official'
-  readonly denoise?: number
-  /** Width and height in pixels. */
-  readonly sensor?: [number, number]
-  readonly flip?: true
-  readonly roll?: number
-  readonly shift?: number
-  readonly timeJitter?: number
-  readonly dropEvent?: number
-  readonly eventDrop?: true
-  readonly encoder?: Exclude<EncoderName, 'delta'>
+/** How a recording becomes frames. */
+export const cutSpecs = {
+  splitBy: name(
+    '<way>',
+    'recordings: how they are cut into --time-steps frames; number, time as SpikingJelly, ' +
+      'timeBins, eventBins as Tonic',
+    eventSplits,
+    { usual: 'number' },
+  ),
+  timeWindow: number('<µs>', 'recordings: µs of a frame; needs --time-steps'),
+  eventCount: count('<n>', 'recordings: events of a frame; needs --time-steps'),
+  overlap: number('<n>', "recordings: Tonic's overlap of frames", { usual: '0' }),
+  startTime: number('<µs>', 'with --time-window: where the first frame begins', {
+    usual: 'at the first event; nmnist 0',
+  }),
+  rest: name(
+    '<way>',
+    'with --time-window or --event-count: drop events behind the frames, or add them to the last',
+    ['drop', 'last'],
+    { usual: 'drop; nmnist with --time-window last' },
+  ),
+  binary: flag('recordings: 1 where there was an event, not their number'),
+  eventSize: count('<n>', 'recordings: side of a frame', { usual: "the sensor's" }),
+  eventResize: name(
+    '<way>',
+    'with --event-size: move events (sum), or as the official code of CIFAR10-DVS (official)',
+    ['sum', 'official'],
+    { usual: 'sum' },
+  ),
+  denoise: number('<µs>', 'recordings: drop events without a neighbour in this time'),
+  sensor: numbers<[number, number]>('<list>', 'recordings: width,height of the sensor in pixels', {
+    usual: 'as the files or the data set say',
+    rule: 'width,height in pixels, as in 128,128',
+    fits: (sizes) =>
+      sizes.length === 2 && sizes.every((size) => Number.isInteger(size) && size >= 1),
+  }),
 }
 
-const amount = v.optional(v.number())
-const isOn = v.optional(v.literal(true))
-
-/** The same in a run's folder. */
-export const eventSchema = {
-  splitBy: v.optional(v.picklist(eventSplits)),
-  timeWindow: amount,
-  eventCount: amount,
-  overlap: amount,
-  startTime: amount,
-  rest: v.optional(v.picklist(['drop', 'last'])),
-  binary: isOn,
-  eventSize: amount,
-  eventResize: v.optional(v.picklist(['sum', 'official'])),
-  denoise: amount,
-  sensor: v.optional(v.tuple([v.number(), v.number()])),
-  flip: isOn,
-  roll: amount,
-  shift: amount,
-  timeJitter: amount,
-  dropEvent: amount,
-  eventDrop: isOn,
-  encoder: v.optional(v.picklist(['constant', 'rate', 'latency', 'phase'])),
+/** The same where data may be still. */
+export const frameSpecs = {
+  ...cutSpecs,
+  encoder: name(
+    '<name>',
+    'still data: turn inputs into frames of spikes',
+    encoderNames.filter((name) => name !== 'delta'),
+    { usual: 'the input itself at each step' },
+  ),
 }
 
-const keys = Object.keys(eventSchema) as (keyof EventArguments)[]
-
-/** The flags that were given, as a run's folder keeps them. */
-export function givenEvents(args: EventArguments): EventArguments {
-  return Object.fromEntries(
-    keys.filter((key) => args[key] !== undefined).map((key) => [key, args[key]]),
-  )
+/** Random changes of recordings in training. */
+const changeSpecs = {
+  flip: flag('recordings: mirror in training'),
+  roll: number('<n>', 'recordings: roll by up to n pixels in training', { usual: '0' }),
+  shift: number('<n>', 'recordings: move by up to n pixels in training', {
+    usual: 'nmnist 2, others 0',
+  }),
+  timeJitter: number('<µs>', 'recordings: deviation of times in training', { usual: '0' }),
+  dropEvent: number('<share>', 'recordings: drop events in training', { usual: '0' }),
+  eventDrop: flag('recordings: EventDrop in training'),
 }
+
+/** All of them. */
+export const eventSpecs = { ...frameSpecs, ...changeSpecs }
+
+/** What they give; each is absent where it was not given. */
+export type EventArguments = ArgumentsOf<typeof eventSpecs>
 
 /** What a loader of recordings takes. */
 export function eventOptionsOf(
@@ -76,7 +95,7 @@ export function eventOptionsOf(
     expect(
       value === undefined || timeSteps !== undefined,
       () =>
-        `--${flag === 'timeWindow' ? 'time-window' : 'event-count'} needs --time-steps, how many ` +
+        `${flagOf(flag)} needs --time-steps, how many ` +
         `frames a sample has, got ${value} without it; give both`,
     )
   const augment = { flip, roll, shift, timeJitter, dropEvent, eventDrop }
@@ -99,13 +118,13 @@ export function nirWindows({
 const without = <T extends object>(options: T): T =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
 
+const { encoder: _, ...ofRecordings } = eventSpecs
+
 /** @throws SpikewasmError when flags of recordings are given for other data */
-export function expectNoEvents(args: EventArguments, dataset: string): void {
-  for (const key of keys)
-    expect(
-      key === 'encoder' || args[key] === undefined,
-      () =>
-        `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} must be left out for ` +
-        `--dataset ${dataset}; it is for recordings`,
-    )
-}
+export const expectNoEvents = (args: EventArguments, dataset: string): void =>
+  expectLeftOut(
+    args,
+    Object.keys(ofRecordings),
+    `for --dataset ${dataset}`,
+    '; it is for recordings',
+  )

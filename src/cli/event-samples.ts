@@ -5,9 +5,10 @@ import { expect } from '../errors.js'
 import { readFileClear } from '../io/files.js'
 import { imageShape } from '../nn/value.js'
 import { type DatasetName, datasets, isOfEvents } from './datasets.js'
-import { type EventArguments, eventOptionsOf, givenEvents, nirWindows } from './event-options.js'
+import { type EventArguments, eventOptionsOf, eventSpecs, nirWindows } from './event-options.js'
 import { withFiles } from './mistakes.js'
 import type { Predictor } from './predict-net.js'
+import { given } from './spec.js'
 
 /** Endings that files of nothing else have. */
 const ofRecordings = /\.(aedat4?|bs2|npz)$/i
@@ -27,7 +28,7 @@ export function recordingReader(
   run: EventArguments | undefined,
   dataset: DatasetName | undefined,
 ): (path: string, model: Predictor) => Promise<Float32Array | undefined> {
-  const cut = { ...givenEvents(run ?? {}), ...givenEvents(args), ...nirWindows(args) }
+  const cut = { ...given(eventSpecs, run ?? {}), ...given(eventSpecs, args), ...nirWindows(args) }
   return (path, model) =>
     withFiles(async () => {
       const { isRecording, readEventSample } = await import('../data/events/sample.js')

@@ -1,131 +1,84 @@
 /** `spikewasm export`: its options, and what they mean for `exportWasm`. */
 
-import { type Command, Option } from 'commander'
 import { type ExportOptions, inputTypes, netModes, targets, weightTypes } from '../edge/abi.js'
 import { describe, expect } from '../errors.js'
 import { kindOfPath, readFileClear } from '../io/files.js'
 import type { ModelData } from '../io/model-json.js'
-import type { SaveNirOptions } from '../io/nir/options.js'
-import type { PretrainedName } from '../models/pretrained.js'
-import type { ModelName } from '../models/registry.js'
-import type { Method, StepMode } from '../plan/methods.js'
-import { type DataArguments, datasets } from './datasets.js'
+import { datasets } from './datasets.js'
 import { withFiles } from './mistakes.js'
-import { type NirArguments, nirOptions } from './nir.js'
-import { counting, fromRun, named, numbers, shared } from './options.js'
-import { modelOptions } from './which-model.js'
+import { nirTimeSpecs } from './nir.js'
+import { dataSpecs, lastSpecs, methodSpecs, modelSpecs, timeSpecs } from './options.js'
+import {
+  type ArgumentsOf,
+  count,
+  expectLeftOut,
+  flag,
+  fromRun,
+  mandatory,
+  name,
+  numbers,
+  text,
+} from './spec.js'
+import { modelFileSpecs } from './which-model.js'
 
-export interface ExportArguments extends Partial<Omit<DataArguments, 'augment' | 'limitTrain'>> {
-  readonly run?: string
-  readonly best: boolean
-  readonly weights?: string
-  readonly pretrained?: PretrainedName
-  readonly model?: ModelName
-  readonly input?: readonly number[]
-  readonly classes?: number
-  readonly timeSteps?: number
-  readonly tau?: number
-  readonly method?: Method
-  readonly stepMode?: StepMode
-  readonly target: NonNullable<ExportOptions['target']>
-  readonly mode: NonNullable<ExportOptions['mode']>
-  readonly precision: NonNullable<ExportOptions['weights']>
-  readonly inputType: NonNullable<ExportOptions['inputType']>
-  readonly mean?: readonly number[]
-  readonly std?: readonly number[]
-  readonly labels?: string
-  readonly name?: string
-  readonly batchSize?: number
-  readonly out: string
-  /** Write a file of NIR. */
-  readonly nir?: boolean
-  readonly dt?: number
-  readonly discretisation?: SaveNirOptions['discretisation']
-  readonly reset?: NirArguments['reset']
-  readonly json: boolean
+/** How bytes are scaled, and what classes are called. */
+export const scalingSpecs = (when: string, usual: string) => ({
+  mean: numbers('<list>', `${when}: subtracted from byte / 255, by channel`, { usual }),
+  std: numbers('<list>', `${when}: divides what is left, by channel`, { usual: 'likewise' }),
+  labels: text('<list>', 'names of the classes, separated by commas, or a file with one a line', {
+    usual,
+  }),
+})
+
+/** All options of `export`. */
+export const exportSpecs = {
+  ...modelFileSpecs,
+  out: mandatory(
+    text(
+      '<file>',
+      'where the module goes; NAME.wasm gets a NAME.h beside it, and with --target both becomes ' +
+        'NAME.simd.wasm and NAME.scalar.wasm',
+    ),
+  ),
+  nir: flag(
+    'write a file of NIR for other simulators (needs h5wasm), not a module; so does a name that ' +
+      'ends in .nir',
+  ),
+  ...nirTimeSpecs,
+  target: name('<name>', 'instructions that it uses', [...targets, 'both'], { preset: 'simd' }),
+  mode: name(
+    '<name>',
+    'infer: a whole sample in; step: a frame at a time, with state; both; train: it goes on ' +
+      'learning',
+    netModes,
+    { preset: 'infer' },
+  ),
+  precision: name('<name>', 'how weights are stored', weightTypes, { preset: 'f32' }),
+  inputType: name('<name>', 'float32 as predict takes, or bytes', inputTypes, { preset: 'f32' }),
+  ...scalingSpecs('with bytes', "the data set's"),
+  name: text('<text>', 'name in the file', { usual: "the network's" }),
+  ...fromRun(modelSpecs),
+  input: numbers('<list>', 'shape of a sample: C,H,W, of a series C,L, of a vector F', {
+    usual: "the run's or the data set's",
+  }),
+  classes: count('<n>', 'number of classes', { usual: "the run's or the data set's" }),
+  ...fromRun({ ...timeSpecs, ...methodSpecs }),
+  batchSize: count('<n>', 'with --mode train: samples of one step', { usual: '1' }),
+  ...fromRun({ dataset: dataSpecs.dataset }),
+  data: dataSpecs.data,
+  limitTest: count('<n>', 'measure accuracy on the first n test samples', {
+    usual: 'all with --data; 1000 for int8',
+  }),
+  ...lastSpecs,
 }
 
-export function exportOptions(command: Command): Command {
-  return command
-    .addOption(modelOptions.run())
-    .addOption(modelOptions.best())
-    .addOption(modelOptions.weights())
-    .addOption(modelOptions.pretrained())
-    .addOption(
-      new Option(
-        '--out <file>',
-        'where the module goes; NAME.wasm gets a NAME.h beside it, and with --target both ' +
-          'becomes NAME.simd.wasm and NAME.scalar.wasm',
-      ).makeOptionMandatory(),
-    )
-    .addOption(
-      new Option(
-        '--nir',
-        'write a file of NIR for other simulators (needs h5wasm), not a module; so does a name ' +
-          'that ends in .nir',
-      ),
-    )
-    .addOption(nirOptions.dt())
-    .addOption(nirOptions.discretisation())
-    .addOption(nirOptions.reset())
-    .addOption(named('--target <name>', 'instructions that it uses', [...targets, 'both'], 'simd'))
-    .addOption(
-      named(
-        '--mode <name>',
-        'infer: a whole sample in; step: a frame at a time, with state; both; train: it goes on ' +
-          'learning',
-        netModes,
-        'infer',
-      ),
-    )
-    .addOption(named('--precision <name>', 'how weights are stored', weightTypes, 'f32'))
-    .addOption(
-      named('--input-type <name>', 'float32 as predict takes, or bytes', inputTypes, 'f32'),
-    )
-    .addOption(
-      numbers(
-        '--mean <list>',
-        "with bytes: subtracted from byte / 255, by channel (default: the data set's)",
-      ),
-    )
-    .addOption(
-      numbers('--std <list>', 'with bytes: divides what is left, by channel (default: likewise)'),
-    )
-    .addOption(
-      new Option(
-        '--labels <list>',
-        'names of the classes, separated by commas, or a file with one a line ' +
-          "(default: the data set's)",
-      ),
-    )
-    .addOption(new Option('--name <text>', "name in the file (default: the network's)"))
-    .addOption(fromRun(shared.model()))
-    .addOption(
-      numbers(
-        '--input <list>',
-        'shape of a sample: C,H,W, of a series C,L, of a vector F ' +
-          "(default: the run's or the data set's)",
-      ),
-    )
-    .addOption(
-      counting('--classes <n>', "number of classes (default: the run's or the data set's)"),
-    )
-    .addOption(fromRun(shared.timeSteps()))
-    .addOption(fromRun(shared.tau()))
-    .addOption(fromRun(shared.method()))
-    .addOption(fromRun(shared.stepMode()))
-    .addOption(counting('--batch-size <n>', 'with --mode train: samples of one step (default: 1)'))
-    .addOption(fromRun(shared.dataset()))
-    .addOption(shared.data())
-    .addOption(
-      counting(
-        '--limit-test <n>',
-        'measure accuracy on the first n test samples (default: all with --data; 1000 for int8)',
-      ),
-    )
-    .addOption(shared.revectorize())
-    .addOption(shared.json())
-}
+/** Those that say what a module is, or what is measured of it. */
+export const moduleKeys = [
+  ...(['target', 'mode', 'precision', 'inputType', 'mean', 'std', 'labels', 'name'] as const),
+  ...(['batchSize', 'data', 'limitTest'] as const),
+]
+
+export type ExportArguments = ArgumentsOf<typeof exportSpecs>
 
 /** `--labels`: a list, or a file with one a line; else those of the data that were trained with. */
 export async function readLabels(
@@ -168,13 +121,8 @@ export function scalingOf(
   { normalization }: ModelData,
 ): Pick<ExportOptions, 'mean' | 'std'> {
   if (inputType === 'f32') {
-    for (const [option, value] of Object.entries({ mean, std }))
-      expect(
-        value === undefined,
-        () =>
-          `--${option} must be left out without --input-type u8, got ${value}; float32 input is ` +
-          'what predict takes, already normalised',
-      )
+    const why = '; float32 input is what predict takes, already normalised'
+    expectLeftOut({ mean, std }, ['mean', 'std'], 'without --input-type u8', why)
     return {}
   }
   const missing = (mean === undefined || std === undefined) && normalization === undefined

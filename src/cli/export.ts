@@ -18,13 +18,21 @@ import { compile } from '../network.js'
 import { checkInputShape } from '../nn/value.js'
 import { type MethodOptions, takenOptions } from '../plan/methods.js'
 import type { Evaluation } from '../train/evaluate.js'
-import { type DatasetName, datasets, defaultThreads, loadData } from './datasets.js'
-import { type ExportArguments, exportOptions, readLabels, scalingOf } from './export-options.js'
+import { type DatasetName, datasets, defaultThreads } from './datasets.js'
+import {
+  type ExportArguments,
+  exportSpecs,
+  moduleKeys,
+  readLabels,
+  scalingOf,
+} from './export-options.js'
 import { type ExportedFile, type ExportResult, exportJson, exportTables } from './export-report.js'
+import { loadData } from './load-data.js'
 import { withFiles } from './mistakes.js'
 import { expectNir } from './nir.js'
 import { printJson, shareBar } from './report.js'
 import { dataOf, type RunOptions } from './run-folder.js'
+import { addOptions, expectLeftOut } from './spec.js'
 import { optimizerOf } from './training-options.js'
 import { type GivenModel, givenModel, isNirFile } from './which-model.js'
 
@@ -32,12 +40,12 @@ import { type GivenModel, givenModel, isNirFile } from './which-model.js'
 const FEW_SAMPLES = 1000
 
 export function exportCommand(command: Command): Command {
-  return exportOptions(
-    command.description(
+  return addOptions(command, exportSpecs)
+    .description(
       'Export a trained network as one WebAssembly module without imports, with a C header ' +
         'beside it.',
-    ),
-  ).action((args: ExportArguments) => exportNetwork(args))
+    )
+    .action((args: ExportArguments) => exportNetwork(args))
 }
 
 type Bar = ReturnType<typeof shareBar>
@@ -88,23 +96,10 @@ async function exportModules(
   }
 }
 
-/** Options that say what a module is, or what is measured of it, and what they are unless given. */
-const ofModules = {
-  ...{ target: 'simd', mode: 'infer', precision: 'f32', inputType: 'f32' },
-  ...{ mean: undefined, std: undefined, labels: undefined, name: undefined },
-  ...{ batchSize: undefined, data: undefined, limitTest: undefined },
-} as const satisfies Partial<ExportArguments>
-
 /** The model as a file of NIR. */
 async function exportNir(args: ExportArguments): Promise<void> {
-  for (const [key, usual] of Object.entries(ofModules)) {
-    const value = args[key as keyof typeof ofModules]
-    const option = `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
-    expect(
-      value === usual,
-      () => `${option} must be left out for a file of NIR, got ${value}; it is for modules`,
-    )
-  }
+  const idle = moduleKeys.filter((key) => args[key] !== exportSpecs[key].preset)
+  expectLeftOut(args, idle, 'for a file of NIR', '; it is for modules')
   const { out, dt, discretisation, reset, weights } = args
   expect(
     reset === undefined || isNirFile(weights),

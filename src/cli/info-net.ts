@@ -1,9 +1,10 @@
 /** `spikewasm info` of an exported network: what it says about itself. */
 
 import type { NetInfo } from '../edge/abi.js'
-import { expect, plainText } from '../errors.js'
+import { plainText } from '../errors.js'
 import { isSealed, openFile, sealLine } from './net-file.js'
 import { keyValueTable } from './report.js'
+import { expectLeftOut } from './spec.js'
 
 /** Options of a network that is planned. */
 const superfluous = [
@@ -24,15 +25,7 @@ export interface NetFacts {
  * @throws SpikewasmError for a file that is none, and for options that plan a network
  */
 export async function netFacts(path: string, args: object): Promise<NetFacts> {
-  const given = new Map(Object.entries(args))
-  for (const name of superfluous) {
-    const value = given.get(name)
-    const option = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
-    expect(
-      value === undefined,
-      () => `--${option} must be left out with an exported network, got ${value}; it is planned`,
-    )
-  }
+  expectLeftOut(args, superfluous, 'with an exported network', '; it is planned')
   const { bytes, net } = await openFile(path, '--weights')
   await net.close()
   const { info } = net

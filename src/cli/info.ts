@@ -1,95 +1,70 @@
 /** `spikewasm info` */
 
 import { availableParallelism, cpus } from 'node:os'
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import { SpikewasmError } from '../errors.js'
 import { trace } from '../graph/trace.js'
-import type { ModelName } from '../models/registry.js'
+import { modelNames } from '../models/names.js'
 import { compile } from '../network.js'
 import { imageShape } from '../nn/value.js'
 import { type Purpose, purposes } from '../plan/context.js'
 import { type MethodOptions, methodNames, methodOptions } from '../plan/methods.js'
-import { type Method, makePlan, type Plan, type ProgramName, type StepMode } from '../plan/plan.js'
+import { makePlan, type Plan, type ProgramName } from '../plan/plan.js'
 import { type PrintedProgram, printProgram, programJson, programNames } from '../plan/print.js'
 import { type EngineVariant, loadEngine } from '../runtime/load.js'
 import { wideVectors } from '../runtime/revectorize.js'
-import {
-  type DatasetName,
-  datasets,
-  defaultThreads,
-  describeDefault,
-  isOfEvents,
-} from './datasets.js'
+import { datasets, defaultThreads, isOfEvents } from './datasets.js'
 import { netFacts } from './info-net.js'
 import { neuronFacts, neuronTexts } from './info-neurons.js'
-import { type NirArguments, readingNir } from './nir.js'
-import { fromRun, numeric, shared } from './options.js'
-import { printJson } from './report.js'
-import { packageVersion } from './version.js'
+import { nirSpecs } from './nir.js'
 import {
-  givenNetwork,
-  isNetFile,
-  isNirFile,
-  modelOptions,
-  networkOnly,
-  orNet,
-} from './which-model.js'
+  batchSpecs,
+  checkpointSpecs,
+  dataSpecs,
+  lastSpecs,
+  methodSpecs,
+  threadSpecs,
+  timeSpecs,
+} from './options.js'
+import { printJson } from './report.js'
+import { type ArgumentsOf, adding, addOptions, fromRun, name, text } from './spec.js'
+import { packageVersion } from './version.js'
+import { givenNetwork, isNetFile, isNirFile, networkSpecs } from './which-model.js'
 
-interface InfoArguments extends NirArguments {
-  readonly run?: string
-  readonly weights?: string
-  readonly model?: ModelName
-  readonly dataset?: DatasetName
-  readonly batchSize?: number
-  readonly timeSteps?: number
-  readonly tau?: number
-  readonly method?: Method
-  readonly stepMode?: StepMode
-  readonly gradientCheckpoint?: MethodOptions['gradientCheckpoint']
-  readonly threads?: number
-  readonly program?: string
-  readonly json: boolean
+const infoSpecs = {
+  model: name(
+    '<name>',
+    'network to plan: shows its layers, parameters, memory and neurons',
+    modelNames,
+  ),
+  run: networkSpecs.run,
+  weights: adding(networkSpecs.weights, '; or an exported network (.wasm)'),
+  ...nirSpecs,
+  ...fromRun({
+    dataset: dataSpecs.dataset,
+    ...batchSpecs,
+    ...timeSpecs,
+    ...methodSpecs,
+    ...checkpointSpecs,
+  }),
+  ...threadSpecs,
+  program: text(
+    '<name>',
+    'with a network: the records of a program in their order, with their buffers: ' +
+      'train, gradients, evaluate, single, stream',
+  ),
+  ...lastSpecs,
 }
 
-export function infoCommand(command: Command): Command {
-  const model = shared.model().default(undefined)
-  model.description = 'network to plan: shows its layers, parameters, memory and neurons'
-  command
+type InfoArguments = ArgumentsOf<typeof infoSpecs>
+
+export const infoCommand = (command: Command): Command =>
+  addOptions(command, infoSpecs)
     .description(
       'Show version, machine and what it supports; with --model, --run, --weights or --nir, the ' +
         'layers, parameters, memory and neurons of a network.',
     )
-    .addOption(model)
-    .addOption(networkOnly(modelOptions.run()))
-    .addOption(orNet(networkOnly(modelOptions.weights())))
-  for (const option of readingNir()) command.addOption(option)
-  return command
-    .addOption(fromRun(shared.dataset()))
-    .addOption(
-      fromRun(
-        numeric(
-          '--batch-size <n>',
-          `samples in one step (default: ${describeDefault('batchSize')})`,
-        ),
-      ),
-    )
-    .addOption(fromRun(shared.timeSteps()))
-    .addOption(fromRun(shared.tau()))
-    .addOption(fromRun(shared.method()))
-    .addOption(fromRun(shared.stepMode()))
-    .addOption(fromRun(shared.gradientCheckpoint()))
-    .addOption(shared.threads())
-    .addOption(
-      new Option(
-        '--program <name>',
-        'with a network: the records of a program in their order, with their buffers: ' +
-          'train, gradients, evaluate, single, stream',
-      ),
-    )
-    .addOption(shared.revectorize())
-    .addOption(shared.json())
     .action((args: InfoArguments) => info(args))
-}
 
 async function info(args: InfoArguments): Promise<void> {
   const machine = {

@@ -2,11 +2,11 @@
 
 import type { NetInfo } from '../edge/abi.js'
 import { byteOf } from '../edge/accuracy.js'
-import { expect } from '../errors.js'
 import type { ModelData } from '../io/model-json.js'
 import type { Model } from '../model.js'
 import type { ApartNet } from '../verify/apart.js'
 import { callsOf, sampleBytesOf, shownAs, sizeOf } from '../verify/sizes.js'
+import { expectLeftOut } from './spec.js'
 
 /** Options that rebuild a network, or say what a file says itself. */
 const superfluous = [
@@ -26,16 +26,7 @@ export interface Predictor extends Pick<Model, 'input' | 'frames' | 'timeSteps' 
 /** @throws SpikewasmError for options that a file leaves nothing to say */
 export function expectFileAlone(args: object, { inputType }: NetInfo): void {
   const scaled = inputType === 'u8' ? ['mean', 'std'] : []
-  const given = new Map(Object.entries(args))
-  for (const name of [...superfluous, ...scaled]) {
-    const value = given.get(name)
-    expect(
-      value === undefined || value === false,
-      () =>
-        `--${name === 'timeSteps' ? 'time-steps' : name} must be left out with an exported ` +
-        `network, got ${value}; the file says it`,
-    )
-  }
+  expectLeftOut(args, [...superfluous, ...scaled], 'with an exported network', '; the file says it')
 }
 
 /** How bytes become what the file takes; undefined: it does not say. */

@@ -1,20 +1,17 @@
 /** `spikewasm predict` */
 
-import { Argument, type Command, Option } from 'commander'
+import { Argument, type Command } from 'commander'
 import { expect, plainText, SpikewasmError } from '../errors.js'
 import type { ModelData } from '../io/model-json.js'
 import { readSamples, type SampleTarget } from '../io/samples/read.js'
-import type { PretrainedName } from '../models/pretrained.js'
-import type { ModelName } from '../models/registry.js'
 import { compile } from '../network.js'
-import { type DatasetName, datasets } from './datasets.js'
-import { addEventFlags } from './event-flags.js'
-import { type EventArguments, expectNoEvents } from './event-options.js'
+import { datasets } from './datasets.js'
+import { type EventArguments, expectNoEvents, frameSpecs } from './event-options.js'
 import { areRecordings, recordingReader } from './event-samples.js'
-import { readLabels } from './export-options.js'
+import { readLabels, scalingSpecs } from './export-options.js'
 import { openFile } from './net-file.js'
-import { type NirArguments, readingNir } from './nir.js'
-import { counting, fromRun, numbers, shared } from './options.js'
+import { nirSpecs } from './nir.js'
+import { dataSpecs, lastSpecs, modelOfData, timeSpecs } from './options.js'
 import {
   expectFileAlone,
   modelPredictor,
@@ -23,65 +20,32 @@ import {
   scalingOf,
 } from './predict-net.js'
 import { percent, printJson } from './report.js'
+import { type ArgumentsOf, addOptions, count, fromRun } from './spec.js'
 import { readEncoded } from './still-samples.js'
 import { newTable } from './tables.js'
-import { givenModel, isNetFile, modelOptions, orNet } from './which-model.js'
+import { givenModel, isNetFile, modelOrNetSpecs } from './which-model.js'
 
-interface PredictArguments extends EventArguments, NirArguments {
-  readonly run?: string
-  readonly best: boolean
-  readonly weights?: string
-  readonly pretrained?: PretrainedName
-  readonly model?: ModelName
-  readonly dataset?: DatasetName
-  readonly tau?: number
-  readonly timeSteps?: number
-  readonly mean?: readonly number[]
-  readonly std?: readonly number[]
-  readonly labels?: string
-  readonly topK: number
-  readonly json: boolean
+const predictSpecs = {
+  ...modelOrNetSpecs,
+  ...nirSpecs,
+  ...frameSpecs,
+  ...fromRun({ dataset: dataSpecs.dataset, ...modelOfData, ...timeSpecs }),
+  ...scalingSpecs('of bytes', "the training data's"),
+  topK: count('<n>', 'classes that are shown of each sample', { preset: 1 }),
+  ...lastSpecs,
 }
 
-export function predictCommand(command: Command): Command {
-  command
+type PredictArguments = ArgumentsOf<typeof predictSpecs>
+
+export const predictCommand = (command: Command): Command =>
+  addOptions(command, predictSpecs)
     .description(
       'Say which class a trained model sees in images and arrays: .npy, .json, .bin, .pgm, .ppm, ' +
         '.png, .jpg, and recordings: .bin, .bs2, .aedat, .aedat4, .npy, .npz. Sizes must be ' +
         'those that the network takes; recordings are cut as the run says.',
     )
     .addArgument(new Argument('<file...>', 'samples; an array may hold several'))
-    .addOption(modelOptions.run())
-    .addOption(modelOptions.best())
-    .addOption(orNet(modelOptions.weights()))
-    .addOption(modelOptions.pretrained())
-  for (const option of readingNir()) command.addOption(option)
-  return addEventFlags(command)
-    .addOption(fromRun(shared.dataset()))
-    .addOption(fromRun(shared.modelOfData()))
-    .addOption(fromRun(shared.timeSteps()))
-    .addOption(fromRun(shared.tau()))
-    .addOption(
-      numbers(
-        '--mean <list>',
-        "of bytes: subtracted from byte / 255, by channel (default: the training data's)",
-      ),
-    )
-    .addOption(
-      numbers('--std <list>', 'of bytes: divides what is left, by channel (default: likewise)'),
-    )
-    .addOption(
-      new Option(
-        '--labels <list>',
-        'names of the classes, separated by commas, or a file with one a line ' +
-          "(default: the training data's)",
-      ),
-    )
-    .addOption(counting('--top-k <n>', 'classes that are shown of each sample').default(1))
-    .addOption(shared.revectorize())
-    .addOption(shared.json())
     .action((files: string[], args: PredictArguments) => predict(files, args))
-}
 
 async function predict(files: readonly string[], args: PredictArguments): Promise<void> {
   const { weights } = args

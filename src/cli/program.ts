@@ -9,7 +9,7 @@ import { guardTerminal } from './terminal.js'
 import { packageVersion } from './version.js'
 
 /** Each is read when it is asked for: all of them take longer than many a run. */
-const commands: Readonly<Record<string, () => Promise<(command: Command) => Command>>> = {
+export const commands: Readonly<Record<string, () => Promise<(command: Command) => Command>>> = {
   train: async () => (await import('./train.js')).trainCommand,
   eval: async () => (await import('./eval.js')).evalCommand,
   predict: async () => (await import('./predict.js')).predictCommand,

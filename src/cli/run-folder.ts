@@ -8,48 +8,39 @@ import { explainFolder, makeFolder } from '../io/files.js'
 import { readRunFile } from '../io/folder/folder.js'
 import { MANIFEST } from '../io/folder/manifest.js'
 import { parseJsonBytes } from '../io/json.js'
-import { modelNames } from '../models/names.js'
-import { gradientCheckpoints, methodNames, stepModes, updates } from '../plan/methods.js'
 import * as v from '../runtime/vendor/valibot/index.js'
-import { monitors, runFiles } from '../train/callbacks/checkpoint.js'
-import { type DataArguments, type DatasetName, datasetNames } from './datasets.js'
-import { eventSchema, givenEvents } from './event-options.js'
+import { runFiles } from '../train/callbacks/checkpoint.js'
+import type { DatasetName } from './datasets.js'
+import { eventSpecs } from './event-options.js'
+import type { DataArguments } from './load-data.js'
 import { withFiles } from './mistakes.js'
+import { dataSpecs, limitSpecs, modelSpecs, timeSpecs, wholeMethodSpecs } from './options.js'
 import { roundsSchema } from './rounds/flags.js'
-import { trainingSchema } from './training-options.js'
+import { given, schemaOf, schemasOf } from './spec.js'
+import { trainingSchema } from './training-flags.js'
 
 /** Of options.json; a program's holds its network. */
 const MOST_BYTES = 10_000_000
 
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1))
 
+const { dataset, data, imageSize, trainShare } = dataSpecs
+const { backwardSteps: _, ...methods } = wholeMethodSpecs
+
 /** Everything needed to build a run's model and data again, and to train it alike. */
 const runOptions = v.object({
   /** Of the package that wrote the folder. */
   version: v.string(),
-  model: v.picklist(modelNames),
-  dataset: v.picklist(datasetNames),
-  data: v.optional(v.string()),
-  /** Of pictures: the side of a sample. */
-  imageSize: v.optional(positive),
-  /** Of a folder of classes alone: the share that is for training. */
-  trainShare: v.optional(v.number()),
-  limitTrain: v.optional(positive),
-  limitTest: v.optional(positive),
+  ...schemasOf({ ...modelSpecs, dataset, ...methods, tau: timeSpecs.tau }),
+  ...schemaOf({ data, imageSize, trainShare, ...limitSpecs, ...eventSpecs }),
   augment: v.boolean(),
-  ...eventSchema,
   /** [C, H, W] */
   input: v.tuple([positive, positive, positive]),
   classes: positive,
   timeSteps: positive,
   /** Whether the data give a frame for each step. */
   frames: v.optional(v.literal(true)),
-  tau: v.number(),
-  method: v.picklist(methodNames),
-  stepMode: v.picklist(stepModes),
-  update: v.picklist(updates),
   backwardSteps: positive,
-  gradientCheckpoint: v.picklist(gradientCheckpoints),
   epochs: positive,
   batchSize: positive,
   ...trainingSchema,
@@ -58,7 +49,6 @@ const runOptions = v.object({
   /** The weights that it started from: where they were, and the hash of their file. */
   load: v.optional(v.string()),
   loadSha256: v.optional(v.string()),
-  monitor: v.optional(v.picklist(monitors)),
   checkpointEvery: v.optional(v.union([v.number(), v.string()])),
   /** Of a training in rounds of replicas. */
   rounds: v.optional(roundsSchema),
@@ -178,6 +168,6 @@ export function dataOf(
   const { trainShare = source.trainShare } = args
   const { timeSteps = source.timeSteps } = args
   // What changes samples in training says nothing about a test.
-  const cut = { ...givenEvents(source), ...givenEvents(args) }
+  const cut = { ...given(eventSpecs, source), ...given(eventSpecs, args) }
   return { dataset, data, imageSize, cache, trainShare, limitTrain, limitTest, timeSteps, ...cut }
 }

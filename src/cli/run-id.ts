@@ -3,7 +3,8 @@
 import { createHash } from 'node:crypto'
 import { datasets } from './datasets.js'
 import type { RunOptions } from './run-folder.js'
-import { trainingOf, trainingSchema } from './training-options.js'
+import { trainingSchema } from './training-flags.js'
+import { trainingOf } from './training-options.js'
 
 /** What no number depends on, or what is in the id in another form. */
 const leftOut: readonly string[] = [

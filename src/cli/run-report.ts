@@ -1,7 +1,7 @@
 /** `spikewasm report` */
 
 import { basename, join } from 'node:path'
-import { Argument, type Command, Option } from 'commander'
+import { Argument, type Command } from 'commander'
 import type { Dataset } from '../data/dataset.js'
 import { SpikewasmError } from '../errors.js'
 import { readRunFiles } from '../io/folder/folder.js'
@@ -12,36 +12,34 @@ import { splitOf } from '../train/fit.js'
 import type { EpochRecord } from '../train/records.js'
 import { endingOf, titleOf } from '../train/report/end.js'
 import { writeReport } from '../train/report/make.js'
-import { defaultThreads, loadData } from './datasets.js'
+import { defaultThreads } from './datasets.js'
+import { loadData } from './load-data.js'
 import { withFiles } from './mistakes.js'
-import { shared } from './options.js'
+import { dataSpecs, jsonOf, threadSpecs, wideSpecs } from './options.js'
 import { printJson } from './report.js'
 import { dataOf, type RunOptions } from './run-folder.js'
-import { givenModel, modelOptions } from './which-model.js'
+import { type ArgumentsOf, addOptions } from './spec.js'
+import { givenModel, modelFileSpecs } from './which-model.js'
 
-interface ReportArguments {
-  readonly data?: string
-  readonly cache?: string
-  readonly best: boolean
-  readonly threads?: number
-  readonly json: boolean
+const reportSpecs = {
+  best: modelFileSpecs.best,
+  data: dataSpecs.data,
+  cache: dataSpecs.cache,
+  ...threadSpecs,
+  ...wideSpecs,
+  ...jsonOf('say as JSON what was written'),
 }
 
-export function reportCommand(command: Command): Command {
-  return command
+type ReportArguments = ArgumentsOf<typeof reportSpecs>
+
+export const reportCommand = (command: Command): Command =>
+  addOptions(command, reportSpecs)
     .description(
       'Write the page about a run (report.html in its folder) once more: of a run that was ' +
         'killed, that was stopped, or that still goes on.',
     )
     .addArgument(new Argument('<folder>', 'folder of a run'))
-    .addOption(modelOptions.best())
-    .addOption(shared.data())
-    .addOption(shared.cache())
-    .addOption(shared.threads())
-    .addOption(shared.revectorize())
-    .addOption(new Option('--json', 'say as JSON what was written').default(false))
     .action((folder: string, args: ReportArguments) => report(folder, args))
-}
 
 /** More bytes than a history of ten thousands of epochs has. */
 const MOST_BYTES = 500_000_000

@@ -3,8 +3,6 @@
 import { expect } from '../errors.js'
 import { writeFileAtomic } from '../io/files.js'
 import type { Model } from '../model.js'
-import type { PretrainedName } from '../models/pretrained.js'
-import type { ModelName } from '../models/registry.js'
 import { compile } from '../network.js'
 import { fires } from '../nn/kind.js'
 import { figureHtml, pageHtml } from '../pages/frame.js'
@@ -12,26 +10,29 @@ import { escapeHtml } from '../pages/html.js'
 import { layerLabel } from '../pages/run.js'
 import { busiest, type Trace, traceChart, traceText } from '../pages/trace.js'
 import type { RecordedStates } from '../runtime/states.js'
-import { classesOf, type DatasetName, loadData, stepsFor } from './datasets.js'
+import { classesOf } from './datasets.js'
+import { loadData, stepsFor } from './load-data.js'
 import { withFiles } from './mistakes.js'
+import { dataSpecs, modelOfData, splitSpecs, timeSpecs } from './options.js'
 import { printJson } from './report.js'
 import { dataOf } from './run-folder.js'
-import { givenModel } from './which-model.js'
+import { type ArgumentsOf, number, numbers, text, withoutPreset } from './spec.js'
+import { givenModel, modelFileSpecs } from './which-model.js'
 
-export interface TraceArguments {
-  readonly run?: string
-  readonly best?: boolean
-  readonly weights?: string
-  readonly pretrained?: PretrainedName
-  readonly model?: ModelName
-  readonly dataset?: DatasetName
-  readonly data?: string
-  readonly timeSteps?: number
-  readonly tau?: number
-  readonly split: 'test' | 'train'
-  readonly sample: number
-  readonly layer?: string
-  readonly neuron?: readonly number[]
+/** A model, a sample and some of its neurons. */
+export const traceSpecs = {
+  ...modelFileSpecs,
+  ...withoutPreset({ dataset: dataSpecs.dataset }),
+  data: dataSpecs.data,
+  ...modelOfData,
+  ...withoutPreset(timeSpecs),
+  ...splitSpecs,
+  sample: number('<i>', 'which sample of it, from 0 on', { preset: 0 }),
+  layer: text('<name>', 'a layer of neurons', { usual: 'all that spike' }),
+  neuron: numbers('<list>', 'neurons of a layer, from 0 on', { usual: 'a busy one of each' }),
+}
+
+interface TraceArguments extends ArgumentsOf<typeof traceSpecs> {
   readonly out?: string
   readonly json: boolean
 }

@@ -1,103 +1,81 @@
 /** `spikewasm show` */
 
 import { basename } from 'node:path'
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import { events } from '../data/events/events.js'
 import { expect, plainText, SpikewasmError } from '../errors.js'
-import { count } from '../events/frames.js'
-import { type EventFormat, eventFormats } from '../events/parse.js'
+import { count as countEvents } from '../events/frames.js'
+import { eventFormats } from '../events/parse.js'
 import { type EventRecording, inOrder } from '../events/recording.js'
 import { slicesOf } from '../events/slices.js'
 import { writeFileAtomic } from '../io/files.js'
 import { usesColour } from '../train/callbacks/ink.js'
+import { cutSpecs } from './event-options.js'
 import { withFiles } from './mistakes.js'
-import { counting, named, numbers, numeric, shared } from './options.js'
+import { jsonOf } from './options.js'
 import { printJson } from './report.js'
 import { showPage } from './show-page.js'
 import { histogram, inColour, inLetters, type Still, smaller } from './show-still.js'
-import { showTrace, type TraceArguments } from './show-trace.js'
+import { showTrace, traceSpecs } from './show-trace.js'
+import {
+  type ArgumentsOf,
+  addOptions,
+  count,
+  expectLeftOut,
+  flag,
+  name,
+  number,
+  text,
+} from './spec.js'
 import { codeStream } from './terminal.js'
-import { modelOptions } from './which-model.js'
-
-interface ShowArguments extends TraceArguments {
-  readonly trace?: boolean
-  readonly format?: EventFormat
-  readonly sensor?: readonly number[]
-  readonly frames?: number
-  readonly timeWindow?: number
-}
 
 const DEFAULT_FRAMES = 24
 /** More would make the page slow. */
 const MOST_FRAMES = 500
 const MOST_COLUMNS = 256
 
-export function showCommand(command: Command): Command {
-  return command
+/** A recording, and how it becomes a page. */
+const recordingSpecs = {
+  format: name('<name>', 'what the file is', eventFormats, { usual: 'what it says' }),
+  sensor: {
+    ...cutSpecs.sensor,
+    text: cutSpecs.sensor.text.replace('recordings: ', ''),
+    usual: 'as the file says',
+  },
+  frames: count('<n>', 'with --out: frames of the page, as long each', {
+    usual: `${DEFAULT_FRAMES}`,
+    most: MOST_FRAMES,
+  }),
+  timeWindow: number('<µs>', 'with --out: µs of a frame, instead of --frames', { rule: '> 0' }),
+}
+
+const showSpecs = {
+  ...recordingSpecs,
+  trace: flag("a model's neurons on a sample, in the place of a recording"),
+  ...traceSpecs,
+  out: text('<file>', 'write the page, an .html file'),
+  ...jsonOf('what is shown, as JSON'),
+}
+
+type ShowArguments = ArgumentsOf<typeof showSpecs>
+
+export const showCommand = (command: Command): Command =>
+  addOptions(command, showSpecs)
     .description(
       'Show a recording of an event camera: a still and the events over time in the terminal, ' +
         'and with --out a page that plays it. Or with --trace the potential, threshold and ' +
         'spikes of neurons of a trained model, and with --out a page of them.',
     )
     .argument('[file]', 'recording: N-MNIST .bin or .bs2, .aedat, .aedat4, .npy or .npz')
-    .addOption(named('--format <name>', 'what the file is (default: what it says)', eventFormats))
-    .addOption(
-      numbers(
-        '--sensor <list>',
-        'width,height of the sensor in pixels (default: as the file says)',
-      ),
-    )
-    .addOption(
-      counting(
-        '--frames <n>',
-        `with --out: frames of the page, as long each (default: ${DEFAULT_FRAMES})`,
-      ),
-    )
-    .addOption(numeric('--time-window <µs>', 'with --out: µs of a frame, instead of --frames'))
-    .addOption(new Option('--trace', "a model's neurons on a sample, in the place of a recording"))
-    .addOption(modelOptions.run())
-    .addOption(modelOptions.best())
-    .addOption(modelOptions.weights())
-    .addOption(modelOptions.pretrained())
-    .addOption(shared.dataset().default(undefined))
-    .addOption(shared.data())
-    .addOption(shared.modelOfData())
-    .addOption(shared.timeSteps())
-    .addOption(shared.tau().default(undefined))
-    .addOption(named('--split <part>', 'part of the data', ['test', 'train'], 'test'))
-    .addOption(numeric('--sample <i>', 'which sample of it, from 0 on', 0))
-    .addOption(new Option('--layer <name>', 'a layer of neurons (default: all that spike)'))
-    .addOption(
-      numbers('--neuron <list>', 'neurons of a layer, from 0 on (default: a busy one of each)'),
-    )
-    .addOption(new Option('--out <file>', 'write the page, an .html file'))
-    .addOption(new Option('--json', 'what is shown, as JSON').default(false))
     .action((file: string | undefined, args: ShowArguments) =>
       args.trace ? trace(file, args) : show(file, args),
     )
-}
 
-/** Options that only one of both has. */
-const ofRecordings = ['format', 'sensor', 'frames', 'timeWindow'] as const
-const ofTraces = [
-  ...(['run', 'weights', 'pretrained', 'dataset', 'data', 'model', 'timeSteps', 'tau'] as const),
-  ...(['layer', 'neuron'] as const),
-]
-
-function expectNone(
-  args: ShowArguments,
-  names: readonly (keyof ShowArguments)[],
-  and: string,
-): void {
-  for (const name of names)
-    expect(args[name] === undefined, () => {
-      const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
-      return `--${flag} must be left out ${and} --trace, got ${args[name]}`
-    })
-}
+/** Options of traces that have no preset. */
+const ofTraces = Object.keys(traceSpecs).filter((key) => !['best', 'split', 'sample'].includes(key))
 
 function trace(file: string | undefined, args: ShowArguments): Promise<void> {
-  expectNone(args, ofRecordings, 'with')
+  expectLeftOut(args, Object.keys(recordingSpecs), 'with --trace')
   expect(
     file === undefined,
     () => `no recording must be given with --trace, got ${file}; --sample chooses a sample`,
@@ -106,7 +84,7 @@ function trace(file: string | undefined, args: ShowArguments): Promise<void> {
 }
 
 async function show(file: string | undefined, args: ShowArguments): Promise<void> {
-  expectNone(args, ofTraces, 'without')
+  expectLeftOut(args, ofTraces, 'without --trace')
   if (file === undefined)
     throw new SpikewasmError(
       'a recording must be given, or --trace and a model; see spikewasm show --help',
@@ -116,20 +94,12 @@ async function show(file: string | undefined, args: ShowArguments): Promise<void
     frames === undefined || timeWindow === undefined,
     () => `--frames must be left out with --time-window, got ${frames}`,
   )
-  expect(
-    frames === undefined || frames <= MOST_FRAMES,
-    () => `--frames must be at most ${MOST_FRAMES}, got ${frames}`,
-  )
-  expect(
-    timeWindow === undefined || timeWindow > 0,
-    () => `--time-window must be > 0, got ${timeWindow}`,
-  )
   for (const [flag, value] of Object.entries({ '--frames': frames, '--time-window': timeWindow }))
     expect(
       value === undefined || out !== undefined,
       () => `${flag} must come with --out, the page that it is about, got ${value} without it`,
     )
-  const read = await withFiles(() => events.read(file, { format, sensor: sensor as never }))
+  const read = await withFiles(() => events.read(file, { format, sensor }))
   const recording = inOrder(read)
   const told = describe(file, recording)
   const cut = { frames, timeWindow }
@@ -176,7 +146,7 @@ const summaryOf = ({ width, height, events: all, on, off, duration }: Told): str
 function stillOf(recording: EventRecording): Still {
   const { width, height, length } = recording
   const counts = new Float32Array(width * height * 2)
-  count(recording, { starts: [0], ends: [length] }, counts, [height, width])
+  countEvents(recording, { starts: [0], ends: [length] }, counts, [height, width])
   return { width, height, counts }
 }
 
@@ -202,7 +172,7 @@ async function writePage(
   )
   const [height, width] = size
   const counts = new Float32Array(steps * height * width * 2)
-  count(recording, slices, counts, size)
+  countEvents(recording, slices, counts, size)
   const each = timeWindow ?? Math.floor(told.duration / frames)
   const page = await showPage({
     ...{ title: plainText(basename(file)), summary: summaryOf(told), width, height },

@@ -2,36 +2,55 @@
 
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import type { Dataset } from '../data/dataset.js'
 import { expect } from '../errors.js'
 import { inFile } from '../load.js'
-import { type ModelName, models } from '../models/registry.js'
+import { models } from '../models/registry.js'
 import { compile } from '../network.js'
 import { imageShape } from '../nn/value.js'
-import { type Method, type MethodOptions, type StepMode, takenOptions } from '../plan/methods.js'
-import { dueOf, monitors, optionsFile } from '../train/callbacks/checkpoint.js'
+import { type MethodOptions, takenOptions } from '../plan/methods.js'
+import * as v from '../runtime/vendor/valibot/index.js'
+import { dueOf, optionsFile } from '../train/callbacks/checkpoint.js'
 import { splitOf } from '../train/fit.js'
 import {
   augmentable,
-  type DataArguments,
   type DatasetName,
   datasets,
   defaultModel,
   defaultThreads,
   describeDefault,
   isOfEvents,
-  loadData,
-  stepsFor,
 } from './datasets.js'
 import { endSoon } from './end-soon.js'
-import { addEventFlags } from './event-flags.js'
-import { givenEvents } from './event-options.js'
+import { eventSpecs } from './event-options.js'
 import { firstWeights } from './first-weights.js'
-import { counting, named, numeric, shared } from './options.js'
+import { loadData, stepsFor } from './load-data.js'
+import {
+  batchSpecs,
+  dataSpecs,
+  lastSpecs,
+  limitSpecs,
+  modelOfData,
+  seedOf,
+  threadSpecs,
+  timeSpecs,
+  wholeMethodSpecs,
+} from './options.js'
 import { crewOf } from './rounds/crew.js'
-import { addRoundsFlags, type RoundsArguments, roundsOf } from './rounds/flags.js'
+import { roundsOf, roundsSpecs } from './rounds/flags.js'
 import { holdsRun, optionsIn, type RunOptions } from './run-folder.js'
+import {
+  type ArgumentsOf,
+  addOptions,
+  count,
+  flag,
+  given as givenOf,
+  number,
+  parsed,
+  text,
+  unless,
+} from './spec.js'
 import type { TrainHooks } from './train-hooks.js'
 import {
   newPlace,
@@ -41,139 +60,80 @@ import {
   type Stop,
   stopOnSignals,
 } from './train-run.js'
-import { addTrainingFlags } from './training-flags.js'
-import { type TrainingArguments, trainingOf } from './training-options.js'
+import { monitorSpecs, trainingSpecs } from './training-flags.js'
+import { trainingOf } from './training-options.js'
 import { packageVersion } from './version.js'
 
-interface TrainArguments extends DataArguments, TrainingArguments, RoundsArguments {
-  readonly model?: ModelName
-  readonly method: Method
-  readonly stepMode?: StepMode
-  readonly update?: MethodOptions['update']
-  readonly backwardSteps?: number
-  readonly gradientCheckpoint?: MethodOptions['gradientCheckpoint']
-  readonly timeSteps?: number
-  readonly tau: number
-  readonly epochs?: number
-  readonly batchSize?: number
-  readonly threads?: number
-  readonly seed: number
-  readonly load?: string
-  readonly out?: string
-  readonly overwrite: boolean
-  readonly resume?: string
-  readonly checkpointEvery?: number | string
-  readonly numWorkers?: number
-  readonly json: boolean
-  readonly dashboard?: number
-  readonly report: boolean
+/** The page of this machine that shows how it goes. */
+export const dashboardOf = (what: string) => ({
+  dashboard: parsed(
+    '[port]',
+    what,
+    'a port from 0 to 65535, or none',
+    (text) => (text.trim() === '' ? undefined : Number(text)),
+    v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65535)),
+    { bare: '0' },
+  ),
+})
+
+/** All options of `train`. */
+export const trainSpecs = {
+  ...dataSpecs,
+  ...modelOfData,
+  ...wholeMethodSpecs,
+  ...timeSpecs,
+  epochs: count('<n>', 'passes over the training data', { usual: describeDefault('epochs') }),
+  ...batchSpecs,
+  ...eventSpecs,
+  ...trainingSpecs,
+  ...roundsSpecs,
+  ...threadSpecs,
+  ...seedOf('initial weights, order of the data and augmentation'),
+  ...limitSpecs,
+  augment: flag(
+    'change training pictures at random: crop, flip and, for cifar10 and cifar100, AutoAugment ' +
+      `and Cutout; for ${augmentable().join(', ')}`,
+    { preset: false },
+  ),
+  numWorkers: number('<n>', 'threads that read and prepare batches ahead', {
+    usual: '1 where there is enough to prepare',
+  }),
+  load: text('<file>', 'start from the weights in a safetensors file'),
+  out: text(
+    '<folder>',
+    'write weights, the best weights, options, history and a checkpoint after each epoch',
+  ),
+  overwrite: flag('write over a run that is in the folder of --out', { preset: false }),
+  resume: text(
+    '<folder>',
+    'go on with a run where it ended, to the bit; its options are in the folder',
+  ),
+  checkpointEvery: parsed(
+    '<when>',
+    'with --out: a checkpoint after so many steps (100) or minutes (5m) too',
+    'steps or minutes',
+    (text) => (/^\d+$/.test(text) ? Number(text) : text),
+    v.union([v.number(), v.string()]),
+  ),
+  ...monitorSpecs,
+  ...dashboardOf(
+    'show the run live on a page of this machine; the address is said when training starts ' +
+      '(default port: one that is free)',
+  ),
+  report: unless('with --out: write no page about the run (report.html) at its end'),
+  ...lastSpecs,
 }
 
+export type TrainArguments = ArgumentsOf<typeof trainSpecs>
+
 /** @param hooks of a process that trains for another one */
-export function trainCommand(command: Command, hooks: TrainHooks = {}): Command {
-  const begun = command
+export const trainCommand = (command: Command, hooks: TrainHooks = {}): Command =>
+  addOptions(command, trainSpecs)
     .description(
       'Train a network and test it after each epoch. Without options: the digits that ' +
         'come with the package.',
     )
-    .addOption(shared.dataset())
-    .addOption(shared.data())
-    .addOption(shared.imageSize())
-    .addOption(shared.cache())
-    .addOption(shared.trainShare())
-    .addOption(shared.modelOfData())
-    .addOption(shared.method())
-    .addOption(shared.stepMode())
-    .addOption(shared.update())
-    .addOption(shared.backwardSteps())
-    .addOption(shared.gradientCheckpoint())
-    .addOption(shared.timeSteps())
-    .addOption(shared.tau())
-    .addOption(
-      counting(
-        '--epochs <n>',
-        `passes over the training data (default: ${describeDefault('epochs')})`,
-      ),
-    )
-    .addOption(
-      numeric('--batch-size <n>', `samples in one step (default: ${describeDefault('batchSize')})`),
-    )
-  return addRoundsFlags(addTrainingFlags(addEventFlags(begun, { training: true })))
-    .addOption(shared.threads())
-    .addOption(
-      numeric('--seed <n>', 'seed of initial weights, order of the data and augmentation', 0),
-    )
-    .addOption(shared.limitTrain())
-    .addOption(shared.limitTest())
-    .addOption(
-      new Option(
-        '--augment',
-        'change training pictures at random: crop, flip and, for cifar10 and cifar100, ' +
-          `AutoAugment and Cutout; for ${augmentable().join(', ')}`,
-      ).default(false),
-    )
-    .addOption(
-      numeric(
-        '--num-workers <n>',
-        'threads that read and prepare batches ahead (default: 1 where there is enough to prepare)',
-      ),
-    )
-    .addOption(new Option('--load <file>', 'start from the weights in a safetensors file'))
-    .addOption(
-      new Option(
-        '--out <folder>',
-        'write weights, the best weights, options, history and a checkpoint after each epoch',
-      ),
-    )
-    .addOption(
-      new Option('--overwrite', 'write over a run that is in the folder of --out').default(false),
-    )
-    .addOption(
-      new Option(
-        '--resume <folder>',
-        'go on with a run where it ended, to the bit; its options are in the folder',
-      ),
-    )
-    .addOption(
-      new Option(
-        '--checkpoint-every <when>',
-        'with --out: a checkpoint after so many steps (100) or minutes (5m) too',
-      ).argParser((text) => (/^\d+$/.test(text) ? Number(text) : text)),
-    )
-    .addOption(
-      named(
-        '--monitor <name>',
-        'what chooses the best weights (default: testAccuracy), and what --early-stopping ' +
-          'watches',
-        monitors.filter((name) => name !== 'testMeanAbsoluteError'),
-      ),
-    )
-    .addOption(
-      new Option(
-        '--dashboard [port]',
-        'show the run live on a page of this machine; the address is said when training starts ' +
-          '(default port: one that is free)',
-      )
-        .preset('0')
-        .argParser(portOf),
-    )
-    .addOption(
-      new Option('--no-report', 'with --out: write no page about the run (report.html) at its end'),
-    )
-    .addOption(shared.revectorize())
-    .addOption(shared.json())
     .action((args: TrainArguments, command: Command) => train(args, command, hooks))
-}
-
-/** The port of `--dashboard`. */
-export function portOf(text: string): number {
-  const port = Number(text)
-  expect(
-    text.trim() !== '' && Number.isInteger(port) && port >= 0 && port <= 65535,
-    () => `--dashboard must be a port from 0 to 65535, or none, got ${JSON.stringify(text)}`,
-  )
-  return port
-}
 
 async function train(args: TrainArguments, command: Command, hooks: TrainHooks): Promise<void> {
   const { resume, out, overwrite, checkpointEvery, monitor } = args
@@ -323,7 +283,7 @@ async function trainAs(
       limitTrain: args.limitTrain,
       limitTest: args.limitTest,
       augment: args.augment ?? false,
-      ...givenEvents(args),
+      ...givenOf(eventSpecs, args),
       ...(await sensorFor(args.dataset, data.train)),
       input: [...imageShape(input)],
       classes,

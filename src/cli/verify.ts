@@ -1,77 +1,47 @@
 /** `spikewasm verify` */
 
-import { Argument, type Command, Option } from 'commander'
+import { Argument, type Command } from 'commander'
 import type { NetInfo } from '../edge/abi.js'
-import type { PretrainedName } from '../models/pretrained.js'
-import type { ModelName } from '../models/registry.js'
 import type { ApartNet } from '../verify/apart.js'
 import { hostNames } from '../verify/hosts/index.js'
 import type { Difference, Outcome } from '../verify/job.js'
 import { isAlike, likenessLimits } from '../verify/likeness.js'
 import { makeTrials, type Trial } from '../verify/trial.js'
 import { findHosts, isExact, type Row, type Verification, verifyNet } from '../verify/verify.js'
-import { type DatasetName, loadData } from './datasets.js'
-import { addEventFlags } from './event-flags.js'
-import type { EventArguments } from './event-options.js'
+import { frameSpecs } from './event-options.js'
 import { exitOnSignals } from './interrupt.js'
+import { loadData } from './load-data.js'
 import { isSealed, openFile, sealLine } from './net-file.js'
-import { counting, fromRun, shared } from './options.js'
+import { lastSpecs, modelOfData, savedDataSpecs, timeSpecs } from './options.js'
 import { percent, printJson } from './report.js'
 import { dataOf } from './run-folder.js'
+import { type ArgumentsOf, addOptions, count, fromRun, text } from './spec.js'
 import { newTable } from './tables.js'
 import { overwrite } from './terminal.js'
-import { givenModel, modelOptions } from './which-model.js'
+import { givenModel, modelFileSpecs } from './which-model.js'
 
-interface VerifyArguments extends EventArguments {
-  readonly run?: string
-  readonly best: boolean
-  readonly weights?: string
-  readonly pretrained?: PretrainedName
-  readonly dataset?: DatasetName
-  readonly data?: string
-  readonly imageSize?: number
-  readonly cache?: string
-  readonly trainShare?: number
-  readonly model?: ModelName
-  readonly tau?: number
-  readonly samples: number
-  readonly hosts: string
-  readonly seconds?: number
-  readonly json: boolean
+const verifySpecs = {
+  ...frameSpecs,
+  ...modelFileSpecs,
+  ...savedDataSpecs,
+  ...fromRun({ ...modelOfData, tau: timeSpecs.tau }),
+  samples: count('<n>', 'samples: those of the test part, then of the other', { preset: 1000 }),
+  hosts: text('<list>', `all, or some of ${hostNames.join(',')}`, { preset: 'all' }),
+  seconds: count('<n>', 'a slow host shows no more samples after n seconds', { usual: '20' }),
+  ...lastSpecs,
 }
 
-export function verifyCommand(command: Command): Command {
-  return addEventFlags(command)
+type VerifyArguments = ArgumentsOf<typeof verifySpecs>
+
+export const verifyCommand = (command: Command): Command =>
+  addOptions(command, verifySpecs)
     .description(
       'Run an exported network on every host that is found, and compare its outputs bit by bit ' +
         "with the model's; those of int8 weights with the file's own in this process, which must " +
         'be close to a model of the same weights.',
     )
     .addArgument(new Argument('<net.wasm>', 'file that export has written'))
-    .addOption(modelOptions.run())
-    .addOption(modelOptions.best())
-    .addOption(modelOptions.weights())
-    .addOption(modelOptions.pretrained())
-    .addOption(fromRun(shared.dataset()))
-    .addOption(shared.data())
-    .addOption(shared.imageSize())
-    .addOption(shared.cache())
-    .addOption(shared.trainShare())
-    .addOption(fromRun(shared.modelOfData()))
-    .addOption(fromRun(shared.tau()))
-    .addOption(
-      counting('--samples <n>', 'samples: those of the test part, then of the other').default(1000),
-    )
-    .addOption(
-      new Option('--hosts <list>', `all, or some of ${hostNames.join(',')}`).default('all'),
-    )
-    .addOption(
-      counting('--seconds <n>', 'a slow host shows no more samples after n seconds (default: 20)'),
-    )
-    .addOption(shared.revectorize())
-    .addOption(shared.json())
     .action((path: string, args: VerifyArguments) => verify(path, args))
-}
 
 /** Seconds that a file is given to open, and for each sample: at least, and unless told. */
 const LEAST_SECONDS = 5
@@ -95,7 +65,7 @@ async function verify(path: string, args: VerifyArguments): Promise<void> {
     })
     if (process.stderr.isTTY) overwrite(process.stderr, '')
     if (args.json) printJson(summary(path, net.info, trials, result))
-    else process.stdout.write(text(path, net.info, trials, result))
+    else process.stdout.write(resultText(path, net.info, trials, result))
     if (!isExact(result) || !areAlike(trials)) process.exitCode = 1
   } finally {
     await net.close()
@@ -161,7 +131,12 @@ function unlike({ call, likeness }: Trial): string[] {
   ]
 }
 
-function text(path: string, info: NetInfo, trials: readonly Trial[], result: Verification): string {
+function resultText(
+  path: string,
+  info: NetInfo,
+  trials: readonly Trial[],
+  result: Verification,
+): string {
   const table = newTable({
     head: ['host', 'version', 'call', 'samples', 'floats differ', 'µs/sample', 'memory', 'cold'],
     style: { head: [], border: [], compact: true },

@@ -2,7 +2,6 @@
 
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Option } from 'commander'
 import { expect } from '../errors.js'
 import { compositeOf } from '../graph/json.js'
 import { readFileClear } from '../io/files.js'
@@ -11,12 +10,7 @@ import type { ModelData, ModelJson } from '../io/model-json.js'
 import { expectNoModule } from '../io/no-module.js'
 import { expectWeightsOf, inFile, readModel } from '../load.js'
 import type { Model } from '../model.js'
-import {
-  type PretrainedName,
-  pretrainedDataset,
-  pretrainedFile,
-  pretrainedNames,
-} from '../models/pretrained.js'
+import { pretrainedDataset, pretrainedFile, pretrainedNames } from '../models/pretrained.js'
 import { type ModelName, models } from '../models/registry.js'
 import type { CompileOptions } from '../network.js'
 import type { Module } from '../nn/module.js'
@@ -26,16 +20,11 @@ import { runFiles } from '../train/callbacks/checkpoint.js'
 import { type DatasetName, datasetNames, defaultModel } from './datasets.js'
 import { withFiles } from './mistakes.js'
 import { expectNir, type NirArguments, nirModel } from './nir.js'
-import { named } from './options.js'
 import { areOfProgram, optionsIn, type RunOptions } from './run-folder.js'
+import { type ArgumentsOf, adding, expectLeftOut, flag, name, text } from './spec.js'
 
 /** What names a model on the command line. */
-export interface ModelArguments extends NirArguments {
-  readonly run?: string
-  readonly best?: boolean
-  readonly weights?: string
-  /** A trained network that comes with the package. */
-  readonly pretrained?: PretrainedName
+export interface ModelArguments extends NirArguments, Partial<ArgumentsOf<typeof modelFileSpecs>> {
   /** The network by name, whatever the file says. */
   readonly model?: ModelName
   readonly tau?: number
@@ -73,34 +62,30 @@ export const isNirFile = (path: string | undefined): boolean => /\.nir$/i.test(p
 /** Whether --weights names an exported network. */
 export const isNetFile = (path: string | undefined): path is string => /\.wasm$/i.test(path ?? '')
 
-/** The option where a command takes an exported network, too. */
-export function orNet(option: Option): Option {
-  option.description = `${option.description}; or an exported network (.wasm)`
-  return option
+/** Options that name a model. */
+export const modelFileSpecs = {
+  run: text('<folder>', 'folder that train --out has written, or checkpoint in a program'),
+  best: flag('with --run: the best weights (best.safetensors), not the last', { preset: false }),
+  weights: text(
+    '<file>',
+    'safetensors file of a model, or a file of NIR (.nir, needs h5wasm); where it holds weights ' +
+      'alone, give --model too',
+  ),
+  pretrained: name('<name>', 'trained network that comes with the package', pretrainedNames),
 }
 
-/** Options that name a model; fresh ones each time. */
-export const modelOptions = {
-  run: (): Option =>
-    new Option('--run <folder>', 'folder that train --out has written, or checkpoint in a program'),
-  best: (): Option =>
-    new Option('--best', 'with --run: the best weights (best.safetensors), not the last').default(
-      false,
-    ),
-  weights: (): Option =>
-    new Option(
-      '--weights <file>',
-      'safetensors file of a model, or a file of NIR (.nir, needs h5wasm); where it holds ' +
-        'weights alone, give --model too',
-    ),
-  pretrained: (): Option =>
-    named('--pretrained <name>', 'trained network that comes with the package', pretrainedNames),
+/** The same where a command takes an exported network, too. */
+export const modelOrNetSpecs = {
+  ...modelFileSpecs,
+  weights: adding(modelFileSpecs.weights, '; or an exported network (.wasm)'),
 }
 
-/** The option where a command reads the network of a file, and no weights. */
-export function networkOnly(option: Option): Option {
-  option.description = `${option.description}; its network is taken, not its weights`
-  return option
+const networkAlone = '; its network is taken, not its weights'
+
+/** Where a command reads the network of a file, and no weights. */
+export const networkSpecs = {
+  run: adding(modelFileSpecs.run, networkAlone),
+  weights: adding(modelFileSpecs.weights, networkAlone),
 }
 
 /**
@@ -174,9 +159,7 @@ function weightsOf({ run, weights, nir, pretrained }: ModelArguments): string | 
 
 /** @throws SpikewasmError for options that a NIR file leaves nothing to say */
 async function nirModelOf(args: ModelArguments): Promise<GivenModel> {
-  const { best, model, tau } = args
-  for (const [option, value] of Object.entries({ best: best || undefined, model, tau }))
-    expect(value === undefined, () => `--${option} must be left out with --nir, got ${value}`)
+  expectLeftOut(args, ['best', 'model', 'tau'], 'with --nir')
   return nirModel(args)
 }
 

@@ -2,16 +2,17 @@
 
 import { availableParallelism, totalmem } from 'node:os'
 import { resolve } from 'node:path'
-import { type Command, Option } from 'commander'
-import { expect, SpikewasmError } from '../errors.js'
+import type { Command } from 'commander'
+import { SpikewasmError } from '../errors.js'
 import { defaultNamespace, PASSWORD, RedisPlace } from '../scale/redis.js'
 import { folderStore } from '../scale/store.js'
 import { type AnyKind, startWorker } from '../scale/worker.js'
 import { VERSION } from '../version.js'
 import { endSoon } from './end-soon.js'
 import { listenForInterrupt } from './interrupt.js'
-import { counting, numeric } from './options.js'
+import { jsonOf } from './options.js'
 import { printJson } from './report.js'
+import { type ArgumentsOf, addOptions, count, flag, number, text } from './spec.js'
 
 /** The kinds of jobs that a worker does; each is read when it is asked for. */
 const kinds: Readonly<Record<string, () => Promise<AnyKind>>> = {
@@ -20,88 +21,60 @@ const kinds: Readonly<Record<string, () => Promise<AnyKind>>> = {
 }
 
 /** Options that commands with a Redis share. */
-export const redisOptions = {
-  redis: (what: string): Option =>
-    new Option(
-      '--redis <url>',
-      `${what}; redis://host:port, or rediss:// for TLS. The password, where there is one, is ` +
-        `in the environment: ${PASSWORD}`,
-    ),
-  namespace: (): Option =>
-    new Option('--namespace <name>', 'with --redis: what all names there begin with').default(
-      defaultNamespace,
-    ),
+export const redisSpecs = (what: string) => ({
+  redis: text(
+    '<url>',
+    `${what}; redis://host:port, or rediss:// for TLS. The password, where there is one, is in ` +
+      `the environment: ${PASSWORD}`,
+  ),
+  namespace: text('<name>', 'with --redis: what all names there begin with', {
+    preset: defaultNamespace,
+  }),
+})
+
+export const cacheSpecs = {
+  cache: text('<folder>', 'keep pictures that were converted once there'),
 }
 
-interface WorkerArguments {
-  readonly redis?: string
-  readonly namespace: string
-  readonly data?: string
-  readonly cache?: string
-  readonly kinds?: string
-  readonly concurrency: number
-  readonly once: boolean
-  readonly shared?: string
-  readonly memoryLimit?: number
-  readonly timeLimit: number
-  readonly lockDuration: number
-  readonly json: boolean
+const workerSpecs = {
+  ...redisSpecs('where the jobs are'),
+  data: text(
+    '<folder>',
+    'where data sets are on this machine: <folder>/<name of the data set>, or the folder of one; ' +
+      'digits come with the package',
+  ),
+  ...cacheSpecs,
+  kinds: text('<list>', `kinds of jobs, of ${Object.keys(kinds).join(', ')}`, { usual: 'all' }),
+  concurrency: count('<n>', 'jobs of each kind at a time', { preset: 1 }),
+  once: flag('end when nothing waits any more, instead of waiting for more', { preset: false }),
+  shared: text(
+    '<folder>',
+    'keep checkpoints in this folder, which all workers see, instead of in Redis',
+  ),
+  memoryLimit: count('<MB>', 'most memory of a job; one that takes more fails', {
+    usual: 'an equal share of what this machine has',
+  }),
+  timeLimit: number('<seconds>', 'most time of a job; one that takes longer fails', {
+    preset: 86_400,
+    rule: '1…1000000000',
+  }),
+  lockDuration: number(
+    '<seconds>',
+    'a worker that is silent for so long is thought dead, and another one takes its jobs',
+    { preset: 30, rule: '1…1000000000' },
+  ),
+  ...jsonOf('JSON on standard output, one object a line'),
 }
 
-export function workerCommand(command: Command): Command {
-  return command
+type WorkerArguments = ArgumentsOf<typeof workerSpecs>
+
+export const workerCommand = (command: Command): Command =>
+  addOptions(command, workerSpecs)
     .description(
       'Take jobs from Redis and do them: runs of `sweep --redis`, on as many machines as there ' +
         'are. Needs the packages bullmq and ioredis.',
     )
-    .addOption(redisOptions.redis('where the jobs are'))
-    .addOption(redisOptions.namespace())
-    .addOption(
-      new Option(
-        '--data <folder>',
-        'where data sets are on this machine: <folder>/<name of the data set>, or the folder of ' +
-          'one; digits come with the package',
-      ),
-    )
-    .addOption(new Option('--cache <folder>', 'keep pictures that were converted once there'))
-    .addOption(
-      new Option(
-        '--kinds <list>',
-        `kinds of jobs, of ${Object.keys(kinds).join(', ')} (default: all)`,
-      ),
-    )
-    .addOption(counting('--concurrency <n>', 'jobs of each kind at a time').default(1))
-    .addOption(
-      new Option('--once', 'end when nothing waits any more, instead of waiting for more').default(
-        false,
-      ),
-    )
-    .addOption(
-      new Option(
-        '--shared <folder>',
-        'keep checkpoints in this folder, which all workers see, instead of in Redis',
-      ),
-    )
-    .addOption(
-      counting(
-        '--memory-limit <MB>',
-        'most memory of a job; one that takes more fails (default: an equal share of what this ' +
-          'machine has)',
-      ),
-    )
-    .addOption(
-      numeric('--time-limit <seconds>', 'most time of a job; one that takes longer fails', 86_400),
-    )
-    .addOption(
-      numeric(
-        '--lock-duration <seconds>',
-        'a worker that is silent for so long is thought dead, and another one takes its jobs',
-        30,
-      ),
-    )
-    .addOption(new Option('--json', 'JSON on standard output, one object a line').default(false))
     .action((args: WorkerArguments) => work(args))
-}
 
 /** How often it is asked whether there is more to do. */
 const IDLE_MS = 300
@@ -111,14 +84,6 @@ async function work(args: WorkerArguments): Promise<void> {
   if (redis === undefined)
     throw new SpikewasmError(
       '--redis must be the address of a Redis, such as redis://127.0.0.1:6379, got none',
-    )
-  for (const [name, value, least] of [
-    ['--time-limit', timeLimit, 1],
-    ['--lock-duration', lockDuration, 1],
-  ] as const)
-    expect(
-      Number.isFinite(value) && value >= least && value <= 1e9,
-      () => `${name} must be seconds, ${least} at least, got ${value}`,
     )
   const most = Math.max(256, Math.floor((0.9 * totalmem()) / 2 ** 20 / concurrency))
   const { memoryLimit = most } = args

@@ -31,11 +31,20 @@ test('the sections of the repository: listed, and mistakes are one line and exit
       ['--only', 'kernel'],
       /^spikewasm: --only must be one of kernels, steps, inference, start, memory, outside, edge, peers, single, official, online, curves, accuracy, agreement, got "kernel"\n$/,
     ],
-    [['--threads', '0'], /^spikewasm: --threads must be an integer ≥ 1, got "0"\n$/],
-    [['--steps', '10001'], /^spikewasm: --steps must be an integer from 1 to 10000, got 10001\n$/],
-    [['--epochs', '0'], /^spikewasm: --epochs must be an integer ≥ 1, got "0"\n$/],
-    [['--limit', 'few'], /^spikewasm: --limit must be an integer ≥ 1, got "few"\n$/],
-    [['--time-steps', '2.5'], /^spikewasm: --time-steps must be an integer ≥ 1, got "2\.5"\n$/],
+    [['--threads', '0'], /^spikewasm: --threads must be an integer from 1 to 256, got "0"\n$/],
+    [
+      ['--steps', '10001'],
+      /^spikewasm: --steps must be an integer from 1 to 10000, got "10001"\n$/,
+    ],
+    [['--epochs', '0'], /^spikewasm: --epochs must be an integer from 1 to 10000, got "0"\n$/],
+    [
+      ['--limit', 'few'],
+      /^spikewasm: --limit must be an integer from 1 to 2147483648, got "few"\n$/,
+    ],
+    [
+      ['--time-steps', '2.5'],
+      /^spikewasm: --time-steps must be an integer from 1 to 255, got "2\.5"\n$/,
+    ],
   ] as const) {
     const { code, stderr } = await run(...args)
     assert.is(code, 2, args.join(' '))

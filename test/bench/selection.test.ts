@@ -52,11 +52,6 @@ test('options: what is chosen by default, and errors that name the option', () =
   assert.equal(selectionOf({ shape: '8x8x8,16-4' }).sections, ['kernels'])
   assert.is(selectionOf({ threads: 3 }).kernelThreads, 3)
   for (const [args, message] of [
-    [{ only: 'kernel' }, /^bench\.only must be one of kernels, .*got "kernel"$/],
-    [{ threads: 257 }, /^bench\.threads must be an integer from 1 to 256, got 257$/],
-    [{ timeSteps: 256 }, /^bench\.timeSteps .*256$/],
-    [{ batchSize: 0 }, /^bench\.batchSize .*0$/],
-    [{ density: [0.1, 1] }, /^bench\.density must be rates .*got 0\.1,1$/],
     [{ shape: '65536x65536x65536' }, /^bench\.shape must give tensors of at most 1 GiB/],
     [{ shape: '65536-65536' }, /^bench\.shape .*"65536-65536" with 16 images/],
     [{ shape: '512x64x64-512', batchSize: 64 }, /got "512x64x64-512 k3" .* GFLOP; choose/],

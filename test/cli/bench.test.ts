@@ -145,8 +145,8 @@ test('mistakes: one line that names the option, exit code 2, nothing measured', 
   await writeFile(join(folder, 'text'), 'a letter\n')
   for (const [args, message] of [
     [['--only', 'kernel'], /^spikewasm: --only must be one of kernels, steps.*, got "kernel"\n$/],
-    [['--threads', '0'], /^spikewasm: --threads must be an integer ≥ 1, got "0"\n$/],
-    [['--density', '0.1,2'], /^spikewasm: --density must be rates .* got 0\.1,2\n$/],
+    [['--threads', '0'], /^spikewasm: --threads must be an integer from 1 to 256, got "0"\n$/],
+    [['--density', '0.1,2'], /^spikewasm: --density must be rates .* got "0\.1,2"\n$/],
     [['--shape', '64'], /^spikewasm: --shape must be like 64x32x32-128k3s2 .*; got "64"\n$/],
     [['--filter', 'nothing'], /^spikewasm: --filter must be a part .*"nothing".*--list.*\n$/],
     [['--model', 'lenet'], /^spikewasm: --model must be one of .*cnn.*, got "lenet"\n$/],

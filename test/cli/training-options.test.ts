@@ -4,14 +4,14 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { trainCommand } from '../../src/cli/train.js'
-import { addTrainingFlags } from '../../src/cli/training-flags.js'
+import { addOptions } from '../../src/cli/spec.js'
+import { trainSpecs } from '../../src/cli/train.js'
+import { trainingSchema, trainingSpecs } from '../../src/cli/training-flags.js'
 import {
   describeTraining,
   type TrainingContext,
   type TrainingSetup,
   trainingOf,
-  trainingSchema,
 } from '../../src/cli/training-options.js'
 import {
   adam,
@@ -41,7 +41,7 @@ const context: TrainingContext = {
 }
 
 const setup = (text: string, of: Partial<TrainingContext> = {}): TrainingSetup => {
-  const command = addTrainingFlags(new Command())
+  const command = addOptions(new Command(), trainingSpecs)
   command.exitOverride().parse(text.split(' ').filter(Boolean), { from: 'user' })
   return trainingOf(command.opts(), { ...context, ...of })
 }
@@ -224,33 +224,24 @@ test('--lr-for: the same curve with every method, clipped and decayed', async ()
 
 /** Options that would do nothing beside another one. */
 const refusals: [string, RegExp][] = [
-  [
-    '--optimizer adam --momentum 0.9',
-    /^--momentum must be left out with --optimizer adam, .* 0\.9$/,
-  ],
-  [
-    '--optimizer adamW --lr-for bptt',
-    /^--lr-for must be left out with --optimizer adamW, .* bptt$/,
-  ],
-  ['--loss mse --alpha 1', /^--alpha must be left out with --loss mse; .*got 1$/],
-  ['--beta 0.5', /^--beta must be left out with --loss crossEntropy; .*got 0\.5$/],
-  ['--temperature 2', /^--temperature must be left out with --loss crossEntropy; .*got 2$/],
-  [
-    '--loss selfDistillation --loss-of counts',
-    /^--loss-of must be left out with --loss selfDistillation, .*got counts$/,
-  ],
+  ...(
+    [
+      ['--optimizer adam --momentum 0.9', 'optimizer adam, got 0.9; it is for sgd'],
+      ['--optimizer adam --nesterov', 'optimizer adam, got true; it is for sgd'],
+      ['--optimizer adamW --lr-for bptt', 'optimizer adamW, got bptt; it is for sgd'],
+      ['--betas 0.8,0.9', 'optimizer sgd, got 0.8,0.9; it is for adam, adamW'],
+      ['--loss mse --alpha 1', 'loss mse, got 1; it is for selfDistillation'],
+      ['--beta 0.5', 'loss crossEntropy, got 0.5; it is for selfDistillation'],
+      ['--temperature 2', 'loss crossEntropy, got 2; it is for selfDistillation'],
+      ['--loss tet --loss-of rates', 'loss tet, got rates; it is for crossEntropy, mse'],
+      ['--loss mse --label-smoothing 0.1', 'loss mse, got 0.1; it is for crossEntropy'],
+    ] as const
+  ).map(([text, why]): [string, RegExp] => [
+    text,
+    new RegExp(`^${/(--[a-z-]+)[^-]*$/.exec(text)?.[1]} must be left out with --${why}$`),
+  ]),
   ['--loss selfDistillation --alpha -1', /^selfDistillation\.alpha must be ≥ 0, got -1$/],
-  [
-    '--loss mse --label-smoothing 0.1',
-    /^--label-smoothing must be left out with --loss mse; .*0\.1$/,
-  ],
-  ['--loss tet --loss-of rates', /^--loss-of must be left out with --loss tet, .* got rates$/],
-  ['--betas 0.8,0.9', /^--betas must be left out with --optimizer sgd, .* got 0\.8,0\.9$/],
-  ['--optimizer adam --betas 0.8', /^adam\.betas must be two numbers in 0…1/],
-  [
-    '--optimizer adam --nesterov',
-    /^--nesterov must be left out with --optimizer adam; .* sgd, got/,
-  ],
+  ['--optimizer adam --betas 0.8', /^--betas must be two numbers, separated by .*got "0\.8"$/],
   ['--optimizer adam --decay all', /^--decay must be left out with a --weight-decay of 0; give /],
   ['--nesterov --momentum 0', /^sgd\.nesterov needs a momentum > 0$/],
   ['--schedule oneCycle --warmup 1', /^--warmup must be left out with --schedule oneCycle, .* 1$/],
@@ -260,12 +251,15 @@ const refusals: [string, RegExp][] = [
   ['--accumulate 1.5', /^--accumulate must be an integer ≥ 1, got "1\.5"$/],
   ['--freeze a,,b', /^--freeze must be names, separated by commas, got "a,,b"$/],
   ['--lr-for sgd', /^--lr-for must be one of rate, bptt, ottt, sltt, os, got "sgd"$/],
-  ['--rate-target 0.1', /^--rate-target must be left out with no --rate-penalty; .*got 0\.1$/],
-  ['--rate-penalty -1', /^--rate-penalty must be ≥ 0, got -1$/],
-  ['--rate-penalty 1 --rate-target 1.5', /^--rate-target must lie in 0…1, got 1\.5$/],
-  ['--clip-norm 0', /^--clip-norm must be > 0, got 0; leave it out to clip nothing$/],
-  ['--lr-for bptt --clip-norm -1', /^--clip-norm must be > 0, got -1;/],
-  ['--clip-norm much', /^--clip-norm must be a number, got "much"$/],
+  ['--rate-target 0.1', /^--rate-target needs --rate-penalty, got 0\.1 without it; give both$/],
+  ['--rate-penalty -1', /^--rate-penalty must be a number ≥ 0, got "-1"$/],
+  ['--rate-penalty 1 --rate-target 1.5', /^--rate-target must be a number in 0…1, got "1\.5"$/],
+  ['--clip-norm 0', /^--clip-norm must be a number > 0, got "0"; leave it out to clip nothing$/],
+  ['--lr-for bptt --clip-norm -1', /^--clip-norm must be a number > 0, got "-1";/],
+  [
+    '--clip-norm much',
+    /^--clip-norm must be a number > 0, got "much"; leave it out to clip nothing$/,
+  ],
 ]
 for (const [text, expected] of refusals)
   test(`refuses ${text}`, async () => assert.match(await messageOf(() => setup(text)), expected))
@@ -325,7 +319,7 @@ const elsewhere: Readonly<Record<string, string>> = {
 }
 
 test('each option of train does something or is refused', async () => {
-  const flags = trainCommand(new Command()).options.map(({ long }) => long as string)
+  const flags = addOptions(new Command(), trainSpecs).options.map(({ long }) => long as string)
   const tested = [...changing, ...refusals.map(([text]) => text)].join(' ').split(' ')
   const known = [...Object.keys(elsewhere), ...tested.filter((word) => word.startsWith('--'))]
   assert.equal([...new Set(known)].sort(), [...flags].sort())

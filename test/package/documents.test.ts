@@ -6,8 +6,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Command, Option } from 'commander'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { commands } from '../../src/cli/program.js'
 import { run } from '../cli/command.js'
 import { run as runHere } from '../cli/in-process.js'
 import { withFolder } from '../io/temporary.js'
@@ -147,72 +149,64 @@ test('every page in docs can be reached from README', () => {
   }
 })
 
-/** The options of a command, by --help. */
-async function optionsOf(command: string): Promise<Set<string>> {
-  const { code, stdout } = await runHere([...(command === '' ? [] : [command]), '--help'])
-  assert.is(code, 0, command)
-  return new Set([...stdout.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].map(([, option]) => option))
+/** The options of each command, and of none. */
+async function optionsOf(): Promise<Map<string, readonly Option[]>> {
+  const all = new Map<string, readonly Option[]>([
+    ['', [new Option('--version'), new Option('--help')]],
+  ])
+  for (const [name, load] of Object.entries(commands))
+    all.set(name, (await load())(new Command(name)).options)
+  return all
 }
 
 test('commands and options that pages name exist', async () => {
-  const options = new Map<string, Set<string>>()
-  for (const command of [
-    '',
-    'train',
-    'eval',
-    'predict',
-    'export',
-    'verify',
-    'info',
-    'diagnose',
-    'show',
-    'report',
-    'bench',
-    'sweep',
-    'worker',
-  ])
-    options.set(command, await optionsOf(command))
-  let commands = 0
+  const options = await optionsOf()
+  let found = 0
   for (const page of current)
     for (const code of codeOf(page)) {
       for (const [, rest] of code.matchAll(/(?:^|npx )spikewasm (\S[^`#]*)/g)) {
         const [command] = rest.startsWith('-') ? [''] : rest.split(' ')
-        const known = options.get(command)
+        const known = options.get(command)?.map(({ long }) => long)
         assert.ok(known, `${page}: there is no command spikewasm ${command}`)
         for (const [option] of rest.matchAll(/--[a-z][\w-]*/g))
-          assert.ok(known.has(option), `${page}: spikewasm ${command} has no ${option}`)
-        commands++
+          assert.ok(
+            [...known, '--help'].includes(option),
+            `${page}: spikewasm ${command} has no ${option}`,
+          )
+        found++
       }
       for (const [, script] of code.matchAll(/npm run ([\w:-]+)/g))
         assert.ok(script in scripts, `${page}: package.json has no script ${script}`)
     }
-  assert.ok(commands > 8, `${commands} commands`)
+  assert.ok(found > 8, `${found} commands`)
 })
 
-test('docs/command-line.md lists each option of each command, and no other', async () => {
+test('docs/command-line.md lists each option of each command as it is declared, and no other', async () => {
   const sections = read('docs/command-line.md').split(/^## /m)
-  for (const command of [
-    'train',
-    'eval',
-    'predict',
-    'export',
-    'verify',
-    'info',
-    'diagnose',
-    'show',
-    'report',
-    'bench',
-    'sweep',
-    'worker',
-  ]) {
+  for (const [command, options] of await optionsOf()) {
+    if (command === '') continue
     const section = sections.find((text) => text.startsWith(`${command}\n`)) ?? ''
     const rows = section.split('\n').filter((line) => line.startsWith('| `--'))
-    const listed = rows.flatMap((row) =>
-      [...row.split('|')[1].matchAll(/--[\w-]+/g)].map(([option]) => option),
-    )
-    const known = await optionsOf(command)
-    known.delete('--help')
-    assert.equal(listed.sort(), [...known].sort(), command)
+    const listed: string[] = []
+    for (const row of rows) {
+      const [, names, meaning, usual] = row.split('|')
+      const of = [...names.matchAll(/`(--[\w-]+)( [^`]+)?`/g)]
+      for (const [, flag, takes] of of) {
+        const option = options.find(({ long }) => long === flag)
+        listed.push(flag)
+        assert.ok(option, `${command} has no ${flag}`)
+        if (takes !== undefined) assert.is(`${flag}${takes}`, option.flags, command)
+        if (of.length > 1 || /as (for|of) |\]\(/.test(meaning)) continue
+        const text = `${command}: ${row}`
+        const left = (option.argChoices ?? []).filter((name) => !meaning.includes(`\`${name}\``))
+        // Few rows leave them all to another page.
+        if (left.length < (option.argChoices?.length ?? 0)) assert.equal(left, [], text)
+        const { defaultValue: preset } = option
+        if (typeof preset === 'string' || typeof preset === 'number')
+          assert.ok(usual.replaceAll(',', '').includes(`${preset}`), `${text}: ${preset}`)
+      }
+    }
+    assert.equal(listed.sort(), options.map(({ long }) => long).sort(), command)
   }
 })
 

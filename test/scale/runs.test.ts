@@ -4,7 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { loadData } from '../../src/cli/datasets.js'
+import { loadData } from '../../src/cli/load-data.js'
 import { dataPath, splitHash } from '../../src/cli/sweep/data.js'
 import { readStatus } from '../../src/cli/sweep/folder.js'
 import {

@@ -104,7 +104,7 @@ test('mistakes end in one line', () =>
       [['sweep', spec], /--out must name a folder/],
       [['sweep', join(folder, 'none.json'), '--out', folder], /none\.json/],
       [['sweep', spec, '--out', folder, '--redis', 'redis://:pw@h'], /SPIKEWASM_REDIS_PASSWORD/],
-      [['sweep', spec, '--out', folder, '--shared', folder], /--shared must come with --redis/],
+      [['sweep', spec, '--out', folder, '--shared', folder], /--shared needs --redis/],
       [['sweep', 'status', folder], /must be one that sweep --out has written/],
       [['worker'], /--redis must be the address of a Redis/],
       [['worker', '--redis', 'redis://127.0.0.1:1', '--kinds', 'cooking'], /--kinds must be among/],

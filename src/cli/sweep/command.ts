@@ -1,21 +1,21 @@
 /** `spikewasm sweep` and its `status`, `stop` and `results`. */
 
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import { expect, SpikewasmError } from '../../errors.js'
 import { RedisPlace } from '../../scale/redis.js'
-import { counting } from '../options.js'
+import { jsonOf } from '../options.js'
 import { printJson } from '../report.js'
-import { portOf } from '../train.js'
-import { redisOptions } from '../worker.js'
+import { type ArgumentsOf, addOptions, count, flag, type Specs } from '../spec.js'
+import { redisSpecs } from '../worker.js'
 import { askToStop, isAlive, readStatus, whereRunning } from './folder.js'
 import { bestFirst, isOver, lineOf, type SweepStatus } from './rows.js'
-import { type SweepArguments, sweep } from './sweep.js'
+import { type SweepArguments, sweep, sweepSpecs } from './sweep.js'
 import { sweepCsv, sweepTable } from './table.js'
 
 export function sweepCommand(command: Command): Command {
   // Options behind the name of a command below are that one's.
   command.parent?.enablePositionalOptions()
-  command
+  addOptions(command, sweepSpecs)
     .enablePositionalOptions()
     .description(
       'Train many runs, which differ in some options, and compare them. Without --redis they run ' +
@@ -23,68 +23,23 @@ export function sweepCommand(command: Command): Command {
         '`spikewasm worker` runs. The same command again goes on where it was.',
     )
     .argument('<file>', 'the sweep: {"base": {…}, "grid": {"lr": [0.05, 0.1], "seed": [1, 2]}}')
-    .addOption(
-      new Option('--out <folder>', 'write results, runs and a page about them (sweep.html)'),
-    )
-    .addOption(
-      new Option(
-        '--data <path>',
-        'where the data set is, or a folder with one of its name; digits come with the package',
-      ),
-    )
-    .addOption(new Option('--cache <folder>', 'keep pictures that were converted once there'))
-    .addOption(
-      counting(
-        '--jobs <n>',
-        'runs at a time here (default: as many as processors and memory allow)',
-      ),
-    )
-    .addOption(redisOptions.redis('let workers do the runs: this command waits for them'))
-    .addOption(redisOptions.namespace())
-    .addOption(new Option('--shared <folder>', 'with --redis: the folder of the workers’ --shared'))
-    .addOption(
-      new Option(
-        '--dry-run',
-        'list the runs and say how long they will take, from two measured steps of each kind',
-      ).default(false),
-    )
-    .addOption(
-      new Option(
-        '--dashboard [port]',
-        'show the sweep live on a page of this machine (default port: one that is free)',
-      )
-        .preset('0')
-        .argParser(portOf),
-    )
-    .addOption(
-      new Option(
-        '--json',
-        'JSON on standard output: a line for each run when it has ended, and a final one',
-      ).default(false),
-    )
     .action((file: string, args: SweepArguments) => sweep(file, args))
 
-  command
-    .command('status')
-    .description('How far a sweep is.')
-    .argument('<folder>', 'folder of --out')
-    .addOption(new Option('--json', 'as JSON').default(false))
-    .action(async (folder: string, _: unknown, own: Command) => showStatus(folder, own.opts()))
-  command
-    .command('stop')
-    .description('Stop a sweep: its runs keep their checkpoints, and the sweep can go on later.')
-    .argument('<folder>', 'folder of --out')
-    .addOption(redisOptions.redis('of a sweep whose process has ended: where its jobs are'))
-    .addOption(redisOptions.namespace())
-    .action(async (folder: string, _: unknown, own: Command) => stop(folder, own.opts()))
-  command
-    .command('results')
-    .description('What the runs of a sweep have given, the best first.')
-    .argument('<folder>', 'folder of --out')
-    .addOption(counting('--best <n>', 'only the n best runs (default: all)'))
-    .addOption(new Option('--csv', 'comma-separated values').default(false))
-    .addOption(new Option('--json', 'JSON, one object a line').default(false))
-    .action(async (folder: string, _: unknown, own: Command) => showResults(folder, own.opts()))
+  const about = (name: string, description: string, specs: Specs): Command =>
+    addOptions(command.command(name), specs)
+      .description(description)
+      .argument('<folder>', 'folder of --out')
+  about('status', 'How far a sweep is.', jsonOf('as JSON')).action(
+    async (folder: string, _: unknown, own: Command) => showStatus(folder, own.opts()),
+  )
+  about(
+    'stop',
+    'Stop a sweep: its runs keep their checkpoints, and the sweep can go on later.',
+    stopSpecs,
+  ).action(async (folder: string, _: unknown, own: Command) => stop(folder, own.opts()))
+  about('results', 'What the runs of a sweep have given, the best first.', resultsSpecs).action(
+    async (folder: string, _: unknown, own: Command) => showResults(folder, own.opts()),
+  )
   return command
 }
 
@@ -108,14 +63,14 @@ async function showStatus(folder: string, { json }: { readonly json?: boolean })
   process.stdout.write(`${sweepTable(status)}\n${ending}\n`)
 }
 
-interface ResultsArguments {
-  readonly best?: number
-  readonly csv?: boolean
-  readonly json?: boolean
+const resultsSpecs = {
+  best: count('<n>', 'only the n best runs', { usual: 'all' }),
+  csv: flag('comma-separated values', { preset: false }),
+  ...jsonOf('JSON, one object a line'),
 }
 
-async function showResults(folder: string, args: ResultsArguments): Promise<void> {
-  const { best = Number.POSITIVE_INFINITY, csv = false, json = false } = args
+async function showResults(folder: string, args: ArgumentsOf<typeof resultsSpecs>): Promise<void> {
+  const { best = Number.POSITIVE_INFINITY, csv, json } = args
   expect(!csv || !json, () => '--csv must be left out with --json, got both')
   const status = await statusOf(folder)
   const rows = bestFirst(status.rows.filter(({ result }) => result !== undefined)).slice(0, best)
@@ -127,12 +82,12 @@ async function showResults(folder: string, args: ResultsArguments): Promise<void
 /** How long a sweep may take to end: runs write their checkpoints. */
 const PATIENCE_MS = 60_000
 
-interface StopArguments {
-  readonly redis?: string
-  readonly namespace: string
-}
+const stopSpecs = redisSpecs('of a sweep whose process has ended: where its jobs are')
 
-async function stop(folder: string, { redis, namespace }: StopArguments): Promise<void> {
+async function stop(
+  folder: string,
+  { redis, namespace }: ArgumentsOf<typeof stopSpecs>,
+): Promise<void> {
   const status = await readStatus(folder)
   const { pid } = status
   const where = await whereRunning(folder, status)

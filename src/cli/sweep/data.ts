@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import type { Split } from '../../data/index.js'
 import { SpikewasmError } from '../../errors.js'
 import { fingerprint, prepareFingerprint } from '../../train/fingerprint.js'
-import { type DataArguments, type DatasetName, datasets, loadData } from '../datasets.js'
+import { type DatasetName, datasets } from '../datasets.js'
+import { type DataArguments, loadData } from '../load-data.js'
 
 /** A hash of what a run trains and is tested with; 16 hexadecimal digits. */
 export async function splitHash({ train, test }: Split): Promise<string> {

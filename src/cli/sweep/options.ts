@@ -1,24 +1,20 @@
 /**
- * Options of a run in a sweep: those of `train`, in camelCase. They are parsed by `train`'s own
+ * Options of a run in a sweep: those of `train`, in camelCase. They are read as `train` reads its
  * flags, so that what a sweep takes is what `train` takes.
  */
 
-import { Command, type Option } from 'commander'
 import { describe, expect, quote, SpikewasmError } from '../../errors.js'
-import type { ModelName } from '../../models/registry.js'
-import { type MethodOptions, MOST_STEPS, methodOptions } from '../../plan/methods.js'
+import { own } from '../../own.js'
+import { MOST_STEPS, methodOptions } from '../../plan/methods.js'
 import { hashId, type Json } from '../../scale/jobs.js'
 import { type RoundsSetting, roundsKeys } from '../../scale/rounds/options.js'
 import { VERSION } from '../../version.js'
-import { type DataArguments, datasets, defaultModel, isOfEvents } from '../datasets.js'
-import { type RoundsArguments, roundsOf } from '../rounds/flags.js'
-import { trainCommand } from '../train.js'
-import {
-  type TrainingArguments,
-  type TrainingContext,
-  trainingOf,
-  trainingSchema,
-} from '../training-options.js'
+import { datasets, defaultModel, isOfEvents } from '../datasets.js'
+import { roundsOf } from '../rounds/flags.js'
+import { flagOf, type Specs } from '../spec.js'
+import { type TrainArguments, trainSpecs } from '../train.js'
+import { trainingSchema } from '../training-flags.js'
+import { trainingOf } from '../training-options.js'
 
 /** Values that an option of a run may have. */
 export type RunValue = boolean | number | string | readonly (number | string)[]
@@ -39,29 +35,16 @@ const NAME = /^[A-Za-z0-9][\w.+-]{0,99}$/
 /** Far longer lists than any option has. */
 const MOST_ITEMS = 200
 
-const known = new Map<string, Option>()
+/** Options that `base` and `grid` may have. */
+const specs: Specs = Object.fromEntries(
+  Object.entries(trainSpecs).filter(([key]) => !ownOptions.includes(key)),
+)
 
-function flags(): ReadonlyMap<string, Option> {
-  if (known.size === 0)
-    for (const option of trainCommand(new Command('train')).options)
-      if (!ownOptions.includes(option.attributeName())) known.set(option.attributeName(), option)
-  return known
-}
-
-/** Names that `base` and `grid` may have. */
-export const optionNames = (): string[] => [...flags().keys()]
+/** Their names. */
+export const optionNames = (): string[] => Object.keys(specs)
 
 /** What of `train`'s arguments is looked at here. */
-type Parsed = DataArguments & TrainingArguments & RoundsArguments & Named
-
-interface Named extends Omit<MethodOptions, 'method'>, Pick<TrainingContext, 'method'> {
-  readonly epochs?: number
-  readonly model?: ModelName
-  readonly batchSize?: number
-  readonly timeSteps?: number
-  readonly seed: number
-  readonly validationSplit?: number
-}
+type Parsed = Omit<TrainArguments, 'json'>
 
 /** A run's options, checked, and what they mean to `train`. */
 export interface CheckedRun {
@@ -69,7 +52,7 @@ export interface CheckedRun {
   /** The command line of `train` that they are. */
   readonly args: readonly string[]
   /** As `train` reads it, with its defaults. */
-  readonly parsed: DataArguments & TrainingArguments & { readonly epochs: number }
+  readonly parsed: Parsed & { readonly epochs: number }
   /** All that numbers depend on, the data themselves left out. */
   readonly normal: Json
 }
@@ -83,8 +66,8 @@ export function checkRun(given: unknown, where: string): CheckedRun {
     throw new SpikewasmError(`${where} must be an object of options, got ${describe(given)}`)
   const args: string[] = []
   const values: Record<string, unknown> = {}
-  for (const [name, option] of flags())
-    if (option.defaultValue !== undefined) values[name] = option.defaultValue
+  for (const [name, { preset }] of Object.entries(specs))
+    if (preset !== undefined) values[name] = preset
   for (const [name, value] of Object.entries(given)) {
     const read = readOption(name, value, where)
     args.push(...read.args)
@@ -116,7 +99,7 @@ export function checkRun(given: unknown, where: string): CheckedRun {
   return {
     given: given as GivenOptions,
     args,
-    parsed: { ...parsed, epochs } as CheckedRun['parsed'],
+    parsed: { ...parsed, epochs },
     normal: JSON.parse(JSON.stringify(normal)) as Json,
   }
 }
@@ -159,7 +142,7 @@ function readOption(
   value: unknown,
   where: string,
 ): { readonly args: readonly string[]; readonly value: unknown } {
-  const option = flags().get(name)
+  const option = own(specs, name)
   const place = `${where}.${quote(name).slice(1, -1)}`
   const refuse = (what: string): never => {
     throw new SpikewasmError(`${place} must be ${what}, got ${describe(value)}`)
@@ -170,10 +153,10 @@ function readOption(
       : `is no option of train; known are ${optionNames().join(', ')}`
     throw new SpikewasmError(`${place} ${why}`)
   }
-  const flag = option.long ?? ''
-  if (!option.required && !option.optional) {
+  const flag = flagOf(name)
+  if (option.takes === '') {
     if (typeof value !== 'boolean') return refuse('true or false')
-    return value ? { args: [flag], value } : { args: [], value: option.defaultValue }
+    return value ? { args: [flag], value } : { args: [], value: option.preset }
   }
   const items = Array.isArray(value) ? value : [value]
   const fits = (item: unknown): boolean =>
@@ -183,7 +166,7 @@ function readOption(
   const text = items.map(String).join(',')
   let read: unknown = text
   try {
-    if (option.parseArg) read = option.parseArg(text, undefined)
+    if (option.read) read = option.read(text, flag)
   } catch (error) {
     throw error instanceof SpikewasmError ? inRun(error, where) : error
   }

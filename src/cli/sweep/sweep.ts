@@ -13,8 +13,12 @@ import { type PageServer, servePage } from '../../train/dashboard/serve.js'
 import { endSoon } from '../end-soon.js'
 import { listenForInterrupt } from '../interrupt.js'
 import { withFiles } from '../mistakes.js'
+import { jsonOf } from '../options.js'
 import { printJson } from '../report.js'
+import { type ArgumentsOf, count, expectUse, flag, text } from '../spec.js'
 import { codeStream } from '../terminal.js'
+import { dashboardOf } from '../train.js'
+import { cacheSpecs, redisSpecs } from '../worker.js'
 import { DataHashes } from './data.js'
 import { Engine, type Executor, type SweepEntry } from './engine.js'
 import { type Estimate, estimate } from './estimate.js'
@@ -27,34 +31,38 @@ import { bestFirst, countStates, lineOf, type SweepRow, type SweepStatus } from 
 import { readSpec, type SweepSpec } from './spec.js'
 import { liveTable, sweepTable } from './table.js'
 
-export interface SweepArguments {
-  readonly out?: string
-  readonly data?: string
-  readonly cache?: string
-  readonly jobs?: number
-  readonly redis?: string
-  readonly namespace: string
-  readonly shared?: string
-  readonly dryRun: boolean
-  readonly dashboard?: number
-  readonly json: boolean
+export const sweepSpecs = {
+  out: text('<folder>', 'write results, runs and a page about them (sweep.html)'),
+  data: text(
+    '<path>',
+    'where the data set is, or a folder with one of its name; digits come with the package',
+  ),
+  ...cacheSpecs,
+  jobs: count('<n>', 'runs at a time here', { usual: 'as many as processors and memory allow' }),
+  ...redisSpecs('let workers do the runs: this command waits for them'),
+  shared: text('<folder>', 'the folder of the workers’ --shared', { needs: 'redis' }),
+  dryRun: flag(
+    'list the runs and say how long they will take, from two measured steps of each kind',
+    { preset: false },
+  ),
+  ...dashboardOf('show the sweep live on a page of this machine (default port: one that is free)'),
+  ...jsonOf('JSON on standard output: a line for each run when it has ended, and a final one'),
 }
+
+export type SweepArguments = ArgumentsOf<typeof sweepSpecs>
 
 /** How often the status is written, and shown. */
 const STATUS_MS = 1000
 const STOP_MS = 500
 
 export async function sweep(file: string, args: SweepArguments): Promise<void> {
-  const { out, data, cache, jobs, redis, shared, dryRun } = args
+  const { out, data, cache, jobs, redis, dryRun } = args
   expect(out !== undefined || dryRun, () => '--out must name a folder for the results, got none')
   expect(
     redis === undefined || jobs === undefined,
     () => `--jobs must be left out with --redis: workers say how many they do, got ${jobs}`,
   )
-  expect(
-    shared === undefined || redis !== undefined,
-    () => '--shared must come with --redis: it is where workers keep files',
-  )
+  expectUse(sweepSpecs, args)
   const bytes = await withFiles(() => readFileClear(file, 'sweep'))
   const spec = readSpec(bytes, file)
   const hashes = new DataHashes(data && resolve(data), cache)

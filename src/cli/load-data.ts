@@ -1,0 +1,135 @@
+/** Loads data sets as the options of commands say. */
+
+import { mapSplit } from '../data/dataset.js'
+import { augment, type Dataset, encoders, type Split, subset } from '../data/index.js'
+import { expect } from '../errors.js'
+import {
+  augmentable,
+  type DatasetName,
+  datasetNames,
+  datasets,
+  type Entry,
+  ofPictures,
+} from './datasets.js'
+import { type EventArguments, eventOptionsOf, expectNoEvents } from './event-options.js'
+import { withFiles } from './mistakes.js'
+import type { DataChoice } from './options.js'
+
+/** What the data are, and what becomes of them. */
+export interface DataArguments extends EventArguments, DataChoice {
+  /** Whether training pictures change. */
+  readonly augment?: boolean
+  /** Frames of a recording, or of what an encoder makes. */
+  readonly timeSteps?: number | readonly number[]
+}
+
+/**
+ * Loads a data set as the options say.
+ *
+ * @throws SpikewasmError when `--data` is missing or superfluous, files are missing or damaged, or
+ *   augmentation is not offered
+ */
+export async function loadData(args: DataArguments): Promise<Split> {
+  const { dataset: name, data, limitTrain, limitTest, augment: augmented, imageSize, cache } = args
+  const { trainShare } = args
+  const entry: Entry = datasets[name]
+  const { timeSteps: asked } = args
+  const timeSteps = typeof asked === 'object' ? framesOf(name, entry, args, asked) : asked
+  if (!entry.events) expectNoEvents(args, name)
+  expect(
+    !entry.events || args.encoder === undefined,
+    () => `--encoder must be left out for --dataset ${name}, whose samples are frames already`,
+  )
+  const events = entry.events ? eventOptionsOf(args, timeSteps, entry.events) : {}
+  expect(
+    entry.source === undefined || data !== undefined,
+    () => `--data must be ${entry.source} for --dataset ${name}, got none`,
+  )
+  expect(
+    entry.source !== undefined || data === undefined,
+    () =>
+      `--data must be left out for --dataset ${name}, which comes with the package, got ` +
+      `${JSON.stringify(data)}; name its data set with --dataset`,
+  )
+  expect(
+    !augmented || entry.augmentation !== undefined || entry.moves === true,
+    () =>
+      `--augment must be left out for --dataset ${name}; it is for ${augmentable().join(' and ')}`,
+  )
+  for (const [option, value] of Object.entries({ '--image-size': imageSize, '--cache': cache }))
+    expect(
+      value === undefined ||
+        entry.pictures === true ||
+        (option === '--cache' && (entry.events !== undefined || entry.cached === true)),
+      () =>
+        `${option} must be left out for --dataset ${name}, got ${value}; it is for ` +
+        (option === '--cache'
+          ? [...ofPictures(), 'cifar10 as jpg files', 'recordings']
+          : ofPictures()
+        ).join(' and '),
+    )
+  expect(
+    trainShare === undefined || entry.shares === true,
+    () =>
+      `--train-share must be left out for --dataset ${name}, got ${trainShare}; it is for ` +
+      datasetNames.filter((each) => 'shares' in datasets[each]).join(' and '),
+  )
+  return withFiles(async () => {
+    const how = { imageSize, cache, trainShare, augment: augmented, events }
+    const split = await entry.load(data ?? '', how)
+    const { train } = split
+    const limited = (part: Dataset, limit: number | undefined): Dataset =>
+      limit === undefined ? part : subset(part, limit)
+    const training = limited(train, limitTrain)
+    const { encoder } = args
+    const encode = (part: Dataset): Dataset =>
+      encoder === undefined ? part : encoders[encoder](part, { timeSteps: timeSteps ?? TIME_STEPS })
+    return mapSplit(split, {
+      train: encode(
+        augmented && entry.augmentation ? augment(training, entry.augmentation) : training,
+      ),
+      test: (test) => encode(limited(test, limitTest)),
+    })
+  })
+}
+
+/** Of a list of time steps, where samples are frames: their number. */
+function framesOf(
+  name: DatasetName,
+  entry: Entry,
+  { encoder }: DataArguments,
+  list: readonly number[],
+): number | undefined {
+  if (!entry.events && encoder === undefined) return undefined
+  expect(
+    list.length === 1,
+    () =>
+      `--time-steps must be one number where samples are frames (--dataset ${name}), got ` +
+      list.join(','),
+  )
+  return list[0]
+}
+
+/** T unless --time-steps says otherwise, for data without frames. */
+const TIME_STEPS = 4
+
+/**
+ * What a model is compiled with for some data: data of frames say themselves how many there are.
+ *
+ * @param asked what --time-steps says
+ * @throws SpikewasmError when it asks for others
+ */
+export function stepsFor(
+  { name, timeSteps }: Dataset,
+  asked: number | undefined,
+  otherwise = TIME_STEPS,
+): { timeSteps: number; frames?: true } {
+  if (timeSteps === undefined) return { timeSteps: asked ?? otherwise }
+  expect(
+    asked === undefined || asked === timeSteps,
+    () =>
+      `--time-steps must be ${timeSteps}, the frames of a sample of ${name}, or left out, got ` +
+      asked,
+  )
+  return { timeSteps, frames: true }
+}

@@ -1,0 +1,286 @@
+/**
+ * Options of the command line, each declared once. From a spec come the flag, how its text is read,
+ * what --help says, the type of the argument, how options.json keeps it, and where it is refused.
+ */
+
+import { type Command, Option } from 'commander'
+import { expect, SpikewasmError } from '../errors.js'
+import * as v from '../runtime/vendor/valibot/index.js'
+
+/** What an option may say of itself besides. */
+interface More<P> {
+  /** Its value where it is not given. */
+  readonly preset?: P
+  /** What --help says of the default where there is no `preset`. */
+  readonly usual?: string
+  /** Another option, and the names of it that this one is for. */
+  readonly only?: readonly [string, ...string[]]
+  /** Another option, without which it does nothing. */
+  readonly needs?: string
+  /** What messages say behind what is wrong. */
+  readonly cure?: string
+  readonly mandatory?: boolean
+}
+
+/** One option: `T` is what it gives, `P` what it is where it is not given. */
+export interface Spec<T = unknown, P = unknown> extends More<unknown> {
+  readonly preset: P
+  /** What stands behind the flag: `<n>`, `[port]`, or nothing. `no`: the flag switches off. */
+  readonly takes: string
+  readonly text: string
+  readonly names?: readonly string[]
+  /** @throws SpikewasmError for a text that is no value of it */
+  readonly read?: (text: string, flag: string) => T
+  readonly schema: v.GenericSchema<T>
+  /** The text of an option without its value. */
+  readonly bare?: string
+  /** What --help says instead of the preset. */
+  readonly shown?: string
+}
+
+/** Options of a command by the names of its arguments. */
+export type Specs = Readonly<Record<string, Spec>>
+
+type ValueOf<S> = S extends Spec<infer T, unknown> ? T : never
+type Preset<S extends Specs> = {
+  [K in keyof S]: S[K] extends Spec<unknown, undefined> ? never : K
+}[keyof S]
+
+/** The arguments that options give: those with a preset are always there. */
+export type ArgumentsOf<S extends Specs> = {
+  readonly [K in Preset<S>]: ValueOf<S[K]>
+} & { readonly [K in Exclude<keyof S, Preset<S>>]?: ValueOf<S[K]> }
+
+/** `--time-steps` of `timeSteps`. */
+export const flagOf = (key: string): string =>
+  `--${key.replace(/[A-Z]|\d+/g, (letter) => `-${letter.toLowerCase()}`)}`
+
+/**
+ * An option whose text is read.
+ *
+ * @param rule what the text must be, for messages
+ * @param from the value of a text, which the schema checks
+ */
+export function parsed<T, P extends T | undefined = undefined>(
+  takes: string,
+  text: string,
+  rule: string,
+  from: (text: string) => unknown,
+  schema: v.GenericSchema<T>,
+  { preset, cure, ...more }: More<P> & Pick<Spec, 'names' | 'bare' | 'shown'> = {},
+): Spec<T, P> {
+  const read = (given: string, flag: string): T => {
+    const { success, output } = v.safeParse(schema, from(given))
+    if (success) return output
+    const what = `${flag} must be ${rule}, got ${JSON.stringify(given)}`
+    throw new SpikewasmError(cure === undefined ? what : `${what}; ${cure}`)
+  }
+  return { takes, text, read, schema, preset: preset as P, ...more }
+}
+
+/** What a number must be: in float32 it is finite in any case. */
+type NumberRule =
+  | 'finite'
+  | `${'>' | '≥'} ${number}`
+  | `${number}…${number}${'' | ' (both excluded)' | ` (${number} excluded)`}`
+
+/** Whether a value is a number by a rule. */
+function obeys(value: unknown, rule: NumberRule): boolean {
+  if (typeof value !== 'number' || !Number.isFinite(Math.fround(value))) return false
+  const [low, high = Number.POSITIVE_INFINITY] = rule.match(/[\d.]+/g)?.map(Number) ?? [-Infinity]
+  const isOut = (end: number): boolean => rule.includes('both') || rule.includes(`(${end} ex`)
+  if (rule.startsWith('>')) return Math.fround(value) > low
+  return (
+    value >= low &&
+    value <= high &&
+    !(value === low && isOut(low)) &&
+    !(value === high && isOut(high))
+  )
+}
+
+const numberOf = (text: string): number => (text.trim() === '' ? Number.NaN : Number(text))
+
+/** An option with a number; where the library checks its range, there is no rule here. */
+export function number<P extends number | undefined = undefined>(
+  takes: string,
+  text: string,
+  { rule, ...more }: More<P> & { readonly rule?: NumberRule } = {},
+): Spec<number, P> {
+  const range = rule === undefined ? '' : rule.includes('…') ? ` in ${rule}` : ` ${rule}`
+  const fits = (value: number): boolean => rule === undefined || obeys(value, rule)
+  const schema = v.pipe(v.number(), v.check(fits))
+  return parsed(takes, text, `a number${range}`, numberOf, schema, more)
+}
+
+/** An option that counts something: an integer ≥ 1. */
+export function count<P extends number | undefined = undefined>(
+  takes: string,
+  text: string,
+  { most, ...more }: More<P> & { readonly most?: number } = {},
+): Spec<number, P> {
+  const rule = most === undefined ? 'an integer ≥ 1' : `an integer from 1 to ${most}`
+  const isOne = (value: number): boolean => value >= 1 && value <= (most ?? value)
+  const schema = v.pipe(v.number(), v.safeInteger(), v.check(isOne))
+  return parsed(takes, text, rule, numberOf, schema, more)
+}
+
+/** An option that takes one of some names. */
+export const name = <T extends string, P extends T | undefined = undefined>(
+  takes: string,
+  text: string,
+  names: readonly T[],
+  more: More<P> = {},
+): Spec<T, P> =>
+  parsed(takes, text, `one of ${names.join(', ')}`, (given) => given, v.picklist(names), {
+    names,
+    ...more,
+  })
+
+/** An option with numbers, separated by commas. */
+export function numbers<T extends readonly number[] = number[]>(
+  takes: string,
+  text: string,
+  {
+    rule = 'numbers, separated by commas, as in 0.5,0.25',
+    fits = () => true,
+    ...more
+  }: More<undefined> & { readonly rule?: string; fits?: (values: number[]) => boolean } = {},
+): Spec<T, undefined> {
+  const from = (given: string): number[] => given.split(',').map(numberOf)
+  const schema: v.GenericSchema<unknown> = v.pipe(v.array(v.number()), v.check(fits))
+  return parsed(takes, text, rule, from, schema as v.GenericSchema<T>, more)
+}
+
+/** An option with any text. */
+export const text = <P extends string | undefined = undefined>(
+  takes: string,
+  text: string,
+  { preset, ...more }: More<P> = {},
+): Spec<string, P> => ({ takes, text, schema: v.string(), preset: preset as P, ...more })
+
+/** The option where a command does nothing without it. */
+export const mandatory = <T>(spec: Spec<T, undefined>): Spec<T, T> => ({
+  ...(spec as Spec<T>),
+  preset: undefined as T,
+  mandatory: true,
+})
+
+/** An option that is given or not. */
+export const flag = <P extends boolean | undefined = undefined>(
+  text: string,
+  { preset, ...more }: More<P> & Pick<Spec, 'shown'> = {},
+): Spec<boolean, P> => ({ takes: '', text, schema: v.boolean(), preset: preset as P, ...more })
+
+/** `--no-report` of `report`: true unless it is given. */
+export const unless = (text: string): Spec<boolean, boolean> => ({
+  ...flag(text),
+  takes: 'no',
+  preset: true,
+})
+
+/** Options without their presets. */
+export type Unset<S extends Specs> = { readonly [K in keyof S]: Spec<ValueOf<S[K]>, undefined> }
+
+/** The same options where the default is what the data, the run or another option says. */
+export const withoutPreset = <S extends Specs>(
+  specs: S,
+  usualOf = ({ usual }: Spec): string | undefined => usual,
+): Unset<S> =>
+  Object.fromEntries(
+    Object.entries(specs).map(([key, spec]) => [
+      key,
+      { ...spec, preset: undefined, usual: usualOf(spec) },
+    ]),
+  ) as Unset<S>
+
+/** Those whose default is the run's. */
+export const fromRun = <S extends Specs>(specs: S): Unset<S> =>
+  withoutPreset(specs, ({ preset, usual }) => `the run's, without --run ${preset ?? usual}`)
+
+/** The same option with something more in its text. */
+export const adding = <S extends Spec>(spec: S, more: string): S => ({
+  ...spec,
+  text: `${spec.text}${more}`,
+})
+
+function optionOf(key: string, spec: Spec): Option {
+  const { takes, text, usual, only, needs, names, read, preset, shown, bare, mandatory } = spec
+  const flag = takes === 'no' ? flagOf(`no-${key}`) : flagOf(key)
+  const first = only ? `${only.slice(1).join(', ')}: ` : needs ? `with ${flagOf(needs)}: ` : ''
+  const last = usual === undefined ? '' : ` (default: ${usual})`
+  const value = takes === 'no' || takes === '' ? '' : ` ${takes}`
+  const option = new Option(`${flag}${value}`, `${first}${text}${last}`)
+  if (names) option.choices(names)
+  if (read) option.argParser((text) => read(text, flag))
+  if (bare !== undefined) option.preset(bare)
+  if (takes !== 'no' && preset !== undefined) option.default(preset, shown)
+  return option.makeOptionMandatory(mandatory === true)
+}
+
+/** Gives a command its options. */
+export function addOptions(command: Command, specs: Specs): Command {
+  for (const [key, spec] of Object.entries(specs)) command.addOption(optionOf(key, spec))
+  return command
+}
+
+/** How options.json keeps options that are all there. */
+export const schemasOf = <S extends Specs>(specs: S) =>
+  Object.fromEntries(Object.entries(specs).map(([key, { schema }]) => [key, schema])) as {
+    readonly [K in keyof S]: v.GenericSchema<ValueOf<S[K]>>
+  }
+
+/** How it keeps options that may be left out. */
+export const schemaOf = <S extends Specs>(specs: S) =>
+  Object.fromEntries(
+    Object.entries(specs).map(([key, { schema }]) => [key, v.optional(schema)]),
+  ) as { readonly [K in keyof S]: v.OptionalSchema<v.GenericSchema<ValueOf<S[K]>>, undefined> }
+
+/** Of some values those that options name and that are there, in the order of the options. */
+export const given = <S extends Specs>(specs: S, values: object): ArgumentsOf<S> => {
+  const all = new Map(Object.entries(values))
+  const keys = Object.keys(specs).filter((key) => all.get(key) !== undefined)
+  return Object.fromEntries(keys.map((key) => [key, all.get(key)])) as ArgumentsOf<S>
+}
+
+/** @throws SpikewasmError for an option that would do nothing, by what others say */
+export function expectUse(specs: Specs, args: object): void {
+  const all = new Map(Object.entries(args))
+  for (const [key, { only, needs }] of Object.entries(specs)) {
+    const value: unknown = all.get(key)
+    if (value === undefined) continue
+    if (only) {
+      const [other, ...names] = only
+      const chosen = String(all.get(other) ?? specs[other].preset)
+      expect(
+        names.includes(chosen),
+        () =>
+          `${flagOf(key)} must be left out with ${flagOf(other)} ${chosen}, got ${value}; ` +
+          `it is for ${names.join(', ')}`,
+      )
+    }
+    expect(
+      needs === undefined || all.get(needs) !== undefined,
+      () => `${flagOf(key)} needs ${flagOf(needs!)}, got ${value} without it; give both`,
+    )
+  }
+}
+
+/**
+ * @param where what they cannot stand with
+ * @throws SpikewasmError for one of some options that is given
+ */
+export function expectLeftOut(
+  args: object,
+  keys: readonly string[],
+  where: string,
+  why = '',
+): void {
+  const all = new Map(Object.entries(args))
+  for (const key of keys) {
+    const value: unknown = all.get(key)
+    expect(
+      value === undefined || value === false,
+      () => `${flagOf(key)} must be left out ${where}, got ${value}${why}`,
+    )
+  }
+}
