@@ -2,7 +2,7 @@
 
 import { ReferenceNeuron, type Slope, slopeOf, slopes } from './equations/reference.js'
 import type { Range } from './equations/step.js'
-import { checkArguments, checkInteger, checkOptions, describe, expect } from './errors.js'
+import { describe, expect } from './errors.js'
 import { equationsOf, storedName } from './layers/equations.js'
 import { type EquationOptions, type Equations, neuron } from './layers/index.js'
 import { storedValue } from './layers/neuron-kind.js'
@@ -10,6 +10,7 @@ import type { CellGradients } from './ops/kinds/cell.js'
 import * as ops from './ops/kinds/neuron.js'
 import { MOST_LEARNT } from './plan/records/neuron.js'
 import { Purpose, RandomStream } from './random.js'
+import { checkedElsewhere, complete, integer, range, such } from './rules.js'
 
 /** Options of `checkNeuron`: those of `neuron()`, and how to check. All parameters are learnt. */
 export interface CheckNeuronOptions extends EquationOptions {
@@ -52,8 +53,18 @@ export interface NeuronCheck {
   toString(): string
 }
 
-const own = ['steps', 'neurons', 'input', 'tolerance'] as const
-const known = ['surrogate', 'alpha', 'learn', 'init', 'dt', 'solver', 'seed', ...own] as const
+const areEnds = (ends: readonly number[]): boolean =>
+  Array.isArray(ends) && ends.length === 2 && ends.every(Number.isFinite) && ends[0] <= ends[1]
+
+const rules = {
+  ...checkedElsewhere<EquationOptions>([
+    ...(['surrogate', 'alpha', 'learn', 'init', 'dt', 'solver', 'seed'] as const),
+  ]),
+  steps: integer(1, 255, 12),
+  neurons: integer(1, 4096, 64),
+  input: such('two finite numbers, the smaller first', areEnds, [-1, 2] as const),
+  tolerance: range('> 0', 2e-4),
+}
 
 /** How close to a threshold rounding may decide. */
 const MARGIN = 1e-4
@@ -250,19 +261,8 @@ export function checkNeuron(
   options: CheckNeuronOptions = {},
   ...more: []
 ): NeuronCheck {
-  checkArguments('checkNeuron', more)
-  checkOptions('checkNeuron', options, known)
-  const { steps = 12, neurons = 64, input = [-1, 2], tolerance = 2e-4, ...given } = options
-  checkInteger('checkNeuron.steps', steps, 1, 255)
-  checkInteger('checkNeuron.neurons', neurons, 1, 4096)
-  expect(
-    Array.isArray(input) &&
-      input.length === 2 &&
-      input.every(Number.isFinite) &&
-      input[0] <= input[1],
-    () => `checkNeuron.input must be two finite numbers, the smaller first, got ${describe(input)}`,
-  )
-  expect(tolerance > 0, () => `checkNeuron.tolerance must be > 0, got ${describe(tolerance)}`)
+  const all = complete('checkNeuron', rules, options, more)
+  const { steps, neurons, input, tolerance, ...given } = all
   const layer = checkedLayer(text, parameters, given)
   const { rows, leftOut } = compare(layer, parameters, { steps, neurons, input })
   const worst = Math.max(...rows.map(({ error }) => error))

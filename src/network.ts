@@ -1,16 +1,32 @@
 /** `compile`: a network becomes a model. */
 
 import { copyOf } from './copy.js'
-import { checkBoolean, checkInteger, checkOptions, describe, expect, isOptions } from './errors.js'
+import { describe, expect, isOptions } from './errors.js'
 import { type Graph, trace } from './graph/trace.js'
 import { checkLoss, checkPenalties, crossEntropy, lossOfExits } from './loss/index.js'
 import { Model } from './model.js'
 import { fires, kindOf } from './nn/kind.js'
 import { checkModule, type Module } from './nn/module.js'
-import { checkInputShape } from './nn/value.js'
+import { checkInputShape, type InputShape } from './nn/value.js'
 import { checkOptimizer, sgd } from './optimizer/index.js'
-import { purposes } from './plan/context.js'
-import { MOST_STEPS, methodOptionKeys, pickMethodOptions } from './plan/methods.js'
+import { type Purpose, purposes } from './plan/context.js'
+import {
+  type MethodOptions,
+  MOST_STEPS,
+  methodOptionKeys,
+  pickMethodOptions,
+} from './plan/methods.js'
+import {
+  by,
+  checkedElsewhere,
+  complete,
+  integer,
+  oneOf,
+  optional,
+  type Rules,
+  such,
+  truth,
+} from './rules.js'
 import type { CompileOptions } from './runtime/compile-options.js'
 import { checkSource } from './runtime/load.js'
 import { platform } from './runtime/platform.js'
@@ -20,13 +36,34 @@ import { trainingSpec } from './runtime/training.js'
 
 export type { CompileOptions } from './runtime/compile-options.js'
 
+/** What the options must be, but for what the network decides. */
+const rules: Rules<Complete> = {
+  input: by<InputShape>(checkInputShape),
+  timeSteps: integer(1, MOST_STEPS, 4),
+  batchSize: optional(integer(1, 1 << 20)),
+  threads: integer(1, 256, 1),
+  seed: integer(0, 2 ** 32 - 1, 0),
+  frames: truth(false),
+  inspect: truth(false),
+  ...checkedElsewhere<Pick<CompileOptions, 'record'>>(['record']),
+  engine: oneOf(['release', 'debug'] as const, 'release'),
+  wasm: optional(by(checkSource)),
+  worker: optional(
+    such('the address of a script', (at) => typeof at === 'string' || at instanceof URL),
+  ),
+  purpose: oneOf(Object.keys(purposes) as Purpose[], 'train'),
+  revectorize: truth(false),
+  ...checkedElsewhere<MethodOptions>(methodOptionKeys),
+  optimizer: optional(by(checkOptimizer)),
+  loss: optional(by(checkLoss)),
+  penalties: optional(by(checkPenalties)),
+}
+
+type Preset = 'timeSteps' | 'threads' | 'seed' | 'frames' | 'inspect' | 'engine' | 'purpose'
+type Complete = CompileOptions & Required<Pick<CompileOptions, Preset | 'revectorize'>>
+
 /** Names of the options of `compile`. */
-export const compileOptionKeys: readonly (keyof CompileOptions)[] = [
-  ...(['input', 'timeSteps', 'batchSize', 'threads', 'seed', 'frames', 'inspect'] as const),
-  ...(['record', 'engine', 'wasm', 'worker', 'purpose', 'revectorize'] as const),
-  ...methodOptionKeys,
-  ...(['optimizer', 'loss', 'penalties'] as const),
-]
+export const compileOptionKeys = Object.keys(rules) as (keyof CompileOptions)[]
 
 /** More classes than any data set has; refused before memory is planned for them. */
 const MOST_OUTPUTS = 1 << 16
@@ -40,51 +77,20 @@ const MOST_OUTPUTS = 1 << 16
  */
 export async function compile(network: Module, options: CompileOptions): Promise<Model> {
   checkModule('compile: the network', network)
-  checkOptions('compile', options, compileOptionKeys)
-  return compiled(network, copyOf(options))
+  return compiled(network, copyOf(complete<Complete>('compile', rules, options)))
 }
 
-async function compiled(network: Module, options: CompileOptions): Promise<Model> {
-  const integer = (name: string, value: number, min: number, max: number): number => {
-    checkInteger(`compile.${name}`, value, min, max)
-    return value
-  }
-  const usualBatch = options.purpose === 'stream' ? 1 : 64
-  const settings: Omit<Settings, 'revectorized' | 'record' | 'states'> = {
-    timeSteps: integer('timeSteps', options.timeSteps ?? 4, 1, MOST_STEPS),
-    batchSize: integer('batchSize', options.batchSize ?? usualBatch, 1, 1 << 20),
-    threads: threadsFor(integer('threads', options.threads ?? 1, 1, 256)),
-    seed: integer('seed', options.seed ?? 0, 0, 2 ** 32 - 1),
-    frames: checkBoolean('compile.frames', options.frames, false),
-    inspect: checkBoolean('compile.inspect', options.inspect, false),
-    engine: options.engine ?? 'release',
-    wasm: options.wasm,
-    purpose: options.purpose ?? 'train',
-    worker: options.worker,
-  }
-  expect(
-    options.worker === undefined ||
-      typeof options.worker === 'string' ||
-      options.worker instanceof URL,
-    () => `compile.worker must be the address of a script, got ${describe(options.worker)}`,
-  )
-  const revectorize = checkBoolean('compile.revectorize', options.revectorize, false)
-  expect(
-    settings.engine === 'release' || settings.engine === 'debug',
-    () => `compile.engine must be 'release' or 'debug', got ${describe(settings.engine)}`,
-  )
-  expect(
-    typeof settings.purpose === 'string' && Object.hasOwn(purposes, settings.purpose),
-    () =>
-      `compile.purpose must be 'train', 'inference' or 'stream', got ${describe(settings.purpose)}`,
-  )
+async function compiled(network: Module, options: Complete): Promise<Model> {
+  const { timeSteps, seed, frames, inspect, engine, wasm, worker, purpose } = options
+  const { batchSize = purpose === 'stream' ? 1 : 64, threads: asked } = options
+  const own = { timeSteps, batchSize, threads: threadsFor(asked), seed, frames, inspect }
+  const settings = { ...own, engine, wasm, worker, purpose }
   expect(
     !(settings.frames && settings.purpose === 'stream'),
     () =>
       "compile.frames must be false with purpose 'stream', got true; each step takes a " +
       'frame as it is',
   )
-  if (options.wasm !== undefined) checkSource('compile.wasm', options.wasm)
   const input = checkInputShape('compile.input', options.input)
   const graph = copyOf(trace(network, input))
   const outputs = graph.nodes[graph.output].shape[0]
@@ -97,11 +103,8 @@ async function compiled(network: Module, options: CompileOptions): Promise<Model
   const recorded = recordedOf(graph, options.record)
   const standardLoss = graph.exits ? lossOfExits() : crossEntropy()
   const { optimizer = sgd(), loss = standardLoss, penalties } = options
-  checkOptimizer('compile.optimizer', optimizer)
-  checkLoss('compile.loss', loss)
-  if (penalties !== undefined) checkPenalties('compile.penalties', penalties)
   const spec = trainingSpec('compile', graph, { optimizer, loss, penalties })
-  const wide = revectorize ? await platform().switchOnWideVectors?.() : undefined
+  const wide = options.revectorize ? await platform().switchOnWideVectors?.() : undefined
   const revectorized = wide?.on ?? false
   const session = new Session(graph, input, { ...settings, ...recorded, revectorized })
   session.optimizer = optimizer

@@ -13,7 +13,19 @@ import ts from 'typescript'
  * rows before it.
  */
 const rooms = [
-  ['copy', 'errors', 'host', 'loss', 'median', 'optimizer', 'own', 'random', 'round-up', 'version'],
+  [
+    'copy',
+    'errors',
+    'host',
+    'loss',
+    'median',
+    'optimizer',
+    'own',
+    'random',
+    'round-up',
+    'rules',
+    'version',
+  ],
   ['events', 'plan/records', 'plan/words.ts', 'wasm'],
   ['equations'],
   ['nn'],

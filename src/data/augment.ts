@@ -1,15 +1,8 @@
 /** Augmentation of byte images on the fly: crop, flip, AutoAugment, Cutout, then normalisation. */
-import {
-  checkArguments,
-  checkBoolean,
-  checkInteger,
-  checkOptions,
-  describe,
-  expect,
-  SpikewasmError,
-} from '../errors.js'
+import { expect, SpikewasmError } from '../errors.js'
 import { imageShape } from '../nn/value.js'
 import { Purpose, RandomStream } from '../random.js'
+import { complete, integer, oneOf, type Rules, truth } from '../rules.js'
 import { autoAugment, type ImageSize } from './autoaugment.js'
 import { normalizationTable, normalize } from './bytes.js'
 import {
@@ -68,6 +61,14 @@ export const cifarAugmentation: AugmentOptions = {
   cutout: 16,
 }
 
+const rules: Rules<Required<AugmentOptions>> = {
+  crop: integer(0, undefined, 0),
+  paddingMode: oneOf(paddingModes, 'constant'),
+  flip: truth(false),
+  autoAugment: truth(false),
+  cutout: integer(0, undefined, 0),
+}
+
 /**
  * A data set that augments in training, that is, when `read` gets a context; otherwise it reads as
  * `dataset` does. The random numbers depend on seed, epoch and index alone, so epochs repeat
@@ -76,26 +77,16 @@ export const cifarAugmentation: AugmentOptions = {
  * @throws SpikewasmError if `dataset` is none or has no bytes to augment, or an option is wrong
  */
 export function augment(dataset: Dataset, options: AugmentOptions, ...more: []): Dataset {
-  checkArguments('augment', more)
   expectDataset('augment: dataset', dataset)
-  checkOptions('augment', options, ['crop', 'paddingMode', 'flip', 'autoAugment', 'cutout'])
+  const all = complete('augment', rules, options, more)
   const { pixels, name, length, shape, timeSteps, classes, classNames, targets, prepare } = dataset
-  const { crop = 0, paddingMode = 'constant', cutout = 0 } = options
-  const flip = checkBoolean('augment.flip', options.flip, false)
-  const auto = checkBoolean('augment.autoAugment', options.autoAugment, false)
+  const { crop, paddingMode, flip, autoAugment: auto, cutout } = all
   const [channels, height, width] = imageShape(shape)
   if (!pixels)
     throw new SpikewasmError(
       `augment: dataset must hold byte images, got "${name}" without any; make it with ` +
         'fromBytes and augment it once',
     )
-  checkInteger('augment.crop', crop, 0)
-  expect(
-    paddingModes.includes(paddingMode),
-    () =>
-      `augment.paddingMode must be one of ${paddingModes.join(', ')}, ` +
-      `got ${describe(paddingMode)}`,
-  )
   const reflect = paddingMode === 'reflect'
   const move = reflect ? reflected : shift
   expect(
@@ -104,7 +95,6 @@ export function augment(dataset: Dataset, options: AugmentOptions, ...more: []):
       `augment.crop must be less than the sides of a picture where paddingMode is "reflect", ` +
       `got ${crop} for ${height}×${width}`,
   )
-  checkInteger('augment.cutout', cutout, 0)
   expect(
     !auto || timeSteps === undefined,
     () => `augment.autoAugment must be false for frames, got true for "${name}"; leave it out`,

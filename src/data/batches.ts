@@ -1,14 +1,8 @@
 /** Batches of a data set, gathered into arrays of the caller. */
-import {
-  checkBoolean,
-  checkInteger,
-  checkOptions,
-  describe,
-  expect,
-  SpikewasmError,
-} from '../errors.js'
+import { checkInteger, describe, expect, SpikewasmError } from '../errors.js'
 import { checkInputShape, imageShape } from '../nn/value.js'
 import { permutation } from '../random.js'
+import { complete, integer, type Rules, truth } from '../rules.js'
 import { pixelsFirst } from '../runtime/pixels-first.js'
 import {
   type Dataset,
@@ -72,16 +66,18 @@ export class Batches {
     /** @internal How a sample lies in `images`: as it is read, or as a model's slots have it. */
     layout: 'samples' | 'slots' = 'samples',
   ) {
-    checkOptions('batches', options, ['batchSize', 'training', 'seed', 'dropLast'])
-    const { batchSize, seed = 0 } = options
-    const dropLast = checkBoolean('batches.dropLast', options.dropLast, false)
+    const rules: Rules<Required<BatchesOptions>> = {
+      batchSize: integer(1),
+      training: truth(false),
+      seed: integer(0, 2 ** 32 - 1, 0),
+      dropLast: truth(false),
+    }
+    const { batchSize, training, seed, dropLast } = complete('batches', rules, options)
     expectDataset('the data', dataset)
     const least = dataset.targets ? 0 : 1
     checkInteger(`the data ${dataset.name}: classes`, dataset.classes, least, MOST_CLASSES)
-    checkInteger('batches.batchSize', batchSize, 1)
-    checkInteger('batches.seed', seed, 0, 2 ** 32 - 1)
     this.batchSize = batchSize
-    this.training = checkBoolean('batches.training', options.training, false)
+    this.training = training
     this.seed = seed
     const shape = checkInputShape(`the data ${dataset.name}: shape`, dataset.shape)
     const { timeSteps = 1 } = dataset

@@ -3,17 +3,20 @@
  * and formulas are those of SpikingJelly's `encoding` and snnTorch's `spikegen`.
  */
 
-import {
-  checkArguments,
-  checkBoolean,
-  checkInteger,
-  checkOptions,
-  describe,
-  expect,
-  SpikewasmError,
-} from '../errors.js'
+import { checkInteger, describe, expect, SpikewasmError } from '../errors.js'
 import { type InputShape, imageShape } from '../nn/value.js'
 import { Purpose, RandomStream } from '../random.js'
+import {
+  complete,
+  finite,
+  integer,
+  oneOf,
+  optional,
+  type Rules,
+  range,
+  such,
+  truth,
+} from '../rules.js'
 import { pixelsFirst } from '../runtime/pixels-first.js'
 import { bytesOf, type Dataset, expectDataset, type ReadContext } from './dataset.js'
 import { changesOf, hashOf, type Plain, plainOf, withPlain } from './plain.js'
@@ -137,13 +140,29 @@ export const encoders = {
     encoded('phase', data, options, more),
 }
 
-const keys: Readonly<Record<EncoderName, readonly string[]>> = {
-  constant: ['timeSteps'],
-  rate: ['timeSteps', 'seed', 'gain', 'offset', 'firstSpikeTime'],
-  latency: ['timeSteps', 'function', 'tau', 'threshold', 'normalize', 'clip'],
-  delta: ['threshold', 'padding', 'offSpike'],
-  phase: ['timeSteps', 'phases'],
-}
+const steps = integer(1, MOST_STEPS)
+
+/** Options of each. */
+const rules = {
+  constant: { timeSteps: steps },
+  rate: {
+    timeSteps: steps,
+    seed: integer(0, 2 ** 32 - 1, 0),
+    gain: finite(1),
+    offset: finite(0),
+    firstSpikeTime: integer(0, undefined, 0),
+  },
+  latency: {
+    timeSteps: steps,
+    function: oneOf(['linear', 'log', 'rc'] as const, 'linear'),
+    tau: optional(range('> 0')),
+    threshold: optional(such('above 0 and below 1', range('0…1 (both excluded)').fits)),
+    normalize: optional(truth()),
+    clip: optional(truth()),
+  },
+  delta: { threshold: range('≥ 0', 0.1), padding: truth(false), offSpike: truth(false) },
+  phase: { timeSteps: steps, phases: optional(integer(1, 24)) },
+} satisfies Record<EncoderName, object>
 
 /** A data set through an encoder. @throws SpikewasmError when an option or the data are wrong */
 export function encoded(
@@ -153,15 +172,14 @@ export function encoded(
   more: readonly unknown[] = [],
 ): Dataset {
   const name = `encoders.${encoder}`
-  checkArguments(name, more)
   expectDataset(`${name}: the data`, data)
-  checkOptions(name, options, keys[encoder])
+  const all = complete<object>(name, rules[encoder] as Rules<object>, options, more)
   expect(
     Array.isArray(data.shape),
     () => `${name}: the data ${data.name}: shape must be given, got ${describe(data.shape)}`,
   )
   imageShape(data.shape)
-  const made = encoder === 'delta' ? deltaOf(name, data, options) : stillOf(encoder, data, options)
+  const made = encoder === 'delta' ? deltaOf(name, data, all) : stillOf(encoder, data, all)
   const { timeSteps, shape, encode, read } = made
   const size = shape.reduce((a, b) => a * b, 1)
   const x = new Float32Array(encoder === 'delta' ? timeSteps * size : size)
@@ -205,7 +223,6 @@ function stillOf(encoder: EncoderName, data: Dataset, options: object): Made {
       'encoders.delta takes frames',
   )
   const { timeSteps } = options as ConstantOptions
-  checkInteger(`${name}.timeSteps`, timeSteps, 1, MOST_STEPS)
   const read: Made['read'] =
     encoder === 'constant'
       ? (index, x, context) => data.read(index, x, context)
@@ -243,22 +260,12 @@ function encodeOf(encoder: EncoderName, name: string, options: object, { shape }
       for (let at = 0; at < out.length; at += x.length) out.set(x, at)
     }
   if (encoder === 'rate') return rate(name, options as RateOptions, shape)
-  if (encoder === 'phase') return phase(name, options as PhaseOptions)
+  if (encoder === 'phase') return phase(options as PhaseOptions)
   return latency(name, options as LatencyOptions)
-}
-
-function number(name: string, value: unknown, isRight: (n: number) => boolean, rule: string): void {
-  expect(
-    typeof value === 'number' && Number.isFinite(value) && isRight(value),
-    () => `${name} must be ${rule}, got ${describe(value)}`,
-  )
 }
 
 function rate(name: string, options: RateOptions, shape: InputShape): Encode {
   const { timeSteps, seed = 0, gain = 1, offset = 0, firstSpikeTime = 0 } = options
-  checkInteger(`${name}.seed`, seed, 0, 2 ** 32 - 1)
-  number(`${name}.gain`, gain, () => true, 'a finite number')
-  number(`${name}.offset`, offset, () => true, 'a finite number')
   checkInteger(`${name}.firstSpikeTime`, firstSpikeTime, 0, timeSteps - 1)
   const random = new RandomStream(Purpose.Encode)
   const [, height, width] = imageShape(shape)
@@ -277,11 +284,7 @@ function rate(name: string, options: RateOptions, shape: InputShape): Encode {
   }
 }
 
-function phase(
-  name: string,
-  { timeSteps, phases = Math.min(timeSteps, 24) }: PhaseOptions,
-): Encode {
-  checkInteger(`${name}.phases`, phases, 1, 24)
+function phase({ timeSteps, phases = Math.min(timeSteps, 24) }: PhaseOptions): Encode {
   return (x, out) => {
     for (let i = 0; i < x.length; i++) {
       const bits = Math.min(Math.floor(x[i] * 2 ** phases), 2 ** phases - 1)
@@ -293,20 +296,12 @@ function phase(
 
 function latency(name: string, options: LatencyOptions): Encode {
   const { timeSteps, function: kind = 'linear', tau = 1, threshold = 0.01 } = options
-  const kinds = ['linear', 'log', 'rc']
-  expect(
-    kinds.includes(kind),
-    () => `${name}.function must be one of ${kinds.join(', ')}, got ${describe(kind)}`,
-  )
   for (const key of ['tau', 'threshold', 'normalize', 'clip'] as const)
     expect(
       kind === 'rc' || options[key] === undefined,
       () => `${name}.${key} belongs to function: 'rc', got it with '${kind}'; leave it out`,
     )
-  number(`${name}.tau`, tau, (n) => n > 0, '> 0')
-  number(`${name}.threshold`, threshold, (n) => n > 0 && n < 1, 'above 0 and below 1')
-  const normalize = checkBoolean(`${name}.normalize`, options.normalize, false)
-  const clip = checkBoolean(`${name}.clip`, options.clip, false)
+  const { normalize = false, clip = false } = options
   const last = timeSteps - 1
   // e^(T − 1) overflows; the logarithm of α · x + 1 does not.
   const alpha = Math.expm1(Math.min(last, 700))
@@ -341,10 +336,7 @@ function roundToEven(value: number): number {
 }
 
 function deltaOf(name: string, data: Dataset, options: DeltaOptions): Made {
-  const { threshold = 0.1 } = options
-  number(`${name}.threshold`, threshold, (n) => n >= 0, '≥ 0')
-  const padding = checkBoolean(`${name}.padding`, options.padding, false)
-  const offSpike = checkBoolean(`${name}.offSpike`, options.offSpike, false)
+  const { threshold = 0.1, padding, offSpike } = options
   const isSeries = data.timeSteps === undefined && data.shape.length === 2
   expect(
     data.timeSteps !== undefined || isSeries,

@@ -1,16 +1,10 @@
 /** Accuracy of an exported network on a data set: the very file, sample by sample. */
 
 import { type Dataset, expectDataset } from '../data/dataset.js'
-import {
-  checkInteger,
-  checkOptions,
-  checkSignal,
-  describe,
-  expect,
-  SpikewasmError,
-} from '../errors.js'
+import { checkSignal, describe, expect, SpikewasmError } from '../errors.js'
 import type * as host from '../host.js'
 import { checkInputShape, imageShape } from '../nn/value.js'
+import { aFunction, by, complete, integer, optional, type Rules } from '../rules.js'
 import { breathe } from '../runtime/breathe.js'
 import { expectAnswer } from './answers.js'
 import type { Net } from './net.js'
@@ -52,11 +46,13 @@ export async function evaluateNet(
   data: Dataset,
   options: EvaluateNetOptions = {},
 ): Promise<NetEvaluation> {
-  checkOptions('evaluateNet', options, ['limit', 'signal', 'onProgress'])
-  checkSignal('evaluateNet.signal', options.signal)
   checkData(net, data, 'or steps')
-  const { limit = data.length, signal, onProgress } = options
-  checkInteger('evaluateNet.limit', limit, 1)
+  const rules: Rules<EvaluateNetOptions> = {
+    limit: optional(integer(1)),
+    signal: optional(by(checkSignal)),
+    onProgress: aFunction(),
+  }
+  const { limit = data.length, signal, onProgress } = complete('evaluateNet', rules, options)
   const count = Math.min(limit, data.length)
   const size = net.input.length
   const stepwise = net.info.mode === 'step' && data.timeSteps !== undefined

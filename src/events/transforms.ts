@@ -1,14 +1,8 @@
 /** Recordings changed event by event. Random changes depend on (seed, epoch, index) alone. */
 
-import {
-  checkArguments,
-  checkBoolean,
-  checkInteger,
-  checkOptions,
-  describe,
-  expect,
-} from '../errors.js'
+import { checkArguments, checkInteger, describe, expect } from '../errors.js'
 import { Purpose, RandomStream } from '../random.js'
+import { checkBy, complete, integer, type Rule, type Rules, such, truth } from '../rules.js'
 import { type EventRecording, Events, expectRecording, inOrder, picked } from './recording.js'
 
 /** Which random numbers a change takes. */
@@ -21,29 +15,26 @@ export interface EventDraw {
   readonly index?: number
 }
 
-const drawKeys = ['seed', 'epoch', 'index']
+const drawRules: Rules<Required<EventDraw>> = {
+  seed: integer(0, 2 ** 32 - 1, 0),
+  epoch: integer(0, undefined, 0),
+  index: integer(0, undefined, 0),
+}
 
 /** The stream of a draw. */
-export function streamOf(
-  name: string,
-  { seed = 0, epoch = 0, index = 0 }: EventDraw,
-): RandomStream {
-  checkInteger(`${name}.seed`, seed, 0, 2 ** 32 - 1)
-  checkInteger(`${name}.epoch`, epoch, 0)
-  checkInteger(`${name}.index`, index, 0)
+export function streamOf({ seed, epoch, index }: Required<EventDraw>): RandomStream {
   const random = new RandomStream(Purpose.Augment)
   random.start(seed, epoch, index)
   return random
 }
 
-/** @throws SpikewasmError unless it is a number from `least` to `most` */
-export function checkNumber(name: string, value: unknown, least: number, most = 2 ** 53): void {
-  const range = most === 2 ** 53 ? `a number >= ${least}` : `a number from ${least} to ${most}`
-  expect(
-    typeof value === 'number' && value >= least && value <= most,
-    () => `${name} must be ${range}, got ${describe(value)}`,
+/** A number from `least` to `most`. */
+export const numberFrom = (least: number, most = 2 ** 53, preset?: number): Rule<number> =>
+  such(
+    most === 2 ** 53 ? `a number >= ${least}` : `a number from ${least} to ${most}`,
+    (value) => typeof value === 'number' && value >= least && value <= most,
+    preset,
   )
-}
 
 /**
  * Drops events without a neighbour: an event stays when one of the four pixels beside it had an
@@ -60,7 +51,7 @@ export function denoise(
 ): EventRecording {
   checkArguments('events.denoise', more)
   expectRecording('events.denoise: the recording', recording)
-  checkNumber('events.denoise.filterTime', filterTime, 0)
+  checkBy('events.denoise.filterTime', numberFrom(0), filterTime)
   const { x, y, t, length } = recording
   let [width, height] = [0, 0]
   for (let i = 0; i < length; i++) {
@@ -132,13 +123,11 @@ export function timeJitter(
   options: TimeJitterOptions,
   ...more: []
 ): EventRecording {
-  checkArguments('events.timeJitter', more)
   expectRecording('events.timeJitter: the recording', recording)
-  checkOptions('events.timeJitter', options, [...drawKeys, 'std', 'clipNegative'])
-  checkNumber('events.timeJitter.std', options.std, 0)
-  const clip = checkBoolean('events.timeJitter.clipNegative', options.clipNegative, false)
-  const moved = jittered(recording, options.std, streamOf('events.timeJitter', options))
-  return clip ? picked(moved, (i) => moved.t[i] >= 0) : moved
+  const rules = { ...drawRules, std: numberFrom(0), clipNegative: truth(false) }
+  const all = complete('events.timeJitter', rules, options, more)
+  const moved = jittered(recording, all.std, streamOf(all))
+  return all.clipNegative ? picked(moved, (i) => moved.t[i] >= 0) : moved
 }
 
 /** Box and Muller's transform of two uniform numbers. */
@@ -166,11 +155,10 @@ export function dropEvent(
   options: DropEventOptions,
   ...more: []
 ): EventRecording {
-  checkArguments('events.dropEvent', more)
   expectRecording('events.dropEvent: the recording', recording)
-  checkOptions('events.dropEvent', options, [...drawKeys, 'p'])
-  checkNumber('events.dropEvent.p', options.p, 0, 1)
-  return withoutShare(recording, options.p, streamOf('events.dropEvent', options))
+  const rules = { ...drawRules, p: numberFrom(0, 1) }
+  const all = complete('events.dropEvent', rules, options, more)
+  return withoutShare(recording, all.p, streamOf(all))
 }
 
 export function withoutShare(
@@ -203,9 +191,8 @@ export function dropEventByTime(
   options: DropPartOptions = {},
   ...more: []
 ): EventRecording {
-  checkArguments('events.dropEventByTime', more)
-  const ratio = checkPart('events.dropEventByTime', recording, options)
-  return withoutInterval(recording, ratio, streamOf('events.dropEventByTime', options))
+  const { ratio, ...draw } = partOf('events.dropEventByTime', recording, options, more)
+  return withoutInterval(recording, ratio, streamOf(draw))
 }
 
 /** Drops the events of a random box, `ratio` of each side of the sensor long. */
@@ -214,18 +201,20 @@ export function dropEventByArea(
   options: DropPartOptions = {},
   ...more: []
 ): EventRecording {
-  checkArguments('events.dropEventByArea', more)
-  const ratio = checkPart('events.dropEventByArea', recording, options)
-  return withoutBox(recording, ratio, streamOf('events.dropEventByArea', options))
+  const { ratio, ...draw } = partOf('events.dropEventByArea', recording, options, more)
+  return withoutBox(recording, ratio, streamOf(draw))
 }
 
-function checkPart(name: string, recording: EventRecording, options: DropPartOptions): number {
+function partOf(
+  name: string,
+  recording: EventRecording,
+  options: DropPartOptions,
+  more: readonly unknown[],
+): Required<DropPartOptions> {
   expectRecording(`${name}: the recording`, recording)
-  checkOptions(name, options, [...drawKeys, 'ratio'])
-  const { ratio = 0.2 } = options
-  checkNumber(`${name}.ratio`, ratio, 0, 1)
-  expect(ratio < 1, () => `${name}.ratio must be below 1, got ${ratio}`)
-  return ratio
+  const all = complete(name, { ...drawRules, ratio: numberFrom(0, 1, 0.2) }, options, more)
+  expect(all.ratio < 1, () => `${name}.ratio must be below 1, got ${all.ratio}`)
+  return all
 }
 
 /** From the first event on; Tonic counts from time 0, which is the same for N-MNIST. */
@@ -269,10 +258,8 @@ export function eventDrop(
   options: EventDraw = {},
   ...more: []
 ): EventRecording {
-  checkArguments('events.eventDrop', more)
   expectRecording('events.eventDrop: the recording', recording)
-  checkOptions('events.eventDrop', options, drawKeys)
-  return droppedBy(recording, streamOf('events.eventDrop', options))
+  return droppedBy(recording, streamOf(complete('events.eventDrop', drawRules, options, more)))
 }
 
 export function droppedBy(recording: EventRecording, random: RandomStream): EventRecording {

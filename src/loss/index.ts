@@ -1,59 +1,11 @@
 /** Losses, and penalties on firing rates, as plain data. */
 
-import { checkArguments, checkOptions, describe, expect } from '../errors.js'
+import { describe, expect } from '../errors.js'
 import { checkNames, type Names } from '../optimizer/index.js'
+import { by, complete, finite, oneOf, type Rule, type Rules, range } from '../rules.js'
 
 /** What a loss is taken of: the mean over time of the last layer's output, or the sum. */
 export type LossOf = 'rates' | 'counts'
-
-/** What `crossEntropy` makes. */
-export interface CrossEntropy {
-  /** Which loss it is. */
-  readonly kind: 'crossEntropy'
-  /** Share of the target that is spread over all classes, 0…1, 1 excluded. */
-  readonly labelSmoothing: number
-  /** Of the outputs' mean over time, or of their sum. */
-  readonly of: LossOf
-}
-
-/** What `mse` makes. */
-export interface MeanSquaredError {
-  /** Which loss it is. */
-  readonly kind: 'mse'
-  /** What the data give: labels, or numbers for each output. */
-  readonly targets: 'labels' | 'values'
-  /** Of the outputs' mean over time, or of their sum. */
-  readonly of: LossOf
-  /** With labels: the wanted rate of the right class. */
-  readonly correctRate: number
-  /** With labels: the wanted rate of the other classes. */
-  readonly incorrectRate: number
-}
-
-/** What `tet` makes. */
-export interface Tet {
-  /** Which loss it is. */
-  readonly kind: 'tet'
-  /** Weight of the squared distance from `mean`, 0…1. */
-  readonly lambda: number
-  /** Where all outputs are drawn to. */
-  readonly mean: number
-}
-
-/** What `selfDistillation` makes. */
-export interface SelfDistillation {
-  /** Which loss it is. */
-  readonly kind: 'selfDistillation'
-  /** Weight of the cross entropies. */
-  readonly alpha: number
-  /** Weight of the divergences from the teacher. */
-  readonly beta: number
-  /** Temperature of the softmax of the divergences. */
-  readonly temperature: number
-}
-
-/** What a loss's maker gives. */
-export type Loss = CrossEntropy | MeanSquaredError | Tet | SelfDistillation
 
 /** Options of `crossEntropy`; each has a default. */
 export interface CrossEntropyOptions {
@@ -92,6 +44,26 @@ export interface TetOptions {
   mean?: number
 }
 
+const ofRule = (): Rule<LossOf> => oneOf(['rates', 'counts'], 'rates')
+
+/** What `crossEntropy` makes: its options, completed. */
+export interface CrossEntropy extends Readonly<Required<CrossEntropyOptions>> {
+  /** Which loss it is. */
+  readonly kind: 'crossEntropy'
+}
+
+/** What `mse` makes: its options, completed. */
+export interface MeanSquaredError extends Readonly<Required<MeanSquaredErrorOptions>> {
+  /** Which loss it is. */
+  readonly kind: 'mse'
+}
+
+/** What `tet` makes: its options, completed. */
+export interface Tet extends Readonly<Required<TetOptions>> {
+  /** Which loss it is. */
+  readonly kind: 'tet'
+}
+
 /**
  * Cross entropy of the softmax of the output, the default loss; labels are classes.
  *
@@ -100,16 +72,8 @@ export interface TetOptions {
  * @throws SpikewasmError when an option is unknown or out of range
  */
 export function crossEntropy(options: CrossEntropyOptions = {}, ...more: []): CrossEntropy {
-  checkArguments('crossEntropy', more)
-  checkOptions('crossEntropy', options, ['labelSmoothing', 'of'])
-  const { labelSmoothing = 0, of = 'rates' } = options
-  expect(
-    Number.isFinite(labelSmoothing) && labelSmoothing >= 0 && labelSmoothing < 1,
-    () =>
-      `crossEntropy.labelSmoothing must lie in 0…1 (1 excluded), got ${describe(labelSmoothing)}`,
-  )
-  checkOf('crossEntropy.of', of)
-  return { kind: 'crossEntropy', labelSmoothing, of }
+  const rules = { labelSmoothing: range('0…1 (1 excluded)', 0), of: ofRule() }
+  return { kind: 'crossEntropy', ...complete('crossEntropy', rules, options, more) }
 }
 
 /**
@@ -118,26 +82,15 @@ export function crossEntropy(options: CrossEntropyOptions = {}, ...more: []): Cr
  * @throws SpikewasmError when an option is unknown or out of range
  */
 export function mse(options: MeanSquaredErrorOptions = {}, ...more: []): MeanSquaredError {
-  checkArguments('mse', more)
-  checkOptions('mse', options, ['targets', 'of', 'correctRate', 'incorrectRate'])
-  const { targets = 'labels', of = 'rates', correctRate = 1, incorrectRate = 0 } = options
-  expect(
-    targets === 'labels' || targets === 'values',
-    () => `mse.targets must be 'labels' or 'values', got ${describe(targets)}`,
-  )
-  checkOf('mse.of', of)
-  for (const key of ['correctRate', 'incorrectRate'] as const) {
-    const rate = options[key]
+  const targets: Rule<'labels' | 'values'> = oneOf(['labels', 'values'], 'labels')
+  const rules = { targets, of: ofRule(), correctRate: finite(1), incorrectRate: finite(0) }
+  const all = complete('mse', rules, options, more)
+  for (const key of ['correctRate', 'incorrectRate'] as const)
     expect(
-      rate === undefined || Number.isFinite(rate),
-      () => `mse.${key} must be a finite number, got ${describe(rate)}`,
+      options[key] === undefined || all.targets === 'labels',
+      () => `mse.${key} is an option of targets 'labels', got it with '${all.targets}'`,
     )
-    expect(
-      rate === undefined || targets === 'labels',
-      () => `mse.${key} is an option of targets 'labels', got it with '${targets}'`,
-    )
-  }
-  return { kind: 'mse', targets, of, correctRate, incorrectRate }
+  return { kind: 'mse', ...all }
 }
 
 /**
@@ -147,18 +100,8 @@ export function mse(options: MeanSquaredErrorOptions = {}, ...more: []): MeanSqu
  * @throws SpikewasmError when an option is unknown or out of range
  */
 export function tet(options: TetOptions = {}, ...more: []): Tet {
-  checkArguments('tet', more)
-  checkOptions('tet', options, ['lambda', 'mean'])
-  const { lambda = 0.05, mean = 1 } = options
-  expect(
-    Number.isFinite(lambda) && lambda >= 0 && lambda <= 1,
-    () => `tet.lambda must lie in 0…1, got ${describe(lambda)}`,
-  )
-  expect(
-    Number.isFinite(mean) && Number.isFinite(Math.fround(mean)),
-    () => `tet.mean must be a finite number, got ${describe(mean)}`,
-  )
-  return { kind: 'tet', lambda, mean }
+  const rules = { lambda: range('0…1', 0.05), mean: finite(1) }
+  return { kind: 'tet', ...complete('tet', rules, options, more) }
 }
 
 /** Options of `selfDistillation`; each has a default. */
@@ -170,6 +113,15 @@ export interface SelfDistillationOptions {
   /** Temperature of the softmax of the divergences, > 0; default 3. */
   temperature?: number
 }
+
+/** What `selfDistillation` makes: its options, completed. */
+export interface SelfDistillation extends Readonly<Required<SelfDistillationOptions>> {
+  /** Which loss it is. */
+  readonly kind: 'selfDistillation'
+}
+
+/** What a loss's maker gives. */
+export type Loss = CrossEntropy | MeanSquaredError | Tet | SelfDistillation
 
 /**
  * Enhanced self-distillation, for a network with several outputs (a forward function that returns
@@ -188,27 +140,9 @@ export function selfDistillation(
   options: SelfDistillationOptions = {},
   ...more: []
 ): SelfDistillation {
-  checkArguments('selfDistillation', more)
-  checkOptions('selfDistillation', options, ['alpha', 'beta', 'temperature'])
-  const { alpha = 1, beta = 0.3, temperature = 3 } = options
-  for (const [key, value] of Object.entries({ alpha, beta }))
-    expect(
-      Number.isFinite(value) && value >= 0 && Number.isFinite(Math.fround(value)),
-      () => `selfDistillation.${key} must be ≥ 0, got ${describe(value)}`,
-    )
-  const isWarm = Number.isFinite(temperature) && temperature >= 1e-3 && temperature <= 1e6
-  expect(
-    isWarm,
-    () => `selfDistillation.temperature must lie in 0.001…1000000, got ${describe(temperature)}`,
-  )
-  return { kind: 'selfDistillation', alpha, beta, temperature }
-}
-
-function checkOf(name: string, of: LossOf): void {
-  expect(
-    of === 'rates' || of === 'counts',
-    () => `${name} must be 'rates' or 'counts', got ${describe(of)}`,
-  )
+  const temperature = range('0.001…1000000', 3)
+  const rules = { alpha: range('≥ 0', 1), beta: range('≥ 0', 0.3), temperature }
+  return { kind: 'selfDistillation', ...complete('selfDistillation', rules, options, more) }
 }
 
 /** How each kind is made. */
@@ -247,20 +181,6 @@ export function checkLossBy(makers: LossMakers, name: string, loss: Loss): void 
   else make(options)
 }
 
-/** What `ratePenalty` makes. */
-export interface RatePenalty {
-  /** What it is. */
-  readonly kind: 'ratePenalty'
-  /** Of |rate − target|, or of its square. */
-  readonly norm: 'L1' | 'L2'
-  /** Factor of the penalty, ≥ 0. */
-  readonly weight: number
-  /** The wanted firing rate, 0…1. */
-  readonly target: number
-  /** Neuron layers by name; '*' for all. */
-  readonly layers: Names
-}
-
 /** Options of `ratePenalty`; `weight` has no default. */
 export interface RatePenaltyOptions {
   /** Factor of the penalty, ≥ 0. */
@@ -271,6 +191,12 @@ export interface RatePenaltyOptions {
   target?: number
   /** Neuron layers by name; default '*', all. */
   layers?: Names
+}
+
+/** What `ratePenalty` makes: its options, completed. */
+export interface RatePenalty extends Readonly<Required<RatePenaltyOptions>> {
+  /** What it is. */
+  readonly kind: 'ratePenalty'
 }
 
 /**
@@ -285,23 +211,13 @@ export interface RatePenaltyOptions {
  * @throws SpikewasmError when an option is unknown or out of range
  */
 export function ratePenalty(options: RatePenaltyOptions, ...more: []): RatePenalty {
-  checkArguments('ratePenalty', more)
-  checkOptions('ratePenalty', options, ['weight', 'norm', 'target', 'layers'])
-  const { weight, norm = 'L2', target = 0, layers = '*' } = options
-  expect(
-    Number.isFinite(weight) && weight >= 0 && Number.isFinite(Math.fround(weight)),
-    () => `ratePenalty.weight must be ≥ 0, got ${describe(weight)}`,
-  )
-  expect(
-    norm === 'L1' || norm === 'L2',
-    () => `ratePenalty.norm must be 'L1' or 'L2', got ${describe(norm)}`,
-  )
-  expect(
-    Number.isFinite(target) && target >= 0 && target <= 1,
-    () => `ratePenalty.target must lie in 0…1, got ${describe(target)}`,
-  )
-  checkNames('ratePenalty.layers', layers)
-  return { kind: 'ratePenalty', norm, weight, target, layers }
+  const rules: Rules<Required<RatePenaltyOptions>> = {
+    norm: oneOf(['L1', 'L2'], 'L2'),
+    weight: range('≥ 0'),
+    target: range('0…1', 0),
+    layers: by(checkNames, '*'),
+  }
+  return { kind: 'ratePenalty', ...complete('ratePenalty', rules, options, more) }
 }
 
 /** @throws SpikewasmError unless it is a list of penalties */

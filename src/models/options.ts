@@ -2,6 +2,7 @@
 
 import { describe, expect, isOptions } from '../errors.js'
 import type { NeuronOptions } from '../layers/index.js'
+import { checkedElsewhere, complete, integer, optional } from '../rules.js'
 
 /** Options that the networks of the paper share; each has a default. */
 export interface NetworkOptions {
@@ -28,17 +29,11 @@ export function checkNetwork(
       `${name} takes an object of options, as in ${name}({ classes: 10 }), got ` +
       describe(options),
   )
-  const names = ['inChannels', 'classes', 'neuron', ...known]
-  for (const key of Object.keys(options))
-    expect(
-      names.includes(key),
-      () => `${name}.${key} is not an option; known are ${names.join(', ')}`,
-    )
-  for (const key of ['inChannels', 'classes'] as const) {
-    const value = options[key]
-    expect(
-      value === undefined || (Number.isInteger(value) && value >= 1),
-      () => `${name}.${key} must be an integer ≥ 1, got ${describe(value)}`,
-    )
+  const count = optional(integer(1))
+  const rules = {
+    inChannels: count,
+    classes: count,
+    ...checkedElsewhere<Record<string, unknown>>(['neuron', ...known]),
   }
+  complete(name, rules, options)
 }

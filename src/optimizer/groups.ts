@@ -1,8 +1,9 @@
 /** Groups of parameters with numbers of their own, as PyTorch's param_groups. */
 
-import { checkOptions, describe, expect } from '../errors.js'
+import { describe, expect } from '../errors.js'
+import { by, complete, optional } from '../rules.js'
 import { checkNames, type Names } from './names.js'
-import { checkRateOption } from './rate.js'
+import { rate } from './rate.js'
 
 /** Parameters with numbers of their own; what is left out is the optimizer's. */
 export interface ParameterGroup {
@@ -17,11 +18,6 @@ export interface ParameterGroup {
 /** @throws SpikewasmError for what is no list of groups */
 export function checkGroups(name: string, groups: readonly ParameterGroup[]): void {
   expect(Array.isArray(groups), () => `${name} must be an array of groups, got ${describe(groups)}`)
-  for (const [i, group] of groups.entries()) {
-    const where = `${name}[${i}]`
-    checkOptions(where, group, ['params', 'lr', 'weightDecay'])
-    checkNames(`${where}.params`, group.params)
-    for (const key of ['lr', 'weightDecay'] as const)
-      if (group[key] !== undefined) checkRateOption(`${where}.${key}`, group[key])
-  }
+  const rules = { params: by(checkNames), lr: optional(rate()), weightDecay: optional(rate()) }
+  for (const [i, group] of groups.entries()) complete(`${name}[${i}]`, rules, group)
 }

@@ -1,13 +1,12 @@
 /** Optimizers and learning-rate schedules, as plain data. */
 
 import { describe, expect } from '../errors.js'
-import { type Adam, adam, adamFields, adamW } from './adam.js'
-import { type Sgd, sgd, sgdFields } from './sgd.js'
+import { type Adam, adam, adamW } from './adam.js'
+import { type Sgd, sgd } from './sgd.js'
 
 export { type Adam, type AdamOptions, adam, adamW } from './adam.js'
 export type { ParameterGroup } from './groups.js'
 export {
-  checkMonitor,
   type EpochFigures,
   expectFigure,
   figuresOf,
@@ -61,11 +60,11 @@ export const rules: Readonly<Record<Rule, RuleRow>> = {
 /** The rule by which an optimizer steps. */
 export const ruleOf = ({ kind }: Optimizer): Rule => (kind === 'adamW' ? 'adam' : kind)
 
-/** How each kind is made, and what it must have. */
-const makers = {
-  sgd: { make: sgd, fields: sgdFields },
-  adam: { make: adam, fields: adamFields },
-  adamW: { make: adamW, fields: adamFields },
+/** How each kind is made. */
+const makers: Readonly<Record<Optimizer['kind'], (options: object) => Optimizer>> = {
+  sgd,
+  adam,
+  adamW,
 }
 
 /** Names of all optimizers. */
@@ -76,21 +75,14 @@ export const optimizerNames = Object.keys(makers) as Optimizer['kind'][]
  *   reach the kernels as NaN.
  */
 export function checkOptimizer(name: string, optimizer: Optimizer): void {
-  const found: unknown = optimizer
-  const isOne =
-    typeof found === 'object' &&
-    found !== null &&
-    'kind' in found &&
-    optimizerNames.includes(found.kind as Optimizer['kind']) &&
-    makers[optimizer.kind].fields.every(
-      (field) => (found as Readonly<Record<string, unknown>>)[field] !== undefined,
-    )
+  const { kind, ...options } = Object(optimizer) as Optimizer
+  const fields = optimizerNames.includes(kind) ? Object.keys(makers[kind]({})) : ['kind']
+  const given = new Map<string, unknown>(Object.entries(optimizer ?? {}))
   expect(
-    isOne,
+    optimizerNames.includes(kind) && fields.every((field) => given.get(field) !== undefined),
     () =>
       `${name} must be made by ${optimizerNames.join(', ')}, as in sgd({ lr: 0.1 }), got ` +
-      describe(found),
+      describe(optimizer),
   )
-  const { kind, ...options } = optimizer
-  makers[kind].make(options)
+  makers[kind](options)
 }

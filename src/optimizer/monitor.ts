@@ -1,6 +1,6 @@
 /** Figures of an epoch by which a training is judged. */
 
-import { describe, expect, SpikewasmError } from '../errors.js'
+import { SpikewasmError } from '../errors.js'
 
 /** What an epoch is judged by. */
 export type Monitor =
@@ -35,14 +35,6 @@ export interface EpochFigures {
   readonly testMeanAbsoluteError?: number
   /** Learning rate of the epoch's last step. */
   readonly learningRate: number
-}
-
-/** @throws SpikewasmError unless it names a figure of an epoch */
-export function checkMonitor(name: string, monitor: Monitor): void {
-  expect(
-    monitors.includes(monitor),
-    () => `${name} must be one of ${monitors.join(', ')}, got ${describe(monitor)}`,
-  )
 }
 
 /** Whether small is good: losses and errors are better when they are lower. */

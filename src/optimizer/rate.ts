@@ -1,6 +1,7 @@
 /** Numbers that a step of an optimizer takes. */
 
 import { describe, expect } from '../errors.js'
+import { by, type Rule } from '../rules.js'
 
 /** Whether a value is a number ≥ 0 that stays finite in float32, as the kernels take it. */
 export function isRate(value: number): boolean {
@@ -10,22 +11,20 @@ export function isRate(value: number): boolean {
 const MOST = 3.4e38
 const LEAST = 1.4e-45
 
-/**
- * @param name of an option
- * @throws SpikewasmError for what is no rate, and for what would be 0 although it is not
- */
-export function checkRateOption(name: string, value: number): void {
-  const got = (): string => describe(value)
-  expect(
-    !(Number.isFinite(value) && value > 0 && !isRate(value)),
-    () => `${name} must be at most ${MOST}, the largest number of float32, got ${got()}`,
-  )
-  expect(isRate(value), () => `${name} must be ≥ 0, got ${got()}`)
-  expect(
-    value === 0 || Math.fround(value) > 0,
-    () => `${name} must be 0 or at least ${LEAST}, the smallest number of float32, got ${got()}`,
-  )
-}
+/** A number ≥ 0 that is neither too large nor 0 in float32 alone. */
+export const rate = (preset?: number): Rule<number> =>
+  by((name, value) => {
+    const got = describe(value)
+    expect(
+      !(Number.isFinite(value) && value > 0 && !isRate(value)),
+      () => `${name} must be at most ${MOST}, the largest number of float32, got ${got}`,
+    )
+    expect(isRate(value), () => `${name} must be ≥ 0, got ${got}`)
+    expect(
+      value === 0 || Math.fround(value) > 0,
+      () => `${name} must be 0 or at least ${LEAST}, the smallest number of float32, got ${got}`,
+    )
+  }, preset)
 
 /** @throws SpikewasmError unless `value` can be the learning rate of a step */
 export function checkRate(name: string, value: number): void {

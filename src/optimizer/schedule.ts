@@ -1,7 +1,8 @@
 /** Learning-rate schedules: factors of the optimizer's learning rate. */
 
-import { checkArguments, checkInteger, checkOptions, describe, expect } from '../errors.js'
-import { checkMonitor, type EpochFigures, type Monitor, modeOf, monitored } from './monitor.js'
+import { checkArguments, checkInteger, describe, expect } from '../errors.js'
+import { checkBy, complete, integer, oneOf, type Rule, type Rules, range, such } from '../rules.js'
+import { type EpochFigures, type Monitor, modeOf, monitored, monitors } from './monitor.js'
 
 /** Where a training stands when a schedule is asked. */
 export interface ScheduleAt {
@@ -82,6 +83,9 @@ export const constant: () => EpochSchedule = maker('constant', 0, () =>
   made('constant', {}, 'epoch', () => 1),
 )
 
+/** Whether a schedule counts epochs or steps. */
+const byRule = (preset: ScheduleBy): Rule<ScheduleBy> => oneOf(['epoch', 'step'], preset)
+
 /** Options of `cosine`; each has a default. */
 export interface CosineOptions {
   /** Epochs (or steps) of a linear warm-up before it, an integer ≥ 0; default 0. */
@@ -103,11 +107,12 @@ export const cosine: {
   (): EpochSchedule
   (options: CosineOptions): Schedule
 } = maker('cosine', 1, (options: CosineOptions = {}): EpochSchedule => {
-  checkOptions('cosine', options, ['warmup', 'min', 'by'])
-  const { warmup = 0, min = 0, by = 'epoch' } = options
-  checkInteger('cosine.warmup', warmup, 0)
-  checkShare('cosine.min', min)
-  checkBy('cosine.by', by)
+  const rules: Rules<Required<CosineOptions>> = {
+    warmup: integer(0, undefined, 0),
+    min: range('0…1', 0),
+    by: byRule('epoch'),
+  }
+  const { warmup, min, by } = complete('cosine', rules, options)
   return made('cosine', { ...options }, by, (epoch, epochs, at) => {
     const [n, all] = placeOf(by, epoch, epochs, at)
     if (n < warmup) return (n + 1) / warmup
@@ -137,9 +142,7 @@ export const linearWarmup: (
     typeof then === 'function',
     () => `linearWarmup's second argument must be a schedule, got ${describe(then)}`,
   )
-  checkOptions('linearWarmup', options, ['by'])
-  const { by = 'epoch' } = options
-  checkBy('linearWarmup.by', by)
+  const { by } = complete('linearWarmup', { by: byRule('epoch') }, options)
   const shown = { length, next: { kind: then.kind ?? 'a function', options: then.options }, by }
   const whole = by === 'step' || then.by === 'step' ? 'step' : 'epoch'
   const factor: Schedule = (epoch, epochs, at) => {
@@ -204,24 +207,15 @@ export const oneCycle: (options?: OneCycleOptions) => Schedule = maker(
   'oneCycle',
   1,
   (options = {}) => {
-    const known = ['warmup', 'divFactor', 'finalDivFactor', 'anneal', 'by']
-    checkOptions('oneCycle', options, known)
-    const { warmup = 0.3, divFactor = 25, finalDivFactor = 1e4 } = options
-    const { anneal = 'cos', by = 'step' } = options
-    expect(
-      Number.isFinite(warmup) && warmup > 0 && warmup < 1,
-      () => `oneCycle.warmup must lie in 0…1 (both excluded), got ${describe(warmup)}`,
-    )
-    for (const [key, value] of Object.entries({ divFactor, finalDivFactor }))
-      expect(
-        Number.isFinite(value) && value >= 1,
-        () => `oneCycle.${key} must be ≥ 1, got ${describe(value)}`,
-      )
-    expect(
-      anneal === 'cos' || anneal === 'linear',
-      () => `oneCycle.anneal must be 'cos' or 'linear', got ${describe(anneal)}`,
-    )
-    checkBy('oneCycle.by', by)
+    const rules: Rules<Required<OneCycleOptions>> = {
+      warmup: range('0…1 (both excluded)', 0.3),
+      divFactor: range('≥ 1', 25),
+      finalDivFactor: range('≥ 1', 1e4),
+      anneal: oneOf(['cos', 'linear'], 'cos'),
+      by: byRule('step'),
+    }
+    const all = complete('oneCycle', rules, options)
+    const { warmup, divFactor, finalDivFactor, anneal, by } = all
     const start = 1 / divFactor
     const way = (from: number, to: number, share: number): number =>
       anneal === 'linear'
@@ -260,10 +254,7 @@ export const stepDecay: (every: number | readonly number[], factor?: number) => 
         isCount(every),
         () => `stepDecay.every must be an integer ≥ 1, or a list of them, got ${describe(every)}`,
       )
-    expect(
-      Number.isFinite(factor) && factor >= 1,
-      () => `stepDecay.factor must be ≥ 1, got ${describe(factor)}`,
-    )
+    checkBy('stepDecay.factor', range('≥ 1'), factor)
     const milestones = typeof every === 'number' ? undefined : [...every]
     return made(
       'stepDecay',
@@ -302,21 +293,19 @@ export const plateau: (options?: PlateauOptions) => Schedule = maker(
   'plateau',
   1,
   (options = {}) => {
-    checkOptions('plateau', options, ['monitor', 'factor', 'patience', 'min', 'threshold'])
-    const { monitor = 'testLoss', factor = 0.1, patience = 10, min = 0, threshold = 1e-4 } = options
-    checkMonitor('plateau.monitor', monitor)
-    expect(
-      Number.isFinite(factor) && factor > 0 && factor < 1,
-      () =>
-        'plateau.factor must lie in 0…1 (both excluded), since the learning rate is multiplied ' +
-        `with it, got ${describe(factor)}`,
-    )
-    checkInteger('plateau.patience', patience, 0)
-    checkShare('plateau.min', min)
-    expect(
-      Number.isFinite(threshold) && threshold >= 0,
-      () => `plateau.threshold must be ≥ 0, got ${describe(threshold)}`,
-    )
+    const rules: Rules<Required<PlateauOptions>> = {
+      monitor: oneOf(monitors, 'testLoss'),
+      factor: such(
+        'in 0…1 (both excluded), since the learning rate is multiplied with it',
+        range('0…1 (both excluded)').fits,
+        0.1,
+      ),
+      patience: integer(0, undefined, 10),
+      min: range('0…1', 0),
+      threshold: range('≥ 0', 1e-4),
+    }
+    const all = complete('plateau', rules, options)
+    const { monitor, factor, patience, min, threshold } = all
     const isBetter = (value: number, best: number | undefined): boolean => {
       if (Number.isNaN(value)) return false
       if (best === undefined) return true
@@ -382,19 +371,5 @@ function expectNoMaker(name: string, found: unknown): void {
   expect(
     typeof found !== 'function' || typeof maker !== 'string',
     () => `${name} must give a number, got a function; call its maker: ${maker}(), not ${maker}`,
-  )
-}
-
-function checkBy(name: string, by: ScheduleBy): void {
-  expect(
-    by === 'epoch' || by === 'step',
-    () => `${name} must be 'epoch' or 'step', got ${describe(by)}`,
-  )
-}
-
-function checkShare(name: string, value: number): void {
-  expect(
-    Number.isFinite(value) && value >= 0 && value <= 1,
-    () => `${name} must lie in 0…1, got ${describe(value)}`,
   )
 }

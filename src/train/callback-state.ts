@@ -1,6 +1,7 @@
 /** What callbacks keep from checkpoint to checkpoint. */
 
 import { describe, expect, listNames, SpikewasmError } from '../errors.js'
+import { type Rule, such } from '../rules.js'
 import type { StateDict } from '../runtime/state.js'
 import * as v from '../runtime/vendor/valibot/index.js'
 import type { Callback } from './callback.js'
@@ -127,10 +128,5 @@ export function expectSameOption(name: string, found: unknown, own: unknown): vo
 }
 
 /** The name of a callback of ours. */
-export function checkName(maker: string, name: string = maker): string {
-  expect(
-    typeof name === 'string' && name !== '',
-    () => `${maker}.name must be a text, got ${describe(name)}`,
-  )
-  return name
-}
+export const nameOf = (maker: string): Rule<string> =>
+  such('a text', (name) => typeof name === 'string' && name !== '', maker)

@@ -1,8 +1,9 @@
 /** Learning rates that make methods comparable. */
 
-import { checkArguments, checkInteger, checkOptions, describe, expect } from '../errors.js'
+import { checkInteger, expect } from '../errors.js'
 import { checkRate } from '../optimizer/index.js'
 import { type Method, methodNames, methods, methodsTaking } from '../plan/methods.js'
+import { checkedElsewhere, complete, integer, oneOf } from '../rules.js'
 
 /** Options of `comparableLr`; all but `backwardSteps` must be given. */
 export interface ComparableLrOptions {
@@ -27,16 +28,14 @@ export interface ComparableLrOptions {
  * @throws SpikewasmError when an argument is unknown or out of range
  */
 export function comparableLr(lr: number, options: ComparableLrOptions, ...more: []): number {
-  checkArguments('comparableLr', more)
   checkRate('comparableLr: lr', lr)
-  checkOptions('comparableLr', options, ['from', 'to', 'timeSteps', 'backwardSteps'])
-  const { from, to, timeSteps, backwardSteps } = options
-  for (const [key, method] of Object.entries({ from, to }))
-    expect(
-      methodNames.includes(method),
-      () => `comparableLr.${key} must be one of ${methodNames.join(', ')}, got ${describe(method)}`,
-    )
-  checkInteger('comparableLr.timeSteps', timeSteps, 1, 255)
+  const rules = {
+    from: oneOf(methodNames),
+    to: oneOf(methodNames),
+    timeSteps: integer(1, 255),
+    ...checkedElsewhere<Pick<ComparableLrOptions, 'backwardSteps'>>(['backwardSteps']),
+  }
+  const { from, to, timeSteps, backwardSteps } = complete('comparableLr', rules, options, more)
   if (backwardSteps !== undefined) {
     checkInteger('comparableLr.backwardSteps', backwardSteps, 1, timeSteps)
     const takers = methodsTaking('backwardSteps')

@@ -2,18 +2,11 @@
 
 import { Batches } from '../data/batches.js'
 import { type Dataset, expectDataset } from '../data/dataset.js'
-import {
-  checkBoolean,
-  checkInteger,
-  checkOptions,
-  checkSignal,
-  describe,
-  expect,
-  expectFinite,
-} from '../errors.js'
+import { checkInteger, checkSignal, describe, expect, expectFinite } from '../errors.js'
 import type * as host from '../host.js'
 import { crossEntropy, type Loss } from '../loss/index.js'
 import { checkInputShape, imageShape } from '../nn/value.js'
+import { by, complete, optional, type Rules, truth } from '../rules.js'
 import { programOf } from '../runtime/arena.js'
 import { breathe } from '../runtime/breathe.js'
 import { expectFiniteOutput } from '../runtime/non-finite.js'
@@ -175,11 +168,14 @@ export async function evaluateInTurn(
   options: EvaluateOptions,
 ): Promise<Evaluation> {
   session.checkAlive()
-  checkOptions('evaluate', options, ['signal', 'topK', 'averages', 'operations', 'numWorkers'])
-  checkNumWorkers('evaluate.numWorkers', options.numWorkers)
-  checkBoolean('evaluate.operations', options.operations, true)
-  checkSignal('evaluate.signal', options.signal)
-  const asked = { ...options }
+  const rules: Rules<EvaluateOptions> = {
+    signal: optional(by(checkSignal)),
+    topK: optional(by(() => {})),
+    averages: optional(truth()),
+    operations: optional(truth()),
+    numWorkers: optional(by(checkNumWorkers)),
+  }
+  const asked = complete('evaluate', rules, options)
   return inTurn(session, [], () => evaluate(session, data, asked), asked.signal)
 }
 

@@ -104,7 +104,6 @@ const penaltySchema = v.looseObject({ layers: list })
 function specOf({ graph }: Session, setting: Setting): Spec {
   if (setting.training === undefined) {
     const options = setting as unknown as FitOptions & Parameters<typeof trainingSpec>[2]
-    checkLoss('the loss', options.loss)
     checkTraining(options)
     return trainingSpec('fit', graph, options)
   }

@@ -3,9 +3,10 @@
 import { copyOf } from '../copy.js'
 import { Batches } from '../data/batches.js'
 import type { Dataset } from '../data/dataset.js'
-import { checkInteger, checkOptions, checkSignal, describe, expect } from '../errors.js'
+import { checkSignal, expect } from '../errors.js'
 import type * as host from '../host.js'
 import { sizeOf } from '../nn/value.js'
+import { by, complete, integer, oneOf, optional, type Rules, such } from '../rules.js'
 import { programOf } from '../runtime/arena.js'
 import { breathe } from '../runtime/breathe.js'
 import { runsHere } from '../runtime/processors.js'
@@ -71,9 +72,7 @@ export async function monitorInTurn(
   options: MonitorOptions,
 ): Promise<Recording> {
   session.checkAlive()
-  checkOptions('monitor', options, ['layers', 'limit', 'keep', 'maxBytes', 'signal'])
-  checkSignal('monitor.signal', options.signal)
-  const asked = copyOf(options)
+  const asked = copyOf(complete('monitor', rulesOf(session), options))
   return inTurn(session, [], () => monitor(session, data, asked), asked.signal)
 }
 
@@ -97,21 +96,22 @@ function addTrains(
     }
 }
 
-/** What is asked for, checked. */
-function monitored(session: Session, options: MonitorOptions) {
+type Asked = Required<Omit<MonitorOptions, 'signal'>> & Pick<MonitorOptions, 'signal'>
+
+function rulesOf({ settings: { record, states } }: Session): Rules<Asked> {
+  const all = [...new Set([...record, ...Object.keys(states)])]
+  return {
+    layers: such('a list of layers', Array.isArray, all),
+    limit: integer(1, undefined, LIMIT),
+    keep: oneOf(['spikes', 'rates'], 'spikes'),
+    maxBytes: integer(1, undefined, MOST_BYTES),
+    signal: optional(by(checkSignal)),
+  }
+}
+
+/** What is asked for. */
+function monitored(session: Session, { layers, limit, keep, maxBytes }: Asked) {
   const { record, states: asked } = session.settings
-  const all = [...new Set([...record, ...Object.keys(asked)])]
-  const { layers = all, limit = LIMIT, keep = 'spikes', maxBytes = MOST_BYTES } = options
-  checkInteger('monitor.limit', limit, 1)
-  checkInteger('monitor.maxBytes', maxBytes, 1)
-  expect(
-    keep === 'spikes' || keep === 'rates',
-    () => `monitor.keep must be 'spikes' or 'rates', got ${describe(keep)}`,
-  )
-  expect(
-    Array.isArray(layers),
-    () => `monitor.layers must be a list of layers, got ${describe(layers)}`,
-  )
   expect(
     layers.length > 0,
     () => 'monitor needs layers whose spikes are kept; compile with record: true',
@@ -125,11 +125,7 @@ function monitored(session: Session, options: MonitorOptions) {
   return { limit, keep, maxBytes, spiking, probes, values }
 }
 
-async function monitor(
-  session: Session,
-  data: Dataset,
-  options: MonitorOptions,
-): Promise<Recording> {
+async function monitor(session: Session, data: Dataset, options: Asked): Promise<Recording> {
   const { limit, keep, maxBytes, spiking, probes, values } = monitored(session, options)
   checkDataset(session, data)
   const samples = Math.min(limit, data.length)

@@ -2,14 +2,7 @@
 
 import { copyOf } from '../copy.js'
 import { type Dataset, expectDataset } from '../data/dataset.js'
-import {
-  checkBoolean,
-  checkInteger,
-  checkOptions,
-  checkSignal,
-  describe,
-  expect,
-} from '../errors.js'
+import { checkSignal, expect } from '../errors.js'
 import type * as host from '../host.js'
 import { checkLoss, checkPenalties, type Loss, type RatePenalty } from '../loss/index.js'
 import {
@@ -21,6 +14,18 @@ import {
   type Schedule,
 } from '../optimizer/index.js'
 import { type MethodOptions, methodOptionKeys } from '../plan/methods.js'
+import {
+  aFunction,
+  by,
+  checkedElsewhere,
+  complete,
+  integer,
+  optional,
+  type Rules,
+  range,
+  such,
+  truth,
+} from '../rules.js'
 import { checkClipNorm } from '../runtime/training.js'
 import { type Callback, checkCallbacks } from './callback.js'
 import { checkNumWorkers } from './reading.js'
@@ -128,29 +133,35 @@ export interface FitOptions extends MethodOptions {
   signal?: host.AbortSignal
 }
 
-const known: readonly string[] = [
-  'epochs',
-  'initialEpoch',
-  'fresh',
-  'resume',
-  'optimizer',
-  'schedule',
-  'loss',
-  'penalties',
-  'clipNorm',
-  'accumulate',
-  'ema',
-  'dropLast',
-  'freeze',
-  'validation',
-  'validationSplit',
-  'callbacks',
-  'onStep',
-  'onEpoch',
-  'numWorkers',
-  'signal',
-  ...methodOptionKeys,
-]
+/** What each option must be. */
+const rulesOf = (): Rules<FitOptions> => ({
+  epochs: integer(1, undefined, 1),
+  initialEpoch: optional(integer(0)),
+  fresh: optional(truth()),
+  resume: optional(
+    such(
+      'a path or the bytes of a checkpoint',
+      (resume) => typeof resume === 'string' || resume instanceof Uint8Array,
+    ),
+  ),
+  optimizer: optional(by(checkOptimizer)),
+  schedule: optional(by(checkSchedule)),
+  loss: optional(by(checkLoss)),
+  penalties: optional(by(checkPenalties)),
+  clipNorm: optional(by(checkClipNorm)),
+  accumulate: optional(integer(1)),
+  ema: optional(range('0…1 (1 excluded)')),
+  dropLast: optional(truth()),
+  freeze: optional(by(checkNames)),
+  validation: optional(by(expectDataset)),
+  validationSplit: optional(range('0…1 (both excluded)')),
+  callbacks: optional(by(checkCallbacks)),
+  onStep: aFunction(),
+  onEpoch: aFunction(),
+  numWorkers: optional(by(checkNumWorkers)),
+  signal: optional(by(checkSignal)),
+  ...checkedElsewhere<MethodOptions>(methodOptionKeys),
+})
 
 /** A copy, for a training that goes on: data and callbacks are the caller's and may change. */
 export const ownFitOptions = (options: FitOptions): FitOptions =>
@@ -158,10 +169,7 @@ export const ownFitOptions = (options: FitOptions): FitOptions =>
 
 /** @throws SpikewasmError for options that are unknown, out of range, or exclude one another */
 export function checkFitOptions(options: FitOptions): void {
-  checkOptions('fit', options, known)
-  const { epochs = 1, initialEpoch, fresh, resume } = options
-  checkInteger('fit.epochs', epochs, 1)
-  if (initialEpoch !== undefined) checkInteger('fit.initialEpoch', initialEpoch, 0)
+  const { epochs = 1, initialEpoch, fresh, resume, ...all } = complete('fit', rulesOf(), options)
   expect(
     initialEpoch === undefined || initialEpoch < epochs,
     () =>
@@ -169,53 +177,17 @@ export function checkFitOptions(options: FitOptions): void {
       `above ${initialEpoch}, got ${epochs}`,
   )
   expect(
-    fresh === undefined || typeof fresh === 'boolean',
-    () => `fit.fresh must be true or false, got ${describe(fresh)}`,
-  )
-  expect(
-    resume === undefined || typeof resume === 'string' || resume instanceof Uint8Array,
-    () => `fit.resume must be a path or the bytes of a checkpoint, got ${describe(resume)}`,
-  )
-  expect(
     resume === undefined || fresh !== true,
     () => 'fit.resume says where training goes on: leave fresh out',
   )
-  if (options.optimizer !== undefined) checkOptimizer('fit.optimizer', options.optimizer)
-  checkTraining(options)
-  const { schedule } = options
-  if (schedule !== undefined) checkSchedule('fit.schedule', schedule)
-  checkBoolean('fit.dropLast', options.dropLast, true)
-  checkSignal('fit.signal', options.signal)
-  checkNumWorkers('fit.numWorkers', options.numWorkers)
-  for (const key of ['onStep', 'onEpoch'] as const)
-    expect(
-      options[key] === undefined || typeof options[key] === 'function',
-      () => `fit.${key} must be a function, got ${describe(options[key])}`,
-    )
-  if (options.callbacks !== undefined) checkCallbacks('fit.callbacks', options.callbacks)
-}
-
-/** What belongs to the optimizer's step and to the loss. */
-export function checkTraining(options: FitOptions): void {
-  const { loss, penalties, clipNorm, accumulate, ema, freeze } = options
-  const { validation, validationSplit } = options
-  if (loss !== undefined) checkLoss('fit.loss', loss)
-  if (penalties !== undefined) checkPenalties('fit.penalties', penalties)
-  if (validation !== undefined) expectDataset('fit.validation', validation)
-  if (freeze !== undefined) checkNames('fit.freeze', freeze)
-  checkClipNorm('fit.clipNorm', clipNorm)
-  if (accumulate !== undefined) checkInteger('fit.accumulate', accumulate, 1)
   expect(
-    ema === undefined || (Number.isFinite(ema) && ema >= 0 && ema < 1),
-    () => `fit.ema must lie in 0…1 (1 excluded), got ${describe(ema)}`,
-  )
-  expect(
-    validationSplit === undefined ||
-      (Number.isFinite(validationSplit) && validationSplit > 0 && validationSplit < 1),
-    () => `fit.validationSplit must lie in 0…1 (both excluded), got ${describe(validationSplit)}`,
-  )
-  expect(
-    validation === undefined || validationSplit === undefined,
+    all.validation === undefined || all.validationSplit === undefined,
     () => 'fit.validation and fit.validationSplit exclude one another; leave one out',
   )
+}
+
+/** @throws SpikewasmError for what a checkpoint must not say of the step and the loss */
+export function checkTraining(options: FitOptions): void {
+  const { loss, penalties, clipNorm, accumulate, ema, freeze } = options
+  complete('fit', rulesOf(), { loss, penalties, clipNorm, accumulate, ema, freeze })
 }

@@ -70,7 +70,7 @@ test('a folder of classes alone: all to train with, or a share', () =>
     assert.is(tested.code, 0, tested.stderr)
     assert.equal(parseLines(tested.stdout)[0].samples, 2)
     const wrong = await run([...train, '--train-share', '2'])
-    assert.match(wrong.stderr, /--train-share must be above 0 and at most 1, got 2/)
+    assert.match(wrong.stderr, /--train-share must lie in 0…1 \(0 excluded\), got 2/)
     const other = await run(['train', '--train-share', '0.5'])
     assert.match(other.stderr, /--train-share must be left out for --dataset digits/)
   }))

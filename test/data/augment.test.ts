@@ -105,7 +105,7 @@ test('reflected: beyond its edges lies the mirrored image', async () => {
   )
   assert.match(
     await messageOf(() => augment(dataset, { crop: 1, paddingMode: 'edge' as never })),
-    /augment\.paddingMode must be one of constant, reflect, got "edge"/,
+    /augment\.paddingMode must be 'constant' or 'reflect', got "edge"/,
   )
   const plain = read(augment(dataset, { crop: 1, paddingMode: 'reflect' }), 0, 1, 1)
   assert.not(plain.slice(1).includes(0), 'nothing is black')

@@ -465,8 +465,8 @@ test('a folder of classes alone is whole, or divided by class and seed', () =>
     assert.not.equal(pathsOf(other)[1], second)
 
     const wrong: [object, RegExp][] = [
-      [{ trainShare: 0 }, /imageFolder\.trainShare must be above 0 and at most 1, got 0/],
-      [{ trainShare: '1' }, /trainShare must be above 0/],
+      [{ trainShare: 0 }, /imageFolder\.trainShare must lie in 0…1 \(0 excluded\), got 0/],
+      [{ trainShare: '1' }, /trainShare must lie in 0…1/],
       [{ trainShare: 0.99 }, /trainShare must leave pictures to test with/],
       [{ seed: 3 }, /imageFolder\.seed must come with trainShare/],
       [{ trainShare: 0.5, seed: -1 }, /imageFolder\.seed must be an integer/],

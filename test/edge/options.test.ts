@@ -47,9 +47,9 @@ const mistakes: readonly (readonly [object, RegExp])[] = [
   [{ lables: [] }, /exportWasm\.lables is not an option; known are target, mode, .*labels/],
   [{ target: 'avx' }, /exportWasm\.target must be one of simd, scalar, both, got "avx"/],
   [{ mode: 'learn' }, /exportWasm\.mode must be one of infer, step, both, train, got "learn"/],
-  [{ weights: 'f16' }, /exportWasm\.weights must be one of f32, int8, got "f16"/],
+  [{ weights: 'f16' }, /exportWasm\.weights must be 'f32' or 'int8', got "f16"/],
   [{ weights: 'int8', mode: 'train' }, /weights must be f32 with mode train, got "int8"/],
-  [{ inputType: 'u16' }, /exportWasm\.inputType must be one of f32, u8, got "u16"/],
+  [{ inputType: 'u16' }, /exportWasm\.inputType must be 'f32' or 'u8', got "u16"/],
   [{ labels: ['a', 'b'] }, /labels must be a list with a name for each of the 3 classes, got 2/],
   [{ labels: 'abc' }, /labels must be a list .*, got "abc"/],
   [{ labels: ['a', 'b\n', 'c'] }, /labels\[1\] must be text .*, got "b\\n"/],
@@ -68,7 +68,7 @@ const mistakes: readonly (readonly [object, RegExp])[] = [
   [{ name: 'a\0b' }, /name must be text/],
   [{ batchSize: 4 }, /batchSize must be left out with mode infer, got 4; it is for mode train/],
   [{ batchSize: 0, mode: 'train' }, /batchSize must be an integer from 1 to 65536, got 0/],
-  [{ synops: -1 }, /synops must be a finite number >= 0, got -1/],
+  [{ synops: -1 }, /synops must be ≥ 0, got -1/],
   [{ onProgress: true }, /onProgress must be a function, got true/],
 ]
 

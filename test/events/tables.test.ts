@@ -169,7 +169,9 @@ test('changes of recordings', async () => {
     'dropEventByArea 0.6': drawn((of, d) => events.dropEventByArea(of, { ...d, ratio: 0.6 })),
     eventDrop: drawn((of, draw) => events.eventDrop(of, draw)),
     'eventDrop, many': () =>
-      Array.from({ length: 150 }, (_, seed) => droppedBy(recording, streamOf('it', { seed }))),
+      Array.from({ length: 150 }, (_, seed) =>
+        droppedBy(recording, streamOf({ seed, epoch: 0, index: 0 })),
+      ),
     inOrder: over(inOrder),
   })
   const option = (name: keyof typeof events, base: object) => (key: string) =>

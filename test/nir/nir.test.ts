@@ -547,9 +547,9 @@ test('wrong arguments and files are refused clearly', async () => {
     [bytes, { dt: Number.NaN }, /loadNir.dt must be the seconds of a time step/],
     [bytes, { dt: 0 }, /loadNir.dt must be/],
     [bytes, { dt: 1n }, /loadNir.dt must be/],
-    [bytes, { discretisation: 'rk4' }, /loadNir.discretisation must be one of 'euler', 'exact'/],
+    [bytes, { discretisation: 'rk4' }, /loadNir.discretisation must be 'euler' or 'exact'/],
     [bytes, { reset: 'none' }, /loadNir.reset must be one of/],
-    [bytes, { fires: true }, /loadNir.fires must be one of/],
+    [bytes, { fires: true }, /loadNir.fires must be 'above' or 'at'/],
     [bytes, { input: [3] }, /loadNir.input is not an option/],
     [bytes, { timeSteps: 5000 }, /timeSteps must be an integer from 1 to 4096/],
   ]

@@ -304,7 +304,7 @@ test('flags of rounds that would do nothing, or that are out of range, are refus
     [['--replicas', '2'], /--replicas needs --sync-every/],
     [['--replicas', '2', '--sync-every', '2', '--outer-lr', '0'], /--outer-lr must be > 0, got 0/],
     [['--replicas', '2', '--sync-every', '2', '--shared', 'x'], /--shared needs --redis/],
-    [['--redis', 'redis://127.0.0.1:1'], /--redis of train needs --replicas/],
+    [['--redis', 'redis://127.0.0.1:1'], /--redis needs --replicas/],
     [['--replicas', '2', '--sync-every', '2', '--ema', '0.9'], /--ema must be left out in rounds/],
   ]
   for (const [args, message] of wrong) {

@@ -1,20 +1,30 @@
 /** What data sets of recordings take, and how a recording becomes a sample. */
 
-import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../../errors.js'
+import { checkPath, describe, expect } from '../../errors.js'
 import { count, toBinary } from '../../events/frames.js'
 import { OfficialResize } from '../../events/official.js'
 import { checkSensor, type EventRecording, inOrder, type Sensor } from '../../events/recording.js'
 import { checkSlices, type SliceOptions, slicesOf } from '../../events/slices.js'
 import {
-  checkNumber,
   checkSize,
   denoise,
   downsample,
   droppedBy,
   jittered,
+  numberFrom,
   withoutShare,
 } from '../../events/transforms.js'
 import { Purpose, RandomStream } from '../../random.js'
+import {
+  by,
+  checkedElsewhere,
+  complete,
+  integer,
+  oneOf,
+  optional,
+  type Rules,
+  truth,
+} from '../../rules.js'
 import type { ReadContext } from '../dataset.js'
 import { moveFrames } from './move.js'
 import { eventSplits } from './split-names.js'
@@ -95,12 +105,6 @@ export interface EventDatasetOptions {
   readonly cache?: string
 }
 
-export const eventKeys = [
-  ...['timeSteps', 'splitBy', 'timeWindow', 'eventCount', 'overlap', 'startTime', 'rest'],
-  ...['binary', 'size'],
-  ...['resize', 'denoise', 'sensor', 'augment', 'cache'],
-] as const
-
 /** Checked options, as plain data. */
 export interface CheckedEvents {
   readonly timeSteps: number
@@ -119,58 +123,66 @@ export interface CheckedEvents {
 const DEFAULT_STEPS = 10
 const MOST_STEPS = 4096
 
+const augmentRules: Rules<EventAugmentOptions> = {
+  flip: truth(false),
+  roll: integer(0, 8192, 0),
+  shift: integer(0, 8192, 0),
+  timeJitter: numberFrom(0, 1e9, 0),
+  dropEvent: numberFrom(0, 1, 0),
+  eventDrop: truth(false),
+}
+
+const rules: Rules<EventDatasetOptions> = {
+  timeSteps: optional(integer(1, MOST_STEPS)),
+  splitBy: optional(oneOf(eventSplits)),
+  ...checkedElsewhere<
+    Pick<EventDatasetOptions, 'timeWindow' | 'eventCount' | 'overlap' | 'startTime'>
+  >([...(['timeWindow', 'eventCount', 'overlap', 'startTime'] as const)]),
+  rest: optional(oneOf(eventRests)),
+  binary: truth(false),
+  size: optional(by<number | readonly [number, number]>(checkSize)),
+  resize: oneOf(eventResizes, 'sum'),
+  denoise: optional(numberFrom(0)),
+  sensor: optional(by<Sensor>(checkSensor)),
+  augment: optional(by((name, changes) => complete(name, augmentRules, changes))),
+  cache: optional(by((name, path) => checkPath(name, path, 'folder'))),
+}
+
+export const eventKeys = Object.keys(rules) as (keyof EventDatasetOptions)[]
+
 /** @throws SpikewasmError that names the option that is wrong */
 export function checkEvents(name: string, options: EventDatasetOptions): CheckedEvents {
-  checkOptions(name, options, eventKeys)
-  const { timeWindow, eventCount, splitBy, overlap, startTime } = options
+  const all = complete(name, rules, options)
+  const { timeWindow, eventCount, splitBy, rest, timeSteps = DEFAULT_STEPS } = all
   const open = timeWindow !== undefined ? 'timeWindow' : 'eventCount'
   const isOpen = timeWindow !== undefined || eventCount !== undefined
   expect(
-    !isOpen || options.timeSteps !== undefined,
+    !isOpen || all.timeSteps !== undefined,
     () => `${name}.${open} needs timeSteps, how many frames a sample has, got none; give both`,
   )
-  const { timeSteps = DEFAULT_STEPS, resize = 'sum', denoise: filterTime } = options
-  checkInteger(`${name}.timeSteps`, timeSteps, 1, MOST_STEPS)
   expect(
     splitBy === undefined || !isOpen,
     () => `${name}.splitBy must be left out with ${open}, got ${describe(splitBy)}`,
   )
-  const { rest = 'drop' } = options
   expect(
-    options.rest === undefined || isOpen,
+    rest === undefined || isOpen,
     () => `${name}.rest belongs to timeWindow and eventCount, got ${describe(rest)} without them`,
   )
-  for (const [key, value, known] of [
-    ['rest', rest, eventRests],
-    ['splitBy', splitBy ?? 'number', eventSplits],
-    ['resize', resize, eventResizes],
-  ] as const)
-    expect(
-      (known as readonly string[]).includes(value),
-      () => `${name}.${key} must be one of ${known.join(', ')}, got ${describe(value)}`,
-    )
-  const size = options.size === undefined ? undefined : checkSize(`${name}.size`, options.size)
+  const { resize = 'sum', binary = false, denoise: filterTime, sensor, cache } = all
+  const size = all.size === undefined ? undefined : checkSize(`${name}.size`, all.size)
   expect(
     resize === 'sum' || size !== undefined,
     () => `${name}.resize: 'official' needs size, got none; the official code has 48`,
   )
-  const binary = checkBoolean(`${name}.binary`, options.binary, false)
   expect(
     resize === 'sum' || !binary,
     () => `${name}.binary must be false with resize: 'official', which needs sums, got true`,
   )
-  if (filterTime !== undefined) checkNumber(`${name}.denoise`, filterTime, 0)
-  const way = wayOf(timeSteps, { timeWindow, eventCount, splitBy, overlap, startTime })
+  const way = wayOf(timeSteps, all)
   checkSlices(name, way)
-  const sensor = checkSensor(`${name}.sensor`, options.sensor)
-  const augment = checkAugment(`${name}.augment`, options.augment ?? {})
-  const { cache } = options
-  expect(
-    cache === undefined || (typeof cache === 'string' && cache !== '' && !cache.includes('\0')),
-    () => `${name}.cache must be the path of a folder, got ${describe(cache)}`,
-  )
   const looks = { binary, size, resize, denoise: filterTime, sensor }
-  return { timeSteps, way, rest, ...looks, augment, cache }
+  const augment = complete(`${name}.augment`, augmentRules, all.augment ?? {})
+  return { timeSteps, way, rest: rest ?? 'drop', ...looks, augment, cache }
 }
 
 function wayOf(
@@ -184,19 +196,6 @@ function wayOf(
   if (splitBy === 'timeBins') return { nTimeBins: timeSteps, ...more, ...begin }
   if (splitBy === 'eventBins') return { nEventBins: timeSteps, ...more, ...begin }
   return { framesNumber: timeSteps, splitBy, ...more, ...begin }
-}
-
-function checkAugment(name: string, options: EventAugmentOptions): EventAugmentOptions {
-  const keys = ['flip', 'roll', 'shift', 'timeJitter', 'dropEvent', 'eventDrop']
-  checkOptions(name, options, keys)
-  const { roll = 0, shift = 0, timeJitter = 0, dropEvent = 0 } = options
-  checkInteger(`${name}.roll`, roll, 0, 8192)
-  checkInteger(`${name}.shift`, shift, 0, 8192)
-  checkNumber(`${name}.timeJitter`, timeJitter, 0, 1e9)
-  checkNumber(`${name}.dropEvent`, dropEvent, 0, 1)
-  const flip = checkBoolean(`${name}.flip`, options.flip, false)
-  const eventDrop = checkBoolean(`${name}.eventDrop`, options.eventDrop, false)
-  return { flip, roll, shift, timeJitter, dropEvent, eventDrop }
 }
 
 /** Whether anything changes from epoch to epoch. */

@@ -1,9 +1,9 @@
 /** What `events.read` takes. */
 
-import { checkOptions, describe, expect } from '../../errors.js'
 import { type EventFormat, eventFormats } from '../../events/parse.js'
 import { checkSensor, type Sensor } from '../../events/recording.js'
 import type * as host from '../../host.js'
+import { by, complete, oneOf, optional } from '../../rules.js'
 
 /** Options of `events.read`; each has a default. */
 export interface ReadEventsOptions {
@@ -18,13 +18,8 @@ export interface ReadEventsOptions {
 
 /** @throws SpikewasmError when an option is wrong */
 export function checkReading(name: string, options: ReadEventsOptions): ReadEventsOptions {
-  checkOptions(name, options, ['format', 'sensor'])
-  const { format } = options
-  expect(
-    format === undefined || eventFormats.includes(format),
-    () => `${name}.format must be one of ${eventFormats.join(', ')}, got ${describe(format)}`,
-  )
-  return { format, sensor: checkSensor(`${name}.sensor`, options.sensor) }
+  const rules = { format: optional(oneOf(eventFormats)), sensor: optional(by(checkSensor)) }
+  return complete(name, rules, options) as ReadEventsOptions
 }
 
 /** A recording's bytes, and what messages call it. */

@@ -1,6 +1,19 @@
 /** Options of data sets of pictures: checked by name. */
 
-import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../../errors.js'
+import { describe, expect } from '../../errors.js'
+import {
+  by,
+  checkedElsewhere,
+  complete,
+  integer,
+  oneOf,
+  optional,
+  type Rule,
+  type Rules,
+  range,
+  such,
+  truth,
+} from '../../rules.js'
 import { checkNormalization } from '../bytes.js'
 import type { Normalization } from '../dataset.js'
 import type { TrainingTransforms } from './dataset.js'
@@ -66,48 +79,72 @@ export interface CheckedPictures {
   readonly training: TrainingTransforms
 }
 
-const known = [
-  ...['size', 'crop', 'channels', 'mean', 'std', 'cache'],
-  ...['randomResizedCrop', 'flip', 'verticalFlip', 'colorJitter'],
-]
+const isPair = (list: unknown, fits: (of: number) => boolean): boolean =>
+  Array.isArray(list) && list.length === 2 && list.every(fits)
+
+const sides = optional(
+  such<number | readonly [number, number]>(
+    `an integer from 1 to ${MOST_SIDE}, or [height, width]`,
+    (value) => isPair(Array.isArray(value) ? value : [value, value], integer(1, MOST_SIDE).fits),
+  ),
+)
+
+/** [from, to] with 0 < from ≤ to. */
+const ends = (most: number): Rule<readonly [number, number] | undefined> =>
+  optional(
+    such<readonly [number, number]>(
+      `[from, to] with 0 < from ≤ to ≤ ${most}`,
+      (value) => isPair(value, (n) => n > 0 && n <= most) && value[0] <= value[1],
+    ),
+  )
+
+const partRules: Rules<ResizedCrop> = { scale: ends(1), ratio: ends(1000) }
+const jitterRules: Rules<ColorJitter> = {
+  brightness: optional(range('0…10')),
+  contrast: optional(range('0…10')),
+  saturation: optional(range('0…10')),
+  hue: optional(range('0…0.5')),
+}
+
+const rules: Rules<ImageFolderOptions> = {
+  size: sides,
+  crop: sides,
+  channels: { ...oneOf([1, 3], 3), words: '1 or 3' },
+  ...checkedElsewhere<Pick<PictureOptions, 'mean' | 'std'>>(['mean', 'std']),
+  cache: optional(such('the path of a folder', (path) => typeof path === 'string' && path !== '')),
+  randomResizedCrop: by((name, part) => {
+    if (typeof part !== 'boolean') complete(name, partRules, part)
+  }, false),
+  flip: truth(false),
+  verticalFlip: truth(false),
+  colorJitter: optional(by((name, jitter) => complete(name, jitterRules, jitter))),
+  trainShare: optional(range('0…1 (0 excluded)')),
+  seed: optional(integer(0, 2 ** 32 - 1)),
+}
+
+const { trainShare: _, seed: __, ...pictureRules } = rules
 
 /** @throws SpikewasmError for an option that is unknown or out of range */
-export function checkPictureOptions(maker: string, options: PictureOptions): CheckedPictures {
-  checkOptions(maker, options, known)
-  const { size, crop, channels = 3, cache, mean, std } = options
-  const sides = (name: string, value: unknown): readonly [number, number] => {
-    const pair = Array.isArray(value) ? value : [value, value]
-    expect(
-      pair.length === 2 &&
-        pair.every((n) => Number.isInteger(n) && n >= 1 && (n as number) <= MOST_SIDE),
-      () =>
-        `${maker}.${name} must be an integer from 1 to ${MOST_SIDE}, or [height, width], got ` +
-        describe(value),
-    )
-    return [pair[0] as number, pair[1] as number]
-  }
-  const checkedSize = size === undefined ? undefined : sides('size', size)
-  expect(
-    channels === 1 || channels === 3,
-    () => `${maker}.channels must be 1 or 3, got ${describe(channels)}`,
-  )
-  expect(
-    cache === undefined || (typeof cache === 'string' && cache !== ''),
-    () => `${maker}.cache must be the path of a folder, got ${describe(cache)}`,
-  )
+export const checkPictureOptions = (maker: string, options: PictureOptions): CheckedPictures =>
+  checkedOf(complete(maker, pictureRules, options))
+
+function checkedOf(options: PictureOptions): CheckedPictures {
+  const { size, crop, channels = 3, cache, mean, std, flip, verticalFlip, colorJitter } = options
+  const { randomResizedCrop: part = false } = options
   const halves = new Array<number>(channels).fill(0.5)
-  const normalization = checkNormalization(
-    { scale: 255, mean: mean ?? halves, std: std ?? halves },
-    channels,
-  )
-  const byNumber = typeof size === 'number' ? size : checkedSize
+  const all = { scale: 255, mean: mean ?? halves, std: std ?? halves }
   return {
-    size: byNumber,
-    crop: crop === undefined ? undefined : sides('crop', crop),
+    size: typeof size === 'object' ? [size[0], size[1]] : size,
+    crop: typeof crop === 'number' ? [crop, crop] : crop && [crop[0], crop[1]],
     channels,
-    normalization,
+    normalization: checkNormalization(all, channels),
     cache,
-    training: checkTraining(maker, options),
+    training: {
+      ...(part === false ? {} : { resizedCrop: part === true ? {} : { ...part } }),
+      ...(flip ? { flip: true } : {}),
+      ...(verticalFlip ? { verticalFlip: true } : {}),
+      ...(colorJitter === undefined ? {} : { colorJitter: { ...colorJitter } }),
+    },
   }
 }
 
@@ -116,60 +153,10 @@ export function checkFolderOptions(
   maker: string,
   options: ImageFolderOptions,
 ): { checked: CheckedPictures; trainShare: number | undefined; seed: number } {
-  checkOptions(maker, options, [...known, 'trainShare', 'seed'])
-  const { trainShare, seed = 0, ...pictures } = options
+  const { trainShare, seed, ...pictures } = complete(maker, rules, options)
   expect(
-    trainShare === undefined ||
-      (typeof trainShare === 'number' && trainShare > 0 && trainShare <= 1),
-    () => `${maker}.trainShare must be above 0 and at most 1, got ${describe(trainShare)}`,
-  )
-  checkInteger(`${maker}.seed`, seed, 0, 2 ** 32 - 1)
-  expect(
-    options.seed === undefined || trainShare !== undefined,
+    seed === undefined || trainShare !== undefined,
     () => `${maker}.seed must come with trainShare, got ${describe(seed)} without it`,
   )
-  return { checked: checkPictureOptions(maker, pictures), trainShare, seed }
-}
-
-function checkTraining(maker: string, options: PictureOptions): TrainingTransforms {
-  const { randomResizedCrop: part = false, colorJitter } = options
-  const flips = {
-    flip: checkBoolean(`${maker}.flip`, options.flip, false),
-    verticalFlip: checkBoolean(`${maker}.verticalFlip`, options.verticalFlip, false),
-  }
-  if (typeof part !== 'boolean') {
-    const name = `${maker}.randomResizedCrop`
-    checkOptions(name, part, ['scale', 'ratio'])
-    checkRange(`${name}.scale`, part.scale, 1)
-    checkRange(`${name}.ratio`, part.ratio, 1000)
-  }
-  if (colorJitter !== undefined) {
-    const name = `${maker}.colorJitter`
-    checkOptions(name, colorJitter, ['brightness', 'contrast', 'saturation', 'hue'])
-    for (const [key, value] of Object.entries(colorJitter) as [string, unknown][]) {
-      const most = key === 'hue' ? 0.5 : 10
-      expect(
-        value === undefined ||
-          (typeof value === 'number' && Number.isFinite(value) && value >= 0 && value <= most),
-        () => `${name}.${key} must lie in 0…${most}, got ${describe(value)}`,
-      )
-    }
-  }
-  return {
-    ...(part === false ? {} : { resizedCrop: part === true ? {} : { ...part } }),
-    ...(flips.flip ? { flip: true } : {}),
-    ...(flips.verticalFlip ? { verticalFlip: true } : {}),
-    ...(colorJitter === undefined ? {} : { colorJitter: { ...colorJitter } }),
-  }
-}
-
-function checkRange(name: string, value: unknown, most: number): void {
-  expect(
-    value === undefined ||
-      (Array.isArray(value) &&
-        value.length === 2 &&
-        value.every((n) => typeof n === 'number' && n > 0 && n <= most) &&
-        value[0] <= value[1]),
-    () => `${name} must be [from, to] with 0 < from ≤ to ≤ ${most}, got ${describe(value)}`,
-  )
+  return { checked: checkedOf(pictures), trainShare, seed: seed ?? 0 }
 }

@@ -1,6 +1,7 @@
 /** How the continuous time of NIR becomes steps. */
 
-import { checkOptions, describe, expect } from '../../errors.js'
+import { describe, expect } from '../../errors.js'
+import { by, checkedElsewhere, complete, oneOf, optional, type Rules } from '../../rules.js'
 
 /** How equations in continuous time become steps: forward Euler, or their exact solutions. */
 export type Discretisation = 'euler' | 'exact'
@@ -52,40 +53,28 @@ export interface NirOptions {
   integration?: 'step' | 'dt'
 }
 
-export const nirOptionKeys = ['dt', 'discretisation', 'reset', 'fires', 'integration'] as const
-
 /** What a file of ours says about itself, and what is done where nobody says anything. */
 export type NirConventions = Required<Omit<NirOptions, 'reset' | 'fires'>> &
   Pick<NirOptions, 'reset' | 'fires'>
 
-const choices = {
-  discretisation: ['euler', 'exact'],
-  reset: ['subtract', 'zero', 'stored'],
-  fires: ['above', 'at'],
-  integration: ['step', 'dt'],
-} as const
+const rules: Rules<NirOptions> = {
+  dt: optional(by<number>(checkDt)),
+  discretisation: optional(oneOf(['euler', 'exact'])),
+  reset: optional(oneOf(['subtract', 'zero', 'stored'])),
+  fires: optional(oneOf(['above', 'at'])),
+  integration: optional(oneOf(['step', 'dt'])),
+}
+
+export const nirOptionKeys = Object.keys(rules) as (keyof NirOptions)[]
 
 /** @throws SpikewasmError for an unknown option or value */
-export function checkNirOptions(name: string, options: NirOptions, more: readonly string[]): void {
-  checkOptions(name, options, [...nirOptionKeys, ...more])
-  const { dt } = options
-  if (dt !== undefined) checkDt(`${name}.dt`, dt)
-  for (const [key, known] of Object.entries(choices)) {
-    const value = options[key as keyof typeof choices]
-    expect(
-      value === undefined || (known as readonly unknown[]).includes(value),
-      () =>
-        `${name}.${key} must be one of ${known.map((of) => `'${of}'`).join(', ')}, got ` +
-        describe(value),
-    )
-  }
-}
+export const checkNirOptions = (name: string, options: NirOptions, more: readonly string[]): void =>
+  void complete(name, { ...rules, ...checkedElsewhere<Record<string, unknown>>(more) }, options)
 
 /** Checks and completes options of `saveNir`. */
 export function checkSaveOptions(options: SaveNirOptions): Required<SaveNirOptions> {
-  checkOptions('saveNir', options, ['dt', 'discretisation'])
-  checkNirOptions('saveNir', options, [])
-  const { dt = usualDt, discretisation = 'euler' } = options
+  const own = { dt: rules.dt, discretisation: rules.discretisation }
+  const { dt = usualDt, discretisation = 'euler' } = complete('saveNir', own, options)
   return { dt, discretisation }
 }
 
@@ -108,11 +97,8 @@ export function conventions(
   options: NirOptions,
   said: Readonly<Record<string, unknown>>,
 ): NirConventions {
-  const of = <K extends keyof typeof choices>(key: K): (typeof choices)[K][number] | undefined =>
-    options[key] ??
-    ((choices[key] as readonly unknown[]).includes(said[key])
-      ? (said[key] as (typeof choices)[K][number])
-      : undefined)
+  const of = <K extends Exclude<keyof NirOptions, 'dt'>>(key: K): NirOptions[K] =>
+    options[key] ?? (rules[key].fits(said[key]) ? (said[key] as NirOptions[K]) : undefined)
   const dt = typeof said.dt === 'number' && said.dt >= 1e-12 && said.dt <= 1e12 ? said.dt : usualDt
   return {
     dt: options.dt ?? dt,

@@ -1,6 +1,7 @@
 /** Options of a training in rounds. */
 
-import { checkOptions, describe, expect } from '../../errors.js'
+import { describe, expect } from '../../errors.js'
+import { complete, integer, oneOf, type Rules, range } from '../../rules.js'
 import type { FitOptions } from '../../train/options.js'
 
 /** How changes are sent: as float32, bfloat16, or int8 with what rounding lost kept for later. */
@@ -36,21 +37,23 @@ export interface Rounds {
 /** `Rounds` with all defaults. */
 export type RoundsSetting = Required<Rounds>
 
-export const roundsKeys = [
-  'replicas',
-  'syncEvery',
-  'outerLr',
-  'outerMomentum',
-  'compress',
-  'innerState',
-] as const satisfies readonly (keyof Rounds)[]
-
 /** More replicas than anybody has; their states lie in the memory of one process. */
 export const MOST_REPLICAS = 1024
 
 /** Default outer learning rate and momentum: those of the paper. */
 export const OUTER_LR = 0.7
 export const OUTER_MOMENTUM = 0.9
+
+const rules: Rules<RoundsSetting> = {
+  replicas: integer(1, MOST_REPLICAS),
+  syncEvery: { ...integer(1), words: 'the steps between two averages, an integer ≥ 1' },
+  outerLr: range('> 0', OUTER_LR),
+  outerMomentum: range('0…1 (1 excluded)', OUTER_MOMENTUM),
+  compress: oneOf(compressions, 'none'),
+  innerState: oneOf(innerStates, 'keep'),
+}
+
+export const roundsKeys = Object.keys(rules) as (keyof Rounds)[]
 
 /**
  * @param name what the options belong to, for messages
@@ -60,38 +63,9 @@ export const OUTER_MOMENTUM = 0.9
 export function roundsSetting(
   options: Rounds,
   name = 'rounds',
-  label = (key: keyof Rounds): string => `${name}.${key}`,
+  label?: (key: string) => string,
 ): RoundsSetting {
-  checkOptions(name, options, roundsKeys)
-  const { replicas, syncEvery } = options
-  const { outerLr = OUTER_LR, outerMomentum = OUTER_MOMENTUM } = options
-  const { compress = 'none', innerState = 'keep' } = options
-  expect(
-    Number.isInteger(replicas) && replicas >= 1 && replicas <= MOST_REPLICAS,
-    () => `${label('replicas')} must be an integer from 1 to 1024, got ${describe(replicas)}`,
-  )
-  expect(
-    Number.isSafeInteger(syncEvery) && syncEvery >= 1,
-    () =>
-      `${label('syncEvery')} must be the steps between two averages, an integer ≥ 1, got ` +
-      describe(syncEvery),
-  )
-  expect(
-    Number.isFinite(outerLr) && outerLr > 0,
-    () => `${label('outerLr')} must be > 0, got ${describe(outerLr)}`,
-  )
-  expect(
-    Number.isFinite(outerMomentum) && outerMomentum >= 0 && outerMomentum < 1,
-    () => `${label('outerMomentum')} must lie in 0…1 (1 excluded), got ${describe(outerMomentum)}`,
-  )
-  const oneOf = (key: 'compress' | 'innerState', value: string, known: readonly string[]): void =>
-    expect(
-      known.includes(value),
-      () => `${label(key)} must be one of ${known.join(', ')}, got ${describe(value)}`,
-    )
-  oneOf('compress', compress, compressions)
-  oneOf('innerState', innerState, innerStates)
-  return { replicas, syncEvery, outerLr, outerMomentum, compress, innerState }
+  return complete(name, rules, options, [], label)
 }
 
 /**

@@ -1,17 +1,11 @@
 /** A training that can go on after any end: its folder, and when it is written. */
 
-import {
-  checkArguments,
-  checkBoolean,
-  checkOptions,
-  describe,
-  expect,
-  SpikewasmError,
-} from '../../errors.js'
+import { describe, expect, SpikewasmError } from '../../errors.js'
 import { parseCheckpoint } from '../../io/checkpoint.js'
 import type { RunFolder } from '../../io/folder/folder.js'
 import { parseJsonBytes } from '../../io/json.js'
 import { type Monitor, monitors } from '../../optimizer/index.js'
+import { by, complete, oneOf, optional, such, truth } from '../../rules.js'
 import type { Callback, Training } from '../callback.js'
 import { checkSnapshot } from '../check-snapshot.js'
 import { identityOf, type Snapshot, snapshotOf } from '../snapshot.js'
@@ -77,19 +71,15 @@ export const folderOf = (callback: Callback): string | undefined => folders.get(
  *   in which another process writes
  */
 export function checkpoint(options: CheckpointOptions, ...more: []): Callback {
-  checkArguments('checkpoint', more)
-  checkOptions('checkpoint', options, ['dir', 'every', 'monitor', 'overwrite', 'report'])
-  const { dir, every = 'epoch', monitor } = options
-  const report = checkBoolean('checkpoint.report', options.report, true)
-  const overwrite = checkBoolean('checkpoint.overwrite', options.overwrite, false)
-  expect(
-    typeof dir === 'string' && dir !== '',
-    () => `checkpoint.dir must be the path of a folder, got ${describe(dir)}`,
-  )
-  expect(
-    monitor === undefined || monitors.includes(monitor),
-    () => `checkpoint.monitor must be one of ${monitors.join(', ')}, got ${describe(monitor)}`,
-  )
+  const rules = {
+    dir: such<string>('the path of a folder', (dir) => typeof dir === 'string' && dir !== ''),
+    every: by<NonNullable<CheckpointOptions['every']>>(dueOf, 'epoch'),
+    monitor: optional(oneOf(monitors)),
+    overwrite: truth(false),
+    report: truth(true),
+  }
+  const all = complete('checkpoint', rules, options, more)
+  const { dir, every, monitor, overwrite, report } = all
   const due = dueOf('checkpoint.every', every)
   const callback = runWriter({
     due,

@@ -1,21 +1,14 @@
 /** Writes epochs to a CSV file. */
 
-import {
-  checkArguments,
-  checkBoolean,
-  checkOptions,
-  describe,
-  expect,
-  listNames,
-  SpikewasmError,
-} from '../../errors.js'
+import { describe, expect, listNames, SpikewasmError } from '../../errors.js'
 import type { NetworkJson } from '../../graph/json.js'
 import type { Layer } from '../../layers/index.js'
 import { fires } from '../../nn/kind.js'
 import { own } from '../../own.js'
+import { complete, truth } from '../../rules.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
 import type { Callback, FitStart, Training } from '../callback.js'
-import { checkName, keptAs } from '../callback-state.js'
+import { keptAs, nameOf } from '../callback-state.js'
 import type { EpochRecord } from '../records.js'
 import { snapshotOf } from '../snapshot.js'
 import { exclusive } from './exclusive.js'
@@ -47,15 +40,12 @@ type Kept = v.InferOutput<typeof schema>
  * @throws SpikewasmError for wrong options; when training starts, for a file that is there already
  */
 export function csvLogger(path: string, options: CsvLoggerOptions = {}, ...more: []): Callback {
-  checkArguments('csvLogger', more)
   expect(
     typeof path === 'string' && path !== '',
     () => `csvLogger's path must be the path of a file, got ${describe(path)}`,
   )
-  checkOptions('csvLogger', options, ['append', 'overwrite', 'name'])
-  const name = checkName('csvLogger', options.name)
-  const append = checkBoolean('csvLogger.append', options.append, false)
-  const overwrite = checkBoolean('csvLogger.overwrite', options.overwrite, false)
+  const rules = { append: truth(false), overwrite: truth(false), name: nameOf('csvLogger') }
+  const { name, append, overwrite } = complete('csvLogger', rules, options, more)
   expect(
     !append || !overwrite,
     () => 'csvLogger.append and csvLogger.overwrite exclude one another; leave one out',

@@ -1,18 +1,12 @@
 /** Shows a training live, in a browser of this machine (Node). */
 
-import {
-  checkArguments,
-  checkInteger,
-  checkOptions,
-  describe,
-  expect,
-  SpikewasmError,
-} from '../../errors.js'
+import { checkArguments, SpikewasmError } from '../../errors.js'
 import { optionRows } from '../../pages/options.js'
 import type { RunStatus, StepPoint } from '../../pages/run.js'
+import { aFunction, complete, integer } from '../../rules.js'
 import type { Thread } from '../../runtime/node/thread.js'
 import type { Callback } from '../callback.js'
-import { checkName } from '../callback-state.js'
+import { nameOf } from '../callback-state.js'
 import type { RunStart } from '../dashboard/history.js'
 import type { DashboardCalls } from '../dashboard/worker.js'
 import type { History, StepInfo } from '../records.js'
@@ -51,19 +45,18 @@ const CLOSE_MS = 2000
  */
 export function dashboard(options: DashboardOptions = {}, ...more: []): Callback {
   checkArguments('dashboard', more)
-  checkOptions('dashboard', options, ['port', 'onListen', 'name'])
   return dashboardOf(options, {})
 }
 
+const rulesOf = () => ({
+  port: integer(0, 65535, 0),
+  onListen: aFunction(),
+  name: nameOf('dashboard'),
+})
+
 /** The callback behind `dashboard`. */
 export function dashboardOf(options: DashboardOptions, told: Told): Callback {
-  const name = checkName('dashboard', options.name)
-  const { port = 0 } = options
-  checkInteger('dashboard.port', port, 0, 65535)
-  expect(
-    options.onListen === undefined || typeof options.onListen === 'function',
-    () => `dashboard.onListen must be a function, got ${describe(options.onListen)}`,
-  )
+  const { name, port } = complete('dashboard', rulesOf(), options)
   let thread: Thread<DashboardCalls> | undefined
   // Later faults end no training: who only watches must not.
   const tell = (told: Promise<unknown> | undefined): void => void told?.catch(() => undefined)

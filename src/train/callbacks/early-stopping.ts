@@ -1,25 +1,11 @@
 /** Ends a training that no longer improves. */
 
-import {
-  checkArguments,
-  checkBoolean,
-  checkInteger,
-  checkOptions,
-  describe,
-  expect,
-} from '../../errors.js'
-import {
-  checkMonitor,
-  expectFigure,
-  type Monitor,
-  modeOf,
-  monitored,
-  monitors,
-} from '../../optimizer/index.js'
+import { expectFigure, type Monitor, modeOf, monitored, monitors } from '../../optimizer/index.js'
+import { complete, integer, oneOf, optional, type Rules, range, truth } from '../../rules.js'
 import type { StateDict } from '../../runtime/state.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
 import type { Callback, Training } from '../callback.js'
-import { checkName, expectSameOption, keptAs } from '../callback-state.js'
+import { expectSameOption, keptAs, nameOf } from '../callback-state.js'
 import { partOf, prefixed } from '../prefixed.js'
 import { exclusive } from './exclusive.js'
 
@@ -86,25 +72,19 @@ function found(tensors: StateDict, prefix: string): StateDict | undefined {
  *   validation data where there are none
  */
 export function earlyStopping(options: EarlyStoppingOptions = {}, ...more: []): Callback {
-  checkArguments('earlyStopping', more)
-  const known = ['name', 'monitor', 'patience', 'minDelta', 'mode', 'restoreBest']
-  checkOptions('earlyStopping', options, known)
-  const name = checkName('earlyStopping', options.name)
-  const { monitor = 'testLoss', patience = 5, minDelta = 0 } = options
-  checkMonitor('earlyStopping.monitor', monitor)
-  checkInteger('earlyStopping.patience', patience, 1)
-  expect(
-    Number.isFinite(minDelta) && minDelta >= 0,
-    () => `earlyStopping.minDelta must be ≥ 0, got ${describe(minDelta)}`,
-  )
-  const { mode = modeOf(monitor) } = options
-  expect(
-    mode === 'min' || mode === 'max',
-    () => `earlyStopping.mode must be 'min' or 'max', got ${describe(mode)}`,
-  )
-  const restoreBest = checkBoolean('earlyStopping.restoreBest', options.restoreBest, false)
-
-  const own = { monitor, patience, minDelta, mode, restoreBest }
+  const rules: Rules<
+    Required<Omit<EarlyStoppingOptions, 'mode'>> & Pick<EarlyStoppingOptions, 'mode'>
+  > = {
+    name: nameOf('earlyStopping'),
+    monitor: oneOf(monitors, 'testLoss'),
+    patience: integer(1, undefined, 5),
+    minDelta: range('≥ 0', 0),
+    mode: optional(oneOf(['min', 'max'])),
+    restoreBest: truth(false),
+  }
+  const { name, ...given } = complete('earlyStopping', rules, options, more)
+  const own = { ...given, mode: given.mode ?? modeOf(given.monitor) }
+  const { monitor, patience, minDelta, mode, restoreBest } = own
   const none: Kept = { best: null, bestEpoch: 0, waited: 0 }
   let kept = none
   let weights: Weights | undefined

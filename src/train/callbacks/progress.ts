@@ -1,8 +1,8 @@
 /** Shows how a training goes on. */
 
-import { checkArguments, checkOptions, describe, expect } from '../../errors.js'
+import { complete, optional, such } from '../../rules.js'
 import type { Callback } from '../callback.js'
-import { checkName } from '../callback-state.js'
+import { nameOf } from '../callback-state.js'
 import { extras } from '../extras.js'
 import { insideOf } from '../inside.js'
 import type { StepInfo } from '../records.js'
@@ -35,12 +35,13 @@ export interface ProgressStream {
  * @throws SpikewasmError for wrong options
  */
 export function progress(options: ProgressOptions = {}, ...more: []): Callback {
-  checkArguments('progress', more)
-  checkOptions('progress', options, ['stream', 'name'])
-  const name = checkName('progress', options.name)
-  expect(
-    options.stream === undefined || typeof options.stream?.write === 'function',
-    () => `progress.stream must be a stream to write to, got ${describe(options.stream)}`,
+  const isStream = (stream: ProgressStream): boolean => typeof stream?.write === 'function'
+  const stream_ = optional(such('a stream to write to', isStream))
+  const { name } = complete(
+    'progress',
+    { stream: stream_, name: nameOf('progress') },
+    options,
+    more,
   )
   let stream: ProgressStream
   let bar: Bar | undefined
