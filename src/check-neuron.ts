@@ -1,11 +1,12 @@
 /** Whether the gradients of a neuron of one's own are right. */
 
-import { ReferenceNeuron, type Slope, slopeOf, slopes } from './equations/reference.js'
+import { ReferenceNeuron, type Slope, sigmoidSlope, slopeOf } from './equations/reference.js'
 import type { Range } from './equations/step.js'
 import { describe, expect } from './errors.js'
 import { equationsOf, storedName } from './layers/equations.js'
 import { type EquationOptions, type Equations, neuron } from './layers/index.js'
 import { storedValue } from './layers/neuron-kind.js'
+import { textOf } from './nn/surrogates.js'
 import type { CellGradients } from './ops/kinds/cell.js'
 import * as ops from './ops/kinds/neuron.js'
 import { MOST_LEARNT } from './plan/records/neuron.js'
@@ -163,9 +164,10 @@ function referenceOf(
   { text, surrogate, alpha, init, dt, solver }: Equations,
   parameters: Readonly<Record<string, number>>,
 ): (x: readonly number[]) => ReferenceNeuron {
-  const slope: Slope = Object.hasOwn(slopes, surrogate)
-    ? slopes[surrogate](alpha)
-    : slopeOf({ what: 'checkNeuron.surrogate', text: surrogate }, alpha)
+  const slope: Slope =
+    surrogate === 'sigmoid'
+      ? sigmoidSlope(alpha)
+      : slopeOf({ what: 'checkNeuron.surrogate', text: textOf(surrogate) }, alpha)
   const start = Object.entries(init).map(([state, value]) => {
     return [state, typeof value === 'string' ? parameters[value] : value] as const
   })

@@ -4,12 +4,12 @@
  * @module neurons
  */
 
-import { surrogateTexts } from './equations/surrogates.js'
 import { checkArguments, describe, expect } from './errors.js'
 import { presets } from './layers/cells.js'
 import type { Cell, Equations, Values } from './layers/index.js'
 import * as membranes from './layers/membranes.js'
 import { presetOf } from './nn/presets.js'
+import { surrogateTexts } from './nn/surrogates.js'
 
 /** Neurons as what `neuron(text, parameters, options)` makes them of. */
 export interface NeuronEntry {

@@ -21,16 +21,11 @@ const constant = (value: number): Value => new Value(value)
 /** The derivative of a spike by its distance. */
 export type Slope = (distance: number) => number
 
-/** α = the sharpness, as the names of surrogates have it. */
-export const slopes: Readonly<Record<string, (alpha: number) => Slope>> = {
-  sigmoid: (a) => (x) => a / (2 + 2 * Math.cosh(a * x)),
-  atan: (a) => (x) => a / 2 / (1 + ((Math.PI / 2) * a * x) ** 2),
-  triangle: (a) => (x) => Math.max(0, a - a * a * Math.abs(x)),
-  rectangle: (a) => (x) => (Math.abs(x) < 1 / (2 * a) ? a : 0),
-  fastSigmoid: (a) => (x) => 1 / (1 + a * Math.abs(x)) ** 2,
-  piecewiseExp: (a) => (x) => (a / 2) * Math.exp(-a * Math.abs(x)),
-  erf: (a) => (x) => (a / Math.sqrt(Math.PI)) * Math.exp(-((a * x) ** 2)),
-}
+/** The surrogate 'sigmoid', of which its text is an approximation. */
+export const sigmoidSlope =
+  (alpha: number): Slope =>
+  (x) =>
+    alpha / (2 + 2 * Math.cosh(alpha * x))
 
 /** A surrogate as a text of x and alpha. */
 export function slopeOf(source: Source, alpha: number): Slope {

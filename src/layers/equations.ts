@@ -11,7 +11,6 @@ import {
 } from '../equations/neuron.js'
 import { EquationError, type Line, type Source } from '../equations/parse.js'
 import type { Range } from '../equations/step.js'
-import { surrogateTexts } from '../equations/surrogates.js'
 import {
   checkArguments,
   checkInteger,
@@ -24,7 +23,7 @@ import { layerOf, type OfKind } from '../nn/kind.js'
 import type { NeuronModel } from '../nn/neuron-model.js'
 import { checkLearn, checkNumbers, finite, type PerNeuron, type Values } from '../nn/numbers.js'
 import type { Recurrence } from '../nn/recurrence.js'
-import { checkSurrogate, isSurrogate } from '../nn/surrogates.js'
+import { checkSurrogate, isSurrogate, surrogateTexts, textOf } from '../nn/surrogates.js'
 import { defineLayer } from '../plan/layer-plan.js'
 import { neuronKind } from './neuron-kind.js'
 
@@ -280,7 +279,7 @@ export function equationsModel(layer: Equations): NeuronModel {
     parameters,
     surrogate: readSurrogate({
       what: 'neuron.surrogate',
-      text: isSurrogate(surrogate) ? surrogateTexts[surrogate] : surrogate,
+      text: textOf(surrogate),
     }),
     alpha,
     init,

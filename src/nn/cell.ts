@@ -93,8 +93,7 @@ export interface CellOptions {
   /** What stands in for the derivative of a spike; default 'sigmoid'. */
   surrogate?: SurrogateName
   /**
-   * Sharpness α of the surrogate, > 0. Defaults: sigmoid 4, atan 2, triangle 1, rectangle 1,
-   * fastSigmoid 25, piecewiseExp 1, erf 2.
+   * Sharpness α of the surrogate, > 0. Its default is said at `SurrogateName`.
    */
   alpha?: number
   /**

@@ -1,10 +1,10 @@
 /** Presets of neurons as equations. */
 
-import { surrogateTexts } from '../equations/surrogates.js'
 import { written, writtenNeuron } from '../equations/written.js'
 import { type Cell, cellOf, isSpiking, storedNames } from './cell.js'
 import type { NeuronModel } from './neuron-model.js'
 import type { Values } from './numbers.js'
+import { surrogateTexts } from './surrogates.js'
 
 /** The lowest threshold that is learnt: none may be 0. */
 const LOWEST_THRESHOLD = 0.0009765625

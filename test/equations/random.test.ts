@@ -9,14 +9,15 @@ import { functions } from '../../src/equations/evaluate.js'
 import { Level } from '../../src/equations/graph.js'
 import type { Layer } from '../../src/equations/layer.js'
 import { readNeuron } from '../../src/equations/neuron.js'
-import { ReferenceNeuron, slopes } from '../../src/equations/reference.js'
-import { surrogateTexts } from '../../src/equations/surrogates.js'
+import { ReferenceNeuron } from '../../src/equations/reference.js'
 import { written } from '../../src/equations/written.js'
+import { surrogateTexts } from '../../src/nn/surrogates.js'
 import { one } from '../support/draw/layers.js'
 import { testRandom } from '../support/engine.js'
 import { KernelRunner } from '../support/kernel-runner.js'
 import { isLong } from '../support/long.js'
 import { randomNeuron } from '../support/random-equations.js'
+import { surrogateDerivative } from '../support/reference.js'
 import { keysOf } from '../support/tables.js'
 
 const COUNT = isLong ? 500 : 60
@@ -68,7 +69,7 @@ function check(seed: number): void {
   const parts = runner.forward(x, calls3)
   assert.equal(parts, whole, `seed ${seed}: calls of ${calls3} steps give other bits`)
   const back = runner.backward(x, delta)
-  const slope = slopes[surrogate](alpha)
+  const slope = (x: number): number => surrogateDerivative({ surrogate, alpha }, x)
   for (let pixel = 0; pixel < pixels; pixel++)
     for (let c = 0; c < channels; c++) {
       const at = Array.from({ length: steps }, (_, t) => (pixel * steps + t) * channels + c)

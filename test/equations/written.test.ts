@@ -5,10 +5,10 @@ import { type ForwardOptions, forwardKernel } from '../../src/equations/forward.
 import { Level } from '../../src/equations/graph.js'
 import type { Layer } from '../../src/equations/layer.js'
 import { readNeuron, readSurrogate } from '../../src/equations/neuron.js'
-import { surrogateTexts } from '../../src/equations/surrogates.js'
 import { written } from '../../src/equations/written.js'
 import { alif, cubaLif, integrator, leakyIntegrator, lif, plif } from '../../src/index.js'
 import { presetOf } from '../../src/nn/presets.js'
+import { surrogateTexts } from '../../src/nn/surrogates.js'
 
 const all = { refractory: 2, vReset: 0.1, vRest: 0.2, inputScale: 0.5, decayInput: true } as const
 const presets = {

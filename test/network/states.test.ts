@@ -1,7 +1,7 @@
 /** States that are recorded, beside float64 loops of the equations, spikes, streams, and bits. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { ReferenceNeuron, slopes } from '../../src/equations/reference.js'
+import { ReferenceNeuron, sigmoidSlope } from '../../src/equations/reference.js'
 import {
   alif,
   type CompileOptions,
@@ -71,7 +71,7 @@ function checkLayer(model: Model, name: keyof typeof layers, what: string): numb
       Array.from({ length: steps }, (_, t) => states[one].data[t * neuronsOfStep + n])
     const reference = new ReferenceNeuron({ what, text: entry.text }, of('x'), {
       parameters: entry.parameters as Record<string, number>,
-      slope: slopes.sigmoid(4),
+      slope: sigmoidSlope(4),
     })
     if (reference.margin < 1e-4) continue
     for (const one of Object.keys(states).filter((one) => reference.steps[0].has(one)))

@@ -1,8 +1,8 @@
 /** What the product has, by its own tables: tests draw from these and hold no list of their own. */
 
-import { surrogateTexts } from '../../src/equations/surrogates.js'
 import type { Loss, Method, StepMode, SurrogateName } from '../../src/index.js'
 import { lossNames } from '../../src/loss/index.js'
+import { surrogateTexts } from '../../src/nn/surrogates.js'
 import { type MethodTraits, methodNames, stepModesOf, traitsOf } from '../../src/plan/methods.js'
 
 /** Names of a table's entries. */
