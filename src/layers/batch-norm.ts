@@ -158,10 +158,10 @@ const normalised: LayerPlan<BatchNormalising> &
       : undefined
     const used = frozen && b.buffer(`${node.name} used statistics`, 2 * bytes, 'kept')
     const shape = { channels: stored, groups }
-    const weight = context.parameter(node.index, 'weight') || undefined
+    const weight = context.parameter(node.index, 'weight')
     const affine = {
       weight,
-      bias: context.parameter(node.index, 'bias') || undefined,
+      bias: context.parameter(node.index, 'bias'),
       epsilon: layer.eps,
       runningMean: context.statistic(node.index, 'running_mean'),
       runningVar: context.statistic(node.index, 'running_var'),
@@ -237,8 +237,8 @@ const normalised: LayerPlan<BatchNormalising> &
         meanInvStd,
         used,
         weight,
-        weightGradient: context.gradient(node.index, 'weight') || undefined,
-        biasGradient: context.gradient(node.index, 'bias') || undefined,
+        weightGradient: context.gradient(node.index, 'weight'),
+        biasGradient: context.gradient(node.index, 'bias'),
         accumulate: context.accumulate,
         inParts(rowsPerUnit, emit) {
           const perImage = rows / images

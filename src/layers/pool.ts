@@ -18,7 +18,7 @@ import { handBack } from '../plan/gradients.js'
 import { defineLayer } from '../plan/layer-plan.js'
 import { emitMaxPool, emitMaxPoolBackward, emitMaxPoolFloats } from '../plan/max-pool.js'
 import { type Pass, term } from '../plan/pass.js'
-import { pooled } from '../plan/pooled.js'
+import { pooled } from '../plan/sum.js'
 import { type Expression, usedWindow } from '../plan/tensors.js'
 import { floatsOf, spikesOrFloats } from '../plan/write-out.js'
 

@@ -222,7 +222,7 @@ function groupNormalised(
   const images = pass.images * runs
   const pixels = (shape[1] * shape[2]) / runs
   const output = pass.floatTensor(node.name, node.shape, steps)
-  const weight = context.parameter(node.index, 'weight') || undefined
+  const weight = context.parameter(node.index, 'weight')
   const perPixel = typeof affine === 'object'
   const affinePixels = perPixel ? affine.pixels : affine === 'neuron' ? pixels : 1
   const sizes = { pixels, stored, channels: shape[0], groups, weight, affinePixels, perPixel }
@@ -245,7 +245,7 @@ function groupNormalised(
         steps,
         in: input.buffer,
         out: output.buffer,
-        bias: context.parameter(node.index, 'bias') || undefined,
+        bias: context.parameter(node.index, 'bias'),
         epsilon: eps,
         share: 1 / pass.rowsOfAllCalls(input),
         ...(again ? {} : { mean, invStd, xhat, meanInvStd }),

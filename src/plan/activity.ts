@@ -17,8 +17,8 @@ import type { Pass, RateProbe, ValueCounts } from './pass.js'
 import { activeFloats, activeSpikes, recordSpikes } from './records/active.js'
 import {
   type FloatTensor,
-  type Pool,
   type Shape,
+  type SpikeInput,
   type SpikeTensor,
   windowWords,
 } from './tensors.js'
@@ -35,20 +35,13 @@ function countBuffer({ b, context }: Pass, name: string, bytes: number): Buffer 
   return b.carried(context.carried, name, bytes, 'statistics')
 }
 
-/** Spikes as a layer sees them: through a window, times a factor. */
-export interface SeenSpikes {
-  readonly sources: readonly SpikeTensor[]
-  readonly pool: Pool
-  readonly scale: number
-}
-
 /** Counts the values of `shape`, which are floats or spikes. */
 export function countValues(
   pass: Pass,
   node: GraphNode,
   of: ValueCounts['of'],
   shape: Shape,
-  seen: FloatTensor | SeenSpikes,
+  seen: FloatTensor | SpikeInput,
 ): void {
   const wanted = wantedIn(pass)
   if (!wanted) return

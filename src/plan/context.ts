@@ -249,14 +249,15 @@ export class Context {
     return this.found.get(key({ node, role }))
   }
 
-  parameter(node: number, role: Parameter['role']): Reference | 0 {
+  parameter(node: number, role: Parameter['role']): Reference | undefined {
     const found = this.find(node, role)
-    return found ? ref(this.buffers.parameters, found.offset) : 0
+    return found && ref(this.buffers.parameters, found.offset)
   }
 
-  gradient(node: number, role: Parameter['role']): Reference | 0 {
+  gradient(node: number, role: Parameter['role']): Reference | undefined {
     const found = this.find(node, role)
-    return found && this.buffers.gradients ? ref(this.buffers.gradients, found.offset) : 0
+    const { gradients } = this.buffers
+    return found && gradients && ref(gradients, found.offset)
   }
 
   /** The bytes of a node's weight. In a first run nobody has them, and the node is noted. */

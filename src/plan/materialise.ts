@@ -9,7 +9,7 @@ import {
   type Expression,
   type FloatTensor,
   noPool,
-  type Pool,
+  type SpikeInput,
   type SpikeTensor,
   samePool,
   type Term,
@@ -113,9 +113,7 @@ export function plainFloat(expression: Expression): FloatTensor | undefined {
  * The spike tensors of an expression that the event-driven kernel can read as they are: same shape,
  * pooling and scale; undefined when it is something else.
  */
-export function spikeSources(
-  expression: Expression,
-): { sources: SpikeTensor[]; pool: Pool; scale: number } | undefined {
+export function spikeSources(expression: Expression): SpikeInput | undefined {
   const [first] = expression.terms
   const sources: SpikeTensor[] = []
   for (const { tensor, pool, scale } of expression.terms) {

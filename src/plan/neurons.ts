@@ -10,6 +10,7 @@ import { countArrivals, countNeurons, countValues, recordMasks, recordStates } f
 import {
   giveGradient,
   gradientBuffer,
+  gradientTimeSum,
   neuronGradient,
   neuronTimeGradient,
   sumGradient,
@@ -30,7 +31,6 @@ import {
 } from './neuron-record.js'
 import { type Pass, term } from './pass.js'
 import { givePenalties } from './penalties.js'
-import { isProbed, probe, probedSpikes } from './probe.js'
 import { neuronBackwardOnline, neuronBackwardRate } from './records/gradient.js'
 import { MOST_LEARNT } from './records/neuron.js'
 import type { Place } from './records/schema.js'
@@ -41,6 +41,7 @@ import {
   type Shape,
   type SpikeTensor,
   type Term,
+  type UnitSums,
 } from './tensors.js'
 import type { Buffer, Reference } from './words.js'
 import { floatsOf, materialise } from './write-out.js'
@@ -160,7 +161,7 @@ function neuronsOf(
     recurrent: model.recurrence
       ? {
           weight: context.parameter(index, recurrentWeight(model)) as Place,
-          bias: context.parameter(index, 'recurrent.bias') || undefined,
+          bias: context.parameter(index, 'recurrent.bias'),
           oneToOne: isOneToOne(model),
         }
       : undefined,
@@ -210,7 +211,7 @@ export function lowerNeurons(
   const { outer } = context
   checkMethod(node, model, pass)
   const { name, shape, index } = node
-  const places = (of: (node: number, role: string) => Reference | 0): Places =>
+  const places = (of: (node: number, role: string) => Reference | undefined): Places =>
     new Map([...model.learn].map(([key, role]) => [key, of(index, role) as Place]))
   const parameters = before?.places ?? places((at, role) => context.parameter(at, role))
   const { neurons, read } = neuronsOf(pass, node, model, x, parameters)
@@ -265,7 +266,7 @@ export function lowerNeurons(
         neurons,
         {
           out: context.gradient(index, recurrentWeight(model)) as Reference,
-          biasOut: context.gradient(index, 'recurrent.bias') || undefined,
+          biasOut: context.gradient(index, 'recurrent.bias'),
           in: presynaptic,
           delta,
         },
@@ -280,7 +281,7 @@ export function lowerNeurons(
 function addRates(
   pass: Pass,
   output: SpikeTensor,
-  { buffer: partials, units }: { readonly buffer: Buffer; readonly units: number },
+  { buffer: partials, units }: UnitSums,
   eligibility?: Buffer,
 ): void {
   const { name, shape, stored, masks, counts } = output
@@ -288,6 +289,36 @@ function addRates(
   const recorded = recordMasks(pass, output)
   const probe = { name, partials, units, neurons, counts, masks, shape, stored, recorded }
   pass.rates.push({ ...probe, eligibility })
+}
+
+/** Whether layers that spike keep their eligibility beside the gradient through time. */
+const isProbed = ({ training, context, options }: Pass): boolean =>
+  training && context.method.neuron === 'time' && options.inspect
+
+/** The gradient of a layer's spikes, before neurons write over it; undefined where not asked. */
+function probedSpikes(pass: Pass, { name }: GraphNode, output: SpikeTensor): Buffer | undefined {
+  if (!isProbed(pass)) return undefined
+  return sumGradient(pass, `${name} spike gradient`, output, pass.gradientSteps)
+}
+
+/** Emits the sums over time of the gradients of spikes and of currents. */
+function probe(
+  pass: Pass,
+  { name }: GraphNode,
+  { shape, stored }: SpikeTensor,
+  of: { readonly spikes: Buffer; readonly delta: Buffer; readonly eligibility: Buffer },
+): void {
+  const steps = pass.gradientSteps
+  const overTime = (what: string, gradient: Buffer): Buffer =>
+    gradientTimeSum(pass, `${name} ${what} over time`, gradient, shape, steps, stored, true)
+  pass.probes.neurons.push({
+    name,
+    spikeGradient: overTime('spike gradient', of.spikes),
+    currentGradient: overTime('current gradient', of.delta),
+    eligibility: of.eligibility,
+    shape,
+    stored,
+  })
 }
 
 /** What the backward part of a layer is made from. */

@@ -12,18 +12,13 @@ import {
   normStatistics,
 } from './records/norm.js'
 import type { FieldsOf } from './records/schema.js'
+import type { UnitSums } from './tensors.js'
 import { type Buffer, ref } from './words.js'
 
 /** Rows of one unit of the normalisation kernels, a multiple of the groups. */
 export function normRows(rows: number, stored: number, groups: number): number {
   const wanted = Math.max(groups, Math.min(rows, Math.ceil(budgets.normFloats / stored)))
   return roundUp(wanted, groups)
-}
-
-/** Partial sums of rows, [units][groups][4][channels]. */
-export interface PartialSums {
-  readonly buffer: Buffer
-  readonly units: number
 }
 
 /** Rows [rows][channels], of which each of the groups has statistics of its own. */
@@ -34,13 +29,13 @@ interface Rows {
   readonly groups: number
 }
 
-/** Partial sums of the rows of a tensor, where the kernel that made it has not written them. */
+/** Partial sums of rows, [units][groups][4][channels], where their kernel has not written them. */
 export function emitNormStatistics(
   b: ProgramBuilder,
   name: string,
   { rows, channels, groups }: Rows,
   input: Buffer,
-): PartialSums {
+): UnitSums {
   const rowsPerUnit = normRows(rows, channels, groups)
   const units = Math.ceil(rows / rowsPerUnit)
   const bytes = units * groups * Moments.Rows * channels * 4

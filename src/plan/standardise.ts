@@ -48,7 +48,7 @@ export function standardisedWeight(
   const { units, sizes } = standardiseBlocks(`${name} (${node.kind})`, g, realC)
   const shared = {
     weight: context.parameter(index, 'weight') as Reference,
-    gain: context.parameter(index, 'gain') || undefined,
+    gain: context.parameter(index, 'gain'),
     ...sizes,
   }
   const out = pass.forParameters(
@@ -62,7 +62,7 @@ export function standardisedWeight(
       b.emit(weightStandardiseBackward, units, {
         ...shared,
         gradient: context.gradient(index, 'weight') as Reference,
-        gainGradient: context.gradient(index, 'gain') || undefined,
+        gainGradient: context.gradient(index, 'gain'),
       }),
     )
   return { weight: ref(out), backward }

@@ -1,10 +1,18 @@
-/** Sums of expressions. */
+/** Sums of expressions, and windows over them: nothing runs for them while they are few. */
 
 import { expect } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
 import { labelOf } from '../nn/kind.js'
+import type { Windows } from '../nn/window.js'
 import { type Pass, term } from './pass.js'
-import { type Expression, gradientOf, samePool, type Term } from './tensors.js'
+import {
+  type Expression,
+  gradientOf,
+  isIdentity,
+  samePool,
+  type Term,
+  usedStrides,
+} from './tensors.js'
 import { materialise } from './write-out.js'
 
 /**
@@ -48,4 +56,20 @@ function merged(inputs: readonly Expression[]): Term[] {
       found.set(key, same)
     }
   return [...found.values()].flat()
+}
+
+/** Windows over a value, which the layer that reads it takes: means, or sums by a factor of 1. */
+export function pooled(
+  pass: Pass,
+  node: GraphNode,
+  x: Expression,
+  { kernelSize, stride, padding }: Windows,
+  factor = 1 / (kernelSize[0] * kernelSize[1]),
+): Expression {
+  const pool = { kernel: kernelSize, stride: usedStrides(x.shape, padding, stride), padding }
+  // Pooling of pooled or normalised values is written out first.
+  const terms = x.terms.every((t) => isIdentity(t.pool) && !t.norm)
+    ? x.terms
+    : [term(materialise(pass, node, x))]
+  return { shape: node.shape, terms: terms.map((t) => ({ ...t, pool, scale: t.scale * factor })) }
 }

@@ -68,6 +68,19 @@ export interface Contribution {
   readonly scale: number
 }
 
+/** Sums by units, one behind the other. */
+export interface UnitSums {
+  readonly buffer: Buffer
+  readonly units: number
+}
+
+/** A sum of pooled spikes: scale · Σ over sources. */
+export interface SpikeInput {
+  readonly sources: readonly SpikeTensor[]
+  readonly pool: Pool
+  readonly scale: number
+}
+
 /** A float tensor [B][H][W][steps][stored]; steps is 1 when it is the same at every step. */
 export interface FloatTensor {
   readonly kind: 'float'
@@ -82,7 +95,7 @@ export interface FloatTensor {
   /**
    * Partial sums for a BatchNorm, [units][4][stored], when the tensor's kernel has written them.
    */
-  readonly moments?: { readonly buffer: Buffer; readonly units: number }
+  readonly moments?: UnitSums
   readonly gradient: Contribution[]
 }
 
@@ -96,7 +109,7 @@ export interface SpikeTensor {
   /** Absent where steps are too many for a byte; only inference has so many. */
   readonly counts?: Buffer
   /** Sums of its spikes by units, when neurons made it: what kernels are chosen by. */
-  readonly sums?: { readonly buffer: Buffer; readonly units: number }
+  readonly sums?: UnitSums
   /** Leak of the neurons that made them, for traces. */
   readonly lambda: number
   readonly gradient: Contribution[]

@@ -32,7 +32,6 @@ import type { ByteForward } from './convolution/spike-bytes.js'
 import type {
   DenseForward,
   PatternGradient,
-  SpikeInput,
   SpikeTask,
   WeightGradient,
 } from './convolution/strategy.js'
@@ -50,7 +49,7 @@ import { groupedLayout, storedChannels, weightLayout } from './layout.js'
 import { plainFloat, spikeSources } from './materialise.js'
 import { type FloatBuffer, type Pass, term } from './pass.js'
 import { standardisedWeight } from './standardise.js'
-import { type Expression, type FloatTensor, oneRow } from './tensors.js'
+import { type Expression, type FloatTensor, oneRow, type SpikeInput } from './tensors.js'
 import { emitTraceGradient, traceOf } from './trace-input.js'
 import { type Buffer, type Reference, ref } from './words.js'
 import { materialise } from './write-out.js'
@@ -84,7 +83,7 @@ export const weighted: LayerPlan<WeightedLayer> = {
     const standardised =
       layer.standardise && !bytes ? standardisedWeight(pass, node, layer, g) : undefined
     const weight = standardised?.weight ?? (context.parameter(index, 'weight') as Reference)
-    const bias = context.parameter(index, 'bias') || undefined
+    const bias = context.parameter(index, 'bias')
     const floats = onSpikes ? undefined : (plain ?? materialise(pass, node, x))
     const steps = floats?.steps ?? callSteps
     countValues(pass, node, 'input', floats?.shape ?? x.shape, floats ?? (onSpikes as SpikeInput))

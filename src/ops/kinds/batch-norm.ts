@@ -5,9 +5,9 @@ import { checkBoolean, checkInteger, describe, expect } from '../../errors.js'
 import { batchNorm2d } from '../../layers/index.js'
 import { storedChannels } from '../../plan/layout.js'
 import { emitMaterialise } from '../../plan/materialise.js'
-import { emitNormFinish, emitNormStatistics, type PartialSums } from '../../plan/norm.js'
+import { emitNormFinish, emitNormStatistics } from '../../plan/norm.js'
 import { normEvaluate } from '../../plan/records/norm.js'
-import { noPool } from '../../plan/tensors.js'
+import { noPool, type UnitSums } from '../../plan/tensors.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import {
   type Chosen,
@@ -240,7 +240,7 @@ function build(o: OpBuilder, options: BatchNormOptions, outputs: ReadonlySet<Nam
     if (outputs.has('meanInvStd')) made.meanInvStd = channels('meanInvStd')
     const rows = B * H * W * T
     const given = moments && { buffer: moments.buffer, units: options.moments?.[0] as number }
-    const { buffer: partial, units }: PartialSums =
+    const { buffer: partial, units }: UnitSums =
       given ?? emitNormStatistics(b, op, { ...shape, rows }, x.buffer)
     emitNormFinish(b, {
       ...shape,

@@ -9,13 +9,8 @@ import {
 } from '../../plan/convolution/choice.js'
 import { groupedStrategies, strategies } from '../../plan/convolution/index.js'
 import { emitForwardOnBytes, fitsByteWeights } from '../../plan/convolution/spike-bytes.js'
-import {
-  cheapest,
-  type DenseForward,
-  type MomentSums,
-  type SpikeForward,
-} from '../../plan/convolution/strategy.js'
-import type { DenseInput } from '../../plan/tensors.js'
+import { cheapest, type DenseForward, type SpikeForward } from '../../plan/convolution/strategy.js'
+import type { DenseInput, UnitSums } from '../../plan/tensors.js'
 import { type Buffer, ref } from '../../plan/words.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import { type ConvSizes, type Reading, takeWay, type Way } from '../convolution.js'
@@ -186,7 +181,7 @@ function onSpikes(o: OpBuilder, sizes: ConvSizes, options: ForwardOptions): Plan
   const { moments: withMoments = false } = options
   const job: SpikeForward = { ...jobOf(o, sizes, tensors), spikes: reader.spikes, withMoments }
   const inputs = [...reader.inputs, ...given(w, bias)]
-  let moments: MomentSums | undefined
+  let moments: UnitSums | undefined
   let chosen = false
   const list = onSpikesOf(sizes)
   const products = (): void => void writtenOut(o, sizes, job, reader)
@@ -246,7 +241,7 @@ function momentTensor(
   { b, op }: OpBuilder,
   { g }: ConvSizes,
   algorithm: string,
-  moments: MomentSums | undefined,
+  moments: UnitSums | undefined,
 ): OpTensor {
   expect(
     moments !== undefined,

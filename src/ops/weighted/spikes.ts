@@ -1,9 +1,8 @@
 /** Spikes, or their counts, as the kernels of convolutions and linear layers read them. */
 
 import { checkInteger, SpikewasmError } from '../../errors.js'
-import type { SpikeInput } from '../../plan/convolution/strategy.js'
 import { emitMaterialise } from '../../plan/materialise.js'
-import { type Expression, noPool, type SpikeTensor } from '../../plan/tensors.js'
+import { type Expression, noPool, type SpikeInput, type SpikeTensor } from '../../plan/tensors.js'
 import type { Buffer } from '../../plan/words.js'
 import type { OpBuilder } from '../builder.js'
 import type { ConvSizes } from '../convolution.js'

@@ -5,6 +5,7 @@
 
 import type { ProgramBuilder } from '../program.js'
 import { groupedExpand, groupedExtract } from '../records/grouped.js'
+import type { UnitSums } from '../tensors.js'
 import { type Buffer, type Reference, ref } from '../words.js'
 import { eventCycles } from './cycles.js'
 import { emitSized, type Geometry, inputsOf, kRowsOf } from './geometry.js'
@@ -13,7 +14,6 @@ import { spikeForwards } from './spikes.js'
 import {
   cheapest,
   type InputGradient,
-  type MomentSums,
   type SpikeForward,
   type SpikeTask,
   type Strategy,
@@ -57,7 +57,7 @@ const expands = ({ g }: Task): boolean => g.grouping !== undefined && !g.groupin
 /** One output pixel, the making of lists included. */
 const listCycles = (task: SpikeTask): number => LISTING * eventCycles(withoutGroups(task), RATE)
 
-export const denseOnSpikes: Strategy<SpikeForward, SpikeTask, MomentSums | undefined> = {
+export const denseOnSpikes: Strategy<SpikeForward, SpikeTask, UnitSums | undefined> = {
   name: 'dense',
   fits: (task) => {
     const dense = withoutGroups(task)

@@ -14,14 +14,13 @@ import {
   groupedTranspose,
   groupedWeightGradient,
 } from '../records/grouped.js'
-import { isIdentity } from '../tensors.js'
+import { isIdentity, type UnitSums } from '../tensors.js'
 import { activeAt } from './cycles.js'
 import { inputFields } from './dense.js'
 import { emitSized, type Geometry, pixelsOf, tapsOf } from './geometry.js'
 import type {
   DenseForward,
   InputGradient,
-  MomentSums,
   SpikeForward,
   SpikeTask,
   Strategy,
@@ -103,7 +102,7 @@ export const groupedOnFloats: Strategy<DenseForward> = {
 }
 
 /** Reads the masks of one tensor of spikes, where that is faster than writing them out. */
-export const groupedOnSpikes: Strategy<SpikeForward, SpikeTask, MomentSums | undefined> = {
+export const groupedOnSpikes: Strategy<SpikeForward, SpikeTask, UnitSums | undefined> = {
   name: 'grouped',
   fits: (task) => {
     const { g, spikes } = task

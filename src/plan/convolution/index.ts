@@ -4,7 +4,7 @@
  */
 
 import type { ProgramBuilder } from '../program.js'
-import type { DenseInput } from '../tensors.js'
+import type { DenseInput, UnitSums } from '../tensors.js'
 import { denseForward } from './dense.js'
 import type { Geometry } from './geometry.js'
 import { groupedInput, groupedOnFloats, groupedOnSpikes, groupedWeight } from './grouped.js'
@@ -18,7 +18,6 @@ import {
   type DenseForward,
   type InputGradient,
   type ListGradient,
-  type MomentSums,
   type PatternGradient,
   type SpikeForward,
   type SpikeTask,
@@ -55,7 +54,7 @@ export const fitsSpikes = (task: SpikeTask): boolean =>
   strategiesOf(task).forwardOnSpikes.some((strategy) => strategy.fits(task))
 
 /** Returns where the moments of the output are, when they are wanted. */
-export const emitForwardOnSpikes = (b: ProgramBuilder, job: SpikeForward): MomentSums | undefined =>
+export const emitForwardOnSpikes = (b: ProgramBuilder, job: SpikeForward): UnitSums | undefined =>
   cheapest(strategiesOf(job).forwardOnSpikes, job).emit(b, job)
 
 export const emitForwardOnFloats = (b: ProgramBuilder, job: DenseForward): void =>

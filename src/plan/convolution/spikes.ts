@@ -3,6 +3,7 @@
 import { Moments, Spike } from '../../../assembly/opcodes.js'
 import type { ProgramBuilder } from '../program.js'
 import { spikeConv, spikeForward, spikeLists } from '../records/spikes.js'
+import type { UnitSums } from '../tensors.js'
 import { type Buffer, ref } from '../words.js'
 import { eventCycles } from './cycles.js'
 import { emitSized, outputBytes } from './geometry.js'
@@ -12,7 +13,7 @@ import {
   spikeListsFit,
   spikePasses,
 } from './spike-geometry.js'
-import type { MomentSums, SpikeForward, SpikeTask, Strategy } from './strategy.js'
+import type { SpikeForward, SpikeTask, Strategy } from './strategy.js'
 
 export const shapeOf = ({
   g,
@@ -61,7 +62,7 @@ const slotBytes = ({ g }: SpikeForward): number => Moments.Rows * g.outC * 4
 const momentBuffer = (b: ProgramBuilder, job: SpikeForward, slots: number): Buffer | undefined =>
   job.withMoments ? b.buffer(`${job.name} moments`, slots * slotBytes(job)) : undefined
 
-type SpikeStrategy = Strategy<SpikeForward, SpikeTask, MomentSums | undefined>
+type SpikeStrategy = Strategy<SpikeForward, SpikeTask, UnitSums | undefined>
 
 /** A few rows of output pixels at a time: their lists stay in the cache of one worker. */
 const rowWise: SpikeStrategy = {

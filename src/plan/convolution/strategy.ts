@@ -1,7 +1,7 @@
 /** Ways to compute one part of a convolution, and how one is chosen. */
 
 import type { ProgramBuilder } from '../program.js'
-import type { DenseInput, Pool, SpikeTensor } from '../tensors.js'
+import type { DenseInput, SpikeInput, SpikeTensor } from '../tensors.js'
 import type { Buffer, Reference } from '../words.js'
 import type { Geometry } from './geometry.js'
 
@@ -14,13 +14,6 @@ export interface Task {
   readonly indirect?: boolean
   /** The input has one row per pixel, which every step reads. */
   readonly still?: boolean
-}
-
-/** A sum of pooled spikes that a convolution reads: scale · Σ over sources. */
-export interface SpikeInput {
-  readonly sources: readonly SpikeTensor[]
-  readonly pool: Pool
-  readonly scale: number
 }
 
 export interface SpikeTask extends Task {
@@ -78,12 +71,6 @@ export interface DenseForward extends Forward {
 export interface SpikeForward extends Forward, SpikeTask {
   /** Have the moments of the output written, for a BatchNorm. */
   readonly withMoments: boolean
-}
-
-/** Partial sums of a BatchNorm, [units][4][outC]. */
-export interface MomentSums {
-  readonly buffer: Buffer
-  readonly units: number
 }
 
 /** Gradient of the input. */
