@@ -95,7 +95,7 @@ function steps() {
     {
       name: 'bundle',
       inputs: [
-        ...['tools/bundle.mjs', 'src/errors.ts'],
+        ...['tools/bundle.mjs', 'src/errors.ts', 'src/runtime/calls.ts'],
         ...filesOf('src/pages'),
         ...['page/worker', 'page/protocol', 'record-times'].map((f) => `src/runtime/${f}.ts`),
         'assembly/opcodes.ts',

@@ -1,6 +1,6 @@
 /**
  * Calls of functions in another thread or process: a request, news on the way, then a result or the
- * error that was thrown. Who carries the messages is told how to post them.
+ * error that was thrown. Who carries the messages says how to post them.
  */
 
 import { SpikewasmError } from '../errors.js'
@@ -12,8 +12,8 @@ export type Post = (message: unknown, transfer?: readonly Transferable[]) => voi
 export interface Ask<N = never> {
   /** Tells the caller something before the result. */
   say(news: N): void | Promise<void>
-  /** Aborted when the caller's signal is. */
-  readonly signal: AbortSignal
+  /** What of the result the caller owns from now on is put here. */
+  readonly transfer: Transferable[]
 }
 
 /** Functions by name: `(argument, ask) => result`. */
@@ -22,22 +22,26 @@ export type Functions<F> = { readonly [K in keyof F]: (argument: any, ask: Ask<a
 
 type Argument<C> = C extends (argument: infer A, ...more: never[]) => unknown ? A : never
 type News<C> = C extends (argument: never, ask: Ask<infer N>) => unknown ? N : never
-type Result<C> = C extends (...given: never[]) => infer R ? Unmoved<Awaited<R>> : never
-type Unmoved<R> = R extends Moved<infer V> ? V : R
+type Result<C> = C extends (...given: never[]) => infer R ? Awaited<R> : never
 
 export interface CallOptions<N> {
   /** What the other side owns from now on. */
   readonly transfer?: readonly Transferable[]
-  readonly signal?: AbortSignal
   onNews?(news: N): void
 }
 
-/** A result, and what of it the caller owns from now on. */
-export class Moved<V> {
-  constructor(
-    readonly value: V,
-    readonly transfer: readonly Transferable[],
-  ) {}
+interface Request {
+  readonly id: number
+  readonly call: string
+  readonly argument: unknown
+}
+
+/** News, or the end of a call. That of call 0, which nobody asks for, says that all is loaded. */
+interface Reply {
+  readonly id: number
+  readonly news?: unknown
+  readonly error?: PlainError
+  readonly result?: unknown
 }
 
 /** An error as plain data. */
@@ -49,16 +53,6 @@ interface PlainError {
   readonly cause?: PlainError
 }
 
-/** What goes to and fro; the called side begins with `ready`, and `call` asks for something. */
-type Message = { readonly id: number } & (
-  | { readonly ready: true }
-  | { readonly call: string; readonly argument: unknown }
-  | { readonly abort: true }
-  | { readonly news: unknown }
-  | { readonly error: PlainError }
-  | { readonly result: unknown }
-)
-
 interface Open {
   readonly resolve: (result: unknown) => void
   readonly reject: (error: Error) => void
@@ -69,62 +63,92 @@ interface Open {
 export class Calls<F extends Functions<F>> {
   private readonly open = new Map<number, Open>()
   private count = 0
-  private begun = { resolve(): void {}, reject(_error: Error): void {} }
   /** Settled when the other side has loaded; rejects with `failure`. */
-  readonly ready = new Promise<void>((resolve, reject) => {
-    this.begun = { resolve, reject }
+  readonly ready = new Promise<unknown>((resolve, reject) => {
+    this.open.set(0, { resolve, reject })
   })
   /** Why the other side is gone: then every call rejects with it. */
   failure: Error | undefined
 
-  /** @param hold told when something is waited for, and when nothing is any more */
-  constructor(
-    private readonly post: Post,
-    private readonly hold: (isCalled: boolean) => void = () => {},
-  ) {
+  constructor(private readonly post: Post) {
     this.ready.catch(() => undefined)
   }
 
   /** @throws what the function throws, or `failure` */
-  async call<K extends keyof F & string>(
-    name: K,
+  call<K extends keyof F & string>(
+    call: K,
     argument: Argument<F[K]>,
-    { transfer, signal, onNews }: CallOptions<News<F[K]>> = {},
+    { transfer, onNews }: CallOptions<News<F[K]>> = {},
   ): Promise<Result<F[K]>> {
-    if (this.failure) throw this.failure
-    const id = this.count++
-    const abort = (): void => void this.post({ id, abort: true })
-    this.post({ id, call: name, argument }, transfer)
-    if (signal?.aborted) abort()
-    signal?.addEventListener('abort', abort)
-    if (this.open.size === 0) this.hold(true)
-    try {
-      return await new Promise((resolve, reject) => {
-        this.open.set(id, { resolve: resolve as Open['resolve'], reject, onNews })
-      })
-    } finally {
-      signal?.removeEventListener('abort', abort)
-      this.open.delete(id)
-      if (this.open.size === 0) this.hold(false)
-    }
+    return new Promise((resolve, reject) => {
+      if (this.failure) throw this.failure
+      const id = ++this.count
+      this.post({ id, call, argument } satisfies Request, transfer)
+      this.open.set(id, { resolve: resolve as Open['resolve'], reject, onNews })
+      this.hold(true)
+    })
   }
+
+  /** Whether something is waited for. */
+  protected hold(_isCalled: boolean): void {}
 
   /** To be called with each message of the other side. */
   readonly hear = (message: unknown): void => {
-    const of = message as Message
-    const call = this.open.get(of.id)
-    if ('ready' in of) this.begun.resolve()
-    else if ('news' in of) call?.onNews?.(of.news as never)
-    else if ('error' in of) call?.reject(errorOf(of.error))
-    else call?.resolve('result' in of ? of.result : undefined)
+    const { id, news, error, result } = message as Reply
+    const call = this.open.get(id)
+    if (news !== undefined) {
+      call?.onNews?.(news as never)
+      return
+    }
+    if (error) call?.reject(errorOf(error))
+    else call?.resolve(result)
+    this.open.delete(id)
+    this.hold(this.open.size > 0)
   }
 
   /** The other side is gone. The first reason counts. */
   readonly fail = (error: Error): void => {
     this.failure ??= error
-    this.begun.reject(this.failure)
     for (const { reject } of this.open.values()) reject(this.failure)
+    this.open.clear()
+    this.hold(false)
   }
+}
+
+/** The side that is called: says that it is ready, and gives what to do with each message. */
+export function serve<F extends Functions<F>>(
+  functions: F,
+  post: Post,
+): (message: unknown) => Promise<void> {
+  void post({ id: 0 })
+  return async (message) => {
+    const { id, call, argument } = message as Request
+    const transfer: Transferable[] = []
+    const say = (news: unknown): void | Promise<void> => post({ id, news })
+    try {
+      const result = await functions[call as keyof F](argument, { say, transfer })
+      await post({ id, result }, transfer)
+    } catch (error) {
+      await post({ id, error: plainError(error) })
+    }
+  }
+}
+
+function plainError(thrown: unknown): PlainError {
+  if (!(thrown instanceof Error)) return { name: '', message: String(thrown) }
+  const { name, message, stack, cause } = thrown
+  const { code } = thrown as { readonly code?: unknown }
+  return {
+    ...{ name, message, stack },
+    ...(code !== undefined && { code }),
+    ...(cause instanceof Error && { cause: plainError(cause) }),
+  }
+}
+
+function errorOf({ message, cause, ...others }: PlainError): Error {
+  const Kind = others.name === 'SpikewasmError' ? SpikewasmError : Error
+  const error = new Kind(message, cause && { cause: errorOf(cause) })
+  return Object.assign(error, others)
 }
 
 /** The other side has ended without having been asked to, or could not begin. */
@@ -169,58 +193,4 @@ export async function patiently<R>(
   } finally {
     clearTimeout(timer)
   }
-}
-
-/** The side that is called: says that it is ready, and gives what to do with each message. */
-export function serve<F extends Functions<F>>(
-  functions: F,
-  post: Post,
-): (message: unknown) => Promise<void> {
-  const going = new Map<number, AbortController>()
-  void post({ ready: true })
-  return async (message) => {
-    const of = message as Message
-    const { id } = of
-    if (!('call' in of)) {
-      going.get(id)?.abort()
-      return
-    }
-    const controller = new AbortController()
-    going.set(id, controller)
-    try {
-      const { signal } = controller
-      const say = (news: unknown): void | Promise<void> => post({ id, news })
-      const found: unknown = await functions[of.call as keyof F](of.argument, { say, signal })
-      if (found instanceof Moved) await post({ id, result: found.value }, found.transfer)
-      else await post({ id, result: found })
-    } catch (error) {
-      await post({ id, error: plainError(error) })
-    } finally {
-      going.delete(id)
-    }
-  }
-}
-
-/** How deep causes of causes are kept. */
-const MOST_CAUSES = 4
-
-function plainError(thrown: unknown, depth = 0): PlainError {
-  if (!(thrown instanceof Error)) return { name: '', message: String(thrown) }
-  const { name, message, stack, cause } = thrown
-  const { code } = thrown as { readonly code?: unknown }
-  return {
-    ...{ name, message, stack },
-    ...(['string', 'number'].includes(typeof code) && { code }),
-    ...(cause !== undefined && depth < MOST_CAUSES && { cause: plainError(cause, depth + 1) }),
-  }
-}
-
-const kinds: Readonly<Record<string, new (message: string, options?: ErrorOptions) => Error>> = {
-  ...{ SpikewasmError, RangeError, TypeError },
-}
-
-function errorOf({ name, message, cause, ...others }: PlainError): Error {
-  const Kind = kinds[name] ?? Error
-  const error = new Kind(message, cause && { cause: errorOf(cause) })
-  return Object.assign(error, error.name === name ? {} : { name }, others)
 }

@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert'
 import { nameOf, type Origin, obstacleBetween, originOf } from '../../src/bench/compare/origin.js'
 import { appendHistory, MOST_RUNS, readHistory } from '../../src/bench/history.js'
 import { historyPage, pageData, writeHistoryPage } from '../../src/bench/page.js'
+import { mistakeOf } from './mistake.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-history-'))
 test.after(() => rmSync(folder, { recursive: true }))
@@ -23,16 +24,6 @@ const origin: Origin = {
   wide: false,
 }
 const figure = (value: number, marks?: string[]) => ({ name: 'lif 1', value, unit: 'ms', marks })
-
-async function messageOf(promise: Promise<unknown>): Promise<string> {
-  try {
-    await promise
-  } catch (error) {
-    assert.is((error as Error).name, 'SpikewasmError', String((error as Error).stack))
-    return (error as Error).message
-  }
-  throw new Error('no error came')
-}
 
 test('runs are appended, at the same time too, and read again', async () => {
   const path = join(folder, 'a.jsonl')
@@ -52,7 +43,7 @@ test('a figure that is no number is refused before anything is written', async (
   const before = readFileSync(path, 'utf8')
   for (const value of [Number.NaN, Number.POSITIVE_INFINITY])
     assert.match(
-      await messageOf(appendHistory(path, origin, [figure(2), figure(value)], 'quick')),
+      await mistakeOf(appendHistory(path, origin, [figure(2), figure(value)], 'quick')),
       /nan\.jsonl: figures of a history must be numbers, got (NaN|Infinity) of "lif 1"/,
     )
   assert.is(readFileSync(path, 'utf8'), before)
@@ -84,12 +75,12 @@ test('a broken line is told by its number; a cut one does not swallow the next',
   appendFileSync(path, '{"schema":1,"orig')
   await appendHistory(path, origin, [figure(2)], 'quick')
   assert.is(readFileSync(path, 'utf8').split('\n').length, 4)
-  assert.match(await messageOf(readHistory(path)), /b\.jsonl: line 2 must be a run .*may be cut/)
+  assert.match(await mistakeOf(readHistory(path)), /b\.jsonl: line 2 must be a run .*may be cut/)
   appendFileSync(path, '{"schema":7}\n')
   const good = readFileSync(path, 'utf8').split('\n').toSpliced(1, 1)
   writeFileSync(path, good.join('\n'))
   assert.match(
-    await messageOf(readHistory(path)),
+    await mistakeOf(readHistory(path)),
     /line 3 must be a run .* schema: .*remove the line/,
   )
 })
@@ -98,13 +89,13 @@ test('another file is not written to', async () => {
   const path = join(folder, 'notes.txt')
   writeFileSync(path, 'my notes\n')
   assert.match(
-    await messageOf(appendHistory(path, origin, [figure(1)], 'quick')),
+    await mistakeOf(appendHistory(path, origin, [figure(1)], 'quick')),
     /line 1 must be a run/,
   )
   assert.is(readFileSync(path, 'utf8'), 'my notes\n')
-  assert.match(await messageOf(appendHistory(folder, origin, [], 'quick')), /it is a folder/)
+  assert.match(await mistakeOf(appendHistory(folder, origin, [], 'quick')), /it is a folder/)
   assert.match(
-    await messageOf(appendHistory(join(folder, 'no/where.jsonl'), origin, [], 'quick')),
+    await mistakeOf(appendHistory(join(folder, 'no/where.jsonl'), origin, [], 'quick')),
     /could not be written/,
   )
 })

@@ -3,7 +3,7 @@ import { test } from 'uvu'
 import { Control, Fault } from '../../assembly/opcodes.js'
 import { nodePlatform } from '../../src/runtime/node/platform.js'
 import { sharedExecutor } from '../../src/runtime/page/shared.js'
-import { startWorker } from '../../src/runtime/page/start.js'
+import { PageWorker } from '../../src/runtime/page/start.js'
 import { registerPlatform } from '../../src/runtime/platform.js'
 import { expectSnapshot } from '../support/snapshot.js'
 
@@ -30,12 +30,10 @@ class FakeWorker {
     tell(`worker of ${String(url).replace(/^blob:.*/, 'blob')} ${JSON.stringify(options)}`)
     FakeWorker.all.push(this)
   }
-  postMessage(message: { worker?: number; lock?: string }, transfer?: unknown[]): void {
-    const { worker, lock, ...more } = message
-    const name = lock?.replace(/ \w+ (\d+)$/, ' … …')
-    tell(
-      `told worker ${worker}, lock ${name}, ${Object.keys(more)}, ${transfer?.length ?? 0} given`,
-    )
+  postMessage(message: string | { call: string; argument: object }, transfer?: unknown[]): void {
+    if (typeof message === 'string') tell(`told lock ${message.replace(/ [\d.]+$/, ' …')}`)
+    else
+      tell(`told ${message.call}, ${Object.keys(message.argument)}, ${transfer?.length ?? 0} given`)
   }
   terminate(): void {
     tell('terminated')
@@ -84,7 +82,8 @@ function executorOf(threads: number) {
   const shared: { go?: Int32Array } = {}
   const post = FakeWorker.prototype.postMessage
   FakeWorker.prototype.postMessage = function (message, transfer) {
-    Object.assign(shared, { go: (message as { go?: Int32Array }).go })
+    const { argument } = Object(message) as { argument?: { go?: Int32Array } }
+    if (argument?.go) shared.go = argument.go
     post.call(this, message, transfer)
   }
   const executor = sharedExecutor({} as never, memory, threads, 'w.js')
@@ -103,16 +102,18 @@ function executorOf(threads: number) {
   return { executor, go, words, say }
 }
 
+const done = { id: 1, news: 'done' }
+const trap = (message: string) => ({ id: 1, error: { name: 'RuntimeError', message } })
+
 test('runs, faults and ends of workers over shared memory', () =>
   inPage(undefined, async () => {
-    for (const [name, faults, messages] of [
-      ['well', [0, 0], []],
-      ['timed out', [0, Fault.TimedOut], []],
-      ['aborted', [Fault.Aborted, 0], []],
-      ['trapped', [0, Fault.Trapped], [{ error: 'unreachable' }, { error: 'a second one' }]],
-      ['trapped and timed out', [Fault.TimedOut, Fault.Trapped], [{ error: 'unreachable' }]],
-      ['trapped beyond', [0, 0, Fault.Trapped], []],
-    ] as [string, number[], object[]][]) {
+    for (const [name, faults, ...messages] of [
+      ['well', [0, 0], done],
+      ['timed out', [0, Fault.TimedOut], done],
+      ['aborted', [Fault.Aborted, 0], done],
+      ['beyond', [0, 0, Fault.Aborted], done],
+      ['trapped', [0, 0], trap('unreachable'), trap('a second one')],
+    ] as [string, number[], ...object[]][]) {
       tell(`== ${name}`)
       FakeWorker.all = []
       const { executor, go, words, say } = executorOf(3)
@@ -120,14 +121,12 @@ test('runs, faults and ends of workers over shared memory', () =>
       running.catch(() => undefined)
       await settled('before workers listen', running)
       words()
-      for (const worker of [0, 1, 2]) say(worker, { ready: true })
+      for (const worker of [0, 1, 2]) say(worker, { id: 0 })
       await settled('all listen', executor.ready!)
       await settled('begun', running)
       words()
       for (const [worker, fault] of faults.entries()) go[16 * (worker + 1) + 1] = fault
-      say(1, { done: true })
-      await settled('done', running)
-      for (const message of messages) say(1, message)
+      for (const [i, message] of messages.entries()) say(1 + i, message)
       await settled('told', running)
       words()
       const timing = executor.time!(run)
@@ -135,8 +134,8 @@ test('runs, faults and ends of workers over shared memory', () =>
       await settled('timing', timing)
       words()
       go.fill(0, 16)
-      say(0, { times: [{ op: 1 }] })
-      say(0, { done: true })
+      say(0, { id: 1, news: [{ op: 1 }] })
+      say(0, done)
       await settled('timed', timing)
       const ending = executor.run(run)
       ending.catch(() => undefined)
@@ -153,7 +152,7 @@ test('each worker is told once of kernels, and at each run of those that it need
   inPage(undefined, async () => {
     tell('== kernels')
     const { executor, go, words, say } = executorOf(2)
-    for (const worker of [0, 1]) say(worker, { ready: true })
+    for (const worker of [0, 1]) say(worker, { id: 0 })
     for (const [id, workers] of [
       [3, 1],
       [3, 2],
@@ -164,7 +163,7 @@ test('each worker is told once of kernels, and at each run of those that it need
       await executor.ready
       tell(`run of kernels ${id}`)
       words()
-      say(0, { done: true })
+      say(0, done)
       await settled('run', running)
     }
     await executor.dispose()
@@ -172,10 +171,7 @@ test('each worker is told once of kernels, and at each run of those that it need
   }))
 
 test('workers that do not start, fail, or end by themselves', async () => {
-  const events = {
-    message: (data: unknown) => tell(`heard ${JSON.stringify(data)}`),
-    failed: (error: Error) => tell(`failed: ${error.message}`),
-  }
+  type Calls = { ask(argument: object): number }
   await inPage(undefined, async () => {
     for (const [url, refuses] of [
       ['w.js', new Error('refused')],
@@ -184,46 +180,55 @@ test('workers that do not start, fail, or end by themselves', async () => {
       FakeWorker.refuses = refuses
       await settled(
         'no start',
-        Promise.resolve().then(() => startWorker(url, {}, events)),
+        Promise.resolve().then(() => new PageWorker(url)),
       )
     }
     FakeWorker.refuses = undefined
     for (const message of ['', 'a syntax error']) {
-      const { ready } = startWorker(message && 'w.js', {}, events)
+      const { ready } = new PageWorker(message && 'w.js')
       FakeWorker.all.at(-1)!.fail(message)
       await settled('not ready', ready)
     }
-    const worker = startWorker(undefined, {}, events)
+    const worker = new PageWorker<Calls>()
     const fake = FakeWorker.all.at(-1)!
-    for (const data of [{ ready: true }, { more: 1 }]) fake.onmessage({ data })
+    fake.onmessage({ data: { id: 0 } })
     await settled('ready', worker.ready)
+    const calls = [worker.call('ask', {}), worker.call('ask', { a: 1 })]
+    fake.onmessage({ data: { id: 2, result: 7 } })
     fake.fail('a trap')
-    worker.post({ a: 1 })
-    worker.post({ a: 1 }, [new ArrayBuffer(1)])
+    for (const call of calls) await settled('call', call)
+    const transfer = [new ArrayBuffer(1)]
+    await settled('a later one', worker.call('ask', {}, { transfer }))
     await settled('ended', worker.end())
     fake.fail('after its end')
+    const other = new PageWorker<Calls>()
+    other.call('ask', { a: 1 }, { transfer }).catch((error) => tell(error.message))
+    await settled('ended', other.end())
   })
   for (const kind of ['given', 'refused', 'never'] as const) {
     tell(`== locks: ${kind}`)
-    let mine = (): void => {}
+    const grants: (() => void)[] = []
     const request = (name: string, call: () => void): Promise<void> => {
-      tell(`lock ${name.replace(/ \w+ (\d+)$/, ' … …')}`)
-      mine = call
-      return kind === 'refused' ? Promise.reject(new Error('no')) : Promise.resolve()
+      tell(`lock ${name.replace(/ [\d.]+$/, ' …')}`)
+      if (kind === 'refused') return Promise.reject(new Error('no'))
+      return new Promise((resolve) => grants.push(() => resolve(call())))
     }
     await inPage({ request }, async () => {
-      const worker = startWorker(undefined, {}, events)
-      FakeWorker.all[0].onmessage({ data: { ready: true } })
-      if (kind === 'given') mine()
+      const worker = new PageWorker<Calls>()
+      FakeWorker.all[0].onmessage({ data: { id: 0 } })
+      const asked = worker.call('ask', {})
+      if (kind === 'given') grants[0]()
+      await settled('asked', asked)
       const { setTimeout: later } = globalThis
       const waits: unknown[] = []
       globalThis.setTimeout = ((call: () => void, ms: number) =>
-        waits.push(ms) && later(call, 0)) as never
-      await worker.end().finally(() => {
+        waits.push(ms) && kind === 'never' && later(call, 0)) as never
+      const ended = worker.end()
+      if (kind === 'given') grants[1]()
+      await ended.finally(() => {
         globalThis.setTimeout = later
       })
       tell(`waited ${waits} ms`)
-      mine()
     })
   }
 })

@@ -84,7 +84,7 @@ test('a job that is to end: before it begins, amid it, and where its thread does
   const stops = new URL(
     `data:text/javascript,${encodeURIComponent(
       "import { parentPort } from 'node:worker_threads'\n" +
-        "parentPort.on('message', ({ id, abort }) => { if (abort) parentPort.postMessage({ id, result: undefined }) })",
+        "let run; parentPort.on('message', ({ id, call }) => { if (call === 'run') run = id; else parentPort.postMessage({ id: run }) })",
     )}`,
   )
   const host = replicaThreads(stops, {})

@@ -53,6 +53,8 @@ export interface SiteOptions {
   readonly pages?: Readonly<Record<string, string>>
   /** Default: the built package. */
   readonly folder?: string
+  /** What answers for a file that is not there, as many hosts do. */
+  readonly fallback?: string
   /** Gets what a page posts. */
   posted?(body: string): void
 }
@@ -74,7 +76,7 @@ export async function bundled(entry: string): Promise<string> {
 
 /** Serves a folder on loopback. */
 export async function serve(options: SiteOptions = {}): Promise<Site> {
-  const { isolated = false, folder = built, pages = {} } = options
+  const { isolated = false, folder = built, fallback = '', pages = {} } = options
   const headers = {
     'Cache-Control': 'no-store',
     ...(isolated && {
@@ -99,13 +101,12 @@ export async function serve(options: SiteOptions = {}): Promise<Site> {
     else if (path === '/favicon.ico') response.writeHead(204).end()
     else if (Object.hasOwn(pages, path)) send(pages[path], types[extname(path)] ?? types['.html'])
     else {
-      const file = normalize(join(folder, path))
+      const file = normalize(join(folder, path.endsWith('/') ? `${path}index.html` : path))
       if (!file.startsWith(join(folder, sep))) missing()
       else
-        readFile(file).then(
-          (body) => send(body, types[extname(file)] ?? 'application/octet-stream'),
-          missing,
-        )
+        readFile(file)
+          .catch(() => readFile(join(folder, fallback)))
+          .then((body) => send(body, types[extname(file)] ?? 'application/octet-stream'), missing)
     }
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

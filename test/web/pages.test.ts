@@ -15,16 +15,17 @@ import { type RunReport, reportPage } from '../../src/pages/report.js'
 import { servePage } from '../../src/train/dashboard/serve.js'
 import { serveRun } from '../../src/train/dashboard/server.js'
 import { withFolder } from '../io/temporary.js'
-import { findChromium, listen, openBrowser } from '../support/chromium.js'
+import { browserPath, launch } from '../support/browser.js'
+import { listen } from '../support/chromium.js'
 import { made } from '../support/diagnosis.js'
 import { testUnless } from '../support/runner.js'
 
-const path = findChromium()
+const path = await browserPath()
 const withBrowser = testUnless(path ? undefined : 'there is no Chromium')
 
 let browser: Browser
 test.before(async () => {
-  if (path !== undefined) browser = await openBrowser(path)
+  if (path !== undefined) browser = await launch()
 })
 test.after(() => browser?.close())
 

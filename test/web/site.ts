@@ -1,12 +1,10 @@
 /** Pages built by bundlers, in Chromium: an app that imports the package, and a server for it. */
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { cpSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { extname, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Browser, chromium } from 'playwright-core'
-import { findChromium } from '../../src/verify/hosts/browser.js'
+import type { Browser } from 'playwright-core'
+import { browserPath, launch, serve as serveFolder } from '../support/browser.js'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 
@@ -39,45 +37,18 @@ export function write(folder: string, files: Readonly<Record<string, string>>): 
   }
 }
 
-const types: Readonly<Record<string, string>> = {
-  '.html': 'text/html',
-  '.js': 'text/javascript',
-  '.wasm': 'application/wasm',
-  '.gz': 'application/gzip',
-}
-
-const isolating = {
-  'Cross-Origin-Opener-Policy': 'same-origin',
-  'Cross-Origin-Embedder-Policy': 'require-corp',
-}
-
-/**
- * Serves a folder; what is not there is answered with the page, as many hosts do.
- *
- * @param isolated whether pages may share memory with workers
- */
+/** @param isolated whether pages may share memory with workers */
 export async function serve(
   folder: string,
   isolated = false,
 ): Promise<{ url: string; close(): void }> {
-  const server = createServer(({ url = '/' }, response) => {
-    const path = new URL(url, 'http://x').pathname
-    const wanted = join(folder, path.endsWith('/') ? `${path}index.html` : path)
-    const file = existsSync(wanted) ? wanted : join(folder, 'index.html')
-    const type = types[extname(file)] ?? 'application/octet-stream'
-    response.writeHead(200, { ...(isolated && isolating), 'Content-Type': type })
-    response.end(readFileSync(file))
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  return { url: `http://127.0.0.1:${port}/`, close: () => server.close() }
+  const { origin, close } = await serveFolder({ folder, isolated, fallback: 'index.html' })
+  return { url: `${origin}/`, close }
 }
 
 /** The browser; undefined where there is none. */
 export async function openBrowser(): Promise<Browser | undefined> {
-  const executablePath = process.env.SPIKEWASM_CHROMIUM ?? (await findChromium())
-  if (executablePath === undefined) return undefined
-  return chromium.launch({ executablePath, args: ['--no-sandbox'] })
+  return (await browserPath()) === undefined ? undefined : launch()
 }
 
 /** What a page sets `result` to; errors of its console are thrown. */

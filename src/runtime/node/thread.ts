@@ -4,22 +4,16 @@ import { parentPort, Worker, type WorkerOptions } from 'node:worker_threads'
 import { Calls, type Functions, Gone, serve } from '../calls.js'
 import { expectPackageFile } from './package-file.js'
 
-/** A thread that serves functions by `serveThread`. It keeps the process while it is called. */
+/** A thread that serves functions by `serveThread`. The process stays while it loads or works. */
 export class Thread<F extends Functions<F>> extends Calls<F> {
   readonly worker: Worker
   /** Its end is waited for. */
-  private readonly ending: { begun: boolean }
+  private ends = false
 
   constructor(file: URL, options: WorkerOptions = {}) {
-    const ending = { begun: false }
     const worker = new Worker(file, options)
-    super(
-      (message, transfer = []) => worker.postMessage(message, transfer as never[]),
-      (isCalled) => (isCalled || ending.begun ? worker.ref() : worker.unref()),
-    )
+    super((message, transfer = []) => worker.postMessage(message, transfer as never[]))
     this.worker = worker
-    this.ending = ending
-    worker.unref()
     worker.on('message', this.hear)
     worker.on('error', this.fail)
     worker.once('exit', () => this.fail(new Gone('its thread ended')))
@@ -34,9 +28,13 @@ export class Thread<F extends Functions<F>> extends Calls<F> {
     return new Thread<F>(file, options)
   }
 
+  protected override hold(isCalled: boolean): void {
+    this.worker[isCalled || this.ends ? 'ref' : 'unref']()
+  }
+
   /** Ends it at once. */
   async kill(): Promise<void> {
-    this.ending.begun = true
+    this.ends = true
     await this.worker.terminate()
   }
 
@@ -45,7 +43,7 @@ export class Thread<F extends Functions<F>> extends Calls<F> {
    * thread is ended amid an import.
    */
   async end(): Promise<void> {
-    this.ending.begun = true
+    this.ends = true
     this.worker.ref()
     await this.ready.catch(() => undefined)
     await this.kill()

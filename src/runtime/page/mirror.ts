@@ -13,56 +13,11 @@ import type { Executor, Mirror, RunArguments } from '../executor.js'
 import type { RecordTime } from '../record-times.js'
 import { type Area, ASKED, areasOf, FOUND, inParts, merged, unseen, type Written } from './areas.js'
 import type { Answer, Places, Request } from './protocol.js'
-import { type PageWorker, startWorker } from './start.js'
+import { PageWorker } from './start.js'
+import type { PageCalls } from './worker.js'
 
 /** What one message copies at most: a copy must not keep the page for longer than some 10 ms. */
 const PART_BYTES = 2 ** 23
-
-/** How a worker is asked. */
-class Link {
-  readonly ready: Promise<void>
-  private readonly worker: PageWorker
-  private readonly waiting = new Map<
-    number,
-    { readonly resolve: (answer: Answer) => void; readonly reject: (error: Error) => void }
-  >()
-  private count = 0
-  private failure: Error | undefined
-
-  constructor(url?: string | URL) {
-    const failed = (error: Error): void => {
-      this.failure ??= error
-      for (const { reject } of this.waiting.values()) reject(this.failure)
-      this.waiting.clear()
-    }
-    const message = (data: unknown): void => {
-      const answer = data as Answer
-      this.waiting.get(answer.id)?.resolve(answer)
-      this.waiting.delete(answer.id)
-    }
-    this.worker = startWorker(url, {}, { message, failed })
-    this.ready = this.worker.ready
-    this.end = async () => {
-      failed(new Error('the worker was ended'))
-      await this.worker.end()
-    }
-  }
-
-  readonly end: () => Promise<void>
-
-  async ask(request: Omit<Request, 'id'>): Promise<Answer> {
-    await this.ready
-    return new Promise((resolve, reject) => {
-      if (this.failure) {
-        reject(this.failure)
-        return
-      }
-      const id = this.count++
-      this.waiting.set(id, { resolve, reject })
-      this.worker.post({ ...request, id }, request.bytes ? [request.bytes] : [])
-    })
-  }
-}
 
 const placesOf = (areas: readonly Area[]): Places => areas.flatMap((a) => [a.address, a.bytes])
 
@@ -81,7 +36,7 @@ export class MirrorExecutor implements Executor, Mirror {
   private told: number | undefined
 
   private constructor(
-    private link: Link | undefined,
+    private link: PageWorker<PageCalls> | undefined,
     private readonly plan: Plan,
     private readonly memory: WebAssembly.Memory,
   ) {
@@ -104,17 +59,13 @@ export class MirrorExecutor implements Executor, Mirror {
     before?: Executor,
   ): Promise<MirrorExecutor> {
     const old = before instanceof MirrorExecutor ? before : undefined
-    const link = old?.link ?? new Link(url)
+    const link = old?.link ?? new PageWorker<PageCalls>(url)
     const { total } = plan.memory
-    const answer = await link
-      .ask({ memory: { module, bytes: total, shared } })
-      .catch(async (error: unknown) => {
-        await link.end()
-        throw error
-      })
-    if (answer.error !== undefined) {
-      if (!old) await link.end()
-      throw new RangeError(answer.error)
+    try {
+      await link.call('open', { module, bytes: total, shared })
+    } catch (error) {
+      if (!old || link.failure) await link.end()
+      throw link.failure ?? new RangeError((error as Error).message)
     }
     if (old) old.link = undefined
     return new MirrorExecutor(link, plan, memory)
@@ -159,7 +110,7 @@ export class MirrorExecutor implements Executor, Mirror {
   }
 
   /** Lets the worker do something with a program, and takes its results. */
-  private async perform(program: number, request: Omit<Request, 'id'>): Promise<Answer> {
+  private async perform(program: number, request: Request): Promise<Answer> {
     const written = this.written.get(program)
     if (!written) throw new Error(`there is no program at ${program}`)
     const { numbers } = this.plan.named.training ?? {}
@@ -168,16 +119,20 @@ export class MirrorExecutor implements Executor, Mirror {
     for (const buffer of written.later) this.stale.add(buffer)
     const areas = merged([...FOUND, ...written.prompt])
     const [first, ...others] = inParts(areas, PART_BYTES)
-    const answer = await this.ask({ ...writes, ...request, reads: placesOf(first) })
+    const asked = { ...writes, ...request, reads: placesOf(first) }
+    const answer = await this.ask(asked).catch(async (error: unknown) => {
+      // Results say how far it came.
+      await this.readPart(first)
+      throw error
+    })
     this.take(first, answer)
-    if (answer.error !== undefined) throw new Error(answer.error)
     for (const part of others) await this.readPart(part)
     return answer
   }
 
-  private ask(request: Omit<Request, 'id'>): Promise<Answer> {
+  private ask(request: Request): Promise<Answer> {
     if (!this.link) return Promise.reject(new Error('the worker belongs to another plan'))
-    return this.link.ask(request)
+    return this.link.call('perform', request, { transfer: request.bytes ? [request.bytes] : [] })
   }
 
   /** Sends what has changed; with `keepsLast`, all but the last part, which it returns. */

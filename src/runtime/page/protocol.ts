@@ -36,46 +36,32 @@ export const argumentsOf = (run: RunArguments): number[] => [
   run.timeoutMs,
 ]
 
-/** The first message to a worker. The lock is the worker's for as long as it lives. */
-export type Setup = SharedSetup | OwnSetup
+/** The first message to a worker: the name of a lock, which is its own for as long as it lives. */
+export type Lock = string
 
-/**
- * For a worker over the memory of the page. `Kernels` come in later messages, before the first run
- * that needs them.
- */
+/** For a worker over the memory of the page. */
 export interface SharedSetup {
-  readonly lock: string
   readonly module: WebAssembly.Module
   readonly memory: WebAssembly.Memory
   readonly go: Int32Array
   readonly worker: number
 }
 
-/** For a worker with a memory of its own, which comes with a `Request`. */
-export interface OwnSetup {
-  readonly lock: string
-  readonly go?: undefined
-}
-
-/** What a worker over shared memory says. */
-export type SharedReply =
-  | { readonly ready: true }
-  | { readonly done: true }
-  | { readonly error: string }
-  | { readonly times: readonly RecordTime[] }
+/** What a worker over shared memory says: that all have finished a run, or the times of one. */
+export type SharedNews = 'done' | readonly RecordTime[]
 
 /** Places in memory: addresses and numbers of bytes, in turns. */
 export type Places = readonly number[]
 
-/** What a worker with a memory of its own is asked for; it does it in this order. */
+/** For a worker with a memory of its own: so many bytes, zero. */
+export interface OwnSetup {
+  readonly module: WebAssembly.Module
+  readonly bytes: number
+  readonly shared: boolean
+}
+
+/** What such a worker is asked for; it does it in this order. */
 export interface Request {
-  readonly id: number
-  /** A memory of so many bytes, zero. What fails leaves the one before as it was. */
-  readonly memory?: {
-    readonly module: WebAssembly.Module
-    readonly bytes: number
-    readonly shared: boolean
-  }
   /** Bytes for these places, one after the other. */
   readonly writes?: Places
   readonly bytes?: ArrayBuffer
@@ -84,14 +70,12 @@ export interface Request {
   readonly run?: RunArguments
   /** Times the records of a program. */
   readonly time?: { readonly program: number; readonly scratch: number }
-  /** Places whose bytes are wanted back, whatever has failed before. */
+  /** Places whose bytes are wanted back. */
   readonly reads?: Places
 }
 
 export interface Answer {
-  readonly id: number
   readonly fault?: number
   readonly times?: readonly RecordTime[]
-  readonly error?: string
   readonly bytes?: ArrayBuffer
 }

@@ -3,8 +3,9 @@
 import { Control, Fault } from '../../../assembly/opcodes.js'
 import type { Executor, RunArguments } from '../executor.js'
 import type { RecordTime } from '../record-times.js'
-import { argumentsOf, Go, Kind, type SharedReply } from './protocol.js'
-import { startWorker } from './start.js'
+import { argumentsOf, Go, Kind, type SharedNews } from './protocol.js'
+import { PageWorker } from './start.js'
+import type { PageCalls } from './worker.js'
 
 /** A run that goes on. */
 interface Running {
@@ -12,8 +13,6 @@ interface Running {
   readonly timeoutMs: number
   readonly resolve: () => void
   readonly reject: (error: Error) => void
-  /** Whether the last worker has said that all are done. */
-  done: boolean
 }
 
 /**
@@ -32,8 +31,6 @@ export function sharedExecutor(
   const control = new Int32Array(memory.buffer)
   let running: Running | undefined
   let failure: Error | undefined
-  /** What the first worker that trapped has said. */
-  let trap: string | undefined
   let times: readonly RecordTime[] = []
   // Workers that wait for one that is gone leave their barriers within 0.1 s.
   const poison = (): void => {
@@ -41,19 +38,18 @@ export function sharedExecutor(
     Atomics.notify(control, Control.Epoch / 4)
   }
   const fail = (error: Error): void => {
-    failure ??= error
+    // The memory may be another model's by then.
+    if (failure) return
+    failure = error
     poison()
     running?.reject(failure)
     running = undefined
   }
   const finish = (): void => {
-    if (!running?.done) return
+    if (!running) return
     const { workers, timeoutMs } = running
     const faults = Array.from({ length: workers }, (_, w) => go[Go.Line * (w + 1) + Go.Fault])
-    // Its message is on its way.
-    if (faults.includes(Fault.Trapped) && trap === undefined) return
-    if (trap !== undefined) fail(new Error(trap))
-    else if (faults.includes(Fault.TimedOut))
+    if (faults.includes(Fault.TimedOut))
       fail(new Error(`a worker did not reach a barrier within ${timeoutMs / 1000} s`))
     else if (faults.some((fault) => fault !== Fault.None)) fail(new Error('another worker failed'))
     else {
@@ -61,16 +57,16 @@ export function sharedExecutor(
       running = undefined
     }
   }
-  const message = (data: unknown): void => {
-    const reply = data as SharedReply
-    if ('times' in reply) times = reply.times
-    if ('error' in reply) trap ??= reply.error
-    if ('done' in reply && running) running.done = true
-    finish()
+  const onNews = (news: SharedNews): void => {
+    if (news === 'done') finish()
+    else times = news
   }
-  const workers = Array.from({ length: threads }, (_, worker) =>
-    startWorker(url, { module, memory, go, worker }, { message, failed: fail }),
-  )
+  const workers = Array.from({ length: threads }, (_, worker) => {
+    const side = new PageWorker<PageCalls>(url)
+    // A kernel that traps ends its work.
+    side.call('work', { module, memory, go, worker }, { onNews }).catch(fail)
+    return side
+  })
   const ready = Promise.all(workers.map((worker) => worker.ready))
   // Who waits for a run, or for `ready`, is told.
   ready.catch(() => undefined)
@@ -85,7 +81,7 @@ export function sharedExecutor(
     go[Go.Kernels] = kernels?.id ?? 0
     if (!kernels || kernels.id === told) return
     told = kernels.id
-    for (const worker of workers) worker.post(kernels)
+    for (const worker of workers) worker.call('take', kernels).catch(fail)
   }
   const start = (kind: number, run: RunArguments): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -94,7 +90,7 @@ export function sharedExecutor(
         return
       }
       const { workers, timeoutMs } = run
-      running = { workers, timeoutMs, resolve, reject, done: false }
+      running = { workers, timeoutMs, resolve, reject }
       tell(run)
       go.set([kind, ...argumentsOf(run)], Go.Kind)
       Atomics.store(go, Go.Pending, workers)

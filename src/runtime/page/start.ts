@@ -1,22 +1,9 @@
 /** Starts the workers of a page, and notices when one ends. */
 
 import { SpikewasmError } from '../../errors.js'
-import type { OwnSetup, Setup, SharedSetup } from './protocol.js'
+import { Calls, type Functions } from '../calls.js'
+import type { Lock } from './protocol.js'
 import { script } from './script.js'
-
-export interface PageWorker {
-  /** Settled when it listens. */
-  readonly ready: Promise<void>
-  post(message: unknown, transfer?: Transferable[]): void
-  /** Ends it, and waits until it has ended where the browser tells. */
-  end(): Promise<void>
-}
-
-export interface WorkerEvents {
-  message(data: unknown): void
-  /** It has failed, or ended without having been asked to. */
-  failed(error: Error): void
-}
 
 /** A host whose locks outlive its workers would hold up whoever waits for their end. */
 const END_MS = 2000
@@ -29,73 +16,50 @@ function ownScript(): string {
   return own
 }
 
-const names = Math.random().toString(36).slice(2)
-let count = 0
+/** A worker whose functions are called. */
+export class PageWorker<F extends Functions<F>> extends Calls<F> {
+  private readonly worker: Worker
+  private isReady = false
+  private readonly lock: Lock = `spikewasm ${Math.random()}`
 
-/**
- * @param url of the worker's script, where the user gives one
- * @param setup what the worker needs
- */
-export function startWorker(
-  url: string | URL | undefined,
-  setup: Omit<SharedSetup, 'lock'> | Omit<OwnSetup, 'lock'>,
-  events: WorkerEvents,
-): PageWorker {
-  const lock = `spikewasm ${names} ${count++}`
-  let ended = false
-  let isReady = false
-  let gone = (): void => {}
-  const end = new Promise<void>((resolve) => {
-    gone = resolve
-  })
-  let listens = (): void => {}
-  let refuse = (_error: Error): void => {}
-  const ready = new Promise<void>((resolve, reject) => {
-    listens = resolve
-    refuse = reject
-  })
-  ready.catch(() => undefined)
-  const fail = (error: Error): void => {
-    refuse(error)
-    if (!ended) events.failed(error)
-  }
-  let worker: Worker
-  try {
-    worker = new Worker(url ?? ownScript(), { name: 'spikewasm' })
-  } catch (error) {
-    throw noStart(url, error instanceof Error ? error.message : String(error))
-  }
-  worker.onmessage = ({ data }: MessageEvent) => {
-    if (isReady) {
-      events.message(data)
-      return
+  /** @param url of the worker's script, where the user gives one */
+  constructor(url?: string | URL) {
+    let worker: Worker
+    try {
+      worker = new Worker(url ?? ownScript(), { name: 'spikewasm' })
+    } catch (error) {
+      throw noStart(url, error instanceof Error ? error.message : String(error))
     }
-    isReady = true
-    listens()
-    // Before that the worker might not have had it yet.
-    const { locks } = globalThis.navigator ?? {}
-    const mine = (): void => {
-      gone()
-      fail(new Error('a worker of the page has ended'))
+    super((message, transfer = []) => worker.postMessage(message, [...transfer]))
+    this.worker = worker
+    worker.onmessage = ({ data }: MessageEvent) => {
+      this.hear(data)
+      if (this.isReady) return
+      this.isReady = true
+      // Before that the worker might not have had it yet.
+      const fail = (): void => this.fail(new Error('a worker of the page has ended'))
+      this.gone()?.then(fail, () => undefined)
     }
-    locks?.request(lock, mine).catch(gone)
+    worker.onerror = (event) => {
+      event.preventDefault()
+      const why = event.message || 'it could not be loaded'
+      const failed = new Error(`a worker of the page failed: ${why}`)
+      this.fail(this.isReady ? failed : noStart(url, why))
+    }
+    worker.postMessage(this.lock)
   }
-  worker.onerror = (event) => {
-    event.preventDefault()
-    const why = event.message || 'it could not be loaded'
-    fail(isReady ? new Error(`a worker of the page failed: ${why}`) : noStart(url, why))
+
+  /** Settled when it has ended, where the browser tells: its lock is free then. */
+  private gone(): Promise<unknown> | undefined {
+    return globalThis.navigator?.locks?.request(this.lock, () => {})
   }
-  worker.postMessage({ ...setup, lock } satisfies Setup)
-  return {
-    ready,
-    post: (message, transfer = []) => worker.postMessage(message, transfer),
-    async end() {
-      ended = true
-      worker.terminate()
-      refuse(new Error('the worker was ended'))
-      if (isReady && globalThis.navigator?.locks)
-        await Promise.race([end, new Promise((resolve) => setTimeout(resolve, END_MS))])
-    },
+
+  /** Ends it, and waits until it has ended. */
+  async end(): Promise<void> {
+    this.fail(new Error('the worker was ended'))
+    this.worker.terminate()
+    const gone = this.isReady && this.gone()?.catch(() => undefined)
+    if (gone) await Promise.race([gone, new Promise((resolve) => setTimeout(resolve, END_MS))])
   }
 }
 

@@ -5,6 +5,7 @@
 
 import { Control, Fault } from '../../../assembly/opcodes.js'
 import type { Kernels } from '../../equations/kernel-set.js'
+import { type Ask, type Post, serve } from '../calls.js'
 import { engineImports } from '../kernel-table.js'
 import type { Engine, EngineExports } from '../load.js'
 import { timeRecords } from '../record-times.js'
@@ -12,10 +13,10 @@ import {
   type Answer,
   Go,
   Kind,
+  type Lock,
   type OwnSetup,
   type Request,
-  type Setup,
-  type SharedReply,
+  type SharedNews,
   type SharedSetup,
 } from './protocol.js'
 
@@ -31,34 +32,18 @@ const MAX_PAGES = 65536
 
 const scope = globalThis as unknown as Scope
 
-scope.onmessage = async ({ data }) => {
-  const setup = data as Setup
-  await holdLock(setup)
-  if (setup.go) serve(setup)
-  else {
-    scope.onmessage = ({ data }) => answer(data as Request)
-    say({ ready: true })
-  }
-}
-
 /** The page gets the lock when this worker is gone, whatever has ended it. */
-function holdLock({ lock }: SharedSetup | OwnSetup): Promise<void> {
+function holdLock(lock: Lock): Promise<void> {
   return new Promise((resolve) => {
-    const { locks } = globalThis.navigator ?? {}
     const held = (): Promise<never> => {
       resolve()
       return new Promise(() => {})
     }
-    if (!locks) resolve()
-    else locks.request(lock, held).catch(() => resolve())
+    const request = globalThis.navigator?.locks?.request(lock, held)
+    if (request) request.catch(resolve)
+    else resolve()
   })
 }
-
-function say(reply: SharedReply): void {
-  scope.postMessage(reply)
-}
-
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 function instanceOf(module: WebAssembly.Module, memory: WebAssembly.Memory): Engine {
   const { env, take } = engineImports(memory)
@@ -66,96 +51,87 @@ function instanceOf(module: WebAssembly.Module, memory: WebAssembly.Memory): Eng
   return { ...exports, take }
 }
 
+let shared: Engine | undefined
+/** The kernels of a shared engine, and who waits for them. */
+let taken = 0
+let came = (): void => {}
+
+function take(kernels: Kernels): void {
+  shared?.take(kernels)
+  taken = kernels.id
+  came()
+}
+
 /** Runs what the page starts by shared words, until it says that this is all. */
-function serve({ module, memory, go, worker }: SharedSetup): void {
+async function work(
+  { module, memory, go, worker }: SharedSetup,
+  { say }: Ask<SharedNews>,
+): Promise<void> {
   const control = new Int32Array(memory.buffer)
   const line = Go.Line * (worker + 1)
   const at = line + Go.Started
   const engine = instanceOf(module, memory)
-  let taken = 0
-  let seen = 0
-  scope.onmessage = ({ data }) => {
-    engine.take(data as Kernels)
-    taken = (data as Kernels).id
-    wait()
-  }
-  say({ ready: true })
-  wait()
-
-  function wait(): void {
-    for (; ; seen++) {
-      while (Atomics.load(go, at) === seen) Atomics.wait(go, at, seen)
-      const kind = go[Go.Kind]
-      const kernels = go[Go.Kernels]
-      if (kind === Kind.End) scope.close()
-      // Their message is on its way, and comes when this function is left.
-      if (kind === Kind.End || (kernels !== 0 && kernels !== taken)) return
-      go[line + Go.Fault] = perform(kind)
-      if (Atomics.sub(go, Go.Pending, 1) === 1) say({ done: true })
-    }
+  shared = engine
+  for (let seen = 0; ; seen++) {
+    while (Atomics.load(go, at) === seen) Atomics.wait(go, at, seen)
+    const kind = go[Go.Kind]
+    const kernels = go[Go.Kernels]
+    if (kind === Kind.End) return scope.close()
+    // Their message is on its way.
+    if (kernels !== 0 && kernels !== taken)
+      await new Promise<void>((resolve) => {
+        came = resolve
+      })
+    go[line + Go.Fault] = perform(kind)
+    if (Atomics.sub(go, Go.Pending, 1) === 1) void say('done')
   }
 
   function perform(kind: number): number {
     const [program, workers, scratch, scratchBytes, spins, timeoutMs] = go.subarray(Go.Arguments)
     try {
-      if (kind === Kind.Run)
-        return engine.run(
-          program,
-          worker,
-          workers,
-          scratch + worker * scratchBytes,
-          spins,
-          timeoutMs,
-        )
-      say({ times: timeRecords(engine.execute, memory, program >>> 0, scratch) })
+      const own = scratch + worker * scratchBytes
+      if (kind === Kind.Run) return engine.run(program, worker, workers, own, spins, timeoutMs)
+      void say(timeRecords(engine.execute, memory, program >>> 0, scratch))
       return Fault.None
     } catch (error) {
-      say({ error: textOf(error) })
-      // The order matters: first the reason, then the wake-up of the workers that wait.
       Atomics.store(control, Control.Poison / 4, Fault.Trapped)
       Atomics.notify(control, Control.Epoch / 4)
-      return Fault.Trapped
+      throw error
     }
   }
 }
 
 let own: { readonly memory: WebAssembly.Memory; readonly engine: Engine } | undefined
 
+function open(setup: OwnSetup): void {
+  own = zeroed(setup)
+}
+
 /** Does what the page asks for with the worker's own memory. */
-function answer({ id, memory, writes = [], bytes, kernels, run, time, reads }: Request): void {
-  let answer: Answer = { id }
-  try {
-    if (memory) own = zeroed(memory)
-    own?.engine.take(kernels)
-    if (own && bytes) {
-      const all = new Uint8Array(own.memory.buffer)
-      for (let i = 0, at = 0; i < writes.length; at += writes[i + 1], i += 2)
-        all.set(new Uint8Array(bytes, at, writes[i + 1]), writes[i])
-    }
-    if (own && run)
-      answer = { id, fault: own.engine.run(run.program, 0, 1, run.scratch, 0, run.timeoutMs) }
-    if (own && time)
-      answer = {
-        id,
-        times: timeRecords(own.engine.execute, own.memory, time.program, time.scratch),
-      }
-  } catch (error) {
-    answer = { id, error: textOf(error) }
-  }
-  if (!own || !reads) {
-    scope.postMessage(answer)
-    return
-  }
+function perform(
+  { writes = [], bytes, kernels, run, time, reads }: Request,
+  { transfer }: Ask,
+): Answer {
+  const { engine, memory } = own!
+  engine.take(kernels)
+  const all = new Uint8Array(memory.buffer)
+  if (bytes)
+    for (let i = 0, at = 0; i < writes.length; at += writes[i + 1], i += 2)
+      all.set(new Uint8Array(bytes, at, writes[i + 1]), writes[i])
+  const fault = run && engine.run(run.program, 0, 1, run.scratch, 0, run.timeoutMs)
+  const times = time && timeRecords(engine.execute, memory, time.program, time.scratch)
+  if (!reads) return { fault, times }
   let size = 0
   for (let i = 1; i < reads.length; i += 2) size += reads[i]
   const copy = new Uint8Array(size)
   for (let i = 0, at = 0; i < reads.length; at += reads[i + 1], i += 2)
-    copy.set(new Uint8Array(own.memory.buffer, reads[i], reads[i + 1]), at)
-  scope.postMessage({ ...answer, bytes: copy.buffer }, [copy.buffer])
+    copy.set(all.subarray(reads[i], reads[i] + reads[i + 1]), at)
+  transfer.push(copy.buffer)
+  return { fault, times, bytes: copy.buffer }
 }
 
 /** The memory that there is, made large enough, or another one. */
-function zeroed({ module, bytes, shared }: NonNullable<Request['memory']>) {
+function zeroed({ module, bytes, shared }: OwnSetup) {
   const pages = Math.ceil(bytes / PAGE)
   const before = own?.memory
   const fits = before !== undefined && shared === !(before.buffer instanceof ArrayBuffer)
@@ -167,4 +143,18 @@ function zeroed({ module, bytes, shared }: NonNullable<Request['memory']>) {
   if (missing > 0) before.grow(missing)
   new Uint8Array(before.buffer).fill(0)
   return { memory: before, engine: instanceOf(module, before) }
+}
+
+const calls = { work, take, open, perform }
+
+export type PageCalls = typeof calls
+
+let begun: Promise<(message: unknown) => Promise<void>> | undefined
+
+scope.onmessage = ({ data }) => {
+  if (begun) void begun.then((hear) => hear(data))
+  else {
+    const post: Post = (message, transfer = []) => scope.postMessage(message, [...transfer])
+    begun = holdLock(data as Lock).then(() => serve(calls, post))
+  }
 }

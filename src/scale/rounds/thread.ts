@@ -2,7 +2,7 @@
 
 import type { Dataset } from '../../data/dataset.js'
 import type { Model } from '../../model.js'
-import { type Ask, Moved } from '../../runtime/calls.js'
+import type { Ask } from '../../runtime/calls.js'
 import type { FitOptions } from '../../train/options.js'
 import { type ReplicaBytes, Runner } from './runner.js'
 import type { ReplicaJob } from './wire.js'
@@ -13,13 +13,6 @@ export interface JobFiles {
   readonly data?: string
   /** Pictures that were converted once. */
   readonly cache?: string
-}
-
-/** What a thread is asked to do. */
-export interface ReplicaTask {
-  readonly job: ReplicaJob
-  readonly bytes: ReplicaBytes
-  readonly files: JobFiles
 }
 
 /** A model, its data, and the options that a job asks for. */
@@ -36,6 +29,7 @@ export interface Opened {
  */
 export function replicaCalls(open: (job: ReplicaJob, files: JobFiles) => Promise<Opened>) {
   let held: Runner | undefined
+  let end = new AbortController()
 
   const runnerFor = async (job: ReplicaJob, files: JobFiles): Promise<Runner> => {
     if (held?.id.setting === job.setting) return held
@@ -54,12 +48,17 @@ export function replicaCalls(open: (job: ReplicaJob, files: JobFiles) => Promise
   }
 
   return {
-    async run({ job, bytes, files }: ReplicaTask, { signal }: Pick<Ask, 'signal'>) {
+    async run(
+      { job, bytes, files }: { job: ReplicaJob; bytes: ReplicaBytes; files: JobFiles },
+      { transfer }: Pick<Ask, 'transfer'>,
+    ) {
+      end = new AbortController()
       const runner = await runnerFor(job, files)
-      const done = await runner.run(job, bytes, signal)
-      const moved = done ? [done.sent.buffer, done.state.buffer] : []
-      return new Moved(done, moved as ArrayBuffer[])
+      const done = await runner.run(job, bytes, end.signal)
+      if (done) transfer.push(done.sent.buffer as ArrayBuffer, done.state.buffer as ArrayBuffer)
+      return done
     },
+    abort: () => end.abort(),
   }
 }
 

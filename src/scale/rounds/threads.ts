@@ -77,7 +77,10 @@ export function replicaThreads(script: URL, workerData: unknown): ReplicaHost {
           end(tooMuch(memoryMB / going.length, limits.memoryMB))
       }, LOOK_MS)
       going.push(entry)
-      const onAbort = (): void => giveUp(new Error('its thread did not end'), ENDS_WITHIN_MS)
+      const onAbort = (): void => {
+        giveUp(new Error('its thread did not end'), ENDS_WITHIN_MS)
+        thread.call('abort', undefined).catch(() => undefined)
+      }
       signal.addEventListener('abort', onAbort, { once: true })
       giveUp(
         new Error(`a replica took longer than its limit of ${limits.seconds} s (--time-limit)`),
@@ -85,11 +88,7 @@ export function replicaThreads(script: URL, workerData: unknown): ReplicaHost {
       )
       try {
         const transfer = Object.values(bytes).map(({ buffer }) => buffer as ArrayBuffer)
-        return await thread.call(
-          'run',
-          { job, bytes, files: { data, cache } },
-          { transfer, signal },
-        )
+        return await thread.call('run', { job, bytes, files: { data, cache } }, { transfer })
       } catch (error) {
         // What failed may have left anything behind.
         if (thread.failure || !(error instanceof SpikewasmError)) await drop(entry)
