@@ -283,7 +283,7 @@ test('what a purpose does not have is refused with the purpose that has it', asy
   )
   assert.match(
     await messageOf(() => net.compile({ input: [4, 1, 1], purpose: 'toString' as 'train' })),
-    /compile.purpose must be 'train', 'inference' or 'stream', got "toString"/,
+    /compile.purpose must be one of train, inference, stream, got "toString"/,
   )
   for (const model of [train, inference, stream]) await model.dispose()
 })
