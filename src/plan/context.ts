@@ -155,6 +155,22 @@ export interface Statistic {
 export const isLong = ({ timeSteps }: Pick<PlanOptions, 'timeSteps'>): boolean =>
   timeSteps > MOST_COUNTED_STEPS
 
+/** What programs share with the host. */
+export interface NamedBuffers {
+  readonly parameters: Buffer
+  readonly statistics: Buffer
+  readonly zeros: Buffer
+  readonly output: Buffer
+  /** Where there are labels, which a stream has not. */
+  readonly losses?: Buffer
+  /**
+   * A u32 by which the host says whether it wants activity counted; where there is a program
+   * `evaluate` with labels.
+   */
+  readonly activityWanted?: Buffer
+  readonly predictions: Buffer
+}
+
 /** What the programs of a context do: train, run forward alone, or run one step of a stream. */
 export type Run = 'training' | 'forward' | 'stream'
 
@@ -188,18 +204,7 @@ export class Context {
     readonly builder: ProgramBuilder,
     readonly parameters: readonly Parameter[],
     readonly statistics: readonly Statistic[],
-    readonly buffers: {
-      readonly parameters: Buffer
-      readonly gradients?: Buffer
-      readonly statistics: Buffer
-      readonly zeros: Buffer
-      readonly output: Buffer
-      /** Where there are labels. */
-      readonly losses?: Buffer
-      /** A u32 by which the host says whether it wants activity counted. */
-      readonly activityWanted?: Buffer
-      readonly predictions: Buffer
-    },
+    readonly buffers: NamedBuffers & { readonly gradients?: Buffer },
     readonly run: Run = 'training',
     readonly byteWeights: readonly ByteWeight[] = [],
     /**

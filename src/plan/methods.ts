@@ -63,9 +63,6 @@ export interface MethodOptions {
 /** Values of `gradientCheckpoint`. */
 export const gradientCheckpoints: readonly ('none' | 'layers')[] = ['none', 'layers']
 
-/** Values of `normFallback`. */
-const normFallbacks: readonly ('channel' | 'layer')[] = ['channel', 'layer']
-
 /** The options that only some methods take. */
 type ExtraOption = Exclude<keyof MethodOptions, 'method' | 'stepMode'>
 
@@ -80,12 +77,15 @@ interface OptionRow<T> {
 
 type OptionRows = { readonly [K in ExtraOption]: OptionRow<Required<MethodOptions>[K]> }
 
+/** One of these, the first where nothing is said. */
+const oneOf = <T extends string>(values: readonly T[]): OptionRow<T> => ({
+  standard: () => values[0],
+  fits: (value) => values.includes(value),
+  rule: () => `be ${values.map((one) => `'${one}'`).join(' or ')}`,
+})
+
 const optionRows: OptionRows = {
-  update: {
-    standard: () => 'afterwards',
-    fits: (value) => updates.includes(value),
-    rule: () => `be ${updates.map((update) => `'${update}'`).join(' or ')}`,
-  },
+  update: oneOf(updates),
   mseWeight: {
     standard: () => 0.05,
     fits: (value) => Number.isFinite(value) && value >= 0 && value <= 1,
@@ -96,16 +96,8 @@ const optionRows: OptionRows = {
     fits: (value, timeSteps) => Number.isInteger(value) && value >= 1 && value <= timeSteps,
     rule: (timeSteps) => `be an integer from 1 to timeSteps (${timeSteps})`,
   },
-  gradientCheckpoint: {
-    standard: () => 'none',
-    fits: (value) => gradientCheckpoints.includes(value),
-    rule: () => `be ${gradientCheckpoints.map((kind) => `'${kind}'`).join(' or ')}`,
-  },
-  normFallback: {
-    standard: () => 'channel',
-    fits: (value) => normFallbacks.includes(value),
-    rule: () => `be ${normFallbacks.map((kind) => `'${kind}'`).join(' or ')}`,
-  },
+  gradientCheckpoint: oneOf(gradientCheckpoints),
+  normFallback: oneOf<'channel' | 'layer'>(['channel', 'layer']),
 }
 
 /** Names of a method's options, for lists of known options. */
@@ -322,12 +314,10 @@ export function methodOptions(
       `stepMode must be '${modes}' with method ${method} (it learns step by step), ` +
       `got '${stepMode}'`,
   )
-  const option = <K extends ExtraOption>(name: K) => optionOf(name, given, method, timeSteps)
-  const update = option('update')
-  const mseWeight = option('mseWeight')
-  const backwardSteps = option('backwardSteps')
-  const gradientCheckpoint = option('gradientCheckpoint')
-  const normFallback = option('normFallback')
+  const extras = Object.keys(optionRows).map((name) => [
+    name,
+    optionOf(name as ExtraOption, given, method, timeSteps),
+  ])
   const { maxSteps } = traitsOf({ method, stepMode })
   expect(
     !training || timeSteps <= maxSteps,
@@ -335,6 +325,5 @@ export function methodOptions(
       `timeSteps must be at most ${maxSteps} with method ${method}, got ${timeSteps}; purpose ` +
       `'inference' or 'stream' takes up to ${MOST_STEPS}`,
   )
-  const kinds = { gradientCheckpoint, normFallback }
-  return { method, stepMode, update, mseWeight, backwardSteps, ...kinds }
+  return { method, stepMode, ...Object.fromEntries(extras) }
 }

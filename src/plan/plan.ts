@@ -14,6 +14,7 @@ import { remake } from './checkpoints.js'
 import {
   type ByteWeight,
   Context,
+  type NamedBuffers,
   type Parameter,
   type PlanOptions,
   purposeOf,
@@ -26,13 +27,12 @@ import { planOf } from './layer-plan.js'
 import { storedChannels } from './layout.js'
 import { checkLossOfMethod, targetFloats } from './loss.js'
 import { assignAddresses, assignAddressesByWorker } from './memory.js'
-import type { Pass, RateProbe, StateProbe } from './pass.js'
-import { atOnce, type Parts, type PlannedRecord, ProgramBuilder, type Section } from './program.js'
+import type { Pass } from './pass.js'
+import { atOnce, type Parts, type PlannedRecord, ProgramBuilder } from './program.js'
 import {
-  evaluateProgram,
+  forwardProgram,
   type ProgramName,
   type ProgramPlan,
-  singleProgram,
   streamProgram,
   trainingPrograms,
 } from './programs.js'
@@ -50,26 +50,12 @@ export type { RateProbe, StateProbe } from './pass.js'
 export type { ProgramName } from './programs.js'
 
 /** A program in memory, and what a host finds in it. */
-export interface Program {
+export interface Program extends Omit<ProgramPlan, 'name'> {
   readonly address: number
+  /** Those of all sections. */
   readonly records: readonly PlannedRecord[]
-  /** The same records in their sections. */
-  readonly sections: readonly Section[]
   /** On how many threads it runs: no more than its work is worth. One is the calling thread. */
   readonly workers: number
-  /** Rates of the neuron layers after it. */
-  readonly rates: readonly RateProbe[]
-  /** Values that are recorded, by layers of neurons. */
-  readonly states?: readonly StateProbe[]
-  /**
-   * What `diagnostics` reads; empty unless gradients have a row for each step and `inspect` was
-   * asked for.
-   */
-  readonly probes: Pass['probes']
-  /** Penalties on firing rates that it adds to the loss; training programs have them. */
-  readonly penalties?: Pass['penalties']
-  /** What it counts where `named.activityWanted` is not 0; of the program `evaluate`. */
-  readonly activity?: Pass['activity']
 }
 
 export interface Plan {
@@ -80,18 +66,9 @@ export interface Plan {
   readonly byteWeights: readonly ByteWeight[]
   readonly statistics: readonly Statistic[]
   readonly buffers: readonly Buffer[]
-  readonly named: {
-    readonly parameters: Buffer
-    readonly statistics: Buffer
-    readonly zeros: Buffer
-    readonly output: Buffer
+  readonly named: NamedBuffers & {
     /** What a stream adds up, step by step; where nothing else runs, `output`. */
     readonly outputSoFar: Buffer
-    /** Not in a stream, which has no labels. */
-    readonly losses?: Buffer
-    /** Not 0: activity is counted. Where there is a program `evaluate` with labels. */
-    readonly activityWanted?: Buffer
-    readonly predictions: Buffer
     /** What only training has. */
     readonly training?: TrainingBuffers
     /** Slots: two where one is filled while the other is read; a stream has one. */
@@ -304,11 +281,13 @@ function* planRuns(
   const forwardOf = (images: number, output = buffers.output, run: Run = 'forward'): Context =>
     contextOf(images, { ...unlabelled, output }, run)
   if (purpose.evaluate)
-    planned.push(yield* evaluateProgram(contextOf(passImages, shared, 'forward', carried)))
+    planned.push(
+      yield* forwardProgram(contextOf(passImages, shared, 'forward', carried), 'evaluate'),
+    )
   // Where batches of one image run already, it is not needed.
   if (purpose.single && (!purpose.evaluate || (passImages > 1 && !keepsBatches(options)))) {
     starts.push(b.now)
-    planned.push(yield* singleProgram(forwardOf(1)))
+    planned.push(yield* forwardProgram(forwardOf(1), 'single'))
   }
   if (purpose.stream)
     planned.push(yield* streamProgram(forwardOf(passImages, outputSoFar, 'stream')))

@@ -25,12 +25,18 @@ export type ProgramName =
 
 export interface ProgramPlan extends PlannedProgram {
   readonly name: ProgramName
+  /** Rates of the neuron layers after it. */
   readonly rates: Pass['rates']
+  /** Values that are recorded, by layers of neurons. */
   readonly states?: Pass['states']
+  /**
+   * What `diagnostics` reads; empty unless gradients have a row for each step and `inspect` was
+   * asked for.
+   */
   readonly probes: Pass['probes']
-  /** Of training programs. */
+  /** Penalties on firing rates that it adds to the loss; training programs have them. */
   readonly penalties?: Pass['penalties']
-  /** Of the program that evaluates. */
+  /** What it counts where `named.activityWanted` is not 0; of the program `evaluate`. */
   readonly activity?: Pass['activity']
 }
 
@@ -109,20 +115,6 @@ export function* trainingPrograms(
   }
 }
 
-/** Forward alone, with running statistics. */
-export function evaluateProgram(context: Context): Parts<ProgramPlan> {
-  return forwardProgram(context, 'evaluate')
-}
-
-/**
- * Forward alone, with running statistics, of one image; no loss, since nobody has labels.
- *
- * @param context of one image, without a place for losses
- */
-export function singleProgram(context: Context): Parts<ProgramPlan> {
-  return forwardProgram(context, 'single')
-}
-
 /** One time step forward; neurons keep their potentials for the next one. */
 export function* streamProgram(context: Context): Parts<ProgramPlan> {
   const { sections } = context.builder.program('stream')
@@ -130,7 +122,11 @@ export function* streamProgram(context: Context): Parts<ProgramPlan> {
   return { name: 'stream', sections, rates, states, probes }
 }
 
-function* forwardProgram(context: Context, name: ProgramName): Parts<ProgramPlan> {
+/**
+ * Forward alone, with running statistics. `single` is of one image, without a loss, since nobody
+ * has labels: its context has one image and no place for losses.
+ */
+export function* forwardProgram(context: Context, name: 'evaluate' | 'single'): Parts<ProgramPlan> {
   const { sections } = context.builder.program(name, stepsInside(context))
   const { rates, states, probes, activity } = yield* lowerCalls(context, false)
   return { name, sections, rates, states, probes, activity }
