@@ -5,6 +5,7 @@
 
 import { type Command, Option } from 'commander'
 import { expect, SpikewasmError } from '../errors.js'
+import { integer, type Range, range } from '../rules.js'
 import * as v from '../runtime/vendor/valibot/index.js'
 
 /** What an option may say of itself besides. */
@@ -78,38 +79,20 @@ export function parsed<T, P extends T | undefined = undefined>(
   return { takes, text, read, schema, preset: preset as P, ...more }
 }
 
-/** What a number must be: in float32 it is finite in any case. */
-type NumberRule =
-  | 'finite'
-  | `${'>' | '≥'} ${number}`
-  | `${number}…${number}${'' | ' (both excluded)' | ` (${number} excluded)`}`
-
-/** Whether a value is a number by a rule. */
-function obeys(value: unknown, rule: NumberRule): boolean {
-  if (typeof value !== 'number' || !Number.isFinite(Math.fround(value))) return false
-  const [low, high = Number.POSITIVE_INFINITY] = rule.match(/[\d.]+/g)?.map(Number) ?? [-Infinity]
-  const isOut = (end: number): boolean => rule.includes('both') || rule.includes(`(${end} ex`)
-  if (rule.startsWith('>')) return Math.fround(value) > low
-  return (
-    value >= low &&
-    value <= high &&
-    !(value === low && isOut(low)) &&
-    !(value === high && isOut(high))
-  )
-}
-
 const numberOf = (text: string): number => (text.trim() === '' ? Number.NaN : Number(text))
 
 /** An option with a number; where the library checks its range, there is no rule here. */
 export function number<P extends number | undefined = undefined>(
   takes: string,
   text: string,
-  { rule, ...more }: More<P> & { readonly rule?: NumberRule } = {},
+  { rule, ...more }: More<P> & { readonly rule?: Range } = {},
 ): Spec<number, P> {
-  const range = rule === undefined ? '' : rule.includes('…') ? ` in ${rule}` : ` ${rule}`
-  const fits = (value: number): boolean => rule === undefined || obeys(value, rule)
-  const schema = v.pipe(v.number(), v.check(fits))
-  return parsed(takes, text, `a number${range}`, numberOf, schema, more)
+  const of = rule && range(rule)
+  const schema = v.pipe(
+    v.number(),
+    v.check((value) => of?.fits(value) ?? true),
+  )
+  return parsed(takes, text, of ? `a number ${of.words}` : 'a number', numberOf, schema, more)
 }
 
 /** An option that counts something: an integer ≥ 1. */
@@ -118,10 +101,12 @@ export function count<P extends number | undefined = undefined>(
   text: string,
   { most, ...more }: More<P> & { readonly most?: number } = {},
 ): Spec<number, P> {
-  const rule = most === undefined ? 'an integer ≥ 1' : `an integer from 1 to ${most}`
-  const isOne = (value: number): boolean => value >= 1 && value <= (most ?? value)
-  const schema = v.pipe(v.number(), v.safeInteger(), v.check(isOne))
-  return parsed(takes, text, rule, numberOf, schema, more)
+  const { fits, words } = integer(1, most)
+  const schema = v.pipe(
+    v.number(),
+    v.check((value) => fits(value)),
+  )
+  return parsed(takes, text, words, numberOf, schema, more)
 }
 
 /** An option that takes one of some names. */

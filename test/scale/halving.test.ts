@@ -105,7 +105,7 @@ test('rungs lie factor times as far apart, and options are checked', async () =>
   for (const wrong of [[], 3, { factor: 1 }, { factor: '3' }, { minEpochs: 0 }, { eta: 3 }])
     assert.match(
       await messageOf(() => readHalving(wrong, 'it')),
-      /^it(\.\w+)? (must be|is unknown)/,
+      /^it(\.\w+|'s options)? (must be|is not an option)/,
     )
 })
 

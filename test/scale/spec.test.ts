@@ -80,10 +80,10 @@ test('halving wants the same number of epochs for all runs', async () => {
 })
 
 const wrong: readonly (readonly [unknown, RegExp])[] = [
-  [[], /the sweep must be an object, got \[\]/],
+  [[], /the sweep's options must be an object with any of base, .*got \[\]/],
   [{}, /must have one of grid.* got none of them/],
   [{ grid: { lr: [1] }, random: { lr: [1] }, count: 1 }, /got both/],
-  [{ grid: {}, extra: 1 }, /extra is no part of a sweep; known are base/],
+  [{ grid: {}, extra: 1 }, /the sweep\.extra is not an option; known are base/],
   [{ grid: { lr: [] } }, /grid\.lr must be a list of values, one at least, got \[\]/],
   [{ grid: { lr: 0.1 } }, /grid\.lr must be a list/],
   [{ grid: { lr: [1, 1] } }, /grid\.lr must have each value once, got 1 twice/],
@@ -106,10 +106,13 @@ const wrong: readonly (readonly [unknown, RegExp])[] = [
   [{ random: { lr: { min: 0, max: 1 } } }, /count must be an integer from 1 to 10000, got none/],
   [{ random: { lr: { min: 1, max: 0 } }, count: 1 }, /random\.lr\.max must be more than min, 1/],
   [{ random: { lr: { min: 0, max: 1, scale: 'log' } }, count: 1 }, /min must be > 0 with scale/],
-  [{ random: { lr: { min: 0, max: 1, step: 1 } }, count: 1 }, /random\.lr must be a list, or/],
+  [
+    { random: { lr: { min: 0, max: 1, step: 1 } }, count: 1 },
+    /random\.lr\.step is not an option; known are min/,
+  ],
   [{ random: { lr: [1] }, count: 1e9 }, /count must be an integer from 1 to 10000, got 1000000000/],
   [{ grid: { seed: Array.from({ length: 10001 }, (_, i) => i) } }, /grid must be at most 10000/],
-  [{ grid: { lr: [1] }, halving: 3 }, /halving must be an object such as/],
+  [{ grid: { lr: [1] }, halving: 3 }, /halving's options must be an object with any of factor/],
 ]
 
 test('what is no sweep ends in one clear message', async () => {

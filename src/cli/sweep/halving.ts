@@ -9,7 +9,7 @@
  * The others of a rung need not have come that far.
  */
 
-import { describe, SpikewasmError } from '../../errors.js'
+import { complete, integer } from '../../rules.js'
 
 export interface Halving {
   /** One of so many goes on. */
@@ -21,22 +21,8 @@ export interface Halving {
 /** @throws SpikewasmError for something else */
 export function readHalving(value: unknown, where: string): Halving | undefined {
   if (value === undefined) return undefined
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new SpikewasmError(
-      `${where} must be an object such as {"factor": 3, "minEpochs": 1}, got ${describe(value)}`,
-    )
-  const { factor = 3, minEpochs = 1, ...more } = value as Record<string, unknown>
-  for (const key of Object.keys(more))
-    throw new SpikewasmError(`${where}.${key} is unknown; known are factor, minEpochs`)
-  for (const [name, of, least] of [
-    ['factor', factor, 2],
-    ['minEpochs', minEpochs, 1],
-  ] as const)
-    if (!Number.isSafeInteger(of) || (of as number) < least || (of as number) > 1000)
-      throw new SpikewasmError(
-        `${where}.${name} must be an integer from ${least} to 1000, got ${describe(of)}`,
-      )
-  return { factor: factor as number, minEpochs: minEpochs as number }
+  const rules = { factor: integer(2, 1000, 3), minEpochs: integer(1, 1000, 1) }
+  return complete(where, rules, value as object)
 }
 
 /** Epochs of the rungs; the last one is the end of a run. */

@@ -1,8 +1,19 @@
 /** What a sweep is: `sweep.json`, and the runs that it means. */
 
-import { describe, quote, SpikewasmError } from '../../errors.js'
+import { describe, isOptions, SpikewasmError } from '../../errors.js'
 import { duplicateKey, parseJsonBytes } from '../../io/json.js'
 import { Purpose, RandomStream } from '../../random.js'
+import {
+  checkedElsewhere,
+  complete,
+  finite,
+  integer,
+  oneOf,
+  optional,
+  type Rules,
+  such,
+  truth,
+} from '../../rules.js'
 import { type Halving, readHalving, rungsOf } from './halving.js'
 import { type CheckedRun, checkRun, optionNames } from './options.js'
 
@@ -36,7 +47,23 @@ const MOST_RUNS = 10_000
 /** Keeps these random numbers apart from those of trainings. */
 const STREAM = 0x53574550
 
-const keys = ['base', 'grid', 'random', 'count', 'seed', 'halving']
+const anObject = optional(such<Readonly<Record<string, unknown>>>('an object', isOptions))
+
+const rules = {
+  base: anObject,
+  grid: anObject,
+  random: anObject,
+  count: optional(integer(1, MOST_RUNS)),
+  seed: optional(integer(0, 2 ** 32 - 1)),
+  ...checkedElsewhere<{ halving: unknown }>(['halving']),
+}
+
+const rangeRules: Rules<Exclude<Choice, readonly unknown[]>> = {
+  min: finite(),
+  max: finite(),
+  scale: oneOf(['linear', 'log'], 'linear'),
+  integer: truth(false),
+}
 
 /** @throws SpikewasmError for what is no sweep; it says what is wrong where */
 export function readSpec(bytes: Uint8Array, path: string): SweepSpec {
@@ -46,31 +73,18 @@ export function readSpec(bytes: Uint8Array, path: string): SweepSpec {
       `${path}: ${where} must be ${expected}, got ${got === undefined ? 'none' : describe(got)}`,
     )
   }
-  const object = (where: string, of: unknown): Record<string, unknown> =>
-    typeof of === 'object' && of !== null && !Array.isArray(of)
-      ? (of as Record<string, unknown>)
-      : refuse(where, 'an object', of)
-  const spec = object('the sweep', value)
-  for (const key of Object.keys(spec))
-    if (!keys.includes(key))
-      throw new SpikewasmError(
-        `${path}: ${quote(key).slice(1, -1)} is no part of a sweep; known are ${keys.join(', ')}`,
-      )
-  const base = object('base', spec.base ?? {})
-  const { grid, random, count, seed = 0 } = spec
+  const nameOf = (key: string): string => `${path}: ${key}`
+  const spec = complete(nameOf('the sweep'), rules, value as object, [], nameOf)
+  const { base = {}, grid, random, count, seed = 0 } = spec
   if ((grid === undefined) === (random === undefined))
     throw new SpikewasmError(
       `${path}: the sweep must have one of grid, such as {"lr": [0.05, 0.1]}, and random with ` +
         `count, got ${grid === undefined ? 'none of them' : 'both'}`,
     )
-  const whole = (name: string, of: unknown, least: number, most: number): number =>
-    Number.isSafeInteger(of) && (of as number) >= least && (of as number) <= most
-      ? (of as number)
-      : refuse(name, `an integer from ${least} to ${most}`, of)
-  for (const name of ['count', 'seed'])
+  for (const name of ['count', 'seed'] as const)
     if (random === undefined && spec[name] !== undefined)
       refuse(name, 'left out with grid', spec[name])
-  const varies = object(grid === undefined ? 'random' : 'grid', grid ?? random)
+  const varies = grid ?? random ?? {}
   const varied = Object.keys(varies)
   const where = grid === undefined ? 'random' : 'grid'
   for (const name of varied) {
@@ -97,31 +111,24 @@ export function readSpec(bytes: Uint8Array, path: string): SweepSpec {
     if (total > MOST_RUNS) refuse('grid', `at most ${MOST_RUNS} runs`, total)
     for (let i = 0; i < total; i++) choices.push(pick(varied, lists, i))
   } else {
-    const runs = whole('count', count, 1, MOST_RUNS)
-    const key = whole('seed', seed, 0, 2 ** 32 - 1)
+    const runs = count ?? refuse('count', rules.count.words, count)
     const stream = new RandomStream(Purpose.Shuffle)
     const from = varied.map((name) =>
       Array.isArray(varies[name]) ? list(name, varies[name]) : rangeOf(name, varies[name]),
     )
     for (let i = 0; i < runs; i++) {
       // A run is the same whatever the count.
-      stream.start(key, STREAM, i)
+      stream.start(seed, STREAM, i)
       choices.push(Object.fromEntries(varied.map((name, j) => [name, draw(from[j], stream)])))
     }
   }
   function rangeOf(name: string, of: unknown): Choice {
     const at = `random.${name}`
-    const { min, max, scale = 'linear', integer = false, ...more } = object(at, of)
-    for (const key of Object.keys(more))
-      refuse(`${at}`, 'a list, or {min, max} with scale and integer', { [key]: more[key] })
-    for (const [key, end] of Object.entries({ min, max }))
-      if (typeof end !== 'number' || !Number.isFinite(end))
-        refuse(`${at}.${key}`, 'a finite number', end)
-    if ((min as number) >= (max as number)) refuse(`${at}.max`, `more than min, ${min}`, max)
-    if (scale !== 'linear' && scale !== 'log') refuse(`${at}.scale`, 'linear or log', scale)
-    if (scale === 'log' && (min as number) <= 0) refuse(`${at}.min`, '> 0 with scale log', min)
-    if (typeof integer !== 'boolean') refuse(`${at}.integer`, 'true or false', integer)
-    return { min, max, scale, integer } as Choice
+    const choice = complete(nameOf(at), rangeRules, of as object)
+    const { min, max, scale } = choice
+    if (min >= max) refuse(`${at}.max`, `more than min, ${min}`, max)
+    if (scale === 'log' && min <= 0) refuse(`${at}.min`, '> 0 with scale log', min)
+    return choice
   }
   const runs = choices.map((chosen) => {
     const about = JSON.stringify(chosen)
