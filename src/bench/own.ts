@@ -14,8 +14,9 @@ import { readFileSync } from 'node:fs'
 import * as modules from 'node:module'
 import { extname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { checkOptions, describe, expect, SpikewasmError } from '../errors.js'
+import { describe, expect, SpikewasmError } from '../errors.js'
 import { kindOfPath } from '../io/files.js'
+import { aFunction, complete, optional, type Rules, range, such } from '../rules.js'
 import type { Benchmark, Build, Prepared } from './benchmark.js'
 import type { BuildFiles } from './compare/builds.js'
 import { initialize, PARAMETER, type Registration, resolveNow } from './own-hooks.js'
@@ -231,6 +232,18 @@ async function loadFile(path: string, mark: string): Promise<Entry[]> {
   return entries
 }
 
+const ownRules: Rules<OwnOptions> = {
+  work: optional(range('> 0')),
+  unit: optional(
+    such(
+      "a word such as 'GFLOP' or 'images'",
+      (unit) => typeof unit === 'string' && /^[^\p{C}]{1,20}$/u.test(unit),
+    ),
+  ),
+  setup: aFunction(),
+  teardown: aFunction(),
+}
+
 function checked(path: string, given: readonly unknown[], entries: readonly Entry[]): Entry {
   const [name, fn, options] = given
   expect(
@@ -245,38 +258,22 @@ function checked(path: string, given: readonly unknown[], entries: readonly Entr
   )
   const what = `${path}: bench "${name}"`
   expect(typeof fn === 'function', () => `${what} must have a function, got ${describe(fn)}`)
-  checkOptions(what, options, ['work', 'unit', 'setup', 'teardown'])
-  const { work, unit, setup, teardown } = options as Record<string, unknown>
-  expect(
-    work === undefined || (typeof work === 'number' && Number.isFinite(work) && work > 0),
-    () => `${what}: work must be a number > 0, got ${describe(work)}`,
+  const all = complete<OwnOptions>(
+    what,
+    ownRules,
+    options as object,
+    [],
+    (key) => `${what}: ${key}`,
   )
   expect(
-    unit === undefined || (typeof unit === 'string' && /^[^\p{C}]{1,20}$/u.test(unit)),
-    () => `${what}: unit must be a word such as 'GFLOP' or 'images', got ${describe(unit)}`,
-  )
-  expect(
-    unit === undefined || work !== undefined,
+    all.unit === undefined || all.work !== undefined,
     () => `${what}: unit must come with work, the amount in one call`,
   )
-  for (const [key, value] of Object.entries({ setup, teardown }))
-    expect(
-      value === undefined || typeof value === 'function',
-      () => `${what}: ${key} must be a function, got ${describe(value)}`,
-    )
   expect(
     entries.length < ENTRIES_LIMIT,
     () => `${path}: must call bench at most ${ENTRIES_LIMIT} times, got more`,
   )
-  const { setup: before, teardown: behind } = options as OwnOptions
-  return {
-    name,
-    fn: fn as () => unknown,
-    work: work as number | undefined,
-    unit: unit as string | undefined,
-    setup: before,
-    teardown: behind,
-  }
+  return { name, fn: fn as () => unknown, ...all }
 }
 
 /** Why a file could not be loaded, in one message. */

@@ -26,14 +26,10 @@ interface Arguments extends ComparisonArguments, ResultPaths {
 /** What runs in a loop in one process, so that two builds can take turns. */
 const comparable = ['kernels', 'steps', 'inference']
 
-/** @throws SpikewasmError for `--threshold` or `--seconds` without anything to compare */
+/** @throws SpikewasmError for `--seconds` without anything to compare */
 export function isComparison(args: ComparisonArguments): boolean {
-  const { against, baseline, saveBaseline, threshold, seconds } = args
+  const { against, baseline, saveBaseline, seconds } = args
   const given = [against, baseline, saveBaseline].some((path) => path !== undefined)
-  expect(
-    given || threshold === undefined,
-    () => 'bench.threshold must come with --against or --baseline: it is what they compare by',
-  )
   expect(
     given || seconds === undefined,
     () =>

@@ -246,14 +246,6 @@ export const scaleOf = (name: DatasetName = 'images'): number => {
 /** Whether its samples are recordings. */
 export const isOfEvents = (name: DatasetName): boolean => 'events' in datasets[name]
 
-/** Names of the data sets that `--augment` is for. */
-export function augmentable(): string[] {
-  return datasetNames.filter(
-    (name) => 'augmentation' in datasets[name] || 'moves' in datasets[name],
-  )
-}
-
-/** Names of the data sets that are folders of pictures. */
-export function ofPictures(): string[] {
-  return datasetNames.filter((name) => 'pictures' in datasets[name])
-}
+/** Names of the data sets that have one of some fields. */
+export const namesWith = (...keys: (keyof Entry)[]): DatasetName[] =>
+  datasetNames.filter((name) => keys.some((key) => key in datasets[name]))

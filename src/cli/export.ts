@@ -32,7 +32,7 @@ import { withFiles } from './mistakes.js'
 import { expectNir } from './nir.js'
 import { printJson, shareBar } from './report.js'
 import { dataOf, type RunOptions } from './run-folder.js'
-import { addOptions, expectLeftOut } from './spec.js'
+import { addOptions, expectLeftOut, flagOf } from './spec.js'
 import { optimizerOf } from './training-options.js'
 import { type GivenModel, givenModel, isNirFile } from './which-model.js'
 
@@ -258,17 +258,13 @@ async function compileModel(args: ExportArguments, given: GivenModel): Promise<M
 
 /** @throws SpikewasmError for a run that did what a file that learns cannot go on with */
 function expectLearns(run: RunOptions): void {
-  const { loss, lossOf, labelSmoothing = 0, ratePenalty = 0 } = run
-  const { clipNorm, accumulate = 1, freeze } = run
-  const odd = [
-    loss === 'crossEntropy' ? '' : `--loss ${loss}`,
-    lossOf === 'counts' ? '--loss-of' : '',
-    labelSmoothing === 0 ? '' : '--label-smoothing',
-    ratePenalty === 0 ? '' : '--rate-penalty',
-    clipNorm === undefined ? '' : '--clip-norm',
-    accumulate === 1 ? '' : '--accumulate',
-    freeze === undefined ? '' : '--freeze',
-  ].filter((option) => option !== '')
+  const plain = {
+    ...{ loss: 'crossEntropy', lossOf: 'rates', labelSmoothing: 0, ratePenalty: 0, accumulate: 1 },
+    ...{ clipNorm: undefined, freeze: undefined },
+  }
+  const odd = (Object.keys(plain) as (keyof typeof plain)[])
+    .filter((key) => (run[key] ?? plain[key]) !== plain[key])
+    .map((key) => (key === 'loss' ? `--loss ${run.loss}` : flagOf(key)))
   expect(
     odd.length === 0,
     () =>

@@ -3,17 +3,11 @@
 import { mapSplit } from '../data/dataset.js'
 import { augment, type Dataset, encoders, type Split, subset } from '../data/index.js'
 import { expect } from '../errors.js'
-import {
-  augmentable,
-  type DatasetName,
-  datasetNames,
-  datasets,
-  type Entry,
-  ofPictures,
-} from './datasets.js'
+import { type DatasetName, datasets, type Entry, namesWith } from './datasets.js'
 import { type EventArguments, eventOptionsOf, expectNoEvents } from './event-options.js'
 import { withFiles } from './mistakes.js'
-import type { DataChoice } from './options.js'
+import { augmentSpecs, type DataChoice, dataSpecs } from './options.js'
+import { expectLeftOut, expectUse } from './spec.js'
 
 /** What the data are, and what becomes of them. */
 export interface DataArguments extends EventArguments, DataChoice {
@@ -51,29 +45,10 @@ export async function loadData(args: DataArguments): Promise<Split> {
       `--data must be left out for --dataset ${name}, which comes with the package, got ` +
       `${JSON.stringify(data)}; name its data set with --dataset`,
   )
-  expect(
-    !augmented || entry.augmentation !== undefined || entry.moves === true,
-    () =>
-      `--augment must be left out for --dataset ${name}; it is for ${augmentable().join(' and ')}`,
-  )
-  for (const [option, value] of Object.entries({ '--image-size': imageSize, '--cache': cache }))
-    expect(
-      value === undefined ||
-        entry.pictures === true ||
-        (option === '--cache' && (entry.events !== undefined || entry.cached === true)),
-      () =>
-        `${option} must be left out for --dataset ${name}, got ${value}; it is for ` +
-        (option === '--cache'
-          ? [...ofPictures(), 'cifar10 as jpg files', 'recordings']
-          : ofPictures()
-        ).join(' and '),
-    )
-  expect(
-    trainShare === undefined || entry.shares === true,
-    () =>
-      `--train-share must be left out for --dataset ${name}, got ${trainShare}; it is for ` +
-      datasetNames.filter((each) => 'shares' in datasets[each]).join(' and '),
-  )
+  expectUse({ ...dataSpecs, ...augmentSpecs }, args)
+  const kept = entry.pictures ?? entry.cached ?? entry.events
+  const places = [...namesWith('pictures'), 'cifar10 as jpg files', 'recordings'].join(' and ')
+  if (!kept) expectLeftOut(args, ['cache'], `for --dataset ${name}`, `; it is for ${places}`)
   return withFiles(async () => {
     const how = { imageSize, cache, trainShare, augment: augmented, events }
     const split = await entry.load(data ?? '', how)

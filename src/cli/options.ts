@@ -10,7 +10,7 @@ import {
   stepModesOf,
   updates,
 } from '../plan/methods.js'
-import { datasetNames, describeDefault, describeSources } from './datasets.js'
+import { datasetNames, describeDefault, describeSources, namesWith } from './datasets.js'
 import { type ArgumentsOf, count, flag, fromRun, name, number, text, unless } from './spec.js'
 
 /** `a, b and c` */
@@ -29,8 +29,9 @@ const describeStepModes = (): string =>
 export const dataSpecs = {
   dataset: name('<name>', 'data set', datasetNames, { preset: 'digits' }),
   data: text('<path>', `where the data set is: ${describeSources()}; digits come with the package`),
-  imageSize: count('<n>', 'images, imagenet: side of a sample in pixels', {
+  imageSize: count('<n>', 'side of a sample in pixels', {
     usual: "imagenet 224, images the files'",
+    only: ['dataset', ...namesWith('pictures')],
   }),
   cache: text(
     '<folder>',
@@ -38,9 +39,16 @@ export const dataSpecs = {
   ),
   trainShare: number(
     '<share>',
-    'images, events: of a folder of classes alone, the share of each class to train with; the ' +
-      'rest tests',
-    { usual: 'images none, events 0.9' },
+    'of a folder of classes alone, the share of each class to train with; the rest tests',
+    { usual: 'images none, events 0.9', only: ['dataset', ...namesWith('shares')] },
+  ),
+}
+
+export const augmentSpecs = {
+  augment: flag(
+    'change training pictures at random: crop, flip and, for cifar10 and cifar100, AutoAugment ' +
+      'and Cutout',
+    { preset: false, only: ['dataset', ...namesWith('augmentation', 'moves')] },
   ),
 }
 

@@ -15,7 +15,7 @@ interface More<P> {
   /** What --help says of the default where there is no `preset`. */
   readonly usual?: string
   /** Another option, and the names of it that this one is for. */
-  readonly only?: readonly [string, ...string[]]
+  readonly only?: readonly [string, ...(readonly string[])]
   /** Another option, without which it does nothing. */
   readonly needs?: string
   /** What messages say behind what is wrong. */
@@ -232,7 +232,7 @@ export function expectUse(specs: Specs, args: object): void {
   const all = new Map(Object.entries(args))
   for (const [key, { only, needs }] of Object.entries(specs)) {
     const value: unknown = all.get(key)
-    if (value === undefined) continue
+    if (value === undefined || value === false) continue
     if (only) {
       const [other, ...names] = only
       const chosen = String(all.get(other) ?? specs[other].preset)

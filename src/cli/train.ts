@@ -14,7 +14,6 @@ import * as v from '../runtime/vendor/valibot/index.js'
 import { dueOf, optionsFile } from '../train/callbacks/checkpoint.js'
 import { splitOf } from '../train/fit.js'
 import {
-  augmentable,
   type DatasetName,
   datasets,
   defaultModel,
@@ -27,6 +26,7 @@ import { eventSpecs } from './event-options.js'
 import { firstWeights } from './first-weights.js'
 import { loadData, stepsFor } from './load-data.js'
 import {
+  augmentSpecs,
   batchSpecs,
   dataSpecs,
   lastSpecs,
@@ -90,11 +90,7 @@ export const trainSpecs = {
   ...threadSpecs,
   ...seedOf('initial weights, order of the data and augmentation'),
   ...limitSpecs,
-  augment: flag(
-    'change training pictures at random: crop, flip and, for cifar10 and cifar100, AutoAugment ' +
-      `and Cutout; for ${augmentable().join(', ')}`,
-    { preset: false },
-  ),
+  ...augmentSpecs,
   numWorkers: number('<n>', 'threads that read and prepare batches ahead', {
     usual: '1 where there is enough to prepare',
   }),

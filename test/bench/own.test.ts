@@ -96,7 +96,7 @@ test('mistakes in files are one message that names the file', async () => {
     ['lines.js', "bench('a\\nb', () => {})", /bench\.name must be one line/],
     ['no.js', "bench('a')", /bench "a" must have a function, got undefined$/],
     ['options.js', "bench('a', () => {}, { time: 1 })", /bench "a"\.time is not an option/],
-    ['work.js', "bench('a', () => {}, { work: -1 })", /"a": work must be a number > 0, got -1$/],
+    ['work.js', "bench('a', () => {}, { work: -1 })", /"a": work must be > 0, got -1$/],
     ['unit.js', "bench('a', () => {}, { unit: 'GB' })", /"a": unit must come with work/],
     ['twice.js', "bench('a', () => {}); bench('a', () => {})", /twice\.js: .* got "a" twice; /],
     ['cjs.cjs', "const { who } = require('spikewasm')", /cjs\.cjs: must be a file that loads/],

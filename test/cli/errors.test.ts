@@ -64,7 +64,7 @@ const cases: [args: string, message: RegExp][] = [
   ['train --update never', /--update must be one of afterwards, everyStep, got "never"/],
   [
     'train --augment',
-    /--augment must be left out for --dataset digits; it is for cifar10 and cifar100/,
+    /--augment must be left out with --dataset digits, got true; it is for cifar10, cifar100/,
   ],
   ['train --data here', /--data must be left out for --dataset digits, .* got "here"/],
   ['train --dataset mnist', /--data must be the folder with .* for --dataset mnist, got none/],

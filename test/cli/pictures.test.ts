@@ -72,7 +72,7 @@ test('a folder of classes alone: all to train with, or a share', () =>
     const wrong = await run([...train, '--train-share', '2'])
     assert.match(wrong.stderr, /--train-share must lie in 0…1 \(0 excluded\), got 2/)
     const other = await run(['train', '--train-share', '0.5'])
-    assert.match(other.stderr, /--train-share must be left out for --dataset digits/)
+    assert.match(other.stderr, /--train-share must be left out with --dataset digits/)
   }))
 
 test.run()

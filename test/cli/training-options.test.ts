@@ -328,7 +328,7 @@ test('each option of train does something or is refused', async () => {
     ['--backward-steps 4', /--backward-steps is an option of method sltt, got it with rate/],
     ['--gradient-checkpoint none', /--gradient-checkpoint is an option of method bptt, got it/],
     ['--overwrite', /--checkpoint-every, --monitor and --overwrite need --out, .* got none/],
-    ['--image-size 8', /--image-size must be left out for --dataset digits/],
+    ['--image-size 8', /--image-size must be left out with --dataset digits/],
     ['--replicas 2', /--replicas needs --sync-every, .* got none/],
     ...['--sync-every 5', '--outer-lr 0.5', '--outer-momentum 0.5', '--compress int8']
       .concat('--inner-state reset', '--redis redis://127.0.0.1:1')

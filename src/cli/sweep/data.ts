@@ -7,7 +7,9 @@ import type { Split } from '../../data/index.js'
 import { SpikewasmError } from '../../errors.js'
 import { fingerprint, prepareFingerprint } from '../../train/fingerprint.js'
 import { type DatasetName, datasets } from '../datasets.js'
+import { frameSpecs } from '../event-options.js'
 import { type DataArguments, loadData } from '../load-data.js'
+import { dataSpecs, limitSpecs } from '../options.js'
 
 /** A hash of what a run trains and is tested with; 16 hexadecimal digits. */
 export async function splitHash({ train, test }: Split): Promise<string> {
@@ -50,11 +52,8 @@ function readdirSafe(folder: string): string[] {
 }
 
 /** Options that say which samples there are. */
-const dataKeys = [
-  ...['dataset', 'imageSize', 'trainShare', 'limitTrain', 'limitTest', 'timeSteps', 'splitBy'],
-  ...['timeWindow', 'eventCount', 'overlap', 'startTime', 'rest', 'binary', 'eventSize'],
-  ...['eventResize', 'denoise', 'sensor', 'encoder'],
-]
+const { data: _, cache: __, ...chosen } = { ...dataSpecs, ...limitSpecs, ...frameSpecs }
+const dataKeys = [...Object.keys(chosen), 'timeSteps']
 
 /** Hashes of data by what options say of them: each is loaded once. */
 export class DataHashes {

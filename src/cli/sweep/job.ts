@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { describe, SpikewasmError } from '../../errors.js'
 import { readManifest } from '../../io/folder/read.js'
+import { checkBy, integer } from '../../rules.js'
 import { type Json, objectOf } from '../../scale/jobs.js'
 import { DamagedBytes } from '../../scale/store.js'
 import type { JobContext, JobKind } from '../../scale/worker.js'
@@ -63,12 +64,9 @@ export function checkJob(payload: Json): RunJob {
         `${describe(id)} and ${describe(data)}`,
     )
   const run = checkRun(options, "the job's options")
-  for (const [name, value] of Object.entries({ threads: MOST_THREADS, numWorkers: MOST_THREADS })) {
-    const given = run.given[name] as number | undefined
-    if (given !== undefined && !(Number.isInteger(given) && given >= 1 && given <= value))
-      throw new SpikewasmError(
-        `the job's options.${name} must be 1 to ${value}, got ${describe(given)}`,
-      )
+  for (const name of ['threads', 'numWorkers']) {
+    const { [name]: given = 1 } = run.given
+    checkBy(`the job's options.${name}`, integer(1, MOST_THREADS), given)
   }
   const found = runId(run, data)
   if (found !== id)
@@ -76,18 +74,9 @@ export function checkJob(payload: Json): RunJob {
       `the job's id must be the hash of its options and data, ${found}, got ${id}`,
     )
   const { epochs } = run.parsed
-  if (epochs > MOST_EPOCHS)
-    throw new SpikewasmError(`the job's epochs must be at most ${MOST_EPOCHS}, got ${epochs}`)
-  const inside = (value: unknown, end: number): value is number =>
-    Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) < end
-  if (until !== undefined && !inside(until, epochs))
-    throw new SpikewasmError(
-      `the job's until must be an epoch before ${epochs}, got ${describe(until)}`,
-    )
-  if (from !== undefined && !inside(from, until ?? epochs))
-    throw new SpikewasmError(
-      `the job's from must be an epoch before its end, got ${describe(from)}`,
-    )
+  checkBy("the job's epochs", integer(1, MOST_EPOCHS), epochs)
+  if (until !== undefined) checkBy("the job's until", integer(1, epochs - 1), until)
+  if (from !== undefined) checkBy("the job's from", integer(1, Number(until ?? epochs) - 1), from)
   return { id, run, data, until: until as number | undefined, from: from as number | undefined }
 }
 
