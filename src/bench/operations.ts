@@ -6,6 +6,7 @@
  * the padding included.
  */
 
+import { sharesOf } from '../edge/synops.js'
 import type { Graph, GraphNode } from '../graph/trace.js'
 import { fires } from '../nn/kind.js'
 import type { MethodTraits } from '../plan/methods.js'
@@ -33,74 +34,24 @@ interface Source {
   readonly density: number
 }
 
-const pixels = ({ shape }: GraphNode): number => shape[1] * shape[2]
-
-/** Inputs of one output of a pooling layer. */
-function windowOf(node: GraphNode, input: GraphNode): number {
-  const { layer } = node
-  if (layer && 'kernelSize' in layer) return [layer.kernelSize].flat().reduce((a, b) => a * b, 1)
-  return pixels(input) / pixels(node)
-}
-
 /** @param rates spikes per neuron and step by the name of the neuron layer */
-function sourcesOf({ nodes }: Graph, rates: Readonly<Record<string, number>>): Source[] {
-  const sources: Source[] = []
-  for (const node of nodes) {
-    const inputs = node.inputs.map((i) => sources[i])
-    sources.push(sourceOf(node, inputs))
+function sourcesOf(graph: Graph, rates: Readonly<Record<string, number>>): Source[] {
+  const shares = sharesOf(graph, rates)
+  const kinds: Source['kind'][] = []
+  for (const { kind, layer, inputs } of graph.nodes) {
+    const [first, ...others] = inputs.map((i) => kinds[i])
+    if (kind === 'input') kinds.push('still')
+    else if (fires(layer)) kinds.push('spikes')
+    else if (first === 'still' && remembers.test(kind)) kinds.push('numbers')
+    else if (sameOf.test(kind)) kinds.push(others.every((one) => one === first) ? first : 'numbers')
+    else kinds.push(first === 'still' ? 'still' : 'numbers')
   }
-  return sources
-
-  function sourceOf(node: GraphNode, inputs: readonly Source[]): Source {
-    switch (node.kind) {
-      case 'input':
-        return { kind: 'still', density: 1 }
-      case 'cell':
-      case 'equations':
-      case 'stabilizedLif':
-        return fires(node.layer)
-          ? { kind: 'spikes', density: rates[node.name] }
-          : { kind: 'numbers', density: 1 }
-      case 'avgPool1d':
-      case 'avgPool2d':
-      case 'sumPool1d':
-      case 'sumPool2d':
-      case 'maxPool1d':
-      case 'maxPool2d':
-      case 'adaptiveAvgPool1d':
-      case 'adaptiveAvgPool2d': {
-        const { kind, density } = inputs[0]
-        const window = windowOf(node, nodes[node.inputs[0]])
-        return { kind, density: Math.min(1, density * window) }
-      }
-      case 'add': {
-        const kinds = inputs.map(({ kind }) => kind)
-        const kind = kinds.includes('numbers')
-          ? 'numbers'
-          : kinds.every((k) => k === kinds[0])
-            ? kinds[0]
-            : 'numbers'
-        const density = kind === 'numbers' ? 1 : inputs.reduce((sum, s) => sum + s.density, 0)
-        return { kind, density: Math.min(1, density) }
-      }
-      case 'concat': {
-        const kind = inputs.every((one) => one.kind === inputs[0].kind) ? inputs[0].kind : 'numbers'
-        const share = (i: number): number => nodes[node.inputs[i]].shape[0] / node.shape[0]
-        const density = inputs.reduce((sum, one, i) => sum + share(i) * one.density, 0)
-        return { kind, density: kind === 'spikes' ? density : 1 }
-      }
-      case 'delay':
-        return inputs[0].kind === 'still' ? { kind: 'numbers', density: 1 } : inputs[0]
-      case 'scale':
-      case 'dropout':
-      case 'flatten':
-      case 'identity':
-        return inputs[0]
-      default:
-        return { kind: inputs[0].kind === 'still' ? 'still' : 'numbers', density: 1 }
-    }
-  }
+  return kinds.map((kind, i) => ({ kind, density: kind === 'spikes' ? shares[i] : 1 }))
 }
+
+/** Kinds of layers that give what they read, and kinds that have states. */
+const sameOf = /Pool[12]d$|^(add|concat|delay|scale|dropout|flatten|identity)$/
+const remembers = /^(cell|equations|stabilizedLif|delay)$/
 
 /** M of a convolution or linear layer, or of a recurrent weight, else 0. */
 function productOf({ layer, shape }: GraphNode): number {
@@ -182,52 +133,41 @@ function sum(parts: readonly Operations[], images: number): Operations {
   }
 }
 
+type StepOperations = (
+  graph: Graph,
+  traits: MethodTraits,
+  rates: Readonly<Record<string, number>>,
+  steps: number,
+  images: number,
+) => Operations
+
+/** @param shareOf how much of a product its gradients need */
+const trainingOf =
+  (shareOf: (product: Product) => number): StepOperations =>
+  (graph, traits, rates, steps, images) => {
+    const parts = productsOf(graph, rates).flatMap((product) => {
+      const gradients = { ...product, dense: product.dense * shareOf(product) }
+      return [
+        stepwise(product, steps),
+        weightGradient(gradients, traits, steps),
+        inputGradient(gradients, traits, steps),
+      ]
+    })
+    return sum(parts, images)
+  }
+
 /**
  * Of one of our training steps. Forward: an addition for each spike and each weight that it meets
  * (behind pooling each spike of a window, never more than the dense product), for an image its
  * dense product once. Gradients of inputs: dense multiply-adds, once in rate mode, else at each
  * step. Gradients of weights: dense multiply-adds with time means (rate) and traces (ottt);
- * additions for each spike with spikes (bptt, sltt).
- *
- * @param rates spikes per neuron and step by the name of the neuron layer
+ * additions for each spike with spikes (bptt, sltt). `rates`: spikes per neuron and step by the
+ * name of the neuron layer.
  */
-export function ownOperations(
-  graph: Graph,
-  traits: MethodTraits,
-  rates: Readonly<Record<string, number>>,
-  steps: number,
-  images: number,
-): Operations {
-  const parts = productsOf(graph, rates).flatMap((product) => [
-    stepwise(product, steps),
-    weightGradient(product, traits, steps),
-    inputGradient(product, traits, steps),
-  ])
-  return sum(parts, images)
-}
+export const ownOperations = trainingOf(() => 1)
 
-/**
- * The least that a step needs: gradients of 3×3 convolutions by Winograd's algorithm.
- *
- * @param rates spikes per neuron and step by the name of the neuron layer
- */
-export function fewestOperations(
-  graph: Graph,
-  traits: MethodTraits,
-  rates: Readonly<Record<string, number>>,
-  steps: number,
-  images: number,
-): Operations {
-  const parts = productsOf(graph, rates).flatMap((product) => {
-    const gradients = { ...product, dense: product.dense * product.winograd }
-    return [
-      stepwise(product, steps),
-      weightGradient(gradients, traits, steps),
-      inputGradient(gradients, traits, steps),
-    ]
-  })
-  return sum(parts, images)
-}
+/** The least that a step needs: gradients of 3×3 convolutions by Winograd's algorithm. */
+export const fewestOperations = trainingOf(({ winograd }) => winograd)
 
 /** Of `predict`: additions for each spike, an image's dense product once. */
 export function forwardOperations(

@@ -19,6 +19,9 @@ export interface ImageSize {
   readonly channels: number
 }
 
+/** What most operations are. */
+type Change = (out: Uint8Array, input: Uint8Array, size: ImageSize, amount: number) => void
+
 /** out(x, y) = input(x + dx, y + dy), by whole pixels. */
 export function translate(
   out: Uint8Array,
@@ -57,12 +60,7 @@ function interpolate(
 }
 
 /** out(x, y) = input(x + amount · y, y) with pixel centres at half integers, bicubic. */
-export function shearX(
-  out: Uint8Array,
-  input: Uint8Array,
-  { height, width }: ImageSize,
-  amount: number,
-): void {
+export const shearX: Change = (out, input, { height, width }, amount) => {
   for (let row = 0, o = 0; o < out.length; row++) {
     const y = row % height
     for (let x = 0; x < width; x++) {
@@ -74,12 +72,7 @@ export function shearX(
 }
 
 /** out(x, y) = input(x, y + amount · x) with pixel centres at half integers, bicubic. */
-export function shearY(
-  out: Uint8Array,
-  input: Uint8Array,
-  { height, width }: ImageSize,
-  amount: number,
-): void {
+export const shearY: Change = (out, input, { height, width }, amount) => {
   for (let row = 0, o = 0; o < out.length; row++) {
     const y = row % height
     const top = (row - y) * width
@@ -95,12 +88,7 @@ export function shearY(
  * Rotation about the centre by `degrees`, counter-clockwise as seen, nearest neighbour in 16.16
  * fixed point.
  */
-export function rotate(
-  out: Uint8Array,
-  input: Uint8Array,
-  { height, width }: ImageSize,
-  degrees: number,
-): void {
+export const rotate: Change = (out, input, { height, width }, degrees) => {
   const angle = (-degrees * Math.PI) / 180
   const cos = Math.cos(angle)
   const sin = Math.sin(angle)
@@ -148,12 +136,7 @@ function grey(input: Uint8Array, at: number, pixels: number): number {
 }
 
 /** Saturation: each pixel is blended with its grey value; factor 1 changes nothing. */
-export function color(
-  out: Uint8Array,
-  input: Uint8Array,
-  { height, width }: ImageSize,
-  factor: number,
-): void {
+export const color: Change = (out, input, { height, width }, factor) => {
   const f = Math.fround(factor)
   const pixels = height * width
   for (let p = 0; p < pixels; p++) {
@@ -163,12 +146,7 @@ export function color(
 }
 
 /** Blend with the image's mean grey value; factor 1 changes nothing. */
-export function contrast(
-  out: Uint8Array,
-  input: Uint8Array,
-  { height, width }: ImageSize,
-  factor: number,
-): void {
+export const contrast: Change = (out, input, { height, width }, factor) => {
   const pixels = height * width
   let sum = 0
   for (let p = 0; p < pixels; p++) sum += grey(input, p, pixels)
@@ -179,12 +157,7 @@ export function contrast(
 }
 
 /** Blend with black; factor 1 changes nothing. */
-export function brightness(
-  out: Uint8Array,
-  input: Uint8Array,
-  _size: ImageSize,
-  factor: number,
-): void {
+export const brightness: Change = (out, input, _size, factor) => {
   const f = Math.fround(factor)
   for (let v = 0; v < 256; v++) lut[v] = blend(0, v, f)
   for (let i = 0; i < input.length; i++) out[i] = lut[input[i]]
@@ -194,12 +167,7 @@ export function brightness(
  * Blend with the image smoothed by the kernel [1 1 1; 1 5 1; 1 1 1] / 13, its border left as it is;
  * factor 1 changes nothing.
  */
-export function sharpness(
-  out: Uint8Array,
-  input: Uint8Array,
-  { height, width }: ImageSize,
-  factor: number,
-): void {
+export const sharpness: Change = (out, input, { height, width }, factor) => {
   const f = Math.fround(factor)
   out.set(input)
   for (let plane = 0; plane < input.length; plane += height * width)
@@ -216,23 +184,13 @@ export function sharpness(
 }
 
 /** Keeps the upper `bits` bits. */
-export function posterize(
-  out: Uint8Array,
-  input: Uint8Array,
-  _size: ImageSize,
-  bits: number,
-): void {
+export const posterize: Change = (out, input, _size, bits) => {
   const mask = 256 - (1 << (8 - bits))
   for (let i = 0; i < input.length; i++) out[i] = input[i] & mask
 }
 
 /** Inverts the values at or above `threshold`. */
-export function solarize(
-  out: Uint8Array,
-  input: Uint8Array,
-  _size: ImageSize,
-  threshold: number,
-): void {
+export const solarize: Change = (out, input, _size, threshold) => {
   for (let i = 0; i < input.length; i++) out[i] = input[i] < threshold ? input[i] : 255 - input[i]
 }
 
@@ -286,36 +244,41 @@ const histogram = new Int32Array(256)
 
 export type Operation = keyof typeof operations
 
+type Operate = (
+  out: Uint8Array,
+  input: Uint8Array,
+  size: ImageSize,
+  level: number,
+  s: number,
+) => void
+
+/** Levels of what blends. */
+const blending =
+  (change: Change): Operate =>
+  (out, input, size, level, s) =>
+    change(out, input, size, 1 + s * 0.1 * level)
+
 /** What each operation does at a level 0 … 9 of the policy; s is −1 or +1. */
 export const operations = {
-  shearX: (out: Uint8Array, input: Uint8Array, size: ImageSize, level: number, s: number) =>
-    shearX(out, input, size, (s * 0.3 * level) / 9),
-  shearY: (out: Uint8Array, input: Uint8Array, size: ImageSize, level: number, s: number) =>
-    shearY(out, input, size, (s * 0.3 * level) / 9),
-  translateX: (out: Uint8Array, input: Uint8Array, size: ImageSize, level: number, s: number) =>
+  shearX: (out, input, size, level, s) => shearX(out, input, size, (s * 0.3 * level) / 9),
+  shearY: (out, input, size, level, s) => shearY(out, input, size, (s * 0.3 * level) / 9),
+  translateX: (out, input, size, level, s) =>
     translate(out, input, size, wholePixels(s, level, size.width), 0),
-  translateY: (out: Uint8Array, input: Uint8Array, size: ImageSize, level: number, s: number) =>
+  translateY: (out, input, size, level, s) =>
     translate(out, input, size, 0, wholePixels(s, level, size.height)),
   // Always counter-clockwise, as in the code of the paper on rate-based backpropagation.
-  rotate: (out: Uint8Array, input: Uint8Array, size: ImageSize, level: number) =>
-    rotate(out, input, size, (30 * level) / 9),
-  color: (out: Uint8Array, input: Uint8Array, size: ImageSize, level: number, s: number) =>
-    color(out, input, size, 1 + s * 0.1 * level),
-  contrast: (out: Uint8Array, input: Uint8Array, size: ImageSize, level: number, s: number) =>
-    contrast(out, input, size, 1 + s * 0.1 * level),
-  brightness: (out: Uint8Array, input: Uint8Array, size: ImageSize, level: number, s: number) =>
-    brightness(out, input, size, 1 + s * 0.1 * level),
-  sharpness: (out: Uint8Array, input: Uint8Array, size: ImageSize, level: number, s: number) =>
-    sharpness(out, input, size, 1 + s * 0.1 * level),
-  posterize: (out: Uint8Array, input: Uint8Array, size: ImageSize, level: number) =>
+  rotate: (out, input, size, level) => rotate(out, input, size, (30 * level) / 9),
+  color: blending(color),
+  contrast: blending(contrast),
+  brightness: blending(brightness),
+  sharpness: blending(sharpness),
+  posterize: (out, input, size, level) =>
     posterize(out, input, size, Math.round(8 - (4 * level) / 9)),
-  solarize: (out: Uint8Array, input: Uint8Array, size: ImageSize, level: number) =>
-    solarize(out, input, size, 256 - (256 * level) / 9),
-  autocontrast: (out: Uint8Array, input: Uint8Array, size: ImageSize) =>
-    autocontrast(out, input, size),
-  equalize: (out: Uint8Array, input: Uint8Array, size: ImageSize) => equalize(out, input, size),
-  invert: (out: Uint8Array, input: Uint8Array) => invert(out, input),
-}
+  solarize: (out, input, size, level) => solarize(out, input, size, 256 - (256 * level) / 9),
+  autocontrast,
+  equalize,
+  invert,
+} satisfies Record<string, Operate>
 
 /** Shift of a translation: up to 150/331 of the side, to the nearest pixel. */
 function wholePixels(sign: number, level: number, side: number): number {

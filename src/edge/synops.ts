@@ -54,7 +54,7 @@ function stillNodes({ nodes }: Graph): boolean[] {
 }
 
 /** Share of each node's values that are not zero, 0 … 1, at most. */
-function sharesOf(graph: Graph, rates: Readonly<Record<string, number>>): number[] {
+export function sharesOf(graph: Graph, rates: Readonly<Record<string, number>>): number[] {
   const shares: number[] = []
   for (const node of graph.nodes) {
     const read = node.inputs.map((input) => shares[input])

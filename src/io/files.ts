@@ -245,7 +245,7 @@ export function makeFolder(path: string, made: string[] = []): void {
   }
   const found = isFolder()
   if (found) return
-  if (found === false) throw new Error(`"${path}" is a file; choose another path`)
+  if (found === false) throw new Error(`"${path}" is a file`)
   const above = dirname(path)
   if (above !== path) makeFolder(above, made)
   try {
@@ -324,6 +324,7 @@ export async function writeError(path: string, error: unknown): Promise<Spikewas
 
 /** Why a folder could not be made or written, and what to do. */
 export async function explainFolder(error: unknown, path: string): Promise<string> {
+  if (/ is a file$/.test(String(error))) return `${(error as Error).message}; choose another path`
   if ((error as NodeJS.ErrnoException).code === 'EEXIST')
     return 'something of that name is no folder (a link to nothing?); choose another path'
   return explainWrite(error, (await kindOfPath(path)) === 'folder' ? path : dirname(resolve(path)))
