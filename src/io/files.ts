@@ -236,18 +236,13 @@ export async function kindOfPath(path: string): Promise<'file' | 'folder' | unde
  * @param made gets those that were missing, outermost first
  */
 export function makeFolder(path: string, made: string[] = []): void {
-  const isFolder = (): boolean | undefined => {
-    try {
-      return statSync(path).isDirectory()
-    } catch {
-      return undefined
-    }
-  }
+  const above = dirname(path)
+  if (above !== path) makeFolder(above, made)
+  const isFolder = (): boolean | undefined =>
+    statSync(path, { throwIfNoEntry: false })?.isDirectory()
   const found = isFolder()
   if (found) return
   if (found === false) throw new Error(`"${path}" is a file`)
-  const above = dirname(path)
-  if (above !== path) makeFolder(above, made)
   try {
     mkdirSync(path)
     made.push(path)

@@ -135,10 +135,8 @@ export function convolutionCases(
       name: `conv2d ${kind} ${name} B${B}${steps === undefined ? '' : ` T${steps}`}`,
       threads,
       work: denseWork(shape, B * (steps ?? 1)),
-      plan: ({ ops }: Build): Planned => ({
-        make: () => ops.conv2d.plan({ ...dense, threads }),
-        args: [normal(sizeOf(dense.input)), weightOf()],
-      }),
+      make: ({ ops }) => ops.conv2d.plan({ ...dense, threads }),
+      args: () => [normal(sizeOf(dense.input)), weightOf()],
     }
   }
   // An image is the same at each step, and no spikes.

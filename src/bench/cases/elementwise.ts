@@ -27,19 +27,15 @@ export function elementwiseCases(shape: TensorShape, options: KernelOptions): Op
       name: `relu ${name}`,
       threads,
       work: moved(count, 1, 1),
-      plan: ({ ops }: Build): Planned => ({
-        make: () => ops.relu.plan({ input, threads }),
-        args: [normal(count)],
-      }),
+      make: ({ ops }) => ops.relu.plan({ input, threads }),
+      args: () => [normal(count)],
     },
     {
       name: `reluBackward ${name}`,
       threads,
       work: moved(count, 2, 1),
-      plan: ({ ops }: Build): Planned => ({
-        make: () => ops.reluBackward.plan({ input, threads }),
-        args: [normal(count), normal(count, 2)],
-      }),
+      make: ({ ops }) => ops.reluBackward.plan({ input, threads }),
+      args: () => [normal(count), normal(count, 2)],
     },
     ...densities.map((density) => ({
       name: `dropout ${name}${densityEnd(density)}`,
@@ -73,37 +69,30 @@ export function normCases(shape: TensorShape, { B, T, threads }: KernelOptions):
       threads,
       work: moved(neurons, T, 0),
       // A network hands scale and shift to its neurons.
-      plan: ({ ops }: Build): Planned => ({
-        make: () => ops.batchNorm.plan({ input: timed, outputs: ['scale', 'shift'], threads }),
-        args: [normal(neurons * T), vector(0), vector(1), vector(1), vector(0)],
-      }),
+      make: ({ ops }) => ops.batchNorm.plan({ input: timed, outputs: ['scale', 'shift'], threads }),
+      args: () => [normal(neurons * T), vector(0), vector(1), vector(1), vector(0)],
     },
     {
       name: `batchNormBackward ${name} B${B}`,
       threads,
       work: moved(neurons, 2, 1),
-      plan: ({ ops }: Build): Planned => ({
-        make: () => ops.batchNormBackward.plan({ input: one, normalised: true, threads }),
-        args: [normal(neurons), normal(neurons, 2), vector(1), vector(1)],
-      }),
+      make: ({ ops }) => ops.batchNormBackward.plan({ input: one, normalised: true, threads }),
+      args: () => [normal(neurons), normal(neurons, 2), vector(1), vector(1)],
     },
     {
       name: `groupNorm ${name} B${B} T${T}`,
       threads,
       work: moved(neurons, T, T),
-      plan: ({ ops }: Build): Planned => ({
-        make: () => ops.groupNorm.plan({ input: timed, groups: C % 8 ? 1 : 8, threads }),
-        args: [normal(neurons * T), vector(1), vector(0)],
-      }),
+      make: ({ ops }) => ops.groupNorm.plan({ input: timed, groups: C % 8 ? 1 : 8, threads }),
+      args: () => [normal(neurons * T), vector(1), vector(0)],
     },
     {
       name: `groupNormBackward ${name} B${B} T${T}`,
       threads,
       work: moved(neurons, 2 * T, T),
-      plan: ({ ops }: Build): Planned => ({
-        make: () => ops.groupNormBackward.plan({ input: timed, groups: C % 8 ? 1 : 8, threads }),
-        args: [normal(neurons * T, 2), normal(neurons * T), vector(1)],
-      }),
+      make: ({ ops }) =>
+        ops.groupNormBackward.plan({ input: timed, groups: C % 8 ? 1 : 8, threads }),
+      args: () => [normal(neurons * T, 2), normal(neurons * T), vector(1)],
     },
   ]
 }
@@ -142,10 +131,8 @@ export function poolCases(
       name: `avgPool2dBackward ${nameOf(shape)} B${B}`,
       threads,
       work: moved(1, pooled, neurons),
-      plan: ({ ops }: Build): Planned => ({
-        make: () => ops.avgPool2dBackward.plan({ input: [B, C, H, W], ...window }),
-        args: [normal(pooled)],
-      }),
+      make: ({ ops }) => ops.avgPool2dBackward.plan({ input: [B, C, H, W], ...window }),
+      args: () => [normal(pooled)],
     },
   ]
 }

@@ -57,16 +57,14 @@ function denseCases(
     name: `${op} ${algorithm.replace(' ', '-')} ${name}`,
     threads,
     work: workOf(shape, B * T, algorithm, all),
-    plan: ({ ops }: Build): Planned => ({
-      make: () =>
-        part === 'inputGradient'
-          ? ops.conv2dInputGradient.plan({ ...sizes, ...named(algorithm), threads })
-          : ops.conv2dWeightGradient.plan({ ...sizes, ...named(algorithm), threads }),
-      args:
-        part === 'inputGradient'
-          ? [normal(weight, 3), normal(output, 2)]
-          : [normal(input), normal(output, 2)],
-    }),
+    make: ({ ops }) =>
+      part === 'inputGradient'
+        ? ops.conv2dInputGradient.plan({ ...sizes, ...named(algorithm), threads })
+        : ops.conv2dWeightGradient.plan({ ...sizes, ...named(algorithm), threads }),
+    args: () =>
+      part === 'inputGradient'
+        ? [normal(weight, 3), normal(output, 2)]
+        : [normal(input), normal(output, 2)],
   }))
 }
 

@@ -179,19 +179,15 @@ export function onlineCases(shape: TensorShape, { B, T, threads }: KernelOptions
       name: `trace ${nameOf(shape)} B${B} T${T}`,
       threads,
       work: moved(neurons, T, 1),
-      plan: ({ ops }: Build): Planned => ({
-        make: () => ops.trace.plan({ input, threads }),
-        args: [normal(neurons * T)],
-      }),
+      make: ({ ops }) => ops.trace.plan({ input, threads }),
+      args: () => [normal(neurons * T)],
     },
     {
       name: `timeSum ${nameOf(shape)} B${B} T${T}`,
       threads,
       work: moved(neurons, T, 1),
-      plan: ({ ops }: Build): Planned => ({
-        make: () => ops.timeSum.plan({ input, threads }),
-        args: [normal(neurons * T)],
-      }),
+      make: ({ ops }) => ops.timeSum.plan({ input, threads }),
+      args: () => [normal(neurons * T)],
     },
   ]
 }

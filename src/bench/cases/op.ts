@@ -32,26 +32,31 @@ export interface Planned {
   readonly work?: Work
 }
 
-export interface OpCase {
+interface Named {
   readonly name: string
   readonly threads: number
   readonly work?: Work
-  /** Makes the arguments for an op of a build. */
-  plan(build: Build): Planned
 }
+
+/** An op of a build, and the arguments of its first run: together where they share something. */
+export type OpCase = Named &
+  ({ plan(build: Build): Planned } | { make(build: Build): AnyPlan; args(): readonly unknown[] })
 
 /**
  * All inputs lie in the plan's memory when it is timed: a call is the engine's work and nothing
  * else.
  */
-export function opBenchmark({ name, threads, work, plan }: OpCase): Benchmark {
+export function opBenchmark(of: OpCase): Benchmark {
+  const { name, threads, work } = of
   return {
     name: threads > 1 ? `${name} threads ${threads}` : name,
     section: 'kernels',
     threads,
     ...(work && { work }),
     async prepare(build): Promise<Prepared> {
-      const { make, args, densityOf, work: known, ...planned } = plan(build)
+      const given: Planned =
+        'plan' in of ? of.plan(build) : { make: () => of.make(build), args: of.args() }
+      const { make, args, densityOf, work: known, ...planned } = given
       const first = make()
       const result = await first.run(...args)
       const density = densityOf ? densityOf(result) : planned.density

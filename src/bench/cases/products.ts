@@ -43,19 +43,15 @@ export function linearCases(shape: LinearShape, options: KernelOptions): OpCase[
       name: `linearInputGradient ${name} B${B}`,
       threads,
       work: products(B * C * N),
-      plan: ({ ops }: Build): Planned => ({
-        make: () => ops.linearInputGradient.plan({ input: [B, C], weight, threads }),
-        args: [normal(N * C, 3), normal(B * N, 2)],
-      }),
+      make: ({ ops }) => ops.linearInputGradient.plan({ input: [B, C], weight, threads }),
+      args: () => [normal(N * C, 3), normal(B * N, 2)],
     },
     {
       name: `linearWeightGradient ${name} B${B}`,
       threads,
       work: products(B * C * N),
-      plan: ({ ops }: Build): Planned => ({
-        make: () => ops.linearWeightGradient.plan({ input: [B, C], weight, threads }),
-        args: [normal(B * C), normal(B * N, 2)],
-      }),
+      make: ({ ops }) => ops.linearWeightGradient.plan({ input: [B, C], weight, threads }),
+      args: () => [normal(B * C), normal(B * N, 2)],
     },
   ]
 }
@@ -67,15 +63,13 @@ export function matmulCases(shape: MatmulShape): OpCase[] {
     // It has no work for more.
     threads: 1,
     work: products(m * n * k),
-    plan: ({ ops }: Build): Planned => ({
-      make: () =>
-        ops.matmul.plan({
-          a: transpose === 'TN' ? [k, m] : [m, k],
-          b: transpose === 'NT' ? [n, k] : [k, n],
-          transpose,
-        }),
-      args: [normal(m * k), normal(k * n, 2)],
-    }),
+    make: ({ ops }) =>
+      ops.matmul.plan({
+        a: transpose === 'TN' ? [k, m] : [m, k],
+        b: transpose === 'NT' ? [n, k] : [k, n],
+        transpose,
+      }),
+    args: () => [normal(m * k), normal(k * n, 2)],
   }))
 }
 
@@ -87,42 +81,36 @@ export function endCases(options: KernelOptions, parameters: number): OpCase[] {
     {
       name: `crossEntropy ${classes} B${B} T${T}`,
       threads,
-      plan: ({ ops }: Build): Planned => ({
-        make: () => ops.crossEntropy.plan({ input: [B, T, classes], threads }),
-        args: [normal(T * B * classes), Int32Array.from({ length: B }, (_, b) => b % classes)],
-      }),
+      make: ({ ops }) => ops.crossEntropy.plan({ input: [B, T, classes], threads }),
+      args: () => [normal(T * B * classes), Int32Array.from({ length: B }, (_, b) => b % classes)],
     },
     {
       name: `sgd ${parameters}`,
       threads,
       work: moved(parameters, 3, 2),
-      plan: ({ ops }: Build): Planned => ({
-        // So small a rate that all numbers stay normal.
-        make: () =>
-          ops.sgd.plan({
-            shape: [parameters],
-            lr: 1e-6,
-            momentum: 0.9,
-            weightDecay: 5e-4,
-            threads,
-          }),
-        args: [normal(parameters), normal(parameters, 2), new Float32Array(parameters)],
-      }),
+      // So small a rate that all numbers stay normal.
+      make: ({ ops }) =>
+        ops.sgd.plan({
+          shape: [parameters],
+          lr: 1e-6,
+          momentum: 0.9,
+          weightDecay: 5e-4,
+          threads,
+        }),
+      args: () => [normal(parameters), normal(parameters, 2), new Float32Array(parameters)],
     },
     {
       name: `adam ${parameters}`,
       threads,
       work: moved(parameters, 4, 3),
-      plan: ({ ops }: Build): Planned => ({
-        // A step of later, and as small.
-        make: () => ops.adam.plan({ shape: [parameters], step: 1000, lr: 1e-6, threads }),
-        args: [
-          normal(parameters),
-          normal(parameters, 2),
-          new Float32Array(parameters),
-          new Float32Array(parameters).fill(1e-3),
-        ],
-      }),
+      // A step of later, and as small.
+      make: ({ ops }) => ops.adam.plan({ shape: [parameters], step: 1000, lr: 1e-6, threads }),
+      args: () => [
+        normal(parameters),
+        normal(parameters, 2),
+        new Float32Array(parameters),
+        new Float32Array(parameters).fill(1e-3),
+      ],
     },
   ]
 }
@@ -135,10 +123,8 @@ export function standardiseCases(channels: number, { threads }: KernelOptions): 
       name: `weightStandardise ${channels}-${channels} k3`,
       threads,
       work: moved(sizeOf(weight), 1, 1),
-      plan: ({ ops }: Build): Planned => ({
-        make: () => ops.weightStandardise.plan({ weight, threads }),
-        args: [normal(sizeOf(weight), 3)],
-      }),
+      make: ({ ops }) => ops.weightStandardise.plan({ weight, threads }),
+      args: () => [normal(sizeOf(weight), 3)],
     },
   ]
 }
