@@ -2,7 +2,6 @@
 
 import type { Control } from '../../assembly/opcodes.js'
 import { ProgramBuilder } from '../plan/program.js'
-import type { Buffer } from '../plan/words.js'
 import type { OpTensor, Views } from './tensor.js'
 import type { Totals } from './totals.js'
 
@@ -36,7 +35,7 @@ export interface Planned {
   /** The name of the algorithm that was taken, where there is a choice. */
   readonly algorithm?: string
   /** What has to be worked out from the arguments on this side; before each run. */
-  readonly before?: (views: Views, totals: Totals) => void
+  readonly before?: (views: Views, totals: Totals, settings: Settings) => void
   /** What runs instead of records. */
   readonly calls?: EngineFunction
   /** Writes what all runs find in the control block. */
@@ -48,14 +47,15 @@ export interface Planned {
 /** Collects the records and buffers of one op. */
 export class OpBuilder {
   readonly b = new ProgramBuilder()
+  /** Tensors, as they are made. */
+  readonly made: Record<string, OpTensor> = {}
 
   /** @param op the name of the op, with which messages begin */
-  constructor(readonly op: string) {
+  constructor(
+    readonly op: string,
+    /** Names of the results that a run returns. */
+    readonly asked: ReadonlySet<string> = new Set(),
+  ) {
     this.b.program(op)
-  }
-
-  /** Constant zeros, which dense kernels read beyond an image's edge. */
-  zeros(floats: number): Buffer {
-    return this.b.buffer('zeros', 4 * floats, 'statistics')
   }
 }

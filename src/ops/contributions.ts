@@ -2,9 +2,9 @@
 
 import { checkBoolean, checkOptions, expect } from '../errors.js'
 import type { Contribution } from '../plan/tensors.js'
-import type { OpBuilder } from './builder.js'
+import { type Planning, takes } from './op.js'
 import { type Extent, showShape, still } from './shapes.js'
-import { floatTensor } from './tensor.js'
+import { floats, type OpTensor } from './tensor.js'
 import { type TermWindow, termWindow, windowOptions } from './windows.js'
 
 /**
@@ -18,29 +18,13 @@ export interface GradientTerm extends TermWindow {
   readonly scale?: number
 }
 
-/** Arrays of such a list. */
-export type GradientsOf<Terms> = Terms extends readonly unknown[]
-  ? number extends Terms['length']
-    ? Float32Array[]
-    : { -readonly [P in keyof Terms]: Float32Array }
-  : never
+/** A gradient of so many pixels, as the planner's emit functions take it but for its place. */
+export interface Arrival extends Omit<Contribution, 'buffer'> {
+  readonly from: Extent
+}
 
-/** Their memory in a plan: delta0, delta1 … */
-export type GradientMemory<Terms> = Terms extends readonly [unknown, ...unknown[]]
-  ? { readonly [P in Extract<keyof Terms, `${number}`> as `delta${P}`]: Float32Array }
-  : {
-      /** The first gradient, and others by their numbers. */
-      readonly [name: `delta${number}`]: Float32Array
-    }
-
-/** The argument of a term, and how the planner's emit functions take it. */
-export function contribution(
-  { b }: OpBuilder,
-  where: string,
-  name: string,
-  input: Extent,
-  given: GradientTerm,
-) {
+/** Checks what a reader hands back; `where` begins messages. */
+export function arrival(where: string, input: Extent, given: GradientTerm): Arrival {
   checkOptions(where, given, ['still', 'scale', ...windowOptions])
   const isStill = checkBoolean(`${where}.still`, given.still, false)
   expect(
@@ -48,14 +32,25 @@ export function contribution(
     () => `${where}.still is of inputs with T; leave it out for ${showShape(input.shape)}`,
   )
   const { scale, pool, output: from } = termWindow(where, given, isStill ? still(input) : input)
-  const tensor = floatTensor(b, { name }, from)
-  const gradient: Contribution = {
-    buffer: tensor.buffer,
-    steps: from.T,
-    outH: from.H,
-    outW: from.W,
-    pool,
-    scale,
-  }
-  return { tensor, gradient }
+  return { from, steps: from.T, outH: from.H, outW: from.W, pool, scale }
 }
+
+/** Their names: delta, or delta0, delta1 … */
+const nameOf = (i: number, numbered: boolean): string => (numbered ? `delta${i}` : 'delta')
+
+/** The arguments. */
+export const arriving = (
+  all: readonly Arrival[],
+  numbered: boolean,
+): Record<'delta' | `delta${number}`, Planning<Float32Array>> =>
+  Object.fromEntries(
+    all.map(({ from }, i) => [nameOf(i, numbered), takes(floats(from))]),
+  ) as Record<string, Planning<Float32Array>>
+
+/** The same, once they are made. */
+export const contributions = (
+  all: readonly Arrival[],
+  numbered: boolean,
+  made: Readonly<Record<string, OpTensor>>,
+): Contribution[] =>
+  all.map(({ from: _, ...of }, i) => ({ ...of, buffer: made[nameOf(i, numbered)].buffer }))

@@ -1,8 +1,9 @@
 /** What the ops of convolutions and linear layers share: sizes, checks, and their tensors. */
 
-import { checkInteger, checkOptions, describe, expect } from '../errors.js'
+import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../errors.js'
 import { pair, type Size } from '../nn/kind.js'
 import type { Geometry } from '../plan/convolution/geometry.js'
+import { cheapest, type Strategy, type Task } from '../plan/convolution/strategy.js'
 import {
   blockWidth,
   type Grouping,
@@ -12,34 +13,42 @@ import {
   weightLayout,
 } from '../plan/layout.js'
 import { noPool, type Pool, usedStrides } from '../plan/tensors.js'
+import type { Buffer } from '../plan/words.js'
+import type { OpBuilder } from './builder.js'
+import { given, needed } from './options.js'
 import { checkShape, type Extent, extentOf, shapeLike, showShape } from './shapes.js'
 import { imageOf, type WindowOptions, windowed, windowOptions } from './windows.js'
 
 /** Shapes and windows of a convolution, as in PyTorch. */
-export interface ConvShape {
+export const convShape = {
   /** [B, C, H, W], or [B, T, C, H, W]. */
-  readonly input: readonly number[]
+  input: needed<readonly number[]>(),
   /** [N, C / groups, kernelH, kernelW]. */
-  readonly weight: readonly number[]
+  weight: needed<readonly number[]>(),
   /** Default 1. */
-  readonly stride?: Size
+  stride: given<Size>(),
   /** Default 0. */
-  readonly padding?: Size
+  padding: given<Size>(),
   /** Default 1. */
-  readonly groups?: number
+  groups: given<number>(),
 }
-
-export const convShapeOptions = ['input', 'weight', 'stride', 'padding', 'groups'] as const
 
 /** Shapes of a linear layer, as in PyTorch. */
-export interface LinearShape {
+export const linearShape = {
   /** [B, C], or an image [B, C, H, W] that stands for C·H·W features; or one of these behind T. */
-  readonly input: readonly number[]
+  input: needed<readonly number[]>(),
   /** [N, C], or [N, C·H·W]. */
-  readonly weight: readonly number[]
+  weight: needed<readonly number[]>(),
 }
 
-export const linearShapeOptions = ['input', 'weight'] as const
+/** What these options say. */
+export interface Shapes {
+  readonly input: readonly number[]
+  readonly weight: readonly number[]
+  readonly stride?: Size
+  readonly padding?: Size
+  readonly groups?: number
+}
 
 /** A convolution, or a linear layer, as ops plan it. */
 export interface ConvSizes {
@@ -72,12 +81,15 @@ function pooled(op: string, source: Extent, window: WindowOptions | undefined) {
   return { pool, input: output }
 }
 
+/** Sizes by the options of a convolution, or of a linear layer. */
+export type SizesOf = (op: string, options: Shapes, reading?: Reading) => ConvSizes
+
 /** Sizes of a convolution. */
-export function convSizes(
-  op: string,
-  options: ConvShape,
-  { image = false, time = 'maybe', pool: window }: Reading = {},
-): ConvSizes {
+export const convSizes: SizesOf = (
+  op,
+  options,
+  { image = false, time = 'maybe', pool: window } = {},
+) => {
   const source = extentOf(`${op}.input`, options.input, time, 'always')
   const { pool, input } = pooled(op, source, window)
   checkShape(`${op}.weight`, options.weight, 'N C kH kW')
@@ -137,11 +149,11 @@ export function groupingOf(
 }
 
 /** Sizes of a linear layer: a convolution whose kernel covers its whole input. */
-export function linearSizes(
-  op: string,
-  options: LinearShape,
-  { image = false, time = 'maybe', pool: window }: Reading = {},
-): ConvSizes {
+export const linearSizes: SizesOf = (
+  op,
+  options,
+  { image = false, time = 'maybe', pool: window } = {},
+) => {
   const source = extentOf(`${op}.input`, options.input, time)
   const { pool, input } = pooled(op, source, window)
   checkShape(`${op}.weight`, options.weight, 'N C')
@@ -181,12 +193,56 @@ const sidesOf = (input: Extent, output: Extent, inC: number) => ({
   blockWidth: blockWidth(output.C),
 })
 
+/** Whether an input of floats is stored as a model's; by default if it has few channels. */
+export function isImage(
+  op: string,
+  given: boolean | undefined,
+  shape: readonly number[] | undefined,
+  ofBytes: boolean,
+): boolean {
+  const few = Array.isArray(shape) && shape.length > 3 && (shape.at(-3) as number) < 4
+  const image = checkBoolean(`${op}.image`, given, few && !ofBytes)
+  expect(
+    !image || !ofBytes,
+    () => `${op}.image is of inputs of floats; leave it out for spikes and counts`,
+  )
+  return image
+}
+
+/** Constant zeros that dense kernels read beyond an image's edge. */
+export const zerosOf = ({ b }: OpBuilder, { g }: ConvSizes): Buffer =>
+  b.buffer('zeros', 4 * Math.max(g.kernelW * g.inC, g.outC), 'statistics')
+
 /** One way to compute an op, by its name. */
 export interface Way {
   readonly name: string
   readonly fits: boolean
   emit(): void
 }
+
+/** Ways to compute an op, and what a network would take, which says its name. */
+export interface Ways {
+  readonly ways: readonly Way[]
+  automatic(): string
+}
+
+/** Strategies that do one job. */
+export const waysOf = <J extends Task>(
+  { b }: OpBuilder,
+  list: readonly Strategy<J, J, unknown>[],
+  job: J,
+): Ways => ({
+  ways: list.map((strategy) => ({
+    name: strategy.name,
+    fits: strategy.fits(job),
+    emit: () => void strategy.emit(b, job),
+  })),
+  automatic() {
+    const strategy = cheapest(list, job)
+    strategy.emit(b, job)
+    return strategy.name
+  },
+})
 
 /**
  * Takes the way of a name, or what a network would.

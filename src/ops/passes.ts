@@ -1,9 +1,12 @@
 /** What ops share that pass over rows of pixels, and those that go on from run to run. */
 
 import { Control } from '../../assembly/opcodes.js'
-import { checkInteger, checkOptions } from '../errors.js'
+import { checkInteger } from '../errors.js'
 import { inUnits } from '../plan/budgets.js'
-import type { ControlBlock, Settings } from './builder.js'
+import { storedChannels } from '../plan/layout.js'
+import type { Fields, RecordKind, Schema } from '../plan/records/schema.js'
+import type { OpBuilder } from './builder.js'
+import type { Setting } from './op.js'
 import type { Extent } from './shapes.js'
 
 /** Settings of ops that go on from run to run. */
@@ -27,12 +30,23 @@ export function passOver({ B, H, W }: Extent, stored: number, rows: number) {
   return { fields, units }
 }
 
-/** Checks `StepSettings` and writes them. */
-export function stepSetting(op: string, last: number) {
-  return (block: ControlBlock, settings: Settings): void => {
-    checkOptions(`${op}.run`, settings, ['step'])
-    const { step = 0 } = settings
-    checkInteger(`${op}.run: step`, step as number, 0, last)
-    block.word(Control.FirstStep, step as number)
-  }
+/** Emits a record that passes over all pixels; the other fields are those that all of them have. */
+export function pass<S extends Schema>(
+  { b }: OpBuilder,
+  kind: RecordKind<S>,
+  extent: Extent,
+  own: Omit<Fields<S>, 'pixels' | 'channels' | 'pixelsPerUnit' | 'steps'>,
+  rows = extent.T,
+): void {
+  const { fields, units } = passOver(extent, storedChannels(extent.C), rows)
+  b.emit(kind, units, { ...fields, steps: extent.T, ...own } as unknown as Fields<S>)
 }
+
+/** Of runs up to a last step. */
+export const stepSetting = (last: number): Setting<StepSettings> => ({
+  names: ['step'],
+  write(block, { step = 0 }, where) {
+    checkInteger(`${where}: step`, step, 0, last)
+    block.word(Control.FirstStep, step)
+  },
+})

@@ -5,6 +5,7 @@ import { checkInteger, describe, expect, SpikewasmError } from '../errors.js'
 import type * as host from '../host.js'
 import { layOut } from '../plan/encode.js'
 import { assignAddresses } from '../plan/memory.js'
+import type { PlannedRecord } from '../plan/program.js'
 import { roundUp } from '../round-up.js'
 import { letGo } from '../runtime/collect.js'
 import { isNode } from '../runtime/processors.js'
@@ -106,6 +107,7 @@ export class OpPlan implements PlanInfo {
   readonly threads: number
   readonly bytes: number
   readonly #op: string
+  readonly #records: readonly PlannedRecord[]
   readonly #memory: PlanMemory
   readonly #runner: Runner
   readonly #all: readonly OpTensor[]
@@ -132,6 +134,7 @@ export class OpPlan implements PlanInfo {
     const laid = layOut(b.programs, threads, programAt)
     const scratchAt = programAt + laid.size + 64
     this.#op = op
+    this.#records = records
     this.opName = op.replace(/^ops\./, '')
     this.threads = threads
     this.algorithm = planned.algorithm
@@ -158,7 +161,7 @@ export class OpPlan implements PlanInfo {
     this.#inputViews = inputs.map(viewOf)
     this.#own = this.#results(viewOf)
     const totals = before && this.#runner.totals()
-    this.#before = before && totals && (() => before(views, totals))
+    this.#before = before && totals && (() => before(views, totals, this.#settings))
     this.#control = control
     const block = this.#memory.control
     block.word(Control.StepMask, 0xffffffff)
@@ -227,12 +230,13 @@ export class OpPlan implements PlanInfo {
   }
 
   /**
-   * For tests: the memory and the address of the program.
+   * For tests: the memory, the address of the program, and its records.
    *
    * @internal
    */
-  static insides(plan: OpPlan): { memory: host.WasmMemory; program: number } {
-    return { memory: plan.#memory.memory, program: plan.#runner.at.program }
+  static insides(plan: OpPlan) {
+    const { program } = plan.#runner.at
+    return { memory: plan.#memory.memory as host.WasmMemory, program, records: plan.#records }
   }
 
   /**

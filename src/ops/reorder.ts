@@ -104,40 +104,8 @@ export function fromMasks(
   return spikes
 }
 
-/** Bytes [B][C][H·W], such as counts, as [B][H·W][C′]. */
+/** Bytes in the order of floats, such as counts, and choices at each step. */
 export function bytesToEngine(
-  { B, C, H, W }: Extent,
-  stored: number,
-  values: Uint8Array,
-  own: Uint8Array,
-): void {
-  const P = H * W
-  let from = 0
-  for (let b = 0; b < B; b++)
-    for (let c = 0; c < C; c++) {
-      let to = b * P * stored + c
-      for (const end = from + P; from < end; from++, to += stored) own[to] = values[from]
-    }
-}
-
-export function bytesFromEngine(
-  { B, C, H, W }: Extent,
-  stored: number,
-  own: Uint8Array,
-): Uint8Array {
-  const P = H * W
-  const values = new Uint8Array(B * C * P)
-  let to = 0
-  for (let b = 0; b < B; b++)
-    for (let c = 0; c < C; c++) {
-      let from = b * P * stored + c
-      for (const end = to + P; to < end; to++, from += stored) values[to] = own[from]
-    }
-  return values
-}
-
-/** Bytes [B][T][C][H·W] as [B][H·W][T][C′]. */
-export function stepBytesToEngine(
   { T, B, C, H, W }: Extent,
   stored: number,
   values: Uint8Array,
@@ -153,7 +121,7 @@ export function stepBytesToEngine(
       }
 }
 
-export function stepBytesFromEngine(
+export function bytesFromEngine(
   { T, B, C, H, W }: Extent,
   stored: number,
   own: Uint8Array,

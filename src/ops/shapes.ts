@@ -8,10 +8,15 @@ export interface Extent {
   readonly shape: readonly number[]
   /** Whether the shape has time steps, behind the batch. */
   readonly timed: boolean
+  /** Time steps. */
   readonly T: number
+  /** Samples. */
   readonly B: number
+  /** Channels. */
   readonly C: number
+  /** Rows of pixels. */
   readonly H: number
+  /** Pixels of a row. */
   readonly W: number
 }
 

@@ -1,5 +1,7 @@
 /** Tensors of an op: as the caller sees them, and as they lie in the plan's memory. */
 
+import { Control } from '../../assembly/opcodes.js'
+import { expect } from '../errors.js'
 import { type ParameterLayout, pack, placesOf, storedChannels, unpack } from '../plan/layout.js'
 import type { ProgramBuilder } from '../plan/program.js'
 import type { Buffer } from '../plan/words.js'
@@ -39,7 +41,7 @@ export interface TensorInfo {
 export type Views = (buffer: Buffer, type: ValueType, count: number) => Values
 
 /** A tensor while an op is planned. */
-export interface OpTensor extends TensorInfo {
+export interface OpTensor<A extends Values = Values> extends TensorInfo {
   readonly buffer: Buffer
   /** The op changes it: an array of the caller's is written back. */
   readonly updated?: boolean
@@ -50,8 +52,20 @@ export interface OpTensor extends TensorInfo {
   /** Copies the caller's array, of the right type and length, into the plan's memory. */
   pack(values: Values, views: Views): void
   /** A new array in PyTorch's order. */
-  unpack(views: Views): Values
+  unpack(views: Views): A
 }
+
+/** An op while its tensors are made. */
+export interface Making {
+  readonly b: ProgramBuilder
+  /** As messages name it. */
+  readonly op: string
+  /** Tensors so far, by name. */
+  readonly made: Readonly<Record<string, OpTensor>>
+}
+
+/** Makes a tensor, once its name is known. `A`: its arrays. */
+export type Make<A extends Values> = (o: Making, naming: Naming) => OpTensor<A>
 
 /** Elements of the plan's own array. */
 export const ownCount = ({ sizes }: TensorInfo): number => sizeOf(sizes)
@@ -59,158 +73,145 @@ export const ownCount = ({ sizes }: TensorInfo): number => sizeOf(sizes)
 export interface Naming {
   readonly name: string
   readonly updated?: boolean
-  /** Bytes of its buffer, where something lies behind it. */
-  readonly bytes?: number
 }
 
 const bytesOf: Readonly<Record<ValueType, number>> = { float32: 4, int32: 4, uint8: 1, int8: 1 }
 
-/** Buffers of an op's tensors live as long as its plan. */
-const bufferOf = (b: ProgramBuilder, name: string, type: ValueType, count: number): Buffer =>
-  b.buffer(name, count * bytesOf[type], 'input')
+/** How a tensor lies, and how numbers come into its order and out of it; else they are copied. */
+interface Lying<A> extends Omit<TensorInfo, 'name'> {
+  readonly stored: number
+  readonly check?: (values: Values) => void
+  readonly put?: (values: A, own: A) => void
+  readonly get?: (own: A) => A
+}
 
-/** Floats [B][T][C][H][W] ↔ [B][H][W][T][C′]. `stored`: C′. */
-export function floatTensor(
-  b: ProgramBuilder,
+function placed<A extends Values>(
+  { put, get, ...of }: Lying<A>,
   naming: Naming,
-  extent: Extent,
-  stored = storedChannels(extent.C),
-): OpTensor {
-  const { T, B, C, H, W, shape } = extent
-  const sizes = [B, H, W, T, stored]
-  const { bytes = sizeOf(sizes) * 4, ...named } = naming
-  const buffer = b.buffer(naming.name, bytes, 'input')
-  const own = (views: Views): Float32Array =>
-    views(buffer, 'float32', sizeOf(sizes)) as Float32Array
-  // Both orders are the same.
-  const isPlain = T === 1 && H * W === 1 && stored === C
+  buffer: Buffer,
+): OpTensor<A> {
+  const { type, shape, sizes } = of
+  const own = (views: Views): A => views(buffer, type, sizeOf(sizes)) as A
+  const copy = (all: A): A => all.slice(0, sizeOf(shape)) as A
   return {
-    ...named,
-    type: 'float32',
-    shape,
-    order: '[B][H][W][T][C]',
-    sizes,
-    buffer,
-    stored,
-    pack(values, views) {
-      if (isPlain) own(views).set(values)
-      else toEngine(extent, stored, values as Float32Array, own(views))
-    },
-    unpack: (views) => (isPlain ? own(views).slice() : fromEngine(extent, stored, own(views))),
+    ...{ ...naming, ...of, buffer },
+    pack: (values, views) => (put ? put(values as A, own(views)) : own(views).set(values)),
+    unpack: (views) => (get ?? copy)(own(views)),
   }
 }
 
-/** All that lies in a tensor's buffer of so many bytes, in rows of its own size. */
-export function behind(tensor: OpTensor, name: string, bytes: number): OpTensor {
-  const { buffer, sizes } = tensor
-  const count = bytes / bytesOf.float32
-  const all = [count / sizeOf(sizes), ...sizes]
-  const own = (views: Views): Float32Array => views(buffer, 'float32', count) as Float32Array
-  return {
-    ...{ ...tensor, name, updated: false, shape: all, sizes: all },
-    pack: (values, views) => own(views).set(values),
-    unpack: (views) => own(views).slice(),
-  }
+/** Buffers of an op's tensors live as long as its plan. `room`: elements, where there are more. */
+const make =
+  <A extends Values>(lies: Lying<A>, room = sizeOf(lies.sizes)): Make<A> =>
+  ({ b }, naming) =>
+    placed(lies, naming, b.buffer(naming.name, room * bytesOf[lies.type], 'input'))
+
+/** Floats [B][T][C][H][W] ↔ [B][H][W][T][C′]. `stored`: C′. */
+export function floats(
+  extent: Extent,
+  stored = storedChannels(extent.C),
+  room?: number,
+): Make<Float32Array> {
+  const { T, B, C, H, W, shape } = extent
+  const lies = { type: 'float32', shape, order: '[B][H][W][T][C]', stored } as const
+  const sizes = [B, H, W, T, stored]
+  // Both orders are the same.
+  if (T === 1 && H * W === 1 && stored === C) return make<Float32Array>({ ...lies, sizes }, room)
+  const put = (values: Float32Array, own: Float32Array) => toEngine(extent, stored, values, own)
+  const get = (own: Float32Array) => fromEngine(extent, stored, own)
+  return make({ ...lies, sizes, put, get }, room)
 }
 
 /** Spikes: bytes 0 or 1 [B][T][C][H][W] ↔ masks [plane][B][H][W][C′], and their counts. */
-export interface SpikesTensor extends OpTensor {
+export interface SpikesTensor extends OpTensor<Uint8Array> {
   /** The number of spikes of each neuron, bytes [B][H][W][C′]. */
-  readonly counts: OpTensor
+  readonly counts: OpTensor<Uint8Array>
   /** Writes the counts of the masks, for kernels that read both. */
   count(views: Views, totals: Totals): void
 }
 
-/** @param op what messages begin with */
-export function spikesTensor(
-  b: ProgramBuilder,
-  op: string,
-  naming: Naming,
-  extent: Extent,
-): SpikesTensor {
+export const spikes =
+  (extent: Extent): Make<Uint8Array> =>
+  (o, naming): SpikesTensor => {
+    const { T, B, C, H, W, shape } = extent
+    const stored = storedChannels(C)
+    const planes = Math.ceil(T / 8)
+    const masks = make<Uint8Array>({
+      ...{ type: 'uint8', shape, order: '[T / 8][B][H][W][C], bit t mod 8 of a byte' },
+      ...{ sizes: [planes, B, H, W, stored], stored },
+      check: (values) => checkSpikes(`${o.op}: ${naming.name}`, values as Uint8Array),
+      put: (values, own) => toMasks(extent, stored, values, own),
+      get: (own) => fromMasks(extent, stored, own),
+    })(o, naming)
+    const counts = bytes(still(extent))(o, { name: `${naming.name}Counts` })
+    const count = (_: Views, totals: Totals): void =>
+      totals.counts(masks.buffer, ownCount(counts), planes, counts.buffer)
+    return { ...masks, counts, count }
+  }
+
+/** Spikes, or floats. */
+export const activities = (extent: Extent, spiking: boolean): Make<Uint8Array | Float32Array> =>
+  spiking ? spikes(extent) : floats(extent)
+
+/** The counts beside the spikes of this name, which were made before. */
+export const countsOf =
+  (of: string): Make<Uint8Array> =>
+  ({ made }, naming) => ({ ...(made[of] as SpikesTensor).counts, ...naming })
+
+/** Bytes in the order of floats, such as choices at each step. */
+export function stepBytes(extent: Extent, hasSteps = true): Make<Uint8Array> {
   const { T, B, C, H, W, shape } = extent
   const stored = storedChannels(C)
-  const sizes = [Math.ceil(T / 8), B, H, W, stored]
-  const buffer = bufferOf(b, naming.name, 'uint8', sizeOf(sizes))
-  const own = (views: Views): Uint8Array => views(buffer, 'uint8', sizeOf(sizes)) as Uint8Array
-  const counts = bytesTensor(b, { name: `${naming.name}Counts` }, still(extent))
-  return {
-    ...naming,
-    type: 'uint8',
-    shape,
-    order: '[T / 8][B][H][W][C], bit t mod 8 of a byte',
-    sizes,
-    buffer,
-    stored,
-    counts,
-    count: (_, totals) => totals.counts(buffer, ownCount(counts), Math.ceil(T / 8), counts.buffer),
-    check: (values) => checkSpikes(`${op}: ${naming.name}`, values as Uint8Array),
-    pack: (values, views) => toMasks(extent, stored, values as Uint8Array, own(views)),
-    unpack: (views) => fromMasks(extent, stored, own(views)),
-  }
+  return make<Uint8Array>({
+    ...{ type: 'uint8', shape, stored },
+    order: hasSteps ? '[B][H][W][T][C]' : '[B][H][W][C]',
+    sizes: hasSteps ? [B, H, W, T, stored] : [B, H, W, stored],
+    put: (values, own) => bytesToEngine(extent, stored, values, own),
+    get: (own) => bytesFromEngine(extent, stored, own),
+  })
 }
 
 /** Bytes [B][C][H][W] ↔ [B][H][W][C′], such as counts of spikes. */
-export function bytesTensor(
-  b: ProgramBuilder,
-  naming: Naming,
-  extent: Extent,
-  stored = storedChannels(extent.C),
-): OpTensor {
-  const { B, H, W, shape } = extent
-  const sizes = [B, H, W, stored]
-  const buffer = bufferOf(b, naming.name, 'uint8', sizeOf(sizes))
-  const own = (views: Views): Uint8Array => views(buffer, 'uint8', sizeOf(sizes)) as Uint8Array
-  return {
-    ...naming,
-    type: 'uint8',
-    shape,
-    order: '[B][H][W][C]',
-    sizes,
-    buffer,
-    stored,
-    pack: (values, views) => bytesToEngine(extent, stored, values as Uint8Array, own(views)),
-    unpack: (views) => bytesFromEngine(extent, stored, own(views)),
-  }
-}
-
-type Weights = Float32Array | Int8Array
+export const bytes = (extent: Extent): Make<Uint8Array> => stepBytes(extent, false)
 
 /** A weight, or its gradient, by the layout that the kernels read. */
-export function weightTensor(
-  b: ProgramBuilder,
-  naming: Naming,
+export function weights(
   layout: ParameterLayout,
   type: 'float32' | 'int8' = 'float32',
-): OpTensor {
+): Make<Float32Array> {
   const { shape, stored, blocks } = layout
-  const buffer = bufferOf(b, naming.name, type, stored)
-  const own = (views: Views): Weights => views(buffer, type, stored) as Weights
-  const [order, sizes] = blocks
-    ? [
-        `[N / ${blocks.width}][rows][${blocks.width}]`,
-        [stored / blocks.blockRows / blocks.width, blocks.blockRows, blocks.width],
-      ]
-    : ['[stored]', [stored]]
-  const unpackBytes = (stored: Weights): Int8Array => {
+  const { width = 1, blockRows = 1 } = blocks ?? {}
+  const getBytes = (own: Float32Array): Float32Array => {
     const placeOf = placesOf(layout)
-    return new Int8Array(sizeOf(shape)).map((_, i) => stored[placeOf(i)])
+    const values = new Int8Array(sizeOf(shape)).map((_, i) => own[placeOf(i)])
+    return values as unknown as Float32Array
   }
-  return {
-    ...naming,
-    type,
-    shape,
-    order,
-    sizes,
-    buffer,
-    stored,
-    pack: (values, views) => pack(layout, values, own(views)),
-    unpack: (views) => {
-      const stored = own(views)
-      return stored instanceof Float32Array ? unpack(layout, stored) : unpackBytes(stored)
-    },
-  }
+  return make({
+    ...{ type, shape, stored },
+    order: blocks ? `[N / ${width}][rows][${width}]` : '[stored]',
+    sizes: blocks ? [stored / blockRows / width, blockRows, width] : [stored],
+    put: (values, own) => pack(layout, values, own),
+    get: (own) => (type === 'int8' ? getBytes(own) : unpack(layout, own)),
+  })
 }
+
+/** What a layer learns, in PyTorch's order and as the planner lays it out. */
+export function parameter(layout: ParameterLayout): Make<Float32Array> {
+  const { shape, stored } = layout
+  if (shape.length === 0) return numbers([1])
+  const put = (values: Float32Array, own: Float32Array) => pack(layout, values, own)
+  const get = (own: Float32Array) => unpack(layout, own)
+  return make({ ...lyingPlain([stored]), shape, put, get }, roundUp(stored, 16))
+}
+
+const lyingPlain = (
+  shape: readonly number[],
+  type: ValueType = 'float32',
+  stored = sizeOf(shape),
+) => ({
+  ...{ type, shape, stored, order: shape.map((_, i) => `[axis ${i}]`).join('') },
+  sizes: stored === sizeOf(shape) ? shape : [stored],
+})
 
 /**
  * Numbers that lie as they are, with room behind them: vectors over channels, and whatever has no
@@ -218,40 +219,65 @@ export function weightTensor(
  *
  * @param stored elements that kernels touch, at least those of the shape
  */
-export function plainTensor(
-  b: ProgramBuilder,
-  naming: Naming,
-  shape: readonly number[],
-  type: ValueType = 'float32',
-  stored = sizeOf(shape),
-): OpTensor {
-  const buffer = bufferOf(b, naming.name, type, roundUp(stored, 16))
-  return tensorOfBuffer(buffer, naming, shape, type, stored)
-}
+export const numbers = (shape: readonly number[], stored?: number): Make<Float32Array> =>
+  make(lyingPlain(shape, 'float32', stored), roundUp(stored ?? sizeOf(shape), 16))
 
-/** The same of memory that is there; the last record that touches it must be an op's last. */
-export function tensorOfBuffer(
+export const integers = (shape: readonly number[]): Make<Int32Array> =>
+  make(lyingPlain(shape, 'int32'), roundUp(sizeOf(shape), 16))
+
+/** A vector over C channels, padded with zeros as kernels read it. */
+export const channels = (count: number): Make<Float32Array> =>
+  numbers([count], storedChannels(count))
+
+/** The same, or one for each step where these have statistics of their own. */
+export const groups = ({ T, C }: Extent, byStep: boolean): Make<Float32Array> =>
+  byStep ? floats({ shape: [T, C], timed: true, T, B: 1, C, H: 1, W: 1 }) : channels(C)
+
+/** Of memory that is there; the last record that touches it must be an op's last. */
+export const tensorOfBuffer = <A extends Values>(
   buffer: Buffer,
   naming: Naming,
   shape: readonly number[],
   type: ValueType = 'float32',
-  stored = sizeOf(shape),
-): OpTensor {
-  const count = sizeOf(shape)
-  const own = (views: Views): Values => views(buffer, type, stored)
-  return {
-    ...naming,
-    type,
-    shape,
-    order: shape.map((_, i) => `[axis ${i}]`).join(''),
-    sizes: stored === count ? shape : [stored],
-    buffer,
-    stored,
-    pack: (values, views) => own(views).set(values),
-    unpack: (views) => own(views).slice(0, count),
-  }
+): OpTensor<A> => placed(lyingPlain(shape, type), naming, buffer)
+
+/** All that lies in a tensor's buffer of so many floats, in rows of its own size. */
+export function behind({ buffer, sizes, order }: OpTensor, name: string, count: number): OpTensor {
+  const all = [count / sizeOf(sizes), ...sizes]
+  return { ...tensorOfBuffer(buffer, { name, updated: false }, all), order }
 }
 
-/** A vector over C channels, padded with zeros as kernels read it. */
-export const channelTensor = (b: ProgramBuilder, naming: Naming, channels: number): OpTensor =>
-  plainTensor(b, naming, [channels], 'float32', storedChannels(channels))
+/** Classes i32 [B], each below `classes`: a kernel finds a logit by it. */
+export interface ClassTensor extends OpTensor<Int32Array> {
+  /** Checks what the plan's memory holds. */
+  checkOwn(views: Views): void
+}
+
+export const classes =
+  (batch: number, count: number): Make<Int32Array> =>
+  (o, naming): ClassTensor => {
+    const check = (values: Values): void => {
+      let at = 0
+      while (at < batch && values[at] >= 0 && values[at] < count) at++
+      expect(
+        at === batch,
+        () =>
+          `${o.op}: ${naming.name} must hold classes from 0 to ${count - 1}, got ${values[at]} ` +
+          `at index ${at}`,
+      )
+    }
+    const tensor = integers([batch])(o, naming)
+    return { ...tensor, check, checkOwn: (views) => check(views(tensor.buffer, 'int32', batch)) }
+  }
+
+/** A word of the control block. */
+export const word =
+  <A extends Values>(at: Control, type: 'float32' | 'int32'): Make<A> =>
+  (_, naming) => {
+    const block = { purpose: 'statistics', persistent: true, first: 0, last: 0 } as const
+    const buffer = { ...block, name: naming.name, bytes: 4, address: at }
+    return tensorOfBuffer(buffer, naming, [1], type)
+  }
+
+/** Where records say that a number was not finite. */
+export const nonFinite = word<Int32Array>(Control.NonFinite, 'int32')

@@ -28,7 +28,9 @@ export const asFloat = (tensor: OpTensor, extent: Extent, input = false): FloatT
 })
 
 /** What is read of spikes: masks and counts. */
-type Spikes = Pick<SpikesTensor, 'name' | 'stored' | 'buffer' | 'counts'>
+type Spikes = Pick<SpikesTensor, 'name' | 'stored' | 'buffer'> & {
+  readonly counts: Pick<OpTensor, 'buffer'>
+}
 
 export const asSpikes = (tensor: Spikes, extent: Extent): SpikeTensor => ({
   kind: 'spikes',

@@ -4,6 +4,7 @@ import { describe, expect } from '../errors.js'
 import { pair, type Size } from '../nn/kind.js'
 import { pooling, windows } from '../nn/window.js'
 import { noPool, type Pool, usedWindow } from '../plan/tensors.js'
+import { given, needed } from './options.js'
 import { type Extent, shapeLike, showShape } from './shapes.js'
 
 /** Options of windows, as `avgPool2d` and `maxPool2d` take them. */
@@ -17,6 +18,16 @@ export interface WindowOptions {
 }
 
 export const windowOptions = ['kernelSize', 'stride', 'padding'] as const
+
+/** Options of windows. */
+export const windowOf = {
+  /** Height and width of a window in pixels, or one number for both. */
+  kernelSize: needed<Size>(),
+  /** Pixels between two windows; default: the kernel's size. */
+  stride: given<Size>(),
+  /** Rows and columns added on every side, at most half the kernel; default 0. */
+  padding: given<Size>(),
+}
 
 /** A window, and what an extent becomes behind it. */
 export interface Windowed {

@@ -17,7 +17,7 @@ import {
   sequential,
 } from '../../src/index.js'
 import { labelOf } from '../../src/nn/kind.js'
-import type { CellGradients } from '../../src/ops/kinds/cell.js'
+import type { CellGradients } from '../../src/ops/kinds/neurons.js'
 import { messageOf } from '../io/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { expectClose } from '../support/measure.js'

@@ -14,13 +14,8 @@ import {
   residual,
   sequential,
 } from '../../src/index.js'
-import { OpBuilder, type Planned } from '../../src/ops/builder.js'
-import { convSizes, linearSizes } from '../../src/ops/convolution.js'
 import * as ops from '../../src/ops/index.js'
-import { extentOf } from '../../src/ops/shapes.js'
-import { planForward } from '../../src/ops/weighted/forward.js'
-import { planBiasGradient, planInputGradient } from '../../src/ops/weighted/gradients.js'
-import { planWeightGradient } from '../../src/ops/weighted/weight-gradient.js'
+import { OpPlan } from '../../src/ops/plan.js'
 import { methodOptions } from '../../src/plan/methods.js'
 import { type Method, makePlan, type PlanOptions } from '../../src/plan/plan.js'
 import type { PlannedRecord } from '../../src/plan/program.js'
@@ -52,13 +47,13 @@ const describe = ({ op, units, groups, scratch, condition, fields }: PlannedReco
   ...(shown(fields) as object),
 })
 
-/** Records of ops, one op after the other. */
-function recordsOf(...plans: readonly ((o: OpBuilder) => Planned)[]): object[] {
-  return plans.flatMap((plan) => {
-    const o = new OpBuilder('ops.test')
-    plan(o)
-    return o.b.programs[0].sections.flatMap(({ records }) => records.map(describe))
-  })
+type Options = Record<string, unknown>
+
+/** Records of an op of a layer: forward, or of a gradient. */
+function recordsOf(layer: 'conv2d' | 'linear', part: string, options: Options): object[] {
+  const op = Object.values(ops).find((one) => 'opName' in one && one.opName === layer + part)
+  const plan = (op as { plan(options: Options): unknown }).plan(options) as OpPlan
+  return OpPlan.insides(plan).records.map(describe)
 }
 
 /** Sums of gradients, and the loss, are other ops; evaluation counts inputs beside. */
@@ -84,19 +79,17 @@ const network = sequential(
   linear(70, 10),
 )
 
-type Options = Record<string, unknown>
-
 /** The network's layers with weights: by node, the ops that make them forward and backward. */
-const layers: [number, typeof convSizes | typeof linearSizes, Options][] = [
+const layers: [number, 'conv2d' | 'linear', Options][] = [
   [
     1,
-    convSizes,
+    'conv2d',
     { input: [B, ...input], weight: [9, 3, 3, 3], padding: 1, bias: true, image: true },
   ],
-  [3, convSizes, { input: [B, 9, 8, 8], weight: [16, 9, 3, 3], padding: 1, moments: true }],
+  [3, 'conv2d', { input: [B, 9, 8, 8], weight: [16, 9, 3, 3], padding: 1, moments: true }],
   [
     7,
-    convSizes,
+    'conv2d',
     {
       input: [B, 16, 8, 8],
       weight: [12, 16, 3, 3],
@@ -106,13 +99,9 @@ const layers: [number, typeof convSizes | typeof linearSizes, Options][] = [
       pool: { kernelSize: 2 },
     },
   ],
-  [
-    9,
-    convSizes,
-    { input: [B, 12, 2, 2], weight: [12, 4, 3, 3], padding: 1, groups: 3, bias: true },
-  ],
-  [12, linearSizes, { input: [B, 12, 2, 2], weight: [70, 48], bias: true }],
-  [14, linearSizes, { input: [B, 70], weight: [10, 70], bias: true }],
+  [9, 'conv2d', { input: [B, 12, 2, 2], weight: [12, 4, 3, 3], padding: 1, groups: 3, bias: true }],
+  [12, 'linear', { input: [B, 12, 2, 2], weight: [70, 48], bias: true }],
+  [14, 'linear', { input: [B, 70], weight: [10, 70], bias: true }],
 ]
 
 function recordsOfNetwork(
@@ -144,14 +133,13 @@ function recordsOfNetwork(
 
 for (const method of ['rate', 'bptt'] as const)
   test(`${method}: the records of a network`, () => {
-    for (const [node, sizesOf, of] of layers) {
+    for (const [node, layer, of] of layers) {
       const { image = false, moments: _, bias = false, pool, ...shapes } = of
       const spikes = !image
       const timed = (shape: unknown): number[] => (shape as number[]).toSpliced(1, 0, T)
       const forwardInput = spikes ? timed(of.input) : of.input
       const forward = { ...of, input: forwardInput, ...(spikes && { spikes }) } as Options
-      const forwardOf = (more: Options) =>
-        recordsOf((o) => planForward(o, { ...forward, ...more } as never, sizesOf as never))
+      const forwardOf = (more: Options) => recordsOf(layer, '', { ...forward, ...more })
       const [trained, backward] = recordsOfNetwork(method, 'train', node)
       assert.equal(trained, forwardOf(spikes ? { training: true } : {}), `${node} forward`)
       const [predicted] = recordsOfNetwork(method, 'evaluate', node)
@@ -165,13 +153,14 @@ for (const method of ['rate', 'bptt'] as const)
         pool === undefined
           ? rows
           : (rows as number[]).map((n, i, all) => (i < all.length - 2 ? n : n / 2))
-      const sizes = (sizesOf as typeof convSizes)('ops.test', { ...shapes, input: pooled } as never)
-      const output = extentOf('output', sizes.output.shape)
-      const expected = recordsOf(
-        (o) => planWeightGradient(o, weight as never, sizesOf as never),
-        ...(bias ? [(o: OpBuilder) => planBiasGradient(o, output, {})] : []),
-        ...(spikes ? [(o: OpBuilder) => planInputGradient(o, sizes, {})] : []),
-      )
+      const back = { ...shapes, input: pooled }
+      const gradient = layer === 'linear' ? ops.linearInputGradient : ops.conv2dInputGradient
+      const { shape: delta } = gradient.plan(back as never).tensors.delta
+      const expected = [
+        ...recordsOf(layer, 'WeightGradient', weight),
+        ...(bias ? recordsOf(layer, 'BiasGradient', { delta }) : []),
+        ...(spikes ? recordsOf(layer, 'InputGradient', back) : []),
+      ]
       assert.equal(backward, expected, `${node} backward`)
     }
   })
@@ -199,25 +188,23 @@ for (const timeSteps of [1, 2, 4])
     const network = (method: Method, program: 'train' | 'evaluate'): object[][] =>
       recordsOfNetwork(method, program, node, graph, more)
     const forward = (training: boolean): object[] =>
-      recordsOf((o) => planForward(o, { ...timed, spikes: true, bias: true, training }, convSizes))
-    const back = (o: OpBuilder): Planned =>
-      planWeightGradient(o, { ...timed, spikes: true }, convSizes)
-    const rates = { ...shapes, input: [B, 8, 8, 8], counts: true, timeSteps }
-    const rate = (o: OpBuilder): Planned => planWeightGradient(o, rates, convSizes)
+      recordsOf('conv2d', '', { ...timed, spikes: true, bias: true, training })
+    const back = { ...timed, spikes: true }
+    const rate = { ...shapes, input: [B, 8, 8, 8], counts: true, timeSteps }
     assert.equal(network('rate', 'train')[0], forward(true), 'training')
     assert.equal(network('rate', 'evaluate')[0], forward(false), 'prediction')
     for (const [method, weight] of [
       ['rate', rate],
       ['bptt', back],
     ] as const) {
-      const expected = recordsOf(weight)
+      const expected = recordsOf('conv2d', 'WeightGradient', weight)
       const found = network(method, 'train')[1]
       assert.equal(found.slice(0, expected.length), expected, method)
     }
   })
 
 test('weights of one byte: the records of a network', () => {
-  for (const [node, sizesOf, options] of layers) {
+  for (const [node, layer, options] of layers) {
     if (options.image || options.groups) continue
     const given = {
       ...options,
@@ -227,9 +214,7 @@ test('weights of one byte: the records of a network', () => {
     const graph = trace(network, input)
     const fixed = { fixed: true, weights: 'int8', purpose: 'inference' } as const
     const [records] = recordsOfNetwork('rate', 'evaluate', node, graph, fixed)
-    const expected = recordsOf((o) =>
-      planForward(o, { ...given, spikes: true, weightType: 'int8' } as never, sizesOf as never),
-    )
+    const expected = recordsOf(layer, '', { ...given, spikes: true, weightType: 'int8' })
     assert.equal(records, expected, `${node}`)
     assert.is((expected[0] as { op: string }).op, 'SpikeForwardBytes')
   }

@@ -406,9 +406,9 @@ test('two threads: the same bits', async () => {
     const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
     const x = 'spikes' in options ? r.spikes(size(options.input)) : r.floats(size(options.input))
     const w = r.floats(size(options.weight))
-    const one: unknown = ops.conv2d.plan(options as ops.Conv2dOptions).run(x, w)
+    const one: unknown = ops.conv2d.plan(options as ops.OptionsOf<typeof ops.conv2d>).run(x, w)
     const two: unknown = await ops.conv2d
-      .plan({ ...(options as ops.Conv2dOptions), threads: 2 })
+      .plan({ ...(options as ops.OptionsOf<typeof ops.conv2d>), threads: 2 })
       .run(x, w)
     expectSameBits(JSON.stringify(options), two, one)
   }
@@ -443,7 +443,6 @@ test('wrong options are refused by name', () => {
     () => ops.linear.plan({ input: [2, 3, 4, 4], weight: [5, 47] }),
     /takes 47 features, but input \[2, 3, 4, 4\] has 48/,
   )
-  // @ts-expect-error a wrong rank
   assert.throws(() => ops.linear.plan({ input: [2], weight: [5, 4] }), /\[B, T, C\]/)
   const bytes = ops.conv2d.plan({
     input: [2, 1, 4, 6, 6],
@@ -452,7 +451,6 @@ test('wrong options are refused by name', () => {
     weightType: 'int8',
   })
   assert.throws(
-    // @ts-expect-error a wrong type
     () => bytes.run(new Uint8Array(288), new Float32Array(288)),
     /weight must be a Int8Array of shape/,
   )

@@ -436,7 +436,6 @@ test('wrong options, arrays and settings are refused by name', () => {
     [matmul({ transpose: ['NN'] }), /transpose must be 'NN', 'NT' or 'TN', got \["NN"\]/],
     [matmul({ transpose: 'TT' }), /transpose must be 'NN', 'NT' or 'TN', got "?TT/],
     [matmul({ threads: 2 }), /matmul runs on one thread; leave threads out, got 2/],
-    // @ts-expect-error a wrong rank
     [() => ops.timeMean.plan({ input: [2] }), /timeMean.input must be a shape \[B, T, C\] or/],
     [() => ops.timeMean.plan({ input, timeSteps: 3 }), /timeSteps is of logits \[B, C\]/],
     [loss({ mseWeight: 2 }), /mseWeight must lie in 0…1, got 2/],

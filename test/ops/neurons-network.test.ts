@@ -118,7 +118,9 @@ function opOf(plan: Plan, { op, fields, layer: node }: PlannedRecord): object | 
     case Op.Neuron: {
       // A normalisation that no neuron reads has silent neurons of its own.
       if (layer?.kind !== 'cell') return undefined
-      const names: Partial<Record<string, ops.LifOutput>> = {
+      const names: Partial<
+        Record<string, NonNullable<ops.OptionsOf<typeof ops.lif>['outputs']>[number]>
+      > = {
         counts: 'counts',
         eligibility: 'eligibilities',
         surrogateOut: 'surrogates',

@@ -125,7 +125,6 @@ test('a single call', async () => {
 
 test('a single call needs all arrays', () => {
   assert.throws(
-    // @ts-expect-error no weight
     () => ops.conv2d(options, x),
     /weight is missing; a single call needs input, weight/,
   )
@@ -135,13 +134,11 @@ test('wrong arrays and options are refused by name', () => {
   const conv = ops.conv2d.plan(options)
   const wrong: [() => unknown, RegExp][] = [
     [() => conv.run(x.slice(1)), /input must be a Uint8Array of shape \[2, 4, 5, 6, 6\].*1439/],
-    // @ts-expect-error a wrong type
     [() => conv.run(Float32Array.from(x)), /input must be a Uint8Array.*got Float32Array of 1440/],
     [() => conv.run(x.map((v) => 2 * v)), /input must hold 0 \(no spike\) or 1, got 2 at index/],
     [() => (conv.run as (...all: unknown[]) => unknown)(x, w, w), /takes 2 arrays/],
     [() => (conv.run as (...all: unknown[]) => unknown)(x, w, { lr: 1 }), /takes no settings/],
     [() => ops.conv2d.plan({ ...options, weight: [7, 4, 3, 3] }), /takes 4 channels/],
-    // @ts-expect-error a wrong rank
     [() => ops.conv2d.plan({ ...options, weight: [7, 5, 3] }), /must be a shape \[N, C, kH, kW\]/],
     [() => ops.conv2d.plan({ ...options, input: [4, 0, 5, 6, 6] }), /integers >= 1/],
     [() => ops.conv2d.plan({ ...options, input: [1, 256, 5, 6, 6] }), /at most 255/],

@@ -248,37 +248,17 @@ test('two threads have the same bits', async () => {
 test('wrong shapes and options are refused by name', () => {
   const input = [3, 2, 4]
   const relu = ops.relu.plan({ input, outputs: ['counts'] })
-  const dropout = ops.dropout.plan({ input })
   const x = new Float32Array(24)
   const wrong: [() => unknown, RegExp][] = [
-    // @ts-expect-error a wrong rank
-    [() => ops.timeSum.plan({ input: [2, 3] }), /timeSum\.input must be a shape \[B, T, C\]/],
-    [() => ops.timeSum.plan({ input, carry: 1 as never }), /timeSum\.carry must be true or false/],
-    // @ts-expect-error no settings
     [() => ops.timeSum.plan({ input }).run(x, { step: 1 }), /takes no settings/],
-    [() => ops.trace.plan({ input, tau: 1 }), /tau must be > 1/],
-    [() => ops.trace.plan({ input, spikes: 1 as never }), /trace\.spikes must be true or false/],
-    [() => ops.trace.plan({ input, lambda: 1 } as never), /trace\.lambda is not an option/],
-    // @ts-expect-error a wrong rank
-    [() => ops.traceGradient.plan({ input: [2, 3] }), /traceGradient\.input must be a shape/],
     [() => relu.run(x, { step: 254 }), /relu\.run: step must be an integer from 0 to 253/],
-    // @ts-expect-error steps without counts
     [() => ops.reluBackward.plan({ input, timeSteps: 2 }), /timeSteps is of counts/],
-    // @ts-expect-error counts without steps
     [() => ops.reluBackward.plan({ input: [3, 4], counts: true }), /timeSteps must be an integer/],
     [
       () => ops.reluBackward.plan({ input, counts: true, timeSteps: 2 }),
       /input must be a shape \[B, C\] or/,
     ],
-    [() => ops.dropout.plan({ input, p: 1 }), /dropout\.p must lie in 0…1/],
-    [() => ops.dropout.plan({ input, stream: -1 }), /dropout\.stream must be an integer/],
-    [() => ops.dropout.plan({ input, spikes: 0 as never }), /dropout\.spikes must be true/],
-    // @ts-expect-error counts of floats
     [() => ops.dropout.plan({ input, outputs: ['counts'] }), /'counts' are of spikes/],
-    [() => dropout.run(x, { seed: -1 }), /dropout\.run: seed must be an integer from 0/],
-    [() => dropout.run(x, { sede: 1 } as never), /sede is not an option/],
-    // @ts-expect-error a wrong rank
-    [() => ops.dropoutBackward.plan({ input: [3] }), /dropoutBackward\.input must be a shape/],
   ]
   for (const [call, message] of wrong) assert.throws(call, message)
 })

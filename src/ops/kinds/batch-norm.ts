@@ -1,281 +1,100 @@
-/** Batch normalisation forward. */
+/** Batch normalisation and its gradients. */
 
-import { Control, Moments } from '../../../assembly/opcodes.js'
-import { checkBoolean, checkInteger, describe, expect } from '../../errors.js'
-import { batchNorm2d } from '../../layers/index.js'
+import { Moments } from '../../../assembly/opcodes.js'
+import { checkInteger, expect } from '../../errors.js'
+import * as layers from '../../layers/index.js'
 import { storedChannels } from '../../plan/layout.js'
 import { emitMaterialise } from '../../plan/materialise.js'
-import { emitNormFinish, emitNormStatistics } from '../../plan/norm.js'
-import { normEvaluate } from '../../plan/records/norm.js'
-import { noPool, type UnitSums } from '../../plan/tensors.js'
-import type { OpBuilder, Planned } from '../builder.js'
 import {
-  type Chosen,
-  type OutputsOf,
-  type Selected,
-  type SomeOutputs,
-  selecting,
-} from '../selecting.js'
-import { checkShape, type Extent, extentOf, MOST_STEPS, showShape } from '../shapes.js'
-import { controlTensor, groupTensor } from '../special.js'
-import { channelTensor, floatTensor, type OpTensor, plainTensor } from '../tensor.js'
+  allTimeBound,
+  emitNormBackward,
+  emitNormFinish,
+  emitNormStatistics,
+} from '../../plan/norm.js'
+import { normAllTime, normEvaluate } from '../../plan/records/norm.js'
+import { noPool, type UnitSums } from '../../plan/tensors.js'
+import type { Buffer } from '../../plan/words.js'
+import type { OpBuilder } from '../builder.js'
+import { asked, changes, gives, makes, op, shows, takes, updates } from '../op.js'
+import { activity, flag, given, oneOf, outputs, steps, timed } from '../options.js'
+import { checkShape, type Extent, MOST_STEPS, showShape } from '../shapes.js'
+import { channels, floats, groups as grouped, nonFinite, numbers } from '../tensor.js'
 import { asFloat, asNorm, denseRows } from '../terms.js'
-import type { ActivityInput, Asks, If, Only, OpTypes, Ranked, With } from '../types.js'
 
-/** Options of `ops.batchNorm`. */
-export interface BatchNormOptions {
-  /** [B, C], [B, C, H, W], or one of these behind T. */
-  readonly input: readonly number[]
+/** Writes the output = scale · input + shift, with a map of each of the groups. */
+function emitOutput({ b, made }: OpBuilder, input: Extent, groups: number): void {
+  const { B, T } = input
+  const tensor = asFloat(made.input, input)
+  const norm = asNorm(tensor, made.scale, made.shift, groups)
+  const sum = { shape: tensor.shape, terms: [{ tensor, norm, pool: noPool, scale: 1 }] }
+  emitMaterialise(b, sum, B, T, T, false, made.output.buffer, tensor.stored, denseRows)
+}
+
+const statistics = {
   /** Added to the variance, > 0; default 1e-5. */
-  readonly eps?: number
+  eps: given<number>(),
   /** Share of a batch in the running statistics, 0…1; default 0.1. */
-  readonly momentum?: number
+  momentum: given<number>(),
+}
+
+const normOptions = {
+  /** [B, C], [B, C, H, W], or one of these behind T. */
+  input: activity,
+  ...statistics,
   /** Default true: by the statistics of the batch. False: by the running ones. */
-  readonly training?: boolean
+  training: flag(true),
   /** There are a weight and a bias. Default true. */
-  readonly affine?: boolean
+  affine: flag(true),
   /**
    * In training, 'm', the default: statistics over all time steps together; 's': each step has its
    * own.
    */
-  readonly stepMode?: 'm' | 's'
+  stepMode: oneOf(['m', 's']),
   /**
    * Time steps that an input without T stands for, as it is the same at each. They count in the
    * unbiased variance, and in step mode s the running statistics move so often. Default 1.
    */
-  readonly timeSteps?: number
+  timeSteps: steps,
   /**
    * Shape [units, 4, channels as stored] of the partial sums that `conv2d` with `moments` gives:
    * statistics are made of them and not of the input. Not where steps have their own.
    */
-  readonly moments?: readonly number[]
+  moments: given<readonly number[]>(),
+  /** Names of what to compute and return. Default ['output']. */
+  outputs: outputs('output', 'mean', 'invStd', 'scale', 'shift', 'meanInvStd'),
+}
+type Norm = {
+  readonly [K in keyof typeof normOptions]: ReturnType<(typeof normOptions)[K]['check']>
 }
 
-/** What `ops.batchNorm` can compute. */
-export type BatchNormResults = {
-  /** Normalised values, of the input's shape. */
-  readonly output: Float32Array
-  /** Mean of each channel, [C], or [T, C] in step mode s. Training alone, as is `invStd`. */
-  readonly mean: Float32Array
-  /** 1 / √(variance + eps), as `mean`. */
-  readonly invStd: Float32Array
-  /** Factor of the map output = scale · input + shift, as `mean`; without training [C]. */
-  readonly scale: Float32Array
-  /** Summand of that map, of the shape of `scale`. */
-  readonly shift: Float32Array
-  /** Mean of `invStd` over the time steps, [C]: in step mode s. */
-  readonly meanInvStd: Float32Array
-}
-type Name = keyof BatchNormResults
-
-/** The plan's own memory besides the results. */
-export type BatchNormMemory<O> = {
-  /** Values before normalisation, [B][H][W][T][C]. */
-  readonly input: Float32Array
-  /** Running means, [C]; training moves them. */
-  readonly runningMean: Float32Array
-  /** Running variances, unbiased, [C]; training moves them. */
-  readonly runningVar: Float32Array
-} & With<
-  Asks<O, 'affine', true>,
-  {
-    /** Factors of the normalised values, [C]. */
-    readonly weight: Float32Array
-    /** Summands of the normalised values, [C]. */
-    readonly bias: Float32Array
-  }
-> &
-  With<
-    Asks<O, 'moments'>,
-    {
-      /** Partial sums of a convolution, [units, 4, channels as stored]. */
-      readonly moments: Float32Array
-    }
-  > &
-  With<
-    Asks<O, 'training', true>,
-    {
-      /** One number: 1 since a variance was not finite, until it is set to 0. */
-      readonly nonFinite: Int32Array
-    }
-  >
-
-/** Running statistics. */
-export type Running = [runningMean: Float32Array, runningVar: Float32Array]
-/** Whether running statistics are the last arguments, and training goes on from them. */
-export type EndsEarly<O> = [
-  Asks<O, 'affine', true>,
-  Asks<O, 'moments'>,
-  Asks<O, 'training', true>,
-] extends [false, false, true]
-  ? true
-  : false
-
-/** Ranks of the options. */
-export type BatchNormRanks = ActivityInput & {
-  /** [units, 4, channels as stored]. */
-  readonly moments: 3
-}
-
-/** `ops.batchNorm`: arguments are input, running statistics, and what the options ask for. */
-export interface BatchNormTypes extends OpTypes {
-  /** Shapes have the right rank, and there is a result. */
-  readonly rules: Ranked<this['options'], BatchNormRanks> & SomeOutputs<this['options']>
-  /** As PyTorch's `batch_norm` has them; moments. */
-  readonly args: [
-    input: Float32Array,
-    ...running: If<EndsEarly<this['options']>, [], Running>,
-    ...affine: Only<
-      Asks<this['options'], 'affine', true>,
-      [weight: Float32Array, bias: Float32Array]
-    >,
-    ...moments: Only<Asks<this['options'], 'moments'>, [moments: Float32Array]>,
-  ]
-  /** Running statistics, if nothing is behind them and training goes on from them. */
-  readonly updated: If<EndsEarly<this['options']>, Running, []>
-  /** None. */
-  readonly settings: never
-  /** What `outputs` names. */
-  readonly result: Selected<BatchNormResults, OutputsOf<this['options'], readonly ['output']>>
-  /** The plan's own memory by name. */
-  readonly memory: BatchNormMemory<this['options']> &
-    Chosen<BatchNormResults, OutputsOf<this['options'], readonly ['output']>>
-}
-
-const names = ['output', 'mean', 'invStd', 'scale', 'shift', 'meanInvStd'] as const
-
-/** Checked options. */
-interface Job {
-  readonly input: Extent
-  readonly eps: number
-  readonly momentum: number
-  readonly training: boolean
-  readonly affine: boolean
-  readonly byStep: boolean
-  readonly timeSteps: number
-}
-
-/** @throws SpikewasmError unless it is 'm' or 's' */
-export function isByStep(op: string, stepMode: unknown = 'm'): boolean {
+/** What of batch normalisation goes together. */
+function checkNorm({ op, asked }: OpBuilder, { input, training, moments, ...of }: Norm): void {
+  const byStep = of.stepMode === 's' && training
   expect(
-    stepMode === 'm' || stepMode === 's',
-    () => `${op}.stepMode must be 'm' or 's', got ${describe(stepMode)}`,
-  )
-  return stepMode === 's'
-}
-
-function jobOf(op: string, options: BatchNormOptions, outputs: ReadonlySet<Name>): Job {
-  const input = extentOf(`${op}.input`, options.input)
-  const { eps, momentum } = batchNorm2d(input.C, { eps: options.eps, momentum: options.momentum })
-  const training = checkBoolean(`${op}.training`, options.training, true)
-  const affine = checkBoolean(`${op}.affine`, options.affine, true)
-  const byStep = isByStep(op, options.stepMode) && training
-  const { timeSteps = input.T } = options
-  checkInteger(`${op}.timeSteps`, timeSteps, 1, MOST_STEPS)
-  expect(
-    !input.timed || timeSteps === input.T,
+    !input.timed || (of.timeSteps ?? input.T) === input.T,
     () => `${op}.timeSteps is of inputs without T; leave it out for ${showShape(input.shape)}`,
   )
   for (const name of ['mean', 'invStd', 'meanInvStd'] as const)
     expect(
-      !outputs.has(name) || (training && (byStep || name !== 'meanInvStd')),
+      !asked.has(name) || (training && (byStep || name !== 'meanInvStd')),
       () =>
         `${op}.outputs: '${name}' needs training${name === 'meanInvStd' ? ' in step mode s' : ''}`,
     )
-  return { input, eps, momentum, training, affine, byStep, timeSteps }
-}
-
-/** Partial sums as an argument. */
-function momentsOf(
-  { b, op }: OpBuilder,
-  options: BatchNormOptions,
-  job: Job,
-): OpTensor | undefined {
-  const { moments: shape } = options
-  if (shape === undefined) return undefined
-  checkShape(`${op}.moments`, shape, 'units 4 channels')
-  const stored = storedChannels(job.input.C)
+  if (moments === undefined) return
+  checkShape(`${op}.moments`, moments, 'units 4 channels')
+  const stored = storedChannels(input.C)
   expect(
-    shape[1] === Moments.Rows && shape[2] === stored,
+    moments[1] === Moments.Rows && moments[2] === stored,
     () =>
-      `${op}.moments of ${job.input.C} channels must be [units, ${Moments.Rows}, ${stored}], got ` +
-      showShape(shape),
+      `${op}.moments of ${input.C} channels must be [units, ${Moments.Rows}, ${stored}], got ` +
+      showShape(moments),
   )
   expect(
-    job.training && !(job.byStep && job.input.T > 1),
+    training && !(byStep && input.T > 1),
     () =>
       `${op}.moments are of training with statistics over all steps together; leave them out ` +
       'otherwise',
   )
-  return plainTensor(b, { name: 'moments' }, shape)
-}
-
-function build(o: OpBuilder, options: BatchNormOptions, outputs: ReadonlySet<Name>): Planned {
-  const { b, op } = o
-  const job = jobOf(op, options, outputs)
-  const { input, training, affine, byStep, timeSteps } = job
-  const { B, T, C, H, W } = input
-  const x = floatTensor(b, { name: 'input' }, input)
-  const vector = (name: string): OpTensor => groupTensor(b, { name }, input, byStep)
-  const channels = (name: string, updated = false): OpTensor =>
-    channelTensor(b, { name, updated }, C)
-  const running = [channels('runningMean', training), channels('runningVar', training)]
-  const [weight, bias] = affine ? [channels('weight'), channels('bias')] : []
-  const moments = momentsOf(o, options, job)
-  const [scale, shift] = [vector('scale'), vector('shift')]
-  const groups = byStep ? T : 1
-  const shape = { channels: x.stored, groups }
-  const map = {
-    weight: weight?.buffer,
-    bias: bias?.buffer,
-    epsilon: job.eps,
-    runningMean: running[0].buffer,
-    runningVar: running[1].buffer,
-    scale: scale.buffer,
-    shift: shift.buffer,
-  }
-  const made: Partial<Record<Name, OpTensor>> = { scale, shift }
-  if (training) {
-    Object.assign(made, { mean: vector('mean'), invStd: vector('invStd') })
-    if (outputs.has('meanInvStd')) made.meanInvStd = channels('meanInvStd')
-    const rows = B * H * W * T
-    const given = moments && { buffer: moments.buffer, units: options.moments?.[0] as number }
-    const { buffer: partial, units }: UnitSums =
-      given ?? emitNormStatistics(b, op, { ...shape, rows }, x.buffer)
-    emitNormFinish(b, {
-      ...shape,
-      ...map,
-      rows,
-      units,
-      partial,
-      repeats: byStep ? 1 : timeSteps / T,
-      moves: byStep ? timeSteps / T : undefined,
-      momentum: job.momentum,
-      mean: (made.mean as OpTensor).buffer,
-      invStd: (made.invStd as OpTensor).buffer,
-      meanInvStd: made.meanInvStd?.buffer,
-      totalSteps: timeSteps,
-    })
-  } else b.emit(normEvaluate, 1, { ...shape, ...map })
-  if (outputs.has('output')) {
-    made.output = floatTensor(b, { name: 'output' }, input)
-    const tensor = asFloat(x, input)
-    const norm = asNorm(tensor, scale, shift, groups)
-    const terms = [{ tensor, norm, pool: noPool, scale: 1 }]
-    const out = made.output.buffer
-    const sum = { shape: tensor.shape, terms }
-    emitMaterialise(b, sum, B, T, T, false, out, x.stored, denseRows)
-  }
-  return {
-    inputs: [
-      x,
-      ...running,
-      ...(affine ? [weight, bias] : []),
-      ...(moments ? [moments] : []),
-    ].filter((tensor) => tensor !== undefined),
-    outputs: [...outputs].map((name) => made[name] as OpTensor),
-    others: training ? [controlTensor({ name: 'nonFinite' }, Control.NonFinite, 'int32')] : [],
-  }
 }
 
 /**
@@ -290,17 +109,214 @@ function build(o: OpBuilder, options: BatchNormOptions, outputs: ReadonlySet<Nam
  *
  * With `training: false` mean and var are the running ones, which stay. A network hands scale and
  * shift to its neurons and does not write the output: `outputs: ['scale', 'shift', …]`. Where a
- * variance is not finite running statistics stay; `nonFinite` of the plan is 1 then, until somebody
- * sets it to 0. A single value has variance 0, and n/(n − 1) counts 1; PyTorch refuses it.
- *
- * Arguments of `run`, as PyTorch's `batch_norm` has them: input, runningMean, runningVar (both
- * updated in training), weight, bias (with `affine`), moments (with `moments`; the input is then
- * read for the output alone). Result: what `outputs` names, the output by default.
+ * variance is not finite running statistics stay. A single value has variance 0, and n/(n − 1)
+ * counts 1; PyTorch refuses it.
  */
-export const batchNorm = selecting<BatchNormOptions, BatchNormResults, BatchNormTypes>(
-  'batchNorm',
-  ['input', 'eps', 'momentum', 'training', 'affine', 'stepMode', 'timeSteps', 'moments'],
-  names,
-  ['output'],
-  build,
-)
+export const batchNorm = op('batchNorm', {
+  options: normOptions,
+  returns: 'output',
+  tensors(of, o) {
+    checkNorm(o, of)
+    const { input, training, affine, moments } = of
+    const { C } = input
+    layers.batchNorm2d(C, { eps: of.eps, momentum: of.momentum })
+    const byStep = of.stepMode === 's' && training
+    const vector = grouped(input, byStep)
+    const running = training ? updates(channels(C)) : takes(channels(C))
+    return {
+      /** With `moments` read for the output alone. */
+      input: takes(floats(input)),
+      /** [C]; training moves it. */
+      runningMean: running,
+      /** Unbiased, [C]; training moves it. */
+      runningVar: running,
+      /** [C], with `affine`. */
+      weight: affine && takes(channels(C)),
+      /** [C], with `affine`. */
+      bias: affine && takes(channels(C)),
+      /** Partial sums of a convolution, with `moments`. */
+      moments: moments && takes(numbers(moments)),
+      /** Factor of the map output = scale · input + shift, [C], or [T, C] in step mode s. */
+      scale: makes(vector),
+      /** Summand of that map, as `scale`. */
+      shift: makes(vector),
+      /** Mean of each channel, as `scale`; in training. */
+      mean: training && makes(vector),
+      /** 1 / √(variance + eps), as `mean`. */
+      invStd: training && makes(vector),
+      /** Mean of `invStd` over the time steps, [C]: in step mode s. */
+      meanInvStd: asked(channels(C)),
+      /** Normalised values, of the input's shape. */
+      output: asked(floats(input)),
+      /** 1 since a variance was not finite, until it is set to 0. */
+      nonFinite: training && shows(nonFinite),
+    }
+  },
+  emit(o, at, { input, training, stepMode, timeSteps = input.T, ...of }) {
+    const { b, op, made } = o
+    const { B, T, C, H, W } = input
+    const { eps: epsilon, momentum } = layers.batchNorm2d(C, { eps: of.eps, momentum: of.momentum })
+    const byStep = stepMode === 's' && training
+    const shape = { channels: made.input.stored, groups: byStep ? T : 1 }
+    const { weight, bias, runningMean, runningVar, scale, shift, mean, invStd, meanInvStd } = at
+    const map = { weight, bias, epsilon, runningMean, runningVar, scale, shift, ...shape }
+    if (!training) b.emit(normEvaluate, 1, map)
+    else {
+      const rows = B * H * W * T
+      const sums: UnitSums = at.moments
+        ? { buffer: at.moments, units: of.moments?.[0] as number }
+        : emitNormStatistics(b, op, { ...shape, rows }, at.input)
+      emitNormFinish(b, {
+        ...map,
+        ...{ rows, units: sums.units, partial: sums.buffer, momentum },
+        repeats: byStep ? 1 : timeSteps / T,
+        moves: byStep ? timeSteps / T : undefined,
+        ...{ mean: mean as Buffer, invStd: invStd as Buffer, meanInvStd, totalSteps: timeSteps },
+      })
+    }
+    if (at.output) emitOutput(o, input, shape.groups)
+  },
+})
+
+/**
+ * Gradients of batch normalisation, as in a network:
+ *
+ *     x̂ = (input − mean) · invStd
+ *     weightGradient = Σ delta · x̂,  biasGradient = Σ delta, over all but the channels
+ *     inputGradient = weight · invStd · (delta − mean delta − x̂ · mean (delta · x̂))
+ *
+ * Means are over what one statistic was made of: see `stepMode` of `ops.batchNorm`. In the rate
+ * method all are time means: delta and x̂ [B, C, H, W], with `normalised`; invStd in step mode
+ * s is the `meanInvStd` of `ops.batchNorm`.
+ */
+export const batchNormBackward = op('batchNormBackward', {
+  options: {
+    /**
+     * Shape of the input, and of its gradient: [B, C], [B, C, H, W], or one of these behind T. The
+     * rate method has gradients of time means, without T.
+     */
+    input: activity,
+    /** As in `ops.batchNorm`. Default 'm'. */
+    stepMode: oneOf(['m', 's']),
+    /**
+     * Arguments are normalised values x̂ and invStd, as in the rate method, where x̂ is a time
+     * mean. Default false: input, mean and invStd.
+     */
+    normalised: flag(),
+    /** There are a weight and a bias. Default true. */
+    affine: flag(true),
+    /** Gradients of weight and bias are added to what is there (online methods). Default false. */
+    accumulate: flag(),
+  },
+  returns: ['inputGradient', 'weightGradient', 'biasGradient'],
+  when: ['affine', false, ['inputGradient']],
+  tensors({ input, stepMode, normalised, affine, accumulate }) {
+    const rows = takes(floats(input))
+    const vector = takes(grouped(input, stepMode === 's' && input.timed))
+    const parameter = accumulate ? changes(channels(input.C)) : gives(channels(input.C))
+    return {
+      /** The gradient of the output. */
+      delta: rows,
+      /** Normalised values, with `normalised`. */
+      xhat: normalised && rows,
+      /** Values before normalisation. */
+      input: !normalised && rows,
+      /** Of `ops.batchNorm`: [C], or [T, C] in step mode s. */
+      mean: !normalised && vector,
+      /** 1 / √(variance + eps), as `mean`. */
+      invStd: vector,
+      /** [C], with `affine`. */
+      weight: affine && takes(channels(input.C)),
+      /** Of the weight, summed over all but the channels, [C]. */
+      weightGradient: affine && parameter,
+      /** Of the bias, summed over all but the channels, [C]. */
+      biasGradient: affine && parameter,
+      /** Of the input, of its shape. */
+      inputGradient: gives(floats(input)),
+    }
+  },
+  emit({ b, op, made }, at, { input, stepMode, normalised, accumulate }) {
+    const { B, T, H, W, timed } = input
+    const { delta, xhat, mean, invStd, weight, weightGradient, biasGradient } = at
+    const [rows, byStep] = [B * H * W * T, stepMode === 's']
+    // A time mean has one x̂ and the mean of the steps' deviations.
+    const ofMeans = normalised && byStep && !timed
+    emitNormBackward(b, {
+      ...{ name: op, rows, channels: made.inputGradient.stored },
+      groups: byStep && timed ? T : 1,
+      ...{ delta, out: at.inputGradient, weight, weightGradient, biasGradient, accumulate },
+      ...(normalised ? { xhat } : { in: at.input, mean }),
+      ...(ofMeans ? { meanInvStd: invStd } : { invStd }),
+      inParts: (_, emit) => emit(rows, 0),
+    })
+  },
+})
+
+/**
+ * Batch normalisation over all time steps, computed online (Zhu et al., ICLR 2024), in training:
+ *
+ *     output[t] = weight · (input[t] − runningMean) / √(runningVar + eps) + bias
+ *     behind the last step  mean = mean over t of mean[t],
+ *                           var = mean over t of (var[t] + mean[t]²) − mean²
+ *     runningMean ← (1 − momentum) · runningMean + momentum · mean, and runningVar alike
+ *
+ * with mean[t] and var[t] over B, H, W. Where one deviation of a channel is more than 20 times the
+ * other, the step normalises it by its own statistics. The gradient is that of
+ * `ops.batchNormBackward` of each step with the deviation that was used.
+ */
+export const batchNormAllTime = op('batchNormAllTime', {
+  options: {
+    /** [B, T, C] or [B, T, C, H, W]. */
+    input: timed,
+    ...statistics,
+    /** Inputs are frames of events: the bound is 50 instead of 20. Default false. */
+    frames: given<boolean>(),
+  },
+  returns: 'output',
+  tensors({ input }, { op }) {
+    checkInteger(`${op}.input: T`, input.T, 1, MOST_STEPS)
+    return {
+      /** Floats. */
+      input: takes(floats(input)),
+      /** [C] */
+      weight: takes(channels(input.C)),
+      /** [C] */
+      bias: takes(channels(input.C)),
+      /** [C] */
+      runningMean: updates(channels(input.C)),
+      /** [C] */
+      runningVar: updates(channels(input.C)),
+      /** Hidden: the map of each step. */
+      scale: makes(grouped(input, true)),
+      /** Hidden, as `scale`. */
+      shift: makes(grouped(input, true)),
+      /** Hidden: statistics of each step. */
+      mean: makes(grouped(input, true)),
+      /** Hidden, as `mean`. */
+      invStd: makes(grouped(input, true)),
+      /** Of the input's shape. */
+      output: gives(floats(input)),
+    }
+  },
+  emit(o, at, { input, frames, ...of }) {
+    const { b, op, made } = o
+    const { B, T, C, H, W } = input
+    const { eps: epsilon, momentum } = layers.batchNorm2d(C, of)
+    const rows = B * H * W * T
+    const { stored } = made.input
+    const shape = { channels: stored, groups: T }
+    const { weight, bias, runningMean, runningVar, scale, shift, mean, invStd } = at
+    const results = { scale, shift, mean, invStd }
+    const map = { ...shape, weight, bias, epsilon, momentum, ...results, totalSteps: T }
+    const { buffer: partial, units } = emitNormStatistics(b, op, { ...shape, rows }, at.input)
+    emitNormFinish(b, { ...map, rows, units, partial, repeats: 1 })
+    b.emit(normAllTime, 1, {
+      ...{ ...map, realChannels: C, runningMean, runningVar },
+      frozen: b.buffer('frozen statistics', 2 * stored * 4, 'statistics'),
+      totals: b.buffer('totals over time', 2 * stored * 8, 'statistics'),
+      bound: allTimeBound(frames ?? false),
+      used: b.buffer('used statistics', 2 * T * stored * 4),
+    })
+    emitOutput(o, input, T)
+  },
+})

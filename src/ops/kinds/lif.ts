@@ -1,133 +1,48 @@
-/** Spiking neurons forward. */
+/** Leaky integrate-and-fire neurons, forward and back. */
 
-import { checkInteger, expect } from '../../errors.js'
+import { checkInteger, describe, expect } from '../../errors.js'
 import { cellKind } from '../../layers/cells.js'
-import type { OpBuilder, Planned } from '../builder.js'
-import { forwardOf, jobOf } from '../neuron-job.js'
 import {
-  type ChargeArguments,
-  type ChargeMemory,
-  type ChargeOptions,
-  chargeOptions,
+  emitStabilized,
+  stabilizedLif as stabilized,
+  stabilizedModel,
+  stabilizedOptions,
+} from '../../layers/stabilized-lif.js'
+import type { SurrogateName } from '../../nn/surrogates.js'
+import { emitNeuronGradient } from '../../plan/gradients.js'
+import { emitNeurons, type Neurons } from '../../plan/neuron-record.js'
+import { neuronBackwardOnline, neuronBackwardRate } from '../../plan/records/gradient.js'
+import { ref } from '../../plan/words.js'
+import type { OpBuilder } from '../builder.js'
+import { arrival, arriving, contributions, type GradientTerm } from '../contributions.js'
+import {
+  charge,
   currentsOf,
+  emitBackward,
+  emitForward,
+  isCounted,
+  jobOf,
   neuronOf,
+  pick,
+  readsOf,
+  readTensors,
 } from '../neurons.js'
-import type { StepSettings } from '../passes.js'
-import {
-  type Chosen,
-  type Has,
-  type OutputsOf,
-  type Selected,
-  type SomeOutputs,
-  selecting,
-} from '../selecting.js'
-import { MOST_STEPS } from '../shapes.js'
-import type { ActivityInput, If, Only, OpTypes, Ranked, With } from '../types.js'
+import { asked, gives, op, shows, takes, updates } from '../op.js'
+import { given, integerIf, option, outputs, untimed } from '../options.js'
+import { LAST_STEP, stepSetting } from '../passes.js'
+import { extentOf, MOST_STEPS, still, withSteps } from '../shapes.js'
+import { countsOf, floats, numbers, spikes } from '../tensor.js'
+import { asFloat } from '../terms.js'
+import { imageOf } from '../windows.js'
 
-/** What `ops.lif` can compute. Without [B, T, …] a result has the current's shape at one step. */
-export type LifResults = {
-  /** 0 or 1 [B, T, …]. */
-  readonly spikes: Uint8Array
-  /** Spikes of each neuron over all steps, […]. */
-  readonly counts: Uint8Array
-  /** Spikes per step, […]. */
-  readonly rates: Float32Array
-  /** The factor of rate-based backpropagation, […]. */
-  readonly eligibilities: Float32Array
-  /** κ h'(u − θ) [B, T, …]: the factor of the online methods. */
-  readonly surrogates: Float32Array
-  /** Mean over time of the normalised current (x − mean)·invStd, […]. */
-  readonly xhat: Float32Array
-  /** The same of the second current. */
-  readonly residualXhat: Float32Array
-  /** Potential behind the last step, […]; with it a run can go on from the run before. */
-  readonly potential: Float32Array
-}
-/** A result of `ops.lif`, as its option `outputs` names it. */
-export type LifOutput = keyof LifResults
-
-const allOutputs: readonly LifOutput[] = [
-  'spikes',
-  'counts',
-  'rates',
-  'eligibilities',
-  'surrogates',
-  'xhat',
-  'residualXhat',
-  'potential',
-]
-
-/** Options of `ops.lif`. */
-export interface LifOptions extends ChargeOptions {
-  /**
-   * Steps of all runs together, where runs go on from each other: means and eligibilities are over
-   * them. Needs the output `potential`. Default: the steps of one run.
-   */
-  readonly totalSteps?: number
-}
-
-/** What `ops.lif` returns without the option `outputs`. */
-export type LifStandard = readonly ['spikes', 'rates', 'eligibilities']
-
-/** Whether one of these results is asked for. */
-export type Wants<O, Name extends LifOutput> = Has<Name, OutputsOf<O, LifStandard>>
-
-/** The plan's own memory besides the results. */
-export type LifMemory<O> = ChargeMemory<O, Wants<O, 'xhat'>, Wants<O, 'residualXhat'>> & {
-  /** Masks of the spikes, whatever is asked for. */
-  readonly spikes: Uint8Array
-} & With<
-    Wants<O, 'counts' | 'rates' | 'eligibilities' | 'surrogates'>,
-    {
-      /** Spikes of each neuron over all steps, [B][H][W][C]. */
-      readonly counts: Uint8Array
-    }
-  > &
-  With<
-    Wants<O, 'potential'>,
-    {
-      /** Potentials, and their derivatives where they differ by neuron: [rows][B][H][W][C]. */
-      readonly state: Float32Array
-    }
-  >
-
-/** `ops.lif`: arguments are what neurons read, as far as options ask for it. */
-export interface LifTypes extends OpTypes {
-  /** Shapes have the right rank, and there is a result. */
-  readonly rules: Ranked<this['options'], ActivityInput> & SomeOutputs<this['options']>
-  /** The current, and what the options ask for. */
-  readonly args: ChargeArguments<
-    this['options'],
-    Wants<this['options'], 'xhat'>,
-    Wants<this['options'], 'residualXhat'>
-  >
-  /** With the output `potential`: what a run goes on from. */
-  readonly updated: Only<Wants<this['options'], 'potential'>, [potential: Float32Array]>
-  /** With the output `potential`. */
-  readonly settings: If<Wants<this['options'], 'potential'>, StepSettings>
-  /** What `outputs` names. */
-  readonly result: Selected<LifResults, OutputsOf<this['options'], LifStandard>>
-  /** The plan's own memory by name. */
-  readonly memory: LifMemory<this['options']> &
-    Chosen<LifResults, OutputsOf<this['options'], LifStandard>>
-}
-
-function totalStepsOf(op: string, given: number | undefined, steps: number, carries: boolean) {
+function totalStepsOf({ op, asked }: OpBuilder, given: number | undefined, steps: number): number {
   if (given === undefined) return steps
   checkInteger(`${op}.totalSteps`, given, steps, MOST_STEPS)
   expect(
-    carries || given === steps,
+    asked.has('potential') || given === steps,
     () => `${op}.totalSteps ${given} needs the output 'potential', from which runs go on`,
   )
   return given
-}
-
-function build(o: OpBuilder, options: LifOptions, outputs: ReadonlySet<LifOutput>): Planned {
-  const layer = neuronOf(o.op, options)
-  const currents = currentsOf(o, options, outputs)
-  const carries = outputs.has('potential')
-  const totalSteps = totalStepsOf(o.op, options.totalSteps, currents.extent.T, carries)
-  return forwardOf(o, jobOf(o, cellKind, layer, { ...currents, totalSteps }), 'spikes', outputs)
 }
 
 /**
@@ -144,18 +59,237 @@ function build(o: OpBuilder, options: LifOptions, outputs: ReadonlySet<LifOutput
  * v0 is `vReset`, or 0 where that is null. h' is the surrogate. The eligibility is that of
  * rate-based backpropagation (Yu et al., NeurIPS 2024, arXiv 2410.11488).
  *
- * Arguments of `run`, as far as options ask for them: input; scale, shift (mean, invStd for the
- * output `xhat`); residual, residualScale, residualShift (residualMean, residualInvStd); shortcut
- * (Uint8Array); w; and with the output `potential`: potential, which is updated. Setting: `step`,
- * the number of the run's first step. At 0 (the default) neurons start from v0, behind it they go
- * on from potential, and from the plan's derivatives and sums.
- *
- * Result: what `outputs` names; a single one as it is, several as an object.
+ * At step 0 neurons start from v0, behind it they go on from potential, and from the plan's
+ * derivatives and sums.
  */
-export const lif = selecting<LifOptions, LifResults, LifTypes>(
-  'lif',
-  [...chargeOptions, 'totalSteps'],
-  allOutputs,
-  ['spikes', 'rates', 'eligibilities'],
-  build,
-)
+export const lif = op('lif', {
+  options: {
+    ...charge,
+    /**
+     * Steps of all runs together, where runs go on from each other: means and eligibilities are
+     * over them. Needs the output `potential`. Default: the steps of one run.
+     */
+    totalSteps: given<number>(),
+    /** Names of what to compute and return. Default ['spikes', 'rates', 'eligibilities']. */
+    outputs: outputs(
+      ...(['spikes', 'counts', 'rates', 'eligibilities', 'surrogates'] as const),
+      ...(['xhat', 'residualXhat', 'potential'] as const),
+    ),
+  },
+  returns: ['spikes', 'rates', 'eligibilities'],
+  tensors(of, o) {
+    neuronOf(of)
+    const reads = readsOf(o, of)
+    const { extent } = reads
+    return {
+      ...readTensors(reads),
+      /** 0 or 1. */
+      spikes: gives(spikes(extent)),
+      /** Spikes of each neuron over all steps, without T. */
+      counts: isCounted(o) && gives(countsOf('spikes')),
+      /** Spikes per step, without T. */
+      rates: asked(floats(still(extent))),
+      /** The factor of rate-based backpropagation, without T. */
+      eligibilities: asked(floats(still(extent))),
+      /** κ h'(u − θ): the factor of the online methods. */
+      surrogates: asked(floats(extent)),
+      /** Mean over time of the normalised current (x − mean)·invStd. */
+      xhat: asked(floats(still(extent))),
+      /** The same of the second current. */
+      residualXhat: asked(floats(still(extent))),
+      /** Behind the last step, without T; with it a run can go on from the run before. */
+      potential: o.asked.has('potential') && updates<Float32Array>(),
+      /** Potentials, and their derivatives where they differ by neuron. */
+      state: o.asked.has('potential') && shows<Float32Array>(),
+    }
+  },
+  sets(of, o) {
+    const { T } = readsOf(o, of).extent
+    return o.asked.has('potential') && stepSetting(totalStepsOf(o, of.totalSteps, T) - T)
+  },
+  emit(o, _, of) {
+    const reads = readsOf(o, of)
+    const totalSteps = totalStepsOf(o, of.totalSteps, reads.extent.T)
+    const job = jobOf(o, cellKind, neuronOf(of), reads.extent, {
+      ...currentsOf(reads, o.made),
+      totalSteps,
+    })
+    emitForward(o, job, 'spikes')
+  },
+})
+
+const ofTime = ['timeSteps', 'affine', 'residual', 'shortcut', 'learnable'] as const
+
+/**
+ * The gradient of the currents from that of the spikes. With ∂L/∂s = Σ over `deltas` of scale ·
+ * (each pooled gradient, handed back to the pixels of its windows):
+ *
+ *     'rate'    ∂L/∂I = ∂L/∂r · eligibility             (time means; Yu et al., arXiv 2410.11488)
+ *     'online'  ∂L/∂I[t] = ∂L/∂s[t] · κ h'(u[t] − θ)    (OTTT, SLTT)
+ *     'time'    ∂L/∂u[t] = ∂L/∂s[t] · h'(u[t] − θ) + λ · ∂L/∂u[t + 1] · ∂v[t]/∂u[t]
+ *               ∂L/∂I[t] = κ · ∂L/∂u[t]                 (BPTT; u is computed again)
+ *
+ * With `learnable` also ∂L/∂w of 1/τ = σ(w). The gradient is behind scale and shift: of the sum of
+ * all currents. Through time it has T also where the current has none: sum it over time.
+ */
+export const lifBackward = op('lifBackward', {
+  options: {
+    ...charge,
+    /**
+     * 'rate': rate-based backpropagation, by the eligibilities. 'time': through time, from the
+     * currents. 'online': at each step alone, by the surrogates.
+     */
+    mode: option((name, mode: 'rate' | 'time' | 'online') => {
+      const known = ['rate', 'time', 'online']
+      expect(
+        known.includes(mode),
+        () => `${name} must be one of ${known.join(', ')}, got ${describe(mode)}`,
+      )
+      return mode
+    }),
+    /**
+     * The gradients that arrive from those who read the spikes, which are added up. Default: one,
+     * of the neurons' own shape. `still` is of mode 'time'.
+     */
+    deltas: given<readonly GradientTerm[]>(),
+  },
+  returns: 'inputGradient',
+  when: ['learnable', true, ['inputGradient', 'wGradient']],
+  tensors(of, o) {
+    neuronOf(of)
+    const { extent, all, reads } = arrivals(o, of)
+    const isRate = of.mode === 'rate'
+    return Object.assign(arriving(all, all.length > 1), {
+      /** Of `ops.lif`, in mode 'rate'. */
+      eligibilities: isRate && takes(floats(extent)),
+      /** Of `ops.lif`, in mode 'online'. */
+      surrogates: of.mode === 'online' && takes(floats(extent)),
+      ...(reads && readTensors(reads)),
+      /** The gradient of the current, of the shape of the neurons. */
+      inputGradient: gives(floats(extent)),
+      /** The gradient of w, with `learnable`. */
+      wGradient: of.learnable && gives(numbers([1])),
+    })
+  },
+  emit(o, _, of) {
+    const { extent, all, reads } = arrivals(o, of)
+    const { b, made } = o
+    const gradient = contributions(all, all.length > 1, made)
+    if (reads)
+      return emitBackward(
+        o,
+        jobOf(o, cellKind, neuronOf(of), extent, currentsOf(reads, made)),
+        gradient,
+      )
+    const { buffer: out, stored } = made.inputGradient
+    const [kind, factor] =
+      of.mode === 'rate'
+        ? [neuronBackwardRate, made.eligibilities]
+        : [neuronBackwardOnline, made.surrogates]
+    const to = { shape: imageOf(extent), stored, gradient }
+    emitNeuronGradient({ b, images: extent.B }, kind, to, factor.buffer, extent.T, out)
+  },
+})
+
+/** What arrives, and in mode 'time' what neurons read. */
+function arrivals(
+  o: OpBuilder,
+  of: Parameters<typeof readsOf>[1] & {
+    readonly mode: 'rate' | 'time' | 'online'
+    readonly deltas: readonly GradientTerm[] | undefined
+  },
+) {
+  const { op } = o
+  const { mode, deltas = [{}] } = of
+  if (mode !== 'time')
+    for (const name of ofTime)
+      expect(
+        of[name] === undefined || of[name] === false,
+        () =>
+          `${op}.${name} is an option of mode 'time', which reads the currents; leave it out ` +
+          `with '${mode}'`,
+      )
+  const reads = mode === 'time' ? readsOf(o, of) : undefined
+  const extent =
+    reads?.extent ?? extentOf(`${op}.input`, of.input, mode === 'rate' ? 'never' : 'maybe')
+  const what = `${op}.deltas`
+  expect(
+    Array.isArray(deltas) && deltas.length > 0,
+    () => `${what} must be a list of at least one, got ${describe(deltas)}`,
+  )
+  const all = Array.from(deltas, (given, i) => {
+    const arriving = arrival(`${what}[${i}]`, extent, given)
+    expect(
+      mode === 'time' || !given.still,
+      () => `${what}[${i}].still is of mode 'time'; leave it out with '${mode}'`,
+    )
+    return arriving
+  })
+  return { extent, all, reads }
+}
+
+/**
+ * One training step of `stabilizedLif` (Zhu et al., ICLR 2024), over all samples and neurons:
+ *
+ *     u = v − (v − v0)/τ + input, at step 0 from v = v0
+ *     θ = mean u + ratio · deviation u;  ratio = (vThreshold − mean u) / deviation u of step 0
+ *     spikes = 1 where u ≥ θ;  v = u − θ·spikes, or with a number vReset v = v0 where there is one
+ *     surrogates = κ h'(u − θ);  runningThreshold += momentum/T · (θ − runningThreshold)
+ *
+ * Step 0 begins anew.
+ */
+export const stabilizedLif = op('stabilizedLif', {
+  options: {
+    /** The current of a step, [B, C] or [B, C, H, W]. */
+    input: untimed,
+    /** T of all steps together: a step moves the running threshold by momentum/T. Default 1. */
+    timeSteps: integerIf(1, MOST_STEPS, 1),
+    /** Membrane time constant τ in time steps, > 1. Default 2. */
+    tau: given<number>(),
+    /** The input is divided by τ as well. Default false. */
+    decayInput: given<boolean>(),
+    /** Threshold θ of the first step, > 0. Default 1. */
+    vThreshold: given<number>(),
+    /** Potential after a spike (hard reset). Default null: the threshold is subtracted. */
+    vReset: given<number | null>(),
+    /** What stands in for the derivative of a spike. Default 'sigmoid'. */
+    surrogate: given<SurrogateName>(),
+    /** Sharpness α of the surrogate, > 0. Defaults as those of `lif`. */
+    alpha: given<number>(),
+    /** Share of a batch in the running threshold, 0…1. Default 0.1. */
+    momentum: given<number>(),
+  },
+  returns: ['spikes', 'surrogates'],
+  tensors: ({ input }) => ({
+    /** The current. */
+    input: takes(floats(input)),
+    /** 0 or 1, [1, …]. */
+    spikes: gives(spikes(withSteps(input, 1))),
+    /** κ h'(u − θ). */
+    surrogates: gives(floats(input)),
+    /** v, of the input's shape. */
+    potential: updates(floats(input)),
+    /** Ratio and θ, [2]. */
+    stability: updates(numbers([2])),
+    /** [1] */
+    runningThreshold: updates(numbers([1])),
+  }),
+  sets: () => stepSetting(LAST_STEP),
+  emit({ b, op, made }, at, { input, timeSteps, ...options }) {
+    const { spikes, surrogates, potential, stability, runningThreshold } = at
+    const layer = stabilized(pick(options, stabilizedOptions))
+    const scope = {
+      ...{ b, images: input.B, callSteps: 1 },
+      ...{ context: { images: input.B }, options: { timeSteps } },
+    }
+    const neurons: Neurons = {
+      ...{ name: op, shape: imageOf(input), model: stabilizedModel(layer) },
+      inputs: [{ tensor: asFloat(made.input, input) }],
+      parameters: new Map([['vThreshold', ref(stability, 4)]]),
+    }
+    const share = layer.momentum / timeSteps
+    emitStabilized(scope, neurons, potential, { layer, runningThreshold, stability, share })
+    const results = { masks: spikes, surrogateOut: surrogates }
+    emitNeurons(scope, neurons, results, () => potential)
+  },
+})

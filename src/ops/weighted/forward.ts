@@ -1,233 +1,129 @@
 /** Convolutions and linear layers forward. */
 
 import { Moments } from '../../../assembly/opcodes.js'
-import { checkBoolean, describe, expect } from '../../errors.js'
+import { expect } from '../../errors.js'
 import {
   chooseBySpikes,
   denseWithoutChoice,
   spikesForDense,
 } from '../../plan/convolution/choice.js'
-import { groupedStrategies, strategies } from '../../plan/convolution/index.js'
+import { strategiesOf } from '../../plan/convolution/index.js'
 import { emitForwardOnBytes, fitsByteWeights } from '../../plan/convolution/spike-bytes.js'
 import { cheapest, type DenseForward, type SpikeForward } from '../../plan/convolution/strategy.js'
 import type { DenseInput, UnitSums } from '../../plan/tensors.js'
-import { type Buffer, ref } from '../../plan/words.js'
+import { ref } from '../../plan/words.js'
 import type { OpBuilder, Planned } from '../builder.js'
-import { type ConvSizes, type Reading, takeWay, type Way } from '../convolution.js'
 import {
-  channelTensor,
-  floatTensor,
-  type OpTensor,
-  tensorOfBuffer,
-  weightTensor,
-} from '../tensor.js'
+  type ConvSizes,
+  isImage,
+  type Shapes,
+  type SizesOf,
+  takeWay,
+  type Way,
+  waysOf,
+  zerosOf,
+} from '../convolution.js'
+import { gives, takes } from '../op.js'
+import { flag, given, oneOf } from '../options.js'
+import { channels, floats, spikes, tensorOfBuffer, weights } from '../tensor.js'
 import { denseInput } from '../terms.js'
-import { readSpikes, type SpikeOptions, type SpikeReader } from './spikes.js'
+import { inputs, readSpikes, type SpikeReader, spikeOptions } from './spikes.js'
 
 /** How `ops.conv2d` and `ops.linear` can compute. */
 export type ForwardAlgorithm =
-  | 'auto'
-  | 'rows'
-  | 'lists'
-  | 'products'
-  | 'bytes'
-  | 'narrow'
-  | 'direct'
-  | 'grouped'
-  | 'dense'
+  | ('auto' | 'rows' | 'lists' | 'products' | 'bytes')
+  | ('narrow' | 'direct' | 'grouped' | 'dense')
 
 /** Options of `ops.conv2d` and `ops.linear` besides their shapes. */
-export interface ForwardOptions extends SpikeOptions {
+export const forwardOptions = {
   /** The input holds spikes, bytes of 0 and 1. Default false: floats. */
-  readonly spikes?: boolean
+  spikes: flag(),
   /** A bias [N] is added. Default false. */
-  readonly bias?: boolean
+  bias: flag(),
   /**
    * 'int8', on spikes: the weight is an Int8Array, and `scales` [N] say what 1 stands for. Default
    * 'float32'.
    */
-  readonly weightType?: 'float32' | 'int8'
+  weightType: oneOf(['float32', 'int8']),
   /**
    * As in a training step, where the number of spikes may choose the kernel; this concerns sums and
    * means of spikes. Default false: as in prediction.
    */
-  readonly training?: boolean
+  training: flag(),
   /**
    * 'auto', the default, takes what a network would. On spikes: 'rows', 'lists', or 'products' of
    * the spikes written out as floats; with groups 'grouped', 'dense', 'products'. On floats:
    * 'narrow', 'direct'; with groups 'grouped'.
    */
-  readonly algorithm?: ForwardAlgorithm
+  algorithm: given<ForwardAlgorithm>(),
   /**
    * Partial sums of the output's moments are a second result, `moments` [units, 4, channels as
    * stored], from which `batchNorm` goes on. Default false. The kernels 'rows' and 'lists' write
    * them.
    */
-  readonly moments?: boolean
+  moments: flag(),
   /**
    * The input is stored with its own channels, as a model's input is. Default: for floats [B, C, H,
    * W] with fewer than 4 channels.
    */
-  readonly image?: boolean
+  image: given<boolean>(),
+  ...spikeOptions,
 }
+type Forward = {
+  readonly [K in keyof typeof forwardOptions]: ReturnType<(typeof forwardOptions)[K]['check']>
+} & Shapes
 
-export const forwardOptions = [
-  'spikes',
-  'bias',
-  'weightType',
-  'training',
-  'algorithm',
-  'moments',
-  'image',
-  'sources',
-  'pool',
-] as const
-
-/** Whether an input of floats is stored as a model's; by default if it has few channels. */
-export function isImage(
-  op: string,
-  given: boolean | undefined,
-  shape: readonly number[] | undefined,
-  onSpikes: boolean,
-): boolean {
-  const few = Array.isArray(shape) && shape.length > 3 && (shape.at(-3) as number) < 4
-  const image = checkBoolean(`${op}.image`, given, few && !onSpikes)
+/** Checks what goes together, and shapes. */
+function sizesFor(op: string, of: Forward, sizesOf: SizesOf): ConvSizes {
+  for (const name of ['sources', 'pool', 'moments', 'training'] as const)
+    expect(
+      of.spikes || of[name] === undefined || of[name] === false,
+      () => `${op}.${name} is of spikes; set spikes: true, or leave it out`,
+    )
+  const isBytes = of.weightType === 'int8'
   expect(
-    !image || !onSpikes,
-    () => `${op}.image is of inputs of floats; leave it out for spikes and counts`,
+    !isBytes || of.spikes,
+    () => `${op}.weightType 'int8' is of spikes; set spikes: true, or leave it out`,
   )
-  return image
+  expect(
+    !isBytes || !of.moments,
+    () => `${op}.moments: weights of one byte are not trained; leave moments or weightType out`,
+  )
+  return sizesOf(op, of, { image: isImage(op, of.image, of.input, of.spikes), pool: of.pool })
 }
 
-/** Constant zeros that dense kernels read. */
-export const zerosOf = (o: OpBuilder, { g }: ConvSizes): Buffer =>
-  o.zeros(Math.max(g.kernelW * g.inC, g.outC))
-
-interface Tensors {
-  readonly w: OpTensor
-  readonly scales: OpTensor | undefined
-  readonly bias: OpTensor | undefined
-  readonly y: OpTensor
+/** Tensors of an op forward. */
+export function forwardTensors({ op }: OpBuilder, of: Forward, sizesOf: SizesOf) {
+  const { source, g, layout, N, output } = sizesFor(op, of, sizesOf)
+  const isBytes = of.weightType === 'int8'
+  const own = of.spikes
+    ? inputs<Uint8Array | Float32Array>(of.sources, source, spikes)
+    : inputs<Uint8Array | Float32Array>(1, source, (extent) => floats(extent, g.inC))
+  return Object.assign(own, {
+    /** Floats [N, …], or bytes with `weightType` 'int8'. */
+    weight: takes<Float32Array | Int8Array>(weights(layout, of.weightType)),
+    /** What 1 stands for, of each output, [N]; with 'int8'. */
+    scales: isBytes && takes(channels(N)),
+    /** A number for each output, [N], with `bias`. */
+    bias: of.bias && takes(channels(N)),
+    /** The result. */
+    output: gives(floats(output)),
+    /** Partial sums of the output's moments, [units, 4, channels as stored]. */
+    moments: of.moments && gives<Float32Array>(),
+  })
 }
 
-function tensorsOf({ b }: OpBuilder, { layout, output, N }: ConvSizes, options: ForwardOptions) {
-  const isBytes = options.weightType === 'int8'
-  return {
-    w: weightTensor(b, { name: 'weight' }, layout, options.weightType),
-    scales: isBytes ? channelTensor(b, { name: 'scales' }, N) : undefined,
-    bias: options.bias ? channelTensor(b, { name: 'bias' }, N) : undefined,
-    y: floatTensor(b, { name: 'output' }, output),
-  }
-}
-
-const given = (...tensors: readonly (OpTensor | undefined)[]): OpTensor[] =>
-  tensors.filter((tensor) => tensor !== undefined)
-
-const jobOf = (o: OpBuilder, sizes: ConvSizes, { w, bias, y }: Tensors) => ({
-  name: o.b.programs[0].name,
-  g: sizes.g,
-  steps: sizes.input.T,
-  weight: ref(w.buffer),
-  bias: bias && ref(bias.buffer),
-  out: y.buffer,
+const jobOf = ({ b, made }: OpBuilder, { g, input }: ConvSizes) => ({
+  ...{ name: b.programs[0].name, g, steps: input.T },
+  ...{ weight: ref(made.weight.buffer), bias: made.bias ? ref(made.bias.buffer) : undefined },
+  out: made.output.buffer,
 })
-
 type Job = ReturnType<typeof jobOf>
 
 /** By dense products. */
-function dense(o: OpBuilder, sizes: ConvSizes, job: Job, input: DenseInput): DenseWays {
+function dense(o: OpBuilder, sizes: ConvSizes, job: Job, input: DenseInput) {
   const all: DenseForward = { ...job, input, zeros: zerosOf(o, sizes) }
-  const list = (sizes.g.grouping ? groupedStrategies : strategies).forwardOnFloats
-  const ways = list.map((strategy) => ({
-    name: strategy.name,
-    fits: strategy.fits(all),
-    emit: () => strategy.emit(o.b, all),
-  }))
-  return {
-    ways,
-    automatic() {
-      const strategy = cheapest(list, all)
-      strategy.emit(o.b, all)
-      return strategy.name
-    },
-  }
-}
-
-interface DenseWays {
-  readonly ways: readonly Way[]
-  automatic(): string
-}
-
-function onFloats(o: OpBuilder, sizes: ConvSizes, options: ForwardOptions): Planned {
-  const { b, op } = o
-  const { g, input } = sizes
-  const x = floatTensor(b, { name: 'input' }, input, g.inC)
-  const tensors = tensorsOf(o, sizes, options)
-  const read = denseInput(x.buffer, input.T, x.stored)
-  const { ways, automatic } = dense(o, sizes, jobOf(o, sizes, tensors), read)
-  const algorithm = takeWay(op, options.algorithm, ways, automatic)
-  return { inputs: given(x, tensors.w, tensors.bias), outputs: [tensors.y], algorithm }
-}
-
-/** The strategies on spikes, by name. */
-const onSpikesOf = ({ g }: ConvSizes) =>
-  (g.grouping ? groupedStrategies : strategies).forwardOnSpikes
-
-function onSpikes(o: OpBuilder, sizes: ConvSizes, options: ForwardOptions): Planned {
-  const { b, op } = o
-  const reader = readSpikes(o, sizes, options)
-  const tensors = tensorsOf(o, sizes, options)
-  const { w, bias, y } = tensors
-  const { moments: withMoments = false } = options
-  const job: SpikeForward = { ...jobOf(o, sizes, tensors), spikes: reader.spikes, withMoments }
-  const inputs = [...reader.inputs, ...given(w, bias)]
-  let moments: UnitSums | undefined
-  let chosen = false
-  const list = onSpikesOf(sizes)
-  const products = (): void => void writtenOut(o, sizes, job, reader)
-  const event = (): string => {
-    const strategy = cheapest(list, job)
-    moments = strategy.emit(b, job)
-    return strategy.name
-  }
-  const automatic = (): string => {
-    const limit = spikesForDense(job)
-    const none = !list.some((strategy) => strategy.fits(job))
-    if (none || (!options.training && Number.isFinite(limit) && denseWithoutChoice(job))) {
-      products()
-      return 'products'
-    }
-    const choice = options.training
-      ? chooseBySpikes(b, reader.spikes.sources, limit, job.name)
-      : undefined
-    if (!choice) return event()
-    chosen = true
-    let few = ''
-    b.when(choice.few, () => {
-      const strategy = cheapest(list, job)
-      strategy.emit(b, { ...job, withMoments: false })
-      few = strategy.name
-    })
-    b.when(choice.many, products)
-    return `${few} | products`
-  }
-  const ways: Way[] = [
-    ...list.map((strategy) => ({
-      name: strategy.name,
-      fits: strategy.fits(job),
-      emit: () => {
-        moments = strategy.emit(b, job)
-      },
-    })),
-    { name: 'products', fits: true, emit: products },
-  ]
-  const algorithm = takeWay(op, options.algorithm, ways, automatic)
-  return {
-    inputs,
-    outputs: [y, ...(withMoments ? [momentTensor(o, sizes, algorithm, moments)] : [])],
-    algorithm,
-    ...(chosen ? { before: reader.count } : {}),
-  }
+  return waysOf(o, strategiesOf(sizes).forwardOnFloats, all)
 }
 
 /** By dense products with the spikes as floats. */
@@ -237,12 +133,54 @@ function writtenOut(o: OpBuilder, sizes: ConvSizes, job: Job, reader: SpikeReade
   dense(o, sizes, job, denseInput(written, T, sizes.g.inC)).automatic()
 }
 
+function onSpikes(o: OpBuilder, sizes: ConvSizes, of: Forward): Partial<Planned> {
+  const { b, op, made } = o
+  const reader = readSpikes(o, sizes, of.sources)
+  const { moments: withMoments } = of
+  const job: SpikeForward = { ...jobOf(o, sizes), spikes: reader.spikes, withMoments }
+  let moments: UnitSums | undefined
+  let chosen = false
+  const list = strategiesOf(sizes).forwardOnSpikes
+  const products = (): void => writtenOut(o, sizes, job, reader)
+  const automatic = (): string => {
+    const limit = spikesForDense(job)
+    const none = !list.some((strategy) => strategy.fits(job))
+    if (none || (!of.training && Number.isFinite(limit) && denseWithoutChoice(job))) {
+      products()
+      return 'products'
+    }
+    const strategy = cheapest(list, job)
+    const choice = of.training
+      ? chooseBySpikes(b, reader.spikes.sources, limit, job.name)
+      : undefined
+    if (!choice) {
+      moments = strategy.emit(b, job)
+      return strategy.name
+    }
+    chosen = true
+    b.when(choice.few, () => void strategy.emit(b, { ...job, withMoments: false }))
+    b.when(choice.many, products)
+    return `${strategy.name} | products`
+  }
+  const ways: Way[] = list.map((strategy) => ({
+    name: strategy.name,
+    fits: strategy.fits(job),
+    emit: () => {
+      moments = strategy.emit(b, job)
+    },
+  }))
+  ways.push({ name: 'products', fits: true, emit: products })
+  const algorithm = takeWay(op, of.algorithm, ways, automatic)
+  if (withMoments) made.moments = momentTensor(o, sizes, algorithm, moments)
+  return { algorithm, before: chosen ? reader.count : undefined }
+}
+
 function momentTensor(
   { b, op }: OpBuilder,
   { g }: ConvSizes,
   algorithm: string,
   moments: UnitSums | undefined,
-): OpTensor {
+) {
   expect(
     moments !== undefined,
     () =>
@@ -255,63 +193,30 @@ function momentTensor(
 }
 
 /** Spikes with weights of one byte, as in networks that were compiled or exported with them. */
-function onBytes(o: OpBuilder, sizes: ConvSizes, options: ForwardOptions): Planned {
-  const { b, op } = o
-  const reader = readSpikes(o, sizes, options)
-  const tensors = tensorsOf(o, sizes, options)
-  const { w, bias, y } = tensors
-  const scales = tensors.scales as OpTensor
-  const { spikes } = reader
-  const weightScale = ref(scales.buffer)
-  const job = { ...jobOf(o, sizes, tensors), spikes, weightScale, compact: true }
+function onBytes(o: OpBuilder, sizes: ConvSizes, of: Forward): Partial<Planned> {
+  const { b, op, made } = o
+  const { spikes } = readSpikes(o, sizes, of.sources)
+  const weightScale = ref(made.scales.buffer)
+  const job = { ...jobOf(o, sizes), spikes, weightScale, compact: true }
   expect(
     fitsByteWeights(job),
     () =>
       `${op}.weightType 'int8' is not made for this convolution (groups, or more inputs of an ` +
       'output than fit in 16 bits); leave it out',
   )
-  const emit = (): void => emitForwardOnBytes(b, job)
-  const algorithm = takeWay(op, options.algorithm, [{ name: 'bytes', fits: true, emit }], () => {
-    emit()
+  const emit = (): string => {
+    emitForwardOnBytes(b, job)
     return 'bytes'
-  })
-  return { inputs: [...reader.inputs, ...given(w, scales, bias)], outputs: [y], algorithm }
+  }
+  return { algorithm: takeWay(op, of.algorithm, [{ name: 'bytes', fits: true, emit }], emit) }
 }
 
-function checkForward(op: string, options: ForwardOptions): void {
-  const { weightType = 'float32' } = options
-  for (const name of ['spikes', 'bias', 'training', 'moments'] as const)
-    checkBoolean(`${op}.${name}`, options[name], false)
-  expect(
-    weightType === 'float32' || weightType === 'int8',
-    () => `${op}.weightType must be 'float32' or 'int8', got ${describe(weightType)}`,
-  )
-  for (const name of ['sources', 'pool', 'moments', 'training'] as const)
-    expect(
-      options.spikes || options[name] === undefined || options[name] === false,
-      () => `${op}.${name} is of spikes; set spikes: true, or leave it out`,
-    )
-  expect(
-    weightType === 'float32' || options.spikes === true,
-    () => `${op}.weightType 'int8' is of spikes; set spikes: true, or leave it out`,
-  )
-  expect(
-    weightType === 'float32' || !options.moments,
-    () => `${op}.moments: weights of one byte are not trained; leave moments or weightType out`,
-  )
-}
-
-/** Plans an op forward. */
-export function planForward<O extends ForwardOptions & { readonly input: readonly number[] }>(
-  o: OpBuilder,
-  options: O,
-  sizesOf: (op: string, options: O, reading: Reading) => ConvSizes,
-): Planned {
-  const { op } = o
-  checkForward(op, options)
-  const { spikes = false, pool } = options
-  const image = isImage(op, options.image, options.input, spikes)
-  const sizes = sizesOf(op, options, { image, pool })
-  if (!spikes) return onFloats(o, sizes, options)
-  return options.weightType === 'int8' ? onBytes(o, sizes, options) : onSpikes(o, sizes, options)
+/** Emits an op forward. */
+export function emitForward(o: OpBuilder, of: Forward, sizesOf: SizesOf): Partial<Planned> {
+  const sizes = sizesFor(o.op, of, sizesOf)
+  if (of.spikes) return of.weightType === 'int8' ? onBytes(o, sizes, of) : onSpikes(o, sizes, of)
+  const { buffer, stored } = o.made.input
+  const read = denseInput(buffer, sizes.input.T, stored)
+  const { ways, automatic } = dense(o, sizes, jobOf(o, sizes), read)
+  return { algorithm: takeWay(o.op, of.algorithm, ways, automatic) }
 }

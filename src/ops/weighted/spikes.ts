@@ -1,35 +1,48 @@
 /** Spikes, or their counts, as the kernels of convolutions and linear layers read them. */
 
-import { checkInteger, SpikewasmError } from '../../errors.js'
+import { SpikewasmError } from '../../errors.js'
 import { emitMaterialise } from '../../plan/materialise.js'
 import { type Expression, noPool, type SpikeInput, type SpikeTensor } from '../../plan/tensors.js'
 import type { Buffer } from '../../plan/words.js'
 import type { OpBuilder } from '../builder.js'
 import type { ConvSizes } from '../convolution.js'
-import { bytesTensor, type OpTensor, ownCount, spikesTensor, type Views } from '../tensor.js'
+import { type Planning, takes } from '../op.js'
+import { given, integerIf } from '../options.js'
+import type { Extent } from '../shapes.js'
+import { type Make, type OpTensor, ownCount, type Values, type Views } from '../tensor.js'
 import { asSpikes } from '../terms.js'
 import type { Totals } from '../totals.js'
 import { imageOf, type WindowOptions } from '../windows.js'
 
+const MOST_SOURCES = 16
+
 /** How an op reads spikes. */
-export interface SpikeOptions {
+export const spikeOptions = {
   /**
    * Tensors of spikes that are added up, as behind a residual addition. Further ones are the
    * arguments `input2`, `input3` … behind `input`. Default 1.
    */
-  readonly sources?: number
+  sources: integerIf(1, MOST_SOURCES, undefined),
   /** Reads means over windows of the spikes, as behind `avgPool2d`. Default: the spikes. */
-  readonly pool?: WindowOptions
+  pool: given<WindowOptions>(),
 }
 
-export const spikeOptions = ['sources', 'pool'] as const
+const namesOf = (sources = 1): string[] =>
+  Array.from({ length: sources }, (_, i) => (i === 0 ? 'input' : `input${i + 1}`))
 
-const MOST_SOURCES = 16
+/** The input, and further sources behind it. */
+export const inputs = <A extends Values>(
+  sources: number | undefined,
+  extent: Extent,
+  make: (extent: Extent) => Make<A>,
+): Record<'input' | `input${number}`, Planning<A>> =>
+  Object.fromEntries(namesOf(sources).map((name) => [name, takes(make(extent))])) as Record<
+    string,
+    Planning<A>
+  >
 
-/** Spikes while an op is planned. */
+/** Spikes while records are emitted. */
 export interface SpikeReader {
-  /** The arguments. */
-  readonly inputs: readonly OpTensor[]
   readonly spikes: SpikeInput
   /** The same as a sum that can be written out. */
   readonly expression: Expression
@@ -56,43 +69,38 @@ function refuseCounts(what: string, tensor: OpTensor, views: Views, timeSteps: n
 
 /** @param countSteps the arguments are counts of spikes in so many steps, [B, C, H, W] */
 export function readSpikes(
-  { b, op }: OpBuilder,
+  { b, op, made }: OpBuilder,
   { g, source: extent, pool, input }: ConvSizes,
-  { sources: many = 1 }: SpikeOptions,
+  many: number | undefined,
   countSteps?: number,
 ): SpikeReader {
-  checkInteger(`${op}.sources`, many, 1, MOST_SOURCES)
-  const names = Array.from({ length: many }, (_, i) => (i === 0 ? 'input' : `input${i + 1}`))
-  const tensors = names.map((name) =>
-    countSteps ? bytesTensor(b, { name }, extent) : spikesTensor(b, op, { name }, extent),
-  )
-  const sources = tensors.map((tensor, i): SpikeTensor => {
-    const sums = { buffer: b.buffer(`${names[i]} spikes`, 4, 'statistics'), units: 1 }
+  const tensors = namesOf(many).map((name) => made[name])
+  const sources = tensors.map((tensor): SpikeTensor => {
+    const sums = { buffer: b.buffer(`${tensor.name} spikes`, 4, 'statistics'), units: 1 }
     // A kernel reads one of both.
     return { ...asSpikes({ ...tensor, counts: tensor }, extent), sums }
   })
   const scale = pool === noPool ? 1 : 1 / (pool.kernel[0] * pool.kernel[1])
-  const expression: Expression = {
-    shape: imageOf(input),
-    terms: sources.map((tensor) => ({ tensor, pool, scale })),
+  const terms = sources.map((tensor) => ({ tensor, pool, scale }))
+  const expression: Expression = { shape: imageOf(input), terms }
+  const refuse = (tensor: OpTensor, views: Views, most: number): void => {
+    if (countSteps && most > countSteps)
+      refuseCounts(`${op}: ${tensor.name}`, tensor, views, countSteps)
   }
   return {
-    inputs: tensors,
     spikes: { sources, pool, scale },
     expression,
     check(views, totals) {
-      if (countSteps)
-        for (const tensor of tensors)
-          if (totals.most(tensor.buffer, ownCount(tensor)) > countSteps)
-            refuseCounts(`${op}: ${tensor.name}`, tensor, views, countSteps)
+      for (const tensor of tensors)
+        refuse(tensor, views, totals.most(tensor.buffer, ownCount(tensor)))
     },
     count(views, totals) {
       for (const [i, tensor] of tensors.entries()) {
+        const { buffer } = tensor
         const { sum, most } = countSteps
-          ? totals.bytes(tensor.buffer, ownCount(tensor))
-          : { sum: totals.bits(tensor.buffer, ownCount(tensor)), most: 0 }
-        if (countSteps && most > countSteps)
-          refuseCounts(`${op}: ${tensor.name}`, tensor, views, countSteps)
+          ? totals.bytes(buffer, ownCount(tensor))
+          : { sum: totals.bits(buffer, ownCount(tensor)), most: 0 }
+        refuse(tensor, views, most)
         const sums = sources[i].sums as NonNullable<SpikeTensor['sums']>
         views(sums.buffer, 'int32', 1)[0] = sum
       }
@@ -100,11 +108,11 @@ export function readSpikes(
     write(name, steps, totalSteps) {
       const out = b.buffer(name, g.images * g.inH * g.inW * steps * g.inC * 4)
       const mean = totalSteps > 0
-      const all = mean ? totalSteps : steps
       // No float is among the terms.
       const floats = (): never => {
         throw new Error(`${op}: floats among spikes`)
       }
+      const all = mean ? totalSteps : steps
       emitMaterialise(b, expression, g.images, steps, all, mean, out, g.inC, floats)
       return out
     },

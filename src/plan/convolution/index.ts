@@ -46,7 +46,8 @@ export const groupedStrategies = {
   weightGradient: [denseWeight, groupedWeight],
 } as const
 
-const strategiesOf = ({ g }: Task): typeof strategies | typeof groupedStrategies =>
+/** Those for these sizes. */
+export const strategiesOf = ({ g }: Pick<Task, 'g'>) =>
   g.grouping ? groupedStrategies : strategies
 
 /** Whether a sum of spikes need not be written out as floats. */
@@ -78,7 +79,7 @@ export function emitWeightGradient(b: ProgramBuilder, job: WeightGradient): void
 
 /** Whether Winograd's kernels give the gradients of a convolution. */
 export const usesWinograd = (g: Geometry, steps: number): boolean =>
-  cheapest(strategiesOf({ g, steps }).inputGradient, { g, steps }) === winogradInput
+  cheapest(strategiesOf({ g }).inputGradient, { g, steps }) === winogradInput
 
 /**
  * Lists are a second weight gradient beside the one of the table, for when few neurons fire: the

@@ -11,17 +11,23 @@ const grouped = { ...wide, weight: [64, 16, 3, 3], groups: 4 }
 const image = { input: [2, 3, 8, 8], weight: [8, 3, 3, 3], padding: 1 }
 const dense = { input: [2, 4, 12], weight: [10, 12] }
 
-type Forward = ops.Conv2dOptions & { readonly moments?: false }
+type Forward = ops.OptionsOf<typeof ops.conv2d>
 
 const forward = (name: string, options: Forward): Example => ({
   name: `conv2d ${name}`,
   plan: () => ops.conv2d.plan(options),
 })
-const backward = (name: string, options: ops.Conv2dInputGradientOptions): Example => ({
+const backward = (
+  name: string,
+  options: ops.OptionsOf<typeof ops.conv2dInputGradient>,
+): Example => ({
   name: `conv2dInputGradient ${name}`,
   plan: () => ops.conv2dInputGradient.plan(options),
 })
-const weight = (name: string, options: ops.Conv2dWeightGradientOptions): Example => ({
+const weight = (
+  name: string,
+  options: ops.OptionsOf<typeof ops.conv2dWeightGradient>,
+): Example => ({
   name: `conv2dWeightGradient ${name}`,
   plan: () => ops.conv2dWeightGradient.plan(options),
 })

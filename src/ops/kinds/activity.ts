@@ -1,0 +1,348 @@
+/** Ops that pass over activities: each is one record of a network. */
+
+import { Control } from '../../../assembly/opcodes.js'
+import { checkInteger, expect } from '../../errors.js'
+import { delaysOf, emitDelay, emitDelaySpikes } from '../../layers/delay.js'
+import * as layers from '../../layers/index.js'
+import * as drops from '../../plan/records/dropout.js'
+import * as relus from '../../plan/records/relu.js'
+import * as sums from '../../plan/records/sums.js'
+import { emitScaled, factorsOf } from '../../plan/scaled.js'
+import { asked, gives, op, type Setting, shows, takes, updates } from '../op.js'
+import { activity, flag, given, integerIf, needed, option, outputs, timed } from '../options.js'
+import { LAST_STEP, pass, stepSetting } from '../passes.js'
+import { type Extent, extentOf, MOST_STEPS, still } from '../shapes.js'
+import { activities, bytes, countsOf, floats, type SpikesTensor } from '../tensor.js'
+import { emitSpikeFloats } from '../terms.js'
+import { imageOf } from '../windows.js'
+
+/**
+ * output = max(0, input).
+ */
+export const relu = op('relu', {
+  options: {
+    /** [B, C], [B, C, H, W], or one of these behind T. */
+    input: activity,
+    /** Names of what to compute and return. Default ['output']. */
+    outputs: outputs('output', 'counts'),
+  },
+  returns: 'output',
+  tensors: ({ input }) => ({
+    /** Of the shape `input`. */
+    input: takes(floats(input)),
+    /** max(0, x), of the shape of the input. */
+    output: gives(floats(input)),
+    /** At how many of the steps it is above 0, without T: the gradient of time means needs it. */
+    counts: asked(bytes(still(input))),
+  }),
+  // Counts go on from the run before.
+  sets: ({ input }, { asked }) => asked.has('counts') && stepSetting(MOST_STEPS - input.T),
+  emit(o, { input, output, counts }, of) {
+    pass(o, relus.reluForward, of.input, { in: input, out: output, counts })
+  },
+})
+
+/**
+ * The gradient of `ops.relu`: delta where the output is > 0, else 0. With `counts`, of time means:
+ * delta · counts / timeSteps, the mean of that derivative.
+ */
+export const reluBackward = op('reluBackward', {
+  options: {
+    /** [B, C], [B, C, H, W], or one of these behind T. With `counts` without T. */
+    input: needed<readonly number[]>(),
+    /** The gradient is of time means: `counts` [B, C, …] is the second argument. Default false. */
+    counts: flag(),
+    /** With `counts`: the steps that were counted. */
+    timeSteps: given<number>(),
+  },
+  returns: 'inputGradient',
+  tensors({ input, counts, timeSteps }, { op }) {
+    if (counts) checkInteger(`${op}.timeSteps`, timeSteps as number, 1, MOST_STEPS)
+    expect(
+      counts || timeSteps === undefined,
+      () => `${op}.timeSteps is of counts; set counts: true or leave it out`,
+    )
+    const extent = extentOf(`${op}.input`, input, counts ? 'never' : 'maybe')
+    return {
+      /** The gradient of the output. */
+      delta: takes(floats(extent)),
+      /** What `ops.relu` gave, or its input. */
+      output: !counts && takes(floats(extent)),
+      /** At how many steps the output was above 0. */
+      counts: counts && takes(bytes(extent)),
+      /** Of the shape of delta. */
+      inputGradient: gives(floats(extent)),
+    }
+  },
+  emit(o, { delta, output: activity, counts, inputGradient: out }, { input, timeSteps }) {
+    const extent = extentOf(o.op, input)
+    const all = timeSteps ?? extent.T
+    pass(o, relus.reluBackward, extent, { delta, activity, counts, out, factor: 1 / all }, all)
+  },
+})
+
+/** Of runs with random numbers. */
+export interface DropoutSettings {
+  /** Of the random numbers, 0…2³² − 1. Default 0. */
+  readonly seed?: number
+}
+
+const seedSetting: Setting<DropoutSettings> = {
+  names: ['seed'],
+  write(block, { seed = 0 }, where) {
+    checkInteger(`${where}: seed`, seed, 0, 2 ** 32 - 1)
+    block.word(Control.Seed, seed)
+  },
+}
+
+const draws = {
+  /** Probability that a neuron is silenced, 0…1, 1 excluded. Default 0.5. */
+  p: option((_, p?: number) => layers.dropout(p).p),
+  /** Which stream of random numbers it draws from; a network's n-th dropout has n. Default 1. */
+  stream: integerIf(0, 2 ** 31 - 1, 1),
+}
+
+/**
+ * Dropout: output[t] = m · input[t], where m is 0 with probability p and else 1, the same at all
+ * time steps. m depends on seed, stream and the place of the neuron. As in a network the factor
+ * 1/(1 − p) is left to who reads the result (`scale`), so that spikes stay spikes.
+ */
+export const dropout = op('dropout', {
+  options: {
+    /** [B, C], [B, C, H, W], or one of these behind T. */
+    input: activity,
+    ...draws,
+    /** The input holds spikes, bytes of 0 and 1, and so does the result. Default false: floats. */
+    spikes: flag(),
+    /** Names of what to compute and return. Default ['output']. */
+    outputs: outputs('output', 'counts'),
+  },
+  returns: 'output',
+  tensors({ input, spikes }, { op, asked }) {
+    expect(
+      spikes || !asked.has('counts'),
+      () => `${op}.outputs: 'counts' are of spikes; set spikes to true`,
+    )
+    return {
+      /** Floats, or with `spikes` bytes. */
+      input: takes(activities(input, spikes)),
+      /** What is left, of the input's shape and type. */
+      output: gives(activities(input, spikes)),
+      /** Of spikes: those of each neuron that are left over all steps, without T. */
+      counts: spikes && gives(countsOf('output')),
+    }
+  },
+  sets: () => seedSetting,
+  emit(o, { input, output: out, counts }, { input: of, p: probability, stream, spikes }, made) {
+    const fields = { in: input, out, probability, stream }
+    if (!spikes || !counts) return pass(o, drops.dropoutFloats, of, fields)
+    const { sizes, counts: inCounts, count } = made.input as SpikesTensor
+    const planeBytes = sizes.slice(1).reduce((a, b) => a * b, 1)
+    const planes = { planeBytes, inPlaneBytes: planeBytes }
+    pass(o, drops.dropout, of, { ...fields, ...planes, inCounts: inCounts.buffer, counts }, 1)
+    return { before: count }
+  },
+})
+
+/**
+ * The gradient of `ops.dropout`, of spikes and of floats: m · delta[t], with the m of the same
+ * seed, stream and p. A delta of time means has no T. The factor 1/(1 − p) is left to who hands it
+ * over.
+ */
+export const dropoutBackward = op('dropoutBackward', {
+  options: {
+    /** [B, C], [B, C, H, W], or one of these behind T. */
+    input: activity,
+    ...draws,
+  },
+  returns: 'inputGradient',
+  tensors: ({ input }) => ({
+    /** The gradient of the output. */
+    delta: takes(floats(input)),
+    /** Of the shape of delta. */
+    inputGradient: gives(floats(input)),
+  }),
+  sets: () => seedSetting,
+  emit(o, { delta, inputGradient: out }, { input, p: probability, stream }) {
+    pass(o, drops.dropoutFloats, input, { in: delta, out, probability, stream })
+  },
+})
+
+/**
+ * Sums over time, output = Σ over t of input[t].
+ */
+export const timeSum = op('timeSum', {
+  options: {
+    /** [B, T, C, H, W] or [B, T, C]. */
+    input: timed,
+    /** Sums go on from run to run, by the setting `step`. Default false. */
+    carry: flag(),
+  },
+  returns: 'output',
+  tensors: ({ input }) => ({
+    /** What is added up. */
+    input: takes(floats(input)),
+    /** Without T. */
+    output: gives(floats(still(input))),
+  }),
+  sets: ({ carry }) => carry && stepSetting(LAST_STEP),
+  emit(o, { input, output: out }, { input: of, carry: loop }) {
+    pass(o, sums.timeSum, of, { in: input, out, loop })
+  },
+})
+
+const decay = {
+  /** Time constant of the neurons that made the spikes, in time steps, > 1. Default 1.25. */
+  tau: option((_, tau?: number) => 1 - 1 / (layers.lif({ tau }).tau as number)),
+}
+
+/**
+ * Presynaptic traces of OTTT (Xiao et al., NeurIPS 2022, eq. 8), a[t] = λ·a[t − 1] + x[t] with λ =
+ * 1 − 1/τ. a is 0 before step 0.
+ */
+export const trace = op('trace', {
+  options: {
+    /** [B, C], [B, C, H, W], or one of these behind T. */
+    input: activity,
+    ...decay,
+    /** The input holds spikes, bytes of 0 and 1. Default false: floats. */
+    spikes: flag(),
+  },
+  returns: 'trace',
+  tensors: ({ input, spikes }) => ({
+    /** Floats, or with `spikes` bytes. */
+    input: takes(activities(input, spikes)),
+    /** The one before the run, and then the one behind its last step, without T. */
+    trace: updates(floats(still(input))),
+  }),
+  // At step 0 the trace before is not read.
+  sets: () => stepSetting(LAST_STEP),
+  emit(o, { input, trace: out }, { input: of, tau: lambda, spikes }, made) {
+    const { stored } = made.trace
+    let read = input
+    if (spikes) {
+      read = o.b.buffer('presynaptic spikes', of.B * of.H * of.W * of.T * stored * 4)
+      emitSpikeFloats(o.b, made.input as SpikesTensor, of, of.T, read, false)
+    }
+    pass(o, sums.trace, of, { in: read, out, lambda })
+  },
+})
+
+/**
+ * Gradients δ that meet traces, as gradients D that meet the spikes themselves, so that kernels on
+ * spikes compute Σ δ[t] ⊗ a[t]:
+ *
+ *     Σ over t of δ[t] ⊗ a[t] = Σ over t of D[t] ⊗ x[t] + λ·D[1] ⊗ a[0]
+ *     D[t] = δ[t] + λ·D[t + 1]
+ */
+export const traceGradient = op('traceGradient', {
+  options: {
+    /** [B, T, C, H, W] or [B, T, C]. */
+    input: timed,
+    ...decay,
+    /** Names of what to compute and return. Default ['inputGradient']. */
+    outputs: outputs('inputGradient', 'before'),
+  },
+  returns: 'inputGradient',
+  tensors: ({ input }) => ({
+    /** δ. */
+    delta: takes(floats(input)),
+    /** D, of delta's shape. */
+    inputGradient: gives(floats(input)),
+    /** λ·D[1], without T: the gradient that meets the trace from before the run. */
+    before: asked(floats(still(input))),
+  }),
+  emit(o, { delta, inputGradient: out, before }, { input, tau: lambda }) {
+    pass(o, sums.traceGradient, input, { delta, out, before, lambda })
+  },
+})
+
+/**
+ * output = input · factor, by channel or by neuron; its own gradient, too.
+ */
+export const scale = op('scale', {
+  options: {
+    /** [B, C], [B, C, H, W], or one of these behind T. */
+    input: activity,
+    /** Finite numbers: one for each channel, or one for each neuron in the order [C][H][W]. */
+    factor: option((_, factor: readonly number[]) => layers.scale(factor).factor),
+  },
+  returns: 'output',
+  tensors({ input, factor }, { op }) {
+    const { C, H, W } = input
+    expect(
+      Array.isArray(factor) && [C, C * H * W].includes(factor.length),
+      () => `${op}.factor must be a list of ${C} numbers, or of ${C * H * W}`,
+    )
+    return {
+      /** Floats. */
+      input: takes(floats(input)),
+      /** Of the input's shape. */
+      output: gives(floats(input)),
+    }
+  },
+  emit({ b }, { input, output: out }, { input: of, factor }, { output: { stored } }) {
+    const [images, shape] = [of.B, imageOf(of)]
+    const factors = factorsOf(factor as readonly number[], shape, stored)
+    emitScaled(b, { images, shape, stored, steps: of.T, ...factors, in: input, out })
+  },
+})
+
+const delays = {
+  /** [B, T, C] or [B, T, C, H, W]. */
+  input: timed,
+  /** Steps by which the signal comes later, 0 … 4096: one number, or one for each channel. */
+  steps: option((_, steps: number | readonly number[]) => layers.delay(steps).steps),
+}
+
+function delayJob(op: string, steps: number | readonly number[], of: Extent, stored: number) {
+  expect(
+    typeof steps === 'number' || steps.length === of.C,
+    () => `${op}.steps must be one number, or a list of ${of.C}`,
+  )
+  return { images: of.B, shape: imageOf(of), stored, steps: of.T, ...delaysOf(steps, stored) }
+}
+
+/**
+ * output[t] = input[t − steps], zeros before.
+ */
+export const delay = op('delay', {
+  options: {
+    ...delays,
+    /** The input holds spikes, bytes of 0 and 1, and so does the result. Default false: floats. */
+    spikes: flag(),
+  },
+  returns: 'output',
+  tensors: ({ input, spikes }) => ({
+    /** Floats, or with `spikes` bytes. */
+    input: takes(activities(input, spikes)),
+    /** Of the input's shape and type. */
+    output: gives(activities(input, spikes)),
+    /** Of spikes: those of each neuron over all steps. */
+    outputCounts: spikes && shows(countsOf('output')),
+  }),
+  emit({ b, op }, { input, output: out, outputCounts: counts }, { input: of, steps }, { output }) {
+    const { stored } = output
+    const job = { ...delayJob(op, steps, of, stored), in: input, out }
+    if (!counts) emitDelay(b, { ...job, inRows: of.T, back: false })
+    else emitDelaySpikes(b, { ...job, counts, inPlaneBytes: of.B * of.H * of.W * stored })
+  },
+})
+
+/**
+ * The gradient of `ops.delay`: inputGradient[t] = delta[t + steps], zeros behind.
+ */
+export const delayBackward = op('delayBackward', {
+  options: delays,
+  returns: 'inputGradient',
+  tensors: ({ input }) => ({
+    /** The gradient of the output. */
+    delta: takes(floats(input)),
+    /** Of delta's shape. */
+    inputGradient: gives(floats(input)),
+  }),
+  emit({ b, op }, { delta, inputGradient: out }, { input, steps }, { delta: { stored } }) {
+    const job = delayJob(op, steps, input, stored)
+    emitDelay(b, { ...job, in: delta, out, inRows: input.T, back: true })
+  },
+})

@@ -1,0 +1,233 @@
+import { expect } from '../../errors.js'
+import * as layers from '../../layers/index.js'
+import { groupNormBackScratch, groupNormScratch } from '../../layers/sample-norm.js'
+import {
+  blockWidth,
+  groupedLayout,
+  type ParameterLayout,
+  storedChannels,
+  weightLayout,
+} from '../../plan/layout.js'
+import { emitFloatSum } from '../../plan/partial-sum.js'
+import * as groupNorms from '../../plan/records/group-norm.js'
+import * as standards from '../../plan/records/standardise.js'
+import { standardiseBlocks } from '../../plan/standardise.js'
+import { type Buffer, ref } from '../../plan/words.js'
+import type { OpBuilder } from '../builder.js'
+import { groupingOf } from '../convolution.js'
+import { changes, gives, makes, op, takes } from '../op.js'
+import { activity, flag, given, integerIf, option } from '../options.js'
+import { checkShape, type Extent, showShape, sizeOf } from '../shapes.js'
+import { channels, floats, weights } from '../tensor.js'
+
+const groupNormOptions = {
+  /** [B, C], [B, C, H, W], or one of these behind T. */
+  input: activity,
+  /** Equal parts of the channels that are normalised apart; 1: each sample as a whole. */
+  groups: given<number>(),
+  /** Added to the variance, > 0; default 1e-5. */
+  eps: given<number>(),
+}
+
+/** Normalised values, and the statistics that the gradients need. */
+function emitGroupNorm(
+  { b, made }: OpBuilder,
+  { input, groups: parts, ...of }: { input: Extent; groups?: number; eps?: number },
+  out: Buffer,
+  bias: Buffer | undefined,
+) {
+  const { B, C, H, W, T } = input
+  const { groups, eps: epsilon } = layers.groupNorm(parts as number, C, of)
+  const { stored, buffer } = made.input
+  const [mean, invStd] = ['mean', 'invStd'].map((name) => b.buffer(name, B * T * groups * 4))
+  const weight = made.weight.buffer
+  const shape = { pixels: H * W, stored, channels: C, groups, steps: T }
+  const sizes = { weight, affinePixels: 1, ...shape }
+  const fields = { ...sizes, in: buffer, out, bias, epsilon, share: 1 / T, mean, invStd }
+  b.emit(groupNorms.groupNorm, B, fields, { scratch: groupNormScratch(stored) })
+  return { ...sizes, in: buffer, mean, invStd }
+}
+
+/**
+ * Group normalisation, as `torch.nn.functional.group_norm`, of each time step apart: mean and
+ * (biased) variance are those of one group of channels of one sample, over its height and width.
+ *
+ *     output = weight · (input − mean) / √(variance + eps) + bias
+ */
+export const groupNorm = op('groupNorm', {
+  options: groupNormOptions,
+  returns: 'output',
+  tensors: ({ input }) => ({
+    /** Floats. */
+    input: takes(floats(input)),
+    /** [C] */
+    weight: takes(channels(input.C)),
+    /** [C] */
+    bias: takes(channels(input.C)),
+    /** Of the input's shape. */
+    output: gives(floats(input)),
+  }),
+  emit(o, { output, bias }, of) {
+    emitGroupNorm(o, of, output, bias)
+  },
+})
+
+/**
+ * The gradients of `ops.groupNorm`, with means over what one statistic is made of:
+ *
+ *     inputGradient = (δ − mean δ − x̂ · mean (δ · x̂)) / √(variance + eps),  δ = weight · delta
+ */
+export const groupNormBackward = op('groupNormBackward', {
+  options: groupNormOptions,
+  returns: ['inputGradient', 'weightGradient', 'biasGradient'],
+  tensors: ({ input }) => ({
+    /** The gradient of the output. */
+    delta: takes(floats(input)),
+    /** As forward. */
+    input: takes(floats(input)),
+    /** [C] */
+    weight: takes(channels(input.C)),
+    /** Hidden: forward again. */
+    output: makes(floats(input)),
+    /** Hidden: 0. */
+    bias: makes(channels(input.C)),
+    /** Of the input, of its shape. */
+    inputGradient: gives(floats(input)),
+    /** Of the weight, [C]. */
+    weightGradient: gives(channels(input.C)),
+    /** Of the bias, [C]. */
+    biasGradient: gives(channels(input.C)),
+  }),
+  emit(o, { delta, inputGradient: out, output, bias, ...at }, of) {
+    const { b, made } = o
+    const { B } = of.input
+    const { stored } = made.input
+    const sizes = emitGroupNorm(o, of, output, bias)
+    const gradients = [at.weightGradient, at.biasGradient]
+    const partials = gradients.map(({ name }) => b.buffer(`${name} parts`, B * stored * 4))
+    const [weightPartial, biasPartial] = partials
+    const fields = { ...sizes, delta, out, weightPartial, biasPartial }
+    b.emit(groupNorms.groupNormBackward, B, fields, { scratch: groupNormBackScratch(stored) })
+    for (const [i, buffer] of gradients.entries())
+      emitFloatSum(b, stored, { partial: partials[i], splits: B, out: ref(buffer) })
+  },
+})
+
+const standardOptions = {
+  /** Of a convolution [N, C / groups, kernelH, kernelW], or of a linear layer [N, features]. */
+  weight: option((name, shape: readonly number[]) => {
+    checkShape(name, shape, 'N C kH kW', 'N features')
+    return Array.from(shape)
+  }),
+  /** Of a convolution. Default 1. */
+  groups: integerIf(1, Number.MAX_SAFE_INTEGER, 1),
+  /** A gain for each output is multiplied with. Default false: gains of 1. */
+  gain: flag(),
+  /** H·W of the image that a linear layer reads flattened. Default 1. */
+  pixels: integerIf(1, Number.MAX_SAFE_INTEGER, 1),
+  /** The weight is of a model's first layer, whose input keeps its own channels. Default false. */
+  image: flag(),
+}
+type Standard = {
+  readonly [K in keyof typeof standardOptions]: ReturnType<(typeof standardOptions)[K]['check']>
+}
+
+/** How the weight lies, and how records go through it. */
+function blocksOf(op: string, { weight: shape, groups, pixels, image }: Standard) {
+  const [N, inputs, kernelH = 1, kernelW = 1] = shape
+  const isLinear = shape.length === 2
+  expect(
+    isLinear || pixels === 1,
+    () => `${op}.pixels is of linear layers; leave it out for weight ${showShape(shape)}`,
+  )
+  expect(
+    inputs % pixels === 0,
+    () => `${op}.pixels must divide the ${inputs} features of the weight, got ${pixels}`,
+  )
+  expect(
+    N % groups === 0 && (!isLinear || groups === 1),
+    () => `${op}.groups must divide the ${N} outputs of a convolution's weight, got ${groups}`,
+  )
+  expect(
+    sizeOf(shape) > N,
+    () => `${op}: weight ${showShape(shape)} needs more than one input for each output`,
+  )
+  const channels = inputs / pixels
+  const taps = isLinear ? pixels : kernelH * kernelW
+  const inC = image ? channels * groups : storedChannels(channels * groups)
+  const grouping = groupingOf(N, channels, groups, inC)
+  expect(
+    !grouping || grouping.depthwise || grouping.groupOut % 4 === 0,
+    () =>
+      `${op}: each group of the weight must make a multiple of 4 outputs, or 1 from 1 channel, ` +
+      `got ${N / groups} (weight ${showShape(shape)}, groups ${groups}); change the shape or the ` +
+      'groups',
+  )
+  const layout: ParameterLayout = grouping
+    ? groupedLayout(shape, taps, grouping)
+    : weightLayout(shape, N, channels, taps, inC)
+  // Only the weight's sizes matter.
+  const places = { images: 1, inH: 1, inW: 1, outH: 1, outW: 1 }
+  const windows = { strideH: 1, strideW: 1, padH: 0, padW: 0, kernelH: taps, kernelW: 1 }
+  const outputs = { inC, outC: storedChannels(N), blockWidth: blockWidth(N) }
+  const g = { ...places, ...windows, ...outputs, ...(grouping && { grouping }) }
+  return { layout, N, ...standardiseBlocks(op, g, channels) }
+}
+
+/**
+ * Scaled weight standardisation (Brock et al., arXiv 2101.08692), over the F inputs of each output:
+ *
+ *     y[n, k] = gain[n] · (w[n, k] − μ[n]) / √(F · var[n] + 10⁻⁴)
+ *
+ * with the mean μ and the unbiased variance of w[n].
+ */
+export const weightStandardise = op('weightStandardise', {
+  options: standardOptions,
+  returns: 'output',
+  tensors(of, { op }) {
+    const { layout, N } = blocksOf(op, of)
+    return {
+      /** w */
+      weight: takes(weights(layout)),
+      /** [N], with `gain`. */
+      gain: of.gain && takes(channels(N)),
+      /** y, of the weight's shape. */
+      output: gives(weights(layout)),
+    }
+  },
+  emit({ b, op }, { weight, gain, output: out }, of) {
+    const { units, sizes } = blocksOf(op, of)
+    b.emit(standards.weightStandardise, units, { weight, gain, ...sizes, out })
+  },
+})
+
+/**
+ * Gradients of `weightStandardise`, with s = (F · var + 10⁻⁴)^−½, d the gradient of its result, and
+ * sums and means over the inputs of an output:
+ *
+ *     dw = gain · s · (d − mean d − (w − μ) · s² · F / (F − 1) · Σ d (w − μ))
+ *     dgain = s · Σ d (w − μ)
+ */
+export const weightStandardiseGradient = op('weightStandardiseGradient', {
+  options: standardOptions,
+  returns: 'gradient',
+  when: ['gain', true, ['gradient', 'gainGradient']],
+  tensors(of, { op }) {
+    const { layout, N } = blocksOf(op, of)
+    return {
+      /** w */
+      weight: takes(weights(layout)),
+      /** [N], with `gain`. */
+      gain: of.gain && takes(channels(N)),
+      /** That of the result, which becomes that of the weight. */
+      gradient: changes(weights(layout)),
+      /** Of the gain, [N]. */
+      gainGradient: of.gain && gives(channels(N)),
+    }
+  },
+  emit({ b, op }, { weight, gain, gradient, gainGradient }, of) {
+    const { units, sizes } = blocksOf(op, of)
+    const fields = { weight, gain, ...sizes, gradient, gainGradient }
+    b.emit(standards.weightStandardiseBackward, units, fields)
+  },
+})

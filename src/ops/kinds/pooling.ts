@@ -1,0 +1,279 @@
+/** Pooling and its gradients. Sums of one term are average pooling. */
+
+import { expect } from '../../errors.js'
+import { emitAdaptive } from '../../layers/adaptive-pool.js'
+import { pair, type Size } from '../../nn/kind.js'
+import { emitGradientSum } from '../../plan/gradients.js'
+import { emitMaxPool, emitMaxPoolBackward, emitMaxPoolFloats } from '../../plan/max-pool.js'
+import { emitTimeSum } from '../../plan/pass.js'
+import * as records from '../../plan/records/pool.js'
+import type { Buffer } from '../../plan/words.js'
+import { arrival, contributions } from '../contributions.js'
+import { asked, gives, op, takes } from '../op.js'
+import { flag, image, oneOf, option, outputs } from '../options.js'
+import { type Extent, shapeLike, sizeOf, still } from '../shapes.js'
+import {
+  activities,
+  countsOf,
+  floats,
+  type OpTensor,
+  type SpikesTensor,
+  stepBytes,
+} from '../tensor.js'
+import { asSpikes } from '../terms.js'
+import type { Totals } from '../totals.js'
+import { imageOf, termWindow, type Windowed, windowed, windowOf } from '../windows.js'
+import { emitSum } from './sums.js'
+
+/** Places of a window that a byte can number. */
+const MOST_PLACES = 256
+
+/** Choices of windows: one for all steps, or one at each. */
+function choices(op: string, { window, output }: Windowed, choice: 'rate' | 'step') {
+  const [height, width] = window.kernelSize
+  expect(
+    height * width <= MOST_PLACES,
+    () =>
+      `${op}.kernelSize ${height}×${width} has more than the ${MOST_PLACES} places that a choice ` +
+      'can tell apart',
+  )
+  return stepBytes(choice === 'step' ? output : still(output))
+}
+
+/** No pixel has another place: its gradient would be lost. */
+function checkChoices(op: string, { buffer, sizes }: OpTensor, { window }: Windowed) {
+  const [height, width] = window.kernelSize
+  const [places, count] = [height * width, sizeOf(sizes)]
+  return (views: Parameters<OpTensor['unpack']>[0], totals: Totals): void =>
+    expect(
+      totals.most(buffer, count) < places,
+      () =>
+        `${op}: choice must hold places of a window of ${height}×${width}, 0 to ${places - 1}, ` +
+        `got ${views(buffer, 'uint8', count).find((place) => place >= places)}`,
+    )
+}
+
+const poolOf = (input: Extent, { window }: Windowed, stored: number, from: Extent, to: Extent) => ({
+  ...{ window, images: input.B, stored, steps: input.T },
+  ...{ from: { shape: imageOf(from) }, to: { shape: imageOf(to) } },
+})
+
+/**
+ * Max pooling with a network's kernels:
+ *
+ *     output[b, t, c, i, j] = max over p, q of
+ *                             input[b, t, c, i·stride + p − padding, j·stride + q − padding]
+ *
+ * A window of spikes spikes when any of its neurons does. The choice is the place p·kernelW + q
+ * that the gradient goes to: by 'rate' that of the largest mean over time, by 'step' that of the
+ * largest value at the step; the first of equal ones (as PyTorch has it). A value that is not a
+ * number is passed over, where PyTorch's result is NaN; without another one the output is −Infinity
+ * and the choice 0, which may lie outside the image.
+ */
+export const maxPool2d = op('maxPool2d', {
+  options: {
+    /** [B, C, H, W], or that behind T. */
+    input: image,
+    /** The input holds spikes, bytes of 0 and 1. Default false: floats. */
+    spikes: flag(),
+    /**
+     * The result `choice` is by the time mean, 'rate' (the default, as the rate method has it), or
+     * at each step, 'step'.
+     */
+    choice: oneOf(['rate', 'step']),
+    ...windowOf,
+    /** Names of what to compute and return. Default ['output']. */
+    outputs: outputs('output', 'choice', 'counts'),
+  },
+  returns: 'output',
+  tensors({ input, spikes, choice, ...window }, { op, asked: names }) {
+    const to = windowed(op, window, input)
+    expect(
+      spikes || !names.has('counts'),
+      () => `${op}.outputs: 'counts' are of spikes; set spikes to true`,
+    )
+    return {
+      /** Floats, or with `spikes` bytes. */
+      input: takes(activities(input, spikes)),
+      /** The largest values, of the input's type. */
+      output: gives(activities(to.output, spikes)),
+      /** Number in its window, row by row, of the place that the gradient goes to. */
+      choice: names.has('choice') && asked(choices(op, to, choice)),
+      /** Of spikes: those of each window over all steps, without T. */
+      counts: asked(countsOf('output')),
+    }
+  },
+  emit({ b, op }, at, { input: of, spikes, choice: by, ...window }, made) {
+    const to = windowed(op, window, of)
+    const pool = poolOf(of, to, made.input.stored, of, to.output)
+    const perStep = by === 'step'
+    const byMean = at.choice && !perStep
+    if (spikes) {
+      const [x, y] = [made.input, made.output] as SpikesTensor[]
+      const [from, into] = [asSpikes(x, of), asSpikes(y, to.output)]
+      emitMaxPool(b, pool, from, into, { choice: at.choice, perStep, loop: false })
+      return { before: byMean ? x.count : undefined }
+    }
+    const { input, output: out, choice } = at
+    let chooser: Buffer | undefined
+    if (byMean && of.T > 1) {
+      const pixels = of.B * of.H * of.W
+      chooser = b.buffer('sum over time', pixels * pool.stored * 4)
+      emitTimeSum(b, { in: input, out: chooser, pixels, channels: pool.stored, steps: of.T })
+    }
+    emitMaxPoolFloats(b, pool, { in: input, out, choice, chooser })
+  },
+})
+
+/**
+ * The gradient of max pooling goes to the places that were chosen:
+ *
+ *     inputGradient[b, t, c, y, x] = Σ of delta[b, t, c, i, j] over windows that chose (y, x)
+ */
+export const maxPool2dBackward = op('maxPool2dBackward', {
+  options: {
+    /** Shape of the gradient of the input: [B, C, H, W], or that behind T. */
+    input: image,
+    /** Choices are by 'rate' (one for all steps, the default) or by 'step'. */
+    choice: oneOf(['rate', 'step']),
+    ...windowOf,
+  },
+  returns: 'inputGradient',
+  tensors({ input, choice, ...window }, { op }) {
+    const from = windowed(op, window, input)
+    return {
+      /** The gradient of the largest values. */
+      delta: takes(floats(from.output)),
+      /** Places of windows that `ops.maxPool2d` chose; by 'step' with T. */
+      choice: takes(choices(op, from, choice)),
+      /** Of the shape `input`. */
+      inputGradient: gives(floats(input)),
+    }
+  },
+  emit({ b, op }, { delta, choice: buffer, inputGradient }, { input, choice, ...window }, made) {
+    const from = windowed(op, window, input)
+    const pool = poolOf(input, from, made.inputGradient.stored, from.output, input)
+    emitMaxPoolBackward(b, pool, delta, { buffer, perStep: choice === 'step' }, inputGradient)
+    return { before: checkChoices(op, made.choice, from) }
+  },
+})
+
+const averaged = {
+  ...windowOf,
+  /** Height and width of a window in pixels, or one number for both. */
+  kernelSize: option((name, size: Size) => {
+    expect(size !== undefined, () => `${name} is missing`)
+    return size
+  }),
+}
+
+/**
+ * Average pooling, written out. In a network mostly nothing runs for it: who reads its output takes
+ * the means (`pool` of `ops.conv2d` and `ops.linear`).
+ *
+ *     output[b, t, c, i, j] = 1/(kernelH·kernelW) · Σ over p, q of
+ *                             input[b, t, c, i·stride + p − padding, j·stride + q − padding]
+ *
+ * Padded zeros count, as is PyTorch's default.
+ */
+export const avgPool2d = op('avgPool2d', {
+  options: {
+    /** [B, C, H, W], or that behind T. */
+    input: image,
+    /** The input holds spikes, bytes of 0 and 1. Default false: floats. */
+    spikes: flag(),
+    /** The time mean as well. Default false. */
+    mean: flag(),
+    ...averaged,
+  },
+  returns: 'output',
+  tensors({ input, spikes, mean, ...window }, { op }) {
+    const { output } = termWindow(op, window, input)
+    return {
+      /** Floats, or with `spikes` bytes. */
+      input: takes(activities(input, spikes)),
+      /** Means over windows; with `mean` without T. */
+      output: gives(floats(mean ? still(output) : output)),
+    }
+  },
+  emit(o, _, { input, spikes, mean, ...window }) {
+    return emitSum(o, [{ input, spikes, ...termWindow(o.op, window, input) }], mean, false)
+  },
+})
+
+/**
+ * The gradient of average pooling:
+ *
+ *     inputGradient[b, t, c, y, x] = 1/(kernelH·kernelW) ·
+ *                                Σ of delta[b, t, c, i, j] over the windows that hold (y, x)
+ */
+export const avgPool2dBackward = op('avgPool2dBackward', {
+  options: {
+    /** Shape of the gradient of the input: [B, C, H, W], or that behind T. */
+    input: image,
+    ...averaged,
+  },
+  returns: 'inputGradient',
+  tensors: ({ input, ...window }, { op }) => ({
+    /** The gradient of the means. */
+    delta: takes(floats(arrival(op, input, window).from)),
+    /** Of the shape `input`. */
+    inputGradient: gives(floats(input)),
+  }),
+  emit({ b, op }, { inputGradient }, { input, ...window }, made) {
+    const gradient = contributions([arrival(op, input, window)], false, made)
+    const to = { shape: imageOf(input), stored: made.inputGradient.stored, gradient }
+    emitGradientSum({ b, images: input.B }, to, input.T, inputGradient)
+  },
+})
+
+const adaptive = {
+  /** [B, C, H, W], or that behind T: of the input, backward of its gradient. */
+  input: image,
+  /** Height and width of the output, or one number for both. */
+  outputSize: option((name, size: Size) => pair(name, size, 1)),
+}
+const resized = (input: Extent, [H, W]: readonly [number, number]): Extent => ({
+  ...{ ...input, shape: shapeLike(input, { H, W }), H, W },
+})
+const adaptiveSizes = (input: Extent, output: readonly [number, number], stored: number) => ({
+  ...{ images: input.B, channels: stored, steps: input.T },
+  ...{ input: [input.H, input.W] as const, output },
+})
+
+/**
+ * Means over so many windows as asked for (PyTorch's adaptive average pooling): row i of the output
+ * is that of the rows ⌊i·H/outH⌋ … ⌈(i + 1)·H/outH⌉ − 1, columns alike.
+ */
+export const adaptiveAvgPool2d = op('adaptiveAvgPool2d', {
+  options: adaptive,
+  returns: 'output',
+  tensors: ({ input, outputSize }) => ({
+    /** Floats. */
+    input: takes(floats(input)),
+    /** [B, C, outH, outW], or that behind T. */
+    output: gives(floats(resized(input, outputSize))),
+  }),
+  emit({ b }, { input, output }, { input: of, outputSize }, { input: { stored } }) {
+    const sizes = adaptiveSizes(of, outputSize, stored)
+    emitAdaptive(b, records.adaptivePool, sizes, { in: input, out: output })
+  },
+})
+
+/**
+ * The gradient of `ops.adaptiveAvgPool2d`: each window's is shared out over its pixels.
+ */
+export const adaptiveAvgPool2dBackward = op('adaptiveAvgPool2dBackward', {
+  options: adaptive,
+  returns: 'inputGradient',
+  tensors: ({ input, outputSize }) => ({
+    /** [B, C, outH, outW], or that behind T. */
+    delta: takes(floats(resized(input, outputSize))),
+    /** Of the shape `input`. */
+    inputGradient: gives(floats(input)),
+  }),
+  emit({ b }, { delta, inputGradient }, { input, outputSize }, made) {
+    const sizes = adaptiveSizes(input, outputSize, made.delta.stored)
+    emitAdaptive(b, records.adaptivePoolBackward, sizes, { in: delta, out: inputGradient })
+  },
+})

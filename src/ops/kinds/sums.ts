@@ -1,0 +1,392 @@
+/** Sums of tensors and of gradients; channels of several tensors in a row. */
+
+import { Control, Dense } from '../../../assembly/opcodes.js'
+import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
+import { emitJoin, emitJoinSpikes, emitSplit, partsOf } from '../../layers/joins.js'
+import { emitGradientSum } from '../../plan/gradients.js'
+import { emitMaterialise } from '../../plan/materialise.js'
+import type { Pool } from '../../plan/tensors.js'
+import { roundUp } from '../../round-up.js'
+import type { OpBuilder, Planned } from '../builder.js'
+import { arrival, arriving, contributions, type GradientTerm } from '../contributions.js'
+import { all, gives, op, type Planning, shows, takes } from '../op.js'
+import { activity, flag, needed, oneOf, option } from '../options.js'
+import { checkShape, type Extent, extentOf, shapeLike, showShape, still } from '../shapes.js'
+import { activities, countsOf, floats, groups, numbers, type SpikesTensor } from '../tensor.js'
+import { asFloat, asNorm, asSpikes, denseRows } from '../terms.js'
+import { imageOf, type TermWindow, termWindow, windowOptions } from '../windows.js'
+
+/** One term of `ops.add`. */
+export interface AddTerm extends TermWindow {
+  /** [B, C], [B, C, H, W], or one of these behind T. */
+  readonly input: readonly number[]
+  /** Spikes, bytes of 0 and 1. Default false: floats. */
+  readonly spikes?: boolean
+  /**
+   * Floats through the affine map of a BatchNorm, whose `scale` and `shift` are arguments: true of
+   * all steps, 'steps' of each. Default false.
+   */
+  readonly affine?: boolean | 'steps'
+  /**
+   * Floats stored with their own channels and found through a pointer, as a model's input is; one
+   * term at most. Default false.
+   */
+  readonly image?: boolean
+}
+
+/** A term that was checked. `output`: behind its windows. */
+interface TermPlan {
+  readonly input: Extent
+  readonly output: Extent
+  readonly pool: Pool
+  readonly scale: number
+  readonly spikes: boolean
+  readonly affine?: boolean | 'steps'
+  readonly image?: boolean
+}
+
+function checkTerm(where: string, given: AddTerm): TermPlan {
+  checkOptions(where, given, ['input', 'spikes', 'scale', 'affine', 'image', ...windowOptions])
+  const { scale, kernelSize, stride, padding } = given
+  const spikes = checkBoolean(`${where}.spikes`, given.spikes, false)
+  const image = checkBoolean(`${where}.image`, given.image, false)
+  const affine = oneOf<boolean | 'steps'>([true, false, 'steps'], false).check(
+    `${where}.affine`,
+    given.affine,
+  )
+  expect(
+    !(spikes && (affine || image)) && !(affine && image),
+    () => `${where} can be only one of spikes, affine and image`,
+  )
+  const spatial = kernelSize === undefined ? 'maybe' : 'always'
+  const input = extentOf(`${where}.input`, given.input, 'maybe', spatial)
+  const windows = termWindow(where, { scale, kernelSize, stride, padding }, input)
+  return { input, spikes, affine, image, ...windows }
+}
+
+/** Names of a term's tensors. */
+const named = (role: string, i: number, numbered: boolean) => (numbered ? `${role}${i}` : role)
+
+/** Arguments of the terms: of each its input, behind it with `affine` scale and shift. */
+export function termTensors(
+  terms: readonly TermPlan[],
+  numbered: boolean,
+): Record<`${'input' | 'scale' | 'shift'}${number}`, Planning<Float32Array | Uint8Array>> {
+  const each = terms.flatMap(({ input, spikes, affine, image }, i) => {
+    const name = (role: string): string => named(role, i, numbered)
+    const map = takes(groups(input, affine === 'steps'))
+    return [
+      [name('input'), takes(image ? floats(input, input.C) : activities(input, spikes))] as const,
+      ...(affine ? ([[name('scale'), map] as const, [name('shift'), map] as const] as const) : []),
+    ]
+  })
+  return Object.fromEntries(each)
+}
+
+/** The extent that all terms have, T included if one has it. */
+function commonExtent(op: string, terms: readonly TermPlan[]): Extent {
+  const { output: common } = terms.find(({ output }) => output.timed) ?? terms[0]
+  for (const { output, spikes } of terms) {
+    expect(
+      showShape(still(output).shape) === showShape(still(common).shape) &&
+        (!output.timed || output.T === common.T),
+      () =>
+        `${op}: terms must have one shape, got ${showShape(common.shape)} and ` +
+        showShape(output.shape),
+    )
+    expect(
+      output.T === common.T || !spikes,
+      () =>
+        `${op}: spikes must have the ${common.T} time steps of the other terms, got the shape ` +
+        showShape(output.shape),
+    )
+  }
+  return common
+}
+
+/** Emits a sum; `numbered`: names of tensors carry the number of their term. */
+export function emitSum(
+  { b, op, made }: OpBuilder,
+  plans: readonly TermPlan[],
+  mean: boolean,
+  numbered = true,
+): Partial<Planned> {
+  const { B, T, ...extent } = commonExtent(op, plans)
+  const tensorOf = (role: string, i: number) => made[named(role, i, numbered)]
+  const terms = plans.map(({ input, pool, scale, spikes, affine, image }, i) => {
+    const x = tensorOf('input', i)
+    if (spikes) return { tensor: asSpikes(x as SpikesTensor, input), pool, scale }
+    const tensor = asFloat(x, input, image)
+    if (!affine) return { tensor, pool, scale }
+    const steps = affine === 'steps' ? input.T : 1
+    const norm = asNorm(tensor, tensorOf('scale', i), tensorOf('shift', i), steps)
+    return { tensor, norm, pool, scale }
+  })
+  const { buffer, stored } = made.output
+  const sum = { shape: imageOf({ B, T, ...extent }), terms }
+  emitMaterialise(b, sum, B, mean ? 1 : T, T, mean, buffer, stored, denseRows)
+  const image = plans.findIndex((plan) => plan.image)
+  const spikes = plans.flatMap((plan, i) =>
+    plan.spikes && mean ? (tensorOf('input', i) as SpikesTensor) : [],
+  )
+  return {
+    start: (block) => image >= 0 && block.address(Control.Input, tensorOf('input', image)),
+    ...(spikes.length > 0 && {
+      before: (views, totals) => {
+        for (const one of spikes) one.count(views, totals)
+      },
+    }),
+  }
+}
+
+/** A list of at least one. */
+const listOf = <Term>() =>
+  option((name, terms: readonly Term[]): readonly Term[] => {
+    expect(
+      Array.isArray(terms) && terms.length > 0,
+      () => `${name} must be a list of at least one term, got ${describe(terms)}`,
+    )
+    return Array.from(terms)
+  })
+
+const checkTerms = (op: string, terms: readonly AddTerm[]): TermPlan[] =>
+  terms.map((term, i) => checkTerm(`${op}.terms[${i}]`, term))
+
+/**
+ * A sum of tensors, written out as floats, as a layer of a network does that cannot read its terms
+ * as they are:
+ *
+ *     output[b, t, c, i, j] = Σ over terms of scale · mean of value[b, t, c] over its window (i, j)
+ *     value = the floats, or map scale · floats + map shift (`affine`), or the spikes
+ *
+ * A term of floats without T is the same at every step. With `mean` the output is the mean over the
+ * steps, without T: the presynaptic rate of rate-based backpropagation.
+ *
+ * Arguments of `run`: for each term its input, behind it with `affine` scale and shift; the plan
+ * has them as input0, scale0, shift0, input1 ….
+ */
+export const add = op('add', {
+  options: {
+    /** At least one. A `kernelSize` means the mean over windows, as `avgPool2d` takes it. */
+    terms: listOf<AddTerm>(),
+    /** The time mean of the sum. Default false. */
+    mean: flag(),
+  },
+  returns: 'output',
+  tensors({ terms, mean }, { op }) {
+    const all = checkTerms(op, terms)
+    const images = all.filter(({ image }) => image)
+    expect(images.length <= 1, () => `${op}: one term at most can be an image`)
+    const extent = commonExtent(op, all)
+    return Object.assign(termTensors(all, true), {
+      /** [B, C, H, W] or [B, C], or that behind T if a term has it. */
+      output: gives(floats(mean ? still(extent) : extent)),
+    })
+  },
+  emit: (o, _, { terms, mean }) => emitSum(o, checkTerms(o.op, terms), mean),
+})
+
+const arrivals = (op: string, input: Extent, terms: readonly GradientTerm[]) =>
+  terms.map((term, i) => arrival(`${op}.terms[${i}]`, input, term))
+
+/**
+ * The gradient of a tensor that several layers read, from what each of them hands back:
+ *
+ *     inputGradient[b, t, c, y, x] = Σ over terms of scale/(kernelH·kernelW) ·
+ *                                Σ of delta[b, t, c, i, j] over the windows that hold (y, x)
+ *
+ * A term that is `still` hands back one gradient for all steps.
+ *
+ * Arguments of `run`: the terms' gradients, [B, C, outH, outW] or [B, C], or that behind T; the
+ * plan has them as delta0, delta1 ….
+ */
+export const gradientSum = op('gradientSum', {
+  options: {
+    /** Shape of the tensor: [B, C], [B, C, H, W], or one of these behind T. */
+    input: activity,
+    /** At least one. A `kernelSize` means that the reader saw means over windows. */
+    terms: listOf<GradientTerm>(),
+  },
+  returns: 'inputGradient',
+  tensors({ input, terms }, { op }) {
+    return Object.assign(arriving(arrivals(op, input, terms), true), {
+      /** The sum. */
+      inputGradient: gives(floats(input)),
+    })
+  },
+  emit({ b, op, made }, _, { input, terms }) {
+    const { stored, buffer } = made.inputGradient
+    const all = arrivals(op, input, terms)
+    const to = { shape: imageOf(input), stored, gradient: contributions(all, true, made) }
+    emitGradientSum({ b, images: input.B }, to, input.T, buffer)
+  },
+})
+
+/** Tensors that differ in their channels alone. */
+const shapes = option((name, inputs: readonly (readonly number[])[]) => {
+  expect(
+    Array.isArray(inputs) && inputs.length >= 2,
+    () => `${name} must be a list of two or more shapes, got ${describe(inputs)}`,
+  )
+  const parts = inputs.map((shape, i) => extentOf(`${name}[${i}]`, shape))
+  const [first] = parts
+  for (const part of parts)
+    expect(
+      shapeLike(part, { C: 1 }).join() === shapeLike(first, { C: 1 }).join(),
+      () =>
+        `${name} must be alike but for their channels, got ${showShape(first.shape)} and ` +
+        showShape(part.shape),
+    )
+  return parts as readonly Extent[]
+})
+
+/** All channels one behind the other. */
+function wholeOf(parts: readonly Extent[]): Extent {
+  const C = parts.reduce((sum, part) => sum + part.C, 0)
+  return { ...parts[0], C, shape: shapeLike(parts[0], { C }) }
+}
+
+const numbered = <K extends string, P>(
+  role: K,
+  parts: readonly Extent[],
+  of: (part: Extent) => P,
+): Record<`${K}${number}`, P> =>
+  Object.fromEntries(parts.map((part, i) => [`${role}${i}`, of(part)])) as Record<string, P>
+
+/**
+ * Channels of several tensors one behind the other, as `torch.cat(inputs, 1)`.
+ *
+ * Arguments of `run`: the inputs, in order; the plan has them as input0, input1 ….
+ */
+export const concat = op('concat', {
+  options: {
+    /**
+     * Shapes of the parts: [B, C, H, W] or [B, C], or one of these behind T. They differ in C
+     * alone.
+     */
+    inputs: shapes,
+    /** The inputs hold spikes, bytes of 0 and 1, and so does the result. Default false: floats. */
+    spikes: flag(),
+  },
+  returns: 'output',
+  tensors({ inputs: parts, spikes }) {
+    const whole = wholeOf(parts)
+    const inputs = numbered('input', parts, (part) => takes(activities(part, spikes)))
+    return Object.assign(inputs, {
+      /** The whole, of the inputs' type. */
+      output: gives(activities(whole, spikes)),
+      /** Of spikes: those of each neuron over all steps. */
+      outputCounts: spikes && shows(countsOf('output')),
+    })
+  },
+  emit({ b, made }, _, { inputs: parts, spikes }) {
+    const whole = wholeOf(parts)
+    const { stored, buffer: out } = made.output
+    const [steps, each] = [whole.T, parts.map((_, i) => made[`input${i}`])]
+    const to = { images: whole.B, shape: imageOf(whole), steps, stored }
+    const given = each.map(({ buffer, stored }, i) => ({
+      ...{ buffer, masks: buffer, stored, shape: imageOf(parts[i]), steps },
+      counts: spikes ? (made[`input${i}`] as SpikesTensor).counts.buffer : undefined,
+    }))
+    if (!spikes) return emitJoin(b, { ...to, out }, partsOf(given, false))
+    const places = { masks: out, counts: made.outputCounts.buffer }
+    emitJoinSpikes(b, { ...to, ...places }, partsOf(given, false))
+    return {
+      before: (views, totals) => {
+        for (const one of each) (one as SpikesTensor).count(views, totals)
+      },
+    }
+  },
+})
+
+/**
+ * The parts of what `ops.concat` has put together; the gradients of its inputs.
+ *
+ * Results: output0, output1 …, of the shapes `inputs`.
+ */
+export const split = op('split', {
+  options: {
+    /** Shapes of the parts, as of `concat`. */
+    inputs: shapes,
+  },
+  returns: all<Readonly<Record<string, Float32Array>>>(),
+  tensors({ inputs: parts }) {
+    const outputs = numbered('output', parts, (part) => gives(floats(part)))
+    const whatIs = {
+      /** The whole. */
+      input: takes(floats(wholeOf(parts))),
+    }
+    return Object.assign(whatIs, outputs)
+  },
+  emit({ b, made }, _, { inputs: parts }) {
+    const whole = wholeOf(parts)
+    const { stored, buffer } = made.input
+    const from = { images: whole.B, shape: imageOf(whole), stored, steps: whole.T, in: buffer }
+    const outputs = parts.map((part, i) => ({ ...made[`output${i}`], shape: imageOf(part) }))
+    for (const part of partsOf(outputs, false)) emitSplit(b, from, part, part.buffer)
+  },
+})
+
+const axes = {
+  NN: { a: 'M K', b: 'K N' },
+  NT: { a: 'M K', b: 'N K' },
+  TN: { a: 'K M', b: 'K N' },
+} as const
+
+function product(op: string, a: readonly number[], b: readonly number[], by: 'NN' | 'NT' | 'TN') {
+  checkShape(`${op}.a`, a, axes[by].a)
+  checkShape(`${op}.b`, b, axes[by].b)
+  const [M, K] = by === 'TN' ? [a[1], a[0]] : [a[0], a[1]]
+  const [depth, N] = by === 'NT' ? [b[1], b[0]] : [b[0], b[1]]
+  expect(
+    depth === K,
+    () => `${op}: a ${showShape(a)} has K = ${K}, but b ${showShape(b)} has K = ${depth}`,
+  )
+  checkShape(`${op}: the output`, [M, N], 'M N')
+  return { M, N, K }
+}
+
+/** Bytes of scratch for N columns: a tile at the edge, rows of the left matrix, the right one. */
+const scratchBytes = (N: number): number =>
+  Dense.TileBytes + 4 * Dense.Depth * (Dense.ProductRows + roundUp(N, Dense.TileColumns))
+
+/**
+ * The product of two matrices, in float32:
+ *
+ *     output[m, n] = Σ over k of a[m, k] · b[k, n]
+ *
+ * with b[n, k] for 'NT' and a[k, m] for 'TN'. No layer of a network calls it: convolutions and
+ * linear layers pack their own panels for the same tiles of sums. It runs on one thread.
+ */
+export const matmul = op('matmul', {
+  options: {
+    /** [M, K]; [K, M] with 'TN'. */
+    a: needed<readonly number[]>(),
+    /** [K, N]; [N, K] with 'NT'. */
+    b: needed<readonly number[]>(),
+    /** Which matrix is read transposed: none, the second or the first. Default 'NN'. */
+    transpose: oneOf(['NN', 'NT', 'TN']),
+  },
+  returns: 'output',
+  tensors({ a, b, transpose }, { op }) {
+    const { M, N } = product(op, a, b, transpose)
+    return {
+      /** The left matrix, row by row. */
+      a: takes(numbers([...a])),
+      /** The right matrix, row by row. */
+      b: takes(numbers([...b])),
+      /** [M, N] */
+      output: gives(numbers([M, N])),
+    }
+  },
+  emit({ op }, { a, b, output }, { a: left, b: right, transpose }) {
+    const { M, N, K } = product(op, left, right, transpose)
+    return {
+      calls: {
+        name: `matmul${transpose}`,
+        arguments: () => [output.address, a.address, b.address, M, N, K],
+        scratch: scratchBytes(N),
+      },
+    }
+  },
+})

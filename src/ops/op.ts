@@ -1,0 +1,241 @@
+/** An op is a row: its options, its tensors, the records that it emits. One planner makes all. */
+
+import { checkOptions, expect } from '../errors.js'
+import type { Buffer } from '../plan/words.js'
+import { type ControlBlock, OpBuilder, type Planned } from './builder.js'
+import { type CommonOptions, commonOptions, OpPlan, type PlanInfo } from './plan.js'
+import type { Make, OpTensor, Values } from './tensor.js'
+
+/** What an option may be. */
+export interface Option<Given, Checked> {
+  /** Checks it, given under its full name, and completes it. */
+  readonly check: (name: string, given: Given) => Checked
+}
+type OptionTable = Readonly<Record<string, Option<never, unknown>>>
+/** What an option may be given as. */
+export type GivenOf<C> = C extends Option<infer Given, unknown> ? Given : never
+type Checked<S> = { readonly [K in keyof S]: S[K] extends Option<never, infer V> ? V : never }
+
+/** Options of an op: those without a default must be there. */
+export type Options<S> = CommonOptions & {
+  readonly [K in keyof S as undefined extends GivenOf<S[K]> ? never : K]: GivenOf<S[K]>
+} & {
+  readonly [K in keyof S as undefined extends GivenOf<S[K]> ? K : never]?: GivenOf<S[K]>
+}
+
+/**
+ * What an op does with a tensor. Runs take it, perhaps write it back to the caller's array
+ * (`updates`), and return that (`changes`); or give it; or make it, which is seen only where
+ * `outputs` asks; or make it only then (`asked`); or the plan shows it.
+ */
+export type Role = 'takes' | 'updates' | 'changes' | 'gives' | 'makes' | 'asked' | 'shows'
+
+/** A tensor of an op, before it is made. */
+export interface Planning<A extends Values, R extends Role = Role> {
+  /** What the op does with it. */
+  readonly role: R
+  /** @internal absent: it is made while records are emitted */
+  readonly make?: Make<A>
+}
+type Tensors = Readonly<Record<string, Planning<Values> | false | undefined>>
+
+const as =
+  <R extends Role>(role: R) =>
+  <A extends Values>(make?: Make<A>): Planning<A, R> => ({ role, make })
+export const takes = as('takes')
+export const updates = as('updates')
+export const changes = as('changes')
+export const gives = as('gives')
+export const makes = as('makes')
+export const shows = as('shows')
+/** Given where `outputs` names it; else it is not made. */
+export const asked: <A extends Values>(make: Make<A>) => Planning<A, 'asked'> | undefined =
+  as('asked')
+
+type Of<P, V> = P extends Planning<Values> ? V : undefined
+type Made<T> = { readonly [K in keyof T]: Of<T[K], OpTensor> }
+type Places<T> = { readonly [K in keyof T]: Of<T[K], Buffer> }
+/** Arrays of a tensor; undefined where options may not ask for it. */
+export type ArrayOf<P> = P extends Planning<infer A> ? A : undefined
+
+/** The plan's own memory by name; what options do not ask for is undefined. */
+export type Memory<T> = { readonly [K in keyof T]: ArrayOf<T[K]> }
+
+/** What a run may set, and how it is written for the engine. */
+export interface Setting<W> {
+  readonly names: readonly (keyof W & string)[]
+  /** @throws SpikewasmError for a wrong one; `where` begins it */
+  write(block: ControlBlock, settings: W, where: string): void
+}
+
+/** An op, as a table has it. */
+export interface Row<S, T, W, N, X> {
+  /** A check of each option. One may be `outputs`. */
+  readonly options: S
+  /** What a run returns, by default where there are `outputs`: a name, or several. */
+  readonly returns: N
+  /** An option, a value of it, and what is returned then. */
+  readonly when?: X
+  /** In the order of `run`'s arguments. */
+  tensors(of: Checked<S>, o: OpBuilder): T
+  /** What a run may set. */
+  sets?(of: Checked<S>, o: OpBuilder): Setting<W> | false
+  /** Emits the records. `at`: where tensors lie. */
+  // biome-ignore lint/suspicious/noConfusingVoidType: most have no more to say
+  emit(o: OpBuilder, at: Places<T>, of: Checked<S>, tensors: Made<T>): Partial<Planned> | void
+}
+
+/** All that an op gives, where options say what that is; `R`: what runs then return. */
+export interface All<R> {
+  /** Its type. */
+  readonly result?: R
+}
+export const all = <R>(): All<R> => undefined as unknown as All<R>
+
+/** One result as it is, several as an object. */
+export type Result<T, N> =
+  N extends All<infer R>
+    ? R
+    : N extends keyof T
+      ? NonNullable<ArrayOf<T[N]>>
+      : N extends readonly [infer K extends keyof T]
+        ? NonNullable<ArrayOf<T[K]>>
+        : {
+            readonly [K in keyof T as K extends ElementOf<N> ? K : never]: NonNullable<
+              ArrayOf<T[K]>
+            >
+          }
+/** Elements of a list. */
+export type ElementOf<N> = N extends readonly (infer K)[] ? K : never
+
+/** What runs return with options `O`: by `outputs`, by another option, with threads a promise. */
+export type Returned<T, N, X, O> = Awaitable<
+  O extends Readonly<Record<'outputs', infer Names extends readonly unknown[]>>
+    ? Result<T, Names>
+    : X extends readonly [infer K extends string, infer V, infer Names]
+      ? O extends { readonly [name in K]: V }
+        ? Result<T, Names>
+        : Result<T, N>
+      : Result<T, N>,
+  O extends Readonly<Record<'threads', infer Threads>> ? Threads : 1
+>
+/** A result, or with several threads a promise of it. */
+export type Awaitable<V, Threads> = number extends Threads
+  ? V | Promise<V>
+  : Threads extends 1 | undefined
+    ? V
+    : Promise<V>
+
+/** Arrays in PyTorch's order, and behind them what a run sets. */
+export type Given<T, W> = readonly (ArrayOf<T[keyof T]> | W | undefined)[]
+
+/**
+ * A planned op. Its own memory is there by name: writing there and running without arguments copies
+ * nothing.
+ */
+export type Plan<T, W, R> = PlanInfo &
+  Memory<T> & {
+    /**
+     * Runs the op. Arguments are in PyTorch's order; one that is left out stays what it was.
+     *
+     * @throws SpikewasmError for an array of another type or length, naming it
+     */
+    run(...given: Given<T, W>): R
+  }
+
+/** Options as given: no others than those that the op knows. */
+export type Exact<O, S> = O & { readonly [K in Exclude<keyof O, keyof Options<S>>]: never }
+
+/**
+ * A kernel as a function. `ops.relu({ input: [2, 3] }, x)` plans and runs it once; `plan` is for
+ * more runs of one shape. With several threads results are promises.
+ */
+export interface Operation<S, T, W, N, X> {
+  /** Plans the op for its shapes, runs it once on arrays and returns the result. */
+  <const O extends Options<S>>(options: Exact<O, S>, ...given: Given<T, W>): Returned<T, N, X, O>
+  /** As it is exported. */
+  readonly opName: string
+  /**
+   * Plans the op for its shapes and reserves memory.
+   *
+   * @throws SpikewasmError for an option or a shape that does not fit, naming it
+   */
+  plan<const O extends Options<S>>(options: Exact<O, S>): Plan<T, W, Returned<T, N, X, O>>
+}
+
+/** What an op takes: `OptionsOf<typeof ops.conv2d>`. */
+export type OptionsOf<F> =
+  F extends Operation<infer S, infer _T, infer _W, infer _N, infer _X> ? Options<S> : never
+
+/** @__NO_SIDE_EFFECTS__ */
+export function op<
+  S extends OptionTable,
+  T extends Tensors,
+  W = never,
+  const N = unknown,
+  const X = unknown,
+>(opName: string, row: Row<S, T, W, N, X>): Operation<S, T, W, N, X> {
+  const plan = (options: Anything): OpPlan => planned(opName, row as unknown as AnyRow, options)
+  const once = (options: Anything, ...args: unknown[]): unknown => {
+    const made = plan(options)
+    const result = runOnce(made, args)
+    if (!(result instanceof Promise)) return result
+    return result.finally(() => made.dispose())
+  }
+  return Object.assign(once, { opName, plan }) as unknown as Operation<S, T, W, N, X>
+}
+
+const TAKEN = /takes|updates|changes/
+
+type Anything = Readonly<Record<string, unknown>>
+type AnyRow = Row<OptionTable, Tensors, Anything, unknown, readonly [string, unknown, unknown]>
+
+function planned(opName: string, row: AnyRow, options: Anything): OpPlan {
+  const name = `ops.${opName}`
+  checkOptions(name, options, [...Object.keys(row.options), ...commonOptions])
+  const of = Object.fromEntries(
+    Object.entries(row.options).map(([key, option]) => [
+      key,
+      option.check(`${name}.${key}`, options[key] as never),
+    ]),
+  )
+  const { when: [key, value, then] = [], returns } = row
+  const usual = key !== undefined && of[key] === value ? then : returns
+  const said = (of.outputs ?? usual) as string | readonly string[] | undefined
+  const named = said === undefined ? undefined : [said].flat()
+  const o = new OpBuilder(name, new Set(named))
+  const plannings = Object.entries(row.tensors(of, o)).flatMap(([name, planning]) =>
+    !planning || (planning.role === 'asked' && !o.asked.has(name)) ? [] : { name, ...planning },
+  )
+  const { made } = o
+  for (const { name, role, make } of plannings)
+    if (make) made[name] = make(o, { name, updated: role === 'updates' || role === 'changes' })
+  const at = Object.fromEntries(Object.values(made).map(({ name, buffer }) => [name, buffer]))
+  const emitted = row.emit(o, at as never, of, made)
+  const setting = row.sets?.(of, o)
+  const inputs = plannings.filter(({ role }) => TAKEN.test(role)).map(({ name }) => made[name])
+  const given = plannings.filter(({ role }) => role === 'gives').map(({ name }) => name)
+  const outputs = (named ?? given).map((name) => made[name])
+  const others = plannings
+    .filter(({ name, role }) => role !== 'makes' && ![...inputs, ...outputs].includes(made[name]))
+    .map(({ name }) => made[name])
+  const control: Planned['control'] = setting
+    ? (block, given) => {
+        checkOptions(`${name}.run`, given, setting.names)
+        setting.write(block, given, `${name}.run`)
+      }
+    : undefined
+  return new OpPlan(o, { inputs, outputs, others, control, ...emitted }, options)
+}
+
+/** A single call has no run before it whose arguments could stay. */
+function runOnce(plan: OpPlan, args: readonly unknown[]): unknown {
+  const missing = OpPlan.required(plan).find((_, i) => args[i] === undefined)
+  expect(
+    missing === undefined,
+    () =>
+      `ops.${plan.opName}: ${missing} is missing; a single call needs ` +
+      `${OpPlan.required(plan).join(', ')}`,
+  )
+  return plan.run(...args)
+}

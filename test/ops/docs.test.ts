@@ -1,0 +1,115 @@
+/**
+ * The pages of docs/ops are what the rows of ops say: text, options, arguments, results, settings.
+ * Behind these a section has its programs, and what stands below headings of its own.
+ * `npm test -- ops/docs --update` writes them.
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+
+const root = fileURLToPath(new URL('../../../', import.meta.url))
+const { options } = ts.parseJsonConfigFileContent(
+  ts.readConfigFile(`${root}tsconfig.json`, ts.sys.readFile).config,
+  ts.sys,
+  root,
+)
+const program = ts.createProgram([`${root}src/ops/index.ts`], options)
+const checker = program.getTypeChecker()
+
+/** The files whose ops a page has. */
+const pages = {
+  convolution: 'weighted',
+  neurons: 'lif neurons activity',
+  'normalisation-and-more': 'batch-norm normalisation pooling sums losses penalties optimizer',
+}
+
+const argumentsOf = (type: ts.Type | undefined): readonly ts.Type[] =>
+  type ? checker.getTypeArguments(type as ts.TypeReference) : []
+const commentOf = (symbol: ts.Symbol): string =>
+  ts.displayPartsToString(symbol.getDocumentationComment(checker))
+const cell = (text: string): string => text.replace(/\s+/g, ' ').replaceAll('|', '\\|')
+
+/** Rows of a table, or none. */
+function table(title: string, rows: readonly (readonly string[])[]): string {
+  const [first = []] = rows
+  const lines = [first.map((_, i) => (i ? '' : title)), first.map(() => '---'), ...rows]
+  const all = lines.map((cells) => `| ${cells.join(' | ')} |`.replaceAll(/ {2,}/g, ' '))
+  return rows.length === 0 ? '' : `${all.join('\n')}\n\n`
+}
+
+const named = (symbols: readonly ts.Symbol[]): string[][] =>
+  symbols.map((symbol) => [`\`${symbol.name}\``, cell(commentOf(symbol))])
+
+/** Tensors that have one of some roles. */
+function tensors(all: readonly ts.Symbol[], roles: readonly string[]): string[][] {
+  return all.flatMap((symbol) => {
+    const type = checker.getTypeOfSymbol(symbol)
+    const [array, role] = argumentsOf(
+      (type.isUnion() ? type.types : [type]).find((of) => of.getProperty('role')),
+    )
+    const { value } = role as ts.StringLiteralType
+    if (!roles.includes(value) || /^Hidden/.test(commentOf(symbol))) return []
+    const [name, text] = named([symbol])[0]
+    const note = value === 'updates' || value === 'changes' ? ' Updated.' : ''
+    return [[name, text + note, cell(checker.typeToString(array).replace(/<\w+>/g, ''))]]
+  })
+}
+
+/** Members of a type in the order of the row: what it spreads comes before its own. */
+function membersOf(type: ts.Type, { valueDeclaration: row }: ts.Symbol): readonly ts.Symbol[] {
+  const isOwn = ({ valueDeclaration: at }: ts.Symbol): number =>
+    Number(at?.getSourceFile() === row?.getSourceFile())
+  return checker.getPropertiesOfType(type).sort((a, b) => isOwn(a) - isOwn(b))
+}
+
+/** What an op's row says, and what its section has had behind that. */
+function section(op: ts.Symbol, before: string): string {
+  const [given, made, settings] = argumentsOf(checker.getTypeOfSymbol(op))
+  const all = membersOf(made, op)
+  const [top = '', ...below] = before.split(/(?=^### )/m)
+  const programs = top.match(/^<!-- runs -->\n```[\s\S]*?^```$/gm) ?? []
+  const own = [...programs, below.join('').trim()].filter((one) => one !== '').join('\n\n')
+  return `## ${op.name}\n\n${commentOf(op)}\n\n${[
+    table('option', named(membersOf(given, op))),
+    table('argument', tensors(all, ['takes', 'updates', 'changes'])),
+    table('result', tensors(all, ['gives', 'makes', 'asked', 'changes'])),
+    table('own memory of the plan', tensors(all, ['shows'])),
+    table('setting of `run`', named(settings.getProperties())),
+  ].join('')}${own === '' ? '' : `${own}\n\n`}`
+}
+
+const index = program.getSourceFile(`${root}src/ops/index.ts`) as ts.Node
+const module = checker.getSymbolAtLocation(index) as ts.Symbol
+const ops = checker.getExportsOfModule(module).flatMap((symbol) => {
+  const of = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol
+  return argumentsOf(checker.getTypeOfSymbol(of)).length === 5 ? of : []
+})
+
+for (const [page, files] of Object.entries(pages))
+  test(`docs/ops/${page}.md`, () => {
+    const path = `${root}docs/ops/${page}.md`
+    const before = readFileSync(path, 'utf8')
+    const [head, ...sections] = before.split(/^(?=## )/m)
+    const found = files
+      .split(' ')
+      .flatMap((file) =>
+        ops.filter(({ valueDeclaration: at }) =>
+          at?.getSourceFile().fileName.endsWith(`/${file}.ts`),
+        ),
+      )
+    const index = found.map((op) => [
+      `[\`${op.name}\`](#${op.name.toLowerCase()})`,
+      cell(commentOf(op).split(/(?<=\w\.)\s|:\n/)[0]),
+    ])
+    const all = found.map((op) =>
+      section(op, sections.find((text) => text.startsWith(`## ${op.name}\n`)) ?? ''),
+    )
+    const text = `${head.split(/^\| /m)[0]}${table('op', index)}${all.join('').trimEnd()}\n`
+    if (process.env.UPDATE_SNAPSHOTS) writeFileSync(path, text)
+    else assert.is(before, text)
+    assert.ok(found.length > 5)
+  })
+
+test.run()
