@@ -351,4 +351,19 @@ test('a statistic of one value: variance 0, and the running one moves towards 0'
   assert.is(norm.nonFinite?.[0], 0)
 })
 
+test('values far from zero keep their variance', () => {
+  const r = randomShapes(6)
+  const [rows, C] = [1000, 5]
+  const x = Float32Array.from({ length: rows * C }, () => 1e4 + r.int(0, 64) / 64)
+  const none = () => new Float32Array(C)
+  const options = { input: [rows, C], affine: false, outputs: ['invStd'] } as const
+  const invStd = ops.batchNorm.plan(options).run(x, none(), none())
+  const wanted = Array.from(none(), (_, c) => {
+    const values = Array.from({ length: rows }, (_, i) => x[i * C + c])
+    const mean = values.reduce((a, v) => a + v, 0) / rows
+    return 1 / Math.sqrt(values.reduce((a, v) => a + (v - mean) ** 2, 0) / rows + 1e-5)
+  })
+  expectNear('invStd', invStd, wanted, 1e-5)
+})
+
 test.run()

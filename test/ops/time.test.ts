@@ -162,7 +162,7 @@ test('relu: with counts that go on, and its gradients', () => {
 const streams = [1, 2, 7]
 
 test('dropout: spikes and floats lose the same neurons at all steps', () => {
-  let [kept, all] = [0, 0]
+  const shares = new Map<number, number[]>()
   const kernels = new Set<string>()
   forShapes(200, (r) => {
     const { T, size, at, still, shape: input, one, engine } = randomShape(r, r.chance(0.8))
@@ -203,16 +203,15 @@ test('dropout: spikes and floats lose the same neurons at all steps', () => {
       Array.from(delta, (d, i) => (keeps[i] ? d : 0)),
     )
     for (const plan of [onFloats, onSpikes, back]) kernels.add(plan.kernels.join())
-    if (p === undefined) {
-      all += size
-      kept += keeps.filter((keep) => keep).length
-    }
-    if (p === 0) assert.ok(keeps.every((keep) => keep))
+    const [kept, all] = shares.get(p ?? 0.5) ?? [0, 0]
+    shares.set(p ?? 0.5, [kept + keeps.filter((keep) => keep).length, all + size])
     return { options }
   })
   assert.equal([...kernels].sort(), ['Dropout', 'DropoutFloats'])
-  // Half of them, within six deviations.
-  assert.ok(Math.abs(kept / all - 0.5) < 3 / Math.sqrt(all), `${kept} of ${all}`)
+  for (const [p, [kept, all]] of shares) {
+    const most = 6 * Math.sqrt(all * p * (1 - p))
+    assert.ok(Math.abs(kept - all * (1 - p)) <= most, `p = ${p}: ${kept} of ${all} are left`)
+  }
 })
 
 test('dropout: seeds and streams draw other neurons, the same ones again', () => {

@@ -1,0 +1,112 @@
+/** Delays of floats and of spikes, whose history goes on from call to call, against loops. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { delay, delaySpikes } from '../../src/plan/records/signals.js'
+import { TestEngine, testRandom, variants } from '../support/engine.js'
+import { putRecord } from '../support/records.js'
+
+const base = Number(process.env.SPIKEWASM_TEST_SEED ?? 0)
+const CASES = 30
+
+type Random = () => number
+const integer = (random: Random, low: number, high: number): number =>
+  low + Math.floor(random() * (high - low + 1))
+const one = <V>(random: Random, values: readonly V[]): V =>
+  values[integer(random, 0, values.length - 1)]
+const list = <V>(count: number, make: (i: number) => V): V[] =>
+  Array.from({ length: count }, (_, i) => make(i))
+const numbers = (random: Random, count: number): Float32Array =>
+  Float32Array.from(list(count, () => 4 * random() - 2))
+
+/** Runs a body over random cases in every build of the engine; checks the guards behind each. */
+function each(name: string, body: (random: Random, engine: TestEngine, what: string) => void) {
+  for (const variant of variants)
+    test(`${name} (${variant})`, () => {
+      const engine = new TestEngine(variant, 64)
+      for (let n = 0; n < CASES; n++) {
+        engine.reset()
+        const what = `case ${n}, seed ${base}`
+        body(testRandom(base * 7919 + n), engine, what)
+        engine.checkGuards(what)
+      }
+    })
+}
+
+/** Calls of a loop over t outside, and what each channel waits. */
+function makeDelay(random: Random) {
+  const [C, pixels, per] = [4 * integer(random, 1, 4), integer(random, 1, 7), integer(random, 1, 4)]
+  const calls = one(random, [1, 1, 3])
+  const T = integer(random, 1, calls > 1 ? 4 : 17)
+  const by = integer(random, 0, 11)
+  const delays = random() < 0.5 ? list(C, () => integer(random, 0, 11)) : undefined
+  const of = (c: number): number => delays?.[c] ?? by
+  const most = Math.max(1, by, ...(delays ?? []))
+  return { C, pixels, per, calls, T, by, delays, of, most }
+}
+
+each('delays of floats, there and back', (random, engine, what) => {
+  const { C, pixels, per, calls, T, by, delays, of, most } = makeDelay(random)
+  const still = calls === 1 && random() < 0.2
+  const back = calls === 1 && random() < 0.4
+  const rows = still ? 1 : T
+  const history = calls > 1 ? engine.alloc(pixels * most * C * 4) : undefined
+  const signal = list(calls, () => numbers(random, pixels * rows * C))
+  const value = (p: number, t: number, c: number): number =>
+    t < 0 || t >= calls * T
+      ? 0
+      : signal[Math.floor(t / T)][(p * rows + (still ? 0 : t % T)) * C + c]
+  for (let call = 0; call < calls; call++) {
+    const out = engine.alloc(pixels * T * C * 4)
+    const record = putRecord(engine, delay, Math.ceil(pixels / per), {
+      ...{ in: engine.putFloats(signal[call]), out, inRows: rows, most, history },
+      by: delays ? undefined : by,
+      delays: delays && engine.putInts(delays),
+      ...{ pixels, channels: C, steps: T, pixelsPerUnit: per, back },
+    })
+    engine.run(record, 0, call * T)
+    const expected = Float32Array.from(
+      list(pixels * T * C, (i) => {
+        const [c, t] = [i % C, call * T + (Math.floor(i / C) % T)]
+        return value(Math.floor(i / (T * C)), t + (back ? of(c) : -of(c)), c)
+      }),
+    )
+    assert.equal(engine.floats(out, expected.length).slice(), expected, `${what}, call ${call}`)
+  }
+})
+
+/** Masks [plane][P][C] of so many steps, of a spike at each. */
+function masksOf(T: number, size: number, spike: (i: number, t: number) => boolean): Uint8Array {
+  const masks = new Uint8Array(Math.ceil(T / 8) * size)
+  for (let t = 0; t < T; t++)
+    for (let i = 0; i < size; i++) if (spike(i, t)) masks[(t >> 3) * size + i] |= 1 << (t & 7)
+  return masks
+}
+
+each('delays of spikes', (random, engine, what) => {
+  const { C, pixels, per, calls, T, by, delays, of, most } = makeDelay(random)
+  const size = pixels * C
+  const history = calls > 1 ? engine.alloc(size * Math.ceil(most / 8)) : undefined
+  const signal = list(calls * T, () => list(size, () => random() < 0.4))
+  const counts = engine.alloc(size)
+  const total = new Uint8Array(size)
+  for (let call = 0; call < calls; call++) {
+    const planes = Math.ceil(T / 8)
+    const out = engine.alloc(planes * size)
+    const input = masksOf(T, size, (i, t) => signal[call * T + t][i])
+    const record = putRecord(engine, delaySpikes, Math.ceil(pixels / per), {
+      ...{ in: engine.putBytes(input), out, most, history, counts },
+      by: delays ? undefined : by,
+      delays: delays && engine.putInts(delays),
+      ...{ pixels, channels: C, steps: T, pixelsPerUnit: per },
+      ...{ planeBytes: size, inPlaneBytes: size },
+    })
+    engine.run(record, 0, call * T)
+    const spike = (i: number, t: number): boolean => signal[call * T + t - of(i % C)]?.[i] ?? false
+    const expected = masksOf(T, size, spike)
+    for (let t = 0; t < T; t++) for (let i = 0; i < size; i++) if (spike(i, t)) total[i]++
+    assert.equal(engine.bytes(out, expected.length).slice(), expected, `${what}, call ${call}`)
+    assert.equal(engine.bytes(counts, size).slice(), total, `${what}, counts of call ${call}`)
+  }
+})
+
+test.run()
