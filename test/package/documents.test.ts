@@ -99,6 +99,20 @@ test('README has at most 100 lines, ARCHITECTURE at most 250', () => {
   }
 })
 
+test("ARCHITECTURE's table of rooms has the numbers of the budget", () => {
+  const [rooms, , numbers] = read('ARCHITECTURE.md')
+    .split('\n| lines of code, at most ')[1]
+    .split('\n')
+    .map((row) => row.split('|').map((cell) => cell.trim()))
+  const budget = JSON.parse(read('tools/budget.json')) as Record<string, number>
+  const named = rooms.slice(1, -1)
+  assert.ok(named.length > 15)
+  assert.equal(
+    numbers.slice(2, -1).map((text) => Number(text.replace(',', ''))),
+    named.map((room) => budget[room] ?? budget[`src/${room}`]),
+  )
+})
+
 for (const page of pages)
   test(`${page}: no line over 100 columns outside tables and code`, () => {
     for (const { number, text, code } of linesOf(page))
