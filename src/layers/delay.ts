@@ -177,7 +177,7 @@ function sizesOf({ images, shape, stored, ...job }: DelayJob, bytes: number) {
   }
 }
 
-/** Of floats; `back`: the gradient. */
+/** For floats; `back`: the gradient. */
 export function emitDelay(
   b: ProgramBuilder,
   { inRows, back, ...job }: DelayJob & { readonly inRows: number; readonly back?: boolean },
@@ -186,7 +186,7 @@ export function emitDelay(
   b.emit(delayFloats, units, { ...fields, inRows, back })
 }
 
-/** Of spikes. */
+/** For spikes. */
 export function emitDelaySpikes(
   b: ProgramBuilder,
   {

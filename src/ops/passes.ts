@@ -42,7 +42,7 @@ export function pass<S extends Schema>(
   b.emit(kind, units, { ...fields, steps: extent.T, ...own } as unknown as Fields<S>)
 }
 
-/** Of runs up to a last step. */
+/** For runs up to a last step. */
 export const stepSetting = (last: number): Setting<StepSettings> => ({
   names: ['step'],
   write(block, { step = 0 }, where) {

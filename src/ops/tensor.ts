@@ -233,7 +233,7 @@ export const channels = (count: number): Make<Float32Array> =>
 export const groups = ({ T, C }: Extent, byStep: boolean): Make<Float32Array> =>
   byStep ? floats({ shape: [T, C], timed: true, T, B: 1, C, H: 1, W: 1 }) : channels(C)
 
-/** Of memory that is there; the last record that touches it must be an op's last. */
+/** For memory that is there; the last record that touches it must be an op's last. */
 export const tensorOfBuffer = <A extends Values>(
   buffer: Buffer,
   naming: Naming,

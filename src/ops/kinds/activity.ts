@@ -28,7 +28,7 @@ export const relu = op('relu', {
   },
   returns: 'output',
   tensors: ({ input }) => ({
-    /** Of the shape `input`. */
+    /** The shape `input`. */
     input: takes(floats(input)),
     /** max(0, x), of the shape of the input. */
     output: gives(floats(input)),
@@ -70,7 +70,7 @@ export const reluBackward = op('reluBackward', {
       output: !counts && takes(floats(extent)),
       /** At how many steps the output was above 0. */
       counts: counts && takes(bytes(extent)),
-      /** Of the shape of delta. */
+      /** The shape of delta. */
       inputGradient: gives(floats(extent)),
     }
   },
@@ -81,9 +81,9 @@ export const reluBackward = op('reluBackward', {
   },
 })
 
-/** Of runs with random numbers. */
+/** For runs with random numbers. */
 export interface DropoutSettings {
-  /** Of the random numbers, 0…2³² − 1. Default 0. */
+  /** For the random numbers, 0…2³² − 1. Default 0. */
   readonly seed?: number
 }
 
@@ -128,7 +128,7 @@ export const dropout = op('dropout', {
       input: takes(activities(input, spikes)),
       /** What is left, of the input's shape and type. */
       output: gives(activities(input, spikes)),
-      /** Of spikes: those of each neuron that are left over all steps, without T. */
+      /** For spikes: those of each neuron that are left over all steps, without T. */
       counts: spikes && gives(countsOf('output')),
     }
   },
@@ -159,7 +159,7 @@ export const dropoutBackward = op('dropoutBackward', {
   tensors: ({ input }) => ({
     /** The gradient of the output. */
     delta: takes(floats(input)),
-    /** Of the shape of delta. */
+    /** The shape of delta. */
     inputGradient: gives(floats(input)),
   }),
   sets: () => seedSetting,
@@ -277,7 +277,7 @@ export const scale = op('scale', {
     return {
       /** Floats. */
       input: takes(floats(input)),
-      /** Of the input's shape. */
+      /** The input's shape. */
       output: gives(floats(input)),
     }
   },
@@ -316,9 +316,9 @@ export const delay = op('delay', {
   tensors: ({ input, spikes }) => ({
     /** Floats, or with `spikes` bytes. */
     input: takes(activities(input, spikes)),
-    /** Of the input's shape and type. */
+    /** The input's shape and type. */
     output: gives(activities(input, spikes)),
-    /** Of spikes: those of each neuron over all steps. */
+    /** For spikes: those of each neuron over all steps. */
     outputCounts: spikes && shows(countsOf('output')),
   }),
   emit({ b, op }, { input, output: out, outputCounts: counts }, { input: of, steps }, { output }) {
@@ -338,7 +338,7 @@ export const delayBackward = op('delayBackward', {
   tensors: ({ input }) => ({
     /** The gradient of the output. */
     delta: takes(floats(input)),
-    /** Of delta's shape. */
+    /** Delta's shape. */
     inputGradient: gives(floats(input)),
   }),
   emit({ b, op }, { delta, inputGradient: out }, { input, steps }, { delta: { stored } }) {

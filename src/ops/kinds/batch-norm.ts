@@ -221,17 +221,17 @@ export const batchNormBackward = op('batchNormBackward', {
       xhat: normalised && rows,
       /** Values before normalisation. */
       input: !normalised && rows,
-      /** Of `ops.batchNorm`: [C], or [T, C] in step mode s. */
+      /** For `ops.batchNorm`: [C], or [T, C] in step mode s. */
       mean: !normalised && vector,
       /** 1 / √(variance + eps), as `mean`. */
       invStd: vector,
       /** [C], with `affine`. */
       weight: affine && takes(channels(input.C)),
-      /** Of the weight, summed over all but the channels, [C]. */
+      /** For the weight, summed over all but the channels, [C]. */
       weightGradient: affine && parameter,
-      /** Of the bias, summed over all but the channels, [C]. */
+      /** For the bias, summed over all but the channels, [C]. */
       biasGradient: affine && parameter,
-      /** Of the input, of its shape. */
+      /** For the input, in its shape. */
       inputGradient: gives(floats(input)),
     }
   },
@@ -294,7 +294,7 @@ export const batchNormAllTime = op('batchNormAllTime', {
       mean: makes(grouped(input, true)),
       /** Hidden, as `mean`. */
       invStd: makes(grouped(input, true)),
-      /** Of the input's shape. */
+      /** The input's shape. */
       output: gives(floats(input)),
     }
   },

@@ -160,9 +160,9 @@ export const lifBackward = op('lifBackward', {
     const { extent, all, reads } = arrivals(o, of)
     const isRate = of.mode === 'rate'
     return Object.assign(arriving(all, all.length > 1), {
-      /** Of `ops.lif`, in mode 'rate'. */
+      /** For `ops.lif`, in mode 'rate'. */
       eligibilities: isRate && takes(floats(extent)),
-      /** Of `ops.lif`, in mode 'online'. */
+      /** For `ops.lif`, in mode 'online'. */
       surrogates: of.mode === 'online' && takes(floats(extent)),
       ...(reads && readTensors(reads)),
       /** The gradient of the current, of the shape of the neurons. */

@@ -93,7 +93,7 @@ const lossTensors = <A extends Values>(input: Extent, each: boolean, target: Pla
   output: makes(floats(still(input))),
   /** Class of the greatest time mean of each sample, the first of equals, [B]. */
   predictions: makes(integers([input.B])),
-  /** Of each sample, [B]; 0 behind the valid ones. */
+  /** One for each sample, [B]; 0 behind the valid ones. */
   losses: makes(numbers([input.B])),
   /** Gradient of the loss: of the time mean, [B, C]; of a loss of each step, of the input. */
   gradient: asked(floats(each ? input : still(input))),

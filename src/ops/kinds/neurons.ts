@@ -76,7 +76,7 @@ export const cell = op('cell', {
       ...learnt(cellKind, cell, input),
       /** 0 or 1, of cells that spike. */
       spikes: isSpiking(cell) && gives(spikes(input)),
-      /** Of cells that do not spike. */
+      /** For cells that do not spike. */
       potentials: !isSpiking(cell) && gives(floats(input)),
       /** Spikes of each neuron over all steps, without T. */
       counts: isSpiking(cell) && isCounted(o) && gives(countsOf('spikes')),
@@ -196,7 +196,7 @@ export const neuron = op('neuron', {
       ...learnt(equationsKind, layer, input),
       /** 0 or 1, of neurons with a line spike = …. */
       spikes: spiking && gives(spikes(input)),
-      /** Of neurons with a line output = …. */
+      /** For neurons with a line output = …. */
       values: !spiking && gives(floats(input)),
       /** Spikes of each neuron over all steps, without T. */
       counts: spiking && isCounted(o) && gives(countsOf('spikes')),
@@ -257,7 +257,7 @@ export const elementwise = op('elementwise', {
     /** Floats. */
     input: takes(floats(of.input)),
     ...learnt(equationsKind, activationOf(of), of.input),
-    /** Of the input's shape. */
+    /** The input's shape. */
     output: gives(floats(of.input)),
   }),
   emit: (o, _, of) => emitForward(o, jobOf(o, equationsKind, activationOf(of), of.input), 'output'),

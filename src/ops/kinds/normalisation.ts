@@ -64,7 +64,7 @@ export const groupNorm = op('groupNorm', {
     weight: takes(channels(input.C)),
     /** [C] */
     bias: takes(channels(input.C)),
-    /** Of the input's shape. */
+    /** The input's shape. */
     output: gives(floats(input)),
   }),
   emit(o, { output, bias }, of) {
@@ -91,11 +91,11 @@ export const groupNormBackward = op('groupNormBackward', {
     output: makes(floats(input)),
     /** Hidden: 0. */
     bias: makes(channels(input.C)),
-    /** Of the input, of its shape. */
+    /** For the input, in its shape. */
     inputGradient: gives(floats(input)),
-    /** Of the weight, [C]. */
+    /** For the weight, [C]. */
     weightGradient: gives(channels(input.C)),
-    /** Of the bias, [C]. */
+    /** For the bias, [C]. */
     biasGradient: gives(channels(input.C)),
   }),
   emit(o, { delta, inputGradient: out, output, bias, ...at }, of) {
@@ -114,12 +114,12 @@ export const groupNormBackward = op('groupNormBackward', {
 })
 
 const standardOptions = {
-  /** Of a convolution [N, C / groups, kernelH, kernelW], or of a linear layer [N, features]. */
+  /** For a convolution [N, C / groups, kernelH, kernelW], for a linear layer [N, features]. */
   weight: option((name, shape: readonly number[]) => {
     checkShape(name, shape, 'N C kH kW', 'N features')
     return Array.from(shape)
   }),
-  /** Of a convolution. Default 1. */
+  /** For a convolution. Default 1. */
   groups: integerIf(1, Number.MAX_SAFE_INTEGER, 1),
   /** A gain for each output is multiplied with. Default false: gains of 1. */
   gain: flag(),
@@ -221,7 +221,7 @@ export const weightStandardiseGradient = op('weightStandardiseGradient', {
       gain: of.gain && takes(channels(N)),
       /** That of the result, which becomes that of the weight. */
       gradient: changes(weights(layout)),
-      /** Of the gain, [N]. */
+      /** For the gain, [N]. */
       gainGradient: of.gain && gives(channels(N)),
     }
   },

@@ -29,7 +29,7 @@ const flat = (shape: readonly number[], together = FLOATS): Make<Float32Array> =
 
 /** Options of these ops. */
 const shaped = {
-  /** Of the parameters, or of what takes their place: any shape. */
+  /** For the parameters, or what takes their place: any shape. */
   shape: anything,
 }
 
@@ -277,7 +277,7 @@ export const ema = op('ema', {
   tensors: ({ shape }) => ({
     /** What goes into the average. */
     parameters: takes(flat(shape)),
-    /** Of the parameters' shape. */
+    /** The parameters' shape. */
     average: changes(flat(shape)),
   }),
   sets: ({ decay: own = 0.999 }, { op }): Setting<EmaSettings> => ({

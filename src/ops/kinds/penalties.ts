@@ -30,7 +30,7 @@ export const selfDistillation = op('selfDistillation', {
     alpha: given<number>(),
     /** Weight of the divergences from the teacher. Default 0.3. */
     beta: given<number>(),
-    /** Of the softmax of the divergences, τ. Default 3. */
+    /** For the softmax of the divergences, τ. Default 3. */
     temperature: given<number>(),
   },
   returns: ['loss', 'gradient', 'losses'],
@@ -47,7 +47,7 @@ export const selfDistillation = op('selfDistillation', {
       target: takes(classes(B, C)),
       /** [exits, B, C] */
       gradient: gives(floats(extent)),
-      /** Of each sample; their mean is the loss. */
+      /** One of each sample; their mean is the loss. */
       losses: gives(numbers([B])),
       /** Over the valid samples, [1]. */
       loss: gives(word<Float32Array>(Control.Loss, 'float32')),
@@ -110,7 +110,7 @@ export const ratePenalty = op('ratePenalty', {
   tensors: ({ input }) => ({
     /** Spikes of each neuron, such as `ops.lif` counts them. */
     counts: takes(bytes(input)),
-    /** Of the input's shape. */
+    /** The input's shape. */
     gradient: gives(floats(input)),
   }),
   sets: ({ input }) => validSetting(input.B),

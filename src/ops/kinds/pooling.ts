@@ -99,7 +99,7 @@ export const maxPool2d = op('maxPool2d', {
       output: gives(activities(to.output, spikes)),
       /** Number in its window, row by row, of the place that the gradient goes to. */
       choice: names.has('choice') && asked(choices(op, to, choice)),
-      /** Of spikes: those of each window over all steps, without T. */
+      /** For spikes: those of each window over all steps, without T. */
       counts: asked(countsOf('output')),
     }
   },
@@ -146,7 +146,7 @@ export const maxPool2dBackward = op('maxPool2dBackward', {
       delta: takes(floats(from.output)),
       /** Places of windows that `ops.maxPool2d` chose; by 'step' with T. */
       choice: takes(choices(op, from, choice)),
-      /** Of the shape `input`. */
+      /** The shape `input`. */
       inputGradient: gives(floats(input)),
     }
   },
@@ -217,7 +217,7 @@ export const avgPool2dBackward = op('avgPool2dBackward', {
   tensors: ({ input, ...window }, { op }) => ({
     /** The gradient of the means. */
     delta: takes(floats(arrival(op, input, window).from)),
-    /** Of the shape `input`. */
+    /** The shape `input`. */
     inputGradient: gives(floats(input)),
   }),
   emit({ b, op }, { inputGradient }, { input, ...window }, made) {
@@ -269,7 +269,7 @@ export const adaptiveAvgPool2dBackward = op('adaptiveAvgPool2dBackward', {
   tensors: ({ input, outputSize }) => ({
     /** [B, C, outH, outW], or that behind T. */
     delta: takes(floats(resized(input, outputSize))),
-    /** Of the shape `input`. */
+    /** The shape `input`. */
     inputGradient: gives(floats(input)),
   }),
   emit({ b }, { delta, inputGradient }, { input, outputSize }, made) {

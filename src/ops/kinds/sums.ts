@@ -275,7 +275,7 @@ export const concat = op('concat', {
     return Object.assign(inputs, {
       /** The whole, of the inputs' type. */
       output: gives(activities(whole, spikes)),
-      /** Of spikes: those of each neuron over all steps. */
+      /** For spikes: those of each neuron over all steps. */
       outputCounts: spikes && shows(countsOf('output')),
     })
   },

@@ -61,7 +61,7 @@ export const inputGradientTensors = ({ layout, output, input, g }: ConvSizes) =>
   weight: takes(weights(layout)),
   /** The gradient of the output. */
   delta: takes(floats(output)),
-  /** Of the shape of the input. */
+  /** The shape of the input. */
   inputGradient: gives(floats(input, g.inC)),
 })
 
@@ -181,7 +181,7 @@ export function weightGradientTensors({ op }: OpBuilder, of: OfWeight, sizesOf: 
   return Object.assign(inputs<Float32Array | Uint8Array>(of.sources, source, make), {
     /** The gradient of the output. */
     delta: takes(floats(of.mean ? still(output) : output)),
-    /** Of the shape of the weight; with `accumulate` the gradient so far, which is changed. */
+    /** The shape of the weight; with `accumulate` the gradient so far, which is changed. */
     weightGradient: of.accumulate ? changes(out) : gives(out),
   })
 }

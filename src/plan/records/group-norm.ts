@@ -24,7 +24,7 @@ const shape = {
   affinePixels: numberIf(8),
   /** Non-zero: a weight for each pixel, which all channels share. */
   perPixel: flagIf(23),
-  /** Of an image. */
+  /** For an image. */
   pixels: size(9),
   /** Channels as stored, and those that hold numbers. */
   stored: size(10),

@@ -113,7 +113,7 @@ export const normAllTime = record('NormAllTime', 150, copies, {
   bias: readsIf(8),
   runningMean: updates(9),
   runningVar: updates(10),
-  /** Of each step, float32 [Groups][C]. */
+  /** One of each step, float32 [Groups][C]. */
   mean: reads(11),
   invStd: reads(12),
   scale: updates(13),

@@ -61,7 +61,7 @@ export const squaredNorm = record('SquaredNorm', 82, perParameter(0.2), {
 export const clipFinish = record('ClipFinish', 83, copies, {
   numbers: updates(4),
   partial: reads(5),
-  /** Of the partial sums. */
+  /** For the partial sums. */
   count: size(6),
 })
 

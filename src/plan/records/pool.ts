@@ -80,10 +80,10 @@ const adaptive = {
   in: reads(4),
   out: writes(5),
   images: number(6),
-  /** Of the layer's input. */
+  /** For the layer's input. */
   inH: number(7),
   inW: number(8),
-  /** Of the layer's output. */
+  /** For the layer's output. */
   outH: number(9),
   outW: number(10),
   channels: number(11),

@@ -123,13 +123,13 @@ export type Fields<S extends Schema> = {
 
 /** How a record runs, and about how many nanoseconds that takes (see work.ts). */
 export interface Work {
-  /** Of one multiplication and addition of the dense product; on spikes most are left out. */
+  /** For one multiplication and addition of the dense product; on spikes most are left out. */
   readonly product?: number
   /** Taps of a kernel whose record does not say. */
   readonly taps?: number
-  /** Of a parameter of the optimizer. */
+  /** For a parameter of the optimizer. */
   readonly parameter?: number
-  /** Of a byte that it reads or writes, where it does more than copy. */
+  /** For a byte that it reads or writes, where it does more than copy. */
   readonly byte?: number
   /** The kernel's function, where it has not the operation's name. */
   readonly kernel?: string

@@ -76,7 +76,7 @@ export const delaySpikes = record('DelaySpikes', 126, copies, {
 const floats = {
   /** float32 [B][Pixels][Rows][C], or masks [plane][B][Pixels][C]. */
   from: reads(0),
-  /** Of an image: those of the whole, or with one pixel there all of them become channels. */
+  /** For an image: those of the whole, or with one pixel there all of them become channels. */
   pixels: size(1),
   /** Channels as stored, and those that hold numbers. */
   stored: size(2),
@@ -102,7 +102,7 @@ const joined = {
   /** float32 [B][Pixels][T][C], or masks. */
   out: writes(4),
   count: number(6),
-  /** Of an image. */
+  /** For an image. */
   pixels: size(7),
   channels: size(8),
   steps: number(9),
