@@ -68,7 +68,7 @@ export async function loadData(args: DataArguments): Promise<Split> {
   })
 }
 
-/** Of a list of time steps, where samples are frames: their number. */
+/** The number of a list of time steps, where samples are frames. */
 function framesOf(
   name: DatasetName,
   entry: Entry,

@@ -220,7 +220,7 @@ export const schemaOf = <S extends Specs>(specs: S) =>
     Object.entries(specs).map(([key, { schema }]) => [key, v.optional(schema)]),
   ) as { readonly [K in keyof S]: v.OptionalSchema<v.GenericSchema<ValueOf<S[K]>>, undefined> }
 
-/** Of some values those that options name and that are there, in the order of the options. */
+/** Those values that options name and that are there, in the order of the options. */
 export const given = <S extends Specs>(specs: S, values: object): ArgumentsOf<S> => {
   const all = new Map(Object.entries(values))
   const keys = Object.keys(specs).filter((key) => all.get(key) !== undefined)

@@ -86,7 +86,7 @@ export interface PenaltyProbe {
 /** Counts of the values that a layer with weights reads, or that a layer gives. */
 export interface ValueCounts {
   readonly node: number
-  /** Of what the layer reads, of its output, or of what its recurrent weight reads. */
+  /** What is counted: what the layer reads, its output, or what its recurrent weight reads. */
   readonly of: 'input' | 'output' | 'recurrent'
   /** u32 [copies][H][W][stored]: steps of the images at which a value was not 0. */
   readonly counts: Buffer

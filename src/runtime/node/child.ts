@@ -37,7 +37,7 @@ export class Child<F extends Functions<F>> extends Calls<F> {
     child.on('message', this.hear)
     this.closed = new Promise((resolve) => {
       child.on('error', (error) => {
-        // Of one that runs the end comes too, and says more.
+        // While one runs, its end comes too, and says more.
         if (child.pid !== undefined) return
         this.fail(new Gone(`could not be started: ${error.message}`))
         resolve('nothing')
