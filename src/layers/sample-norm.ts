@@ -205,10 +205,6 @@ interface GroupNorming {
   readonly runs: number
 }
 
-/** Worker scratch of the kernels, for so many channels as stored. */
-export const groupNormScratch = (stored: number): number => 12 * stored
-export const groupNormBackScratch = (stored: number): number => 24 * stored
-
 function groupNormalised(
   pass: Pass,
   node: GraphNode,
@@ -237,21 +233,16 @@ function groupNormalised(
   const xhat = average('of normalised values', pixels * stored)
   const meanInvStd = average('inverse deviation', groups)
   pass.make(output, { layers: 0, byImages: true }, (again) =>
-    b.emit(
-      groupNormRecord,
-      pass.images * runs,
-      {
-        ...sizes,
-        steps,
-        in: input.buffer,
-        out: output.buffer,
-        bias: context.parameter(node.index, 'bias'),
-        epsilon: eps,
-        share: 1 / pass.rowsOfAllCalls(input),
-        ...(again ? {} : { mean, invStd, xhat, meanInvStd }),
-      },
-      { scratch: groupNormScratch(stored) },
-    ),
+    b.emit(groupNormRecord, pass.images * runs, {
+      ...sizes,
+      steps,
+      in: input.buffer,
+      out: output.buffer,
+      bias: context.parameter(node.index, 'bias'),
+      epsilon: eps,
+      share: 1 / pass.rowsOfAllCalls(input),
+      ...(again ? {} : { mean, invStd, xhat, meanInvStd }),
+    }),
   )
 
   handBack(pass, node, output, input, true, (delta, out, rows) => {
@@ -259,20 +250,15 @@ function groupNormalised(
     const partial = (role: string): Buffer | undefined =>
       weight && b.buffer(`${node.name} partial gradients of ${role}`, images * floats * 4)
     const partials = { weight: partial('weight'), bias: partial('bias') }
-    b.emit(
-      groupNormBackward,
-      images,
-      {
-        ...sizes,
-        steps: rows,
-        delta,
-        out,
-        ...(averages ? { xhat, meanInvStd } : { in: input.buffer, mean, invStd }),
-        weightPartial: partials.weight,
-        biasPartial: partials.bias,
-      },
-      { scratch: groupNormBackScratch(stored) },
-    )
+    b.emit(groupNormBackward, images, {
+      ...sizes,
+      steps: rows,
+      delta,
+      out,
+      ...(averages ? { xhat, meanInvStd } : { in: input.buffer, mean, invStd }),
+      weightPartial: partials.weight,
+      biasPartial: partials.bias,
+    })
     for (const role of ['weight', 'bias'] as const) {
       const sums = partials[role]
       const to = context.gradient(node.index, role)

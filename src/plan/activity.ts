@@ -56,22 +56,17 @@ export function countValues(
     if ('sources' in seen) {
       const { sources, pool } = seen
       const [, sourceH, sourceW] = sources[0].shape
-      pass.b.emit(
-        activeSpikes,
-        units,
-        {
-          ...shared,
-          mostCounted: budgets.byteCount,
-          width: shape[2],
-          sources: sources.map(({ masks }) => ({ masks: ref(masks) })),
-          sourceCount: sources.length,
-          planeBytes: pass.context.images * sourceH * sourceW * stored,
-          sourceH,
-          sourceW,
-          ...windowWords(pool),
-        },
-        { scratch: pixelsPerUnit * stored + 16 },
-      )
+      pass.b.emit(activeSpikes, units, {
+        ...shared,
+        mostCounted: budgets.byteCount,
+        width: shape[2],
+        sources: sources.map(({ masks }) => ({ masks: ref(masks) })),
+        sourceCount: sources.length,
+        planeBytes: pass.context.images * sourceH * sourceW * stored,
+        sourceH,
+        sourceW,
+        ...windowWords(pool),
+      })
     } else {
       const { address, indirect, pixelBytes, stepBytes, loopBytes } = pass.dense(seen)
       const place = { in: address, indirect, pixelBytes, stepBytes, loopBytes }

@@ -6,7 +6,6 @@ import { inUnits } from './budgets.js'
 import { contributionFields } from './gradients.js'
 import { storedChannels } from './layout.js'
 import {
-  COPY_BYTES,
   chargeFields,
   kernelOf,
   keyOf,
@@ -37,7 +36,7 @@ export function emitNeuronsBackward(
   const layer = layerOf(neurons)
   const options: BackwardOptions = { steps: scope.callSteps, traces: traces !== undefined }
   const { units, shared, currents } = chargeFields(scope, neurons)
-  const { channels, steps, imagePixels } = shared
+  const { channels, steps } = shared
   const fields = {
     ...shared,
     delta,
@@ -54,19 +53,14 @@ export function emitNeuronsBackward(
   const { step, states } = backwardSteps(layer, options)
   const row = channels * 4
   const count = layer.equations.states.length
-  scope.b.emit(
-    recurrentBackward,
-    scope.images,
-    {
-      ...fields,
-      ...neurons.recurrent,
-      ...{ a: inputs as Place, aPixelBytes: row * steps, aStepBytes: row },
-      kernel: kernelOf(scope, key('step back'), step).place,
-      ahead: kernelOf(scope, key('states'), states).place,
-      states: count,
-    },
-    { scratch: COPY_BYTES + imagePixels * row * count * (steps + 1) },
-  )
+  scope.b.emit(recurrentBackward, scope.images, {
+    ...fields,
+    ...neurons.recurrent,
+    ...{ a: inputs as Place, aPixelBytes: row * steps, aStepBytes: row },
+    kernel: kernelOf(scope, key('step back'), step).place,
+    ahead: kernelOf(scope, key('states'), states).place,
+    states: count,
+  })
 }
 
 /** Gradients of a recurrent weight and its bias. */
@@ -115,8 +109,7 @@ export function emitLearnGradients(
       ? undefined
       : scope.b.buffer(`${layer} ${name} sums`, units * channels * 8)
     const target = partial ? { partial } : { out }
-    const bytes = { scratch: perNeuron ? channels * 8 : 0 }
-    scope.b.emit(learnGradient, units, { ...shared, ...target, pixelsPerUnit }, bytes)
+    scope.b.emit(learnGradient, units, { ...shared, ...target, pixelsPerUnit })
     if (partial)
       scope.b.emit(learnFinish, 1, {
         ...{ out, partial, units, channels },

@@ -1,6 +1,5 @@
 /** The records of neurons from equations, for layers and ops. */
 
-import { Rec } from '../../assembly/opcodes.js'
 import { type ForwardOptions, forwardKernel } from '../equations/forward.js'
 import { Level } from '../equations/graph.js'
 import { type Kernel, KernelSet } from '../equations/kernel-set.js'
@@ -250,9 +249,6 @@ export function sizesOf(
   return { units: recurrent ? images : inUnits(pixels, stored).units, bytes: pixels * stored * 4 }
 }
 
-/** Bytes of a record, which recurrent neurons copy, and of the sums before it. */
-export const COPY_BYTES = Rec.Bytes + 16
-
 /**
  * Forward.
  *
@@ -295,20 +291,14 @@ export function emitNeurons(
     state: state?.(row * rows),
   }
   if (!neurons.recurrent) {
-    scope.b.emit(neuron, units, { ...fields, ...currents, ...means }, { scratch: 16 })
+    scope.b.emit(neuron, units, { ...fields, ...currents, ...means })
     return
   }
-  const image = shared.imagePixels * shared.channels
-  scope.b.emit(
-    recurrent,
-    scope.images,
-    {
-      ...fields,
-      ...neurons.recurrent,
-      ...own,
-      state: fields.state ?? scope.b.buffer(`${neurons.name} state`, row * rows),
-      fired: row * (rows - (own?.traced ? 2 : 1)),
-    },
-    { scratch: COPY_BYTES + image * 5 },
-  )
+  scope.b.emit(recurrent, scope.images, {
+    ...fields,
+    ...neurons.recurrent,
+    ...own,
+    state: fields.state ?? scope.b.buffer(`${neurons.name} state`, row * rows),
+    fired: row * (rows - (own?.traced ? 2 : 1)),
+  })
 }

@@ -53,9 +53,7 @@ export function emitNormStatistics(
 
 /** Statistics and the affine map from partial sums; running statistics move. */
 export function emitNormFinish(b: ProgramBuilder, fields: FieldsOf<typeof normFinish>): void {
-  b.emit(normFinish, Math.ceil(fields.channels / NormSize.FinishChannels), fields, {
-    scratch: NormSize.FinishScratchBytes,
-  })
+  b.emit(normFinish, Math.ceil(fields.channels / NormSize.FinishChannels), fields)
 }
 
 /**

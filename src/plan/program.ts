@@ -182,12 +182,18 @@ export class ProgramBuilder {
     }
   }
 
-  /** Adds a record. `scratch`: bytes for each worker; `groups`: see `PlannedRecord`. */
+  /**
+   * Adds a record. `scratch`: bytes for each worker, where its fields do not say; `groups`: see
+   * `PlannedRecord`.
+   */
   emit<S extends Schema>(
     kind: RecordKind<S>,
     units: number,
     given: Fields<S>,
-    { scratch = 0, groups = 1 }: { scratch?: number; groups?: number } = {},
+    {
+      scratch = kind.scratchOf?.(given) ?? 0,
+      groups = 1,
+    }: { scratch?: number; groups?: number } = {},
   ): void {
     if (units % groups !== 0 || groups >= 2 ** (32 - Rec.GroupShift))
       throw new Error(`${kind.name}: ${units} units cannot be ${groups} equal groups`)

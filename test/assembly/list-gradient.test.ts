@@ -4,6 +4,7 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { RateList } from '../../assembly/opcodes.js'
 import { type Geometry, sizesOf } from '../../src/plan/convolution/geometry.js'
 import { fewForLists } from '../../src/plan/convolution/index.js'
 import { listPlan, listsApply } from '../../src/plan/convolution/list-geometry.js'
@@ -146,7 +147,12 @@ function run(engine: TestEngine, data: Case, order: Order, initial?: Float32Arra
     listPointers: engine.alloc(plan.pointerBytes),
   }
   const out = initial ? engine.putFloats(initial) : engine.alloc(size * 4)
-  const scratch = [engine.alloc(plan.workerBytes), engine.alloc(plan.workerBytes)]
+  const phases = shape.strideH * shape.strideW
+  const bytes = Math.max(
+    RateList.HeadBytes * RateList.Channels * shape.maxCount * phases,
+    RateList.GridBytes * (plan.inCPerUnit * shape.kernelH * shape.kernelW + RateList.TapsAtOnce),
+  )
+  const scratch = [engine.alloc(bytes), engine.alloc(bytes)]
   const runUnits = (record: number, units: number): void => {
     for (const [i, unit] of order(units).entries())
       engine.exports.execute(record, unit, 0, scratch[i % 2]!)

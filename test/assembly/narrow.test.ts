@@ -20,7 +20,7 @@ import { convNarrow, narrowWeightGradient, reduceSplits } from '../../src/plan/r
 import type { RecordKind, Schema } from '../../src/plan/records/schema.js'
 import { ref } from '../../src/plan/words.js'
 import { isFor, TestEngine, testRandom, variants } from '../support/engine.js'
-import { type Addressed, ascending, type Order, putRecord } from '../support/records.js'
+import { type Addressed, ascending, type Order, putRecord, scratchOf } from '../support/records.js'
 
 const base = Number(process.env.SPIKEWASM_TEST_SEED ?? 0)
 const CASES = 100
@@ -410,8 +410,9 @@ test('the plan reserves the scratch that the kernels state, for blocks that cove
     const plan = narrowPlan(shape, shape.T)
     const planned = { ...shape, ...plan.gradient }
     const message = `${JSON.stringify(shape)} seed ${seed}`
-    assert.is(plan.forwardBytes, forwardBytes(planned), message)
-    assert.is(plan.gradientBytes, gradientBytes(planned), message)
+    const fields = { ...planned, kRows: kRowsOf(shape), bias: undefined, accumulate: undefined }
+    assert.is(scratchOf(convNarrow, fields), forwardBytes(planned), message)
+    assert.is(scratchOf(narrowWeightGradient, fields), gradientBytes(planned), message)
     assert.is(plan.blocks, blocksOf(planned), message)
   }
 })
@@ -433,8 +434,11 @@ test('copied rows fit the second-level cache wherever the kernels are chosen', (
           }
           chosen++
           assert.ok(kernel > stride && inC <= 8, JSON.stringify(shape))
-          assert.ok(narrowPlan(shape, 4).forwardBytes <= 300 * 1024, JSON.stringify(shape))
-          assert.ok(narrowPlan(shape, 4).gradientBytes <= 600 * 1024, JSON.stringify(shape))
+          const { forward, gradient } = narrowPlan(shape, 4)
+          const kRows = weightRows(kernel * kernel, inC)
+          const forwardBytes = scratchOf(convNarrow, { ...shape, ...forward })
+          const bytes = scratchOf(narrowWeightGradient, { ...shape, ...gradient, kRows })
+          assert.ok(forwardBytes <= 300 * 1024 && bytes <= 600 * 1024, JSON.stringify(shape))
         }
   assert.ok(chosen > 50)
 })

@@ -383,9 +383,9 @@ test('rows of a grid that outrun 16 bits are refused, images are not', () => {
   assert.ok(patternsApply(sized(5000, 1000), 4))
   assert.not.ok(patternsApply(sized(1, 2000), 4))
   assert.ok(patternsApply(sized(1, 2000), 1), 'fewer steps have fewer patterns')
-  const { grid, sumScratch } = patternPlan({ g: sized(5000, 1000), steps: 4, neurons: 1 })
+  const { grid } = patternPlan({ g: sized(5000, 1000), steps: 4, neurons: 1 })
   assert.is(grid.rowsPerGroup, 1)
-  assert.ok(grid.rows <= Pattern.MostRows && sumScratch >= grid.rows * Pattern.RowBytes)
+  assert.ok(grid.rows <= Pattern.MostRows)
 })
 
 test('a layer of 64 channels has units for 16 workers', () => {

@@ -6,15 +6,13 @@ import * as assert from 'uvu/assert'
 import { sizesOf } from '../../src/plan/convolution/geometry.js'
 import {
   type SpikeGeometry,
-  spikeConvScratchBytes,
   spikeForwardGeometry,
-  spikeForwardScratchBytes,
   spikeGeometry,
   spikeListsFit,
 } from '../../src/plan/convolution/spike-geometry.js'
 import { spikeConv, spikeForward, spikeLists } from '../../src/plan/records/spikes.js'
 import { isFor, TestEngine, testRandom, type Variant, variants } from '../support/engine.js'
-import { type Addressed, putRecord } from '../support/records.js'
+import { type Addressed, putRecord, scratchOf } from '../support/records.js'
 import { type Case, linear, makeCase, visitField } from '../support/spikes.js'
 
 type RowFields = Omit<Addressed<typeof spikeForward.schema>, 'group' | 'out' | 'momentPixels'>
@@ -233,8 +231,8 @@ function checkCase(
     moments: seed % 3 === 0 ? undefined : moments,
   }
   const shared = { lists, listPointers: pointers }
-  const listScratch = engine.alloc(g.listScratchBytes)
-  const convScratch = engine.alloc(g.convScratchBytes)
+  const listScratch = engine.alloc(scratchOf(spikeLists, { ...listing, ...shared, group: 0 }))
+  const convScratch = engine.alloc(17 * 4 * c.blockWidth * blocksPerUnit)
   for (let group = 0; group < Math.ceil(c.timeSteps / 4); group++) {
     engine.run(
       putRecord(engine, spikeLists, g.listUnits, { ...listing, ...shared, group }),
@@ -282,7 +280,8 @@ function checkRowWise(
   const momentPixels = [4, 3, 2, 1].find((size) => (g.rowsPerUnit * c.outW) % size === 0)!
   const momentSlots = Math.ceil(c.timeSteps / 4) * Math.ceil(pixels / momentPixels)
   const moments = engine.alloc(momentSlots * 4 * c.outC * 4)
-  const scratch = engine.alloc(spikeForwardScratchBytes(c, g.rowsPerUnit, g.blocksPerUnit))
+  const scratchBytes = scratchOf(spikeForward, { ...fields, group: 0, out })
+  const scratch = engine.alloc(scratchBytes)
   for (let group = 0; group < Math.ceil(c.timeSteps / 4); group++)
     engine.run(
       putRecord(engine, spikeForward, g.listUnits, {
@@ -302,11 +301,7 @@ function checkRowWise(
   )
   const sums = Math.ceil((17 * 4 * c.blockWidth * g.blocksPerUnit) / 64) * 64
   const rows = g.rowsPerUnit * c.outW * (64 + g.listBytes)
-  assert.is(
-    spikeForwardScratchBytes(c, g.rowsPerUnit, g.blocksPerUnit),
-    lists + sums + rows,
-    `scratch by rows, ${message}`,
-  )
+  assert.is(scratchBytes, lists + sums + rows, `scratch by rows, ${message}`)
   assert.equal(engine.floats(out, expected.length), expected, `by rows, ${message}`)
   if (fields.moments)
     checkMoments(
@@ -509,7 +504,6 @@ for (const variant of variants) {
         blocksPerUnit,
         convUnits:
           Math.ceil(pixels / pixelsPerUnit) * Math.ceil(c.outC / c.blockWidth / blocksPerUnit),
-        convScratchBytes: spikeConvScratchBytes(c.blockWidth, blocksPerUnit),
       })
     }
   })
@@ -557,13 +551,13 @@ test('spikeForwardGeometry: whole slots of moments, and only where the weight is
   for (const images of [16, 32, 64, 96])
     for (const inH of [7, 11, 13, 14, 16])
       assert.ok(spikeForwardGeometry(shape({ images, inH, inW: inH })))
-  const scratch = [64, 256, 1024].map(
+  const rows = [64, 256, 1024].map(
     (images) =>
-      spikeForwardGeometry(shape({ images, poolKernelH: 2, poolKernelW: 2 }))!.scratchBytes,
+      spikeForwardGeometry(shape({ images, poolKernelH: 2, poolKernelW: 2 }))!.rowsPerUnit,
   )
   assert.ok(
-    scratch[0]! < 2 ** 21 && scratch[1] === scratch[0] && scratch[2] === scratch[0],
-    `does not grow with the batch: ${scratch}`,
+    rows[0]! < 16 && rows[1] === rows[0] && rows[2] === rows[0],
+    `does not grow with the batch: ${rows}`,
   )
   assert.not.ok(spikeForwardGeometry(shape({ inC: 256, outC: 256 })), 'a large weight')
   assert.not.ok(spikeForwardGeometry(shape({ images: 1 })), 'few rows')

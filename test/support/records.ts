@@ -27,6 +27,12 @@ export const putRecord = <S extends Schema>(
   fields: Addressed<S>,
 ): number => engine.record(kind, units, valuesOf(kind, fields))
 
+/** Bytes of scratch that a record needs. */
+export const scratchOf = <S extends Schema>(
+  kind: RecordKind<S>,
+  fields: Partial<Addressed<S>>,
+): number => kind.scratchOf?.(fields as unknown as Fields<S>) ?? 0
+
 export type Order = (units: number) => number[]
 export const ascending: Order = (units) => Array.from({ length: units }, (_, i) => i)
 

@@ -1,6 +1,5 @@
 import { expect } from '../../errors.js'
 import * as layers from '../../layers/index.js'
-import { groupNormBackScratch, groupNormScratch } from '../../layers/sample-norm.js'
 import {
   blockWidth,
   groupedLayout,
@@ -44,7 +43,7 @@ function emitGroupNorm(
   const shape = { pixels: H * W, stored, channels: C, groups, steps: T }
   const sizes = { weight, affinePixels: 1, ...shape }
   const fields = { ...sizes, in: buffer, out, bias, epsilon, share: 1 / T, mean, invStd }
-  b.emit(groupNorms.groupNorm, B, fields, { scratch: groupNormScratch(stored) })
+  b.emit(groupNorms.groupNorm, B, fields)
   return { ...sizes, in: buffer, mean, invStd }
 }
 
@@ -107,7 +106,7 @@ export const groupNormBackward = op('groupNormBackward', {
     const partials = gradients.map(({ name }) => b.buffer(`${name} parts`, B * stored * 4))
     const [weightPartial, biasPartial] = partials
     const fields = { ...sizes, delta, out, weightPartial, biasPartial }
-    b.emit(groupNorms.groupNormBackward, B, fields, { scratch: groupNormBackScratch(stored) })
+    b.emit(groupNorms.groupNormBackward, B, fields)
     for (const [i, buffer] of gradients.entries())
       emitFloatSum(b, stored, { partial: partials[i], splits: B, out: ref(buffer) })
   },

@@ -72,7 +72,7 @@ export const selfDistillation = op('selfDistillation', {
     }
     const numbers = { alpha, beta, temperature, gradientScale: 1 / images }
     const fields = { ...sizes, ...numbers, losses: each, exits, exitCount }
-    b.emit(distillation, 1, fields, { scratch: 8 * classes })
+    b.emit(distillation, 1, fields)
     return ofTarget(made.target)
   },
 })

@@ -1,7 +1,6 @@
 /** Sizes of `spikeForwardBytes`, from shapes alone. */
 
 import { Spike } from '../../../assembly/opcodes.js'
-import { roundUp } from '../../round-up.js'
 import { budgets } from '../budgets.js'
 import { inputsOf, kRowsOf } from './geometry.js'
 import {
@@ -10,7 +9,6 @@ import {
   type SpikeShape,
   spikeListBytes,
   spikeListsFit,
-  spikeListsScratchBytes,
   usesPairLists,
   usesWeightedLists,
   worthwhileRows,
@@ -59,19 +57,6 @@ function byteRowsPerUnit(shape: SpikeShape): number {
   return Math.min(rows, Math.max(least, Math.min(fitting, wanted)))
 }
 
-/** Per-worker scratch of SpikeForwardBytes. */
-export function spikeBytesScratch(
-  shape: SpikeShape,
-  rowsPerUnit: number,
-  blocksPerUnit: number,
-): number {
-  return (
-    spikeListsScratchBytes(shape) +
-    roundUp(Spike.ByteSumRows * 4 * shape.blockWidth * blocksPerUnit, 64) +
-    rowsPerUnit * shape.outW * pixelBytes(shape)
-  )
-}
-
 /** Everything that the planner needs for the operation. */
 export function byteGeometry(shape: SpikeShape) {
   const blocks = shape.outC / shape.blockWidth
@@ -83,10 +68,9 @@ export function byteGeometry(shape: SpikeShape) {
     /** Word ListBytes: bytes of the lists of one output pixel. */
     listBytes: byteListBytes(shape),
     blocksPerUnit,
-    /** Word RowsPerUnit, units and per-worker scratch. */
+    /** Word RowsPerUnit, units. */
     rowsPerUnit,
     units: Math.ceil((shape.images * shape.outH) / rowsPerUnit),
-    scratchBytes: spikeBytesScratch(shape, rowsPerUnit, blocksPerUnit),
   }
 }
 

@@ -14,10 +14,6 @@ import type { DenseForward, Strategy } from './strategy.js'
 export const denseRows = (rows: number): number =>
   roundUp(Math.ceil(rows / Math.ceil(rows / budgets.denseRows)), Dense.TileRows)
 
-/** Worker scratch of the dense forward kernel, for products of this depth. */
-const denseScratch = (rowsPerUnit: number, depth: number): number =>
-  Dense.TileBytes + rowsPerUnit * (Dense.OriginBytes + 4 * Math.min(Dense.Depth, depth))
-
 /** How a record says where its input is. */
 export const inputFields = (input: DenseInput) => ({
   in: input.address,
@@ -53,11 +49,10 @@ const narrow: Strategy<DenseForward> = {
   cost: ({ g, steps }) => denseCycles(g, steps),
   emit(b, job) {
     const { g, steps } = job
-    const { forward, blocks, forwardBytes } = narrowPlan(g, steps)
+    const { forward, blocks } = narrowPlan(g, steps)
     emitSized(b, { g, steps }, convNarrow, blocks, {
       ...forwardFields(job),
       ...forward,
-      workerScratch: forwardBytes,
     })
   },
 }
@@ -74,7 +69,6 @@ const direct: Strategy<DenseForward> = {
     emitSized(b, { g, steps }, convDense, Math.ceil(rows / rowsPerUnit), {
       ...forwardFields(job),
       rowsPerUnit,
-      workerScratch: denseScratch(rowsPerUnit, tapsOf(g) * g.inC),
     })
   },
 }

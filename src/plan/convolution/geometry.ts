@@ -154,9 +154,9 @@ export function emitSized<S extends Schema>(
   { g, steps }: { readonly g: Geometry; readonly steps: number },
   kind: RecordKind<S>,
   units: number,
-  of: Omit<Fields<S>, SizeName> & { workerScratch?: number; unitGroups?: number },
+  of: Omit<Fields<S>, SizeName> & { unitGroups?: number },
 ): void {
-  const { workerScratch: scratch, unitGroups: groups, ...fields } = of
+  const { unitGroups: groups, ...fields } = of
   const all = { ...sizesOf(kind, g, steps), ...fields } as unknown as Fields<S>
-  b.emit(kind, units, all, { scratch, groups })
+  b.emit(kind, units, all, { groups })
 }

@@ -3,7 +3,6 @@
  * with 128-bit vectors.
  */
 
-import { Grouped } from '../../../assembly/opcodes.js'
 import { budgets } from '../budgets.js'
 import { type Grouping, groupColumns, groupFloats } from '../layout.js'
 import { emitFloatSum } from '../partial-sum.js'
@@ -79,10 +78,6 @@ function maskCycles({ g, steps }: Task): number {
 const rowsPerUnitOf = (height: number, width: number, steps: number): number =>
   Math.max(1, Math.min(height, Math.round(budgets.groupedRows / (width * steps))))
 
-/** Scratch for tables of `depth` inputs at each tap, `tables` of them. */
-const tableBytes = (g: Geometry, depth: number, tables = 1): number =>
-  Grouped.HeadBytes + tables * Grouped.TapBytes * tapsOf(g) * depth
-
 export const groupedOnFloats: Strategy<DenseForward> = {
   name: 'grouped',
   fits: ({ g }) => g.grouping !== undefined,
@@ -96,7 +91,6 @@ export const groupedOnFloats: Strategy<DenseForward> = {
       bias,
       out,
       rowsPerUnit,
-      workerScratch: tableBytes(g, partsOf(g).groupIn),
     })
   },
 }
@@ -122,7 +116,6 @@ export const groupedOnSpikes: Strategy<SpikeForward, SpikeTask, UnitSums | undef
       bias,
       out,
       rowsPerUnit,
-      workerScratch: Grouped.PatternBytes + tableBytes(g, partsOf(g).groupIn, 2),
     })
     return undefined
   },
@@ -152,7 +145,6 @@ export const groupedInput: Strategy<InputGradient> = {
       delta,
       out,
       rowsPerUnit,
-      workerScratch: tableBytes(g, groupOut),
     })
   },
 }
@@ -182,7 +174,6 @@ export const groupedWeight: Strategy<WeightGradient> = {
       delta,
       splits,
       scale: input.scale ?? 1,
-      workerScratch: floats * 4,
     })
     if (partial) emitFloatSum(b, all, { partial, splits, out, accumulate })
   },

@@ -52,7 +52,6 @@ export const directInputGradient: Strategy<InputGradient> = {
       zeros,
       out,
       rowsPerUnit,
-      workerScratch: Dense.TileBytes + rowsPerUnit * (Dense.OriginBytes + 4 * g.outC),
     })
   },
 }

@@ -58,11 +58,6 @@ export function listPlan(g: Geometry, maxCount: number) {
     gridBytes: groups * gridBlocks * imagesPerGroup * imageBytes,
     listBytes: groups * inC * imagesPerGroup * g.inH * g.inW * 2,
     pointerBytes: groups * phases * inC * (maxCount + 1) * 4,
-    /** Bytes of scratch that each worker needs. */
-    workerBytes: Math.max(
-      RateList.HeadBytes * RateList.Channels * maxCount * phases,
-      RateList.GridBytes * (inCPerUnit * tapsOf(g) + RateList.TapsAtOnce),
-    ),
     /** Units of the record that makes lists and grids, and of the one that sums. */
     listUnits: groups * (Math.ceil(inC / RateList.Channels) + gridBlocks),
     sumUnits: unitsOf(inCPerUnit),

@@ -5,15 +5,12 @@
 
 import { budgets } from '../budgets.js'
 import { spikeSources } from '../materialise.js'
-import { listWeightGradient, rateLists } from '../records/lists.js'
+import { LEAST_COUNTS, listWeightGradient, rateLists } from '../records/lists.js'
 import { type Expression, noPool, type SpikeTensor, samePool } from '../tensors.js'
 import type { Buffer } from '../words.js'
 import { emitSized } from './geometry.js'
 import { listPlan, listsPay } from './list-geometry.js'
 import type { ListGradient, Strategy } from './strategy.js'
-
-/** Counts for which there is room, so that memory is the same for every T up to here. */
-const ROOM = 16
 
 /** The spikes whose counts lists can be made of: those of one tensor, as they are. */
 export function listSource(x: Expression): { tensor: SpikeTensor; scale: number } | undefined {
@@ -28,7 +25,7 @@ export const listGradient: Strategy<ListGradient> = {
   cost: (_task, active) => active,
   emit(b, { name, g, steps, tensor, scale, delta, out }) {
     const plan = listPlan(g, steps)
-    const room = listPlan(g, Math.max(ROOM, steps))
+    const room = listPlan(g, Math.max(LEAST_COUNTS, steps))
     const { imagesPerGroup, inCPerUnit } = plan
     const buffers = {
       grids: b.buffer(`${name} grids`, plan.gridBytes),
@@ -41,7 +38,6 @@ export const listGradient: Strategy<ListGradient> = {
       mostCounted: budgets.byteCount,
       delta,
       imagesPerGroup,
-      workerScratch: room.workerBytes,
     })
     emitSized(b, { g, steps }, listWeightGradient, plan.sumUnits, {
       ...buffers,
@@ -49,7 +45,6 @@ export const listGradient: Strategy<ListGradient> = {
       inCPerUnit,
       scale: scale / steps,
       out,
-      workerScratch: room.workerBytes,
     })
   },
 }

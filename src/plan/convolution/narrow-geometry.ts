@@ -3,10 +3,9 @@
  * sizes and units, from shapes alone.
  */
 
-import { Dense, Narrow } from '../../../assembly/opcodes.js'
-import { roundUp } from '../../round-up.js'
+import { Dense } from '../../../assembly/opcodes.js'
 import { budgets } from '../budgets.js'
-import { type Geometry, inputsOf, kRowsOf } from './geometry.js'
+import type { Geometry } from './geometry.js'
 
 /** Tiles of a chunk: fewer do not pay, and more gain nothing. */
 const LEAST_TILES = 8
@@ -67,18 +66,9 @@ export function narrowPlan(g: Geometry, steps: number) {
   const forWorkers = Math.ceil(g.outH / Math.ceil(budgets.enoughUnits / g.images))
   const limit = Math.min(Math.max(1, mostRows(g)), Math.max(1, forWorkers, 4 * halo))
   const rowsPerUnit = Math.ceil(g.outH / Math.ceil(g.outH / limit))
-  const k = inputsOf(g)
-  const columns = g.outW + Math.floor((g.kernelW - 1) / g.strideW)
-  // An odd number of cache lines.
-  const lines = Math.ceil(((rowsPerUnit + halo) * g.outW) / Narrow.LineFloats) | 1
-  const planeBytes = 4 * lines * Narrow.LineFloats
-  const copyBytes =
-    8 * Math.min(g.strideW, g.kernelW) * g.inC * columns + planesOf(g) * planeBytes + 16
-  const tiled = roundUp(k, Dense.TileRows)
   const rowBytes = 4 * g.outC
   const packed = steps * rowBytes > budgets.packBytes
   const pixelsPerChunk = chunkPixels(packed ? rowBytes : steps * rowBytes)
-  const packedBytes = packed ? pixelsPerChunk * rowBytes : 0
   return {
     /**
      * Words of both kernels: rows of one image of Out, or of Delta, whose input is copied at a time
@@ -88,8 +78,5 @@ export function narrowPlan(g: Geometry, steps: number) {
     gradient: { rowsPerUnit, pixelsPerChunk, packed },
     /** Blocks of all images. */
     blocks: g.images * Math.ceil(g.outH / rowsPerUnit),
-    /** Bytes of scratch that each worker needs. */
-    forwardBytes: Dense.TileBytes + 4 * k + copyBytes,
-    gradientBytes: 4 * (tiled + (tiled + kRowsOf(g)) * g.outC) + packedBytes + copyBytes,
   }
 }

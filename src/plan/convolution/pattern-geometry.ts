@@ -138,9 +138,6 @@ export function patternPlan({ g, steps, neurons }: PatternShape) {
     listsBytes: listsOf(most) * listBytes,
     pointersBytes: listsOf(most) * 4,
     partialBytes: splits > 1 ? splits * kRowsOf(g) * g.outC * 4 : 0,
-    /** Worker scratch of lists and of sums. */
-    listScratch: phases * Pattern.EndBytes,
-    sumScratch: (tapsOf(g) * inCPerUnit + grid.rows) * Pattern.RowBytes,
     // The lists of a pass are used before those of the next take their place.
     passes: passes.map((pass) => ({
       ...pass,

@@ -75,7 +75,6 @@ export const patternGradient: Strategy<PatternGradient, SpikeTask> = {
         lists,
         listBytes,
         listPointers,
-        workerScratch: plan.listScratch,
       })
       emitSized(b, { g: part, steps }, patternWeightGradient, sumUnits, {
         ...shared,
@@ -89,7 +88,6 @@ export const patternGradient: Strategy<PatternGradient, SpikeTask> = {
         splits,
         scale: spikes.scale,
         ...(splits > 1 ? { partial } : { out, accumulate: adds }),
-        workerScratch: plan.sumScratch,
       })
       if (splits > 1 && partial)
         emitPartialSum(b, kRowsOf(g), { outC: g.outC, partial, splits, out, accumulate: adds })

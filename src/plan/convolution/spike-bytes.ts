@@ -21,7 +21,7 @@ export const fitsByteWeights = (task: SpikeTask): boolean =>
 
 export function emitForwardOnBytes(b: ProgramBuilder, job: ByteForward): void {
   const { g, steps, weight, weightScale, bias, out, spikes } = job
-  const { units, scratchBytes: scratch, ...words } = byteGeometry(shapeOf(job))
+  const { units, ...words } = byteGeometry(shapeOf(job))
   const shared = {
     ...sizesOf(spikeForwardBytes, g, steps),
     ...listingFields(job),
@@ -30,6 +30,6 @@ export function emitForwardOnBytes(b: ProgramBuilder, job: ByteForward): void {
   }
   for (const group of groupsOf(steps)) {
     const fields = { ...shared, group, weight, weightScale, bias, scale: spikes.scale, out }
-    b.emit(spikeForwardBytes, units, fields, { scratch })
+    b.emit(spikeForwardBytes, units, fields)
   }
 }

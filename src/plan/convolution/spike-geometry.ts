@@ -108,16 +108,6 @@ export function spikeListBytes(shape: SpikeShape, pairLists = usesPairLists(shap
 }
 
 /**
- * Per-worker scratch of SpikeLists: pointers, and the lists of kernelH rows of the virtual input.
- */
-export function spikeListsScratchBytes(shape: SpikeShape): number {
-  const perInput = usesWeightedLists(shape) ? 4 : neuronsPerInput(shape) * 2
-  const list = roundUp(shape.inW * shape.inC * perInput + Spike.ListOverrun, 64)
-  const row = (shape.inW + 1) * Spike.PointerBytes + (Spike.Patterns - 1) * list
-  return 3 * Spike.PointerBytes + roundUp(shape.kernelH * 4, 64) + shape.kernelH * row
-}
-
-/**
  * Blocks of output channels that SpikeConv sums side by side. Two where lists are short: the end of
  * each loop over a list is then foreseen for the second block (C = 64: 1.3 × as fast). Where two
  * blocks of the weight no longer fit the second-level cache beside each other, one.
@@ -125,11 +115,6 @@ export function spikeListsScratchBytes(shape: SpikeShape): number {
 export function spikeBlocksPerUnit(shape: SpikeShape): number {
   const rows = inputsOf(shape)
   return Math.min(shape.outC / shape.blockWidth, rows <= MAX_PAIRED_ROWS ? 2 : 1)
-}
-
-/** Per-worker scratch of SpikeConv: the sums of 16 patterns and the bias of each block. */
-export function spikeConvScratchBytes(blockWidth: number, blocksPerUnit: number): number {
-  return Spike.SumRows * 4 * blockWidth * blocksPerUnit
 }
 
 /**
@@ -186,18 +171,16 @@ export function spikeGeometry(shape: SpikeShape) {
     listsBytes: pixels * listBytes,
     /** Size of the buffer ListPointers. */
     listPointersBytes: pixels * Spike.PointerBytes,
-    /** Word RowsPerUnit, units and per-worker scratch of SpikeLists. */
+    /** Word RowsPerUnit, units of SpikeLists. */
     rowsPerUnit,
     listUnits: Math.ceil((shape.images * shape.outH) / rowsPerUnit),
-    listScratchBytes: spikeListsScratchBytes(shape),
-    /** Word PixelsPerUnit, units and per-worker scratch of SpikeConv. */
+    /** Word PixelsPerUnit, units of SpikeConv. */
     pixelsPerUnit,
     /** Word BlocksPerUnit. */
     blocksPerUnit: spikeBlocksPerUnit(shape),
     convUnits: Math.ceil(pixels / pixelsPerUnit) * blockGroups(shape),
     /** Groups of blocks, each with units for all pixels. */
     convGroups: blockGroups(shape),
-    convScratchBytes: spikeConvScratchBytes(shape.blockWidth, spikeBlocksPerUnit(shape)),
     /** Word MomentPixels, and slots of the buffer Moments, each of 16·outC bytes. */
     momentPixels,
     momentSlots: groupsOf(shape) * Math.ceil(pixels / momentPixels),
@@ -223,20 +206,6 @@ function divisorUpTo(most: number, value: number): number {
   let divisor = Math.min(most, value)
   while (value % divisor !== 0) divisor--
   return divisor
-}
-
-/** Per-worker scratch of SpikeForward. */
-export function spikeForwardScratchBytes(
-  shape: SpikeShape,
-  rowsPerUnit: number,
-  blocksPerUnit: number,
-): number {
-  const sums = roundUp(spikeConvScratchBytes(shape.blockWidth, blocksPerUnit), 64)
-  return (
-    spikeListsScratchBytes(shape) +
-    sums +
-    rowsPerUnit * shape.outW * (Spike.PointerBytes + spikeListBytes(shape))
-  )
 }
 
 /**
@@ -271,10 +240,9 @@ export function spikeForwardGeometry(shape: SpikeShape) {
   )
     return undefined
   return {
-    /** Word RowsPerUnit, units and per-worker scratch. */
+    /** Word RowsPerUnit, units. */
     rowsPerUnit,
     units,
-    scratchBytes: spikeForwardScratchBytes(shape, rowsPerUnit, spikeBlocksPerUnit(shape)),
     momentPixels,
     momentSlots: groupsOf(shape) * Math.ceil((rows * shape.outW) / momentPixels),
   }

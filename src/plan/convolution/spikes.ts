@@ -74,7 +74,7 @@ const rowWise: SpikeStrategy = {
     const shape = shapeOf(job)
     const plan = spikeForwardGeometry(shape)
     if (!plan) throw new Error(`${job.name}: no rows for this convolution`)
-    const { units, rowsPerUnit, momentPixels, momentSlots, scratchBytes } = plan
+    const { units, rowsPerUnit, momentPixels, momentSlots } = plan
     const [{ geometry }] = spikePasses(shape)
     const { listBytes, pairLists, weightedLists, blocksPerUnit } = geometry
     const moments = momentBuffer(b, job, momentSlots)
@@ -93,7 +93,6 @@ const rowWise: SpikeStrategy = {
         weightedLists,
         blocksPerUnit,
         rowsPerUnit,
-        workerScratch: scratchBytes,
       })
     return moments && { buffer: moments, units: momentSlots }
   },
@@ -123,7 +122,6 @@ const byLists: SpikeStrategy = {
           ...shared,
           listBytes,
           rowsPerUnit,
-          workerScratch: geometry.listScratchBytes,
         })
         emitSized(b, { g: part, steps }, spikeConv, geometry.convUnits, {
           ...shared,
@@ -135,7 +133,6 @@ const byLists: SpikeStrategy = {
           momentPixels,
           pixelsPerUnit,
           blocksPerUnit,
-          workerScratch: geometry.convScratchBytes,
           unitGroups: geometry.convGroups,
         })
       }

@@ -4,7 +4,6 @@
  */
 
 import { Dense } from '../../../assembly/opcodes.js'
-import { roundUp } from '../../round-up.js'
 import { budgets } from '../budgets.js'
 import { emitPartialSum } from '../partial-sum.js'
 import type { ProgramBuilder } from '../program.js'
@@ -48,7 +47,7 @@ export const narrowGradient: Strategy<WeightGradient> = {
   cost: () => DIRECT_COST,
   emit(b, job) {
     const { g, steps, input, delta } = job
-    const { gradient, blocks, gradientBytes } = narrowPlan(g, steps)
+    const { gradient, blocks } = narrowPlan(g, steps)
     const splits = evenSplits(blocks, Math.max(1, Math.min(budgets.enoughUnits, mostSplits(job))))
     inSplits(b, job, splits, (to) =>
       emitSized(b, { g, steps }, narrowWeightGradient, splits, {
@@ -58,7 +57,6 @@ export const narrowGradient: Strategy<WeightGradient> = {
         splits,
         scale: input.scale ?? 1,
         ...gradient,
-        workerScratch: gradientBytes,
       }),
     )
   },
@@ -74,8 +72,6 @@ export const directGradient: Strategy<WeightGradient> = {
     const kPerUnit = Math.min(budgets.kPerUnit, kRowsOf(g))
     const kBlocks = Math.ceil(kRowsOf(g) / kPerUnit)
     const splits = Math.max(1, Math.min(Math.ceil(budgets.enoughUnits / kBlocks), mostSplits(job)))
-    const columns = roundUp(g.outC, Dense.TileColumns)
-    const row = Dense.OriginBytes + 4 * (kPerUnit + columns)
     inSplits(b, job, splits, (to) =>
       emitSized(b, { g, steps }, convWeightGradient, splits * kBlocks, {
         ...inputFields(input),
@@ -84,7 +80,6 @@ export const directGradient: Strategy<WeightGradient> = {
         splits,
         scale: input.scale ?? 1,
         kPerUnit,
-        workerScratch: Dense.GradientHeadBytes + Dense.GradientRows * row + 4 * kPerUnit * columns,
       }),
     )
   },

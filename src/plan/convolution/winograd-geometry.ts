@@ -7,6 +7,7 @@
 import { Winograd } from '../../../assembly/opcodes.js'
 import { roundUp } from '../../round-up.js'
 import { budgets, largestSize } from '../budgets.js'
+import { channelGroups, ownTilesBytes } from '../records/winograd.js'
 import { type Geometry, kRowsOf, splitImages } from './geometry.js'
 
 /**
@@ -67,23 +68,12 @@ export function winogradInputPlan(g: Geometry, steps: number) {
   const chunks = Math.ceil(outC / Winograd.Chunk)
   const tileBytes = Winograd.Planes * chunks * Winograd.ChunkBytes
   const kernelBytes = Winograd.Planes * (Winograd.BlockBytes * outC + Winograd.PlanePadding)
-  const kernelScratch = Winograd.TransformBytes + 288 * blockWidth
   const kernelFirst =
     blocks * kernelBytes <= budgets.kernelBytes && images * down * across >= 4 * budgets.ownTiles
 
   const rowsPerUnit = kernelFirst
     ? tileRows(budgets.ownTiles, across, (images * down) / budgets.enoughUnits)
     : Math.min(images * down, Math.ceil(budgets.tilesPerUnit / across))
-  const room = roundUp(rowsPerUnit * across, 4)
-  const productBytes =
-    Winograd.Planes * (Winograd.BlockBytes * room + Winograd.PlanePadding) +
-    16 * steps * inC +
-    Winograd.RowsBytes +
-    Winograd.TransformBytes
-  const ownBytes = kernelFirst
-    ? room * tileBytes + Winograd.Planes * Winograd.PlanePadding + rowScratch(steps * outC)
-    : kernelBytes + kernelScratch
-
   const groups = kernelFirst
     ? [{ firstImage: 0, images }]
     : splitImages(images, across * down * tileBytes, budgets.tileBytes)
@@ -94,14 +84,10 @@ export function winogradInputPlan(g: Geometry, steps: number) {
     kernelFirst,
     /** Tile rows of a unit. */
     rowsPerUnit,
-    /** Bytes of scratch: shared, the same in all passes, and of each worker. */
+    /** Bytes of scratch that workers share, the same in all passes. */
     sharedBytes: kernelFirst
       ? blocks * kernelBytes
       : Winograd.Planes * planeBytes(groups[0]!.images),
-    workerBytes: Math.max(
-      productBytes + ownBytes,
-      kernelFirst ? kernelScratch : rowScratch(steps * outC),
-    ),
     // One record transforms, the next multiplies and writes the result.
     passes: groups.map((group) => ({
       ...group,
@@ -123,11 +109,8 @@ export function ownTilesPlan(g: Geometry, steps: number) {
   const [inCPerUnit, outCPerUnit] = [inC, roundUp(outC, Winograd.Block)]
   const rowsPerUnit = Math.ceil(budgets.splitTiles / across)
   const splits = Math.min(budgets.enoughUnits, Math.floor((images * down) / (2 * rowsPerUnit)))
-  const sumBytes = Winograd.Planes * (4 * inCPerUnit * outCPerUnit + Winograd.PlanePadding)
-  const tileBytes =
-    Winograd.Planes *
-    (channelGroups(g) * Winograd.GroupBytes * (rowsPerUnit * across + 1) + Winograd.PlanePadding)
-  if (splits < budgets.leastSplits || sumBytes + tileBytes > OWN_BUDGET_BYTES) return undefined
+  const ownBytes = ownTilesBytes({ ...g, rowsPerUnit, inCPerUnit, outCPerUnit })
+  if (splits < budgets.leastSplits || ownBytes > OWN_BUDGET_BYTES) return undefined
   return {
     splits,
     /** Tile rows that a unit transforms at a time. */
@@ -135,8 +118,6 @@ export function ownTilesPlan(g: Geometry, steps: number) {
     inCPerUnit,
     outCPerUnit,
     sharedBytes: splits * kRowsOf(g) * outC * 4,
-    workerBytes:
-      sumBytes + Winograd.TransformBytes + tileBytes + rowScratch(steps * Math.max(inC, outC)),
   }
 }
 
@@ -144,9 +125,10 @@ export function ownTilesPlan(g: Geometry, steps: number) {
 export function sharedTilesPlan(g: Geometry, steps: number) {
   const { inC, outC } = g
   const tiles = tilesOfImage(g) * steps
-  const imageBytes = Winograd.Planes * channelGroups(g) * tiles * Winograd.GroupBytes
+  const channels = channelGroups(inC, outC)
+  const imageBytes = Winograd.Planes * channels * tiles * Winograd.GroupBytes
   const planeBytes = (images: number): number =>
-    channelGroups(g) * (images * tiles * Winograd.GroupBytes + Winograd.GroupPadding) +
+    channels * (images * tiles * Winograd.GroupBytes + Winograd.GroupPadding) +
     Winograd.PlanePadding
   const groups = splitImages(
     g.images,
@@ -157,14 +139,10 @@ export function sharedTilesPlan(g: Geometry, steps: number) {
     Math.ceil(inC / inBlock) * Math.ceil(outC / outBlock)
   const block = largestSize(CHANNELS_PER_UNIT, unitsOf)
   const [inCPerUnit, outCPerUnit] = block
-  const productBytes =
-    Winograd.Planes * (4 * inCPerUnit * outCPerUnit + Winograd.PlanePadding) +
-    Winograd.TransformBytes
   return {
     inCPerUnit,
     outCPerUnit,
     sharedBytes: Winograd.Planes * planeBytes(groups[0]!.images),
-    workerBytes: Math.max(rowScratch(steps * Math.max(inC, outC)), productBytes),
     passes: groups.map((group) => ({
       ...group,
       planeBytes: planeBytes(group.images),
@@ -174,11 +152,3 @@ export function sharedTilesPlan(g: Geometry, steps: number) {
     })),
   }
 }
-
-/** Groups of channels of both factors of the weight gradient. */
-const channelGroups = (g: Geometry): number =>
-  Math.ceil(g.inC / Winograd.Group) + Math.ceil(g.outC / Winograd.Group)
-
-/** Scratch of the transform of a tile row. */
-const rowScratch = (channels: number): number =>
-  Winograd.TransformBytes + Winograd.RowsBytes + 24 * channels

@@ -1,7 +1,6 @@
 /** Input gradient of 3×3 convolutions of stride 2 by Winograd's kernels. */
 
 import { Winograd, WinogradStride } from '../../../assembly/opcodes.js'
-import { roundUp } from '../../round-up.js'
 import { budgets } from '../budgets.js'
 import type { ProgramBuilder } from '../program.js'
 import {
@@ -31,14 +30,8 @@ export function stridePlan(g: Geometry, steps: number) {
   const { images, inC, outC, blockWidth } = g
   const across = tiles(g.outW)
   const rows = images * tiles(g.outH) * steps
-  const chunks = Math.ceil(outC / Winograd.Chunk)
   const blocks = Math.ceil(inC / Winograd.Block)
   const rowsPerUnit = tileRows(budgets.strideTiles, across, rows / budgets.strideUnits)
-  const room = roundUp(rowsPerUnit * across, 4)
-  const rowBytes = WinogradStride.LineBytes + Winograd.RowsBytes
-  const productBytes = WinogradStride.Planes * (Winograd.BlockBytes * room + Winograd.PlanePadding)
-  const tileBytes =
-    WinogradStride.Planes * (Winograd.ChunkBytes * chunks * room + Winograd.PlanePadding)
   return {
     /** Tile rows of a unit. */
     rowsPerUnit,
@@ -47,31 +40,24 @@ export function stridePlan(g: Geometry, steps: number) {
     /** Bytes of the transformed kernels. */
     kernelBytes:
       blocks * WinogradStride.Kernels * (Winograd.BlockBytes * outC + Winograd.PlanePadding),
-    /** Bytes of scratch that each worker needs. */
-    workerBytes: Math.max(
-      productBytes + 32 * steps * inC + tileBytes + 2 * rowBytes + 20 * steps * outC,
-      WinogradStride.LineBytes + 288 * blockWidth,
-    ),
   }
 }
 
 export function emitStrideGradient(
   b: ProgramBuilder,
   { name, g, steps, delta, weight, out }: InputGradient,
-  { rowsPerUnit, units, kernelUnits, kernelBytes, workerBytes }: ReturnType<typeof stridePlan>,
+  { rowsPerUnit, units, kernelUnits, kernelBytes }: ReturnType<typeof stridePlan>,
 ): void {
   const scratch = b.buffer(`${name} winograd`, kernelBytes)
   emitSized(b, { g, steps: 1 }, kernels, kernelUnits, {
     weight,
     scratch,
-    workerScratch: workerBytes,
   })
   emitSized(b, { g, steps }, strideGradient, units, {
     scratch,
     delta,
     out,
     rowsPerUnit,
-    workerScratch: workerBytes,
   })
 }
 

@@ -46,14 +46,12 @@ export function emitInputGradient(
       emitSized(b, { g: part, steps: 1 }, kernelTransform, transformUnits, {
         weight,
         scratch,
-        workerScratch: plan.workerBytes,
       })
     else
       emitSized(b, { g: part, steps }, inputTransform, transformUnits, {
         delta: deltaHere,
         scratch,
         planeBytes,
-        workerScratch: plan.workerBytes,
       })
     emitSized(b, { g: part, steps }, inputGradient, units, {
       ...(kernelFirst ? { delta: deltaHere } : { weight, planeBytes }),
@@ -61,7 +59,6 @@ export function emitInputGradient(
       scratch,
       out: ref(out, firstImage * inputBytes(g) * steps),
       rowsPerUnit,
-      workerScratch: plan.workerBytes,
     })
   }
 }
@@ -86,7 +83,7 @@ export function emitOwnTiles(
   plan: NonNullable<ReturnType<typeof ownTilesPlan>>,
 ): void {
   const { name, g, steps, delta, out, accumulate } = job
-  const { workerBytes, sharedBytes, ...words } = plan
+  const { sharedBytes, ...words } = plan
   const { splits } = words
   const partial = b.buffer(`${name} winograd`, sharedBytes)
   emitSized(b, { g, steps }, weightGradient, splits, {
@@ -95,7 +92,6 @@ export function emitOwnTiles(
     delta,
     partial,
     scale: job.input.scale ?? 1,
-    workerScratch: workerBytes,
   })
   const sum = { outC: g.outC, partial, splits, out, accumulate }
   emitPartialSum(b, kRowsOf(g), sum, budgets.reduceRows)
@@ -107,7 +103,7 @@ export function emitSharedTiles(
   plan: ReturnType<typeof sharedTilesPlan>,
 ): void {
   const { name, g, steps, delta, out, accumulate } = job
-  const { workerBytes, sharedBytes, passes, ...words } = plan
+  const { sharedBytes, passes, ...words } = plan
   const { buffer, offset } = placeOf(job)
   const scratch = b.buffer(`${name} winograd`, sharedBytes)
   for (const pass of passes) {
@@ -121,7 +117,6 @@ export function emitSharedTiles(
       delta: ref(delta, firstImage * outputBytes(g) * steps),
       scratch,
       planeBytes,
-      workerScratch: workerBytes,
       unitGroups: 2,
     })
     emitSized(b, { g: part, steps }, weightGradient, pass.units, {
@@ -131,7 +126,6 @@ export function emitSharedTiles(
       scale: job.input.scale ?? 1,
       out,
       accumulate: accumulate || firstImage > 0,
-      workerScratch: workerBytes,
     })
   }
 }

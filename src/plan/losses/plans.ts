@@ -164,24 +164,19 @@ export const selfDistillationPlan: LossPlan<SelfDistillation> = {
       return { logits, output: out, delta }
     })
     const over = method.lossOver === 'images' ? 1 : options.timeSteps
-    b.emit(
-      selfDistillation,
-      1,
-      {
-        predictions: buffers.predictions,
-        losses: buffers.losses as Buffer,
-        images,
-        channels: exits[0].logits.stored,
-        classes,
-        gradientScale: 1 / images / over,
-        exits: exits.map(({ output, delta }) => ({ output, delta })),
-        exitCount: exits.length,
-        alpha,
-        beta,
-        temperature,
-      },
-      { scratch: 8 * classes },
-    )
+    b.emit(selfDistillation, 1, {
+      predictions: buffers.predictions,
+      losses: buffers.losses as Buffer,
+      images,
+      channels: exits[0].logits.stored,
+      classes,
+      gradientScale: 1 / images / over,
+      exits: exits.map(({ output, delta }) => ({ output, delta })),
+      exitCount: exits.length,
+      alpha,
+      beta,
+      temperature,
+    })
     pass.backward(node, () => {
       for (const { logits, delta } of exits)
         giveTensorGradient(logits, delta, 1, 1 / gradientRows(pass, logits))

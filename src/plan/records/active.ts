@@ -29,24 +29,30 @@ const counts = {
 }
 
 /** Counts steps at which inputs that are spikes are not 0; unit = chunk of pixels. */
-export const activeSpikes = record('ActiveSpikes', 140, copies, {
-  ...counts,
-  /** What a byte counts before it is added to Out. */
-  mostCounted: number(28),
-  width: number(8),
-  /** Table of sources. */
-  sources: entries(17, source),
-  sourceCount: number(18),
-  planeBytes: size(19),
-  sourceH: number(20),
-  sourceW: number(21),
-  kernelH: number(22),
-  kernelW: number(23),
-  strideH: number(24),
-  strideW: number(25),
-  padH: number(26),
-  padW: number(27),
-})
+export const activeSpikes = record(
+  'ActiveSpikes',
+  140,
+  copies,
+  {
+    ...counts,
+    /** What a byte counts before it is added to Out. */
+    mostCounted: number(28),
+    width: number(8),
+    /** Table of sources. */
+    sources: entries(17, source),
+    sourceCount: number(18),
+    planeBytes: size(19),
+    sourceH: number(20),
+    sourceW: number(21),
+    kernelH: number(22),
+    kernelW: number(23),
+    strideH: number(24),
+    strideW: number(25),
+    padH: number(26),
+    padW: number(27),
+  },
+  ({ pixelsPerUnit, channels }) => pixelsPerUnit * channels + 16,
+)
 
 /** The same of inputs that are floats. */
 export const activeFloats = record('ActiveFloats', 141, copies, {

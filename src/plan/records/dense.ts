@@ -1,8 +1,11 @@
 /** Dense convolutions on any input, and on few input channels. */
 
-import { inputSize, outputSize, sizes, weightSize, window } from './conv.js'
+import { Dense, Narrow } from '../../../assembly/opcodes.js'
+import { roundUp } from '../../round-up.js'
+import { type convShape, inputSize, outputSize, sizes, weightSize, window } from './conv.js'
 import {
   copies,
+  type Fields,
   f32,
   flag,
   flagIf,
@@ -48,26 +51,60 @@ const forward = {
   rowsPerUnit: number(29),
 }
 
+type Copied = Pick<
+  Fields<typeof convShape>,
+  'inC' | 'outW' | 'kernelH' | 'kernelW' | 'strideH' | 'strideW'
+> & { readonly rowsPerUnit: number }
+
+/** Copies of the input of a block of rows: each plane has an odd number of cache lines. */
+function copyBytes(of: Copied): number {
+  const { inC, outW, kernelH, kernelW, strideH, strideW, rowsPerUnit } = of
+  const planes = Math.min(strideH, kernelH) * kernelW * inC
+  const rows = rowsPerUnit + Math.floor((kernelH - 1) / strideH)
+  const lines = Math.ceil((rows * outW) / Narrow.LineFloats) | 1
+  const columns = outW + Math.floor((kernelW - 1) / strideW)
+  return (
+    8 * Math.min(strideW, kernelW) * inC * columns + planes * 4 * lines * Narrow.LineFloats + 16
+  )
+}
+
 const narrow = {
   /** Few input channels: pixels of a chunk, a multiple of 5, which stay in the cache. */
   pixelsPerChunk: number(37),
 }
 
+/** A tile, and of each row where it begins and so many numbers of it. */
+const rowsBytes = (rowsPerUnit: number, numbers: number): number =>
+  Dense.TileBytes + rowsPerUnit * (Dense.OriginBytes + 4 * numbers)
+
 /** Dense forward: Out = In ∗ Weight + Bias; unit = rowsPerUnit rows (pixel, t) of Out. */
-export const convDense = record('ConvDense', 1, perProduct(0.03), {
-  ...sizes('steps', ...inputSize, ...outputSize, ...weightSize, ...window),
-  ...forward,
-})
+export const convDense = record(
+  'ConvDense',
+  1,
+  perProduct(0.03),
+  {
+    ...sizes('steps', ...inputSize, ...outputSize, ...weightSize, ...window),
+    ...forward,
+  },
+  ({ rowsPerUnit, kernelH, kernelW, inC }) =>
+    rowsBytes(rowsPerUnit, Math.min(Dense.Depth, kernelH * kernelW * inC)),
+)
 
 /**
  * ConvDense for few input channels; unit = rowsPerUnit rows of one image of Out. Unlike the others
  * it takes a unit's image from its number: there is no word for how many.
  */
-export const convNarrow = record('ConvNarrow', 15, perProduct(0.01), {
-  ...sizes('steps', ...inputSize, 'outH', 'outW', 'outC', ...weightSize, ...window),
-  ...forward,
-  ...narrow,
-})
+export const convNarrow = record(
+  'ConvNarrow',
+  15,
+  perProduct(0.01),
+  {
+    ...sizes('steps', ...inputSize, 'outH', 'outW', 'outC', ...weightSize, ...window),
+    ...forward,
+    ...narrow,
+  },
+  (of) => Dense.TileBytes + 4 * of.kernelH * of.kernelW * of.inC + copyBytes(of),
+)
 
 /**
  * Weight transposed for the input gradient: [inC/8][tap][outC][8]; unit = one block of 8 input
@@ -81,17 +118,23 @@ export const transposeWeight = record('TransposeWeight', 4, copies, {
 })
 
 /** Out = gradient of the input, from Delta; unit = rowsPerUnit rows within one stride class. */
-export const convInputGradient = record('ConvInputGradient', 5, perProduct(0.03), {
-  ...sizes('steps', ...inputSize, ...outputSize, ...window),
-  /** Gradient of the output, [B][outH][outW][T][N]. */
-  delta: reads(30),
-  transposed: reads(31),
-  zeros: reads(28),
-  out: writesOrAdds(20, 'accumulate'),
-  /** Non-zero: add to Out instead of writing it (online methods). */
-  accumulate: flagIf(36),
-  rowsPerUnit: number(29),
-})
+export const convInputGradient = record(
+  'ConvInputGradient',
+  5,
+  perProduct(0.03),
+  {
+    ...sizes('steps', ...inputSize, ...outputSize, ...window),
+    /** Gradient of the output, [B][outH][outW][T][N]. */
+    delta: reads(30),
+    transposed: reads(31),
+    zeros: reads(28),
+    out: writesOrAdds(20, 'accumulate'),
+    /** Non-zero: add to Out instead of writing it (online methods). */
+    accumulate: flagIf(36),
+    rowsPerUnit: number(29),
+  },
+  ({ rowsPerUnit, outC }) => rowsBytes(rowsPerUnit, outC),
+)
 
 /** With one split it writes `out` (or adds to it), with more `partial`, which is then summed. */
 const weightGradient = {
@@ -111,23 +154,43 @@ const weightGradient = {
 }
 
 /** Out = gradient of the weight in the weight's layout; unit = (split of rows, block of k). */
-export const convWeightGradient = record('ConvWeightGradient', 6, perProduct(0.03), {
-  ...weightGradient,
-  /** Weight gradient: k of one unit, a multiple of 4. */
-  kPerUnit: number(34),
-})
+export const convWeightGradient = record(
+  'ConvWeightGradient',
+  6,
+  perProduct(0.03),
+  {
+    ...weightGradient,
+    /** Weight gradient: k of one unit, a multiple of 4. */
+    kPerUnit: number(34),
+  },
+  ({ kPerUnit, outC }) => {
+    const columns = roundUp(outC, Dense.TileColumns)
+    const row = Dense.OriginBytes + 4 * (kPerUnit + columns)
+    return Dense.GradientHeadBytes + Dense.GradientRows * row + 4 * kPerUnit * columns
+  },
+)
 
 /**
  * ConvWeightGradient for few input channels; unit = split of the images, whose blocks are of
  * rowsPerUnit rows of Delta.
  */
-export const narrowWeightGradient = record('NarrowWeightGradient', 16, perProduct(0.03), {
-  ...weightGradient,
-  ...narrow,
-  rowsPerUnit: number(29),
-  /** Non-zero: δ of a chunk and step is packed first. */
-  packed: flag(38),
-})
+export const narrowWeightGradient = record(
+  'NarrowWeightGradient',
+  16,
+  perProduct(0.03),
+  {
+    ...weightGradient,
+    ...narrow,
+    rowsPerUnit: number(29),
+    /** Non-zero: δ of a chunk and step is packed first. */
+    packed: flag(38),
+  },
+  (of) => {
+    const tiled = roundUp(of.kernelH * of.kernelW * of.inC, Dense.TileRows)
+    const packedBytes = of.packed ? of.pixelsPerChunk * 4 * of.outC : 0
+    return 4 * (tiled + (tiled + of.kRows) * of.outC) + packedBytes + copyBytes(of)
+  },
+)
 
 /** Out = Σ over splits of Partial; unit = block of k. */
 export const reduceSplits = record('ReduceSplits', 7, copies, {

@@ -37,34 +37,46 @@ const shape = {
 }
 
 /** Normalisation of groups of channels of an image; unit = image. */
-export const groupNorm = record('GroupNorm', 123, copies, {
-  ...shape,
-  /** float32 [B][Pixels][T][C]. */
-  in: reads(4),
-  bias: readsIf(7),
-  /** Added to the variance. */
-  epsilon: f32(14),
-  /** float32 [B][T][Groups], or 0. */
-  mean: writesIf(15),
-  invStd: writesIf(16),
-  /** float32 [B][Pixels][C] and [B][Groups]: means over time of x̂ and 1/σ; or 0. */
-  xhat: carriesIf(17),
-  meanInvStd: carriesIf(18),
-  /** Share of one row in these means. */
-  share: f32(19),
-})
+export const groupNorm = record(
+  'GroupNorm',
+  123,
+  copies,
+  {
+    ...shape,
+    /** float32 [B][Pixels][T][C]. */
+    in: reads(4),
+    bias: readsIf(7),
+    /** Added to the variance. */
+    epsilon: f32(14),
+    /** float32 [B][T][Groups], or 0. */
+    mean: writesIf(15),
+    invStd: writesIf(16),
+    /** float32 [B][Pixels][C] and [B][Groups]: means over time of x̂ and 1/σ; or 0. */
+    xhat: carriesIf(17),
+    meanInvStd: carriesIf(18),
+    /** Share of one row in these means. */
+    share: f32(19),
+  },
+  ({ stored }) => 12 * stored,
+)
 
 /** Its gradients; unit = image. It reads x̂, or what x̂ is computed from. */
-export const groupNormBackward = record('GroupNormBackward', 124, copies, {
-  ...shape,
-  /** Backward: float32 [B][Pixels][T][C]; Out may be Delta. */
-  delta: reads(20),
-  in: readsIf(4),
-  mean: readsIf(15),
-  invStd: readsIf(16),
-  xhat: readsIf(17),
-  meanInvStd: readsIf(18),
-  /** Backward: parts of the gradients of Weight and Bias, of each image as these are; or 0. */
-  weightPartial: writesIf(21),
-  biasPartial: writesIf(22),
-})
+export const groupNormBackward = record(
+  'GroupNormBackward',
+  124,
+  copies,
+  {
+    ...shape,
+    /** Backward: float32 [B][Pixels][T][C]; Out may be Delta. */
+    delta: reads(20),
+    in: readsIf(4),
+    mean: readsIf(15),
+    invStd: readsIf(16),
+    xhat: readsIf(17),
+    meanInvStd: readsIf(18),
+    /** Backward: parts of the gradients of Weight and Bias, of each image as these are; or 0. */
+    weightPartial: writesIf(21),
+    biasPartial: writesIf(22),
+  },
+  ({ stored }) => 24 * stored,
+)

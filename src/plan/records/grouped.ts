@@ -1,5 +1,7 @@
 /** Convolutions by groups of channels. */
 
+import { Grouped } from '../../../assembly/opcodes.js'
+import { roundUp } from '../../round-up.js'
 import { inputSize, outputSize, sizes, weightSize, window } from './conv.js'
 import {
   copies,
@@ -59,19 +61,37 @@ const forward = {
   rowsPerUnit: number(34),
 }
 
+type Taps = { readonly kernelH: number; readonly kernelW: number }
+
+/** A table of so many inputs at each tap. */
+const tableBytes = ({ kernelH, kernelW }: Taps, depth: number): number =>
+  Grouped.TapBytes * kernelH * kernelW * depth
+
 /** Forward on floats; unit = rowsPerUnit rows of one image of Out. */
-export const groupedForward = record('GroupedForward', 59, perProduct(0.03), {
-  ...forward,
-  ...input,
-})
+export const groupedForward = record(
+  'GroupedForward',
+  59,
+  perProduct(0.03),
+  {
+    ...forward,
+    ...input,
+  },
+  (of) => Grouped.HeadBytes + tableBytes(of, of.groupIn),
+)
 
 /** Forward on spikes; unit = rowsPerUnit rows of one image of Out. */
-export const groupedSpikes = record('GroupedSpikes', 60, perProduct(0.01), {
-  ...forward,
-  /** Spikes: masks [plane][B][inH][inW][inC], and bytes between planes. */
-  masks: reads(39),
-  planeBytes: size(40),
-})
+export const groupedSpikes = record(
+  'GroupedSpikes',
+  60,
+  perProduct(0.01),
+  {
+    ...forward,
+    /** Spikes: masks [plane][B][inH][inW][inC], and bytes between planes. */
+    masks: reads(39),
+    planeBytes: size(40),
+  },
+  (of) => Grouped.PatternBytes + Grouped.HeadBytes + 2 * tableBytes(of, of.groupIn),
+)
 
 /** Weight transposed for the input gradient, in each group; unit = group. */
 export const groupedTranspose = record('GroupedTranspose', 61, copies, {
@@ -86,33 +106,46 @@ export const groupedTranspose = record('GroupedTranspose', 61, copies, {
  * Out = gradient of the input; unit = rowsPerUnit rows of one image of Out. Depthwise it reads
  * `weight`, else `transposed`.
  */
-export const groupedInputGradient = record('GroupedInputGradient', 62, perProduct(0.03), {
-  ...rows,
-  /** Gradient of the output, [B][outH][outW][T][outC]. */
-  delta: reads(28),
-  weight: readsIf(26),
-  transposed: readsIf(29),
-  out: writes(20),
-  rowsPerUnit: number(34),
-})
+export const groupedInputGradient = record(
+  'GroupedInputGradient',
+  62,
+  perProduct(0.03),
+  {
+    ...rows,
+    /** Gradient of the output, [B][outH][outW][T][outC]. */
+    delta: reads(28),
+    weight: readsIf(26),
+    transposed: readsIf(29),
+    out: writes(20),
+    rowsPerUnit: number(34),
+  },
+  (of) => Grouped.HeadBytes + tableBytes(of, of.groupOut),
+)
 
 /**
  * Out = gradient of the weight; unit = (split of the rows, group). With one split it writes `out`
  * (or adds to it), with more `partial`, which is then summed.
  */
-export const groupedWeightGradient = record('GroupedWeightGradient', 63, perProduct(0.03), {
-  ...rows,
-  ...input,
-  delta: reads(28),
-  out: writesOrAddsIf(20, 'accumulate'),
-  /** Non-zero: add to Out instead of writing it (online methods). */
-  accumulate: flagIf(38),
-  partial: writesIf(36),
-  /** Weight gradient: parts of the rows, and their results [split][floats of the weight]. */
-  splits: number(35),
-  /** Factor of the weight's gradient. */
-  scale: f32(37),
-})
+export const groupedWeightGradient = record(
+  'GroupedWeightGradient',
+  63,
+  perProduct(0.03),
+  {
+    ...rows,
+    ...input,
+    delta: reads(28),
+    out: writesOrAddsIf(20, 'accumulate'),
+    /** Non-zero: add to Out instead of writing it (online methods). */
+    accumulate: flagIf(38),
+    partial: writesIf(36),
+    /** Weight gradient: parts of the rows, and their results [split][floats of the weight]. */
+    splits: number(35),
+    /** Factor of the weight's gradient. */
+    scale: f32(37),
+  },
+  ({ kernelH, kernelW, depthwise, outC, groupIn, groupOut }) =>
+    4 * kernelH * kernelW * (depthwise ? outC : groupIn * roundUp(groupOut, 4)),
+)
 
 const withoutGroups = { ...sizes('inC', ...weightSize, 'kernelH', 'kernelW'), ...groups }
 

@@ -1,5 +1,6 @@
 /** Neurons from equations, forward and backward through time. */
 
+import { Rec } from '../../../assembly/opcodes.js'
 import { contributions } from './gradient.js'
 import {
   carries,
@@ -134,12 +135,18 @@ const weight = {
  * Forward over all T steps, by functions that are made for a plan: neuron/neurons.ts. Unit =
  * pixelsPerUnit pixels.
  */
-export const neuron = record('Neuron', 30, perByte(0.05), {
-  ...shared,
-  ...currents,
-  ...means,
-  ...results,
-})
+export const neuron = record(
+  'Neuron',
+  30,
+  perByte(0.05),
+  {
+    ...shared,
+    ...currents,
+    ...means,
+    ...results,
+  },
+  () => 16,
+)
 
 /** Through time; unit = pixelsPerUnit pixels. */
 export const neuronBackwardTime = record('NeuronBackwardTime', 32, perByte(0.05), {
@@ -148,34 +155,50 @@ export const neuronBackwardTime = record('NeuronBackwardTime', 32, perByte(0.05)
   ...gradients,
 })
 
-/** The same of recurrent neurons; unit = an image. */
-export const recurrent = record('Recurrent', 100, perByte(0.15), {
-  ...shared,
-  ...results,
-  ...weight,
-  state: carries(37),
-  /** What is kept of each step for the way back, [P][T][C]. */
-  inputs: writesIf(21),
-  presynaptic: writesIf(22),
-  /** Non-zero: Presynaptic is a trace of spikes. */
-  traced: flagIf(23),
-  /** Bytes of State before the spikes of a step as numbers. */
-  fired: size(24),
-  /** u32 [P][C]: spikes that come to the weight. */
-  arrivals: updatesIf(25),
-})
+/** Bytes of a record, which recurrent neurons copy, and of the sums before it. */
+const COPY_BYTES = Rec.Bytes + 16
 
-export const recurrentBackward = record('RecurrentBackward', 101, perByte(0.3), {
-  ...shared,
-  ...gradients,
-  ...weight,
-  /** Backward: the function that runs forward again, and numbers of a neuron's state. */
-  /** Copies of the record alone say where states of each step are, and their gradients. */
-  kept: sizeIf(12),
-  adjoints: sizeIf(13),
-  ahead: number(26),
-  states: size(27),
-})
+/** The same of recurrent neurons; unit = an image. */
+export const recurrent = record(
+  'Recurrent',
+  100,
+  perByte(0.15),
+  {
+    ...shared,
+    ...results,
+    ...weight,
+    state: carries(37),
+    /** What is kept of each step for the way back, [P][T][C]. */
+    inputs: writesIf(21),
+    presynaptic: writesIf(22),
+    /** Non-zero: Presynaptic is a trace of spikes. */
+    traced: flagIf(23),
+    /** Bytes of State before the spikes of a step as numbers. */
+    fired: size(24),
+    /** u32 [P][C]: spikes that come to the weight. */
+    arrivals: updatesIf(25),
+  },
+  ({ imagePixels, channels }) => COPY_BYTES + imagePixels * channels * 5,
+)
+
+export const recurrentBackward = record(
+  'RecurrentBackward',
+  101,
+  perByte(0.3),
+  {
+    ...shared,
+    ...gradients,
+    ...weight,
+    /** Backward: the function that runs forward again, and numbers of a neuron's state. */
+    /** Copies of the record alone say where states of each step are, and their gradients. */
+    kept: sizeIf(12),
+    adjoints: sizeIf(13),
+    ahead: number(26),
+    states: size(27),
+  },
+  ({ imagePixels, channels, states, steps }) =>
+    COPY_BYTES + imagePixels * channels * 4 * states * (steps + 1),
+)
 
 /** A recurrent weight's; unit = four neurons, one of the bias. */
 export const recurrentGradient = record('RecurrentGradient', 102, perByte(0.5), {
@@ -197,22 +220,28 @@ export const recurrentGradient = record('RecurrentGradient', 102, perByte(0.5), 
 })
 
 /** Gradient of what neurons learn; unit = pixelsPerUnit pixels. */
-export const learnGradient = record('LearnGradient', 103, copies, {
-  /** float32 [imagePixels][C] where there is no Partial. */
-  out: writesIf(4),
-  /** float64 [units][C], or 0. */
-  partial: writesIf(13),
-  /** Its row among Rows of Traces [P][Rows][C]. */
-  traces: reads(5),
-  rows: size(6),
-  row: size(7),
-  /** Gradient of the time mean of the output [P][C], or 0: 1. */
-  delta: readsIf(8),
-  pixels: number(9),
-  imagePixels: number(10),
-  channels: size(11),
-  pixelsPerUnit: number(12),
-})
+export const learnGradient = record(
+  'LearnGradient',
+  103,
+  copies,
+  {
+    /** float32 [imagePixels][C] where there is no Partial. */
+    out: writesIf(4),
+    /** float64 [units][C], or 0. */
+    partial: writesIf(13),
+    /** Its row among Rows of Traces [P][Rows][C]. */
+    traces: reads(5),
+    rows: size(6),
+    row: size(7),
+    /** Gradient of the time mean of the output [P][C], or 0: 1. */
+    delta: readsIf(8),
+    pixels: number(9),
+    imagePixels: number(10),
+    channels: size(11),
+    pixelsPerUnit: number(12),
+  },
+  ({ partial, channels }) => (partial ? 0 : channels * 8),
+)
 
 /** The end of it; one unit. */
 export const learnFinish = record('LearnFinish', 104, copies, {

@@ -1,5 +1,6 @@
 /** Batch normalisation: statistics forward, gradients backward. */
 
+import { NormSize } from '../../../assembly/opcodes.js'
 import {
   carries,
   carriesIf,
@@ -72,33 +73,39 @@ export const normStatistics = record('NormStatistics', 20, copies, {
  * Mean, inverse deviation, scale and shift; running statistics; unit = NormSize.FinishChannels
  * channels.
  */
-export const normFinish = record('NormFinish', 21, copies, {
-  ...finish,
-  ...affine,
-  /**
-   * How often each row stands for itself: T for a static tensor, else 1 (for the unbiased
-   * variance).
-   */
-  repeats: number(20),
-  /**
-   * How many steps have the same statistics, where there are more than one: so often they move the
-   * running ones, and count in the mean of InvStd.
-   */
-  moves: sizeIf(31),
-  /** PyTorch's momentum of the running statistics. */
-  momentum: f32(19),
-  runningMean: updatesIf(12),
-  runningVar: updatesIf(13),
-  mean: writes(14),
-  invStd: writes(15),
-  /**
-   * Loop over t outside (step mode s): float32 [C], running mean over t of invStd for the backward
-   * pass, 0 otherwise.
-   */
-  meanInvStd: carriesIf(27),
-  /** Loop over t outside: its number of steps. */
-  totalSteps: number(28),
-})
+export const normFinish = record(
+  'NormFinish',
+  21,
+  copies,
+  {
+    ...finish,
+    ...affine,
+    /**
+     * How often each row stands for itself: T for a static tensor, else 1 (for the unbiased
+     * variance).
+     */
+    repeats: number(20),
+    /**
+     * How many steps have the same statistics, where there are more than one: so often they move
+     * the running ones, and count in the mean of InvStd.
+     */
+    moves: sizeIf(31),
+    /** PyTorch's momentum of the running statistics. */
+    momentum: f32(19),
+    runningMean: updatesIf(12),
+    runningVar: updatesIf(13),
+    mean: writes(14),
+    invStd: writes(15),
+    /**
+     * Loop over t outside (step mode s): float32 [C], running mean over t of invStd for the
+     * backward pass, 0 otherwise.
+     */
+    meanInvStd: carriesIf(27),
+    /** Loop over t outside: its number of steps. */
+    totalSteps: number(28),
+  },
+  () => NormSize.FinishScratchBytes,
+)
 
 /**
  * The affine map from the running statistics (all-time normalisation), which move at the last step;

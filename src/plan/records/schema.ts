@@ -146,6 +146,8 @@ export interface RecordKind<S extends Schema = Schema> {
   readonly op: number
   readonly work: Work
   readonly schema: S
+  /** Bytes of scratch that each worker needs for such a record; undefined: none. */
+  scratchOf?(fields: Fields<S>): number
 }
 
 /** What a record, or an entry, of this kind must name. */
@@ -156,7 +158,8 @@ export const record = <S extends Schema>(
   op: number,
   work: Work,
   schema: S,
-): RecordKind<S> => ({ name, op, work, schema })
+  scratchOf?: (fields: Fields<S>) => number,
+): RecordKind<S> => ({ name, op, work, schema, scratchOf })
 
 /** The engine's function that runs an operation. */
 export const kernelOf = ({ name, work }: Pick<RecordKind, 'name' | 'work'>): string =>

@@ -1,9 +1,12 @@
 /** Convolutions of spikes: lists of active neurons, sums over them, and both in one. */
 
+import { Spike } from '../../../assembly/opcodes.js'
+import { roundUp } from '../../round-up.js'
 import { inputSize, outputSize, sizes, weightSize, window } from './conv.js'
 import {
   entries,
   entry,
+  type Fields,
   f32,
   flag,
   number,
@@ -78,45 +81,90 @@ const summing = {
   momentPixels: numberIf(45),
 }
 
+/** Pointers, and the lists of kernelH rows of the virtual input. */
+function listsBytes(of: Omit<Fields<typeof listing>, 'sources'>): number {
+  const { inW, inC, kernelH, sourceCount, poolKernelH, poolKernelW, weightedLists } = of
+  const perInput = weightedLists ? 4 : sourceCount * poolKernelH * poolKernelW * 2
+  const list = roundUp(inW * inC * perInput + Spike.ListOverrun, 64)
+  const row = (inW + 1) * Spike.PointerBytes + (Spike.Patterns - 1) * list
+  return 3 * Spike.PointerBytes + roundUp(kernelH * 4, 64) + kernelH * row
+}
+
+/** So many rows of sums of the blocks of a unit. */
+const sumBytes = (
+  rows: number,
+  { blockWidth, blocksPerUnit }: { readonly blockWidth: number; readonly blocksPerUnit: number },
+): number => rows * 4 * blockWidth * blocksPerUnit
+
+/** Both, and the lists of a unit's own rows. */
+const ownListsBytes = (rows: number, of: Fields<typeof listing> & Fields<typeof sums>): number =>
+  listsBytes(of) +
+  roundUp(sumBytes(rows, of), 64) +
+  of.rowsPerUnit * of.outW * (Spike.PointerBytes + of.listBytes)
+
 /**
  * Lists of active neurons by spike pattern, for one group of 4 steps; unit = rowsPerUnit rows of
  * output pixels.
  */
-export const spikeLists = record('SpikeLists', 2, perByte(0.05), {
-  ...listing,
-  /** Lists of entries; listBytes: the most that one output pixel can have. */
-  lists: writes(36),
-  /**
-   * u32 [output pixel][16]: address where the list of pattern p = 1…15 starts at index p − 1; its
-   * end is the next index.
-   */
-  listPointers: writes(38),
-})
+export const spikeLists = record(
+  'SpikeLists',
+  2,
+  perByte(0.05),
+  {
+    ...listing,
+    /** Lists of entries; listBytes: the most that one output pixel can have. */
+    lists: writes(36),
+    /**
+     * u32 [output pixel][16]: address where the list of pattern p = 1…15 starts at index p − 1; its
+     * end is the next index.
+     */
+    listPointers: writes(38),
+  },
+  listsBytes,
+)
 
 /**
  * Forward on those lists; unit = (blocksPerUnit blocks of output channels, chunk of pixels). Reads
  * the lists where their pointers lead: the word itself only keeps them alive.
  */
-export const spikeConv = record('SpikeConv', 3, perProduct(0.006), {
-  ...summing,
-  lists: reads(36),
-  listPointers: reads(38),
-  /** Output pixels of one unit of sums. */
-  pixelsPerUnit: number(42),
-})
+export const spikeConv = record(
+  'SpikeConv',
+  3,
+  perProduct(0.006),
+  {
+    ...summing,
+    lists: reads(36),
+    listPointers: reads(38),
+    /** Output pixels of one unit of sums. */
+    pixelsPerUnit: number(42),
+  },
+  (of) => sumBytes(Spike.SumRows, of),
+)
 
 /** Both for a few rows of output pixels, without lists in memory; unit = rowsPerUnit rows. */
-export const spikeForward = record('SpikeForward', 18, perProduct(0.006), {
-  ...listing,
-  ...summing,
-})
+export const spikeForward = record(
+  'SpikeForward',
+  18,
+  perProduct(0.006),
+  {
+    ...listing,
+    ...summing,
+  },
+  (of) => ownListsBytes(Spike.SumRows, of),
+)
 
 /** The same with weights of one byte, without moments. The same with weights of one byte. */
-export const spikeForwardBytes = record('SpikeForwardBytes', 66, perProduct(0.006), {
-  ...listing,
-  ...sums,
-  /** SpikeForwardBytes: float32 [outC], what a weight of 1 stands for in each output channel. */
-  weightScale: reads(46),
-  /** SpikeForwardBytes: bytes of weights whose sum 16 bits hold. */
-  mostCounted: number(47),
-})
+export const spikeForwardBytes = record(
+  'SpikeForwardBytes',
+  66,
+  perProduct(0.006),
+  {
+    ...listing,
+    ...sums,
+    /** SpikeForwardBytes: float32 [outC], what a weight of 1 stands for in each output channel. */
+    weightScale: reads(46),
+    /** SpikeForwardBytes: bytes of weights whose sum 16 bits hold. */
+    mostCounted: number(47),
+  },
+  (of) => ownListsBytes(Spike.ByteSumRows, of),
+)
