@@ -17,6 +17,11 @@ export class SpikewasmError extends Error {
   }
 }
 
+/** Throws a `SpikewasmError`. */
+export function fail(message: string, cause?: unknown): never {
+  throw new SpikewasmError(message, cause === undefined ? undefined : { cause })
+}
+
 /** Throws a `SpikewasmError` unless `condition` holds. */
 export function expect(condition: boolean, message: () => string): asserts condition {
   if (!condition) throw new SpikewasmError(message())

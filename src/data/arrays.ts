@@ -1,5 +1,5 @@
 /** Data sets from numbers in memory. */
-import { checkArguments, checkOptions, describe, expect } from '../errors.js'
+import { checkArguments, checkOptions, describe, fail } from '../errors.js'
 import type { InputShape } from '../nn/value.js'
 import { checkRead, type Dataset, sampleFloats } from './dataset.js'
 import { type Checked, checkClasses, checkDescribed, expectLabels } from './description.js'
@@ -62,22 +62,17 @@ export function fromArrays(options: ArraysOptions, ...more: []): Dataset {
     ...own,
   ])
   const { images, inputs, targets, labels, name = 'arrays' } = options
-  expect(
-    (images === undefined) !== (inputs === undefined),
-    () => `${name}: either images or inputs must be given, got ${images ? 'both' : 'neither'}`,
-  )
+  if ((images === undefined) === (inputs === undefined))
+    fail(`${name}: either images or inputs must be given, got ${images ? 'both' : 'neither'}`)
   const values = images ?? inputs
   expectFloats(`${name}: ${images ? 'images' : 'inputs'}`, values)
   if (targets !== undefined) expectFloats(`${name}: targets`, targets)
-  expect(
-    labels !== undefined || targets !== undefined,
-    () => `${name}: labels or targets must be given, got neither`,
-  )
-  expect(
-    labels === undefined || options.classes !== undefined,
-    () =>
+  if (labels === undefined && targets === undefined)
+    fail(`${name}: labels or targets must be given, got neither`)
+  if (labels !== undefined && options.classes === undefined)
+    fail(
       `${name}: classes must be given with labels: how many classes there are, as in classes: 10`,
-  )
+    )
   const classed = { ...options, classes: options.classes ?? 0 }
   const described = checkDescribed('fromArrays', classed, name)
   const size = sampleFloats(described)
@@ -99,14 +94,10 @@ export function fromArrays(options: ArraysOptions, ...more: []): Dataset {
 function withoutLabels(described: Checked, values: number): Int32Array {
   const { name, classes, classNames } = described
   const size = sampleFloats(described)
-  expect(
-    values % size === 0,
-    () => `${name}: inputs must be samples of ${size} numbers each, got ${values}; check shape`,
-  )
-  expect(
-    classes === 0 && classNames === undefined,
-    () => `${name}: classes and classNames belong to labels, which are not given; leave them out`,
-  )
+  if (values % size !== 0)
+    fail(`${name}: inputs must be samples of ${size} numbers each, got ${values}; check shape`)
+  if (classes !== 0 || classNames !== undefined)
+    fail(`${name}: classes and classNames belong to labels, which are not given; leave them out`)
   return new Int32Array(values / size)
 }
 
@@ -114,19 +105,15 @@ function expectFloats(
   name: string,
   values: unknown,
 ): asserts values is Float32Array | Float64Array {
-  expect(
-    values instanceof Float32Array || values instanceof Float64Array,
-    () => `${name} must be a Float32Array, got ${describe(values)}`,
-  )
+  if (!(values instanceof Float32Array) && !(values instanceof Float64Array))
+    fail(`${name} must be a Float32Array, got ${describe(values)}`)
 }
 
 /** A copy that threads can share, of `size` numbers for each sample. */
 function copyFinite(name: string, values: Float32Array | Float64Array, size: number): Float32Array {
   const at = values.findIndex((value) => !Number.isFinite(Math.fround(value)))
-  expect(
-    at < 0,
-    () => `${name}: ${notFinite(values[at])} at index ${at}, in sample ${Math.floor(at / size)}`,
-  )
+  if (!(at < 0))
+    fail(`${name}: ${notFinite(values[at])} at index ${at}, in sample ${Math.floor(at / size)}`)
   const copy = new Float32Array(bytesToShare(4 * values.length))
   copy.set(values)
   return copy
@@ -141,12 +128,11 @@ function copyTargets(
   targets: Float32Array | Float64Array,
   count: number,
 ): Float32Array {
-  expect(
-    targets.length > 0 && targets.length % count === 0,
-    () =>
+  if (targets.length === 0 || targets.length % count !== 0)
+    fail(
       `${name}: targets must hold as many numbers for each of the ${count} samples, got ` +
-      `${targets.length} in all`,
-  )
+        `${targets.length} in all`,
+    )
   return copyFinite(`${name}: targets`, targets, targets.length / count)
 }
 

@@ -1,5 +1,5 @@
 /** Augmentation of byte images on the fly: crop, flip, AutoAugment, Cutout, then normalisation. */
-import { expect, SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import { imageShape } from '../nn/value.js'
 import { Purpose, RandomStream } from '../random.js'
 import { complete, integer, oneOf, type Rules, truth } from '../rules.js'
@@ -83,25 +83,22 @@ export function augment(dataset: Dataset, options: AugmentOptions, ...more: []):
   const { crop, paddingMode, flip, autoAugment: auto, cutout } = all
   const [channels, height, width] = imageShape(shape)
   if (!pixels)
-    throw new SpikewasmError(
+    fail(
       `augment: dataset must hold byte images, got "${name}" without any; make it with ` +
         'fromBytes and augment it once',
     )
   const reflect = paddingMode === 'reflect'
   const move = reflect ? reflected : shift
-  expect(
-    !reflect || crop < Math.min(height, width),
-    () =>
+  if (reflect && !(crop < Math.min(height, width)))
+    fail(
       `augment.crop must be less than the sides of a picture where paddingMode is "reflect", ` +
-      `got ${crop} for ${height}×${width}`,
-  )
-  expect(
-    !auto || timeSteps === undefined,
-    () => `augment.autoAugment must be false for frames, got true for "${name}"; leave it out`,
-  )
+        `got ${crop} for ${height}×${width}`,
+    )
+  if (auto && timeSteps !== undefined)
+    fail(`augment.autoAugment must be false for frames, got true for "${name}"; leave it out`)
   if (auto && (pixels.normalization.scale !== 255 || (channels !== 1 && channels !== 3))) {
     const got = `"${name}" with ${channels} channels of 0 … ${pixels.normalization.scale}`
-    throw new SpikewasmError(
+    fail(
       'augment.autoAugment must be false unless images have 1 or 3 channels of 0 … 255, ' +
         `got true for ${got}; leave it out`,
     )

@@ -1,5 +1,5 @@
 /** Batches of a data set, gathered into arrays of the caller. */
-import { checkInteger, describe, expect, SpikewasmError } from '../errors.js'
+import { checkInteger, describe, fail } from '../errors.js'
 import { checkInputShape, imageShape } from '../nn/value.js'
 import { permutation } from '../random.js'
 import { complete, integer, type Rules, truth } from '../rules.js'
@@ -92,7 +92,7 @@ export class Batches {
       : Math.ceil(dataset.length / batchSize)
     if (this.length === 0) {
       const got = `${batchSize} for the ${dataset.length} samples of "${dataset.name}"`
-      throw new SpikewasmError(
+      fail(
         `batches.batchSize must leave at least one batch, got ${got}; make it ` +
           `smaller${dropLast ? ' or set dropLast to false' : ''}`,
       )
@@ -176,9 +176,7 @@ export class Batches {
       if (!isFree && !(Number.isInteger(label) && label >= 0 && label < dataset.classes)) {
         expectNoPromise(dataset, label)
         const range = `labels must be integers from 0 to ${dataset.classes - 1}`
-        throw new SpikewasmError(
-          `the data ${dataset.name}: ${range}, got ${describe(label)} at index ${index}`,
-        )
+        fail(`the data ${dataset.name}: ${range}, got ${describe(label)} at index ${index}`)
       }
       labels[i] = isFree ? 0 : label
       if (this.sizes) pixelsFirst(images, i * sampleSize, sample, 0, ...this.sizes)
@@ -198,8 +196,7 @@ export class Batches {
   private targetsFor(targets: Float32Array): TargetSource {
     const { dataset, batchSize } = this
     const source = dataset.targets
-    if (source === undefined)
-      throw new SpikewasmError(`the data ${dataset.name} has no targets; fromArrays takes them`)
+    if (source === undefined) fail(`the data ${dataset.name} has no targets; fromArrays takes them`)
     if (targets.length < batchSize * source.size)
       throw new RangeError(
         `batches.fill: targets must have room for ${batchSize * source.size} values, got ` +
@@ -214,10 +211,9 @@ function expectNoPromise({ name }: Dataset, label: unknown): void {
   const isPromise = typeof (label as PromiseLike<number> | undefined)?.then === 'function'
   // It may fail later, when nobody listens.
   if (isPromise) Promise.resolve(label).catch(() => undefined)
-  expect(
-    !isPromise,
-    () =>
+  if (isPromise)
+    fail(
       `the data ${name}: read must give a label, got a promise; get samples in ` +
-      'prepare(indices), which is awaited before a batch is read, and take them from there in read',
-  )
+        'prepare(indices), which is awaited before a batch is read, and take them from there in read',
+    )
 }

@@ -1,5 +1,5 @@
 /** Data sets from bytes in memory. */
-import { checkArguments, checkOptions, describe, expect, SpikewasmError } from '../errors.js'
+import { checkArguments, checkOptions, describe, fail } from '../errors.js'
 import { type InputShape, imageShape } from '../nn/value.js'
 import { checkRead, type Dataset, type Normalization, sampleFloats } from './dataset.js'
 import { checkClasses, checkDescribed, type Description, expectLabels } from './description.js'
@@ -38,10 +38,8 @@ export function fromBytes(options: BytesOptions, ...more: []): Dataset {
   ])
   const { images, name = 'bytes' } = options
   const described = checkDescribed('fromBytes', options, name)
-  expect(
-    [Uint8Array, Uint8ClampedArray].some((type) => (images as unknown) instanceof type),
-    () => `${name}: images must be a Uint8Array, got ${describe(images)}`,
-  )
+  if (![Uint8Array, Uint8ClampedArray].some((type) => (images as unknown) instanceof type))
+    fail(`${name}: images must be a Uint8Array, got ${describe(images)}`)
   expectLabels(name, options.labels)
   const { shape, timeSteps, classes } = described
   const [channels] = imageShape(shape)
@@ -85,37 +83,28 @@ export function fromBytes(options: BytesOptions, ...more: []): Dataset {
 export function checkNormalization(normalization: Normalization, channels: number): Normalization {
   checkOptions('normalization', normalization, ['scale', 'mean', 'std'])
   const { scale, mean, std } = normalization
-  expect(
-    Number.isFinite(scale) && scale > 0,
-    () => `normalization.scale must be > 0, got ${describe(scale)}; it is 255 for ordinary images`,
-  )
+  if (!(Number.isFinite(scale) && scale > 0))
+    fail(`normalization.scale must be > 0, got ${describe(scale)}; it is 255 for ordinary images`)
   for (const [key, list] of Object.entries({ mean, std }))
-    expect(
-      Array.isArray(list) || (ArrayBuffer.isView(list) && 'length' in list),
-      () => `normalization.${key} must be an array of numbers, got ${describe(list)}`,
-    )
+    if (!Array.isArray(list) && !(ArrayBuffer.isView(list) && 'length' in list))
+      fail(`normalization.${key} must be an array of numbers, got ${describe(list)}`)
   if (mean.length !== channels || std.length !== channels) {
-    throw new SpikewasmError(
+    fail(
       `normalization.mean and .std must have one number for each of the ${channels} ` +
         `channels, got ${mean.length} and ${std.length}`,
     )
   }
   for (let c = 0; c < channels; c++) {
-    expect(
-      Number.isFinite(mean[c]),
-      () => `normalization.mean must be finite, got ${describe(mean[c])} for channel ${c}`,
-    )
-    expect(
-      std[c] > 0 && Number.isFinite(std[c]),
-      () =>
+    if (!Number.isFinite(mean[c]))
+      fail(`normalization.mean must be finite, got ${describe(mean[c])} for channel ${c}`)
+    if (!(std[c] > 0 && Number.isFinite(std[c])))
+      fail(
         `normalization.std must be > 0, got ${describe(std[c])} for channel ${c}; leave out ` +
-        'channels that are constant',
-    )
+          'channels that are constant',
+      )
     const most = Math.fround(Math.max(Math.abs(mean[c]), Math.abs(255 / scale - mean[c])) / std[c])
-    expect(
-      Number.isFinite(most),
-      () => `normalization.std of channel ${c}, ${std[c]}, is so small that numbers overflow`,
-    )
+    if (!Number.isFinite(most))
+      fail(`normalization.std of channel ${c}, ${std[c]}, is so small that numbers overflow`)
   }
   return { scale, mean: Array.from(mean), std: Array.from(std) }
 }

@@ -2,7 +2,7 @@
 
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { checkOptions, describe, expect, SpikewasmError } from '../errors.js'
+import { checkOptions, describe, fail } from '../errors.js'
 import { kindOfPath, readFileClear, unpack } from '../io/files.js'
 import { readTar } from '../io/tar.js'
 import { fromBytes } from './bytes.js'
@@ -89,12 +89,11 @@ export async function cifar10(path: string, options: CifarOptions = {}): Promise
     const { imageFolder } = await import('./pictures/folder.js')
     return imageFolder(path, { size: [32, 32], mean, std, cache }, 'cifar10')
   }
-  expect(
-    cache === undefined,
-    () =>
+  if (cache !== undefined)
+    fail(
       'cifar10.cache must be left out but for a folder of jpg or png files, got ' +
-      `${describe(cache)}; the binary form is read once and stays in memory`,
-  )
+        `${describe(cache)}; the binary form is read once and stays in memory`,
+    )
   return readSplit(path, CIFAR10)
 }
 
@@ -117,9 +116,7 @@ async function readSplit(path: string, flavour: Flavour): Promise<Split> {
   const trainNames = [...files.keys()].filter((name) => flavour.trainFiles.test(name)).sort()
   if (trainNames.length === 0 || !files.has(testFile)) {
     const got = [...files.keys()].join(', ') || 'none of them'
-    throw new SpikewasmError(
-      `${where}: must hold ${flavour.needs} of ${title}, binary version, got ${got}`,
-    )
+    fail(`${where}: must hold ${flavour.needs} of ${title}, binary version, got ${got}`)
   }
   const names = files.get(namesFile)
   const classNames = names && parseClassNames(names, classes, join(where, namesFile))
@@ -148,7 +145,7 @@ async function findFiles(
   const { title, folder, archive } = flavour
   const kind = await kindOfPath(path)
   if (kind === undefined)
-    throw new SpikewasmError(
+    fail(
       `${title} must be a folder or an archive, got "${path}", which does not exist; ` +
         `download ${archive}`,
     )

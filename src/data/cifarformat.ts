@@ -7,7 +7,7 @@
  * CIFAR-100: coarse label, fine label| 1024 red | 1024 green | 1024 blue
  * ```
  */
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import { checkLabels } from './dataset.js'
 
 const PIXELS = 32 * 32
@@ -36,7 +36,7 @@ export function parseCifar(
   const recordBytes = labelBytes + CHANNELS * PIXELS
   if (bytes.length === 0 || bytes.length % recordBytes !== 0) {
     const got = `${bytes.length} bytes`
-    throw new SpikewasmError(
+    fail(
       `${name}: size must be a multiple of ${recordBytes} bytes and not 0, got ${got}; ` +
         'is it truncated, or another distribution?',
     )
@@ -65,7 +65,7 @@ export function parseClassNames(bytes: Uint8Array, classes: number, name: string
     .trim()
     .split(/\s*\n\s*/)
   if (names.length !== classes)
-    throw new SpikewasmError(
+    fail(
       `${name}: must have ${classes} lines, got ${names.length}; delete the file to do ` +
         'without names',
     )

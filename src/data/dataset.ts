@@ -1,5 +1,5 @@
 /** What a training loop needs of a data set, and parts of data sets. */
-import { checkArguments, checkInteger, describe, expect, SpikewasmError } from '../errors.js'
+import { checkArguments, checkInteger, describe, fail } from '../errors.js'
 import { type InputShape, sizeOf } from '../nn/value.js'
 import { changesOf, hashOf, type Plain, plainOf, withPlain } from './plain.js'
 
@@ -149,10 +149,8 @@ export interface PlainSubset extends Plain {
 
 /** @throws SpikewasmError unless it has what every data set has */
 export function expectDataset(name: string, data: Dataset): void {
-  expect(
-    typeof data === 'object' && data !== null && typeof data.read === 'function',
-    () => `${name} must be a data set, from fromArrays for example, got ${describe(data)}`,
-  )
+  if (typeof data !== 'object' || data === null || typeof data.read !== 'function')
+    fail(`${name} must be a data set, from fromArrays for example, got ${describe(data)}`)
   checkInteger(`${name} ${data.name}: length`, data.length, 0)
   if (data.timeSteps !== undefined)
     checkInteger(`${name} ${data.name}: timeSteps`, data.timeSteps, 1, MOST_STEPS)
@@ -232,7 +230,7 @@ export function checkLabels(name: string, labels: ArrayLike<number>, classes: nu
   for (let i = 0; i < labels.length; i++) {
     const label = labels[i]
     if (!(Number.isInteger(label) && label >= 0 && label < classes)) {
-      throw new SpikewasmError(
+      fail(
         `${name}: labels must be integers from 0 to ${classes - 1}, got ${describe(label)}` +
           `${typeof label === 'bigint' ? ' (a BigInt)' : ''} at index ${i}`,
       )

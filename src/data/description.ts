@@ -1,5 +1,5 @@
 /** What data sets in memory are described by: checked and copied, so that nothing changes later. */
-import { checkInteger, describe, expect } from '../errors.js'
+import { checkInteger, describe, fail } from '../errors.js'
 import { checkInputShape, type InputShape } from '../nn/value.js'
 import { checkLabels, MOST_CLASSES, MOST_STEPS, sampleFloats } from './dataset.js'
 
@@ -28,7 +28,7 @@ export function checkDescribed(
   { shape, timeSteps, classes, classNames }: Description,
   name: string,
 ): Checked {
-  expect(typeof name === 'string', () => `${maker}.name must be a text, got ${describe(name)}`)
+  if (typeof name !== 'string') fail(`${maker}.name must be a text, got ${describe(name)}`)
   if (timeSteps !== undefined) checkInteger(`${name}: timeSteps`, timeSteps, 1, MOST_STEPS)
   const checked = checkInputShape(`${name}: shape`, shape)
   return { name, shape: checked, timeSteps, classes, classNames }
@@ -37,7 +37,7 @@ export function checkDescribed(
 /** @throws SpikewasmError unless it is an array of numbers */
 export function expectLabels(name: string, labels: unknown): asserts labels is ArrayLike<number> {
   const isList = Array.isArray(labels) || (ArrayBuffer.isView(labels) && 'length' in labels)
-  expect(isList, () => `${name}: labels must be an array of integers, got ${describe(labels)}`)
+  if (!isList) fail(`${name}: labels must be an array of integers, got ${describe(labels)}`)
 }
 
 /**
@@ -51,27 +51,21 @@ export function checkClasses(
 ): { labels: Int32Array; classNames: readonly string[] | undefined } {
   checkInteger(`${name}: classes`, classes, 1, MOST_CLASSES)
   const needed = labels.length * sampleFloats({ shape, timeSteps })
-  expect(
-    values === needed,
-    () =>
+  if (values !== needed)
+    fail(
       `${name}: images must have ${labels.length} labels × ` +
-      `${[...(timeSteps === undefined ? [] : [timeSteps]), ...shape].join(' × ')} = ${needed} ` +
-      `values, got ${values}; check shape and labels`,
-  )
-  expect(
-    classNames === undefined || Array.isArray(classNames),
-    () => `${name}: classNames must be an array of texts, got ${describe(classNames)}`,
-  )
-  for (const [i, text] of (classNames ?? []).entries())
-    expect(
-      typeof text === 'string',
-      () => `${name}: classNames must be texts, got ${describe(text)} for class ${i}`,
+        `${[...(timeSteps === undefined ? [] : [timeSteps]), ...shape].join(' × ')} = ${needed} ` +
+        `values, got ${values}; check shape and labels`,
     )
-  expect(
-    classNames === undefined || classNames.length === classes,
-    () =>
+  if (classNames !== undefined && !Array.isArray(classNames))
+    fail(`${name}: classNames must be an array of texts, got ${describe(classNames)}`)
+  for (const [i, text] of (classNames ?? []).entries())
+    if (typeof text !== 'string')
+      fail(`${name}: classNames must be texts, got ${describe(text)} for class ${i}`)
+  if (classNames !== undefined && classNames.length !== classes)
+    fail(
       `${name}: classNames must have ${classes} names, got ${classNames?.length}; name every ` +
-      'class or none',
-  )
+        'class or none',
+    )
   return { labels: checkLabels(name, labels, classes), classNames: classNames && [...classNames] }
 }

@@ -1,7 +1,7 @@
 /** The handwritten digits that come with the package. */
 
 import { copyOf } from '../copy.js'
-import { describe, SpikewasmError } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import { gunzip, isGzip } from '../io/unpack.js'
 import { addressesOf, readFirst } from '../runtime/package-file.js'
 import { platform } from '../runtime/platform.js'
@@ -40,7 +40,7 @@ export async function digits(from?: string | URL | Uint8Array): Promise<Split> {
       numbers.length === SIDE * SIDE &&
       numbers.every((value) => Number.isInteger(value) && value >= 0 && value <= 16)
     if (!valid || !(label in seen)) {
-      throw new SpikewasmError(
+      fail(
         `${name}: line ${index + 1} must hold 64 integers from 0 to 16 and a digit, got ` +
           `"${line}"; install the package again`,
       )
@@ -73,7 +73,7 @@ async function read(
 ): Promise<{ readonly name: string; readonly bytes: Uint8Array }> {
   if (from instanceof Uint8Array) return { name: 'the digits', bytes: from }
   if (from !== undefined && typeof from !== 'string' && !(from instanceof URL))
-    throw new SpikewasmError(
+    fail(
       'datasets.digits must be given nothing, the address of its file or its bytes, got ' +
         describe(from),
     )

@@ -3,7 +3,7 @@
  * and formulas are those of SpikingJelly's `encoding` and snnTorch's `spikegen`.
  */
 
-import { checkInteger, describe, expect, SpikewasmError } from '../errors.js'
+import { checkInteger, describe, fail } from '../errors.js'
 import { type InputShape, imageShape } from '../nn/value.js'
 import { Purpose, RandomStream } from '../random.js'
 import {
@@ -174,10 +174,8 @@ export function encoded(
   const name = `encoders.${encoder}`
   expectDataset(`${name}: the data`, data)
   const all = complete<object>(name, rules[encoder] as Rules<object>, options, more)
-  expect(
-    Array.isArray(data.shape),
-    () => `${name}: the data ${data.name}: shape must be given, got ${describe(data.shape)}`,
-  )
+  if (!Array.isArray(data.shape))
+    fail(`${name}: the data ${data.name}: shape must be given, got ${describe(data.shape)}`)
   imageShape(data.shape)
   const made = encoder === 'delta' ? deltaOf(name, data, all) : stillOf(encoder, data, all)
   const { timeSteps, shape, encode, read } = made
@@ -216,12 +214,11 @@ interface Made {
 
 function stillOf(encoder: EncoderName, data: Dataset, options: object): Made {
   const name = `encoders.${encoder}`
-  expect(
-    data.timeSteps === undefined,
-    () =>
+  if (data.timeSteps !== undefined)
+    fail(
       `${name}: the data ${data.name} must be still inputs, got frames; ` +
-      'encoders.delta takes frames',
-  )
+        'encoders.delta takes frames',
+    )
   const { timeSteps } = options as ConstantOptions
   const read: Made['read'] =
     encoder === 'constant'
@@ -246,7 +243,7 @@ function sharesOf(name: string, data: Dataset, strict: boolean): Made['read'] {
     const label = data.read(index, x, context)
     for (let i = 0; i < x.length; i++)
       if (!(x[i] >= 0 && x[i] <= 1))
-        throw new SpikewasmError(
+        fail(
           `${name}: numbers of ${data.name} must be from 0 to 1, got ${x[i]} in sample ${index}; ` +
             (strict ? 'scale them first' : 'scale them first, or change gain and offset'),
         )
@@ -297,10 +294,8 @@ function phase({ timeSteps, phases = Math.min(timeSteps, 24) }: PhaseOptions): E
 function latency(name: string, options: LatencyOptions): Encode {
   const { timeSteps, function: kind = 'linear', tau = 1, threshold = 0.01 } = options
   for (const key of ['tau', 'threshold', 'normalize', 'clip'] as const)
-    expect(
-      kind === 'rc' || options[key] === undefined,
-      () => `${name}.${key} belongs to function: 'rc', got it with '${kind}'; leave it out`,
-    )
+    if (kind !== 'rc' && options[key] !== undefined)
+      fail(`${name}.${key} belongs to function: 'rc', got it with '${kind}'; leave it out`)
   const { normalize = false, clip = false } = options
   const last = timeSteps - 1
   // e^(T − 1) overflows; the logarithm of α · x + 1 does not.
@@ -338,12 +333,11 @@ function roundToEven(value: number): number {
 function deltaOf(name: string, data: Dataset, options: DeltaOptions): Made {
   const { threshold = 0.1, padding, offSpike } = options
   const isSeries = data.timeSteps === undefined && data.shape.length === 2
-  expect(
-    data.timeSteps !== undefined || isSeries,
-    () =>
+  if (data.timeSteps === undefined && !isSeries)
+    fail(
       `${name}: the data ${data.name} must be frames or series [C, L], got samples of ` +
-      `[${data.shape.join(', ')}]; encoders.rate takes them`,
-  )
+        `[${data.shape.join(', ')}]; encoders.rate takes them`,
+    )
   const shape: InputShape = isSeries ? [data.shape[0]] : data.shape
   const timeSteps = isSeries ? (data.shape[1] as number) : (data.timeSteps as number)
   checkInteger(`${name}: steps of ${data.name}`, timeSteps, 1, MOST_STEPS)

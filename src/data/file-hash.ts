@@ -7,7 +7,7 @@
 
 import { createHash, type Hash } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 
 /** Files that are looked into, which lie evenly: of smaller data sets that is each one. */
 const FILES = 1024
@@ -53,10 +53,10 @@ function addBeginning(hash: Hash, path: string): void {
     const bytes = new Uint8Array(Math.min(BYTES, fstatSync(file).size))
     hash.update(bytes.subarray(0, readSync(file, bytes, 0, bytes.length, 0)))
   } catch (error) {
-    throw new SpikewasmError(
+    fail(
       `${path}: the file could not be read (${(error as Error).message}); it was there when the ` +
         'folder was listed',
-      { cause: error },
+      error,
     )
   } finally {
     if (file !== undefined) closeSync(file)

@@ -3,7 +3,7 @@
  */
 
 import { copyOf } from '../copy.js'
-import { describe, expect } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import type * as host from '../host.js'
 import type { CifarOptions } from './cifar.js'
 import type { Split } from './dataset.js'
@@ -176,12 +176,11 @@ const takes = ['an address or bytes alone', 'a path alone', 'a path and options'
 /** @throws SpikewasmError for arguments that a loader does not take, such as options */
 function refuseMore(name: string, most: number, more: readonly unknown[]): void {
   const [first] = more
-  expect(
-    first === undefined,
-    () =>
+  if (first !== undefined)
+    fail(
       `datasets.${name} takes ${takes[most]}, ` +
-      `got ${describe(first)} as well; options of training belong to augment and fit`,
-  )
+        `got ${describe(first)} as well; options of training belong to augment and fit`,
+    )
 }
 
 export * from './common.js'

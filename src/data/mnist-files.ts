@@ -1,6 +1,6 @@
 /** MNIST and Fashion-MNIST from the bytes of the four IDX files, in Node or in a page. */
 
-import { describe, expect, SpikewasmError } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import type * as host from '../host.js'
 import { gunzip, type Measure } from '../io/unpack.js'
 import { fromBytes } from './bytes.js'
@@ -67,7 +67,7 @@ export async function mnistOfFiles(
   return readSplit(flavour, 'the files', async (name, what, measure) => {
     const key = [name, `${name}.gz`].find((key) => given.has(key))
     if (key === undefined)
-      throw new SpikewasmError(
+      fail(
         `${loader} needs a file ${name} or ${name}.gz (${what}), got ` +
           `${[...given.keys()].slice(0, 8).map(describe).join(', ') || 'none'}; give all four`,
       )
@@ -78,19 +78,15 @@ export async function mnistOfFiles(
 }
 
 function byName(loader: string, files: NamedFiles): Map<string, Uint8Array | host.Blob> {
-  expect(
-    typeof files === 'object' && files !== null,
-    () => `${loader} must be given a folder (in Node) or its four files, got ${describe(files)}`,
-  )
+  if (typeof files !== 'object' || files === null)
+    fail(`${loader} must be given a folder (in Node) or its four files, got ${describe(files)}`)
   const named: [string, unknown][] =
     Symbol.iterator in files
       ? Array.from(files as Iterable<host.File>, (file) => [file?.name, file])
       : Object.entries(files)
   for (const [name, file] of named)
-    expect(
-      typeof name === 'string' && (file instanceof Uint8Array || file instanceof Blob),
-      () => `${loader}: each file must be a File, a Blob or a Uint8Array, got ${describe(file)}`,
-    )
+    if (!(typeof name === 'string' && (file instanceof Uint8Array || file instanceof Blob)))
+      fail(`${loader}: each file must be a File, a Blob or a Uint8Array, got ${describe(file)}`)
   return new Map(named as [string, Uint8Array | host.Blob][])
 }
 
@@ -103,7 +99,7 @@ export async function readSplit(flavour: Flavour, where: string, find: FindFile)
   const train = await readPart(find, 'train', `${title} train`, flavour)
   const test = await readPart(find, 't10k', `${title} test`, flavour)
   if (train.shape.join() !== test.shape.join()) {
-    throw new SpikewasmError(
+    fail(
       `${where}: test images must be as large as the training images, got ` +
         `${test.shape.join('×')} and ${train.shape.join('×')}`,
     )
@@ -126,7 +122,7 @@ async function readPart(
   const labels = await read('labels-idx1-ubyte', 1, 'labels')
   const [count, height, width] = images.shape
   if (labels.shape[0] !== count) {
-    throw new SpikewasmError(
+    fail(
       `${labels.path}: must have as many labels as there are images, ${count}, got ` +
         `${labels.shape[0]}; are the files of one data set?`,
     )

@@ -1,7 +1,7 @@
 /** MNIST and Fashion-MNIST from a folder with the four IDX files (Node). */
 
 import { join } from 'node:path'
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import { kindOfPath, readFileClear, unpack } from '../io/files.js'
 import type { Split } from './dataset.js'
 import {
@@ -41,7 +41,7 @@ async function read(loader: string, from: string | NamedFiles, flavour: Flavour)
   if (typeof from !== 'string') return mnistOfFiles(loader, from, flavour)
   const folder = from
   if ((await kindOfPath(folder)) !== 'folder') {
-    throw new SpikewasmError(
+    fail(
       `${flavour.title} folder must exist, got "${folder}"; give the folder that holds ` +
         'train-images-idx3-ubyte.gz and its three companions',
     )

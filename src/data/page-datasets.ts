@@ -4,7 +4,7 @@
  */
 
 import { copyOf } from '../copy.js'
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import type { Split } from './dataset.js'
 import { fashionFlavour, mnistFlavour, mnistOfFiles, type NamedFiles } from './mnist-files.js'
 
@@ -22,9 +22,7 @@ export function fashionMnist(files: NamedFiles): Promise<Split> {
 
 /** A loader of what lies in a folder. */
 const inNode = (name: string, instead: string) => async (): Promise<Split> => {
-  throw new SpikewasmError(
-    `datasets.${name} needs a folder or archive, which only Node can read; ${instead}`,
-  )
+  fail(`datasets.${name} needs a folder or archive, which only Node can read; ${instead}`)
 }
 
 const BYTES = 'in a page, give the images to fromBytes'

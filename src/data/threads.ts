@@ -3,7 +3,7 @@
  * bits that `Batches.fill` gives on any thread, whichever of them makes a batch.
  */
 
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import { letGo } from '../runtime/collect.js'
 import { expectThreads } from '../runtime/node/address-limit.js'
 import { expectPackageFile } from '../runtime/node/package-file.js'
@@ -112,10 +112,10 @@ export class BatchThreads {
       state = this.ring.want(batch)
     }
     if (this.failure)
-      throw new SpikewasmError(
+      fail(
         `a thread that prepares batches ended (${this.failure.message}); with numWorkers: 0 ` +
           'batches are prepared on the calling thread',
-        { cause: this.failure },
+        this.failure,
       )
     const isReady = state === 'ready'
     if (isReady) {

@@ -5,7 +5,7 @@
 
 import { Batches } from '../data/batches.js'
 import type { Dataset, Split } from '../data/dataset.js'
-import { checkBoolean, describe, expect, SpikewasmError } from '../errors.js'
+import { checkBoolean, describe, fail } from '../errors.js'
 import { trace } from '../graph/trace.js'
 import { identity } from '../layers/index.js'
 import type { Model } from '../model.js'
@@ -94,34 +94,26 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
   const processes = checkBoolean('diagnose.processes', options.processes, false)
   const different = (list: readonly unknown[]): boolean =>
     list.length > 0 && new Set(list).size === list.length
-  expect(
-    different(timeSteps),
-    () =>
-      `diagnose.timeSteps must be one or more different integers, got [${timeSteps.join(', ')}]`,
-  )
-  expect(
-    different(methods) && methods.every((method) => variantNames.includes(method)),
-    () =>
+  if (!different(timeSteps))
+    fail(`diagnose.timeSteps must be one or more different integers, got [${timeSteps.join(', ')}]`)
+  if (!different(methods) || !methods.every((method) => variantNames.includes(method)))
+    fail(
       `diagnose.methods must be one or more of ${variantNames.join(', ')}, each once, ` +
-      `got [${methods.join(', ')}]`,
-  )
-  expect(
-    Number.isInteger(steps) && steps >= 1,
-    () => `diagnose.steps must be an integer ≥ 1, got ${steps}`,
-  )
-  expect(
-    batchSize <= data.train.length,
-    () =>
+        `got [${methods.join(', ')}]`,
+    )
+  if (!(Number.isInteger(steps) && steps >= 1))
+    fail(`diagnose.steps must be an integer ≥ 1, got ${steps}`)
+  if (!(batchSize <= data.train.length))
+    fail(
       'diagnose.batchSize must be at most the number of training samples, ' +
-      `${data.train.length}, got ${batchSize}`,
-  )
+        `${data.train.length}, got ${batchSize}`,
+    )
   const { shape: input, timeSteps: frames } = data.train
-  expect(
-    frames === undefined || (timeSteps.length === 1 && timeSteps[0] === frames),
-    () =>
+  if (frames !== undefined && (timeSteps.length !== 1 || timeSteps[0] !== frames))
+    fail(
       `diagnose.timeSteps must be [${frames}], the frames of a sample of ${data.train.name}, got ` +
-      `[${timeSteps.join(', ')}]; leave it out`,
-  )
+        `[${timeSteps.join(', ')}]; leave it out`,
+    )
   for (const T of timeSteps)
     for (const method of [claimed.reference, ...methods]) expectSteps(T, method)
   const build = (module: Module, T: number, method: Variant, inspect = false): Promise<Model> =>
@@ -230,14 +222,10 @@ interface Training {
 function expectSteps(T: number, method: Variant): void {
   const { method: name, stepMode } = variants[method]!
   const { maxSteps } = traitsOf({ method: name, stepMode })
-  expect(
-    Number.isInteger(T) && T >= 1,
-    () => `diagnose.timeSteps must be integers ≥ 1, got ${describe(T)}`,
-  )
-  expect(
-    T <= maxSteps,
-    () => `diagnose.timeSteps must be at most ${maxSteps} with method ${name}, got ${T}`,
-  )
+  if (!(Number.isInteger(T) && T >= 1))
+    fail(`diagnose.timeSteps must be integers ≥ 1, got ${describe(T)}`)
+  if (!(T <= maxSteps))
+    fail(`diagnose.timeSteps must be at most ${maxSteps} with method ${name}, got ${T}`)
 }
 
 /** Trains with BPTT and measures on the way. */
@@ -268,9 +256,7 @@ async function train({
     await bptt.session.run('train', 0, bptt.batchSize, optimizer.lr * schedule(step, steps))
     const problem = await nonFinite(bptt.session, 0)
     if (problem !== undefined)
-      throw new SpikewasmError(
-        `BPTT with T ${bptt.timeSteps}, step ${step + 1} of ${steps}: ${problem}`,
-      )
+      fail(`BPTT with T ${bptt.timeSteps}, step ${step + 1} of ${steps}: ${problem}`)
   }
   const { gradients, firingRates } = last!
   const { accuracy: testAccuracy = 0 } = await bptt.evaluate(test, { operations: false })

@@ -1,6 +1,6 @@
 /** A training step measured in a process of its own: what the system gives it, and its time. */
 
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import { graphToJson, type NetworkJson } from '../graph/json.js'
 import { trace } from '../graph/trace.js'
 import type { Module } from '../nn/module.js'
@@ -31,7 +31,7 @@ export async function measureProcess(job: ProcessJob | undefined): Promise<Proce
   } catch (error) {
     const { message } = error as Error
     const why = child.failure ? `${message} before it had measured` : `failed: ${message}`
-    throw new SpikewasmError(`diagnose: the process that measures ${what} ${why}`)
+    fail(`diagnose: the process that measures ${what} ${why}`)
   } finally {
     await child.end()
   }

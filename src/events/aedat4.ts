@@ -10,7 +10,7 @@
  * the streams and sizes are in the header's XML (dv's `infoNode`).
  */
 
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import { Table } from './flat.js'
 import { unpackLz4 } from './lz4.js'
 import { type EventRecording, Events, refuse, type Sensor } from './recording.js'
@@ -88,9 +88,7 @@ function unpacked(
   if (compression === 0) return bytes
   if (compression <= 2) return unpackLz4(bytes, most, name)
   if (zstd === undefined)
-    throw new SpikewasmError(
-      `${name}: needs a decoder for Zstandard, got none; run npm install fzstd`,
-    )
+    fail(`${name}: needs a decoder for Zstandard, got none; run npm install fzstd`)
   return zstd(bytes, most, name)
 }
 

@@ -1,6 +1,6 @@
 /** Recordings as frames: for each slice, pixel and polarity how many events there were. */
 
-import { checkArguments, checkBoolean, expect } from '../errors.js'
+import { checkArguments, checkBoolean, fail } from '../errors.js'
 import { type EventRecording, expectRecording, inOrder } from './recording.js'
 import { checkSlices, type SliceOptions, type Slices, slicesOf } from './slices.js'
 
@@ -49,12 +49,11 @@ export function toFrames(
   const slices = slicesOf(ordered, way)
   const { width, height } = recording
   const [pixels, timeSteps] = [width * height, slices.starts.length]
-  expect(
-    timeSteps * 2 * pixels <= MOST_NUMBERS,
-    () =>
+  if (!(timeSteps * 2 * pixels <= MOST_NUMBERS))
+    fail(
       `events.toFrames: frames must be at most ${MOST_NUMBERS} numbers, got ${timeSteps} frames ` +
-      `of ${width} × ${height} pixels; cut into fewer`,
-  )
+        `of ${width} × ${height} pixels; cut into fewer`,
+    )
   const data = new Float32Array(timeSteps * 2 * pixels)
   count(ordered, slices, data, [height, width])
   if (binary) toBinary(data)

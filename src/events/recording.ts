@@ -1,13 +1,6 @@
 /** Recordings of event cameras: lists of (x, y, t, p). */
 
-import {
-  checkArguments,
-  checkInteger,
-  checkOptions,
-  describe,
-  expect,
-  SpikewasmError,
-} from '../errors.js'
+import { checkArguments, checkInteger, checkOptions, describe, fail } from '../errors.js'
 
 /** A recording in memory. Event i is at pixel (x[i], y[i]) at time t[i]. */
 export interface EventRecording {
@@ -38,7 +31,7 @@ export const MOST_FRAMES = 1 << 20
 
 /** Throws what every reader throws: `name: must rule, got got`. */
 export function refuse(name: string, rule: string, got: string): never {
-  throw new SpikewasmError(`${name}: must ${rule}, got ${got}`)
+  fail(`${name}: must ${rule}, got ${got}`)
 }
 
 /** Room for so many events; a reader fills it, then calls `done`. */
@@ -119,18 +112,14 @@ export function fromEvents(arrays: EventArrays, ...more: []): EventRecording {
   checkArguments('events.from', more)
   checkOptions('events.from', arrays, ['x', 'y', 't', 'p', 'sensor', 'name'])
   const { x, y, t, p, name = 'events' } = arrays
-  expect(typeof name === 'string', () => `events.from.name must be a text, got ${describe(name)}`)
+  if (typeof name !== 'string') fail(`events.from.name must be a text, got ${describe(name)}`)
   const sensor = checkSensor('events.from.sensor', arrays.sensor)
   for (const [key, list] of Object.entries({ x, y, t, p }))
-    expect(
-      Array.isArray(list) || (ArrayBuffer.isView(list) && 'length' in list),
-      () => `${name}: ${key} must be an array of numbers, got ${describe(list)}`,
-    )
+    if (!Array.isArray(list) && !(ArrayBuffer.isView(list) && 'length' in list))
+      fail(`${name}: ${key} must be an array of numbers, got ${describe(list)}`)
   for (const [key, { length }] of Object.entries({ y, t, p }))
-    expect(
-      length === x.length,
-      () => `${name}: ${key} must have ${x.length} numbers as x has, got ${length}`,
-    )
+    if (length !== x.length)
+      fail(`${name}: ${key} must have ${x.length} numbers as x has, got ${length}`)
   const events = new Events(x.length)
   for (let i = 0; i < x.length; i++) {
     const value = { x: x[i], y: y[i], t: t[i], p: Number(typeof p[i] === 'bigint' ? NaN : p[i]) }
@@ -162,10 +151,8 @@ export function expectEvent(
 /** @returns a copy; undefined when it was left out */
 export function checkSensor(option: string, sensor: unknown): Sensor | undefined {
   if (sensor === undefined) return undefined
-  expect(
-    Array.isArray(sensor) && sensor.length === 2,
-    () => `${option} must be [width, height] in pixels, got ${describe(sensor)}`,
-  )
+  if (!Array.isArray(sensor) || sensor.length !== 2)
+    fail(`${option} must be [width, height] in pixels, got ${describe(sensor)}`)
   const [width, height] = sensor as unknown as Sensor
   checkInteger(`${option}: the width`, width, 1, MOST_PIXELS)
   checkInteger(`${option}: the height`, height, 1, MOST_PIXELS)
@@ -182,22 +169,16 @@ export function expectRecording(name: string, recording: EventRecording): void {
     of.y instanceof Uint16Array &&
     of.t instanceof Float64Array &&
     of.p instanceof Uint8Array
-  expect(
-    holds,
-    () => `${name}: must be a recording, from events.read for example, got ${describe(of)}`,
-  )
+  if (!holds)
+    fail(`${name}: must be a recording, from events.read for example, got ${describe(of)}`)
   const { x, y, t, p, length, width, height } = recording
   checkInteger(`${name}: width`, width, 1, MOST_PIXELS)
   checkInteger(`${name}: height`, height, 1, MOST_PIXELS)
   for (const list of [x, y, t, p])
-    expect(
-      list.length === length,
-      () => `${name}: must have ${describe(length)} events in each array, got ${list.length}`,
-    )
-  expect(
-    largest(x) < width && largest(y) < height,
-    () => `${name}: must have events within its ${width} × ${height} pixels, got one outside`,
-  )
+    if (list.length !== length)
+      fail(`${name}: must have ${describe(length)} events in each array, got ${list.length}`)
+  if (!(largest(x) < width && largest(y) < height))
+    fail(`${name}: must have events within its ${width} × ${height} pixels, got one outside`)
 }
 
 /** The events that `keep` picks by index, in the order they come. */

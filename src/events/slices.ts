@@ -5,7 +5,7 @@
  * Sources: SpikingJelly 0.0.0.1 `datasets/utils.py`; Tonic 1.6 `slicers.py`
  */
 
-import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../errors.js'
+import { checkBoolean, checkInteger, checkOptions, describe, expect, fail } from '../errors.js'
 import { type EventRecording, MOST_FRAMES } from './recording.js'
 
 /** How frames of SpikingJelly share the events: as many in each, or as long each. */
@@ -71,17 +71,16 @@ export function checkSlices(name: string, options: SliceOptions): void {
   checkOptions(name, options, sliceKeys)
   const of = options as Readonly<Record<string, number | undefined>>
   const given = ways.filter((way) => of[way] !== undefined)
-  expect(
-    given.length === 1,
-    () =>
+  if (given.length !== 1)
+    fail(
       `${name} must have exactly one of ${ways.join(', ')}, got ` +
-      `${given.length === 0 ? 'none' : given.join(' and ')}`,
-  )
+        `${given.length === 0 ? 'none' : given.join(' and ')}`,
+    )
   const [way] = given
   const value = of[way] as number
   if (way === 'duration' || way === 'timeWindow') {
     number(`${name}.${way}`, value, 0, 'microseconds > 0')
-    expect(value > 0, () => `${name}.${way} must be microseconds > 0, got ${value}`)
+    if (!(value > 0)) fail(`${name}.${way} must be microseconds > 0, got ${value}`)
   } else checkInteger(`${name}.${way}`, value, 1, way === 'eventCount' ? 2 ** 32 : MOST_FRAMES)
   const { splitBy, overlap, includeIncomplete, startTime, endTime } = options
   const belongs = (key: string, value: unknown, to: readonly string[]): void =>
@@ -94,17 +93,15 @@ export function checkSlices(name: string, options: SliceOptions): void {
   belongs('includeIncomplete', includeIncomplete, ['timeWindow', 'eventCount'])
   belongs('startTime', startTime, ['timeWindow'])
   belongs('endTime', endTime, ['timeWindow'])
-  expect(
-    splitBy === undefined || splits.includes(splitBy),
-    () => `${name}.splitBy must be one of ${splits.join(', ')}, got ${describe(splitBy)}`,
-  )
+  if (splitBy !== undefined && !splits.includes(splitBy))
+    fail(`${name}.splitBy must be one of ${splits.join(', ')}, got ${describe(splitBy)}`)
   checkBoolean(`${name}.includeIncomplete`, includeIncomplete, false)
   for (const [key, time] of Object.entries({ startTime, endTime }))
     if (time !== undefined) number(`${name}.${key}`, time, -(2 ** 53), 'microseconds')
   if (overlap === undefined) return
   number(`${name}.overlap`, overlap, 0, '>= 0')
   const most = way.endsWith('Bins') ? 1 : value
-  expect(overlap < most, () => `${name}.overlap must be below ${most}, got ${overlap}`)
+  if (!(overlap < most)) fail(`${name}.overlap must be below ${most}, got ${overlap}`)
 }
 
 /**

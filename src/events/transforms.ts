@@ -1,6 +1,6 @@
 /** Recordings changed event by event. Random changes depend on (seed, epoch, index) alone. */
 
-import { checkArguments, checkInteger, describe, expect } from '../errors.js'
+import { checkArguments, checkInteger, describe, fail } from '../errors.js'
 import { Purpose, RandomStream } from '../random.js'
 import { checkBy, complete, integer, type Rule, type Rules, such, truth } from '../rules.js'
 import { type EventRecording, Events, expectRecording, inOrder, picked } from './recording.js'
@@ -96,10 +96,8 @@ export function downsample(
 /** @returns [height, width] @throws SpikewasmError unless it is one or two integers */
 export function checkSize(name: string, size: unknown): [height: number, width: number] {
   const both = typeof size === 'number' ? [size, size] : size
-  expect(
-    Array.isArray(both) && both.length === 2,
-    () => `${name} must be a number of pixels or [height, width], got ${describe(size)}`,
-  )
+  if (!Array.isArray(both) || both.length !== 2)
+    fail(`${name} must be a number of pixels or [height, width], got ${describe(size)}`)
   const [height, width] = both as [number, number]
   checkInteger(`${name}: the height`, height, 1, 8192)
   checkInteger(`${name}: the width`, width, 1, 8192)
@@ -213,7 +211,7 @@ function partOf(
 ): Required<DropPartOptions> {
   expectRecording(`${name}: the recording`, recording)
   const all = complete(name, { ...drawRules, ratio: numberFrom(0, 1, 0.2) }, options, more)
-  expect(all.ratio < 1, () => `${name}.ratio must be below 1, got ${all.ratio}`)
+  if (!(all.ratio < 1)) fail(`${name}.ratio must be below 1, got ${all.ratio}`)
   return all
 }
 

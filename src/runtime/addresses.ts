@@ -1,6 +1,6 @@
 /** Addresses, of which a process may have too few for a memory of whatever size. */
 
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import { size } from './bytes-in-words.js'
 import { platform } from './platform.js'
 
@@ -12,11 +12,11 @@ import { platform } from './platform.js'
 export function expectAddresses(needs: string, cause: RangeError): void {
   const addresses = platform().addressLimit?.()
   if (addresses && addresses.limit - addresses.used < addresses.reserved)
-    throw new SpikewasmError(
+    fail(
       `${needs} and, whatever its size, ${size(addresses.reserved)} of addresses, but the ` +
         `process may use ${size(addresses.limit)} of addresses, and uses ` +
         `${size(addresses.used)}; no smaller batch helps: raise the limit (ulimit -v), or ` +
         'dispose of other models',
-      { cause },
+      cause,
     )
 }

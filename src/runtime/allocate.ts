@@ -1,6 +1,6 @@
 /** Memory for a plan, or a message that says what would fit. */
 
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import { sizeOf } from '../nn/value.js'
 import { makePlan, type Plan, type PlanOptions, planInParts } from '../plan/plan.js'
 import { atOnce, type Parts } from '../plan/program.js'
@@ -62,7 +62,7 @@ function* planning(options: PlanOptions, threads: number): Parts<Plan> {
     const about = more + ((more - few) / half) * (batchSize - whole)
     if (about > FAR * MAX_BYTES) {
       const line = { options, bytes: about }
-      throw new SpikewasmError(
+      fail(
         `the model needs about ${size(about)} of memory for batchSize ${batchSize}, WebAssembly ` +
           `addresses at most 4 GiB; ${largestBatch(line, MAX_BYTES, threads)}`,
       )
@@ -112,7 +112,7 @@ export async function allocateLoan(
     const { options } = plan
     const fewer = name.endsWith(' states') ? 'record fewer names, or: ' : ''
     const fitting = fewer + largestBatch({ options, bytes: total }, limit, settings.threads)
-    throw new SpikewasmError(`${needs}, ${why}; ${fitting}`)
+    fail(`${needs}, ${why}; ${fitting}`)
   }
   if (total > MAX_BYTES) return refuse('WebAssembly addresses at most 4 GiB', MAX_BYTES)
   try {
@@ -122,10 +122,10 @@ export async function allocateLoan(
     const limit = await granted(total, shared)
     if (limit === 0) {
       expectAddresses(needs, cause)
-      throw new SpikewasmError(
+      fail(
         `${needs}, but this machine gives no memory at all now; dispose of models that are done ` +
           '(each reserves addresses), or end other programs',
-        { cause },
+        cause,
       )
     }
     return refuse(`more than the ${size(limit)} that this machine gives`, limit)

@@ -2,7 +2,7 @@
  * A plan and the memory that it describes: enough to read and write a model's numbers.
  */
 
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import type * as host from '../host.js'
 import type { Plan, Program, ProgramName } from '../plan/plan.js'
 import type { TrainingBuffers } from '../plan/training.js'
@@ -48,7 +48,7 @@ export function expectSeveral({ lone, options }: Plan, samples: number): void {
     options.batchSize === 1
       ? ['batchSize 1 with one value of each channel', 'take a larger batchSize']
       : ['a batch of one sample', 'leave dropLast true, or give more samples']
-  throw new SpikewasmError(`${lone}got ${got}; ${mend}`)
+  fail(`${lone}got ${got}; ${mend}`)
 }
 
 /** Gradients and the optimizer's state. @throws SpikewasmError when the model has none */
@@ -74,7 +74,7 @@ const asking: Readonly<Record<ProgramName, readonly string[]>> = {
 
 function refuse({ options }: Plan, name: ProgramName): never {
   const [needs, has, purpose] = asking[name]
-  throw new SpikewasmError(
+  fail(
     `${needs} a model compiled with ${has}, this one was compiled with purpose ` +
       `'${options.purpose ?? 'train'}'; compile the network again` +
       (purpose ? `, or load it with loadModel(path, { purpose: '${purpose}' })` : ''),

@@ -1,6 +1,6 @@
 /** A batch in PyTorch’s layout: checked, and copied into a slot. */
 
-import { describe, expect, expectFinite } from '../errors.js'
+import { describe, expectFinite, fail } from '../errors.js'
 import { pixelsFirst } from './pixels-first.js'
 import type { Session } from './session.js'
 import { targetKind } from './targets.js'
@@ -9,28 +9,24 @@ export function checkBatch(session: Session, x: Float32Array, count: number): vo
   const [C, H, W] = session.input
   const T = session.settings.frames ? session.timeSteps : 1
   expectNumbers('x', x)
-  expect(
-    x.length === T * count * C * H * W,
-    () =>
+  if (x.length !== T * count * C * H * W)
+    fail(
       'x must hold ' +
-      `[${[count, ...(T > 1 ? [T] : []), ...session.asked].join(', ')}] ` +
-      `= ${T * count * C * H * W} numbers, got ${x.length}`,
-  )
+        `[${[count, ...(T > 1 ? [T] : []), ...session.asked].join(', ')}] ` +
+        `= ${T * count * C * H * W} numbers, got ${x.length}`,
+    )
 }
 
 function checkLabels(session: Session, y: ArrayLike<number>, count: number): void {
-  expect(typeof y?.length === 'number', () => `y must be an array of labels, got ${describe(y)}`)
-  expect(
-    y.length === count,
-    () => `y must hold one label for each of the ${count} images, got ${y.length}`,
-  )
+  if (typeof y?.length !== 'number') fail(`y must be an array of labels, got ${describe(y)}`)
+  if (y.length !== count)
+    fail(`y must hold one label for each of the ${count} images, got ${y.length}`)
   for (let i = 0; i < y.length; i++)
-    expect(
-      Number.isInteger(y[i]) && y[i] >= 0 && y[i] < session.classes,
-      () =>
+    if (!(Number.isInteger(y[i]) && y[i] >= 0 && y[i] < session.classes))
+      fail(
         `labels must be integers from 0 to ${session.classes - 1}, got ${describe(y[i])} ` +
-        `at index ${i}`,
-    )
+          `at index ${i}`,
+      )
 }
 
 /**
@@ -43,15 +39,11 @@ export function checkTargets(session: Session, y: ArrayLike<number>, count: numb
     return
   }
   const { classes } = session
-  expect(
-    y instanceof Float32Array,
-    () => `y must be a Float32Array [${count}, ${classes}] with this loss, got ${describe(y)}`,
-  )
+  if (!(y instanceof Float32Array))
+    fail(`y must be a Float32Array [${count}, ${classes}] with this loss, got ${describe(y)}`)
   expectNumbers('y', y as Float32Array)
-  expect(
-    y.length === count * classes,
-    () => `y must hold [${count}, ${classes}] = ${count * classes} numbers, got ${y.length}`,
-  )
+  if (y.length !== count * classes)
+    fail(`y must hold [${count}, ${classes}] = ${count * classes} numbers, got ${y.length}`)
   expectFinite('y', y as Float32Array, classes, count)
 }
 
@@ -85,10 +77,12 @@ export function fillSlot(
 
 /** @throws SpikewasmError for what is no typed array of numbers */
 export function expectNumbers(name: string, x: Float32Array): void {
-  expect(
-    ArrayBuffer.isView(x) &&
+  if (
+    !(
+      ArrayBuffer.isView(x) &&
       'subarray' in x &&
-      !(x instanceof BigInt64Array || x instanceof BigUint64Array),
-    () => `${name} must be a Float32Array, got ${describe(x)}`,
+      !(x instanceof BigInt64Array || x instanceof BigUint64Array)
+    )
   )
+    fail(`${name} must be a Float32Array, got ${describe(x)}`)
 }

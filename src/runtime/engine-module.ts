@@ -1,6 +1,6 @@
 /** Whether a module is the engine's, and which one. */
 
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import type * as host from '../host.js'
 import { VERSION } from '../version.js'
 
@@ -26,7 +26,7 @@ export function checkEngine(module: host.WasmModule, variant: EngineFile, where:
       : version === VERSION
         ? `${found}.wasm`
         : `a module of version ${version}`
-  throw new SpikewasmError(
+  fail(
     `${where} must be ${variant}.wasm of spikewasm ${VERSION}, got ${got}; take the file from ` +
       'node_modules/spikewasm/build/wasm, or give the folder that holds all of them, with / at ' +
       'its end',

@@ -1,6 +1,6 @@
 /** Finds, compiles and instantiates the engine's modules. */
 
-import { describe, expect, SpikewasmError } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import type * as host from '../host.js'
 import { checkEngine, type EngineFile, type EngineVariant } from './engine-module.js'
 import { type EngineImports, engineImports } from './kernel-table.js'
@@ -95,10 +95,8 @@ export async function givenEngine(
   from: EngineSource,
 ): Promise<{ readonly bytes: Uint8Array; readonly module: host.WasmModule }> {
   const file = 'engine-named'
-  expect(
-    !(from instanceof WebAssembly.Module),
-    () => `${name} must be the address of ${file}.wasm or its bytes, got a WebAssembly.Module`,
-  )
+  if (from instanceof WebAssembly.Module)
+    fail(`${name} must be the address of ${file}.wasm or its bytes, got a WebAssembly.Module`)
   const isAddress = typeof from === 'string' || from instanceof URL
   const bytes = isAddress
     ? (await readGiven(file, from, name)).bytes
@@ -123,12 +121,11 @@ export function checkSource(name: string, from: EngineSource, file = 'engine'): 
   const isOne =
     (typeof from === 'string' && from !== '') ||
     [URL, Uint8Array, ArrayBuffer, WebAssembly.Module].some((kind) => from instanceof kind)
-  expect(
-    isOne,
-    () =>
+  if (!isOne)
+    fail(
       `${name} must be the address of ${file}.wasm or of its folder, its bytes, or a ` +
-      `WebAssembly.Module, got ${describe(from)}`,
-  )
+        `WebAssembly.Module, got ${describe(from)}`,
+    )
 }
 
 const GIVEN = 'compile.wasm'
@@ -173,10 +170,10 @@ async function compile(
     module = await WebAssembly.compile((wide ? marked(bytes) : bytes) as BufferSource)
   } catch (error) {
     const why = (error as Error).message
-    throw new SpikewasmError(
+    fail(
       `${where} must be ${variant}.wasm of spikewasm, got what is no WebAssembly (${why}); ` +
         mendOf(variant),
-      { cause: error },
+      error,
     )
   }
   checkEngine(module, variant, where)

@@ -3,7 +3,7 @@
  * Operations that change it are refused while another runs. Those that leave it as it is wait.
  */
 
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import type * as host from '../host.js'
 import { platform } from './platform.js'
 
@@ -199,7 +199,7 @@ export class Lock {
     }
     if (this.isAsked()) this.refuse()
     if (this.queue.length >= MOST_WAITING)
-      throw new SpikewasmError(
+      fail(
         `at most ${MOST_WAITING} calls may wait for a model, got one more; await calls before ` +
           'making others, or let another model take some',
       )
@@ -242,7 +242,7 @@ export class Lock {
   }
 
   private refuse(): never {
-    throw new SpikewasmError(
+    fail(
       'the model is running another call: ' +
         (this.isAsked()
           ? "it waits for this one's caller, onStep of fit or prepare of its data, which may not " +

@@ -1,7 +1,7 @@
 /** Numbers that are no longer finite: what went wrong in a step, and where it shows first. */
 
 import { Control, Rec } from '../../assembly/opcodes.js'
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import { labelOf } from '../nn/kind.js'
 import { pack, unpack } from '../plan/layout.js'
 import type { ProgramName } from '../plan/plan.js'
@@ -63,7 +63,7 @@ export function expectFiniteOutput(
   if (at < 0) return
   const { graph, classes } = session
   const layer = `layer ${layerName(session, graph.output)} (${labelOf(graph.nodes[graph.output])})`
-  throw new SpikewasmError(
+  fail(
     `${layer} gives ${logits[at]} for ${where(Math.floor(at / classes))}; its weights, or the ` +
       'input, are too large for float32',
   )

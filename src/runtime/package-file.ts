@@ -3,7 +3,7 @@
  * them.
  */
 
-import { SpikewasmError } from '../errors.js'
+import { fail, SpikewasmError } from '../errors.js'
 import { platform } from './platform.js'
 
 /** Where this code is: of a bundle, where the bundle is. */
@@ -24,7 +24,7 @@ export async function readOwn(
 ): Promise<{ readonly url: URL; readonly bytes: Uint8Array }> {
   const url = platform().packageFile(path)
   if (url) return readFirst(addressesOf(url, path), isRight, mend)
-  throw new SpikewasmError(`${path} of spikewasm comes into no page by itself; ${mend}`)
+  fail(`${path} of spikewasm comes into no page by itself; ${mend}`)
 }
 
 /**
@@ -63,11 +63,11 @@ export async function readFirst(
       cause = error
       found.push(`${show(url)} cannot be read (${messageOf(error)})`)
     }
-  throw new SpikewasmError(
+  fail(
     `a file of spikewasm is missing or damaged: ${found.join('; ')}; ${
       platform().kind === 'node' && urls.every(isFile) ? 'install spikewasm again' : mend
     }`,
-    { cause },
+    cause,
   )
 }
 

@@ -3,7 +3,7 @@
  * of Node (Bun and Deno too), `page.ts` that of a page. No other file asks where it runs.
  */
 
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import type { Plan } from '../plan/plan.js'
 import type { Executor } from './executor.js'
 
@@ -147,7 +147,7 @@ export function registerPlatform(platform: Platform): void {
 
 export function platform(): Platform {
   if (registered) return registered
-  throw new SpikewasmError(
+  fail(
     'spikewasm must be imported by its name, which says where it runs, got a file of it alone; ' +
       "write import … from 'spikewasm'",
   )
@@ -163,5 +163,5 @@ export function platform(): Platform {
 export function filesFor(what: string, instead: string): Files {
   const { files } = platform()
   if (files) return files
-  throw new SpikewasmError(`${what} needs files, which a page has not; ${instead}`)
+  fail(`${what} needs files, which a page has not; ${instead}`)
 }

@@ -1,7 +1,7 @@
 /** Outputs of any number of samples, batch by batch; a few samples one by one. */
 
 import { copyOf } from '../copy.js'
-import { checkOptions, checkSignal, expect } from '../errors.js'
+import { checkOptions, checkSignal, fail } from '../errors.js'
 import type * as host from '../host.js'
 import { programOf } from './arena.js'
 import { expectNumbers, fillSlot } from './batch.js'
@@ -63,12 +63,11 @@ function countOf(session: Session, x: Float32Array): number {
   expectNumbers('x', x)
   const { asked, frames, imageFloats, timeSteps } = session
   const n = x.length / imageFloats
-  expect(
-    Number.isInteger(n) && n > 0,
-    () =>
+  if (!(Number.isInteger(n) && n > 0))
+    fail(
       `x must hold samples of [${[...(frames ? [timeSteps] : []), ...asked].join(', ')}] = ` +
-      `${imageFloats} numbers each, got ${x.length}`,
-  )
+        `${imageFloats} numbers each, got ${x.length}`,
+    )
   return n
 }
 

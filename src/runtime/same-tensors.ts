@@ -1,6 +1,6 @@
 /** Whether a state dict is one of a network: names and sizes alone, before memory is taken. */
 
-import { listNames, listOf, SpikewasmError } from '../errors.js'
+import { fail, listNames, listOf } from '../errors.js'
 import type { State } from '../plan/state.js'
 
 /** Names and sizes of what a network has. */
@@ -44,8 +44,7 @@ export function expectSameTensors({ parameters, statistics }: Tensors, state: Si
     misshaped.length > 0 ? `of another shape: ${listOf(misshaped)}` : '',
     incomplete.length > 0 ? `of another length than their shape says: ${listOf(incomplete)}` : '',
   ].filter((s) => s !== '')
-  if (problems.length > 0)
-    throw new SpikewasmError(`the state dict does not match the network; ${problems.join('; ')}`)
+  if (problems.length > 0) fail(`the state dict does not match the network; ${problems.join('; ')}`)
 }
 
 const same = (a: readonly number[], b: readonly number[]): boolean =>

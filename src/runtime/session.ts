@@ -1,7 +1,7 @@
 /** A compiled network: its plan, the memory that the plan describes, and who runs its programs. */
 
 import { Control } from '../../assembly/opcodes.js'
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import type { Graph } from '../graph/trace.js'
 import type * as host from '../host.js'
 import { type InputShape, type Shape, sizeOf } from '../nn/value.js'
@@ -191,9 +191,8 @@ export class Session implements Arena {
 
   /** Throws unless the model can run. */
   checkAlive(): void {
-    if (this.disposed) throw new SpikewasmError('the model was disposed; compile the network again')
-    if (this.failure)
-      throw new SpikewasmError(`the model stopped working (${this.failure}); ${SAVE}`)
+    if (this.disposed) fail('the model was disposed; compile the network again')
+    if (this.failure) fail(`the model stopped working (${this.failure}); ${SAVE}`)
   }
 
   /** Settled when its memory can be used; absent where it can be at once. */
@@ -334,7 +333,7 @@ export class Session implements Arena {
       return found
     } catch (error) {
       this.failure = failureOf(this, program, error)
-      throw new SpikewasmError(`${this.failure}; ${SAVE}`, { cause: error })
+      fail(`${this.failure}; ${SAVE}`, error)
     }
   }
 

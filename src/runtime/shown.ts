@@ -1,6 +1,6 @@
 /** What a model shows of its last run or training step: an error before there is any. */
 
-import { describe, expect } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import type { StateProbe } from '../plan/plan.js'
 import { programOf } from './arena.js'
 import type { Session } from './session.js'
@@ -15,20 +15,17 @@ import * as views from './views.js'
  */
 export function expectTrained(session: Session, what: string): void {
   programOf(session, 'train')
-  expect(
-    session.trained,
-    () =>
+  if (!session.trained)
+    fail(
       `${what} needs a training step of the model's method, and none has run yet; call trainStep ` +
-      'or fit first',
-  )
+        'or fit first',
+    )
 }
 
 /** @throws SpikewasmError where nothing has run yet */
 function expectRun({ lastRun }: Session, what: string): void {
-  expect(
-    lastRun.images > 0,
-    () => `${what}: nothing has run yet; call trainStep, predict, evaluate or step first`,
-  )
+  if (!(lastRun.images > 0))
+    fail(`${what}: nothing has run yet; call trainStep, predict, evaluate or step first`)
 }
 
 /** `Model.gradients`. */
@@ -50,14 +47,13 @@ export type { RecordedStates }
 export function states(session: Session, layer: string | number): RecordedStates {
   const name = nameOf(layer)
   const known = Object.keys(session.settings.states)
-  expect(
-    known.includes(name),
-    () =>
+  if (!known.includes(name))
+    fail(
       `states: nothing is recorded of a layer ${describe(name)}, ` +
-      (known.length > 0
-        ? `but of ${known.join(', ')}`
-        : "nor of another; compile with record: 'all'"),
-  )
+        (known.length > 0
+          ? `but of ${known.join(', ')}`
+          : "nor of another; compile with record: 'all'"),
+    )
   expectRun(session, 'states')
   const { states, valid } = session.lastRun
   const probe = states.find((one) => one.name === name) as StateProbe

@@ -1,6 +1,6 @@
 /** Spike trains of the last run. */
 
-import { describe, SpikewasmError } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import type { RateProbe } from '../plan/plan.js'
 import type { Session } from './session.js'
 
@@ -40,17 +40,14 @@ export function recordedProbe(
   const known = Object.values(plan.programs).flatMap((program) => program?.rates ?? [])
   const names = [...new Set(known.map((probe) => probe.name))]
   if (!names.includes(name))
-    throw new SpikewasmError(
-      `${method}: no layer of neurons ${describe(name)}; there are ${names.join(', ')}`,
-    )
+    fail(`${method}: no layer of neurons ${describe(name)}; there are ${names.join(', ')}`)
   if (!record.includes(name))
-    throw new SpikewasmError(
+    fail(
       `${method}: the spikes of layer ${describe(name)} are not kept; compile with record: true, ` +
         `or record: [${JSON.stringify(name)}]`,
     )
   const probe = probes.find((each) => each.name === name)
-  if (!probe?.recorded)
-    throw new SpikewasmError(`${method}: nothing has run yet; call predict, evaluate or step first`)
+  if (!probe?.recorded) fail(`${method}: nothing has run yet; call predict, evaluate or step first`)
   return probe as Recorded
 }
 

@@ -1,6 +1,6 @@
 /** Parameters and running statistics by name: read from a model's memory, and written to it. */
 
-import { describe, expect, SpikewasmError } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import { initialValues } from '../graph/init.js'
 import { pack, unpack } from '../plan/layout.js'
 import type { Parameter, Statistic } from '../plan/plan.js'
@@ -92,19 +92,17 @@ function tell(arena: Arena, { byteOffset, byteLength }: Float32Array): void {
 }
 
 export function takeState(arena: Arena, state: StateDict): void {
-  expect(
-    typeof state === 'object' && state !== null && !Array.isArray(state),
-    () =>
+  if (typeof state !== 'object' || state === null || Array.isArray(state))
+    fail(
       'the state dict must be an object of { shape, data } by name, as stateDict() gives ' +
-      `it, got ${describe(state)}`,
-  )
-  for (const [name, entry] of Object.entries(state))
-    expect(
-      typeof entry?.shape?.every === 'function' && typeof entry.data?.findIndex === 'function',
-      () =>
-        `the state dict's ${name} must be { shape: numbers, data: Float32Array }, got ` +
-        `${describe(entry)}`,
+        `it, got ${describe(state)}`,
     )
+  for (const [name, entry] of Object.entries(state))
+    if (typeof entry?.shape?.every !== 'function' || typeof entry.data?.findIndex !== 'function')
+      fail(
+        `the state dict's ${name} must be { shape: numbers, data: Float32Array }, got ` +
+          `${describe(entry)}`,
+      )
   expectSameTensors(arena.plan, state)
   const { parameters, statistics, named: at } = arena.plan
   for (const { name } of [...parameters, ...statistics]) checkNumbers(name, state[name].data)
@@ -125,7 +123,7 @@ function checkNumbers(name: string, values: ArrayLike<number>): void {
         ? 'a variance must be ≥ 0'
         : 'it overflows float32'
       : 'expected finite numbers'
-    throw new SpikewasmError(`the state dict holds ${value} in ${name} at index ${i}; ${expected}`)
+    fail(`the state dict holds ${value} in ${name} at index ${i}; ${expected}`)
   }
 }
 
@@ -161,17 +159,15 @@ export function takeOptimizerState(
   for (const name of names)
     for (const p of arena.plan.parameters) {
       const entry = state[name]?.[p.name]
-      expect(
-        entry?.data.length === p.layout.shape.reduce((a, b) => a * b, 1),
-        () => `the optimizer's state has no ${name} of ${p.name}, or one of another size`,
-      )
+      if (entry?.data.length !== p.layout.shape.reduce((a, b) => a * b, 1))
+        fail(`the optimizer's state has no ${name} of ${p.name}, or one of another size`)
       put(arena, states[name].address, p, entry.data)
     }
 }
 
 /** As `stateDict`, with the moving averages of the parameters. */
 export function averages(source: StepSource): StateDict {
-  expect('average' in trainingOf(source).states, () => noAverages)
+  if (!('average' in trainingOf(source).states)) fail(noAverages)
   return { ...stateDict(source), ...optimizerState(source, ['average']).average }
 }
 

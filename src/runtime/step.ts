@@ -1,7 +1,7 @@
 /** Single steps of a model: one of training, and one of a stream. */
 
 import { copyOf } from '../copy.js'
-import { checkBoolean, checkOptions, SpikewasmError } from '../errors.js'
+import { checkBoolean, checkOptions, fail } from '../errors.js'
 import { programOf } from './arena.js'
 import { checkBatch, checkTargets, fillSlot } from './batch.js'
 import { expectFiniteOutput, nonFinite } from './non-finite.js'
@@ -38,7 +38,7 @@ export async function trainStep(
   fillSlot(session, 0, images, targets, batchSize)
   const result = await session.run(program, 0, batchSize, lr, factor)
   const problem = await nonFinite(session, 0, program)
-  if (problem !== undefined) throw new SpikewasmError(problem)
+  if (problem !== undefined) fail(problem)
   return result
 }
 

@@ -1,7 +1,7 @@
 /** What training options ask of a plan. */
 
 import { copyOf } from '../copy.js'
-import { describe, expect } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import type { Graph } from '../graph/trace.js'
 import type { Loss, RatePenalty } from '../loss/index.js'
 import { fires } from '../nn/kind.js'
@@ -37,12 +37,11 @@ export function trainingSpec(name: string, graph: Graph, options: TrainingOption
   const { optimizer, loss, penalties = [], freeze, clipNorm, accumulate = 1, ema } = options
   const parameters = collectState(graph).parameters.map((p) => p.name)
   const neurons = graph.nodes.filter(({ layer }) => fires(layer)).map((node) => node.name)
-  expect(
-    penalties.length === 0 || neurons.length > 0,
-    () =>
+  if (penalties.length !== 0 && neurons.length === 0)
+    fail(
       `${name}.penalties need neurons that fire, such as lif(), and the network has none; leave ` +
-      'them out',
-  )
+        'them out',
+    )
   const groups = groupsOf(graph, optimizer)
   const frozen = freeze === undefined ? [] : named(`${name}.freeze`, freeze, parameters)
   return {
@@ -74,16 +73,12 @@ export function groupsOf(graph: Graph, { kind, groups }: Optimizer): TrainingSpe
   for (const [i, { lr, weightDecay }] of groups.entries()) {
     const where = `${kind}.groups[${i}]`
     const own = ownOf(all, i)
-    expect(
-      own.length > 0,
-      () => `${where}.params: all that it names is in groups before it; put it before them`,
-    )
+    if (own.length === 0)
+      fail(`${where}.params: all that it names is in groups before it; put it before them`)
     // What has nothing of its own may still keep parameters from a group behind it.
     const keeps = all.slice(i + 1).some((group) => own.some((name) => group.includes(name)))
-    expect(
-      lr !== undefined || weightDecay !== undefined || keeps,
-      () => `${where} must have an lr or a weightDecay of its own, got neither; leave it out`,
-    )
+    if (lr === undefined && weightDecay === undefined && !keeps)
+      fail(`${where} must have an lr or a weightDecay of its own, got neither; leave it out`)
   }
   return all
 }
@@ -110,13 +105,12 @@ export function planOfOptimizer(session: Session, clipNorm?: number): PlanOption
 export function setOptimizer(session: Session, optimizer: Optimizer): void {
   checkOptimizer('model.optimizer', optimizer)
   groupsOf(session.graph, optimizer)
-  expect(
-    !session.lock.taken,
-    () =>
+  if (session.lock.taken)
+    fail(
       `model.optimizer must stay as it is while the model runs, got ${optimizer.kind}; wait for ` +
-      'the call before (await). In fit, a schedule changes the learning rate; for another ' +
-      'optimizer call fit again',
-  )
+        'the call before (await). In fit, a schedule changes the learning rate; for another ' +
+        'optimizer call fit again',
+    )
   session.optimizer = copyOf(optimizer)
 }
 
@@ -135,8 +129,6 @@ export function stepFactor(optimizer: Optimizer, lr: number): number {
 
 /** @throws SpikewasmError unless gradients can be clipped to it */
 export function checkClipNorm(name: string, clipNorm: number | undefined): void {
-  expect(
-    clipNorm === undefined || (Number.isFinite(clipNorm) && Math.fround(clipNorm) > 0),
-    () => `${name} must be > 0, got ${describe(clipNorm)}; leave it out to clip nothing`,
-  )
+  if (clipNorm !== undefined && !(Number.isFinite(clipNorm) && Math.fround(clipNorm) > 0))
+    fail(`${name} must be > 0, got ${describe(clipNorm)}; leave it out to clip nothing`)
 }

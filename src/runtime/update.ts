@@ -1,7 +1,7 @@
 /** The numbers of the optimizer's step: written before a run, and kept from step to step. */
 
 import { Control, StepGroup, StepNumbers } from '../../assembly/opcodes.js'
-import { checkBoolean, expect } from '../errors.js'
+import { checkBoolean, fail } from '../errors.js'
 import type { Optimizer } from '../optimizer/index.js'
 import { groupOffset } from '../plan/training.js'
 import { type Arena, floatsAt, trainingOf } from './arena.js'
@@ -139,7 +139,7 @@ export function averagesAt(source: StepSource): number {
 export function wantsAverages(option: string, { plan }: Arena, value?: boolean): boolean {
   const wanted = checkBoolean(option, value, false)
   const { average } = plan.named.training?.states ?? {}
-  expect(!wanted || average !== undefined, () => `${option} must be left out: ${noAverages}`)
+  if (wanted && average === undefined) fail(`${option} must be left out: ${noAverages}`)
   return wanted
 }
 

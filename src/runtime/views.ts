@@ -1,6 +1,6 @@
 /** Results that a program left in memory: outputs, rates, eligibilities, the paper's measures. */
 
-import { expect, SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import { own } from '../own.js'
 import { isLong } from '../plan/context.js'
 import { storedChannels } from '../plan/layout.js'
@@ -90,12 +90,11 @@ export function spikeCounts(arena: Arena, probes: readonly RateProbe[]): Record<
 export function stepRates(arena: Arena, probes: readonly RateProbe[]): Record<string, number[]> {
   const { options } = arena.plan
   const { inspect, batchSize, timeSteps, purpose } = options
-  expect(
-    inspect && traitsOf(options).loop === 'layers' && !isLong(options) && purpose !== 'stream',
-    () =>
+  if (!inspect || traitsOf(options).loop !== 'layers' || isLong(options) || purpose === 'stream')
+    fail(
       "stepRates needs compile({ inspect: true }), stepMode 'm', at most " +
-      `${MOST_COUNTED_STEPS} time steps, and no stream`,
-  )
+        `${MOST_COUNTED_STEPS} time steps, and no stream`,
+    )
   const out: Record<string, number[]> = {}
   for (const { name, masks, neurons, shape, stored } of probes) {
     const plane = batchSize * shape[1] * shape[2] * stored
@@ -124,17 +123,14 @@ export function diagnostics(arena: Arena): {
 } {
   const { probes } = programOf(arena, 'train')
   const { options, parameters } = arena.plan
-  expect(
-    options.inspect && hasTime(traitsOf(options)),
-    () => `diagnostics needs compile({ inspect: true, method: '${methodsWith(hasTime)}' })`,
-  )
+  if (!options.inspect || !hasTime(traitsOf(options)))
+    fail(`diagnostics needs compile({ inspect: true, method: '${methodsWith(hasTime)}' })`)
   for (const { name, layer } of options.graph.nodes)
-    expect(
-      !layer || !('recurrence' in layer) || !layer.recurrence,
-      () =>
+    if (layer && 'recurrence' in layer && layer.recurrence)
+      fail(
         `diagnostics: ${name} (recurrent) hears its own spikes, so that its rate has no ` +
-        'derivative by its input alone; it takes networks without recurrent layers',
-    )
+          'derivative by its input alone; it takes networks without recurrent layers',
+      )
   const a1: Record<string, number> = {}
   const a2: Record<string, number> = {}
   for (const {
@@ -177,13 +173,11 @@ export function activity(
 ): { rate: Float32Array; eligibility: Float32Array | undefined } {
   const { rates } = programOf(arena, 'train')
   const { inspect, batchSize, timeSteps } = arena.plan.options
-  expect(inspect, () => 'activity needs compile({ inspect: true })')
+  if (!inspect) fail('activity needs compile({ inspect: true })')
   const probe = rates.find((p) => p.name === name)
   if (!probe) {
     const names = rates.map((p) => p.name).join(', ')
-    throw new SpikewasmError(
-      `activity: no neuron layer ${JSON.stringify(name)}; there are ${names}`,
-    )
+    fail(`activity: no neuron layer ${JSON.stringify(name)}; there are ${names}`)
   }
   const [C, H, W] = probe.shape
   const total = batchSize * H * W * probe.stored

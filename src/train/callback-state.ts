@@ -1,6 +1,6 @@
 /** What callbacks keep from checkpoint to checkpoint. */
 
-import { describe, expect, listNames, SpikewasmError } from '../errors.js'
+import { describe, fail, listNames, SpikewasmError } from '../errors.js'
 import { type Rule, such } from '../rules.js'
 import type { StateDict } from '../runtime/state.js'
 import * as v from '../runtime/vendor/valibot/index.js'
@@ -38,22 +38,23 @@ export function keptTensorsOf(callbacks: readonly Callback[]): Record<string, St
   const kept = callbacks.map((callback): [string, StateDict] => {
     const tensors: unknown = callback.tensors?.() ?? {}
     const path = `${called(callback.name)}: tensors()`
-    expect(
-      typeof tensors === 'object' && !Array.isArray(tensors),
-      () => `${path} must give { shape, data } by name, got ${describe(tensors)}`,
-    )
+    if (typeof tensors !== 'object' || Array.isArray(tensors))
+      fail(`${path} must give { shape, data } by name, got ${describe(tensors)}`)
     const copies = Object.entries(tensors as StateDict).map(([name, tensor]) => {
       const { shape, data } = tensor ?? {}
-      expect(
-        Array.isArray(shape) &&
+      if (
+        !(
+          Array.isArray(shape) &&
           shape.length <= 32 &&
           shape.every((size) => Number.isSafeInteger(size) && size >= 0) &&
           data instanceof Float32Array &&
-          data.length === shape.reduce((a, b) => a * b, 1),
-        () =>
-          `${path}: ${name} must be { shape: sizes, data: a Float32Array of their product }, got ` +
-          describe(data instanceof Float32Array ? { shape, length: data.length } : tensor),
+          data.length === shape.reduce((a, b) => a * b, 1)
+        )
       )
+        fail(
+          `${path}: ${name} must be { shape: sizes, data: a Float32Array of their product }, got ` +
+            describe(data instanceof Float32Array ? { shape, length: data.length } : tensor),
+        )
       return [name, { shape: [...shape], data: data.slice() }]
     })
     return [callback.name, Object.fromEntries(copies)]
@@ -75,22 +76,21 @@ export function restoreCallbacks(callbacks: readonly Callback[], snapshot: Snaps
   ])
   const isHere = (name: string): boolean => callbacks.some((callback) => callback.name === name)
   const missing = states.filter(([name, state]) => !isHere(name) && !isWriters(state))
-  expect(
-    missing.length === 0,
-    () =>
+  if (missing.length !== 0)
+    fail(
       'fit.callbacks must hold those of the run which fit resumes, ' +
-      `${listNames(missing.map(([name]) => name))}, got none of that name`,
-  )
+        `${listNames(missing.map(([name]) => name))}, got none of that name`,
+    )
   for (const [name, state] of states) {
     const callback = callbacks.find((one) => one.name === name)
     try {
       callback?.restore?.(state, tensorsOf(snapshot, name))
     } catch (error) {
       if (error instanceof SpikewasmError) throw error
-      throw new SpikewasmError(
+      fail(
         `fit.resume: ${called(name)} cannot go on from what the checkpoint holds of it: ` +
           (error instanceof Error ? error.message : describe(error)),
-        { cause: error },
+        error,
       )
     }
   }
@@ -112,7 +112,7 @@ export function keptAs<S extends v.GenericSchema>(
 ): v.InferOutput<S> {
   const { success, output, issues } = v.safeParse(schema, state, { abortEarly: true })
   if (success) return output
-  throw new SpikewasmError(
+  fail(
     `fit.resume: the checkpoint must hold what ${called(name)} has kept, got something else at ` +
       `${v.getDotPath(issues[0]) ?? 'its root'}; use one that fit or train has written`,
   )
@@ -121,10 +121,8 @@ export function keptAs<S extends v.GenericSchema>(
 /** An option that must not change from one part of a training to the next. */
 export function expectSameOption(name: string, found: unknown, own: unknown): void {
   const show = (value: unknown): string => (value === undefined ? 'none' : String(value))
-  expect(
-    found === own,
-    () => `${name} must be that of the run which fit resumes, ${show(found)}, got ${show(own)}`,
-  )
+  if (found !== own)
+    fail(`${name} must be that of the run which fit resumes, ${show(found)}, got ${show(own)}`)
 }
 
 /** The name of a callback of ours. */

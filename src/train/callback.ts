@@ -1,6 +1,6 @@
 /** What is called while a model trains. */
 
-import { checkBoolean, describe, expect, SpikewasmError } from '../errors.js'
+import { checkBoolean, describe, fail } from '../errors.js'
 import type { CheckpointContent } from '../io/checkpoint.js'
 import type { Monitor } from '../optimizer/index.js'
 import type { StateDict } from '../runtime/state.js'
@@ -85,15 +85,13 @@ const functions = [...calls, 'state', 'tensors', 'restore'] as const
 
 /** @throws SpikewasmError for what is no list of callbacks, or two of one name */
 export function checkCallbacks(name: string, callbacks: readonly Callback[]): void {
-  expect(
-    Array.isArray(callbacks),
-    () => `${name} must be an array of callbacks, got ${describe(callbacks)}`,
-  )
+  if (!Array.isArray(callbacks))
+    fail(`${name} must be an array of callbacks, got ${describe(callbacks)}`)
   const names = new Set<string>()
   for (const [i, callback] of callbacks.entries()) {
     checkCallback(`${name}[${i}]`, callback)
     if (names.has(callback.name))
-      throw new SpikewasmError(
+      fail(
         `${name}: two callbacks are named ${JSON.stringify(callback.name)}; give one another name`,
       )
     names.add(callback.name)
@@ -102,27 +100,20 @@ export function checkCallbacks(name: string, callbacks: readonly Callback[]): vo
 
 /** It may have any members of its own, but none that looks like a hook and would not be called. */
 function checkCallback(where: string, callback: Callback): void {
-  expect(
-    typeof callback === 'object' && callback !== null && !Array.isArray(callback),
-    () =>
+  if (typeof callback !== 'object' || callback === null || Array.isArray(callback))
+    fail(
       `${where} must be a callback: an object with a name and hooks such as onEpoch, got ` +
-      describe(callback),
-  )
+        describe(callback),
+    )
   const known: readonly string[] = calls
   for (const member of membersOf(callback))
-    expect(
-      !/^on[A-Z]/.test(member) || known.includes(member),
-      () => `${where}.${member} is not a hook; known are ${calls.join(', ')}`,
-    )
-  expect(
-    typeof callback.name === 'string' && callback.name !== '',
-    () => `${where}.name must be a text, got ${describe(callback.name)}`,
-  )
+    if (/^on[A-Z]/.test(member) && !known.includes(member))
+      fail(`${where}.${member} is not a hook; known are ${calls.join(', ')}`)
+  if (typeof callback.name !== 'string' || callback.name === '')
+    fail(`${where}.name must be a text, got ${describe(callback.name)}`)
   for (const key of functions)
-    expect(
-      callback[key] === undefined || typeof callback[key] === 'function',
-      () => `${where}.${key} must be a function, got ${describe(callback[key])}`,
-    )
+    if (callback[key] !== undefined && typeof callback[key] !== 'function')
+      fail(`${where}.${key} must be a function, got ${describe(callback[key])}`)
   checkBoolean(`${where}.last`, callback.last, false)
 }
 

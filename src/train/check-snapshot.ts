@@ -1,6 +1,6 @@
 /** Whether a checkpoint says what one of a training does. A right hash does not tell that. */
 
-import { quote, SpikewasmError } from '../errors.js'
+import { fail, quote } from '../errors.js'
 import type { CheckpointContent } from '../io/checkpoint.js'
 import { stepStateOf } from '../runtime/update.js'
 import * as v from '../runtime/vendor/valibot/index.js'
@@ -64,7 +64,7 @@ export function checkSnapshot(content: CheckpointContent, name: string): Snapsho
     ? contradiction((content as Snapshot).about)
     : (v.getDotPath(issues[0]) ?? 'its root')
   if (place !== undefined)
-    throw new SpikewasmError(
+    fail(
       `${name}: must be a checkpoint of a training, got one that says other things at ` +
         `${quote(place)}; use one that fit or train has written`,
     )

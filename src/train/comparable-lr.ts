@@ -1,6 +1,6 @@
 /** Learning rates that make methods comparable. */
 
-import { checkInteger, expect } from '../errors.js'
+import { checkInteger, fail } from '../errors.js'
 import { checkRate } from '../optimizer/index.js'
 import { type Method, methodNames, methods, methodsTaking } from '../plan/methods.js'
 import { checkedElsewhere, complete, integer, oneOf } from '../rules.js'
@@ -39,12 +39,11 @@ export function comparableLr(lr: number, options: ComparableLrOptions, ...more: 
   if (backwardSteps !== undefined) {
     checkInteger('comparableLr.backwardSteps', backwardSteps, 1, timeSteps)
     const takers = methodsTaking('backwardSteps')
-    expect(
-      takers.includes(from) || takers.includes(to),
-      () =>
+    if (!takers.includes(from) && !takers.includes(to))
+      fail(
         `comparableLr.backwardSteps must be left out without ${takers.join(', ')}, got ` +
-        `${backwardSteps} from ${from} to ${to}`,
-    )
+          `${backwardSteps} from ${from} to ${to}`,
+      )
   }
   const divisor = (method: Method): number => divisorOf(method, timeSteps, backwardSteps)
   return (lr * divisor(to)) / divisor(from)

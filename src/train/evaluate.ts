@@ -2,7 +2,7 @@
 
 import { Batches } from '../data/batches.js'
 import { type Dataset, expectDataset } from '../data/dataset.js'
-import { checkInteger, checkSignal, describe, expect, expectFinite } from '../errors.js'
+import { checkInteger, checkSignal, describe, expectFinite, fail } from '../errors.js'
 import type * as host from '../host.js'
 import { crossEntropy, type Loss } from '../loss/index.js'
 import { checkInputShape, imageShape } from '../nn/value.js'
@@ -77,58 +77,50 @@ export function checkDataset(session: Session, data: Dataset, loss = lossOf(sess
   expectDataset('the data', data)
   const shape = imageShape(checkInputShape(`the data ${data.name}: shape`, data.shape))
   const { timeSteps: T } = data
-  expect(
-    !session.frames || T !== undefined,
-    () =>
+  if (session.frames && T === undefined)
+    fail(
       `the model was compiled with frames, but the data ${data.name} gives one image a sample; ` +
-      'compile without frames, or give data with timeSteps',
-  )
-  expect(
-    session.frames || T === undefined,
-    () =>
+        'compile without frames, or give data with timeSteps',
+    )
+  if (!session.frames && T !== undefined)
+    fail(
       `the data ${data.name} gives ${T} frames a sample, but the model was compiled without ` +
-      `frames; compile it with frames: true and timeSteps: ${T}`,
-  )
-  expect(
-    T === undefined || T === session.timeSteps,
-    () =>
+        `frames; compile it with frames: true and timeSteps: ${T}`,
+    )
+  if (T !== undefined && T !== session.timeSteps)
+    fail(
       `the data ${data.name} gives ${T} frames a sample, but the model was compiled for ` +
-      `${session.timeSteps} time steps; compile it with timeSteps: ${T}`,
-  )
-  expect(
-    shape.every((n, i) => n === session.input[i]),
-    () =>
+        `${session.timeSteps} time steps; compile it with timeSteps: ${T}`,
+    )
+  if (!shape.every((n, i) => n === session.input[i]))
+    fail(
       `the data ${data.name} has samples of [${data.shape.join(', ')}], the model was ` +
-      `compiled for input [${session.asked.join(', ')}]`,
-  )
+        `compiled for input [${session.asked.join(', ')}]`,
+    )
   const { targets } = data
   if (isOfValues(loss)) {
-    expect(
-      targets !== undefined,
-      () =>
+    if (targets === undefined)
+      fail(
         `the data ${data.name} has labels alone, the loss mse({ targets: 'values' }) needs ` +
-        'targets; give them to fromArrays, or choose another loss',
-    )
-    expect(
-      targets.size === session.classes && typeof targets.read === 'function',
-      () =>
+          'targets; give them to fromArrays, or choose another loss',
+      )
+    if (targets.size !== session.classes || typeof targets.read !== 'function')
+      fail(
         `the data ${data.name} has ${describe(targets.size)} targets a sample, the model's last ` +
-        `layer gives ${session.classes} outputs`,
-    )
+          `layer gives ${session.classes} outputs`,
+      )
     return
   }
-  expect(
-    targets === undefined || data.classes > 0,
-    () =>
+  if (targets !== undefined && !(data.classes > 0))
+    fail(
       `the data ${data.name} has targets and no labels, which the loss ${loss.kind} needs; give ` +
-      "loss: mse({ targets: 'values' }), or labels",
-  )
-  expect(
-    data.classes <= session.classes,
-    () =>
+        "loss: mse({ targets: 'values' }), or labels",
+    )
+  if (!(data.classes <= session.classes))
+    fail(
       `the data ${data.name} has ${data.classes} classes, the model's last layer gives ` +
-      `${session.classes}`,
-  )
+        `${session.classes}`,
+    )
 }
 
 /**
@@ -189,10 +181,8 @@ export async function evaluate(
   checkDataset(session, data)
   const { topK } = options
   const values = wantsValues(session)
-  expect(
-    topK === undefined || !values,
-    () => 'evaluate.topK must be left out where the loss is of targets: there are no classes',
-  )
+  if (topK !== undefined && values)
+    fail('evaluate.topK must be left out where the loss is of targets: there are no classes')
   if (topK !== undefined) checkInteger('evaluate.topK', topK, 1, session.classes)
   const averages = wantsAverages('evaluate.averages', session, options.averages)
   const run = async (): Promise<Evaluation> => {

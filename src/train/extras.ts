@@ -5,7 +5,7 @@
 
 import type { BatchesOptions } from '../data/batches.js'
 import type { Dataset } from '../data/dataset.js'
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import type { SaveNirOptions } from '../io/nir/options.js'
 import type { LoadOptions } from '../runtime/compile-options.js'
 import type { Session } from '../runtime/session.js'
@@ -106,5 +106,5 @@ export function extra<Name extends keyof Extras>(
 ): Extras[Name] {
   const found = registered[name]
   if (found) return found as Extras[Name]
-  throw new SpikewasmError(`${what} needs Node and its files, which a page has not; ${instead}`)
+  fail(`${what} needs Node and its files, which a page has not; ${instead}`)
 }

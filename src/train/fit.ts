@@ -1,7 +1,7 @@
 /** `Model.fit`: options are checked, the model is made ready, and the loop runs. */
 
 import { type Dataset, slice } from '../data/dataset.js'
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import { expectFigure, figuresOf } from '../optimizer/index.js'
 import { pickMethodOptions } from '../plan/methods.js'
 import { standardTraining } from '../plan/training.js'
@@ -135,8 +135,7 @@ export function checkedFit(session: Session, all: Dataset, options: FitOptions, 
     const figures = figuresOf(isOfValues(loss), validation !== undefined)
     expectFigure('the monitor of fit.schedule', monitor, figures)
   }
-  if (data.length === 0)
-    throw new SpikewasmError(`the data ${data.name} must have a sample at least, got none`)
+  if (data.length === 0) fail(`the data ${data.name} must have a sample at least, got none`)
   return { data, asked: { ...options, optimizer, loss, penalties, validation, rounds } }
 }
 
@@ -176,7 +175,7 @@ export function splitOf(
   // As in Keras.
   const first = Math.floor(length * (1 - validationSplit))
   if (first === 0 || first === length)
-    throw new SpikewasmError(
+    fail(
       'fit.validationSplit must leave samples to train with and to evaluate on, got ' +
         `${validationSplit} of ${length} samples of ${all.name}`,
     )

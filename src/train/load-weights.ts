@@ -1,6 +1,6 @@
 /** Weights from a file, for a model that is there. */
 
-import { checkPath, describe, expect, SpikewasmError } from '../errors.js'
+import { checkPath, describe, fail, SpikewasmError } from '../errors.js'
 import { parseState } from '../io/state.js'
 import { filesFor } from '../runtime/platform.js'
 import type { Session } from '../runtime/session.js'
@@ -11,10 +11,8 @@ const read = (path: string): Promise<Uint8Array> =>
 
 /** `Model.load`. The caller must hold the model's lock. */
 export async function loadWeights(session: Session, from: string | Uint8Array): Promise<void> {
-  expect(
-    typeof from === 'string' || from instanceof Uint8Array,
-    () => `load.from must be a path or a Uint8Array, got ${describe(from)}`,
-  )
+  if (typeof from !== 'string' && !(from instanceof Uint8Array))
+    fail(`load.from must be a path or a Uint8Array, got ${describe(from)}`)
   if (typeof from === 'string') checkPath('load.from', from)
   const path = typeof from === 'string' ? from : 'the weights'
   const bytes = typeof from === 'string' ? await read(from) : from

@@ -1,7 +1,7 @@
 /** The training loop: batches prepared one ahead, one message to the workers a step. */
 
 import type { Dataset } from '../data/dataset.js'
-import { expect, listOf, SpikewasmError } from '../errors.js'
+import { fail, listOf } from '../errors.js'
 import { median } from '../median.js'
 import { figuresOf, type Optimizer } from '../optimizer/index.js'
 import { addTo } from '../own.js'
@@ -244,8 +244,7 @@ export class Loop implements Training {
     const problem = await nonFinite(session, slot, program)
     // Nothing goes on with gradients that are not finite.
     if (problem !== undefined) session.accumulated = 0
-    if (problem !== undefined)
-      throw new SpikewasmError(`step ${step + 1} of epoch ${epoch + 1}: ${problem}`)
+    if (problem !== undefined) fail(`step ${step + 1} of epoch ${epoch + 1}: ${problem}`)
     return { result, next }
   }
 
@@ -325,10 +324,8 @@ export class Loop implements Training {
 
   loadStateDict(state: StateDict, average?: StateDict): void {
     const { session } = this.parts
-    expect(
-      average === undefined || 'average' in trainingOf(session).states,
-      () => 'loadStateDict: averages belong to a training with ema; leave them out',
-    )
+    if (average !== undefined && !('average' in trainingOf(session).states))
+      fail('loadStateDict: averages belong to a training with ema; leave them out')
     takeState(session, state)
     if (average) takeOptimizerState(session, { average }, ['average'])
   }

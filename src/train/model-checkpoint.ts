@@ -1,6 +1,6 @@
 /** Checkpoints of a model outside of `fit`, for training loops of one's own. */
 
-import { checkPath, describe, expect, quote, SpikewasmError } from '../errors.js'
+import { checkPath, describe, fail, quote, SpikewasmError } from '../errors.js'
 import { parseCheckpoint, serializeCheckpoint } from '../io/checkpoint.js'
 import { checkLoss, checkPenalties, type Loss } from '../loss/index.js'
 import { fires } from '../nn/kind.js'
@@ -75,7 +75,7 @@ export async function loadCheckpoint(session: Session, path: string): Promise<vo
   } catch (error) {
     if (!(error instanceof SpikewasmError)) throw error
     const message = `${path}: ${error.message.replace(/^fit\.resume: /, '')}`
-    throw new SpikewasmError(message, { cause: error })
+    fail(message, error)
   }
   session.optimizer = optimizer
   session.progress = structuredClone(progress)
@@ -111,7 +111,7 @@ function specOf({ graph }: Session, setting: Setting): Spec {
     abortEarly: true,
   })
   if (!success)
-    throw new SpikewasmError(
+    fail(
       'must be a checkpoint of a model, got one that says other things at ' +
         `${quote(`training.${v.getDotPath(issues[0]) ?? ''}`)}; use one that saveCheckpoint has ` +
         'written',
@@ -128,18 +128,14 @@ function specOf({ graph }: Session, setting: Setting): Spec {
 
 function expectNames(what: string, names: readonly string[], known: readonly string[]): void {
   const unknown = names.find((name) => !known.includes(name))
-  expect(
-    unknown === undefined,
-    () => `${what} must name what the network has, got ${describe(unknown)}`,
-  )
+  if (unknown !== undefined)
+    fail(`${what} must name what the network has, got ${describe(unknown)}`)
 }
 
 function methodOf(found: unknown): MethodOptions {
   const { method } = (found ?? {}) as MethodOptions
-  expect(
-    methodNames.some((name) => name === method),
-    () => `the method must be one of ${methodNames.join(', ')}, got ${describe(method)}`,
-  )
+  if (!methodNames.some((name) => name === method))
+    fail(`the method must be one of ${methodNames.join(', ')}, got ${describe(method)}`)
   return takenOptions(found as MethodOptions)
 }
 
@@ -153,8 +149,6 @@ function expectStates({ plan }: Session, spec: Spec, { tensors }: Snapshot): voi
     ),
   ]
   for (const { name, layout } of needed)
-    expect(
-      Object.hasOwn(tensors, name) && tensors[name].shape.join() === layout.shape.join(),
-      () => `the checkpoint must hold ${name} of shape [${layout.shape.join(', ')}], got another`,
-    )
+    if (!Object.hasOwn(tensors, name) || tensors[name].shape.join() !== layout.shape.join())
+      fail(`the checkpoint must hold ${name} of shape [${layout.shape.join(', ')}], got another`)
 }

@@ -3,7 +3,7 @@
 import { copyOf } from '../copy.js'
 import { Batches } from '../data/batches.js'
 import type { Dataset } from '../data/dataset.js'
-import { checkSignal, expect } from '../errors.js'
+import { checkSignal, fail } from '../errors.js'
 import type * as host from '../host.js'
 import { sizeOf } from '../nn/value.js'
 import { by, complete, integer, oneOf, optional, type Rules, such } from '../rules.js'
@@ -112,10 +112,8 @@ function rulesOf({ settings: { record, states } }: Session): Rules<Asked> {
 /** What is asked for. */
 function monitored(session: Session, { layers, limit, keep, maxBytes }: Asked) {
   const { record, states: asked } = session.settings
-  expect(
-    layers.length > 0,
-    () => 'monitor needs layers whose spikes are kept; compile with record: true',
-  )
+  if (layers.length === 0)
+    fail('monitor needs layers whose spikes are kept; compile with record: true')
   const { rates, states = [] } = programOf(session, 'evaluate')
   const seen = layers.filter((name) => Object.hasOwn(asked, name))
   const spiking = layers.filter((name) => record.includes(name) || !seen.includes(name))
@@ -133,13 +131,12 @@ async function monitor(session: Session, data: Dataset, options: Asked): Promise
   const neurons = probes.reduce((sum, { shape }) => sum + sizeOf(shape), 0)
   const floats = values.reduce((sum, { shape, names }) => sum + sizeOf(shape) * names.length, 0)
   const bytes = samples * (neurons * (keep === 'spikes' ? T + 4 : 4) + floats * T * 4)
-  expect(
-    bytes <= maxBytes,
-    () =>
+  if (!(bytes <= maxBytes))
+    fail(
       `monitor: ${samples} samples of ${neurons} neurons` +
-      `${floats > 0 ? ` and ${floats} values` : ''} take ${bytes} bytes, more than maxBytes ` +
-      `(${maxBytes}); record fewer samples (limit) or layers, or keep: 'rates'`,
-  )
+        `${floats > 0 ? ` and ${floats} values` : ''} take ${bytes} bytes, more than maxBytes ` +
+        `(${maxBytes}); record fewer samples (limit) or layers, or keep: 'rates'`,
+    )
   const recordings = probes.map(({ shape }) => ({
     shape,
     spikes: keep === 'spikes' ? new Uint8Array(samples * sizeOf(shape) * T) : undefined,

@@ -4,7 +4,7 @@
  */
 
 import { ActivityCount } from '../../assembly/opcodes.js'
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
 import type { Conv2d, Linear } from '../layers/index.js'
 import { recurrentWeight } from '../nn/recurrence.js'
@@ -179,7 +179,7 @@ export class OperationCounts {
 
   constructor(private readonly session: Session) {
     const { activity } = programOf(session, 'evaluate')
-    if (!activity) throw new SpikewasmError('the model counts no operations')
+    if (!activity) fail('the model counts no operations')
     this.values = new Map(
       activity.values.map((probe) => [
         probe,

@@ -2,7 +2,7 @@
 
 import { copyOf } from '../copy.js'
 import { type Dataset, expectDataset } from '../data/dataset.js'
-import { checkSignal, expect } from '../errors.js'
+import { checkSignal, fail } from '../errors.js'
 import type * as host from '../host.js'
 import { checkLoss, checkPenalties, type Loss, type RatePenalty } from '../loss/index.js'
 import {
@@ -170,20 +170,15 @@ export const ownFitOptions = (options: FitOptions): FitOptions =>
 /** @throws SpikewasmError for options that are unknown, out of range, or exclude one another */
 export function checkFitOptions(options: FitOptions): void {
   const { epochs = 1, initialEpoch, fresh, resume, ...all } = complete('fit', rulesOf(), options)
-  expect(
-    initialEpoch === undefined || initialEpoch < epochs,
-    () =>
+  if (initialEpoch !== undefined && !(initialEpoch < epochs))
+    fail(
       `fit.epochs is the epoch at which training ends where initialEpoch is given: it must be ` +
-      `above ${initialEpoch}, got ${epochs}`,
-  )
-  expect(
-    resume === undefined || fresh !== true,
-    () => 'fit.resume says where training goes on: leave fresh out',
-  )
-  expect(
-    all.validation === undefined || all.validationSplit === undefined,
-    () => 'fit.validation and fit.validationSplit exclude one another; leave one out',
-  )
+        `above ${initialEpoch}, got ${epochs}`,
+    )
+  if (resume !== undefined && fresh === true)
+    fail('fit.resume says where training goes on: leave fresh out')
+  if (all.validation !== undefined && all.validationSplit !== undefined)
+    fail('fit.validation and fit.validationSplit exclude one another; leave one out')
 }
 
 /** @throws SpikewasmError for what a checkpoint must not say of the step and the loss */

@@ -3,7 +3,7 @@
  * become `{ "$": "NaN" }`. What else JSON would damage is refused.
  */
 
-import { describe, expect, SpikewasmError } from '../errors.js'
+import { describe, fail } from '../errors.js'
 
 /** The one key of an object that stands for something else. */
 const TAG = '$'
@@ -31,19 +31,18 @@ const isObject = (value: unknown): value is Plain => typeof value === 'object' &
 export function encodeState(state: unknown, path: string): unknown {
   let [values, characters] = [0, 0]
   const refuse = (at: string, got: string): never => {
-    throw new SpikewasmError(
+    fail(
       `${at} must be plain data (numbers, texts, true, false, null, arrays and objects of them), ` +
         `got ${got}; give arrays of numbers by tensors()`,
     )
   }
   const count = (text: string): void => {
     characters += text.length
-    expect(
-      ++values <= most.values && characters <= most.characters,
-      () =>
+    if (!(++values <= most.values && characters <= most.characters))
+      fail(
         `${path} must hold at most ${most.values} values and ${most.characters} characters, got ` +
-        'more; give arrays of numbers by tensors()',
-    )
+          'more; give arrays of numbers by tensors()',
+      )
   }
   const walk = (value: unknown, at: string, depth: number): unknown => {
     count(typeof value === 'string' ? value : '')
@@ -54,7 +53,7 @@ export function encodeState(state: unknown, path: string): unknown {
     if (value === null || typeof value === 'string' || typeof value === 'boolean') return value
     if (!isObject(value)) return refuse(at, `a value of type ${typeof value}`)
     if (depth > most.depth)
-      throw new SpikewasmError(
+      fail(
         `${path} must be nested at most ${most.depth} deep, and hold no value within itself, got ` +
           'more',
       )
@@ -84,9 +83,7 @@ export function decodeState(value: unknown, path: string): unknown {
   if (!Object.hasOwn(value, TAG)) return inner(value)
   const tag = value[TAG]
   if (isObject(tag)) return inner(tag)
-  expect(
-    typeof tag === 'string' && Object.hasOwn(odd, tag),
-    () => `${path}: the checkpoint must say what it is, got ${describe(tag)}`,
-  )
+  if (typeof tag !== 'string' || !Object.hasOwn(odd, tag))
+    fail(`${path}: the checkpoint must say what it is, got ${describe(tag)}`)
   return odd[tag]
 }

@@ -1,6 +1,6 @@
 /** Checkpoints to go on from. */
 
-import { expect } from '../errors.js'
+import { fail } from '../errors.js'
 import { parseCheckpoint } from '../io/checkpoint.js'
 import { warn } from '../runtime/warn.js'
 import { VERSION } from '../version.js'
@@ -75,15 +75,12 @@ export function expectSameEpochs(
   { epochs = 1, initialEpoch }: { readonly epochs?: number; readonly initialEpoch?: number },
 ): void {
   const { first } = about
-  expect(
-    initialEpoch === undefined || initialEpoch === first,
-    () => `fit.initialEpoch must be that of the checkpoint, ${first}, got ${initialEpoch}`,
-  )
+  if (initialEpoch !== undefined && initialEpoch !== first)
+    fail(`fit.initialEpoch must be that of the checkpoint, ${first}, got ${initialEpoch}`)
   const wanted = initialEpoch === undefined ? about.epochs - first : about.epochs
-  expect(
-    epochs === wanted,
-    () =>
+  if (epochs !== wanted)
+    fail(
       `fit.epochs must be that of the checkpoint, ${wanted}, got ${epochs}; to train on, ` +
-      'call model.loadCheckpoint with the same folder or file, then fit without resume',
-  )
+        'call model.loadCheckpoint with the same folder or file, then fit without resume',
+    )
 }

@@ -1,6 +1,6 @@
 /** The callbacks of a training: in which order they are called, and what they may do. */
 
-import { describe, expect } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import type { Lock } from '../runtime/lock.js'
 import type { Callback, FitStart, Training } from './callback.js'
 import type { FitOptions } from './options.js'
@@ -75,12 +75,11 @@ export class Told {
 
   /** `Training.stop`. */
   stop(reason = `stopped by ${this.calling ? `callback ${this.calling}` : 'a callback'}`): void {
-    expect(
-      typeof reason === 'string' && reason !== '',
-      () =>
+    if (typeof reason !== 'string' || reason === '')
+      fail(
         `training.stop's reason must be a text, which becomes history.stopped, got ` +
-        `${describe(reason)}; leave it out for one with the callback's name`,
-    )
+          `${describe(reason)}; leave it out for one with the callback's name`,
+      )
     this.stopped ??= reason
   }
 }

@@ -1,6 +1,6 @@
 /** What data sets of recordings take, and how a recording becomes a sample. */
 
-import { checkPath, describe, expect } from '../../errors.js'
+import { checkPath, describe, fail } from '../../errors.js'
 import { count, toBinary } from '../../events/frames.js'
 import { OfficialResize } from '../../events/official.js'
 import { checkSensor, type EventRecording, inOrder, type Sensor } from '../../events/recording.js'
@@ -156,28 +156,18 @@ export function checkEvents(name: string, options: EventDatasetOptions): Checked
   const { timeWindow, eventCount, splitBy, rest, timeSteps = DEFAULT_STEPS } = all
   const open = timeWindow !== undefined ? 'timeWindow' : 'eventCount'
   const isOpen = timeWindow !== undefined || eventCount !== undefined
-  expect(
-    !isOpen || all.timeSteps !== undefined,
-    () => `${name}.${open} needs timeSteps, how many frames a sample has, got none; give both`,
-  )
-  expect(
-    splitBy === undefined || !isOpen,
-    () => `${name}.splitBy must be left out with ${open}, got ${describe(splitBy)}`,
-  )
-  expect(
-    rest === undefined || isOpen,
-    () => `${name}.rest belongs to timeWindow and eventCount, got ${describe(rest)} without them`,
-  )
+  if (isOpen && all.timeSteps === undefined)
+    fail(`${name}.${open} needs timeSteps, how many frames a sample has, got none; give both`)
+  if (splitBy !== undefined && isOpen)
+    fail(`${name}.splitBy must be left out with ${open}, got ${describe(splitBy)}`)
+  if (rest !== undefined && !isOpen)
+    fail(`${name}.rest belongs to timeWindow and eventCount, got ${describe(rest)} without them`)
   const { resize = 'sum', binary = false, denoise: filterTime, sensor, cache } = all
   const size = all.size === undefined ? undefined : checkSize(`${name}.size`, all.size)
-  expect(
-    resize === 'sum' || size !== undefined,
-    () => `${name}.resize: 'official' needs size, got none; the official code has 48`,
-  )
-  expect(
-    resize === 'sum' || !binary,
-    () => `${name}.binary must be false with resize: 'official', which needs sums, got true`,
-  )
+  if (resize !== 'sum' && size === undefined)
+    fail(`${name}.resize: 'official' needs size, got none; the official code has 48`)
+  if (resize !== 'sum' && binary)
+    fail(`${name}.binary must be false with resize: 'official', which needs sums, got true`)
   const way = wayOf(timeSteps, all)
   checkSlices(name, way)
   const looks = { binary, size, resize, denoise: filterTime, sensor }

@@ -1,7 +1,7 @@
 /** Recordings from bytes, with what a page has. */
 
 import { copyOf } from '../../copy.js'
-import { expect } from '../../errors.js'
+import { fail } from '../../errors.js'
 import { parseAedat3 } from '../../events/aedat3.js'
 import { needsZstd } from '../../events/aedat4.js'
 import { parseEventArchive } from '../../events/arrays.js'
@@ -16,20 +16,17 @@ export async function readEvents(
   options: ReadEventsOptions = {},
 ): Promise<EventRecording> {
   const checked = copyOf(checkReading('events.read', options))
-  expect(
-    from instanceof Uint8Array || from instanceof Blob,
-    () =>
+  if (!(from instanceof Uint8Array) && !(from instanceof Blob))
+    fail(
       'events.read of a path needs files, which a page has not; give it a File (dropped or ' +
-      'chosen) or the bytes',
-  )
+        'chosen) or the bytes',
+    )
   const { name, bytes } = await bytesOf(copyOf(from))
   const { format = formatOf(bytes, name), sensor } = checked
   if (format === 'aedat3') return parseAedat3(bytes, name, sensor)
-  if (format === 'aedat4')
-    expect(
-      !needsZstd(bytes, name),
-      () =>
-        `${name}: must be compressed with LZ4 or not at all in a page, got Zstandard; read it in ` +
+  if (format === 'aedat4' && needsZstd(bytes, name))
+    fail(
+      `${name}: must be compressed with LZ4 or not at all in a page, got Zstandard; read it in ` +
         'Node, or save it with LZ4',
     )
   if (format !== 'npz') return parseRecording(bytes, name, format, sensor)

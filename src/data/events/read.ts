@@ -1,7 +1,7 @@
 /** Recordings from files (Node). */
 
 import { readFileSync } from 'node:fs'
-import { checkPath, SpikewasmError } from '../../errors.js'
+import { checkPath, fail } from '../../errors.js'
 import { type Interval, parseAedat3 } from '../../events/aedat3.js'
 import { needsZstd } from '../../events/aedat4.js'
 import { parseEventArchive } from '../../events/arrays.js'
@@ -62,8 +62,6 @@ export function readBytesSync(path: string): Uint8Array {
   } catch (error) {
     const why = (error as NodeJS.ErrnoException).code
     const said = why === 'ENOENT' ? 'there is no such file' : (error as Error).message
-    throw new SpikewasmError(`recording must be a readable file, got "${path}": ${said}`, {
-      cause: error,
-    })
+    fail(`recording must be a readable file, got "${path}": ${said}`, error)
   }
 }

@@ -2,14 +2,7 @@
 
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import {
-  checkOptions,
-  checkPath,
-  describe,
-  expect,
-  listNames,
-  SpikewasmError,
-} from '../../errors.js'
+import { checkOptions, checkPath, describe, fail, listNames } from '../../errors.js'
 import { eventEndings } from '../../events/parse.js'
 import { refuse, type Sensor } from '../../events/recording.js'
 import { explainRead, kindOfPath, readFileClear } from '../../io/files.js'
@@ -44,10 +37,7 @@ async function namesIn(folder: string): Promise<{ folders: string[]; files: stri
         .sort((a, b) => (a < b ? -1 : 1))
     return { folders: pick(true), files: pick(false) }
   } catch (error) {
-    throw new SpikewasmError(
-      `the data must be a folder, got "${folder}": ${await explainRead(error, folder)}`,
-      { cause: error },
-    )
+    fail(`the data must be a folder, got "${folder}": ${await explainRead(error, folder)}`, error)
   }
 }
 
@@ -98,10 +88,8 @@ function open(
 }
 
 function expectSome(title: string, folder: string, paths: readonly (readonly string[])[]): void {
-  expect(
-    paths.some((of) => of.length > 0),
-    () => `${title}: must find recordings in "${folder}", got none`,
-  )
+  if (!paths.some((of) => of.length > 0))
+    fail(`${title}: must find recordings in "${folder}", got none`)
 }
 
 const digits = Array.from({ length: 10 }, (_, i) => String(i))
@@ -290,11 +278,9 @@ export async function eventFolder(
 ): Promise<Split> {
   checkOptions('eventFolder', options, [...eventKeys, 'name', 'trainShare'])
   const { name: title = 'events', trainShare = 0.9, ...own } = options
-  expect(typeof title === 'string', () => 'eventFolder.name must be a text')
-  expect(
-    typeof trainShare === 'number' && trainShare > 0 && trainShare < 1,
-    () => `eventFolder.trainShare must be above 0 and below 1, got ${describe(trainShare)}`,
-  )
+  if (typeof title !== 'string') fail('eventFolder.name must be a text')
+  if (!(typeof trainShare === 'number' && trainShare > 0 && trainShare < 1))
+    fail(`eventFolder.trainShare must be above 0 and below 1, got ${describe(trainShare)}`)
   checkEvents(title, own)
   checkPath('eventFolder.folder', folder, 'folder')
   const { folders } = await namesIn(folder)
@@ -310,7 +296,7 @@ export async function eventFolder(
     if (split.test.length > 0) return split
     return wholeSplit(split.train, () => {
       const most = Math.max(...paths.map(({ length }) => length))
-      throw new SpikewasmError(
+      fail(
         `eventFolder.trainShare must leave recordings to test with, got ${trainShare} for at ` +
           `most ${most} of a class in ${folder}; make it smaller (--train-share)`,
       )

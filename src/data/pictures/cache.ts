@@ -18,7 +18,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { SpikewasmError } from '../../errors.js'
+import { fail, SpikewasmError } from '../../errors.js'
 import { makeFolder } from '../../io/files.js'
 import { warn } from '../../runtime/warn.js'
 
@@ -112,10 +112,10 @@ export class SampleCache {
       return new SampleCache(find(path, of) ?? make(path, of), path, of)
     } catch (error) {
       if (error instanceof SpikewasmError) throw error
-      throw new SpikewasmError(
+      fail(
         `cache must be a folder that can be written, got "${of.folder}": ` +
           `${(error as Error).message}; choose another folder, or leave it out`,
-        { cause: error },
+        error,
       )
     }
   }

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { SpikewasmError } from '../../errors.js'
+import { fail } from '../../errors.js'
 import { planes } from '../../io/samples/pnm.js'
 import { Purpose, RandomStream } from '../../random.js'
 import { normalizationTable, normalize } from '../bytes.js'
@@ -71,10 +71,10 @@ export function openPictures(plain: PlainPictures): Dataset {
     try {
       bytes = readFileSync(path)
     } catch (error) {
-      throw new SpikewasmError(
+      fail(
         `${path}: the picture could not be read (${(error as Error).message}); it was there when ` +
           'the folder was listed',
-        { cause: error },
+        error,
       )
     }
     return toChannels(decodePicture(bytes, path), channels)
@@ -158,7 +158,7 @@ function hashOf({ files, size, crop, channels }: PlainPictures): string {
 /** @throws SpikewasmError where pictures of their own size differ */
 function expectSize(picture: Bytes, [height, width]: readonly number[], of: FileTable, i: number) {
   if (picture.height === height && picture.width === width) return
-  throw new SpikewasmError(
+  fail(
     `${join(of.folder, pathOf(of, i))}: must have ${width} × ${height} pixels, as the first ` +
       `picture has, got ${picture.width} × ${picture.height}; give size: [H, W] or crop`,
   )

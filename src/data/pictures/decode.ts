@@ -6,7 +6,7 @@
 
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
-import { SpikewasmError } from '../../errors.js'
+import { fail } from '../../errors.js'
 import { jpegHead, pngSize } from '../../io/samples/picture-head.js'
 
 /** A decoded picture, [H][W][channels]. */
@@ -183,9 +183,7 @@ async function loadPrint(): Promise<Codecs['print']> {
 }
 
 const install = (name: string, path: string, what: string): never => {
-  throw new SpikewasmError(
-    `${path}: needs the decoder ${name}, got none; run npm install ${name}, or convert ${what}`,
-  )
+  fail(`${path}: needs the decoder ${name}, got none; run npm install ${name}, or convert ${what}`)
 }
 
 /**
@@ -203,7 +201,7 @@ export function decodePicture(bytes: Uint8Array, path: string): Picture {
   const found = png ?? jpeg?.size
   if (found === undefined) {
     const isJpeg = bytes[0] === 0xff && bytes[1] === 0xd8
-    throw new SpikewasmError(
+    fail(
       `${path}: must be a jpg or png picture, got ` +
         `${bytes.length === 0 ? 'an empty file' : isJpeg ? 'a damaged jpg' : 'another file'}; ` +
         'repair or remove it',
@@ -211,12 +209,12 @@ export function decodePicture(bytes: Uint8Array, path: string): Picture {
   }
   const [width, height] = found
   if (width < 1 || height < 1 || width * height > MOST_PIXELS)
-    throw new SpikewasmError(
+    fail(
       `${path}: must have from 1 to ${MOST_PIXELS} pixels, got ${width} × ${height}; make it ` +
         'smaller',
     )
   if (width * height > 4096 + PIXELS_OF_BYTE[png ? 'png' : 'jpeg'] * bytes.length)
-    throw new SpikewasmError(
+    fail(
       `${path}: must be a whole ${png ? 'png' : 'jpg'} picture, got ${bytes.length} bytes for ` +
         `${width} × ${height} pixels; repair or remove it`,
     )
@@ -229,14 +227,14 @@ export function decodePicture(bytes: Uint8Array, path: string): Picture {
   try {
     picture = decode(bytes)
   } catch (error) {
-    throw new SpikewasmError(
+    fail(
       `${path}: must be a whole ${png ? 'png' : 'jpg'} picture, got one that is damaged ` +
         `(${(error as Error).message}); repair or remove it`,
-      { cause: error },
+      error,
     )
   }
   if (picture.width !== width || picture.height !== height)
-    throw new SpikewasmError(
+    fail(
       `${path}: must be a picture of ${width} × ${height} as its head says, got ` +
         `${picture.width} × ${picture.height}; repair or remove it`,
     )

@@ -2,7 +2,7 @@
 
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, SpikewasmError } from '../../errors.js'
+import { describe, fail } from '../../errors.js'
 import { kindOfPath } from '../../io/files.js'
 import { permutation } from '../../random.js'
 import { warn } from '../../runtime/warn.js'
@@ -48,12 +48,11 @@ export async function imageFolder(
     const of = { folder, checked, classNames, title }
     return wholeOf(of, trainShare ?? 1, seed)
   }
-  expect(
-    trainShare === undefined,
-    () =>
+  if (trainShare !== undefined)
+    fail(
       `${title}.trainShare must be left out for ${folder}, which has folders for both parts, got ` +
-      describe(trainShare),
-  )
+        describe(trainShare),
+    )
   const parts = bothParts(folder, found, title)
   const classNames = namesOf(parts.train)
   const order = new Map(classNames.map((name, label) => [name, label]))
@@ -82,17 +81,16 @@ async function wholeOf(shared: Shared, trainShare: number, seed: number): Promis
     const isTraining = sharesOf(entries, classNames.length, trainShare, seed)
     const train = entries.filter((_, i) => isTraining[i])
     const test = entries.filter((_, i) => !isTraining[i])
-    expect(
-      test.length > 0,
-      () =>
+    if (test.length === 0)
+      fail(
         `${title}.trainShare must leave pictures to test with, got ${trainShare} for ` +
-        `${entries.length} pictures; make it smaller`,
-    )
+          `${entries.length} pictures; make it smaller`,
+      )
     return splitOf(shared, [folder, train], [folder, test])
   }
   const { train } = await splitOf(shared, [folder, entries], [folder, entries])
   return wholeSplit(train, () => {
-    throw new SpikewasmError(
+    fail(
       `${folder}: has a folder for each class, all for training, and no test part; give ` +
         'trainShare, 0.9 for example (on the command line --train-share 0.9), or move pictures ' +
         'into train/<class> and val/<class>',
@@ -118,13 +116,12 @@ function sharesOf(
 }
 
 async function foundParts(folder: string, title: string): Promise<Found> {
-  expect(
-    typeof folder === 'string' && (await kindOfPath(folder)) === 'folder',
-    () =>
+  if (typeof folder !== 'string' || (await kindOfPath(folder)) !== 'folder')
+    fail(
       `${title} must be a folder with train/ and val/ or test/` +
-      `${title === 'imageFolder' ? ', or with one for each class' : ''}, got ` +
-      describe(folder),
-  )
+        `${title === 'imageFolder' ? ', or with one for each class' : ''}, got ` +
+        describe(folder),
+    )
   const found: { -readonly [Key in keyof Found]: string } = {}
   for (const name of ['train', 'test', 'val'] as const)
     if ((await kindOfPath(join(folder, name))) === 'folder') found[name] = join(folder, name)
@@ -136,7 +133,7 @@ function bothParts(folder: string, found: Found, title: string): { train: string
   // Public test pictures often come without labels, as those of ImageNet.
   const last = val ?? test
   if (train === undefined || last === undefined)
-    throw new SpikewasmError(
+    fail(
       `${folder}: must hold the folders train and val (or test), each with a folder for every ` +
         `class, got ${Object.keys(found).join(' and ') || 'neither'}` +
         (title === 'imageFolder'
@@ -152,12 +149,11 @@ export function namesOf(folder: string): string[] {
     .filter((entry) => !entry.name.startsWith('.') && isFolder(folder, entry))
     .map(({ name }) => name)
     .sort(byName)
-  expect(
-    names.length > 0 && names.length <= MOST_CLASSES,
-    () =>
+  if (!(names.length > 0 && names.length <= MOST_CLASSES))
+    fail(
       `${folder}: must hold a folder for each class, 1 to ${MOST_CLASSES}, got ` +
-      `${names.length === 0 ? 'none' : names.length}`,
-  )
+        `${names.length === 0 ? 'none' : names.length}`,
+    )
   return names
 }
 
@@ -182,18 +178,15 @@ export function entriesOf(folder: string, order: ReadonlyMap<string, number>): F
   const others: string[] = []
   for (const name of namesOf(folder)) {
     const label = order.get(name)
-    expect(
-      label !== undefined,
-      () =>
+    if (label === undefined)
+      fail(
         `${join(folder, name)}: must be a class that there are training pictures of, got another ` +
-        `(classes are ${[...order.keys()].slice(0, 5).join(', ')}, …)`,
-    )
+          `(classes are ${[...order.keys()].slice(0, 5).join(', ')}, …)`,
+      )
     const before = entries.length
     walk(folder, name, label, { entries, others }, 0)
-    expect(
-      entries.length > before,
-      () => `${join(folder, name)}: must hold jpg or png pictures, got none`,
-    )
+    if (!(entries.length > before))
+      fail(`${join(folder, name)}: must hold jpg or png pictures, got none`)
     const count = entries.length - before
     for (let i = 0; i < count; i++) places.push((i + 0.5) / count)
   }
@@ -222,27 +215,24 @@ function walk(
   found.sort((a, b) => byName(a.name, b.name))
   for (const entry of found) {
     if (isFolder(inside, entry)) {
-      expect(depth < DEEPEST, () => `${inside}: must have at most ${DEEPEST} folders below a class`)
+      if (!(depth < DEEPEST)) fail(`${inside}: must have at most ${DEEPEST} folders below a class`)
       if (!entry.name.startsWith('.'))
         walk(folder, `${below}/${entry.name}`, label, into, depth + 1)
     } else if (isPicture(entry.name)) entries.push(entryOf(folder, `${below}/${entry.name}`, label))
     else if (isOther(entry.name)) others.push(`${below}/${entry.name}`)
   }
-  expect(
-    entries.length <= MOST_FILES,
-    () => `${folder}: must hold at most ${MOST_FILES} pictures, got more`,
-  )
+  if (!(entries.length <= MOST_FILES))
+    fail(`${folder}: must hold at most ${MOST_FILES} pictures, got more`)
 }
 
 /** @throws SpikewasmError for what is no regular file, or too large for a picture */
 export function entryOf(folder: string, path: string, label: number): FileEntry {
   const status = statSync(join(folder, path), { throwIfNoEntry: false })
-  expect(
-    status?.isFile() === true && status.size <= LARGEST_FILE,
-    () =>
+  if (!(status?.isFile() === true && status.size <= LARGEST_FILE))
+    fail(
       `${join(folder, path)}: must be a file of at most ${LARGEST_FILE} bytes, got ` +
-      `${status?.isFile() ? `${status.size}` : 'something else'}; repair or remove it`,
-  )
+        `${status?.isFile() ? `${status.size}` : 'something else'}; repair or remove it`,
+    )
   return { path, label, bytes: status!.size, changed: status!.mtimeMs }
 }
 
@@ -284,7 +274,7 @@ export async function splitOf(shared: Shared, train: Part, test: Part): Promise<
       training: part === 'train' ? training : {},
       cache: checked.cache !== undefined && keeps ? { folder: checked.cache, ...of } : undefined,
     }
-    expect(entries.length > 0, () => `${title}: ${folder} must hold pictures, got none`)
+    if (entries.length === 0) fail(`${title}: ${folder} must hold pictures, got none`)
     return openPictures(plain)
   }
   return { train: make(train, 'train'), test: make(test, 'test') }
@@ -296,11 +286,10 @@ function sizeOfFirst({ size }: CheckedPictures, [folder, entries]: Part): [numbe
   const path = join(folder, pathOf(tableOf(folder, entries.slice(0, 1)), 0))
   const picture = toChannels(decodePicture(readFileSync(path), path), 3)
   const { height, width } = size === undefined ? picture : resizeTo(picture, size)
-  expect(
-    size === undefined || height === width,
-    () =>
+  if (size !== undefined && height !== width)
+    fail(
       `size ${size} is that of the shorter side, and pictures such as ${path} become ${height} × ` +
-      `${width}; give crop too, or size: [${size}, ${size}]`,
-  )
+        `${width}; give crop too, or size: [${size}, ${size}]`,
+    )
   return [height, width]
 }

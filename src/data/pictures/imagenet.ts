@@ -5,7 +5,7 @@
 
 import { readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { expect, SpikewasmError } from '../../errors.js'
+import { fail } from '../../errors.js'
 import { kindOfPath, readFileClear } from '../../io/files.js'
 import type { Split } from '../dataset.js'
 import type { FileEntry } from './files.js'
@@ -97,12 +97,12 @@ async function flat(
     .sort(byName)
   const found = await firstOf(beside, solutions)
   if (found === undefined)
-    throw new SpikewasmError(
+    fail(
       `${folder}: holds pictures without folders of classes, and a list must say their synsets: ` +
         `${solutions.join(', ')}; got none beside it. (The devkit's ` +
         'ILSVRC2012_validation_ground_truth.txt counts classes in another order.)',
     )
   const labels = parseSolution(found.bytes, found.path, names, order)
-  expect(labels.length === names.length, () => `${found.path}: must name every picture`)
+  if (labels.length !== names.length) fail(`${found.path}: must name every picture`)
   return names.map((name, i) => entryOf(folder, name, labels[i]))
 }

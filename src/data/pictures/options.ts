@@ -1,6 +1,6 @@
 /** Options of data sets of pictures: checked by name. */
 
-import { describe, expect } from '../../errors.js'
+import { describe, fail } from '../../errors.js'
 import {
   by,
   checkedElsewhere,
@@ -154,9 +154,7 @@ export function checkFolderOptions(
   options: ImageFolderOptions,
 ): { checked: CheckedPictures; trainShare: number | undefined; seed: number } {
   const { trainShare, seed, ...pictures } = complete(maker, rules, options)
-  expect(
-    seed === undefined || trainShare !== undefined,
-    () => `${maker}.seed must come with trainShare, got ${describe(seed)} without it`,
-  )
+  if (seed !== undefined && trainShare === undefined)
+    fail(`${maker}.seed must come with trainShare, got ${describe(seed)} without it`)
   return { checked: checkedOf(pictures), trainShare, seed: seed ?? 0 }
 }

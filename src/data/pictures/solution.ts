@@ -1,13 +1,13 @@
 /** Lists that come with ImageNet, on bytes alone. */
 
-import { SpikewasmError } from '../../errors.js'
+import { fail } from '../../errors.js'
 
 /** A list of 50,000 pictures has some 10 MB with all their boxes. */
 const MOST_BYTES = 1 << 26
 
 function linesOf(bytes: Uint8Array, path: string): string[] {
   if (bytes.length > MOST_BYTES)
-    throw new SpikewasmError(`${path}: must have at most ${MOST_BYTES} bytes, got ${bytes.length}`)
+    fail(`${path}: must have at most ${MOST_BYTES} bytes, got ${bytes.length}`)
   return new TextDecoder()
     .decode(bytes)
     .split(/\r?\n/)
@@ -43,7 +43,7 @@ export function parseSolution(
   const labelOf = (text: string, line: number): number => {
     const label = /^\d+$/.test(text) ? Number(text) : order.get(text)
     if (label === undefined || label >= order.size)
-      throw new SpikewasmError(
+      fail(
         `${path}: line ${line + 1} must name a class of the training pictures, by its synset or ` +
           `a number below ${order.size}, got ${JSON.stringify(text.slice(0, 40))}`,
       )
@@ -52,9 +52,7 @@ export function parseSolution(
   const out = new Int32Array(names.length)
   if (lines.every((line) => !/[\s,]/.test(line))) {
     if (lines.length !== names.length)
-      throw new SpikewasmError(
-        `${path}: must have a line for each of ${names.length} pictures, got ${lines.length}`,
-      )
+      fail(`${path}: must have a line for each of ${names.length} pictures, got ${lines.length}`)
     for (const [i, line] of lines.entries()) out[i] = labelOf(line, i)
     return out
   }
@@ -62,7 +60,7 @@ export function parseSolution(
   for (const [i, line] of lines.entries()) {
     const [name, label] = line.split(/[\s,]+/, 2)
     if (label === undefined)
-      throw new SpikewasmError(
+      fail(
         `${path}: line ${i + 1} must be a picture and its class, got ` +
           JSON.stringify(line.slice(0, 40)),
       )
@@ -70,8 +68,7 @@ export function parseSolution(
   }
   for (const [i, name] of names.entries()) {
     const label = labels.get(stem(name))
-    if (label === undefined)
-      throw new SpikewasmError(`${path}: must name every picture, got no line for ${name}`)
+    if (label === undefined) fail(`${path}: must name every picture, got no line for ${name}`)
     out[i] = label
   }
   return out

@@ -1,7 +1,7 @@
 /** How many addresses a process may use, where that is limited (`ulimit -v`), in Node. */
 
 import { readFileSync } from 'node:fs'
-import { SpikewasmError } from '../../errors.js'
+import { fail } from '../../errors.js'
 import { size } from '../bytes-in-words.js'
 import type { AddressLimit } from '../platform.js'
 
@@ -36,7 +36,7 @@ export function expectThreads(option: string, threads: number): void {
   const addresses = addressLimit()
   const needed = threads * THREAD_BYTES + START_BYTES
   if (addresses && addresses.limit - addresses.used < needed)
-    throw new SpikewasmError(
+    fail(
       `${option}: ${threads} threads need about ${size(needed)} of addresses, but the process ` +
         `may use ${size(addresses.limit)}, and uses ${size(addresses.used)}; choose fewer, raise ` +
         'the limit (ulimit -v), or dispose of other models',

@@ -1,6 +1,6 @@
 /** A training that can go on after any end: its folder, and when it is written. */
 
-import { describe, expect, SpikewasmError } from '../../errors.js'
+import { describe, fail } from '../../errors.js'
 import { parseCheckpoint } from '../../io/checkpoint.js'
 import type { RunFolder } from '../../io/folder/folder.js'
 import { parseJsonBytes } from '../../io/json.js'
@@ -47,12 +47,11 @@ export function dueOf(name: string, every: number | string): Due {
   if (every === 'epoch') return {}
   const minutes = /^(\d+(?:\.\d+)?)m$/.exec(String(every))?.[1]
   if (minutes !== undefined && Number(minutes) > 0) return { ms: Number(minutes) * 60_000 }
-  expect(
-    Number.isInteger(every) && (every as number) >= 1,
-    () =>
+  if (!(Number.isInteger(every) && (every as number) >= 1))
+    fail(
       `${name} must be a number of steps, such as 100, of minutes, such as '5m', or 'epoch', got ` +
-      describe(every),
-  )
+        describe(every),
+    )
   return { steps: every as number }
 }
 
@@ -102,7 +101,7 @@ export function checkpoint(options: CheckpointOptions, ...more: []): Callback {
         throw error
       }
       await folder.close()
-      throw new SpikewasmError(
+      fail(
         resumed
           ? `checkpoint.dir: ${dir} holds another run than the one that fit resumes; give ` +
               'another folder, or checkpoint overwrite: true'

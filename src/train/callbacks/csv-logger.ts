@@ -1,6 +1,6 @@
 /** Writes epochs to a CSV file. */
 
-import { describe, expect, listNames, SpikewasmError } from '../../errors.js'
+import { describe, fail, listNames, SpikewasmError } from '../../errors.js'
 import type { NetworkJson } from '../../graph/json.js'
 import type { Layer } from '../../layers/index.js'
 import { fires } from '../../nn/kind.js'
@@ -40,16 +40,12 @@ type Kept = v.InferOutput<typeof schema>
  * @throws SpikewasmError for wrong options; when training starts, for a file that is there already
  */
 export function csvLogger(path: string, options: CsvLoggerOptions = {}, ...more: []): Callback {
-  expect(
-    typeof path === 'string' && path !== '',
-    () => `csvLogger's path must be the path of a file, got ${describe(path)}`,
-  )
+  if (typeof path !== 'string' || path === '')
+    fail(`csvLogger's path must be the path of a file, got ${describe(path)}`)
   const rules = { append: truth(false), overwrite: truth(false), name: nameOf('csvLogger') }
   const { name, append, overwrite } = complete('csvLogger', rules, options, more)
-  expect(
-    !append || !overwrite,
-    () => 'csvLogger.append and csvLogger.overwrite exclude one another; leave one out',
-  )
+  if (append && overwrite)
+    fail('csvLogger.append and csvLogger.overwrite exclude one another; leave one out')
   let kept: Kept | undefined
   let columns: readonly string[] | undefined
   let bytes = 0
@@ -70,7 +66,7 @@ export function csvLogger(path: string, options: CsvLoggerOptions = {}, ...more:
           (isStart && found && isTable(found) ? 0 : undefined)
         kept = undefined
         if (known === undefined && found !== undefined && found !== '' && !append && !overwrite)
-          throw new SpikewasmError(
+          fail(
             `csvLogger: ${JSON.stringify(path)} is there already; give append: true to go on ` +
               'behind it, or overwrite: true to write over it',
           )
@@ -124,12 +120,11 @@ function columnsOf(start: FitStart, training: Training): string[] {
 /** @throws SpikewasmError where one is missing */
 function expectColumns(path: string, columns: readonly string[], wanted: readonly string[]): void {
   const missing = wanted.filter((name) => !columns.includes(name))
-  expect(
-    missing.length === 0,
-    () =>
+  if (missing.length !== 0)
+    fail(
       `csvLogger: ${JSON.stringify(path)} has no column for ${listNames(missing)}; give another ` +
-      'file, or overwrite: true to write over it',
-  )
+        'file, or overwrite: true to write over it',
+    )
 }
 
 /** The numbers of a record, by column. */
@@ -171,10 +166,10 @@ async function named<T>(path: string, run: () => Promise<T>): Promise<T> {
     return await run()
   } catch (error) {
     if (error instanceof SpikewasmError) throw error
-    throw new SpikewasmError(
+    fail(
       `csvLogger: ${JSON.stringify(path)} must be a file that can be written: ` +
         `${(error as Error).message}`,
-      { cause: error },
+      error,
     )
   }
 }

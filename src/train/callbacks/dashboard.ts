@@ -1,6 +1,6 @@
 /** Shows a training live, in a browser of this machine (Node). */
 
-import { checkArguments, SpikewasmError } from '../../errors.js'
+import { checkArguments, fail, SpikewasmError } from '../../errors.js'
 import { optionRows } from '../../pages/options.js'
 import type { RunStatus, StepPoint } from '../../pages/run.js'
 import { aFunction, complete, integer } from '../../rules.js'
@@ -170,6 +170,6 @@ async function open(
   } catch (error) {
     await thread.kill()
     if (error instanceof SpikewasmError) throw error
-    throw new SpikewasmError(`the dashboard could not start: ${(error as Error).message}`)
+    fail(`the dashboard could not start: ${(error as Error).message}`)
   }
 }

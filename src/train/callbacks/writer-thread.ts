@@ -2,7 +2,7 @@
  * A thread that writes a run's folder (Node), so that steps wait for the copy of a snapshot alone.
  */
 
-import { SpikewasmError } from '../../errors.js'
+import { fail } from '../../errors.js'
 import { RunFolder } from '../../io/folder/folder.js'
 import { expectPackageFile } from '../../runtime/node/package-file.js'
 import { Thread } from '../../runtime/node/thread.js'
@@ -27,10 +27,10 @@ export async function threadWriter(opened: RunFolder): Promise<Writer> {
       await doing
     } catch (error) {
       if (!thread.failure) throw error
-      throw new SpikewasmError(
+      fail(
         `the thread that writes checkpoints ended (${(error as Error).message}); the last one is ` +
           'whole',
-        { cause: error },
+        error,
       )
     } finally {
       names = await thread.call('names', undefined).catch(() => names)
