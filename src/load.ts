@@ -17,8 +17,8 @@ import { takenOptions } from './plan/methods.js'
 import { collectState } from './plan/state.js'
 import type { LoadOptions } from './runtime/compile-options.js'
 import { filesFor } from './runtime/platform.js'
-import { expectSameTensors } from './runtime/same-tensors.js'
 import type { StateDict } from './runtime/state.js'
+import { expectSameTensors } from './runtime/state.js'
 
 export type { LoadOptions } from './runtime/compile-options.js'
 

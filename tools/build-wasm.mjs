@@ -16,7 +16,7 @@ const sources = {
   bench: 'bench/assembly/peak.ts',
 }
 
-/** Which version and variant a module is, in a custom section of its own (engine-module.ts). */
+/** Which version and variant a module is, in a custom section of its own (load.ts). */
 function sign(outFile) {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
   const name = 'spikewasm.engine'

@@ -31,7 +31,7 @@ export function recordingReader(
   const cut = { ...given(eventSpecs, run ?? {}), ...given(eventSpecs, args), ...nirWindows(args) }
   return (path, model) =>
     withFiles(async () => {
-      const { isRecording, readEventSample } = await import('../data/events/sample.js')
+      const { isRecording, readEventSample } = await import('../data/events/read.js')
       if (!isRecording(await readFileClear(path, 'the sample'), path)) return undefined
       const { frames, timeSteps, input } = model
       expect(

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 import { printable, SpikewasmError } from '../errors.js'
-import type { WarningCode } from '../runtime/warn.js'
+import type { WarningCode } from '../runtime/platform.js'
 import { complain } from './complain.js'
 import { inFlags } from './mistakes.js'
 import { typescriptLines } from './typescript-lines.js'

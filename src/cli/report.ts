@@ -1,8 +1,7 @@
 /** What a person or a program sees while a network is trained. */
 
 import { plainText } from '../errors.js'
-import { decimal, epochLine, percent } from '../train/callbacks/epoch-line.js'
-import { inkFor } from '../train/callbacks/ink.js'
+import { decimal, epochLine, inkFor, percent } from '../train/callbacks/epoch-line.js'
 import { stepBar } from '../train/callbacks/progress.js'
 import type { Operations } from '../train/operations.js'
 import type { EpochRecord, StepInfo } from '../train/records.js'

@@ -9,6 +9,7 @@ import { median } from '../median.js'
 import type { Model } from '../model.js'
 import type { RoundsSetting } from '../scale/rounds/options.js'
 import type { Callback } from '../train/callback.js'
+import { insideOf } from '../train/callback.js'
 import { bestSoFar } from '../train/callbacks/best.js'
 import {
   type Due,
@@ -19,8 +20,7 @@ import {
   runWriter,
 } from '../train/callbacks/checkpoint.js'
 import { dashboardOf } from '../train/callbacks/dashboard.js'
-import { inkFor } from '../train/callbacks/ink.js'
-import { insideOf } from '../train/inside.js'
+import { inkFor } from '../train/callbacks/epoch-line.js'
 import type { FitOptions } from '../train/options.js'
 import type { History } from '../train/records.js'
 import { type Interrupt, listenForInterrupt } from './interrupt.js'

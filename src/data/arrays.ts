@@ -1,8 +1,8 @@
 /** Data sets from numbers in memory. */
 import { checkArguments, checkOptions, describe, fail } from '../errors.js'
 import type { InputShape } from '../nn/value.js'
+import { type Checked, checkClasses, checkDescribed, expectLabels } from './bytes.js'
 import { checkRead, type Dataset, sampleFloats } from './dataset.js'
-import { type Checked, checkClasses, checkDescribed, expectLabels } from './description.js'
 import { bytesToShare, type Plain, withPlain } from './plain.js'
 
 /** What `fromArrays` makes a data set of: `labels` or `targets`, or both. */

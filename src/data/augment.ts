@@ -3,7 +3,7 @@ import { fail } from '../errors.js'
 import { imageShape } from '../nn/value.js'
 import { Purpose, RandomStream } from '../random.js'
 import { complete, integer, oneOf, type Rules, truth } from '../rules.js'
-import { autoAugment, type ImageSize } from './autoaugment.js'
+import { autoAugment, copyRow, type ImageSize, mirrorRow } from './autoaugment.js'
 import { normalizationTable, normalize } from './bytes.js'
 import {
   type Dataset,
@@ -13,7 +13,6 @@ import {
   sampleFloats,
 } from './dataset.js'
 import { changesOf, hashOf, type Plain, plainOf, withPlain } from './plain.js'
-import { copyRow, mirrorRow } from './rows.js'
 
 const paddingModes = ['constant', 'reflect'] as const
 

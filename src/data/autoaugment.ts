@@ -6,8 +6,34 @@
  * computes what Pillow does, to the bit. Each reads `input`, writes (=) all of `out`, which must be
  * another array, and allocates nothing. Background that a geometric operation uncovers is grey.
  */
+
 import type { RandomStream } from '../random.js'
-import { copyRow } from './rows.js'
+
+// Rows of a plane of bytes, copied as they are or mirrored.
+
+/** out[to + i] = input[from + i] for i in first … end − 1. */
+export function copyRow(
+  out: Uint8Array,
+  input: Uint8Array,
+  to: number,
+  from: number,
+  first: number,
+  end: number,
+): void {
+  for (let i = first; i < end; i++) out[to + i] = input[from + i]
+}
+
+/** From right to left: out[to − i] = input[from + i] for i in first … end − 1. */
+export function mirrorRow(
+  out: Uint8Array,
+  input: Uint8Array,
+  to: number,
+  from: number,
+  first: number,
+  end: number,
+): void {
+  for (let i = first; i < end; i++) out[to - i] = input[from + i]
+}
 
 /** Grey of uncovered background. */
 const FILL = 128

@@ -209,11 +209,11 @@ export class Batches {
 /** @throws SpikewasmError for what an async `read` gives */
 function expectNoPromise({ name }: Dataset, label: unknown): void {
   const isPromise = typeof (label as PromiseLike<number> | undefined)?.then === 'function'
+  if (!isPromise) return
   // It may fail later, when nobody listens.
-  if (isPromise) Promise.resolve(label).catch(() => undefined)
-  if (isPromise)
-    fail(
-      `the data ${name}: read must give a label, got a promise; get samples in ` +
-        'prepare(indices), which is awaited before a batch is read, and take them from there in read',
-    )
+  Promise.resolve(label).catch(() => undefined)
+  fail(
+    `the data ${name}: read must give a label, got a promise; get samples in ` +
+      'prepare(indices), which is awaited before a batch is read, and take them from there in read',
+  )
 }

@@ -19,7 +19,7 @@ import { nonFinite } from '../runtime/non-finite.js'
 import type { Session } from '../runtime/session.js'
 import { checkDataset } from '../train/evaluate.js'
 import { activityOf } from './activity.js'
-import { durations, measureCost } from './cost.js'
+import { describeNetwork, durations, measureCost, measureProcess } from './cost.js'
 import {
   type Activity,
   type Cost,
@@ -32,7 +32,6 @@ import {
   variants,
 } from './diagnosis.js'
 import { layerOf, type Probe, probe } from './probe.js'
-import { describeNetwork, measureProcess } from './process.js'
 
 export interface DiagnoseOptions {
   /** Makes the network; called once for each model that is compiled. */

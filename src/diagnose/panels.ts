@@ -1,8 +1,44 @@
 /** Panels of lines, arranged in one figure. */
 
-import type { Axis, Chart, Figure, Series } from '../pages/chart.js'
-import type { Cosine } from './diagnosis.js'
-import type { Look } from './looks.js'
+import type { Axis, Chart, ChartSymbol, Figure, Series } from '../pages/chart.js'
+import { type Cosine, type Variant, variantNames } from './diagnosis.js'
+
+// Colours and symbols of lines.
+
+const SYMBOLS: readonly ChartSymbol[] = ['circle', 'square', 'diamond', 'triangle', 'cross', 'star']
+
+/** How a line is told from others; see `Series` of charts. */
+interface Look {
+  readonly colour?: number
+  readonly share?: number
+  readonly symbol: ChartSymbol
+  readonly open?: boolean
+}
+
+/** By method; those that are much alike differ in more than the colour. */
+const methodLooks: Readonly<Partial<Record<Variant, Look>>> = {
+  'rate-m': { colour: 0, symbol: 'circle' },
+  'rate-s': { colour: 4, symbol: 'square', open: true },
+  bptt: { colour: 1, symbol: 'star' },
+  ottt: { colour: 2, symbol: 'triangle' },
+  sltt: { colour: 3, symbol: 'diamond', open: true },
+  os: { colour: 5, symbol: 'cross', open: true },
+  'bptt-s': { colour: 8, symbol: 'star', open: true },
+  'ottt-o': { colour: 6, symbol: 'triangle', open: true },
+  'sltt-1': { colour: 7, symbol: 'cross' },
+}
+
+/** Of a method; of one that has none of its own, by its place. */
+export function methodLook(method: Variant): Look {
+  const at = variantNames.indexOf(method)
+  return methodLooks[method] ?? { colour: at, symbol: SYMBOLS[at % SYMBOLS.length] }
+}
+
+/** Of item `index` of `count` that have an order. */
+export const look = (index: number, count: number): Look => ({
+  share: count < 2 ? 0 : index / (count - 1),
+  symbol: SYMBOLS[index % SYMBOLS.length],
+})
 
 /** One line in one panel. */
 export interface Line extends Look {

@@ -1,10 +1,143 @@
 /** The frame of all pages: one file, which loads nothing. */
 
+import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { Figure } from './chart.js'
 import { embedJson, escapeHtml, inScript } from './html.js'
-import { pagePolicy } from './policy.js'
-import { STYLE } from './style.js'
+
+// The style of all pages: from 320 pixels on, light and dark, on paper too.
+
+const STYLE = `
+:root {
+  color-scheme: light dark;
+  --ink: #1d1f23; --soft: #565b64; --back: #fff; --line: #d9dce1; --panel: #f6f7f9;
+  --mark: #0b62b8; --good: #1a7f4b; --bad: #b3261e; --heat: 11 98 184;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --ink: #e4e6ea; --soft: #a4a9b3; --back: #15171a; --line: #363a42; --panel: #1d2025;
+    --mark: #6cb4ff; --good: #5ed39a; --bad: #ff8a80; --heat: 78 150 220;
+  }
+}
+* { box-sizing: border-box; }
+html { overflow-wrap: anywhere; }
+body {
+  margin: 0; background: var(--back); color: var(--ink);
+  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif;
+}
+main { max-width: 1120px; margin: 0 auto; padding: 20px 16px 48px; }
+h1 { font-size: 25px; line-height: 1.25; margin: 0 0 8px; }
+h2 { font-size: 18px; line-height: 1.3; margin: 0 0 6px; }
+h3 { font-size: 14px; margin: 0; }
+section { margin-top: 28px; padding-top: 16px; border-top: 1px solid var(--line); }
+p { margin: 0 0 10px; }
+.lead, figcaption, .note { max-width: 60rem; }
+figcaption, .note, footer { color: var(--soft); font-size: 14px; }
+figure { margin: 0; }
+figure > figcaption { margin-top: 8px; }
+footer { margin-top: 32px; padding-top: 12px; border-top: 1px solid var(--line); }
+.cards { display: grid; gap: 10px; margin: 16px 0 0; padding: 0; list-style: none;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 9.5rem), 1fr)); }
+.cards li { background: var(--panel); border: 1px solid var(--line); border-radius: 6px;
+  padding: 8px 12px; }
+.cards b { display: block; font-size: 19px; font-weight: 600; line-height: 1.3;
+  font-variant-numeric: tabular-nums; }
+.cards span { color: var(--soft); font-size: 13px; }
+.wide { overflow-x: auto; margin: 12px 0; }
+.wide table { overflow-wrap: normal; }
+table { border-collapse: collapse; font-size: 14px; }
+table caption { text-align: left; font-weight: 600; padding-bottom: 4px; }
+th, td { padding: 3px 14px 3px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+th { text-align: left; font-weight: 400; }
+thead th { font-weight: 600; border-bottom-color: var(--soft); }
+.numbers th:not(:first-child), .numbers td {
+  text-align: right; padding: 3px 0 3px 22px; font-variant-numeric: tabular-nums;
+}
+.numbers td { white-space: nowrap; }
+.text td, .text th { overflow-wrap: anywhere; min-width: 7rem; }
+.text { width: 100%; }
+.values th:first-child { width: 14rem; }
+.charts { display: grid; gap: 18px 20px;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, var(--least, 20rem)), 1fr)); }
+.chart { min-width: 0; }
+.chart > div { position: relative; border-radius: 4px; }
+.outside { margin: 2px 0 0; color: var(--soft); font-size: 13px; }
+.outside:empty { display: none; }
+.chart canvas.raster { display: block; width: 100%; border: 1px solid var(--line); }
+.ends { display: flex; justify-content: space-between; color: var(--soft); font-size: 12px; }
+.legend { list-style: none; margin: 8px 0 0; padding: 0; display: flex; flex-wrap: wrap;
+  gap: 2px 6px; }
+.legend button {
+  display: inline-flex; align-items: center; gap: 6px; max-width: 100%; min-height: 28px;
+  font: inherit; font-size: 13px; color: inherit; background: none; border: 1px solid transparent;
+  border-radius: 4px; padding: 1px 6px; cursor: pointer; text-align: left;
+}
+.legend button:hover { border-color: var(--line); }
+.legend button[aria-pressed=false] { opacity: .45; text-decoration: line-through; }
+.legend svg { flex: none; width: 22px; height: 12px; }
+.legend .value { color: var(--soft); font-variant-numeric: tabular-nums; }
+.said { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
+  white-space: nowrap; }
+.samples { display: grid; gap: 14px; list-style: none; margin: 12px 0 0; padding: 0;
+  grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); }
+.samples img { display: block; width: 100%; max-width: 8.5rem; height: auto;
+  image-rendering: pixelated;
+  border: 1px solid var(--line); background: #fff; }
+.samples p { margin: 4px 0 0; font-size: 13px; line-height: 1.35; }
+.confusion td, .confusion th { padding: 3px 7px; text-align: right; font-size: 13px;
+  font-variant-numeric: tabular-nums; border: 1px solid var(--line); white-space: nowrap; }
+.confusion td { background: rgb(var(--heat) / calc(var(--share) * .6)); min-width: 2.4rem; }
+.confusion td.right { font-weight: 600; outline: 2px solid var(--good); outline-offset: -2px; }
+.confusion tbody th { text-align: left; max-width: 12rem; white-space: normal; }
+.status { font-variant-numeric: tabular-nums; }
+.warn { color: var(--bad); }
+:focus-visible { outline: 2px solid var(--mark); outline-offset: 2px; }
+@media (max-width: 480px) {
+  .numbers th:not(:first-child), .numbers td { padding-left: 12px; }
+}
+@page { size: A4; margin: 12mm; }
+@media print {
+  main { padding: 0; max-width: none; }
+  section, table, figure { break-inside: avoid; }
+  h2 { break-after: avoid; }
+}
+`
+
+// What a page may do: run the scripts and use the styles it was written with, load nothing.
+
+/** A browser takes an inline text whose hash is named, and none that was put in later. */
+const hashesOf = (texts: readonly string[]): string =>
+  texts.length === 0
+    ? "'none'"
+    : texts
+        .map((text) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`)
+        .join(' ')
+
+/** The policy that a page names, for the header of one that is served; all else is forbidden. */
+export const policyOf = (html: string): string =>
+  /http-equiv="Content-Security-Policy" content="([^"]*)"/.exec(html)?.[1] ?? "default-src 'none'"
+
+/**
+ * A Content-Security-Policy.
+ *
+ * @param scripts texts of the page's script elements
+ * @param styles texts of its style elements; attributes cannot have styles
+ * @param live whether the page hears from its server
+ */
+export const pagePolicy = (
+  scripts: readonly string[],
+  styles: readonly string[],
+  live = false,
+): string =>
+  [
+    "default-src 'none'",
+    `script-src ${hashesOf(scripts)}`,
+    `style-src ${hashesOf(styles)}`,
+    'img-src data: blob:',
+    ...(live ? ["connect-src 'self'"] : []),
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join('; ')
 
 export interface PageParts {
   readonly title: string

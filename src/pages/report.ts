@@ -5,8 +5,15 @@ import { type Chart, type Figure, figureText, type Raster } from './chart.js'
 import { figureHtml, pageHtml } from './frame.js'
 import { escapeHtml, shortened, type Table, tableHtml } from './html.js'
 import { type Picture, pictureAddress } from './picture.js'
-import { type EpochFigures, layerLabel, layersOf, runFigures } from './run.js'
-import { bestOf, mostRecords, thinned } from './thin.js'
+import {
+  bestOf,
+  type EpochFigures,
+  layerLabel,
+  layersOf,
+  mostRecords,
+  runFigures,
+  thinned,
+} from './run.js'
 
 /** What was found by looking at samples with the weights of the run's end. */
 export interface Examined {

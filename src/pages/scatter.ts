@@ -3,9 +3,8 @@
  * are pictures that no script draws, and share one axis of y.
  */
 
-import { figureText } from './chart.js'
+import { figureText, linearTicks, logTicks } from './chart.js'
 import { escapeHtml, shortened } from './html.js'
-import { linearTicks, logTicks } from './ticks.js'
 
 /** What was measured once. */
 export interface ScatterPoint {

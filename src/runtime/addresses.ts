@@ -1,8 +1,7 @@
 /** Addresses, of which a process may have too few for a memory of whatever size. */
 
 import { fail } from '../errors.js'
-import { size } from './bytes-in-words.js'
-import { platform } from './platform.js'
+import { platform, size } from './platform.js'
 
 /**
  * @param needs what the model needs, in words

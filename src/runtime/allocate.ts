@@ -6,10 +6,9 @@ import { makePlan, type Plan, type PlanOptions, planInParts } from '../plan/plan
 import { atOnce, type Parts } from '../plan/program.js'
 import { expectAddresses } from './addresses.js'
 import { inParts } from './breathe.js'
-import { size } from './bytes-in-words.js'
 import { collect } from './collect.js'
 import { borrow, type Loan } from './memories.js'
-import { platform } from './platform.js'
+import { platform, size } from './platform.js'
 
 const PAGE = 65536
 const MAX_BYTES = 2 ** 32

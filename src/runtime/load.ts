@@ -2,11 +2,56 @@
 
 import { describe, fail } from '../errors.js'
 import type * as host from '../host.js'
-import { checkEngine, type EngineFile, type EngineVariant } from './engine-module.js'
+import { VERSION } from '../version.js'
+import type { Executor } from './executor.js'
 import { type EngineImports, engineImports } from './kernel-table.js'
 import { broken, readFirst, readOwn } from './package-file.js'
 import { platform } from './platform.js'
 import { instantiateSync } from './vendor/loader/index.js'
+
+// Runs programs on the calling thread.
+
+export function localExecutor(module: host.WasmModule, memory: host.WasmMemory): Executor {
+  const engine = instantiateEngine(module, memory)
+  return {
+    async run({ program, scratch, kernels }) {
+      engine.take(kernels)
+      engine.run(program, 0, 1, scratch, 0, 0)
+    },
+    async dispose() {},
+  }
+}
+
+// Whether a module is the engine's, and which one.
+
+type EngineVariant = 'engine' | 'engine-threads' | 'engine-debug'
+
+/** A file of the engine: also `engine`, with the names of all functions. */
+type EngineFile = EngineVariant | 'engine-named'
+
+/** The custom section that says version and variant; tools/build-wasm.mjs adds it. */
+const SECTION = 'spikewasm.engine'
+
+/**
+ * @param where the module was found
+ * @throws SpikewasmError unless it is that variant of this version
+ */
+function checkEngine(module: host.WasmModule, variant: EngineFile, where: string): void {
+  const [section] = WebAssembly.Module.customSections(module, SECTION)
+  const [version, found] = section ? new TextDecoder().decode(section).split(' ') : []
+  if (version === VERSION && found === variant) return
+  const got =
+    version === undefined
+      ? 'another module of WebAssembly'
+      : version === VERSION
+        ? `${found}.wasm`
+        : `a module of version ${version}`
+  fail(
+    `${where} must be ${variant}.wasm of spikewasm ${VERSION}, got ${got}; take the file from ` +
+      'node_modules/spikewasm/build/wasm, or give the folder that holds all of them, with / at ' +
+      'its end',
+  )
+}
 
 export type { EngineVariant }
 

@@ -3,9 +3,18 @@
  * of Node (Bun and Deno too), `page.ts` that of a page. No other file asks where it runs.
  */
 
-import { fail } from '../errors.js'
+import { fail, printable } from '../errors.js'
 import type { Plan } from '../plan/plan.js'
 import type { Executor } from './executor.js'
+
+/** Tells what works, but hardly as it was meant. */
+export function warn(message: string, code: WarningCode): void {
+  platform().warn(printable(message), code)
+}
+
+/** Numbers of bytes as messages say them. */
+export const size = (bytes: number): string =>
+  bytes < 2 ** 30 ? `${(bytes / 2 ** 20).toFixed(1)} MiB` : `${(bytes / 2 ** 30).toFixed(2)} GiB`
 
 /** Under which codes warnings come; `process.on('warning', …)` can tell them apart (Node). */
 export type WarningCode =

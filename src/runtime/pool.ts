@@ -1,12 +1,51 @@
 /** Worker threads over one shared memory (Node). */
 
+import type { Worker } from 'node:worker_threads'
 import { Control, Fault } from '../../assembly/opcodes.js'
-import { endOf } from './end-pool.js'
 import type { Executor } from './executor.js'
 import { leaveThreads, type ThreadPool, takeThreads } from './idle-threads.js'
-import { localExecutor } from './local.js'
+import { localExecutor } from './load.js'
 import { Piscina } from './vendor/piscina/index.js'
 import type { WorkerData, WorkerTask } from './worker.js'
+
+// Ends the threads of a pool (Node).
+
+/** What of a pool is asked for here. */
+interface Pool {
+  readonly threads: Worker[]
+  /** A thread that takes the place of one that died is told of once it has loaded. */
+  on(event: 'workerCreate', listener: (worker: { readonly id: number }) => void): unknown
+  destroy(): Promise<void>
+}
+
+/**
+ * To be called where a pool is made; what it gives ends all threads. A thread that still loads its
+ * modules is waited for: Node may abort the whole process where one is ended amid an import.
+ */
+function endOf(pool: Pool): () => Promise<void> {
+  const loading = new Map<Worker, Promise<void>>()
+  const first = pool.threads
+  const loaded = new Set<number>()
+  pool.on('workerCreate', ({ id }) => void loaded.add(id))
+  // A thread's first message says that it has loaded.
+  const watch = (thread: Worker): void => {
+    const done = new Promise<void>((resolve) => {
+      for (const event of ['message', 'error', 'exit']) thread.once(event, () => resolve())
+    })
+    loading.set(
+      thread,
+      done.then(() => void loading.delete(thread)),
+    )
+  }
+  for (const thread of first) watch(thread)
+  return async () => {
+    for (const thread of pool.threads)
+      if (!first.includes(thread) && !loaded.has(thread.threadId)) watch(thread)
+    for (const thread of loading.keys()) thread.ref()
+    await Promise.all(loading.values())
+    await pool.destroy()
+  }
+}
 
 /** What each worker runs. */
 export const workerFile = new URL('./worker.js', import.meta.url)

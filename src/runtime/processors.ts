@@ -1,5 +1,4 @@
-import { platform } from './platform.js'
-import { warn } from './warn.js'
+import { platform, warn } from './platform.js'
 
 /** Number of processors that threads can run on at once, in Node and in a page. */
 export function availableParallelism(): number {

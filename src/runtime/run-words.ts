@@ -1,13 +1,62 @@
-/** The control words of a run, and what they tell of one that has failed. */
+/** The control words and slots of a run, and what they tell of one that has failed. */
 
 import { Control } from '../../assembly/opcodes.js'
 import type { Graph } from '../graph/trace.js'
 import { labelOf } from '../nn/kind.js'
-import type { ProgramName } from '../plan/plan.js'
-import { Purpose as Draw, RandomStream } from '../random.js'
-import { type Arena, programOf } from './arena.js'
-import { stepMask } from './step-mask.js'
-import { targetAddress } from './targets.js'
+import type { Plan, ProgramName } from '../plan/plan.js'
+import { Purpose, RandomStream } from '../random.js'
+import { type Arena, floatsAt, programOf } from './arena.js'
+import type { Slot } from './settings.js'
+import { slotTargets, targetAddress } from './targets.js'
+
+// The two places for a batch in a model's memory.
+
+/** Views of a slot. */
+export function slotOf(session: Source, index: 0 | 1): Slot {
+  const { batchSize, imageFloats, classes, memory } = session
+  const { images, labels } = buffersOf(session.plan, index)
+  return {
+    images: floatsAt(session, images.address, batchSize * imageFloats),
+    labels: new Int32Array(memory.buffer, labels.address, batchSize),
+    ...slotTargets(session, index, batchSize * classes),
+  }
+}
+
+const buffersOf = ({ named }: Plan, index: 0 | 1) => ({
+  images: named.images[index % named.images.length],
+  labels: named.labels[index % named.labels.length],
+  targets: named.targets.length > 0 ? named.targets[index % named.targets.length] : undefined,
+})
+
+/** Places that hold a slot, of which so many images have been filled. */
+export function slotPlaces(
+  { plan, imageFloats }: Source,
+  index: 0 | 1,
+  count: number,
+): { readonly address: number; readonly bytes: number }[] {
+  const { images, labels, targets } = buffersOf(plan, index)
+  const filled = { address: images.address, bytes: count * imageFloats * 4 }
+  return [filled, labels, ...(targets ? [targets] : [])]
+}
+
+// Which time steps a run backpropagates.
+
+/** Bit t for step t. SLTT-K: K random steps of T; otherwise all. `steps`: those of the model. */
+export function stepMask(
+  { plan }: Arena,
+  { timeSteps, seed, steps }: Record<'timeSteps' | 'seed' | 'steps', number>,
+): number {
+  const { backwardSteps } = plan.options
+  const all = timeSteps >= 32 ? 0xffffffff : 2 ** timeSteps - 1
+  if (backwardSteps === timeSteps) return all
+  const stream = new RandomStream(Purpose.Steps)
+  stream.start(seed, 0, steps)
+  const order = Array.from({ length: timeSteps }, (_, t) => t)
+  let mask = 0
+  for (let k = 0; k < backwardSteps; k++)
+    mask |= 1 << (order.splice(stream.below(order.length), 1)[0] as number)
+  return mask >>> 0
+}
 
 /** What a run's words follow from. */
 interface Source extends Arena {
@@ -16,6 +65,9 @@ interface Source extends Arena {
   readonly seed: number
   readonly steps: number
   readonly streamed: number
+  readonly batchSize: number
+  readonly imageFloats: number
+  readonly classes: number
 }
 
 /** Writes what a run reads, but for what differs from pass to pass. */
@@ -24,7 +76,7 @@ export function writeRun(session: Source, program: ProgramName, slot: 0 | 1, val
   const set = (offset: number, value: number): void => view.setUint32(offset, value >>> 0, true)
   set(Control.Target, targetAddress(session.plan, slot))
   set(Control.Valid, valid)
-  const stream = new RandomStream(Draw.Dropout)
+  const stream = new RandomStream(Purpose.Dropout)
   stream.start(session.seed, 0, session.steps)
   set(Control.Seed, stream.next())
   set(Control.StepMask, stepMask(session, session))

@@ -5,6 +5,17 @@ import type * as host from '../host.js'
 import type { Session } from './session.js'
 
 /**
+ * The session, when nothing runs.
+ *
+ * @throws SpikewasmError while the model runs, and after `dispose`
+ */
+export function idle(session: Session): Session {
+  session.checkAlive()
+  session.lock.checkIdle()
+  return session
+}
+
+/**
  * Runs an operation that changes the model, or refuses before it has touched anything.
  *
  * @param args of the operation; it gets copies where it cannot begin at once

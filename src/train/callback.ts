@@ -1,10 +1,34 @@
 /** What is called while a model trains. */
 
+import type { Dataset } from '../data/dataset.js'
 import { checkBoolean, describe, fail } from '../errors.js'
+import type * as host from '../host.js'
 import type { CheckpointContent } from '../io/checkpoint.js'
 import type { Monitor } from '../optimizer/index.js'
+import type { Session } from '../runtime/session.js'
 import type { StateDict } from '../runtime/state.js'
 import type { EpochRecord, History, StepInfo } from './records.js'
+
+// What callbacks of ours see of a training beside its hooks.
+
+export interface Inside {
+  readonly session: Session
+  /** What epochs are validated with. */
+  readonly validation?: Dataset
+  /** Of the epochs so far, from before a resume too. */
+  readonly records: readonly EpochRecord[]
+  /** What ends it early. */
+  readonly signal?: host.AbortSignal
+}
+
+const insides = new WeakMap<Training, Inside>()
+
+export function openInside(training: Training, inside: Inside): void {
+  insides.set(training, inside)
+}
+
+/** Undefined for what is no training of `fit`. */
+export const insideOf = (training: Training): Inside | undefined => insides.get(training)
 
 /** Where a training begins. */
 export interface FitStart {

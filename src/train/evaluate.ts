@@ -18,8 +18,21 @@ import { output, predictions } from '../runtime/views.js'
 import { extras } from './extras.js'
 import { type Answers, absoluteErrors, makeTally } from './metrics.js'
 import { OperationCounts, type Operations } from './operations.js'
-import { checkNumWorkers } from './reading.js'
 import { SampleSpikes } from './sample-spikes.js'
+
+// The option that says which threads read ahead; they themselves are in `read-ahead.ts`.
+
+/** More threads than any machine that trains has for reading. */
+const MOST_WORKERS = 64
+
+/** @throws SpikewasmError unless it is an integer from 0 to 64, or absent */
+export function checkNumWorkers(name: string, value: number | undefined): void {
+  if (value !== undefined && !(Number.isInteger(value) && value >= 0 && value <= MOST_WORKERS))
+    fail(
+      `${name} must be 0 (the calling thread prepares batches) or the number of threads that do, ` +
+        `at most ${MOST_WORKERS}, got ${describe(value)}; leave it out to have it chosen`,
+    )
+}
 
 /** What `evaluate` returns. What belongs to labels is absent where the loss is of targets. */
 export interface Evaluation extends Partial<Answers> {

@@ -8,6 +8,7 @@ import { addTo } from '../own.js'
 import { expectSeveral, trainingOf } from '../runtime/arena.js'
 import { breathe } from '../runtime/breathe.js'
 import { nonFinite } from '../runtime/non-finite.js'
+import { warn } from '../runtime/platform.js'
 import { runsHere } from '../runtime/processors.js'
 import { type EpochSums, noSums, type Progress } from '../runtime/progress.js'
 import type { Session } from '../runtime/session.js'
@@ -21,16 +22,25 @@ import {
 } from '../runtime/state.js'
 import { withAverages } from '../runtime/update.js'
 import { firingRates } from '../runtime/views.js'
-import { warn } from '../runtime/warn.js'
-import type { Training } from './callback.js'
+import { openInside, type Training } from './callback.js'
 import { both, evaluate, fillAhead, wantsValues } from './evaluate.js'
 import type { Feed } from './feed.js'
-import { openInside } from './inside.js'
 import type { FitOptions } from './options.js'
 import { Rates, type StepRate } from './rates.js'
 import type { EpochRecord, History, StepInfo } from './records.js'
-import type { Snapshot } from './snapshot.js'
+import type { Setting, Snapshot } from './snapshot.js'
 import { Told } from './told.js'
+
+// Trainings whose steps are done in rounds: what `fit` asks of whoever does them.
+
+export interface InRounds {
+  /** What numbers depend on, for checkpoints: a run goes on in the same rounds alone. */
+  readonly setting: object
+  /** How many steps an epoch has, and samples a step. */
+  feed(session: Session, data: Dataset): LoopParts['feed']
+  /** @param setting all that the training's numbers depend on */
+  loop(parts: LoopParts, data: Dataset, setting: () => Setting): Loop
+}
 
 /**
  * A step that resolves faster than this after the next batch was ready may have been waiting for

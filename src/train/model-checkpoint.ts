@@ -14,10 +14,10 @@ import { groupsOf, trainingSpec } from '../runtime/training.js'
 import * as v from '../runtime/vendor/valibot/index.js'
 import { VERSION } from '../version.js'
 import { runFiles } from './callbacks/run-files.js'
-import { checkSnapshot } from './check-snapshot.js'
 import { checkTraining, type FitOptions } from './options.js'
 import { warnOfVersion } from './resume.js'
 import {
+  checkSnapshot,
   expectSameSetting,
   modelSetting,
   restoreSnapshot,

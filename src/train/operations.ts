@@ -14,9 +14,9 @@ import { unpack } from '../plan/layout.js'
 import type { NeuronCounts, ValueCounts } from '../plan/pass.js'
 import { standardised } from '../plan/quantise.js'
 import type { Buffer } from '../plan/words.js'
-import { activityNumber, wantActivity } from '../runtime/activity-counts.js'
 import { programOf, storedAt } from '../runtime/arena.js'
 import type { Session } from '../runtime/session.js'
+import { activityNumber, wantActivity } from './sample-spikes.js'
 
 /** What a layer did, means over the samples. What a kind of layer has not is absent. */
 export interface LayerOperations {

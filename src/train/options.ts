@@ -28,7 +28,7 @@ import {
 } from '../rules.js'
 import { checkClipNorm } from '../runtime/training.js'
 import { type Callback, checkCallbacks } from './callback.js'
-import { checkNumWorkers } from './reading.js'
+import { checkNumWorkers } from './evaluate.js'
 import type { EpochRecord, StepInfo } from './records.js'
 
 /**

@@ -2,12 +2,38 @@
 
 import { fail } from '../errors.js'
 import { parseCheckpoint } from '../io/checkpoint.js'
-import { warn } from '../runtime/warn.js'
+import { warn } from '../runtime/platform.js'
 import { VERSION } from '../version.js'
 import type { Callback } from './callback.js'
+import { keptOf, keptTensorsOf, restoreCallbacks } from './callback-state.js'
 import { folderOf, hasCheckpoint, runFiles } from './callbacks/checkpoint.js'
-import { checkSnapshot } from './check-snapshot.js'
-import type { Snapshot } from './snapshot.js'
+import type { GoingOn } from './extras.js'
+import { identityOfFiles, prepareFingerprint } from './fingerprint.js'
+import {
+  checkSnapshot,
+  expectSameSetting,
+  restoreSnapshot,
+  type Snapshot,
+  settingOf,
+  takeSnapshot,
+} from './snapshot.js'
+
+// How trainings go on: what `fit` and its loop need of snapshots.
+
+export const goingOn: GoingOn = {
+  readSnapshot,
+  settle,
+  expectSameEpochs,
+  prepareFingerprint,
+  identityOfFiles,
+  settingOf,
+  expectSameSetting,
+  restoreSnapshot,
+  restoreCallbacks,
+  keptOf,
+  keptTensorsOf,
+  takeSnapshot,
+}
 
 /**
  * @param from bytes, a file, or the folder of a run

@@ -94,7 +94,7 @@ test('a layer that never fires: one line a run, on standard error', () =>
   }))
 
 test("warnings and a missing file are lines of the command, other warnings stay Node's", async () => {
-  const files = ['node', 'runtime/warn', 'cli/faults', 'cli/complain']
+  const files = ['node', 'runtime/platform', 'cli/faults', 'cli/complain']
   const [node, warn, faults, complain] = files.map((name) =>
     JSON.stringify(new URL(`../../src/${name}.js`, import.meta.url).href),
   )

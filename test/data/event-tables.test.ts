@@ -10,18 +10,17 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'uvu'
-import { moveFrames } from '../../src/data/events/move.js'
-import { unpackNpz } from '../../src/data/events/npz.js'
 import { npzEntries } from '../../src/data/events/npz-entries.js'
 import {
   changesSamples,
   checkEvents,
   type EventDatasetOptions,
   FrameMaker,
+  moveFrames,
 } from '../../src/data/events/options.js'
+import { isRecording, readEventSample, unpackNpz } from '../../src/data/events/read.js'
 import { readEvents as readInPage } from '../../src/data/events/read-in-page.js'
 import { checkReading } from '../../src/data/events/read-options.js'
-import { isRecording, readEventSample } from '../../src/data/events/sample.js'
 import { parseGestureLabels } from '../../src/data/events/sets.js'
 import { type PlainEvents, sensorOf } from '../../src/data/events/source.js'
 import { loadZstd } from '../../src/data/events/zstd.js'

@@ -5,7 +5,7 @@ import { type AugmentOptions, augment, blacken } from '../../src/data/augment.js
 import { autoAugment } from '../../src/data/autoaugment.js'
 import { Batches, type BatchesOptions } from '../../src/data/batches.js'
 import { fromBytes } from '../../src/data/bytes.js'
-import { parseCifar, parseClassNames } from '../../src/data/cifarformat.js'
+import { parseCifar, parseClassNames } from '../../src/data/cifar.js'
 import {
   checkIndex,
   checkLabels,

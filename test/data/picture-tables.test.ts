@@ -19,12 +19,12 @@ import { hashOfFiles } from '../../src/data/file-hash.js'
 import { openPlain } from '../../src/data/open.js'
 import { type CacheOf, cacheKey, SampleCache } from '../../src/data/pictures/cache.js'
 import type { PlainPictures } from '../../src/data/pictures/dataset.js'
+import { pathOf } from '../../src/data/pictures/dataset.js'
 import { decodePicture, loadCodecs, MOST_PIXELS } from '../../src/data/pictures/decode.js'
-import { pathOf } from '../../src/data/pictures/files.js'
 import { entryOf } from '../../src/data/pictures/folder.js'
+import { classNamesOf, parseSolution } from '../../src/data/pictures/imagenet.js'
 import { checkFolderOptions, checkPictureOptions } from '../../src/data/pictures/options.js'
 import { resize } from '../../src/data/pictures/resize.js'
-import { classNamesOf, parseSolution } from '../../src/data/pictures/solution.js'
 import {
   adjust,
   type Bytes,

@@ -20,8 +20,8 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openPlain } from '../../src/data/open.js'
 import type { PlainPictures } from '../../src/data/pictures/dataset.js'
+import { pathOf } from '../../src/data/pictures/dataset.js'
 import { decodePicture, loadCodecs } from '../../src/data/pictures/decode.js'
-import { pathOf } from '../../src/data/pictures/files.js'
 import { resize } from '../../src/data/pictures/resize.js'
 import {
   adjust,

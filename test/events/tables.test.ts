@@ -1,6 +1,6 @@
 /** Recordings: hashes of slices, frames, changes, files and what is refused. */
 import { test } from 'uvu'
-import { endOfHeader } from '../../src/events/aedat2.js'
+import { endOfHeader } from '../../src/events/aedat.js'
 import { isEventArray, parseEventArchive, parseEventNpy } from '../../src/events/arrays.js'
 import { OfficialResize } from '../../src/events/official.js'
 import { eventEndings, formatOf, parseRecording } from '../../src/events/parse.js'

@@ -2,9 +2,9 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Axis } from '../../src/pages/chart.js'
+import { linearTicks, logTicks } from '../../src/pages/chart.js'
 import { type ScatterPoint, scatterHtml } from '../../src/pages/scatter.js'
 import { type Shown, shownOf } from '../../src/pages/shown.js'
-import { linearTicks, logTicks } from '../../src/pages/ticks.js'
 
 const shown = (y: readonly (number | null)[], axis: Partial<Axis> = {}): Shown =>
   shownOf({

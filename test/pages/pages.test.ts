@@ -3,12 +3,10 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { printable } from '../../src/errors.js'
 import { type Chart, type Figure, figureText, packBits, sayChart } from '../../src/pages/chart.js'
-import { embedJson, escapeHtml, tableHtml } from '../../src/pages/html.js'
-import { optionRows } from '../../src/pages/options.js'
+import { embedJson, escapeHtml, optionRows, tableHtml } from '../../src/pages/html.js'
 import { pictureAddress, pictureOf } from '../../src/pages/picture.js'
 import { reportPage } from '../../src/pages/report.js'
-import { type EpochFigures, runFigures } from '../../src/pages/run.js'
-import { bestOf, thinned } from '../../src/pages/thin.js'
+import { bestOf, type EpochFigures, runFigures, thinned } from '../../src/pages/run.js'
 
 const evil = `</script><img src=x onerror=alert(1)>"'&\``
 

@@ -1,17 +1,28 @@
 /** What pages hold, whole: test/pages/written.txt. What scripts draw there is in drawn.txt. */
 import { test } from 'uvu'
-import { type Chart, figureText, packBits, sayChart } from '../../src/pages/chart.js'
-import { escapeHtml, inScript, shortened, tableHtml } from '../../src/pages/html.js'
+import {
+  type Chart,
+  figureText,
+  linearTicks,
+  logTicks,
+  packBits,
+  sayChart,
+} from '../../src/pages/chart.js'
+import { pagePolicy, policyOf } from '../../src/pages/frame.js'
+import { escapeHtml, inScript, optionRows, shortened, tableHtml } from '../../src/pages/html.js'
 import { livePage } from '../../src/pages/live.js'
-import { optionRows } from '../../src/pages/options.js'
 import { pictureAddress, pictureOf } from '../../src/pages/picture.js'
-import { pagePolicy, policyOf } from '../../src/pages/policy.js'
 import { type Examined, type RunReport, reportPage } from '../../src/pages/report.js'
-import { durationText, layerLabel, runFigures } from '../../src/pages/run.js'
+import {
+  bestOf,
+  durationText,
+  layerLabel,
+  mostRecords,
+  runFigures,
+  thinned,
+} from '../../src/pages/run.js'
 import { type ScatterPoint, scatterHtml } from '../../src/pages/scatter.js'
 import { shownOf } from '../../src/pages/shown.js'
-import { bestOf, mostRecords, thinned } from '../../src/pages/thin.js'
-import { linearTicks, logTicks } from '../../src/pages/ticks.js'
 import { expectSnapshot } from '../support/snapshot.js'
 
 const record = (epoch: number, more: object = {}) => ({

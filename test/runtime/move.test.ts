@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { flatten, lif, linear, sequential } from '../../src/index.js'
-import { type Move, moveAcross, moveWithin } from '../../src/runtime/move.js'
+import { type Move, moveAcross, moveWithin } from '../../src/runtime/kept.js'
 import { testRandom } from '../support/engine.js'
 
 /** Gaps and sizes at random: each range behind the one before. */

@@ -25,7 +25,7 @@ import {
   sgd,
 } from '../../src/index.js'
 import { addressesOf } from '../../src/runtime/package-file.js'
-import { inParts, merged } from '../../src/runtime/page/areas.js'
+import { inParts, merged } from '../../src/runtime/page/mirror.js'
 import { argumentsOf } from '../../src/runtime/page/protocol.js'
 import { cosineOf } from '../../src/runtime/views.js'
 import { VERSION } from '../../src/version.js'

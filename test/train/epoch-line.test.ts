@@ -2,8 +2,13 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { bestSoFar } from '../../src/train/callbacks/best.js'
-import { epochLine, rateText, sparkline } from '../../src/train/callbacks/epoch-line.js'
-import { inkFor, usesColour } from '../../src/train/callbacks/ink.js'
+import {
+  epochLine,
+  inkFor,
+  rateText,
+  sparkline,
+  usesColour,
+} from '../../src/train/callbacks/epoch-line.js'
 import { stepBar } from '../../src/train/callbacks/progress.js'
 import type { EpochRecord, StepInfo } from '../../src/train/records.js'
 

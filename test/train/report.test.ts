@@ -137,7 +137,7 @@ test('large test data: samples at equal distances, and no more of them', () =>
     const model = await compileToy()
     // Validation reads all of it; so it is not what is counted here.
     const callbacks = [checkpoint({ dir })]
-    const { insideOf, openInside } = await import('../../src/train/inside.js')
+    const { insideOf, openInside } = await import('../../src/train/callback.js')
     const swap = {
       name: 'swap',
       onFitEnd(_: unknown, training: never) {

@@ -5,8 +5,8 @@
 import { test } from 'uvu'
 import * as api from '../../src/index.js'
 import type { EpochRecord } from '../../src/train/records.js'
-import { endingOf, titleOf } from '../../src/train/report/end.js'
 import { atDistances, examine, examiner } from '../../src/train/report/examine.js'
+import { endingOf, titleOf } from '../../src/train/report/make.js'
 import {
   compareLines,
   hashOf,

@@ -2,7 +2,7 @@
 
 import { copyOf } from '../../copy.js'
 import { fail } from '../../errors.js'
-import { parseAedat3 } from '../../events/aedat3.js'
+import { parseAedat3 } from '../../events/aedat.js'
 import { needsZstd } from '../../events/aedat4.js'
 import { parseEventArchive } from '../../events/arrays.js'
 import { formatOf, parseRecording } from '../../events/parse.js'

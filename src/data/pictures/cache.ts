@@ -20,7 +20,7 @@ import {
 import { join, resolve } from 'node:path'
 import { fail, SpikewasmError } from '../../errors.js'
 import { makeFolder } from '../../io/files.js'
-import { warn } from '../../runtime/warn.js'
+import { warn } from '../../runtime/platform.js'
 
 /** Of the layout, and of how samples are converted: files of others are not read. */
 const CACHE_VERSION = 1

@@ -1,10 +1,9 @@
 /** A figure: charts side by side, and one legend that hides lines and shows their values. */
 
 import { type Chart, type Figure, isRaster, type Series } from '../chart.js'
-import { colourOf, dashOf, onScheme } from './colours.js'
+import { colourOf, dashOf, onScheme, symbolPath } from './looks.js'
 import { type Drawn, drawPlot } from './plot.js'
 import { drawRaster } from './raster.js'
-import { symbolPath } from './symbols.js'
 
 export interface DrawnFigure {
   update(figure: Figure): void

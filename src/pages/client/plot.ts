@@ -1,11 +1,9 @@
 /** One chart: uPlot, with our data, colours, keys and words. */
 
 import uPlot from 'uplot'
-import { type Chart, figureText, type Series, sayChart } from '../chart.js'
+import { type Chart, figureText, logTicks, type Series, sayChart } from '../chart.js'
 import { type Shown, shownOf } from '../shown.js'
-import { logTicks } from '../ticks.js'
-import { colourOf, dashOf, styled } from './colours.js'
-import { addSymbol } from './symbols.js'
+import { addSymbol, colourOf, dashOf, styled } from './looks.js'
 
 /** What a figure does with its charts. */
 export interface Drawn {

@@ -1,7 +1,7 @@
 /** Spikes of a layer as points: a row for each neuron, a column for each step. */
 
 import { type Raster, sayChart } from '../chart.js'
-import { colourOf } from './colours.js'
+import { colourOf } from './looks.js'
 
 /** Pixels of a row. */
 const ROW = 3

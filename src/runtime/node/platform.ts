@@ -1,14 +1,31 @@
 /** The surroundings in Node, and in Bun and Deno, which have Node's modules. Registers them. */
 
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { pathToFileURL } from 'node:url'
-import { localExecutor } from '../local.js'
-import { type Platform, registerPlatform } from '../platform.js'
+import { localExecutor } from '../load.js'
+import { type Callers, type Platform, registerPlatform } from '../platform.js'
 import { addressLimit, expectThreads } from './address-limit.js'
-import { callers } from './callers.js'
 import { expectPackageFile } from './package-file.js'
+
+// Who a call comes from: code that an operation waits for must not wait for that operation.
+
+interface Frame {
+  readonly of: object
+  readonly outer: Frame | undefined
+}
+
+const frames = new AsyncLocalStorage<Frame>()
+
+const callers: Callers = {
+  run: (of, body) => frames.run({ of, outer: frames.getStore() }, body),
+  isWithin(of) {
+    for (let frame = frames.getStore(); frame; frame = frame.outer) if (frame.of === of) return true
+    return false
+  },
+}
 
 /** Bundlers copy the files that are named so: each address must stand here as it is. */
 const files: Readonly<Record<string, () => URL>> = {

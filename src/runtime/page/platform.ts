@@ -3,8 +3,7 @@
 import { breathe } from '../breathe.js'
 import { lend } from '../memories.js'
 import { type Platform, registerPlatform } from '../platform.js'
-import { hostBytes } from './areas.js'
-import { MirrorExecutor } from './mirror.js'
+import { hostBytes, MirrorExecutor } from './mirror.js'
 import { sharedExecutor } from './shared.js'
 
 /** Whether memory can be shared with workers. */

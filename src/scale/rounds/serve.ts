@@ -3,7 +3,7 @@
 import type { Dataset } from '../../data/dataset.js'
 import { checkOptions, describe, expect } from '../../errors.js'
 import type { Model } from '../../model.js'
-import { warn } from '../../runtime/warn.js'
+import { warn } from '../../runtime/platform.js'
 import { ownFitOptions } from '../../train/options.js'
 import type { History } from '../../train/records.js'
 import { RedisPlace } from '../redis.js'

@@ -1,13 +1,13 @@
 /** Shows a training live, in a browser of this machine (Node). */
 
 import { checkArguments, fail, SpikewasmError } from '../../errors.js'
-import { optionRows } from '../../pages/options.js'
+import { optionRows } from '../../pages/html.js'
 import type { RunStatus, StepPoint } from '../../pages/run.js'
 import { aFunction, complete, integer } from '../../rules.js'
 import type { Thread } from '../../runtime/node/thread.js'
 import type { Callback } from '../callback.js'
 import { nameOf } from '../callback-state.js'
-import type { RunStart } from '../dashboard/history.js'
+import type { RunStart } from '../dashboard/server.js'
 import type { DashboardCalls } from '../dashboard/worker.js'
 import type { History, StepInfo } from '../records.js'
 import { snapshotOf } from '../snapshot.js'

@@ -2,14 +2,22 @@
 
 import { complete, optional, such } from '../../rules.js'
 import type { Callback } from '../callback.js'
+import { insideOf } from '../callback.js'
 import { nameOf } from '../callback-state.js'
 import { extras } from '../extras.js'
-import { insideOf } from '../inside.js'
 import type { StepInfo } from '../records.js'
 import { bestSoFar } from './best.js'
-import { decimal, epochLine, percent, rateText, short } from './epoch-line.js'
+import {
+  decimal,
+  epochLine,
+  type Ink,
+  inkFor,
+  noInk,
+  percent,
+  rateText,
+  short,
+} from './epoch-line.js'
 import { exclusive } from './exclusive.js'
-import { type Ink, inkFor, noInk } from './ink.js'
 
 /** Options of `progress`; each has a default. */
 export interface ProgressOptions {

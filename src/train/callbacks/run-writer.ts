@@ -3,18 +3,17 @@
 import { SpikewasmError } from '../../errors.js'
 import type { RunFolder } from '../../io/folder/folder.js'
 import { expectFigure, type Monitor, monitors } from '../../optimizer/index.js'
+import { warn } from '../../runtime/platform.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
-import { warn } from '../../runtime/warn.js'
 import type { Callback, FitStart, Training } from '../callback.js'
+import { insideOf } from '../callback.js'
 import { expectSameOption, keptAs } from '../callback-state.js'
-import { insideOf } from '../inside.js'
 import type { EpochRecord, History } from '../records.js'
 import { type Snapshot, snapshotOf } from '../snapshot.js'
 import { isBetter, usualOf } from './best.js'
 import { exclusive } from './exclusive.js'
 import { hasCheckpoint, reportFile, runFiles } from './run-files.js'
-import { partsOf } from './run-parts.js'
-import { folderWriter, type Writer } from './writer.js'
+import { folderWriter, partsOf, type Writer } from './run-parts.js'
 
 /** What the callback keeps from checkpoint to checkpoint. */
 const schema = v.object({
@@ -261,7 +260,7 @@ async function tellOf(training: Training, { options, ...end }: End): Promise<voi
   const inside = insideOf(training)
   if (!inside) return
   try {
-    const { reportEnd } = await import('../report/end.js')
+    const { reportEnd } = await import('../report/make.js')
     const snapshot = snapshotOf(training)
     await reportEnd({ ...end, inside, snapshot, options: options(snapshot) })
   } catch (error) {

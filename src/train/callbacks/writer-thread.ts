@@ -7,7 +7,7 @@ import { RunFolder } from '../../io/folder/folder.js'
 import { expectPackageFile } from '../../runtime/node/package-file.js'
 import { Thread } from '../../runtime/node/thread.js'
 import type { StateDict } from '../../runtime/state.js'
-import type { Writer } from './writer.js'
+import type { Writer } from './run-parts.js'
 import type { WriterCalls } from './writer-worker.js'
 
 const workerFile = new URL('./writer-worker.js', import.meta.url)

@@ -7,7 +7,7 @@ import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { SpikewasmError } from '../../errors.js'
-import { policyOf } from '../../pages/policy.js'
+import { policyOf } from '../../pages/frame.js'
 
 /** A page that is open more often gets no events. */
 const MOST_CLIENTS = 16

@@ -1,9 +1,119 @@
 /** The server of a dashboard: the page of a run, and what it hears. */
 
 import { livePage } from '../../pages/live.js'
-import type { EpochFigures, RunStatus, StepPoint } from '../../pages/run.js'
-import { RunHistory, type RunStart } from './history.js'
+import type { EpochFigures, RunState, RunStatus, StepPoint } from '../../pages/run.js'
+import { mostRecords, thinned } from '../../pages/run.js'
 import { servePage } from './serve.js'
+
+// What a dashboard shows of a run, kept small: points are put together when they become many.
+
+/** What is known when a run begins. */
+export interface RunStart {
+  readonly title: string
+  readonly status: RunStatus
+  readonly options: readonly (readonly [string, string])[]
+  /** Of epochs before, for a run that goes on. */
+  readonly records: readonly EpochFigures[]
+}
+
+/** Numbers of all points together. */
+const MOST_NUMBERS = 60_000
+const MOST_POINTS = 1500
+
+export class RunHistory {
+  private readonly points: StepPoint[] = []
+  private records: EpochFigures[]
+  /** Points that one of `points` is the mean of, and those that are to become one. */
+  private stride = 1
+  private waiting: StepPoint[] = []
+  layers: readonly string[] = []
+  status: RunStatus
+
+  constructor(private readonly start: RunStart) {
+    this.status = start.status
+    this.records = [...start.records]
+  }
+
+  /**
+   * @returns the point that was added, if one was, and whether earlier ones were put together
+   */
+  addStep(point: StepPoint): { readonly added?: StepPoint; readonly thinned: boolean } {
+    this.waiting.push(point)
+    if (this.waiting.length < this.stride) return { thinned: false }
+    const added = rounded(meanOf(this.waiting))
+    this.waiting = []
+    this.points.push(added)
+    const most = Math.max(
+      100,
+      Math.min(MOST_POINTS, Math.floor(MOST_NUMBERS / (5 + this.layers.length))),
+    )
+    if (this.points.length < most) return { added, thinned: false }
+    const all = this.points.splice(0)
+    for (let i = 0; i < all.length; i += 2) this.points.push(rounded(meanOf(all.slice(i, i + 2))))
+    this.stride *= 2
+    return { added, thinned: true }
+  }
+
+  /** @returns whether earlier ones were left out */
+  addEpoch(record: EpochFigures): boolean {
+    this.records.push(record)
+    const most = mostRecords(this.layers.length)
+    // Half of them, so that it is seldom.
+    if (this.records.length <= most) return false
+    this.records = thinned(this.records, Math.ceil(most / 2))
+    return true
+  }
+
+  state(): RunState {
+    const { points, records, layers, status } = this
+    const { title, options } = this.start
+    const column = <K extends keyof StepPoint>(key: K): StepPoint[K][] =>
+      points.map((point) => point[key])
+    return {
+      title,
+      options,
+      layers,
+      status,
+      records,
+      steps: {
+        at: column('at'),
+        loss: column('loss'),
+        accuracy: column('accuracy'),
+        learningRate: column('learningRate'),
+        stepMs: column('stepMs'),
+        rates: layers.map((_, i) => points.map(({ rates }) => rates[i] ?? 0)),
+      },
+    }
+  }
+}
+
+const mean = (values: readonly number[]): number =>
+  values.reduce((a, b) => a + b, 0) / values.length
+
+/** The place and what is of the epoch so far are those of the last one. */
+function meanOf(points: readonly StepPoint[]): StepPoint {
+  const last = points[points.length - 1]
+  if (points.length === 1) return last
+  return {
+    ...last,
+    loss: mean(points.map(({ loss }) => loss)),
+    stepMs: mean(points.map(({ stepMs }) => stepMs)),
+    rates: last.rates.map((_, i) => mean(points.map(({ rates }) => rates[i] ?? 0))),
+  }
+}
+
+/** Five figures: more are not seen, and take room. */
+function rounded({ at, loss, accuracy, learningRate, stepMs, rates }: StepPoint): StepPoint {
+  const short = (value: number): number => Number(value.toPrecision(5))
+  return {
+    at: Number(at.toFixed(5)),
+    loss: short(loss),
+    accuracy: accuracy === null ? null : short(accuracy),
+    learningRate: short(learningRate),
+    stepMs: short(stepMs),
+    rates: rates.map(short),
+  }
+}
 
 /** How far a run is, is told no more often. */
 const STATUS_MS = 500
