@@ -1,8 +1,8 @@
 /** Options of the networks. */
 
-import { describe, expect, isOptions } from '../errors.js'
+import { checkArguments, describe, expect, isOptions } from '../errors.js'
 import type { NeuronOptions } from '../layers/index.js'
-import { checkedElsewhere, complete, integer, optional } from '../rules.js'
+import { checkedElsewhere, complete, integer, type Rules } from '../rules.js'
 
 /** Options that the networks of the paper share; each has a default. */
 export interface NetworkOptions {
@@ -15,25 +15,33 @@ export interface NetworkOptions {
 }
 
 /**
+ * A network's options with what was left out.
+ *
+ * @param more what came behind them
+ * @param classes where no number is given
+ * @param own options that it checks itself
  * @throws SpikewasmError for an unknown option, or one that is not a positive integer where one is
  *   needed.
  */
-export function checkNetwork(
+export function completeNetwork<O extends NetworkOptions>(
   name: string,
-  options: NetworkOptions,
-  known: readonly string[] = [],
-): void {
+  options: O,
+  more: readonly unknown[],
+  classes = 10,
+  own: readonly string[] = [],
+) {
+  checkArguments(name, more)
   expect(
     isOptions(options),
     () =>
       `${name} takes an object of options, as in ${name}({ classes: 10 }), got ` +
       describe(options),
   )
-  const count = optional(integer(1))
+  const count = (preset: number) => integer(1, undefined, preset)
   const rules = {
-    inChannels: count,
-    classes: count,
-    ...checkedElsewhere<Record<string, unknown>>(['neuron', ...known]),
+    inChannels: count(3),
+    classes: count(classes),
+    ...checkedElsewhere<Record<string, unknown>>(['neuron', ...own]),
   }
-  complete(name, rules, options)
+  return complete(name, rules as Rules<O & Record<'inChannels' | 'classes', number>>, options)
 }

@@ -3,14 +3,9 @@
 import type { NeuronOptions } from '../layers/index.js'
 import type { Module } from '../nn/module.js'
 import type { InputShape } from '../nn/value.js'
-import { cnn } from './cnn.js'
-import { esdResnet18 } from './distillation.js'
-import { eventCnn } from './event-cnn.js'
-import { mlp } from './mlp.js'
 import type { ModelName } from './names.js'
-import { preactResnet34 } from './preact.js'
-import { resnet18, resnet19 } from './resnet.js'
-import { sewResnet34 } from './sew.js'
+import { esdResnet18, preactResnet34, resnet18, resnet19, sewResnet34 } from './resnet.js'
+import { cnn, eventCnn, mlp } from './small.js'
 import { vgg11, vgg13, vggsnn } from './vgg.js'
 
 /**

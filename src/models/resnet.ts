@@ -1,12 +1,12 @@
 /**
- * ResNets (He et al. 2016) of spiking neurons for CIFAR, with the parameter names of the paper's
- * code: the currents of a block and of its shortcut are added.
+ * ResNets (He et al. 2016) of spiking neurons, with the parameter names of the code of the papers
+ * that they come from.
  */
 
 import { type Block, block, sequential } from '../containers.js'
-import { checkArguments } from '../errors.js'
 import {
   adaptiveAvgPool2d,
+  avgPool2d,
   batchNorm2d,
   type Conv2d,
   conv2d,
@@ -14,14 +14,22 @@ import {
   identity,
   lif,
   linear,
+  maxPool2d,
   type NeuronOptions,
+  relu,
+  timeMean,
 } from '../layers/index.js'
-import { checkNetwork, type NetworkOptions } from './options.js'
+import type { Module } from '../nn/module.js'
+import { completeNetwork, type NetworkOptions } from './options.js'
+
+/** What passes by a block, [from, H, W] → [to, H / stride, W / stride]. */
+const shortcut = (from: number, to: number, stride: number, projection: () => Block): Module =>
+  stride === 1 && from === to ? identity() : projection()
 
 const conv3x3 = (from: number, to: number, stride = 1): Conv2d =>
   conv2d(from, to, 3, { stride, padding: 1, bias: false })
 
-/** [from, H, W] → [to, H / stride, W / stride]. */
+/** The currents of a block and of its shortcut are added. */
 function basicBlock(from: number, to: number, stride: number, neuron?: NeuronOptions): Block {
   const children = {
     conv1: conv3x3(from, to, stride),
@@ -29,10 +37,9 @@ function basicBlock(from: number, to: number, stride: number, neuron?: NeuronOpt
     spike1: lif(neuron),
     conv2: conv3x3(to, to),
     bn2: batchNorm2d(to),
-    shortcut:
-      stride === 1 && from === to
-        ? identity()
-        : sequential(conv2d(from, to, 1, { stride, bias: false }), batchNorm2d(to)),
+    shortcut: shortcut(from, to, stride, () =>
+      sequential(conv2d(from, to, 1, { stride, bias: false }), batchNorm2d(to)),
+    ),
     spike2: lif(neuron),
   }
   return block(children, (m, x, { add }) => {
@@ -85,16 +92,9 @@ function resnet(
  * @throws SpikewasmError when an option is wrong
  */
 export function resnet18(options: NetworkOptions = {}, ...more: []): Block {
-  checkArguments('resnet18', more)
-  checkNetwork('resnet18', options)
-  const { inChannels = 3, classes = 10, neuron } = options
-  return resnet(
-    inChannels,
-    [64, 128, 256, 512],
-    [2, 2, 2, 2],
-    sequential(linear(512, classes)),
-    neuron,
-  )
+  const { inChannels, classes, neuron } = completeNetwork('resnet18', options, more)
+  const classifier = sequential(linear(512, classes))
+  return resnet(inChannels, [64, 128, 256, 512], [2, 2, 2, 2], classifier, neuron)
 }
 
 /**
@@ -104,14 +104,177 @@ export function resnet18(options: NetworkOptions = {}, ...more: []): Block {
  * @throws SpikewasmError when an option is wrong
  */
 export function resnet19(options: NetworkOptions = {}, ...more: []): Block {
-  checkArguments('resnet19', more)
-  checkNetwork('resnet19', options)
-  const { inChannels = 3, classes = 10, neuron } = options
-  return resnet(
-    inChannels,
-    [128, 256, 512],
-    [3, 3, 2],
-    sequential(linear(512, 256), lif(neuron), linear(256, classes)),
-    neuron,
-  )
+  const { inChannels, classes, neuron } = completeNetwork('resnet19', options, more)
+  const classifier = sequential(linear(512, 256), lif(neuron), linear(256, classes))
+  return resnet(inChannels, [128, 256, 512], [3, 3, 2], classifier, neuron)
+}
+
+/**
+ * Two depthwise separable convolutions and a shortcut of 1×1, with `relu`: `DeepConv` of the
+ * authors' code, [from, H, W] → [to, H / stride, W / stride].
+ */
+export function deepConv(from: number, to: number, stride = 2): Block {
+  const depthwise = (step: number) =>
+    conv2d(from, from, 3, { stride: step, padding: 1, groups: from, bias: false })
+  const children = {
+    op: sequential(
+      depthwise(stride),
+      conv2d(from, from, 1, { bias: false }),
+      batchNorm2d(from),
+      relu(),
+      depthwise(1),
+      conv2d(from, to, 1, { bias: false }),
+      batchNorm2d(to),
+      relu(),
+    ),
+    residual: conv2d(from, to, 1, { stride, bias: false }),
+    res_bn: batchNorm2d(to),
+    act: relu(),
+  }
+  return block(children, (m, x, { add }) => m.act(add(m.res_bn(m.residual(x)), m.op(x))))
+}
+
+/**
+ * ResNet-18 with three branches for the loss `selfDistillation`, [inChannels, 32, 32] → [classes]:
+ * outputs `exit1`, `exit2`, `exit3` of the rates of its first three stages, and `output`, which
+ * predicts. Prediction, evaluation and exported files compute `output` alone.
+ * @throws SpikewasmError when an option is wrong
+ */
+export function esdResnet18(options: NetworkOptions = {}, ...more: []): Block {
+  const { inChannels, classes, neuron } = completeNetwork('esdResnet18', options, more)
+  const widths = [64, 128, 256, 512]
+  const branch = (stage: number): Block =>
+    sequential(
+      ...widths.slice(stage, -1).map((from, i) => deepConv(from, widths[stage + i + 1])),
+      avgPool2d(4),
+    )
+  const children = {
+    ...resnetStages<1 | 2 | 3 | 4>(inChannels, widths, [2, 2, 2, 2], neuron),
+    avg_pool: adaptiveAvgPool2d(1),
+    flatten: flatten(),
+    classifier: sequential(linear(512, classes)),
+    rates: timeMean(),
+    scala1: branch(0),
+    scala2: branch(1),
+    scala3: branch(2),
+    fc1: linear(512, classes),
+    fc2: linear(512, classes),
+    fc3: linear(512, classes),
+  }
+  return block(children, (m, x) => {
+    const first = m.layer1(m.conv0(x))
+    const second = m.layer2(first)
+    const third = m.layer3(second)
+    return {
+      exit1: m.fc1(m.flatten(m.scala1(m.rates(first)))),
+      exit2: m.fc2(m.flatten(m.scala2(m.rates(second)))),
+      exit3: m.fc3(m.flatten(m.scala3(m.rates(third)))),
+      output: m.classifier(m.flatten(m.avg_pool(m.layer4(third)))),
+    }
+  })
+}
+
+/**
+ * Convolution with a bias; weights start normal with variance 2 / fanOut (He et al. 2015), biases
+ * as PyTorch's default.
+ */
+export function heConv(from: number, to: number, kernelSize: number, stride = 1): Conv2d {
+  const normal = Math.sqrt(2 / (to * kernelSize * kernelSize))
+  return conv2d(from, to, kernelSize, {
+    stride,
+    padding: kernelSize >> 1,
+    init: { normal, bias: 'default' },
+  })
+}
+
+/**
+ * A ResNet-34 for ImageNet: a stem, four stages of blocks, [64, H, W] → [512, H/8, W/8], and its
+ * end.
+ */
+function resnet34(
+  stem: Readonly<Record<string, Module>>,
+  makeBlock: (from: number, to: number, stride: number) => Block,
+  classes: number,
+): Block {
+  const stage = (from: number, to: number, count: number): Block =>
+    sequential(
+      ...Array.from({ length: count }, (_, i) =>
+        makeBlock(i === 0 ? from : to, to, i === 0 && from !== to ? 2 : 1),
+      ),
+    )
+  return sequential({
+    ...stem,
+    maxpool: maxPool2d(3, { stride: 2, padding: 1 }),
+    layer1: stage(64, 64, 3),
+    layer2: stage(64, 128, 4),
+    layer3: stage(128, 256, 6),
+    layer4: stage(256, 512, 3),
+    avgpool: adaptiveAvgPool2d(1),
+    flatten: flatten(),
+    fc: linear(512, classes),
+  })
+}
+
+/** Blocks add currents to a stream of currents that no neuron interrupts. */
+function preactBlock(from: number, to: number, stride: number, neuron?: NeuronOptions): Block {
+  const children = {
+    sn1: lif(neuron),
+    conv1: heConv(from, to, 3, stride),
+    bn1: batchNorm2d(to),
+    sn2: lif(neuron),
+    conv2: heConv(to, to, 3),
+    bn2: batchNorm2d(to),
+    downsample: shortcut(from, to, stride, () =>
+      sequential(heConv(from, to, 1, stride), batchNorm2d(to)),
+    ),
+  }
+  return block(children, (m, x, { add }) => {
+    const inner = m.sn2(m.bn1(m.conv1(m.sn1(x))))
+    return add(m.bn2(m.conv2(inner)), m.downsample(x))
+  })
+}
+
+/**
+ * PreAct-ResNet-34 of the paper (Yu et al., NeurIPS 2024), [inChannels, H, W] → [classes]: 21.8
+ * million parameters. H and W are multiples of 32 (ImageNet: 224); 1000 classes by default.
+ * @throws SpikewasmError when an option is wrong
+ */
+export function preactResnet34(options: NetworkOptions = {}, ...more: []): Block {
+  const { inChannels, classes, neuron } = completeNetwork('preactResnet34', options, more, 1000)
+  const stem = { conv1: heConv(inChannels, 64, 7, 2), bn1: batchNorm2d(64) }
+  return resnet34(stem, (...sizes) => preactBlock(...sizes, neuron), classes)
+}
+
+function convNeuron(
+  from: number,
+  to: number,
+  kernelSize: number,
+  stride: number,
+  neuron?: NeuronOptions,
+): Block {
+  return sequential(heConv(from, to, kernelSize, stride), batchNorm2d(to), lif(neuron))
+}
+
+/**
+ * Spikes of a block and of its shortcut are added (Fang et al. 2021), so that a layer's input can
+ * be 0, 1, 2, …
+ */
+function sewBlock(from: number, to: number, stride: number, neuron?: NeuronOptions): Block {
+  const children = {
+    convNeuron1: convNeuron(from, to, 3, stride, neuron),
+    convNeuron2: convNeuron(to, to, 3, 1, neuron),
+    downsample: shortcut(from, to, stride, () => convNeuron(from, to, 1, stride, neuron)),
+  }
+  return block(children, (m, x, { add }) => add(m.convNeuron2(m.convNeuron1(x)), m.downsample(x)))
+}
+
+/**
+ * SEW-ResNet-34 of the paper (Yu et al., NeurIPS 2024), [inChannels, H, W] → [classes]: 21.8
+ * million parameters. H and W are multiples of 32 (ImageNet: 224); 1000 classes by default.
+ * @throws SpikewasmError when an option is wrong
+ */
+export function sewResnet34(options: NetworkOptions = {}, ...more: []): Block {
+  const { inChannels, classes, neuron } = completeNetwork('sewResnet34', options, more, 1000)
+  const stem = { convNeuron1: convNeuron(inChannels, 64, 7, 2, neuron) }
+  return resnet34(stem, (...sizes) => sewBlock(...sizes, neuron), classes)
 }

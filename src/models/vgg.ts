@@ -4,7 +4,7 @@
  */
 
 import { type Block, sequential } from '../containers.js'
-import { checkArguments, expect } from '../errors.js'
+import { expect } from '../errors.js'
 import {
   adaptiveAvgPool2d,
   avgPool2d,
@@ -13,35 +13,32 @@ import {
   flatten,
   lif,
   linear,
-  type NeuronOptions,
 } from '../layers/index.js'
 import type { Module } from '../nn/module.js'
-import { checkNetwork, type NetworkOptions } from './options.js'
-
-/** Channels of a convolution with normalisation and neurons, or a pooling layer. */
-type Feature = number | Module
+import { completeNetwork, type NetworkOptions } from './options.js'
 
 /** Initial values in the paper's code: weights normal, biases 0. */
 const init = { normal: 0.5 }
 
-const pool = (): Module => avgPool2d(2)
+/** Stands in lists of channels for a pooling layer. */
+const POOL = 0
 
+/** @param features channels of convolutions with normalisation and neurons, or `POOL` */
 function vgg(
-  features: readonly Feature[],
+  features: readonly number[],
+  last: Module,
   outputs: number,
-  inChannels: number,
-  classes: number,
-  neuron?: NeuronOptions,
+  { inChannels, classes, neuron }: Required<Omit<NetworkOptions, 'neuron'>> & NetworkOptions,
 ): Block {
   let channels = inChannels
   const layers = features.flatMap((feature): Module[] => {
-    if (typeof feature !== 'number') return [feature]
+    if (feature === POOL) return [avgPool2d(2)]
     const conv = conv2d(channels, feature, 3, { padding: 1, init })
     channels = feature
     return [conv, batchNorm2d(feature), lif(neuron)]
   })
   return sequential({
-    feature: sequential(...layers),
+    feature: sequential(...layers, last),
     flatten: flatten(),
     classifier: sequential(linear(outputs, classes, { init })),
   })
@@ -53,25 +50,9 @@ function vgg(
  * @throws SpikewasmError when an option is wrong
  */
 export function vgg11(options: NetworkOptions = {}, ...more: []): Block {
-  checkArguments('vgg11', more)
-  checkNetwork('vgg11', options)
-  const { inChannels = 3, classes = 10, neuron } = options
-  const features = [
-    64,
-    pool(),
-    128,
-    256,
-    pool(),
-    512,
-    512,
-    pool(),
-    512,
-    pool(),
-    512,
-    512,
-    adaptiveAvgPool2d(1),
-  ]
-  return vgg(features, 512, inChannels, classes, neuron)
+  const of = completeNetwork('vgg11', options, more)
+  const features = [64, POOL, 128, 256, POOL, 512, 512, POOL, 512, POOL, 512, 512]
+  return vgg(features, adaptiveAvgPool2d(1), 512, of)
 }
 
 /**
@@ -80,27 +61,9 @@ export function vgg11(options: NetworkOptions = {}, ...more: []): Block {
  * @throws SpikewasmError when an option is wrong
  */
 export function vgg13(options: NetworkOptions = {}, ...more: []): Block {
-  checkArguments('vgg13', more)
-  checkNetwork('vgg13', options)
-  const { inChannels = 3, classes = 10, neuron } = options
-  const features = [
-    64,
-    64,
-    pool(),
-    128,
-    128,
-    pool(),
-    256,
-    256,
-    pool(),
-    512,
-    512,
-    512,
-    pool(),
-    512,
-    adaptiveAvgPool2d(1),
-  ]
-  return vgg(features, 512, inChannels, classes, neuron)
+  const of = completeNetwork('vgg13', options, more)
+  const features = [64, 64, POOL, 128, 128, POOL, 256, 256, POOL, 512, 512, 512, POOL, 512]
+  return vgg(features, adaptiveAvgPool2d(1), 512, of)
 }
 
 /** Options of `vggsnn`; each has a default. */
@@ -118,9 +81,8 @@ export interface VggsnnOptions extends NetworkOptions {
  * @throws SpikewasmError when an option is wrong
  */
 export function vggsnn(options: VggsnnOptions = {}, ...more: []): Block {
-  checkArguments('vggsnn', more)
-  checkNetwork('vggsnn', options, ['imageSize'])
-  const { inChannels = 3, classes = 10, neuron, imageSize = 48 } = options
+  const of = completeNetwork('vggsnn', options, more, 10, ['imageSize'])
+  const { imageSize = 48 } = of
   expect(
     imageSize === 32 || (Number.isInteger(imageSize) && imageSize > 0 && imageSize % 24 === 0),
     () =>
@@ -130,6 +92,6 @@ export function vggsnn(options: VggsnnOptions = {}, ...more: []): Block {
   // Three poolings leave an eighth of the sides. From 4×4 to 3×3, PyTorch's adaptive pooling takes
   // windows of 2×2 that overlap.
   const last = imageSize === 32 ? avgPool2d(2, { stride: 1 }) : adaptiveAvgPool2d(3)
-  const features = [64, 128, pool(), 256, 256, pool(), 512, 512, pool(), 512, 512, last]
-  return vgg(features, 512 * 3 * 3, inChannels, classes, neuron)
+  const features = [64, 128, POOL, 256, 256, POOL, 512, 512, POOL, 512, 512]
+  return vgg(features, last, 512 * 3 * 3, of)
 }

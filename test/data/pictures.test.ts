@@ -43,7 +43,7 @@ import {
   subset,
 } from '../../src/index.js'
 import { planes } from '../../src/io/samples/pnm.js'
-import { mlp } from '../../src/models/mlp.js'
+import { mlp } from '../../src/models/small.js'
 import { Purpose, RandomStream } from '../../src/random.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { expectSameBits } from '../support/measure.js'

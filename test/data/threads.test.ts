@@ -21,7 +21,7 @@ import {
   SpikewasmError,
   subset,
 } from '../../src/index.js'
-import { mlp } from '../../src/models/mlp.js'
+import { mlp } from '../../src/models/small.js'
 import { messageOf } from '../io/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { expectSameBits } from '../support/measure.js'

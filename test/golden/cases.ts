@@ -24,8 +24,7 @@ import {
   tet,
   vggsnn,
 } from '../../src/index.js'
-import { cnn } from '../../src/models/cnn.js'
-import { mlp } from '../../src/models/mlp.js'
+import { cnn, mlp } from '../../src/models/small.js'
 import {
   between,
   branched,

@@ -3,7 +3,6 @@ import { test } from 'uvu'
 import { graphToJson } from '../../src/graph/json.js'
 import { trace } from '../../src/graph/trace.js'
 import type { InputShape, Module } from '../../src/index.js'
-import { deepConv } from '../../src/models/distillation.js'
 import * as models from '../../src/models/index.js'
 import {
   pretrained,
@@ -12,6 +11,7 @@ import {
   pretrainedNames,
 } from '../../src/models/pretrained.js'
 import { models as byName, type ModelName, modelNames } from '../../src/models/registry.js'
+import { deepConv } from '../../src/models/resnet.js'
 import { expectOutcomes, outcomeOf, withOdd } from '../support/hashed-tables.js'
 import { Hashes } from '../support/hashes.js'
 

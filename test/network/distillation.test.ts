@@ -26,7 +26,7 @@ import {
   sgd,
   timeMean,
 } from '../../src/index.js'
-import { deepConv } from '../../src/models/distillation.js'
+import { deepConv } from '../../src/models/resnet.js'
 import { messageOf } from '../io/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { expectSameBits, relativeError } from '../support/measure.js'
