@@ -98,27 +98,34 @@ export class Addresses {
     return Array.from({ length: this.width }, () => this.local(V128))
   }
 
+  /** The local of a key, which `begin` fills where it is new. */
+  private localOf<K>(
+    known: Map<K, number>,
+    key: K,
+    type: string,
+    begin: (local: number) => void = () => {},
+  ): Code {
+    const found = known.get(key)
+    if (found !== undefined) return get(found)
+    const local = this.local(type)
+    known.set(key, local)
+    begin(local)
+    return get(local)
+  }
+
   /** A word of the record, which is loaded once. */
   protected word(index: number): Code {
-    let local = this.loaded.get(index)
-    if (local === undefined) {
-      local = this.int()
-      this.loaded.set(index, local)
-      this.wordLoads.push(set(local, at(Wasm.i32Load, [get(REC)], index * 4)))
-    }
-    return get(local)
+    return this.localOf(this.loaded, index, I32, (local) =>
+      this.wordLoads.push(set(local, at(Wasm.i32Load, [get(REC)], index * 4))),
+    )
   }
 
   /** The same in each lane. V8 of Node 24 makes a constant where it is written: in no loop. */
   protected constant(value: number): Code {
     if (value === 0 || value === -1) return splat(value)
-    let local = this.constants.get(value)
-    if (local === undefined) {
-      local = this.local(V128)
-      this.constants.set(value, local)
-      this.wordLoads.push(set(local, splat(value)))
-    }
-    return get(local)
+    return this.localOf(this.constants, value, V128, (local) =>
+      this.wordLoads.push(set(local, splat(value))),
+    )
   }
 
   /** Bytes of a row of float32. */
@@ -134,12 +141,7 @@ export class Addresses {
 
   /** Where a tensor's pixel begins, which moves on from pixel to pixel. */
   private base(tensor: Tensor): Code {
-    let local = this.bases.get(tensor)
-    if (local === undefined) {
-      local = this.int()
-      this.bases.set(tensor, local)
-    }
-    return get(local)
+    return this.localOf(this.bases, tensor, I32)
   }
 
   private planeOf({ word, plane = 0, offset = 0 }: Tensor): Code {
@@ -176,13 +178,9 @@ export class Addresses {
   protected pointer(tensor: Tensor, step: number): Code {
     const own = this.pointers.get(tensor) ?? new Map<number, number>()
     this.pointers.set(tensor, own)
-    let local = own.get(step)
-    if (local === undefined) {
-      local = this.int()
-      own.set(step, local)
-      this.body.push(set(local, this.addressOf(tensor, step)))
-    }
-    return get(local)
+    return this.localOf(own, step, I32, (local) =>
+      this.body.push(set(local, this.addressOf(tensor, step))),
+    )
   }
 
   private addressOf(tensor: Tensor, step: number): Code {
@@ -248,29 +246,24 @@ export class Addresses {
   }
 
   /** Where tensors begin before the first of the pixels; of each pixel; and on to the next. */
-  protected walks(
-    pixel: number,
-    steps: number,
-  ): Readonly<Record<'heads' | 'begin' | 'moves', Code[]>> {
-    const walks: Record<'heads' | 'begin' | 'moves', Code[]> = {
-      ...{ heads: [], begin: [], moves: [] },
-    }
+  protected walks(pixel: number, steps: number) {
+    const [heads, begin, moves]: Code[][] = [[], [], []]
     for (const [tensor, local] of this.bases) {
       if (tensor.image) {
         const within = op(Wasm.i32RemU, get(pixel), this.word(this.words.imagePixels))
         const offset = op(Wasm.i32Mul, within, this.rowBytes)
-        walks.begin.push(set(local, add(this.planeOf(tensor), offset)))
+        begin.push(set(local, add(this.planeOf(tensor), offset)))
         continue
       }
       const bytes = this.pixelBytes(tensor)
       const address = this.planeOf(tensor)
       const first = bytes && op(Wasm.i32Mul, get(FIRST), bytes)
-      walks.heads.push(set(local, first ? add(address, first) : address))
-      if (bytes) walks.moves.push(set(local, add(get(local), bytes)))
+      heads.push(set(local, first ? add(address, first) : address))
+      if (bytes) moves.push(set(local, add(get(local), bytes)))
     }
     // Where a step is all there is, only its lines are read.
     if (steps > 1)
-      for (const [tensor, local] of this.bases) walks.begin.push(...this.touch(tensor, local))
-    return walks
+      for (const [tensor, local] of this.bases) begin.push(...this.touch(tensor, local))
+    return { heads, begin, moves }
   }
 }

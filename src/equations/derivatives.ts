@@ -3,77 +3,67 @@
 import { type Graph, type Node, reachable } from './graph.js'
 
 /** How a small change of an argument changes a node. */
-type Rule = readonly [argument: Node, change: (d: Node) => Node]
+type Change = (d: Node) => Node
 
 /** h'(x) of spikes, by their distance x to the threshold. */
 export type Surrogate = (x: Node) => Node
 
-/** Rules of operations that have a derivative: y, its arguments → a rule for each of them. */
-function rulesOf(g: Graph, node: Node, surrogate: Surrogate): readonly Rule[] {
-  const [a, b, c, spike] = node.args
-  const one = g.constant(1)
-  const zero = g.constant(0)
-  const if_ = (condition: Node) => (d: Node) => g.where(condition, d, zero)
-  const unless = (condition: Node) => (d: Node) => g.where(condition, zero, d)
-  switch (node.op) {
-    case 'add':
-      return [
-        [a, (d) => d],
-        [b, (d) => d],
-      ]
-    case 'sub':
-      return [
-        [a, (d) => d],
-        [b, (d) => g.neg(d)],
-      ]
-    case 'neg':
-      return [[a, (d) => g.neg(d)]]
-    case 'mul':
-      return [
-        [a, (d) => g.times(d, b)],
-        [b, (d) => g.times(d, a)],
-      ]
-    case 'div':
-      return [
-        [a, (d) => g.div(d, b)],
-        [b, (d) => g.neg(g.div(g.times(d, node), b))],
-      ]
-    // At a tie the derivative is that of the first.
-    case 'min':
-      return [
-        [a, if_(g.make('le', [a, b]))],
-        [b, unless(g.make('le', [a, b]))],
-      ]
-    case 'max':
-      return [
-        [a, if_(g.make('ge', [a, b]))],
-        [b, unless(g.make('ge', [a, b]))],
-      ]
-    case 'abs':
-      return [[a, (d) => g.where(g.make('ge', [a, zero]), d, g.neg(d))]]
-    case 'sqrt':
-      return [[a, (d) => g.div(g.times(g.constant(0.5), d), node)]]
-    case 'exp':
-      return [[a, (d) => g.times(d, node)]]
-    case 'log':
-      return [[a, (d) => g.div(d, a)]]
-    case 'tanh':
-      return [[a, (d) => g.times(d, g.sub(one, g.mul(node, node)))]]
-    case 'sigmoid':
-      return [[a, (d) => g.times(d, g.mul(node, g.sub(one, node)))]]
-    case 'spike':
-      return [[b, (d) => (c ? if_(c)(g.times(d, surrogate(b))) : g.times(d, surrogate(b)))]]
-    case 'hold':
-      return [[a, (d) => g.hold(d)]]
-    case 'where':
-      return [
-        [b, if_(a)],
-        [c, unless(a)],
-        ...(spike ? [[spike, (d: Node) => g.times(d, g.sub(b, c))] as const] : []),
-      ]
-    default:
-      return []
-  }
+/** A node y with its arguments, and constants. */
+interface Derived {
+  readonly g: Graph
+  readonly y: Node
+  readonly args: readonly Node[]
+  readonly one: Node
+  readonly zero: Node
+  readonly surrogate: Surrogate
+}
+
+const same: Change = (d) => d
+
+/** Changes by what is taken where a condition holds, and by what is taken elsewhere. */
+const halves = ({ g, zero }: Derived, condition: Node): readonly Change[] => [
+  (d) => g.where(condition, d, zero),
+  (d) => g.where(condition, zero, d),
+]
+
+/** Changes by each argument, of operations that have a derivative. */
+const rules: Readonly<Record<string, (of: Derived) => readonly (Change | undefined)[]>> = {
+  add: () => [same, same],
+  sub: ({ g }) => [same, (d) => g.neg(d)],
+  neg: ({ g }) => [(d) => g.neg(d)],
+  mul: ({ g, args: [a, b] }) => [(d) => g.times(d, b), (d) => g.times(d, a)],
+  div: ({ g, y, args: [, b] }) => [(d) => g.div(d, b), (d) => g.neg(g.div(g.times(d, y), b))],
+  // At a tie the derivative is that of the first.
+  min: (of) => halves(of, of.g.make('le', of.args)),
+  max: (of) => halves(of, of.g.make('ge', of.args)),
+  abs: ({ g, args: [a], zero }) => [(d) => g.where(g.make('ge', [a, zero]), d, g.neg(d))],
+  sqrt: ({ g, y }) => [(d) => g.div(g.times(g.constant(0.5), d), y)],
+  exp: ({ g, y }) => [(d) => g.times(d, y)],
+  log: ({ g, args: [a] }) => [(d) => g.div(d, a)],
+  tanh: ({ g, y, one }) => [(d) => g.times(d, g.sub(one, g.mul(y, y)))],
+  sigmoid: ({ g, y, one }) => [(d) => g.times(d, g.mul(y, g.sub(one, y)))],
+  spike({ g, args: [, x, passes], zero, surrogate }) {
+    const by = (d: Node): Node => g.times(d, surrogate(x))
+    return [undefined, passes ? (d) => g.where(passes, by(d), zero) : by]
+  },
+  hold: ({ g }) => [(d) => g.hold(d)],
+  where(of) {
+    const [condition, a, b, spike] = of.args
+    const bySpike: Change = (d) => of.g.times(d, of.g.sub(a, b))
+    return [undefined, ...halves(of, condition), spike && bySpike]
+  },
+}
+
+/** Arguments of a node through which a derivative goes, and how. */
+function changesOf(
+  g: Graph,
+  y: Node,
+  surrogate: Surrogate,
+): (readonly [argument: Node, change: Change])[] {
+  const { args } = y
+  const of = { g, y, args, one: g.constant(1), zero: g.constant(0), surrogate }
+  const changes = Object.hasOwn(rules, y.op) ? rules[y.op](of) : []
+  return changes.flatMap((change, i) => (change ? [[args[i], change] as const] : []))
 }
 
 /**
@@ -90,7 +80,7 @@ export function tangents(
   for (const node of reachable(roots)) {
     let sum = seeds.get(node)
     if (!seeds.has(node))
-      for (const [argument, change] of rulesOf(g, node, surrogate)) {
+      for (const [argument, change] of changesOf(g, node, surrogate)) {
         const d = known.get(argument)
         if (d) sum = sum ? g.plus(sum, change(d)) : change(d)
       }
@@ -118,7 +108,7 @@ export function adjoints(
   for (const node of reachable(roots.map(([root]) => root)).reverse()) {
     const d = sums.get(node)
     if (!d || ends.has(node)) continue
-    for (const [argument, change] of rulesOf(g, node, surrogate))
+    for (const [argument, change] of changesOf(g, node, surrogate))
       if (argument.op !== 'const') give(argument, change(d))
   }
   return (node) => sums.get(node)

@@ -12,24 +12,18 @@ import {
 } from './parse.js'
 import { isWritten, noteSides } from './step.js'
 
+/** Functions by how many arguments they take. */
+const byArguments = [
+  [1, ['exp', 'log', 'sqrt', 'tanh', 'sigmoid', 'abs', 'floor', 'round', 'sign', 'detach']],
+  [2, ['min', 'max']],
+  [3, ['where']],
+  [0, ['rand', 'randn']],
+] as const
+
 /** Functions, and how many arguments each takes. */
-export const functions: Readonly<Record<string, number>> = {
-  exp: 1,
-  log: 1,
-  sqrt: 1,
-  tanh: 1,
-  sigmoid: 1,
-  abs: 1,
-  floor: 1,
-  round: 1,
-  sign: 1,
-  detach: 1,
-  min: 2,
-  max: 2,
-  where: 3,
-  rand: 0,
-  randn: 0,
-}
+export const functions: Readonly<Record<string, number>> = /* @__PURE__ */ Object.fromEntries(
+  byArguments.flatMap(([count, names]) => names.map((name) => [name, count])),
+)
 
 /** Names with a meaning of their own. */
 export const reserved: ReadonlySet<string> = new Set([

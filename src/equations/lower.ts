@@ -33,6 +33,16 @@ export class Functions {
     return this.g.make(op, args)
   }
 
+  private readonly of =
+    (op: Wasm) =>
+    (a: Node, b: Node): Node =>
+      this.make(op, a, b)
+  readonly add = this.of(Wasm.f32x4Add)
+  readonly sub = this.of(Wasm.f32x4Sub)
+  readonly mul = this.of(Wasm.f32x4Mul)
+  readonly div = this.of(Wasm.f32x4Div)
+  readonly and = this.of(Wasm.v128And)
+
   k(value: number): Node {
     return this.g.constant(value)
   }
@@ -46,20 +56,13 @@ export class Functions {
     return this.g.make('i32x4', [], { value })
   }
 
-  and(mask: Node, x: Node): Node {
-    return this.g.make(Wasm.v128And, [mask, x])
-  }
-
   choose(mask: Node, a: Node, b: Node): Node {
     return this.g.make(Wasm.v128Bitselect, [a, b, mask])
   }
 
   /** c₀·xⁿ + … + cₙ */
   poly(x: Node, [first, ...rest]: readonly number[]): Node {
-    return rest.reduce(
-      (sum, c) => this.make(Wasm.f32x4Add, this.make(Wasm.f32x4Mul, sum, x), this.k(c)),
-      this.k(first),
-    )
+    return rest.reduce((sum, c) => this.add(this.mul(sum, x), this.k(c)), this.k(first))
   }
 
   /**
@@ -72,18 +75,14 @@ export class Functions {
       this.make(Wasm.f32x4Pmax, x, this.k(-87.3)),
       this.k(88.7),
     )
-    const n = this.make(Wasm.f32x4Nearest, this.make(Wasm.f32x4Mul, bounded, this.k(Math.LOG2E)))
-    const high = this.make(Wasm.f32x4Sub, bounded, this.make(Wasm.f32x4Mul, n, this.k(0.693359375)))
-    const r = this.make(Wasm.f32x4Add, high, this.make(Wasm.f32x4Mul, n, this.k(2.1219444e-4)))
+    const n = this.make(Wasm.f32x4Nearest, this.mul(bounded, this.k(Math.LOG2E)))
+    const high = this.sub(bounded, this.mul(n, this.k(0.693359375)))
+    const r = this.add(high, this.mul(n, this.k(2.1219444e-4)))
     const p = this.poly(r, [
       ...[1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3],
       ...[4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1],
     ])
-    const y = this.make(
-      Wasm.f32x4Add,
-      this.make(Wasm.f32x4Add, this.make(Wasm.f32x4Mul, p, this.make(Wasm.f32x4Mul, r, r)), r),
-      this.k(1),
-    )
+    const y = this.add(this.add(this.mul(p, this.mul(r, r)), r), this.k(1))
     const power = this.make(Wasm.i32x4Shl, this.make(Wasm.i32x4TruncSatF32x4S, n), this.int(23))
     const inside = this.make(Wasm.i32x4Add, y, power)
     const large = this.choose(this.make(Wasm.f32x4Gt, x, this.k(88.7)), this.k(Infinity), inside)
@@ -99,7 +98,6 @@ export class Functions {
   }
 }
 
-/** Functions of x, by their names. */
 /** By name: of the first argument, of the node itself, and what makes instructions of others. */
 export type Lowerings = Readonly<
   Record<string, (f: Functions, x: Node, node: Node, lower: (node: Node) => Node) => Node>

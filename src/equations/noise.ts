@@ -65,7 +65,7 @@ const far = [
 ]
 
 const scaled = (f: Functions, x: Node): Node =>
-  f.make(Wasm.f32x4Mul, f.make(Wasm.f32x4ConvertI32x4S, x), f.k(2 ** -24))
+  f.mul(f.make(Wasm.f32x4ConvertI32x4S, x), f.k(2 ** -24))
 
 export const drawLowerings: Lowerings = {
   /** A multiple of 2⁻²⁴ in [0, 1). */

@@ -18,6 +18,47 @@ class Value {
 
 const constant = (value: number): Value => new Value(value)
 
+/** Operations of two numbers: the result, and its derivatives by them. */
+const operations: Readonly<
+  Record<string, (a: number, b: number) => readonly [value: number, byA: number, byB: number]>
+> = {
+  add: (a, b) => [a + b, 1, 1],
+  sub: (a, b) => [a - b, 1, -1],
+  mul: (a, b) => [a * b, b, a],
+  div: (a, b) => [a / b, 1 / b, -a / b ** 2],
+  pow: (a, b) => [a ** b, b * a ** (b - 1), a > 0 ? a ** b * Math.log(a) : 0],
+}
+
+const comparisons: Readonly<Record<string, (a: number, b: number) => boolean>> = {
+  ge: (a, b) => a >= b,
+  gt: (a, b) => a > b,
+  le: (a, b) => a <= b,
+  lt: (a, b) => a < b,
+  eq: (a, b) => a === b,
+  ne: (a, b) => a !== b,
+}
+
+type OfNumber = (x: number) => number
+
+const sigmoid: OfNumber = (x) => 1 / (1 + Math.exp(-x))
+const flat: OfNumber = () => 0
+
+/** Functions of one number with their derivatives, and how far it is from where they bend. */
+const functions: Readonly<
+  Record<string, readonly [f: OfNumber, slope: OfNumber, bend?: OfNumber]>
+> = {
+  detach: [(x) => x, flat],
+  exp: [Math.exp, Math.exp],
+  log: [Math.log, (x) => 1 / x],
+  sqrt: [Math.sqrt, (x) => 0.5 / Math.sqrt(x)],
+  tanh: [Math.tanh, (x) => 1 - Math.tanh(x) ** 2],
+  sigmoid: [sigmoid, (x) => sigmoid(x) * (1 - sigmoid(x))],
+  abs: [Math.abs, Math.sign, (x) => x],
+  sign: [Math.sign, flat, (x) => x],
+  floor: [Math.floor, flat, (x) => x - Math.round(x)],
+  round: [Math.round, flat, (x) => x - Math.floor(x) - 0.5],
+}
+
 /** The derivative of a spike by its distance. */
 export type Slope = (distance: number) => number
 
@@ -98,7 +139,7 @@ export class ReferenceNeuron {
   private moved({ name, tree }: Line): Value {
     const { dt = 1, solver = 'euler' } = this.options
     const state = this.names.get(name as string) as Value
-    if (solver === 'euler') return this.add(state, this.scaled(this.run(tree), dt))
+    if (solver === 'euler') return this.apply('add', state, this.scaled(this.run(tree), dt))
     const at = (value: Value): Value => {
       this.names.set(name as string, value)
       const found = this.run(tree)
@@ -106,75 +147,45 @@ export class ReferenceNeuron {
       return found
     }
     const rest = at(constant(0))
-    const slope = this.add(at(constant(1)), this.scaled(rest, -1))
-    const decay = this.apply(Math.exp, Math.exp, this.scaled(slope, dt))
-    const gain = this.divided(this.add(decay, constant(-1)), slope)
-    return this.add(this.times(state, decay), this.times(rest, gain))
+    const slope = this.apply('sub', at(constant(1)), rest)
+    const z = dt * slope.value
+    const decay = new Value(Math.exp(z), [[slope, dt * Math.exp(z)]])
+    const gain = this.apply('div', this.apply('sub', decay, constant(1)), slope)
+    return this.apply('add', this.apply('mul', state, decay), this.apply('mul', rest, gain))
   }
 
   private near(distance: number): void {
     this.margin = Math.min(this.margin, Math.abs(distance))
   }
 
-  private add(a: Value, b: Value): Value {
-    return new Value(a.value + b.value, [
-      [a, 1],
-      [b, 1],
-    ])
-  }
-
   private scaled(a: Value, k: number): Value {
     return new Value(k * a.value, [[a, k]])
   }
 
-  private times(a: Value, b: Value): Value {
-    return new Value(a.value * b.value, [
-      [a, b.value],
-      [b, a.value],
+  private apply(name: string, a: Value, b: Value): Value {
+    const [value, byA, byB] = operations[name](a.value, b.value)
+    return new Value(value, [
+      [a, byA],
+      [b, byB],
     ])
-  }
-
-  private divided(a: Value, b: Value): Value {
-    return new Value(a.value / b.value, [
-      [a, 1 / b.value],
-      [b, -a.value / b.value ** 2],
-    ])
-  }
-
-  private apply(f: (x: number) => number, slope: (x: number) => number, a: Value): Value {
-    return new Value(f(a.value), [[a, slope(a.value)]])
   }
 
   private holds(tree: Tree): boolean {
     if (tree.kind === 'and') return this.holds(tree.left) && this.holds(tree.right)
     if (tree.kind === 'or') return this.holds(tree.left) || this.holds(tree.right)
     if (tree.kind === 'not') return !this.holds(tree.of)
-    if (tree.kind === 'name' || tree.kind === 'call') return this.run(tree).value !== 0
-    const compared = tree as { kind: string; left: Tree; right: Tree }
-    const [a, b] = [this.run(compared.left).value, this.run(compared.right).value]
+    if (!('left' in tree)) return this.run(tree).value !== 0
+    const [a, b] = [this.run(tree.left).value, this.run(tree.right).value]
     this.near(a - b)
-    switch (compared.kind) {
-      case 'ge':
-        return a >= b
-      case 'gt':
-        return a > b
-      case 'le':
-        return a <= b
-      case 'lt':
-        return a < b
-      case 'eq':
-        return a === b
-      default:
-        return a !== b
-    }
+    return comparisons[tree.kind](a, b)
   }
 
   private spike(tree: Tree): Value {
     let first = tree
     while (first.kind === 'and') first = first.left
-    const { kind, left, right } = first as { kind: string; left: Tree; right: Tree }
+    const { kind, left, right } = first as Extract<Tree, { left: Tree }>
     const sign = kind === 'ge' || kind === 'gt' ? 1 : -1
-    const distance = this.scaled(this.add(this.run(left), this.scaled(this.run(right), -1)), sign)
+    const distance = this.scaled(this.apply('sub', this.run(left), this.run(right)), sign)
     let passes = true
     for (let rest = tree; rest.kind === 'and'; rest = rest.left)
       passes = this.holds(rest.right) && passes
@@ -184,34 +195,14 @@ export class ReferenceNeuron {
   }
 
   private run(tree: Tree): Value {
-    switch (tree.kind) {
-      case 'number':
-        return constant(tree.value)
-      case 'name':
-        return tree.name === 'pi' ? constant(Math.PI) : (this.names.get(tree.name) as Value)
-      case 'neg':
-        return this.scaled(this.run(tree.of), -1)
-      case 'add':
-        return this.add(this.run(tree.left), this.run(tree.right))
-      case 'sub':
-        return this.add(this.run(tree.left), this.scaled(this.run(tree.right), -1))
-      case 'mul':
-        return this.times(this.run(tree.left), this.run(tree.right))
-      case 'div':
-        return this.divided(this.run(tree.left), this.run(tree.right))
-      case 'pow': {
-        const [base, n] = [this.run(tree.left), this.run(tree.right)]
-        const value = base.value ** n.value
-        return new Value(value, [
-          [base, n.value * base.value ** (n.value - 1)],
-          ...(base.value > 0 ? [[n, value * Math.log(base.value)] as const] : []),
-        ])
-      }
-      case 'call':
-        return this.call(tree.name, tree.args)
-      default:
-        return constant(this.holds(tree) ? 1 : 0)
-    }
+    if (tree.kind === 'number') return constant(tree.value)
+    if (tree.kind === 'name')
+      return tree.name === 'pi' ? constant(Math.PI) : (this.names.get(tree.name) as Value)
+    if (tree.kind === 'neg') return this.scaled(this.run(tree.of), -1)
+    if (tree.kind === 'call') return this.call(tree.name, tree.args)
+    return 'left' in tree && Object.hasOwn(operations, tree.kind)
+      ? this.apply(tree.kind, this.run(tree.left), this.run(tree.right))
+      : constant(this.holds(tree) ? 1 : 0)
   }
 
   private call(name: string, args: readonly Tree[]): Value {
@@ -226,39 +217,15 @@ export class ReferenceNeuron {
       ])
     }
     const [a, b] = args.map((arg) => this.run(arg))
-    const one = (f: (x: number) => number, slope: (x: number) => number): Value =>
-      this.apply(f, slope, a)
-    const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x))
-    switch (name) {
-      case 'detach':
-        return constant(a.value)
-      case 'exp':
-        return one(Math.exp, Math.exp)
-      case 'log':
-        return one(Math.log, (x) => 1 / x)
-      case 'sqrt':
-        return one(Math.sqrt, (x) => 0.5 / Math.sqrt(x))
-      case 'tanh':
-        return one(Math.tanh, (x) => 1 - Math.tanh(x) ** 2)
-      case 'sigmoid':
-        return one(sigmoid, (x) => sigmoid(x) * (1 - sigmoid(x)))
-      case 'abs':
-      case 'sign':
-        this.near(a.value)
-        return name === 'abs' ? one(Math.abs, Math.sign) : constant(Math.sign(a.value))
-      case 'floor':
-        this.near(a.value - Math.round(a.value))
-        return constant(Math.floor(a.value))
-      case 'round':
-        this.near(a.value - Math.floor(a.value) - 0.5)
-        return constant(Math.round(a.value))
-      default: {
-        this.near(a.value - b.value)
-        const takesFirst = name === 'min' ? a.value <= b.value : a.value >= b.value
-        const taken = takesFirst ? a : b
-        return new Value(taken.value, [[taken, 1]])
-      }
+    if (Object.hasOwn(functions, name)) {
+      const [f, slope, bend] = functions[name]
+      if (bend) this.near(bend(a.value))
+      return new Value(f(a.value), [[a, slope(a.value)]])
     }
+    this.near(a.value - b.value)
+    const takesFirst = name === 'min' ? a.value <= b.value : a.value >= b.value
+    const taken = takesFirst ? a : b
+    return new Value(taken.value, [[taken, 1]])
   }
 
   /** Gradients of Σ weight·result by each input and parameter. */
@@ -275,7 +242,7 @@ export class ReferenceNeuron {
     for (const [t, result] of this.results.entries()) result.gradient += weights[t]
     for (const value of [...order].reverse())
       for (const [of, factor] of value.from)
-        if (value.gradient !== 0) of.gradient += value.gradient * factor
+        if (value.gradient !== 0 && factor !== 0) of.gradient += value.gradient * factor
     return {
       inputs: this.inputs.map(({ gradient }) => gradient),
       parameters: Object.fromEntries(
