@@ -36,13 +36,6 @@ export interface AdaptiveAvgPool1d extends OfKind<'adaptiveAvgPool1d'> {
   readonly outputSize: number
 }
 
-declare module '../nn/kind.js' {
-  interface Layers {
-    adaptiveAvgPool2d: AdaptiveAvgPool2d
-    adaptiveAvgPool1d: AdaptiveAvgPool1d
-  }
-}
-
 /**
  * Means over windows, so many as asked for: [C, H, W] → [C, H', W'], where `outputSize` gives H'
  * and W'. Row i of the output is the mean of the rows ⌊i·H/H'⌋ … ⌈(i + 1)·H/H'⌉ − 1, columns

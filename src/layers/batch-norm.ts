@@ -40,13 +40,6 @@ export interface BatchNorm2d extends OfKind<'batchNorm2d'>, BatchNormalising {}
 /** What `batchNorm1d` makes. */
 export interface BatchNorm1d extends OfKind<'batchNorm1d'>, BatchNormalising {}
 
-declare module '../nn/kind.js' {
-  interface Layers {
-    batchNorm2d: BatchNorm2d
-    batchNorm1d: BatchNorm1d
-  }
-}
-
 /** Checks and completes a layer of batch normalisation. */
 function normalising(name: string, channels: number, options: BatchNormOptions) {
   checkOptions(name, options, ['eps', 'momentum'])

@@ -20,12 +20,6 @@ import { defineLayer } from '../plan/layer-plan.js'
 import type { Equations } from './equations.js'
 import { neuronKind } from './neuron-kind.js'
 
-declare module '../nn/kind.js' {
-  interface Layers {
-    cell: Cell
-  }
-}
-
 export const cellKind = defineLayer<Cell>(
   'cell',
   neuronKind(presetOf, ({ type }) => type, cellAgain),

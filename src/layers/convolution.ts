@@ -30,13 +30,6 @@ export interface Conv2d extends OfKind<'conv2d'>, Convolution<Pair> {}
 /** What `conv1d` makes; fields as in `Conv1dOptions`, completed. */
 export interface Conv1d extends OfKind<'conv1d'>, Convolution<number> {}
 
-declare module '../nn/kind.js' {
-  interface Layers {
-    conv2d: Conv2d
-    conv1d: Conv1d
-  }
-}
-
 /** Options of `conv2d`; each has a default. */
 export interface ConvOptions extends LinearOptions {
   /** Pixels between two places of the kernel, ≥ 1; default 1. */

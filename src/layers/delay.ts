@@ -21,12 +21,6 @@ export interface Delay extends OfKind<'delay'> {
   readonly steps: number | readonly number[]
 }
 
-declare module '../nn/kind.js' {
-  interface Layers {
-    delay: Delay
-  }
-}
-
 /** More than any model has steps. */
 const MOST_STEPS = 4096
 

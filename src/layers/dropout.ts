@@ -16,12 +16,6 @@ export interface Dropout extends OfKind<'dropout'> {
   readonly p: number
 }
 
-declare module '../nn/kind.js' {
-  interface Layers {
-    dropout: Dropout
-  }
-}
-
 /**
  * Dropout, any shape. In training each neuron is silenced with probability p, the same ones at all
  * time steps of a sample, and the others are multiplied by 1/(1 − p). Evaluation passes its input

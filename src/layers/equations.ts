@@ -51,12 +51,6 @@ export interface Equations extends OfKind<'equations'> {
   readonly recurrence: Recurrence | null
 }
 
-declare module '../nn/kind.js' {
-  interface Layers {
-    equations: Equations
-  }
-}
-
 /** Options of `neuron`; each has a default. */
 export interface EquationOptions {
   /**

@@ -10,13 +10,6 @@ export interface Identity extends OfKind<'identity'> {}
 /** What `flatten` makes. */
 export interface Flatten extends OfKind<'flatten'> {}
 
-declare module '../nn/kind.js' {
-  interface Layers {
-    identity: Identity
-    flatten: Flatten
-  }
-}
-
 /** Passes its input on, any shape: a shortcut, or a place kept free. */
 export function identity(...more: []): Identity {
   checkArguments('identity', more)

@@ -1,5 +1,16 @@
 /** The layers that networks are made of: the file of a new kind is a line here. */
 
+import type { OfKind } from '../nn/kind.js'
+import type * as layers from './index.js'
+
+type Made<F> = F extends (...of: never) => infer L ? Extract<L, OfKind<string>> : never
+
+declare module '../nn/kind.js' {
+  interface Layers {
+    made: Made<(typeof layers)[keyof typeof layers]>
+  }
+}
+
 export type {
   AlifOptions,
   Cell,

@@ -21,12 +21,6 @@ export interface Linear extends OfKind<'linear'>, Weighted {
   readonly outFeatures: number
 }
 
-declare module '../nn/kind.js' {
-  interface Layers {
-    linear: Linear
-  }
-}
-
 /**
  * Fully connected layer: [inFeatures] → [outFeatures], y = weight · x + bias. Parameters `weight`
  * [outFeatures, inFeatures] and `bias` [outFeatures]. Images must be flattened first: put

@@ -69,17 +69,6 @@ export interface SumPool1d extends Pooling<'sumPool1d', number> {}
 /** What `maxPool1d` makes. */
 export interface MaxPool1d extends Pooling<'maxPool1d', number> {}
 
-declare module '../nn/kind.js' {
-  interface Layers {
-    avgPool2d: AvgPool2d
-    sumPool2d: SumPool2d
-    maxPool2d: MaxPool2d
-    avgPool1d: AvgPool1d
-    sumPool1d: SumPool1d
-    maxPool1d: MaxPool1d
-  }
-}
-
 /**
  * What a weight behind max pooling of spikes multiplies its gradient with in method rate.
  * `'pooled'`: the mean of the pooled spikes, what the weight has read. `'official'`: the highest

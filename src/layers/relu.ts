@@ -13,12 +13,6 @@ import { floatsOf } from '../plan/write-out.js'
 /** What `relu` makes. */
 export interface Relu extends OfKind<'relu'> {}
 
-declare module '../nn/kind.js' {
-  interface Layers {
-    relu: Relu
-  }
-}
-
 /**
  * max(0, x), any shape, at each time step: an activation for the analog part of a mixed network,
  * for example its stem. In rate mode its derivative is the mean over the steps of 1[x > 0].

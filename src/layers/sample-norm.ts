@@ -45,13 +45,6 @@ export interface LayerNorm extends OfKind<'layerNorm'>, SampleNormalising {
   readonly shape: readonly number[]
 }
 
-declare module '../nn/kind.js' {
-  interface Layers {
-    groupNorm: GroupNorm
-    layerNorm: LayerNorm
-  }
-}
-
 /**
  * Group normalisation (Wu, He, ECCV 2018; PyTorch's GroupNorm), any shape with C channels: y =
  * weight · (x − mean) / √(variance + eps) + bias. Mean and (biased) variance are those of one

@@ -19,12 +19,6 @@ export interface Scale extends OfKind<'scale'> {
   readonly factor: number | readonly number[]
 }
 
-declare module '../nn/kind.js' {
-  interface Layers {
-    scale: Scale
-  }
-}
-
 const isList = (value: unknown): value is ArrayLike<number> =>
   Array.isArray(value) ||
   value instanceof Float32Array ||

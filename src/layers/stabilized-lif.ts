@@ -34,12 +34,6 @@ export interface StabilizedLif extends OfKind<'stabilizedLif'> {
   readonly momentum: number
 }
 
-declare module '../nn/kind.js' {
-  interface Layers {
-    stabilizedLif: StabilizedLif
-  }
-}
-
 /** Options of `stabilizedLif`; each has a default. */
 export interface StabilizedLifOptions {
   /** Membrane time constant τ in time steps, > 1; default 2, the authors'. */

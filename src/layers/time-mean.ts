@@ -10,12 +10,6 @@ import { term } from '../plan/pass.js'
 /** What `timeMean` makes. */
 export interface TimeMean extends OfKind<'timeMean'> {}
 
-declare module '../nn/kind.js' {
-  interface Layers {
-    timeMean: TimeMean
-  }
-}
-
 /**
  * Mean over all time steps, [C, H, W] → [C, H, W]: of spikes their firing rates, the same numbers
  * at each step. What is behind it is an ordinary network of rates, as the branches of

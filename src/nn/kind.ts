@@ -44,8 +44,8 @@ export interface OfKind<K> {
   readonly kind: K
 }
 
-/** What the functions of layers make, by the names of kinds; the file of each kind adds its own. */
-// biome-ignore lint/suspicious/noEmptyInterface: filled by the files of src/layers
+/** What the functions of layers make: their list adds it. */
+// biome-ignore lint/suspicious/noEmptyInterface: filled by src/layers/index.ts
 export interface Layers {}
 
 /**
