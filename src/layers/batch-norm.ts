@@ -5,7 +5,7 @@ import type { Graph, GraphNode } from '../graph/trace.js'
 import { count, type LayerKind, labelOf, layerOf, type OfKind } from '../nn/kind.js'
 import { affineParameters, epsilon } from '../nn/normalise.js'
 import { currentAlone } from '../nn/presets.js'
-import { show } from '../nn/value.js'
+import { show, type Value } from '../nn/value.js'
 import { giveTensorGradient, gradientRows, overGradient, takeGradient } from '../plan/gradients.js'
 import { defineLayer, type LayerPlan } from '../plan/layer-plan.js'
 import { emitNeurons, type Neurons } from '../plan/neuron-record.js'
@@ -25,13 +25,9 @@ export interface BatchNormOptions {
 }
 
 /** What layers of batch normalisation have in common. */
-interface BatchNormalising {
+interface BatchNormalising extends Readonly<Required<BatchNormOptions>> {
   /** C of the input, [C, H, W] or [C, L], or its features. */
   readonly channels: number
-  /** Added to the variance. */
-  readonly eps: number
-  /** Share of a batch in the running statistics, 0…1. */
-  readonly momentum: number
 }
 
 /** What `batchNorm2d` makes. */
@@ -246,29 +242,36 @@ const normalised: LayerPlan<BatchNormalising> &
   },
 }
 
-const batchNorm2dKind = defineLayer<BatchNorm2d>('batchNorm2d', {
-  again: ({ channels, ...options }) => batchNorm2d(channels, options),
+/** @param wants what the input must be, for messages, and whether one that is not flat may be it */
+const ofChannels = (
+  wants: (channels: number) => string,
+  fits: (x: Value) => boolean,
+): Pick<LayerKind<BatchNormalising>, 'output'> => ({
   output({ channels }, x, where) {
     const [c, h, w] = x.shape
     expect(
-      c === channels && !(x.flat && h * w > 1),
-      () => `${where}: expects ${channels} channels, got ${show(x)}`,
+      c === channels && fits(x) && !(x.flat && h * w > 1),
+      () => `${where}: expects ${wants(channels)}, got ${show(x)}`,
     )
     return [x.shape, x.flat]
   },
+})
+
+const batchNorm2dKind = defineLayer<BatchNorm2d>('batchNorm2d', {
+  again: ({ channels, ...options }) => batchNorm2d(channels, options),
+  ...ofChannels(
+    (channels) => `${channels} channels`,
+    () => true,
+  ),
   ...normalised,
 })
 
 const batchNorm1dKind = defineLayer<BatchNorm1d>('batchNorm1d', {
   again: ({ channels, ...options }) => batchNorm1d(channels, options),
-  output({ channels }, x, where) {
-    const [c, h, w] = x.shape
-    expect(
-      c === channels && h === 1 && !(x.flat && w > 1),
-      () => `${where}: expects [${channels}, L] or [${channels}], got ${show(x)}`,
-    )
-    return [x.shape, x.flat]
-  },
+  ...ofChannels(
+    (channels) => `[${channels}, L] or [${channels}]`,
+    ({ shape }) => shape[1] === 1,
+  ),
   ...normalised,
 })
 

@@ -11,6 +11,7 @@ import {
   pair,
   type Size,
 } from '../nn/kind.js'
+import { sizeOf } from '../nn/value.js'
 import {
   type Convolution,
   channelGroups,
@@ -46,6 +47,32 @@ export interface ConvOptions extends LinearOptions {
 }
 
 /**
+ * Checks and completes a convolution.
+ * @param size checks a size: `pair` of images, `integer` of series
+ */
+function convolution<In extends Size, S extends Size>(
+  name: string,
+  [inChannels, outChannels]: readonly [number, number],
+  given: In,
+  options: LinearOptions & { stride?: In | number; padding?: In | number; groups?: number },
+  size: (name: string, value: In, minimum: number) => S,
+): Convolution<S> {
+  checkOptions(name, options, ['stride', 'padding', 'groups', ...weightOptions])
+  const { stride = 1, padding = 0 } = options as { stride?: In; padding?: In }
+  const kernelSize = size(`${name}.kernelSize`, given, 1)
+  const groups = channelGroups(name, inChannels, outChannels, options.groups)
+  return {
+    inChannels,
+    outChannels,
+    kernelSize,
+    stride: size(`${name}.stride`, stride as In, 1),
+    padding: size(`${name}.padding`, padding as In, 0),
+    groups,
+    ...weights(name, (inChannels / groups) * sizeOf([kernelSize].flat()), options),
+  }
+}
+
+/**
  * 2-D convolution (a cross-correlation, as in PyTorch): [inChannels, H, W] → [outChannels, H', W']
  * with H' = ⌊(H + 2·padding − kernel) / stride⌋ + 1, W' alike. Parameters `weight` [outChannels,
  * inChannels / groups, kernel height, kernel width] and `bias` [outChannels]. Both start as
@@ -76,19 +103,8 @@ export function conv2d(
   ...more: []
 ): Conv2d {
   checkArguments('conv2d', more)
-  checkOptions('conv2d', options, ['stride', 'padding', 'groups', ...weightOptions])
-  const { stride = 1, padding = 0 } = options
-  const kernel = pair('conv2d.kernelSize', kernelSize, 1)
-  const groups = channelGroups('conv2d', inChannels, outChannels, options.groups)
-  return layerOf(conv2dKind, {
-    inChannels,
-    outChannels,
-    kernelSize: kernel,
-    stride: pair('conv2d.stride', stride, 1),
-    padding: pair('conv2d.padding', padding, 0),
-    groups,
-    ...weights('conv2d', (inChannels / groups) * kernel[0] * kernel[1], options),
-  })
+  const channels = [inChannels, outChannels] as const
+  return layerOf(conv2dKind, convolution('conv2d', channels, kernelSize, options, pair))
 }
 
 const conv2dKind = defineLayer<Conv2d>('conv2d', {
@@ -105,13 +121,11 @@ const conv2dKind = defineLayer<Conv2d>('conv2d', {
 })
 
 /** Options of `conv1d`; each has a default. */
-export interface Conv1dOptions extends LinearOptions {
+export interface Conv1dOptions extends Omit<ConvOptions, 'stride' | 'padding'> {
   /** Places between two positions of the kernel, ≥ 1; default 1. */
   stride?: number
   /** Zeros added at both ends, ≥ 0; default 0. */
   padding?: number
-  /** As of `conv2d`; default 1. */
-  groups?: number
 }
 
 /**
@@ -133,19 +147,8 @@ export function conv1d(
   ...more: []
 ): Conv1d {
   checkArguments('conv1d', more)
-  checkOptions('conv1d', options, ['stride', 'padding', 'groups', ...weightOptions])
-  const { stride = 1, padding = 0 } = options
-  integer('conv1d.kernelSize', kernelSize, 1)
-  const groups = channelGroups('conv1d', inChannels, outChannels, options.groups)
-  return layerOf(conv1dKind, {
-    inChannels,
-    outChannels,
-    kernelSize,
-    stride: integer('conv1d.stride', stride, 1),
-    padding: integer('conv1d.padding', padding, 0),
-    groups,
-    ...weights('conv1d', (inChannels / groups) * kernelSize, options),
-  })
+  const channels = [inChannels, outChannels] as const
+  return layerOf(conv1dKind, convolution('conv1d', channels, kernelSize, options, integer))
 }
 
 const conv1dKind = defineLayer<Conv1d>('conv1d', {

@@ -27,30 +27,6 @@ import { checkSurrogate, isSurrogate, surrogateTexts, textOf } from '../nn/surro
 import { defineLayer } from '../plan/layer-plan.js'
 import { neuronKind } from './neuron-kind.js'
 
-/** What `neuron` and `elementwise` make. */
-export interface Equations extends OfKind<'equations'> {
-  /** What a time step does, line by line. */
-  readonly text: string
-  /** Numbers by the names that the text has for them. */
-  readonly parameters: Readonly<Record<string, Values>>
-  /** What stands in for the derivative of a spike: a name, or a text of x and alpha. */
-  readonly surrogate: string
-  /** Sharpness α of the surrogate. */
-  readonly alpha: number
-  /** Which parameters are learnt. */
-  readonly learn: readonly string[]
-  /** States before the first step, or parameters that say them; 0 where nothing is said. */
-  readonly init: Readonly<Record<string, number | string>>
-  /** Length of a time step, for lines dv/dt = …. */
-  readonly dt: number
-  /** How such lines move v on. */
-  readonly solver: 'euler' | 'exponentialEuler'
-  /** Seed of what rand() and randn() draw. */
-  readonly seed: number
-  /** Its own spikes as an input, or null. */
-  readonly recurrence: Recurrence | null
-}
-
 /** Options of `neuron`; each has a default. */
 export interface EquationOptions {
   /**
@@ -70,6 +46,16 @@ export interface EquationOptions {
   solver?: 'euler' | 'exponentialEuler'
   /** Seed of what rand() and randn() draw, 0…2³² − 1; default 0. */
   seed?: number
+}
+
+/** What `neuron` and `elementwise` make. */
+export interface Equations extends OfKind<'equations'>, Readonly<Required<EquationOptions>> {
+  /** What a time step does, line by line. */
+  readonly text: string
+  /** Numbers by the names that the text has for them. */
+  readonly parameters: Readonly<Record<string, Values>>
+  /** Its own spikes as an input, or null. */
+  readonly recurrence: Recurrence | null
 }
 
 export const equationOptions = [

@@ -24,12 +24,7 @@ export interface SampleNormOptions {
 }
 
 /** What layers of these normalisations have in common. */
-interface SampleNormalising {
-  /** Added to the variance. */
-  readonly eps: number
-  /** Whether there is a weight and a bias for each channel, or for each neuron of `layerNorm`. */
-  readonly affine: boolean
-}
+type SampleNormalising = Readonly<Required<SampleNormOptions>>
 
 /** What `groupNorm` makes. */
 export interface GroupNorm extends OfKind<'groupNorm'>, SampleNormalising {

@@ -1,11 +1,10 @@
 /** Spiking neurons whose threshold follows the potentials of their layer. */
 
 import { checkArguments, checkOptions, describe, expect } from '../errors.js'
-import { type Cell, cellOf } from '../nn/cell.js'
+import { type Cell, cellOf, type NeuronOptions } from '../nn/cell.js'
 import { layerOf, type OfKind, sameShape } from '../nn/kind.js'
 import type { NeuronModel } from '../nn/neuron-model.js'
 import { chargeAlone, presetOf } from '../nn/presets.js'
-import type { SurrogateName } from '../nn/surrogates.js'
 import { inUnits } from '../plan/budgets.js'
 import { defineLayer } from '../plan/layer-plan.js'
 import { storedChannels } from '../plan/layout.js'
@@ -16,46 +15,23 @@ import type { Place } from '../plan/records/schema.js'
 import { stabilizedSums, stabilizedThreshold } from '../plan/records/stabilized.js'
 import { ref } from '../plan/words.js'
 
-/** What `stabilizedLif` makes. */
-export interface StabilizedLif extends OfKind<'stabilizedLif'> {
-  /** Membrane time constant τ in time steps. */
-  readonly tau: number
-  /** Whether the input is divided by τ as well. */
-  readonly decayInput: boolean
-  /** Threshold θ of the first step. */
-  readonly vThreshold: number
-  /** Potential after a spike (hard reset), or null: the threshold is subtracted (soft reset). */
-  readonly vReset: number | null
-  /** What stands in for the derivative of a spike. */
-  readonly surrogate: SurrogateName
-  /** Sharpness α of the surrogate. */
-  readonly alpha: number
-  /** Share of a batch in the running threshold, 0…1. */
-  readonly momentum: number
-}
-
 /** Options of `stabilizedLif`; each has a default. */
-export interface StabilizedLifOptions {
+export interface StabilizedLifOptions
+  extends Omit<NeuronOptions, 'tau' | 'vThreshold' | 'detachReset'> {
   /** Membrane time constant τ in time steps, > 1; default 2, the authors'. */
   tau?: number
-  /** Whether the input is divided by τ as well; default false. */
-  decayInput?: boolean
   /** Threshold θ of the first step, > 0; default 1. */
   vThreshold?: number
-  /**
-   * Potential after a spike, < vThreshold (hard reset). Default null: the threshold is subtracted
-   * (soft reset).
-   */
-  vReset?: number | null
-  /** What stands in for the derivative of a spike; default 'sigmoid'. */
-  surrogate?: SurrogateName
-  /** Sharpness α of the surrogate, > 0; defaults as those of `lif`. */
-  alpha?: number
   /**
    * Share of a batch in the running threshold, 0…1; each step moves it by momentum/T. Default 0.1.
    */
   momentum?: number
 }
+
+/** What `stabilizedLif` makes. */
+export interface StabilizedLif
+  extends OfKind<'stabilizedLif'>,
+    Readonly<Required<StabilizedLifOptions>> {}
 
 export const stabilizedOptions = [
   'tau',

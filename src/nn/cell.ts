@@ -16,40 +16,21 @@ export type CellType =
   | 'leakyIntegrator'
   | 'integrator'
 
+/** Options as a layer keeps them: all are there, and lists of numbers are plain. */
+type Completed<O> = { readonly [K in keyof O]-?: Exclude<O[K], Float32Array | Float64Array> }
+
 /** What `lif`, `plif`, `cubaLif`, `alif`, `leakyIntegrator`, `recurrent` and others make. */
-export interface Cell extends OfKind<'cell'> {
+export interface Cell
+  extends OfKind<'cell'>,
+    Completed<Omit<AlifOptions, 'tauSyn' | 'tauAdaptation' | 'vThreshold'>> {
   /** The function that made it. */
   readonly type: CellType
-  /** Membrane time constant τ in time steps; Infinity without leak. */
-  readonly tau: Values
   /** Time constant of the synaptic current, or null: there is none. */
   readonly tauSyn: Values | null
   /** Time constant of the adaptation, or null: there is none. */
   readonly tauAdaptation: Values | null
-  /** What the adaptation adds to the threshold; 0 without one. */
-  readonly beta: Values
-  /** Whether the input is divided by τ (and by τ of the current) as well. */
-  readonly decayInput: boolean
-  /** What the input is multiplied with. */
-  readonly inputScale: Values
   /** Threshold, or null: there are no spikes, the potential is the output. */
   readonly vThreshold: Values | null
-  /** Potential after a spike (hard reset), or null: the threshold is subtracted (soft reset). */
-  readonly vReset: Values | null
-  /** Potential that the leak draws to. */
-  readonly vRest: Values
-  /** Whether a potential that equals the threshold fires. */
-  readonly fires: 'atOrAbove' | 'above'
-  /** Steps without charge and spike after a spike. */
-  readonly refractory: number
-  /** Whether no gradient passes the reset's spike. */
-  readonly detachReset: boolean
-  /** What stands in for the derivative of a spike. */
-  readonly surrogate: SurrogateName
-  /** Sharpness α of the surrogate. */
-  readonly alpha: number
-  /** What is a parameter. */
-  readonly learn: readonly CellParameter[]
   /** Its own spikes as an input, or null. */
   readonly recurrence: Recurrence | null
 }

@@ -33,14 +33,7 @@ export interface LinearOptions {
 }
 
 /** What layers with a weight have in common. */
-export interface Weighted {
-  /** Whether there is a bias for each output. */
-  readonly bias: boolean
-  /** Whether weights are standardised and scaled by a learnable gain. */
-  readonly standardise: boolean
-  /** Where weight and bias start. */
-  readonly init: Init
-}
+export interface Weighted extends Readonly<Required<LinearOptions>> {}
 
 /**
  * Checks and completes the options of a weight.
