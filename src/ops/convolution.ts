@@ -2,16 +2,9 @@
 
 import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../errors.js'
 import { pair, type Size } from '../nn/kind.js'
-import type { Geometry } from '../plan/convolution/geometry.js'
+import { type Geometry, geometryOf, tapsOf } from '../plan/convolution/geometry.js'
 import { cheapest, type Strategy, type Task } from '../plan/convolution/strategy.js'
-import {
-  blockWidth,
-  type Grouping,
-  groupedLayout,
-  type ParameterLayout,
-  storedChannels,
-  weightLayout,
-} from '../plan/layout.js'
+import { type ParameterLayout, storedChannels, weightLayout } from '../plan/layout.js'
 import { noPool, type Pool, usedStrides } from '../plan/tensors.js'
 import type { Buffer } from '../plan/words.js'
 import type { OpBuilder } from './builder.js'
@@ -60,8 +53,6 @@ export interface ConvSizes {
   readonly input: Extent
   readonly output: Extent
   readonly layout: ParameterLayout
-  /** Output channels of the tensor. */
-  readonly N: number
 }
 
 /** How an op reads its input. */
@@ -72,39 +63,58 @@ export interface Reading {
   readonly pool?: WindowOptions | undefined
 }
 
-/** The pooling that an option says, and the extent behind it. */
-function pooled(op: string, source: Extent, window: WindowOptions | undefined) {
-  if (window === undefined) return { pool: noPool, input: source }
-  const name = `${op}.pool`
-  checkOptions(name, window, windowOptions)
-  const { pool, output } = windowed(name, window, source)
-  return { pool, input: output }
+/** Checks the input, and the pooling in front of the weight. */
+function inputOf(
+  op: string,
+  { input: shape }: Shapes,
+  { time = 'maybe', pool: window }: Reading,
+  spatial: 'maybe' | 'always',
+) {
+  const source = extentOf(`${op}.input`, shape, time, spatial)
+  if (window === undefined) return { source, pool: noPool, input: source }
+  checkOptions(`${op}.pool`, window, windowOptions)
+  const { pool, output: input } = windowed(`${op}.pool`, window, source)
+  return { source, pool, input }
 }
 
 /** Sizes by the options of a convolution, or of a linear layer. */
 export type SizesOf = (op: string, options: Shapes, reading?: Reading) => ConvSizes
 
+/** What follows from sizes that fit. */
+function sized(
+  op: string,
+  reads: ReturnType<typeof inputOf>,
+  { image = false }: Reading,
+  shape: readonly number[],
+  layer: Parameters<typeof geometryOf>[0],
+  made: readonly number[],
+): ConvSizes {
+  const { input } = reads
+  const inC = image ? input.C : storedChannels(input.C)
+  const output = extentOf(`${op}: the output`, made)
+  const g = geometryOf(layer, imageOf(input), inC, imageOf(output), input.B)
+  const layout = weightLayout(shape, output.C, input.C, tapsOf(g), inC, g.grouping)
+  return { ...reads, g, output, layout }
+}
+
 /** Sizes of a convolution. */
-export const convSizes: SizesOf = (
-  op,
-  options,
-  { image = false, time = 'maybe', pool: window } = {},
-) => {
-  const source = extentOf(`${op}.input`, options.input, time, 'always')
-  const { pool, input } = pooled(op, source, window)
+export const convSizes: SizesOf = (op, options, reading = {}) => {
+  const reads = inputOf(op, options, reading, 'always')
+  const { input } = reads
   checkShape(`${op}.weight`, options.weight, 'N C kH kW')
-  const [N, channels, kernelH, kernelW] = Array.from(options.weight)
-  const { groups = 1 } = options
+  const shape = Array.from(options.weight)
+  const [N, channels, kernelH, kernelW] = shape
+  const { groups = 1, stride: by = 1, padding: around = 0 } = options
   checkInteger(`${op}.groups`, groups, 1)
-  const { stride: by = 1, padding: around = 0 } = options
   const stride = pair(`${op}.stride`, by, 1)
   const padding = pair(`${op}.padding`, around, 0)
   const [padH, padW] = padding
+  const inChannels = channels * groups
   expect(
-    input.C === channels * groups && N % groups === 0,
+    input.C === inChannels && N % groups === 0,
     () =>
-      `${op}: weight ${showShape(options.weight)} with groups ${groups} takes ` +
-      `${channels * groups} channels and makes a multiple of ${groups}, but input ` +
+      `${op}: weight ${showShape(options.weight)} with groups ${groups} takes ${inChannels} ` +
+      `channels and makes a multiple of ${groups}, but input ` +
       `${showShape(options.input)} has ${input.C} channels; change one of the shapes`,
   )
   const [strideH, strideW] = usedStrides(imageOf(input), padding, stride)
@@ -122,76 +132,29 @@ export const convSizes: SizesOf = (
       `${op}.padding must be below the kernel's size (${kernelH}×${kernelW}), got ` +
       `${padH}, ${padW}`,
   )
-  const inC = image ? input.C : storedChannels(input.C)
-  const grouping = groupingOf(N, channels, groups, inC)
-  const taps = kernelH * kernelW
-  const shape = [N, channels, kernelH, kernelW]
-  const layout = grouping
-    ? groupedLayout(shape, taps, grouping)
-    : weightLayout(shape, N, input.C, taps, inC)
-  const output = extentOf(`${op}: the output`, shapeLike(input, { C: N, H: outH, W: outW }))
-  const window2d = { kernelH, kernelW, strideH, strideW, padH, padW }
-  const g: Geometry = { ...sidesOf(input, output, inC), ...window2d, ...(grouping && { grouping }) }
-  return { g, source, pool, input, output, layout, N }
-}
-
-/** The parts of the channels; undefined where there is one. */
-export function groupingOf(
-  N: number,
-  groupIn: number,
-  groups: number,
-  inC: number,
-): Grouping | undefined {
-  if (groups === 1) return undefined
-  const groupOut = N / groups
-  const single = groupIn === 1 && groupOut === 1
-  return { groups, groupIn, groupOut, depthwise: single && inC === storedChannels(N) }
+  const channelsOf = { groups, inChannels, outChannels: N }
+  const windows = { kernelSize: [kernelH, kernelW], stride, padding } as const
+  const layer = { kind: 'conv2d', ...windows, ...channelsOf } as const
+  const made = shapeLike(input, { C: N, H: outH, W: outW })
+  return sized(op, reads, reading, shape, layer, made)
 }
 
 /** Sizes of a linear layer: a convolution whose kernel covers its whole input. */
-export const linearSizes: SizesOf = (
-  op,
-  options,
-  { image = false, time = 'maybe', pool: window } = {},
-) => {
-  const source = extentOf(`${op}.input`, options.input, time)
-  const { pool, input } = pooled(op, source, window)
+export const linearSizes: SizesOf = (op, options, reading = {}) => {
+  const reads = inputOf(op, options, reading, 'maybe')
   checkShape(`${op}.weight`, options.weight, 'N C')
-  const [N, features] = Array.from(options.weight)
-  const { T, B, C, H, W, timed } = input
+  const shape = Array.from(options.weight)
+  const [N, features] = shape
+  const { T, B, C, H, W, timed } = reads.input
   expect(
     features === C * H * W,
     () =>
       `${op}: weight ${showShape(options.weight)} takes ${features} features, but input ` +
       `${showShape(options.input)} has ${C * H * W}` +
-      `${window ? ' behind its pooling' : ''}; change one of the shapes`,
+      `${reading.pool ? ' behind its pooling' : ''}; change one of the shapes`,
   )
-  const inC = image ? C : storedChannels(C)
-  const layout = weightLayout([N, features], N, C, H * W, inC)
-  const shape = timed ? [B, T, N] : [B, N]
-  const output = extentOf(`${op}: the output`, shape)
-  const window2d = { kernelH: H, kernelW: W, strideH: 1, strideW: 1, padH: 0, padW: 0 }
-  return {
-    g: { ...sidesOf(input, output, inC), ...window2d },
-    source,
-    pool,
-    input,
-    output,
-    layout,
-    N,
-  }
+  return sized(op, reads, reading, shape, { kind: 'linear' }, timed ? [B, T, N] : [B, N])
 }
-
-const sidesOf = (input: Extent, output: Extent, inC: number) => ({
-  images: input.B,
-  inH: input.H,
-  inW: input.W,
-  inC,
-  outH: output.H,
-  outW: output.W,
-  outC: storedChannels(output.C),
-  blockWidth: blockWidth(output.C),
-})
 
 /** Whether an input of floats is stored as a model's; by default if it has few channels. */
 export function isImage(
@@ -217,7 +180,7 @@ export const zerosOf = ({ b }: OpBuilder, { g }: ConvSizes): Buffer =>
 export interface Way {
   readonly name: string
   readonly fits: boolean
-  emit(): void
+  emit(): unknown
 }
 
 /** Ways to compute an op, and what a network would take, which says its name. */
@@ -226,51 +189,54 @@ export interface Ways {
   automatic(): string
 }
 
-/** Strategies that do one job. */
-export const waysOf = <J extends Task>(
+/**
+ * Strategies that do one job.
+ *
+ * @param job what they do, if what they are chosen by is not all
+ */
+export function waysOf<J extends S, S extends Task, R>(
   { b }: OpBuilder,
-  list: readonly Strategy<J, J, unknown>[],
-  job: J,
-): Ways => ({
-  ways: list.map((strategy) => ({
-    name: strategy.name,
-    fits: strategy.fits(job),
-    emit: () => void strategy.emit(b, job),
-  })),
-  automatic() {
-    const strategy = cheapest(list, job)
-    strategy.emit(b, job)
-    return strategy.name
-  },
-})
+  list: readonly Strategy<J, S, R>[],
+  task: S,
+  job: () => J = () => task as J,
+): Ways {
+  const emit = (strategy: Strategy<J, S, R>): R => strategy.emit(b, job())
+  return {
+    ways: list.map((strategy) => ({
+      name: strategy.name,
+      fits: strategy.fits(task),
+      emit: () => emit(strategy),
+    })),
+    automatic() {
+      const strategy = cheapest(list, task)
+      emit(strategy)
+      return strategy.name
+    },
+  }
+}
 
 /**
  * Takes the way of a name, or what a network would.
  *
- * @param automatic emits what a network would, and says its name
  * @returns the name of what was taken
  */
 export function takeWay(
   op: string,
   algorithm: string | undefined,
-  ways: readonly Way[],
-  automatic: () => string,
+  { ways, automatic }: Ways,
 ): string {
   if (algorithm === undefined || algorithm === 'auto') return automatic()
-  const names = (some: readonly Way[]): string =>
-    [...new Set(some.map(({ name }) => name))].join(', ')
-  const named = ways.filter(({ name }) => name === algorithm)
-  expect(
-    named.length > 0,
-    () => `${op}.algorithm must be one of auto, ${names(ways)}, got ${describe(algorithm)}`,
-  )
-  const fitting = ways.filter(({ fits }) => fits)
-  const way = named.find(({ fits }) => fits)
+  const names = (some: readonly Way[]): string => some.map(({ name }) => name).join(', ')
+  const way = ways.find(({ name }) => name === algorithm)
   expect(
     way !== undefined,
+    () => `${op}.algorithm must be one of auto, ${names(ways)}, got ${describe(algorithm)}`,
+  )
+  expect(
+    way.fits,
     () =>
       `${op}.algorithm '${algorithm}' is not made for this convolution; those that are: ` +
-      names(fitting),
+      names(ways.filter(({ fits }) => fits)),
   )
   way.emit()
   return way.name

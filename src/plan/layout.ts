@@ -70,7 +70,7 @@ export interface ParameterLayout {
 
 /**
  * A weight [out, in, kh, kw] (or [out, in·kh·kw] of a linear layer over a flattened image) in
- * blocks.
+ * blocks, or by groups.
  */
 export function weightLayout(
   shape: readonly number[],
@@ -78,7 +78,9 @@ export function weightLayout(
   inputs: number,
   taps: number,
   storedInput: number,
+  grouping?: Grouping,
 ): ParameterLayout {
+  if (grouping) return groupedLayout(shape, taps, grouping)
   const width = blockWidth(out)
   const rows = weightRows(taps, storedInput)
   return {

@@ -2,14 +2,7 @@
 
 import type { Graph, GraphNode } from '../graph/trace.js'
 import { countValues } from './activity.js'
-import {
-  chooseBySpikes,
-  denseWithoutChoice,
-  patternsWithoutChoice,
-  spikesForDense,
-  spikesForLists,
-  spikesForPatterns,
-} from './convolution/choice.js'
+import { emitEither, forwardBy, listsBy, patternsBy } from './convolution/choice.js'
 import {
   type Geometry,
   geometryOf,
@@ -20,21 +13,13 @@ import {
   emitForwardOnFloats,
   emitForwardOnSpikes,
   emitInputGradient,
-  emitListGradient,
-  emitPatternGradient,
   emitWeightGradient,
-  fewForLists,
-  fewForPatterns,
   fitsSpikes,
 } from './convolution/index.js'
-import { listSource } from './convolution/lists.js'
+import { listGradient, listSource } from './convolution/lists.js'
+import { patternGradient } from './convolution/patterns.js'
 import type { ByteForward } from './convolution/spike-bytes.js'
-import type {
-  DenseForward,
-  PatternGradient,
-  SpikeTask,
-  WeightGradient,
-} from './convolution/strategy.js'
+import type { DenseForward, SpikeTask, WeightGradient } from './convolution/strategy.js'
 import { emitBiasGradient } from './convolution/weight-gradient.js'
 import {
   giveMadeGradient,
@@ -45,7 +30,7 @@ import {
 } from './gradients.js'
 import { int8 } from './int8.js'
 import type { LayerPlan } from './layer-plan.js'
-import { groupedLayout, storedChannels, weightLayout } from './layout.js'
+import { storedChannels, weightLayout } from './layout.js'
 import { plainFloat, spikeSources } from './materialise.js'
 import { type FloatBuffer, type Pass, term } from './pass.js'
 import { standardisedWeight } from './standardise.js'
@@ -61,9 +46,7 @@ export const weighted: LayerPlan<WeightedLayer> = {
     const taps = shape.length > 2 ? shape.slice(2).reduce((a, b) => a * b, 1) : h * w
     const inC = isInput(graph, node.inputs[0]) ? c : storedChannels(c)
     const grouping = groupingOf(node.layer as WeightedLayer, inC)
-    return grouping
-      ? groupedLayout(shape, taps, grouping)
-      : weightLayout(shape, shape[0], c, taps, inC)
+    return weightLayout(shape, shape[0], c, taps, inC, grouping)
   },
 
   lower(pass, node, layer, x) {
@@ -125,19 +108,20 @@ export const weighted: LayerPlan<WeightedLayer> = {
       const products = (): void => productsWith(delta)
       // With the input of each step, by lists of spikes where they pay.
       const byStep = (delta: Buffer): void => {
-        if (spikes && method.presynaptic !== 'mean' && steps === callSteps)
-          patternsOrProducts(pass, { ...whole, delta, spikes }, () => productsWith(delta))
-        else productsWith(delta)
+        const here = { ...whole, delta, spikes: spikes as SpikeInput }
+        // Records have one condition: where it is the step mask nothing is chosen.
+        const how = { callSteps: outer ? steps : undefined, always: context.masked }
+        const fits = spikes && method.presynaptic !== 'mean' && steps === callSteps
+        const which = fits ? patternsBy(b, here, how) : 'many'
+        const patterns = (): void => patternGradient.emit(b, here)
+        emitEither(b, which, patterns, () => productsWith(delta))
       }
-      const lists = method.presynaptic === 'mean' ? listSource(x) : undefined
-      const few = lists && fewForLists({ g, steps: timeSteps })
-      const choice =
-        few &&
-        chooseBySpikes(b, [lists.tensor], spikesForLists(g, lists.tensor, timeSteps, few), name)
-      if (lists && choice) {
-        b.when(choice.few, () => emitListGradient(b, { ...job, ...lists, steps: timeSteps }))
-        b.when(choice.many, products)
-      } else if (trace) emitTraceGradient(pass, node, x, whole, trace, byStep)
+      const source = method.presynaptic === 'mean' ? listSource(x) : undefined
+      const lists = source && { ...job, ...source, steps: timeSteps }
+      const which = lists ? listsBy(b, lists) : 'many'
+      if (lists && which !== 'many')
+        emitEither(b, which, () => listGradient.emit(b, lists), products)
+      else if (trace) emitTraceGradient(pass, node, x, whole, trace, byStep)
       else byStep(delta)
       if (options.inspect && method.neuron === 'time' && steps > 1)
         probe(pass, node, x, g, output, delta)
@@ -208,30 +192,23 @@ function forwardOnSpikes(
   const { name, steps } = job
   const event = (withMoments: boolean): FloatTensor['moments'] =>
     emitForwardOnSpikes(b, { ...forImages(pass, job), spikes, withMoments, compact: options.fixed })
-  const dense = (): void => {
+  const dense = (): undefined => {
     const written = pass.floatTensor(`${name} spikes written out`, x.shape, steps)
     pass.write(x, steps, false, written.buffer, written.stored)
     emitForwardOnFloats(b, { ...forImages(pass, job), input: pass.dense(written) })
   }
-  const task = { ...job, spikes }
   // At the single steps of a loop outside without training few neurons fire.
   const singly = !pass.training && context.outer && options.timeSteps > 1
-  const limit = singly ? Number.POSITIVE_INFINITY : spikesForDense(task)
-  if (!pass.training && Number.isFinite(limit) && denseWithoutChoice(task)) {
-    dense()
-    return undefined
-  }
+  const limit = singly ? Number.POSITIVE_INFINITY : undefined
   const callSteps = context.outer ? steps : undefined
-  const choice = pass.training
-    ? chooseBySpikes(b, spikes.sources, limit, name, callSteps)
-    : undefined
+  const which = forwardBy(b, { ...job, spikes }, pass.training, limit, callSteps)
+  if (which === 'many') return dense()
   const { moments = false } = pass.wanted(node)
-  return pass.make(output, { layers: 1, byImages: true }, (again) => {
-    if (!choice) return event(moments && !again)
-    b.when(choice.few, () => void event(false))
-    b.when(choice.many, dense)
-    return undefined
-  })
+  return pass.make(
+    output,
+    { layers: 1, byImages: true },
+    (again) => emitEither(b, which, (isAlone) => event(isAlone && moments && !again), dense)[0],
+  )
 }
 
 /** A job for the pass's images. */
@@ -276,28 +253,6 @@ function presynaptic(
     }
   write(all)
   return { input }
-}
-
-/** From lists of spike patterns while few neurons fire, else by products. */
-function patternsOrProducts(
-  { b, context }: Pass,
-  job: PatternGradient,
-  products: () => void,
-): void {
-  const few = fewForPatterns(job, { g: job.g, steps: job.steps }) ?? 0
-  const patterns = (): void => emitPatternGradient(b, job)
-  const limit = spikesForPatterns(job, few)
-  const callSteps = context.outer ? job.steps : undefined
-  // Records have one condition: where it is the step mask nothing is chosen.
-  const choice =
-    few > 0 && few < 1 && !context.masked
-      ? chooseBySpikes(b, job.spikes.sources, limit, job.name, callSteps)
-      : undefined
-  if (choice) {
-    b.when(choice.few, patterns)
-    b.when(choice.many, products)
-  } else if (patternsWithoutChoice(job, few)) patterns()
-  else products()
 }
 
 /** What `diagnostics` compares. */

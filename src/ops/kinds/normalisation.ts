@@ -1,19 +1,13 @@
 import { expect } from '../../errors.js'
 import * as layers from '../../layers/index.js'
-import {
-  blockWidth,
-  groupedLayout,
-  type ParameterLayout,
-  storedChannels,
-  weightLayout,
-} from '../../plan/layout.js'
+import { geometryOf } from '../../plan/convolution/geometry.js'
+import { storedChannels, weightLayout } from '../../plan/layout.js'
 import { emitFloatSum } from '../../plan/partial-sum.js'
 import * as groupNorms from '../../plan/records/group-norm.js'
 import * as standards from '../../plan/records/standardise.js'
 import { standardiseBlocks } from '../../plan/standardise.js'
 import { type Buffer, ref } from '../../plan/words.js'
 import type { OpBuilder } from '../builder.js'
-import { groupingOf } from '../convolution.js'
 import { changes, gives, makes, op, takes } from '../op.js'
 import { activity, flag, given, integerIf, option } from '../options.js'
 import { checkShape, type Extent, showShape, sizeOf } from '../shapes.js'
@@ -154,7 +148,12 @@ function blocksOf(op: string, { weight: shape, groups, pixels, image }: Standard
   const channels = inputs / pixels
   const taps = isLinear ? pixels : kernelH * kernelW
   const inC = image ? channels * groups : storedChannels(channels * groups)
-  const grouping = groupingOf(N, channels, groups, inC)
+  // Only the weight's sizes matter.
+  const windows = { kernelSize: [taps, 1], stride: [1, 1], padding: [0, 0] } as const
+  const all = { inChannels: channels * groups, outChannels: N, groups }
+  const input = [all.inChannels, 1, 1] as const
+  const g = geometryOf({ kind: 'conv2d', ...windows, ...all }, input, inC, [N, 1, 1], 1)
+  const { grouping } = g
   expect(
     !grouping || grouping.depthwise || grouping.groupOut % 4 === 0,
     () =>
@@ -162,14 +161,7 @@ function blocksOf(op: string, { weight: shape, groups, pixels, image }: Standard
       `got ${N / groups} (weight ${showShape(shape)}, groups ${groups}); change the shape or the ` +
       'groups',
   )
-  const layout: ParameterLayout = grouping
-    ? groupedLayout(shape, taps, grouping)
-    : weightLayout(shape, N, channels, taps, inC)
-  // Only the weight's sizes matter.
-  const places = { images: 1, inH: 1, inW: 1, outH: 1, outW: 1 }
-  const windows = { strideH: 1, strideW: 1, padH: 0, padW: 0, kernelH: taps, kernelW: 1 }
-  const outputs = { inC, outC: storedChannels(N), blockWidth: blockWidth(N) }
-  const g = { ...places, ...windows, ...outputs, ...(grouping && { grouping }) }
+  const layout = weightLayout(shape, N, channels, taps, inC, grouping)
   return { layout, N, ...standardiseBlocks(op, g, channels) }
 }
 

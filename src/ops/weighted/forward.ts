@@ -2,15 +2,11 @@
 
 import { Moments } from '../../../assembly/opcodes.js'
 import { expect } from '../../errors.js'
-import {
-  chooseBySpikes,
-  denseWithoutChoice,
-  spikesForDense,
-} from '../../plan/convolution/choice.js'
-import { strategiesOf } from '../../plan/convolution/index.js'
+import { emitEither, forwardBy } from '../../plan/convolution/choice.js'
+import { emitForwardOnFloats, fitsSpikes, strategiesOf } from '../../plan/convolution/index.js'
 import { emitForwardOnBytes, fitsByteWeights } from '../../plan/convolution/spike-bytes.js'
-import { cheapest, type DenseForward, type SpikeForward } from '../../plan/convolution/strategy.js'
-import type { DenseInput, UnitSums } from '../../plan/tensors.js'
+import { cheapest } from '../../plan/convolution/strategy.js'
+import type { UnitSums } from '../../plan/tensors.js'
 import { ref } from '../../plan/words.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import {
@@ -19,7 +15,6 @@ import {
   type Shapes,
   type SizesOf,
   takeWay,
-  type Way,
   waysOf,
   zerosOf,
 } from '../convolution.js'
@@ -27,7 +22,7 @@ import { gives, takes } from '../op.js'
 import { flag, given, oneOf } from '../options.js'
 import { channels, floats, spikes, tensorOfBuffer, weights } from '../tensor.js'
 import { denseInput } from '../terms.js'
-import { inputs, readSpikes, type SpikeReader, spikeOptions } from './spikes.js'
+import { inputs, readSpikes, spikeOptions } from './spikes.js'
 
 /** How `ops.conv2d` and `ops.linear` can compute. */
 export type ForwardAlgorithm =
@@ -94,7 +89,7 @@ function sizesFor(op: string, of: Forward, sizesOf: SizesOf): ConvSizes {
 
 /** Tensors of an op forward. */
 export function forwardTensors({ op }: OpBuilder, of: Forward, sizesOf: SizesOf) {
-  const { source, g, layout, N, output } = sizesFor(op, of, sizesOf)
+  const { source, g, layout, output } = sizesFor(op, of, sizesOf)
   const isBytes = of.weightType === 'int8'
   const own = of.spikes
     ? inputs<Uint8Array | Float32Array>(of.sources, source, spikes)
@@ -103,9 +98,9 @@ export function forwardTensors({ op }: OpBuilder, of: Forward, sizesOf: SizesOf)
     /** Floats [N, …], or bytes with `weightType` 'int8'. */
     weight: takes<Float32Array | Int8Array>(weights(layout, of.weightType)),
     /** What 1 stands for, of each output, [N]; with 'int8'. */
-    scales: isBytes && takes(channels(N)),
+    scales: isBytes && takes(channels(output.C)),
     /** A number for each output, [N], with `bias`. */
-    bias: of.bias && takes(channels(N)),
+    bias: of.bias && takes(channels(output.C)),
     /** The result. */
     output: gives(floats(output)),
     /** Partial sums of the output's moments, [units, 4, channels as stored]. */
@@ -115,64 +110,46 @@ export function forwardTensors({ op }: OpBuilder, of: Forward, sizesOf: SizesOf)
 
 const jobOf = ({ b, made }: OpBuilder, { g, input }: ConvSizes) => ({
   ...{ name: b.programs[0].name, g, steps: input.T },
-  ...{ weight: ref(made.weight.buffer), bias: made.bias ? ref(made.bias.buffer) : undefined },
+  ...{ weight: ref(made.weight.buffer), bias: made.bias && ref(made.bias.buffer) },
   out: made.output.buffer,
 })
-type Job = ReturnType<typeof jobOf>
-
-/** By dense products. */
-function dense(o: OpBuilder, sizes: ConvSizes, job: Job, input: DenseInput) {
-  const all: DenseForward = { ...job, input, zeros: zerosOf(o, sizes) }
-  return waysOf(o, strategiesOf(sizes).forwardOnFloats, all)
-}
-
-/** By dense products with the spikes as floats. */
-function writtenOut(o: OpBuilder, sizes: ConvSizes, job: Job, reader: SpikeReader): void {
-  const { T } = sizes.input
-  const written = reader.write(`${job.name} spikes written out`, T, 0)
-  dense(o, sizes, job, denseInput(written, T, sizes.g.inC)).automatic()
-}
 
 function onSpikes(o: OpBuilder, sizes: ConvSizes, of: Forward): Partial<Planned> {
   const { b, op, made } = o
+  const { input, g } = sizes
   const reader = readSpikes(o, sizes, of.sources)
-  const { moments: withMoments } = of
-  const job: SpikeForward = { ...jobOf(o, sizes), spikes: reader.spikes, withMoments }
+  const job = { ...jobOf(o, sizes), spikes: reader.spikes, withMoments: of.moments }
+  const list = strategiesOf(job).forwardOnSpikes
   let moments: UnitSums | undefined
-  let chosen = false
-  const list = strategiesOf(sizes).forwardOnSpikes
-  const products = (): void => writtenOut(o, sizes, job, reader)
-  const automatic = (): string => {
-    const limit = spikesForDense(job)
-    const none = !list.some((strategy) => strategy.fits(job))
-    if (none || (!of.training && Number.isFinite(limit) && denseWithoutChoice(job))) {
-      products()
-      return 'products'
-    }
-    const strategy = cheapest(list, job)
-    const choice = of.training
-      ? chooseBySpikes(b, reader.spikes.sources, limit, job.name)
-      : undefined
-    if (!choice) {
-      moments = strategy.emit(b, job)
-      return strategy.name
-    }
-    chosen = true
-    b.when(choice.few, () => void strategy.emit(b, { ...job, withMoments: false }))
-    b.when(choice.many, products)
-    return `${strategy.name} | products`
+  let isChosen = false
+  const emit = (strategy = cheapest(list, job), withMoments = job.withMoments): string => {
+    moments = strategy.emit(b, { ...job, withMoments })
+    return strategy.name
   }
-  const ways: Way[] = list.map((strategy) => ({
-    name: strategy.name,
-    fits: strategy.fits(job),
-    emit: () => {
-      moments = strategy.emit(b, job)
+  const products = (): string => {
+    const written = reader.write(`${job.name} spikes written out`, input.T, 0)
+    const read = denseInput(written, input.T, g.inC)
+    emitForwardOnFloats(b, { ...job, input: read, zeros: zerosOf(o, sizes) })
+    return 'products'
+  }
+  const algorithm = takeWay(op, of.algorithm, {
+    ways: [
+      ...list.map((strategy) => ({
+        name: strategy.name,
+        fits: strategy.fits(job),
+        emit: () => emit(strategy),
+      })),
+      { name: 'products', fits: true, emit: products },
+    ],
+    automatic() {
+      const which = fitsSpikes(job) ? forwardBy(b, job, of.training) : 'many'
+      isChosen = typeof which === 'object'
+      const few = (isAlone: boolean): string => emit(undefined, isAlone && of.moments)
+      return emitEither(b, which, few, products).join(' | ')
     },
-  }))
-  ways.push({ name: 'products', fits: true, emit: products })
-  const algorithm = takeWay(op, of.algorithm, ways, automatic)
-  if (withMoments) made.moments = momentTensor(o, sizes, algorithm, moments)
-  return { algorithm, before: chosen ? reader.count : undefined }
+  })
+  if (of.moments) made.moments = momentTensor(o, sizes, algorithm, moments)
+  return { algorithm, before: isChosen ? reader.count : undefined }
 }
 
 function momentTensor(
@@ -204,11 +181,12 @@ function onBytes(o: OpBuilder, sizes: ConvSizes, of: Forward): Partial<Planned> 
       `${op}.weightType 'int8' is not made for this convolution (groups, or more inputs of an ` +
       'output than fit in 16 bits); leave it out',
   )
-  const emit = (): string => {
-    emitForwardOnBytes(b, job)
-    return 'bytes'
+  const bytes = { name: 'bytes', fits: true, emit: () => emitForwardOnBytes(b, job) }
+  const automatic = (): string => {
+    bytes.emit()
+    return bytes.name
   }
-  return { algorithm: takeWay(op, of.algorithm, [{ name: 'bytes', fits: true, emit }], emit) }
+  return { algorithm: takeWay(op, of.algorithm, { ways: [bytes], automatic }) }
 }
 
 /** Emits an op forward. */
@@ -216,7 +194,8 @@ export function emitForward(o: OpBuilder, of: Forward, sizesOf: SizesOf): Partia
   const sizes = sizesFor(o.op, of, sizesOf)
   if (of.spikes) return of.weightType === 'int8' ? onBytes(o, sizes, of) : onSpikes(o, sizes, of)
   const { buffer, stored } = o.made.input
-  const read = denseInput(buffer, sizes.input.T, stored)
-  const { ways, automatic } = dense(o, sizes, jobOf(o, sizes), read)
-  return { algorithm: takeWay(o.op, of.algorithm, ways, automatic) }
+  const input = denseInput(buffer, sizes.input.T, stored)
+  const job = { ...jobOf(o, sizes), input, zeros: zerosOf(o, sizes) }
+  const ways = waysOf(o, strategiesOf(job).forwardOnFloats, job)
+  return { algorithm: takeWay(o.op, of.algorithm, ways) }
 }

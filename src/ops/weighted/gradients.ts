@@ -1,24 +1,13 @@
 /** Gradients of convolutions and linear layers. */
 
 import { expect } from '../../errors.js'
-import {
-  chooseBySpikes,
-  patternsWithoutChoice,
-  spikesForLists,
-  spikesForPatterns,
-} from '../../plan/convolution/choice.js'
-import { fewForLists, fewForPatterns, strategiesOf } from '../../plan/convolution/index.js'
+import { emitEither, listsBy, patternsBy, type Which } from '../../plan/convolution/choice.js'
+import { fewForLists, strategiesOf } from '../../plan/convolution/index.js'
 import { listGradient, listSource } from '../../plan/convolution/lists.js'
 import { patternGradient } from '../../plan/convolution/patterns.js'
-import {
-  cheapest,
-  type InputGradient,
-  type PatternGradient,
-  type Task,
-  type WeightGradient,
-} from '../../plan/convolution/strategy.js'
+import type { Strategy, Task, WeightGradient } from '../../plan/convolution/strategy.js'
 import { emitBiasGradient } from '../../plan/convolution/weight-gradient.js'
-import { blockWidth, storedChannels } from '../../plan/layout.js'
+import { storedChannels } from '../../plan/layout.js'
 import { emitMaterialise } from '../../plan/materialise.js'
 import { type DenseInput, noPool, oneRow } from '../../plan/tensors.js'
 import { ref } from '../../plan/words.js'
@@ -30,7 +19,6 @@ import {
   type SizesOf,
   takeWay,
   type Way,
-  type Ways,
   waysOf,
   zerosOf,
 } from '../convolution.js'
@@ -72,12 +60,12 @@ export function emitInputGradient(
 ): Partial<Planned> {
   const { b, op, made } = o
   const { weight, delta, inputGradient } = made
-  const job: InputGradient = {
+  const job = {
     ...{ name: b.programs[0].name, g: sizes.g, steps: sizes.input.T, delta: delta.buffer },
     ...{ weight: ref(weight.buffer), out: inputGradient.buffer, zeros: zerosOf(o, sizes) },
   }
-  const { ways, automatic } = waysOf(o, strategiesOf(sizes).inputGradient, job)
-  return { algorithm: takeWay(op, algorithm, ways, automatic) }
+  const ways = waysOf(o, strategiesOf(job).inputGradient, job)
+  return { algorithm: takeWay(op, algorithm, ways) }
 }
 
 /** Whether a gradient is added to what is there. */
@@ -95,14 +83,10 @@ export const biasGradientTensors = (delta: Extent, accumulate: boolean) => ({
 })
 
 export function emitBias({ b, made }: OpBuilder, extent: Extent, accumulate: boolean): void {
-  const { B, C, H, W, T } = extent
-  const outC = storedChannels(C)
-  // Of the input nothing matters.
-  const input = { inH: H, inW: W, inC: outC, kernelH: 1, kernelW: 1 }
-  const g = { images: B, outH: H, outW: W, outC, blockWidth: blockWidth(C), ...input }
-  const windows = { strideH: 1, strideW: 1, padH: 0, padW: 0 }
+  const { B: images, C, H: outH, W: outW, T } = extent
+  const g = { images, outH, outW, outC: storedChannels(C) }
   const { delta, biasGradient } = made
-  emitBiasGradient(b, { ...g, ...windows }, T, delta.buffer, ref(biasGradient.buffer), accumulate)
+  emitBiasGradient(b, g, T, delta.buffer, ref(biasGradient.buffer), accumulate)
 }
 
 /** How gradients of the weight can be computed. */
@@ -186,157 +170,88 @@ export function weightGradientTensors({ op }: OpBuilder, of: OfWeight, sizesOf: 
   })
 }
 
-/** What all ways share. */
-interface Shared {
-  readonly name: string
-  readonly accumulate: boolean
-  /** Rows of the gradient. */
-  readonly steps: number
-  readonly place: Pick<WeightGradient, 'delta' | 'out'>
-}
-
-/**
- * Products with floats.
- *
- * @param write emits what makes them, if they are not there, and says where they are
- * @param indirect a network would not know their address, as of a model's input
- */
-function products(
-  { b }: OpBuilder,
-  sizes: ConvSizes,
-  { name, accumulate, steps, place }: Shared,
-  write: () => DenseInput,
-  indirect = false,
-): Ways {
-  const { g } = sizes
-  const task: Task = { g, steps, indirect }
-  const list = strategiesOf(sizes).weightGradient
-  const emit = (strategy: (typeof list)[number]): void =>
-    strategy.emit(b, { name, g, steps, ...place, accumulate, input: write() })
-  return {
-    ways: list.map((strategy) => ({
-      name: strategy.name,
-      fits: strategy.fits(task),
-      emit: () => emit(strategy),
-    })),
-    automatic() {
-      const strategy = cheapest<WeightGradient, Task, void>(list, task)
-      emit(strategy)
-      return strategy.name
-    },
-  }
-}
-
 /** The mean over time of floats, or the floats themselves. */
 function readFloats({ b, made }: OpBuilder, { g, input }: ConvSizes, name: string, mean: boolean) {
   const here = denseInput(made.input.buffer, input.T, made.input.stored)
   if (!mean || input.T === 1) return here
-  const out = b.buffer(`${name} presynaptic activity`, g.images * g.inH * g.inW * g.inC * 4)
+  const out = b.buffer(name, g.images * g.inH * g.inW * g.inC * 4)
   const tensor = asFloat(made.input, input)
   const sum = { shape: tensor.shape, terms: [{ tensor, pool: noPool, scale: 1 }] }
   emitMaterialise(b, sum, g.images, 1, input.T, true, out, g.inC, () => here)
   return oneRow(out, g.inC)
 }
 
-/** A gradient from lists of spikes, beside products. */
-interface Lists {
-  readonly list: Way
-  readonly products: Ways
-  /** Spikes up to which lists are faster; undefined where that is not asked. */
-  readonly limit: number | undefined
-  /** Whether lists are taken where it is not. */
-  readonly without: boolean
+/** Lists of spikes, which give the gradient beside products. */
+interface Lists extends Way {
+  /** Says, or has a run say, which of them are taken. */
+  which(): Which
 }
 
-/** Lists while few neurons fire, else products. */
-function listsOrProducts(
-  { b, op }: OpBuilder,
-  algorithm: string | undefined,
-  reader: SpikeReader,
-  name: string,
-  { list, products, limit, without }: Lists,
-): Partial<Planned> {
-  let before: Planned['before']
-  const taken = takeWay(op, algorithm, [list, ...products.ways], () => {
-    const choice =
-      limit === undefined ? undefined : chooseBySpikes(b, reader.spikes.sources, limit, name)
-    if (!choice) {
-      if (!without) return products.automatic()
-      list.emit()
-      return list.name
-    }
-    before = reader.count
-    b.when(choice.few, list.emit)
-    let other = ''
-    b.when(choice.many, () => {
-      other = products.automatic()
-    })
-    return `${list.name} | ${other}`
-  })
-  return { algorithm: taken, ...(before && { before }) }
-}
+type Job = Omit<WeightGradient, 'input'>
 
-/** With rates, from counts. */
-function onCounts(o: OpBuilder, sizes: ConvSizes, of: OfWeight, shared: Shared): Partial<Planned> {
-  const { b } = o
-  const { g } = sizes
-  const { timeSteps = 1, accumulate, algorithm } = of
-  const reader = readSpikes(o, sizes, of.sources, timeSteps)
-  const { name, place } = shared
-  const source = listSource(reader.expression)
-  const task = { g, steps: timeSteps }
-  // They write the gradient, and add to none.
-  const few = source && !accumulate ? fewForLists(task) : undefined
-  const emit = (): void => {
-    if (source) listGradient.emit(b, { ...task, ...source, name, ...place })
+/** Of counts of one tensor; they write the gradient, and add to none. */
+function countLists(
+  { b }: OpBuilder,
+  { expression }: SpikeReader,
+  { accumulate, ...of }: Job,
+  timeSteps: number,
+): Lists {
+  const source = accumulate ? undefined : listSource(expression)
+  const job = source && { ...of, ...source, steps: timeSteps }
+  return {
+    name: 'lists',
+    fits: job !== undefined && fewForLists(job) !== undefined,
+    emit: () => job && listGradient.emit(b, job),
+    which: () => (job ? listsBy(b, job) : 'many'),
   }
-  const write = (): DenseInput =>
-    oneRow(reader.write(`${name} presynaptic activity`, 1, timeSteps), g.inC)
-  const planned = listsOrProducts(o, algorithm, reader, name, {
-    list: { name: 'lists', fits: few !== undefined, emit },
-    products: products(o, sizes, shared, write),
-    limit: source && few ? spikesForLists(g, source.tensor, timeSteps, few) : undefined,
-    without: false,
-  })
-  // Without a choice between kernels the sum of the counts is not needed.
-  return { before: reader.check, ...planned }
 }
 
-/** With the spikes of each step. */
-function onSpikes(o: OpBuilder, sizes: ConvSizes, of: OfWeight, shared: Shared): Partial<Planned> {
-  const { b } = o
-  const { g, input } = sizes
-  const steps = input.T
-  const reader = readSpikes(o, sizes, of.sources)
-  const { name, accumulate, place } = shared
-  const job: PatternGradient = { name, g, steps, spikes: reader.spikes, ...place, accumulate }
-  const few = fewForPatterns(job, { g, steps }) ?? 0
-  const write = (): DenseInput =>
-    denseInput(reader.write(`${name} presynaptic activity`, steps, 0), steps, g.inC)
-  return listsOrProducts(o, of.algorithm, reader, name, {
-    list: {
-      name: 'patterns',
-      fits: patternGradient.fits(job),
-      emit: () => patternGradient.emit(b, job),
-    },
-    products: products(o, sizes, shared, write),
-    limit: few > 0 && few < 1 ? spikesForPatterns(job, few) : undefined,
-    without: patternsWithoutChoice(job, few),
-  })
+/** Of the spikes of each step. */
+function patternLists({ b }: OpBuilder, { spikes }: SpikeReader, of: Job): Lists {
+  const job = { ...of, spikes }
+  return {
+    name: 'patterns',
+    fits: patternGradient.fits(job),
+    emit: () => patternGradient.emit(b, job),
+    which: () => patternsBy(b, job),
+  }
 }
 
 /** Emits the gradient of a weight. */
 export function emitWeightGradient(o: OpBuilder, of: OfWeight, sizesOf: SizesOf): Partial<Planned> {
   const { b, op, made } = o
   const sizes = sizesFor(op, of, sizesOf)
-  const { accumulate, mean } = of
+  const { accumulate, mean, counts, algorithm, timeSteps } = of
+  const { g, output } = sizes
   const { name } = b.programs[0]
+  const steps = mean ? 1 : output.T
+  const activity = `${name} presynaptic activity`
   const place = { delta: made.delta.buffer, out: ref(made.weightGradient.buffer) }
-  const shared = { name, accumulate, steps: mean ? 1 : sizes.output.T, place }
-  if (of.counts) return onCounts(o, sizes, of, shared)
-  if (of.spikes) return onSpikes(o, sizes, of, shared)
-  const image = isImage(op, of.image, of.input, false)
-  const read = (): DenseInput => readFloats(o, sizes, name, mean)
-  const { ways, automatic } = products(o, sizes, shared, read, image)
-  return { algorithm: takeWay(op, of.algorithm, ways, automatic) }
+  const job = { name, g, steps, ...place, accumulate }
+  const reader = of.spikes || counts ? readSpikes(o, sizes, of.sources, timeSteps) : undefined
+  const read = (): DenseInput =>
+    reader
+      ? denseInput(reader.write(activity, steps, timeSteps ?? 0), steps, g.inC)
+      : readFloats(o, sizes, activity, mean)
+  // A network would not know the address of a model's input.
+  const task: Task = { g, steps, indirect: isImage(op, of.image, of.input, reader !== undefined) }
+  const list: readonly Strategy<WeightGradient>[] = strategiesOf(task).weightGradient
+  const products = waysOf(o, list, task, () => ({ ...job, input: read() }))
+  if (!reader) return { algorithm: takeWay(op, algorithm, products) }
+  const lists = counts ? countLists(o, reader, job, timeSteps ?? 1) : patternLists(o, reader, job)
+  let before = counts ? reader.check : undefined
+  const taken = takeWay(op, algorithm, {
+    ways: [lists, ...products.ways],
+    automatic() {
+      const which = lists.which()
+      // Without a choice between kernels the sum of the spikes is not needed.
+      if (typeof which === 'object') before = reader.count
+      const few = (): string => {
+        lists.emit()
+        return lists.name
+      }
+      return emitEither(b, which, few, products.automatic).join(' | ')
+    },
+  })
+  return { algorithm: taken, before }
 }

@@ -6,12 +6,13 @@
 
 import type { ProgramBuilder } from '../program.js'
 import { choose } from '../records/choose.js'
-import type { SpikeTensor } from '../tensors.js'
+import type { SpikeInput, SpikeTensor } from '../tensors.js'
 import { type Reference, ref } from '../words.js'
 import { ACTIVE_PER_RATE, eventCycles, neuronsPerInput, rateAt, writtenCycles } from './cycles.js'
 import type { Geometry } from './geometry.js'
+import { fewForLists, fewForPatterns } from './index.js'
 import { countsFitFactors } from './spike-geometry.js'
-import type { SpikeTask } from './strategy.js'
+import type { ListGradient, SpikeTask } from './strategy.js'
 
 /** Rates at which the two kernels are compared. */
 const RATES = Array.from({ length: 200 }, (_, i) => (i + 1) / 200)
@@ -76,20 +77,21 @@ export const patternsWithoutChoice = ({ steps }: SpikeTask, active: number): boo
 const neurons = (g: Geometry, sources: readonly SpikeTensor[]): number =>
   sources.reduce((sum, { shape }) => sum + g.images * shape[0] * shape[1] * shape[2], 0)
 
+/** Which of two kernels runs: that for few spikes, that for many, or one where a flag says so. */
+export type Which = 'few' | 'many' | { readonly few: Reference; readonly many: Reference }
+
 /**
- * Emits the choice; undefined when there is none (an infinite limit, or sources whose spikes nobody
- * counts).
+ * The choice by a limit of the spikes of one call; undefined when there is none (an infinite limit,
+ * or sources whose spikes nobody counts).
  *
- * @param limit of the spikes of one call
  * @param callSteps steps of a call where spikes add up over several
  */
-export function chooseBySpikes(
+function chooseBySpikes(
   b: ProgramBuilder,
-  tensors: readonly SpikeTensor[],
+  { name, spikes: { sources: tensors } }: Counted,
   limit: number,
-  name: string,
   callSteps?: number,
-): { few: Reference; many: Reference } | undefined {
+): Which | undefined {
   if (!Number.isFinite(limit)) return undefined
   const sources = tensors.flatMap(({ sums }) =>
     sums ? [{ sums: sums.buffer, units: sums.units }] : [],
@@ -106,4 +108,62 @@ export function chooseBySpikes(
     callSteps,
   })
   return { few: ref(out), many: ref(out, 4) }
+}
+
+type Counted = { readonly name: string; readonly spikes: Pick<SpikeInput, 'sources'> }
+
+/**
+ * Whether a forward pass adds for each spike, or multiplies.
+ *
+ * @param limit spikes from which on products are faster
+ */
+export function forwardBy(
+  b: ProgramBuilder,
+  task: SpikeTask & Counted,
+  training: boolean,
+  limit = spikesForDense(task),
+  callSteps?: number,
+): Which {
+  if (training) return chooseBySpikes(b, task, limit, callSteps) ?? 'few'
+  return Number.isFinite(limit) && denseWithoutChoice(task) ? 'many' : 'few'
+}
+
+/** Whether the weight's gradient is one from lists of counts, or of products. */
+export function listsBy(
+  b: ProgramBuilder,
+  { name, g, steps, tensor }: Omit<ListGradient, 'scale' | 'delta' | 'out'>,
+): Which {
+  const few = fewForLists({ g, steps })
+  if (!few) return 'many'
+  const limit = spikesForLists(g, tensor, steps, few)
+  return chooseBySpikes(b, { name, spikes: { sources: [tensor] } }, limit) ?? 'many'
+}
+
+/** Whether the weight's gradient is one from lists of patterns, or of products. */
+export function patternsBy(
+  b: ProgramBuilder,
+  task: SpikeTask & Counted,
+  { callSteps, always = false }: { readonly callSteps?: number; readonly always?: boolean } = {},
+): Which {
+  const few = fewForPatterns(task, { g: task.g, steps: task.steps }) ?? 0
+  const choice =
+    few > 0 && few < 1 && !always
+      ? chooseBySpikes(b, task, spikesForPatterns(task, few), callSteps)
+      : undefined
+  return choice ?? (patternsWithoutChoice(task, few) ? 'few' : 'many')
+}
+
+/** Emits one of two, or both where a run chooses. Returns what they return. */
+export function emitEither<R>(
+  b: ProgramBuilder,
+  which: Which,
+  few: (isAlone: boolean) => R,
+  many: () => R,
+): R[] {
+  if (which === 'few') return [few(true)]
+  if (which === 'many') return [many()]
+  const all: R[] = []
+  b.when(which.few, () => all.push(few(false)))
+  b.when(which.many, () => all.push(many()))
+  return all
 }

@@ -39,12 +39,17 @@ export type WeightedLayer =
   | (OfKind<'conv2d'> & Convolution<Pair>)
   | (OfKind<'linear'> & { readonly inFeatures: number; readonly standardise: boolean })
 
+/** What sizes follow from. */
+type Sized =
+  | ({ readonly kind: 'conv2d' } & Omit<Convolution<Pair>, 'bias' | 'standardise' | 'init'>)
+  | { readonly kind: 'linear' }
+
 /**
  * The parts of a layer's channels; undefined where there is one.
  *
  * @param inC channels of the input as stored.
  */
-export function groupingOf(layer: WeightedLayer, inC: number): Grouping | undefined {
+export function groupingOf(layer: Sized, inC: number): Grouping | undefined {
   if (layer.kind === 'linear' || layer.groups === 1) return undefined
   const { groups, inChannels, outChannels } = layer
   const groupIn = inChannels / groups
@@ -55,7 +60,7 @@ export function groupingOf(layer: WeightedLayer, inC: number): Grouping | undefi
 
 /** @param inC channels of the input as stored. */
 export function geometryOf(
-  layer: WeightedLayer,
+  layer: Sized,
   input: Shape,
   inC: number,
   [outC, outH, outW]: Shape,

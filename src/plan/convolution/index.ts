@@ -17,8 +17,6 @@ import {
   cheapest,
   type DenseForward,
   type InputGradient,
-  type ListGradient,
-  type PatternGradient,
   type SpikeForward,
   type SpikeTask,
   type Task,
@@ -93,9 +91,6 @@ export function fewForLists(task: Task): number | undefined {
     : undefined
 }
 
-export const emitListGradient = (b: ProgramBuilder, job: ListGradient): void =>
-  listGradient.emit(b, job)
-
 /**
  * Lists of spike patterns are a second one where δ has a row for each step: the fraction of active
  * neurons in a group of four steps up to which they give the weight's gradient the fastest; 1 or
@@ -107,6 +102,3 @@ export function fewForPatterns(task: SpikeTask, other: Task): number | undefined
   if (!patternGradient.fits(task)) return undefined
   return fewForCost(task, cheapest(strategies.weightGradient, other).cost(other, 1))
 }
-
-export const emitPatternGradient = (b: ProgramBuilder, job: PatternGradient): void =>
-  patternGradient.emit(b, job)

@@ -88,15 +88,12 @@ export const directGradient: Strategy<WeightGradient> = {
 /** Sums `delta` over images, pixels and steps. */
 export function emitBiasGradient(
   b: ProgramBuilder,
-  g: Geometry,
+  { images, outH, outW, outC }: Pick<Geometry, 'images' | 'outH' | 'outW' | 'outC'>,
   steps: number,
   delta: Buffer,
   out: Reference,
   accumulate: boolean,
 ): void {
-  emitSized(b, { g, steps }, biasGradient, Math.ceil(g.outC / Dense.BiasChannels), {
-    delta,
-    out,
-    accumulate,
-  })
+  const fields = { images, outH, outW, outC, steps, delta, out, accumulate }
+  b.emit(biasGradient, Math.ceil(outC / Dense.BiasChannels), fields)
 }
