@@ -1,6 +1,6 @@
 /** What the ops of convolutions and linear layers share: sizes, checks, and their tensors. */
 
-import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../errors.js'
+import { checkBoolean, checkInteger, describe, expect } from '../errors.js'
 import { pair, type Size } from '../nn/kind.js'
 import { type Geometry, geometryOf, tapsOf } from '../plan/convolution/geometry.js'
 import { cheapest, type Strategy, type Task } from '../plan/convolution/strategy.js'
@@ -8,9 +8,9 @@ import { type ParameterLayout, storedChannels, weightLayout } from '../plan/layo
 import { noPool, type Pool, usedStrides } from '../plan/tensors.js'
 import type { Buffer } from '../plan/words.js'
 import type { OpBuilder } from './builder.js'
-import { given, needed } from './options.js'
-import { checkShape, type Extent, extentOf, shapeLike, showShape } from './shapes.js'
-import { imageOf, type WindowOptions, windowed, windowOptions } from './windows.js'
+import { checkAll, given, needed } from './options.js'
+import { checkShape, type Extent, extentOf, imageOf, resized, showShape } from './shapes.js'
+import { type WindowOptions, windowed, windowOf } from './windows.js'
 
 /** Shapes and windows of a convolution, as in PyTorch. */
 export const convShape = {
@@ -72,7 +72,7 @@ function inputOf(
 ) {
   const source = extentOf(`${op}.input`, shape, time, spatial)
   if (window === undefined) return { source, pool: noPool, input: source }
-  checkOptions(`${op}.pool`, window, windowOptions)
+  checkAll(`${op}.pool`, windowOf, window)
   const { pool, output: input } = windowed(`${op}.pool`, window, source)
   return { source, pool, input }
 }
@@ -135,7 +135,7 @@ export const convSizes: SizesOf = (op, options, reading = {}) => {
   const channelsOf = { groups, inChannels, outChannels: N }
   const windows = { kernelSize: [kernelH, kernelW], stride, padding } as const
   const layer = { kind: 'conv2d', ...windows, ...channelsOf } as const
-  const made = shapeLike(input, { C: N, H: outH, W: outW })
+  const made = resized(input, { C: N, H: outH, W: outW }).shape
   return sized(op, reads, reading, shape, layer, made)
 }
 

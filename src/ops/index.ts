@@ -5,7 +5,6 @@
  * @module ops
  */
 
-export type { GradientTerm } from './contributions.js'
 export { load } from './engine.js'
 export * from './kinds/activity.js'
 export * from './kinds/batch-norm.js'
@@ -30,13 +29,10 @@ export type {
   All,
   ArrayOf,
   Awaitable,
-  ElementOf,
   Exact,
   Given,
-  GivenOf,
   Memory,
   Operation,
-  Option,
   Options,
   OptionsOf,
   Plan,
@@ -45,11 +41,11 @@ export type {
   Returned,
   Role,
 } from './op.js'
-export type { Axes } from './options.js'
+export type { Axes, GivenOf, Option, OptionsIn } from './options.js'
 export type { StepSettings } from './passes.js'
 export type { CommonOptions, PlanInfo } from './plan.js'
 export type { Extent } from './shapes.js'
 export type { TensorInfo, Values, ValueType } from './tensor.js'
 export type { ForwardAlgorithm } from './weighted/forward.js'
 export type { InputGradientAlgorithm, WeightGradientAlgorithm } from './weighted/gradients.js'
-export type { TermWindow, WindowOptions } from './windows.js'
+export type { GradientTerm, TermWindow, WindowOptions } from './windows.js'

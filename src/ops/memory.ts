@@ -1,19 +1,11 @@
 /** The memory of a planned op. */
 
 import { expect, SpikewasmError } from '../errors.js'
-import type { Buffer } from '../plan/words.js'
 import type { ControlBlock } from './builder.js'
-import type { Values, ValueType, Views } from './tensor.js'
+import { arrays, type Views } from './tensor.js'
 
 const PAGE = 65536
 const MAX_BYTES = 2 ** 32
-
-const arrays = {
-  float32: Float32Array,
-  uint8: Uint8Array,
-  int8: Int8Array,
-  int32: Int32Array,
-} as const
 
 /** Memory of all plans: its arrays have the engine's order. */
 const owned = new WeakSet<ArrayBufferLike>()
@@ -21,43 +13,27 @@ const owned = new WeakSet<ArrayBufferLike>()
 /** Whether an array's memory is that of a plan. */
 export const isOwnMemory = (buffer: ArrayBufferLike): boolean => owned.has(buffer)
 
-export class PlanMemory {
-  #control: ControlBlock | undefined
-  #memory: WebAssembly.Memory | undefined
+/** Memory of a plan; `control`: numbers that all runs read. */
+export interface PlanMemory {
+  readonly memory: WebAssembly.Memory
+  readonly views: Views
+  readonly control: ControlBlock
+}
 
-  /** @throws SpikewasmError that names the op when there is not as much memory */
-  constructor(
-    private readonly op: string,
-    bytes: number,
-    shared: boolean,
-  ) {
-    const memory = allocate(op, bytes, shared)
-    this.#memory = memory
-    owned.add(memory.buffer)
-  }
-
-  get memory(): WebAssembly.Memory {
-    if (!this.#memory)
-      throw new SpikewasmError(`${this.op}: the plan was disposed; plan the op again`)
-    return this.#memory
-  }
-
-  /** Numbers that all runs read. */
-  get control(): ControlBlock {
-    this.#control ??= controlBlock(this.memory)
-    return this.#control
-  }
-
-  put(address: number, bytes: Uint8Array): void {
-    new Uint8Array(this.memory.buffer).set(bytes, address)
-  }
-
-  readonly views: Views = (buffer: Buffer, type: ValueType, count: number): Values =>
-    new arrays[type](this.memory.buffer as ArrayBuffer, buffer.address, count)
-
-  forget(): void {
-    this.#memory = undefined
-    this.#control = undefined
+/** @throws SpikewasmError that names the op when there is not as much memory */
+export function reserve(op: string, bytes: number, shared: boolean): PlanMemory {
+  const memory = allocate(op, bytes, shared)
+  owned.add(memory.buffer)
+  const view = new DataView(memory.buffer)
+  return {
+    memory,
+    views: ({ address }, type, count) =>
+      new arrays[type](memory.buffer as ArrayBuffer, address, count),
+    control: {
+      word: (offset, value) => view.setUint32(offset, value >>> 0, true),
+      float: (offset, value) => view.setFloat32(offset, value, true),
+      address: (offset, tensor) => view.setUint32(offset, tensor.buffer.address, true),
+    },
   }
 }
 
@@ -77,14 +53,5 @@ function allocate(op: string, bytes: number, shared: boolean): WebAssembly.Memor
       `${op} needs ${mib} of memory, more than this machine gives now; make shapes smaller. If ` +
         'there are thousands of plans (each reserves addresses), dispose of those that are done',
     )
-  }
-}
-
-function controlBlock({ buffer }: WebAssembly.Memory): ControlBlock {
-  const view = new DataView(buffer)
-  return {
-    word: (offset, value) => view.setUint32(offset, value >>> 0, true),
-    float: (offset, value) => view.setFloat32(offset, value, true),
-    address: (offset, tensor) => view.setUint32(offset, tensor.buffer.address, true),
   }
 }

@@ -1,32 +1,34 @@
-/** What ops of neurons share: the currents that they read, what they learn, and their records. */
-
-import { checkBoolean, checkOptions, describe, expect } from '../errors.js'
+import { describe, expect } from '../errors.js'
+import { lif, plif } from '../layers/cells.js'
 import type { Equations } from '../layers/equations.js'
 import type { Cell, NeuronOptions } from '../nn/cell.js'
-import { cellOf } from '../nn/cell.js'
-import type { LayerKind } from '../nn/kind.js'
+import { kindOf } from '../nn/kind.js'
 import type { NeuronModel } from '../nn/neuron-model.js'
 import { isOneToOne, recurrentWeight } from '../nn/recurrence.js'
-import { type ParameterLayout, vectorLayout } from '../plan/layout.js'
+import { vectorLayout } from '../plan/layout.js'
 import {
   emitLearnGradients,
   emitNeuronsBackward,
   emitRecurrentGradient,
 } from '../plan/neuron-backward.js'
-import {
-  emitNeurons,
-  type NeuronInput,
-  type NeuronScope,
-  type Neurons,
-  sizesOf,
-} from '../plan/neuron-record.js'
+import { emitNeurons, type NeuronInput, type Neurons, sizesOf } from '../plan/neuron-record.js'
 import { parameterLayout } from '../plan/neurons.js'
 import type { Contribution } from '../plan/tensors.js'
 import type { Buffer } from '../plan/words.js'
 import type { OpBuilder } from './builder.js'
-import { gives, type Planning, takes } from './op.js'
-import { flag, given, needed, oneOf, steps } from './options.js'
-import { checkShape, type Extent, extentOf, still, withSteps } from './shapes.js'
+import { type Planning, takes } from './op.js'
+import {
+  byStep,
+  type Checked,
+  checkAll,
+  flag,
+  needed,
+  type OptionsIn,
+  ofLayer,
+  option,
+  steps,
+} from './options.js'
+import { checkShape, type Extent, extentOf, imageOf, still, withSteps } from './shapes.js'
 import {
   behind,
   floats,
@@ -39,39 +41,23 @@ import {
   spikes,
 } from './tensor.js'
 import { asFloat, emitSpikeFloats } from './terms.js'
-import { imageOf } from './windows.js'
 
-type Made = Readonly<Record<string, OpTensor>>
-
-/** A second current, which is added to the first. */
-export interface ResidualOptions {
+const residualOf = {
   /** As of the first current; default false. */
-  readonly affine?: boolean | 'steps'
+  affine: byStep,
   /** It is the same at every step: it has no time axis. Default false. */
-  readonly still?: boolean
+  still: flag(),
 }
+/** A second current, which is added to the first. */
+export type ResidualOptions = OptionsIn<typeof residualOf>
 
-const dynamics = {
-  /** Membrane time constant τ in time steps, > 1. Default as `lif` and `plif` have it. */
-  tau: given<NeuronOptions['tau']>(),
-  /** The input is divided by τ as well. Default false. */
-  decayInput: given<boolean>(),
-  /** A neuron spikes when its potential is ≥ vThreshold. Default 1. */
-  vThreshold: given<number>(),
-  /** Potential after a spike (hard reset). Default null: the threshold is subtracted. */
-  vReset: given<number | null>(),
-  /** No gradient passes the reset's spike. Default true. */
-  detachReset: given<boolean>(),
-  /** What stands in for the derivative of a spike. Default 'sigmoid'. */
-  surrogate: given<NeuronOptions['surrogate']>(),
-  /** Sharpness α of the surrogate, > 0. Defaults as those of `lif`. */
-  alpha: given<number>(),
-}
-export const dynamicsOptions = Object.keys(dynamics) as (keyof typeof dynamics)[]
+export const dynamicsOptions = [
+  ...(['tau', 'decayInput', 'vThreshold', 'vReset', 'detachReset', 'surrogate', 'alpha'] as const),
+]
 
 /** What spiking neurons are, and what they read. */
 export const charge = {
-  ...dynamics,
+  ...ofLayer<NeuronOptions>(dynamicsOptions),
   /**
    * Shape of the current: [B, T, C, H, W], [B, T, C] or [T, N]. With `timeSteps` it is the same at
    * every step: [B, C, H, W] or [B, C].
@@ -85,18 +71,25 @@ export const charge = {
    * An affine map of each channel in front of the neurons, scale·x + shift, as a normalisation has
    * it. true: vectors [C]; 'steps': one for each time step, [T, C]. Default false.
    */
-  affine: oneOf<boolean | 'steps'>([true, false, 'steps'], false),
+  affine: byStep,
   /** A second current is added; perhaps with a map of its own. Default false. */
-  residual: given<boolean | ResidualOptions>(),
+  residual: option((name, given?: boolean | ResidualOptions) =>
+    given === undefined || given === false
+      ? undefined
+      : checkAll(name, residualOf, given === true ? {} : given),
+  ),
   /**
    * Spikes of another layer are added to the current, times this factor; true: 1. Default false.
    */
-  shortcut: given<boolean | number>(),
+  shortcut: option((name, given?: boolean | number) => {
+    expect(
+      given === undefined || typeof given === 'boolean' || Number.isFinite(given),
+      () => `${name} must be true, false or a finite factor, got ${describe(given)}`,
+    )
+    return given === false || given === undefined ? undefined : Number(given)
+  }),
 }
-
-type Checked = {
-  readonly [K in keyof typeof charge]: ReturnType<(typeof charge)[K]['check']>
-}
+type Charge = Checked<typeof charge>
 
 /** Those of the options that a layer has. */
 export const pick = <K extends string>(
@@ -105,194 +98,149 @@ export const pick = <K extends string>(
 ): object => Object.fromEntries(names.map((name) => [name, options[name]]))
 
 /** Checks what a layer checks. */
-export const neuronOf = (of: Pick<Checked, 'learnable' | keyof typeof dynamics>): Cell =>
-  cellOf(of.learnable ? 'plif' : 'lif', pick(of, dynamicsOptions))
+export const neuronOf = (of: Charge): Cell => (of.learnable ? plif : lif)(pick(of, dynamicsOptions))
 
 /** The current's axes, and those of the neurons over all steps. */
-function extentsOf(op: string, input: readonly number[], timeSteps: number | undefined) {
-  const what = `${op}.input`
+function extentsOf(what: string, input: readonly number[], timeSteps: number | undefined) {
   if (timeSteps !== undefined) {
     const own = extentOf(what, input, 'never')
     return { own, extent: withSteps(own, timeSteps) }
   }
   checkShape(what, input, 'T N', 'B T C', 'B T C H W')
-  const [T, N] = Array.from(input)
+  const isPlain = input.length === 2
   // One image, whose axis no shape shows.
-  const all = extentOf(what, input.length > 2 ? input : [1, T, N], 'always')
-  const own = input.length > 2 ? all : { ...all, shape: [T, N] }
+  const all = extentOf(what, isPlain ? [1, ...input] : input, 'always')
+  const own = isPlain ? { ...all, shape: [...input] } : all
   return { own, extent: own }
 }
 
-function residualOf(op: string, given: Checked['residual']) {
-  if (given === undefined || given === false) return undefined
-  const options = given === true ? {} : given
-  checkOptions(`${op}.residual`, options, ['affine', 'still'])
-  const { affine } = options
-  return {
-    still: checkBoolean(`${op}.residual.still`, options.still, false),
-    affine: charge.affine.check(`${op}.residual.affine`, affine),
-  }
-}
-
 /** What neurons read, as checked. */
-export function readsOf({ op, asked }: OpBuilder, of: Checked) {
-  const { own, extent } = extentsOf(op, of.input, of.timeSteps)
-  const { affine, shortcut = false } = of
-  const residual = residualOf(op, of.residual)
-  expect(
-    typeof shortcut === 'boolean' || Number.isFinite(shortcut),
-    () => `${op}.shortcut must be true, false or a finite factor, got ${describe(shortcut)}`,
-  )
-  const mean = (name: string, of: string, has: unknown): boolean => {
+export function readsOf({ op, asked }: OpBuilder, of: Charge) {
+  const extents = extentsOf(`${op}.input`, of.input, of.timeSteps)
+  const { affine, residual, shortcut, learnable } = of
+  const maps = { affine, 'residual.affine': residual?.affine }
+  for (const [name, map] of [
+    ['xhat', 'affine'],
+    ['residualXhat', 'residual.affine'],
+  ] as const)
     expect(
-      !asked.has(name) || Boolean(has),
+      !asked.has(name) || Boolean(maps[map]),
       () =>
-        `${op}.outputs: '${name}' is of what ${of} has normalised; set ${of} to true or 'steps'`,
+        `${op}.outputs: '${name}' is of what ${map} has normalised; set ${map} to true or 'steps'`,
     )
-    return asked.has(name)
-  }
-  const xhat = mean('xhat', 'affine', affine)
-  const residualXhat = mean('residualXhat', 'residual.affine', residual?.affine)
-  const factor = shortcut === false ? undefined : Number(shortcut)
-  return { own, extent, affine, residual, factor, xhat, residualXhat, learns: of.learnable }
+  const second = residual?.still ? still(extents.extent) : extents.extent
+  return { ...extents, second, affine, residual, shortcut, learnable }
 }
 type Reads = ReturnType<typeof readsOf>
 
 /** The arguments of it. */
-export function readTensors({ own, extent, affine, residual, factor, ...of }: Reads) {
+export function readTensors({ asked }: OpBuilder, { extent, affine, residual, ...of }: Reads) {
   const map = (by: boolean | 'steps' | undefined, wanted = true) =>
     by && wanted && takes(groups(extent, by === 'steps'))
-  const second = residual?.still ? still(extent) : extent
   return {
     /** The current. */
-    input: takes(floats(own)),
+    input: takes(floats(of.own)),
     /** [C] or [T, C], with `affine`. */
     scale: map(affine),
     /** As `scale`. */
     shift: map(affine),
     /** As `scale`, for the output `xhat`. */
-    mean: map(affine, of.xhat),
+    mean: map(affine, asked.has('xhat')),
     /** As `mean`. */
-    invStd: map(affine, of.xhat),
+    invStd: map(affine, asked.has('xhat')),
     /** The second current, with `residual`. */
-    residual: residual && takes(floats(second)),
+    residual: residual && takes(floats(of.second)),
     /** As `scale`, of the second current. */
     residualScale: map(residual?.affine),
     /** As `residualScale`. */
     residualShift: map(residual?.affine),
     /** As `residualScale`, for the output `residualXhat`. */
-    residualMean: map(residual?.affine, of.residualXhat),
+    residualMean: map(residual?.affine, asked.has('residualXhat')),
     /** As `residualMean`. */
-    residualInvStd: map(residual?.affine, of.residualXhat),
+    residualInvStd: map(residual?.affine, asked.has('residualXhat')),
     /** 0 or 1, with `shortcut`: spikes of another layer. */
-    shortcut: factor !== undefined && takes(spikes(extent)),
+    shortcut: of.shortcut !== undefined && takes(spikes(extent)),
     /** [1], with `learnable`: 1/τ = σ(w). */
-    w: of.learns && takes(numbers([1])),
+    w: of.learnable && takes(numbers([1])),
   }
 }
 
 /** The same as records read it. */
-export function currentsOf({ own, extent, affine, residual, factor }: Reads, made: Made) {
-  const current = (
-    name: string,
-    extentOf: Extent,
-    by: boolean | 'steps',
-    prefix: (role: string) => string,
-  ): NeuronInput => {
-    const place = (role: string): Buffer | undefined => made[prefix(role)]?.buffer
-    const tensor = asFloat(made[name], extentOf)
+export function currentsOf(
+  { own, extent, second, affine, residual, shortcut = 1 }: Reads,
+  made: Readonly<Record<string, OpTensor>>,
+) {
+  const current = (name: string, of: Extent, by: boolean | 'steps'): NeuronInput => {
+    const tensor = asFloat(made[name], of)
     if (!by) return { tensor }
-    const [scale, shift] = [place('scale'), place('shift')] as Buffer[]
-    const map = { groups: by === 'steps' ? extent.T : 1, scale, shift }
-    const norm = { ...map, mean: place('mean'), invStd: place('invStd') }
-    return { tensor, norm, xhat: place('xhat') }
+    const [scale, shift, mean, invStd, xhat] = ['Scale', 'Shift', 'Mean', 'InvStd', 'Xhat'].map(
+      (role) => {
+        const first = role[0].toLowerCase() + role.slice(1)
+        return made[name === 'input' ? first : name + role]?.buffer
+      },
+    )
+    const groups = by === 'steps' ? extent.T : 1
+    return { tensor, norm: { groups, scale, shift, mean, invStd }, xhat }
   }
-  const inputs = [current('input', own, affine, (role) => role)]
-  const capital = (role: string): string => `residual${role[0].toUpperCase()}${role.slice(1)}`
-  if (residual) {
-    const second = residual.still ? still(extent) : extent
-    inputs.push(current('residual', second, residual.affine, capital))
-  }
-  const scale = factor ?? 1
-  return { inputs, spikes: made.shortcut && { masks: made.shortcut.buffer, scale } }
+  const inputs = [current('input', own, affine)]
+  if (residual) inputs.push(current('residual', second, residual.affine))
+  return { inputs, spikes: made.shortcut && { masks: made.shortcut.buffer, scale: shortcut } }
 }
 
-type Kind = LayerKind<Cell> | LayerKind<Equations>
-type Layer = Cell | Equations
+export type NeuronLayer = Cell | Equations
 
-/** What a layer learns, in the order of its state dict. */
-function layoutsOf(kind: Kind, layer: Layer, extent: Extent): [string, ParameterLayout][] {
-  const shape = imageOf(extent)
-  const specs = (kind as LayerKind<Layer>).parameters?.(layer, shape) ?? []
-  return specs.map((spec) => [
-    spec.name,
-    parameterLayout(spec, shape) ?? vectorLayout(spec.shape, spec.shape[0] ?? 1),
-  ])
-}
-
-/** Tensors of what a layer learns, or of its gradients. */
-export const learnt = (
-  kind: Kind,
-  layer: Layer,
+/** Tensors of what a layer learns, in the order of its state dict, or of its gradients. */
+export function learnt(
+  layer: NeuronLayer,
   extent: Extent,
   as: (make: Make<Float32Array>) => Planning<Float32Array> = takes,
   suffix = '',
-): Readonly<Record<string, Planning<Float32Array>>> =>
-  Object.fromEntries(
-    layoutsOf(kind, layer, extent).map(([name, layout]) => [
-      `${name}${suffix}`,
-      as(parameter(layout)),
-    ]),
-  )
-
-/** Gradients of what a layer learns. */
-export const learntGradients = (kind: Kind, layer: Layer, extent: Extent) =>
-  learnt(kind, layer, extent, gives, 'Gradient')
+): Readonly<Record<string, Planning<Float32Array>>> {
+  const shape = imageOf(extent)
+  const specs = kindOf(layer).parameters?.(layer, shape) ?? []
+  const each = specs.map((spec) => {
+    const layout = parameterLayout(spec, shape) ?? vectorLayout(spec.shape, spec.shape[0] ?? 1)
+    return [spec.name + suffix, as(parameter(layout))]
+  })
+  return Object.fromEntries(each)
+}
 
 /** Neurons as records have them. */
-export interface NeuronJob {
-  readonly extent: Extent
-  readonly scope: NeuronScope
-  readonly neurons: Neurons
-  readonly layer: Layer
-}
+type NeuronJob = ReturnType<typeof jobOf>
 
 /** @throws SpikewasmError for numbers of another length than the shape has; `where` begins it */
 export function jobOf(
   { b, op, made }: OpBuilder,
-  kind: Kind,
-  layer: Layer,
+  layer: NeuronLayer,
   extent: Extent,
-  currents?: Pick<Neurons, 'inputs' | 'spikes'> & { readonly totalSteps?: number },
-  where = op,
-): NeuronJob {
-  const of = kind as LayerKind<Layer>
+  reads: Partial<Pick<Neurons, 'inputs' | 'spikes'>> = {},
+  { where = op, timeSteps = extent.T } = {},
+) {
   const shape = imageOf(extent)
-  of.output(layer, { node: 0, shape, flat: false }, where)
-  const model = of.model?.(layer) as NeuronModel
-  const plain = { inputs: [{ tensor: asFloat(made.input, extent) }], totalSteps: undefined }
+  const kind = kindOf(layer)
+  kind.output(layer, { node: 0, shape, flat: false }, where)
+  const model = kind.model?.(layer) as NeuronModel
   const placeOf = (name: string): Buffer => made[name]?.buffer
-  const { totalSteps: timeSteps = extent.T, ...reads } = currents ?? plain
-  return {
-    ...{ extent, layer },
-    scope: {
-      ...{ b, images: extent.B, callSteps: extent.T },
-      ...{ context: { images: extent.B }, options: { timeSteps } },
-    },
-    neurons: {
-      // Forward and back draw the same numbers.
-      ...{ name: 'neurons', model, shape, ...reads },
-      parameters: new Map(Array.from(model.learn, ([key, name]) => [key, placeOf(name)])),
-      recurrent: model.recurrence
-        ? {
-            weight: placeOf(recurrentWeight(layer)),
-            bias: placeOf('recurrent.bias'),
-            oneToOne: isOneToOne(layer),
-          }
-        : undefined,
-    },
+  const neurons: Neurons = {
+    inputs: [{ tensor: asFloat(made.input, extent) }],
+    // Forward and back draw the same numbers.
+    ...{ name: 'neurons', model, shape, ...reads },
+    parameters: new Map(Array.from(model.learn, ([key, name]) => [key, placeOf(name)])),
+    recurrent: model.recurrence
+      ? {
+          weight: placeOf(recurrentWeight(layer)),
+          bias: placeOf('recurrent.bias'),
+          oneToOne: isOneToOne(layer),
+        }
+      : undefined,
   }
+  return { extent, layer, neurons, scope: scopeOf(b, extent, timeSteps) }
 }
+
+/** Where neurons run. */
+export const scopeOf = (b: OpBuilder['b'], { B: images, T }: Extent, timeSteps: number) => ({
+  ...{ b, images, callSteps: T, context: { images }, options: { timeSteps } },
+})
 
 /** What of neurons is counted: who asks for spikes alone has nothing counted. */
 export const isCounted = ({ asked }: OpBuilder): boolean =>
@@ -336,12 +284,12 @@ export function emitBackward(
   const { b, made } = o
   const { model, recurrent } = neurons
   const gradientOf = (name: string): Buffer => made[`${name}Gradient`]?.buffer
-  const before = recurrent ? floats(extent)(o, { name: 'spikesBefore' }) : undefined
+  const before = recurrent && floats(extent)(o, { name: 'spikesBefore' }).buffer
   const inputs = before && floats(extent)(o, { name: 'currents' }).buffer
   if (before)
     emitNeurons(scope, neurons, {
       masks: spikes(extent)(o, { name: 'spikes' }).buffer,
-      recurrent: { inputs, presynaptic: before.buffer },
+      recurrent: { inputs, presynaptic: before },
     })
   const { bytes } = sizesOf(scope, neurons)
   const { size } = model.learn
@@ -356,7 +304,7 @@ export function emitBackward(
   if (before) {
     const biasOut = recurrent?.bias && gradientOf('recurrent.bias')
     const weight = gradientOf(recurrentWeight(layer))
-    const places = { out: weight, biasOut, in: before.buffer, delta: out }
+    const places = { out: weight, biasOut, in: before, delta: out }
     emitRecurrentGradient(scope, neurons, places, false)
   }
 }

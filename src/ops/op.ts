@@ -3,25 +3,12 @@
 import { checkOptions, expect } from '../errors.js'
 import type { Buffer } from '../plan/words.js'
 import { type ControlBlock, OpBuilder, type Planned } from './builder.js'
+import { type Checked, checkAll, type OptionsIn, type OptionTable } from './options.js'
 import { type CommonOptions, commonOptions, OpPlan, type PlanInfo } from './plan.js'
 import type { Make, OpTensor, Values } from './tensor.js'
 
-/** What an option may be. */
-export interface Option<Given, Checked> {
-  /** Checks it, given under its full name, and completes it. */
-  readonly check: (name: string, given: Given) => Checked
-}
-type OptionTable = Readonly<Record<string, Option<never, unknown>>>
-/** What an option may be given as. */
-export type GivenOf<C> = C extends Option<infer Given, unknown> ? Given : never
-type Checked<S> = { readonly [K in keyof S]: S[K] extends Option<never, infer V> ? V : never }
-
 /** Options of an op: those without a default must be there. */
-export type Options<S> = CommonOptions & {
-  readonly [K in keyof S as undefined extends GivenOf<S[K]> ? never : K]: GivenOf<S[K]>
-} & {
-  readonly [K in keyof S as undefined extends GivenOf<S[K]> ? K : never]?: GivenOf<S[K]>
-}
+export type Options<S> = CommonOptions & OptionsIn<S>
 
 /**
  * What an op does with a tensor. Runs take it, perhaps write it back to the caller's array
@@ -68,21 +55,32 @@ export interface Setting<W> {
   write(block: ControlBlock, settings: W, where: string): void
 }
 
+/** Settings as a table of options says them. */
+export const setting = <S extends OptionTable>(
+  table: S,
+  write: (block: ControlBlock, of: Checked<S>) => void,
+): Setting<OptionsIn<S>> => ({
+  names: Object.keys(table) as never,
+  write: (block, settings, where) => write(block, checkAll(where, table, settings, ': ')),
+})
+
 /** An op, as a table has it. */
-export interface Row<S, T, W, N, X> {
+export interface Row<S, D, T, W, N, X> {
   /** A check of each option. One may be `outputs`. */
   readonly options: S
   /** What a run returns, by default where there are `outputs`: a name, or several. */
   readonly returns: N
   /** An option, a value of it, and what is returned then. */
   readonly when?: X
+  /** What follows from options together; it is handed on with them. */
+  derive?(of: Checked<S>, o: OpBuilder): D
   /** In the order of `run`'s arguments. */
-  tensors(of: Checked<S>, o: OpBuilder): T
+  tensors(of: Checked<S> & D, o: OpBuilder): T
   /** What a run may set. */
-  sets?(of: Checked<S>, o: OpBuilder): Setting<W> | false
+  sets?(of: Checked<S> & D, o: OpBuilder): Setting<W> | false
   /** Emits the records. `at`: where tensors lie. */
   // biome-ignore lint/suspicious/noConfusingVoidType: most have no more to say
-  emit(o: OpBuilder, at: Places<T>, of: Checked<S>, tensors: Made<T>): Partial<Planned> | void
+  emit(o: OpBuilder, at: Places<T>, of: Checked<S> & D, tensors: Made<T>): Partial<Planned> | void
 }
 
 /** All that an op gives, where options say what that is; `R`: what runs then return. */
@@ -92,21 +90,16 @@ export interface All<R> {
 }
 export const all = <R>(): All<R> => undefined as unknown as All<R>
 
+type ArrayAt<T, K> = K extends keyof T ? NonNullable<ArrayOf<T[K]>> : never
 /** One result as it is, several as an object. */
 export type Result<T, N> =
   N extends All<infer R>
     ? R
-    : N extends keyof T
-      ? NonNullable<ArrayOf<T[N]>>
-      : N extends readonly [infer K extends keyof T]
-        ? NonNullable<ArrayOf<T[K]>>
-        : {
-            readonly [K in keyof T as K extends ElementOf<N> ? K : never]: NonNullable<
-              ArrayOf<T[K]>
-            >
-          }
-/** Elements of a list. */
-export type ElementOf<N> = N extends readonly (infer K)[] ? K : never
+    : N extends readonly [infer K]
+      ? ArrayAt<T, K>
+      : N extends readonly (infer Names)[]
+        ? { readonly [K in keyof T as K extends Names ? K : never]: ArrayAt<T, K> }
+        : ArrayAt<T, N>
 
 /** What runs return with options `O`: by `outputs`, by another option, with threads a promise. */
 export type Returned<T, N, X, O> = Awaitable<
@@ -171,10 +164,11 @@ export type OptionsOf<F> =
 export function op<
   S extends OptionTable,
   T extends Tensors,
+  D = unknown,
   W = never,
   const N = unknown,
   const X = unknown,
->(opName: string, row: Row<S, T, W, N, X>): Operation<S, T, W, N, X> {
+>(opName: string, row: Row<S, D, T, W, N, X>): Operation<S, T, W, N, X> {
   const plan = (options: Anything): OpPlan => planned(opName, row as unknown as AnyRow, options)
   const once = (options: Anything, ...args: unknown[]): unknown => {
     const made = plan(options)
@@ -185,25 +179,26 @@ export function op<
   return Object.assign(once, { opName, plan }) as unknown as Operation<S, T, W, N, X>
 }
 
-const TAKEN = /takes|updates|changes/
-
 type Anything = Readonly<Record<string, unknown>>
-type AnyRow = Row<OptionTable, Tensors, Anything, unknown, readonly [string, unknown, unknown]>
+type AnyRow = Row<
+  OptionTable,
+  object,
+  Tensors,
+  Anything,
+  unknown,
+  readonly [string, unknown, unknown]
+>
 
 function planned(opName: string, row: AnyRow, options: Anything): OpPlan {
-  const name = `ops.${opName}`
-  checkOptions(name, options, [...Object.keys(row.options), ...commonOptions])
-  const of = Object.fromEntries(
-    Object.entries(row.options).map(([key, option]) => [
-      key,
-      option.check(`${name}.${key}`, options[key] as never),
-    ]),
-  )
+  const op = `ops.${opName}`
+  const all = checkAll(op, { ...row.options, ...commonOptions }, options)
+  const { threads, engine, ...checked } = all as Anything & Checked<typeof commonOptions>
   const { when: [key, value, then] = [], returns } = row
-  const usual = key !== undefined && of[key] === value ? then : returns
-  const said = (of.outputs ?? usual) as string | readonly string[] | undefined
+  const usual = key !== undefined && checked[key] === value ? then : returns
+  const said = (checked.outputs ?? usual) as string | readonly string[] | undefined
   const named = said === undefined ? undefined : [said].flat()
-  const o = new OpBuilder(name, new Set(named))
+  const o = new OpBuilder(op, new Set(named))
+  const of = { ...checked, ...row.derive?.(checked as never, o) } as never
   const plannings = Object.entries(row.tensors(of, o)).flatMap(([name, planning]) =>
     !planning || (planning.role === 'asked' && !o.asked.has(name)) ? [] : { name, ...planning },
   )
@@ -213,29 +208,27 @@ function planned(opName: string, row: AnyRow, options: Anything): OpPlan {
   const at = Object.fromEntries(Object.values(made).map(({ name, buffer }) => [name, buffer]))
   const emitted = row.emit(o, at as never, of, made)
   const setting = row.sets?.(of, o)
-  const inputs = plannings.filter(({ role }) => TAKEN.test(role)).map(({ name }) => made[name])
-  const given = plannings.filter(({ role }) => role === 'gives').map(({ name }) => name)
-  const outputs = (named ?? given).map((name) => made[name])
-  const others = plannings
-    .filter(({ name, role }) => role !== 'makes' && ![...inputs, ...outputs].includes(made[name]))
-    .map(({ name }) => made[name])
+  const having = (roles: RegExp): OpTensor[] =>
+    plannings.filter(({ role }) => roles.test(role)).map(({ name }) => made[name])
+  const inputs = having(/takes|updates|changes/)
+  const outputs = named?.map((name) => made[name]) ?? having(/gives/)
+  const others = having(/^(?!makes)/).filter((one) => ![...inputs, ...outputs].includes(one))
   const control: Planned['control'] = setting
     ? (block, given) => {
-        checkOptions(`${name}.run`, given, setting.names)
-        setting.write(block, given, `${name}.run`)
+        checkOptions(`${op}.run`, given, setting.names)
+        setting.write(block, given, `${op}.run`)
       }
     : undefined
-  return new OpPlan(o, { inputs, outputs, others, control, ...emitted }, options)
+  return new OpPlan(o, { inputs, outputs, others, control, ...emitted }, { threads, engine })
 }
 
 /** A single call has no run before it whose arguments could stay. */
 function runOnce(plan: OpPlan, args: readonly unknown[]): unknown {
-  const missing = OpPlan.required(plan).find((_, i) => args[i] === undefined)
+  const required = OpPlan.required(plan)
+  const missing = required.find((_, i) => args[i] === undefined)
   expect(
     missing === undefined,
-    () =>
-      `ops.${plan.opName}: ${missing} is missing; a single call needs ` +
-      `${OpPlan.required(plan).join(', ')}`,
+    () => `ops.${plan.opName}: ${missing} is missing; a single call needs ${required.join(', ')}`,
   )
   return plan.run(...args)
 }

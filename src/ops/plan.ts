@@ -1,7 +1,7 @@
 /** An op that is planned: its memory, and who runs it. */
 
 import { Control } from '../../assembly/opcodes.js'
-import { checkInteger, describe, expect, SpikewasmError } from '../errors.js'
+import { describe, expect, SpikewasmError } from '../errors.js'
 import type * as host from '../host.js'
 import { layOut } from '../plan/encode.js'
 import { assignAddresses } from '../plan/memory.js'
@@ -10,33 +10,26 @@ import { roundUp } from '../round-up.js'
 import { letGo } from '../runtime/collect.js'
 import { isNode } from '../runtime/processors.js'
 import type { OpBuilder, Planned, Settings } from './builder.js'
-import { isOwnMemory, PlanMemory } from './memory.js'
+import { isOwnMemory, type PlanMemory, reserve } from './memory.js'
+import { type Checked, integerIf, type OptionsIn, oneOf } from './options.js'
 import { Runner } from './runner.js'
 import { showShape, sizeOf } from './shapes.js'
-import { type OpTensor, ownCount, type TensorInfo, type Values, type ValueType } from './tensor.js'
+import { arrays, type OpTensor, ownCount, type TensorInfo, type Values } from './tensor.js'
 
-/** What every op's options may say. */
-export interface CommonOptions {
+const MOST_THREADS = 256
+
+export const commonOptions = {
   /**
    * Worker threads, 1 by default: the calling thread. With more, `run` returns a promise. The
    * results have the same bits.
    */
-  readonly threads?: number
+  threads: integerIf(1, MOST_THREADS, 1),
   /** 'debug' checks addresses and is slow; default 'release'. On one thread. */
-  readonly engine?: 'release' | 'debug'
+  engine: oneOf(['release', 'debug']),
 }
-
-export const commonOptions = ['threads', 'engine'] as const
-
-const MOST_THREADS = 256
-
-/** Names of arrays, as they say themselves: those of another page or context too. */
-const arrays: Readonly<Record<ValueType, string>> = {
-  float32: 'Float32Array',
-  uint8: 'Uint8Array',
-  int8: 'Int8Array',
-  int32: 'Int32Array',
-}
+/** What every op's options may say. */
+export type CommonOptions = OptionsIn<typeof commonOptions>
+type Common = Checked<typeof commonOptions>
 
 /** Settings are a plain object; anything else is meant as an array. */
 function isSettings(value: unknown): value is Settings {
@@ -45,16 +38,9 @@ function isSettings(value: unknown): value is Settings {
   return prototype === Object.prototype || prototype === null
 }
 
-const isDefined = ([, value]: readonly [string, unknown]): boolean => value !== undefined
-
-function checkCommon(op: string, { calls }: Planned, { threads = 1, engine }: CommonOptions): void {
-  checkInteger(`${op}.threads`, threads, 1, MOST_THREADS)
+function checkCommon(op: string, { calls }: Planned, { threads, engine }: Common): void {
   expect(
-    engine === undefined || engine === 'release' || engine === 'debug',
-    () => `${op}.engine must be 'release' or 'debug', got ${describe(engine)}`,
-  )
-  expect(
-    engine !== 'debug' || isNode(),
+    engine === 'release' || isNode(),
     () => `${op}.engine must be 'release' in a page, got "debug"; check the op in Node`,
   )
   if (threads === 1) return
@@ -98,6 +84,17 @@ export interface PlanInfo {
   dispose(): Promise<void>
 }
 
+/** What a plan has until it is disposed. */
+interface Live {
+  readonly memory: PlanMemory
+  readonly runner: Runner
+  /** The plan's own arrays: of its inputs first. */
+  readonly own: readonly Values[]
+  /** What `run` gives that is not asked for new arrays. */
+  readonly result: unknown
+  readonly before: (settings: Settings) => void
+}
+
 /** A planned op. Its tensors' own memory is there under their names. */
 export class OpPlan implements PlanInfo {
   readonly opName: string
@@ -107,25 +104,17 @@ export class OpPlan implements PlanInfo {
   readonly threads: number
   readonly bytes: number
   readonly #op: string
+  readonly #planned: Planned
   readonly #records: readonly PlannedRecord[]
-  readonly #memory: PlanMemory
-  readonly #runner: Runner
   readonly #all: readonly OpTensor[]
-  readonly #inputs: readonly OpTensor[]
-  readonly #outputs: readonly OpTensor[]
-  readonly #views: ReadonlyMap<OpTensor, Values>
-  readonly #inputViews: readonly Values[]
-  #own: unknown
-  readonly #control: Planned['control']
-  #before: (() => void) | undefined
+  #live: Live | undefined
   #settings: Settings = {}
   #running: Promise<unknown> | undefined
-  #disposed = false
 
-  constructor({ op, b }: OpBuilder, planned: Planned, options: CommonOptions) {
-    checkCommon(op, planned, options)
-    const { inputs, outputs, others = [], calls, before, control, start } = planned
-    const { threads = 1, engine = 'release' } = options
+  constructor({ op, b }: OpBuilder, planned: Planned, common: Common) {
+    checkCommon(op, planned, common)
+    const { inputs, outputs, others = [], calls, before, start } = planned
+    const { threads, engine } = common
     const records = b.programs[0].sections.flatMap((section) => section.records)
     const least = Math.max(64, calls?.scratch ?? 64)
     const scratch = records.reduce((most, record) => Math.max(most, record.scratch), least)
@@ -134,50 +123,42 @@ export class OpPlan implements PlanInfo {
     const laid = layOut(b.programs, threads, programAt)
     const scratchAt = programAt + laid.size + 64
     this.#op = op
+    this.#planned = planned
     this.#records = records
+    this.#all = [...new Set([...inputs, ...outputs, ...others])]
     this.opName = op.replace(/^ops\./, '')
     this.threads = threads
     this.algorithm = planned.algorithm
     this.kernels = calls ? [calls.name] : records.map(({ name }) => name)
     this.bytes = scratchAt + threads * scratchBytes + 64
-    this.#memory = new PlanMemory(op, this.bytes, threads > 1 || engine === 'debug')
+    const memory = reserve(op, this.bytes, threads > 1 || engine === 'debug')
     const { bytes, programs } = laid.encode()
-    this.#memory.put(programAt, bytes)
-    this.#runner = new Runner(op, this.#memory, {
-      program: programs[0],
-      scratch: scratchAt,
-      scratchBytes,
-      threads,
-      isDebug: engine === 'debug',
-      kernels: b.kernels,
-      ...(calls && { calls }),
+    new Uint8Array(memory.memory.buffer).set(bytes, programAt)
+    const runner = new Runner(op, memory, {
+      ...{ program: programs[0], scratch: scratchAt, scratchBytes, threads },
+      ...{ isDebug: engine === 'debug', kernels: b.kernels, calls },
     })
-    this.#inputs = inputs
-    this.#outputs = outputs
-    this.#all = [...inputs, ...outputs, ...others]
-    const { views } = this.#memory
-    this.#views = new Map(this.#all.map((t) => [t, views(t.buffer, t.type, ownCount(t))] as const))
-    const viewOf = (tensor: OpTensor): Values => this.#views.get(tensor) as Values
-    this.#inputViews = inputs.map(viewOf)
-    this.#own = this.#results(viewOf)
-    const totals = before && this.#runner.totals()
-    this.#before = before && totals && (() => before(views, totals, this.#settings))
-    this.#control = control
-    const block = this.#memory.control
+    const { views, control: block } = memory
+    const own = this.#all.map((tensor) => views(tensor.buffer, tensor.type, ownCount(tensor)))
+    const totals = before && runner.totals()
+    this.#live = {
+      ...{ memory, runner, own },
+      result: this.#results((tensor) => own[this.#all.indexOf(tensor)]),
+      before: (settings) => totals && before(views, totals, settings),
+    }
     block.word(Control.StepMask, 0xffffffff)
     start?.(block)
-    control?.(block, this.#settings)
+    planned.control?.(block, this.#settings)
     this.tensors = Object.fromEntries(
       this.#all.map(({ name, type, shape, order, sizes }) => [
         name,
         { name, type, shape, order, sizes },
       ]),
     )
-    for (const tensor of this.#all) {
-      if (tensor.name in this && this[tensor.name as keyof this] !== viewOf(tensor))
-        throw new Error(`${op}: a plan has something else of the name ${tensor.name}`)
-      const value = viewOf(tensor)
-      Object.defineProperty(this, tensor.name, { value, enumerable: true, configurable: true })
+    for (const [i, { name }] of this.#all.entries()) {
+      const value = own[i]
+      if (name in this) throw new Error(`${op}: a plan has something else of the name ${name}`)
+      Object.defineProperty(this, name, { value, enumerable: true, configurable: true })
     }
   }
 
@@ -192,41 +173,40 @@ export class OpPlan implements PlanInfo {
    */
   run(...given: unknown[]): unknown {
     if (this.threads > 1) return this.#runOnThreads(given)
-    const isOwn = this.#take(given)
-    this.#before?.()
-    this.#runner.run()
-    return isOwn ? this.#own : this.#copies(given)
+    const live = this.#alive()
+    const isOwn = this.#take(live, given)
+    live.before(this.#settings)
+    live.runner.run()
+    return isOwn ? live.result : this.#copies(live, given)
   }
 
   bare(): void {
-    this.#checkAlive()
-    this.#runner.run()
+    this.#alive().runner.run()
   }
 
   read(name: string): Values {
-    this.#checkAlive()
-    return this.#named('read', name).unpack(this.#memory.views)
+    const { memory } = this.#alive()
+    return this.#named('read', name).unpack(memory.views)
   }
 
   write(name: string, values: Values): void {
-    this.#checkAlive()
+    const { memory } = this.#alive()
     const tensor = this.#named('write', name)
     this.#check(tensor, values)
-    tensor.pack(values, this.#memory.views)
+    tensor.pack(values, memory.views)
   }
 
   async dispose(): Promise<void> {
-    if (this.#disposed) return
-    this.#disposed = true
-    await this.#running?.catch(() => undefined)
-    await this.#runner.dispose()
-    for (const { name } of this.#all) Reflect.deleteProperty(this, name)
-    ;(this.#views as Map<OpTensor, Values>).clear()
-    ;(this.#inputViews as Values[]).length = 0
-    this.#own = undefined
-    this.#before = undefined
-    this.#memory.forget()
+    if (!this.#live) return
+    await this.#end(this.#live)
     if (this.threads > 1) await letGo(this.bytes)
+  }
+
+  async #end({ runner }: Live): Promise<void> {
+    this.#live = undefined
+    await this.#running?.catch(() => undefined)
+    await runner.dispose()
+    for (const { name } of this.#all) Reflect.deleteProperty(this, name)
   }
 
   /**
@@ -235,8 +215,9 @@ export class OpPlan implements PlanInfo {
    * @internal
    */
   static insides(plan: OpPlan) {
-    const { program } = plan.#runner.at
-    return { memory: plan.#memory.memory as host.WasmMemory, program, records: plan.#records }
+    const { memory, runner } = plan.#live as Live
+    const { program } = runner.at
+    return { memory: memory.memory as host.WasmMemory, program, records: plan.#records }
   }
 
   /**
@@ -245,8 +226,9 @@ export class OpPlan implements PlanInfo {
    * @internal
    */
   static required(plan: OpPlan): readonly string[] {
-    const last = plan.#inputs.findLastIndex(({ updated }) => !updated)
-    return plan.#inputs.slice(0, last + 1).map(({ name }) => name)
+    const { inputs } = plan.#planned
+    const last = inputs.findLastIndex(({ updated }) => !updated)
+    return inputs.slice(0, last + 1).map(({ name }) => name)
   }
 
   #named(what: string, name: string): OpTensor {
@@ -260,54 +242,51 @@ export class OpPlan implements PlanInfo {
     return found
   }
 
-  #checkAlive(): void {
-    if (this.#disposed)
+  #alive(): Live {
+    if (!this.#live)
       throw new SpikewasmError(`${this.#op}.run: the plan was disposed; plan the op again`)
     if (this.#running)
       throw new SpikewasmError(
         `${this.#op}.run: the plan is still running; wait for its promise first`,
       )
+    return this.#live
   }
 
   /** Checks all that was given, then copies what is not the plan's own. Returns whether all is. */
-  #take(given: readonly unknown[]): boolean {
-    this.#checkAlive()
+  #take({ memory, own }: Live, given: readonly unknown[]): boolean {
     if (given.length === 0) return true
     let count = given.length
     while (count > 0 && given[count - 1] === undefined) count--
     const settings = isSettings(given[count - 1]) ? (given[--count] as Settings) : undefined
-    const inputs = this.#inputs
+    const { inputs } = this.#planned
     expect(
       count <= inputs.length,
       () =>
         `${this.#op}.run takes ${inputs.length} arrays ` +
         `(${inputs.map(({ name }) => name).join(', ')}), got ${count}`,
     )
-    const isGiven = (i: number): boolean =>
-      given[i] !== undefined && given[i] !== this.#inputViews[i]
+    const isGiven = (i: number): boolean => given[i] !== undefined && given[i] !== own[i]
     for (let i = 0; i < count; i++) if (isGiven(i)) this.#check(inputs[i], given[i])
-    if (settings) this.#set(settings)
+    if (settings) this.#set(memory, settings)
     let isOwn = true
     for (let i = 0; i < count; i++)
       if (isGiven(i)) {
         isOwn = false
-        inputs[i].pack(given[i] as Values, this.#memory.views)
+        inputs[i].pack(given[i] as Values, memory.views)
       }
     return isOwn
   }
 
   /** Settings hold until others are given; wrong ones change nothing. */
-  #set(given: Settings): void {
-    const control = this.#control
+  #set({ control: block }: PlanMemory, given: Settings): void {
+    const { control } = this.#planned
     expect(control !== undefined, () => `${this.#op}.run takes no settings, got ${describe(given)}`)
-    const merged = {
-      ...this.#settings,
-      ...Object.fromEntries(Object.entries(given).filter(isDefined)),
-    }
+    const found = Object.entries(given).filter(([, value]) => value !== undefined)
+    const merged = { ...this.#settings, ...Object.fromEntries(found) }
     try {
-      control(this.#memory.control, merged)
+      control(block, merged)
     } catch (error) {
-      control(this.#memory.control, this.#settings)
+      control(block, this.#settings)
       throw error
     }
     this.#settings = merged
@@ -316,54 +295,52 @@ export class OpPlan implements PlanInfo {
   #check(tensor: OpTensor, values: unknown): void {
     const { name, type, shape, order } = tensor
     const count = sizeOf(shape)
-    const isView = ArrayBuffer.isView(values)
+    const wanted = arrays[type].name
+    const view = ArrayBuffer.isView(values) ? (values as Values) : undefined
     expect(
-      isView &&
-        (values as Values)[Symbol.toStringTag] === arrays[type] &&
-        (values as Values).length === count,
+      // An array of another page or context has another constructor.
+      view?.[Symbol.toStringTag] === wanted && view.length === count,
       () =>
-        `${this.#op}.run: ${name} must be a ${arrays[type]} of shape ${showShape(shape)}, ` +
-        `which are ${count} numbers, got ${describe(values)}` +
-        (isView ? ` of ${(values as Values).length}` : ''),
+        `${this.#op}.run: ${name} must be a ${wanted} of shape ${showShape(shape)}, which are ` +
+        `${count} numbers, got ${describe(values)}${view ? ` of ${view.length}` : ''}`,
     )
     expect(
-      !isOwnMemory((values as Values).buffer),
+      !isOwnMemory(view.buffer),
       () =>
         `${this.#op}.run: ${name} must be an array in PyTorch's order, got a plan's own memory, ` +
         `which has the order ${order}; take what run() returns for arrays of yours, or ` +
         `plan.read('${name}')`,
     )
-    tensor.check?.(values as Values)
+    tensor.check?.(view)
   }
 
   async #runOnThreads(given: readonly unknown[]): Promise<unknown> {
-    const isOwn = this.#take(given)
-    this.#before?.()
-    this.#running = this.#runner.runOnThreads()
+    const live = this.#alive()
+    const isOwn = this.#take(live, given)
+    live.before(this.#settings)
+    this.#running = live.runner.runOnThreads()
     try {
       await this.#running
     } finally {
       this.#running = undefined
     }
-    return isOwn ? this.#own : this.#copies(given)
+    return isOwn ? live.result : this.#copies(live, given)
   }
 
   /** New arrays; and what the op has changed, in the arrays that the caller gave. */
-  #copies(given: readonly unknown[]): unknown {
-    const { views } = this.#memory
+  #copies({ memory: { views }, own }: Live, given: readonly unknown[]): unknown {
     const written = new Map<OpTensor, Values>()
-    this.#inputs.forEach((tensor, i) => {
+    this.#planned.inputs.forEach((tensor, i) => {
       const values = given[i]
-      if (!tensor.updated || !ArrayBuffer.isView(values) || values === this.#inputViews[i]) return
+      if (!tensor.updated || !ArrayBuffer.isView(values) || values === own[i]) return
       ;(values as Values).set(tensor.unpack(views))
       written.set(tensor, values as Values)
     })
     return this.#results((tensor) => written.get(tensor) ?? tensor.unpack(views))
   }
 
-  #results(of: (tensor: OpTensor) => unknown): unknown {
-    const outputs = this.#outputs
-    if (outputs.length === 1) return of(outputs[0])
-    return Object.fromEntries(outputs.map((tensor) => [tensor.name, of(tensor)]))
+  #results(of: (tensor: OpTensor) => Values): unknown {
+    const all = this.#planned.outputs.map((tensor) => [tensor.name, of(tensor)] as const)
+    return all.length === 1 ? all[0][1] : Object.fromEntries(all)
   }
 }

@@ -97,11 +97,7 @@ export class Runner {
   }
 
   async dispose(): Promise<void> {
-    const threads = this.#threads
-    this.#threads = undefined
-    this.#call = undefined
-    this.#engine = undefined
-    await (await threads?.catch(() => undefined))?.dispose()
+    await (await this.#threads?.catch(() => undefined))?.dispose()
   }
 
   private engine(): EngineExports {

@@ -90,16 +90,13 @@ export function extentOf(
   return { shape: sizes, timed: isTimed, T, B, C, H, W }
 }
 
-/** The shape of so many channels and pixels, with the axes of another. */
-export const shapeLike = (
-  like: Extent,
-  { T = like.T, C = like.C, H = like.H, W = like.W }: Partial<Extent>,
-): readonly number[] => [
-  like.B,
-  ...(like.timed ? [T] : []),
-  C,
-  ...(like.shape.length > 3 ? [H, W] : []),
-]
+/** The same with other sizes, on the axes that there are. */
+export function resized(like: Extent, sizes: Partial<Extent>): Extent {
+  const all = { ...like, ...sizes }
+  const { timed, B, T, C, H, W } = all
+  const image = like.shape.length > 3 ? [H, W] : []
+  return { ...all, shape: [B, ...(timed ? [T] : []), C, ...image] }
+}
 
 /** The same tensor without time steps. */
 export function still(extent: Extent): Extent {
@@ -110,7 +107,7 @@ export function still(extent: Extent): Extent {
 }
 
 /** The same tensor at so many time steps, [B, T, …]. */
-export function withSteps(extent: Extent, T: number): Extent {
-  const all = { ...extent, timed: true, T }
-  return { ...all, shape: shapeLike(all, {}) }
-}
+export const withSteps = (extent: Extent, T: number): Extent => resized(extent, { timed: true, T })
+
+/** [C, H, W], as the planner has it. */
+export const imageOf = ({ C, H, W }: Extent): [number, number, number] => [C, H, W]

@@ -18,10 +18,17 @@ import {
 import { type Extent, sizeOf, still } from './shapes.js'
 import type { Totals } from './totals.js'
 
+/** Arrays by what their numbers are. */
+export const arrays = {
+  float32: Float32Array,
+  uint8: Uint8Array,
+  int8: Int8Array,
+  int32: Int32Array,
+} as const
+/** What the numbers of such an array are. */
+export type ValueType = keyof typeof arrays
 /** Arrays that ops take, return and show. */
 export type Values = Float32Array | Uint8Array | Int8Array | Int32Array
-/** What the numbers of such an array are. */
-export type ValueType = 'float32' | 'uint8' | 'int8' | 'int32'
 
 /** What a plan says about a tensor. */
 export interface TensorInfo {
@@ -75,8 +82,6 @@ export interface Naming {
   readonly updated?: boolean
 }
 
-const bytesOf: Readonly<Record<ValueType, number>> = { float32: 4, int32: 4, uint8: 1, int8: 1 }
-
 /** How a tensor lies, and how numbers come into its order and out of it; else they are copied. */
 interface Lying<A> extends Omit<TensorInfo, 'name'> {
   readonly stored: number
@@ -104,7 +109,7 @@ function placed<A extends Values>(
 const make =
   <A extends Values>(lies: Lying<A>, room = sizeOf(lies.sizes)): Make<A> =>
   ({ b }, naming) =>
-    placed(lies, naming, b.buffer(naming.name, room * bytesOf[lies.type], 'input'))
+    placed(lies, naming, b.buffer(naming.name, room * arrays[lies.type].BYTES_PER_ELEMENT, 'input'))
 
 /** Floats [B][T][C][H][W] ↔ [B][H][W][T][C′]. `stored`: C′. */
 export function floats(

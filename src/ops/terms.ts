@@ -11,9 +11,8 @@ import {
   type SpikeTensor,
 } from '../plan/tensors.js'
 import { type Buffer, ref } from '../plan/words.js'
-import type { Extent } from './shapes.js'
+import { type Extent, imageOf } from './shapes.js'
 import type { OpTensor, SpikesTensor } from './tensor.js'
-import { imageOf } from './windows.js'
 
 /** @param input the model's input, which `Control.Input` points to */
 export const asFloat = (tensor: OpTensor, extent: Extent, input = false): FloatTensor => ({

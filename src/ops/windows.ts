@@ -1,23 +1,13 @@
-/** Windows that slide over images: what pooling ops share. */
+/** Windows that slide over images, and gradients that come back through them. */
 
-import { describe, expect } from '../errors.js'
+import { expect } from '../errors.js'
 import { pair, type Size } from '../nn/kind.js'
 import { pooling, windows } from '../nn/window.js'
-import { noPool, type Pool, usedWindow } from '../plan/tensors.js'
-import { given, needed } from './options.js'
-import { type Extent, shapeLike, showShape } from './shapes.js'
-
-/** Options of windows, as `avgPool2d` and `maxPool2d` take them. */
-export interface WindowOptions {
-  /** Height and width of a window in pixels, or one number for both. */
-  readonly kernelSize: Size
-  /** Pixels between two windows; default: the kernel's size. */
-  readonly stride?: Size
-  /** Rows and columns added on every side, at most half the kernel; default 0. */
-  readonly padding?: Size
-}
-
-export const windowOptions = ['kernelSize', 'stride', 'padding'] as const
+import { type Contribution, noPool, usedWindow } from '../plan/tensors.js'
+import { type Planning, takes } from './op.js'
+import { checkAll, finite, flag, given, needed, type OptionsIn } from './options.js'
+import { type Extent, imageOf, resized, showShape, still } from './shapes.js'
+import { floats, type OpTensor } from './tensor.js'
 
 /** Options of windows. */
 export const windowOf = {
@@ -28,40 +18,39 @@ export const windowOf = {
   /** Rows and columns added on every side, at most half the kernel; default 0. */
   padding: given<Size>(),
 }
+/** Options of windows, as `avgPool2d` and `maxPool2d` take them. */
+export type WindowOptions = OptionsIn<typeof windowOf>
 
 /** A window, and what an extent becomes behind it. */
-export interface Windowed {
-  readonly window: ReturnType<typeof usedWindow>
-  readonly pool: Pool
-  readonly output: Extent
-}
+export type Windowed = ReturnType<typeof windowed>
 
-export function windowed(op: string, options: WindowOptions, input: Extent): Windowed {
-  const { kernelSize, stride, padding } = options
+export function windowed(
+  op: string,
+  { kernelSize, stride, padding }: WindowOptions,
+  input: Extent,
+) {
   pair(`${op}.kernelSize`, kernelSize, 1)
-  const { C, H, W } = input
-  const shape = [C, H, W] as const
+  const shape = imageOf(input)
   const window = usedWindow(shape, pooling(op, kernelSize, { stride, padding }, pair))
+  const [H, W] = windows(op, { shape, flat: false, node: 0 }, window)
   const pool = { kernel: window.kernelSize, stride: window.stride, padding: window.padding }
-  const image = { shape, flat: false, node: 0 }
-  const [h, w] = windows(op, image, window)
-  const output = { ...input, shape: shapeLike(input, { H: h, W: w }), H: h, W: w }
-  return { window, pool, output }
+  return { window, pool, output: resized(input, { H, W }) }
 }
 
-/** Options of a term of a sum: a factor, and windows that it is seen through. */
-export interface TermWindow extends Partial<WindowOptions> {
-  /** A factor. Default 1. */
-  readonly scale?: number
+/** How a reader sees a tensor. */
+export const termOf = {
+  ...windowOf,
+  /** Height and width of a window, over which means are seen. Default: the pixels are. */
+  kernelSize: given<Size>(),
+  /** The factor that the reader sees it times. Default 1. */
+  scale: finite(1),
 }
+/** Options of a term of a sum: a factor, and windows that it is seen through. */
+export type TermWindow = OptionsIn<typeof termOf>
 
 /** Checks them. `scale`: the factor of each number of a window. */
 export function termWindow(where: string, term: TermWindow, input: Extent) {
   const { scale = 1, kernelSize, stride, padding } = term
-  expect(
-    Number.isFinite(scale),
-    () => `${where}.scale must be a finite number, got ${describe(scale)}`,
-  )
   expect(
     kernelSize !== undefined || (stride === undefined && padding === undefined),
     () => `${where}: stride and padding are of windows; give kernelSize too`,
@@ -75,5 +64,56 @@ export function termWindow(where: string, term: TermWindow, input: Extent) {
   return { scale: scale * (1 / (pool.kernel[0] * pool.kernel[1])), pool, output }
 }
 
-/** [C, H, W], as the planner has it. */
-export const imageOf = ({ C, H, W }: Extent): [number, number, number] => [C, H, W]
+const gradientOf = {
+  ...termOf,
+  /** It is the same at every step and has no time axis. Default false. */
+  still: flag(),
+}
+/**
+ * One gradient of those that are added up: what a reader of the tensor hands back. A `kernelSize`
+ * means that the reader saw means over windows.
+ */
+export type GradientTerm = OptionsIn<typeof gradientOf>
+
+/** A gradient of so many pixels, as the planner's emit functions take it but for its place. */
+type Arrival = ReturnType<typeof arrival>
+
+/** Checks what a reader hands back; `where` begins messages. */
+export function arrival(where: string, input: Extent, given: GradientTerm) {
+  const { still: isStill, ...term } = checkAll(where, gradientOf, given)
+  expect(
+    !isStill || input.timed,
+    () => `${where}.still is of inputs with T; leave it out for ${showShape(input.shape)}`,
+  )
+  const { scale, pool, output: from } = termWindow(where, term, isStill ? still(input) : input)
+  return { from, steps: from.T, outH: from.H, outW: from.W, pool, scale }
+}
+
+/** The name of one of several tensors, or of the only one. */
+export const named = (role: string, i: number, numbered: boolean): string =>
+  numbered ? `${role}${i}` : role
+
+/** Tensors role0, role1 … */
+export const numbered = <K extends string, Item, P>(
+  role: K,
+  items: readonly Item[],
+  of: (item: Item) => P,
+): Record<`${K}${number}`, P> =>
+  Object.fromEntries(items.map((item, i) => [named(role, i, true), of(item)])) as Record<string, P>
+
+const taken = ({ from }: Arrival) => takes(floats(from))
+
+/** The arguments: delta, or delta0, delta1 … */
+export const arriving = (all: readonly Arrival[], many: boolean) =>
+  (many ? numbered('delta', all, taken) : { delta: taken(all[0]) }) as Record<
+    'delta' | `delta${number}`,
+    Planning<Float32Array>
+  >
+
+/** The same, once they are made. */
+export const contributions = (
+  all: readonly Arrival[],
+  many: boolean,
+  made: Readonly<Record<string, OpTensor>>,
+): Contribution[] =>
+  all.map(({ from: _, ...of }, i) => ({ ...of, buffer: made[named('delta', i, many)].buffer }))

@@ -428,7 +428,7 @@ test('wrong options are refused by name', () => {
     [add(1), /terms\[0\]'s options must be an object/],
     [add({ input, scales: 2 }), /terms\[0\].scales is not an option/],
     [add({ input, scale: Number.NaN }), /terms\[0\].scale must be a finite number, got NaN/],
-    [add({ input, affine: 'x' }), /terms\[0\].affine must be true, false or 'steps'/],
+    [add({ input, affine: 'x' }), /terms\[0\].affine must be one of true, false, steps/],
     [add({ input, affine: true, spikes: true }), /only one of spikes, affine and image/],
     [add({ input, stride: 2 }), /stride and padding are of windows; give kernelSize too/],
     [add({ input, image: true }, { input, image: true }), /one term at most can be an image/],

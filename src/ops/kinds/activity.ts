@@ -11,10 +11,9 @@ import { emitScaled, factorsOf } from '../../plan/scaled.js'
 import { asked, gives, op, type Setting, shows, takes, updates } from '../op.js'
 import { activity, flag, given, integerIf, needed, option, outputs, timed } from '../options.js'
 import { LAST_STEP, pass, stepSetting } from '../passes.js'
-import { type Extent, extentOf, MOST_STEPS, still } from '../shapes.js'
+import { type Extent, extentOf, imageOf, MOST_STEPS, still } from '../shapes.js'
 import { activities, bytes, countsOf, floats, type SpikesTensor } from '../tensor.js'
 import { emitSpikeFloats } from '../terms.js'
-import { imageOf } from '../windows.js'
 
 /**
  * output = max(0, input).

@@ -1,20 +1,18 @@
 /** Leaky integrate-and-fire neurons, forward and back. */
 
 import { checkInteger, describe, expect } from '../../errors.js'
-import { cellKind } from '../../layers/cells.js'
 import {
   emitStabilized,
+  type StabilizedLifOptions,
   stabilizedLif as stabilized,
   stabilizedModel,
   stabilizedOptions,
 } from '../../layers/stabilized-lif.js'
-import type { SurrogateName } from '../../nn/surrogates.js'
 import { emitNeuronGradient } from '../../plan/gradients.js'
 import { emitNeurons, type Neurons } from '../../plan/neuron-record.js'
 import { neuronBackwardOnline, neuronBackwardRate } from '../../plan/records/gradient.js'
 import { ref } from '../../plan/words.js'
 import type { OpBuilder } from '../builder.js'
-import { arrival, arriving, contributions, type GradientTerm } from '../contributions.js'
 import {
   charge,
   currentsOf,
@@ -26,24 +24,15 @@ import {
   pick,
   readsOf,
   readTensors,
+  scopeOf,
 } from '../neurons.js'
 import { asked, gives, op, shows, takes, updates } from '../op.js'
-import { given, integerIf, option, outputs, untimed } from '../options.js'
+import { type Checked, chosen, given, integerIf, ofLayer, outputs, untimed } from '../options.js'
 import { LAST_STEP, stepSetting } from '../passes.js'
-import { extentOf, MOST_STEPS, still, withSteps } from '../shapes.js'
+import { extentOf, imageOf, MOST_STEPS, still, withSteps } from '../shapes.js'
 import { countsOf, floats, numbers, spikes } from '../tensor.js'
 import { asFloat } from '../terms.js'
-import { imageOf } from '../windows.js'
-
-function totalStepsOf({ op, asked }: OpBuilder, given: number | undefined, steps: number): number {
-  if (given === undefined) return steps
-  checkInteger(`${op}.totalSteps`, given, steps, MOST_STEPS)
-  expect(
-    asked.has('potential') || given === steps,
-    () => `${op}.totalSteps ${given} needs the output 'potential', from which runs go on`,
-  )
-  return given
-}
+import { arrival, arriving, contributions, type GradientTerm } from '../windows.js'
 
 /**
  * Leaky integrate-and-fire neurons over all time steps, as `lif()`, `integrateAndFire()` (τ
@@ -77,12 +66,21 @@ export const lif = op('lif', {
     ),
   },
   returns: ['spikes', 'rates', 'eligibilities'],
-  tensors(of, o) {
-    neuronOf(of)
+  derive(of, o) {
     const reads = readsOf(o, of)
+    const { T } = reads.extent
+    const { totalSteps = T } = of
+    checkInteger(`${o.op}.totalSteps`, totalSteps, T, MOST_STEPS)
+    expect(
+      o.asked.has('potential') || totalSteps === T,
+      () => `${o.op}.totalSteps ${totalSteps} needs the output 'potential', from which runs go on`,
+    )
+    return { reads, totalSteps, layer: neuronOf(of) }
+  },
+  tensors({ reads }, o) {
     const { extent } = reads
     return {
-      ...readTensors(reads),
+      ...readTensors(o, reads),
       /** 0 or 1. */
       spikes: gives(spikes(extent)),
       /** Spikes of each neuron over all steps, without T. */
@@ -103,22 +101,60 @@ export const lif = op('lif', {
       state: o.asked.has('potential') && shows<Float32Array>(),
     }
   },
-  sets(of, o) {
-    const { T } = readsOf(o, of).extent
-    return o.asked.has('potential') && stepSetting(totalStepsOf(o, of.totalSteps, T) - T)
-  },
-  emit(o, _, of) {
-    const reads = readsOf(o, of)
-    const totalSteps = totalStepsOf(o, of.totalSteps, reads.extent.T)
-    const job = jobOf(o, cellKind, neuronOf(of), reads.extent, {
-      ...currentsOf(reads, o.made),
-      totalSteps,
-    })
+  sets: ({ reads, totalSteps }, { asked }) =>
+    asked.has('potential') && stepSetting(totalSteps - reads.extent.T),
+  emit(o, _, { reads, totalSteps: timeSteps, layer }) {
+    const job = jobOf(o, layer, reads.extent, currentsOf(reads, o.made), { timeSteps })
     emitForward(o, job, 'spikes')
   },
 })
 
 const ofTime = ['timeSteps', 'affine', 'residual', 'shortcut', 'learnable'] as const
+
+const backOptions = {
+  ...charge,
+  /**
+   * 'rate': rate-based backpropagation, by the eligibilities. 'time': through time, from the
+   * currents. 'online': at each step alone, by the surrogates.
+   */
+  mode: chosen(['rate', 'time', 'online']),
+  /**
+   * The gradients that arrive from those who read the spikes, which are added up. Default: one, of
+   * the neurons' own shape. `still` is of mode 'time'.
+   */
+  deltas: given<readonly GradientTerm[]>(),
+}
+
+/** What arrives, and in mode 'time' what neurons read. */
+function arrivals(of: Checked<typeof backOptions>, o: OpBuilder) {
+  const { op } = o
+  const { mode, deltas = [{}] } = of
+  const isTime = mode === 'time'
+  if (!isTime)
+    for (const name of ofTime)
+      expect(
+        of[name] === undefined || of[name] === false,
+        () =>
+          `${op}.${name} is an option of mode 'time', which reads the currents; leave it out ` +
+          `with '${mode}'`,
+      )
+  const reads = isTime ? readsOf(o, of) : undefined
+  const extent =
+    reads?.extent ?? extentOf(`${op}.input`, of.input, mode === 'rate' ? 'never' : 'maybe')
+  expect(
+    Array.isArray(deltas) && deltas.length > 0,
+    () => `${op}.deltas must be a list of at least one, got ${describe(deltas)}`,
+  )
+  const all = Array.from(deltas, (given, i) => {
+    const what = `${op}.deltas[${i}]`
+    expect(
+      isTime || !given?.still,
+      () => `${what}.still is of mode 'time'; leave it out with '${mode}'`,
+    )
+    return arrival(what, extent, given)
+  })
+  return { extent, all, reads, layer: neuronOf(of) }
+}
 
 /**
  * The gradient of the currents from that of the spikes. With ∂L/∂s = Σ over `deltas` of scale ·
@@ -133,100 +169,35 @@ const ofTime = ['timeSteps', 'affine', 'residual', 'shortcut', 'learnable'] as c
  * all currents. Through time it has T also where the current has none: sum it over time.
  */
 export const lifBackward = op('lifBackward', {
-  options: {
-    ...charge,
-    /**
-     * 'rate': rate-based backpropagation, by the eligibilities. 'time': through time, from the
-     * currents. 'online': at each step alone, by the surrogates.
-     */
-    mode: option((name, mode: 'rate' | 'time' | 'online') => {
-      const known = ['rate', 'time', 'online']
-      expect(
-        known.includes(mode),
-        () => `${name} must be one of ${known.join(', ')}, got ${describe(mode)}`,
-      )
-      return mode
-    }),
-    /**
-     * The gradients that arrive from those who read the spikes, which are added up. Default: one,
-     * of the neurons' own shape. `still` is of mode 'time'.
-     */
-    deltas: given<readonly GradientTerm[]>(),
-  },
+  options: backOptions,
   returns: 'inputGradient',
   when: ['learnable', true, ['inputGradient', 'wGradient']],
-  tensors(of, o) {
-    neuronOf(of)
-    const { extent, all, reads } = arrivals(o, of)
-    const isRate = of.mode === 'rate'
-    return Object.assign(arriving(all, all.length > 1), {
+  derive: arrivals,
+  tensors: ({ extent, all, reads, mode, learnable }, o) =>
+    Object.assign(arriving(all, all.length > 1), {
       /** For `ops.lif`, in mode 'rate'. */
-      eligibilities: isRate && takes(floats(extent)),
+      eligibilities: mode === 'rate' && takes(floats(extent)),
       /** For `ops.lif`, in mode 'online'. */
-      surrogates: of.mode === 'online' && takes(floats(extent)),
-      ...(reads && readTensors(reads)),
+      surrogates: mode === 'online' && takes(floats(extent)),
+      ...(reads && readTensors(o, reads)),
       /** The gradient of the current, of the shape of the neurons. */
       inputGradient: gives(floats(extent)),
       /** The gradient of w, with `learnable`. */
-      wGradient: of.learnable && gives(numbers([1])),
-    })
-  },
-  emit(o, _, of) {
-    const { extent, all, reads } = arrivals(o, of)
+      wGradient: learnable && gives(numbers([1])),
+    }),
+  emit(o, _, { extent, all, reads, layer, mode }) {
     const { b, made } = o
     const gradient = contributions(all, all.length > 1, made)
-    if (reads)
-      return emitBackward(
-        o,
-        jobOf(o, cellKind, neuronOf(of), extent, currentsOf(reads, made)),
-        gradient,
-      )
+    if (reads) return emitBackward(o, jobOf(o, layer, extent, currentsOf(reads, made)), gradient)
     const { buffer: out, stored } = made.inputGradient
     const [kind, factor] =
-      of.mode === 'rate'
+      mode === 'rate'
         ? [neuronBackwardRate, made.eligibilities]
         : [neuronBackwardOnline, made.surrogates]
     const to = { shape: imageOf(extent), stored, gradient }
     emitNeuronGradient({ b, images: extent.B }, kind, to, factor.buffer, extent.T, out)
   },
 })
-
-/** What arrives, and in mode 'time' what neurons read. */
-function arrivals(
-  o: OpBuilder,
-  of: Parameters<typeof readsOf>[1] & {
-    readonly mode: 'rate' | 'time' | 'online'
-    readonly deltas: readonly GradientTerm[] | undefined
-  },
-) {
-  const { op } = o
-  const { mode, deltas = [{}] } = of
-  if (mode !== 'time')
-    for (const name of ofTime)
-      expect(
-        of[name] === undefined || of[name] === false,
-        () =>
-          `${op}.${name} is an option of mode 'time', which reads the currents; leave it out ` +
-          `with '${mode}'`,
-      )
-  const reads = mode === 'time' ? readsOf(o, of) : undefined
-  const extent =
-    reads?.extent ?? extentOf(`${op}.input`, of.input, mode === 'rate' ? 'never' : 'maybe')
-  const what = `${op}.deltas`
-  expect(
-    Array.isArray(deltas) && deltas.length > 0,
-    () => `${what} must be a list of at least one, got ${describe(deltas)}`,
-  )
-  const all = Array.from(deltas, (given, i) => {
-    const arriving = arrival(`${what}[${i}]`, extent, given)
-    expect(
-      mode === 'time' || !given.still,
-      () => `${what}[${i}].still is of mode 'time'; leave it out with '${mode}'`,
-    )
-    return arriving
-  })
-  return { extent, all, reads }
-}
 
 /**
  * One training step of `stabilizedLif` (Zhu et al., ICLR 2024), over all samples and neurons:
@@ -244,20 +215,7 @@ export const stabilizedLif = op('stabilizedLif', {
     input: untimed,
     /** T of all steps together: a step moves the running threshold by momentum/T. Default 1. */
     timeSteps: integerIf(1, MOST_STEPS, 1),
-    /** Membrane time constant τ in time steps, > 1. Default 2. */
-    tau: given<number>(),
-    /** The input is divided by τ as well. Default false. */
-    decayInput: given<boolean>(),
-    /** Threshold θ of the first step, > 0. Default 1. */
-    vThreshold: given<number>(),
-    /** Potential after a spike (hard reset). Default null: the threshold is subtracted. */
-    vReset: given<number | null>(),
-    /** What stands in for the derivative of a spike. Default 'sigmoid'. */
-    surrogate: given<SurrogateName>(),
-    /** Sharpness α of the surrogate, > 0. Defaults as those of `lif`. */
-    alpha: given<number>(),
-    /** Share of a batch in the running threshold, 0…1. Default 0.1. */
-    momentum: given<number>(),
+    ...ofLayer<StabilizedLifOptions>(stabilizedOptions),
   },
   returns: ['spikes', 'surrogates'],
   tensors: ({ input }) => ({
@@ -278,10 +236,7 @@ export const stabilizedLif = op('stabilizedLif', {
   emit({ b, op, made }, at, { input, timeSteps, ...options }) {
     const { spikes, surrogates, potential, stability, runningThreshold } = at
     const layer = stabilized(pick(options, stabilizedOptions))
-    const scope = {
-      ...{ b, images: input.B, callSteps: 1 },
-      ...{ context: { images: input.B }, options: { timeSteps } },
-    }
+    const scope = scopeOf(b, input, timeSteps)
     const neurons: Neurons = {
       ...{ name: op, shape: imageOf(input), model: stabilizedModel(layer) },
       inputs: [{ tensor: asFloat(made.input, input) }],

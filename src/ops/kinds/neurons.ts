@@ -2,15 +2,17 @@
 
 import { describe, expect } from '../../errors.js'
 import { cellKind } from '../../layers/cells.js'
-import { elementwise as elementwiseLayer } from '../../layers/elementwise.js'
 import {
-  type Equations,
+  type ElementwiseOptions,
+  elementwise as elementwiseLayer,
+} from '../../layers/elementwise.js'
+import {
+  type EquationOptions,
   equationOptions,
-  equationsKind,
   neuron as neuronLayer,
 } from '../../layers/equations.js'
 import type { Cell } from '../../nn/cell.js'
-import { isSpiking } from '../../nn/cell.js'
+import { fires } from '../../nn/kind.js'
 import type { PerNeuron } from '../../nn/numbers.js'
 import { noPool } from '../../plan/tensors.js'
 import type { OpBuilder } from '../builder.js'
@@ -20,21 +22,70 @@ import {
   isCounted,
   jobOf,
   learnt,
-  learntGradients,
+  type NeuronLayer,
   pick,
 } from '../neurons.js'
 import { all, asked, gives, op, takes } from '../op.js'
-import { activity, given, needed, option, outputs, timed } from '../options.js'
+import {
+  activity,
+  type Checked,
+  given,
+  needed,
+  type OptionTable,
+  ofLayer,
+  option,
+  outputs,
+  timed,
+} from '../options.js'
 import { type Extent, still } from '../shapes.js'
 import { countsOf, floats, spikes } from '../tensor.js'
 
 /** Gradients by name: `inputGradient`, and that of each parameter, such as `wGradient`. */
 export type CellGradients = Readonly<Record<string, Float32Array>>
 
-/** What a layer computes at each step is spikes, or numbers; `other` is what it does not have. */
-function checkOwn({ op, asked }: OpBuilder, what: string, own: string, other: string, cure = '') {
-  expect(!asked.has(other), () => `${op}.outputs: ${what} gives ${own}, got '${other}'${cure}`)
+/** A layer, and what it gives at each step: spikes, or numbers by the name `values`. */
+function giving(
+  { op, asked }: OpBuilder,
+  layer: NeuronLayer,
+  what: string,
+  values: 'potentials' | 'values',
+) {
+  const spiking = fires(layer)
+  const [own, other] = spiking ? ['spikes', values] : [values, 'spikes']
+  expect(
+    !asked.has(other),
+    () => `${op}.outputs: ${what} gives ${own}, got '${other}'; use outputs: ['${own}']`,
+  )
+  return { layer, spiking, own }
 }
+
+/** An op of the gradients through time of layers that are as options say. @__NO_SIDE_EFFECTS__ */
+const backward = <S extends OptionTable>(
+  name: string,
+  options: S,
+  layerOf: (of: Checked<S>) => NeuronLayer,
+  job = jobOf,
+) =>
+  op(name, {
+    options,
+    returns: all<Float32Array | CellGradients>(),
+    derive: (of) => ({ layer: layerOf(of), extent: of.input as Extent }),
+    tensors: ({ layer, extent }) => ({
+      /** The gradient of the output. */
+      delta: takes(floats(extent)),
+      /** As forward. */
+      input: takes(floats(extent)),
+      ...learnt(layer, extent),
+      /** The gradient of the input. */
+      inputGradient: gives(floats(extent)),
+      ...learnt(layer, extent, gives, 'Gradient'),
+    }),
+    emit(o, { delta: buffer }, { layer, extent }) {
+      const { T: steps, H: outH, W: outW } = extent
+      const arriving = { buffer, steps, outH, outW, pool: noPool, scale: 1 }
+      emitBackward(o, job(o, layer, extent), [arriving])
+    },
+  })
 
 const cells = {
   /** Shape of what the cells read: [B, T, C, H, W] or [B, T, C]. */
@@ -51,6 +102,9 @@ const cells = {
   }),
 }
 
+const cellJob: typeof jobOf = (o, layer, input) =>
+  jobOf(o, layer, input, {}, { where: `${o.op}.cell` })
+
 /**
  * Cells over all time steps, as a layer has them: neurons with constants of each channel or neuron,
  * on synaptic currents, with an adaptive threshold, recurrent ones, and integrators. The option
@@ -66,58 +120,22 @@ export const cell = op('cell', {
     outputs: outputs('spikes', 'potentials', 'eligibilities'),
   },
   returns: 'spikes',
-  tensors({ input, cell }, o) {
-    const both = ['spikes', 'potentials'] as const
-    const [own, other] = isSpiking(cell) ? both : both.toReversed()
-    checkOwn(o, `${cell.type}()`, own, other, `; use outputs: ['${own}']`)
-    return {
-      /** The current. */
-      input: takes(floats(input)),
-      ...learnt(cellKind, cell, input),
-      /** 0 or 1, of cells that spike. */
-      spikes: isSpiking(cell) && gives(spikes(input)),
-      /** For cells that do not spike. */
-      potentials: !isSpiking(cell) && gives(floats(input)),
-      /** Spikes of each neuron over all steps, without T. */
-      counts: isSpiking(cell) && isCounted(o) && gives(countsOf('spikes')),
-      /** The factor of rate-based backpropagation, without T. */
-      eligibilities: asked(floats(still(input))),
-    }
-  },
-  emit(o, _, { input, cell }) {
-    const job = jobOf(o, cellKind, cell, input, undefined, `${o.op}.cell`)
-    emitForward(o, job, isSpiking(cell) ? 'spikes' : 'potentials')
-  },
+  derive: ({ cell }, o) => giving(o, cell, `${cell.type}()`, 'potentials'),
+  tensors: ({ input, layer, spiking }, o) => ({
+    /** The current. */
+    input: takes(floats(input)),
+    ...learnt(layer, input),
+    /** 0 or 1, of cells that spike. */
+    spikes: spiking && gives(spikes(input)),
+    /** For cells that do not spike. */
+    potentials: !spiking && gives(floats(input)),
+    /** Spikes of each neuron over all steps, without T. */
+    counts: spiking && isCounted(o) && gives(countsOf('spikes')),
+    /** The factor of rate-based backpropagation, without T. */
+    eligibilities: asked(floats(still(input))),
+  }),
+  emit: (o, _, { input, layer, own }) => emitForward(o, cellJob(o, layer, input), own),
 })
-
-/** Tensors of gradients through time. */
-const backTensors = (
-  kind: typeof cellKind | typeof equationsKind,
-  layer: Cell | Equations,
-  input: Extent,
-) => ({
-  /** The gradient of the output. */
-  delta: takes(floats(input)),
-  /** As forward. */
-  input: takes(floats(input)),
-  ...learnt(kind, layer, input),
-  /** The gradient of the input. */
-  inputGradient: gives(floats(input)),
-  ...learntGradients(kind, layer, input),
-})
-
-/** Emits it. */
-function emitBack(
-  o: OpBuilder,
-  kind: typeof cellKind | typeof equationsKind,
-  layer: Cell | Equations,
-  input: Extent,
-  where?: string,
-): void {
-  const { T: steps, H: outH, W: outW } = input
-  const arriving = { buffer: o.made.delta.buffer, steps, outH, outW, pool: noPool, scale: 1 }
-  emitBackward(o, jobOf(o, kind, layer, input, undefined, where), [arriving])
-}
 
 /**
  * The gradients of `ops.cell` through time (BPTT) from that of its spikes or potentials.
@@ -126,12 +144,7 @@ function emitBack(
  * are parameters { inputGradient, … } with `wGradient`, `v_thresholdGradient`,
  * `recurrent.weightGradient`, … as well.
  */
-export const cellBackward = op('cellBackward', {
-  options: cells,
-  returns: all<Float32Array | CellGradients>(),
-  tensors: ({ input, cell }) => backTensors(cellKind, cell, input),
-  emit: (o, _, { input, cell }) => emitBack(o, cellKind, cell, input, `${o.op}.cell`),
-})
+export const cellBackward = backward('cellBackward', cells, ({ cell }) => cell, cellJob)
 
 const texts = {
   /** What a time step does, line by line. */
@@ -144,26 +157,9 @@ const neurons = {
   /** Shape of the current: [B, T, C, H, W] or [B, T, C]. */
   input: timed,
   ...texts,
-  /** What stands in for the derivative of a spike: a name, or a text of `x` and `alpha`. */
-  surrogate: given<string>(),
-  /** Sharpness α of the surrogate, > 0. */
-  alpha: given<number>(),
-  /** Names of parameters that are learnt. */
-  learn: given<readonly string[]>(),
-  /** States before the first step, or names of parameters that say them. Default 0. */
-  init: given<Readonly<Record<string, number | string>>>(),
-  /** Length of a time step, > 0, for lines dv/dt = …. Default 1. */
-  dt: given<number>(),
-  /** How lines dv/dt = … move v. Default 'euler'. */
-  solver: given<'euler' | 'exponentialEuler'>(),
-  /** Seed of what rand() and randn() draw, 0…2³² − 1. Default 0. */
-  seed: given<number>(),
+  ...ofLayer<EquationOptions>(equationOptions),
 }
-type NeuronText = Pick<Parameters<typeof pick>[0], never> & {
-  readonly text: string
-  readonly parameters: Readonly<Record<string, PerNeuron>> | undefined
-}
-const layerOf = ({ text, parameters, ...options }: NeuronText): Equations =>
+const layerOf = ({ text, parameters, ...options }: Checked<typeof neurons>) =>
   neuronLayer(text, parameters, pick(options, equationOptions))
 
 /**
@@ -182,38 +178,27 @@ export const neuron = op('neuron', {
     outputs: outputs('spikes', 'values', 'eligibilities', 'surrogates'),
   },
   returns: 'spikes',
-  tensors(of, o) {
-    const { input } = of
+  derive(of, o) {
     const layer = layerOf(of)
-    const output = outputOf(layer)
-    const spiking = output === 'spike'
-    const both = ['spikes', 'values'] as const
-    const [own, other] = spiking ? both : both.toReversed()
-    checkOwn(o, `a text with ${output} = …`, own, other)
-    return {
-      /** The current. */
-      input: takes(floats(input)),
-      ...learnt(equationsKind, layer, input),
-      /** 0 or 1, of neurons with a line spike = …. */
-      spikes: spiking && gives(spikes(input)),
-      /** For neurons with a line output = …. */
-      values: !spiking && gives(floats(input)),
-      /** Spikes of each neuron over all steps, without T. */
-      counts: spiking && isCounted(o) && gives(countsOf('spikes')),
-      /** The factor of rate-based backpropagation, without T. */
-      eligibilities: asked(floats(still(input))),
-      /** The derivative of each step's output by its current alone. */
-      surrogates: asked(floats(input)),
-    }
+    return giving(o, layer, `a text with ${fires(layer) ? 'spike' : 'output'} = …`, 'values')
   },
-  emit(o, _, of) {
-    const layer = layerOf(of)
-    const own = outputOf(layer) === 'spike' ? 'spikes' : 'values'
-    emitForward(o, jobOf(o, equationsKind, layer, of.input), own)
-  },
+  tensors: ({ input, layer, spiking }, o) => ({
+    /** The current. */
+    input: takes(floats(input)),
+    ...learnt(layer, input),
+    /** 0 or 1, of neurons with a line spike = …. */
+    spikes: spiking && gives(spikes(input)),
+    /** For neurons with a line output = …. */
+    values: !spiking && gives(floats(input)),
+    /** Spikes of each neuron over all steps, without T. */
+    counts: spiking && isCounted(o) && gives(countsOf('spikes')),
+    /** The factor of rate-based backpropagation, without T. */
+    eligibilities: asked(floats(still(input))),
+    /** The derivative of each step's output by its current alone. */
+    surrogates: asked(floats(input)),
+  }),
+  emit: (o, _, { input, layer, own }) => emitForward(o, jobOf(o, layer, input), own),
 })
-
-const outputOf = (layer: Equations) => equationsKind.model?.(layer).equations.output
 
 /**
  * The gradients of `ops.neuron` through time (BPTT) from that of its spikes or values.
@@ -221,28 +206,15 @@ const outputOf = (layer: Equations) => equationsKind.model?.(layer).equations.ou
  * Arguments of `run`: delta, then those of `ops.neuron`. Result: the input's gradient; where
  * parameters are learnt { inputGradient, … } with `betaGradient`, … as well.
  */
-export const neuronBackward = op('neuronBackward', {
-  options: neurons,
-  returns: all<Float32Array | CellGradients>(),
-  tensors: (of) => backTensors(equationsKind, layerOf(of), of.input),
-  emit: (o, _, of) => emitBack(o, equationsKind, layerOf(of), of.input),
-})
+export const neuronBackward = backward('neuronBackward', neurons, layerOf)
 
 const activation = {
   /** Shape of the numbers: [B, C, H, W] or [B, C], or these with T behind B. */
   input: activity,
   ...texts,
-  /** Names of parameters that are learnt. */
-  learn: given<readonly string[]>(),
-  /** Seed of what rand() and randn() draw, 0…2³² − 1. Default 0. */
-  seed: given<number>(),
+  ...ofLayer<ElementwiseOptions>(['learn', 'seed']),
 }
-const activationOf = ({
-  text,
-  parameters,
-  learn,
-  seed,
-}: NeuronText & { readonly learn?: readonly string[]; readonly seed?: number }): Equations =>
+const activationOf = ({ text, parameters, learn, seed }: Checked<typeof activation>) =>
   elementwiseLayer(text, parameters, { learn, seed })
 
 /**
@@ -253,14 +225,15 @@ const activationOf = ({
 export const elementwise = op('elementwise', {
   options: activation,
   returns: 'output',
-  tensors: (of) => ({
+  derive: (of) => ({ layer: activationOf(of) }),
+  tensors: ({ input, layer }) => ({
     /** Floats. */
-    input: takes(floats(of.input)),
-    ...learnt(equationsKind, activationOf(of), of.input),
+    input: takes(floats(input)),
+    ...learnt(layer, input),
     /** The input's shape. */
-    output: gives(floats(of.input)),
+    output: gives(floats(input)),
   }),
-  emit: (o, _, of) => emitForward(o, jobOf(o, equationsKind, activationOf(of), of.input), 'output'),
+  emit: (o, _, { input, layer }) => emitForward(o, jobOf(o, layer, input), 'output'),
 })
 
 /**
@@ -268,9 +241,4 @@ export const elementwise = op('elementwise', {
  *
  * Arguments of `run`: delta, then those of `ops.elementwise`. Result as of `ops.neuronBackward`.
  */
-export const elementwiseBackward = op('elementwiseBackward', {
-  options: activation,
-  returns: all<Float32Array | CellGradients>(),
-  tensors: (of) => backTensors(equationsKind, activationOf(of), of.input),
-  emit: (o, _, of) => emitBack(o, equationsKind, activationOf(of), of.input),
-})
+export const elementwiseBackward = backward('elementwiseBackward', activation, activationOf)

@@ -9,9 +9,8 @@ import { selfDistillation as distillation } from '../../plan/records/self-distil
 import { ref } from '../../plan/words.js'
 import { gives, op, takes } from '../op.js'
 import { given, integer, needed, untimed } from '../options.js'
-import { checkShape, type Extent, MOST_STEPS } from '../shapes.js'
+import { checkShape, type Extent, imageOf, MOST_STEPS } from '../shapes.js'
 import { bytes, classes, floats, numbers, word } from '../tensor.js'
-import { imageOf } from '../windows.js'
 import { ofTarget, over, validSetting } from './losses.js'
 
 /**

@@ -4,25 +4,24 @@ import { expect } from '../../errors.js'
 import { emitAdaptive } from '../../layers/adaptive-pool.js'
 import { pair, type Size } from '../../nn/kind.js'
 import { emitGradientSum } from '../../plan/gradients.js'
+import { storedChannels } from '../../plan/layout.js'
 import { emitMaxPool, emitMaxPoolBackward, emitMaxPoolFloats } from '../../plan/max-pool.js'
 import { emitTimeSum } from '../../plan/pass.js'
 import * as records from '../../plan/records/pool.js'
 import type { Buffer } from '../../plan/words.js'
-import { arrival, contributions } from '../contributions.js'
 import { asked, gives, op, takes } from '../op.js'
-import { flag, image, oneOf, option, outputs } from '../options.js'
-import { type Extent, shapeLike, sizeOf, still } from '../shapes.js'
-import {
-  activities,
-  countsOf,
-  floats,
-  type OpTensor,
-  type SpikesTensor,
-  stepBytes,
-} from '../tensor.js'
+import { type Checked, flag, image, oneOf, option, outputs } from '../options.js'
+import { type Extent, imageOf, resized, still } from '../shapes.js'
+import { activities, countsOf, floats, ownCount, type SpikesTensor, stepBytes } from '../tensor.js'
 import { asSpikes } from '../terms.js'
-import type { Totals } from '../totals.js'
-import { imageOf, termWindow, type Windowed, windowed, windowOf } from '../windows.js'
+import {
+  arrival,
+  contributions,
+  termWindow,
+  type Windowed,
+  windowed,
+  windowOf,
+} from '../windows.js'
 import { emitSum } from './sums.js'
 
 /** Places of a window that a byte can number. */
@@ -40,21 +39,8 @@ function choices(op: string, { window, output }: Windowed, choice: 'rate' | 'ste
   return stepBytes(choice === 'step' ? output : still(output))
 }
 
-/** No pixel has another place: its gradient would be lost. */
-function checkChoices(op: string, { buffer, sizes }: OpTensor, { window }: Windowed) {
-  const [height, width] = window.kernelSize
-  const [places, count] = [height * width, sizeOf(sizes)]
-  return (views: Parameters<OpTensor['unpack']>[0], totals: Totals): void =>
-    expect(
-      totals.most(buffer, count) < places,
-      () =>
-        `${op}: choice must hold places of a window of ${height}×${width}, 0 to ${places - 1}, ` +
-        `got ${views(buffer, 'uint8', count).find((place) => place >= places)}`,
-    )
-}
-
-const poolOf = (input: Extent, { window }: Windowed, stored: number, from: Extent, to: Extent) => ({
-  ...{ window, images: input.B, stored, steps: input.T },
+const poolOf = ({ window }: Windowed, stored: number, from: Extent, to: Extent) => ({
+  ...{ window, images: from.B, stored, steps: from.T },
   ...{ from: { shape: imageOf(from) }, to: { shape: imageOf(to) } },
 })
 
@@ -86,8 +72,8 @@ export const maxPool2d = op('maxPool2d', {
     outputs: outputs('output', 'choice', 'counts'),
   },
   returns: 'output',
-  tensors({ input, spikes, choice, ...window }, { op, asked: names }) {
-    const to = windowed(op, window, input)
+  derive: ({ input, ...of }, { op }) => ({ to: windowed(op, of, input) }),
+  tensors({ input, spikes, choice, to }, { op, asked: names }) {
     expect(
       spikes || !names.has('counts'),
       () => `${op}.outputs: 'counts' are of spikes; set spikes to true`,
@@ -103,9 +89,8 @@ export const maxPool2d = op('maxPool2d', {
       counts: asked(countsOf('output')),
     }
   },
-  emit({ b, op }, at, { input: of, spikes, choice: by, ...window }, made) {
-    const to = windowed(op, window, of)
-    const pool = poolOf(of, to, made.input.stored, of, to.output)
+  emit({ b }, at, { input: of, spikes, choice: by, to }, made) {
+    const pool = poolOf(to, made.input.stored, of, to.output)
     const perStep = by === 'step'
     const byMean = at.choice && !perStep
     if (spikes) {
@@ -139,22 +124,31 @@ export const maxPool2dBackward = op('maxPool2dBackward', {
     ...windowOf,
   },
   returns: 'inputGradient',
-  tensors({ input, choice, ...window }, { op }) {
-    const from = windowed(op, window, input)
-    return {
-      /** The gradient of the largest values. */
-      delta: takes(floats(from.output)),
-      /** Places of windows that `ops.maxPool2d` chose; by 'step' with T. */
-      choice: takes(choices(op, from, choice)),
-      /** The shape `input`. */
-      inputGradient: gives(floats(input)),
-    }
-  },
-  emit({ b, op }, { delta, choice: buffer, inputGradient }, { input, choice, ...window }, made) {
-    const from = windowed(op, window, input)
-    const pool = poolOf(input, from, made.inputGradient.stored, from.output, input)
+  derive: ({ input, ...of }, { op }) => ({ from: windowed(op, of, input) }),
+  tensors: ({ input, choice, from }, { op }) => ({
+    /** The gradient of the largest values. */
+    delta: takes(floats(from.output)),
+    /** Places of windows that `ops.maxPool2d` chose; by 'step' with T. */
+    choice: takes(choices(op, from, choice)),
+    /** The shape `input`. */
+    inputGradient: gives(floats(input)),
+  }),
+  emit({ b, op }, { delta, choice: buffer, inputGradient }, { input, choice, from }, made) {
+    const pool = poolOf(from, made.inputGradient.stored, from.output, input)
     emitMaxPoolBackward(b, pool, delta, { buffer, perStep: choice === 'step' }, inputGradient)
-    return { before: checkChoices(op, made.choice, from) }
+    const [height, width] = from.window.kernelSize
+    const [places, count] = [height * width, ownCount(made.choice)]
+    return {
+      // No pixel has another place: its gradient would be lost.
+      before: (views, totals) =>
+        expect(
+          totals.most(buffer, count) < places,
+          () =>
+            `${op}: choice must hold places of a window of ${height}×${width}, 0 to ` +
+            `${places - 1}, got ` +
+            views(buffer, 'uint8', count).find((place) => place >= places),
+        ),
+    }
   },
 })
 
@@ -187,18 +181,14 @@ export const avgPool2d = op('avgPool2d', {
     ...averaged,
   },
   returns: 'output',
-  tensors({ input, spikes, mean, ...window }, { op }) {
-    const { output } = termWindow(op, window, input)
-    return {
-      /** Floats, or with `spikes` bytes. */
-      input: takes(activities(input, spikes)),
-      /** Means over windows; with `mean` without T. */
-      output: gives(floats(mean ? still(output) : output)),
-    }
-  },
-  emit(o, _, { input, spikes, mean, ...window }) {
-    return emitSum(o, [{ input, spikes, ...termWindow(o.op, window, input) }], mean, false)
-  },
+  derive: ({ input, ...window }, { op }) => termWindow(op, window, input),
+  tensors: ({ input, spikes, mean, output }) => ({
+    /** Floats, or with `spikes` bytes. */
+    input: takes(activities(input, spikes)),
+    /** Means over windows; with `mean` without T. */
+    output: gives(floats(mean ? still(output) : output)),
+  }),
+  emit: (o, _, term) => emitSum(o, [term], term.mean, false),
 })
 
 /**
@@ -214,14 +204,15 @@ export const avgPool2dBackward = op('avgPool2dBackward', {
     ...averaged,
   },
   returns: 'inputGradient',
-  tensors: ({ input, ...window }, { op }) => ({
+  derive: ({ input, ...window }, { op }) => ({ arriving: arrival(op, input, window) }),
+  tensors: ({ input, arriving }) => ({
     /** The gradient of the means. */
-    delta: takes(floats(arrival(op, input, window).from)),
+    delta: takes(floats(arriving.from)),
     /** The shape `input`. */
     inputGradient: gives(floats(input)),
   }),
-  emit({ b, op }, { inputGradient }, { input, ...window }, made) {
-    const gradient = contributions([arrival(op, input, window)], false, made)
+  emit({ b }, { inputGradient }, { input, arriving }, made) {
+    const gradient = contributions([arriving], false, made)
     const to = { shape: imageOf(input), stored: made.inputGradient.stored, gradient }
     emitGradientSum({ b, images: input.B }, to, input.T, inputGradient)
   },
@@ -233,12 +224,12 @@ const adaptive = {
   /** Height and width of the output, or one number for both. */
   outputSize: option((name, size: Size) => pair(name, size, 1)),
 }
-const resized = (input: Extent, [H, W]: readonly [number, number]): Extent => ({
-  ...{ ...input, shape: shapeLike(input, { H, W }), H, W },
-})
-const adaptiveSizes = (input: Extent, output: readonly [number, number], stored: number) => ({
-  ...{ images: input.B, channels: stored, steps: input.T },
-  ...{ input: [input.H, input.W] as const, output },
+const adapted = ({ input, outputSize: [H, W] }: Checked<typeof adaptive>) => ({
+  output: resized(input, { H, W }),
+  sizes: {
+    ...{ images: input.B, channels: storedChannels(input.C), steps: input.T },
+    ...{ input: [input.H, input.W] as const, output: [H, W] as const },
+  },
 })
 
 /**
@@ -248,16 +239,15 @@ const adaptiveSizes = (input: Extent, output: readonly [number, number], stored:
 export const adaptiveAvgPool2d = op('adaptiveAvgPool2d', {
   options: adaptive,
   returns: 'output',
-  tensors: ({ input, outputSize }) => ({
+  derive: adapted,
+  tensors: ({ input, output }) => ({
     /** Floats. */
     input: takes(floats(input)),
     /** [B, C, outH, outW], or that behind T. */
-    output: gives(floats(resized(input, outputSize))),
+    output: gives(floats(output)),
   }),
-  emit({ b }, { input, output }, { input: of, outputSize }, { input: { stored } }) {
-    const sizes = adaptiveSizes(of, outputSize, stored)
-    emitAdaptive(b, records.adaptivePool, sizes, { in: input, out: output })
-  },
+  emit: ({ b }, { input, output: out }, { sizes }) =>
+    emitAdaptive(b, records.adaptivePool, sizes, { in: input, out }),
 })
 
 /**
@@ -266,14 +256,13 @@ export const adaptiveAvgPool2d = op('adaptiveAvgPool2d', {
 export const adaptiveAvgPool2dBackward = op('adaptiveAvgPool2dBackward', {
   options: adaptive,
   returns: 'inputGradient',
-  tensors: ({ input, outputSize }) => ({
+  derive: adapted,
+  tensors: ({ input, output }) => ({
     /** [B, C, outH, outW], or that behind T. */
-    delta: takes(floats(resized(input, outputSize))),
+    delta: takes(floats(output)),
     /** The shape `input`. */
     inputGradient: gives(floats(input)),
   }),
-  emit({ b }, { delta, inputGradient }, { input, outputSize }, made) {
-    const sizes = adaptiveSizes(input, outputSize, made.delta.stored)
-    emitAdaptive(b, records.adaptivePoolBackward, sizes, { in: delta, out: inputGradient })
-  },
+  emit: ({ b }, { delta, inputGradient: out }, { sizes }) =>
+    emitAdaptive(b, records.adaptivePoolBackward, sizes, { in: delta, out }),
 })

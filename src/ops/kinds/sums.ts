@@ -1,90 +1,87 @@
 /** Sums of tensors and of gradients; channels of several tensors in a row. */
 
 import { Control, Dense } from '../../../assembly/opcodes.js'
-import { checkBoolean, checkOptions, describe, expect } from '../../errors.js'
+import { describe, expect } from '../../errors.js'
 import { emitJoin, emitJoinSpikes, emitSplit, partsOf } from '../../layers/joins.js'
 import { emitGradientSum } from '../../plan/gradients.js'
 import { emitMaterialise } from '../../plan/materialise.js'
-import type { Pool } from '../../plan/tensors.js'
 import { roundUp } from '../../round-up.js'
 import type { OpBuilder, Planned } from '../builder.js'
-import { arrival, arriving, contributions, type GradientTerm } from '../contributions.js'
 import { all, gives, op, type Planning, shows, takes } from '../op.js'
-import { activity, flag, needed, oneOf, option } from '../options.js'
-import { checkShape, type Extent, extentOf, shapeLike, showShape, still } from '../shapes.js'
+import {
+  activity,
+  byStep,
+  checkAll,
+  flag,
+  needed,
+  type OptionsIn,
+  oneOf,
+  option,
+} from '../options.js'
+import { checkShape, type Extent, extentOf, imageOf, resized, showShape, still } from '../shapes.js'
 import { activities, countsOf, floats, groups, numbers, type SpikesTensor } from '../tensor.js'
 import { asFloat, asNorm, asSpikes, denseRows } from '../terms.js'
-import { imageOf, type TermWindow, termWindow, windowOptions } from '../windows.js'
+import {
+  arrival,
+  arriving,
+  contributions,
+  type GradientTerm,
+  named,
+  numbered,
+  termOf,
+  termWindow,
+} from '../windows.js'
 
-/** One term of `ops.add`. */
-export interface AddTerm extends TermWindow {
+const addTerm = {
+  ...termOf,
   /** [B, C], [B, C, H, W], or one of these behind T. */
-  readonly input: readonly number[]
+  input: needed<readonly number[]>(),
   /** Spikes, bytes of 0 and 1. Default false: floats. */
-  readonly spikes?: boolean
+  spikes: flag(),
   /**
    * Floats through the affine map of a BatchNorm, whose `scale` and `shift` are arguments: true of
    * all steps, 'steps' of each. Default false.
    */
-  readonly affine?: boolean | 'steps'
+  affine: byStep,
   /**
    * Floats stored with their own channels and found through a pointer, as a model's input is; one
    * term at most. Default false.
    */
-  readonly image?: boolean
+  image: flag(),
 }
+/** One term of `ops.add`. */
+export type AddTerm = OptionsIn<typeof addTerm>
 
-/** A term that was checked. `output`: behind its windows. */
-interface TermPlan {
-  readonly input: Extent
-  readonly output: Extent
-  readonly pool: Pool
-  readonly scale: number
-  readonly spikes: boolean
-  readonly affine?: boolean | 'steps'
-  readonly image?: boolean
-}
-
-function checkTerm(where: string, given: AddTerm): TermPlan {
-  checkOptions(where, given, ['input', 'spikes', 'scale', 'affine', 'image', ...windowOptions])
-  const { scale, kernelSize, stride, padding } = given
-  const spikes = checkBoolean(`${where}.spikes`, given.spikes, false)
-  const image = checkBoolean(`${where}.image`, given.image, false)
-  const affine = oneOf<boolean | 'steps'>([true, false, 'steps'], false).check(
-    `${where}.affine`,
-    given.affine,
-  )
+function checkTerm(where: string, given: AddTerm) {
+  const { input: shape, spikes, affine, image, ...window } = checkAll(where, addTerm, given)
   expect(
     !(spikes && (affine || image)) && !(affine && image),
     () => `${where} can be only one of spikes, affine and image`,
   )
-  const spatial = kernelSize === undefined ? 'maybe' : 'always'
-  const input = extentOf(`${where}.input`, given.input, 'maybe', spatial)
-  const windows = termWindow(where, { scale, kernelSize, stride, padding }, input)
-  return { input, spikes, affine, image, ...windows }
+  const spatial = window.kernelSize === undefined ? 'maybe' : 'always'
+  const input = extentOf(`${where}.input`, shape, 'maybe', spatial)
+  return { input, spikes, affine, image, ...termWindow(where, window, input) }
 }
 
-/** Names of a term's tensors. */
-const named = (role: string, i: number, numbered: boolean) => (numbered ? `${role}${i}` : role)
+/** A term that was checked. `output`: behind its windows. */
+type TermPlan = ReturnType<typeof checkTerm>
 
 /** Arguments of the terms: of each its input, behind it with `affine` scale and shift. */
-export function termTensors(
+function termTensors(
   terms: readonly TermPlan[],
-  numbered: boolean,
 ): Record<`${'input' | 'scale' | 'shift'}${number}`, Planning<Float32Array | Uint8Array>> {
   const each = terms.flatMap(({ input, spikes, affine, image }, i) => {
-    const name = (role: string): string => named(role, i, numbered)
-    const map = takes(groups(input, affine === 'steps'))
+    const map = affine && takes(groups(input, affine === 'steps'))
     return [
-      [name('input'), takes(image ? floats(input, input.C) : activities(input, spikes))] as const,
-      ...(affine ? ([[name('scale'), map] as const, [name('shift'), map] as const] as const) : []),
+      [`input${i}`, takes(image ? floats(input, input.C) : activities(input, spikes))] as const,
+      ...(map ? (['scale', 'shift'] as const).map((role) => [`${role}${i}`, map] as const) : []),
     ]
   })
   return Object.fromEntries(each)
 }
 
 /** The extent that all terms have, T included if one has it. */
-function commonExtent(op: string, terms: readonly TermPlan[]): Extent {
+function commonExtent(op: string, terms: readonly Pick<TermPlan, 'output' | 'spikes'>[]): Extent {
   const { output: common } = terms.find(({ output }) => output.timed) ?? terms[0]
   for (const { output, spikes } of terms) {
     expect(
@@ -107,7 +104,7 @@ function commonExtent(op: string, terms: readonly TermPlan[]): Extent {
 /** Emits a sum; `numbered`: names of tensors carry the number of their term. */
 export function emitSum(
   { b, op, made }: OpBuilder,
-  plans: readonly TermPlan[],
+  plans: readonly (Omit<TermPlan, 'affine' | 'image'> & Partial<TermPlan>)[],
   mean: boolean,
   numbered = true,
 ): Partial<Planned> {
@@ -149,9 +146,6 @@ const listOf = <Term>() =>
     return Array.from(terms)
   })
 
-const checkTerms = (op: string, terms: readonly AddTerm[]): TermPlan[] =>
-  terms.map((term, i) => checkTerm(`${op}.terms[${i}]`, term))
-
 /**
  * A sum of tensors, written out as floats, as a layer of a network does that cannot read its terms
  * as they are:
@@ -173,21 +167,19 @@ export const add = op('add', {
     mean: flag(),
   },
   returns: 'output',
-  tensors({ terms, mean }, { op }) {
-    const all = checkTerms(op, terms)
+  derive({ terms }, { op }) {
+    const all = terms.map((term, i) => checkTerm(`${op}.terms[${i}]`, term))
     const images = all.filter(({ image }) => image)
     expect(images.length <= 1, () => `${op}: one term at most can be an image`)
-    const extent = commonExtent(op, all)
-    return Object.assign(termTensors(all, true), {
+    return { all, extent: commonExtent(op, all) }
+  },
+  tensors: ({ all, extent, mean }) =>
+    Object.assign(termTensors(all), {
       /** [B, C, H, W] or [B, C], or that behind T if a term has it. */
       output: gives(floats(mean ? still(extent) : extent)),
-    })
-  },
-  emit: (o, _, { terms, mean }) => emitSum(o, checkTerms(o.op, terms), mean),
+    }),
+  emit: (o, _, { all, mean }) => emitSum(o, all, mean),
 })
-
-const arrivals = (op: string, input: Extent, terms: readonly GradientTerm[]) =>
-  terms.map((term, i) => arrival(`${op}.terms[${i}]`, input, term))
 
 /**
  * The gradient of a tensor that several layers read, from what each of them hands back:
@@ -208,15 +200,16 @@ export const gradientSum = op('gradientSum', {
     terms: listOf<GradientTerm>(),
   },
   returns: 'inputGradient',
-  tensors({ input, terms }, { op }) {
-    return Object.assign(arriving(arrivals(op, input, terms), true), {
+  derive: ({ input, terms }, { op }) => ({
+    all: terms.map((term, i) => arrival(`${op}.terms[${i}]`, input, term)),
+  }),
+  tensors: ({ input, all }) =>
+    Object.assign(arriving(all, true), {
       /** The sum. */
       inputGradient: gives(floats(input)),
-    })
-  },
-  emit({ b, op, made }, _, { input, terms }) {
+    }),
+  emit({ b, made }, _, { input, all }) {
     const { stored, buffer } = made.inputGradient
-    const all = arrivals(op, input, terms)
     const to = { shape: imageOf(input), stored, gradient: contributions(all, true, made) }
     emitGradientSum({ b, images: input.B }, to, input.T, buffer)
   },
@@ -232,7 +225,7 @@ const shapes = option((name, inputs: readonly (readonly number[])[]) => {
   const [first] = parts
   for (const part of parts)
     expect(
-      shapeLike(part, { C: 1 }).join() === shapeLike(first, { C: 1 }).join(),
+      resized(part, { C: 1 }).shape.join() === resized(first, { C: 1 }).shape.join(),
       () =>
         `${name} must be alike but for their channels, got ${showShape(first.shape)} and ` +
         showShape(part.shape),
@@ -241,17 +234,8 @@ const shapes = option((name, inputs: readonly (readonly number[])[]) => {
 })
 
 /** All channels one behind the other. */
-function wholeOf(parts: readonly Extent[]): Extent {
-  const C = parts.reduce((sum, part) => sum + part.C, 0)
-  return { ...parts[0], C, shape: shapeLike(parts[0], { C }) }
-}
-
-const numbered = <K extends string, P>(
-  role: K,
-  parts: readonly Extent[],
-  of: (part: Extent) => P,
-): Record<`${K}${number}`, P> =>
-  Object.fromEntries(parts.map((part, i) => [`${role}${i}`, of(part)])) as Record<string, P>
+const wholeOf = (parts: readonly Extent[]): Extent =>
+  resized(parts[0], { C: parts.reduce((sum, part) => sum + part.C, 0) })
 
 /**
  * Channels of several tensors one behind the other, as `torch.cat(inputs, 1)`.
@@ -269,16 +253,16 @@ export const concat = op('concat', {
     spikes: flag(),
   },
   returns: 'output',
-  tensors({ inputs: parts, spikes }) {
-    const whole = wholeOf(parts)
-    const inputs = numbered('input', parts, (part) => takes(activities(part, spikes)))
-    return Object.assign(inputs, {
-      /** The whole, of the inputs' type. */
-      output: gives(activities(whole, spikes)),
-      /** For spikes: those of each neuron over all steps. */
-      outputCounts: spikes && shows(countsOf('output')),
-    })
-  },
+  tensors: ({ inputs, spikes }) =>
+    Object.assign(
+      numbered('input', inputs, (part) => takes(activities(part, spikes))),
+      {
+        /** The whole, of the inputs' type. */
+        output: gives(activities(wholeOf(inputs), spikes)),
+        /** For spikes: those of each neuron over all steps. */
+        outputCounts: spikes && shows(countsOf('output')),
+      },
+    ),
   emit({ b, made }, _, { inputs: parts, spikes }) {
     const whole = wholeOf(parts)
     const { stored, buffer: out } = made.output
@@ -310,14 +294,11 @@ export const split = op('split', {
     inputs: shapes,
   },
   returns: all<Readonly<Record<string, Float32Array>>>(),
-  tensors({ inputs: parts }) {
-    const outputs = numbered('output', parts, (part) => gives(floats(part)))
-    const whatIs = {
-      /** The whole. */
-      input: takes(floats(wholeOf(parts))),
-    }
-    return Object.assign(whatIs, outputs)
-  },
+  tensors: ({ inputs }) => ({
+    /** The whole. */
+    input: takes(floats(wholeOf(inputs))),
+    ...numbered('output', inputs, (part) => gives(floats(part))),
+  }),
   emit({ b, made }, _, { inputs: parts }) {
     const whole = wholeOf(parts)
     const { stored, buffer } = made.input
@@ -368,19 +349,16 @@ export const matmul = op('matmul', {
     transpose: oneOf(['NN', 'NT', 'TN']),
   },
   returns: 'output',
-  tensors({ a, b, transpose }, { op }) {
-    const { M, N } = product(op, a, b, transpose)
-    return {
-      /** The left matrix, row by row. */
-      a: takes(numbers([...a])),
-      /** The right matrix, row by row. */
-      b: takes(numbers([...b])),
-      /** [M, N] */
-      output: gives(numbers([M, N])),
-    }
-  },
-  emit({ op }, { a, b, output }, { a: left, b: right, transpose }) {
-    const { M, N, K } = product(op, left, right, transpose)
+  derive: ({ a, b, transpose }, { op }) => product(op, a, b, transpose),
+  tensors: ({ a, b, M, N }) => ({
+    /** The left matrix, row by row. */
+    a: takes(numbers([...a])),
+    /** The right matrix, row by row. */
+    b: takes(numbers([...b])),
+    /** [M, N] */
+    output: gives(numbers([M, N])),
+  }),
+  emit(_, { a, b, output }, { M, N, K, transpose }) {
     return {
       calls: {
         name: `matmul${transpose}`,
