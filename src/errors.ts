@@ -101,10 +101,8 @@ export function describe(value: unknown): string {
  */
 export function checkArguments(name: string, more: readonly unknown[]): void {
   const extra = more.find((value) => value !== undefined)
-  expect(
-    extra === undefined,
-    () => `${name} takes no more arguments, got ${describe(extra)}; leave it out`,
-  )
+  if (extra !== undefined)
+    fail(`${name} takes no more arguments, got ${describe(extra)}; leave it out`)
 }
 
 /**
@@ -114,17 +112,11 @@ export function checkArguments(name: string, more: readonly unknown[]): void {
  * @param name what the options are of, for example `conv2d`
  */
 export function checkOptions(name: string, options: unknown, known: readonly string[]): void {
-  expect(
-    isOptions(options),
-    () =>
-      `${name}'s options must be an object with any of ${known.join(', ')}, got ` +
-      `${describe(options)}`,
-  )
+  const any = known.join(', ')
+  if (!isOptions(options))
+    fail(`${name}'s options must be an object with any of ${any}, got ${describe(options)}`)
   for (const key of Object.keys(options))
-    expect(
-      known.includes(key),
-      () => `${name}.${key} is not an option; known are ${known.join(', ')}`,
-    )
+    if (!known.includes(key)) fail(`${name}.${key} is not an option; known are ${any}`)
 }
 
 /**
@@ -132,10 +124,8 @@ export function checkOptions(name: string, options: unknown, known: readonly str
  * @throws SpikewasmError when it is something else than true or false: 'no' would count as true
  */
 export function checkBoolean(name: string, value: boolean | undefined, fallback: boolean): boolean {
-  expect(
-    value === undefined || typeof value === 'boolean',
-    () => `${name} must be true or false, got ${describe(value)}`,
-  )
+  if (value !== undefined && typeof value !== 'boolean')
+    fail(`${name} must be true or false, got ${describe(value)}`)
   return value ?? fallback
 }
 
@@ -152,7 +142,7 @@ export function expectFinite(
 ): void {
   for (let i = 0; i < size * count; i++) {
     if (!Number.isFinite(images[i]))
-      throw new SpikewasmError(
+      fail(
         `${what} must hold finite numbers, got ${images[i]} in image ` +
           `${Math.floor(i / size)} of the batch; repair or leave out that image`,
       )
@@ -172,7 +162,7 @@ export function checkInteger(
   if (Number.isSafeInteger(value) && value >= min && value <= max) return
   const range =
     max === Number.MAX_SAFE_INTEGER ? `an integer ≥ ${min}` : `an integer from ${min} to ${max}`
-  throw new SpikewasmError(`${option} must be ${range}, got ${describe(value)}`)
+  fail(`${option} must be ${range}, got ${describe(value)}`)
 }
 
 /**
@@ -180,10 +170,8 @@ export function checkInteger(
  * abort.
  */
 export function checkSignal(name: string, signal: host.AbortSignal | undefined): void {
-  expect(
-    signal === undefined || typeof signal?.throwIfAborted === 'function',
-    () => `${name} must be an AbortSignal, such as controller.signal, got ${describe(signal)}`,
-  )
+  if (signal !== undefined && typeof signal?.throwIfAborted !== 'function')
+    fail(`${name} must be an AbortSignal, such as controller.signal, got ${describe(signal)}`)
 }
 
 /**
@@ -191,8 +179,6 @@ export function checkSignal(name: string, signal: host.AbortSignal | undefined):
  * @throws SpikewasmError if `path` cannot be a path
  */
 export function checkPath(option: string, path: unknown, what: 'file' | 'folder' = 'file'): void {
-  expect(
-    typeof path === 'string' && path !== '' && !path.includes('\0'),
-    () => `${option} must be the path of a ${what}, got ${describe(path) || "''"}`,
-  )
+  if (typeof path !== 'string' || path === '' || path.includes('\0'))
+    fail(`${option} must be the path of a ${what}, got ${describe(path) || "''"}`)
 }

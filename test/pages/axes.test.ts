@@ -1,8 +1,7 @@
 /** Axes: what they show of values, and where they have texts. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Axis } from '../../src/pages/chart.js'
-import { linearTicks, logTicks } from '../../src/pages/chart.js'
+import { type Axis, linearTicks, logTicks } from '../../src/pages/chart.js'
 import { type ScatterPoint, scatterHtml } from '../../src/pages/scatter.js'
 import { type Shown, shownOf } from '../../src/pages/shown.js'
 

@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { trace } from '../../src/graph/trace.js'
-import type { StepOptions } from '../../src/index.js'
 import {
   batchNorm2d,
   type CompileOptions,
@@ -21,6 +20,7 @@ import {
   residual,
   type Sgd,
   type StateDict,
+  type StepOptions,
   sequential,
   sgd,
 } from '../../src/index.js'

@@ -2,8 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { fail } from '../../errors.js'
-import type { AddressLimit } from '../platform.js'
-import { size } from '../platform.js'
+import { type AddressLimit, size } from '../platform.js'
 
 /** What V8 reserves for a thread's heap and code: 590 to 841 MiB in Node 20 to 26. */
 const THREAD_BYTES = 900 * 2 ** 20

@@ -2,8 +2,7 @@
 
 import { expectFigure, type Monitor, modeOf, monitored, monitors } from '../../optimizer/index.js'
 import { complete, integer, oneOf, optional, type Rules, range, truth } from '../../rules.js'
-import type { StateDict } from '../../runtime/state.js'
-import { partOf, prefixed } from '../../runtime/state.js'
+import { partOf, prefixed, type StateDict } from '../../runtime/state.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
 import type { Callback, Training } from '../callback.js'
 import { expectSameOption, keptAs, nameOf } from '../callback-state.js'

@@ -1,8 +1,7 @@
 /** Shows how a training goes on. */
 
 import { complete, optional, such } from '../../rules.js'
-import type { Callback } from '../callback.js'
-import { insideOf } from '../callback.js'
+import { type Callback, insideOf } from '../callback.js'
 import { nameOf } from '../callback-state.js'
 import { extras } from '../extras.js'
 import type { StepInfo } from '../records.js'

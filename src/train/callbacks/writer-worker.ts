@@ -3,8 +3,7 @@
 import { workerData } from 'node:worker_threads'
 import { type HandedFolder, RunFolder } from '../../io/folder/folder.js'
 import { serveThread } from '../../runtime/node/thread.js'
-import type { RunParts } from './run-parts.js'
-import { folderWriter } from './run-parts.js'
+import { folderWriter, type RunParts } from './run-parts.js'
 
 const writer = folderWriter(RunFolder.takeOver(workerData as HandedFolder))
 

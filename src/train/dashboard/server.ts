@@ -1,8 +1,14 @@
 /** The server of a dashboard: the page of a run, and what it hears. */
 
 import { livePage } from '../../pages/live.js'
-import type { EpochFigures, RunState, RunStatus, StepPoint } from '../../pages/run.js'
-import { mostRecords, thinned } from '../../pages/run.js'
+import {
+  type EpochFigures,
+  mostRecords,
+  type RunState,
+  type RunStatus,
+  type StepPoint,
+  thinned,
+} from '../../pages/run.js'
 import { servePage } from './serve.js'
 
 // What a dashboard shows of a run, kept small: points are put together when they become many.

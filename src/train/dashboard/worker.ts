@@ -2,8 +2,7 @@
 
 import type { EpochFigures, RunStatus, StepPoint } from '../../pages/run.js'
 import { serveThread } from '../../runtime/node/thread.js'
-import type { RunStart } from './server.js'
-import { type RunServer, serveRun } from './server.js'
+import { type RunServer, type RunStart, serveRun } from './server.js'
 
 /** A step, as the training's thread tells of it. */
 export interface StepNews {
