@@ -139,7 +139,8 @@ function drawOne(seed: number, index: number, open: ReadonlySet<string>): Drawn 
   for (const [name, is] of Object.entries({ ties: coarse, large, long }))
     if (is) d.reached.add(name)
   const modes = methodModes(({ backward }) => offline === (backward === 'afterwards'))
-  return { ...drawNetwork(d, d.one(modes)), index, seed }
+  const network = drawNetwork(d, d.one(modes))
+  return { ...network, ...drawTraining(d, network), index, seed }
 }
 
 const images = (d: Draw): Shape =>
@@ -190,7 +191,6 @@ function drawNetwork(d: Draw, [method, stepMode]: readonly [sw.Method, sw.StepMo
     compile: {
       ...{ input: sketch.input, method, stepMode, timeSteps, frames, batchSize, seed, ...given },
     },
-    ...drawTraining(d, sketch, given.update === 'everyStep'),
   }
 }
 
@@ -344,7 +344,9 @@ function drawPenalties(d: Draw, names: readonly string[]): sw.RatePenalty[] {
     })
 }
 
-function drawTraining(d: Draw, sketch: Sketch, everyStep: boolean) {
+/** Plans are drawn without: what optimizers there are changes none of them. */
+function drawTraining(d: Draw, { sketch, compile }: ReturnType<typeof drawNetwork>) {
+  const everyStep = compile.update === 'everyStep'
   const kind = d.one(optimizerNames)
   d.reached.add(kind)
   const weighs = sketch.nodes.flatMap(({ layer }, i) =>
