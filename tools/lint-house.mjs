@@ -148,12 +148,12 @@ export function check(root) {
     return found
   }
 
-  /** A shortest circle through a file, or undefined. */
+  /** A shortest circle through a file, or undefined. A file may name what it exports itself. */
   function circleThrough(start) {
     const cameFrom = new Map()
     const queue = [start]
     for (const file of queue)
-      for (const next of imports.get(file)) {
+      for (const next of imports.get(file).filter((path) => path !== file)) {
         if (next === start) {
           const path = [start]
           for (let at = file; at !== start; at = cameFrom.get(at)) path.unshift(at)
