@@ -34,24 +34,15 @@ export function asFeatures<J extends { g: Geometry; steps: number; input: DenseI
   return { ...job, g, input: { ...input, pixelBytes } }
 }
 
-const forwardFields = ({ input, weight, bias, zeros, out }: DenseForward) => ({
-  ...inputFields(input),
-  weight,
-  bias,
-  zeros,
-  out,
-})
-
 /** Where it fits it is faster than `direct`, whose time its cost says: it stands before it. */
 const narrow: Strategy<DenseForward> = {
   name: 'narrow',
   fits: ({ g }) => narrowForwardPays(g),
   cost: ({ g, steps }) => denseCycles(g, steps),
   emit(b, job) {
-    const { g, steps } = job
-    const { forward, blocks } = narrowPlan(g, steps)
-    emitSized(b, { g, steps }, convNarrow, blocks, {
-      ...forwardFields(job),
+    const { forward, blocks } = narrowPlan(job.g, job.steps)
+    emitSized(b, job, convNarrow, blocks, {
+      ...inputFields(job.input),
       ...forward,
     })
   },
@@ -66,8 +57,8 @@ const direct: Strategy<DenseForward> = {
     const { g, steps } = job
     const rows = pixelsOf(g) * steps
     const rowsPerUnit = denseRows(rows)
-    emitSized(b, { g, steps }, convDense, Math.ceil(rows / rowsPerUnit), {
-      ...forwardFields(job),
+    emitSized(b, job, convDense, Math.ceil(rows / rowsPerUnit), {
+      ...inputFields(job.input),
       rowsPerUnit,
     })
   },

@@ -4,8 +4,8 @@ import type { OfKind, Pair } from '../../nn/kind.js'
 import type { Convolution } from '../../nn/weights.js'
 import { blockWidth, type Grouping, storedChannels, weightRows } from '../layout.js'
 import type { ProgramBuilder } from '../program.js'
-import type { SizeName } from '../records/conv.js'
-import type { Fields, RecordKind, Schema } from '../records/schema.js'
+import { convShape, type SizeName } from '../records/conv.js'
+import type { AnyFields, Fields, RecordKind, Schema } from '../records/schema.js'
 import { type Shape, usedStrides } from '../tensors.js'
 
 /**
@@ -147,21 +147,29 @@ export function sizesOf<S extends Schema>(
   g: Geometry,
   steps = 1,
 ): Pick<Sizes, Extract<keyof S, SizeName>> {
-  const all: Sizes = { ...g, steps, kRows: kRowsOf(g) }
-  const named: Partial<Record<SizeName, number>> = {}
-  for (const name of Object.keys(all) as SizeName[]) if (name in schema) named[name] = all[name]
+  const named: Record<string, number> = {}
+  const sizeOf = (name: SizeName): number =>
+    name === 'kRows' ? kRowsOf(g) : name === 'steps' ? steps : g[name]
+  for (const name in convShape) if (name in schema) named[name] = sizeOf(name as SizeName)
   return named as Sizes
 }
 
-/** Adds a record that has sizes of a convolution beside other fields. */
-export function emitSized<S extends Schema>(
+type Job = { readonly g: Geometry; readonly steps: number }
+
+/**
+ * Adds a record of a job: sizes of its convolution, and what of the job and of `more` has the name
+ * of a field. What `more` says comes first.
+ */
+export function emitSized<S extends Schema, J extends Job>(
   b: ProgramBuilder,
-  { g, steps }: { readonly g: Geometry; readonly steps: number },
+  job: J & Partial<Fields<S>>,
   kind: RecordKind<S>,
   units: number,
-  of: Omit<Fields<S>, SizeName> & { unitGroups?: number },
+  more: Omit<Fields<S>, SizeName | keyof J> & Partial<Fields<S>> & { unitGroups?: number },
 ): void {
-  const { unitGroups: groups, ...fields } = of
-  const all = { ...sizesOf(kind, g, steps), ...fields } as unknown as Fields<S>
-  b.emit(kind, units, all, { groups })
+  const fields: Record<string, unknown> = sizesOf(kind, job.g, job.steps)
+  const [own, shared] = [more, job] as unknown as [AnyFields, AnyFields]
+  for (const name in own) if (name in kind.schema) fields[name] = own[name]
+  for (const name in kind.schema) if (!(name in fields)) fields[name] = shared[name]
+  b.emit(kind, units, fields as Fields<S>, { groups: more.unitGroups })
 }

@@ -35,19 +35,11 @@ const withoutGroups = <T extends Task>(task: T): T => {
 
 const weightBytes = (g: Geometry): number => kRowsOf(g) * g.outC * 4
 
-const expandedWeight = (
-  b: ProgramBuilder,
-  { name, g, weight }: { readonly name: string; readonly g: Geometry; readonly weight: Reference },
-): Reference => {
-  const { groups, groupIn, groupOut } = partsOf(g)
+const expandedWeight = (b: ProgramBuilder, job: InputGradient | SpikeForward): Reference => {
+  const { name, g, steps, weight } = job
   const dense = b.buffer(`${name} weight without groups`, weightBytes(g))
-  emitSized(b, { g, steps: 1 }, groupedExpand, g.outC / g.blockWidth, {
-    groups,
-    groupIn,
-    groupOut,
-    weight,
-    dense,
-  })
+  const units = g.outC / g.blockWidth
+  emitSized(b, { g, steps, weight }, groupedExpand, units, { ...partsOf(g), dense })
   return ref(dense)
 }
 
@@ -91,17 +83,10 @@ export const denseWeight: Strategy<WeightGradient> = {
   fits: (task) => expands(task) && winogradWeight.fits(withoutGroups(task)),
   cost: winogradCycles,
   emit(b, job) {
-    const { name, g, out, accumulate } = job
-    const { groups, groupIn, groupOut } = partsOf(g)
+    const { name, g } = job
+    const grouping = partsOf(g)
     const dense: Buffer = b.buffer(`${name} gradient without groups`, weightBytes(g))
     winogradWeight.emit(b, { ...withoutGroups(job), out: ref(dense), accumulate: false })
-    emitSized(b, { g, steps: 1 }, groupedExtract, groups, {
-      groups,
-      groupIn,
-      groupOut,
-      dense,
-      out,
-      accumulate,
-    })
+    emitSized(b, job, groupedExtract, grouping.groups, { ...grouping, dense })
   },
 }

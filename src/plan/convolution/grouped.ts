@@ -26,6 +26,7 @@ import type {
   Task,
   WeightGradient,
 } from './strategy.js'
+import { inSplits, type Parts } from './weight-gradient.js'
 
 /** Firing rate for which kernels are chosen. */
 export const RATE = 0.15
@@ -82,14 +83,12 @@ export const groupedOnFloats: Strategy<DenseForward> = {
   name: 'grouped',
   fits: ({ g }) => g.grouping !== undefined,
   cost: () => 1,
-  emit(b, { g, steps, input, weight, bias, out }) {
-    const rowsPerUnit = rowsPerUnitOf(g.outH, g.outW, steps)
-    emitSized(b, { g, steps }, groupedForward, g.images * Math.ceil(g.outH / rowsPerUnit), {
+  emit(b, job) {
+    const { g } = job
+    const rowsPerUnit = rowsPerUnitOf(g.outH, g.outW, job.steps)
+    emitSized(b, job, groupedForward, g.images * Math.ceil(g.outH / rowsPerUnit), {
       ...partsOf(g),
-      ...inputFields(input),
-      weight,
-      bias,
-      out,
+      ...inputFields(job.input),
       rowsPerUnit,
     })
   },
@@ -105,16 +104,14 @@ export const groupedOnSpikes: Strategy<SpikeForward, SpikeTask, UnitSums | undef
     return asTheyAre && maskCycles(task) < writtenGroupCycles(task)
   },
   cost: maskCycles,
-  emit(b, { g, steps, spikes, weight, bias, out }) {
-    const [{ masks }] = spikes.sources
-    const rowsPerUnit = rowsPerUnitOf(g.outH, g.outW, steps)
-    emitSized(b, { g, steps }, groupedSpikes, g.images * Math.ceil(g.outH / rowsPerUnit), {
+  emit(b, job) {
+    const { g } = job
+    const [{ masks }] = job.spikes.sources
+    const rowsPerUnit = rowsPerUnitOf(g.outH, g.outW, job.steps)
+    emitSized(b, job, groupedSpikes, g.images * Math.ceil(g.outH / rowsPerUnit), {
       ...partsOf(g),
       masks,
       planeBytes: (g.allImages ?? g.images) * g.inH * g.inW * g.inC,
-      weight,
-      bias,
-      out,
       rowsPerUnit,
     })
     return undefined
@@ -125,25 +122,18 @@ export const groupedInput: Strategy<InputGradient> = {
   name: 'grouped',
   fits: ({ g }) => g.grouping !== undefined,
   cost: floatCycles,
-  emit(b, { name, g, steps, delta, weight, out }) {
+  emit(b, job) {
+    const { name, g, steps, weight } = job
     const grouping = partsOf(g)
     const { groups, groupIn, groupOut, depthwise } = grouping
     const floats = groups * tapsOf(g) * groupOut * groupColumns(groupIn)
     const transposed = depthwise ? undefined : b.buffer(`${name} transposed weight`, floats * 4)
-    if (transposed)
-      emitSized(b, { g, steps: 1 }, groupedTranspose, groups, {
-        groups,
-        groupIn,
-        groupOut,
-        weight,
-        transposed,
-      })
+    if (transposed) emitSized(b, job, groupedTranspose, groups, { ...grouping, transposed })
     const rowsPerUnit = rowsPerUnitOf(g.inH, g.inW, steps)
-    emitSized(b, { g, steps }, groupedInputGradient, g.images * Math.ceil(g.inH / rowsPerUnit), {
+    emitSized(b, job, groupedInputGradient, g.images * Math.ceil(g.inH / rowsPerUnit), {
       ...grouping,
-      ...(transposed ? { transposed } : { weight }),
-      delta,
-      out,
+      transposed,
+      weight: transposed ? undefined : weight,
       rowsPerUnit,
     })
   },
@@ -153,7 +143,8 @@ export const groupedWeight: Strategy<WeightGradient> = {
   name: 'grouped',
   fits: ({ g }) => g.grouping !== undefined,
   cost: floatCycles,
-  emit(b, { name, g, steps, input, delta, out, accumulate }) {
+  emit(b, job) {
+    const { g, steps } = job
     const grouping = partsOf(g)
     // Depthwise all channels are one part, else each group is.
     const parts = grouping.depthwise ? 1 : grouping.groups
@@ -166,15 +157,11 @@ export const groupedWeight: Strategy<WeightGradient> = {
     // Every split has lines.
     const splits = Math.ceil(lines / Math.ceil(lines / Math.max(1, most)))
     const all = parts * floats
-    const partial = splits > 1 ? b.buffer(`${name} partial sums`, splits * all * 4) : undefined
-    emitSized(b, { g, steps }, groupedWeightGradient, splits * parts, {
-      ...grouping,
-      ...inputFields(input),
-      ...(partial ? { partial } : { out, accumulate }),
-      delta,
-      splits,
-      scale: input.scale ?? 1,
-    })
-    if (partial) emitFloatSum(b, all, { partial, splits, out, accumulate })
+    const products = (to: Parts): void =>
+      emitSized(b, job, groupedWeightGradient, splits * parts, {
+        ...grouping,
+        ...to,
+      })
+    inSplits(b, job, splits, all, products, (sum) => emitFloatSum(b, all, sum))
   },
 }

@@ -37,20 +37,18 @@ export const directInputGradient: Strategy<InputGradient> = {
   name: 'direct',
   fits: () => true,
   cost: () => 1,
-  emit(b, { name, g: given, steps, delta, weight, out, zeros }) {
-    const g = flat(given, steps)
+  emit(b, given) {
+    const { name, steps } = given
+    const g = flat(given.g, steps)
+    const job = { ...given, g }
     const channels = roundUp(g.inC, Dense.TransposedChannels)
     const transposed = b.buffer(`${name} transposed weight`, channels * tapsOf(g) * g.outC * 4)
-    emitSized(b, { g, steps: 1 }, transposeWeight, channels / Dense.TransposedChannels, {
-      weight,
-      transposed,
-    })
+    const blocks = channels / Dense.TransposedChannels
+    emitSized(b, job, transposeWeight, blocks, { transposed })
     const rowsPerUnit = denseRows(mostRows(g, steps))
-    emitSized(b, { g, steps }, convInputGradient, unitsOf(g, steps, rowsPerUnit), {
-      delta,
+    emitSized(b, job, convInputGradient, unitsOf(g, steps, rowsPerUnit), {
+      delta: job.delta,
       transposed,
-      zeros,
-      out,
       rowsPerUnit,
     })
   },

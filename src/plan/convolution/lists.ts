@@ -23,28 +23,25 @@ export const listGradient: Strategy<ListGradient> = {
   name: 'lists',
   fits: ({ g, steps }) => listsPay(g, steps),
   cost: (_task, active) => active,
-  emit(b, { name, g, steps, tensor, scale, delta, out }) {
+  emit(b, job) {
+    const { name, g, steps, tensor, scale } = job
     const plan = listPlan(g, steps)
     const room = listPlan(g, Math.max(LEAST_COUNTS, steps))
-    const { imagesPerGroup, inCPerUnit } = plan
-    const buffers = {
+    const shared = {
+      imagesPerGroup: plan.imagesPerGroup,
       grids: b.buffer(`${name} grids`, plan.gridBytes),
       lists: b.buffer(`${name} rate lists`, plan.listBytes),
       listPointers: b.buffer(`${name} rate list pointers`, room.pointerBytes),
     }
-    emitSized(b, { g, steps }, rateLists, plan.listUnits, {
-      ...buffers,
+    emitSized(b, job, rateLists, plan.listUnits, {
       counts: tensor.counts as Buffer,
       mostCounted: budgets.byteCount,
-      delta,
-      imagesPerGroup,
+      ...shared,
     })
-    emitSized(b, { g, steps }, listWeightGradient, plan.sumUnits, {
-      ...buffers,
-      imagesPerGroup,
-      inCPerUnit,
+    emitSized(b, job, listWeightGradient, plan.sumUnits, {
+      ...shared,
+      inCPerUnit: plan.inCPerUnit,
       scale: scale / steps,
-      out,
     })
   },
 }

@@ -60,36 +60,32 @@ export const patternGradient: Strategy<PatternGradient, SpikeTask> = {
     const job = asFeatures(given)
     const { name, g, steps, spikes, delta, out, accumulate } = job
     const plan = patternPlan(shapeOf(job))
-    const { grid, listBytes, inCPerUnit } = plan
-    const { rows: _, pixels: __, gridOutH, gridOutW, ...shared } = grid
-    const lists = b.buffer(`${name} pattern lists`, plan.listsBytes)
-    const listPointers = b.buffer(`${name} pattern list ends`, plan.pointersBytes)
-    const partial =
-      plan.partialBytes > 0 ? b.buffer(`${name} partial sums`, plan.partialBytes) : undefined
+    const { listBytes, inCPerUnit, partialBytes } = plan
+    const shared = {
+      ...plan.grid,
+      lists: b.buffer(`${name} pattern lists`, plan.listsBytes),
+      listPointers: b.buffer(`${name} pattern list ends`, plan.pointersBytes),
+      listBytes,
+    }
+    const sums = partialBytes > 0 ? b.buffer(`${name} partial sums`, partialBytes) : undefined
     for (const { firstImage, images, listUnits, splits, sumUnits } of plan.passes) {
-      const part = { ...g, images }
+      const partial = splits > 1 ? sums : undefined
       const adds = accumulate || firstImage > 0
-      emitSized(b, { g: part, steps }, patternLists, listUnits, {
+      const part = { ...job, g: { ...g, images }, accumulate: partial ? undefined : adds }
+      emitSized(b, part, patternLists, listUnits, {
         ...listingFields(job, firstImage),
         ...shared,
-        lists,
-        listBytes,
-        listPointers,
       })
-      emitSized(b, { g: part, steps }, patternWeightGradient, sumUnits, {
+      emitSized(b, part, patternWeightGradient, sumUnits, {
         ...shared,
-        gridOutH,
-        gridOutW,
-        lists,
-        listBytes,
-        listPointers,
         delta: ref(delta, firstImage * steps * outputBytes(g)),
         inCPerUnit,
         splits,
         scale: spikes.scale,
-        ...(splits > 1 ? { partial } : { out, accumulate: adds }),
+        partial,
+        out: partial ? undefined : out,
       })
-      if (splits > 1 && partial)
+      if (partial)
         emitPartialSum(b, kRowsOf(g), { outC: g.outC, partial, splits, out, accumulate: adds })
     }
   },

@@ -5,7 +5,7 @@ import type { ProgramBuilder } from '../program.js'
 import { spikeForwardBytes } from '../records/spikes.js'
 import type { Reference } from '../words.js'
 import { byteGeometry, fitsBytes } from './byte-geometry.js'
-import { sizesOf } from './geometry.js'
+import { emitSized } from './geometry.js'
 import { groupsOf, listingFields, shapeOf } from './spikes.js'
 import type { SpikeForward, SpikeTask } from './strategy.js'
 
@@ -20,16 +20,13 @@ export const fitsByteWeights = (task: SpikeTask): boolean =>
   task.g.grouping === undefined && fitsBytes(shapeOf(task))
 
 export function emitForwardOnBytes(b: ProgramBuilder, job: ByteForward): void {
-  const { g, steps, weight, weightScale, bias, out, spikes } = job
   const { units, ...words } = byteGeometry(shapeOf(job))
-  const shared = {
-    ...sizesOf(spikeForwardBytes, g, steps),
-    ...listingFields(job),
-    ...words,
-    mostCounted: budgets.wordWeights,
-  }
-  for (const group of groupsOf(steps)) {
-    const fields = { ...shared, group, weight, weightScale, bias, scale: spikes.scale, out }
-    b.emit(spikeForwardBytes, units, fields)
-  }
+  for (const group of groupsOf(job.steps))
+    emitSized(b, job, spikeForwardBytes, units, {
+      ...listingFields(job),
+      ...words,
+      mostCounted: budgets.wordWeights,
+      group,
+      scale: job.spikes.scale,
+    })
 }

@@ -171,9 +171,9 @@ export function spikeGeometry(shape: SpikeShape) {
     listsBytes: pixels * listBytes,
     /** Size of the buffer ListPointers. */
     listPointersBytes: pixels * Spike.PointerBytes,
-    /** Word RowsPerUnit, units of SpikeLists. */
-    rowsPerUnit,
-    listUnits: Math.ceil((shape.images * shape.outH) / rowsPerUnit),
+    /** Word MomentPixels, and slots of the buffer Moments, each of 16·outC bytes. */
+    momentPixels,
+    momentSlots: groupsOf(shape) * Math.ceil(pixels / momentPixels),
     /** Word PixelsPerUnit, units of SpikeConv. */
     pixelsPerUnit,
     /** Word BlocksPerUnit. */
@@ -181,9 +181,9 @@ export function spikeGeometry(shape: SpikeShape) {
     convUnits: Math.ceil(pixels / pixelsPerUnit) * blockGroups(shape),
     /** Groups of blocks, each with units for all pixels. */
     convGroups: blockGroups(shape),
-    /** Word MomentPixels, and slots of the buffer Moments, each of 16·outC bytes. */
-    momentPixels,
-    momentSlots: groupsOf(shape) * Math.ceil(pixels / momentPixels),
+    /** Word RowsPerUnit, units of SpikeLists. */
+    rowsPerUnit,
+    listUnits: Math.ceil((shape.images * shape.outH) / rowsPerUnit),
   }
 }
 
@@ -240,10 +240,13 @@ export function spikeForwardGeometry(shape: SpikeShape) {
   )
     return undefined
   return {
-    /** Word RowsPerUnit, units. */
-    rowsPerUnit,
     units,
     momentPixels,
     momentSlots: groupsOf(shape) * Math.ceil((rows * shape.outW) / momentPixels),
+    listBytes: spikeListBytes(shape),
+    pairLists: usesPairLists(shape),
+    weightedLists: usesWeightedLists(shape),
+    blocksPerUnit: spikeBlocksPerUnit(shape),
+    rowsPerUnit,
   }
 }

@@ -70,29 +70,18 @@ const rowWise: SpikeStrategy = {
   fits: (task) => spikeListsFit(task.g) && spikeForwardGeometry(shapeOf(task)) !== undefined,
   cost: eventCycles,
   emit(b, job) {
-    const { g, steps, weight, bias, out, spikes } = job
-    const shape = shapeOf(job)
-    const plan = spikeForwardGeometry(shape)
+    const plan = spikeForwardGeometry(shapeOf(job))
     if (!plan) throw new Error(`${job.name}: no rows for this convolution`)
-    const { units, rowsPerUnit, momentPixels, momentSlots } = plan
-    const [{ geometry }] = spikePasses(shape)
-    const { listBytes, pairLists, weightedLists, blocksPerUnit } = geometry
+    const { units, momentSlots, ...words } = plan
     const moments = momentBuffer(b, job, momentSlots)
-    for (const group of groupsOf(steps))
-      emitSized(b, { g, steps }, spikeForward, units, {
+    for (const group of groupsOf(job.steps))
+      emitSized(b, job, spikeForward, units, {
         ...listingFields(job),
         group,
-        weight,
-        bias,
-        scale: spikes.scale,
-        out,
+        scale: job.spikes.scale,
+        out: job.out,
         moments,
-        momentPixels,
-        listBytes,
-        pairLists,
-        weightedLists,
-        blocksPerUnit,
-        rowsPerUnit,
+        ...words,
       })
     return moments && { buffer: moments, units: momentSlots }
   },
@@ -104,7 +93,7 @@ const byLists: SpikeStrategy = {
   fits: ({ g }) => spikeListsFit(g),
   cost: eventCycles,
   emit(b, job) {
-    const { name, g, steps, weight, bias, out, spikes } = job
+    const { name, g, steps, out, spikes } = job
     const passes = spikePasses(shapeOf(job))
     const slots = passes.reduce((sum, { geometry }) => sum + geometry.momentSlots, 0)
     const moments = momentBuffer(b, job, slots)
@@ -112,27 +101,19 @@ const byLists: SpikeStrategy = {
     const listPointers = b.buffer(`${name} list pointers`, passes[0].geometry.listPointersBytes)
     let slot = 0
     for (const { firstImage, images, geometry } of passes) {
-      const part = { ...g, images }
-      const { pairLists, weightedLists, listBytes, rowsPerUnit } = geometry
-      const { pixelsPerUnit, blocksPerUnit, momentPixels } = geometry
+      const part = { ...job, g: { ...g, images } }
       for (const group of groupsOf(steps)) {
-        const shared = { group, pairLists, weightedLists, lists, listPointers }
-        emitSized(b, { g: part, steps }, spikeLists, geometry.listUnits, {
+        const { pairLists, weightedLists } = geometry
+        const kinds = { group, pairLists, weightedLists, scale: spikes.scale }
+        const shared = { ...kinds, ...geometry, lists, listPointers }
+        emitSized(b, part, spikeLists, geometry.listUnits, {
           ...listingFields(job, firstImage),
           ...shared,
-          listBytes,
-          rowsPerUnit,
         })
-        emitSized(b, { g: part, steps }, spikeConv, geometry.convUnits, {
+        emitSized(b, part, spikeConv, geometry.convUnits, {
           ...shared,
-          weight,
-          bias,
-          scale: spikes.scale,
           out: ref(out, firstImage * steps * outputBytes(g)),
           moments: moments && ref(moments, slot * slotBytes(job)),
-          momentPixels,
-          pixelsPerUnit,
-          blocksPerUnit,
           unitGroups: geometry.convGroups,
         })
       }

@@ -5,7 +5,7 @@
 
 import { Dense } from '../../../assembly/opcodes.js'
 import { budgets } from '../budgets.js'
-import { emitPartialSum } from '../partial-sum.js'
+import { type emitFloatSum, emitPartialSum } from '../partial-sum.js'
 import type { ProgramBuilder } from '../program.js'
 import { biasGradient, convWeightGradient, narrowWeightGradient } from '../records/dense.js'
 import type { Buffer, Reference } from '../words.js'
@@ -24,20 +24,45 @@ const mostSplits = ({ g, steps }: WeightGradient): number =>
 const evenSplits = (blocks: number, most: number): number =>
   Math.ceil(blocks / Math.ceil(blocks / most))
 
-/** Emits `products` into `out`, or by splits into partial sums that are then added up. */
-function inSplits(
+/** Where products of a weight's gradient go: to `out`, or to partial sums of splits. */
+export type Parts = ReturnType<typeof inputFields> & {
+  readonly splits: number
+  readonly scale: number
+  readonly partial?: Buffer
+  readonly out?: undefined
+  readonly accumulate?: boolean
+}
+
+/** Emits products into `out`, or by splits into as many floats of partial sums, and their sum. */
+export function inSplits(
   b: ProgramBuilder,
-  { name, g, out, accumulate }: WeightGradient,
+  { name, input, out, accumulate }: WeightGradient,
   splits: number,
-  products: (to: { out?: Reference; partial?: Buffer; accumulate?: boolean }) => void,
+  floats: number,
+  products: (parts: Parts) => void,
+  sum: (parts: Parameters<typeof emitFloatSum>[2]) => void,
 ): void {
+  const parts = { ...inputFields(input), accumulate, splits, scale: input.scale ?? 1 }
   if (splits === 1) {
-    products({ out, accumulate })
+    products(parts)
     return
   }
-  const partial = b.buffer(`${name} partial sums`, splits * kRowsOf(g) * g.outC * 4)
-  products({ partial })
-  emitPartialSum(b, kRowsOf(g), { outC: g.outC, partial, splits, out, accumulate })
+  const partial = b.buffer(`${name} partial sums`, splits * floats * 4)
+  products({ ...parts, partial, out: undefined, accumulate: undefined })
+  sum({ partial, splits, out, accumulate })
+}
+
+const inRows = (
+  b: ProgramBuilder,
+  job: WeightGradient,
+  splits: number,
+  products: (parts: Parts) => void,
+): void => {
+  const { outC } = job.g
+  const kRows = kRowsOf(job.g)
+  inSplits(b, job, splits, kRows * outC, products, (parts) =>
+    emitPartialSum(b, kRows, { outC, ...parts }),
+  )
 }
 
 /** Where it fits it is faster than `direct`, whose time its cost says: it stands before it. */
@@ -46,16 +71,11 @@ export const narrowGradient: Strategy<WeightGradient> = {
   fits: ({ g }) => narrowGradientPays(g),
   cost: () => DIRECT_COST,
   emit(b, job) {
-    const { g, steps, input, delta } = job
-    const { gradient, blocks } = narrowPlan(g, steps)
+    const { gradient, blocks } = narrowPlan(job.g, job.steps)
     const splits = evenSplits(blocks, Math.max(1, Math.min(budgets.enoughUnits, mostSplits(job))))
-    inSplits(b, job, splits, (to) =>
-      emitSized(b, { g, steps }, narrowWeightGradient, splits, {
-        ...inputFields(input),
-        ...to,
-        delta,
-        splits,
-        scale: input.scale ?? 1,
+    inRows(b, job, splits, (parts) =>
+      emitSized(b, job, narrowWeightGradient, splits, {
+        ...parts,
         ...gradient,
       }),
     )
@@ -68,17 +88,13 @@ export const directGradient: Strategy<WeightGradient> = {
   cost: () => DIRECT_COST,
   emit(b, given) {
     const job = asFeatures(given)
-    const { g, steps, input, delta } = job
+    const { g } = job
     const kPerUnit = Math.min(budgets.kPerUnit, kRowsOf(g))
     const kBlocks = Math.ceil(kRowsOf(g) / kPerUnit)
     const splits = Math.max(1, Math.min(Math.ceil(budgets.enoughUnits / kBlocks), mostSplits(job)))
-    inSplits(b, job, splits, (to) =>
-      emitSized(b, { g, steps }, convWeightGradient, splits * kBlocks, {
-        ...inputFields(input),
-        ...to,
-        delta,
-        splits,
-        scale: input.scale ?? 1,
+    inRows(b, job, splits, (parts) =>
+      emitSized(b, job, convWeightGradient, splits * kBlocks, {
+        ...parts,
         kPerUnit,
       }),
     )

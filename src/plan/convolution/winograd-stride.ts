@@ -45,20 +45,12 @@ export function stridePlan(g: Geometry, steps: number) {
 
 export function emitStrideGradient(
   b: ProgramBuilder,
-  { name, g, steps, delta, weight, out }: InputGradient,
+  job: InputGradient,
   { rowsPerUnit, units, kernelUnits, kernelBytes }: ReturnType<typeof stridePlan>,
 ): void {
-  const scratch = b.buffer(`${name} winograd`, kernelBytes)
-  emitSized(b, { g, steps: 1 }, kernels, kernelUnits, {
-    weight,
-    scratch,
-  })
-  emitSized(b, { g, steps }, strideGradient, units, {
-    scratch,
-    delta,
-    out,
-    rowsPerUnit,
-  })
+  const scratch = b.buffer(`${job.name} winograd`, kernelBytes)
+  emitSized(b, job, kernels, kernelUnits, { scratch })
+  emitSized(b, job, strideGradient, units, { scratch, delta: job.delta, rowsPerUnit })
 }
 
 /** With one row per pixel the direct kernel is as fast, and keeps its bits. */

@@ -32,34 +32,23 @@ const fits = ({ g }: Task): boolean => winogradApplies(g) && winogradPays(g)
 /** Of a weight's gradient: as long as lists of so many of the neurons take. */
 const COST = 0.16
 
-export function emitInputGradient(
-  b: ProgramBuilder,
-  { name, g, steps, delta, weight, out }: InputGradient,
-): void {
+export function emitInputGradient(b: ProgramBuilder, job: InputGradient): void {
+  const { name, g, steps, delta, weight, out } = job
   const plan = winogradInputPlan(g, steps)
   const { kernelFirst, rowsPerUnit } = plan
   const scratch = b.buffer(`${name} winograd`, plan.sharedBytes)
   for (const { firstImage, images, planeBytes, transformUnits, units } of plan.passes) {
-    const part = { ...g, images }
-    const deltaHere = ref(delta, firstImage * outputBytes(g) * steps)
-    if (kernelFirst)
-      emitSized(b, { g: part, steps: 1 }, kernelTransform, transformUnits, {
-        weight,
-        scratch,
-      })
-    else
-      emitSized(b, { g: part, steps }, inputTransform, transformUnits, {
-        delta: deltaHere,
-        scratch,
-        planeBytes,
-      })
-    emitSized(b, { g: part, steps }, inputGradient, units, {
-      ...(kernelFirst ? { delta: deltaHere } : { weight, planeBytes }),
-      kernelFirst,
-      scratch,
+    const part = {
+      ...{ g: { ...g, images }, steps, weight },
+      delta: ref(delta, firstImage * outputBytes(g) * steps),
       out: ref(out, firstImage * inputBytes(g) * steps),
-      rowsPerUnit,
-    })
+    }
+    if (kernelFirst) emitSized(b, part, kernelTransform, transformUnits, { scratch })
+    else emitSized(b, part, inputTransform, transformUnits, { scratch, planeBytes })
+    const factor = kernelFirst
+      ? { delta: part.delta, weight: undefined }
+      : { weight, delta: undefined, planeBytes }
+    emitSized(b, part, inputGradient, units, { ...factor, kernelFirst, scratch, rowsPerUnit })
   }
 }
 
@@ -82,16 +71,16 @@ export function emitOwnTiles(
   job: WeightGradient,
   plan: NonNullable<ReturnType<typeof ownTilesPlan>>,
 ): void {
-  const { name, g, steps, delta, out, accumulate } = job
-  const { sharedBytes, ...words } = plan
-  const { splits } = words
-  const partial = b.buffer(`${name} winograd`, sharedBytes)
-  emitSized(b, { g, steps }, weightGradient, splits, {
-    ...words,
+  const { name, g, out, accumulate } = job
+  const { splits } = plan
+  const partial = b.buffer(`${name} winograd`, plan.sharedBytes)
+  emitSized(b, job, weightGradient, splits, {
+    ...plan,
     in: placeOf(job),
-    delta,
     partial,
     scale: job.input.scale ?? 1,
+    out: undefined,
+    accumulate: undefined,
   })
   const sum = { outC: g.outC, partial, splits, out, accumulate }
   emitPartialSum(b, kRowsOf(g), sum, budgets.reduceRows)
@@ -102,29 +91,28 @@ export function emitSharedTiles(
   job: WeightGradient,
   plan: ReturnType<typeof sharedTilesPlan>,
 ): void {
-  const { name, g, steps, delta, out, accumulate } = job
-  const { sharedBytes, passes, ...words } = plan
+  const { name, g, steps, delta, accumulate } = job
   const { buffer, offset } = placeOf(job)
-  const scratch = b.buffer(`${name} winograd`, sharedBytes)
-  for (const pass of passes) {
-    const { firstImage, planeBytes } = pass
-    const part = { ...g, images: pass.images }
-    const here =
-      job.writeInput?.(firstImage, pass.images) ??
-      ref(buffer, offset + firstImage * inputBytes(g) * steps)
-    emitSized(b, { g: part, steps }, weightTransform, pass.transformUnits, {
-      in: here,
+  const shared = {
+    ...plan,
+    scratch: b.buffer(`${name} winograd`, plan.sharedBytes),
+  }
+  for (const { firstImage, images, planeBytes, transformUnits, units } of plan.passes) {
+    const part = { ...job, g: { ...g, images } }
+    emitSized(b, part, weightTransform, transformUnits, {
+      ...shared,
+      in:
+        job.writeInput?.(firstImage, images) ??
+        ref(buffer, offset + firstImage * inputBytes(g) * steps),
       delta: ref(delta, firstImage * outputBytes(g) * steps),
-      scratch,
       planeBytes,
       unitGroups: 2,
     })
-    emitSized(b, { g: part, steps }, weightGradient, pass.units, {
-      ...words,
-      scratch,
+    emitSized(b, part, weightGradient, units, {
+      ...shared,
       planeBytes,
       scale: job.input.scale ?? 1,
-      out,
+      delta: undefined,
       accumulate: accumulate || firstImage > 0,
     })
   }

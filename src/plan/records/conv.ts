@@ -4,8 +4,6 @@ import { type Field, number } from './schema.js'
 
 export const convShape = {
   images: number(4),
-  /** Rows per pixel of Out (forward) or Delta (backward); lists of counts: the highest count. */
-  steps: number(5),
   inH: number(6),
   inW: number(7),
   inC: number(8),
@@ -15,14 +13,16 @@ export const convShape = {
   outC: number(11),
   /** Output channels of a block of Weight: 4, 8, 16 or 32. */
   blockWidth: number(12),
-  /** Rows of a block of Weight: kernelH·kernelW·inC + 1, rounded up to a multiple of 4. */
-  kRows: number(13),
   kernelH: number(14),
   kernelW: number(15),
   strideH: number(16),
   strideW: number(17),
   padH: number(18),
   padW: number(19),
+  /** Rows per pixel of Out (forward) or Delta (backward); lists of counts: the highest count. */
+  steps: number(5),
+  /** Rows of a block of Weight: kernelH·kernelW·inC + 1, rounded up to a multiple of 4. */
+  kRows: number(13),
 }
 
 export type SizeName = keyof typeof convShape
