@@ -8,63 +8,50 @@ type Change = (d: Node) => Node
 /** h'(x) of spikes, by their distance x to the threshold. */
 export type Surrogate = (x: Node) => Node
 
-/** A node y with its arguments, and constants. */
-interface Derived {
-  readonly g: Graph
-  readonly y: Node
-  readonly args: readonly Node[]
-  readonly one: Node
-  readonly zero: Node
-  readonly surrogate: Surrogate
-}
-
 const same: Change = (d) => d
 
 /** Changes by what is taken where a condition holds, and by what is taken elsewhere. */
-const halves = ({ g, zero }: Derived, condition: Node): readonly Change[] => [
+const halves = (g: Graph, condition: Node, zero = g.constant(0)): readonly Change[] => [
   (d) => g.where(condition, d, zero),
   (d) => g.where(condition, zero, d),
 ]
 
-/** Changes by each argument, of operations that have a derivative. */
-const rules: Readonly<Record<string, (of: Derived) => readonly (Change | undefined)[]>> = {
+/** Of a node y: its changes by each argument. */
+type Rule = (g: Graph, y: Node, surrogate: Surrogate) => readonly (Change | undefined)[]
+
+/** Operations that have a derivative. */
+const rules: Readonly<Record<string, Rule>> = {
   add: () => [same, same],
-  sub: ({ g }) => [same, (d) => g.neg(d)],
-  neg: ({ g }) => [(d) => g.neg(d)],
-  mul: ({ g, args: [a, b] }) => [(d) => g.times(d, b), (d) => g.times(d, a)],
-  div: ({ g, y, args: [, b] }) => [(d) => g.div(d, b), (d) => g.neg(g.div(g.times(d, y), b))],
+  sub: (g) => [same, (d) => g.neg(d)],
+  neg: (g) => [(d) => g.neg(d)],
+  mul: (g, { args: [a, b] }) => [(d) => g.times(d, b), (d) => g.times(d, a)],
+  div: (g, y) => [(d) => g.div(d, y.args[1]), (d) => g.neg(g.div(g.times(d, y), y.args[1]))],
   // At a tie the derivative is that of the first.
-  min: (of) => halves(of, of.g.make('le', of.args)),
-  max: (of) => halves(of, of.g.make('ge', of.args)),
-  abs: ({ g, args: [a], zero }) => [(d) => g.where(g.make('ge', [a, zero]), d, g.neg(d))],
-  sqrt: ({ g, y }) => [(d) => g.div(g.times(g.constant(0.5), d), y)],
-  exp: ({ g, y }) => [(d) => g.times(d, y)],
-  log: ({ g, args: [a] }) => [(d) => g.div(d, a)],
-  tanh: ({ g, y, one }) => [(d) => g.times(d, g.sub(one, g.mul(y, y)))],
-  sigmoid: ({ g, y, one }) => [(d) => g.times(d, g.mul(y, g.sub(one, y)))],
-  spike({ g, args: [, x, passes], zero, surrogate }) {
-    const by = (d: Node): Node => g.times(d, surrogate(x))
-    return [undefined, passes ? (d) => g.where(passes, by(d), zero) : by]
+  min: (g, { args }) => halves(g, g.make('le', args)),
+  max: (g, { args }) => halves(g, g.make('ge', args)),
+  abs: (g, { args: [a] }) => [(d) => g.where(g.make('ge', [a, g.constant(0)]), d, g.neg(d))],
+  sqrt: (g, y) => [(d) => g.div(g.times(g.constant(0.5), d), y)],
+  exp: (g, y) => [(d) => g.times(d, y)],
+  log: (g, { args: [a] }) => [(d) => g.div(d, a)],
+  tanh: (g, y) => [(d) => g.times(d, g.sub(g.constant(1), g.mul(y, y)))],
+  sigmoid: (g, y) => [(d) => g.times(d, g.mul(y, g.sub(g.constant(1), y)))],
+  spike(g, { args: [, x, passes] }, surrogate) {
+    const by: Change = (d) => g.times(d, surrogate(x))
+    return [undefined, passes ? (d) => halves(g, passes)[0](by(d)) : by]
   },
-  hold: ({ g }) => [(d) => g.hold(d)],
-  where(of) {
-    const [condition, a, b, spike] = of.args
-    const bySpike: Change = (d) => of.g.times(d, of.g.sub(a, b))
-    return [undefined, ...halves(of, condition), spike && bySpike]
-  },
+  hold: (g) => [(d) => g.hold(d)],
+  where: (g, { args: [condition, a, b, spike] }) => [
+    undefined,
+    ...halves(g, condition),
+    spike && ((d) => g.times(d, g.sub(a, b))),
+  ],
 }
 
 /** Arguments of a node through which a derivative goes, and how. */
-function changesOf(
-  g: Graph,
-  y: Node,
-  surrogate: Surrogate,
-): (readonly [argument: Node, change: Change])[] {
-  const { args } = y
-  const of = { g, y, args, one: g.constant(1), zero: g.constant(0), surrogate }
-  const changes = Object.hasOwn(rules, y.op) ? rules[y.op](of) : []
-  return changes.flatMap((change, i) => (change ? [[args[i], change] as const] : []))
-}
+const changesOf = (g: Graph, y: Node, surrogate: Surrogate) =>
+  (rules[y.op]?.(g, y, surrogate) ?? []).flatMap((change, i) =>
+    change ? [[y.args[i], change] as const] : [],
+  )
 
 /**
  * Forward mode: the derivative of each node by what `seeds` says (node → its own derivative), as

@@ -6,7 +6,7 @@ import {
   expectImage,
   expectSeries,
   integer,
-  type LayerKind,
+  type Layer,
   layerOf,
   type OfKind,
   type Pair,
@@ -165,62 +165,53 @@ export function maxPool1d(kernelSize: number, options: Pool1dOptions = {}, ...mo
   return layerOf(maxPool1dKind, pooling('maxPool1d', kernelSize, options, integer))
 }
 
-const overImages: Pick<LayerKind<Windows>, 'output'> = {
-  output(layer, x, where) {
-    expectImage(where, x)
-    return [[x.shape[0], ...windows(where, x, layer)], false]
-  },
-}
+type Lowered = (pass: Pass, node: GraphNode, x: Expression, layer: Windows) => Expression
 
-const overSeries: Pick<LayerKind<Pooling<unknown, number>>, 'output'> = {
-  output(layer, x, where) {
-    expectSeries(where, x)
-    return [[x.shape[0], ...windows(where, x, windowsOfSeries(layer))], false]
-  },
-}
+/** A kind of layer over images: its function, and how it runs. */
+const overImages = <L extends Layer & Pooling<Layer['kind'], Pair>>(
+  name: L['kind'],
+  make: (kernelSize: Pair, options: object) => L,
+  lower: Lowered,
+) =>
+  defineLayer<L>(name, {
+    again: ({ kernelSize, ...options }: Omit<L, 'kind'>) => make(kernelSize, options),
+    output(layer, x, where) {
+      expectImage(where, x)
+      return [[x.shape[0], ...windows(where, x, layer)], false]
+    },
+    lower: (pass, node, layer, x) => lower(pass, node, x, layer),
+  })
 
-const avgPool2dKind = defineLayer<AvgPool2d>('avgPool2d', {
-  ...overImages,
-  again: ({ kernelSize, ...options }) => avgPool2d(kernelSize, options),
-  lower: (pass, node, layer, x) => pooled(pass, node, x, layer),
-})
+/** The same over series. */
+const overSeries = <L extends Layer & Pooling<Layer['kind'], number>>(
+  name: L['kind'],
+  make: (kernelSize: number, options: object) => L,
+  lower: Lowered,
+) =>
+  defineLayer<L>(name, {
+    again: ({ kernelSize, ...options }: Omit<L, 'kind'>) => make(kernelSize, options),
+    output(layer, x, where) {
+      expectSeries(where, x)
+      return [[x.shape[0], ...windows(where, x, windowsOfSeries(layer))], false]
+    },
+    lower: (pass, node, layer, x) => lower(pass, node, x, windowsOfSeries(layer)),
+  })
 
-const sumPool2dKind = defineLayer<SumPool2d>('sumPool2d', {
-  ...overImages,
-  again: ({ kernelSize, ...options }) => sumPool2d(kernelSize, options),
-  lower: (pass, node, layer, x) => pooled(pass, node, x, layer, 1),
-})
+const summed: Lowered = (...of) => pooled(...of, 1)
 
-const maxPool2dKind = defineLayer<MaxPool2d>('maxPool2d', {
-  ...overImages,
-  again: ({ kernelSize, ...options }) => maxPool2d(kernelSize, options),
-  lower: (pass, node, layer, x) => maxPooled(pass, node, layer, x),
-})
-
-const avgPool1dKind = defineLayer<AvgPool1d>('avgPool1d', {
-  ...overSeries,
-  again: ({ kernelSize, ...options }) => avgPool1d(kernelSize, options),
-  lower: (pass, node, layer, x) => pooled(pass, node, x, windowsOfSeries(layer)),
-})
-
-const sumPool1dKind = defineLayer<SumPool1d>('sumPool1d', {
-  ...overSeries,
-  again: ({ kernelSize, ...options }) => sumPool1d(kernelSize, options),
-  lower: (pass, node, layer, x) => pooled(pass, node, x, windowsOfSeries(layer), 1),
-})
-
-const maxPool1dKind = defineLayer<MaxPool1d>('maxPool1d', {
-  ...overSeries,
-  again: ({ kernelSize, ...options }) => maxPool1d(kernelSize, options),
-  lower: (pass, node, layer, x) => maxPooled(pass, node, windowsOfSeries(layer), x),
-})
+const avgPool2dKind = overImages<AvgPool2d>('avgPool2d', avgPool2d, pooled)
+const sumPool2dKind = overImages<SumPool2d>('sumPool2d', sumPool2d, summed)
+const maxPool2dKind = overImages<MaxPool2d>('maxPool2d', maxPool2d, maxPooled)
+const avgPool1dKind = overSeries<AvgPool1d>('avgPool1d', avgPool1d, pooled)
+const sumPool1dKind = overSeries<SumPool1d>('sumPool1d', sumPool1d, summed)
+const maxPool1dKind = overSeries<MaxPool1d>('maxPool1d', maxPool1d, maxPooled)
 
 /** Max pooling of one layer's spikes, which stay spikes, or of anything else as currents. */
 function maxPooled(
   pass: Pass,
   node: GraphNode,
-  layer: Windows & Pick<MaxPool2d, 'rate'>,
   x: Expression,
+  layer: Windows & Pick<MaxPool2d, 'rate'>,
 ): Expression {
   const { b, context, images, training, callSteps } = pass
   const [{ scale }] = x.terms
