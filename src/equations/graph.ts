@@ -3,7 +3,7 @@
  * Arithmetic on constants is done at once, with the roundings that a kernel has.
  */
 
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 
 /** How much a node depends on: nothing, the layer, the channel, the neuron and its currents. */
 export enum Level {
@@ -106,7 +106,7 @@ export class Graph {
     if (node) return node
     const depth = args.reduce((most, arg) => Math.max(most, arg.depth + 1), 0)
     if (this.known.size === MOST_NODES || depth > MOST_DEPTH)
-      throw new SpikewasmError(
+      fail(
         `${this.what}: the equations are too large: over the steps of a kernel they have more ` +
           `than ${MOST_NODES} operations, or ${MOST_DEPTH} within one another`,
       )

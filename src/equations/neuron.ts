@@ -1,6 +1,6 @@
 /** A neuron as its text says it: what it keeps from step to step, and one step after the other. */
 
-import { SpikewasmError } from '../errors.js'
+import { fail, SpikewasmError } from '../errors.js'
 import { tangents } from './derivatives.js'
 import { Evaluator, reserved } from './evaluate.js'
 import { lowerings } from './functions.js'
@@ -131,7 +131,7 @@ export function readNeuron(
     if (name === undefined) addRange(source, tree, parameters, ranges)
   for (const name of parameters)
     if (isTaken(name))
-      throw new SpikewasmError(
+      fail(
         `${source.what}: the parameter ${name} has a name with a meaning of its own; take another`,
       )
   for (const { name, at, isRate } of lines) {
@@ -154,9 +154,7 @@ export function readNeuron(
     ]),
   )
   if (found.states.length > MOST_STATES)
-    throw new SpikewasmError(
-      `${source.what}: there must be at most ${MOST_STATES} states, got ${found.states.length}`,
-    )
+    fail(`${source.what}: there must be at most ${MOST_STATES} states, got ${found.states.length}`)
   const draws = lines.flatMap(({ tree }) => drawsIn(tree)).sort((a, b) => a - b)
   const step = { source, lines, dt, solver, draws }
   const run: Run = (g, names) => runStep(g, step, names)
@@ -182,7 +180,7 @@ function checkNames(
   const read = new Set(lines.flatMap(({ tree }) => [...namesIn(tree).keys()]))
   for (const name of parameters)
     if (!read.has(name) && !starts.includes(name))
-      throw new SpikewasmError(
+      fail(
         `${what}: no line reads the parameter ${name}` +
           `${ranges.has(name) ? ' but its range' : ''}; leave it out`,
       )

@@ -1,6 +1,6 @@
 /** Text → lines `name = expression`. Every part knows its place, for messages to point at it. */
 
-import { printable, SpikewasmError } from '../errors.js'
+import { fail, printable, SpikewasmError } from '../errors.js'
 
 /** Comparisons as they are written. */
 const comparisons = {
@@ -82,9 +82,7 @@ const TOKEN =
 function tokensOf(source: Source, most: number): Token[] {
   const { what, text } = source
   if (text.length > most)
-    throw new SpikewasmError(
-      `${what} must be a text of at most ${most} characters, got ${text.length}`,
-    )
+    fail(`${what} must be a text of at most ${most} characters, got ${text.length}`)
   const tokens: Token[] = []
   let open = 0
   for (let at = 0; ; ) {

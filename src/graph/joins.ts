@@ -1,6 +1,6 @@
 /** What forward functions of blocks may do beside calling children: join values, return several. */
 
-import { describe, expect } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import type { Ops } from '../nn/module.js'
 import { type Shape, show, sizeOf, type Value } from '../nn/value.js'
 import { MOST_INPUTS } from './limits.js'
@@ -30,22 +30,18 @@ export function exitsOf(result: unknown): [string, Value][] | undefined {
   const [last, output] = entries[entries.length - 1]
   for (const [name, value] of entries) {
     const { node, shape, flat } = value
-    expect(
-      name !== '' && name !== '__proto__' && !/^\d+$/.test(name),
-      () =>
+    if (!(name !== '' && name !== '__proto__' && !/^\d+$/.test(name)))
+      fail(
         `network: an output's name must be no number, not empty and not __proto__, got ` +
-        describe(name),
-    )
-    expect(
-      shape.every((n, i) => n === output.shape[i]) && flat === output.flat,
-      () =>
+          describe(name),
+      )
+    if (!(shape.every((n, i) => n === output.shape[i]) && flat === output.flat))
+      fail(
         `network: outputs must have one shape, got ${show(value)} of ${name} and ` +
-        `${show(output)} of ${last}`,
-    )
-    expect(
-      name === last || node !== output.node,
-      () => `network: outputs ${name} and ${last} are one value; return it once`,
-    )
+          `${show(output)} of ${last}`,
+      )
+    if (name !== last && node === output.node)
+      fail(`network: outputs ${name} and ${last} are one value; return it once`)
   }
   return entries
 }
@@ -59,43 +55,37 @@ export function exitsOf(result: unknown): [string, Value][] | undefined {
  */
 export function joinsOf(where: string, name: string, push: (node: Joint) => Value): TraceOps {
   const several = (what: string, values: readonly Value[]): void => {
-    expect(
-      values.length >= 2,
-      () =>
+    if (values.length < 2)
+      fail(
         `${where}: ${what} needs two or more values` +
-        (Array.isArray(values[0]) ? `, one by one: ${what}(a, b), not ${what}([a, b])` : ''),
-    )
-    expect(
-      values.length <= MOST_INPUTS,
-      () => `${where}: ${what} takes at most ${MOST_INPUTS} values, got ${values.length}`,
-    )
-    for (const value of values)
-      expect(
-        isValue(value),
-        () => `${where}: ${what} needs values that the children gave, got ${describe(value)}`,
+          (Array.isArray(values[0]) ? `, one by one: ${what}(a, b), not ${what}([a, b])` : ''),
       )
+    if (values.length > MOST_INPUTS)
+      fail(`${where}: ${what} takes at most ${MOST_INPUTS} values, got ${values.length}`)
+    for (const value of values)
+      if (!isValue(value))
+        fail(`${where}: ${what} needs values that the children gave, got ${describe(value)}`)
   }
   const addAs = (name: string, ...values: Value[]): Value => {
     several('add', values)
     const [{ shape, flat }] = values
     for (const value of values)
-      expect(
-        value.flat === flat && value.shape.every((n, i) => n === shape[i]),
-        () => `${where}: add needs values of one shape, got ${values.map(show).join(' and ')}`,
-      )
+      if (!(value.flat === flat && value.shape.every((n, i) => n === shape[i])))
+        fail(`${where}: add needs values of one shape, got ${values.map(show).join(' and ')}`)
     return push({ kind: 'add', name, inputs: values.map((v) => v.node), shape, flat })
   }
   const concatAs = (name: string, ...values: Value[]): Value => {
     several('concat', values)
     const [{ shape, flat }] = values
-    expect(
-      values.every(
+    if (
+      !values.every(
         (v) => v.flat === flat && (flat || [1, 2].every((i) => v.shape[i] === shape[i])),
-      ),
-      () =>
-        `${where}: concat joins channels of values of one height and width, or flat values, ` +
-        `got ${values.map(show).join(' and ')}`,
+      )
     )
+      fail(
+        `${where}: concat joins channels of values of one height and width, or flat values, ` +
+          `got ${values.map(show).join(' and ')}`,
+      )
     const width = (v: Value): number => (flat ? sizeOf(v.shape) : v.shape[0])
     const joined = values.reduce((sum, v) => sum + width(v), 0)
     return push({
@@ -110,12 +100,11 @@ export function joinsOf(where: string, name: string, push: (node: Joint) => Valu
   const concat = (...values: Value[] | [readonly Value[]]): Value => {
     const [first] = values
     if (!Array.isArray(first)) return concatAs(name, ...(values as Value[]))
-    expect(
-      values.length === 1,
-      () =>
+    if (values.length !== 1)
+      fail(
         `${where}: concat takes one list alone, and joins channels, got ` +
-        `${describe(values[1])} behind it`,
-    )
+          `${describe(values[1])} behind it`,
+      )
     return concatAs(name, ...first)
   }
   return { add, addAs, concat, concatAs }

@@ -1,6 +1,6 @@
 /** A traced network as JSON, and back: names, layers and wiring; no code, no weights. */
 
-import { describe, expect, quote, SpikewasmError } from '../errors.js'
+import { describe, fail, quote, SpikewasmError } from '../errors.js'
 import { kindOf, type Layer, layerKinds } from '../nn/kind.js'
 import type { Composite } from '../nn/module.js'
 import type { Value } from '../nn/value.js'
@@ -77,10 +77,8 @@ export function compositeOf(json: unknown, name: string): Composite {
     if (isJoint(node.kind)) continue
     const text = JSON.stringify([node.kind, node.layer])
     const before = known.get(node.name)
-    expect(
-      before === undefined || before === text,
-      () => `${name}: nodes of one name must be one layer, got two for ${quote(node.name)}`,
-    )
+    if (before !== undefined && before !== text)
+      fail(`${name}: nodes of one name must be one layer, got two for ${quote(node.name)}`)
     if (before !== undefined) continue
     known.set(node.name, text)
     children.push([node.name, layerOf(node, `${name}: node ${i + 1}, ${quote(node.name)},`)])
@@ -114,30 +112,25 @@ function layerOf({ kind, layer = {} }: NodeJson, where: string): Layer {
     return kindOf(own).again(fields as never)
   } catch (error) {
     if (!(error instanceof SpikewasmError)) throw error
-    throw new SpikewasmError(`${where} cannot be made: ${error.message}`, { cause: error })
+    fail(`${where} cannot be made: ${error.message}`, error)
   }
 }
 
 /** @throws SpikewasmError unless fields have their types and inputs come before their readers */
 function checkJson(json: unknown, name: string): NetworkJson {
   const of = json as Partial<NetworkJson> | null
-  expect(
-    typeof of === 'object' && of !== null && of.version === 1,
-    () =>
+  if (!(typeof of === 'object' && of !== null && of.version === 1))
+    fail(
       `${name}: must be a network of version 1, got ` +
-      `${typeof of === 'object' && of !== null ? `version ${describe(of.version)}` : describe(of)}`,
-  )
+        `${typeof of === 'object' && of !== null ? `version ${describe(of.version)}` : describe(of)}`,
+    )
   const { nodes: given, output } = of
-  expect(
-    Array.isArray(given) && given.length >= 1 && given.length <= MOST_NODES,
-    () => `${name}: nodes must be a list of 1 to ${MOST_NODES}, got ${countOf(given)}`,
-  )
+  if (!(Array.isArray(given) && given.length >= 1 && given.length <= MOST_NODES))
+    fail(`${name}: nodes must be a list of 1 to ${MOST_NODES}, got ${countOf(given)}`)
   const nodes: (Partial<NodeJson> | null)[] = given
   for (const [i, node] of nodes.entries()) checkNode(node, i + 1, name)
-  expect(
-    Number.isInteger(output) && (output as number) >= 1 && (output as number) <= nodes.length,
-    () => `${name}: output must be a node from 1 to ${nodes.length}, got ${describe(output)}`,
-  )
+  if (!(Number.isInteger(output) && (output as number) >= 1 && (output as number) <= nodes.length))
+    fail(`${name}: output must be a node from 1 to ${nodes.length}, got ${describe(output)}`)
   checkOutputs(of.outputs, nodes.length, output as number, name)
   return { ...of, nodes } as NetworkJson
 }
@@ -152,48 +145,51 @@ function checkOutputs(outputs: unknown, count: number, output: number, name: str
     Number.isInteger(exit[1]) &&
     exit[1] >= 1 &&
     exit[1] <= count
-  expect(
-    Array.isArray(outputs) &&
+  if (
+    !(
+      Array.isArray(outputs) &&
       outputs.length >= 2 &&
       outputs.length <= MOST_INPUTS &&
       outputs.every(isExit) &&
       new Set(outputs.map(([of]) => of)).size === outputs.length &&
-      outputs[outputs.length - 1][1] === output,
-    () =>
-      `${name}: outputs must be a list of two or more [name, node] with names of their own, the ` +
-      `last node being ${output}, got ${countOf(outputs)}`,
+      outputs[outputs.length - 1][1] === output
+    )
   )
+    fail(
+      `${name}: outputs must be a list of two or more [name, node] with names of their own, the ` +
+        `last node being ${output}, got ${countOf(outputs)}`,
+    )
 }
 
 function checkNode(node: Partial<NodeJson> | null, index: number, name: string): void {
   const where = `${name}: node ${index}`
-  expect(typeof node === 'object' && node !== null, () => `${where} must be an object`)
+  if (!(typeof node === 'object' && node !== null)) fail(`${where} must be an object`)
   const { kind, name: path, inputs, layer } = node
-  expect(
-    isJoint(kind) || layerKinds.includes(kind as Layer['kind']),
-    () => `${where} must be one of ${layerKinds.join(', ')}, add, concat, got ${describe(kind)}`,
-  )
+  if (!isJoint(kind) && !layerKinds.includes(kind as Layer['kind']))
+    fail(`${where} must be one of ${layerKinds.join(', ')}, add, concat, got ${describe(kind)}`)
   const isPath = typeof path === 'string' && path.length <= LONGEST_NAME
-  expect(isPath, () => `${where}: its name must be a text of at most ${LONGEST_NAME} characters`)
-  expect(
-    !path.split('.').includes('__proto__'),
-    () => `${where}: its name must have no part __proto__, got ${describe(path)}`,
-  )
+  if (!isPath) fail(`${where}: its name must be a text of at most ${LONGEST_NAME} characters`)
+  if (path.split('.').includes('__proto__'))
+    fail(`${where}: its name must have no part __proto__, got ${describe(path)}`)
   const isBefore = (n: unknown): boolean =>
     Number.isInteger(n) && (n as number) >= 0 && (n as number) < index
-  expect(
-    Array.isArray(inputs) &&
+  if (
+    !(
+      Array.isArray(inputs) &&
       inputs.length <= MOST_INPUTS &&
       inputs.every(isBefore) &&
-      (isJoint(kind) ? inputs.length >= 2 : inputs.length === 1),
-    () =>
+      (isJoint(kind) ? inputs.length >= 2 : inputs.length === 1)
+    )
+  )
+    fail(
       `${where} must read ${isJoint(kind) ? 'two or more nodes' : 'one node'} before it, got ` +
-      countOf(inputs),
+        countOf(inputs),
+    )
+  if (
+    layer !== undefined &&
+    !(typeof layer === 'object' && layer !== null && !Array.isArray(layer))
   )
-  expect(
-    layer === undefined || (typeof layer === 'object' && layer !== null && !Array.isArray(layer)),
-    () => `${where}: its fields must be an object, got ${describe(layer)}`,
-  )
+    fail(`${where}: its fields must be an object, got ${describe(layer)}`)
 }
 
 /** Whether a node puts several others together. */

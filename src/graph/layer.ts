@@ -1,6 +1,6 @@
 /** Layers that nobody's function has made. */
 
-import { describe, expect } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import { kindOf, type Layer } from '../nn/kind.js'
 
 /**
@@ -16,10 +16,9 @@ export function checkLayer(name: string, layer: Layer): void {
   } catch (error) {
     why = (error as Error).message
   }
-  expect(
-    !why,
-    () =>
+  if (why)
+    fail(
       `${name || 'the network'} must be a layer or a block, got one of kind ${describe(kind)}, ` +
-      `which is none: ${why}; make layers by their functions, as in lif()`,
-  )
+        `which is none: ${why}; make layers by their functions, as in lif()`,
+    )
 }

@@ -3,7 +3,7 @@
  * planner compiles.
  */
 
-import { describe, expect, quote, SpikewasmError } from '../errors.js'
+import { describe, fail, quote } from '../errors.js'
 import { kindOf, type Layer, labelOf } from '../nn/kind.js'
 import { type Apply, checkModule, type Module, type Ops } from '../nn/module.js'
 import {
@@ -66,10 +66,8 @@ export function trace(network: Module, input: InputShape): Graph {
   const series = input.length === 2
   const nodes: GraphNode[] = []
   const push = (node: Omit<GraphNode, 'index' | 'series'>): Value => {
-    expect(
-      nodes.length <= MOST_NODES,
-      () => `the network must have at most ${MOST_NODES} layers, sums and joins, got more`,
-    )
+    if (nodes.length > MOST_NODES)
+      fail(`the network must have at most ${MOST_NODES} layers, sums and joins, got more`)
     nodes.push({ ...node, series, index: nodes.length })
     return { shape: node.shape, flat: node.flat, series, node: nodes.length - 1 }
   }
@@ -93,29 +91,27 @@ export function trace(network: Module, input: InputShape): Graph {
             return outputs[outputs.length - 1][1]
           }
         }
-        expect(
-          isValue(result),
-          () =>
+        if (!isValue(result))
+          fail(
             `${where}: the forward function of a block must return what a child, add or concat ` +
-            `gave, got ${describe(result)}; is a return missing?`,
-        )
+              `gave, got ${describe(result)}; is a return missing?`,
+          )
         return result
       }
     }
     checkLayer(name, module)
     const label = labelOf({ kind: module.kind, layer: module })
     return (x) => {
-      expect(
-        isValue(x),
-        () =>
+      if (!isValue(x))
+        fail(
           `${name} (${label}) must be called with the value that it takes in, got ` +
-          `${describe(x)}`,
-      )
+            `${describe(x)}`,
+        )
       const kind = kindOf(module)
       const hasParameters = (kind.parameters?.(module, x.shape).length ?? 0) > 0
       const earlier = visited.get(module)
       if (hasParameters && earlier !== undefined)
-        throw new SpikewasmError(
+        fail(
           earlier === name
             ? `${name} (${label}) is called twice; shared parameters are not ` +
                 'supported: make a layer for each call'
@@ -136,14 +132,11 @@ export function trace(network: Module, input: InputShape): Graph {
 
 /** @throws SpikewasmError for what is not called yet but lies too deep, or at too many places */
 function checkPlace(name: string, modules: number): void {
-  expect(
-    name.length <= LONGEST_NAME,
-    () =>
+  if (name.length > LONGEST_NAME)
+    fail(
       `a layer's path must have at most ${LONGEST_NAME} characters, got ${quote(name)}; put ` +
-      'fewer blocks into blocks, or give them shorter names',
-  )
-  expect(
-    modules <= MOST_MODULES,
-    () => `the network must have at most ${MOST_MODULES} layers and blocks, got more`,
-  )
+        'fewer blocks into blocks, or give them shorter names',
+    )
+  if (modules > MOST_MODULES)
+    fail(`the network must have at most ${MOST_MODULES} layers and blocks, got more`)
 }

@@ -1,6 +1,6 @@
 /** Batch normalisation: statistics forward; its affine map is applied by whoever reads it. */
 
-import { checkArguments, checkOptions, describe, expect } from '../errors.js'
+import { checkArguments, checkOptions, describe, fail } from '../errors.js'
 import type { Graph, GraphNode } from '../graph/trace.js'
 import { count, type LayerKind, labelOf, layerOf, type OfKind } from '../nn/kind.js'
 import { affineParameters, epsilon } from '../nn/normalise.js'
@@ -41,10 +41,8 @@ function normalising(name: string, channels: number, options: BatchNormOptions) 
   checkOptions(name, options, ['eps', 'momentum'])
   const { eps = 1e-5, momentum = 0.1 } = options
   epsilon(name, eps)
-  expect(
-    Number.isFinite(momentum) && momentum >= 0 && momentum <= 1,
-    () => `${name}.momentum must lie in 0…1, got ${describe(momentum)}`,
-  )
+  if (!(Number.isFinite(momentum) && momentum >= 0 && momentum <= 1))
+    fail(`${name}.momentum must lie in 0…1, got ${describe(momentum)}`)
   return { channels: count(`${name}.channels`, channels), eps, momentum }
 }
 
@@ -249,10 +247,8 @@ const ofChannels = (
 ): Pick<LayerKind<BatchNormalising>, 'output'> => ({
   output({ channels }, x, where) {
     const [c, h, w] = x.shape
-    expect(
-      c === channels && fits(x) && !(x.flat && h * w > 1),
-      () => `${where}: expects ${wants(channels)}, got ${show(x)}`,
-    )
+    if (!(c === channels && fits(x) && !(x.flat && h * w > 1)))
+      fail(`${where}: expects ${wants(channels)}, got ${show(x)}`)
     return [x.shape, x.flat]
   },
 })

@@ -1,6 +1,6 @@
 /** Spiking layers and integrators: presets of neurons. */
 
-import { checkArguments, describe, expect } from '../errors.js'
+import { checkArguments, describe, fail } from '../errors.js'
 import {
   type AlifOptions,
   type Cell,
@@ -150,15 +150,12 @@ export function recurrent<L extends Cell | Equations>(
 ): L {
   checkArguments('recurrent', more)
   const kind = 'recurrence' in Object(layer) ? kindOf(layer) : undefined
-  expect(
-    kind !== undefined,
-    () => `recurrent() takes a spiking layer such as lif() or cubaLif(), got ${describe(layer)}`,
-  )
-  expect(
-    kind.spikes?.(layer) === true,
-    () =>
+  if (kind === undefined)
+    fail(`recurrent() takes a spiking layer such as lif() or cubaLif(), got ${describe(layer)}`)
+  if (kind.spikes?.(layer) !== true)
+    fail(
       `recurrent(${kind.label?.(layer)}()) has no spikes to send; it takes cells that spike, as ` +
-      'lif()',
-  )
+        'lif()',
+    )
   return { ...layer, recurrence: recurrenceOf(layer, options) }
 }

@@ -1,6 +1,6 @@
 /** Delays by whole time steps: spikes stay spikes, all else is written out. */
 
-import { checkArguments, describe, expect } from '../errors.js'
+import { checkArguments, describe, fail } from '../errors.js'
 import { layerOf, noMore, type OfKind } from '../nn/kind.js'
 import { show } from '../nn/value.js'
 import { inUnits } from '../plan/budgets.js'
@@ -44,12 +44,12 @@ export function delay(steps: number | readonly number[], ...more: []): Delay {
     `delay.steps must be an integer from 0 to ${MOST_STEPS}, or a list of one for each ` +
     'channel, got '
   if (!Array.isArray(steps)) {
-    expect(isDelay(steps), () => rule() + describe(steps))
+    if (!isDelay(steps)) fail(rule() + describe(steps))
     return layerOf(delayKind, { steps })
   }
   const wrong = steps.findIndex((value) => !isDelay(value))
-  expect(steps.length > 0, () => `${rule()}an empty list`)
-  expect(wrong < 0, () => `${rule()}${describe(steps[wrong])} at index ${wrong}`)
+  if (steps.length <= 0) fail(`${rule()}an empty list`)
+  if (wrong >= 0) fail(`${rule()}${describe(steps[wrong])} at index ${wrong}`)
   return layerOf(delayKind, { steps: [...steps] })
 }
 
@@ -57,25 +57,23 @@ const delayKind = defineLayer<Delay>('delay', {
   again: ({ steps, ...rest }) => delay(steps, ...noMore('delay', rest)),
   output({ steps }, x, where) {
     const [c, h, w] = x.shape
-    expect(
-      typeof steps === 'number' || (steps.length === c && !(x.flat && h * w > 1)),
-      () =>
+    if (typeof steps !== 'number' && !(steps.length === c && !(x.flat && h * w > 1)))
+      fail(
         `${where}: has ${(steps as readonly number[]).length} delays, its input ${show(x)} ` +
-        (x.flat && h * w > 1 ? 'is flattened: put it before flatten()' : `needs ${c}`),
-    )
+          (x.flat && h * w > 1 ? 'is flattened: put it before flatten()' : `needs ${c}`),
+      )
     return [x.shape, x.flat]
   },
   lower(pass, node, { steps: delays }, x) {
     const { b, context, images, callSteps: steps } = pass
     const most = longestOf(delays)
     if (most === 0) return { ...x, shape: node.shape }
-    expect(
-      !pass.training || context.method.neuron !== 'surrogate',
-      () =>
+    if (pass.training && context.method.neuron === 'surrogate')
+      fail(
         `${node.name} (delay): method '${pass.options.method}' learns at each step from that ` +
-        `step alone and cannot train through a delay; use ` +
-        quoteMethodsWith((traits) => traits.neuron !== 'surrogate'),
-    )
+          `step alone and cannot train through a delay; use ` +
+          quoteMethodsWith((traits) => traits.neuron !== 'surrogate'),
+      )
     const { input, scale } = spikesOrFloats(pass, node, x)
     const { shape, stored } = input
     const pixels = images * shape[1] * shape[2]

@@ -1,6 +1,6 @@
 /** Dropout: the same neurons are silent at every step, forward and backward. */
 
-import { checkArguments, describe, expect } from '../errors.js'
+import { checkArguments, describe, fail } from '../errors.js'
 import { layerOf, noMore, type OfKind, sameShape } from '../nn/kind.js'
 import { inUnits } from '../plan/budgets.js'
 import { handBack } from '../plan/gradients.js'
@@ -26,10 +26,8 @@ export interface Dropout extends OfKind<'dropout'> {
  */
 export function dropout(p = 0.5, ...more: []): Dropout {
   checkArguments('dropout', more)
-  expect(
-    Number.isFinite(p) && p >= 0 && p < 1,
-    () => `dropout.p must lie in 0…1 (1 excluded), got ${describe(p)}`,
-  )
+  if (!(Number.isFinite(p) && p >= 0 && p < 1))
+    fail(`dropout.p must lie in 0…1 (1 excluded), got ${describe(p)}`)
   return layerOf(dropoutKind, { p })
 }
 

@@ -1,7 +1,7 @@
 /** Activations as texts say: a new one is a function here that calls `elementwise`. */
 
 import { EquationError, MOST_TEXT, parse } from '../equations/parse.js'
-import { checkArguments, checkOptions, SpikewasmError } from '../errors.js'
+import { checkArguments, checkOptions, fail } from '../errors.js'
 import { layerOf } from '../nn/kind.js'
 import type { PerNeuron } from '../nn/numbers.js'
 import { checkSurrogate } from '../nn/surrogates.js'
@@ -53,7 +53,7 @@ export function elementwise(
   ])
   const [state] = equations.states
   if (state !== undefined)
-    throw new SpikewasmError(
+    fail(
       `elementwise: an activation keeps nothing from step to step, but ${state} is read before a ` +
         'line assigns it; use neuron()',
     )

@@ -11,14 +11,7 @@ import {
 } from '../equations/neuron.js'
 import { EquationError, type Line, type Source } from '../equations/parse.js'
 import type { Range } from '../equations/step.js'
-import {
-  checkArguments,
-  checkInteger,
-  checkOptions,
-  describe,
-  expect,
-  listNames,
-} from '../errors.js'
+import { checkArguments, checkInteger, checkOptions, describe, fail, listNames } from '../errors.js'
 import { layerOf, type OfKind } from '../nn/kind.js'
 import type { NeuronModel } from '../nn/neuron-model.js'
 import { checkLearn, checkNumbers, finite, type PerNeuron, type Values } from '../nn/numbers.js'
@@ -91,16 +84,12 @@ const inRange = (value: number, { least, most, withLeast, withMost }: Range): bo
   (withLeast ? value >= least : value > least) && (withMost ? value <= most : value < most)
 
 function checkParameters(what: string, given: unknown): Readonly<Record<string, Values>> {
-  expect(
-    typeof given === 'object' && given !== null && !Array.isArray(given),
-    () => `${what}'s parameters must be an object of numbers by name, got ${describe(given)}`,
-  )
+  if (!(typeof given === 'object' && given !== null && !Array.isArray(given)))
+    fail(`${what}'s parameters must be an object of numbers by name, got ${describe(given)}`)
   const names = Object.keys(given)
   for (const name of names)
-    expect(
-      /^[\p{L}_][\p{L}\p{N}_]{0,49}$/u.test(name),
-      () => `a parameter of ${what} must have a name of letters and digits, got ${describe(name)}`,
-    )
+    if (!/^[\p{L}_][\p{L}\p{N}_]{0,49}$/u.test(name))
+      fail(`a parameter of ${what} must have a name of letters and digits, got ${describe(name)}`)
   return Object.fromEntries(
     names.map((name) => [
       name,
@@ -132,7 +121,7 @@ export function readEquations(
   const stored = learnt.map((name) => storedName(name, equations.ranges.get(name)))
   const twice = stored.find((name, i) => stored.indexOf(name) < i)
   const problem = `${what}.${twice} is what a learnt parameter is stored as; give it another name`
-  expect(twice === undefined, () => problem)
+  if (twice !== undefined) fail(problem)
   const fields = { parameters: values, learn: learnt, dt, solver, seed, recurrence: null }
   return { equations, fields }
 }
@@ -144,25 +133,26 @@ function checkInit(
   { parameters, learn }: Pick<Equations, 'parameters' | 'learn'>,
 ): void {
   for (const [name, value] of Object.entries(init)) {
-    expect(
-      states.includes(name),
-      () =>
+    if (!states.includes(name))
+      fail(
         `${what}.init: the text has no state ${describe(name)}; there are ` +
-        (listNames(states) || 'none'),
-    )
-    expect(
-      typeof value === 'string'
+          (listNames(states) || 'none'),
+      )
+    if (
+      !(typeof value === 'string'
         ? Object.hasOwn(parameters, value) && !learn.includes(value)
-        : finite(value),
-      () =>
-        `${what}.init.${name} must be a number, or the name of a parameter that is not learnt, ` +
-        `got ${describe(value)}`,
+        : finite(value))
     )
+      fail(
+        `${what}.init.${name} must be a number, or the name of a parameter that is not learnt, ` +
+          `got ${describe(value)}`,
+      )
   }
 }
 
-export const checkText = (what: string, text: unknown): void =>
-  expect(typeof text === 'string', () => `${what} takes a text of equations, got ${describe(text)}`)
+export const checkText = (what: string, text: unknown): void => {
+  if (typeof text !== 'string') fail(`${what} takes a text of equations, got ${describe(text)}`)
+}
 
 /**
  * Neurons as equations say: [C, H, W] → [C, H, W]. The lines of the text run one behind the other
@@ -216,32 +206,25 @@ export function neuronOf(
 ): Equations {
   checkText(what, text)
   const { init = {}, dt = 1, solver = 'euler', surrogate = 'sigmoid' } = options
-  expect(finite(dt) && dt > 0, () => `${what}.dt must be > 0, got ${describe(dt)}`)
-  expect(
-    solver === 'euler' || solver === 'exponentialEuler',
-    () => `${what}.solver must be 'euler' or 'exponentialEuler', got ${describe(solver)}`,
-  )
-  expect(
-    typeof init === 'object' && init !== null && !Array.isArray(init),
-    () => `${what}.init must be an object of states, got ${describe(init)}`,
-  )
+  if (!(finite(dt) && dt > 0)) fail(`${what}.dt must be > 0, got ${describe(dt)}`)
+  if (solver !== 'euler' && solver !== 'exponentialEuler')
+    fail(`${what}.solver must be 'euler' or 'exponentialEuler', got ${describe(solver)}`)
+  if (!(typeof init === 'object' && init !== null && !Array.isArray(init)))
+    fail(`${what}.init must be an object of states, got ${describe(init)}`)
   const { equations, fields } = readEquations({ what, text }, parameters, options)
   checkInit(what, init, equations.states, fields)
   const shared = { text, ...fields, init: { ...init } }
   if (isSurrogate(surrogate))
     return layerOf(equationsKind, { ...shared, ...checkSurrogate(what, { ...options, surrogate }) })
-  expect(
-    typeof surrogate === 'string' && !/^(?!x$|alpha$|pi$)[a-z]\w*$/i.test(surrogate),
-    () =>
+  if (!(typeof surrogate === 'string' && !/^(?!x$|alpha$|pi$)[a-z]\w*$/i.test(surrogate)))
+    fail(
       `${what}.surrogate must be one of ${Object.keys(surrogateTexts).join(', ')}, or a text of ` +
-      `x and alpha, got ${describe(surrogate)}`,
-  )
+        `x and alpha, got ${describe(surrogate)}`,
+    )
   readSurrogate({ what: `${what}.surrogate`, text: surrogate })
   const { alpha = 1 } = options
-  expect(
-    finite(alpha) && alpha > 0,
-    () => `${what}.alpha must be > 0 and finite, got ${describe(alpha)}`,
-  )
+  if (!(finite(alpha) && alpha > 0))
+    fail(`${what}.alpha must be > 0 and finite, got ${describe(alpha)}`)
   return layerOf(equationsKind, { ...shared, surrogate, alpha })
 }
 

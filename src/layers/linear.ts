@@ -1,6 +1,6 @@
 /** Fully connected layers: convolutions whose kernel covers their whole input. */
 
-import { checkArguments, checkOptions, expect } from '../errors.js'
+import { checkArguments, checkOptions, fail } from '../errors.js'
 import { count, layerOf, type OfKind } from '../nn/kind.js'
 import { show } from '../nn/value.js'
 import {
@@ -48,16 +48,13 @@ const linearKind = defineLayer<Linear>('linear', {
   again: ({ inFeatures, outFeatures, ...options }) => linear(inFeatures, outFeatures, options),
   output({ inFeatures, outFeatures }, x, where) {
     const [c, h, w] = x.shape
-    expect(
-      x.flat || (h === 1 && w === 1),
-      () => `${where}: expects features, got the image ${show(x)}; put flatten() before it`,
-    )
-    expect(
-      c * h * w === inFeatures,
-      () =>
+    if (!x.flat && !(h === 1 && w === 1))
+      fail(`${where}: expects features, got the image ${show(x)}; put flatten() before it`)
+    if (c * h * w !== inFeatures)
+      fail(
         `${where}: expects ${inFeatures} features, got ${c * h * w}` +
-        (h * w > 1 ? ` (from [${c}, ${h}, ${w}])` : ''),
-    )
+          (h * w > 1 ? ` (from [${c}, ${h}, ${w}])` : ''),
+      )
     return [[outFeatures, 1, 1], true]
   },
   parameters: (layer) =>

@@ -1,7 +1,7 @@
 /** What layers of neurons have in common, whether presets or texts made them. */
 
 import type { Range } from '../equations/step.js'
-import { expect } from '../errors.js'
+import { fail } from '../errors.js'
 import type { LayerKind, ParameterSpec } from '../nn/kind.js'
 import type { NeuronModel } from '../nn/neuron-model.js'
 import { type Recurrence, recurrenceOf, recurrentSpecs } from '../nn/recurrence.js'
@@ -24,16 +24,17 @@ function checkLengths(layer: NeuronLayer, x: Value, where: string): void {
     string,
     unknown,
   ][])
-    expect(
-      !Array.isArray(values) ||
-        typeof values[0] !== 'number' ||
-        values.length === all ||
-        (perChannel && values.length === c),
-      () =>
-        `${where}: ${name} has ${(values as unknown[]).length} numbers, expected ` +
-        `${perChannel && all !== c ? `${c} (one for each channel) or ` : ''}${all} (one for each ` +
-        `neuron of ${show(x)}), or a single number`,
+    if (
+      Array.isArray(values) &&
+      typeof values[0] === 'number' &&
+      values.length !== all &&
+      !(perChannel && values.length === c)
     )
+      fail(
+        `${where}: ${name} has ${(values as unknown[]).length} numbers, expected ` +
+          `${perChannel && all !== c ? `${c} (one for each channel) or ` : ''}${all} (one for each ` +
+          `neuron of ${show(x)}), or a single number`,
+      )
 }
 
 /** What is stored of a value: from it the map of an open range makes the value again. */

@@ -1,6 +1,6 @@
 /** Pooling over windows of images, and of series: images of one row. */
 
-import { checkArguments, checkOptions, describe, expect } from '../errors.js'
+import { checkArguments, checkOptions, describe, fail } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
 import {
   expectImage,
@@ -121,10 +121,8 @@ export function maxPool2d(kernelSize: Size, options: MaxPoolOptions = {}, ...mor
   checkArguments('maxPool2d', more)
   checkOptions('maxPool2d', options, ['stride', 'padding', 'rate'])
   const { rate = 'pooled', ...windows } = options
-  expect(
-    rate === 'pooled' || rate === 'official',
-    () => `maxPool2d.rate must be 'pooled' or 'official', got ${describe(rate)}`,
-  )
+  if (rate !== 'pooled' && rate !== 'official')
+    fail(`maxPool2d.rate must be 'pooled' or 'official', got ${describe(rate)}`)
   const official = rate === 'official' ? { rate } : {}
   return layerOf(maxPool2dKind, {
     ...pooling('maxPool2d', kernelSize, windows, pair),

@@ -1,6 +1,6 @@
 /** Normalisation of each sample by itself: of groups of its channels, or of its last sizes. */
 
-import { checkArguments, checkBoolean, checkOptions, describe, expect } from '../errors.js'
+import { checkArguments, checkBoolean, checkOptions, describe, fail } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
 import { count, layerOf, type OfKind } from '../nn/kind.js'
 import { affineParameters, epsilon } from '../nn/normalise.js'
@@ -68,10 +68,8 @@ export function groupNorm(
   const { eps = 1e-5 } = options
   count('groupNorm.groups', groups)
   count('groupNorm.channels', channels)
-  expect(
-    channels % groups === 0,
-    () => `groupNorm.groups must divide channels (${channels}), got ${groups}`,
-  )
+  if (channels % groups !== 0)
+    fail(`groupNorm.groups must divide channels (${channels}), got ${groups}`)
   return layerOf(groupNormKind, {
     groups,
     channels,
@@ -102,12 +100,14 @@ export function layerNorm(
   checkOptions('layerNorm', options, ['eps', 'affine'])
   const { eps = 1e-5 } = options
   const sizes: readonly unknown[] = Array.isArray(shape) ? [...shape] : [shape]
-  expect(
-    sizes.length >= 1 &&
+  if (
+    !(
+      sizes.length >= 1 &&
       sizes.length <= 3 &&
-      sizes.every((n) => Number.isSafeInteger(n) && (n as number) >= 1),
-    () => `layerNorm.shape must be one to three integers ≥ 1, got ${describe(shape)}`,
+      sizes.every((n) => Number.isSafeInteger(n) && (n as number) >= 1)
+    )
   )
+    fail(`layerNorm.shape must be one to three integers ≥ 1, got ${describe(shape)}`)
   return layerOf(layerNormKind, {
     shape: [...(sizes as readonly number[])],
     eps: epsilon('layerNorm', eps),
@@ -136,10 +136,8 @@ const groupNormKind = defineLayer<GroupNorm>('groupNorm', {
   again: ({ groups, channels, ...options }) => groupNorm(groups, channels, options),
   output({ channels }, x, where) {
     const [c, h, w] = x.shape
-    expect(
-      c === channels && !(x.flat && h * w > 1),
-      () => `${where}: expects ${channels} channels, got ${show(x)}`,
-    )
+    if (!(c === channels && !(x.flat && h * w > 1)))
+      fail(`${where}: expects ${channels} channels, got ${show(x)}`)
     return [x.shape, x.flat]
   },
   parameters: ({ channels, affine }) => (affine ? affineParameters([channels]) : []),
@@ -156,14 +154,13 @@ const layerNormKind = defineLayer<LayerNorm>('layerNorm', {
   again: ({ shape, ...options }) => layerNorm(shape, options),
   output({ shape }, x, where): readonly [Shape, boolean] {
     const [c, h, w] = x.shape
-    expect(
-      normalisedTogether(shape, x) !== undefined,
-      () =>
+    if (normalisedTogether(shape, x) === undefined)
+      fail(
         `${where}: normalises the last sizes [${shape.join(', ')}] of its input, got ${show(x)}; ` +
-        (x.flat
-          ? `give it [${sizeOf(x.shape)}]`
-          : `give it [${c}, ${h}, ${w}], [${h}, ${w}] or [${w}]`),
-    )
+          (x.flat
+            ? `give it [${sizeOf(x.shape)}]`
+            : `give it [${c}, ${h}, ${w}], [${h}, ${w}] or [${w}]`),
+      )
     return [x.shape, x.flat]
   },
   parameters: ({ shape, affine }) => (affine ? affineParameters(shape) : []),

@@ -2,7 +2,7 @@
  * Multiplication by constants: one is a factor of the terms, applied by the layer that reads them.
  */
 
-import { checkArguments, describe, expect } from '../errors.js'
+import { checkArguments, describe, fail } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
 import { layerOf, noMore, type OfKind } from '../nn/kind.js'
 import { show, sizeOf } from '../nn/value.js'
@@ -44,22 +44,20 @@ export function scale(factor: number | ArrayLike<number>, ...more: []): Scale {
   checkArguments('scale', more)
   if (isList(factor)) {
     const factors = Array.from(factor)
-    expect(factors.length > 0, () => 'scale.factor must not be empty')
+    if (factors.length <= 0) fail('scale.factor must not be empty')
     const wrong = factors.findIndex((value) => !isFloat(value))
-    expect(
-      wrong < 0,
-      () =>
+    if (wrong >= 0)
+      fail(
         `scale.factor must hold finite float32 numbers, got ${describe(factors[wrong])} ` +
-        `at index ${wrong}`,
-    )
+          `at index ${wrong}`,
+      )
     return layerOf(scaleKind, { factor: factors })
   }
-  expect(
-    isFloat(factor) && Math.fround(factor) !== 0,
-    () =>
+  if (!(isFloat(factor) && Math.fround(factor) !== 0))
+    fail(
       `scale.factor must be a finite float32 number other than 0, or an array of finite ones, ` +
-      `got ${describe(factor)}`,
-  )
+        `got ${describe(factor)}`,
+    )
   return layerOf(scaleKind, { factor })
 }
 
@@ -69,14 +67,13 @@ const scaleKind = defineLayer<Scale>('scale', {
     const [c] = x.shape
     const all = sizeOf(x.shape)
     const fits = (n: number): boolean => n === all || (!x.flat && n === c)
-    expect(
-      typeof factor === 'number' || fits(factor.length),
-      () =>
+    if (typeof factor !== 'number' && !fits(factor.length))
+      fail(
         `${where}: has ${(factor as readonly number[]).length} factors; the input ${show(x)} ` +
-        (x.flat || all === c
-          ? `needs ${all}`
-          : `needs ${c}, one for each channel, or ${all}, one for each neuron`),
-    )
+          (x.flat || all === c
+            ? `needs ${all}`
+            : `needs ${c}, one for each channel, or ${all}, one for each neuron`),
+      )
     return [x.shape, x.flat]
   },
   lower(pass, node, { factor }, x) {

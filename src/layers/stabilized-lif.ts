@@ -1,6 +1,6 @@
 /** Spiking neurons whose threshold follows the potentials of their layer. */
 
-import { checkArguments, checkOptions, describe, expect } from '../errors.js'
+import { checkArguments, checkOptions, describe, fail } from '../errors.js'
 import { type Cell, cellOf, type NeuronOptions } from '../nn/cell.js'
 import { layerOf, type OfKind, sameShape } from '../nn/kind.js'
 import type { NeuronModel } from '../nn/neuron-model.js'
@@ -63,16 +63,12 @@ export function stabilizedLif(options: StabilizedLifOptions = {}, ...more: []): 
   checkArguments('stabilizedLif', more)
   checkOptions('stabilizedLif', options, stabilizedOptions)
   const { tau = 2, momentum = 0.1, ...others } = options
-  expect(
-    Number.isFinite(momentum) && momentum >= 0 && momentum <= 1,
-    () => `stabilizedLif.momentum must lie in 0…1, got ${describe(momentum)}`,
-  )
+  if (!(Number.isFinite(momentum) && momentum >= 0 && momentum <= 1))
+    fail(`stabilizedLif.momentum must lie in 0…1, got ${describe(momentum)}`)
   const cell = cellOf('lif', { ...others, tau }, 'stabilizedLif')
   for (const key of ['tau', 'vThreshold', 'vReset'] as const)
-    expect(
-      !Array.isArray(cell[key]),
-      () => `stabilizedLif.${key} must be one number for all neurons, got ${describe(cell[key])}`,
-    )
+    if (Array.isArray(cell[key]))
+      fail(`stabilizedLif.${key} must be one number for all neurons, got ${describe(cell[key])}`)
   const { decayInput, vThreshold, vReset, surrogate, alpha } = cell
   const of = { tau, decayInput, vThreshold, vReset, surrogate, alpha, momentum }
   return layerOf(stabilizedLifKind, of as StabilizedLif)
@@ -96,13 +92,12 @@ const stabilizedLifKind = defineLayer<StabilizedLif>('stabilizedLif', {
   lower(pass, node, layer, x) {
     const { context, options, training } = pass
     const { method } = context
-    expect(
-      !training || method.stabilizes,
-      () =>
+    if (training && !method.stabilizes)
+      fail(
         `${node.name} (stabilizedLif): its threshold follows the potentials of each step, which ` +
-        `needs method ${quoteMethodsWith(({ stabilizes }) => stabilizes)}, got ` +
-        `'${options.method}'; use lif() with this method`,
-    )
+          `needs method ${quoteMethodsWith(({ stabilizes }) => stabilizes)}, got ` +
+          `'${options.method}'; use lif() with this method`,
+      )
     const runningThreshold = context.statistic(node.index, 'running_threshold')
     const stability = training ? pass.carried(`${node.name} threshold`, 8, 'statistics') : undefined
     const places = new Map([['vThreshold', stability ? ref(stability, 4) : runningThreshold]])

@@ -1,6 +1,6 @@
 /** The mean over all steps of a call, written out; what reads it is the same at every step. */
 
-import { checkArguments, expect } from '../errors.js'
+import { checkArguments, fail } from '../errors.js'
 import { layerOf, noMore, type OfKind, sameShape } from '../nn/kind.js'
 import { giveGradient, gradientRows, takeGradient } from '../plan/gradients.js'
 import { defineLayer } from '../plan/layer-plan.js'
@@ -28,21 +28,19 @@ const timeMeanKind = defineLayer<TimeMean>('timeMean', {
     const { context, options, callSteps } = pass
     const { method, outer } = context
     // Counts of spikes are bytes.
-    expect(
-      options.timeSteps <= 255 || options.purpose === 'stream',
-      () =>
+    if (!(options.timeSteps <= 255) && options.purpose !== 'stream')
+      fail(
         `${node.name} (timeMean): needs timeSteps of at most 255, got ${options.timeSteps}; ` +
-        'use fewer steps',
-    )
-    expect(
-      !outer && !context.online && callSteps === options.timeSteps,
-      () =>
+          'use fewer steps',
+      )
+    if (!(!outer && !context.online && callSteps === options.timeSteps))
+      fail(
         `${node.name} (timeMean): needs all steps of a sample at once, which ` +
-        (options.purpose === 'stream'
-          ? "purpose 'stream' has not; use another purpose"
-          : `method '${options.method}' with stepMode '${options.stepMode}' has not; use ` +
-            `${quoteMethodsWith(({ loop }) => loop === 'layers')} with stepMode 'm'`),
-    )
+          (options.purpose === 'stream'
+            ? "purpose 'stream' has not; use another purpose"
+            : `method '${options.method}' with stepMode '${options.stepMode}' has not; use ` +
+              `${quoteMethodsWith(({ loop }) => loop === 'layers')} with stepMode 'm'`),
+      )
     const output = pass.floatTensor(node.name, node.shape, 1)
     for (const { norm } of x.terms) norm?.averageUnread()
     const byImages = x.terms.every(({ tensor }) => tensor.kind === 'spikes' || !tensor.input)

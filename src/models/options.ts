@@ -1,6 +1,6 @@
 /** Options of the networks. */
 
-import { checkArguments, describe, expect, isOptions } from '../errors.js'
+import { checkArguments, describe, fail, isOptions } from '../errors.js'
 import type { NeuronOptions } from '../layers/index.js'
 import { checkedElsewhere, complete, integer, type Rules } from '../rules.js'
 
@@ -31,12 +31,11 @@ export function completeNetwork<O extends NetworkOptions>(
   own: readonly string[] = [],
 ) {
   checkArguments(name, more)
-  expect(
-    isOptions(options),
-    () =>
+  if (!isOptions(options))
+    fail(
       `${name} takes an object of options, as in ${name}({ classes: 10 }), got ` +
-      describe(options),
-  )
+        describe(options),
+    )
   const count = (preset: number) => integer(1, undefined, preset)
   const rules = {
     inChannels: count(3),

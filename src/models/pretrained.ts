@@ -1,7 +1,7 @@
 /** Trained weights that come with the package: `data/models`, and their cards in docs/models.md. */
 
 import { copyOf } from '../copy.js'
-import { checkArguments, describe, expect, SpikewasmError } from '../errors.js'
+import { checkArguments, describe, fail } from '../errors.js'
 import type * as host from '../host.js'
 import { type LoadOptions, loadModel } from '../load.js'
 import type { Model } from '../model.js'
@@ -62,12 +62,11 @@ async function read(
     `'spikewasm/models/${name}.safetensors?url'; elsewhere copy it from ` +
     'node_modules/spikewasm/data/models'
   if (from === undefined) return (await readOwn(pathOf(name), isWeights, mend)).bytes
-  expect(
-    typeof from === 'string' || from instanceof URL,
-    () =>
+  if (typeof from !== 'string' && !(from instanceof URL))
+    fail(
       `pretrained.from must be the address of ${name}.safetensors or its bytes, got ` +
-      describe(from),
-  )
+        describe(from),
+    )
   return (await readFirst([platform().address(from)], isWeights, mend)).bytes
 }
 
@@ -84,9 +83,7 @@ export function pretrainedFile(what: string, name: string): host.URL {
 
 function checkName(what: string, name: string): void {
   if (typeof name !== 'string' || !Object.hasOwn(datasets, name))
-    throw new SpikewasmError(
-      `${what} must be one of ${pretrainedNames.join(', ')}, got ${describe(name)}`,
-    )
+    fail(`${what} must be one of ${pretrainedNames.join(', ')}, got ${describe(name)}`)
 }
 
 /** The data set, by its name on the command line, that the weights of a name belong to. */

@@ -1,7 +1,7 @@
 /** Small networks: seconds of training on digits, minutes on MNIST. */
 
 import { type Block, sequential } from '../containers.js'
-import { checkArguments, expect } from '../errors.js'
+import { checkArguments, fail } from '../errors.js'
 import {
   avgPool2d,
   batchNorm2d,
@@ -44,12 +44,11 @@ function pooledNetwork(
   checkInputShape(`${name}: input`, input)
   const [C, H = 0, W = 0] = input
   const least = 2 ** channels.length
-  expect(
-    H >= least && W >= least,
-    () =>
+  if (!(H >= least && W >= least))
+    fail(
       `${name}: input must be [C, H, W] of ${sample}, H and W at least ${least}, got ` +
-      `[${input.join(', ')}]; mlp takes any input`,
-  )
+        `[${input.join(', ')}]; mlp takes any input`,
+    )
   const layers = channels.flatMap((to, i) => [
     conv2d([C, ...channels][i], to, 3, { padding: 1, bias: false }), // [to, H, W]
     batchNorm2d(to),

@@ -4,7 +4,7 @@
  */
 
 import { type Block, sequential } from '../containers.js'
-import { expect } from '../errors.js'
+import { fail } from '../errors.js'
 import {
   adaptiveAvgPool2d,
   avgPool2d,
@@ -83,12 +83,11 @@ export interface VggsnnOptions extends NetworkOptions {
 export function vggsnn(options: VggsnnOptions = {}, ...more: []): Block {
   const of = completeNetwork('vggsnn', options, more, 10, ['imageSize'])
   const { imageSize = 48 } = of
-  expect(
-    imageSize === 32 || (Number.isInteger(imageSize) && imageSize > 0 && imageSize % 24 === 0),
-    () =>
+  if (imageSize !== 32 && !(Number.isInteger(imageSize) && imageSize > 0 && imageSize % 24 === 0))
+    fail(
       `vggsnn.imageSize must be 32 or a multiple of 24, got ${imageSize}; resize the ` +
-      'images or build the network with sequential()',
-  )
+        'images or build the network with sequential()',
+    )
   // Three poolings leave an eighth of the sides. From 4×4 to 3×3, PyTorch's adaptive pooling takes
   // windows of 2×2 that overlap.
   const last = imageSize === 32 ? avgPool2d(2, { stride: 1 }) : adaptiveAvgPool2d(3)

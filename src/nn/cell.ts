@@ -1,6 +1,6 @@
 /** Neurons with constants of their own, synaptic currents, adaptation, and integrators. */
 
-import { checkBoolean, checkInteger, checkOptions, describe, expect } from '../errors.js'
+import { checkBoolean, checkInteger, checkOptions, describe, fail } from '../errors.js'
 import type { OfKind } from './kind.js'
 import { checkLearn, checkNumbers, finite, type PerNeuron, type Values } from './numbers.js'
 import type { Recurrence } from './recurrence.js'
@@ -196,10 +196,8 @@ const time: Check = (name, given) => checkNumbers(name, given, '> 1', (x) => x >
 const boolean: Check = (name, given) => checkBoolean(name, given, false)
 
 function checkFires(name: string, fires: unknown): unknown {
-  expect(
-    fires === 'atOrAbove' || fires === 'above',
-    () => `${name} must be 'atOrAbove' or 'above', got ${describe(fires)}`,
-  )
+  if (fires !== 'atOrAbove' && fires !== 'above')
+    fail(`${name} must be 'atOrAbove' or 'above', got ${describe(fires)}`)
   return fires
 }
 
@@ -253,10 +251,8 @@ export function cellOf(type: CellType, options: object, name: string = type): Ce
   if (vReset !== null && vThreshold !== null) checkBelow(name, vReset, vThreshold)
   for (const key of learn)
     if (key.startsWith('tau'))
-      expect(
-        of[key] !== null && [of[key]].flat().every(finite),
-        () => `${name}.${key} must be finite to be learnt, got ${describe(of[key])}; give a number`,
-      )
+      if (!(of[key] !== null && [of[key]].flat().every(finite)))
+        fail(`${name}.${key} must be finite to be learnt, got ${describe(of[key])}; give a number`)
   const vRest = own.vRest === undefined ? (vReset ?? 0) : of.vRest
   return {
     ...{ kind: 'cell', type, ...of, vRest },
@@ -272,19 +268,15 @@ function checkBelow(name: string, vReset: Values, vThreshold: Values): void {
   if (both.some(({ length }) => length !== 1 && length !== count)) return
   for (let i = 0; i < count; i++) {
     const [reset, threshold] = both.map((values) => values[i % values.length])
-    expect(
-      Math.fround(reset) < Math.fround(threshold),
-      () => `${name}.vReset must be null or < vThreshold (${threshold}), got ${reset}`,
-    )
+    if (!(Math.fround(reset) < Math.fround(threshold)))
+      fail(`${name}.vReset must be null or < vThreshold (${threshold}), got ${reset}`)
   }
 }
 
 /** A cell made anew by its function, from the fields of one. */
 export function cellAgain({ type, ...of }: Omit<Cell, 'kind' | 'recurrence'>): Cell {
-  expect(
-    typeof type === 'string' && Object.hasOwn(cellTypes, type),
-    () => `cell.type must be one of ${Object.keys(cellTypes).join(', ')}, got ${describe(type)}`,
-  )
+  if (!(typeof type === 'string' && Object.hasOwn(cellTypes, type)))
+    fail(`cell.type must be one of ${Object.keys(cellTypes).join(', ')}, got ${describe(type)}`)
   const { options } = cellTypes[type]
   const { kind: _, type: __, recurrence: ___, ...standard } = cellOf(type, {})
   const given: Record<string, unknown> = { ...of }
@@ -295,11 +287,9 @@ export function cellAgain({ type, ...of }: Omit<Cell, 'kind' | 'recurrence'>): C
   }
   const cell = cellOf(type, given)
   for (const key of Object.keys(standard) as (keyof typeof standard)[])
-    expect(of[key] !== undefined, () => `${type}.${key} is missing`)
-  expect(
-    cell.learn.every((name) => of.learn.includes(name)),
-    () => `${type}.learn must hold ${describe(cell.learn)}`,
-  )
+    if (of[key] === undefined) fail(`${type}.${key} is missing`)
+  if (!cell.learn.every((name) => of.learn.includes(name)))
+    fail(`${type}.learn must hold ${describe(cell.learn)}`)
   return cell
 }
 

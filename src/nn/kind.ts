@@ -1,6 +1,6 @@
 /** What a kind of layer is, which kinds there are, and checks that several of them share. */
 
-import { checkInteger, checkOptions, describe, expect } from '../errors.js'
+import { checkInteger, checkOptions, describe, fail } from '../errors.js'
 import type { NeuronModel } from './neuron-model.js'
 import { type Shape, show, type Value } from './value.js'
 
@@ -140,13 +140,15 @@ export function noMore(name: string, rest: object): [] {
 /** @throws SpikewasmError unless `value` is an integer ≥ minimum, or two of them */
 export function pair(name: string, value: Size, minimum: number): Pair {
   const both: readonly number[] = typeof value === 'number' ? [value, value] : value
-  expect(
-    Array.isArray(both) &&
+  if (
+    !(
+      Array.isArray(both) &&
       both.length === 2 &&
       // A copy, because every() skips holes.
-      [...both].every((n) => Number.isInteger(n) && n >= minimum),
-    () => `${name} must be an integer ≥ ${minimum} or a pair of them, got ${describe(value)}`,
+      [...both].every((n) => Number.isInteger(n) && n >= minimum)
+    )
   )
+    fail(`${name} must be an integer ≥ ${minimum} or a pair of them, got ${describe(value)}`)
   return [both[0], both[1]]
 }
 
@@ -157,16 +159,15 @@ export function count(name: string, value: number): number {
 
 /** @throws SpikewasmError unless `x` is a series [C, L], which has one row */
 export function expectSeries(where: string, x: Value): void {
-  expect(
-    !x.flat && x.shape[1] === 1,
-    () =>
+  if (!(!x.flat && x.shape[1] === 1))
+    fail(
       `${where}: expects a series [C, L], got ${x.flat ? 'the flat' : 'the image'} ${show(x)}; ` +
-      (x.flat
-        ? x.node === 0
-          ? 'give compile an input [C, L]'
-          : 'put it before flatten() and linear()'
-        : 'use the layer for images, whose name ends in 2d'),
-  )
+        (x.flat
+          ? x.node === 0
+            ? 'give compile an input [C, L]'
+            : 'put it before flatten() and linear()'
+          : 'use the layer for images, whose name ends in 2d'),
+    )
 }
 
 /** @throws SpikewasmError unless `value` is an integer ≥ minimum */
@@ -177,10 +178,9 @@ export function integer(name: string, value: number, minimum: number): number {
 
 /** @throws SpikewasmError when `x` was flattened */
 export function expectImage(where: string, x: Value): void {
-  expect(
-    !x.flat,
-    () =>
+  if (x.flat)
+    fail(
       `${where}: expects an image [C, H, W], got the flat ${show(x)}; ` +
-      (x.node === 0 ? 'give compile an input [C, H, W]' : 'put it before flatten() and linear()'),
-  )
+        (x.node === 0 ? 'give compile an input [C, H, W]' : 'put it before flatten() and linear()'),
+    )
 }

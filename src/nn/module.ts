@@ -1,6 +1,6 @@
 /** What a network is made of: layers, and blocks of them. */
 
-import { describe, expect } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import { howElse, type Layer, layerKinds } from './kind.js'
 import type { Value } from './value.js'
 
@@ -50,22 +50,20 @@ export const isModule = (value: unknown): boolean =>
 
 /** @throws SpikewasmError unless `value` is a layer or a block */
 export function checkModule(name: string, value: Module): void {
-  expect(
-    isModule(value),
-    () =>
+  if (!isModule(value))
+    fail(
       `${name} must be a layer or a block, got ${describe(value)}` +
-      (typeof value === 'function' ? '; call it, as in lif() instead of lif' : '') +
-      (Array.isArray(value) ? '; make a block of a list: sequential(a, b) instead of [a, b]' : ''),
-  )
-  expect(
-    value.kind === 'block' || layerKinds.includes(value.kind),
-    () =>
+        (typeof value === 'function' ? '; call it, as in lif() instead of lif' : '') +
+        (Array.isArray(value)
+          ? '; make a block of a list: sequential(a, b) instead of [a, b]'
+          : ''),
+    )
+  if (value.kind !== 'block' && !layerKinds.includes(value.kind))
+    fail(
       `${name} must be a layer or a block, got one of kind ${describe(value.kind)}, which is ` +
-      `none; make layers by their functions, as in lif()${howElse()}`,
-  )
+        `none; make layers by their functions, as in lif()${howElse()}`,
+    )
   const { forward, children } = value as Composite
-  expect(
-    value.kind !== 'block' || (typeof forward === 'function' && typeof children === 'object'),
-    () => `${name} must be a block with children and a forward function; make it by block()`,
-  )
+  if (value.kind === 'block' && !(typeof forward === 'function' && typeof children === 'object'))
+    fail(`${name} must be a block with children and a forward function; make it by block()`)
 }

@@ -1,15 +1,13 @@
 /** What layers of normalisation share. */
 
-import { describe, expect } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import type { ParameterSpec } from './kind.js'
 import { finite } from './numbers.js'
 
 /** @throws SpikewasmError unless `eps` is a finite number > 0 */
 export function epsilon(name: string, eps: number): number {
-  expect(
-    finite(eps) && Math.fround(eps) > 0,
-    () => `${name}.eps must be > 0 and finite as a float32, got ${describe(eps)}`,
-  )
+  if (!(finite(eps) && Math.fround(eps) > 0))
+    fail(`${name}.eps must be > 0 and finite as a float32, got ${describe(eps)}`)
   return eps
 }
 

@@ -1,6 +1,6 @@
 /** Numbers of a whole layer, of each channel or of each neuron. */
 
-import { describe, expect } from '../errors.js'
+import { describe, fail } from '../errors.js'
 
 /**
  * A number for all neurons of a layer, one for each channel (length C), or one for each neuron
@@ -28,18 +28,15 @@ export function checkNumbers(
   const isOne = typeof given === 'number'
   const isList =
     Array.isArray(given) || given instanceof Float32Array || given instanceof Float64Array
-  expect(
-    isOne || (isList && given.length > 0 && given.length <= MOST_NUMBERS),
-    () =>
+  if (!isOne && !(isList && given.length > 0 && given.length <= MOST_NUMBERS))
+    fail(
       `${name} must be a number, or an array of numbers for each channel or neuron, got ` +
-      describe(given),
-  )
+        describe(given),
+    )
   const values: unknown[] = isOne ? [given] : Array.from<unknown>(given as number[])
   const wrong = values.findIndex((x) => typeof x !== 'number' || !fits(x))
-  expect(
-    wrong < 0,
-    () => `${name}${isOne ? '' : `[${wrong}]`} must be ${rule}, got ${describe(values[wrong])}`,
-  )
+  if (wrong >= 0)
+    fail(`${name}${isOne ? '' : `[${wrong}]`} must be ${rule}, got ${describe(values[wrong])}`)
   return isOne ? given : (values as number[])
 }
 
@@ -49,13 +46,16 @@ export function checkLearn<K extends string>(
   given: unknown,
   known: readonly K[],
 ): K[] {
-  expect(
-    Array.isArray(given) &&
-      given.every((one, i) => known.includes(one) && given.indexOf(one) === i),
-    () =>
+  if (
+    !(
+      Array.isArray(given) &&
+      given.every((one, i) => known.includes(one) && given.indexOf(one) === i)
+    )
+  )
+    fail(
       known.length > 0
         ? `${name} must name parameters (${known.join(', ')}), each once, got ${describe(given)}`
         : `${name} names ${describe(given)}, but there are no parameters that can be learnt`,
-  )
+    )
   return known.filter((one) => given.includes(one))
 }

@@ -1,6 +1,6 @@
 /** A layer's own spikes as an input at the next step. */
 
-import { checkBoolean, checkOptions, expect } from '../errors.js'
+import { checkBoolean, checkOptions, fail } from '../errors.js'
 import type { ParameterSpec } from './kind.js'
 import type { Shape } from './value.js'
 import { type Init, weights } from './weights.js'
@@ -25,13 +25,11 @@ export function recurrenceOf({ recurrence }: Hearing, given: object): Recurrence
   const name = 'recurrent'
   checkOptions(name, given, ['bias', 'init', 'allToAll'])
   const options = given as { bias?: boolean; init?: Init; allToAll?: boolean }
-  expect(recurrence === null, () => `recurrent() takes a cell that is not recurrent yet`)
+  if (recurrence !== null) fail(`recurrent() takes a cell that is not recurrent yet`)
   const { bias, init } = weights(name, 2, options)
   if (checkBoolean(`${name}.allToAll`, options.allToAll, true)) return { bias, init }
-  expect(
-    options.bias !== true,
-    () => `${name}.bias must be left out or false with allToAll: false, which has none`,
-  )
+  if (options.bias === true)
+    fail(`${name}.bias must be left out or false with allToAll: false, which has none`)
   return { bias: false, init, allToAll: false }
 }
 

@@ -1,6 +1,6 @@
 /** Derivatives of the step function that stand in for a spike's: a new one is a row here. */
 
-import { describe, expect } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import { finite } from './numbers.js'
 
 /** Texts of x, potential minus threshold, and alpha, the sharpness; and the usual sharpness. */
@@ -58,16 +58,13 @@ export function checkSurrogate(
   options: { readonly surrogate?: SurrogateName; readonly alpha?: number },
 ): { surrogate: SurrogateName; alpha: number } {
   const { surrogate = 'sigmoid' } = options
-  expect(
-    isSurrogate(surrogate),
-    () =>
+  if (!isSurrogate(surrogate))
+    fail(
       `${name}.surrogate must be one of ${Object.keys(surrogateTexts).join(', ')}, got ` +
-      describe(surrogate),
-  )
+        describe(surrogate),
+    )
   const { alpha = rows[surrogate].alpha } = options
-  expect(
-    finite(alpha) && Math.fround(alpha) > 0,
-    () => `${name}.alpha must be > 0 and finite, got ${describe(alpha)}`,
-  )
+  if (!(finite(alpha) && Math.fround(alpha) > 0))
+    fail(`${name}.alpha must be > 0 and finite, got ${describe(alpha)}`)
   return { surrogate, alpha }
 }

@@ -1,6 +1,6 @@
 /** What a network is traced with. */
 
-import { describe, expect } from '../errors.js'
+import { describe, fail } from '../errors.js'
 
 /** Channels, height and width of one sample at one time step, [C, H, W]. */
 export type Shape = readonly [number, number, number]
@@ -25,16 +25,19 @@ export const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) 
  * @throws SpikewasmError unless it is one to three integers ≥ 1
  */
 export function checkInputShape(name: string, shape: unknown): InputShape {
-  expect(
-    Array.isArray(shape) &&
+  if (
+    !(
+      Array.isArray(shape) &&
       shape.length >= 1 &&
       shape.length <= 3 &&
       shape.every((n) => Number.isSafeInteger(n) && n >= 1) &&
-      Number.isSafeInteger(sizeOf(shape)),
-    () =>
-      `${name} must be [features], [channels, length] or [channels, height, width], got ` +
-      describe(shape),
+      Number.isSafeInteger(sizeOf(shape))
+    )
   )
+    fail(
+      `${name} must be [features], [channels, length] or [channels, height, width], got ` +
+        describe(shape),
+    )
   return Object.freeze([...shape]) as unknown as InputShape
 }
 

@@ -1,6 +1,6 @@
 /** What convolutions and linear layers share. */
 
-import { checkBoolean, checkOptions, describe, expect } from '../errors.js'
+import { checkBoolean, checkOptions, describe, fail } from '../errors.js'
 import { count, type Initial, type Pair, type ParameterSpec } from './kind.js'
 import { show, type Value } from './value.js'
 
@@ -45,21 +45,22 @@ export function weights(name: string, inputs: number, options: LinearOptions): W
     const rule =
       `${name}.init must be 'default' or { normal: standard deviation, bias?: 'zeros' or ` +
       "'default' }"
-    expect(
-      typeof init === 'object' && init !== null && Number.isFinite(init.normal) && init.normal >= 0,
-      () => `${rule}, got ${describe(init)}`,
+    if (
+      !(
+        typeof init === 'object' &&
+        init !== null &&
+        Number.isFinite(init.normal) &&
+        init.normal >= 0
+      )
     )
+      fail(`${rule}, got ${describe(init)}`)
     checkOptions(`${name}.init`, init, ['normal', 'bias'])
-    expect(
-      init.bias === undefined || init.bias === 'zeros' || init.bias === 'default',
-      () => `${rule}, got ${describe(init)}`,
-    )
+    if (init.bias !== undefined && init.bias !== 'zeros' && init.bias !== 'default')
+      fail(`${rule}, got ${describe(init)}`)
   }
   const standardise = checkBoolean(`${name}.standardise`, options.standardise, false)
-  expect(
-    !standardise || inputs > 1,
-    () => `${name}.standardise needs more than one input for each output`,
-  )
+  if (standardise && !(inputs > 1))
+    fail(`${name}.standardise needs more than one input for each output`)
   return { bias: checkBoolean(`${name}.bias`, options.bias, true), standardise, init }
 }
 
@@ -78,21 +79,19 @@ export function channelGroups(
     ['inChannels', count(`${name}.inChannels`, inChannels)],
     ['outChannels', count(`${name}.outChannels`, outChannels)],
   ] as const)
-    expect(
-      channels % groups === 0,
-      () =>
+    if (channels % groups !== 0)
+      fail(
         `${name}.groups must divide inChannels and outChannels, got ${groups} with ` +
-        `${side} ${channels}; choose a divisor of both`,
-    )
+          `${side} ${channels}; choose a divisor of both`,
+      )
   return groups
 }
 
 /** @throws SpikewasmError unless a convolution's input has its channels */
-export const expectChannels = (where: string, x: Value, inChannels: number): void =>
-  expect(
-    x.shape[0] === inChannels,
-    () => `${where}: expects ${inChannels} input channels, got ${x.shape[0]} (input ${show(x)})`,
-  )
+export const expectChannels = (where: string, x: Value, inChannels: number): void => {
+  if (x.shape[0] !== inChannels)
+    fail(`${where}: expects ${inChannels} input channels, got ${x.shape[0]} (input ${show(x)})`)
+}
 
 /** What convolutions have in common; `S`: a size, of an image or of a series. */
 export interface Convolution<S = number | Pair> extends Weighted {

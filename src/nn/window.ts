@@ -1,6 +1,6 @@
 /** Windows that slide over images, and over series: images of one row. */
 
-import { checkOptions, expect } from '../errors.js'
+import { checkOptions, fail } from '../errors.js'
 import type { Pair, Size } from './kind.js'
 import { show, type Value } from './value.js'
 
@@ -30,11 +30,10 @@ export function windows(where: string, x: Value, { kernelSize, stride, padding }
   const sizeOf = (axis: 0 | 1): number =>
     Math.floor((x.shape[1 + axis] + 2 * padding[axis] - kernelSize[axis]) / stride[axis]) + 1
   const out: Pair = [sizeOf(0), sizeOf(1)]
-  expect(
-    out[0] >= 1 && out[1] >= 1,
-    () =>
+  if (!(out[0] >= 1 && out[1] >= 1))
+    fail(
       `${where}: its kernel ${kernelSize.join('×')} is larger than the padded input of ${show(x)}`,
-  )
+    )
   return out
 }
 
@@ -55,15 +54,10 @@ export function pooling<In extends Size, S extends Size>(
   const { stride = kernelSize, padding: around = 0 as In } = options
   const kernel = size(`${name}.kernelSize`, kernelSize, 1)
   const sizes: readonly number[] = [kernel].flat()
-  expect(
-    sizes.every((n) => n < MOST),
-    () => `${name}.kernelSize must be below 2³⁰, got ${kernel}`,
-  )
+  if (!sizes.every((n) => n < MOST)) fail(`${name}.kernelSize must be below 2³⁰, got ${kernel}`)
   const padding = size(`${name}.padding`, around, 0)
-  expect(
-    [padding].flat().every((n, i) => n * 2 <= sizes[i]),
-    () => `${name}.padding must be at most half the kernel (${kernel}), got ${padding}`,
-  )
+  if (![padding].flat().every((n, i) => n * 2 <= sizes[i]))
+    fail(`${name}.padding must be at most half the kernel (${kernel}), got ${padding}`)
   return {
     kernelSize: kernel,
     stride: size(`${name}.stride`, stride, 1),

@@ -6,7 +6,7 @@
 
 import { ActivityCount, Plane } from '../../assembly/opcodes.js'
 import { recordable } from '../equations/recorded.js'
-import { describe, expect } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
 import type { NeuronModel } from '../nn/neuron-model.js'
 import { own } from '../own.js'
@@ -137,10 +137,8 @@ export function recordStates(
   const known = recordable(equations, Object.keys(parameters))
   const names = asked === 'all' ? known : [...new Set(asked)]
   for (const one of names)
-    expect(
-      known.includes(one),
-      () => `compile.record: layer ${name} has no ${describe(one)}; there are ${known.join(', ')}`,
-    )
+    if (!known.includes(one))
+      fail(`compile.record: layer ${name} has no ${describe(one)}; there are ${known.join(', ')}`)
   const whole = context.run !== 'stream'
   const steps = whole ? options.timeSteps : callSteps
   const stored = storedChannels(shape[0])

@@ -1,6 +1,6 @@
 /** Training methods as a table: what the planner, the runtime and the command line ask of each. */
 
-import { describe, expect } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import {
   type Method,
   MOST_COUNTED_STEPS,
@@ -273,12 +273,10 @@ function optionOf<K extends ExtraOption>(
   const { standard, fits, rule }: OptionRows[K] = optionRows[name]
   const { [name]: value = standard(timeSteps) } = given as Required<MethodOptions>
   const isGiven = given[name] !== undefined
-  expect(fits(value, timeSteps), () => `${name} must ${rule(timeSteps)}, got ${describe(value)}`)
+  if (!fits(value, timeSteps)) fail(`${name} must ${rule(timeSteps)}, got ${describe(value)}`)
   const takers = methodsTaking(name)
-  expect(
-    !isGiven || takers.includes(method),
-    () => `${name} is an option of method ${takers.join(', ')}, got it with ${method}`,
-  )
+  if (isGiven && !takers.includes(method))
+    fail(`${name} is an option of method ${takers.join(', ')}, got it with ${method}`)
   return value
 }
 
@@ -294,36 +292,30 @@ export function methodOptions(
   training = true,
 ): Required<MethodOptions> {
   const { method = 'rate' } = given
-  expect(
-    (method as string) !== 'dsr',
-    () =>
+  if ((method as string) === 'dsr')
+    fail(
       "method 'dsr' is not here: its spikes have learnable heights, its rates are weighted by " +
-      "time, and the rate pass cannot express that (docs/paper.md); use 'rate'",
-  )
+        "time, and the rate pass cannot express that (docs/paper.md); use 'rate'",
+    )
   const list = `${methodNames.slice(0, -1).join(', ')} or ${methodNames.at(-1)}`
-  expect(methodNames.includes(method), () => `method must be ${list}, got ${describe(method)}`)
+  if (!methodNames.includes(method)) fail(`method must be ${list}, got ${describe(method)}`)
   const modes = stepModesOf(method)
   const { stepMode = modes[0] } = given
-  expect(
-    stepModes.includes(stepMode),
-    () => `stepMode must be 'm' or 's', got ${describe(stepMode)}`,
-  )
-  expect(
-    modes.includes(stepMode),
-    () =>
+  if (!stepModes.includes(stepMode)) fail(`stepMode must be 'm' or 's', got ${describe(stepMode)}`)
+  if (!modes.includes(stepMode))
+    fail(
       `stepMode must be '${modes}' with method ${method} (it learns step by step), ` +
-      `got '${stepMode}'`,
-  )
+        `got '${stepMode}'`,
+    )
   const extras = Object.keys(optionRows).map((name) => [
     name,
     optionOf(name as ExtraOption, given, method, timeSteps),
   ])
   const { maxSteps } = traitsOf({ method, stepMode })
-  expect(
-    !training || timeSteps <= maxSteps,
-    () =>
+  if (training && !(timeSteps <= maxSteps))
+    fail(
       `timeSteps must be at most ${maxSteps} with method ${method}, got ${timeSteps}; purpose ` +
-      `'inference' or 'stream' takes up to ${MOST_STEPS}`,
-  )
+        `'inference' or 'stream' takes up to ${MOST_STEPS}`,
+    )
   return { method, stepMode, ...Object.fromEntries(extras) }
 }

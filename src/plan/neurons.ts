@@ -1,6 +1,6 @@
 /** Layers of neurons: how they run, and how gradients pass them. */
 
-import { expect } from '../errors.js'
+import { fail } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
 import type { ParameterSpec } from '../nn/kind.js'
 import { labelOf } from '../nn/kind.js'
@@ -68,18 +68,17 @@ function checkMethod(
   const { neuron, presynaptic } = context.method
   const label = labelOf(node)
   const where = `${node.name} (${label})`
-  expect(
-    learn.size <= MOST_LEARNT,
-    () => `${where}: it may learn ${MOST_LEARNT} parameters, got ${learn.size}`,
-  )
+  if (learn.size > MOST_LEARNT)
+    fail(`${where}: it may learn ${MOST_LEARNT} parameters, got ${learn.size}`)
   const method = `method '${options.method}'`
   const refuse = (
     isWrong: boolean,
     why: string,
     fits: (traits: MethodTraits) => boolean,
     more = '',
-  ): void =>
-    expect(!training || !isWrong, () => `${where}: ${why}; use ${quoteMethodsWith(fits)}${more}`)
+  ): void => {
+    if (training && isWrong) fail(`${where}: ${why}; use ${quoteMethodsWith(fits)}${more}`)
+  }
   refuse(
     neuron === 'surrogate' && learn.size > 0,
     `${method} has no gradient of what it learns (${[...learn.keys()].join(', ')})`,

@@ -2,7 +2,7 @@
 
 import { Rec } from '../../assembly/opcodes.js'
 import type { KernelSet } from '../equations/kernel-set.js'
-import { expect } from '../errors.js'
+import { fail } from '../errors.js'
 import { roundUp } from '../round-up.js'
 import {
   type Access,
@@ -212,12 +212,11 @@ export class ProgramBuilder {
   private countEntries(words: Words): void {
     for (const value of Object.values(words))
       if (typeof value === 'object' && 'table' in value) this.entries += value.table.length
-    expect(
-      this.entries <= MOST_ENTRIES,
-      () =>
+    if (this.entries > MOST_ENTRIES)
+      fail(
         `the network is too large to plan: its layers read sums and joins of more than ` +
-        `${MOST_ENTRIES} values in all; use sums and joins of fewer values, or fewer of them`,
-    )
+          `${MOST_ENTRIES} values in all; use sums and joins of fewer values, or fewer of them`,
+      )
   }
 
   /** Extends a buffer's life to now. */

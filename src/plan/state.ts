@@ -1,6 +1,6 @@
 /** Parameters and running statistics of a graph: which there are, and where they lie. */
 
-import { expect } from '../errors.js'
+import { fail } from '../errors.js'
 import type { Graph } from '../graph/trace.js'
 import { kindOf, labelOf } from '../nn/kind.js'
 import { roundUp } from '../round-up.js'
@@ -34,12 +34,11 @@ export function collectState(graph: Graph, byteNodes: ReadonlySet<number> = new 
     const prefix = name === '' ? '' : `${name}.`
     const { parameters, statistics: kept } = kindOf(layer)
     for (const spec of parameters?.(layer, graph.nodes[node.inputs[0]].shape) ?? []) {
-      expect(
-        !names.has(prefix + spec.name),
-        () =>
+      if (names.has(prefix + spec.name))
+        fail(
           `${name} (${labelOf(node)}) is called more than once; make a layer of its own for ` +
-          'each call',
-      )
+            'each call',
+        )
       names.add(prefix + spec.name)
       const layout =
         planOf(node).layout?.(spec, graph, node) ?? vectorLayout(spec.shape, spec.shape[0] ?? 1)

@@ -1,6 +1,6 @@
 /** The presynaptic traces of a layer's input (OTTT), and the weight's gradient from them. */
 
-import { expect } from '../errors.js'
+import { fail } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
 import { labelOf } from '../nn/kind.js'
 import { inUnits } from './budgets.js'
@@ -42,28 +42,25 @@ export function traceOf(
   const [, h, w] = input.shape
   const spikes = input.terms.flatMap(({ tensor }) => (tensor.kind === 'spikes' ? [tensor] : []))
   if (input.terms.every(({ tensor }) => tensor.kind === 'float' && tensor.input)) return undefined
-  expect(
-    spikes.length === input.terms.length,
-    () =>
+  if (spikes.length !== input.terms.length)
+    fail(
       `${node.name} (${labelOf(node)}): method '${options.method}' traces the spikes that a ` +
-      `layer reads, this one reads currents; put a neuron layer before it or use ${without()}`,
-  )
+        `layer reads, this one reads currents; put a neuron layer before it or use ${without()}`,
+    )
   const [{ lambda }] = spikes
   const needs = (): string =>
     `${node.name} (${labelOf(node)}): method '${options.method}' needs one `
   for (const tensor of spikes)
-    expect(
-      !Number.isNaN(tensor.lambda),
-      () =>
+    if (Number.isNaN(tensor.lambda))
+      fail(
         `${needs()}leak for all neurons whose spikes a layer reads, the same at every step, and ` +
-        `those of ${tensor.name} have no such one; use ${without()}`,
-    )
-  expect(
-    spikes.every((tensor) => tensor.lambda === lambda),
-    () =>
+          `those of ${tensor.name} have no such one; use ${without()}`,
+      )
+  if (!spikes.every((tensor) => tensor.lambda === lambda))
+    fail(
       `${needs()}tau for all neurons whose spikes a layer adds up; give them the same tau or use ` +
-      without(),
-  )
+        without(),
+    )
   if (!context.outer) return { lambda, inC }
   const carried = pass.carried(`${node.name} trace`, images * h * w * inC * 4, 'kept')
   if (callSteps === 1) update(pass, node, input, { lambda, carried, inC })
