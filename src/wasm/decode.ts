@@ -2,7 +2,7 @@
 
 import { Decoded } from './decoded.js'
 import type { Constant, Expression, Func, Label } from './ir.js'
-import { newLocal, typeOf } from './ir.js'
+import { localType, newLocal, typeOf } from './ir.js'
 import { Reader, sectionsOf } from './reader.js'
 import {
   choosing,
@@ -83,6 +83,8 @@ interface Frame {
   body: Expression[]
   /** Values that no instruction has taken yet. */
   readonly stack: Expression[]
+  /** Nothing reaches what comes: it is read, but left out. */
+  isDead: boolean
   /** Of an if. */
   readonly condition?: Expression
   readonly before?: readonly Expression[]
@@ -127,21 +129,21 @@ class BodyDecoder {
     },
     before?: readonly Expression[],
   ): void {
-    this.frames.push({ label, kind, result, body: [], stack: [], condition, before })
+    const isDead = this.top?.isDead ?? false
+    this.frames.push({ label, kind, result, body: [], stack: [], isDead, condition, before })
   }
 
   private push(e: Expression): void {
-    this.top.stack.push(e)
+    if (!this.top.isDead) this.top.stack.push(e)
   }
 
   private pop(): Expression {
-    const e = this.top.stack.pop()
-    if (!e) throw new Error(`${this.func.name}: a value is missing`)
-    return e
+    return this.popMany(1)[0]
   }
 
   private popMany(count: number): Expression[] {
-    const { stack } = this.top
+    const { stack, isDead } = this.top
+    if (isDead) return Array<Expression>(count).fill({ kind: 'unreachable' })
     if (stack.length < count) throw new Error(`${this.func.name}: values are missing`)
     return stack.splice(stack.length - count)
   }
@@ -152,7 +154,7 @@ class BodyDecoder {
    */
   private statement(e: Expression): void {
     this.spill()
-    this.top.body.push(e)
+    if (!this.top.isDead) this.top.body.push(e)
   }
 
   private spill(): void {
@@ -177,27 +179,11 @@ class BodyDecoder {
   private last(e: Expression): void {
     this.statement(e)
     this.top.stack.length = 0
-    let depth = 0
-    for (;;) {
-      const start = this.r.at
-      const code = this.r.byte()
-      if (code === 0x02 || code === 0x03 || code === 0x04) {
-        this.blockType()
-        depth++
-      } else if (code === 0x0b || code === 0x05) {
-        if (depth === 0) {
-          this.r.at = start
-          this.end(code === 0x05)
-          return
-        }
-        if (code === 0x0b) depth--
-      } else this.skip(code)
-    }
+    this.top.isDead = true
   }
 
   /** The end of a block, or the else of an if. */
   private end(isElse: boolean): void {
-    this.r.byte()
     const frame = this.frames.pop() as Frame
     const { label, kind, result, body, stack, condition, before } = frame
     if (result && stack.length > 0) body.push(...stack.splice(stack.length - 1))
@@ -253,7 +239,6 @@ class BodyDecoder {
       }
       case 0x05:
       case 0x0b:
-        r.at--
         this.end(code === 0x05)
         return
       case 0x0c: {
@@ -306,7 +291,7 @@ class BodyDecoder {
       }
       case 0x20: {
         const local = r.u32()
-        this.push({ kind: 'get', local, type: this.typeOfLocal(local) })
+        this.push({ kind: 'get', local, type: localType(this.func, local) })
         return
       }
       case 0x21:
@@ -328,11 +313,6 @@ class BodyDecoder {
         this.plain(code)
         return
     }
-  }
-
-  private typeOfLocal(local: number): ValueType {
-    const { params, locals } = this.func
-    return local < params.length ? params[local] : locals[local - params.length]
   }
 
   private plain(code: number): void {
@@ -368,24 +348,5 @@ class BodyDecoder {
           ? [r.byte()]
           : []
     return { offset, align, lanes }
-  }
-
-  /** Passes over an instruction that nothing reaches. */
-  private skip(code: number): void {
-    const { r } = this
-    if (code === 0x0c || code === 0x0d || code === 0x10 || (code >= 0x20 && code <= 0x24)) r.u32()
-    else if (code === 0x11) {
-      r.u32()
-      r.u32()
-    } else if (code === 0x0e) for (let left = r.u32() + 1; left > 0; left--) r.u32()
-    else if (code === 0x1c) r.take(r.u32())
-    else if (code === 0x41 || code === 0x42) r.s64()
-    else if (code === 0x43) r.take(4)
-    else if (code === 0x44) r.take(8)
-    else if (code > 0x1b) {
-      const full = code === 0xfc || code === 0xfd ? (code << 16) | r.u32() : code
-      if (full === prefixed.simd(12)) r.take(16)
-      else this.immediates(this.known(full))
-    }
   }
 }

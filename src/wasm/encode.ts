@@ -1,8 +1,15 @@
 /** Functions as trees → a module's bytes. */
 
-import type { Expression, Func, Label } from './ir.js'
-import { typeOf } from './ir.js'
-import { instruction, typeCodes, type ValueType } from './types.js'
+import {
+  type Constant,
+  type Expression,
+  type Func,
+  type Label,
+  type Operation,
+  parts,
+  typeOf,
+} from './ir.js'
+import { codes, constantCodes, ELSE, END, instruction, typeCodes, type ValueType } from './types.js'
 
 /** Bytes of memory at an address when the module is instantiated. */
 export interface Segment {
@@ -234,113 +241,56 @@ class BodyEncoder {
 
   private one(e: Expression): void {
     const { w } = this
-    switch (e.kind) {
-      case 'const':
-        this.constant(e)
-        return
-      case 'get':
-        w.byte(0x20)
-        w.u32(e.local)
-        return
-      case 'set':
-      case 'tee':
-        this.one(e.value)
-        w.byte(e.kind === 'set' ? 0x21 : 0x22)
-        w.u32(e.local)
-        return
-      case 'drop':
-        this.one(e.value)
-        w.byte(0x1a)
-        return
-      case 'call':
-        this.list(e.args)
-        w.byte(0x10)
-        w.u32(this.indexOf(e.callee))
-        return
-      case 'select':
-        this.list(e.args)
-        if (e.type === 'v128') w.byte(0x1c, 1, typeCodes.v128)
-        else w.byte(0x1b)
-        return
-      case 'block':
-      case 'loop':
-        w.byte(e.kind === 'block' ? 0x02 : 0x03)
-        this.blockType(typeOf(e))
-        this.inside(e.label, e.body)
-        w.byte(0x0b)
-        return
-      case 'if':
-        this.one(e.condition)
-        w.byte(0x04)
-        this.blockType(e.label.result)
-        this.inside(e.label, e.yes)
-        if (e.no.length > 0) {
-          w.byte(0x05)
-          this.inside(e.label, e.no)
-        }
-        w.byte(0x0b)
-        return
-      case 'br':
-        if (e.value) this.one(e.value)
-        w.byte(0x0c)
-        this.depth(e.label)
-        return
-      case 'br_if':
-        if (e.value) this.one(e.value)
-        this.one(e.condition)
-        w.byte(0x0d)
-        this.depth(e.label)
-        return
-      case 'br_table':
-        if (e.value) this.one(e.value)
-        this.one(e.index)
-        w.byte(0x0e)
+    if (e.kind === 'block' || e.kind === 'loop') {
+      w.byte(codes[e.kind])
+      this.blockType(typeOf(e))
+      this.inside(e.label, e.body)
+      w.byte(END)
+      return
+    }
+    if (e.kind === 'if') {
+      this.one(e.condition)
+      w.byte(codes.if)
+      this.blockType(e.label.result)
+      this.inside(e.label, e.yes)
+      if (e.no.length > 0) {
+        w.byte(ELSE)
+        this.inside(e.label, e.no)
+      }
+      w.byte(END)
+      return
+    }
+    this.list(parts(e))
+    if (e.kind === 'const') this.constant(e)
+    else if (e.kind === 'op') this.operation(e)
+    else if (e.kind === 'select' && e.type === 'v128') w.byte(0x1c, 1, typeCodes.v128)
+    else {
+      w.byte(codes[e.kind])
+      if ('local' in e) w.u32(e.local)
+      else if (e.kind === 'call') w.u32(this.indexOf(e.callee))
+      else if (e.kind === 'br_table') {
         w.u32(e.labels.length - 1)
         for (const label of e.labels) this.depth(label)
-        return
-      case 'return':
-        if (e.value) this.one(e.value)
-        w.byte(0x0f)
-        return
-      case 'unreachable':
-        w.byte(0x00)
-        return
-      case 'op':
-        this.operation(e)
-        return
+      } else if ('label' in e) this.depth(e.label)
     }
   }
 
-  private constant(e: Extract<Expression, { kind: 'const' }>): void {
+  private constant(e: Constant): void {
     const { w } = this
-    switch (e.type) {
-      case 'i32':
-        w.byte(0x41)
-        w.s64(BigInt(e.value | 0))
-        return
-      case 'i64':
-        w.byte(0x42)
-        w.s64(e.value)
-        return
-      case 'f32':
-        w.byte(0x43)
-        w.f32(e.value)
-        return
-      case 'f64':
-        w.byte(0x44)
-        w.f64(e.value)
-        return
-      case 'v128':
-        w.byte(0xfd)
-        w.u32(12)
-        w.append(e.value)
-        return
+    if (e.type === 'v128') {
+      w.byte(0xfd)
+      w.u32(12)
+      w.append(e.value)
+      return
     }
+    w.byte(constantCodes[e.type])
+    if (e.type === 'i32') w.s64(BigInt(e.value | 0))
+    else if (e.type === 'i64') w.s64(e.value)
+    else w[e.type](e.value)
   }
 
-  private operation({ op, args, offset, align, lanes }: Extract<Expression, { kind: 'op' }>): void {
+  private operation({ op, offset, align, lanes }: Operation): void {
     const { w } = this
-    this.list(args)
     if (op.code > 0xff) {
       w.byte(op.code >> 16)
       w.u32(op.code & 0xffff)

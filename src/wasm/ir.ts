@@ -142,6 +142,33 @@ function loopType(body: readonly Expression[]): ValueType | undefined {
   return last && !ends(last) ? typeOf(last) : undefined
 }
 
+/** The fields in which an expression holds others, in the order in which they run. */
+const fields = {
+  const: [],
+  get: [],
+  unreachable: [],
+  set: ['value'],
+  tee: ['value'],
+  drop: ['value'],
+  br: ['value'],
+  return: ['value'],
+  br_if: ['value', 'condition'],
+  br_table: ['value', 'index'],
+  op: ['args'],
+  call: ['args'],
+  select: ['args'],
+  block: ['body'],
+  loop: ['body'],
+  if: ['condition', 'yes', 'no'],
+} as const satisfies Record<Expression['kind'], readonly string[]>
+
+type Field = 'value' | 'condition' | 'index' | 'args' | 'body' | 'yes' | 'no'
+type Held = Readonly<Partial<Record<Field, Expression | readonly Expression[]>>>
+
+const isList = (
+  held: Expression | readonly Expression[] | undefined,
+): held is readonly Expression[] => Array.isArray(held)
+
 /** The expressions that one holds, in the order in which they run. */
 export function parts(e: Expression): readonly Expression[] {
   switch (e.kind) {
@@ -149,24 +176,17 @@ export function parts(e: Expression): readonly Expression[] {
     case 'call':
     case 'select':
       return e.args
-    case 'set':
-    case 'tee':
-    case 'drop':
-      return [e.value]
     case 'block':
     case 'loop':
       return e.body
     case 'if':
       return [e.condition, ...e.yes, ...e.no]
-    case 'br':
-    case 'return':
-      return e.value ? [e.value] : []
     case 'br_if':
       return e.value ? [e.value, e.condition] : [e.condition]
     case 'br_table':
       return e.value ? [e.value, e.index] : [e.index]
     default:
-      return []
+      return e.kind !== 'const' && 'value' in e && e.value ? [e.value] : []
   }
 }
 
@@ -174,26 +194,15 @@ export function parts(e: Expression): readonly Expression[] {
 export function map(
   list: readonly Expression[],
   one: (e: Expression) => Expression,
+  backwards = false,
 ): readonly Expression[] {
   let out: Expression[] | undefined
-  for (let i = 0; i < list.length; i++) {
+  for (let k = 0; k < list.length; k++) {
+    const i = backwards ? list.length - 1 - k : k
     const e = one(list[i])
-    if (e !== list[i]) out ??= list.slice()
-    if (out) out[i] = e
-  }
-  return out ?? list
-}
-
-/** The same from the last to the first. */
-export function mapBackwards(
-  list: readonly Expression[],
-  one: (e: Expression) => Expression,
-): readonly Expression[] {
-  let out: Expression[] | undefined
-  for (let i = list.length - 1; i >= 0; i--) {
-    const e = one(list[i])
-    if (e !== list[i]) out ??= list.slice()
-    if (out) out[i] = e
+    if (e === list[i]) continue
+    out ??= list.slice()
+    out[i] = e
   }
   return out ?? list
 }
@@ -212,91 +221,40 @@ export function withParts(
   e: Expression,
   one: (e: Expression) => Expression,
   list?: (body: readonly Expression[]) => readonly Expression[],
+  backwards = false,
 ): Expression {
-  switch (e.kind) {
-    case 'const':
-    case 'get':
-      return e
-    case 'op': {
-      const args = map(e.args, one)
-      if (args === e.args) return e
-      const { op, offset, align, lanes } = e
-      return { kind: 'op', op, args, offset, align, lanes }
-    }
-    case 'call':
-    case 'select': {
-      const args = map(e.args, one)
-      return args === e.args ? e : ({ ...e, args } as Expression)
-    }
-    case 'set':
-    case 'tee': {
-      const value = one(e.value)
-      return value === e.value ? e : { kind: e.kind, local: e.local, value }
-    }
-    case 'drop': {
-      const value = one(e.value)
-      return value === e.value ? e : { kind: 'drop', value }
-    }
-    case 'block':
-    case 'loop': {
-      const body = list ? list(e.body) : map(e.body, one)
-      return body === e.body ? e : { ...e, body }
-    }
-    case 'if': {
-      const condition = one(e.condition)
-      const yes = list ? list(e.yes) : map(e.yes, one)
-      const no = list ? list(e.no) : map(e.no, one)
-      const same = condition === e.condition && yes === e.yes && no === e.no
-      return same ? e : { ...e, condition, yes, no }
-    }
-    case 'br':
-    case 'return': {
-      const value = e.value && one(e.value)
-      return value === e.value ? e : { ...e, value }
-    }
-    case 'br_if': {
-      const value = e.value && one(e.value)
-      const condition = one(e.condition)
-      return value === e.value && condition === e.condition ? e : { ...e, value, condition }
-    }
-    case 'br_table': {
-      const value = e.value && one(e.value)
-      const index = one(e.index)
-      return value === e.value && index === e.index ? e : { ...e, value, index }
-    }
-    default:
-      return e
+  if (e.kind === 'get' || e.kind === 'const') return e
+  const names: readonly Field[] = fields[e.kind]
+  let out: Record<string, unknown> | undefined
+  for (let k = 0; k < names.length; k++) {
+    const name = names[backwards ? names.length - 1 - k : k]
+    const held = (e as Held)[name]
+    if (held === undefined) continue
+    const lists = list && name !== 'args' ? list : undefined
+    const now = isList(held) ? (lists?.(held) ?? map(held, one, backwards)) : one(held)
+    if (now === held) continue
+    out ??= { ...e }
+    out[name] = now
   }
+  return (out as Expression | undefined) ?? e
+}
+
+/** The expression with other fields; itself where they are its own. */
+export function changed<E extends Expression>(e: E, fields: Partial<E>): E {
+  const keys = Object.keys(fields) as (keyof E)[]
+  return keys.every((key) => fields[key] === e[key]) ? e : { ...e, ...fields }
 }
 
 /** Calls back with every expression inside, the outer ones first. */
 export function visit(body: readonly Expression[], each: (e: Expression) => void): void {
-  for (const e of body) visitOne(e, each)
+  for (let i = 0; i < body.length; i++) visitOne(body[i], each)
 }
 
 function visitOne(e: Expression, each: (e: Expression) => void): void {
   each(e)
-  switch (e.kind) {
-    case 'const':
-    case 'get':
-      return
-    case 'set':
-    case 'tee':
-    case 'drop':
-      visitOne(e.value, each)
-      return
-    case 'op':
-    case 'call':
-    case 'select':
-      visit(e.args, each)
-      return
-    case 'block':
-    case 'loop':
-      visit(e.body, each)
-      return
-    default:
-      visit(parts(e), each)
-  }
+  if (e.kind === 'get' || e.kind === 'const') return
+  if (e.kind === 'set' || e.kind === 'tee') visitOne(e.value, each)
+  else visit(parts(e), each)
 }
 
 /** Whether leaving an expression out changes nothing. Reads are taken to stay inside memory. */

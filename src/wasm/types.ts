@@ -11,6 +11,28 @@ export const typeCodes: Readonly<Record<ValueType, number>> = {
   v128: 0x7b,
 }
 
+/** Codes of what is no plain instruction, by the kinds of expressions. */
+export const codes = {
+  unreachable: 0x00,
+  block: 0x02,
+  loop: 0x03,
+  if: 0x04,
+  br: 0x0c,
+  br_if: 0x0d,
+  br_table: 0x0e,
+  return: 0x0f,
+  call: 0x10,
+  drop: 0x1a,
+  select: 0x1b,
+  get: 0x20,
+  set: 0x21,
+  tee: 0x22,
+} as const
+export const [ELSE, END] = [0x05, 0x0b]
+
+/** Codes of constants by their types. */
+export const constantCodes = { i32: 0x41, i64: 0x42, f32: 0x43, f64: 0x44 } as const
+
 /** What follows an instruction's code. */
 export type Immediate = 'none' | 'memory' | 'lane' | 'memoryLane' | 'lanes16'
 

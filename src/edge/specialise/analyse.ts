@@ -5,12 +5,13 @@
  */
 
 import type { Expression, Func, Label, Operation } from '../../wasm/ir.js'
-import { isPure } from '../../wasm/ir.js'
+import { isPure, visit } from '../../wasm/ir.js'
 import type { ValueType } from '../../wasm/types.js'
-import type { Constants, Entry, Facts, MutableFacts } from './facts.js'
+import type { Constants, Entry, Facts } from './facts.js'
 import { fold, same, type Value } from './fold.js'
-import { assigned, type Loop } from './loops.js'
-import { loadBytes, read } from './reads.js'
+import { loads } from './reads.js'
+
+type Loop = Extract<Expression, { kind: 'block' | 'loop' }>
 
 /** Values of the locals; undefined where control does not come. */
 type Locals = Value[] | undefined
@@ -21,7 +22,7 @@ export function analyse(
   constants: Constants,
   opaque: ReadonlySet<Func> = new Set(),
 ): Facts {
-  const facts: MutableFacts = {
+  const facts: Facts = {
     of: new Map(),
     functions: new Set(),
     read: new Map(),
@@ -41,6 +42,15 @@ export function analyse(
 
 const zero = (type: ValueType): Value => (type === 'i64' ? 0n : type === 'v128' ? undefined : 0)
 
+/** Locals that a loop assigns. */
+function assigned(loop: Loop): ReadonlySet<number> {
+  const found = new Set<number>()
+  visit(loop.body, (e) => {
+    if (e.kind === 'set' || e.kind === 'tee') found.add(e.local)
+  })
+  return found
+}
+
 /** One entry and the functions that it calls. */
 class Run {
   private readonly args = new Map<Func, Value[]>()
@@ -49,7 +59,7 @@ class Run {
   private readonly arrivals = new Map<Label, { locals: Value[]; value: Value }>()
   /** Loops whose first turn runs by itself. */
   private readonly single = new Set<Label>()
-  private facts: MutableFacts | undefined
+  private facts: Facts | undefined
   private returned: { value: Value } | undefined
   private func!: Func
 
@@ -76,7 +86,7 @@ class Run {
   }
 
   /** Adds what is known of every expression. */
-  record(facts: MutableFacts): void {
+  record(facts: Facts): void {
     this.facts = facts
     for (const func of this.args.keys()) {
       facts.functions.add(func)
@@ -156,19 +166,17 @@ class Run {
   }
 
   private note(e: Expression, value: Value): void {
-    const facts = this.facts as MutableFacts
+    const facts = this.facts as Facts
     const fact = facts.of.get(e)
     if (!fact) facts.of.set(e, { value, ways: undefined })
     else if (!same(fact.value, value)) fact.value = undefined
   }
 
   private noteWay(e: Expression, way: number): void {
-    if (!this.facts) return
-    const { of } = this.facts
-    const fact = of.get(e)
-    if (!fact) of.set(e, { value: undefined, ways: new Set([way]) })
-    else if (fact.ways) fact.ways.add(way)
-    else fact.ways = new Set([way])
+    const of = this.facts?.of
+    const ways = of?.get(e)?.ways
+    if (ways) ways.add(way)
+    else of?.set(e, { value: undefined, ways: new Set([way]) })
   }
 
   private evaluate(e: Expression): Value {
@@ -237,14 +245,17 @@ class Run {
   }
 
   private block(label: Label, body: readonly Expression[]): Value {
-    let value = this.list(body, label.result !== undefined)
+    return this.joined(label, this.list(body, label.result !== undefined))
+  }
+
+  /** The value behind a block: that of its end, and those that branches to its label bring. */
+  private joined(label: Label, value: Value): Value {
     const arrival = this.arrivals.get(label)
     this.arrivals.delete(label)
-    if (arrival) {
-      value = this.locals ? this.join(value, arrival.value) : arrival.value
-      this.locals = this.locals ? this.joinLocals(this.locals, arrival.locals) : arrival.locals
-    }
-    return value
+    if (!arrival) return value
+    const { locals } = this
+    this.locals = locals ? this.joinLocals(locals, arrival.locals) : arrival.locals
+    return locals ? this.join(value, arrival.value) : arrival.value
   }
 
   /**
@@ -323,13 +334,7 @@ class Run {
       } else if (locals) value = other
       else this.locals = after
     }
-    const arrival = this.arrivals.get(e.label)
-    this.arrivals.delete(e.label)
-    if (arrival) {
-      value = this.locals ? this.join(value, arrival.value) : arrival.value
-      this.locals = this.locals ? this.joinLocals(this.locals, arrival.locals) : arrival.locals
-    }
-    return value
+    return this.joined(e.label, value)
   }
 
   private table(e: Extract<Expression, { kind: 'br_table' }>): undefined {
@@ -350,10 +355,10 @@ class Run {
     const { name, reads } = e.op
     if (!reads) return fold(name, args)
     const address = name === 'memory.copy' ? args[1] : args[0]
-    const bytes = loadBytes[name]
     if (address === undefined) return undefined
     const at = (Number(address) >>> 0) + e.offset
-    if (bytes === undefined || !this.constants.has(at, bytes)) {
+    const load = loads[name]
+    if (!load || !this.constants.has(at, load[0])) {
       this.escape(Number(address))
       return undefined
     }
@@ -362,8 +367,8 @@ class Run {
       addresses.add(at)
       this.facts.read.set(e, addresses)
     }
-    const value = read(name, this.constants.view, at)
-    return typeof value === 'number' && Number.isNaN(value) ? undefined : value
+    const value = load[1](this.constants.view, at)
+    return Number.isNaN(value) ? undefined : value
   }
 
   private call(e: Extract<Expression, { kind: 'call' }>): Value {

@@ -29,20 +29,13 @@ export interface Fact {
   ways: Set<number> | undefined
 }
 
+/** They grow while entries are analysed. */
 export interface Facts {
   /** Only expressions that run are there. */
-  readonly of: ReadonlyMap<Expression, Fact>
-  readonly functions: ReadonlySet<Func>
-  /** Addresses that an operation reads in constant memory. */
-  readonly read: ReadonlyMap<Operation, ReadonlySet<number>>
-  /** Constant addresses from which unknown ones follow. */
-  readonly escaped: ReadonlySet<number>
-}
-
-/** Facts while they are collected. */
-export interface MutableFacts {
   readonly of: Map<Expression, Fact>
   readonly functions: Set<Func>
+  /** Addresses that an operation reads in constant memory. */
   readonly read: Map<Operation, Set<number>>
+  /** Constant addresses from which unknown ones follow. */
   readonly escaped: Set<number>
 }

@@ -1,6 +1,6 @@
 /** Assignments whose value nobody reads. */
 
-import { type Expression, type Func, type Label, mapBackwards } from '../../wasm/ir.js'
+import { changed, type Expression, type Func, type Label, map, withParts } from '../../wasm/ir.js'
 
 /** Locals as bits: those whose value may still be read. */
 type Live = Uint32Array
@@ -26,8 +26,10 @@ class Liveness {
     this.at.set(label, this.none)
   }
 
+  private readonly each = (e: Expression): Expression => this.one(e)
+
   list(body: readonly Expression[]): readonly Expression[] {
-    return mapBackwards(body, (e) => this.one(e))
+    return map(body, this.each, true)
   }
 
   private add(more: Live): void {
@@ -49,53 +51,31 @@ class Liveness {
         const isRead = (this.live[e.local >> 5] & bit) !== 0
         this.live[e.local >> 5] &= ~bit
         const value = this.one(e.value)
-        if (isRead) return value === e.value ? e : { ...e, value }
+        if (isRead) return changed(e, { value })
         return e.kind === 'tee' ? value : { kind: 'drop', value }
-      }
-      case 'drop': {
-        const value = this.one(e.value)
-        return value === e.value ? e : { ...e, value }
-      }
-      case 'op':
-      case 'call':
-      case 'select': {
-        const args = this.list(e.args)
-        return args === e.args ? e : ({ ...e, args } as Expression)
-      }
-      case 'block': {
-        this.at.set(e.label, this.live.slice())
-        const body = this.list(e.body)
-        return body === e.body ? e : { ...e, body }
       }
       case 'loop':
         return this.loop(e)
       case 'if':
         return this.conditional(e)
+      case 'block':
+        this.at.set(e.label, this.live.slice())
+        break
       case 'br':
         this.live = this.label(e.label).slice()
-        return this.leave(e)
-      case 'return':
-        this.live.fill(0)
-        return this.leave(e)
-      case 'br_if': {
+        break
+      case 'br_if':
         this.add(this.label(e.label))
-        const condition = this.one(e.condition)
-        const value = e.value && this.one(e.value)
-        return condition === e.condition && value === e.value ? e : { ...e, condition, value }
-      }
-      case 'br_table': {
+        break
+      case 'br_table':
         this.live.fill(0)
         for (const label of e.labels) this.add(this.label(label))
-        const index = this.one(e.index)
-        const value = e.value && this.one(e.value)
-        return index === e.index && value === e.value ? e : { ...e, index, value }
-      }
+        break
+      case 'return':
       case 'unreachable':
         this.live.fill(0)
-        return e
-      case 'const':
-        return e
     }
+    return withParts(e, this.each, undefined, true)
   }
 
   private conditional(e: Extract<Expression, { kind: 'if' }>): Expression {
@@ -106,14 +86,7 @@ class Liveness {
     this.live = after.slice()
     const no = this.list(e.no)
     this.add(taken)
-    const condition = this.one(e.condition)
-    const same = condition === e.condition && yes === e.yes && no === e.no
-    return same ? e : { ...e, condition, yes, no }
-  }
-
-  private leave(e: Extract<Expression, { kind: 'br' | 'return' }>): Expression {
-    const value = e.value && this.one(e.value)
-    return value === e.value ? e : { ...e, value }
+    return changed(e, { condition: this.one(e.condition), yes, no })
   }
 
   /**
@@ -128,7 +101,7 @@ class Liveness {
       const body = this.list(e.body)
       if (this.live.every((bits, i) => (bits & ~head[i]) === 0)) {
         this.heads.set(e, head)
-        return body === e.body ? e : { ...e, body }
+        return changed(e, { body })
       }
       this.add(head)
     }

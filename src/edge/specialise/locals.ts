@@ -1,7 +1,7 @@
 /** Parameters and locals: which are used, and functions without those that are not. */
 
 import type { Expression, Func, Label } from '../../wasm/ir.js'
-import { isPure, localType, map, parts, withParts } from '../../wasm/ir.js'
+import { changed, isPure, localType, map, parts, withParts } from '../../wasm/ir.js'
 import type { ValueType } from '../../wasm/types.js'
 
 type Call = Extract<Expression, { kind: 'call' }>
@@ -102,8 +102,7 @@ function renumber(func: Func, index: readonly number[]): void {
   const one = (e: Expression): Expression => {
     const inside = withParts(e, one)
     if (inside.kind !== 'get' && inside.kind !== 'set' && inside.kind !== 'tee') return inside
-    const local = index[inside.local]
-    return local === inside.local ? inside : { ...inside, local }
+    return changed(inside, { local: index[inside.local] })
   }
   func.body = map(func.body, one)
 }

@@ -1,7 +1,16 @@
 /** Makes functions shorter without changing what they do. */
 
 import type { Constant, Expression, Func, Label, Operation } from '../../wasm/ir.js'
-import { ends, i32, isPure, isSameList, operation, typeOf, withParts } from '../../wasm/ir.js'
+import {
+  ends,
+  i32,
+  isPure,
+  isSameList,
+  operation,
+  parts,
+  typeOf,
+  withParts,
+} from '../../wasm/ir.js'
 import { fold } from './fold.js'
 import { dropDeadStores } from './liveness.js'
 import { compactLocals, dropParameters, type Uses, usesOf } from './locals.js'
@@ -188,16 +197,15 @@ class Tidier {
   }
 
   private hoistFrom(e: Expression): [Expression[], Expression] {
-    const first = firstPart(e)
-    if (!first) return [[], e]
-    const [part, replace] = first
+    const part = headOf(e)
+    if (!part) return [[], e]
     if (part.kind === 'block' && !this.used(part.label) && part.body.length > 0) {
       const value = part.body[part.body.length - 1]
-      const [more, rest] = this.hoist(replace(value))
+      const [more, rest] = this.hoist(withHead(e, value))
       return [[...part.body.slice(0, -1), ...more], rest]
     }
     const [before, inner] = this.hoistFrom(part)
-    return before.length === 0 ? [[], e] : [before, replace(inner)]
+    return before.length === 0 ? [[], e] : [before, withHead(e, inner)]
   }
 
   /** `set x v` and then a statement that begins with the only `get x`: v goes there. */
@@ -285,62 +293,18 @@ function truth(e: Expression): Expression {
   return e
 }
 
-type Replace = (value: Expression) => Expression
-
 /** The part that an expression evaluates first, before it does anything else. */
-function headOf(e: Expression): Expression | undefined {
-  switch (e.kind) {
-    case 'set':
-    case 'tee':
-    case 'drop':
-    case 'br':
-    case 'return':
-      return e.value
-    case 'op':
-    case 'call':
-    case 'select':
-      return e.args[0]
-    case 'if':
-      return e.condition
-    case 'br_if':
-      return e.value ?? e.condition
-    case 'br_table':
-      return e.value ?? e.index
-    default:
-      return undefined
-  }
-}
+const headOf = (e: Expression): Expression | undefined =>
+  e.kind === 'block' || e.kind === 'loop' ? undefined : e.kind === 'if' ? e.condition : parts(e)[0]
 
-/** The same part, and how another one is put in its place. */
-function firstPart(e: Expression): [Expression, Replace] | undefined {
-  switch (e.kind) {
-    case 'set':
-    case 'tee':
-    case 'drop':
-      return [e.value, (value) => ({ ...e, value })]
-    case 'op':
-    case 'call':
-      return e.args.length > 0
-        ? [e.args[0], (value) => ({ ...e, args: [value, ...e.args.slice(1)] })]
-        : undefined
-    case 'select':
-      return [e.args[0], (value) => ({ ...e, args: [value, e.args[1], e.args[2]] })]
-    case 'if':
-      return [e.condition, (condition) => ({ ...e, condition })]
-    case 'br_if':
-      return e.value
-        ? [e.value, (value) => ({ ...e, value })]
-        : [e.condition, (condition) => ({ ...e, condition })]
-    case 'br_table':
-      return e.value
-        ? [e.value, (value) => ({ ...e, value })]
-        : [e.index, (index) => ({ ...e, index })]
-    case 'br':
-    case 'return':
-      return e.value ? [e.value, (value) => ({ ...e, value })] : undefined
-    default:
-      return undefined
-  }
+/** The same expression with another one in the place of that part. */
+function withHead(e: Expression, head: Expression): Expression {
+  let next: Expression | undefined = head
+  return withParts(e, (part) => {
+    const now = next ?? part
+    next = undefined
+    return now
+  })
 }
 
 /** `e` with its first `get local` replaced, if nothing runs before it. */
@@ -349,9 +313,6 @@ function substituteFirst(e: Expression, local: number, value: Expression): Expre
   let head = headOf(e)
   while (head && head.kind !== 'get') head = headOf(head)
   if (head?.kind !== 'get' || head.local !== local) return undefined
-  const first = firstPart(e)
-  if (!first) return undefined
-  const [part, replace] = first
-  const inner = substituteFirst(part, local, value)
-  return inner && replace(inner)
+  const inner = substituteFirst(headOf(e) as Expression, local, value)
+  return inner && withHead(e, inner)
 }
