@@ -2,6 +2,10 @@
 
 import { SpikewasmError } from '../errors.js'
 
+/** The first of equals. */
+export const indexOfLargest = (values: Float32Array): number =>
+  values.reduce((best, value, i) => (value > values[best] ? i : best), 0)
+
 /**
  * @param predicted what `predicted_class` gives
  * @throws SpikewasmError when an output is no number, or `predicted` not the largest one's index
@@ -12,7 +16,7 @@ export function expectAnswer(output: Float32Array, predicted: number): void {
       `the exported network must give finite outputs, got ${output.subarray(0, 10).join(', ')}; ` +
         'the file is damaged, or its weights were not finite: export it again',
     )
-  const largest = output.reduce((best, value, i) => (value > output[best] ? i : best), 0)
+  const largest = indexOfLargest(output)
   if (predicted !== largest)
     throw new SpikewasmError(
       `the exported network must predict the class of its largest output, ${largest}, got ` +

@@ -5,8 +5,8 @@ import { copyFile, mkdir, readFile, rename, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Job } from './job.js'
-import { findProgram, firstPath, runProgram } from './process.js'
+import type { Job, Outcome } from './job.js'
+import { findProgram, firstPath, runHost, runProgram } from './process.js'
 
 /** Folder of run.c, host.h and a file for each host. */
 export const sources = fileURLToPath(new URL('../../../src/verify/c/', import.meta.url))
@@ -51,16 +51,14 @@ export async function compileHost(
  * The same for a host that holds nothing of the network: compiled once, and kept in the user's
  * cache until a source, the compiler's path or an argument changes.
  */
-export async function compileOnce(
+async function compileOnce(
   job: Job,
   compiler: string,
   host: string,
   more: readonly string[],
 ): Promise<string> {
-  const kept = join(
-    cacheFolder(),
-    `${host.replace(/\.c$/, '')}-${await fingerprint(compiler, host, more)}`,
-  )
+  const name = `${host.replace(/\.c$/, '')}-${await fingerprint(compiler, host, more)}`
+  const kept = join(cacheFolder(), name)
   if ((await firstPath(kept)) !== undefined) return kept
   const program = await compileHost(job, compiler, host, more)
   try {
@@ -94,6 +92,16 @@ async function fingerprint(
   }
   return hash.digest('hex').slice(0, 16)
 }
+
+/** Runs a host that `compileOnce` makes. */
+export const runCompiled = async (
+  job: Job,
+  compiler: string,
+  host: string,
+  more: readonly string[],
+  net?: string,
+): Promise<Outcome> =>
+  runHost(job, await compileOnce(job, compiler, host, more), hostArguments(job, net))
 
 /**
  * The arguments of a compiled host.

@@ -1,5 +1,7 @@
 /** Outputs that cannot be the same bits: how far two networks are from each other. */
 
+import { indexOfLargest } from '../edge/answers.js'
+
 /** Outputs of a file with int8 weights beside those of a model of the same weights in floats. */
 export interface Likeness {
   /** Samples of which both have the same class, 0 … 1. */
@@ -59,10 +61,4 @@ export function likenessOf(outputs: Float32Array, wanted: Float32Array, classes:
 /** What is no number is far from all. */
 function distance(a: number, b: number): number {
   return Number.isFinite(a) && Number.isFinite(b) ? Math.abs(a - b) : Number.POSITIVE_INFINITY
-}
-
-function indexOfLargest(values: Float32Array): number {
-  let best = 0
-  for (let k = 1; k < values.length; k++) if (values[k] > values[best]) best = k
-  return best
 }

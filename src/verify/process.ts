@@ -25,27 +25,21 @@ export async function findProgram(...names: readonly string[]): Promise<string |
   for (const name of names) {
     const paths = isAbsolute(name) ? [name] : folders.map((folder) => join(folder, name))
     for (const path of paths)
-      for (const ending of endings) if (await canRun(`${path}${ending}`)) return `${path}${ending}`
+      for (const ending of endings)
+        if (await can(`${path}${ending}`, constants.X_OK)) return `${path}${ending}`
   }
   return undefined
 }
 
-async function canRun(path: string): Promise<boolean> {
-  return access(path, constants.X_OK).then(
+const can = (path: string, mode: number): Promise<boolean> =>
+  access(path, mode).then(
     () => true,
     () => false,
   )
-}
 
 /** The first of some paths that exists. */
 export async function firstPath(...paths: readonly string[]): Promise<string | undefined> {
-  for (const path of paths) {
-    const exists = await access(path).then(
-      () => true,
-      () => false,
-    )
-    if (exists) return path
-  }
+  for (const path of paths) if (await can(path, constants.F_OK)) return path
   return undefined
 }
 
@@ -93,9 +87,8 @@ export function runProgram(
       late = true
       kill()
     }, 1000 * seconds)
-    const leave = (): void => kill()
     // Before others that are told of the exit: they remove its files.
-    process.prependOnceListener('exit', leave)
+    process.prependOnceListener('exit', kill)
     const stop = (): void => {
       stopped = true
       kill()
@@ -103,7 +96,7 @@ export function runProgram(
     until?.then(stop, stop)
     const settle = (): void => {
       clearTimeout(timer)
-      process.off('exit', leave)
+      process.off('exit', kill)
     }
     child.on('error', (error) => {
       settle()
@@ -164,11 +157,9 @@ export function readOutcome(text: string): Outcome {
 }
 
 /** Runs a program that prints an outcome. */
-export async function runHost(
+export const runHost = async (
   job: Job,
   command: string,
   args: readonly string[],
-): Promise<Outcome> {
-  const options = { cwd: job.folder, seconds: patience(job) }
-  return readOutcome(await runProgram(command, args, options))
-}
+): Promise<Outcome> =>
+  readOutcome(await runProgram(command, args, { cwd: job.folder, seconds: patience(job) }))

@@ -15,8 +15,8 @@ export function programText(): string {
 
 /** What a job has in numbers, without paths. */
 export function numbersOf(job: Job): JobNumbers {
-  const { call, inputType, samples, sampleBytes, frameBytes, steps, classes, seconds } = job
-  return { call, inputType, samples, sampleBytes, frameBytes, steps, classes, seconds }
+  const { folder, net, input, expected, ...numbers } = job
+  return numbers
 }
 
 /**
@@ -38,10 +38,3 @@ print(JSON.stringify(measure(wasm, input, expected, job, { now, resident })))
   await writeFile(path, text)
   return path
 }
-
-/** For Node and Bun. */
-export const nodeScript = `import { readFileSync } from 'node:fs'
-const read = (path) => new Uint8Array(readFileSync(path))
-const now = () => performance.now()
-const resident = () => process.memoryUsage().rss
-const print = (text) => console.log(text)`

@@ -1,16 +1,12 @@
-/** All hosts, in the order of the table. A new host is a file and a line here. */
+/** All hosts, in the order of the table. A new host is a file, or a row of one, and a line here. */
 
 import type { Host } from '../host.js'
 import { browser } from './browser.js'
-import { bun } from './bun.js'
-import { gjs } from './gjs.js'
-import { node } from './node.js'
+import { bun, gjs, node } from './scripts.js'
 import { wamr } from './wamr.js'
-import { wasm2c } from './wasm2c.js'
-import { wasm2cAarch64 } from './wasm2c-aarch64.js'
+import { wasm2c, wasm2cAarch64 } from './wasm2c.js'
 import { wasm3 } from './wasm3.js'
-import { wasmedge } from './wasmedge.js'
-import { wasmedgeAot } from './wasmedge-aot.js'
+import { wasmedge, wasmedgeAot } from './wasmedge.js'
 
 export const hosts: readonly Host[] = [
   node,

@@ -2,9 +2,9 @@
 
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { compileOnce, findCompiler, hostArguments } from '../compile.js'
+import { findCompiler, runCompiled } from '../compile.js'
 import type { Host } from '../host.js'
-import { firstPath, runHost } from '../process.js'
+import { firstPath } from '../process.js'
 import { findSimde } from './wasm2c.js'
 
 /** Folders below core/ whose files in C are all needed; none but theirs. */
@@ -42,7 +42,6 @@ const settings = [
   'BH_MALLOC=wasm_runtime_malloc',
   'BH_FREE=wasm_runtime_free',
 ]
-const platforms: Partial<Record<NodeJS.Platform, string>> = { linux: 'linux', darwin: 'darwin' }
 const processors: Partial<Record<NodeJS.Architecture, string>> = { x64: 'X86_64', arm64: 'AARCH64' }
 
 /** The arguments with which a C compiler builds WAMR into a program. */
@@ -84,9 +83,10 @@ export const wamr: Host = {
   find: async () => {
     const folder = process.env.WAMR_DIR
     const compiler = await findCompiler()
-    const platform = platforms[process.platform]
+    const { platform } = process
     const processor = processors[process.arch]
-    if (!folder || !compiler || !platform || !processor) return undefined
+    if (!folder || !compiler || !['linux', 'darwin'].includes(platform) || !processor)
+      return undefined
     const core = join(folder, 'core')
     const header = await firstPath(join(core, 'version.h'))
     if (header === undefined) return undefined
@@ -96,10 +96,8 @@ export const wamr: Host = {
       .join('.')
     return {
       version,
-      run: async (job) => {
-        const more = await build(core, platform, processor)
-        return runHost(job, await compileOnce(job, compiler, 'wamr.c', more), hostArguments(job))
-      },
+      run: async (job) =>
+        runCompiled(job, compiler, 'wamr.c', await build(core, platform, processor)),
     }
   },
 }

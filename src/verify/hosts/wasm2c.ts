@@ -1,5 +1,6 @@
 /** wasm2c and a C compiler: no run time for WebAssembly. */
 
+import { copyFile, mkdir, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { compileHost, findCompiler, hostArguments } from '../compile.js'
 import type { Host } from '../host.js'
@@ -45,9 +46,7 @@ export async function findWasm2c(): Promise<Wasm2c | undefined> {
 /** Writes net-wasm.c and returns what the compiler needs besides, but folders of headers. */
 export async function translate(job: Job, { program, runtime }: Wasm2c): Promise<string[]> {
   const code = join(job.folder, 'net-wasm.c')
-  await runProgram(program, [job.net, '--module-name=net', '-o', code], {
-    seconds: 300,
-  })
+  await runProgram(program, [job.net, '--module-name=net', '-o', code], { seconds: 300 })
   const companions = ['wasm-rt-impl.c', 'wasm-rt-mem-impl.c'].map((name) => join(runtime, name))
   return [
     ...(job.call === 'step' ? ['-DNET_STEP'] : []),
@@ -84,6 +83,34 @@ export const wasm2c: Host = {
         const folders = [found.headers, ...(simde ? [simde] : [])].map((path) => `-I${path}`)
         const more = [...code, ...folders, '-lpthread']
         return runHost(job, await compileHost(job, compiler, 'wasm2c.c', more), hostArguments(job))
+      },
+    }
+  },
+}
+
+/** With a cross compiler for AArch64; the program runs in QEMU, unless this is AArch64. */
+export const wasm2cAarch64: Host = {
+  name: 'wasm2c-aarch64',
+  install:
+    'apt-get install wabt libsimde-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user',
+  find: async () => {
+    const found = await findWasm2c()
+    const compiler = await findProgram('aarch64-linux-gnu-gcc')
+    const qemu = await findProgram('qemu-aarch64', 'qemu-aarch64-static')
+    if (found === undefined || compiler === undefined || qemu === undefined) return undefined
+    const simde = await findSimde()
+    return {
+      version: found.version,
+      run: async (job) => {
+        const code = await translate(job, found)
+        // Headers of their own: those beside them in the system are for this machine's processor.
+        const headers = join(job.folder, 'aarch64-headers')
+        await mkdir(headers)
+        await copyFile(join(found.headers, 'wasm-rt.h'), join(headers, 'wasm-rt.h'))
+        if (simde) await symlink(join(simde, 'simde'), join(headers, 'simde'))
+        const more = [...code, `-I${headers}`, '-static', '-lpthread']
+        const program = await compileHost(job, compiler, 'wasm2c.c', more)
+        return runHost(job, qemu, [program, ...hostArguments(job)])
       },
     }
   },

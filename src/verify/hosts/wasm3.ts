@@ -2,9 +2,9 @@
 
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { compileOnce, findCompiler, hostArguments } from '../compile.js'
+import { findCompiler, runCompiled } from '../compile.js'
 import { type Host, refusesSimd } from '../host.js'
-import { firstPath, runHost } from '../process.js'
+import { firstPath } from '../process.js'
 
 export const wasm3: Host = {
   name: 'wasm3',
@@ -25,7 +25,7 @@ export const wasm3: Host = {
           .filter((name) => name.endsWith('.c'))
           .map((name) => join(source, name))
         const more = [`-I${source}`, '-Dd_m3HasWASI=0', ...files, '-lm']
-        return runHost(job, await compileOnce(job, compiler, 'wasm3.c', more), hostArguments(job))
+        return runCompiled(job, compiler, 'wasm3.c', more)
       },
     }
   },
