@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto'
 import { quote, SpikewasmError } from '../errors.js'
 import type { StateDict } from '../runtime/state.js'
 import { checkSize, parseJson } from './json.js'
-import { parseFloats, serializeSafetensors } from './safetensors.js'
+import { floatTensors, parseFloats, serializeSafetensors } from './safetensors.js'
 import { MOST_TENSORS } from './safetensors-header.js'
 
 /** What a checkpoint holds: nothing of it is code. */
@@ -46,12 +46,6 @@ export async function serializeCheckpoint(
   { tensors, about }: CheckpointContent,
   { text, lines }: Known = knownOf(about),
 ): Promise<Uint8Array> {
-  const entries = Object.fromEntries(
-    Object.entries(tensors).map(([name, { shape, data }]) => [
-      name,
-      { dtype: 'F32' as const, shape, data },
-    ]),
-  )
   checkSize(text, 'the checkpoint', 'what it holds beside arrays')
   const count = Object.keys(tensors).length + 1
   if (count > MOST_TENSORS)
@@ -61,12 +55,12 @@ export async function serializeCheckpoint(
     )
   const records = { dtype: 'U8' as const, shape: [lines.length], data: lines }
   return serializeSafetensors(
-    { ...entries, [RECORDS]: records },
+    { ...floatTensors(tensors), [RECORDS]: records },
     {
       format: 'pt',
       'spikewasm.checkpoint': VERSION,
       'spikewasm.about': text,
-      'spikewasm.sha256': await hashOf(tensors, text, lines),
+      'spikewasm.sha256': hashOf(tensors, text, lines),
     },
   )
 }
@@ -97,7 +91,7 @@ export async function parseCheckpoint(bytes: Uint8Array, name: string): Promise<
         'another version of spikewasm wrote it: resume with that one',
     )
   const text = metadata['spikewasm.about'] ?? ''
-  if (!lines || metadata['spikewasm.sha256'] !== (await hashOf(tensors, text, lines)))
+  if (!lines || metadata['spikewasm.sha256'] !== hashOf(tensors, text, lines))
     throw new SpikewasmError(
       `${name}: the checkpoint must have the hash that it was written with, got another: it is ` +
         'damaged or was changed; use one from before',
@@ -129,7 +123,7 @@ function parseLines(bytes: Uint8Array, name: string): unknown[] {
 }
 
 /** SHA-256 over the JSON, the lines and all tensors, in the order of their names; hexadecimal. */
-async function hashOf(tensors: StateDict, text: string, lines: Uint8Array): Promise<string> {
+function hashOf(tensors: StateDict, text: string, lines: Uint8Array): string {
   const names = Object.keys(tensors).sort()
   const shapes = names.map((name) => [name, tensors[name].shape])
   const head = new TextEncoder().encode(JSON.stringify([text, shapes, lines.length]))
@@ -137,13 +131,8 @@ async function hashOf(tensors: StateDict, text: string, lines: Uint8Array): Prom
     const { buffer, byteOffset, byteLength } = tensors[name].data
     return new Uint8Array(buffer, byteOffset, byteLength)
   })
-  return sha256([head, lines, ...arrays])
-}
-
-/** SHA-256 of bytes, one behind the other; hexadecimal. */
-async function sha256(parts: readonly Uint8Array[]): Promise<string> {
-  // The one of pages would need a copy.
+  // The hash of pages would need a copy.
   const hash = createHash('sha256')
-  for (const bytes of parts) hash.update(bytes)
+  for (const bytes of [head, lines, ...arrays]) hash.update(bytes)
   return hash.digest('hex')
 }

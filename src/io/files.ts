@@ -18,7 +18,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createGunzip } from 'node:zlib'
 import { describe, expect, SpikewasmError } from '../errors.js'
-import { collectUnpacked, isGzip, type Measure } from './unpack.js'
+import { collectUnpacked, isGzip, type Measure, plain } from './unpack.js'
 
 /** Bytes that are unpacked at a time. */
 const CHUNK = 1 << 18
@@ -272,11 +272,6 @@ export async function unpack(
   return collectUnpacked(stream, bytes.length, name, expected)
 }
 
-/** The same bytes as a plain array: the `slice` of a Buffer would not copy. */
-function plain({ buffer, byteOffset, byteLength }: Buffer): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength)
-}
-
 /**
  * Makes the rename itself durable. Some platforms cannot open a folder; the operating system then
  * decides when the rename is durable.
@@ -296,20 +291,14 @@ export async function syncFolder(folder: string): Promise<void> {
 
 /** Why a file cannot be read, and how to mend it. */
 export async function explainRead(error: unknown, path: string): Promise<string> {
-  switch ((error as NodeJS.ErrnoException).code) {
-    case 'ENOENT': {
-      const folder = dirname(path)
-      return (await kindOfPath(folder)) === 'folder'
-        ? 'there is no such file in the folder'
-        : `the folder "${folder}" does not exist`
-    }
-    case 'EISDIR':
-      return 'it is a folder; name a file in it'
-    case 'EACCES':
-      return 'reading it is not permitted; change its permissions'
-    default:
-      return (error as Error).message
-  }
+  const { code, message } = error as NodeJS.ErrnoException
+  const folder = dirname(path)
+  if (code === 'ENOENT')
+    return (await kindOfPath(folder)) === 'folder'
+      ? 'there is no such file in the folder'
+      : `the folder "${folder}" does not exist`
+  if (code === 'EISDIR') return 'it is a folder; name a file in it'
+  return code === 'EACCES' ? 'reading it is not permitted; change its permissions' : message
 }
 
 export async function writeError(path: string, error: unknown): Promise<SpikewasmError> {
@@ -326,28 +315,23 @@ export async function explainFolder(error: unknown, path: string): Promise<strin
 }
 
 async function explainWrite(error: unknown, folder: string): Promise<string> {
-  switch ((error as NodeJS.ErrnoException).code) {
-    case 'ENOENT':
-      // Some folders of the system, such as /proc, deny new files with this code.
-      return (await kindOfPath(folder)) === 'folder'
-        ? `no file can be made in "${folder}"; choose another folder`
-        : `the folder "${folder}" does not exist; make it first`
-    case 'ENOTDIR':
-      return `"${folder}" is not a folder; choose another path`
-    case 'EISDIR':
-    case 'ENOTEMPTY':
-      return 'there is a folder of that name; choose another path'
-    case 'EACCES':
-    case 'EROFS':
-      return (
-        `writing in "${folder}" is not permitted; choose another folder or change its ` +
-        'permissions'
-      )
-    case 'EFBIG':
-      return 'a file would be larger than the process may write (ulimit -f)'
-    case 'ENOSPC':
-      return 'the disk is full; free some space'
-    default:
-      return (error as Error).message
+  const { code = '', message } = error as NodeJS.ErrnoException
+  const denied =
+    `writing in "${folder}" is not permitted; choose another folder or change its ` + 'permissions'
+  const taken = 'there is a folder of that name; choose another path'
+  // Some folders of the system, such as /proc, deny new files with this code.
+  if (code === 'ENOENT')
+    return (await kindOfPath(folder)) === 'folder'
+      ? `no file can be made in "${folder}"; choose another folder`
+      : `the folder "${folder}" does not exist; make it first`
+  const known: Partial<Record<string, string>> = {
+    ENOTDIR: `"${folder}" is not a folder; choose another path`,
+    EISDIR: taken,
+    ENOTEMPTY: taken,
+    EACCES: denied,
+    EROFS: denied,
+    EFBIG: 'a file would be larger than the process may write (ulimit -f)',
+    ENOSPC: 'the disk is full; free some space',
   }
+  return known[code] ?? message
 }

@@ -13,6 +13,7 @@
  */
 import { SpikewasmError } from '../errors.js'
 import { roundUp } from '../round-up.js'
+import type { StateDict } from '../runtime/state.js'
 import {
   checkContiguous,
   checkEntry,
@@ -117,6 +118,12 @@ function tensorOf(bytes: Uint8Array, dataStart: number, entry: Entry): Tensor {
   return { dtype, shape, data: new CONSTRUCTORS[dtype](buffer) } as Tensor
 }
 
+/** Numbers as tensors of float32. */
+export const floatTensors = (state: StateDict): Record<string, Tensor> =>
+  Object.fromEntries(
+    Object.entries(state).map(([name, { shape, data }]) => [name, { dtype: 'F32', shape, data }]),
+  )
+
 /**
  * Writes a safetensors file. The same tensors and metadata give the same bytes, in whatever
  * order they come.
@@ -138,18 +145,14 @@ export function serializeSafetensors(
 
   const items: string[] = []
   const keys = Object.keys(metadata).sort(compareCodePoints)
-  if (keys.length > 0) {
-    for (const key of keys) {
-      if (typeof metadata[key] !== 'string') {
-        throw new SpikewasmError(
-          `safetensors: metadata "${key}" must be a string, got ${show(metadata[key])}; ` +
-            'convert it with JSON.stringify',
-        )
-      }
-    }
-    const pairs = keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(metadata[key])}`)
-    items.push(`"__metadata__":{${pairs.join(',')}}`)
-  }
+  for (const key of keys)
+    if (typeof metadata[key] !== 'string')
+      throw new SpikewasmError(
+        `safetensors: metadata "${key}" must be a string, got ${show(metadata[key])}; ` +
+          'convert it with JSON.stringify',
+      )
+  const pairs = keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(metadata[key])}`)
+  if (keys.length > 0) items.push(`"__metadata__":{${pairs.join(',')}}`)
   let dataBytes = 0
   for (const [name, tensor] of list) {
     checkTensor(name, tensor)
@@ -182,28 +185,21 @@ export function serializeSafetensors(
 }
 
 function checkTensor(name: string, { dtype, shape, data }: Tensor): void {
+  const fail = (rule: string, got: string): never => {
+    throw new SpikewasmError(`safetensors: tensor ${show(name)} ${rule}, got ${got}`)
+  }
   if (name === '__metadata__')
     throw new SpikewasmError(
       'safetensors: a tensor must not be named "__metadata__", got one; give it another name',
     )
-  if (!DTYPES.includes(dtype)) {
-    throw new SpikewasmError(
-      `safetensors: tensor ${show(name)} dtype must be one of ${DTYPES.join(', ')}, got ` +
-        `${show(dtype)}`,
+  if (!DTYPES.includes(dtype)) fail(`dtype must be one of ${DTYPES.join(', ')}`, show(dtype))
+  if (!(data instanceof CONSTRUCTORS[dtype]))
+    fail(
+      `of type ${dtype} must hold a ${CONSTRUCTORS[dtype].name}`,
+      Object(data).constructor.name as string,
     )
-  }
-  if (!(data instanceof CONSTRUCTORS[dtype])) {
-    throw new SpikewasmError(
-      `safetensors: tensor ${show(name)} of type ${dtype} must hold a ` +
-        `${CONSTRUCTORS[dtype].name}, got ${Object(data).constructor.name}`,
-    )
-  }
-  if (!shape.every(isCount) || countElements(shape) !== data.length) {
-    throw new SpikewasmError(
-      `safetensors: tensor ${show(name)} shape must have a product of ${data.length} ` +
-        `elements, got [${shape.join(', ')}]`,
-    )
-  }
+  if (!shape.every(isCount) || countElements(shape) !== data.length)
+    fail(`shape must have a product of ${data.length} elements`, `[${shape.join(', ')}]`)
 }
 
 /**

@@ -1,40 +1,9 @@
 /** Typed arrays with a shape, as safetensors files hold them. */
 
-interface TensorArrays {
-  BOOL: Uint8Array
-  U8: Uint8Array
-  I8: Int8Array
-  I16: Int16Array
-  U16: Uint16Array
-  /** Raw bits; `toFloat32` converts. */
-  F16: Uint16Array
-  /** Raw bits; `toFloat32` converts. */
-  BF16: Uint16Array
-  I32: Int32Array
-  U32: Uint32Array
-  F32: Float32Array
-  F64: Float64Array
-  I64: BigInt64Array
-  U64: BigUint64Array
-}
-
-export type Dtype = keyof TensorArrays
-
-/**
- * An n-dimensional array in row-major order; `data` holds the product of `shape` elements. A scalar
- * has the shape `[]`.
- */
-export type Tensor = {
-  [D in Dtype]: {
-    readonly dtype: D
-    readonly shape: readonly number[]
-    readonly data: TensorArrays[D]
-  }
-}[Dtype]
-
 /**
  * Arrays by element type, in the order of the reference implementation. It writes tensors from the
- * last type here to the first, then by name, so that all are aligned.
+ * last type here to the first, then by name, so that all are aligned. F16 and BF16 are raw bits, which
+ * `toFloat32` converts.
  */
 export const CONSTRUCTORS = {
   BOOL: Uint8Array,
@@ -50,7 +19,21 @@ export const CONSTRUCTORS = {
   F64: Float64Array,
   I64: BigInt64Array,
   U64: BigUint64Array,
-} as const satisfies Record<Dtype, unknown>
+} as const
+
+export type Dtype = keyof typeof CONSTRUCTORS
+
+/**
+ * An n-dimensional array in row-major order; `data` holds the product of `shape` elements. A scalar
+ * has the shape `[]`.
+ */
+export type Tensor = {
+  [D in Dtype]: {
+    readonly dtype: D
+    readonly shape: readonly number[]
+    readonly data: (typeof CONSTRUCTORS)[D]['prototype']
+  }
+}[Dtype]
 
 /** Names of all element types. */
 export const DTYPES = Object.keys(CONSTRUCTORS) as Dtype[]
@@ -62,9 +45,7 @@ export function isCount(value: unknown): value is number {
 
 /** Elements of a shape. */
 export function countElements(shape: readonly number[]): number {
-  let count = 1
-  for (const size of shape) count *= size
-  return count
+  return shape.reduce((a, b) => a * b, 1)
 }
 
 /**

@@ -115,6 +115,6 @@ function joined(chunks: Uint8Array[]): Uint8Array {
 }
 
 /** The same bytes as a plain array: the `slice` of a Buffer of Node would not copy. */
-function plain({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array {
+export function plain({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength)
 }

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SpikewasmError } from '../../errors.js'
 import { explainRead, readFileClear } from '../files.js'
+import { plain } from '../unpack.js'
 import { MANIFEST, type Manifest, matches, parseManifest } from './manifest.js'
 
 /** How often a reader begins anew because a writer was faster. */
@@ -93,8 +94,7 @@ async function readEntry(
   for (const place of [name, generationName(generation, name)]) {
     try {
       const bytes = await readFile(join(folder, place))
-      if (matches(bytes, entry))
-        return { bytes: new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) }
+      if (matches(bytes, entry)) return { bytes: plain(bytes) }
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') problem = error
     }
