@@ -37,6 +37,48 @@ export interface Setting {
 
 type Mapping = (fields: Fields, x: Value, setting: Setting) => readonly Step[]
 
+type Two = readonly [number, number]
+
+const two = ([a, b]: readonly number[]): Two => [a, b]
+
+/** A convolution along one or both dimensions. */
+const convolution =
+  (dimensions: 1 | 2): Mapping =>
+  (fields, x, setting) => {
+    const weight = weightOf(fields, dimensions + 2)
+    const { shape } = weight
+    expect(
+      shape.length === dimensions + 2 && weight.data.length > 0,
+      () =>
+        `${fields.where}: weight must have ${dimensions + 2} sizes, [out, in / groups, kernel…], ` +
+        `got [${shape.join(', ')}]`,
+    )
+    expectUndilated(fields, dimensions)
+    const groups = fields.integer('groups', 1, 1)
+    const kernel = shape.slice(2)
+    const stride = fields.has('stride')
+      ? fields.integers('stride', dimensions, 1)
+      : kernel.map(() => 1)
+    const padding = paddingOf(fields, kernel, stride)
+    const given = fields.has('bias') ? biasOf(fields, setting) : undefined
+    const bias = checkBias(fields, given, shape[0])
+    expectInputShape(fields, x, dimensions)
+    const options = { groups, bias: bias !== undefined }
+    const layer = (): Layer =>
+      dimensions === 1
+        ? conv1d(shape[1] * groups, shape[0], kernel[0], {
+            ...options,
+            stride: stride[0],
+            padding: padding[0],
+          })
+        : conv2d(shape[1] * groups, shape[0], two(kernel), {
+            ...options,
+            stride: two(stride),
+            padding: two(padding),
+          })
+    return [{ layer, weights: { weight, bias } }]
+  }
+
 /** Nodes with a state are mapped elsewhere: neurons.ts. */
 export const stateless = {
   Affine: (fields, x, setting) => dense(fields, x, biasOf(fields, setting)),
@@ -52,10 +94,10 @@ export const stateless = {
     if (listed) return [{ layer: () => scale([...values]) }]
     return factor === 1 ? [] : [{ layer: () => scale(factor as number | number[]) }]
   },
-  Conv1d: (fields, x, setting) => [convolution1d(fields, x, setting)],
-  Conv2d: (fields, x, setting) => [convolution2d(fields, x, setting)],
-  SumPool2d: (fields, x) => [{ layer: () => sumPool2d(...pooling(fields, x)) }],
-  AvgPool2d: (fields, x) => [{ layer: () => avgPool2d(...pooling(fields, x)) }],
+  Conv1d: convolution(1),
+  Conv2d: convolution(2),
+  SumPool2d: (fields) => [{ layer: () => sumPool2d(...pooling(fields)) }],
+  AvgPool2d: (fields) => [{ layer: () => avgPool2d(...pooling(fields)) }],
   Flatten: flattening,
   Delay: (fields, { shape }, { dt }) => {
     const seconds = valuesOf(fields, 'delay', shape)
@@ -166,27 +208,6 @@ function paddingOf(fields: Fields, kernel: readonly number[], stride: readonly n
   return kernel.map((n) => (n - 1) / 2)
 }
 
-function convolved(fields: Fields, dimensions: number, setting: Setting) {
-  const weight = weightOf(fields, dimensions + 2)
-  const { shape } = weight
-  expect(
-    shape.length === dimensions + 2 && weight.data.length > 0,
-    () =>
-      `${fields.where}: weight must have ${dimensions + 2} sizes, [out, in / groups, kernel…], ` +
-      `got [${shape.join(', ')}]`,
-  )
-  expectUndilated(fields, dimensions)
-  const groups = fields.integer('groups', 1, 1)
-  const kernel = shape.slice(2)
-  const stride = fields.has('stride')
-    ? fields.integers('stride', dimensions, 1)
-    : kernel.map(() => 1)
-  const padding = paddingOf(fields, kernel, stride)
-  const bias = checkBias(fields, fields.has('bias') ? biasOf(fields, setting) : undefined, shape[0])
-  const options = { groups, bias: bias !== undefined }
-  return { weight, bias, kernel, stride, padding, options, inputs: shape[1] * groups }
-}
-
 /** @throws SpikewasmError where the file says another size of the input than it gets */
 function expectInputShape(fields: Fields, { shape }: Value, dimensions: number): void {
   if (!fields.has('input_shape')) return
@@ -200,45 +221,10 @@ function expectInputShape(fields: Fields, { shape }: Value, dimensions: number):
   )
 }
 
-function convolution1d(fields: Fields, x: Value, setting: Setting): Step {
-  const { weight, bias, kernel, stride, padding, options, inputs } = convolved(fields, 1, setting)
-  expectInputShape(fields, x, 1)
-  const [places] = kernel
-  return {
-    layer: () =>
-      conv1d(inputs, weight.shape[0], places, {
-        ...options,
-        stride: stride[0],
-        padding: padding[0],
-      }),
-    weights: { weight, bias },
-  }
-}
-
-function convolution2d(fields: Fields, x: Value, setting: Setting): Step {
-  const { weight, bias, kernel, stride, padding, options, inputs } = convolved(fields, 2, setting)
-  expectInputShape(fields, x, 2)
-  const two = ([a, b]: readonly number[]): readonly [number, number] => [a, b]
-  return {
-    layer: () =>
-      conv2d(inputs, weight.shape[0], two(kernel), {
-        ...options,
-        stride: two(stride),
-        padding: two(padding),
-      }),
-    weights: { weight, bias },
-  }
-}
-
-type Two = readonly [number, number]
-
-function pooling(fields: Fields, _x: Value): [Two, { stride: Two; padding: Two }] {
-  const two = (field: string, least: number): Two => {
-    const [a, b] = fields.integers(field, 2, least)
-    return [a, b]
-  }
-  const padding: Two = fields.has('padding') ? two('padding', 0) : [0, 0]
-  return [two('kernel_size', 1), { stride: two('stride', 1), padding }]
+function pooling(fields: Fields): [Two, { stride: Two; padding: Two }] {
+  const pair = (field: string, least: number): Two => two(fields.integers(field, 2, least))
+  const padding: Two = fields.has('padding') ? pair('padding', 0) : [0, 0]
+  return [pair('kernel_size', 1), { stride: pair('stride', 1), padding }]
 }
 
 /**

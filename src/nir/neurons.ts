@@ -40,31 +40,11 @@ export interface NeuronPlace {
 }
 
 export const neurons = {
-  LIF: (place) => {
-    const tau = timesOf(place, 'tau')
-    const input = inputOf(place, tau)
-    return spiking(place, (more) => lif({ ...more, ...input, tau: taus(place, tau) }), true)
-  },
+  LIF: (place) => leaking(place, false, true),
   IF: (place) => spiking(place, (more) => integrateAndFire({ ...more, ...perStep(place) }), false),
-  CubaLIF: (place) => {
-    const tau = timesOf(place, 'tau_mem')
-    const tauSyn = timesOf(place, 'tau_syn')
-    const input = inputOf(place, tau, tauSyn)
-    const times = { tau: taus(place, tau), tauSyn: taus(place, tauSyn) }
-    return spiking(place, (more) => cubaLif({ ...more, ...input, ...times }), true)
-  },
-  LI: (place) => {
-    const tau = timesOf(place, 'tau')
-    const options = { ...inputOf(place, tau), ...restOf(place), tau: taus(place, tau) }
-    return silent(place, () => leakyIntegrator(options))
-  },
-  CubaLI: (place) => {
-    const tau = timesOf(place, 'tau_mem')
-    const tauSyn = timesOf(place, 'tau_syn')
-    const options = { ...inputOf(place, tau, tauSyn), ...restOf(place) }
-    const times = { tau: taus(place, tau), tauSyn: taus(place, tauSyn) }
-    return silent(place, () => leakyIntegrator({ ...options, ...times }))
-  },
+  CubaLIF: (place) => leaking(place, true, true),
+  LI: (place) => leaking(place, false, false),
+  CubaLI: (place) => leaking(place, true, false),
   I: (place) => silent(place, () => integrator(perStep(place))),
   Threshold: (place) => {
     const { fields, x } = place
@@ -77,6 +57,23 @@ export const neurons = {
     )
   },
 } satisfies Readonly<Record<string, (place: NeuronPlace) => Value>>
+
+/** Neurons with a time constant; `cuba`: with a synaptic current that has one, too. */
+function leaking(place: NeuronPlace, cuba: boolean, fires: boolean): Value {
+  const { shape } = place.x
+  const mem = timesOf(place, cuba ? 'tau_mem' : 'tau')
+  const syn = cuba ? timesOf(place, 'tau_syn') : undefined
+  const input = inputOf(place, mem, syn)
+  const tau = shared(mem, shape)
+  if (!fires) {
+    const options = { ...input, ...restOf(place), tau, ...(syn && { tauSyn: shared(syn, shape) }) }
+    return silent(place, () => leakyIntegrator(options))
+  }
+  const own = { ...input, tau }
+  if (!syn) return spiking(place, (more) => lif({ ...more, ...own }), true)
+  const tauSyn = shared(syn, shape)
+  return spiking(place, (more) => cubaLif({ ...more, ...own, tauSyn }), true)
+}
 
 function spiking(
   place: NeuronPlace,
@@ -126,8 +123,6 @@ function timesOf({ fields, x, how }: NeuronPlace, field: string): Values {
   // At 1 nothing of the step before is left; layers want more than 1.
   return map(steps, (value) => Math.max(value, 1 + Number.EPSILON))
 }
-
-const taus = ({ x }: NeuronPlace, tau: Values): Shared => shared(tau, x.shape)
 
 const isOne = (value: number): boolean => Math.fround(value) === 1
 
