@@ -5,12 +5,8 @@
 import { copyOf } from '../copy.js'
 import { describe, fail } from '../errors.js'
 import type * as host from '../host.js'
-import type { CifarOptions } from './cifar.js'
 import type { Split } from './dataset.js'
-import type { EventDatasetOptions } from './events/options.js'
-import type { EventFolderOptions } from './events/sets.js'
-import type { NamedFiles } from './mnist-files.js'
-import type { ImageFolderOptions, PictureOptions } from './pictures/options.js'
+import type { ImageFolderOptions } from './pictures/options.js'
 
 /**
  * Loaders of data sets. `digits()` comes with the package; the others read a folder or archive that
@@ -30,22 +26,16 @@ export const datasets = {
   },
   /**
    * MNIST, [1, 28, 28], 10 classes: 60,000 to train and 10,000 to test with.
-   * @param from the folder where its four IDX files are, plain or .gz, or these files
+   * @param path the folder where its four IDX files are, plain or .gz, or these files
    * @throws SpikewasmError naming the file that is missing or damaged
    */
-  mnist: async (from: string | host.URL | NamedFiles, ...more: []): Promise<Split> => {
-    const [own] = await taken('mnist', more, from)
-    return (await import('./mnist.js')).mnist(own)
-  },
+  mnist: loader('mnist', 1, async () => (await import('./mnist.js')).mnist),
   /**
    * Fashion-MNIST: sizes and files as those of MNIST.
-   * @param from the folder where its four IDX files are, plain or .gz, or these files
+   * @param path the folder where its four IDX files are, plain or .gz, or these files
    * @throws SpikewasmError naming the file that is missing or damaged
    */
-  fashionMnist: async (from: string | host.URL | NamedFiles, ...more: []): Promise<Split> => {
-    const [own] = await taken('fashionMnist', more, from)
-    return (await import('./mnist.js')).fashionMnist(own)
-  },
+  fashionMnist: loader('fashionMnist', 1, async () => (await import('./mnist.js')).fashionMnist),
   /**
    * CIFAR-10, [3, 32, 32], 10 classes: 50,000 to train and 10,000 to test with.
    * @param path the .tar.gz of its binary distribution, or the folder that it unpacks to; also a
@@ -53,19 +43,13 @@ export const datasets = {
    * @param options for such a folder, where converted pictures are kept
    * @throws SpikewasmError naming what is missing or damaged
    */
-  cifar10: async (path: string | host.URL, options?: CifarOptions, ...more: []): Promise<Split> => {
-    const [where, own] = await taken('cifar10', more, path, options)
-    return (await import('./cifar.js')).cifar10(where, own)
-  },
+  cifar10: loader('cifar10', 2, async () => (await import('./cifar.js')).cifar10),
   /**
    * CIFAR-100, [3, 32, 32], 100 classes (the fine labels): 50,000 to train and 10,000 to test with.
    * @param path the .tar.gz of its binary distribution, or the folder that it unpacks to
    * @throws SpikewasmError naming what is missing or damaged
    */
-  cifar100: async (path: string | host.URL, ...more: []): Promise<Split> => {
-    const [where] = await taken('cifar100', more, path)
-    return (await import('./cifar.js')).cifar100(where)
-  },
+  cifar100: loader('cifar100', 1, async () => (await import('./cifar.js')).cifar100),
   /**
    * Pictures in a folder for each class, `train/<class>/…` and `val/<class>/…` or `test/<class>/…`:
    * jpg or png, told apart by content. Labels follow the order of the classes' names. Pictures are
@@ -74,101 +58,71 @@ export const datasets = {
    *
    * Of `<class>/…` alone `train` has all pictures, as torchvision's `ImageFolder`, and asking for
    * `test` is an error; with `trainShare` they are divided.
-   * @param folder that holds the parts, or the classes
+   * @param path that holds the parts, or the classes
    * @throws SpikewasmError naming the folder, file or option that is not as it must be
    */
-  imageFolder: async (
-    folder: string | host.URL,
-    options?: ImageFolderOptions,
-    ...more: []
-  ): Promise<Split> => {
-    const [path, own] = await taken('imageFolder', more, folder, options)
-    return (await import('./pictures/folder.js')).imageFolder(path, own)
-  },
+  imageFolder: loader<string, [options?: ImageFolderOptions]>(
+    'imageFolder',
+    2,
+    async () => (await import('./pictures/folder.js')).imageFolder,
+  ),
   /**
    * ImageNet (ILSVRC 2012), [3, 224, 224]: `train/<synset>/*.JPEG`, and `val/` likewise or flat
    * with a list beside it. Classes are synsets in the order of their names. Shorter sides become
    * 256 and the middle 224 × 224; training takes random parts, resized, and mirrors them.
-   * @param folder that holds both parts, or Kaggle's `ILSVRC` folder
+   * @param path that holds both parts, or Kaggle's `ILSVRC` folder
    * @param options in place of those
    * @throws SpikewasmError naming the folder, file or option that is not as it must be
    */
-  imageNet: async (
-    folder: string | host.URL,
-    options?: PictureOptions,
-    ...more: []
-  ): Promise<Split> => {
-    const [path, own] = await taken('imageNet', more, folder, options)
-    return (await import('./pictures/imagenet.js')).imageNet(path, own)
-  },
+  imageNet: loader('imageNet', 2, async () => (await import('./pictures/imagenet.js')).imageNet),
   /**
    * N-MNIST, frames of [2, 34, 34], 10 classes (Orchard et al. 2015).
-   * @param folder with `Train/<label>/*.bin` and `Test/<label>/*.bin`
+   * @param path with `Train/<label>/*.bin` and `Test/<label>/*.bin`
    * @param options how recordings become frames; default: 10 by number of events
    * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file
    */
-  nmnist: async (
-    folder: string | host.URL,
-    options?: EventDatasetOptions,
-    ...more: []
-  ): Promise<Split> => {
-    const [path, own] = await taken('nmnist', more, folder, options)
-    return (await import('./events/sets.js')).nmnist(path, own)
-  },
+  nmnist: loader('nmnist', 2, async () => (await import('./events/sets.js')).nmnist),
   /**
    * CIFAR10-DVS, frames of [2, 128, 128], 10 classes (Li et al. 2017); the first nine tenths of
    * each class are for training. `cifar10DvsOfficial` has the official code's options.
-   * @param folder with `<class>/*.aedat`
+   * @param path with `<class>/*.aedat`
    * @param options how recordings become frames; default: 10 by number of events
    * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file
    */
-  cifar10Dvs: async (
-    folder: string | host.URL,
-    options?: EventDatasetOptions,
-    ...more: []
-  ): Promise<Split> => {
-    const [path, own] = await taken('cifar10Dvs', more, folder, options)
-    return (await import('./events/sets.js')).cifar10Dvs(path, own)
-  },
+  cifar10Dvs: loader('cifar10Dvs', 2, async () => (await import('./events/sets.js')).cifar10Dvs),
   /**
    * DVS128 Gesture, frames of [2, 128, 128], 11 classes (Amir et al. 2017).
-   * @param folder with `trials_to_train.txt`, `trials_to_test.txt`, recordings and `_labels.csv`
+   * @param path with `trials_to_train.txt`, `trials_to_test.txt`, recordings and `_labels.csv`
    * @param options how recordings become frames; default: 10 by number of events
    * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file
    */
-  dvsGesture: async (
-    folder: string | host.URL,
-    options?: EventDatasetOptions,
-    ...more: []
-  ): Promise<Split> => {
-    const [path, own] = await taken('dvsGesture', more, folder, options)
-    return (await import('./events/sets.js')).dvsGesture(path, own)
-  },
+  dvsGesture: loader('dvsGesture', 2, async () => (await import('./events/sets.js')).dvsGesture),
   /**
    * Recordings of any format in `train/<class>/` and `test/<class>/`, or in `<class>/` alone.
    * @param options how recordings become frames, a name, and the share that is for training
    * @throws SpikewasmError naming what is missing; `read` throws one for a damaged file
    */
-  eventFolder: async (
-    folder: string | host.URL,
-    options?: EventFolderOptions,
-    ...more: []
-  ): Promise<Split> => {
-    const [path, own] = await taken('eventFolder', more, folder, options)
-    return (await import('./events/sets.js')).eventFolder(path, own)
-  },
+  eventFolder: loader('eventFolder', 2, async () => (await import('./events/sets.js')).eventFolder),
 }
 
-/** What a loader is given, as it is now. Paths may be URLs of files. */
-async function taken<Path, Options extends readonly unknown[]>(
+/**
+ * What a loader is given, as it is now. Paths may be URLs of files.
+ *
+ * @param most how many arguments it takes
+ */
+function loader<Path, Options extends readonly unknown[]>(
   name: string,
-  more: readonly unknown[],
-  ...given: [Path | host.URL, ...Options]
-): Promise<[Path | string, ...Options]> {
-  const [path, ...options] = copyOf(given)
-  refuseMore(name, given.length, more)
-  if (!(path instanceof URL)) return [path, ...options]
-  return [(await import('../io/files.js')).pathOfUrl(`datasets.${name}`, path), ...options]
+  most: 1 | 2,
+  load: () => Promise<(path: Path, ...options: Options) => Promise<Split>>,
+) {
+  return async (path: Path | host.URL, ...options: [...Options, ...more: []]): Promise<Split> => {
+    const [where, ...own] = copyOf([path, ...options.slice(0, most - 1)] as [Path, ...Options])
+    refuseMore(name, most, options.slice(most - 1))
+    const run = await load()
+    if (!(where instanceof URL)) return run(where, ...own)
+    const { pathOfUrl } = await import('../io/files.js')
+    return run(pathOfUrl(`datasets.${name}`, where) as Path, ...own)
+  }
 }
 
 const takes = ['an address or bytes alone', 'a path alone', 'a path and options']
