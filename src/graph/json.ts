@@ -122,7 +122,7 @@ function checkJson(json: unknown, name: string): NetworkJson {
   if (!(typeof of === 'object' && of !== null && of.version === 1))
     fail(
       `${name}: must be a network of version 1, got ` +
-        `${typeof of === 'object' && of !== null ? `version ${describe(of.version)}` : describe(of)}`,
+        (typeof of === 'object' && of !== null ? `version ${describe(of.version)}` : describe(of)),
     )
   const { nodes: given, output } = of
   if (!(Array.isArray(given) && given.length >= 1 && given.length <= MOST_NODES))

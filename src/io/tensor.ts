@@ -2,8 +2,8 @@
 
 /**
  * Arrays by element type, in the order of the reference implementation. It writes tensors from the
- * last type here to the first, then by name, so that all are aligned. F16 and BF16 are raw bits, which
- * `toFloat32` converts.
+ * last type here to the first, then by name, so that all are aligned. F16 and BF16 are raw bits,
+ * which `toFloat32` converts.
  */
 export const CONSTRUCTORS = {
   BOOL: Uint8Array,

@@ -32,8 +32,8 @@ function checkLengths(layer: NeuronLayer, x: Value, where: string): void {
     )
       fail(
         `${where}: ${name} has ${(values as unknown[]).length} numbers, expected ` +
-          `${perChannel && all !== c ? `${c} (one for each channel) or ` : ''}${all} (one for each ` +
-          `neuron of ${show(x)}), or a single number`,
+          `${perChannel && all !== c ? `${c} (one for each channel) or ` : ''}${all} (one for ` +
+          `each neuron of ${show(x)}), or a single number`,
       )
 }
 

@@ -194,8 +194,8 @@ class Wiring {
     if (left.length > 0)
       this.refuse(
         `edges must form no circle but from a neuron (${spiking.join(', ')}) through one ` +
-          `${weighted.join(' or ')} back to it, got one at ${listNames(left)}; put what happens in ` +
-          'between behind the neuron',
+          `${weighted.join(' or ')} back to it, got one at ${listNames(left)}; put what happens ` +
+          'in between behind the neuron',
       )
     return ready.filter((name) => name !== input && name !== output)
   }
@@ -212,8 +212,8 @@ class Wiring {
     const idle = order.filter((name) => !reaches.has(name))
     if (idle.length > 0)
       this.refuse(
-        `${listNames(idle)} must lead to the Output ${quote(output)}, got no way to it; remove it, ` +
-          'or join it',
+        `${listNames(idle)} must lead to the Output ${quote(output)}, got no way to it; remove ` +
+          'it, or join it',
       )
     if (this.into.at(output).length === 0)
       this.refuse(`the Output ${quote(output)} must read a node, got no edge to it`)
