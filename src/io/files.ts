@@ -316,8 +316,10 @@ export async function explainFolder(error: unknown, path: string): Promise<strin
 
 async function explainWrite(error: unknown, folder: string): Promise<string> {
   const { code = '', message } = error as NodeJS.ErrnoException
-  const denied =
-    `writing in "${folder}" is not permitted; choose another folder or change its ` + 'permissions'
+  const denied = [
+    `writing in "${folder}" is not permitted`,
+    'choose another folder or change its permissions',
+  ].join('; ')
   const taken = 'there is a folder of that name; choose another path'
   // Some folders of the system, such as /proc, deny new files with this code.
   if (code === 'ENOENT')
