@@ -2,8 +2,7 @@
 
 import type { Control } from '../../assembly/opcodes.js'
 import { ProgramBuilder } from '../plan/program.js'
-import type { OpTensor, Views } from './tensor.js'
-import type { Totals } from './totals.js'
+import type { OpTensor, Totals, Views } from './tensor.js'
 
 /** Numbers that may differ from run to run, such as a learning rate: what `run` takes last. */
 export type Settings = Readonly<Record<string, unknown>>

@@ -27,10 +27,12 @@ export * from './kinds/weighted.js'
 export type { ResidualOptions } from './neurons.js'
 export type {
   All,
+  ArrayAt,
   ArrayOf,
   Awaitable,
   Exact,
   Given,
+  GivenNames,
   Memory,
   Operation,
   Options,
@@ -41,7 +43,7 @@ export type {
   Returned,
   Role,
 } from './op.js'
-export type { Axes, GivenOf, Option, OptionsIn } from './options.js'
+export type { Axes, Checked, GivenOf, Option, OptionsIn } from './options.js'
 export type { StepSettings } from './passes.js'
 export type { CommonOptions, PlanInfo } from './plan.js'
 export type { Extent } from './shapes.js'

@@ -6,28 +6,14 @@ import { kindOf } from '../nn/kind.js'
 import type { NeuronModel } from '../nn/neuron-model.js'
 import { isOneToOne, recurrentWeight } from '../nn/recurrence.js'
 import { vectorLayout } from '../plan/layout.js'
-import {
-  emitLearnGradients,
-  emitNeuronsBackward,
-  emitRecurrentGradient,
-} from '../plan/neuron-backward.js'
+import * as backward from '../plan/neuron-backward.js'
 import { emitNeurons, type NeuronInput, type Neurons, sizesOf } from '../plan/neuron-record.js'
 import { parameterLayout } from '../plan/neurons.js'
 import type { Contribution } from '../plan/tensors.js'
 import type { Buffer } from '../plan/words.js'
 import type { OpBuilder } from './builder.js'
 import { type Planning, takes } from './op.js'
-import {
-  byStep,
-  type Checked,
-  checkAll,
-  flag,
-  needed,
-  type OptionsIn,
-  ofLayer,
-  option,
-  steps,
-} from './options.js'
+import * as is from './options.js'
 import { checkShape, type Extent, extentOf, imageOf, still, withSteps } from './shapes.js'
 import {
   behind,
@@ -44,12 +30,15 @@ import { asFloat, emitSpikeFloats } from './terms.js'
 
 const residualOf = {
   /** As of the first current; default false. */
-  affine: byStep,
+  affine: is.byStep,
   /** It is the same at every step: it has no time axis. Default false. */
-  still: flag(),
+  still: is.flag(),
 }
-/** A second current, which is added to the first. */
-export type ResidualOptions = OptionsIn<typeof residualOf>
+/**
+ * A second current, which is added to the first.
+ * @interface
+ */
+export type ResidualOptions = is.OptionsIn<typeof residualOf>
 
 export const dynamicsOptions = [
   ...(['tau', 'decayInput', 'vThreshold', 'vReset', 'detachReset', 'surrogate', 'alpha'] as const),
@@ -57,31 +46,31 @@ export const dynamicsOptions = [
 
 /** What spiking neurons are, and what they read. */
 export const charge = {
-  ...ofLayer<NeuronOptions>(dynamicsOptions),
+  ...is.ofLayer<NeuronOptions>(dynamicsOptions),
   /**
    * Shape of the current: [B, T, C, H, W], [B, T, C] or [T, N]. With `timeSteps` it is the same at
    * every step: [B, C, H, W] or [B, C].
    */
-  input: needed<readonly number[]>(),
+  input: is.needed<readonly number[]>(),
   /** Time steps, where the current has no time axis. */
-  timeSteps: steps,
+  timeSteps: is.steps,
   /** τ is a parameter: 1/τ = σ(w), and w [1] is an argument (PLIF). Default false. */
-  learnable: flag(),
+  learnable: is.flag(),
   /**
    * An affine map of each channel in front of the neurons, scale·x + shift, as a normalisation has
    * it. true: vectors [C]; 'steps': one for each time step, [T, C]. Default false.
    */
-  affine: byStep,
+  affine: is.byStep,
   /** A second current is added; perhaps with a map of its own. Default false. */
-  residual: option((name, given?: boolean | ResidualOptions) =>
+  residual: is.option((name, given?: boolean | ResidualOptions) =>
     given === undefined || given === false
       ? undefined
-      : checkAll(name, residualOf, given === true ? {} : given),
+      : is.checkAll(name, residualOf, given === true ? {} : given),
   ),
   /**
    * Spikes of another layer are added to the current, times this factor; true: 1. Default false.
    */
-  shortcut: option((name, given?: boolean | number) => {
+  shortcut: is.option((name, given?: boolean | number) => {
     expect(
       given === undefined || typeof given === 'boolean' || Number.isFinite(given),
       () => `${name} must be true, false or a finite factor, got ${describe(given)}`,
@@ -89,7 +78,7 @@ export const charge = {
     return given === false || given === undefined ? undefined : Number(given)
   }),
 }
-type Charge = Checked<typeof charge>
+type Charge = is.Checked<typeof charge>
 
 /** Those of the options that a layer has. */
 export const pick = <K extends string>(
@@ -297,14 +286,20 @@ export function emitBackward(
   const out = made.inputGradient.buffer
   // In the order in which a network adds two: the sum is the same.
   const contributions = arriving.length === 2 ? arriving.toReversed() : arriving
-  emitNeuronsBackward(scope, neurons, out, contributions, { traces, inputs })
+  backward.emitNeuronsBackward(scope, neurons, out, contributions, { traces, inputs })
   const to = ([key, name]: [string, string]) => [key, gradientOf(name)] as const
   if (traces)
-    emitLearnGradients(scope, neurons, traces, undefined, new Map([...model.learn].map(to)))
+    backward.emitLearnGradients(
+      scope,
+      neurons,
+      traces,
+      undefined,
+      new Map([...model.learn].map(to)),
+    )
   if (before) {
     const biasOut = recurrent?.bias && gradientOf('recurrent.bias')
     const weight = gradientOf(recurrentWeight(layer))
     const places = { out: weight, biasOut, in: before, delta: out }
-    emitRecurrentGradient(scope, neurons, places, false)
+    backward.emitRecurrentGradient(scope, neurons, places, false)
   }
 }

@@ -68,8 +68,11 @@ export const setting = <S extends OptionTable>(
 export interface Row<S, D, T, W, N, X> {
   /** A check of each option. One may be `outputs`. */
   readonly options: S
-  /** What a run returns, by default where there are `outputs`: a name, or several. */
-  readonly returns: N
+  /**
+   * What a run returns, by default where there are `outputs`: a name, or several. Absent: what it
+   * gives.
+   */
+  readonly returns?: N
   /** An option, a value of it, and what is returned then. */
   readonly when?: X
   /** What follows from options together; it is handed on with them. */
@@ -90,10 +93,20 @@ export interface All<R> {
 }
 export const all = <R>(): All<R> => undefined as unknown as All<R>
 
-type ArrayAt<T, K> = K extends keyof T ? NonNullable<ArrayOf<T[K]>> : never
+/** An array of a plan. */
+export type ArrayAt<T, K> = K extends keyof T ? NonNullable<ArrayOf<T[K]>> : never
+/** The name of what is given, or a list of names. */
+export type GivenNames<
+  T,
+  K = {
+    [K in keyof T]: Extract<T[K], Planning<Values, 'gives'>> extends never ? never : K
+  }[keyof T],
+  All = K,
+> = K extends unknown ? ([All] extends [K] ? K : readonly All[]) : never
 /** One result as it is, several as an object. */
-export type Result<T, N> =
-  N extends All<infer R>
+export type Result<T, N> = unknown extends N
+  ? Result<T, GivenNames<T>>
+  : N extends All<infer R>
     ? R
     : N extends readonly [infer K]
       ? ArrayAt<T, K>

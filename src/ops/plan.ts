@@ -27,7 +27,10 @@ export const commonOptions = {
   /** 'debug' checks addresses and is slow; default 'release'. On one thread. */
   engine: oneOf(['release', 'debug']),
 }
-/** What every op's options may say. */
+/**
+ * What every op's options may say.
+ * @interface
+ */
 export type CommonOptions = OptionsIn<typeof commonOptions>
 type Common = Checked<typeof commonOptions>
 
@@ -52,38 +55,6 @@ function checkCommon(op: string, { calls }: Planned, { threads, engine }: Common
   )
 }
 
-/** What a plan of any op has. */
-export interface PlanInfo {
-  /** The op's name, such as `conv2d`. */
-  readonly opName: string
-  /** What is known of each tensor, by name. */
-  readonly tensors: Readonly<Record<string, TensorInfo>>
-  /** The algorithm that was taken, where the op has a choice. */
-  readonly algorithm: string | undefined
-  /** The kernels that a run may call, in order. Where a run chooses, both are there. */
-  readonly kernels: readonly string[]
-  /** Worker threads; 1: the calling thread. */
-  readonly threads: number
-  /** Bytes of the plan's memory. */
-  readonly bytes: number
-  /** The engine's call alone, on one thread: what the rest of `run` is measured against. */
-  bare(): void
-  /**
-   * A tensor of the plan's own memory in PyTorch's order, as a new array.
-   *
-   * @throws SpikewasmError for a name that the plan does not have
-   */
-  read(name: string): Values
-  /**
-   * Writes an array in PyTorch's order into the plan's own memory.
-   *
-   * @throws SpikewasmError for a name that the plan does not have, or an array that does not fit
-   */
-  write(name: string, values: Values): void
-  /** Ends the plan's threads and lets go of its memory. Arrays that somebody holds stay. */
-  dispose(): Promise<void>
-}
-
 /** What a plan has until it is disposed. */
 interface Live {
   readonly memory: PlanMemory
@@ -96,12 +67,18 @@ interface Live {
 }
 
 /** A planned op. Its tensors' own memory is there under their names. */
-export class OpPlan implements PlanInfo {
+export class OpPlan {
+  /** The op's name, such as `conv2d`. */
   readonly opName: string
+  /** What is known of each tensor, by name. */
   readonly tensors: Readonly<Record<string, TensorInfo>>
+  /** The algorithm that was taken, where the op has a choice. */
   readonly algorithm: string | undefined
+  /** The kernels that a run may call, in order. Where a run chooses, both are there. */
   readonly kernels: readonly string[]
+  /** Worker threads; 1: the calling thread. */
   readonly threads: number
+  /** Bytes of the plan's memory. */
   readonly bytes: number
   readonly #op: string
   readonly #planned: Planned
@@ -180,15 +157,26 @@ export class OpPlan implements PlanInfo {
     return isOwn ? live.result : this.#copies(live, given)
   }
 
+  /** The engine's call alone, on one thread: what the rest of `run` is measured against. */
   bare(): void {
     this.#alive().runner.run()
   }
 
+  /**
+   * A tensor of the plan's own memory in PyTorch's order, as a new array.
+   *
+   * @throws SpikewasmError for a name that the plan does not have
+   */
   read(name: string): Values {
     const { memory } = this.#alive()
     return this.#named('read', name).unpack(memory.views)
   }
 
+  /**
+   * Writes an array in PyTorch's order into the plan's own memory.
+   *
+   * @throws SpikewasmError for a name that the plan does not have, or an array that does not fit
+   */
   write(name: string, values: Values): void {
     const { memory } = this.#alive()
     const tensor = this.#named('write', name)
@@ -196,6 +184,7 @@ export class OpPlan implements PlanInfo {
     tensor.pack(values, memory.views)
   }
 
+  /** Ends the plan's threads and lets go of its memory. Arrays that somebody holds stay. */
   async dispose(): Promise<void> {
     if (!this.#live) return
     await this.#end(this.#live)
@@ -344,3 +333,6 @@ export class OpPlan implements PlanInfo {
     return all.length === 1 ? all[0][1] : Object.fromEntries(all)
   }
 }
+
+/** What a plan of any op has. */
+export interface PlanInfo extends Omit<OpPlan, 'run'> {}

@@ -10,7 +10,7 @@ import { platform } from '../runtime/platform.js'
 import type { EngineFunction } from './builder.js'
 import { engineModule } from './engine.js'
 import type { PlanMemory } from './memory.js'
-import type { Totals } from './totals.js'
+import type { Totals } from './tensor.js'
 
 /** What is where in the plan's memory, and how it runs. */
 export interface RunnerPlan {

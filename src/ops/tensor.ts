@@ -6,27 +6,17 @@ import { type ParameterLayout, pack, placesOf, storedChannels, unpack } from '..
 import type { ProgramBuilder } from '../plan/program.js'
 import type { Buffer } from '../plan/words.js'
 import { roundUp } from '../round-up.js'
-import {
-  bytesFromEngine,
-  bytesToEngine,
-  checkSpikes,
-  fromEngine,
-  fromMasks,
-  toEngine,
-  toMasks,
-} from './reorder.js'
+import * as reorder from './reorder.js'
 import { type Extent, sizeOf, still } from './shapes.js'
-import type { Totals } from './totals.js'
 
-/** Arrays by what their numbers are. */
+/** What the numbers of an array are. */
+export type ValueType = 'float32' | 'uint8' | 'int8' | 'int32'
 export const arrays = {
   float32: Float32Array,
   uint8: Uint8Array,
   int8: Int8Array,
   int32: Int32Array,
-} as const
-/** What the numbers of such an array are. */
-export type ValueType = keyof typeof arrays
+} as const satisfies Record<ValueType, unknown>
 /** Arrays that ops take, return and show. */
 export type Values = Float32Array | Uint8Array | Int8Array | Int32Array
 
@@ -46,6 +36,16 @@ export interface TensorInfo {
 
 /** Views of a plan's buffers. */
 export type Views = (buffer: Buffer, type: ValueType, count: number) => Values
+
+/** Totals of the first bytes of buffers, by the engine. */
+export interface Totals {
+  /** Their sum, and the largest. */
+  bytes(buffer: Buffer, count: number): { readonly sum: number; readonly most: number }
+  most(buffer: Buffer, count: number): number
+  bits(buffer: Buffer, count: number): number
+  /** Writes the spikes of each neuron, from masks [plane][neuron]. */
+  counts(masks: Buffer, neurons: number, planes: number, counts: Buffer): void
+}
 
 /** A tensor while an op is planned. */
 export interface OpTensor<A extends Values = Values> extends TensorInfo {
@@ -122,8 +122,9 @@ export function floats(
   const sizes = [B, H, W, T, stored]
   // Both orders are the same.
   if (T === 1 && H * W === 1 && stored === C) return make<Float32Array>({ ...lies, sizes }, room)
-  const put = (values: Float32Array, own: Float32Array) => toEngine(extent, stored, values, own)
-  const get = (own: Float32Array) => fromEngine(extent, stored, own)
+  const put = (values: Float32Array, own: Float32Array) =>
+    reorder.toEngine(extent, stored, values, own)
+  const get = (own: Float32Array) => reorder.fromEngine(extent, stored, own)
   return make({ ...lies, sizes, put, get }, room)
 }
 
@@ -144,9 +145,9 @@ export const spikes =
     const masks = make<Uint8Array>({
       ...{ type: 'uint8', shape, order: '[T / 8][B][H][W][C], bit t mod 8 of a byte' },
       ...{ sizes: [planes, B, H, W, stored], stored },
-      check: (values) => checkSpikes(`${o.op}: ${naming.name}`, values as Uint8Array),
-      put: (values, own) => toMasks(extent, stored, values, own),
-      get: (own) => fromMasks(extent, stored, own),
+      check: (values) => reorder.checkSpikes(`${o.op}: ${naming.name}`, values as Uint8Array),
+      put: (values, own) => reorder.toMasks(extent, stored, values, own),
+      get: (own) => reorder.fromMasks(extent, stored, own),
     })(o, naming)
     const counts = bytes(still(extent))(o, { name: `${naming.name}Counts` })
     const count = (_: Views, totals: Totals): void =>
@@ -171,18 +172,19 @@ export function stepBytes(extent: Extent, hasSteps = true): Make<Uint8Array> {
     ...{ type: 'uint8', shape, stored },
     order: hasSteps ? '[B][H][W][T][C]' : '[B][H][W][C]',
     sizes: hasSteps ? [B, H, W, T, stored] : [B, H, W, stored],
-    put: (values, own) => bytesToEngine(extent, stored, values, own),
-    get: (own) => bytesFromEngine(extent, stored, own),
+    put: (values, own) => reorder.bytesToEngine(extent, stored, values, own),
+    get: (own) => reorder.bytesFromEngine(extent, stored, own),
   })
 }
 
 /** Bytes [B][C][H][W] ↔ [B][H][W][C′], such as counts of spikes. */
 export const bytes = (extent: Extent): Make<Uint8Array> => stepBytes(extent, false)
 
-/** A weight, or its gradient, by the layout that the kernels read. */
+/** What a layer learns, or its gradient, in PyTorch's order and by the layout that kernels read. */
 export function weights(
   layout: ParameterLayout,
   type: 'float32' | 'int8' = 'float32',
+  room?: number,
 ): Make<Float32Array> {
   const { shape, stored, blocks } = layout
   const { width = 1, blockRows = 1 } = blocks ?? {}
@@ -191,23 +193,19 @@ export function weights(
     const values = new Int8Array(sizeOf(shape)).map((_, i) => own[placeOf(i)])
     return values as unknown as Float32Array
   }
-  return make({
+  const lies = {
     ...{ type, shape, stored },
     order: blocks ? `[N / ${width}][rows][${width}]` : '[stored]',
     sizes: blocks ? [stored / blockRows / width, blockRows, width] : [stored],
-    put: (values, own) => pack(layout, values, own),
-    get: (own) => (type === 'int8' ? getBytes(own) : unpack(layout, own)),
-  })
+    put: (values: Float32Array, own: Float32Array) => pack(layout, values, own),
+    get: (own: Float32Array) => (type === 'int8' ? getBytes(own) : unpack(layout, own)),
+  }
+  return make(lies, room)
 }
 
-/** What a layer learns, in PyTorch's order and as the planner lays it out. */
-export function parameter(layout: ParameterLayout): Make<Float32Array> {
-  const { shape, stored } = layout
-  if (shape.length === 0) return numbers([1])
-  const put = (values: Float32Array, own: Float32Array) => pack(layout, values, own)
-  const get = (own: Float32Array) => unpack(layout, own)
-  return make({ ...lyingPlain([stored]), shape, put, get }, roundUp(stored, 16))
-}
+/** The same of what neurons learn. */
+export const parameter = (layout: ParameterLayout): Make<Float32Array> =>
+  layout.shape.length === 0 ? numbers([1]) : weights(layout, 'float32', roundUp(layout.stored, 16))
 
 const lyingPlain = (
   shape: readonly number[],

@@ -5,21 +5,24 @@ import { pair, type Size } from '../nn/kind.js'
 import { pooling, windows } from '../nn/window.js'
 import { type Contribution, noPool, usedWindow } from '../plan/tensors.js'
 import { type Planning, takes } from './op.js'
-import { checkAll, finite, flag, given, needed, type OptionsIn } from './options.js'
+import * as is from './options.js'
 import { type Extent, imageOf, resized, showShape, still } from './shapes.js'
 import { floats, type OpTensor } from './tensor.js'
 
 /** Options of windows. */
 export const windowOf = {
   /** Height and width of a window in pixels, or one number for both. */
-  kernelSize: needed<Size>(),
+  kernelSize: is.needed<Size>(),
   /** Pixels between two windows; default: the kernel's size. */
-  stride: given<Size>(),
+  stride: is.given<Size>(),
   /** Rows and columns added on every side, at most half the kernel; default 0. */
-  padding: given<Size>(),
+  padding: is.given<Size>(),
 }
-/** Options of windows, as `avgPool2d` and `maxPool2d` take them. */
-export type WindowOptions = OptionsIn<typeof windowOf>
+/**
+ * Options of windows, as `avgPool2d` and `maxPool2d` take them.
+ * @interface
+ */
+export type WindowOptions = is.OptionsIn<typeof windowOf>
 
 /** A window, and what an extent becomes behind it. */
 export type Windowed = ReturnType<typeof windowed>
@@ -41,12 +44,15 @@ export function windowed(
 export const termOf = {
   ...windowOf,
   /** Height and width of a window, over which means are seen. Default: the pixels are. */
-  kernelSize: given<Size>(),
+  kernelSize: is.given<Size>(),
   /** The factor that the reader sees it times. Default 1. */
-  scale: finite(1),
+  scale: is.finite(1),
 }
-/** Options of a term of a sum: a factor, and windows that it is seen through. */
-export type TermWindow = OptionsIn<typeof termOf>
+/**
+ * Options of a term of a sum: a factor, and windows that it is seen through.
+ * @interface
+ */
+export type TermWindow = is.OptionsIn<typeof termOf>
 
 /** Checks them. `scale`: the factor of each number of a window. */
 export function termWindow(where: string, term: TermWindow, input: Extent) {
@@ -67,20 +73,21 @@ export function termWindow(where: string, term: TermWindow, input: Extent) {
 const gradientOf = {
   ...termOf,
   /** It is the same at every step and has no time axis. Default false. */
-  still: flag(),
+  still: is.flag(),
 }
 /**
  * One gradient of those that are added up: what a reader of the tensor hands back. A `kernelSize`
  * means that the reader saw means over windows.
+ * @interface
  */
-export type GradientTerm = OptionsIn<typeof gradientOf>
+export type GradientTerm = is.OptionsIn<typeof gradientOf>
 
 /** A gradient of so many pixels, as the planner's emit functions take it but for its place. */
 type Arrival = ReturnType<typeof arrival>
 
 /** Checks what a reader hands back; `where` begins messages. */
 export function arrival(where: string, input: Extent, given: GradientTerm) {
-  const { still: isStill, ...term } = checkAll(where, gradientOf, given)
+  const { still: isStill, ...term } = is.checkAll(where, gradientOf, given)
   expect(
     !isStill || input.timed,
     () => `${where}.still is of inputs with T; leave it out for ${showShape(input.shape)}`,

@@ -87,8 +87,11 @@ test('wrong outputs and lengths are told', async () => {
     messageOf(async () => ops.neuron.plan(options as never)).then((message) =>
       assert.match(message, expected),
     )
-  await told({ ...lif, outputs: ['values'] }, /spike = … gives spikes, got 'values'$/)
-  await told({ input: [1, 3, 1], text: 'output = x' }, /output = … gives values, got 'spikes'$/)
+  await told({ ...lif, outputs: ['values'] }, /spike = … gives spikes, got 'values'; use /)
+  await told(
+    { input: [1, 3, 1], text: 'output = x' },
+    /output = … gives values, got 'spikes'; use /,
+  )
   await told({ ...lif, parameters: { tau: [2, 2], th: 1 } }, /ops.neuron: tau has 2 numbers, exp/)
 })
 

@@ -9,7 +9,7 @@ import * as relus from '../../plan/records/relu.js'
 import * as sums from '../../plan/records/sums.js'
 import { emitScaled, factorsOf } from '../../plan/scaled.js'
 import { asked, gives, op, type Setting, shows, takes, updates } from '../op.js'
-import { activity, flag, given, integerIf, needed, option, outputs, timed } from '../options.js'
+import * as is from '../options.js'
 import { LAST_STEP, pass, stepSetting } from '../passes.js'
 import { type Extent, extentOf, imageOf, MOST_STEPS, still } from '../shapes.js'
 import { activities, bytes, countsOf, floats, type SpikesTensor } from '../tensor.js'
@@ -21,11 +21,10 @@ import { emitSpikeFloats } from '../terms.js'
 export const relu = op('relu', {
   options: {
     /** [B, C], [B, C, H, W], or one of these behind T. */
-    input: activity,
+    input: is.activity,
     /** Names of what to compute and return. Default ['output']. */
-    outputs: outputs('output', 'counts'),
+    outputs: is.outputs('output', 'counts'),
   },
-  returns: 'output',
   tensors: ({ input }) => ({
     /** The shape `input`. */
     input: takes(floats(input)),
@@ -48,13 +47,12 @@ export const relu = op('relu', {
 export const reluBackward = op('reluBackward', {
   options: {
     /** [B, C], [B, C, H, W], or one of these behind T. With `counts` without T. */
-    input: needed<readonly number[]>(),
+    input: is.needed<readonly number[]>(),
     /** The gradient is of time means: `counts` [B, C, …] is the second argument. Default false. */
-    counts: flag(),
+    counts: is.flag(),
     /** With `counts`: the steps that were counted. */
-    timeSteps: given<number>(),
+    timeSteps: is.given<number>(),
   },
-  returns: 'inputGradient',
   tensors({ input, counts, timeSteps }, { op }) {
     if (counts) checkInteger(`${op}.timeSteps`, timeSteps as number, 1, MOST_STEPS)
     expect(
@@ -96,9 +94,9 @@ const seedSetting: Setting<DropoutSettings> = {
 
 const draws = {
   /** Probability that a neuron is silenced, 0…1, 1 excluded. Default 0.5. */
-  p: option((_, p?: number) => layers.dropout(p).p),
+  p: is.option((_, p?: number) => layers.dropout(p).p),
   /** Which stream of random numbers it draws from; a network's n-th dropout has n. Default 1. */
-  stream: integerIf(0, 2 ** 31 - 1, 1),
+  stream: is.integerIf(0, 2 ** 31 - 1, 1),
 }
 
 /**
@@ -109,12 +107,12 @@ const draws = {
 export const dropout = op('dropout', {
   options: {
     /** [B, C], [B, C, H, W], or one of these behind T. */
-    input: activity,
+    input: is.activity,
     ...draws,
     /** The input holds spikes, bytes of 0 and 1, and so does the result. Default false: floats. */
-    spikes: flag(),
+    spikes: is.flag(),
     /** Names of what to compute and return. Default ['output']. */
-    outputs: outputs('output', 'counts'),
+    outputs: is.outputs('output', 'counts'),
   },
   returns: 'output',
   tensors({ input, spikes }, { op, asked }) {
@@ -151,10 +149,9 @@ export const dropout = op('dropout', {
 export const dropoutBackward = op('dropoutBackward', {
   options: {
     /** [B, C], [B, C, H, W], or one of these behind T. */
-    input: activity,
+    input: is.activity,
     ...draws,
   },
-  returns: 'inputGradient',
   tensors: ({ input }) => ({
     /** The gradient of the output. */
     delta: takes(floats(input)),
@@ -173,11 +170,10 @@ export const dropoutBackward = op('dropoutBackward', {
 export const timeSum = op('timeSum', {
   options: {
     /** [B, T, C, H, W] or [B, T, C]. */
-    input: timed,
+    input: is.timed,
     /** Sums go on from run to run, by the setting `step`. Default false. */
-    carry: flag(),
+    carry: is.flag(),
   },
-  returns: 'output',
   tensors: ({ input }) => ({
     /** What is added up. */
     input: takes(floats(input)),
@@ -192,7 +188,7 @@ export const timeSum = op('timeSum', {
 
 const decay = {
   /** Time constant of the neurons that made the spikes, in time steps, > 1. Default 1.25. */
-  tau: option((_, tau?: number) => 1 - 1 / (layers.lif({ tau }).tau as number)),
+  tau: is.option((_, tau?: number) => 1 - 1 / (layers.lif({ tau }).tau as number)),
 }
 
 /**
@@ -202,10 +198,10 @@ const decay = {
 export const trace = op('trace', {
   options: {
     /** [B, C], [B, C, H, W], or one of these behind T. */
-    input: activity,
+    input: is.activity,
     ...decay,
     /** The input holds spikes, bytes of 0 and 1. Default false: floats. */
-    spikes: flag(),
+    spikes: is.flag(),
   },
   returns: 'trace',
   tensors: ({ input, spikes }) => ({
@@ -237,12 +233,11 @@ export const trace = op('trace', {
 export const traceGradient = op('traceGradient', {
   options: {
     /** [B, T, C, H, W] or [B, T, C]. */
-    input: timed,
+    input: is.timed,
     ...decay,
     /** Names of what to compute and return. Default ['inputGradient']. */
-    outputs: outputs('inputGradient', 'before'),
+    outputs: is.outputs('inputGradient', 'before'),
   },
-  returns: 'inputGradient',
   tensors: ({ input }) => ({
     /** δ. */
     delta: takes(floats(input)),
@@ -262,11 +257,10 @@ export const traceGradient = op('traceGradient', {
 export const scale = op('scale', {
   options: {
     /** [B, C], [B, C, H, W], or one of these behind T. */
-    input: activity,
+    input: is.activity,
     /** Finite numbers: one for each channel, or one for each neuron in the order [C][H][W]. */
-    factor: option((_, factor: readonly number[]) => layers.scale(factor).factor),
+    factor: is.option((_, factor: readonly number[]) => layers.scale(factor).factor),
   },
-  returns: 'output',
   tensors({ input, factor }, { op }) {
     const { C, H, W } = input
     expect(
@@ -289,9 +283,9 @@ export const scale = op('scale', {
 
 const delays = {
   /** [B, T, C] or [B, T, C, H, W]. */
-  input: timed,
+  input: is.timed,
   /** Steps by which the signal comes later, 0 … 4096: one number, or one for each channel. */
-  steps: option((_, steps: number | readonly number[]) => layers.delay(steps).steps),
+  steps: is.option((_, steps: number | readonly number[]) => layers.delay(steps).steps),
 }
 
 function delayJob(op: string, steps: number | readonly number[], of: Extent, stored: number) {
@@ -309,9 +303,8 @@ export const delay = op('delay', {
   options: {
     ...delays,
     /** The input holds spikes, bytes of 0 and 1, and so does the result. Default false: floats. */
-    spikes: flag(),
+    spikes: is.flag(),
   },
-  returns: 'output',
   tensors: ({ input, spikes }) => ({
     /** Floats, or with `spikes` bytes. */
     input: takes(activities(input, spikes)),
@@ -333,7 +326,6 @@ export const delay = op('delay', {
  */
 export const delayBackward = op('delayBackward', {
   options: delays,
-  returns: 'inputGradient',
   tensors: ({ input }) => ({
     /** The gradient of the output. */
     delta: takes(floats(input)),

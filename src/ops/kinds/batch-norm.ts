@@ -1,74 +1,69 @@
 /** Batch normalisation and its gradients. */
 
 import { Moments } from '../../../assembly/opcodes.js'
-import { checkInteger, expect } from '../../errors.js'
+import { expect } from '../../errors.js'
+import type { BatchNormOptions } from '../../layers/batch-norm.js'
 import * as layers from '../../layers/index.js'
 import { storedChannels } from '../../plan/layout.js'
-import { emitMaterialise } from '../../plan/materialise.js'
-import {
-  allTimeBound,
-  emitNormBackward,
-  emitNormFinish,
-  emitNormStatistics,
-} from '../../plan/norm.js'
+import * as norms from '../../plan/norm.js'
 import { normAllTime, normEvaluate } from '../../plan/records/norm.js'
-import { noPool, type UnitSums } from '../../plan/tensors.js'
+import { noPool } from '../../plan/tensors.js'
 import type { Buffer } from '../../plan/words.js'
 import type { OpBuilder } from '../builder.js'
 import { asked, changes, gives, makes, op, shows, takes, updates } from '../op.js'
-import { activity, flag, given, oneOf, outputs, steps, timed } from '../options.js'
-import { checkShape, type Extent, MOST_STEPS, showShape } from '../shapes.js'
+import * as is from '../options.js'
+import { checkShape, type Extent, showShape } from '../shapes.js'
 import { channels, floats, groups as grouped, nonFinite, numbers } from '../tensor.js'
-import { asFloat, asNorm, denseRows } from '../terms.js'
+import { emitSum } from './sums.js'
 
-/** Writes the output = scale · input + shift, with a map of each of the groups. */
-function emitOutput({ b, made }: OpBuilder, input: Extent, groups: number): void {
-  const { B, T } = input
-  const tensor = asFloat(made.input, input)
-  const norm = asNorm(tensor, made.scale, made.shift, groups)
-  const sum = { shape: tensor.shape, terms: [{ tensor, norm, pool: noPool, scale: 1 }] }
-  emitMaterialise(b, sum, B, T, T, false, made.output.buffer, tensor.stored, denseRows)
-}
+/** Writes the output = scale · input + shift, with a map of each step, or of all. */
+const emitOutput = (o: OpBuilder, input: Extent, byStep: boolean) =>
+  emitSum(
+    o,
+    [
+      {
+        ...{ input, output: input, spikes: false, pool: noPool, scale: 1 },
+        affine: byStep ? 'steps' : true,
+      },
+    ],
+    false,
+    false,
+  )
 
-const statistics = {
-  /** Added to the variance, > 0; default 1e-5. */
-  eps: given<number>(),
-  /** Share of a batch in the running statistics, 0…1; default 0.1. */
-  momentum: given<number>(),
-}
+const statistics = is.ofLayer<BatchNormOptions>(['eps', 'momentum'])
 
 const normOptions = {
   /** [B, C], [B, C, H, W], or one of these behind T. */
-  input: activity,
+  input: is.activity,
   ...statistics,
   /** Default true: by the statistics of the batch. False: by the running ones. */
-  training: flag(true),
+  training: is.flag(true),
   /** There are a weight and a bias. Default true. */
-  affine: flag(true),
+  affine: is.flag(true),
   /**
    * In training, 'm', the default: statistics over all time steps together; 's': each step has its
    * own.
    */
-  stepMode: oneOf(['m', 's']),
+  stepMode: is.oneOf(['m', 's']),
   /**
    * Time steps that an input without T stands for, as it is the same at each. They count in the
    * unbiased variance, and in step mode s the running statistics move so often. Default 1.
    */
-  timeSteps: steps,
+  timeSteps: is.steps,
   /**
    * Shape [units, 4, channels as stored] of the partial sums that `conv2d` with `moments` gives:
    * statistics are made of them and not of the input. Not where steps have their own.
    */
-  moments: given<readonly number[]>(),
+  moments: is.given<readonly number[]>(),
   /** Names of what to compute and return. Default ['output']. */
-  outputs: outputs('output', 'mean', 'invStd', 'scale', 'shift', 'meanInvStd'),
-}
-type Norm = {
-  readonly [K in keyof typeof normOptions]: ReturnType<(typeof normOptions)[K]['check']>
+  outputs: is.outputs('output', 'mean', 'invStd', 'scale', 'shift', 'meanInvStd'),
 }
 
-/** What of batch normalisation goes together. */
-function checkNorm({ op, asked }: OpBuilder, { input, training, moments, ...of }: Norm): void {
+/** Checks what of batch normalisation goes together. */
+function normOf(
+  { input, training, moments, eps, momentum, ...of }: is.Checked<typeof normOptions>,
+  { op, asked }: OpBuilder,
+) {
   const byStep = of.stepMode === 's' && training
   expect(
     !input.timed || (of.timeSteps ?? input.T) === input.T,
@@ -80,7 +75,8 @@ function checkNorm({ op, asked }: OpBuilder, { input, training, moments, ...of }
       () =>
         `${op}.outputs: '${name}' needs training${name === 'meanInvStd' ? ' in step mode s' : ''}`,
     )
-  if (moments === undefined) return
+  const norm = { byStep, layer: layers.batchNorm2d(input.C, { eps, momentum }) }
+  if (moments === undefined) return norm
   checkShape(`${op}.moments`, moments, 'units 4 channels')
   const stored = storedChannels(input.C)
   expect(
@@ -95,6 +91,7 @@ function checkNorm({ op, asked }: OpBuilder, { input, training, moments, ...of }
       `${op}.moments are of training with statistics over all steps together; leave them out ` +
       'otherwise',
   )
+  return norm
 }
 
 /**
@@ -115,12 +112,9 @@ function checkNorm({ op, asked }: OpBuilder, { input, training, moments, ...of }
 export const batchNorm = op('batchNorm', {
   options: normOptions,
   returns: 'output',
-  tensors(of, o) {
-    checkNorm(o, of)
-    const { input, training, affine, moments } = of
+  derive: normOf,
+  tensors({ input, training, affine, moments, byStep }) {
     const { C } = input
-    layers.batchNorm2d(C, { eps: of.eps, momentum: of.momentum })
-    const byStep = of.stepMode === 's' && training
     const vector = grouped(input, byStep)
     const running = training ? updates(channels(C)) : takes(channels(C))
     return {
@@ -152,29 +146,27 @@ export const batchNorm = op('batchNorm', {
       nonFinite: training && shows(nonFinite),
     }
   },
-  emit(o, at, { input, training, stepMode, timeSteps = input.T, ...of }) {
+  emit(o, at, { input, training, byStep, layer, timeSteps = input.T, moments }) {
     const { b, op, made } = o
-    const { B, T, C, H, W } = input
-    const { eps: epsilon, momentum } = layers.batchNorm2d(C, { eps: of.eps, momentum: of.momentum })
-    const byStep = stepMode === 's' && training
+    const { B, T, H, W } = input
     const shape = { channels: made.input.stored, groups: byStep ? T : 1 }
-    const { weight, bias, runningMean, runningVar, scale, shift, mean, invStd, meanInvStd } = at
-    const map = { weight, bias, epsilon, runningMean, runningVar, scale, shift, ...shape }
+    const rows = B * H * W * T
+    const { eps: epsilon, momentum } = layer
+    const { weight, bias, runningMean, runningVar, scale, shift, meanInvStd } = at
+    const map = { ...shape, weight, bias, epsilon, runningMean, runningVar, scale, shift }
     if (!training) b.emit(normEvaluate, 1, map)
     else {
-      const rows = B * H * W * T
-      const sums: UnitSums = at.moments
-        ? { buffer: at.moments, units: of.moments?.[0] as number }
-        : emitNormStatistics(b, op, { ...shape, rows }, at.input)
-      emitNormFinish(b, {
-        ...map,
-        ...{ rows, units: sums.units, partial: sums.buffer, momentum },
+      const { buffer: partial, units } = at.moments
+        ? { buffer: at.moments, units: moments?.[0] as number }
+        : norms.emitNormStatistics(b, op, { ...shape, rows }, at.input)
+      norms.emitNormFinish(b, {
+        ...{ ...map, rows, units, partial, momentum, meanInvStd, totalSteps: timeSteps },
         repeats: byStep ? 1 : timeSteps / T,
         moves: byStep ? timeSteps / T : undefined,
-        ...{ mean: mean as Buffer, invStd: invStd as Buffer, meanInvStd, totalSteps: timeSteps },
+        ...{ mean: at.mean as Buffer, invStd: at.invStd as Buffer },
       })
     }
-    if (at.output) emitOutput(o, input, shape.groups)
+    if (at.output) emitOutput(o, input, byStep)
   },
 })
 
@@ -195,18 +187,18 @@ export const batchNormBackward = op('batchNormBackward', {
      * Shape of the input, and of its gradient: [B, C], [B, C, H, W], or one of these behind T. The
      * rate method has gradients of time means, without T.
      */
-    input: activity,
+    input: is.activity,
     /** As in `ops.batchNorm`. Default 'm'. */
-    stepMode: oneOf(['m', 's']),
+    stepMode: is.oneOf(['m', 's']),
     /**
      * Arguments are normalised values x̂ and invStd, as in the rate method, where x̂ is a time
      * mean. Default false: input, mean and invStd.
      */
-    normalised: flag(),
+    normalised: is.flag(),
     /** There are a weight and a bias. Default true. */
-    affine: flag(true),
+    affine: is.flag(true),
     /** Gradients of weight and bias are added to what is there (online methods). Default false. */
-    accumulate: flag(),
+    accumulate: is.flag(),
   },
   returns: ['inputGradient', 'weightGradient', 'biasGradient'],
   when: ['affine', false, ['inputGradient']],
@@ -241,7 +233,7 @@ export const batchNormBackward = op('batchNormBackward', {
     const [rows, byStep] = [B * H * W * T, stepMode === 's']
     // A time mean has one x̂ and the mean of the steps' deviations.
     const ofMeans = normalised && byStep && !timed
-    emitNormBackward(b, {
+    norms.emitNormBackward(b, {
       ...{ name: op, rows, channels: made.inputGradient.stored },
       groups: byStep && timed ? T : 1,
       ...{ delta, out: at.inputGradient, weight, weightGradient, biasGradient, accumulate },
@@ -267,56 +259,52 @@ export const batchNormBackward = op('batchNormBackward', {
 export const batchNormAllTime = op('batchNormAllTime', {
   options: {
     /** [B, T, C] or [B, T, C, H, W]. */
-    input: timed,
+    input: is.timed,
     ...statistics,
     /** Inputs are frames of events: the bound is 50 instead of 20. Default false. */
-    frames: given<boolean>(),
+    frames: is.given<boolean>(),
   },
-  returns: 'output',
-  tensors({ input }, { op }) {
-    checkInteger(`${op}.input: T`, input.T, 1, MOST_STEPS)
-    return {
-      /** Floats. */
-      input: takes(floats(input)),
-      /** [C] */
-      weight: takes(channels(input.C)),
-      /** [C] */
-      bias: takes(channels(input.C)),
-      /** [C] */
-      runningMean: updates(channels(input.C)),
-      /** [C] */
-      runningVar: updates(channels(input.C)),
-      /** Hidden: the map of each step. */
-      scale: makes(grouped(input, true)),
-      /** Hidden, as `scale`. */
-      shift: makes(grouped(input, true)),
-      /** Hidden: statistics of each step. */
-      mean: makes(grouped(input, true)),
-      /** Hidden, as `mean`. */
-      invStd: makes(grouped(input, true)),
-      /** The input's shape. */
-      output: gives(floats(input)),
-    }
-  },
+  tensors: ({ input }) => ({
+    /** Floats. */
+    input: takes(floats(input)),
+    /** [C] */
+    weight: takes(channels(input.C)),
+    /** [C] */
+    bias: takes(channels(input.C)),
+    /** [C] */
+    runningMean: updates(channels(input.C)),
+    /** [C] */
+    runningVar: updates(channels(input.C)),
+    /** Hidden: the map of each step. */
+    scale: makes(grouped(input, true)),
+    /** Hidden, as `scale`. */
+    shift: makes(grouped(input, true)),
+    /** Hidden: statistics of each step. */
+    mean: makes(grouped(input, true)),
+    /** Hidden, as `mean`. */
+    invStd: makes(grouped(input, true)),
+    /** The input's shape. */
+    output: gives(floats(input)),
+  }),
   emit(o, at, { input, frames, ...of }) {
     const { b, op, made } = o
     const { B, T, C, H, W } = input
     const { eps: epsilon, momentum } = layers.batchNorm2d(C, of)
-    const rows = B * H * W * T
     const { stored } = made.input
     const shape = { channels: stored, groups: T }
+    const rows = B * H * W * T
     const { weight, bias, runningMean, runningVar, scale, shift, mean, invStd } = at
     const results = { scale, shift, mean, invStd }
     const map = { ...shape, weight, bias, epsilon, momentum, ...results, totalSteps: T }
-    const { buffer: partial, units } = emitNormStatistics(b, op, { ...shape, rows }, at.input)
-    emitNormFinish(b, { ...map, rows, units, partial, repeats: 1 })
+    const { buffer: partial, units } = norms.emitNormStatistics(b, op, { ...shape, rows }, at.input)
+    norms.emitNormFinish(b, { ...map, rows, units, partial, repeats: 1 })
     b.emit(normAllTime, 1, {
       ...{ ...map, realChannels: C, runningMean, runningVar },
       frozen: b.buffer('frozen statistics', 2 * stored * 4, 'statistics'),
       totals: b.buffer('totals over time', 2 * stored * 8, 'statistics'),
-      bound: allTimeBound(frames ?? false),
+      bound: norms.allTimeBound(frames ?? false),
       used: b.buffer('used statistics', 2 * T * stored * 4),
     })
-    emitOutput(o, input, T)
+    emitOutput(o, input, true)
   },
 })

@@ -1,33 +1,15 @@
 /** Leaky integrate-and-fire neurons, forward and back. */
 
 import { checkInteger, describe, expect } from '../../errors.js'
-import {
-  emitStabilized,
-  type StabilizedLifOptions,
-  stabilizedLif as stabilized,
-  stabilizedModel,
-  stabilizedOptions,
-} from '../../layers/stabilized-lif.js'
+import * as stabilized from '../../layers/stabilized-lif.js'
 import { emitNeuronGradient } from '../../plan/gradients.js'
 import { emitNeurons, type Neurons } from '../../plan/neuron-record.js'
 import { neuronBackwardOnline, neuronBackwardRate } from '../../plan/records/gradient.js'
 import { ref } from '../../plan/words.js'
 import type { OpBuilder } from '../builder.js'
-import {
-  charge,
-  currentsOf,
-  emitBackward,
-  emitForward,
-  isCounted,
-  jobOf,
-  neuronOf,
-  pick,
-  readsOf,
-  readTensors,
-  scopeOf,
-} from '../neurons.js'
+import * as neurons from '../neurons.js'
 import { asked, gives, op, shows, takes, updates } from '../op.js'
-import { type Checked, chosen, given, integerIf, ofLayer, outputs, untimed } from '../options.js'
+import * as is from '../options.js'
 import { LAST_STEP, stepSetting } from '../passes.js'
 import { extentOf, imageOf, MOST_STEPS, still, withSteps } from '../shapes.js'
 import { countsOf, floats, numbers, spikes } from '../tensor.js'
@@ -53,21 +35,21 @@ import { arrival, arriving, contributions, type GradientTerm } from '../windows.
  */
 export const lif = op('lif', {
   options: {
-    ...charge,
+    ...neurons.charge,
     /**
      * Steps of all runs together, where runs go on from each other: means and eligibilities are
      * over them. Needs the output `potential`. Default: the steps of one run.
      */
-    totalSteps: given<number>(),
+    totalSteps: is.given<number>(),
     /** Names of what to compute and return. Default ['spikes', 'rates', 'eligibilities']. */
-    outputs: outputs(
+    outputs: is.outputs(
       ...(['spikes', 'counts', 'rates', 'eligibilities', 'surrogates'] as const),
       ...(['xhat', 'residualXhat', 'potential'] as const),
     ),
   },
   returns: ['spikes', 'rates', 'eligibilities'],
   derive(of, o) {
-    const reads = readsOf(o, of)
+    const reads = neurons.readsOf(o, of)
     const { T } = reads.extent
     const { totalSteps = T } = of
     checkInteger(`${o.op}.totalSteps`, totalSteps, T, MOST_STEPS)
@@ -75,16 +57,16 @@ export const lif = op('lif', {
       o.asked.has('potential') || totalSteps === T,
       () => `${o.op}.totalSteps ${totalSteps} needs the output 'potential', from which runs go on`,
     )
-    return { reads, totalSteps, layer: neuronOf(of) }
+    return { reads, totalSteps, layer: neurons.neuronOf(of) }
   },
   tensors({ reads }, o) {
     const { extent } = reads
     return {
-      ...readTensors(o, reads),
+      ...neurons.readTensors(o, reads),
       /** 0 or 1. */
       spikes: gives(spikes(extent)),
       /** Spikes of each neuron over all steps, without T. */
-      counts: isCounted(o) && gives(countsOf('spikes')),
+      counts: neurons.isCounted(o) && gives(countsOf('spikes')),
       /** Spikes per step, without T. */
       rates: asked(floats(still(extent))),
       /** The factor of rate-based backpropagation, without T. */
@@ -104,29 +86,30 @@ export const lif = op('lif', {
   sets: ({ reads, totalSteps }, { asked }) =>
     asked.has('potential') && stepSetting(totalSteps - reads.extent.T),
   emit(o, _, { reads, totalSteps: timeSteps, layer }) {
-    const job = jobOf(o, layer, reads.extent, currentsOf(reads, o.made), { timeSteps })
-    emitForward(o, job, 'spikes')
+    const currents = neurons.currentsOf(reads, o.made)
+    const job = neurons.jobOf(o, layer, reads.extent, currents, { timeSteps })
+    neurons.emitForward(o, job, 'spikes')
   },
 })
 
 const ofTime = ['timeSteps', 'affine', 'residual', 'shortcut', 'learnable'] as const
 
 const backOptions = {
-  ...charge,
+  ...neurons.charge,
   /**
    * 'rate': rate-based backpropagation, by the eligibilities. 'time': through time, from the
    * currents. 'online': at each step alone, by the surrogates.
    */
-  mode: chosen(['rate', 'time', 'online']),
+  mode: is.chosen(['rate', 'time', 'online']),
   /**
    * The gradients that arrive from those who read the spikes, which are added up. Default: one, of
    * the neurons' own shape. `still` is of mode 'time'.
    */
-  deltas: given<readonly GradientTerm[]>(),
+  deltas: is.given<readonly GradientTerm[]>(),
 }
 
 /** What arrives, and in mode 'time' what neurons read. */
-function arrivals(of: Checked<typeof backOptions>, o: OpBuilder) {
+function arrivals(of: is.Checked<typeof backOptions>, o: OpBuilder) {
   const { op } = o
   const { mode, deltas = [{}] } = of
   const isTime = mode === 'time'
@@ -138,7 +121,7 @@ function arrivals(of: Checked<typeof backOptions>, o: OpBuilder) {
           `${op}.${name} is an option of mode 'time', which reads the currents; leave it out ` +
           `with '${mode}'`,
       )
-  const reads = isTime ? readsOf(o, of) : undefined
+  const reads = isTime ? neurons.readsOf(o, of) : undefined
   const extent =
     reads?.extent ?? extentOf(`${op}.input`, of.input, mode === 'rate' ? 'never' : 'maybe')
   expect(
@@ -147,13 +130,14 @@ function arrivals(of: Checked<typeof backOptions>, o: OpBuilder) {
   )
   const all = Array.from(deltas, (given, i) => {
     const what = `${op}.deltas[${i}]`
+    const arriving = arrival(what, extent, given)
     expect(
-      isTime || !given?.still,
+      isTime || !given.still,
       () => `${what}.still is of mode 'time'; leave it out with '${mode}'`,
     )
-    return arrival(what, extent, given)
+    return arriving
   })
-  return { extent, all, reads, layer: neuronOf(of) }
+  return { extent, all, reads, layer: neurons.neuronOf(of) }
 }
 
 /**
@@ -179,7 +163,7 @@ export const lifBackward = op('lifBackward', {
       eligibilities: mode === 'rate' && takes(floats(extent)),
       /** For `ops.lif`, in mode 'online'. */
       surrogates: mode === 'online' && takes(floats(extent)),
-      ...(reads && readTensors(o, reads)),
+      ...(reads && neurons.readTensors(o, reads)),
       /** The gradient of the current, of the shape of the neurons. */
       inputGradient: gives(floats(extent)),
       /** The gradient of w, with `learnable`. */
@@ -188,7 +172,12 @@ export const lifBackward = op('lifBackward', {
   emit(o, _, { extent, all, reads, layer, mode }) {
     const { b, made } = o
     const gradient = contributions(all, all.length > 1, made)
-    if (reads) return emitBackward(o, jobOf(o, layer, extent, currentsOf(reads, made)), gradient)
+    if (reads)
+      return neurons.emitBackward(
+        o,
+        neurons.jobOf(o, layer, extent, neurons.currentsOf(reads, made)),
+        gradient,
+      )
     const { buffer: out, stored } = made.inputGradient
     const [kind, factor] =
       mode === 'rate'
@@ -212,12 +201,11 @@ export const lifBackward = op('lifBackward', {
 export const stabilizedLif = op('stabilizedLif', {
   options: {
     /** The current of a step, [B, C] or [B, C, H, W]. */
-    input: untimed,
+    input: is.untimed,
     /** T of all steps together: a step moves the running threshold by momentum/T. Default 1. */
-    timeSteps: integerIf(1, MOST_STEPS, 1),
-    ...ofLayer<StabilizedLifOptions>(stabilizedOptions),
+    timeSteps: is.integerIf(1, MOST_STEPS, 1),
+    ...is.ofLayer<stabilized.StabilizedLifOptions>(stabilized.stabilizedOptions),
   },
-  returns: ['spikes', 'surrogates'],
   tensors: ({ input }) => ({
     /** The current. */
     input: takes(floats(input)),
@@ -235,16 +223,21 @@ export const stabilizedLif = op('stabilizedLif', {
   sets: () => stepSetting(LAST_STEP),
   emit({ b, op, made }, at, { input, timeSteps, ...options }) {
     const { spikes, surrogates, potential, stability, runningThreshold } = at
-    const layer = stabilized(pick(options, stabilizedOptions))
-    const scope = scopeOf(b, input, timeSteps)
-    const neurons: Neurons = {
-      ...{ name: op, shape: imageOf(input), model: stabilizedModel(layer) },
+    const layer = stabilized.stabilizedLif(options)
+    const scope = neurons.scopeOf(b, input, timeSteps)
+    const job: Neurons = {
+      ...{ name: op, shape: imageOf(input), model: stabilized.stabilizedModel(layer) },
       inputs: [{ tensor: asFloat(made.input, input) }],
       parameters: new Map([['vThreshold', ref(stability, 4)]]),
     }
     const share = layer.momentum / timeSteps
-    emitStabilized(scope, neurons, potential, { layer, runningThreshold, stability, share })
+    stabilized.emitStabilized(scope, job, potential, {
+      layer,
+      runningThreshold,
+      stability,
+      share,
+    })
     const results = { masks: spikes, surrogateOut: surrogates }
-    emitNeurons(scope, neurons, results, () => potential)
+    emitNeurons(scope, job, results, () => potential)
   },
 })

@@ -16,27 +16,9 @@ import { fires } from '../../nn/kind.js'
 import type { PerNeuron } from '../../nn/numbers.js'
 import { noPool } from '../../plan/tensors.js'
 import type { OpBuilder } from '../builder.js'
-import {
-  emitBackward,
-  emitForward,
-  isCounted,
-  jobOf,
-  learnt,
-  type NeuronLayer,
-  pick,
-} from '../neurons.js'
+import * as shared from '../neurons.js'
 import { all, asked, gives, op, takes } from '../op.js'
-import {
-  activity,
-  type Checked,
-  given,
-  needed,
-  type OptionTable,
-  ofLayer,
-  option,
-  outputs,
-  timed,
-} from '../options.js'
+import * as is from '../options.js'
 import { type Extent, still } from '../shapes.js'
 import { countsOf, floats, spikes } from '../tensor.js'
 
@@ -46,7 +28,7 @@ export type CellGradients = Readonly<Record<string, Float32Array>>
 /** A layer, and what it gives at each step: spikes, or numbers by the name `values`. */
 function giving(
   { op, asked }: OpBuilder,
-  layer: NeuronLayer,
+  layer: shared.NeuronLayer,
   what: string,
   values: 'potentials' | 'values',
 ) {
@@ -60,11 +42,11 @@ function giving(
 }
 
 /** An op of the gradients through time of layers that are as options say. @__NO_SIDE_EFFECTS__ */
-const backward = <S extends OptionTable>(
+const backward = <S extends is.OptionTable>(
   name: string,
   options: S,
-  layerOf: (of: Checked<S>) => NeuronLayer,
-  job = jobOf,
+  layerOf: (of: is.Checked<S>) => shared.NeuronLayer,
+  job = shared.jobOf,
 ) =>
   op(name, {
     options,
@@ -75,23 +57,23 @@ const backward = <S extends OptionTable>(
       delta: takes(floats(extent)),
       /** As forward. */
       input: takes(floats(extent)),
-      ...learnt(layer, extent),
+      ...shared.learnt(layer, extent),
       /** The gradient of the input. */
       inputGradient: gives(floats(extent)),
-      ...learnt(layer, extent, gives, 'Gradient'),
+      ...shared.learnt(layer, extent, gives, 'Gradient'),
     }),
     emit(o, { delta: buffer }, { layer, extent }) {
       const { T: steps, H: outH, W: outW } = extent
       const arriving = { buffer, steps, outH, outW, pool: noPool, scale: 1 }
-      emitBackward(o, job(o, layer, extent), [arriving])
+      shared.emitBackward(o, job(o, layer, extent), [arriving])
     },
   })
 
 const cells = {
   /** Shape of what the cells read: [B, T, C, H, W] or [B, T, C]. */
-  input: timed,
+  input: is.timed,
   /** A layer: `cubaLif()`, `alif()`, `leakyIntegrator()`, `recurrent(lif())`, … */
-  cell: option((name, cell: Cell): Cell => {
+  cell: is.option((name, cell: Cell): Cell => {
     expect(
       typeof cell === 'object' && cell !== null && cell.kind === 'cell',
       () => `${name} must be a layer such as cubaLif() or leakyIntegrator(), got ${describe(cell)}`,
@@ -102,8 +84,8 @@ const cells = {
   }),
 }
 
-const cellJob: typeof jobOf = (o, layer, input) =>
-  jobOf(o, layer, input, {}, { where: `${o.op}.cell` })
+const cellJob: typeof shared.jobOf = (o, layer, input) =>
+  shared.jobOf(o, layer, input, {}, { where: `${o.op}.cell` })
 
 /**
  * Cells over all time steps, as a layer has them: neurons with constants of each channel or neuron,
@@ -117,24 +99,24 @@ export const cell = op('cell', {
   options: {
     ...cells,
     /** Names of what to compute and return. Default ['spikes'], which integrators do not have. */
-    outputs: outputs('spikes', 'potentials', 'eligibilities'),
+    outputs: is.outputs('spikes', 'potentials', 'eligibilities'),
   },
   returns: 'spikes',
   derive: ({ cell }, o) => giving(o, cell, `${cell.type}()`, 'potentials'),
   tensors: ({ input, layer, spiking }, o) => ({
     /** The current. */
     input: takes(floats(input)),
-    ...learnt(layer, input),
+    ...shared.learnt(layer, input),
     /** 0 or 1, of cells that spike. */
     spikes: spiking && gives(spikes(input)),
     /** For cells that do not spike. */
     potentials: !spiking && gives(floats(input)),
     /** Spikes of each neuron over all steps, without T. */
-    counts: spiking && isCounted(o) && gives(countsOf('spikes')),
+    counts: spiking && shared.isCounted(o) && gives(countsOf('spikes')),
     /** The factor of rate-based backpropagation, without T. */
     eligibilities: asked(floats(still(input))),
   }),
-  emit: (o, _, { input, layer, own }) => emitForward(o, cellJob(o, layer, input), own),
+  emit: (o, _, { input, layer, own }) => shared.emitForward(o, cellJob(o, layer, input), own),
 })
 
 /**
@@ -148,19 +130,19 @@ export const cellBackward = backward('cellBackward', cells, ({ cell }) => cell, 
 
 const texts = {
   /** What a time step does, line by line. */
-  text: needed<string>(),
+  text: is.needed<string>(),
   /** Numbers by the names that the text has for them. */
-  parameters: given<Readonly<Record<string, PerNeuron>>>(),
+  parameters: is.given<Readonly<Record<string, PerNeuron>>>(),
 }
 
 const neurons = {
   /** Shape of the current: [B, T, C, H, W] or [B, T, C]. */
-  input: timed,
+  input: is.timed,
   ...texts,
-  ...ofLayer<EquationOptions>(equationOptions),
+  ...is.ofLayer<EquationOptions>(equationOptions),
 }
-const layerOf = ({ text, parameters, ...options }: Checked<typeof neurons>) =>
-  neuronLayer(text, parameters, pick(options, equationOptions))
+const layerOf = ({ text, parameters, ...options }: is.Checked<typeof neurons>) =>
+  neuronLayer(text, parameters, shared.pick(options, equationOptions))
 
 /**
  * Neurons from a text over all time steps, as `neuron()` has them in a network.
@@ -175,7 +157,7 @@ export const neuron = op('neuron', {
      * Names of what to compute and return. Default ['spikes'], which a text with `output = …` does
      * not have: name `values`.
      */
-    outputs: outputs('spikes', 'values', 'eligibilities', 'surrogates'),
+    outputs: is.outputs('spikes', 'values', 'eligibilities', 'surrogates'),
   },
   returns: 'spikes',
   derive(of, o) {
@@ -185,19 +167,19 @@ export const neuron = op('neuron', {
   tensors: ({ input, layer, spiking }, o) => ({
     /** The current. */
     input: takes(floats(input)),
-    ...learnt(layer, input),
+    ...shared.learnt(layer, input),
     /** 0 or 1, of neurons with a line spike = …. */
     spikes: spiking && gives(spikes(input)),
     /** For neurons with a line output = …. */
     values: !spiking && gives(floats(input)),
     /** Spikes of each neuron over all steps, without T. */
-    counts: spiking && isCounted(o) && gives(countsOf('spikes')),
+    counts: spiking && shared.isCounted(o) && gives(countsOf('spikes')),
     /** The factor of rate-based backpropagation, without T. */
     eligibilities: asked(floats(still(input))),
     /** The derivative of each step's output by its current alone. */
     surrogates: asked(floats(input)),
   }),
-  emit: (o, _, { input, layer, own }) => emitForward(o, jobOf(o, layer, input), own),
+  emit: (o, _, { input, layer, own }) => shared.emitForward(o, shared.jobOf(o, layer, input), own),
 })
 
 /**
@@ -210,11 +192,11 @@ export const neuronBackward = backward('neuronBackward', neurons, layerOf)
 
 const activation = {
   /** Shape of the numbers: [B, C, H, W] or [B, C], or these with T behind B. */
-  input: activity,
+  input: is.activity,
   ...texts,
-  ...ofLayer<ElementwiseOptions>(['learn', 'seed']),
+  ...is.ofLayer<ElementwiseOptions>(['learn', 'seed']),
 }
-const activationOf = ({ text, parameters, learn, seed }: Checked<typeof activation>) =>
+const activationOf = ({ text, parameters, learn, seed }: is.Checked<typeof activation>) =>
   elementwiseLayer(text, parameters, { learn, seed })
 
 /**
@@ -224,16 +206,15 @@ const activationOf = ({ text, parameters, learn, seed }: Checked<typeof activati
  */
 export const elementwise = op('elementwise', {
   options: activation,
-  returns: 'output',
   derive: (of) => ({ layer: activationOf(of) }),
   tensors: ({ input, layer }) => ({
     /** Floats. */
     input: takes(floats(input)),
-    ...learnt(layer, input),
+    ...shared.learnt(layer, input),
     /** The input's shape. */
     output: gives(floats(input)),
   }),
-  emit: (o, _, { input, layer }) => emitForward(o, jobOf(o, layer, input), 'output'),
+  emit: (o, _, { input, layer }) => shared.emitForward(o, shared.jobOf(o, layer, input), 'output'),
 })
 
 /**

@@ -9,17 +9,17 @@ import { standardiseBlocks } from '../../plan/standardise.js'
 import { type Buffer, ref } from '../../plan/words.js'
 import type { OpBuilder } from '../builder.js'
 import { changes, gives, makes, op, takes } from '../op.js'
-import { activity, flag, given, integerIf, option } from '../options.js'
+import * as is from '../options.js'
 import { checkShape, type Extent, showShape, sizeOf } from '../shapes.js'
 import { channels, floats, weights } from '../tensor.js'
 
 const groupNormOptions = {
   /** [B, C], [B, C, H, W], or one of these behind T. */
-  input: activity,
+  input: is.activity,
   /** Equal parts of the channels that are normalised apart; 1: each sample as a whole. */
-  groups: given<number>(),
+  groups: is.given<number>(),
   /** Added to the variance, > 0; default 1e-5. */
-  eps: given<number>(),
+  eps: is.given<number>(),
 }
 
 /** Normalised values, and the statistics that the gradients need. */
@@ -49,7 +49,6 @@ function emitGroupNorm(
  */
 export const groupNorm = op('groupNorm', {
   options: groupNormOptions,
-  returns: 'output',
   tensors: ({ input }) => ({
     /** Floats. */
     input: takes(floats(input)),
@@ -72,7 +71,6 @@ export const groupNorm = op('groupNorm', {
  */
 export const groupNormBackward = op('groupNormBackward', {
   options: groupNormOptions,
-  returns: ['inputGradient', 'weightGradient', 'biasGradient'],
   tensors: ({ input }) => ({
     /** The gradient of the output. */
     delta: takes(floats(input)),
@@ -108,18 +106,18 @@ export const groupNormBackward = op('groupNormBackward', {
 
 const standardOptions = {
   /** For a convolution [N, C / groups, kernelH, kernelW], for a linear layer [N, features]. */
-  weight: option((name, shape: readonly number[]) => {
+  weight: is.option((name, shape: readonly number[]) => {
     checkShape(name, shape, 'N C kH kW', 'N features')
     return Array.from(shape)
   }),
   /** For a convolution. Default 1. */
-  groups: integerIf(1, Number.MAX_SAFE_INTEGER, 1),
+  groups: is.integerIf(1, Number.MAX_SAFE_INTEGER, 1),
   /** A gain for each output is multiplied with. Default false: gains of 1. */
-  gain: flag(),
+  gain: is.flag(),
   /** H·W of the image that a linear layer reads flattened. Default 1. */
-  pixels: integerIf(1, Number.MAX_SAFE_INTEGER, 1),
+  pixels: is.integerIf(1, Number.MAX_SAFE_INTEGER, 1),
   /** The weight is of a model's first layer, whose input keeps its own channels. Default false. */
-  image: flag(),
+  image: is.flag(),
 }
 type Standard = {
   readonly [K in keyof typeof standardOptions]: ReturnType<(typeof standardOptions)[K]['check']>
@@ -174,7 +172,6 @@ function blocksOf(op: string, { weight: shape, groups, pixels, image }: Standard
  */
 export const weightStandardise = op('weightStandardise', {
   options: standardOptions,
-  returns: 'output',
   tensors(of, { op }) {
     const { layout, N } = blocksOf(op, of)
     return {

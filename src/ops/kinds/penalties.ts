@@ -8,7 +8,7 @@ import { output as outputRecord } from '../../plan/records/loss.js'
 import { selfDistillation as distillation } from '../../plan/records/self-distillation.js'
 import { ref } from '../../plan/words.js'
 import { gives, op, takes } from '../op.js'
-import { given, integer, needed, untimed } from '../options.js'
+import * as is from '../options.js'
 import { checkShape, type Extent, imageOf, MOST_STEPS } from '../shapes.js'
 import { bytes, classes, floats, numbers, word } from '../tensor.js'
 import { ofTarget, over, validSetting } from './losses.js'
@@ -24,15 +24,14 @@ import { ofTarget, over, validSetting } from './losses.js'
 export const selfDistillation = op('selfDistillation', {
   options: {
     /** All outputs one behind the other, [exits, B, C], the last one being the network's. */
-    input: needed<readonly number[]>(),
+    input: is.needed<readonly number[]>(),
     /** Weight of the cross entropies. Default 1. */
-    alpha: given<number>(),
+    alpha: is.given<number>(),
     /** Weight of the divergences from the teacher. Default 0.3. */
-    beta: given<number>(),
+    beta: is.given<number>(),
     /** For the softmax of the divergences, τ. Default 3. */
-    temperature: given<number>(),
+    temperature: is.given<number>(),
   },
-  returns: ['loss', 'gradient', 'losses'],
   tensors({ input: shape }, { op }) {
     checkShape(`${op}.input`, shape, 'exits B C')
     const [exits, B, C] = shape
@@ -90,22 +89,21 @@ export const selfDistillation = op('selfDistillation', {
 export const ratePenalty = op('ratePenalty', {
   options: {
     /** Shape of the counts, [B, C] or [B, C, H, W]. */
-    input: untimed,
+    input: is.untimed,
     /** The steps that were counted. */
-    timeSteps: integer(1, MOST_STEPS),
+    timeSteps: is.integer(1, MOST_STEPS),
     /** Factor of the penalty, ≥ 0. */
-    weight: needed<number>(),
+    weight: is.needed<number>(),
     /** 'L1': |rate − target|. 'L2', the default: (rate − target)². */
-    norm: given<'L1' | 'L2'>(),
+    norm: is.given<'L1' | 'L2'>(),
     /** The wanted firing rate, 0…1; default 0. */
-    target: given<number>(),
+    target: is.given<number>(),
     /**
      * What the gradient is divided by: the samples ('images', the default, as through time), or
      * samples and steps ('imagesAndSteps', as in the rate method).
      */
     over,
   },
-  returns: 'gradient',
   tensors: ({ input }) => ({
     /** Spikes of each neuron, such as `ops.lif` counts them. */
     counts: takes(bytes(input)),

@@ -10,7 +10,7 @@ import { emitTimeSum } from '../../plan/pass.js'
 import * as records from '../../plan/records/pool.js'
 import type { Buffer } from '../../plan/words.js'
 import { asked, gives, op, takes } from '../op.js'
-import { type Checked, flag, image, oneOf, option, outputs } from '../options.js'
+import * as is from '../options.js'
 import { type Extent, imageOf, resized, still } from '../shapes.js'
 import { activities, countsOf, floats, ownCount, type SpikesTensor, stepBytes } from '../tensor.js'
 import { asSpikes } from '../terms.js'
@@ -59,17 +59,17 @@ const poolOf = ({ window }: Windowed, stored: number, from: Extent, to: Extent) 
 export const maxPool2d = op('maxPool2d', {
   options: {
     /** [B, C, H, W], or that behind T. */
-    input: image,
+    input: is.image,
     /** The input holds spikes, bytes of 0 and 1. Default false: floats. */
-    spikes: flag(),
+    spikes: is.flag(),
     /**
      * The result `choice` is by the time mean, 'rate' (the default, as the rate method has it), or
      * at each step, 'step'.
      */
-    choice: oneOf(['rate', 'step']),
+    choice: is.oneOf(['rate', 'step']),
     ...windowOf,
     /** Names of what to compute and return. Default ['output']. */
-    outputs: outputs('output', 'choice', 'counts'),
+    outputs: is.outputs('output', 'choice', 'counts'),
   },
   returns: 'output',
   derive: ({ input, ...of }, { op }) => ({ to: windowed(op, of, input) }),
@@ -118,12 +118,11 @@ export const maxPool2d = op('maxPool2d', {
 export const maxPool2dBackward = op('maxPool2dBackward', {
   options: {
     /** Shape of the gradient of the input: [B, C, H, W], or that behind T. */
-    input: image,
+    input: is.image,
     /** Choices are by 'rate' (one for all steps, the default) or by 'step'. */
-    choice: oneOf(['rate', 'step']),
+    choice: is.oneOf(['rate', 'step']),
     ...windowOf,
   },
-  returns: 'inputGradient',
   derive: ({ input, ...of }, { op }) => ({ from: windowed(op, of, input) }),
   tensors: ({ input, choice, from }, { op }) => ({
     /** The gradient of the largest values. */
@@ -155,7 +154,7 @@ export const maxPool2dBackward = op('maxPool2dBackward', {
 const averaged = {
   ...windowOf,
   /** Height and width of a window in pixels, or one number for both. */
-  kernelSize: option((name, size: Size) => {
+  kernelSize: is.option((name, size: Size) => {
     expect(size !== undefined, () => `${name} is missing`)
     return size
   }),
@@ -173,14 +172,13 @@ const averaged = {
 export const avgPool2d = op('avgPool2d', {
   options: {
     /** [B, C, H, W], or that behind T. */
-    input: image,
+    input: is.image,
     /** The input holds spikes, bytes of 0 and 1. Default false: floats. */
-    spikes: flag(),
+    spikes: is.flag(),
     /** The time mean as well. Default false. */
-    mean: flag(),
+    mean: is.flag(),
     ...averaged,
   },
-  returns: 'output',
   derive: ({ input, ...window }, { op }) => termWindow(op, window, input),
   tensors: ({ input, spikes, mean, output }) => ({
     /** Floats, or with `spikes` bytes. */
@@ -200,10 +198,9 @@ export const avgPool2d = op('avgPool2d', {
 export const avgPool2dBackward = op('avgPool2dBackward', {
   options: {
     /** Shape of the gradient of the input: [B, C, H, W], or that behind T. */
-    input: image,
+    input: is.image,
     ...averaged,
   },
-  returns: 'inputGradient',
   derive: ({ input, ...window }, { op }) => ({ arriving: arrival(op, input, window) }),
   tensors: ({ input, arriving }) => ({
     /** The gradient of the means. */
@@ -220,11 +217,11 @@ export const avgPool2dBackward = op('avgPool2dBackward', {
 
 const adaptive = {
   /** [B, C, H, W], or that behind T: of the input, backward of its gradient. */
-  input: image,
+  input: is.image,
   /** Height and width of the output, or one number for both. */
-  outputSize: option((name, size: Size) => pair(name, size, 1)),
+  outputSize: is.option((name, size: Size) => pair(name, size, 1)),
 }
-const adapted = ({ input, outputSize: [H, W] }: Checked<typeof adaptive>) => ({
+const adapted = ({ input, outputSize: [H, W] }: is.Checked<typeof adaptive>) => ({
   output: resized(input, { H, W }),
   sizes: {
     ...{ images: input.B, channels: storedChannels(input.C), steps: input.T },
@@ -238,7 +235,6 @@ const adapted = ({ input, outputSize: [H, W] }: Checked<typeof adaptive>) => ({
  */
 export const adaptiveAvgPool2d = op('adaptiveAvgPool2d', {
   options: adaptive,
-  returns: 'output',
   derive: adapted,
   tensors: ({ input, output }) => ({
     /** Floats. */
@@ -255,7 +251,6 @@ export const adaptiveAvgPool2d = op('adaptiveAvgPool2d', {
  */
 export const adaptiveAvgPool2dBackward = op('adaptiveAvgPool2dBackward', {
   options: adaptive,
-  returns: 'inputGradient',
   derive: adapted,
   tensors: ({ input, output }) => ({
     /** [B, C, outH, outW], or that behind T. */

@@ -8,59 +8,44 @@ import { emitMaterialise } from '../../plan/materialise.js'
 import { roundUp } from '../../round-up.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import { all, gives, op, type Planning, shows, takes } from '../op.js'
-import {
-  activity,
-  byStep,
-  checkAll,
-  flag,
-  needed,
-  type OptionsIn,
-  oneOf,
-  option,
-} from '../options.js'
+import * as is from '../options.js'
 import { checkShape, type Extent, extentOf, imageOf, resized, showShape, still } from '../shapes.js'
 import { activities, countsOf, floats, groups, numbers, type SpikesTensor } from '../tensor.js'
 import { asFloat, asNorm, asSpikes, denseRows } from '../terms.js'
-import {
-  arrival,
-  arriving,
-  contributions,
-  type GradientTerm,
-  named,
-  numbered,
-  termOf,
-  termWindow,
-} from '../windows.js'
+import * as windows from '../windows.js'
 
 const addTerm = {
-  ...termOf,
+  ...windows.termOf,
   /** [B, C], [B, C, H, W], or one of these behind T. */
-  input: needed<readonly number[]>(),
+  input: is.needed<readonly number[]>(),
   /** Spikes, bytes of 0 and 1. Default false: floats. */
-  spikes: flag(),
+  spikes: is.flag(),
   /**
    * Floats through the affine map of a BatchNorm, whose `scale` and `shift` are arguments: true of
    * all steps, 'steps' of each. Default false.
    */
-  affine: byStep,
+  affine: is.byStep,
   /**
    * Floats stored with their own channels and found through a pointer, as a model's input is; one
    * term at most. Default false.
    */
-  image: flag(),
+  image: is.flag(),
 }
-/** One term of `ops.add`. */
-export type AddTerm = OptionsIn<typeof addTerm>
+/**
+ * One term of `ops.add`.
+ * @interface
+ */
+export type AddTerm = is.OptionsIn<typeof addTerm>
 
 function checkTerm(where: string, given: AddTerm) {
-  const { input: shape, spikes, affine, image, ...window } = checkAll(where, addTerm, given)
+  const { input: shape, spikes, affine, image, ...window } = is.checkAll(where, addTerm, given)
   expect(
     !(spikes && (affine || image)) && !(affine && image),
     () => `${where} can be only one of spikes, affine and image`,
   )
   const spatial = window.kernelSize === undefined ? 'maybe' : 'always'
   const input = extentOf(`${where}.input`, shape, 'maybe', spatial)
-  return { input, spikes, affine, image, ...termWindow(where, window, input) }
+  return { input, spikes, affine, image, ...windows.termWindow(where, window, input) }
 }
 
 /** A term that was checked. `output`: behind its windows. */
@@ -109,7 +94,7 @@ export function emitSum(
   numbered = true,
 ): Partial<Planned> {
   const { B, T, ...extent } = commonExtent(op, plans)
-  const tensorOf = (role: string, i: number) => made[named(role, i, numbered)]
+  const tensorOf = (role: string, i: number) => made[windows.named(role, i, numbered)]
   const terms = plans.map(({ input, pool, scale, spikes, affine, image }, i) => {
     const x = tensorOf('input', i)
     if (spikes) return { tensor: asSpikes(x as SpikesTensor, input), pool, scale }
@@ -138,7 +123,7 @@ export function emitSum(
 
 /** A list of at least one. */
 const listOf = <Term>() =>
-  option((name, terms: readonly Term[]): readonly Term[] => {
+  is.option((name, terms: readonly Term[]): readonly Term[] => {
     expect(
       Array.isArray(terms) && terms.length > 0,
       () => `${name} must be a list of at least one term, got ${describe(terms)}`,
@@ -164,9 +149,8 @@ export const add = op('add', {
     /** At least one. A `kernelSize` means the mean over windows, as `avgPool2d` takes it. */
     terms: listOf<AddTerm>(),
     /** The time mean of the sum. Default false. */
-    mean: flag(),
+    mean: is.flag(),
   },
-  returns: 'output',
   derive({ terms }, { op }) {
     const all = terms.map((term, i) => checkTerm(`${op}.terms[${i}]`, term))
     const images = all.filter(({ image }) => image)
@@ -195,28 +179,27 @@ export const add = op('add', {
 export const gradientSum = op('gradientSum', {
   options: {
     /** Shape of the tensor: [B, C], [B, C, H, W], or one of these behind T. */
-    input: activity,
+    input: is.activity,
     /** At least one. A `kernelSize` means that the reader saw means over windows. */
-    terms: listOf<GradientTerm>(),
+    terms: listOf<windows.GradientTerm>(),
   },
-  returns: 'inputGradient',
   derive: ({ input, terms }, { op }) => ({
-    all: terms.map((term, i) => arrival(`${op}.terms[${i}]`, input, term)),
+    all: terms.map((term, i) => windows.arrival(`${op}.terms[${i}]`, input, term)),
   }),
   tensors: ({ input, all }) =>
-    Object.assign(arriving(all, true), {
+    Object.assign(windows.arriving(all, true), {
       /** The sum. */
       inputGradient: gives(floats(input)),
     }),
   emit({ b, made }, _, { input, all }) {
     const { stored, buffer } = made.inputGradient
-    const to = { shape: imageOf(input), stored, gradient: contributions(all, true, made) }
+    const to = { shape: imageOf(input), stored, gradient: windows.contributions(all, true, made) }
     emitGradientSum({ b, images: input.B }, to, input.T, buffer)
   },
 })
 
 /** Tensors that differ in their channels alone. */
-const shapes = option((name, inputs: readonly (readonly number[])[]) => {
+const shapes = is.option((name, inputs: readonly (readonly number[])[]) => {
   expect(
     Array.isArray(inputs) && inputs.length >= 2,
     () => `${name} must be a list of two or more shapes, got ${describe(inputs)}`,
@@ -250,12 +233,11 @@ export const concat = op('concat', {
      */
     inputs: shapes,
     /** The inputs hold spikes, bytes of 0 and 1, and so does the result. Default false: floats. */
-    spikes: flag(),
+    spikes: is.flag(),
   },
-  returns: 'output',
   tensors: ({ inputs, spikes }) =>
     Object.assign(
-      numbered('input', inputs, (part) => takes(activities(part, spikes))),
+      windows.numbered('input', inputs, (part) => takes(activities(part, spikes))),
       {
         /** The whole, of the inputs' type. */
         output: gives(activities(wholeOf(inputs), spikes)),
@@ -297,7 +279,7 @@ export const split = op('split', {
   tensors: ({ inputs }) => ({
     /** The whole. */
     input: takes(floats(wholeOf(inputs))),
-    ...numbered('output', inputs, (part) => gives(floats(part))),
+    ...windows.numbered('output', inputs, (part) => gives(floats(part))),
   }),
   emit({ b, made }, _, { inputs: parts }) {
     const whole = wholeOf(parts)
@@ -342,13 +324,12 @@ const scratchBytes = (N: number): number =>
 export const matmul = op('matmul', {
   options: {
     /** [M, K]; [K, M] with 'TN'. */
-    a: needed<readonly number[]>(),
+    a: is.needed<readonly number[]>(),
     /** [K, N]; [N, K] with 'NT'. */
-    b: needed<readonly number[]>(),
+    b: is.needed<readonly number[]>(),
     /** Which matrix is read transposed: none, the second or the first. Default 'NN'. */
-    transpose: oneOf(['NN', 'NT', 'TN']),
+    transpose: is.oneOf(['NN', 'NT', 'TN']),
   },
-  returns: 'output',
   derive: ({ a, b, transpose }, { op }) => product(op, a, b, transpose),
   tensors: ({ a, b, M, N }) => ({
     /** The left matrix, row by row. */

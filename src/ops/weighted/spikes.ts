@@ -9,9 +9,15 @@ import type { ConvSizes } from '../convolution.js'
 import { type Planning, takes } from '../op.js'
 import { given, integerIf } from '../options.js'
 import { type Extent, imageOf } from '../shapes.js'
-import { type Make, type OpTensor, ownCount, type Values, type Views } from '../tensor.js'
+import {
+  type Make,
+  type OpTensor,
+  ownCount,
+  type Totals,
+  type Values,
+  type Views,
+} from '../tensor.js'
 import { asSpikes } from '../terms.js'
-import type { Totals } from '../totals.js'
 import type { WindowOptions } from '../windows.js'
 
 const MOST_SOURCES = 16
