@@ -3,7 +3,13 @@
 import { checkOptions, expect } from '../errors.js'
 import type { Buffer } from '../plan/words.js'
 import { type ControlBlock, OpBuilder, type Planned } from './builder.js'
-import { type Checked, checkAll, type OptionsIn, type OptionTable } from './options.js'
+import {
+  type Checked,
+  checkAll,
+  type GivenOf,
+  type OptionsIn,
+  type OptionTable,
+} from './options.js'
 import { type CommonOptions, commonOptions, OpPlan, type PlanInfo } from './plan.js'
 import type { Make, OpTensor, Values } from './tensor.js'
 
@@ -59,9 +65,9 @@ export interface Setting<W> {
 export const setting = <S extends OptionTable>(
   table: S,
   write: (block: ControlBlock, of: Checked<S>) => void,
-): Setting<OptionsIn<S>> => ({
+): Setting<{ readonly [K in keyof S]?: GivenOf<S[K]> }> => ({
   names: Object.keys(table) as never,
-  write: (block, settings, where) => write(block, checkAll(where, table, settings, ': ')),
+  write: (block, settings, where) => write(block, checkAll(where, table, settings as object, ': ')),
 })
 
 /** An op, as a table has it. */

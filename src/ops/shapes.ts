@@ -1,6 +1,7 @@
 /** Shapes as PyTorch writes them, and what their axes mean. */
 
 import { describe, expect } from '../errors.js'
+import { storedChannels } from '../plan/layout.js'
 
 /** The axes of a tensor of activities. An axis that a shape does not have counts 1. */
 export interface Extent {
@@ -111,3 +112,8 @@ export const withSteps = (extent: Extent, T: number): Extent => resized(extent, 
 
 /** [C, H, W], as the planner has it. */
 export const imageOf = ({ C, H, W }: Extent): [number, number, number] => [C, H, W]
+/** Images of steps, as the planner has them. */
+export const imagesOf = (extent: Extent) => ({
+  ...{ images: extent.B, shape: imageOf(extent) },
+  ...{ stored: storedChannels(extent.C), steps: extent.T },
+})

@@ -4,14 +4,16 @@ import { Control } from '../../../assembly/opcodes.js'
 import { checkInteger, expect } from '../../errors.js'
 import { delaysOf, emitDelay, emitDelaySpikes } from '../../layers/delay.js'
 import * as layers from '../../layers/index.js'
+import { storedChannels } from '../../plan/layout.js'
 import * as drops from '../../plan/records/dropout.js'
 import * as relus from '../../plan/records/relu.js'
+import * as signals from '../../plan/records/signals.js'
 import * as sums from '../../plan/records/sums.js'
-import { emitScaled, factorsOf } from '../../plan/scaled.js'
-import { asked, gives, op, type Setting, shows, takes, updates } from '../op.js'
+import { factorsOf } from '../../plan/scaled.js'
+import { asked, gives, op, setting, shows, takes, updates } from '../op.js'
 import * as is from '../options.js'
 import { LAST_STEP, pass, stepSetting } from '../passes.js'
-import { type Extent, extentOf, imageOf, MOST_STEPS, still } from '../shapes.js'
+import { extentOf, imageOf, imagesOf, MOST_STEPS, still } from '../shapes.js'
 import { activities, bytes, countsOf, floats, type SpikesTensor } from '../tensor.js'
 import { emitSpikeFloats } from '../terms.js'
 
@@ -35,9 +37,8 @@ export const relu = op('relu', {
   }),
   // Counts go on from the run before.
   sets: ({ input }, { asked }) => asked.has('counts') && stepSetting(MOST_STEPS - input.T),
-  emit(o, { input, output, counts }, of) {
-    pass(o, relus.reluForward, of.input, { in: input, out: output, counts })
-  },
+  emit: (o, { input, output: out, counts }, of) =>
+    pass(o, relus.reluForward, of.input, { in: input, out, counts }),
 })
 
 /**
@@ -53,44 +54,41 @@ export const reluBackward = op('reluBackward', {
     /** With `counts`: the steps that were counted. */
     timeSteps: is.given<number>(),
   },
-  tensors({ input, counts, timeSteps }, { op }) {
+  derive({ input, counts, timeSteps }, { op }) {
     if (counts) checkInteger(`${op}.timeSteps`, timeSteps as number, 1, MOST_STEPS)
     expect(
       counts || timeSteps === undefined,
       () => `${op}.timeSteps is of counts; set counts: true or leave it out`,
     )
-    const extent = extentOf(`${op}.input`, input, counts ? 'never' : 'maybe')
-    return {
-      /** The gradient of the output. */
-      delta: takes(floats(extent)),
-      /** What `ops.relu` gave, or its input. */
-      output: !counts && takes(floats(extent)),
-      /** At how many steps the output was above 0. */
-      counts: counts && takes(bytes(extent)),
-      /** The shape of delta. */
-      inputGradient: gives(floats(extent)),
-    }
+    return { extent: extentOf(`${op}.input`, input, counts ? 'never' : 'maybe') }
   },
-  emit(o, { delta, output: activity, counts, inputGradient: out }, { input, timeSteps }) {
-    const extent = extentOf(o.op, input)
-    const all = timeSteps ?? extent.T
-    pass(o, relus.reluBackward, extent, { delta, activity, counts, out, factor: 1 / all }, all)
-  },
+  tensors: ({ extent, counts }) => ({
+    /** The gradient of the output. */
+    delta: takes(floats(extent)),
+    /** What `ops.relu` gave, or its input. */
+    output: !counts && takes(floats(extent)),
+    /** At how many steps the output was above 0. */
+    counts: counts && takes(bytes(extent)),
+    /** The shape of delta. */
+    inputGradient: gives(floats(extent)),
+  }),
+  emit: (
+    o,
+    { delta, output: activity, counts, inputGradient: out },
+    { extent, timeSteps: all = extent.T },
+  ) => pass(o, relus.reluBackward, extent, { delta, activity, counts, out, factor: 1 / all }, all),
 })
 
-/** For runs with random numbers. */
-export interface DropoutSettings {
+const random = {
   /** For the random numbers, 0…2³² − 1. Default 0. */
-  readonly seed?: number
+  seed: is.integerIf(0, 2 ** 32 - 1, 0),
 }
-
-const seedSetting: Setting<DropoutSettings> = {
-  names: ['seed'],
-  write(block, { seed = 0 }, where) {
-    checkInteger(`${where}: seed`, seed, 0, 2 ** 32 - 1)
-    block.word(Control.Seed, seed)
-  },
-}
+/**
+ * For runs with random numbers.
+ * @interface
+ */
+export type DropoutSettings = is.OptionsIn<typeof random>
+const seedSetting = setting(random, (block, { seed }) => block.word(Control.Seed, seed))
 
 const draws = {
   /** Probability that a neuron is silenced, 0…1, 1 excluded. Default 0.5. */
@@ -159,9 +157,8 @@ export const dropoutBackward = op('dropoutBackward', {
     inputGradient: gives(floats(input)),
   }),
   sets: () => seedSetting,
-  emit(o, { delta, inputGradient: out }, { input, p: probability, stream }) {
-    pass(o, drops.dropoutFloats, input, { in: delta, out, probability, stream })
-  },
+  emit: (o, { delta, inputGradient: out }, { input, p: probability, stream }) =>
+    pass(o, drops.dropoutFloats, input, { in: delta, out, probability, stream }),
 })
 
 /**
@@ -181,9 +178,8 @@ export const timeSum = op('timeSum', {
     output: gives(floats(still(input))),
   }),
   sets: ({ carry }) => carry && stepSetting(LAST_STEP),
-  emit(o, { input, output: out }, { input: of, carry: loop }) {
-    pass(o, sums.timeSum, of, { in: input, out, loop })
-  },
+  emit: (o, { input, output: out }, { input: of, carry: loop }) =>
+    pass(o, sums.timeSum, of, { in: input, out, loop }),
 })
 
 const decay = {
@@ -212,14 +208,11 @@ export const trace = op('trace', {
   }),
   // At step 0 the trace before is not read.
   sets: () => stepSetting(LAST_STEP),
-  emit(o, { input, trace: out }, { input: of, tau: lambda, spikes }, made) {
-    const { stored } = made.trace
-    let read = input
-    if (spikes) {
-      read = o.b.buffer('presynaptic spikes', of.B * of.H * of.W * of.T * stored * 4)
-      emitSpikeFloats(o.b, made.input as SpikesTensor, of, of.T, read, false)
-    }
-    pass(o, sums.trace, of, { in: read, out, lambda })
+  emit(o, at, { input: of, tau: lambda, spikes }, made) {
+    const bytes = of.B * of.H * of.W * of.T * made.trace.stored * 4
+    const read = spikes ? o.b.buffer('presynaptic spikes', bytes) : at.input
+    if (spikes) emitSpikeFloats(o.b, made.input as SpikesTensor, of, of.T, read, false)
+    pass(o, sums.trace, of, { in: read, out: at.trace, lambda })
   },
 })
 
@@ -246,9 +239,8 @@ export const traceGradient = op('traceGradient', {
     /** λ·D[1], without T: the gradient that meets the trace from before the run. */
     before: asked(floats(still(input))),
   }),
-  emit(o, { delta, inputGradient: out, before }, { input, tau: lambda }) {
-    pass(o, sums.traceGradient, input, { delta, out, before, lambda })
-  },
+  emit: (o, { delta, inputGradient: out, before }, { input, tau: lambda }) =>
+    pass(o, sums.traceGradient, input, { delta, out, before, lambda }),
 })
 
 /**
@@ -261,24 +253,22 @@ export const scale = op('scale', {
     /** Finite numbers: one for each channel, or one for each neuron in the order [C][H][W]. */
     factor: is.option((_, factor: readonly number[]) => layers.scale(factor).factor),
   },
-  tensors({ input, factor }, { op }) {
+  derive({ input, factor }, { op }) {
     const { C, H, W } = input
     expect(
       Array.isArray(factor) && [C, C * H * W].includes(factor.length),
       () => `${op}.factor must be a list of ${C} numbers, or of ${C * H * W}`,
     )
-    return {
-      /** Floats. */
-      input: takes(floats(input)),
-      /** The input's shape. */
-      output: gives(floats(input)),
-    }
+    return { factors: factorsOf(factor, imageOf(input), storedChannels(C)) }
   },
-  emit({ b }, { input, output: out }, { input: of, factor }, { output: { stored } }) {
-    const [images, shape] = [of.B, imageOf(of)]
-    const factors = factorsOf(factor as readonly number[], shape, stored)
-    emitScaled(b, { images, shape, stored, steps: of.T, ...factors, in: input, out })
-  },
+  tensors: ({ input }) => ({
+    /** Floats. */
+    input: takes(floats(input)),
+    /** The input's shape. */
+    output: gives(floats(input)),
+  }),
+  emit: (o, { input, output: out }, { input: of, factors }) =>
+    pass(o, signals.scaled, of, { ...factors, in: input, out }),
 })
 
 const delays = {
@@ -288,12 +278,13 @@ const delays = {
   steps: is.option((_, steps: number | readonly number[]) => layers.delay(steps).steps),
 }
 
-function delayJob(op: string, steps: number | readonly number[], of: Extent, stored: number) {
+/** The op's steps and its images. */
+function delayed({ input, steps }: is.Checked<typeof delays>, { op }: { readonly op: string }) {
   expect(
-    typeof steps === 'number' || steps.length === of.C,
-    () => `${op}.steps must be one number, or a list of ${of.C}`,
+    typeof steps === 'number' || steps.length === input.C,
+    () => `${op}.steps must be one number, or a list of ${input.C}`,
   )
-  return { images: of.B, shape: imageOf(of), stored, steps: of.T, ...delaysOf(steps, stored) }
+  return { job: { ...imagesOf(input), ...delaysOf(steps, storedChannels(input.C)) } }
 }
 
 /**
@@ -305,6 +296,7 @@ export const delay = op('delay', {
     /** The input holds spikes, bytes of 0 and 1, and so does the result. Default false: floats. */
     spikes: is.flag(),
   },
+  derive: (of, o) => delayed(of, o),
   tensors: ({ input, spikes }) => ({
     /** Floats, or with `spikes` bytes. */
     input: takes(activities(input, spikes)),
@@ -313,11 +305,11 @@ export const delay = op('delay', {
     /** For spikes: those of each neuron over all steps. */
     outputCounts: spikes && shows(countsOf('output')),
   }),
-  emit({ b, op }, { input, output: out, outputCounts: counts }, { input: of, steps }, { output }) {
-    const { stored } = output
-    const job = { ...delayJob(op, steps, of, stored), in: input, out }
-    if (!counts) emitDelay(b, { ...job, inRows: of.T, back: false })
-    else emitDelaySpikes(b, { ...job, counts, inPlaneBytes: of.B * of.H * of.W * stored })
+  emit({ b }, { input, output: out, outputCounts: counts }, { input: of, job }) {
+    const places = { ...job, in: input, out }
+    const inPlaneBytes = of.B * of.H * of.W * job.stored
+    if (!counts) emitDelay(b, { ...places, inRows: of.T, back: false })
+    else emitDelaySpikes(b, { ...places, counts, inPlaneBytes })
   },
 })
 
@@ -326,14 +318,13 @@ export const delay = op('delay', {
  */
 export const delayBackward = op('delayBackward', {
   options: delays,
+  derive: (of, o) => delayed(of, o),
   tensors: ({ input }) => ({
     /** The gradient of the output. */
     delta: takes(floats(input)),
     /** Delta's shape. */
     inputGradient: gives(floats(input)),
   }),
-  emit({ b, op }, { delta, inputGradient: out }, { input, steps }, { delta: { stored } }) {
-    const job = delayJob(op, steps, input, stored)
-    emitDelay(b, { ...job, in: delta, out, inRows: input.T, back: true })
-  },
+  emit: ({ b }, { delta, inputGradient: out }, { input, job }) =>
+    emitDelay(b, { ...job, in: delta, out, inRows: input.T, back: true }),
 })

@@ -5,13 +5,13 @@ import * as stabilized from '../../layers/stabilized-lif.js'
 import { emitNeuronGradient } from '../../plan/gradients.js'
 import { emitNeurons, type Neurons } from '../../plan/neuron-record.js'
 import { neuronBackwardOnline, neuronBackwardRate } from '../../plan/records/gradient.js'
-import { ref } from '../../plan/words.js'
+import { type Buffer, ref } from '../../plan/words.js'
 import type { OpBuilder } from '../builder.js'
 import * as neurons from '../neurons.js'
 import { asked, gives, op, shows, takes, updates } from '../op.js'
 import * as is from '../options.js'
 import { LAST_STEP, stepSetting } from '../passes.js'
-import { extentOf, imageOf, MOST_STEPS, still, withSteps } from '../shapes.js'
+import { extentOf, imageOf, imagesOf, MOST_STEPS, still, withSteps } from '../shapes.js'
 import { countsOf, floats, numbers, spikes } from '../tensor.js'
 import { asFloat } from '../terms.js'
 import { arrival, arriving, contributions, type GradientTerm } from '../windows.js'
@@ -169,7 +169,7 @@ export const lifBackward = op('lifBackward', {
       /** The gradient of w, with `learnable`. */
       wGradient: learnable && gives(numbers([1])),
     }),
-  emit(o, _, { extent, all, reads, layer, mode }) {
+  emit(o, at, { extent, all, reads, layer, mode }) {
     const { b, made } = o
     const gradient = contributions(all, all.length > 1, made)
     if (reads)
@@ -178,13 +178,10 @@ export const lifBackward = op('lifBackward', {
         neurons.jobOf(o, layer, extent, neurons.currentsOf(reads, made)),
         gradient,
       )
-    const { buffer: out, stored } = made.inputGradient
-    const [kind, factor] =
-      mode === 'rate'
-        ? [neuronBackwardRate, made.eligibilities]
-        : [neuronBackwardOnline, made.surrogates]
-    const to = { shape: imageOf(extent), stored, gradient }
-    emitNeuronGradient({ b, images: extent.B }, kind, to, factor.buffer, extent.T, out)
+    const kind = mode === 'rate' ? neuronBackwardRate : neuronBackwardOnline
+    const factor = (at.eligibilities ?? at.surrogates) as Buffer
+    const to = { ...imagesOf(extent), gradient }
+    emitNeuronGradient({ b, images: extent.B }, kind, to, factor, extent.T, at.inputGradient)
   },
 })
 

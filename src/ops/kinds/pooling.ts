@@ -11,7 +11,7 @@ import * as records from '../../plan/records/pool.js'
 import type { Buffer } from '../../plan/words.js'
 import { asked, gives, op, takes } from '../op.js'
 import * as is from '../options.js'
-import { type Extent, imageOf, resized, still } from '../shapes.js'
+import { type Extent, imagesOf, resized, still } from '../shapes.js'
 import { activities, countsOf, floats, ownCount, type SpikesTensor, stepBytes } from '../tensor.js'
 import { asSpikes } from '../terms.js'
 import {
@@ -39,10 +39,10 @@ function choices(op: string, { window, output }: Windowed, choice: 'rate' | 'ste
   return stepBytes(choice === 'step' ? output : still(output))
 }
 
-const poolOf = ({ window }: Windowed, stored: number, from: Extent, to: Extent) => ({
-  ...{ window, images: from.B, stored, steps: from.T },
-  ...{ from: { shape: imageOf(from) }, to: { shape: imageOf(to) } },
-})
+const poolOf = ({ window }: Windowed, from: Extent, to: Extent) => {
+  const images = imagesOf(from)
+  return { ...images, window, from: images, to: imagesOf(to) }
+}
 
 /**
  * Max pooling with a network's kernels:
@@ -90,7 +90,7 @@ export const maxPool2d = op('maxPool2d', {
     }
   },
   emit({ b }, at, { input: of, spikes, choice: by, to }, made) {
-    const pool = poolOf(to, made.input.stored, of, to.output)
+    const pool = poolOf(to, of, to.output)
     const perStep = by === 'step'
     const byMean = at.choice && !perStep
     if (spikes) {
@@ -133,7 +133,7 @@ export const maxPool2dBackward = op('maxPool2dBackward', {
     inputGradient: gives(floats(input)),
   }),
   emit({ b, op }, { delta, choice: buffer, inputGradient }, { input, choice, from }, made) {
-    const pool = poolOf(from, made.inputGradient.stored, from.output, input)
+    const pool = poolOf(from, from.output, input)
     emitMaxPoolBackward(b, pool, delta, { buffer, perStep: choice === 'step' }, inputGradient)
     const [height, width] = from.window.kernelSize
     const [places, count] = [height * width, ownCount(made.choice)]
@@ -210,7 +210,7 @@ export const avgPool2dBackward = op('avgPool2dBackward', {
   }),
   emit({ b }, { inputGradient }, { input, arriving }, made) {
     const gradient = contributions([arriving], false, made)
-    const to = { shape: imageOf(input), stored: made.inputGradient.stored, gradient }
+    const to = { ...imagesOf(input), gradient }
     emitGradientSum({ b, images: input.B }, to, input.T, inputGradient)
   },
 })

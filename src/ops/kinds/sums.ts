@@ -9,7 +9,16 @@ import { roundUp } from '../../round-up.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import { all, gives, op, type Planning, shows, takes } from '../op.js'
 import * as is from '../options.js'
-import { checkShape, type Extent, extentOf, imageOf, resized, showShape, still } from '../shapes.js'
+import {
+  checkShape,
+  type Extent,
+  extentOf,
+  imageOf,
+  imagesOf,
+  resized,
+  showShape,
+  still,
+} from '../shapes.js'
 import { activities, countsOf, floats, groups, numbers, type SpikesTensor } from '../tensor.js'
 import { asFloat, asNorm, asSpikes, denseRows } from '../terms.js'
 import * as windows from '../windows.js'
@@ -191,10 +200,9 @@ export const gradientSum = op('gradientSum', {
       /** The sum. */
       inputGradient: gives(floats(input)),
     }),
-  emit({ b, made }, _, { input, all }) {
-    const { stored, buffer } = made.inputGradient
-    const to = { shape: imageOf(input), stored, gradient: windows.contributions(all, true, made) }
-    emitGradientSum({ b, images: input.B }, to, input.T, buffer)
+  emit({ b, made }, { inputGradient }, { input, all }) {
+    const to = { ...imagesOf(input), gradient: windows.contributions(all, true, made) }
+    emitGradientSum({ b, images: input.B }, to, input.T, inputGradient)
   },
 })
 
@@ -245,21 +253,17 @@ export const concat = op('concat', {
         outputCounts: spikes && shows(countsOf('output')),
       },
     ),
-  emit({ b, made }, _, { inputs: parts, spikes }) {
-    const whole = wholeOf(parts)
-    const { stored, buffer: out } = made.output
-    const [steps, each] = [whole.T, parts.map((_, i) => made[`input${i}`])]
-    const to = { images: whole.B, shape: imageOf(whole), steps, stored }
-    const given = each.map(({ buffer, stored }, i) => ({
-      ...{ buffer, masks: buffer, stored, shape: imageOf(parts[i]), steps },
-      counts: spikes ? (made[`input${i}`] as SpikesTensor).counts.buffer : undefined,
+  emit({ b, made }, { output: out, outputCounts: counts }, { inputs, spikes }) {
+    const to = { ...imagesOf(wholeOf(inputs)), out, masks: out, counts }
+    const each = inputs.map((_, i) => made[`input${i}`] as SpikesTensor)
+    const given = each.map(({ buffer, counts }, i) => ({
+      ...{ ...imagesOf(inputs[i]), buffer, masks: buffer, counts: counts?.buffer },
     }))
-    if (!spikes) return emitJoin(b, { ...to, out }, partsOf(given, false))
-    const places = { masks: out, counts: made.outputCounts.buffer }
-    emitJoinSpikes(b, { ...to, ...places }, partsOf(given, false))
+    if (!spikes) return emitJoin(b, to, partsOf(given, false))
+    emitJoinSpikes(b, to, partsOf(given, false))
     return {
       before: (views, totals) => {
-        for (const one of each) (one as SpikesTensor).count(views, totals)
+        for (const one of each) one.count(views, totals)
       },
     }
   },
@@ -281,11 +285,12 @@ export const split = op('split', {
     input: takes(floats(wholeOf(inputs))),
     ...windows.numbered('output', inputs, (part) => gives(floats(part))),
   }),
-  emit({ b, made }, _, { inputs: parts }) {
-    const whole = wholeOf(parts)
-    const { stored, buffer } = made.input
-    const from = { images: whole.B, shape: imageOf(whole), stored, steps: whole.T, in: buffer }
-    const outputs = parts.map((part, i) => ({ ...made[`output${i}`], shape: imageOf(part) }))
+  emit({ b, made }, { input }, { inputs }) {
+    const from = { ...imagesOf(wholeOf(inputs)), in: input }
+    const outputs = inputs.map((part, i) => ({
+      ...imagesOf(part),
+      buffer: made[`output${i}`].buffer,
+    }))
     for (const part of partsOf(outputs, false)) emitSplit(b, from, part, part.buffer)
   },
 })
