@@ -1,6 +1,7 @@
 /** Training methods as a table: what the planner, the runtime and the command line ask of each. */
 
 import { describe, fail } from '../errors.js'
+import { checkBy, integer, oneOf, type Rule, range } from '../rules.js'
 import {
   type Method,
   MOST_COUNTED_STEPS,
@@ -66,38 +67,18 @@ export const gradientCheckpoints: readonly ('none' | 'layers')[] = ['none', 'lay
 /** The options that only some methods take. */
 type ExtraOption = Exclude<keyof MethodOptions, 'method' | 'stepMode'>
 
-/** An option that only some methods take: its default, and which values it may have. */
-interface OptionRow<T> {
-  /** @param timeSteps T of the model */
-  standard(timeSteps: number): T
-  fits(value: T, timeSteps: number): boolean
-  /** What `fits` demands, in words. */
-  rule(timeSteps: number): string
-}
-
-type OptionRows = { readonly [K in ExtraOption]: OptionRow<Required<MethodOptions>[K]> }
-
-/** One of these, the first where nothing is said. */
-const oneOf = <T extends string>(values: readonly T[]): OptionRow<T> => ({
-  standard: () => values[0],
-  fits: (value) => values.includes(value),
-  rule: () => `be ${values.map((one) => `'${one}'`).join(' or ')}`,
-})
-
-const optionRows: OptionRows = {
-  update: oneOf(updates),
-  mseWeight: {
-    standard: () => 0.05,
-    fits: (value) => Number.isFinite(value) && value >= 0 && value <= 1,
-    rule: () => 'lie in 0…1',
-  },
-  backwardSteps: {
-    standard: (timeSteps) => timeSteps,
-    fits: (value, timeSteps) => Number.isInteger(value) && value >= 1 && value <= timeSteps,
-    rule: (timeSteps) => `be an integer from 1 to timeSteps (${timeSteps})`,
-  },
-  gradientCheckpoint: oneOf(gradientCheckpoints),
-  normFallback: oneOf<'channel' | 'layer'>(['channel', 'layer']),
+/** What they may be, by the model's time steps. */
+const optionRows: {
+  readonly [K in ExtraOption]: (timeSteps: number) => Rule<Required<MethodOptions>[K]>
+} = {
+  update: () => oneOf(updates, 'afterwards'),
+  mseWeight: () => range('0…1', 0.05),
+  backwardSteps: (timeSteps) => ({
+    ...integer(1, timeSteps, timeSteps),
+    words: `an integer from 1 to timeSteps (${timeSteps})`,
+  }),
+  gradientCheckpoint: () => oneOf(gradientCheckpoints, 'none'),
+  normFallback: () => oneOf(['channel', 'layer'] as const, 'channel'),
 }
 
 /** Names of a method's options, for lists of known options. */
@@ -137,8 +118,6 @@ export interface MethodTraits {
   readonly stabilizes: boolean
   /** What the loss is divided by: images, or images and steps. */
   readonly lossOver: 'images' | 'imagesAndSteps'
-  /** Whether τ can be a parameter (PLIF). */
-  readonly learnsTau: boolean
   /** Most steps. */
   readonly maxSteps: number
 }
@@ -149,7 +128,6 @@ const rate = {
   presynaptic: 'mean',
   neuron: 'eligibility',
   lossOver: 'imagesAndSteps',
-  learnsTau: true,
   stabilizes: false,
   maxSteps: 255,
 } as const
@@ -160,7 +138,6 @@ const bptt = {
   presynaptic: 'steps',
   neuron: 'time',
   lossOver: 'images',
-  learnsTau: true,
   stabilizes: false,
   maxSteps: 255,
 } as const
@@ -171,7 +148,6 @@ const online = {
   neuron: 'surrogate',
   statistics: 'step',
   lossOver: 'imagesAndSteps',
-  learnsTau: false,
   stabilizes: false,
   maxSteps: 32,
 } as const
@@ -225,7 +201,7 @@ export const isStandard = <K extends ExtraOption>(
   name: K,
   value: Required<MethodOptions>[K],
   timeSteps: number,
-): boolean => value === (optionRows[name] as OptionRows[K]).standard(timeSteps)
+): boolean => value === optionRows[name](timeSteps).preset
 
 /** Methods that have what is asked for in one of their step modes. */
 export const methodsWith = (has: (traits: MethodTraits) => boolean): Method[] =>
@@ -270,14 +246,14 @@ function optionOf<K extends ExtraOption>(
   method: Method,
   timeSteps: number,
 ): Required<MethodOptions>[K] {
-  const { standard, fits, rule }: OptionRows[K] = optionRows[name]
-  const { [name]: value = standard(timeSteps) } = given as Required<MethodOptions>
+  const rule = optionRows[name](timeSteps)
+  const { [name]: value = rule.preset } = given
   const isGiven = given[name] !== undefined
-  if (!fits(value, timeSteps)) fail(`${name} must ${rule(timeSteps)}, got ${describe(value)}`)
+  checkBy(name, rule, value)
   const takers = methodsTaking(name)
   if (isGiven && !takers.includes(method))
     fail(`${name} is an option of method ${takers.join(', ')}, got it with ${method}`)
-  return value
+  return value as Required<MethodOptions>[K]
 }
 
 /**

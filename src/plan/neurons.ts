@@ -102,19 +102,12 @@ function checkMethod(
   )
 }
 
-/** A sum as neurons read it. */
-interface Readable {
-  readonly read: Expression
-  readonly floats: readonly Term[]
-  readonly spikes: readonly Term[]
-}
-
 /**
  * At most two float tensors and one spike tensor are read as they are; anything else is written out
  * first.
  */
-function readable(pass: Pass, node: GraphNode, x: Expression, stored: number): Readable {
-  const split = (read: Expression): Readable => ({
+function readable(pass: Pass, node: GraphNode, x: Expression, stored: number) {
+  const split = (read: Expression) => ({
     read,
     floats: read.terms.filter((t) => t.tensor.kind === 'float'),
     spikes: read.terms.filter((t) => t.tensor.kind === 'spikes'),
@@ -193,6 +186,8 @@ function resultsOf(pass: Pass, { name }: GraphNode, neurons: Neurons) {
   }
 }
 
+type Results = ReturnType<typeof resultsOf>
+
 /**
  * Emits a layer of neurons and what of it goes back.
  *
@@ -257,8 +252,8 @@ export function lowerNeurons(
     if (fired) givePenalties(pass, node, fired)
     if (output.gradient.length === 0) return
     const gradients = places((at, role) => context.gradient(at, role))
-    const job = { pass, node, neurons, output, gradients, inputs, ...kept }
-    const { delta, steps } = backward[context.method.neuron](job)
+    const all = { inputs, ...kept }
+    const { delta, steps } = currentGradient(pass, node, neurons, output, all, gradients)
     if (presynaptic)
       emitRecurrentGradient(
         pass,
@@ -320,60 +315,45 @@ function probe(
   })
 }
 
-/** What the backward part of a layer is made from. */
-interface BackwardJob {
-  readonly pass: Pass
-  readonly node: GraphNode
-  readonly neurons: Neurons
-  readonly output: SpikeTensor | FloatTensor
-  /** Where those of what is learnt go. */
-  readonly gradients: Places
-  readonly eligibility?: Buffer
-  readonly surrogateOut?: Buffer
-  readonly traces?: Buffer
-  /** Currents of recurrent neurons, their own spikes among them. */
-  readonly inputs?: Buffer
-}
-
 /** How a gradient passes neurons, by what the method asks for: that of the current. */
-const backward: Readonly<
-  Record<MethodTraits['neuron'], (job: BackwardJob) => { delta: Buffer; steps: number }>
-> = {
-  eligibility({ pass, node, neurons, output, gradients, eligibility, traces }) {
-    if (traces) {
-      const delta = sumGradient(pass, `${node.name} output gradient`, output, 1)
-      emitLearnGradients(pass, neurons, traces, delta, gradients)
-    }
-    const name = `${node.name} current gradient`
-    const factor = eligibility as Buffer
-    return { delta: neuronGradient(pass, neuronBackwardRate, name, output, factor), steps: 1 }
-  },
-  surrogate({ pass, node, output, surrogateOut }) {
-    const steps = pass.gradientSteps
-    const name = `${node.name} current gradient`
-    const factor = surrogateOut as Buffer
-    return { delta: neuronGradient(pass, neuronBackwardOnline, name, output, factor, steps), steps }
-  },
-  time({ pass, node, neurons, output, gradients, eligibility, inputs }) {
-    const steps = pass.gradientSteps
-    const fired = output.kind === 'spikes' ? output : undefined
-    const spikes = eligibility && fired && probedSpikes(pass, node, fired)
-    const name = `${node.name} current gradient`
-    const { contributions, out: delta } = neuronTimeGradient(pass, name, output, steps)
-    const { size } = neurons.model.learn
-    const stored = storedChannels(node.shape[0])
-    const traces =
-      size > 0
-        ? gradientBuffer(pass, `${node.name} derivatives`, node.shape, size, stored)
-        : undefined
-    // Numbers that are drawn follow from the place in the batch, which no part of it knows.
-    const whole = inputs !== undefined || neurons.model.equations.draws?.length
-    const read = whole ? [] : neurons.inputs.map(({ tensor }) => tensor)
-    pass.byImages(read, { perImage: 1, perUnit: 1 }, () => {
-      emitNeuronsBackward(pass, neurons, delta, contributions, { traces, inputs })
-    })
-    if (traces) emitLearnGradients(pass, neurons, traces, undefined, gradients)
-    if (spikes && eligibility && fired) probe(pass, node, fired, { spikes, delta, eligibility })
-    return { delta, steps }
-  },
+function currentGradient(
+  pass: Pass,
+  node: GraphNode,
+  neurons: Neurons,
+  output: SpikeTensor | FloatTensor,
+  { eligibility, surrogateOut, traces: kept, inputs }: Omit<Results, 'presynaptic'>,
+  gradients: Places,
+): { delta: Buffer; steps: number } {
+  const by = pass.context.method.neuron
+  const steps = by === 'eligibility' ? 1 : pass.gradientSteps
+  const name = `${node.name} current gradient`
+  if (kept) {
+    const delta = sumGradient(pass, `${node.name} output gradient`, output, 1)
+    emitLearnGradients(pass, neurons, kept, delta, gradients)
+  }
+  if (by !== 'time') {
+    const [kind, factor] =
+      by === 'eligibility'
+        ? [neuronBackwardRate, eligibility]
+        : [neuronBackwardOnline, surrogateOut]
+    return { delta: neuronGradient(pass, kind, name, output, factor as Buffer, steps), steps }
+  }
+  const fired = output.kind === 'spikes' ? output : undefined
+  const spikes = eligibility && fired && probedSpikes(pass, node, fired)
+  const { contributions, out: delta } = neuronTimeGradient(pass, name, output, steps)
+  const { size } = neurons.model.learn
+  const stored = storedChannels(node.shape[0])
+  const traces =
+    size > 0
+      ? gradientBuffer(pass, `${node.name} derivatives`, node.shape, size, stored)
+      : undefined
+  // Numbers that are drawn follow from the place in the batch, which no part of it knows.
+  const whole = inputs !== undefined || neurons.model.equations.draws?.length
+  const read = whole ? [] : neurons.inputs.map(({ tensor }) => tensor)
+  pass.byImages(read, { perImage: 1, perUnit: 1 }, () => {
+    emitNeuronsBackward(pass, neurons, delta, contributions, { traces, inputs })
+  })
+  if (traces) emitLearnGradients(pass, neurons, traces, undefined, gradients)
+  if (spikes && eligibility && fired) probe(pass, node, fired, { spikes, delta, eligibility })
+  return { delta, steps }
 }

@@ -18,25 +18,21 @@ import {
   type Expression,
   type FloatTensor,
   noPool,
+  rowsOf,
   type Shape,
   type SpikeTensor,
   type Term,
 } from './tensors.js'
-import { type Buffer, type MemoryKind, ref } from './words.js'
+import type { Buffer, MemoryKind } from './words.js'
 
 /** Spikes of one neuron layer, summed by units. */
-export interface RateProbe {
-  readonly name: string
+export interface RateProbe
+  extends Pick<SpikeTensor, 'name' | 'shape' | 'stored' | 'masks' | 'counts'> {
   readonly partials: Buffer
   readonly units: number
   /** Neurons of one image. */
   readonly neurons: number
-  /** Absent where steps are too many for a byte. */
-  readonly counts?: Buffer
-  readonly masks: Buffer
   readonly eligibility?: Buffer
-  readonly shape: readonly [number, number, number]
-  readonly stored: number
   /** Masks of all steps, where the layer is recorded, and how many steps these are. */
   readonly recorded?: { readonly masks: Buffer; readonly steps: number }
 }
@@ -45,13 +41,10 @@ export interface RateProbe {
  * Sums over time of ∂L/∂s and ∂L/∂I of a neuron layer, [P][stored], beside its eligibility (through
  * time, with `inspect`).
  */
-export interface NeuronProbe {
-  readonly name: string
+export interface NeuronProbe extends Pick<SpikeTensor, 'name' | 'shape' | 'stored'> {
   readonly spikeGradient: Buffer
   readonly currentGradient: Buffer
   readonly eligibility: Buffer
-  readonly shape: Shape
-  readonly stored: number
 }
 
 /**
@@ -64,13 +57,10 @@ export interface WeightProbe {
 }
 
 /** Values of a layer of neurons by name, float32 [images][H][W][steps][names][stored]. */
-export interface StateProbe {
-  readonly name: string
+export interface StateProbe extends Pick<SpikeTensor, 'name' | 'shape' | 'stored'> {
   readonly names: readonly string[]
   readonly buffer: Buffer
   readonly steps: number
-  readonly shape: Shape
-  readonly stored: number
 }
 
 /** Where a program leaves a penalty of one layer. */
@@ -141,6 +131,12 @@ export const term = (tensor: FloatTensor | SpikeTensor, scale = 1): Term => ({
   scale,
 })
 
+/** What runs for a node when all others have been lowered. */
+interface Later {
+  readonly node: GraphNode
+  readonly run: () => void
+}
+
 export class Pass {
   readonly rates: RateProbe[] = []
   readonly states: StateProbe[] = []
@@ -150,8 +146,8 @@ export class Pass {
   }
   readonly penalties: PenaltyProbe[] = []
   readonly activity: ActivityProbes = { values: [], neurons: [] }
-  private readonly tape: { readonly node: GraphNode; readonly run: () => void }[] = []
-  private readonly last: { readonly node: GraphNode; readonly run: () => void }[] = []
+  private readonly tape: Later[] = []
+  private readonly last: Later[] = []
   private streams = 0
 
   /** @param training a backward pass follows: batch statistics, eligibilities, dropout. */
@@ -325,17 +321,10 @@ export class Pass {
 
   /** How dense kernels read a float tensor. */
   readonly dense = (tensor: FloatTensor): DenseInput => {
+    const { buffer, steps } = tensor
+    if (buffer) return rowsOf(buffer, tensor.stored, steps)
     const { frames, timeSteps } = this.options
     const row = tensor.stored * 4
-    if (!tensor.input)
-      return {
-        address: ref(tensor.buffer as Buffer),
-        indirect: false,
-        pixelBytes: tensor.steps * row,
-        stepBytes: tensor.steps > 1 ? row : 0,
-        loopBytes: 0,
-        meanSteps: tensor.steps,
-      }
     const stored = frames ? timeSteps : 1
     return {
       address: Control.Input,

@@ -20,37 +20,9 @@ export interface PrintedBuffer {
   readonly life: readonly [number, number] | 'persistent'
 }
 
-export interface PrintedRecord {
-  readonly index: number
-  readonly phase: string
-  /** Name and kind of the layer; null for what belongs to none. */
-  readonly layer: { readonly index: number; readonly name: string; readonly kind: string } | null
-  readonly operation: string
-  /** 'always', 'stepMask', 'later' (not in the first call), or the flag that must not be 0. */
-  readonly condition:
-    | 'always'
-    | 'stepMask'
-    | 'later'
-    | { readonly name: string; readonly offset: number }
-  readonly units: number
-  readonly groups: number
-  /** Bytes of scratch that each worker needs. */
-  readonly scratch: number
-  /** Numbers and flags by field. */
-  readonly numbers: { readonly [field: string]: number | boolean }
-  readonly buffers: readonly PrintedBuffer[]
-}
+type PrintedRecord = ReturnType<typeof recordJson>
 
-export interface PrintedProgram {
-  readonly name: string
-  readonly sections: readonly {
-    /** How often the section's records run, in calls of so many steps from step `from` on. */
-    readonly repeats: number
-    readonly from: number
-    readonly steps: number
-    readonly records: readonly PrintedRecord[]
-  }[]
-}
+export type PrintedProgram = ReturnType<typeof programJson>
 
 /** Names of a plan's programs. */
 export const programNames = (plan: Plan): string[] => Object.keys(plan.programs)
@@ -60,7 +32,7 @@ export const programNames = (plan: Plan): string[] => Object.keys(plan.programs)
  *
  * @throws Error when the plan has no program of this name
  */
-export function programJson(plan: Plan, name: string): PrintedProgram {
+export function programJson(plan: Plan, name: string) {
   const program = Object.entries(plan.programs).find(([key]) => key === name)?.[1]
   if (!program)
     throw new Error(`the plan has no program ${name}, it has ${programNames(plan).join(', ')}`)
@@ -69,6 +41,7 @@ export function programJson(plan: Plan, name: string): PrintedProgram {
   return {
     name,
     sections: program.sections.map(({ repeats, from, steps, records }) => ({
+      // How often the section's records run, in calls of so many steps from step `from` on.
       repeats,
       from,
       steps,
@@ -94,18 +67,20 @@ function livesOf(sections: readonly Section[]): Lives {
   return lives
 }
 
-function recordJson(plan: Plan, record: PlannedRecord, index: number, lives: Lives): PrintedRecord {
+function recordJson(plan: Plan, record: PlannedRecord, index: number, lives: Lives) {
   const node = plan.options.graph.nodes[record.layer]
   const { name, phase, units, groups, scratch, condition } = record
   return {
     index,
     phase,
+    // Null for what belongs to none.
     layer: node ? { index: node.index, name: node.name, kind: labelOf(node) } : null,
     operation: name,
     condition: conditionJson(condition),
     units,
     groups,
     scratch,
+    // Numbers and flags by field.
     numbers: numbersOf(record),
     buffers: [
       ...controlWords(record.schema, record.fields),
@@ -123,7 +98,8 @@ function recordJson(plan: Plan, record: PlannedRecord, index: number, lives: Liv
   }
 }
 
-const conditionJson = (condition: Condition): PrintedRecord['condition'] =>
+/** 'always', 'stepMask', 'later' (not in the first call), or the flag that must not be 0. */
+const conditionJson = (condition: Condition) =>
   typeof condition === 'object'
     ? { name: condition.buffer.name, offset: condition.offset }
     : condition

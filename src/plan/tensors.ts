@@ -170,12 +170,12 @@ export interface DenseInput {
   readonly scale?: number
 }
 
-/** A buffer with one row for each pixel. */
-export const oneRow = (buffer: Buffer, channels: number): DenseInput => ({
+/** A buffer with rows for each pixel: one, or one of each step. */
+export const rowsOf = (buffer: Buffer, channels: number, steps = 1): DenseInput => ({
   address: ref(buffer),
   indirect: false,
-  pixelBytes: channels * 4,
-  stepBytes: 0,
+  pixelBytes: steps * channels * 4,
+  stepBytes: steps > 1 ? channels * 4 : 0,
   loopBytes: 0,
-  meanSteps: 1,
+  meanSteps: steps,
 })

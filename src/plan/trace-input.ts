@@ -10,7 +10,7 @@ import type { WeightGradient } from './convolution/strategy.js'
 import { quoteMethodsWith } from './methods.js'
 import type { Pass } from './pass.js'
 import { trace, traceGradient } from './records/sums.js'
-import { type Expression, oneRow } from './tensors.js'
+import { type Expression, rowsOf } from './tensors.js'
 import type { Buffer } from './words.js'
 
 export interface Trace {
@@ -108,7 +108,7 @@ export function emitTraceGradient(
   const { b } = pass
   const { name, g, steps } = job
   if (steps === 1) {
-    if (carried) emitWeightGradient(b, { ...job, input: oneRow(carried, inC) })
+    if (carried) emitWeightGradient(b, { ...job, input: rowsOf(carried, inC) })
     else byStep(job.delta)
     return
   }
@@ -129,6 +129,6 @@ export function emitTraceGradient(
   byStep(delta)
   if (!carried || !before) return
   const earlier = { ...job, name: `${name} trace`, steps: 1, delta: before, accumulate: true }
-  b.when('later', () => emitWeightGradient(b, { ...earlier, input: oneRow(carried, inC) }))
+  b.when('later', () => emitWeightGradient(b, { ...earlier, input: rowsOf(carried, inC) }))
   update(pass, node, input, { lambda, carried, inC })
 }

@@ -34,7 +34,7 @@ import { storedChannels, weightLayout } from './layout.js'
 import { plainFloat, spikeSources } from './materialise.js'
 import { type FloatBuffer, type Pass, term } from './pass.js'
 import { standardisedWeight } from './standardise.js'
-import { type Expression, type FloatTensor, oneRow, type SpikeInput } from './tensors.js'
+import { type Expression, type FloatTensor, rowsOf, type SpikeInput } from './tensors.js'
 import { emitTraceGradient, traceOf } from './trace-input.js'
 import { type Buffer, type Reference, ref } from './words.js'
 import { materialise } from './write-out.js'
@@ -101,7 +101,7 @@ export const weighted: LayerPlan<WeightedLayer> = {
       const productsWith = (delta: Buffer): void => {
         const read =
           inputSum && floats
-            ? { input: { ...oneRow(inputSum, inC), scale: 1 / pass.rowsOfAllCalls(floats) } }
+            ? { input: { ...rowsOf(inputSum, inC), scale: 1 / pass.rowsOfAllCalls(floats) } }
             : presynaptic(pass, node, x, inC, steps)
         emitWeightGradient(b, { ...whole, delta, ...read })
       }
@@ -240,7 +240,7 @@ function presynaptic(
   }
   const all = written()
   const stepBytes = steps > 1 ? inC * 4 : 0
-  const input = { ...oneRow(all, inC), pixelBytes: steps * inC * 4, stepBytes }
+  const input = { ...rowsOf(all, inC), pixelBytes: steps * inC * 4, stepBytes }
   const { remade } = pass.context
   // The model's input is read where a pointer says, from its first image on.
   if (remade && source.terms.every(({ tensor }) => tensor.kind === 'spikes' || !tensor.input))
@@ -278,7 +278,7 @@ function probe(
     name: `${name} means`,
     g,
     steps: 1,
-    input: oneRow(rate, g.inC),
+    input: rowsOf(rate, g.inC),
     delta: mean,
     out: ref(gradient),
     accumulate: false,

@@ -9,7 +9,7 @@ import type { Strategy, Task, WeightGradient } from '../../plan/convolution/stra
 import { emitBiasGradient } from '../../plan/convolution/weight-gradient.js'
 import { storedChannels } from '../../plan/layout.js'
 import { emitMaterialise } from '../../plan/materialise.js'
-import { type DenseInput, noPool, oneRow } from '../../plan/tensors.js'
+import { type DenseInput, noPool, rowsOf } from '../../plan/tensors.js'
 import { ref } from '../../plan/words.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import {
@@ -178,7 +178,7 @@ function readFloats({ b, made }: OpBuilder, { g, input }: ConvSizes, name: strin
   const tensor = asFloat(made.input, input)
   const sum = { shape: tensor.shape, terms: [{ tensor, pool: noPool, scale: 1 }] }
   emitMaterialise(b, sum, g.images, 1, input.T, true, out, g.inC, () => here)
-  return oneRow(out, g.inC)
+  return rowsOf(out, g.inC)
 }
 
 /** Lists of spikes, which give the gradient beside products. */
