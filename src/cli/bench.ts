@@ -12,7 +12,7 @@ import { checkPaths, printer, progress, warn, writeResults } from './bench-resul
 import { endSoon } from './end-soon.js'
 import { FAILED } from './faults.js'
 import { exitOnSignals, listenForInterrupt } from './interrupt.js'
-import { modelSpecs, wideSpecs } from './options.js'
+import { model as modelSpecs, wide as wideSpecs } from './options.js'
 import {
   type ArgumentsOf,
   addOptions,

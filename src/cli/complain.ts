@@ -2,9 +2,9 @@
 
 import { type Command, CommanderError } from 'commander'
 import { oneLine, SpikewasmError } from '../errors.js'
+import { VERSION } from '../version.js'
 import { inFlags } from './mistakes.js'
 import { typescriptLines } from './typescript-lines.js'
-import { packageVersion } from './version.js'
 
 /**
  * Writes what went wrong to standard error.
@@ -14,6 +14,10 @@ import { packageVersion } from './version.js'
  * @returns the exit code
  */
 export function complain(error: unknown, command: Command | undefined, failure = 1): number {
+  const tell = (text: string): number => {
+    process.stderr.write(`${text}\n`)
+    return failure
+  }
   if (error instanceof CommanderError) {
     // --help and --version end here too.
     if (error.exitCode === 0) return 0
@@ -22,30 +26,24 @@ export function complain(error: unknown, command: Command | undefined, failure =
       .replace(/^error: /, '')
       .replace(/\n(?=\(Did you mean [^\n]*$)/, ' ')
       .replace(/\.$/, '')
-    process.stderr.write(
-      `spikewasm: ${oneLine(message)}; see spikewasm --help and spikewasm <command> --help\n`,
+    return tell(
+      `spikewasm: ${oneLine(message)}; see spikewasm --help and spikewasm <command> --help`,
     )
-    return failure
   }
   if (error instanceof SpikewasmError) {
     const flags = command?.options.map((option) => option.long ?? '') ?? []
-    process.stderr.write(`spikewasm: ${inFlags(error.message, flags)}\n`)
-    return failure
+    return tell(`spikewasm: ${inFlags(error.message, flags)}`)
   }
   const { code, url } = Object(error) as { readonly code?: unknown; readonly url?: unknown }
   if (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND') {
     const file = typeof url === 'string' ? url.replace(/^file:\/\//, '') : 'a module'
-    process.stderr.write(
-      `spikewasm: ${file}, a file of spikewasm, is missing or damaged; install spikewasm again\n`,
+    return tell(
+      `spikewasm: ${file}, a file of spikewasm, is missing or damaged; install spikewasm again`,
     )
-    return failure
   }
-  process.stderr.write(
-    `${typescriptLines((error instanceof Error ? error.stack : undefined) ?? String(error))}\n`,
+  tell(typescriptLines((error instanceof Error ? error.stack : undefined) ?? String(error)))
+  return tell(
+    `spikewasm ${VERSION}: this is a fault of the program; please report it ` +
+      'with the command you ran and the lines above',
   )
-  process.stderr.write(
-    `spikewasm ${packageVersion()}: this is a fault of the program; please report it ` +
-      'with the command you ran and the lines above\n',
-  )
-  return failure
 }

@@ -44,18 +44,14 @@ export interface Entry {
   readonly maxThreads?: number
 }
 
-/** Of folders of pictures. */
-interface PictureArguments {
-  /** Side of a sample, in pixels. */
+/** What a loader takes of the command line's options. */
+interface LoadOptions {
+  /** Side of a picture, in pixels. */
   readonly imageSize?: number
   /** Folder for converted pictures. */
   readonly cache?: string
   /** Whether training pictures change. */
   readonly augment?: boolean
-}
-
-/** What a loader takes of the command line's options. */
-interface LoadOptions extends PictureArguments {
   /** Of folders of classes alone: the share that is for training. */
   readonly trainShare?: number
   /** Of recordings. */
@@ -82,11 +78,24 @@ const cifarLike = {
   defaults: { epochs: 20, batchSize: 128, lr: 0.1, weightDecay: 5e-4 },
 } as const
 
-const eventLike = {
+/** Frames of `size` by `size` pixels. */
+const ofEvents = (
+  source: string,
+  size: number,
+  classes: number,
+  load: Entry['load'],
+  more: Partial<Entry> = {},
+): Entry => ({
+  source,
+  shape: [2, size, size],
+  classes,
+  load,
   events: {},
   model: 'eventCnn',
   defaults: { epochs: 40, batchSize: 20, lr: 0.2, weightDecay: 5e-4 },
-} as const
+  ...more,
+})
+
 /** Share of the picture that the middle of ImageNet's is. */
 const MIDDLE = 224 / 256
 const IMAGENET_SIZE = 224
@@ -121,11 +130,7 @@ export const datasets = {
     pictures: true,
     shares: true,
     load: (path, { imageSize: size, cache, trainShare }) =>
-      loaders.imageFolder(path, {
-        cache,
-        trainShare,
-        ...(size ? { size: [size, size] } : {}),
-      }),
+      loaders.imageFolder(path, { cache, trainShare, size: size ? [size, size] : undefined }),
     shape: [3, 32, 32],
     classes: 10,
     augmentation: { crop: 4, flip: true },
@@ -148,38 +153,29 @@ export const datasets = {
     moves: true,
     defaults: { epochs: 90, batchSize: 64, lr: 0.1, weightDecay: 1e-4 },
   },
-  nmnist: {
-    ...eventLike,
-    source: 'the folder with Train/<label>/*.bin and Test/<label>/*.bin',
-    shape: [2, 34, 34],
-    classes: 10,
-    events: { shift: 2 },
-    load: (path, { events }) => loaders.nmnist(path, events),
-  },
-  'cifar10-dvs': {
-    ...eventLike,
-    source: 'the folder with <class>/*.aedat',
-    shape: [2, 128, 128],
-    classes: 10,
-    load: (path, { events }) => loaders.cifar10Dvs(path, events),
-  },
-  'dvs-gesture': {
-    ...eventLike,
-    source: 'the folder with trials_to_train.txt, recordings and their labels',
-    shape: [2, 128, 128],
-    classes: 11,
-    load: (path, { events }) => loaders.dvsGesture(path, events),
-  },
-  events: {
-    ...eventLike,
-    source: 'a folder of recordings, train/<class>/* and test/<class>/*, or <class>/*',
-    shape: [2, 128, 128],
-    classes: 10,
-    anyClasses: true,
-    shares: true,
-    load: (path, { events, trainShare }) =>
-      loaders.eventFolder(path, { ...events, ...(trainShare === undefined ? {} : { trainShare }) }),
-  },
+  nmnist: ofEvents(
+    'the folder with Train/<label>/*.bin and Test/<label>/*.bin',
+    34,
+    10,
+    (path, { events }) => loaders.nmnist(path, events),
+    { events: { shift: 2 } },
+  ),
+  'cifar10-dvs': ofEvents('the folder with <class>/*.aedat', 128, 10, (path, { events }) =>
+    loaders.cifar10Dvs(path, events),
+  ),
+  'dvs-gesture': ofEvents(
+    'the folder with trials_to_train.txt, recordings and their labels',
+    128,
+    11,
+    (path, { events }) => loaders.dvsGesture(path, events),
+  ),
+  events: ofEvents(
+    'a folder of recordings, train/<class>/* and test/<class>/*, or <class>/*',
+    128,
+    10,
+    (path, { events, trainShare }) => loaders.eventFolder(path, { ...events, trainShare }),
+    { anyClasses: true, shares: true },
+  ),
 } satisfies Record<string, Entry>
 
 export type DatasetName = keyof typeof datasets

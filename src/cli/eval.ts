@@ -1,104 +1,72 @@
 /** `spikewasm eval` */
 
-import type { Command } from 'commander'
 import type { Dataset } from '../data/dataset.js'
 import { expect } from '../errors.js'
 import type { Model } from '../model.js'
-import { compile } from '../network.js'
 import { imageShape, sizeOf } from '../nn/value.js'
 import type { Evaluation } from '../train/evaluate.js'
+import type { ApartNet } from '../verify/apart.js'
+import { evaluateApart } from '../verify/evaluate.js'
 import { classesOf, defaultThreads } from './datasets.js'
-import { evaluateFile } from './eval-net.js'
 import { frameSpecs, nirWindows } from './event-options.js'
 import { loadData, stepsFor } from './load-data.js'
-import { answersOf, classTable, confusionTable, topRows } from './metrics.js'
-import { nirSpecs } from './nir.js'
-import {
-  lastSpecs,
-  limitSpecs,
-  modelOfData,
-  savedDataSpecs,
-  splitSpecs,
-  threadSpecs,
-  timeSpecs,
-} from './options.js'
-import {
-  decimal,
-  keyValueTable,
-  operationRows,
-  peakMemoryMB,
-  percent,
-  printJson,
-  rateRows,
-} from './report.js'
-import { dataOf } from './run-folder.js'
-import {
-  type ArgumentsOf,
-  addOptions,
-  count,
-  expectLeftOut,
-  flag,
-  fromRun,
-  number,
-  text,
-} from './spec.js'
-import {
-  type GivenModel,
-  givenModel,
-  isNetFile,
-  isNirFile,
-  modelOrNetSpecs,
-} from './which-model.js'
+import { classTable, confusionTable } from './metrics.js'
+import { isSealed, sealLine, withNet } from './net-file.js'
+import * as shared from './options.js'
+import * as report from './report.js'
+import { dataOf, readRunOptions } from './run-folder.js'
+import * as o from './spec.js'
+import { answer, shareBar } from './terminal.js'
+import * as which from './which-model.js'
 
 const evalSpecs = {
   ...frameSpecs,
-  ...modelOrNetSpecs,
-  on: text('<file>', 'exported network, a .wasm file: the very file runs, no weights are read'),
-  ...nirSpecs,
-  ...savedDataSpecs,
-  ...fromRun({ ...modelOfData, ...timeSpecs }),
-  ...splitSpecs,
-  perClass: flag(
+  ...which.modelOrNetSpecs,
+  on: o.text('<file>', 'exported network, a .wasm file: the very file runs, no weights are read'),
+  ...which.nirSpecs,
+  ...shared.savedData,
+  ...o.fromRun({ ...shared.modelOfData, ...shared.time }),
+  ...shared.split,
+  perClass: o.flag(
     'also precision, recall and f1 of each class, and the samples of each label by answer',
   ),
-  topK: count('<n>', 'also the share of samples whose label is among the n best answers'),
-  ...fromRun(limitSpecs),
-  batchSize: number('<n>', 'samples at a time', { usual: "the run's, without --run 64" }),
-  ...threadSpecs,
-  ...lastSpecs,
+  topK: o.count('<n>', 'also the share of samples whose label is among the n best answers'),
+  ...o.fromRun(shared.limits),
+  batchSize: o.number('<n>', 'samples at a time', { usual: "the run's, without --run 64" }),
+  ...shared.threads,
+  ...shared.last,
 }
 
-type EvalArguments = ArgumentsOf<typeof evalSpecs>
+type EvalArguments = o.ArgumentsOf<typeof evalSpecs>
 
-export const evalCommand = (command: Command): Command =>
-  addOptions(command, evalSpecs)
-    .description(
-      "Test trained weights: those of a run's folder, a safetensors file with the " +
-        'options that rebuild its network, one that comes with the package, a NIR file, or an ' +
-        'exported network.',
-    )
-    .action((given: EvalArguments) => {
-      const args = onNet(given)
-      const { on, split } = args
-      const other = split === 'test' ? 'limitTrain' : 'limitTest'
-      expectLeftOut(args, [other], `with --split ${split}`)
-      if (on === undefined) return evaluate(args)
-      expectLeftOut(args, ['perClass', 'topK'], 'with --on')
-      return evaluateFile({ ...args, on })
-    })
+export const evalCommand = o.commandOf(
+  evalSpecs,
+  "Test trained weights: those of a run's folder, a safetensors file with the options that " +
+    'rebuild its network, one that comes with the package, a NIR file, or an exported network.',
+  (asked: EvalArguments) => {
+    // An exported network as --weights is one as --on.
+    const { split, weights } = asked
+    const isNet = asked.on === undefined && which.isNetFile(weights)
+    const args = isNet ? { ...asked, on: weights, weights: undefined } : asked
+    const other = split === 'test' ? 'limitTrain' : 'limitTest'
+    o.expectLeftOut(args, [other], `with --split ${split}`)
+    const { on } = args
+    if (on === undefined) return evaluate(args)
+    o.expectLeftOut(args, ['perClass', 'topK'], 'with --on')
+    o.expectLeftOut(args, superfluous, 'with --on', '; the file is the network')
+    return withNet(on, '--on', (net) => evaluateFile(net, on, args))
+  },
+)
 
-/** An exported network as --weights is one as --on. */
-function onNet(args: EvalArguments): EvalArguments {
-  const { on, weights } = args
-  return on === undefined && isNetFile(weights)
-    ? { ...args, on: weights, weights: undefined }
-    : args
-}
+/** Options that rebuild a network, which a file already is. */
+const superfluous = [
+  ...['weights', 'pretrained', 'best', 'model', 'timeSteps', 'tau', 'batchSize', 'threads'],
+]
 
 /** @throws SpikewasmError when the network of a file takes other samples than the data have */
 function expectShape(
   { name, shape }: Dataset,
-  { options: { input = shape }, isWhole }: GivenModel,
+  { options: { input = shape }, isWhole }: which.GivenModel,
   { run, weights, nir, pretrained }: EvalArguments,
 ): void {
   const source = run ?? weights ?? nir ?? pretrained
@@ -136,76 +104,101 @@ function spikesOf(
 }
 
 async function evaluate(args: EvalArguments): Promise<void> {
-  const given = await givenModel(args)
-  const { run, name, options } = given
-  const { timeSteps = options.timeSteps } = args
-  const source = dataOf(
-    { ...args, dataset: args.dataset ?? given.dataset, ...nirWindows(args), timeSteps },
-    run,
-  )
-  const { dataset } = source
-  const { split } = args
-  const part = (await loadData(source))[split]
-
-  const ofNir = args.nir !== undefined || isNirFile(args.weights)
+  const source = await which.givenModel(args)
+  const { run, options } = source
+  const { split, timeSteps = options.timeSteps } = args
+  const about = dataOf({ ...args, ...nirWindows(args), timeSteps }, source)
+  const part = (await loadData(about))[split]
+  const ofNir = args.nir !== undefined || which.isNirFile(args.weights)
   const input = options.input ?? part.shape
-  expectShape(part, given, args)
-  const classes = run?.classes ?? classesOf(dataset, part)
-  const model = await compile(given.network(input, classes), {
+  expectShape(part, source, args)
+  const compiled = {
     ...options,
-    purpose: 'inference',
+    purpose: 'inference' as const,
     input,
     ...stepsFor(part, args.timeSteps, options.timeSteps),
     batchSize: args.batchSize ?? run?.batchSize ?? (ofNir ? evenBatch(part.length) : 64),
-    threads: args.threads ?? defaultThreads(dataset),
-  })
-  try {
-    given.load(model)
-    const began = performance.now()
-    const measured = await model.evaluate(part, { topK: args.topK })
-    const { accuracy, loss, count, firingRates, operations } = measured
-    const samplesPerSecond = count / ((performance.now() - began) / 1000)
-    const { threads, timeSteps, method, parameterCount: parameters } = model
-    if (args.json) {
-      const result = {
-        [`${split}Accuracy`]: accuracy,
-        [`${split}Loss`]: loss,
-        samples: count,
-        samplesPerSecond,
-        peakMemoryMB: peakMemoryMB(),
-        firingRates,
-        operations,
-        spikes: spikesOf(model, measured),
-        ...answersOf(measured),
-      }
-      printJson({
-        final: true,
-        ...result,
-        dataset,
-        model: name,
-        split,
-        threads,
-        timeSteps,
-        method,
-        parameters,
-      })
-      return
-    }
-    const rows: [string, string][] = [
-      [`${split} accuracy`, percent(accuracy)],
-      [`${split} loss`, decimal(loss)],
-      ...topRows(measured, args.topK),
-      ['samples', String(count)],
-      ['speed', `${Math.round(samplesPerSecond)} samples/s`],
-      ['peak memory', `${peakMemoryMB().toFixed(0)} MB`],
-      ...rateRows(firingRates),
-      ...operationRows(operations),
-    ]
-    process.stdout.write(`${name} on ${part.name}\n${keyValueTable(rows)}\n`)
-    if (!args.perClass) return
-    const tables = [classTable, confusionTable].map((make) => make(measured, part.classNames))
-    for (const table of tables) if (table !== undefined) process.stdout.write(`${table}\n`)
-  } finally {
-    await model.dispose()
+    threads: args.threads ?? defaultThreads(about.dataset),
   }
+  const classes = run?.classes ?? classesOf(about.dataset, part)
+  await which.withModel(source, classes, compiled, async (model) => {
+    const began = performance.now()
+    const found = await model.evaluate(part, { topK: args.topK })
+    const samplesPerSecond = found.count / ((performance.now() - began) / 1000)
+    const { accuracy, loss, count, firingRates, operations, perClass, confusion, topK } = found
+    const result = {
+      final: true,
+      [`${split}Accuracy`]: accuracy,
+      [`${split}Loss`]: loss,
+      samples: count,
+      samplesPerSecond,
+      peakMemoryMB: report.peakMemoryMB(),
+      firingRates,
+      operations,
+      spikes: spikesOf(model, found),
+      ...{ perClass, confusion, topK, dataset: about.dataset, model: source.name, split },
+      threads: model.threads,
+      timeSteps: model.timeSteps,
+      method: model.method,
+      parameters: model.parameterCount,
+    }
+    answer(args.json, result, () => {
+      const rows = report.keyValueTable([
+        [`${split} accuracy`, report.percent(accuracy)],
+        [`${split} loss`, report.decimal(loss)],
+        ...(topK === undefined
+          ? []
+          : [[`label among ${args.topK} best`, report.percent(topK)] as const]),
+        ['samples', String(count)],
+        ['speed', report.speedText(samplesPerSecond)],
+        ['peak memory', `${result.peakMemoryMB.toFixed(0)} MB`],
+        ...report.rateRows(firingRates),
+        ...report.operationRows(operations),
+      ])
+      const makers = args.perClass ? [classTable, confusionTable] : []
+      const tables = [rows, ...makers.map((make) => make(found, part.classNames))]
+      return [`${source.name} on ${part.name}`, ...tables.filter((table) => table)].join('\n')
+    })
+  })
+}
+
+/** The accuracy of an exported file. */
+async function evaluateFile(net: ApartNet, file: string, args: EvalArguments): Promise<void> {
+  const { split } = args
+  const run = args.run === undefined ? undefined : await readRunOptions(args.run)
+  const { info } = net
+  // The file has its steps; recordings are cut into as many frames.
+  const source = { ...dataOf(args, { run }), timeSteps: info.timeSteps }
+  const part = (await loadData(source))[split]
+  const bar = shareBar(args.json)
+  const began = performance.now()
+  const { accuracy, correct, count } = await evaluateApart(net, part, (done) =>
+    bar.show('testing', done),
+  ).finally(bar.stop)
+  const samplesPerSecond = count / ((performance.now() - began) / 1000)
+  const { target, mode, weights, timeSteps, memoryBytes } = info
+  const result = {
+    final: true,
+    [`${split}Accuracy`]: accuracy,
+    correct,
+    samples: count,
+    samplesPerSecond,
+    peakMemoryMB: report.peakMemoryMB(),
+    on: file,
+    sealed: isSealed(info),
+    name: info.name ?? null,
+    ...{ dataset: source.dataset, split, target, mode, precision: weights, timeSteps },
+    parameters: info.parameters,
+    memoryBytes,
+  }
+  answer(args.json, result, () => {
+    const rows = report.keyValueTable([
+      [`${split} accuracy`, report.percent(accuracy)],
+      ['samples', String(count)],
+      ['speed', report.speedText(samplesPerSecond)],
+      ['memory of the file', `${memoryBytes / 1024} KB`],
+      ...(isSealed(info) ? [] : [['sealed', sealLine(info)] as const]),
+    ])
+    return `${file} (${target}, ${mode}, ${weights}, T ${timeSteps}) on ${part.name}\n${rows}`
+  })
 }

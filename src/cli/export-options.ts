@@ -6,26 +6,15 @@ import { kindOfPath, readFileClear } from '../io/files.js'
 import type { ModelData } from '../io/model-json.js'
 import { datasets } from './datasets.js'
 import { withFiles } from './mistakes.js'
-import { nirTimeSpecs } from './nir.js'
-import { dataSpecs, lastSpecs, methodSpecs, modelSpecs, timeSpecs } from './options.js'
-import {
-  type ArgumentsOf,
-  count,
-  expectLeftOut,
-  flag,
-  fromRun,
-  mandatory,
-  name,
-  numbers,
-  text,
-} from './spec.js'
-import { modelFileSpecs } from './which-model.js'
+import * as shared from './options.js'
+import * as o from './spec.js'
+import { modelFileSpecs, nirTimeSpecs } from './which-model.js'
 
 /** How bytes are scaled, and what classes are called. */
 export const scalingSpecs = (when: string, usual: string) => ({
-  mean: numbers('<list>', `${when}: subtracted from byte / 255, by channel`, { usual }),
-  std: numbers('<list>', `${when}: divides what is left, by channel`, { usual: 'likewise' }),
-  labels: text('<list>', 'names of the classes, separated by commas, or a file with one a line', {
+  mean: o.numbers('<list>', `${when}: subtracted from byte / 255, by channel`, { usual }),
+  std: o.numbers('<list>', `${when}: divides what is left, by channel`, { usual: 'likewise' }),
+  labels: o.text('<list>', 'names of the classes, separated by commas, or a file with one a line', {
     usual,
   }),
 })
@@ -33,43 +22,43 @@ export const scalingSpecs = (when: string, usual: string) => ({
 /** All options of `export`. */
 export const exportSpecs = {
   ...modelFileSpecs,
-  out: mandatory(
-    text(
+  out: o.mandatory(
+    o.text(
       '<file>',
       'where the module goes; NAME.wasm gets a NAME.h beside it, and with --target both becomes ' +
         'NAME.simd.wasm and NAME.scalar.wasm',
     ),
   ),
-  nir: flag(
+  nir: o.flag(
     'write a file of NIR for other simulators (needs h5wasm), not a module; so does a name that ' +
       'ends in .nir',
   ),
   ...nirTimeSpecs,
-  target: name('<name>', 'instructions that it uses', [...targets, 'both'], { preset: 'simd' }),
-  mode: name(
+  target: o.name('<name>', 'instructions that it uses', [...targets, 'both'], { preset: 'simd' }),
+  mode: o.name(
     '<name>',
     'infer: a whole sample in; step: a frame at a time, with state; both; train: it goes on ' +
       'learning',
     netModes,
     { preset: 'infer' },
   ),
-  precision: name('<name>', 'how weights are stored', weightTypes, { preset: 'f32' }),
-  inputType: name('<name>', 'float32 as predict takes, or bytes', inputTypes, { preset: 'f32' }),
+  precision: o.name('<name>', 'how weights are stored', weightTypes, { preset: 'f32' }),
+  inputType: o.name('<name>', 'float32 as predict takes, or bytes', inputTypes, { preset: 'f32' }),
   ...scalingSpecs('with bytes', "the data set's"),
-  name: text('<text>', 'name in the file', { usual: "the network's" }),
-  ...fromRun(modelSpecs),
-  input: numbers('<list>', 'shape of a sample: C,H,W, of a series C,L, of a vector F', {
+  name: o.text('<text>', 'name in the file', { usual: "the network's" }),
+  ...o.fromRun(shared.model),
+  input: o.numbers('<list>', 'shape of a sample: C,H,W, of a series C,L, of a vector F', {
     usual: "the run's or the data set's",
   }),
-  classes: count('<n>', 'number of classes', { usual: "the run's or the data set's" }),
-  ...fromRun({ ...timeSpecs, ...methodSpecs }),
-  batchSize: count('<n>', 'with --mode train: samples of one step', { usual: '1' }),
-  ...fromRun({ dataset: dataSpecs.dataset }),
-  data: dataSpecs.data,
-  limitTest: count('<n>', 'measure accuracy on the first n test samples', {
+  classes: o.count('<n>', 'number of classes', { usual: "the run's or the data set's" }),
+  ...o.fromRun({ ...shared.time, ...shared.method }),
+  batchSize: o.count('<n>', 'with --mode train: samples of one step', { usual: '1' }),
+  ...o.fromRun({ dataset: shared.data.dataset }),
+  data: shared.data.data,
+  limitTest: o.count('<n>', 'measure accuracy on the first n test samples', {
     usual: 'all with --data; 1000 for int8',
   }),
-  ...lastSpecs,
+  ...shared.last,
 }
 
 /** Those that say what a module is, or what is measured of it. */
@@ -78,7 +67,7 @@ export const moduleKeys = [
   ...(['batchSize', 'data', 'limitTest'] as const),
 ]
 
-export type ExportArguments = ArgumentsOf<typeof exportSpecs>
+export type ExportArguments = o.ArgumentsOf<typeof exportSpecs>
 
 /** `--labels`: a list, or a file with one a line; else those of the data that were trained with. */
 export async function readLabels(
@@ -122,7 +111,7 @@ export function scalingOf(
 ): Pick<ExportOptions, 'mean' | 'std'> {
   if (inputType === 'f32') {
     const why = '; float32 input is what predict takes, already normalised'
-    expectLeftOut({ mean, std }, ['mean', 'std'], 'without --input-type u8', why)
+    o.expectLeftOut({ mean, std }, ['mean', 'std'], 'without --input-type u8', why)
     return {}
   }
   const missing = (mean === undefined || std === undefined) && normalization === undefined

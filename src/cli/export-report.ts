@@ -4,7 +4,7 @@ import type { NetInfo } from '../edge/abi.js'
 import type { NetEvaluation } from '../edge/accuracy.js'
 import type { Evaluation } from '../train/evaluate.js'
 import { percent } from './report.js'
-import { newTable } from './tables.js'
+import { tableText } from './terminal.js'
 
 /** One exported file. */
 export interface ExportedFile {
@@ -65,29 +65,22 @@ export function exportJson(result: ExportResult): object {
 export function exportTables(result: ExportResult): string {
   const { files, header, evaluation, data, model, milliseconds } = result
   const [{ info }] = files
-  const table = newTable({
-    head: ['file', 'bytes', 'over the weights', 'memory', 'used', 'accuracy'],
-    style: { head: [], border: [], compact: true },
-    colAligns: ['left', 'right', 'right', 'right', 'right', 'right'],
-  })
-  for (const { file, bytes, info: own, evaluation: of } of files)
-    table.push([
-      file,
-      count(bytes.length),
-      count(bytes.length - own.weightBytes),
-      `${own.memoryBytes / 1024} KB`,
-      count(own.usedBytes),
-      of ? percent(of.accuracy) : 'not measured',
-    ])
+  const head = ['file', 'bytes', 'over the weights', 'memory', 'used', 'accuracy']
+  const rows = files.map(({ file, bytes, info: own, evaluation: of }) => [
+    file,
+    count(bytes.length),
+    count(bytes.length - own.weightBytes),
+    `${own.memoryBytes / 1024} KB`,
+    count(own.usedBytes),
+    of ? percent(of.accuracy) : 'not measured',
+  ])
   const what = `mode ${info.mode}, weights ${info.weights}, input ${info.inputType}`
-  const mean =
-    info.synops.mean === undefined
-      ? ''
-      : `; at most ${count(Math.round(info.synops.mean))} from measured rates`
+  const { mean, max } = info.synops
+  const measured = mean && `; at most ${count(Math.round(mean))} from measured rates`
   return [
     `${model}: ${count(info.parameters)} parameters; ${what}, T ${info.timeSteps}`,
-    table.toString(),
-    `synaptic operations of an inference: ${count(info.synops.max)} if all fire${mean}`,
+    tableText('lrrrrr', head, rows),
+    `synaptic operations of an inference: ${count(max)} if all fire${measured ?? ''}`,
     ...(evaluation
       ? [`the model itself: ${percent(evaluation.accuracy)} of ${evaluation.count}, ${data}`]
       : []),

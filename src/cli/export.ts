@@ -1,9 +1,8 @@
 /** `spikewasm export` */
 
 import { basename, dirname, join } from 'node:path'
-import type { Command } from 'commander'
 import { type Dataset, subset } from '../data/index.js'
-import type { ExportOptions, NetInfo, NetTarget } from '../edge/abi.js'
+import type { NetTarget } from '../edge/abi.js'
 import { evaluateNet } from '../edge/accuracy.js'
 import { exportWasm } from '../edge/export.js'
 import { isNetHeader, netHeader } from '../edge/header.js'
@@ -14,56 +13,50 @@ import { expect, SpikewasmError } from '../errors.js'
 import { checkTargets, kindOfPath, readFileClear, writeFilesAtomic } from '../io/files.js'
 import type { ModelData } from '../io/model-json.js'
 import type { Model } from '../model.js'
-import { compile } from '../network.js'
+import type { CompileOptions } from '../network.js'
 import { checkInputShape } from '../nn/value.js'
-import { type MethodOptions, takenOptions } from '../plan/methods.js'
-import type { Evaluation } from '../train/evaluate.js'
 import { type DatasetName, datasets, defaultThreads } from './datasets.js'
-import {
-  type ExportArguments,
-  exportSpecs,
-  moduleKeys,
-  readLabels,
-  scalingOf,
-} from './export-options.js'
+import * as own from './export-options.js'
 import { type ExportedFile, type ExportResult, exportJson, exportTables } from './export-report.js'
 import { loadData } from './load-data.js'
 import { withFiles } from './mistakes.js'
-import { expectNir } from './nir.js'
-import { printJson, shareBar } from './report.js'
 import { dataOf, type RunOptions } from './run-folder.js'
-import { addOptions, expectLeftOut, flagOf } from './spec.js'
-import { optimizerOf } from './training-options.js'
-import { type GivenModel, givenModel, isNirFile } from './which-model.js'
+import { commandOf, expectLeftOut, flagOf } from './spec.js'
+import { answer, shareBar } from './terminal.js'
+import { optimizerOf, takenHere } from './training-options.js'
+import { expectNir, type GivenModel, givenModel, isNirFile, withModel } from './which-model.js'
+
+type ExportArguments = own.ExportArguments
 
 /** Samples that tell what the file's accuracy is where nobody asked for all of them. */
 const FEW_SAMPLES = 1000
 
-export function exportCommand(command: Command): Command {
-  return addOptions(command, exportSpecs)
-    .description(
-      'Export a trained network as one WebAssembly module without imports, with a C header ' +
-        'beside it.',
+export const exportCommand = commandOf(
+  own.exportSpecs,
+  'Export a trained network as one WebAssembly module without imports, with a C header beside it.',
+  async (args: ExportArguments) => {
+    expect(
+      args.precision === 'f32' || args.mode !== 'train',
+      () => `--precision must be f32 with --mode train, got ${args.precision}; int8 does not learn`,
     )
-    .action((args: ExportArguments) => exportNetwork(args))
-}
+    if (args.nir || /\.nir$/i.test(args.out)) return exportNir(args)
+    if (!isNirFile(args.weights)) expectNir({ ...args, nir: undefined }, '--nir or a NIR file')
+    const paths = await pathsOf(args)
+    const given = await givenModel({ ...args, nir: undefined })
+    const { data, missing } = await testData(args, given)
+    const bar = shareBar(args.json)
+    const result = await asked(args, given, (model) =>
+      exportModules(args, given, paths, { model, data, bar }).finally(bar.stop),
+    )
+    answer(args.json, exportJson(result), () => exportTables(result))
+    if (missing) process.stderr.write(`accuracy was not measured: ${missing}\n`)
+  },
+)
 
-type Bar = ReturnType<typeof shareBar>
-
-async function exportNetwork(args: ExportArguments): Promise<void> {
-  expect(
-    args.precision === 'f32' || args.mode !== 'train',
-    () => `--precision must be f32 with --mode train, got ${args.precision}; int8 does not learn`,
-  )
-  if (args.nir || /\.nir$/i.test(args.out)) return exportNir(args)
-  if (!isNirFile(args.weights)) expectNir({ ...args, nir: undefined }, '--nir or a NIR file')
-  const paths = await pathsOf(args)
-  const given = await givenModel({ ...args, nir: undefined })
-  const { data, missing } = await testData(args, given)
-  const result = await exportModules(args, given, paths, data)
-  if (args.json) printJson(exportJson(result))
-  else process.stdout.write(`${exportTables(result)}\n`)
-  if (missing) process.stderr.write(`accuracy was not measured: ${missing}\n`)
+interface Measured {
+  readonly model: Model
+  readonly data: Dataset | undefined
+  readonly bar: ReturnType<typeof shareBar>
 }
 
 /** Writes the files, and measures what is in them. */
@@ -71,36 +64,44 @@ async function exportModules(
   args: ExportArguments,
   given: GivenModel,
   { modules, header }: Awaited<ReturnType<typeof pathsOf>>,
-  data: Dataset | undefined,
+  { model, data, bar }: Measured,
 ): Promise<ExportResult> {
-  const { name } = given
-  const model = await compileModel(args, given)
-  const bar = shareBar(args.json)
-  try {
-    given.load(model)
-    const about = { ...given.data, ...dataAbout(data) }
-    const options = await optionsOf(model, { ...args, name: args.name ?? name }, about)
-    if (data) bar.show('testing the model', 0)
-    const evaluation = data && (await model.evaluate(data))
-    const began = performance.now()
-    const bytes = await modulesOf(model, options, evaluation, bar)
-    const milliseconds = performance.now() - began
-    const files: ExportedFile[] = []
-    for (const [target, file] of modules)
-      files.push(await testFile(file, bytes[target]!, data, bar))
-    await write(files, header)
-    return { model: name, files, header, evaluation, data: data?.name, milliseconds }
-  } finally {
-    bar.stop()
-    await model.dispose()
+  const { session, timeSteps, classes } = model
+  const { target, mode, precision: weights, inputType, batchSize, name = given.name } = args
+  // Mistakes show before anything is measured.
+  const about = { ...given.data, ...dataAbout(data) }
+  const labels = await own.readLabels(args.labels, about, classes)
+  const scaling = own.scalingOf(args, about)
+  const options = { target, mode, weights, inputType, name, batchSize, labels, ...scaling }
+  checkExportOptions(options, { channels: model.input[0], classes })
+  if (data) bar.show('testing the model', 0)
+  const evaluation = data && (await model.evaluate(data))
+  const began = performance.now()
+  const exported = await exportWasm(model, {
+    ...options,
+    synops:
+      evaluation && synapticOperations(session.graph, false, timeSteps, evaluation.firingRates),
+    onProgress: (done) => bar.show('exporting', done),
+  })
+  const milliseconds = performance.now() - began
+  const files: ExportedFile[] = []
+  for (const [target, file] of modules) {
+    const bytes = exported instanceof Uint8Array ? exported : exported[target]
+    // As a host would open it.
+    const net = await openNet(bytes)
+    const onProgress = (done: number): void => bar.show(`testing ${basename(file)}`, done)
+    const evaluation = data && (await evaluateNet(net, data, { onProgress }))
+    files.push({ file, bytes, info: net.info, evaluation })
   }
+  await write(files, header)
+  return { model: given.name, files, header, evaluation, data: data?.name, milliseconds }
 }
 
 /** The model as a file of NIR. */
 async function exportNir(args: ExportArguments): Promise<void> {
-  const idle = moduleKeys.filter((key) => args[key] !== exportSpecs[key].preset)
+  const idle = own.moduleKeys.filter((key) => args[key] !== own.exportSpecs[key].preset)
   expectLeftOut(args, idle, 'for a file of NIR', '; it is for modules')
-  const { out, dt, discretisation, reset, weights } = args
+  const { out, dt, discretisation, reset, weights, json } = args
   expect(
     reset === undefined || isNirFile(weights),
     () => `--reset must come with --weights and a NIR file, got ${reset}; it says how to read one`,
@@ -108,25 +109,17 @@ async function exportNir(args: ExportArguments): Promise<void> {
   // They say how steps become time; of a file that is read, the other way round as well.
   const times = isNirFile(weights) ? {} : { dt: undefined, discretisation: undefined }
   const given = await givenModel({ ...args, ...times, nir: undefined })
-  const model = await compileModel({ ...args, mode: 'infer' }, given)
-  try {
-    given.load(model)
+  await asked({ ...args, mode: 'infer' }, given, async (model) => {
     await withFiles(() => model.saveNir(out, { dt, discretisation }))
-    if (args.json) printJson({ model: given.name, file: out })
-    else process.stdout.write(`wrote ${out}\n`)
-  } finally {
-    await model.dispose()
-  }
+    answer(json, { model: given.name, file: out }, () => `wrote ${out}`)
+  })
 }
 
 /**
  * Where the files go.
  * @throws SpikewasmError when there is no such folder, or something is there that stays
  */
-async function pathsOf({ out, target }: ExportArguments): Promise<{
-  readonly modules: readonly (readonly [NetTarget, string])[]
-  readonly header: string
-}> {
+async function pathsOf({ out, target }: ExportArguments) {
   const folder = dirname(out)
   expect(
     (await kindOfPath(folder)) === 'folder',
@@ -143,13 +136,9 @@ async function pathsOf({ out, target }: ExportArguments): Promise<{
       'written beside it',
   )
   const stem = join(folder, basename(out, '.wasm'))
-  const modules: (readonly [NetTarget, string])[] =
-    target === 'both'
-      ? [
-          ['simd', `${stem}.simd.wasm`],
-          ['scalar', `${stem}.scalar.wasm`],
-        ]
-      : [[target, out]]
+  const ofTarget = (name: NetTarget) => [name, `${stem}.${name}.wasm`] as const
+  const modules =
+    target === 'both' ? [ofTarget('simd'), ofTarget('scalar')] : [[target, out] as const]
   const header = `${stem}.h`
   await checkTargets([...modules.map(([, path]) => path), header])
   await checkHeader(header)
@@ -195,7 +184,6 @@ async function testData(
   args: ExportArguments,
   given: GivenModel,
 ): Promise<{ data?: Dataset; missing?: string }> {
-  const { run } = given
   const asked = args.data !== undefined || args.limitTest !== undefined
   const dataset = datasetName(args, given)
   expect(
@@ -207,7 +195,7 @@ async function testData(
   if (!(asked || inPackage || useful)) return {}
   if (dataset === undefined) return { missing: 'no data set is known; give --dataset and --data' }
   try {
-    const { test } = await loadData(dataOf({ ...args, dataset }, run))
+    const { test } = await loadData(dataOf({ ...args, dataset }, given))
     return { data: asked ? test : subset(test, FEW_SAMPLES) }
   } catch (error) {
     if (asked || !(error instanceof SpikewasmError)) throw error
@@ -215,7 +203,12 @@ async function testData(
   }
 }
 
-async function compileModel(args: ExportArguments, given: GivenModel): Promise<Model> {
+/** Asks something of the model that is to be exported. */
+function asked<T>(
+  args: ExportArguments,
+  given: GivenModel,
+  ask: (model: Model) => Promise<T>,
+): Promise<T> {
   const { run, isWhole, options: own } = given
   const dataset = datasetName(args, given)
   const known = dataset && datasets[dataset]
@@ -240,20 +233,24 @@ async function compileModel(args: ExportArguments, given: GivenModel): Promise<M
   if (run && trains) expectLearns(run)
   // What belongs to the method that the model was trained by.
   const sameMethod = args.method === undefined
-  const model = await compile(given.network(input, classes), {
+  const options: CompileOptions = {
     purpose: trains ? 'train' : 'inference',
     input,
     frames: own.frames,
     method: args.method ?? own.method,
     // The step mode belongs to the method that it was chosen for.
     stepMode: args.stepMode ?? (sameMethod ? own.stepMode : undefined),
-    ...(trains && sameMethod ? extraOptions(own, args.timeSteps) : {}),
+    ...(trains && sameMethod ? takenHere(own) : {}),
+    // K belongs to the T that it was chosen for.
+    ...(args.timeSteps !== undefined && { backwardSteps: undefined }),
     timeSteps: args.timeSteps ?? own.timeSteps ?? 4,
     batchSize: trains ? (args.batchSize ?? 1) : 64,
     threads: dataset === undefined ? 1 : defaultThreads(dataset),
+  }
+  return withModel(given, classes, options, (model) => {
+    if (run && trains) model.optimizer = optimizerOf(run)
+    return ask(model)
   })
-  if (run && trains) model.optimizer = optimizerOf(run)
-  return model
 }
 
 /** @throws SpikewasmError for a run that did what a file that learns cannot go on with */
@@ -273,73 +270,16 @@ function expectLearns(run: RunOptions): void {
   )
 }
 
-/** What a method takes beside its step mode; K belongs to the T that it was chosen for. */
-function extraOptions(own: MethodOptions, timeSteps: number | undefined): MethodOptions {
-  const { update, backwardSteps, gradientCheckpoint } = takenOptions(own)
-  return { update, gradientCheckpoint, ...(timeSteps === undefined ? { backwardSteps } : {}) }
-}
-
-/** The options of `exportWasm`; mistakes show before anything is measured. */
-async function optionsOf(
-  model: Model,
-  args: ExportArguments,
-  data: ModelData,
-): Promise<ExportOptions> {
-  const { target, mode, precision: weights, inputType, name, batchSize } = args
-  const { classes } = model
-  const labels = await readLabels(args.labels, data, classes)
-  const options = { target, mode, weights, inputType, name, batchSize, labels }
-  const scaled = { ...options, ...scalingOf(args, data) }
-  checkExportOptions(scaled, { channels: model.input[0], classes })
-  return scaled
-}
-
-async function modulesOf(
-  model: Model,
-  options: ExportOptions,
-  evaluation: Evaluation | undefined,
-  bar: Bar,
-): Promise<Partial<Record<NetTarget, Uint8Array>>> {
-  const { session, timeSteps } = model
-  const bytes = await exportWasm(model, {
-    ...options,
-    synops:
-      evaluation && synapticOperations(session.graph, false, timeSteps, evaluation.firingRates),
-    onProgress: (done) => bar.show('exporting', done),
-  })
-  return bytes instanceof Uint8Array ? { [options.target ?? 'simd']: bytes } : { ...bytes }
-}
-
-/** Opens what was exported, as a host would, and measures it. */
-async function testFile(
-  file: string,
-  bytes: Uint8Array,
-  data: Dataset | undefined,
-  bar: Bar,
-): Promise<ExportedFile> {
-  const net = await openNet(bytes)
-  const onProgress = (done: number): void => bar.show(`testing ${basename(file)}`, done)
-  const evaluation = data && (await evaluateNet(net, data, { onProgress }))
-  return { file, bytes, info: net.info, evaluation }
-}
-
 /** Writes the modules and the header, all or none. */
 async function write(files: readonly ExportedFile[], header: string): Promise<void> {
   // The header of two files says what the larger one needs.
-  const most = (name: 'memoryBytes' | 'usedBytes'): number =>
-    Math.max(...files.map(({ info }) => info[name]))
-  const info: NetInfo = {
-    ...files[0].info,
-    memoryBytes: most('memoryBytes'),
-    usedBytes: most('usedBytes'),
-  }
-  const text = new TextEncoder().encode(netHeader(info, basename(header)))
+  const most = (key: 'memoryBytes' | 'usedBytes'): number =>
+    Math.max(...files.map(({ info }) => info[key]))
+  const figures = { memoryBytes: most('memoryBytes'), usedBytes: most('usedBytes') }
+  const info = { ...files[0].info, ...figures }
+  const bytes = new TextEncoder().encode(netHeader(info, basename(header)))
   // It may have come while networks were tested.
   await checkHeader(header)
-  await withFiles(() =>
-    writeFilesAtomic([
-      ...files.map(({ file: path, bytes }) => ({ path, bytes })),
-      { path: header, bytes: text },
-    ]),
-  )
+  const modules = files.map(({ file: path, bytes }) => ({ path, bytes }))
+  await withFiles(() => writeFilesAtomic([...modules, { path: header, bytes }]))
 }

@@ -1,8 +1,8 @@
 /** `spikewasm info` */
 
 import { availableParallelism, cpus } from 'node:os'
-import type { Command } from 'commander'
-import { SpikewasmError } from '../errors.js'
+import type { NetInfo } from '../edge/abi.js'
+import { expect, plainText, SpikewasmError } from '../errors.js'
 import { trace } from '../graph/trace.js'
 import { modelNames } from '../models/names.js'
 import { compile } from '../network.js'
@@ -13,62 +13,53 @@ import { makePlan, type Plan, type ProgramName } from '../plan/plan.js'
 import { type PrintedProgram, printProgram, programJson, programNames } from '../plan/print.js'
 import { type EngineVariant, loadEngine } from '../runtime/load.js'
 import { wideVectors } from '../runtime/revectorize.js'
+import { VERSION } from '../version.js'
 import { datasets, defaultThreads, isOfEvents } from './datasets.js'
-import { netFacts } from './info-net.js'
 import { neuronFacts, neuronTexts } from './info-neurons.js'
-import { nirSpecs } from './nir.js'
-import {
-  batchSpecs,
-  checkpointSpecs,
-  dataSpecs,
-  lastSpecs,
-  methodSpecs,
-  threadSpecs,
-  timeSpecs,
-} from './options.js'
-import { printJson } from './report.js'
-import { type ArgumentsOf, adding, addOptions, fromRun, name, text } from './spec.js'
-import { packageVersion } from './version.js'
-import { givenNetwork, isNetFile, isNirFile, networkSpecs } from './which-model.js'
+import { isSealed, sealLine, withNet } from './net-file.js'
+import * as shared from './options.js'
+import { keyValueTable } from './report.js'
+import * as o from './spec.js'
+import { answer } from './terminal.js'
+import { givenNetwork, isNetFile, isNirFile, networkSpecs, nirSpecs } from './which-model.js'
 
 const infoSpecs = {
-  model: name(
+  model: o.name(
     '<name>',
     'network to plan: shows its layers, parameters, memory and neurons',
     modelNames,
   ),
   run: networkSpecs.run,
-  weights: adding(networkSpecs.weights, '; or an exported network (.wasm)'),
+  weights: o.adding(networkSpecs.weights, '; or an exported network (.wasm)'),
   ...nirSpecs,
-  ...fromRun({
-    dataset: dataSpecs.dataset,
-    ...batchSpecs,
-    ...timeSpecs,
-    ...methodSpecs,
-    ...checkpointSpecs,
+  ...o.fromRun({
+    dataset: shared.data.dataset,
+    ...shared.batch,
+    ...shared.time,
+    ...shared.method,
+    ...shared.checkpoints,
   }),
-  ...threadSpecs,
-  program: text(
+  ...shared.threads,
+  program: o.text(
     '<name>',
     'with a network: the records of a program in their order, with their buffers: ' +
       'train, gradients, evaluate, single, stream',
   ),
-  ...lastSpecs,
+  ...shared.last,
 }
 
-type InfoArguments = ArgumentsOf<typeof infoSpecs>
+type InfoArguments = o.ArgumentsOf<typeof infoSpecs>
 
-export const infoCommand = (command: Command): Command =>
-  addOptions(command, infoSpecs)
-    .description(
-      'Show version, machine and what it supports; with --model, --run, --weights or --nir, the ' +
-        'layers, parameters, memory and neurons of a network.',
-    )
-    .action((args: InfoArguments) => info(args))
+export const infoCommand = o.commandOf(
+  infoSpecs,
+  'Show version, machine and what it supports; with --model, --run, --weights or --nir, the ' +
+    'layers, parameters, memory and neurons of a network.',
+  info,
+)
 
 async function info(args: InfoArguments): Promise<void> {
   const machine = {
-    version: packageVersion(),
+    version: VERSION,
     node: process.versions.node,
     platform: `${process.platform} ${process.arch}`,
     processor: cpus()[0]?.model.trim() ?? 'unknown',
@@ -77,38 +68,74 @@ async function info(args: InfoArguments): Promise<void> {
     threads: await compiles('engine-threads'),
     wideVectors: await wideVectors(),
   }
-  const wanted = [args.model, args.run, args.weights, args.nir].some((name) => name !== undefined)
-  const file = isNetFile(args.weights) ? await netFacts(args.weights, args) : undefined
+  const { json, program: asked, weights } = args
+  const wanted = [args.model, args.run, weights, args.nir].some((name) => name !== undefined)
+  const file = isNetFile(weights) ? await netFacts(weights, args) : undefined
   const planned = wanted && !file ? await planModel(args) : undefined
-  if (args.program !== undefined && planned === undefined)
-    throw new SpikewasmError(
-      '--program needs a network: --model, --run, --weights or --nir must name it',
-    )
-  const program =
-    args.program === undefined || planned === undefined
-      ? undefined
-      : planProgram(args.program, planned.plans)
-  if (args.json) {
-    printJson({ ...machine, model: planned?.facts ?? file?.json, program })
-    return
-  }
-  if (program) {
-    process.stdout.write(`${printProgram(program)}\n`)
-    return
-  }
-  const { version, node, platform, processor, cores, simd, threads, wideVectors: wide } = machine
-  const yesNo = (value: boolean): string => (value ? 'yes' : 'no')
-  const lines = [
-    `spikewasm    ${version}`,
-    `Node         ${node}`,
-    `platform     ${platform}`,
-    `processor    ${processor}, ${cores} cores`,
-    `WebAssembly  SIMD ${yesNo(simd)}, threads ${yesNo(threads)}`,
-    `wide vectors ${wide.on ? 'on' : `off: ${wide.why}`}`,
-    ...(planned ? ['', planned.title, planned.summary] : []),
-    ...(file ? ['', file.text] : []),
+  expect(
+    asked === undefined || planned !== undefined,
+    () => '--program needs a network: --model, --run, --weights or --nir must name it',
+  )
+  const program = asked !== undefined && planned ? planProgram(asked, planned.plans) : undefined
+  const facts = planned?.facts ?? file?.facts
+  answer(json, { ...machine, model: facts, program }, () => {
+    if (program) return printProgram(program)
+    const { version, node, platform, processor, cores, simd, threads, wideVectors: wide } = machine
+    const yesNo = (value: boolean): string => (value ? 'yes' : 'no')
+    return [
+      `spikewasm    ${version}`,
+      `Node         ${node}`,
+      `platform     ${platform}`,
+      `processor    ${processor}, ${cores} cores`,
+      `WebAssembly  SIMD ${yesNo(simd)}, threads ${yesNo(threads)}`,
+      `wide vectors ${wide.on ? 'on' : `off: ${wide.why}`}`,
+      ...(planned ? ['', planned.title, planned.summary] : []),
+      ...(file ? ['', file.text] : []),
+    ].join('\n')
+  })
+}
+
+/** Options of a network that is planned. */
+const superfluous = [
+  ...['model', 'run', 'nir', 'dataset', 'batchSize', 'timeSteps', 'tau', 'method', 'stepMode'],
+  ...['gradientCheckpoint', 'threads', 'program'],
+]
+
+/**
+ * What an exported network says of itself; opening it checks it from end to end.
+ *
+ * @throws SpikewasmError for a file that is none, and for options that plan a network
+ */
+function netFacts(path: string, args: object) {
+  o.expectLeftOut(args, superfluous, 'with an exported network', '; it is planned')
+  return withNet(path, '--weights', ({ info }, { length: bytes }) => {
+    const { state: _, ...json } = info
+    return {
+      facts: { file: path, bytes, sealed: isSealed(info), ...json },
+      text: `${path}\n${keyValueTable(rowsOf(info, bytes))}`,
+    }
+  })
+}
+
+function rowsOf(info: NetInfo, bytes: number): [string, string][] {
+  const { name, version, mode, target, weights, input, inputType, frames, method } = info
+  const { classes, timeSteps, stepMode, batchSize, labels, synops } = info
+  const batch: [string, string][] = mode === 'train' ? [['batch size', String(batchSize)]] : []
+  return [
+    ['name', plainText(name ?? 'none')],
+    ['written by', `spikewasm ${plainText(version)}, ABI ${info.abi}`],
+    ['sealed', sealLine(info)],
+    ['mode', method === undefined ? mode : `${mode}, method ${method}`],
+    ['target', target],
+    ['weights', `${weights}, ${info.weightBytes} bytes, ${info.parameters} parameters`],
+    ['input', `${inputType} [${input.join(', ')}]${frames ? `, ${timeSteps} frames` : ''}`],
+    ['time steps', `${timeSteps}, step mode ${stepMode}`],
+    ['classes', labels ? plainText(`${classes}: ${labels.join(', ')}`) : String(classes)],
+    ...batch,
+    ['file', `${bytes} bytes`],
+    ['memory', `${info.memoryBytes} bytes, used ${info.usedBytes}`],
+    ['synaptic operations', `at most ${synops.max}`],
   ]
-  process.stdout.write(`${lines.join('\n')}\n`)
 }
 
 async function planModel(args: InfoArguments) {
@@ -131,17 +158,21 @@ async function planModel(args: InfoArguments) {
   const batchSize = args.batchSize ?? run?.batchSize ?? defaults.batchSize
   const frames = own.frames ?? ofEvents
   const network = given.network(input, run?.classes ?? all)
+  const graph = trace(network, input)
   // A NIR file is there to be run: it may have what the default method cannot train.
   const purposesOf: Purpose[] =
     (args.nir !== undefined || isNirFile(args.weights)) && args.method === undefined
       ? ['inference', 'stream']
       : (Object.keys(purposes) as Purpose[])
   const [purpose] = purposesOf
-  const model = await compile(network, {
-    ...{ input, timeSteps, batchSize, threads, frames, purpose },
-    ...options,
-  })
+  const methodOf = (purpose: Purpose) => methodOptions(options, timeSteps, purpose === 'train')
+  const sizes = { timeSteps, batchSize, frames }
+  const model = await compile(network, { ...options, ...sizes, input, threads, purpose })
   try {
+    const { plan } = model.session
+    const workers = (Object.keys(plan.programs) as ProgramName[]).map(
+      (name) => [name, model.session.workersOf(name)] as const,
+    )
     const facts = {
       name,
       dataset: isWhole ? undefined : dataset,
@@ -151,32 +182,17 @@ async function planModel(args: InfoArguments) {
       timeSteps,
       method: model.method,
       stepMode: model.stepMode,
-      gradientCheckpoint: methodOptions(options, timeSteps, purpose === 'train').gradientCheckpoint,
+      gradientCheckpoint: methodOf(purpose).gradientCheckpoint,
       threads,
       parameters: model.parameterCount,
-      neurons: neuronFacts(trace(network, input)),
+      neurons: neuronFacts(graph),
       memoryBytes: model.memoryUse,
-      workers: Object.fromEntries(
-        (Object.keys(model.session.plan.programs) as ProgramName[]).map((name) => [
-          name,
-          model.session.workersOf(name),
-        ]),
-      ),
+      workers: Object.fromEntries(workers),
     }
-    const planFor = (purpose: Purpose): Plan =>
-      makePlan(
-        {
-          ...methodOptions(options, timeSteps, purpose === 'train'),
-          graph: trace(network, input),
-          input: imageShape(input),
-          frames,
-          inspect: false,
-          timeSteps,
-          batchSize,
-          purpose,
-        },
-        threads,
-      )
+    const planFor = (purpose: Purpose): Plan => {
+      const spec = { graph, input: imageShape(input), inspect: false, purpose }
+      return makePlan({ ...methodOf(purpose), ...spec, ...sizes }, threads)
+    }
     const title = isWhole ? `${name}, input [${input.join(', ')}]` : `${name} for ${dataset}`
     const plans = { purposes: purposesOf, planFor }
     const summary = [model.summary(), ...neuronTexts(facts.neurons)].join('\n\n')

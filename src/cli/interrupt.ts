@@ -4,8 +4,9 @@ import { constants } from 'node:os'
 import { outlivesTerminal } from './hangup.js'
 
 export interface Interrupt {
-  /** Aborted by the first signal. */
+  /** Aborted by the first signal, and by `end`. */
   readonly signal: AbortSignal
+  end(): void
   /** 128 and the number of the signal that came; 0 before. */
   readonly exitCode: number
   /** Gives signals their usual meaning back. */
@@ -64,6 +65,7 @@ export function listenForInterrupt(onRequest: (name: string) => void): Interrupt
   for (const signal of heard) process.on(signal, onSignal)
   return {
     signal: controller.signal,
+    end: () => controller.abort(),
     get exitCode() {
       return first ? codeOf(first) : 0
     },

@@ -6,7 +6,7 @@ import { expect } from '../errors.js'
 import { type DatasetName, datasets, type Entry, namesWith } from './datasets.js'
 import { type EventArguments, eventOptionsOf, expectNoEvents } from './event-options.js'
 import { withFiles } from './mistakes.js'
-import { augmentSpecs, type DataChoice, dataSpecs } from './options.js'
+import { augmented, type DataChoice, data as dataSpecs } from './options.js'
 import { expectLeftOut, expectUse } from './spec.js'
 
 /** What the data are, and what becomes of them. */
@@ -24,45 +24,40 @@ export interface DataArguments extends EventArguments, DataChoice {
  *   augmentation is not offered
  */
 export async function loadData(args: DataArguments): Promise<Split> {
-  const { dataset: name, data, limitTrain, limitTest, augment: augmented, imageSize, cache } = args
-  const { trainShare } = args
+  const { dataset: name, data, limitTrain, limitTest, augment: augments, encoder } = args
   const entry: Entry = datasets[name]
+  const { source, events: recorded, augmentation } = entry
   const { timeSteps: asked } = args
   const timeSteps = typeof asked === 'object' ? framesOf(name, entry, args, asked) : asked
-  if (!entry.events) expectNoEvents(args, name)
+  if (!recorded) expectNoEvents(args, name)
   expect(
-    !entry.events || args.encoder === undefined,
+    !recorded || encoder === undefined,
     () => `--encoder must be left out for --dataset ${name}, whose samples are frames already`,
   )
-  const events = entry.events ? eventOptionsOf(args, timeSteps, entry.events) : {}
+  const events = recorded ? eventOptionsOf(args, timeSteps, recorded) : {}
   expect(
-    entry.source === undefined || data !== undefined,
-    () => `--data must be ${entry.source} for --dataset ${name}, got none`,
+    source === undefined || data !== undefined,
+    () => `--data must be ${source} for --dataset ${name}, got none`,
   )
   expect(
-    entry.source !== undefined || data === undefined,
+    source !== undefined || data === undefined,
     () =>
       `--data must be left out for --dataset ${name}, which comes with the package, got ` +
       `${JSON.stringify(data)}; name its data set with --dataset`,
   )
-  expectUse({ ...dataSpecs, ...augmentSpecs }, args)
-  const kept = entry.pictures ?? entry.cached ?? entry.events
+  expectUse({ ...dataSpecs, ...augmented }, args)
   const places = [...namesWith('pictures'), 'cifar10 as jpg files', 'recordings'].join(' and ')
-  if (!kept) expectLeftOut(args, ['cache'], `for --dataset ${name}`, `; it is for ${places}`)
+  if (!(entry.pictures ?? entry.cached ?? recorded))
+    expectLeftOut(args, ['cache'], `for --dataset ${name}`, `; it is for ${places}`)
+  const limited = (part: Dataset, limit: number | undefined): Dataset =>
+    limit === undefined ? part : subset(part, limit)
+  const encode = (part: Dataset): Dataset =>
+    encoder === undefined ? part : encoders[encoder](part, { timeSteps: timeSteps ?? TIME_STEPS })
   return withFiles(async () => {
-    const how = { imageSize, cache, trainShare, augment: augmented, events }
-    const split = await entry.load(data ?? '', how)
-    const { train } = split
-    const limited = (part: Dataset, limit: number | undefined): Dataset =>
-      limit === undefined ? part : subset(part, limit)
-    const training = limited(train, limitTrain)
-    const { encoder } = args
-    const encode = (part: Dataset): Dataset =>
-      encoder === undefined ? part : encoders[encoder](part, { timeSteps: timeSteps ?? TIME_STEPS })
+    const split = await entry.load(data ?? '', { ...args, events })
+    const training = limited(split.train, limitTrain)
     return mapSplit(split, {
-      train: encode(
-        augmented && entry.augmentation ? augment(training, entry.augmentation) : training,
-      ),
+      train: encode(augments && augmentation ? augment(training, augmentation) : training),
       test: (test) => encode(limited(test, limitTest)),
     })
   })

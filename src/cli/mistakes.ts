@@ -4,6 +4,7 @@
  */
 
 import { SpikewasmError } from '../errors.js'
+import { writeFileAtomic } from '../io/files.js'
 
 /**
  * Runs code that reads or writes the user's files. Readers and data sets throw a plain Error for
@@ -21,6 +22,10 @@ export async function withFiles<T>(body: () => T | Promise<T>): Promise<T> {
     throw error
   }
 }
+
+/** Writes a text to a file, all of it or nothing. */
+export const writeText = (path: string, text: () => string | Promise<string>): Promise<void> =>
+  withFiles(async () => writeFileAtomic(path, new TextEncoder().encode(await text())))
 
 /**
  * A message of the library in the words of the command line: `compile.batchSize must be …` →

@@ -6,18 +6,24 @@ import { type ApartNet, type ApartOptions, openApart } from '../verify/apart.js'
 import { withFiles } from './mistakes.js'
 
 /**
- * Reads, checks and opens an exported network, where it can be stopped.
+ * Reads, checks and opens an exported network, where it can be stopped, and asks something of it.
  *
  * @param option where the path came from
  * @throws SpikewasmError that names the file and what is wrong with it
  */
-export async function openFile(
+export async function withNet<T>(
   path: string,
   option: string,
+  ask: (net: ApartNet, bytes: Uint8Array) => T | Promise<T>,
   options?: ApartOptions,
-): Promise<{ readonly bytes: Uint8Array; readonly net: ApartNet }> {
+): Promise<T> {
   const bytes = await withFiles(() => readFileClear(path, option))
-  return { bytes, net: await openApart(bytes, path, options) }
+  const net = await openApart(bytes, path, options)
+  try {
+    return await ask(net, bytes)
+  } finally {
+    await net.close()
+  }
 }
 
 /** Whether nobody has changed a file that was opened since its export. */

@@ -11,7 +11,7 @@ import {
   updates,
 } from '../plan/methods.js'
 import { datasetNames, describeDefault, describeSources, namesWith } from './datasets.js'
-import { type ArgumentsOf, count, flag, fromRun, name, number, text, unless } from './spec.js'
+import * as o from './spec.js'
 
 /** `a, b and c` */
 const listed = (names: readonly string[]): string =>
@@ -26,26 +26,29 @@ const describeStepModes = (): string =>
     .join(', ')
 
 /** Which data, and how they are read. */
-export const dataSpecs = {
-  dataset: name('<name>', 'data set', datasetNames, { preset: 'digits' }),
-  data: text('<path>', `where the data set is: ${describeSources()}; digits come with the package`),
-  imageSize: count('<n>', 'side of a sample in pixels', {
+export const data = {
+  dataset: o.name('<name>', 'data set', datasetNames, { preset: 'digits' }),
+  data: o.text(
+    '<path>',
+    `where the data set is: ${describeSources()}; digits come with the package`,
+  ),
+  imageSize: o.count('<n>', 'side of a sample in pixels', {
     usual: "imagenet 224, images the files'",
     only: ['dataset', ...namesWith('pictures')],
   }),
-  cache: text(
+  cache: o.text(
     '<folder>',
     'images, imagenet, cifar10 as jpg files, recordings: keep what was converted once there',
   ),
-  trainShare: number(
+  trainShare: o.number(
     '<share>',
     'of a folder of classes alone, the share of each class to train with; the rest tests',
     { usual: 'images none, events 0.9', only: ['dataset', ...namesWith('shares')] },
   ),
 }
 
-export const augmentSpecs = {
-  augment: flag(
+export const augmented = {
+  augment: o.flag(
     'change training pictures at random: crop, flip and, for cifar10 and cifar100, AutoAugment ' +
       'and Cutout',
     { preset: false, only: ['dataset', ...namesWith('augmentation', 'moves')] },
@@ -53,25 +56,25 @@ export const augmentSpecs = {
 }
 
 /** The same of data that a model was trained with. */
-export const savedDataSpecs = { ...dataSpecs, ...fromRun({ dataset: dataSpecs.dataset }) }
+export const savedData = { ...data, ...o.fromRun({ dataset: data.dataset }) }
 
-export const limitSpecs = {
-  limitTrain: count('<n>', 'only the first n training samples', { usual: 'all' }),
-  limitTest: count('<n>', 'only the first n test samples', { usual: 'all' }),
+export const limits = {
+  limitTrain: o.count('<n>', 'only the first n training samples', { usual: 'all' }),
+  limitTest: o.count('<n>', 'only the first n test samples', { usual: 'all' }),
 }
 
 export const modelOfData = {
-  model: name('<name>', 'network', modelNames, { usual: 'cnn, for recordings eventCnn' }),
+  model: o.name('<name>', 'network', modelNames, { usual: 'cnn, for recordings eventCnn' }),
 }
 
-export const modelSpecs = {
-  model: name('<name>', 'network', modelNames, { preset: 'cnn' }),
+export const model = {
+  model: o.name('<name>', 'network', modelNames, { preset: 'cnn' }),
 }
 
 /** How gradients are computed. */
-export const methodSpecs = {
-  method: name('<name>', 'how gradients are computed', methodNames, { preset: methodNames[0] }),
-  stepMode: name<StepMode>(
+export const method = {
+  method: o.name('<name>', 'how gradients are computed', methodNames, { preset: methodNames[0] }),
+  stepMode: o.name<StepMode>(
     '<mode>',
     'loop over time inside each layer (m) or around the network (s)',
     stepModes,
@@ -79,8 +82,8 @@ export const methodSpecs = {
   ),
 }
 
-export const checkpointSpecs = {
-  gradientCheckpoint: name(
+export const checkpoints = {
+  gradientCheckpoint: o.name(
     '<kind>',
     `${methodsTaking('gradientCheckpoint').join(', ')}: ` +
       'keep currents for the backward pass (none) or compute them again (layers), ' +
@@ -91,54 +94,56 @@ export const checkpointSpecs = {
 }
 
 /** The same of methods that take more. */
-export const wholeMethodSpecs = {
-  ...methodSpecs,
-  update: name(
+export const wholeMethod = {
+  ...method,
+  update: o.name(
     '<when>',
     `${methodsTaking('update').join(', ')}: ` +
       'one optimizer step after all time steps or one for each',
     updates,
     { usual: updates[0] },
   ),
-  backwardSteps: number(
+  backwardSteps: o.number(
     '<K>',
     `${methodsTaking('backwardSteps').join(', ')}: backpropagate at K random time steps`,
     { usual: 'all' },
   ),
-  ...checkpointSpecs,
+  ...checkpoints,
 }
 
-export const timeSpecs = {
-  timeSteps: number('<T>', 'time steps', { usual: "4, or the data's frames" }),
-  tau: number('<steps>', 'membrane time constant of the neurons, > 1', { preset: 1.25 }),
+export const time = {
+  timeSteps: o.number('<T>', 'time steps', { usual: "4, or the data's frames" }),
+  tau: o.number('<steps>', 'membrane time constant of the neurons, > 1', { preset: 1.25 }),
 }
 
-export const batchSpecs = {
-  batchSize: number('<n>', 'samples in one step', { usual: describeDefault('batchSize') }),
+export const batch = {
+  batchSize: o.number('<n>', 'samples in one step', { usual: describeDefault('batchSize') }),
 }
 
-export const threadSpecs = {
-  threads: number('<n>', 'worker threads, at most', {
+export const threads = {
+  threads: o.number('<n>', 'worker threads, at most', {
     usual: 'all processors; at most 2 for digits',
   }),
 }
 
-export const seedOf = (what: string) => ({ seed: number('<n>', `seed of ${what}`, { preset: 0 }) })
+export const seedOf = (what: string) => ({
+  seed: o.number('<n>', `seed of ${what}`, { preset: 0 }),
+})
 
-export const splitSpecs = {
-  split: name('<part>', 'part of the data', ['test', 'train'], { preset: 'test' }),
+export const split = {
+  split: o.name('<part>', 'part of the data', ['test', 'train'], { preset: 'test' }),
 }
 
-export const wideSpecs = {
-  revectorize: unless(
+export const wide = {
+  revectorize: o.unless(
     "leave V8's wide vectors off; they are on where they help, which `spikewasm info` shows",
   ),
 }
 
-export const jsonOf = (what: string) => ({ json: flag(what, { preset: false }) })
+export const jsonOf = (what: string) => ({ json: o.flag(what, { preset: false }) })
 
 /** The last two of most commands. */
-export const lastSpecs = { ...wideSpecs, ...jsonOf('JSON on standard output, one object a line') }
+export const last = { ...wide, ...jsonOf('JSON on standard output, one object a line') }
 
 /** What names data on the command line, or in a run's folder. */
-export type DataChoice = ArgumentsOf<typeof dataSpecs> & ArgumentsOf<typeof limitSpecs>
+export type DataChoice = o.ArgumentsOf<typeof data> & o.ArgumentsOf<typeof limits>

@@ -1,229 +1,236 @@
 /** `spikewasm predict` */
 
-import { Argument, type Command } from 'commander'
+import type { NetInfo } from '../edge/abi.js'
+import { byteOf } from '../edge/accuracy.js'
 import { expect, plainText, SpikewasmError } from '../errors.js'
 import type { ModelData } from '../io/model-json.js'
-import { readSamples, type SampleTarget } from '../io/samples/read.js'
-import { compile } from '../network.js'
-import { datasets } from './datasets.js'
-import { type EventArguments, expectNoEvents, frameSpecs } from './event-options.js'
-import { areRecordings, recordingReader } from './event-samples.js'
+import { readSamples } from '../io/samples/read.js'
+import type { Model } from '../model.js'
+import { sizeOf } from '../nn/value.js'
+import type { ApartNet } from '../verify/apart.js'
+import { callsOf, sampleBytesOf, shownAs } from '../verify/sizes.js'
+import { type DatasetName, datasets } from './datasets.js'
+import * as events from './event-options.js'
 import { readLabels, scalingSpecs } from './export-options.js'
-import { openFile } from './net-file.js'
-import { nirSpecs } from './nir.js'
-import { dataSpecs, lastSpecs, modelOfData, timeSpecs } from './options.js'
-import {
-  expectFileAlone,
-  modelPredictor,
-  netPredictor,
-  type Predictor,
-  scalingOf,
-} from './predict-net.js'
-import { percent, printJson } from './report.js'
-import { type ArgumentsOf, addOptions, count, fromRun } from './spec.js'
-import { readEncoded } from './still-samples.js'
-import { newTable } from './tables.js'
-import { givenModel, isNetFile, modelOrNetSpecs } from './which-model.js'
+import { withNet } from './net-file.js'
+import * as shared from './options.js'
+import { percent } from './report.js'
+import { areRecordings, readEncoded, readRecording } from './samples.js'
+import * as o from './spec.js'
+import { printJson, tableText } from './terminal.js'
+import { givenModel, isNetFile, modelOrNetSpecs, nirSpecs, withModel } from './which-model.js'
 
 const predictSpecs = {
   ...modelOrNetSpecs,
   ...nirSpecs,
-  ...frameSpecs,
-  ...fromRun({ dataset: dataSpecs.dataset, ...modelOfData, ...timeSpecs }),
+  ...events.frameSpecs,
+  ...o.fromRun({ dataset: shared.data.dataset, ...shared.modelOfData, ...shared.time }),
   ...scalingSpecs('of bytes', "the training data's"),
-  topK: count('<n>', 'classes that are shown of each sample', { preset: 1 }),
-  ...lastSpecs,
+  topK: o.count('<n>', 'classes that are shown of each sample', { preset: 1 }),
+  ...shared.last,
 }
 
-type PredictArguments = ArgumentsOf<typeof predictSpecs>
+type PredictArguments = o.ArgumentsOf<typeof predictSpecs>
 
-export const predictCommand = (command: Command): Command =>
-  addOptions(command, predictSpecs)
-    .description(
-      'Say which class a trained model sees in images and arrays: .npy, .json, .bin, .pgm, .ppm, ' +
-        '.png, .jpg, and recordings: .bin, .bs2, .aedat, .aedat4, .npy, .npz. Sizes must be ' +
-        'those that the network takes; recordings are cut as the run says.',
-    )
-    .addArgument(new Argument('<file...>', 'samples; an array may hold several'))
-    .action((files: string[], args: PredictArguments) => predict(files, args))
+export const predictCommand = o.commandOf(
+  predictSpecs,
+  'Say which class a trained model sees in images and arrays: .npy, .json, .bin, .pgm, .ppm, ' +
+    '.png, .jpg, and recordings: .bin, .bs2, .aedat, .aedat4, .npy, .npz. Sizes must be ' +
+    'those that the network takes; recordings are cut as the run says.',
+  (args: PredictArguments, files: string[]) =>
+    isNetFile(args.weights) ? askNet(args, args.weights, files) : askModel(args, files),
+  ['<file...>', 'samples; an array may hold several'],
+)
 
-async function predict(files: readonly string[], args: PredictArguments): Promise<void> {
-  const { weights } = args
-  const asked = isNetFile(weights)
-    ? await askedNet(files, args, weights)
-    : await askedModel(files, args)
-  const { predictor, data, reading } = asked
-  const { classes } = predictor
-  try {
-    expect(
-      args.topK <= classes,
-      () => `--top-k must be at most the number of classes, ${classes}, got ${args.topK}`,
-    )
-    const names = await readLabels(args.labels, data ?? {}, classes)
-    const rows: Row[] = []
-    for (const file of files) {
-      const answers = await answersOf(predictor, file, reading, names, args)
-      if (answers === undefined) process.exitCode = 1
-      else for (const answer of answers) rows.push(answer)
-    }
-    if (!args.json && rows.length > 0) process.stdout.write(`${table(rows)}\n`)
-  } finally {
-    await predictor.close()
-  }
-}
-
-/** Who is asked, and how files become samples. */
-interface Asked {
-  readonly predictor: Predictor
-  /** What is known of the data that it was trained with. */
-  readonly data: ModelData | undefined
-  readonly reading: Reading
-}
-
-async function askedModel(files: readonly string[], args: PredictArguments): Promise<Asked> {
+async function askModel(args: PredictArguments, files: readonly string[]): Promise<void> {
   const given = await givenModel(args)
-  const { run, options, data } = given
-  const dataset = args.dataset ?? run?.dataset ?? given.dataset
-  const ofEvents = areRecordings(dataset, files)
-  if (!ofEvents) expectNoEvents(args, dataset ?? 'digits')
-  const recording = ofEvents ? recordingReader(args, run, dataset) : undefined
+  const { run, options, data = {} } = given
+  const reading = readingOf(args, files, args.dataset ?? run?.dataset ?? given.dataset, run)
+  const { dataset, ofEvents, inFrames } = reading
   const known = datasets[dataset ?? (ofEvents ? 'events' : 'digits')]
-  const input = options.input ?? known.shape
-  const encoder = encoderOf(args, run, ofEvents)
-  const frames = options.frames ?? (ofEvents || encoder !== undefined)
-  const model = await compile(given.network(input, run?.classes ?? known.classes), {
+  const compiled = {
     ...options,
-    purpose: 'inference',
-    input,
-    frames,
+    purpose: 'inference' as const,
+    input: options.input ?? known.shape,
+    frames: options.frames ?? inFrames,
     timeSteps: args.timeSteps ?? options.timeSteps ?? (ofEvents ? 10 : 4),
     batchSize: 16,
-  })
-  try {
-    given.load(model)
-    const predictor = modelPredictor(model)
-    const normalization = normalizationOf(args, data)
-    const encoded = encoder && { encoder, dataset, normalization }
-    return {
-      predictor,
-      data,
-      reading: { target: targetOf(predictor, normalization), recording, encoded },
-    }
-  } catch (error) {
-    await model.dispose()
-    throw error
   }
+  await withModel(given, run?.classes ?? known.classes, compiled, (model) =>
+    predict(files, modelPredictor(model), data, reading, args),
+  )
 }
 
-async function askedNet(
-  files: readonly string[],
-  args: PredictArguments,
-  path: string,
-): Promise<Asked> {
-  const { net } = await openFile(path, '--weights')
-  try {
+/** Options that rebuild a network, or say what an exported one says itself. */
+const superfluous = [
+  ...['run', 'best', 'pretrained', 'model', 'tau', 'timeSteps', 'nir', 'dt', 'reset'],
+  'discretisation',
+]
+
+const askNet = (args: PredictArguments, path: string, files: readonly string[]): Promise<void> =>
+  withNet(path, '--weights', (net) => {
     const { info } = net
-    expectFileAlone(args, info)
-    const { dataset } = args
-    const ofEvents = areRecordings(dataset, files)
-    if (!ofEvents) expectNoEvents(args, dataset ?? 'digits')
-    const recording = ofEvents ? recordingReader(args, undefined, dataset) : undefined
-    const encoder = encoderOf(args, undefined, ofEvents)
-    const predictor = netPredictor(net, ofEvents || encoder !== undefined)
-    const normalization = scalingOf(info) ?? normalizationOf(args, undefined)
-    const encoded = encoder && { encoder, dataset, normalization }
-    const target = targetOf(predictor, normalization)
-    const data = { classNames: info.labels }
-    return { predictor, data, reading: { target, recording, encoded } }
-  } catch (error) {
-    await net.close()
-    throw error
-  }
+    const scaled = info.inputType === 'u8' ? ['mean', 'std'] : []
+    const idle = [...superfluous, ...scaled]
+    o.expectLeftOut(args, idle, 'with an exported network', '; the file says it')
+    const reading = readingOf(args, files, args.dataset, undefined)
+    const data = { classNames: info.labels, normalization: scalingOf(info) }
+    return predict(files, netPredictor(net, reading.inFrames), data, reading, args)
+  })
+
+/** How files become samples. */
+type Reading = ReturnType<typeof readingOf>
+
+/**
+ * Recordings are cut as the flags say, and what they leave out as the run says; so still samples
+ * are encoded.
+ *
+ * @throws SpikewasmError for flags that would do nothing
+ */
+function readingOf(
+  args: PredictArguments,
+  files: readonly string[],
+  dataset: DatasetName | undefined,
+  run: events.EventArguments | undefined,
+) {
+  const ofEvents = areRecordings(dataset, files)
+  if (!ofEvents) events.expectNoEvents(args, dataset ?? 'digits')
+  const { encoder: asked, mean } = args
+  expect(
+    !ofEvents || asked === undefined,
+    () => `--encoder must be left out for recordings, which are frames already, got ${asked}`,
+  )
+  const encoder = ofEvents ? undefined : (asked ?? run?.encoder)
+  expect(
+    mean === undefined || encoder === undefined || encoder === 'constant',
+    () =>
+      `--mean and --std must be left out with the encoder ${encoder}, which reads byte / scale, ` +
+      `got ${mean}`,
+  )
+  const given = [run ?? {}, args].map((values) => o.given(events.eventSpecs, values))
+  const cut = { ...given[0], ...given[1], ...events.nirWindows(args) }
+  return { dataset, ofEvents, encoder, inFrames: ofEvents || encoder !== undefined, cut }
 }
 
-/** A sample and what the model says of it. */
-interface Row {
-  readonly file: string
-  /** Its place in the file; undefined where that holds one sample. */
-  readonly sample?: number
-  readonly top: readonly Guess[]
-}
-
-interface Guess {
-  readonly class: number
-  readonly className?: string
-  readonly probability: number
-}
-
-/** What files are to be, and what reads those that are recordings. */
-interface Reading {
-  readonly target: SampleTarget
-  readonly recording: ReturnType<typeof recordingReader> | undefined
-  /** How still samples become frames. */
-  readonly encoded: Parameters<typeof readEncoded>[2] | undefined
+/** A network as samples meet it. */
+interface Predictor extends Pick<Model, 'input' | 'frames' | 'timeSteps' | 'classes'> {
+  /** Samples at a time. */
+  readonly batchSize: number
+  /** @param x samples, one after the other */
+  logits(x: Float32Array, file: string): Promise<Float32Array>
 }
 
 /**
- * The encoder of still samples: that of the flag, else the run's.
- * @throws SpikewasmError for flags that would do nothing
+ * An exported network as a predictor.
+ *
+ * @param inFrames whether samples are T frames: one of mode `step` takes them one by one
  */
-function encoderOf(
-  { encoder, mean }: PredictArguments,
-  run: EventArguments | undefined,
-  ofEvents: boolean,
-): EventArguments['encoder'] {
-  expect(
-    !ofEvents || encoder === undefined,
-    () => `--encoder must be left out for recordings, which are frames already, got ${encoder}`,
-  )
-  const own = ofEvents ? undefined : (encoder ?? run?.encoder)
-  expect(
-    mean === undefined || own === undefined || own === 'constant',
-    () =>
-      `--mean and --std must be left out with the encoder ${own}, which reads byte / scale, got ` +
-      mean,
-  )
-  return own
-}
-
-/** Undefined where the file cannot be read; that is said. */
-async function answersOf(
-  model: Predictor,
-  file: string,
-  { target, recording, encoded }: Reading,
-  names: readonly string[] | undefined,
-  { topK, json }: PredictArguments,
-): Promise<Row[] | undefined> {
-  try {
-    const x =
-      (await recording?.(file, model)) ??
-      (await (encoded ? readEncoded(file, model, encoded) : readSamples(file, target)))
-    const size = target.shape.reduce((product, n) => product * n, 1)
-    const samples = x.length / size
-    const rows: Row[] = []
-    const most = model.batchSize
-    for (let first = 0; first < samples; first += most) {
-      const part = x.subarray(first * size, Math.min(first + most, samples) * size)
-      const logits = await model.logits(part, file)
-      for (let i = 0; i < part.length / size; i++) {
-        const own = logits.subarray(i * model.classes, (i + 1) * model.classes)
-        const top = best(own, topK, names)
-        const sample = samples === 1 ? undefined : first + i
-        if (json) printJson({ file, sample, ...top[0], top, logits: [...own] })
-        else rows.push({ file, sample, top })
-      }
-    }
-    return rows
-  } catch (error) {
-    if (!(error instanceof SpikewasmError)) throw error
-    if (json) printJson({ file, error: error.message })
-    else process.stderr.write(`spikewasm: ${error.message}\n`)
-    return undefined
+function netPredictor(net: ApartNet, inFrames: boolean): Predictor {
+  const { info } = net
+  const shown = inFrames ? shownAs(info, { timeSteps: info.timeSteps }) : info
+  const sampleBytes = sampleBytesOf(shown)
+  const [call] = callsOf(info)
+  const { input, timeSteps, classes } = info
+  const pixels = sizeOf(input) / input[0]
+  const toByte = byteOf(info.mean, info.std, input[0])
+  return {
+    ...{ input, timeSteps, classes, frames: shown.frames, batchSize: 16 },
+    async logits(x, file) {
+      const channelOf = (i: number): number => Math.floor(i / pixels) % input[0]
+      const bytes =
+        info.inputType === 'u8'
+          ? Uint8Array.from(x, (value, i) => toByte(value, channelOf(i), file))
+          : new Uint8Array(x.slice().buffer)
+      return (await net.ask(call, bytes, { sampleBytes })).outputs
+    },
   }
 }
 
+function modelPredictor(model: Model): Predictor {
+  const { input, frames, timeSteps, classes, batchSize } = model
+  const logits = async (x: Float32Array) => (await model.predict(x)).logits
+  return { input, frames, timeSteps, classes, batchSize, logits }
+}
+
+/** How bytes become what a file takes; undefined: it does not say. */
+function scalingOf({ inputType, input, mean, std }: NetInfo): ModelData['normalization'] {
+  if (inputType !== 'u8') return undefined
+  const each = (value: number): number[] => new Array<number>(input[0]).fill(value)
+  return { scale: 255, mean: mean ?? each(0), std: std ?? each(1) }
+}
+
+/** What the options say, else the file. */
+function normalizationOf(
+  { mean, std }: PredictArguments,
+  { normalization: known }: ModelData,
+): ModelData['normalization'] {
+  if (mean === undefined && std === undefined) return known
+  expect(
+    mean !== undefined && (std ?? [0]).every((value) => value > 0),
+    () => `--mean and --std must be given together, std > 0, got ${mean} and ${std}`,
+  )
+  return { scale: known?.scale ?? 255, mean, std: std ?? [] }
+}
+
+/** @param data what is known of the data that the network was trained with */
+async function predict(
+  files: readonly string[],
+  model: Predictor,
+  data: ModelData,
+  { ofEvents, cut, encoder, dataset }: Reading,
+  args: PredictArguments,
+): Promise<void> {
+  const { input, frames, timeSteps, classes } = model
+  const { topK, json } = args
+  const normalization = normalizationOf(args, data)
+  expect(
+    topK <= classes,
+    () => `--top-k must be at most the number of classes, ${classes}, got ${topK}`,
+  )
+  const names = await readLabels(args.labels, data, classes)
+  const shape = frames ? [timeSteps, ...input] : input
+  const read = async (file: string): Promise<Float32Array> =>
+    (ofEvents ? await readRecording(file, model, cut, dataset) : undefined) ??
+    (encoder
+      ? readEncoded(file, model, encoder, dataset, normalization)
+      : readSamples(file, { shape, normalization }))
+  const size = sizeOf(shape)
+  const rows: Row[] = []
+  for (const file of files)
+    try {
+      const x = await read(file)
+      const samples = x.length / size
+      const own: Row[] = []
+      for (let first = 0; first < samples; first += model.batchSize) {
+        const part = x.subarray(first * size, Math.min(first + model.batchSize, samples) * size)
+        const all = await model.logits(part, file)
+        for (let i = 0; i < part.length / size; i++) {
+          const logits = all.subarray(i * classes, (i + 1) * classes)
+          const top = best(logits, topK, names)
+          const sample = samples === 1 ? undefined : first + i
+          if (json) printJson({ file, sample, ...top[0], top, logits: [...logits] })
+          else own.push({ file, sample, top })
+        }
+      }
+      for (const row of own) rows.push(row)
+    } catch (error) {
+      if (!(error instanceof SpikewasmError)) throw error
+      if (json) printJson({ file, error: error.message })
+      else process.stderr.write(`spikewasm: ${error.message}\n`)
+      process.exitCode = 1
+    }
+  if (rows.length > 0) process.stdout.write(`${table(rows)}\n`)
+}
+
+/** A sample and what the model says of it; `sample` is its place, where the file holds several. */
+interface Row {
+  readonly file: string
+  readonly sample: number | undefined
+  readonly top: ReturnType<typeof best>
+}
+
 /** The classes with the largest outputs; probabilities are their softmax. */
-function best(logits: Float32Array, count: number, names: readonly string[] | undefined): Guess[] {
+function best(logits: Float32Array, count: number, names: readonly string[] | undefined) {
   const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
   const shares = Array.from(logits, (logit) => Math.exp(logit - largest))
   const sum = shares.reduce((a, b) => a + b, 0)
@@ -237,37 +244,15 @@ function best(logits: Float32Array, count: number, names: readonly string[] | un
     .slice(0, count)
 }
 
-function targetOf(model: Predictor, normalization: ModelData['normalization']): SampleTarget {
-  const { input, frames, timeSteps } = model
-  return { shape: frames ? [timeSteps, ...input] : input, normalization }
-}
-
-/** What the options say, else the file. */
-function normalizationOf(
-  { mean, std }: PredictArguments,
-  data: ModelData | undefined,
-): ModelData['normalization'] {
-  const known = data?.normalization
-  if (mean === undefined && std === undefined) return known
-  expect(
-    mean !== undefined && (std ?? [0]).every((value) => value > 0),
-    () => `--mean and --std must be given together, std > 0, got ${mean} and ${std}`,
-  )
-  return { scale: known?.scale ?? 255, mean, std: std ?? [] }
-}
-
-function table(rows: readonly Row[]): string {
-  const out = newTable({
-    head: ['file', 'class', 'probability'],
-    style: { head: [], border: [], compact: true },
-    colAligns: ['left', 'left', 'right'],
-  })
-  for (const { file, sample, top } of rows)
-    for (const [i, { class: index, className, probability }] of top.entries())
-      out.push([
+const table = (rows: readonly Row[]): string =>
+  tableText(
+    'llr',
+    ['file', 'class', 'probability'],
+    rows.flatMap(({ file, sample, top }) =>
+      top.map(({ class: index, className, probability }, i) => [
         i === 0 ? plainText(file) + (sample === undefined ? '' : ` [${sample}]`) : '',
         className === undefined ? String(index) : `${index} ${plainText(className)}`,
         percent(probability),
-      ])
-  return out.toString()
-}
+      ]),
+    ),
+  )

@@ -2,11 +2,11 @@
 
 import { Command } from 'commander'
 import { switchOnWideVectors } from '../runtime/revectorize.js'
+import { VERSION } from '../version.js'
 import { complain } from './complain.js'
 import { FAILED, guardBench, guardOutput, plainWarnings } from './faults.js'
 import { ignoreHangup } from './interrupt.js'
 import { guardTerminal } from './terminal.js'
-import { packageVersion } from './version.js'
 
 /** Each is read when it is asked for: all of them take longer than many a run. */
 export const commands: Readonly<Record<string, () => Promise<(command: Command) => Command>>> = {
@@ -44,7 +44,7 @@ export async function runProgram(
   guardTerminal()
   const program = new Command('spikewasm')
     .description('Train spiking neural networks in Node with SIMD WebAssembly.')
-    .version(packageVersion())
+    .version(VERSION)
     .helpOption('-h, --help', 'show options and their defaults')
     // Errors are written in one place, below.
     .exitOverride()

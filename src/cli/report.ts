@@ -1,47 +1,67 @@
 /** What a person or a program sees while a network is trained. */
 
-import { plainText } from '../errors.js'
+import { median } from '../median.js'
+import type { Model } from '../model.js'
 import { decimal, epochLine, inkFor, percent } from '../train/callbacks/epoch-line.js'
 import { stepBar } from '../train/callbacks/progress.js'
 import type { Operations } from '../train/operations.js'
-import type { EpochRecord, StepInfo } from '../train/records.js'
-import { newBar, newTable, singleBar } from './tables.js'
-import { codeStream } from './terminal.js'
+import type { EpochRecord, History, StepInfo } from '../train/records.js'
+import type { RunOptions } from './run-folder.js'
+import { codeStream, printJson, singleBar, tableText } from './terminal.js'
 
 export { decimal, percent }
 
-/** The last JSON line of `train`. */
-export interface TrainSummary {
-  readonly final: true
-  /** 0…1; null when training was stopped before the last weights were tested. */
-  readonly testAccuracy: number | null
-  readonly testLoss: number | null
-  /** Of the last epoch; null when there was no step. */
-  readonly trainLoss: number | null
-  readonly trainAccuracy: number | null
-  /** Median over all steps. */
-  readonly stepMs: number | null
-  readonly samplesPerSecond: number | null
-  readonly peakMemoryMB: number
-  /** Spikes per neuron and step by layer, 0…1, of the last epoch. */
-  readonly firingRates: Record<string, number>
-  readonly dataset: string
-  readonly model: string
-  readonly parameters: number
-  readonly method: string
-  readonly stepMode: string
-  readonly timeSteps: number
-  readonly batchSize: number
-  readonly threads: number
-  readonly seed: number
-  readonly epochs: number
-  /** Whether a signal ended the training. */
-  readonly aborted: boolean
-  /** Why a callback ended the training, such as --early-stopping; null when none did. */
-  readonly stopped: string | null
-  /** Folder with the files; null without --out. */
-  readonly out: string | null
+/**
+ * The last JSON line of `train`.
+ *
+ * @param stepTimes milliseconds of each step
+ * @param out folder with the files
+ */
+export function summaryOf(
+  { parameterCount, threads }: Model,
+  options: RunOptions,
+  { epochs: records, stopped }: History,
+  stepTimes: readonly number[],
+  aborted: boolean,
+  out: string | undefined,
+) {
+  const last = records.at(-1)
+  const seconds = stepTimes.reduce((sum, ms) => sum + ms, 0) / 1000
+  const stepped = stepTimes.length > 0
+  const { dataset, model, method, stepMode, timeSteps, batchSize, seed, epochs } = options
+  const samples = stepTimes.length * batchSize * (options.rounds?.replicas ?? 1)
+  return {
+    final: true,
+    /** 0…1; null when training was stopped before the last weights were tested. */
+    testAccuracy: last?.testAccuracy ?? null,
+    testLoss: last?.testLoss ?? null,
+    /** Of the last epoch; null when there was no step. */
+    trainLoss: last?.trainLoss ?? null,
+    trainAccuracy: last?.trainAccuracy ?? null,
+    stepMs: stepped ? median(stepTimes) : null,
+    samplesPerSecond: stepped ? samples / seconds : null,
+    peakMemoryMB: peakMemoryMB(),
+    /** Spikes per neuron and step by layer, 0…1, of the last epoch. */
+    firingRates: last?.firingRates ?? {},
+    dataset,
+    model,
+    parameters: parameterCount,
+    method,
+    stepMode,
+    timeSteps,
+    batchSize,
+    threads,
+    seed,
+    epochs,
+    /** Whether a signal ended the training. */
+    aborted,
+    /** Why a callback ended it, such as --early-stopping; null when none did. */
+    stopped: stopped ?? null,
+    out: out ?? null,
+  }
 }
+
+export type TrainSummary = ReturnType<typeof summaryOf>
 
 export interface Reporter {
   step(info: StepInfo): void
@@ -59,16 +79,7 @@ export interface Reporter {
  */
 export function jsonReporter(run: object): Reporter {
   const print = (value: object): void => printJson({ ...value, ...run })
-  return {
-    step() {},
-    epoch: (record) => print(record),
-    pause() {},
-    summary: print,
-  }
-}
-
-export function printJson(value: object): void {
-  process.stdout.write(`${JSON.stringify(value)}\n`)
+  return { step() {}, epoch: print, pause() {}, summary: print }
 }
 
 /**
@@ -92,27 +103,6 @@ export function humanReporter(epochs: number, rates: () => Record<string, number
   }
 }
 
-/** A bar for work that reports its share, where standard error is a terminal. */
-export function shareBar(quiet: boolean): { show(what: string, done: number): void; stop(): void } {
-  if (quiet || !process.stderr.isTTY) return { show() {}, stop() {} }
-  const bar = newBar({
-    format: '{what} [{bar}] {percentage} %',
-    barsize: 20,
-    clearOnComplete: true,
-    hideCursor: true,
-    gracefulExit: true,
-    stream: codeStream(process.stderr),
-  })
-  return {
-    show(name, done) {
-      const what = plainText(name)
-      if (bar.isActive) bar.update(done, { what })
-      else bar.start(1, done, { what })
-    },
-    stop: () => bar.stop(),
-  }
-}
-
 function summaryTable(summary: TrainSummary): string {
   const { testAccuracy, trainLoss, stepMs, samplesPerSecond, peakMemoryMB, firingRates } = summary
   const known = (value: number | null, show: (value: number) => string): string =>
@@ -121,29 +111,21 @@ function summaryTable(summary: TrainSummary): string {
     ['test accuracy', known(testAccuracy, percent)],
     ['train loss', known(trainLoss, decimal)],
     ['median step', known(stepMs, (ms) => `${ms.toFixed(2)} ms`)],
-    ['speed', known(samplesPerSecond, (speed) => `${Math.round(speed)} samples/s`)],
+    ['speed', known(samplesPerSecond, speedText)],
     ['peak memory', `${peakMemoryMB.toFixed(0)} MB`],
     ...rateRows(firingRates),
   ])
 }
 
+export const speedText = (speed: number): string => `${Math.round(speed)} samples/s`
+
 /** A table of two columns. */
-export function keyValueTable(rows: readonly (readonly [string, string])[]): string {
-  const table = newTable({
-    style: { head: [], border: [], compact: true },
-    colAligns: ['left', 'right'],
-  })
-  table.push(...rows.map(([key, value]) => [key, value]))
-  return table.toString()
-}
+export const keyValueTable = (rows: readonly (readonly [string, string])[]): string =>
+  tableText('lr', undefined, rows)
 
 /** One row for each layer. */
-export function rateRows(firingRates: Record<string, number>): [string, string][] {
-  return Object.entries(firingRates).map(([layer, rate]) => [
-    `firing rate, layer ${layer}`,
-    rate.toFixed(4),
-  ])
-}
+export const rateRows = (firingRates: Record<string, number>): [string, string][] =>
+  Object.entries(firingRates).map(([name, rate]) => [`firing rate, layer ${name}`, rate.toFixed(4)])
 
 /** What one sample takes, by NeuroBench's definitions. */
 export function operationRows(operations: Operations | undefined): [string, string][] {
@@ -161,6 +143,4 @@ export function operationRows(operations: Operations | undefined): [string, stri
 }
 
 /** The most that the process has held in memory so far, in MB of 2²⁰ bytes. */
-export function peakMemoryMB(): number {
-  return process.resourceUsage().maxRSS / 1024
-}
+export const peakMemoryMB = (): number => process.resourceUsage().maxRSS / 1024

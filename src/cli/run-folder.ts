@@ -14,7 +14,7 @@ import type { DatasetName } from './datasets.js'
 import { eventSpecs } from './event-options.js'
 import type { DataArguments } from './load-data.js'
 import { withFiles } from './mistakes.js'
-import { dataSpecs, limitSpecs, modelSpecs, timeSpecs, wholeMethodSpecs } from './options.js'
+import * as shared from './options.js'
 import { roundsSchema } from './rounds/flags.js'
 import { given, schemaOf, schemasOf } from './spec.js'
 import { trainingSchema } from './training-flags.js'
@@ -24,15 +24,18 @@ const MOST_BYTES = 10_000_000
 
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1))
 
-const { dataset, data, imageSize, trainShare } = dataSpecs
-const { backwardSteps: _, ...methods } = wholeMethodSpecs
+const { dataset, data, imageSize, trainShare } = shared.data
+const { backwardSteps: _, ...methods } = shared.wholeMethod
+const { tau, timeSteps } = shared.time
+/** Which samples there are, as options of a run say it. */
+const samples = { data, imageSize, trainShare, ...shared.limits, ...eventSpecs }
 
 /** Everything needed to build a run's model and data again, and to train it alike. */
 const runOptions = v.object({
   /** Of the package that wrote the folder. */
   version: v.string(),
-  ...schemasOf({ ...modelSpecs, dataset, ...methods, tau: timeSpecs.tau }),
-  ...schemaOf({ data, imageSize, trainShare, ...limitSpecs, ...eventSpecs }),
+  ...schemasOf({ ...shared.model, dataset, ...methods, tau }),
+  ...schemaOf(samples),
   augment: v.boolean(),
   /** [C, H, W] */
   input: v.tuple([positive, positive, positive]),
@@ -155,19 +158,19 @@ export function parseRunOptions(bytes: Uint8Array, path: string): RunOptions {
   return refuse(`got ${field === null ? '' : `${field}: `}${describe(input)}${wanted}`)
 }
 
-/** The data that the options name; what they leave out is the run's. */
+/**
+ * The data that the options name; what they leave out is the run's.
+ *
+ * @param usual the data set where nothing names one
+ */
 export function dataOf(
-  args: Partial<DataArguments> & { readonly dataset?: DatasetName },
-  run: RunOptions | undefined,
+  args: Partial<DataArguments>,
+  { run, dataset: usual = 'digits' }: { run?: RunOptions; dataset?: DatasetName },
 ): DataArguments {
-  const dataset = args.dataset ?? run?.dataset ?? 'digits'
+  const dataset = args.dataset ?? run?.dataset ?? usual
   // Another data set than the run's is another path and another number of samples too.
-  const source: Partial<DataArguments> = run?.dataset === dataset ? run : {}
-  const { data = source.data, imageSize = source.imageSize, cache } = args
-  const { limitTrain = source.limitTrain, limitTest = source.limitTest } = args
-  const { trainShare = source.trainShare } = args
-  const { timeSteps = source.timeSteps } = args
+  const source = run?.dataset === dataset ? run : {}
+  const kept = { ...samples, timeSteps }
   // What changes samples in training says nothing about a test.
-  const cut = { ...given(eventSpecs, source), ...given(eventSpecs, args) }
-  return { dataset, data, imageSize, cache, trainShare, limitTrain, limitTest, timeSteps, ...cut }
+  return { ...given(kept, source), ...given(kept, args), dataset, cache: args.cache }
 }

@@ -81,6 +81,8 @@ export function parsed<T, P extends T | undefined = undefined>(
 
 const numberOf = (text: string): number => (text.trim() === '' ? Number.NaN : Number(text))
 
+const numberThat = (fits: (value: number) => boolean) => v.pipe(v.number(), v.check(fits))
+
 /** An option with a number; where the library checks its range, there is no rule here. */
 export function number<P extends number | undefined = undefined>(
   takes: string,
@@ -88,10 +90,7 @@ export function number<P extends number | undefined = undefined>(
   { rule, ...more }: More<P> & { readonly rule?: Range } = {},
 ): Spec<number, P> {
   const of = rule && range(rule)
-  const schema = v.pipe(
-    v.number(),
-    v.check((value) => of?.fits(value) ?? true),
-  )
+  const schema = numberThat((value) => of?.fits(value) ?? true)
   return parsed(takes, text, of ? `a number ${of.words}` : 'a number', numberOf, schema, more)
 }
 
@@ -102,11 +101,7 @@ export function count<P extends number | undefined = undefined>(
   { most, ...more }: More<P> & { readonly most?: number } = {},
 ): Spec<number, P> {
   const { fits, words } = integer(1, most)
-  const schema = v.pipe(
-    v.number(),
-    v.check((value) => fits(value)),
-  )
-  return parsed(takes, text, words, numberOf, schema, more)
+  return parsed(takes, text, words, numberOf, numberThat(fits), more)
 }
 
 /** An option that takes one of some names. */
@@ -210,21 +205,27 @@ export function addOptions(command: Command, specs: Specs): Command {
 
 /** How options.json keeps options that are all there. */
 export const schemasOf = <S extends Specs>(specs: S) =>
-  Object.fromEntries(Object.entries(specs).map(([key, { schema }]) => [key, schema])) as {
+  schemas(specs, ({ schema }) => schema) as {
     readonly [K in keyof S]: v.GenericSchema<ValueOf<S[K]>>
   }
 
 /** How it keeps options that may be left out. */
 export const schemaOf = <S extends Specs>(specs: S) =>
-  Object.fromEntries(
-    Object.entries(specs).map(([key, { schema }]) => [key, v.optional(schema)]),
-  ) as { readonly [K in keyof S]: v.OptionalSchema<v.GenericSchema<ValueOf<S[K]>>, undefined> }
+  schemas(specs, ({ schema }) => v.optional(schema)) as {
+    readonly [K in keyof S]: v.OptionalSchema<v.GenericSchema<ValueOf<S[K]>>, undefined>
+  }
+
+const schemas = (specs: Specs, of: (spec: Spec) => v.GenericSchema): object =>
+  Object.fromEntries(Object.entries(specs).map(([key, spec]) => [key, of(spec)]))
+
+/** Without what is undefined, so that equal options are equal JSON. */
+export const defined = <T extends object>(options: T): T =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
 
 /** Those values that options name and that are there, in the order of the options. */
 export const given = <S extends Specs>(specs: S, values: object): ArgumentsOf<S> => {
   const all = new Map(Object.entries(values))
-  const keys = Object.keys(specs).filter((key) => all.get(key) !== undefined)
-  return Object.fromEntries(keys.map((key) => [key, all.get(key)])) as ArgumentsOf<S>
+  return defined(Object.fromEntries(Object.keys(specs).map((key) => [key, all.get(key)]))) as never
 }
 
 /** @throws SpikewasmError for an option that would do nothing, by what others say */
@@ -233,16 +234,14 @@ export function expectUse(specs: Specs, args: object): void {
   for (const [key, { only, needs }] of Object.entries(specs)) {
     const value: unknown = all.get(key)
     if (value === undefined || value === false) continue
-    if (only) {
-      const [other, ...names] = only
-      const chosen = String(all.get(other) ?? specs[other].preset)
-      expect(
-        names.includes(chosen),
-        () =>
-          `${flagOf(key)} must be left out with ${flagOf(other)} ${chosen}, got ${value}; ` +
-          `it is for ${names.join(', ')}`,
-      )
-    }
+    const [other = '', ...names] = only ?? []
+    const chosen = String(all.get(other) ?? specs[other]?.preset)
+    expect(
+      !only || names.includes(chosen),
+      () =>
+        `${flagOf(key)} must be left out with ${flagOf(other)} ${chosen}, got ${value}; ` +
+        `it is for ${names.join(', ')}`,
+    )
     expect(
       needs === undefined || all.get(needs) !== undefined,
       () => `${flagOf(key)} needs ${flagOf(needs!)}, got ${value} without it; give both`,
@@ -260,12 +259,32 @@ export function expectLeftOut(
   where: string,
   why = '',
 ): void {
-  const all = new Map(Object.entries(args))
-  for (const key of keys) {
-    const value: unknown = all.get(key)
+  const all = new Map<string, unknown>(Object.entries(args))
+  for (const key of keys)
     expect(
-      value === undefined || value === false,
-      () => `${flagOf(key)} must be left out ${where}, got ${value}${why}`,
+      (all.get(key) ?? false) === false,
+      () => `${flagOf(key)} must be left out ${where}, got ${all.get(key)}${why}`,
     )
-  }
 }
+
+/**
+ * Makes a command of its options, of what it is for, and of what it does.
+ *
+ * @param operand what stands beside the options, and what it is
+ */
+export const commandOf =
+  <S extends Specs, Operand = undefined>(
+    specs: S,
+    description: string,
+    run: (args: ArgumentsOf<S>, operand: Operand, command: Command) => unknown,
+    operand?: readonly [name: string, text: string],
+  ) =>
+  (command: Command): Command => {
+    if (operand) command.argument(...operand)
+    return addOptions(command, specs)
+      .description(description)
+      .action(async (...given: unknown[]) => {
+        const [args, own] = given.slice(-2) as [ArgumentsOf<S>, Command]
+        await run(args, given[0] as Operand, own)
+      })
+  }

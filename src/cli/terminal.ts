@@ -5,19 +5,16 @@
  * escaped before.
  */
 
-import { printable } from '../errors.js'
+import { createRequire } from 'node:module'
+import type { SingleBar } from 'cli-progress'
+import type { Table } from 'cli-table3'
+import { plainText, printable } from '../errors.js'
 
 type Stream = NodeJS.WriteStream
 type Write = Stream['write']
 
-interface Guarded {
-  /** What it had before. */
-  readonly write: Write
-  /** What it has now. */
-  readonly escaping: Write
-}
-
-const guarded = new WeakMap<Stream, Guarded>()
+/** Of a guarded stream: what it had before, and what it has now. */
+const guarded = new WeakMap<Stream, { readonly write: Write; readonly escaping: Write }>()
 
 /** From now on standard output and standard error get text alone. */
 export function guardTerminal(): void {
@@ -45,3 +42,62 @@ export function codeStream(stream: Stream): Stream {
 /** A line that says what is done now, in place of the one before; '' takes it away. */
 export const overwrite = (stream: Stream, text: string): void =>
   void codeStream(stream).write(`\r\u001b[K${printable(text)}`)
+
+export const printJson = (value: object): void =>
+  void process.stdout.write(`${JSON.stringify(value)}\n`)
+
+/** What a command has found: a line of JSON where that is asked for, else a text. */
+export function answer(json: boolean | undefined, value: object, text: () => string): void {
+  if (json) printJson(value)
+  else process.stdout.write(`${text()}\n`)
+}
+
+// Packages are read when the first table or bar is shown: JSON output needs none.
+const require = createRequire(import.meta.url)
+
+/**
+ * A table for people.
+ *
+ * @param sides of each column's text: `l` or `r`
+ * @param head undefined: none
+ */
+export function tableText(
+  sides: string,
+  head: readonly string[] | undefined,
+  rows: readonly (readonly string[])[],
+  compact = true,
+): string {
+  const Table = require('cli-table3') as typeof import('cli-table3')
+  const table: Table = new Table({
+    ...(head && { head: [...head] }),
+    style: { head: [], border: [], compact },
+    colAligns: [...sides].map((side) => (side === 'r' ? 'right' : 'left')),
+  })
+  table.push(...rows.map((row) => [...row]))
+  return table.toString()
+}
+
+/** The class of bars. */
+export const singleBar = (): typeof SingleBar =>
+  (require('cli-progress') as typeof import('cli-progress')).SingleBar
+
+/** A bar for work that reports its share, where standard error is a terminal. */
+export function shareBar(quiet: boolean): { show(what: string, done: number): void; stop(): void } {
+  if (quiet || !process.stderr.isTTY) return { show() {}, stop() {} }
+  const bar = new (singleBar())({
+    format: '{what} [{bar}] {percentage} %',
+    barsize: 20,
+    clearOnComplete: true,
+    hideCursor: true,
+    gracefulExit: true,
+    stream: codeStream(process.stderr),
+  })
+  return {
+    show(name, done) {
+      const what = plainText(name)
+      if (bar.isActive) bar.update(done, { what })
+      else bar.start(1, done, { what })
+    },
+    stop: () => bar.stop(),
+  }
+}

@@ -5,40 +5,47 @@ import type { Split } from '../data/index.js'
 import { SpikewasmError } from '../errors.js'
 import { RunFolder } from '../io/folder/folder.js'
 import { MANIFEST } from '../io/folder/manifest.js'
-import { median } from '../median.js'
-import type { Model } from '../model.js'
+import type { CrewMaker } from '../scale/rounds/fit.js'
 import type { RoundsSetting } from '../scale/rounds/options.js'
-import type { Callback } from '../train/callback.js'
-import { insideOf } from '../train/callback.js'
+import { type Callback, insideOf } from '../train/callback.js'
 import { bestSoFar } from '../train/callbacks/best.js'
-import {
-  type Due,
-  hasCheckpoint,
-  type Monitor,
-  optionsFile,
-  runFiles,
-  runWriter,
-} from '../train/callbacks/checkpoint.js'
+import * as checkpoint from '../train/callbacks/checkpoint.js'
 import { dashboardOf } from '../train/callbacks/dashboard.js'
 import { inkFor } from '../train/callbacks/epoch-line.js'
 import type { FitOptions } from '../train/options.js'
-import type { History } from '../train/records.js'
+import type { EpochRecord, History, StepInfo } from '../train/records.js'
 import { type Interrupt, listenForInterrupt } from './interrupt.js'
 import { withFiles } from './mistakes.js'
 import {
   humanReporter,
   jsonReporter,
-  peakMemoryMB,
   type Reporter,
+  summaryOf,
   type TrainSummary,
 } from './report.js'
-import type { CrewHere } from './rounds/crew.js'
 import { describeRounds } from './rounds/flags.js'
 import { areOfProgram, holdsRun, optionsJson, type RunOptions, runNames } from './run-folder.js'
 import { idOf } from './run-id.js'
 import { codeStream } from './terminal.js'
-import { endingOf, type TrainHooks } from './train-hooks.js'
-import { describeTraining, type TrainingSetup } from './training-options.js'
+import type { TrainArguments } from './training-flags.js'
+import { describeTraining, type prepare } from './training-options.js'
+
+const { runFiles } = checkpoint
+
+/** What a process that trains for another one hears of its run, and asks of it. */
+export interface TrainHooks {
+  /** Whether a run that is in the folder of --out goes on there. */
+  readonly goesOn?: boolean
+  /** The run ends behind this epoch, 1 for the first, as if a signal had come; it can go on. */
+  readonly untilEpoch?: number
+  /** The same, of steps of this process. */
+  readonly untilStep?: number
+  /** Of data before anything is trained; an error ends the run. */
+  onData?(data: Split): void | Promise<void>
+  onStep?(info: StepInfo): void
+  onEpoch?(record: EpochRecord): void
+  onEnd?(summary: TrainSummary): void
+}
 
 /** Where a run is kept. */
 export interface RunPlace {
@@ -53,21 +60,16 @@ export interface RunPlace {
  * The folder of a new run.
  * @throws SpikewasmError when it holds one already, unless that may be written over
  */
-export async function newPlace(path: string, overwrite: boolean): Promise<RunPlace> {
-  const folder = await withFiles(() => RunFolder.open(path, '--out'))
-  try {
+export const newPlace = (path: string, overwrite: boolean): Promise<RunPlace> =>
+  placeAt(path, '--out', async (folder) => {
     const taken = await folder.taken(runNames)
-    if (overwrite || (taken.length === 0 && folder.names.length === 0))
-      return { folder, resumed: false }
-  } catch (error) {
-    await folder.close()
-    throw error
-  }
-  await folder.close()
-  throw new SpikewasmError(
-    `--out: ${path} holds a run already; --resume ${path} goes on with it, --overwrite begins anew`,
-  )
-}
+    if (!overwrite && (taken.length > 0 || folder.names.length > 0))
+      throw new SpikewasmError(
+        `--out: ${path} holds a run already; --resume ${path} goes on with it, ` +
+          '--overwrite begins anew',
+      )
+    return { folder, resumed: false }
+  })
 
 /** The folder of a run that goes on. */
 export async function oldPlace(path: string): Promise<RunPlace> {
@@ -75,18 +77,28 @@ export async function oldPlace(path: string): Promise<RunPlace> {
     throw new SpikewasmError(
       `--resume must be the folder of a run, got ${JSON.stringify(path)}; train --out makes one`,
     )
-  const folder = await withFiles(() => RunFolder.open(path, '--resume'))
-  try {
-    const begun = hasCheckpoint(folder.names)
-    const options = optionsFile(folder.names)
+  return placeAt(path, '--resume', async (folder) => {
+    const begun = checkpoint.hasCheckpoint(folder.names)
+    const options = checkpoint.optionsFile(folder.names)
     if (folder.names.includes(options) && areOfProgram(await folder.read(options)))
       throw new SpikewasmError(
         `--resume: ${path} was written by a program, whose network and data are not known here; ` +
           `go on in the program: fit(data, { resume: ${JSON.stringify(path)}, … })`,
       )
     if (!begun && !folder.names.includes(runFiles.options)) throw noRunIn(folder)
-    const checkpoint = begun ? await readCheckpoint(folder) : undefined
-    return { folder, resumed: true, checkpoint }
+    return { folder, resumed: true, checkpoint: begun ? await readCheckpoint(folder) : undefined }
+  })
+}
+
+/** A folder that is let go where it cannot be used. */
+async function placeAt(
+  path: string,
+  option: string,
+  use: (folder: RunFolder) => Promise<RunPlace>,
+): Promise<RunPlace> {
+  const folder = await withFiles(() => RunFolder.open(path, option))
+  try {
+    return await use(folder)
   } catch (error) {
     await folder.close()
     throw error
@@ -117,35 +129,6 @@ async function readCheckpoint(folder: RunFolder): Promise<Uint8Array> {
   }
 }
 
-/** @throws SpikewasmError when a file of a finished run is not what was written */
-async function expectWhole(folder: RunFolder): Promise<void> {
-  for (const name of folder.names) await folder.read(name)
-}
-
-export interface RunParts {
-  readonly model: Model
-  readonly data: Split
-  /** How many train the model, and how many test it after each epoch. */
-  readonly samples: { readonly training: number; readonly validation: number }
-  readonly training: TrainingSetup
-  readonly options: RunOptions
-  readonly place?: RunPlace
-  /** Whether the data of the run lie elsewhere than its options say. */
-  readonly moved: boolean
-  readonly due: Due
-  readonly monitor?: Monitor
-  readonly numWorkers?: number
-  readonly json: boolean
-  readonly stop: Stop
-  /** The port of a page that shows the run; 0: one that is free. Undefined: no page. */
-  readonly dashboard?: number
-  /** Whether a page about the run is written when it ends. */
-  readonly report: boolean
-  readonly hooks: TrainHooks
-  /** Of a training in rounds: how, and who does them. */
-  readonly rounds?: CrewHere & { readonly rounds: RoundsSetting }
-}
-
 /** How signals end a training. */
 export interface Stop extends Interrupt {
   /** Called before something is written to the terminal. */
@@ -162,90 +145,73 @@ export function stopOnSignals(): Stop {
   return stop
 }
 
+export interface RunParts extends Awaited<ReturnType<typeof prepare>> {
+  readonly args: Pick<TrainArguments, 'monitor' | 'numWorkers' | 'json' | 'dashboard' | 'report'>
+  readonly data: Split
+  readonly options: RunOptions
+  readonly place?: RunPlace
+  /** Whether the data of the run lie elsewhere than its options say. */
+  readonly moved: boolean
+  readonly due: checkpoint.Due
+  readonly stop: Stop
+  readonly hooks: TrainHooks
+  /** Of a training in rounds: how, and who does them. */
+  readonly rounds?: { readonly crew: CrewMaker; readonly rounds: RoundsSetting }
+}
+
 export async function runTraining(parts: RunParts): Promise<void> {
-  const { model, data, training, options, place, due, monitor, numWorkers, json, stop } = parts
-  const { report, dashboard: port, rounds, hooks, moved } = parts
-  const ending = endingOf(stop.signal, hooks)
-  const { epochs } = options
-  const { optimizer, schedule } = training
-  const id = idOf(options)
+  const { args, model, data, training, options, place, stop, rounds, hooks, epochs } = parts
+  const { untilEpoch = Number.POSITIVE_INFINITY, untilStep = Number.POSITIVE_INFINITY } = hooks
+  const { json, monitor, numWorkers } = args
   const reporter = json
-    ? jsonReporter({ id, options })
+    ? jsonReporter({ id: idOf(options), options })
     : humanReporter(epochs, () => model.firingRates())
   // Said when training starts: then all options have been checked.
   let started = false
   let isBest = bestSoFar(monitor)
   let address: string | undefined
-  const tellStart = (): void => {
-    const lines = [
-      describe(parts),
-      describeTraining(training),
-      ...(rounds ? [describeRounds(rounds.rounds)] : []),
-    ]
-    if (!json) process.stdout.write(`${lines.join('\n')}\n`)
-  }
   const starter: Callback = {
     name: 'start',
     last: true,
     onFitStart(_, fit) {
       started = true
       isBest = bestSoFar(monitor, insideOf(fit)?.records)
-      tellStart()
+      if (!json) tellStart(parts)
       if (address !== undefined) process.stderr.write(`dashboard: ${address}\n`)
     },
+  }
+  const onListen = (url: string): void => {
+    address = url
   }
   stop.pause = () => reporter.pause()
   const stepTimes: number[] = []
   const silent = new Set<string>()
-  const watched =
-    port === undefined
-      ? []
-      : [
-          dashboardOf(
-            {
-              port,
-              onListen(url) {
-                address = url
-              },
-            },
-            { title: `${options.model} on ${options.dataset}`, options },
-          ),
-        ]
-  const writer =
-    place &&
-    runWriter({
-      due,
-      monitor,
-      open: async () => ({ folder: place.folder, begun: place.resumed, moved }),
-      options: () => optionsJson(options),
-      report,
-    })
+  const fit: FitOptions = {
+    epochs,
+    optimizer: training.optimizer,
+    schedule: training.schedule,
+    ...training.fit,
+    ...(training.fit.validationSplit === undefined ? { validation: data.test } : {}),
+    signal: stop.signal,
+    numWorkers,
+    resume: place?.checkpoint,
+    callbacks: [...training.callbacks, ...callbacksOf(parts, onListen), starter],
+    onStep(info) {
+      stepTimes.push(info.milliseconds)
+      reporter.step(info)
+      hooks.onStep?.(info)
+      if (stepTimes.length >= untilStep) stop.end()
+    },
+    onEpoch(record) {
+      reporter.epoch(record, isBest(record))
+      const fresh = record.silent?.filter((layer) => !silent.has(layer)) ?? []
+      if (fresh.length > 0) tellSilence(reporter, fresh, record.epoch)
+      for (const layer of fresh) silent.add(layer)
+      hooks.onEpoch?.(record)
+      if (!record.partial && record.epoch >= untilEpoch) stop.end()
+    },
+  }
   try {
-    const fit: FitOptions = {
-      epochs,
-      optimizer,
-      schedule,
-      ...training.fit,
-      ...(training.fit.validationSplit === undefined ? { validation: data.test } : {}),
-      signal: ending.signal,
-      numWorkers,
-      resume: place?.checkpoint,
-      callbacks: [...training.callbacks, ...watched, ...(writer ? [writer] : []), starter],
-      onStep(info) {
-        stepTimes.push(info.milliseconds)
-        reporter.step(info)
-        hooks.onStep?.(info)
-        ending.step()
-      },
-      onEpoch(record) {
-        reporter.epoch(record, isBest(record))
-        const fresh = record.silent?.filter((layer) => !silent.has(layer)) ?? []
-        if (fresh.length > 0) tellSilence(reporter, fresh, record.epoch)
-        for (const layer of fresh) silent.add(layer)
-        hooks.onEpoch?.(record)
-        ending.epoch(record)
-      },
-    }
     const history = await (rounds
       ? (await import('../scale/rounds/fit.js')).fitWith(
           model,
@@ -255,18 +221,38 @@ export async function runTraining(parts: RunParts): Promise<void> {
         )
       : model.fit(data.train, fit))
     if (!started) {
-      if (place) await expectWhole(place.folder)
-      tellStart()
+      // It was finished before: its files must be what was written.
+      for (const name of place?.folder.names ?? []) await place?.folder.read(name)
+      if (!json) tellStart(parts)
     }
     const stopped = isUnfinished(history, epochs)
-    const out = place?.folder.path
-    const summary = summarize(model, options, history, stepTimes, stopped, out)
+    const summary = summaryOf(model, options, history, stepTimes, stopped, place?.folder.path)
     finish(reporter, summary, json, started)
     hooks.onEnd?.(summary)
     if (stopped) process.exitCode = stop.exitCode
   } finally {
     reporter.pause()
   }
+}
+
+/** What shows the run on a page, and what writes its folder. */
+function callbacksOf(
+  { args, options, place, moved, due }: RunParts,
+  onListen: (url: string) => void,
+): Callback[] {
+  const { dashboard: port, monitor, report } = args
+  const title = `${options.model} on ${options.dataset}`
+  const callbacks: Callback[] = []
+  if (port !== undefined) callbacks.push(dashboardOf({ port, onListen }, { title, options }))
+  if (place)
+    callbacks.push(
+      checkpoint.runWriter({
+        ...{ due, monitor, report },
+        open: async () => ({ folder: place.folder, begun: place.resumed, moved }),
+        options: () => optionsJson(options),
+      }),
+    )
+  return callbacks
 }
 
 /** Told once of each layer. */
@@ -286,8 +272,8 @@ function isUnfinished({ aborted, epochs: records }: History, epochs: number): bo
   return aborted && !(last?.epoch === epochs && !last.partial)
 }
 
-/** The first two lines: the data, and the network with its options. */
-function describe({ model, data, samples, training, options }: RunParts): string {
+/** The first lines: the data, the network with its options, and how it is trained. */
+function tellStart({ model, data, samples, training, options, rounds }: RunParts): void {
   const { dataset, model: name, batchSize, epochs } = options
   const count = (n: number, what: string): string =>
     `${n.toLocaleString('en-US')} ${what}${n === 1 ? '' : 's'}`
@@ -298,50 +284,14 @@ function describe({ model, data, samples, training, options }: RunParts): string
   const how =
     `method ${model.method} ${model.stepMode}, T ${model.timeSteps}, batch ${batchSize}, ` +
     `${count(epochs, 'epoch')}, ${count(model.threads, 'thread')}`
-  return [
+  const lines = [
     `${dataset}: ${count(samples.training, 'training sample')} and ${tested} of ` +
       `[${data.train.shape.join(', ')}]`,
     `${name}: ${count(model.parameterCount, 'parameter')}; ${how}`,
-  ].join('\n')
-}
-
-function summarize(
-  model: Model,
-  options: RunOptions,
-  { epochs: records, stopped }: History,
-  stepTimes: readonly number[],
-  aborted: boolean,
-  out: string | undefined,
-): TrainSummary {
-  const last = records.at(-1)
-  const seconds = stepTimes.reduce((sum, ms) => sum + ms, 0) / 1000
-  const stepped = stepTimes.length > 0
-  const { dataset, model: name, method, stepMode, timeSteps, batchSize } = options
-  const samples = stepTimes.length * batchSize * (options.rounds?.replicas ?? 1)
-  return {
-    final: true,
-    testAccuracy: last?.testAccuracy ?? null,
-    testLoss: last?.testLoss ?? null,
-    trainLoss: last?.trainLoss ?? null,
-    trainAccuracy: last?.trainAccuracy ?? null,
-    stepMs: stepped ? median(stepTimes) : null,
-    samplesPerSecond: stepped ? samples / seconds : null,
-    peakMemoryMB: peakMemoryMB(),
-    firingRates: last?.firingRates ?? {},
-    dataset,
-    model: name,
-    parameters: model.parameterCount,
-    method,
-    stepMode,
-    timeSteps,
-    batchSize,
-    threads: model.threads,
-    seed: options.seed,
-    epochs: options.epochs,
-    aborted,
-    stopped: stopped ?? null,
-    out: out ?? null,
-  }
+    describeTraining(training),
+    ...(rounds ? [describeRounds(rounds.rounds)] : []),
+  ]
+  process.stdout.write(`${lines.join('\n')}\n`)
 }
 
 /**

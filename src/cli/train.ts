@@ -6,166 +6,62 @@ import type { Command } from 'commander'
 import type { Dataset } from '../data/dataset.js'
 import { expect } from '../errors.js'
 import { inFile } from '../load.js'
-import { models } from '../models/registry.js'
-import { compile } from '../network.js'
 import { imageShape } from '../nn/value.js'
-import { type MethodOptions, takenOptions } from '../plan/methods.js'
-import * as v from '../runtime/vendor/valibot/index.js'
 import { dueOf, optionsFile } from '../train/callbacks/checkpoint.js'
-import { splitOf } from '../train/fit.js'
-import {
-  type DatasetName,
-  datasets,
-  defaultModel,
-  defaultThreads,
-  describeDefault,
-  isOfEvents,
-} from './datasets.js'
+import { VERSION } from '../version.js'
+import { type DatasetName, defaultThreads, isOfEvents } from './datasets.js'
 import { endSoon } from './end-soon.js'
 import { eventSpecs } from './event-options.js'
 import { firstWeights } from './first-weights.js'
-import { loadData, stepsFor } from './load-data.js'
-import {
-  augmentSpecs,
-  batchSpecs,
-  dataSpecs,
-  lastSpecs,
-  limitSpecs,
-  modelOfData,
-  seedOf,
-  threadSpecs,
-  timeSpecs,
-  wholeMethodSpecs,
-} from './options.js'
+import { loadData } from './load-data.js'
+import { data, limits } from './options.js'
 import { crewOf } from './rounds/crew.js'
-import { roundsOf, roundsSpecs } from './rounds/flags.js'
+import { roundsOf } from './rounds/flags.js'
 import { holdsRun, optionsIn, type RunOptions } from './run-folder.js'
-import {
-  type ArgumentsOf,
-  addOptions,
-  count,
-  flag,
-  given as givenOf,
-  number,
-  parsed,
-  text,
-  unless,
-} from './spec.js'
-import type { TrainHooks } from './train-hooks.js'
-import {
-  newPlace,
-  oldPlace,
-  type RunPlace,
-  runTraining,
-  type Stop,
-  stopOnSignals,
-} from './train-run.js'
-import { monitorSpecs, trainingSpecs } from './training-flags.js'
-import { trainingOf } from './training-options.js'
-import { packageVersion } from './version.js'
-
-/** The page of this machine that shows how it goes. */
-export const dashboardOf = (what: string) => ({
-  dashboard: parsed(
-    '[port]',
-    what,
-    'a port from 0 to 65535, or none',
-    (text) => (text.trim() === '' ? undefined : Number(text)),
-    v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65535)),
-    { bare: '0' },
-  ),
-})
-
-/** All options of `train`. */
-export const trainSpecs = {
-  ...dataSpecs,
-  ...modelOfData,
-  ...wholeMethodSpecs,
-  ...timeSpecs,
-  epochs: count('<n>', 'passes over the training data', { usual: describeDefault('epochs') }),
-  ...batchSpecs,
-  ...eventSpecs,
-  ...trainingSpecs,
-  ...roundsSpecs,
-  ...threadSpecs,
-  ...seedOf('initial weights, order of the data and augmentation'),
-  ...limitSpecs,
-  ...augmentSpecs,
-  numWorkers: number('<n>', 'threads that read and prepare batches ahead', {
-    usual: '1 where there is enough to prepare',
-  }),
-  load: text('<file>', 'start from the weights in a safetensors file'),
-  out: text(
-    '<folder>',
-    'write weights, the best weights, options, history and a checkpoint after each epoch',
-  ),
-  overwrite: flag('write over a run that is in the folder of --out', { preset: false }),
-  resume: text(
-    '<folder>',
-    'go on with a run where it ended, to the bit; its options are in the folder',
-  ),
-  checkpointEvery: parsed(
-    '<when>',
-    'with --out: a checkpoint after so many steps (100) or minutes (5m) too',
-    'steps or minutes',
-    (text) => (/^\d+$/.test(text) ? Number(text) : text),
-    v.union([v.number(), v.string()]),
-  ),
-  ...monitorSpecs,
-  ...dashboardOf(
-    'show the run live on a page of this machine; the address is said when training starts ' +
-      '(default port: one that is free)',
-  ),
-  report: unless('with --out: write no page about the run (report.html) at its end'),
-  ...lastSpecs,
-}
-
-export type TrainArguments = ArgumentsOf<typeof trainSpecs>
+import { commandOf, expectLeftOut, given as givenOf } from './spec.js'
+import * as run from './train-run.js'
+import { type TrainArguments, trainSpecs } from './training-flags.js'
+import { prepare, takenHere } from './training-options.js'
 
 /** @param hooks of a process that trains for another one */
-export const trainCommand = (command: Command, hooks: TrainHooks = {}): Command =>
-  addOptions(command, trainSpecs)
-    .description(
-      'Train a network and test it after each epoch. Without options: the digits that ' +
-        'come with the package.',
-    )
-    .action((args: TrainArguments, command: Command) => train(args, command, hooks))
+export const trainCommand = (command: Command, hooks: run.TrainHooks = {}): Command =>
+  commandOf(
+    trainSpecs,
+    'Train a network and test it after each epoch. Without options: the digits that ' +
+      'come with the package.',
+    (args: TrainArguments, _, command) => train(args, command, hooks),
+  )(command)
 
-async function train(args: TrainArguments, command: Command, hooks: TrainHooks): Promise<void> {
+async function train(args: TrainArguments, command: Command, hooks: run.TrainHooks): Promise<void> {
   const { resume, out, overwrite, checkpointEvery, monitor } = args
   const given = resume === undefined ? undefined : resumedArguments(command)
+  const needsOut = checkpointEvery !== undefined || overwrite
+  const choosesBest = monitor !== undefined && args.earlyStopping === undefined
   expect(
-    resume !== undefined ||
-      out !== undefined ||
-      (checkpointEvery === undefined &&
-        !overwrite &&
-        (monitor === undefined || args.earlyStopping !== undefined)),
+    resume !== undefined || out !== undefined || !(needsOut || choosesBest),
     () =>
       '--checkpoint-every, --monitor and --overwrite need --out, a folder for the checkpoints; ' +
       'got none',
   )
-  expect(
-    args.limitTest === undefined || args.validationSplit === undefined,
-    () =>
-      '--limit-test must be left out with --validation-split, which tests on training data, got ' +
-      args.limitTest,
-  )
+  if (args.validationSplit !== undefined)
+    expectLeftOut(args, ['limitTest'], 'with --validation-split, which tests on training data')
   expect(out !== '' && resume !== '', () => '--out and --resume must name a folder, got none')
   dueOf('--checkpoint-every', checkpointEvery ?? 'epoch')
   // From here on a signal ends nothing halfway.
-  const stop = stopOnSignals()
-  let place: RunPlace | undefined
+  const stop = run.stopOnSignals()
+  let place: run.RunPlace | undefined
   try {
-    if (resume !== undefined) place = await oldPlace(resume)
+    if (resume !== undefined) place = await run.oldPlace(resume)
     else if (out !== undefined)
       place = await (hooks.goesOn && (await holdsRun(out))
-        ? oldPlace(out)
-        : newPlace(out, overwrite))
+        ? run.oldPlace(out)
+        : run.newPlace(out, overwrite))
     if (place?.resumed && resume !== undefined) {
       const name = optionsFile(place.folder.names)
-      const run = optionsIn(resume, await place.folder.read(name), name)
-      expectData(run, given, resume)
-      await trainAs({ ...args, ...run, ...takenHere(run), ...given }, run, place, stop, hooks)
+      const before = optionsIn(resume, await place.folder.read(name), name)
+      expectData(before, given, resume)
+      const all = { ...args, ...before, ...takenHere(before), ...given }
+      await trainAs(all, before, place, stop, hooks)
     } else await trainAs(args, undefined, place, stop, hooks)
   } finally {
     await place?.folder.close()
@@ -176,27 +72,24 @@ async function train(args: TrainArguments, command: Command, hooks: TrainHooks):
 /** What may be given beside --resume: nothing that numbers depend on. */
 const besideResume = [
   ...['resume', 'data', 'cache', 'threads', 'numWorkers', 'json', 'revectorize'],
-  'checkpointEvery',
-  ...['dashboard', 'report', 'redis', 'namespace', 'shared', 'replaceAfter'],
+  ...['checkpointEvery', 'dashboard', 'report', 'redis', 'namespace', 'shared', 'replaceAfter'],
 ]
 
 /** @throws SpikewasmError for an option that is the run's */
 function resumedArguments(command: Command): Partial<TrainArguments> {
-  const given = command.options.filter(
-    (option) => command.getOptionValueSource(option.attributeName()) === 'cli',
-  )
-  for (const option of given)
+  const given = command.options
+    .map((option) => [option.attributeName(), option.long] as const)
+    .filter(([key]) => command.getOptionValueSource(key) === 'cli')
+  for (const [key, flag] of given)
     expect(
-      besideResume.includes(option.attributeName()),
+      besideResume.includes(key),
       () =>
-        `${option.long} must be left out with --resume, which goes on with the run's own ` +
+        `${flag} must be left out with --resume, which goes on with the run's own ` +
         'options; beside it may stand --data, --cache, --threads, --num-workers, ' +
         '--checkpoint-every, --dashboard, --no-report, --json, and of rounds --redis, ' +
         '--namespace, --shared, --replace-after',
     )
-  return Object.fromEntries(
-    given.map((option) => [option.attributeName(), command.getOptionValue(option.attributeName())]),
-  )
+  return Object.fromEntries(given.map(([key]) => [key, command.getOptionValue(key)]))
 }
 
 /** @throws SpikewasmError where the run's data are no longer, and nobody says where they are now */
@@ -213,12 +106,6 @@ function expectData(
   )
 }
 
-/** Options of a method that it does not take are complete in a run's folder; they do nothing. */
-function takenHere(run: RunOptions): MethodOptions {
-  const { update, backwardSteps, gradientCheckpoint } = takenOptions(run)
-  return { update, backwardSteps, gradientCheckpoint }
-}
-
 /** The sensor of recordings: a recording alone may not say it. */
 async function sensorFor(name: DatasetName, data: Dataset): Promise<Pick<RunOptions, 'sensor'>> {
   if (!isOfEvents(name)) return {}
@@ -226,115 +113,63 @@ async function sensorFor(name: DatasetName, data: Dataset): Promise<Pick<RunOpti
   return found === undefined ? {} : { sensor: [found[0], found[1]] }
 }
 
+const { dataset: _, cache: __, ...placed } = data
+
 async function trainAs(
   args: TrainArguments,
-  run: RunOptions | undefined,
-  place: RunPlace | undefined,
-  stop: Stop,
-  hooks: TrainHooks,
+  before: RunOptions | undefined,
+  place: run.RunPlace | undefined,
+  stop: run.Stop,
+  hooks: run.TrainHooks,
 ): Promise<void> {
-  const { defaults } = datasets[args.dataset]
-  const { load } = args
-  const rounds = roundsOf(args, run?.rounds)
+  const { load, dataset, tau, method, seed, monitor } = args
+  const rounds = roundsOf(args, before?.rounds)
   // The beginning of a run that goes on is in its checkpoint.
   const begins = load !== undefined && !place?.checkpoint
-  const first = begins ? await firstWeights(load, run) : undefined
-  const data = await loadData(args)
-  await hooks.onData?.(data)
-  const { epochs = defaults.epochs, threads = defaultThreads(args.dataset) } = args
-  const { tau, method, stepMode, update, backwardSteps, gradientCheckpoint } = args
-  const { seed } = args
-  const { timeSteps, ...framed } = stepsFor(data.train, args.timeSteps)
-  const training = trainingOf(args, { method, timeSteps, backwardSteps, epochs, defaults })
-  const { data: part, validation = data.test } = splitOf(data.train, training.fit)
-  const { batchSize = Math.min(defaults.batchSize, part.length) } = args
-  const { shape: input, classes } = data.train
-  const { model: modelName = defaultModel(args.dataset) } = args
-  const network = models[modelName](input, classes, { tau })
-  const model = await compile(network, {
-    input,
-    method,
-    stepMode,
-    update,
-    backwardSteps,
-    gradientCheckpoint,
-    timeSteps,
-    ...framed,
-    batchSize,
-    threads,
-    seed,
-  })
+  const first = begins ? await firstWeights(load, before) : undefined
+  const split = await loadData(args)
+  await hooks.onData?.(split)
+  const { threads = defaultThreads(dataset) } = args
+  const prepared = await prepare({ ...args, threads }, split)
+  const { model, training, steps, epochs, batchSize } = prepared
+  const { update = 'afterwards', backwardSteps = steps.timeSteps } = args
+  const { gradientCheckpoint = 'none', checkpointEvery } = args
   let leave: (() => Promise<void>) | undefined
   try {
     if (first) inFile(load!, () => model.loadStateDict(first.state))
-    const begun = run && { ...run, data: args.data && resolve(args.data) }
-    const moved = run !== undefined && begun?.data !== run.data
-    const options: RunOptions = begun ?? {
-      version: packageVersion(),
-      model: modelName,
-      dataset: args.dataset,
-      data: args.data && resolve(args.data),
-      imageSize: args.imageSize,
-      trainShare: args.trainShare,
-      limitTrain: args.limitTrain,
-      limitTest: args.limitTest,
-      augment: args.augment ?? false,
-      ...givenOf(eventSpecs, args),
-      ...(await sensorFor(args.dataset, data.train)),
-      input: [...imageShape(input)],
-      classes,
-      timeSteps,
-      ...framed,
-      tau,
-      method,
-      stepMode: model.stepMode,
-      // Complete, also where the method takes none of them.
-      update: update ?? 'afterwards',
-      backwardSteps: backwardSteps ?? timeSteps,
-      gradientCheckpoint: gradientCheckpoint ?? 'none',
-      epochs,
-      batchSize,
-      ...training.record,
-      seed,
-      threads,
-      load: load === undefined ? undefined : resolve(load),
-      loadSha256: first?.sha256,
-      monitor: args.monitor,
-      checkpointEvery: args.checkpointEvery,
-      rounds,
-    }
-    const { monitor, numWorkers, json, dashboard, report } = args
-    // Rounds are long, and each can be gone on from.
-    const { checkpointEvery = rounds ? 1 : 'epoch' } = args
-    const here =
-      rounds &&
-      (await crewOf(
-        args,
-        () => options,
-        () => stop.pause(),
-      ))
-    if (here) leave = here.close
-    const due = dueOf('--checkpoint-every', checkpointEvery)
-    const samples = { training: part.length, validation: validation.length }
-    const parts = {
-      model,
-      data,
-      samples,
-      training,
-      options,
-      place,
-      moved,
-      due,
-      monitor,
-      numWorkers,
-      json,
-      stop,
-      dashboard,
-      report,
-      hooks,
-      rounds: here && rounds && { ...here, rounds },
-    }
-    await runTraining(parts)
+    const here = args.data && resolve(args.data)
+    const options: RunOptions = before
+      ? { ...before, data: here }
+      : {
+          version: VERSION,
+          model: prepared.name,
+          dataset,
+          ...givenOf({ ...placed, ...limits }, { ...args, data: here }),
+          augment: args.augment ?? false,
+          ...givenOf(eventSpecs, args),
+          ...(await sensorFor(dataset, split.train)),
+          input: [...imageShape(split.train.shape)],
+          classes: split.train.classes,
+          ...steps,
+          tau,
+          method,
+          stepMode: model.stepMode,
+          // Complete, also where the method takes none of them.
+          ...{ update, backwardSteps, gradientCheckpoint },
+          ...{ epochs, batchSize, ...training.record, seed, threads },
+          load: load === undefined ? undefined : resolve(load),
+          loadSha256: first?.sha256,
+          ...{ monitor, checkpointEvery, rounds },
+        }
+    const crew = rounds && (await crewOf(args, options, () => stop.pause()))
+    leave = crew?.close
+    await run.runTraining({
+      ...{ ...prepared, args, data: split, options, place, stop, hooks },
+      moved: before !== undefined && here !== before.data,
+      // Rounds are long, and each can be gone on from.
+      due: dueOf('--checkpoint-every', checkpointEvery ?? (rounds ? 1 : 'epoch')),
+      rounds: crew && rounds && { crew: crew.crew, rounds },
+    })
   } finally {
     await leave?.()
     if (leave && args.redis !== undefined) endSoon()

@@ -1,21 +1,14 @@
-/** The options of `train` that say how it learns. */
+/** The options of `train`. */
 
 import { type LossOf, lossNames } from '../loss/index.js'
 import { monitors, type Optimizer, optimizerNames } from '../optimizer/index.js'
 import { methodNames } from '../plan/methods.js'
 import * as v from '../runtime/vendor/valibot/index.js'
 import { describeDefault } from './datasets.js'
-import {
-  type ArgumentsOf,
-  count,
-  flag,
-  name,
-  number,
-  numbers,
-  parsed,
-  schemaOf,
-  schemasOf,
-} from './spec.js'
+import { eventSpecs } from './event-options.js'
+import * as shared from './options.js'
+import { roundsSpecs } from './rounds/flags.js'
+import * as o from './spec.js'
 
 /** Names of `--schedule`. */
 export const scheduleNames = ['cosine', 'constant', 'oneCycle', 'stepDecay', 'plateau'] as const
@@ -23,13 +16,13 @@ export const scheduleNames = ['cosine', 'constant', 'oneCycle', 'stepDecay', 'pl
 const decays: readonly Optimizer['decay'][] = ['weights', 'all']
 const lossesOf: readonly LossOf[] = ['rates', 'counts']
 
-/** A new one is a line here, and what it does in `trainingOf`. */
+/** How it learns. A new one is a line here, and what it does in `trainingOf`. */
 export const trainingSpecs = {
-  optimizer: name('<name>', 'rule of the steps', optimizerNames, { preset: 'sgd' }),
-  lr: number('<rate>', 'learning rate', {
+  optimizer: o.name('<name>', 'rule of the steps', optimizerNames, { preset: 'sgd' }),
+  lr: o.number('<rate>', 'learning rate', {
     usual: `${describeDefault('lr')}; 0.001 for adam and adamW`,
   }),
-  lrFor: name(
+  lrFor: o.name(
     '<method>',
     'the method that --lr was chosen for: with rate, the learning rate of another is ' +
       'multiplied by T, with sltt by T/K, and --weight-decay and --clip-norm are divided by it, ' +
@@ -37,9 +30,9 @@ export const trainingSpecs = {
     methodNames,
     { only: ['optimizer', 'sgd'] },
   ),
-  momentum: number('<share>', 'momentum', { usual: '0.9', only: ['optimizer', 'sgd'] }),
-  nesterov: flag('steps look ahead along the momentum', { only: ['optimizer', 'sgd'] }),
-  betas: numbers<[number, number]>(
+  momentum: o.number('<share>', 'momentum', { usual: '0.9', only: ['optimizer', 'sgd'] }),
+  nesterov: o.flag('steps look ahead along the momentum', { only: ['optimizer', 'sgd'] }),
+  betas: o.numbers<[number, number]>(
     '<list>',
     'share of the means of gradients and of their squares that is kept',
     {
@@ -49,81 +42,81 @@ export const trainingSpecs = {
       fits: ({ length }) => length === 2,
     },
   ),
-  weightDecay: number('<rate>', 'weight decay', {
+  weightDecay: o.number('<rate>', 'weight decay', {
     usual: `${describeDefault('weightDecay')}; 0 for adam, 0.01 for adamW`,
   }),
-  decay: name(
+  decay: o.name(
     '<what>',
     'what decays: weights of convolutions and linear layers, or all parameters',
     decays,
     { usual: 'weights' },
   ),
-  schedule: name(
+  schedule: o.name(
     '<name>',
     'learning rate over the epochs; stepDecay: a tenth after each third, plateau: a tenth when ' +
       'the test loss has not improved for 10 epochs',
     scheduleNames,
     { preset: 'cosine' },
   ),
-  warmup: count('<n>', 'epochs of a linear warm-up before the schedule', { usual: 'none' }),
-  loss: name('<name>', 'what training makes small', lossNames, { preset: 'crossEntropy' }),
-  lossOf: name('<what>', 'of the mean over time of the outputs, or of their sum', lossesOf, {
+  warmup: o.count('<n>', 'epochs of a linear warm-up before the schedule', { usual: 'none' }),
+  loss: o.name('<name>', 'what training makes small', lossNames, { preset: 'crossEntropy' }),
+  lossOf: o.name('<what>', 'of the mean over time of the outputs, or of their sum', lossesOf, {
     usual: 'rates',
     only: ['loss', 'crossEntropy', 'mse'],
   }),
-  labelSmoothing: number('<share>', 'share of the target that is spread over all classes', {
+  labelSmoothing: o.number('<share>', 'share of the target that is spread over all classes', {
     usual: '0',
     only: ['loss', 'crossEntropy'],
   }),
-  alpha: number('<weight>', 'weight of the cross entropies', {
+  alpha: o.number('<weight>', 'weight of the cross entropies', {
     usual: '1',
     only: ['loss', 'selfDistillation'],
   }),
-  beta: number('<weight>', 'weight of the divergences', {
+  beta: o.number('<weight>', 'weight of the divergences', {
     usual: '0.3',
     only: ['loss', 'selfDistillation'],
   }),
-  temperature: number('<t>', 'temperature of the softmax', {
+  temperature: o.number('<t>', 'temperature of the softmax', {
     usual: '3',
     only: ['loss', 'selfDistillation'],
   }),
-  ratePenalty: number(
+  ratePenalty: o.number(
     '<weight>',
     'rate, bptt: adds weight times the mean of (rate - target)² of each layer of neurons to the ' +
       'loss',
     { usual: 'none', rule: '≥ 0' },
   ),
-  rateTarget: number('<rate>', 'the wanted rate, 0…1', {
+  rateTarget: o.number('<rate>', 'the wanted rate, 0…1', {
     usual: '0',
     rule: '0…1',
     needs: 'ratePenalty',
   }),
-  clipNorm: number('<norm>', 'scale gradients down to this norm at most', {
+  clipNorm: o.number('<norm>', 'scale gradients down to this norm at most', {
     usual: 'never',
     rule: '> 0',
     cure: 'leave it out to clip nothing',
   }),
-  accumulate: count('<n>', 'batches whose gradients are averaged for one step of the optimizer', {
+  accumulate: o.count('<n>', 'batches whose gradients are averaged for one step of the optimizer', {
     usual: '1',
   }),
-  ema: number('<share>', 'keep a moving average of the parameters, which is tested and saved', {
+  ema: o.number('<share>', 'keep a moving average of the parameters, which is tested and saved', {
     usual: 'none',
   }),
-  freeze: parsed(
+  freeze: o.parsed(
     '<list>',
     'parameters or layers that stay as they are, by name, separated by commas',
     'names, separated by commas',
     (text) => text.split(',').map((name) => name.trim()),
     v.array(v.pipe(v.string(), v.nonEmpty())),
   ),
-  earlyStopping: count(
+  earlyStopping: o.count(
     '<n>',
     'end when --monitor (default: testLoss) has not improved for n epochs',
     {
       usual: 'never',
     },
   ),
-  validationSplit: number(
+  validationSplit: o.number(
     '<share>',
     'test each epoch on this share of the training data, its last samples, instead of the test ' +
       'data',
@@ -133,7 +126,7 @@ export const trainingSpecs = {
 
 /** What chooses the best weights, and what `--early-stopping` watches. */
 export const monitorSpecs = {
-  monitor: name(
+  monitor: o.name(
     '<name>',
     'what chooses the best weights (default: testAccuracy), and what --early-stopping watches',
     monitors.filter((name) => name !== 'testMeanAbsoluteError'),
@@ -144,8 +137,8 @@ const { optimizer, lr, weightDecay, schedule, loss } = trainingSpecs
 
 /** What options.json holds of them. */
 export const trainingSchema = {
-  ...schemaOf({ ...trainingSpecs, ...monitorSpecs }),
-  ...schemasOf({ optimizer, lr, weightDecay, schedule, loss }),
+  ...o.schemaOf({ ...trainingSpecs, ...monitorSpecs }),
+  ...o.schemasOf({ optimizer, lr, weightDecay, schedule, loss }),
 }
 
 const wholeSchema = v.object(trainingSchema)
@@ -155,5 +148,63 @@ export type TrainingRecord = v.InferOutput<typeof wholeSchema>
 
 /** What is given on the command line, or read from options.json. */
 export type TrainingArguments = Partial<
-  ArgumentsOf<typeof trainingSpecs> & ArgumentsOf<typeof monitorSpecs>
+  o.ArgumentsOf<typeof trainingSpecs> & o.ArgumentsOf<typeof monitorSpecs>
 >
+
+/** The page of this machine that shows how it goes. */
+export const dashboardOf = (what: string) => ({
+  dashboard: o.parsed(
+    '[port]',
+    what,
+    'a port from 0 to 65535, or none',
+    (text) => (text.trim() === '' ? undefined : Number(text)),
+    v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65535)),
+    { bare: '0' },
+  ),
+})
+
+/** All options of `train`. */
+export const trainSpecs = {
+  ...shared.data,
+  ...shared.modelOfData,
+  ...shared.wholeMethod,
+  ...shared.time,
+  epochs: o.count('<n>', 'passes over the training data', { usual: describeDefault('epochs') }),
+  ...shared.batch,
+  ...eventSpecs,
+  ...trainingSpecs,
+  ...roundsSpecs,
+  ...shared.threads,
+  ...shared.seedOf('initial weights, order of the data and augmentation'),
+  ...shared.limits,
+  ...shared.augmented,
+  numWorkers: o.number('<n>', 'threads that read and prepare batches ahead', {
+    usual: '1 where there is enough to prepare',
+  }),
+  load: o.text('<file>', 'start from the weights in a safetensors file'),
+  out: o.text(
+    '<folder>',
+    'write weights, the best weights, options, history and a checkpoint after each epoch',
+  ),
+  overwrite: o.flag('write over a run that is in the folder of --out', { preset: false }),
+  resume: o.text(
+    '<folder>',
+    'go on with a run where it ended, to the bit; its options are in the folder',
+  ),
+  checkpointEvery: o.parsed(
+    '<when>',
+    'with --out: a checkpoint after so many steps (100) or minutes (5m) too',
+    'steps or minutes',
+    (text) => (/^\d+$/.test(text) ? Number(text) : text),
+    v.union([v.number(), v.string()]),
+  ),
+  ...monitorSpecs,
+  ...dashboardOf(
+    'show the run live on a page of this machine; the address is said when training starts ' +
+      '(default port: one that is free)',
+  ),
+  report: o.unless('with --out: write no page about the run (report.html) at its end'),
+  ...shared.last,
+}
+
+export type TrainArguments = o.ArgumentsOf<typeof trainSpecs>

@@ -1,7 +1,10 @@
 /** How `train` learns: what its options mean for `fit`, and in options.json. */
 
+import type { Split } from '../data/index.js'
 import { expect, SpikewasmError } from '../errors.js'
 import { crossEntropy, type Loss, mse, ratePenalty, selfDistillation, tet } from '../loss/index.js'
+import { models } from '../models/registry.js'
+import { compile } from '../network.js'
 import {
   adam,
   adamW,
@@ -15,22 +18,20 @@ import {
   sgd,
   stepDecay,
 } from '../optimizer/index.js'
-import { type Method, methodsTaking } from '../plan/methods.js'
-import type { Callback } from '../train/callback.js'
+import { type Method, type MethodOptions, methodsTaking, takenOptions } from '../plan/methods.js'
 import { earlyStopping } from '../train/callbacks/early-stopping.js'
 import { comparableLr } from '../train/comparable-lr.js'
-import type { FitOptions } from '../train/options.js'
-import { expectUse, given } from './spec.js'
-import {
-  monitorSpecs,
-  type scheduleNames,
-  type TrainingArguments,
-  type TrainingRecord,
-  trainingSpecs,
-} from './training-flags.js'
+import { splitOf } from '../train/fit.js'
+import { datasets, defaultModel } from './datasets.js'
+import { stepsFor } from './load-data.js'
+import { defined, expectUse, given } from './spec.js'
+import type { TrainArguments } from './training-flags.js'
+import * as flags from './training-flags.js'
+
+type TrainingRecord = flags.TrainingRecord
 
 /** Schedules of `--schedule`, from the number of epochs and of those of a warm-up before it. */
-const schedules: Record<(typeof scheduleNames)[number], (epochs: number) => Schedule> = {
+const schedules: Record<(typeof flags.scheduleNames)[number], (epochs: number) => Schedule> = {
   cosine: () => cosine(),
   constant: () => constant(),
   oneCycle: () => oneCycle(),
@@ -50,22 +51,11 @@ export interface TrainingContext {
 }
 
 /** What the options mean. */
-export interface TrainingSetup {
-  readonly optimizer: Optimizer
-  readonly schedule: Schedule
-  readonly fit: Pick<
-    FitOptions,
-    'loss' | 'penalties' | 'clipNorm' | 'accumulate' | 'ema' | 'freeze' | 'validationSplit'
-  >
-  /** Of the run: those of its folder come behind. */
-  readonly callbacks: readonly Callback[]
-  /** For options.json; `trainingOf` gives the same again from it. */
-  readonly record: TrainingRecord
-}
+export type TrainingSetup = ReturnType<typeof trainingOf>
 
 /** @throws SpikewasmError for an option that would do nothing */
-export function trainingOf(args: TrainingArguments, context: TrainingContext): TrainingSetup {
-  expectUse(trainingSpecs, args)
+export function trainingOf(args: flags.TrainingArguments, context: TrainingContext) {
+  expectUse(flags.trainingSpecs, args)
   const record = recordOf(args, context)
   const { warmup, accumulate, ema, freeze, validationSplit } = record
   const { ratePenalty: weight, rateTarget: target, monitor } = record
@@ -78,16 +68,14 @@ export function trainingOf(args: TrainingArguments, context: TrainingContext): T
     optimizer: optimizerOf({ ...context, ...record }),
     schedule: scheduleOf(record.schedule, warmup, context.epochs),
     fit: defined({ loss, penalties, clipNorm, accumulate, ema, freeze, validationSplit }),
+    /** Of the run: those of its folder come behind. */
     callbacks: patience === undefined ? [] : [earlyStopping(defined({ patience, monitor }))],
+    /** For options.json; this function gives the same again from it. */
     record,
   }
 }
 
-/** Without what is undefined, so that equal options are equal JSON. */
-const defined = <T extends object>(options: T): T =>
-  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
-
-function recordOf(args: TrainingArguments, { defaults }: TrainingContext): TrainingRecord {
+function recordOf(args: flags.TrainingArguments, { defaults }: TrainingContext): TrainingRecord {
   const { optimizer = 'sgd', schedule = 'cosine', loss = 'crossEntropy' } = args
   const isSgd = optimizer === 'sgd'
   const own = isSgd ? defaults : makers[optimizer]({})
@@ -95,7 +83,7 @@ function recordOf(args: TrainingArguments, { defaults }: TrainingContext): Train
   if (weightDecay === 0) refuse('--decay', args.decay, 'a --weight-decay of 0; give both')
   const { momentum = isSgd ? 0.9 : undefined } = args
   const all = { ...args, ...{ optimizer, schedule, loss, lr, weightDecay, momentum } }
-  return { ...given({ ...trainingSpecs, ...monitorSpecs }, all), lr, weightDecay }
+  return { ...given({ ...flags.trainingSpecs, ...flags.monitorSpecs }, all), lr, weightDecay }
 }
 
 /** What gradients, and so learning rates, depend on beside the record. */
@@ -174,4 +162,36 @@ export function describeTraining({ record, optimizer, fit }: TrainingSetup): str
     ...(ema === undefined ? [] : [`averages ${ema}`]),
     ...(freeze === undefined ? [] : [`frozen ${freeze.join(', ')}`]),
   ].join(', ')
+}
+
+/** Options of a method that it does not take are complete in a run's folder; they do nothing. */
+export function takenHere(run: MethodOptions): MethodOptions {
+  const { update, backwardSteps, gradientCheckpoint } = takenOptions(run)
+  return { update, backwardSteps, gradientCheckpoint }
+}
+
+/** What a model and its training follow from. */
+type PreparedBy = flags.TrainingArguments &
+  Pick<TrainArguments, 'dataset' | 'model' | 'tau' | 'method' | 'stepMode' | 'update' | 'seed'> &
+  Pick<TrainArguments, 'backwardSteps' | 'gradientCheckpoint' | 'timeSteps' | 'batchSize'> &
+  Pick<TrainArguments, 'epochs' | 'threads'>
+
+/** The model of a run, and how it learns from data. */
+export async function prepare(args: PreparedBy, data: Split) {
+  const { dataset, tau, method, stepMode, update, backwardSteps, gradientCheckpoint } = args
+  const { seed, threads, model: name = defaultModel(dataset) } = args
+  const { defaults } = datasets[dataset]
+  const { epochs = defaults.epochs } = args
+  const { timeSteps, ...framed } = stepsFor(data.train, args.timeSteps)
+  const training = trainingOf(args, { method, timeSteps, backwardSteps, epochs, defaults })
+  const { data: part, validation = data.test } = splitOf(data.train, training.fit)
+  const { batchSize = Math.min(defaults.batchSize, part.length) } = args
+  const { shape: input, classes } = data.train
+  const model = await compile(models[name](input, classes, { tau }), {
+    ...{ input, timeSteps, ...framed, batchSize, threads, seed },
+    ...{ method, stepMode, update, backwardSteps, gradientCheckpoint },
+  })
+  /** How many train the model, and how many test it after each epoch. */
+  const samples = { training: part.length, validation: validation.length }
+  return { model, name, training, samples, epochs, batchSize, steps: { timeSteps, ...framed } }
 }

@@ -1,92 +1,88 @@
 /** `spikewasm verify` */
 
-import { Argument, type Command } from 'commander'
 import type { NetInfo } from '../edge/abi.js'
 import type { ApartNet } from '../verify/apart.js'
 import { hostNames } from '../verify/hosts/index.js'
-import type { Difference, Outcome } from '../verify/job.js'
+import type { Difference } from '../verify/job.js'
 import { isAlike, likenessLimits } from '../verify/likeness.js'
 import { makeTrials, type Trial } from '../verify/trial.js'
 import { findHosts, isExact, type Row, type Verification, verifyNet } from '../verify/verify.js'
 import { frameSpecs } from './event-options.js'
 import { exitOnSignals } from './interrupt.js'
 import { loadData } from './load-data.js'
-import { isSealed, openFile, sealLine } from './net-file.js'
-import { lastSpecs, modelOfData, savedDataSpecs, timeSpecs } from './options.js'
-import { percent, printJson } from './report.js'
+import { isSealed, sealLine, withNet } from './net-file.js'
+import * as shared from './options.js'
+import { percent } from './report.js'
 import { dataOf } from './run-folder.js'
-import { type ArgumentsOf, addOptions, count, fromRun, text } from './spec.js'
-import { newTable } from './tables.js'
-import { overwrite } from './terminal.js'
+import * as o from './spec.js'
+import { overwrite, printJson, tableText } from './terminal.js'
 import { givenModel, modelFileSpecs } from './which-model.js'
 
 const verifySpecs = {
   ...frameSpecs,
   ...modelFileSpecs,
-  ...savedDataSpecs,
-  ...fromRun({ ...modelOfData, tau: timeSpecs.tau }),
-  samples: count('<n>', 'samples: those of the test part, then of the other', { preset: 1000 }),
-  hosts: text('<list>', `all, or some of ${hostNames.join(',')}`, { preset: 'all' }),
-  seconds: count('<n>', 'a slow host shows no more samples after n seconds', { usual: '20' }),
-  ...lastSpecs,
+  ...shared.savedData,
+  ...o.fromRun({ ...shared.modelOfData, tau: shared.time.tau }),
+  samples: o.count('<n>', 'samples: those of the test part, then of the other', { preset: 1000 }),
+  hosts: o.text('<list>', `all, or some of ${hostNames.join(',')}`, { preset: 'all' }),
+  seconds: o.count('<n>', 'a slow host shows no more samples after n seconds', { usual: '20' }),
+  ...shared.last,
 }
 
-type VerifyArguments = ArgumentsOf<typeof verifySpecs>
-
-export const verifyCommand = (command: Command): Command =>
-  addOptions(command, verifySpecs)
-    .description(
-      'Run an exported network on every host that is found, and compare its outputs bit by bit ' +
-        "with the model's; those of int8 weights with the file's own in this process, which must " +
-        'be close to a model of the same weights.',
-    )
-    .addArgument(new Argument('<net.wasm>', 'file that export has written'))
-    .action((path: string, args: VerifyArguments) => verify(path, args))
+type VerifyArguments = o.ArgumentsOf<typeof verifySpecs>
 
 /** Seconds that a file is given to open, and for each sample: at least, and unless told. */
 const LEAST_SECONDS = 5
 const USUAL_SECONDS = 10
 
-async function verify(path: string, args: VerifyArguments): Promise<void> {
-  // Exits as others do: hosts that run are killed, their files removed.
-  exitOnSignals()
-  const seconds = Math.max(args.seconds ?? USUAL_SECONDS, LEAST_SECONDS)
-  const { bytes, net } = await openFile(path, 'exported network', { seconds })
-  try {
-    // Before the samples are computed: a wrong name is told at once.
-    await findHosts(args.hosts, net.info)
-    const trials = await trialsOf(net, args)
-    const result = await verifyNet(bytes, net.info, trials, {
-      hosts: args.hosts,
-      seconds: args.seconds,
-      onHost: (name) => {
-        if (process.stderr.isTTY) overwrite(process.stderr, `${name} …`)
-      },
-    })
-    if (process.stderr.isTTY) overwrite(process.stderr, '')
-    if (args.json) printJson(summary(path, net.info, trials, result))
-    else process.stdout.write(resultText(path, net.info, trials, result))
-    if (!isExact(result) || !areAlike(trials)) process.exitCode = 1
-  } finally {
-    await net.close()
-  }
+export const verifyCommand = o.commandOf(
+  verifySpecs,
+  'Run an exported network on every host that is found, and compare its outputs bit by bit ' +
+    "with the model's; those of int8 weights with the file's own in this process, which must " +
+    'be close to a model of the same weights.',
+  (args: VerifyArguments, path: string) => {
+    // Exits as others do: hosts that run are killed, their files removed.
+    exitOnSignals()
+    const seconds = Math.max(args.seconds ?? USUAL_SECONDS, LEAST_SECONDS)
+    const check = (net: ApartNet, bytes: Uint8Array) => verify(path, net, bytes, args)
+    return withNet(path, 'exported network', check, { seconds })
+  },
+  ['<net.wasm>', 'file that export has written'],
+)
+
+async function verify(
+  path: string,
+  net: ApartNet,
+  bytes: Uint8Array,
+  { hosts, seconds, json, ...args }: VerifyArguments,
+): Promise<void> {
+  const { info } = net
+  const show = (text: string): void =>
+    void (process.stderr.isTTY && overwrite(process.stderr, text))
+  // Before the samples are computed: a wrong name is told at once.
+  await findHosts(hosts, info)
+  const trials = await trialsOf(net, args)
+  const onHost = (name: string): void => show(`${name} …`)
+  const result = await verifyNet(bytes, info, trials, { hosts, seconds, onHost })
+  show('')
+  if (json) printJson(summary(path, info, trials, result))
+  else process.stdout.write(resultText(path, info, trials, result))
+  if (!isExact(result) || !areAlike(trials)) process.exitCode = 1
 }
 
 const areAlike = (trials: readonly Trial[]): boolean =>
   trials.every(({ likeness }) => likeness === undefined || isAlike(likeness))
 
 /** Samples, and the outputs of the model that was exported. */
-async function trialsOf(net: ApartNet, args: VerifyArguments): Promise<Trial[]> {
+async function trialsOf(
+  net: ApartNet,
+  args: Omit<VerifyArguments, 'hosts' | 'seconds' | 'json'>,
+): Promise<Trial[]> {
   const given = await givenModel(args)
-  const { run } = given
   const { input, classes, timeSteps } = net.info
-  const source = dataOf({ ...args, dataset: args.dataset ?? given.dataset, timeSteps }, run)
+  const source = dataOf({ ...args, timeSteps }, given)
   // All samples are there to be shown, whatever the run was limited to.
-  const { train, test } = await loadData({
-    ...source,
-    limitTrain: undefined,
-    limitTest: undefined,
-  })
+  const { train, test } = await loadData({ ...source, limitTrain: undefined, limitTest: undefined })
   return makeTrials({
     net,
     data: [test, train],
@@ -97,17 +93,14 @@ async function trialsOf(net: ApartNet, args: VerifyArguments): Promise<Trial[]> 
 }
 
 /** What the outputs are compared with. */
-function reference({ weights }: NetInfo): string {
-  return weights === 'int8' ? "the file's own in this process" : "the model's predict"
-}
+const reference = ({ weights }: NetInfo): string =>
+  weights === 'int8' ? "the file's own in this process" : "the model's predict"
 
 /** What is compared besides, or not at all. */
-function remarks({ mode }: NetInfo, trials: readonly Trial[]): string[] {
-  return [
-    ...trials.flatMap(describeLikeness),
-    ...(mode === 'train' ? ['infer alone is compared, not train_step'] : []),
-  ]
-}
+const remarks = ({ mode }: NetInfo, trials: readonly Trial[]): string[] => [
+  ...trials.flatMap(describeLikeness),
+  ...(mode === 'train' ? ['infer alone is compared, not train_step'] : []),
+]
 
 function describeLikeness({ call, likeness }: Trial): string[] {
   if (likeness === undefined) return []
@@ -137,12 +130,16 @@ function resultText(
   trials: readonly Trial[],
   result: Verification,
 ): string {
-  const table = newTable({
-    head: ['host', 'version', 'call', 'samples', 'floats differ', 'µs/sample', 'memory', 'cold'],
-    style: { head: [], border: [], compact: true },
-    colAligns: ['left', 'left', 'left', 'right', 'right', 'right', 'right', 'right'],
-  })
-  table.push(...result.rows.map(cells))
+  const head = [
+    'host',
+    'version',
+    'call',
+    'samples',
+    'floats differ',
+    'µs/sample',
+    'memory',
+    'cold',
+  ]
   const pages = info.memoryBytes / 65536
   return [
     `${path}: ${info.target}, mode ${info.mode}, weights ${info.weights}, T = ${info.timeSteps}, ` +
@@ -150,7 +147,7 @@ function resultText(
     ...(isSealed(info) ? [] : [`sealed: ${sealLine(info)}`]),
     `${trials[0].samples} samples; outputs against ${reference(info)}`,
     ...remarks(info, trials),
-    table.toString(),
+    tableText('lllrrrrr', head, result.rows.map(cells)),
     'memory: the whole process after the first answer; cold: compile, instantiate, first answer',
     ...result.absent.map(({ host, why }) => `${host}: ${why}`),
     ...trials.flatMap(unlike),
@@ -177,14 +174,11 @@ function cells({ host, version, call, outcome }: Row): string[] {
 
 /** A line for a host that failed or gave other bits. */
 function problem({ host, call, outcome, failure }: Row): string[] {
+  if (outcome?.differ === 0) return []
   if (outcome === undefined) return [`FAIL: ${host}, ${call}: ${failure}`]
-  if (outcome.differ === 0) return []
-  return [`FAIL: ${host}, ${call}: ${differing(outcome)}`]
-}
-
-function differing({ differ, samples, first }: Outcome): string {
+  const { differ, samples, first } = outcome
   const where = first === null ? '' : `; the first: ${describeDifference(first)}`
-  return `${differ} floats of ${samples} samples differ${where}`
+  return [`FAIL: ${host}, ${call}: ${differ} floats of ${samples} samples differ${where}`]
 }
 
 function describeDifference({ sample, output, got, want }: Difference): string {
@@ -213,13 +207,7 @@ function summary(
     reference: weights === 'int8' ? 'file' : 'model',
     samples: trials[0].samples,
     likeness: trials.flatMap(({ call, likeness }) => (likeness ? [{ call, ...likeness }] : [])),
-    hosts: result.rows.map(({ host, version, call, outcome, failure }) => ({
-      host,
-      version,
-      call,
-      ...outcome,
-      ...(failure === undefined ? {} : { failure }),
-    })),
+    hosts: result.rows.map(({ outcome, failure, ...row }) => ({ ...row, ...outcome, failure })),
     absent: result.absent,
   }
 }

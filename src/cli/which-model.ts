@@ -12,31 +12,82 @@ import { expectWeightsOf, inFile, readModel } from '../load.js'
 import type { Model } from '../model.js'
 import { pretrainedDataset, pretrainedFile, pretrainedNames } from '../models/pretrained.js'
 import { type ModelName, models } from '../models/registry.js'
-import type { CompileOptions } from '../network.js'
+import { type CompileOptions, compile } from '../network.js'
+import { networkFromNir } from '../nir/index.js'
 import type { Module } from '../nn/module.js'
 import type { InputShape } from '../nn/value.js'
 import { type MethodOptions, takenOptions } from '../plan/methods.js'
 import { runFiles } from '../train/callbacks/checkpoint.js'
 import { type DatasetName, datasetNames, defaultModel } from './datasets.js'
 import { withFiles } from './mistakes.js'
-import { expectNir, type NirArguments, nirModel } from './nir.js'
 import { areOfProgram, optionsIn, type RunOptions } from './run-folder.js'
-import { type ArgumentsOf, adding, expectLeftOut, flag, name, text } from './spec.js'
+import * as o from './spec.js'
+
+/** How the time of a NIR file becomes steps. */
+export const nirTimeSpecs = {
+  dt: o.number('<seconds>', 'with a NIR file: time of a step', {
+    usual: "the file's, else 0.0001",
+  }),
+  discretisation: o.name(
+    '<name>',
+    'with a NIR file: how neurons decay in a step',
+    ['euler', 'exact'],
+    { usual: "the file's, else euler" },
+  ),
+  reset: o.name(
+    '<name>',
+    'with a NIR file: what becomes of the potential of a neuron that spikes',
+    ['subtract', 'zero', 'stored'],
+    { usual: "the file's, else subtract" },
+  ),
+}
+
+/** All that belong to a file of NIR that is read. */
+export const nirSpecs = {
+  nir: o.text('<file>', 'network of another program, a file of NIR (needs h5wasm)'),
+  ...nirTimeSpecs,
+}
+
+type NirArguments = o.ArgumentsOf<typeof nirSpecs>
+
+/** Options that name a model. */
+export const modelFileSpecs = {
+  run: o.text('<folder>', 'folder that train --out has written, or checkpoint in a program'),
+  best: o.flag('with --run: the best weights (best.safetensors), not the last', { preset: false }),
+  weights: o.text(
+    '<file>',
+    'safetensors file of a model, or a file of NIR (.nir, needs h5wasm); where it holds weights ' +
+      'alone, give --model too',
+  ),
+  pretrained: o.name('<name>', 'trained network that comes with the package', pretrainedNames),
+}
+
+/** The same where a command takes an exported network, too. */
+export const modelOrNetSpecs = {
+  ...modelFileSpecs,
+  weights: o.adding(modelFileSpecs.weights, '; or an exported network (.wasm)'),
+}
+
+const networkAlone = '; its network is taken, not its weights'
+
+/** Where a command reads the network of a file, and no weights. */
+export const networkSpecs = {
+  run: o.adding(modelFileSpecs.run, networkAlone),
+  weights: o.adding(modelFileSpecs.weights, networkAlone),
+}
 
 /** What names a model on the command line. */
-export interface ModelArguments extends NirArguments, Partial<ArgumentsOf<typeof modelFileSpecs>> {
+interface ModelArguments extends NirArguments, Partial<o.ArgumentsOf<typeof modelFileSpecs>> {
   /** The network by name, whatever the file says. */
   readonly model?: ModelName
   readonly tau?: number
-  /** Of it follows the network where nothing else names one. */
+  /** Says which network it is where nothing else does. */
   readonly dataset?: DatasetName
 }
 
 /** A model that a command was given. */
 export interface GivenModel {
   readonly run?: RunOptions
-  /** What the file says; undefined where it holds weights alone, or a network by name is wanted. */
-  readonly saved?: ModelJson
   /** Whether the file says what the network is and takes. */
   readonly isWhole: boolean
   /** What the file says about the data that the model was trained with. */
@@ -62,30 +113,10 @@ export const isNirFile = (path: string | undefined): boolean => /\.nir$/i.test(p
 /** Whether --weights names an exported network. */
 export const isNetFile = (path: string | undefined): path is string => /\.wasm$/i.test(path ?? '')
 
-/** Options that name a model. */
-export const modelFileSpecs = {
-  run: text('<folder>', 'folder that train --out has written, or checkpoint in a program'),
-  best: flag('with --run: the best weights (best.safetensors), not the last', { preset: false }),
-  weights: text(
-    '<file>',
-    'safetensors file of a model, or a file of NIR (.nir, needs h5wasm); where it holds weights ' +
-      'alone, give --model too',
-  ),
-  pretrained: name('<name>', 'trained network that comes with the package', pretrainedNames),
-}
-
-/** The same where a command takes an exported network, too. */
-export const modelOrNetSpecs = {
-  ...modelFileSpecs,
-  weights: adding(modelFileSpecs.weights, '; or an exported network (.wasm)'),
-}
-
-const networkAlone = '; its network is taken, not its weights'
-
-/** Where a command reads the network of a file, and no weights. */
-export const networkSpecs = {
-  run: adding(modelFileSpecs.run, networkAlone),
-  weights: adding(modelFileSpecs.weights, networkAlone),
+/** @throws SpikewasmError for options that are about a NIR file where there is none */
+export function expectNir(args: NirArguments, because = '--nir'): void {
+  for (const key of ['dt', 'discretisation', 'reset'] as const)
+    expect(args[key] === undefined, () => `--${key} must come with ${because}, got ${args[key]}`)
 }
 
 /**
@@ -100,7 +131,7 @@ export async function givenModel(
 ): Promise<GivenModel> {
   const ofNir = isNirFile(asked.weights) && asked.nir === undefined
   const args = ofNir ? { ...asked, nir: asked.weights, weights: undefined } : asked
-  const { run: folder, nir, best = false } = args
+  const { run: folder, nir, best = false, pretrained } = args
   const weights = weightsOf(args)
   const given = [folder, weights, nir].filter((path) => path !== undefined).length
   expect(
@@ -111,7 +142,7 @@ export async function givenModel(
         ? 'none; train --out writes such a folder'
         : `${given === 2 ? 'both' : 'all'}; leave ${given === 2 ? 'one' : 'two'} out`),
   )
-  if (nir !== undefined) return nirModelOf(args)
+  if (nir !== undefined) return nirModel(nir, args)
   expectNir(args)
   expect(
     !best || folder !== undefined,
@@ -122,17 +153,16 @@ export async function givenModel(
   const { run, bytes } = await filesOf(folder, file, path)
   const { json, state } = readModel(expectNoModule(bytes, path), path)
   const byName = args.model !== undefined || args.tau !== undefined
+  // Undefined where the file holds weights alone, or a network by name is wanted.
   const saved = byName ? undefined : json
   const named = args.model ?? run?.model
   const usual = defaultModel(args.dataset ?? 'digits')
+  const from = saved ?? run
   return {
     run,
-    saved,
     isWhole: saved !== undefined,
     data: json?.data,
-    dataset: datasetNames.find(
-      (name) => args.pretrained !== undefined && name === pretrainedDataset(args.pretrained),
-    ),
+    dataset: datasetNames.find((name) => pretrained && name === pretrainedDataset(pretrained)),
     name: named ?? (saved ? basename(folder ?? path, '.safetensors') : usual),
     network(input, classes) {
       const network = saved
@@ -141,10 +171,15 @@ export async function givenModel(
       if (saved || !networkAlone) expectWeightsOf(network, input, state, path)
       return network
     },
-    options: saved ? optionsOf(saved) : run ? optionsOfRun(run) : {},
+    options: from ? optionsOf(from, saved?.method ?? run) : {},
     load: (model) => inFile(path, () => model.loadStateDict(state)),
   }
 }
+
+const optionsOf = (
+  { input, timeSteps, frames = false }: ModelJson | RunOptions,
+  method: MethodOptions = {},
+): GivenModel['options'] => ({ input, timeSteps, frames, ...takenOptions(method) })
 
 /** The file of --weights or --pretrained. */
 function weightsOf({ run, weights, nir, pretrained }: ModelArguments): string | undefined {
@@ -158,9 +193,23 @@ function weightsOf({ run, weights, nir, pretrained }: ModelArguments): string | 
 }
 
 /** @throws SpikewasmError for options that a NIR file leaves nothing to say */
-async function nirModelOf(args: ModelArguments): Promise<GivenModel> {
-  expectLeftOut(args, ['best', 'model', 'tau'], 'with --nir')
-  return nirModel(args)
+async function nirModel(path: string, args: ModelArguments): Promise<GivenModel> {
+  o.expectLeftOut(args, ['best', 'model', 'tau'], 'with --nir')
+  const { dt, discretisation, reset } = args
+  const { network, state, input, timeSteps, frames } = await withFiles(() =>
+    networkFromNir(path, { dt, discretisation, reset }),
+  )
+  return {
+    name: basename(path, '.nir'),
+    isWhole: true,
+    network: () => network,
+    options: {
+      input,
+      ...(timeSteps !== undefined && { timeSteps }),
+      ...(frames !== undefined && { frames }),
+    },
+    load: (model) => model.loadStateDict(state),
+  }
 }
 
 /** Weights, and the run that they come from, if any. */
@@ -174,17 +223,15 @@ async function filesOf(
   const files = await withFiles(() => readRunFiles(folder, [runFiles.options, file]))
   const options = files[runFiles.options]
   // A program's folder has in its weights all that is known: they are like a file of --weights.
-  if (areOfProgram(options)) return { bytes: files[file] }
-  return { run: optionsIn(folder, options, runFiles.options), bytes: files[file] }
+  const run = areOfProgram(options) ? {} : { run: optionsIn(folder, options, runFiles.options) }
+  return { ...run, bytes: files[file] }
 }
 
 /**
  * A network, where weights do not matter: that of a run or file, or one by name.
  * @throws SpikewasmError when a file is missing or damaged
  */
-export async function givenNetwork(
-  args: ModelArguments,
-): Promise<Pick<GivenModel, 'name' | 'saved' | 'isWhole' | 'run' | 'options' | 'network'>> {
+export async function givenNetwork(args: ModelArguments): Promise<Omit<GivenModel, 'load'>> {
   if ([args.run, args.weights, args.nir].some((path) => path !== undefined))
     return givenModel(args, { networkAlone: true })
   expectNir(args)
@@ -197,16 +244,18 @@ export async function givenNetwork(
   }
 }
 
-const optionsOf = ({ input, timeSteps, frames, method }: ModelJson): GivenModel['options'] => ({
-  input,
-  timeSteps,
-  frames,
-  ...takenOptions(method),
-})
-
-const optionsOfRun = (run: RunOptions): GivenModel['options'] => ({
-  input: run.input,
-  timeSteps: run.timeSteps,
-  frames: run.frames ?? false,
-  ...takenOptions(run),
-})
+/** Asks something of a model that a command was given, and lets it go. */
+export async function withModel<T>(
+  given: GivenModel,
+  classes: number,
+  options: CompileOptions,
+  ask: (model: Model) => T | Promise<T>,
+): Promise<T> {
+  const model = await compile(given.network(options.input, classes), options)
+  try {
+    given.load(model)
+    return await ask(model)
+  } finally {
+    await model.dispose()
+  }
+}

@@ -4,11 +4,10 @@ import '../node.js'
 
 export { type FitRoundsOptions, fitRounds } from './rounds/fit.js'
 export type { RoundInfo } from './rounds/loop.js'
-export type { Compress, InnerState, Rounds } from './rounds/options.js'
+export type { Compress, InnerState, Rounds, RoundsRedis } from './rounds/options.js'
 export {
   type FitRoundsAtOptions,
   fitRoundsAt,
-  type RoundsRedis,
   type RoundsWorker,
   serveRounds,
 } from './rounds/serve.js'

@@ -19,24 +19,18 @@ export type Json =
   | readonly Json[]
   | { readonly [key: string]: Json }
 
-/** What is in a queue. */
-export interface JobEnvelope {
-  readonly protocol: number
-  /** Of the package that made the job: another one may compute other bits. */
-  readonly version: string
-  readonly kind: string
-  readonly payload: Json
-}
-
 /** Of a job's data, as JSON. */
 export const limits = { length: 65_536, depth: 8, values: 4000 }
 
-export const envelopeOf = (kind: string, payload: Json): JobEnvelope => ({
+/** What is in a queue, with the version of who made the job: another one may compute other bits. */
+export const envelopeOf = (kind: string, payload: Json) => ({
   protocol: PROTOCOL,
   version: VERSION,
   kind,
   payload,
 })
+
+export type JobEnvelope = ReturnType<typeof envelopeOf>
 
 /** @throws SpikewasmError for what is no job of this kind, version and protocol */
 export function readEnvelope(data: unknown, kind: string): Json {

@@ -3,6 +3,7 @@
  * themselves. The one file that loads the packages `bullmq` and `ioredis`.
  */
 
+import type { Queue, QueueEvents, QueueOptions } from 'bullmq'
 import type { Redis, RedisOptions } from 'ioredis'
 import { expect, plainText, quote, SpikewasmError } from '../errors.js'
 import { boundedConnector } from './replies.js'
@@ -194,6 +195,24 @@ export class RedisPlace {
     more.on('error', () => {})
     this.others.push(more)
     return more
+  }
+
+  /** A queue; that a connection is lost, `onTrouble` is told once. */
+  queue(name: string, more: Partial<QueueOptions> = {}): Queue {
+    const { namespace: prefix, bull } = this
+    const queue = new bull.Queue(name, {
+      connection: more.connection ?? this.connect(),
+      prefix,
+      ...more,
+    })
+    return queue.on('error', () => {})
+  }
+
+  /** What happens in a queue. */
+  events(name: string): QueueEvents {
+    const { namespace: prefix, bull } = this
+    const events = new bull.QueueEvents(name, { connection: this.connect(), prefix })
+    return events.on('error', () => {})
   }
 
   /** A name of ours in Redis. */

@@ -42,10 +42,8 @@ export async function otherVersions(
 async function versionsWithWorkers(place: RedisPlace, kind: string): Promise<string[]> {
   const found: string[] = []
   for (const version of await otherVersions(place, kind)) {
-    const queue = new place.bull.Queue(queueOf(kind, version), {
-      ...{ connection: place.client, prefix: place.namespace, skipMetasUpdate: true },
-    })
-    queue.on('error', () => {})
+    const own = { connection: place.client, skipMetasUpdate: true }
+    const queue = place.queue(queueOf(kind, version), own)
     try {
       if ((await queue.getWorkers()).length > 0) found.push(version)
     } finally {

@@ -100,17 +100,6 @@ export interface WorkerOptions {
   onAside?(line: string): void
 }
 
-export interface RunningWorker {
-  /** Jobs that are being done. */
-  readonly active: number
-  /** Jobs that were done. */
-  readonly done: number
-  /** Whether nothing waits in Redis for any of its kinds, and nothing is being done. */
-  isIdle(): Promise<boolean>
-  /** Gives active jobs back, which keep their checkpoints, and ends. */
-  close(): Promise<void>
-}
-
 /** A job comes back so often from workers that died: each time another one goes on with it. */
 const MOST_DEATHS = 200
 /** How often a job asks whether it was stopped. */
@@ -135,7 +124,21 @@ export async function within(ms: number, promise: Promise<unknown>): Promise<voi
   clearTimeout(timer)
 }
 
-/** The same, and not longer than `AWAY_MS` while Redis is gone. */
+/**
+ * A look at Redis that does nothing while the one before goes on: without a connection an answer
+ * takes as long as it must. One that fails is for the next time.
+ */
+export function oneAtATime(look: () => Promise<void>): () => Promise<void> {
+  let looking = false
+  return async () => {
+    if (looking) return
+    looking = true
+    await look().catch(() => undefined)
+    looking = false
+  }
+}
+
+/** As `within`, and not longer than `AWAY_MS` while Redis is gone. */
 async function withinReach(place: RedisPlace, ms: number, promise: Promise<unknown>) {
   let seen = performance.now()
   let timer: NodeJS.Timeout | undefined
@@ -158,10 +161,7 @@ const shareOf = ({ memoryMB }: JobLimits): BytesLimit => ({
 /** The key in Redis that asks to stop a job. */
 export const stopKey = (place: RedisPlace, id: string): string => place.key('stop', id)
 
-export async function startWorker(
-  place: RedisPlace,
-  options: WorkerOptions,
-): Promise<RunningWorker> {
+export async function startWorker(place: RedisPlace, options: WorkerOptions) {
   const { kinds, concurrency, lockMs = 30_000, onNews = () => {}, version } = options
   const { bull, namespace: prefix } = place
   const store = options.store ?? redisStore(place)
@@ -181,14 +181,10 @@ export async function startWorker(
     active.set(`${kind.kind} ${id}`, end)
     const scratch = await mkdtemp(join(tmpdir(), 'spikewasm-job-'))
     folders.add(scratch)
-    let asking = false
-    const poll = setInterval(async () => {
-      // Without a connection the answer takes as long as it must.
-      if (asking) return
-      asking = true
-      if ((await place.client.exists(stopKey(place, id)).catch(() => 0)) === 1) end.abort('stopped')
-      asking = false
-    }, STOP_MS)
+    const ask = async (): Promise<void> => {
+      if ((await place.client.exists(stopKey(place, id))) === 1) end.abort('stopped')
+    }
+    const poll = setInterval(oneAtATime(ask), STOP_MS)
     let telling = Promise.resolve()
     try {
       // Its entry is too large, so it is looked at when this fails.
@@ -255,29 +251,28 @@ export async function startWorker(
     })
     return worker
   })
-  const queues = kinds.map(({ kind }) => {
-    const queue = new bull.Queue(queueOf(kind, version), { connection: place.connect(), prefix })
-    queue.on('error', () => {})
-    return queue
-  })
+  const queues = kinds.map(({ kind }) => place.queue(queueOf(kind, version)))
   await Promise.all(workers.map((worker) => worker.waitUntilReady()))
   const lookAside = asideOf(place, options)
   await within(FIRST_LOOK_MS, lookAside())
   const aside = setInterval(lookAside, ASIDE_MS)
 
   return {
+    /** Jobs that are being done, and that were done. */
     get active() {
       return active.size
     },
     get done() {
       return done
     },
+    /** Whether nothing waits in Redis for any of its kinds, and nothing is being done. */
     async isIdle() {
       if (active.size > 0) return false
       const states = ['waiting', 'active', 'delayed', 'prioritized', 'waiting-children'] as const
       const counts = await Promise.all(queues.map((queue) => queue.getJobCountByTypes(...states)))
       return active.size === 0 && counts.every((count) => count === 0)
     },
+    /** Gives active jobs back, which keep their checkpoints, and ends. */
     async close() {
       closing = true
       clearInterval(aside)
@@ -295,23 +290,13 @@ export async function startWorker(
 function asideOf(place: RedisPlace, options: WorkerOptions): () => Promise<void> {
   const { kinds, version, onNews = () => {}, onAside = onNews } = options
   const told = new Set<string>()
-  let looking = false
-  return async () => {
-    // Without a connection the answer takes as long as it must.
-    if (looking) return
-    looking = true
-    try {
-      for (const { kind } of kinds) {
-        await noteVersion(place, kind, version)
-        for (const [other, line] of await jobsLeftAlone(place, kind, version)) {
-          if (!told.has(`${kind} ${other}`)) onAside(line)
-          told.add(`${kind} ${other}`)
-        }
+  return oneAtATime(async () => {
+    for (const { kind } of kinds) {
+      await noteVersion(place, kind, version)
+      for (const [other, line] of await jobsLeftAlone(place, kind, version)) {
+        if (!told.has(`${kind} ${other}`)) onAside(line)
+        told.add(`${kind} ${other}`)
       }
-    } catch {
-      // The connection is lost: later.
-    } finally {
-      looking = false
     }
-  }
+  })
 }

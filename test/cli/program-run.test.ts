@@ -6,6 +6,8 @@ import * as assert from 'uvu/assert'
 import { parseRunOptions } from '../../src/cli/run-folder.js'
 import { oldPlace } from '../../src/cli/train-run.js'
 import { givenModel } from '../../src/cli/which-model.js'
+import { graphToJson } from '../../src/graph/json.js'
+import { trace } from '../../src/graph/trace.js'
 import {
   checkpoint,
   fromArrays,
@@ -42,9 +44,8 @@ test('commands take its weights, network and data as from a file; resume says wh
       const given = await givenModel({ run: dir, best })
       assert.equal([given.name, given.run, given.options.timeSteps], ['own', undefined, 3])
       assert.equal(given.data?.classNames, ['no', 'yes'])
-      const { saved } = given
-      assert.equal(saved?.network, model.toJSON().network)
-      given.network(saved!.input, 2)
+      const { input } = given.options
+      assert.equal(graphToJson(trace(given.network(input!, 2), input!)), model.toJSON().network)
     }
     assert.match(
       await messageOf(() => oldPlace(dir)),

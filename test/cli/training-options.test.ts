@@ -5,8 +5,7 @@ import { Command } from 'commander'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { addOptions } from '../../src/cli/spec.js'
-import { trainSpecs } from '../../src/cli/train.js'
-import { trainingSchema, trainingSpecs } from '../../src/cli/training-flags.js'
+import { trainingSchema, trainingSpecs, trainSpecs } from '../../src/cli/training-flags.js'
 import {
   describeTraining,
   type TrainingContext,

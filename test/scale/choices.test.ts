@@ -71,7 +71,7 @@ const jobs: Json[] = [
 function slots([given, jobs]: readonly [readonly (number | undefined)[], number]): string {
   const entries = given.map((threads, i) => {
     const options = threads === undefined ? {} : { threads }
-    return { run: { ...checkRun(options, 'it'), chosen: {} }, id: `${i}`, dataHash: 'x' }
+    return { run: { ...checkRun(options, 'it'), chosen: {} }, id: `${i}`, data: 'x' }
   })
   const executor = localExecutor(entries, { jobs, runFolder: (id) => id })
   const may = [0, 1, 2, 3].filter((running) => executor.mayStart(running))
@@ -98,7 +98,7 @@ function standingsOf(count: number, factor: number, known: number): string {
 /** What a sweep will take, as it is told, where its first run takes so long. */
 function planned(spec: unknown, epochSeconds: number, json = false): string {
   const read = readSpec(bytesOf(spec), 's.json')
-  const entries = read.runs.map((run, i) => ({ run, id: `${i}`.repeat(24), dataHash: 'x' }))
+  const entries = read.runs.map((run, i) => ({ run, id: `${i}`.repeat(24), data: 'x' }))
   const costs = new Map(
     entries.map(({ id }, i): [string, Cost] => [
       id,

@@ -114,7 +114,7 @@ withRedis('a sweep hears of damaged jobs, and submits them anew', async () => {
   const run = { ...checkRun({}, 'it'), chosen: {} }
   const taskOf = (digit: string) => {
     const name = digit.repeat(24)
-    return { name, id: name, run, dataHash: '0'.repeat(16) }
+    return { name, id: name, run, data: '0'.repeat(16) }
   }
   const executor = () =>
     remoteExecutor({ place, who: 'x', runFolder: (id) => id, onTrouble: () => {} })

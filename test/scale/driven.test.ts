@@ -4,8 +4,8 @@
  */
 import { test } from 'uvu'
 import { Engine, type Task, type TaskNews } from '../../src/cli/sweep/engine.js'
-import type { SweepRow } from '../../src/cli/sweep/rows.js'
-import { type RunResult, RunStopped } from '../../src/cli/sweep/run-child.js'
+import type { RunResult, SweepRow } from '../../src/cli/sweep/rows.js'
+import { RunStopped } from '../../src/cli/sweep/run-child.js'
 import { readSpec } from '../../src/cli/sweep/spec.js'
 import { handClock } from '../support/clock.js'
 import { expectSnapshot } from '../support/snapshot.js'
@@ -39,7 +39,7 @@ const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resol
 async function played({ spec, most = 9, known = {}, events }: Play): Promise<string> {
   const lines: string[] = []
   const read = readSpec(Buffer.from(JSON.stringify(spec)), 's.json')
-  const entries = read.runs.map((run, i) => ({ run, id: 'abcdef'[i], dataHash: 'x' }))
+  const entries = read.runs.map((run, i) => ({ run, id: 'abcdef'[i], data: 'x' }))
   const going = new Map<
     string,
     {

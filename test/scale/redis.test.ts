@@ -175,7 +175,7 @@ withRedis(
 withRedis('two sweeps that wait for the same run both get its files, and then they are gone', () =>
   withFolder(async (folder) => {
     const run = { ...checkRun({}, 'it'), chosen: {} }
-    const task = { name: 'a'.repeat(24), id: 'a'.repeat(24), run, dataHash: '0'.repeat(16) }
+    const task = { name: 'a'.repeat(24), id: 'a'.repeat(24), run, data: '0'.repeat(16) }
     const weights = new Uint8Array(8)
     const result = {
       ...{ epochs: 1, testAccuracy: 1, testLoss: 0, trainLoss: 0, stopped: null, seconds: 1 },

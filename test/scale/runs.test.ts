@@ -99,13 +99,13 @@ test('a run goes on from what others have left, and begins anew where that is wr
     )
     assert.not(held.has(checkpointName(wrong.id)))
     // The same in a folder of this machine, with other data.
-    const task = { run: { ...other, chosen: {} }, id: wrong.id, name: wrong.id, dataHash: data }
+    const task = { run: { ...other, chosen: {} }, id: wrong.id, name: wrong.id, data }
     const runFolder = (name: string): string => join(folder, name === 'x' ? 'none' : 'last', 'run')
     const executor = localExecutor([task], { jobs: 1, runFolder })
     const { signal } = new AbortController()
     const here = await executor.execute(task, () => {}, signal)
     assert.equal({ ...here, seconds: 0 }, { ...anew, seconds: 0 })
-    const odd = { ...task, id: 'x', dataHash: 'f'.repeat(16) }
+    const odd = { ...task, id: 'x', data: 'f'.repeat(16) }
     assert.match(
       await messageOf(() => executor.execute(odd, () => {}, signal)),
       `the data must be those that the sweep was made for, of hash ${'f'.repeat(16)}, got ${data}`,

@@ -31,36 +31,20 @@ export interface CrewHere {
  */
 export async function crewOf(
   { redis, namespace, shared, replaceAfter }: RoundsArguments,
-  options: () => RunOptions,
+  options: RunOptions,
   pause: () => void,
 ): Promise<CrewHere> {
   if (redis === undefined) {
     const { localCrew } = await import('../../scale/rounds/who.js')
     return { crew: localCrew, close: async () => undefined }
   }
-  const tell = (line: string): void => {
+  const onNews = (line: string): void => {
     pause()
     process.stderr.write(`spikewasm: ${line}\n`)
   }
-  const [{ RedisPlace }, { queueCrew }, { folderStore }] = await Promise.all([
-    import('../../scale/redis.js'),
-    import('../../scale/rounds/queue.js'),
-    import('../../scale/store.js'),
-  ])
+  const { openAt, queueCrew } = await import('../../scale/rounds/queue.js')
   if (shared === '') throw new SpikewasmError('--shared must be a folder, got none')
-  const store = shared === undefined ? {} : { store: await folderStore(shared) }
-  const place = await RedisPlace.open(redis, {
-    ...(namespace === undefined ? {} : { namespace }),
-    onTrouble: (problem) => tell(problem ?? 'the connection to Redis is back'),
-  })
-  return {
-    crew: (of) =>
-      queueCrew(place, of, {
-        ...store,
-        options: jobOptions(options()),
-        replaceAfter,
-        onNews: tell,
-      }),
-    close: () => place.close(),
-  }
+  const { place, store } = await openAt({ url: redis, namespace, shared, onNews })
+  const job = { store, options: jobOptions(options), replaceAfter, onNews }
+  return { crew: (of) => queueCrew(place, of, job), close: () => place.close() }
 }

@@ -11,28 +11,19 @@ import {
   type RoundsSetting,
   roundsSetting,
 } from '../../scale/rounds/options.js'
-import {
-  type ArgumentsOf,
-  count,
-  expectUse,
-  flagOf,
-  name,
-  number,
-  schemasOf,
-  text,
-} from '../spec.js'
+import * as o from '../spec.js'
 
 /** How a training is divided. */
 const settingSpecs = {
-  replicas: count(
+  replicas: o.count(
     '<K>',
     'train K replicas in rounds (local SGD, DiLoCo), each on its own batches',
     {
       most: MOST_REPLICAS,
     },
   ),
-  syncEvery: count('<H>', 'steps of each between two averages', { needs: 'replicas' }),
-  outerLr: number(
+  syncEvery: o.count('<H>', 'steps of each between two averages', { needs: 'replicas' }),
+  outerLr: o.number(
     '<rate>',
     'learning rate of the outer step; 1 with a momentum of 0 takes the mean',
     {
@@ -40,15 +31,15 @@ const settingSpecs = {
       needs: 'replicas',
     },
   ),
-  outerMomentum: number('<share>', 'Nesterov momentum of the outer step', {
+  outerMomentum: o.number('<share>', 'Nesterov momentum of the outer step', {
     usual: `${OUTER_MOMENTUM}`,
     needs: 'replicas',
   }),
-  compress: name('<kind>', "how a replica's change is sent", compressions, {
+  compress: o.name('<kind>', "how a replica's change is sent", compressions, {
     usual: 'none',
     needs: 'replicas',
   }),
-  innerState: name(
+  innerState: o.name(
     '<what>',
     "keep each one's momentum from round to round, or reset it",
     innerStates,
@@ -59,29 +50,29 @@ const settingSpecs = {
 /** The same, and who trains the replicas. */
 export const roundsSpecs = {
   ...settingSpecs,
-  redis: text(
+  redis: o.text(
     '<url>',
     'hand them to the workers at this Redis (spikewasm worker); without it they run here, one ' +
       'after the other, with the same result',
     { needs: 'replicas' },
   ),
-  namespace: text('<name>', 'what its names there begin with', { needs: 'redis' }),
-  shared: text(
+  namespace: o.text('<name>', 'what its names there begin with', { needs: 'redis' }),
+  shared: o.text(
     '<folder>',
     'hand weights over in a folder that all workers see, instead of in Redis',
     { needs: 'redis' },
   ),
-  replaceAfter: number('<seconds>', 'give a replica that takes longer to another worker too', {
+  replaceAfter: o.number('<seconds>', 'give a replica that takes longer to another worker too', {
     usual: '4 times the longest round so far',
     needs: 'redis',
     rule: '> 0',
   }),
 }
 
-export type RoundsArguments = ArgumentsOf<typeof roundsSpecs>
+export type RoundsArguments = o.ArgumentsOf<typeof roundsSpecs>
 
 /** What options.json holds of rounds: all of it. */
-export const roundsSchema = v.object(schemasOf(settingSpecs))
+export const roundsSchema = v.object(o.schemasOf(settingSpecs))
 
 /**
  * @param run the rounds of a run that goes on
@@ -92,26 +83,24 @@ export function roundsOf(
   args: RoundsArguments,
   run: RoundsSetting | undefined,
 ): RoundsSetting | undefined {
-  expectUse(roundsSpecs, run ? { ...args, ...run } : args)
+  o.expectUse(roundsSpecs, run ? { ...args, ...run } : args)
   if (run) return run
-  const { replicas, syncEvery, outerLr, outerMomentum, compress, innerState } = args
+  const { replicas, syncEvery, ...more } = o.given(settingSpecs, args)
   if (replicas === undefined) return undefined
   expect(
     syncEvery !== undefined,
     () => '--replicas needs --sync-every, the steps between two averages, such as 20; got none',
   )
-  const all = { replicas, syncEvery, outerLr, outerMomentum, compress, innerState }
-  return roundsSetting(all, 'rounds', flagOf)
+  const all = { replicas, syncEvery, ...more }
+  return roundsSetting(all, 'rounds', o.flagOf)
 }
 
 /** How it is divided, for people. */
-export const describeRounds = ({
-  replicas,
-  syncEvery,
-  outerLr,
-  outerMomentum,
-  compress,
-}: RoundsSetting): string =>
-  `${replicas} replica${replicas === 1 ? '' : 's'} in rounds of ${syncEvery} ` +
-  `step${syncEvery === 1 ? '' : 's'}, outer learning rate ${outerLr}, momentum ${outerMomentum}` +
-  (compress === 'none' ? '' : `, changes as ${compress}`)
+export function describeRounds(rounds: RoundsSetting): string {
+  const { replicas, syncEvery, outerLr, outerMomentum, compress } = rounds
+  const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`
+  return (
+    `${count(replicas, 'replica')} in rounds of ${count(syncEvery, 'step')}, outer learning rate ` +
+    `${outerLr}, momentum ${outerMomentum}${compress === 'none' ? '' : `, changes as ${compress}`}`
+  )
+}

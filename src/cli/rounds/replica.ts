@@ -1,19 +1,16 @@
 /** A model and its data, as the job of a replica asks for them. */
 
 import { describe, SpikewasmError } from '../../errors.js'
-import { models } from '../../models/registry.js'
-import { compile } from '../../network.js'
-import { takenOptions } from '../../plan/methods.js'
-import type { ReplicaHost } from '../../scale/rounds/kind.js'
+import { roundsKind as kindOf } from '../../scale/rounds/kind.js'
 import type { JobFiles, Opened } from '../../scale/rounds/thread.js'
 import { replicaThreads } from '../../scale/rounds/threads.js'
 import type { ReplicaJob } from '../../scale/rounds/wire.js'
-import { cacheFor, datasets, defaultThreads } from '../datasets.js'
-import { loadData, stepsFor } from '../load-data.js'
+import { VERSION } from '../../version.js'
+import { cacheFor, defaultThreads } from '../datasets.js'
+import { loadData } from '../load-data.js'
 import { parseRunOptions, type RunOptions } from '../run-folder.js'
 import { dataPath } from '../sweep/data.js'
-import { trainingOf } from '../training-options.js'
-import { packageVersion } from '../version.js'
+import { prepare, takenHere } from '../training-options.js'
 import { ownOptions } from './crew.js'
 
 /** What a worker has of its own. */
@@ -22,8 +19,11 @@ export interface ReplicaPlace {
 }
 
 /** Who trains replicas for `spikewasm worker`. */
-export const replicaHost = (place: ReplicaPlace): ReplicaHost =>
+export const replicaHost = (place: ReplicaPlace) =>
   replicaThreads(new URL('./replica-thread.js', import.meta.url), place)
+
+/** The kind of jobs that replicas of `train --replicas` are. */
+export const roundsKind = kindOf(replicaHost({}))
 
 /** @throws SpikewasmError for options that are none of a run, or that name a place of files */
 export function readJobOptions(options: unknown): RunOptions {
@@ -32,7 +32,7 @@ export function readJobOptions(options: unknown): RunOptions {
   for (const key of ownOptions)
     if (Object.hasOwn(options, key))
       throw new SpikewasmError(`the job's options must leave out ${key}, which is the worker's`)
-  const text = JSON.stringify({ ...options, version: packageVersion(), threads: 1 })
+  const text = JSON.stringify({ ...options, version: VERSION, threads: 1 })
   return parseRunOptions(new TextEncoder().encode(text), 'the job')
 }
 
@@ -46,25 +46,11 @@ export async function openReplica(
   place: ReplicaPlace,
 ): Promise<Opened> {
   const run = readJobOptions(job.options)
-  const { dataset, epochs, batchSize, seed, tau } = run
+  const { dataset, epochs } = run
   const { threads = defaultThreads(dataset) } = place
   const path = dataPath(dataset, folder)
-  const cache = cacheFor(dataset, given, path)
-  const data = await loadData({
-    ...run,
-    data: path,
-    ...(cache === undefined ? {} : { cache }),
-  })
-  const { timeSteps, ...framed } = stepsFor(data.train, run.timeSteps)
-  const { method, backwardSteps } = run
-  const { defaults } = datasets[dataset]
-  const training = trainingOf(run, { method, timeSteps, backwardSteps, epochs, defaults })
-  const { shape: input, classes } = data.train
-  const model = await compile(models[run.model](input, classes, { tau }), {
-    ...takenOptions(run),
-    ...framed,
-    ...{ input, timeSteps, batchSize, threads, seed },
-  })
+  const data = await loadData({ ...run, data: path, cache: cacheFor(dataset, given, path) })
+  const { model, training } = await prepare({ ...run, ...takenHere(run), threads }, data)
   const { optimizer, schedule, fit } = training
   const tested = fit.validationSplit === undefined ? { validation: data.test } : {}
   return { model, data: data.train, fit: { epochs, optimizer, schedule, ...fit, ...tested } }

@@ -9,7 +9,7 @@ import { SpikewasmError } from '../../errors.js'
 import type { Ask } from '../../runtime/calls.js'
 import { serveProcess } from '../../runtime/node/child.js'
 import { switchOnWideVectors } from '../../runtime/revectorize.js'
-import type { EpochRecord } from '../../train/records.js'
+import type { EpochRecord, StepInfo } from '../../train/records.js'
 import { ownProcess } from '../end-soon.js'
 import type { TrainSummary } from '../report.js'
 import { trainCommand } from '../train.js'
@@ -25,21 +25,15 @@ export interface ChildOrder {
   readonly data?: string
 }
 
-/** What it says meanwhile. */
+/** Where a run is. */
+export type StepNews = Pick<StepInfo, 'epoch' | 'epochs' | 'step' | 'steps'>
+
+/** What it says meanwhile; `stepMs` is of the last step, `memoryMB` in MB of 2²⁰ bytes. */
 export type ChildNews =
   | { readonly kind: 'data'; readonly training: number; readonly test: number }
-  | {
-      readonly kind: 'step'
-      readonly epoch: number
-      readonly epochs: number
-      readonly step: number
-      readonly steps: number
-      /** Of the last step. */
-      readonly stepMs: number
-      /** MB of 2²⁰ bytes. */
-      readonly memoryMB: number
-    }
+  | ({ readonly kind: 'step'; readonly stepMs: number; readonly memoryMB: number } & StepNews)
   | { readonly kind: 'epoch'; readonly record: EpochRecord }
+
 /** How often steps are told. */
 const STEP_MS = 300
 

@@ -2,44 +2,54 @@
 
 import type { Command } from 'commander'
 import { expect, SpikewasmError } from '../../errors.js'
+import { isAlive } from '../../io/folder/lock.js'
 import { RedisPlace } from '../../scale/redis.js'
 import { jsonOf } from '../options.js'
-import { printJson } from '../report.js'
-import { type ArgumentsOf, addOptions, count, flag, type Specs } from '../spec.js'
+import { type ArgumentsOf, commandOf, count, flag } from '../spec.js'
+import { answer, printJson } from '../terminal.js'
 import { redisSpecs } from '../worker.js'
-import { askToStop, isAlive, readStatus, whereRunning } from './folder.js'
+import { askToStop, readStatus, whereRunning } from './folder.js'
 import { bestFirst, isOver, lineOf, type SweepStatus } from './rows.js'
-import { type SweepArguments, sweep, sweepSpecs } from './sweep.js'
+import { sweep, sweepSpecs } from './sweep.js'
 import { sweepCsv, sweepTable } from './table.js'
+
+const stopSpecs = redisSpecs('of a sweep whose process has ended: where its jobs are')
+
+const resultsSpecs = {
+  best: count('<n>', 'only the n best runs', { usual: 'all' }),
+  csv: flag('comma-separated values', { preset: false }),
+  ...jsonOf('JSON, one object a line'),
+}
 
 export function sweepCommand(command: Command): Command {
   // Options behind the name of a command below are that one's.
   command.parent?.enablePositionalOptions()
-  addOptions(command, sweepSpecs)
-    .enablePositionalOptions()
-    .description(
-      'Train many runs, which differ in some options, and compare them. Without --redis they run ' +
-        'here, as many at a time as processors and memory allow; with it, on all machines where ' +
-        '`spikewasm worker` runs. The same command again goes on where it was.',
-    )
-    .argument('<file>', 'the sweep: {"base": {…}, "grid": {"lr": [0.05, 0.1], "seed": [1, 2]}}')
-    .action((file: string, args: SweepArguments) => sweep(file, args))
-
-  const about = (name: string, description: string, specs: Specs): Command =>
-    addOptions(command.command(name), specs)
-      .description(description)
-      .argument('<folder>', 'folder of --out')
-  about('status', 'How far a sweep is.', jsonOf('as JSON')).action(
-    async (folder: string, _: unknown, own: Command) => showStatus(folder, own.opts()),
-  )
-  about(
-    'stop',
-    'Stop a sweep: its runs keep their checkpoints, and the sweep can go on later.',
-    stopSpecs,
-  ).action(async (folder: string, _: unknown, own: Command) => stop(folder, own.opts()))
-  about('results', 'What the runs of a sweep have given, the best first.', resultsSpecs).action(
-    async (folder: string, _: unknown, own: Command) => showResults(folder, own.opts()),
-  )
+  command.enablePositionalOptions()
+  commandOf(
+    sweepSpecs,
+    'Train many runs, which differ in some options, and compare them. Without --redis they run ' +
+      'here, as many at a time as processors and memory allow; with it, on all machines where ' +
+      '`spikewasm worker` runs. The same command again goes on where it was.',
+    sweep,
+    ['<file>', 'the sweep: {"base": {…}, "grid": {"lr": [0.05, 0.1], "seed": [1, 2]}}'],
+  )(command)
+  const folder = ['<folder>', 'folder of --out'] as const
+  const below = {
+    status: commandOf(jsonOf('as JSON'), 'How far a sweep is.', showStatus, folder),
+    stop: commandOf(
+      stopSpecs,
+      'Stop a sweep: its runs keep their checkpoints, and the sweep can go on later.',
+      stop,
+      folder,
+    ),
+    results: commandOf(
+      resultsSpecs,
+      'What the runs of a sweep have given, the best first.',
+      showResults,
+      folder,
+    ),
+  }
+  for (const [name, make] of Object.entries(below)) make(command.command(name))
   return command
 }
 
@@ -52,24 +62,14 @@ async function statusOf(folder: string): Promise<SweepStatus & { readonly isRunn
   return { ...status, rows, isRunning }
 }
 
-async function showStatus(folder: string, { json }: { readonly json?: boolean }): Promise<void> {
+async function showStatus({ json }: { json: boolean }, folder: string): Promise<void> {
   const status = await statusOf(folder)
-  if (json) {
-    const { title, isRunning, rows } = status
-    printJson({ title, isRunning, runs: rows })
-    return
-  }
-  const ending = status.isRunning ? 'the sweep is running' : 'the sweep is not running'
-  process.stdout.write(`${sweepTable(status)}\n${ending}\n`)
+  const { title, isRunning, rows } = status
+  const ending = isRunning ? 'the sweep is running' : 'the sweep is not running'
+  answer(json, { title, isRunning, runs: rows }, () => `${sweepTable(status)}\n${ending}`)
 }
 
-const resultsSpecs = {
-  best: count('<n>', 'only the n best runs', { usual: 'all' }),
-  csv: flag('comma-separated values', { preset: false }),
-  ...jsonOf('JSON, one object a line'),
-}
-
-async function showResults(folder: string, args: ArgumentsOf<typeof resultsSpecs>): Promise<void> {
+async function showResults(args: ArgumentsOf<typeof resultsSpecs>, folder: string): Promise<void> {
   const { best = Number.POSITIVE_INFINITY, csv, json } = args
   expect(!csv || !json, () => '--csv must be left out with --json, got both')
   const status = await statusOf(folder)
@@ -82,18 +82,16 @@ async function showResults(folder: string, args: ArgumentsOf<typeof resultsSpecs
 /** How long a sweep may take to end: runs write their checkpoints. */
 const PATIENCE_MS = 60_000
 
-const stopSpecs = redisSpecs('of a sweep whose process has ended: where its jobs are')
-
 async function stop(
-  folder: string,
   { redis, namespace }: ArgumentsOf<typeof stopSpecs>,
+  folder: string,
 ): Promise<void> {
   const status = await readStatus(folder)
-  const { pid } = status
+  const pid = status.pid ?? 0
   const where = await whereRunning(folder, status)
   // Of a process on this machine the folder is given up before it has ended.
   const isGoing = async (): Promise<boolean> =>
-    where === 'here' ? isAlive(pid) : (await whereRunning(folder, status)) !== undefined
+    where === 'here' ? pid > 0 && isAlive(pid) : (await whereRunning(folder, status)) !== undefined
   if (where !== undefined) {
     await askToStop(folder)
     for (const begun = Date.now(); await isGoing(); ) {
@@ -113,10 +111,8 @@ async function stop(
   try {
     const { stopJobs } = await import('./remote.js')
     const left = status.rows.filter(({ result }) => result === undefined)
-    await stopJobs(
-      place,
-      left.flatMap(({ tasks }) => tasks),
-    )
+    const names = left.flatMap(({ tasks }) => tasks)
+    await stopJobs(place, names)
     process.stdout.write(`the jobs of ${left.length} runs were stopped\n`)
   } finally {
     await place.close()

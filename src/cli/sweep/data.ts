@@ -9,7 +9,8 @@ import { fingerprint, prepareFingerprint } from '../../train/fingerprint.js'
 import { type DatasetName, datasets } from '../datasets.js'
 import { frameSpecs } from '../event-options.js'
 import { type DataArguments, loadData } from '../load-data.js'
-import { dataSpecs, limitSpecs } from '../options.js'
+import * as shared from '../options.js'
+import type { CheckedRun } from './options.js'
 
 /** A hash of what a run trains and is tested with; 16 hexadecimal digits. */
 export async function splitHash({ train, test }: Split): Promise<string> {
@@ -36,48 +37,43 @@ export function dataPath(name: DatasetName, folder: string | undefined): string 
     )
   const inside = join(folder, name)
   if (existsSync(inside)) return inside
-  // An archive of that name.
-  const archive = existsSync(folder)
-    ? readdirSafe(folder).find((file) => file.startsWith(`${name}.`) && /\.(tar|gz)/.test(file))
-    : undefined
-  return archive === undefined ? folder : join(folder, archive)
-}
-
-function readdirSafe(folder: string): string[] {
   try {
-    return readdirSync(folder).sort()
+    const isArchive = (file: string) => file.startsWith(`${name}.`) && /\.(tar|gz)/.test(file)
+    const archive = readdirSync(folder).sort().find(isArchive)
+    return archive === undefined ? folder : join(folder, archive)
   } catch {
-    return []
+    // It is no folder.
+    return folder
   }
 }
 
+/** Arguments of `train` behind those of the run: what of it is of this machine. */
+export function placeArgs(
+  { parsed, given }: CheckedRun,
+  { data, cache, threads }: { data?: string; cache?: string; threads: number },
+): string[] {
+  const path = dataPath(parsed.dataset, data)
+  return [
+    ...(path === undefined ? [] : ['--data', path]),
+    ...(cache === undefined ? [] : ['--cache', cache]),
+    ...(Object.hasOwn(given, 'threads') ? [] : ['--threads', String(threads)]),
+  ]
+}
+
 /** Options that say which samples there are. */
-const { data: _, cache: __, ...chosen } = { ...dataSpecs, ...limitSpecs, ...frameSpecs }
+const { data: _, cache: __, ...chosen } = { ...shared.data, ...shared.limits, ...frameSpecs }
 const dataKeys = [...Object.keys(chosen), 'timeSteps']
 
 /** Hashes of data by what options say of them: each is loaded once. */
-export class DataHashes {
-  private readonly known = new Map<string, Promise<string>>()
-
-  constructor(
-    private readonly folder: string | undefined,
-    private readonly cache: string | undefined,
-  ) {}
-
-  of(args: DataArguments): Promise<string> {
-    const all = args as unknown as Record<string, unknown>
-    const key = JSON.stringify(dataKeys.map((name) => all[name] ?? null))
-    const found = this.known.get(key)
-    if (found) return found
-    const { folder, cache } = this
+export function dataHashes(folder: string | undefined, cache: string | undefined) {
+  const known = new Map<string, Promise<string>>()
+  return (args: DataArguments): Promise<string> => {
+    const all = new Map<string, unknown>(Object.entries(args))
+    const key = JSON.stringify(dataKeys.map((name) => all.get(name) ?? null))
     const data = dataPath(args.dataset, folder)
-    const hash = loadData({
-      ...args,
-      augment: false,
-      ...(data === undefined ? {} : { data }),
-      ...(cache === undefined ? {} : { cache }),
-    }).then(splitHash)
-    this.known.set(key, hash)
+    const hash =
+      known.get(key) ?? loadData({ ...args, augment: false, data, cache }).then(splitHash)
+    known.set(key, hash)
     return hash
   }
 }

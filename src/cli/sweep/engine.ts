@@ -2,15 +2,16 @@
 
 import { taskName } from './folder.js'
 import { type Standing, standings } from './halving.js'
-import { isOver, type RowState, type SweepRow } from './rows.js'
-import { type RunNews, type RunResult, RunStopped } from './run-child.js'
+import { isOver, type RowState, type RunResult, type SweepRow } from './rows.js'
+import { type RunNews, RunStopped } from './run-child.js'
 import type { SweepRun, SweepSpec } from './spec.js'
 
 /** A run with what tells it from others. */
 export interface SweepEntry {
   readonly run: SweepRun
   readonly id: string
-  readonly dataHash: string
+  /** Hash of its data. */
+  readonly data: string
 }
 
 /** A run, or the part of it up to a rung. */
@@ -63,7 +64,8 @@ const LOOK_MS = 500
 export class Engine {
   private readonly results: Map<string, RunResult>
   private readonly live: Map<string, Live>
-  private readonly rungs: readonly number[]
+  /** Epochs at which runs are compared; undefined: their own end. */
+  private readonly rungs: readonly (number | undefined)[]
   private readonly running = new Set<string>()
   private readonly begun = new Set<string>()
   private wake = (): void => {}
@@ -71,7 +73,7 @@ export class Engine {
   constructor(private readonly drive: Drive) {
     this.results = new Map(drive.results)
     const { spec, entries } = drive
-    this.rungs = spec.rungs ?? []
+    this.rungs = [...(spec.rungs?.slice(0, -1) ?? []), undefined]
     this.live = new Map(entries.map(({ id }) => [id, { state: 'waiting', told: false }]))
   }
 
@@ -138,10 +140,11 @@ export class Engine {
     }
   }
 
-  private standing(): Map<string, Standing> | undefined {
-    const { halving } = this.drive.spec
-    if (!halving) return undefined
-    const ids = [...new Set(this.drive.entries.map(({ id }) => id))]
+  /** Without halving a run has one rung, its end. */
+  private standing(): Map<string, Standing> {
+    const { spec, entries } = this.drive
+    const { halving = { factor: 1 } } = spec
+    const ids = [...new Set(entries.map(({ id }) => id))]
     return standings(ids, halving, this.rungs.length, (id, rung) => {
       if (this.live.get(id)?.state === 'failed') return Number.NEGATIVE_INFINITY
       const result = this.results.get(this.nameAt(id, rung))
@@ -149,28 +152,17 @@ export class Engine {
     })
   }
 
-  private untilAt(rung: number): number | undefined {
-    return rung >= this.rungs.length - 1 ? undefined : this.rungs[rung]
-  }
-
-  private nameAt = (id: string, rung: number): string => taskName(id, this.untilAt(rung))
+  private nameAt = (id: string, rung: number): string => taskName(id, this.rungs[rung])
 
   /** What may begin now: of halving, runs that have come far go first. */
   private dueTasks(): Task[] {
     const standing = this.standing()
     const tasks: { readonly task: Task; readonly rung: number }[] = []
     for (const entry of this.drive.entries) {
-      const { id } = entry
-      const { state } = this.live.get(id)!
-      if (state !== 'waiting') continue
-      const at = standing?.get(id)
-      if (at && at.state !== 'trains') continue
-      const rung = at?.rung ?? 0
-      const until = standing && this.untilAt(rung)
-      const name = taskName(id, until)
-      if (this.results.has(name)) continue
-      const from = standing && rung > 0 ? this.rungs[rung - 1] : undefined
-      tasks.push({ task: { ...entry, name, until, from }, rung })
+      const { rung, state } = standing.get(entry.id)!
+      if (this.live.get(entry.id)!.state !== 'waiting' || state !== 'trains') continue
+      const [from, until] = [this.rungs[rung - 1], this.rungs[rung]]
+      tasks.push({ task: { ...entry, name: taskName(entry.id, until), until, from }, rung })
     }
     return tasks.sort((a, b) => b.rung - a.rung).map(({ task }) => task)
   }
@@ -183,20 +175,20 @@ export class Engine {
   /** The state of all runs. */
   rows(): SweepRow[] {
     const standing = this.standing()
-    return this.drive.entries.map((entry) => this.rowOf(entry, standing?.get(entry.id)))
+    return this.drive.entries.map((entry) => this.rowOf(entry, standing.get(entry.id)!))
   }
 
-  private rowOf({ id, run }: SweepEntry, at: Standing | undefined): SweepRow {
+  private rowOf({ id, run }: SweepEntry, at: Standing): SweepRow {
     const live = this.live.get(id)!
     const { epochs } = run.parsed
     const { given: options, chosen } = run
-    const rungs = this.rungs.length > 0 ? this.rungs.map((_, i) => this.nameAt(id, i)) : [id]
-    const known = { id, options, chosen, epochs, tasks: rungs }
+    const tasks = this.rungs.map((_, i) => this.nameAt(id, i))
+    const known = { id, options, chosen, epochs, tasks }
     const { error, news } = live
     const last = this.lastResult(id, at)
-    const isEnd = at ? at.state === 'ended' || at.state === 'stopped' : last !== undefined
+    const isEnd = at.state === 'ended' || at.state === 'stopped'
     if (live.state !== 'failed' && last && isEnd) {
-      const state = at?.state === 'stopped' ? 'halved' : 'finished'
+      const state = at.state === 'stopped' ? 'halved' : 'finished'
       const share = state === 'finished' ? 1 : last.epochs / epochs
       const figures = { epoch: last.epochs, share, testAccuracy: last.testAccuracy }
       return { ...known, state, ...figures, result: last }
@@ -208,13 +200,11 @@ export class Engine {
     return { ...known, state, epoch, share, testAccuracy: accuracy, ...(error && { error }) }
   }
 
-  private lastResult(id: string, at: Standing | undefined): RunResult | undefined {
-    if (!at) return this.results.get(id)
-    for (let rung = at.rung; rung >= 0; rung--) {
+  private lastResult(id: string, { rung: top }: Standing): RunResult | undefined {
+    for (let rung = top; rung >= 0; rung--) {
       const found = this.results.get(this.nameAt(id, rung))
       if (found) return found
     }
-    return undefined
   }
 
   private tellEnded(): void {

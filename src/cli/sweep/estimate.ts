@@ -2,10 +2,10 @@
 
 import { availableParallelism, totalmem } from 'node:os'
 import { canonical } from '../../scale/jobs.js'
+import { placeArgs } from './data.js'
 import type { SweepEntry } from './engine.js'
 import { rungsOf } from './halving.js'
 import { slotsFor } from './local.js'
-import { placeArgs } from './place.js'
 import { trainInChild } from './run-child.js'
 import type { SweepSpec } from './spec.js'
 
@@ -18,25 +18,6 @@ const costly = [
 
 /** Of a step's time, what an image takes when it is tested only. */
 const TEST_SHARE = 1 / 3
-
-/** What a run of one kind takes. */
-export interface Cost {
-  readonly stepMs: number
-  readonly steps: number
-  /** Seconds of an epoch with its test. */
-  readonly epochSeconds: number
-  /** Seconds until the first step. */
-  readonly startSeconds: number
-  readonly memoryMB: number
-}
-
-export interface Estimate {
-  readonly costs: ReadonlyMap<string, Cost>
-  /** Seconds of all runs, one behind the other, and as many at a time as here. */
-  readonly seconds: number
-  readonly wallSeconds: number
-  readonly atOnce: number
-}
 
 /** The first step finds nothing in the caches and is left out. */
 const STEPS = 3
@@ -62,8 +43,12 @@ async function costOf(entry: SweepEntry, data: string | undefined, cache: string
   return costFrom({ times, memories, first, steps, training, test })
 }
 
-/** What was measured of a run: milliseconds and MB of its first steps, and how much there is. */
-export interface Measured {
+/**
+ * What a run of one kind takes.
+ *
+ * @param measured milliseconds and MB of its first steps, and how much there is of it
+ */
+export function costFrom(measured: {
   readonly times: readonly number[]
   readonly memories: readonly number[]
   /** Milliseconds until the first step. */
@@ -71,27 +56,31 @@ export interface Measured {
   readonly steps: number
   readonly training: number
   readonly test: number
-}
-
-export function costFrom({ times, memories, first, steps, training, test }: Measured): Cost {
-  const measured = times.length > 1 ? times.slice(1) : times
-  const stepMs = measured.reduce((a, b) => a + b, 0) / measured.length
+}) {
+  const { times, memories, first, steps, training, test } = measured
+  const counted = times.length > 1 ? times.slice(1) : times
+  const stepMs = counted.reduce((a, b) => a + b, 0) / counted.length
+  /** Of an epoch with its test. */
   const epochSeconds = (steps * stepMs * (1 + (test / training) * TEST_SHARE)) / 1000
   const memoryMB = Math.max(...memories)
   return { stepMs, steps, epochSeconds, startSeconds: first / 1000, memoryMB }
 }
 
+export type Cost = ReturnType<typeof costFrom>
+export type Estimate = Awaited<ReturnType<typeof estimate>>
+
+/** Seconds of all runs, one behind the other, and as many at a time as here. */
 export async function estimate(
   spec: SweepSpec,
   entries: readonly SweepEntry[],
   { data, cache, jobs }: { data?: string; cache?: string; jobs?: number },
-): Promise<Estimate> {
+) {
   const kinds = new Map<string, Promise<Cost>>()
   const costs = new Map<string, Cost>()
   for (const entry of entries) {
     const { parsed } = entry.run
-    const all = parsed as unknown as Record<string, unknown>
-    const key = canonical(costly.map((name) => all[name] ?? null))
+    const all = new Map<string, unknown>(Object.entries(parsed))
+    const key = canonical(costly.map((name) => all.get(name) ?? null))
     const cost = kinds.get(key) ?? costOf(entry, data, cache)
     kinds.set(key, cost)
     costs.set(entry.id, await cost)

@@ -2,38 +2,15 @@
 
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, quote, SpikewasmError } from '../../errors.js'
+import { quote, SpikewasmError } from '../../errors.js'
 import { writeFileAtomic } from '../../io/files.js'
 import { FolderLock, whereHeld } from '../../io/folder/lock.js'
 import { parseJsonBytes } from '../../io/json.js'
-import * as v from '../../runtime/vendor/valibot/index.js'
 import { withFiles } from '../mistakes.js'
 import { openOutFolder } from '../run-folder.js'
-import type { SweepStatus } from './rows.js'
-import type { RunResult } from './run-child.js'
+import { checkResult, type RunResult, type SweepStatus } from './rows.js'
 
 const files = { spec: 'sweep.json', status: 'status.json', stop: 'stop', page: 'sweep.html' }
-
-const figure = v.nullable(v.pipe(v.number(), v.finite()))
-const count = v.pipe(v.number(), v.integer(), v.minValue(0))
-
-/** A result that came from a file or from Redis. */
-const resultSchema = v.strictObject({
-  epochs: count,
-  testAccuracy: figure,
-  testLoss: figure,
-  trainLoss: figure,
-  weightsSha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
-  stopped: v.nullable(v.pipe(v.string(), v.maxLength(300))),
-  seconds: v.pipe(v.number(), v.finite(), v.minValue(0)),
-})
-
-/** @throws SpikewasmError for what is no result */
-export function checkResult(value: unknown, name: string): RunResult {
-  const { success, output } = v.safeParse(resultSchema, value)
-  if (success) return output
-  throw new SpikewasmError(`${name} must be the result of a run, got ${describe(value)}`)
-}
 
 const encode = (value: unknown): Uint8Array =>
   new TextEncoder().encode(`${JSON.stringify(value, undefined, 1)}\n`)
@@ -57,9 +34,7 @@ export class SweepFolder {
     return new SweepFolder(path, lock)
   }
 
-  runFolder(id: string): string {
-    return join(this.path, 'runs', id)
-  }
+  runFolder = (id: string): string => join(this.path, 'runs', id)
 
   get page(): string {
     return join(this.path, files.page)
@@ -79,30 +54,24 @@ export class SweepFolder {
     return found
   }
 
-  keepResult(name: string, result: RunResult): Promise<void> {
-    return writeFileAtomic(join(this.path, 'results', `${name}.json`), encode(result))
-  }
+  keepResult = (name: string, result: RunResult): Promise<void> =>
+    writeFileAtomic(join(this.path, 'results', `${name}.json`), encode(result))
 
-  writeSpec(bytes: Uint8Array): Promise<void> {
-    return writeFileAtomic(join(this.path, files.spec), bytes)
-  }
+  writeSpec = (bytes: Uint8Array): Promise<void> =>
+    writeFileAtomic(join(this.path, files.spec), bytes)
 
-  writeStatus(status: SweepStatus): Promise<void> {
-    return writeFileAtomic(join(this.path, files.status), encode(status))
-  }
+  writeStatus = (status: SweepStatus): Promise<void> =>
+    writeFileAtomic(join(this.path, files.status), encode(status))
 
-  writePage(html: string): Promise<void> {
-    return writeFileAtomic(this.page, new TextEncoder().encode(html))
-  }
+  writePage = (html: string): Promise<void> =>
+    writeFileAtomic(this.page, new TextEncoder().encode(html))
 
   /** Whether somebody has asked this sweep to stop. */
   async wasAskedToStop(): Promise<boolean> {
     return (await readFile(join(this.path, files.stop)).catch(() => undefined)) !== undefined
   }
 
-  close(): Promise<void> {
-    return this.lock.release()
-  }
+  close = (): Promise<void> => this.lock.release()
 }
 
 /** Asks the process that drives a sweep to stop. */
@@ -137,14 +106,3 @@ export const whereRunning = async (
   path: string,
   { pid }: SweepStatus,
 ): Promise<'here' | 'elsewhere' | undefined> => (pid === null ? undefined : whereHeld(path))
-
-/** Whether a process of this number lives, as far as may be known. */
-export function isAlive(pid: number | null): boolean {
-  if (pid === null || !Number.isSafeInteger(pid) || pid <= 0) return false
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
-}

@@ -13,12 +13,12 @@ import { runFiles } from '../../train/callbacks/run-files.js'
 import { VERSION } from '../../version.js'
 import { cacheFor } from '../datasets.js'
 import { holdsRun } from '../run-folder.js'
-import { dataPath } from './data.js'
+import { dataPath, placeArgs } from './data.js'
 import { taskName } from './folder.js'
 import { type CheckedRun, checkRun, runId } from './options.js'
 import { packRun, unpackRun, writeRun } from './pack.js'
-import { placeArgs } from './place.js'
-import { LimitExceeded, type RunNews, type RunResult, RunStopped, trainIn } from './run-child.js'
+import type { RunResult } from './rows.js'
+import { type RunNews, trainAnew } from './run-child.js'
 
 /** The queue of runs. */
 export const RUNS = 'runs'
@@ -111,25 +111,17 @@ async function doRun(job: RunJob, context: JobContext): Promise<RunResult> {
   const path = dataPath(run.parsed.dataset, context.data)
   const threads = Math.max(1, Math.floor(availableParallelism() / Math.max(1, context.concurrency)))
   const cache = cacheFor(run.parsed.dataset, context.cache, path)
-  const tellNews = sparingly(context.progress)
-  const train = () =>
-    trainIn(folder, {
-      args: [...run.args, ...placeArgs(run, { data: context.data, cache, threads })],
-      untilEpoch: until,
-      dataHash: data,
-      ...{ limits, signal },
-      onNews: tellNews,
-    })
   const upload = uploader(context, folder, checkpointName(name))
   try {
-    const result = await train().catch(async (error: unknown) => {
-      const isFinal = error instanceof RunStopped || error instanceof LimitExceeded
-      if (!begun || isFinal || signal.aborted) throw error
-      // What was stored may be of another version, or of somebody else: results need none of it.
-      context.tell(`begins anew: ${(error as Error).message}`)
-      await rm(folder, { recursive: true, force: true })
-      return train()
-    })
+    const whole = {
+      args: [...run.args, ...placeArgs(run, { data: context.data, cache, threads })],
+      untilEpoch: until,
+      ...{ data, limits, signal },
+      onNews: sparingly(context.progress),
+    }
+    const result = await trainAnew(folder, whole, begun, ({ message }) =>
+      context.tell(`begins anew: ${message}`),
+    )
     await upload.end(false)
     const without = until === undefined ? [runFiles.checkpoint] : []
     const files = await packRun(folder, { without })

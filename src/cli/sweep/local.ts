@@ -1,12 +1,11 @@
 /** Runs of a sweep on this machine: as many at a time as processors and memory allow. */
 
-import { rm } from 'node:fs/promises'
 import { availableParallelism, freemem, totalmem } from 'node:os'
 import { defaultThreads } from '../datasets.js'
 import { holdsRun } from '../run-folder.js'
+import { placeArgs } from './data.js'
 import type { Executor, SweepEntry } from './engine.js'
-import { placeArgs } from './place.js'
-import { RunStopped, trainIn } from './run-child.js'
+import { type RunNews, trainAnew } from './run-child.js'
 
 export interface LocalOptions {
   /** At a time; default: as many as processors and memory allow. */
@@ -48,31 +47,17 @@ export function localExecutor(
       return jobs !== undefined || (largest ?? Number.POSITIVE_INFINITY) * HEADROOM < free()
     },
     async execute(task, onNews, signal) {
+      const { run, until: untilEpoch, data: hash } = task
+      const share = Math.floor(availableParallelism() / slots)
+      const threads = Math.max(1, Math.min(threadsOf(task), share))
+      const args = [...run.args, ...placeArgs(run, { data, cache, threads })]
       const folder = runFolder(task.id)
-      const threads = Math.max(
-        1,
-        Math.min(threadsOf(task), Math.floor(availableParallelism() / slots)),
-      )
-      const train = () =>
-        trainIn(folder, {
-          args: [...task.run.args, ...placeArgs(task.run, { data, cache, threads })],
-          untilEpoch: task.until,
-          dataHash: task.dataHash,
-          ...{ limits, signal },
-          onNews(news) {
-            if (news.memoryMB !== undefined) largest = Math.max(largest ?? 0, news.memoryMB)
-            onNews(news)
-          },
-        })
-      const begun = await holdsRun(folder)
-      try {
-        return await train()
-      } catch (error) {
-        if (!begun || error instanceof RunStopped) throw error
-        // What another version or a broken disk has left: results do not depend on it.
-        await rm(folder, { recursive: true, force: true })
-        return await train()
+      const whole = { args, untilEpoch, data: hash, limits, signal }
+      const tell = (news: RunNews): void => {
+        if (news.memoryMB !== undefined) largest = Math.max(largest ?? 0, news.memoryMB)
+        onNews(news)
       }
+      return trainAnew(folder, { ...whole, onNews: tell }, await holdsRun(folder))
     },
   }
 }

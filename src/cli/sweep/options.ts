@@ -12,8 +12,7 @@ import { VERSION } from '../../version.js'
 import { datasets, defaultModel, isOfEvents } from '../datasets.js'
 import { roundsOf } from '../rounds/flags.js'
 import { flagOf, type Specs } from '../spec.js'
-import { type TrainArguments, trainSpecs } from '../train.js'
-import { trainingSchema } from '../training-flags.js'
+import { type TrainArguments, trainingSchema, trainSpecs } from '../training-flags.js'
 import { trainingOf } from '../training-options.js'
 
 /** Values that an option of a run may have. */

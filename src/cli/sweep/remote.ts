@@ -2,7 +2,6 @@
 
 import { createHash } from 'node:crypto'
 import { totalmem } from 'node:os'
-import type { Queue } from 'bullmq'
 import { plainText, SpikewasmError } from '../../errors.js'
 import { readRunFile } from '../../io/folder/read.js'
 import { DamagedEntry, readJob } from '../../scale/damaged.js'
@@ -10,14 +9,14 @@ import { envelopeOf } from '../../scale/jobs.js'
 import type { RedisPlace } from '../../scale/redis.js'
 import { type BlobStore, KEPT_SECONDS, redisStore } from '../../scale/store.js'
 import { noteVersion, otherVersions, queueOf, whoStandsAside } from '../../scale/versions.js'
-import { stopKey, within } from '../../scale/worker.js'
+import { oneAtATime, stopKey, within } from '../../scale/worker.js'
 import { runFiles } from '../../train/callbacks/run-files.js'
 import { VERSION } from '../../version.js'
 import type { Executor, Task, TaskNews } from './engine.js'
-import { checkResult } from './folder.js'
 import { filesName, payloadOf, RUNS } from './job.js'
 import { unpackRun, writeRun } from './pack.js'
-import { type RunResult, RunStopped } from './run-child.js'
+import { checkResult, type RunResult } from './rows.js'
+import { RunStopped } from './run-child.js'
 
 /** A job that fails is tried so often, later and later. */
 const ATTEMPTS = 4
@@ -47,58 +46,34 @@ export interface RemoteOptions {
   onTrouble(line: string): void
 }
 
-export interface RemoteExecutor extends Executor {
-  /** Workers that listen, and what is to be said of those of other versions; '' for nothing. */
-  workers(): Promise<{ readonly count: number; readonly others: string }>
-  /** Ends jobs of these names, wherever they are. */
-  stop(names: readonly string[]): Promise<void>
-  close(): Promise<void>
-}
+export type RemoteExecutor = ReturnType<typeof remoteExecutor>
 
 /** Removes jobs that wait, and asks workers to end those that run, of whatever version. */
 export async function stopJobs(place: RedisPlace, names: readonly string[]): Promise<void> {
-  for (const version of [VERSION, ...(await otherVersions(place, RUNS))])
-    await stopJobsOf(place, names, version)
-}
-
-async function stopJobsOf(
-  place: RedisPlace,
-  names: readonly string[],
-  version: string,
-): Promise<void> {
-  const queue = openQueue(place, version)
-  try {
-    for (const name of names) {
-      const state = await queue.getJobState(name)
-      if (state === 'unknown' || state === 'completed' || state === 'failed') continue
-      await place.client.set(stopKey(place, name), '1', 'EX', 3600)
-      // One that is being done cannot be removed: its worker hears of the key.
-      await queue.remove(name).catch(() => undefined)
+  for (const version of [VERSION, ...(await otherVersions(place, RUNS))]) {
+    const queue = place.queue(queueOf(RUNS, version))
+    try {
+      for (const name of names) {
+        const state = await queue.getJobState(name)
+        if (state === 'unknown' || state === 'completed' || state === 'failed') continue
+        await place.client.set(stopKey(place, name), '1', 'EX', 3600)
+        // One that is being done cannot be removed: its worker hears of the key.
+        await queue.remove(name).catch(() => undefined)
+      }
+    } finally {
+      await within(1000, queue.close())
     }
-  } finally {
-    await within(1000, queue.close())
   }
-}
-
-function openQueue(place: RedisPlace, version = VERSION): Queue {
-  const queue = new place.bull.Queue(queueOf(RUNS, version), {
-    ...{ connection: place.connect(), prefix: place.namespace },
-  })
-  queue.on('error', () => {})
-  return queue
 }
 
 /** The largest file of a run that is taken. */
 const most = { bytes: totalmem() / 2, of: 'half of the memory of this machine' }
 
-export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
+export function remoteExecutor(options: RemoteOptions) {
   const { place, runFolder, onTrouble, who } = options
   const store = options.store ?? redisStore(place)
-  const queue = openQueue(place)
-  const events = new place.bull.QueueEvents(queueOf(RUNS), {
-    ...{ connection: place.connect(), prefix: place.namespace },
-  })
-  events.on('error', () => {})
+  const queue = place.queue(queueOf(RUNS))
+  const events = place.events(queueOf(RUNS))
   const pending = new Map<string, Pending>()
 
   const look = async (name: string): Promise<void> => {
@@ -111,34 +86,28 @@ export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
       throw error
     })
     if (!pending.has(name)) return
-    const settle = (end: () => void): void => {
+    const fail = (error: Error): void => {
       pending.delete(name)
-      end()
+      of.reject(error)
       if (state !== 'completed') void unclaim(name).catch(() => undefined)
     }
-    if (!job) return settle(() => of.reject(new RunStopped('removed')))
-    if (job instanceof DamagedEntry) {
+    if (!job) fail(new RunStopped('removed'))
+    else if (job instanceof DamagedEntry) {
       // One that waits is refused by the worker that takes it.
-      if (state === 'completed' || state === 'failed') settle(() => of.reject(job))
-      return
-    }
-    if (state === 'completed') {
+      if (state === 'completed' || state === 'failed') fail(job)
+    } else if (state === 'failed') {
+      const why = String(job.failedReason)
+      fail(why === 'stopped' ? new RunStopped(why) : new SpikewasmError(plainText(why, 400)))
+    } else if (state === 'completed')
       try {
         const result = checkResult(job.returnvalue, `the job ${name}`)
         pending.delete(name)
         await fetchFiles(of.task, result)
         of.resolve(result)
       } catch (error) {
-        settle(() => of.reject(error as Error))
+        fail(error as Error)
       }
-    } else if (state === 'failed') {
-      const why = String(job.failedReason)
-      settle(() =>
-        of.reject(
-          why === 'stopped' ? new RunStopped(why) : new SpikewasmError(plainText(why, 400)),
-        ),
-      )
-    } else {
+    else {
       of.onNews(state === 'active' ? 'works' : 'waits')
       if (state === 'active') tellNews(of, job.progress)
     }
@@ -182,19 +151,12 @@ export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
     }
   }
 
-  let looking = false
-  const lookAtAll = async (): Promise<void> => {
-    if (looking) return
-    looking = true
-    try {
-      const names = [...pending.keys()]
-      for (let i = 0; i < names.length; i += AT_ONCE)
-        // Where the connection is lost: later.
-        await Promise.allSettled(names.slice(i, i + AT_ONCE).map(look))
-    } finally {
-      looking = false
-    }
-  }
+  const lookAtAll = oneAtATime(async () => {
+    const names = [...pending.keys()]
+    for (let i = 0; i < names.length; i += AT_ONCE)
+      // Where the connection is lost: later.
+      await Promise.allSettled(names.slice(i, i + AT_ONCE).map(look))
+  })
   const timer = setInterval(lookAtAll, LOOK_MS)
   const hear = ({ jobId }: { jobId: string }): void => void look(jobId).catch(() => undefined)
   events.on('completed', hear)
@@ -210,13 +172,12 @@ export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
     return found instanceof DamagedEntry
   }
   const submit = async (of: Pending): Promise<void> => {
-    const { task } = of
-    const { name, id, run, dataHash: data, until, from } = task
+    const { name } = of.task
     await place.client.del(stopKey(place, name))
     await claim(name)
     // One that has failed before is tried again; all others are there already, done or not.
     if (await isUseless(name)) await queue.remove(name)
-    await queue.add('run', envelopeOf(RUNS, payloadOf({ id, run, data, until, from })), {
+    await queue.add('run', envelopeOf(RUNS, payloadOf(of.task)), {
       jobId: name,
       attempts: ATTEMPTS,
       backoff: { type: 'exponential', delay: BACKOFF_MS },
@@ -227,34 +188,34 @@ export function remoteExecutor(options: RemoteOptions): RemoteExecutor {
     await look(name)
   }
 
+  const execute: Executor['execute'] = (task, onNews, signal) => {
+    let end = (): void => {}
+    return new Promise<RunResult>((resolve, reject) => {
+      const of: Pending = { task, onNews, resolve, reject, isThere: false }
+      pending.set(task.name, of)
+      end = () => {
+        pending.delete(task.name)
+        // Files that are being fetched may wait for a Redis that is gone.
+        reject(new RunStopped('left'))
+      }
+      if (signal.aborted) return end()
+      signal.addEventListener('abort', end, { once: true })
+      submit(of).catch((error: Error) => {
+        if (pending.delete(task.name)) reject(error)
+      })
+    }).finally(() => signal.removeEventListener('abort', end))
+  }
   return {
     mayStart: () => true,
-    execute(task, onNews, signal) {
-      let end = (): void => {}
-      return new Promise<RunResult>((resolve, reject) => {
-        const of: Pending = { task, onNews, resolve, reject, isThere: false }
-        pending.set(task.name, of)
-        end = () => {
-          pending.delete(task.name)
-          // Files that are being fetched may wait for a Redis that is gone.
-          reject(new RunStopped('left'))
-        }
-        if (signal.aborted) return end()
-        signal.addEventListener('abort', end, { once: true })
-        submit(of).catch((error: Error) => {
-          if (pending.delete(task.name)) reject(error)
-        })
-      }).finally(() => signal.removeEventListener('abort', end))
-    },
+    execute,
+    /** Workers that listen, and what is to be said of those of other versions; '' for nothing. */
     async workers() {
       await noteVersion(place, RUNS)
-      const [{ length: count }, others] = await Promise.all([
-        queue.getWorkers(),
-        whoStandsAside(place, RUNS),
-      ])
-      return { count, others }
+      const found = await Promise.all([queue.getWorkers(), whoStandsAside(place, RUNS)])
+      return { count: found[0].length, others: found[1] }
     },
-    stop: (names) => within(20_000, stopJobs(place, names)),
+    /** Ends jobs of these names, wherever they are. */
+    stop: (names: readonly string[]) => within(20_000, stopJobs(place, names)),
     async close() {
       clearInterval(timer)
       await within(3000, Promise.all([queue.close(), events.close()]))

@@ -1,7 +1,34 @@
 /** What a sweep knows of its runs: for tables, pages, files and who asks. */
 
+import { describe, SpikewasmError } from '../../errors.js'
+import * as v from '../../runtime/vendor/valibot/index.js'
 import type { GivenOptions } from './options.js'
-import type { RunResult } from './run-child.js'
+
+const figure = v.nullable(v.pipe(v.number(), v.finite()))
+
+const resultSchema = v.strictObject({
+  /** Complete ones. */
+  epochs: v.pipe(v.number(), v.integer(), v.minValue(0)),
+  testAccuracy: figure,
+  testLoss: figure,
+  trainLoss: figure,
+  /** SHA-256 of its weights.safetensors, hexadecimal. */
+  weightsSha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+  /** Why a callback ended it, such as early stopping. */
+  stopped: v.nullable(v.pipe(v.string(), v.maxLength(300))),
+  /** Of the process that ended it; less than all where it was continued. */
+  seconds: v.pipe(v.number(), v.finite(), v.minValue(0)),
+})
+
+/** What a run gave. All of it but the time is a function of its options and data. */
+export type RunResult = v.InferOutput<typeof resultSchema>
+
+/** @throws SpikewasmError for what is no result; it came from a file or from Redis */
+export function checkResult(value: unknown, name: string): RunResult {
+  const { success, output } = v.safeParse(resultSchema, value)
+  if (success) return output
+  throw new SpikewasmError(`${name} must be the result of a run, got ${describe(value)}`)
+}
 
 /**
  * 'halved': successive halving has ended it; 'stopped': it was ended from outside and can go on.
@@ -38,7 +65,7 @@ export interface SweepStatus {
 
 /** Whether nothing more comes of a run, as things are. */
 export const isOver = ({ state }: Pick<SweepRow, 'state'>): boolean =>
-  state === 'finished' || state === 'halved' || state === 'failed' || state === 'stopped'
+  state !== 'waiting' && state !== 'running'
 
 /** The best first; those without a figure behind, in the order of the sweep. */
 export function bestFirst(rows: readonly SweepRow[]): SweepRow[] {

@@ -2,7 +2,7 @@
 
 import type { ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { SpikewasmError } from '../../errors.js'
 import { readRunFiles } from '../../io/folder/folder.js'
 import { Gone } from '../../runtime/calls.js'
@@ -11,40 +11,18 @@ import type { JobLimits } from '../../scale/worker.js'
 import { runFiles } from '../../train/callbacks/run-files.js'
 import type { EpochRecord } from '../../train/records.js'
 import type { TrainSummary } from '../report.js'
-import type { ChildNews, TrainCalls } from './child.js'
-
-/** What a run gave. All of it but the time is a function of its options and data. */
-export interface RunResult {
-  /** Complete epochs. */
-  readonly epochs: number
-  readonly testAccuracy: number | null
-  readonly testLoss: number | null
-  readonly trainLoss: number | null
-  /** SHA-256 of its weights.safetensors, hexadecimal. */
-  readonly weightsSha256: string
-  /** Why a callback ended it, such as early stopping. */
-  readonly stopped: string | null
-  /** Of the process that ended it; less than all where it was continued. */
-  readonly seconds: number
-}
+import type { ChildNews, ChildOrder, StepNews, TrainCalls } from './child.js'
+import type { RunResult } from './rows.js'
 
 /** How far a run is. */
-export interface RunNews {
-  readonly epoch: number
-  readonly epochs: number
-  readonly step: number
-  readonly steps: number
+export interface RunNews extends StepNews {
   readonly stepMs?: number
   readonly memoryMB?: number
   /** Of the last complete epoch. */
   readonly testAccuracy?: number | null
 }
 
-export interface ChildRun {
-  readonly args: readonly string[]
-  readonly untilEpoch?: number
-  readonly untilStep?: number
-  readonly dataHash?: string
+export interface ChildRun extends ChildOrder {
   readonly limits: JobLimits
   /** Ends the process: with a checkpoint, or at once where its reason is 'lock lost'. */
   readonly signal?: AbortSignal
@@ -69,7 +47,7 @@ const MOST_SECONDS = 2 ** 31 / 1000 - 1
  * @throws RunStopped when the signal ended it, SpikewasmError for a mistake, or a limit
  */
 export async function trainInChild(run: ChildRun): Promise<TrainSummary> {
-  const { limits, signal, args, untilEpoch, untilStep, dataHash: data } = run
+  const { limits, signal, args, untilEpoch, untilStep, data } = run
   if (signal?.aborted) throw new RunStopped(String(signal.reason))
   const heap = Math.max(64, Math.floor(limits.memoryMB))
   const child = new Child<TrainCalls>(new URL('./child.js', import.meta.url), {
@@ -86,13 +64,9 @@ export async function trainInChild(run: ChildRun): Promise<TrainSummary> {
     void child.kill()
   }
   const timers: NodeJS.Timeout[] = []
-  if (limits.seconds <= MOST_SECONDS)
-    timers.push(
-      setTimeout(
-        () => refuse(`the run took longer than its limit of ${limits.seconds} s (--time-limit)`),
-        limits.seconds * 1000,
-      ),
-    )
+  const late = (): void =>
+    refuse(`the run took longer than its limit of ${limits.seconds} s (--time-limit)`)
+  if (limits.seconds <= MOST_SECONDS) timers.push(setTimeout(late, limits.seconds * 1000))
   const checkMemory = (memoryMB: number): void => {
     if (memoryMB > limits.memoryMB)
       refuse(
@@ -175,6 +149,30 @@ export async function trainIn(folder: string, run: ChildRun): Promise<RunResult>
   if (!result)
     throw new Error(`${folder}: the run has ended, but its folder does not hold what it gave`)
   return { ...result, stopped, seconds: (performance.now() - begun) / 1000 }
+}
+
+/**
+ * The same. What another version, somebody else or a broken disk has left in the folder is thrown
+ * away where nobody can go on from it: results do not depend on it.
+ *
+ * @param begun whether the folder holds something
+ * @param onAnew told why the run begins anew
+ */
+export async function trainAnew(
+  folder: string,
+  run: ChildRun,
+  begun: boolean,
+  onAnew: (error: Error) => void = () => {},
+): Promise<RunResult> {
+  try {
+    return await trainIn(folder, run)
+  } catch (error) {
+    const isFinal = error instanceof RunStopped || error instanceof LimitExceeded
+    if (!begun || isFinal || run.signal?.aborted) throw error
+    onAnew(error as Error)
+    await rm(folder, { recursive: true, force: true })
+    return trainIn(folder, run)
+  }
 }
 
 /**

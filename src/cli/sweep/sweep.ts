@@ -14,13 +14,12 @@ import { endSoon } from '../end-soon.js'
 import { listenForInterrupt } from '../interrupt.js'
 import { withFiles } from '../mistakes.js'
 import { jsonOf } from '../options.js'
-import { printJson } from '../report.js'
-import { type ArgumentsOf, count, expectUse, flag, text } from '../spec.js'
-import { codeStream } from '../terminal.js'
-import { dashboardOf } from '../train.js'
+import * as o from '../spec.js'
+import { answer, codeStream, printJson } from '../terminal.js'
+import { dashboardOf } from '../training-flags.js'
 import { cacheSpecs, redisSpecs } from '../worker.js'
-import { DataHashes } from './data.js'
-import { Engine, type Executor, type SweepEntry } from './engine.js'
+import { dataHashes } from './data.js'
+import { Engine, type SweepEntry } from './engine.js'
 import { type Estimate, estimate } from './estimate.js'
 import { SweepFolder } from './folder.js'
 import { localExecutor } from './local.js'
@@ -32,16 +31,16 @@ import { readSpec, type SweepSpec } from './spec.js'
 import { liveTable, sweepTable } from './table.js'
 
 export const sweepSpecs = {
-  out: text('<folder>', 'write results, runs and a page about them (sweep.html)'),
-  data: text(
+  out: o.text('<folder>', 'write results, runs and a page about them (sweep.html)'),
+  data: o.text(
     '<path>',
     'where the data set is, or a folder with one of its name; digits come with the package',
   ),
   ...cacheSpecs,
-  jobs: count('<n>', 'runs at a time here', { usual: 'as many as processors and memory allow' }),
+  jobs: o.count('<n>', 'runs at a time here', { usual: 'as many as processors and memory allow' }),
   ...redisSpecs('let workers do the runs: this command waits for them'),
-  shared: text('<folder>', 'the folder of the workers’ --shared', { needs: 'redis' }),
-  dryRun: flag(
+  shared: o.text('<folder>', 'the folder of the workers’ --shared', { needs: 'redis' }),
+  dryRun: o.flag(
     'list the runs and say how long they will take, from two measured steps of each kind',
     { preset: false },
   ),
@@ -49,42 +48,48 @@ export const sweepSpecs = {
   ...jsonOf('JSON on standard output: a line for each run when it has ended, and a final one'),
 }
 
-export type SweepArguments = ArgumentsOf<typeof sweepSpecs>
+type SweepArguments = o.ArgumentsOf<typeof sweepSpecs>
 
 /** How often the status is written, and shown. */
 const STATUS_MS = 1000
 const STOP_MS = 500
 
-export async function sweep(file: string, args: SweepArguments): Promise<void> {
-  const { out, data, cache, jobs, redis, dryRun } = args
-  expect(out !== undefined || dryRun, () => '--out must name a folder for the results, got none')
+export async function sweep(args: SweepArguments, file: string): Promise<void> {
+  const { out = '', cache, jobs, redis, dryRun } = args
   expect(
-    redis === undefined || jobs === undefined,
-    () => `--jobs must be left out with --redis: workers say how many they do, got ${jobs}`,
+    args.out !== undefined || dryRun,
+    () => '--out must name a folder for the results, got none',
   )
-  expectUse(sweepSpecs, args)
+  if (redis !== undefined)
+    o.expectLeftOut(args, ['jobs'], 'with --redis: workers say how many they do')
+  o.expectUse(sweepSpecs, args)
   const bytes = await withFiles(() => readFileClear(file, 'sweep'))
   const spec = readSpec(bytes, file)
-  const hashes = new DataHashes(data && resolve(data), cache)
-  const entries: SweepEntry[] = []
-  const known = new Set<string>()
+  const data = args.data && resolve(args.data)
+  const hashOf = dataHashes(data, cache)
+  const entries = new Map<string, SweepEntry>()
   for (const run of spec.runs) {
-    const dataHash = await hashes.of(run.parsed)
-    const id = runId(run, dataHash)
+    const hash = await hashOf(run.parsed)
+    const id = runId(run, hash)
     // Chance may choose the same twice; so may options that mean the same.
-    if (!known.has(id)) entries.push({ run, id, dataHash })
-    known.add(id)
+    if (!entries.has(id)) entries.set(id, { run, id, data: hash })
   }
-  if (entries.length < spec.runs.length)
-    process.stderr.write(
-      `spikewasm: ${spec.runs.length - entries.length} runs are equal to others and are left out\n`,
-    )
+  const twice = spec.runs.length - entries.size
+  if (twice > 0)
+    process.stderr.write(`spikewasm: ${twice} runs are equal to others and are left out\n`)
+  const all = [...entries.values()]
   if (dryRun) {
-    tellPlan(spec, entries, await estimate(spec, entries, { data, cache, jobs }), args.json)
-    return
-  }
-  await runSweep({ file, bytes, spec, entries, args, out: out ?? '' })
+    tellPlan(spec, all, await estimate(spec, all, { data, cache, jobs }), args.json)
+  } else await runSweep({ file, bytes, spec, entries: all, args: { ...args, data, out } })
 }
+
+/** What tells a run from others, in a line. */
+const titleOf = (
+  { id, chosen }: Pick<SweepRow, 'id' | 'chosen'>,
+  varied: readonly string[],
+): string =>
+  `${id.slice(0, 12)}  ` +
+  varied.map((name) => `${name} ${plainText(chosenText(chosen[name]))}`).join(', ')
 
 export function tellPlan(
   spec: SweepSpec,
@@ -96,22 +101,22 @@ export function tellPlan(
     const { stepMs, steps, epochSeconds, memoryMB } = costs.get(id)!
     const { epochs } = run.parsed
     const whole = epochSeconds * epochs
-    if (json) {
-      printJson({ id, options: run.given, stepMs, steps, epochs, seconds: whole, memoryMB })
-      continue
-    }
-    const chosen = spec.varied.map((name) => `${name} ${plainText(chosenText(run.chosen[name]))}`)
-    process.stdout.write(
-      `${id.slice(0, 12)}  ${chosen.join(', ')}: ${epochs} × ${steps} steps of ` +
-        `${stepMs.toFixed(2)} ms, ${durationText(whole)}, ${Math.round(memoryMB)} MB\n`,
+    const line = { id, options: run.given, stepMs, steps, epochs, seconds: whole, memoryMB }
+    answer(
+      json,
+      line,
+      () =>
+        `${titleOf({ id, chosen: run.chosen }, spec.varied)}: ${epochs} × ${steps} steps of ` +
+        `${stepMs.toFixed(2)} ms, ${durationText(whole)}, ${Math.round(memoryMB)} MB`,
     )
   }
-  if (json) printJson({ final: true, runs: entries.length, seconds, wallSeconds, atOnce })
-  else
-    process.stdout.write(
+  answer(
+    json,
+    { final: true, runs: entries.length, seconds, wallSeconds, atOnce },
+    () =>
       `${entries.length} runs, about ${durationText(seconds)} one after the other; here ` +
-        `${atOnce} at a time, about ${durationText(wallSeconds)}\n`,
-    )
+      `${atOnce} at a time, about ${durationText(wallSeconds)}`,
+  )
 }
 
 function durationText(seconds: number): string {
@@ -125,12 +130,12 @@ interface Running {
   readonly bytes: Uint8Array
   readonly spec: SweepSpec
   readonly entries: readonly SweepEntry[]
-  readonly args: SweepArguments
-  readonly out: string
+  readonly args: SweepArguments & { readonly out: string }
 }
 
-async function runSweep({ file, bytes, spec, entries, args, out }: Running): Promise<void> {
-  const { redis, json } = args
+async function runSweep({ file, bytes, spec, entries, args }: Running): Promise<void> {
+  const { redis, json, namespace, data, cache, jobs, out, dashboard } = args
+  const { varied } = spec
   const folder = await SweepFolder.open(out)
   const end = new AbortController()
   // Each run that is waited for listens.
@@ -143,7 +148,7 @@ async function runSweep({ file, bytes, spec, entries, args, out }: Running): Pro
     process.stderr.write(`${text}\n`)
     isNew = true
   }
-  const tell = (line: string | undefined): void => write(`spikewasm: ${line ?? 'connected again'}`)
+  const tell = (line = 'connected again'): void => write(`spikewasm: ${line}`)
   const interrupt = listenForInterrupt((name) => {
     write(`${name}: stopping; runs write checkpoints; again ends at once`)
     end.abort('interrupt')
@@ -156,57 +161,53 @@ async function runSweep({ file, bytes, spec, entries, args, out }: Running): Pro
     const results = await folder.results()
     const runFolder = (id: string): string => folder.runFolder(id)
     if (redis !== undefined) {
-      place = await RedisPlace.open(redis, { namespace: args.namespace, onTrouble: tell })
+      place = await RedisPlace.open(redis, { namespace, onTrouble: tell })
       const store = args.shared === undefined ? undefined : await folderStore(resolve(args.shared))
       const who = hashId([hostname(), resolve(out)])
       remote = remoteExecutor({ place, store, runFolder, who, onTrouble: tell })
     }
-    const data = args.data && resolve(args.data)
-    const executor: Executor =
-      remote ?? localExecutor(entries, { jobs: args.jobs, data, cache: args.cache, runFolder })
+    const executor = remote ?? localExecutor(entries, { jobs, data, cache, runFolder })
     const engine = new Engine({
       ...{ spec, entries, results, executor, signal: end.signal },
       keep: (name, result) => folder.keepResult(name, result),
       onChange: () => {
         isNew = true
       },
-      onEnded: (row) => tellEnded(row, spec.varied, json),
+      onEnded: (row) => tellEnded(row, varied, json),
     })
     const title = `Sweep ${basename(file)}`
-    const statusNow = (pid: number | null): SweepStatus => ({
-      ...{ format: 1, title, pid, varied: spec.varied, rows: engine.rows() },
+    const statusNow = (pid: number | null = process.pid): SweepStatus => ({
+      ...{ format: 1, title, pid, varied, rows: engine.rows() },
     })
-    if (args.dashboard !== undefined) {
-      const html = await liveSweepPage(statusNow(process.pid))
-      const whole = (): [string, unknown] => ['sweep', sweepBody(statusNow(process.pid))]
-      server = await servePage({ html, whole }, args.dashboard)
+    if (dashboard !== undefined) {
+      const html = await liveSweepPage(statusNow())
+      const whole = (): [string, unknown] => ['sweep', sweepBody(statusNow())]
+      server = await servePage({ html, whole }, dashboard)
       write(`dashboard: ${server.url}`)
     }
     /** Who does not do the runs, where that is to be known. */
     let note = ''
-    let writing = folder.writeStatus(statusNow(process.pid))
+    let writing = folder.writeStatus(statusNow())
     const show = (): void => {
       if (!isNew) return
       isNew = false
-      const status = statusNow(process.pid)
+      const status = statusNow()
       server?.send('sweep', sweepBody(status))
       table?.draw(status, note)
       writing = writing.then(() => folder.writeStatus(status)).catch(() => undefined)
     }
-    const timers = [
-      setInterval(show, STATUS_MS),
-      setInterval(async () => {
-        if (await folder.wasAskedToStop()) end.abort('stop')
-      }, STOP_MS),
-    ]
+    const look = async (): Promise<void> => {
+      if (await folder.wasAskedToStop()) end.abort('stop')
+    }
+    const timers = [setInterval(show, STATUS_MS), setInterval(look, STOP_MS)]
     if (remote) {
-      const of = remote
+      const { workers } = remote
       const count = async (): Promise<void> => {
-        const found = await of.workers().catch(() => undefined)
+        const found = await workers().catch(() => undefined)
         if (!found) return
-        const none = found.count === 0 ? [noWorkers(args.namespace)] : []
         const before = note
-        note = [...none, ...(found.others ? [found.others] : [])].join('; ')
+        const none = found.count === 0 ? noWorkers(namespace) : ''
+        note = [none, found.others].filter((text) => text !== '').join('; ')
         if (before === note) return
         isNew = true
         if (note && !table) tell(note)
@@ -214,14 +215,16 @@ async function runSweep({ file, bytes, spec, entries, args, out }: Running): Pro
       await within(5000, count())
       timers.push(setInterval(count, 10_000))
     }
-    try {
-      await engine.run()
-    } finally {
-      for (const timer of timers) clearInterval(timer)
-    }
+    await engine.run().finally(() => timers.forEach(clearInterval))
     if (remote && end.signal.aborted) {
-      if (end.signal.reason === 'stop') await remote.stop(engine.unfinishedTasks())
-      else tellLeft(engine.unfinishedTasks().length, tell)
+      const left = engine.unfinishedTasks()
+      if (end.signal.reason === 'stop') await remote.stop(left)
+      else if (left.length > 0)
+        // Ctrl-C ends the waiting alone; `sweep stop` ends the jobs too.
+        tell(
+          `${left.length} jobs stay in Redis, and workers go on with them; the same command ` +
+            'waits for them again, and sweep stop ends them',
+        )
     }
     const status = statusNow(null)
     await writing
@@ -245,27 +248,12 @@ const noWorkers = (namespace: string): string =>
   'no worker is there; start some with: spikewasm worker --redis URL' +
   (namespace === defaultNamespace ? '' : ` --namespace ${namespace}`)
 
-/** Ctrl-C ends the waiting alone; `sweep stop` ends the jobs too. */
-function tellLeft(count: number, tell: (line: string) => void): void {
-  if (count > 0)
-    tell(
-      `${count} jobs stay in Redis, and workers go on with them; the same command waits for them ` +
-        'again, and sweep stop ends them',
-    )
-}
-
 function tellEnded(row: SweepRow, varied: readonly string[], json: boolean): void {
-  if (json) {
-    printJson(lineOf(row))
-    return
-  }
-  if (process.stdout.isTTY) return
-  const chosen = varied.map((name) => `${name} ${plainText(chosenText(row.chosen[name]))}`)
-  const { id, state, epoch, testAccuracy, error } = row
+  if (json) printJson(lineOf(row))
+  if (json || process.stdout.isTTY) return
+  const { state, epoch, testAccuracy, error } = row
   const what = error ? `failed: ${error}` : `${state} at epoch ${epoch}`
-  process.stdout.write(
-    `${id.slice(0, 12)}  ${chosen.join(', ')}: ${what}, ${accuracyText(testAccuracy)}\n`,
-  )
+  process.stdout.write(`${titleOf(row, varied)}: ${what}, ${accuracyText(testAccuracy)}\n`)
 }
 
 function finish(
@@ -273,24 +261,20 @@ function finish(
   folder: SweepFolder,
   { json, isDrawn }: { readonly json: boolean; readonly isDrawn: boolean },
 ): void {
-  const counts = countStates(status.rows)
-  const best = bestFirst(status.rows).find(({ result }) => result !== undefined)
+  const { rows } = status
+  const counts = countStates(rows)
+  const best = bestFirst(rows).find(({ result }) => result !== undefined)
   const ended = counts.finished + counts.halved + counts.failed
-  if (json)
-    printJson({
-      final: true,
-      runs: status.rows.length,
-      ...counts,
-      best: best?.id ?? null,
-      out: folder.path,
-    })
-  else {
-    if (!isDrawn) process.stdout.write(`${sweepTable(status, 20)}\n`)
-    process.stdout.write(`results are in ${resolve(folder.path)}, a page in ${folder.page}\n`)
-  }
+  const line = { final: true, runs: rows.length, ...counts, best: best?.id ?? null }
+  if (!json && !isDrawn) process.stdout.write(`${sweepTable(status, 20)}\n`)
+  answer(
+    json,
+    { ...line, out: folder.path },
+    () => `results are in ${resolve(folder.path)}, a page in ${folder.page}`,
+  )
   if (counts.failed > 0) process.exitCode = 1
-  if (ended < status.rows.length) {
-    const left = status.rows.length - ended
+  if (ended < rows.length) {
+    const left = rows.length - ended
     process.stderr.write(`spikewasm: ${left} runs are left; the same command goes on with them\n`)
     process.exitCode = 1
   }

@@ -2,7 +2,7 @@
 
 import { plainText } from '../../errors.js'
 import { shortened } from '../../pages/html.js'
-import { newTable } from '../tables.js'
+import { tableText } from '../terminal.js'
 import { accuracyText, chosenText, stateText, summaryText } from './page.js'
 import { bestFirst, type SweepRow, type SweepStatus } from './rows.js'
 
@@ -26,25 +26,18 @@ export function sweepTable(
   const names = varied.slice(0, shape.options)
   const short = (text: string): string => plainText(shortened(text, shape.option))
   const heads = [...names.map(short), ...(isWhole ? ['epochs', 'test accuracy'] : ['test'])]
-  const table = newTable({
-    head: ['run', ...heads, 'state'],
-    style: { head: [], border: [], compact: true },
-    colAligns: ['left', ...heads.map(() => 'right' as const), 'left'],
-  })
   // Those that are at work belong to what is worth seeing.
-  const order = [...bestFirst(rows)].sort((a, b) => rank(a) - rank(b))
-  for (const row of order.slice(0, most))
-    table.push([
-      row.id.slice(0, isWhole ? 12 : 6),
-      ...names.map((name) => short(chosenText(row.chosen[name]))),
-      ...(isWhole ? [progressText(row)] : []),
-      accuracyText(row.testAccuracy),
-      plainText(shortened(stateText(row), shape.state), shape.state + 1),
-    ])
+  const order = [...bestFirst(rows)].sort((a, b) => rank(a) - rank(b)).slice(0, most)
+  const cells = order.map((row) => [
+    row.id.slice(0, isWhole ? 12 : 6),
+    ...names.map((name) => short(chosenText(row.chosen[name]))),
+    ...(isWhole ? [progressText(row)] : []),
+    accuracyText(row.testAccuracy),
+    plainText(shortened(stateText(row), shape.state), shape.state + 1),
+  ])
+  const table = tableText(`l${'r'.repeat(heads.length)}l`, ['run', ...heads, 'state'], cells)
   const left = rows.length - most
-  return [table.toString(), ...(left > 0 ? [`and ${left} more`] : []), summaryText({ rows })].join(
-    '\n',
-  )
+  return [table, ...(left > 0 ? [`and ${left} more`] : []), summaryText({ rows })].join('\n')
 }
 
 const rank = ({ state }: SweepRow): number =>

@@ -252,7 +252,8 @@ export function lifeIn(stat: string, status: string): 'alive' | 'ending' | 'dead
 /** Behind the name, which may hold spaces and brackets: fields 3 and on. */
 const fieldsOf = (stat: string): string[] => stat.slice(stat.lastIndexOf(')') + 2).split(' ')
 
-function isAlive(pid: number): boolean {
+/** Whether a process of this number lives, as far as may be known. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
     return true

@@ -195,5 +195,5 @@ function finite(value: number): number {
   throw new SpikewasmError(`a replica's numbers must be finite, got ${value}`)
 }
 
-const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>
+export const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>
   new Uint8Array(buffer, byteOffset, byteLength)

@@ -43,30 +43,6 @@ export interface CostOf {
   readonly byteSharing?: number
 }
 
-/** A round's parts, in seconds; and what it sends, in bytes. */
-export interface RoundCost {
-  /** What one replica reads: the weights, and its state. */
-  readonly bytesDown: number
-  /** What one replica writes: its change, and its state. */
-  readonly bytesUp: number
-  /** Of these, its change with running statistics: what the outer step needs. */
-  readonly bytesChange: number
-  /** All that goes through Redis. */
-  readonly bytesOfRedis: number
-  /** H steps of one machine. */
-  readonly compute: number
-  /** What the slowest of K machines takes longer than that. */
-  readonly waiting: number
-  /** Until all replicas have what they read, and Redis what they have written. */
-  readonly transfer: number
-  /** Until the process of the outer step has all changes and states, and has made its step. */
-  readonly gathering: number
-  /** All of it. */
-  readonly seconds: number
-  /** How much faster than one machine that trains the same samples. */
-  readonly speedup: number
-}
-
 /** The state of a replica, as stored. */
 const stateOf = ({ compress, innerState }: CostOf['rounds'], sizes: Sizes): number =>
   (innerState === 'keep' ? 4 * sizes.states * sizes.parameters : 0) +
@@ -87,8 +63,12 @@ function quantile(p: number): number {
   return t - over / (1 + t * (1.432788 + t * (0.189269 + t * 0.001308)))
 }
 
-/** The cost of a round as `train --redis` does it: all bytes go through one Redis. */
-export function roundCost(of: CostOf): RoundCost {
+/**
+ * The cost of a round as `train --redis` does it: all bytes go through one Redis.
+ *
+ * @returns its parts, in seconds, and what it sends, in bytes
+ */
+export function roundCost(of: CostOf) {
   const { sizes, rounds, stepSeconds, bitsPerSecond } = of
   const { spread = 0.05, fixedSeconds = 0.06, byteSeconds = 3e-9 } = of
   const { handleSeconds = 4e-9, outerSeconds = 34e-9, addSeconds = 10e-9 } = of
@@ -96,16 +76,20 @@ export function roundCost(of: CostOf): RoundCost {
   const { replicas: K, syncEvery: H, compress } = rounds
   const weights = 4 * (sizes.parameters + sizes.statistics)
   const state = stateOf(rounds, sizes)
+  /** A replica's change with running statistics: what the outer step needs. */
   const bytesChange = changeBytes(compress, sizes) + 4 * sizes.statistics
-  const bytesDown = weights + state
-  const bytesUp = bytesChange + state
+  /** What one replica reads, and what it writes. */
+  const [bytesDown, bytesUp] = [weights + state, bytesChange + state]
   const link = (bytes: number): number => (8 * bytes) / bitsPerSecond
+  /** H steps of one machine. */
   const compute = H * stepSeconds * sharing
-  // Steps of one machine vary by themselves, so their sum does by less.
+  /** What the slowest of K takes longer. Steps vary by themselves, so their sum does by less. */
   const waiting = compute * (spread / Math.sqrt(H)) * largestOf(K)
   // Redis reads and writes with one link, and does one thing at a time.
   const perByte = byteSeconds * byteSharing + handleSeconds * sharing
+  /** Until all replicas have what they read, and Redis what they have written. */
   const transfer = link(K * (bytesDown + bytesUp)) + perByte * (bytesDown + bytesUp)
+  /** Until the process of the outer step has all changes and states, and has made its step. */
   const gathering =
     link(K * bytesUp + weights) +
     byteSeconds * (K * bytesUp + weights) +
@@ -114,6 +98,7 @@ export function roundCost(of: CostOf): RoundCost {
   return {
     ...{ bytesDown, bytesUp, bytesChange, compute, waiting, transfer, gathering, seconds },
     bytesOfRedis: K * (bytesDown + 2 * bytesUp) + weights,
+    /** How much faster than one machine that trains the same samples. */
     speedup: (K * H * stepSeconds) / seconds,
   }
 }
@@ -123,7 +108,7 @@ export function roundCost(of: CostOf): RoundCost {
  * reduce-scatter, then all-gather): what would come next. States do not travel, and every link
  * carries 2·(K − 1)/K changes whatever K is.
  */
-export function ringCost(of: CostOf): Pick<RoundCost, 'seconds' | 'speedup'> {
+export function ringCost(of: CostOf) {
   const { sizes, rounds, stepSeconds, bitsPerSecond } = of
   const { fixedSeconds = 0.06, byteSeconds = 3e-9 } = of
   const { outerSeconds = 34e-9, addSeconds = 10e-9 } = of

@@ -4,9 +4,8 @@ import { SpikewasmError } from '../../errors.js'
 import type { Json } from '../jobs.js'
 import { type BytesLimit, DamagedBytes } from '../store.js'
 import { type JobContext, type JobKind, stopKey } from '../worker.js'
-import { expireParents } from './leftovers.js'
 import type { ReplicaBytes, ReplicaDone } from './runner.js'
-import { jobOfJson, KEPT_SECONDS, names, type ReplicaJob, ROUNDS, runOfJob } from './wire.js'
+import * as wire from './wire.js'
 
 /** What a job says whose bytes are gone; the run then stores them again. */
 export const NO_BYTES = 'there are no such bytes'
@@ -17,17 +16,17 @@ export interface ReplicaHost {
   readonly most?: BytesLimit
   /** @returns undefined where the signal has ended it */
   run(
-    job: ReplicaJob,
+    job: wire.ReplicaJob,
     bytes: ReplicaBytes,
     context: Pick<JobContext, 'signal' | 'limits' | 'data' | 'cache'>,
   ): Promise<ReplicaDone | undefined>
   close(): Promise<void>
 }
 
-export function roundsKind(host: ReplicaHost): JobKind<ReplicaJob, Json> {
+export function roundsKind(host: ReplicaHost): JobKind<wire.ReplicaJob, Json> {
   return {
-    kind: ROUNDS,
-    check: jobOfJson,
+    kind: wire.ROUNDS,
+    check: wire.jobOfJson,
     close: () => host.close(),
     async run(job, context) {
       const { store, signal } = context
@@ -45,21 +44,21 @@ export function roundsKind(host: ReplicaHost): JobKind<ReplicaJob, Json> {
         if (bytes) return bytes
         throw new SpikewasmError(`${name}: ${NO_BYTES}: the run has ended, or Redis has lost them`)
       }
-      start = await read(names.start(run, round))
-      const state = begun ? { state: await read(names.state(run, round, replica)) } : {}
+      start = await read(wire.names.start(run, round))
+      const state = begun ? { state: await read(wire.names.state(run, round, replica)) } : {}
       const done = await host.run(job, { start, ...state }, context)
       if (!done) throw new Error(String(signal.reason ?? 'ended'))
       // The same bytes whoever writes them, and however often.
       if (done.state.length > 0)
-        await store.put(names.state(run, round + 1, replica), done.state, KEPT_SECONDS)
-      await store.put(names.change(run, round, replica), done.sent, KEPT_SECONDS)
+        await store.put(wire.names.state(run, round + 1, replica), done.state, wire.KEPT_SECONDS)
+      await store.put(wire.names.change(run, round, replica), done.sent, wire.KEPT_SECONDS)
       return { sums: done.sums } as unknown as Json
     },
     async ended({ id, data, parent, remove }, place) {
-      const run = runOfJob(data)
+      const run = wire.runOfJob(data)
       if (run === undefined) return
       // Whoever waits for it may be dead.
-      await expireParents(place, run, parent?.startsWith(run) ? parent : undefined)
+      await wire.expireParents(place, run, parent?.startsWith(run) ? parent : undefined)
       // A copy that came too late: its round goes on without it.
       if ((await place.client.exists(stopKey(place, id))) === 1) await remove()
     },

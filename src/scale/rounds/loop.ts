@@ -2,8 +2,7 @@
 
 import { expect } from '../../errors.js'
 import { addTo } from '../../own.js'
-import type { EpochSums } from '../../runtime/progress.js'
-import { noSums } from '../../runtime/progress.js'
+import { type EpochSums, noSums } from '../../runtime/progress.js'
 import type { StepResult } from '../../runtime/settings.js'
 import { type Advance, Loop, type LoopParts, type Times } from '../../train/loop.js'
 import type { Kept } from './kept.js'
@@ -105,25 +104,23 @@ export class RoundsLoop extends Loop {
 
 /** Sums of replicas as those of one machine: of each step's samples together. */
 function together(of: readonly EpochSums[]): EpochSums {
+  const [{ steps }] = of
   const all = noSums()
-  all.steps = of[0].steps
   for (const sums of of) {
     expect(
-      sums.steps === all.steps,
-      () => `replicas of a round must do ${all.steps} steps each, one has done ${sums.steps}`,
+      sums.steps === steps,
+      () => `replicas of a round must do ${steps} steps each, one has done ${sums.steps}`,
     )
-    all.loss += sums.loss / of.length
-    all.correct += sums.correct
-    all.seen += sums.seen
-    for (const [name, rate] of Object.entries(sums.rates)) addTo(all.rates, name, rate / of.length)
+    addSums(all, sums, of.length)
   }
-  return all
+  return { ...all, steps }
 }
 
-function addSums(to: EpochSums, from: EpochSums): void {
+/** @param among of so many the means are taken */
+function addSums(to: EpochSums, from: EpochSums, among = 1): void {
   to.steps += from.steps
-  to.loss += from.loss
+  to.loss += from.loss / among
   to.correct += from.correct
   to.seen += from.seen
-  for (const [name, rate] of Object.entries(from.rates)) addTo(to.rates, name, rate)
+  for (const [name, rate] of Object.entries(from.rates)) addTo(to.rates, name, rate / among)
 }

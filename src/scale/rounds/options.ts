@@ -37,6 +37,21 @@ export interface Rounds {
 /** `Rounds` with all defaults. */
 export type RoundsSetting = Required<Rounds>
 
+/** Where rounds are handed over. */
+export interface RoundsRedis {
+  /**
+   * `redis://host:port`, or `rediss://` for TLS. The password is in the environment, as
+   * `SPIKEWASM_REDIS_PASSWORD`.
+   */
+  readonly url: string
+  /** What all names in Redis begin with; one for each training. Default 'spikewasm'. */
+  readonly namespace?: string
+  /** A folder that all machines see, for weights; default: Redis takes them. */
+  readonly shared?: string
+  /** Told what is unusual, a line each. Default: warnings of the process. */
+  readonly onNews?: (line: string) => void
+}
+
 /** More replicas than anybody has; their states lie in the memory of one process. */
 export const MOST_REPLICAS = 1024
 

@@ -4,36 +4,23 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import type { FlowJob, Job, JobNode, Queue, Worker } from 'bullmq'
-import { expect, SpikewasmError } from '../../errors.js'
+import type { FlowJob, Job, Worker } from 'bullmq'
+import { checkOptions, describe, expect, SpikewasmError } from '../../errors.js'
+import { warn } from '../../runtime/platform.js'
 import { readJob, refuseDamaged } from '../damaged.js'
 import { envelopeOf } from '../jobs.js'
-import type { RedisPlace } from '../redis.js'
-import { type BlobStore, DamagedBytes, redisStore } from '../store.js'
+import { RedisPlace } from '../redis.js'
+import { type BlobStore, DamagedBytes, folderStore, redisStore } from '../store.js'
 import { noteVersion, queueOf, whoStandsAside } from '../versions.js'
 import { stopKey, within } from '../worker.js'
 import { Gone, orGone, unlessEnded, whyMissing } from './gone.js'
 import { isDue, lateAfter } from './late.js'
-import { expireParents } from './leftovers.js'
+import type { RoundsRedis } from './options.js'
 import type { ReplicaResult, ReplicaState } from './replica.js'
 import { trainingId } from './runner.js'
 import { sizesOf } from './vectors.js'
 import type { Crew, CrewFor, Round } from './who.js'
-import {
-  answerOfJson,
-  jobToJson,
-  KEPT_SECONDS,
-  names,
-  parentsOf,
-  type ReplicaAnswer,
-  ROUNDS,
-  sentBytes,
-  sentOfBytes,
-  startToBytes,
-  stateBytes,
-  stateOfBytes,
-  stateToBytes,
-} from './wire.js'
+import * as wire from './wire.js'
 
 export interface QueueCrewOptions {
   /** Who hands bytes over; default: Redis. */
@@ -47,6 +34,22 @@ export interface QueueCrewOptions {
   readonly replaceAfter?: number
   /** Told what is unusual, a line each. */
   onNews?(line: string): void
+}
+
+/** @throws SpikewasmError for wrong options, and when there is no such Redis */
+export async function openAt(redis: RoundsRedis) {
+  expect(
+    typeof redis === 'object' && redis !== null && typeof redis.url === 'string',
+    () =>
+      `redis must be an object with url, such as redis://127.0.0.1:6379, got ${describe(redis)}`,
+  )
+  checkOptions('redis', redis, ['url', 'namespace', 'shared', 'onNews'])
+  const { url, namespace, shared } = redis
+  const { onNews = (line: string) => warn(line, 'SPIKEWASM_ROUNDS') } = redis
+  const store = shared === undefined ? undefined : await folderStore(shared)
+  const onTrouble = (problem = 'the connection to Redis is back'): void => onNews(problem)
+  const place = await RedisPlace.open(url, { namespace, onTrouble })
+  return { place, store, onNews }
 }
 
 /** A job that ends in an error which may pass is tried so often. */
@@ -74,8 +77,8 @@ interface Going {
   readonly began: number
   /** Jobs of each replica: the first is the flow's child. */
   readonly copies: string[][]
-  readonly answers: (ReplicaAnswer | undefined)[]
-  resolve(answers: readonly ReplicaAnswer[] | undefined): void
+  readonly answers: (wire.ReplicaAnswer | undefined)[]
+  resolve(answers: readonly wire.ReplicaAnswer[] | undefined): void
   reject(error: unknown): void
 }
 
@@ -89,10 +92,10 @@ export function queueCrew(
   const id = trainingId(setting())
   // Who begins the same run twice at a time disturbs nobody.
   const run = id.setting.slice(0, 12) + randomBytes(6).toString('hex')
-  const parents = parentsOf(run)
+  const parents = wire.parentsOf(run)
   const flows = new bull.FlowProducer({ connection: place.connect(), prefix })
-  const queue: Queue = new bull.Queue(queueOf(ROUNDS), { connection: place.connect(), prefix })
-  const parentQueue: Queue = new bull.Queue(parents, { connection: place.connect(), prefix })
+  const queue = place.queue(queueOf(wire.ROUNDS))
+  const parentQueue = place.queue(parents)
   let going: Going | undefined
   let longest = 0
   /** The last round whose states workers have stored. */
@@ -105,15 +108,15 @@ export function queueCrew(
     const now = going
     if (!now || job.id !== idOf(now)) return null
     try {
-      await expireParents(place, run, job.id)
+      await wire.expireParents(place, run, job.id)
       const values = await job.getChildrenValues<unknown>()
       for (const [key, value] of Object.entries(values)) {
         const replica = replicaOf(key)
-        if (replica !== undefined) now.answers[replica] ??= answerOfJson(value)
+        if (replica !== undefined) now.answers[replica] ??= wire.answerOfJson(value)
       }
       const failures = Object.entries(await job.getIgnoredChildrenFailures())
       const missing = now.answers.indexOf(undefined)
-      if (missing < 0) now.resolve(now.answers as ReplicaAnswer[])
+      if (missing < 0) now.resolve(now.answers as wire.ReplicaAnswer[])
       else now.reject(whyMissing(missing, failures))
     } catch (error) {
       now.reject(error)
@@ -127,7 +130,6 @@ export function queueCrew(
   // Without a listener an error of a connection would end the process.
   flows.on('error', () => {})
   refuseDamaged(place, worker, () => {})
-  for (const one of [queue, parentQueue]) one.on('error', () => {})
 
   const idOf = ({ round, tries }: Pick<Going, 'round' | 'tries'>): string =>
     `${run}-${round.number}-${tries}`
@@ -141,8 +143,8 @@ export function queueCrew(
 
   const dataOf = ({ number, shard, states }: Round, replica: number) =>
     envelopeOf(
-      ROUNDS,
-      jobToJson({
+      wire.ROUNDS,
+      wire.jobToJson({
         ...{ run, round: number, replica, ...id, rounds, shard, options },
         where: store.where,
         begun: hasState(states[replica]),
@@ -157,13 +159,13 @@ export function queueCrew(
   /** What a round needs is in place before its jobs are. */
   const prepare = async (round: Round, anew: boolean): Promise<void> => {
     const { number, weights, states } = round
-    await store.put(names.start(run, number), startToBytes(weights), KEPT_SECONDS)
+    await store.put(wire.names.start(run, number), wire.startToBytes(weights), wire.KEPT_SECONDS)
     // Workers have stored them; who begins once more does not trust that.
     if (stored === number && !anew) return
     for (const [replica, state] of states.entries()) {
       if (!hasState(state)) continue
-      const bytes = stateToBytes(state, sizesOf(session))
-      await store.put(names.state(run, number, replica), bytes, KEPT_SECONDS)
+      const bytes = wire.stateToBytes(state, sizesOf(session))
+      await store.put(wire.names.state(run, number, replica), bytes, wire.KEPT_SECONDS)
     }
   }
 
@@ -171,7 +173,7 @@ export function queueCrew(
     ...{ name: 'round', queueName: parents, prefix, data: {} },
     opts: { jobId: idOf(now), removeOnComplete: true, removeOnFail: true },
     children: now.copies.map(([jobId], replica) => ({
-      ...{ name: 'replica', queueName: queueOf(ROUNDS), prefix },
+      ...{ name: 'replica', queueName: queueOf(wire.ROUNDS), prefix },
       data: dataOf(now.round, replica),
       opts: childOptions(jobId),
     })),
@@ -188,7 +190,7 @@ export function queueCrew(
         if (now.answers[replica]) break
         const copy = await readJob(place, queue, id)
         const state = await copy?.getState()
-        if (state === 'completed') now.answers[replica] = answerOfJson(copy?.returnvalue)
+        if (state === 'completed') now.answers[replica] = wire.answerOfJson(copy?.returnvalue)
       }
       const first = await readJob(place, queue, ids[0])
       if (now.answers[replica]) {
@@ -233,15 +235,15 @@ export function queueCrew(
   const briefly = (work: Promise<unknown>): Promise<void> => within(ENDS_WITHIN_MS, work)
 
   const drop = async (round: number): Promise<void> => {
-    const gone = [names.start(run, round)]
+    const gone = [wire.names.start(run, round)]
     for (let k = 0; k < rounds.replicas; k++)
-      gone.push(names.state(run, round, k), names.change(run, round, k))
+      gone.push(wire.names.state(run, round, k), wire.names.change(run, round, k))
     for (const name of gone) await store.remove(name)
   }
 
   const collect = async (
     { number }: Round,
-    answers: readonly ReplicaAnswer[],
+    answers: readonly wire.ReplicaAnswer[],
   ): Promise<ReplicaResult[]> => {
     const sizes = sizesOf(session)
     const read = async (name: string, length: number): Promise<Uint8Array> => {
@@ -252,14 +254,21 @@ export function queueCrew(
       if (!bytes) throw new Gone(name)
       return bytes
     }
-    const [sentLength, stateLength] = [sentBytes(rounds, sizes), stateBytes(rounds, sizes)]
+    const [sentLength, stateLength] = [
+      wire.sentBytes(rounds, sizes),
+      wire.stateBytes(rounds, sizes),
+    ]
     const results: ReplicaResult[] = []
     for (const [k, { sums }] of answers.entries()) {
-      const change = await read(names.change(run, number, k), sentLength)
-      const sent = sentOfBytes(change, sizes, rounds)
+      const change = await read(wire.names.change(run, number, k), sentLength)
+      const sent = wire.sentOfBytes(change, sizes, rounds)
       const state =
         stateLength > 0
-          ? stateOfBytes(await read(names.state(run, number + 1, k), stateLength), sizes, rounds)
+          ? wire.stateOfBytes(
+              await read(wire.names.state(run, number + 1, k), stateLength),
+              sizes,
+              rounds,
+            )
           : {}
       results.push({ sent, state, sums })
     }
@@ -310,7 +319,7 @@ export function queueCrew(
     await unlessEnded(prepare(round, tries > 0), signal)
     if (signal?.aborted) return undefined
     let now: Going | undefined
-    let answers: readonly ReplicaAnswer[] | undefined
+    let answers: readonly wire.ReplicaAnswer[] | undefined
     try {
       answers = await new Promise((resolve, reject) => {
         const mine: Going = {
@@ -343,10 +352,10 @@ export function queueCrew(
   /** Puts the round's jobs into Redis, and sees to it until it has ended. */
   async function watch(now: Going): Promise<void> {
     try {
-      const added: JobNode = await flows.add(flowOf(now))
+      const added = await flows.add(flowOf(now))
       expect(added.job.id !== undefined, () => 'Redis has taken no jobs')
-      await expireParents(place, run, added.job.id)
-      await noteVersion(place, ROUNDS)
+      await wire.expireParents(place, run, added.job.id)
+      await noteVersion(place, wire.ROUNDS)
       let told = false
       let asked = performance.now()
       while (going === now) {
@@ -362,7 +371,7 @@ export function queueCrew(
         if (!told && performance.now() - now.began > LONELY_MS) {
           told = true
           if ((await queue.getActiveCount()) === 0) {
-            const others = await whoStandsAside(place, ROUNDS)
+            const others = await whoStandsAside(place, wire.ROUNDS)
             onNews(
               'no worker has taken a replica yet; start one with spikewasm worker --redis ' +
                 place.address.url +

@@ -1,36 +1,18 @@
 /** Rounds of a program's own network, over a Redis. */
 
 import type { Dataset } from '../../data/dataset.js'
-import { checkOptions, describe, expect } from '../../errors.js'
+import { describe, expect } from '../../errors.js'
 import type { Model } from '../../model.js'
-import { warn } from '../../runtime/platform.js'
 import { ownFitOptions } from '../../train/options.js'
 import type { History } from '../../train/records.js'
-import { RedisPlace } from '../redis.js'
-import { type BlobStore, folderStore } from '../store.js'
 import { startWorker } from '../worker.js'
 import { type FitRoundsOptions, fitWith } from './fit.js'
 import { roundsKind } from './kind.js'
-import { refuseOfFit, roundsSetting } from './options.js'
-import { queueCrew } from './queue.js'
+import { type RoundsRedis, refuseOfFit, roundsSetting } from './options.js'
+import { openAt, queueCrew } from './queue.js'
 import { Runner } from './runner.js'
 import { sizesOf } from './vectors.js'
 import { startBytes, stateBytes } from './wire.js'
-
-/** Where rounds are handed over. */
-export interface RoundsRedis {
-  /**
-   * `redis://host:port`, or `rediss://` for TLS. The password is in the environment, as
-   * `SPIKEWASM_REDIS_PASSWORD`.
-   */
-  readonly url: string
-  /** What all names in Redis begin with; one for each training. Default 'spikewasm'. */
-  readonly namespace?: string
-  /** A folder that all machines see, for weights; default: Redis takes them. */
-  readonly shared?: string
-  /** Told what is unusual, a line each. Default: warnings of the process. */
-  readonly onNews?: (line: string) => void
-}
 
 /** Options of `fitRoundsAt`. */
 export interface FitRoundsAtOptions extends FitRoundsOptions {
@@ -49,29 +31,6 @@ export interface RoundsWorker {
   readonly done: number
   /** Gives back what it does, and ends. The model is the caller's. */
   close(): Promise<void>
-}
-
-interface At {
-  readonly place: RedisPlace
-  readonly store?: BlobStore
-  readonly onNews: (line: string) => void
-}
-
-async function openAt(redis: RoundsRedis): Promise<At> {
-  expect(
-    typeof redis === 'object' && redis !== null && typeof redis.url === 'string',
-    () =>
-      `redis must be an object with url, such as redis://127.0.0.1:6379, got ${describe(redis)}`,
-  )
-  checkOptions('redis', redis, ['url', 'namespace', 'shared', 'onNews'])
-  const { url, namespace, shared } = redis
-  const { onNews = (line: string) => warn(line, 'SPIKEWASM_ROUNDS') } = redis
-  const store = shared === undefined ? {} : { store: await folderStore(shared) }
-  const place = await RedisPlace.open(url, {
-    ...(namespace === undefined ? {} : { namespace }),
-    onTrouble: (problem) => onNews(problem ?? 'the connection to Redis is back'),
-  })
-  return { place, ...store, onNews }
 }
 
 /**

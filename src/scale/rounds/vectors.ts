@@ -53,22 +53,23 @@ export function sizesOf(arena: Arena): Sizes {
   }
 }
 
-function gather(arena: Arena, base: number, entries: readonly Entry[], to: Float32Array): void {
+/** Numbers of entries, one behind the other: into a vector, or from one with `takes`. */
+function move(
+  arena: Arena,
+  base: number,
+  entries: readonly Entry[],
+  vector: Float32Array,
+  takes = false,
+): void {
   let at = 0
   for (const entry of entries) {
-    const values = unpack(entry.layout, storedAt(arena, base, entry))
-    to.set(values, at)
-    at += values.length
-  }
-}
-
-function spread(arena: Arena, base: number, entries: readonly Entry[], from: Float32Array): void {
-  let at = 0
-  for (const entry of entries) {
+    const part = vector.subarray(at, at + sizeOf(entry))
     const stored = storedAt(arena, base, entry)
-    pack(entry.layout, from.subarray(at, at + sizeOf(entry)), stored)
-    arena.wrote?.(stored.byteOffset, stored.byteLength)
-    at += sizeOf(entry)
+    at += part.length
+    if (takes) {
+      pack(entry.layout, part, stored)
+      arena.wrote?.(stored.byteOffset, stored.byteLength)
+    } else part.set(unpack(entry.layout, stored))
   }
 }
 
@@ -87,16 +88,16 @@ export function weightsOf(arena: Arena): Weights {
     parameters: new Float32Array(parameters),
     statistics: new Float32Array(statistics),
   }
-  const { named } = arena.plan
-  gather(arena, named.parameters.address, arena.plan.parameters, found.parameters)
-  gather(arena, named.statistics.address, arena.plan.statistics, found.statistics)
+  moveWeights(arena, found)
   return found
 }
 
-export function takeWeights(arena: Arena, { parameters, statistics }: Weights): void {
-  const { named } = arena.plan
-  spread(arena, named.parameters.address, arena.plan.parameters, parameters)
-  spread(arena, named.statistics.address, arena.plan.statistics, statistics)
+export const takeWeights = (arena: Arena, weights: Weights): void =>
+  moveWeights(arena, weights, true)
+
+function moveWeights(arena: Arena, weights: Weights, takes = false): void {
+  for (const key of ['parameters', 'statistics'] as const)
+    move(arena, arena.plan.named[key].address, arena.plan[key], weights[key], takes)
 }
 
 /** What an optimizer keeps from step to step. */
@@ -106,16 +107,20 @@ export interface Inner {
   readonly numbers: StepState
 }
 
-/** A copy. */
-export function innerOf(session: Session): Inner {
+function moveInner(session: Session, arrays: Float32Array, takes = false): void {
   const { parameters } = sizesOf(session)
   const { states } = trainingOf(session)
-  const names = stateNames(session)
-  const arrays = new Float32Array(names.length * parameters)
-  for (const [i, name] of names.entries()) {
+  for (const [i, name] of stateNames(session).entries()) {
     const part = arrays.subarray(i * parameters)
-    gather(session, states[name].address, session.plan.parameters, part)
+    move(session, states[name].address, session.plan.parameters, part, takes)
   }
+}
+
+/** A copy. */
+export function innerOf(session: Session): Inner {
+  const { parameters, states } = sizesOf(session)
+  const arrays = new Float32Array(states * parameters)
+  moveInner(session, arrays)
   return { arrays, numbers: stepState(session) }
 }
 
@@ -125,19 +130,15 @@ export function takeInner(session: Session, inner: Inner | undefined): void {
     session.resetOptimizer()
     return
   }
-  const { parameters } = sizesOf(session)
-  const { states } = trainingOf(session)
-  const names = stateNames(session)
+  const { parameters, states } = sizesOf(session)
+  const { length } = inner.arrays
   expect(
-    inner.arrays.length === names.length * parameters,
+    length === states * parameters,
     () =>
-      `a replica's optimizer must keep ${names.length} arrays of ${parameters} numbers, got ` +
-      `${inner.arrays.length} numbers`,
+      `a replica's optimizer must keep ${states} arrays of ${parameters} numbers, got ` +
+      `${length} numbers`,
   )
-  for (const [i, name] of names.entries()) {
-    const part = inner.arrays.subarray(i * parameters)
-    spread(session, states[name].address, session.plan.parameters, part)
-  }
+  moveInner(session, inner.arrays, true)
   takeStepState(session, inner.numbers)
   session.accumulated = 0
 }

@@ -5,7 +5,9 @@ import { noSteps, type StepState, stepStateOf } from '../../runtime/update.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
 import type { StepRate } from '../../train/rates.js'
 import { type Json, limits } from '../jobs.js'
+import type { RedisPlace } from '../redis.js'
 import {
+  bytesOf,
   changeBytes,
   keepsResidual,
   residualBytes,
@@ -30,6 +32,31 @@ export const parentsOf = (run: string): string => `${ROUNDS}-${run}`
 
 /** Seconds that a round's bytes are kept: longer than any round, and than a machine is mended. */
 export const KEPT_SECONDS = 24 * 3600
+
+/** Keys of a queue of BullMQ. */
+const ofQueue = [
+  ...['meta', 'id', 'wait', 'active', 'waiting-children', 'marker', 'events', 'stalled'],
+  ...['stalled-check', 'completed', 'failed', 'delayed', 'prioritized', 'pc', 'paused'],
+]
+/** Behind the key of a job: itself, and what its children have answered. */
+const ofJob = ['', ':dependencies', ':processed', ':failed', ':unsuccessful']
+
+/**
+ * From now on Redis forgets the parents of a run, and their queue, unless something happens to them
+ * before: its process may have died.
+ */
+export async function expireParents(
+  { client, namespace }: Pick<RedisPlace, 'client' | 'namespace'>,
+  run: string,
+  parent: string | undefined,
+): Promise<void> {
+  const queue = `${namespace}:${parentsOf(run)}`
+  const jobs = parent === undefined ? [] : ofJob.map((part) => `${queue}:${parent}${part}`)
+  const all = client.pipeline()
+  for (const key of [...ofQueue.map((part) => `${queue}:${part}`), ...jobs])
+    all.expire(key, KEPT_SECONDS)
+  await all.exec()
+}
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const rate = v.pipe(v.number(), v.finite(), v.minValue(0))
@@ -76,16 +103,10 @@ const jobSchema = v.strictObject({
 })
 
 /** The job of a replica. */
-export interface ReplicaJob {
-  readonly run: string
-  readonly round: number
-  readonly replica: number
-  readonly setting: string
-  readonly parts: Readonly<Record<string, string>>
+export interface ReplicaJob
+  extends Omit<v.InferOutput<typeof jobSchema>, 'rounds' | 'options' | keyof Shard> {
   readonly rounds: RoundsSetting
   readonly shard: Shard
-  readonly begun: boolean
-  readonly where: 'redis' | 'folder'
   readonly options?: Readonly<Record<string, unknown>>
 }
 
@@ -171,18 +192,8 @@ export const names = {
     `${run}.${round}.${replica}.change`,
 }
 
-const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>
-  new Uint8Array(buffer, byteOffset, byteLength)
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const part of parts) {
-    all.set(part, at)
-    at += part.length
-  }
-  return all
-}
+/** Its buffer holds nothing else. */
+const joined = (...parts: readonly Uint8Array[]): Uint8Array => new Uint8Array(Buffer.concat(parts))
 
 /** @throws SpikewasmError for another length */
 function expectLength(what: string, bytes: Uint8Array, length: number): void {
@@ -201,7 +212,7 @@ function floats(what: string, bytes: Uint8Array): Float32Array {
 
 /** The weights that a round begins with: float32 [P], then [S]. */
 export const startToBytes = ({ parameters, statistics }: Weights): Uint8Array =>
-  joined([bytesOf(parameters), bytesOf(statistics)])
+  joined(bytesOf(parameters), bytesOf(statistics))
 
 /** Bytes of these weights. */
 export const startBytes = ({ parameters, statistics }: Sizes): number =>
@@ -219,7 +230,7 @@ export function startOfBytes(bytes: Uint8Array, sizes: Sizes): Weights {
 
 /** What a replica sends: its change, then float32 [S]. */
 export const sentToBytes = ({ change, statistics }: Sent): Uint8Array =>
-  joined([change, bytesOf(statistics)])
+  joined(change, bytesOf(statistics))
 
 /** Bytes of what a replica sends. */
 export const sentBytes = ({ compress }: RoundsSetting, sizes: Sizes): number =>
@@ -246,7 +257,7 @@ export function stateToBytes({ inner, residual }: ReplicaState, sizes: Sizes): U
     parts.push(bytesOf(Float64Array.of(...powers, averaged, accumulated)), bytesOf(inner.arrays))
   }
   if (residual) parts.push(residualToBytes(sizes, residual))
-  return joined(parts)
+  return joined(...parts)
 }
 
 /** Bytes of a replica's state behind its first round. */
