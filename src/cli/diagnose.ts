@@ -6,7 +6,7 @@ import { type Diagnosis, type Variant, variantNames } from '../diagnose/diagnosi
 import { diagnose } from '../diagnose/measure.js'
 import { page } from '../diagnose/page.js'
 import { tables, toJson } from '../diagnose/report.js'
-import { expect } from '../errors.js'
+import { fail } from '../errors.js'
 import { sgd } from '../optimizer/index.js'
 import * as v from '../runtime/vendor/valibot/index.js'
 import { VERSION } from '../version.js'
@@ -84,11 +84,10 @@ async function run(args: o.ArgumentsOf<typeof diagnoseSpecs>): Promise<void> {
     lr = defaults.lr,
     threads = defaultThreads(dataset),
   } = args
-  expect(
-    batchSize <= samples,
-    () =>
+  if (batchSize > samples)
+    fail(
       `--batch-size must be at most the number of training samples, ${samples}, got ${batchSize}`,
-  )
+    )
   const made = await openOutFolder(out, '--out')
   const isSeen = !json && process.stderr.isTTY
   /** What is going on, in one line. */

@@ -1,7 +1,7 @@
 /** `spikewasm eval` */
 
 import type { Dataset } from '../data/dataset.js'
-import { expect } from '../errors.js'
+import { fail } from '../errors.js'
 import type { Model } from '../model.js'
 import { imageShape, sizeOf } from '../nn/value.js'
 import type { Evaluation } from '../train/evaluate.js'
@@ -71,13 +71,12 @@ function expectShape(
 ): void {
   const source = run ?? weights ?? nir ?? pretrained
   const [has, takes] = [shape, input].map((of) => imageShape(of).join(', '))
-  expect(
-    !isWhole || has === takes,
-    () =>
+  if (isWhole && has !== takes)
+    fail(
       `${source}: the model takes samples of [${input.join(', ')}], got ${name} with ` +
-      `[${shape.join(', ')}]; ` +
-      'give --dataset with the data that it was trained with',
-  )
+        `[${shape.join(', ')}]; ` +
+        'give --dataset with the data that it was trained with',
+    )
 }
 
 /** Samples at a time that divide their number, so that spikes are counted to the last one. */

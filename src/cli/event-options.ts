@@ -3,7 +3,7 @@
 import { encoderNames } from '../data/encoders.js'
 import type { EventDatasetOptions } from '../data/events/options.js'
 import { eventSplits } from '../data/events/split-names.js'
-import { expect } from '../errors.js'
+import { fail } from '../errors.js'
 import * as o from './spec.js'
 
 /** How a recording becomes frames. */
@@ -86,12 +86,11 @@ export function eventOptionsOf(
   const { eventSize: size, eventResize: resize, ...cut } = o.given(cutSpecs, args)
   const { timeWindow, eventCount } = cut
   for (const [key, value] of Object.entries({ timeWindow, eventCount }))
-    expect(
-      value === undefined || timeSteps !== undefined,
-      () =>
+    if (value !== undefined && timeSteps === undefined)
+      fail(
         `${o.flagOf(key)} needs --time-steps, how many ` +
-        `frames a sample has, got ${value} without it; give both`,
-    )
+          `frames a sample has, got ${value} without it; give both`,
+      )
   const augment = { shift: usual, ...o.given(changeSpecs, args) }
   return o.defined({ timeSteps, ...cut, size, resize, cache: args.cache, augment })
 }

@@ -1,7 +1,7 @@
 /** `spikewasm export`: its options, and what they mean for `exportWasm`. */
 
 import { type ExportOptions, inputTypes, netModes, targets, weightTypes } from '../edge/abi.js'
-import { describe, expect } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import { kindOfPath, readFileClear } from '../io/files.js'
 import type { ModelData } from '../io/model-json.js'
 import { datasets } from './datasets.js'
@@ -77,12 +77,11 @@ export async function readLabels(
 ): Promise<readonly string[] | undefined> {
   if (text === undefined) return classNames?.length === classes ? classNames : undefined
   const isFile = (await kindOfPath(text)) === 'file'
-  expect(
-    isFile || text.includes(',') || !/[/\\]|\.(txt|json|csv)$/i.test(text),
-    () =>
+  if (!isFile && !text.includes(',') && /[/\\]|\.(txt|json|csv)$/i.test(text))
+    fail(
       `--labels must be names or a file, got ${describe(text)}, which looks like a file, but ` +
-      'there is none; mind the path',
-  )
+        'there is none; mind the path',
+    )
   const lines = isFile
     ? new TextDecoder()
         .decode(await withFiles(() => readFileClear(text, '--labels')))
@@ -90,14 +89,13 @@ export async function readLabels(
         .split(/\r?\n/)
     : text.split(',')
   const labels = lines.map((line) => line.trim())
-  expect(
-    labels.length === classes,
-    () =>
+  if (labels.length !== classes)
+    fail(
       `--labels must name each of the ${classes} classes, got ${labels.length} from the ` +
-      (isFile
-        ? `file ${describe(text)}, one a line`
-        : `list ${describe(text)} (there is no file of that name, with one a line)`),
-  )
+        (isFile
+          ? `file ${describe(text)}, one a line`
+          : `list ${describe(text)} (there is no file of that name, with one a line)`),
+    )
   return labels
 }
 
@@ -115,18 +113,16 @@ export function scalingOf(
     return {}
   }
   const missing = (mean === undefined || std === undefined) && normalization === undefined
-  expect(
-    !missing || dataset === undefined || !('events' in datasets[dataset]),
-    () =>
+  if (missing && dataset !== undefined && 'events' in datasets[dataset])
+    fail(
       `--mean and --std must be given with --input-type u8 for --dataset ${dataset}: its frames ` +
-      'are counts of events and not byte / 255; --mean 0,0 --std 0.003921569,0.003921569 takes ' +
-      'counts up to 255 as bytes',
-  )
-  expect(
-    !missing,
-    () =>
+        'are counts of events and not byte / 255; --mean 0,0 --std 0.003921569,0.003921569 takes ' +
+        'counts up to 255 as bytes',
+    )
+  if (missing)
+    fail(
       `--${mean === undefined ? 'mean' : 'std'} must be given with --input-type u8, since the ` +
-      "data set is not at hand, got none; give the training data's, or --data",
-  )
+        "data set is not at hand, got none; give the training data's, or --data",
+    )
   return { mean: mean ?? normalization?.mean, std: std ?? normalization?.std }
 }

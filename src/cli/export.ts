@@ -9,7 +9,7 @@ import { isNetHeader, netHeader } from '../edge/header.js'
 import { openNet } from '../edge/net.js'
 import { checkExportOptions } from '../edge/options.js'
 import { synapticOperations } from '../edge/synops.js'
-import { expect, SpikewasmError } from '../errors.js'
+import { fail, SpikewasmError } from '../errors.js'
 import { checkTargets, kindOfPath, readFileClear, writeFilesAtomic } from '../io/files.js'
 import type { ModelData } from '../io/model-json.js'
 import type { Model } from '../model.js'
@@ -35,10 +35,8 @@ export const exportCommand = commandOf(
   own.exportSpecs,
   'Export a trained network as one WebAssembly module without imports, with a C header beside it.',
   async (args: ExportArguments) => {
-    expect(
-      args.precision === 'f32' || args.mode !== 'train',
-      () => `--precision must be f32 with --mode train, got ${args.precision}; int8 does not learn`,
-    )
+    if (args.precision !== 'f32' && args.mode === 'train')
+      fail(`--precision must be f32 with --mode train, got ${args.precision}; int8 does not learn`)
     if (args.nir || /\.nir$/i.test(args.out)) return exportNir(args)
     if (!isNirFile(args.weights)) expectNir({ ...args, nir: undefined }, '--nir or a NIR file')
     const paths = await pathsOf(args)
@@ -102,10 +100,8 @@ async function exportNir(args: ExportArguments): Promise<void> {
   const idle = own.moduleKeys.filter((key) => args[key] !== own.exportSpecs[key].preset)
   expectLeftOut(args, idle, 'for a file of NIR', '; it is for modules')
   const { out, dt, discretisation, reset, weights, json } = args
-  expect(
-    reset === undefined || isNirFile(weights),
-    () => `--reset must come with --weights and a NIR file, got ${reset}; it says how to read one`,
-  )
+  if (reset !== undefined && !isNirFile(weights))
+    fail(`--reset must come with --weights and a NIR file, got ${reset}; it says how to read one`)
   // They say how steps become time; of a file that is read, the other way round as well.
   const times = isNirFile(weights) ? {} : { dt: undefined, discretisation: undefined }
   const given = await givenModel({ ...args, ...times, nir: undefined })
@@ -121,20 +117,15 @@ async function exportNir(args: ExportArguments): Promise<void> {
  */
 async function pathsOf({ out, target }: ExportArguments) {
   const folder = dirname(out)
-  expect(
-    (await kindOfPath(folder)) === 'folder',
-    () => `--out must be a file in a folder that exists, got ${JSON.stringify(out)}; make it first`,
-  )
-  expect(
-    (await kindOfPath(out)) !== 'folder' && /\w/.test(basename(out, '.wasm')),
-    () => `--out must name a file, such as net.wasm, got ${JSON.stringify(out)}`,
-  )
-  expect(
-    !/\.h$/i.test(out),
-    () =>
+  if ((await kindOfPath(folder)) !== 'folder')
+    fail(`--out must be a file in a folder that exists, got ${JSON.stringify(out)}; make it first`)
+  if ((await kindOfPath(out)) === 'folder' || !/\w/.test(basename(out, '.wasm')))
+    fail(`--out must name a file, such as net.wasm, got ${JSON.stringify(out)}`)
+  if (/\.h$/i.test(out))
+    fail(
       `--out must name the module, such as net.wasm, got ${JSON.stringify(out)}; a header is ` +
-      'written beside it',
-  )
+        'written beside it',
+    )
   const stem = join(folder, basename(out, '.wasm'))
   const ofTarget = (name: NetTarget) => [name, `${stem}.${name}.wasm`] as const
   const modules =
@@ -149,12 +140,11 @@ async function pathsOf({ out, target }: ExportArguments) {
 async function checkHeader(path: string): Promise<void> {
   if ((await kindOfPath(path)) === undefined) return
   const text = new TextDecoder().decode(await withFiles(() => readFileClear(path, 'the header')))
-  expect(
-    isNetHeader(text),
-    () =>
+  if (!isNetHeader(text))
+    fail(
       `${path}: must be free for the header, or one that export has written, got another file; ` +
-      'move it, or choose another name for --out',
-  )
+        'move it, or choose another name for --out',
+    )
 }
 
 /** The data set that the options or the run name, if any. */
@@ -186,10 +176,8 @@ async function testData(
 ): Promise<{ data?: Dataset; missing?: string }> {
   const asked = args.data !== undefined || args.limitTest !== undefined
   const dataset = datasetName(args, given)
-  expect(
-    !asked || dataset !== undefined,
-    () => '--dataset must be given with --data and --limit-test, got none',
-  )
+  if (asked && dataset === undefined)
+    fail('--dataset must be given with --data and --limit-test, got none')
   const inPackage = dataset !== undefined && !('source' in datasets[dataset])
   const useful = args.precision === 'int8' || args.inputType === 'u8'
   if (!(asked || inPackage || useful)) return {}
@@ -212,23 +200,18 @@ function asked<T>(
   const { run, isWhole, options: own } = given
   const dataset = datasetName(args, given)
   const known = dataset && datasets[dataset]
-  expect(
-    !isWhole || (args.input === undefined && args.classes === undefined),
-    () => '--input and --classes must be left out, got one; the file says what its network takes',
-  )
+  if (isWhole && (args.input !== undefined || args.classes !== undefined))
+    fail('--input and --classes must be left out, got one; the file says what its network takes')
   const shape = args.input ?? own.input ?? known?.shape
   const classes = args.classes ?? run?.classes ?? known?.classes ?? (isWhole ? 1 : undefined)
-  expect(
-    shape !== undefined && shape.length <= 3 && shape.every((n) => Number.isInteger(n) && n >= 1),
-    () =>
+  if (shape === undefined || shape.length > 3 || !shape.every((n) => Number.isInteger(n) && n >= 1))
+    fail(
       '--input must be C,H,W, of a series C,L, or of a vector F, integers ≥ 1, got ' +
-      (shape?.join(',') ?? 'none'),
-  )
+        (shape?.join(',') ?? 'none'),
+    )
   const input = checkInputShape('--input', shape)
-  expect(
-    classes !== undefined,
-    () => '--classes must be given with --input where no data set is named, got none',
-  )
+  if (classes === undefined)
+    fail('--classes must be given with --input where no data set is named, got none')
   const trains = args.mode === 'train'
   if (run && trains) expectLearns(run)
   // What belongs to the method that the model was trained by.
@@ -262,12 +245,11 @@ function expectLearns(run: RunOptions): void {
   const odd = (Object.keys(plain) as (keyof typeof plain)[])
     .filter((key) => (run[key] ?? plain[key]) !== plain[key])
     .map((key) => (key === 'loss' ? `--loss ${run.loss}` : flagOf(key)))
-  expect(
-    odd.length === 0,
-    () =>
+  if (odd.length !== 0)
+    fail(
       `--mode train must be left out for a run with ${odd.join(', ')}, which a file that learns ` +
-      'has not; or give its weights with --weights, to learn by sgd and cross entropy alone',
-  )
+        'has not; or give its weights with --weights, to learn by sgd and cross entropy alone',
+    )
 }
 
 /** Writes the modules and the header, all or none. */

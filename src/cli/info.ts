@@ -2,7 +2,7 @@
 
 import { availableParallelism, cpus } from 'node:os'
 import type { NetInfo } from '../edge/abi.js'
-import { expect, plainText, SpikewasmError } from '../errors.js'
+import { fail, plainText } from '../errors.js'
 import { trace } from '../graph/trace.js'
 import { modelNames } from '../models/names.js'
 import { compile } from '../network.js'
@@ -72,10 +72,8 @@ async function info(args: InfoArguments): Promise<void> {
   const wanted = [args.model, args.run, weights, args.nir].some((name) => name !== undefined)
   const file = isNetFile(weights) ? await netFacts(weights, args) : undefined
   const planned = wanted && !file ? await planModel(args) : undefined
-  expect(
-    asked === undefined || planned !== undefined,
-    () => '--program needs a network: --model, --run, --weights or --nir must name it',
-  )
+  if (asked !== undefined && planned === undefined)
+    fail('--program needs a network: --model, --run, --weights or --nir must name it')
   const program = asked !== undefined && planned ? planProgram(asked, planned.plans) : undefined
   const facts = planned?.facts ?? file?.facts
   answer(json, { ...machine, model: facts, program }, () => {
@@ -214,9 +212,7 @@ function planProgram(
     if (found.includes(name)) return programJson(plan, name)
     for (const one of found) names.add(one)
   }
-  throw new SpikewasmError(
-    `--program must be one of ${[...names].join(', ')}, got ${JSON.stringify(name)}`,
-  )
+  fail(`--program must be one of ${[...names].join(', ')}, got ${JSON.stringify(name)}`)
 }
 
 /** Whether this Node compiles a variant of the engine: it must know the instructions for that. */

@@ -2,7 +2,7 @@
 
 import { mapSplit } from '../data/dataset.js'
 import { augment, type Dataset, encoders, type Split, subset } from '../data/index.js'
-import { expect } from '../errors.js'
+import { fail } from '../errors.js'
 import { type DatasetName, datasets, type Entry, namesWith } from './datasets.js'
 import { type EventArguments, eventOptionsOf, expectNoEvents } from './event-options.js'
 import { withFiles } from './mistakes.js'
@@ -30,21 +30,16 @@ export async function loadData(args: DataArguments): Promise<Split> {
   const { timeSteps: asked } = args
   const timeSteps = typeof asked === 'object' ? framesOf(name, entry, args, asked) : asked
   if (!recorded) expectNoEvents(args, name)
-  expect(
-    !recorded || encoder === undefined,
-    () => `--encoder must be left out for --dataset ${name}, whose samples are frames already`,
-  )
+  if (recorded && encoder !== undefined)
+    fail(`--encoder must be left out for --dataset ${name}, whose samples are frames already`)
   const events = recorded ? eventOptionsOf(args, timeSteps, recorded) : {}
-  expect(
-    source === undefined || data !== undefined,
-    () => `--data must be ${source} for --dataset ${name}, got none`,
-  )
-  expect(
-    source !== undefined || data === undefined,
-    () =>
+  if (source !== undefined && data === undefined)
+    fail(`--data must be ${source} for --dataset ${name}, got none`)
+  if (source === undefined && data !== undefined)
+    fail(
       `--data must be left out for --dataset ${name}, which comes with the package, got ` +
-      `${JSON.stringify(data)}; name its data set with --dataset`,
-  )
+        `${JSON.stringify(data)}; name its data set with --dataset`,
+    )
   expectUse({ ...dataSpecs, ...augmented }, args)
   const places = [...namesWith('pictures'), 'cifar10 as jpg files', 'recordings'].join(' and ')
   if (!(entry.pictures ?? entry.cached ?? recorded))
@@ -71,12 +66,11 @@ function framesOf(
   list: readonly number[],
 ): number | undefined {
   if (!entry.events && encoder === undefined) return undefined
-  expect(
-    list.length === 1,
-    () =>
+  if (list.length !== 1)
+    fail(
       `--time-steps must be one number where samples are frames (--dataset ${name}), got ` +
-      list.join(','),
-  )
+        list.join(','),
+    )
   return list[0]
 }
 
@@ -95,11 +89,10 @@ export function stepsFor(
   otherwise = TIME_STEPS,
 ): { timeSteps: number; frames?: true } {
   if (timeSteps === undefined) return { timeSteps: asked ?? otherwise }
-  expect(
-    asked === undefined || asked === timeSteps,
-    () =>
+  if (asked !== undefined && asked !== timeSteps)
+    fail(
       `--time-steps must be ${timeSteps}, the frames of a sample of ${name}, or left out, got ` +
-      asked,
-  )
+        asked,
+    )
   return { timeSteps, frames: true }
 }

@@ -3,7 +3,7 @@
  * trace.
  */
 
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import { writeFileAtomic } from '../io/files.js'
 
 /**
@@ -18,7 +18,7 @@ export async function withFiles<T>(body: () => T | Promise<T>): Promise<T> {
     return await body()
   } catch (error) {
     if (error instanceof Error && (error.constructor === Error || 'code' in error))
-      throw new SpikewasmError(error.message, { cause: error })
+      fail(error.message, error)
     throw error
   }
 }

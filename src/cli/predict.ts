@@ -2,7 +2,7 @@
 
 import type { NetInfo } from '../edge/abi.js'
 import { byteOf } from '../edge/accuracy.js'
-import { expect, plainText, SpikewasmError } from '../errors.js'
+import { fail, plainText, SpikewasmError } from '../errors.js'
 import type { ModelData } from '../io/model-json.js'
 import { readSamples } from '../io/samples/read.js'
 import type { Model } from '../model.js'
@@ -96,17 +96,14 @@ function readingOf(
   const ofEvents = areRecordings(dataset, files)
   if (!ofEvents) events.expectNoEvents(args, dataset ?? 'digits')
   const { encoder: asked, mean } = args
-  expect(
-    !ofEvents || asked === undefined,
-    () => `--encoder must be left out for recordings, which are frames already, got ${asked}`,
-  )
+  if (ofEvents && asked !== undefined)
+    fail(`--encoder must be left out for recordings, which are frames already, got ${asked}`)
   const encoder = ofEvents ? undefined : (asked ?? run?.encoder)
-  expect(
-    mean === undefined || encoder === undefined || encoder === 'constant',
-    () =>
+  if (mean !== undefined && encoder !== undefined && encoder !== 'constant')
+    fail(
       `--mean and --std must be left out with the encoder ${encoder}, which reads byte / scale, ` +
-      `got ${mean}`,
-  )
+        `got ${mean}`,
+    )
   const given = [run ?? {}, args].map((values) => o.given(events.eventSpecs, values))
   const cut = { ...given[0], ...given[1], ...events.nirWindows(args) }
   return { dataset, ofEvents, encoder, inFrames: ofEvents || encoder !== undefined, cut }
@@ -165,10 +162,8 @@ function normalizationOf(
   { normalization: known }: ModelData,
 ): ModelData['normalization'] {
   if (mean === undefined && std === undefined) return known
-  expect(
-    mean !== undefined && (std ?? [0]).every((value) => value > 0),
-    () => `--mean and --std must be given together, std > 0, got ${mean} and ${std}`,
-  )
+  if (mean === undefined || !(std ?? [0]).every((value) => value > 0))
+    fail(`--mean and --std must be given together, std > 0, got ${mean} and ${std}`)
   return { scale: known?.scale ?? 255, mean, std: std ?? [] }
 }
 
@@ -183,10 +178,7 @@ async function predict(
   const { input, frames, timeSteps, classes } = model
   const { topK, json } = args
   const normalization = normalizationOf(args, data)
-  expect(
-    topK <= classes,
-    () => `--top-k must be at most the number of classes, ${classes}, got ${topK}`,
-  )
+  if (topK > classes) fail(`--top-k must be at most the number of classes, ${classes}, got ${topK}`)
   const names = await readLabels(args.labels, data, classes)
   const shape = frames ? [timeSteps, ...input] : input
   const read = async (file: string): Promise<Float32Array> =>

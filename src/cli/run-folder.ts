@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { readdir, rm, rmdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { describe, SpikewasmError } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import { explainFolder, makeFolder } from '../io/files.js'
 import { readRunFile } from '../io/folder/folder.js'
 import { MANIFEST } from '../io/folder/manifest.js'
@@ -76,10 +76,10 @@ export async function openOutFolder(folder: string, option: string): Promise<rea
     await rm(probe)
   } catch (error) {
     await removeIfEmpty(made)
-    throw new SpikewasmError(
+    fail(
       `${option} must be a folder that can be written, got ${JSON.stringify(folder)}: ` +
         (await explainFolder(error, folder)),
-      { cause: error },
+      error,
     )
   }
   return made
@@ -132,13 +132,13 @@ export function areOfProgram(bytes: Uint8Array): boolean {
 /** @throws SpikewasmError when they are not a run's options. */
 export function parseRunOptions(bytes: Uint8Array, path: string): RunOptions {
   const refuse = (why: string): never => {
-    throw new SpikewasmError(
+    fail(
       `${path}: must hold the options of a run, ${why}; give the folder of a train ` +
         '--out, or --weights and --model instead',
     )
   }
   if (areOfProgram(bytes))
-    throw new SpikewasmError(
+    fail(
       `${path}: must hold the options of spikewasm train, got those of a program (the callback ` +
         'checkpoint), which name no data set; leave --run out and give --dataset',
     )

@@ -2,7 +2,7 @@
 
 import { basename, join } from 'node:path'
 import type { Dataset } from '../data/dataset.js'
-import { SpikewasmError } from '../errors.js'
+import { fail, SpikewasmError } from '../errors.js'
 import { readRunFiles } from '../io/folder/folder.js'
 import { parseJsonBytes } from '../io/json.js'
 import { runFiles } from '../train/callbacks/checkpoint.js'
@@ -105,7 +105,7 @@ function recordsOf(bytes: Uint8Array, path: string): EpochRecord[] {
       } catch {
         // Not even JSON.
       }
-      throw new SpikewasmError(
+      return fail(
         `${path}: line ${i + 1} must be the record of an epoch, got something else; train again`,
       )
     })

@@ -2,7 +2,7 @@
 
 import { fromArrays } from '../data/arrays.js'
 import { encoders } from '../data/encoders.js'
-import { expect } from '../errors.js'
+import { fail } from '../errors.js'
 import { readFileClear } from '../io/files.js'
 import type { ModelData } from '../io/model-json.js'
 import { readSamples } from '../io/samples/read.js'
@@ -36,25 +36,25 @@ export const readRecording = (
   withFiles(async () => {
     const { isRecording, readEventSample } = await import('../data/events/read.js')
     if (!isRecording(await readFileClear(path, 'the sample'), path)) return undefined
-    expect(
-      frames,
-      () =>
+    if (!frames)
+      fail(
         `${path}: is a recording, and the model takes one input for all steps, not frames; ` +
-        'give a model that was trained on recordings, or --dataset events with a network by name',
-    )
+          'give a model that was trained on recordings, or --dataset events with a network by name',
+      )
     const takes = imageShape(input)
     const cutting = eventOptionsOf(cut, timeSteps, {})
-    const { nmnistOptions } = await import('../data/events/sets.js')
-    const options = dataset === 'nmnist' ? nmnistOptions(cutting) : cutting
+    const options =
+      dataset === 'nmnist'
+        ? (await import('../data/events/sets.js')).nmnistOptions(cutting)
+        : cutting
     const title = `--dataset ${dataset ?? 'events'}`
     const sensor = sensorOf(cut, dataset, takes)
     const { data, shape } = await readEventSample(path, options, { title, sensor })
-    expect(
-      shape.join() === takes.join(),
-      () =>
+    if (shape.join() !== takes.join())
+      fail(
         `${path}: must become frames of [${takes.join(', ')}], as the model takes, got ` +
-        `[${shape.join(', ')}]; --event-size and --sensor say what they become`,
-    )
+          `[${shape.join(', ')}]; --event-size and --sensor say what they become`,
+      )
     return data
   })
 
@@ -87,12 +87,11 @@ export async function readEncoded(
   dataset: DatasetName | undefined,
   normalization: ModelData['normalization'],
 ): Promise<Float32Array> {
-  expect(
-    frames,
-    () =>
+  if (!frames)
+    fail(
       `--encoder must be left out, since the model takes one input for all steps, not frames, ` +
-      `got ${encoder}`,
-  )
+        `got ${encoder}`,
+    )
   const [channels] = imageShape(shape)
   const each = (value: number): number[] => Array.from({ length: channels }, () => value)
   const scale = normalization?.scale ?? scaleOf(dataset)

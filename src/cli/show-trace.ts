@@ -1,6 +1,6 @@
 /** `spikewasm show --trace`: potential, threshold and spikes of neurons of a trained model. */
 
-import { expect } from '../errors.js'
+import { fail } from '../errors.js'
 import type { Model } from '../model.js'
 import { fires } from '../nn/kind.js'
 import { figureHtml, pageHtml } from '../pages/frame.js'
@@ -40,10 +40,8 @@ export async function showTrace(args: TraceArguments): Promise<void> {
   const { split, sample, out, json, timeSteps = options.timeSteps } = args
   const source = dataOf({ ...args, timeSteps }, given)
   const part = (await loadData(source))[split]
-  expect(
-    Number.isInteger(sample) && sample >= 0 && sample < part.length,
-    () => `--sample must be an integer from 0 to ${part.length - 1}, got ${sample}`,
-  )
+  if (!Number.isInteger(sample) || sample < 0 || sample >= part.length)
+    fail(`--sample must be an integer from 0 to ${part.length - 1}, got ${sample}`)
   const compiled = {
     ...options,
     purpose: 'inference' as const,
@@ -73,11 +71,9 @@ export async function showTrace(args: TraceArguments): Promise<void> {
 /** @throws SpikewasmError for a layer that the network does not have */
 function layersOf({ session }: Model, asked: string | undefined): string[] {
   const known = Object.keys(session.settings.states)
-  expect(known.length > 0, () => 'show --trace: the network has no layers of neurons')
-  expect(
-    asked === undefined || known.includes(asked),
-    () => `--layer must be one of ${known.join(', ')}, got ${asked}`,
-  )
+  if (known.length === 0) fail('show --trace: the network has no layers of neurons')
+  if (asked !== undefined && !known.includes(asked))
+    fail(`--layer must be one of ${known.join(', ')}, got ${asked}`)
   if (asked !== undefined) return [asked]
   const spiking = session.graph.nodes.filter(({ layer }) => fires(layer)).map(({ name }) => name)
   return spiking.length > 0 ? spiking : known
@@ -91,10 +87,8 @@ function tracesOf(model: Model, layer: string, asked: readonly number[] | undefi
   const count = C * H * W
   const chosen = asked ?? [spike ? busiest(spike.data, count) : 0]
   return chosen.map((neuron) => {
-    expect(
-      Number.isInteger(neuron) && neuron >= 0 && neuron < count,
-      () => `--neuron must be from 0 to ${count - 1} in ${layerLabel(layer)}, got ${neuron}`,
-    )
+    if (!Number.isInteger(neuron) || neuron < 0 || neuron >= count)
+      fail(`--neuron must be from 0 to ${count - 1} in ${layerLabel(layer)}, got ${neuron}`)
     const of = (state = potential): number[] =>
       Array.from({ length: steps }, (_, t) => state.data[t * count + neuron])
     const [c, y, x] = [Math.floor(neuron / (H * W)), Math.floor(neuron / W) % H, neuron % W]

@@ -2,7 +2,7 @@
 
 import { basename } from 'node:path'
 import { events } from '../data/events/events.js'
-import { expect, plainText, SpikewasmError } from '../errors.js'
+import { fail, plainText } from '../errors.js'
 import { count as countEvents } from '../events/frames.js'
 import { eventFormats } from '../events/parse.js'
 import { type EventRecording, inOrder } from '../events/recording.js'
@@ -55,10 +55,8 @@ export const showCommand = o.commandOf(
   (args: ShowArguments, file: string | undefined) => {
     if (!args.trace) return show(file, args)
     o.expectLeftOut(args, Object.keys(recordingSpecs), 'with --trace')
-    expect(
-      file === undefined,
-      () => `no recording must be given with --trace, got ${file}; --sample chooses a sample`,
-    )
+    if (file !== undefined)
+      fail(`no recording must be given with --trace, got ${file}; --sample chooses a sample`)
     return showTrace(args)
   },
   ['[file]', 'recording: N-MNIST .bin or .bs2, .aedat, .aedat4, .npy or .npz'],
@@ -70,17 +68,14 @@ const ofTraces = Object.keys(traceSpecs).filter((key) => !['best', 'split', 'sam
 async function show(file: string | undefined, args: ShowArguments): Promise<void> {
   o.expectLeftOut(args, ofTraces, 'without --trace')
   if (file === undefined)
-    throw new SpikewasmError(
-      'a recording must be given, or --trace and a model; see spikewasm show --help',
-    )
+    fail('a recording must be given, or --trace and a model; see spikewasm show --help')
   const { format, sensor, frames, timeWindow, out, json } = args
   if (timeWindow !== undefined) o.expectLeftOut(args, ['frames'], 'with --time-window')
   for (const [key, value] of Object.entries({ frames, timeWindow }))
-    expect(
-      value === undefined || out !== undefined,
-      () =>
+    if (value !== undefined && out === undefined)
+      fail(
         `${o.flagOf(key)} must come with --out, the page that it is about, got ${value} without it`,
-    )
+      )
   const recording = inOrder(await withFiles(() => events.read(file, { format, sensor })))
   const told = describe(file, recording)
   if (out !== undefined) await writeText(out, () => pageOf(told, recording, { frames, timeWindow }))
@@ -132,10 +127,8 @@ function pageOf(
       : { timeWindow, includeIncomplete: true }
   const slices = slicesOf(recording, way)
   const steps = slices.starts.length
-  expect(
-    steps <= MOST_FRAMES,
-    () => `--time-window must give at most ${MOST_FRAMES} frames, got ${timeWindow}: ${steps}`,
-  )
+  if (steps > MOST_FRAMES)
+    fail(`--time-window must give at most ${MOST_FRAMES} frames, got ${timeWindow}: ${steps}`)
   const [height, width] = size
   const counts = new Float32Array(steps * height * width * 2)
   countEvents(recording, slices, counts, size)

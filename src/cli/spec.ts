@@ -4,7 +4,7 @@
  */
 
 import { type Command, Option } from 'commander'
-import { expect, SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import { integer, type Range, range } from '../rules.js'
 import * as v from '../runtime/vendor/valibot/index.js'
 
@@ -74,7 +74,7 @@ export function parsed<T, P extends T | undefined = undefined>(
     const { success, output } = v.safeParse(schema, from(given))
     if (success) return output
     const what = `${flag} must be ${rule}, got ${JSON.stringify(given)}`
-    throw new SpikewasmError(cure === undefined ? what : `${what}; ${cure}`)
+    fail(cure === undefined ? what : `${what}; ${cure}`)
   }
   return { takes, text, read, schema, preset: preset as P, ...more }
 }
@@ -236,16 +236,13 @@ export function expectUse(specs: Specs, args: object): void {
     if (value === undefined || value === false) continue
     const [other = '', ...names] = only ?? []
     const chosen = String(all.get(other) ?? specs[other]?.preset)
-    expect(
-      !only || names.includes(chosen),
-      () =>
+    if (only && !names.includes(chosen))
+      fail(
         `${flagOf(key)} must be left out with ${flagOf(other)} ${chosen}, got ${value}; ` +
-        `it is for ${names.join(', ')}`,
-    )
-    expect(
-      needs === undefined || all.get(needs) !== undefined,
-      () => `${flagOf(key)} needs ${flagOf(needs!)}, got ${value} without it; give both`,
-    )
+          `it is for ${names.join(', ')}`,
+      )
+    if (needs !== undefined && all.get(needs) === undefined)
+      fail(`${flagOf(key)} needs ${flagOf(needs!)}, got ${value} without it; give both`)
   }
 }
 
@@ -261,10 +258,8 @@ export function expectLeftOut(
 ): void {
   const all = new Map<string, unknown>(Object.entries(args))
   for (const key of keys)
-    expect(
-      (all.get(key) ?? false) === false,
-      () => `${flagOf(key)} must be left out ${where}, got ${all.get(key)}${why}`,
-    )
+    if ((all.get(key) ?? false) !== false)
+      fail(`${flagOf(key)} must be left out ${where}, got ${all.get(key)}${why}`)
 }
 
 /**

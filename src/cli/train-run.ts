@@ -2,7 +2,7 @@
 
 import { join, resolve } from 'node:path'
 import type { Split } from '../data/index.js'
-import { SpikewasmError } from '../errors.js'
+import { fail, SpikewasmError } from '../errors.js'
 import { RunFolder } from '../io/folder/folder.js'
 import { MANIFEST } from '../io/folder/manifest.js'
 import type { CrewMaker } from '../scale/rounds/fit.js'
@@ -64,7 +64,7 @@ export const newPlace = (path: string, overwrite: boolean): Promise<RunPlace> =>
   placeAt(path, '--out', async (folder) => {
     const taken = await folder.taken(runNames)
     if (!overwrite && (taken.length > 0 || folder.names.length > 0))
-      throw new SpikewasmError(
+      fail(
         `--out: ${path} holds a run already; --resume ${path} goes on with it, ` +
           '--overwrite begins anew',
       )
@@ -74,14 +74,12 @@ export const newPlace = (path: string, overwrite: boolean): Promise<RunPlace> =>
 /** The folder of a run that goes on. */
 export async function oldPlace(path: string): Promise<RunPlace> {
   if (!(await holdsRun(path)))
-    throw new SpikewasmError(
-      `--resume must be the folder of a run, got ${JSON.stringify(path)}; train --out makes one`,
-    )
+    fail(`--resume must be the folder of a run, got ${JSON.stringify(path)}; train --out makes one`)
   return placeAt(path, '--resume', async (folder) => {
     const begun = checkpoint.hasCheckpoint(folder.names)
     const options = checkpoint.optionsFile(folder.names)
     if (folder.names.includes(options) && areOfProgram(await folder.read(options)))
-      throw new SpikewasmError(
+      fail(
         `--resume: ${path} was written by a program, whose network and data are not known here; ` +
           `go on in the program: fit(data, { resume: ${JSON.stringify(path)}, … })`,
       )
@@ -125,7 +123,7 @@ async function readCheckpoint(folder: RunFolder): Promise<Uint8Array> {
     return await folder.read(runFiles.checkpoint)
   } catch (error) {
     if (!(error instanceof SpikewasmError)) throw error
-    throw new SpikewasmError(`${error.message}, or ${beginAnew(folder.path)}`, { cause: error })
+    fail(`${error.message}, or ${beginAnew(folder.path)}`, error)
   }
 }
 

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { Dataset } from '../data/dataset.js'
-import { expect } from '../errors.js'
+import { fail } from '../errors.js'
 import { inFile } from '../load.js'
 import { imageShape } from '../nn/value.js'
 import { dueOf, optionsFile } from '../train/callbacks/checkpoint.js'
@@ -37,15 +37,14 @@ async function train(args: TrainArguments, command: Command, hooks: run.TrainHoo
   const given = resume === undefined ? undefined : resumedArguments(command)
   const needsOut = checkpointEvery !== undefined || overwrite
   const choosesBest = monitor !== undefined && args.earlyStopping === undefined
-  expect(
-    resume !== undefined || out !== undefined || !(needsOut || choosesBest),
-    () =>
+  if (resume === undefined && out === undefined && (needsOut || choosesBest))
+    fail(
       '--checkpoint-every, --monitor and --overwrite need --out, a folder for the checkpoints; ' +
-      'got none',
-  )
+        'got none',
+    )
   if (args.validationSplit !== undefined)
     expectLeftOut(args, ['limitTest'], 'with --validation-split, which tests on training data')
-  expect(out !== '' && resume !== '', () => '--out and --resume must name a folder, got none')
+  if (out === '' || resume === '') fail('--out and --resume must name a folder, got none')
   dueOf('--checkpoint-every', checkpointEvery ?? 'epoch')
   // From here on a signal ends nothing halfway.
   const stop = run.stopOnSignals()
@@ -81,14 +80,13 @@ function resumedArguments(command: Command): Partial<TrainArguments> {
     .map((option) => [option.attributeName(), option.long] as const)
     .filter(([key]) => command.getOptionValueSource(key) === 'cli')
   for (const [key, flag] of given)
-    expect(
-      besideResume.includes(key),
-      () =>
+    if (!besideResume.includes(key))
+      fail(
         `${flag} must be left out with --resume, which goes on with the run's own ` +
-        'options; beside it may stand --data, --cache, --threads, --num-workers, ' +
-        '--checkpoint-every, --dashboard, --no-report, --json, and of rounds --redis, ' +
-        '--namespace, --shared, --replace-after',
-    )
+          'options; beside it may stand --data, --cache, --threads, --num-workers, ' +
+          '--checkpoint-every, --dashboard, --no-report, --json, and of rounds --redis, ' +
+          '--namespace, --shared, --replace-after',
+      )
   return Object.fromEntries(given.map(([key]) => [key, command.getOptionValue(key)]))
 }
 
@@ -98,12 +96,11 @@ function expectData(
   given: Partial<TrainArguments> | undefined,
   resume: string,
 ): void {
-  expect(
-    data === undefined || given?.data !== undefined || existsSync(data),
-    () =>
+  if (data !== undefined && given?.data === undefined && !existsSync(data))
+    fail(
       `--resume: the data of the run must be in ${data}, where nothing is; say where they are ` +
-      `now: --resume ${resume} --data <path>`,
-  )
+        `now: --resume ${resume} --data <path>`,
+    )
 }
 
 /** The sensor of recordings: a recording alone may not say it. */

@@ -1,7 +1,7 @@
 /** How `train` learns: what its options mean for `fit`, and in options.json. */
 
 import type { Split } from '../data/index.js'
-import { expect, SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import { crossEntropy, type Loss, mse, ratePenalty, selfDistillation, tet } from '../loss/index.js'
 import { models } from '../models/registry.js'
 import { compile } from '../network.js'
@@ -123,17 +123,14 @@ function scheduleOf(
   if (warmup === undefined) return schedules[name](epochs)
   if (name === 'oneCycle')
     refuse('--warmup', warmup, '--schedule oneCycle, which has a warm-up of its own')
-  expect(
-    warmup < epochs,
-    () => `--warmup must be less than the number of epochs, ${epochs}, got ${warmup}`,
-  )
+  if (warmup >= epochs)
+    fail(`--warmup must be less than the number of epochs, ${epochs}, got ${warmup}`)
   return linearWarmup(warmup, schedules[name](epochs - warmup))
 }
 
 /** @throws SpikewasmError for an option that would do nothing */
 function refuse(option: string, value: unknown, why: string): void {
-  if (value !== undefined)
-    throw new SpikewasmError(`${option} must be left out with ${why}, got ${value}`)
+  if (value !== undefined) fail(`${option} must be left out with ${why}, got ${value}`)
 }
 
 /** How the run learns, in a line for people. */

@@ -2,7 +2,7 @@
 
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { expect } from '../errors.js'
+import { fail } from '../errors.js'
 import { compositeOf } from '../graph/json.js'
 import { readFileClear } from '../io/files.js'
 import { readRunFiles } from '../io/folder/folder.js'
@@ -116,7 +116,7 @@ export const isNetFile = (path: string | undefined): path is string => /\.wasm$/
 /** @throws SpikewasmError for options that are about a NIR file where there is none */
 export function expectNir(args: NirArguments, because = '--nir'): void {
   for (const key of ['dt', 'discretisation', 'reset'] as const)
-    expect(args[key] === undefined, () => `--${key} must come with ${because}, got ${args[key]}`)
+    if (args[key] !== undefined) fail(`--${key} must come with ${because}, got ${args[key]}`)
 }
 
 /**
@@ -134,20 +134,17 @@ export async function givenModel(
   const { run: folder, nir, best = false, pretrained } = args
   const weights = weightsOf(args)
   const given = [folder, weights, nir].filter((path) => path !== undefined).length
-  expect(
-    given === 1,
-    () =>
+  if (given !== 1)
+    fail(
       'either --run <folder>, --weights <file> or --pretrained <name> must be given, got ' +
-      (given === 0
-        ? 'none; train --out writes such a folder'
-        : `${given === 2 ? 'both' : 'all'}; leave ${given === 2 ? 'one' : 'two'} out`),
-  )
+        (given === 0
+          ? 'none; train --out writes such a folder'
+          : `${given === 2 ? 'both' : 'all'}; leave ${given === 2 ? 'one' : 'two'} out`),
+    )
   if (nir !== undefined) return nirModel(nir, args)
   expectNir(args)
-  expect(
-    !best || folder !== undefined,
-    () => '--best must be left out with --weights, got it; it chooses a file of --run',
-  )
+  if (best && folder === undefined)
+    fail('--best must be left out with --weights, got it; it chooses a file of --run')
   const file = best ? runFiles.best : runFiles.weights
   const path = folder === undefined ? weights! : join(folder, file)
   const { run, bytes } = await filesOf(folder, file, path)
@@ -185,10 +182,8 @@ const optionsOf = (
 function weightsOf({ run, weights, nir, pretrained }: ModelArguments): string | undefined {
   if (pretrained === undefined) return weights
   const other = run ?? weights ?? nir
-  expect(
-    other === undefined,
-    () => `--run, --weights and --nir must be left out with --pretrained, got ${other}`,
-  )
+  if (other !== undefined)
+    fail(`--run, --weights and --nir must be left out with --pretrained, got ${other}`)
   return fileURLToPath(pretrainedFile('--pretrained', pretrained))
 }
 

@@ -2,7 +2,7 @@
 
 import { availableParallelism, totalmem } from 'node:os'
 import { resolve } from 'node:path'
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import { defaultNamespace, PASSWORD, RedisPlace } from '../scale/redis.js'
 import { folderStore } from '../scale/store.js'
 import { type AnyKind, startWorker } from '../scale/worker.js'
@@ -78,17 +78,14 @@ const IDLE_MS = 300
 async function work(args: o.ArgumentsOf<typeof workerSpecs>): Promise<void> {
   const { redis, namespace, concurrency, once, json, timeLimit: seconds, lockDuration } = args
   if (redis === undefined)
-    throw new SpikewasmError(
-      '--redis must be the address of a Redis, such as redis://127.0.0.1:6379, got none',
-    )
+    fail('--redis must be the address of a Redis, such as redis://127.0.0.1:6379, got none')
   const most = Math.max(256, Math.floor((0.9 * totalmem()) / 2 ** 20 / concurrency))
   const { memoryLimit: memoryMB = most } = args
   const names = args.kinds === undefined ? Object.keys(kinds) : args.kinds.split(',')
   const wanted = names.map((name) => {
-    if (Object.hasOwn(kinds, name.trim())) return kinds[name.trim()]
-    throw new SpikewasmError(
-      `--kinds must be among ${Object.keys(kinds).join(', ')}, got ${JSON.stringify(name)}`,
-    )
+    if (!Object.hasOwn(kinds, name.trim()))
+      fail(`--kinds must be among ${Object.keys(kinds).join(', ')}, got ${JSON.stringify(name)}`)
+    return kinds[name.trim()]
   })
   const say = (event: string, text: string): void => answer(json, { event, text }, () => text)
   const warn = (line: string): void => void process.stderr.write(`spikewasm: ${line}\n`)

@@ -4,7 +4,7 @@
  */
 
 import { createHash } from 'node:crypto'
-import { describe, quote, SpikewasmError } from '../errors.js'
+import { describe, fail, quote } from '../errors.js'
 import { VERSION } from '../version.js'
 
 /** Changes with the meaning of what jobs hold. */
@@ -42,13 +42,12 @@ export function readEnvelope(data: unknown, kind: string): Json {
     payload,
   } = objectOf(data, 'the job', ['protocol', 'version', 'kind', 'payload'])
   if (protocol !== PROTOCOL || version !== VERSION)
-    throw new SpikewasmError(
+    fail(
       `the job must be made by spikewasm ${VERSION} (protocol ${PROTOCOL}), as this worker is, ` +
         `got one of version ${describe(version)} (protocol ${describe(protocol)}); install the ` +
         'same version on both sides',
     )
-  if (found !== kind)
-    throw new SpikewasmError(`the job must be of the kind ${kind}, got ${describe(found)}`)
+  if (found !== kind) fail(`the job must be of the kind ${kind}, got ${describe(found)}`)
   return payload as Json
 }
 
@@ -62,12 +61,10 @@ export function objectOf(
   keys: readonly string[],
 ): Readonly<Record<string, Json | undefined>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new SpikewasmError(`${name} must be an object, got ${describe(value)}`)
+    fail(`${name} must be an object, got ${describe(value)}`)
   for (const key of Object.keys(value))
     if (!keys.includes(key))
-      throw new SpikewasmError(
-        `${name}.${quote(key).slice(1, -1)} is unknown; known are ${keys.join(', ')}`,
-      )
+      fail(`${name}.${quote(key).slice(1, -1)} is unknown; known are ${keys.join(', ')}`)
   return value as Record<string, Json>
 }
 
@@ -79,7 +76,7 @@ export function checkPlain(data: unknown, name: string): asserts data is Json {
   let [length, values] = [0, 0]
   const waiting: { readonly value: unknown; readonly depth: number }[] = [{ value: data, depth: 0 }]
   const refuse = (what: string): never => {
-    throw new SpikewasmError(`${name} must be plain data, got ${what}`)
+    fail(`${name} must be plain data, got ${what}`)
   }
   for (let next = waiting.pop(); next; next = waiting.pop()) {
     const { value, depth } = next

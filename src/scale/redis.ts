@@ -5,7 +5,7 @@
 
 import type { Queue, QueueEvents, QueueOptions } from 'bullmq'
 import type { Redis, RedisOptions } from 'ioredis'
-import { expect, plainText, quote, SpikewasmError } from '../errors.js'
+import { fail, plainText, quote } from '../errors.js'
 import { boundedConnector } from './replies.js'
 
 /** The password of Redis is in this variable of the environment, and nowhere else. */
@@ -29,10 +29,10 @@ export async function loadQueues(): Promise<{ bull: Bull; io: IoRedis }> {
     return { bull, io }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error
-    throw new SpikewasmError(
+    fail(
       '--redis needs the packages bullmq and ioredis, which are not installed; install them with ' +
         'npm install bullmq ioredis',
-      { cause: error },
+      error,
     )
   }
 }
@@ -66,23 +66,22 @@ export function parseRedisUrl(url: string): RedisAddress {
   const behind = text.slice(/^\w+:\/\//.exec(text)?.[0].length ?? 0)
   const held = /:.*@/s.test(behind) || /pass|auth/i.test(behind.split('?', 2)[1] ?? '')
   if (held || (parsed?.password ?? '') !== '')
-    throw new SpikewasmError(
+    fail(
       `--redis must hold no password, which lists of processes and logs would show; give it in ` +
         `the environment, as ${PASSWORD}`,
     )
   if (!parsed || (scheme !== 'redis:' && scheme !== 'rediss:') || parsed.hostname === '')
-    throw new SpikewasmError(
+    fail(
       `--redis must be an address such as redis://127.0.0.1:6379, or rediss:// for TLS, got ` +
         quote(text),
     )
   const [, database = ''] = parsed.pathname.split('/')
   const isPlain = parsed.search === '' && parsed.hash === '' && /^[\w.~+-]*$/.test(parsed.username)
-  expect(
-    /^\/?\d{0,4}$/.test(parsed.pathname) && isPlain,
-    () =>
+  if (!/^\/?\d{0,4}$/.test(parsed.pathname) || !isPlain)
+    fail(
       `--redis must be a host, with a user's name of letters and digits before it and the number ` +
-      `of a database behind it at most, got ${quote(text)}`,
-  )
+        `of a database behind it at most, got ${quote(text)}`,
+    )
   const { username } = parsed
   const port = parsed.port === '' ? 6379 : Number(parsed.port)
   const host = parsed.hostname.replace(/^\[(.*)\]$/, '$1')
@@ -97,12 +96,11 @@ export function parseRedisUrl(url: string): RedisAddress {
 
 /** @throws SpikewasmError for a name that Redis or a queue would read as something else */
 export function checkNamespace(name: string): string {
-  expect(
-    /^[A-Za-z0-9][\w.-]{0,63}$/.test(name),
-    () =>
+  if (!/^[A-Za-z0-9][\w.-]{0,63}$/.test(name))
+    fail(
       `--namespace must be letters, digits, dots, dashes and underscores, at most 64, got ` +
-      quote(name),
-  )
+        quote(name),
+    )
   return name
 }
 
@@ -173,10 +171,10 @@ export class RedisPlace {
       await client.ping()
     } catch (error) {
       client.disconnect()
-      throw new SpikewasmError(
+      fail(
         `--redis must be a Redis that answers, got ${address.url}: ` +
           (problem ?? explain(error as Error)),
-        { cause: error },
+        error,
       )
     }
     isOpen = true

@@ -6,7 +6,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { type FileHandle, open, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { expect, quote, SpikewasmError } from '../errors.js'
+import { fail, quote, SpikewasmError } from '../errors.js'
 import { writeFileAtomic } from '../io/files.js'
 import type { RedisPlace } from './redis.js'
 import { MOST_VALUE } from './replies.js'
@@ -26,10 +26,8 @@ export class DamagedBytes extends SpikewasmError {}
 
 /** @throws SpikewasmError for more */
 function checkFits(name: string, bytes: number, limit: BytesLimit): void {
-  expect(
-    bytes <= limit.bytes,
-    () => `${name} must have at most ${Math.floor(limit.bytes)} bytes, ${limit.of}, got ${bytes}`,
-  )
+  if (bytes > limit.bytes)
+    fail(`${name} must have at most ${Math.floor(limit.bytes)} bytes, ${limit.of}, got ${bytes}`)
 }
 
 export interface BlobStore {
@@ -48,10 +46,8 @@ export interface BlobStore {
 
 /** @throws SpikewasmError for a name that would be a path, or a part of another name */
 function checkName(name: string): void {
-  expect(
-    /^[A-Za-z0-9][\w.-]{0,199}$/.test(name),
-    () => `a name of stored bytes must be letters, digits, dots, dashes, got ${quote(name)}`,
-  )
+  if (!/^[A-Za-z0-9][\w.-]{0,199}$/.test(name))
+    fail(`a name of stored bytes must be letters, digits, dots, dashes, got ${quote(name)}`)
 }
 
 /** Redis takes 512 MiB; less at once leaves room for others. */
@@ -193,9 +189,7 @@ export async function folderStore(folder: string): Promise<BlobStore> {
     return join(folder, `${name}${ENDING}`)
   }
   const names = await readdir(folder).catch((error: Error) => {
-    throw new SpikewasmError(
-      `--shared must be a folder that all workers see, got ${quote(folder)}: ${error.message}`,
-    )
+    fail(`--shared must be a folder that all workers see, got ${quote(folder)}: ${error.message}`)
   })
   for (const name of names.filter((each) => each.endsWith(ENDING))) {
     const found = await stat(join(folder, name)).catch(() => undefined)

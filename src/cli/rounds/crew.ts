@@ -1,6 +1,6 @@
 /** Who trains the replicas of `train --replicas`: this process, or workers at a Redis. */
 
-import { SpikewasmError } from '../../errors.js'
+import { fail } from '../../errors.js'
 import type { CrewMaker } from '../../scale/rounds/fit.js'
 import type { RunOptions } from '../run-folder.js'
 import type { RoundsArguments } from './flags.js'
@@ -43,7 +43,7 @@ export async function crewOf(
     process.stderr.write(`spikewasm: ${line}\n`)
   }
   const { openAt, queueCrew } = await import('../../scale/rounds/queue.js')
-  if (shared === '') throw new SpikewasmError('--shared must be a folder, got none')
+  if (shared === '') fail('--shared must be a folder, got none')
   const { place, store } = await openAt({ url: redis, namespace, shared, onNews })
   const job = { store, options: jobOptions(options), replaceAfter, onNews }
   return { crew: (of) => queueCrew(place, of, job), close: () => place.close() }

@@ -1,6 +1,6 @@
 /** The options of `train` that divide it into rounds of replicas, and hand them to workers. */
 
-import { expect } from '../../errors.js'
+import { fail } from '../../errors.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
 import {
   compressions,
@@ -87,10 +87,8 @@ export function roundsOf(
   if (run) return run
   const { replicas, syncEvery, ...more } = o.given(settingSpecs, args)
   if (replicas === undefined) return undefined
-  expect(
-    syncEvery !== undefined,
-    () => '--replicas needs --sync-every, the steps between two averages, such as 20; got none',
-  )
+  if (syncEvery === undefined)
+    fail('--replicas needs --sync-every, the steps between two averages, such as 20; got none')
   const all = { replicas, syncEvery, ...more }
   return roundsSetting(all, 'rounds', o.flagOf)
 }

@@ -1,6 +1,6 @@
 /** A model and its data, as the job of a replica asks for them. */
 
-import { describe, SpikewasmError } from '../../errors.js'
+import { describe, fail } from '../../errors.js'
 import { roundsKind as kindOf } from '../../scale/rounds/kind.js'
 import type { JobFiles, Opened } from '../../scale/rounds/thread.js'
 import { replicaThreads } from '../../scale/rounds/threads.js'
@@ -28,10 +28,10 @@ export const roundsKind = kindOf(replicaHost({}))
 /** @throws SpikewasmError for options that are none of a run, or that name a place of files */
 export function readJobOptions(options: unknown): RunOptions {
   if (typeof options !== 'object' || options === null)
-    throw new SpikewasmError(`the job's options must be those of a run, got ${describe(options)}`)
+    fail(`the job's options must be those of a run, got ${describe(options)}`)
   for (const key of ownOptions)
     if (Object.hasOwn(options, key))
-      throw new SpikewasmError(`the job's options must leave out ${key}, which is the worker's`)
+      fail(`the job's options must leave out ${key}, which is the worker's`)
   const text = JSON.stringify({ ...options, version: VERSION, threads: 1 })
   return parseRunOptions(new TextEncoder().encode(text), 'the job')
 }

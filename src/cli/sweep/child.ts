@@ -5,7 +5,7 @@
 
 import '../../node.js'
 import { Command } from 'commander'
-import { SpikewasmError } from '../../errors.js'
+import { fail, SpikewasmError } from '../../errors.js'
 import type { Ask } from '../../runtime/calls.js'
 import { serveProcess } from '../../runtime/node/child.js'
 import { switchOnWideVectors } from '../../runtime/revectorize.js'
@@ -51,7 +51,7 @@ const calls = {
       async onData(split) {
         const found = data === undefined ? data : await splitHash(split)
         if (found !== data)
-          throw new SpikewasmError(
+          fail(
             `the data must be those that the sweep was made for, of hash ${data}, got ${found}; ` +
               'give --data the same files',
           )

@@ -1,7 +1,7 @@
 /** `spikewasm sweep` and its `status`, `stop` and `results`. */
 
 import type { Command } from 'commander'
-import { expect, SpikewasmError } from '../../errors.js'
+import { fail } from '../../errors.js'
 import { isAlive } from '../../io/folder/lock.js'
 import { RedisPlace } from '../../scale/redis.js'
 import { jsonOf } from '../options.js'
@@ -71,7 +71,7 @@ async function showStatus({ json }: { json: boolean }, folder: string): Promise<
 
 async function showResults(args: ArgumentsOf<typeof resultsSpecs>, folder: string): Promise<void> {
   const { best = Number.POSITIVE_INFINITY, csv, json } = args
-  expect(!csv || !json, () => '--csv must be left out with --json, got both')
+  if (csv && json) fail('--csv must be left out with --json, got both')
   const status = await statusOf(folder)
   const rows = bestFirst(status.rows.filter(({ result }) => result !== undefined)).slice(0, best)
   const shown = { ...status, rows }
@@ -96,14 +96,14 @@ async function stop(
     await askToStop(folder)
     for (const begun = Date.now(); await isGoing(); ) {
       if (Date.now() - begun > PATIENCE_MS)
-        throw new SpikewasmError(`${folder}: the sweep (process ${pid}) has not ended in a minute`)
+        fail(`${folder}: the sweep (process ${pid}) has not ended in a minute`)
       await new Promise((resolve) => setTimeout(resolve, 200))
     }
     process.stdout.write('the sweep has stopped\n')
     return
   }
   if (redis === undefined)
-    throw new SpikewasmError(
+    fail(
       `${folder}: the sweep is not running; where its jobs are left in Redis, give --redis its ` +
         'address',
     )

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Split } from '../../data/index.js'
-import { SpikewasmError } from '../../errors.js'
+import { fail } from '../../errors.js'
 import { fingerprint, prepareFingerprint } from '../../train/fingerprint.js'
 import { type DatasetName, datasets } from '../datasets.js'
 import { frameSpecs } from '../event-options.js'
@@ -32,9 +32,7 @@ export async function splitHash({ train, test }: Split): Promise<string> {
 export function dataPath(name: DatasetName, folder: string | undefined): string | undefined {
   if (!('source' in datasets[name])) return undefined
   if (folder === undefined)
-    throw new SpikewasmError(
-      `--data must be the folder that has ${name} in it, ${datasets[name].source}, got none`,
-    )
+    fail(`--data must be the folder that has ${name} in it, ${datasets[name].source}, got none`)
   const inside = join(folder, name)
   if (existsSync(inside)) return inside
   try {

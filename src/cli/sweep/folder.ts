@@ -2,7 +2,7 @@
 
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { quote, SpikewasmError } from '../../errors.js'
+import { fail, quote } from '../../errors.js'
 import { writeFileAtomic } from '../../io/files.js'
 import { FolderLock, whereHeld } from '../../io/folder/lock.js'
 import { parseJsonBytes } from '../../io/json.js'
@@ -86,15 +86,13 @@ export async function readStatus(path: string): Promise<SweepStatus> {
   const file = join(path, files.status)
   const bytes = await readFile(file).catch(() => undefined)
   if (!bytes)
-    throw new SpikewasmError(
+    fail(
       `the folder must be one that sweep --out has written, got ${quote(path)}, which has no ` +
         files.status,
     )
   const status = parseJsonBytes(bytes, file, 'the status', { length: MOST_BYTES }) as SweepStatus
   if (status?.format !== 1 || !Array.isArray(status.rows) || !Array.isArray(status.varied))
-    throw new SpikewasmError(
-      `${file}: must be the status of a sweep, got something else; run the sweep again`,
-    )
+    fail(`${file}: must be the status of a sweep, got something else; run the sweep again`)
   return status
 }
 

@@ -3,7 +3,7 @@
 import { rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { describe, SpikewasmError } from '../../errors.js'
+import { describe, fail, SpikewasmError } from '../../errors.js'
 import { readManifest } from '../../io/folder/read.js'
 import { checkBy, integer } from '../../rules.js'
 import { type Json, objectOf } from '../../scale/jobs.js'
@@ -59,7 +59,7 @@ export function checkJob(payload: Json): RunJob {
   const isHash = (value: unknown, digits: number): value is string =>
     typeof value === 'string' && new RegExp(`^[0-9a-f]{${digits}}$`).test(value)
   if (!isHash(id, 24) || !isHash(data, 16))
-    throw new SpikewasmError(
+    fail(
       `the job must have an id of 24 and a hash of data of 16 hexadecimal digits, got ` +
         `${describe(id)} and ${describe(data)}`,
     )
@@ -70,9 +70,7 @@ export function checkJob(payload: Json): RunJob {
   }
   const found = runId(run, data)
   if (found !== id)
-    throw new SpikewasmError(
-      `the job's id must be the hash of its options and data, ${found}, got ${id}`,
-    )
+    fail(`the job's id must be the hash of its options and data, ${found}, got ${id}`)
   const { epochs } = run.parsed
   checkBy("the job's epochs", integer(1, MOST_EPOCHS), epochs)
   if (until !== undefined) checkBy("the job's until", integer(1, epochs - 1), until)

@@ -3,7 +3,7 @@
  * flags, so that what a sweep takes is what `train` takes.
  */
 
-import { describe, expect, quote, SpikewasmError } from '../../errors.js'
+import { describe, fail, quote, SpikewasmError } from '../../errors.js'
 import { own } from '../../own.js'
 import { MOST_STEPS, methodOptions } from '../../plan/methods.js'
 import { hashId, type Json } from '../../scale/jobs.js'
@@ -62,7 +62,7 @@ export interface CheckedRun {
  */
 export function checkRun(given: unknown, where: string): CheckedRun {
   if (typeof given !== 'object' || given === null || Array.isArray(given))
-    throw new SpikewasmError(`${where} must be an object of options, got ${describe(given)}`)
+    fail(`${where} must be an object of options, got ${describe(given)}`)
   const args: string[] = []
   const values: Record<string, unknown> = {}
   for (const [name, { preset }] of Object.entries(specs))
@@ -112,19 +112,16 @@ function checkModel(parsed: Parsed): void {
     ['--batch-size', batchSize, 1, 2 ** 20],
     ['--seed', seed, 0, 2 ** 32 - 1],
   ] as const)
-    expect(
-      Number.isInteger(value) && value >= least && value <= most,
-      () => `${flag} must be an integer from ${least} to ${most}, got ${describe(value)}`,
-    )
+    if (!Number.isInteger(value) || value < least || value > most)
+      fail(`${flag} must be an integer from ${least} to ${most}, got ${describe(value)}`)
   // Recordings may give more steps.
   if (parsed.timeSteps !== undefined || !isOfEvents(dataset))
     methodOptions({ method, stepMode, update, backwardSteps, gradientCheckpoint }, timeSteps)
-  expect(
-    limitTest === undefined || validationSplit === undefined,
-    () =>
+  if (limitTest !== undefined && validationSplit !== undefined)
+    fail(
       '--limit-test must be left out with --validation-split, which tests on training data, got ' +
-      describe(limitTest),
-  )
+        describe(limitTest),
+    )
 }
 
 const inRun = (error: SpikewasmError, where: string): SpikewasmError =>
@@ -144,13 +141,13 @@ function readOption(
   const option = own(specs, name)
   const place = `${where}.${quote(name).slice(1, -1)}`
   const refuse = (what: string): never => {
-    throw new SpikewasmError(`${place} must be ${what}, got ${describe(value)}`)
+    fail(`${place} must be ${what}, got ${describe(value)}`)
   }
   if (!option) {
     const why = ownOptions.includes(name)
       ? 'must be left out: it names files, or is for one run alone'
       : `is no option of train; known are ${optionNames().join(', ')}`
-    throw new SpikewasmError(`${place} ${why}`)
+    fail(`${place} ${why}`)
   }
   const flag = flagOf(name)
   if (option.takes === '') {

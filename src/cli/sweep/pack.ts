@@ -1,7 +1,7 @@
 /** A run's folder as one piece of bytes, for another machine. */
 
 import { createTar } from 'nanotar'
-import { quote, SpikewasmError } from '../../errors.js'
+import { fail, quote } from '../../errors.js'
 import { RunFolder, readManifest, readRunFiles } from '../../io/folder/folder.js'
 import { readTar } from '../../io/tar.js'
 import { runFiles } from '../../train/callbacks/run-files.js'
@@ -42,8 +42,7 @@ function withoutPlaces(bytes: Uint8Array): Uint8Array {
 export function unpackRun(bytes: Uint8Array, name: string): Record<string, Uint8Array> {
   const files: Record<string, Uint8Array> = {}
   for (const [file, data] of readTar(bytes, name)) {
-    if (!names.includes(file))
-      throw new SpikewasmError(`${name}: must hold files of a run alone, got ${quote(file)}`)
+    if (!names.includes(file)) fail(`${name}: must hold files of a run alone, got ${quote(file)}`)
     files[file] = data
   }
   return files

@@ -1,6 +1,6 @@
 /** What a sweep knows of its runs: for tables, pages, files and who asks. */
 
-import { describe, SpikewasmError } from '../../errors.js'
+import { describe, fail } from '../../errors.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
 import type { GivenOptions } from './options.js'
 
@@ -27,7 +27,7 @@ export type RunResult = v.InferOutput<typeof resultSchema>
 export function checkResult(value: unknown, name: string): RunResult {
   const { success, output } = v.safeParse(resultSchema, value)
   if (success) return output
-  throw new SpikewasmError(`${name} must be the result of a run, got ${describe(value)}`)
+  fail(`${name} must be the result of a run, got ${describe(value)}`)
 }
 
 /**

@@ -1,6 +1,6 @@
 /** What a sweep is: `sweep.json`, and the runs that it means. */
 
-import { describe, isOptions, SpikewasmError } from '../../errors.js'
+import { describe, fail, isOptions } from '../../errors.js'
 import { duplicateKey, parseJsonBytes } from '../../io/json.js'
 import { Purpose, RandomStream } from '../../random.js'
 import {
@@ -69,15 +69,13 @@ const rangeRules: Rules<Exclude<Choice, readonly unknown[]>> = {
 export function readSpec(bytes: Uint8Array, path: string): SweepSpec {
   const value = parseJsonBytes(bytes, path, 'the sweep', { length: 1_000_000, once: duplicateKey })
   const refuse = (where: string, expected: string, got: unknown): never => {
-    throw new SpikewasmError(
-      `${path}: ${where} must be ${expected}, got ${got === undefined ? 'none' : describe(got)}`,
-    )
+    fail(`${path}: ${where} must be ${expected}, got ${got === undefined ? 'none' : describe(got)}`)
   }
   const nameOf = (key: string): string => `${path}: ${key}`
   const spec = complete(nameOf('the sweep'), rules, value as object, [], nameOf)
   const { base = {}, grid, random, count, seed = 0 } = spec
   if ((grid === undefined) === (random === undefined))
-    throw new SpikewasmError(
+    fail(
       `${path}: the sweep must have one of grid, such as {"lr": [0.05, 0.1]}, and random with ` +
         `count, got ${grid === undefined ? 'none of them' : 'both'}`,
     )
@@ -99,9 +97,7 @@ export function readSpec(bytes: Uint8Array, path: string): SweepSpec {
       .map((item) => JSON.stringify(item))
       .find((text) => seen.size === seen.add(text).size)
     if (twice !== undefined)
-      throw new SpikewasmError(
-        `${path}: ${where}.${name} must have each value once, got ${twice} twice`,
-      )
+      fail(`${path}: ${where}.${name} must have each value once, got ${twice} twice`)
     return of
   }
   const choices: Record<string, unknown>[] = []
@@ -143,7 +139,7 @@ export function readSpec(bytes: Uint8Array, path: string): SweepSpec {
 function commonRungs(halving: Halving, runs: readonly SweepRun[], path: string): number[] {
   const epochs = new Set(runs.map(({ parsed }) => parsed.epochs))
   if (epochs.size > 1)
-    throw new SpikewasmError(
+    fail(
       `${path}: epochs must be the same for all runs with halving, which compares them by epoch, ` +
         `got ${[...epochs].join(', ')}`,
     )

@@ -3,7 +3,7 @@
 import { setMaxListeners } from 'node:events'
 import { hostname } from 'node:os'
 import { basename, resolve } from 'node:path'
-import { expect, plainText } from '../../errors.js'
+import { fail, plainText } from '../../errors.js'
 import { readFileClear } from '../../io/files.js'
 import { hashId } from '../../scale/jobs.js'
 import { defaultNamespace, RedisPlace } from '../../scale/redis.js'
@@ -56,10 +56,7 @@ const STOP_MS = 500
 
 export async function sweep(args: SweepArguments, file: string): Promise<void> {
   const { out = '', cache, jobs, redis, dryRun } = args
-  expect(
-    args.out !== undefined || dryRun,
-    () => '--out must name a folder for the results, got none',
-  )
+  if (args.out === undefined && !dryRun) fail('--out must name a folder for the results, got none')
   if (redis !== undefined)
     o.expectLeftOut(args, ['jobs'], 'with --redis: workers say how many they do')
   o.expectUse(sweepSpecs, args)

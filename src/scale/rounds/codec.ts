@@ -10,7 +10,7 @@
  * whoever goes on from them has the same bits.
  */
 
-import { SpikewasmError } from '../../errors.js'
+import { fail } from '../../errors.js'
 import type { Compress } from './options.js'
 import type { Sizes } from './vectors.js'
 
@@ -156,9 +156,7 @@ export function addChange(
 ): void {
   const wanted = changeBytes(compress, sizes)
   if (bytes.length !== wanted)
-    throw new SpikewasmError(
-      `a replica's change (${compress}) must have ${wanted} bytes, got ${bytes.length}`,
-    )
+    fail(`a replica's change (${compress}) must have ${wanted} bytes, got ${bytes.length}`)
   // A copy lies at a multiple of 4.
   const { buffer } = bytes.slice()
   if (compress === 'none') {
@@ -192,7 +190,7 @@ function addInt8(
 
 function finite(value: number): number {
   if (Number.isFinite(value)) return value
-  throw new SpikewasmError(`a replica's numbers must be finite, got ${value}`)
+  fail(`a replica's numbers must be finite, got ${value}`)
 }
 
 export const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>

@@ -1,7 +1,7 @@
 /** `fitRounds`: trains a model in rounds of replicas. */
 
 import type { Dataset } from '../../data/dataset.js'
-import { describe, expect, SpikewasmError } from '../../errors.js'
+import { describe, fail } from '../../errors.js'
 import type { Model } from '../../model.js'
 import { alone } from '../../runtime/turns.js'
 import { fit } from '../../train/fit.js'
@@ -55,10 +55,8 @@ export async function fitWith(
   options: FitRoundsOptions,
   crewOf: CrewMaker,
 ): Promise<History> {
-  expect(
-    typeof options === 'object' && options !== null,
-    () => `fitRounds: options must be an object with rounds, got ${describe(options)}`,
-  )
+  if (typeof options !== 'object' || options === null)
+    fail(`fitRounds: options must be an object with rounds, got ${describe(options)}`)
   const { rounds: asked, onRound, ...rest } = ownFitOptions(options) as FitRoundsOptions
   const rounds = roundsSetting(asked ?? {}, 'rounds')
   refuseOfFit(rest)
@@ -95,7 +93,7 @@ function feedOf(session: CrewFor['session'], data: Dataset, { replicas }: Rounds
   const batches = data.length < batchSize ? 0 : batchesOf(session, data).length
   const length = stepsOf(batches, replicas)
   if (length === 0)
-    throw new SpikewasmError(
+    fail(
       `rounds: the data ${data.name} must have a batch of ${batchSize} samples for each of the ` +
         `${replicas} replicas, got ${data.length} samples; make the batch smaller, or take fewer ` +
         'replicas',

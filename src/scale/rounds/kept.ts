@@ -1,6 +1,6 @@
 /** What checkpoints keep of rounds beside weights: the outer momentum, and the replicas' states. */
 
-import { expect } from '../../errors.js'
+import { fail } from '../../errors.js'
 import type { StateDict } from '../../runtime/state.js'
 import { type StepState, stepStateOf } from '../../runtime/update.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
@@ -73,19 +73,15 @@ export class Kept {
   private restore(state: unknown, tensors: StateDict): void {
     const { done, inner } = keptAs('rounds', schema, state)
     const { replicas } = this.rounds
-    expect(
-      inner.length === replicas,
-      () => `fit.resume: the checkpoint must hold ${replicas} replicas, got ${inner.length}`,
-    )
+    if (inner.length !== replicas)
+      fail(`fit.resume: the checkpoint must hold ${replicas} replicas, got ${inner.length}`)
     this.done = done
     this.momentum = tensors.momentum?.data
     this.states = inner.map((numbers, k) => {
       const arrays = tensors[`${k}.inner`]?.data
       const residual = tensors[`${k}.residual`]?.data
-      expect(
-        (numbers === null) === (arrays === undefined),
-        () => `fit.resume: the checkpoint must hold all of replica ${k}, some of it is missing`,
-      )
+      if ((numbers === null) !== (arrays === undefined))
+        fail(`fit.resume: the checkpoint must hold all of replica ${k}, some of it is missing`)
       return {
         ...(numbers && arrays ? { inner: { numbers, arrays } } : {}),
         ...(residual ? { residual } : {}),

@@ -1,6 +1,6 @@
 /** The kind of jobs that replicas are, for a worker. */
 
-import { SpikewasmError } from '../../errors.js'
+import { fail } from '../../errors.js'
 import type { Json } from '../jobs.js'
 import { type BytesLimit, DamagedBytes } from '../store.js'
 import { type JobContext, type JobKind, stopKey } from '../worker.js'
@@ -32,17 +32,17 @@ export function roundsKind(host: ReplicaHost): JobKind<wire.ReplicaJob, Json> {
       const { store, signal } = context
       const most = host.most ?? context.most
       const { run, round, replica, begun } = job
-      if (job.where !== store.where) throw new SpikewasmError(otherPlace(job.where))
+      if (job.where !== store.where) fail(otherPlace(job.where))
       let start: Uint8Array | undefined
       const read = async (name: string): Promise<Uint8Array> => {
         // Both are here at a time.
         const left = most.bytes - (start?.length ?? 0)
         const bytes = await store.get(name, { ...most, bytes: left }).catch((error: unknown) => {
           if (!(error instanceof DamagedBytes)) throw error
-          throw new SpikewasmError(`${name}: ${NO_BYTES} as were stored: ${error.message}`)
+          fail(`${name}: ${NO_BYTES} as were stored: ${error.message}`)
         })
         if (bytes) return bytes
-        throw new SpikewasmError(`${name}: ${NO_BYTES}: the run has ended, or Redis has lost them`)
+        fail(`${name}: ${NO_BYTES}: the run has ended, or Redis has lost them`)
       }
       start = await read(wire.names.start(run, round))
       const state = begun ? { state: await read(wire.names.state(run, round, replica)) } : {}

@@ -1,6 +1,6 @@
 /** The loop of `fit` whose steps are rounds of replicas. */
 
-import { expect } from '../../errors.js'
+import { fail } from '../../errors.js'
 import { addTo } from '../../own.js'
 import { type EpochSums, noSums } from '../../runtime/progress.js'
 import type { StepResult } from '../../runtime/settings.js'
@@ -54,12 +54,11 @@ export class RoundsLoop extends Loop {
     const weights = weightsOf(session)
     const sizes = sizesOf(session)
     for (const array of [kept.momentum, ...kept.states.map(({ residual }) => residual)])
-      expect(
-        array === undefined || array.length === sizes.parameters,
-        () =>
+      if (array !== undefined && array.length !== sizes.parameters)
+        fail(
           `fit.resume: the checkpoint must hold ${sizes.parameters} numbers of rounds, got ` +
-          `${array?.length}`,
-      )
+            `${array?.length}`,
+        )
     const before = session.steps
     const { clipNorm, signal } = options
     const shard = { epoch, first, rates, steps: before, clipNorm }
@@ -107,10 +106,8 @@ function together(of: readonly EpochSums[]): EpochSums {
   const [{ steps }] = of
   const all = noSums()
   for (const sums of of) {
-    expect(
-      sums.steps === steps,
-      () => `replicas of a round must do ${steps} steps each, one has done ${sums.steps}`,
-    )
+    if (sums.steps !== steps)
+      fail(`replicas of a round must do ${steps} steps each, one has done ${sums.steps}`)
     addSums(all, sums, of.length)
   }
   return { ...all, steps }

@@ -1,6 +1,6 @@
 /** Options of a training in rounds. */
 
-import { describe, expect } from '../../errors.js'
+import { describe, fail } from '../../errors.js'
 import { complete, integer, oneOf, type Rules, range } from '../../rules.js'
 import type { FitOptions } from '../../train/options.js'
 
@@ -89,21 +89,18 @@ export function roundsSetting(
  * @throws SpikewasmError for an option of `fit` that rounds do not know
  */
 export function refuseOfFit({ accumulate = 1, ema = 0, dropLast = true }: FitOptions): void {
-  expect(
-    accumulate === 1,
-    () =>
+  if (accumulate !== 1)
+    fail(
       `fit.accumulate must be left out in rounds, got ${describe(accumulate)}; more replicas, or ` +
-      'a larger batch, do the same',
-  )
-  expect(
-    ema === 0,
-    () =>
+        'a larger batch, do the same',
+    )
+  if (ema !== 0)
+    fail(
       `fit.ema must be left out in rounds, got ${describe(ema)}; the outer step averages already`,
-  )
-  expect(
-    dropLast === true,
-    () =>
+    )
+  if (dropLast !== true)
+    fail(
       'fit.dropLast must be true in rounds, got false; each replica takes whole batches, and ' +
-      'what is left of an epoch is left out',
-  )
+        'what is left of an epoch is left out',
+    )
 }

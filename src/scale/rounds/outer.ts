@@ -1,6 +1,6 @@
 /** The outer step: what becomes of the replicas' changes. */
 
-import { SpikewasmError } from '../../errors.js'
+import { fail } from '../../errors.js'
 import { addChange } from './codec.js'
 import type { RoundsSetting } from './options.js'
 import type { Sizes, Weights } from './vectors.js'
@@ -47,7 +47,7 @@ export function outerStep(
     }
     parameters[i] = before.parameters[i] + outerLr * step
     if (!Number.isFinite(parameters[i]))
-      throw new SpikewasmError(
+      fail(
         'the outer step of a round gives a parameter that is not finite; a lower outerLr, ' +
           'outerMomentum or learning rate helps',
       )
@@ -60,9 +60,7 @@ function meanStatistics(sizes: Sizes, sent: readonly Sent[]): Float32Array {
   const sum = new Float64Array(sizes.statistics)
   for (const { statistics } of sent) {
     if (statistics.length !== sum.length)
-      throw new SpikewasmError(
-        `a replica must send ${sum.length} running statistics, got ${statistics.length}`,
-      )
+      fail(`a replica must send ${sum.length} running statistics, got ${statistics.length}`)
     for (let i = 0; i < sum.length; i++) sum[i] += statistics[i]
   }
   return Float32Array.from(sum, (value) => value / sent.length)

@@ -5,7 +5,7 @@
 
 import { randomBytes } from 'node:crypto'
 import type { FlowJob, Job, Worker } from 'bullmq'
-import { checkOptions, describe, expect, SpikewasmError } from '../../errors.js'
+import { checkOptions, describe, fail } from '../../errors.js'
 import { warn } from '../../runtime/platform.js'
 import { readJob, refuseDamaged } from '../damaged.js'
 import { envelopeOf } from '../jobs.js'
@@ -38,11 +38,8 @@ export interface QueueCrewOptions {
 
 /** @throws SpikewasmError for wrong options, and when there is no such Redis */
 export async function openAt(redis: RoundsRedis) {
-  expect(
-    typeof redis === 'object' && redis !== null && typeof redis.url === 'string',
-    () =>
-      `redis must be an object with url, such as redis://127.0.0.1:6379, got ${describe(redis)}`,
-  )
+  if (typeof redis !== 'object' || redis === null || typeof redis.url !== 'string')
+    fail(`redis must be an object with url, such as redis://127.0.0.1:6379, got ${describe(redis)}`)
   checkOptions('redis', redis, ['url', 'namespace', 'shared', 'onNews'])
   const { url, namespace, shared } = redis
   const { onNews = (line: string) => warn(line, 'SPIKEWASM_ROUNDS') } = redis
@@ -284,7 +281,7 @@ export function queueCrew(
         } catch (error) {
           if (!(error instanceof Gone)) throw error
           if (tries === MOST_TRIES)
-            throw new SpikewasmError(
+            fail(
               `Redis has lost what was stored in it ${tries + 1} times in a round, at last ` +
                 `${error.message}; look at ${
                   store.where === 'folder'
@@ -353,7 +350,7 @@ export function queueCrew(
   async function watch(now: Going): Promise<void> {
     try {
       const added = await flows.add(flowOf(now))
-      expect(added.job.id !== undefined, () => 'Redis has taken no jobs')
+      if (added.job.id === undefined) fail('Redis has taken no jobs')
       await wire.expireParents(place, run, added.job.id)
       await noteVersion(place, wire.ROUNDS)
       let told = false

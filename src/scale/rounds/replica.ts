@@ -6,7 +6,7 @@
 
 import { Batches } from '../../data/batches.js'
 import type { Dataset } from '../../data/dataset.js'
-import { SpikewasmError } from '../../errors.js'
+import { fail } from '../../errors.js'
 import type * as host from '../../host.js'
 import { addTo } from '../../own.js'
 import { expectSeveral } from '../../runtime/arena.js'
@@ -115,9 +115,7 @@ export async function trainReplica(
     count = next
     const problem = await nonFinite(session, slot)
     if (problem !== undefined)
-      throw new SpikewasmError(
-        `step ${first + i + 1} of epoch ${epoch + 1}, replica ${replica}: ${problem}`,
-      )
+      fail(`step ${first + i + 1} of epoch ${epoch + 1}, replica ${replica}: ${problem}`)
     add(sums, session, result)
     if (runsHere(session.workersOf('train'))) await breathe()
   }

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import type { Batches } from '../../data/batches.js'
 import type { Dataset } from '../../data/dataset.js'
-import { SpikewasmError } from '../../errors.js'
+import { fail, SpikewasmError } from '../../errors.js'
 import type { Model } from '../../model.js'
 import type { EpochSums } from '../../runtime/progress.js'
 import { alone } from '../../runtime/turns.js'
@@ -115,7 +115,7 @@ export class Runner {
     const { session } = model
     const steps = job.shard.first + job.shard.rates.length
     if (steps * rounds.replicas > batches.length)
-      throw new SpikewasmError(
+      fail(
         `the job of a replica must end within the epoch's ${batches.length} batches, got step ` +
           `${steps} of ${rounds.replicas} replicas`,
       )

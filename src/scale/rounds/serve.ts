@@ -1,7 +1,7 @@
 /** Rounds of a program's own network, over a Redis. */
 
 import type { Dataset } from '../../data/dataset.js'
-import { describe, expect } from '../../errors.js'
+import { describe, fail } from '../../errors.js'
 import type { Model } from '../../model.js'
 import { ownFitOptions } from '../../train/options.js'
 import type { History } from '../../train/records.js'
@@ -46,10 +46,8 @@ export async function fitRoundsAt(
   options: FitRoundsAtOptions,
 ): Promise<History> {
   const { redis, replaceAfter, ...fit } = ownFitOptions(options) as FitRoundsAtOptions
-  expect(
-    replaceAfter === undefined || (Number.isFinite(replaceAfter) && replaceAfter > 0),
-    () => `replaceAfter must be seconds, > 0, got ${describe(replaceAfter)}`,
-  )
+  if (replaceAfter !== undefined && (!Number.isFinite(replaceAfter) || replaceAfter <= 0))
+    fail(`replaceAfter must be seconds, > 0, got ${describe(replaceAfter)}`)
   const { place, ...at } = await openAt(redis)
   try {
     return await fitWith(model, data, fit, (of) => queueCrew(place, of, { ...at, replaceAfter }))

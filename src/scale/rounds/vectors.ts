@@ -3,7 +3,7 @@
  * behind the other in the order of the network, each in PyTorch's layout.
  */
 
-import { expect } from '../../errors.js'
+import { fail } from '../../errors.js'
 import { pack, unpack } from '../../plan/layout.js'
 import { type Arena, storedAt, trainingOf } from '../../runtime/arena.js'
 import type { Session } from '../../runtime/session.js'
@@ -132,12 +132,11 @@ export function takeInner(session: Session, inner: Inner | undefined): void {
   }
   const { parameters, states } = sizesOf(session)
   const { length } = inner.arrays
-  expect(
-    length === states * parameters,
-    () =>
+  if (length !== states * parameters)
+    fail(
       `a replica's optimizer must keep ${states} arrays of ${parameters} numbers, got ` +
-      `${length} numbers`,
-  )
+        `${length} numbers`,
+    )
   moveInner(session, inner.arrays, true)
   takeStepState(session, inner.numbers)
   session.accumulated = 0

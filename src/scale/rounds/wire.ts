@@ -1,6 +1,6 @@
 /** What rounds say over Redis: the job of a replica as JSON, and its numbers as bytes. */
 
-import { SpikewasmError } from '../../errors.js'
+import { fail } from '../../errors.js'
 import { noSteps, type StepState, stepStateOf } from '../../runtime/update.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
 import type { StepRate } from '../../train/rates.js'
@@ -121,7 +121,7 @@ export function jobToJson(job: ReplicaJob): Json {
   const text = JSON.stringify(found)
   // An envelope comes around it.
   if (text.length > limits.length / 2 || 3 * found.rates.length > limits.values / 2)
-    throw new SpikewasmError(
+    fail(
       `the learning rate changes ${found.rates.length} times in a round, which is more than a ` +
         'job holds; average more often, or take a schedule that changes by epochs',
     )
@@ -132,7 +132,7 @@ export function jobToJson(job: ReplicaJob): Json {
 export function jobOfJson(payload: Json): ReplicaJob {
   const { success, output, issues } = v.safeParse(jobSchema, payload, { abortEarly: true })
   if (!success)
-    throw new SpikewasmError(
+    fail(
       `the job of a replica is wrong at ${v.getDotPath(issues[0]) ?? 'its root'}; it must be one ` +
         'that train --redis has made',
     )
@@ -140,7 +140,7 @@ export function jobOfJson(payload: Json): ReplicaJob {
   const setting = roundsSetting(rounds, 'the job: rounds')
   const all = rates.reduce((sum, [times]) => sum + times, 0)
   if (rest.replica >= setting.replicas || all > Math.min(MOST_STEPS, setting.syncEvery))
-    throw new SpikewasmError(
+    fail(
       `the job of a replica must be one of ${setting.replicas} with ${setting.syncEvery} steps ` +
         `at most, got replica ${rest.replica} with ${all} steps`,
     )
@@ -177,9 +177,7 @@ export interface ReplicaAnswer {
 export function answerOfJson(value: unknown): ReplicaAnswer {
   const found = v.safeParse(v.looseObject({ sums: sumsSchema }), value, { abortEarly: true })
   if (found.success) return found.output
-  throw new SpikewasmError(
-    `a replica's answer is wrong at ${v.getDotPath(found.issues[0]) ?? 'its root'}`,
-  )
+  fail(`a replica's answer is wrong at ${v.getDotPath(found.issues[0]) ?? 'its root'}`)
 }
 
 /** Names of a run's bytes. */
@@ -197,16 +195,14 @@ const joined = (...parts: readonly Uint8Array[]): Uint8Array => new Uint8Array(B
 
 /** @throws SpikewasmError for another length */
 function expectLength(what: string, bytes: Uint8Array, length: number): void {
-  if (bytes.length !== length)
-    throw new SpikewasmError(`${what} must have ${length} bytes, got ${bytes.length}`)
+  if (bytes.length !== length) fail(`${what} must have ${length} bytes, got ${bytes.length}`)
 }
 
 /** Finite numbers; a copy, which lies at a multiple of 4. */
 function floats(what: string, bytes: Uint8Array): Float32Array {
   const values = new Float32Array(bytes.slice().buffer)
   for (let i = 0; i < values.length; i++)
-    if (!Number.isFinite(values[i]))
-      throw new SpikewasmError(`${what} must be finite, got ${values[i]} at ${i}`)
+    if (!Number.isFinite(values[i])) fail(`${what} must be finite, got ${values[i]} at ${i}`)
   return values
 }
 
@@ -279,7 +275,7 @@ export function stateOfBytes(bytes: Uint8Array, sizes: Sizes, rounds: RoundsSett
     averaged,
     accumulated,
   })
-  if (!numbers) throw new SpikewasmError("a replica's state must hold what an optimizer keeps")
+  if (!numbers) fail("a replica's state must hold what an optimizer keeps")
   const arrays = floats("a replica's state", bytes.subarray(NUMBERS, end))
   const inner: Inner = { numbers, arrays }
   return { inner, ...residual }
