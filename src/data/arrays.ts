@@ -1,7 +1,7 @@
 /** Data sets from numbers in memory. */
 import { checkArguments, checkOptions, describe, fail } from '../errors.js'
 import type { InputShape } from '../nn/value.js'
-import { type Checked, checkClasses, checkDescribed, expectLabels } from './bytes.js'
+import { type Checked, checkClasses, checkDescribed, expectLabels, keys } from './bytes.js'
 import { checkRead, type Dataset, sampleFloats } from './dataset.js'
 import { bytesToShare, type Plain, withPlain } from './plain.js'
 
@@ -33,14 +33,17 @@ export interface ArraysOptions {
   readonly targets?: Float32Array | Float64Array
 }
 
-/** What `fromArrays` makes, as plain data. */
-export interface PlainArrays extends Plain, Checked {
-  readonly kind: 'arrays'
+interface Samples extends Checked {
   /** [N][C][H][W], of frames [N][T][C][H][W] */
   readonly samples: Float32Array
   readonly labels: Int32Array
   /** [N][outputs] */
   readonly targets: Float32Array | undefined
+}
+
+/** What `fromArrays` makes, as plain data. */
+export interface PlainArrays extends Plain, Samples {
+  readonly kind: 'arrays'
 }
 
 /**
@@ -56,11 +59,7 @@ export interface PlainArrays extends Plain, Checked {
  */
 export function fromArrays(options: ArraysOptions, ...more: []): Dataset {
   checkArguments('fromArrays', more)
-  const own = ['images', 'inputs', 'targets']
-  checkOptions('fromArrays', options, [
-    ...['name', 'shape', 'timeSteps', 'labels', 'classes', 'classNames'],
-    ...own,
-  ])
+  checkOptions('fromArrays', options, [...keys, 'images', 'inputs', 'targets'])
   const { images, inputs, targets, labels, name = 'arrays' } = options
   if ((images === undefined) === (inputs === undefined))
     fail(`${name}: either images or inputs must be given, got ${images ? 'both' : 'neither'}`)
@@ -82,12 +81,8 @@ export function fromArrays(options: ArraysOptions, ...more: []): Dataset {
     : { labels: withoutLabels(described, values.length), classNames: undefined }
   const count = values.length / size
   const samples = copyFinite(name, values, size)
-  return ofSamples(
-    { ...described, classNames: checked.classNames },
-    samples,
-    checked.labels,
-    targets && copyTargets(name, targets, count),
-  )
+  const wanted = targets && copyTargets(name, targets, count)
+  return ofSamples({ ...described, ...checked, samples, targets: wanted })
 }
 
 /** Zeros in the place of labels. */
@@ -137,22 +132,14 @@ function copyTargets(
 }
 
 /** A data set of samples that are checked. */
-export function ofSamples(
-  { name, shape, timeSteps, classes, classNames }: Checked,
-  samples: Float32Array,
-  labels: Int32Array,
-  targets: Float32Array | undefined,
-): Dataset {
-  const size = sampleFloats({ shape, timeSteps })
+export function ofSamples({ samples, labels, targets, ...described }: Samples): Dataset {
+  const { name } = described
+  const size = sampleFloats(described)
   const { length } = labels
   const outputs = targets ? targets.length / length : 0
   const dataset: Dataset = {
-    name,
+    ...described,
     length,
-    shape,
-    timeSteps,
-    classes,
-    classNames,
     read(index, out) {
       checkRead(name, index, length, out.length, size)
       const begin = index * size
@@ -167,7 +154,6 @@ export function ofSamples(
       },
     },
   }
-  const described = { name, shape, timeSteps, classes, classNames }
   const plain: PlainArrays = { kind: 'arrays', ...described, samples, labels, targets }
   return withPlain(dataset, () => plain)
 }

@@ -8,11 +8,13 @@ import { normalizationTable, normalize } from './bytes.js'
 import {
   type Dataset,
   expectDataset,
+  likeThat,
+  madeFrom,
   noteBytes,
   type ReadContext,
   sampleFloats,
 } from './dataset.js'
-import { changesOf, hashOf, type Plain, plainOf, withPlain } from './plain.js'
+import { changesOf, hashOf, type Plain } from './plain.js'
 
 const paddingModes = ['constant', 'reflect'] as const
 
@@ -78,7 +80,7 @@ const rules: Rules<Required<AugmentOptions>> = {
 export function augment(dataset: Dataset, options: AugmentOptions, ...more: []): Dataset {
   expectDataset('augment: dataset', dataset)
   const all = complete('augment', rules, options, more)
-  const { pixels, name, length, shape, timeSteps, classes, classNames, targets, prepare } = dataset
+  const { pixels, name, shape, timeSteps } = dataset
   const { crop, paddingMode, flip, autoAugment: auto, cutout } = all
   const [channels, height, width] = imageShape(shape)
   if (!pixels)
@@ -133,14 +135,7 @@ export function augment(dataset: Dataset, options: AugmentOptions, ...more: []):
     return [label, image]
   }
   const augmented: Dataset = {
-    name,
-    length,
-    shape,
-    timeSteps,
-    classes,
-    classNames,
-    targets,
-    ...(prepare && { prepare: dataset.prepare!.bind(dataset) }),
+    ...likeThat(dataset),
     read(index, out, context) {
       if (!context) return dataset.read(index, out)
       if (out.length < bufferA.length)
@@ -166,12 +161,9 @@ export function augment(dataset: Dataset, options: AugmentOptions, ...more: []):
     // Left out where it changes nothing: the same samples are the same data.
     ...(reflect && crop > 0 && { paddingMode }),
   }
-  const made = (): PlainAugmented | undefined => {
-    const of = plainOf(dataset)
-    return of && { kind: 'augmented', of, options: sent }
-  }
+  const plain = (of: Plain): PlainAugmented => ({ kind: 'augmented', of, options: sent })
   const changes = own === undefined ? sent : { ...sent, of: own }
-  return withPlain(augmented, made, changes, hashOf(dataset))
+  return madeFrom(dataset, augmented, plain, changes, hashOf(dataset))
 }
 
 /**

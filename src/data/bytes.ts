@@ -29,6 +29,9 @@ interface Description {
   readonly classNames?: readonly string[]
 }
 
+/** Options that every maker of them takes. */
+export const keys = ['name', 'shape', 'timeSteps', 'labels', 'classes', 'classNames']
+
 /** A description that was checked; its parts are copies. */
 export interface Checked extends Description {
   readonly name: string
@@ -108,11 +111,7 @@ export interface PlainBytes extends Plain, BytesOptions {
  */
 export function fromBytes(options: BytesOptions, ...more: []): Dataset {
   checkArguments('fromBytes', more)
-  const own = ['images', 'normalization']
-  checkOptions('fromBytes', options, [
-    ...['name', 'shape', 'timeSteps', 'labels', 'classes', 'classNames'],
-    ...own,
-  ])
+  checkOptions('fromBytes', options, [...keys, 'images', 'normalization'])
   const { images, name = 'bytes' } = options
   const described = checkDescribed('fromBytes', options, name)
   if (![Uint8Array, Uint8ClampedArray].some((type) => (images as unknown) instanceof type))
@@ -125,12 +124,7 @@ export function fromBytes(options: BytesOptions, ...more: []): Dataset {
   const normalization = checkNormalization(options.normalization, channels)
   const table = normalizationTable(normalization, shape)
   const dataset: Dataset = {
-    name,
-    length: labels.length,
-    shape,
-    timeSteps,
-    classes,
-    classNames,
+    ...{ name, length: labels.length, shape, timeSteps, classes, classNames },
     read(index, out) {
       checkRead(name, index, labels.length, out.length, size)
       normalize(out, images, index * size, size, table)
@@ -146,11 +140,12 @@ export function fromBytes(options: BytesOptions, ...more: []): Dataset {
       },
     },
   }
-  return withPlain(dataset, (): PlainBytes => {
-    // What else the caller's object has may not be sent to a thread.
-    const of = { name, labels, shape, timeSteps, classes, classNames, normalization }
-    return { kind: 'bytes', images: sharedBytes(images), ...of }
-  })
+  // What else the caller's object has may not be sent to a thread.
+  const plain = { name, labels, shape, timeSteps, classes, classNames, normalization }
+  return withPlain(
+    dataset,
+    (): PlainBytes => ({ kind: 'bytes', images: sharedBytes(images), ...plain }),
+  )
 }
 
 /**

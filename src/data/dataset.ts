@@ -147,6 +147,9 @@ export interface PlainSubset extends Plain {
   readonly limit: number
 }
 
+/** What opens data sets of files again, by their kinds; their modules add themselves. */
+export const openers = new Map<string, (plain: Plain) => Dataset>()
+
 /** @throws SpikewasmError unless it has what every data set has */
 export function expectDataset(name: string, data: Dataset): void {
   if (typeof data !== 'object' || data === null || typeof data.read !== 'function')
@@ -171,52 +174,73 @@ export function subset(dataset: Dataset, limit: number, ...more: []): Dataset {
 
 /** Samples first … first + limit − 1 of a data set, which has them. */
 export function slice(dataset: Dataset, first: number, limit: number): Dataset {
-  const { name, shape, timeSteps, classes, classNames, pixels, targets, prepare } = dataset
-  const part: Dataset = {
-    name,
-    length: limit,
-    shape,
-    timeSteps,
-    classes,
-    classNames,
-    read(index, out, context) {
-      checkIndex(name, index, limit)
-      return dataset.read(first + index, out, context)
-    },
-    ...(prepare && {
-      prepare: (indices: readonly number[], context?: ReadContext) =>
-        dataset.prepare!(
-          indices.map((index) => first + index),
-          context,
-        ),
-    }),
-    pixels: pixels && {
-      normalization: pixels.normalization,
-      read(index, out, context) {
-        checkIndex(name, index, limit)
-        return pixels.read(first + index, out, context)
-      },
-    },
-    targets: targets && {
-      size: targets.size,
-      read(index, out) {
-        checkIndex(name, index, limit)
-        targets.read(first + index, out)
-      },
-    },
-  }
+  const part = picked(dataset, limit, (index) => first + index)
   const changed = changedBytes.get(dataset.read)
   if (changed)
     changedBytes.set(part.read, {
       normalization: changed.normalization,
       read: (index, out, context) => changed.read(first + index, out, context),
     })
-  const made = (): PlainSubset | undefined => {
-    const of = plainOf(dataset)
-    return of && { kind: 'subset', of, first, limit }
-  }
   const hash = hashOf(dataset)
-  return withPlain(part, made, changesOf(dataset), hash && (() => `${hash()} ${first} ${limit}`))
+  const plain = (of: Plain): PlainSubset => ({ kind: 'subset', of, first, limit })
+  const own = hash && (() => `${hash()} ${first} ${limit}`)
+  return madeFrom(dataset, part, plain, changesOf(dataset), own)
+}
+
+/** Samples of a data set: as many as `length`, of which number i is that at `at(i)`. */
+export function picked(dataset: Dataset, length: number, at: (index: number) => number): Dataset {
+  const { name, pixels, targets, prepare } = dataset
+  const placeOf = (index: number): number => {
+    checkIndex(name, index, length)
+    return at(index)
+  }
+  return {
+    ...describedBy(dataset),
+    length,
+    read: (index, out, context) => dataset.read(placeOf(index), out, context),
+    ...(prepare && {
+      prepare: (indices, context) => prepare.call(dataset, indices.map(at), context),
+    }),
+    pixels: pixels && {
+      normalization: pixels.normalization,
+      read: (index, out, context) => pixels.read(placeOf(index), out, context),
+    },
+    targets: targets && {
+      size: targets.size,
+      read: (index, out) => targets.read(placeOf(index), out),
+    },
+  }
+}
+
+/** What is said of a data set, whose object may have more. */
+export const describedBy = (data: Omit<Dataset, 'read'>) => {
+  const { name, length, shape, timeSteps, classes, classNames } = data
+  return { name, length, shape, timeSteps, classes, classNames }
+}
+
+/** All of a data set but its samples, for one that changes them. */
+export const likeThat = (data: Dataset): Omit<Dataset, 'read' | 'pixels'> => {
+  const { targets, prepare } = data
+  return { ...describedBy(data), targets, ...(prepare && { prepare: prepare.bind(data) }) }
+}
+
+/**
+ * Notes of a data set what it was made from.
+ *
+ * @param plain what makes it again of that data set's plain data
+ */
+export const madeFrom = (
+  from: Dataset,
+  made: Dataset,
+  plain: (of: Plain) => Plain,
+  changes: object | undefined,
+  hash: (() => string) | undefined,
+): Dataset => {
+  const again = (): Plain | undefined => {
+    const of = plainOf(from)
+    return of && plain(of)
+  }
+  return withPlain(made, again, changes, hash)
 }
 
 /**

@@ -18,8 +18,15 @@ import {
   truth,
 } from '../rules.js'
 import { pixelsFirst } from '../runtime/pixels-first.js'
-import { bytesOf, type Dataset, expectDataset, type ReadContext } from './dataset.js'
-import { changesOf, hashOf, type Plain, plainOf, withPlain } from './plain.js'
+import {
+  bytesOf,
+  type Dataset,
+  expectDataset,
+  likeThat,
+  madeFrom,
+  type ReadContext,
+} from './dataset.js'
+import { changesOf, hashOf, type Plain } from './plain.js'
 
 /** Encoders by name. */
 export const encoderNames = ['constant', 'rate', 'latency', 'delta', 'phase'] as const
@@ -181,9 +188,8 @@ export function encoded(
   const { timeSteps, shape, encode, read } = made
   const size = shape.reduce((a, b) => a * b, 1)
   const x = new Float32Array(encoder === 'delta' ? timeSteps * size : size)
-  const { length, classes, classNames, targets, prepare } = data
   const dataset: Dataset = {
-    ...{ name: data.name, length, shape, timeSteps, classes, classNames, targets },
+    ...{ ...likeThat(data), shape, timeSteps },
     read(index, out, context) {
       if (out.length < timeSteps * size)
         throw new RangeError(
@@ -193,16 +199,15 @@ export function encoded(
       encode(x, out, index, context)
       return label
     },
-    ...(prepare ? { prepare: (indices, context) => prepare.call(data, indices, context) } : {}),
   }
-  const plain = (): PlainEncoded | undefined => {
-    const of = plainOf(data)
-    return of && { kind: 'encoded', of, encoder, options: { ...options } }
+  const plain = (of: Plain): PlainEncoded => {
+    return { kind: 'encoded', of, encoder, options: { ...options } }
   }
   const hash = hashOf(data)
   const changes = encoder === 'rate' ? { rate: options, of: changesOf(data) } : changesOf(data)
   const encoding = JSON.stringify([encoder, options])
-  return withPlain(dataset, plain, changes, hash && (() => `${encoding} ${hash()}`))
+  const own = hash && (() => `${encoding} ${hash()}`)
+  return madeFrom(data, dataset, plain, changes, own)
 }
 
 interface Made {

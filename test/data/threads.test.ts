@@ -202,7 +202,14 @@ test('what goes wrong in the data is the same error with a thread and without', 
     images[33 * size + 5] = Number.NaN
     const labels = Int32Array.from({ length: 40 }, (_, i) => i % classes)
     // fromArrays would refuse it.
-    const data = ofSamples({ name: 'broken', shape, classes }, images, labels, undefined)
+    const data = ofSamples({
+      name: 'broken',
+      shape,
+      classes,
+      samples: images,
+      labels,
+      targets: undefined,
+    })
     const errors: unknown[] = []
     for (const numWorkers of [0, 2])
       for (const wrong of [data, { ...bytes(40), classes: 3 }, { ...bytes(40), length: 60 }]) {

@@ -3,9 +3,8 @@
 import { statSync } from 'node:fs'
 import { sep } from 'node:path'
 import type { EventRecording, Sensor } from '../../events/recording.js'
-import { checkRead, type Dataset } from '../dataset.js'
+import { checkRead, type Dataset, openers } from '../dataset.js'
 import { hashOfFiles } from '../file-hash.js'
-import { registerMaker } from '../makers.js'
 import { cacheKey, SampleCache } from '../pictures/cache.js'
 import { type Plain, plainOf, withPlain } from '../plain.js'
 import { type CheckedEvents, changesSamples, FrameMaker } from './options.js'
@@ -117,7 +116,4 @@ function hashOf(plain: PlainEvents): string {
   })
 }
 
-registerMaker('events', {
-  open: (plain) => openEvents(plain as PlainEvents),
-  readingNs: () => 30,
-})
+openers.set('events', (plain) => openEvents(plain as PlainEvents))

@@ -6,9 +6,14 @@ import { fail } from '../../errors.js'
 import { planes } from '../../io/samples/pnm.js'
 import { Purpose, RandomStream } from '../../random.js'
 import { normalizationTable, normalize } from '../bytes.js'
-import { checkRead, type Dataset, type Normalization, type ReadContext } from '../dataset.js'
+import {
+  checkRead,
+  type Dataset,
+  type Normalization,
+  openers,
+  type ReadContext,
+} from '../dataset.js'
 import { hashOfFiles } from '../file-hash.js'
-import { registerMaker } from '../makers.js'
 import { bytesToShare, type Plain, withPlain } from '../plain.js'
 import { type CacheOf, SampleCache } from './cache.js'
 import { decodePicture } from './decode.js'
@@ -92,9 +97,6 @@ export interface PlainPictures extends Plain {
   readonly training: TrainingTransforms
   readonly cache: CacheOf | undefined
 }
-
-/** Nanoseconds for a number of a sample: decoding takes some 20 to 30 on one processor. */
-const DECODING_NS = 25
 
 /** The data set; `loadCodecs` must have been awaited. */
 export function openPictures(plain: PlainPictures): Dataset {
@@ -206,7 +208,4 @@ function expectSize(picture: Bytes, [height, width]: readonly number[], of: File
   )
 }
 
-registerMaker('pictures', {
-  open: (plain) => openPictures(plain as PlainPictures),
-  readingNs: () => DECODING_NS,
-})
+openers.set('pictures', (plain) => openPictures(plain as PlainPictures))

@@ -1,7 +1,7 @@
 /** Looks at samples with trained weights: answers, the hardest samples, spikes of one. */
 
 import { Batches } from '../../data/batches.js'
-import type { Dataset } from '../../data/dataset.js'
+import { type Dataset, picked } from '../../data/dataset.js'
 import { fires } from '../../nn/kind.js'
 import { imageShape, sizeOf } from '../../nn/value.js'
 import { type Chart, packBits, type Raster } from '../../pages/chart.js'
@@ -108,7 +108,7 @@ async function look(
   { limit = MOST_SAMPLES, mostMs = MOST_MS, signal }: ExamineOptions,
 ): Promise<Examined> {
   const chosen = atDistances(data.length, limit)
-  const part = picked(data, chosen)
+  const part = picked(data, chosen.length, (index) => chosen[index])
   const batches = new Batches(part, { batchSize: session.batchSize }, 'slots')
   const { classes } = session
   const tally = data.classes > 0 ? makeTally(classes, undefined) : undefined
@@ -156,24 +156,6 @@ export const atDistances = (length: number, most: number): number[] =>
   Array.from({ length: Math.min(length, most) }, (_, i) =>
     length <= most ? i : Math.floor((i * length) / most),
   )
-
-/** Some samples of a data set. */
-function picked(data: Dataset, chosen: readonly number[]): Dataset {
-  const { name, shape, timeSteps, classes, targets } = data
-  return {
-    ...{ name, shape, timeSteps, classes, length: chosen.length },
-    read: (index, out) => data.read(chosen[index], out),
-    ...(data.prepare && {
-      prepare: (indices: readonly number[]) => data.prepare!(indices.map((at) => chosen[at])),
-    }),
-    ...(targets && {
-      targets: {
-        size: targets.size,
-        read: (index: number, out: Float32Array) => targets.read(chosen[index], out),
-      },
-    }),
-  }
-}
 
 function largest(values: Float32Array, from: number, count: number): number {
   let best = 0
