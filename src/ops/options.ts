@@ -38,11 +38,9 @@ export function checkAll<S extends OptionTable>(
 ): Checked<S> {
   checkOptions(name, options, Object.keys(table))
   const given = options as Readonly<Record<string, never>>
-  const all = Object.entries(table).map(([key, { check }]) => [
-    key,
-    check(name + dot + key, given[key]),
-  ])
-  return Object.fromEntries(all)
+  const all: Record<string, unknown> = {}
+  for (const key in table) all[key] = table[key].check(name + dot + key, given[key])
+  return all as Checked<S>
 }
 
 /** An option with a check of its own. */

@@ -112,8 +112,13 @@ export class OpPlan {
     const { bytes, programs } = laid.encode()
     new Uint8Array(memory.memory.buffer).set(bytes, programAt)
     const runner = new Runner(op, memory, {
-      ...{ program: programs[0], scratch: scratchAt, scratchBytes, threads },
-      ...{ isDebug: engine === 'debug', kernels: b.kernels, calls },
+      program: programs[0],
+      scratch: scratchAt,
+      scratchBytes,
+      threads,
+      isDebug: engine === 'debug',
+      kernels: b.kernels,
+      calls,
     })
     const { views, control: block } = memory
     const own = this.#all.map((tensor) => views(tensor.buffer, tensor.type, ownCount(tensor)))

@@ -91,15 +91,14 @@ interface Lying<A> extends Omit<TensorInfo, 'name'> {
 }
 
 function placed<A extends Values>(
-  { put, get, ...of }: Lying<A>,
-  naming: Naming,
+  { put, get, type, shape, order, sizes, stored, check }: Lying<A>,
+  { name, updated }: Naming,
   buffer: Buffer,
 ): OpTensor<A> {
-  const { type, shape, sizes } = of
   const own = (views: Views): A => views(buffer, type, sizeOf(sizes)) as A
   const copy = (all: A): A => all.slice(0, sizeOf(shape)) as A
   return {
-    ...{ ...naming, ...of, buffer },
+    ...{ name, updated, type, shape, order, sizes, stored, check, buffer },
     pack: (values, views) => (put ? put(values as A, own(views)) : own(views).set(values)),
     unpack: (views) => (get ?? copy)(own(views)),
   }
@@ -118,14 +117,18 @@ export function floats(
   room?: number,
 ): Make<Float32Array> {
   const { T, B, C, H, W, shape } = extent
-  const lies = { type: 'float32', shape, order: '[B][H][W][T][C]', stored } as const
-  const sizes = [B, H, W, T, stored]
-  // Both orders are the same.
-  if (T === 1 && H * W === 1 && stored === C) return make<Float32Array>({ ...lies, sizes }, room)
-  const put = (values: Float32Array, own: Float32Array) =>
-    reorder.toEngine(extent, stored, values, own)
-  const get = (own: Float32Array) => reorder.fromEngine(extent, stored, own)
-  return make({ ...lies, sizes, put, get }, room)
+  // Else both orders are the same.
+  const moves = T > 1 || H * W > 1 || stored > C
+  const lies: Lying<Float32Array> = {
+    type: 'float32',
+    shape,
+    order: '[B][H][W][T][C]',
+    sizes: [B, H, W, T, stored],
+    stored,
+    put: moves ? (values, own) => reorder.toEngine(extent, stored, values, own) : undefined,
+    get: moves ? (own) => reorder.fromEngine(extent, stored, own) : undefined,
+  }
+  return make(lies, room)
 }
 
 /** Spikes: bytes 0 or 1 [B][T][C][H][W] ↔ masks [plane][B][H][W][C′], and their counts. */

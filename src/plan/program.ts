@@ -198,15 +198,15 @@ export class ProgramBuilder {
     if (units % groups !== 0 || groups >= 2 ** (32 - Rec.GroupShift))
       throw new Error(`${kind.name}: ${units} units cannot be ${groups} equal groups`)
     const { placeOf } = this
-    const { schema } = kind
+    const { name, op, work, schema } = kind
     const fields = placeOf ? withPlaces(schema, given, placeOf) : given
     const words = wordsOf(schema, fields, (buffer) => this.touch(buffer))
     this.countEntries(words)
     const { layer, phase, condition } = this
     if (typeof condition === 'object') this.touch(condition.buffer)
     this.clock++
-    const made = { ...kind, fields: fields as AnyFields, words, units, groups, scratch }
-    this.section.records.push({ ...made, layer, phase, condition })
+    const made = { name, op, work, schema, fields, words, units, groups, scratch }
+    this.section.records.push(Object.assign(made, { layer, phase, condition }))
   }
 
   private countEntries(words: Words): void {

@@ -3,7 +3,7 @@
 import { convShape, convSizes, linearShape, linearSizes } from '../convolution.js'
 import { op } from '../op.js'
 import { image, rows } from '../options.js'
-import { emitForward, forwardOptions, forwardTensors } from '../weighted/forward.js'
+import { emitForward, forwardOptions, forwardSizes, forwardTensors } from '../weighted/forward.js'
 import {
   accumulating,
   biasGradientTensors,
@@ -13,6 +13,7 @@ import {
   inputGradientOptions,
   inputGradientTensors,
   weightGradientOptions,
+  weightGradientSizes,
   weightGradientTensors,
 } from '../weighted/gradients.js'
 
@@ -31,8 +32,9 @@ export const conv2d = op('conv2d', {
   options: { ...convShape, ...forwardOptions },
   returns: 'output',
   when: ['moments', true, ['output', 'moments']],
-  tensors: (of, o) => forwardTensors(o, of, convSizes),
-  emit: (o, _, of) => emitForward(o, of, convSizes),
+  derive: forwardSizes(convSizes),
+  tensors: forwardTensors,
+  emit: emitForward,
 })
 
 /**
@@ -47,8 +49,9 @@ export const linear = op('linear', {
   options: { ...linearShape, ...forwardOptions },
   returns: 'output',
   when: ['moments', true, ['output', 'moments']],
-  tensors: (of, o) => forwardTensors(o, of, linearSizes),
-  emit: (o, _, of) => emitForward(o, of, linearSizes),
+  derive: forwardSizes(linearSizes),
+  tensors: forwardTensors,
+  emit: emitForward,
 })
 
 /**
@@ -63,8 +66,9 @@ export const linear = op('linear', {
 export const conv2dInputGradient = op('conv2dInputGradient', {
   options: { ...convShape, ...inputGradientOptions },
   returns: 'inputGradient',
-  tensors: (of, { op }) => inputGradientTensors(convSizes(op, of)),
-  emit: (o, _, of) => emitInputGradient(o, convSizes(o.op, of), of.algorithm),
+  derive: (of, { op }) => convSizes(op, of),
+  tensors: inputGradientTensors,
+  emit: emitInputGradient,
 })
 
 /**
@@ -73,8 +77,9 @@ export const conv2dInputGradient = op('conv2dInputGradient', {
 export const linearInputGradient = op('linearInputGradient', {
   options: { ...linearShape, ...inputGradientOptions },
   returns: 'inputGradient',
-  tensors: (of, { op }) => inputGradientTensors(linearSizes(op, of)),
-  emit: (o, _, of) => emitInputGradient(o, linearSizes(o.op, of), of.algorithm),
+  derive: (of, { op }) => linearSizes(op, of),
+  tensors: inputGradientTensors,
+  emit: emitInputGradient,
 })
 
 /**
@@ -89,8 +94,9 @@ export const linearInputGradient = op('linearInputGradient', {
 export const conv2dWeightGradient = op('conv2dWeightGradient', {
   options: { ...convShape, ...weightGradientOptions },
   returns: 'weightGradient',
-  tensors: (of, o) => weightGradientTensors(o, of, convSizes),
-  emit: (o, _, of) => emitWeightGradient(o, of, convSizes),
+  derive: weightGradientSizes(convSizes),
+  tensors: weightGradientTensors,
+  emit: emitWeightGradient,
 })
 
 /**
@@ -99,8 +105,9 @@ export const conv2dWeightGradient = op('conv2dWeightGradient', {
 export const linearWeightGradient = op('linearWeightGradient', {
   options: { ...linearShape, ...weightGradientOptions },
   returns: 'weightGradient',
-  tensors: (of, o) => weightGradientTensors(o, of, linearSizes),
-  emit: (o, _, of) => emitWeightGradient(o, of, linearSizes),
+  derive: weightGradientSizes(linearSizes),
+  tensors: weightGradientTensors,
+  emit: emitWeightGradient,
 })
 
 /**

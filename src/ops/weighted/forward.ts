@@ -64,32 +64,36 @@ export const forwardOptions = {
   image: given<boolean>(),
   ...spikeOptions,
 }
-type Forward = {
+type Given = {
   readonly [K in keyof typeof forwardOptions]: ReturnType<(typeof forwardOptions)[K]['check']>
 } & Shapes
+type Forward = Given & { readonly sizes: ConvSizes }
 
 /** Checks what goes together, and shapes. */
-function sizesFor(op: string, of: Forward, sizesOf: SizesOf): ConvSizes {
-  for (const name of ['sources', 'pool', 'moments', 'training'] as const)
+export const forwardSizes =
+  (sizesOf: SizesOf) =>
+  (of: Given, { op }: OpBuilder) => {
+    for (const name of ['sources', 'pool', 'moments', 'training'] as const)
+      expect(
+        of.spikes || of[name] === undefined || of[name] === false,
+        () => `${op}.${name} is of spikes; set spikes: true, or leave it out`,
+      )
+    const isBytes = of.weightType === 'int8'
     expect(
-      of.spikes || of[name] === undefined || of[name] === false,
-      () => `${op}.${name} is of spikes; set spikes: true, or leave it out`,
+      !isBytes || of.spikes,
+      () => `${op}.weightType 'int8' is of spikes; set spikes: true, or leave it out`,
     )
-  const isBytes = of.weightType === 'int8'
-  expect(
-    !isBytes || of.spikes,
-    () => `${op}.weightType 'int8' is of spikes; set spikes: true, or leave it out`,
-  )
-  expect(
-    !isBytes || !of.moments,
-    () => `${op}.moments: weights of one byte are not trained; leave moments or weightType out`,
-  )
-  return sizesOf(op, of, { image: isImage(op, of.image, of.input, of.spikes), pool: of.pool })
-}
+    expect(
+      !isBytes || !of.moments,
+      () => `${op}.moments: weights of one byte are not trained; leave moments or weightType out`,
+    )
+    const image = isImage(op, of.image, of.input, of.spikes)
+    return { sizes: sizesOf(op, of, { image, pool: of.pool }) }
+  }
 
 /** Tensors of an op forward. */
-export function forwardTensors({ op }: OpBuilder, of: Forward, sizesOf: SizesOf) {
-  const { source, g, layout, output } = sizesFor(op, of, sizesOf)
+export function forwardTensors(of: Forward) {
+  const { source, g, layout, output } = of.sizes
   const isBytes = of.weightType === 'int8'
   const own = of.spikes
     ? inputs<Uint8Array | Float32Array>(of.sources, source, spikes)
@@ -109,13 +113,17 @@ export function forwardTensors({ op }: OpBuilder, of: Forward, sizesOf: SizesOf)
 }
 
 const jobOf = ({ b, made }: OpBuilder, { g, input }: ConvSizes) => ({
-  ...{ name: b.programs[0].name, g, steps: input.T },
-  ...{ weight: ref(made.weight.buffer), bias: made.bias && ref(made.bias.buffer) },
+  name: b.programs[0].name,
+  g,
+  steps: input.T,
+  weight: ref(made.weight.buffer),
+  bias: made.bias && ref(made.bias.buffer),
   out: made.output.buffer,
 })
 
-function onSpikes(o: OpBuilder, sizes: ConvSizes, of: Forward): Partial<Planned> {
+function onSpikes(o: OpBuilder, of: Forward): Partial<Planned> {
   const { b, op, made } = o
+  const { sizes } = of
   const { input, g } = sizes
   const reader = readSpikes(o, sizes, of.sources)
   const job = { ...jobOf(o, sizes), spikes: reader.spikes, withMoments: of.moments }
@@ -170,9 +178,9 @@ function momentTensor(
 }
 
 /** Spikes with weights of one byte, as in networks that were compiled or exported with them. */
-function onBytes(o: OpBuilder, sizes: ConvSizes, of: Forward): Partial<Planned> {
+function onBytes(o: OpBuilder, { sizes, sources, algorithm }: Forward): Partial<Planned> {
   const { b, op, made } = o
-  const { spikes } = readSpikes(o, sizes, of.sources)
+  const { spikes } = readSpikes(o, sizes, sources)
   const weightScale = ref(made.scales.buffer)
   const job = { ...jobOf(o, sizes), spikes, weightScale, compact: true }
   expect(
@@ -186,13 +194,13 @@ function onBytes(o: OpBuilder, sizes: ConvSizes, of: Forward): Partial<Planned> 
     bytes.emit()
     return bytes.name
   }
-  return { algorithm: takeWay(op, of.algorithm, { ways: [bytes], automatic }) }
+  return { algorithm: takeWay(op, algorithm, { ways: [bytes], automatic }) }
 }
 
 /** Emits an op forward. */
-export function emitForward(o: OpBuilder, of: Forward, sizesOf: SizesOf): Partial<Planned> {
-  const sizes = sizesFor(o.op, of, sizesOf)
-  if (of.spikes) return of.weightType === 'int8' ? onBytes(o, sizes, of) : onSpikes(o, sizes, of)
+export function emitForward(o: OpBuilder, _: unknown, of: Forward): Partial<Planned> {
+  const { sizes } = of
+  if (of.spikes) return of.weightType === 'int8' ? onBytes(o, of) : onSpikes(o, of)
   const { buffer, stored } = o.made.input
   const input = denseInput(buffer, sizes.input.T, stored)
   const job = { ...jobOf(o, sizes), input, zeros: zerosOf(o, sizes) }

@@ -55,17 +55,18 @@ export const inputGradientTensors = ({ layout, output, input, g }: ConvSizes) =>
 
 export function emitInputGradient(
   o: OpBuilder,
-  sizes: ConvSizes,
-  algorithm: InputGradientAlgorithm | undefined,
+  _: unknown,
+  of: ConvSizes & { readonly algorithm: InputGradientAlgorithm | undefined },
 ): Partial<Planned> {
-  const { b, op, made } = o
-  const { weight, delta, inputGradient } = made
+  const { g, input } = of
+  const { weight, delta, inputGradient } = o.made
   const job = {
-    ...{ name: b.programs[0].name, g: sizes.g, steps: sizes.input.T, delta: delta.buffer },
-    ...{ weight: ref(weight.buffer), out: inputGradient.buffer, zeros: zerosOf(o, sizes) },
+    name: o.b.programs[0].name,
+    ...{ g, steps: input.T, zeros: zerosOf(o, of), delta: delta.buffer },
+    ...{ weight: ref(weight.buffer), out: inputGradient.buffer },
   }
   const ways = waysOf(o, strategiesOf(job).inputGradient, job)
-  return { algorithm: takeWay(op, algorithm, ways) }
+  return { algorithm: takeWay(o.op, of.algorithm, ways) }
 }
 
 /** Whether a gradient is added to what is there. */
@@ -124,42 +125,46 @@ export const weightGradientOptions = {
   image: given<boolean>(),
   ...spikeOptions,
 }
-type OfWeight = {
+type Given = {
   readonly [K in keyof typeof weightGradientOptions]: ReturnType<
     (typeof weightGradientOptions)[K]['check']
   >
 } & Shapes
+type OfWeight = Given & { readonly sizes: ConvSizes }
 
 /** Checks what goes together, and shapes. */
-function sizesFor(op: string, of: OfWeight, sizesOf: SizesOf): ConvSizes {
-  const { spikes, counts, timeSteps, mean, pool } = of
-  expect(
-    !(spikes && counts),
-    () => `${op}: the input holds spikes or counts; leave one of the options out`,
-  )
-  expect(
-    counts ? timeSteps !== undefined : timeSteps === undefined,
-    () =>
-      `${op}.timeSteps are the steps that counts run over; ` +
-      (counts ? 'say how many' : 'set counts: true, or leave it out'),
-  )
-  steps.check(`${op}.timeSteps`, timeSteps)
-  expect(
-    !mean || !(spikes || counts),
-    () => `${op}.mean is of inputs of floats; for spikes give their counts`,
-  )
-  for (const name of ['sources', 'pool'] as const)
+export const weightGradientSizes =
+  (sizesOf: SizesOf) =>
+  (of: Given, { op }: OpBuilder) => {
+    const { spikes, counts, timeSteps, mean, pool } = of
     expect(
-      spikes || counts || of[name] === undefined,
-      () => `${op}.${name} is of spikes and counts; leave it out for floats`,
+      !(spikes && counts),
+      () => `${op}: the input holds spikes or counts; leave one of the options out`,
     )
-  const image = isImage(op, of.image, of.input, spikes || counts)
-  return sizesOf(op, of, { image, time: counts ? 'never' : mean ? 'always' : 'maybe', pool })
-}
+    expect(
+      counts ? timeSteps !== undefined : timeSteps === undefined,
+      () =>
+        `${op}.timeSteps are the steps that counts run over; ` +
+        (counts ? 'say how many' : 'set counts: true, or leave it out'),
+    )
+    steps.check(`${op}.timeSteps`, timeSteps)
+    expect(
+      !mean || !(spikes || counts),
+      () => `${op}.mean is of inputs of floats; for spikes give their counts`,
+    )
+    for (const name of ['sources', 'pool'] as const)
+      expect(
+        spikes || counts || of[name] === undefined,
+        () => `${op}.${name} is of spikes and counts; leave it out for floats`,
+      )
+    const image = isImage(op, of.image, of.input, spikes || counts)
+    const time = counts ? 'never' : mean ? 'always' : 'maybe'
+    return { sizes: sizesOf(op, of, { image, time, pool }) }
+  }
 
 /** Tensors of a gradient of the weight. */
-export function weightGradientTensors({ op }: OpBuilder, of: OfWeight, sizesOf: SizesOf) {
-  const { source, g, layout, output } = sizesFor(op, of, sizesOf)
+export function weightGradientTensors(of: OfWeight) {
+  const { source, g, layout, output } = of.sizes
   const make = of.counts ? bytes : of.spikes ? spikes : (extent: Extent) => floats(extent, g.inC)
   const out = weights(layout)
   return Object.assign(inputs<Float32Array | Uint8Array>(of.sources, source, make), {
@@ -218,10 +223,9 @@ function patternLists({ b }: OpBuilder, { spikes }: SpikeReader, of: Job): Lists
 }
 
 /** Emits the gradient of a weight. */
-export function emitWeightGradient(o: OpBuilder, of: OfWeight, sizesOf: SizesOf): Partial<Planned> {
+export function emitWeightGradient(o: OpBuilder, _: unknown, of: OfWeight): Partial<Planned> {
   const { b, op, made } = o
-  const sizes = sizesFor(op, of, sizesOf)
-  const { accumulate, mean, counts, algorithm, timeSteps } = of
+  const { sizes, accumulate, mean, counts, algorithm, timeSteps } = of
   const { g, output } = sizes
   const { name } = b.programs[0]
   const steps = mean ? 1 : output.T

@@ -82,9 +82,10 @@ export function readSpikes(
 ): SpikeReader {
   const tensors = namesOf(many).map((name) => made[name])
   const sources = tensors.map((tensor): SpikeTensor => {
-    const sums = { buffer: b.buffer(`${tensor.name} spikes`, 4, 'statistics'), units: 1 }
+    const { name, stored, buffer } = tensor
+    const sums = { buffer: b.buffer(`${name} spikes`, 4, 'statistics'), units: 1 }
     // A kernel reads one of both.
-    return { ...asSpikes({ ...tensor, counts: tensor }, extent), sums }
+    return { ...asSpikes({ name, stored, buffer, counts: tensor }, extent), sums }
   })
   const scale = pool === noPool ? 1 : 1 / (pool.kernel[0] * pool.kernel[1])
   const terms = sources.map((tensor) => ({ tensor, pool, scale }))
