@@ -1,6 +1,6 @@
 /** Batch normalisation: statistics forward; its affine map is applied by whoever reads it. */
 
-import { checkArguments, checkOptions, describe, fail } from '../errors.js'
+import { fail } from '../errors.js'
 import type { Graph, GraphNode } from '../graph/trace.js'
 import { count, type LayerKind, labelOf, layerOf, type OfKind } from '../nn/kind.js'
 import { affineParameters, epsilon } from '../nn/normalise.js'
@@ -15,6 +15,7 @@ import { normAllTime, normEvaluate } from '../plan/records/norm.js'
 import { type Norm, noPool } from '../plan/tensors.js'
 import type { Buffer } from '../plan/words.js'
 import { floatsOf } from '../plan/write-out.js'
+import { complete, type Rules, range } from '../rules.js'
 
 /** Options of `batchNorm2d` and `batchNorm1d`; each has a default. */
 export interface BatchNormOptions {
@@ -36,14 +37,17 @@ export interface BatchNorm2d extends OfKind<'batchNorm2d'>, BatchNormalising {}
 /** What `batchNorm1d` makes. */
 export interface BatchNorm1d extends OfKind<'batchNorm1d'>, BatchNormalising {}
 
+const rules: Rules<Required<BatchNormOptions>> = { eps: epsilon, momentum: range('0…1', 0.1) }
+
 /** Checks and completes a layer of batch normalisation. */
-function normalising(name: string, channels: number, options: BatchNormOptions) {
-  checkOptions(name, options, ['eps', 'momentum'])
-  const { eps = 1e-5, momentum = 0.1 } = options
-  epsilon(name, eps)
-  if (!(Number.isFinite(momentum) && momentum >= 0 && momentum <= 1))
-    fail(`${name}.momentum must lie in 0…1, got ${describe(momentum)}`)
-  return { channels: count(`${name}.channels`, channels), eps, momentum }
+function normalising(
+  name: string,
+  channels: number,
+  options: BatchNormOptions,
+  more: readonly unknown[],
+): BatchNormalising {
+  const own = complete(name, rules, options, more)
+  return { channels: count(`${name}.channels`, channels), ...own }
 }
 
 /**
@@ -64,8 +68,7 @@ export function batchNorm2d(
   options: BatchNormOptions = {},
   ...more: []
 ): BatchNorm2d {
-  checkArguments('batchNorm2d', more)
-  return layerOf(batchNorm2dKind, normalising('batchNorm2d', channels, options))
+  return layerOf(batchNorm2dKind, normalising('batchNorm2d', channels, options, more))
 }
 
 /**
@@ -79,8 +82,7 @@ export function batchNorm1d(
   options: BatchNormOptions = {},
   ...more: []
 ): BatchNorm1d {
-  checkArguments('batchNorm1d', more)
-  return layerOf(batchNorm1dKind, normalising('batchNorm1d', channels, options))
+  return layerOf(batchNorm1dKind, normalising('batchNorm1d', channels, options, more))
 }
 
 /** Whether each step of a batch has statistics of its own. */

@@ -1,6 +1,6 @@
 /** Normalisation of each sample by itself: of groups of its channels, or of its last sizes. */
 
-import { checkArguments, checkBoolean, checkOptions, describe, fail } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
 import { count, layerOf, type OfKind } from '../nn/kind.js'
 import { affineParameters, epsilon } from '../nn/normalise.js'
@@ -14,6 +14,7 @@ import { groupNormBackward, groupNorm as groupNormRecord } from '../plan/records
 import type { Expression } from '../plan/tensors.js'
 import type { Buffer } from '../plan/words.js'
 import { floatsOf } from '../plan/write-out.js'
+import { complete, type Rules, truth } from '../rules.js'
 
 /** Options of `groupNorm` and `layerNorm`; each has a default. */
 export interface SampleNormOptions {
@@ -25,6 +26,8 @@ export interface SampleNormOptions {
 
 /** What layers of these normalisations have in common. */
 type SampleNormalising = Readonly<Required<SampleNormOptions>>
+
+const rules: Rules<SampleNormalising> = { eps: epsilon, affine: truth(true) }
 
 /** What `groupNorm` makes. */
 export interface GroupNorm extends OfKind<'groupNorm'>, SampleNormalising {
@@ -63,19 +66,12 @@ export function groupNorm(
   options: SampleNormOptions = {},
   ...more: []
 ): GroupNorm {
-  checkArguments('groupNorm', more)
-  checkOptions('groupNorm', options, ['eps', 'affine'])
-  const { eps = 1e-5 } = options
+  const own = complete('groupNorm', rules, options, more)
   count('groupNorm.groups', groups)
   count('groupNorm.channels', channels)
   if (channels % groups !== 0)
     fail(`groupNorm.groups must divide channels (${channels}), got ${groups}`)
-  return layerOf(groupNormKind, {
-    groups,
-    channels,
-    eps: epsilon('groupNorm', eps),
-    affine: checkBoolean('groupNorm.affine', options.affine, true),
-  })
+  return layerOf(groupNormKind, { groups, channels, ...own })
 }
 
 /**
@@ -96,9 +92,7 @@ export function layerNorm(
   options: SampleNormOptions = {},
   ...more: []
 ): LayerNorm {
-  checkArguments('layerNorm', more)
-  checkOptions('layerNorm', options, ['eps', 'affine'])
-  const { eps = 1e-5 } = options
+  const own = complete('layerNorm', rules, options, more)
   const sizes: readonly unknown[] = Array.isArray(shape) ? [...shape] : [shape]
   if (
     !(
@@ -108,11 +102,7 @@ export function layerNorm(
     )
   )
     fail(`layerNorm.shape must be one to three integers ≥ 1, got ${describe(shape)}`)
-  return layerOf(layerNormKind, {
-    shape: [...(sizes as readonly number[])],
-    eps: epsilon('layerNorm', eps),
-    affine: checkBoolean('layerNorm.affine', options.affine, true),
-  })
+  return layerOf(layerNormKind, { shape: [...(sizes as readonly number[])], ...own })
 }
 
 /**

@@ -1,15 +1,15 @@
 /** What layers of normalisation share. */
 
-import { describe, fail } from '../errors.js'
+import { such } from '../rules.js'
 import type { ParameterSpec } from './kind.js'
 import { finite } from './numbers.js'
 
-/** @throws SpikewasmError unless `eps` is a finite number > 0 */
-export function epsilon(name: string, eps: number): number {
-  if (!(finite(eps) && Math.fround(eps) > 0))
-    fail(`${name}.eps must be > 0 and finite as a float32, got ${describe(eps)}`)
-  return eps
-}
+/** What is added to a variance. */
+export const epsilon = such<number>(
+  '> 0 and finite as a float32',
+  (eps) => finite(eps) && Math.fround(eps) > 0,
+  1e-5,
+)
 
 /** A weight and a bias of a shape. */
 export const affineParameters = (shape: readonly number[]): ParameterSpec[] => [
