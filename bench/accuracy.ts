@@ -6,7 +6,7 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { watchOthers } from '../src/bench/others.js'
+import { watchOthers } from '../src/bench/conditions.js'
 import { digits, emptyReport, percent, type Report } from '../src/bench/report.js'
 import { type Dataset, datasets, permutation, type Split, subset } from '../src/data/index.js'
 import { expect } from '../src/errors.js'

@@ -5,7 +5,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { compileNetwork, input, methods } from '../src/bench/networks.js'
+import { input, methods } from '../src/bench/networks.js'
 import { emptyReport, type Report } from '../src/bench/report.js'
 import { parseSafetensors, toFloat32 } from '../src/io/safetensors.js'
 import type { Model } from '../src/model.js'
@@ -13,6 +13,7 @@ import type { StateDict } from '../src/runtime/state.js'
 import { cosineOf } from '../src/runtime/views.js'
 import { checkOfficial, runOfficial } from './official-code.js'
 import type { BenchOptions } from './options.js'
+import { compileNetwork } from './side-by-side.js'
 
 const DEFAULT_MODELS = ['vgg11', 'resnet18']
 const BATCH = 4

@@ -4,14 +4,12 @@
  */
 import '../src/node.js'
 import { Command } from 'commander'
-import type { Group } from '../src/bench/group.js'
-import { machineLabel } from '../src/bench/machine.js'
-import { emptyReport, type Report } from '../src/bench/report.js'
+import type { Group, Report } from '../src/bench/report.js'
+import { machineLabel } from '../src/bench/run.js'
 import { benchCommand } from '../src/cli/bench.js'
 import { complain } from '../src/cli/complain.js'
 import { FAILED, guardBench } from '../src/cli/faults.js'
 import { addOptions } from '../src/cli/spec.js'
-import { SpikewasmError } from '../src/errors.js'
 import {
   type BenchOptions,
   type DeveloperArguments,
@@ -34,8 +32,6 @@ async function runSection(
       return (await import('./outside.js')).benchOutside(options, label, progress)
     case 'edge':
       return (await import('./edge.js')).benchEdge(options, label, progress)
-    case 'peers':
-      return (await import('./peers.js')).benchPeers(options.quick, label, progress)
     case 'single':
       return (await import('./single.js')).benchSingle(options, label, progress)
     case 'official':
@@ -54,17 +50,6 @@ async function runSection(
   }
 }
 
-/** What others have to install is left out, with the reason, where it is not there. */
-async function orSkipped(section: string, report: Promise<Report>): Promise<Report> {
-  try {
-    return await report
-  } catch (error) {
-    if (!(error instanceof SpikewasmError)) throw error
-    const notes = [`Left out: ${error.message}`]
-    return { ...emptyReport(), tables: [{ title: section, notes, head: ['benchmark'], rows: [] }] }
-  }
-}
-
 /** The sections that are wanted, a group each: they have no benchmarks with names of their own. */
 function groups(args: object): Group[] {
   const options = developerOptions(args as DeveloperArguments)
@@ -73,10 +58,7 @@ function groups(args: object): Group[] {
     .map((section) => ({
       section,
       names: [section],
-      run: (_, progress) =>
-        section === 'peers'
-          ? orSkipped(section, runSection(section, options, progress))
-          : runSection(section, options, progress),
+      run: (_, progress) => runSection(section, options, progress),
     }))
 }
 
@@ -93,7 +75,6 @@ export async function runBench(args: readonly string[]): Promise<void> {
     .configureOutput({ outputError: () => {} })
   benchCommand(command, {
     sections: developerSections,
-    byDefault: (of) => ((of as DeveloperArguments).peers ? ['peers'] : []),
     groups,
   })
   addOptions(command, developerSpecs)

@@ -3,9 +3,8 @@
  * given.
  */
 
-import { chooseModels, classes, compileNetwork, input, makeBatch } from '../src/bench/networks.js'
-import { denseOperations, limitMs, ownOperations } from '../src/bench/operations.js'
-import { watchOthers } from '../src/bench/others.js'
+import { watchOthers } from '../src/bench/conditions.js'
+import { chooseModels, classes, input, makeBatch } from '../src/bench/networks.js'
 import { peakGflops } from '../src/bench/peak.js'
 import { digits, emptyReport, type Report } from '../src/bench/report.js'
 import {
@@ -23,8 +22,10 @@ import { compile } from '../src/network.js'
 import { traitsOf } from '../src/plan/methods.js'
 import { checkOfficial, type PeerStep, runOfficial, type StepTimes } from './official-code.js'
 import { limitNotes } from './official-rows.js'
+import { denseOperations, limitMs, ownOperations } from './operations.js'
 import type { BenchOptions } from './options.js'
 import {
+  compileNetwork,
   describeOthers,
   describeRates,
   encodeBatch,
@@ -76,8 +77,7 @@ export const threadCounts = (threads: number): number[] => [
 
 /** T 1–32, batch 1–64, width 8–128, threads up to those of the options; a quick run has ends. */
 export function chooseCurves({ model, quick, threads }: BenchOptions): Curve[] {
-  const [name] =
-    model === undefined ? [quick ? 'cnn' : 'resnet18'] : chooseModels(model, quick).names
+  const [name] = model === undefined ? [quick ? 'cnn' : 'resnet18'] : chooseModels(model, quick)
   const setting = { model: name, batch: quick ? 4 : 16, timeSteps: 4, threads }
   const cnn = { model: 'cnn', batch: quick ? 4 : 32, timeSteps: 4, threads }
   return [

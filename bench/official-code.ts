@@ -2,12 +2,11 @@
  * Others' PyTorch code in processes of its own: the paper's official code, which
  * bench/peers/official.py drives, and that of the authors of OTTT and SLTT (online.py).
  */
-import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { expect, SpikewasmError } from '../src/errors.js'
 import type { BenchOptions } from './options.js'
+import { linesOf, runPeer } from './peers.js'
 
 /** Networks that it has, by our names; `cnn` is put together from its parts. */
 const networks = [
@@ -25,7 +24,7 @@ const networks = [
 export interface StepTimes {
   readonly median: number
   readonly best: number
-  /** Median absolute deviation in percent of the median, as in measure.ts. */
+  /** Median absolute deviation in percent of the median, as in loops.ts. */
   readonly spread: number
   readonly samples: number
 }
@@ -47,7 +46,7 @@ export interface LeftOut {
 /** How a processor multiplies bfloat16; avx512: by way of float32. */
 export type Bfloat16 = 'amx' | 'avx512_bf16' | 'avx512' | 'none'
 
-type Settings = Readonly<Record<string, string | number | readonly number[] | undefined>>
+type Settings = Readonly<Record<string, string | number | boolean | readonly number[] | undefined>>
 
 const holds = (folder: string | undefined, file: string): boolean =>
   folder !== undefined && existsSync(join(folder, file))
@@ -57,7 +56,13 @@ const holds = (folder: string | undefined, file: string): boolean =>
  * @throws SpikewasmError that says what the two folders are and where they come from, names a model
  *   that the code does not have, or says why Python cannot run it
  */
-export function checkOfficial(options: BenchOptions): { torch: string; bfloat16: Bfloat16 } {
+export function checkOfficial(options: BenchOptions): {
+  torch: string
+  bfloat16: Bfloat16
+  /** GFLOP/s of a product of matrices, and of the fastest of it and two convolutions. */
+  matmul: number
+  peak: number
+} {
   const { official, spikingjelly, model } = options
   expect(
     holds(official, 'model/model_setting.py') &&
@@ -178,33 +183,20 @@ function runScript(
   file: string,
   command: string,
   python: string,
-  settings: Settings,
-  stdin: Uint8Array = new Uint8Array(),
+  { tuned = false, ...settings }: Settings,
+  input?: Uint8Array,
 ): string {
-  const script = fileURLToPath(new URL(`../../bench/peers/${file}`, import.meta.url))
   const named = Object.entries(settings).flatMap(([name, value]) =>
     value === undefined ? [] : [`--${name}`, ...[value].flat().map(String)],
   )
-  const { status, stdout, stderr, error } = spawnSync(
-    python,
-    ['-W', 'ignore', script, command, ...named],
-    { input: stdin, encoding: 'utf8' },
-  )
+  const args = ['-W', 'ignore', file, command, ...named]
+  const result = runPeer(python, args, { input, tuned: Boolean(tuned) })
+  if ('output' in result) return result.output
   const code = file === 'official.py' ? 'the official code' : "the authors' code"
-  if (error !== undefined || status !== 0)
-    throw new SpikewasmError(
-      `bench.python: ${python} could not run ${code}: ` +
-        `${error?.message ?? stderr.trim().split('\n').at(-1)}; ` +
-        'name a Python that has PyTorch with --python, or install it (pip install torch)',
-    )
-  return stdout
+  throw new SpikewasmError(
+    `bench.python: ${python} could not run ${code}: ${result.why}; ` +
+      'name a Python that has PyTorch with --python, or install it (pip install torch)',
+  )
 }
-
-const linesOf = <T>(output: string): T[] =>
-  output
-    .trim()
-    .split('\n')
-    .filter((line) => line.startsWith('{'))
-    .map((line) => JSON.parse(line) as T)
 
 const lastOf = <T>(output: string): T => linesOf<T>(output).at(-1) as T

@@ -18,6 +18,8 @@ export type Against =
       readonly dtype?: 'bfloat16' | 'float32'
       /** Through torch.compile. */
       readonly compile?: boolean
+      /** With an allocator that keeps large blocks. */
+      readonly tuned?: boolean
     }
   | { readonly own: MethodChoice }
 
@@ -36,11 +38,13 @@ const [rateM, rateS, bpttM] = methods
 const resnet18 = { model: 'resnet18', input, batch: 16, ours: rateM } as const
 const rows: readonly Row[] = [
   { ...resnet18, timeSteps: 4, against: { code: 'rate' } },
+  { ...resnet18, timeSteps: 4, against: { code: 'rate', tuned: true } },
   { ...resnet18, timeSteps: 8, against: { code: 'rate' } },
   { ...resnet18, timeSteps: 4, against: { code: 'rate', dtype: 'bfloat16' } },
   { ...resnet18, timeSteps: 4, against: { code: 'rate', compile: true } },
   { ...resnet18, timeSteps: 4, against: { code: 'bptt' } },
   { ...resnet18, timeSteps: 8, against: { code: 'bptt' } },
+  { ...resnet18, timeSteps: 8, against: { code: 'bptt', tuned: true } },
   { ...resnet18, timeSteps: 4, ours: bpttM, against: { code: 'bptt' } },
   { ...resnet18, timeSteps: 8, ours: bpttM, against: { code: 'bptt' } },
   { ...resnet18, timeSteps: 4, ours: rateS, against: { own: rateM } },
@@ -69,10 +73,9 @@ export function chooseRows({ model, quick }: BenchOptions): readonly Row[] {
 
 export function describeAgainst(against: Against): string {
   if ('own' in against) return `our ${describeMethod(against.own)}`
-  const { code, dtype, compile } = against
-  return [code, ...(dtype === 'bfloat16' ? ['bf16'] : []), ...(compile ? ['compiled'] : [])].join(
-    ' ',
-  )
+  const { code, dtype, compile, tuned } = against
+  const parts = [code, dtype === 'bfloat16' && 'bf16', compile && 'compiled', tuned && 'tuned']
+  return parts.filter(Boolean).join(' ')
 }
 
 export type Other = StepTimes & Partial<PeerStep>
@@ -177,7 +180,8 @@ export function tableOf(
       'Forward, backward and SGD on one batch of noise, the same for both; ' +
         `${trainingSteps} steps that train, then at least ${minSteps} timed ones at ` +
         'learning rate 0. ours: our method and step mode. against: method of theirs, step mode ' +
-        `m, or another of ours. bf16: autocast, which this processor runs by way of ${bfloat16}.`,
+        `m, or another of ours. bf16: autocast, which this processor runs by way of ${bfloat16}. tuned: with an allocator ` +
+        'that keeps large blocks.',
       'ms: median. ratio: ours / theirs, of the medians and of the fastest steps. ' +
         'spread: of ours and theirs.',
       'before, after: ours before and behind theirs. others: share of the processors ' +

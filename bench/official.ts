@@ -3,16 +3,14 @@
  * the same batch, the same number of threads.
  */
 
-import { peakMemory } from '../src/bench/memory.js'
+import { measureFresh } from '../src/bench/memory.js'
 import {
   batchOf,
-  compileNetwork,
   describeMethod,
   input,
   type MethodChoice,
   makeBatch,
 } from '../src/bench/networks.js'
-import { denseOperations, flop, limitMs, ownOperations } from '../src/bench/operations.js'
 import { peakGflops } from '../src/bench/peak.js'
 import { addReport, deviation, digits, emptyReport, type Report } from '../src/bench/report.js'
 import type { Model } from '../src/model.js'
@@ -40,8 +38,10 @@ import {
   tableOf,
 } from './official-rows.js'
 import { onlineSteps } from './online.js'
+import { denseOperations, flop, limitMs, ownOperations } from './operations.js'
 import type { BenchOptions } from './options.js'
 import {
+  compileNetwork,
   describeOthers,
   describeRates,
   encodeBatch,
@@ -126,7 +126,7 @@ async function measureOwn(
 
 function measureOfficial(
   { model, input: shape, batch, timeSteps: T }: Row,
-  { code, dtype = 'float32', compile = false }: Extract<Against, { code: string }>,
+  { code, dtype = 'float32', compile = false, tuned = false }: Extract<Against, { code: string }>,
   options: BenchOptions,
   budget: StepBudget,
 ): PeerStep {
@@ -135,6 +135,7 @@ function measureOfficial(
     method: code,
     dtype,
     compile: Number(compile),
+    tuned,
     input: shape,
     batch,
     'time-steps': T,
@@ -143,14 +144,15 @@ function measureOfficial(
   return runOfficial<PeerStep>(options, 'step', settings, encodeBatch(makeBatch(batch, shape)))
 }
 
-/** Peak of ours in a process of its own, for the shape that memory-child.ts trains. */
+/** Peak of ours in a process of its own, for the shape that fresh-child.ts trains. */
 async function ownPeakMiB(
   { model, batch, input: shape, timeSteps: T, ours, against }: Row,
   threads: number,
 ): Promise<number | undefined> {
   if ('own' in against || model === 'cnn' || batch !== batchOf(model) || shape !== input)
     return undefined
-  return (await peakMemory(model, describeMethod(ours), T, threads)).rss / 2 ** 20
+  const job = { model, method: describeMethod(ours), timeSteps: T, threads }
+  return (await measureFresh(job)).rss / 2 ** 20
 }
 
 export async function benchOfficial(
@@ -158,11 +160,17 @@ export async function benchOfficial(
   label: string,
   progress: (text: string) => void,
 ): Promise<Report> {
-  const { torch, bfloat16 } = checkOfficial(options)
+  const { torch, bfloat16, matmul, peak: best } = checkOfficial(options)
   const report = emptyReport()
   const budget = stepBudget(options)
   const cells: string[][] = []
   const leftOut: string[] = []
+  // Where libopenblas is missing a reference BLAS stands in for it; convolutions do not use it.
+  if (matmul < best / 4)
+    leftOut.push(
+      `PyTorch has a slow BLAS: ${digits(matmul)} GFLOP/s of matmul and nn.Linear, where ` +
+        `convolutions reach ${digits(best)}; install OpenBLAS (libopenblas0) for fair figures.`,
+    )
   for (const row of chooseRows(options)) {
     const threads = Math.min(row.threads ?? options.threads, options.threads)
     const rowOptions = { ...options, threads }

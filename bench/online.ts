@@ -7,7 +7,6 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { makeBatch } from '../src/bench/networks.js'
-import { denseOperations, flop, limitMs, ownOperations } from '../src/bench/operations.js'
 import { peakGflops } from '../src/bench/peak.js'
 import { addReport, deviation, digits, emptyReport, type Report } from '../src/bench/report.js'
 import { expect } from '../src/errors.js'
@@ -25,6 +24,7 @@ import {
 } from './official-code.js'
 import { limitNotes } from './official-rows.js'
 import { onlineInput, onlineNetworks } from './online-networks.js'
+import { denseOperations, flop, limitMs, ownOperations } from './operations.js'
 import type { BenchOptions } from './options.js'
 import {
   describeOthers,

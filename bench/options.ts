@@ -9,7 +9,6 @@ import { type ArgumentsOf, addOptions, count, flag, text } from '../src/cli/spec
 export const developerSections = [
   'outside',
   'edge',
-  'peers',
   'single',
   'official',
   'online',
@@ -22,10 +21,9 @@ export type DeveloperSection = (typeof developerSections)[number]
 /** What the sections of the repository take. */
 export const developerSpecs = {
   peers: flag(
-    'tfjs-backend-wasm and onnxruntime-web too; installs them in bench/peers when they are ' +
-      'missing; with --only edge: onnxruntime-web on the same trained networks. --only single ' +
-      '(predict of one image, cnn, vgg11 and resnet18) always has onnxruntime-web, and PyTorch ' +
-      'where --python has it',
+    'with --only edge: onnxruntime-web on the same trained networks; installs it in bench/peers ' +
+      'when it is missing. --only single (predict of one image, cnn, vgg11 and resnet18) always ' +
+      'has onnxruntime, in WebAssembly and native, and PyTorch where --python has it',
   ),
   official: text(
     '<dir>',
@@ -83,7 +81,7 @@ export type BenchOptions = Readonly<DeveloperArguments> & {
 export function developerOptions(args: DeveloperArguments): BenchOptions {
   const { only, quick = false, peers = false, timeSteps = 4 } = args
   const { threads = Math.min(4, availableParallelism()) } = args
-  const sections = only === undefined ? [...shared, ...(peers ? ['peers'] : [])] : [only]
+  const sections = only === undefined ? shared : [only]
   return { ...args, sections, quick, peers, threads, timeSteps }
 }
 

@@ -8,10 +8,10 @@
  * caches. Steps on one thread, on N threads, and the profile take turns: whatever disturbs the
  * machine for a while disturbs what is divided and what it is divided by.
  */
-import { thisBuild } from '../src/bench/build.js'
-import { trainedModel } from '../src/bench/cases/steps.js'
-import { type Figure, gainOf, isRefused, marksOf, outsideOf } from '../src/bench/figures.js'
-import { summarise } from '../src/bench/measure.js'
+import { trainedModel } from '../src/bench/cases/networks.js'
+import { thisBuild } from '../src/bench/compare/builds.js'
+import { BUSY, watchOthers } from '../src/bench/conditions.js'
+import type { Figure } from '../src/bench/loops.js'
 import {
   batchOf,
   chooseModels,
@@ -20,7 +20,6 @@ import {
   makeBatch,
   methods,
 } from '../src/bench/networks.js'
-import { watchOthers } from '../src/bench/others.js'
 import { digits, emptyReport, percent, type Report } from '../src/bench/report.js'
 import { median as medianOf } from '../src/median.js'
 import type { Model } from '../src/model.js'
@@ -34,6 +33,61 @@ interface Round {
   readonly several: number
   /** Sum of the kernels, on one thread. */
   readonly kernels: number
+}
+
+const refuse = (refused: string): Figure => ({ refused })
+const isRefused = (figure: Figure): figure is { readonly refused: string } => 'refused' in figure
+
+/** What a measurement may be off, as a share of itself, before it is called impossible. */
+const ERROR = 0.05
+/** Rounds that are further from each other say nothing together: median absolute deviation. */
+const SCATTER = 0.1
+
+const scatterOf = (values: readonly number[], middle: number): number =>
+  medianOf(values.map((value) => Math.abs(value - middle)))
+
+const usable = (values: readonly number[]): boolean =>
+  values.length > 0 && values.every((value) => Number.isFinite(value) && value > 0)
+
+/** One training step, and the kernels that it runs, timed next to each other. */
+export interface StepPair {
+  readonly stepMs: number
+  /** Sum of the kernels on one thread. */
+  readonly kernelMs: number
+}
+
+/**
+ * Share of a step that is not kernels, 0…1. With several threads kernels need at least their sum
+ * divided by the threads; so it is an upper bound then.
+ */
+export function outsideOf(pairs: readonly StepPair[], threads: number): Figure {
+  if (!usable(pairs.flatMap(({ stepMs, kernelMs }) => [stepMs, kernelMs])))
+    return refuse('nothing was measured')
+  const shares = pairs.map(({ stepMs, kernelMs }) => 1 - kernelMs / threads / stepMs)
+  const outside = medianOf(shares)
+  const scatter = scatterOf(shares, outside)
+  if (scatter > SCATTER)
+    return refuse(`rounds differ by ± ${(100 * scatter).toFixed(0)} % of a step`)
+  if (outside >= 0) return { value: outside }
+  // Timing each record costs a little, so that nothing outside may look like less than nothing.
+  if (outside >= -ERROR) return { value: 0 }
+  return refuse('kernels took longer than the step that holds them: the machine was disturbed')
+}
+
+/** How many times as fast several threads are as one, from steps that took turns. */
+export function gainOf(
+  single: readonly number[],
+  several: readonly number[],
+  threads: number,
+): Figure {
+  if (!usable(single) || !usable(several)) return refuse('nothing was measured')
+  const gains = single.map((ms, i) => ms / several[i])
+  const gain = medianOf(gains)
+  const scatter = scatterOf(gains, gain) / gain
+  if (scatter > SCATTER) return refuse(`rounds differ by ± ${(100 * scatter).toFixed(0)} %`)
+  if (gain > threads * (1 + ERROR))
+    return refuse(`more than ${threads} threads can gain: the machine was disturbed`)
+  return { value: Math.min(gain, threads) }
 }
 
 async function stepMs(model: Model): Promise<number> {
@@ -69,7 +123,7 @@ export async function benchOutside(
   const report = emptyReport()
   const build = await thisBuild()
   const { threads, timeSteps, quick } = options
-  for (const name of chooseModels(options.model, quick).names) {
+  for (const name of chooseModels(options.model, quick)) {
     const batchSize = batchOf(name)
     const rows: string[][] = []
     for (const choice of methods) {
@@ -81,11 +135,8 @@ export async function benchOutside(
       try {
         const others = watchOthers()
         const rounds = await takeTurns(one, several, quick ? QUICK_ROUNDS : ROUNDS)
-        const conditions = {
-          others: others(),
-          speed: 1,
-          spread: summarise(rounds.map(({ single }) => single)).spread,
-        }
+        const taken = others()
+        const busy = taken > BUSY ? `busy ${percent(taken)}` : ''
         const outside = outsideOf(
           rounds.map(({ single, kernels }) => ({ stepMs: single, kernelMs: kernels })),
           1,
@@ -109,7 +160,7 @@ export async function benchOutside(
           show(outsideMore, (value) => `≤ ${percent(value)}`),
           show(gain, (value) => `${digits(value)} ×`),
           describeRates(one.firingRates()),
-          [marksOf(conditions), ...new Set(reasons)].filter((text) => text !== '').join('; '),
+          [busy, ...new Set(reasons)].filter((text) => text !== '').join('; '),
         ])
         if (!isRefused(gain))
           report.biggerIsBetter.push({

@@ -4,8 +4,10 @@
  * slowed most by a busy machine.
  */
 
-import { watchOthers } from '../src/bench/others.js'
+import { watchOthers } from '../src/bench/conditions.js'
+import { batchOf, compileWith, type MethodChoice, type Setting } from '../src/bench/networks.js'
 import { percent } from '../src/bench/report.js'
+import * as sw from '../src/index.js'
 import { median as medianOf } from '../src/median.js'
 import type { Model } from '../src/model.js'
 import type { PeerStep, StepTimes } from './official-code.js'
@@ -35,6 +37,15 @@ export const stepBudget = ({ steps, quick }: BenchOptions): StepBudget => ({
   minSteps: steps ?? (quick ? 3 : 10),
   seconds: quick ? 0.3 : 2,
 })
+
+/** Compiles a network of the registry. */
+export const compileNetwork = (
+  model: string,
+  choice: MethodChoice,
+  timeSteps: number,
+  threads: number,
+  { batchSize = batchOf(model), ...more }: Partial<Setting> = {},
+): Promise<Model> => compileWith(sw, { model, choice, timeSteps, threads, batchSize, ...more })
 
 /** A batch, the same for all sides. */
 export interface TrainingBatch {

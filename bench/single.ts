@@ -2,7 +2,6 @@
  * One image through networks with the rates of trained ones: `predict` on one thread and on more,
  * beside onnxruntime-web and PyTorch on the same weights.
  */
-import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,7 +11,7 @@ import { quickTurns, type TurnsBudget, thoroughTurns } from './alternate.js'
 import { chainOf } from './edge/chain.js'
 import { T, type TrainedNetwork, trainNetwork } from './edge/networks.js'
 import type { BenchOptions } from './options.js'
-import { installPeers, peersFolder } from './peers.js'
+import { installPeers, linesOf, runPeer } from './peers.js'
 import { describeRates } from './side-by-side.js'
 
 const DEFAULT_MODELS = ['cnn', 'vgg11', 'resnet18']
@@ -32,6 +31,8 @@ interface OwnResult {
   readonly spread: number
   /** Correlation with the outputs of `predict`, what all images have in common aside. */
   readonly likeness: number
+  /** The same beside native ONNX Runtime, where it could be installed. */
+  readonly native?: { readonly peer: number; readonly ratio: number; readonly likeness: number }
   /** For each number of threads: time by the clock over that of one thread, in turns. */
   readonly threads: readonly { readonly threads: number; readonly ratio: number }[]
   /** Workers that the largest number of threads uses. */
@@ -73,12 +74,10 @@ async function writeNetwork(
   }
 }
 
-/** Runs a program of bench/peers, whose last line is JSON; undefined when it cannot run. */
-function runPeer<R>(command: string, args: readonly string[]): R | string {
-  const options = { cwd: peersFolder, encoding: 'utf8', maxBuffer: 2 ** 26 } as const
-  const { status, stdout, stderr, error } = spawnSync(command, args, options)
-  if (status !== 0) return error?.message ?? stderr.trim().split('\n').at(-1) ?? 'it failed'
-  return JSON.parse(stdout.trim().split('\n').at(-1) as string) as R
+/** The last line of a program of bench/peers, which is JSON; or why there is none. */
+function resultOf<R>(command: string, args: readonly string[], tuned = false): R | string {
+  const result = runPeer(command, args, { tuned })
+  return 'why' in result ? result.why : (linesOf<R>(result.output).at(-1) as R)
 }
 
 export async function benchSingle(
@@ -91,25 +90,31 @@ export async function benchSingle(
   const report = emptyReport()
   const rows: string[][] = []
   const notes = new Set<string>()
-  for (const name of chooseModels(model, quick, quick ? ['cnn'] : DEFAULT_MODELS).names) {
+  for (const name of chooseModels(model, quick, quick ? ['cnn'] : DEFAULT_MODELS)) {
     progress(`single ${name}: training first`)
     const network = await trainNetwork(name, quick, threads)
     const folder = mkdtempSync(join(tmpdir(), 'spikewasm-bench-'))
     try {
       await writeNetwork(network, quick ? quickTurns : thoroughTurns, threads, revectorize, folder)
       progress(`single ${name}: onnxruntime-web`)
-      const own = runPeer<OwnResult>(process.execPath, ['single.mjs', folder])
+      const own = resultOf<OwnResult>(process.execPath, ['single.mjs', folder])
       if (typeof own === 'string')
         throw new Error(
           `bench/peers/single.mjs failed; delete bench/peers/node_modules and try again\n${own}`,
         )
       checkAlike(name, 'onnxruntime-web', own.likeness)
+      if (own.native) checkAlike(name, 'onnxruntime-node', own.native.likeness)
+      else notes.add('No native onnxruntime beside it: onnxruntime-node is not installed.')
       progress(`single ${name}: PyTorch`)
-      const torch = runPeer<TorchResult>(python, ['single.py', folder])
+      const [torch, tuned] = [false, true].map((isTuned) =>
+        resultOf<TorchResult>(python, ['single.py', folder], isTuned),
+      )
       if (typeof torch === 'string') notes.add(`${name}: no PyTorch beside it (${torch}).`)
       else checkAlike(name, 'PyTorch', torch.likeness)
-      const beside = typeof torch === 'string' ? undefined : torch
-      rows.push(rowOf(network, own, beside))
+      const [beside, kept] = [torch, tuned].map((one) =>
+        typeof one === 'string' ? undefined : one,
+      )
+      rows.push(rowOf(network, own, beside, kept))
       addEntries(network, own, beside, report, label)
     } finally {
       rmSync(folder, { recursive: true })
@@ -119,8 +124,9 @@ export async function benchSingle(
     title: `predict of one image, T ${T}`,
     notes: [
       'ms: processor time of an image on one thread. ours / onnx: in turns, in one process; ' +
-        'onnxruntime-web runs the network unrolled over T, on one thread, with SIMD. PyTorch: eager, ' +
-        'the same layers and weights, in a process of its own.',
+        'onnxruntime-web runs the network unrolled over T, on one thread, with SIMD; native: ' +
+        'onnxruntime-node runs the same, in turns too. PyTorch: eager, the same layers and ' +
+        'weights, in a process of its own; tuned: with an allocator that keeps large blocks.',
       `N / best: time by the clock on ${threads} threads over the best of 1 to ${threads}, in turns; ` +
         'workers: how many of the threads it used.',
       'rate: spikes per neuron and step on these images, mean of the layers (lowest–highest).',
@@ -132,7 +138,10 @@ export async function benchSingle(
       'onnx ms',
       'ours / onnx',
       'spread',
+      'native onnx ms',
+      'ours / native',
       'PyTorch ms',
+      'tuned ms',
       'ours / PyTorch',
       `PyTorch ${threads} threads ms`,
       'N / best',
@@ -155,13 +164,21 @@ function overBest({ threads }: OwnResult): number {
   return (ratios.at(-1) ?? 1) / Math.min(1, ...ratios)
 }
 
-const rowOf = (network: TrainedNetwork, own: OwnResult, torch: TorchResult | undefined) => [
+const rowOf = (
+  network: TrainedNetwork,
+  own: OwnResult,
+  torch: TorchResult | undefined,
+  tuned: TorchResult | undefined,
+) => [
   network.name,
   digits(own.own),
   digits(own.peer),
   digits(own.ratio),
   deviation(own.spread),
+  own.native ? digits(own.native.peer) : '–',
+  own.native ? digits(own.native.ratio) : '–',
   torch ? digits(torch.one) : '–',
+  tuned ? digits(tuned.one) : '–',
   torch ? digits(own.own / torch.one) : '–',
   torch ? digits(torch.all) : '–',
   digits(overBest(own)),
@@ -184,6 +201,7 @@ function addEntries(
     void report.smallerIsBetter.push({ name: name + what, unit, value, range, extra })
   add('predict', 'ms', own.own)
   add('predict / onnxruntime-web', 'ratio', own.ratio, deviation(own.spread))
+  if (own.native) add('predict / onnxruntime-node', 'ratio', own.native.ratio)
   if (torch) add('predict / PyTorch', 'ratio', own.own / torch.one)
   if (own.threads.length > 0) add('N threads / best of 1 to N', 'ratio', overBest(own))
 }

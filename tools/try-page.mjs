@@ -1,22 +1,18 @@
-// Builds a page of examples/page and serves it on loopback, with the headers that threads need.
+// Builds the page of examples/page and serves it on loopback, with the headers that threads need.
 //
 //   npm run page                  the page to try spikewasm in
-//   npm run page -- --bench       the page of benchmarks; --peers installs the other libraries
-//   npm run page -- --build       static files alone, in examples/page/dist (or …/bench/dist)
+//   npm run page -- --build       static files alone, in examples/page/dist
 //   npm run page -- --port 8080
-import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { build, preview } from 'vite'
 
-const usage = 'usage: npm run page -- [--bench] [--peers] [--build] [--port NUMBER]'
+const usage = 'usage: npm run page -- [--build] [--port NUMBER]'
 
 function options() {
   try {
     const { values } = parseArgs({
       options: {
-        bench: { type: 'boolean' },
-        peers: { type: 'boolean' },
         build: { type: 'boolean' },
         port: { type: 'string' },
       },
@@ -31,21 +27,12 @@ function options() {
   }
 }
 
-const { bench, peers, build: only, port } = options()
+const { build: only, port } = options()
 const at = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url))
 
-if (peers) {
-  const { status } = spawnSync('npm', ['install', '--no-package-lock', '--no-audit', '--no-fund'], {
-    cwd: at('bench/peers'),
-    stdio: 'inherit',
-    shell: process.platform === 'win32',
-  })
-  if (status !== 0) process.exit(1)
-}
-
-const configFile = at(`examples/page/${bench ? 'bench/' : ''}vite.config.js`)
+const configFile = at('examples/page/vite.config.js')
 await build({ configFile, logLevel: 'warn' })
-if (only) console.log(`The files are in examples/page/${bench ? 'bench/' : ''}dist.`)
+if (only) console.log('The files are in examples/page/dist.')
 else {
   const server = await preview({ configFile, preview: { port } })
   server.printUrls()

@@ -230,20 +230,6 @@ export function copy(dst: usize, src: usize, bytes: usize): void {
   } while (src < end)
 }
 
-/** dst[0 … bytes − 1] = a[…] | b[…] in vectors: two are read for one that is written. As `copy`. */
-export function combine(dst: usize, a: usize, b: usize, bytes: usize): void {
-  const end = a + bytes
-  do {
-    v128.store(dst, v128.or(v128.load(a), v128.load(b)))
-    v128.store(dst, v128.or(v128.load(a, 16), v128.load(b, 16)), 16)
-    v128.store(dst, v128.or(v128.load(a, 32), v128.load(b, 32)), 32)
-    v128.store(dst, v128.or(v128.load(a, 48), v128.load(b, 48)), 48)
-    a += 64
-    b += 64
-    dst += 64
-  } while (a < end)
-}
-
 /** Reads `bytes`, a multiple of 64, and writes what is set in any of them: 64 bytes. */
 export function read(sum: usize, src: usize, bytes: usize): void {
   const end = src + bytes

@@ -40,10 +40,10 @@ export interface TrainedNetwork {
 }
 
 /** Names of the networks, by what the options ask for. */
-export function networkNames({ model, quick }: BenchOptions): string[] {
+export function networkNames({ model, quick }: BenchOptions): readonly string[] {
   const small = ['mlp', 'cnn']
   const all = [...small, 'resnet18', 'vgg11', 'sewResnet34']
-  return chooseModels(model, quick, quick ? small : all).names
+  return chooseModels(model, quick, quick ? small : all)
 }
 
 /**

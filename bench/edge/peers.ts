@@ -1,10 +1,9 @@
 /** onnxruntime-web on the same trained networks, unrolled over their time steps. */
-import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { deviation, digits, type Report, type ResultTable } from '../../src/bench/report.js'
 import type { Comparison, TurnsBudget } from '../alternate.js'
-import { peersFolder } from '../peers.js'
+import { linesOf, peersFolder, runPeer } from '../peers.js'
 import { describeRates } from '../side-by-side.js'
 import { chainOf } from './chain.js'
 import type { ColdStart } from './cold.js'
@@ -50,22 +49,18 @@ export async function comparePeer(
   } finally {
     await model.dispose()
   }
-  const result = runPeer(folder)
+  const result = measurePeer(folder)
   if (result.same < LEAST_SAME)
     throw new Error(`${network.name}: ${PRODUCT} gives other classes, ${result.same} are the same`)
   return result
 }
 
-function runPeer(folder: string): PeerResult {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['edge.mjs', folder], {
-    cwd: peersFolder,
-    encoding: 'utf8',
-  })
-  if (status !== 0)
-    throw new Error(
-      `bench/peers/edge.mjs failed; delete bench/peers/node_modules and try again\n${stderr}`,
-    )
-  return JSON.parse(stdout.trim().split('\n').at(-1)!) as PeerResult
+function measurePeer(folder: string): PeerResult {
+  const result = runPeer(process.execPath, ['edge.mjs', folder])
+  if ('output' in result) return linesOf<PeerResult>(result.output).at(-1)!
+  throw new Error(
+    `bench/peers/edge.mjs failed; delete bench/peers/node_modules and try again\n${result.why}`,
+  )
 }
 
 /** The process that `cold.ts` times beside ours; `comparePeer` has written its file. */

@@ -38,7 +38,7 @@ o = read_options()
 sys.path[:0] = [o.spikingjelly, o.official]
 try:
     import numpy as np, torch, torch.nn as nn
-    from peer_parts import peak_gflops, save
+    from peer_parts import all_gflops, peak_gflops, save
     from spikingjelly.activation_based import functional
     from model import preact_resnet, resnet, sew_resnet, vgg
     from model.layer import CustomEvaluator, LIFLayer, ReadOut
@@ -240,7 +240,8 @@ def train(net, evaluator):
 torch.set_num_threads(o.threads)
 result = dict(torch=torch.__version__)
 if o.command == 'check':
-    result.update(bfloat16=bfloat16_support())
+    rates = all_gflops(seconds=0.1)
+    result.update(bfloat16=bfloat16_support(), matmul=rates[0], peak=max(rates))
 else:
     run = dict(step=step, agreement=agreement, train=train)[o.command]
     result.update(run(make_network(), CustomEvaluator(nn.CrossEntropyLoss(), o.method, o.time_steps)), **use_of_machine())

@@ -1,4 +1,4 @@
-// onnxruntime-web on one thread.
+// onnxruntime on one thread: in WebAssembly, and native.
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -18,3 +18,14 @@ export function loadOrt() {
 
 export const createSession = (ort, bytes) =>
   ort.InferenceSession.create(bytes, { executionProviders: ['wasm'] })
+
+/** onnxruntime-node; undefined where it could not be installed. */
+export async function nativeSession(bytes) {
+  try {
+    const ort = require('onnxruntime-node')
+    const options = { intraOpNumThreads: 1, interOpNumThreads: 1 }
+    return { ort, session: await ort.InferenceSession.create(bytes, options) }
+  } catch {
+    return undefined
+  }
+}

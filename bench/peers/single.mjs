@@ -1,4 +1,4 @@
-// predict of one image beside onnxruntime-web, and on one thread beside more. Its argument is a
+// predict of one image beside onnxruntime-web and its native one, and on one thread beside more. Its argument is a
 // folder: chain.json and numbers.f32 (bench/edge/chain.ts), weights.safetensors, images.f32,
 // logits.f32 (what predict gives for the images), settings.json. The last line it writes is JSON.
 import { readFileSync } from 'node:fs'
@@ -8,7 +8,7 @@ import { asyncBlockOf, compareBlocks } from '../../build/bench/alternate.js'
 import { compile } from '../../build/src/index.js'
 import { models } from '../../build/src/models/registry.js'
 import { chainModel } from './chain.mjs'
-import { createSession, loadOrt } from './ort.mjs'
+import { createSession, loadOrt, nativeSession } from './ort.mjs'
 
 const folder = process.argv[2]
 const json = (name) => JSON.parse(readFileSync(join(folder, name), 'utf8'))
@@ -41,10 +41,8 @@ const processorTime = () => {
 }
 
 const one = await compiled(1)
-const ort = loadOrt()
-const session = await createSession(ort, new Uint8Array(chainModel(chain, floats('numbers.f32'))))
+const network = new Uint8Array(chainModel(chain, floats('numbers.f32')))
 const shape = [1, ...chain.input]
-const run = (i) => session.run({ x: new ort.Tensor('float32', imageOf(i), shape) })
 
 /** Correlation of two lists of outputs [image][class], each without its classes' means. */
 function correlation(a, b) {
@@ -59,11 +57,21 @@ function correlation(a, b) {
   const [x, y] = [centred([...a]), centred([...b])]
   return dot(x, y) / Math.sqrt(dot(x, x) * dot(y, y))
 }
-const outputs = []
-for (const i of images.keys()) outputs.push(...(await run(i)).y.data)
-const likeness = correlation(outputs, floats('logits.f32'))
-const beside = await compareBlocks(predict(one), asyncBlockOf(run), budget, processorTime)
-await session.release()
+/** predict and a session of onnxruntime, in turns. */
+async function besideOf(ort, session) {
+  const run = (i) => session.run({ x: new ort.Tensor('float32', imageOf(i), shape) })
+  const outputs = []
+  for (const i of images.keys()) outputs.push(...(await run(i)).y.data)
+  const likeness = correlation(outputs, floats('logits.f32'))
+  const beside = await compareBlocks(predict(one), asyncBlockOf(run), budget, processorTime)
+  await session.release()
+  const { a: own, b: peer, ratio, spread } = beside
+  return { own, peer, ratio, spread, likeness }
+}
+const ort = loadOrt()
+const beside = await besideOf(ort, await createSession(ort, network))
+const native = await nativeSession(network)
+const besideNative = native && (await besideOf(native.ort, native.session))
 
 const threads = []
 let workers = 1
@@ -77,6 +85,5 @@ for (let n = 2; n <= most; n++) {
 await one.dispose()
 const require = createRequire(import.meta.url)
 const { version } = require(join(require.resolve('onnxruntime-web'), '../../package.json'))
-const { a: own, b: peer, ratio, spread } = beside
-const result = { version, own, peer, ratio, spread, likeness, threads, workers }
+const result = { version, ...beside, native: besideNative, threads, workers }
 process.stdout.write(`\n${JSON.stringify(result)}\n`)

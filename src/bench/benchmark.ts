@@ -8,7 +8,7 @@ export interface Build {
   readonly ops: typeof import('../ops/index.js')
 }
 
-export type Section = 'kernels' | 'steps' | 'inference' | 'start' | 'memory' | 'own'
+export type Section = 'kernels' | 'steps' | 'inference' | 'memory'
 
 /** What its rate is held against; `byte-adds` are event-adds of weights of one byte. */
 export type Limit = 'multiply-add' | 'event-adds' | 'byte-adds' | 'memory'
@@ -31,8 +31,7 @@ export interface Work {
 export interface Benchmark {
   /**
    * Begins with the op: `lif 64x32x32 B16 T4`, `conv2d spikes 64x32x32-64 k3 B16 T4 d0.10`, `train
-   * resnet18 rate m B16 T4`, `predict cnn B1`, `start cnn load`, `memory cnn rate m T4`. ASCII, one
-   * line, unique.
+   * resnet18 rate m B16 T4`, `predict cnn B1`, `memory cnn rate m T4`. ASCII, one line, unique.
    */
   readonly name: string
   readonly section: Section
@@ -43,8 +42,8 @@ export interface Benchmark {
 }
 
 export interface Prepared {
-  /** One call. */
-  run(): void | Promise<void>
+  /** One call; what it returns counts only where it is a promise. */
+  run(): unknown
   /** Density of spikes and what else the figure depends on, printed beside it. */
   readonly density?: string
   /** The work, where it is known only behind the first call; else that of the benchmark. */

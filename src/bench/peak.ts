@@ -2,9 +2,9 @@
  * What the machine gives a WebAssembly program of one thread at best, measured in this process and
  * beside what is held against it.
  */
-import { SpikewasmError } from '../errors.js'
+import { readFileSync } from 'node:fs'
 import { median } from '../median.js'
-import { platform } from '../runtime/platform.js'
+import type { Limit } from './benchmark.js'
 
 interface PeakExports {
   multiplyAdd(out: number, rounds: number, s: number, t: number): void
@@ -12,7 +12,6 @@ interface PeakExports {
   addRows(sum: number, rows: number, count: number): void
   addBytes(sum: number, rows: number, count: number): void
   copy(dst: number, src: number, bytes: number): void
-  combine(dst: number, a: number, b: number, bytes: number): void
   read(sum: number, src: number, bytes: number): void
   fill(dst: number, bytes: number): void
 }
@@ -27,48 +26,22 @@ const [NARROW, WIDE] = [96, 192]
 const LANES = 32
 /** A disturbed look must not pass for wide vectors, which nearly double the rate. */
 const WIDE_GAIN = 1.3
-/** How long one look at a limit takes, about. */
-const BURST_MS = 0.4
-/** Looks at a limit beside one slice of a measurement. */
-const BURSTS = 5
+/** How long one look at a limit takes, about, and how many of them count together. */
+const [BURST_MS, BURSTS] = [0.4, 5]
 
-let bytes: Uint8Array | undefined
 let loaded: { exports: PeakExports; memory: WebAssembly.Memory } | undefined
 
-const urlOf = (): URL => new URL('../../wasm/bench-peak.wasm', import.meta.url)
-
-/** Loads the loops, for a page, where nothing can be read without waiting. */
-export async function loadPeak(): Promise<void> {
-  bytes ??= await platform().readPackageFile(urlOf())
-}
-
-function peak(): PeakExports {
+/** @param bytes room for copies */
+function peak(bytes = 0): PeakExports {
   if (!loaded) {
     const memory = new WebAssembly.Memory({ initial: 2 })
-    bytes ??= platform().readPackageFileSync?.(urlOf())
-    if (!bytes)
-      throw new SpikewasmError('the loops of the limits are not loaded yet; call loadPeak() first')
-    const module = new WebAssembly.Module(bytes as BufferSource)
-    const { exports } = new WebAssembly.Instance(module, { env: { memory } })
+    const code = readFileSync(new URL('../../wasm/bench-peak.wasm', import.meta.url))
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), { env: { memory } })
     loaded = { exports: exports as unknown as PeakExports, memory }
   }
+  const missing = Math.ceil((bytes - loaded.memory.buffer.byteLength) / PAGE)
+  if (missing > 0) loaded.memory.grow(missing)
   return loaded.exports
-}
-
-/** The same with room for copies of so many bytes. */
-function peakWith(bytes: number): PeakExports {
-  const exports = peak()
-  const memory = loaded!.memory
-  const missing = Math.ceil(bytes / PAGE) - memory.buffer.byteLength / PAGE
-  if (missing > 0) memory.grow(missing)
-  return exports
-}
-
-/** A loop whose rate is a limit: work of `count` rounds, in 1e9 units. */
-interface Loop {
-  readonly unit: string
-  readonly gigaPerRound: number
-  run(rounds: number): void
 }
 
 /** A limit of this machine, in 1e9 units a second. */
@@ -76,183 +49,107 @@ export interface LimitRate {
   readonly unit: string
   /** The highest that looks have found so far. */
   readonly best: number
-  /** A look of a few milliseconds. */
+  /** A look of about two milliseconds: the median of bursts, which one interruption leaves. */
   look(): number
 }
 
-class LoopRate implements LimitRate {
-  /** Rounds of a burst; found by the first one. */
-  private rounds = 0
-  private highest = 0
-
-  constructor(private readonly loop: Loop) {}
-
-  get unit(): string {
-    return this.loop.unit
-  }
-
-  get best(): number {
-    return this.highest
-  }
-
-  /** A look of about two milliseconds: the median of bursts, which one interruption leaves. */
-  look(): number {
-    if (this.rounds === 0) this.prepare()
-    const rates = Array.from({ length: BURSTS }, () => this.burst())
-    const rate = median(rates)
-    this.highest = Math.max(this.highest, rate)
-    return rate
-  }
-
-  private burst(): number {
+/** @param run the loop whose rate is a limit, so many rounds of it */
+function limitOf(unit: string, gigaPerRound: number, run: (rounds: number) => void): LimitRate {
+  let [best, count] = [0, 0]
+  const time = (rounds: number): number => {
     const start = performance.now()
-    this.loop.run(this.rounds)
-    const ms = performance.now() - start
-    return (1000 * this.rounds * this.loop.gigaPerRound) / Math.max(ms, 1e-4)
+    run(rounds)
+    return Math.max(performance.now() - start, 1e-4)
   }
-
   /** Runs until V8 has optimised the loop, and finds how many rounds make a burst. */
-  private prepare(): void {
-    let ms = 0
-    this.rounds = 1
+  const prepare = (): number => {
+    let [rounds, ms] = [1, 0]
     for (let spent = 0; spent < 20 || ms < BURST_MS / 2; spent += ms) {
-      const start = performance.now()
-      this.loop.run(this.rounds)
-      ms = performance.now() - start
-      if (ms < BURST_MS / 2) this.rounds *= 2
+      if (ms > 0 && ms < BURST_MS / 2) rounds *= 2
+      ms = time(rounds)
+      // A round that is far longer than a burst is one, however fast others are.
+      if (ms > 20 * BURST_MS) break
     }
-    // A round that is far longer than a burst is one, however fast others are.
-    if (this.rounds === 1 && ms > 20 * BURST_MS) return
-    for (let i = 0; i < 10; i++) this.highest = Math.max(this.highest, this.burst())
-    this.rounds = Math.max(1, Math.round((BURST_MS * this.highest) / 1000 / this.loop.gigaPerRound))
-    this.highest = 0
+    const fastest = Math.min(...Array.from({ length: 10 }, () => time(rounds)))
+    return Math.max(1, Math.round((rounds * BURST_MS) / fastest))
   }
-}
-
-const multiply = (wide: boolean): LimitRate =>
-  new LoopRate({
-    unit: 'GFLOP/s',
-    gigaPerRound: (64 * (wide ? WIDE : NARROW)) / 1e9,
-    run: (rounds) => {
-      if (wide) peak().multiplyAddWide(SUMS, 64 * rounds, 0.9999999, 1e-7)
-      else peak().multiplyAdd(SUMS, 64 * rounds, 0.9999999, 1e-7)
+  return {
+    unit,
+    get best() {
+      return best
     },
-  })
-
-let multiplyAddLimit: LimitRate | undefined
-
-/** Multiplications and additions in registers, without memory: GFLOP/s. */
-export function multiplyAdds(): LimitRate {
-  if (!multiplyAddLimit) {
-    // More chains help where V8 joins vectors into wide ones, and then they help much.
-    const loops = [multiply(false), multiply(true)]
-    for (let i = 0; i < 5; i++) for (const loop of loops) loop.look()
-    multiplyAddLimit = loops[1].best > WIDE_GAIN * loops[0].best ? loops[1] : loops[0]
-  }
-  return multiplyAddLimit
-}
-
-let [rowAddLimit, byteAddLimit]: (LimitRate | undefined)[] = []
-
-/** Additions of weights from the nearest cache to sums in registers: 1e9 a second. */
-export function eventAdds(): LimitRate {
-  rowAddLimit ??= new LoopRate({
-    unit: 'GSOP/s',
-    gigaPerRound: (64 * LANES) / 1e9,
-    run: (rounds) => peak().addRows(SUMS, ROWS, 64 * rounds),
-  })
-  return rowAddLimit
-}
-
-/** The same of weights of one byte. */
-export function byteAdds(): LimitRate {
-  byteAddLimit ??= new LoopRate({
-    unit: 'GSOP/s',
-    gigaPerRound: (64 * LANES) / 1e9,
-    run: (rounds) => peak().addBytes(SUMS, ROWS, 64 * rounds),
-  })
-  return byteAddLimit
-}
-
-/** What needs several loops at once is as fast as the slowest of them alone, at most. */
-class SlowestRate implements LimitRate {
-  constructor(private readonly parts: readonly LimitRate[]) {}
-
-  get unit(): string {
-    return this.parts[0].unit
-  }
-
-  get best(): number {
-    return Math.min(...this.parts.map(({ best }) => best))
-  }
-
-  look(): number {
-    return Math.min(...this.parts.map((part) => part.look()))
+    look() {
+      count ||= prepare()
+      const ms = median(Array.from({ length: BURSTS }, () => time(count)))
+      const rate = (1000 * count * gigaPerRound) / ms
+      best = Math.max(best, rate)
+      return rate
+    },
   }
 }
 
-const moves = new Map<string, LimitRate>()
-const whole = (bytes: number): number => Math.ceil(bytes / 64) * 64
+const found = new Map<string, LimitRate>()
 
-/**
- * Bytes read and written together, GB/s, at which a pass can read and write as many bytes as a
- * kernel does: as fast as passes that write all of it, reading up to twice as much for it, and as
- * fast as one that reads all of it.
- *
- * @param bytes in all
- * @param written share of them that is written
- */
-export function memoryMoves(bytes: number, written = 0.5): LimitRate {
-  const scale = Math.min(1, COPY_MAX_BYTES / Math.max(bytes * written, bytes * (1 - written)))
-  const writes = whole(scale * bytes * written)
-  const reads = Math.max(writes === 0 ? 64 : 0, whole(scale * bytes * (1 - written)))
-  const key = `${reads} ${writes}`
-  let limit = moves.get(key)
-  if (!limit) {
-    limit = new SlowestRate(passes(reads, writes).map((run) => passRate(run, reads + writes)))
-    moves.set(key, limit)
-  }
+/** Each limit once. */
+function once(name: string, make: () => LimitRate): LimitRate {
+  const limit = found.get(name) ?? make()
+  found.set(name, limit)
   return limit
 }
 
-type Pass = (exports: PeakExports) => void
+const multiply = (wide: boolean): LimitRate =>
+  limitOf('GFLOP/s', (64 * (wide ? WIDE : NARROW)) / 1e9, (rounds) =>
+    peak()[wide ? 'multiplyAddWide' : 'multiplyAdd'](SUMS, 64 * rounds, 0.9999999, 1e-7),
+  )
 
-/** Passes that each take less time than what reads and writes so many bytes. */
-function passes(reads: number, writes: number): Pass[] {
-  // Two numbers are read for one that is written, as far as there are so many.
-  const combined = Math.min(writes, Math.max(0, reads - writes))
-  const copied = Math.min(reads, writes) - combined
-  const all: Pass[] = []
-  if (combined + copied > 0)
-    all.push((exports) => {
-      const at = SOURCE + combined
-      if (combined > 0) exports.combine(TARGET, SOURCE, at, combined)
-      if (copied > 0) exports.copy(TARGET + combined, SOURCE + 2 * combined, copied)
-    })
-  if (writes > reads) all.push((exports) => exports.fill(TARGET, writes))
-  if (reads > 2 * writes) all.push((exports) => exports.read(SUMS, SOURCE, reads))
-  return all
-}
-
-const passRate = (pass: Pass, bytes: number): LimitRate =>
-  new LoopRate({
-    unit: 'GB/s',
-    gigaPerRound: bytes / 1e9,
-    run: (rounds) => {
-      const exports = peakWith(TARGET + COPY_MAX_BYTES + PAGE)
-      for (let i = 0; i < rounds; i++) pass(exports)
-    },
+/** Multiplications and additions in registers, without memory: GFLOP/s. */
+export const multiplyAdds = (): LimitRate =>
+  once('multiply-add', () => {
+    // More chains help where V8 joins vectors into wide ones, and then they help much.
+    const [narrow, wide] = [multiply(false), multiply(true)]
+    for (let i = 0; i < 5; i++) for (const limit of [narrow, wide]) limit.look()
+    return wide.best > WIDE_GAIN * narrow.best ? wide : narrow
   })
 
-/** The best of looks of about the given time: whoever else uses the processor only takes away. */
-function bestWithin(limit: LimitRate, milliseconds: number): number {
-  const end = performance.now() + milliseconds
-  do limit.look()
-  while (performance.now() < end)
-  return limit.best
+const additions = (add: 'addRows' | 'addBytes'): LimitRate =>
+  once(add, () =>
+    limitOf('GSOP/s', (64 * LANES) / 1e9, (rounds) => peak()[add](SUMS, ROWS, 64 * rounds)),
+  )
+
+/**
+ * Bytes read and written together, GB/s: a pass over so many, of which a share is written, that
+ * copies, and reads or fills the rest.
+ */
+export function memoryMoves(bytes: number, written = 0.5): LimitRate {
+  const scale = Math.min(1, COPY_MAX_BYTES / Math.max(bytes * written, bytes * (1 - written)))
+  const whole = (part: number): number => Math.ceil((scale * bytes * part) / 64) * 64
+  const [reads, writes] = [whole(1 - written), whole(written)]
+  const both = Math.min(reads, writes)
+  return once(`${reads} ${writes}`, () =>
+    limitOf('GB/s', (reads + writes) / 1e9, (rounds) => {
+      const exports = peak(TARGET + COPY_MAX_BYTES + PAGE)
+      for (let i = 0; i < rounds; i++) {
+        if (both > 0) exports.copy(TARGET, SOURCE, both)
+        if (reads > both) exports.read(SUMS, SOURCE + both, reads - both)
+        if (writes > both) exports.fill(TARGET + both, writes - both)
+      }
+    }),
+  )
+}
+
+/** Limits that do not depend on how many bytes a call moves. */
+export const limits: Readonly<Record<Exclude<Limit, 'memory'>, () => LimitRate>> = {
+  'multiply-add': multiplyAdds,
+  /** Additions of weights from the nearest cache to sums in registers. */
+  'event-adds': () => additions('addRows'),
+  /** The same of weights of one byte. */
+  'byte-adds': () => additions('addBytes'),
 }
 
 /** GFLOP/s of multiplications and additions, the highest seen so far in this process. */
 export function peakGflops(milliseconds = 30): number {
-  return bestWithin(multiplyAdds(), milliseconds)
+  const [limit, end] = [multiplyAdds(), performance.now() + milliseconds]
+  do limit.look()
+  while (performance.now() < end)
+  return limit.best
 }

@@ -1,63 +1,72 @@
 /** Runs the sections of a selection; tables are handed out as soon as their group is measured. */
+import { availableParallelism, cpus, loadavg } from 'node:os'
 import { expect, SpikewasmError } from '../errors.js'
-import { isRefused } from './figures.js'
-import type { Group, Progress } from './group.js'
-import { measureHandOver } from './hand-over.js'
-import { describeMachine, machineLabel } from './machine.js'
-import { type Budget, quick as quickBudget, thorough } from './measure.js'
+import { VERSION } from '../version.js'
+import { listBenchmarks } from './cases/index.js'
+import { measureEach } from './loops.js'
+import { memoryGroups } from './memory.js'
 import type { Selection } from './options.js'
-import { ownGroup } from './own-process.js'
-import { byteAdds, eventAdds, type LimitRate, memoryMoves, multiplyAdds } from './peak.js'
-
-export { addReport } from './report.js'
-
+import { limits, memoryMoves } from './peak.js'
 import {
   addReport,
   digits,
   emptyReport,
-  failureOf,
+  type Group,
+  type Progress,
   type Report,
   type ResultTable,
 } from './report.js'
 
-/** Where tables go while more is measured. */
-export interface Output {
-  table(table: ResultTable): void
-  readonly progress: Progress
+/** What the columns of a section's first table mean. */
+const notes: Readonly<Record<string, string>> = {
+  kernels:
+    'time: median of rounds behind a warm-up. of limit: the least work that the call needs, of ' +
+    'the limit beside it. rate: of the usual work, GFLOP as dense, GSOP with 1e9 additions of a ' +
+    'weight for a spike. Neurons with equal spikes share additions, and Winograd leaves products ' +
+    'out: so a rate may be above the limit, of which only the work that is left takes a share.',
+  steps:
+    'A step is trainStep at learning rate 0: reordering the batch, forward, backward, update. ' +
+    'rate: spikes per neuron and step.',
+  inference: 'predict of noise, with weights that have trained a little.',
 }
 
-/** What the columns of a section's tables mean. */
-export function notesOf(section: string): readonly string[] {
-  const time =
-    'time: median call behind a warm-up. first: the first call; cold: the three behind it, ' +
-    'while V8 optimises. of limit: the least work that the call needs, of the limit in turns ' +
-    'with it.'
-  const notes: Record<string, readonly string[]> = {
-    kernels: [
-      `${time} rate: of the usual work, GFLOP as dense, GSOP with 1e9 additions of a weight for ` +
-        'a spike. Neurons with equal spikes share additions, and Winograd leaves products out: ' +
-        'so a rate may be above the limit, of which only the work that is left takes a share.',
-    ],
-    steps: [
-      'A step is trainStep at learning rate 0: reordering the batch, forward, backward, update. ' +
-        'of limit: the least multiplications and additions of convolutions and linear layers, at ' +
-        'the multiply-add loop times the threads. rate: spikes per neuron and step.',
-    ],
-    inference: ['predict of noise, with weights that have trained a little.'],
+/** Kernels that share a table: what their op begins with. */
+const families: readonly (readonly [title: string, ops: RegExp])[] = [
+  ['conv2d', /^conv2d /],
+  ['gradients of conv2d', /^conv2d/],
+  ['linear and matmul', /^(linear|matmul)/],
+  ['neurons', /^(lif|trace |timeSum )/],
+  ['other passes', /^/],
+]
+
+/** The groups of a selection's own sections, in order. */
+export function groupsOf(selection: Selection): Group[] {
+  const label = machineLabel()
+  const parts = new Map<string, string[]>()
+  for (const { name, section } of listBenchmarks(selection)) {
+    const family = families.find(([, ops]) => ops.test(name))?.[0]
+    const title = `${section}: ${section === 'kernels' ? family : name.split(' ', 1)[0]}`
+    parts.set(title, [...(parts.get(title) ?? []), name])
   }
-  return notes[section] ?? [time]
+  const told = new Set<string>()
+  const weights = {}
+  return [
+    ...[...parts].map(([title, names]): Group => {
+      const section = title.split(':', 1)[0]
+      return {
+        section,
+        names,
+        run: (wanted, progress, signal) => {
+          const chosen = names.filter((name) => wanted.has(name))
+          const note = told.has(section) ? [] : [notes[section]]
+          told.add(section)
+          return measureEach(chosen, { selection, weights, title, label, note, progress, signal })
+        },
+      }
+    }),
+    ...(selection.sections.includes('memory') ? memoryGroups(selection, label) : []),
+  ]
 }
-
-/** How long a benchmark of a selection is measured. */
-export const budgetOf = ({ quick }: Selection): Budget => (quick ? quickBudget : thorough)
-
-/** Benchmarks in files of a user's own. @throws SpikewasmError when they do not load */
-export const ownGroupOf = (
-  paths: readonly string[],
-  selection: Selection,
-  signal?: AbortSignal,
-): Promise<Group> =>
-  ownGroup(paths, { budget: budgetOf(selection), signal }, machineLabel(), notesOf('own'))
 
 /**
  * Names that contain a text, by group.
@@ -75,29 +84,10 @@ export function filterGroups(groups: readonly Group[], filter: string | undefine
   return new Set(chosen)
 }
 
-/** What a process that Ctrl-C has ended says may come before the signal itself. */
-const SIGNAL_MS = 50
-
-/** Runs a group; if it fails as a whole, all of its names have failed. */
-async function runGroup(
-  group: Group,
-  names: readonly string[],
-  progress: Progress,
-  signal: AbortSignal | undefined,
-  isAlone: boolean,
-): Promise<Report> {
-  try {
-    return await group.run(new Set(names), progress, signal)
-  } catch (error) {
-    // Nothing else could be lost.
-    if (isAlone && error instanceof SpikewasmError) throw error
-    await new Promise((done) => void setTimeout(done, SIGNAL_MS))
-    const failed = signal?.aborted ? [] : names
-    return {
-      ...emptyReport(),
-      failed: new Map(failed.map((name) => [name, failureOf(name, error)])),
-    }
-  }
+/** Where tables go while more is measured. */
+export interface Output {
+  table(table: ResultTable): void
+  readonly progress: Progress
 }
 
 /** Runs groups one after the other; those behind one that fails too. */
@@ -111,75 +101,71 @@ export async function runGroups(
   const chosen = groups.filter(({ names }) => names.some((name) => wanted.has(name)))
   for (const group of chosen) {
     if (signal?.aborted) break
-    const names = group.names.filter((name) => wanted.has(name))
-    const isAlone = chosen.length === 1
-    const part = await runGroup(group, names, output.progress, signal, isAlone)
-    output.progress('')
-    for (const table of part.tables) output.table(table)
-    addReport(report, part)
+    try {
+      const part = await group.run(wanted, output.progress, signal)
+      output.progress('')
+      for (const table of part.tables) output.table(table)
+      addReport(report, part)
+    } catch (error) {
+      // Nothing else could be lost.
+      if (chosen.length === 1 && error instanceof SpikewasmError) throw error
+      if (signal?.aborted) break
+      for (const name of group.names.filter((one) => wanted.has(one)))
+        report.failed.set(name, `bench "${name}" failed: ${(error as Error).message}`)
+    }
   }
   return report
 }
 
-/** The machine in words: lines for the head of a report. */
-export function headOf(selection: Selection, wide: string): string[] {
+const processorsText = (count = availableParallelism()): string =>
+  `${cpus()[0]?.model.trim() ?? process.arch}, ${count} ${count === 1 ? 'processor' : 'processors'}`
+
+/** The machine in one line, for entries. */
+export const machineLabel = (): string => `Node ${process.versions.node}, ${processorsText()}`
+
+/** The same in lines for the head of a report: date, versions, processor, load. */
+export function describeMachine(): string[] {
+  const load = loadavg()[0]
   return [
-    ...describeMachine(),
-    ...(selection.quick ? ['Quick run: too short for figures to quote.'] : []),
-    `Threads: up to ${selection.threads}. Wide vectors ${wide}.`,
+    `${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC, spikewasm ` +
+      `${VERSION}, Node ${process.versions.node}, V8 ${process.versions.v8}`,
+    `${process.platform} ${process.arch}, ${processorsText()}, load ${load.toFixed(2)} at first`,
+    ...(load > 0.5
+      ? ['The machine was not idle: expect wider spreads and lower figures than it can reach.']
+      : []),
   ]
 }
 
-/** Copies that are shown: in the nearest cache, in a larger one, and in memory. */
-const COPIES = [16 * 2 ** 10, 2 ** 20, 64 * 2 ** 20]
-
-const sizeText = (bytes: number): string =>
-  bytes < 2 ** 20 ? `${bytes / 2 ** 10} KiB` : `${bytes / 2 ** 20} MiB`
-
-/** What the machine gives at best, now: one thread, and two that hand a cache line over. */
-export async function peakReport(selection: Selection): Promise<Report> {
-  const label = machineLabel()
-  const [looks, mostMs] = selection.quick ? [5, 100] : [50, 5000]
-  const limits: [string, LimitRate][] = [
-    ['multiply-add', multiplyAdds()],
-    ['event-adds', eventAdds()],
-    ['byte-adds', byteAdds()],
-    ...COPIES.map((bytes): [string, LimitRate] => [`copy ${sizeText(bytes)}`, memoryMoves(bytes)]),
+/** What the machine gives one thread at best, now. */
+export function peakReport({ quick }: Selection): Report {
+  const copies = { '16 KiB': 2 ** 14, '1 MiB': 2 ** 20, '64 MiB': 2 ** 26 }
+  const all = [
+    ...Object.entries(limits).map(([name, limit]) => [name, limit()] as const),
+    ...Object.entries(copies).map(([size, bytes]) => [`copy ${size}`, memoryMoves(bytes)] as const),
   ]
-  const handOver = await measureHandOver()
-  const report = emptyReport()
-  for (const [, limit] of limits) {
+  const [looks, mostMs] = quick ? [5, 100] : [50, 5000]
+  for (const [, limit] of all) {
     const end = performance.now() + mostMs
     for (let i = 0; i < looks && (i === 0 || performance.now() < end); i++) limit.look()
   }
-  report.tables.push({
-    title: "Limits: the machine's peak",
-    notes: [
-      ...(isRefused(handOver) ? [`hand-over: not measured, ${handOver.refused}.`] : []),
-      'One thread, the best of many short looks. multiply-add: in registers. event-adds: weights ' +
-        'from the nearest cache, as kernels on spikes add them; byte-adds: of one byte each.',
-      'copy: bytes read and written together. hand-over: a cache line to another thread and back.',
-      'Rows below are held against looks that were taken beside them.',
+  const extra = `1 thread\n${machineLabel()}`
+  return {
+    ...emptyReport(),
+    tables: [
+      {
+        title: "Limits: the machine's peak",
+        notes: [
+          'One thread, the best of many short looks. multiply-add: in registers. event-adds: ' +
+            'weights from the nearest cache, as kernels on spikes add them; byte-adds: of one ' +
+            'byte each. copy: bytes read and written together.',
+          'Rows below are held against looks that were taken beside them.',
+        ],
+        head: ['limit', 'rate'],
+        rows: all.map(([name, { best, unit }]) => [name, `${digits(best)} ${unit}`]),
+      },
     ],
-    head: ['limit', 'rate'],
-    rows: [
-      ...limits.map(([name, limit]) => [name, `${digits(limit.best)} ${limit.unit}`]),
-      ['hand-over', isRefused(handOver) ? '–' : `${Math.round(handOver.value)} ns`],
-    ],
-  })
-  if (!isRefused(handOver))
-    report.smallerIsBetter.push({
-      name: 'peak hand-over',
-      unit: 'ns',
-      value: handOver.value,
-      extra: `2 threads\n${label}`,
-    })
-  for (const [name, limit] of limits)
-    report.biggerIsBetter.push({
-      name: `peak ${name}`,
-      unit: limit.unit,
-      value: limit.best,
-      extra: `1 thread\n${label}`,
-    })
-  return report
+    biggerIsBetter: all.map(([name, { best, unit }]) => {
+      return { name: `peak ${name}`, unit, value: best, extra }
+    }),
+  }
 }

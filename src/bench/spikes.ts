@@ -16,7 +16,7 @@ export function randomNumbers(seed: number): () => number {
 }
 
 /** Normal numbers (Box and Muller). */
-export function normalNumbers(seed: number): () => number {
+function normalNumbers(seed: number): () => number {
   const random = randomNumbers(seed)
   return () => Math.sqrt(-2 * Math.log(random() || 1e-12)) * Math.cos(2 * Math.PI * random())
 }
@@ -61,17 +61,15 @@ const TRIED = 4000
 /** Mean drive at which neurons fire at the given rate. */
 function meanOf(T: number, rate: number): number {
   const key = `${T} ${rate}`
-  let mean = means.get(key)
-  if (mean !== undefined) return mean
   let [low, high] = [-5, 5]
-  for (let i = 0; i < 20; i++) {
-    mean = (low + high) / 2
+  for (let i = 0; i < 20 && !means.has(key); i++) {
+    const mean = (low + high) / 2
     let spikes = 0
     fire(TRIED, T, mean, 1, () => spikes++)
     if (spikes / (TRIED * T) < rate) low = mean
     else high = mean
   }
-  mean = (low + high) / 2
+  const mean = means.get(key) ?? (low + high) / 2
   means.set(key, mean)
   return mean
 }

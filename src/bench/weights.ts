@@ -4,44 +4,46 @@
  */
 import { availableParallelism } from '../runtime/processors.js'
 import type { StateDict } from '../runtime/state.js'
+import { batchOf, compileWith, methods, pretrain } from './networks.js'
 
 const TIME_STEPS = 4
 /** Running statistics of normalisations need some steps to follow. */
 const [STEPS, QUICK_STEPS] = [30, 20]
 
-/** Finds weights by a name, or has them trained; the training tells each of its steps. */
-type Find = (key: string, train: (onStep?: () => void) => Promise<StateDict>) => Promise<StateDict>
+/** Weights by network and steps. */
+export type Weights = Record<string, StateDict>
 
-let find: Find = (_, train) => train()
-const trained = new Map<string, Promise<StateDict>>()
+interface Place {
+  /** Those of other processes; what is trained is added. */
+  readonly weights: Weights
+  /** Called behind each step of a training. */
+  onStep?(): void
+  /** Called with what was trained. */
+  onTrained?(weights: Weights): void
+}
+let place: Place = { weights: {} }
 
 /** From now on weights are looked for there. */
-export function findWeightsBy(other: Find): void {
-  find = other
+export function shareWeights(where: Place): void {
+  place = where
 }
 
 /** Trained weights of a network of the registry. @param quick fewer steps */
-export function trainedWeights(model: string, quick: boolean): Promise<StateDict> {
+export async function trainedWeights(model: string, quick: boolean): Promise<StateDict> {
   const steps = quick ? QUICK_STEPS : STEPS
+  const { weights, onStep, onTrained } = place
   const key = `${model}-${steps}`
-  let state = trained.get(key)
-  if (!state) {
-    state = find(key, (onStep) => train(model, steps, onStep))
-    trained.set(key, state)
-  }
-  return state
-}
-
-async function train(model: string, steps: number, onStep?: () => void): Promise<StateDict> {
+  if (weights[key]) return weights[key]
   // Training gives the same bits for any number of threads. A processor is left to others.
   const threads = Math.min(4, Math.max(1, availableParallelism() - 1))
-  // A process that measures no network reads none.
-  const { compileNetwork, methods, pretrain } = await import('./networks.js')
-  const network = await compileNetwork(model, methods[0], TIME_STEPS, threads)
+  const setting = { model, choice: methods[0], timeSteps: TIME_STEPS, batchSize: batchOf(model) }
+  const network = await compileWith(await import('../index.js'), { ...setting, threads })
   try {
     await pretrain(network, steps, onStep)
-    return network.stateDict()
+    weights[key] = network.stateDict()
   } finally {
     await network.dispose()
   }
+  onTrained?.({ [key]: weights[key] })
+  return weights[key]
 }

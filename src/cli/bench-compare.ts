@@ -1,8 +1,7 @@
 /** The comparing options of `spikewasm bench`. */
 
-import { describeMachine } from '../bench/machine.js'
 import type { Selection } from '../bench/options.js'
-import { addReport, emptyReport, toText } from '../bench/report.js'
+import { emptyReport, toText } from '../bench/report.js'
 import { expect } from '../errors.js'
 import { printer, progress, type ResultPaths, writeResults } from './bench-results.js'
 import { exitOnSignals } from './interrupt.js'
@@ -23,9 +22,6 @@ interface Arguments extends ComparisonArguments, ResultPaths {
   readonly only?: string
 }
 
-/** What runs in a loop in one process, so that two builds can take turns. */
-const comparable = ['kernels', 'steps', 'inference']
-
 /** @throws SpikewasmError for `--seconds` without anything to compare */
 export function isComparison(args: ComparisonArguments): boolean {
   const { against, baseline, saveBaseline, seconds } = args
@@ -39,24 +35,24 @@ export function isComparison(args: ComparisonArguments): boolean {
   return given
 }
 
-/** @throws SpikewasmError for a section that does not run in a loop */
-function checkSection(only: string | undefined): void {
-  expect(
-    only === undefined || comparable.includes(only),
-    () =>
-      `bench.only must be one of ${comparable.join(', ')} in comparisons, got ` +
-      JSON.stringify(only),
-  )
-}
-
-/** Names of what a comparison would measure. @throws SpikewasmError when a filter fits none */
+/**
+ * Names of what a comparison would measure.
+ * @throws SpikewasmError when a filter fits none, or a section does not run in a loop
+ */
 export async function listCompared(
   { filter, only }: Arguments,
   selection: Selection,
 ): Promise<string[]> {
-  checkSection(only)
-  const { listBenchmarks } = await import('../bench/compare/cases.js')
-  const names = listBenchmarks(selection, filter).map(({ name }) => name)
+  const cases = await import('../bench/cases/index.js')
+  expect(
+    only === undefined || cases.looped.includes(only),
+    () =>
+      `bench.only must be one of ${cases.looped.join(', ')} in comparisons, got ` +
+      JSON.stringify(only),
+  )
+  const { looped } = cases
+  const sections = selection.sections.filter((section) => looped.includes(section))
+  const names = cases.listCompared({ ...selection, sections }, filter).map(({ name }) => name)
   expect(
     names.length > 0,
     () =>
@@ -67,14 +63,11 @@ export async function listCompared(
 }
 
 /** Compares, prints, writes, and sets the exit code. */
-export async function compare(
-  files: readonly string[],
-  args: Arguments,
-  selection: Selection,
-): Promise<void> {
-  const { against, baseline, saveBaseline, threshold, seconds, filter, only } = args
-  checkSection(only)
+export async function compare(args: Arguments, selection: Selection): Promise<void> {
+  const { against, baseline, saveBaseline, threshold, seconds, filter } = args
+  await listCompared(args, selection)
   const { runComparison } = await import('../bench/compare/command.js')
+  const { describeMachine } = await import('../bench/run.js')
   // Child processes end with this one.
   exitOnSignals()
   const print = printer(args)
@@ -84,7 +77,6 @@ export async function compare(
     { against, baseline, saveBaseline },
     {
       selection,
-      own: files,
       filter,
       progress,
       ...(threshold !== undefined && { threshold: threshold / 100 }),
@@ -92,15 +84,9 @@ export async function compare(
     },
   )
   progress('')
-  const { table, entries, marks, notes, exitCode, origin } = compared
+  const { table, entries, notes, exitCode } = compared
   print([toText(table), ...notes].join('\n'))
-  const report = emptyReport()
-  addReport(report, {
-    ...emptyReport(),
-    tables: [table],
-    smallerIsBetter: [...entries],
-    marks: new Map(marks),
-  })
-  await writeResults(args, [...machine, ...notes], report, print, origin)
+  const report = { ...emptyReport(), tables: [table], smallerIsBetter: [...entries] }
+  await writeResults(args, [...machine, ...notes], report, print)
   process.exitCode = exitCode
 }

@@ -1,11 +1,8 @@
-/** Where the results of `spikewasm bench` go: the terminal, files, a history and its page. */
+/** Where the results of `spikewasm bench` go: the terminal and files. */
 
-import { constants, existsSync } from 'node:fs'
+import { constants } from 'node:fs'
 import { access, realpath } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import type { Origin } from '../bench/compare/origin.js'
-import type { Mode } from '../bench/history.js'
-import { checkResultPath } from '../bench/options.js'
 import { type Entry, type Report, toMarkdown } from '../bench/report.js'
 import { expect, SpikewasmError } from '../errors.js'
 import { checkTargets, kindOfPath, writeFilesAtomic } from '../io/files.js'
@@ -17,8 +14,6 @@ export interface ResultPaths {
   readonly json?: string | true
   readonly markdown?: string
   readonly saveBaseline?: string
-  readonly history?: string
-  readonly html?: string
 }
 
 /** bench.json → bench.bigger.json */
@@ -27,21 +22,20 @@ const biggerName = (path: string): string => `${path.replace(/\.json$/i, '')}.bi
 const jsonFiles = (json: string | true | undefined): string[] =>
   typeof json === 'string' ? [json, biggerName(json)] : []
 
+const SOURCE = /\.[cm]?[jt]sx?$/i
+
 /** Checks before anything is measured what can be checked then. */
-export async function checkPaths(paths: ResultPaths): Promise<void> {
-  const { json, markdown, saveBaseline, history, html } = paths
-  const named = { json: jsonFiles(json)[0], markdown, saveBaseline, history, html }
-  for (const [option, path] of Object.entries(named)) checkResultPath(option, path)
-  expect(
-    html === undefined || history !== undefined,
-    () => 'bench.html must come with --history FILE, whose runs it shows',
-  )
-  const all = [...jsonFiles(json), markdown, saveBaseline, history, html]
+export async function checkPaths({ json, markdown, saveBaseline }: ResultPaths): Promise<void> {
+  const named = { json: jsonFiles(json)[0], markdown, saveBaseline }
+  for (const [option, path] of Object.entries(named))
+    expect(
+      path === undefined || !SOURCE.test(path),
+      () => `bench.${option} must be a file for results, got ${JSON.stringify(path)}, a program`,
+    )
+  const all = [...jsonFiles(json), markdown, saveBaseline]
   const files = all.filter((path) => path !== undefined)
   await checkTargets(files)
   await checkPlaces(files)
-  if (history !== undefined) await (await import('../bench/history.js')).checkHistory(history, html)
-  if (html !== undefined) await (await import('../bench/page.js')).needPlotly()
 }
 
 /** Each file lies in a folder of its own name that can be written to, and no two are the same. */
@@ -101,13 +95,11 @@ const pretty = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
  * @param machine lines on what it was measured on
  */
 export async function writeResults(
-  { json, markdown, history, html, quick }: ResultPaths & { readonly quick?: boolean },
+  { json, markdown }: ResultPaths,
   machine: readonly string[],
   report: Report,
   print: (text: string) => void,
-  origin?: Origin,
 ): Promise<void> {
-  const { tables, marks } = report
   const [smallerIsBetter, biggerIsBetter] = [report.smallerIsBetter, report.biggerIsBetter].map(
     (entries) => entries.filter(isFigure),
   )
@@ -121,17 +113,11 @@ export async function writeResults(
       { path: rates, bytes: encode(pretty(biggerIsBetter)) },
     )
   if (markdown !== undefined) {
-    const text = `${machine.join('\\\n')}\n\n${tables.map(toMarkdown).join('\n')}`
+    const text = `${machine.join('\\\n')}\n\n${report.tables.map(toMarkdown).join('\n')}`
     files.push({ path: markdown, bytes: encode(text) })
   }
   if (files.length > 0) await writeFilesAtomic(files)
-  if (history !== undefined) {
-    const way = quick ? 'quick' : 'thorough'
-    const mode = origin === undefined ? way : quick ? 'compared quick' : 'compared'
-    await writeHistory(history, html, { smallerIsBetter, marks, mode }, origin)
-  }
-  const written = [...files.map(({ path }) => path), history, html]
-  for (const path of written) if (path !== undefined) print(`wrote ${path}`)
+  for (const { path } of files) print(`wrote ${path}`)
 }
 
 /** Says so where a figure is no number: no tool could read it. */
@@ -139,30 +125,4 @@ function isFigure({ name, value }: Entry): boolean {
   if (Number.isFinite(value)) return true
   warn(`"${name}" has no figure, got ${value}; it is left out of files`)
   return false
-}
-
-interface Figures extends Pick<Report, 'smallerIsBetter' | 'marks'> {
-  readonly mode: Mode
-}
-
-async function writeHistory(
-  path: string,
-  html: string | undefined,
-  { smallerIsBetter, marks, mode }: Figures,
-  origin: Origin | undefined,
-): Promise<void> {
-  const [{ appendHistory, readHistory }, { ownOrigin }] = await Promise.all([
-    import('../bench/history.js'),
-    import('../bench/compare/command.js'),
-  ])
-  const figures = smallerIsBetter.map(({ name, value, unit }) => {
-    const found = marks.get(name)
-    return { name, value, unit, ...(found !== undefined && { marks: found.split(', ') }) }
-  })
-  // A run that was stopped before its first figure is none.
-  if (figures.length > 0)
-    await appendHistory(path, origin ?? (await ownOrigin({ selection: undefined })), figures, mode)
-  if (html === undefined || (figures.length === 0 && !existsSync(path))) return
-  const { writeHistoryPage } = await import('../bench/page.js')
-  await writeHistoryPage(html, await readHistory(path))
 }

@@ -1,10 +1,9 @@
 /** `spikewasm bench`; the repository's `npm run bench` is the same with more sections. */
 
-import type { Command } from 'commander'
-import type { Group } from '../bench/group.js'
+import { type Command, Option } from 'commander'
 import { type Selection, sections, selectionOf } from '../bench/options.js'
-import { addReport, emptyReport, type ResultTable, toText } from '../bench/report.js'
-import { expect } from '../errors.js'
+import { addReport, emptyReport, type Group, type ResultTable, toText } from '../bench/report.js'
+import { expect, SpikewasmError } from '../errors.js'
 import { switchOnWideVectors } from '../runtime/revectorize.js'
 import * as v from '../runtime/vendor/valibot/index.js'
 import { compare, isComparison, listCompared } from './bench-compare.js'
@@ -18,7 +17,6 @@ import {
   addOptions,
   count,
   flag,
-  flagOf,
   name,
   number,
   numbers,
@@ -35,8 +33,6 @@ const terminalWidth = (): number | undefined =>
 export interface MoreSections {
   /** Sections that may be named besides. */
   readonly sections: readonly string[]
-  /** Sections that run when none is named. */
-  byDefault(args: object): readonly string[]
   groups(args: object, selection: Selection): Group[]
 }
 
@@ -81,98 +77,84 @@ export const benchSpecs = (more: readonly string[] = []) => ({
     'compare with the build in another checkout, or in a folder where the package is installed',
   ),
   saveBaseline: text('<file>', 'measure for later comparisons'),
-  baseline: text('<file>', 'compare with what --save-baseline or a page has written; -: pasted'),
+  baseline: text('<file>', 'compare with what --save-baseline has written; -: from standard input'),
   threshold: number('<percent>', 'of comparisons: less than that counts as the same', {
     usual: '2',
   }),
   seconds: number('<n>', 'of comparisons: the time that one may take', {
     usual: '100, with --quick 45',
   }),
-  history: text('<file>', 'append the figures of this run, one run a line'),
-  html: text('<file>', 'a page with curves over the runs of --history, by Plotly'),
 })
 
 type BenchArguments = ArgumentsOf<ReturnType<typeof benchSpecs>>
 
 /** @param more sections of the repository */
 export function benchCommand(command: Command, more?: MoreSections): Command {
-  return addOptions(command, benchSpecs(more?.sections))
-    .argument('[files...]', 'files with benchmarks of your own; they are measured instead')
-    .description(
-      'Measure kernels, training steps, inference, start-up and memory on this machine, beside ' +
-        'what it can do at most, and compare builds. Exit code 0: no slow-down was found, or it ' +
-        'could not be decided; 1: a slow-down; 2: anything else.',
+  for (const gone of ['history', 'html'])
+    command.addOption(
+      new Option(`--${gone} <file>`).hideHelp().argParser(() => {
+        throw new SpikewasmError(
+          `bench.${gone} is no option any more; write --json FILE, and let a ` +
+            'continuous-benchmark action keep the history',
+        )
+      }),
     )
-    .action((files: string[], args: BenchArguments) => run(files, args, more))
+  return addOptions(command, benchSpecs(more?.sections))
+    .allowExcessArguments()
+    .description(
+      'Measure kernels, training steps, inference and memory on this machine, beside what it can ' +
+        'do at most, and compare builds. Exit code 0: no slow-down was found, or it could not be ' +
+        'decided; 1: a slow-down; 2: anything else.',
+    )
+    .action((args: BenchArguments) => run(command.args, args, more))
 }
 
-/** Options that choose benchmarks of ours, or how these are run. */
-const choosing = ['only', 'threads', 'shape', 'density', 'model', 'timeSteps', 'batchSize'] as const
-
-/** @throws SpikewasmError for an option that would have no effect */
-function checkCombination(files: readonly string[], args: BenchArguments): void {
-  const idle = choosing.find((key) => args[key] !== undefined)
+async function run(
+  [file]: string[],
+  args: BenchArguments,
+  more: MoreSections | undefined,
+): Promise<void> {
   expect(
-    files.length === 0 || idle === undefined,
+    file === undefined,
     () =>
-      `${flagOf(idle ?? '')} must be left out with files of your own: it chooses among ` +
-      'benchmarks of the package; --filter chooses among yours',
+      `bench must have options alone, got ${JSON.stringify(file)}; time functions of your own ` +
+      'with tinybench (npm install tinybench)',
   )
   const { threshold, against, baseline } = args
   expect(
     threshold === undefined || against !== undefined || baseline !== undefined,
     () => '--threshold must come with --against or --baseline: it is what they compare by',
   )
-}
-
-async function run(
-  files: readonly string[],
-  args: BenchArguments,
-  more: MoreSections | undefined,
-): Promise<void> {
-  checkCombination(files, args)
-  const known = [...sections, ...(more?.sections ?? [])]
-  const selection = selectionOf(args, [...sections, ...(more?.byDefault(args) ?? [])], known)
+  const selection = selectionOf(args)
   await checkPaths(args)
-  if (args.list) return list(files, args, selection, more)
+  if (args.list) return list(args, selection, more)
   const wide = args.revectorize ? await switchOnWideVectors() : { on: false }
-  if (isComparison(args)) return compare(files, args, selection)
-  await measure(files, args, selection, more, describeWide(wide))
+  if (isComparison(args)) return compare(args, selection)
+  await measure(args, selection, more, describeWide(wide))
 }
 
 async function list(
-  files: readonly string[],
   args: BenchArguments,
   selection: Selection,
   more: MoreSections | undefined,
 ): Promise<void> {
   const { filterGroups } = await import('../bench/run.js')
-  // What loads a user's files ends with this process.
-  exitOnSignals()
-  const names =
-    isComparison(args) && files.length === 0
-      ? await listCompared(args, selection)
-      : filterGroups(await groupsOf(files, args, selection, more), args.filter)
+  const names = isComparison(args)
+    ? await listCompared(args, selection)
+    : filterGroups(await groupsOf(args, selection, more), args.filter)
   process.stdout.write(`${[...names].join('\n')}\n`)
 }
 
 async function groupsOf(
-  files: readonly string[],
   args: BenchArguments,
   selection: Selection,
   more: MoreSections | undefined,
-  signal?: AbortSignal,
 ): Promise<Group[]> {
-  if (files.length > 0) {
-    const { ownGroupOf } = await import('../bench/run.js')
-    return [await ownGroupOf(files, selection, signal)]
-  }
-  const sections = await import('../bench/sections.js')
-  return [...sections.groupsOf(selection), ...(more?.groups(args, selection) ?? [])]
+  const { groupsOf } = await import('../bench/run.js')
+  return [...groupsOf(selection), ...(more?.groups(args, selection) ?? [])]
 }
 
 async function measure(
-  files: readonly string[],
   args: BenchArguments,
   selection: Selection,
   more: MoreSections | undefined,
@@ -182,18 +164,19 @@ async function measure(
   const interrupt = listenForInterrupt(() => progress('stopping: writing what there is'))
   const { signal } = interrupt
   exitOnSignals(['SIGTERM', 'SIGHUP'])
-  const groups = await groupsOf(files, args, selection, more, signal).catch((error) => {
-    if (!signal.aborted) throw error
-  })
-  if (!groups) return end(INTERRUPTED)
+  const groups = await groupsOf(args, selection, more)
   const wanted = bench.filterGroups(groups, args.filter)
   const print = printer(args)
-  const head = bench.headOf(selection, wide)
+  const head = [
+    ...bench.describeMachine(),
+    ...(selection.quick ? ['Quick run: too short for figures to quote.'] : []),
+    `Threads: up to ${selection.threads}. Wide vectors ${wide}.`,
+  ]
   print(`${head.join('\n')}\n`)
   const report = emptyReport()
   const table = (each: ResultTable): void => print(toText(each, terminalWidth()))
-  if (groups.some(({ section }) => [...sections, 'own'].includes(section))) {
-    const limits = await bench.peakReport(selection)
+  if (groups.some(({ section }) => sections.some((own) => own === section))) {
+    const limits = bench.peakReport(selection)
     for (const each of limits.tables) table(each)
     addReport(report, limits)
   }
@@ -201,17 +184,13 @@ async function measure(
   await writeResults(args, head, report, print)
   interrupt.release()
   for (const why of report.failed.values()) warn(why)
-  end(signal.aborted ? INTERRUPTED : report.failed.size > 0 ? FAILED : 0)
+  process.exitCode = signal.aborted ? INTERRUPTED : report.failed.size > 0 ? FAILED : 0
+  endSoon(LINGER_MS)
 }
 
 const INTERRUPTED = 130
 /** How long threads of a network that has failed may go on. */
 const LINGER_MS = 2000
-
-function end(code: number): void {
-  process.exitCode = code
-  endSoon(LINGER_MS)
-}
 
 const describeWide = ({ on, why }: { on: boolean; why?: string }): string =>
   on ? 'on' : why === undefined ? 'off' : `off: ${why}`

@@ -1,8 +1,7 @@
-/** Baselines that come from elsewhere: pasted, refused, and of a machine that has changed. */
+/** Baselines that come from elsewhere: refused, and of a machine that has changed. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
@@ -11,9 +10,8 @@ import {
   effects,
   readBaseline,
 } from '../../src/bench/compare/baseline.js'
-import { ownOrigin } from '../../src/bench/compare/command.js'
+import { ownOrigin } from '../../src/bench/compare/options.js'
 import { change } from '../../src/bench/compare/result.js'
-import { readStandardInput } from '../../src/bench/compare/standard-input.js'
 import { mistakeOf } from './mistake.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-baseline-'))
@@ -21,30 +19,6 @@ test.after(() => rmSync(folder, { recursive: true }))
 
 /** All of it is refused before anything is measured. */
 const options = { selection: { count: 1 }, cases: new URL('./loops.js', import.meta.url).href }
-
-test('what is pasted into a terminal comes whole, however long its line is', async () => {
-  const raw: boolean[] = []
-  const [said, write]: [unknown[], typeof process.stderr.write] = [[], process.stderr.write]
-  process.stderr.write = (text: unknown) => said.push(text) > 0
-  const terminal = (...keys: string[]) =>
-    Object.assign(Readable.from(keys.map((key) => Buffer.from(key))), {
-      isTTY: true,
-      setRawMode: (isRaw: boolean) => raw.push(isRaw),
-    })
-  try {
-    const long = `[${'1,'.repeat(5000)}1]`
-    const bytes = await readStandardInput(20_000, terminal(long, '\r\x04', 'more'))
-    assert.is(new TextDecoder().decode(bytes), `${long}\r`)
-    assert.match(await mistakeOf(readStandardInput(99, terminal(long))), /at most 99 bytes/)
-    assert.match(await mistakeOf(readStandardInput(99, terminal('{', '\x03'))), /got Ctrl\+C/)
-    assert.match(await mistakeOf(readStandardInput(99, terminal('\x04'))), /got nothing/)
-  } finally {
-    process.stderr.write = write
-  }
-  assert.equal(raw, [true, false, true, false, true, false, true, false])
-  const asked = 'Paste the baseline (it is not shown), then press Ctrl+D.\n'
-  assert.equal(said, [asked, asked, asked, asked])
-})
 
 test('a baseline of another machine, another V8 or schema, and a broken one are refused', async () => {
   const base: Baseline = {

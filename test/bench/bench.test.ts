@@ -9,27 +9,20 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { runBench } from '../../bench/command.js'
 import { parseOptions } from '../../bench/options.js'
-import { measureHandOver } from '../../src/bench/hand-over.js'
 import { run as runHere } from '../cli/in-process.js'
 
 /** Where nothing is measured; V8's flags stay as they are. */
 const run = (...args: string[]) => runHere([...args, '--no-revectorize'], { program: runBench })
 
-test('hand-over: nanoseconds or a reason, and the worker ends', async () => {
-  const figure = await measureHandOver()
-  if ('value' in figure) assert.ok(figure.value > 0 && figure.value <= 5000, `${figure.value}`)
-  else assert.ok(figure.refused.length > 0)
-})
-
 test('the sections of the repository: listed, and mistakes are one line and exit code 2', async () => {
   const { code, stdout } = await run('--only', 'curves', '--list')
   assert.equal([code, stdout], [0, 'curves\n'])
-  const names = (await run('--list', '--peers', '--quick')).stdout.trimEnd().split('\n')
-  assert.ok(names.includes('peers') && names.some((name) => name.startsWith('lif ')))
+  const names = (await run('--list', '--quick')).stdout.trimEnd().split('\n')
+  assert.ok(names.some((name) => name.startsWith('lif ')) && !names.includes('curves'))
   for (const [args, message] of [
     [
       ['--only', 'kernel'],
-      /^spikewasm: --only must be one of kernels, steps, inference, start, memory, outside, edge, peers, single, official, online, curves, accuracy, agreement, got "kernel"\n$/,
+      /^spikewasm: --only must be one of kernels, steps, inference, memory, outside, edge, single, official, online, curves, accuracy, agreement, got "kernel"\n$/,
     ],
     [['--threads', '0'], /^spikewasm: --threads must be an integer from 1 to 256, got "0"\n$/],
     [
@@ -54,12 +47,11 @@ test('the sections of the repository: listed, and mistakes are one line and exit
 
 test('options of the comparison with the official code', () => {
   const plain = parseOptions([])
-  assert.equal(plain.sections, ['kernels', 'steps', 'inference', 'start', 'memory'])
+  assert.equal(plain.sections, ['kernels', 'steps', 'inference', 'memory'])
   assert.equal(
     [plain.official, plain.spikingjelly, plain.python, plain.steps, plain.timeSteps],
     [undefined, undefined, 'python3', undefined, 4],
   )
-  assert.is(parseOptions(['--peers']).sections.at(-1), 'peers')
   const edge = parseOptions(['--only', 'edge', '--peers'])
   assert.equal([edge.sections, edge.peers, plain.peers], [['edge'], true, false])
   for (const section of ['official', 'agreement', 'curves', 'accuracy'] as const) {

@@ -5,8 +5,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type CampaignOptions, type Row, runCampaign } from '../../src/bench/compare/campaign.js'
-import type { Measured } from '../../src/bench/compare/job.js'
-import type { Outcome } from '../../src/bench/compare/process.js'
+import type { Measured, Outcome } from '../../src/bench/compare/process.js'
 import { resultOf } from '../../src/bench/compare/result.js'
 import { estimate } from '../../src/bench/compare/statistics.js'
 import { asLog, verdictOf } from '../../src/bench/compare/verdict.js'
@@ -45,11 +44,10 @@ async function follow(script: Script, more: Partial<CampaignOptions> = {}) {
     job: {
       cases: '',
       selection: {},
-      own: [],
       builds: [],
       calibrate: false,
       wide: false,
-      weights: '',
+      weights: {},
     },
     judge: (_, measured) => [
       estimate(

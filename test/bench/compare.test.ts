@@ -8,7 +8,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type CompareOptions, compareAgainst } from '../../src/bench/compare/against.js'
 import {
   compareBaseline,
   makeBaseline,
@@ -16,6 +15,8 @@ import {
   writeBaseline,
 } from '../../src/bench/compare/baseline.js'
 import type { Row } from '../../src/bench/compare/campaign.js'
+import { compareAgainst } from '../../src/bench/compare/command.js'
+import type { CompareOptions } from '../../src/bench/compare/options.js'
 import { resultOf } from '../../src/bench/compare/result.js'
 import { emptyBuild } from './empty-build.js'
 import type { LoopSelection } from './loops.js'

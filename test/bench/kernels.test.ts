@@ -2,13 +2,11 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Benchmark } from '../../src/bench/benchmark.js'
-import { thisBuild } from '../../src/bench/build.js'
 import { listBenchmarks } from '../../src/bench/cases/index.js'
+import { thisBuild } from '../../src/bench/compare/builds.js'
+import { measureEach } from '../../src/bench/loops.js'
 import { type SelectionArguments, selectionOf } from '../../src/bench/options.js'
-import { measureBenchmark, reportResults } from '../../src/bench/table.js'
 import { ofLong } from '../support/long.js'
-
-const once = { warmupMs: 0, measureMs: 0, minCalls: 1 }
 
 const listAll = (args: SelectionArguments): readonly Benchmark[] =>
   listBenchmarks(selectionOf({ threads: 1, timeSteps: 3, batchSize: 1, ...args }))
@@ -123,18 +121,18 @@ test('steps of every method and predictions know their rates and work', async ()
 })
 
 test('a result is a row and entries that actions read', async () => {
-  const selection = selectionOf({ shape: '8x4x4', batchSize: 1, threads: 1 })
-  const relu = listBenchmarks(selection).find(({ name }) => name.startsWith('relu ')) as Benchmark
-  const result = await measureBenchmark(relu, await thisBuild(), once)
-  const report = reportResults('title', [], [result], 'a machine')
+  const selection = selectionOf({ shape: '8x4x4', batchSize: 1, threads: 1, quick: true })
+  const name = listBenchmarks(selection).find((one) => one.name.startsWith('relu '))!.name
+  const shared = { selection, weights: {}, progress: () => {}, note: [], label: 'a machine' }
+  const report = await measureEach([name], { ...shared, title: 'title' })
   const [time] = report.smallerIsBetter
   const [rate] = report.biggerIsBetter
-  assert.equal([time.name, time.unit, rate.name, rate.unit], [relu.name, 'ms', relu.name, 'GB/s'])
+  assert.equal([time.name, time.unit, rate.name, rate.unit], [name, 'ms', name, 'GB/s'])
   assert.ok(time.value > 0 && rate.value > 0)
   const bytes = 4 * 2 * 4 * 8 * 4 * 4
   assert.ok(Math.abs(rate.value - bytes / 1e6 / time.value) < 1e-9 * rate.value)
-  assert.match(time.extra ?? '', /first call .*cold tier .*\n(.*\n)*1 thread\na machine$/)
-  assert.is(report.tables[0].rows[0][0], relu.name)
+  assert.match(time.extra ?? '', /fastest .* rounds\n(.*\n)*1 thread\na machine$/)
+  assert.is(report.tables[0].rows[0][0], name)
 })
 
 test.run()

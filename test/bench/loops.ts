@@ -18,7 +18,7 @@ export interface LoopSelection {
 
 const LENGTH = 40_000
 
-export function listBenchmarks(selection: LoopSelection): Benchmark[] {
+export function listCompared(selection: LoopSelection): Benchmark[] {
   const { count, slower = {} } = selection
   return Array.from({ length: count }, (_, number) => ({
     name: `loop ${number}`,

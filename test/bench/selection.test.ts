@@ -1,10 +1,10 @@
 /** What is measured: shapes, options, names, and what counts as work. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { denseWork } from '../../src/bench/cases/convolutions.js'
 import { listBenchmarks } from '../../src/bench/cases/index.js'
 import { convolution, nameOf, parseShape } from '../../src/bench/cases/shape.js'
-import { checkResultPath, sections, selectionOf } from '../../src/bench/options.js'
+import { denseWork } from '../../src/bench/cases/weighted.js'
+import { sections, selectionOf } from '../../src/bench/options.js'
 import { makeTrain } from '../../src/bench/spikes.js'
 
 test('shapes are read as they are written, and written as they are read', () => {
@@ -58,8 +58,6 @@ test('options: what is chosen by default, and errors that name the option', () =
     [{ shape: '8x8x8', only: 'steps' }, /^bench\.shape must be left out with --only steps/],
   ] as const)
     assert.throws(() => selectionOf(args), message)
-  assert.throws(() => checkResultPath('json', 'my.bench.mjs'), /^bench\.json .*"my\.bench\.mjs"/)
-  checkResultPath('json', 'out.json')
 })
 
 /** What must not give a name twice. */

@@ -10,7 +10,6 @@ import {
   estimate,
   hull,
   interval,
-  type Processes,
   studentQuantile,
 } from '../../src/bench/compare/statistics.js'
 import {
@@ -87,15 +86,15 @@ function compare(source: Source, effects: readonly number[], noise: Noise): Verd
   const rounds = 16
   const screened = effects.map((effect, i) => ({
     name: String(i),
-    index: i,
     ...estimate(source.processes(effect, noise, rounds, 3)),
   }))
   const verdicts = screened.map((s): Verdict => {
     const verdict = verdictOf(interval(s, SHOWN), THRESHOLD)
     return verdict === 'slower' ? 'undecided' : verdict
   })
-  const { suspects } = suspectsOf(screened, THRESHOLD, 12)
-  for (const { index } of suspects) {
+  const suspects = suspectsOf(screened, THRESHOLD).slice(0, 12)
+  for (const { name } of suspects) {
+    const index = Number(name)
     const fresh: number[][] = []
     for (const count of looks) {
       while (fresh.length < count)
@@ -155,12 +154,12 @@ for (const [noise, few] of [
       const runs = 1000
       let inside = 0
       for (let run = 0; run < runs; run++) {
-        const found = estimate(source.processes(0.01, noise, 16, count), run)
+        const found = estimate(source.processes(0.01, noise, 16, count))
         const { low, high } = interval(found, SHOWN)
         inside += Number(low < 0.01 && 0.01 < high)
       }
       // 950 are expected, with a deviation of 7. What counts the rounds twice holds it in 980 to
-      // 1000; a plain bootstrap of three processes in 770.
+      // 1000; the normal distribution in place of Student's, of three processes, in 770.
       assert.ok(inside >= 929 && inside <= 974, `${inside} of ${runs}`)
     })
 
@@ -169,7 +168,7 @@ test('5 % are found at the level of a look where processes scatter by 1 %', () =
   const noise = { ...quiet, between: 0.01, within: 0.03 }
   let found = 0
   for (let run = 0; run < 500; run++) {
-    const estimated = estimate(source.processes(asLog(0.05), noise, 12, 8), run)
+    const estimated = estimate(source.processes(asLog(0.05), noise, 12, 8))
     found += Number(interval(estimated, 0.0025).low > THRESHOLD)
   }
   // 90 % are expected; 38 % if the scatter within processes counts twice.
@@ -191,7 +190,7 @@ test('the error is the standard error of the medians of processes', () => {
   const squares = medians.reduce((sum, value) => sum + (value - center) ** 2, 0)
   const { effect, error } = estimate(samples)
   assert.ok(Math.abs(effect - center) < 1e-12)
-  assert.ok(Math.abs(error / Math.sqrt(squares / 3 / 4) - 1) < 0.08, `${error}`)
+  assert.ok(Math.abs(error / Math.sqrt(squares / 3 / 4) - 1) < 1e-9, `${error}`)
 })
 
 test('one process decides nothing', () => {
@@ -199,12 +198,6 @@ test('one process decides nothing', () => {
   assert.is(low, Number.NEGATIVE_INFINITY)
   assert.is(high, Number.POSITIVE_INFINITY)
   assert.is(verdictOf({ effect: 0.5, low, high }, THRESHOLD), 'undecided')
-})
-
-test('the same seed gives the same interval', () => {
-  const samples: Processes = new Source(9).processes(0, measured, 12, 4)
-  assert.equal(estimate(samples, 3), estimate(samples, 3))
-  assert.is.not(estimate(samples, 3).error, estimate(samples, 4).error)
 })
 
 test('difference: errors add in squares, degrees of freedom are those of Welch', () => {
@@ -236,20 +229,11 @@ test('verdicts: beyond the threshold, within it, or neither', () => {
     assert.is(verdictOf({ effect: 0, low, high }, 0.02), verdict)
 })
 
-test('suspects: slower than half the threshold, the slowest first, the rest is told', () => {
-  const screened = [0.005, 0.03, 0.011, -0.1, 0.02].map((effect, i) => ({
-    name: `b${i}`,
-    effect,
-    freedom: 2,
-  }))
-  const { suspects, left } = suspectsOf(screened, 0.02, 2)
+test('suspects: slower than half the threshold, the slowest first', () => {
+  const screened = [0.005, 0.03, 0.011, -0.1, 0.02].map((effect, i) => ({ name: `b${i}`, effect }))
   assert.equal(
-    suspects.map(({ name }) => name),
-    ['b1', 'b4'],
-  )
-  assert.equal(
-    left.map(({ name }) => name),
-    ['b2'],
+    suspectsOf(screened, 0.02).map(({ name }) => name),
+    ['b1', 'b4', 'b2'],
   )
 })
 

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { accused, deadCode, targets, withLoop } from '../../bench/slow-build.js'
+import { listCompared } from '../../src/bench/cases/index.js'
 import { ownRoot } from '../../src/bench/compare/builds.js'
-import { listBenchmarks } from '../../src/bench/compare/cases.js'
 import { selectionOf } from '../../src/bench/options.js'
 import { kernelOf, kinds } from '../../src/plan/records/index.js'
 import type { RecordKind } from '../../src/plan/records/schema.js'
@@ -13,7 +13,7 @@ import type { RecordKind } from '../../src/plan/records/schema.js'
 const table = readFileSync(join(ownRoot(), 'assembly/generated/kernels.ts'), 'utf8')
 
 test('each kernel that is made slower is in the list of a comparison', () => {
-  const names = listBenchmarks(selectionOf({})).map(({ name }) => name)
+  const names = listCompared(selectionOf({})).map(({ name }) => name)
   for (const [, name] of targets) assert.ok(names.includes(name), name)
 })
 
@@ -52,7 +52,7 @@ test('the loop runs behind the call of its operation alone', () => {
 })
 
 test('a comparison lists each name once, and more where a filter asks', () => {
-  const names = listBenchmarks(selectionOf({})).map(({ name }) => name)
+  const names = listCompared(selectionOf({})).map(({ name }) => name)
   assert.is(new Set(names).size, names.length)
   assert.ok(names.length < 90, `${names.length} are too many for its time`)
   assert.ok(!names.some((name) => name.includes('threads')))
@@ -70,7 +70,7 @@ test('a comparison lists each name once, and more where a filter asks', () => {
       names.some((name) => name.startsWith(op)),
       op,
     )
-  const filtered = listBenchmarks(selectionOf({}), 'lif').map(({ name }) => name)
+  const filtered = listCompared(selectionOf({}), 'lif').map(({ name }) => name)
   assert.ok(filtered.length > names.filter((name) => name.includes('lif')).length)
   assert.ok(filtered.every((name) => name.includes('lif')))
 })

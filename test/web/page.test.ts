@@ -1,18 +1,14 @@
-/** The page to try the package in, and the page of benchmarks, built by Vite, in a real browser. */
+/** The page to try the package in, built by Vite, in a real browser. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
-import { build as esbuild } from 'esbuild'
 import type { Browser, Page } from 'playwright-core'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { build } from 'vite'
-import { readBaseline } from '../../src/bench/compare/baseline.js'
-import { listBenchmarks } from '../../src/bench/compare/cases.js'
-import { selectionOf } from '../../src/bench/options.js'
 import {
   adex,
   avgPool2d,
@@ -28,7 +24,7 @@ import {
   ops,
   sequential,
 } from '../../src/index.js'
-import { messageOf, withFolder } from '../io/temporary.js'
+import { messageOf } from '../io/temporary.js'
 import { hasBrowser, launch, open, type Site, serve } from '../support/browser.js'
 import { allow } from '../support/runner.js'
 
@@ -159,19 +155,6 @@ test('the page is small, and the field of equations comes when it is opened', ()
   assert.ok(first <= 113_850, `${first} bytes of JavaScript, gzipped`)
   // Messages that point at their place, and comparisons in any form, have raised it by 0.7 kB.
   assert.ok(all <= 132_300, `${all} bytes with the field`)
-})
-
-test('a slow library is given fewer images a step, so that a call takes some seconds', async () => {
-  const { outputFiles } = await esbuild({
-    entryPoints: [at('examples/page/bench/batch.ts')],
-    ...{ bundle: true, write: false, format: 'esm' },
-  })
-  const address = `data:text/javascript,${encodeURIComponent(outputFiles[0].text)}`
-  const { batchFor } = (await import(address)) as { batchFor(ms: number, most: number): number }
-  assert.equal(
-    [0, 300, 313, 700, 5000, 9000, 60_000].map((ms) => batchFor(ms, 64)),
-    [64, 64, 32, 16, 4, 2, 1],
-  )
 })
 
 const isThere = await hasBrowser()
@@ -562,46 +545,5 @@ if (isThere)
       await site.close()
     }
   })
-
-if (isThere)
-  test('the page of benchmarks gives a baseline', () =>
-    withFolder(async (folder) => {
-      const dist = join(folder, 'dist')
-      await buildPage('examples/page/bench/vite.config.js', dist)
-      const site = await serve({ folder: dist, isolated: true })
-      try {
-        await withPage(browser, site, '', async (page) => {
-          await page.fill('[name=processes]', '2')
-          await page.fill('[name=seconds]', '1')
-          await page.fill('[name=filter]', 'lif shortcut')
-          await tabTo(page, 'start')
-          await press(page, 'Enter')
-          await page.waitForFunction(() =>
-            /^Done/.test(document.getElementById('state')?.textContent ?? ''),
-          )
-          await fitsInto(page, [400])
-          const path = join(folder, 'baseline.json')
-          await writeFile(path, await saved(page, 'save'))
-          const { origin, benchmarks } = await readBaseline(path)
-          assert.match('page' in origin ? origin.page : '', /Chrome/)
-          const known = listBenchmarks(selectionOf({ quick: true })).map(({ name }) => name)
-          assert.ok(benchmarks.length > 0)
-          for (const { name, density = '', processes } of benchmarks) {
-            assert.ok(known.includes(name), name)
-            assert.match(density, /^rate 0\.\d+, shortcut rate/)
-            assert.is(processes.length, 2)
-          }
-          // Beside themselves all ratios are 1.
-          await page.setInputFiles('#other', path)
-          await page.waitForSelector('#ratio-head:not([hidden])')
-          assert.match(await textOf(page, '#rows'), /1\.00 ×/)
-          await page.setInputFiles('#other', at('package.json'))
-          await page.waitForSelector('#problem:not([hidden])')
-          assert.match(await textOf(page, '#problem'), /package\.json cannot be compared with/)
-        })
-      } finally {
-        await site.close()
-      }
-    }))
 
 test.run()

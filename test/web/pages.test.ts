@@ -5,7 +5,6 @@ import { pathToFileURL } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { historyPage, needPlotly } from '../../src/bench/page.js'
 import { showPage } from '../../src/cli/show-page.js'
 import { liveSweepPage, sweepBody, sweepPage } from '../../src/cli/sweep/page.js'
 import type { SweepRow, SweepStatus } from '../../src/cli/sweep/rows.js'
@@ -366,30 +365,6 @@ withBrowser('a sweep from its file', () =>
     assert.is(await rows.count(), 11)
     await page.locator('summary').click()
     assert.is(await rows.count(), 35)
-    await page.close()
-  }),
-)
-
-withBrowser('a history of benchmarks', () =>
-  withFolder(async (folder) => {
-    const runs = [1, 2, 3].map((day) => ({
-      schema: 1 as const,
-      origin: {
-        ...{ date: `2026-01-0${day}T10:00`, version: '1', commit: { hash: `${day}234567` } },
-        ...{ processor: 'A', processors: 4, platform: 'linux x64', node: '20.1.0', wide: false },
-      },
-      figures: [{ name: 'lif 1', unit: 'ms', value: day }],
-    }))
-    const html = historyPage(runs as never, await needPlotly())
-    await check('history', await written(folder, 'history.html', html), 0)
-    const page = await browser.newPage({ viewport: { width: PHONE, height: 900 } })
-    await page.goto(pathToFileURL(join(folder, 'history.html')).href)
-    await page.waitForSelector('#plot .main-svg')
-    // Its own rules, which come by a script, are there too.
-    assert.is(
-      await page.evaluate(() => getComputedStyle(document.querySelector('.main-svg')!).overflow),
-      'hidden',
-    )
     await page.close()
   }),
 )

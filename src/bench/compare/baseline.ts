@@ -6,18 +6,15 @@
  * and the interval is wide.
  */
 
+import { buffer } from 'node:stream/consumers'
 import { expect, SpikewasmError } from '../../errors.js'
 import { readFileClear, writeFileAtomic } from '../../io/files.js'
-import { wideVectors } from '../../runtime/revectorize.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
-import { type CompareOptions, checkCompareOptions, courseOf, rootOf, withJob } from './against.js'
-import { findBuild } from './builds.js'
+import { othersOf } from '../conditions.js'
+import { obstacleBetween, originSchema } from './builds.js'
 import { type Campaign, runCampaign } from './campaign.js'
-import type { Calibration, Measured, SharedJob } from './job.js'
-import { othersOf } from './marks.js'
-import { anyOriginSchema, type Origin, obstacleBetween, originOf } from './origin.js'
-import { runChild } from './process.js'
-import { readStandardInput } from './standard-input.js'
+import { type CompareOptions, courseOf, jobOf, ownOrigin, rootOf } from './options.js'
+import { addProcess, type Figures, type Measured, type SharedJob } from './process.js'
 import { difference, type Estimate, estimate } from './statistics.js'
 
 /** Of the file; another one cannot be read. */
@@ -28,11 +25,18 @@ const PROCESSES = 8
 /** Larger files are no baselines. */
 const SIZE_LIMIT = 64 * 2 ** 20
 const DIGITS = 6
+/** Zero would be a time that no clock has seen. */
+const LEAST_MS = 1e-9
 
 const finite = v.pipe(v.number(), v.finite())
+const text = v.pipe(v.string(), v.minLength(1), v.maxLength(400))
+const listOf = <T extends v.GenericSchema>(item: T, most: number) =>
+  v.pipe(v.array(item), v.minLength(1), v.maxLength(most))
+
+const limits = ['multiplyAdd', 'eventAdds', 'copy'] as const
 const processSchema = v.object({
   /** Milliseconds of a call, one number a round. */
-  ms: v.pipe(v.array(v.pipe(finite, v.minValue(0))), v.minLength(1), v.maxLength(1000)),
+  ms: listOf(v.pipe(finite, v.minValue(0)), 1000),
   /** Logarithms of rates. */
   multiplyAdd: finite,
   eventAdds: finite,
@@ -43,20 +47,13 @@ type ProcessTimes = v.InferOutput<typeof processSchema>
 const baselineSchema = v.object({
   format: v.literal(FORMAT),
   schema: v.literal(SCHEMA),
-  origin: anyOriginSchema,
+  origin: originSchema,
   /** Share of the processors that others took. */
   others: finite,
-  benchmarks: v.pipe(
-    v.array(
-      v.object({
-        name: v.pipe(v.string(), v.minLength(1), v.maxLength(400)),
-        /** Of spikes. */
-        density: v.optional(v.pipe(v.string(), v.maxLength(400))),
-        processes: v.pipe(v.array(processSchema), v.minLength(1), v.maxLength(1000)),
-      }),
-    ),
-    v.minLength(1),
-    v.maxLength(20_000),
+  benchmarks: listOf(
+    /** The density is that of spikes. */
+    v.object({ name: text, density: v.optional(text), processes: listOf(processSchema, 1000) }),
+    20_000,
   ),
 })
 export type Baseline = v.InferOutput<typeof baselineSchema>
@@ -66,16 +63,12 @@ const rounded = (value: number): number => Number(value.toPrecision(DIGITS))
 function processTimes({ times, calibration }: Measured): ProcessTimes {
   const { multiplyAdd, eventAdds = multiplyAdd, copy = multiplyAdd } = calibration
   return {
-    // Zero would be a time that no clock has seen.
-    ms: times[0].map((ms) => Math.max(1e-9, rounded(ms))),
+    ms: times[0].map((ms) => Math.max(LEAST_MS, rounded(ms))),
     multiplyAdd: rounded(multiplyAdd),
     eventAdds: rounded(eventAdds),
     copy: rounded(copy),
   }
 }
-
-const originNow = async (options: CompareOptions, version: string): Promise<Origin> =>
-  originOf(rootOf(options), version, (await wideVectors()).on)
 
 /**
  * Measures a build and returns what a baseline holds.
@@ -86,16 +79,13 @@ export async function makeBaseline(
   options: CompareOptions,
   processes = PROCESSES,
 ): Promise<Baseline> {
-  checkCompareOptions(options)
-  const { version } = await findBuild(rootOf(options), 'this build')
-  const found = await withJob(options, [rootOf(options)], true, (job) =>
-    measureAll(job, options, processes),
-  )
+  const job = await jobOf(options, [rootOf(options)], true)
+  const found = await measureAll(job, options, processes)
   expect(found.size > 0, () => 'bench.saveBaseline must have something to measure, got nothing')
   return {
     format: FORMAT,
     schema: SCHEMA,
-    origin: await originNow(options, version),
+    origin: await ownOrigin(options),
     others: rounded(othersOf([...found.values()].flat())),
     benchmarks: [...found].map(([name, list]) => {
       const density = list.find(({ densities }) => densities[0])?.densities[0]
@@ -109,32 +99,23 @@ async function measureAll(
   job: SharedJob,
   options: CompareOptions,
   processes: number,
-): Promise<Map<string, Measured[]>> {
+): Promise<Figures> {
   const { seconds, patience, seed, progress } = courseOf(options)
-  const found = new Map<string, Measured[]>()
+  const found: Figures = new Map()
   const start = performance.now()
   for (let i = 0; i < processes; i++) {
     const left = seconds - (performance.now() - start) / 1000
     if (left < 0.5 && i > 1) break
     let done = 0
-    const outcome = await runChild(
-      {
-        ...job,
-        measured: Object.fromEntries([...found].map(([name, list]) => [name, list.length])),
-        // The start of a process takes a part of its share.
-        seconds: Math.max(0.5, left / (processes - i) - 0.5),
-        seed: seed + 7919 * i,
-      },
-      {
-        patienceMs: 1000 * patience,
-        onBegin: (name) => progress(`baseline ${i + 1}/${processes}, ${++done}: ${name}`),
-      },
-    )
+    const onBegin = (name: string): void =>
+      progress(`baseline ${i + 1}/${processes}, ${++done}: ${name}`)
+    // The start of a process takes a part of its share.
+    const share = Math.max(0.5, left / (processes - i) - 0.5)
+    const given = { ...job, seconds: share, seed: seed + 7919 * i }
+    const { failed } = await addProcess(found, given, { patienceMs: 1000 * patience, onBegin })
     progress('')
-    const [failure] = outcome.failed
+    const [failure] = failed
     expect(failure === undefined, () => `benchmark "${failure[0]}" failed: ${failure[1]}`)
-    for (const measured of outcome.measured)
-      found.set(measured.name, [...(found.get(measured.name) ?? []), measured])
   }
   return found
 }
@@ -142,66 +123,50 @@ async function measureAll(
 export const writeBaseline = (path: string, baseline: Baseline): Promise<void> =>
   writeFileAtomic(path, new TextEncoder().encode(`${JSON.stringify(baseline)}\n`))
 
-/** In place of a path: the file is pasted. */
-export const STANDARD_INPUT = '-'
-
 /**
  * @param path of the file; `-`: standard input
  * @throws SpikewasmError that names the file and what is wrong in it
  */
 export async function readBaseline(path: string): Promise<Baseline> {
-  const isPasted = path === STANDARD_INPUT
-  const bytes = isPasted
-    ? await readStandardInput(SIZE_LIMIT)
-    : await readFileClear(path, 'bench.baseline')
-  return parseBaseline(bytes, isPasted ? 'standard input' : path)
+  if (path === '-') return parseBaseline(await buffer(process.stdin), 'standard input')
+  return parseBaseline(await readFileClear(path, 'bench.baseline'), path)
 }
 
 /** @param path what messages call it */
 function parseBaseline(bytes: Uint8Array, path: string): Baseline {
-  const advice = 'make it anew with --save-baseline, or export it anew from the page'
-  expect(
-    bytes.length <= SIZE_LIMIT,
-    () => `${path}: must be a baseline of at most ${SIZE_LIMIT} bytes, got ${bytes.length}`,
-  )
+  const refuse = (what: string, cause?: unknown): never => {
+    const advice = 'make it anew with --save-baseline'
+    throw new SpikewasmError(`${path}: must ${what}; ${advice}`, { cause })
+  }
+  if (bytes.length > SIZE_LIMIT)
+    refuse(`be a baseline of at most ${SIZE_LIMIT} bytes, got ${bytes.length}`)
   let value: unknown
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch (error) {
-    throw new SpikewasmError(
-      `${path}: must be a baseline, got no JSON: ${(error as Error).message}; ${advice}`,
-      { cause: error },
-    )
+    refuse(`be a baseline, got no JSON: ${(error as Error).message}`, error)
   }
   const { success, output, issues } = v.safeParse(baselineSchema, value)
   if (!success) {
-    const [issue] = issues
-    const where = v.getDotPath(issue) ?? 'the file'
-    throw new SpikewasmError(
-      `${path}: must be a baseline of schema ${SCHEMA}, got ${where}: ${issue.message}; ${advice}`,
-    )
+    const where = v.getDotPath(issues[0]) ?? 'the file'
+    return refuse(`be a baseline of schema ${SCHEMA}, got ${where}: ${issues[0].message}`)
   }
   const names = output.benchmarks.map(({ name }) => name)
   const twice = names.find((name, i) => names.indexOf(name) !== i)
-  expect(
-    twice === undefined,
-    () => `${path}: must name each benchmark once, got "${twice}" twice; ${advice}`,
-  )
+  if (twice !== undefined) refuse(`name each benchmark once, got "${twice}" twice`)
   return output
 }
 
-const limits = ['multiplyAdd', 'eventAdds', 'copy'] as const
-
-/** Times of processes in units of a limit, as logarithms. */
-const inUnitsOf = (processes: readonly ProcessTimes[], limit: keyof Calibration): Estimate =>
-  estimate(processes.map((one) => one.ms.map((ms) => Math.log(ms) + one[limit])))
-
 /** What the three limits say of a time now and then. */
-export const effects = (
+export function effects(
   now: readonly ProcessTimes[],
   then: readonly ProcessTimes[],
-): readonly Estimate[] =>
-  limits.map((limit) => difference(inUnitsOf(now, limit), inUnitsOf(then, limit)))
+): readonly Estimate[] {
+  /** Times in units of a limit, as logarithms. */
+  const of = (processes: readonly ProcessTimes[], limit: (typeof limits)[number]): Estimate =>
+    estimate(processes.map((one) => one.ms.map((ms) => Math.log(ms) + one[limit])))
+  return limits.map((limit) => difference(of(now, limit), of(then, limit)))
+}
 
 /**
  * Compares a build with a baseline.
@@ -211,10 +176,8 @@ export async function compareBaseline(
   path: string,
   options: CompareOptions,
 ): Promise<{ campaign: Campaign; baseline: Baseline; missing: string[] }> {
-  checkCompareOptions(options)
   const baseline = await readBaseline(path)
-  const { version } = await findBuild(rootOf(options), 'this build')
-  const obstacle = obstacleBetween(await originNow(options, version), baseline.origin)
+  const obstacle = obstacleBetween(await ownOrigin(options), baseline.origin)
   expect(
     obstacle === undefined,
     () =>
@@ -222,22 +185,17 @@ export async function compareBaseline(
       'make it anew with --save-baseline, or compare with --against DIR',
   )
   const then = new Map(baseline.benchmarks.map(({ name, processes }) => [name, processes]))
-  const campaign = await withJob(options, [rootOf(options)], true, (job) =>
-    runCampaign({
-      ...courseOf(options),
-      job,
-      // A page measures a part of what Node could.
-      ...('page' in baseline.origin && { known: new Set(then.keys()) }),
-      judge: (name, measured) => {
-        const processes = then.get(name)
-        return processes && effects(measured.map(processTimes), processes)
-      },
-      isOtherFixed: true,
-    }),
-  )
+  const campaign = await runCampaign({
+    ...courseOf(options),
+    job: await jobOf(options, [rootOf(options)], true),
+    judge: (name, measured) => {
+      const processes = then.get(name)
+      return processes && effects(measured.map(processTimes), processes)
+    },
+    isOtherFixed: true,
+  })
   const names = new Set(campaign.rows.map(({ name }) => name))
-  const wanted = (name: string): boolean =>
-    options.filter === undefined || name.includes(options.filter)
-  const missing = [...then.keys()].filter((name) => wanted(name) && !names.has(name))
+  const { filter = '' } = options
+  const missing = [...then.keys()].filter((name) => name.includes(filter) && !names.has(name))
   return { campaign, baseline, missing }
 }

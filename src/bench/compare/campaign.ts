@@ -3,15 +3,21 @@
  * within a budget of time. The budget decides nothing: what is open at its end is undecided.
  */
 import { describe, expect } from '../../errors.js'
-import type { Measured, SharedJob } from './job.js'
-import { bestRate, type Mark, marksOf, othersOf } from './marks.js'
-import { type Outcome, runChild } from './process.js'
+import { bestRate, type Mark, marksOf, othersOf } from '../conditions.js'
+import {
+  addProcess,
+  type Figures,
+  type Measured,
+  type runChild,
+  type SharedJob,
+} from './process.js'
 import { type Estimate, hull, type Interval, interval } from './statistics.js'
 import {
   judge,
   levelOf,
   looks,
   needsMore,
+  type Screened,
   SHOWN,
   screenLevel,
   suspectsOf,
@@ -31,7 +37,7 @@ export interface CampaignOptions {
   /** Difference of logarithms that counts as none. */
   readonly threshold: number
   readonly seconds: number
-  /** Seconds without a sign of life before a child is killed. */
+  /** Seconds without a sign of life before a process is killed. */
   readonly patience: number
   readonly seed: number
   /**
@@ -39,8 +45,6 @@ export interface CampaignOptions {
    * not proved itself on fresh figures alone, and the alarm rate is shared by all benchmarks.
    */
   readonly isOtherFixed: boolean
-  /** Names that can be judged; absent: all. Others are not measured. */
-  readonly known?: ReadonlySet<string>
   /** Whether time that is left is spent on what is undecided. */
   readonly isThorough: boolean
   /** One line that says what happens now. */
@@ -85,12 +89,7 @@ const SCREEN_SHARE = 0.6
 const [LEAST_SECONDS, MOST_SECONDS] = [0.4, 3]
 /** Seconds that a process needs before its first benchmark, until one has shown it. */
 const START_SECONDS = 1
-
-interface Suspect {
-  readonly name: string
-  readonly effect: number
-  readonly freedom: number
-}
+const MOST_LOOKS = looks[looks.length - 1]
 
 export async function runCampaign(options: CampaignOptions): Promise<Campaign> {
   const run = new Run(options)
@@ -106,8 +105,8 @@ export async function runCampaign(options: CampaignOptions): Promise<Campaign> {
 class Run {
   private readonly clock: () => number
   private readonly start: number
-  private readonly screened = new Map<string, Measured[]>()
-  private readonly fresh = new Map<string, Measured[]>()
+  private readonly screened: Figures = new Map()
+  private readonly fresh: Figures = new Map()
   private readonly decided = new Map<string, { interval: Interval; verdict: Verdict }>()
   private readonly remarks = new Map<string, string>()
   private readonly skipped = new Map<string, string>()
@@ -130,9 +129,7 @@ class Run {
     for (let whole = 0; whole < SCREENS && this.processes < SCREENS + MOST_BROKEN; ) {
       if (this.processes > 0 && this.left() <= 0) break
       const seconds = (this.left() - end) / (SCREENS - whole) - this.startSeconds
-      const { known } = this.options
-      const first = known && [...known]
-      const names = this.names.length > 0 ? this.names.filter((n) => this.isOpen(n)) : first
+      const names = this.processes > 0 ? this.names.filter((n) => this.isOpen(n)) : undefined
       if (names?.length === 0) break
       const stage = `screen ${whole + 1}/${SCREENS}`
       // A process that ended early has looked at a part.
@@ -146,44 +143,33 @@ class Run {
 
   /** @returns whether the process came to its end */
   private async process(
-    into: Map<string, Measured[]>,
+    into: Figures,
     names: readonly string[] | undefined,
     seconds: number,
     stage: string,
   ): Promise<boolean> {
-    const { job, seed, patience, progress, known, runProcess = runChild } = this.options
-    const measured = Object.fromEntries([...into].map(([name, list]) => [name, list.length]))
+    const { job, seed, patience, progress, runProcess } = this.options
     const before = this.clock()
     let done = 0
-    const outcome: Outcome = await runProcess(
-      { ...job, names, measured, seconds, seed: seed + 7919 * this.processes },
-      {
-        patienceMs: 1000 * patience,
-        onBegin: (name) => {
-          done++
-          progress(`${stage}, ${done}/${names?.length ?? '…'}: ${name}`)
-        },
-      },
+    const onBegin = (name: string): void =>
+      progress(`${stage}, ${++done}/${names?.length ?? '…'}: ${name}`)
+    const outcome = await addProcess(
+      into,
+      { ...job, names, seconds, seed: seed + 7919 * this.processes++ },
+      { patienceMs: 1000 * patience, onBegin },
+      runProcess,
     )
-    this.processes++
     progress('')
-    if (this.names.length === 0)
-      this.names = outcome.names.filter((name) => this.options.known?.has(name) ?? true)
+    if (this.names.length === 0) this.names = outcome.names
     expect(
       this.names.length > 0,
       () =>
         `bench.filter must be a part of the name of a benchmark, got ${describe(job.filter)}, ` +
-        `which is in none of those that can be compared${known ? ' with this baseline' : ''}`,
+        'which is in none of those that can be compared',
     )
     for (const [name, reason] of outcome.skipped) this.skipped.set(name, reason)
     for (const [name, reason] of outcome.failed) this.failed.set(name, reason)
-    let spent = 0
-    for (const found of outcome.measured) {
-      const list = into.get(found.name)
-      if (list) list.push(found)
-      else into.set(found.name, [found])
-      spent += found.spentMs
-    }
+    const spent = outcome.measured.reduce((sum, { spentMs }) => sum + spentMs, 0)
     if (outcome.isWhole)
       this.startSeconds = Math.min(5, Math.max(0.2, (this.clock() - before - spent) / 1000))
     return outcome.isWhole
@@ -204,7 +190,7 @@ class Run {
         this.row(name, 0).verdict === 'undecided',
     )
     const costs = open.map((name) => this.cost(name))
-    const reserve = looks[0] * (this.startSeconds + largest(costs, 0))
+    const reserve = looks[0] * (this.startSeconds + Math.max(0, ...costs))
     const seconds = costs.reduce((sum, cost) => sum + cost / 1.5, 0)
     const count = open.length > 0 ? (EXTENSIONS[wave] ?? 0) : 0
     for (let i = 1; i <= count; i++) {
@@ -219,23 +205,19 @@ class Run {
     return this.suspects(1).length + this.suspects(-1).length > 0
   }
 
-  private estimates(name: string, measured: readonly Measured[] | undefined) {
-    return measured && measured.length > 0 ? this.options.judge(name, measured) : undefined
-  }
-
   /**
    * Takes suspects to fresh processes.
    * @param sign 1: those that look slower, −1: faster
    * @param wave of so many choices of suspects before this one
    */
   async confirm(sign: 1 | -1, wave: number): Promise<void> {
-    const { suspects, left } = this.inTime(this.suspects(sign))
-    for (const { name } of left) this.remarks.set(name, 'no time was left to look again')
-    const count = this.options.isOtherFixed ? this.names.length : suspects.length
-    const level = levelOf(count, wave)
+    const all = this.suspects(sign)
+    const suspects = all.slice(0, this.fitting(all))
+    for (const { name } of all.slice(suspects.length))
+      this.remarks.set(name, 'no time was left to look again')
+    const level = levelOf(this.options.isOtherFixed ? this.names.length : suspects.length, wave)
     const active = new Set(suspects.map(({ name }) => name))
-    const most = looks[looks.length - 1]
-    for (let round = 1; round <= most && active.size > 0; round++) {
+    for (let round = 1; round <= MOST_LOOKS && active.size > 0; round++) {
       const seconds = [...active].reduce((sum, name) => sum + this.cost(name), 0)
       if (this.left() < seconds + this.startSeconds) break
       const stage = sign > 0 ? 'slower?' : 'faster?'
@@ -243,53 +225,55 @@ class Run {
       for (const name of active) {
         const processes = this.fresh.get(name)?.length ?? 0
         const isDone = looks.includes(processes) && this.look(name, level, sign)
-        if (!this.isOpen(name) || isDone || processes >= most) active.delete(name)
+        if (!this.isOpen(name) || isDone || processes >= MOST_LOOKS) active.delete(name)
       }
     }
     // A last look, at what there was time for; the level counts as many looks as are planned.
     for (const name of active) this.look(name, level, sign)
   }
 
-  /** Those that look slower or faster, and were not looked at again. */
-  private suspects(sign: number): Suspect[] {
-    const all = [...this.screened].flatMap(([name, measured]): Suspect[] => {
+  /** Those that look slower or faster, and were not looked at again; the clearest first. */
+  private suspects(sign: number): Screened[] {
+    const all = [...this.screened.keys()].flatMap((name): Screened[] => {
       const isNew = this.isOpen(name) && !this.decided.has(name)
-      const estimates = isNew ? this.estimates(name, measured) : undefined
-      if (!estimates) return []
-      const { effect } = hull(estimates.map((e) => interval(e, SHOWN)))
-      return [{ name, effect: sign * effect, freedom: estimates[0].freedom }]
+      const at = isNew ? this.intervals(name, this.screened) : undefined
+      return at ? [{ name, effect: sign * at(SHOWN).effect }] : []
     })
-    return suspectsOf(all, this.options.threshold, all.length).suspects
+    return suspectsOf(all, this.options.threshold)
   }
 
-  /** Those that there is time for, and the others. */
-  private inTime(suspects: Suspect[]): { suspects: Suspect[]; left: Suspect[] } {
+  /** How many of them there is time for. */
+  private fitting(suspects: readonly Screened[]): number {
     let seconds = this.startSeconds
     const most = suspects.findIndex(({ name }, i) => {
       seconds += this.cost(name)
       // The worst one is looked at in any case, if with fewer processes than are planned.
       return i > 0 && looks[0] * seconds > this.left()
     })
-    return suspectsOf(suspects, this.options.threshold, most < 0 ? suspects.length : most)
+    return most < 0 ? suspects.length : most
   }
 
   /** Seconds of a benchmark in a fresh process; large networks take what a few calls take. */
   private cost(name: string): number {
     const spent = (this.screened.get(name) ?? []).map(({ spentMs }) => spentMs / 1000)
-    const least = spent.length > 0 ? Math.min(...spent) : 0
-    const usual = Math.min(MOST_SECONDS, Math.max(LEAST_SECONDS, 1.5 * largest(spent, 0)))
-    return Math.max(usual, least)
+    const usual = Math.min(MOST_SECONDS, Math.max(LEAST_SECONDS, 1.5 * Math.max(0, ...spent)))
+    return Math.max(usual, spent.length > 0 ? Math.min(...spent) : 0)
+  }
+
+  /** The interval of a benchmark at a level; undefined where there is nothing to say. */
+  private intervals(name: string, from: Figures): ((alpha: number) => Interval) | undefined {
+    const measured = from.get(name)
+    const estimates = measured && this.options.judge(name, measured)
+    return estimates && ((alpha) => hull(estimates.map((e) => interval(e, alpha))))
   }
 
   /** Judges fresh figures. @returns whether no more are needed */
   private look(name: string, level: number, sign: 1 | -1): boolean {
-    const measured = this.fresh.get(name)
-    const estimates = this.estimates(name, measured)
-    if (!estimates || (measured?.length ?? 0) < looks[0]) {
+    const at = this.intervals(name, this.fresh)
+    if (!at || (this.fresh.get(name)?.length ?? 0) < looks[0]) {
       this.remarks.set(name, 'too few processes fitted into the time to look again')
       return false
     }
-    const at = (alpha: number): Interval => hull(estimates.map((e) => interval(e, alpha)))
     const { threshold } = this.options
     const [decisive, usual] = [at(level), at(SHOWN)]
     this.decided.set(name, judge(decisive, usual, threshold))
@@ -299,14 +283,12 @@ class Run {
   }
 
   result(): Campaign {
+    const { skipped, failed, processes } = this
     const all = [...this.screened.values(), ...this.fresh.values()].flat()
-    const best = bestRate(all)
-    const rows = this.names.filter((name) => this.isOpen(name)).map((name) => this.row(name, best))
+    const open = this.names.filter((name) => this.isOpen(name))
     return {
-      rows,
-      skipped: this.skipped,
-      failed: this.failed,
-      processes: this.processes,
+      rows: open.map((name) => this.row(name, bestRate(all))),
+      ...{ skipped, failed, processes },
       seconds: (this.clock() - this.start) / 1000,
       others: othersOf(all),
     }
@@ -314,24 +296,18 @@ class Run {
 
   private row(name: string, best: number): Row {
     const decided = this.decided.get(name)
-    const measured = (decided ? this.fresh.get(name) : this.screened.get(name)) ?? []
-    const estimates = this.estimates(name, measured)
-    if (!estimates) {
+    const from = decided ? this.fresh : this.screened
+    const [measured, at] = [from.get(name) ?? [], this.intervals(name, from)]
+    if (!at) {
       const remark = measured.length === 0 ? 'not measured: no time was left' : undefined
       return { name, measured, verdict: 'undecided', marks: [], remark }
     }
-    const usual = hull(estimates.map((e) => interval(e, SHOWN)))
     const { threshold } = this.options
-    const half = (usual.high - usual.low) / 2
-    const marks = marksOf(measured, best, { half, most: threshold })
-    if (decided) return { name, measured, marks, ...decided }
+    const usual = at(SHOWN)
+    const marks = marksOf(measured, best, (usual.high - usual.low) / 2 > threshold)
     // A screen alone accuses at a level that all benchmarks share.
-    const decisive = hull(estimates.map((e) => interval(e, screenLevel(this.names.length))))
-    const judged = judge(decisive, usual, threshold)
-    const remark = judged.verdict === 'undecided' ? this.remarks.get(name) : undefined
-    return { name, measured, marks, remark, ...judged }
+    const judged = decided ?? judge(at(screenLevel(this.names.length)), usual, threshold)
+    const isOpen = !decided && judged.verdict === 'undecided'
+    return { name, measured, marks, remark: isOpen ? this.remarks.get(name) : undefined, ...judged }
   }
 }
-
-const largest = (values: readonly number[], least: number): number =>
-  values.reduce((most, value) => Math.max(most, value), least)

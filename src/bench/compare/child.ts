@@ -1,136 +1,114 @@
 /**
- * A child process of a comparison. It loads the builds, prepares each benchmark for all of them and
- * lets their blocks take turns. Where memory lies and who comes first is drawn anew in each child.
+ * A process that measures. It loads the builds, prepares each benchmark for all of them and lets
+ * their blocks take turns. Where memory lies and who comes first is drawn anew in each process.
  */
 import '../../node.js'
 import { Purpose, RandomStream } from '../../random.js'
 import type { Ask } from '../../runtime/calls.js'
 import { serveProcess } from '../../runtime/node/child.js'
 import { switchOnWideVectors } from '../../runtime/revectorize.js'
-import type { Benchmark, Build, Prepared } from '../benchmark.js'
-import { watchOthers } from '../others.js'
-import { ownBenchmarks } from '../own.js'
-import { shareWeights } from '../shared-weights.js'
-import { type BuildFiles, findBuild, loadBuild } from './builds.js'
-import { calibrate, meanOf } from './calibrate.js'
-import type { CompareNews, Job, Measured } from './job.js'
-import { type Call, findClock, takeTurns } from './turns.js'
+import type { Benchmark, Build, Prepared, Work } from '../benchmark.js'
+import { watchOthers } from '../conditions.js'
+import { type LimitRate, limits, memoryMoves } from '../peak.js'
+import { shareWeights } from '../weights.js'
+import { findBuild, loadBuild } from './builds.js'
+import type { Calibration, CompareCalls, CompareNews, Job, Measured } from './process.js'
+import { takeTurns } from './turns.js'
 
 /** Least time for a benchmark; below it nothing settles. */
 const LEAST_MS = 40
-const BLOCK_MS = 0.7
-const MAX_ROUNDS = 64
 /** Memory that is touched and kept, so that later allocations lie elsewhere: up to so much. */
 const SHIFT_BYTES = 4 * 2 ** 20
-const ALIVE_MS = 2000
+/** More than the caches of a core hold. */
+const COPIED_BYTES = 8 * 2 ** 20
 
-interface CasesModule {
-  listBenchmarks(selection: unknown, filter: string | undefined): readonly Benchmark[]
-}
+type List = (selection: unknown, filter?: string) => readonly Benchmark[]
 
-type Say = Ask<CompareNews>['say']
-
-let say: Say = () => {}
-let said = performance.now()
-let aliveMs = ALIVE_MS
-
-/** Tells the parent that a long benchmark goes on. */
-function sayAlive(): void {
-  if (performance.now() < said + aliveMs) return
-  said = performance.now()
-  void say({ kind: 'alive' })
-}
-
-async function work(job: Job, ask: Ask<CompareNews>): Promise<void> {
-  ;({ say } = ask)
-  const end = performance.now() + 1000 * job.seconds
-  aliveMs = job.aliveMs ?? ALIVE_MS
+async function work(job: Job, { say }: Ask<CompareNews>): Promise<void> {
+  const { seconds, eachMs, aliveMs = 2000, weights, filter = '', measured } = job
+  const end = performance.now() + 1000 * seconds
+  let said = performance.now()
+  /** Tells the parent that a long benchmark goes on. */
+  const onBlock = (): void => {
+    if (performance.now() < said + aliveMs) return
+    said = performance.now()
+    void say({ kind: 'alive' })
+  }
   if (job.wide) await switchOnWideVectors()
-  shareWeights({ folder: job.weights, onStep: sayAlive })
+  const onTrained = (weights: Job['weights']): void => void say({ kind: 'trained', weights })
+  shareWeights({ weights, onStep: onBlock, onTrained })
   const random = new RandomStream(Purpose.Shuffle)
   random.start(job.seed, 0, 0)
-  const { builds, benchmarks } = await load(job, random)
-  const wanted = job.names
-  const all = benchmarks.filter(({ name }) => job.filter === undefined || name.includes(job.filter))
-  await say({ kind: 'list', names: all.map(({ name }) => name) })
-  const names = wanted === undefined ? undefined : new Set(wanted)
-  const list = shuffled(
-    all.filter(({ name }) => names?.has(name) ?? true),
-    random,
-  ).sort((a, b) => (job.measured[a.name] ?? 0) - (job.measured[b.name] ?? 0))
-  const runner = new Runner(builds, job.calibrate, random)
+  const builds: Build[] = []
+  for (const i of shuffled([...job.builds.keys()], random)) {
+    const files = await findBuild(job.builds[i], i === 0 ? 'this build' : 'bench.against')
+    builds[i] = await loadBuild(files, i === 0 ? 'this' : 'other')
+  }
+  const cases = (await import(job.cases)) as Record<'listBenchmarks' | 'listCompared', List>
+  const listed = cases[eachMs === undefined ? 'listCompared' : 'listBenchmarks'](
+    job.selection,
+    job.filter,
+  ).filter(({ name }) => name.includes(filter))
+  await say({ kind: 'list', names: listed.map(({ name }) => name) })
+  const wanted = job.names && new Set(job.names)
+  const chosen = listed.filter(({ name }) => wanted?.has(name) ?? true)
+  const list = shuffled(chosen, random).sort(
+    (a, b) => (measured[a.name] ?? 0) - (measured[b.name] ?? 0),
+  )
+  const runner = new Runner(builds, job.calibrate, random, onBlock)
   for (const [i, benchmark] of list.entries()) {
     const left = end - performance.now()
     // What could not be measured comes first in the next process. One is measured in any case: a
     // slow machine may need all of a short time to start.
-    if (left <= 0 && i > 0) break
+    if (eachMs === undefined && left <= 0 && i > 0) break
     await say({ kind: 'begin', name: benchmark.name })
-    await say(await runner.measure(benchmark, Math.max(LEAST_MS, left / (list.length - i))))
+    const ms = eachMs ?? Math.max(LEAST_MS, left / (list.length - i))
+    await say(await runner.measure(benchmark, ms))
   }
-}
-
-async function load(
-  job: Job,
-  random: RandomStream,
-): Promise<{ builds: Build[]; benchmarks: readonly Benchmark[] }> {
-  const files: BuildFiles[] = []
-  for (const [i, folder] of job.builds.entries())
-    files.push(await findBuild(folder, i === 0 ? 'this build' : 'bench.against'))
-  const builds: Build[] = []
-  const order = shuffled([...files.keys()], random)
-  for (const i of order) builds[i] = await loadBuild(files[i], i === 0 ? 'this' : 'other')
-  if (job.own.length > 0) {
-    const sides = builds.map((build, i) => ({ build, files: files[i] }))
-    return { builds, benchmarks: await ownBenchmarks(job.own, sides) }
-  }
-  const cases = (await import(job.cases)) as CasesModule
-  return { builds, benchmarks: cases.listBenchmarks(job.selection, job.filter) }
 }
 
 function shuffled<T>(values: readonly T[], random: RandomStream): T[] {
   const list = [...values]
   for (let i = list.length - 1; i > 0; i--) {
     const j = random.below(i + 1)
-    const value = list[i]
-    list[i] = list[j]
-    list[j] = value
+    ;[list[i], list[j]] = [list[j], list[i]]
   }
   return list
 }
 
-/** Nobody else's fault: the other build cannot prepare or run a benchmark. */
-class CannotRun extends Error {
-  constructor(
-    readonly side: number,
-    override readonly cause: unknown,
-  ) {
-    super(String(cause instanceof Error ? cause.message : cause))
-  }
-}
-
-/** An error in one line, with the place where it was thrown. */
-function withPlace({ name, message, stack = '' }: Error): string {
-  const place = stack.match(/^ +at (.*)$/m)?.[1]
+/** Only a mistake is for the user as it is; the rest needs a place in the code. */
+function reasonOf(error: unknown): string {
+  const { name = '', message = String(error), stack = '' } = error instanceof Error ? error : {}
+  const [, place] = /^ +at (.*)$/m.exec(stack) ?? []
+  if (name === 'SpikewasmError' || name === '') return message
   return `${name}: ${message}${place === undefined ? '' : ` (at ${place})`}`
 }
 
-/** The other build may be unable to tell. */
-function densityOf(prepared: Prepared): string | undefined {
-  try {
-    return prepared.density
-  } catch {
-    return undefined
-  }
+/** What work is held against; undefined: nothing, only its time counts. */
+function limitOf(work: Work | undefined, threads: number): LimitRate | undefined {
+  if (!work?.limit) return undefined
+  const { limit, amount, least = amount, written } = work
+  if (limit !== 'memory') return limits[limit]()
+  // Threads share the memory, but have caches of their own: no pass of one thread is their limit.
+  return threads > 1 ? undefined : memoryMoves(1e9 * least, written)
 }
 
+/** Each of the limits, or multiplications and additions alone; 2 ms each. */
+const calibrate = (all: boolean): number[] =>
+  [limits['multiply-add'](), limits['event-adds'](), memoryMoves(COPIED_BYTES)]
+    .slice(0, all ? 3 : 1)
+    .map((limit) => Math.log(limit.look()))
+
 class Runner {
-  private readonly clock = findClock()
   private readonly kept: Uint8Array[] = []
+  /** The build that is prepared or runs. */
+  private side = 0
 
   constructor(
     private readonly builds: readonly Build[],
     private readonly calibrateAll: boolean,
     private readonly random: RandomStream,
+    private readonly onBlock: () => void,
   ) {}
 
   async measure(benchmark: Benchmark, ms: number): Promise<CompareNews> {
@@ -139,108 +117,80 @@ class Runner {
     try {
       return { kind: 'measured', measured: await this.timed(benchmark, prepared, ms) }
     } catch (error) {
-      if (!(error instanceof CannotRun)) throw error
-      const { side, cause, message } = error
-      // Only a mistake is for the user as it is; the rest needs a place in the code.
-      const isMistake = cause instanceof Error && cause.name === 'SpikewasmError'
-      const reason = isMistake || !(cause instanceof Error) ? message : withPlace(cause)
-      return side === 1
-        ? { kind: 'skipped', name, reason: `the other build: ${message}` }
-        : { kind: 'failed', name, reason }
+      if (this.side === 0) return { kind: 'failed', name, reason: reasonOf(error) }
+      // What fails in both builds is no fault of the other one.
+      try {
+        await (await this.prepare(benchmark, prepared, 0)).run()
+      } catch (own) {
+        return { kind: 'failed', name, reason: reasonOf(own) }
+      }
+      const { message } = error as Error
+      return { kind: 'skipped', name, reason: `the other build: ${message}` }
     } finally {
-      for (const side of prepared) await side?.dispose?.()
+      for (const one of prepared) await one?.dispose?.()
       globalThis.gc?.()
     }
   }
 
+  private async prepare(
+    benchmark: Benchmark,
+    prepared: Prepared[],
+    side: number,
+  ): Promise<Prepared> {
+    this.side = side
+    prepared[side] ??= await benchmark.prepare(this.builds[side])
+    return prepared[side]
+  }
+
   private async timed(benchmark: Benchmark, prepared: Prepared[], ms: number): Promise<Measured> {
-    const start = performance.now()
-    const others = watchOthers()
-    await this.prepare(benchmark, prepared)
-    const before = calibrate(this.calibrateAll)
-    const calls = prepared.map(({ run }, side) => this.guarded(run.bind(prepared[side]), side))
-    await this.tryAll(calls)
-    sayAlive()
+    const { random, onBlock, calibrateAll } = this
+    const { name, threads = 1 } = benchmark
+    const [start, others] = [performance.now(), watchOthers()]
+    this.shift()
+    // In an order, and at a place in memory, that the dice choose.
+    const sides = [...this.builds.keys()]
+    for (const side of shuffled(sides, random)) await this.prepare(benchmark, prepared, side)
+    const calls = prepared.map((one, side) => () => {
+      this.side = side
+      return one.run()
+    })
+    for (const side of shuffled(sides, random)) await calls[side]()
+    onBlock()
+    const { work = benchmark.work } = prepared[0]
+    const limit = calls.length > 1 ? undefined : limitOf(work, threads)
+    const [before, look] = [calibrate(calibrateAll), limit?.look()]
     // What went into the preparation is missing now; half of the time is due in any case.
     const left = Math.max(ms / 2, ms - (performance.now() - start))
-    const { times, isSteady } = await takeTurns(
-      calls,
-      {
-        ms: left,
-        blockMs: BLOCK_MS,
-        minRounds: 1,
-        maxRounds: MAX_ROUNDS,
-        // What others have written may wait.
-        countsWaiting: benchmark.section === 'own' ? undefined : (benchmark.threads ?? 1) > 1,
-        onBlock: sayAlive,
-      },
-      this.random,
-      this.clock,
-    )
-    const calibration = meanOf(before, calibrate(this.calibrateAll))
+    const turns = await takeTurns(calls, { ms: left, countsWaiting: threads > 1, onBlock }, random)
+    const looks = limit && look ? ([look, limit.look()] as const) : undefined
+    const behind = calibrate(calibrateAll)
+    const [multiplyAdd, eventAdds, copy] = before.map((rate, i) => (rate + behind[i]) / 2)
+    const calibration: Calibration = { multiplyAdd, eventAdds, copy }
+    const densities = prepared.map(({ density }) => density)
+    const spentMs = performance.now() - start
     return {
-      name: benchmark.name,
-      times,
-      isSteady,
-      densities: prepared.map(densityOf),
+      name,
+      ...turns,
+      densities,
+      work,
+      threads,
+      looks,
       calibration,
       others: others(),
-      spentMs: performance.now() - start,
+      spentMs,
     }
   }
 
-  /** First calls, in a drawn order. What fails in both builds is no fault of the other one. */
-  private async tryAll(calls: readonly Call[]): Promise<void> {
-    for (const side of shuffled([...calls.keys()], this.random)) {
-      try {
-        await calls[side]()
-      } catch (error) {
-        if (side > 0) await calls[0]()
-        throw error
-      }
-    }
-  }
-
-  /** Prepares all sides, in an order and at a place in memory that the dice choose. */
-  private async prepare(benchmark: Benchmark, prepared: Prepared[]): Promise<void> {
+  /** Lets what is allocated next lie elsewhere. */
+  private shift(): void {
     const shift = new Uint8Array(4096 * this.random.below(SHIFT_BYTES / 4096))
     for (let at = 0; at < shift.length; at += 4096) shift[at] = 1
     this.kept.push(shift)
     if (this.kept.length > 8) this.kept.splice(this.random.below(8), 1)
-    const prepareSide = async (side: number): Promise<void> => {
-      try {
-        prepared[side] = await benchmark.prepare(this.builds[side])
-      } catch (error) {
-        throw new CannotRun(side, error)
-      }
-    }
-    for (const side of shuffled([...this.builds.keys()], this.random)) {
-      try {
-        await prepareSide(side)
-      } catch (error) {
-        if (side > 0 && !prepared[0]) await prepareSide(0)
-        throw error
-      }
-    }
-  }
-
-  private guarded(run: Call, side: number): Call {
-    return () => {
-      try {
-        const pending = run()
-        if (!(pending instanceof Promise)) return pending
-        return pending.then(undefined, (error: unknown) => {
-          throw new CannotRun(side, error)
-        })
-      } catch (error) {
-        throw new CannotRun(side, error)
-      }
-    }
   }
 }
 
-const calls = { work }
-
-export type CompareCalls = typeof calls
-
-serveProcess(calls)
+const calls: CompareCalls = { work }
+// Ctrl-C in a terminal goes to all its processes; this one is ended by its parent.
+process.on('SIGINT', () => {})
+serveProcess({ ...calls })

@@ -2,17 +2,21 @@
 
 import { expect } from '../../errors.js'
 import { median } from '../../median.js'
-import { wideVectors } from '../../runtime/revectorize.js'
-import { digits, type ResultTable } from '../report.js'
-import { type CompareOptions, compareAgainst, DEFAULT_THRESHOLD, rootOf } from './against.js'
+import { digits } from '../report.js'
 import { type Baseline, compareBaseline, makeBaseline, writeBaseline } from './baseline.js'
-import { findBuild } from './builds.js'
-import type { Campaign } from './campaign.js'
-import { nameOf, type Origin, originOf } from './origin.js'
-import { type ComparisonResult, resultOf, type Sides } from './result.js'
-
-export type { CompareOptions } from './against.js'
-export type { ComparisonResult } from './result.js'
+import { type BuildFiles, findBuild, nameOf, originOf } from './builds.js'
+import { type Campaign, runCampaign } from './campaign.js'
+import {
+  type CompareOptions,
+  courseOf,
+  DEFAULT_THRESHOLD,
+  jobOf,
+  ownOrigin,
+  rootOf,
+} from './options.js'
+import type { Measured } from './process.js'
+import { type ComparisonResult, resultOf } from './result.js'
+import { estimate } from './statistics.js'
 
 /** With what to compare; one of the three. */
 export interface Comparison {
@@ -24,16 +28,29 @@ export interface Comparison {
   readonly saveBaseline?: string
 }
 
-export interface Compared extends ComparisonResult {
-  /** Absent when a baseline was made. */
-  readonly campaign?: Campaign
-  readonly origin: Origin
-}
+/** Zero would be a time that no clock has seen. */
+const logOf = (ms: number): number => Math.log(Math.max(ms, 1e-9))
 
-/** Where the build under test comes from. */
-export async function ownOrigin(options: CompareOptions): Promise<Origin> {
-  const { version } = await findBuild(rootOf(options), 'this build')
-  return originOf(rootOf(options), version, (await wideVectors()).on)
+/** Rounds of a process: log(time of this / time of the other). */
+const ratiosOf = ({ times: [mine, theirs] }: Measured): number[] =>
+  mine.map((ms, round) => logOf(ms) - logOf(theirs[round]))
+
+/**
+ * Compares a build with the one in `folder`.
+ * @throws SpikewasmError when the folder holds no built spikewasm, or nothing can be measured
+ */
+export async function compareAgainst(
+  folder: string,
+  options: CompareOptions,
+): Promise<{ campaign: Campaign; other: BuildFiles }> {
+  const other = await findBuild(folder, 'bench.against')
+  const campaign = await runCampaign({
+    ...courseOf(options),
+    job: await jobOf(options, [rootOf(options), other.root], false),
+    judge: (_, measured) => [estimate(measured.map(ratiosOf))],
+    isOtherFixed: false,
+  })
+  return { campaign, other }
 }
 
 /**
@@ -43,7 +60,7 @@ export async function ownOrigin(options: CompareOptions): Promise<Origin> {
 export async function runComparison(
   { against, baseline, saveBaseline }: Comparison,
   options: CompareOptions,
-): Promise<Compared> {
+): Promise<ComparisonResult> {
   const given = Object.entries({ against, baseline, saveBaseline }).filter(([, path]) => path)
   expect(
     given.length === 1,
@@ -51,73 +68,45 @@ export async function runComparison(
       'bench needs one of --against, --baseline and --save-baseline at a time, got ' +
       `${given.map(([name]) => name).join(' and ') || 'none'}`,
   )
-  const origin = await ownOrigin(options)
-  const shared = { mine: nameOf(origin), threshold: options.threshold ?? DEFAULT_THRESHOLD }
+  const mine = nameOf(await ownOrigin(options))
+  const shared = { mine, threshold: options.threshold ?? DEFAULT_THRESHOLD }
   if (against !== undefined) {
     const { campaign, other } = await compareAgainst(against, options)
-    const sides: Sides = {
-      ...shared,
-      other: nameOf(await originOf(other.root, other.version, false)),
-    }
-    return { ...resultOf(campaign, sides), campaign, origin }
+    const name = nameOf(await originOf(other.root, other.version, false))
+    return resultOf(campaign, { ...shared, other: name })
   }
   if (baseline !== undefined) {
     const { campaign, baseline: file, missing } = await compareBaseline(baseline, options)
-    const page = 'page' in file.origin ? file.origin.page : undefined
-    const sides: Sides = {
-      ...shared,
-      other:
-        `${nameOf(file.origin)} of ${file.origin.date.slice(0, 10)}` +
-        (page === undefined ? '' : ', in a page'),
-      otherMs: timesOf(file),
-      otherDensity: densityOf(file),
-      missing,
-    }
-    const result = resultOf(campaign, sides)
-    const notes = page === undefined ? result.notes : [...result.notes, pageNote(page)]
-    return { ...result, notes, campaign, origin }
+    const known = new Map(
+      file.benchmarks.map((one) => [one.name, { ms: msOf(one), density: one.density }]),
+    )
+    const other = `${nameOf(file.origin)} of ${file.origin.date.slice(0, 10)}`
+    return resultOf(campaign, { ...shared, other, known, missing })
   }
   const made = await makeBaseline(options)
   await writeBaseline(saveBaseline!, made)
-  return { ...describeBaseline(made, saveBaseline!), origin }
+  return describeBaseline(made, saveBaseline!)
 }
 
-/** What a verdict means beside a page. */
-const pageNote = (page: string): string =>
-  `The baseline was measured in a page of ${page}. An effect holds what that engine, and its ` +
-  'device if it is another one, do otherwise; a page does not tell its processor.'
+const msOf = ({ processes }: Baseline['benchmarks'][number]): number =>
+  median(processes.map(({ ms }) => median(ms)))
 
-/** Milliseconds by name. */
-function timesOf({ benchmarks }: Baseline): (name: string) => number | undefined {
-  const times = new Map(
-    benchmarks.map(({ name, processes }) => [name, median(processes.map(({ ms }) => median(ms)))]),
-  )
-  return (name) => times.get(name)
-}
-
-const densityOf = ({ benchmarks }: Baseline): ((name: string) => string | undefined) => {
-  const densities = new Map(benchmarks.map(({ name, density }) => [name, density]))
-  return (name) => densities.get(name)
-}
-
-function describeBaseline(baseline: Baseline, path: string): ComparisonResult {
-  const ms = timesOf(baseline)
-  const table: ResultTable = {
-    title: `Baseline of this build (${nameOf(baseline.origin)})`,
-    notes: [`Others took ${(100 * baseline.others).toFixed(0)} % of the processors.`],
-    head: ['benchmark', 'ms', 'processes', 'density'],
-    rows: baseline.benchmarks.map(({ name, processes, density = '' }) => [
-      name,
-      digits(ms(name) ?? Number.NaN),
-      String(processes.length),
-      density,
-    ]),
+function describeBaseline({ origin, others, benchmarks }: Baseline, path: string) {
+  return {
+    table: {
+      title: `Baseline of this build (${nameOf(origin)})`,
+      notes: [`Others took ${(100 * others).toFixed(0)} % of the processors.`],
+      head: ['benchmark', 'ms', 'processes', 'density'],
+      rows: benchmarks.map((one) => {
+        const { name, processes, density = '' } = one
+        return [name, digits(msOf(one)), String(processes.length), density]
+      }),
+    },
+    entries: benchmarks.map((one) => {
+      const { name, density: extra } = one
+      return { name, unit: 'ms', value: msOf(one), ...(extra !== undefined && { extra }) }
+    }),
+    exitCode: 0 as const,
+    notes: [`Saved as ${path}.`],
   }
-  const entries = baseline.benchmarks.map(({ name, density }) => ({
-    name,
-    unit: 'ms',
-    value: ms(name) ?? 0,
-    ...(density !== undefined && { extra: density }),
-  }))
-  return { table, entries, marks: new Map(), exitCode: 0, notes: [`Saved as ${path}.`] }
 }

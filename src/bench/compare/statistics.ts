@@ -3,15 +3,14 @@
  * sure that is.
  *
  * Rounds of one process share what that process drew: where its memory lies, how V8 compiled, what
- * ran beside it. They are no independent samples of it; processes are. So each process gives
- * one number, the median of its rounds, and a bootstrap draws processes (Davison and Hinkley,
- * *Bootstrap Methods and their Application*, 1997, section 3.8, strategy 1: groups are drawn, and
- * what is within a group stays as it is). The medians scatter by what rounds do too. To draw the
- * rounds of each process again would count that twice. Few processes show too little of their own
- * spread. Hence the factor √(n / (n − 1)), and Student's t in place of the normal distribution.
+ * ran beside it. They are no independent samples of it; processes are. So each process gives one
+ * number, the median of its rounds, and the error is that of the mean over processes. A bootstrap
+ * that draws processes (Davison and Hinkley, *Bootstrap Methods and their Application*, 1997,
+ * section 3.8, strategy 1) has the same error, but for the factor √(n / (n − 1)) of few processes.
+ * The medians scatter by what rounds do too; to count the rounds of each process again would count
+ * that twice. Student's t stands in place of the normal distribution.
  */
 import { median } from '../../median.js'
-import { Purpose, RandomStream } from '../../random.js'
 
 /** One list a process; one number a round, for example log(time of this / time of the other). */
 export type Processes = readonly (readonly number[])[]
@@ -32,38 +31,20 @@ export interface Interval {
   readonly high: number
 }
 
-/** The error is known to about 2 %. */
-const RESAMPLES = 1000
-
 const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length
 
 /**
- * The effect that processes show, and its error by a bootstrap over processes. The same seed gives
- * the same numbers.
+ * The effect that processes show, and its error.
  * @param processes at least one, each with at least one round
  */
-export function estimate(processes: Processes, seed = 1): Estimate {
+export function estimate(processes: Processes): Estimate {
   const count = processes.length
   const effects = processes.map(median)
   const effect = mean(effects)
   if (count < 2) return { effect, error: Number.POSITIVE_INFINITY, freedom: 0 }
-  const error = Math.sqrt(count / (count - 1)) * bootstrapError(effects, seed)
-  return { effect, error, freedom: count - 1 }
-}
-
-/** Standard deviation over resamples of their mean. */
-function bootstrapError(effects: readonly number[], seed: number): number {
-  const stream = new RandomStream(Purpose.Shuffle)
-  stream.start(seed, 0, 0)
-  const means = new Float64Array(RESAMPLES)
-  for (let i = 0; i < RESAMPLES; i++) {
-    let total = 0
-    for (let k = 0; k < effects.length; k++) total += effects[stream.below(effects.length)]
-    means[i] = total / effects.length
-  }
-  const center = means.reduce((sum, value) => sum + value, 0) / RESAMPLES
-  return Math.sqrt(means.reduce((sum, value) => sum + (value - center) ** 2, 0) / (RESAMPLES - 1))
+  const squares = effects.reduce((sum, value) => sum + (value - effect) ** 2, 0)
+  return { effect, error: Math.sqrt(squares / count / (count - 1)), freedom: count - 1 }
 }
 
 /** a − b of independent estimates; degrees of freedom by Welch and Satterthwaite, rounded down. */

@@ -11,19 +11,17 @@ export type Call = () => unknown
 export interface TurnsBudget {
   /** Milliseconds for warm-up and rounds together. A last call may go beyond. */
   readonly ms: number
-  /** About how long a block takes, if a call is not longer. */
-  readonly blockMs: number
-  /** So many rounds are made even where that takes longer. */
-  readonly minRounds: number
-  readonly maxRounds: number
   /**
    * Whether time that the process waits counts, as for work on several threads. Else a block that
-   * was interrupted counts the processor's time. Undefined: it counts where calls wait.
+   * was interrupted counts the processor's time.
    */
-  readonly countsWaiting?: boolean
+  readonly countsWaiting: boolean
   /** Called in front of each block. */
   onBlock?(): void
 }
+
+/** About how long a block takes, if a call is not longer; and how many rounds there are at most. */
+const [BLOCK_MS, MAX_ROUNDS] = [0.7, 64]
 
 export interface Turns {
   /** Milliseconds of a call, one list a call, one number a round. */
@@ -37,57 +35,39 @@ export interface Clock {
   /** Of the wall. */
   wall(): number
   /** Of this process on a processor; undefined where the system counts too coarsely. */
-  readonly processor: (() => number) | undefined
+  processor?(): number
 }
 
-/** Steps of the processor's clock that are fine enough. Linux counts in microseconds. */
-const FINE_MS = 0.05
-
-const processorMs = (): number => {
-  const { user, system } = process.cpuUsage()
-  return (user + system) / 1000
+const clockOfSystem: Clock = {
+  wall: () => performance.now(),
+  ...(process.platform !== 'win32' && {
+    processor() {
+      const { user, system } = process.cpuUsage()
+      return (user + system) / 1000
+    },
+  }),
 }
 
-/** Looks at how the processor's clock advances, for at most 30 ms. */
-export function findClock(): Clock {
-  const wall = (): number => performance.now()
-  const end = wall() + 30
-  const steps: number[] = []
-  for (let last = processorMs(); steps.length < 5 && wall() < end; ) {
-    const now = processorMs()
-    if (now > last) steps.push(now - last)
-    last = now
-  }
-  const isFine = steps.length === 5 && median(steps) < FINE_MS
-  return { wall, processor: isFine ? processorMs : undefined }
-}
-
-/** Milliseconds of so many calls, by both clocks. */
-interface Times {
-  readonly wall: number
-  readonly processor: number
-}
-
-async function timeBlock(call: Call, count: number, clock: Clock): Promise<Times> {
-  const before = clock.processor?.() ?? 0
-  const start = clock.wall()
+/**
+ * Milliseconds of so many calls: of the wall, or the shorter one of its time and the processor's.
+ * Where others took the processor away, the wall counts too much; where V8 compiled on other
+ * threads, the processor's clock does.
+ */
+async function timeBlock(
+  call: Call,
+  count: number,
+  { wall, processor }: Clock,
+  countsWaiting: boolean,
+): Promise<number> {
+  const [before, start] = [processor?.() ?? 0, wall()]
   for (let i = 0; i < count; i++) {
     const pending = call()
     // A kernel may return its output.
     if (pending instanceof Promise) await pending
   }
-  const wall = clock.wall() - start
-  return { wall, processor: clock.processor ? clock.processor() - before : wall }
+  const ms = wall() - start
+  return countsWaiting || !processor ? ms : Math.min(ms, processor() - before)
 }
-
-/**
- * The shorter one of the wall's time and the processor's: where others took the processor away, the
- * wall counts too much; where V8 compiled on other threads, the processor's clock does.
- */
-const shorter = ({ wall, processor }: Times): number => Math.min(wall, processor)
-
-/** A block that is on the processor for less of its time, at best, waits. */
-const BUSY = 0.95
 
 /** The warm-up takes at least and at most such a share of the budget, or so many milliseconds. */
 const [WARM_LEAST, WARM_MOST] = [0.2, 0.5]
@@ -109,62 +89,50 @@ export async function takeTurns(
   calls: readonly Call[],
   budget: TurnsBudget,
   random: RandomStream,
-  clock: Clock = findClock(),
+  clock: Clock = clockOfSystem,
 ): Promise<Turns> {
   const start = clock.wall()
-  const block = (side: number, count: number): Promise<Times> => {
+  const block = (side: number, count: number): Promise<number> => {
     budget.onBlock?.()
-    return timeBlock(calls[side], count, clock)
+    return timeBlock(calls[side], count, clock, budget.countsWaiting)
   }
-  const { callMs, busy } = await warmUp(calls.length, block, budget, () => clock.wall() - start)
-  const waits = budget.countsWaiting ?? busy < BUSY
-  const timeOf = waits ? ({ wall }: Times) => wall : shorter
-  const count = Math.max(1, Math.ceil(budget.blockMs / callMs))
+  const callMs = await warmUp(calls.length, block, budget, () => clock.wall() - start)
+  const count = Math.max(1, Math.ceil(BLOCK_MS / callMs))
   const times = calls.map((): number[] => [])
-  for (
-    let round = 0;
-    round < budget.minRounds || (round < budget.maxRounds && clock.wall() - start < budget.ms);
-    round++
-  ) {
+  const isOver = (round: number): boolean =>
+    round >= MAX_ROUNDS || (round > 0 && clock.wall() - start >= budget.ms)
+  for (let round = 0; !isOver(round); round++) {
     const sums = calls.map(() => 0)
     const first = calls.length > 1 ? random.below(2) : 0
     const order = calls.length > 1 ? [first, 1 - first, 1 - first, first] : [0, 0]
-    for (const side of order) sums[side] += timeOf(await block(side, count))
+    for (const side of order) sums[side] += await block(side, count)
     sums.forEach((sum, side) => void times[side].push(sum / 2 / count))
   }
   return settled(times)
 }
 
-/**
- * @returns milliseconds of a call, mean over the sides; and the largest share of its time that a
- *   block was on the processor, of the side that waits more
- */
+/** @returns milliseconds of a call, mean over the sides */
 async function warmUp(
   sides: number,
-  block: (side: number, count: number) => Promise<Times>,
-  { ms, blockMs, countsWaiting }: TurnsBudget,
+  block: (side: number, count: number) => Promise<number>,
+  { ms }: TurnsBudget,
   spent: () => number,
-): Promise<{ callMs: number; busy: number }> {
+): Promise<number> {
   const blocks: number[] = []
-  const shares = new Array<number>(sides).fill(0)
   const least = Math.min(WARM_LEAST * ms, WARM_LEAST_MS)
   const most = Math.min(WARM_MOST * ms, WARM_MOST_MS)
   let [count, callMs] = [1, Number.POSITIVE_INFINITY]
   for (;;) {
     let sum = 0
-    for (let side = 0; side < sides; side++) {
-      const times = await block(side, count)
-      shares[side] = Math.max(shares[side], times.processor / Math.max(times.wall, 1e-6))
-      sum += countsWaiting === false ? shorter(times) : times.wall
-    }
+    for (let side = 0; side < sides; side++) sum += await block(side, count)
     const mean = Math.max(sum / sides / count, 1e-6)
     blocks.push(mean)
     callMs = Math.min(callMs, mean)
     const isLong = callMs * sides > WARM_LEAST * ms
     // A long call has been optimised within itself.
     const isWarm = spent() > most || (spent() > least && hasSettled(blocks))
-    if (isWarm || (isLong && blocks.length > 1)) return { callMs, busy: Math.min(...shares) }
-    count = Math.max(1, Math.min(2 * count, Math.ceil(blockMs / callMs)))
+    if (isWarm || (isLong && blocks.length > 1)) return callMs
+    count = Math.max(1, Math.min(2 * count, Math.ceil(BLOCK_MS / callMs)))
   }
 }
 

@@ -71,23 +71,11 @@ export function judge(
 export interface Screened {
   readonly name: string
   readonly effect: number
-  readonly freedom: number
 }
 
-/**
- * Those that look slower than half the threshold, the slowest first.
- * @param most others would get too little time
- */
-export function suspectsOf<S extends Screened>(
-  screened: readonly S[],
-  threshold: number,
-  most: number,
-): { suspects: S[]; left: S[] } {
-  const all = screened
-    .filter(({ effect }) => effect > threshold / 2)
-    .sort((a, b) => b.effect - a.effect)
-  return { suspects: all.slice(0, most), left: all.slice(most) }
-}
+/** Those that look slower than half the threshold, the slowest first. */
+export const suspectsOf = (screened: readonly Screened[], threshold: number): Screened[] =>
+  screened.filter(({ effect }) => effect > threshold / 2).sort((a, b) => b.effect - a.effect)
 
 /**
  * Whether a suspect needs more processes after a look.

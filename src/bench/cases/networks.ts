@@ -1,0 +1,80 @@
+/** Training steps of every method, and predictions. */
+import type { Model } from '../../model.js'
+import type { Benchmark, Build, Prepared } from '../benchmark.js'
+import {
+  batchOf,
+  chooseModels,
+  compileWith,
+  describeMethod,
+  describeRates,
+  makeBatch,
+  methods,
+  type Setting,
+} from '../networks.js'
+import type { Selection } from '../options.js'
+import { trainedWeights } from '../weights.js'
+
+export const TIME_STEPS: readonly number[] = [1, 2, 4, 8, 16]
+const USUAL_TIME_STEPS = 4
+
+/** On one thread, and on the largest number. */
+const onThreads = (selection: Selection, name: string, setting: Omit<Setting, 'threads'>) =>
+  [...new Set([1, selection.threads])].map(
+    (threads): Benchmark => ({
+      name: threads > 1 ? `${name} threads ${threads}` : name,
+      section: setting.purpose ?? 'steps',
+      threads,
+      work: { amount: setting.batchSize, unit: 'images' },
+      prepare: (build) => prepare(build, { ...setting, threads }, selection.quick),
+    }),
+  )
+
+/**
+ * All methods at the wanted T. Without one: all at T = 4, and rate m and bptt m at every T; all of
+ * methods × T for a named model.
+ */
+export const stepBenchmarks = (selection: Selection): Benchmark[] =>
+  chooseModels(selection.model, selection.quick).flatMap((model) =>
+    methods.flatMap((choice) => {
+      const { timeSteps: T, batchSize = batchOf(model), quick } = selection
+      const few = quick || (selection.model === undefined && choice.stepMode === 's')
+      return (T ? [T] : few ? [USUAL_TIME_STEPS] : TIME_STEPS).flatMap((timeSteps) => {
+        const name = `train ${model} ${describeMethod(choice)} B${batchSize} T${timeSteps}`
+        return onThreads(selection, name, { model, choice, timeSteps, batchSize })
+      })
+    }),
+  )
+
+export const inferenceBenchmarks = (selection: Selection): Benchmark[] =>
+  chooseModels(selection.model, selection.quick).flatMap((model) => {
+    const { timeSteps = USUAL_TIME_STEPS, batchSize = 1 } = selection
+    const setting = { model, choice: methods[0], timeSteps, batchSize }
+    const name = `predict ${model} B${batchSize} T${timeSteps}`
+    return onThreads(selection, name, { ...setting, purpose: 'inference' })
+  })
+
+/** A model with trained weights, the same ones in all builds. */
+export async function trainedModel(build: Build, setting: Setting, quick: boolean): Promise<Model> {
+  const state = await trainedWeights(setting.model, quick)
+  const model = await compileWith(build.sw, setting)
+  try {
+    model.loadStateDict(state)
+  } catch (error) {
+    await model.dispose()
+    throw error
+  }
+  return model
+}
+
+/** Steps at learning rate 0, so that weights and with them firing rates stay what they are. */
+async function prepare(build: Build, setting: Setting, quick: boolean): Promise<Prepared> {
+  const model = await trainedModel(build, setting, quick)
+  const { x, y } = makeBatch(setting.batchSize)
+  return {
+    run: setting.purpose ? () => model.predict(x) : () => model.trainStep(x, y, { lr: 0 }),
+    get density() {
+      return `rate ${describeRates(model.firingRates())}`
+    },
+    dispose: () => model.dispose(),
+  }
+}
