@@ -9,7 +9,7 @@ import { TIME_STEPS } from './cases/networks.js'
 import type { FreshCalls, FreshJob } from './fresh-child.js'
 import { batchOf, chooseModels, describeMethod, methods } from './networks.js'
 import type { Selection } from './options.js'
-import { emptyReport, type Group, time } from './report.js'
+import { emptyReport, type Group, type Report, type ResultTable, time } from './report.js'
 
 /** A process that takes longer hangs. */
 const TIMEOUT_MS = 600_000
@@ -37,12 +37,11 @@ export async function measureFresh(job: FreshJob) {
 const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(0)
 
 /** One group for each network. */
-export function memoryGroups(options: Selection, label: string): Group[] {
-  const { quick, timeSteps, threads } = options
-  const steps = timeSteps === undefined ? (quick ? [4] : TIME_STEPS) : [timeSteps]
-  const choices = quick ? methods.filter(({ stepMode }) => stepMode === 'm') : methods
-  return chooseModels(options.model, quick).map((model) => {
-    const batchSize = options.batchSize ?? batchOf(model)
+export const memoryGroups = (selection: Selection, label: string): Group[] =>
+  chooseModels(selection.model, selection.quick).map((model) => {
+    const { quick, timeSteps, threads, batchSize = batchOf(model) } = selection
+    const steps = timeSteps === undefined ? (quick ? [4] : TIME_STEPS) : [timeSteps]
+    const choices = quick ? methods.filter(({ stepMode }) => stepMode === 'm') : methods
     const jobs = new Map(
       choices.map(describeMethod).flatMap((method) =>
         steps.map((T): [string, FreshJob] => {
@@ -54,57 +53,67 @@ export function memoryGroups(options: Selection, label: string): Group[] {
     return {
       section: 'memory',
       names: [...jobs.keys()],
-      run: (wanted, progress, signal) => measureAll(model, jobs, wanted, progress, label, signal),
+      async run(wanted, progress, signal) {
+        progress('memory of the package alone')
+        const { rss: empty } = await measureFresh({ method: '', timeSteps: 0, threads: 1 })
+        const report = emptyReport()
+        const rows: string[][] = []
+        for (const [name, job] of jobs) {
+          if (!wanted.has(name) || signal?.aborted) continue
+          progress(name)
+          try {
+            rows.push(add(report, name, await measureFresh(job), { empty, threads, label }))
+          } catch (error) {
+            report.failed.set(name, `bench "${name}" failed: ${(error as Error).message}`)
+          }
+        }
+        if (rows.length > 0) report.tables.push(tableOf(model, rows, { empty, threads }))
+        return report
+      },
     }
   })
+
+interface Context {
+  /** Bytes of a process with the package alone. */
+  readonly empty: number
+  readonly threads: number
+  readonly label: string
 }
 
-async function measureAll(
-  model: string,
-  jobs: ReadonlyMap<string, FreshJob>,
-  wanted: ReadonlySet<string>,
-  progress: (text: string) => void,
-  label: string,
-  signal?: AbortSignal,
-) {
-  progress('memory of the package alone')
-  const { rss: empty } = await measureFresh({ method: '', timeSteps: 0, threads: 1 })
-  const report = emptyReport()
-  const rows: string[][] = []
-  let threads = 1
-  for (const [name, job] of jobs) {
-    if (!wanted.has(name)) continue
-    if (signal?.aborted) break
-    progress(name)
-    ;({ threads } = job)
-    try {
-      const { rss, planned, rates, load, compile, first } = await measureFresh(job)
-      const times = [load, compile, first].map(time)
-      rows.push([name, mib(rss), mib(Math.max(0, rss - empty)), mib(planned), ...times, rates])
-      report.smallerIsBetter.push({
-        name: threads > 1 ? `${name} threads ${threads}` : name,
-        unit: 'MiB',
-        value: Math.round(rss / 2 ** 20),
-        extra:
-          `planned ${mib(planned)} MiB, a process without a model ${mib(empty)} MiB\nload, ` +
-          `compile, first step: ${times.join(', ')}\n${rates}\n${label}`,
-      })
-    } catch (error) {
-      report.failed.set(name, `bench "${name}" failed: ${(error as Error).message}`)
-    }
-  }
-  const head = ['benchmark', 'peak MiB', 'above empty', 'planned MiB']
-  if (rows.length > 0)
-    report.tables.push({
-      title: `memory: ${model}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
-      notes: [
-        'Largest resident set of a fresh process that compiles and trains for 2 steps; one with ' +
-          `the package alone takes ${mib(empty)} MiB. planned: what the plan asks of memory. ` +
-          'load: importing the package; Node itself starts before.',
-      ],
-      head: [...head, 'load', 'compile', 'first step', 'density'],
-      rows,
-      lesser: ['planned MiB', 'density', 'load'],
-    })
-  return report
+/** Adds an entry. @returns the row of the table */
+function add(
+  report: Report,
+  name: string,
+  { rss, planned, rates, load, compile, first }: Awaited<ReturnType<typeof measureFresh>>,
+  { empty, threads, label }: Context,
+): string[] {
+  const times = [load, compile, first].map(time)
+  report.smallerIsBetter.push({
+    name: threads > 1 ? `${name} threads ${threads}` : name,
+    unit: 'MiB',
+    value: Math.round(rss / 2 ** 20),
+    extra:
+      `planned ${mib(planned)} MiB, a process without a model ${mib(empty)} MiB\nload, ` +
+      `compile, first step: ${times.join(', ')}\n${rates}\n${label}`,
+  })
+  return [name, mib(rss), mib(Math.max(0, rss - empty)), mib(planned), ...times, rates]
 }
+
+const tableOf = (
+  model: string,
+  rows: readonly string[][],
+  { empty, threads }: Omit<Context, 'label'>,
+): ResultTable => ({
+  title: `memory: ${model}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+  notes: [
+    'Largest resident set of a fresh process that compiles and trains for 2 steps; one with ' +
+      `the package alone takes ${mib(empty)} MiB. planned: what the plan asks of ` +
+      'WebAssembly. load: importing the package; Node itself starts before.',
+  ],
+  head: [
+    ...['benchmark', 'peak MiB', 'above empty', 'planned MiB', 'load', 'compile', 'first step'],
+    'density',
+  ],
+  rows,
+  lesser: ['planned MiB', 'density', 'load'],
+})

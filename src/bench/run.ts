@@ -129,7 +129,8 @@ export function describeMachine(): string[] {
   return [
     `${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC, spikewasm ` +
       `${VERSION}, Node ${process.versions.node}, V8 ${process.versions.v8}`,
-    `${process.platform} ${process.arch}, ${processorsText()}, load ${load.toFixed(2)} at first`,
+    `${process.platform} ${process.arch}, ${processorsText()}, ` +
+      `load ${load.toFixed(2)} at the start`,
     ...(load > 0.5
       ? ['The machine was not idle: expect wider spreads and lower figures than it can reach.']
       : []),

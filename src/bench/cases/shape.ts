@@ -28,7 +28,7 @@ export const convolution = (
   kernel = 3,
   stride = 1,
   groups = 1,
-  padding = kernel > 0 ? (kernel - 1) >> 1 : 0,
+  padding = (kernel - 1) >> 1,
 ): ConvolutionShape => ({ kind: 'convolution', C, H, W, N, kernel, stride, padding, groups })
 
 /** As names of benchmarks have it: `64x32x32-128 k3s2`, `64x32x32`, `512-10`, `m8n8k8`. */
@@ -98,10 +98,11 @@ export function checkSize(
   )
 }
 
+const PIXELS = String.raw`(?<C>\d+)x(?<H>\d+)x(?<W>\d+)`
+const WINDOW = String.raw`(?: ?k(?<k>\d+))?(?:s(?<s>\d+))?(?:p(?<p>\d+))?(?:g(?<g>\d+))?`
 const forms: Readonly<Record<KernelShape['kind'], RegExp>> = {
-  convolution:
-    /^(?<C>\d+)x(?<H>\d+)x(?<W>\d+)-(?<N>\d+)( ?k(?<k>\d+))?(s(?<s>\d+))?(p(?<p>\d+))?(g(?<g>\d+))?$/,
-  tensor: /^(?<C>\d+)x(?<H>\d+)x(?<W>\d+)$/,
+  convolution: new RegExp(String.raw`^${PIXELS}-(?<N>\d+)${WINDOW}$`),
+  tensor: new RegExp(`^${PIXELS}$`),
   linear: /^(?<C>\d+)-(?<N>\d+)$/,
   matmul: /^m(?<m>\d+)n(?<n>\d+)k(?<k>\d+)$/,
 }

@@ -65,8 +65,8 @@ export function resultOf(campaign: Campaign, sides: Sides): ComparisonResult {
     table: {
       title: `This build (${sides.mine}) beside the other (${sides.other})`,
       notes: [
-        'effect: time of this build beside the other; + is slower. interval: 95 % of it, more ' +
-          `where a verdict says slower or faster. Less than ${limit} counts as the same.`,
+        'effect: time of this build beside the other; + is slower. interval: 95 % of it, and ' +
+          `more where a verdict says slower or faster. Less than ${limit} counts as the same.`,
         `${processes} processes in ${seconds.toFixed(0)} s. Others took ` +
           `${(100 * others).toFixed(0)} % of the processors.`,
       ],
