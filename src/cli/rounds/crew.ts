@@ -35,7 +35,7 @@ export async function crewOf(
   pause: () => void,
 ): Promise<CrewHere> {
   if (redis === undefined) {
-    const { localCrew } = await import('../../scale/rounds/who.js')
+    const { localCrew } = await import('../../scale/rounds/replica.js')
     return { crew: localCrew, close: async () => undefined }
   }
   const onNews = (line: string): void => {

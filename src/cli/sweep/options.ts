@@ -11,7 +11,7 @@ import { type RoundsSetting, roundsKeys } from '../../scale/rounds/options.js'
 import { VERSION } from '../../version.js'
 import { datasets, defaultModel, isOfEvents } from '../datasets.js'
 import { roundsOf } from '../rounds/flags.js'
-import { flagOf, type Specs } from '../spec.js'
+import { expectLeftOut, flagOf, type Specs } from '../spec.js'
 import { type TrainArguments, trainingSchema, trainSpecs } from '../training-flags.js'
 import { trainingOf } from '../training-options.js'
 
@@ -105,7 +105,7 @@ export function checkRun(given: unknown, where: string): CheckedRun {
 
 /** What `train` refuses once data are there: it is told before the first of many runs begins. */
 function checkModel(parsed: Parsed): void {
-  const { dataset, timeSteps = 4, batchSize = 1, seed, limitTest, validationSplit } = parsed
+  const { dataset, timeSteps = 4, batchSize = 1, seed, validationSplit } = parsed
   const { method, stepMode, update, backwardSteps, gradientCheckpoint } = parsed
   for (const [flag, value, least, most] of [
     ['--time-steps', timeSteps, 1, MOST_STEPS],
@@ -117,11 +117,8 @@ function checkModel(parsed: Parsed): void {
   // Recordings may give more steps.
   if (parsed.timeSteps !== undefined || !isOfEvents(dataset))
     methodOptions({ method, stepMode, update, backwardSteps, gradientCheckpoint }, timeSteps)
-  if (limitTest !== undefined && validationSplit !== undefined)
-    fail(
-      '--limit-test must be left out with --validation-split, which tests on training data, got ' +
-        describe(limitTest),
-    )
+  if (validationSplit !== undefined)
+    expectLeftOut(parsed, ['limitTest'], 'with --validation-split, which tests on training data')
 }
 
 const inRun = (error: SpikewasmError, where: string): SpikewasmError =>

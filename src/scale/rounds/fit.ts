@@ -11,8 +11,7 @@ import type { History } from '../../train/records.js'
 import { Kept } from './kept.js'
 import { type RoundInfo, RoundsLoop } from './loop.js'
 import { type Rounds, type RoundsSetting, refuseOfFit, roundsSetting } from './options.js'
-import { batchesOf, stepsOf } from './replica.js'
-import { type Crew, type CrewFor, localCrew } from './who.js'
+import { batchesOf, type Crew, type CrewFor, localCrew, stepsOf } from './replica.js'
 
 /** Options of `fitRounds`: those of `fit`, and how it is divided into rounds. */
 export interface FitRoundsOptions extends FitOptions {

@@ -8,9 +8,8 @@ import { type Advance, Loop, type LoopParts, type Times } from '../../train/loop
 import type { Kept } from './kept.js'
 import type { RoundsSetting } from './options.js'
 import { outerStep } from './outer.js'
-import type { ReplicaResult } from './replica.js'
+import type { Crew, ReplicaResult } from './replica.js'
 import { sizesOf, takeWeights, weightsOf } from './vectors.js'
-import type { Crew } from './who.js'
 
 export interface RoundsParts {
   readonly rounds: RoundsSetting

@@ -16,10 +16,9 @@ import { stopKey, within } from '../worker.js'
 import { Gone, orGone, unlessEnded, whyMissing } from './gone.js'
 import { isDue, lateAfter } from './late.js'
 import type { RoundsRedis } from './options.js'
-import type { ReplicaResult, ReplicaState } from './replica.js'
+import type { Crew, CrewFor, ReplicaResult, ReplicaState, Round } from './replica.js'
 import { trainingId } from './runner.js'
 import { sizesOf } from './vectors.js'
-import type { Crew, CrewFor, Round } from './who.js'
 import * as wire from './wire.js'
 
 export interface QueueCrewOptions {

@@ -19,23 +19,16 @@ import type { StepResult } from '../../runtime/settings.js'
 import { firingRates } from '../../runtime/views.js'
 import { both, fillAhead, fillBatch } from '../../train/evaluate.js'
 import type { StepRate } from '../../train/rates.js'
+import type { Setting } from '../../train/snapshot.js'
 import { encode, keepsResidual } from './codec.js'
 import type { RoundsSetting } from './options.js'
 import type { Sent } from './outer.js'
-import {
-  type Inner,
-  innerOf,
-  sizesOf,
-  takeInner,
-  takeWeights,
-  type Weights,
-  weightsOf,
-} from './vectors.js'
+import * as vectors from './vectors.js'
 
 /** What a replica keeps from round to round; what is absent is as at the beginning. */
 export interface ReplicaState {
   /** Absent with `innerState: 'reset'`. */
-  readonly inner?: Inner
+  readonly inner?: vectors.Inner
   /** [P], with error feedback. */
   readonly residual?: Float32Array
 }
@@ -86,14 +79,14 @@ export const stepsOf = (batches: number, replicas: number): number => Math.floor
 export async function trainReplica(
   { session, batches, rounds, signal }: TrainedWith,
   replica: number,
-  weights: Weights,
+  weights: vectors.Weights,
   state: ReplicaState,
   shard: Shard,
 ): Promise<ReplicaResult | undefined> {
   const { replicas, compress, innerState } = rounds
   const { epoch, first, rates } = shard
-  takeWeights(session, weights)
-  takeInner(session, state.inner)
+  vectors.takeWeights(session, weights)
+  vectors.takeInner(session, state.inner)
   session.clipNorm = shard.clipNorm
   session.ema = 0
   batches.startEpoch(epoch)
@@ -119,15 +112,15 @@ export async function trainReplica(
     add(sums, session, result)
     if (runsHere(session.workersOf('train'))) await breathe()
   }
-  const after = weightsOf(session)
+  const after = vectors.weightsOf(session)
   const { bytes, residual } = encode(
     compress,
-    sizesOf(session),
+    vectors.sizesOf(session),
     weights.parameters,
     after.parameters,
     state.residual,
   )
-  const inner = innerState === 'keep' ? { inner: innerOf(session) } : {}
+  const inner = innerState === 'keep' ? { inner: vectors.innerOf(session) } : {}
   return {
     sent: { change: bytes, statistics: after.statistics },
     state: { ...inner, ...(keepsResidual(compress) ? { residual } : {}) },
@@ -142,4 +135,53 @@ function add(sums: EpochSums, session: Session, { loss, correct, count }: StepRe
   sums.seen += count
   for (const [name, rate] of Object.entries(firingRates(session, session.lastRun)))
     addTo(sums.rates, name, rate)
+}
+
+/** A round that is to be done. */
+export interface Round {
+  /** Counted through all epochs of the run; rounds that are done again have the same number. */
+  readonly number: number
+  readonly weights: vectors.Weights
+  /** Of each replica, from the round before. */
+  readonly states: readonly ReplicaState[]
+  readonly shard: Shard
+  readonly signal?: host.AbortSignal
+}
+
+/** Trains all replicas of a round, here or elsewhere. */
+export interface Crew {
+  /**
+   * All replicas' results, in their order; undefined where the signal has ended it.
+   *
+   * @throws what a replica cannot go on from
+   */
+  round(round: Round): Promise<readonly ReplicaResult[] | undefined>
+  close(): Promise<void>
+}
+
+/** What a crew is made for. */
+export interface CrewFor {
+  readonly session: Session
+  readonly data: Dataset
+  readonly rounds: RoundsSetting
+  /** All that the training's numbers depend on. */
+  readonly setting: () => Setting
+}
+
+/** Replicas on the model's own threads, one after the other. */
+export function localCrew({ session, data, rounds }: CrewFor): Crew {
+  const batches = batchesOf(session, data)
+  return {
+    async round({ weights, states, shard, signal }) {
+      const results: ReplicaResult[] = []
+      for (const [k, state] of states.entries()) {
+        const of = { session, batches, rounds, signal }
+        const result = await trainReplica(of, k, weights, state, shard)
+        if (!result) return undefined
+        results.push(result)
+      }
+      return results
+    },
+    close: async () => undefined,
+  }
 }
