@@ -24,7 +24,7 @@ export interface Entry {
   readonly shares?: true
   /** Whether `--cache` is for it. */
   readonly cached?: true
-  /** Of recordings: pixels that frames are moved by in training. */
+  /** Samples are recordings; `shift`: pixels that frames are moved by in training. */
   readonly events?: { readonly shift?: number }
   /** The network, unless --model says otherwise; default: cnn. */
   readonly model?: ModelName
@@ -52,9 +52,9 @@ interface LoadOptions {
   readonly cache?: string
   /** Whether training pictures change. */
   readonly augment?: boolean
-  /** Of folders of classes alone: the share that is for training. */
+  /** The share of a folder of classes alone that is for training. */
   readonly trainShare?: number
-  /** Of recordings. */
+  /** How recordings are cut and changed. */
   readonly events: EventDatasetOptions
 }
 

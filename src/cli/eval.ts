@@ -113,7 +113,6 @@ async function evaluate(args: EvalArguments): Promise<void> {
   expectShape(part, source, args)
   const compiled = {
     ...options,
-    purpose: 'inference' as const,
     input,
     ...stepsFor(part, args.timeSteps, options.timeSteps),
     batchSize: args.batchSize ?? run?.batchSize ?? (ofNir ? evenBatch(part.length) : 64),

@@ -20,7 +20,7 @@ export interface ExportResult {
   readonly model: string
   readonly files: readonly ExportedFile[]
   readonly header: string
-  /** Of the model that was exported. */
+  /** What the model does that was exported. */
   readonly evaluation: Evaluation | undefined
   /** Name of the data that both were measured on. */
   readonly data: string | undefined

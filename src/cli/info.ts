@@ -143,7 +143,7 @@ async function planModel(args: InfoArguments) {
   const { threads = run?.threads ?? defaultThreads(dataset) } = args
   const { shape, classes: all, defaults } = datasets[dataset]
   const input = own.input ?? shape
-  // Of recordings each step has a frame of its own.
+  // Each step of a recording has a frame of its own.
   const ofEvents = !isWhole && isOfEvents(dataset)
   const timeSteps = args.timeSteps ?? own.timeSteps ?? (ofEvents ? 10 : 4)
   const sameMethod = args.method === undefined

@@ -50,7 +50,6 @@ async function askModel(args: PredictArguments, files: readonly string[]): Promi
   const known = datasets[dataset ?? (ofEvents ? 'events' : 'digits')]
   const compiled = {
     ...options,
-    purpose: 'inference' as const,
     input: options.input ?? known.shape,
     frames: options.frames ?? inFrames,
     timeSteps: args.timeSteps ?? options.timeSteps ?? (ofEvents ? 10 : 4),

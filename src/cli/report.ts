@@ -35,7 +35,7 @@ export function summaryOf(
     /** 0…1; null when training was stopped before the last weights were tested. */
     testAccuracy: last?.testAccuracy ?? null,
     testLoss: last?.testLoss ?? null,
-    /** Of the last epoch; null when there was no step. */
+    /** The last epoch's; null when there was no step. */
     trainLoss: last?.trainLoss ?? null,
     trainAccuracy: last?.trainAccuracy ?? null,
     stepMs: stepped ? median(stepTimes) : null,

@@ -19,7 +19,7 @@ import { roundsSchema } from './rounds/flags.js'
 import { given, schemaOf, schemasOf } from './spec.js'
 import { trainingSchema } from './training-flags.js'
 
-/** Of options.json; a program's holds its network. */
+/** The most that options.json has; a program's holds its network. */
 const MOST_BYTES = 10_000_000
 
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1))
@@ -32,7 +32,7 @@ const samples = { data, imageSize, trainShare, ...shared.limits, ...eventSpecs }
 
 /** Everything needed to build a run's model and data again, and to train it alike. */
 const runOptions = v.object({
-  /** Of the package that wrote the folder. */
+  /** The package that wrote the folder. */
   version: v.string(),
   ...schemasOf({ ...shared.model, dataset, ...methods, tau }),
   ...schemaOf(samples),
@@ -53,7 +53,7 @@ const runOptions = v.object({
   load: v.optional(v.string()),
   loadSha256: v.optional(v.string()),
   checkpointEvery: v.optional(v.union([v.number(), v.string()])),
-  /** Of a training in rounds of replicas. */
+  /** How a training is divided into rounds of replicas. */
   rounds: v.optional(roundsSchema),
 })
 

@@ -54,7 +54,6 @@ async function report(args: ReportArguments, folder: string): Promise<void> {
   const data = run ? await testData(args, run) : OF_PROGRAM
   const compiled = {
     ...given.options,
-    purpose: 'inference' as const,
     input: given.options.input ?? ([1, 1, 1] as const),
     batchSize: 16,
     threads: args.threads ?? defaultThreads(run?.dataset ?? 'digits'),

@@ -58,7 +58,7 @@ export const readRecording = (
     return data
   })
 
-/** Of the data set as published, or of frames that are as large; else what the file says. */
+/** As the data set was published, or as large as frames are; else what the file says. */
 function sensorOf(
   { eventSize }: EventArguments,
   dataset: DatasetName | undefined,

@@ -44,7 +44,6 @@ export async function showTrace(args: TraceArguments): Promise<void> {
     fail(`--sample must be an integer from 0 to ${part.length - 1}, got ${sample}`)
   const compiled = {
     ...options,
-    purpose: 'inference' as const,
     input: options.input ?? part.shape,
     ...stepsFor(part, args.timeSteps, options.timeSteps),
     batchSize: 1,

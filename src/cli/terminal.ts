@@ -13,7 +13,7 @@ import { plainText, printable } from '../errors.js'
 type Stream = NodeJS.WriteStream
 type Write = Stream['write']
 
-/** Of a guarded stream: what it had before, and what it has now. */
+/** What a guarded stream had before, and what it has now. */
 const guarded = new WeakMap<Stream, { readonly write: Write; readonly escaping: Write }>()
 
 /** From now on standard output and standard error get text alone. */

@@ -40,7 +40,7 @@ export interface TrainHooks {
   readonly untilEpoch?: number
   /** The same, of steps of this process. */
   readonly untilStep?: number
-  /** Of data before anything is trained; an error ends the run. */
+  /** Called with data before anything is trained; an error ends the run. */
   onData?(data: Split): void | Promise<void>
   onStep?(info: StepInfo): void
   onEpoch?(record: EpochRecord): void
@@ -153,7 +153,7 @@ export interface RunParts extends Awaited<ReturnType<typeof prepare>> {
   readonly due: checkpoint.Due
   readonly stop: Stop
   readonly hooks: TrainHooks
-  /** Of a training in rounds: how, and who does them. */
+  /** How rounds of a training go, and who does them. */
   readonly rounds?: { readonly crew: CrewMaker; readonly rounds: RoundsSetting }
 }
 

@@ -43,7 +43,7 @@ const schedules: Record<(typeof flags.scheduleNames)[number], (epochs: number) =
 export interface TrainingContext {
   readonly method: Method
   readonly timeSteps: number
-  /** Of sltt; other methods have none, or all. */
+  /** K of sltt; other methods have none, or all. */
   readonly backwardSteps?: number
   readonly epochs: number
   /** Learning rate and decay of SGD for the data set. */
@@ -68,7 +68,7 @@ export function trainingOf(args: flags.TrainingArguments, context: TrainingConte
     optimizer: optimizerOf({ ...context, ...record }),
     schedule: scheduleOf(record.schedule, warmup, context.epochs),
     fit: defined({ loss, penalties, clipNorm, accumulate, ema, freeze, validationSplit }),
-    /** Of the run: those of its folder come behind. */
+    /** Those that options ask for; those of its folder come behind. */
     callbacks: patience === undefined ? [] : [earlyStopping(defined({ patience, monitor }))],
     /** For options.json; this function gives the same again from it. */
     record,

@@ -214,7 +214,7 @@ async function filesOf(
   path: string,
 ): Promise<{ readonly run?: RunOptions; readonly bytes: Uint8Array }> {
   if (folder === undefined) return { bytes: await withFiles(() => readFileClear(path, 'weights')) }
-  // Of one commit: another run may be written into the folder between two looks.
+  // Both are of one commit: another run may be written into the folder between two looks.
   const files = await withFiles(() => readRunFiles(folder, [runFiles.options, file]))
   const options = files[runFiles.options]
   // A program's folder has in its weights all that is known: they are like a file of --weights.
@@ -239,14 +239,17 @@ export async function givenNetwork(args: ModelArguments): Promise<Omit<GivenMode
   }
 }
 
-/** Asks something of a model that a command was given, and lets it go. */
+/** Asks something of a model that a command was given, for inference unless options say else. */
 export async function withModel<T>(
   given: GivenModel,
   classes: number,
   options: CompileOptions,
   ask: (model: Model) => T | Promise<T>,
 ): Promise<T> {
-  const model = await compile(given.network(options.input, classes), options)
+  const model = await compile(given.network(options.input, classes), {
+    purpose: 'inference',
+    ...options,
+  })
   try {
     given.load(model)
     return await ask(model)

@@ -28,7 +28,7 @@ const wanted: readonly JsonField[] = [
   { name: 'progress', what: 'JSON', isGood: () => true },
   { name: 'parent', what: 'an object in JSON', isGood: isObject },
 ]
-/** Of a job that comes back by itself, which none of ours does. */
+/** What a job has that comes back by itself, as none of ours does. */
 const REPEATS = 'rjk'
 
 function isObject(value: unknown): boolean {

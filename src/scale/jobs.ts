@@ -19,7 +19,7 @@ export type Json =
   | readonly Json[]
   | { readonly [key: string]: Json }
 
-/** Of a job's data, as JSON. */
+/** What a job's data may take, as JSON. */
 export const limits = { length: 65_536, depth: 8, values: 4000 }
 
 /** What is in a queue, with the version of who made the job: another one may compute other bits. */

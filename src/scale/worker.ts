@@ -71,7 +71,7 @@ export interface JobKind<Payload, Result> {
 export interface EndedJob {
   readonly id: string
   readonly data: unknown
-  /** Of a flow: the job that waits for it. */
+  /** The job of a flow that waits for it. */
   readonly parent?: string
   /** Removes what is left of it in Redis. */
   remove(): Promise<void>
@@ -167,7 +167,7 @@ export async function startWorker(place: RedisPlace, options: WorkerOptions) {
   const store = options.store ?? redisStore(place)
   const active = new Map<string, AbortController>()
   let [done, closing] = [0, false]
-  // Of jobs that the process does not outlive.
+  // The process may be ended before its jobs are.
   const folders = new Set<string>()
   const leave = (): void => {
     for (const folder of folders) rmSync(folder, { recursive: true, force: true })

@@ -89,7 +89,7 @@ async function stop(
   const status = await readStatus(folder)
   const pid = status.pid ?? 0
   const where = await whereRunning(folder, status)
-  // Of a process on this machine the folder is given up before it has ended.
+  // A process on this machine gives its folder up before it has ended.
   const isGoing = async (): Promise<boolean> =>
     where === 'here' ? pid > 0 && isAlive(pid) : (await whereRunning(folder, status)) !== undefined
   if (where !== undefined) {

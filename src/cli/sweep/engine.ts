@@ -16,7 +16,7 @@ export interface SweepEntry {
 
 /** A run, or the part of it up to a rung. */
 export interface Task extends SweepEntry {
-  /** Of its result. */
+  /** The name of its result. */
   readonly name: string
   /** The epoch to end behind; undefined: its own end. */
   readonly until?: number
@@ -52,7 +52,7 @@ export interface Drive {
 interface Live {
   state: RowState
   news?: RunNews
-  /** Of one that runs: whether nobody does it now. */
+  /** Whether nobody does it now, although it runs. */
   waits?: boolean
   error?: string
   told: boolean

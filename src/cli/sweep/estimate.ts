@@ -16,7 +16,7 @@ const costly = [
   ...['limitTrain', 'limitTest', 'encoder', 'eventSize', 'validationSplit'],
 ]
 
-/** Of a step's time, what an image takes when it is tested only. */
+/** The share of a step's time that an image takes when it is tested only. */
 const TEST_SHARE = 1 / 3
 
 /** The first step finds nothing in the caches and is left out. */
@@ -60,7 +60,7 @@ export function costFrom(measured: {
   const { times, memories, first, steps, training, test } = measured
   const counted = times.length > 1 ? times.slice(1) : times
   const stepMs = counted.reduce((a, b) => a + b, 0) / counted.length
-  /** Of an epoch with its test. */
+  /** An epoch with its test. */
   const epochSeconds = (steps * stepMs * (1 + (test / training) * TEST_SHARE)) / 1000
   const memoryMB = Math.max(...memories)
   return { stepMs, steps, epochSeconds, startSeconds: first / 1000, memoryMB }
@@ -103,7 +103,7 @@ export const secondsOf = (
     return sum + startSeconds + epochSeconds * run.parsed.epochs * shareOf(spec, run.parsed.epochs)
   }, 0)
 
-/** Of all epochs of all runs, those that successive halving leaves. */
+/** The share of all epochs of all runs that successive halving leaves. */
 function shareOf({ halving, runs }: SweepSpec, epochs: number): number {
   if (!halving) return 1
   let [alive, before, sum] = [runs.length, 0, 0]

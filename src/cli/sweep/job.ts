@@ -80,7 +80,7 @@ export function checkJob(payload: Json): RunJob {
 
 /** How often it is looked for a new checkpoint. */
 const LOOK_MS = 1000
-/** Of a worker's time, so much goes into handing checkpoints over at most. */
+/** The share of a worker's time that handing checkpoints over takes at most. */
 const SHARE = 0.02
 
 /** Tells of a new accuracy at once, of steps now and then. */

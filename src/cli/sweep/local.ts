@@ -15,7 +15,7 @@ export interface LocalOptions {
   runFolder(id: string): string
 }
 
-/** Of what is free when one more begins, so much of what the largest takes must be there. */
+/** So many times what the largest takes must be free when one more begins. */
 const HEADROOM = 1.3
 
 /** Threads that a run would use if it were alone. */

@@ -19,7 +19,7 @@ import { trainingOf } from '../training-options.js'
 export type RunValue = boolean | number | string | readonly (number | string)[]
 export type GivenOptions = Readonly<Record<string, RunValue>>
 
-/** Of `train`, what a sweep says itself, or what names files. */
+/** Options of `train` that a sweep says itself, or that name files. */
 const ownOptions = [
   ...['out', 'overwrite', 'resume', 'json', 'dashboard', 'report', 'load', 'checkpointEvery'],
   ...['revectorize', 'data', 'cache', 'redis', 'namespace', 'shared', 'replaceAfter'],

@@ -144,7 +144,7 @@ export function remoteExecutor(options: RemoteOptions) {
         await writeRun(folder, files)
       }
       const isWanted = await unclaim(name)
-      // Of a run that goes on, the next part needs them.
+      // The next part of a run that goes on needs them.
       if (!isWanted && until === undefined) await store.remove(filesName(name))
     } catch (error) {
       onTrouble(`the files of run ${name} were not fetched: ${(error as Error).message}`)
@@ -225,7 +225,7 @@ export function remoteExecutor(options: RemoteOptions) {
 
 const hashOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
-/** Of the weights that a run's folder has already. */
+/** The hash of the weights that a run's folder has already. */
 async function weightsHash(folder: string): Promise<string | undefined> {
   const bytes = await readRunFile(folder, runFiles.weights).catch(() => undefined)
   return bytes && hashOf(bytes)

@@ -16,7 +16,7 @@ const resultSchema = v.strictObject({
   weightsSha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
   /** Why a callback ended it, such as early stopping. */
   stopped: v.nullable(v.pipe(v.string(), v.maxLength(300))),
-  /** Of the process that ended it; less than all where it was continued. */
+  /** What the process took that ended it; less than all where it was continued. */
   seconds: v.pipe(v.number(), v.finite(), v.minValue(0)),
 })
 
@@ -38,7 +38,7 @@ export type RowState = 'waiting' | 'running' | 'finished' | 'halved' | 'failed' 
 export interface SweepRow {
   readonly id: string
   readonly options: GivenOptions
-  /** Of these, those that differ between runs. */
+  /** Those of them that differ between runs. */
   readonly chosen: Readonly<Record<string, unknown>>
   readonly state: RowState
   /** Complete ones, and all of a run that comes to its end. */
@@ -57,7 +57,7 @@ export interface SweepRow {
 export interface SweepStatus {
   readonly format: 1
   readonly title: string
-  /** Of the process that drives the sweep; null when it has ended. */
+  /** The process that drives the sweep; null when it has ended. */
   readonly pid: number | null
   readonly varied: readonly string[]
   readonly rows: readonly SweepRow[]

@@ -18,7 +18,7 @@ import type { RunResult } from './rows.js'
 export interface RunNews extends StepNews {
   readonly stepMs?: number
   readonly memoryMB?: number
-  /** Of the last complete epoch. */
+  /** After the last complete epoch. */
   readonly testAccuracy?: number | null
 }
 

@@ -24,7 +24,7 @@ import * as wire from './wire.js'
 export interface QueueCrewOptions {
   /** Who hands bytes over; default: Redis. */
   readonly store?: BlobStore
-  /** Of each job: how workers make the model and the data. Default: they have them. */
+  /** How workers make the model and the data of a job. Default: they have them. */
   readonly options?: Readonly<Record<string, unknown>>
   /**
    * Seconds after which a replica that has not ended is given to another worker as well. Default:

@@ -35,7 +35,7 @@ export interface ReplicaState {
 
 /** Which part of a training a replica does. */
 export interface Shard {
-  /** Of which epoch, counted from 0: its permutation of the samples. */
+  /** The epoch, counted from 0: its permutation of the samples. */
   readonly epoch: number
   /** The first step of the round, counted within the epoch. */
   readonly first: number
@@ -142,7 +142,7 @@ export interface Round {
   /** Counted through all epochs of the run; rounds that are done again have the same number. */
   readonly number: number
   readonly weights: vectors.Weights
-  /** Of each replica, from the round before. */
+  /** What each replica keeps from the round before. */
   readonly states: readonly ReplicaState[]
   readonly shard: Shard
   readonly signal?: host.AbortSignal

@@ -69,7 +69,7 @@ export async function serveRounds(
   options: FitRoundsAtOptions,
 ): Promise<RoundsWorker> {
   const { redis, rounds: asked, ...fit } = ownFitOptions(options) as FitRoundsAtOptions
-  // Of the other process.
+  // These are the other process's.
   for (const key of ['replaceAfter', 'onRound', 'callbacks', 'resume'] as const) delete fit[key]
   const rounds = roundsSetting(asked)
   refuseOfFit(fit)

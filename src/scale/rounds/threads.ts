@@ -15,7 +15,7 @@ const LOOK_MS = 500
 
 interface Entry {
   readonly thread: Thread<ReplicaCalls>
-  /** Of which training its model is. */
+  /** The training that its model is of. */
   setting?: string
   busy: boolean
 }

@@ -26,7 +26,7 @@ export interface Sizes {
   readonly statistics: number
   /** Arrays of P numbers that the optimizer keeps. */
   readonly states: number
-  /** Of the parameters, in order. */
+  /** Those of the parameters, in order. */
   readonly rows: readonly Rows[]
 }
 

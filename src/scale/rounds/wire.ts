@@ -183,7 +183,7 @@ export function answerOfJson(value: unknown): ReplicaAnswer {
 /** Names of a run's bytes. */
 export const names = {
   start: (run: string, round: number): string => `${run}.${round}.start`,
-  /** Of a replica, from before a round. */
+  /** What a replica keeps, from before a round. */
   state: (run: string, round: number, replica: number): string =>
     `${run}.${round}.${replica}.state`,
   change: (run: string, round: number, replica: number): string =>
