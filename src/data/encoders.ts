@@ -6,6 +6,7 @@
 import { checkInteger, describe, fail } from '../errors.js'
 import { type InputShape, imageShape } from '../nn/value.js'
 import { Purpose, RandomStream } from '../random.js'
+import { roundToEven } from '../round-up.js'
 import {
   complete,
   finite,
@@ -326,14 +327,6 @@ function latency(name: string, options: LatencyOptions): Encode {
 
 const rcTime = (x: number, tau: number, threshold: number): number =>
   tau * Math.log(x / (x - threshold))
-
-/** As PyTorch rounds. */
-function roundToEven(value: number): number {
-  const below = Math.floor(value)
-  const rest = value - below
-  if (rest !== 0.5) return Math.round(value)
-  return below % 2 === 0 ? below : below + 1
-}
 
 function deltaOf(name: string, data: Dataset, options: DeltaOptions): Made {
   const { threshold = 0.1, padding, offSpike } = options

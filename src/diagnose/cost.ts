@@ -9,7 +9,7 @@ import type { Module } from '../nn/module.js'
 import type { InputShape } from '../nn/value.js'
 import { Child } from '../runtime/node/child.js'
 import type { Session } from '../runtime/session.js'
-import type { Cost, ProcessCost } from './diagnosis.js'
+import { type Cost, type ProcessCost, timeRepeated } from './diagnosis.js'
 import type { DiagnoseCalls, ProcessJob } from './process-child.js'
 
 // A training step measured in a process of its own: what the system gives it, and its time.
@@ -75,16 +75,4 @@ export async function measureCost(
     keptBytes: kept,
     totalBytes: total,
   }
-}
-
-/** Runs for about this long, at least three times; returns the milliseconds of each run. */
-async function timeRepeated(body: () => Promise<unknown>, milliseconds: number): Promise<number[]> {
-  const times: number[] = []
-  const end = performance.now() + milliseconds
-  while (times.length < 3 || performance.now() < end) {
-    const start = performance.now()
-    await body()
-    times.push(performance.now() - start)
-  }
-  return times
 }

@@ -201,3 +201,18 @@ export interface Diagnosis {
   /** Absent where no layer spikes. */
   readonly activity?: Activity
 }
+
+/** Runs for about this long, at least three times; returns the milliseconds of each run. */
+export async function timeRepeated(
+  body: () => Promise<unknown>,
+  milliseconds: number,
+): Promise<number[]> {
+  const times: number[] = []
+  const end = performance.now() + milliseconds
+  while (times.length < 3 || performance.now() < end) {
+    const start = performance.now()
+    await body()
+    times.push(performance.now() - start)
+  }
+  return times
+}

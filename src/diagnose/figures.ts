@@ -1,10 +1,10 @@
 /** A diagnosis as figures: plain data. */
 
+import { mean } from '../median.js'
 import { own } from '../own.js'
 import { type Figure, packBits, type Raster } from '../pages/chart.js'
 import {
   type Cosine,
-  type Cost,
   claimed,
   type Diagnosis,
   type LayerActivity,
@@ -12,7 +12,7 @@ import {
   type ProcessCost,
 } from './diagnosis.js'
 import { arrange, type Line, look, methodLook, type Panel } from './panels.js'
-import { comparable, growthOf, mean, mebibytes, spread } from './report.js'
+import { comparable, growthOf, mebibytes, spread } from './report.js'
 
 // A raster of spikes, and rates over time.
 
@@ -247,9 +247,15 @@ function processes(diagnosis: Diagnosis): Figure[] {
   const { costs, setup } = diagnosis
   const { baseBytes } = setup
   if (baseBytes === undefined) return []
-  const of = (value: (cost: ProcessCost) => number) => (cost: Cost) =>
-    value(cost.process as ProcessCost)
+  const measures: readonly [string, (cost: ProcessCost) => number][] = [
+    ['peak of the process, MiB', ({ peakBytes }) => mebibytes(peakBytes)],
+    ['plan of the model, MiB', ({ planBytes }) => mebibytes(planBytes)],
+    ['step, ms', ({ stepMs }) => stepMs],
+  ]
   const measured = { ...diagnosis, costs: costs.filter((cost) => cost.process) }
+  const panels = measures.map(([title, value]) =>
+    costPanel(measured, title, ({ process }) => value(process as ProcessCost)),
+  )
   return [
     {
       id: 'processes',
@@ -259,27 +265,7 @@ function processes(diagnosis: Diagnosis): Figure[] {
         'which makes the model and trains it for some steps, what of it the plan of the model ' +
         `takes, and the time of a step on ${setup.threads} threads. A process that loads the ` +
         `package alone takes ${mebibytes(baseBytes).toFixed(0)} MiB.`,
-      ...arrange(
-        [
-          costPanel(
-            measured,
-            'peak of the process, MiB',
-            of((c) => mebibytes(c.peakBytes)),
-          ),
-          costPanel(
-            measured,
-            'plan of the model, MiB',
-            of((c) => mebibytes(c.planBytes)),
-          ),
-          costPanel(
-            measured,
-            'step, ms',
-            of((c) => c.stepMs),
-          ),
-        ],
-        3,
-        { x: 'time steps T', y: 'MiB, or ms' },
-      ),
+      ...arrange(panels, 3, { x: 'time steps T', y: 'MiB, or ms' }),
     },
   ]
 }

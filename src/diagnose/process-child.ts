@@ -7,7 +7,7 @@ import { compile } from '../network.js'
 import type { InputShape } from '../nn/value.js'
 import { serveProcess } from '../runtime/node/child.js'
 import type { StateDict } from '../runtime/state.js'
-import { type ProcessCost, type Variant, variants } from './diagnosis.js'
+import { type ProcessCost, timeRepeated, type Variant, variants } from './diagnosis.js'
 
 /** What a process is told. */
 export interface ProcessJob {
@@ -43,13 +43,7 @@ async function measure(job: ProcessJob): Promise<ProcessCost> {
   labels.set(job.labels)
   const step = (): Promise<unknown> => model.session.run('train', 0, batchSize, 0)
   for (let i = 0; i < WARM_UP_STEPS; i++) await step()
-  const times: number[] = []
-  const end = performance.now() + job.milliseconds
-  while (times.length < 3 || performance.now() < end) {
-    const start = performance.now()
-    await step()
-    times.push(performance.now() - start)
-  }
+  const times = await timeRepeated(step, job.milliseconds)
   const { total } = model.memoryUse
   await model.dispose()
   return { peakBytes: peak(), planBytes: total, stepMs: median(times) }

@@ -1,5 +1,6 @@
 /** A diagnosis for people and programs: tables as plain data, and JSON. */
 
+import { mean } from '../median.js'
 import { type Method, methodNames } from '../plan/methods.js'
 import { comparableLr } from '../train/comparable-lr.js'
 import {
@@ -263,9 +264,6 @@ export function spread<T>(items: readonly T[], count: number): T[] {
     (_, i) => items[Math.round((i * (items.length - 1)) / (count - 1))],
   )
 }
-
-export const mean = (values: readonly number[]): number =>
-  values.reduce((sum, value) => sum + value, 0) / values.length
 
 export const mebibytes = (bytes: number): number => bytes / 2 ** 20
 

@@ -5,7 +5,7 @@
  * Sources: SpikingJelly 0.0.0.1 `datasets/utils.py`; Tonic 1.6 `slicers.py`
  */
 
-import { checkBoolean, checkInteger, checkOptions, describe, expect, fail } from '../errors.js'
+import { checkBoolean, checkInteger, checkOptions, describe, fail } from '../errors.js'
 import { type EventRecording, MOST_FRAMES } from './recording.js'
 
 /** How frames of SpikingJelly share the events: as many in each, or as long each. */
@@ -55,16 +55,21 @@ export interface Slices {
 const ways = [
   ...['framesNumber', 'duration', 'timeWindow', 'eventCount', 'nTimeBins', 'nEventBins'],
 ] as const
-export const sliceKeys = [
-  ...ways,
-  ...['splitBy', 'overlap', 'includeIncomplete', 'startTime', 'endTime'],
-]
+/** What else there is, and the ways that it belongs to. */
+const belongs: Readonly<Record<string, readonly string[]>> = {
+  splitBy: ['framesNumber'],
+  overlap: ['timeWindow', 'eventCount', 'nTimeBins', 'nEventBins'],
+  includeIncomplete: ['timeWindow', 'eventCount'],
+  startTime: ['timeWindow'],
+  endTime: ['timeWindow'],
+}
 
-const number = (name: string, value: unknown, least: number, rule: string): void =>
-  expect(
-    typeof value === 'number' && Number.isFinite(value) && value >= least,
-    () => `${name} must be ${rule}, got ${describe(value)}`,
-  )
+export const sliceKeys = [...ways, ...Object.keys(belongs)]
+
+const number = (name: string, value: number, least: number, rule: string): void => {
+  if (!Number.isFinite(value) || value < least)
+    fail(`${name} must be ${rule}, got ${describe(value)}`)
+}
 
 /** @throws SpikewasmError unless exactly one way is given, with what belongs to it */
 export function checkSlices(name: string, options: SliceOptions): void {
@@ -78,21 +83,13 @@ export function checkSlices(name: string, options: SliceOptions): void {
     )
   const [way] = given
   const value = of[way] as number
-  if (way === 'duration' || way === 'timeWindow') {
-    number(`${name}.${way}`, value, 0, 'microseconds > 0')
-    if (!(value > 0)) fail(`${name}.${way} must be microseconds > 0, got ${value}`)
-  } else checkInteger(`${name}.${way}`, value, 1, way === 'eventCount' ? 2 ** 32 : MOST_FRAMES)
+  if (way === 'duration' || way === 'timeWindow')
+    number(`${name}.${way}`, value, Number.MIN_VALUE, 'microseconds > 0')
+  else checkInteger(`${name}.${way}`, value, 1, way === 'eventCount' ? 2 ** 32 : MOST_FRAMES)
+  for (const [key, to] of Object.entries(belongs))
+    if (of[key] !== undefined && !to.includes(way))
+      fail(`${name}.${key} belongs to ${to.join(' and ')}, got it with ${way}; leave it out`)
   const { splitBy, overlap, includeIncomplete, startTime, endTime } = options
-  const belongs = (key: string, value: unknown, to: readonly string[]): void =>
-    expect(
-      value === undefined || to.includes(way),
-      () => `${name}.${key} belongs to ${to.join(' and ')}, got it with ${way}; leave it out`,
-    )
-  belongs('splitBy', splitBy, ['framesNumber'])
-  belongs('overlap', overlap, ['timeWindow', 'eventCount', 'nTimeBins', 'nEventBins'])
-  belongs('includeIncomplete', includeIncomplete, ['timeWindow', 'eventCount'])
-  belongs('startTime', startTime, ['timeWindow'])
-  belongs('endTime', endTime, ['timeWindow'])
   if (splitBy !== undefined && !splits.includes(splitBy))
     fail(`${name}.splitBy must be one of ${splits.join(', ')}, got ${describe(splitBy)}`)
   checkBoolean(`${name}.includeIncomplete`, includeIncomplete, false)

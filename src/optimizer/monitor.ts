@@ -25,15 +25,21 @@ export interface EpochFigures {
   readonly epoch: number
   /** Mean loss of the epoch's training steps. */
   readonly trainLoss: number
-  /** Accuracy over the epoch's training steps, 0…1. */
+  /** Accuracy over the epoch's training steps, 0…1; absent where the loss is of targets. */
   readonly trainAccuracy?: number
-  /** Mean loss on the validation data. */
+  /**
+   * Mean loss on the validation data; absent without such data, and where the signal ended the
+   * validation.
+   */
   readonly testLoss?: number
-  /** Accuracy on the validation data, 0…1. */
+  /**
+   * Accuracy on the validation data, 0…1; absent where `testLoss` is, and where the loss is of
+   * targets.
+   */
   readonly testAccuracy?: number
-  /** Mean of |output − target| on the validation data. */
+  /** Mean of |output − target| on the validation data; present where the loss is of targets. */
   readonly testMeanAbsoluteError?: number
-  /** Learning rate of the epoch's last step. */
+  /** Learning rate of the epoch's last step: the optimizer's times the schedule's factor. */
   readonly learningRate: number
 }
 

@@ -2,7 +2,7 @@
 
 import { figureHtml, pageHtml } from './frame.js'
 import { escapeHtml } from './html.js'
-import { runFigures } from './run.js'
+import { noSteps, runFigures } from './run.js'
 
 const cards = {
   loss: 'loss of the last steps',
@@ -12,10 +12,8 @@ const cards = {
   lowest: 'lowest firing rate',
 }
 
-const none = { at: [], loss: [], accuracy: [], learningRate: [], stepMs: [], rates: [] }
-
 export function livePage(title: string): Promise<string> {
-  const figures = runFigures({ layers: [], records: [], steps: none }, true)
+  const figures = runFigures({ layers: [], records: [], steps: noSteps }, true)
   const body = `<h1 id="live">${escapeHtml(title)}</h1>
 <p class="status" id="status" role="status">Waiting for the first step.</p>
 <progress id="share" max="1" value="0" aria-label="share of the run"></progress>

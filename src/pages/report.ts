@@ -11,6 +11,7 @@ import {
   layerLabel,
   layersOf,
   mostRecords,
+  noSteps,
   runFigures,
   thinned,
 } from './run.js'
@@ -63,8 +64,6 @@ export interface RunReport {
   /** Versions and the machine. */
   readonly origin: readonly (readonly [string, string])[]
 }
-
-const noSteps = { at: [], loss: [], accuracy: [], learningRate: [], stepMs: [], rates: [] }
 
 export function reportPage(report: RunReport): Promise<string> {
   const { title, ending, examined, options, origin, facts } = report

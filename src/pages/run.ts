@@ -1,6 +1,7 @@
 /** A training run as plain data, and its figures: for the report of a run, and for a page live. */
 
 import { plainText } from '../errors.js'
+import type { EpochFigures as ScheduleFigures } from '../optimizer/index.js'
 import type { Chart, Figure, Series } from './chart.js'
 
 // Long histories, thinned: a page has as many points as an eye can tell apart.
@@ -38,32 +39,10 @@ export function thinned<R extends EpochFigures>(records: readonly R[], most: num
 }
 
 /** What a page shows of an epoch; records of trainings have it. */
-export interface EpochFigures {
-  /** Counted from 1. */
-  readonly epoch: number
-  readonly trainLoss: number
-  readonly trainAccuracy?: number
-  readonly testLoss?: number
-  readonly testAccuracy?: number
-  readonly testMeanAbsoluteError?: number
-  readonly learningRate: number
+export interface EpochFigures extends ScheduleFigures {
   readonly stepMs: number
   readonly samplesPerSecond: number
   readonly firingRates: Readonly<Record<string, number>>
-}
-
-/** Points within epochs, as columns. */
-export interface StepCurves {
-  /** Epochs so far, with the share of the one that runs. */
-  readonly at: readonly number[]
-  readonly loss: readonly number[]
-  /** Of the epoch so far, 0…1; null where there are no labels. */
-  readonly accuracy: readonly (number | null)[]
-  readonly learningRate: readonly number[]
-  /** Milliseconds of a step. */
-  readonly stepMs: readonly number[]
-  /** Of each layer of `layers`. */
-  readonly rates: readonly (readonly number[])[]
 }
 
 /** A point of the curves: means since the point before. */
@@ -77,6 +56,16 @@ export interface StepPoint {
   readonly stepMs: number
   /** By layer, in the order of `layers`. */
   readonly rates: readonly number[]
+}
+
+/** Numbers of points, of which each is a column. */
+export const columns = ['at', 'loss', 'accuracy', 'learningRate', 'stepMs'] as const
+
+/** Points within epochs, as columns; rates are of each layer of `layers`. */
+export type StepCurves = { [K in (typeof columns)[number]]: StepPoint[K][] } & { rates: number[][] }
+
+export const noSteps: StepCurves = {
+  ...{ at: [], loss: [], accuracy: [], learningRate: [], stepMs: [], rates: [] },
 }
 
 /** How far a run is. */

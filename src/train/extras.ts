@@ -11,7 +11,10 @@ import type { LoadOptions } from '../runtime/compile-options.js'
 import type { Session } from '../runtime/session.js'
 import type { StateDict } from '../runtime/state.js'
 import type { Callback } from './callback.js'
-import type { Setting, Snapshot, SnapshotParts, settingOf } from './snapshot.js'
+import type * as callbackState from './callback-state.js'
+import type * as fingerprints from './fingerprint.js'
+import type * as snapshots from './snapshot.js'
+import type { Snapshot } from './snapshot.js'
 
 /** Batches that are read ahead of the steps; see `BatchThreads`. */
 export interface ReadAhead {
@@ -40,26 +43,16 @@ export interface AheadTask {
 }
 
 /** What `fit` asks of snapshots, and of going on from them. */
-export interface GoingOn {
+export interface GoingOn
+  extends Pick<typeof callbackState, 'restoreCallbacks' | 'keptOf' | 'keptTensorsOf'>,
+    Pick<typeof fingerprints, 'prepareFingerprint' | 'identityOfFiles'>,
+    Pick<typeof snapshots, 'settingOf' | 'expectSameSetting' | 'restoreSnapshot' | 'takeSnapshot'> {
   readSnapshot(
     from: string | Uint8Array,
     callbacks?: readonly Callback[],
   ): Promise<Snapshot | undefined>
   settle(from: string | Uint8Array | undefined): Promise<void>
-  expectSameEpochs(
-    snapshot: Snapshot,
-    options: { readonly epochs?: number; readonly initialEpoch?: number },
-  ): void
-  prepareFingerprint(data: Dataset | undefined): Promise<void>
-  /** What data in files are, wherever they lie; undefined for others. */
-  identityOfFiles(data: Dataset): string | undefined
-  settingOf: typeof settingOf
-  expectSameSetting(found: Setting, own: Setting): void
-  restoreSnapshot(session: Session, snapshot: Snapshot): void
-  restoreCallbacks(callbacks: readonly Callback[], snapshot: Snapshot): void
-  keptOf(callbacks: readonly Callback[]): Record<string, unknown>
-  keptTensorsOf(callbacks: readonly Callback[]): Record<string, StateDict>
-  takeSnapshot(session: Session, parts: SnapshotParts): Snapshot
+  expectSameEpochs(snapshot: Snapshot, options: { epochs?: number; initialEpoch?: number }): void
 }
 
 export interface Extras {

@@ -1,5 +1,7 @@
 /** What a training tells of itself. */
 
+import type { EpochFigures } from '../optimizer/index.js'
+
 /** What `onStep` is told after a training step. */
 export interface StepInfo {
   /** The epoch, counted from 0. */
@@ -28,27 +30,7 @@ export interface StepInfo {
 }
 
 /** What `onEpoch` is told after an epoch, and what `fit` returns for each. */
-export interface EpochRecord {
-  /** The epoch, counted from 1. */
-  readonly epoch: number
-  /** Mean loss of the epoch's training steps. */
-  readonly trainLoss: number
-  /** Accuracy over the epoch's training steps, 0…1; absent where the loss is of targets. */
-  readonly trainAccuracy?: number
-  /**
-   * Mean loss on the validation data; absent without such data, and where the signal ended the
-   * validation.
-   */
-  readonly testLoss?: number
-  /**
-   * Accuracy on the validation data, 0…1; absent where `testLoss` is, and where the loss is of
-   * targets.
-   */
-  readonly testAccuracy?: number
-  /** Mean of |output − target| on the validation data; present where the loss is of targets. */
-  readonly testMeanAbsoluteError?: number
-  /** Learning rate of the epoch's last step: the optimizer's times the schedule's factor. */
-  readonly learningRate: number
+export interface EpochRecord extends EpochFigures {
   /** Median milliseconds of the epoch's steps, waiting for data included. */
   readonly stepMs: number
   /** Upper bound of the milliseconds that the epoch's steps waited for their data. */

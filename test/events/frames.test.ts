@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { OfficialResize } from '../../src/events/official.js'
+import { OfficialResize } from '../../src/data/events/official.js'
 import type { SliceOptions } from '../../src/events/slices.js'
 import { events } from '../../src/index.js'
 

@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import { endOfHeader } from '../../src/events/aedat.js'
 import { isEventArray, parseEventArchive, parseEventNpy } from '../../src/events/arrays.js'
-import { OfficialResize } from '../../src/events/official.js'
+import { OfficialResize } from '../../src/data/events/official.js'
 import { eventEndings, formatOf, parseRecording } from '../../src/events/parse.js'
 import {
   type EventRecording,

@@ -2,7 +2,6 @@
 
 import { checkPath, describe, fail } from '../../errors.js'
 import { count, toBinary } from '../../events/frames.js'
-import { OfficialResize } from '../../events/official.js'
 import { checkSensor, type EventRecording, inOrder, type Sensor } from '../../events/recording.js'
 import { checkSlices, type SliceOptions, slicesOf } from '../../events/slices.js'
 import {
@@ -26,6 +25,7 @@ import {
   truth,
 } from '../../rules.js'
 import type { ReadContext } from '../dataset.js'
+import { OfficialResize } from './official.js'
 import { eventSplits } from './split-names.js'
 
 // Frames moved and mirrored in place.

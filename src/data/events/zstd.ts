@@ -33,13 +33,7 @@ export function loadZstd(): Unpack | undefined {
       if (error instanceof SpikewasmError) throw error
       return refuse(name, 'hold valid Zstandard data', `an error: ${(error as Error).message}`)
     }
-    const out = new Uint8Array(length)
-    let at = 0
-    for (const chunk of chunks) {
-      out.set(chunk, at)
-      at += chunk.length
-    }
-    return out
+    return new Uint8Array(Buffer.concat(chunks))
   }
 }
 

@@ -6,17 +6,7 @@
  */
 
 import { createHash, randomBytes } from 'node:crypto'
-import {
-  closeSync,
-  fsyncSync,
-  ftruncateSync,
-  linkSync,
-  openSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs'
+import * as fs from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fail, SpikewasmError } from '../../errors.js'
 import { makeFolder } from '../../io/files.js'
@@ -123,7 +113,7 @@ export class SampleCache {
   /** Closes the file; nothing may be asked for any more. */
   close(): void {
     open.unregister(this)
-    closeSync(this.file)
+    fs.closeSync(this.file)
   }
 
   private at(index: number): number {
@@ -134,7 +124,7 @@ export class SampleCache {
   read(index: number): Uint8Array | undefined {
     for (let look = 0; look < LOOKS; look++) {
       const { sums, bytes, record } = this
-      if (readSync(this.file, record, 0, record.length, this.at(index)) !== record.length) break
+      if (fs.readSync(this.file, record, 0, record.length, this.at(index)) !== record.length) break
       if (sums[0] === 0 && sums[1] === 0) return undefined
       const [a, b] = checksum(bytes, index)
       if (a === sums[0] && b === sums[1]) return bytes
@@ -169,63 +159,63 @@ export class SampleCache {
 }
 
 const pause = new Int32Array(new SharedArrayBuffer(4))
-const open = new FinalizationRegistry<number>((file) => closeSync(file))
+const open = new FinalizationRegistry<number>((file) => fs.closeSync(file))
 
 function writeAll(file: number, bytes: Uint8Array, position: number): void {
   for (let done = 0; done < bytes.length; )
-    done += writeSync(file, bytes, done, bytes.length - done, position + done)
+    done += fs.writeSync(file, bytes, done, bytes.length - done, position + done)
 }
 
 /** The file of such a cache; undefined where there is none, or another's or a damaged one. */
 function find(path: string, of: CacheOf): number | undefined {
   let file: number
   try {
-    file = openSync(path, 'r+')
+    file = fs.openSync(path, 'r+')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }
   const head = new Uint8Array(HEAD)
   const expected = headOf(of)
-  const length = readSync(file, head, 0, HEAD, 0)
+  const length = fs.readSync(file, head, 0, HEAD, 0)
   if (length === HEAD && head.every((byte, i) => byte === expected[i])) return file
-  closeSync(file)
+  fs.closeSync(file)
   warn(
     `${path}: is no cache of these samples, or a damaged one; it is made anew`,
     'SPIKEWASM_CACHE',
   )
-  rmSync(path, { force: true })
+  fs.rmSync(path, { force: true })
   return undefined
 }
 
 /** A new file without samples: under another name first, so that nobody sees half of it. */
 function make(path: string, of: CacheOf): number {
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
-  let file = openSync(temporary, 'wx+')
+  let file = fs.openSync(temporary, 'wx+')
   try {
     writeAll(file, headOf(of), 0)
     // Empty records take no room on most disks.
-    ftruncateSync(file, HEAD + of.samples * (SUM + of.size))
-    fsyncSync(file)
+    fs.ftruncateSync(file, HEAD + of.samples * (SUM + of.size))
+    fs.fsyncSync(file)
     try {
-      linkSync(temporary, path)
+      fs.linkSync(temporary, path)
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
-      if (code !== 'EEXIST') renameSync(temporary, path)
+      if (code !== 'EEXIST') fs.renameSync(temporary, path)
       else {
         // Another process was faster.
         const other = find(path, of)
         if (other !== undefined) {
-          closeSync(file)
+          fs.closeSync(file)
           file = other
-        } else renameSync(temporary, path)
+        } else fs.renameSync(temporary, path)
       }
     }
     return file
   } catch (error) {
-    closeSync(file)
+    fs.closeSync(file)
     throw error
   } finally {
-    rmSync(temporary, { force: true })
+    fs.rmSync(temporary, { force: true })
   }
 }

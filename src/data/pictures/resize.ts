@@ -9,7 +9,9 @@ const BITS = 22
 const HALF = 1 << (BITS - 1)
 
 /** Which inputs an output reads, along one axis, and their weights. */
-interface Taps {
+export interface Taps {
+  /** Inputs along the axis. */
+  readonly input: number
   /** First input of each output. */
   readonly first: Int32Array
   /** Inputs of each output. */
@@ -20,7 +22,7 @@ interface Taps {
 }
 
 /** @param begin, end what of the input axis is resized; may lie between pixels */
-function tapsOf(input: number, begin: number, end: number, output: number): Taps {
+export function tapsOf(input: number, begin: number, end: number, output: number): Taps {
   const scale = (end - begin) / output
   const support = Math.max(1, scale)
   const most = Math.ceil(support) * 2 + 1
@@ -43,7 +45,7 @@ function tapsOf(input: number, begin: number, end: number, output: number): Taps
     for (let i = 0; i < high - low; i++)
       weights[o * most + i] = Math.trunc(0.5 + (row[i] / sum) * (1 << BITS))
   }
-  return { first, count, weights, most }
+  return { input, first, count, weights, most }
 }
 
 /** What of a picture is resized, in its pixels. */
@@ -52,6 +54,14 @@ export interface Box {
   readonly top: number
   readonly right: number
   readonly bottom: number
+}
+
+/** A picture, [height][width][channels]. */
+interface Bytes {
+  readonly data: Uint8Array | Uint8ClampedArray
+  readonly width: number
+  readonly height: number
+  readonly channels: number
 }
 
 const byte = (sum: number): number => Math.min(255, Math.max(0, sum >> BITS))
@@ -63,19 +73,25 @@ const byte = (sum: number): number => Math.min(255, Math.max(0, sum >> BITS))
  * @returns [height][width][channels]
  */
 export function resize(
-  picture: {
-    readonly data: Uint8Array | Uint8ClampedArray
-    readonly width: number
-    readonly height: number
-    readonly channels: number
-  },
+  picture: Bytes,
   box: Box,
   [height, width]: readonly [number, number],
   channels: number,
 ): Uint8Array {
-  const { data, channels: stride } = picture
   const across = tapsOf(picture.width, box.left, box.right, width)
   const down = tapsOf(picture.height, box.top, box.bottom, height)
+  return resizeBy(picture, across, down, channels)
+}
+
+/** The same by weights that are known. */
+export function resizeBy(
+  picture: Omit<Bytes, 'height'>,
+  across: Taps,
+  down: Taps,
+  channels: number,
+): Uint8Array {
+  const { data, channels: stride } = picture
+  const [width, height] = [across.first.length, down.first.length]
   const top = down.first[0]
   const bottom = down.first[height - 1] + down.count[height - 1]
   const rows = new Uint8Array((bottom - top) * width * channels)

@@ -1,6 +1,7 @@
 /** What is done to a picture: as torchvision does it to one of Pillow. */
 
 import type { RandomStream } from '../../random.js'
+import { roundToEven } from '../../round-up.js'
 import type { Picture } from './decode.js'
 import { type Box, resize } from './resize.js'
 
@@ -42,19 +43,12 @@ function shorterSide(width: number, height: number, size: number): [number, numb
     : [Math.trunc((size * height) / width), size]
 }
 
-/** Halves go to the even side, as in Python. */
-const round = (x: number): number => {
-  const floor = Math.floor(x)
-  const rest = x - floor
-  return rest < 0.5 ? floor : rest > 0.5 ? floor + 1 : floor + (floor % 2)
-}
-
 /** The middle of a picture; black where it is smaller. */
 export function centreCrop(picture: Bytes, [height, width]: readonly [number, number]): Bytes {
   const { channels } = picture
   if (picture.height === height && picture.width === width) return picture
   const at = (has: number, wanted: number): number =>
-    has < wanted ? -Math.floor((wanted - has) / 2) : round((has - wanted) / 2)
+    has < wanted ? -Math.floor((wanted - has) / 2) : roundToEven((has - wanted) / 2)
   const [top, left] = [at(picture.height, height), at(picture.width, width)]
   const out = new Uint8Array(height * width * channels)
   const first = Math.max(0, -left)
@@ -98,8 +92,8 @@ function cropBox(
   for (let attempt = 0; attempt < 10; attempt++) {
     const area = width * height * between(...scale)
     const aspect = Math.exp(between(Math.log(ratio[0]), Math.log(ratio[1])))
-    const w = round(Math.sqrt(area * aspect))
-    const h = round(Math.sqrt(area / aspect))
+    const w = roundToEven(Math.sqrt(area * aspect))
+    const h = roundToEven(Math.sqrt(area / aspect))
     if (w < 1 || h < 1 || w > width || h > height) continue
     const [top, left] = [random.below(height - h + 1), random.below(width - w + 1)]
     return { left, top, right: left + w, bottom: top + h }
@@ -107,8 +101,8 @@ function cropBox(
   // The middle, as large as the ratio allows.
   const given = width / height
   const aspect = Math.min(ratio[1], Math.max(ratio[0], given))
-  const w = given < ratio[0] ? width : Math.min(width, round(height * aspect))
-  const h = given < ratio[0] ? Math.min(height, round(width / aspect)) : height
+  const w = given < ratio[0] ? width : Math.min(width, roundToEven(height * aspect))
+  const h = given < ratio[0] ? Math.min(height, roundToEven(width / aspect)) : height
   const [top, left] = [Math.floor((height - h) / 2), Math.floor((width - w) / 2)]
   return { left, top, right: left + w, bottom: top + h }
 }

@@ -2,6 +2,7 @@
 
 import { figureText } from '../chart.js'
 import {
+  columns,
   durationText,
   type EpochFigures,
   layerLabel,
@@ -19,19 +20,8 @@ const MOST_POINTS = 4000
 
 const find = (id: string): HTMLElement => document.getElementById(id)!
 
-/** Columns that grow, in place of the server's. */
-interface Growing extends Omit<RunState, 'steps' | 'records' | 'status'> {
-  status: RunStatus
-  records: EpochFigures[]
-  steps: {
-    at: number[]
-    loss: number[]
-    accuracy: (number | null)[]
-    learningRate: number[]
-    stepMs: number[]
-    rates: number[][]
-  }
-}
+/** Of the server, and growing. */
+type Growing = { -readonly [K in keyof RunState]: RunState[K] } & { records: EpochFigures[] }
 
 export function watch(): void {
   let state: Growing | undefined
@@ -74,11 +64,7 @@ export function watch(): void {
     state = { ...state, status, layers }
     const { steps } = state
     if (steps.at.length >= MOST_POINTS) return
-    steps.at.push(point.at)
-    steps.loss.push(point.loss)
-    steps.accuracy.push(point.accuracy)
-    steps.learningRate.push(point.learningRate)
-    steps.stepMs.push(point.stepMs)
+    for (const key of columns) (steps[key] as unknown[]).push(point[key])
     for (const [i, rate] of point.rates.entries()) {
       steps.rates[i] ??= []
       steps.rates[i].push(rate)

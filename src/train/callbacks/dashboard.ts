@@ -1,6 +1,7 @@
 /** Shows a training live, in a browser of this machine (Node). */
 
 import { checkArguments, fail, SpikewasmError } from '../../errors.js'
+import { mean } from '../../median.js'
 import { optionRows } from '../../pages/html.js'
 import type { RunStatus, StepPoint } from '../../pages/run.js'
 import { aFunction, complete, integer } from '../../rules.js'
@@ -11,6 +12,7 @@ import type { RunStart } from '../dashboard/server.js'
 import type { DashboardCalls } from '../dashboard/worker.js'
 import type { History, StepInfo } from '../records.js'
 import { snapshotOf } from '../snapshot.js'
+import { timeLeft } from './epoch-line.js'
 import { exclusive } from './exclusive.js'
 
 /** Options of `dashboard`; each has a default. */
@@ -128,31 +130,16 @@ function endOf(history: History | undefined, { epochs }: RunStatus): string {
   return history.aborted && !(last?.epoch === epochs && !last.partial) ? 'stopped' : 'finished'
 }
 
-const meanOf = (values: readonly number[]): number =>
-  values.reduce((a, b) => a + b, 0) / values.length
-
 /** Steps since the last point, put together. */
 function pointOf(steps: readonly StepInfo[], rates: readonly number[]): StepPoint {
   const last = steps[steps.length - 1]
   return {
     at: last.epoch + (last.step + 1) / last.steps,
-    loss: meanOf(steps.map(({ loss }) => loss)),
+    loss: mean(steps.map(({ loss }) => loss)),
     accuracy: last.meanAccuracy ?? null,
     learningRate: last.learningRate,
-    stepMs: meanOf(steps.map(({ milliseconds }) => milliseconds)),
+    stepMs: mean(steps.map(({ milliseconds }) => milliseconds)),
     rates,
-  }
-}
-
-/** Milliseconds to the end, from the steps so far. */
-function timeLeft(): (info: StepInfo) => number | undefined {
-  const began = performance.now()
-  let before: number | undefined
-  return ({ epoch, epochs, step, steps }) => {
-    const at = epoch * steps + step + 1
-    // Steps from before a resume took none of this time.
-    before ??= at - 1
-    return Math.round(((performance.now() - began) / (at - before)) * (epochs * steps - at))
   }
 }
 

@@ -1,7 +1,7 @@
 /** What a person reads of an epoch: one line. */
 
 import { plainText, printable } from '../../errors.js'
-import type { EpochRecord } from '../records.js'
+import type { EpochRecord, StepInfo } from '../records.js'
 
 // Colours of the terminal, where somebody sees them.
 
@@ -129,3 +129,15 @@ export function decimal(value: number): string {
 
 /** Three figures. */
 export const short = (value: number): string => String(Number(value.toPrecision(3)))
+
+/** Milliseconds to the end, from the steps so far. */
+export function timeLeft(): (info: StepInfo) => number {
+  const began = performance.now()
+  let before: number | undefined
+  return ({ epoch, epochs, step, steps }) => {
+    const at = epoch * steps + step + 1
+    // Steps from before a resume took none of this time.
+    before ??= at - 1
+    return Math.round(((performance.now() - began) / (at - before)) * (epochs * steps - at))
+  }
+}

@@ -1,5 +1,6 @@
 /** Shows how a training goes on. */
 
+import { durationText } from '../../pages/run.js'
 import { complete, optional, such } from '../../rules.js'
 import { type Callback, insideOf } from '../callback.js'
 import { nameOf } from '../callback-state.js'
@@ -15,7 +16,9 @@ import {
   percent,
   rateText,
   short,
+  timeLeft,
 } from './epoch-line.js'
+
 import { exclusive } from './exclusive.js'
 
 /** Options of `progress`; each has a default. */
@@ -123,26 +126,22 @@ export function stepBar(
     gracefulExit: false,
     stream,
   })
-  const began = performance.now()
+  const clock = timeLeft()
   let drawn = Number.NEGATIVE_INFINITY
-  let before = 0
-  let counted = false
   /** Of the steps since it was drawn: the one that is drawn is more often a long one. */
   let [took, taken] = [0, 0]
   return {
-    step({ epoch, epochs, step, steps, meanLoss, meanAccuracy, learningRate, milliseconds }) {
-      took += milliseconds
+    step(info) {
+      const { epoch, epochs, step, steps, meanLoss, meanAccuracy, learningRate } = info
+      took += info.milliseconds
       taken++
-      // Steps from before a resume took none of this time.
-      if (!counted) [before, counted] = [epoch * steps + step, true]
+      const left = clock(info)
       const now = performance.now()
       if (now - drawn < REDRAW_MS) return
       drawn = now
-      // The time so far includes loading and validation, so the estimate does too.
-      const at = epoch * steps + step + 1
       const payload = {
         epoch: `${epoch + 1}/${epochs}`,
-        left: duration(((now - began) / (at - before)) * (epochs * steps - at)),
+        left: durationText(left),
         loss: decimal(meanLoss),
         accuracy: meanAccuracy === undefined ? '' : `  accuracy ${percent(meanAccuracy)}`,
         lr: short(learningRate),
@@ -155,12 +154,4 @@ export function stepBar(
     },
     stop: () => bar.stop(),
   }
-}
-
-/** 83000 → `1:23`, 3723000 → `1:02:03` */
-function duration(ms: number): string {
-  const seconds = Math.round(ms / 1000)
-  const two = (n: number): string => String(n).padStart(2, '0')
-  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60]
-  return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`
 }

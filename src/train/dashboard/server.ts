@@ -1,11 +1,14 @@
 /** The server of a dashboard: the page of a run, and what it hears. */
 
+import { mean } from '../../median.js'
 import { livePage } from '../../pages/live.js'
 import {
+  columns,
   type EpochFigures,
   mostRecords,
   type RunState,
   type RunStatus,
+  type StepCurves,
   type StepPoint,
   thinned,
 } from '../../pages/run.js'
@@ -14,13 +17,7 @@ import { servePage } from './serve.js'
 // What a dashboard shows of a run, kept small: points are put together when they become many.
 
 /** What is known when a run begins. */
-export interface RunStart {
-  readonly title: string
-  readonly status: RunStatus
-  readonly options: readonly (readonly [string, string])[]
-  /** Of epochs before, for a run that goes on. */
-  readonly records: readonly EpochFigures[]
-}
+export type RunStart = Omit<RunState, 'layers' | 'steps'>
 
 /** Numbers of all points together. */
 const MOST_NUMBERS = 60_000
@@ -73,8 +70,7 @@ export class RunHistory {
   state(): RunState {
     const { points, records, layers, status } = this
     const { title, options } = this.start
-    const column = <K extends keyof StepPoint>(key: K): StepPoint[K][] =>
-      points.map((point) => point[key])
+    const steps = columns.map((key) => [key, points.map((point) => point[key])])
     return {
       title,
       options,
@@ -82,19 +78,12 @@ export class RunHistory {
       status,
       records,
       steps: {
-        at: column('at'),
-        loss: column('loss'),
-        accuracy: column('accuracy'),
-        learningRate: column('learningRate'),
-        stepMs: column('stepMs'),
+        ...(Object.fromEntries(steps) as StepCurves),
         rates: layers.map((_, i) => points.map(({ rates }) => rates[i] ?? 0)),
       },
     }
   }
 }
-
-const mean = (values: readonly number[]): number =>
-  values.reduce((a, b) => a + b, 0) / values.length
 
 /** The place and what is of the epoch so far are those of the last one. */
 function meanOf(points: readonly StepPoint[]): StepPoint {
