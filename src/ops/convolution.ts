@@ -179,7 +179,8 @@ export const zerosOf = ({ b }: OpBuilder, { g }: ConvSizes): Buffer =>
 /** One way to compute an op, by its name. */
 export interface Way {
   readonly name: string
-  readonly fits: boolean
+  /** Asked only where somebody names a way. */
+  fits(): boolean
   emit(): unknown
 }
 
@@ -204,7 +205,7 @@ export function waysOf<J extends S, S extends Task, R>(
   return {
     ways: list.map((strategy) => ({
       name: strategy.name,
-      fits: strategy.fits(task),
+      fits: () => strategy.fits(task),
       emit: () => emit(strategy),
     })),
     automatic() {
@@ -233,10 +234,10 @@ export function takeWay(
     () => `${op}.algorithm must be one of auto, ${names(ways)}, got ${describe(algorithm)}`,
   )
   expect(
-    way.fits,
+    way.fits(),
     () =>
       `${op}.algorithm '${algorithm}' is not made for this convolution; those that are: ` +
-      names(ways.filter(({ fits }) => fits)),
+      names(ways.filter(({ fits }) => fits())),
   )
   way.emit()
   return way.name

@@ -144,10 +144,10 @@ function onSpikes(o: OpBuilder, of: Forward): Partial<Planned> {
     ways: [
       ...list.map((strategy) => ({
         name: strategy.name,
-        fits: strategy.fits(job),
+        fits: () => strategy.fits(job),
         emit: () => emit(strategy),
       })),
-      { name: 'products', fits: true, emit: products },
+      { name: 'products', fits: () => true, emit: products },
     ],
     automatic() {
       const which = fitsSpikes(job) ? forwardBy(b, job, of.training) : 'many'
@@ -189,7 +189,7 @@ function onBytes(o: OpBuilder, { sizes, sources, algorithm }: Forward): Partial<
       `${op}.weightType 'int8' is not made for this convolution (groups, or more inputs of an ` +
       'output than fit in 16 bits); leave it out',
   )
-  const bytes = { name: 'bytes', fits: true, emit: () => emitForwardOnBytes(b, job) }
+  const bytes = { name: 'bytes', fits: () => true, emit: () => emitForwardOnBytes(b, job) }
   const automatic = (): string => {
     bytes.emit()
     return bytes.name

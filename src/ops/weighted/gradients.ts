@@ -205,7 +205,7 @@ function countLists(
   const job = source && { ...of, ...source, steps: timeSteps }
   return {
     name: 'lists',
-    fits: job !== undefined && fewForLists(job) !== undefined,
+    fits: () => job !== undefined && fewForLists(job) !== undefined,
     emit: () => job && listGradient.emit(b, job),
     which: () => (job ? listsBy(b, job) : 'many'),
   }
@@ -216,7 +216,7 @@ function patternLists({ b }: OpBuilder, { spikes }: SpikeReader, of: Job): Lists
   const job = { ...of, spikes }
   return {
     name: 'patterns',
-    fits: patternGradient.fits(job),
+    fits: () => patternGradient.fits(job),
     emit: () => patternGradient.emit(b, job),
     which: () => patternsBy(b, job),
   }
