@@ -44,11 +44,8 @@ function make<O extends object>(
   checkOptions(name, given, [...own, ...common])
   const { surrogate = 'sigmoid', learn, inputScale, dt = kind.dt } = given
   const values: Record<string, PerNeuron | undefined> = { ...kind.defaults, ...given }
-  const parameters: Record<string, PerNeuron> = {}
-  for (const key of [...own, 'inputScale']) {
-    const value = values[key]
-    if (value !== undefined) parameters[key] = value
-  }
+  const read = [...own, 'inputScale'].filter((key) => values[key] !== undefined)
+  const parameters = Object.fromEntries(read.map((key) => [key, values[key] as PerNeuron]))
   const text = kind.text(inputScale === undefined ? 'x' : 'inputScale*x', given)
   const init: Record<string, number | string> = {}
   for (const [state, value] of Object.entries(kind.init?.(parameters as never) ?? {})) {

@@ -21,23 +21,12 @@ function conditionWord(condition: Condition): WordValue {
   return { always: When.Always, stepMask: When.StepMask, later: When.Later }[condition]
 }
 
-/** Programs as they will lie in memory. */
-export interface Laid {
-  /** How many bytes they take. */
-  readonly size: number
-  /** The bytes, once every buffer has its address. */
-  encode(): Encoded
-}
-
-/** An address that a word is to hold. */
-interface Pending {
-  readonly view: DataView
-  readonly offset: number
-  readonly to: Reference
-}
-
-/** Lays out programs, their counters and constants for a base address. */
-export function layOut(programs: readonly PlannedProgram[], workers: number, base: number): Laid {
+/**
+ * Lays out programs, their counters and constants for a base address.
+ *
+ * @returns how many bytes they take, and what gives these once every buffer has its address
+ */
+export function layOut(programs: readonly PlannedProgram[], workers: number, base: number) {
   let size = 0
   const chunks: { at: number; bytes: Uint8Array }[] = []
   const reserve = (bytes: Uint8Array): number => {
@@ -53,7 +42,8 @@ export function layOut(programs: readonly PlannedProgram[], workers: number, bas
     constants.set(bytes, at)
     return at
   }
-  const pending: Pending[] = []
+  /** Addresses that words are to hold. */
+  const pending: { view: DataView; offset: number; to: Reference }[] = []
   const writeWord = (view: DataView, offset: number, value: WordValue): void => {
     if (typeof value === 'number') view.setUint32(offset, value >>> 0, true)
     else if ('f32' in value) view.setFloat32(offset, value.f32, true)

@@ -4,6 +4,7 @@ import type { Pair } from '../nn/kind.js'
 import { inUnits } from './budgets.js'
 import type { ProgramBuilder } from './program.js'
 import { maxPool, maxPoolBackward, maxPoolFloats } from './records/pool.js'
+import type { Fields, FieldsOf, RecordKind, Schema } from './records/schema.js'
 import { type SpikeTensor, windowWords } from './tensors.js'
 import type { Buffer } from './words.js'
 
@@ -77,43 +78,29 @@ export function emitMaxPool(
 }
 
 /** Of floats: the sums over time of `chooser` choose, or without it the values of each step. */
-export function emitMaxPoolFloats(
+export const emitMaxPoolFloats = (
   b: ProgramBuilder,
   pool: MaxPool,
-  places: {
-    readonly in: Buffer
-    readonly out: Buffer
-    readonly choice?: Buffer
-    readonly chooser?: Buffer
-  },
-): void {
-  const pixels = pixelsOf(pool, pool.to)
-  const { units, pixelsPerUnit } = inUnits(pixels, pool.stored * pool.steps)
-  b.emit(maxPoolFloats, units, {
-    ...fieldsOf(pool),
-    ...places,
-    steps: pool.steps,
-    pixelsPerUnit,
-  })
-}
+  places: Pick<FieldsOf<typeof maxPoolFloats>, 'in' | 'out' | 'choice' | 'chooser'>,
+): void => emitFloats(b, maxPoolFloats, pool, places)
 
 /** Sends each gradient to the place that was chosen: from the pooled extent to the source's. */
-export function emitMaxPoolBackward(
+export const emitMaxPoolBackward = (
   b: ProgramBuilder,
   pool: MaxPool,
   delta: Buffer,
-  choice: Choice,
+  { buffer: choice, perStep: choicePerStep }: Choice,
   out: Buffer,
+): void => emitFloats(b, maxPoolBackward, pool, { in: delta, choice, choicePerStep, out })
+
+function emitFloats<S extends Schema>(
+  b: ProgramBuilder,
+  kind: RecordKind<S>,
+  pool: MaxPool,
+  own: object,
 ): void {
-  const pixels = pixelsOf(pool, pool.to)
-  const { units, pixelsPerUnit } = inUnits(pixels, pool.stored * pool.steps)
-  b.emit(maxPoolBackward, units, {
-    ...fieldsOf(pool),
-    in: delta,
-    choice: choice.buffer,
-    choicePerStep: choice.perStep,
-    out,
-    steps: pool.steps,
-    pixelsPerUnit,
-  })
+  const { stored, steps } = pool
+  const { units, pixelsPerUnit } = inUnits(pixelsOf(pool, pool.to), stored * steps)
+  const fields = { ...fieldsOf(pool), ...own, steps, pixelsPerUnit }
+  b.emit(kind, units, fields as unknown as Fields<S>)
 }

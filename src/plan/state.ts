@@ -84,5 +84,3 @@ export function collectState(graph: Graph, byteNodes: ReadonlySet<number> = new 
   const others = found.filter(isByte)
   return { parameters, others, statistics, parameterFloats: floats, decayFloats, statisticFloats }
 }
-
-/** Whether a node is the input image itself, or a view of it that dense kernels read as it is. */
