@@ -45,10 +45,8 @@ const dropoutKind = defineLayer<Dropout>('dropout', {
       input.kind === 'spikes'
         ? pass.spikeTensor(node.name, shape, input.lambda)
         : pass.floatTensor(node.name, shape, input.steps)
-    const { units, pixelsPerUnit } = inUnits(
-      pixels,
-      stored * (input.kind === 'spikes' ? 1 : input.steps),
-    )
+    const rows = input.kind === 'spikes' ? 1 : input.steps
+    const { units, pixelsPerUnit } = inUnits(pixels, stored * rows)
     const shared = {
       pixels,
       channels: stored,
@@ -68,14 +66,10 @@ const dropoutKind = defineLayer<Dropout>('dropout', {
         steps: pass.callSteps,
       })
     else if (input.kind === 'float' && output.kind === 'float')
-      pass.make(output, { layers: 0, byImages: false }, () =>
-        b.emit(dropoutFloats, units, {
-          ...shared,
-          in: input.buffer,
-          out: output.buffer,
-          steps: input.steps,
-        }),
-      )
+      pass.make(output, { layers: 0, byImages: false }, () => {
+        const places = { in: input.buffer, out: output.buffer }
+        b.emit(dropoutFloats, units, { ...shared, ...places, steps: rows })
+      })
     handBack(pass, node, output, input, true, (delta, out, steps) =>
       b.emit(dropoutFloats, units, { ...shared, in: delta, out, steps }),
     )

@@ -5,6 +5,7 @@
 import { checkArguments, describe, fail } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
 import { layerOf, noMore, type OfKind } from '../nn/kind.js'
+import { finite } from '../nn/numbers.js'
 import { show, sizeOf } from '../nn/value.js'
 import { handBack } from '../plan/gradients.js'
 import { defineLayer } from '../plan/layer-plan.js'
@@ -25,9 +26,6 @@ const isList = (value: unknown): value is ArrayLike<number> =>
   value instanceof Float64Array ||
   value instanceof Int32Array
 
-const isFloat = (value: unknown): value is number =>
-  typeof value === 'number' && Number.isFinite(Math.fround(value))
-
 /**
  * Multiplies by constants, any shape: by one number; by one for each channel (an array of C); or by
  * one for each neuron (an array of C·H·W in PyTorch's order [C][H][W]). The constants do not learn.
@@ -45,7 +43,7 @@ export function scale(factor: number | ArrayLike<number>, ...more: []): Scale {
   if (isList(factor)) {
     const factors = Array.from(factor)
     if (factors.length <= 0) fail('scale.factor must not be empty')
-    const wrong = factors.findIndex((value) => !isFloat(value))
+    const wrong = factors.findIndex((value) => !finite(value))
     if (wrong >= 0)
       fail(
         `scale.factor must hold finite float32 numbers, got ${describe(factors[wrong])} ` +
@@ -53,7 +51,7 @@ export function scale(factor: number | ArrayLike<number>, ...more: []): Scale {
       )
     return layerOf(scaleKind, { factor: factors })
   }
-  if (!(isFloat(factor) && Math.fround(factor) !== 0))
+  if (!(finite(factor) && Math.fround(factor) !== 0))
     fail(
       `scale.factor must be a finite float32 number other than 0, or an array of finite ones, ` +
         `got ${describe(factor)}`,

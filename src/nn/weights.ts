@@ -130,18 +130,10 @@ export function weightParameters(
   const standard: Initial = { uniform: 1 / Math.sqrt(fan) }
   const weight: Initial = init === 'default' ? standard : { normal: init.normal }
   const start: Initial = init === 'default' || init.bias === 'default' ? standard : 0
+  const perOutput = shape.map((size, axis) => (axis === 0 ? size : 1))
   return [
     { name: 'weight', shape, decays: true, initial: weight },
-    ...(standardise
-      ? [
-          {
-            name: 'gain',
-            shape: [shape[0], ...shape.slice(1).map(() => 1)],
-            decays: false,
-            initial: 1,
-          },
-        ]
-      : []),
+    ...(standardise ? [{ name: 'gain', shape: perOutput, decays: false, initial: 1 }] : []),
     ...(bias ? [{ name: 'bias', shape: shape.slice(0, 1), decays: false, initial: start }] : []),
   ]
 }
