@@ -47,13 +47,6 @@ export function summarise(samples: readonly number[]) {
   return { median: middle, best: Math.min(...samples), spread, samples: samples.length }
 }
 
-const units = {
-  'multiply-add': 'GFLOP/s',
-  'event-adds': 'GSOP/s',
-  'byte-adds': 'GSOP/s',
-  memory: 'GB/s',
-} as const
-
 interface Context {
   readonly selection: Selection
   /** That processes leave to each other. */
@@ -113,7 +106,7 @@ const head = [
 const lesser = ['limit beside', 'spread', 'density', 'conditions']
 
 function rowOf(measured: Measured, best: number) {
-  const { name, times, densities, work, threads = 1, looks } = measured
+  const { name, times, densities, work, threads = 1, looks, limitUnit } = measured
   const { median: ms, spread, best: fastest, samples } = summarise(times[0])
   const rate = work && (1000 * work.amount) / ms
   const unit = `${work?.unit}/s`
@@ -121,7 +114,7 @@ function rowOf(measured: Measured, best: number) {
   const least = (1000 * (work?.least ?? work?.amount ?? 0)) / ms / threads
   const share = looks && shareOf(least, looks)
   const shareText = share && ('value' in share ? `${percent(share.value)} of ${limit}` : '–')
-  const beside = looks && limit ? `${digits(median(looks) * threads)} ${units[limit]}` : ''
+  const beside = looks ? `${digits(median(looks) * threads)} ${limitUnit}` : ''
   const [density = ''] = densities
   const conditions = [
     ...marksOf([measured], best, spread > NOISY),

@@ -107,6 +107,8 @@ test('long calls: one warm-up each, and at least one round', async () => {
   const { times } = await takeTurns(calls, budget, random(5), machine.clock)
   assert.is(times[0].length, 1)
   assert.ok(machine.order.length <= 8, `${machine.order.length} calls`)
+  const more = await takeTurns(calls, { ...budget, leastRounds: 3 }, random(5), machine.clock)
+  assert.is(more.times[0].length, 3)
 })
 
 test('promises are awaited; other values are not', async () => {

@@ -55,7 +55,9 @@ async function work(job: Job, { say }: Ask<CompareNews>): Promise<void> {
   const list = shuffled(chosen, random).sort(
     (a, b) => (measured[a.name] ?? 0) - (measured[b.name] ?? 0),
   )
-  const runner = new Runner(builds, job.calibrate, random, onBlock)
+  // Of one round alone nobody knows how times scatter; comparisons have other processes for that.
+  const leastRounds = eachMs === undefined ? 1 : 3
+  const runner = new Runner(builds, job.calibrate, random, { leastRounds, onBlock })
   for (const [i, benchmark] of list.entries()) {
     const left = end - performance.now()
     // What could not be measured comes first in the next process. One is measured in any case: a
@@ -108,7 +110,7 @@ class Runner {
     private readonly builds: readonly Build[],
     private readonly calibrateAll: boolean,
     private readonly random: RandomStream,
-    private readonly onBlock: () => void,
+    private readonly budget: { readonly leastRounds: number; onBlock(): void },
   ) {}
 
   async measure(benchmark: Benchmark, ms: number): Promise<CompareNews> {
@@ -143,7 +145,7 @@ class Runner {
   }
 
   private async timed(benchmark: Benchmark, prepared: Prepared[], ms: number): Promise<Measured> {
-    const { random, onBlock, calibrateAll } = this
+    const { random, budget, calibrateAll } = this
     const { name, threads = 1 } = benchmark
     const [start, others] = [performance.now(), watchOthers()]
     this.shift()
@@ -155,13 +157,17 @@ class Runner {
       return one.run()
     })
     for (const side of shuffled(sides, random)) await calls[side]()
-    onBlock()
+    budget.onBlock()
     const { work = benchmark.work } = prepared[0]
     const limit = calls.length > 1 ? undefined : limitOf(work, threads)
     const [before, look] = [calibrate(calibrateAll), limit?.look()]
     // What went into the preparation is missing now; half of the time is due in any case.
     const left = Math.max(ms / 2, ms - (performance.now() - start))
-    const turns = await takeTurns(calls, { ms: left, countsWaiting: threads > 1, onBlock }, random)
+    const turns = await takeTurns(
+      calls,
+      { ...budget, ms: left, countsWaiting: threads > 1 },
+      random,
+    )
     const looks = limit && look ? ([look, limit.look()] as const) : undefined
     const behind = calibrate(calibrateAll)
     const [multiplyAdd, eventAdds, copy] = before.map((rate, i) => (rate + behind[i]) / 2)
@@ -175,6 +181,7 @@ class Runner {
       work,
       threads,
       looks,
+      limitUnit: limit?.unit,
       calibration,
       others: others(),
       spentMs,

@@ -67,6 +67,7 @@ export interface Measured {
   readonly threads?: number
   /** At the limit of that work, before and behind the rounds. */
   readonly looks?: readonly [number, number]
+  readonly limitUnit?: string
 }
 
 /** What a process says meanwhile. */
