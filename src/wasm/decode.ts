@@ -2,7 +2,7 @@
 
 import { Decoded } from './decoded.js'
 import type { Constant, Expression, Func, Label } from './ir.js'
-import { localType, newLocal, typeOf } from './ir.js'
+import { get, localType, newLocal, typeOf } from './ir.js'
 import { Reader, sectionsOf } from './reader.js'
 import {
   choosing,
@@ -12,7 +12,18 @@ import {
   type Signature,
   valueType,
 } from './signature.js'
-import { type Instruction, instructionOf, prefixed, type ValueType } from './types.js'
+import {
+  codes,
+  ELSE,
+  END,
+  type Instruction,
+  instructionOf,
+  prefixed,
+  type ValueType,
+} from './types.js'
+
+/** Codes that no expression has of its own. */
+const [NOP, CALL_INDIRECT, TYPED_SELECT, GLOBAL_GET] = [0x01, 0x11, 0x1c, 0x23]
 
 /**
  * The functions of a module that imports a memory and a table and nothing else, by their exported
@@ -130,6 +141,7 @@ class BodyDecoder {
     before?: readonly Expression[],
   ): void {
     const isDead = this.top?.isDead ?? false
+    if (kind !== 'function' && kind !== 'else') this.spill()
     this.frames.push({ label, kind, result, body: [], stack: [], isDead, condition, before })
   }
 
@@ -217,102 +229,72 @@ class BodyDecoder {
   }
 
   private step(): void {
-    const { r } = this
-    const code = r.byte()
-    switch (code) {
-      case 0x00:
-        this.last({ kind: 'unreachable' })
-        return
-      case 0x01:
-        return
-      case 0x02:
-      case 0x03:
-        this.spill()
-        this.open(code === 0x02 ? 'block' : 'loop', this.blockType())
-        return
-      case 0x04: {
-        const result = this.blockType()
-        const condition = this.pop()
-        this.spill()
-        this.open('then', result, condition)
-        return
-      }
-      case 0x05:
-      case 0x0b:
-        this.end(code === 0x05)
-        return
-      case 0x0c: {
-        const label = this.label()
-        this.last({ kind: 'br', label, value: label.result && this.pop() })
-        return
-      }
-      case 0x0d: {
-        const label = this.label()
-        const condition = this.pop()
-        this.value({ kind: 'br_if', label, value: label.result && this.pop(), condition })
-        return
-      }
-      case 0x0e: {
-        const labels = Array.from({ length: r.u32() + 1 }, () => this.label())
-        const index = this.pop()
-        const value = labels[0].result && this.pop()
-        this.last({ kind: 'br_table', labels, index, value })
-        return
-      }
-      case 0x0f:
-        this.last({ kind: 'return', value: this.func.result && this.pop() })
-        return
-      case 0x10: {
-        const callee = this.functions[r.u32()]
-        this.value({ kind: 'call', callee, args: this.popMany(callee.params.length) })
-        return
-      }
-      case 0x11: {
-        const callee = this.throughTable(r.u32())
-        r.u32()
-        const index = this.pop()
-        const args = this.popMany(callee.params.length - 1)
-        this.value({ kind: 'call', callee, args: [index, ...args] })
-        return
-      }
-      case 0x1a:
-        this.statement({ kind: 'drop', value: this.pop() })
-        return
-      case 0x1b:
-      case 0x1c: {
-        if (code === 0x1c) r.take(r.u32())
-        const [a, b, condition] = this.popMany(3)
-        this.push({
-          kind: 'select',
-          type: typeOf(a) as ValueType,
-          args: [a, b, condition],
-        })
-        return
-      }
-      case 0x20: {
-        const local = r.u32()
-        this.push({ kind: 'get', local, type: localType(this.func, local) })
-        return
-      }
-      case 0x21:
-        this.statement({ kind: 'set', local: r.u32(), value: this.pop() })
-        return
-      case 0x22:
-        this.push({ kind: 'tee', local: r.u32(), value: this.pop() })
-        return
-      case 0x23:
-        this.push(this.globals[r.u32()])
-        return
-      case 0x41:
-      case 0x42:
-      case 0x43:
-      case 0x44:
-        this.push(readConstant(r, code) as Constant)
-        return
-      default:
-        this.plain(code)
-        return
+    const code = this.r.byte()
+    const step = this.steps[code]
+    if (step) {
+      step()
+      return
     }
+    const constant = readConstant(this.r, code)
+    if (constant) this.push(constant)
+    else this.plain(code)
+  }
+
+  private readonly steps: Readonly<Record<number, (() => void) | undefined>> = {
+    [codes.unreachable]: () => this.last({ kind: 'unreachable' }),
+    [NOP]: () => {},
+    [codes.block]: () => this.open('block', this.blockType()),
+    [codes.loop]: () => this.open('loop', this.blockType()),
+    [codes.if]: () => {
+      const result = this.blockType()
+      this.open('then', result, this.pop())
+    },
+    [ELSE]: () => this.end(true),
+    [END]: () => this.end(false),
+    [codes.br]: () => {
+      const label = this.label()
+      this.last({ kind: 'br', label, value: label.result && this.pop() })
+    },
+    [codes.br_if]: () => {
+      const label = this.label()
+      const condition = this.pop()
+      this.value({ kind: 'br_if', label, value: label.result && this.pop(), condition })
+    },
+    [codes.br_table]: () => {
+      const labels = Array.from({ length: this.r.u32() + 1 }, () => this.label())
+      const index = this.pop()
+      this.last({ kind: 'br_table', labels, index, value: labels[0].result && this.pop() })
+    },
+    [codes.return]: () => this.last({ kind: 'return', value: this.func.result && this.pop() }),
+    [codes.call]: () => {
+      const callee = this.functions[this.r.u32()]
+      this.value({ kind: 'call', callee, args: this.popMany(callee.params.length) })
+    },
+    [CALL_INDIRECT]: () => {
+      const callee = this.throughTable(this.r.u32())
+      this.r.u32()
+      const index = this.pop()
+      const args = this.popMany(callee.params.length - 1)
+      this.value({ kind: 'call', callee, args: [index, ...args] })
+    },
+    [codes.drop]: () => this.statement({ kind: 'drop', value: this.pop() }),
+    [codes.select]: () => this.select(),
+    [TYPED_SELECT]: () => {
+      this.r.take(this.r.u32())
+      this.select()
+    },
+    [codes.get]: () => {
+      const local = this.r.u32()
+      this.push(get(local, localType(this.func, local)))
+    },
+    [codes.set]: () => this.statement({ kind: 'set', local: this.r.u32(), value: this.pop() }),
+    [codes.tee]: () => this.push({ kind: 'tee', local: this.r.u32(), value: this.pop() }),
+    [GLOBAL_GET]: () => this.push(this.globals[this.r.u32()]),
+  }
+
+  private select(): void {
+    const [a, b, condition] = this.popMany(3)
+    this.push({ kind: 'select', type: typeOf(a) as ValueType, args: [a, b, condition] })
   }
 
   private plain(code: number): void {

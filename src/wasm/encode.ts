@@ -96,6 +96,12 @@ export class Writer {
     this.append(bytes)
   }
 
+  /** Things, behind their number. */
+  list<T>(things: readonly T[], write: (thing: T) => void): void {
+    this.u32(things.length)
+    for (const thing of things) write(thing)
+  }
+
   /** What was written, behind its length. */
   sized(write: (w: Writer) => void): void {
     const inner = new Writer()
@@ -128,19 +134,13 @@ export function encodeModule(parts: ModuleParts): Uint8Array {
   }
   const { types, typeIndex } = collectTypes(functions)
   section(1, (s) => {
-    s.u32(types.length)
-    for (const { params, result } of types) {
+    s.list(types, ({ params, result }) => {
       s.byte(0x60)
-      s.u32(params.length)
-      for (const type of params) s.byte(typeCodes[type])
-      if (result) s.byte(1, typeCodes[result])
-      else s.byte(0)
-    }
+      for (const values of [params, result ? [result] : []])
+        s.list(values, (type) => s.byte(typeCodes[type]))
+    })
   })
-  section(3, (s) => {
-    s.u32(functions.length)
-    for (const f of functions) s.u32(typeIndex(f))
-  })
+  section(3, (s) => s.list(functions, (f) => s.u32(typeIndex(f))))
   section(5, (s) => {
     s.byte(1, 1)
     s.u32(pages)
@@ -157,43 +157,28 @@ export function encodeModule(parts: ModuleParts): Uint8Array {
     }
   })
   if (start) section(8, (s) => s.u32(indexOf(start)))
-  section(10, (s) => {
-    s.u32(functions.length)
-    for (const f of functions) s.sized((body) => encodeBody(body, f, indexOf))
-  })
+  section(10, (s) => s.list(functions, (f) => s.sized((body) => encodeBody(body, f, indexOf))))
   if (segments.length > 0)
-    section(11, (s) => {
-      s.u32(segments.length)
-      for (const { address, bytes } of segments) {
+    section(11, (s) =>
+      s.list(segments, ({ address, bytes }) => {
         s.byte(0, 0x41)
         s.s64(BigInt(address | 0))
-        s.byte(0x0b)
+        s.byte(END)
         s.u32(bytes.length)
         s.append(bytes)
-      }
-    })
+      }),
+    )
   for (const bytes of custom) section(0, (s) => s.append(bytes))
   return w.done()
 }
 
-interface Signature {
-  readonly params: readonly ValueType[]
-  readonly result: ValueType | undefined
-}
-
-function collectTypes(functions: readonly Func[]): {
-  types: Signature[]
-  typeIndex: (f: Func) => number
-} {
-  const types: Signature[] = []
-  const found = new Map<string, number>()
-  const key = ({ params, result }: Signature): string => `${params.join()}:${result ?? ''}`
-  for (const f of functions) {
-    if (found.has(key(f))) continue
-    found.set(key(f), types.length)
-    types.push(f)
-  }
-  return { types, typeIndex: (f) => found.get(key(f)) as number }
+/** Functions of which each has another type, and the index of a function's type. */
+function collectTypes(functions: readonly Func[]) {
+  const types = new Map<string, Func>()
+  const key = ({ params, result }: Func): string => `${params.join()}:${result ?? ''}`
+  for (const f of functions) if (!types.has(key(f))) types.set(key(f), f)
+  const indices = new Map([...types.keys()].map((name, i) => [name, i]))
+  return { types: [...types.values()], typeIndex: (f: Func) => indices.get(key(f)) as number }
 }
 
 function encodeBody(w: Writer, func: Func, indexOf: (f: Func) => number): void {
@@ -203,11 +188,10 @@ function encodeBody(w: Writer, func: Func, indexOf: (f: Func) => number): void {
     if (last?.type === type) last.count++
     else groups.push({ type, count: 1 })
   }
-  w.u32(groups.length)
-  for (const { type, count } of groups) {
+  w.list(groups, ({ type, count }) => {
     w.u32(count)
     w.byte(typeCodes[type])
-  }
+  })
   new BodyEncoder(w, [func.label], indexOf).list(func.body)
   w.byte(0x0b)
 }

@@ -100,17 +100,8 @@ export function newLocal(func: Func, type: ValueType): number {
 }
 
 /** Whether control never reaches what follows. */
-export function ends(e: Expression): boolean {
-  switch (e.kind) {
-    case 'br':
-    case 'br_table':
-    case 'return':
-    case 'unreachable':
-      return true
-    default:
-      return false
-  }
-}
+export const ends = ({ kind }: Expression): boolean =>
+  kind === 'br' || kind === 'br_table' || kind === 'return' || kind === 'unreachable'
 
 /** Type of an expression's value; undefined when it has none. */
 export function typeOf(e: Expression): ValueType | undefined {
@@ -142,10 +133,8 @@ function loopType(body: readonly Expression[]): ValueType | undefined {
   return last && !ends(last) ? typeOf(last) : undefined
 }
 
-/** The fields in which an expression holds others, in the order in which they run. */
+/** The fields in which statements hold others, in the order in which they run. */
 const fields = {
-  const: [],
-  get: [],
   unreachable: [],
   set: ['value'],
   tee: ['value'],
@@ -154,15 +143,12 @@ const fields = {
   return: ['value'],
   br_if: ['value', 'condition'],
   br_table: ['value', 'index'],
-  op: ['args'],
-  call: ['args'],
-  select: ['args'],
   block: ['body'],
   loop: ['body'],
   if: ['condition', 'yes', 'no'],
-} as const satisfies Record<Expression['kind'], readonly string[]>
+} as const satisfies Partial<Record<Expression['kind'], readonly string[]>>
 
-type Field = 'value' | 'condition' | 'index' | 'args' | 'body' | 'yes' | 'no'
+type Field = 'value' | 'condition' | 'index' | 'body' | 'yes' | 'no'
 type Held = Readonly<Partial<Record<Field, Expression | readonly Expression[]>>>
 
 const isList = (
@@ -224,14 +210,17 @@ export function withParts(
   backwards = false,
 ): Expression {
   if (e.kind === 'get' || e.kind === 'const') return e
+  if (e.kind === 'op' || e.kind === 'call' || e.kind === 'select') {
+    const args = map(e.args, one, backwards)
+    return args === e.args ? e : ({ ...e, args } as Expression)
+  }
   const names: readonly Field[] = fields[e.kind]
   let out: Record<string, unknown> | undefined
   for (let k = 0; k < names.length; k++) {
     const name = names[backwards ? names.length - 1 - k : k]
     const held = (e as Held)[name]
     if (held === undefined) continue
-    const lists = list && name !== 'args' ? list : undefined
-    const now = isList(held) ? (lists?.(held) ?? map(held, one, backwards)) : one(held)
+    const now = isList(held) ? (list?.(held) ?? map(held, one, backwards)) : one(held)
     if (now === held) continue
     out ??= { ...e }
     out[name] = now
@@ -259,15 +248,7 @@ function visitOne(e: Expression, each: (e: Expression) => void): void {
 
 /** Whether leaving an expression out changes nothing. Reads are taken to stay inside memory. */
 export function isPure(e: Expression): boolean {
-  switch (e.kind) {
-    case 'const':
-    case 'get':
-      return true
-    case 'op':
-      return !e.op.writes && !e.op.traps && e.args.every(isPure)
-    case 'select':
-      return e.args.every(isPure)
-    default:
-      return false
-  }
+  if (e.kind === 'const' || e.kind === 'get') return true
+  if (e.kind !== 'select' && (e.kind !== 'op' || e.op.writes || e.op.traps)) return false
+  return e.args.every(isPure)
 }

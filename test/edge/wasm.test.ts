@@ -479,11 +479,7 @@ test('an expression with the same parts is itself; with others it is another of 
     [x, i32(8), z],
   )
   const order: Expression[] = []
-  const noted = (e: Expression): Expression => {
-    order.push(e)
-    return e
-  }
-  map(list, noted, true)
+  map(list, (e) => order[order.push(e) - 1], true)
   assert.equal(order, [z, y, x])
   assert.ok(isSameList(list, [x, y, z]))
   assert.not(isSameList(list, [x, y]))

@@ -49,71 +49,59 @@ function expand(name: string, args: readonly Expression[], keep: Keep): Expressi
   const each = (make: (k: number) => Expression): Expression => pack(indices(bits).map(make), bits)
   const held = (word: Expression, k: number): Expression => keep(part(word, k))
   const short = (e: Expression): Expression => clamp(keep(e), bits, sign === 's')
-  switch (kind) {
-    case 'mul':
-      return each((k) => op('mul', part(a, k), part(b, k)))
-    case 'lt':
-    case 'gt':
-    case 'le':
-    case 'ge':
-      return each((k) => op('sub', i32(0), op(`${kind}_${sign}`, part(a, k), part(b, k))))
-    case 'min':
-    case 'max':
-      return each((k) => {
-        const [x, y] = [held(a, k), held(b, k)]
-        return select(x, y, op(`${kind === 'min' ? 'lt' : 'gt'}_${sign}`, x, y))
-      })
-    case 'add_sat_':
-    case 'sub_sat_':
-      return each((k) => short(op(kind.slice(0, 3), part(a, k), part(b, k))))
-    case 'avgr_':
-      return each((k) => op('shr_u', op('add', op('add', part(a, k), part(b, k)), i32(1)), i32(1)))
-    case 'mulr_': {
+  const compared = (): Expression =>
+    each((k) => op('sub', i32(0), op(`${kind}_${sign}`, part(a, k), part(b, k))))
+  const chosen = (): Expression =>
+    each((k) => {
+      const [x, y] = [held(a, k), held(b, k)]
+      return select(x, y, op(`${kind === 'min' ? 'lt' : 'gt'}_${sign}`, x, y))
+    })
+  const saturated = (): Expression =>
+    each((k) => short(op(kind.slice(0, 3), part(a, k), part(b, k))))
+  const kinds: Readonly<Record<string, () => Expression>> = {
+    mul: () => each((k) => op('mul', part(a, k), part(b, k))),
+    ...{ lt: compared, gt: compared, le: compared, ge: compared, min: chosen, max: chosen },
+    ...{ add_sat_: saturated, sub_sat_: saturated },
+    avgr_: () =>
+      each((k) => op('shr_u', op('add', op('add', part(a, k), part(b, k)), i32(1)), i32(1))),
+    mulr_: () => {
       const rounded = (k: number) => op('add', op('mul', part(a, k), part(b, k)), i32(0x4000))
       return each((k) => short(op('shr_s', rounded(k), i32(15))))
-    }
-    case 'abs':
-      return each((k) => {
+    },
+    abs: () =>
+      each((k) => {
         const x = held(a, k)
         return select(x, op('sub', i32(0), x), op('gt_s', x, i32(0)))
-      })
-    case 'popcnt':
-      return each((k) => op('popcnt', part(a, k)))
-    case 'shl':
-      return each((k) => op('shl', part(a, k), op('and', b, i32(bits - 1))))
-    case 'shr':
-      return each((k) => op(`shr_${sign}`, part(a, k), op('and', b, i32(bits - 1))))
-    case 'narrow': {
+      }),
+    popcnt: () => each((k) => op('popcnt', part(a, k))),
+    shl: () => each((k) => op('shl', part(a, k), op('and', b, i32(bits - 1)))),
+    shr: () => each((k) => op(`shr_${sign}`, part(a, k), op('and', b, i32(bits - 1)))),
+    narrow: () => {
       // The numbers that become shorter are signed.
       if (bits === 16) return pack([short(a), short(b)], 16)
       const halves = [a, b].flatMap((w) => [element(w, 0, 16, true), element(w, 1, 16, true)])
       return pack(halves.map(short), 8)
-    }
+    },
     // Four words as bytes by way of 16 bits: above 0x7fff those are negative, which becomes 0.
-    case 'bytes':
-      return pack(
+    bytes: () =>
+      pack(
         args.map((e) => {
           const least = select(e, i32(0xff), op('lt_u', e, i32(0x100)))
           return select(least, i32(0), op('lt_u', e, i32(0x8000)))
         }),
         8,
-      )
-    case 'pairs': {
+      ),
+    pairs: () => {
       const sum = (k: number): Expression => op('add', part(a, k), part(a, k + 1))
       return bits === 8 ? pack([sum(0), sum(2)], 16) : sum(0)
-    }
-    case 'dot':
-      return op('add', op('mul', part(a, 0), part(b, 0)), op('mul', part(a, 1), part(b, 1)))
-    case 'widen':
-      return pack([part(a, 0), part(a, 1)], 16)
-    case 'product':
-      return pack(
-        [0, 1].map((k) => op('mul', part(a, k), part(b, k))),
-        16,
-      )
-    default:
-      throw new Error(`no function ${name}`)
+    },
+    dot: () => op('add', op('mul', part(a, 0), part(b, 0)), op('mul', part(a, 1), part(b, 1))),
+    widen: () => pack([part(a, 0), part(a, 1)], 16),
+    product: () => pack([op('mul', part(a, 0), part(b, 0)), op('mul', part(a, 1), part(b, 1))], 16),
   }
+  const make = kinds[kind]
+  if (!make) throw new Error(`no function ${name}`)
+  return make()
 }
 
 function clamp(e: Expression, bits: Bits, signed: boolean): Expression {
@@ -151,48 +139,36 @@ function swar(
   /** All bits of a number that is less than the other. */
   const less = (x: Expression): Expression =>
     fill(op('or', op('and', not(a), b), op('and', op('or', not(a), b), x)))
-  switch (kind) {
-    case 'add':
-      return op(
-        'xor',
-        op('add', op('and', a, rest), op('and', b, rest)),
-        op('and', op('xor', a, b), top),
-      )
-    case 'sub':
-      return difference()
-    case 'ne':
-      return fill(nonzero(op('xor', a, b)))
-    case 'eq':
-      return fill(not(nonzero(op('xor', a, b))))
+  const signless = (make: () => Expression): (() => Expression | undefined) =>
+    signed ? () => undefined : make
+  const kinds: Readonly<Record<string, () => Expression | undefined>> = {
+    add: () =>
+      op('xor', op('add', op('and', a, rest), op('and', b, rest)), op('and', op('xor', a, b), top)),
+    sub: difference,
+    ne: () => fill(nonzero(op('xor', a, b))),
+    eq: () => fill(not(nonzero(op('xor', a, b)))),
     // a plus one where b is c
-    case 'count': {
+    count: () => {
       const equal = tops(not(nonzero(op('xor', b, c))))
       return op('xor', op('add', op('and', a, rest), equal), op('and', a, top))
-    }
-    case 'sub_sat_': {
-      if (signed) return undefined
+    },
+    sub_sat_: signless(() => {
       const x = keep(difference())
       return op('and', x, not(less(x)))
-    }
-    case 'min': {
-      if (signed) return undefined
+    }),
+    min: signless(() => {
       const isLess = keep(less(keep(difference())))
       return op('or', op('and', a, isLess), op('and', b, not(isLess)))
-    }
+    }),
     // One bit for each number: its highest bit; whether it is not 0.
-    case 'mask':
-      return bits === 8
-        ? gather(a)
-        : op(
-            'or',
-            op('and', op('shr_u', a, i32(15)), i32(1)),
-            op('and', op('shr_u', a, i32(30)), i32(2)),
-          )
-    case 'nonzero':
-      return bits === 8 ? gather(nonzero(a)) : undefined
-    default:
-      return undefined
+    mask: () => {
+      if (bits === 8) return gather(a)
+      const [low, high] = [op('shr_u', a, i32(15)), op('shr_u', a, i32(30))]
+      return op('or', op('and', low, i32(1)), op('and', high, i32(2)))
+    },
+    nonzero: () => (bits === 8 ? gather(nonzero(a)) : undefined),
   }
+  return kinds[kind]?.()
 }
 
 /** Kinds that are short enough to stand where they are used. */

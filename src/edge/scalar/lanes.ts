@@ -41,16 +41,16 @@ export function eachLane(
   return Array(count).fill(keep(lane(0)))
 }
 
+/** What a DataView calls the types. */
+const accessors = { i32: 'Int32', f32: 'Float32', i64: 'BigInt64', f64: 'Float64' } as const
+
 /** A number's bits as a number of the other kind. */
 export function reinterpret(e: Expression, to: LaneType): Expression {
   const from = { i32: 'f32', f32: 'i32', i64: 'f64', f64: 'i64' }[to]
   if (e.kind === 'op' && e.op.name === `${from}.reinterpret_${to}`) return e.args[0]
   if (e.kind === 'const' && e.type !== 'v128') {
     const view = new DataView(new ArrayBuffer(8))
-    if (e.type === 'i32') view.setInt32(0, e.value, true)
-    else if (e.type === 'f32') view.setFloat32(0, e.value, true)
-    else if (e.type === 'i64') view.setBigInt64(0, e.value, true)
-    else view.setFloat64(0, e.value, true)
+    view[`set${accessors[e.type]}`](0, e.value as never, true)
     const value = constantAt(view, 0, to)
     if (value.kind === 'const') return value
   }
@@ -61,12 +61,10 @@ export function reinterpret(e: Expression, to: LaneType): Expression {
 
 /** A constant of four or eight bytes. What is not a number keeps its bits: it is no float then. */
 function constantAt(view: DataView, at: number, type: LaneType): Expression {
-  if (type === 'i32') return i32(view.getInt32(at, true))
-  if (type === 'i64') return i64(view.getBigInt64(at, true))
-  const value = type === 'f32' ? view.getFloat32(at, true) : view.getFloat64(at, true)
-  if (!Number.isNaN(value)) return { kind: 'const', type, value }
-  const bits = type === 'f32' ? i32(view.getInt32(at, true)) : i64(view.getBigInt64(at, true))
-  return operation(`${type}.reinterpret_${type === 'f32' ? 'i32' : 'i64'}`, [bits])
+  const value = view[`get${accessors[type]}`](at, true)
+  if (!Number.isNaN(value)) return { kind: 'const', type, value } as Constant
+  const bits = type === 'f32' ? 'i32' : 'i64'
+  return operation(`${type}.reinterpret_${bits}`, [constantAt(view, at, bits)])
 }
 
 export function constantVector(bytes: Uint8Array, type: LaneType, keep: Keep): Vector {

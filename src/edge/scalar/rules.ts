@@ -84,14 +84,12 @@ const mask64 = (condition: Expression): Expression =>
 function floats(shape: string, type: 'f32' | 'f64'): void {
   const mask = type === 'f32' ? mask32 : mask64
   const gives = type === 'f32' ? 'i32' : 'i64'
-  for (const name of ['abs', 'neg', 'sqrt', 'ceil', 'floor', 'trunc', 'nearest'])
-    lanewise(`${shape}.${name}`, type, scalar(`${type}.${name}`))
-  for (const name of ['add', 'sub', 'mul', 'div', 'min', 'max'])
-    lanewise(`${shape}.${name}`, type, scalar(`${type}.${name}`))
-  for (const name of ['eq', 'ne', 'lt', 'gt', 'le', 'ge'])
-    lanewise(`${shape}.${name}`, type, (a, b) => mask(operation(`${type}.${name}`, [a, b])), {
-      gives,
-    })
+  const plain = 'abs neg sqrt ceil floor trunc nearest add sub mul div min max'
+  for (const name of plain.split(' ')) lanewise(`${shape}.${name}`, type, scalar(`${type}.${name}`))
+  for (const name of ['eq', 'ne', 'lt', 'gt', 'le', 'ge']) {
+    const compare = scalar(`${type}.${name}`)
+    lanewise(`${shape}.${name}`, type, (a, b) => mask(compare(a, b)), { gives })
+  }
   // pmin: b < a ? b : a; pmax: a < b ? b : a.
   const least = choose(type, `${type}.lt`)
   lanewise(`${shape}.pmin`, type, (a, b) => least(b, a), { again: true })
@@ -137,19 +135,14 @@ lanewise('v128.or', 'i32', or)
 lanewise('v128.xor', 'i32', xor)
 lanewise('v128.not', 'i32', not)
 lanewise('v128.andnot', 'i32', (a, b) => and(a, not(b)))
-rule(
-  'v128.bitselect',
-  'i32',
-  'i32',
-  ({ vectors }, { keep }) => {
-    const [a, b, condition] = vectors
-    return eachLane(vectors, keep, (i) => {
-      const other = keep(b[i])
-      return xor(other, and(xor(a[i], other), condition[i]))
-    })
-  },
-  true,
-)
+const bitselect: Rule['run'] = ({ vectors }, { keep }) => {
+  const [a, b, condition] = vectors
+  return eachLane(vectors, keep, (i) => {
+    const other = keep(b[i])
+    return xor(other, and(xor(a[i], other), condition[i]))
+  })
+}
+rule('v128.bitselect', 'i32', 'i32', bitselect, true)
 
 for (const name of 'add sub mul eq ne'.split(' '))
   for (const bits of [8, 16]) byHelper(`i${bits}x${128 / bits}.${name}`, `${name}${bits}`)
@@ -182,12 +175,27 @@ function narrow(name: string, helper: string): void {
     [a[0], a[2], b[0], b[2]].map((low, i) => call(helper, low, [a, a, b, b][i][(i & 1) * 2 + 1])),
   )
 }
-const start = (half: string): number => (half === 'low' ? 0 : 2)
+
+/** Two lanes from one on, each by an instruction, and more behind them. */
+function lanesFrom(
+  name: string,
+  takes: LaneType,
+  gives: LaneType,
+  each: string,
+  from = 0,
+  more: Lanes = [],
+): void {
+  rule(name, takes, gives, ({ vectors: [a] }) => [
+    ...a.slice(from, from + 2).map((e) => operation(each, [e])),
+    ...more,
+  ])
+}
+
 for (const sign of ['s', 'u']) {
   narrow(`i8x16.narrow_i16x8_${sign}`, `narrow8${sign}`)
   narrow(`i16x8.narrow_i32x4_${sign}`, `narrow16${sign}`)
   for (const half of ['low', 'high']) {
-    const from = start(half)
+    const from = half === 'low' ? 0 : 2
     // Bytes in the lower half of a word; those of the upper half are moved there.
     const bytes = (a: Lanes, i: number): Expression => {
       const word = a[from + (i >> 1)]
@@ -199,49 +207,32 @@ for (const sign of ['s', 'u']) {
       const kept = a.slice(from, from + 2).map((e) => keep(e))
       return from ? [...kept, ...kept] : kept
     }
-    const four = (make: (i: number) => Expression): Expression[] => [0, 1, 2, 3].map(make)
-    rule(`i16x8.extend_${half}_i8x16_${sign}`, 'i32', 'i32', ({ vectors }, { keep, call }) => {
-      const a = twice(vectors[0], keep)
-      return four((i) => call(`widen8${sign}`, bytes(a, i)))
-    })
-    rule(`i16x8.extmul_${half}_i8x16_${sign}`, 'i32', 'i32', ({ vectors }, { keep, call }) => {
-      const [a, b] = vectors.map((v) => twice(v, keep))
-      return four((i) => call(`product8${sign}`, bytes(a, i), bytes(b, i)))
-    })
-    rule(`i32x4.extend_${half}_i16x8_${sign}`, 'i32', 'i32', ({ vectors }, { keep }) => {
-      const a = twice(vectors[0], keep)
-      return four((i) => part(a, i))
-    })
-    rule(`i32x4.extmul_${half}_i16x8_${sign}`, 'i32', 'i32', ({ vectors }, { keep }) => {
-      const [a, b] = vectors.map((v) => twice(v, keep))
-      return four((i) => op('mul', part(a, i), part(b, i)))
-    })
-    rule(`i64x2.extend_${half}_i32x4_${sign}`, 'i32', 'i64', ({ vectors: [a] }) =>
-      a.slice(from, from + 2).map((e) => operation(`i64.extend_i32_${sign}`, [e])),
+    const four = (
+      name: string,
+      make: (vectors: readonly Lanes[], i: number, call: Tools['call']) => Expression,
+    ): void =>
+      rule(`${name}_${sign}`, 'i32', 'i32', ({ vectors }, { keep, call }) => {
+        const halves = vectors.map((v) => twice(v, keep))
+        return [0, 1, 2, 3].map((i) => make(halves, i, call))
+      })
+    four(`i16x8.extend_${half}_i8x16`, ([a], i, call) => call(`widen8${sign}`, bytes(a, i)))
+    four(`i16x8.extmul_${half}_i8x16`, ([a, b], i, call) =>
+      call(`product8${sign}`, bytes(a, i), bytes(b, i)),
     )
+    four(`i32x4.extend_${half}_i16x8`, ([a], i) => part(a, i))
+    four(`i32x4.extmul_${half}_i16x8`, ([a, b], i) => op('mul', part(a, i), part(b, i)))
+    lanesFrom(`i64x2.extend_${half}_i32x4_${sign}`, 'i32', 'i64', `i64.extend_i32_${sign}`, from)
   }
-  lanewise(`f32x4.convert_i32x4_${sign}`, 'i32', scalar(`f32.convert_i32_${sign}`), {
-    gives: 'f32',
-  })
-  lanewise(`i32x4.trunc_sat_f32x4_${sign}`, 'f32', scalar(`i32.trunc_sat_f32_${sign}`), {
-    gives: 'i32',
-  })
-  rule(`i32x4.trunc_sat_f64x2_${sign}_zero`, 'f64', 'i32', ({ vectors: [a] }) => [
-    ...a.map((e) => operation(`i32.trunc_sat_f64_${sign}`, [e])),
-    i32(0),
-    i32(0),
-  ])
-  rule(`f64x2.convert_low_i32x4_${sign}`, 'i32', 'f64', ({ vectors: [a] }) =>
-    a.slice(0, 2).map((e) => operation(`f64.convert_i32_${sign}`, [e])),
-  )
+  const [converted, truncated] = [`f32.convert_i32_${sign}`, `i32.trunc_sat_f32_${sign}`]
+  lanewise(`f32x4.convert_i32x4_${sign}`, 'i32', scalar(converted), { gives: 'f32' })
+  lanewise(`i32x4.trunc_sat_f32x4_${sign}`, 'f32', scalar(truncated), { gives: 'i32' })
+  const wide = `i32x4.trunc_sat_f64x2_${sign}_zero`
+  lanesFrom(wide, 'f64', 'i32', `i32.trunc_sat_f64_${sign}`, 0, [i32(0), i32(0)])
+  lanesFrom(`f64x2.convert_low_i32x4_${sign}`, 'i32', 'f64', `f64.convert_i32_${sign}`)
 }
-rule('f64x2.promote_low_f32x4', 'f32', 'f64', ({ vectors: [a] }) =>
-  a.slice(0, 2).map((e) => operation('f64.promote_f32', [e])),
-)
-rule('f32x4.demote_f64x2_zero', 'f64', 'f32', ({ vectors: [a] }) => {
-  const zero: Expression = { kind: 'const', type: 'f32', value: 0 }
-  return [...a.map((e) => operation('f32.demote_f64', [e])), zero, zero]
-})
+lanesFrom('f64x2.promote_low_f32x4', 'f32', 'f64', 'f64.promote_f32')
+const zero: Expression = { kind: 'const', type: 'f32', value: 0 }
+lanesFrom('f32x4.demote_f64x2_zero', 'f64', 'f32', 'f32.demote_f64', 0, [zero, zero])
 
 /** One number in all lanes. */
 function splat(name: string, type: LaneType, word: Make = (e) => e): void {
@@ -299,46 +290,39 @@ for (const bits of [8, 16] as const) {
     )
   })
   rule(`${shape}.bitmask`, 'i32', undefined, ({ vectors: [a] }, { call }) => [
-    joinBits(
-      a.map((word) => call(`mask${bits}`, word)),
-      per,
-    ),
+    joinBits(per, a, (word) => call(`mask${bits}`, word)),
   ])
   // A number that is 0 leaves a bit that is not.
   rule(`${shape}.all_true`, 'i32', undefined, ({ vectors: [a] }, { call }) => [
     op(
       'eqz',
-      joined(
-        'or',
-        a.map((word) => call(`eq${bits}`, word, i32(0))),
-      ),
+      joined('or', a, (word) => call(`eq${bits}`, word, i32(0))),
     ),
   ])
 }
 
-const joined = (name: string, words: Lanes): Expression => words.reduce((a, b) => op(name, a, b))
+type Each = (word: Expression, i: number) => Expression
+
+const joined = (name: string, words: Lanes, each: Each): Expression =>
+  words.map(each).reduce((a, b) => op(name, a, b))
 
 /** Some bits of each word, those of the first lowest. */
-function joinBits(words: Lanes, bits: number): Expression {
-  return joined(
-    'or',
-    words.map((word, i) => (i ? op('shl', word, i32(i * bits)) : word)),
-  )
-}
+const joinBits = (bits: number, words: Lanes, each: (word: Expression) => Expression): Expression =>
+  joined('or', words, (word, i) => (i ? op('shl', each(word), i32(i * bits)) : each(word)))
 
 rule('i32x4.bitmask', 'i32', undefined, ({ vectors: [a] }) => [
-  joinBits(
-    a.map((word) => op('shr_u', word, i32(31))),
-    1,
-  ),
+  joinBits(1, a, (word) => op('shr_u', word, i32(31))),
 ])
 rule('i32x4.all_true', 'i32', undefined, ({ vectors: [a] }) => [
-  joined(
-    'and',
-    a.map((word) => op('ne', word, i32(0))),
+  joined('and', a, (word) => op('ne', word, i32(0))),
+])
+rule('v128.any_true', 'i32', undefined, ({ vectors: [a] }) => [
+  op(
+    'ne',
+    joined('or', a, (word) => word),
+    i32(0),
   ),
 ])
-rule('v128.any_true', 'i32', undefined, ({ vectors: [a] }) => [op('ne', joined('or', a), i32(0))])
 rule('i8x16.shuffle', 'i32', 'i32', ({ vectors: [a, b], e }, { keep }) =>
   shuffle([...a, ...b], e.lanes, keep),
 )
@@ -346,10 +330,7 @@ rule('i8x16.shuffle', 'i32', 'i32', ({ vectors: [a, b], e }, { keep }) =>
 // Pairs of instructions that have a shorter form together.
 byHelper('i8x16.sub(a, eq(b, c))', 'count8')
 rule('i8x16.bitmask(ne(a, 0))', 'i32', undefined, ({ vectors: [a] }, { call }) => [
-  joinBits(
-    a.map((word) => call('nonzero8', word)),
-    4,
-  ),
+  joinBits(4, a, (word) => call('nonzero8', word)),
 ])
 
 rule('i8x16.narrow_u(t, t), t = narrow_u(a, b)', 'i32', 'i32', ({ vectors }, { keep, call }) => {

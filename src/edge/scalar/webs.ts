@@ -190,21 +190,14 @@ class Webs {
   }
 }
 
+const splats = { i8x16: Int8Array, i16x8: Int16Array, i32x4: Int32Array, f32x4: Float32Array }
+
 /** A vector that is known. */
 function constantOf(e: Expression): Constant | undefined {
   if (e.kind === 'const') return e
-  if (e.kind !== 'op') return undefined
-  const [arg] = e.args
-  if (arg?.kind !== 'const') return undefined
-  const view = new DataView(new ArrayBuffer(16))
-  for (let at = 0; at < 16; at += 4)
-    if (e.op.name === 'f32x4.splat') view.setFloat32(at, arg.value as number, true)
-    else if (e.op.name === 'i32x4.splat') view.setInt32(at, arg.value as number, true)
-    else if (e.op.name === 'i16x8.splat') {
-      view.setInt16(at, arg.value as number, true)
-      view.setInt16(at + 2, arg.value as number, true)
-    } else if (e.op.name === 'i8x16.splat')
-      for (let k = 0; k < 4; k++) view.setInt8(at + k, arg.value as number)
-    else return undefined
-  return { kind: 'const', type: 'v128', value: new Uint8Array(view.buffer) }
+  if (e.kind !== 'op' || e.args[0]?.kind !== 'const') return undefined
+  const numbers = splats[/^(.*)\.splat$/.exec(e.op.name)?.[1] as keyof typeof splats]
+  if (!numbers) return undefined
+  const value = new numbers(16 / numbers.BYTES_PER_ELEMENT).fill(e.args[0].value as number)
+  return { kind: 'const', type: 'v128', value: new Uint8Array(value.buffer) }
 }

@@ -51,7 +51,7 @@ class Liveness {
         const isRead = (this.live[e.local >> 5] & bit) !== 0
         this.live[e.local >> 5] &= ~bit
         const value = this.one(e.value)
-        if (isRead) return changed(e, { value })
+        if (isRead) return value === e.value ? e : { ...e, value }
         return e.kind === 'tee' ? value : { kind: 'drop', value }
       }
       case 'loop':

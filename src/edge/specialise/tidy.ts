@@ -108,11 +108,6 @@ class Tidier {
   /** Whether control never reaches what follows. */
   private ends(e: Expression): boolean {
     switch (e.kind) {
-      case 'br':
-      case 'br_table':
-      case 'return':
-      case 'unreachable':
-        return true
       case 'block':
         return !this.used(e.label) && e.body.some((x) => this.ends(x))
       case 'loop':
@@ -125,7 +120,7 @@ class Tidier {
       case 'drop':
         return e.value.kind === 'unreachable'
       default:
-        return false
+        return ends(e)
     }
   }
 
