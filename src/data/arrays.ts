@@ -1,18 +1,18 @@
 /** Data sets from numbers in memory. */
 import { checkArguments, checkOptions, describe, fail } from '../errors.js'
-import type { InputShape } from '../nn/value.js'
-import { type Checked, checkClasses, checkDescribed, expectLabels, keys } from './bytes.js'
+import {
+  type Checked,
+  checkClasses,
+  checkDescribed,
+  type Description,
+  expectLabels,
+  keys,
+} from './bytes.js'
 import { checkRead, type Dataset, sampleFloats } from './dataset.js'
 import { bytesToShare, type Plain, withPlain } from './plain.js'
 
 /** What `fromArrays` makes a data set of: `labels` or `targets`, or both. */
-export interface ArraysOptions {
-  /** For people and error messages; default 'arrays'. */
-  readonly name?: string
-  /** Sizes of one sample: [C, H, W] of an image, [C, L] of a series, [features] of a vector. */
-  readonly shape: InputShape
-  /** T, where a sample is a series of frames; 1 to 4,096. Absent where it is one input. */
-  readonly timeSteps?: number
+export interface ArraysOptions extends Omit<Description, 'classes'> {
   /**
    * The samples, already normalised: [N][C][H][W], [N][C][L] or [N][features]; of frames
    * [N][T][C][H][W] and so on. Copied. Numbers must be finite in float32.
@@ -24,8 +24,6 @@ export interface ArraysOptions {
   readonly labels?: ArrayLike<number>
   /** Number of classes, at most 65,536; with labels. */
   readonly classes?: number
-  /** A name for each class, in the order of the labels. */
-  readonly classNames?: readonly string[]
   /**
    * For regression: [N][outputs], what the network is to give for each sample; copied. Training
    * with it needs `loss: mse({ targets: 'values' })`.

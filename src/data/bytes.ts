@@ -16,7 +16,7 @@ import { type Plain, sharedBytes, withPlain } from './plain.js'
 // What data sets in memory are described by: checked and copied, so that nothing changes later.
 
 /** What every data set in memory is described by. */
-interface Description {
+export interface Description {
   /** For people and error messages; default 'arrays' or 'bytes'. */
   readonly name?: string
   /** Sizes of one sample: [C, H, W] of an image, [C, L] of a series, [features] of a vector. */

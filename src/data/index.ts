@@ -105,6 +105,11 @@ export const datasets = {
   eventFolder: loader('eventFolder', 2, async () => (await import('./events/sets.js')).eventFolder),
 }
 
+type Loader<Path, Options extends readonly unknown[]> = (
+  path: Path | host.URL,
+  ...options: [...Options, ...more: []]
+) => Promise<Split>
+
 /**
  * What a loader is given, as it is now. Paths may be URLs of files.
  *
@@ -114,8 +119,8 @@ function loader<Path, Options extends readonly unknown[]>(
   name: string,
   most: 1 | 2,
   load: () => Promise<(path: Path, ...options: Options) => Promise<Split>>,
-) {
-  return async (path: Path | host.URL, ...options: [...Options, ...more: []]): Promise<Split> => {
+): Loader<Path, Options> {
+  return async (path, ...options) => {
     const [where, ...own] = copyOf([path, ...options.slice(0, most - 1)] as [Path, ...Options])
     refuseMore(name, most, options.slice(most - 1))
     const run = await load()

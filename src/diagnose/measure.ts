@@ -228,15 +228,8 @@ function expectSteps(T: number, method: Variant): void {
 }
 
 /** Trains with BPTT and measures on the way. */
-async function train({
-  bptt,
-  rate,
-  fill,
-  test,
-  steps,
-  optimizer,
-  onProgress,
-}: Training): Promise<TrainingDiagnosis> {
+async function train(training: Training): Promise<TrainingDiagnosis> {
+  const { bptt, rate, fill, test, steps, optimizer, onProgress } = training
   const points: Point[] = []
   const measured = new Set(
     Array.from({ length: POINTS }, (_, i) => Math.round((i * steps) / (POINTS - 1))),

@@ -72,6 +72,16 @@ export function formatOf(bytes: Uint8Array, name: string): EventFormat {
   return format
 }
 
+type Parse = (bytes: Uint8Array, name: string, sensor?: Sensor, zstd?: Unpack) => EventRecording
+
+const parsers: Readonly<Record<Exclude<EventFormat, 'npz'>, Parse>> = {
+  nmnist: parseNmnist,
+  aedat2: parseAedat2,
+  aedat3: (bytes, name, sensor) => parseAedat3(bytes, name, sensor),
+  aedat4: parseAedat4,
+  npy: (bytes, name, sensor) => parseEventNpy(bytes, name, sensor),
+}
+
 /**
  * A recording from the bytes of a file; of an archive (.npz) see `parseEventArchive`.
  *
@@ -86,21 +96,6 @@ export function parseRecording(
   sensor?: Sensor,
   zstd?: Unpack,
 ): EventRecording {
-  switch (format) {
-    case 'nmnist':
-      return parseNmnist(bytes, name, sensor)
-    case 'aedat2':
-      return parseAedat2(bytes, name, sensor)
-    case 'aedat3':
-      return parseAedat3(bytes, name, sensor)
-    case 'aedat4':
-      return parseAedat4(bytes, name, sensor, zstd)
-    case 'npy':
-      return parseEventNpy(bytes, name, sensor)
-    case 'npz':
-      return refuse(name, 'be unpacked first', 'an archive')
-    default:
-      format satisfies never
-      return refuse(name, 'be a recording', 'another file')
-  }
+  if (format === 'npz') return refuse(name, 'be unpacked first', 'an archive')
+  return parsers[format](bytes, name, sensor, zstd)
 }

@@ -132,12 +132,8 @@ export function hold(
 }
 
 /** The engine of a model. */
-export function moduleFor({
-  threads,
-  engine,
-  revectorized,
-  wasm,
-}: Settings): Promise<WebAssembly.Module> {
+export function moduleFor(settings: Settings): Promise<WebAssembly.Module> {
+  const { threads, engine, revectorized, wasm } = settings
   const isShared = platform().sharesMemory(threads)
   const release = isShared ? 'engine-threads' : 'engine'
   return loadEngine(engine === 'debug' ? 'engine-debug' : release, revectorized, wasm)

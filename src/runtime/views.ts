@@ -117,10 +117,7 @@ const hasTime = ({ neuron }: MethodTraits): boolean => neuron === 'time'
  * the cosine of E[δI s] and E[δI] E[s]. Needs method bptt and `inspect: true`.
  * @throws SpikewasmError otherwise.
  */
-export function diagnostics(arena: Arena): {
-  a1: Record<string, number>
-  a2: Record<string, number>
-} {
+export function diagnostics(arena: Arena): Diagnostics {
   const { probes } = programOf(arena, 'train')
   const { options, parameters } = arena.plan
   if (!options.inspect || !hasTime(traitsOf(options)))
@@ -133,14 +130,8 @@ export function diagnostics(arena: Arena): {
       )
   const a1: Record<string, number> = {}
   const a2: Record<string, number> = {}
-  for (const {
-    name,
-    spikeGradient,
-    currentGradient,
-    eligibility,
-    shape,
-    stored,
-  } of probes.neurons) {
+  for (const { name, shape, stored, ...found } of probes.neurons) {
+    const { spikeGradient, currentGradient, eligibility } = found
     const count = options.batchSize * shape[1] * shape[2] * stored
     const [spikes, currents, g] = [spikeGradient, currentGradient, eligibility].map((b) =>
       floatsAt(arena, b.address, count),
@@ -167,10 +158,7 @@ export function diagnostics(arena: Arena): {
  * at compilation.
  * @throws SpikewasmError for an unknown layer or without `inspect`.
  */
-export function activity(
-  arena: Arena,
-  name: string,
-): { rate: Float32Array; eligibility: Float32Array | undefined } {
+export function activity(arena: Arena, name: string): NeuronActivity {
   const { rates } = programOf(arena, 'train')
   const { inspect, batchSize, timeSteps } = arena.plan.options
   if (!inspect) fail('activity needs compile({ inspect: true })')

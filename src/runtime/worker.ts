@@ -32,20 +32,12 @@ const control = setup && new Int32Array(setup.memory.buffer)
  * @returns the engine's `Fault`. A trap poisons the run, so that the others leave their barriers,
  *   and is thrown on.
  */
-export default function runTask({
-  program,
-  worker,
-  workers,
-  scratch,
-  scratchBytes,
-  spins,
-  timeoutMs,
-  kernels,
-}: WorkerTask): number {
+export default function runTask(task: WorkerTask): number {
   // It has started in place of one that died while no model was there.
   if (!engine || !control) throw new Error('the thread has no memory')
   try {
-    engine.take(kernels)
+    engine.take(task.kernels)
+    const { program, worker, workers, scratch, scratchBytes, spins, timeoutMs } = task
     return engine.run(program, worker, workers, scratch + worker * scratchBytes, spins, timeoutMs)
   } catch (error) {
     // The order matters: first the reason, then the wake-up of the workers that wait.

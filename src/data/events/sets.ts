@@ -51,6 +51,14 @@ async function classesIn(folder: string, names: readonly string[]): Promise<stri
   )
 }
 
+/** The recordings of each class in a part, which may lack some classes. */
+async function partIn(folder: string, classNames: readonly string[]): Promise<string[][]> {
+  const { folders } = await namesIn(folder)
+  const known = classNames.filter((name) => folders.includes(name))
+  const paths = await classesIn(folder, known)
+  return classNames.map((name) => paths[known.indexOf(name)] ?? [])
+}
+
 /**
  * Samples such that the first few lie evenly over the classes: the first of each, then the second
  * of each, and so on.
@@ -87,6 +95,15 @@ function open(
   return openEvents({ kind: 'events', ...set, options: checked })
 }
 
+function split(
+  set: Set,
+  train: readonly EventSample[],
+  test: readonly EventSample[],
+  options: EventDatasetOptions,
+): Split {
+  return { train: open(set, 'train', train, options), test: open(set, 'test', test, options) }
+}
+
 function expectSome(title: string, folder: string, paths: readonly (readonly string[])[]): void {
   if (!paths.some((of) => of.length > 0))
     fail(`${title}: must find recordings in "${folder}", got none`)
@@ -114,14 +131,12 @@ export async function nmnist(folder: string, given: EventDatasetOptions = {}): P
     parts.push(await partOf(folder, [part, part.toLowerCase()], set.title))
   const [train, test] = await Promise.all(
     parts.map(async (path) => {
-      const { folders } = await namesIn(path)
-      const known = digits.filter((digit) => folders.includes(digit))
-      const paths = await classesIn(path, known)
+      const paths = await partIn(path, digits)
       expectSome(set.title, path, paths)
-      return samplesOf(digits.map((digit) => paths[known.indexOf(digit)] ?? []))
+      return samplesOf(paths)
     }),
   )
-  return { train: open(set, 'train', train, options), test: open(set, 'test', test, options) }
+  return split(set, train, test, options)
 }
 
 async function partOf(folder: string, names: readonly string[], title: string): Promise<string> {
@@ -171,7 +186,7 @@ async function shared(
   const ends = paths.map(({ length }) => Math.ceil(length * share))
   const train = samplesOf(paths.map((of, i) => of.slice(0, ends[i])))
   const test = samplesOf(paths.map((of, i) => of.slice(ends[i])))
-  return { train: open(set, 'train', train, options), test: open(set, 'test', test, options) }
+  return split(set, train, test, options)
 }
 
 const gestures = [
@@ -203,7 +218,7 @@ export async function dvsGesture(
       return evenly(samples.flat())
     }),
   )
-  return { train: open(set, 'train', train, options), test: open(set, 'test', test, options) }
+  return split(set, train, test, options)
 }
 
 const MOST_LINES = 1_000_000
@@ -308,24 +323,10 @@ export async function eventFolder(
   const others = names[1].filter((name) => !classNames.includes(name))
   if (others.length > 0)
     refuse(title, `have the classes of ${train} in ${test}`, `${listNames(others)} more`)
-  const all = await Promise.all(
-    parts.map((path, i) =>
-      classesIn(
-        path,
-        classNames.filter((name) => names[i].includes(name)),
-      ),
-    ),
-  )
+  const all = await Promise.all(parts.map((path) => partIn(path, classNames)))
   for (const [i, paths] of all.entries()) expectSome(title, parts[i], paths)
   const set = { title, classNames, sensor: sensorOf(own.sensor, all[0]) }
-  const spread = (i: number): EventSample[] => {
-    const present = classNames.filter((name) => names[i].includes(name))
-    return samplesOf(classNames.map((name) => all[i][present.indexOf(name)] ?? []))
-  }
-  return {
-    train: open(set, 'train', spread(0), own),
-    test: open(set, 'test', spread(1), own),
-  }
+  return split(set, samplesOf(all[0]), samplesOf(all[1]), own)
 }
 
 function sensorOf(sensor: Sensor | undefined, paths: readonly (readonly string[])[]): Sensor {
