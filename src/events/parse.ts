@@ -97,5 +97,6 @@ export function parseRecording(
   zstd?: Unpack,
 ): EventRecording {
   if (format === 'npz') return refuse(name, 'be unpacked first', 'an archive')
-  return parsers[format](bytes, name, sensor, zstd)
+  const parse: Parse | undefined = parsers[format]
+  return parse ? parse(bytes, name, sensor, zstd) : refuse(name, 'be a recording', 'another file')
 }
