@@ -325,6 +325,9 @@ export enum StepNumbers {
   AccumulateShare = 84,
   /** f32: `Norm`. */
   SingleNorm = 88,
+  /** f32: 1/(1 − β₁ⁿ) and 1/(1 − β₂ⁿ) of this step, for rules that are texts. */
+  SingleCorrection1 = 92,
+  SingleCorrection2 = 96,
   /** Bytes; the groups follow. */
   Bytes = 128,
 }
@@ -345,6 +348,8 @@ export enum StepGroup {
   Nesterov = 28,
   /** Non-zero: weight decay is no part of the gradient (AdamW). */
   Decoupled = 32,
+  /** f32 each, up to the end: other numbers of a rule that is a text. */
+  Own = 36,
   /** From one group to the next. */
   Bytes = 64,
 }

@@ -69,10 +69,6 @@ export type { Apply, Composite, Exits, Module, Ops } from './nn/module.js'
 export type { InputShape, Shape, Value } from './nn/value.js'
 export * as ops from './ops/index.js'
 export {
-  type Adam,
-  type AdamOptions,
-  adam,
-  adamW,
   type CosineOptions,
   constant,
   cosine,
@@ -81,7 +77,6 @@ export {
   linearWarmup,
   type Names,
   type OneCycleOptions,
-  type Optimizer,
   oneCycle,
   type ParameterGroup,
   type PlateauOptions,
@@ -90,11 +85,9 @@ export {
   type Schedule,
   type ScheduleAt,
   type ScheduleBy,
-  type Sgd,
-  type SgdOptions,
-  sgd,
   stepDecay,
 } from './optimizer/index.js'
+export * from './optimizer/kinds.js'
 export type { MemoryUse, Method, MethodOptions, Purpose, StepMode } from './plan/plan.js'
 export type { Phase } from './plan/program.js'
 export type { EngineSource } from './runtime/load.js'

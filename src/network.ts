@@ -8,7 +8,8 @@ import { Model } from './model.js'
 import { fires, kindOf } from './nn/kind.js'
 import { checkModule, type Module } from './nn/module.js'
 import { checkInputShape, type InputShape } from './nn/value.js'
-import { checkOptimizer, sgd } from './optimizer/index.js'
+import { checkOptimizer } from './optimizer/kind.js'
+import { sgd } from './optimizer/kinds.js'
 import { type Purpose, purposes } from './plan/context.js'
 import {
   type MethodOptions,

@@ -26,17 +26,15 @@ export { compile } from './network.js'
 export * as neurons from './neurons.js'
 export * as ops from './ops/index.js'
 export {
-  adam,
-  adamW,
   constant,
   cosine,
   linearWarmup,
   oneCycle,
   perStep,
   plateau,
-  sgd,
   stepDecay,
 } from './optimizer/index.js'
+export * from './optimizer/kinds.js'
 export { checkpoint, csvLogger, dashboard, loadNir, networkFromNir } from './page/absent.js'
 export { exportWasm } from './page/export.js'
 export { loadModel, networkFromJSON } from './page/load.js'

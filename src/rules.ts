@@ -1,5 +1,6 @@
 /** What options may be: from a rule come an option's check, its message and its default. */
 
+import { copyOf } from './copy.js'
 import { checkArguments, checkOptions, describe, SpikewasmError } from './errors.js'
 
 /** What a value may be. */
@@ -119,7 +120,7 @@ export function complete<T extends object>(
   checkOptions(name, options, Object.keys(rules))
   const given: Readonly<Record<string, unknown>> = { ...options }
   const all = Object.entries<Rule>(rules).map(([key, rule]) => {
-    const { [key]: value = rule.preset } = given
+    const { [key]: value = copyOf(rule.preset) } = given
     if (value !== undefined || !rule.optional) checkBy(labelOf(key), rule, value)
     return [key, value]
   })

@@ -555,8 +555,8 @@ class Training:
             if not named(self.fit.get("freeze", []), name):
                 rate = own.get("lr", o["lr"])
                 self.learning[name] = dict(params=[p], weight_decay=decay, rate=rate)
-        make = dict(sgd=torch.optim.SGD, adam=torch.optim.Adam, adamW=torch.optim.AdamW)[o["kind"]]
-        own = {k: o[k] for k in ("lr", "momentum", "nesterov", "betas", "eps") if k in o}
+        make = next(of for k, of in vars(torch.optim).items() if k.lower() == o["kind"].lower())
+        own = {k: v for k, v in o.items() if k not in ("kind", "weightDecay", "decay", "groups")}
         self.optimizer = make([*self.learning.values()] or [torch.zeros(())], **own)
 
     def gradients(self, net, losses, wanted, due):

@@ -20,6 +20,8 @@ export function stepStart(rec: StepStartRecord, unit: i32, t: i32, scratch: usiz
   store<f64>(numbers, second, StepNumbers.Power2)
   store<f64>(numbers, 1 / (1 - first), StepNumbers.Correction1)
   store<f64>(numbers, 1 / sqrt<f64>(1 - second), StepNumbers.Correction2)
+  store<f32>(numbers, <f32>(1 / (1 - first)), StepNumbers.SingleCorrection1)
+  store<f32>(numbers, <f32>(1 / (1 - second)), StepNumbers.SingleCorrection2)
   const averaged = load<f64>(numbers, StepNumbers.Averaged)
   const keep = averaged == 0 ? 0 : load<f64>(numbers, StepNumbers.AverageDecay)
   store<f64>(numbers, averaged + 1, StepNumbers.Averaged)

@@ -1,7 +1,13 @@
 /** The options of `train`. */
 
 import { type LossOf, lossNames } from '../loss/index.js'
-import { monitors, type Optimizer, optimizerNames } from '../optimizer/index.js'
+import { monitors } from '../optimizer/index.js'
+import {
+  type Optimizer,
+  type OptimizerOptions,
+  optimizerKind,
+  optimizerNames,
+} from '../optimizer/kind.js'
 import { methodNames } from '../plan/methods.js'
 import * as v from '../runtime/vendor/valibot/index.js'
 import { describeDefault } from './datasets.js'
@@ -16,11 +22,55 @@ export const scheduleNames = ['cosine', 'constant', 'oneCycle', 'stepDecay', 'pl
 const decays: readonly Optimizer['decay'][] = ['weights', 'all']
 const lossesOf: readonly LossOf[] = ['rates', 'counts']
 
+/** Optimizers whose defaults the data do not say. */
+const others = optimizerNames.filter((kind) => kind !== 'sgd')
+
+const optionsOf = (kind: Optimizer['kind']) => new Map(Object.entries(optimizerKind(kind).options))
+
+/** Defaults of an option: `0 for adam and rmsprop, 0.01 for adamW`, or the one of all. */
+function usualOf(key: string, kinds: readonly Optimizer['kind'][]): string {
+  const presets = kinds.map((kind) => `${optionsOf(kind).get(key)?.preset}`)
+  const each = [...new Set(presets)].map((preset) => {
+    const named = kinds.filter((_, i) => presets[i] === preset)
+    return `${preset} for ${named.join(' and ')}`
+  })
+  return each.length > 1 || kinds === others ? each.join(', ') : presets[0]
+}
+
+type NamesOf<O> = O extends Optimizer ? Exclude<keyof O, 'kind' | keyof OptimizerOptions> : never
+type Own = {
+  readonly [K in NamesOf<Optimizer>]: o.Spec<
+    Extract<Optimizer, Readonly<Record<K, unknown>>>[K],
+    undefined
+  >
+}
+
+/** A flag that some optimizers alone have. */
+function ownSpec(key: string, text: string): o.Spec {
+  const kinds = optimizerNames.filter((kind) => optionsOf(kind).get(key)?.flag !== undefined)
+  const more = { usual: usualOf(key, kinds), only: ['optimizer', ...kinds] as const }
+  const preset = optionsOf(kinds[0]).get(key)?.preset
+  if (typeof preset === 'boolean') return o.flag(text, { only: more.only })
+  if (typeof preset === 'number') return o.number('<share>', text, more)
+  const rule = 'two numbers, separated by commas, as in 0.9,0.99'
+  return o.numbers('<list>', text, { ...more, rule, fits: ({ length }) => length === 2 })
+}
+
+/** The flags of an optimizer's own options. */
+export const ownSpecsOf = (kind: Optimizer['kind']): o.Specs =>
+  Object.fromEntries(
+    [...optionsOf(kind)].flatMap(([key, { flag: text }]) =>
+      text === undefined ? [] : [[key, ownSpec(key, text)]],
+    ),
+  )
+
+const ownSpecs = Object.assign({}, ...optimizerNames.map(ownSpecsOf)) as Own
+
 /** How it learns. A new one is a line here, and what it does in `trainingOf`. */
 export const trainingSpecs = {
   optimizer: o.name('<name>', 'rule of the steps', optimizerNames, { preset: 'sgd' }),
   lr: o.number('<rate>', 'learning rate', {
-    usual: `${describeDefault('lr')}; 0.001 for adam and adamW`,
+    usual: `${describeDefault('lr')}; ${usualOf('lr', others)}`,
   }),
   lrFor: o.name(
     '<method>',
@@ -30,20 +80,9 @@ export const trainingSpecs = {
     methodNames,
     { only: ['optimizer', 'sgd'] },
   ),
-  momentum: o.number('<share>', 'momentum', { usual: '0.9', only: ['optimizer', 'sgd'] }),
-  nesterov: o.flag('steps look ahead along the momentum', { only: ['optimizer', 'sgd'] }),
-  betas: o.numbers<[number, number]>(
-    '<list>',
-    'share of the means of gradients and of their squares that is kept',
-    {
-      usual: '0.9,0.999',
-      only: ['optimizer', 'adam', 'adamW'],
-      rule: 'two numbers, separated by commas, as in 0.9,0.99',
-      fits: ({ length }) => length === 2,
-    },
-  ),
+  ...ownSpecs,
   weightDecay: o.number('<rate>', 'weight decay', {
-    usual: `${describeDefault('weightDecay')}; 0 for adam, 0.01 for adamW`,
+    usual: `${describeDefault('weightDecay')}; ${usualOf('weightDecay', others)}`,
   }),
   decay: o.name(
     '<what>',

@@ -6,18 +6,15 @@ import { crossEntropy, type Loss, mse, ratePenalty, selfDistillation, tet } from
 import { models } from '../models/registry.js'
 import { compile } from '../network.js'
 import {
-  adam,
-  adamW,
   constant,
   cosine,
   linearWarmup,
-  type Optimizer,
   oneCycle,
   plateau,
   type Schedule,
-  sgd,
   stepDecay,
 } from '../optimizer/index.js'
+import { type Optimizer, optimizerKind } from '../optimizer/kind.js'
 import { type Method, type MethodOptions, methodsTaking, takenOptions } from '../plan/methods.js'
 import { earlyStopping } from '../train/callbacks/early-stopping.js'
 import { comparableLr } from '../train/comparable-lr.js'
@@ -78,7 +75,7 @@ export function trainingOf(args: flags.TrainingArguments, context: TrainingConte
 function recordOf(args: flags.TrainingArguments, { defaults }: TrainingContext): TrainingRecord {
   const { optimizer = 'sgd', schedule = 'cosine', loss = 'crossEntropy' } = args
   const isSgd = optimizer === 'sgd'
-  const own = isSgd ? defaults : makers[optimizer]({})
+  const own = isSgd ? defaults : optimizerKind(optimizer).make({})
   const { lr = own.lr, weightDecay = own.weightDecay } = args
   if (weightDecay === 0) refuse('--decay', args.decay, 'a --weight-decay of 0; give both')
   const { momentum = isSgd ? 0.9 : undefined } = args
@@ -99,14 +96,13 @@ function factorOf(run: GradientContext & Pick<TrainingRecord, 'lrFor'>): number 
   return comparableLr(1, { from: lrFor, to: method, timeSteps, backwardSteps })
 }
 
-const makers = { sgd, adam, adamW }
-
 /** The optimizer of a run. */
 export function optimizerOf(run: TrainingRecord & GradientContext): Optimizer {
-  const { optimizer, momentum, nesterov, betas, decay } = run
+  const { optimizer, decay } = run
   const factor = factorOf(run)
   const [lr, weightDecay] = [run.lr * factor, run.weightDecay / factor]
-  return makers[optimizer](defined({ lr, momentum, nesterov, betas, weightDecay, decay }))
+  const own = given(flags.ownSpecsOf(optimizer), run)
+  return optimizerKind(optimizer).make({ ...own, lr, weightDecay, decay })
 }
 
 function lossOf({ loss, lossOf: of, ...record }: TrainingRecord): Loss {

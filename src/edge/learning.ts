@@ -2,7 +2,7 @@
 
 import { Control } from '../../assembly/opcodes.js'
 import { expect } from '../errors.js'
-import type { Optimizer, Sgd } from '../optimizer/index.js'
+import type { Optimizer, Sgd } from '../optimizer/kinds.js'
 import type { Plan } from '../plan/plan.js'
 import type { TrainingSpec } from '../plan/training.js'
 import type { StateEntry } from './abi.js'

@@ -3,14 +3,14 @@
 import { StepGroup, StepNumbers } from '../../assembly/opcodes.js'
 import { expect } from '../errors.js'
 import type { Loss, RatePenalty } from '../loss/index.js'
-import { type Rule, rules } from '../optimizer/index.js'
+import { kindOfRule } from '../optimizer/kind.js'
 import type { ProgramBuilder } from './program.js'
 import type { Buffer } from './words.js'
 
 /** What of a training's options the programs depend on; numbers alone change without a new plan. */
 export interface TrainingSpec {
-  /** Which kernel makes a step, and so what is kept for each parameter. */
-  readonly rule: Rule
+  /** By which rule steps are made, and so what is kept for each parameter. */
+  readonly rule: string
   /** Parameters of each group that has numbers of its own, by name. */
   readonly groups: readonly (readonly string[])[]
   /** Parameters that stay as they are, by name. */
@@ -55,7 +55,7 @@ export interface TrainingBuffers {
 
 /** Arrays that are kept for each parameter. */
 export const statesOf = ({ rule, average, accumulate }: TrainingSpec): string[] => [
-  ...rules[rule].states,
+  ...kindOfRule(rule).states,
   ...(average ? ['average'] : []),
   ...(accumulate ? ['accumulated'] : []),
 ]

@@ -1,6 +1,7 @@
 /** The optimizer's records. */
 
 import { StepNumbers } from '../../assembly/opcodes.js'
+import { kindOfRule } from '../optimizer/kind.js'
 import { budgets } from './budgets.js'
 import type { Parameter } from './context.js'
 import type { ProgramBuilder } from './program.js'
@@ -12,7 +13,7 @@ import { type Buffer, type Reference, ref } from './words.js'
 const unitsOf = (count: number): number => Math.ceil(count / budgets.updateFloats)
 
 /** Emits a record that goes through `count` floats, a multiple of 16. */
-const emitThrough =
+export const emitThrough =
   <S extends Schema>(kind: RecordKind<S>) =>
   (b: ProgramBuilder, fields: Omit<Fields<S>, 'perUnit'> & { readonly count: number }): void => {
     const all = { ...fields, perUnit: budgets.updateFloats }
@@ -90,26 +91,15 @@ export function emitUpdate(b: ProgramBuilder, update: Update): void {
       numbers as Buffer,
     )
   if (spec.rule !== 'sgd' || spec.average) emitStepStart(b, numbers as Buffer, groupOffset(0, true))
-  const grouped = spec.groups.length > 0
+  const isPlain = spec.rule === 'sgd' && spec.groups.length === 0
+  const kind = kindOfRule(spec.rule)
   for (const { from, count, group, decays } of ranges) {
     const at = (buffer: Buffer): Reference => ref(buffer, from * 4)
     const shared = { parameters: at(parameters), gradients: at(gradients), count }
-    const numbersOf = (): Reference => ref(numbers as Buffer, groupOffset(group, decays))
-    if (spec.rule === 'sgd')
-      emitSgd(b, {
-        ...shared,
-        velocities: at(states.momentum_buffer),
-        otherDecay: !decays,
-        ...(grouped ? { group: numbersOf() } : {}),
-      })
-    else
-      emitAdam(b, {
-        ...shared,
-        means: at(states.exp_avg),
-        squares: at(states.exp_avg_sq),
-        numbers: numbers as Buffer,
-        group: numbersOf(),
-      })
+    const own = isPlain ? undefined : ref(numbers as Buffer, groupOffset(group, decays))
+    const places = { numbers: numbers as Buffer, group: own as Reference }
+    const kept = kind.states.map((name) => at(states[name]))
+    kind.emit(b, { ...shared, otherDecay: !decays, ...places }, kept, kind)
   }
   if (spec.average) emitAverage(b, states.average, parameters, floats, numbers as Buffer)
 }

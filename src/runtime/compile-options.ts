@@ -3,7 +3,7 @@
 import type * as host from '../host.js'
 import type { Loss, RatePenalty } from '../loss/index.js'
 import type { InputShape } from '../nn/value.js'
-import type { Optimizer } from '../optimizer/index.js'
+import type { Optimizer } from '../optimizer/kind.js'
 import type { Purpose } from '../plan/context.js'
 import type { MethodOptions } from '../plan/methods.js'
 import type { EngineSource } from './load.js'

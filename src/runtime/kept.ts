@@ -1,6 +1,6 @@
 /** What training keeps when a model is planned anew, and what it forgets. */
 
-import { rules } from '../optimizer/index.js'
+import { kindOfRule } from '../optimizer/kind.js'
 import type { Plan } from '../plan/plan.js'
 import { standardTraining, statesOf } from '../plan/training.js'
 import { floatsAt, trainingOf } from './arena.js'
@@ -79,7 +79,8 @@ export function keptFor(source: Source, plan: Plan): Kept {
   const names = source.plan.named.training
     ? statesOf(before).filter(
         (name) =>
-          statesOf(spec).includes(name) && (sameRule || !rules[before.rule].states.includes(name)),
+          statesOf(spec).includes(name) &&
+          (sameRule || !kindOfRule(before.rule).states.includes(name)),
       )
     : []
   const { powers, averaged, accumulated } = stepState(source)

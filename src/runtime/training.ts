@@ -5,14 +5,8 @@ import { describe, fail } from '../errors.js'
 import type { Graph } from '../graph/trace.js'
 import type { Loss, RatePenalty } from '../loss/index.js'
 import { fires } from '../nn/kind.js'
-import {
-  checkOptimizer,
-  checkRate,
-  type Names,
-  named,
-  type Optimizer,
-  ruleOf,
-} from '../optimizer/index.js'
+import { checkRate, type Names, named } from '../optimizer/index.js'
+import { checkOptimizer, type Optimizer, ruleOf } from '../optimizer/kind.js'
 import type { PlanOptions } from '../plan/plan.js'
 import { collectState } from '../plan/state.js'
 import type { TrainingSpec } from '../plan/training.js'

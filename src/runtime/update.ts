@@ -2,7 +2,7 @@
 
 import { Control, StepGroup, StepNumbers } from '../../assembly/opcodes.js'
 import { checkBoolean, fail } from '../errors.js'
-import type { Optimizer } from '../optimizer/index.js'
+import { numbersOf, type Optimizer, optimizerKind } from '../optimizer/kind.js'
 import { groupOffset } from '../plan/training.js'
 import { type Arena, floatsAt, trainingOf } from './arena.js'
 
@@ -44,6 +44,30 @@ export function stepStateOf(found: unknown): StepState | undefined {
   return good ? (found as StepState) : undefined
 }
 
+/** Writes the numbers of a group of parameters. */
+export function writeGroup(
+  view: DataView,
+  at: number,
+  optimizer: Optimizer,
+  { lr, weightDecay }: Pick<Optimizer, 'lr' | 'weightDecay'>,
+): void {
+  const own = numbersOf(optimizer)
+  const { momentum = 0, nesterov = 0, beta1 = momentum, beta2 = 0, eps = 0 } = own
+  view.setFloat64(at + StepGroup.Beta1, beta1, true)
+  view.setFloat64(at + StepGroup.Beta2, beta2, true)
+  view.setFloat32(at + StepGroup.Rate, lr, true)
+  view.setFloat32(at + StepGroup.Decay, weightDecay, true)
+  view.setFloat32(at + StepGroup.Eps, eps, true)
+  view.setUint32(at + StepGroup.Nesterov, nesterov, true)
+  view.setUint32(
+    at + StepGroup.Decoupled,
+    Number(optimizerKind(optimizer.kind).decoupled ?? false),
+    true,
+  )
+  for (const [i, value] of Object.values(own).entries())
+    view.setFloat32(at + StepGroup.Own + 4 * i, value, true)
+}
+
 /**
  * Writes what a run's steps read.
  *
@@ -51,38 +75,30 @@ export function stepStateOf(found: unknown): StepState | undefined {
  */
 export function writeStep(source: StepSource, learningRate: number, factor: number): void {
   const { optimizer, plan, memory, clipNorm, ema, accumulated } = source
-  const { weightDecay, decay } = optimizer
-  const sgd = optimizer.kind === 'sgd' ? optimizer : undefined
+  const { weightDecay, decay, groups } = optimizer
+  const { momentum = 0, nesterov = 0 } = numbersOf(optimizer)
+  const other = decay === 'all' ? weightDecay : 0
   const view = new DataView(memory.buffer)
   const float = (at: number, value: number): void => view.setFloat32(at, value, true)
-  const double = (at: number, value: number): void => view.setFloat64(at, value, true)
-  const flag = (at: number, value: boolean): void => view.setUint32(at, Number(value), true)
   float(Control.LearningRate, learningRate)
-  float(Control.Momentum, sgd?.momentum ?? 0)
+  float(Control.Momentum, momentum)
   float(Control.Decay, weightDecay)
-  float(Control.DecayOther, decay === 'all' ? weightDecay : 0)
-  flag(Control.Nesterov, sgd?.nesterov ?? false)
+  float(Control.DecayOther, other)
+  view.setUint32(Control.Nesterov, nesterov, true)
   const at = plan.named.training?.numbers?.address
   if (at === undefined) return
-  double(at + StepNumbers.ClipNorm, clipNorm ?? Number.POSITIVE_INFINITY)
-  double(at + StepNumbers.AverageDecay, ema)
+  view.setFloat64(at + StepNumbers.ClipNorm, clipNorm ?? Number.POSITIVE_INFINITY, true)
+  view.setFloat64(at + StepNumbers.AverageDecay, ema, true)
   float(at + StepNumbers.One, 1)
   float(at + StepNumbers.AccumulateKeep, accumulated > 0 ? 1 : 0)
   float(at + StepNumbers.AccumulateShare, 1 / Math.max(1, accumulated))
-  const [beta1, beta2] = optimizer.kind === 'sgd' ? [optimizer.momentum, 0] : optimizer.betas
   const planned = plan.options.training?.groups.length ?? 0
-  for (const [index, group] of [undefined, ...optimizer.groups.slice(0, planned)].entries())
-    for (const decays of [true, false]) {
-      const to = at + groupOffset(index, decays)
-      const own = decays || decay === 'all' ? weightDecay : 0
-      double(to + StepGroup.Beta1, beta1)
-      double(to + StepGroup.Beta2, beta2)
-      float(to + StepGroup.Rate, group?.lr === undefined ? learningRate : group.lr * factor)
-      float(to + StepGroup.Decay, group?.weightDecay ?? own)
-      float(to + StepGroup.Eps, optimizer.kind === 'sgd' ? 0 : optimizer.eps)
-      flag(to + StepGroup.Nesterov, sgd?.nesterov ?? false)
-      flag(to + StepGroup.Decoupled, optimizer.kind === 'adamW')
-    }
+  for (const [index, group] of [undefined, ...groups.slice(0, planned)].entries())
+    for (const decays of [true, false])
+      writeGroup(view, at + groupOffset(index, decays), optimizer, {
+        lr: group?.lr === undefined ? learningRate : group.lr * factor,
+        weightDecay: group?.weightDecay ?? (decays ? weightDecay : other),
+      })
 }
 
 /** What the last step with `clipNorm` had for a norm, before it was clipped. */

@@ -4,7 +4,7 @@ import { checkPath, describe, fail, quote, SpikewasmError } from '../errors.js'
 import { parseCheckpoint, serializeCheckpoint } from '../io/checkpoint.js'
 import { checkLoss, checkPenalties, type Loss } from '../loss/index.js'
 import { fires } from '../nn/kind.js'
-import { checkOptimizer, type Optimizer, type Rule, rules } from '../optimizer/index.js'
+import { checkOptimizer, type Optimizer, optimizerNames, ruleOf } from '../optimizer/kind.js'
 import { type MethodOptions, methodNames, takenOptions } from '../plan/methods.js'
 import { collectState } from '../plan/state.js'
 import { statesOf } from '../plan/training.js'
@@ -89,7 +89,7 @@ type Spec = ReturnType<typeof trainingSpec>
 const list = v.array(v.string())
 /** What became of options, as `TrainingSpec`. What the losses say is checked by themselves. */
 const specSchema = v.object({
-  rule: v.picklist(Object.keys(rules) as Rule[]),
+  rule: v.picklist(optimizerNames.map((kind) => ruleOf({ kind }))),
   groups: v.pipe(v.array(list), v.maxLength(1000)),
   frozen: list,
   clip: v.boolean(),

@@ -5,14 +5,8 @@ import { type Dataset, expectDataset } from '../data/dataset.js'
 import { checkSignal, fail } from '../errors.js'
 import type * as host from '../host.js'
 import { checkLoss, checkPenalties, type Loss, type RatePenalty } from '../loss/index.js'
-import {
-  checkNames,
-  checkOptimizer,
-  checkSchedule,
-  type Names,
-  type Optimizer,
-  type Schedule,
-} from '../optimizer/index.js'
+import { checkNames, checkSchedule, type Names, type Schedule } from '../optimizer/index.js'
+import { checkOptimizer, type Optimizer } from '../optimizer/kind.js'
 import { type MethodOptions, methodOptionKeys } from '../plan/methods.js'
 import {
   aFunction,

@@ -1,7 +1,8 @@
 /** Learning rates of a training's steps. A schedule is asked once for each epoch, or step. */
 
 import { fail } from '../errors.js'
-import { checkRate, constant, type Optimizer, type Schedule } from '../optimizer/index.js'
+import { checkRate, constant, type Schedule } from '../optimizer/index.js'
+import type { Optimizer } from '../optimizer/kind.js'
 import type { EpochRecord } from './records.js'
 
 /** The learning rate of a step, and the schedule's factor in it. */

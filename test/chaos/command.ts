@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { scheduleNames } from '../../src/cli/training-flags.js'
-import { optimizerNames } from '../../src/optimizer/index.js'
+import { optimizerNames } from '../../src/optimizer/kind.js'
 import { testRandom } from '../support/engine.js'
 import { lossesOfOneOutput, usualMethods } from '../support/tables.js'
 import {

@@ -225,7 +225,7 @@ test('--lr-for: the same curve with every method, clipped and decayed', async ()
 const refusals: [string, RegExp][] = [
   ...(
     [
-      ['--optimizer adam --momentum 0.9', 'optimizer adam, got 0.9; it is for sgd'],
+      ['--optimizer adam --momentum 0.9', 'optimizer adam, got 0.9; it is for sgd, rmsprop'],
       ['--optimizer adam --nesterov', 'optimizer adam, got true; it is for sgd'],
       ['--optimizer adamW --lr-for bptt', 'optimizer adamW, got bptt; it is for sgd'],
       ['--betas 0.8,0.9', 'optimizer sgd, got 0.8,0.9; it is for adam, adamW'],

@@ -25,7 +25,7 @@ import {
   scale,
 } from '../../src/layers/index.js'
 import { compile } from '../../src/network.js'
-import { sgd } from '../../src/optimizer/index.js'
+import { sgd } from '../../src/optimizer/kinds.js'
 import { methodNames, stepModesOf } from '../../src/plan/methods.js'
 import { cosineOf } from '../../src/runtime/views.js'
 import { messageOf } from '../io/temporary.js'

@@ -25,7 +25,7 @@ import {
 } from '../../src/edge/struct.js'
 import { SpikewasmError } from '../../src/errors.js'
 import { adam, sgd } from '../../src/index.js'
-import type { Optimizer } from '../../src/optimizer/index.js'
+import type { Optimizer } from '../../src/optimizer/kind.js'
 import { standardTraining, type TrainingSpec } from '../../src/plan/training.js'
 import { Hashes } from '../support/hashes.js'
 import { isSealable, stripped, tinyInfo, tinyNet } from '../support/tiny-net.js'

@@ -10,7 +10,7 @@ import { lossNames } from '../../src/loss/index.js'
 import { cellTypes } from '../../src/nn/cell.js'
 import { layerKinds } from '../../src/nn/kind.js'
 import { imageShape } from '../../src/nn/value.js'
-import { optimizerNames } from '../../src/optimizer/index.js'
+import { optimizerNames } from '../../src/optimizer/kind.js'
 import { purposes } from '../../src/plan/context.js'
 import {
   gradientCheckpoints,

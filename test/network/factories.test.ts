@@ -90,6 +90,7 @@ const rows: Readonly<Record<string, Row>> = {
 
   adam: { options: [{}, { groups: [{ params: 'a', lr: 1 }] }] },
   adamW: {},
+  rmsprop: {},
   checkpoint: { options: [{ dir: 'run' }] },
   comparableLr: {
     args: [0.1],

@@ -27,6 +27,7 @@ import {
   ratePenalty,
   recurrent,
   relu,
+  rmsprop,
   type StateDict,
   type StepMode,
   scale,
@@ -179,6 +180,7 @@ const twins: Readonly<Record<string, Twin>> = {
     budgets: { runBytes: 480 },
     use: step,
   },
+  rmsprop: updates(rmsprop({ lr: 0.01, momentum: 0.5 })),
   sgd: updates(sgd({ lr: 0.1 })),
   adam: updates(adam({ lr: 0.01, eps: 1e-3 })),
   'what evaluation counts, and spikes of calls': {

@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { type Optimizer, optimizerKind, optimizerNames } from '../../src/optimizer/kind.js'
+import '../../src/optimizer/kinds.js'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 const { options } = ts.parseJsonConfigFileContent(
@@ -111,5 +113,56 @@ for (const [page, files] of Object.entries(pages))
     else assert.is(before, text)
     assert.ok(found.length > 5)
   })
+
+/** An optimizer's own default, or of some optimizers those that differ. */
+function usualOf(key: string, kinds: readonly Optimizer['kind'][]): string {
+  const presets = kinds.map((kind) => Object.entries(optimizerKind(kind).make({})))
+  const each = presets.map((made) => JSON.stringify(made.find(([name]) => name === key)?.[1]))
+  const texts = [...new Set(each)].map(
+    (text) =>
+      `${kinds
+        .filter((_, i) => each[i] === text)
+        .map((kind) => `\`${kind}\``)
+        .join(', ')} ${text}`,
+  )
+  return texts.length > 1 ? texts.join('; ') : each[0]
+}
+
+test('optimizers in docs/training.md', () => {
+  const file = program.getSourceFile(`${root}src/optimizer/kinds.ts`) as ts.Node
+  const made = checker.getExportsOfModule(checker.getSymbolAtLocation(file) as ts.Symbol)
+  const rules: string[][] = []
+  const options = new Map<string, { text: string; kinds: Optimizer['kind'][] }>()
+  for (const kind of optimizerNames) {
+    const of = made.find(({ name }) => name === kind) as ts.Symbol
+    const rule = commentOf(of)
+      .replace(/:\n+- /, ': ')
+      .replaceAll('\n- ', '; ')
+    rules.push([`\`${kind}\``, cell(rule)])
+    const [given] = checker.getTypeOfSymbol(of).getCallSignatures()[0].parameters
+    for (const member of checker
+      .getNonNullableType(checker.getTypeOfSymbol(given))
+      .getProperties()) {
+      const text = cell(commentOf(member)).replace(/[;.] [^;.]*default.*$/i, '')
+      const known = options.get(`${member.name} ${text}`)
+      if (known) known.kinds.push(kind)
+      else options.set(`${member.name} ${text}`, { text, kinds: [kind] })
+    }
+  }
+  const rows = [...options].map(([key, { text, kinds }]) => {
+    const [name] = key.split(' ')
+    const of = kinds.length === optimizerNames.length ? 'all' : kinds.map((kind) => `\`${kind}\``)
+    return [`\`${name}\``, `${of}`.replaceAll(',', ', '), text, usualOf(name, kinds)]
+  })
+  rows.sort(([, a], [, b]) => Number(b === 'all') - Number(a === 'all'))
+  const path = `${root}docs/training.md`
+  const before = readFileSync(path, 'utf8')
+  const [head, section, tail] = before.split(/^(?=### (?:Optimizers|Schedules)$)/m)
+  const titled = [['option', 'of', 'meaning', 'default'], ['---', '---', '---', '---'], ...rows]
+  const lines = titled.map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+  const text = `${section.split(/^\| /m)[0]}${table('optimizer', rules)}${lines}\n\n`
+  if (process.env.UPDATE_SNAPSHOTS) writeFileSync(path, head + text + tail)
+  else assert.is(section, text)
+})
 
 test.run()

@@ -1,6 +1,7 @@
 /** Matrix products, outputs, losses, SGD, zeros and sums, against float64. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { rmsprop } from '../../src/index.js'
 import * as ops from '../../src/ops/index.js'
 import { stillOf } from '../support/frames.js'
 import {
@@ -339,6 +340,42 @@ test('adam: what would become infinite stays, and is told', () => {
   plan.run(p, Float32Array.of(1, Number.POSITIVE_INFINITY, 1e30), m, v)
   assert.equal([...p], [0, 2, 3])
   assert.equal([...m], [1, 0, 0])
+  assert.is(plan.nonFinite[0], 1)
+})
+
+test('update: rmsprop by its text, one step after the other', () => {
+  forShapes(120, (r) => {
+    const shape = r.pick([[r.int(1, 40)], [2, 3, r.int(1, 5), 3]])
+    const count = shape.reduce((a, b) => a * b, 1)
+    const { alpha, momentum, eps, weightDecay } = {
+      ...{ alpha: r.pick([0.99, 0.5]), momentum: r.pick([0, 0.9]) },
+      ...{ eps: r.pick([1e-3, 0.1]), weightDecay: r.pick([0, 0.1]) },
+    }
+    const optimizer = rmsprop({ lr: 0.5, alpha, momentum, eps, weightDecay })
+    const options = { shape, optimizer, engine: engineOf(r) }
+    const plan = ops.update.plan(options)
+    const [p, s, b] = [r.floats(count), new Float32Array(count), new Float32Array(count)]
+    const [p64, s64, b64] = [Float64Array.from(p), new Float64Array(s), new Float64Array(b)]
+    for (const lr of [0.1, 0.25, 0]) {
+      const g = r.floats(count)
+      assert.is(plan.run(p, g, s, b, { lr }).square_avg, s)
+      for (let k = 0; k < count; k++) {
+        const d = g[k] + weightDecay * p64[k]
+        s64[k] = alpha * s64[k] + (1 - alpha) * d * d
+        b64[k] = momentum * b64[k] + d / (Math.sqrt(s64[k]) + eps)
+        p64[k] -= lr * b64[k]
+      }
+    }
+    assert.equal(plan.kernels, ['StepStart', 'RuleStep'])
+    expectNear('parameters', [...p, 1], [...p64, 1])
+    expectNear('squares', [...s, 1], [...s64, 1])
+    expectNear('steps', [...b, 1], [...b64, 1])
+    return { options }
+  })
+  const plan = ops.update.plan({ shape: [3], optimizer: rmsprop({ lr: 1, alpha: 0 }) })
+  const [p, s, b] = [Float32Array.of(1, 2, 3), new Float32Array(3), new Float32Array(3)]
+  plan.run(p, Float32Array.of(1, Number.POSITIVE_INFINITY, 1e30), s, b)
+  assert.equal([[...p], [...s], [...b]].flat(), [0, 2, 3, 1, 0, 0, 1, 0, 0])
   assert.is(plan.nonFinite[0], 1)
 })
 

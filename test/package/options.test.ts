@@ -92,6 +92,7 @@ const networks: Record<string, Valid> = {
 const training: Record<string, Valid> = {
   adam: withOptions({}),
   adamW: withOptions({}),
+  rmsprop: withOptions({}),
   checkpoint: withOptions({}),
   comparableLr: withOptions(0.1, { from: 'bptt', to: 'rate', timeSteps: 4 }),
   constant: plain(),

@@ -409,7 +409,7 @@ test('so do those of optimizers, with all that belongs to their steps', () => {
   const network = sequential(flatten(), linear(32, 9), lif(), linear(9, 3))
   const all = { clip: true, accumulate: true, average: true, frozen: ['3.weight'] }
   const groups = [['1.bias', '3.bias']]
-  for (const rule of ['sgd', 'adam'] as const)
+  for (const rule of ['sgd', 'adam', 'rmsprop'])
     for (const training of [{ rule }, { rule, groups }, { rule, groups, ...all }])
       for (const method of ['rate', 'sltt'] as const)
         checkPlan(

@@ -382,7 +382,7 @@ const wrongFits: [FitOptions | Record<string, unknown>, RegExp][] = [
   [{ epochs: 1.5 }, /^fit\.epochs must be an integer ≥ 1, got 1\.5/],
   [
     { optimizer: { lr: 0.1 } },
-    /^fit\.optimizer must be made by sgd, adam, adamW, as in sgd\(\{ lr: 0\.1 \}\), got \{"lr":0\.1\}$/,
+    /^fit\.optimizer must be made by sgd, adam, adamW, rmsprop, as in sgd\(\{ lr: 0\.1 \}\), got \{"lr":0\.1\}$/,
   ],
   [{ optimizer: { ...sgd(), momentum: undefined } }, /^fit\.optimizer must be made by sgd/],
   [{ optimizer: { ...sgd(), lr: Number.NaN } }, /^sgd\.lr must be ≥ 0, got NaN$/],

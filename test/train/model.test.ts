@@ -279,7 +279,7 @@ test('trainStep: options and optimizers that are none', async () => {
     assert.is(await messageOf(() => model.trainStep(x, y, options as StepOptions)), expected)
   assert.throws(() => {
     model.optimizer = { lr: 0.1 } as Sgd
-  }, 'model.optimizer must be made by sgd, adam, adamW, as in sgd({ lr: 0.1 }), got {"lr":0.1}')
+  }, 'model.optimizer must be made by sgd, adam, adamW, rmsprop, as in sgd({ lr: 0.1 }), got {"lr":0.1}')
   assert.is(model.optimizer.kind, 'sgd')
   assert.match(
     await messageOf(() => model.trainStep([...x] as unknown as Float32Array, y)),

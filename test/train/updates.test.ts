@@ -6,6 +6,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   type Adam,
+  type AdamOptions,
   adam,
   adamW,
   batchNorm2d,
@@ -25,11 +26,14 @@ import {
   loadModel,
   type Model,
   type Optimizer,
+  ops,
   type StateDict,
   sequential,
   sgd,
 } from '../../src/index.js'
 import { serializeCheckpoint } from '../../src/io/checkpoint.js'
+import { defineOptimizer, optimizerKind } from '../../src/optimizer/kind.js'
+import { byText } from '../../src/plan/rule-step.js'
 import { type Snapshot, snapshotOf } from '../../src/train/snapshot.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { ofLong } from '../support/long.js'
@@ -49,7 +53,6 @@ interface Fixture {
 }
 const file = new URL('../../../test/fixtures/optimizers.json', import.meta.url)
 const fixtures = JSON.parse(readFileSync(file, 'utf8')) as Record<string, Fixture>
-const makers = { sgd, adam, adamW }
 
 /** The formula of test/fixtures/optimizers.py. */
 const numbers = (count: number, seed: number): Float32Array =>
@@ -81,7 +84,7 @@ for (const [name, fixture] of Object.entries(fixtures))
     await model.fit(fromArrays({ images, labels, shape: [12, 1, 1], classes: 5 }), {
       ...fit,
       epochs: 100,
-      optimizer: (makers[kind] as (options: object) => Optimizer)(options),
+      optimizer: optimizerKind(kind).make(options),
       schedule: (epoch) => (schedule ? 1 / (1 + epoch / 50) : 1),
       onStep: ({ epoch, gradientNorm }) =>
         gradientNorm !== undefined && epoch % 10 === 0 && norms.push(gradientNorm),
@@ -93,6 +96,31 @@ for (const [name, fixture] of Object.entries(fixtures))
     expectNear('norms', norms, [...(fixture.norms ?? [])])
     await model.dispose()
   })
+
+test('a text that is the rule of adam makes its steps', () => {
+  const known = optimizerKind('adam')
+  const emit = byText(`g = g + decay*p
+    exp_avg = beta1*exp_avg + (1 - beta1)*g
+    exp_avg_sq = beta2*exp_avg_sq + (1 - beta2)*g^2
+    p = p - lr*correction1*exp_avg/(sqrt(exp_avg_sq*correction2) + eps)`)
+  const of = { ...known, rule: 'adamText', emit } as never
+  const make = defineOptimizer<Adam, AdamOptions>('adamText' as 'adam', of)
+  const rule: AdamOptions = { betas: [0.6, 0.9], eps: 0.01, weightDecay: 0.1 }
+  const plans = [adam(rule), make(rule)].map((optimizer) =>
+    ops.update.plan({ shape: [50], optimizer }),
+  )
+  const arrays = plans.map(() => [1, 0, 0, 0].map((of, i) => uniform(50, of, i)))
+  for (let step = 1; step < 5; step++)
+    for (const [i, plan] of plans.entries()) {
+      const [p, , m, v] = arrays[i]
+      plan.run(p, uniform(50, 2, step), m, v, { step, lr: 0.5 / step })
+    }
+  assert.equal(
+    plans.map(({ kernels }) => kernels[1]),
+    ['Adam', 'RuleStep'],
+  )
+  for (const i of [0, 2, 3]) expectNear(`${i}`, arrays[1][i], [...arrays[0][i]])
+})
 
 const train = toy(43, 1).data
 const other = toy(21, 2).data

@@ -1,8 +1,10 @@
 /** What an optimizer does with parameters and gradients of any shape. */
 
 import { Control, StepGroup, StepNumbers } from '../../../assembly/opcodes.js'
-import { checkBoolean, describe, expect } from '../../errors.js'
-import * as optimizers from '../../optimizer/index.js'
+import { checkBoolean, checkInteger, describe, expect } from '../../errors.js'
+import { checkRate } from '../../optimizer/index.js'
+import { checkOptimizer, numbersOf, type Optimizer, optimizerKind } from '../../optimizer/kind.js'
+import * as optimizers from '../../optimizer/kinds.js'
 import { sumScalars } from '../../plan/records/sums.js'
 import {
   emitAdam,
@@ -14,9 +16,10 @@ import {
 } from '../../plan/update.js'
 import { type Buffer, ref } from '../../plan/words.js'
 import { roundUp } from '../../round-up.js'
+import { writeGroup } from '../../runtime/update.js'
 import type { Planned } from '../builder.js'
-import { changes, gives, op, type Setting, shows, takes } from '../op.js'
-import { anything, given } from '../options.js'
+import { all, changes, gives, op, type Setting, shows, takes } from '../op.js'
+import { anything, given, option } from '../options.js'
 import { sizeOf } from '../shapes.js'
 import { type Make, nonFinite, numbers, tensorOfBuffer } from '../tensor.js'
 
@@ -87,17 +90,9 @@ export const sgd = op('sgd', {
 })
 
 /** Numbers of Adam, which a run may change. */
-export interface AdamSettings {
+export type AdamSettings = Readonly<Omit<optimizers.AdamOptions, 'decay' | 'groups'>> & {
   /** Which step it is, counted from 1; default 1. */
   readonly step?: number
-  /** Learning rate, ≥ 0; default 0.001. */
-  readonly lr?: number
-  /** How much of the means and of the squares is kept; default [0.9, 0.999]. */
-  readonly betas?: readonly [number, number]
-  /** Added to the root of the mean square, > 0; default 1e-8. */
-  readonly eps?: number
-  /** Weight decay, ≥ 0; default 0. */
-  readonly weightDecay?: number
   /** Whether the decay is no part of the gradient (AdamW); default false. */
   readonly decoupled?: boolean
 }
@@ -131,6 +126,14 @@ const writing =
   }
 
 const GROUPED = StepNumbers.Bytes + StepGroup.Bytes
+
+/** The numbers of a step of an optimizer. */
+function writeNumbers(view: DataView, optimizer: Optimizer, step: number): void {
+  const { beta1 = 0, beta2 = 0 } = numbersOf(optimizer)
+  view.setFloat64(StepNumbers.Power1, power(beta1, step - 1), true)
+  view.setFloat64(StepNumbers.Power2, power(beta2, step - 1), true)
+  writeGroup(view, StepNumbers.Bytes, optimizer, optimizer)
+}
 
 /**
  * A step of Adam, or of AdamW with `decoupled`, by PyTorch's rule at step n:
@@ -181,21 +184,71 @@ export const adam = op('adam', {
   emit({ b, op }, { parameters, gradients, means, squares }, { shape, ...own }) {
     const count = roundUp(sizeOf(shape), FLOATS)
     const numbers = b.buffer('numbers', GROUPED, 'input')
-    const [at, group] = [StepNumbers.Bytes, ref(numbers, StepNumbers.Bytes)]
-    emitStepStart(b, numbers, at)
+    const group = ref(numbers, StepNumbers.Bytes)
+    emitStepStart(b, numbers, StepNumbers.Bytes)
     emitAdam(b, { parameters, gradients, means, squares, count, numbers, group })
     return {
       before: writing(numbers, GROUPED, (view, more) => {
-        const { step, lr, betas, eps, weightDecay, decoupled } = complete(op, { ...own, ...more })
-        view.setFloat64(StepNumbers.Power1, power(betas[0], step - 1), true)
-        view.setFloat64(StepNumbers.Power2, power(betas[1], step - 1), true)
-        view.setFloat64(at + StepGroup.Beta1, betas[0], true)
-        view.setFloat64(at + StepGroup.Beta2, betas[1], true)
-        view.setFloat32(at + StepGroup.Rate, lr, true)
-        view.setFloat32(at + StepGroup.Decay, weightDecay, true)
-        view.setFloat32(at + StepGroup.Eps, eps, true)
-        view.setUint32(at + StepGroup.Decoupled, Number(decoupled), true)
+        const { step, decoupled, ...rule } = complete(op, { ...own, ...more })
+        writeNumbers(view, decoupled ? { ...rule, kind: 'adamW' } : rule, step)
       }),
+    }
+  },
+})
+
+/** What a run of `ops.update` may change. */
+export interface UpdateSettings {
+  /** Which step it is, counted from 1; default 1. */
+  readonly step?: number
+  /** Learning rate, ≥ 0; default that of the optimizer. */
+  readonly lr?: number
+}
+
+/**
+ * A step of any optimizer, as training makes it: parameters and what the optimizer keeps for each,
+ * under PyTorch's names, change in place. Weight decay is of all of them. Where a number would
+ * become infinite or not a number, all of a parameter's stay as they were.
+ */
+export const update = op('update', {
+  options: {
+    ...shaped,
+    /** The optimizer, for example `rmsprop({ lr: 0.01 })`; its groups are those of networks. */
+    optimizer: option((name, optimizer: Optimizer) => {
+      checkOptimizer(name, optimizer)
+      return optimizer
+    }),
+  },
+  returns: all<Readonly<Record<string, Float32Array>>>(),
+  tensors: ({ shape, optimizer: { kind } }) => ({
+    /** What the step changes. */
+    parameters: changes(flat(shape)),
+    /** The gradients of the parameters. */
+    gradients: takes(flat(shape)),
+    ...Object.fromEntries(optimizerKind(kind).states.map((name) => [name, changes(flat(shape))])),
+    /** 1 since a parameter was left as it was, until it is set to 0. */
+    nonFinite: shows(nonFinite),
+  }),
+  sets: ({ optimizer }, { op }): Setting<UpdateSettings> => ({
+    names: ['step', 'lr'],
+    write: (_, { step = 1, lr = optimizer.lr }) => {
+      checkInteger(`${op}.step`, step, 1)
+      checkRate(`${op}.lr`, lr)
+    },
+  }),
+  emit({ b, made }, { parameters, gradients, ...others }, { shape, optimizer }) {
+    const known = optimizerKind(optimizer.kind)
+    const { states } = known
+    const numbers = b.buffer('numbers', GROUPED, 'input')
+    const group = ref(numbers, StepNumbers.Bytes)
+    const count = roundUp(sizeOf(shape), FLOATS)
+    const kept = states.map((name) => (others as Readonly<Record<string, Buffer>>)[name])
+    emitStepStart(b, numbers, StepNumbers.Bytes)
+    known.emit(b, { parameters, gradients, count, otherDecay: false, numbers, group }, kept, known)
+    return {
+      outputs: ['parameters', ...states].map((name) => made[name]),
+      before: writing(numbers, GROUPED, (view, { step = 1, lr = optimizer.lr }: UpdateSettings) =>
+        writeNumbers(view, { ...optimizer, lr }, step),
+      ),
     }
   },
 })

@@ -10,6 +10,7 @@ import {
   record,
   size,
   updates,
+  updatesIf,
   writes,
 } from './schema.js'
 
@@ -46,6 +47,32 @@ export const adam = record('Adam', 81, perParameter(0.9), {
   numbers: reads(10),
   group: reads(11),
 })
+
+/** A step by a function that was made of a text; unit = chunk of the parameters. */
+export const ruleStep = record(
+  'RuleStep',
+  85,
+  perParameter(0.9),
+  {
+    /** Which function of the table. */
+    kernel: number(4),
+    parameters: updates(5),
+    gradients: reads(6),
+    /** Floats, a multiple of 16. */
+    count: size(7),
+    perUnit: size(8),
+    /** 16: floats that the function goes through together. */
+    channels: size(9),
+    numbers: reads(10),
+    group: reads(11),
+    /** What the rule keeps. */
+    state0: updatesIf(12),
+    state1: updatesIf(13),
+    state2: updatesIf(14),
+    state3: updatesIf(15),
+  },
+  () => 16,
+)
 
 /** Sums of squares; unit = chunk of the gradients. */
 export const squaredNorm = record('SquaredNorm', 82, perParameter(0.2), {

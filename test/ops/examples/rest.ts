@@ -1,4 +1,5 @@
 /** Plans of normalisation, pooling, sums, products, losses and the optimizer. */
+import { rmsprop } from '../../../src/index.js'
 import * as ops from '../../../src/ops/index.js'
 import type { Example } from './example.js'
 
@@ -36,6 +37,7 @@ export const examples: readonly Example[] = [
   { name: 'sgd', plan: () => ops.sgd.plan({ shape: [5, 4] }) },
   { name: 'adam', plan: () => ops.adam.plan({ shape: [5, 4] }) },
   { name: 'adam, decoupled', plan: () => ops.adam.plan({ shape: [20], decoupled: true, step: 3 }) },
+  { name: 'update', plan: () => ops.update.plan({ shape: [5, 4], optimizer: rmsprop() }) },
   { name: 'clipNorm', plan: () => ops.clipNorm.plan({ shape: [5, 4] }) },
   { name: 'ema', plan: () => ops.ema.plan({ shape: [5, 4] }) },
   { name: 'clear', plan: () => ops.clear.plan({ shape: [5, 4] }) },

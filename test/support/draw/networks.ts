@@ -7,7 +7,7 @@ import * as sw from '../../../src/index.js'
 import { lossNames } from '../../../src/loss/index.js'
 import { cellTypes, learnable } from '../../../src/nn/cell.js'
 import { fires, layerKinds } from '../../../src/nn/kind.js'
-import { optimizerNames } from '../../../src/optimizer/index.js'
+import { optimizerKind, optimizerNames } from '../../../src/optimizer/kind.js'
 import { type Purpose, purposes } from '../../../src/plan/context.js'
 import {
   type MethodOptions,
@@ -75,12 +75,6 @@ export const lossMakers: Readonly<Record<Loss['kind'], (d?: Draw, online?: boole
     ),
 }
 
-const optimizerMakers: Readonly<Record<Optimizer['kind'], (options: object) => Optimizer>> = {
-  sgd: sw.sgd,
-  adam: sw.adam,
-  adamW: sw.adamW,
-}
-
 const methodDraws: Readonly<Record<string, (d: Draw, timeSteps: number) => unknown>> = {
   update: () => 'everyStep',
   mseWeight: (d) => d.number(0, 1),
@@ -107,7 +101,7 @@ export const tables: Readonly<Record<string, readonly string[]>> = {
     ]),
     ...methodNames.flatMap((method) => methods[method].options.map((key) => `${method}.${key}`)),
     ...lossNames.flatMap((kind) => fieldsOf(kind, lossMakers[kind]())),
-    ...optimizerNames.flatMap((kind) => fieldsOf(kind, optimizerMakers[kind]({}))),
+    ...optimizerNames.flatMap((kind) => fieldsOf(kind, optimizerKind(kind).make({}))),
     ...['recurrent', 'recurrent.allToAll', 'maxPool2d.rate', 'frames', 'ties', 'large', 'long'],
     ...['accumulate', 'clipNorm', 'ema', 'freeze', 'schedule', 'L1', 'L2'],
   ],
@@ -352,7 +346,7 @@ function drawTraining(d: Draw, { sketch, compile }: ReturnType<typeof drawNetwor
   const weighs = sketch.nodes.flatMap(({ layer }, i) =>
     layer && (layer.kind === 'linear' || layer.kind.startsWith('conv')) ? [String(i)] : [],
   )
-  const known = Object.keys(optimizerMakers[kind]({}))
+  const known = Object.keys(optimizerKind(kind).make({}))
   const draws: Readonly<Record<string, () => unknown>> = {
     lr: () => Math.fround(0.002 + 0.05 * d.random()),
     momentum: () => d.number(0.125, 0.9),
@@ -361,6 +355,7 @@ function drawTraining(d: Draw, { sketch, compile }: ReturnType<typeof drawNetwor
     decay: () => 'all',
     betas: () => [0.5, 0.75],
     eps: () => 1e-3,
+    alpha: () => 0.5,
     groups: () => [
       {
         params: `${d.one(weighs)}.*`,
@@ -387,7 +382,7 @@ function drawTraining(d: Draw, { sketch, compile }: ReturnType<typeof drawNetwor
   }) as Drawn['fit']
   for (const key of Object.keys(fit)) d.reached.add(key)
   return {
-    optimizer: optimizerMakers[kind]({ ...given, ...steady }),
+    optimizer: optimizerKind(kind).make({ ...given, ...steady }),
     factors: scheduled ? factors : factors.map(() => 1),
     fit,
   }

@@ -1,0 +1,143 @@
+/** What an optimizer is, and which there are. */
+
+import { describe, expect } from '../errors.js'
+import type { ProgramBuilder } from '../plan/program.js'
+import type { Place } from '../plan/records/schema.js'
+import type { Buffer, Reference } from '../plan/words.js'
+import { complete, type Rule, type Rules } from '../rules.js'
+import type { ParameterGroup } from './groups.js'
+
+/** Options that all optimizers have; each has a default. */
+export interface OptimizerOptions {
+  /** Learning rate, ≥ 0; each optimizer has a default of its own. */
+  lr?: number
+  /** Weight decay, ≥ 0; default 0, but 0.01 for `adamW`. */
+  weightDecay?: number
+  /**
+   * What decays: 'weights' of convolutions and linear layers alone (the paper's recipe), or 'all'
+   * parameters, as PyTorch does. Default 'weights'.
+   */
+  decay?: 'all' | 'weights'
+  /** Parameters with numbers of their own; default none. */
+  groups?: readonly ParameterGroup[]
+}
+
+/** What the functions that make optimizers give, by their kinds. */
+// biome-ignore lint/suspicious/noEmptyInterface: filled by kinds.ts
+export interface Optimizers {}
+
+/** What an optimizer's maker gives. */
+export type Optimizer = Optimizers[keyof Optimizers]
+
+/** A rule of an option, and what the command line says of it where it has a flag. */
+type OptionRule<T> = Rule<T> & { readonly flag?: string }
+
+/** What planner, session, checkpoints and the command line ask of an optimizer. */
+interface OptimizerKind<O extends object> {
+  readonly options: { readonly [K in keyof O]-?: OptionRule<Required<O>[K]> }
+  /** @throws SpikewasmError for options that do not go together */
+  check?(all: Required<O>): void
+  /** By which rule it steps; its own where this is absent. */
+  readonly rule?: string
+  /**
+   * What it keeps for each parameter from step to step, under PyTorch's names; one array of floats
+   * each, zero at first.
+   */
+  readonly states: readonly string[]
+  /** Whether weight decay is no part of the gradient. */
+  readonly decoupled?: boolean
+  readonly emit: EmitStep
+}
+
+/** What a step reads and changes, beside what its rule keeps. */
+interface StepFields {
+  readonly parameters: Place
+  readonly gradients: Place
+  /** Floats, a multiple of 16. */
+  readonly count: number
+  /** Whether they are no weights of convolutions or linear layers. */
+  readonly otherDecay: boolean
+  /** Of SGD alone there may be none: the control block has its numbers. */
+  readonly numbers: Buffer
+  readonly group: Reference
+}
+
+/** Emits a step. @param states what the rule keeps, in its order */
+export type EmitStep = (
+  b: ProgramBuilder,
+  fields: StepFields,
+  states: readonly Place[],
+  kind: Known,
+) => void
+
+type Known = Omit<OptimizerKind<OptimizerOptions>, 'check'> & {
+  readonly rule: string
+  make(options: object): Optimizer
+}
+
+const kinds = new Map<string, Known>()
+const names: Optimizer['kind'][] = []
+
+/** Names of all optimizers that are known. */
+export const optimizerNames: readonly Optimizer['kind'][] = names
+
+export const optimizerKind = (kind: Optimizer['kind']): Known => kinds.get(kind) as Known
+
+/** The rule by which an optimizer steps. */
+export const ruleOf = ({ kind }: Pick<Optimizer, 'kind'>): string => optimizerKind(kind).rule
+
+/** An optimizer of this rule: all of them keep the same. */
+export const kindOfRule = (rule: string): Known =>
+  [...kinds.values()].find((kind) => kind.rule === rule) as Known
+
+/** Makes an optimizer known. @returns the function that makes it */
+export function defineOptimizer<M extends Optimizer, O extends OptimizerOptions>(
+  kind: M['kind'],
+  of: OptimizerKind<O>,
+): (options?: O, ...more: []) => M {
+  // Messages call it by its name.
+  const { [kind]: make } = {
+    [kind](options: object = {}, ...more: []): M {
+      const all = complete(kind, of.options as Rules<Required<O>>, options, more)
+      of.check?.(all)
+      return { kind, ...all } as unknown as M
+    },
+  }
+  kinds.set(kind, { rule: kind, ...of, make } as unknown as Known)
+  names.push(kind)
+  return make
+}
+
+/** Numbers of a step beside rate and decay, by the names that texts have for them, in order. */
+export function numbersOf(optimizer: Optimizer): Readonly<Record<string, number>> {
+  const all = new Map<string, unknown>(Object.entries(optimizer))
+  const own = Object.keys(optimizerKind(optimizer.kind).options).flatMap((key) =>
+    /^(lr|weightDecay|decay|groups)$/.test(key)
+      ? []
+      : [all.get(key)]
+          .flat()
+          .map((value, i, { length }) => [
+            length > 1 ? `${key.slice(0, -1)}${i + 1}` : key,
+            Number(value),
+          ]),
+  )
+  return Object.fromEntries(own)
+}
+
+/**
+ * @throws SpikewasmError unless `optimizer` is complete. A missing momentum, for example, would
+ *   reach the kernels as NaN.
+ */
+export function checkOptimizer(name: string, optimizer: Optimizer): void {
+  const { kind, ...options } = Object(optimizer) as Optimizer
+  const known = kinds.get(kind)
+  const given = new Map<string, unknown>(Object.entries(options))
+  expect(
+    known !== undefined &&
+      Object.keys(known.options).every((field) => given.get(field) !== undefined),
+    () =>
+      `${name} must be made by ${names.join(', ')}, as in sgd({ lr: 0.1 }), got ` +
+      describe(optimizer),
+  )
+  known.make(options)
+}
