@@ -107,16 +107,14 @@ function extentsOf(what: string, input: readonly number[], timeSteps: number | u
 export function readsOf({ op, asked }: OpBuilder, of: Charge) {
   const extents = extentsOf(`${op}.input`, of.input, of.timeSteps)
   const { affine, residual, shortcut, learnable } = of
-  const maps = { affine, 'residual.affine': residual?.affine }
-  for (const [name, map] of [
-    ['xhat', 'affine'],
-    ['residualXhat', 'residual.affine'],
-  ] as const)
+  const check = (name: string, map: string, has: unknown): void =>
     expect(
-      !asked.has(name) || Boolean(maps[map]),
+      !asked.has(name) || Boolean(has),
       () =>
         `${op}.outputs: '${name}' is of what ${map} has normalised; set ${map} to true or 'steps'`,
     )
+  check('xhat', 'affine', affine)
+  check('residualXhat', 'residual.affine', residual?.affine)
   const second = residual?.still ? still(extents.extent) : extents.extent
   return { ...extents, second, affine, residual, shortcut, learnable }
 }
@@ -162,12 +160,12 @@ export function currentsOf(
   const current = (name: string, of: Extent, by: boolean | 'steps'): NeuronInput => {
     const tensor = asFloat(made[name], of)
     if (!by) return { tensor }
-    const [scale, shift, mean, invStd, xhat] = ['Scale', 'Shift', 'Mean', 'InvStd', 'Xhat'].map(
-      (role) => {
-        const first = role[0].toLowerCase() + role.slice(1)
-        return made[name === 'input' ? first : name + role]?.buffer
-      },
-    )
+    const place = (role: string): Buffer => {
+      const second = `residual${role[0].toUpperCase()}${role.slice(1)}`
+      return made[name === 'input' ? role : second]?.buffer
+    }
+    const roles = ['scale', 'shift', 'mean', 'invStd', 'xhat'] as const
+    const [scale, shift, mean, invStd, xhat] = roles.map(place)
     const groups = by === 'steps' ? extent.T : 1
     return { tensor, norm: { groups, scale, shift, mean, invStd }, xhat }
   }
@@ -287,15 +285,8 @@ export function emitBackward(
   // In the order in which a network adds two: the sum is the same.
   const contributions = arriving.length === 2 ? arriving.toReversed() : arriving
   backward.emitNeuronsBackward(scope, neurons, out, contributions, { traces, inputs })
-  const to = ([key, name]: [string, string]) => [key, gradientOf(name)] as const
-  if (traces)
-    backward.emitLearnGradients(
-      scope,
-      neurons,
-      traces,
-      undefined,
-      new Map([...model.learn].map(to)),
-    )
+  const learn = new Map([...model.learn].map(([key, name]) => [key, gradientOf(name)] as const))
+  if (traces) backward.emitLearnGradients(scope, neurons, traces, undefined, learn)
   if (before) {
     const biasOut = recurrent?.bias && gradientOf('recurrent.bias')
     const weight = gradientOf(recurrentWeight(layer))

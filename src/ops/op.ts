@@ -201,14 +201,7 @@ export function op<
 }
 
 type Anything = Readonly<Record<string, unknown>>
-type AnyRow = Row<
-  OptionTable,
-  object,
-  Tensors,
-  Anything,
-  unknown,
-  readonly [string, unknown, unknown]
->
+type AnyRow = Row<OptionTable, object, Tensors, Anything, unknown, readonly unknown[]>
 
 // Loops: lists of pairs took a tenth of the time that a small op is planned in.
 function planned(opName: string, row: AnyRow, table: OptionTable, options: Anything): OpPlan {
@@ -216,7 +209,7 @@ function planned(opName: string, row: AnyRow, table: OptionTable, options: Anyth
   const all = checkAll(op, table, options)
   const { threads, engine, ...checked } = all as Anything & Checked<typeof commonOptions>
   const { when: [key, value, then] = [], returns } = row
-  const usual = key !== undefined && checked[key] === value ? then : returns
+  const usual = key !== undefined && checked[key as string] === value ? then : returns
   const said = (checked.outputs ?? usual) as string | readonly string[] | undefined
   const named = said === undefined ? undefined : [said].flat()
   const o = new OpBuilder(op, new Set(named))

@@ -101,11 +101,12 @@ export class Runner {
   }
 
   private engine(): EngineExports {
-    const { threads, isDebug } = this.at
-    const variant = threads > 1 ? 'engine-threads' : isDebug ? 'engine-debug' : 'engine'
     if (this.#engine) return this.#engine
-    const engine = instantiateEngine(engineModule(variant), this.memory.memory)
-    engine.take(this.at.kernels?.module(this.memory.memory))
+    const { threads, isDebug, kernels } = this.at
+    const { memory } = this.memory
+    const variant = threads > 1 ? 'engine-threads' : isDebug ? 'engine-debug' : 'engine'
+    const engine = instantiateEngine(engineModule(variant), memory)
+    engine.take(kernels?.module(memory))
     this.#engine = engine
     return engine
   }

@@ -77,15 +77,10 @@ export type Make<A extends Values> = (o: Making, naming: Naming) => OpTensor<A>
 /** Elements of the plan's own array. */
 export const ownCount = ({ sizes }: TensorInfo): number => sizeOf(sizes)
 
-export interface Naming {
-  readonly name: string
-  readonly updated?: boolean
-}
+export type Naming = Pick<OpTensor, 'name' | 'updated'>
 
 /** How a tensor lies, and how numbers come into its order and out of it; else they are copied. */
-interface Lying<A> extends Omit<TensorInfo, 'name'> {
-  readonly stored: number
-  readonly check?: (values: Values) => void
+interface Lying<A> extends Omit<TensorInfo, 'name'>, Pick<OpTensor, 'stored' | 'check'> {
   readonly put?: (values: A, own: A) => void
   readonly get?: (own: A) => A
 }

@@ -10,7 +10,7 @@ import { type Buffer, ref } from '../../plan/words.js'
 import type { OpBuilder } from '../builder.js'
 import { changes, gives, makes, op, takes } from '../op.js'
 import * as is from '../options.js'
-import { checkShape, type Extent, showShape, sizeOf } from '../shapes.js'
+import { checkShape, showShape, sizeOf } from '../shapes.js'
 import { channels, floats, weights } from '../tensor.js'
 
 const groupNormOptions = {
@@ -25,20 +25,17 @@ const groupNormOptions = {
 /** Normalised values, and the statistics that the gradients need. */
 function emitGroupNorm(
   { b, made }: OpBuilder,
-  { input, groups: parts, ...of }: { input: Extent; groups?: number; eps?: number },
-  out: Buffer,
-  bias: Buffer | undefined,
+  { input, groups: parts, ...of }: is.Checked<typeof groupNormOptions>,
+  { bias, output: out }: { readonly bias: Buffer; readonly output: Buffer },
 ) {
   const { B, C, H, W, T } = input
   const { groups, eps: epsilon } = layers.groupNorm(parts as number, C, of)
   const { stored, buffer } = made.input
   const [mean, invStd] = ['mean', 'invStd'].map((name) => b.buffer(name, B * T * groups * 4))
-  const weight = made.weight.buffer
   const shape = { pixels: H * W, stored, channels: C, groups, steps: T }
-  const sizes = { weight, affinePixels: 1, ...shape }
-  const fields = { ...sizes, in: buffer, out, bias, epsilon, share: 1 / T, mean, invStd }
-  b.emit(groupNorms.groupNorm, B, fields)
-  return { ...sizes, in: buffer, mean, invStd }
+  const shared = { ...shape, weight: made.weight.buffer, affinePixels: 1, in: buffer, mean, invStd }
+  b.emit(groupNorms.groupNorm, B, { ...shared, out, bias, epsilon, share: 1 / T })
+  return shared
 }
 
 /**
@@ -59,9 +56,7 @@ export const groupNorm = op('groupNorm', {
     /** The input's shape. */
     output: gives(floats(input)),
   }),
-  emit(o, { output, bias }, of) {
-    emitGroupNorm(o, of, output, bias)
-  },
+  emit: (o, at, of) => void emitGroupNorm(o, of, at),
 })
 
 /**
@@ -89,16 +84,16 @@ export const groupNormBackward = op('groupNormBackward', {
     /** For the bias, [C]. */
     biasGradient: gives(channels(input.C)),
   }),
-  emit(o, { delta, inputGradient: out, output, bias, ...at }, of) {
-    const { b, made } = o
+  emit(o, at, of) {
+    const { b } = o
     const { B } = of.input
-    const { stored } = made.input
-    const sizes = emitGroupNorm(o, of, output, bias)
+    const { delta, inputGradient: out } = at
+    const shared = emitGroupNorm(o, of, at)
+    const { stored } = shared
     const gradients = [at.weightGradient, at.biasGradient]
     const partials = gradients.map(({ name }) => b.buffer(`${name} parts`, B * stored * 4))
     const [weightPartial, biasPartial] = partials
-    const fields = { ...sizes, delta, out, weightPartial, biasPartial }
-    b.emit(groupNorms.groupNormBackward, B, fields)
+    b.emit(groupNorms.groupNormBackward, B, { ...shared, delta, out, weightPartial, biasPartial })
     for (const [i, buffer] of gradients.entries())
       emitFloatSum(b, stored, { partial: partials[i], splits: B, out: ref(buffer) })
   },
@@ -119,12 +114,12 @@ const standardOptions = {
   /** The weight is of a model's first layer, whose input keeps its own channels. Default false. */
   image: is.flag(),
 }
-type Standard = {
-  readonly [K in keyof typeof standardOptions]: ReturnType<(typeof standardOptions)[K]['check']>
-}
 
 /** How the weight lies, and how records go through it. */
-function blocksOf(op: string, { weight: shape, groups, pixels, image }: Standard) {
+function blocksOf(
+  { weight: shape, groups, pixels, image }: is.Checked<typeof standardOptions>,
+  { op }: OpBuilder,
+) {
   const [N, inputs, kernelH = 1, kernelW = 1] = shape
   const isLinear = shape.length === 2
   expect(
@@ -172,21 +167,17 @@ function blocksOf(op: string, { weight: shape, groups, pixels, image }: Standard
  */
 export const weightStandardise = op('weightStandardise', {
   options: standardOptions,
-  tensors(of, { op }) {
-    const { layout, N } = blocksOf(op, of)
-    return {
-      /** w */
-      weight: takes(weights(layout)),
-      /** [N], with `gain`. */
-      gain: of.gain && takes(channels(N)),
-      /** y, of the weight's shape. */
-      output: gives(weights(layout)),
-    }
-  },
-  emit({ b, op }, { weight, gain, output: out }, of) {
-    const { units, sizes } = blocksOf(op, of)
-    b.emit(standards.weightStandardise, units, { weight, gain, ...sizes, out })
-  },
+  derive: blocksOf,
+  tensors: ({ gain, layout, N }) => ({
+    /** w */
+    weight: takes(weights(layout)),
+    /** [N], with `gain`. */
+    gain: gain && takes(channels(N)),
+    /** y, of the weight's shape. */
+    output: gives(weights(layout)),
+  }),
+  emit: ({ b }, { weight, gain, output: out }, { units, sizes }) =>
+    b.emit(standards.weightStandardise, units, { weight, gain, ...sizes, out }),
 })
 
 /**
@@ -200,22 +191,17 @@ export const weightStandardiseGradient = op('weightStandardiseGradient', {
   options: standardOptions,
   returns: 'gradient',
   when: ['gain', true, ['gradient', 'gainGradient']],
-  tensors(of, { op }) {
-    const { layout, N } = blocksOf(op, of)
-    return {
-      /** w */
-      weight: takes(weights(layout)),
-      /** [N], with `gain`. */
-      gain: of.gain && takes(channels(N)),
-      /** That of the result, which becomes that of the weight. */
-      gradient: changes(weights(layout)),
-      /** For the gain, [N]. */
-      gainGradient: of.gain && gives(channels(N)),
-    }
-  },
-  emit({ b, op }, { weight, gain, gradient, gainGradient }, of) {
-    const { units, sizes } = blocksOf(op, of)
-    const fields = { weight, gain, ...sizes, gradient, gainGradient }
-    b.emit(standards.weightStandardiseBackward, units, fields)
-  },
+  derive: blocksOf,
+  tensors: ({ gain, layout, N }) => ({
+    /** w */
+    weight: takes(weights(layout)),
+    /** [N], with `gain`. */
+    gain: gain && takes(channels(N)),
+    /** That of the result, which becomes that of the weight. */
+    gradient: changes(weights(layout)),
+    /** For the gain, [N]. */
+    gainGradient: gain && gives(channels(N)),
+  }),
+  emit: ({ b }, at, { units, sizes }) =>
+    b.emit(standards.weightStandardiseBackward, units, { ...at, ...sizes }),
 })

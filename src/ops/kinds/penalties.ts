@@ -9,7 +9,7 @@ import { selfDistillation as distillation } from '../../plan/records/self-distil
 import { ref } from '../../plan/words.js'
 import { gives, op, takes } from '../op.js'
 import * as is from '../options.js'
-import { checkShape, type Extent, imageOf, MOST_STEPS } from '../shapes.js'
+import { checkShape, type Extent, imagesOf, MOST_STEPS, sizeOf } from '../shapes.js'
 import { bytes, classes, floats, numbers, word } from '../tensor.js'
 import { ofTarget, over, validSetting } from './losses.js'
 
@@ -69,8 +69,7 @@ export const selfDistillation = op('selfDistillation', {
       b.emit(outputRecord, 1, { ...sizes, ...one })
     }
     const numbers = { alpha, beta, temperature, gradientScale: 1 / images }
-    const fields = { ...sizes, ...numbers, losses: each, exits, exitCount }
-    b.emit(distillation, 1, fields)
+    b.emit(distillation, 1, { ...sizes, ...numbers, losses: each, exits, exitCount })
     return ofTarget(made.target)
   },
 })
@@ -111,15 +110,12 @@ export const ratePenalty = op('ratePenalty', {
     gradient: gives(floats(input)),
   }),
   sets: ({ input }) => validSetting(input.B),
-  emit({ b }, { counts, gradient: out }, { input, timeSteps: steps, over, ...of }, made) {
-    const { stored } = made.counts
-    const shape = imageOf(input)
-    const [C, H, W] = shape
+  emit({ b }, { counts, gradient: out }, { input, timeSteps: steps, over, ...of }) {
+    const all = imagesOf(input)
     const penalty = losses.ratePenalty(of)
-    const { units } = penaltyUnits(input.B, shape, stored)
+    const { units } = penaltyUnits(all.images, all.shape, all.stored)
     const partials = b.buffer('sums of units', units * 8, 'statistics')
-    const scale = of.weight / (C * H * W) / (over === 'images' ? 1 : steps)
-    const places = { counts, out, partials }
-    emitRatePenalty(b, { ...places, images: input.B, shape, stored, steps, penalty, scale })
+    const scale = of.weight / sizeOf(all.shape) / (over === 'images' ? 1 : steps)
+    emitRatePenalty(b, { ...all, steps, counts, out, partials, penalty, scale })
   },
 })
