@@ -15,17 +15,7 @@ import type { OpBuilder } from './builder.js'
 import { type Planning, takes } from './op.js'
 import * as is from './options.js'
 import { checkShape, type Extent, extentOf, imageOf, still, withSteps } from './shapes.js'
-import {
-  behind,
-  floats,
-  groups,
-  type Make,
-  numbers,
-  type OpTensor,
-  parameter,
-  type SpikesTensor,
-  spikes,
-} from './tensor.js'
+import * as tensors from './tensor.js'
 import { asFloat, emitSpikeFloats } from './terms.js'
 
 const residualOf = {
@@ -123,10 +113,10 @@ type Reads = ReturnType<typeof readsOf>
 /** The arguments of it. */
 export function readTensors({ asked }: OpBuilder, { extent, affine, residual, ...of }: Reads) {
   const map = (by: boolean | 'steps' | undefined, wanted = true) =>
-    by && wanted && takes(groups(extent, by === 'steps'))
+    by && wanted && takes(tensors.groups(extent, by === 'steps'))
   return {
     /** The current. */
-    input: takes(floats(of.own)),
+    input: takes(tensors.floats(of.own)),
     /** [C] or [T, C], with `affine`. */
     scale: map(affine),
     /** As `scale`. */
@@ -136,7 +126,7 @@ export function readTensors({ asked }: OpBuilder, { extent, affine, residual, ..
     /** As `mean`. */
     invStd: map(affine, asked.has('xhat')),
     /** The second current, with `residual`. */
-    residual: residual && takes(floats(of.second)),
+    residual: residual && takes(tensors.floats(of.second)),
     /** As `scale`, of the second current. */
     residualScale: map(residual?.affine),
     /** As `residualScale`. */
@@ -146,16 +136,16 @@ export function readTensors({ asked }: OpBuilder, { extent, affine, residual, ..
     /** As `residualMean`. */
     residualInvStd: map(residual?.affine, asked.has('residualXhat')),
     /** 0 or 1, with `shortcut`: spikes of another layer. */
-    shortcut: of.shortcut !== undefined && takes(spikes(extent)),
+    shortcut: of.shortcut !== undefined && takes(tensors.spikes(extent)),
     /** [1], with `learnable`: 1/τ = σ(w). */
-    w: of.learnable && takes(numbers([1])),
+    w: of.learnable && takes(tensors.numbers([1])),
   }
 }
 
 /** The same as records read it. */
 export function currentsOf(
   { own, extent, second, affine, residual, shortcut = 1 }: Reads,
-  made: Readonly<Record<string, OpTensor>>,
+  made: Readonly<Record<string, tensors.OpTensor>>,
 ) {
   const current = (name: string, of: Extent, by: boolean | 'steps'): NeuronInput => {
     const tensor = asFloat(made[name], of)
@@ -180,14 +170,14 @@ export type NeuronLayer = Cell | Equations
 export function learnt(
   layer: NeuronLayer,
   extent: Extent,
-  as: (make: Make<Float32Array>) => Planning<Float32Array> = takes,
+  as: (make: tensors.Make<Float32Array>) => Planning<Float32Array> = takes,
   suffix = '',
 ): Readonly<Record<string, Planning<Float32Array>>> {
   const shape = imageOf(extent)
   const specs = kindOf(layer).parameters?.(layer, shape) ?? []
   const each = specs.map((spec) => {
     const layout = parameterLayout(spec, shape) ?? vectorLayout(spec.shape, spec.shape[0] ?? 1)
-    return [spec.name + suffix, as(parameter(layout))]
+    return [spec.name + suffix, as(tensors.parameter(layout))]
   })
   return Object.fromEntries(each)
 }
@@ -241,13 +231,13 @@ export function emitForward(o: OpBuilder, job: NeuronJob, own: string): void {
   const { b, made, asked } = o
   const { extent, scope, neurons } = job
   const result = made[own]
-  const spiking = 'counts' in result ? (result as SpikesTensor) : undefined
+  const spiking = 'counts' in result ? (result as tensors.SpikesTensor) : undefined
   const counts = spiking && isCounted(o) ? spiking.counts.buffer : undefined
   /** The potentials come first. */
   const carry = (bytes: number): Buffer => {
-    const room = floats(still(extent), undefined, bytes / 4)
+    const room = tensors.floats(still(extent), undefined, bytes / 4)
     made.potential = room(o, { name: 'potential', updated: true })
-    made.state = behind(made.potential, 'state', bytes / 4)
+    made.state = tensors.behind(made.potential, 'state', bytes / 4)
     return made.potential.buffer
   }
   const { units } = sizesOf(scope, neurons)
@@ -271,11 +261,11 @@ export function emitBackward(
   const { b, made } = o
   const { model, recurrent } = neurons
   const gradientOf = (name: string): Buffer => made[`${name}Gradient`]?.buffer
-  const before = recurrent && floats(extent)(o, { name: 'spikesBefore' }).buffer
-  const inputs = before && floats(extent)(o, { name: 'currents' }).buffer
+  const before = recurrent && tensors.floats(extent)(o, { name: 'spikesBefore' }).buffer
+  const inputs = before && tensors.floats(extent)(o, { name: 'currents' }).buffer
   if (before)
     emitNeurons(scope, neurons, {
-      masks: spikes(extent)(o, { name: 'spikes' }).buffer,
+      masks: tensors.spikes(extent)(o, { name: 'spikes' }).buffer,
       recurrent: { inputs, presynaptic: before },
     })
   const { bytes } = sizesOf(scope, neurons)

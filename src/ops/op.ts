@@ -3,18 +3,12 @@
 import { checkOptions, expect } from '../errors.js'
 import type { Buffer } from '../plan/words.js'
 import { type ControlBlock, OpBuilder, type Planned } from './builder.js'
-import {
-  type Checked,
-  checkAll,
-  type GivenOf,
-  type OptionsIn,
-  type OptionTable,
-} from './options.js'
+import * as is from './options.js'
 import { type CommonOptions, commonOptions, OpPlan, type PlanInfo } from './plan.js'
 import type { Make, OpTensor, Values } from './tensor.js'
 
 /** Options of an op: those without a default must be there. */
-export type Options<S> = CommonOptions & OptionsIn<S>
+export type Options<S> = CommonOptions & is.OptionsIn<S>
 
 /**
  * What an op does with a tensor. Runs take it, perhaps write it back to the caller's array
@@ -62,12 +56,13 @@ export interface Setting<W> {
 }
 
 /** Settings as a table of options says them. */
-export const setting = <S extends OptionTable>(
+export const setting = <S extends is.OptionTable>(
   table: S,
-  write: (block: ControlBlock, of: Checked<S>) => void,
-): Setting<{ readonly [K in keyof S]?: GivenOf<S[K]> }> => ({
+  write: (block: ControlBlock, of: is.Checked<S>) => void,
+): Setting<{ readonly [K in keyof S]?: is.GivenOf<S[K]> }> => ({
   names: Object.keys(table) as never,
-  write: (block, settings, where) => write(block, checkAll(where, table, settings as object, ': ')),
+  write: (block, settings, where) =>
+    write(block, is.checkAll(where, table, settings as object, ': ')),
 })
 
 /** An op, as a table has it. */
@@ -82,15 +77,16 @@ export interface Row<S, D, T, W, N, X> {
   /** An option, a value of it, and what is returned then. */
   readonly when?: X
   /** What follows from options together; it is handed on with them. */
-  derive?(of: Checked<S>, o: OpBuilder): D
+  derive?(of: is.Checked<S>, o: OpBuilder): D
   /** In the order of `run`'s arguments. */
-  tensors(of: Checked<S> & D, o: OpBuilder): T
+  tensors(of: With<S, D>, o: OpBuilder): T
   /** What a run may set. */
-  sets?(of: Checked<S> & D, o: OpBuilder): Setting<W> | false
+  sets?(of: With<S, D>, o: OpBuilder): Setting<W> | false
   /** Emits the records. `at`: where tensors lie. */
   // biome-ignore lint/suspicious/noConfusingVoidType: most have no more to say
-  emit(o: OpBuilder, at: Places<T>, of: Checked<S> & D, tensors: Made<T>): Partial<Planned> | void
+  emit(o: OpBuilder, at: Places<T>, of: With<S, D>, tensors: Made<T>): Partial<Planned> | void
 }
+type With<S, D> = is.Checked<S> & D
 
 /** All that an op gives, where options say what that is; `R`: what runs then return. */
 export interface All<R> {
@@ -181,7 +177,7 @@ export type OptionsOf<F> =
 
 /** @__NO_SIDE_EFFECTS__ */
 export function op<
-  S extends OptionTable,
+  S extends is.OptionTable,
   T extends Tensors,
   D = unknown,
   W = never,
@@ -201,13 +197,13 @@ export function op<
 }
 
 type Anything = Readonly<Record<string, unknown>>
-type AnyRow = Row<OptionTable, object, Tensors, Anything, unknown, readonly unknown[]>
+type AnyRow = Row<is.OptionTable, object, Tensors, Anything, unknown, readonly unknown[]>
 
 // Loops: lists of pairs took a tenth of the time that a small op is planned in.
-function planned(opName: string, row: AnyRow, table: OptionTable, options: Anything): OpPlan {
+function planned(opName: string, row: AnyRow, table: is.OptionTable, options: Anything): OpPlan {
   const op = `ops.${opName}`
-  const all = checkAll(op, table, options)
-  const { threads, engine, ...checked } = all as Anything & Checked<typeof commonOptions>
+  const all = is.checkAll(op, table, options)
+  const { threads, engine, ...checked } = all as Anything & is.Checked<typeof commonOptions>
   const { when: [key, value, then] = [], returns } = row
   const usual = key !== undefined && checked[key as string] === value ? then : returns
   const said = (checked.outputs ?? usual) as string | readonly string[] | undefined

@@ -3,19 +3,13 @@
 import { Control } from '../../assembly/opcodes.js'
 import { emitMaterialise } from '../plan/materialise.js'
 import type { ProgramBuilder } from '../plan/program.js'
-import {
-  type DenseInput,
-  type FloatTensor,
-  type Norm,
-  noPool,
-  type SpikeTensor,
-} from '../plan/tensors.js'
+import * as plan from '../plan/tensors.js'
 import { type Buffer, ref } from '../plan/words.js'
 import { type Extent, imageOf } from './shapes.js'
 import type { OpTensor, SpikesTensor } from './tensor.js'
 
 /** @param input the model's input, which `Control.Input` points to */
-export const asFloat = (tensor: OpTensor, extent: Extent, input = false): FloatTensor => ({
+export const asFloat = (tensor: OpTensor, extent: Extent, input = false): plan.FloatTensor => ({
   kind: 'float',
   name: tensor.name,
   shape: imageOf(extent),
@@ -31,7 +25,7 @@ type Spikes = Pick<SpikesTensor, 'name' | 'stored' | 'buffer'> & {
   readonly counts: Pick<OpTensor, 'buffer'>
 }
 
-export const asSpikes = (tensor: Spikes, extent: Extent): SpikeTensor => ({
+export const asSpikes = (tensor: Spikes, extent: Extent): plan.SpikeTensor => ({
   kind: 'spikes',
   name: tensor.name,
   shape: imageOf(extent),
@@ -52,18 +46,18 @@ export function emitSpikeFloats(
   mean: boolean,
 ): void {
   const { B, T } = extent
-  const terms = [{ tensor: asSpikes(spikes, extent), pool: noPool, scale: 1 }]
+  const terms = [{ tensor: asSpikes(spikes, extent), pool: plan.noPool, scale: 1 }]
   const sum = { shape: imageOf(extent), terms }
   emitMaterialise(b, sum, B, T, totalSteps, mean, out, spikes.stored, denseRows)
 }
 
 /** The affine map of a normalisation, for readers that need no more of it. */
 export function asNorm(
-  tensor: FloatTensor,
+  tensor: plan.FloatTensor,
   scale: OpTensor,
   shift: OpTensor,
   groups: number,
-): Norm {
+): plan.Norm {
   return {
     name: tensor.name,
     tensor,
@@ -77,7 +71,7 @@ export function asNorm(
 }
 
 /** Rows of the engine's order as dense kernels find them. */
-export const denseInput = (buffer: Buffer, steps: number, stored: number): DenseInput => ({
+export const denseInput = (buffer: Buffer, steps: number, stored: number): plan.DenseInput => ({
   address: ref(buffer),
   indirect: false,
   pixelBytes: steps * stored * 4,
@@ -87,7 +81,7 @@ export const denseInput = (buffer: Buffer, steps: number, stored: number): Dense
 })
 
 /** How kernels read a float tensor. */
-export function denseRows({ buffer, input, stored, steps }: FloatTensor): DenseInput {
+export function denseRows({ buffer, input, stored, steps }: plan.FloatTensor): plan.DenseInput {
   if (!buffer) throw new Error('an op has no input of its own')
   const rows = denseInput(buffer, steps, stored)
   return input ? { ...rows, address: Control.Input, indirect: true } : rows

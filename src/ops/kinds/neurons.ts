@@ -2,15 +2,8 @@
 
 import { describe, expect } from '../../errors.js'
 import { cellKind } from '../../layers/cells.js'
-import {
-  type ElementwiseOptions,
-  elementwise as elementwiseLayer,
-} from '../../layers/elementwise.js'
-import {
-  type EquationOptions,
-  equationOptions,
-  neuron as neuronLayer,
-} from '../../layers/equations.js'
+import * as activations from '../../layers/elementwise.js'
+import * as equations from '../../layers/equations.js'
 import type { Cell } from '../../nn/cell.js'
 import { fires } from '../../nn/kind.js'
 import type { PerNeuron } from '../../nn/numbers.js'
@@ -139,10 +132,10 @@ const neurons = {
   /** Shape of the current: [B, T, C, H, W] or [B, T, C]. */
   input: is.timed,
   ...texts,
-  ...is.ofLayer<EquationOptions>(equationOptions),
+  ...is.ofLayer<equations.EquationOptions>(equations.equationOptions),
 }
 const layerOf = ({ text, parameters, ...options }: is.Checked<typeof neurons>) =>
-  neuronLayer(text, parameters, shared.pick(options, equationOptions))
+  equations.neuron(text, parameters, shared.pick(options, equations.equationOptions))
 
 /**
  * Neurons from a text over all time steps, as `neuron()` has them in a network.
@@ -194,10 +187,10 @@ const activation = {
   /** Shape of the numbers: [B, C, H, W] or [B, C], or these with T behind B. */
   input: is.activity,
   ...texts,
-  ...is.ofLayer<ElementwiseOptions>(['learn', 'seed']),
+  ...is.ofLayer<activations.ElementwiseOptions>(['learn', 'seed']),
 }
 const activationOf = ({ text, parameters, learn, seed }: is.Checked<typeof activation>) =>
-  elementwiseLayer(text, parameters, { learn, seed })
+  activations.elementwise(text, parameters, { learn, seed })
 
 /**
  * An activation of each number, as `elementwise()` has it in a network.

@@ -14,21 +14,14 @@ import * as is from '../options.js'
 import { type Extent, imagesOf, resized, still } from '../shapes.js'
 import { activities, countsOf, floats, ownCount, type SpikesTensor, stepBytes } from '../tensor.js'
 import { asSpikes } from '../terms.js'
-import {
-  arrival,
-  contributions,
-  termWindow,
-  type Windowed,
-  windowed,
-  windowOf,
-} from '../windows.js'
+import * as windows from '../windows.js'
 import { emitSum } from './sums.js'
 
 /** Places of a window that a byte can number. */
 const MOST_PLACES = 256
 
 /** Choices of windows: one for all steps, or one at each. */
-function choices(op: string, { window, output }: Windowed, choice: 'rate' | 'step') {
+function choices(op: string, { window, output }: windows.Windowed, choice: 'rate' | 'step') {
   const [height, width] = window.kernelSize
   expect(
     height * width <= MOST_PLACES,
@@ -39,7 +32,7 @@ function choices(op: string, { window, output }: Windowed, choice: 'rate' | 'ste
   return stepBytes(choice === 'step' ? output : still(output))
 }
 
-const poolOf = ({ window }: Windowed, from: Extent, to: Extent) => {
+const poolOf = ({ window }: windows.Windowed, from: Extent, to: Extent) => {
   const images = imagesOf(from)
   return { ...images, window, from: images, to: imagesOf(to) }
 }
@@ -67,12 +60,12 @@ export const maxPool2d = op('maxPool2d', {
      * at each step, 'step'.
      */
     choice: is.oneOf(['rate', 'step']),
-    ...windowOf,
+    ...windows.windowOf,
     /** Names of what to compute and return. Default ['output']. */
     outputs: is.outputs('output', 'choice', 'counts'),
   },
   returns: 'output',
-  derive: ({ input, ...of }, { op }) => ({ to: windowed(op, of, input) }),
+  derive: ({ input, ...of }, { op }) => ({ to: windows.windowed(op, of, input) }),
   tensors({ input, spikes, choice, to }, { op, asked: names }) {
     expect(
       spikes || !names.has('counts'),
@@ -121,9 +114,9 @@ export const maxPool2dBackward = op('maxPool2dBackward', {
     input: is.image,
     /** Choices are by 'rate' (one for all steps, the default) or by 'step'. */
     choice: is.oneOf(['rate', 'step']),
-    ...windowOf,
+    ...windows.windowOf,
   },
-  derive: ({ input, ...of }, { op }) => ({ from: windowed(op, of, input) }),
+  derive: ({ input, ...of }, { op }) => ({ from: windows.windowed(op, of, input) }),
   tensors: ({ input, choice, from }, { op }) => ({
     /** The gradient of the largest values. */
     delta: takes(floats(from.output)),
@@ -152,7 +145,7 @@ export const maxPool2dBackward = op('maxPool2dBackward', {
 })
 
 const averaged = {
-  ...windowOf,
+  ...windows.windowOf,
   /** Height and width of a window in pixels, or one number for both. */
   kernelSize: is.option((name, size: Size) => {
     expect(size !== undefined, () => `${name} is missing`)
@@ -179,7 +172,7 @@ export const avgPool2d = op('avgPool2d', {
     mean: is.flag(),
     ...averaged,
   },
-  derive: ({ input, ...window }, { op }) => termWindow(op, window, input),
+  derive: ({ input, ...window }, { op }) => windows.termWindow(op, window, input),
   tensors: ({ input, spikes, mean, output }) => ({
     /** Floats, or with `spikes` bytes. */
     input: takes(activities(input, spikes)),
@@ -201,7 +194,7 @@ export const avgPool2dBackward = op('avgPool2dBackward', {
     input: is.image,
     ...averaged,
   },
-  derive: ({ input, ...window }, { op }) => ({ arriving: arrival(op, input, window) }),
+  derive: ({ input, ...window }, { op }) => ({ arriving: windows.arrival(op, input, window) }),
   tensors: ({ input, arriving }) => ({
     /** The gradient of the means. */
     delta: takes(floats(arriving.from)),
@@ -209,7 +202,7 @@ export const avgPool2dBackward = op('avgPool2dBackward', {
     inputGradient: gives(floats(input)),
   }),
   emit({ b }, { inputGradient }, { input, arriving }, made) {
-    const gradient = contributions([arriving], false, made)
+    const gradient = windows.contributions([arriving], false, made)
     const to = { ...imagesOf(input), gradient }
     emitGradientSum({ b, images: input.B }, to, input.T, inputGradient)
   },

@@ -9,16 +9,7 @@ import { roundUp } from '../../round-up.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import { all, gives, op, type Planning, shows, takes } from '../op.js'
 import * as is from '../options.js'
-import {
-  checkShape,
-  type Extent,
-  extentOf,
-  imageOf,
-  imagesOf,
-  resized,
-  showShape,
-  still,
-} from '../shapes.js'
+import * as shapes from '../shapes.js'
 import { activities, countsOf, floats, groups, numbers, type SpikesTensor } from '../tensor.js'
 import { asFloat, asNorm, asSpikes, denseRows } from '../terms.js'
 import * as windows from '../windows.js'
@@ -53,7 +44,7 @@ function checkTerm(where: string, given: AddTerm) {
     () => `${where} can be only one of spikes, affine and image`,
   )
   const spatial = window.kernelSize === undefined ? 'maybe' : 'always'
-  const input = extentOf(`${where}.input`, shape, 'maybe', spatial)
+  const input = shapes.extentOf(`${where}.input`, shape, 'maybe', spatial)
   return { input, spikes, affine, image, ...windows.termWindow(where, window, input) }
 }
 
@@ -75,21 +66,25 @@ function termTensors(
 }
 
 /** The extent that all terms have, T included if one has it. */
-function commonExtent(op: string, terms: readonly Pick<TermPlan, 'output' | 'spikes'>[]): Extent {
+function commonExtent(
+  op: string,
+  terms: readonly Pick<TermPlan, 'output' | 'spikes'>[],
+): shapes.Extent {
   const { output: common } = terms.find(({ output }) => output.timed) ?? terms[0]
   for (const { output, spikes } of terms) {
     expect(
-      showShape(still(output).shape) === showShape(still(common).shape) &&
+      shapes.showShape(shapes.still(output).shape) ===
+        shapes.showShape(shapes.still(common).shape) &&
         (!output.timed || output.T === common.T),
       () =>
-        `${op}: terms must have one shape, got ${showShape(common.shape)} and ` +
-        showShape(output.shape),
+        `${op}: terms must have one shape, got ${shapes.showShape(common.shape)} and ` +
+        shapes.showShape(output.shape),
     )
     expect(
       output.T === common.T || !spikes,
       () =>
         `${op}: spikes must have the ${common.T} time steps of the other terms, got the shape ` +
-        showShape(output.shape),
+        shapes.showShape(output.shape),
     )
   }
   return common
@@ -114,7 +109,7 @@ export function emitSum(
     return { tensor, norm, pool, scale }
   })
   const { buffer, stored } = made.output
-  const sum = { shape: imageOf({ B, T, ...extent }), terms }
+  const sum = { shape: shapes.imageOf({ B, T, ...extent }), terms }
   emitMaterialise(b, sum, B, mean ? 1 : T, T, mean, buffer, stored, denseRows)
   const image = plans.findIndex((plan) => plan.image)
   const spikes = plans.flatMap((plan, i) =>
@@ -169,7 +164,7 @@ export const add = op('add', {
   tensors: ({ all, extent, mean }) =>
     Object.assign(termTensors(all), {
       /** [B, C, H, W] or [B, C], or that behind T if a term has it. */
-      output: gives(floats(mean ? still(extent) : extent)),
+      output: gives(floats(mean ? shapes.still(extent) : extent)),
     }),
   emit: (o, _, { all, mean }) => emitSum(o, all, mean),
 })
@@ -201,32 +196,32 @@ export const gradientSum = op('gradientSum', {
       inputGradient: gives(floats(input)),
     }),
   emit({ b, made }, { inputGradient }, { input, all }) {
-    const to = { ...imagesOf(input), gradient: windows.contributions(all, true, made) }
+    const to = { ...shapes.imagesOf(input), gradient: windows.contributions(all, true, made) }
     emitGradientSum({ b, images: input.B }, to, input.T, inputGradient)
   },
 })
 
 /** Tensors that differ in their channels alone. */
-const shapes = is.option((name, inputs: readonly (readonly number[])[]) => {
+const alike = is.option((name, inputs: readonly (readonly number[])[]) => {
   expect(
     Array.isArray(inputs) && inputs.length >= 2,
     () => `${name} must be a list of two or more shapes, got ${describe(inputs)}`,
   )
-  const parts = inputs.map((shape, i) => extentOf(`${name}[${i}]`, shape))
+  const parts = inputs.map((shape, i) => shapes.extentOf(`${name}[${i}]`, shape))
   const [first] = parts
   for (const part of parts)
     expect(
-      resized(part, { C: 1 }).shape.join() === resized(first, { C: 1 }).shape.join(),
+      shapes.resized(part, { C: 1 }).shape.join() === shapes.resized(first, { C: 1 }).shape.join(),
       () =>
-        `${name} must be alike but for their channels, got ${showShape(first.shape)} and ` +
-        showShape(part.shape),
+        `${name} must be alike but for their channels, got ${shapes.showShape(first.shape)} and ` +
+        shapes.showShape(part.shape),
     )
-  return parts as readonly Extent[]
+  return parts as readonly shapes.Extent[]
 })
 
 /** All channels one behind the other. */
-const wholeOf = (parts: readonly Extent[]): Extent =>
-  resized(parts[0], { C: parts.reduce((sum, part) => sum + part.C, 0) })
+const wholeOf = (parts: readonly shapes.Extent[]): shapes.Extent =>
+  shapes.resized(parts[0], { C: parts.reduce((sum, part) => sum + part.C, 0) })
 
 /**
  * Channels of several tensors one behind the other, as `torch.cat(inputs, 1)`.
@@ -239,7 +234,7 @@ export const concat = op('concat', {
      * Shapes of the parts: [B, C, H, W] or [B, C], or one of these behind T. They differ in C
      * alone.
      */
-    inputs: shapes,
+    inputs: alike,
     /** The inputs hold spikes, bytes of 0 and 1, and so does the result. Default false: floats. */
     spikes: is.flag(),
   },
@@ -254,10 +249,10 @@ export const concat = op('concat', {
       },
     ),
   emit({ b, made }, { output: out, outputCounts: counts }, { inputs, spikes }) {
-    const to = { ...imagesOf(wholeOf(inputs)), out, masks: out, counts }
+    const to = { ...shapes.imagesOf(wholeOf(inputs)), out, masks: out, counts }
     const each = inputs.map((_, i) => made[`input${i}`] as SpikesTensor)
     const given = each.map(({ buffer, counts }, i) => ({
-      ...{ ...imagesOf(inputs[i]), buffer, masks: buffer, counts: counts?.buffer },
+      ...{ ...shapes.imagesOf(inputs[i]), buffer, masks: buffer, counts: counts?.buffer },
     }))
     if (!spikes) return emitJoin(b, to, partsOf(given, false))
     emitJoinSpikes(b, to, partsOf(given, false))
@@ -277,7 +272,7 @@ export const concat = op('concat', {
 export const split = op('split', {
   options: {
     /** Shapes of the parts, as of `concat`. */
-    inputs: shapes,
+    inputs: alike,
   },
   returns: all<Readonly<Record<string, Float32Array>>>(),
   tensors: ({ inputs }) => ({
@@ -286,9 +281,9 @@ export const split = op('split', {
     ...windows.numbered('output', inputs, (part) => gives(floats(part))),
   }),
   emit({ b, made }, { input }, { inputs }) {
-    const from = { ...imagesOf(wholeOf(inputs)), in: input }
+    const from = { ...shapes.imagesOf(wholeOf(inputs)), in: input }
     const outputs = inputs.map((part, i) => ({
-      ...imagesOf(part),
+      ...shapes.imagesOf(part),
       buffer: made[`output${i}`].buffer,
     }))
     for (const part of partsOf(outputs, false)) emitSplit(b, from, part, part.buffer)
@@ -302,15 +297,16 @@ const axes = {
 } as const
 
 function product(op: string, a: readonly number[], b: readonly number[], by: 'NN' | 'NT' | 'TN') {
-  checkShape(`${op}.a`, a, axes[by].a)
-  checkShape(`${op}.b`, b, axes[by].b)
+  shapes.checkShape(`${op}.a`, a, axes[by].a)
+  shapes.checkShape(`${op}.b`, b, axes[by].b)
   const [M, K] = by === 'TN' ? [a[1], a[0]] : [a[0], a[1]]
   const [depth, N] = by === 'NT' ? [b[1], b[0]] : [b[0], b[1]]
   expect(
     depth === K,
-    () => `${op}: a ${showShape(a)} has K = ${K}, but b ${showShape(b)} has K = ${depth}`,
+    () =>
+      `${op}: a ${shapes.showShape(a)} has K = ${K}, but b ${shapes.showShape(b)} has K = ${depth}`,
   )
-  checkShape(`${op}: the output`, [M, N], 'M N')
+  shapes.checkShape(`${op}: the output`, [M, N], 'M N')
   return { M, N, K }
 }
 
