@@ -53,7 +53,7 @@ export async function writeFilesAtomic(
   try {
     for (const [i, { temporary }] of written.entries()) {
       current = files[i].path
-      await writeNew(temporary, files[i].bytes)
+      await writeSynced(temporary, files[i].bytes, 'wx')
     }
     await renameAll(written, (i) => {
       current = files[i].path
@@ -136,8 +136,9 @@ const besides = (path: string, ending: string): string =>
 
 const remove = (path: string): Promise<void> => rm(path, { force: true }).catch(() => undefined)
 
-async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
-  const file = await open(path, 'wx')
+/** Writes a file; it is on the disk from here on. `wx`: a new one. */
+export async function writeSynced(path: string, bytes: Uint8Array, flag = 'w'): Promise<void> {
+  const file = await open(path, flag)
   try {
     await file.writeFile(bytes)
     await file.sync()
@@ -316,10 +317,8 @@ export async function explainFolder(error: unknown, path: string): Promise<strin
 
 async function explainWrite(error: unknown, folder: string): Promise<string> {
   const { code = '', message } = error as NodeJS.ErrnoException
-  const denied = [
-    `writing in "${folder}" is not permitted`,
-    'choose another folder or change its permissions',
-  ].join('; ')
+  const mend = 'choose another folder or change its permissions'
+  const denied = `writing in "${folder}" is not permitted; ${mend}`
   const taken = 'there is a folder of that name; choose another path'
   // Some folders of the system, such as /proc, deny new files with this code.
   if (code === 'ENOENT')

@@ -11,7 +11,7 @@
 import { type FileHandle, open, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { SpikewasmError } from '../../errors.js'
-import { explainFolder, explainRead, makeFolder, writeError } from '../files.js'
+import { explainFolder, explainRead, makeFolder, writeError, writeSynced } from '../files.js'
 import { FolderLock, type HeldLock, LOCK } from './lock.js'
 import {
   entryOf,
@@ -291,16 +291,6 @@ export class RunFolder {
     await this.lock.release()
     if (this.manifest.generation === 0)
       for (const folder of this.made.toReversed()) await rmdir(folder).catch(() => undefined)
-  }
-}
-
-async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {
-  const file = await open(path, 'w')
-  try {
-    await file.writeFile(bytes)
-    await file.sync()
-  } finally {
-    await file.close()
   }
 }
 

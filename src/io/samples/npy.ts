@@ -9,8 +9,8 @@
  * Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  */
 
-import { quote, SpikewasmError } from '../../errors.js'
-import type { SampleArray } from './sample.js'
+import { quote } from '../../errors.js'
+import { refuse, type SampleArray } from './sample.js'
 
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]
 /** Far more than a header with a shape has. */
@@ -78,8 +78,4 @@ function numbersOf(data: Uint8Array, descr: string): Float32Array | Uint8Array {
   if (descr === '<f4') return new Float32Array(buffer)
   if (descr === '<f8') return new Float32Array(new Float64Array(buffer))
   return new Uint8Array(buffer)
-}
-
-function refuse(name: string, rule: string, got: string): never {
-  throw new SpikewasmError(`${name}: must ${rule}, got ${got}`)
 }

@@ -5,7 +5,7 @@ import { SpikewasmError } from '../../errors.js'
 import { readFileClear } from '../files.js'
 import { jpegHead, pngSize } from './picture-head.js'
 import { planes } from './pnm.js'
-import type { SampleArray } from './sample.js'
+import { refuse, type SampleArray } from './sample.js'
 
 /** What a decoder gives: four bytes a pixel, red, green, blue, alpha. */
 interface Pixels {
@@ -55,20 +55,21 @@ export async function readPicture(
   name: string,
 ): Promise<SampleArray> {
   const { title, size, package: from, wasm } = formats[kind]
-  const refuse = (rule: string, got: string): never => {
-    throw new SpikewasmError(`${name}: must ${rule}, got ${got}`)
-  }
   const found = size(bytes)
-  if (!found) return refuse(`be a ${title} image`, 'other bytes')
+  if (!found) return refuse(name, `be a ${title} image`, 'other bytes')
   if (found[0] !== width || found[1] !== height)
-    refuse(`be an image of ${width} × ${height} pixels`, `${found.join(' × ')}; resize it first`)
+    refuse(
+      name,
+      `be an image of ${width} × ${height} pixels`,
+      `${found.join(' × ')}; resize it first`,
+    )
   if (channels !== 1 && channels !== 3)
-    refuse('be an array', `an image; the network takes ${channels} channels`)
+    refuse(name, 'be an array', `an image; the network takes ${channels} channels`)
   const { data } = await decode(bytes, from, wasm, name)
   for (let i = 0; i < data.length; i += 4) {
-    if (data[i + 3] !== 255) refuse('be opaque', 'transparent pixels; put it on a background')
+    if (data[i + 3] !== 255) refuse(name, 'be opaque', 'transparent pixels; put it on a background')
     if (channels === 1 && (data[i] !== data[i + 1] || data[i] !== data[i + 2]))
-      refuse('be grey', 'colours; convert it first')
+      refuse(name, 'be grey', 'colours; convert it first')
   }
   const image = planes(data, channels, width * height, 4)
   return { shape: [channels, height, width], data: image, most: 255 }

@@ -9,8 +9,8 @@
  * Source: https://netpbm.sourceforge.net/doc/ppm.html
  */
 
-import { quote, SpikewasmError } from '../../errors.js'
-import type { SampleArray } from './sample.js'
+import { quote } from '../../errors.js'
+import { refuse, type SampleArray } from './sample.js'
 
 /** A header with its comments is looked for in the first bytes alone. */
 const LONGEST_HEADER = 4096
@@ -23,22 +23,23 @@ const PATTERN = new RegExp(`^P([56])${BREAK}(\\d{1,9})${BREAK}(\\d{1,9})${BREAK}
  * @throws SpikewasmError for what is no P5 or P6 image of bytes up to 255
  */
 export function parsePnm(bytes: Uint8Array, name: string): SampleArray {
-  const refuse = (rule: string, got: string): never => {
-    throw new SpikewasmError(`${name}: must ${rule}, got ${got}`)
-  }
   const head = Array.from(bytes.subarray(0, LONGEST_HEADER), (byte) => String.fromCharCode(byte))
   const text = head.join('')
   const found = PATTERN.exec(text)
-  if (!found) return refuse('begin as a binary PGM or PPM (P5, P6)', quote(text.slice(0, 16)))
+  if (!found) return refuse(name, 'begin as a binary PGM or PPM (P5, P6)', quote(text.slice(0, 16)))
   const [header, kind, ...numbers] = found
   const [width, height, most] = numbers.map(Number)
   const channels = kind === '5' ? 1 : 3
   if (most < 1 || most > 255)
-    refuse('have bytes up to 255 at most', `up to ${most}; convert it to 8 bits`)
+    refuse(name, 'have bytes up to 255 at most', `up to ${most}; convert it to 8 bits`)
   const data = bytes.subarray(header.length)
   const count = channels * width * height
   if (count === 0 || data.length !== count)
-    refuse(`hold ${width} × ${height} × ${channels} = ${count} bytes, not 0`, `${data.length}`)
+    refuse(
+      name,
+      `hold ${width} × ${height} × ${channels} = ${count} bytes, not 0`,
+      `${data.length}`,
+    )
   return { shape: [channels, height, width], data: planes(data, channels, width * height), most }
 }
 
