@@ -230,9 +230,9 @@ class BodyDecoder {
 
   private step(): void {
     const code = this.r.byte()
-    const step = this.steps[code]
+    const step = BodyDecoder.steps[code]
     if (step) {
-      step()
+      step(this)
       return
     }
     const constant = readConstant(this.r, code)
@@ -240,57 +240,58 @@ class BodyDecoder {
     else this.plain(code)
   }
 
-  private readonly steps: Readonly<Record<number, (() => void) | undefined>> = {
-    [codes.unreachable]: () => this.last({ kind: 'unreachable' }),
-    [NOP]: () => {},
-    [codes.block]: () => this.open('block', this.blockType()),
-    [codes.loop]: () => this.open('loop', this.blockType()),
-    [codes.if]: () => {
-      const result = this.blockType()
-      this.open('then', result, this.pop())
-    },
-    [ELSE]: () => this.end(true),
-    [END]: () => this.end(false),
-    [codes.br]: () => {
-      const label = this.label()
-      this.last({ kind: 'br', label, value: label.result && this.pop() })
-    },
-    [codes.br_if]: () => {
-      const label = this.label()
-      const condition = this.pop()
-      this.value({ kind: 'br_if', label, value: label.result && this.pop(), condition })
-    },
-    [codes.br_table]: () => {
-      const labels = Array.from({ length: this.r.u32() + 1 }, () => this.label())
-      const index = this.pop()
-      this.last({ kind: 'br_table', labels, index, value: labels[0].result && this.pop() })
-    },
-    [codes.return]: () => this.last({ kind: 'return', value: this.func.result && this.pop() }),
-    [codes.call]: () => {
-      const callee = this.functions[this.r.u32()]
-      this.value({ kind: 'call', callee, args: this.popMany(callee.params.length) })
-    },
-    [CALL_INDIRECT]: () => {
-      const callee = this.throughTable(this.r.u32())
-      this.r.u32()
-      const index = this.pop()
-      const args = this.popMany(callee.params.length - 1)
-      this.value({ kind: 'call', callee, args: [index, ...args] })
-    },
-    [codes.drop]: () => this.statement({ kind: 'drop', value: this.pop() }),
-    [codes.select]: () => this.select(),
-    [TYPED_SELECT]: () => {
-      this.r.take(this.r.u32())
-      this.select()
-    },
-    [codes.get]: () => {
-      const local = this.r.u32()
-      this.push(get(local, localType(this.func, local)))
-    },
-    [codes.set]: () => this.statement({ kind: 'set', local: this.r.u32(), value: this.pop() }),
-    [codes.tee]: () => this.push({ kind: 'tee', local: this.r.u32(), value: this.pop() }),
-    [GLOBAL_GET]: () => this.push(this.globals[this.r.u32()]),
-  }
+  private static readonly steps: Readonly<Record<number, ((d: BodyDecoder) => void) | undefined>> =
+    {
+      [codes.unreachable]: (d) => d.last({ kind: 'unreachable' }),
+      [NOP]: () => {},
+      [codes.block]: (d) => d.open('block', d.blockType()),
+      [codes.loop]: (d) => d.open('loop', d.blockType()),
+      [codes.if]: (d) => {
+        const result = d.blockType()
+        d.open('then', result, d.pop())
+      },
+      [ELSE]: (d) => d.end(true),
+      [END]: (d) => d.end(false),
+      [codes.br]: (d) => {
+        const label = d.label()
+        d.last({ kind: 'br', label, value: label.result && d.pop() })
+      },
+      [codes.br_if]: (d) => {
+        const label = d.label()
+        const condition = d.pop()
+        d.value({ kind: 'br_if', label, value: label.result && d.pop(), condition })
+      },
+      [codes.br_table]: (d) => {
+        const labels = Array.from({ length: d.r.u32() + 1 }, () => d.label())
+        const index = d.pop()
+        d.last({ kind: 'br_table', labels, index, value: labels[0].result && d.pop() })
+      },
+      [codes.return]: (d) => d.last({ kind: 'return', value: d.func.result && d.pop() }),
+      [codes.call]: (d) => {
+        const callee = d.functions[d.r.u32()]
+        d.value({ kind: 'call', callee, args: d.popMany(callee.params.length) })
+      },
+      [CALL_INDIRECT]: (d) => {
+        const callee = d.throughTable(d.r.u32())
+        d.r.u32()
+        const index = d.pop()
+        const args = d.popMany(callee.params.length - 1)
+        d.value({ kind: 'call', callee, args: [index, ...args] })
+      },
+      [codes.drop]: (d) => d.statement({ kind: 'drop', value: d.pop() }),
+      [codes.select]: (d) => d.select(),
+      [TYPED_SELECT]: (d) => {
+        d.r.take(d.r.u32())
+        d.select()
+      },
+      [codes.get]: (d) => {
+        const local = d.r.u32()
+        d.push(get(local, localType(d.func, local)))
+      },
+      [codes.set]: (d) => d.statement({ kind: 'set', local: d.r.u32(), value: d.pop() }),
+      [codes.tee]: (d) => d.push({ kind: 'tee', local: d.r.u32(), value: d.pop() }),
+      [GLOBAL_GET]: (d) => d.push(d.globals[d.r.u32()]),
+    }
 
   private select(): void {
     const [a, b, condition] = this.popMany(3)

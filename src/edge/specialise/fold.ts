@@ -50,7 +50,7 @@ export function fold(name: string, args: readonly Value[]): Value {
   if (args.includes(undefined)) return undefined
   folds ??= makeFolds()
   try {
-    const result = folds[name]?.(...args)
+    const result = folds[name]?.(args[0], args[1])
     return Number.isNaN(result) ? undefined : result
   } catch {
     return undefined
