@@ -2,7 +2,7 @@
  * Peak memory of training, and how soon the first step is done: each configuration in a process of
  * its own, since what one leaves behind must not count for the next.
  */
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import { patiently } from '../runtime/calls.js'
 import { Child, flagsOfNode } from '../runtime/node/child.js'
 import { TIME_STEPS } from './cases/networks.js'
@@ -24,10 +24,10 @@ export async function measureFresh(job: FreshJob) {
     const patience = { firstMs: TIMEOUT_MS, ms: TIMEOUT_MS }
     return await patiently(child, patience, () => child.call('start', job))
   } catch (error) {
-    throw new SpikewasmError(
+    fail(
       `the process for "memory ${job.model} ${job.method}" failed: ${(error as Error).message} ` +
         `${child.lastWords(2)}; leave it out with --filter or --only`,
-      { cause: error },
+      error,
     )
   } finally {
     await child.end()

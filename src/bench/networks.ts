@@ -2,7 +2,7 @@
  * Networks of the benchmarks, by the names of the registry, on images of CIFAR's shape unless said
  * otherwise.
  */
-import { expect } from '../errors.js'
+import { fail } from '../errors.js'
 import type { Model } from '../model.js'
 import { modelNames } from '../models/names.js'
 import type { Module } from '../nn/module.js'
@@ -41,10 +41,8 @@ export function chooseModels(
   usual: readonly string[] = isQuick ? ['cnn'] : ['cnn', 'resnet18', 'vgg11'],
 ): readonly string[] {
   const known: readonly string[] = modelNames
-  expect(
-    name === undefined || known.includes(name),
-    () => `bench.model must be one of ${known.join(', ')}, got ${JSON.stringify(name)}`,
-  )
+  if (name !== undefined && !known.includes(name))
+    fail(`bench.model must be one of ${known.join(', ')}, got ${JSON.stringify(name)}`)
   return name === undefined ? usual : [name]
 }
 
@@ -79,7 +77,7 @@ export function compileWith(sw: Package, setting: Setting): Promise<Model> {
 function networkOf(sw: Package, model: string, shape: Shape): Module {
   const [inChannels, imageSize] = shape
   const makers = sw as unknown as Record<string, (...given: unknown[]) => Module>
-  expect(model in makers, () => `bench.model: this build has no network ${model}`)
+  if (!(model in makers)) fail(`bench.model: this build has no network ${model}`)
   if (['mlp', 'cnn', 'eventCnn'].includes(model)) return makers[model](shape, classes)
   return makers[model]({ inChannels, classes, ...(model === 'vggsnn' && { imageSize }) })
 }

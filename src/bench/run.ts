@@ -1,6 +1,6 @@
 /** Runs the sections of a selection; tables are handed out as soon as their group is measured. */
 import { availableParallelism, cpus, loadavg } from 'node:os'
-import { expect, SpikewasmError } from '../errors.js'
+import { fail, SpikewasmError } from '../errors.js'
 import { VERSION } from '../version.js'
 import { listBenchmarks } from './cases/index.js'
 import { measureEach } from './loops.js'
@@ -75,12 +75,11 @@ export function groupsOf(selection: Selection): Group[] {
 export function filterGroups(groups: readonly Group[], filter: string | undefined): Set<string> {
   const names = groups.flatMap((group) => group.names)
   const chosen = names.filter((name) => filter === undefined || name.includes(filter))
-  expect(
-    chosen.length > 0,
-    () =>
+  if (chosen.length === 0)
+    fail(
       `bench.filter must be a part of the name of a benchmark, got ${JSON.stringify(filter)}, ` +
-      `which is in none of ${names.length}; --list prints their names`,
-  )
+        `which is in none of ${names.length}; --list prints their names`,
+    )
   return new Set(chosen)
 }
 

@@ -1,7 +1,7 @@
 /** Accuracy of an exported network on a data set: the very file, sample by sample. */
 
 import { type Dataset, expectDataset } from '../data/dataset.js'
-import { checkSignal, describe, expect, SpikewasmError } from '../errors.js'
+import { checkSignal, describe, fail } from '../errors.js'
 import type * as host from '../host.js'
 import { checkInputShape, imageShape } from '../nn/value.js'
 import { aFunction, by, complete, integer, optional, type Rules } from '../rules.js'
@@ -86,37 +86,33 @@ export async function evaluateNet(
 
 /** @throws SpikewasmError when shape or classes do not match the file's */
 export function checkData(net: Pick<Net, 'info'>, data: Dataset, stepwise?: 'or steps'): void {
-  expect(
-    typeof net?.info === 'object',
-    () =>
+  if (typeof net?.info !== 'object')
+    fail(
       `the network must be what openNet gives, got ${describe(net)}; open the file first: ` +
-      'await openNet(bytes)',
-  )
+        'await openNet(bytes)',
+    )
   const { info } = net
   expectDataset('the data', data)
   const shape = imageShape(checkInputShape(`the data ${data.name}: shape`, data.shape))
-  expect(
-    shape.every((n, i) => n === info.input[i]),
-    () =>
+  if (!shape.every((n, i) => n === info.input[i]))
+    fail(
       `the data ${data.name} must have samples of [${info.input.join(', ')}], as the exported ` +
-      `network takes, got [${data.shape.join(', ')}]; choose the data set that it was trained on`,
-  )
-  expect(
-    data.classes === info.classes,
-    () =>
+        `network takes, got [${data.shape.join(', ')}]; choose the data set that it was trained on`,
+    )
+  if (data.classes !== info.classes)
+    fail(
       `the data ${data.name} must have ${info.classes} classes, as the exported network gives, ` +
-      `got ${data.classes}; choose the data set that it was trained on`,
-  )
+        `got ${data.classes}; choose the data set that it was trained on`,
+    )
   const { timeSteps } = data
   const inSteps = stepwise !== undefined && info.mode === 'step'
-  expect(
-    timeSteps === undefined || ((info.frames || inSteps) && info.timeSteps === timeSteps),
-    () =>
+  if (timeSteps !== undefined && !((info.frames || inSteps) && info.timeSteps === timeSteps))
+    fail(
       `the data ${data.name} gives ${timeSteps} frames a sample, the exported network takes ` +
-      `${info.frames || inSteps ? `${info.timeSteps} frames` : 'one image'}; export the model ` +
-      'that was trained on frames, or choose other data',
-  )
-  expect(data.length > 0, () => `the data ${data.name} must have samples, got none`)
+        `${info.frames || inSteps ? `${info.timeSteps} frames` : 'one image'}; export the model ` +
+        'that was trained on frames, or choose other data',
+    )
+  if (data.length === 0) fail(`the data ${data.name} must have samples, got none`)
 }
 
 /** Runs the network on what is in its input. */
@@ -179,7 +175,7 @@ export function sampleFiller(
     const label = data.read(index, sample)
     for (let i = 0; i < size; i++) {
       if (!Number.isFinite(sample[i]))
-        throw new SpikewasmError(
+        fail(
           `the data ${data.name} must hold finite numbers, got ${sample[i]} in sample ${index}; ` +
             'repair or leave out that sample',
         )
@@ -201,12 +197,11 @@ export function byteOf(
   const stds = std ?? new Array<number>(channels).fill(1)
   return (value, channel, name) => {
     const byte = Math.round(255 * (value * stds[channel] + means[channel]))
-    expect(
-      byte >= 0 && byte <= 255,
-      () =>
+    if (!(byte >= 0 && byte <= 255))
+      fail(
         `the data ${name} must be numbers that mean and deviation of the exported network turn ` +
-        `into bytes from 0 to 255, got ${byte}; give the data set as bytes, by fromBytes`,
-    )
+          `into bytes from 0 to 255, got ${byte}; give the data set as bytes, by fromBytes`,
+      )
     return byte
   }
 }

@@ -1,6 +1,6 @@
 /** What exported networks answer. Anybody may have written them. */
 
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 
 /** The first of equals. */
 export const indexOfLargest = (values: Float32Array): number =>
@@ -12,13 +12,13 @@ export const indexOfLargest = (values: Float32Array): number =>
  */
 export function expectAnswer(output: Float32Array, predicted: number): void {
   if (!output.every(Number.isFinite))
-    throw new SpikewasmError(
+    fail(
       `the exported network must give finite outputs, got ${output.subarray(0, 10).join(', ')}; ` +
         'the file is damaged, or its weights were not finite: export it again',
     )
   const largest = indexOfLargest(output)
   if (predicted !== largest)
-    throw new SpikewasmError(
+    fail(
       `the exported network must predict the class of its largest output, ${largest}, got ` +
         `${predicted}; the file is damaged: export it again`,
     )

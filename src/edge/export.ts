@@ -1,7 +1,7 @@
 /** `exportWasm`: a trained network becomes one WebAssembly module without imports. */
 
 import { copyOf } from '../copy.js'
-import { describe, expect } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import { Model } from '../model.js'
 import type { PlanPurpose } from '../plan/context.js'
 import { MOST_COUNTED_STEPS } from '../plan/methods.js'
@@ -54,17 +54,14 @@ export async function exportWasm(
   model: Model,
   options: ExportOptions = {},
 ): Promise<Uint8Array | BothTargets> {
-  expect(
-    model instanceof Model,
-    () => `exportWasm: the model must be what compile() gives, got ${describe(model)}`,
-  )
+  if (!(model instanceof Model))
+    fail(`exportWasm: the model must be what compile() gives, got ${describe(model)}`)
   const { session } = model
-  expect(
-    session.timeSteps <= MOST_COUNTED_STEPS,
-    () =>
+  if (!(session.timeSteps <= MOST_COUNTED_STEPS))
+    fail(
       `exportWasm: timeSteps of the model must be at most ${MOST_COUNTED_STEPS}, got ` +
-      `${session.timeSteps}; load it with fewer, and export mode 'step': its stream has no end`,
-  )
+        `${session.timeSteps}; load it with fewer, and export mode 'step': its stream has no end`,
+    )
   const facts = { channels: session.input[0], classes: session.classes }
   const settings = copyOf(checkExportOptions(options, facts))
   const { target, onProgress, wasm } = settings

@@ -3,7 +3,7 @@
  * hostile file is refused before anything of it is compiled or allocated.
  */
 
-import { describe, expect, SpikewasmError } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import { type NetInfo, netExports, SECTION } from './abi.js'
 import { sealOf } from './seal.js'
 import { readSection } from './section.js'
@@ -27,7 +27,7 @@ const valueTypes: Readonly<Record<number, string>> = {
 
 /** @throws SpikewasmError always */
 export function refuse(expected: string, got: string): never {
-  throw new SpikewasmError(
+  fail(
     `an exported network must ${expected}, got ${got}; is it a file that spikewasm export wrote, ` +
       'complete and unchanged?',
   )
@@ -258,11 +258,10 @@ export function checkFunction(
 
 /** @throws SpikewasmError for what are no bytes */
 export function checkBytes(bytes: unknown): Uint8Array {
-  expect(
-    bytes instanceof Uint8Array,
-    () =>
+  if (!(bytes instanceof Uint8Array))
+    fail(
       'an exported network must be a Uint8Array with the bytes of the file, got ' +
-      `${describe(bytes)}; give what exportWasm returns, or read the file`,
-  )
+        `${describe(bytes)}; give what exportWasm returns, or read the file`,
+    )
   return bytes
 }

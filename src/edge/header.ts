@@ -1,6 +1,6 @@
 /** `net.h`: an exported network for programs in C. */
 
-import { describe, expect } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import { inputCount, type NetInfo, netExports, optionWords } from './abi.js'
 import { readFileInfo } from './file.js'
 import { checkInfo } from './schema.js'
@@ -39,15 +39,12 @@ const abouts: Readonly<Record<string, string>> = {
  * @throws SpikewasmError when the bytes are no exported network, or the name is empty
  */
 export function netHeader(net: Uint8Array | NetInfo, fileName = 'net.h'): string {
-  expect(
-    typeof fileName === 'string' && /\p{L}|\d/u.test(fileName),
-    () => `netHeader.fileName must be the name of a file, such as net.h, got ${describe(fileName)}`,
-  )
-  expect(
-    typeof net === 'object' && net !== null,
-    () =>
+  if (typeof fileName !== 'string' || !/\p{L}|\d/u.test(fileName))
+    fail(`netHeader.fileName must be the name of a file, such as net.h, got ${describe(fileName)}`)
+  if (typeof net !== 'object' || net === null)
+    fail(
       `netHeader.net must be the bytes of a file, or what netInfo says of it, got ${describe(net)}`,
-  )
+    )
   const info = net instanceof Uint8Array ? readFileInfo(net) : checkInfo(net, 'netHeader.net')
   const guard = `SPIKEWASM_${fileName.toUpperCase().replace(/[^A-Z0-9]/g, '_')}`
   const blocks = [

@@ -1,7 +1,7 @@
 /** What files that learn start with, and where their state lies. */
 
 import { Control } from '../../assembly/opcodes.js'
-import { expect } from '../errors.js'
+import { fail } from '../errors.js'
 import type { Optimizer, Sgd } from '../optimizer/kinds.js'
 import type { Plan } from '../plan/plan.js'
 import type { TrainingSpec } from '../plan/training.js'
@@ -37,13 +37,12 @@ export function checkLearning(
     clipNorm === undefined ? '' : `clipNorm ${clipNorm}`,
     accumulate ? 'accumulate' : '',
   ].filter((what) => what !== '')
-  expect(
-    odd.length === 0,
-    () =>
+  if (odd.length !== 0)
+    fail(
       'exportWasm: a file that learns has optimizer sgd without groups, loss crossEntropy() and ' +
-      'no penalties, frozen parameters, clipNorm or accumulate, got ' +
-      `${odd.join(', ')}; call fit with these, or export with another mode`,
-  )
+        'no penalties, frozen parameters, clipNorm or accumulate, got ' +
+        `${odd.join(', ')}; call fit with these, or export with another mode`,
+    )
 }
 
 /** Writes the control words of a training step. */

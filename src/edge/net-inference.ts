@@ -1,6 +1,6 @@
 /** An exported network that predicts, in this process. Small: pages load it alone. */
 
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import type * as host from '../host.js'
 import { inputCount, type NetInfo } from './abi.js'
 import { checkBytes, checkParts, infoOf, type Parts, refuse, walk } from './file.js'
@@ -151,7 +151,7 @@ export class Calls {
     const run = this.exports[name] as (() => void) | undefined
     if (run) return () => void this.call(name, run)
     return () => {
-      throw new SpikewasmError(
+      fail(
         `${name} must be in the file, got one of mode ${mode}; export the network with mode ` +
           (name === 'infer' ? 'infer' : 'step or both'),
       )
@@ -162,10 +162,10 @@ export class Calls {
     try {
       return run()
     } catch (error) {
-      throw new SpikewasmError(
+      fail(
         `${name}() of the exported network must end, got an error: ${(error as Error).message}; ` +
           'open the file again',
-        { cause: error },
+        error,
       )
     }
   }

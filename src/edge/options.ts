@@ -1,6 +1,6 @@
 /** Options of `exportWasm`: checked and completed. */
 
-import { describe, expect } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import {
   aFunction,
   by,
@@ -55,38 +55,37 @@ export function checkExportOptions(
   }
   const all = complete('exportWasm', rules, options)
   const { mode, weights, batchSize } = all
-  expect(
-    weights === 'f32' || mode !== 'train',
-    () => 'exportWasm.weights must be f32 with mode train, got "int8"; whole numbers do not learn',
-  )
-  expect(
-    batchSize === 1 || mode === 'train',
-    () =>
+  if (weights !== 'f32' && mode === 'train')
+    fail('exportWasm.weights must be f32 with mode train, got "int8"; whole numbers do not learn')
+  if (batchSize !== 1 && mode !== 'train')
+    fail(
       `exportWasm.batchSize must be left out with mode ${mode}, got ${batchSize}; it is for mode ` +
-      'train',
-  )
+        'train',
+    )
   return all
 }
 
 function checkText(option: string, value: unknown): void {
-  expect(
-    typeof value === 'string' &&
+  if (
+    !(
+      typeof value === 'string' &&
       value.length > 0 &&
       value.length <= TEXT_LIMIT &&
-      !/\p{Cc}/u.test(value),
-    () =>
-      `exportWasm.${option} must be text of 1 to ${TEXT_LIMIT} characters without line ends and ` +
-      `other control characters, got ${describe(value)}`,
+      !/\p{Cc}/u.test(value)
+    )
   )
+    fail(
+      `exportWasm.${option} must be text of 1 to ${TEXT_LIMIT} characters without line ends and ` +
+        `other control characters, got ${describe(value)}`,
+    )
 }
 
 function checkLabelTexts(labels: readonly string[], classes: number): void {
-  expect(
-    Array.isArray(labels) && labels.length === classes,
-    () =>
+  if (!Array.isArray(labels) || labels.length !== classes)
+    fail(
       `exportWasm.labels must be a list with a name for each of the ${classes} classes, got ` +
-      (Array.isArray(labels) ? String(labels.length) : describe(labels)),
-  )
+        (Array.isArray(labels) ? String(labels.length) : describe(labels)),
+    )
   for (const [i, label] of labels.entries()) checkText(`labels[${i}]`, label)
 }
 
@@ -99,22 +98,18 @@ const channelsOf = (
 ): Rule<readonly number[] | undefined> =>
   optional(
     by((name, values) => {
-      expect(
-        inputType === 'u8',
-        () =>
+      if (inputType !== 'u8')
+        fail(
           `${name} must be left out with inputType 'f32', got ${describe(values)}; it is for ` +
-          "inputType 'u8': float32 input is what predict takes, already normalised",
-      )
-      expect(
-        Array.isArray(values) && values.length === channels,
-        () =>
-          `${name} must be a list with a number for each of the ${channels} channels, got ` +
-          `${Array.isArray(values) ? values.length : describe(values)}`,
-      )
-      for (const [channel, value] of values.entries())
-        expect(
-          fits(value),
-          () => `${name} must hold ${words}, got ${describe(value)} for channel ${channel}`,
+            "inputType 'u8': float32 input is what predict takes, already normalised",
         )
+      if (!Array.isArray(values) || values.length !== channels)
+        fail(
+          `${name} must be a list with a number for each of the ${channels} channels, got ` +
+            `${Array.isArray(values) ? values.length : describe(values)}`,
+        )
+      for (const [channel, value] of values.entries())
+        if (!fits(value))
+          fail(`${name} must hold ${words}, got ${describe(value)} for channel ${channel}`)
     }),
   )

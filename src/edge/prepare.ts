@@ -1,7 +1,7 @@
 /** What an exported network is made of: its plan, and its memory before the first run. */
 
 import { Control } from '../../assembly/opcodes.js'
-import { expect } from '../errors.js'
+import { fail } from '../errors.js'
 import { putByteWeight } from '../plan/byte-weights.js'
 import { pack } from '../plan/layout.js'
 import { makePlan, type Plan, type PlanOptions } from '../plan/plan.js'
@@ -38,12 +38,11 @@ export async function prepare(
   const plan = makePlan(options, 1)
   expectSeveral(plan, plan.options.batchSize)
   const { total } = plan.memory
-  expect(
-    total <= MOST_BYTES,
-    () =>
+  if (!(total <= MOST_BYTES))
+    fail(
       `exportWasm: a file may use at most 2 GiB of memory, the network needs ${total} bytes; ` +
-      `make it or ${options.batchSize > 1 ? 'batchSize' : 'its input'} smaller`,
-  )
+        `make it or ${options.batchSize > 1 ? 'batchSize' : 'its input'} smaller`,
+    )
   // An isolated page would share it, which files do not.
   const memory = await allocate(plan, { threads: 1, engine: 'release', shared: false })
   new Uint8Array(memory.buffer).set(plan.encoded.bytes, plan.encodedAt)

@@ -3,7 +3,7 @@
  * in a page without a bundler, so they import no package.
  */
 
-import { describe, SpikewasmError } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import {
   type Method,
   MOST_COUNTED_STEPS,
@@ -145,7 +145,7 @@ const fields = {
  */
 export function checkInfo(value: unknown, what: string): NetInfo {
   const refuse = (why: string): never => {
-    throw new SpikewasmError(`${what} ${why}; export the network again`)
+    fail(`${what} ${why}; export the network again`)
   }
   const abi = (value as { abi?: unknown } | null)?.abi
   if (Number.isSafeInteger(abi) && (abi as number) > ABI_VERSION)

@@ -1,6 +1,6 @@
 /** Parameters and running statistics of a file that learns, as a state dict. */
 
-import { describe, expect, SpikewasmError } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import { type ParameterLayout, placesOf } from '../plan/layout.js'
 import type { StateDict } from '../runtime/state.js'
 import type { NetInfo, StateEntry } from './abi.js'
@@ -35,7 +35,7 @@ function placesIn({ name, layout, shape }: StateEntry): (element: number) => num
   const axes = pairs.flatMap((n, i) => (i % 2 ? [] : [[n, pairs[i + 1]] as const]))
   if (pairs.length > 0 && axes.reduce((product, [n]) => product * n, 1) === size)
     return placesOf({ shape, axes })
-  throw new SpikewasmError(
+  fail(
     `the layout of ${name} must be "plain", "block … input … taps …" or "axes …" over ` +
       `[${shape.join(', ')}], got ${describe(layout)}; a newer spikewasm reads it`,
   )
@@ -55,21 +55,16 @@ function placesIn({ name, layout, shape }: StateEntry): (element: number) => num
  *   are fewer numbers than it says
  */
 export function readState(net: Uint8Array | NetInfo, params: Float32Array): StateDict {
-  expect(
-    typeof net === 'object' && net !== null,
-    () =>
+  if (typeof net !== 'object' || net === null)
+    fail(
       'readState.net must be the bytes of a file of mode train, or what netInfo says of it, got ' +
-      describe(net),
-  )
+        describe(net),
+    )
   const { state, mode } = net instanceof Uint8Array ? netInfo(net) : checkInfo(net, 'readState.net')
-  expect(
-    state !== undefined,
-    () => `readState.net must be of mode train, got mode ${mode}; export the network with it`,
-  )
-  expect(
-    params instanceof Float32Array,
-    () => `readState.params must be a Float32Array, got ${describe(params)}`,
-  )
+  if (state === undefined)
+    fail(`readState.net must be of mode train, got mode ${mode}; export the network with it`)
+  if (!(params instanceof Float32Array))
+    fail(`readState.params must be a Float32Array, got ${describe(params)}`)
   return Object.fromEntries(
     state.map((entry) => [entry.name, { shape: entry.shape, data: numbersOf(entry, params) }]),
   )
@@ -81,11 +76,10 @@ function numbersOf(entry: StateEntry, params: Float32Array): Float32Array {
   const places = placesIn(entry)
   const size = shape.reduce((a, b) => a * b, 1)
   const last = offset + Math.max(places(size - 1), size - 1)
-  expect(
-    last < params.length,
-    () =>
+  if (!(last < params.length))
+    fail(
       `readState.params must hold params_len numbers, ${name} up to number ${last}, got ` +
-      `${params.length}`,
-  )
+        `${params.length}`,
+    )
   return Float32Array.from({ length: size }, (_, i) => params[offset + places(i)])
 }

@@ -1,6 +1,6 @@
 /** The C struct in the memory of an exported network. docs/edge.md describes it. */
 
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import { methodNames, stepModes } from '../plan/method-names.js'
 import { inputCount, inputTypes, type NetInfo, netModes, targets, weightTypes } from './abi.js'
 import { checkInfo } from './schema.js'
@@ -123,7 +123,7 @@ export function readInfoStruct(found: Uint32Array, memory: Uint8Array): NetInfo 
     if (at === 0) return undefined
     const bytes = memory.slice(at, at + 4 * channels)
     if (bytes.length < 4 * channels)
-      throw new SpikewasmError(
+      fail(
         `${what} of an exported network must point at ${channels} numbers within its memory, got ` +
           `${at} of ${memory.length} bytes; the file is damaged: export it again`,
       )

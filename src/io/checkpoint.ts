@@ -4,7 +4,7 @@
  */
 
 import { createHash } from 'node:crypto'
-import { quote, SpikewasmError } from '../errors.js'
+import { fail, quote } from '../errors.js'
 import type { StateDict } from '../runtime/state.js'
 import { checkSize, parseJson } from './json.js'
 import { floatTensors, parseFloats, serializeSafetensors } from './safetensors.js'
@@ -49,7 +49,7 @@ export async function serializeCheckpoint(
   checkSize(text, 'the checkpoint', 'what it holds beside arrays')
   const count = Object.keys(tensors).length + 1
   if (count > MOST_TENSORS)
-    throw new SpikewasmError(
+    fail(
       `the checkpoint must hold at most ${MOST_TENSORS} arrays, got ${count}; let callbacks keep ` +
         'fewer',
     )
@@ -81,18 +81,18 @@ export async function parseCheckpoint(bytes: Uint8Array, name: string): Promise<
   const { tensors, metadata, bytes: lines } = parseFloats(bytes, name, RECORDS)
   const version = metadata['spikewasm.checkpoint']
   if (version === undefined)
-    throw new SpikewasmError(
+    fail(
       `${name}: must be a checkpoint, got a safetensors file without one; load weights with ` +
         'model.load, or train --load',
     )
   if (version !== VERSION)
-    throw new SpikewasmError(
+    fail(
       `${name}: the checkpoint must have version ${VERSION}, got ${quote(version)}; ` +
         'another version of spikewasm wrote it: resume with that one',
     )
   const text = metadata['spikewasm.about'] ?? ''
   if (!lines || metadata['spikewasm.sha256'] !== hashOf(tensors, text, lines))
-    throw new SpikewasmError(
+    fail(
       `${name}: the checkpoint must have the hash that it was written with, got another: it is ` +
         'damaged or was changed; use one from before',
     )
@@ -110,7 +110,7 @@ function parseLines(bytes: Uint8Array, name: string): unknown[] {
     const length = end - at
     const what = `record ${records.length + 1}`
     if (end < 0 || length < LEAST_OF_LINE || length > MOST_OF_LINE)
-      throw new SpikewasmError(
+      fail(
         `${name}: ${what} must be a line of ${LEAST_OF_LINE} to ${MOST_OF_LINE} bytes, got ` +
           `${end < 0 ? 'one without an end' : length}; use a checkpoint from before`,
       )

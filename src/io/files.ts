@@ -17,7 +17,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createGunzip } from 'node:zlib'
-import { describe, expect, SpikewasmError } from '../errors.js'
+import { describe, fail, SpikewasmError } from '../errors.js'
 import { collectUnpacked, isGzip, type Measure, plain } from './unpack.js'
 
 /** Bytes that are unpacked at a time. */
@@ -75,10 +75,8 @@ export async function checkTargets(paths: readonly string[]): Promise<string[]> 
   const targets: string[] = []
   for (const path of paths) {
     const target = await targetOf(path)
-    expect(
-      !targets.includes(target),
-      () => `${path}: must be a file of its own, got "${target}" twice; choose another path`,
-    )
+    if (targets.includes(target))
+      fail(`${path}: must be a file of its own, got "${target}" twice; choose another path`)
     targets.push(target)
   }
   return targets
@@ -100,12 +98,11 @@ async function targetOf(path: string): Promise<string> {
     const { code } = error as NodeJS.ErrnoException
     if (code !== 'ENOENT') throw await writeError(path, error)
     const dangling = await readlink(path).catch(() => undefined)
-    expect(
-      dangling === undefined,
-      () =>
+    if (dangling !== undefined)
+      fail(
         `${path}: the file could not be written: it is a symbolic link to "${dangling}", which ` +
-        'does not exist; remove the link or choose another path',
-    )
+          'does not exist; remove the link or choose another path',
+      )
     return path
   }
 }
@@ -124,10 +121,7 @@ const whyIrregular = (status: Stats): string =>
 
 function expectRegular(path: string, status: Stats): void {
   const why = whyIrregular(status)
-  expect(
-    status.isFile(),
-    () => `${path}: the file could not be written: ${why}; choose another path`,
-  )
+  if (!status.isFile()) fail(`${path}: the file could not be written: ${why}; choose another path`)
 }
 
 /** A name in the same folder that nobody has. */
@@ -202,10 +196,7 @@ export async function readFileClear(path: string, what: string): Promise<Uint8Ar
       throw new Error(`${whyIrregular(status)}; write its content to a file first`)
     return plain(await readFile(path))
   } catch (error) {
-    throw new SpikewasmError(
-      `${what} must be a readable file, got "${path}": ${await explainRead(error, path)}`,
-      { cause: error },
-    )
+    fail(`${what} must be a readable file, got "${path}": ${await explainRead(error, path)}`, error)
   }
 }
 
@@ -214,9 +205,9 @@ export function pathOfUrl(option: string, url: URL): string {
   try {
     return fileURLToPath(url)
   } catch (error) {
-    throw new SpikewasmError(
+    fail(
       `${option} must be a path or a file: URL, got ${describe(url.href)}; download it first`,
-      { cause: error },
+      error,
     )
   }
 }

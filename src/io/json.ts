@@ -3,7 +3,7 @@
  * three bytes, such as `[],`, takes fifty bytes of memory once it is an array.
  */
 
-import { quote, SpikewasmError } from '../errors.js'
+import { fail, quote } from '../errors.js'
 
 /** What a text may have at most. */
 export interface JsonLimits {
@@ -35,7 +35,7 @@ export function parseJson(
   limits: JsonLimits = {},
 ): unknown {
   const refuse = (rule: string, got: string): never => {
-    throw new SpikewasmError(`${name}: ${what} must ${rule}, got ${got}`)
+    fail(`${name}: ${what} must ${rule}, got ${got}`)
   }
   checkSize(text, name, what, limits)
   let value: unknown
@@ -58,7 +58,7 @@ export function parseJson(
  */
 export function checkSize(text: string, name: string, what: string, limits: JsonLimits = {}): void {
   const refuse = (rule: string, got: string): never => {
-    throw new SpikewasmError(`${name}: ${what} must ${rule}, got ${got}`)
+    fail(`${name}: ${what} must ${rule}, got ${got}`)
   }
   const { length, depth, values } = { ...most, ...limits }
   if (text.length > length) refuse(`have at most ${length} characters`, `${text.length}`)
@@ -76,14 +76,12 @@ export function parseJsonBytes(
 ): unknown {
   const { length = most.length } = limits
   if (bytes.length > length)
-    throw new SpikewasmError(
-      `${name}: ${what} must have at most ${length} bytes, got ${bytes.length}`,
-    )
+    fail(`${name}: ${what} must have at most ${length} bytes, got ${bytes.length}`)
   let text: string
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {
-    throw new SpikewasmError(`${name}: ${what} must be UTF-8, got other bytes`)
+    fail(`${name}: ${what} must be UTF-8, got other bytes`)
   }
   return parseJson(text, name, what, limits)
 }

@@ -1,6 +1,6 @@
 /** A model without its weights, as JSON. */
 
-import { describe, expect, SpikewasmError } from '../errors.js'
+import { describe, expect, fail } from '../errors.js'
 import { graphToJson, type NetworkJson } from '../graph/json.js'
 import type { InputShape } from '../nn/value.js'
 import { type MethodOptions, MOST_STEPS, methodOptionKeys } from '../plan/methods.js'
@@ -69,8 +69,7 @@ const LONGEST_NAME = 1000
 export function checkModelJson(value: unknown, name: string): ModelJson {
   const must = (is: boolean, field: string, rule: string, got: unknown): void =>
     expect(is, () => `${name}: ${field} must ${rule}, got ${describe(got)}`)
-  if (!isObject(value))
-    throw new SpikewasmError(`${name}: must be what model.toJSON() gives, got ${describe(value)}`)
+  if (!isObject(value)) fail(`${name}: must be what model.toJSON() gives, got ${describe(value)}`)
   const { input, timeSteps, frames, method, data } = value
   must(
     isList(input, 3, (n) => Number.isInteger(n) && (n as number) >= 1),

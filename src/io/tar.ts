@@ -1,7 +1,7 @@
 /** Regular files of a tar archive, on bytes alone. */
 
 import { parseTar } from 'nanotar'
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import { roundUp } from '../round-up.js'
 
 const BLOCK = 512
@@ -32,13 +32,13 @@ function checkHeaders(bytes: Uint8Array, name: string): void {
   while (offset + BLOCK <= bytes.length && bytes[offset] !== 0) {
     const size = readOctal(bytes, offset + 124, 12)
     if (readOctal(bytes, offset + 148, 8) !== headerSum(bytes, offset)) {
-      throw new SpikewasmError(
+      fail(
         `${name}: must be a tar archive, got a wrong header sum at byte ${offset}; ` +
           'download it again',
       )
     }
     if (Number.isNaN(size) || offset + BLOCK + size > bytes.length) {
-      throw new SpikewasmError(
+      fail(
         `${name}: a member must fit in the archive of ${bytes.length} bytes, got ${size} ` +
           `bytes at byte ${offset}; download it again`,
       )
@@ -46,7 +46,7 @@ function checkHeaders(bytes: Uint8Array, name: string): void {
     offset += BLOCK + roundUp(size, BLOCK)
   }
   if (offset === 0)
-    throw new SpikewasmError(
+    fail(
       `${name}: must be a tar archive with at least one member, got ${bytes.length} ` +
         'bytes without a header',
     )

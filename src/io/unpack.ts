@@ -1,6 +1,6 @@
 /** Unpacking of gzip, with bounds: a damaged or hostile file must not fill the memory. */
 
-import { expect, SpikewasmError } from '../errors.js'
+import { fail, SpikewasmError } from '../errors.js'
 import { breathe } from '../runtime/breathe.js'
 
 /**
@@ -78,27 +78,25 @@ export async function collectUnpacked(
     return joined(chunks)
   } catch (error) {
     if (error instanceof SpikewasmError) throw error
-    throw new SpikewasmError(
+    fail(
       `${name}: must be valid gzip, got an error: ${(error as Error).message}; download it again`,
-      { cause: error },
+      error,
     )
   }
 }
 
 function expectUnpacked(name: string, packed: number, length: number, most = length): void {
-  expect(
-    length <= Math.min(most, UNPACKED_LIMIT),
-    () =>
+  if (!(length <= Math.min(most, UNPACKED_LIMIT)))
+    fail(
       `${name}: must unpack to at most ${Math.min(most, UNPACKED_LIMIT)} bytes, got more; ` +
-      'download it again',
-  )
+        'download it again',
+    )
   const usual = UNPACKED_FREE + UNPACKED_RATIO * packed
-  expect(
-    length <= usual,
-    () =>
+  if (!(length <= usual))
+    fail(
       `${name}: must unpack to at most ${usual} bytes, ${UNPACKED_RATIO} times its size and ` +
-      'some, got more; if you trust it, unpack it with gunzip',
-  )
+        'some, got more; if you trust it, unpack it with gunzip',
+    )
 }
 
 /** The chunks one behind the other; they are let go of. */

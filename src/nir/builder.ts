@@ -1,6 +1,6 @@
 /** Layers with weights, joined while a graph is walked through; in the end a network. */
 
-import { quote, SpikewasmError } from '../errors.js'
+import { fail, quote, SpikewasmError } from '../errors.js'
 import type { TraceOps } from '../graph/joins.js'
 import type { Layer } from '../layers/index.js'
 import { kindOf } from '../nn/kind.js'
@@ -54,7 +54,7 @@ export class Builder {
       return { shape, flat, series: x.series, node: this.made.length }
     } catch (error) {
       if (!(error instanceof SpikewasmError)) throw error
-      throw new SpikewasmError(`${where}: ${error.message}`, { cause: error })
+      fail(`${where}: ${error.message}`, error)
     }
   }
 
@@ -64,7 +64,7 @@ export class Builder {
     const [{ shape, flat, series }] = values
     const same = values.every((v) => v.flat === flat && v.shape.every((n, i) => n === shape[i]))
     if (!same)
-      throw new SpikewasmError(
+      fail(
         `${where} must get values of one shape, which are added up, got ` +
           values.map(show).join(' and '),
       )
@@ -93,7 +93,7 @@ export class Builder {
 
   private named(name: string): string {
     if (this.names.has(name) || name === '__proto__')
-      throw new SpikewasmError(`${this.file}: two layers would be named ${name}; rename a node`)
+      fail(`${this.file}: two layers would be named ${name}; rename a node`)
     this.names.add(name)
     return name
   }

@@ -1,6 +1,6 @@
 /** One flat graph of a NIR file: graphs within graphs are put in place, recurrence is found. */
 
-import { listNames, quote, SpikewasmError } from '../errors.js'
+import { fail, listNames, quote } from '../errors.js'
 import { isGraph, type NirGraph, type NirNode } from '../io/nir/graph.js'
 
 type Named = NirNode & { readonly name: string }
@@ -88,7 +88,7 @@ class Wiring {
   }
 
   private refuse(why: string): never {
-    throw new SpikewasmError(`${this.file}: ${why}`)
+    fail(`${this.file}: ${why}`)
   }
 
   private named(name: string): Named {
@@ -123,7 +123,7 @@ class Wiring {
       if (found.length === 1) return prefix + found[0]
       const where =
         prefix === '' ? this.file : `${this.file}: the graph ${quote(prefix.slice(0, -1))}`
-      throw new SpikewasmError(
+      fail(
         `${where} must have one ${type}, got ${found.length === 0 ? 'none' : listNames(found)}; ` +
           `leave one, and join what the others stand for to it`,
       )

@@ -1,6 +1,6 @@
 /** Layers without a state: what each node of a NIR graph becomes. */
 
-import { expect, SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import type { Fields } from '../io/nir/graph.js'
 import { conv1d } from '../layers/convolution.js'
 import { delay } from '../layers/delay.js'
@@ -47,12 +47,11 @@ const convolution =
   (fields, x, setting) => {
     const weight = weightOf(fields, dimensions + 2)
     const { shape } = weight
-    expect(
-      shape.length === dimensions + 2 && weight.data.length > 0,
-      () =>
+    if (shape.length !== dimensions + 2 || weight.data.length === 0)
+      fail(
         `${fields.where}: weight must have ${dimensions + 2} sizes, [out, in / groups, kernel…], ` +
-        `got [${shape.join(', ')}]`,
-    )
+          `got [${shape.join(', ')}]`,
+      )
     expectUndilated(fields, dimensions)
     const groups = fields.integer('groups', 1, 1)
     const kernel = shape.slice(2)
@@ -111,12 +110,11 @@ export const stateless = {
       (value, i) => Math.abs(value / dt - steps[i]) <= 1e-6 * Math.max(1, steps[i]),
     )
     const by = shared(steps, shape)
-    expect(
-      typeof by === 'number' || by.length === shape[0],
-      () =>
+    if (typeof by !== 'number' && by.length !== shape[0])
+      fail(
         `${fields.where}: delay must be one number or one for each of ${shape[0]} channels, got ` +
-        'neurons of a channel that differ; split the node',
-    )
+          'neurons of a channel that differ; split the node',
+      )
     return by === 0 ? [] : [{ layer: () => delay(by) }]
   },
 } satisfies Readonly<Record<string, Mapping>>
@@ -136,21 +134,18 @@ function weightOf(fields: Fields, sizes: number): { shape: number[]; data: Float
 /** A weight [out, in] as it is in the file. */
 export function matrixOf(fields: Fields): { shape: number[]; data: Float32Array } {
   const weight = weightOf(fields, 2)
-  expect(
-    weight.shape.length === 2 && weight.data.length > 0,
-    () =>
+  if (weight.shape.length !== 2 || weight.data.length === 0)
+    fail(
       `${fields.where}: weight must have shape [out, in], got [${weight.shape.join(', ')}]; ` +
-      'put a Flatten before it',
-  )
+        'put a Flatten before it',
+    )
   return weight
 }
 
 /** @throws SpikewasmError unless the bias has one number for each output */
 function checkBias(fields: Fields, bias: Weights[string], outputs: number): Weights[string] {
-  expect(
-    bias === undefined || bias.data.length === outputs,
-    () => `${fields.where}: bias must have ${outputs} numbers, got ${bias?.data.length}`,
-  )
+  if (bias !== undefined && bias.data.length !== outputs)
+    fail(`${fields.where}: bias must have ${outputs} numbers, got ${bias?.data.length}`)
   return bias && { shape: [outputs], data: bias.data }
 }
 
@@ -162,12 +157,11 @@ function dense(fields: Fields, x: Value, bias: Weights[string]): Step[] {
   const weight = matrixOf(fields)
   const [outputs, inputs] = weight.shape
   const own = checkBias(fields, bias, outputs)
-  expect(
-    isVector(x) && sizeOf(x.shape) === inputs,
-    () =>
+  if (!isVector(x) || sizeOf(x.shape) !== inputs)
+    fail(
       `${fields.where}: its weight takes ${inputs} numbers, got ${show(x)}` +
-      (sizeOf(x.shape) === inputs ? '; put a Flatten before it' : ''),
-  )
+        (sizeOf(x.shape) === inputs ? '; put a Flatten before it' : ''),
+    )
   return [
     ...(x.flat || x.shape[0] === inputs ? [] : [{ layer: () => flatten(), end: '.flatten' }]),
     {
@@ -181,12 +175,11 @@ function dense(fields: Fields, x: Value, bias: Weights[string]): Step[] {
 function expectUndilated(fields: Fields, dimensions: number): void {
   if (!fields.has('dilation')) return
   const dilation = fields.integers('dilation', dimensions, 1)
-  expect(
-    dilation.every((n) => n === 1),
-    () =>
+  if (!dilation.every((n) => n === 1))
+    fail(
       `${fields.where}: dilation must be 1, got [${dilation.join(', ')}]; write zeros between ` +
-      'the places of a larger kernel instead',
-  )
+        'the places of a larger kernel instead',
+    )
 }
 
 /** Zeros on every side, as numbers, 'same' or 'valid'. */
@@ -195,16 +188,13 @@ function paddingOf(fields: Fields, kernel: readonly number[], stride: readonly n
   if (text === undefined) return fields.integers('padding', kernel.length, 0)
   if (text === 'valid') return kernel.map(() => 0)
   if (text !== 'same')
-    throw new SpikewasmError(
-      `${fields.where}: padding must be numbers, 'same' or 'valid', got '${text.slice(0, 20)}'`,
-    )
-  expect(
-    kernel.every((n) => n % 2 === 1) && stride.every((n) => n === 1),
-    () =>
+    fail(`${fields.where}: padding must be numbers, 'same' or 'valid', got '${text.slice(0, 20)}'`)
+  if (!kernel.every((n) => n % 2 === 1) || !stride.every((n) => n === 1))
+    fail(
       `${fields.where}: padding 'same' needs a kernel of odd sizes and stride 1, got kernel ` +
-      `[${kernel.join(', ')}] and stride [${stride.join(', ')}]; write a kernel with a row and ` +
-      'column of zeros, or the padding as numbers',
-  )
+        `[${kernel.join(', ')}] and stride [${stride.join(', ')}]; write a kernel with a row and ` +
+        'column of zeros, or the padding as numbers',
+    )
   return kernel.map((n) => (n - 1) / 2)
 }
 
@@ -213,12 +203,11 @@ function expectInputShape(fields: Fields, { shape }: Value, dimensions: number):
   if (!fields.has('input_shape')) return
   const said = fields.integers('input_shape', dimensions, 1)
   const got = shape.slice(3 - dimensions)
-  expect(
-    said.every((n, i) => n === got[i]),
-    () =>
+  if (!said.every((n, i) => n === got[i]))
+    fail(
       `${fields.where}: its input_shape is [${said.join(', ')}], but it gets ` +
-      `[${shape.join(', ')}]; one of them is wrong`,
-  )
+        `[${shape.join(', ')}]; one of them is wrong`,
+    )
 }
 
 function pooling(fields: Fields): [Two, { stride: Two; padding: Two }] {
@@ -241,12 +230,11 @@ function flattening(fields: Fields, x: Value, { readersTake }: Setting): readonl
   const isAll =
     (last === -1 || last >= sizes - 1) &&
     (first === 0 || first === -sizes || (first === 1 && (batched || readersTake === all)))
-  expect(
-    isAll,
-    () =>
+  if (!isAll)
+    fail(
       `${fields.where}: must flatten all of ${show(x)}, got start_dim ${first} and end_dim ` +
-      `${last}; write start_dim 0 and end_dim -1`,
-  )
+        `${last}; write start_dim 0 and end_dim -1`,
+    )
   return [{ layer: () => flatten() }]
 }
 

@@ -1,7 +1,7 @@
 /** Models from NIR files. */
 
 import { copyOf } from '../copy.js'
-import { describe, expect } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import { graphOf } from '../io/nir/graph.js'
 import { checkNirOptions, type NirOptions, nirOptionKeys } from '../io/nir/options.js'
 import type { Model } from '../model.js'
@@ -78,10 +78,11 @@ async function read(
   options: NirOptions,
   keepBias: boolean,
 ): Promise<NirNetwork> {
-  expect(
-    (typeof from === 'string' && from !== '' && !from.includes('\0')) || from instanceof Uint8Array,
-    () => `${caller} needs the path or the bytes of a NIR file, got ${describe(from) || "''"}`,
+  if (
+    (typeof from !== 'string' || from === '' || from.includes('\0')) &&
+    !(from instanceof Uint8Array)
   )
+    fail(`${caller} needs the path or the bytes of a NIR file, got ${describe(from) || "''"}`)
   const name = typeof from === 'string' ? from : 'the NIR file'
   const { readFileClear } = await import('../io/files.js')
   const bytes =

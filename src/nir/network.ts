@@ -1,7 +1,7 @@
 /** A network with its weights from a NIR graph. */
 
 import { type Block, compilable } from '../containers.js'
-import { expect, quote, SpikewasmError } from '../errors.js'
+import { fail, quote } from '../errors.js'
 import { Fields, type NirFile, type NirNode } from '../io/nir/graph.js'
 import { noteKey } from '../io/nir/note.js'
 import { conventions, type NirConventions, type NirOptions } from '../io/nir/options.js'
@@ -92,7 +92,7 @@ function mapped(
   if (Object.hasOwn(neurons, node.type))
     return neurons[node.type as keyof typeof neurons]({ builder, node, fields, x, how, options })
   if (!Object.hasOwn(stateless, node.type))
-    throw new SpikewasmError(
+    fail(
       `${fields.where} must be of a known type, got one that ` +
         `${unmapped[node.type] ?? 'is none of them'}; known are ` +
         `${['Input', 'Output', ...Object.keys(stateless), ...Object.keys(neurons)].join(', ')}: ` +
@@ -136,10 +136,9 @@ function noteOf(metadata: NirFile['graph']['metadata']): Readonly<Record<string,
 function expectOutput(fields: Fields, { shape }: Value): void {
   if (!fields.has('shape')) return
   const said = fields.shape('shape')
-  expect(
-    sizeOf(said) === sizeOf(shape),
-    () =>
+  if (sizeOf(said) !== sizeOf(shape))
+    fail(
       `${fields.where}: its shape is [${said.join(', ')}], but it gets [${shape.join(', ')}]; ` +
-      'one of them is wrong',
-  )
+        'one of them is wrong',
+    )
 }

@@ -1,6 +1,6 @@
 /** Neurons of a NIR graph: equations in continuous time become layers that run in steps. */
 
-import { expect, quote, SpikewasmError } from '../errors.js'
+import { fail, quote } from '../errors.js'
 import { Fields } from '../io/nir/graph.js'
 import type { NirConventions, NirOptions, NirReset } from '../io/nir/options.js'
 import { stepsOf } from '../io/nir/time.js'
@@ -218,25 +218,21 @@ function weightBack({ node, x, fields, builder }: NeuronPlace): Weights | undefi
     expectEach(from, 'scale', each, 'hold float32 numbers', Number.isFinite)
     return toItself(Float32Array.from(each))
   }
-  expect(
-    isVector(x),
-    () =>
+  if (!isVector(x))
+    fail(
       `${fields.where}: spikes can come back through ${quote(way.weight!.name)} ` +
-      `(${way.weight!.type}) to neurons [features] alone, got [${x.shape.join(', ')}]; put a ` +
-      'Flatten before them',
-  )
+        `(${way.weight!.type}) to neurons [features] alone, got [${x.shape.join(', ')}]; put a ` +
+        'Flatten before them',
+    )
   const weight = matrixOf(from)
-  expect(
-    weight.shape.every((n) => n === count),
-    () =>
+  if (!weight.shape.every((n) => n === count))
+    fail(
       `${from.where}: its weight must be [${count}, ${count}], as many as the neurons it joins, ` +
-      `got [${weight.shape.join(', ')}]`,
-  )
+        `got [${weight.shape.join(', ')}]`,
+    )
   if (way.weight.type !== 'Affine') return { 'recurrent.weight': weight }
   const bias = float32(from, 'bias')
   if (bias.data.length !== count)
-    throw new SpikewasmError(
-      `${from.where}: bias must have ${count} numbers, got ${bias.data.length}`,
-    )
+    fail(`${from.where}: bias must have ${count} numbers, got ${bias.data.length}`)
   return { 'recurrent.weight': weight, 'recurrent.bias': { shape: [count], data: bias.data } }
 }

@@ -1,6 +1,6 @@
 /** Parameters of neurons: one number for each, in PyTorch's order [C][H][W]. */
 
-import { expect, SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import type { Fields } from '../io/nir/graph.js'
 import { type Shape, sizeOf } from '../nn/value.js'
 
@@ -30,12 +30,11 @@ export function valuesOf(fields: Fields, field: string, shape: Shape): Values {
   const stretched = given.length > 1 && isWhole ? stretch(data, given, own) : undefined
   if (stretched) return stretched
   const each = neurons / channels
-  expect(
-    data.length === channels && isVector,
-    () =>
+  if (data.length !== channels || !isVector)
+    fail(
       `${fields.where}: ${field} must have one number, one for each channel (${channels}) or one ` +
-      `for each neuron (${neurons}), got shape [${given.join(', ')}]`,
-  )
+        `for each neuron (${neurons}), got shape [${given.join(', ')}]`,
+    )
   return Float64Array.from({ length: neurons }, (_, i) => data[Math.floor(i / each)])
 }
 
@@ -86,7 +85,7 @@ export function expectEach(
   const wrong = values.findIndex((value, i) => !holds(value, i))
   if (wrong < 0) return
   const of = values.length > 1 ? ` for neuron ${wrong}` : ''
-  throw new SpikewasmError(`${fields.where}: ${field} must ${rule}, got ${values[wrong]}${of}`)
+  fail(`${fields.where}: ${field} must ${rule}, got ${values[wrong]}${of}`)
 }
 
 /**
@@ -97,9 +96,6 @@ export function float32(fields: Fields, field: string): { shape: number[]; data:
   const { shape, data } = fields.tensor(field)
   const rounded = Float32Array.from(data)
   const wrong = rounded.findIndex((value) => !Number.isFinite(value))
-  if (wrong >= 0)
-    throw new SpikewasmError(
-      `${fields.where}: ${field} must hold float32 numbers, got ${data[wrong]}`,
-    )
+  if (wrong >= 0) fail(`${fields.where}: ${field} must hold float32 numbers, got ${data[wrong]}`)
   return { shape: [...shape], data: rounded }
 }

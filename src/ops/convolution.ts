@@ -1,6 +1,6 @@
 /** What the ops of convolutions and linear layers share: sizes, checks, and their tensors. */
 
-import { checkBoolean, checkInteger, describe, expect } from '../errors.js'
+import { checkBoolean, checkInteger, describe, fail } from '../errors.js'
 import { pair, type Size } from '../nn/kind.js'
 import { type Geometry, geometryOf, tapsOf } from '../plan/convolution/geometry.js'
 import { cheapest, type Strategy, type Task } from '../plan/convolution/strategy.js'
@@ -110,28 +110,25 @@ export const convSizes: SizesOf = (op, options, reading = {}) => {
   const padding = pair(`${op}.padding`, around, 0)
   const [padH, padW] = padding
   const inChannels = channels * groups
-  expect(
-    input.C === inChannels && N % groups === 0,
-    () =>
+  if (input.C !== inChannels || N % groups !== 0)
+    fail(
       `${op}: weight ${showShape(options.weight)} with groups ${groups} takes ${inChannels} ` +
-      `channels and makes a multiple of ${groups}, but input ` +
-      `${showShape(options.input)} has ${input.C} channels; change one of the shapes`,
-  )
+        `channels and makes a multiple of ${groups}, but input ` +
+        `${showShape(options.input)} has ${input.C} channels; change one of the shapes`,
+    )
   const [strideH, strideW] = usedStrides(imageOf(input), padding, stride)
   const outH = Math.floor((input.H + 2 * padH - kernelH) / strideH) + 1
   const outW = Math.floor((input.W + 2 * padW - kernelW) / strideW) + 1
-  expect(
-    outH >= 1 && outW >= 1,
-    () =>
+  if (!(outH >= 1 && outW >= 1))
+    fail(
       `${op}: a kernel of ${kernelH}×${kernelW} is larger than the padded input ` +
-      `(${input.H}×${input.W}, padding ${padH}, ${padW}); make it smaller or pad more`,
-  )
-  expect(
-    padH < kernelH && padW < kernelW,
-    () =>
+        `(${input.H}×${input.W}, padding ${padH}, ${padW}); make it smaller or pad more`,
+    )
+  if (!(padH < kernelH && padW < kernelW))
+    fail(
       `${op}.padding must be below the kernel's size (${kernelH}×${kernelW}), got ` +
-      `${padH}, ${padW}`,
-  )
+        `${padH}, ${padW}`,
+    )
   const channelsOf = { groups, inChannels, outChannels: N }
   const windows = { kernelSize: [kernelH, kernelW], stride, padding } as const
   const layer = { kind: 'conv2d', ...windows, ...channelsOf } as const
@@ -146,13 +143,12 @@ export const linearSizes: SizesOf = (op, options, reading = {}) => {
   const shape = Array.from(options.weight)
   const [N, features] = shape
   const { T, B, C, H, W, timed } = reads.input
-  expect(
-    features === C * H * W,
-    () =>
+  if (features !== C * H * W)
+    fail(
       `${op}: weight ${showShape(options.weight)} takes ${features} features, but input ` +
-      `${showShape(options.input)} has ${C * H * W}` +
-      `${reading.pool ? ' behind its pooling' : ''}; change one of the shapes`,
-  )
+        `${showShape(options.input)} has ${C * H * W}` +
+        `${reading.pool ? ' behind its pooling' : ''}; change one of the shapes`,
+    )
   return sized(op, reads, reading, shape, { kind: 'linear' }, timed ? [B, T, N] : [B, N])
 }
 
@@ -165,10 +161,8 @@ export function isImage(
 ): boolean {
   const few = Array.isArray(shape) && shape.length > 3 && (shape.at(-3) as number) < 4
   const image = checkBoolean(`${op}.image`, given, few && !ofBytes)
-  expect(
-    !image || !ofBytes,
-    () => `${op}.image is of inputs of floats; leave it out for spikes and counts`,
-  )
+  if (image && ofBytes)
+    fail(`${op}.image is of inputs of floats; leave it out for spikes and counts`)
   return image
 }
 
@@ -229,16 +223,13 @@ export function takeWay(
   if (algorithm === undefined || algorithm === 'auto') return automatic()
   const names = (some: readonly Way[]): string => some.map(({ name }) => name).join(', ')
   const way = ways.find(({ name }) => name === algorithm)
-  expect(
-    way !== undefined,
-    () => `${op}.algorithm must be one of auto, ${names(ways)}, got ${describe(algorithm)}`,
-  )
-  expect(
-    way.fits(),
-    () =>
+  if (way === undefined)
+    fail(`${op}.algorithm must be one of auto, ${names(ways)}, got ${describe(algorithm)}`)
+  if (!way.fits())
+    fail(
       `${op}.algorithm '${algorithm}' is not made for this convolution; those that are: ` +
-      names(ways.filter(({ fits }) => fits())),
-  )
+        names(ways.filter(({ fits }) => fits())),
+    )
   way.emit()
   return way.name
 }

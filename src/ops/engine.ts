@@ -1,6 +1,6 @@
 /** The engine's modules for ops: loaded at once in Node, beforehand in a page. */
 
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import type * as host from '../host.js'
 import { type EngineVariant, loadEngine, loadEngineSync } from '../runtime/load.js'
 import { isNode } from '../runtime/processors.js'
@@ -22,9 +22,7 @@ export function engineModule(variant: EngineVariant): host.WasmModule {
   if (!module) {
     module = loadEngineSync(variant)
     if (!module)
-      throw new SpikewasmError(
-        'the engine is not loaded yet; call `await ops.load()` once before the first plan',
-      )
+      fail('the engine is not loaded yet; call `await ops.load()` once before the first plan')
     loaded.set(variant, module)
   }
   return module

@@ -1,6 +1,6 @@
 /** The memory of a planned op. */
 
-import { expect, SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import type { ControlBlock } from './builder.js'
 import { arrays, type Views } from './tensor.js'
 
@@ -39,17 +39,16 @@ export function reserve(op: string, bytes: number, shared: boolean): PlanMemory 
 
 function allocate(op: string, bytes: number, shared: boolean): WebAssembly.Memory {
   const mib = `${(bytes / 2 ** 20).toFixed(1)} MiB`
-  expect(
-    bytes <= MAX_BYTES,
-    () =>
+  if (!(bytes <= MAX_BYTES))
+    fail(
       `${op} needs ${mib} of memory, more than the 4096 MiB that WebAssembly addresses; make ` +
-      'shapes smaller',
-  )
+        'shapes smaller',
+    )
   const pages = Math.ceil(bytes / PAGE)
   try {
     return new WebAssembly.Memory({ initial: pages, maximum: pages, shared })
   } catch {
-    throw new SpikewasmError(
+    fail(
       `${op} needs ${mib} of memory, more than this machine gives now; make shapes smaller. If ` +
         'there are thousands of plans (each reserves addresses), dispose of those that are done',
     )

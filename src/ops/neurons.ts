@@ -1,4 +1,4 @@
-import { describe, expect } from '../errors.js'
+import { describe, expect, fail } from '../errors.js'
 import { lif, plif } from '../layers/cells.js'
 import type { Equations } from '../layers/equations.js'
 import type { Cell, NeuronOptions } from '../nn/cell.js'
@@ -61,10 +61,8 @@ export const charge = {
    * Spikes of another layer are added to the current, times this factor; true: 1. Default false.
    */
   shortcut: is.option((name, given?: boolean | number) => {
-    expect(
-      given === undefined || typeof given === 'boolean' || Number.isFinite(given),
-      () => `${name} must be true, false or a finite factor, got ${describe(given)}`,
-    )
+    if (given !== undefined && typeof given !== 'boolean' && !Number.isFinite(given))
+      fail(`${name} must be true, false or a finite factor, got ${describe(given)}`)
     return given === false || given === undefined ? undefined : Number(given)
   }),
 }

@@ -1,6 +1,6 @@
 /** An op is a row: its options, its tensors, the records that it emits. One planner makes all. */
 
-import { checkOptions, expect } from '../errors.js'
+import { checkOptions, fail } from '../errors.js'
 import type { Buffer } from '../plan/words.js'
 import { type ControlBlock, OpBuilder, type Planned } from './builder.js'
 import * as is from './options.js'
@@ -245,9 +245,7 @@ function planned(opName: string, row: AnyRow, table: is.OptionTable, options: An
 function runOnce(plan: OpPlan, args: readonly unknown[]): unknown {
   const required = OpPlan.required(plan)
   const missing = required.find((_, i) => args[i] === undefined)
-  expect(
-    missing === undefined,
-    () => `ops.${plan.opName}: ${missing} is missing; a single call needs ${required.join(', ')}`,
-  )
+  if (missing !== undefined)
+    fail(`ops.${plan.opName}: ${missing} is missing; a single call needs ${required.join(', ')}`)
   return plan.run(...args)
 }

@@ -1,6 +1,6 @@
 /** Options that several ops have. */
 
-import { checkOptions, describe, expect } from '../errors.js'
+import { checkOptions, describe, fail } from '../errors.js'
 import * as rules from '../rules.js'
 import { anyShape, type Extent, extentOf, MOST_STEPS } from './shapes.js'
 
@@ -112,11 +112,11 @@ export const outputs = <const K extends string>(...all: readonly K[]) =>
   option((name, value: readonly K[] | undefined): readonly K[] | undefined => {
     if (value === undefined) return value
     const list: readonly K[] = Array.isArray(value) ? value : []
-    expect(
-      list.length > 0 &&
-        new Set(list).size === list.length &&
-        list.every((one) => all.includes(one)),
-      () => `${name} must be a list of some of ${all.join(', ')}, got ${describe(value)}`,
+    if (
+      list.length === 0 ||
+      new Set(list).size !== list.length ||
+      !list.every((one) => all.includes(one))
     )
+      fail(`${name} must be a list of some of ${all.join(', ')}, got ${describe(value)}`)
     return list
   })

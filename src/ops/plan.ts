@@ -1,7 +1,7 @@
 /** An op that is planned: its memory, and who runs it. */
 
 import { Control } from '../../assembly/opcodes.js'
-import { describe, expect, SpikewasmError } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import type * as host from '../host.js'
 import { layOut } from '../plan/encode.js'
 import { assignAddresses } from '../plan/memory.js'
@@ -42,17 +42,13 @@ function isSettings(value: unknown): value is Settings {
 }
 
 function checkCommon(op: string, { calls }: Planned, { threads, engine }: Common): void {
-  expect(
-    engine === 'release' || isNode(),
-    () => `${op}.engine must be 'release' in a page, got "debug"; check the op in Node`,
-  )
+  if (engine !== 'release' && !isNode())
+    fail(`${op}.engine must be 'release' in a page, got "debug"; check the op in Node`)
   if (threads === 1) return
-  expect(isNode(), () => `${op}.threads must be 1 in a page, got ${threads}; leave it out`)
-  expect(!calls, () => `${op} runs on one thread; leave threads out, got ${threads}`)
-  expect(
-    engine !== 'debug',
-    () => `${op}.engine 'debug' runs on one thread; leave threads out, got ${threads}`,
-  )
+  if (!isNode()) fail(`${op}.threads must be 1 in a page, got ${threads}; leave it out`)
+  if (calls) fail(`${op} runs on one thread; leave threads out, got ${threads}`)
+  if (engine === 'debug')
+    fail(`${op}.engine 'debug' runs on one thread; leave threads out, got ${threads}`)
 }
 
 /** What a plan has until it is disposed. */
@@ -227,22 +223,18 @@ export class OpPlan {
 
   #named(what: string, name: string): OpTensor {
     const found = this.#all.find((tensor) => tensor.name === name)
-    expect(
-      found !== undefined,
-      () =>
+    if (found === undefined)
+      fail(
         `${this.#op}.${what}: the name must be one of ${Object.keys(this.tensors).join(', ')}, ` +
-        `got ${describe(name)}`,
-    )
+          `got ${describe(name)}`,
+      )
     return found
   }
 
   #alive(): Live {
-    if (!this.#live)
-      throw new SpikewasmError(`${this.#op}.run: the plan was disposed; plan the op again`)
+    if (!this.#live) fail(`${this.#op}.run: the plan was disposed; plan the op again`)
     if (this.#running)
-      throw new SpikewasmError(
-        `${this.#op}.run: the plan is still running; wait for its promise first`,
-      )
+      fail(`${this.#op}.run: the plan is still running; wait for its promise first`)
     return this.#live
   }
 
@@ -253,12 +245,11 @@ export class OpPlan {
     while (count > 0 && given[count - 1] === undefined) count--
     const settings = isSettings(given[count - 1]) ? (given[--count] as Settings) : undefined
     const { inputs } = this.#planned
-    expect(
-      count <= inputs.length,
-      () =>
+    if (!(count <= inputs.length))
+      fail(
         `${this.#op}.run takes ${inputs.length} arrays ` +
-        `(${inputs.map(({ name }) => name).join(', ')}), got ${count}`,
-    )
+          `(${inputs.map(({ name }) => name).join(', ')}), got ${count}`,
+      )
     const isGiven = (i: number): boolean => given[i] !== undefined && given[i] !== own[i]
     for (let i = 0; i < count; i++) if (isGiven(i)) this.#check(inputs[i], given[i])
     if (settings) this.#set(memory, settings)
@@ -274,7 +265,7 @@ export class OpPlan {
   /** Settings hold until others are given; wrong ones change nothing. */
   #set({ control: block }: PlanMemory, given: Settings): void {
     const { control } = this.#planned
-    expect(control !== undefined, () => `${this.#op}.run takes no settings, got ${describe(given)}`)
+    if (control === undefined) fail(`${this.#op}.run takes no settings, got ${describe(given)}`)
     const found = Object.entries(given).filter(([, value]) => value !== undefined)
     const merged = { ...this.#settings, ...Object.fromEntries(found) }
     try {
@@ -291,20 +282,17 @@ export class OpPlan {
     const count = sizeOf(shape)
     const wanted = arrays[type].name
     const view = ArrayBuffer.isView(values) ? (values as Values) : undefined
-    expect(
-      // An array of another page or context has another constructor.
-      view?.[Symbol.toStringTag] === wanted && view.length === count,
-      () =>
+    if (view?.[Symbol.toStringTag] !== wanted || view.length !== count)
+      fail(
         `${this.#op}.run: ${name} must be a ${wanted} of shape ${showShape(shape)}, which are ` +
-        `${count} numbers, got ${describe(values)}${view ? ` of ${view.length}` : ''}`,
-    )
-    expect(
-      !isOwnMemory(view.buffer),
-      () =>
+          `${count} numbers, got ${describe(values)}${view ? ` of ${view.length}` : ''}`,
+      )
+    if (isOwnMemory(view.buffer))
+      fail(
         `${this.#op}.run: ${name} must be an array in PyTorch's order, got a plan's own memory, ` +
-        `which has the order ${order}; take what run() returns for arrays of yours, or ` +
-        `plan.read('${name}')`,
-    )
+          `which has the order ${order}; take what run() returns for arrays of yours, or ` +
+          `plan.read('${name}')`,
+      )
     tensor.check?.(view)
   }
 

@@ -4,7 +4,7 @@
  * and for bytes are apart, as V8's code for both would be slower.
  */
 
-import { expect } from '../errors.js'
+import { fail } from '../errors.js'
 import { type Extent, sizeOf } from './shapes.js'
 
 /** Pixels that are moved together: as many lines of cache stay in use. */
@@ -107,5 +107,5 @@ export function checkSpikes(what: string, spikes: Uint8Array): void {
   for (let i = 0; i < spikes.length; i++) all |= spikes[i]
   if (all <= 1) return
   const at = spikes.findIndex((spike) => spike > 1)
-  expect(false, () => `${what} must hold 0 (no spike) or 1, got ${spikes[at]} at index ${at}`)
+  fail(`${what} must hold 0 (no spike) or 1, got ${spikes[at]} at index ${at}`)
 }

@@ -1,7 +1,7 @@
 /** Who runs a planned op: an engine on this thread, or worker threads. */
 
 import type { KernelSet } from '../equations/kernel-set.js'
-import { SpikewasmError } from '../errors.js'
+import { fail, SpikewasmError } from '../errors.js'
 import type { Buffer } from '../plan/words.js'
 import { roundUp } from '../round-up.js'
 import type { Executor } from '../runtime/executor.js'
@@ -51,8 +51,7 @@ export class Runner {
 
   /** Runs it once on this thread. */
   run(): void {
-    if (!this.#call)
-      throw new SpikewasmError(`${this.op}.bare: the plan runs on ${this.at.threads} threads`)
+    if (!this.#call) fail(`${this.op}.bare: the plan runs on ${this.at.threads} threads`)
     try {
       this.#call()
     } catch (error) {
@@ -62,7 +61,7 @@ export class Runner {
 
   async runOnThreads(): Promise<void> {
     if (this.#failure !== undefined)
-      throw new SpikewasmError(
+      fail(
         `${this.op}.run: a worker failed in an earlier run (${this.#failure}); plan the op again`,
       )
     const { program, threads, scratch, scratchBytes } = this.at

@@ -1,6 +1,6 @@
 /** Shapes as PyTorch writes them, and what their axes mean. */
 
-import { describe, expect } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import { storedChannels } from '../plan/layout.js'
 
 /** The axes of a tensor of activities. An axis that a shape does not have counts 1. */
@@ -41,19 +41,13 @@ export function checkShape(
   const list: readonly unknown[] = isList ? Array.from(shape as readonly unknown[]) : []
   const rank = (names: string): number => names.split(' ').length
   const wanted = axes.map((names) => `[${names.replaceAll(' ', ', ')}]`).join(' or ')
-  expect(
-    isList && axes.some((names) => rank(names) === list.length),
-    () => `${what} must be a shape ${wanted}, got ${isList ? showShape(list) : describe(shape)}`,
-  )
-  expect(
-    list.every((n) => Number.isSafeInteger(n) && (n as number) >= 1),
-    () => `${what} must hold integers >= 1 (a shape ${wanted}), got ${showShape(list)}`,
-  )
+  if (!isList || !axes.some((names) => rank(names) === list.length))
+    fail(`${what} must be a shape ${wanted}, got ${isList ? showShape(list) : describe(shape)}`)
+  if (!list.every((n) => Number.isSafeInteger(n) && (n as number) >= 1))
+    fail(`${what} must hold integers >= 1 (a shape ${wanted}), got ${showShape(list)}`)
   const size = sizeOf(list as readonly number[])
-  expect(
-    size <= MOST,
-    () => `${what} ${showShape(list)} has ${size} elements, more than the ${MOST} that fit`,
-  )
+  if (!(size <= MOST))
+    fail(`${what} ${showShape(list)} has ${size} elements, more than the ${MOST} that fit`)
 }
 
 /** A list of positive integers, however many. */
@@ -84,10 +78,8 @@ export function extentOf(
   const sizes = Array.from(shape)
   const isTimed = sizes.length % 2 === 1
   const [B, T, C, H = 1, W = 1] = isTimed ? sizes : [sizes[0], 1, ...sizes.slice(1)]
-  expect(
-    T <= MOST_STEPS,
-    () => `${what} ${showShape(sizes)} has ${T} time steps, at most ${MOST_STEPS} are possible`,
-  )
+  if (!(T <= MOST_STEPS))
+    fail(`${what} ${showShape(sizes)} has ${T} time steps, at most ${MOST_STEPS} are possible`)
   return { shape: sizes, timed: isTimed, T, B, C, H, W }
 }
 

@@ -1,7 +1,7 @@
 /** Tensors of an op: as the caller sees them, and as they lie in the plan's memory. */
 
 import { Control } from '../../assembly/opcodes.js'
-import { expect } from '../errors.js'
+import { fail } from '../errors.js'
 import { type ParameterLayout, pack, placesOf, storedChannels, unpack } from '../plan/layout.js'
 import type { ProgramBuilder } from '../plan/program.js'
 import type { Buffer } from '../plan/words.js'
@@ -260,12 +260,11 @@ export const classes =
     const check = (values: Values): void => {
       let at = 0
       while (at < batch && values[at] >= 0 && values[at] < count) at++
-      expect(
-        at === batch,
-        () =>
+      if (at !== batch)
+        fail(
           `${o.op}: ${naming.name} must hold classes from 0 to ${count - 1}, got ${values[at]} ` +
-          `at index ${at}`,
-      )
+            `at index ${at}`,
+        )
     }
     const tensor = integers([batch])(o, naming)
     return { ...tensor, check, checkOwn: (views) => check(views(tensor.buffer, 'int32', batch)) }

@@ -1,6 +1,6 @@
 /** Windows that slide over images, and gradients that come back through them. */
 
-import { expect } from '../errors.js'
+import { fail } from '../errors.js'
 import { pair, type Size } from '../nn/kind.js'
 import { pooling, windows } from '../nn/window.js'
 import { type Contribution, noPool, usedWindow } from '../plan/tensors.js'
@@ -57,15 +57,11 @@ export type TermWindow = is.OptionsIn<typeof termOf>
 /** Checks them. `scale`: the factor of each number of a window. */
 export function termWindow(where: string, term: TermWindow, input: Extent) {
   const { scale = 1, kernelSize, stride, padding } = term
-  expect(
-    kernelSize !== undefined || (stride === undefined && padding === undefined),
-    () => `${where}: stride and padding are of windows; give kernelSize too`,
-  )
+  if (kernelSize === undefined && (stride !== undefined || padding !== undefined))
+    fail(`${where}: stride and padding are of windows; give kernelSize too`)
   if (kernelSize === undefined) return { scale, pool: noPool, output: input }
-  expect(
-    input.shape.length > 3,
-    () => `${where}: windows need an image [B, C, H, W], got ${showShape(input.shape)}`,
-  )
+  if (!(input.shape.length > 3))
+    fail(`${where}: windows need an image [B, C, H, W], got ${showShape(input.shape)}`)
   const { pool, output } = windowed(where, { kernelSize, stride, padding }, input)
   return { scale: scale * (1 / (pool.kernel[0] * pool.kernel[1])), pool, output }
 }
@@ -88,10 +84,8 @@ type Arrival = ReturnType<typeof arrival>
 /** Checks what a reader hands back; `where` begins messages. */
 export function arrival(where: string, input: Extent, given: GradientTerm) {
   const { still: isStill, ...term } = is.checkAll(where, gradientOf, given)
-  expect(
-    !isStill || input.timed,
-    () => `${where}.still is of inputs with T; leave it out for ${showShape(input.shape)}`,
-  )
+  if (isStill && !input.timed)
+    fail(`${where}.still is of inputs with T; leave it out for ${showShape(input.shape)}`)
   const { scale, pool, output: from } = termWindow(where, term, isStill ? still(input) : input)
   return { from, steps: from.T, outH: from.H, outW: from.W, pool, scale }
 }

@@ -3,10 +3,10 @@
  * types.
  */
 
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 
 const inNode = (name: string, why: string, instead: string) => (): never => {
-  throw new SpikewasmError(`${name} needs ${why}, which a page has not; ${instead}`)
+  fail(`${name} needs ${why}, which a page has not; ${instead}`)
 }
 
 export const checkpoint = /* @__PURE__ */ inNode(

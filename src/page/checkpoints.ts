@@ -1,6 +1,6 @@
 /** In a page this stands for `plan/checkpoints.ts`. */
 
-import { SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import type * as checkpoints from '../plan/checkpoints.js'
 
 let remaker: typeof checkpoints.remake | undefined
@@ -13,7 +13,7 @@ export function registerRemake(made: typeof checkpoints.remake): void {
 /** @throws SpikewasmError where the page has nothing that makes activations again */
 export const remake: typeof checkpoints.remake = (...of) => {
   if (remaker) return remaker(...of)
-  throw new SpikewasmError(
+  fail(
     "gradientCheckpoint 'layers' needs what makes activations again, which this page does not " +
       "load; import 'spikewasm/layers', which has all that networks and options may ask for",
   )

@@ -1,7 +1,7 @@
 /** The model that an exported network came from: what it makes of the same samples. */
 
 import type { NetInfo } from '../edge/abi.js'
-import { expect } from '../errors.js'
+import { fail } from '../errors.js'
 import type { Model } from '../model.js'
 import { compile } from '../network.js'
 import type { Module } from '../nn/module.js'
@@ -45,12 +45,11 @@ export async function askModel(
     frames,
   })
   try {
-    expect(
-      model.parameterCount === info.parameters,
-      () =>
+    if (model.parameterCount !== info.parameters)
+      fail(
         `--model must be the network that was exported, with ${info.parameters} parameters, got ` +
-        `one with ${model.parameterCount}; name its --run, or its --model and --weights`,
-    )
+          `one with ${model.parameterCount}; name its --run, or its --model and --weights`,
+      )
     await load(model)
     if (info.weights === 'int8') throughBytes(model)
     const numbers = info.inputType === 'u8' ? normalised(info, input) : floats(input)

@@ -5,7 +5,7 @@ import { rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { NetInfo } from '../edge/abi.js'
-import { expect } from '../errors.js'
+import { fail } from '../errors.js'
 import { type FoundHost, type Host, HostFailure } from './host.js'
 import { hostNames, hosts } from './hosts/index.js'
 import type { Job, JobNumbers, Outcome } from './job.js'
@@ -84,10 +84,8 @@ export async function findHosts(names: string, info: NetInfo): Promise<Search> {
   const wanted = names.split(',').map((name) => name.trim())
   const all = wanted.includes('all')
   for (const name of wanted)
-    expect(
-      name === 'all' || hostNames.includes(name),
-      () => `--hosts must be all or any of ${hostNames.join(',')}, got ${JSON.stringify(name)}`,
-    )
+    if (name !== 'all' && !hostNames.includes(name))
+      fail(`--hosts must be all or any of ${hostNames.join(',')}, got ${JSON.stringify(name)}`)
   const found: [Host, FoundHost][] = []
   const absent: Absent[] = []
   for (const host of hosts.filter(({ name }) => all || wanted.includes(name))) {
@@ -97,12 +95,11 @@ export async function findHosts(names: string, info: NetInfo): Promise<Search> {
       found.push([host, program])
       continue
     }
-    expect(
-      all,
-      () =>
+    if (!all)
+      fail(
         `--hosts must be hosts that can run the file here, got ${host.name}: ` +
-        (refusal ?? `it was not found; ${host.install}`),
-    )
+          (refusal ?? `it was not found; ${host.install}`),
+      )
     absent.push({ host: host.name, why: refusal ?? `not found; ${host.install}` })
   }
   return { found, absent }

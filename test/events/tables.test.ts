@@ -1,8 +1,8 @@
 /** Recordings: hashes of slices, frames, changes, files and what is refused. */
 import { test } from 'uvu'
+import { OfficialResize } from '../../src/data/events/official.js'
 import { endOfHeader } from '../../src/events/aedat.js'
 import { isEventArray, parseEventArchive, parseEventNpy } from '../../src/events/arrays.js'
-import { OfficialResize } from '../../src/data/events/official.js'
 import { eventEndings, formatOf, parseRecording } from '../../src/events/parse.js'
 import {
   type EventRecording,

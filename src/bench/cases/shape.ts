@@ -1,5 +1,5 @@
 /** Shapes of kernels, as names of benchmarks and `--shape` write them. */
-import { expect } from '../../errors.js'
+import { expect, fail } from '../../errors.js'
 
 /** Images and time steps of kernels. */
 export const [IMAGES, STEPS] = [4, 4]
@@ -88,14 +88,13 @@ export function checkSize(
 ): void {
   const [numbers, products] = sizesOf(shape, images)
   const [bytes, gflop] = [4 * numbers, (2 * products) / 1e9]
-  expect(
-    bytes <= MOST_BYTES && gflop <= MOST_GFLOP,
-    () =>
+  if (!(bytes <= MOST_BYTES && gflop <= MOST_GFLOP))
+    fail(
       `bench.${option} must give tensors of at most ${MOST_BYTES / 2 ** 30} GiB and ` +
-      `${MOST_GFLOP} GFLOP a call, got "${nameOf(shape)}" with ${images} images of all time ` +
-      `steps: ${Math.ceil(bytes / 2 ** 30)} GiB and ${Math.ceil(gflop)} GFLOP; ` +
-      'choose a smaller shape, --batch-size or --time-steps',
-  )
+        `${MOST_GFLOP} GFLOP a call, got "${nameOf(shape)}" with ${images} images of all time ` +
+        `steps: ${Math.ceil(bytes / 2 ** 30)} GiB and ${Math.ceil(gflop)} GFLOP; ` +
+        'choose a smaller shape, --batch-size or --time-steps',
+    )
 }
 
 const PIXELS = String.raw`(?<C>\d+)x(?<H>\d+)x(?<W>\d+)`

@@ -7,7 +7,7 @@
  */
 
 import { buffer } from 'node:stream/consumers'
-import { expect, SpikewasmError } from '../../errors.js'
+import { fail } from '../../errors.js'
 import { readFileClear, writeFileAtomic } from '../../io/files.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
 import { othersOf } from '../conditions.js'
@@ -81,7 +81,7 @@ export async function makeBaseline(
 ): Promise<Baseline> {
   const job = await jobOf(options, [rootOf(options)], true)
   const found = await measureAll(job, options, processes)
-  expect(found.size > 0, () => 'bench.saveBaseline must have something to measure, got nothing')
+  if (found.size === 0) fail('bench.saveBaseline must have something to measure, got nothing')
   return {
     format: FORMAT,
     schema: SCHEMA,
@@ -115,7 +115,7 @@ async function measureAll(
     const { failed } = await addProcess(found, given, { patienceMs: 1000 * patience, onBegin })
     progress('')
     const [failure] = failed
-    expect(failure === undefined, () => `benchmark "${failure[0]}" failed: ${failure[1]}`)
+    if (failure !== undefined) fail(`benchmark "${failure[0]}" failed: ${failure[1]}`)
   }
   return found
 }
@@ -136,7 +136,7 @@ export async function readBaseline(path: string): Promise<Baseline> {
 function parseBaseline(bytes: Uint8Array, path: string): Baseline {
   const refuse = (what: string, cause?: unknown): never => {
     const advice = 'make it anew with --save-baseline'
-    throw new SpikewasmError(`${path}: must ${what}; ${advice}`, { cause })
+    fail(`${path}: must ${what}; ${advice}`, cause)
   }
   if (bytes.length > SIZE_LIMIT)
     refuse(`be a baseline of at most ${SIZE_LIMIT} bytes, got ${bytes.length}`)
@@ -178,12 +178,11 @@ export async function compareBaseline(
 ): Promise<{ campaign: Campaign; baseline: Baseline; missing: string[] }> {
   const baseline = await readBaseline(path)
   const obstacle = obstacleBetween(await ownOrigin(options), baseline.origin)
-  expect(
-    obstacle === undefined,
-    () =>
+  if (obstacle !== undefined)
+    fail(
       `${path}: must be a baseline of this machine and this Node, got another one: ${obstacle}; ` +
-      'make it anew with --save-baseline, or compare with --against DIR',
-  )
+        'make it anew with --save-baseline, or compare with --against DIR',
+    )
   const then = new Map(baseline.benchmarks.map(({ name, processes }) => [name, processes]))
   const campaign = await runCampaign({
     ...courseOf(options),

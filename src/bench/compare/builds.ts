@@ -6,7 +6,7 @@ import { availableParallelism, cpus } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
-import { expect, SpikewasmError } from '../../errors.js'
+import { expect, fail } from '../../errors.js'
 import { kindOfPath } from '../../io/files.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
 import type { Build } from '../benchmark.js'
@@ -61,7 +61,7 @@ export async function findBuild(folder: string, option: string): Promise<BuildFi
 export async function loadBuild({ version, main, ops }: BuildFiles, name: string): Promise<Build> {
   const load = (path: string): Promise<unknown> => import(pathToFileURL(path).href)
   const without = (): never => {
-    throw new SpikewasmError(`spikewasm ${version} has no spikewasm/ops`)
+    fail(`spikewasm ${version} has no spikewasm/ops`)
   }
   return {
     name,

@@ -1,6 +1,6 @@
 /** The comparing options of `spikewasm bench`, as one call. */
 
-import { expect } from '../../errors.js'
+import { fail } from '../../errors.js'
 import { median } from '../../median.js'
 import { digits } from '../report.js'
 import { type Baseline, compareBaseline, makeBaseline, writeBaseline } from './baseline.js'
@@ -62,12 +62,11 @@ export async function runComparison(
   options: CompareOptions,
 ): Promise<ComparisonResult> {
   const given = Object.entries({ against, baseline, saveBaseline }).filter(([, path]) => path)
-  expect(
-    given.length === 1,
-    () =>
+  if (given.length !== 1)
+    fail(
       'bench needs one of --against, --baseline and --save-baseline at a time, got ' +
-      `${given.map(([name]) => name).join(' and ') || 'none'}`,
-  )
+        `${given.map(([name]) => name).join(' and ') || 'none'}`,
+    )
   const mine = nameOf(await ownOrigin(options))
   const shared = { mine, threshold: options.threshold ?? DEFAULT_THRESHOLD }
   if (against !== undefined) {

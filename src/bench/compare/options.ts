@@ -1,5 +1,5 @@
 /** What comparisons have in common: options, and the job that all processes are told. */
-import { expect } from '../../errors.js'
+import { fail } from '../../errors.js'
 import { wideVectors } from '../../runtime/revectorize.js'
 import { findBuild, type Origin, originOf, ownRoot } from './builds.js'
 import type { SharedJob } from './process.js'
@@ -53,15 +53,11 @@ export async function jobOf(
   builds: readonly string[],
   calibrate: boolean,
 ): Promise<SharedJob> {
-  expect(
-    threshold === undefined || (threshold >= 0 && threshold <= 1),
-    () => `bench.threshold must be a percentage from 0 to 100, got ${100 * (threshold ?? 0)}`,
-  )
+  if (threshold !== undefined && !(threshold >= 0 && threshold <= 1))
+    fail(`bench.threshold must be a percentage from 0 to 100, got ${100 * (threshold ?? 0)}`)
   for (const [name, value] of Object.entries({ seconds, patience }))
-    expect(
-      value === undefined || (value > 0 && value <= 86_400),
-      () => `bench.${name} must be a number of seconds above 0, got ${value}`,
-    )
+    if (value !== undefined && !(value > 0 && value <= 86_400))
+      fail(`bench.${name} must be a number of seconds above 0, got ${value}`)
   await findBuild(builds[0], 'this build')
   const list = cases ?? new URL('../cases/index.js', import.meta.url).href
   const wide = (await wideVectors()).on

@@ -1,5 +1,5 @@
 /** Processes that measure: what they are told and say; started, listened to, and ended. */
-import { SpikewasmError } from '../../errors.js'
+import { fail, SpikewasmError } from '../../errors.js'
 import { type Ask, patiently, Silent } from '../../runtime/calls.js'
 import { Child, flagsOfNode } from '../../runtime/node/child.js'
 import type { Work } from '../benchmark.js'
@@ -154,7 +154,7 @@ export async function runChild(job: Job, options: ChildOptions): Promise<Outcome
         : (error as Error).message
     const last = child.lastWords(4)
     const reason = last === '' ? how : `${how}: ${last}`
-    if (running === undefined) throw new SpikewasmError(`a process that measures ${reason}`)
+    if (running === undefined) fail(`a process that measures ${reason}`)
     failed.set(running, reason)
     outcome.isWhole = false
   } finally {

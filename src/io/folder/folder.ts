@@ -10,7 +10,7 @@
 
 import { type FileHandle, open, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { SpikewasmError } from '../../errors.js'
+import { fail, SpikewasmError } from '../../errors.js'
 import { explainFolder, explainRead, makeFolder, writeError, writeSynced } from '../files.js'
 import { FolderLock, type HeldLock, LOCK } from './lock.js'
 import {
@@ -88,10 +88,10 @@ export class RunFolder {
     } catch (error) {
       for (const folder of made.toReversed()) await rmdir(folder).catch(() => undefined)
       if (error instanceof SpikewasmError) throw error
-      throw new SpikewasmError(
+      fail(
         `${name} must be a folder that can be written, got ${JSON.stringify(path)}: ` +
           (await explainFolder(error, path)),
-        { cause: error },
+        error,
       )
     }
   }
@@ -130,7 +130,7 @@ export class RunFolder {
   async taken(names: readonly string[]): Promise<string[]> {
     const found = await readdir(this.path).catch(async (error: unknown) => {
       const why = await explainRead(error, this.path)
-      throw new SpikewasmError(`${this.path} must be a folder that can be read: ${why}`)
+      fail(`${this.path} must be a folder that can be read: ${why}`)
     })
     return names.filter((name) => found.includes(name) || this.names.includes(name))
   }
@@ -147,8 +147,7 @@ export class RunFolder {
     { alone = false, without = [] }: { alone?: boolean; without?: readonly string[] } = {},
   ): Promise<void> {
     const { path } = this
-    if (this.closed)
-      throw new SpikewasmError(`${path}: was closed by who writes it; open it again to write there`)
+    if (this.closed) fail(`${path}: was closed by who writes it; open it again to write there`)
     const before = this.manifest
     const generation = ++this.attempt
     const stays = ([name]: [string, FileEntry]): boolean => !alone && !without.includes(name)

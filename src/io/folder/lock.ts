@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { link, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { SpikewasmError } from '../../errors.js'
+import { fail } from '../../errors.js'
 
 export const LOCK = 'run.lock'
 
@@ -64,9 +64,7 @@ export class FolderLock {
     } finally {
       await rm(temporary, { force: true }).catch(() => undefined)
     }
-    throw new SpikewasmError(
-      `${folder}: other processes start runs in this folder; choose another one`,
-    )
+    fail(`${folder}: other processes start runs in this folder; choose another one`)
   }
 
   /** For another thread of this process. */
@@ -85,7 +83,7 @@ export class FolderLock {
     if (now !== undefined && now === this.known) return
     if ((await holderOf(this.path))?.nonce === this.nonce) this.known = now
     else
-      throw new SpikewasmError(
+      fail(
         `${this.path}: the lock of this run is gone, or another process has taken it; nothing ` +
           'more is written here. Do not remove the lock of a run that goes on',
       )
@@ -142,9 +140,9 @@ async function holderOf(path: string): Promise<Holder | undefined> {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT') return undefined
     if (code === 'EISDIR')
-      throw new SpikewasmError(
+      fail(
         `${path}: must be the lock of a run, got a folder; move it away, or choose another folder`,
-        { cause: error },
+        error,
       )
     throw error
   }
@@ -174,7 +172,7 @@ async function expectCutOff(path: string): Promise<void> {
   const begins = '{"pid":'
   const isOurs = text.startsWith(begins) || begins.startsWith(text) || /^\0+$/.test(text)
   if (!isOurs)
-    throw new SpikewasmError(
+    fail(
       `${path}: must be the lock of a run, got another file; move it away, or choose another ` +
         'folder',
     )
@@ -183,18 +181,18 @@ async function expectCutOff(path: string): Promise<void> {
 async function expectDead(folder: string, path: string, holder: Holder): Promise<void> {
   const { pid, host } = holder
   if (host !== hostname())
-    throw new SpikewasmError(
+    fail(
       `${folder}: process ${pid} on ${JSON.stringify(host.slice(0, 100))} trains in this folder, ` +
         `as far as can be told from here; if it has ended, remove ${path}`,
     )
   if (await isDead(holder)) return
   if (holder.started === '' || (await startOf(pid)) === '')
-    throw new SpikewasmError(
+    fail(
       `${folder}: process ${pid} trains in this folder, as far as can be told: this system does ` +
         'not tell when a process has begun, and another one may have its number now; if it has ' +
         `ended, remove ${path}`,
     )
-  throw new SpikewasmError(
+  fail(
     `${folder}: process ${pid} trains in this folder; wait until it ends, stop it, or choose ` +
       'another folder',
   )

@@ -1,7 +1,7 @@
 /** Which files make a run's folder, and what is in them. */
 
 import { createHash } from 'node:crypto'
-import { describe, quote, SpikewasmError } from '../../errors.js'
+import { describe, fail, quote } from '../../errors.js'
 import { parseJsonBytes } from '../json.js'
 
 export const MANIFEST = 'manifest.json'
@@ -42,7 +42,7 @@ const MOST_FILES = 1000
 /** @throws SpikewasmError for what is no manifest, or one of another version */
 export function parseManifest(bytes: Uint8Array, path: string): Manifest {
   const refuse = (what: string): never => {
-    throw new SpikewasmError(
+    fail(
       `${path}: must be the manifest of a run, got ${what}; it is damaged, or no file of ` +
         'ours: put back the one that was written, remove it, or choose another folder',
     )
@@ -52,7 +52,7 @@ export function parseManifest(bytes: Uint8Array, path: string): Manifest {
   }) as Partial<Manifest> | null
   if (typeof value !== 'object' || value === null) return refuse('no object')
   if (value.format !== 1)
-    throw new SpikewasmError(
+    fail(
       `${path}: the format must be 1, got ${describe(value.format)}; another ` +
         'version of spikewasm wrote this folder',
     )

@@ -2,7 +2,7 @@
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { SpikewasmError } from '../../errors.js'
+import { fail, SpikewasmError } from '../../errors.js'
 import { explainRead, readFileClear } from '../files.js'
 import { plain } from '../unpack.js'
 import { MANIFEST, type Manifest, matches, parseManifest } from './manifest.js'
@@ -24,9 +24,9 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     if (error instanceof SpikewasmError) throw error
-    throw new SpikewasmError(
+    fail(
       `${path}: must be the manifest of a run, and readable: ${await explainRead(error, path)}`,
-      { cause: error },
+      error,
     )
   }
 }
@@ -72,7 +72,7 @@ export async function readRunFiles(
   const { name = '', error } = problem ?? {}
   const path = join(folder, name)
   const why = error ? `: ${await explainRead(error, path)}` : ''
-  throw new SpikewasmError(
+  fail(
     `${path}: must be the file that the run has written (manifest.json has its hash), got ` +
       `another or none${why}; put it back, or train again`,
   )
@@ -86,7 +86,7 @@ async function readEntry(
 ): Promise<{ bytes?: Uint8Array; error?: unknown }> {
   const entry = Object.hasOwn(files, name) ? files[name] : undefined
   if (!entry)
-    throw new SpikewasmError(
+    fail(
       `${folder}: the run must have a file ${name}, got one with ` +
         `${Object.keys(files).slice(0, 10).join(', ') || 'none'}; it has not come that far`,
     )

@@ -1,6 +1,6 @@
 /** A model as a NIR graph: the tree of the file that `saveNir` writes. */
 
-import { expect, listNames, SpikewasmError } from '../../errors.js'
+import { fail, listNames } from '../../errors.js'
 import { readersOf } from '../../graph/readers.js'
 import type { Graph, GraphNode } from '../../graph/trace.js'
 import type { Conv1d, Conv2d } from '../../layers/convolution.js'
@@ -24,9 +24,7 @@ type Made = readonly { readonly end: string; readonly draft: Draft }[]
 
 /** @throws SpikewasmError that names the layer, for what NIR cannot say */
 function refuse({ node }: Pick<Place, 'node'>, why: string): never {
-  throw new SpikewasmError(
-    `saveNir: ${node.name || 'the network'} (${labelOf(node)}) cannot be written as NIR: ${why}`,
-  )
+  fail(`saveNir: ${node.name || 'the network'} (${labelOf(node)}) cannot be written as NIR: ${why}`)
 }
 
 const tensor = (data: Numbers, shape: readonly number[]): Tree => numbers(data, shape)
@@ -41,10 +39,8 @@ class Wiring {
    * @returns its name, which gets `_` behind it where there is one of that name
    */
   add(name: string, draft: Draft, from: readonly string[]): string {
-    expect(
-      !name.includes('/') && name !== '.' && name !== '__proto__',
-      () => `saveNir: names of layers must be without /, got ${name}; rename it`,
-    )
+    if (name.includes('/') || name === '.' || name === '__proto__')
+      fail(`saveNir: names of layers must be without /, got ${name}; rename it`)
     let own = name
     while (this.nodes.has(own)) own += '_'
     this.nodes.set(own, draft)
@@ -122,12 +118,11 @@ export function nirTree(session: Session, state: StateDict, time: NirTime): Grou
 /** @throws SpikewasmError for a network of several outputs */
 function expectOneOutput({ exits = [], outputName = '' }: Graph): void {
   const names = [...exits.map(({ name }) => name), outputName]
-  expect(
-    names.length === 1,
-    () =>
+  if (names.length !== 1)
+    fail(
       `saveNir: the network must have one output, got ${listNames(names)}; make a network of the ` +
-      'one that you want',
-  )
+        'one that you want',
+    )
 }
 
 function graphTree({ nodes, edges }: Wiring, note: NirNote): Group {

@@ -1,6 +1,6 @@
 /** Neurons of a model as nodes of a NIR graph. */
 
-import { SpikewasmError } from '../../errors.js'
+import { fail } from '../../errors.js'
 import type { Cell } from '../../layers/index.js'
 import { type Draft, type Place, spread } from './draft.js'
 import { secondsOf } from './time.js'
@@ -18,7 +18,7 @@ export function neuronNode(place: Place): Draft | undefined {
 function cellNode(place: Place, cell: Cell): Draft {
   const { node, shape, state, time } = place
   const refuse = (what: string, how: string): never => {
-    throw new SpikewasmError(
+    fail(
       `saveNir: ${node.name || 'the network'} (${cell.type}) cannot be written as NIR, which has ` +
         `no ${what}; ${how}`,
     )

@@ -1,6 +1,6 @@
 /** NIR graphs: nodes with their fields, and edges; read from the tree of an HDF5 file. */
 
-import { describe, expect, listNames, quote, SpikewasmError } from '../../errors.js'
+import { describe, fail, listNames, quote } from '../../errors.js'
 import { sizeOf } from '../../nn/value.js'
 import type { Group, Tree } from './tree.js'
 
@@ -49,22 +49,16 @@ const versions = /^[01]\.\d{1,6}(\.[\w.+-]{1,60})?$/
 export function graphOf(tree: Group, name: string): NirFile {
   const version = tree.members.get('version')
   const known = 'files of NIR 0.x and 1.x are read'
-  expect(
-    version?.kind === 'texts' && version.data.length === 1,
-    () => `${name}: must say the version of NIR that it is of, got none; ${known}`,
-  )
-  expect(
-    versions.test(version.data[0]),
-    () => `${name}: must be of a known version of NIR, got ${quote(version.data[0])}; ${known}`,
-  )
+  if (version?.kind !== 'texts' || version.data.length !== 1)
+    fail(`${name}: must say the version of NIR that it is of, got none; ${known}`)
+  if (!versions.test(version.data[0]))
+    fail(`${name}: must be of a known version of NIR, got ${quote(version.data[0])}; ${known}`)
   const node = tree.members.get('node')
-  expect(node?.kind === 'group', () => `${name}: must hold a graph named node, got none`)
+  if (node?.kind !== 'group') fail(`${name}: must hold a graph named node, got none`)
   const counted = { nodes: 0 }
   const found = nodeOf(node, `${name}: the graph`, 0, counted)
-  expect(
-    isGraph(found),
-    () => `${name}: must hold a NIRGraph, got a single node of type ${quote(found.type)}`,
-  )
+  if (!isGraph(found))
+    fail(`${name}: must hold a NIRGraph, got a single node of type ${quote(found.type)}`)
   return { version: version.data[0], graph: found }
 }
 
@@ -74,29 +68,22 @@ function nodeOf(
   depth: number,
   counted: { nodes: number },
 ): NirNode | NirGraph {
-  expect(depth <= MOST_DEPTH, () => `${where}: graphs must lie within ${MOST_DEPTH} others at most`)
+  if (!(depth <= MOST_DEPTH)) fail(`${where}: graphs must lie within ${MOST_DEPTH} others at most`)
   const type = of.members.get('type')
-  expect(
-    type?.kind === 'texts' && type.data.length === 1,
-    () => `${where} must have a type, got ${type === undefined ? 'none' : type.kind}`,
-  )
+  if (type?.kind !== 'texts' || type.data.length !== 1)
+    fail(`${where} must have a type, got ${type === undefined ? 'none' : type.kind}`)
   if (type.data[0] !== 'NIRGraph') return { type: type.data[0], fields: of.members }
   const nodes = of.members.get('nodes')
-  expect(nodes?.kind === 'group', () => `${where} must have nodes, got none`)
+  if (nodes?.kind !== 'group') fail(`${where} must have nodes, got none`)
   counted.nodes += nodes.members.size
-  expect(
-    counted.nodes >= 1 && counted.nodes <= MOST_NODES,
-    () => `${where} must have 1 to ${MOST_NODES} nodes, got ${counted.nodes}`,
-  )
+  if (!(counted.nodes >= 1 && counted.nodes <= MOST_NODES))
+    fail(`${where} must have 1 to ${MOST_NODES} nodes, got ${counted.nodes}`)
   const made = new Map<string, NirNode | NirGraph>()
   for (const [key, member] of nodes.members) {
-    expect(
-      key.length <= LONGEST_NAME && key !== '__proto__',
-      () => `${where}: names of nodes must be texts of at most ${LONGEST_NAME}, got ${quote(key)}`,
-    )
+    if (!(key.length <= LONGEST_NAME && key !== '__proto__'))
+      fail(`${where}: names of nodes must be texts of at most ${LONGEST_NAME}, got ${quote(key)}`)
     const at = `${where}: node ${quote(key)}`
-    if (member.kind !== 'group')
-      throw new SpikewasmError(`${at} must be a group of fields, got ${member.kind}`)
+    if (member.kind !== 'group') fail(`${at} must be a group of fields, got ${member.kind}`)
     made.set(key, nodeOf(member, at, depth + 1, counted))
   }
   return {
@@ -114,26 +101,21 @@ function edgesOf(
 ): [string, string][] {
   // A graph without edges is written as an empty array of numbers.
   if (edges !== undefined && 'data' in edges && edges.data.length === 0) return []
-  expect(
-    edges?.kind === 'texts' && edges.shape.length === 2 && edges.shape[1] === 2,
-    () => `${where} must have edges, pairs of names [n, 2], got ${shapeText(edges)}`,
-  )
+  if (edges?.kind !== 'texts' || edges.shape.length !== 2 || edges.shape[1] !== 2)
+    fail(`${where} must have edges, pairs of names [n, 2], got ${shapeText(edges)}`)
   const { data } = edges
-  expect(
-    data.length / 2 <= MOST_EDGES,
-    () => `${where} must have at most ${MOST_EDGES} edges, got ${data.length / 2}`,
-  )
+  if (!(data.length / 2 <= MOST_EDGES))
+    fail(`${where} must have at most ${MOST_EDGES} edges, got ${data.length / 2}`)
   const pairs: [string, string][] = []
   const seen = new Set<string>()
   for (let i = 0; i < data.length; i += 2) {
     const pair: [string, string] = [data[i], data[i + 1]]
     for (const end of pair)
-      expect(
-        nodes.has(end),
-        () =>
+      if (!nodes.has(end))
+        fail(
           `${where}: the edge from ${quote(pair[0])} to ${quote(pair[1])} must join two of its ` +
-          `nodes, got no node ${quote(end)}; nodes are ${listNames([...nodes.keys()])}`,
-      )
+            `nodes, got no node ${quote(end)}; nodes are ${listNames([...nodes.keys()])}`,
+        )
     // Files of some programs name an edge twice; it is one.
     const key = JSON.stringify(pair)
     if (!seen.has(key)) pairs.push(pair)
@@ -164,10 +146,8 @@ export class Fields {
   /** @throws SpikewasmError unless the field holds finite numbers */
   tensor(field: string): NirTensor {
     const found = this.fields.get(field)
-    expect(
-      found?.kind === 'numbers',
-      () => `${this.where} must have numbers ${field}, got ${shapeText(found)}`,
-    )
+    if (found?.kind !== 'numbers')
+      fail(`${this.where} must have numbers ${field}, got ${shapeText(found)}`)
     const { shape, data: raw } = found
     const data =
       raw instanceof Float32Array || raw instanceof Float64Array
@@ -175,7 +155,7 @@ export class Fields {
         : Float64Array.from(raw as ArrayLike<number | bigint>, Number)
     for (let i = 0; i < data.length; i++)
       if (!Number.isFinite(data[i]))
-        throw new SpikewasmError(`${this.where} must have finite numbers ${field}, got ${data[i]}`)
+        fail(`${this.where} must have finite numbers ${field}, got ${data[i]}`)
     return { shape, data }
   }
 
@@ -186,12 +166,11 @@ export class Fields {
   integers(field: string, count: number, least: number): number[] {
     const { data } = this.tensor(field)
     const all = data.length === 1 && count > 1 ? Array(count).fill(data[0]) : [...data.slice(0, 9)]
-    expect(
-      all.length === count && all.every((n) => Number.isSafeInteger(n) && n >= least),
-      () =>
+    if (all.length !== count || !all.every((n) => Number.isSafeInteger(n) && n >= least))
+      fail(
         `${this.where}: ${field} must be ${count === 1 ? 'an integer' : `${count} integers`} ` +
-        `>= ${least}, got ${describe(all)}`,
-    )
+          `>= ${least}, got ${describe(all)}`,
+      )
     return all
   }
 
@@ -209,19 +188,16 @@ export class Fields {
   /** Sizes of a sample, [N], [C, L] or [C, H, W]; of more, sizes of 1 in front are left out. */
   shape(field: string): number[] {
     const { shape: sizes } = this.tensor(field)
-    expect(
-      sizes.length <= 1 && sizeOf(sizes) <= 8,
-      () => `${this.where}: ${field} must be a list of sizes, got shape [${sizes.join(', ')}]`,
-    )
+    if (!(sizes.length <= 1 && sizeOf(sizes) <= 8))
+      fail(`${this.where}: ${field} must be a list of sizes, got shape [${sizes.join(', ')}]`)
     const given = this.integers(field, sizeOf(sizes), 1)
     const shape = [...given]
     while (shape.length > 3 && shape[0] === 1) shape.shift()
-    expect(
-      shape.length >= 1 && shape.length <= 3 && Number.isSafeInteger(sizeOf(shape)),
-      () =>
+    if (!(shape.length >= 1 && shape.length <= 3 && Number.isSafeInteger(sizeOf(shape))))
+      fail(
         `${this.where}: ${field} must be [features], [channels, length] or [channels, height, ` +
-        `width], got [${given.join(', ')}]`,
-    )
+          `width], got [${given.join(', ')}]`,
+      )
     return shape
   }
 

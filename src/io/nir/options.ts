@@ -1,6 +1,6 @@
 /** How the continuous time of NIR becomes steps. */
 
-import { describe, expect } from '../../errors.js'
+import { describe, fail } from '../../errors.js'
 import { by, checkedElsewhere, complete, oneOf, optional, type Rules } from '../../rules.js'
 
 /** How equations in continuous time become steps: forward Euler, or their exact solutions. */
@@ -80,10 +80,8 @@ export function checkSaveOptions(options: SaveNirOptions): Required<SaveNirOptio
 
 /** @throws SpikewasmError unless it can be the time of a step */
 export function checkDt(name: string, dt: unknown): asserts dt is number {
-  expect(
-    typeof dt === 'number' && Number.isFinite(dt) && dt >= 1e-12 && dt <= 1e12,
-    () => `${name} must be the seconds of a time step, from 1e-12 to 1e12, got ${describe(dt)}`,
-  )
+  if (!(typeof dt === 'number' && Number.isFinite(dt) && dt >= 1e-12 && dt <= 1e12))
+    fail(`${name} must be the seconds of a time step, from 1e-12 to 1e12, got ${describe(dt)}`)
 }
 
 /** 0.1 ms. */

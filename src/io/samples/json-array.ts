@@ -1,6 +1,6 @@
 /** Arrays of numbers as JSON: `[[0, 1], [2, 3]]`. */
 
-import { describe, SpikewasmError } from '../../errors.js'
+import { describe, fail } from '../../errors.js'
 import { parseJsonBytes } from '../json.js'
 import type { SampleArray } from './sample.js'
 
@@ -15,13 +15,13 @@ export function parseJsonArray(bytes: Uint8Array, name: string): SampleArray {
   for (let inner: unknown = value; Array.isArray(inner); inner = inner[0]) shape.push(inner.length)
   const count = shape.reduce((product, size) => product * size, 1)
   if (shape.length === 0 || count > MOST_NUMBERS)
-    throw new SpikewasmError(`${name}: must be an array of numbers, got ${describe(value)}`)
+    fail(`${name}: must be an array of numbers, got ${describe(value)}`)
   const data = new Float32Array(count)
   let at = 0
   const fill = (item: unknown, depth: number): void => {
     if (depth < shape.length) {
       if (!Array.isArray(item) || item.length !== shape[depth])
-        throw new SpikewasmError(
+        fail(
           `${name}: must be an array of [${shape.join(', ')}] throughout, got ` +
             `${Array.isArray(item) ? `a list of ${item.length}` : describe(item)} in it`,
         )
@@ -29,7 +29,7 @@ export function parseJsonArray(bytes: Uint8Array, name: string): SampleArray {
       return
     }
     if (typeof item !== 'number')
-      throw new SpikewasmError(`${name}: must be an array of numbers, got ${describe(item)} in it`)
+      fail(`${name}: must be an array of numbers, got ${describe(item)} in it`)
     data[at++] = item
   }
   fill(value, 0)

@@ -1,7 +1,7 @@
 /** PNG and JPEG, by decoders that are installed on their own. */
 
 import { createRequire } from 'node:module'
-import { SpikewasmError } from '../../errors.js'
+import { fail } from '../../errors.js'
 import { readFileClear } from '../files.js'
 import { jpegHead, pngSize } from './picture-head.js'
 import { planes } from './pnm.js'
@@ -90,18 +90,16 @@ async function decode(
     Object.assign(globalThis, { ImageData: Image })
     await decoder.init(module)
   } catch (error) {
-    throw new SpikewasmError(
+    fail(
       `${name}: needs the decoder ${from}, got none; run npm install ${from}, or convert the ` +
         'image to PGM or PPM',
-      { cause: error },
+      error,
     )
   }
   try {
     return await decoder.default(new Uint8Array(bytes).buffer)
   } catch (error) {
-    throw new SpikewasmError(`${name}: must be a valid image, got one that is damaged`, {
-      cause: error,
-    })
+    fail(`${name}: must be a valid image, got one that is damaged`, error)
   }
 }
 

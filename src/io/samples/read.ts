@@ -1,7 +1,7 @@
 /** A file's samples as a network takes them. */
 
 import { stat } from 'node:fs/promises'
-import { SpikewasmError } from '../../errors.js'
+import { fail } from '../../errors.js'
 import { readFileClear } from '../files.js'
 import type { ModelData } from '../model-json.js'
 import { parseJsonArray } from './json-array.js'
@@ -27,11 +27,9 @@ export interface SampleTarget {
 export async function readSamples(path: string, target: SampleTarget): Promise<Float32Array> {
   const status = await stat(path).catch(() => undefined)
   if (status?.isFile() === false && !status.isDirectory())
-    throw new SpikewasmError(`${path}: must be a regular file, got a pipe or device`)
+    fail(`${path}: must be a regular file, got a pipe or device`)
   if (status && status.size > LARGEST_FILE)
-    throw new SpikewasmError(
-      `${path}: must have at most ${LARGEST_FILE} bytes, got ${status.size}; split it`,
-    )
+    fail(`${path}: must have at most ${LARGEST_FILE} bytes, got ${status.size}; split it`)
   const bytes = await readFileClear(path, 'the sample')
   return samplesOf(await arrayOf(bytes, path, target), path, target)
 }
@@ -58,9 +56,7 @@ export async function arrayOf(
   if (ending === 'bin') return parseRaw(bytes, path, shape)
   if (begins(0x50, 0x35) || begins(0x50, 0x36) || ['pgm', 'ppm', 'pnm'].includes(ending ?? ''))
     return parsePnm(bytes, path)
-  throw new SpikewasmError(
-    `${path}: must be .npy, .json, .bin, .pgm, .ppm, .png or .jpg, got another file`,
-  )
+  fail(`${path}: must be .npy, .json, .bin, .pgm, .ppm, .png or .jpg, got another file`)
 }
 
 /** Numbers alone: float32 or bytes, told apart by how many there are. */
@@ -69,7 +65,7 @@ function parseRaw(bytes: Uint8Array, path: string, shape: readonly number[]): Sa
   if (bytes.length === size) return { shape, data: new Uint8Array(bytes) }
   if (bytes.length === 4 * size)
     return { shape, data: new Float32Array(new Uint8Array(bytes).buffer) }
-  throw new SpikewasmError(
+  fail(
     `${path}: must have ${4 * size} bytes (float32) or ${size} (bytes) for a sample of ` +
       `[${shape.join(', ')}], got ${bytes.length}`,
   )
@@ -89,14 +85,13 @@ export function samplesOf(
   const isMany =
     found.length === shape.length + 1 && found.slice(1).join() === shape.join() && found[0] >= 1
   if (!isOne && !isMany)
-    throw new SpikewasmError(
+    fail(
       `${path}: must be a sample of [${shape.join(', ')}], or a list of them, got ` +
         `[${found.slice(0, 8).join(', ')}]; nothing is resized or transposed`,
     )
   if (data instanceof Float32Array) {
     const at = data.findIndex((value) => !Number.isFinite(value))
-    if (at >= 0)
-      throw new SpikewasmError(`${path}: must hold finite numbers, got ${data[at]} at index ${at}`)
+    if (at >= 0) fail(`${path}: must hold finite numbers, got ${data[at]} at index ${at}`)
     return data
   }
   return normalised(data, path, shape, normalization && { ...normalization, ...scaleOf(most) })
@@ -113,14 +108,14 @@ function normalised(
   normalization: SampleTarget['normalization'],
 ): Float32Array {
   if (!normalization)
-    throw new SpikewasmError(
+    fail(
       `${path}: holds bytes, and --mean and --std must say how they become numbers, got none; ` +
         "the model's file does not say it",
     )
   const [channels, height, width] = shape.slice(-3)
   const { scale, mean, std } = normalization
   if (mean.length !== channels || std.length !== channels)
-    throw new SpikewasmError(
+    fail(
       `--mean and --std must have a number for each of ${channels} channels, got ` +
         `${mean.length} and ${std.length}`,
     )

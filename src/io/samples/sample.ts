@@ -1,10 +1,10 @@
 /** Samples in files: arrays and images, before it is known what a network takes. */
 
-import { SpikewasmError } from '../../errors.js'
+import { fail } from '../../errors.js'
 
 /** @throws SpikewasmError always */
 export function refuse(name: string, rule: string, got: string): never {
-  throw new SpikewasmError(`${name}: must ${rule}, got ${got}`)
+  fail(`${name}: must ${rule}, got ${got}`)
 }
 
 /** What a file holds. */

@@ -1,7 +1,7 @@
 /** Ops that pass over activities: each is one record of a network. */
 
 import { Control } from '../../../assembly/opcodes.js'
-import { checkInteger, expect } from '../../errors.js'
+import { checkInteger, fail } from '../../errors.js'
 import { delaysOf, emitDelay, emitDelaySpikes } from '../../layers/delay.js'
 import * as layers from '../../layers/index.js'
 import { storedChannels } from '../../plan/layout.js'
@@ -56,10 +56,8 @@ export const reluBackward = op('reluBackward', {
   },
   derive({ input, counts, timeSteps }, { op }) {
     if (counts) checkInteger(`${op}.timeSteps`, timeSteps as number, 1, MOST_STEPS)
-    expect(
-      counts || timeSteps === undefined,
-      () => `${op}.timeSteps is of counts; set counts: true or leave it out`,
-    )
+    if (!counts && timeSteps !== undefined)
+      fail(`${op}.timeSteps is of counts; set counts: true or leave it out`)
     return { extent: extentOf(`${op}.input`, input, counts ? 'never' : 'maybe') }
   },
   tensors: ({ extent, counts }) => ({
@@ -114,10 +112,8 @@ export const dropout = op('dropout', {
   },
   returns: 'output',
   tensors({ input, spikes }, { op, asked }) {
-    expect(
-      spikes || !asked.has('counts'),
-      () => `${op}.outputs: 'counts' are of spikes; set spikes to true`,
-    )
+    if (!spikes && asked.has('counts'))
+      fail(`${op}.outputs: 'counts' are of spikes; set spikes to true`)
     return {
       /** Floats, or with `spikes` bytes. */
       input: takes(activities(input, spikes)),
@@ -255,10 +251,8 @@ export const scale = op('scale', {
   },
   derive({ input, factor }, { op }) {
     const { C, H, W } = input
-    expect(
-      Array.isArray(factor) && [C, C * H * W].includes(factor.length),
-      () => `${op}.factor must be a list of ${C} numbers, or of ${C * H * W}`,
-    )
+    if (!Array.isArray(factor) || ![C, C * H * W].includes(factor.length))
+      fail(`${op}.factor must be a list of ${C} numbers, or of ${C * H * W}`)
     return { factors: factorsOf(factor, imageOf(input), storedChannels(C)) }
   },
   tensors: ({ input }) => ({
@@ -280,10 +274,8 @@ const delays = {
 
 /** The op's steps and its images. */
 function delayed({ input, steps }: is.Checked<typeof delays>, { op }: { readonly op: string }) {
-  expect(
-    typeof steps === 'number' || steps.length === input.C,
-    () => `${op}.steps must be one number, or a list of ${input.C}`,
-  )
+  if (typeof steps !== 'number' && steps.length !== input.C)
+    fail(`${op}.steps must be one number, or a list of ${input.C}`)
   return { job: { ...imagesOf(input), ...delaysOf(steps, storedChannels(input.C)) } }
 }
 

@@ -1,7 +1,7 @@
 /** Batch normalisation and its gradients. */
 
 import { Moments } from '../../../assembly/opcodes.js'
-import { expect } from '../../errors.js'
+import { fail } from '../../errors.js'
 import type { BatchNormOptions } from '../../layers/batch-norm.js'
 import * as layers from '../../layers/index.js'
 import { storedChannels } from '../../plan/layout.js'
@@ -65,32 +65,27 @@ function normOf(
   { op, asked }: OpBuilder,
 ) {
   const byStep = of.stepMode === 's' && training
-  expect(
-    !input.timed || (of.timeSteps ?? input.T) === input.T,
-    () => `${op}.timeSteps is of inputs without T; leave it out for ${showShape(input.shape)}`,
-  )
+  if (input.timed && (of.timeSteps ?? input.T) !== input.T)
+    fail(`${op}.timeSteps is of inputs without T; leave it out for ${showShape(input.shape)}`)
   for (const name of ['mean', 'invStd', 'meanInvStd'] as const)
-    expect(
-      !asked.has(name) || (training && (byStep || name !== 'meanInvStd')),
-      () =>
+    if (asked.has(name) && !(training && (byStep || name !== 'meanInvStd')))
+      fail(
         `${op}.outputs: '${name}' needs training${name === 'meanInvStd' ? ' in step mode s' : ''}`,
-    )
+      )
   const norm = { byStep, layer: layers.batchNorm2d(input.C, { eps, momentum }) }
   if (moments === undefined) return norm
   checkShape(`${op}.moments`, moments, 'units 4 channels')
   const stored = storedChannels(input.C)
-  expect(
-    moments[1] === Moments.Rows && moments[2] === stored,
-    () =>
+  if (moments[1] !== Moments.Rows || moments[2] !== stored)
+    fail(
       `${op}.moments of ${input.C} channels must be [units, ${Moments.Rows}, ${stored}], got ` +
-      showShape(moments),
-  )
-  expect(
-    training && !(byStep && input.T > 1),
-    () =>
+        showShape(moments),
+    )
+  if (!training || (byStep && input.T > 1))
+    fail(
       `${op}.moments are of training with statistics over all steps together; leave them out ` +
-      'otherwise',
-  )
+        'otherwise',
+    )
   return norm
 }
 

@@ -1,6 +1,6 @@
 /** Leaky integrate-and-fire neurons, forward and back. */
 
-import { checkInteger, describe, expect } from '../../errors.js'
+import { checkInteger, describe, fail } from '../../errors.js'
 import * as stabilized from '../../layers/stabilized-lif.js'
 import { emitNeuronGradient } from '../../plan/gradients.js'
 import { emitNeurons, type Neurons } from '../../plan/neuron-record.js'
@@ -53,10 +53,8 @@ export const lif = op('lif', {
     const { T } = reads.extent
     const { totalSteps = T } = of
     checkInteger(`${o.op}.totalSteps`, totalSteps, T, MOST_STEPS)
-    expect(
-      o.asked.has('potential') || totalSteps === T,
-      () => `${o.op}.totalSteps ${totalSteps} needs the output 'potential', from which runs go on`,
-    )
+    if (!o.asked.has('potential') && totalSteps !== T)
+      fail(`${o.op}.totalSteps ${totalSteps} needs the output 'potential', from which runs go on`)
     return { reads, totalSteps, layer: neurons.neuronOf(of) }
   },
   tensors({ reads }, o) {
@@ -115,26 +113,20 @@ function arrivals(of: is.Checked<typeof backOptions>, o: OpBuilder) {
   const isTime = mode === 'time'
   if (!isTime)
     for (const name of ofTime)
-      expect(
-        of[name] === undefined || of[name] === false,
-        () =>
+      if (of[name] !== undefined && of[name] !== false)
+        fail(
           `${op}.${name} is an option of mode 'time', which reads the currents; leave it out ` +
-          `with '${mode}'`,
-      )
+            `with '${mode}'`,
+        )
   const reads = isTime ? neurons.readsOf(o, of) : undefined
   const extent =
     reads?.extent ?? extentOf(`${op}.input`, of.input, mode === 'rate' ? 'never' : 'maybe')
-  expect(
-    Array.isArray(deltas) && deltas.length > 0,
-    () => `${op}.deltas must be a list of at least one, got ${describe(deltas)}`,
-  )
+  if (!Array.isArray(deltas) || deltas.length === 0)
+    fail(`${op}.deltas must be a list of at least one, got ${describe(deltas)}`)
   const all = Array.from(deltas, (given, i) => {
     const what = `${op}.deltas[${i}]`
     const arriving = arrival(what, extent, given)
-    expect(
-      isTime || !given.still,
-      () => `${what}.still is of mode 'time'; leave it out with '${mode}'`,
-    )
+    if (!isTime && given.still) fail(`${what}.still is of mode 'time'; leave it out with '${mode}'`)
     return arriving
   })
   return { extent, all, reads, layer: neurons.neuronOf(of) }

@@ -1,7 +1,7 @@
 /** The end of a network: its output, and losses with their gradients. */
 
 import { Control } from '../../../assembly/opcodes.js'
-import { checkInteger, describe, expect } from '../../errors.js'
+import { checkInteger, describe, fail } from '../../errors.js'
 import * as losses from '../../loss/index.js'
 import { emitLoss, type LossKind } from '../../plan/emit-loss.js'
 import { crossEntropyKind, mseKind, tetKind } from '../../plan/losses/plans.js'
@@ -30,10 +30,8 @@ const logits = {
 }
 
 function stepsOf(op: string, input: Extent, timeSteps = input.T): number {
-  expect(
-    !input.timed || timeSteps === input.T,
-    () => `${op}.timeSteps is of logits [B, C]; leave it out for ${showShape(input.shape)}`,
-  )
+  if (input.timed && timeSteps !== input.T)
+    fail(`${op}.timeSteps is of logits [B, C]; leave it out for ${showShape(input.shape)}`)
   return timeSteps
 }
 
@@ -158,14 +156,15 @@ const MOST_MASKED = 32
 
 /** Which steps of an instantaneous loss have a gradient, as bits. */
 function maskOf(op: string, steps: number, gradientSteps: readonly number[] | undefined): number {
-  expect(
-    gradientSteps === undefined ||
-      (Array.isArray(gradientSteps) &&
-        gradientSteps.every((t) => Number.isInteger(t) && t >= 0 && t < steps)),
-    () =>
-      `${op}.run: gradientSteps must be a list of steps from 0 to ${steps - 1}, got ` +
-      describe(gradientSteps),
+  if (
+    gradientSteps !== undefined &&
+    (!Array.isArray(gradientSteps) ||
+      !gradientSteps.every((t) => Number.isInteger(t) && t >= 0 && t < steps))
   )
+    fail(
+      `${op}.run: gradientSteps must be a list of steps from 0 to ${steps - 1}, got ` +
+        describe(gradientSteps),
+    )
   return gradientSteps?.reduce((bits, t) => bits | (1 << t), 0) ?? 0xffffffff
 }
 
@@ -217,10 +216,8 @@ export const crossEntropy = op('crossEntropy', {
     names: ['valid', 'gradientSteps'],
     write(block, { valid, gradientSteps }, where) {
       validSetting(input.B).write(block, { valid }, where)
-      expect(
-        instantaneous || gradientSteps === undefined,
-        () => `${op}.run: gradientSteps are of instantaneous losses; leave them out`,
-      )
+      if (!instantaneous && gradientSteps !== undefined)
+        fail(`${op}.run: gradientSteps are of instantaneous losses; leave them out`)
       const mask = maskOf(op, stepsOf(op, input, timeSteps), gradientSteps)
       if (instantaneous) block.word(Control.StepMask, mask)
     },
@@ -229,18 +226,12 @@ export const crossEntropy = op('crossEntropy', {
     const { op } = o
     const { labelSmoothing, of } = losses.crossEntropy({ labelSmoothing: share, of: what })
     const steps = stepsOf(op, logits.input, logits.timeSteps)
-    expect(
-      Number.isFinite(mseWeight) && mseWeight >= 0 && mseWeight <= 1,
-      () => `${op}.mseWeight must lie in 0…1, got ${describe(mseWeight)}`,
-    )
-    expect(
-      !instantaneous || of === 'rates',
-      () => `${op}: a loss of counts is not instantaneous; leave one of them out`,
-    )
-    expect(
-      !instantaneous || steps <= MOST_MASKED,
-      () => `${op}: an instantaneous loss has at most ${MOST_MASKED} time steps, got ${steps}`,
-    )
+    if (!(Number.isFinite(mseWeight) && mseWeight >= 0 && mseWeight <= 1))
+      fail(`${op}.mseWeight must lie in 0…1, got ${describe(mseWeight)}`)
+    if (instantaneous && of !== 'rates')
+      fail(`${op}: a loss of counts is not instantaneous; leave one of them out`)
+    if (instantaneous && !(steps <= MOST_MASKED))
+      fail(`${op}: an instantaneous loss has at most ${MOST_MASKED} time steps, got ${steps}`)
     const outputScale = of === 'counts' && steps > 1 ? steps : undefined
     const smoothing = labelSmoothing || undefined
     const kind = crossEntropyKind({ mseWeight, labelSmoothing: smoothing, outputScale })

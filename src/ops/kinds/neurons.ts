@@ -1,6 +1,6 @@
 /** Cells, and neurons and activations from texts, forward and back through time. */
 
-import { describe, expect } from '../../errors.js'
+import { describe, fail } from '../../errors.js'
 import { cellKind } from '../../layers/cells.js'
 import * as activations from '../../layers/elementwise.js'
 import * as equations from '../../layers/equations.js'
@@ -27,10 +27,8 @@ function giving(
 ) {
   const spiking = fires(layer)
   const [own, other] = spiking ? ['spikes', values] : [values, 'spikes']
-  expect(
-    !asked.has(other),
-    () => `${op}.outputs: ${what} gives ${own}, got '${other}'; use outputs: ['${own}']`,
-  )
+  if (asked.has(other))
+    fail(`${op}.outputs: ${what} gives ${own}, got '${other}'; use outputs: ['${own}']`)
   return { layer, spiking, own }
 }
 
@@ -67,10 +65,8 @@ const cells = {
   input: is.timed,
   /** A layer: `cubaLif()`, `alif()`, `leakyIntegrator()`, `recurrent(lif())`, … */
   cell: is.option((name, cell: Cell): Cell => {
-    expect(
-      typeof cell === 'object' && cell !== null && cell.kind === 'cell',
-      () => `${name} must be a layer such as cubaLif() or leakyIntegrator(), got ${describe(cell)}`,
-    )
+    if (typeof cell !== 'object' || cell === null || cell.kind !== 'cell')
+      fail(`${name} must be a layer such as cubaLif() or leakyIntegrator(), got ${describe(cell)}`)
     const { kind: _, ...fields } = cell
     cellKind.again(fields)
     return cell

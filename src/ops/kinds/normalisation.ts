@@ -1,4 +1,4 @@
-import { expect } from '../../errors.js'
+import { fail } from '../../errors.js'
 import * as layers from '../../layers/index.js'
 import { geometryOf } from '../../plan/convolution/geometry.js'
 import { storedChannels, weightLayout } from '../../plan/layout.js'
@@ -122,22 +122,14 @@ function blocksOf(
 ) {
   const [N, inputs, kernelH = 1, kernelW = 1] = shape
   const isLinear = shape.length === 2
-  expect(
-    isLinear || pixels === 1,
-    () => `${op}.pixels is of linear layers; leave it out for weight ${showShape(shape)}`,
-  )
-  expect(
-    inputs % pixels === 0,
-    () => `${op}.pixels must divide the ${inputs} features of the weight, got ${pixels}`,
-  )
-  expect(
-    N % groups === 0 && (!isLinear || groups === 1),
-    () => `${op}.groups must divide the ${N} outputs of a convolution's weight, got ${groups}`,
-  )
-  expect(
-    sizeOf(shape) > N,
-    () => `${op}: weight ${showShape(shape)} needs more than one input for each output`,
-  )
+  if (!isLinear && pixels !== 1)
+    fail(`${op}.pixels is of linear layers; leave it out for weight ${showShape(shape)}`)
+  if (inputs % pixels !== 0)
+    fail(`${op}.pixels must divide the ${inputs} features of the weight, got ${pixels}`)
+  if (!(N % groups === 0 && (!isLinear || groups === 1)))
+    fail(`${op}.groups must divide the ${N} outputs of a convolution's weight, got ${groups}`)
+  if (!(sizeOf(shape) > N))
+    fail(`${op}: weight ${showShape(shape)} needs more than one input for each output`)
   const channels = inputs / pixels
   const taps = isLinear ? pixels : kernelH * kernelW
   const inC = image ? channels * groups : storedChannels(channels * groups)
@@ -147,13 +139,12 @@ function blocksOf(
   const input = [all.inChannels, 1, 1] as const
   const g = geometryOf({ kind: 'conv2d', ...windows, ...all }, input, inC, [N, 1, 1], 1)
   const { grouping } = g
-  expect(
-    !grouping || grouping.depthwise || grouping.groupOut % 4 === 0,
-    () =>
+  if (grouping && !grouping.depthwise && grouping.groupOut % 4 !== 0)
+    fail(
       `${op}: each group of the weight must make a multiple of 4 outputs, or 1 from 1 channel, ` +
-      `got ${N / groups} (weight ${showShape(shape)}, groups ${groups}); change the shape or the ` +
-      'groups',
-  )
+        `got ${N / groups} (weight ${showShape(shape)}, groups ${groups}); change the shape ` +
+        'or the groups',
+    )
   const layout = weightLayout(shape, N, channels, taps, inC, grouping)
   return { layout, N, ...standardiseBlocks(op, g, channels) }
 }

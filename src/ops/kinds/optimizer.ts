@@ -1,7 +1,7 @@
 /** What an optimizer does with parameters and gradients of any shape. */
 
 import { Control, StepGroup, StepNumbers } from '../../../assembly/opcodes.js'
-import { checkBoolean, checkInteger, describe, expect } from '../../errors.js'
+import { checkBoolean, checkInteger, describe, expect, fail } from '../../errors.js'
 import { checkRate } from '../../optimizer/index.js'
 import { checkOptimizer, numbersOf, type Optimizer, optimizerKind } from '../../optimizer/kind.js'
 import * as optimizers from '../../optimizer/kinds.js'
@@ -108,10 +108,8 @@ function power(beta: number, steps: number): number {
 }
 
 function complete(op: string, { step = 1, decoupled, ...numbers }: AdamSettings) {
-  expect(
-    Number.isInteger(step) && step >= 1,
-    () => `${op}.step must be an integer ≥ 1, got ${describe(step)}`,
-  )
+  if (!(Number.isInteger(step) && step >= 1))
+    fail(`${op}.step must be an integer ≥ 1, got ${describe(step)}`)
   const found = Object.entries(numbers).filter(([, value]) => value !== undefined)
   const rule = optimizers.adam(Object.fromEntries(found))
   return { ...rule, step, decoupled: checkBoolean(`${op}.decoupled`, decoupled, false) }

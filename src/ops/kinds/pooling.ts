@@ -1,6 +1,6 @@
 /** Pooling and its gradients. Sums of one term are average pooling. */
 
-import { expect } from '../../errors.js'
+import { expect, fail } from '../../errors.js'
 import { emitAdaptive } from '../../layers/adaptive-pool.js'
 import { pair, type Size } from '../../nn/kind.js'
 import { emitGradientSum } from '../../plan/gradients.js'
@@ -23,12 +23,11 @@ const MOST_PLACES = 256
 /** Choices of windows: one for all steps, or one at each. */
 function choices(op: string, { window, output }: windows.Windowed, choice: 'rate' | 'step') {
   const [height, width] = window.kernelSize
-  expect(
-    height * width <= MOST_PLACES,
-    () =>
+  if (!(height * width <= MOST_PLACES))
+    fail(
       `${op}.kernelSize ${height}×${width} has more than the ${MOST_PLACES} places that a choice ` +
-      'can tell apart',
-  )
+        'can tell apart',
+    )
   return stepBytes(choice === 'step' ? output : still(output))
 }
 
@@ -67,10 +66,8 @@ export const maxPool2d = op('maxPool2d', {
   returns: 'output',
   derive: ({ input, ...of }, { op }) => ({ to: windows.windowed(op, of, input) }),
   tensors({ input, spikes, choice, to }, { op, asked: names }) {
-    expect(
-      spikes || !names.has('counts'),
-      () => `${op}.outputs: 'counts' are of spikes; set spikes to true`,
-    )
+    if (!spikes && names.has('counts'))
+      fail(`${op}.outputs: 'counts' are of spikes; set spikes to true`)
     return {
       /** Floats, or with `spikes` bytes. */
       input: takes(activities(input, spikes)),
@@ -148,7 +145,7 @@ const averaged = {
   ...windows.windowOf,
   /** Height and width of a window in pixels, or one number for both. */
   kernelSize: is.option((name, size: Size) => {
-    expect(size !== undefined, () => `${name} is missing`)
+    if (size === undefined) fail(`${name} is missing`)
     return size
   }),
 }

@@ -1,7 +1,7 @@
 /** Sums of tensors and of gradients; channels of several tensors in a row. */
 
 import { Control, Dense } from '../../../assembly/opcodes.js'
-import { describe, expect } from '../../errors.js'
+import { describe, fail } from '../../errors.js'
 import { emitJoin, emitJoinSpikes, emitSplit, partsOf } from '../../layers/joins.js'
 import { emitGradientSum } from '../../plan/gradients.js'
 import { emitMaterialise } from '../../plan/materialise.js'
@@ -39,10 +39,8 @@ export type AddTerm = is.OptionsIn<typeof addTerm>
 
 function checkTerm(where: string, given: AddTerm) {
   const { input: shape, spikes, affine, image, ...window } = is.checkAll(where, addTerm, given)
-  expect(
-    !(spikes && (affine || image)) && !(affine && image),
-    () => `${where} can be only one of spikes, affine and image`,
-  )
+  if ((spikes && (affine || image)) || (affine && image))
+    fail(`${where} can be only one of spikes, affine and image`)
   const spatial = window.kernelSize === undefined ? 'maybe' : 'always'
   const input = shapes.extentOf(`${where}.input`, shape, 'maybe', spatial)
   return { input, spikes, affine, image, ...windows.termWindow(where, window, input) }
@@ -72,20 +70,22 @@ function commonExtent(
 ): shapes.Extent {
   const { output: common } = terms.find(({ output }) => output.timed) ?? terms[0]
   for (const { output, spikes } of terms) {
-    expect(
-      shapes.showShape(shapes.still(output).shape) ===
-        shapes.showShape(shapes.still(common).shape) &&
-        (!output.timed || output.T === common.T),
-      () =>
+    if (
+      !(
+        shapes.showShape(shapes.still(output).shape) ===
+          shapes.showShape(shapes.still(common).shape) &&
+        (!output.timed || output.T === common.T)
+      )
+    )
+      fail(
         `${op}: terms must have one shape, got ${shapes.showShape(common.shape)} and ` +
-        shapes.showShape(output.shape),
-    )
-    expect(
-      output.T === common.T || !spikes,
-      () =>
+          shapes.showShape(output.shape),
+      )
+    if (output.T !== common.T && spikes)
+      fail(
         `${op}: spikes must have the ${common.T} time steps of the other terms, got the shape ` +
-        shapes.showShape(output.shape),
-    )
+          shapes.showShape(output.shape),
+      )
   }
   return common
 }
@@ -128,10 +128,8 @@ export function emitSum(
 /** A list of at least one. */
 const listOf = <Term>() =>
   is.option((name, terms: readonly Term[]): readonly Term[] => {
-    expect(
-      Array.isArray(terms) && terms.length > 0,
-      () => `${name} must be a list of at least one term, got ${describe(terms)}`,
-    )
+    if (!Array.isArray(terms) || terms.length === 0)
+      fail(`${name} must be a list of at least one term, got ${describe(terms)}`)
     return Array.from(terms)
   })
 
@@ -158,7 +156,7 @@ export const add = op('add', {
   derive({ terms }, { op }) {
     const all = terms.map((term, i) => checkTerm(`${op}.terms[${i}]`, term))
     const images = all.filter(({ image }) => image)
-    expect(images.length <= 1, () => `${op}: one term at most can be an image`)
+    if (!(images.length <= 1)) fail(`${op}: one term at most can be an image`)
     return { all, extent: commonExtent(op, all) }
   },
   tensors: ({ all, extent, mean }) =>
@@ -203,19 +201,18 @@ export const gradientSum = op('gradientSum', {
 
 /** Tensors that differ in their channels alone. */
 const alike = is.option((name, inputs: readonly (readonly number[])[]) => {
-  expect(
-    Array.isArray(inputs) && inputs.length >= 2,
-    () => `${name} must be a list of two or more shapes, got ${describe(inputs)}`,
-  )
+  if (!(Array.isArray(inputs) && inputs.length >= 2))
+    fail(`${name} must be a list of two or more shapes, got ${describe(inputs)}`)
   const parts = inputs.map((shape, i) => shapes.extentOf(`${name}[${i}]`, shape))
   const [first] = parts
   for (const part of parts)
-    expect(
-      shapes.resized(part, { C: 1 }).shape.join() === shapes.resized(first, { C: 1 }).shape.join(),
-      () =>
-        `${name} must be alike but for their channels, got ${shapes.showShape(first.shape)} and ` +
-        shapes.showShape(part.shape),
+    if (
+      shapes.resized(part, { C: 1 }).shape.join() !== shapes.resized(first, { C: 1 }).shape.join()
     )
+      fail(
+        `${name} must be alike but for their channels, got ${shapes.showShape(first.shape)} and ` +
+          shapes.showShape(part.shape),
+      )
   return parts as readonly shapes.Extent[]
 })
 
@@ -301,11 +298,10 @@ function product(op: string, a: readonly number[], b: readonly number[], by: 'NN
   shapes.checkShape(`${op}.b`, b, axes[by].b)
   const [M, K] = by === 'TN' ? [a[1], a[0]] : [a[0], a[1]]
   const [depth, N] = by === 'NT' ? [b[1], b[0]] : [b[0], b[1]]
-  expect(
-    depth === K,
-    () =>
+  if (depth !== K)
+    fail(
       `${op}: a ${shapes.showShape(a)} has K = ${K}, but b ${shapes.showShape(b)} has K = ${depth}`,
-  )
+    )
   shapes.checkShape(`${op}: the output`, [M, N], 'M N')
   return { M, N, K }
 }

@@ -1,7 +1,7 @@
 /** Convolutions and linear layers forward. */
 
 import { Moments } from '../../../assembly/opcodes.js'
-import { expect } from '../../errors.js'
+import { fail } from '../../errors.js'
 import { emitEither, forwardBy } from '../../plan/convolution/choice.js'
 import { emitForwardOnFloats, fitsSpikes, strategiesOf } from '../../plan/convolution/index.js'
 import { emitForwardOnBytes, fitsByteWeights } from '../../plan/convolution/spike-bytes.js'
@@ -74,19 +74,13 @@ export const forwardSizes =
   (sizesOf: SizesOf) =>
   (of: Given, { op }: OpBuilder) => {
     for (const name of ['sources', 'pool', 'moments', 'training'] as const)
-      expect(
-        of.spikes || of[name] === undefined || of[name] === false,
-        () => `${op}.${name} is of spikes; set spikes: true, or leave it out`,
-      )
+      if (!of.spikes && of[name] !== undefined && of[name] !== false)
+        fail(`${op}.${name} is of spikes; set spikes: true, or leave it out`)
     const isBytes = of.weightType === 'int8'
-    expect(
-      !isBytes || of.spikes,
-      () => `${op}.weightType 'int8' is of spikes; set spikes: true, or leave it out`,
-    )
-    expect(
-      !isBytes || !of.moments,
-      () => `${op}.moments: weights of one byte are not trained; leave moments or weightType out`,
-    )
+    if (isBytes && !of.spikes)
+      fail(`${op}.weightType 'int8' is of spikes; set spikes: true, or leave it out`)
+    if (isBytes && of.moments)
+      fail(`${op}.moments: weights of one byte are not trained; leave moments or weightType out`)
     const image = isImage(op, of.image, of.input, of.spikes)
     return { sizes: sizesOf(op, of, { image, pool: of.pool }) }
   }
@@ -166,12 +160,11 @@ function momentTensor(
   algorithm: string,
   moments: UnitSums | undefined,
 ) {
-  expect(
-    moments !== undefined,
-    () =>
+  if (moments === undefined)
+    fail(
       `${op}.moments: the algorithm '${algorithm}' writes none; leave moments out, batchNorm ` +
-      'then sums them itself',
-  )
+        'then sums them itself',
+    )
   const { buffer, units } = moments
   b.touch(buffer)
   return tensorOfBuffer(buffer, { name: 'moments' }, [units, Moments.Rows, g.outC])
@@ -183,12 +176,11 @@ function onBytes(o: OpBuilder, { sizes, sources, algorithm }: Forward): Partial<
   const { spikes } = readSpikes(o, sizes, sources)
   const weightScale = ref(made.scales.buffer)
   const job = { ...jobOf(o, sizes), spikes, weightScale, compact: true }
-  expect(
-    fitsByteWeights(job),
-    () =>
+  if (!fitsByteWeights(job))
+    fail(
       `${op}.weightType 'int8' is not made for this convolution (groups, or more inputs of an ` +
-      'output than fit in 16 bits); leave it out',
-  )
+        'output than fit in 16 bits); leave it out',
+    )
   const bytes = { name: 'bytes', fits: () => true, emit: () => emitForwardOnBytes(b, job) }
   const automatic = (): string => {
     bytes.emit()

@@ -1,6 +1,6 @@
 /** Gradients of convolutions and linear layers. */
 
-import { expect } from '../../errors.js'
+import { fail } from '../../errors.js'
 import { emitEither, listsBy, patternsBy, type Which } from '../../plan/convolution/choice.js'
 import { fewForLists, strategiesOf } from '../../plan/convolution/index.js'
 import { listGradient, listSource } from '../../plan/convolution/lists.js'
@@ -137,26 +137,19 @@ export const weightGradientSizes =
   (sizesOf: SizesOf) =>
   (of: Given, { op }: OpBuilder) => {
     const { spikes, counts, timeSteps, mean, pool } = of
-    expect(
-      !(spikes && counts),
-      () => `${op}: the input holds spikes or counts; leave one of the options out`,
-    )
-    expect(
-      counts ? timeSteps !== undefined : timeSteps === undefined,
-      () =>
+    if (spikes && counts)
+      fail(`${op}: the input holds spikes or counts; leave one of the options out`)
+    if (!(counts ? timeSteps !== undefined : timeSteps === undefined))
+      fail(
         `${op}.timeSteps are the steps that counts run over; ` +
-        (counts ? 'say how many' : 'set counts: true, or leave it out'),
-    )
-    steps.check(`${op}.timeSteps`, timeSteps)
-    expect(
-      !mean || !(spikes || counts),
-      () => `${op}.mean is of inputs of floats; for spikes give their counts`,
-    )
-    for (const name of ['sources', 'pool'] as const)
-      expect(
-        spikes || counts || of[name] === undefined,
-        () => `${op}.${name} is of spikes and counts; leave it out for floats`,
+          (counts ? 'say how many' : 'set counts: true, or leave it out'),
       )
+    steps.check(`${op}.timeSteps`, timeSteps)
+    if ((mean && spikes) || counts)
+      fail(`${op}.mean is of inputs of floats; for spikes give their counts`)
+    for (const name of ['sources', 'pool'] as const)
+      if (!spikes && !counts && of[name] !== undefined)
+        fail(`${op}.${name} is of spikes and counts; leave it out for floats`)
     const image = isImage(op, of.image, of.input, spikes || counts)
     const time = counts ? 'never' : mean ? 'always' : 'maybe'
     return { sizes: sizesOf(op, of, { image, time, pool }) }

@@ -1,6 +1,6 @@
 /** Spikes, or their counts, as the kernels of convolutions and linear layers read them. */
 
-import { SpikewasmError } from '../../errors.js'
+import { fail } from '../../errors.js'
 import { emitMaterialise } from '../../plan/materialise.js'
 import { type Expression, noPool, type SpikeInput, type SpikeTensor } from '../../plan/tensors.js'
 import type { Buffer } from '../../plan/words.js'
@@ -67,7 +67,7 @@ export interface SpikeReader {
 /** Lists have no room for more spikes than steps: they would be written beyond it. */
 function refuseCounts(what: string, tensor: OpTensor, views: Views, timeSteps: number): never {
   const counts = views(tensor.buffer, 'uint8', ownCount(tensor))
-  throw new SpikewasmError(
+  fail(
     `${what} must hold counts of spikes in ${timeSteps} steps, got ` +
       counts.find((count) => count > timeSteps),
   )
