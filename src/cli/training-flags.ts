@@ -2,12 +2,7 @@
 
 import { type LossOf, lossNames } from '../loss/index.js'
 import { monitors } from '../optimizer/index.js'
-import {
-  type Optimizer,
-  type OptimizerOptions,
-  optimizerKind,
-  optimizerNames,
-} from '../optimizer/kind.js'
+import { type Optimizer, optimizerKind, optimizerNames } from '../optimizer/kind.js'
 import { methodNames } from '../plan/methods.js'
 import * as v from '../runtime/vendor/valibot/index.js'
 import { describeDefault } from './datasets.js'
@@ -37,17 +32,22 @@ function usualOf(key: string, kinds: readonly Optimizer['kind'][]): string {
   return each.length > 1 || kinds === others ? each.join(', ') : presets[0]
 }
 
-type NamesOf<O> = O extends Optimizer ? Exclude<keyof O, 'kind' | keyof OptimizerOptions> : never
+/** What options of some optimizers alone are, where they have a flag. */
+const ownTexts = {
+  momentum: 'momentum',
+  nesterov: 'steps look ahead along the momentum',
+  betas: 'share of the means of gradients and of their squares that is kept',
+}
+
 type Own = {
-  readonly [K in NamesOf<Optimizer>]: o.Spec<
+  readonly [K in keyof typeof ownTexts]: o.Spec<
     Extract<Optimizer, Readonly<Record<K, unknown>>>[K],
     undefined
   >
 }
 
-/** A flag that some optimizers alone have. */
 function ownSpec(key: string, text: string): o.Spec {
-  const kinds = optimizerNames.filter((kind) => optionsOf(kind).get(key)?.flag !== undefined)
+  const kinds = optimizerNames.filter((kind) => optionsOf(kind).has(key))
   const more = { usual: usualOf(key, kinds), only: ['optimizer', ...kinds] as const }
   const preset = optionsOf(kinds[0]).get(key)?.preset
   if (typeof preset === 'boolean') return o.flag(text, { only: more.only })
@@ -56,15 +56,13 @@ function ownSpec(key: string, text: string): o.Spec {
   return o.numbers('<list>', text, { ...more, rule, fits: ({ length }) => length === 2 })
 }
 
+const ownSpecs = Object.fromEntries(
+  Object.entries(ownTexts).map(([key, text]) => [key, ownSpec(key, text)]),
+) as unknown as Own
+
 /** The flags of an optimizer's own options. */
 export const ownSpecsOf = (kind: Optimizer['kind']): o.Specs =>
-  Object.fromEntries(
-    [...optionsOf(kind)].flatMap(([key, { flag: text }]) =>
-      text === undefined ? [] : [[key, ownSpec(key, text)]],
-    ),
-  )
-
-const ownSpecs = Object.assign({}, ...optimizerNames.map(ownSpecsOf)) as Own
+  Object.fromEntries(Object.entries<o.Spec>(ownSpecs).filter(([key]) => optionsOf(kind).has(key)))
 
 /** How it learns. A new one is a line here, and what it does in `trainingOf`. */
 export const trainingSpecs = {

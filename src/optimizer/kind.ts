@@ -4,7 +4,7 @@ import { describe, expect } from '../errors.js'
 import type { ProgramBuilder } from '../plan/program.js'
 import type { Place } from '../plan/records/schema.js'
 import type { Buffer, Reference } from '../plan/words.js'
-import { complete, type Rule, type Rules } from '../rules.js'
+import { complete, type Rules } from '../rules.js'
 import type { ParameterGroup } from './groups.js'
 
 /** Options that all optimizers have; each has a default. */
@@ -29,12 +29,9 @@ export interface Optimizers {}
 /** What an optimizer's maker gives. */
 export type Optimizer = Optimizers[keyof Optimizers]
 
-/** A rule of an option, and what the command line says of it where it has a flag. */
-type OptionRule<T> = Rule<T> & { readonly flag?: string }
-
 /** What planner, session, checkpoints and the command line ask of an optimizer. */
 interface OptimizerKind<O extends object> {
-  readonly options: { readonly [K in keyof O]-?: OptionRule<Required<O>[K]> }
+  readonly options: Rules<Required<O>>
   /** @throws SpikewasmError for options that do not go together */
   check?(all: Required<O>): void
   /** By which rule it steps; its own where this is absent. */
@@ -98,7 +95,7 @@ export function defineOptimizer<M extends Optimizer, O extends OptimizerOptions>
   // Messages call it by its name.
   const { [kind]: make } = {
     [kind](options: object = {}, ...more: []): M {
-      const all = complete(kind, of.options as Rules<Required<O>>, options, more)
+      const all = complete(kind, of.options, options, more)
       of.check?.(all)
       return { kind, ...all } as unknown as M
     },
@@ -110,11 +107,10 @@ export function defineOptimizer<M extends Optimizer, O extends OptimizerOptions>
 
 /** Numbers of a step beside rate and decay, by the names that texts have for them, in order. */
 export function numbersOf(optimizer: Optimizer): Readonly<Record<string, number>> {
-  const all = new Map<string, unknown>(Object.entries(optimizer))
   const own = Object.keys(optimizerKind(optimizer.kind).options).flatMap((key) =>
-    /^(lr|weightDecay|decay|groups)$/.test(key)
+    /^lr$|^groups$|ecay$/.test(key)
       ? []
-      : [all.get(key)]
+      : [Reflect.get(optimizer, key) as unknown]
           .flat()
           .map((value, i, { length }) => [
             length > 1 ? `${key.slice(0, -1)}${i + 1}` : key,
@@ -131,10 +127,9 @@ export function numbersOf(optimizer: Optimizer): Readonly<Record<string, number>
 export function checkOptimizer(name: string, optimizer: Optimizer): void {
   const { kind, ...options } = Object(optimizer) as Optimizer
   const known = kinds.get(kind)
-  const given = new Map<string, unknown>(Object.entries(options))
   expect(
     known !== undefined &&
-      Object.keys(known.options).every((field) => given.get(field) !== undefined),
+      Object.keys(known.options).every((field) => Reflect.get(options, field) !== undefined),
     () =>
       `${name} must be made by ${names.join(', ')}, as in sgd({ lr: 0.1 }), got ` +
       describe(optimizer),

@@ -24,7 +24,6 @@ const decays = () => ({
 })
 
 const share = (preset: number) => range('0…1 (1 excluded)', preset)
-const momentum = (preset: number) => ({ ...share(preset), flag: 'momentum' })
 
 /** Options of `sgd`; each has a default. */
 export interface SgdOptions extends OptimizerOptions {
@@ -52,9 +51,9 @@ export interface Sgd extends Readonly<Required<SgdOptions>> {
 export const sgd = defineOptimizer<Sgd, SgdOptions>('sgd', {
   options: {
     lr: rate(0.1),
-    momentum: momentum(0.9),
+    momentum: share(0.9),
     weightDecay: rate(0),
-    nesterov: { ...truth(false), flag: 'steps look ahead along the momentum' },
+    nesterov: truth(false),
     ...decays(),
   },
   check: ({ nesterov, momentum }) =>
@@ -86,10 +85,11 @@ const arePair = (betas: unknown): boolean =>
 const adamKind = (weightDecay: number) => ({
   options: {
     lr: rate(0.001),
-    betas: {
-      ...such<readonly [number, number]>('two numbers in 0…1 (1 excluded)', arePair, [0.9, 0.999]),
-      flag: 'share of the means of gradients and of their squares that is kept',
-    },
+    betas: such<readonly [number, number]>(
+      'two numbers in 0…1 (1 excluded)',
+      arePair,
+      [0.9, 0.999],
+    ),
     eps: range('> 0', 1e-8),
     weightDecay: rate(weightDecay),
     ...decays(),
@@ -153,7 +153,7 @@ export const rmsprop = defineOptimizer<Rmsprop, RmspropOptions>('rmsprop', {
     lr: rate(0.01),
     alpha: share(0.99),
     eps: range('> 0', 1e-8),
-    momentum: momentum(0),
+    momentum: share(0),
     weightDecay: rate(0),
     ...decays(),
   },

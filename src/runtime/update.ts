@@ -59,11 +59,7 @@ export function writeGroup(
   view.setFloat32(at + StepGroup.Decay, weightDecay, true)
   view.setFloat32(at + StepGroup.Eps, eps, true)
   view.setUint32(at + StepGroup.Nesterov, nesterov, true)
-  view.setUint32(
-    at + StepGroup.Decoupled,
-    Number(optimizerKind(optimizer.kind).decoupled ?? false),
-    true,
-  )
+  view.setUint32(at + StepGroup.Decoupled, optimizerKind(optimizer.kind).decoupled ? 1 : 0, true)
   for (const [i, value] of Object.values(own).entries())
     view.setFloat32(at + StepGroup.Own + 4 * i, value, true)
 }
