@@ -145,7 +145,7 @@ export const weightGradientSizes =
           (counts ? 'say how many' : 'set counts: true, or leave it out'),
       )
     steps.check(`${op}.timeSteps`, timeSteps)
-    if ((mean && spikes) || counts)
+    if (mean && (spikes || counts))
       fail(`${op}.mean is of inputs of floats; for spikes give their counts`)
     for (const name of ['sources', 'pool'] as const)
       if (!spikes && !counts && of[name] !== undefined)
