@@ -3,6 +3,8 @@
 import { type LossOf, lossNames } from '../loss/index.js'
 import { monitors } from '../optimizer/index.js'
 import { type Optimizer, optimizerKind, optimizerNames } from '../optimizer/kind.js'
+// Makes all of them known.
+import '../optimizer/kinds.js'
 import { methodNames } from '../plan/methods.js'
 import * as v from '../runtime/vendor/valibot/index.js'
 import { describeDefault } from './datasets.js'
