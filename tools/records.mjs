@@ -83,6 +83,13 @@ export function engineSources({ kinds, entries, kernelOf }, known) {
   const classes = new Map()
   const used = new Map()
   for (const kind of kinds) {
+    const same = kinds.find(({ op }) => op === kind.op)
+    if (same !== kind)
+      throw new Error(
+        `operations ${same.name} and ${kind.name} have the number ${kind.op}; give one of them ` +
+          'another, such as ' +
+          (Math.max(...kinds.map(({ op }) => op)) + 1),
+      )
     const name = kernelOf(kind)
     const kernel = known.get(name)
     if (!kernel)

@@ -1,9 +1,9 @@
 /** `spikewasm bench`; the repository's `npm run bench` is the same with more sections. */
 
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import { type Selection, sections, selectionOf } from '../bench/options.js'
 import { addReport, emptyReport, type Group, type ResultTable, toText } from '../bench/report.js'
-import { expect, SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import { switchOnWideVectors } from '../runtime/revectorize.js'
 import * as v from '../runtime/vendor/valibot/index.js'
 import { compare, isComparison, listCompared } from './bench-compare.js'
@@ -90,15 +90,6 @@ type BenchArguments = ArgumentsOf<ReturnType<typeof benchSpecs>>
 
 /** @param more sections of the repository */
 export function benchCommand(command: Command, more?: MoreSections): Command {
-  for (const gone of ['history', 'html'])
-    command.addOption(
-      new Option(`--${gone} <file>`).hideHelp().argParser(() => {
-        throw new SpikewasmError(
-          `bench.${gone} is no option any more; write --json FILE, and let a ` +
-            'continuous-benchmark action keep the history',
-        )
-      }),
-    )
   return addOptions(command, benchSpecs(more?.sections))
     .allowExcessArguments()
     .description(
@@ -114,17 +105,14 @@ async function run(
   args: BenchArguments,
   more: MoreSections | undefined,
 ): Promise<void> {
-  expect(
-    file === undefined,
-    () =>
+  if (file !== undefined)
+    fail(
       `bench must have options alone, got ${JSON.stringify(file)}; time functions of your own ` +
-      'with tinybench (npm install tinybench)',
-  )
+        'with tinybench (npm install tinybench)',
+    )
   const { threshold, against, baseline } = args
-  expect(
-    threshold === undefined || against !== undefined || baseline !== undefined,
-    () => '--threshold must come with --against or --baseline: it is what they compare by',
-  )
+  if (threshold !== undefined && against === undefined && baseline === undefined)
+    fail('--threshold must come with --against or --baseline: it is what they compare by')
   const selection = selectionOf(args)
   await checkPaths(args)
   if (args.list) return list(args, selection, more)

@@ -4,7 +4,35 @@ import { describe, fail } from '../errors.js'
 import { inputCount, type NetInfo, netExports, optionWords } from './abi.js'
 import { readFileInfo } from './file.js'
 import { checkInfo } from './schema.js'
-import { ABI_MAGIC, STRUCT_BYTES, type Word, words } from './struct.js'
+import { ABI_MAGIC, infoWords, STRUCT_BYTES } from './struct.js'
+
+/** What words of the C struct are, where their names do not say. */
+const comments: { readonly [W in (typeof infoWords)[number]]?: string } = {
+  magic: 'NET_MAGIC',
+  abi: 'NET_ABI',
+  struct_bytes: 'size of this struct',
+  frames: '1: a sample is time_steps frames',
+  batch_size: '1 but in train builds',
+  input_type: '0: float32, 1: bytes',
+  modes: 'bit 0: infer, 1: step, 2: train',
+  input: 'address',
+  input_len: 'float32, or bytes',
+  output: 'address',
+  output_len: 'float32',
+  memory_bytes: 'of the module, in whole pages',
+  used_bytes: 'exact peak: nothing lies above',
+  labels: 'address of NUL-terminated texts, one after the other; 0: none',
+  mean: 'address of float32 [channels]; 0: none',
+  std: 'address of float32 [channels]; 0: none',
+  synops_max_lo: 'synaptic operations at most, lower 32 bits',
+  synops_max_hi: 'upper 32 bits',
+  step_mode: '0: m, 1: s',
+  method: '1: rate, 2: bptt, 3: ottt, 4: sltt, 5: os; 0: unknown',
+  target: '0: simd, 1: scalar',
+  weights: '0: float32, 1: int8',
+  parameters: 'trained numbers',
+  weight_bytes: 'of all parameters in the file',
+}
 
 /** What each function is for, in a line. */
 const abouts: Readonly<Record<string, string>> = {
@@ -145,8 +173,8 @@ function labels({ labels: names }: NetInfo): string {
 }
 
 function struct({ mode }: NetInfo): string {
-  const rows = Object.entries<Word>(words).map(
-    ([word, [, about]]) => `    uint32_t ${word};${about ? ` /* ${about} */` : ''}`,
+  const rows = infoWords.map(
+    (word) => `    uint32_t ${word};${comments[word] ? ` /* ${comments[word]} */` : ''}`,
   )
   const info =
     '/* What info_ptr() points to; little-endian. */\n' +

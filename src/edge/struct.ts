@@ -20,46 +20,39 @@ export interface NetAddresses {
 /** Modes as bits of the struct's word `modes`, in the order of `netModes`. */
 const modeBits = [1, 2, 3, 5]
 
-/** What a word is, and what the C header says of it. */
-export type Word = readonly [value: (info: NetInfo, at: NetAddresses) => number, about?: string]
+type Word = (info: NetInfo, at: NetAddresses) => number
 
 /** The words of the C struct in their order, 32 bits each. */
-export const words = {
-  magic: [() => ABI_MAGIC, 'NET_MAGIC'],
-  abi: [({ abi }) => abi, 'NET_ABI'],
-  struct_bytes: [() => STRUCT_BYTES, 'size of this struct'],
-  channels: [({ input }) => input[0]],
-  height: [({ input }) => input[1]],
-  width: [({ input }) => input[2]],
-  frames: [({ frames }) => Number(frames), '1: a sample is time_steps frames'],
-  time_steps: [({ timeSteps }) => timeSteps],
-  classes: [({ classes }) => classes],
-  batch_size: [({ batchSize }) => batchSize, '1 but in train builds'],
-  input_type: [({ inputType }) => inputTypes.indexOf(inputType), '0: float32, 1: bytes'],
-  modes: [({ mode }) => modeBits[netModes.indexOf(mode)], 'bit 0: infer, 1: step, 2: train'],
-  input: [(_, at) => at.input, 'address'],
-  input_len: [(info) => inputCount(info), 'float32, or bytes'],
-  output: [(_, at) => at.output, 'address'],
-  output_len: [({ classes }) => classes, 'float32'],
-  memory_bytes: [({ memoryBytes }) => memoryBytes, 'of the module, in whole pages'],
-  used_bytes: [({ usedBytes }) => usedBytes, 'exact peak: nothing lies above'],
-  labels: [(_, at) => at.labels, 'address of NUL-terminated texts, one after the other; 0: none'],
-  mean: [(_, at) => at.mean, 'address of float32 [channels]; 0: none'],
-  std: [(_, at) => at.std, 'address of float32 [channels]; 0: none'],
-  synops_max_lo: [
-    ({ synops }) => synops.max % 2 ** 32,
-    'synaptic operations at most, lower 32 bits',
-  ],
-  synops_max_hi: [({ synops }) => Math.floor(synops.max / 2 ** 32), 'upper 32 bits'],
-  step_mode: [({ stepMode }) => stepModes.indexOf(stepMode), '0: m, 1: s'],
-  method: [
-    ({ method }) => (method ? methodNames.indexOf(method) + 1 : 0),
-    '1: rate, 2: bptt, 3: ottt, 4: sltt, 5: os; 0: unknown',
-  ],
-  target: [({ target }) => targets.indexOf(target), '0: simd, 1: scalar'],
-  weights: [({ weights }) => weightTypes.indexOf(weights), '0: float32, 1: int8'],
-  parameters: [({ parameters }) => parameters, 'trained numbers'],
-  weight_bytes: [({ weightBytes }) => weightBytes, 'of all parameters in the file'],
+const words = {
+  magic: () => ABI_MAGIC,
+  abi: ({ abi }) => abi,
+  struct_bytes: () => STRUCT_BYTES,
+  channels: ({ input }) => input[0],
+  height: ({ input }) => input[1],
+  width: ({ input }) => input[2],
+  frames: ({ frames }) => Number(frames),
+  time_steps: ({ timeSteps }) => timeSteps,
+  classes: ({ classes }) => classes,
+  batch_size: ({ batchSize }) => batchSize,
+  input_type: ({ inputType }) => inputTypes.indexOf(inputType),
+  modes: ({ mode }) => modeBits[netModes.indexOf(mode)],
+  input: (_, at) => at.input,
+  input_len: (info) => inputCount(info),
+  output: (_, at) => at.output,
+  output_len: ({ classes }) => classes,
+  memory_bytes: ({ memoryBytes }) => memoryBytes,
+  used_bytes: ({ usedBytes }) => usedBytes,
+  labels: (_, at) => at.labels,
+  mean: (_, at) => at.mean,
+  std: (_, at) => at.std,
+  synops_max_lo: ({ synops }) => synops.max % 2 ** 32,
+  synops_max_hi: ({ synops }) => Math.floor(synops.max / 2 ** 32),
+  step_mode: ({ stepMode }) => stepModes.indexOf(stepMode),
+  method: ({ method }) => (method ? methodNames.indexOf(method) + 1 : 0),
+  target: ({ target }) => targets.indexOf(target),
+  weights: ({ weights }) => weightTypes.indexOf(weights),
+  parameters: ({ parameters }) => parameters,
+  weight_bytes: ({ weightBytes }) => weightBytes,
 } satisfies Record<string, Word>
 
 /** Names of the struct's words in their order. */
@@ -72,7 +65,7 @@ export const STRUCT_BYTES = 116
 export function writeInfoStruct(info: NetInfo, addresses: NetAddresses): Uint8Array {
   const view = new DataView(new ArrayBuffer(STRUCT_BYTES))
   for (const [i, name] of infoWords.entries())
-    view.setUint32(4 * i, words[name][0](info, addresses), true)
+    view.setUint32(4 * i, (words[name] as Word)(info, addresses), true)
   return new Uint8Array(view.buffer)
 }
 

@@ -108,7 +108,7 @@ export function defineOptimizer<M extends Optimizer, O extends OptimizerOptions>
 /** Numbers of a step beside rate and decay, by the names that texts have for them, in order. */
 export function numbersOf(optimizer: Optimizer): Readonly<Record<string, number>> {
   const own = Object.keys(optimizerKind(optimizer.kind).options).flatMap((key) =>
-    /^lr$|^groups$|ecay$/.test(key)
+    ['lr', 'weightDecay', 'decay', 'groups'].includes(key)
       ? []
       : [Reflect.get(optimizer, key) as unknown]
           .flat()

@@ -69,7 +69,11 @@ test('each operation goes to its kernel, or to the one that it names', () => {
   assert.ok(text.includes("import { first } from '../a/first'"), text)
 })
 
-test('a missing kernel, and fields that contradict, are errors that say what to do', () => {
+test('a missing kernel, a number that is taken, and fields that contradict are told', () => {
+  assert.throws(
+    () => sourcesOf(first, record('Second', 7, copies, { out: reads(5) })),
+    /^operations First and Second have the number 7; give one of them another, such as 8$/,
+  )
   const lost = record('Lost', 3, copies, { out: reads(4) })
   assert.throws(
     () => sourcesOf(lost),

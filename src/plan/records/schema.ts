@@ -2,7 +2,7 @@
  * Records by name. A schema names the words of an operation's record and says what the kernel does
  * with each. From it follow the types of the fields, the words themselves, lifetimes, the check for
  * uninitialised reads, the printed program, and the class by which the kernel reads the record
- * (tools/records.mjs writes it to assembly/records.ts).
+ * (tools/records.mjs writes it to assembly/generated/records.ts).
  *
  * Legend of shapes: B images, H, W, C channels as stored (padded), T time steps of one call, P =
  * B·H·W pixels, N output channels as stored. Tensors are [B][H][W][T][C] float32 (currents),
