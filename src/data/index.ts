@@ -105,7 +105,8 @@ export const datasets = {
   eventFolder: loader('eventFolder', 2, async () => (await import('./events/sets.js')).eventFolder),
 }
 
-type Loader<Path, Options extends readonly unknown[]> = (
+/** A loader of `datasets`: it takes a path, or the URL of a file, and perhaps options. */
+export type DatasetLoader<Path, Options extends readonly unknown[]> = (
   path: Path | host.URL,
   ...options: [...Options, ...more: []]
 ) => Promise<Split>
@@ -119,7 +120,7 @@ function loader<Path, Options extends readonly unknown[]>(
   name: string,
   most: 1 | 2,
   load: () => Promise<(path: Path, ...options: Options) => Promise<Split>>,
-): Loader<Path, Options> {
+): DatasetLoader<Path, Options> {
   return async (path, ...options) => {
     const [where, ...own] = copyOf([path, ...options.slice(0, most - 1)] as [Path, ...Options])
     refuseMore(name, most, options.slice(most - 1))
