@@ -122,8 +122,8 @@ export function winogradStrideGradient(
 
   let u = rec.scratch
   for (let c = 0; c < cs; c += BLOCK) {
-    for (let plane = 0; plane < PLANES; plane++) {
-      for (let k = 0; k < chunks; k++) {
+    for (let plane = 0; plane < PLANES; plane++)
+      for (let k = 0; k < chunks; k++)
         winogradProduct(
           m + <usize>plane * mPlane,
           v + <usize>plane * vPlane + <usize>k * vChunk,
@@ -132,8 +132,6 @@ export function winogradStrideGradient(
           rows * across,
           k > 0,
         )
-      }
-    }
     u += uPlane * KERNELS
     for (let i = 0; i < rows; i++)
       writeRow(rec, firstRow + i, c, m + <usize>(i * across) * BLOCK_BYTES, mPlane, nowhere)

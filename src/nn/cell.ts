@@ -74,7 +74,7 @@ export interface CellOptions {
   /** What stands in for the derivative of a spike; default 'sigmoid'. */
   surrogate?: SurrogateName
   /**
-   * Sharpness α of the surrogate, > 0. Its default is said at `SurrogateName`.
+   * Sharpness α of the surrogate, > 0. Its default is the surrogate's own.
    */
   alpha?: number
   /**

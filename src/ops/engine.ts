@@ -27,11 +27,3 @@ export function engineModule(variant: EngineVariant): host.WasmModule {
   }
   return module
 }
-
-/**
- * Takes another module of the engine for plans to come, on one thread.
- * @internal
- */
-export function useEngine(module: host.WasmModule): void {
-  loaded.set('engine', module)
-}

@@ -90,8 +90,9 @@ function placed<A extends Values>(
   { name, updated }: Naming,
   buffer: Buffer,
 ): OpTensor<A> {
-  const own = (views: Views): A => views(buffer, type, sizeOf(sizes)) as A
-  const copy = (all: A): A => all.slice(0, sizeOf(shape)) as A
+  const [room, count] = [sizeOf(sizes), sizeOf(shape)]
+  const own = (views: Views): A => views(buffer, type, room) as A
+  const copy = (all: A): A => all.slice(0, count) as A
   return {
     ...{ name, updated, type, shape, order, sizes, stored, check, buffer },
     pack: (values, views) => (put ? put(values as A, own(views)) : own(views).set(values)),

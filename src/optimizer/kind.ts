@@ -54,7 +54,7 @@ interface StepFields {
   readonly count: number
   /** Whether they are no weights of convolutions or linear layers. */
   readonly otherDecay: boolean
-  /** Of SGD alone there may be none: the control block has its numbers. */
+  /** SGD alone may have none: the control block has its numbers. */
   readonly numbers: Buffer
   readonly group: Reference
 }

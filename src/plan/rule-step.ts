@@ -14,6 +14,8 @@ import { emitThrough } from './update.js'
 
 /** Floats that a function goes through together. */
 const ROW = 16
+/** Words for states that the record has. */
+const MOST_STATES = 4
 
 type Word = keyof typeof ruleStep.schema
 const wordOf = (name: Word): number => ruleStep.schema[name].word
@@ -32,10 +34,23 @@ const numbersOfRule = (rule: string): Numbers => [
   ),
 ]
 
+/** What the reader of the package's own texts would take for something else. */
+function checkText(rule: string, update: string, names: readonly string[]): void {
+  const set = [...update.matchAll(/^\s*(\w+)\s*=/gm)].map(([, name]) => name)
+  const used = [...update.matchAll(/\b[a-z_]\w*\b(?!\()/gi)].map(([name]) => name)
+  const odd = used.find((name) => !names.includes(name) && !set.includes(name))
+  if (odd || !set.includes('p'))
+    throw new Error(
+      `the step of ${rule} must give p from ${names.join(', ')}, got ${odd ?? 'no p'}: ${update}`,
+    )
+}
+
 /** Where a new value is not finite, all of a parameter's stay as they are, and it is counted. */
 function functionOf(rule: string, update: string, states: readonly string[]): Kernel {
   const g = new Graph(rule)
   const places = new Map<string, { tensor: Tensor; step: number; row?: number }>()
+  if (states.length > MOST_STATES)
+    throw new Error(`${rule} must have at most ${MOST_STATES} states, got ${states.join(', ')}`)
   const arrays: readonly (readonly [name: string, word: Word])[] = [
     ['p', 'parameters'],
     ...states.map((name, i) => [name, stateName(i)] as const),
@@ -50,6 +65,7 @@ function functionOf(rule: string, update: string, states: readonly string[]): Ke
     places.set(name, { tensor: { word: wordOf(word) }, step: 0, row: at / 4 })
     names.set(name, g.leaf(name, Level.Layer))
   }
+  checkText(rule, update, [...names.keys()])
   const before = arrays.map(([name]) => names.get(name)!)
   written(update).run(g, names)
   const after = arrays.map(([name]) => names.get(name)!)

@@ -103,7 +103,7 @@ for (const [page, files] of Object.entries(pages))
       )
     const index = found.map((op) => [
       `[\`${op.name}\`](#${op.name.toLowerCase()})`,
-      cell(commentOf(op).split(/(?<=\w\.)\s|:\n/)[0]),
+      cell(commentOf(op).split(/(?<=\w\.)(?<!\b(?:eq|al)\.)\s|:\n/)[0]),
     ])
     const all = found.map((op) =>
       section(op, sections.find((text) => text.startsWith(`## ${op.name}\n`)) ?? ''),

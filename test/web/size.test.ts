@@ -26,8 +26,8 @@ test('what a page loads is no larger than it was', async () => {
   assert.ok(predicts.bytes > 1000 && predicts.bytes <= 5300, `${predicts.bytes} bytes predict`)
   assert.ok(learns.bytes > 1000 && learns.bytes <= 12_620, `${learns.bytes} bytes learn`)
   assert.ok(wasm > 10_000 && wasm <= 40_000, `${wasm} bytes of WebAssembly`)
-  // Before neurons were equations they were 134.3 kB: kernels of neurons were in the engine. Steps
-  // of optimizers that are texts have raised it by 0.2 kB, of which the engine has all.
+  // Before neurons were equations they were 134.3 kB: kernels of neurons were in the engine. The
+  // kernel of optimizers that are texts takes 0.2 kB of the engine.
   const all = trains.bytes + wasm
   assert.ok(all <= 139_300, `${all} bytes of JavaScript and WebAssembly train`)
 })

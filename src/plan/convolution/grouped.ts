@@ -43,7 +43,10 @@ const DEPTH_MASK_CYCLES = 11.5
 const WRITE_CYCLES = 45
 
 /** The groups of a convolution that has some. */
-export const partsOf = ({ grouping }: Geometry): Grouping => grouping as Grouping
+export const partsOf = ({ grouping }: Geometry): Grouping => {
+  if (!grouping) throw new Error('a convolution without groups')
+  return grouping
+}
 
 const tileCycles = (columns: number): number =>
   FLOAT_CYCLES * Math.floor(columns / 8) + NARROW_CYCLES * ((columns / 4) % 2)

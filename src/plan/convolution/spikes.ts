@@ -64,15 +64,14 @@ const momentBuffer = (b: ProgramBuilder, job: SpikeForward, slots: number): Buff
 
 type SpikeStrategy = Strategy<SpikeForward, SpikeTask, UnitSums | undefined>
 
-type RowPlan = NonNullable<ReturnType<typeof spikeForwardGeometry>>
-
 /** A few rows of output pixels at a time: their lists stay in the cache of one worker. */
 const rowWise: SpikeStrategy = {
   name: 'rows',
   fits: (task) => spikeListsFit(task.g) && spikeForwardGeometry(shapeOf(task)) !== undefined,
   cost: eventCycles,
   emit(b, job) {
-    const plan = spikeForwardGeometry(shapeOf(job)) as RowPlan
+    const plan = spikeForwardGeometry(shapeOf(job))
+    if (!plan) throw new Error(`${job.name}: no rows for this convolution`)
     const { units, momentSlots, ...words } = plan
     const moments = momentBuffer(b, job, momentSlots)
     for (const group of groupsOf(job.steps))

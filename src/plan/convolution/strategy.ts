@@ -36,15 +36,17 @@ export interface Strategy<Job extends Seen, Seen extends Task = Task, Result = v
   emit(b: ProgramBuilder, job: Job): Result
 }
 
-/** The cheapest that fits, as one always does; of equals the first. */
+/** The cheapest that fits; of equals the first. */
 export function cheapest<Job extends Seen, Seen extends Task, Result>(
   strategies: readonly Strategy<Job, Seen, Result>[],
   task: Seen,
   activity = 1,
 ): Strategy<Job, Seen, Result> {
-  return strategies
-    .filter((strategy) => strategy.fits(task))
-    .reduce((best, next) => (next.cost(task, activity) < best.cost(task, activity) ? next : best))
+  const fitting = strategies.filter((strategy) => strategy.fits(task))
+  if (fitting.length === 0) throw new Error('no strategy fits this convolution')
+  return fitting.reduce((best, next) =>
+    next.cost(task, activity) < best.cost(task, activity) ? next : best,
+  )
 }
 
 interface Job extends Task {

@@ -94,7 +94,6 @@ export const spikePart = entry(32, {
   counts: readsIf(7),
 })
 /** A tensor of floats among those that are joined. */
-export type PartFields = FieldsOf<typeof part>
 /** A tensor of spikes among those that are joined. */
 export type SpikePartFields = FieldsOf<typeof spikePart>
 

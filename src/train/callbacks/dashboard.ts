@@ -86,8 +86,7 @@ export function dashboardOf(options: DashboardOptions, told: Told): Callback {
         port,
       )
       thread = opened.thread
-      const { onListen = say } = options
-      await onListen(opened.url)
+      await (options.onListen ?? say)(opened.url)
     },
     onStep(info, training) {
       waiting.push(info)
