@@ -14,7 +14,7 @@ import { isOwnMemory, type PlanMemory, reserve } from './memory.js'
 import { type Checked, integerIf, type OptionsIn, oneOf } from './options.js'
 import { Runner } from './runner.js'
 import { showShape, sizeOf } from './shapes.js'
-import { arrays, type OpTensor, ownCount, type TensorInfo, type Values } from './tensor.js'
+import { type OpTensor, ownCount, type TensorInfo, tags, type Values } from './tensor.js'
 
 const MOST_THREADS = 256
 
@@ -280,11 +280,10 @@ export class OpPlan {
   #check(tensor: OpTensor, values: unknown): void {
     const { name, type, shape, order } = tensor
     const count = sizeOf(shape)
-    const wanted = arrays[type].name
     const view = ArrayBuffer.isView(values) ? (values as Values) : undefined
-    if (view?.[Symbol.toStringTag] !== wanted || view.length !== count)
+    if (view?.[Symbol.toStringTag] !== tags[type] || view.length !== count)
       fail(
-        `${this.#op}.run: ${name} must be a ${wanted} of shape ${showShape(shape)}, which are ` +
+        `${this.#op}.run: ${name} must be a ${tags[type]} of shape ${showShape(shape)}, which are ` +
           `${count} numbers, got ${describe(values)}${view ? ` of ${view.length}` : ''}`,
       )
     if (isOwnMemory(view.buffer))
@@ -322,8 +321,9 @@ export class OpPlan {
   }
 
   #results(of: (tensor: OpTensor) => Values): unknown {
-    const all = this.#planned.outputs.map((tensor) => [tensor.name, of(tensor)] as const)
-    return all.length === 1 ? all[0][1] : Object.fromEntries(all)
+    const { outputs } = this.#planned
+    if (outputs.length === 1) return of(outputs[0])
+    return Object.fromEntries(outputs.map((tensor) => [tensor.name, of(tensor)]))
   }
 }
 

@@ -17,6 +17,10 @@ export const arrays = {
   int8: Int8Array,
   int32: Int32Array,
 } as const satisfies Record<ValueType, unknown>
+/** Names of the classes: to ask a class for its name takes a tenth of a small run. */
+export const tags = Object.fromEntries(
+  Object.entries(arrays).map(([type, { name }]) => [type, name]),
+) as Readonly<Record<ValueType, string>>
 /** Arrays that ops take, return and show. */
 export type Values = Float32Array | Uint8Array | Int8Array | Int32Array
 
