@@ -30,25 +30,7 @@ export type { CheckpointContent } from './io/checkpoint.js'
 export type { ModelData, ModelJson } from './io/model-json.js'
 export * from './layers/index.js'
 export { type LoadOptions, loadModel, networkFromJSON } from './load.js'
-export {
-  type CrossEntropy,
-  type CrossEntropyOptions,
-  crossEntropy,
-  type Loss,
-  type LossOf,
-  type MeanSquaredError,
-  type MeanSquaredErrorOptions,
-  mse,
-  type RatePenalty,
-  type RatePenaltyOptions,
-  ratePenalty,
-  type SelfDistillation,
-  type SelfDistillationOptions,
-  selfDistillation,
-  type Tet,
-  type TetOptions,
-  tet,
-} from './loss/index.js'
+export * from './loss/index.js'
 export { Model } from './model.js'
 export * from './models/index.js'
 export { type CompileOptions, compile } from './network.js'

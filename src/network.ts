@@ -3,7 +3,8 @@
 import { copyOf } from './copy.js'
 import { describe, expect, isOptions } from './errors.js'
 import { type Graph, trace } from './graph/trace.js'
-import { checkLoss, checkPenalties, crossEntropy, lossOfExits } from './loss/index.js'
+import { crossEntropy } from './loss/index.js'
+import { checkLoss, checkPenalties, lossOfExits } from './loss/kind.js'
 import { Model } from './model.js'
 import { fires, kindOf } from './nn/kind.js'
 import { checkModule, type Module } from './nn/module.js'
@@ -102,7 +103,7 @@ async function compiled(network: Module, options: Complete): Promise<Model> {
       'last layer smaller',
   )
   const recorded = recordedOf(graph, options.record)
-  const standardLoss = graph.exits ? lossOfExits() : crossEntropy()
+  const standardLoss = (graph.exits && lossOfExits()) ?? crossEntropy()
   const { optimizer = sgd(), loss = standardLoss, penalties } = options
   const spec = trainingSpec('compile', graph, { optimizer, loss, penalties })
   const wide = options.revectorize ? await platform().switchOnWideVectors?.() : undefined

@@ -14,13 +14,7 @@ export { netInfo, openNet } from './edge/net.js'
 export { readState } from './edge/state.js'
 export { SpikewasmError } from './errors.js'
 export * from './layers/index.js'
-export {
-  crossEntropy,
-  mse,
-  ratePenalty,
-  selfDistillation,
-  tet,
-} from './loss/index.js'
+export * from './loss/index.js'
 export * from './models/index.js'
 export { compile } from './network.js'
 export * as neurons from './neurons.js'

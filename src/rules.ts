@@ -126,3 +126,33 @@ export function complete<T extends object>(
   })
   return Object.fromEntries(all)
 }
+
+/** What a function makes plain data of: its options, and which of them do not go together. */
+export interface Made<O extends object> {
+  readonly options: Rules<Required<O>>
+  /**
+   * @param given what a caller said
+   * @throws SpikewasmError for options that do not go together
+   */
+  check?(all: Required<O>, given: O): void
+}
+
+/**
+ * A function that makes plain data of a kind from its options; messages call it by its name.
+ *
+ * @param none what stands for options where none are given
+ */
+export function maker<M, O extends object>(
+  kind: string,
+  { options: rules, check }: Made<O>,
+  none?: object,
+): (options?: O, ...more: []) => M {
+  const { [kind]: make } = {
+    [kind](options = none as O, ...more: []): M {
+      const all = complete(kind, rules, options, more)
+      check?.(all, options)
+      return { kind, ...all } as M
+    },
+  }
+  return make
+}

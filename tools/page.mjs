@@ -18,7 +18,6 @@ const INSTEAD = {
   'src/plan/checkpoints.ts': 'src/page/checkpoints.ts',
   'src/plan/int8.ts': 'src/page/int8.ts',
   'src/runtime/vendor/loader/index.ts': 'src/page/loader.ts',
-  'src/containers.ts': 'src/page/containers.ts',
   'src/data/plain.ts': 'src/page/plain.ts',
   'src/graph/layer.ts': 'src/page/layer.ts',
   'src/runtime/addresses.ts': 'src/page/addresses.ts',
@@ -27,9 +26,6 @@ const INSTEAD = {
   'src/runtime/place.ts': 'src/page/place.ts',
   'src/runtime/processors.ts': 'src/page/processors.ts',
   'src/runtime/record-times.ts': 'src/page/record-times.ts',
-  'src/loss/index.ts': 'src/page/losses.ts',
-  'src/plan/losses/index.ts': 'src/page/loss-plans.ts',
-  'src/plan/penalties.ts': 'src/page/penalties.ts',
 }
 
 const parse = (path) =>
@@ -60,15 +56,12 @@ function enumsOf(path) {
 function target(from, specifier) {
   if (!specifier.startsWith('.')) return undefined
   const file = join(dirname(from), specifier).replaceAll('\\', '/').replace(/\.js$/, '.ts')
-  if (!isOwn(from) && INSTEAD[file] && !isBelow(from, file)) return INSTEAD[file]
+  if (!isOwn(from) && INSTEAD[file]) return INSTEAD[file]
   return /\/vendor\/|\/script\.ts$/.test(file) ? undefined : file
 }
 
 /** Files that stand in for others, and what they share, read those others. */
 const isOwn = (file) => file.startsWith('src/page/')
-
-/** Plans need no more of losses than the first one; those of the page would need plans in turn. */
-const isBelow = (from, file) => from.startsWith('src/plan/') && file === 'src/loss/index.ts'
 
 const outputOf = (file) => join(OUT, relative('src', file)).replace(/\.ts$/, '.js')
 

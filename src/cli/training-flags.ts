@@ -1,9 +1,10 @@
 /** The options of `train`. */
 
-import { type LossOf, lossNames } from '../loss/index.js'
+import { lossKind, lossNames } from '../loss/kind.js'
 import { monitors } from '../optimizer/index.js'
 import { type Optimizer, optimizerKind, optimizerNames } from '../optimizer/kind.js'
 // Makes all of them known.
+import '../loss/index.js'
 import '../optimizer/kinds.js'
 import { methodNames } from '../plan/methods.js'
 import * as v from '../runtime/vendor/valibot/index.js'
@@ -17,7 +18,7 @@ import * as o from './spec.js'
 export const scheduleNames = ['cosine', 'constant', 'oneCycle', 'stepDecay', 'plateau'] as const
 
 const decays: readonly Optimizer['decay'][] = ['weights', 'all']
-const lossesOf: readonly LossOf[] = ['rates', 'counts']
+const lossesOf = ['rates', 'counts'] as const
 
 /** Optimizers whose defaults the data do not say. */
 const others = optimizerNames.filter((kind) => kind !== 'sgd')
@@ -66,6 +67,29 @@ const ownSpecs = Object.fromEntries(
 export const ownSpecsOf = (kind: Optimizer['kind']): o.Specs =>
   Object.fromEntries(Object.entries<o.Spec>(ownSpecs).filter(([key]) => optionsOf(kind).has(key)))
 
+/** What options of losses are, where they have a flag. */
+const lossTexts = {
+  labelSmoothing: ['<share>', 'share of the target that is spread over all classes'],
+  alpha: ['<weight>', 'weight of the cross entropies'],
+  beta: ['<weight>', 'weight of the divergences'],
+  temperature: ['<t>', 'temperature of the softmax'],
+} as const
+
+/** The default of an option, and the losses that have it. */
+function ofLosses(key: string) {
+  const kinds = lossNames.filter((kind) => key in lossKind(kind).options)
+  const { preset } = lossKind(kinds[0]).options[key]
+  return { usual: `${preset}`, only: ['loss', ...kinds] as const }
+}
+
+/** The flags of options of some losses alone. */
+export const lossSpecs = Object.fromEntries(
+  Object.entries(lossTexts).map(([key, [takes, text]]) => [
+    key,
+    o.number(takes, text, ofLosses(key)),
+  ]),
+) as Readonly<Record<keyof typeof lossTexts, o.Spec<number, undefined>>>
+
 /** How it learns. A new one is a line here, and what it does in `trainingOf`. */
 export const trainingSpecs = {
   optimizer: o.name('<name>', 'rule of the steps', optimizerNames, { preset: 'sgd' }),
@@ -100,25 +124,9 @@ export const trainingSpecs = {
   warmup: o.count('<n>', 'epochs of a linear warm-up before the schedule', { usual: 'none' }),
   loss: o.name('<name>', 'what training makes small', lossNames, { preset: 'crossEntropy' }),
   lossOf: o.name('<what>', 'of the mean over time of the outputs, or of their sum', lossesOf, {
-    usual: 'rates',
-    only: ['loss', 'crossEntropy', 'mse'],
+    ...ofLosses('of'),
   }),
-  labelSmoothing: o.number('<share>', 'share of the target that is spread over all classes', {
-    usual: '0',
-    only: ['loss', 'crossEntropy'],
-  }),
-  alpha: o.number('<weight>', 'weight of the cross entropies', {
-    usual: '1',
-    only: ['loss', 'selfDistillation'],
-  }),
-  beta: o.number('<weight>', 'weight of the divergences', {
-    usual: '0.3',
-    only: ['loss', 'selfDistillation'],
-  }),
-  temperature: o.number('<t>', 'temperature of the softmax', {
-    usual: '3',
-    only: ['loss', 'selfDistillation'],
-  }),
+  ...lossSpecs,
   ratePenalty: o.number(
     '<weight>',
     'rate, bptt: adds weight times the mean of (rate - target)² of each layer of neurons to the ' +

@@ -2,7 +2,8 @@
 
 import type { Split } from '../data/index.js'
 import { fail } from '../errors.js'
-import { crossEntropy, type Loss, mse, ratePenalty, selfDistillation, tet } from '../loss/index.js'
+import { type Loss, ratePenalty } from '../loss/index.js'
+import { lossKind } from '../loss/kind.js'
 import { models } from '../models/registry.js'
 import { compile } from '../network.js'
 import {
@@ -105,11 +106,8 @@ export function optimizerOf(run: TrainingRecord & GradientContext): Optimizer {
   return optimizerKind(optimizer).make({ ...own, lr, weightDecay, decay })
 }
 
-function lossOf({ loss, lossOf: of, ...record }: TrainingRecord): Loss {
-  const { labelSmoothing, alpha, beta, temperature } = record
-  const make = { crossEntropy, mse, tet, selfDistillation }[loss]
-  return make(defined({ of, labelSmoothing, alpha, beta, temperature }))
-}
+const lossOf = ({ loss, lossOf: of, ...record }: TrainingRecord): Loss =>
+  lossKind(loss).make(defined({ of, ...given(flags.lossSpecs, record) }))
 
 function scheduleOf(
   name: TrainingRecord['schedule'],

@@ -6,6 +6,8 @@
 
 import * as joins from '../graph/joins.js'
 import { type GraphNode, registerJoins } from '../graph/trace.js'
+import { useForExits } from '../loss/kind.js'
+import { selfDistillation } from '../loss/self-distillation.js'
 import {
   giveTensorGradient,
   gradientBuffer,
@@ -33,10 +35,11 @@ export function useSums(): void {
   registerJoint('add', add)
 }
 
-/** Lets forward functions add and join values. */
+/** Lets forward functions add and join values, and return several. */
 export function useJoins(): void {
   useSums()
   registerJoint('concat', concat)
+  useForExits(selfDistillation)
 }
 
 const add: LayerPlan<unknown> = {

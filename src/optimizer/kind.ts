@@ -4,7 +4,7 @@ import { describe, expect } from '../errors.js'
 import type { ProgramBuilder } from '../plan/program.js'
 import type { Place } from '../plan/records/schema.js'
 import type { Buffer, Reference } from '../plan/words.js'
-import { complete, type Rules } from '../rules.js'
+import { type Made, maker } from '../rules.js'
 import type { ParameterGroup } from './groups.js'
 
 /** Options that all optimizers have; each has a default. */
@@ -30,10 +30,7 @@ export interface Optimizers {}
 export type Optimizer = Optimizers[keyof Optimizers]
 
 /** What planner, session, checkpoints and the command line ask of an optimizer. */
-interface OptimizerKind<O extends object> {
-  readonly options: Rules<Required<O>>
-  /** @throws SpikewasmError for options that do not go together */
-  check?(all: Required<O>): void
+interface OptimizerKind<O extends object> extends Made<O> {
   /** By which rule it steps; its own where this is absent. */
   readonly rule?: string
   /**
@@ -92,14 +89,7 @@ export function defineOptimizer<M extends Optimizer, O extends OptimizerOptions>
   kind: M['kind'],
   of: OptimizerKind<O>,
 ): (options?: O, ...more: []) => M {
-  // Messages call it by its name.
-  const { [kind]: make } = {
-    [kind](options: object = {}, ...more: []): M {
-      const all = complete(kind, of.options, options, more)
-      of.check?.(all)
-      return { kind, ...all } as unknown as M
-    },
-  }
+  const make = maker<M, O>(kind, of, {})
   kinds.set(kind, { rule: kind, ...of, make } as unknown as Known)
   names.push(kind)
   return make

@@ -4,12 +4,10 @@ import { useAllLayers } from '../layers/all.js'
 import * as load from '../load.js'
 import { remake } from '../plan/checkpoints.js'
 import { registerRemake } from './checkpoints.js'
-import { useExits } from './containers.js'
 
 /** What networks may hold, and options ask for. */
 export function useAll(): void {
   useAllLayers()
-  useExits()
   registerRemake(remake)
 }
 

@@ -1,30 +1,17 @@
 /** Records of the end of a network: its output, and its loss. */
 
+import { isOfCounts, type LossFields, type LossNumbers, lossKind } from '../loss/kind.js'
+import type { Loss } from '../loss/made.js'
 import type { ProgramBuilder } from './program.js'
-import { type crossEntropy, output } from './records/loss.js'
-import type { FieldsOf } from './records/schema.js'
+import { output } from './records/loss.js'
 import type { Buffer } from './words.js'
 
-/** What all losses read and write, beside the output. */
-type LossPlaces = Pick<FieldsOf<typeof crossEntropy>, 'losses' | 'delta' | 'gradientScale'>
-
-/** What the records of all losses have. */
-export type LossFields = Omit<
-  FieldsOf<typeof crossEntropy>,
-  'mseWeight' | 'instantaneous' | 'labelSmoothing' | 'outputScale'
->
-
-/** A loss with the numbers that its record has beside those of all losses. */
-export interface LossKind {
-  /** Whether it is of the output of each step. */
-  readonly ofSteps?: boolean
-  /** Whether it compares outputs with numbers, not with labels. */
-  readonly ofValues?: boolean
-  emit(b: ProgramBuilder, fields: LossFields, instantaneous: boolean): void
-}
+/** What all losses read and write, beside the output, and what they may ask of their training. */
+type LossPlaces = Pick<LossFields, 'losses' | 'delta' | 'gradientScale'> &
+  Omit<LossNumbers, 'factor' | 'outputScale'>
 
 /** What the end of a network reads and writes. */
-export interface Loss {
+interface Ending {
   readonly logits: Buffer
   /** [images][channels] */
   readonly output: Buffer
@@ -41,17 +28,22 @@ export interface Loss {
   /** Rows of an image's logits: 1 when they are the same at every step. */
   readonly rows: number
   /** Where there are labels. */
-  readonly loss?: LossPlaces & { readonly of: LossKind; readonly instantaneous: boolean }
+  readonly loss?: LossPlaces & { readonly of: Loss }
 }
 
 /** Output and predictions, and with labels the loss and its gradient. */
 export function emitLoss(
   b: ProgramBuilder,
-  { output: out, rows, loss, outputOver, ...of }: Loss,
+  { output: out, rows, loss, outputOver, ...of }: Ending,
 ): void {
   const shared = { ...of, stepBytes: rows > 1 ? of.channels * 4 : 0 }
   b.emit(output, 1, { ...shared, out, totalSteps: outputOver ?? of.totalSteps })
   if (!loss) return
-  const { of: which, instantaneous, ...places } = loss
-  which.emit(b, { ...shared, output: out, ...places }, instantaneous)
+  const { of: which, mseWeight, instantaneous, allSteps, ...places } = loss
+  const factor = isOfCounts(which) ? of.totalSteps : 1
+  // The sum over time where the output is not divided by the steps.
+  const scale = outputOver && !instantaneous ? factor / of.totalSteps : factor
+  const outputScale = scale === 1 ? undefined : scale
+  const numbers = { mseWeight, instantaneous, allSteps, factor, outputScale }
+  lossKind(which.kind).emit(b, which, { ...shared, output: out, ...places }, numbers)
 }

@@ -2,12 +2,11 @@
 
 import { expect } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
+import { type Exit, isOfCounts, isOfValues, lossKind } from '../loss/kind.js'
 import { show, sizeOf } from '../nn/value.js'
 import { isLong, type PlanOptions, purposeOf } from './context.js'
 import { emitLoss } from './emit-loss.js'
 import { giveTensorGradient, gradientRows } from './gradients.js'
-import { lossPlanOf } from './losses/index.js'
-import type { Exit } from './losses/plans.js'
 import { isStandard, quoteMethodsWith, traitsOf } from './methods.js'
 import type { Pass } from './pass.js'
 import type { Expression } from './tensors.js'
@@ -19,9 +18,8 @@ const lossOf = ({ training = standardTraining }: Pick<PlanOptions, 'training'>) 
 
 /** What a loss of labels or of numbers reads: so many numbers a sample, or labels. */
 export function targetFloats(options: PlanOptions): number {
-  const loss = lossOf(options)
   const { graph } = options
-  return loss.kind === 'mse' && loss.targets === 'values' ? graph.nodes[graph.output].shape[0] : 0
+  return isOfValues(lossOf(options)) ? graph.nodes[graph.output].shape[0] : 0
 }
 
 /** @throws SpikewasmError for a loss or penalty that the method does not define */
@@ -31,18 +29,19 @@ export function checkLossOfMethod(options: PlanOptions): void {
   const traits = traitsOf(options)
   const online = traits.backward === 'everyCall'
   const { exits, outputName } = options.graph
+  const { ofExits, checkPlan } = lossKind(loss.kind)
   expect(
-    exits === undefined || !purposeOf(options).training || loss.kind === 'selfDistillation',
+    exits === undefined || !purposeOf(options).training || ofExits === true,
     () =>
       `the network has several outputs (${[...(exits ?? []), { name: outputName }]
         .map(({ name }) => name)
         .join(', ')}), which loss selfDistillation() trains, got ${loss.kind}(); set loss, or ` +
       'return one output',
   )
-  lossPlanOf(loss).check?.(loss, options)
+  checkPlan?.(loss, options)
   const afterwards = quoteMethodsWith(({ backward }) => backward === 'afterwards')
   expect(
-    !online || !('of' in loss) || loss.of === 'rates',
+    !online || !isOfCounts(loss),
     () =>
       `loss ${loss.kind}({ of: 'counts' }) needs all steps before its gradient, which method ` +
       `'${method}' has not; use ${afterwards}, or of: 'rates'`,
@@ -66,7 +65,7 @@ export function lowerLoss(
   others: readonly Exit[] = [],
 ): void {
   const loss = lossOf(pass.options)
-  const { lower } = lossPlanOf(loss)
+  const { lower } = lossKind(loss.kind)
   if (pass.training && lower) lower({ pass, node, x, others }, loss)
   else lowerOutput(pass, node, x)
 }
@@ -83,9 +82,8 @@ function lowerOutput(pass: Pass, node: GraphNode, x: Expression): void {
   )
   const logits = floatsOf(pass, node, x)
   const loss = lossOf(options)
-  const of = lossPlanOf(loss).kindOf(loss, options, online)
   // Online methods differentiate each step's own output.
-  const instantaneous = online || of.ofSteps === true
+  const instantaneous = online || lossKind(loss.kind).ofSteps === true
   const rows = instantaneous ? logits.steps : 1
   const delta = pass.training
     ? pass.imageBuffer('gradient of the output', logits.stored * rows * 4)
@@ -107,7 +105,9 @@ function lowerOutput(pass: Pass, node: GraphNode, x: Expression): void {
       delta,
       gradientScale: 1 / images / over,
       instantaneous,
-      of,
+      allSteps: !online,
+      mseWeight: online ? options.mseWeight : 0,
+      of: loss,
     },
   })
   if (!buffers.losses) return

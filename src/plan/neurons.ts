@@ -2,6 +2,7 @@
 
 import { fail } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
+import { givePenalties } from '../loss/kind.js'
 import type { ParameterSpec } from '../nn/kind.js'
 import { labelOf } from '../nn/kind.js'
 import type { NeuronModel } from '../nn/neuron-model.js'
@@ -30,7 +31,6 @@ import {
   sizesOf,
 } from './neuron-record.js'
 import { type Pass, term } from './pass.js'
-import { givePenalties } from './penalties.js'
 import { neuronBackwardOnline, neuronBackwardRate } from './records/gradient.js'
 import { MOST_LEARNT } from './records/neuron.js'
 import type { Place } from './records/schema.js'

@@ -1,14 +1,10 @@
-/** Penalties on firing rates: their value, and what they add to the gradient of spikes. */
+/** Records of penalties on firing rates. */
 
-import type { GraphNode } from '../graph/trace.js'
-import type { RatePenalty } from '../loss/index.js'
+import type { Penalty } from '../loss/made.js'
 import { inUnits } from './budgets.js'
-import { giveTensorGradient } from './gradients.js'
-import type { Pass } from './pass.js'
 import type { ProgramBuilder } from './program.js'
 import { ratePenalty } from './records/loss.js'
-import type { Shape, SpikeTensor } from './tensors.js'
-import { standardTraining } from './training.js'
+import type { Shape } from './tensors.js'
 import type { Buffer } from './words.js'
 
 /** What a penalty's record is made from. */
@@ -20,7 +16,7 @@ export interface PenaltyRecord {
   readonly shape: Shape
   readonly stored: number
   readonly steps: number
-  readonly penalty: Pick<RatePenalty, 'norm' | 'target'>
+  readonly penalty: Pick<Penalty, 'norm' | 'target'>
   /** Factor of the gradient by the rates. */
   readonly scale: number
 }
@@ -45,29 +41,4 @@ export function emitRatePenalty(b: ProgramBuilder, record: PenaltyRecord): void 
     scale,
     absolute: penalty.norm === 'L1',
   })
-}
-
-/** Hands the gradients of a layer's penalties to its spikes, behind those of their readers. */
-export function givePenalties(pass: Pass, node: GraphNode, spikes: SpikeTensor): void {
-  const { b, images, options } = pass
-  const { training = standardTraining, timeSteps } = options
-  const { shape, stored } = spikes
-  const { units } = penaltyUnits(images, shape, stored)
-  const neurons = shape[0] * shape[1] * shape[2]
-  const over = pass.context.method.lossOver === 'images' ? 1 : timeSteps
-  for (const [i, penalty] of training.penalties.entries()) {
-    if (!penalty.layers.includes(node.name)) continue
-    const out = pass.imageBuffer(
-      `${node.name} gradient of penalty ${i}`,
-      shape[1] * shape[2] * stored * 4,
-    )
-    const partials = b.buffer(`${node.name} penalty ${i}`, units * 8, 'statistics')
-    const factor = penalty.weight / neurons
-    const counts = spikes.counts as Buffer
-    const record = { counts, out, partials, images, shape, stored, penalty }
-    emitRatePenalty(b, { ...record, steps: timeSteps, scale: factor / over })
-    // Of the time mean every step's spike has its share.
-    giveTensorGradient(spikes, out, 1, 1 / pass.gradientSteps)
-    pass.penalties.push({ name: node.name, partials, units, factor })
-  }
 }

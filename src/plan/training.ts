@@ -2,7 +2,7 @@
 
 import { StepGroup, StepNumbers } from '../../assembly/opcodes.js'
 import { expect } from '../errors.js'
-import type { Loss, RatePenalty } from '../loss/index.js'
+import type { Loss, Penalty } from '../loss/made.js'
 import { kindOfRule } from '../optimizer/kind.js'
 import type { ProgramBuilder } from './program.js'
 import type { Buffer } from './words.js'
@@ -23,7 +23,7 @@ export interface TrainingSpec {
   readonly average: boolean
   readonly loss: Loss
   /** Penalties on firing rates, with the neuron layers that they are on. */
-  readonly penalties: readonly (Omit<RatePenalty, 'layers'> & {
+  readonly penalties: readonly (Omit<Penalty, 'layers'> & {
     readonly layers: readonly string[]
   })[]
 }
@@ -36,7 +36,7 @@ export const standardTraining: TrainingSpec = {
   clip: false,
   accumulate: false,
   average: false,
-  // What crossEntropy() gives; in a page it would import the functions of all losses.
+  // What crossEntropy() gives.
   loss: { kind: 'crossEntropy', labelSmoothing: 0, of: 'rates' },
   penalties: [],
 }

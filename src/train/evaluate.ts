@@ -5,6 +5,7 @@ import { type Dataset, expectDataset } from '../data/dataset.js'
 import { checkInteger, checkSignal, describe, expectFinite, fail } from '../errors.js'
 import type * as host from '../host.js'
 import { crossEntropy, type Loss } from '../loss/index.js'
+import { isOfCounts, isOfValues } from '../loss/kind.js'
 import { checkInputShape, imageShape } from '../nn/value.js'
 import { by, complete, optional, type Rules, truth } from '../rules.js'
 import { programOf } from '../runtime/arena.js'
@@ -74,9 +75,6 @@ export interface EvaluateOptions {
 
 /** The loss that a session is planned for. */
 const lossOf = ({ plan }: Session): Loss => plan.options.training?.loss ?? crossEntropy()
-
-/** Whether a loss is of numbers that the data give for each output, not of labels. */
-export const isOfValues = (loss: Loss): boolean => loss.kind === 'mse' && loss.targets === 'values'
 
 /** Whether a session's loss is of numbers that the data give for each output, not of labels. */
 export const wantsValues = (session: Session): boolean => isOfValues(lossOf(session))
@@ -271,7 +269,9 @@ async function pass(
     expectFiniteOutput(session, logits, (row) => `sample ${first + row} of ${data.name}`)
     correct += result.correct
     tally?.add(labels, predictions(session), logits)
-    if (targets) errors += absoluteErrors(logits, targets, outputScale(session))
+    // What outputs are multiplied by before they are compared with targets.
+    const scale = isOfCounts(lossOf(session)) ? session.timeSteps : 1
+    if (targets) errors += absoluteErrors(logits, targets, scale)
     count += result.count
   }
   const answers = tally
@@ -279,12 +279,6 @@ async function pass(
     : { meanAbsoluteError: errors / (count * session.classes) }
   const operations = counts && { operations: await counts.result() }
   return { loss: loss / count, ...answers, firingRates: spikes.rates(), ...operations, count }
-}
-
-/** What outputs are multiplied by before they are compared with targets. */
-function outputScale(session: Session): number {
-  const loss = lossOf(session)
-  return loss.kind === 'mse' && loss.of === 'counts' ? session.timeSteps : 1
 }
 
 /**

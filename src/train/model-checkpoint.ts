@@ -2,7 +2,7 @@
 
 import { checkPath, describe, fail, quote, SpikewasmError } from '../errors.js'
 import { parseCheckpoint, serializeCheckpoint } from '../io/checkpoint.js'
-import { checkLoss, checkPenalties, type Loss } from '../loss/index.js'
+import { checkLoss, checkPenalties, type Loss } from '../loss/kind.js'
 import { fires } from '../nn/kind.js'
 import { checkOptimizer, type Optimizer, optimizerNames, ruleOf } from '../optimizer/kind.js'
 import { type MethodOptions, methodNames, takenOptions } from '../plan/methods.js'

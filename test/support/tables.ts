@@ -1,7 +1,7 @@
 /** What the product has, by its own tables: tests draw from these and hold no list of their own. */
 
 import type { Loss, Method, StepMode, SurrogateName } from '../../src/index.js'
-import { lossNames } from '../../src/loss/index.js'
+import { lossNames } from '../../src/loss/kind.js'
 import { surrogateTexts } from '../../src/nn/surrogates.js'
 import { type MethodTraits, methodNames, stepModesOf, traitsOf } from '../../src/plan/methods.js'
 

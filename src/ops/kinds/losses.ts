@@ -3,8 +3,7 @@
 import { Control } from '../../../assembly/opcodes.js'
 import { checkInteger, describe, fail } from '../../errors.js'
 import * as losses from '../../loss/index.js'
-import { emitLoss, type LossKind } from '../../plan/emit-loss.js'
-import { crossEntropyKind, mseKind, tetKind } from '../../plan/losses/plans.js'
+import { emitLoss } from '../../plan/emit-loss.js'
 import type { Buffer } from '../../plan/words.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import { asked, gives, makes, op, type Planning, type Setting, takes } from '../op.js'
@@ -109,14 +108,15 @@ function emitEnds(
   { b, op, made }: OpBuilder,
   at: LossPlaces,
   { input, timeSteps }: LossOptions,
-  kind: LossKind,
+  of: losses.Loss,
   over: 'images' | 'imagesAndSteps',
-  instantaneous = false,
+  { instantaneous = false, mseWeight = 0 } = {},
 ): Partial<Planned> {
   const end = ends(op, at, input, timeSteps, made.input.stored)
   const gradientScale = 1 / input.B / (over === 'images' ? 1 : end.steps)
   const { losses, gradient: delta } = at
-  emitLoss(b, { ...end, loss: { losses, delta, gradientScale, instantaneous, of: kind } })
+  const numbers = { instantaneous, mseWeight, allSteps: true }
+  emitLoss(b, { ...end, loss: { losses, delta, gradientScale, ...numbers, of } })
   return ofTarget(made.target)
 }
 
@@ -222,20 +222,17 @@ export const crossEntropy = op('crossEntropy', {
       if (instantaneous) block.word(Control.StepMask, mask)
     },
   }),
-  emit(o, at, { mseWeight = 0, labelSmoothing: share, of: what, instantaneous, over, ...logits }) {
+  emit(o, at, { mseWeight = 0, labelSmoothing, of, instantaneous, over, ...logits }) {
     const { op } = o
-    const { labelSmoothing, of } = losses.crossEntropy({ labelSmoothing: share, of: what })
+    const loss = losses.crossEntropy({ labelSmoothing, of })
     const steps = stepsOf(op, logits.input, logits.timeSteps)
     if (!(Number.isFinite(mseWeight) && mseWeight >= 0 && mseWeight <= 1))
       fail(`${op}.mseWeight must lie in 0…1, got ${describe(mseWeight)}`)
-    if (instantaneous && of !== 'rates')
+    if (instantaneous && loss.of !== 'rates')
       fail(`${op}: a loss of counts is not instantaneous; leave one of them out`)
     if (instantaneous && !(steps <= MOST_MASKED))
       fail(`${op}: an instantaneous loss has at most ${MOST_MASKED} time steps, got ${steps}`)
-    const outputScale = of === 'counts' && steps > 1 ? steps : undefined
-    const smoothing = labelSmoothing || undefined
-    const kind = crossEntropyKind({ mseWeight, labelSmoothing: smoothing, outputScale })
-    return emitEnds(o, at, logits, kind, over, instantaneous)
+    return emitEnds(o, at, logits, loss, over, { instantaneous, mseWeight })
   },
 })
 
@@ -281,11 +278,7 @@ export const mse = op('mse', {
   sets: ({ input }) => validSetting(input.B),
   emit(o, at, { targets, of, correctRate, incorrectRate, over, ...logits }) {
     const loss = losses.mse({ targets, of, correctRate, incorrectRate })
-    const factor = loss.of === 'counts' ? stepsOf(o.op, logits.input, logits.timeSteps) : 1
-    const outputScale = factor > 1 ? factor : undefined
-    const [low, high] = [loss.incorrectRate * factor, loss.correctRate * factor]
-    const wanted = loss.targets === 'values' ? { values: true } : { low, high }
-    return emitEnds(o, at, logits, mseKind({ outputScale, ...wanted }), over)
+    return emitEnds(o, at, logits, loss, over)
   },
 })
 
@@ -312,8 +305,7 @@ export const tet = op('tet', {
   tensors: ({ input }) => lossTensors(input, true, takes(classes(input.B, input.C))),
   sets: ({ input }) => validSetting(input.B),
   emit(o, at, { lambda, mean, ...logits }) {
-    const { kind: _, ...loss } = losses.tet({ lambda, mean })
-    const kind = tetKind({ ...loss, allSteps: true })
-    return emitEnds(o, at, logits, kind, 'imagesAndSteps', true)
+    const loss = losses.tet({ lambda, mean })
+    return emitEnds(o, at, logits, loss, 'imagesAndSteps', { instantaneous: true })
   },
 })
