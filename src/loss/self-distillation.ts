@@ -71,10 +71,7 @@ export const selfDistillation = defineLoss<SelfDistillation, SelfDistillationOpt
     },
     // Evaluation is of the last output.
     emit: (b, _loss, fields, numbers) =>
-      lossKind('crossEntropy').emit(b, crossEntropy(), fields, {
-        ...numbers,
-        outputScale: undefined,
-      }),
+      lossKind('crossEntropy').emit(b, crossEntropy(), fields, numbers),
     lower,
   },
 )

@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert'
 import {
   avgPool2d,
   batchNorm2d,
+  block,
   type CompileOptions,
   conv2d,
   exportWasm,
@@ -154,6 +155,20 @@ test('evaluate of many steps: loss, accuracy and rates are those of the outputs'
     await long.dispose()
     await short.dispose()
   }
+})
+
+test('evaluate of several outputs has a loss that does not grow with the steps', async () => {
+  const data = fromArrays({ images: uniform(15, 3, 8), labels: [0, 1, 1], shape: [5], classes: 2 })
+  const losses: number[] = []
+  for (const timeSteps of [255, 256]) {
+    const model = await block({ a: linear(5, 2), b: linear(2, 2) }, ({ a, b }, x) => {
+      const early = a(x)
+      return { early, late: b(early) }
+    }).compile({ input: [5], timeSteps, batchSize: 4, method: 'rate', purpose: 'inference' })
+    losses.push((await model.evaluate(data)).loss)
+    await model.dispose()
+  }
+  assert.ok(Math.abs(losses[1] / losses[0] - 1) < 1e-5, `${losses}`)
 })
 
 test('memory does not grow with T times activations', async () => {
