@@ -283,8 +283,8 @@ export class OpPlan {
     const view = ArrayBuffer.isView(values) ? (values as Values) : undefined
     if (view?.[Symbol.toStringTag] !== tags[type] || view.length !== count)
       fail(
-        `${this.#op}.run: ${name} must be a ${tags[type]} of shape ${showShape(shape)}, which are ` +
-          `${count} numbers, got ${describe(values)}${view ? ` of ${view.length}` : ''}`,
+        `${this.#op}.run: ${name} must be a ${tags[type]} of shape ${showShape(shape)}, which ` +
+          `are ${count} numbers, got ${describe(values)}${view ? ` of ${view.length}` : ''}`,
       )
     if (isOwnMemory(view.buffer))
       fail(
