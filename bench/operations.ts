@@ -118,7 +118,7 @@ const sumOf = (parts: readonly Operations[], images: number): Operations => ({
 })
 
 /**
- * Of one of our training steps. Forward: an addition for each spike and each weight that it meets
+ * Operations of our training step. Forward: an addition for each spike and each weight that it meets
  * (behind pooling each spike of a window, never more than the dense product), for an image its
  * dense product once. Gradients of inputs: dense multiply-adds, once in rate mode, else at each
  * step. Gradients of weights: dense multiply-adds with time means (rate) and traces (ottt);
@@ -144,7 +144,7 @@ export function ownOperations(
  */
 export type DenseMethod = 'rate' | 'bptt' | 'ottt' | 'sltt' | 'os'
 
-/** Of a training step in PyTorch, where all products are dense. */
+/** Operations of a training step in PyTorch, where all products are dense. */
 export function denseOperations(
   graph: Graph,
   method: DenseMethod,

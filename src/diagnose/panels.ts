@@ -28,13 +28,13 @@ const methodLooks: Readonly<Partial<Record<Variant, Look>>> = {
   'sltt-1': { colour: 7, symbol: 'cross' },
 }
 
-/** Of a method; of one that has none of its own, by its place. */
+/** A method's colour and symbol: its own, or by its place. */
 export function methodLook(method: Variant): Look {
   const at = variantNames.indexOf(method)
   return methodLooks[method] ?? { colour: at, symbol: SYMBOLS[at % SYMBOLS.length] }
 }
 
-/** Of item `index` of `count` that have an order. */
+/** Colour and symbol of item `index` of `count` that have an order. */
 export const look = (index: number, count: number): Look => ({
   share: count < 2 ? 0 : index / (count - 1),
   symbol: SYMBOLS[index % SYMBOLS.length],

@@ -16,7 +16,7 @@ const halves = (g: Graph, condition: Node, zero = g.constant(0)): readonly Chang
   (d) => g.where(condition, zero, d),
 ]
 
-/** Of a node y: its changes by each argument. */
+/** How a node y changes by each argument. */
 type Rule = (g: Graph, y: Node, surrogate: Surrogate) => readonly (Change | undefined)[]
 
 /** Operations that have a derivative. */

@@ -65,7 +65,7 @@ export const ratePenalty = definePenalty<RatePenalty, RatePenaltyOptions>('rateP
     const counts = spikes.counts as Buffer
     const record = { counts, out, partials, images, shape, stored, penalty }
     emitRatePenalty(b, { ...record, steps, scale: factor / over })
-    // Of the time mean every step's spike has its share.
+    // Each step's spike has its share of the time mean.
     giveTensorGradient(spikes, out, 1, 1 / pass.gradientSteps)
     pass.penalties.push({ name: node.name, partials, units, factor })
   },

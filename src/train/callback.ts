@@ -15,7 +15,7 @@ export interface Inside {
   readonly session: Session
   /** What epochs are validated with. */
   readonly validation?: Dataset
-  /** Of the epochs so far, from before a resume too. */
+  /** Records of the epochs so far, from before a resume too. */
   readonly records: readonly EpochRecord[]
   /** What ends it early. */
   readonly signal?: host.AbortSignal

@@ -81,7 +81,7 @@ export const originSchema = v.object({
   /** ISO 8601, UTC. */
   date: v.pipe(v.string(), v.isoTimestamp()),
   version: text,
-  /** Of a checkout: its hash, and whether files differ from it. */
+  /** The hash of a checkout, and whether files differ from it. */
   commit: v.optional(
     v.object({ hash: v.pipe(v.string(), v.regex(/^[0-9a-f]{7,64}$/)), dirty: v.boolean() }),
   ),

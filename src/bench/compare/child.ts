@@ -55,7 +55,7 @@ async function work(job: Job, { say }: Ask<CompareNews>): Promise<void> {
   const list = shuffled(chosen, random).sort(
     (a, b) => (measured[a.name] ?? 0) - (measured[b.name] ?? 0),
   )
-  // Of one round alone nobody knows how times scatter; comparisons have other processes for that.
+  // One round does not show how times scatter; comparisons have other processes for that.
   const leastRounds = eachMs === undefined ? 1 : 3
   const runner = new Runner(builds, job.calibrate, random, { leastRounds, onBlock })
   for (const [i, benchmark] of list.entries()) {

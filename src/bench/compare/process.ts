@@ -62,7 +62,7 @@ export interface Measured {
   readonly others: number
   /** Milliseconds that it took in all. */
   readonly spentMs: number
-  /** Of this build. */
+  /** Work of a call, as this build says it. */
   readonly work?: Work
   readonly threads?: number
   /** At the limit of that work, before and behind the rounds. */

@@ -187,7 +187,7 @@ interface Lists extends Way {
 
 type Job = Omit<WeightGradient, 'input'>
 
-/** Of counts of one tensor; they write the gradient, and add to none. */
+/** Lists from counts of one tensor; they write the gradient, and add to none. */
 function countLists(
   { b }: OpBuilder,
   { expression }: SpikeReader,
@@ -204,7 +204,7 @@ function countLists(
   }
 }
 
-/** Of the spikes of each step. */
+/** Lists from the spikes of each step. */
 function patternLists({ b }: OpBuilder, { spikes }: SpikeReader, of: Job): Lists {
   const job = { ...of, spikes }
   return {

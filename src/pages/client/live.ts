@@ -20,7 +20,7 @@ const MOST_POINTS = 4000
 
 const find = (id: string): HTMLElement => document.getElementById(id)!
 
-/** Of the server, and growing. */
+/** The server's state, which grows. */
 type Growing = { -readonly [K in keyof RunState]: RunState[K] } & { records: EpochFigures[] }
 
 export function watch(): void {

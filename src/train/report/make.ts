@@ -22,7 +22,7 @@ import { BATCH, examine, examiner } from './examine.js'
 interface RunEnd {
   readonly folder: string
   readonly inside: Inside
-  /** Of the end; without arrays where nothing is looked at. */
+  /** The model at the end; without arrays where nothing is looked at. */
   readonly snapshot: Snapshot
   /** Undefined where an error ended it. */
   readonly history: History | undefined
