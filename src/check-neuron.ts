@@ -2,7 +2,7 @@
 
 import { ReferenceNeuron, type Slope, sigmoidSlope, slopeOf } from './equations/reference.js'
 import type { Range } from './equations/step.js'
-import { describe, expect } from './errors.js'
+import { describe, fail } from './errors.js'
 import { equationsOf, storedName } from './layers/equations.js'
 import { type EquationOptions, type Equations, neuron } from './layers/index.js'
 import { storedValue } from './layers/neuron-kind.js'
@@ -116,17 +116,13 @@ function checkedLayer(
   given: EquationOptions,
 ): Equations {
   for (const [name, value] of Object.entries(Object(parameters)))
-    expect(
-      typeof value === 'number',
-      () => `checkNeuron.${name} must be a number, got ${describe(value)}`,
-    )
+    if (typeof value !== 'number')
+      fail(`checkNeuron.${name} must be a number, got ${describe(value)}`)
   const starts = Object.values(given.init ?? {})
   const learn = Object.keys(Object(parameters)).filter((name) => !starts.includes(name))
   const layer = neuron(text, parameters, { ...given, learn: learn.slice(0, MOST_LEARNT) })
-  expect(
-    (equationsOf(layer).draws ?? []).length === 0,
-    () => 'checkNeuron: the text draws numbers; write parameters in place of rand() and randn()',
-  )
+  if ((equationsOf(layer).draws ?? []).length > 0)
+    fail('checkNeuron: the text draws numbers; write parameters in place of rand() and randn()')
   return layer
 }
 

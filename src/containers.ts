@@ -2,7 +2,7 @@
  * Containers: chains of layers, and blocks with a forward function that is traced once.
  */
 
-import { checkArguments, describe, expect } from './errors.js'
+import { checkArguments, describe, fail } from './errors.js'
 import { useJoins, useSums } from './layers/joins.js'
 import type { Model } from './model.js'
 import { type CompileOptions, compile } from './network.js'
@@ -29,11 +29,9 @@ export interface Block extends Composite {
 
 function make(name: string, children: Composite['children'], forward: Composite['forward']): Block {
   for (const [key, child] of Object.entries(children)) {
-    expect(
-      key !== '' && !key.includes('.'),
-      () => `a child's name must not be empty or contain a dot, got ${JSON.stringify(key)}`,
-    )
-    expect(key !== '__proto__', () => `${name}: a child's name must not be __proto__; rename it`)
+    if (key === '' || key.includes('.'))
+      fail(`a child's name must not be empty or contain a dot, got ${JSON.stringify(key)}`)
+    if (key === '__proto__') fail(`${name}: a child's name must not be __proto__; rename it`)
     checkModule(`${name}.${key}`, child)
   }
   return compilable({ kind: 'block', children, forward })
@@ -64,7 +62,7 @@ export function sequential(...layers: Module[] | [Readonly<Record<string, Module
     Module
   >
   const names = Object.keys(children)
-  expect(names.length > 0, () => 'sequential needs at least one layer, got none')
+  if (names.length === 0) fail('sequential needs at least one layer, got none')
   return make('sequential', children, (m, x) => names.reduce((value, name) => m[name](value), x))
 }
 
@@ -91,14 +89,10 @@ export function block<const C extends Record<string, Module>>(
 ): Block {
   checkArguments('block', more)
   useJoins()
-  expect(
-    typeof children === 'object' && children !== null,
-    () => `block needs an object of children and a forward function, got ${describe(children)}`,
-  )
-  expect(
-    typeof forward === 'function',
-    () => `block's second argument must be its forward function, got ${describe(forward)}`,
-  )
+  if (typeof children !== 'object' || children === null)
+    fail(`block needs an object of children and a forward function, got ${describe(children)}`)
+  if (typeof forward !== 'function')
+    fail(`block's second argument must be its forward function, got ${describe(forward)}`)
   return make('block', children, forward as Composite['forward'])
 }
 

@@ -2,7 +2,7 @@
 
 import { type Block, compilable } from './containers.js'
 import { copyOf } from './copy.js'
-import { describe, expect, SpikewasmError } from './errors.js'
+import { describe, fail, SpikewasmError } from './errors.js'
 import { compositeOf } from './graph/json.js'
 import { trace } from './graph/trace.js'
 import { parseJson } from './io/json.js'
@@ -44,15 +44,13 @@ export async function loadModel(
   options: LoadOptions = {},
 ): Promise<Model> {
   const own = copyOf(options)
-  expect(
-    typeof from === 'string' || from instanceof Uint8Array,
-    () => `loadModel needs a path or the bytes of a file, got ${describe(from)}`,
-  )
+  if (typeof from !== 'string' && !(from instanceof Uint8Array))
+    fail(`loadModel needs a path or the bytes of a file, got ${describe(from)}`)
   const name = typeof from === 'string' ? from : 'the model'
   const bytes = typeof from === 'string' ? await read(from) : from
   const { json, state } = readModel(bytes, name)
   if (json === undefined)
-    throw new SpikewasmError(
+    fail(
       `${name}: must hold a network beside its weights, got weights alone; compile the network ` +
         'and call model.load, or save it with this version',
     )

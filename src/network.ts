@@ -1,7 +1,7 @@
 /** `compile`: a network becomes a model. */
 
 import { copyOf } from './copy.js'
-import { describe, expect, isOptions } from './errors.js'
+import { describe, fail, isOptions } from './errors.js'
 import { type Graph, trace } from './graph/trace.js'
 import { crossEntropy } from './loss/index.js'
 import { checkLoss, checkPenalties, lossOfExits } from './loss/kind.js'
@@ -87,21 +87,19 @@ async function compiled(network: Module, options: Complete): Promise<Model> {
   const { batchSize = purpose === 'stream' ? 1 : 64, threads: asked } = options
   const own = { timeSteps, batchSize, threads: threadsFor(asked), seed, frames, inspect }
   const settings = { ...own, engine, wasm, worker, purpose }
-  expect(
-    !(settings.frames && settings.purpose === 'stream'),
-    () =>
+  if (settings.frames && settings.purpose === 'stream')
+    fail(
       "compile.frames must be false with purpose 'stream', got true; each step takes a " +
-      'frame as it is',
-  )
+        'frame as it is',
+    )
   const input = checkInputShape('compile.input', options.input)
   const graph = copyOf(trace(network, input))
   const outputs = graph.nodes[graph.output].shape[0]
-  expect(
-    outputs <= MOST_OUTPUTS,
-    () =>
+  if (outputs > MOST_OUTPUTS)
+    fail(
       `compile: the network must give at most ${MOST_OUTPUTS} outputs, got ${outputs}; make its ` +
-      'last layer smaller',
-  )
+        'last layer smaller',
+    )
   const recorded = recordedOf(graph, options.record)
   const standardLoss = (graph.exits && lossOfExits()) ?? crossEntropy()
   const { optimizer = sgd(), loss = standardLoss, penalties } = options
@@ -130,22 +128,20 @@ function recordedOf(
   if (record === 'all')
     return { record: firing, states: Object.fromEntries(layers.map((name) => [name, 'all'])) }
   if (Array.isArray(record)) {
-    for (const name of record) expect(firing.includes(name), () => unknown(name, firing))
+    for (const name of record) if (!firing.includes(name)) fail(unknown(name, firing))
     return { record: firing.filter((name) => record.includes(name)), states: {} }
   }
-  expect(
-    isOptions(record),
-    () =>
+  if (!isOptions(record))
+    fail(
       "compile.record must be true, false, 'all', a list of layers, or lists of names by layer, " +
-      `got ${describe(record)}`,
-  )
-  for (const [name, names] of Object.entries(record)) {
-    expect(layers.includes(name), () => unknown(name, layers))
-    expect(
-      names === 'all' || (Array.isArray(names) && names.length > 0),
-      () =>
-        `compile.record: layer ${name} must have a list of names, or 'all', got ${describe(names)}`,
+        `got ${describe(record)}`,
     )
+  for (const [name, names] of Object.entries(record)) {
+    if (!layers.includes(name)) fail(unknown(name, layers))
+    if (names !== 'all' && (!Array.isArray(names) || names.length === 0))
+      fail(
+        `compile.record: layer ${name} must have a list of names, or 'all', got ${describe(names)}`,
+      )
   }
   const states = record as Settings['states']
   return { record: firing.filter((name) => Object.hasOwn(states, name)), states }

@@ -4,7 +4,7 @@
  * @module neurons
  */
 
-import { checkArguments, describe, expect } from './errors.js'
+import { checkArguments, describe, fail } from './errors.js'
 import { presets } from './layers/cells.js'
 import type { Cell, Equations, Values } from './layers/index.js'
 import * as membranes from './layers/membranes.js'
@@ -40,12 +40,13 @@ export interface NeuronEntry {
 export function of(layer: Cell | Equations, ...more: []): NeuronEntry {
   checkArguments('neurons.of', more)
   const { kind, recurrence } = Object(layer) as Partial<Cell | Equations>
-  expect(
-    (kind === 'cell' || kind === 'equations') && !recurrence,
-    () =>
+  if ((kind !== 'cell' && kind !== 'equations') || recurrence)
+    fail(
       `neurons.of takes a layer of neurons such as lif() that is not recurrent, got ` +
-      (recurrence ? 'one that is; give it what recurrent() was given' : (kind ?? describe(layer))),
-  )
+        (recurrence
+          ? 'one that is; give it what recurrent() was given'
+          : (kind ?? describe(layer))),
+    )
   const { surrogate } = layer
   if (layer.kind === 'equations') {
     const { text, parameters, learn, init, alpha, dt, solver, seed } = layer
