@@ -7,8 +7,7 @@ import { Command } from 'commander'
 import type { Group, Report } from '../src/bench/report.js'
 import { machineLabel } from '../src/bench/run.js'
 import { benchCommand } from '../src/cli/bench.js'
-import { complain } from '../src/cli/complain.js'
-import { FAILED, guardBench } from '../src/cli/faults.js'
+import { complain, FAILED, guardOutput } from '../src/cli/mistakes.js'
 import { addOptions } from '../src/cli/spec.js'
 import {
   type BenchOptions,
@@ -78,7 +77,7 @@ export async function runBench(args: readonly string[]): Promise<void> {
     groups,
   })
   addOptions(command, developerSpecs)
-  guardBench(command)
+  guardOutput(command, 'bench')
   try {
     await command.parseAsync(args, { from: 'user' })
   } catch (error) {

@@ -1,5 +1,5 @@
 /** npm run bench: the command in a process of its own. */
-import { ownProcess } from '../src/cli/end-soon.js'
+import { ownProcess } from '../src/cli/interrupt.js'
 import { runBench } from './command.js'
 
 ownProcess()

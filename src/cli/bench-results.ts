@@ -4,8 +4,9 @@ import { constants } from 'node:fs'
 import { access, realpath } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { type Entry, type Report, toMarkdown } from '../bench/report.js'
-import { expect, SpikewasmError } from '../errors.js'
+import { fail } from '../errors.js'
 import { checkTargets, kindOfPath, writeFilesAtomic } from '../io/files.js'
+import { flagOf } from './spec.js'
 import { overwrite } from './terminal.js'
 
 /** Options that name files to write. */
@@ -24,30 +25,23 @@ const jsonFiles = (json: string | true | undefined): string[] =>
 
 const SOURCE = /\.[cm]?[jt]sx?$/i
 
-/** Checks before anything is measured what can be checked then. */
+/**
+ * Checks before anything is measured what can be checked then: each file lies in a folder of its
+ * own name that can be written to, and no two are the same.
+ */
 export async function checkPaths({ json, markdown, saveBaseline }: ResultPaths): Promise<void> {
   const named = { json: jsonFiles(json)[0], markdown, saveBaseline }
   for (const [option, path] of Object.entries(named))
-    expect(
-      path === undefined || !SOURCE.test(path),
-      () => `bench.${option} must be a file for results, got ${JSON.stringify(path)}, a program`,
-    )
-  const all = [...jsonFiles(json), markdown, saveBaseline]
-  const files = all.filter((path) => path !== undefined)
-  await checkTargets(files)
-  await checkPlaces(files)
-}
-
-/** Each file lies in a folder of its own name that can be written to, and no two are the same. */
-async function checkPlaces(paths: readonly string[]): Promise<void> {
+    if (path !== undefined && SOURCE.test(path))
+      fail(`${flagOf(option)} must be a file for results, got ${JSON.stringify(path)}, a program`)
+  const all = [...jsonFiles(json), markdown, saveBaseline].filter((path) => path !== undefined)
+  await checkTargets(all)
   const places = new Map<string, string>()
-  for (const path of paths) {
+  for (const path of all) {
     const place = await placeOf(path)
     const other = places.get(place)
-    expect(
-      other === undefined,
-      () => `${path}: must be a file of its own, got the same as "${other}"; choose another path`,
-    )
+    if (other !== undefined)
+      fail(`${path}: must be a file of its own, got the same as "${other}"; choose another path`)
     places.set(place, path)
   }
 }
@@ -55,9 +49,7 @@ async function checkPlaces(paths: readonly string[]): Promise<void> {
 /** Where a file is or will be, links followed. @throws SpikewasmError when it cannot be there */
 async function placeOf(path: string): Promise<string> {
   const folder = dirname(path)
-  const refuse = (why: string): never => {
-    throw new SpikewasmError(`${path}: the file could not be written: ${why}`)
-  }
+  const refuse = (why: string) => fail(`${path}: the file could not be written: ${why}`)
   const kind = await kindOfPath(folder)
   if (kind === undefined) refuse(`the folder "${folder}" does not exist; make it first`)
   if (kind === 'file') refuse(`"${folder}" is not a folder; choose another path`)
@@ -66,9 +58,8 @@ async function placeOf(path: string): Promise<string> {
       `writing in "${folder}" is not permitted; choose another folder or change its permissions`,
     ),
   )
-  return (await kindOfPath(path)) === undefined
-    ? join(await realpath(folder), basename(path))
-    : realpath(path)
+  const isThere = (await kindOfPath(path)) !== undefined
+  return isThere ? realpath(path) : join(await realpath(folder), basename(path))
 }
 
 /** Prints lines, unless standard output is for JSON. */
@@ -86,7 +77,6 @@ export const warn = (text: string): void => {
   process.stderr.write(`spikewasm: ${text}\n`)
 }
 
-const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
 const pretty = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
 
 /**
@@ -105,17 +95,16 @@ export async function writeResults(
   )
   // What cannot be written does not take this away.
   if (json === true) process.stdout.write(pretty({ machine, smallerIsBetter, biggerIsBetter }))
-  const files: { path: string; bytes: Uint8Array }[] = []
   const [times, rates] = jsonFiles(json)
-  if (times !== undefined)
-    files.push(
-      { path: times, bytes: encode(pretty(smallerIsBetter)) },
-      { path: rates, bytes: encode(pretty(biggerIsBetter)) },
-    )
-  if (markdown !== undefined) {
-    const text = `${machine.join('\\\n')}\n\n${report.tables.map(toMarkdown).join('\n')}`
-    files.push({ path: markdown, bytes: encode(text) })
-  }
+  const tables = `${machine.join('\\\n')}\n\n${report.tables.map(toMarkdown).join('\n')}`
+  const texts = [
+    [times, pretty(smallerIsBetter)],
+    [rates, pretty(biggerIsBetter)],
+    [markdown, tables],
+  ] as const
+  const files = texts.flatMap(([path, text]) =>
+    path === undefined ? [] : [{ path, bytes: new TextEncoder().encode(text) }],
+  )
   if (files.length > 0) await writeFilesAtomic(files)
   for (const { path } of files) print(`wrote ${path}`)
 }

@@ -2,32 +2,15 @@
 
 import type { Command } from 'commander'
 import { type Selection, sections, selectionOf } from '../bench/options.js'
-import { addReport, emptyReport, type Group, type ResultTable, toText } from '../bench/report.js'
+import { addReport, emptyReport, type Group, toText } from '../bench/report.js'
 import { fail } from '../errors.js'
 import { switchOnWideVectors } from '../runtime/revectorize.js'
 import * as v from '../runtime/vendor/valibot/index.js'
-import { compare, isComparison, listCompared } from './bench-compare.js'
 import { checkPaths, printer, progress, warn, writeResults } from './bench-results.js'
-import { endSoon } from './end-soon.js'
-import { FAILED } from './faults.js'
-import { exitOnSignals, listenForInterrupt } from './interrupt.js'
+import { endSoon, exitOnSignals, listenForInterrupt } from './interrupt.js'
+import { FAILED } from './mistakes.js'
 import { model as modelSpecs, wide as wideSpecs } from './options.js'
-import {
-  type ArgumentsOf,
-  addOptions,
-  count,
-  flag,
-  name,
-  number,
-  numbers,
-  parsed,
-  text,
-  withoutPreset,
-} from './spec.js'
-
-/** Columns; undefined where output goes to a file or a pipe. */
-const terminalWidth = (): number | undefined =>
-  process.stdout.isTTY ? process.stdout.columns || undefined : undefined
+import * as o from './spec.js'
 
 /** What the repository adds to the command of the package. */
 export interface MoreSections {
@@ -38,32 +21,32 @@ export interface MoreSections {
 
 /** Options of what is measured, and of where it goes. */
 export const benchSpecs = (more: readonly string[] = []) => ({
-  list: flag('print the names of the benchmarks, one a line, and end'),
-  filter: text('<text>', 'only benchmarks whose name contains the text, as in "conv2d"'),
-  only: name('<section>', 'only one section', [...sections, ...more]),
-  quick: flag('seconds instead of minutes: few shapes, short runs'),
-  threads: count('<n>', 'worker threads, at most', {
+  list: o.flag('print the names of the benchmarks, one a line, and end'),
+  filter: o.text('<text>', 'only benchmarks whose name contains the text, as in "conv2d"'),
+  only: o.name('<section>', 'only one section', [...sections, ...more]),
+  quick: o.flag('seconds instead of minutes: few shapes, short runs'),
+  threads: o.count('<n>', 'worker threads, at most', {
     usual: 'all processors, at most 4; kernels: 1',
     most: 256,
   }),
-  shape: text(
+  shape: o.text(
     '<shapes>',
     'kernels of your own shapes, separated by commas: 64x32x32-128k3s2 is a convolution ' +
       '(channels x height x width - channels out, k kernel, s stride, p padding, g groups), ' +
       '64x32x32 a tensor, 512-10 a linear layer, m128n256k512 a product of matrices',
   ),
-  density: numbers('<rates>', 'spikes per neuron and step, of kernels, separated by commas', {
+  density: o.numbers('<rates>', 'spikes per neuron and step, of kernels, separated by commas', {
     rule: 'rates of spikes above 0 and below 1, separated by commas, as in 0.05,0.1',
     fits: (rates) => rates.every((rate) => rate > 0 && rate < 1),
   }),
-  ...withoutPreset(modelSpecs),
-  timeSteps: count('<T>', 'time steps', { usual: '4, and others with --only steps', most: 255 }),
-  batchSize: count('<n>', 'images of a call', {
+  ...o.withoutPreset(modelSpecs),
+  timeSteps: o.count('<T>', 'time steps', { usual: '4, and others with --only steps', most: 255 }),
+  batchSize: o.count('<n>', 'images of a call', {
     usual: 'kernels 4, inference 1, steps and memory by the network',
     most: 65_536,
   }),
   ...wideSpecs,
-  json: parsed<string | true>(
+  json: o.parsed<string | true>(
     '[file]',
     'figures for continuous-benchmark actions: times and sizes in FILE, rates in ' +
       'FILE.bigger.json; without a file all of it as JSON on standard output',
@@ -71,26 +54,30 @@ export const benchSpecs = (more: readonly string[] = []) => ({
     (text) => text,
     v.union([v.string(), v.literal(true)]),
   ),
-  markdown: text('<file>', 'the tables in markdown'),
-  against: text(
+  markdown: o.text('<file>', 'the tables in markdown'),
+  against: o.text(
     '<dir>',
     'compare with the build in another checkout, or in a folder where the package is installed',
   ),
-  saveBaseline: text('<file>', 'measure for later comparisons'),
-  baseline: text('<file>', 'compare with what --save-baseline has written; -: from standard input'),
-  threshold: number('<percent>', 'of comparisons: less than that counts as the same', {
+  saveBaseline: o.text('<file>', 'measure for later comparisons'),
+  baseline: o.text(
+    '<file>',
+    'compare with what --save-baseline has written; -: from standard input',
+  ),
+  threshold: o.number('<percent>', 'of comparisons: less than that counts as the same', {
     usual: '2',
   }),
-  seconds: number('<n>', 'of comparisons: the time that one may take', {
+  seconds: o.number('<n>', 'of comparisons: the time that one may take', {
     usual: '100, with --quick 45',
   }),
 })
 
-type BenchArguments = ArgumentsOf<ReturnType<typeof benchSpecs>>
+type BenchArguments = o.ArgumentsOf<ReturnType<typeof benchSpecs>>
 
 /** @param more sections of the repository */
 export function benchCommand(command: Command, more?: MoreSections): Command {
-  return addOptions(command, benchSpecs(more?.sections))
+  return o
+    .addOptions(command, benchSpecs(more?.sections))
     .allowExcessArguments()
     .description(
       'Measure kernels, training steps, inference and memory on this machine, beside what it can ' +
@@ -100,78 +87,105 @@ export function benchCommand(command: Command, more?: MoreSections): Command {
     .action((args: BenchArguments) => run(command.args, args, more))
 }
 
-async function run(
-  [file]: string[],
-  args: BenchArguments,
-  more: MoreSections | undefined,
-): Promise<void> {
+async function run([file]: string[], args: BenchArguments, more?: MoreSections): Promise<void> {
   if (file !== undefined)
     fail(
       `bench must have options alone, got ${JSON.stringify(file)}; time functions of your own ` +
         'with tinybench (npm install tinybench)',
     )
-  const { threshold, against, baseline } = args
-  if (threshold !== undefined && against === undefined && baseline === undefined)
+  const { threshold, seconds, against, baseline, saveBaseline, list, revectorize } = args
+  const isBaseKnown = against !== undefined || baseline !== undefined
+  const compares = isBaseKnown || saveBaseline !== undefined
+  if (threshold !== undefined && !isBaseKnown)
     fail('--threshold must come with --against or --baseline: it is what they compare by')
+  if (seconds !== undefined && !compares)
+    fail(
+      '--seconds must come with --against, --baseline or --save-baseline: it is the time that a ' +
+        'comparison may take',
+    )
   const selection = selectionOf(args)
   await checkPaths(args)
-  if (args.list) return list(args, selection, more)
-  const wide = args.revectorize ? await switchOnWideVectors() : { on: false }
-  if (isComparison(args)) return compare(args, selection)
-  await measure(args, selection, more, describeWide(wide))
+  const wide = revectorize && !list ? await switchOnWideVectors() : { on: false }
+  const { filterGroups, groupsOf } = await import('../bench/run.js')
+  const own = compares ? [] : groupsOf(selection)
+  const groups = compares ? own : [...own, ...(more?.groups(args, selection) ?? [])]
+  const wanted = compares ? await comparedNames(args, selection) : filterGroups(groups, args.filter)
+  if (list) process.stdout.write(`${[...wanted].join('\n')}\n`)
+  else if (compares) await compare(args, selection)
+  else await measure(args, selection, groups, wanted, wide)
 }
 
-async function list(
-  args: BenchArguments,
+/**
+ * Names of what a comparison measures.
+ * @throws SpikewasmError when a filter fits none, or a section does not run in a loop
+ */
+async function comparedNames(
+  { filter, only }: BenchArguments,
   selection: Selection,
-  more: MoreSections | undefined,
-): Promise<void> {
-  const { filterGroups } = await import('../bench/run.js')
-  const names = isComparison(args)
-    ? await listCompared(args, selection)
-    : filterGroups(await groupsOf(args, selection, more), args.filter)
-  process.stdout.write(`${[...names].join('\n')}\n`)
+): Promise<ReadonlySet<string>> {
+  const { looped, listCompared } = await import('../bench/cases/index.js')
+  if (only !== undefined && !looped.includes(only))
+    fail(`--only must be one of ${looped.join(', ')} in comparisons, got ${JSON.stringify(only)}`)
+  const own = selection.sections.filter((section) => looped.includes(section))
+  const names = listCompared({ ...selection, sections: own }, filter).map(({ name }) => name)
+  if (names.length === 0)
+    fail(
+      '--filter must be a part of the name of a benchmark that can be compared, got ' +
+        JSON.stringify(filter),
+    )
+  return new Set(names)
 }
 
-async function groupsOf(
-  args: BenchArguments,
-  selection: Selection,
-  more: MoreSections | undefined,
-): Promise<Group[]> {
-  const { groupsOf } = await import('../bench/run.js')
-  return [...groupsOf(selection), ...(more?.groups(args, selection) ?? [])]
+/** Compares, prints, writes, and sets the exit code. */
+async function compare(args: BenchArguments, selection: Selection): Promise<void> {
+  const { threshold, seconds, filter } = args
+  const { runComparison } = await import('../bench/compare/command.js')
+  const { describeMachine } = await import('../bench/run.js')
+  // Child processes end with this one.
+  exitOnSignals()
+  const print = printer(args)
+  const machine = describeMachine()
+  print(`${machine.join('\n')}\n`)
+  const limits = o.defined({ threshold: threshold && threshold / 100, seconds })
+  const compared = await runComparison(args, { selection, filter, progress, ...limits })
+  progress('')
+  const { table, entries, notes, exitCode } = compared
+  print([toText(table), ...notes].join('\n'))
+  const report = { ...emptyReport(), tables: [table], smallerIsBetter: [...entries] }
+  await writeResults(args, [...machine, ...notes], report, print)
+  process.exitCode = exitCode
 }
 
 async function measure(
   args: BenchArguments,
   selection: Selection,
-  more: MoreSections | undefined,
-  wide: string,
+  groups: readonly Group[],
+  wanted: ReadonlySet<string>,
+  { on, why }: { readonly on: boolean; readonly why?: string },
 ): Promise<void> {
   const bench = await import('../bench/run.js')
   const interrupt = listenForInterrupt(() => progress('stopping: writing what there is'))
   const { signal } = interrupt
   exitOnSignals(['SIGTERM', 'SIGHUP'])
-  const groups = await groupsOf(args, selection, more)
-  const wanted = bench.filterGroups(groups, args.filter)
   const print = printer(args)
   const head = [
     ...bench.describeMachine(),
     ...(selection.quick ? ['Quick run: too short for figures to quote.'] : []),
-    `Threads: up to ${selection.threads}. Wide vectors ${wide}.`,
+    `Threads: up to ${selection.threads}. Wide vectors ${on ? 'on' : why ? `off: ${why}` : 'off'}.`,
   ]
   print(`${head.join('\n')}\n`)
   const report = emptyReport()
-  const table = (each: ResultTable): void => print(toText(each, terminalWidth()))
+  const columns = (process.stdout.isTTY && process.stdout.columns) || undefined
+  const table = (each: Parameters<typeof toText>[0]): void => print(toText(each, columns))
   if (groups.some(({ section }) => sections.some((own) => own === section))) {
     const limits = bench.peakReport(selection)
-    for (const each of limits.tables) table(each)
+    limits.tables.forEach(table)
     addReport(report, limits)
   }
   addReport(report, await bench.runGroups(groups, wanted, { table, progress }, signal))
   await writeResults(args, head, report, print)
   interrupt.release()
-  for (const why of report.failed.values()) warn(why)
+  report.failed.forEach(warn)
   process.exitCode = signal.aborted ? INTERRUPTED : report.failed.size > 0 ? FAILED : 0
   endSoon(LINGER_MS)
 }
@@ -179,6 +193,3 @@ async function measure(
 const INTERRUPTED = 130
 /** How long threads of a network that has failed may go on. */
 const LINGER_MS = 2000
-
-const describeWide = ({ on, why }: { on: boolean; why?: string }): string =>
-  on ? 'on' : why === undefined ? 'off' : `off: ${why}`

@@ -2,8 +2,8 @@
 /** The command `spikewasm`. */
 
 import '../node.js'
-import { ownProcess } from './end-soon.js'
-import { showTypescript } from './faults.js'
+import { ownProcess } from './interrupt.js'
+import { showTypescript } from './mistakes.js'
 import { runProgram } from './program.js'
 
 showTypescript()

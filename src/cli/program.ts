@@ -3,9 +3,8 @@
 import { Command } from 'commander'
 import { switchOnWideVectors } from '../runtime/revectorize.js'
 import { VERSION } from '../version.js'
-import { complain } from './complain.js'
-import { FAILED, guardBench, guardOutput, plainWarnings } from './faults.js'
 import { ignoreHangup } from './interrupt.js'
+import { complain, FAILED, guardOutput, plainWarnings } from './mistakes.js'
 import { guardTerminal } from './terminal.js'
 
 /** Each is read when it is asked for: all of them take longer than many a run. */
@@ -69,8 +68,8 @@ export async function runProgram(
 
   ignoreHangup()
   plainWarnings(asked === 'train' ? ['SPIKEWASM_SILENT'] : [])
-  if (asked === 'bench') guardBench(command)
-  else guardOutput(command, longRunning.includes(asked))
+  const isLong = longRunning.includes(asked)
+  guardOutput(command, asked === 'bench' ? 'bench' : isLong ? 'goesOn' : 'ends')
 
   try {
     await program.parseAsync(args, { from: 'user' })

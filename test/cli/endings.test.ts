@@ -94,15 +94,14 @@ test('a layer that never fires: one line a run, on standard error', () =>
   }))
 
 test("warnings and a missing file are lines of the command, other warnings stay Node's", async () => {
-  const files = ['node', 'runtime/platform', 'cli/faults', 'cli/complain']
-  const [node, warn, faults, complain] = files.map((name) =>
+  const files = ['node', 'runtime/platform', 'cli/mistakes']
+  const [node, warn, mistakes] = files.map((name) =>
     JSON.stringify(new URL(`../../src/${name}.js`, import.meta.url).href),
   )
   const program = `
     import ${node}
     import { warn } from ${warn}
-    import { plainWarnings } from ${faults}
-    import { complain } from ${complain}
+    import { complain, plainWarnings } from ${mistakes}
     plainWarnings(['SPIKEWASM_SILENT'])
     await import('file:///none/gone.js').catch((error) => complain(error))
     warn('threads is 8', 'SPIKEWASM_THREADS')

@@ -3,7 +3,7 @@ import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
-import { complain } from '../../src/cli/complain.js'
+import { complain } from '../../src/cli/mistakes.js'
 import { codeStream, guardTerminal } from '../../src/cli/terminal.js'
 import { printable } from '../../src/errors.js'
 import {
