@@ -13,30 +13,19 @@ import {
 /** A method whose cost is measured, as users name it: `bptt`, `rate-m`, `sltt-1`. */
 export type Variant = Method | `${Method}-${string}`
 
-/** A method as its only or usual step mode; both, where they differ in where the loop over T is. */
-function usual(method: Method): [Variant, StepMode][] {
-  const modes = stepModesOf(method)
-  const loops = new Set(modes.map((stepMode) => traitsOf({ method, stepMode }).loop))
-  return loops.size > 1 ? modes.map((mode) => [`${method}-${mode}`, mode]) : [[method, modes[0]]]
-}
-
-/** The other step modes of a method. */
-function others(method: Method): [Variant, StepMode][] {
-  const known = usual(method).map(([, mode]) => mode)
-  return stepModesOf(method)
-    .filter((mode) => !known.includes(mode))
-    .map((mode) => [`${method}-${mode}`, mode])
-}
-
 type VariantOptions = Readonly<MethodOptions & { method: Method; stepMode: StepMode }>
 
-const inModes = (modes: (method: Method) => [Variant, StepMode][]): [Variant, VariantOptions][] =>
-  methodNames.flatMap((method) =>
-    modes(method).map(([name, stepMode]): [Variant, VariantOptions] => [
-      name,
-      { method, stepMode },
-    ]),
-  )
+/** A method in its step modes. Where they differ in where the loop over T is, all are usual. */
+function modesOf(method: Method): { usual: boolean; row: [Variant, VariantOptions] }[] {
+  const modes = stepModesOf(method)
+  const loops = new Set(modes.map((stepMode) => traitsOf({ method, stepMode }).loop))
+  return modes.map((stepMode, i) => {
+    const name = loops.size > 1 || i > 0 ? (`${method}-${stepMode}` as const) : method
+    return { usual: loops.size > 1 || i === 0, row: [name, { method, stepMode }] }
+  })
+}
+
+const inModes = methodNames.flatMap(modesOf)
 
 /** Methods with an option other than its default, where that changes what a step costs. */
 const withOptions: readonly [Variant, VariantOptions][] = [
@@ -44,10 +33,14 @@ const withOptions: readonly [Variant, VariantOptions][] = [
   ['sltt-1', { method: 'sltt', stepMode: 's', backwardSteps: 1 }],
 ]
 
-/** Methods whose cost is measured: all of the table, in each step mode, and some with options. */
+/**
+ * Methods whose cost is measured: all of the table, in their usual step modes, then in the others,
+ * and some with options.
+ */
 export const variants: Readonly<Partial<Record<Variant, VariantOptions>>> = Object.fromEntries([
-  ...inModes(usual),
-  ...inModes(others),
+  ...[true, false].flatMap((which) =>
+    inModes.filter(({ usual }) => usual === which).map(({ row }) => row),
+  ),
   ...withOptions,
 ])
 
@@ -99,16 +92,34 @@ export interface Setup {
   readonly layers: Readonly<Record<string, string>>
 }
 
-/** The paper's assumptions at one moment of training. */
-export interface Point {
+/** The paper's assumptions: cosines of two sides, which are near 1 where one holds. */
+export const assumptions = {
+  a1: {
+    claim: 'the spikes’ error is independent in time of the neuron’s response',
+    sides: 'E[δs κ] and E[δs] E[κ]',
+    each: 'neuron layer',
+  },
+  a2: {
+    claim: 'the current’s error is independent in time of the incoming spikes',
+    sides: 'E[δI s] and E[δI] E[s]',
+    each: 'weights',
+  },
+  a3: {
+    claim: 'the rate gradient points where that of BPTT does',
+    sides: 'the rate gradient and the BPTT gradient',
+    each: 'weights',
+  },
+} as const
+export type Assumption = keyof typeof assumptions
+export const assumptionKeys = Object.keys(assumptions) as Assumption[]
+
+/**
+ * The assumptions at one moment of training: A1 by neuron layer, A2 by layer with weights that
+ * reads spikes, A3 by layer with weights.
+ */
+export type Point = Readonly<Record<Assumption, Readonly<Record<string, Cosine>>>> & {
   /** Optimizer steps before it. */
   readonly step: number
-  /** Cosine of E[δs κ] and E[δs] E[κ], by neuron layer. */
-  readonly a1: Readonly<Record<string, Cosine>>
-  /** Cosine of E[δI s] and E[δI] E[s], by layer with weights that reads spikes. */
-  readonly a2: Readonly<Record<string, Cosine>>
-  /** Cosine of the rate gradient and the BPTT gradient of the weights, by layer. */
-  readonly a3: Readonly<Record<string, Cosine>>
 }
 
 /** The rate gradient of one parameter against that of BPTT. */

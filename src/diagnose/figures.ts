@@ -2,17 +2,93 @@
 
 import { mean } from '../median.js'
 import { own } from '../own.js'
-import { type Figure, packBits, type Raster } from '../pages/chart.js'
 import {
+  type Axis,
+  type Chart,
+  type ChartSymbol,
+  type Figure,
+  packBits,
+  type Raster,
+  type Series,
+} from '../pages/chart.js'
+import {
+  type Assumption,
+  assumptionKeys,
+  assumptions,
   type Cosine,
   claimed,
   type Diagnosis,
   type LayerActivity,
   type Point,
-  type ProcessCost,
+  type Variant,
+  variantNames,
 } from './diagnosis.js'
-import { arrange, type Line, look, methodLook, type Panel } from './panels.js'
-import { comparable, growthOf, mebibytes, spread } from './report.js'
+import { comparable, growthOf, type Measure, mebibytes, spread } from './report.js'
+
+// Colours and symbols of lines.
+
+const SYMBOLS: readonly ChartSymbol[] = ['circle', 'square', 'diamond', 'triangle', 'cross', 'star']
+
+/** How a line is told from others. */
+type Look = Pick<Series, 'colour' | 'share' | 'symbol' | 'open'>
+
+/** By method; those that are much alike differ in more than the colour. */
+const methodLooks: Readonly<Partial<Record<Variant, Look>>> = {
+  'rate-m': { colour: 0, symbol: 'circle' },
+  'rate-s': { colour: 4, symbol: 'square', open: true },
+  bptt: { colour: 1, symbol: 'star' },
+  ottt: { colour: 2, symbol: 'triangle' },
+  sltt: { colour: 3, symbol: 'diamond', open: true },
+  os: { colour: 5, symbol: 'cross', open: true },
+  'bptt-s': { colour: 8, symbol: 'star', open: true },
+  'ottt-o': { colour: 6, symbol: 'triangle', open: true },
+  'sltt-1': { colour: 7, symbol: 'cross' },
+}
+
+/** A method's colour and symbol: its own, or by its place. */
+function methodLook(method: Variant): Look {
+  const at = variantNames.indexOf(method)
+  return methodLooks[method] ?? { colour: at, symbol: SYMBOLS[at % SYMBOLS.length] }
+}
+
+/** Colour and symbol of item `index` of `count` that have an order. */
+const look = (index: number, count: number): Look => ({
+  share: count < 2 ? 0 : index / (count - 1),
+  symbol: SYMBOLS[index % SYMBOLS.length],
+})
+
+/** Lines in one chart, and what its axes have of their own. */
+interface Panel {
+  readonly title: string
+  readonly lines: readonly Series[]
+  readonly x?: Partial<Axis>
+  readonly y?: Partial<Axis>
+}
+
+/** Panels side by side, at most so many, with one legend. */
+const arrange = (
+  panels: readonly Panel[],
+  columns: number,
+  x: Axis,
+  label: string,
+): Pick<Figure, 'charts' | 'columns'> => ({
+  charts: panels.map(
+    (panel): Chart => ({
+      title: panel.title,
+      x: { ...x, ...panel.x },
+      y: { label, ...panel.y },
+      series: panel.lines.map(({ y, mode = 'both', ...line }) => ({
+        ...line,
+        mode,
+        y: y.map((value) => (value === null ? null : Number(value.toPrecision(5)))),
+      })),
+    }),
+  ),
+  columns,
+})
+
+/** Charts of layers that stand side by side. */
+const columnsOf = (layers: number): number => (layers > 4 ? 4 : Math.min(layers, 2))
 
 // A raster of spikes, and rates over time.
 
@@ -22,7 +98,6 @@ function activityFigures({ activity, setup }: Diagnosis): Figure[] {
   const { timeSteps: T, dataset, samples, label, predicted } = activity
   const layers = Object.entries(activity.layers)
   const title = (name: string): string => own(setup.layers, name) ?? name
-  const xRange: [number, number] = [0.5, T + 0.5]
   const rasters = layers.map(([name, { neurons, rows, spikeRows, spikeSteps }], i): Raster => {
     const shown = rows < neurons ? `${rows} of ${neurons}` : `${neurons}`
     const spikes = new Set(spikeRows.map((row, at) => (row - 1) * T + spikeSteps[at] - 1))
@@ -34,7 +109,7 @@ function activityFigures({ activity, setup }: Diagnosis): Figure[] {
   })
   const rates = (head: string, of: (layer: LayerActivity) => readonly number[]): Panel => ({
     title: head,
-    xRange,
+    x: { range: [0.5, T + 0.5] },
     lines: layers.map(([name, layer], i) => ({
       name: title(name),
       x: of(layer).map((_, t) => t + 1),
@@ -42,7 +117,6 @@ function activityFigures({ activity, setup }: Diagnosis): Figure[] {
       ...look(i, layers.length),
     })),
   })
-  const columns = layers.length > 4 ? 4 : Math.min(layers.length, 2)
   const of = label === undefined ? '' : `, class ${label}, for which it says ${predicted}`
   return [
     {
@@ -53,7 +127,7 @@ function activityFigures({ activity, setup }: Diagnosis): Figure[] {
         `${dataset}${of}. Each row is a neuron, each column a step; of a large layer, neurons at ` +
         'equal distances.',
       charts: rasters,
-      columns,
+      columns: columnsOf(layers.length),
     },
     {
       id: 'activity',
@@ -67,17 +141,12 @@ function activityFigures({ activity, setup }: Diagnosis): Figure[] {
           rates('the sample above', (layer) => layer.sampleRates),
         ],
         2,
-        { x: 'time step t', y: 'spikes per neuron' },
+        { label: 'time step t' },
+        'spikes per neuron',
       ),
     },
   ]
 }
-
-const ASSUMPTIONS = [
-  { key: 'a1', title: 'A1 by neuron layer' },
-  { key: 'a2', title: 'A2 by weights' },
-  { key: 'a3', title: 'A3 by weights' },
-] as const
 
 /** All figures, in the order of the page. */
 export function figures(diagnosis: Diagnosis): Figure[] {
@@ -101,36 +170,36 @@ export function figures(diagnosis: Diagnosis): Figure[] {
 function overTime(diagnosis: Diagnosis): Figure {
   const compared = comparable(diagnosis)
   const T = compared.map(({ timeSteps }) => timeSteps)
-  const ends = compared.map(({ points }) => points[points.length - 1])
-  const panels = ASSUMPTIONS.map(({ key, title }) => ({
-    title,
-    ticks: numberTicks(T),
-    yRange: cosineRange(ends),
+  const ends = compared.map(({ points }) => points.at(-1)!)
+  const panels = assumptionKeys.map((key) => ({
+    title: `${key.toUpperCase()} by ${assumptions[key].each}`,
+    x: { ticks: numberTicks(T) },
+    y: { range: cosineRange(ends) },
     lines: layerLines(diagnosis, key, (layer) => ({
       x: T,
-      y: compared.map(({ points }) => own(points[points.length - 1][key], layer) ?? null),
+      y: ends.map((point) => own(point[key], layer) ?? null),
     })),
   }))
   return {
     id: 'assumptions',
     title: 'The paper’s assumptions over T, at the end of training with BPTT',
     caption:
-      'Cosines of the two sides of each assumption: A1 and A2 say that errors are ' +
-      'independent in time of the neuron’s response κ and of the incoming spikes s; A3, ' +
-      'that the rate gradient points where that of BPTT does. ' +
-      `The method rests on all three being near 1. ${zoomNote(ends)}`,
-    ...arrange(panels, 3, { x: 'time steps T', y: 'cosine', logX: true }),
+      'Cosines of the two sides of each assumption: A1 and A2 say that errors are independent in ' +
+      'time of the neuron’s response κ and of the incoming spikes s; A3, that the rate gradient ' +
+      'points where that of BPTT does. The method rests on all three being near 1. The vertical ' +
+      `axes are zoomed: they start at ${cosineRange(ends)[0].toFixed(3)}.`,
+    ...arrange(panels, 3, { label: 'time steps T', log: true }, 'cosine'),
   }
 }
 
 function whileTraining(diagnosis: Diagnosis): Figure {
   const chosen = spread(comparable(diagnosis), 4)
-  const panels = ASSUMPTIONS.flatMap(({ key, title }) =>
+  const panels = assumptionKeys.flatMap((key) =>
     chosen.map(({ timeSteps, points }) => ({
-      yRange: cosineRange(
-        chosen.flatMap((training) => training.points.map((point) => ({ [key]: point[key] }))),
-      ),
-      title: `${title.slice(0, 2)}, T ${timeSteps}`,
+      y: {
+        range: cosineRange(chosen.flatMap((one) => one.points.map((p) => ({ [key]: p[key] })))),
+      },
+      title: `${key.toUpperCase()}, T ${timeSteps}`,
       lines: layerLines(diagnosis, key, (layer) => ({
         x: points.map(({ step }) => step),
         y: points.map((point) => own(point[key], layer) ?? null),
@@ -141,10 +210,10 @@ function whileTraining(diagnosis: Diagnosis): Figure {
     id: 'training',
     title: 'The paper’s assumptions while training with BPTT',
     caption:
-      'The same cosines from the first to the last optimizer step: the assumptions must ' +
-      'hold all through training, not for trained networks alone. The vertical axes of ' +
-      'each row are zoomed to its values.',
-    ...arrange(panels, chosen.length, { x: 'optimizer step', y: 'cosine' }),
+      'The same cosines from the first to the last optimizer step: the assumptions must hold all ' +
+      'through training, not for trained networks alone. The vertical axes of each row are ' +
+      'zoomed to its values.',
+    ...arrange(panels, chosen.length, { label: 'optimizer step' }, 'cosine'),
   }
 }
 
@@ -157,7 +226,7 @@ function gradients(diagnosis: Diagnosis): Figure {
       .filter((value) => value !== null)
     const [low, high] = [Math.min(1, ...values), Math.max(1, ...values)]
     const pad = Math.max(0.001, (high - low) * 0.12)
-    const lines = compared.map(({ timeSteps, gradients: list }, i): Line => {
+    const lines = compared.map(({ timeSteps, gradients: list }, i): Series => {
       // The values of one parameter stand side by side.
       const shift = ((i + 0.5) / compared.length - 0.5) * 0.6
       return {
@@ -171,29 +240,31 @@ function gradients(diagnosis: Diagnosis): Figure {
     return {
       title,
       lines,
-      ticks: { at: parameters.map((_, at) => at), text: parameters },
-      yRange: [low - pad, high + pad],
+      x: { ticks: { at: parameters.map((_, at) => at), text: parameters } },
+      y: { range: [low - pad, high + pad] },
     }
   }
   return {
     id: 'gradients',
     title: 'Rate gradient against BPTT gradient, by parameter, at the end of training',
     caption:
-      'First, direction: cosine of the two gradients. Then, length: norm of T times the ' +
-      'rate gradient (the paper divides its loss by T) over the norm of the BPTT ' +
-      'gradient. ' +
-      'Where the assumptions hold exactly both are 1, as for the last layer. Each ' +
-      'vertical axis is zoomed to its values.',
-    ...arrange([panel('cosine', 'cosine'), panel('ratio of norms', 'normRatio')], 1, {
-      x: 'parameter',
-      y: 'rate against BPTT',
-    }),
+      'First, direction: cosine of the two gradients. Then, length: norm of T times the rate ' +
+      'gradient (the paper divides its loss by T) over the norm of the BPTT gradient. Where the ' +
+      'assumptions hold exactly both are 1, as for the last layer. Each vertical axis is zoomed ' +
+      'to its values.',
+    ...arrange(
+      [panel('cosine', 'cosine'), panel('ratio of norms', 'normRatio')],
+      1,
+      { label: 'parameter' },
+      'rate against BPTT',
+    ),
   }
 }
 
 function times(diagnosis: Diagnosis): Figure {
-  const rate = growthOf(diagnosis.costs, claimed.rate, 'backwardMs')
-  const bptt = growthOf(diagnosis.costs, claimed.reference, 'backwardMs')
+  const [rate, bptt] = [claimed.rate, claimed.reference].map((method) =>
+    growthOf(diagnosis.costs, method, 'backwardMs'),
+  )
   const measured =
     rate && bptt
       ? ` Measured from T ${rate.first.timeSteps} to T ${rate.last.timeSteps}: ` +
@@ -207,17 +278,10 @@ function times(diagnosis: Diagnosis): Figure {
       `Medians on one thread, batch ${diagnosis.setup.batchSize}. The paper claims that ` +
       'the backward pass of rate-based backpropagation costs the same whatever T is, where ' +
       `that of BPTT and of the online methods grows linearly.${measured}`,
-    ...arrange(
-      [
-        costPanel(diagnosis, 'forward pass', (c) => c.forwardMs),
-        costPanel(diagnosis, 'backward pass', (c) => c.backwardMs),
-      ],
-      2,
-      {
-        x: 'time steps T',
-        y: 'milliseconds',
-      },
-    ),
+    ...costPanels(diagnosis, 'milliseconds', [
+      ['forward pass', ({ forwardMs }) => forwardMs],
+      ['backward pass', ({ backwardMs }) => backwardMs],
+    ]),
   }
 }
 
@@ -226,19 +290,14 @@ function memory(diagnosis: Diagnosis): Figure {
     id: 'memory',
     title: 'Memory of a training step over T',
     caption:
-      'First, what the forward pass keeps for the backward pass; then, all memory of the ' +
-      'model, parameters and working buffers included. The paper claims O(1) in T for ' +
-      'rate-based backpropagation against O(T) for BPTT. ' +
-      'All memory of rate-m still grows, since its working buffers hold the currents of ' +
-      'all T steps of one layer, where rate-s holds one step.',
-    ...arrange(
-      [
-        costPanel(diagnosis, 'kept for the backward pass', (c) => mebibytes(c.keptBytes)),
-        costPanel(diagnosis, 'all memory', (c) => mebibytes(c.totalBytes)),
-      ],
-      2,
-      { x: 'time steps T', y: 'MiB' },
-    ),
+      'First, what the forward pass keeps for the backward pass; then, all memory of the model, ' +
+      'parameters and working buffers included. The paper claims O(1) in T for rate-based ' +
+      'backpropagation against O(T) for BPTT. All memory of rate-m still grows, since its ' +
+      'working buffers hold the currents of all T steps of one layer, where rate-s holds one step.',
+    ...costPanels(diagnosis, 'MiB', [
+      ['kept for the backward pass', ({ keptBytes }) => mebibytes(keptBytes)],
+      ['all memory', ({ totalBytes }) => mebibytes(totalBytes)],
+    ]),
   }
 }
 
@@ -247,15 +306,7 @@ function processes(diagnosis: Diagnosis): Figure[] {
   const { costs, setup } = diagnosis
   const { baseBytes } = setup
   if (baseBytes === undefined) return []
-  const measures: readonly [string, (cost: ProcessCost) => number][] = [
-    ['peak of the process, MiB', ({ peakBytes }) => mebibytes(peakBytes)],
-    ['plan of the model, MiB', ({ planBytes }) => mebibytes(planBytes)],
-    ['step, ms', ({ stepMs }) => stepMs],
-  ]
   const measured = { ...diagnosis, costs: costs.filter((cost) => cost.process) }
-  const panels = measures.map(([title, value]) =>
-    costPanel(measured, title, ({ process }) => value(process as ProcessCost)),
-  )
   return [
     {
       id: 'processes',
@@ -265,68 +316,57 @@ function processes(diagnosis: Diagnosis): Figure[] {
         'which makes the model and trains it for some steps, what of it the plan of the model ' +
         `takes, and the time of a step on ${setup.threads} threads. A process that loads the ` +
         `package alone takes ${mebibytes(baseBytes).toFixed(0)} MiB.`,
-      ...arrange(panels, 3, { x: 'time steps T', y: 'MiB, or ms' }),
+      ...costPanels(measured, 'MiB, or ms', [
+        ['peak of the process, MiB', ({ process }) => mebibytes(process!.peakBytes)],
+        ['plan of the model, MiB', ({ process }) => mebibytes(process!.planBytes)],
+        ['step, ms', ({ process }) => process!.stepMs],
+      ]),
     },
   ]
 }
 
-function costPanel(
-  { costs, setup }: Diagnosis,
-  title: string,
-  value: (cost: Diagnosis['costs'][number]) => number,
-): Panel {
-  const lines = setup.methods.map((method) => {
-    const ours = costs.filter((cost) => cost.method === method)
-    return {
-      name: method,
-      x: ours.map(({ timeSteps }) => timeSteps),
-      y: ours.map(value),
-      ...methodLook(method),
-    }
+/** A panel for each figure of costs, side by side. */
+function costPanels({ costs, setup }: Diagnosis, label: string, measures: readonly Measure[]) {
+  const panels = measures.map(([title, of]): Panel => {
+    const lines = setup.methods.map((method) => {
+      const ours = costs.filter((cost) => cost.method === method)
+      return {
+        name: method,
+        x: ours.map(({ timeSteps }) => timeSteps),
+        y: ours.map(of),
+        ...methodLook(method),
+      }
+    })
+    return { title, lines, x: { ticks: numberTicks(setup.timeSteps) } }
   })
-  return { title, lines, ticks: numberTicks(setup.timeSteps) }
+  return arrange(panels, measures.length, { label: 'time steps T' }, label)
 }
 
 function rates({ training, setup }: Diagnosis): Figure {
   const layers = Object.keys(training[0].firingRates)
   const panels = layers.map((layer) => ({
     title: setup.layers[layer],
-    lines: training.flatMap(({ timeSteps, firingRates }, i): Line[] => {
+    lines: training.flatMap(({ timeSteps, firingRates }, i): Series[] => {
       const x = Array.from({ length: timeSteps }, (_, t) => t + 1)
       const style = { name: `T ${timeSteps}`, x, ...look(i, training.length) }
+      const line: Series = { ...style, y: firingRates[layer] }
+      if (timeSteps === 1) return [line]
       const average = mean(firingRates[layer])
-      return [
-        { ...style, y: firingRates[layer] },
-        ...(timeSteps > 1
-          ? [
-              {
-                ...style,
-                y: x.map(() => average),
-                mode: 'line' as const,
-                dash: true,
-                quiet: true,
-              },
-            ]
-          : []),
-      ]
+      return [line, { ...style, y: x.map(() => average), mode: 'line', dash: true, quiet: true }]
     }),
   }))
   return {
     id: 'rates',
     title: 'Firing rate by layer and time step, at the end of training',
     caption:
-      'Share of a layer’s neurons that fire at each time step; dotted, the mean over ' +
-      'time, which is all that the rate-based backward pass knows. The closer a line ' +
-      'stays to its mean, the less that leaves out; the paper builds on information ' +
-      'being coded in rates.',
-    ...arrange(panels, Math.min(layers.length, layers.length > 4 ? 4 : 2), {
-      x: 'time step t',
-      y: 'spikes per neuron',
-    }),
+      'Share of a layer’s neurons that fire at each time step; dotted, the mean over time, which ' +
+      'is all that the rate-based backward pass knows. The closer a line stays to its mean, the ' +
+      'less that leaves out; the paper builds on information being coded in rates.',
+    ...arrange(panels, columnsOf(layers.length), { label: 'time step t' }, 'spikes per neuron'),
   }
 }
 
-const numberTicks = (numbers: readonly number[]): Panel['ticks'] => ({
+const numberTicks = (numbers: readonly number[]): Axis['ticks'] => ({
   at: numbers,
   text: numbers.map(String),
 })
@@ -334,9 +374,9 @@ const numberTicks = (numbers: readonly number[]): Panel['ticks'] => ({
 /** One line for each layer, in the same colour in all panels. */
 function layerLines(
   { setup, training }: Diagnosis,
-  key: 'a1' | 'a2' | 'a3',
+  key: Assumption,
   values: (layer: string) => { x: readonly number[]; y: readonly Cosine[] },
-): Line[] {
+): Series[] {
   const { a1, a3 } = training[0].points[0]
   const layers = Object.keys(setup.layers).filter((layer) => layer in a1 || layer in a3)
   const shown = new Set(training.flatMap(({ points }) => Object.keys(points[0][key])))
@@ -348,15 +388,10 @@ function layerLines(
 }
 
 /** From a little below the lowest cosine to a little above 1. */
-function cosineRange(
-  points: readonly Partial<Pick<Point, 'a1' | 'a2' | 'a3'>>[],
-): [number, number] {
+function cosineRange(points: readonly Partial<Point>[]): [number, number] {
   const cosines = points
-    .flatMap(({ a1, a2, a3 }) => [a1, a2, a3].flatMap((group) => Object.values(group ?? {})))
+    .flatMap((point) => assumptionKeys.flatMap((key) => Object.values(point[key] ?? {})))
     .filter((value) => value !== null)
   const span = Math.max(0.001, 1 - Math.min(1, ...cosines))
   return [1 - span * 1.1, 1 + span * 0.1]
 }
-
-const zoomNote = (points: readonly Point[]): string =>
-  `The vertical axes are zoomed: they start at ${cosineRange(points)[0].toFixed(3)}.`

@@ -9,7 +9,7 @@ import { checkBoolean, describe, fail } from '../errors.js'
 import { trace } from '../graph/trace.js'
 import { identity } from '../layers/index.js'
 import type { Model } from '../model.js'
-import { compile } from '../network.js'
+import { type CompileOptions, compile } from '../network.js'
 import { kindOf } from '../nn/kind.js'
 import type { Module } from '../nn/module.js'
 import type { InputShape } from '../nn/value.js'
@@ -116,22 +116,19 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
     )
   for (const T of timeSteps)
     for (const method of [claimed.reference, ...methods]) expectSteps(T, method)
-  const build = (module: Module, T: number, method: Variant, inspect = false): Promise<Model> =>
+  const build = (module: Module, T: number, how: Partial<CompileOptions>): Promise<Model> =>
     compile(module, {
-      ...{ input, batchSize, threads, seed, timeSteps: T, inspect },
+      ...{ input, batchSize, threads, seed, timeSteps: T },
       ...(frames === undefined ? {} : { frames: true }),
-      ...variants[method],
+      ...how,
     })
+  /** The same weights take part each time. */
+  const buildCalm = (T: number, how: Partial<CompileOptions>): Promise<Model> =>
+    build(withoutRandomness(network()), T, how)
   const buildReference = (T: number): Promise<Model> =>
-    build(withoutRandomness(network()), T, claimed.reference, true)
-  const buildCompared = (T: number): Promise<Model> =>
-    build(withoutRandomness(network()), T, claimed.rate)
-  const buildRecorded = (T: number): Promise<Model> =>
-    compile(withoutRandomness(network()), {
-      ...{ input, batchSize, threads, seed, timeSteps: T, record: true, purpose: 'inference' },
-      ...(frames === undefined ? {} : { frames: true }),
-    })
-  const buildTimed = (T: number, method: Variant): Promise<Model> => build(network(), T, method)
+    buildCalm(T, { inspect: true, ...variants[claimed.reference] })
+  const buildTimed = (T: number, method: Variant): Promise<Model> =>
+    build(network(), T, variants[method]!)
 
   // A model that does not fit in memory fails now, not after minutes of training.
   let parameters = 0
@@ -151,14 +148,13 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
   const fill = stream(data.train, batchSize, seed)
   for (const T of timeSteps)
     await using(buildReference(T), async (bptt) => {
-      await using(buildCompared(T), async (rate) => {
-        training.push(
-          await train({ bptt, rate, fill, test: data.test, steps, optimizer, onProgress }),
-        )
+      await using(buildCalm(T, variants[claimed.rate]!), async (rate) => {
+        const how = { data, steps, optimizer, onProgress }
+        training.push(await train(bptt, rate, fill, how))
       })
       const state = bptt.stateDict()
       if (T === Math.max(...timeSteps))
-        await using(buildRecorded(T), async (model) => {
+        await using(buildCalm(T, { record: true, purpose: 'inference' }), async (model) => {
           model.loadStateDict(state)
           if (model.session.settings.record.length > 0)
             activity = await activityOf(model, data.test)
@@ -175,30 +171,16 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
             ...{ state: model.stateDict(), milliseconds: durations.process },
             ...{ images: images.slice(), labels: Int32Array.from(labels) },
           }
-          costs.push({
-            method,
-            timeSteps: T,
-            ...cost,
-            ...(job ? { process: await measureProcess(job) } : {}),
-          })
+          const process = job && { process: await measureProcess(job) }
+          costs.push({ method, timeSteps: T, ...cost, ...process })
         })
       }
     })
   costs.sort((a, b) => methods.indexOf(a.method) - methods.indexOf(b.method))
   return {
     setup: {
-      network: name,
-      dataset: data.train.name,
-      input,
-      parameters,
-      batchSize,
-      steps,
-      learningRate: optimizer.lr,
-      probes: PROBES,
-      timeSteps,
-      methods,
-      threads,
-      seed,
+      ...{ network: name, dataset: data.train.name, input, parameters, batchSize, steps },
+      ...{ learningRate: optimizer.lr, probes: PROBES, timeSteps, methods, threads, seed },
       ...(processes ? { baseBytes: (await measureProcess(undefined)).peakBytes } : {}),
       layers: layerTitles(network(), input, training[0]),
     },
@@ -206,16 +188,6 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
     costs,
     ...(activity && { activity }),
   }
-}
-
-interface Training {
-  readonly bptt: Model
-  readonly rate: Model
-  readonly fill: Fill
-  readonly test: Dataset
-  readonly steps: number
-  readonly optimizer: Sgd
-  readonly onProgress: (message: string) => void
 }
 
 /** @throws SpikewasmError for more steps than a method trains with, or none */
@@ -229,8 +201,13 @@ function expectSteps(T: number, method: Variant): void {
 }
 
 /** Trains with BPTT and measures on the way. */
-async function train(training: Training): Promise<TrainingDiagnosis> {
-  const { bptt, rate, fill, test, steps, optimizer, onProgress } = training
+async function train(
+  bptt: Model,
+  rate: Model,
+  fill: Fill,
+  how: Required<Pick<DiagnoseOptions, 'data' | 'steps' | 'optimizer' | 'onProgress'>>,
+): Promise<TrainingDiagnosis> {
+  const { data, steps, optimizer, onProgress } = how
   const points: Point[] = []
   const measured = new Set(
     Array.from({ length: POINTS }, (_, i) => Math.round((i * steps) / (POINTS - 1))),
@@ -252,7 +229,7 @@ async function train(training: Training): Promise<TrainingDiagnosis> {
       fail(`BPTT with T ${bptt.timeSteps}, step ${step + 1} of ${steps}: ${problem}`)
   }
   const { gradients, firingRates } = last!
-  const { accuracy: testAccuracy = 0 } = await bptt.evaluate(test, { operations: false })
+  const { accuracy: testAccuracy = 0 } = await bptt.evaluate(data.test, { operations: false })
   return { timeSteps: bptt.timeSteps, points, gradients, firingRates, testAccuracy }
 }
 

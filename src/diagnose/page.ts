@@ -1,10 +1,10 @@
 /** A diagnosis as one HTML page that needs no other file and no network. */
 
 import { figureHtml, pageHtml } from '../pages/frame.js'
-import { escapeHtml, tableHtml } from '../pages/html.js'
+import { escapeHtml, type Table, tableHtml } from '../pages/html.js'
 import type { Diagnosis } from './diagnosis.js'
 import { figures } from './figures.js'
-import { claimTable, costTable, type Origin, processTables, type Table, toJson } from './report.js'
+import { claimTable, costTable, type Origin, processTables, toJson } from './report.js'
 
 /** @returns the page; it holds the whole diagnosis as JSON in the element `diagnosis` */
 export function page(diagnosis: Diagnosis, origin: Origin): Promise<string> {

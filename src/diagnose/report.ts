@@ -1,9 +1,12 @@
 /** A diagnosis for people and programs: tables as plain data, and JSON. */
 
 import { mean } from '../median.js'
+import type { Table } from '../pages/html.js'
 import { type Method, methodNames } from '../plan/methods.js'
 import { comparableLr } from '../train/comparable-lr.js'
 import {
+  assumptionKeys,
+  assumptions,
   type Cost,
   claimed,
   type Diagnosis,
@@ -12,13 +15,6 @@ import {
   variantNames,
   variants,
 } from './diagnosis.js'
-
-export interface Table {
-  readonly title: string
-  readonly head: readonly string[]
-  /** The first cell of a row names it, the others are numbers. */
-  readonly rows: readonly (readonly string[])[]
-}
 
 /** Where the diagnosis was made. */
 export interface Origin {
@@ -52,47 +48,34 @@ export function tables(diagnosis: Diagnosis): Table[] {
 /** What the paper claims, beside what was measured. */
 export function claimTable(diagnosis: Diagnosis): Table {
   const compared = comparable(diagnosis)
-  const lowest = (which: 'a1' | 'a2' | 'a3'): string => {
-    const ends = compared.map(({ points }) => Object.values(points[points.length - 1][which]))
-    const T = compared.map(({ timeSteps }) => timeSteps)
-    const values = ends.map((cosines) => show(minimum(cosines), 4))
-    return `lowest layer ${values.join(', ')} for T ${T.join(', ')}`
-  }
-  const rows: [string, string][] = [
-    [
-      'A1: the spikes’ error is independent in time of the neuron’s response, cosine near 1',
-      lowest('a1'),
-    ],
-    [
-      'A2: the current’s error is independent in time of the incoming spikes, cosine near 1',
-      lowest('a2'),
-    ],
-    ['A3: the rate gradient points where that of BPTT does, cosine near 1', lowest('a3')],
-  ]
-  const growth = (
-    method: Variant,
-    key: CostKey,
-    claim: string,
-    show: (value: number) => string,
-  ): void => {
-    const found = growthOf(diagnosis.costs, method, key)
-    if (found)
-      rows.push([
-        claim,
-        `${show(found.first[key])} at T ${found.first.timeSteps}, ` +
-          `${show(found.last[key])} at T ${found.last.timeSteps}: ` +
-          `×\u00a0${found.factor.toFixed(2)}`,
-      ])
-  }
+  const T = compared.map(({ timeSteps }) => timeSteps).join(', ')
+  const rows = assumptionKeys.map((key) => {
+    const lowest = compared.map(({ points }) =>
+      show(minimum(Object.values(points.at(-1)![key])), 4),
+    )
+    const claim = `${key.toUpperCase()}: ${assumptions[key].claim}, cosine near 1`
+    return [claim, `lowest layer ${lowest.join(', ')} for T ${T}`]
+  })
   const { reference, rate, rateInSteps } = claimed
   const kept = 'what is kept for the backward pass'
   const time = 'the time of the backward pass'
-  growth(rate, 'keptBytes', `${rate}: ${kept} does not grow with T`, showBytes)
-  growth(reference, 'keptBytes', `${reference}: ${kept} grows by the same for each step`, showBytes)
-  const all = 'all memory together does not grow with T'
-  growth(rateInSteps, 'totalBytes', `${rateInSteps}: ${all}`, showBytes)
-  growth(rate, 'backwardMs', `${rate}: ${time} does not grow with T`, showMs)
-  growth(reference, 'backwardMs', `${reference}: ${time} grows with T`, showMs)
+  const growths = [
+    [rate, 'keptBytes', `${kept} does not grow with T`],
+    [reference, 'keptBytes', `${kept} grows by the same for each step`],
+    [rateInSteps, 'totalBytes', 'all memory together does not grow with T'],
+    [rate, 'backwardMs', `${time} does not grow with T`],
+    [reference, 'backwardMs', `${time} grows with T`],
+  ] as const
+  for (const [method, key, claim] of growths) {
+    const found = growthOf(diagnosis.costs, method, key)
+    if (!found) continue
+    const at = ({ timeSteps, [key]: cost }: Cost): string => {
+      const [amount, unit] = key === 'backwardMs' ? [cost, 'ms'] : [mebibytes(cost), 'MiB']
+      return `${threeDigits(amount)} ${unit} at T ${timeSteps}`
+    }
+    const { first, last, factor } = found
+    rows.push([`${method}: ${claim}`, `${at(first)}, ${at(last)}: ×\u00a0${factor.toFixed(2)}`])
+  }
   return {
     title: 'What the paper claims, and what was measured',
     head: ['claim', 'measured'],
@@ -119,37 +102,45 @@ export function growthOf(
   return { first, last, factor: last[key] / first[key] }
 }
 
-function assumptionTables(diagnosis: Diagnosis): Table[] {
-  const { setup } = diagnosis
-  const compared = comparable(diagnosis)
-  const titles = {
-    a1: 'A1 at the end of training: cosine of E[δs κ] and E[δs] E[κ]',
-    a2: 'A2 at the end of training: cosine of E[δI s] and E[δI] E[s]',
-    a3: 'A3 at the end of training: cosine of the rate gradient and the BPTT gradient',
-  }
-  return (['a1', 'a2', 'a3'] as const).map((which) => ({
-    title: titles[which],
-    head: ['layer', ...compared.map(({ timeSteps }) => `T ${timeSteps}`)],
-    rows: Object.keys(compared[0].points[0][which]).map((layer) => [
-      setup.layers[layer],
-      ...compared.map(({ points }) => show(points[points.length - 1][which][layer], 4)),
-    ]),
-  }))
-}
+/** @param cells of a row, one for each training that is compared */
+const overTime = (
+  diagnosis: Diagnosis,
+  title: string,
+  first: string,
+  rows: readonly (readonly [string, (training: TrainingDiagnosis) => string])[],
+): Table => ({
+  title,
+  head: [first, ...comparable(diagnosis).map(({ timeSteps }) => `T ${timeSteps}`)],
+  rows: rows.map(([name, cell]) => [name, ...comparable(diagnosis).map(cell)]),
+})
 
-function gradientTable(diagnosis: Diagnosis): Table {
-  const compared = comparable(diagnosis)
-  return {
-    title: 'Rate gradient, multiplied by T, against BPTT gradient: cosine (ratio of norms)',
-    head: ['parameter', ...compared.map(({ timeSteps }) => `T ${timeSteps}`)],
-    rows: compared[0].gradients.map(({ parameter }, i) => [
+const assumptionTables = (diagnosis: Diagnosis): Table[] =>
+  assumptionKeys.map((key) =>
+    overTime(
+      diagnosis,
+      `${key.toUpperCase()} at the end of training: cosine of ${assumptions[key].sides}`,
+      'layer',
+      Object.keys(comparable(diagnosis)[0].points[0][key]).map((layer) => [
+        diagnosis.setup.layers[layer],
+        ({ points }) => show(points.at(-1)![key][layer], 4),
+      ]),
+    ),
+  )
+
+const gradientTable = (diagnosis: Diagnosis): Table =>
+  overTime(
+    diagnosis,
+    'Rate gradient, multiplied by T, against BPTT gradient: cosine (ratio of norms)',
+    'parameter',
+    comparable(diagnosis)[0].gradients.map(({ parameter }, i) => [
       parameter,
-      ...compared.map(
-        ({ gradients }) => `${show(gradients[i].cosine, 4)} (${show(gradients[i].normRatio, 3)})`,
-      ),
+      ({
+        gradients: {
+          [i]: { cosine, normRatio },
+        },
+      }) => `${show(cosine, 4)} (${show(normRatio, 3)})`,
     ]),
-  }
-}
+  )
 
 /** Learning rates of SGD for which the methods make steps as large. */
 function learningRateTable({ setup }: Diagnosis): Table {
@@ -174,58 +165,48 @@ function learningRateTable({ setup }: Diagnosis): Table {
   }
 }
 
-export function costTable({ costs, setup }: Diagnosis): Table {
-  const threads = `${setup.threads} thread${setup.threads === 1 ? '' : 's'}`
-  return {
-    title: 'Time and memory of a training step',
-    head: [
-      'method',
-      'T',
-      'forward ms',
-      'backward ms',
-      `step ms, ${threads}`,
-      'kept MiB',
-      'total MiB',
-    ],
-    rows: costs.map(
-      ({ method, timeSteps, forwardMs, backwardMs, stepMs, keptBytes, totalBytes }) => [
-        method,
-        String(timeSteps),
-        ...[forwardMs, backwardMs, stepMs, mebibytes(keptBytes), mebibytes(totalBytes)].map(
-          threeDigits,
-        ),
-      ],
-    ),
-  }
-}
+/** A figure of costs, and what it is called. */
+export type Measure = readonly [name: string, of: (cost: Cost) => number]
+
+const costsTable = (
+  title: string,
+  costs: readonly Cost[],
+  measures: readonly Measure[],
+): Table => ({
+  title,
+  head: ['method', 'T', ...measures.map(([name]) => name)],
+  rows: costs.map((cost) => [
+    cost.method,
+    String(cost.timeSteps),
+    ...measures.map(([, of]) => threeDigits(of(cost))),
+  ]),
+})
+
+export const costTable = ({ costs, setup: { threads } }: Diagnosis): Table =>
+  costsTable('Time and memory of a training step', costs, [
+    ['forward ms', ({ forwardMs }) => forwardMs],
+    ['backward ms', ({ backwardMs }) => backwardMs],
+    [`step ms, ${threads} thread${threads === 1 ? '' : 's'}`, ({ stepMs }) => stepMs],
+    ['kept MiB', ({ keptBytes }) => mebibytes(keptBytes)],
+    ['total MiB', ({ totalBytes }) => mebibytes(totalBytes)],
+  ])
 
 /** Memory and time of processes of their own, where they were measured. */
-export function processTables({ costs, setup }: Diagnosis): Table[] {
-  const { baseBytes } = setup
-  if (baseBytes === undefined) return []
-  const rows = costs.flatMap(({ method, timeSteps, process }) =>
-    process === undefined
-      ? []
-      : [
+export const processTables = ({ costs, setup: { baseBytes } }: Diagnosis): Table[] =>
+  baseBytes === undefined
+    ? []
+    : [
+        costsTable(
+          'Each in a process of its own; one that loads the package alone has a peak of ' +
+            `${mebibytes(baseBytes).toFixed(0)} MiB`,
+          costs.filter((cost) => cost.process),
           [
-            method,
-            String(timeSteps),
-            ...[mebibytes(process.peakBytes), mebibytes(process.planBytes), process.stepMs].map(
-              threeDigits,
-            ),
+            ['peak MiB', ({ process }) => mebibytes(process!.peakBytes)],
+            ['plan MiB', ({ process }) => mebibytes(process!.planBytes)],
+            ['step ms', ({ process }) => process!.stepMs],
           ],
-        ],
-  )
-  return [
-    {
-      title:
-        'Each in a process of its own; one that loads the package alone has a peak of ' +
-        `${mebibytes(baseBytes).toFixed(0)} MiB`,
-      head: ['method', 'T', 'peak MiB', 'plan MiB', 'step ms'],
-      rows,
-    },
-  ]
-}
+        ),
+      ]
 
 /** Firing rates for the greatest T. Some steps are left out where the table would be too wide. */
 function rateTable({ training, setup }: Diagnosis): Table {
@@ -274,10 +255,6 @@ function minimum(values: readonly (number | null)[]): number | null {
 
 const show = (value: number | null, digits: number): string =>
   value === null ? '–' : value.toFixed(digits)
-
-const showBytes = (bytes: number): string => `${threeDigits(mebibytes(bytes))} MiB`
-
-const showMs = (ms: number): string => `${threeDigits(ms)} ms`
 
 /** 0.217, 12.3, 1234 */
 const threeDigits = (value: number): string =>
