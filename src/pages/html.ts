@@ -72,13 +72,24 @@ export function tableHtml({ title, head, rows, cells: kind = 'numbers' }: Table)
       })
       .join('')
   const heads = head.map((cell) => `<th scope="col">${escapeHtml(cell)}</th>`).join('')
-  const label = escapeHtml(title)
-  return `<div class="wide" tabindex="0" role="region" aria-label="${label}">
-<table class="${kind === 'values' ? 'text values' : kind}">
-<caption>${label}</caption>
+  const body = rows.map((row) => `<tr>${cells(row)}</tr>`)
+  return wideTable(title, title, kind === 'values' ? 'text values' : kind, heads, body)
+}
+
+/** @param heads @param rows their HTML */
+export function wideTable(
+  label: string,
+  title: string,
+  kind: string,
+  heads: string,
+  rows: readonly string[],
+): string {
+  return `<div class="wide" tabindex="0" role="region" aria-label="${escapeHtml(label)}">
+<table class="${kind}">
+<caption>${escapeHtml(title)}</caption>
 <thead><tr>${heads}</tr></thead>
 <tbody>
-${rows.map((row) => `<tr>${cells(row)}</tr>`).join('\n')}
+${rows.join('\n')}
 </tbody>
 </table>
 </div>

@@ -3,7 +3,7 @@
 import { own } from '../own.js'
 import { type Chart, type Figure, figureText, type Raster } from './chart.js'
 import { figureHtml, pageHtml } from './frame.js'
-import { escapeHtml, shortened, type Table, tableHtml } from './html.js'
+import { escapeHtml, shortened, type Table, tableHtml, wideTable } from './html.js'
 import { type Picture, pictureAddress } from './picture.js'
 import {
   bestOf,
@@ -210,16 +210,13 @@ function confusionHtml(
     const title = name === String(label) ? name : `${label} ${name}`
     return `<tr><th scope="row">${escapeHtml(title)}</th>${cells.join('')}</tr>`
   })
-  return `<div class="wide" tabindex="0" role="region" aria-label="samples of each label by answer">
-<table class="confusion">
-<caption>Samples of each label (rows) by answer (columns)</caption>
-<thead><tr><th scope="col">label</th>${heads}</tr></thead>
-<tbody>
-${rows.join('\n')}
-</tbody>
-</table>
-</div>
-`
+  return wideTable(
+    'samples of each label by answer',
+    'Samples of each label (rows) by answer (columns)',
+    'confusion',
+    `<th scope="col">label</th>${heads}`,
+    rows,
+  )
 }
 
 /** Of many classes: which were taken for which. */

@@ -1,30 +1,24 @@
 /** A figure: charts side by side, and one legend that hides lines and shows their values. */
 
 import { type Chart, type Figure, isRaster, type Series } from '../chart.js'
+import { make } from './element.js'
 import { colourOf, dashOf, onScheme, symbolPath } from './looks.js'
-import { type Drawn, drawPlot } from './plot.js'
+import { drawPlot } from './plot.js'
 import { drawRaster } from './raster.js'
 
-export interface DrawnFigure {
-  update(figure: Figure): void
-}
-
-export function drawFigure(place: HTMLElement, first: Figure): DrawnFigure {
-  const charts = document.createElement('div')
-  charts.className = 'charts'
+export function drawFigure(place: HTMLElement, first: Figure) {
+  const charts = make('div', { className: 'charts' })
   const { columns = 2 } = first
   charts.style.setProperty('--least', columns === 1 ? '100%' : columns > 2 ? '15rem' : '20rem')
-  const legend = document.createElement('ul')
-  legend.className = 'legend'
+  const legend = make('ul', { className: 'legend' })
   // What arrow keys have come to is read out.
-  const said = document.createElement('p')
-  said.className = 'said'
-  said.setAttribute('aria-live', 'polite')
+  const said = make('p', { className: 'said' }, { 'aria-live': 'polite' })
   place.append(charts, legend, said)
   const values = new Map<string, HTMLElement>()
   /** Names of lines that are not shown. */
   const hidden = new Set<string>()
-  let plots: Drawn[] = []
+  let plots: ReturnType<typeof drawPlot>[] = []
+  let rasters: ReturnType<typeof drawRaster>[] = []
   let current = first
   let known = ''
 
@@ -36,7 +30,7 @@ export function drawFigure(place: HTMLElement, first: Figure): DrawnFigure {
   const build = (): void => {
     charts.replaceChildren()
     plots = []
-    const rasters: { recolour(): void }[] = []
+    rasters = []
     for (const chart of current.charts) {
       if (isRaster(chart)) {
         const drawn = drawRaster(chart)
@@ -49,11 +43,7 @@ export function drawFigure(place: HTMLElement, first: Figure): DrawnFigure {
       for (const name of hidden) drawn.show(name, false)
       charts.append(drawn.element)
     }
-    recolour = () => {
-      for (const one of [...plots, ...rasters]) one.recolour()
-    }
   }
-  let recolour = (): void => {}
 
   const list = (): void => {
     const all = seriesOf(current)
@@ -86,10 +76,10 @@ export function drawFigure(place: HTMLElement, first: Figure): DrawnFigure {
   onScheme(() => {
     known = ''
     list()
-    recolour()
+    for (const one of [...plots, ...rasters]) one.recolour()
   })
   return {
-    update(next) {
+    update(next: Figure): void {
       const same = current.charts.length === next.charts.length
       current = next
       if (!same) build()
@@ -114,37 +104,32 @@ const SVG = 'http://www.w3.org/2000/svg'
 function entry(series: Series, at: number, isShown: boolean, onShow: (shown: boolean) => void) {
   const { name, mode = 'line', symbol = 'circle', open = false } = series
   const colour = colourOf(series, at)
-  const item = document.createElement('li')
-  const button = document.createElement('button')
-  button.type = 'button'
-  button.dataset.name = name
-  button.setAttribute('aria-pressed', String(isShown))
-  button.title = 'show or hide'
+  const text = make('span', { textContent: name })
+  const output = make('span', { className: 'value' })
   const mark = document.createElementNS(SVG, 'svg')
   mark.setAttribute('viewBox', '0 0 22 12')
   mark.setAttribute('aria-hidden', 'true')
   const path = (d: string, filled: boolean): SVGElement => {
     const element = document.createElementNS(SVG, 'path')
-    element.setAttribute('d', d)
-    element.setAttribute('stroke', colour)
-    element.setAttribute('stroke-width', '1.8')
-    element.setAttribute('fill', filled ? colour : 'none')
+    const looks = { d, stroke: colour, 'stroke-width': '1.8', fill: filled ? colour : 'none' }
+    for (const [key, value] of Object.entries(looks)) element.setAttribute(key, value)
     mark.append(element)
     return element
   }
   if (mode !== 'points')
     path('M1,6H21', false).setAttribute('stroke-dasharray', dashOf(series).join(' '))
   if (mode !== 'line') path(symbolPath(symbol, 11, 6, 3.6), !open)
-  const text = document.createElement('span')
-  text.textContent = name
-  const output = document.createElement('span')
-  output.className = 'value'
-  button.append(mark, text, output)
+  const button = make(
+    'button',
+    { type: 'button', title: 'show or hide' },
+    { 'aria-pressed': String(isShown) },
+    [mark, text, output],
+  )
+  button.dataset.name = name
   button.addEventListener('click', () => {
     const shown = button.getAttribute('aria-pressed') !== 'true'
     button.setAttribute('aria-pressed', String(shown))
     onShow(shown)
   })
-  item.append(button)
-  return { item, button, output }
+  return { item: make('li', {}, {}, [button]), button, output }
 }

@@ -11,7 +11,8 @@ import {
   runFigures,
   type StepPoint,
 } from '../run.js'
-import { type DrawnFigure, drawFigure } from './figure.js'
+import { make } from './element.js'
+import { drawFigure } from './figure.js'
 
 /** Drawing more often would only cost time. */
 const DRAW_MS = 250
@@ -25,7 +26,7 @@ type Growing = { -readonly [K in keyof RunState]: RunState[K] } & { records: Epo
 
 export function watch(): void {
   let state: Growing | undefined
-  let drawn: Map<string, DrawnFigure> | undefined
+  let drawn: Map<string, ReturnType<typeof drawFigure>> | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
 
   const draw = (): void => {
@@ -126,13 +127,8 @@ function tell({ status, records, steps, layers }: Growing): void {
 function listOptions({ options }: Pick<RunState, 'options'>): void {
   find('options').replaceChildren(
     ...options.map(([name, value]) => {
-      const row = document.createElement('tr')
-      const [head, cell] = [document.createElement('th'), document.createElement('td')]
-      head.scope = 'row'
-      head.textContent = name
-      cell.textContent = value
-      row.append(head, cell)
-      return row
+      const head = make('th', { scope: 'row', textContent: name })
+      return make('tr', {}, {}, [head, make('td', { textContent: value })])
     }),
   )
 }

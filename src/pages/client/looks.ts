@@ -7,35 +7,18 @@ import type { ChartSymbol, Series } from '../chart.js'
 
 // Marks of points, on the canvas and in legends.
 
+const pairs = (text: string): number[][] =>
+  text.split(' ').map((pair) => pair.split(',').map(Number))
+
 /** Corners about 0, of a symbol of radius 1; a circle has none. */
 const corners: Readonly<Record<Exclude<ChartSymbol, 'circle'>, readonly (readonly number[])[]>> = {
-  square: [
-    [-0.85, -0.85],
-    [0.85, -0.85],
-    [0.85, 0.85],
-    [-0.85, 0.85],
-  ],
-  diamond: [
-    [0, -1.2],
-    [1.2, 0],
-    [0, 1.2],
-    [-1.2, 0],
-  ],
-  triangle: [
-    [0, -1.15],
-    [1.1, 0.85],
-    [-1.1, 0.85],
-  ],
-  cross: [0, 1, 2, 3].flatMap((quarter) => {
-    const turn = (x: number, y: number): number[] =>
-      [
-        [x, y],
-        [-y, x],
-        [-x, -y],
-        [y, -x],
-      ][quarter]
-    return [turn(1.15, -0.4), turn(1.15, 0.4), turn(0.4, 0.4)]
-  }),
+  square: pairs('-0.85,-0.85 0.85,-0.85 0.85,0.85 -0.85,0.85'),
+  diamond: pairs('0,-1.2 1.2,0 0,1.2 -1.2,0'),
+  triangle: pairs('0,-1.15 1.1,0.85 -1.1,0.85'),
+  cross: pairs(
+    '1.15,-0.4 1.15,0.4 0.4,0.4 0.4,1.15 -0.4,1.15 -0.4,0.4 ' +
+      '-1.15,0.4 -1.15,-0.4 -0.4,-0.4 -0.4,-1.15 0.4,-1.15 0.4,-0.4',
+  ),
   star: Array.from({ length: 10 }, (_, i) => {
     const radius = i % 2 === 0 ? 1.3 : 0.55
     return [radius * Math.sin((i * Math.PI) / 5), -radius * Math.cos((i * Math.PI) / 5)]

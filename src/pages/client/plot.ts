@@ -3,18 +3,8 @@
 import uPlot from 'uplot'
 import { type Chart, figureText, logTicks, type Series, sayChart } from '../chart.js'
 import { type Shown, shownOf } from '../shown.js'
+import { make } from './element.js'
 import { addSymbol, colourOf, dashOf, styled } from './looks.js'
-
-/** What a figure does with its charts. */
-export interface Drawn {
-  readonly element: HTMLElement
-  /** Other data; the chart is made anew where its lines are others. */
-  update(chart: Chart): void
-  /** Shows or hides lines. */
-  show(name: string, shown: boolean): void
-  /** Colours have changed. */
-  recolour(): void
-}
 
 /** Values at the place that is pointed at, by line; undefined: no place. */
 export type Pointed = (values: ReadonlyMap<string, string> | undefined, said?: string) => void
@@ -27,16 +17,11 @@ const UPRIGHT = 13
 /** Pixels beside the lines: the axis of y and the edge. */
 const BESIDE = 66
 
-export function drawPlot(first: Chart, pointed: Pointed): Drawn {
-  const element = document.createElement('div')
-  element.className = 'chart'
-  const title = document.createElement('h3')
-  const place = document.createElement('div')
-  place.tabIndex = 0
-  place.setAttribute('role', 'img')
-  const outside = document.createElement('p')
-  outside.className = 'outside'
-  element.append(title, place, outside)
+export function drawPlot(first: Chart, pointed: Pointed) {
+  const title = make('h3', {})
+  const place = make('div', { tabIndex: 0 }, { role: 'img' })
+  const outside = make('p', { className: 'outside' })
+  const element = make('div', { className: 'chart' }, {}, [title, place, outside])
   let chart = first
   let shown = shownOf(chart)
   let plot: uPlot | undefined
@@ -71,8 +56,8 @@ export function drawPlot(first: Chart, pointed: Pointed): Drawn {
     plot?.destroy()
     const { width } = place.getBoundingClientRect()
     if (width === 0) return
-    const look = { width, hidden, shown: () => shown }
-    plot = new uPlot(optionsOf(chart, look, onCursor), dataOf(chart.series), place)
+    const options = optionsOf(chart, width, hidden, () => shown, onCursor)
+    plot = new uPlot(options, dataOf(chart.series), place)
   }
 
   place.addEventListener('keydown', (event) => {
@@ -97,7 +82,8 @@ export function drawPlot(first: Chart, pointed: Pointed): Drawn {
 
   return {
     element,
-    update(next) {
+    /** Other data; the chart is made anew where its lines are others. */
+    update(next: Chart): void {
       const now = shownOf(next)
       const same = shapeOf(chart) === shapeOf(next) && shown?.isLog === now?.isLog
       chart = next
@@ -106,12 +92,14 @@ export function drawPlot(first: Chart, pointed: Pointed): Drawn {
       if (same && plot) plot.setData(dataOf(next.series))
       else build()
     },
-    show(name, shown) {
+    /** Shows or hides lines. */
+    show(name: string, shown: boolean): void {
       if (shown) hidden.delete(name)
       else hidden.add(name)
       for (const [i, series] of chart.series.entries())
         if (series.name === name) plot?.setSeries(i + 1, { show: shown })
     },
+    /** Colours have changed. */
     recolour: build,
   }
 }
@@ -148,16 +136,12 @@ const axisRoom = (chart: Chart, width: number): number =>
 
 const heightOf = (chart: Chart, width: number): number => HEIGHT + axisRoom(chart, width) - 34
 
-interface PlotLook {
-  readonly width: number
-  readonly hidden: ReadonlySet<string>
-  /** What the axis of y shows, as the data are now. */
-  shown(): Shown | undefined
-}
-
+/** @param shown what the axis of y shows, as the data are now */
 function optionsOf(
   chart: Chart,
-  { width, hidden, shown }: PlotLook,
+  width: number,
+  hidden: ReadonlySet<string>,
+  shown: () => Shown | undefined,
   onCursor: (plot: uPlot) => void,
 ): uPlot.Options {
   const { x, y, series } = chart
@@ -210,11 +194,13 @@ function optionsOf(
         label: isLog ? `${y.label}, log scale` : y.label,
         size: 54,
         space: 32,
-        values: (_, at) => at.map((value) => tickText(value, at, y.percent)),
+        values: (_, at) =>
+          at.map((value) =>
+            isLog ? figureText(value, y.percent) : tickText(value, at, y.percent),
+          ),
         ...(isLog && {
           splits: (_: uPlot, __: number, low: number, high: number) => logTicks(low, high),
           filter: (_: uPlot, splits: number[]) => splits,
-          values: (_: uPlot, at: number[]) => at.map((value) => figureText(value, y.percent)),
         }),
       },
     ],
@@ -277,7 +263,8 @@ function rangeOfX({ x: { range, log, ticks }, series }: Chart): uPlot.Scale {
     const all = series.flatMap((one) => one.x)
     return { range: [Math.min(...all) / 1.15, Math.max(...all) * 1.15] }
   }
-  if (ticks && isNamed(ticks.at)) return { range: [-0.7, ticks.at.length - 0.3] }
+  // Names of places 0, 1, …
+  if (ticks?.at.every((value, i) => value === i)) return { range: [-0.7, ticks.at.length - 0.3] }
   return {
     range: (_, low, high) => {
       if (low === null || high === null) return [0, 1]
@@ -286,9 +273,6 @@ function rangeOfX({ x: { range, log, ticks }, series }: Chart): uPlot.Scale {
     },
   }
 }
-
-/** Whether ticks are the names of places 0, 1, … */
-const isNamed = (at: readonly number[]): boolean => at.every((value, i) => value === i)
 
 /** `low`, `high`: ends of what is seen; another part of the lines may be. */
 function rangeOfY(

@@ -1,6 +1,7 @@
 /** Spikes of a layer as points: a row for each neuron, a column for each step. */
 
 import { type Raster, sayChart } from '../chart.js'
+import { make } from './element.js'
 import { colourOf } from './looks.js'
 
 /** Pixels of a row. */
@@ -8,27 +9,16 @@ const ROW = 3
 const LEAST = 60
 const MOST = 300
 
-export function drawRaster(raster: Raster): { element: HTMLElement; recolour(): void } {
+export function drawRaster(raster: Raster) {
   const { title, rows, steps, bits } = raster
-  const element = document.createElement('div')
-  element.className = 'chart'
-  const heading = document.createElement('h3')
-  heading.textContent = title
-  const canvas = document.createElement('canvas')
-  canvas.className = 'raster'
-  canvas.setAttribute('role', 'img')
-  canvas.setAttribute('aria-label', sayChart(raster))
+  const label = { role: 'img', 'aria-label': sayChart(raster) }
+  const canvas = make('canvas', { className: 'raster' }, label)
   const height = Math.max(LEAST, Math.min(MOST, rows * ROW))
   canvas.style.height = `${height}px`
-  const ends = document.createElement('div')
-  ends.className = 'ends'
-  ends.ariaHidden = 'true'
-  for (const text of ['t 1', `t ${steps}`]) {
-    const end = document.createElement('span')
-    end.textContent = text
-    ends.append(end)
-  }
-  element.append(heading, canvas, ends)
+  const texts = ['t 1', `t ${steps}`].map((textContent) => make('span', { textContent }))
+  const ends = make('div', { className: 'ends', ariaHidden: 'true' }, {}, texts)
+  const heading = make('h3', { textContent: title })
+  const element = make('div', { className: 'chart' }, {}, [heading, canvas, ends])
   const bytes = Uint8Array.from(atob(bits), (char) => char.charCodeAt(0))
 
   const draw = (): void => {
