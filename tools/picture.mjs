@@ -23,19 +23,17 @@ const rasterSteps = 32
 const neuronsShown = 40
 const input = [1, 8, 8]
 
-/** The network of the README; without normalisation its factors are in the convolutions. */
-const network = (normalise) => {
-  const stage = (from, to) => [
-    conv2d(from, to, 3, { padding: 1, bias: !normalise }),
-    ...(normalise ? [batchNorm2d(to)] : []),
-    lif(),
-    avgPool2d(2),
-  ]
-  return sequential(...stage(1, 16), ...stage(16, 32), flatten(), linear(128, 10))
-}
+/** The network of the README. */
+const stage = (from, to) => [
+  conv2d(from, to, 3, { padding: 1, bias: false }),
+  batchNorm2d(to),
+  lif(),
+  avgPool2d(2),
+]
+const network = sequential(...stage(1, 16), ...stage(16, 32), flatten(), linear(128, 10))
 
 const { train, test } = await datasets.digits()
-const model = await network(true).compile({ input, timeSteps, batchSize: 32, seed: 0 })
+const model = await network.compile({ input, timeSteps, batchSize: 32, seed: 0 })
 const losses = []
 const accuracies = []
 await model.fit(train, {
@@ -47,59 +45,21 @@ await model.fit(train, {
   onEpoch: ({ testAccuracy }) => accuracies.push(testAccuracy),
 })
 
-/** The trained parameters with each BatchNorm's running statistics folded into its convolution. */
-function foldedState() {
-  const state = model.stateDict()
-  const folded = { '7.weight': state['9.weight'], '7.bias': state['9.bias'] }
-  for (const [conv, norm, target] of [
-    [0, 1, 0],
-    [4, 5, 3],
-  ]) {
-    const { shape, data } = state[`${conv}.weight`]
-    const of = (name) => state[`${norm}.${name}`].data
-    const factors = of('weight').map((gamma, c) => gamma / Math.sqrt(of('running_var')[c] + 1e-5))
-    const perChannel = data.length / shape[0]
-    folded[`${target}.weight`] = {
-      shape,
-      data: data.map((value, i) => value * factors[Math.floor(i / perChannel)]),
-    }
-    folded[`${target}.bias`] = {
-      shape: [shape[0]],
-      data: of('bias').map((beta, c) => beta - of('running_mean')[c] * factors[c]),
-    }
-  }
-  return folded
-}
-
-const state = foldedState()
-const plain = network(false)
-
-/** Spikes of each neuron of both layers within the first `steps` steps of an image. */
-async function spikeCounts(image, steps) {
-  const short = await plain.compile({ input, timeSteps: steps, batchSize: 1, inspect: true })
-  short.loadStateDict(state)
-  await short.trainStep(image, [0], { update: false })
-  const counts = ['1', '4'].map((layer) =>
-    short.activity(layer).rate.map((rate) => Math.round(rate * steps)),
-  )
-  await short.dispose()
-  return counts
-}
-
 const image = new Float32Array(64)
 const label = test.read(0, image)
-const counts = []
-for (let steps = 1; steps <= rasterSteps; steps++) counts.push(await spikeCounts(image, steps))
-await model.dispose()
+const long = { timeSteps: rasterSteps, batchSize: 1, purpose: 'inference', record: true }
+const shown = await network.compile({ input, ...long })
+shown.loadStateDict(model.stateDict())
+await shown.predict(image)
 
 /** Rows of neurons spread evenly over a layer: for each the steps (from 0) at which it fires. */
 function rasterRows(layer) {
-  const neurons = counts[0][layer].length
+  const { data } = shown.spikes(layer)
+  const neurons = data.length / rasterSteps
+  const steps = Array.from({ length: rasterSteps }, (_, t) => t)
   return Array.from({ length: neuronsShown }, (_, row) => {
     const neuron = Math.floor((row * neurons) / neuronsShown)
-    return counts.flatMap((now, t) =>
-      now[layer][neuron] > (t === 0 ? 0 : counts[t - 1][layer][neuron]) ? [t] : [],
-    )
+    return steps.filter((t) => data[t * neurons + neuron])
   })
 }
 
@@ -143,16 +103,16 @@ function raster() {
   const parts = [
     text(left, 24, `Spikes of 2 × ${neuronsShown} neurons that see a ${label}`, 'class="title"'),
   ]
-  for (const layer of [0, 1]) {
-    const first = top + layer * (neuronsShown * rowHeight + 10)
+  for (const [i, layer] of ['2', '6'].entries()) {
+    const first = top + i * (neuronsShown * rowHeight + 10)
     const marks = rasterRows(layer).flatMap((steps, row) =>
       steps.map(
         (t) => `M${round(left + (t + 0.5) * column)} ${round(first + row * rowHeight)}v2.2`,
       ),
     )
     parts.push(
-      `<path class="layer${layer + 1}" d="${marks.join('')}"/>`,
-      text(left - 10, first + (neuronsShown * rowHeight) / 2, `LIF ${layer + 1}`, 'class="end"'),
+      `<path class="layer${i + 1}" d="${marks.join('')}"/>`,
+      text(left - 10, first + (neuronsShown * rowHeight) / 2, `LIF ${i + 1}`, 'class="end"'),
     )
   }
   const bottom = top + 2 * neuronsShown * rowHeight + 10
@@ -183,3 +143,4 @@ ${[...curves(), ...raster()].join('\n')}
 const path = process.argv[2] ?? fileURLToPath(new URL('../docs/run.svg', import.meta.url))
 writeFileSync(path, svg)
 console.log(`${path}: ${svg.length} bytes, accuracy ${accuracies[epochs - 1]}`)
+await Promise.all([model.dispose(), shown.dispose()])
