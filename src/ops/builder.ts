@@ -39,8 +39,10 @@ export interface Planned {
   readonly calls?: EngineFunction
   /** Writes what all runs find in the control block. */
   readonly start?: (block: ControlBlock) => void
-  /** Checks the settings and writes what they say; before the first run and with each one. */
-  readonly control?: (block: ControlBlock, settings: Settings) => void
+  /** What runs find set before one says otherwise. */
+  readonly settings?: Settings
+  /** Checks settings and writes what they say, before the first run and with each one. */
+  readonly control?: (block: ControlBlock, settings: Settings) => Settings
 }
 
 /** Collects the records and buffers of one op. */

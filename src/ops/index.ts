@@ -9,18 +9,10 @@ export { load } from './engine.js'
 export * from './kinds/activity.js'
 export * from './kinds/batch-norm.js'
 export * from './kinds/lif.js'
-export {
-  type CrossEntropySettings,
-  crossEntropy,
-  type LossSettings,
-  mse,
-  tet,
-  timeMean,
-} from './kinds/losses.js'
+export * from './kinds/losses.js'
 export * from './kinds/neurons.js'
 export * from './kinds/normalisation.js'
 export * from './kinds/optimizer.js'
-export * from './kinds/penalties.js'
 export * from './kinds/pooling.js'
 export { type AddTerm, add, concat, gradientSum, matmul, split } from './kinds/sums.js'
 export * from './kinds/weighted.js'

@@ -1,8 +1,8 @@
 /** An op is a row: its options, its tensors, the records that it emits. One planner makes all. */
 
-import { checkOptions, fail } from '../errors.js'
+import { fail } from '../errors.js'
 import type { Buffer } from '../plan/words.js'
-import { type ControlBlock, OpBuilder, type Planned } from './builder.js'
+import { type ControlBlock, OpBuilder, type Planned, type Settings } from './builder.js'
 import * as is from './options.js'
 import { type CommonOptions, commonOptions, OpPlan, type PlanInfo } from './plan.js'
 import type { Make, OpTensor, Values } from './tensor.js'
@@ -48,25 +48,20 @@ export type ArrayOf<P> = P extends Planning<infer A> ? A : undefined
 /** The plan's own memory by name; what options do not ask for is undefined. */
 export type Memory<T> = { readonly [K in keyof T]: ArrayOf<T[K]> }
 
-/** What a run may set, and how it is written for the engine. */
-export interface Setting<W> {
-  readonly names: readonly (keyof W & string)[]
-  /** @throws SpikewasmError for a wrong one; `where` begins it */
-  write(block: ControlBlock, settings: W, where: string): void
+/** What a run may set, as a table of options says it, and how it is written for the engine. */
+export interface Setting<S extends is.OptionTable> {
+  readonly table: S
+  write?(block: ControlBlock, of: is.Checked<S>): void
 }
-
-/** Settings as a table of options says them. */
+type SettingsOf<W> = { readonly [K in keyof W]?: is.GivenOf<W[K]> }
+/** For a row. */
 export const setting = <S extends is.OptionTable>(
   table: S,
-  write: (block: ControlBlock, of: is.Checked<S>) => void,
-): Setting<{ readonly [K in keyof S]?: is.GivenOf<S[K]> }> => ({
-  names: Object.keys(table) as never,
-  write: (block, settings, where) =>
-    write(block, is.checkAll(where, table, settings as object, ': ')),
-})
+  write?: Setting<S>['write'],
+): Setting<S> => ({ table, write })
 
 /** An op, as a table has it. */
-export interface Row<S, D, T, W, N, X> {
+export interface Row<S, D, T, W extends is.OptionTable, N, X> {
   /** A check of each option. One may be `outputs`. */
   readonly options: S
   /**
@@ -180,10 +175,10 @@ export function op<
   S extends is.OptionTable,
   T extends Tensors,
   D = unknown,
-  W = never,
+  W extends is.OptionTable = never,
   const N = unknown,
   const X = unknown,
->(opName: string, row: Row<S, D, T, W, N, X>): Operation<S, T, W, N, X> {
+>(opName: string, row: Row<S, D, T, W, N, X>): Operation<S, T, SettingsOf<W>, N, X> {
   const table = { ...row.options, ...commonOptions }
   const plan = (options: Anything): OpPlan =>
     planned(opName, row as unknown as AnyRow, table, options)
@@ -193,11 +188,11 @@ export function op<
     if (!(result instanceof Promise)) return result
     return result.finally(() => made.dispose())
   }
-  return Object.assign(once, { opName, plan }) as unknown as Operation<S, T, W, N, X>
+  return Object.assign(once, { opName, plan }) as never
 }
 
 type Anything = Readonly<Record<string, unknown>>
-type AnyRow = Row<is.OptionTable, object, Tensors, Anything, unknown, readonly unknown[]>
+type AnyRow = Row<is.OptionTable, object, Tensors, is.OptionTable, unknown, readonly unknown[]>
 
 // Loops: lists of pairs took a tenth of the time that a small op is planned in.
 function planned(opName: string, row: AnyRow, table: is.OptionTable, options: Anything): OpPlan {
@@ -232,13 +227,17 @@ function planned(opName: string, row: AnyRow, table: is.OptionTable, options: An
   const others = having((role) => role !== 'makes').filter(
     (one) => !inputs.includes(one) && !outputs.includes(one),
   )
-  const control: Planned['control'] = setting
-    ? (block, given) => {
-        checkOptions(`${op}.run`, given, setting.names)
-        setting.write(block, given, `${op}.run`)
-      }
-    : undefined
-  return new OpPlan(o, { inputs, outputs, others, control, ...emitted }, { threads, engine })
+  const settings = setting && {
+    // Those that are options as well hold until a run says otherwise.
+    settings: Object.fromEntries(Object.keys(setting.table).map((name) => [name, checked[name]])),
+    control(block: ControlBlock, given: Settings): Settings {
+      const all = is.checkAll(`${op}.run`, setting.table, given, ': ')
+      setting.write?.(block, all as never)
+      return all
+    },
+  }
+  const tensorsOf = { inputs, outputs, others }
+  return new OpPlan(o, { ...tensorsOf, ...settings, ...emitted }, { threads, engine })
 }
 
 /** A single call has no run before it whose arguments could stay. */

@@ -63,7 +63,7 @@ const must = <V>(rule: rules.Rule<V>) =>
     return value
   })
 /** One that need not be there. */
-const may = <V, D>(rule: rules.Rule<V>, standard: D) =>
+export const may = <V, D>(rule: rules.Rule<V>, standard: D) =>
   option((name, value: V | undefined): V | D =>
     value === undefined ? standard : must(rule).check(name, value),
   )

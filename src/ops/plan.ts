@@ -81,7 +81,9 @@ export class OpPlan {
   readonly #records: readonly PlannedRecord[]
   readonly #all: readonly OpTensor[]
   #live: Live | undefined
-  #settings: Settings = {}
+  #settings: Settings
+  /** The same, checked and complete. */
+  #checked: Settings
   #running: Promise<unknown> | undefined
 
   constructor({ op, b }: OpBuilder, planned: Planned, common: Common) {
@@ -126,7 +128,8 @@ export class OpPlan {
     }
     block.word(Control.StepMask, 0xffffffff)
     start?.(block)
-    planned.control?.(block, this.#settings)
+    this.#settings = planned.settings ?? {}
+    this.#checked = planned.control?.(block, this.#settings) ?? {}
     this.tensors = Object.fromEntries(
       this.#all.map(({ name, type, shape, order, sizes }) => [
         name,
@@ -153,7 +156,7 @@ export class OpPlan {
     if (this.threads > 1) return this.#runOnThreads(given)
     const live = this.#alive()
     const isOwn = this.#take(live, given)
-    live.before(this.#settings)
+    live.before(this.#checked)
     live.runner.run()
     return isOwn ? live.result : this.#copies(live, given)
   }
@@ -268,12 +271,7 @@ export class OpPlan {
     if (control === undefined) fail(`${this.#op}.run takes no settings, got ${describe(given)}`)
     const found = Object.entries(given).filter(([, value]) => value !== undefined)
     const merged = { ...this.#settings, ...Object.fromEntries(found) }
-    try {
-      control(block, merged)
-    } catch (error) {
-      control(block, this.#settings)
-      throw error
-    }
+    this.#checked = control(block, merged)
     this.#settings = merged
   }
 
@@ -298,7 +296,7 @@ export class OpPlan {
   async #runOnThreads(given: readonly unknown[]): Promise<unknown> {
     const live = this.#alive()
     const isOwn = this.#take(live, given)
-    live.before(this.#settings)
+    live.before(this.#checked)
     this.#running = live.runner.runOnThreads()
     try {
       await this.#running

@@ -9,7 +9,9 @@ import type { ParameterGroup } from './groups.js'
 
 /** Options that all optimizers have; each has a default. */
 export interface OptimizerOptions {
-  /** Learning rate, ≥ 0; each optimizer has a default of its own. */
+  /**
+   * Learning rate, ≥ 0; default 0.1 for `sgd`, 0.001 for `adam` and `adamW`, 0.01 for `rmsprop`.
+   */
   lr?: number
   /** Weight decay, ≥ 0; default 0, but 0.01 for `adamW`. */
   weightDecay?: number

@@ -24,7 +24,7 @@ const checker = program.getTypeChecker()
 const pages = {
   convolution: 'weighted',
   neurons: 'lif neurons activity',
-  'normalisation-and-more': 'batch-norm normalisation pooling sums losses penalties optimizer',
+  'normalisation-and-more': 'batch-norm normalisation pooling sums losses optimizer',
 }
 
 const argumentsOf = (type: ts.Type | undefined): readonly ts.Type[] =>

@@ -1,34 +1,40 @@
-/** The end of a network: its output, and losses with their gradients. */
+/** The end of a network: its output, losses with their gradients, and penalties on firing rates. */
 
 import { Control } from '../../../assembly/opcodes.js'
 import { checkInteger, describe, fail } from '../../errors.js'
 import * as losses from '../../loss/index.js'
 import { emitLoss } from '../../plan/emit-loss.js'
-import type { Buffer } from '../../plan/words.js'
+import { emitRatePenalty, penaltyUnits } from '../../plan/penalties.js'
+import { output as outputRecord } from '../../plan/records/loss.js'
+import { selfDistillation as distillation } from '../../plan/records/self-distillation.js'
+import { type Buffer, ref } from '../../plan/words.js'
+import { range } from '../../rules.js'
 import type { OpBuilder, Planned } from '../builder.js'
-import { asked, gives, makes, op, type Planning, type Setting, takes } from '../op.js'
-import { flag, given, oneOf, outputs, rows, steps } from '../options.js'
-import { type Extent, showShape, still } from '../shapes.js'
+import { asked, gives, makes, op, type Planning, setting, takes } from '../op.js'
+import * as is from '../options.js'
 import {
-  type ClassTensor,
-  classes,
-  floats,
-  integers,
-  numbers,
-  type OpTensor,
-  type Values,
-  word,
-} from '../tensor.js'
+  checkShape,
+  type Extent,
+  imagesOf,
+  MOST_STEPS,
+  showShape,
+  sizeOf,
+  still,
+} from '../shapes.js'
+import * as tensors from '../tensor.js'
+
+const { floats, integers, numbers } = tensors
 
 /** Logits, and the steps that they stand for. */
 const logits = {
   /** Logits [B, T, C], or [B, C]. */
-  input: rows,
+  input: is.rows,
   /** Time steps that logits [B, C] stand for, as they are the same at each. Default 1. */
-  timeSteps: steps,
+  timeSteps: is.steps,
 }
+type Logits = is.Checked<typeof logits>
 
-function stepsOf(op: string, input: Extent, timeSteps = input.T): number {
+function stepsOf(op: string, { input, timeSteps = input.T }: Logits): number {
   if (input.timed && timeSteps !== input.T)
     fail(`${op}.timeSteps is of logits [B, C]; leave it out for ${showShape(input.shape)}`)
   return timeSteps
@@ -54,34 +60,40 @@ export const timeMean = op('timeMean', {
     /** Class of the greatest output of each sample, the first of equals, [B]. */
     predictions: gives(integers([input.B])),
   }),
-  emit({ b, op }, at, { input, timeSteps }, { input: { stored } }) {
-    emitLoss(b, ends(op, at, input, timeSteps, stored))
-  },
+  emit: (o, at, of) => emitLoss(o.b, ends(o, at, of)),
 })
 
-type Places = { readonly input: Buffer; readonly output: Buffer; readonly predictions: Buffer }
+type Places = Readonly<Record<'input' | 'output' | 'predictions', Buffer>>
 
 /** What the records of a network's end say. */
-function ends(
-  op: string,
-  at: Places,
-  input: Extent,
-  timeSteps: number | undefined,
-  stored: number,
-) {
-  const steps = stepsOf(op, input, timeSteps)
-  const { input: logits, output, predictions } = at
-  const { B: images, C: classes, T: rows } = input
-  const sizes = { images, steps, totalSteps: steps, channels: stored, classes, rows }
+function ends({ op, made }: OpBuilder, { input: logits, output, predictions }: Places, of: Logits) {
+  const steps = stepsOf(op, of)
+  const { B: images, C: classes, T: rows } = of.input
+  const sizes = { images, steps, totalSteps: steps, channels: made.input.stored, classes, rows }
   return { logits, output, predictions, ...sizes }
 }
 
 /** What these ops can return. */
-const results = outputs('loss', 'gradient', 'predictions', 'correct', 'losses', 'output')
+const results = {
+  /** Names of what to compute and return. Default: loss, gradient, predictions, correct. */
+  outputs: is.outputs('loss', 'gradient', 'predictions', 'correct', 'losses', 'output'),
+}
 const usual = ['loss', 'gradient', 'predictions', 'correct'] as const
 
+const divided = {
+  /**
+   * What the gradient is divided by: the samples ('images', the default, as through time), or
+   * samples and steps ('imagesAndSteps', as in the rate and online methods).
+   */
+  over: is.oneOf(['images', 'imagesAndSteps']),
+}
+
 /** @param each each step's logits have a gradient of their own */
-const lossTensors = <A extends Values>(input: Extent, each: boolean, target: Planning<A>) => ({
+const lossTensors = <A extends tensors.Values>(
+  input: Extent,
+  each: boolean,
+  target: Planning<A>,
+) => ({
   /** Logits. */
   input: takes(floats(input)),
   /** The right class of each sample, from 0, [B]; or wanted outputs, [B, C]. */
@@ -95,78 +107,68 @@ const lossTensors = <A extends Values>(input: Extent, each: boolean, target: Pla
   /** Gradient of the loss: of the time mean, [B, C]; of a loss of each step, of the input. */
   gradient: asked(floats(each ? input : still(input))),
   /** Mean over the valid samples, [1]. */
-  loss: asked(word<Float32Array>(Control.Loss, 'float32')),
+  loss: asked(tensors.word<Float32Array>(Control.Loss, 'float32')),
   /** Valid samples whose prediction is their target, [1]; 0 where targets are numbers. */
-  correct: asked(word<Int32Array>(Control.Correct, 'int32')),
+  correct: asked(tensors.word<Int32Array>(Control.Correct, 'int32')),
 })
+const classesOf = ({ B, C }: Extent) => takes(tensors.classes(B, C))
 
 type LossPlaces = Places & { readonly losses: Buffer; readonly gradient: Buffer | undefined }
-type LossOptions = { readonly input: Extent; readonly timeSteps: number | undefined }
 
 /** Emits the output and a loss of it; the gradient is divided by the samples, and by `over`. */
 function emitEnds(
-  { b, op, made }: OpBuilder,
-  at: LossPlaces,
-  { input, timeSteps }: LossOptions,
+  o: OpBuilder,
+  { losses, gradient: delta, ...at }: LossPlaces,
+  { over, ...logits }: Logits & is.Checked<typeof divided>,
   of: losses.Loss,
-  over: 'images' | 'imagesAndSteps',
   { instantaneous = false, mseWeight = 0 } = {},
 ): Partial<Planned> {
-  const end = ends(op, at, input, timeSteps, made.input.stored)
-  const gradientScale = 1 / input.B / (over === 'images' ? 1 : end.steps)
-  const { losses, gradient: delta } = at
+  const end = ends(o, at, logits)
+  const gradientScale = 1 / end.images / (over === 'images' ? 1 : end.steps)
   const numbers = { instantaneous, mseWeight, allSteps: true }
-  emitLoss(b, { ...end, loss: { losses, delta, gradientScale, ...numbers, of } })
-  return ofTarget(made.target)
+  emitLoss(o.b, { ...end, loss: { losses, delta, gradientScale, ...numbers, of } })
+  return ofTarget(o)
 }
 
 /** Programs find targets by a pointer. */
-export const ofTarget = (
-  target: OpTensor & Partial<Pick<ClassTensor, 'checkOwn'>>,
-): Partial<Planned> => ({
-  start: (block) => block.address(Control.Target, target),
-  before: target.checkOwn,
-})
+function ofTarget({ made: { target } }: OpBuilder): Partial<Planned> {
+  const { checkOwn: before } = target as Partial<tensors.ClassTensor>
+  return { start: (block) => block.address(Control.Target, target), before }
+}
 
-/** Numbers of one run. */
-export interface LossSettings {
+const validOf = (batch: number) => ({
   /** Samples that count; those behind them are padding. Default: all. */
-  readonly valid?: number
-}
-
-export const validSetting = (batch: number): Setting<LossSettings> => ({
-  names: ['valid'],
-  write(block, { valid = batch }, where) {
-    checkInteger(`${where}: valid`, valid, 1, batch)
-    block.word(Control.Valid, valid)
-  },
+  valid: is.integerIf(1, batch, batch),
 })
+/**
+ * Numbers of one run.
+ * @interface
+ */
+export type LossSettings = is.OptionsIn<ReturnType<typeof validOf>>
 
-/** What a gradient is divided by. */
-export const over = oneOf(['images', 'imagesAndSteps'])
-
-/** Numbers of one run. */
-export interface CrossEntropySettings extends LossSettings {
-  /** With `instantaneous`: the steps that have a gradient. Default: all. */
-  readonly gradientSteps?: readonly number[]
-}
+const validSetting = (batch: number) =>
+  setting(validOf(batch), (block, { valid }) => block.word(Control.Valid, valid))
 
 /** Steps whose bits a mask holds. */
 const MOST_MASKED = 32
 
-/** Which steps of an instantaneous loss have a gradient, as bits. */
-function maskOf(op: string, steps: number, gradientSteps: readonly number[] | undefined): number {
-  if (
-    gradientSteps !== undefined &&
-    (!Array.isArray(gradientSteps) ||
-      !gradientSteps.every((t) => Number.isInteger(t) && t >= 0 && t < steps))
-  )
-    fail(
-      `${op}.run: gradientSteps must be a list of steps from 0 to ${steps - 1}, got ` +
-        describe(gradientSteps),
-    )
-  return gradientSteps?.reduce((bits, t) => bits | (1 << t), 0) ?? 0xffffffff
-}
+/** @param steps those of an instantaneous loss */
+const maskedOf = (batch: number, steps?: number) => ({
+  ...validOf(batch),
+  /** With `instantaneous`: the steps that have a gradient. Default: all. */
+  gradientSteps: is.option((name, list?: readonly number[]): number => {
+    if (list === undefined) return 0xffffffff
+    if (steps === undefined) fail(`${name} are of instantaneous losses; leave them out`)
+    if (!Array.isArray(list) || !list.every((t) => Number.isInteger(t) && t >= 0 && t < steps))
+      fail(`${name} must be a list of steps from 0 to ${steps - 1}, got ${describe(list)}`)
+    return list.reduce((bits, t) => bits | (1 << t), 0)
+  }),
+})
+/**
+ * Numbers of one run.
+ * @interface
+ */
+export type CrossEntropySettings = is.OptionsIn<ReturnType<typeof maskedOf>>
 
 /**
  * Cross entropy of a network's output, and its gradient:
@@ -191,50 +193,35 @@ export const crossEntropy = op('crossEntropy', {
   options: {
     ...logits,
     /** Share m of the mean squared error in the loss, 0…1. Default 0. */
-    mseWeight: given<number>(),
-    /** Share of the target that is spread over all classes, 0…1, 1 excluded. Default 0. */
-    labelSmoothing: given<number>(),
-    /** 'rates', the default: of the time mean. 'counts': of the sum over time. */
-    of: given<'rates' | 'counts'>(),
+    mseWeight: is.may(range('0…1'), 0),
+    ...is.ofLayer<losses.CrossEntropyOptions>(['labelSmoothing', 'of']),
     /**
      * The loss is that of each step's own logits, as online methods have it, and not that of their
      * time mean. At most 32 steps. Default false.
      */
-    instantaneous: flag(),
-    /**
-     * What the gradient is divided by: the samples ('images', the default, as through time), or
-     * samples and steps ('imagesAndSteps', as in the rate and online methods).
-     */
-    over,
-    /** Names of what to compute and return. Default: loss, gradient, predictions, correct. */
-    outputs: results,
+    instantaneous: is.flag(),
+    ...divided,
+    ...results,
   },
   returns: usual,
-  tensors: ({ input, instantaneous }) =>
-    lossTensors(input, instantaneous, takes(classes(input.B, input.C))),
-  sets: ({ input, timeSteps, instantaneous }, { op }): Setting<CrossEntropySettings> => ({
-    names: ['valid', 'gradientSteps'],
-    write(block, { valid, gradientSteps }, where) {
-      validSetting(input.B).write(block, { valid }, where)
-      if (!instantaneous && gradientSteps !== undefined)
-        fail(`${op}.run: gradientSteps are of instantaneous losses; leave them out`)
-      const mask = maskOf(op, stepsOf(op, input, timeSteps), gradientSteps)
-      if (instantaneous) block.word(Control.StepMask, mask)
-    },
-  }),
-  emit(o, at, { mseWeight = 0, labelSmoothing, of, instantaneous, over, ...logits }) {
-    const { op } = o
-    const loss = losses.crossEntropy({ labelSmoothing, of })
-    const steps = stepsOf(op, logits.input, logits.timeSteps)
-    if (!(Number.isFinite(mseWeight) && mseWeight >= 0 && mseWeight <= 1))
-      fail(`${op}.mseWeight must lie in 0…1, got ${describe(mseWeight)}`)
+  tensors: ({ input, instantaneous }) => lossTensors(input, instantaneous, classesOf(input)),
+  sets: ({ instantaneous, ...of }, { op }) =>
+    setting(maskedOf(of.input.B, instantaneous ? stepsOf(op, of) : undefined), (block, of) => {
+      block.word(Control.Valid, of.valid)
+      if (instantaneous) block.word(Control.StepMask, of.gradientSteps)
+    }),
+  emit(o, at, { mseWeight, labelSmoothing, of: sum, instantaneous, ...of }) {
+    const loss = losses.crossEntropy({ labelSmoothing, of: sum })
+    const steps = stepsOf(o.op, of)
     if (instantaneous && loss.of !== 'rates')
-      fail(`${op}: a loss of counts is not instantaneous; leave one of them out`)
+      fail(`${o.op}: a loss of counts is not instantaneous; leave one of them out`)
     if (instantaneous && !(steps <= MOST_MASKED))
-      fail(`${op}: an instantaneous loss has at most ${MOST_MASKED} time steps, got ${steps}`)
-    return emitEnds(o, at, logits, loss, over, { instantaneous, mseWeight })
+      fail(`${o.op}: an instantaneous loss has at most ${MOST_MASKED} time steps, got ${steps}`)
+    return emitEnds(o, at, of, loss, { instantaneous, mseWeight })
   },
 })
+
+const mseOptions = ['targets', 'of', 'correctRate', 'incorrectRate'] as const
 
 /**
  * Mean squared error of a network's output, and its gradient:
@@ -250,36 +237,20 @@ export const crossEntropy = op('crossEntropy', {
 export const mse = op('mse', {
   options: {
     ...logits,
-    /** 'labels', the default: classes. 'values': a number for each output, for regression. */
-    targets: given<'labels' | 'values'>(),
-    /** 'rates', the default: of the time mean. 'counts': of the sum over time. */
-    of: given<'rates' | 'counts'>(),
-    /** Wanted rate of the right class. Default 1. */
-    correctRate: given<number>(),
-    /** Wanted rate of the other classes. Default 0. */
-    incorrectRate: given<number>(),
-    /**
-     * What the gradient is divided by: the samples ('images', the default, as through time), or
-     * samples and steps ('imagesAndSteps', as in the rate method).
-     */
-    over,
-    /** Names of what to compute and return. Default: loss, gradient, predictions, correct. */
-    outputs: results,
+    ...is.ofLayer<losses.MeanSquaredErrorOptions>(mseOptions),
+    ...divided,
+    ...results,
   },
   returns: usual,
   tensors: ({ input, targets }) =>
-    lossTensors(
+    lossTensors<Float32Array | Int32Array>(
       input,
       false,
-      takes<Float32Array | Int32Array>(
-        targets === 'values' ? numbers([input.B, input.C]) : classes(input.B, input.C),
-      ),
+      targets === 'values' ? takes(numbers([input.B, input.C])) : classesOf(input),
     ),
   sets: ({ input }) => validSetting(input.B),
-  emit(o, at, { targets, of, correctRate, incorrectRate, over, ...logits }) {
-    const loss = losses.mse({ targets, of, correctRate, incorrectRate })
-    return emitEnds(o, at, logits, loss, over)
-  },
+  emit: (o, at, { input, timeSteps, over, outputs: _, ...of }) =>
+    emitEnds(o, at, { input, timeSteps, over }, losses.mse(of)),
 })
 
 /**
@@ -292,20 +263,102 @@ export const mse = op('mse', {
  * Each step's logits have a gradient. Of logits without T it is the sum over the steps.
  */
 export const tet = op('tet', {
-  options: {
-    ...logits,
-    /** Weight of the squared distance from `mean`, 0…1. Default 0.05. */
-    lambda: given<number>(),
-    /** Where all outputs are drawn to. Default 1, the threshold. */
-    mean: given<number>(),
-    /** Names of what to compute and return. Default: loss, gradient, predictions, correct. */
-    outputs: results,
-  },
+  options: { ...logits, ...is.ofLayer<losses.TetOptions>(['lambda', 'mean']), ...results },
   returns: usual,
-  tensors: ({ input }) => lossTensors(input, true, takes(classes(input.B, input.C))),
+  tensors: ({ input }) => lossTensors(input, true, classesOf(input)),
   sets: ({ input }) => validSetting(input.B),
-  emit(o, at, { lambda, mean, ...logits }) {
+  emit(o, at, { lambda, mean, ...of }) {
     const loss = losses.tet({ lambda, mean })
-    return emitEnds(o, at, logits, loss, 'imagesAndSteps', { instantaneous: true })
+    return emitEnds(o, at, { ...of, over: 'imagesAndSteps' }, loss, { instantaneous: true })
+  },
+})
+
+/**
+ * The loss `selfDistillation` of several outputs z_k, and its gradients:
+ *
+ *     teacher = mean of the outputs of a sample whose greatest is its target
+ *     loss = mean over samples of alpha Σ_k cross entropy
+ *            + beta τ² Σ_k mean over samples with a teacher of
+ *              KL(softmax(teacher/τ) ‖ softmax(z_k/τ))
+ */
+export const selfDistillation = op('selfDistillation', {
+  options: {
+    /** All outputs one behind the other, [exits, B, C], the last one being the network's. */
+    input: is.needed<readonly number[]>(),
+    ...is.ofLayer<losses.SelfDistillationOptions>(['alpha', 'beta', 'temperature']),
+  },
+  tensors({ input: shape }, { op }) {
+    checkShape(`${op}.input`, shape, 'exits B C')
+    const [exits, B, C] = shape
+    checkInteger(`${op}.input: exits`, exits, 1, 1000)
+    // Rows of all outputs, one behind the other.
+    const extent: Extent = { shape: [...shape], timed: false, T: 1, B: exits * B, C, H: 1, W: 1 }
+    return {
+      /** [exits, B, C] */
+      input: takes(floats(extent)),
+      /** The right class of each sample, from 0, [B]. */
+      target: takes(tensors.classes(B, C)),
+      /** [exits, B, C] */
+      gradient: gives(floats(extent)),
+      /** One of each sample; their mean is the loss. */
+      losses: gives(numbers([B])),
+      /** Over the valid samples, [1]. */
+      loss: gives(tensors.word<Float32Array>(Control.Loss, 'float32')),
+    }
+  },
+  sets: ({ input }) => validSetting(input[1]),
+  emit(o, { input, losses: each, gradient }, { input: [exitCount, images, classes], ...options }) {
+    const { kind: _, ...rule } = losses.selfDistillation(options)
+    const { stored: channels } = o.made.input
+    const predictions = o.b.buffer('predictions', images * 4, 'statistics')
+    const rowsOf = images * channels * 4
+    const means = o.b.buffer('outputs', exitCount * rowsOf, 'statistics')
+    const sizes = { images, channels, classes, predictions }
+    const exits = Array.from({ length: exitCount }, (_, exit) => {
+      const [logits, out] = [input, means].map((of) => ref(of, exit * rowsOf))
+      const one = { logits, out, steps: 1, totalSteps: 1, stepBytes: 0 }
+      o.b.emit(outputRecord, 1, { ...sizes, ...one })
+      return { output: out, delta: ref(gradient, exit * rowsOf) }
+    })
+    const places = { losses: each, exits, exitCount, gradientScale: 1 / images }
+    o.b.emit(distillation, 1, { ...sizes, ...rule, ...places })
+    return ofTarget(o)
+  },
+})
+
+/**
+ * The gradient by the firing rates of a penalty on them:
+ *
+ *     rate = counts / timeSteps
+ *     penalty  = weight · mean over the valid samples and their neurons of |rate − target|, or of
+ *                (rate − target)²
+ *     gradient = weight / (valid · neurons of a sample) · sign(rate − target), or
+ *                · 2 · (rate − target)
+ *
+ * Samples behind the valid ones have gradient 0.
+ */
+export const ratePenalty = op('ratePenalty', {
+  options: {
+    /** Shape of the counts, [B, C] or [B, C, H, W]. */
+    input: is.untimed,
+    /** The steps that were counted. */
+    timeSteps: is.integer(1, MOST_STEPS),
+    ...is.ofLayer<Omit<losses.RatePenaltyOptions, 'layers'>>(['weight', 'norm', 'target']),
+    ...divided,
+  },
+  tensors: ({ input }) => ({
+    /** Spikes of each neuron, such as `ops.lif` counts them. */
+    counts: takes(tensors.bytes(input)),
+    /** The input's shape. */
+    gradient: gives(floats(input)),
+  }),
+  sets: ({ input }) => validSetting(input.B),
+  emit({ b }, { counts, gradient: out }, { input, timeSteps: steps, over, ...of }) {
+    const all = imagesOf(input)
+    const penalty = losses.ratePenalty(of)
+    const { units } = penaltyUnits(all.images, all.shape, all.stored)
+    const partials = b.buffer('sums of units', units * 8, 'statistics')
+    const scale = of.weight / sizeOf(all.shape) / (over === 'images' ? 1 : steps)
+    emitRatePenalty(b, { ...all, steps, counts, out, partials, penalty, scale })
   },
 })

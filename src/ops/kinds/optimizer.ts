@@ -1,25 +1,18 @@
 /** What an optimizer does with parameters and gradients of any shape. */
 
 import { Control, StepGroup, StepNumbers } from '../../../assembly/opcodes.js'
-import { checkBoolean, checkInteger, describe, expect, fail } from '../../errors.js'
 import { checkRate } from '../../optimizer/index.js'
-import { checkOptimizer, numbersOf, type Optimizer, optimizerKind } from '../../optimizer/kind.js'
+import * as kinds from '../../optimizer/kind.js'
 import * as optimizers from '../../optimizer/kinds.js'
 import { sumScalars } from '../../plan/records/sums.js'
-import {
-  emitAdam,
-  emitAverage,
-  emitClear,
-  emitClip,
-  emitSgd,
-  emitStepStart,
-} from '../../plan/update.js'
+import { emitAverage, emitClear, emitClip, emitSgd, emitStepStart } from '../../plan/update.js'
 import { type Buffer, ref } from '../../plan/words.js'
 import { roundUp } from '../../round-up.js'
+import { range, such } from '../../rules.js'
 import { writeGroup } from '../../runtime/update.js'
-import type { Planned } from '../builder.js'
-import { all, changes, gives, op, type Setting, shows, takes } from '../op.js'
-import { anything, given, option } from '../options.js'
+import type { OpBuilder, Planned } from '../builder.js'
+import { all, changes, gives, op, setting, shows, takes } from '../op.js'
+import * as is from '../options.js'
 import { sizeOf } from '../shapes.js'
 import { type Make, nonFinite, numbers, tensorOfBuffer } from '../tensor.js'
 
@@ -33,11 +26,31 @@ const flat = (shape: readonly number[], together = FLOATS): Make<Float32Array> =
 /** Options of these ops. */
 const shaped = {
   /** For the parameters, or what takes their place: any shape. */
-  shape: anything,
+  shape: is.anything,
 }
 
-/** Numbers of SGD, which a run may change. */
-export type SgdSettings = Readonly<Omit<optimizers.SgdOptions, 'decay'>>
+/** What all steps read and change. */
+const stepped = (shape: readonly number[]) => ({
+  /** What the step changes. */
+  parameters: changes(flat(shape)),
+  /** The gradients of the parameters. */
+  gradients: takes(flat(shape)),
+  /** 1 since a parameter was left as it was, until it is set to 0. */
+  nonFinite: shows(nonFinite),
+})
+
+/** What an optimizer is told, but for what concerns a network. */
+const toldTo = <O extends kinds.OptimizerOptions>(kind: kinds.Optimizer['kind']) => {
+  const { decay: _, groups: __, ...numbers } = kinds.optimizerKind(kind).options
+  return is.ofLayer<Omit<O, 'decay' | 'groups'>>(Object.keys(numbers) as never)
+}
+
+const sgdNumbers = toldTo<optimizers.SgdOptions>('sgd')
+/**
+ * Numbers of SGD, which a run may change.
+ * @interface
+ */
+export type SgdSettings = is.OptionsIn<typeof sgdNumbers>
 
 /**
  * A step of stochastic gradient descent, by PyTorch's rule:
@@ -51,51 +64,26 @@ export type SgdSettings = Readonly<Omit<optimizers.SgdOptions, 'decay'>>
  * All options but `shape` are settings of `run` too, where they hold until others are given.
  */
 export const sgd = op('sgd', {
-  options: {
-    ...shaped,
-    /** Learning rate, ≥ 0; default 0.1. */
-    lr: given<number>(),
-    /** How much of the velocities is kept, 0…1; default 0.9. */
-    momentum: given<number>(),
-    /** Weight decay, ≥ 0; default 0. */
-    weightDecay: given<number>(),
-    /** Looks ahead by the momentum; default false. */
-    nesterov: given<boolean>(),
-  },
+  options: { ...shaped, ...sgdNumbers },
   returns: ['parameters', 'velocities'],
   tensors: ({ shape }) => ({
-    /** What the step changes. */
-    parameters: changes(flat(shape)),
-    /** The gradients of the parameters. */
-    gradients: takes(flat(shape)),
+    ...stepped(shape),
     /** The sums of gradients that momentum keeps; zeros at first. */
     velocities: changes(flat(shape)),
-    /** 1 since a parameter was left as it was, until it is set to 0. */
-    nonFinite: shows(nonFinite),
   }),
-  sets: ({ lr, momentum, weightDecay, nesterov }): Setting<SgdSettings> => ({
-    names: ['lr', 'momentum', 'weightDecay', 'nesterov'],
-    write(block, more) {
-      const rule = optimizers.sgd({ lr, momentum, weightDecay, nesterov, ...more })
+  sets: () =>
+    setting(sgdNumbers, (block, numbers) => {
+      const rule = optimizers.sgd(numbers)
       block.float(Control.LearningRate, rule.lr)
       block.float(Control.Momentum, rule.momentum)
       block.float(Control.Decay, rule.weightDecay)
       block.word(Control.Nesterov, Number(rule.nesterov))
-    },
-  }),
+    }),
   emit({ b }, { parameters, gradients, velocities }, { shape }) {
     const count = roundUp(sizeOf(shape), FLOATS)
     emitSgd(b, { parameters, gradients, velocities, count, otherDecay: false })
   },
 })
-
-/** Numbers of Adam, which a run may change. */
-export type AdamSettings = Readonly<Omit<optimizers.AdamOptions, 'decay' | 'groups'>> & {
-  /** Which step it is, counted from 1; default 1. */
-  readonly step?: number
-  /** Whether the decay is no part of the gradient (AdamW); default false. */
-  readonly decoupled?: boolean
-}
 
 /** Powers by one multiplication a step, as programs make them, until that changes nothing. */
 function power(beta: number, steps: number): number {
@@ -107,31 +95,71 @@ function power(beta: number, steps: number): number {
   return product
 }
 
-function complete(op: string, { step = 1, decoupled, ...numbers }: AdamSettings) {
-  if (!(Number.isInteger(step) && step >= 1))
-    fail(`${op}.step must be an integer ≥ 1, got ${describe(step)}`)
-  const found = Object.entries(numbers).filter(([, value]) => value !== undefined)
-  const rule = optimizers.adam(Object.fromEntries(found))
-  return { ...rule, step, decoupled: checkBoolean(`${op}.decoupled`, decoupled, false) }
-}
-
-/** Writes numbers of a step before each run. */
-const writing =
-  (numbers: Buffer, bytes: number, write: (view: DataView, settings: object) => void) =>
-  (...[views, , settings]: Parameters<NonNullable<Planned['before']>>): void => {
-    const at = views(numbers, 'uint8', bytes)
-    write(new DataView(at.buffer, at.byteOffset, bytes), settings)
+/** Numbers of a step, which are written before each run. */
+function written<W>(
+  { b }: OpBuilder,
+  bytes: number,
+  write: (view: DataView, settings: W) => void,
+): Required<Pick<Planned, 'before'>> & { readonly numbers: Buffer } {
+  const numbers = b.buffer('numbers', bytes, 'input')
+  return {
+    numbers,
+    before(views, _, settings) {
+      const at = views(numbers, 'uint8', bytes)
+      write(new DataView(at.buffer, at.byteOffset, bytes), settings as W)
+    },
   }
+}
 
 const GROUPED = StepNumbers.Bytes + StepGroup.Bytes
 
-/** The numbers of a step of an optimizer. */
-function writeNumbers(view: DataView, optimizer: Optimizer, step: number): void {
-  const { beta1 = 0, beta2 = 0 } = numbersOf(optimizer)
-  view.setFloat64(StepNumbers.Power1, power(beta1, step - 1), true)
-  view.setFloat64(StepNumbers.Power2, power(beta2, step - 1), true)
-  writeGroup(view, StepNumbers.Bytes, optimizer, optimizer)
+/** Emits the step of an optimizer whose numbers follow from what a run sets. */
+function emitStep<W>(
+  o: OpBuilder,
+  shape: readonly number[],
+  kept: readonly string[],
+  kind: kinds.Optimizer['kind'],
+  stepOf: (settings: W) => { readonly step: number; readonly optimizer: kinds.Optimizer },
+): Partial<Planned> {
+  const { b, made } = o
+  const known = kinds.optimizerKind(kind)
+  const { numbers, before } = written<W>(o, GROUPED, (view, settings) => {
+    const { step, optimizer } = stepOf(settings)
+    const { beta1 = 0, beta2 = 0 } = kinds.numbersOf(optimizer)
+    view.setFloat64(StepNumbers.Power1, power(beta1, step - 1), true)
+    view.setFloat64(StepNumbers.Power2, power(beta2, step - 1), true)
+    writeGroup(view, StepNumbers.Bytes, optimizer, optimizer)
+  })
+  const [parameters, gradients, ...states] = ['parameters', 'gradients', ...kept].map(
+    (name) => made[name].buffer,
+  )
+  const group = ref(numbers, StepNumbers.Bytes)
+  const fields = { parameters, gradients, count: roundUp(sizeOf(shape), FLOATS), numbers, group }
+  emitStepStart(b, numbers, StepNumbers.Bytes)
+  known.emit(b, { ...fields, otherDecay: false }, states, known)
+  return { before }
 }
+
+const counted = {
+  /** Which step it is, counted from 1; default 1. */
+  step: is.integerIf(1, Number.MAX_SAFE_INTEGER, 1),
+}
+
+const adamNumbers = {
+  ...counted,
+  ...toldTo<optimizers.AdamOptions>('adam'),
+  /** Whether the decay is no part of the gradient (AdamW); default false. */
+  decoupled: is.flag(),
+}
+/**
+ * Numbers of Adam, which a run may change.
+ * @interface
+ */
+export type AdamSettings = is.OptionsIn<typeof adamNumbers>
+
+const adamStep = ({ step, decoupled, ...rule }: is.Checked<typeof adamNumbers>) => ({
+  ...{ step, optimizer: { ...optimizers.adam(rule), kind: decoupled ? 'adamW' : 'adam' } as const },
+})
 
 /**
  * A step of Adam, or of AdamW with `decoupled`, by PyTorch's rule at step n:
@@ -147,60 +175,32 @@ function writeNumbers(view: DataView, optimizer: Optimizer, step: number): void 
  * give `step` with each run.
  */
 export const adam = op('adam', {
-  options: {
-    ...shaped,
-    /** Which step it is, counted from 1; default 1. */
-    step: given<number>(),
-    /** Learning rate, ≥ 0; default 0.001. */
-    lr: given<number>(),
-    /** How much of the means and of the squares is kept; default [0.9, 0.999]. */
-    betas: given<readonly [number, number]>(),
-    /** Added to the root of the mean square, > 0; default 1e-8. */
-    eps: given<number>(),
-    /** Weight decay, ≥ 0; default 0. */
-    weightDecay: given<number>(),
-    /** Whether the decay is no part of the gradient (AdamW); default false. */
-    decoupled: given<boolean>(),
-  },
+  options: { ...shaped, ...adamNumbers },
   returns: ['parameters', 'means', 'squares'],
   tensors: ({ shape }) => ({
-    /** What the step changes. */
-    parameters: changes(flat(shape)),
-    /** The gradients of the parameters. */
-    gradients: takes(flat(shape)),
+    ...stepped(shape),
     /** Running means of the gradients; zeros at first. */
     means: changes(flat(shape)),
     /** Running means of their squares; zeros at first. */
     squares: changes(flat(shape)),
-    /** 1 since a parameter was left as it was, until it is set to 0. */
-    nonFinite: shows(nonFinite),
   }),
-  sets: ({ shape: _, ...own }, { op }): Setting<AdamSettings> => ({
-    names: ['step', 'lr', 'betas', 'eps', 'weightDecay', 'decoupled'],
-    write: (_block, more) => void complete(op, { ...own, ...more }),
-  }),
-  emit({ b, op }, { parameters, gradients, means, squares }, { shape, ...own }) {
-    const count = roundUp(sizeOf(shape), FLOATS)
-    const numbers = b.buffer('numbers', GROUPED, 'input')
-    const group = ref(numbers, StepNumbers.Bytes)
-    emitStepStart(b, numbers, StepNumbers.Bytes)
-    emitAdam(b, { parameters, gradients, means, squares, count, numbers, group })
-    return {
-      before: writing(numbers, GROUPED, (view, more) => {
-        const { step, decoupled, ...rule } = complete(op, { ...own, ...more })
-        writeNumbers(view, decoupled ? { ...rule, kind: 'adamW' } : rule, step)
-      }),
-    }
-  },
+  sets: () => setting(adamNumbers, (_, numbers) => void adamStep(numbers)),
+  emit: (o, _, { shape }) => emitStep(o, shape, ['means', 'squares'], 'adam', adamStep),
 })
 
-/** What a run of `ops.update` may change. */
-export interface UpdateSettings {
-  /** Which step it is, counted from 1; default 1. */
-  readonly step?: number
+const updateNumbers = {
+  ...counted,
   /** Learning rate, ≥ 0; default that of the optimizer. */
-  readonly lr?: number
+  lr: is.option((name, lr?: number) => {
+    if (lr !== undefined) checkRate(name, lr)
+    return lr
+  }),
 }
+/**
+ * What a run of `ops.update` may change.
+ * @interface
+ */
+export type UpdateSettings = is.OptionsIn<typeof updateNumbers>
 
 /**
  * A step of any optimizer, as training makes it: parameters and what the optimizer keeps for each,
@@ -211,51 +211,39 @@ export const update = op('update', {
   options: {
     ...shaped,
     /** The optimizer, for example `rmsprop({ lr: 0.01 })`; its groups are those of networks. */
-    optimizer: option((name, optimizer: Optimizer) => {
-      checkOptimizer(name, optimizer)
+    optimizer: is.option((name, optimizer: kinds.Optimizer) => {
+      kinds.checkOptimizer(name, optimizer)
       return optimizer
     }),
   },
   returns: all<Readonly<Record<string, Float32Array>>>(),
-  tensors: ({ shape, optimizer: { kind } }) => ({
-    /** What the step changes. */
-    parameters: changes(flat(shape)),
-    /** The gradients of the parameters. */
-    gradients: takes(flat(shape)),
-    ...Object.fromEntries(optimizerKind(kind).states.map((name) => [name, changes(flat(shape))])),
-    /** 1 since a parameter was left as it was, until it is set to 0. */
-    nonFinite: shows(nonFinite),
+  derive: ({ optimizer: { kind } }) => ({ kept: kinds.optimizerKind(kind).states }),
+  tensors: ({ shape, kept }) => ({
+    ...stepped(shape),
+    ...Object.fromEntries(kept.map((name) => [name, changes(flat(shape))])),
   }),
-  sets: ({ optimizer }, { op }): Setting<UpdateSettings> => ({
-    names: ['step', 'lr'],
-    write: (_, { step = 1, lr = optimizer.lr }) => {
-      checkInteger(`${op}.step`, step, 1)
-      checkRate(`${op}.lr`, lr)
-    },
-  }),
-  emit({ b, made }, { parameters, gradients, ...others }, { shape, optimizer }) {
-    const known = optimizerKind(optimizer.kind)
-    const { states } = known
-    const numbers = b.buffer('numbers', GROUPED, 'input')
-    const group = ref(numbers, StepNumbers.Bytes)
-    const count = roundUp(sizeOf(shape), FLOATS)
-    const kept = states.map((name) => (others as Readonly<Record<string, Buffer>>)[name])
-    emitStepStart(b, numbers, StepNumbers.Bytes)
-    known.emit(b, { parameters, gradients, count, otherDecay: false, numbers, group }, kept, known)
-    return {
-      outputs: ['parameters', ...states].map((name) => made[name]),
-      before: writing(numbers, GROUPED, (view, { step = 1, lr = optimizer.lr }: UpdateSettings) =>
-        writeNumbers(view, { ...optimizer, lr }, step),
-      ),
-    }
+  sets: () => setting(updateNumbers, () => {}),
+  emit(o, _, { shape, optimizer, kept }) {
+    const at = ({ step, lr = optimizer.lr }: is.Checked<typeof updateNumbers>) => ({
+      ...{ step, optimizer: { ...optimizer, lr } },
+    })
+    const outputs = ['parameters', ...kept].map((name) => o.made[name])
+    return { outputs, ...emitStep(o, shape, kept, optimizer.kind, at) }
   },
 })
 
-/** What a run of `ops.clipNorm` may change. */
-export interface ClipNormSettings {
+const clipNumbers = {
   /** The greatest norm, > 0; default 1. */
-  readonly maxNorm?: number
+  maxNorm: is.may(
+    such<number>('> 0', (norm) => Number.isFinite(norm) && Math.fround(norm) > 0),
+    1,
+  ),
 }
+/**
+ * What a run of `ops.clipNorm` may change.
+ * @interface
+ */
+export type ClipNormSettings = is.OptionsIn<typeof clipNumbers>
 
 /**
  * Scales gradients so that their norm is at most `maxNorm`, as PyTorch's clip_grad_norm_:
@@ -267,11 +255,7 @@ export interface ClipNormSettings {
  * is a setting of `run` too, and holds until another is given.
  */
 export const clipNorm = op('clipNorm', {
-  options: {
-    ...shaped,
-    /** The greatest norm, > 0; default 1. */
-    maxNorm: given<number>(),
-  },
+  options: { ...shaped, ...clipNumbers },
   returns: ['gradients', 'norm'],
   tensors: ({ shape }) => ({
     /** Clipped, of `shape`. */
@@ -279,37 +263,32 @@ export const clipNorm = op('clipNorm', {
     /** Before they were clipped, [1]. */
     norm: gives<Float32Array>(),
   }),
-  sets: ({ maxNorm: own = 1 }, { op }): Setting<ClipNormSettings> => ({
-    names: ['maxNorm'],
-    write: (_, { maxNorm = own }) =>
-      expect(
-        Number.isFinite(maxNorm) && Math.fround(maxNorm) > 0,
-        () => `${op}.maxNorm must be > 0, got ${describe(maxNorm)}`,
-      ),
-  }),
-  emit({ b, made }, { gradients }, { shape, maxNorm: own = 1 }) {
-    const numbers = b.buffer('numbers', StepNumbers.Bytes, 'input')
-    emitClip(b, [{ values: ref(gradients), count: roundUp(sizeOf(shape), FLOATS) }], numbers)
+  sets: () => setting(clipNumbers),
+  emit(o, { gradients }, { shape }) {
+    const { numbers, before } = written<{ maxNorm: number }>(o, StepNumbers.Bytes, (view, of) =>
+      view.setFloat64(StepNumbers.ClipNorm, of.maxNorm, true),
+    )
+    emitClip(o.b, [{ values: ref(gradients), count: roundUp(sizeOf(shape), FLOATS) }], numbers)
     const norm: Buffer = {
       ...{ name: 'norm', bytes: 4, purpose: 'input', persistent: true, first: 0, last: 0 },
       get address() {
         return numbers.address + StepNumbers.SingleNorm
       },
     }
-    made.norm = tensorOfBuffer(norm, { name: 'norm' }, [1])
-    return {
-      before: writing(numbers, StepNumbers.Bytes, (view, { maxNorm = own }: ClipNormSettings) =>
-        view.setFloat64(StepNumbers.ClipNorm, maxNorm, true),
-      ),
-    }
+    o.made.norm = tensorOfBuffer(norm, { name: 'norm' }, [1])
+    return { before }
   },
 })
 
-/** What a run of `ops.ema` may change. */
-export interface EmaSettings {
+const averageNumbers = {
   /** What the average keeps of itself, 0…1, 1 excluded; default 0.999. */
-  readonly decay?: number
+  decay: is.may(range('0…1 (1 excluded)'), 0.999),
 }
+/**
+ * What a run of `ops.ema` may change.
+ * @interface
+ */
+export type EmaSettings = is.OptionsIn<typeof averageNumbers>
 
 /**
  * An exponential moving average, as PyTorch's AveragedModel with get_ema_multi_avg_fn:
@@ -319,11 +298,7 @@ export interface EmaSettings {
  * `decay` is a setting of `run` too, and holds until another is given.
  */
 export const ema = op('ema', {
-  options: {
-    ...shaped,
-    /** What the average keeps of itself, 0…1, 1 excluded; default 0.999. */
-    decay: given<number>(),
-  },
+  options: { ...shaped, ...averageNumbers },
   returns: 'average',
   tensors: ({ shape }) => ({
     /** What goes into the average. */
@@ -331,25 +306,16 @@ export const ema = op('ema', {
     /** The parameters' shape. */
     average: changes(flat(shape)),
   }),
-  sets: ({ decay: own = 0.999 }, { op }): Setting<EmaSettings> => ({
-    names: ['decay'],
-    write: (_, { decay = own }) =>
-      expect(
-        Number.isFinite(decay) && decay >= 0 && decay < 1,
-        () => `${op}.decay must lie in 0…1 (1 excluded), got ${describe(decay)}`,
-      ),
-  }),
-  emit({ b }, { parameters, average }, { shape, decay: own = 0.999 }) {
-    const numbers = b.buffer('numbers', GROUPED, 'input')
-    emitStepStart(b, numbers, StepNumbers.Bytes)
-    emitAverage(b, average, parameters, roundUp(sizeOf(shape), FLOATS), numbers)
-    return {
-      before: writing(numbers, StepNumbers.Bytes, (view, { decay = own }: EmaSettings) => {
-        // A first step would copy.
-        view.setFloat64(StepNumbers.Averaged, 1, true)
-        view.setFloat64(StepNumbers.AverageDecay, decay, true)
-      }),
-    }
+  sets: () => setting(averageNumbers),
+  emit(o, { parameters, average }, { shape }) {
+    const { numbers, before } = written<{ decay: number }>(o, GROUPED, (view, { decay }) => {
+      // A first step would copy.
+      view.setFloat64(StepNumbers.Averaged, 1, true)
+      view.setFloat64(StepNumbers.AverageDecay, decay, true)
+    })
+    emitStepStart(o.b, numbers, StepNumbers.Bytes)
+    emitAverage(o.b, average, parameters, roundUp(sizeOf(shape), FLOATS), numbers)
+    return { before }
   },
 })
 
