@@ -144,9 +144,9 @@ function say({ name, x: at, y }: Series, xAxis: Axis, yAxis: Axis): string[] {
   return [`${name} from ${text(first)} to ${text(last)}${where}, ${range}`]
 }
 
-const minOf = (values: readonly number[]): number => values.reduce((a, b) => Math.min(a, b))
+export const minOf = (values: readonly number[]): number => values.reduce((a, b) => Math.min(a, b))
 
-const maxOf = (values: readonly number[]): number => values.reduce((a, b) => Math.max(a, b))
+export const maxOf = (values: readonly number[]): number => values.reduce((a, b) => Math.max(a, b))
 
 /** Bits as a raster takes them. */
 export function packBits(rows: number, steps: number, has: (row: number, step: number) => boolean) {

@@ -76,7 +76,7 @@ export function tableHtml({ title, head, rows, cells: kind = 'numbers' }: Table)
   return wideTable(title, title, kind === 'values' ? 'text values' : kind, heads, body)
 }
 
-/** @param heads @param rows their HTML */
+/** The same of rows and heads that are HTML, with a name of its own for its region. */
 export function wideTable(
   label: string,
   title: string,

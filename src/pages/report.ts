@@ -1,7 +1,7 @@
 /** The report of a run: one page that needs no other file. */
 
 import { own } from '../own.js'
-import { type Chart, type Figure, figureText, type Raster } from './chart.js'
+import { type Chart, type Figure, figureText, maxOf, minOf, type Raster } from './chart.js'
 import { figureHtml, pageHtml } from './frame.js'
 import { escapeHtml, shortened, type Table, tableHtml, wideTable } from './html.js'
 import { type Picture, pictureAddress } from './picture.js'
@@ -41,6 +41,8 @@ export interface Examined {
   }
 }
 
+type Spikes = NonNullable<Examined['spikes']>
+
 export interface WorstSample {
   readonly index: number
   readonly label: number
@@ -70,18 +72,18 @@ export function reportPage(report: RunReport): Promise<string> {
   const layers = layersOf(report.records)
   const records = thinned(report.records, mostRecords(layers.length))
   const curves = records.length > 0 ? runFigures({ layers, records, steps: noSteps }) : []
-  const found = typeof examined === 'string' ? undefined : examined
-  const spikes = found?.spikes && rasterFigure(found.spikes)
-  const traces = found?.spikes?.traces && traceFigure(found.spikes.traces)
+  const { spikes } = typeof examined === 'string' ? {} : examined
+  const looked = spikes ? spikeFigures(spikes) : []
   const body = `<h1>${escapeHtml(title)}</h1>
 <p class="lead">${escapeHtml(ending)}</p>
 ${cards(report)}
 ${curves.map((figure) => figureHtml(figure, moreOf(figure, report, layers))).join('')}${
   typeof examined === 'string'
     ? `<section><h2>Answers and spikes</h2><p class="note">${escapeHtml(examined)}</p></section>`
-    : `${answersHtml(examined)}${spikes ? figureHtml(spikes, pictureHtml(examined)) : ''}${
-        traces ? figureHtml(traces) : ''
-      }`
+    : answersHtml(examined) +
+      looked
+        .map((figure) => figureHtml(figure, figure.id === 'raster' ? pictureHtml(spikes!) : ''))
+        .join('')
 }<section>
 <h2>Options, network and machine</h2>
 ${tableHtml({ title: 'Network', head: ['what', 'value'], rows: facts, cells: 'values' })}
@@ -89,12 +91,8 @@ ${tableHtml({ title: 'Every option', head: ['option', 'value'], rows: options, c
 ${tableHtml({ title: 'Made by', head: ['what', 'value'], rows: origin, cells: 'values' })}
 </section>
 `
-  const figures = [...curves, ...(spikes ? [spikes] : []), ...(traces ? [traces] : [])]
-  return pageHtml({ title, body, figures, style: shareStyle })
+  return pageHtml({ title, body, figures: [...curves, ...looked], style: shareStyle })
 }
-
-const figureItem = ([value, name]: readonly [string, string]): string =>
-  `<li><b>${escapeHtml(value)}</b><span>${name}</span></li>`
 
 const grouped = (value: number): string => value.toLocaleString('en-US')
 
@@ -102,10 +100,8 @@ const grouped = (value: number): string => value.toLocaleString('en-US')
 function cards({ records }: RunReport): string {
   const [last, best] = [records.at(-1), bestOf(records)]
   if (!last) return '<p class="note">No epoch is complete.</p>'
-  const figure = (record: EpochFigures): string =>
-    record.testAccuracy !== undefined
-      ? figureText(record.testAccuracy, true)
-      : figureText(record.testLoss ?? record.trainLoss)
+  const figure = ({ testAccuracy, testLoss, trainLoss }: EpochFigures): string =>
+    figureText(testAccuracy ?? testLoss ?? trainLoss, testAccuracy !== undefined)
   const what =
     last.testAccuracy !== undefined
       ? 'test accuracy'
@@ -119,9 +115,10 @@ function cards({ records }: RunReport): string {
     [String(last.epoch), last.epoch === 1 ? 'epoch' : 'epochs'],
     [`${Math.round(last.samplesPerSecond)}/s`, 'samples, last epoch'],
   ]
-  return `<ul class="cards">
-${shown.map(figureItem).join('\n')}
-</ul>`
+  const items = shown.map(
+    ([value, name]) => `<li><b>${escapeHtml(value)}</b><span>${name}</span></li>`,
+  )
+  return `<ul class="cards">\n${items.join('\n')}\n</ul>`
 }
 
 /** Tables below a figure. */
@@ -132,7 +129,7 @@ function moreOf({ id }: Figure, { records }: RunReport, layers: readonly string[
   const rows = layers.map((layer) => {
     const all = records.map(({ firingRates }) => own(firingRates, layer) ?? 0)
     const ends = [first, last].map(({ firingRates }) => own(firingRates, layer) ?? 0)
-    const range = [all.reduce((a, b) => Math.min(a, b), 1), all.reduce((a, b) => Math.max(a, b), 0)]
+    const range = [minOf(all), maxOf(all)]
     return [
       layerLabel(layer).replaceAll(' ', '\u00a0'),
       ...[...ends, ...range].map((rate) => figureText(rate, true)),
@@ -244,10 +241,7 @@ function pairsOf(confusion: readonly (readonly number[])[], names: readonly stri
 function worstHtml(sample: WorstSample, names: readonly string[]): string {
   const { index, label, answer, ofLabel, ofAnswer, picture } = sample
   const [is, says] = [nameOf(names, label), nameOf(names, answer)]
-  const image = picture
-    ? `<img src="${pictureAddress(picture)}" width="${picture.width}" height="${picture.height}" ` +
-      `alt="${escapeHtml(`sample ${index}, label ${is}`)}">`
-    : ''
+  const image = picture ? imageHtml(picture, `sample ${index}, label ${is}`) : ''
   const verdict =
     label === answer
       ? `<b>${escapeHtml(is)}</b>, right with ${figureText(ofLabel, true)}`
@@ -256,34 +250,28 @@ function worstHtml(sample: WorstSample, names: readonly string[]): string {
   return `<li>${image}<p>${verdict}<br><span class="note">sample ${index}</span></p></li>`
 }
 
-function rasterFigure({ about, rasters }: NonNullable<Examined['spikes']>): Figure {
-  return {
-    id: 'raster',
-    title: 'Spikes of one sample',
-    caption:
-      `${about} Each row is a neuron, each column a time step; of a large layer, neurons at ` +
-      'equal distances.',
-    charts: rasters,
-    columns: rasters.length > 4 ? 4 : 2,
-  }
+/** Spikes of a sample, and potentials where there are some. */
+function spikeFigures({ about, rasters, traces }: Spikes): Figure[] {
+  const figure = (id: string, title: string, caption: string, charts: Figure['charts']) => ({
+    ...{ id, title, caption, charts, columns: charts.length > 4 ? 4 : 2 },
+  })
+  const raster = figure(
+    'raster',
+    'Spikes of one sample',
+    `${about} Each row is a neuron, each column a time step; of a large layer, neurons at equal ` +
+      'distances.',
+    rasters,
+  )
+  if (!traces) return [raster]
+  const caption =
+    'One busy neuron of each layer: its potential, as it is compared with the threshold before a ' +
+    'spike resets it. Triangles are spikes.'
+  return [raster, figure('traces', 'Potentials of the same sample', caption, traces)]
 }
 
-function traceFigure(charts: readonly Chart[]): Figure {
-  return {
-    id: 'traces',
-    title: 'Potentials of the same sample',
-    caption:
-      'One busy neuron of each layer: its potential, as it is compared with the threshold before ' +
-      'a spike resets it. Triangles are spikes.',
-    charts,
-    columns: charts.length > 4 ? 4 : 2,
-  }
-}
+const imageHtml = (picture: Picture, alt: string): string =>
+  `<img src="${pictureAddress(picture)}" width="${picture.width}" height="${picture.height}" ` +
+  `alt="${escapeHtml(alt)}">`
 
-function pictureHtml({ spikes }: Examined): string {
-  const { picture, about } = spikes ?? {}
-  if (!picture) return ''
-  return `<ul class="samples"><li><img src="${pictureAddress(picture)}" width="${picture.width}" \
-height="${picture.height}" alt="${escapeHtml(about ?? '')}"></li></ul>
-`
-}
+const pictureHtml = ({ picture, about }: Spikes): string =>
+  picture ? `<ul class="samples"><li>${imageHtml(picture, about)}</li></ul>\n` : ''

@@ -108,86 +108,60 @@ function layerLabels(names: readonly string[]): string[] {
   })
 }
 
-const epochAxis: Chart['x'] = { label: 'epoch' }
 /** The mean loss of some steps, and the accuracy of the epoch so far. */
 const WITHIN = 'train, within the epoch'
 
 type Numbers = readonly (number | null | undefined)[]
 
-/** A line over epochs; nothing where no epoch has a value. */
-function overEpochs(
-  records: readonly EpochFigures[],
-  name: string,
-  colour: number,
-  of: (record: EpochFigures) => number | undefined,
-): Series[] {
-  const known = records.filter((record) => isKnown(of(record)))
-  if (known.length === 0) return []
-  return [{ name, colour, x: known.map(({ epoch }) => epoch), y: known.map((one) => of(one)!) }]
-}
-
 /** JSON has no numbers that are not finite. */
 const isKnown = (value: number | null | undefined): value is number =>
   typeof value === 'number' && Number.isFinite(value)
 
-/** A line over steps; nothing where no step has a value. */
-function overSteps(at: readonly number[], name: string, colour: number, y: Numbers): Series[] {
-  if (!y.some(isKnown)) return []
-  const known = y.map((value) => (isKnown(value) ? value : null))
-  return [{ name, colour, x: at, y: known, dash: true }]
-}
-
 type Curves = Pick<RunState, 'layers' | 'records' | 'steps'>
+type Figured = (record: EpochFigures) => number | undefined
+
+/** Lines of a run; nothing where it has no value. */
+function linesOf({ records, steps: { at } }: Curves) {
+  const epochs = (name: string, colour: number, of: Figured): Series[] => {
+    const known = records.filter((record) => isKnown(of(record)))
+    if (known.length === 0) return []
+    return [{ name, colour, x: known.map(({ epoch }) => epoch), y: known.map((one) => of(one)!) }]
+  }
+  const steps = (name: string, colour: number, y: Numbers, dash = true): Series[] => {
+    const known = y.map((value) => (isKnown(value) ? value : null))
+    return y.some(isKnown) ? [{ name, colour, x: at, y: known, dash }] : []
+  }
+  /** Over steps where there are any, else over epochs. */
+  const either = (name: string, colour: number, y: Numbers, of: Figured): Series[] =>
+    at.length > 0 ? steps(name, colour, y, false) : epochs(name, colour, of)
+  return { epochs, steps, either }
+}
 
 /**
  * Loss, accuracy, learning rate, rates and speed of a run.
  *
  * @param hasSteps whether steps are shown between epochs, or will be
  */
-export function runFigures(
-  { layers, records, steps }: Curves,
-  hasSteps = steps.at.length > 0,
-): Figure[] {
-  const { at } = steps
-  const loss = [
-    ...overSteps(at, WITHIN, 4, steps.loss),
-    ...overEpochs(records, 'train', 0, ({ trainLoss }) => trainLoss),
-    ...overEpochs(records, 'test', 1, ({ testLoss }) => testLoss),
+export function runFigures(run: Curves, hasSteps = run.steps.at.length > 0): Figure[] {
+  const { loss, accuracy, learningRate, stepMs } = run.steps
+  const { epochs, steps, either } = linesOf(run)
+  const trained = (figure: 'Loss' | 'Accuracy', within: Numbers): Series[] => [
+    ...steps(WITHIN, 4, within),
+    ...epochs('train', 0, ({ [`train${figure}` as const]: value }) => value),
+    ...epochs('test', 1, ({ [`test${figure}` as const]: value }) => value),
   ]
-  const accuracy = [
-    ...overSteps(at, WITHIN, 4, steps.accuracy),
-    ...overEpochs(records, 'train', 0, ({ trainAccuracy }) => trainAccuracy),
-    ...overEpochs(records, 'test', 1, ({ testAccuracy }) => testAccuracy),
-  ]
-  const error = overEpochs(records, 'test', 1, (record) => record.testMeanAbsoluteError)
-  const rate =
-    at.length > 0
-      ? overSteps(at, 'learning rate', 2, steps.learningRate).map(solid)
-      : overEpochs(records, 'learning rate', 2, ({ learningRate }) => learningRate)
+  const error = epochs('test', 1, (record) => record.testMeanAbsoluteError)
+  const rate = either('learning rate', 2, learningRate, (record) => record.learningRate)
   const speed = [
-    ...overSteps(at, 'steps', 4, steps.stepMs),
-    ...overEpochs(records, 'median of the epoch', 0, ({ stepMs }) => stepMs),
+    ...steps('steps', 4, stepMs),
+    ...epochs('median of the epoch', 0, (record) => record.stepMs),
   ]
-  const quality: Chart[] = [
-    { title: 'Loss', x: epochAxis, y: { label: 'loss', log: true, robust: true }, series: loss },
-    ...(error.length > 0
-      ? [
-          {
-            title: 'Error',
-            x: epochAxis,
-            y: { label: 'mean |error|', log: true, robust: true },
-            series: error,
-          },
-        ]
-      : [
-          {
-            title: 'Accuracy',
-            x: epochAxis,
-            y: { label: 'accuracy', percent: true },
-            series: accuracy,
-          },
-        ]),
-  ]
+  const chart = (title: string, y: Chart['y'], series: readonly Series[]): Chart => ({
+    title,
+    x: { label: 'epoch' },
+    y,
+    series,
+  })
   return [
     {
       id: 'learning',
@@ -195,7 +169,12 @@ export function runFigures(
       caption:
         `Means over epochs${hasSteps ? '; dotted, the steps in between' : ''}. Test figures are ` +
         'of the data that the run was validated with, after each epoch.',
-      charts: quality,
+      charts: [
+        chart('Loss', { label: 'loss', log: true, robust: true }, trained('Loss', loss)),
+        error.length > 0
+          ? chart('Error', { label: 'mean |error|', log: true, robust: true }, error)
+          : chart('Accuracy', { label: 'accuracy', percent: true }, trained('Accuracy', accuracy)),
+      ],
     },
     {
       id: 'rates',
@@ -203,7 +182,13 @@ export function runFigures(
       caption:
         'Spikes per neuron and time step, mean over the layer. A layer at 0 passes nothing on, ' +
         'and nothing is learnt behind it; one near 100 % tells nothing apart.',
-      charts: [rateChart({ layers, records, steps })],
+      charts: [
+        chart(
+          'Spikes per neuron and step',
+          { label: 'firing rate', percent: true },
+          rateLines(run),
+        ),
+      ],
       columns: 1,
     },
     {
@@ -211,8 +196,8 @@ export function runFigures(
       title: 'Learning rate and speed',
       caption: 'The time of a step includes waiting for data.',
       charts: [
-        { title: 'Learning rate', x: epochAxis, y: { label: 'learning rate' }, series: rate },
-        { title: 'Time of a step', x: epochAxis, y: { label: 'ms', robust: true }, series: speed },
+        chart('Learning rate', { label: 'learning rate' }, rate),
+        chart('Time of a step', { label: 'ms', robust: true }, speed),
       ],
     },
   ]
@@ -221,27 +206,18 @@ export function runFigures(
 /** Layers that colours alone tell apart. */
 const FEW_LAYERS = 4
 
-const solid = (series: Series): Series => ({ ...series, dash: false })
-
-function rateChart({ layers, records, steps }: Curves): Chart {
+function rateLines(run: Curves): Series[] {
+  const { layers, steps } = run
   const share = (i: number): number => (layers.length < 2 ? 0 : i / (layers.length - 1))
   const labels = layerLabels(layers)
-  const series = layers.flatMap((layer, i): Series[] => {
-    const name = labels[i]
-    const lines =
-      steps.at.length > 0
-        ? overSteps(steps.at, name, i, steps.rates[i] ?? []).map(solid)
-        : overEpochs(records, name, i, ({ firingRates }) => firingRates[layer])
-    // Colours of many layers are much alike; those of neighbours have other lines.
-    const pattern = layers.length > FEW_LAYERS ? i : 0
-    return lines.map((line) => ({ ...line, share: share(i), pattern }))
-  })
-  return {
-    title: 'Spikes per neuron and step',
-    x: epochAxis,
-    y: { label: 'firing rate', percent: true },
-    series,
-  }
+  const { either } = linesOf(run)
+  // Colours of many layers are much alike; those of neighbours have other lines.
+  const patternOf = (i: number): number => (layers.length > FEW_LAYERS ? i : 0)
+  return layers.flatMap((layer, i) =>
+    either(labels[i], i, steps.rates[i] ?? [], ({ firingRates }) => firingRates[layer]).map(
+      (line) => ({ ...line, share: share(i), pattern: patternOf(i) }),
+    ),
+  )
 }
 
 /** Names of the layers that records know. */

@@ -3,7 +3,7 @@
  * are pictures that no script draws, and share one axis of y.
  */
 
-import { figureText, linearTicks, logTicks } from './chart.js'
+import { figureText, linearTicks, logTicks, maxOf, minOf } from './chart.js'
 import { escapeHtml, shortened } from './html.js'
 
 /** What was measured once. */
@@ -117,35 +117,26 @@ function wordAxis(name: string, values: readonly unknown[]): Axis {
   }
 }
 
-const least = (values: readonly number[]): number => values.reduce((a, b) => Math.min(a, b))
-const most = (values: readonly number[]): number => values.reduce((a, b) => Math.max(a, b))
-
-interface Range {
-  readonly low: number
-  readonly high: number
-}
+type Range = ReturnType<typeof rangeOf>
 
 /** What the values need, and room at both ends. */
-function rangeOf(points: readonly ScatterPoint[]): Range {
+function rangeOf(points: readonly ScatterPoint[]) {
   const known = points.flatMap(({ y }) => (y === null ? [] : [y]))
-  const [low, high] = [least(known), most(known)]
+  const [low, high] = [minOf(known), maxOf(known)]
   const room = Math.max(0.005, 0.08 * (high - low))
   return { low: Math.max(0, low - room), high: Math.min(1, high + room) }
 }
 
-const symbols: Readonly<Record<ScatterPoint['kind'], (inner: string) => string>> = {
-  best: (inner) => `<circle r="5.5"${inner}</circle>`,
-  whole: (inner) => `<circle r="3.2"${inner}</circle>`,
-  part: (inner) => `<circle r="3.2"${inner}</circle>`,
-  failed: (inner) => `<path d="M-3.5-3.5 3.5 3.5M-3.5 3.5 3.5-3.5"${inner}</path>`,
+/** A mark of its kind; what is open stays so behind it. */
+function mark(kind: ScatterPoint['kind'], x: number, y: number, title = ''): string {
+  const shape = kind === 'failed' ? 'path' : 'circle'
+  const size = kind === 'failed' ? CROSS : `r="${kind === 'best' ? 5.5 : 3.2}"`
+  const inner = title === '' ? '' : `<title>${escapeHtml(title)}</title>`
+  const place = `transform="translate(${x.toFixed(1)} ${y.toFixed(1)})"`
+  return `<${shape} ${size} class="point ${kind}" ${place}>${inner}</${shape}>`
 }
 
-/** A mark of its kind; what is open stays so behind it. */
-const mark = (kind: ScatterPoint['kind'], x: number, y: number, title = ''): string =>
-  symbols[kind](
-    ` class="point ${kind}" transform="translate(${x.toFixed(1)} ${y.toFixed(1)})">` +
-      (title === '' ? '' : `<title>${escapeHtml(title)}</title>`),
-  )
+const CROSS = 'd="M-3.5-3.5 3.5 3.5M-3.5 3.5 3.5-3.5"'
 
 function scatterSvg(
   axis: Axis,
@@ -155,7 +146,7 @@ function scatterSvg(
 ): string {
   const { slanted, ticks } = axis
   const bottom = TOP + HEIGHT
-  const longest = slanted ? most(ticks.map(([, text]) => text.length)) : 0
+  const longest = slanted ? maxOf(ticks.map(([, text]) => text.length)) : 0
   const under = slanted ? 14 + longest * CHAR * DOWN : 18
   const y = (value: number): number => bottom - (HEIGHT * (value - low)) / (high - low)
   const rows = linearTicks(low, high).map(
