@@ -3,7 +3,7 @@
 import type { NetInfo } from '../edge/abi.js'
 import type { ApartNet } from '../verify/apart.js'
 import { hostNames } from '../verify/hosts/index.js'
-import type { Difference } from '../verify/job.js'
+import type { Outcome } from '../verify/job.js'
 import { isAlike, likenessLimits } from '../verify/likeness.js'
 import { makeTrials, type Trial } from '../verify/trial.js'
 import { findHosts, isExact, type Row, type Verification, verifyNet } from '../verify/verify.js'
@@ -181,7 +181,7 @@ function problem({ host, call, outcome, failure }: Row): string[] {
   return [`FAIL: ${host}, ${call}: ${differ} floats of ${samples} samples differ${where}`]
 }
 
-function describeDifference({ sample, output, got, want }: Difference): string {
+function describeDifference({ sample, output, got, want }: NonNullable<Outcome['first']>): string {
   const [a, b] = new Float32Array(Uint32Array.of(got, want).buffer)
   return `sample ${sample}, output ${output}: ${a} instead of ${b}`
 }

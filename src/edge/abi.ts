@@ -138,15 +138,6 @@ export interface ExportOptions {
   onProgress?: (done: number) => void
 }
 
-/** Numbers of the input: float32, or bytes with u8. */
-export function inputCount(
-  info: Pick<NetInfo, 'input' | 'frames' | 'timeSteps' | 'mode' | 'batchSize'>,
-): number {
-  const frame = info.input.reduce((a, b) => a * b, 1)
-  const frames = info.frames && info.mode !== 'step' ? info.timeSteps : 1
-  return frame * frames * (info.mode === 'train' ? info.batchSize : 1)
-}
-
 /** A function that a module exports; none of them takes parameters. */
 export interface NetExport {
   readonly name: string

@@ -6,8 +6,18 @@ import type * as host from '../host.js'
 import { checkInputShape, imageShape } from '../nn/value.js'
 import { aFunction, by, complete, integer, optional, type Rules } from '../rules.js'
 import { breathe } from '../runtime/breathe.js'
+import type { NetInfo } from './abi.js'
 import { expectAnswer } from './answers.js'
 import type { Net } from './net.js'
+import {
+  type Call,
+  callsOf,
+  frameBytesOf,
+  frameCount,
+  inputCount,
+  sampleBytesOf,
+  shownAs,
+} from './sizes.js'
 
 /** Options of `evaluateNet`; each has a default. */
 export interface EvaluateNetOptions {
@@ -54,15 +64,8 @@ export async function evaluateNet(
   }
   const { limit = data.length, signal, onProgress } = complete('evaluateNet', rules, options)
   const count = Math.min(limit, data.length)
-  const size = net.input.length
-  const stepwise = net.info.mode === 'step' && data.timeSteps !== undefined
-  const frames = framesFor(net, stepwise ? net.info.timeSteps : 0)
-  const fill = stepwise
-    ? sampleFiller({ info: { ...net.info, mode: 'infer', frames: true }, input: frames }, data)
-    : sampleFiller(net, data)
-  const show = stepwise
-    ? stepper(net, (t) => frames.subarray(t * size, (t + 1) * size))
-    : shower(net)
+  const take = sampleReader(shownAs(net.info, data), data)
+  const [call] = callsOf(net.info)
   let correct = 0
   let paused = Number.NEGATIVE_INFINITY
   for (let index = 0; index < count; index++) {
@@ -74,11 +77,11 @@ export async function evaluateNet(
     }
     const preparing = data.prepare?.([index])
     if (preparing) await preparing
-    const label = fill(index)
-    show()
+    const { bytes, labels } = take(index, 1)
+    showSample(net, call, bytes)
     const predicted = net.predictedClass()
     expectAnswer(net.output, predicted)
-    if (predicted === label) correct++
+    if (predicted === labels[0]) correct++
   }
   onProgress?.(1)
   return { accuracy: correct / count, correct, count }
@@ -115,37 +118,43 @@ export function checkData(net: Pick<Net, 'info'>, data: Dataset, stepwise?: 'or 
   if (data.length === 0) fail(`the data ${data.name} must have samples, got none`)
 }
 
-/** Runs the network on what is in its input. */
-function shower(net: Net): () => void {
-  if (net.info.mode !== 'step') return () => net.infer()
-  const image = net.input.slice()
-  const show = stepper(net, () => image)
-  return () => {
+/** Puts a sample through a network: a frame for each step, or one for all of them. */
+export function showSample(net: Net, call: Call, sample: Uint8Array): void {
+  const { info, input } = net
+  const size = frameBytesOf(info, call)
+  const view = new Uint8Array(input.buffer, input.byteOffset, size)
+  if (call === 'step') net.reset()
+  for (let t = 0; t < (call === 'step' ? info.timeSteps : 1); t++) {
     // The input need not survive a step.
-    image.set(net.input)
-    show()
+    const begin = (t * size) % sample.length
+    view.set(sample.subarray(begin, begin + size))
+    if (call === 'step') net.step()
+    else net.infer()
   }
 }
 
-/** Runs the network step by step, from rest. */
-function stepper(net: Net, frame: (t: number) => Float32Array | Uint8Array): () => void {
-  return () => {
-    net.reset()
-    for (let t = 0; t < net.info.timeSteps; t++) {
-      net.input.set(frame(t))
-      net.step()
-    }
+/**
+ * Reads samples in a row, as bytes as they go into the input, one after the other.
+ *
+ * @throws SpikewasmError for a number that is not finite, or that is no byte where bytes go in
+ */
+export function sampleReader(info: NetInfo, data: Dataset) {
+  const input = new (info.inputType === 'u8' ? Uint8Array : Float32Array)(inputCount(info))
+  const sample = new Uint8Array(input.buffer, 0, sampleBytesOf(info))
+  const fill = sampleFiller({ info, input }, data)
+  return (first: number, count: number) => {
+    const bytes = new Uint8Array(count * sample.length)
+    const labels = Array.from({ length: count }, (_, i) => {
+      const label = fill(first + i)
+      bytes.set(sample, i * sample.length)
+      return label
+    })
+    return { bytes, labels }
   }
 }
-
-/** Room for the frames of a sample, of the type that a network takes. */
-const framesFor = ({ input }: Net, timeSteps: number): Float32Array | Uint8Array =>
-  input instanceof Uint8Array
-    ? new Uint8Array(timeSteps * input.length)
-    : new Float32Array(timeSteps * input.length)
 
 /** @returns what writes a sample into the network's input, [C][H][W], and gives its label */
-export function sampleFiller(
+function sampleFiller(
   { info, input }: Pick<Net, 'info' | 'input'>,
   data: Dataset,
 ): (index: number) => number {
@@ -153,10 +162,9 @@ export function sampleFiller(
   const frame = channels * height * width
   const given = data.timeSteps ?? 1
   const size = given * frame
-  const frames = info.frames && info.mode !== 'step' ? info.timeSteps : 1
   const write = (sample: ArrayLike<number>): void => {
     input.set(sample)
-    for (let t = given; t < frames; t++) input.copyWithin(t * frame, 0, frame)
+    for (let t = given; t < frameCount(info); t++) input.copyWithin(t * frame, 0, frame)
   }
   const { pixels } = data
   if (info.inputType === 'u8' && pixels) {

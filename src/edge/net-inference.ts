@@ -2,8 +2,9 @@
 
 import { fail } from '../errors.js'
 import type * as host from '../host.js'
-import { inputCount, type NetInfo } from './abi.js'
+import type { NetInfo } from './abi.js'
 import { checkBytes, checkParts, infoOf, type Parts, refuse, walk } from './file.js'
+import { inputCount } from './sizes.js'
 
 /** An exported network that runs. Arrays are views of its memory, which never moves. */
 export interface Net {

@@ -11,15 +11,8 @@ import {
   type StepMode,
   stepModes,
 } from '../plan/method-names.js'
-import {
-  ABI_VERSION,
-  inputCount,
-  inputTypes,
-  type NetInfo,
-  netModes,
-  targets,
-  weightTypes,
-} from './abi.js'
+import { ABI_VERSION, inputTypes, type NetInfo, netModes, targets, weightTypes } from './abi.js'
+import { inputCount } from './sizes.js'
 
 /** Bounds that no network of this package comes near; a hostile file may not ask for more. */
 const LIMITS = { side: 1 << 16, count: 1 << 28, classes: 1 << 20, state: 1 << 16, text: 500 }

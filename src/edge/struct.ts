@@ -2,8 +2,9 @@
 
 import { fail } from '../errors.js'
 import { methodNames, stepModes } from '../plan/method-names.js'
-import { inputCount, inputTypes, type NetInfo, netModes, targets, weightTypes } from './abi.js'
+import { inputTypes, type NetInfo, netModes, targets, weightTypes } from './abi.js'
 import { checkInfo } from './schema.js'
+import { inputCount } from './sizes.js'
 
 /** First word of the C struct, `SPKW` in memory. */
 export const ABI_MAGIC = 0x574b5053

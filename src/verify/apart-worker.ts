@@ -1,12 +1,12 @@
 /** The thread of apart.ts: it opens a file, and answers questions about it until it is ended. */
 
 import type { NetInfo } from '../edge/abi.js'
+import { showSample } from '../edge/accuracy.js'
 import { expectAnswer } from '../edge/answers.js'
 import { type Net, openNet } from '../edge/net.js'
+import type { Call } from '../edge/sizes.js'
 import type { Ask } from '../runtime/calls.js'
 import { serveThread } from '../runtime/node/thread.js'
-import type { Call } from './job.js'
-import { frameBytesOf } from './sizes.js'
 
 /** A question to the thread. */
 export interface Question {
@@ -35,22 +35,12 @@ function answer(
   alive: (samples: number) => void,
 ): Answer {
   const { info, output } = net
-  const frameBytes = frameBytesOf(info, call)
-  const steps = call === 'step' ? info.timeSteps : 1
   const samples = input.length / sampleBytes
   const outputs = new Float32Array(samples * info.classes)
   const predicted = new Int32Array(samples)
-  const view = new Uint8Array(net.input.buffer, net.input.byteOffset, frameBytes)
   let told = performance.now()
   for (let i = 0; i < samples; i++) {
-    if (call === 'step') net.reset()
-    for (let t = 0; t < steps; t++) {
-      // The input need not survive a step.
-      const begin = i * sampleBytes + ((t * frameBytes) % sampleBytes)
-      view.set(input.subarray(begin, begin + frameBytes))
-      if (call === 'step') net.step()
-      else net.infer()
-    }
+    showSample(net, call, input.subarray(i * sampleBytes, (i + 1) * sampleBytes))
     predicted[i] = net.predictedClass()
     expectAnswer(output, predicted[i])
     outputs.set(output, i * info.classes)

@@ -4,12 +4,11 @@
  */
 
 import type { NetInfo } from '../edge/abi.js'
+import { type Call, sampleBytesOf } from '../edge/sizes.js'
 import { SpikewasmError } from '../errors.js'
 import { Gone, patiently, Silent } from '../runtime/calls.js'
 import { Thread } from '../runtime/node/thread.js'
 import type { Answer, ApartCalls } from './apart-worker.js'
-import type { Call } from './job.js'
-import { sampleBytesOf } from './sizes.js'
 
 export interface ApartOptions {
   /**

@@ -1,11 +1,12 @@
 /** Hosts in C: the sources that come with the package, and the compiler. */
 
 import { createHash } from 'node:crypto'
-import { copyFile, mkdir, readFile, rename, stat } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile, rename, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Job, Outcome } from './job.js'
+import type { Host } from './host.js'
+import type { Job } from './job.js'
 import { findProgram, firstPath, runHost, runProgram } from './process.js'
 
 /** Folder of run.c, host.h and a file for each host. */
@@ -93,15 +94,46 @@ async function fingerprint(
   return hash.digest('hex').slice(0, 16)
 }
 
-/** Runs a host that `compileOnce` makes. */
-export const runCompiled = async (
-  job: Job,
-  compiler: string,
-  host: string,
-  more: readonly string[],
-  net?: string,
-): Promise<Outcome> =>
-  runHost(job, await compileOnce(job, compiler, host, more), hostArguments(job, net))
+/** What a host in C takes that holds nothing of the network. */
+interface Compiled {
+  readonly version: string
+  /** What is compiled with it: sources, folders of headers, libraries. */
+  readonly more: () => Promise<readonly string[]>
+  /** Makes the file that it runs; default: the network's. */
+  readonly net?: (job: Job) => Promise<string>
+}
+
+/**
+ * Such a host.
+ *
+ * @param source its file among the sources
+ * @param locate looks for it; undefined: it is not there
+ */
+export const compiled = (
+  about: Pick<Host, 'name' | 'install' | 'refuses'>,
+  source: string,
+  locate: () => Promise<Compiled | undefined>,
+): Host => ({
+  ...about,
+  find: async () => {
+    const [compiler, found] = [await findCompiler(), await locate()]
+    if (compiler === undefined || found === undefined) return undefined
+    return {
+      version: found.version,
+      run: async (job) => {
+        const net = await found.net?.(job)
+        const program = await compileOnce(job, compiler, source, await found.more())
+        return runHost(job, program, hostArguments(job, net))
+      },
+    }
+  },
+})
+
+/** The files in C of a folder; none where there is no such folder. */
+export async function sourcesIn(folder: string): Promise<string[]> {
+  const names = await readdir(folder).catch(() => [])
+  return names.filter((name) => name.endsWith('.c')).map((name) => join(folder, name))
+}
 
 /**
  * The arguments of a compiled host.

@@ -1,8 +1,7 @@
 /** What a host is given and what it gives back. */
 
-/** How a sample is shown: one call of `infer`, or `reset` and a `step` for each time step. */
-export const calls = ['infer', 'step'] as const
-export type Call = (typeof calls)[number]
+import type { Call } from '../edge/sizes.js'
+import * as v from '../runtime/vendor/valibot/index.js'
 
 /** The shape of a job; hosts in other languages get these numbers as arguments, in this order. */
 export interface JobNumbers {
@@ -32,28 +31,23 @@ export interface Job extends JobNumbers {
   readonly expected: string
 }
 
-/** A float that is not the expected one; the bits of both as unsigned numbers. */
-export interface Difference {
-  readonly sample: number
-  readonly output: number
-  readonly got: number
-  readonly want: number
-}
+const natural = v.pipe(v.number(), v.integer(), v.minValue(0))
+export const outcome = v.object({
+  /** Samples that ran. */
+  samples: v.pipe(natural, v.minValue(1)),
+  /** Floats of their outputs that are not bit by bit the expected ones. */
+  differ: natural,
+  /** The first of them; the bits of both as unsigned numbers. */
+  first: v.nullable(v.object({ sample: natural, output: natural, got: natural, want: natural })),
+  /** Median over rounds of the time for one sample, in microseconds, input written. */
+  us: v.number(),
+  /** Compile, instantiate and first answer, in milliseconds. */
+  coldMs: v.number(),
+  /** What the process holds after the first answer, in bytes; null where unknown. */
+  residentBytes: v.nullable(natural),
+  /** Of the module's memory, as the host sees it. */
+  memoryBytes: natural,
+})
 
 /** What a host has measured. */
-export interface Outcome {
-  /** Samples that ran. */
-  readonly samples: number
-  /** Floats of their outputs that are not bit by bit the expected ones. */
-  readonly differ: number
-  /** The first of them. */
-  readonly first: Difference | null
-  /** Median over rounds of the time for one sample, in microseconds, input written. */
-  readonly us: number
-  /** Compile, instantiate and first answer, in milliseconds. */
-  readonly coldMs: number
-  /** What the process holds after the first answer, in bytes; null where unknown. */
-  readonly residentBytes: number | null
-  /** Of the module's memory, as the host sees it. */
-  readonly memoryBytes: number
-}
+export type Outcome = Readonly<v.InferOutput<typeof outcome>>

@@ -1,13 +1,12 @@
 /** The model that an exported network came from: what it makes of the same samples. */
 
 import type { NetInfo } from '../edge/abi.js'
+import { type Call, frameCount, sampleBytesOf, sizeOf } from '../edge/sizes.js'
 import { fail } from '../errors.js'
 import type { Model } from '../model.js'
 import { compile } from '../network.js'
 import type { Module } from '../nn/module.js'
 import { dequantise, quantise } from '../plan/quantise.js'
-import type { Call } from './job.js'
-import { frameCount, sampleBytesOf, sizeOf } from './sizes.js'
 
 export interface Origin {
   /** The network that was exported. */

@@ -5,7 +5,7 @@ import { access, constants } from 'node:fs/promises'
 import { delimiter, isAbsolute, join } from 'node:path'
 import * as v from '../runtime/vendor/valibot/index.js'
 import { HostFailure } from './host.js'
-import type { Job, Outcome } from './job.js'
+import { type Job, type Outcome, outcome } from './job.js'
 
 /** Seconds that a host may take besides its samples: to start, to compile. */
 const START_SECONDS = 20
@@ -131,17 +131,6 @@ export async function versionOf(
   const text = await runProgram(command, args, { seconds: 20 }).catch(() => '')
   return pattern.exec(text)?.[0] ?? 'unknown'
 }
-
-const natural = v.pipe(v.number(), v.integer(), v.minValue(0))
-const outcome = v.object({
-  samples: v.pipe(natural, v.minValue(1)),
-  differ: natural,
-  first: v.nullable(v.object({ sample: natural, output: natural, got: natural, want: natural })),
-  us: v.number(),
-  coldMs: v.number(),
-  residentBytes: v.nullable(natural),
-  memoryBytes: natural,
-})
 
 /** Reads what a host has printed or sent. @throws HostFailure when it is something else */
 export function readOutcome(text: string): Outcome {

@@ -3,7 +3,7 @@
  * Bun load the built file as it is. c/run.c is the same for hosts in C.
  */
 
-import type { Difference, JobNumbers, Outcome } from './job.js'
+import type { JobNumbers, Outcome } from './job.js'
 
 /** What differs from host to host. */
 export interface Surroundings {
@@ -44,7 +44,7 @@ export function measure(
   const output = new Uint32Array(buffer, functions.output_ptr(), functions.output_len())
   const end = now() + 1000 * job.seconds
   let differ = 0
-  let first: Difference | null = null
+  let first: Outcome['first'] = null
   let samples = 0
   while (samples < job.samples && (samples === 0 || now() < end)) {
     show(samples)

@@ -2,12 +2,12 @@
 
 import type { Dataset } from '../data/dataset.js'
 import type { NetInfo } from '../edge/abi.js'
-import { checkData, sampleFiller } from '../edge/accuracy.js'
+import { checkData, sampleReader } from '../edge/accuracy.js'
+import { type Call, callsOf, frameBytesOf, sampleBytesOf, shownAs } from '../edge/sizes.js'
 import type { ApartNet } from './apart.js'
-import type { Call, JobNumbers } from './job.js'
+import type { JobNumbers } from './job.js'
 import { type Likeness, likenessOf } from './likeness.js'
 import { askModel, type Origin } from './origin.js'
-import { callsOf, frameBytesOf, inputArray, sampleBytesOf, shownAs } from './sizes.js'
 
 /** Samples, and what one way to call the network must make of them. */
 export interface Trial extends Omit<JobNumbers, 'seconds'> {
@@ -51,13 +51,10 @@ export async function makeTrials(source: TrialSource): Promise<Trial[]> {
     const { sampleBytes } = numbers
     await net.ask(call, input.slice(0, sampleBytes), { sampleBytes })
     const wanted = await askModel(source, shown, call, input)
-    if (net.info.weights === 'f32') {
-      trials.push({ ...numbers, input, expected: wanted })
-      continue
-    }
-    const { outputs: expected } = await net.ask(call, input, { sampleBytes })
-    const likeness = likenessOf(expected, wanted, net.info.classes)
-    trials.push({ ...numbers, input, expected, likeness })
+    const isInt8 = net.info.weights === 'int8'
+    const expected = isInt8 ? (await net.ask(call, input, { sampleBytes })).outputs : wanted
+    const likeness = isInt8 && likenessOf(expected, wanted, net.info.classes)
+    trials.push({ ...numbers, input, expected, ...(likeness && { likeness }) })
   }
   return trials
 }
@@ -73,21 +70,17 @@ export function takeSamples({
 }: Pick<TrialSource, 'net' | 'data' | 'samples'>): Uint8Array {
   for (const part of data) checkData(net, part, 'or steps')
   const info = shownAs(net.info, data[0])
-  const count = Math.min(
-    samples,
-    data.reduce((sum, { length }) => sum + length, 0),
-  )
-  const bytes = sampleBytesOf(info)
-  const all = new Uint8Array(count * bytes)
-  const input = inputArray(info)
-  const view = new Uint8Array(input.buffer, 0, bytes)
-  let next = 0
-  for (const part of data) {
-    const fill = sampleFiller({ info, input }, part)
-    for (let i = 0; i < part.length && next < count; i++) {
-      fill(i)
-      all.set(view, next++ * bytes)
-    }
+  let left = samples
+  const taken = data.map((part) => {
+    const count = Math.min(left, part.length)
+    left -= count
+    return sampleReader(info, part)(0, count).bytes
+  })
+  const all = new Uint8Array(taken.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const bytes of taken) {
+    all.set(bytes, at)
+    at += bytes.length
   }
   return all
 }

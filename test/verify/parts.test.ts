@@ -6,13 +6,15 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { fromArrays, fromBytes } from '../../src/data/index.js'
 import type { NetInfo } from '../../src/edge/abi.js'
+import type { Call } from '../../src/edge/sizes.js'
+import { callsOf, frameBytesOf, frameCount, sampleBytesOf, shownAs } from '../../src/edge/sizes.js'
 import { SpikewasmError } from '../../src/errors.js'
 import type { ApartNet, AskOptions } from '../../src/verify/apart.js'
 import type { Answer } from '../../src/verify/apart-worker.js'
 import { flags, sources } from '../../src/verify/compile.js'
 import { evaluateApart } from '../../src/verify/evaluate.js'
 import { HostFailure, refusesSimd } from '../../src/verify/host.js'
-import type { Call, JobNumbers, Outcome } from '../../src/verify/job.js'
+import type { JobNumbers, Outcome } from '../../src/verify/job.js'
 import { isAlike, likenessOf } from '../../src/verify/likeness.js'
 import {
   findProgram,
@@ -23,13 +25,6 @@ import {
   versionOf,
 } from '../../src/verify/process.js'
 import { measure } from '../../src/verify/program.js'
-import {
-  callsOf,
-  frameBytesOf,
-  frameCount,
-  sampleBytesOf,
-  shownAs,
-} from '../../src/verify/sizes.js'
 import { numbersOf, type Trial, takeSamples } from '../../src/verify/trial.js'
 import { isExact, verifyNet } from '../../src/verify/verify.js'
 import { messageOf, removeFolder } from '../io/temporary.js'

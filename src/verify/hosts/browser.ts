@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { mkdtemp, readFile } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { type FoundHost, type Host, HostFailure } from '../host.js'
@@ -67,78 +67,59 @@ run().then(postMessage, (error) => postMessage('error: ' + error.message))
 
 type Content = readonly [type: string, content: () => string | Promise<Uint8Array>]
 
-/** Serves a job on this machine alone, and waits for its outcome. */
-class JobServer {
-  private readonly key = randomUUID()
-  private readonly server = createServer((request, response) => this.answer(request, response))
-  private readonly files: Readonly<Record<string, Content>>
-  private settle: (text: string) => void = () => {}
-  /** What the page has sent. */
-  readonly result = new Promise<string>((resolve) => {
-    this.settle = resolve
+/** The two last give the page a clock of 5 µs instead of 100. */
+const headers = {
+  'Cache-Control': 'no-store',
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+}
+
+/** Serves a job on this machine alone; the result is what the page sends. */
+async function serveJob(job: Job) {
+  const prefix = `/${randomUUID()}/`
+  const [script, binary] = ['text/javascript', 'application/octet-stream']
+  const files: Readonly<Record<string, Content>> = {
+    '': ['text/html; charset=utf-8', () => page],
+    'worker.js': [script, () => worker],
+    'program.js': [script, programText],
+    'job.json': ['application/json', () => JSON.stringify(numbersOf(job))],
+    'net.wasm': ['application/wasm', () => readFile(job.net)],
+    input: [binary, () => readFile(job.input)],
+    expected: [binary, () => readFile(job.expected)],
+  }
+  let settle: (text: string) => void = () => {}
+  const result = new Promise<string>((resolve) => {
+    settle = resolve
   })
-
-  constructor(job: Job) {
-    const script = 'text/javascript'
-    const binary = 'application/octet-stream'
-    this.files = {
-      '': ['text/html; charset=utf-8', () => page],
-      'worker.js': [script, () => worker],
-      'program.js': [script, programText],
-      'job.json': ['application/json', () => JSON.stringify(numbersOf(job))],
-      'net.wasm': ['application/wasm', () => readFile(job.net)],
-      input: [binary, () => readFile(job.input)],
-      expected: [binary, () => readFile(job.expected)],
-    }
-  }
-
-  /** @returns address of the page */
-  async start(): Promise<string> {
-    await new Promise<void>((resolve, reject) => {
-      this.server.once('error', reject).listen(0, '127.0.0.1', resolve)
-    })
-    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/${this.key}/`
-  }
-
-  stop(): void {
-    this.server.closeAllConnections()
-    this.server.close()
-  }
-
-  private answer(request: IncomingMessage, response: ServerResponse): void {
-    const prefix = `/${this.key}/`
+  const server = createServer((request, response) => {
     const { url = '', method } = request
     const name = url.startsWith(prefix) ? url.slice(prefix.length) : undefined
-    if (method === 'POST' && name === 'result') this.receive(request, response)
-    else if (name !== undefined && Object.hasOwn(this.files, name))
-      this.send(this.files[name], response)
-    else response.writeHead(404).end()
+    if (method === 'POST' && name === 'result') {
+      let text = ''
+      request.setEncoding('utf8').on('data', (more: string) => {
+        if (text.length < 1 << 16) text += more
+      })
+      request.on('end', () => {
+        response.writeHead(204).end()
+        settle(text)
+      })
+    } else if (name !== undefined && Object.hasOwn(files, name)) {
+      const [type, content] = files[name]
+      Promise.resolve(content()).then(
+        (body) => response.writeHead(200, { 'Content-Type': type, ...headers }).end(body),
+        () => response.writeHead(500).end(),
+      )
+    } else response.writeHead(404).end()
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(0, '127.0.0.1', resolve)
+  })
+  const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}${prefix}`
+  const stop = (): void => {
+    server.closeAllConnections()
+    server.close()
   }
-
-  private receive(request: IncomingMessage, response: ServerResponse): void {
-    let text = ''
-    request.setEncoding('utf8').on('data', (more: string) => {
-      if (text.length < 1 << 16) text += more
-    })
-    request.on('end', () => {
-      response.writeHead(204).end()
-      this.settle(text)
-    })
-  }
-
-  private send([type, content]: Content, response: ServerResponse): void {
-    // The two last headers give the page a clock of 5 µs instead of 100.
-    const headers = {
-      'Content-Type': type,
-      'Cache-Control': 'no-store',
-      'Cross-Origin-Opener-Policy': 'same-origin',
-      'Cross-Origin-Embedder-Policy': 'require-corp',
-    }
-    Promise.resolve(content()).then(
-      (body) => response.writeHead(200, headers).end(body),
-      () => response.writeHead(500).end(),
-    )
-  }
+  return { address, result, stop }
 }
 
 /** What Chromium says where its sandbox does not work, as root or by the kernel's settings. */
@@ -151,35 +132,30 @@ type Flags = (profile: string, sandbox: boolean) => string[]
  * In the browser's sandbox. Chromium has none as root, and in containers that forbid it: it says so
  * and ends at once. There alone it runs without.
  */
-async function runBrowser(job: Job, program: string, flags: Flags): Promise<Outcome> {
-  try {
-    return await runOnce(job, program, (profile) => flags(profile, true))
-  } catch (error) {
-    if (!(error instanceof HostFailure && NO_SANDBOX.test(error.complaints))) throw error
-    return runOnce(job, program, (profile) => flags(profile, false))
-  }
-}
-
-async function runOnce(
+async function runBrowser(
   job: Job,
   program: string,
-  flags: (profile: string) => string[],
+  flags: Flags,
+  sandbox = true,
 ): Promise<Outcome> {
   const profile = await mkdtemp(join(job.folder, 'profile-'))
-  const server = new JobServer(job)
+  const { address, result, stop } = await serveJob(job)
   try {
-    const address = await server.start()
-    const options = { cwd: job.folder, seconds: patience(job), until: server.result }
-    const ended = runProgram(program, [...flags(profile), address], options).then(() => {
+    const options = { cwd: job.folder, seconds: patience(job), until: result }
+    const ended = runProgram(program, [...flags(profile, sandbox), address], options).then(() => {
       throw new HostFailure('ended before the page had answered')
     })
-    const text = await Promise.race([server.result, ended])
+    const text = await Promise.race([result, ended])
     // Its files are removed next: it must have ended.
     await ended.catch(() => undefined)
     if (text.startsWith('error: ')) throw new HostFailure(text.slice(7))
     return readOutcome(text)
+  } catch (error) {
+    if (!sandbox || !(error instanceof HostFailure && NO_SANDBOX.test(error.complaints)))
+      throw error
+    return runBrowser(job, program, flags, false)
   } finally {
-    server.stop()
+    stop()
   }
 }
 

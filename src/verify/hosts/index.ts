@@ -2,11 +2,9 @@
 
 import type { Host } from '../host.js'
 import { browser } from './browser.js'
+import { wamr, wasm3, wasmedge, wasmedgeAot } from './compiled.js'
 import { bun, gjs, node } from './scripts.js'
-import { wamr } from './wamr.js'
 import { wasm2c, wasm2cAarch64 } from './wasm2c.js'
-import { wasm3 } from './wasm3.js'
-import { wasmedge, wasmedgeAot } from './wasmedge.js'
 
 export const hosts: readonly Host[] = [
   node,

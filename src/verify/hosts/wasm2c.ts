@@ -68,50 +68,58 @@ export function findSimde(): Promise<string | undefined> {
   ).then((path) => path?.replace('/simde/wasm/simd128.h', ''))
 }
 
-export const wasm2c: Host = {
-  name: 'wasm2c',
-  install: 'apt-get install wabt gcc libsimde-dev, or WABT_DIR=its folder',
+/**
+ * @param tools the compiler, and what runs its programs unless they run by themselves
+ * @param folders of headers, given that of wasm-rt.h and that of simde
+ */
+const host = (
+  name: string,
+  install: string,
+  tools: () => Promise<readonly (string | undefined)[]>,
+  folders: (job: Job, headers: string, simde: string | undefined) => Promise<readonly string[]>,
+): Host => ({
+  name,
+  install,
   find: async () => {
     const found = await findWasm2c()
-    const compiler = await findCompiler()
-    if (found === undefined || compiler === undefined) return undefined
+    const [compiler, ...runner] = await tools()
+    if (!found || !compiler || !runner.every((program) => program !== undefined)) return undefined
     const simde = await findSimde()
     return {
       version: found.version,
       run: async (job) => {
         const code = await translate(job, found)
-        const folders = [found.headers, ...(simde ? [simde] : [])].map((path) => `-I${path}`)
-        const more = [...code, ...folders, '-lpthread']
-        return runHost(job, await compileHost(job, compiler, 'wasm2c.c', more), hostArguments(job))
+        const more = [...code, ...(await folders(job, found.headers, simde)), '-lpthread']
+        const program = await compileHost(job, compiler, 'wasm2c.c', more)
+        const [command, ...args] = [...runner, program, ...hostArguments(job)]
+        return runHost(job, command, args)
       },
     }
   },
-}
+})
+
+export const wasm2c = host(
+  'wasm2c',
+  'apt-get install wabt gcc libsimde-dev, or WABT_DIR=its folder',
+  async () => [await findCompiler()],
+  async (_, headers, simde) => [headers, ...(simde ? [simde] : [])].map((path) => `-I${path}`),
+)
 
 /** With a cross compiler for AArch64; the program runs in QEMU, unless this is AArch64. */
-export const wasm2cAarch64: Host = {
-  name: 'wasm2c-aarch64',
-  install:
-    'apt-get install wabt libsimde-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user',
-  find: async () => {
-    const found = await findWasm2c()
-    const compiler = await findProgram('aarch64-linux-gnu-gcc')
-    const qemu = await findProgram('qemu-aarch64', 'qemu-aarch64-static')
-    if (found === undefined || compiler === undefined || qemu === undefined) return undefined
-    const simde = await findSimde()
-    return {
-      version: found.version,
-      run: async (job) => {
-        const code = await translate(job, found)
-        // Headers of their own: those beside them in the system are for this machine's processor.
-        const headers = join(job.folder, 'aarch64-headers')
-        await mkdir(headers)
-        await copyFile(join(found.headers, 'wasm-rt.h'), join(headers, 'wasm-rt.h'))
-        if (simde) await symlink(join(simde, 'simde'), join(headers, 'simde'))
-        const more = [...code, `-I${headers}`, '-static', '-lpthread']
-        const program = await compileHost(job, compiler, 'wasm2c.c', more)
-        return runHost(job, qemu, [program, ...hostArguments(job)])
-      },
-    }
+export const wasm2cAarch64 = host(
+  'wasm2c-aarch64',
+  'apt-get install wabt libsimde-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user',
+  () =>
+    Promise.all([
+      findProgram('aarch64-linux-gnu-gcc'),
+      findProgram('qemu-aarch64', 'qemu-aarch64-static'),
+    ]),
+  async (job, from, simde) => {
+    // Headers of their own: those beside them in the system are for this machine's processor.
+    const headers = join(job.folder, 'aarch64-headers')
+    await mkdir(headers)
+    await copyFile(join(from, 'wasm-rt.h'), join(headers, 'wasm-rt.h'))
+    if (simde) await symlink(join(simde, 'simde'), join(headers, 'simde'))
+    return [`-I${headers}`, '-static']
   },
-}
+)
