@@ -3,7 +3,7 @@ import { fail } from '../errors.js'
 import { imageShape } from '../nn/value.js'
 import { Purpose, RandomStream } from '../random.js'
 import { complete, integer, oneOf, type Rules, truth } from '../rules.js'
-import { autoAugment, copyRow, type ImageSize, mirrorRow } from './autoaugment.js'
+import { autoAugment, type ImageSize } from './autoaugment.js'
 import { normalizationTable, normalize } from './bytes.js'
 import {
   type Dataset,
@@ -14,6 +14,7 @@ import {
   type ReadContext,
   sampleFloats,
 } from './dataset.js'
+import { move } from './move.js'
 import { changesOf, hashOf, type Plain } from './plain.js'
 
 const paddingModes = ['constant', 'reflect'] as const
@@ -89,7 +90,7 @@ export function augment(dataset: Dataset, options: AugmentOptions, ...more: []):
         'fromBytes and augment it once',
     )
   const reflect = paddingMode === 'reflect'
-  const move = reflect ? reflected : shift
+  const beyond = reflect ? 'reflected' : 0
   if (reflect && !(crop < Math.min(height, width)))
     fail(
       `augment.crop must be less than the sides of a picture where paddingMode is "reflect", ` +
@@ -126,7 +127,7 @@ export function augment(dataset: Dataset, options: AugmentOptions, ...more: []):
       const dx = crop > 0 ? random.below(2 * crop + 1) - crop : 0
       const dy = crop > 0 ? random.below(2 * crop + 1) - crop : 0
       const mirror = flip && random.below(2) === 1
-      move(bufferB, bufferA, size, dx, dy, mirror)
+      move(bufferB, bufferA, size, { dx, dy, mirror, beyond })
       image = bufferB
       other = bufferA
     }
@@ -164,52 +165,6 @@ export function augment(dataset: Dataset, options: AugmentOptions, ...more: []):
   const plain = (of: Plain): PlainAugmented => ({ kind: 'augmented', of, options: sent })
   const changes = own === undefined ? sent : { ...sent, of: own }
   return madeFrom(dataset, augmented, plain, changes, hashOf(dataset))
-}
-
-/**
- * out(x, y) = input(x' + dx, y + dy) with x' = x, or width − 1 − x if `mirror`; 0 outside of the
- * image. Crop and flip in one pass: the window is cut out first and mirrored then. All planes do
- * so alike.
- */
-export function shift(
-  out: Uint8Array,
-  input: Uint8Array,
-  { height, width }: ImageSize,
-  dx: number,
-  dy: number,
-  mirror: boolean,
-): void {
-  out.fill(0)
-  // Columns x' of the output whose source is in the image.
-  const first = Math.max(0, -dx)
-  const end = Math.min(width, width - dx)
-  for (let plane = 0; plane < out.length; plane += height * width)
-    for (let y = Math.max(0, -dy); y < Math.min(height, height - dy); y++) {
-      const to = plane + y * width
-      const from = plane + (y + dy) * width + dx
-      if (mirror) mirrorRow(out, input, to + width - 1, from, first, end)
-      else copyRow(out, input, to, from, first, end)
-    }
-}
-
-/** As `shift`, but what lies outside of the image is the image mirrored at its edge. */
-export function reflected(
-  out: Uint8Array,
-  input: Uint8Array,
-  { height, width }: ImageSize,
-  dx: number,
-  dy: number,
-  mirror: boolean,
-): void {
-  const inside = (at: number, size: number): number =>
-    at < 0 ? -at : at < size ? at : 2 * size - 2 - at
-  let to = 0
-  for (let plane = 0; plane < out.length; plane += height * width)
-    for (let y = 0; y < height; y++) {
-      const row = plane + inside(y + dy, height) * width
-      for (let x = 0; x < width; x++)
-        out[to++] = input[row + inside((mirror ? width - 1 - x : x) + dx, width)]
-    }
 }
 
 /**

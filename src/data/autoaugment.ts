@@ -4,44 +4,17 @@
  *
  * The paper's policy names operations of the Python image library Pillow, so each function here
  * computes what Pillow does, to the bit. Each reads `input`, writes (=) all of `out`, which must be
- * another array, and allocates nothing. Background that a geometric operation uncovers is grey.
+ * another array. Background that a geometric operation uncovers is grey.
  */
 
 import type { RandomStream } from '../random.js'
-
-// Rows of a plane of bytes, copied as they are or mirrored.
-
-/** out[to + i] = input[from + i] for i in first … end − 1. */
-export function copyRow(
-  out: Uint8Array,
-  input: Uint8Array,
-  to: number,
-  from: number,
-  first: number,
-  end: number,
-): void {
-  for (let i = first; i < end; i++) out[to + i] = input[from + i]
-}
-
-/** From right to left: out[to − i] = input[from + i] for i in first … end − 1. */
-export function mirrorRow(
-  out: Uint8Array,
-  input: Uint8Array,
-  to: number,
-  from: number,
-  first: number,
-  end: number,
-): void {
-  for (let i = first; i < end; i++) out[to - i] = input[from + i]
-}
+import { move, type PlaneSize } from './move.js'
 
 /** Grey of uncovered background. */
 const FILL = 128
 
 /** Sizes of an image [C][H][W]. */
-export interface ImageSize {
-  readonly height: number
-  readonly width: number
+export interface ImageSize extends PlaneSize {
   readonly channels: number
 }
 
@@ -49,20 +22,13 @@ export interface ImageSize {
 type Change = (out: Uint8Array, input: Uint8Array, size: ImageSize, amount: number) => void
 
 /** out(x, y) = input(x + dx, y + dy), by whole pixels. */
-export function translate(
+export const translate = (
   out: Uint8Array,
   input: Uint8Array,
-  { height, width }: ImageSize,
+  size: ImageSize,
   dx: number,
   dy: number,
-): void {
-  out.fill(FILL)
-  const first = Math.max(0, -dx)
-  const end = Math.min(width, width - dx)
-  for (let plane = 0; plane < out.length; plane += height * width)
-    for (let y = Math.max(0, -dy); y < Math.min(height, height - dy); y++)
-      copyRow(out, input, plane + y * width, plane + (y + dy) * width + dx, first, end)
-}
+): void => move(out, input, size, { dx, dy, mirror: false, beyond: FILL })
 
 /**
  * Bicubic interpolation (a = −1) along a line of pixels whose edges repeat: its elements are
@@ -85,30 +51,27 @@ function interpolate(
   return value <= 0 ? 0 : value >= 255 ? 255 : Math.trunc(value)
 }
 
-/** out(x, y) = input(x + amount · y, y) with pixel centres at half integers, bicubic. */
-export const shearX: Change = (out, input, { height, width }, amount) => {
-  for (let row = 0, o = 0; o < out.length; row++) {
-    const y = row % height
-    for (let x = 0; x < width; x++) {
-      const position = x + 0.5 + amount * (y + 0.5)
-      const inside = position >= 0 && position < width
-      out[o++] = inside ? interpolate(input, row * width, 1, width - 1, position - 0.5) : FILL
-    }
+/** Pixels along an axis move in proportion to the other one; centres at half integers, bicubic. */
+const shear =
+  (isAcross: boolean): Change =>
+  (out, input, { height, width }, amount) => {
+    const [step, side] = isAcross ? [1, width] : [width, height]
+    for (let plane = 0, o = 0; plane < out.length; plane += height * width)
+      for (let y = 0; y < height; y++)
+        for (let x = 0; x < width; x++) {
+          const [along, by] = isAcross ? [x, y] : [y, x]
+          const position = along + 0.5 + amount * (by + 0.5)
+          const line = plane + (isAcross ? y * width : x)
+          const inside = position >= 0 && position < side
+          out[o++] = inside ? interpolate(input, line, step, side - 1, position - 0.5) : FILL
+        }
   }
-}
 
-/** out(x, y) = input(x, y + amount · x) with pixel centres at half integers, bicubic. */
-export const shearY: Change = (out, input, { height, width }, amount) => {
-  for (let row = 0, o = 0; o < out.length; row++) {
-    const y = row % height
-    const top = (row - y) * width
-    for (let x = 0; x < width; x++) {
-      const position = amount * (x + 0.5) + (y + 0.5)
-      const inside = position >= 0 && position < height
-      out[o++] = inside ? interpolate(input, top + x, width, height - 1, position - 0.5) : FILL
-    }
-  }
-}
+/** out(x, y) = input(x + amount · y, y) */
+export const shearX = shear(true)
+
+/** out(x, y) = input(x, y + amount · x) */
+export const shearY = shear(false)
 
 /**
  * Rotation about the centre by `degrees`, counter-clockwise as seen, nearest neighbour in 16.16
@@ -154,40 +117,52 @@ function blend(from: number, value: number, factor: number): number {
   return mixed <= 0 ? 0 : mixed >= 255 ? 255 : Math.trunc(mixed)
 }
 
-/** Luma of a pixel, whose channels are `pixels` apart: ITU-R 601 in 16-bit fixed point. */
-function grey(input: Uint8Array, at: number, pixels: number): number {
-  if (pixels === input.length) return input[at]
-  const [r, g, b] = [input[at], input[at + pixels], input[at + 2 * pixels]]
-  return (19595 * r + 38470 * g + 7471 * b + 0x8000) >> 16
-}
+/** Luma of ITU-R 601 as Pillow rounds it. */
+export const luma = (r: number, g: number, b: number): number =>
+  (19595 * r + 38470 * g + 7471 * b + 0x8000) >> 16
 
-/** Saturation: each pixel is blended with its grey value; factor 1 changes nothing. */
-export const color: Change = (out, input, { height, width }, factor) => {
+/** What a change blends with: black, the mean of the pixels' greys, or each pixel's own grey. */
+export type Enhancement = 'brightness' | 'contrast' | 'saturation'
+
+/**
+ * Pillow's ImageEnhance; factor 1 changes nothing. `out` may be `input`.
+ *
+ * @param across from a pixel to the next, `apart` from a channel of it to the next
+ */
+export function enhance(
+  kind: Enhancement,
+  out: Uint8Array,
+  input: Uint8Array,
+  [channels, across, apart]: readonly [number, number, number],
+  factor: number,
+): void {
   const f = Math.fround(factor)
-  const pixels = height * width
-  for (let p = 0; p < pixels; p++) {
-    const luma = grey(input, p, pixels)
-    for (let i = p; i < input.length; i += pixels) out[i] = blend(luma, input[i], f)
+  const greyAt = (at: number): number =>
+    channels === 1 ? input[at] : luma(input[at], input[at + apart], input[at + 2 * apart])
+  const end = (input.length / channels) * across
+  if (kind === 'saturation') {
+    for (let at = 0; at < end; at += across) {
+      const grey = greyAt(at)
+      for (let i = at, c = 0; c < channels; c++, i += apart) out[i] = blend(grey, input[i], f)
+    }
+    return
   }
-}
-
-/** Blend with the image's mean grey value; factor 1 changes nothing. */
-export const contrast: Change = (out, input, { height, width }, factor) => {
-  const pixels = height * width
   let sum = 0
-  for (let p = 0; p < pixels; p++) sum += grey(input, p, pixels)
-  const mean = Math.floor(sum / pixels + 0.5)
-  const f = Math.fround(factor)
+  if (kind === 'contrast') for (let at = 0; at < end; at += across) sum += greyAt(at)
+  const mean = Math.floor((sum * channels) / input.length + 0.5)
   for (let v = 0; v < 256; v++) lut[v] = blend(mean, v, f)
   for (let i = 0; i < input.length; i++) out[i] = lut[input[i]]
 }
 
-/** Blend with black; factor 1 changes nothing. */
-export const brightness: Change = (out, input, _size, factor) => {
-  const f = Math.fround(factor)
-  for (let v = 0; v < 256; v++) lut[v] = blend(0, v, f)
-  for (let i = 0; i < input.length; i++) out[i] = lut[input[i]]
-}
+const enhancing =
+  (kind: Enhancement): Change =>
+  (out, input, { height, width, channels }, factor) =>
+    enhance(kind, out, input, [channels, 1, height * width], factor)
+
+/** Saturation. */
+export const color = enhancing('saturation')
+export const contrast = enhancing('contrast')
+export const brightness = enhancing('brightness')
 
 /**
  * Blend with the image smoothed by the kernel [1 1 1; 1 5 1; 1 1 1] / 13, its border left as it is;
@@ -209,60 +184,64 @@ export const sharpness: Change = (out, input, { height, width }, factor) => {
     }
 }
 
+/** Each value by itself. */
+const byValue =
+  (change: (value: number, amount: number) => number): Change =>
+  (out, input, _size, amount) => {
+    for (let v = 0; v < 256; v++) lut[v] = change(v, amount)
+    for (let i = 0; i < input.length; i++) out[i] = lut[input[i]]
+  }
+
 /** Keeps the upper `bits` bits. */
-export const posterize: Change = (out, input, _size, bits) => {
-  const mask = 256 - (1 << (8 - bits))
-  for (let i = 0; i < input.length; i++) out[i] = input[i] & mask
-}
+export const posterize = byValue((value, bits) => value & (256 - (1 << (8 - bits))))
 
 /** Inverts the values at or above `threshold`. */
-export const solarize: Change = (out, input, _size, threshold) => {
-  for (let i = 0; i < input.length; i++) out[i] = input[i] < threshold ? input[i] : 255 - input[i]
-}
+export const solarize = byValue((value, threshold) => (value < threshold ? value : 255 - value))
 
-export function invert(out: Uint8Array, input: Uint8Array): void {
-  for (let i = 0; i < input.length; i++) out[i] = 255 - input[i]
-}
+export const invert = byValue((value) => 255 - value)
+
+/** Each channel by a table that is filled for it. */
+const byChannel =
+  (fillTable: (plane: Uint8Array) => void): Change =>
+  (out, input, { height, width }) => {
+    for (let at = 0; at < input.length; at += height * width) {
+      const plane = input.subarray(at, at + height * width)
+      fillTable(plane)
+      for (let i = 0; i < plane.length; i++) out[at + i] = lut[plane[i]]
+    }
+  }
 
 /** Stretches each channel to 0 … 255. */
-export function autocontrast(out: Uint8Array, input: Uint8Array, size: ImageSize): void {
-  const pixels = size.height * size.width
-  for (let plane = 0; plane < input.length; plane += pixels) {
-    let low = 255
-    let high = 0
-    for (let i = plane; i < plane + pixels; i++) {
-      low = Math.min(low, input[i])
-      high = Math.max(high, input[i])
-    }
-    const scale = high > low ? 255 / (high - low) : 1
-    const offset = high > low ? -low * scale : 0
-    for (let v = low; v <= high; v++)
-      lut[v] = Math.min(Math.max(Math.trunc(v * scale + offset), 0), 255)
-    for (let i = plane; i < plane + pixels; i++) out[i] = lut[input[i]]
+export const autocontrast = byChannel((plane) => {
+  let low = 255
+  let high = 0
+  for (let i = 0; i < plane.length; i++) {
+    low = Math.min(low, plane[i])
+    high = Math.max(high, plane[i])
   }
-}
+  const scale = high > low ? 255 / (high - low) : 1
+  const offset = high > low ? -low * scale : 0
+  for (let v = low; v <= high; v++)
+    lut[v] = Math.min(Math.max(Math.trunc(v * scale + offset), 0), 255)
+})
 
 /** Makes the histogram of each channel as flat as a table of values can. */
-export function equalize(out: Uint8Array, input: Uint8Array, size: ImageSize): void {
-  const pixels = size.height * size.width
-  for (let plane = 0; plane < input.length; plane += pixels) {
-    histogram.fill(0)
-    let highest = 0
-    for (let i = plane; i < plane + pixels; i++) {
-      histogram[input[i]]++
-      highest = Math.max(highest, input[i])
-    }
-    // Pixels below the highest value, shared out over 255 steps: 0 if there are too few to shift
-    // anything.
-    const step = Math.floor((pixels - histogram[highest]) / 255)
-    let count = step >> 1
-    for (let v = 0; v <= highest; v++) {
-      lut[v] = step === 0 ? v : Math.min(Math.floor(count / step), 255)
-      count += histogram[v]
-    }
-    for (let i = plane; i < plane + pixels; i++) out[i] = lut[input[i]]
+export const equalize = byChannel((plane) => {
+  histogram.fill(0)
+  let highest = 0
+  for (let i = 0; i < plane.length; i++) {
+    histogram[plane[i]]++
+    highest = Math.max(highest, plane[i])
   }
-}
+  // Pixels below the highest value, shared out over 255 steps: 0 if there are too few to shift
+  // anything.
+  const step = Math.floor((plane.length - histogram[highest]) / 255)
+  let count = step >> 1
+  for (let v = 0; v <= highest; v++) {
+    lut[v] = step === 0 ? v : Math.min(Math.floor(count / step), 255)
+    count += histogram[v]
+  }
+})
 
 /** Scratch of the operations that work by table; they run to their end on one thread. */
 const lut = new Uint8Array(256)
@@ -270,13 +249,7 @@ const histogram = new Int32Array(256)
 
 export type Operation = keyof typeof operations
 
-type Operate = (
-  out: Uint8Array,
-  input: Uint8Array,
-  size: ImageSize,
-  level: number,
-  s: number,
-) => void
+type Operate = (...args: [...of: Parameters<Change>, s: number]) => void
 
 /** Levels of what blends. */
 const blending =

@@ -2,9 +2,10 @@ import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { fromArrays } from '../../src/data/arrays.js'
-import { augment, blacken, cifarAugmentation, reflected, shift } from '../../src/data/augment.js'
+import { augment, blacken, cifarAugmentation } from '../../src/data/augment.js'
 import { fromBytes } from '../../src/data/bytes.js'
 import type { Dataset } from '../../src/data/dataset.js'
+import { move } from '../../src/data/move.js'
 import { sizeOf } from '../../src/nn/value.js'
 import { messageOf } from '../io/temporary.js'
 
@@ -44,7 +45,7 @@ function read(dataset: Dataset, index: number, seed: number, epoch: number): num
   return [label, ...Array.from(out, Math.round)]
 }
 
-test('shift: every pixel is the input at its place, black outside', () => {
+test('move: every pixel is the input at its place, black outside', () => {
   fc.assert(
     fc.property(
       sizes,
@@ -58,7 +59,7 @@ test('shift: every pixel is the input at its place, black outside', () => {
           (_, i) => 1 + (i % 255),
         )
         const out = new Uint8Array(input.length).fill(77)
-        shift(out, input, size, dx, dy, mirror)
+        move(out, input, size, { dx, dy, mirror, beyond: 0 })
         for (let y = 0; y < height; y++)
           for (let x = 0; x < width; x++)
             for (let c = 0; c < channels; c++) {
@@ -74,7 +75,7 @@ test('shift: every pixel is the input at its place, black outside', () => {
   )
 })
 
-test('reflected: beyond its edges lies the mirrored image', async () => {
+test('move: beyond its edges lies the mirrored image', async () => {
   fc.assert(
     fc.property(sizes, fc.nat(8), fc.nat(8), fc.boolean(), (size, px, py, mirror) => {
       const { height, width, channels } = size
@@ -88,7 +89,8 @@ test('reflected: beyond its edges lies the mirrored image', async () => {
         })
       const [columns, rows] = [around(width), around(height)]
       const [x0, y0] = [px % (2 * width - 1), py % (2 * height - 1)]
-      reflected(out, input, size, x0 - (width - 1), y0 - (height - 1), mirror)
+      const [dx, dy] = [x0 - (width - 1), y0 - (height - 1)]
+      move(out, input, size, { dx, dy, mirror, beyond: 'reflected' })
       for (let y = 0; y < height; y++)
         for (let x = 0; x < width; x++)
           for (let c = 0; c < channels; c++) {
@@ -109,22 +111,6 @@ test('reflected: beyond its edges lies the mirrored image', async () => {
   )
   const plain = read(augment(dataset, { crop: 1, paddingMode: 'reflect' }), 0, 1, 1)
   assert.not(plain.slice(1).includes(0), 'nothing is black')
-})
-
-test('shift: mirrored twice, an image is itself', () => {
-  fc.assert(
-    fc.property(sizes, (size) => {
-      const input = Uint8Array.from(
-        { length: size.height * size.width * size.channels },
-        (_, i) => i,
-      )
-      const once = new Uint8Array(input.length)
-      const twice = new Uint8Array(input.length)
-      shift(once, input, size, 0, 0, true)
-      shift(twice, once, size, 0, 0, true)
-      assert.equal(twice, input)
-    }),
-  )
 })
 
 test('blacken: the square and nothing else', () => {
@@ -190,7 +176,7 @@ test('augment: crop reaches every offset, flip is a fair coin, cutout reaches ev
   const out = new Uint8Array(bytes.length)
   for (let dy = -pad; dy <= pad; dy++)
     for (let dx = -pad; dx <= pad; dx++) {
-      shift(out, bytes, size, dx, dy, false)
+      move(out, bytes, size, { dx, dy, mirror: false, beyond: 0 })
       offsets.set(out.join(), [dx, dy])
     }
   const cropped = augment(dataset, { crop: pad })

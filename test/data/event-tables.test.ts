@@ -16,7 +16,6 @@ import {
   checkEvents,
   type EventDatasetOptions,
   FrameMaker,
-  moveFrames,
 } from '../../src/data/events/options.js'
 import { isRecording, readEventSample, unpackNpz } from '../../src/data/events/read.js'
 import { readEvents as readInPage } from '../../src/data/events/read-in-page.js'
@@ -24,6 +23,7 @@ import { checkReading } from '../../src/data/events/read-options.js'
 import { parseGestureLabels } from '../../src/data/events/sets.js'
 import { type PlainEvents, sensorOf } from '../../src/data/events/source.js'
 import { loadZstd } from '../../src/data/events/zstd.js'
+import { move } from '../../src/data/move.js'
 import { openPlain } from '../../src/data/open.js'
 import { changesOf, hashOf, plainOf } from '../../src/data/plain.js'
 import {
@@ -143,8 +143,11 @@ test('samples by all options', async () => {
   )
   const moved = (right: number, down: number, mirrored: boolean, wraps: boolean) => {
     const data = Float32Array.from({ length: 2 * 2 * 12 }, (_, i) => i + 1)
-    moveFrames(data, { frames: 2, height: 3, width: 4, mirrored, right, down, wraps })
-    return data
+    const [dx, dy] = [mirrored ? right : -right, -down]
+    const out = new Float32Array(data.length).fill(-1)
+    const beyond = wraps ? 'other side' : 0
+    move(out, data, { height: 3, width: 4 }, { dx, dy, mirror: mirrored, beyond })
+    return out
   }
   await expectOutcomes(hashes, 'samples', {
     'sums beyond 16 bits': () =>

@@ -25,47 +25,9 @@ import {
   truth,
 } from '../../rules.js'
 import type { ReadContext } from '../dataset.js'
+import { move } from '../move.js'
 import { OfficialResize } from './official.js'
 import { eventSplits } from './split-names.js'
-
-// Frames moved and mirrored in place.
-
-/** How all frames of a sample move. */
-interface FrameMove {
-  readonly frames: number
-  readonly height: number
-  readonly width: number
-  /** Left and right, before the move (`torch.flip`). */
-  readonly mirrored: boolean
-  readonly right: number
-  readonly down: number
-  /** Whether what leaves comes in on the other side (`torch.roll`), or zeros do. */
-  readonly wraps: boolean
-}
-
-/** @param data [frames][2][height][width] */
-export function moveFrames(
-  data: Float32Array,
-  { frames, height, width, mirrored, right, down, wraps }: FrameMove,
-): void {
-  const size = height * width
-  const old = new Float32Array(size)
-  for (let plane = 0; plane < 2 * frames; plane++) {
-    const moved = data.subarray(plane * size, (plane + 1) * size)
-    old.set(moved)
-    for (let y = 0; y < height; y++)
-      for (let x = 0; x < width; x++) {
-        const [fromY, movedX] = [y - down, x - right]
-        const isIn = fromY >= 0 && fromY < height && movedX >= 0 && movedX < width
-        const row = modulo(fromY, height)
-        const column = modulo(movedX, width)
-        const from = row * width + (mirrored ? width - 1 - column : column)
-        moved[y * width + x] = wraps || isIn ? old[from] : 0
-      }
-  }
-}
-
-const modulo = (a: number, n: number): number => ((a % n) + n) % n
 
 /** One of them. */
 export type EventSplit = 'number' | 'time' | 'timeBins' | 'eventBins'
@@ -282,7 +244,7 @@ export class FrameMaker {
     cache: FrameCache | undefined,
   ): void {
     const { random } = this
-    const { timeSteps, augment } = this.options
+    const { augment } = this.options
     if (context) random.start(context.seed, context.epoch, index)
     // The frames' numbers are drawn first: they are the same whatever the events draw.
     const mirrored = context !== undefined && augment.flip === true && random.below(2) === 1
@@ -293,11 +255,13 @@ export class FrameMaker {
     if (context !== undefined && changesEvents(augment)) this.cut(this.changed(load()), out)
     else this.kept(load, out, index, cache)
     const [, height, width] = this.shape
-    const frame = { frames: timeSteps, height, width, mirrored }
+    const size = { height, width }
+    // As `torch.flip` and then `torch.roll`, what is mirrored moves.
+    const [dx, dy] = [mirrored ? rollX : -rollX, -rollY]
     if (mirrored || rollX !== 0 || rollY !== 0)
-      moveFrames(out, { ...frame, right: rollX, down: rollY, wraps: true })
+      move(out, out.slice(), size, { dx, dy, mirror: mirrored, beyond: 'other side' })
     if (shiftX !== 0 || shiftY !== 0)
-      moveFrames(out, { ...frame, mirrored: false, right: shiftX, down: shiftY, wraps: false })
+      move(out, out.slice(), size, { dx: -shiftX, dy: -shiftY, mirror: false, beyond: 0 })
   }
 
   /** Frames from the cache, or of the recording. */

@@ -2,6 +2,7 @@
 
 import type { RandomStream } from '../../random.js'
 import { roundToEven } from '../../round-up.js'
+import { enhance, luma } from '../autoaugment.js'
 import type { Picture } from './decode.js'
 import { type Box, resize } from './resize.js'
 
@@ -24,7 +25,7 @@ export function toChannels({ data, width, height, channels }: Picture, wanted: 1
     }
   else
     for (let p = 0, from = 0; p < width * height; p++, from += channels)
-      out[p] = grey(data[from], data[from + 1], data[from + 2])
+      out[p] = luma(data[from], data[from + 1], data[from + 2])
   return { data: out, width, height, channels: wanted }
 }
 
@@ -135,11 +136,6 @@ export interface ColorJitter {
   readonly hue?: number
 }
 
-/** Grey of ITU-R 601 as Pillow rounds it. */
-const grey = (r: number, g: number, b: number): number =>
-  (r * 19595 + g * 38470 + b * 7471 + 32768) >> 16
-const clip = (x: number): number => (x <= 0 ? 0 : x >= 255 ? 255 : Math.trunc(x))
-
 /**
  * Changes brightness, contrast, saturation and hue in place, in a random order: torchvision's
  * ColorJitter, whose factors are even in [max(0, 1 − x), 1 + x], that of the hue in [−x, x].
@@ -162,28 +158,12 @@ export function colorJitter(picture: Bytes, jitter: ColorJitter, random: RandomS
 
 /** One change, by torchvision's factor, with the bytes that its functions give by Pillow. */
 export function adjust(picture: Bytes, kind: keyof ColorJitter, factor: number): void {
+  const { data, channels } = picture
   if (kind === 'hue') turnHue(picture, factor)
-  else blend(picture, kind, factor)
+  else enhance(kind, data, data, [channels, channels, 1], factor)
 }
 
-/** Away from black, from the mean of the greys, or from each pixel's grey; floats, as Pillow. */
-function blend({ data, channels }: Bytes, kind: keyof ColorJitter, factor: number): void {
-  const greyAt = (i: number): number =>
-    channels === 3 ? grey(data[i], data[i + 1], data[i + 2]) : data[i]
-  const alpha = Math.fround(factor)
-  let mean = 0
-  if (kind === 'contrast') {
-    for (let i = 0; i < data.length; i += channels) mean += greyAt(i)
-    mean = Math.trunc(mean / (data.length / channels) + 0.5)
-  }
-  for (let i = 0; i < data.length; i += channels) {
-    const base = kind === 'saturation' ? greyAt(i) : mean
-    for (let c = 0; c < channels; c++)
-      data[i + c] = clip(Math.fround(base + Math.fround(alpha * (data[i + c] - base))))
-  }
-}
-
-/** Of the circle of colours, as Pillow does it: hue and saturation are bytes in between. */
+/** Turns the circle of colours as Pillow does it: hue and saturation are bytes in between. */
 function turnHue({ data, channels }: Bytes, turns: number): void {
   // What is grey has none.
   if (channels !== 3) return
