@@ -5,21 +5,18 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  avgPool2d,
   block,
   conv2d,
-  dropout,
-  flatten,
-  identity,
   lif,
   linear,
   type Module,
-  maxPool2d,
   type StateDict,
   sequential,
   sgd,
 } from '../../src/index.js'
+import { messageOf } from '../io/temporary.js'
 import { expectClose, expectSameBits, labels, uniform } from '../support/measure.js'
+import { compileNet, netOf } from '../support/net.js'
 
 const seed = Number(process.env.SEED ?? 3)
 const input = [2, 8, 6] as const
@@ -48,45 +45,14 @@ const sew = (c: number): Module =>
     (m, v, { add }) => add(m.b(m.a(v)), v),
   )
 
-const networks: Record<string, Module> = {
-  preact: sequential(
-    conv2d(2, 5, 3, { padding: 1 }),
-    preact(5, 9),
-    preact(9, 6),
-    avgPool2d([8, 6]),
-    flatten(),
-    linear(6, 4),
-  ),
-  'max pooling of currents': sequential(
-    conv2d(2, 5, 3, { padding: 1 }),
-    maxPool2d(2),
-    conv2d(5, 6, 3, { padding: 1 }),
-    lif(),
-    avgPool2d([4, 3]),
-    flatten(),
-    linear(6, 4),
-  ),
-  'max pooling of a SEW sum': sequential(
-    conv2d(2, 5, 3, { padding: 1 }),
-    lif(),
-    sew(5),
-    maxPool2d(3, { stride: 2, padding: 1 }),
-    conv2d(5, 6, 1),
-    lif(),
-    flatten(),
-    linear(6 * 4 * 3, 4),
-  ),
-  'SEW sums and average pooling': sequential(
-    conv2d(2, 5, 3, { padding: 1 }),
-    lif(),
-    sew(5),
-    sew(5),
-    avgPool2d(2),
-    conv2d(5, 6, 1),
-    lif(),
-    flatten(),
-    linear(6 * 4 * 3, 4),
-  ),
+const texts: Readonly<Record<string, string>> = {
+  preact: 'conv 5 3 padding=1, preact 9, preact 6, avgPool2d 8x6, flatten, linear 4',
+  'max pooling of currents':
+    'conv 5 3 padding=1, maxPool2d 2, conv 6 3 padding=1, lif, avgPool2d 4x3, flatten, linear 4',
+  'max pooling of a SEW sum': `conv 5 3 padding=1, lif, sew, maxPool2d 3 stride=2 padding=1,
+    conv 6 1, lif, flatten, linear 4`,
+  'SEW sums and average pooling':
+    'conv 5 3 padding=1, lif, sew, sew, avgPool2d 2, conv 6 1, lif, flatten, linear 4',
 }
 
 async function gradients(
@@ -108,25 +74,21 @@ async function gradients(
   return result
 }
 
-for (const [name, network] of Object.entries(networks)) {
-  test(`${name}: rate m and rate s have the same gradients without normalisation`, async () => {
-    const m = await gradients(network, { stepMode: 'm' })
-    const s = await gradients(network, { stepMode: 's', threads: 2 }, m.state)
-    for (const key of Object.keys(m.gradients)) {
-      assert.ok(
-        m.gradients[key].data.some((v) => v !== 0),
-        `${key} is zero seed=${seed}`,
-      )
-      expectClose(`${name} ${key} seed=${seed}`, s.gradients[key].data, m.gradients[key].data, 1e-4)
-    }
-  })
-  test(`${name}: bptt m and bptt s have the same gradients without normalisation`, async () => {
-    const m = await gradients(network, { method: 'bptt', stepMode: 'm' })
-    const s = await gradients(network, { method: 'bptt', stepMode: 's' }, m.state)
-    for (const key of Object.keys(m.gradients))
-      expectClose(`${name} ${key} seed=${seed}`, s.gradients[key].data, m.gradients[key].data, 1e-4)
-  })
-}
+for (const [name, text] of Object.entries(texts))
+  for (const method of ['rate', 'bptt'] as const)
+    test(`${name}: ${method} m and ${method} s have the same gradients without normalisation`, async () => {
+      const network = netOf(input, text, { preact, sew })
+      const m = await gradients(network, { method, stepMode: 'm' })
+      const s = await gradients(network, { method, stepMode: 's', threads: 2 }, m.state)
+      for (const [key, { data }] of Object.entries(m.gradients)) {
+        const where = `${name} ${key} seed=${seed}`
+        assert.ok(
+          data.some((v) => v !== 0),
+          where,
+        )
+        expectClose(where, s.gradients[key].data, data, 1e-4)
+      }
+    })
 
 for (const [method, stepMode] of [
   ['rate', 'm'],
@@ -134,48 +96,32 @@ for (const [method, stepMode] of [
   ['bptt', 'm'],
 ] as const)
   test(`dropout of pooled spikes ${method} ${stepMode}: a dropped feature has no weight gradient, and p = 0 is the identity`, async () => {
-    const net = (drop: Module): Module =>
-      sequential(
-        conv2d(2, 8, 3, { padding: 1 }),
-        lif(),
-        avgPool2d([8, 6]),
-        drop,
-        flatten(),
-        linear(8, 4),
-      )
-    const plain = await gradients(net(identity()), { method, stepMode })
-    const none = await gradients(net(dropout(0)), { method, stepMode }, plain.state)
+    const net = (drop: string): Module =>
+      netOf(input, `conv 8 3 padding=1, lif, avgPool2d 8x6, ${drop}, flatten, linear 4`)
+    const plain = await gradients(net('identity'), { method, stepMode })
+    const none = await gradients(net('dropout 0'), { method, stepMode }, plain.state)
     expectSameBits('p = 0', plain.gradients, none.gradients)
-    const half = await gradients(net(dropout(0.5)), { method, stepMode, batchSize: B }, plain.state)
+    const half = await gradients(
+      net('dropout 0.5'),
+      { method, stepMode, batchSize: B },
+      plain.state,
+    )
     const bias = half.gradients['net.5.bias'].data
     assert.ok(bias.some((v) => v !== 0))
-    const all = await gradients(net(dropout(0.999999)), { method, stepMode }, plain.state)
-    assert.ok(
-      all.gradients['net.5.weight'].data.every((v) => v === 0),
-      'everything is dropped',
-    )
-    assert.ok(
-      all.gradients['net.0.weight'].data.every((v) => v === 0),
-      'nothing flows back',
-    )
+    const all = await gradients(net('dropout 0.999999'), { method, stepMode }, plain.state)
+    for (const name of ['net.5.weight', 'net.0.weight'])
+      assert.ok(
+        all.gradients[name].data.every((v) => v === 0),
+        `${name}: everything is dropped, nothing flows back`,
+      )
   })
 
 for (const method of ['ottt', 'sltt'] as const)
   for (const threads of [1, 2])
     test(`${method} everyStep threads=${threads}: a step without update changes nothing`, async () => {
-      const model = await sequential(
-        conv2d(2, 4, 3),
-        lif({ tau: 2 }),
-        flatten(),
-        linear(4 * 6 * 4, 4),
-      ).compile({
-        input,
-        timeSteps: 4,
-        batchSize: B,
-        method,
-        update: 'everyStep',
-        threads,
-      })
+      const options = { input, timeSteps: 4, batchSize: B, method, update: 'everyStep' } as const
+      const text = 'conv 4 3, lif tau=2, flatten, linear 4'
+      const model = await compileNet(text, { ...options, threads })
       model.optimizer = sgd({ lr: 0.5 })
       const before = model.stateDict()
       await model.trainStep(x, y, { update: false })
@@ -189,27 +135,17 @@ for (const method of ['ottt', 'sltt'] as const)
     })
 
 test('ottt refuses layers that read currents, and sums of neurons with different tau', async () => {
-  const options = { input, timeSteps: 2, batchSize: B, method: 'ottt' } as const
-  const message = async (network: Module): Promise<string> => {
-    try {
-      await sequential({ net: network }).compile(options)
-    } catch (error) {
-      return (error as Error).message
-    }
-    return 'no error'
-  }
+  const mixed = () =>
+    block({ a: lif({ tau: 2 }), b: lif({ tau: 3 }) }, (m, v, { add }) => add(m.a(v), m.b(v)))
+  const message = (text: string): Promise<string> =>
+    messageOf(() => compileNet(text, { input, timeSteps: 2, method: 'ottt' }, { mixed }))
   assert.match(
-    await message(
-      sequential(conv2d(2, 3, 3), conv2d(3, 3, 3), lif(), flatten(), linear(3 * 4 * 2, 4)),
-    ),
-    /^net\.1 \(conv2d\): method 'ottt' traces the spikes/,
-  )
-  const mixed = block({ a: lif({ tau: 2 }), b: lif({ tau: 3 }) }, (m, v, { add }) =>
-    add(m.a(v), m.b(v)),
+    await message('conv 3 3, conv 3 3, lif, flatten, linear 4'),
+    /^1 \(conv2d\): method 'ottt' traces the spikes/,
   )
   assert.match(
-    await message(sequential(conv2d(2, 3, 3), mixed, flatten(), linear(3 * 6 * 4, 4))),
-    /^net\.3 \(linear\): method 'ottt' needs one tau/,
+    await message('conv 3 3, mixed, flatten, linear 4'),
+    /^3 \(linear\): method 'ottt' needs one tau/,
   )
 })
 

@@ -4,26 +4,12 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import {
-  avgPool2d,
-  batchNorm2d,
-  type CompileOptions,
-  conv2d,
-  dropout,
-  flatten,
-  type Layer,
-  lif,
-  linear,
-  type Model,
-  maxPool2d,
-  relu,
-  scale,
-  sequential,
-} from '../../src/index.js'
+import type { CompileOptions, Model } from '../../src/index.js'
 import { checkCase, compileCase, makeCase } from '../support/case.js'
 import { testRandom } from '../support/engine.js'
 import { isLong, ofLong } from '../support/long.js'
 import { expectClose, labels, relativeError, uniform } from '../support/measure.js'
+import { compileNet } from '../support/net.js'
 import { referenceStep } from '../support/reference.js'
 
 const seed = Number(process.env.SEED ?? 31)
@@ -33,26 +19,10 @@ const batchSize = 3
 /** One call, several of a size, and of two sizes; primes among them. */
 const STEPS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 31]
 
-const normalised = (options = {}): Layer[] => [
-  conv2d(2, 5, 3),
-  batchNorm2d(5),
-  lif(options),
-  conv2d(5, 7, 2),
-  batchNorm2d(7),
-  lif(options),
-  flatten(),
-  linear(42, 3),
-]
-const traced: Layer[] = [
-  conv2d(2, 5, 3, { padding: 1, standardise: true }),
-  lif({ tau: 2 }),
-  scale(2.74),
-  conv2d(5, 9, 3, { stride: 2 }),
-  lif({ tau: 2 }),
-  avgPool2d([2, 1]),
-  flatten(),
-  linear(18, 4),
-]
+const normalised = (neuron = 'lif'): string =>
+  `conv 5 3, norm, ${neuron}, conv 7 2, norm, ${neuron}, flatten, linear 3`
+const traced = `conv 5 3 padding=1 standardise=true, lif tau=2, scale 2.74, conv 9 3 stride=2,
+  lif tau=2, avgPool2d 2x1, flatten, linear 4`
 
 // Images and frames in turns.
 for (const [i, timeSteps] of STEPS.entries())
@@ -61,10 +31,10 @@ for (const [i, timeSteps] of STEPS.entries())
       const shared = { input, timeSteps, batchSize, frames }
       const all = [
         ['rate', normalised(), { method: 'rate', stepMode: 's' }],
-        ['rate, ρ of its own', normalised({ detachReset: false }), { stepMode: 's' }],
+        ['rate, ρ of its own', normalised('lif detachReset=false'), { stepMode: 's' }],
         ['rate without norm', traced, { method: 'rate', stepMode: 's' }],
         ['ottt', traced, { method: 'ottt' }],
-        ['sltt', normalised({ vReset: 0 }), { method: 'sltt' }],
+        ['sltt', normalised('lif vReset=0'), { method: 'sltt' }],
         ['sltt without norm', traced, { method: 'sltt', mseWeight: 0.3 }],
       ] as const
       for (const [n, [name, layers, options]] of all.entries()) {
@@ -86,20 +56,20 @@ const setsOf = (timeSteps: number, K: number): number[][] =>
 
 // Single steps, one call, and several of several steps.
 for (const [timeSteps, K] of [
+  [3, 1],
   [6, 2],
   [4, 3],
   [6, 5],
   [9, 8],
 ] as const)
   test(`sltt backwardSteps ${K} of ${timeSteps}: the gradient is that of so many steps, others for other runs`, async () => {
-    const layers = normalised()
     const options = { input, timeSteps, batchSize, method: 'sltt' } as const
-    const c = await makeCase(layers, { ...options, backwardSteps: K }, seed)
+    const c = await makeCase(normalised(), { ...options, backwardSteps: K }, seed)
     const expected = setsOf(timeSteps, K).map((backwardSteps) => {
       const shared = { method: 'sltt', timeSteps, batch: batchSize, input, backwardSteps } as const
-      return referenceStep(layers, c.state, c.x, c.y, shared).gradients['3.weight']
+      return referenceStep(c.layers, c.state, c.x, c.y, shared).gradients['3.weight']
     })
-    const model = await compileCase(layers, c.options)
+    const model = await compileCase(c.layers, c.options)
     const chosen = new Set<number>()
     for (let run = 0; run < 12; run++) {
       model.loadStateDict(c.state)
@@ -115,26 +85,14 @@ for (const [timeSteps, K] of [
 
 // Layers that the definitions above do not know.
 
-const mixed = (drop: boolean): Layer[] => [
-  conv2d(2, 8, 3, { padding: 1 }),
-  relu(),
-  conv2d(8, 8, 3, { padding: 1 }),
-  maxPool2d(3, { stride: 1, padding: 1 }),
-  lif(),
-  ...(drop ? [dropout(0.3)] : []),
-  maxPool2d(2),
-  conv2d(8, 8, 3, { padding: 1 }),
-  relu(),
-  conv2d(8, 8, 3, { padding: 1 }),
-  lif({ detachReset: false }),
-  ...(drop ? [dropout(0.4)] : []),
-  flatten(),
-  linear(8 * 2 * 3, 4),
-]
+const mixed = (...drops: readonly string[]): string =>
+  `conv 8 3 padding=1, relu, conv 8 3 padding=1, maxPool2d 3 stride=1 padding=1, lif, ${drops[0]},
+   maxPool2d 2, conv 8 3 padding=1, relu, conv 8 3 padding=1, lif detachReset=false, ${drops[1]},
+   flatten, linear 4`
 
 async function trained(options: Partial<CompileOptions>, drop = false): Promise<Model> {
-  const net = sequential(...mixed(drop))
-  const model = await net.compile({ input, batchSize, threads: 1, seed, ...options })
+  const text = drop ? mixed('dropout 0.3', 'dropout 0.4') : mixed('identity', 'identity')
+  const model = await compileNet(text, { input, batchSize, threads: 1, seed, ...options })
   const { timeSteps = 4, frames } = options
   const random = testRandom(seed)
   const state = model.stateDict()

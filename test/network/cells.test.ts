@@ -1,10 +1,10 @@
 /** Cells against PyTorch's autograd (test/fixtures/cells), and that their bits repeat. */
-import { readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   alif,
   type Block,
+  type CompileOptions,
   conv2d,
   cubaLif,
   flatten,
@@ -22,12 +22,12 @@ import {
   type StateDict,
   sequential,
 } from '../../src/index.js'
-import { parseSafetensors, toFloat32 } from '../../src/io/safetensors.js'
+import { readFixture } from '../support/fixture.js'
 import { bySample, byStep } from '../support/frames.js'
 import { expectClose, expectSameBits } from '../support/measure.js'
+import { compileNet } from '../support/net.js'
 
-const file = new URL('../../../test/fixtures/cells/cells.safetensors', import.meta.url)
-const { tensors, metadata } = parseSafetensors(readFileSync(file), 'cells.safetensors')
+const { metadata, state: stateOf, values } = readFixture('cells/cells.safetensors')
 const LIMIT = 1e-4
 
 interface Case {
@@ -56,44 +56,21 @@ function cellOf({
 }
 
 const networkOf = (of: Case): Block =>
-  of.last
-    ? sequential({ flat: flatten(), out: linear(24, 4), cell: cellOf(of) })
-    : sequential({
-        conv: conv2d(2, 5, 3, { padding: 1 }),
-        cell: cellOf(of),
-        flat: flatten(),
-        out: linear(60, 4),
-      })
-
-const values = (name: string): Float32Array => {
-  const tensor = tensors.get(name)
-  if (!tensor) throw new Error(`there is no ${name}`)
-  return toFloat32(tensor)
-}
-const namesOf = (prefix: string): string[] =>
-  [...tensors.keys()].filter((k) => k.startsWith(prefix)).map((k) => k.slice(prefix.length))
+  sequential(
+    of.last
+      ? { flat: flatten(), out: linear(24, 4), cell: cellOf(of) }
+      : {
+          ...{ conv: conv2d(2, 5, 3, { padding: 1 }), cell: cellOf(of) },
+          ...{ flat: flatten(), out: linear(60, 4) },
+        },
+  )
 
 async function compiled(name: string, of: Case, more: object = {}): Promise<Model> {
-  const online = of.method === 'sltt' || of.method === 'ottt'
-  const model = await networkOf(of).compile({
-    input: [2, 4, 3],
-    timeSteps: of.T,
-    batchSize: 3,
-    frames: true,
-    method: of.method,
-    ...(online ? { mseWeight: 0 } : {}),
-    ...more,
-  })
-  const before: StateDict = Object.fromEntries(
-    namesOf(`${name}/before.`).map((key) => [
-      key,
-      {
-        shape: tensors.get(`${name}/before.${key}`)?.shape ?? [],
-        data: values(`${name}/before.${key}`),
-      },
-    ]),
-  )
-  model.loadStateDict(before)
+  const { method, T: timeSteps } = of
+  const online = method === 'sltt' || method === 'ottt' ? { mseWeight: 0 } : {}
+  const options = { input: [2, 4, 3], batchSize: 3, frames: true, method, timeSteps } as const
+  const model = await networkOf(of).compile({ ...options, ...online, ...more })
+  model.loadStateDict(stateOf(`${name}/before.`))
   return model
 }
 
@@ -110,10 +87,10 @@ for (const [name, text] of Object.entries(metadata)) {
     try {
       await step(model, name)
       expectClose('output', model.output(), values(`${name}/output`), LIMIT)
-      const gradients = model.gradients()
-      assert.equal(Object.keys(gradients).sort(), namesOf(`${name}/grad.`).sort())
-      for (const key of namesOf(`${name}/grad.`))
-        expectClose(key, gradients[key].data, values(`${name}/grad.${key}`), LIMIT)
+      const [gradients, expected] = [model.gradients(), stateOf(`${name}/grad.`)]
+      assert.equal(Object.keys(gradients).sort(), Object.keys(expected).sort())
+      for (const [key, { data }] of Object.entries(expected))
+        expectClose(key, gradients[key].data, data, LIMIT)
     } finally {
       await model.dispose()
     }
@@ -139,35 +116,32 @@ for (const [name, text] of Object.entries(metadata)) {
 }
 
 /** Cells of each kind in a chain. */
-const chain = (): Block =>
-  sequential(
-    conv2d(2, 5, 3, { padding: 1 }),
-    cubaLif({ tau: Float32Array.of(1.5, 2, 3, 4, 5), refractory: 1, vThreshold: 0.4 }),
-    flatten(),
-    linear(60, 12),
-    recurrent(alif({ vThreshold: Float64Array.from({ length: 12 }, (_, i) => 0.2 + i / 20) })),
-    linear(12, 4),
-    leakyIntegrator({ tauSyn: 2, decayInput: true }),
+const chain = (more: Partial<CompileOptions>): Promise<Model> =>
+  compileNet(
+    'conv 5 3 padding=1, cuba, flatten, linear 12, hears, linear 4, reads',
+    { input: [2, 4, 3], batchSize: 3, ...more },
+    {
+      cuba: () =>
+        cubaLif({ tau: Float32Array.of(1.5, 2, 3, 4, 5), refractory: 1, vThreshold: 0.4 }),
+      hears: () =>
+        recurrent(alif({ vThreshold: Float64Array.from({ length: 12 }, (_, i) => 0.2 + i / 20) })),
+      reads: () => leakyIntegrator({ tauSyn: 2, decayInput: true }),
+    },
   )
 const numbers = (count: number): Float32Array =>
   Float32Array.from({ length: count }, (_, i) => Math.sin(i * 1.7) + 0.4)
 
 test('inference, single samples and a stream give the same bits', async () => {
-  const options = { input: [2, 4, 3], timeSteps: 9, frames: true, batchSize: 3, seed: 4 } as const
+  const options = { timeSteps: 9, seed: 4, method: 'bptt' } as const
   const x = numbers(9 * 3 * 24)
   const outputs: Float32Array[] = []
-  for (const more of [{ method: 'bptt' }, { method: 'bptt', purpose: 'inference' }] as const) {
-    const model = await chain().compile({ ...options, ...more })
+  for (const more of [{}, { purpose: 'inference' }] as const) {
+    const model = await chain({ ...options, frames: true, ...more })
     outputs.push(Float32Array.from((await model.predict(x)).logits))
     await model.dispose()
   }
   assert.equal(outputs[1], outputs[0])
-  const stream = await chain().compile({
-    ...options,
-    frames: false,
-    purpose: 'stream',
-    method: 'bptt',
-  })
+  const stream = await chain({ ...options, purpose: 'stream' })
   const mean = new Float32Array(12)
   const steps = byStep(x, 9, 3)
   for (let t = 0; t < 9; t++)
@@ -186,15 +160,10 @@ for (const options of [
     const states: StateDict[] = []
     for (const own of [options, { ...options, inputScale: 1 }])
       for (const method of ['rate', 'bptt'] as const) {
-        const net = sequential(conv2d(2, 5, 3), lif(own), flatten(), linear(10, 4))
-        const model = await net.compile({
-          input: [2, 4, 3],
-          timeSteps: 6,
-          batchSize: 3,
-          frames: true,
-          method,
-          seed: 3,
-        })
+        const options = { input: [2, 4, 3], timeSteps: 6, batchSize: 3, frames: true } as const
+        const text = 'conv 5 3, neuron, flatten, linear 4'
+        const more = { ...options, method, seed: 3 }
+        const model = await compileNet(text, more, { neuron: () => lif(own) })
         await model.trainStep(x, [0, 1, 2])
         states.push(model.gradients())
         await model.dispose()
@@ -259,26 +228,17 @@ test('weight and bias of a recurrent layer start as it is said', async () => {
 })
 
 test('summaries, statistics and files name cells', async () => {
-  const model = await chain().compile({
-    input: [2, 4, 3],
-    timeSteps: 3,
-    batchSize: 2,
-    method: 'bptt',
-  })
+  const options = { timeSteps: 3, batchSize: 2, method: 'bptt' } as const
+  const model = await chain(options)
   const summary = model.summary()
   for (const name of ['cubaLif', 'recurrent(alif)', 'leakyIntegrator'])
     assert.ok(summary.includes(name), name)
   await model.trainStep(numbers(48), [0, 1])
   assert.equal(Object.keys(model.firingRates()), ['1', '4'])
-  const again = await networkFromJSON(JSON.stringify(model.toJSON())).compile({
-    input: [2, 4, 3],
-    timeSteps: 3,
-    batchSize: 2,
-    method: 'bptt',
-  })
-  assert.is(JSON.stringify(again.toJSON()), JSON.stringify(model.toJSON()))
-  await again.dispose()
-  await model.dispose()
+  const json = JSON.stringify(model.toJSON())
+  const again = await networkFromJSON(json).compile({ ...options, input: [2, 4, 3] })
+  assert.is(JSON.stringify(again.toJSON()), json)
+  await Promise.all([again.dispose(), model.dispose()])
 })
 
 test('a threshold that training or a file makes 0 or less counts as 1/1024', async () => {
@@ -295,8 +255,8 @@ test('a threshold that training or a file makes 0 or less counts as 1/1024', asy
 })
 
 test('plif learns in rate mode', async () => {
-  const net = sequential(flatten(), linear(24, 12), plif({ vReset: 0 }), linear(12, 4))
-  const model = await net.compile({ input: [2, 4, 3], timeSteps: 5, batchSize: 3, frames: true })
+  const options = { input: [2, 4, 3], timeSteps: 5, batchSize: 3, frames: true } as const
+  const model = await compileNet('flatten, linear 12, plif vReset=0, linear 4', options)
   await model.trainStep(numbers(5 * 72), [0, 1, 2])
   assert.ok(Math.abs(model.gradients()['2.w'].data[0]) > 1e-6)
   await model.dispose()

@@ -2,30 +2,26 @@
  * Whole networks against numbers of the paper's official code (test/fixtures): three SGD steps from
  * the same start on the same batch.
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  adaptiveAvgPool2d,
-  avgPool2d,
   type Block,
   batchNorm2d,
   block,
   conv2d,
-  flatten,
   identity,
   lif,
-  linear,
   type Method,
   type Model,
-  type StateDict,
   type StepMode,
   sequential,
   sgd,
 } from '../../src/index.js'
-import { parseSafetensors, toFloat32 } from '../../src/io/safetensors.js'
+import { readFixture } from '../support/fixture.js'
 import { bySample } from '../support/frames.js'
 import { expectClose, norm, relativeError } from '../support/measure.js'
+import { netOf } from '../support/net.js'
 
 const folder = new URL('../../../test/fixtures/', import.meta.url)
 const LIMIT = 1e-4
@@ -40,108 +36,48 @@ const biasBeforeNorm: Record<string, RegExp> = {
   sew: /(^body\.0|convNeuron[12]\.0|downsample\.0)\.bias$/,
 }
 
-const cnn = (bias: boolean): Block =>
-  sequential({
-    body: sequential(
-      conv2d(3, 8, 3, { padding: 1, bias }),
-      batchNorm2d(8),
-      lif(),
-      avgPool2d(2),
-      conv2d(8, 12, 3, { padding: 1, bias }),
-      batchNorm2d(12),
-      lif(),
-      avgPool2d(2),
-      flatten(),
-      linear(48, 10),
-    ),
-  })
-
 /** ResNet's basic block: currents are added. */
-const basicBlock = (inputs: number, outputs: number, stride: number): Block =>
-  block(
+const basic = (inputs: number, outputs: number, stride: number): Block => {
+  const input = [inputs, 8, 8] as const
+  return block(
     {
-      conv1: conv2d(inputs, outputs, 3, { padding: 1, stride, bias: false }),
-      bn1: batchNorm2d(outputs),
-      spike1: lif(),
-      conv2: conv2d(outputs, outputs, 3, { padding: 1, bias: false }),
-      bn2: batchNorm2d(outputs),
+      ...{ conv1: conv2d(inputs, outputs, 3, { padding: 1, stride, bias: false }) },
+      ...{ bn1: batchNorm2d(outputs), spike1: lif() },
+      ...{ conv2: conv2d(outputs, outputs, 3, { padding: 1, bias: false }) },
+      ...{ bn2: batchNorm2d(outputs), spike2: lif() },
       shortcut:
         stride === 1
           ? identity()
-          : sequential(conv2d(inputs, outputs, 1, { stride, bias: false }), batchNorm2d(outputs)),
-      spike2: lif(),
+          : netOf(input, `conv ${outputs} 1 stride=${stride} bias=false, norm`),
     },
     (m, x, { add }) => m.spike2(add(m.bn2(m.conv2(m.spike1(m.bn1(m.conv1(x))))), m.shortcut(x))),
   )
-
-/** SEW-ResNet's basic block: spikes are added. */
-const sewBlock = (inputs: number, outputs: number, stride: number): Block => {
-  const convNeuron1 = sequential(
-    conv2d(inputs, outputs, 3, { padding: 1, stride }),
-    batchNorm2d(outputs),
-    lif(),
-  )
-  const convNeuron2 = sequential(
-    conv2d(outputs, outputs, 3, { padding: 1 }),
-    batchNorm2d(outputs),
-    lif(),
-  )
-  if (stride === 1)
-    return block({ convNeuron1, convNeuron2 }, (m, x, { add }) =>
-      add(m.convNeuron2(m.convNeuron1(x)), x),
-    )
-  const downsample = sequential(conv2d(inputs, outputs, 1, { stride }), batchNorm2d(outputs), lif())
-  return block({ convNeuron1, convNeuron2, downsample }, (m, x, { add }) =>
-    add(m.convNeuron2(m.convNeuron1(x)), m.downsample(x)),
-  )
 }
 
-const networks: Record<string, () => Block> = {
-  mlp: () =>
-    sequential({
-      body: sequential(flatten(), linear(192, 32), lif(), linear(32, 24), lif(), linear(24, 10)),
-    }),
-  cnn: () => cnn(false),
-  'cnn-bias': () => cnn(true),
-  'cnn-nobn': () =>
-    sequential({
-      body: sequential(
-        conv2d(3, 8, 3, { padding: 1 }),
-        lif(),
-        avgPool2d(2),
-        conv2d(8, 12, 3, { padding: 1 }),
-        lif(),
-        avgPool2d(2),
-        flatten(),
-        linear(48, 10),
-      ),
-    }),
-  residual: () =>
-    sequential({
-      body: sequential(
-        conv2d(3, 8, 3, { padding: 1, bias: false }),
-        batchNorm2d(8),
-        lif(),
-        basicBlock(8, 8, 1),
-        basicBlock(8, 16, 2),
-        adaptiveAvgPool2d(1),
-        flatten(),
-        linear(16, 10),
-      ),
-    }),
-  sew: () =>
-    sequential({
-      body: sequential(
-        conv2d(3, 8, 3, { padding: 1 }),
-        batchNorm2d(8),
-        lif(),
-        sewBlock(8, 8, 1),
-        sewBlock(8, 16, 2),
-        adaptiveAvgPool2d(1),
-        flatten(),
-        linear(16, 10),
-      ),
-    }),
+/** SEW-ResNet's basic block: spikes are added. */
+const sew = (inputs: number, outputs: number, stride: number): Block =>
+  block(
+    {
+      convNeuron1: netOf([inputs, 8, 8], `conv ${outputs} 3 padding=1 stride=${stride}, norm, lif`),
+      convNeuron2: netOf([outputs, 8, 8], `conv ${outputs} 3 padding=1, norm, lif`),
+      ...(stride > 1 && {
+        downsample: netOf([inputs, 8, 8], `conv ${outputs} 1 stride=${stride}, norm, lif`),
+      }),
+    },
+    (m, x, { add }) => add(m.convNeuron2(m.convNeuron1(x)), m.downsample ? m.downsample(x) : x),
+  )
+
+const cnn = (bias: boolean, norm = 'norm, '): string =>
+  `conv 8 3 padding=1 bias=${bias}, ${norm}lif, avgPool2d 2,
+   conv 12 3 padding=1 bias=${bias}, ${norm}lif, avgPool2d 2, flatten, linear 10`
+const ends = 'adaptiveAvgPool2d 1, flatten, linear 10'
+const networks: Readonly<Record<string, string>> = {
+  mlp: 'flatten, linear 32, lif, linear 24, lif, linear 10',
+  cnn: cnn(false),
+  'cnn-bias': cnn(true),
+  'cnn-nobn': cnn(true, ''),
+  residual: `conv 8 3 padding=1 bias=false, norm, lif, basic 8 1, basic 16 2, ${ends}`,
+  sew: `conv 8 3 padding=1, norm, lif, sew 8 1, sew 16 2, ${ends}`,
 }
 
 /** The network of a fixture: the longest name that the file's begins with. */
@@ -153,68 +89,45 @@ function networkName(file: string): string {
   return name
 }
 
-function readGolden(file: string) {
-  const { tensors, metadata } = parseSafetensors(readFileSync(new URL(file, folder)), file)
-  const values = (name: string): Float32Array => {
-    const tensor = tensors.get(name)
-    if (!tensor) throw new Error(`${file} has no ${name}`)
-    return toFloat32(tensor)
-  }
-  const names = (prefix: string): string[] =>
-    [...tensors.keys()]
-      .filter((key) => key.startsWith(prefix))
-      .map((key) => key.slice(prefix.length))
-  const before: StateDict = Object.fromEntries(
-    names('before.').map((name) => [
-      name,
-      { shape: tensors.get(`before.${name}`)?.shape ?? [], data: values(`before.${name}`) },
-    ]),
-  )
-  const target = Array.from(tensors.get('target')?.data ?? [], Number)
-  return { metadata, values, names, before, target }
-}
+type Golden = ReturnType<typeof readFixture>
 
-type Golden = ReturnType<typeof readGolden>
+/** What a state dict of PyTorch has that is compared. */
+const entriesOf = (golden: Golden, prefix: string) =>
+  Object.entries(golden.state(prefix)).filter(([name]) => !name.endsWith('num_batches_tracked'))
 
 function compareFirstStep(model: Model, golden: Golden, vanishing: RegExp | undefined): void {
-  const { metadata, values, names } = golden
+  const { metadata, values, state } = golden
   expectClose('output', model.output(), values('output'), LIMIT)
-  const gradients = model.gradients()
-  assert.equal(Object.keys(gradients).sort(), names('grad.').sort(), 'names of the gradients')
-  for (const name of names('grad.')) {
-    const expected = values(`grad.${name}`)
+  const [gradients, expected] = [model.gradients(), state('grad.')]
+  assert.equal(Object.keys(gradients).sort(), Object.keys(expected).sort(), 'names of gradients')
+  for (const [name, { data }] of Object.entries(expected))
     if (!vanishing?.test(name))
-      expectClose(`gradient of ${name}`, gradients[name].data, expected, LIMIT)
+      expectClose(`gradient of ${name}`, gradients[name].data, data, LIMIT)
     else {
       // Zero but for rounding: measured against the gradient of the layer's weight, which sums the
       // same numbers.
       const scale = norm(values(`grad.${name.replace(/bias$/, 'weight')}`))
-      const distance = norm(gradients[name].data.map((v, i) => v - expected[i]))
-      assert.ok(
-        distance <= LIMIT * scale,
-        `gradient of ${name}: ${distance} away, ${LIMIT * scale} is allowed`,
-      )
+      const distance = norm(gradients[name].data.map((v, i) => v - data[i]))
+      const told = `gradient of ${name}: ${distance} away, ${LIMIT * scale} is allowed`
+      assert.ok(distance <= LIMIT * scale, told)
     }
-  }
-  const state = model.stateDict()
-  for (const name of names('stats.').filter((n) => !n.endsWith('num_batches_tracked'))) {
-    expectClose(`running statistic ${name}`, state[name].data, values(`stats.${name}`), LIMIT)
-  }
+  const found = model.stateDict()
+  for (const [name, { data }] of entriesOf(golden, 'stats.'))
+    expectClose(`running statistic ${name}`, found[name].data, data, LIMIT)
   if (metadata.method !== 'rate') return
-  assert.ok(names('rate.').length > 0, 'the fixture holds rates')
+  const rates = Object.entries(state('rate.'))
   // The last layer of some networks is silent at first.
-  const spikes = names('rate.').filter((layer) => values(`rate.${layer}`).some((r) => r > 0))
-  assert.ok(spikes.length > 0, 'something spikes')
-  for (const layer of names('rate.')) {
-    const { rate, eligibility } = model.activity(layer)
-    const T = Number(metadata.T)
-    const counts = (rates: Float32Array): number[] => Array.from(rates, (r) => Math.round(r * T))
-    assert.equal(counts(rate), counts(values(`rate.${layer}`)), `spike counts of ${layer}`)
-    assert.ok(
-      relativeError(rate, values(`rate.${layer}`)) < 1e-6,
-      `rates of ${layer} are counts / T`,
-    )
-    expectClose(`eligibility of ${layer}`, eligibility ?? [], values(`eligibility.${layer}`), LIMIT)
+  assert.ok(
+    rates.some(([, { data }]) => data.some((rate) => rate > 0)),
+    'something spikes',
+  )
+  for (const [layer, { data }] of rates) {
+    const { rate, eligibility = [] } = model.activity(layer)
+    const counts = (of: ArrayLike<number>): number[] =>
+      Array.from(of, (r) => Math.round(r * Number(metadata.T)))
+    assert.equal(counts(rate), counts(data), `spike counts of ${layer}`)
+    assert.ok(relativeError(rate, data) < 1e-6, `rates of ${layer} are counts / T`)
+    expectClose(`eligibility of ${layer}`, eligibility, values(`eligibility.${layer}`), LIMIT)
   }
 }
 
@@ -223,14 +136,16 @@ const files = readdirSync(folder)
   .sort()
 
 for (const file of files) {
-  const golden = readGolden(file)
+  const golden = readFixture(file)
   const name = networkName(file)
   for (const engine of ['release', 'debug'] as const)
     for (const threads of [1, 2])
       test(`${file.replace('.safetensors', '')} engine=${engine} threads=${threads} equals the official code`, async () => {
-        const { metadata, values, names, before, target } = golden
-        const model = await networks[name]().compile({
-          input: [3, 8, 8],
+        const { metadata, values, state, numbers } = golden
+        const input = [3, 8, 8] as const
+        const body = netOf(input, networks[name], { basic, sew })
+        const model = await sequential({ body }).compile({
+          input,
           timeSteps: Number(metadata.T),
           batchSize: BATCH,
           frames: metadata.frames === 'true',
@@ -241,32 +156,21 @@ for (const file of files) {
           engine,
         })
         try {
-          const x = model.frames
-            ? bySample(values('input'), model.timeSteps, BATCH)
-            : values('input')
-          model.loadStateDict(before)
+          const given = values('input')
+          const x = model.frames ? bySample(given, model.timeSteps, BATCH) : given
+          model.loadStateDict(state('before.'))
           model.optimizer = sgd({ lr: 0.1, momentum: 0.9, weightDecay: 5e-4, decay: 'all' })
           const losses = JSON.parse(metadata.losses) as number[]
           assert.ok(losses.length >= 3, 'the fixture holds three steps')
           for (const [step, expected] of losses.entries()) {
-            const { loss } = await model.trainStep(x, target)
-            assert.ok(
-              Math.abs(loss - expected) <= LIMIT * Math.abs(expected),
-              `loss of step ${step}: ${loss}, expected ${expected}`,
-            )
+            const { loss } = await model.trainStep(x, numbers('target'))
+            const apart = Math.abs(loss - expected)
+            assert.ok(apart <= LIMIT * Math.abs(expected), `loss of step ${step}: ${loss}`)
             if (step === 0) compareFirstStep(model, golden, biasBeforeNorm[name])
           }
           const after = model.stateDict()
-          for (const parameter of names('after.').filter(
-            (n) => !n.endsWith('num_batches_tracked'),
-          )) {
-            expectClose(
-              `${parameter} after ${losses.length} steps`,
-              after[parameter].data,
-              values(`after.${parameter}`),
-              LIMIT,
-            )
-          }
+          for (const [parameter, { data }] of entriesOf(golden, 'after.'))
+            expectClose(`${parameter} after all steps`, after[parameter].data, data, LIMIT)
         } finally {
           await model.dispose()
         }
@@ -274,16 +178,9 @@ for (const file of files) {
 }
 
 test('there is a fixture for every network, both methods and both step modes', () => {
-  for (const name of Object.keys(networks))
-    assert.ok(
-      files.some((file) => networkName(file) === name),
-      name,
-    )
+  for (const name of Object.keys(networks)) assert.ok(files.map(networkName).includes(name), name)
   for (const part of ['-rate-m-', '-rate-s-', '-bptt-m-', '-bptt-s-'])
-    assert.ok(
-      files.some((file) => file.includes(part)),
-      part,
-    )
+    assert.match(files.join(), part)
 })
 
 test.run()

@@ -1,146 +1,55 @@
 /** Layers between neurons against PyTorch's autograd, through time (test/fixtures/layers.py). */
-import { readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import {
-  adaptiveAvgPool2d,
-  avgPool1d,
-  type Block,
-  batchNorm1d,
-  block,
-  conv1d,
-  conv2d,
-  delay,
-  flatten,
-  groupNorm,
-  layerNorm,
-  lif,
-  linear,
-  type StateDict,
-  scale,
-  sequential,
-  sumPool2d,
-} from '../../src/index.js'
-import { parseSafetensors, toFloat32 } from '../../src/io/safetensors.js'
+import { type Block, block, conv2d, flatten, linear } from '../../src/index.js'
 import type { InputShape } from '../../src/nn/value.js'
+import { readFixture } from '../support/fixture.js'
 import { bySample } from '../support/frames.js'
 import { expectClose, norm } from '../support/measure.js'
+import { netOf } from '../support/net.js'
 
-const path = new URL('../../../test/fixtures/layers.safetensors', import.meta.url)
-const { tensors, metadata } = parseSafetensors(readFileSync(path), 'layers.safetensors')
+const { metadata, of, state } = readFixture('layers.safetensors')
 
 const branches = {
   a: conv2d(2, 3, 3),
-  b: sequential(conv2d(2, 4, 3), lif()),
-  c: sequential(conv2d(7, 5, 2), lif()),
-  d: sequential(flatten(), linear(60, 6), lif()),
+  b: netOf([2, 6, 5], 'conv 4 3, lif'),
+  c: netOf([7, 4, 3], 'conv 5 2, lif'),
+  d: netOf([2, 6, 5], 'flatten, linear 6, lif'),
   flat: flatten(),
   out: linear(36, 4),
 }
 
-const networks: Record<string, Block> = {
-  groupNorm: sequential(
-    conv2d(2, 6, 3),
-    groupNorm(3, 6),
-    lif(),
-    conv2d(6, 4, 2),
-    groupNorm(1, 4, { eps: 0.01 }),
-    lif(),
-    flatten(),
-    linear(24, 4),
-  ),
-  layerNorm: sequential(
-    conv2d(2, 5, 3),
-    layerNorm([5, 4, 3]),
-    lif(),
-    flatten(),
-    linear(60, 7),
-    layerNorm(7),
-    lif(),
-    linear(7, 4),
-  ),
-  'layerNorm of last sizes': sequential(
-    conv2d(2, 5, 2),
-    layerNorm(4),
-    lif(),
-    conv2d(5, 4, 2),
-    layerNorm([4, 3], { eps: 0.01 }),
-    lif(),
-    flatten(),
-    linear(48, 4),
-  ),
-  conv1d: sequential(
-    conv1d(3, 6, 4, { padding: 1 }),
-    batchNorm1d(6),
-    lif(),
-    avgPool1d(2),
-    conv1d(6, 8, 3, { stride: 2, groups: 2 }),
-    lif(),
-    flatten(),
-    linear(16, 4),
-  ),
-  adaptiveAvgPool2d: sequential(
-    conv2d(2, 5, 2),
-    lif(),
-    adaptiveAvgPool2d([3, 6]),
-    conv2d(5, 4, 2),
-    lif(),
-    adaptiveAvgPool2d([3, 2]),
-    flatten(),
-    linear(24, 4),
-  ),
-  sumPool2d: sequential(
-    conv2d(2, 5, 3),
-    lif(),
-    sumPool2d(2),
-    conv2d(5, 4, 1),
-    scale([0.5, 2, -1, 1.5]),
-    lif(),
-    flatten(),
-    linear(8, 4),
-  ),
-  delay: sequential(
-    conv2d(2, 5, 3),
-    lif(),
-    delay([1, 0, 2, 3, 1]),
-    conv2d(5, 4, 2),
-    delay(2),
-    lif(),
-    flatten(),
-    linear(24, 4),
-  ),
+const networks: Readonly<Record<string, string | Block>> = {
+  groupNorm: 'conv 6 3, groupNorm 3, lif, conv 4 2, groupNorm 1 eps=0.01, lif, flatten, linear 4',
+  layerNorm: 'conv 5 3, layerNorm 5x4x3, lif, flatten, linear 7, layerNorm 7, lif, linear 4',
+  'layerNorm of last sizes':
+    'conv 5 2, layerNorm 4, lif, conv 4 2, layerNorm 4x3 eps=0.01, lif, flatten, linear 4',
+  conv1d: `conv 6 4 padding=1, norm, lif, avgPool1d 2, conv 8 3 stride=2 groups=2, lif, flatten,
+    linear 4`,
+  adaptiveAvgPool2d: `conv 5 2, lif, adaptiveAvgPool2d 3x6, conv 4 2, lif, adaptiveAvgPool2d 3x2,
+    flatten, linear 4`,
+  sumPool2d: 'conv 5 3, lif, sumPool2d 2, conv 4 1, scale 0.5x2x-1x1.5, lif, flatten, linear 4',
+  delay: 'conv 5 3, lif, delay 1x0x2x3x1, conv 4 2, delay 2, lif, flatten, linear 4',
   // Currents beside spikes; flat values of an image and of features.
   concat: block(branches, (m, x, { concat }) =>
     m.out(concat(m.flat(m.c(concat([m.a(x), m.b(x)]))), m.d(x))),
   ),
 }
 
-for (const [name, network] of Object.entries(networks))
+for (const [name, text] of Object.entries(networks))
   test(`${name}: output and gradients of PyTorch`, async () => {
     const { target } = JSON.parse(metadata[name])
-    const of = (role: string): StateDict =>
-      Object.fromEntries(
-        [...tensors]
-          .filter(([key]) => key.startsWith(`${name}/${role}`))
-          .map(([key, tensor]) => [
-            key.slice(name.length + role.length + 2),
-            { shape: tensor.shape, data: toFloat32(tensor) },
-          ]),
-      )
-    const { shape, data } = of('input')['']
-    const model = await network.compile({
-      input: shape.slice(2) as unknown as InputShape,
-      timeSteps: shape[0],
-      batchSize: shape[1],
-      frames: true,
-      method: 'bptt',
-    })
-    model.loadStateDict({ ...model.stateDict(), ...of('parameter') })
+    const { shape, data } = of(`${name}/input`)
+    const input = shape.slice(2) as unknown as InputShape
+    const sizes = { timeSteps: shape[0], batchSize: shape[1] }
+    const network = typeof text === 'string' ? netOf(input, text) : text
+    const model = await network.compile({ input, ...sizes, frames: true, method: 'bptt' })
+    model.loadStateDict({ ...model.stateDict(), ...state(`${name}/parameter/`) })
     const x = bySample(data, model.timeSteps, model.batchSize)
     await model.trainStep(x, target, { update: false })
-    expectClose('output', model.output(), of('output')[''].data, 1e-5)
+    expectClose('output', model.output(), of(`${name}/output`).data, 1e-5)
     const gradients = model.gradients()
-    for (const [key, { shape, data }] of Object.entries(of('gradient'))) {
+    for (const [key, { shape, data }] of Object.entries(state(`${name}/gradient/`))) {
       assert.equal(gradients[key].shape, shape, key)
       // A bias before a batch normalisation has none.
       if (norm(data) < 1e-6) continue

@@ -3,44 +3,29 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  avgPool2d,
-  batchNorm2d,
   block,
   type CompileOptions,
-  conv2d,
   exportWasm,
-  flatten,
   fromArrays,
-  lif,
   linear,
   loadModel,
-  maxPool2d,
   mse,
-  relu,
   residual,
-  sequential,
   tet,
 } from '../../src/index.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { byStep } from '../support/frames.js'
 import { labels, uniform } from '../support/measure.js'
+import { compileNet, netOf } from '../support/net.js'
 
+/** A block of a SEW-ResNet. */
+const sew = (n: number) => residual(netOf([n, 4, 8], `conv ${n} 3 padding=1, norm, lif tau=2`))
 const network = () =>
-  sequential(
-    conv2d(2, 8, 3, { padding: 1 }),
-    batchNorm2d(8),
-    lif(),
-    residual(sequential(conv2d(8, 8, 3, { padding: 1 }), batchNorm2d(8), lif({ tau: 2 }))),
-    avgPool2d(2),
-    conv2d(8, 8, 3, { padding: 1, bias: true }),
-    lif({ vReset: 0 }),
-    maxPool2d(2),
-    conv2d(8, 8, 1),
-    relu(),
-    flatten(),
-    linear(16, 8),
-    lif(),
-    linear(8, 5),
+  netOf(
+    [2, 4, 8],
+    `conv 8 3 padding=1, norm, lif, sew, avgPool2d 2, conv 8 3 padding=1 bias=true, lif vReset=0,
+     maxPool2d 2, conv 8 1, relu, flatten, linear 8, lif, linear 5`,
+    { sew },
   )
 
 const input = [2, 4, 8] as const
@@ -92,22 +77,14 @@ for (const method of methods)
 for (const stepMode of ['m', 's'] as const)
   test(`step mode ${stepMode}: a network that ends in neurons predicts its most frequent spiker`, async () => {
     const timeSteps = 1000
-    const net = sequential(flatten(), linear(4, 6), lif({ tau: 2 }))
-    const model = await net.compile({
-      input: [4],
-      timeSteps,
-      batchSize: 1,
-      stepMode,
-      purpose: 'inference',
-    })
+    const options = { input: [4], timeSteps, batchSize: 1, purpose: 'inference' } as const
+    const model = await compileNet('flatten, linear 6, lif tau=2', { ...options, stepMode })
     const weight = new Float32Array(24)
     // Neurons 1 and 4 are the same; so is their count, and the first one wins.
     for (const [i, w] of [0.4, 0.79, 0.3, 0.6, 0.79, 0.1].entries()) weight[i * 4] = w
-    const names = Object.keys(model.stateDict())
-    assert.is(names.length, 2)
     model.loadStateDict({
-      [names[0]]: { shape: [6, 4], data: weight },
-      [names[1]]: { shape: [6], data: new Float32Array(6) },
+      '1.weight': { shape: [6, 4], data: weight },
+      '1.bias': { shape: [6], data: new Float32Array(6) },
     })
     const { logits, classes } = await model.predict(Float32Array.of(1, 0, 0, 0))
     const counts = simulate([0.4, 0.79, 0.3, 0.6, 0.79, 0.1], timeSteps)

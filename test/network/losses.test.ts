@@ -7,15 +7,10 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   type Block,
-  batchNorm2d,
   type CompileOptions,
-  conv2d,
   crossEntropy,
-  flatten,
   fromArrays,
   type Loss,
-  lif,
-  linear,
   type Method,
   type Model,
   mse,
@@ -23,12 +18,13 @@ import {
   ratePenalty,
   type StepMode,
   selfDistillation,
-  sequential,
   sgd,
   tet,
 } from '../../src/index.js'
+import { messageOf } from '../io/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { relativeError } from '../support/measure.js'
+import { compileNet, netOf } from '../support/net.js'
 import { usualModes } from '../support/tables.js'
 
 interface Case {
@@ -55,8 +51,7 @@ const lossOf = ({ kind, ...options }: Case['loss']): Loss =>
   (makers[kind] as (options: object) => Loss)(options)
 
 const names = ['1', '3', '5'].flatMap((layer) => [`${layer}.weight`, `${layer}.bias`])
-const small = (): Block =>
-  sequential(flatten(), linear(5, 6), lif(), linear(6, 4), lif(), linear(4, 3))
+const small = (): Block => netOf([5, 1, 1], 'flatten, linear 6, lif, linear 4, lif, linear 3')
 
 async function compiled(c: Case, stepMode: StepMode, more?: Partial<CompileOptions>) {
   const model = await small().compile({
@@ -133,59 +128,42 @@ test('each method has the losses of the table, and refuses the others by name', 
         assert.ok(Number.isFinite(loss), `${what}, ${method}`)
         await model.dispose()
       } else {
-        const error = await compile().then(
-          () => assert.unreachable(`${what}, ${method} is not refused`),
-          (e: Error) => e,
-        )
-        assert.match((error as Error).message, reasons[what] as RegExp)
+        assert.match(await messageOf(compile), reasons[what])
       }
     }
 })
 
-async function refused(run: Promise<unknown>, message: RegExp): Promise<void> {
-  const error = await run.then(() => undefined).catch((e: Error) => e)
-  assert.ok(error, `not refused: ${message}`)
-  assert.match((error as Error).message, message)
-}
-
 test('mseWeight with another loss, and targets of the wrong kind, are refused by name', async () => {
   const shared = { input: [5, 1, 1], batchSize: 2 } as const
-  await refused(
-    small().compile({ ...shared, method: 'ottt', mseWeight: 0.1, loss: mse() }),
+  const weighed = { ...shared, method: 'ottt', mseWeight: 0.1, loss: mse() } as const
+  assert.match(
+    await messageOf(() => small().compile(weighed)),
     /^mseWeight is an option of loss crossEntropy\(\), got it with mse\(\)/,
   )
   const model = await small().compile({ ...shared, loss: mse({ targets: 'values' }) })
   const x = new Float32Array(10)
-  await refused(model.trainStep(x, [0, 1]), /y must be a Float32Array \[2, 3\] with this loss/)
-  await refused(model.trainStep(x, new Float32Array(5)), /y must hold \[2, 3\] = 6 numbers, got 5/)
+  assert.match(
+    await messageOf(() => model.trainStep(x, [0, 1])),
+    /y must be a Float32Array \[2, 3\] with this loss/,
+  )
+  assert.match(
+    await messageOf(() => model.trainStep(x, new Float32Array(5))),
+    /y must hold \[2, 3\] = 6 numbers, got 5/,
+  )
   const broken = new Float32Array(6).fill(Number.NaN)
-  await refused(model.trainStep(x, broken), /y must hold finite numbers/)
+  assert.match(await messageOf(() => model.trainStep(x, broken)), /y must hold finite numbers/)
   await model.dispose()
   // What is refused changes nothing.
   const labels = await small().compile({ ...shared, method: 'rate' })
-  const data = fromArrays({
-    images: new Float32Array(20),
-    labels: [0, 1, 2, 0],
-    shape: [5, 1, 1],
-    classes: 3,
-  })
+  const of = { images: new Float32Array(20), labels: [0, 1, 2, 0], classes: 3 }
+  const data = fromArrays({ ...of, shape: [5, 1, 1] })
   const before = labels.stateDict()
-  await refused(labels.fit(data, { loss: tet() }), /^loss tet\(\) needs/)
+  assert.match(await messageOf(() => labels.fit(data, { loss: tet() })), /^loss tet\(\) needs/)
   assert.equal(labels.stateDict(), before)
   await labels.fit(data, { loss: mse(), penalties: [ratePenalty({ weight: 0.1 })] })
   await labels.dispose()
 })
 
-const net = (): Block =>
-  sequential(
-    conv2d(2, 5, 3, { padding: 1 }),
-    batchNorm2d(5),
-    lif(),
-    conv2d(5, 9, 3, { padding: 1 }),
-    lif(),
-    flatten(),
-    linear(9 * 36, 3),
-  )
 const penalties: readonly RatePenalty[] = [
   ratePenalty({ weight: 2, target: 0.2 }),
   ratePenalty({ weight: 1, norm: 'L1', target: 0.1, layers: '4' }),
@@ -196,7 +174,8 @@ const labels = [0, 1, 2, 0, 1, 2]
 
 async function trained(options: Partial<CompileOptions>): Promise<Model> {
   const shared = { input: [2, 6, 6], batchSize: 6, timeSteps: 5, penalties } as const
-  const model = await net().compile({ ...shared, ...options })
+  const text = 'conv 5 3 padding=1, norm, lif, conv 9 3 padding=1, lif, flatten, linear 3'
+  const model = await compileNet(text, { ...shared, ...options })
   await model.trainStep(images, labels)
   await model.trainStep(images, labels)
   return model
@@ -226,14 +205,7 @@ test('padding counts nowhere, and evaluate has the loss without penalties', asyn
   for (const loss of [crossEntropy({ labelSmoothing: 0.2 }), mse(), tet()]) {
     const method = loss.kind === 'tet' ? 'bptt' : 'rate'
     // Without BatchNorm, whose statistics padding is part of.
-    const plain = sequential(
-      conv2d(2, 5, 3),
-      lif(),
-      conv2d(5, 4, 3),
-      lif(),
-      flatten(),
-      linear(16, 3),
-    )
+    const plain = netOf(shared.input, 'conv 5 3, lif, conv 4 3, lif, flatten, linear 3')
     const found = { ...shared, penalties: [{ ...penalties[0] }], loss, method } as const
     const [large, small] = [
       await plain.compile({ ...found, batchSize: 6 }),
@@ -243,12 +215,8 @@ test('padding counts nowhere, and evaluate has the loss without penalties', asyn
     const four = images.subarray(0, 4 * 72)
     const expected = await small.trainStep(four, labels.slice(0, 4), { update: false })
     // As `fit` does with a data set that is smaller than a batch.
-    const data = fromArrays({
-      images: four,
-      labels: labels.slice(0, 4),
-      shape: [2, 6, 6],
-      classes: 3,
-    })
+    const of = { images: four, labels: labels.slice(0, 4), classes: 3 }
+    const data = fromArrays({ ...of, shape: [2, 6, 6] })
     const seen: number[] = []
     await large.fit(data, { epochs: 1, onStep: ({ loss }) => seen.push(loss) })
     assert.ok(expected.penalty > 0.01, `penalty ${expected.penalty}`)
@@ -280,15 +248,8 @@ for (const method of ['rate', 'bptt'] as const)
   for (const norm of ['L1', 'L2'] as const)
     for (const target of [0, 0.4])
       test(`training brings rates nearer to ${target}, ${method}, ${norm}`, async () => {
-        const two = sequential(
-          flatten(),
-          linear(16, 20),
-          lif(),
-          linear(20, 12),
-          lif(),
-          linear(12, 3),
-        )
         const shared = { input: [1, 4, 4], timeSteps: 6, batchSize: 16, method, seed: 1 } as const
+        const two = netOf(shared.input, 'flatten, linear 20, lif, linear 12, lif, linear 3')
         const own = testRandom(11)
         const x = Float32Array.from({ length: 64 * 16 }, () => 3 * own())
         const y = Array.from({ length: 64 }, () => Math.floor(3 * own()))

@@ -3,21 +3,16 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  avgPool2d,
-  batchNorm2d,
   type CompileOptions,
-  conv2d,
-  flatten,
   type Layer,
   lif,
-  linear,
   type StateDict,
   sequential,
   stabilizedLif,
 } from '../../src/index.js'
-import { messageOf } from '../io/temporary.js'
 import { checkGradients } from '../support/case.js'
-import { expectClose, labels, uniform } from '../support/measure.js'
+import { expectClose, labels, slopeAt, uniform } from '../support/measure.js'
+import { layersOf } from '../support/net.js'
 import { NearThreshold, type ReferenceOptions, referenceStep } from '../support/reference.js'
 
 const channels = 5
@@ -25,14 +20,13 @@ const input = [2, 4, 4] as const
 const [timeSteps, batch] = [3, 4]
 type Fallback = 'channel' | 'layer'
 
-const network = (neurons: readonly Layer[]): Layer[] => [
-  conv2d(2, channels, 3, { padding: 1 }),
-  batchNorm2d(channels),
-  ...neurons,
-  avgPool2d(2),
-  flatten(),
-  linear(channels * 4, 3),
-]
+const network = (neurons: readonly Layer[]): Layer[] => {
+  const [before, behind] = [`conv ${channels} 3 padding=1, norm`, 'avgPool2d 2, flatten, linear 3']
+  const [neuron] = neurons
+  return layersOf(input, `${before}, ${neuron ? 'neuron, ' : ''}${behind}`, {
+    neuron: () => neuron,
+  })
+}
 
 /** @param silent a channel whose weights are nearly nothing, so that its deviation is too */
 function stateOf(layers: readonly Layer[], seed: number, silent: boolean): StateDict {
@@ -128,14 +122,7 @@ test('where all channels are far, gradients are the slopes of the loss', () => {
     ['1.weight', 2],
     ['1.bias', 3],
   ] as const) {
-    const { data } = state[name]
-    const value = data[index]
-    const h = 2 ** -10
-    data[index] = value + h
-    const plus = lossAt()
-    data[index] = value - h
-    const slope = (plus - lossAt()) / (2 * h)
-    data[index] = value
+    const slope = slopeAt(state[name].data as Float32Array, index, lossAt, 2 ** -10)
     const gradient = reference.gradients[name][index]
     assert.ok(Math.abs(slope - gradient) < 1e-5, `${name}[${index}]: ${gradient}, slope ${slope}`)
   }
@@ -148,20 +135,9 @@ test('a silent channel leaves the others to their running statistics', () => {
   assert.not.equal([...far.output], [...all.output], 'by layer they are normalised otherwise')
 })
 
-test('normFallback is an option of os, which a model file keeps', async () => {
-  const layers = network([lif()])
-  const options: CompileOptions = { input, timeSteps, batchSize: batch }
-  const compile = (more: Partial<CompileOptions>) =>
-    sequential(...layers).compile({ ...options, ...more })
-  assert.match(
-    await messageOf(() => compile({ normFallback: 'layer' })),
-    /normFallback is an option of method os, got it with rate/,
-  )
-  assert.match(
-    await messageOf(() => compile({ method: 'os', normFallback: 'none' as 'layer' })),
-    /normFallback must be 'channel' or 'layer', got "none"/,
-  )
-  const model = await compile({ method: 'os', normFallback: 'layer' })
+test('a model file keeps normFallback', async () => {
+  const options = { input, timeSteps, batchSize: batch, method: 'os' } as const
+  const model = await sequential(...network([lif()])).compile({ ...options, normFallback: 'layer' })
   assert.is(model.toJSON().method.normFallback, 'layer')
   await model.dispose()
 })

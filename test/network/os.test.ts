@@ -3,20 +3,16 @@ import { readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  avgPool2d,
-  batchNorm2d,
   type CompileOptions,
-  conv2d,
-  flatten,
   lif,
-  linear,
   type Model,
   ratePenalty,
-  sequential,
   stabilizedLif,
 } from '../../src/index.js'
 import { messageOf } from '../io/temporary.js'
 import { relativeError } from '../support/measure.js'
+import { compileNet } from '../support/net.js'
+import { usualMethods } from '../support/tables.js'
 
 interface Numbers {
   readonly shape: readonly number[]
@@ -42,28 +38,15 @@ interface Fixture {
 const path = new URL('../../../test/fixtures/os/os.json', import.meta.url)
 const fixture: Fixture = JSON.parse(readFileSync(path, 'utf8'))
 
-const network = () =>
-  sequential(
-    conv2d(2, 5, 3, { padding: 1 }),
-    batchNorm2d(5, { eps: 1e-4 }),
-    stabilizedLif(),
-    avgPool2d(2),
-    conv2d(5, 7, 3, { stride: 2, padding: 1 }),
-    batchNorm2d(7, { eps: 1e-4 }),
-    stabilizedLif(),
-    flatten(),
-    linear(28, 3),
-  )
+/** With own layers in place of the neurons. */
+const text = `conv 5 3 padding=1, norm eps=0.0001, first, avgPool2d 2, conv 7 3 stride=2 padding=1,
+  norm eps=0.0001, second, flatten, linear 3`
+const neurons = { first: () => stabilizedLif(), second: () => stabilizedLif() }
 
 async function compiled(more: Partial<CompileOptions> = {}): Promise<Model> {
   const [{ labels }] = fixture.batches
-  const model = await network().compile({
-    input: [2, 8, 8],
-    timeSteps: fixture.T,
-    batchSize: labels.length,
-    method: 'os',
-    ...more,
-  })
+  const options = { input: [2, 8, 8], timeSteps: fixture.T, batchSize: labels.length } as const
+  const model = await compileNet(text, { ...options, method: 'os', ...more }, neurons)
   const state = model.stateDict()
   for (const [name, { data }] of Object.entries(fixture.start)) state[name].data.set(data)
   model.loadStateDict(state)
@@ -125,19 +108,11 @@ test('os: predictions are of the running threshold, the same alone, in a batch a
   const state = model.stateDict()
   await model.dispose()
   // A network of plain neurons with that threshold predicts the same.
-  const at = (name: string) =>
+  const at = (name: string) => () =>
     lif({ tau: 2, vThreshold: state[`${name}.running_threshold`].data[0] })
-  const plain = await sequential(
-    conv2d(2, 5, 3, { padding: 1 }),
-    batchNorm2d(5, { eps: 1e-4 }),
-    at('2'),
-    avgPool2d(2),
-    conv2d(5, 7, 3, { stride: 2, padding: 1 }),
-    batchNorm2d(7, { eps: 1e-4 }),
-    at('6'),
-    flatten(),
-    linear(28, 3),
-  ).compile({ input: [2, 8, 8], timeSteps: 4, batchSize: labels.length, purpose: 'inference' })
+  const options = { input: [2, 8, 8], timeSteps: 4, batchSize: labels.length } as const
+  const own = { first: at('2'), second: at('6') }
+  const plain = await compileNet(text, { ...options, purpose: 'inference' }, own)
   const { '2.running_threshold': _, '6.running_threshold': __, ...weights } = state
   plain.loadStateDict(weights)
   const { logits: expected } = await plain.predict(input)
@@ -162,14 +137,10 @@ test('os: predictions are of the running threshold, the same alone, in a batch a
 })
 
 test('os: dead layers and a batch of one sample train without what is not finite', async () => {
-  const layers = [conv2d(2, 3, 3), stabilizedLif({ vReset: 0 }), flatten(), linear(27, 3)]
   for (const scale of [0, 1]) {
-    const model = await sequential(...layers).compile({
-      input: [2, 5, 5],
-      timeSteps: 3,
-      batchSize: 1,
-      method: 'os',
-    })
+    const options = { input: [2, 5, 5], timeSteps: 3, batchSize: 1, method: 'os' } as const
+    const own = { neuron: () => stabilizedLif({ vReset: 0 }) }
+    const model = await compileNet('conv 3 3, neuron, flatten, linear 3', options, own)
     const x = Float32Array.from({ length: 50 }, (_, i) => scale * Math.sin(i))
     const state = model.stateDict()
     if (scale === 0) for (const key of ['0.weight', '0.bias']) state[key].data.fill(0)
@@ -179,26 +150,14 @@ test('os: dead layers and a batch of one sample train without what is not finite
   }
 })
 
-const wrong: readonly [Partial<CompileOptions>, RegExp][] = [
-  [{ stepMode: 'm' }, /stepMode must be 's' with method os/],
-  [{ update: 'everyStep' }, /update is an option of method ottt, sltt, got it with os/],
-  [{ backwardSteps: 2 }, /backwardSteps is an option of method sltt, got it with os/],
-  [
-    { gradientCheckpoint: 'layers' },
-    /gradientCheckpoint is an option of method bptt, got it with os/,
-  ],
-  [{ timeSteps: 33 }, /timeSteps must be at most 32 with method os, got 33/],
-  [{ penalties: [ratePenalty({ weight: 1 })] }, /penalties need/],
-  ...(['rate', 'bptt', 'ottt', 'sltt'] as const).map(
-    (method): [Partial<CompileOptions>, RegExp] => [
-      { method },
+test('os refuses penalties, and other methods its neurons', async () => {
+  const penalties = [ratePenalty({ weight: 1 })]
+  assert.match(await messageOf(() => compiled({ penalties })), /penalties need/)
+  for (const method of usualMethods)
+    assert.match(
+      await messageOf(() => compiled({ method })),
       RegExp(`2 \\(stabilizedLif\\): its threshold .* needs method 'os', got '${method}'`),
-    ],
-  ),
-]
-for (const [options, message] of wrong)
-  test(`os refuses ${JSON.stringify(options)}`, async () => {
-    assert.match(await messageOf(() => compiled(options)), message)
-  })
+    )
+})
 
 test.run()

@@ -4,10 +4,10 @@
  */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { batchNorm2d, conv2d, flatten, lif, linear, sequential } from '../../src/index.js'
 import { splitImages } from '../../src/plan/convolution/geometry.js'
 import { withBudgets } from '../support/budgets.js'
 import { expectClose, labels, uniform } from '../support/measure.js'
+import { compileNet } from '../support/net.js'
 
 test('splitImages: all images in order, sizes that differ by one at most, no group over the budget but of one image', () => {
   for (let images = 1; images < 40; images++)
@@ -37,20 +37,12 @@ test('statistics of a batch in passes are those of its images, outputs too', asy
   // depend on the batch.
   const [images, input] = [7, [2, 8, 11] as const]
   const size = input.reduce((a, b) => a * b, 1)
-  const layers = [
-    conv2d(2, 8, 3, { padding: 1 }),
-    lif(),
-    conv2d(8, 6, 3),
-    batchNorm2d(6),
-    lif(),
-    flatten(),
-    linear(6 * 6 * 9, 3),
-  ]
+  const text = 'conv 8 3 padding=1, lif, conv 6 3, norm, lif, flatten, linear 3'
   const options = { input, timeSteps: 6, threads: 1, seed: 4 }
   const whole = await withBudgets({ leastForwardUnits: 99, listBytes: 100_000 }, () =>
-    sequential(...layers).compile({ ...options, batchSize: images }),
+    compileNet(text, { ...options, batchSize: images }),
   )
-  const single = await sequential(...layers).compile({ ...options, batchSize: 1 })
+  const single = await compileNet(text, { ...options, batchSize: 1 })
   const state = whole.stateDict()
   const x = uniform(images * size, 3, 5)
   const y = labels(images, 3, 6)

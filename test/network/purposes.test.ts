@@ -4,69 +4,61 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  avgPool2d,
   type Block,
-  batchNorm2d,
   type CompileOptions,
   cnn,
-  conv2d,
-  dropout,
-  flatten,
   fromArrays,
-  integrateAndFire,
-  lif,
-  linear,
-  maxPool2d,
   mlp,
-  plif,
   residual,
   resnet18,
-  scale,
   sequential,
 } from '../../src/index.js'
+import type { InputShape } from '../../src/nn/value.js'
 import { messageOf } from '../io/temporary.js'
+import { groupedChains } from '../support/chains.js'
 import { byStep } from '../support/frames.js'
 import { isLong } from '../support/long.js'
 import { labels, uniform } from '../support/measure.js'
+import { compileNet, netOf } from '../support/net.js'
+import { betweenNeurons, rectified } from '../support/networks.js'
 
-type Network = { make: () => Block; input: readonly [number, number, number] }
+interface Network {
+  readonly input: InputShape
+  readonly make: () => Block
+  /** What inference may take of training's memory, where it is large. */
+  readonly most?: number
+}
 
-const networks: Record<string, Network> = {
-  cnn: { make: () => cnn([1, 28, 28], 10), input: [1, 28, 28] },
-  mlp: { make: () => mlp([1, 12, 12], 7), input: [1, 12, 12] },
-  'strides, hard reset, dropout': {
-    make: () =>
-      sequential(
-        conv2d(2, 12, 3, { padding: 1, bias: false }),
-        batchNorm2d(12),
-        lif({ tau: 2 }),
-        maxPool2d(2),
-        conv2d(12, 33, 3, { stride: 2, padding: 1 }),
-        lif({ vReset: 0 }),
-        dropout(0.2),
-        flatten(),
-        linear(33 * 25, 5),
-      ),
-    input: [2, 20, 20],
-  },
-  'residual, scaled': {
-    make: () =>
-      sequential(
-        conv2d(3, 16, 3, { padding: 1, bias: false }),
-        batchNorm2d(16),
-        lif(),
-        residual(
-          sequential(conv2d(16, 16, 3, { padding: 1, bias: false }), batchNorm2d(16), lif()),
-        ),
-        avgPool2d(2),
-        scale(1.5),
-        conv2d(16, 9, 1),
-        integrateAndFire(),
-        flatten(),
-        linear(9 * 64, 6),
-      ),
-    input: [3, 16, 16],
-  },
+const written = (input: InputShape, text: string, more: object = {}): Network => ({
+  ...{ input, ...more },
+  make: () => netOf(input, text, { sew }),
+})
+const sew = (n: number): Block =>
+  residual(netOf([n, 8, 8], `conv ${n} 3 padding=1 bias=false, norm, lif`))
+
+const networks: Readonly<Record<string, Network>> = {
+  cnn: { make: () => cnn([1, 28, 28], 10), input: [1, 28, 28], most: 0.6 },
+  mlp: { make: () => mlp([1, 12, 12], 7), input: [1, 12, 12], most: 0.6 },
+  'strides, hard reset, dropout': written(
+    [2, 20, 20],
+    `conv 12 3 padding=1 bias=false, norm, lif tau=2, maxPool2d 2, conv 33 3 stride=2 padding=1,
+     lif vReset=0, dropout 0.2, flatten, linear 5`,
+    { most: 0.6 },
+  ),
+  'residual, scaled': written(
+    [3, 16, 16],
+    `conv 16 3 padding=1 bias=false, norm, lif, sew, avgPool2d 2, scale 1.5, conv 9 1,
+     integrateAndFire, flatten, linear 6`,
+    { most: 0.6 },
+  ),
+  'layers between neurons': { make: betweenNeurons, input: [3, 6, 6] },
+  'neurons behind relu': { make: rectified, input: [2, 6, 6] },
+  ...Object.fromEntries(
+    Object.entries(groupedChains).map(([name, { layers, input }]) => [
+      name,
+      { make: () => sequential(...layers), input },
+    ]),
+  ),
 }
 
 const options = (input: Network['input'], more: Partial<CompileOptions>): CompileOptions => ({
@@ -84,10 +76,10 @@ const ways = [
   ['sltt', 's', 6, true, 64, 3],
 ] as const
 
-// Each way with two of the four networks.
-for (const [i, [name, { make, input }]] of Object.entries(networks).entries())
+// Each way with half of the networks; small ones are for the rest of their layers.
+for (const [i, [name, { make, input, most }]] of Object.entries(networks).entries())
   for (const [j, [method, stepMode, timeSteps, frames, batchSize, threads]] of ways.entries()) {
-    if (!isLong && (i + j) % 2 === 1) continue
+    if ((!isLong && (i + j) % 2 === 1) || (most === undefined && j > 1)) continue
     test(`${name}, ${method} ${stepMode} T=${timeSteps}: inference gives training's bits`, async () => {
       const shared = options(input, { method, stepMode, timeSteps, frames, batchSize, threads })
       const size = input.reduce((a, b) => a * b, 1) * (frames ? timeSteps : 1)
@@ -108,12 +100,8 @@ for (const [i, [name, { make, input }]] of Object.entries(networks).entries())
         assert.equal(inference.firingRates(), full.firingRates(), 'of a batch with repeats')
         if (!frames) {
           const n = 2 * batchSize + 3
-          const data = fromArrays({
-            images: uniform(n * size, 4, 13),
-            labels: labels(n, classes, 14),
-            shape: input,
-            classes,
-          })
+          const [images, y] = [uniform(n * size, 4, 13), labels(n, classes, 14)]
+          const data = fromArrays({ images, labels: y, shape: input, classes })
           const [e, f] = [await full.evaluate(data), await inference.evaluate(data)]
           assert.is(f.loss, e.loss)
           assert.is(f.accuracy, e.accuracy)
@@ -121,8 +109,8 @@ for (const [i, [name, { make, input }]] of Object.entries(networks).entries())
           assert.is(f.count, n)
         }
         // A prime batch has no passes of a fitting size.
-        const most = batchSize === 37 || batchSize === 19 ? 0.8 : 0.6
-        assert.ok(inference.memoryUse.total < most * full.memoryUse.total)
+        const share = batchSize === 37 || batchSize === 19 ? 0.8 : (most ?? 1)
+        assert.ok(inference.memoryUse.total < share * full.memoryUse.total)
       } finally {
         await full.dispose()
         await inference.dispose()
@@ -147,8 +135,9 @@ test('memory for inference: resnet18 and cnn take at most 0.3 of what training t
     }
 })
 
-for (const [name, { make, input }] of Object.entries(networks))
-  for (const threads of [1, 2])
+for (const [i, [name, { make, input, most }]] of Object.entries(networks).entries())
+  for (const threads of [1, 2]) {
+    if (!isLong && most === undefined && i % 2 === threads - 1) continue
     test(`${name}: ${threads} threads, T steps of a stream are predict of T frames in step mode s`, async () => {
       const [timeSteps, batchSize] = [11, 3]
       const size = input.reduce((a, b) => a * b, 1) * batchSize
@@ -176,20 +165,17 @@ for (const [name, { make, input }] of Object.entries(networks))
           }
         }
       } finally {
-        await whole.dispose()
-        await stream.dispose()
+        await Promise.all([whole.dispose(), stream.dispose()])
       }
     })
+  }
+
+const small = 'flatten, linear 8, lif, linear 3'
+const compileSmall = (more: object) => compileNet(small, { input: [4, 1, 1], ...more })
 
 test('a stream goes on beyond 255 steps, its outputs are means over the steps so far', async () => {
-  const net = () => sequential(flatten(), linear(4, 8), lif(), linear(8, 3))
-  const stream = await net().compile({
-    input: [4, 1, 1],
-    timeSteps: 4,
-    batchSize: 1,
-    purpose: 'stream',
-  })
-  const one = await net().compile({ input: [4, 1, 1], timeSteps: 1, batchSize: 1, stepMode: 's' })
+  const stream = await compileSmall({ timeSteps: 4, batchSize: 1, purpose: 'stream' })
+  const one = await compileSmall({ timeSteps: 1, batchSize: 1, stepMode: 's' })
   one.loadStateDict(stream.stateDict())
   const x = Float32Array.of(1, 2, -1, 3)
   const first = await stream.step(x)
@@ -221,8 +207,7 @@ test('dispose amid passes waits for all of them; later calls are refused', async
 })
 
 test('reset while a step runs is refused; output is the mean so far', async () => {
-  const net = sequential(flatten(), linear(4, 8), lif({ vThreshold: 0.3 }), linear(8, 2))
-  const model = await net.compile({ input: [4, 1, 1], batchSize: 1, purpose: 'stream' })
+  const model = await compileSmall({ batchSize: 1, purpose: 'stream' })
   const x = Float32Array.of(1, 2, -1, 3)
   const first = await model.step(x)
   assert.equal(model.output(), first.logits)
@@ -238,64 +223,56 @@ test('reset while a step runs is refused; output is the mean so far', async () =
 })
 
 test('what a purpose does not have is refused with the purpose that has it', async () => {
-  const net = sequential(flatten(), linear(4, 8), lif(), linear(8, 3))
-  const at = (purpose: 'train' | 'inference' | 'stream') =>
-    net.compile({ input: [4, 1, 1], batchSize: 2, purpose })
+  const at = (purpose: unknown, more: object = {}) =>
+    compileSmall({ batchSize: 2, purpose, ...more })
   const x = new Float32Array(8)
   const data = fromArrays({ images: x, labels: [0, 1], shape: [4, 1, 1], classes: 3 })
   const [train, inference, stream] = [await at('train'), await at('inference'), await at('stream')]
-  for (const model of [inference, stream])
-    for (const use of [
-      () => model.trainStep(x, [0, 1]),
-      () => model.fit(data, { epochs: 1 }),
-      () => model.gradients(),
-      () => model.profile(),
-      () => model.resetOptimizer(),
-    ])
-      assert.match(await messageOf(use), /compiled with purpose 'train' \(the default\), this one/)
-  for (const use of [() => stream.predict(x), () => stream.evaluate(data)])
-    assert.match(await messageOf(use), /predict and evaluate need .*purpose 'stream'/)
-  for (const model of [train, inference])
-    for (const use of [() => model.step(x), () => model.reset()])
-      assert.match(
-        await messageOf(use),
-        /step and reset need a model compiled with purpose 'stream'/,
-      )
-  assert.match(
-    await messageOf(() => stream.step(new Float32Array(3))),
-    /\[2, 4, 1, 1\] = 8 numbers/,
-  )
-  assert.match(await messageOf(() => stream.step(x.map(() => Number.NaN))), /NaN/)
+  const trains = /compiled with purpose 'train' \(the default\), this one/
+  const reads = /training, and what reads its results, needs .*'train'/
+  const steps = /step and reset need a model compiled with purpose 'stream'/
+  const predicts = /predict and evaluate need .*purpose 'stream'/
+  const refused: readonly (readonly [() => unknown, RegExp])[] = [
+    ...[inference, stream].flatMap((model) =>
+      [
+        () => model.trainStep(x, [0, 1]),
+        () => model.fit(data, { epochs: 1 }),
+        () => model.gradients(),
+        () => model.profile(),
+        () => model.resetOptimizer(),
+      ].map((use) => [use, trains] as const),
+    ),
+    ...[train, inference].flatMap((model) =>
+      [() => model.step(x), () => model.reset()].map((use) => [use, steps] as const),
+    ),
+    [() => stream.predict(x), predicts],
+    [() => stream.evaluate(data), predicts],
+    [() => inference.activity('2'), reads],
+    [() => stream.diagnostics(), reads],
+    [() => stream.step(new Float32Array(3)), /\[2, 4, 1, 1\] = 8 numbers/],
+    [() => stream.step(x.map(() => Number.NaN)), /NaN/],
+    [() => stream.step(new BigInt64Array(8) as never), /x must be a Float32Array/],
+    [() => at('stream', { frames: true }), /compile.frames must be false with purpose 'stream'/],
+    [
+      () => at('toString'),
+      /compile.purpose must be one of train, inference, stream, got "toString"/,
+    ],
+  ]
+  for (const [use, message] of refused) assert.match(await messageOf(async () => use()), message)
   assert.is((await stream.step(x)).steps, 1, 'what was refused is no step')
-  assert.match(
-    await messageOf(() => net.compile({ input: [4, 1, 1], purpose: 'stream', frames: true })),
-    /compile.frames must be false with purpose 'stream'/,
-  )
-  assert.match(
-    await messageOf(() => stream.step(new BigInt64Array(8) as unknown as Float32Array)),
-    /x must be a Float32Array/,
-  )
-  for (const use of [() => inference.activity('2'), () => stream.diagnostics()])
-    assert.match(await messageOf(use), /training, and what reads its results, needs .*'train'/)
-  assert.match(
-    await messageOf(() => net.compile({ input: [4, 1, 1], purpose: ['stream'] as never })),
-    /compile.purpose must be/,
-  )
-  assert.match(
-    await messageOf(() => net.compile({ input: [4, 1, 1], purpose: 'toString' as 'train' })),
-    /compile.purpose must be one of train, inference, stream, got "toString"/,
-  )
   for (const model of [train, inference, stream]) await model.dispose()
 })
 
 test('a learnt τ and weights travel between purposes', async () => {
-  const net = sequential(flatten(), linear(4, 8), plif(), linear(8, 3))
-  const train = await net.compile({ input: [4, 1, 1], batchSize: 2, method: 'bptt' })
+  const options = { input: [4, 1, 1], batchSize: 2 } as const
+  const text = 'flatten, linear 8, plif, linear 3'
+  const train = await compileNet(text, { ...options, method: 'bptt' })
   const x = uniform(8, 3, 1)
   await train.trainStep(x, [0, 1])
-  const inference = await net.compile({ input: [4, 1, 1], batchSize: 2, purpose: 'inference' })
+  const inference = await compileNet(text, { ...options, purpose: 'inference' })
   inference.loadStateDict(train.stateDict())
   assert.equal((await inference.predict(x)).logits, (await train.predict(x)).logits)
+  await Promise.all([train.dispose(), inference.dispose()])
 })
 
 test.run()

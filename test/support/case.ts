@@ -5,13 +5,16 @@ import {
   type Layer,
   type Model,
   type Sgd,
+  type SgdOptions,
   type StateDict,
   type StepResult,
   sequential,
+  sgd,
 } from '../../src/index.js'
 import { imageShape } from '../../src/nn/value.js'
 import { testRandom } from './engine.js'
 import { expectClose, labels, norm, uniform } from './measure.js'
+import { layersOf } from './net.js'
 import {
   NearThreshold,
   type ReferenceOptions,
@@ -40,11 +43,12 @@ const MARGIN = 1e-5
  * neurons fire.
  */
 export async function makeCase(
-  layers: readonly Layer[],
+  of: string | readonly Layer[],
   options: Case['options'],
   seed: number,
   more: Partial<ReferenceOptions> = {},
 ): Promise<Case> {
+  const layers = typeof of === 'string' ? layersOf(options.input, of) : of
   const inspect = (options.method ?? 'rate') === 'rate'
   const model = await compileCase(layers, { ...options, inspect })
   const initial = model.stateDict()
@@ -174,6 +178,20 @@ export async function checkCase(
         expectClose(`${where} ${name}`, state[name].data, reference.state[name], limit)
   } finally {
     await model.dispose()
+  }
+}
+
+/** Whether a step moves parameters as the reference's did, by an optimizer with these options. */
+export async function checkMoves(c: Case, options: SgdOptions): Promise<void> {
+  const { model } = await stepOnEngine(c, {}, sgd({ decay: 'all', ...options }))
+  const state = model.stateDict()
+  await model.dispose()
+  for (const name of Object.keys(c.reference.gradients)) {
+    const before = c.state[name].data
+    const [found, wanted] = [state[name].data, c.reference.state[name]].map((now) =>
+      Float64Array.from(now, (v, i) => v - before[i]),
+    )
+    expectClose(`movement of ${name} seed=${c.seed}`, found, wanted, 1e-3)
   }
 }
 

@@ -48,6 +48,17 @@ export function expectClose(
     throw new Error(`${what}: relative error ${error}, at most ${limit} is allowed`)
 }
 
+/** The slope of a function of a number in an array, from a step to both sides. */
+export function slopeAt(data: Float32Array, index: number, of: () => number, h = 2 ** -9): number {
+  const value = data[index]
+  const [plus, minus] = [h, -h].map((step) => {
+    data[index] = value + step
+    return { at: data[index], y: of() }
+  })
+  data[index] = value
+  return (plus.y - minus.y) / (plus.at - minus.at)
+}
+
 /** Throws unless both hold the same bits under the same names. */
 export function expectSameBits(what: string, a: StateDict, b: StateDict): void {
   const difference = firstDifference(a, b)
