@@ -2,14 +2,15 @@
 
 import { checkBoolean, checkInteger, describe, fail } from '../errors.js'
 import { pair, type Size } from '../nn/kind.js'
-import { type Geometry, geometryOf, tapsOf } from '../plan/convolution/geometry.js'
+import { emitEither, type Which } from '../plan/convolution/choice.js'
+import { geometryOf, tapsOf } from '../plan/convolution/geometry.js'
 import { cheapest, type Strategy, type Task } from '../plan/convolution/strategy.js'
-import { type ParameterLayout, storedChannels, weightLayout } from '../plan/layout.js'
-import { noPool, type Pool, usedStrides } from '../plan/tensors.js'
+import { storedChannels, weightLayout } from '../plan/layout.js'
+import { noPool, usedStrides } from '../plan/tensors.js'
 import type { Buffer } from '../plan/words.js'
 import type { OpBuilder } from './builder.js'
-import { checkAll, given, needed } from './options.js'
-import { checkShape, type Extent, extentOf, imageOf, resized, showShape } from './shapes.js'
+import { checkAll, given, needed, type OptionsIn } from './options.js'
+import { checkShape, extentOf, imageOf, resized, showShape } from './shapes.js'
 import { type WindowOptions, windowed, windowOf } from './windows.js'
 
 /** Shapes and windows of a convolution, as in PyTorch. */
@@ -35,25 +36,7 @@ export const linearShape = {
 }
 
 /** What these options say. */
-export interface Shapes {
-  readonly input: readonly number[]
-  readonly weight: readonly number[]
-  readonly stride?: Size
-  readonly padding?: Size
-  readonly groups?: number
-}
-
-/** A convolution, or a linear layer, as ops plan it. */
-export interface ConvSizes {
-  readonly g: Geometry
-  /** What the argument holds, in front of the pooling. */
-  readonly source: Extent
-  readonly pool: Pool
-  /** What is convolved, behind the pooling. */
-  readonly input: Extent
-  readonly output: Extent
-  readonly layout: ParameterLayout
-}
+export type Shapes = OptionsIn<typeof convShape>
 
 /** How an op reads its input. */
 export interface Reading {
@@ -77,10 +60,7 @@ function inputOf(
   return { source, pool, input }
 }
 
-/** Sizes by the options of a convolution, or of a linear layer. */
-export type SizesOf = (op: string, options: Shapes, reading?: Reading) => ConvSizes
-
-/** What follows from sizes that fit. */
+/** What follows from sizes that fit: a convolution, or a linear layer, as ops plan it. */
 function sized(
   op: string,
   reads: ReturnType<typeof inputOf>,
@@ -88,7 +68,7 @@ function sized(
   shape: readonly number[],
   layer: Parameters<typeof geometryOf>[0],
   made: readonly number[],
-): ConvSizes {
+) {
   const { input } = reads
   const inC = image ? input.C : storedChannels(input.C)
   const output = extentOf(`${op}: the output`, made)
@@ -96,6 +76,10 @@ function sized(
   const layout = weightLayout(shape, output.C, input.C, tapsOf(g), inC, g.grouping)
   return { ...reads, g, output, layout }
 }
+export type ConvSizes = ReturnType<typeof sized>
+
+/** Sizes by the options of a convolution, or of a linear layer. */
+export type SizesOf = (op: string, options: Shapes, reading?: Reading) => ConvSizes
 
 /** Sizes of a convolution. */
 export const convSizes: SizesOf = (op, options, reading = {}) => {
@@ -117,9 +101,9 @@ export const convSizes: SizesOf = (op, options, reading = {}) => {
         `${showShape(options.input)} has ${input.C} channels; change one of the shapes`,
     )
   const [strideH, strideW] = usedStrides(imageOf(input), padding, stride)
-  const outH = Math.floor((input.H + 2 * padH - kernelH) / strideH) + 1
-  const outW = Math.floor((input.W + 2 * padW - kernelW) / strideW) + 1
-  if (!(outH >= 1 && outW >= 1))
+  const H = Math.floor((input.H + 2 * padH - kernelH) / strideH) + 1
+  const W = Math.floor((input.W + 2 * padW - kernelW) / strideW) + 1
+  if (!(H >= 1 && W >= 1))
     fail(
       `${op}: a kernel of ${kernelH}×${kernelW} is larger than the padded input ` +
         `(${input.H}×${input.W}, padding ${padH}, ${padW}); make it smaller or pad more`,
@@ -129,11 +113,9 @@ export const convSizes: SizesOf = (op, options, reading = {}) => {
       `${op}.padding must be below the kernel's size (${kernelH}×${kernelW}), got ` +
         `${padH}, ${padW}`,
     )
-  const channelsOf = { groups, inChannels, outChannels: N }
   const windows = { kernelSize: [kernelH, kernelW], stride, padding } as const
-  const layer = { kind: 'conv2d', ...windows, ...channelsOf } as const
-  const made = resized(input, { C: N, H: outH, W: outW }).shape
-  return sized(op, reads, reading, shape, layer, made)
+  const layer = { kind: 'conv2d', ...windows, groups, inChannels, outChannels: N } as const
+  return sized(op, reads, reading, shape, layer, resized(input, { C: N, H, W }).shape)
 }
 
 /** Sizes of a linear layer: a convolution whose kernel covers its whole input. */
@@ -170,45 +152,58 @@ export function isImage(
 export const zerosOf = ({ b }: OpBuilder, { g }: ConvSizes): Buffer =>
   b.buffer('zeros', 4 * Math.max(g.kernelW * g.inC, g.outC), 'statistics')
 
-/** One way to compute an op, by its name. */
-export interface Way {
-  readonly name: string
-  /** Asked only where somebody names a way. */
-  fits(): boolean
-  emit(): unknown
-}
-
 /** Ways to compute an op, and what a network would take, which says its name. */
-export interface Ways {
-  readonly ways: readonly Way[]
-  automatic(): string
+interface Ways {
+  readonly ways: readonly {
+    readonly name: string
+    /** Asked only where somebody names a way. */
+    fits(): boolean
+    emit(): unknown
+  }[]
+  automatic(isAlone?: boolean): string
 }
 
 /**
  * Strategies that do one job.
  *
  * @param job what they do, if what they are chosen by is not all
+ * @param made is told what one gives
  */
 export function waysOf<J extends S, S extends Task, R>(
   { b }: OpBuilder,
   list: readonly Strategy<J, S, R>[],
   task: S,
-  job: () => J = () => task as J,
+  job: (isAlone: boolean) => J = () => task as J,
+  made: (result: R) => void = () => {},
 ): Ways {
-  const emit = (strategy: Strategy<J, S, R>): R => strategy.emit(b, job())
+  const emit = (strategy: Strategy<J, S, R>, isAlone = true): string => {
+    made(strategy.emit(b, job(isAlone)))
+    return strategy.name
+  }
   return {
-    ways: list.map((strategy) => ({
-      name: strategy.name,
-      fits: () => strategy.fits(task),
-      emit: () => emit(strategy),
+    ways: list.map((one) => ({
+      name: one.name,
+      fits: () => one.fits(task),
+      emit: () => emit(one),
     })),
-    automatic() {
-      const strategy = cheapest(list, task)
-      emit(strategy)
-      return strategy.name
-    },
+    automatic: (isAlone) => emit(cheapest(list, task), isAlone),
   }
 }
+
+/** One way that always fits. */
+export function onlyWay(name: string, emit: () => void): Ways {
+  const automatic = (): string => {
+    emit()
+    return name
+  }
+  return { ways: [{ name, fits: () => true, emit }], automatic }
+}
+
+/** Two lists, of which a run takes one by its spikes, or `which` knows. */
+export const eitherOf = ({ b }: OpBuilder, which: () => Which, few: Ways, many: Ways): Ways => ({
+  ways: [...few.ways, ...many.ways],
+  automatic: () => emitEither(b, which(), few.automatic, many.automatic).join(' | '),
+})
 
 /**
  * Takes the way of a name, or what a network would.
@@ -221,7 +216,7 @@ export function takeWay(
   { ways, automatic }: Ways,
 ): string {
   if (algorithm === undefined || algorithm === 'auto') return automatic()
-  const names = (some: readonly Way[]): string => some.map(({ name }) => name).join(', ')
+  const names = (some: Ways['ways']): string => some.map(({ name }) => name).join(', ')
   const way = ways.find(({ name }) => name === algorithm)
   if (way === undefined)
     fail(`${op}.algorithm must be one of auto, ${names(ways)}, got ${describe(algorithm)}`)

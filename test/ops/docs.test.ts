@@ -22,7 +22,7 @@ const checker = program.getTypeChecker()
 
 /** The files whose ops a page has. */
 const pages = {
-  convolution: 'weighted',
+  convolution: 'weighted weighted-gradients',
   neurons: 'lif neurons activity',
   'normalisation-and-more': 'batch-norm normalisation pooling sums losses optimizer',
 }

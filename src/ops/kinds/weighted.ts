@@ -1,21 +1,191 @@
-/** Convolutions and linear layers, and their gradients. */
+/** Convolutions and linear layers. */
 
-import { convShape, convSizes, linearShape, linearSizes } from '../convolution.js'
-import { op } from '../op.js'
-import { image, rows } from '../options.js'
-import { emitForward, forwardOptions, forwardSizes, forwardTensors } from '../weighted/forward.js'
-import {
-  accumulating,
-  biasGradientTensors,
-  emitBias,
-  emitInputGradient,
-  emitWeightGradient,
-  inputGradientOptions,
-  inputGradientTensors,
-  weightGradientOptions,
-  weightGradientSizes,
-  weightGradientTensors,
-} from '../weighted/gradients.js'
+import { Moments } from '../../../assembly/opcodes.js'
+import { fail } from '../../errors.js'
+import { forwardBy } from '../../plan/convolution/choice.js'
+import { emitForwardOnFloats, fitsSpikes, strategiesOf } from '../../plan/convolution/index.js'
+import { emitForwardOnBytes, fitsByteWeights } from '../../plan/convolution/spike-bytes.js'
+import type { UnitSums } from '../../plan/tensors.js'
+import { ref } from '../../plan/words.js'
+import type { OpBuilder, Planned } from '../builder.js'
+import * as convolution from '../convolution.js'
+import { gives, op, takes } from '../op.js'
+import { type Checked, flag, given, type OptionTable, oneOf } from '../options.js'
+import { inputs, readSpikes, spikeOptions } from '../spike-input.js'
+import { channels, floats, spikes, tensorOfBuffer, weights } from '../tensor.js'
+import { denseInput } from '../terms.js'
+
+/** How `ops.conv2d` and `ops.linear` can compute. */
+export type ForwardAlgorithm =
+  | ('auto' | 'rows' | 'lists' | 'products' | 'bytes')
+  | ('narrow' | 'direct' | 'grouped' | 'dense')
+
+/** Options of `ops.conv2d` and `ops.linear` besides their shapes. */
+const forwardOptions = {
+  /** The input holds spikes, bytes of 0 and 1. Default false: floats. */
+  spikes: flag(),
+  /** A bias [N] is added. Default false. */
+  bias: flag(),
+  /**
+   * 'int8', on spikes: the weight is an Int8Array, and `scales` [N] say what 1 stands for. Default
+   * 'float32'.
+   */
+  weightType: oneOf(['float32', 'int8']),
+  /**
+   * As in a training step, where the number of spikes may choose the kernel; this concerns sums and
+   * means of spikes. Default false: as in prediction.
+   */
+  training: flag(),
+  /**
+   * 'auto', the default, takes what a network would. On spikes: 'rows', 'lists', or 'products' of
+   * the spikes written out as floats; with groups 'grouped', 'dense', 'products'. On floats:
+   * 'narrow', 'direct'; with groups 'grouped'.
+   */
+  algorithm: given<ForwardAlgorithm>(),
+  /**
+   * Partial sums of the output's moments are a second result, `moments` [units, 4, channels as
+   * stored], from which `batchNorm` goes on. Default false. The kernels 'rows' and 'lists' write
+   * them.
+   */
+  moments: flag(),
+  /**
+   * The input is stored with its own channels, as a model's input is. Default: for floats [B, C, H,
+   * W] with fewer than 4 channels.
+   */
+  image: given<boolean>(),
+  ...spikeOptions,
+}
+type Given = Checked<typeof forwardOptions> & convolution.Shapes
+type Forward = Given & { readonly sizes: convolution.ConvSizes }
+
+/** Checks what goes together, and shapes. */
+function sizesBy(sizesOf: convolution.SizesOf, of: Given, { op }: OpBuilder) {
+  for (const name of ['sources', 'pool', 'moments', 'training'] as const)
+    if (!of.spikes && of[name] !== undefined && of[name] !== false)
+      fail(`${op}.${name} is of spikes; set spikes: true, or leave it out`)
+  const isBytes = of.weightType === 'int8'
+  if (isBytes && !of.spikes)
+    fail(`${op}.weightType 'int8' is of spikes; set spikes: true, or leave it out`)
+  if (isBytes && of.moments)
+    fail(`${op}.moments: weights of one byte are not trained; leave moments or weightType out`)
+  const image = convolution.isImage(op, of.image, of.input, of.spikes)
+  return { sizes: sizesOf(op, of, { image, pool: of.pool }) }
+}
+
+/** Tensors of an op forward. */
+function forwardTensors(of: Forward) {
+  const { source, g, layout, output } = of.sizes
+  const isBytes = of.weightType === 'int8'
+  const own = of.spikes
+    ? inputs<Uint8Array | Float32Array>(of.sources, source, spikes)
+    : inputs<Uint8Array | Float32Array>(1, source, (extent) => floats(extent, g.inC))
+  return Object.assign(own, {
+    /** Floats [N, …], or bytes with `weightType` 'int8'. */
+    weight: takes<Float32Array | Int8Array>(weights(layout, of.weightType)),
+    /** What 1 stands for, of each output, [N]; with 'int8'. */
+    scales: isBytes && takes(channels(output.C)),
+    /** A number for each output, [N], with `bias`. */
+    bias: of.bias && takes(channels(output.C)),
+    /** The result. */
+    output: gives(floats(output)),
+    /** Partial sums of the output's moments, [units, 4, channels as stored]. */
+    moments: of.moments && gives<Float32Array>(),
+  })
+}
+
+const jobOf = ({ b, made }: OpBuilder, { g, input }: convolution.ConvSizes) => ({
+  name: b.programs[0].name,
+  g,
+  steps: input.T,
+  weight: ref(made.weight.buffer),
+  bias: made.bias && ref(made.bias.buffer),
+  out: made.output.buffer,
+})
+
+function onSpikes(o: OpBuilder, of: Forward): Partial<Planned> {
+  const { b, op } = o
+  const { sizes } = of
+  const { input, g } = sizes
+  const reader = readSpikes(o, sizes, of.sources)
+  const job = { ...jobOf(o, sizes), spikes: reader.spikes, withMoments: of.moments }
+  let moments: UnitSums | undefined
+  let isChosen = false
+  const events = convolution.waysOf(
+    o,
+    strategiesOf(job).forwardOnSpikes,
+    job,
+    (isAlone) => ({ ...job, withMoments: isAlone && of.moments }),
+    (sums) => {
+      moments = sums
+    },
+  )
+  const products = convolution.onlyWay('products', () => {
+    const written = reader.write(`${job.name} spikes written out`, input.T, 0)
+    const read = denseInput(written, input.T, g.inC)
+    emitForwardOnFloats(b, { ...job, input: read, zeros: convolution.zerosOf(o, sizes) })
+  })
+  const which = () => {
+    const found = fitsSpikes(job) ? forwardBy(b, job, of.training) : 'many'
+    isChosen = typeof found === 'object'
+    return found
+  }
+  const ways = convolution.eitherOf(o, which, events, products)
+  const algorithm = convolution.takeWay(op, of.algorithm, ways)
+  if (of.moments) addMoments(o, g.outC, algorithm, moments)
+  return { algorithm, before: isChosen ? reader.count : undefined }
+}
+
+function addMoments(
+  { b, op, made }: OpBuilder,
+  outC: number,
+  algorithm: string,
+  moments: UnitSums | undefined,
+): void {
+  if (moments === undefined)
+    fail(
+      `${op}.moments: the algorithm '${algorithm}' writes none; leave moments out, batchNorm ` +
+        'then sums them itself',
+    )
+  const { buffer, units } = moments
+  b.touch(buffer)
+  made.moments = tensorOfBuffer(buffer, { name: 'moments' }, [units, Moments.Rows, outC])
+}
+
+/** Spikes with weights of one byte, as in networks that were compiled or exported with them. */
+function onBytes(o: OpBuilder, { sizes, sources, algorithm }: Forward): Partial<Planned> {
+  const { b, op, made } = o
+  const { spikes } = readSpikes(o, sizes, sources)
+  const weightScale = ref(made.scales.buffer)
+  const job = { ...jobOf(o, sizes), spikes, weightScale, compact: true }
+  if (!fitsByteWeights(job))
+    fail(
+      `${op}.weightType 'int8' is not made for this convolution (groups, or more inputs of an ` +
+        'output than fit in 16 bits); leave it out',
+    )
+  const bytes = convolution.onlyWay('bytes', () => emitForwardOnBytes(b, job))
+  return { algorithm: convolution.takeWay(op, algorithm, bytes) }
+}
+
+function emitForward(o: OpBuilder, of: Forward): Partial<Planned> {
+  const { sizes } = of
+  if (of.spikes) return of.weightType === 'int8' ? onBytes(o, of) : onSpikes(o, of)
+  const { buffer, stored } = o.made.input
+  const input = denseInput(buffer, sizes.input.T, stored)
+  const job = { ...jobOf(o, sizes), input, zeros: convolution.zerosOf(o, sizes) }
+  const ways = convolution.waysOf(o, strategiesOf(job).forwardOnFloats, job)
+  return { algorithm: convolution.takeWay(o.op, of.algorithm, ways) }
+}
+
+/** @__NO_SIDE_EFFECTS__ */
+const weighted = <S extends OptionTable>(name: string, shape: S, sizesOf: convolution.SizesOf) =>
+  op(name, {
+    options: { ...shape, ...forwardOptions },
+    returns: 'output',
+    when: ['moments', true, ['output', 'moments']],
+    derive: (of, o) => sizesBy(sizesOf, of as never, o),
+    tensors: (of) => forwardTensors(of as never),
+    emit: (o, _, of) => emitForward(o, of as never),
+  })
 
 /**
  * A convolution of floats, or of spikes, with the kernels of a network (`torch.nn.functional.
@@ -28,14 +198,7 @@ import {
  * the spikes; with `sources`, the sum of several tensors. With `weightType: 'int8'` w is
  * scales[n] · weight. Result: [B, N, outH, outW], or that behind T.
  */
-export const conv2d = op('conv2d', {
-  options: { ...convShape, ...forwardOptions },
-  returns: 'output',
-  when: ['moments', true, ['output', 'moments']],
-  derive: forwardSizes(convSizes),
-  tensors: forwardTensors,
-  emit: emitForward,
-})
+export const conv2d = weighted('conv2d', convolution.convShape, convolution.convSizes)
 
 /**
  * A linear layer on floats or spikes (`torch.nn.functional.linear`):
@@ -45,95 +208,4 @@ export const conv2d = op('conv2d', {
  * An input [B, C, H, W] stands for its C·H·W features, as behind `flatten`. Result: [B, N], or
  * [B, T, N].
  */
-export const linear = op('linear', {
-  options: { ...linearShape, ...forwardOptions },
-  returns: 'output',
-  when: ['moments', true, ['output', 'moments']],
-  derive: forwardSizes(linearSizes),
-  tensors: forwardTensors,
-  emit: emitForward,
-})
-
-/**
- * Gradient of a convolution's input from that of its output (`torch.nn.grad.conv2d_input`):
- *
- *     dx[b, t, c, i, j] = Σ over n, p, q of w[n, c, p, q] · delta[b, t, n, u, v],
- *                         where u · stride + p − padding = i and v · stride + q − padding = j
- *
- * Through time each step is by itself; in rate-based backpropagation there is one row for all
- * steps. Winograd's kernels: Lavin and Gray, arXiv 1509.09308.
- */
-export const conv2dInputGradient = op('conv2dInputGradient', {
-  options: { ...convShape, ...inputGradientOptions },
-  returns: 'inputGradient',
-  derive: (of, { op }) => convSizes(op, of),
-  tensors: inputGradientTensors,
-  emit: emitInputGradient,
-})
-
-/**
- * Gradient of a linear layer's input: dx[b, t, c] = Σ over n of w[n, c] · delta[b, t, n].
- */
-export const linearInputGradient = op('linearInputGradient', {
-  options: { ...linearShape, ...inputGradientOptions },
-  returns: 'inputGradient',
-  derive: (of, { op }) => linearSizes(op, of),
-  tensors: inputGradientTensors,
-  emit: emitInputGradient,
-})
-
-/**
- * Gradient of a convolution's weight (`torch.nn.grad.conv2d_weight`):
- *
- *     dw[n, c, p, q] = Σ over b, t, i, j of delta[b, t, n, i, j] ·
- *                      x[b, t, c, i·stride + p − padding, j·stride + q − padding]
- *
- * x are floats; with `spikes` spikes of each step; with `counts` rates, counts / timeSteps, and
- * delta has no T (rate-based backpropagation); with `mean` the mean over T of floats.
- */
-export const conv2dWeightGradient = op('conv2dWeightGradient', {
-  options: { ...convShape, ...weightGradientOptions },
-  returns: 'weightGradient',
-  derive: weightGradientSizes(convSizes),
-  tensors: weightGradientTensors,
-  emit: emitWeightGradient,
-})
-
-/**
- * Gradient of a linear layer's weight: dw[n, c] = Σ over b, t of delta[b, t, n] · x[b, t, c].
- */
-export const linearWeightGradient = op('linearWeightGradient', {
-  options: { ...linearShape, ...weightGradientOptions },
-  returns: 'weightGradient',
-  derive: weightGradientSizes(linearSizes),
-  tensors: weightGradientTensors,
-  emit: emitWeightGradient,
-})
-
-/**
- * Gradient of a convolution's bias: db[n] = Σ over b, t, i, j of delta[b, t, n, i, j].
- */
-export const conv2dBiasGradient = op('conv2dBiasGradient', {
-  options: {
-    /** Shape of the output's gradient: [B, N, H, W], or that behind T. */
-    delta: image,
-    ...accumulating,
-  },
-  returns: 'biasGradient',
-  tensors: ({ delta, accumulate }) => biasGradientTensors(delta, accumulate),
-  emit: (o, _, { delta, accumulate }) => emitBias(o, delta, accumulate),
-})
-
-/**
- * Gradient of a linear layer's bias: db[n] = Σ over b, t of delta[b, t, n].
- */
-export const linearBiasGradient = op('linearBiasGradient', {
-  options: {
-    /** Shape of the output's gradient: [B, N], or [B, T, N]. */
-    delta: rows,
-    ...accumulating,
-  },
-  returns: 'biasGradient',
-  tensors: ({ delta, accumulate }) => biasGradientTensors(delta, accumulate),
-  emit: (o, _, { delta, accumulate }) => emitBias(o, delta, accumulate),
-})
+export const linear = weighted('linear', convolution.linearShape, convolution.linearSizes)

@@ -1,14 +1,14 @@
 /** Spikes, or their counts, as the kernels of convolutions and linear layers read them. */
 
-import { fail } from '../../errors.js'
-import { emitMaterialise } from '../../plan/materialise.js'
-import { type Expression, noPool, type SpikeInput, type SpikeTensor } from '../../plan/tensors.js'
-import type { Buffer } from '../../plan/words.js'
-import type { OpBuilder } from '../builder.js'
-import type { ConvSizes } from '../convolution.js'
-import { type Planning, takes } from '../op.js'
-import { given, integerIf } from '../options.js'
-import { type Extent, imageOf } from '../shapes.js'
+import { fail } from '../errors.js'
+import { emitMaterialise } from '../plan/materialise.js'
+import { type Expression, noPool, type SpikeInput, type SpikeTensor } from '../plan/tensors.js'
+import type { Buffer } from '../plan/words.js'
+import type { OpBuilder } from './builder.js'
+import type { ConvSizes } from './convolution.js'
+import { type Planning, takes } from './op.js'
+import { given, integerIf } from './options.js'
+import { type Extent, imageOf } from './shapes.js'
 import {
   type Make,
   type OpTensor,
@@ -16,9 +16,9 @@ import {
   type Totals,
   type Values,
   type Views,
-} from '../tensor.js'
-import { asSpikes } from '../terms.js'
-import type { WindowOptions } from '../windows.js'
+} from './tensor.js'
+import { asSpikes } from './terms.js'
+import type { WindowOptions } from './windows.js'
 
 const MOST_SOURCES = 16
 
