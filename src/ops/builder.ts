@@ -19,10 +19,9 @@ export interface ControlBlock {
 export interface EngineFunction {
   /** As the engine exports it. */
   readonly name: string
-  /** Its arguments in front of the address of its scratch; once memory has addresses. */
-  arguments(): readonly number[]
-  /** Bytes. */
-  readonly scratch: number
+  /** Bytes of scratch. */
+  readonly bytes: number
+  call(engine: object, scratch: number): void
 }
 
 /** An op as planned: its tensors, in the order of `run`'s arguments and of its results. */

@@ -5,7 +5,6 @@
  * @module ops
  */
 
-export { load } from './engine.js'
 export * from './kinds/activity.js'
 export * from './kinds/batch-norm.js'
 export * from './kinds/lif.js'
@@ -39,6 +38,7 @@ export type {
 export type { Axes, Checked, GivenOf, Option, OptionsIn } from './options.js'
 export type { StepSettings } from './passes.js'
 export type { CommonOptions, PlanInfo } from './plan.js'
+export { load } from './runner.js'
 export type { Extent } from './shapes.js'
 export type { TensorInfo, Values, ValueType } from './tensor.js'
 export type { GradientTerm, TermWindow, WindowOptions } from './windows.js'

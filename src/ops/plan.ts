@@ -9,10 +9,9 @@ import type { PlannedRecord } from '../plan/program.js'
 import { roundUp } from '../round-up.js'
 import { letGo } from '../runtime/collect.js'
 import { isNode } from '../runtime/processors.js'
-import type { OpBuilder, Planned, Settings } from './builder.js'
-import { isOwnMemory, type PlanMemory, reserve } from './memory.js'
+import type { ControlBlock, OpBuilder, Planned, Settings } from './builder.js'
 import { type Checked, integerIf, type OptionsIn, oneOf } from './options.js'
-import { Runner } from './runner.js'
+import { isOwnMemory, Runner } from './runner.js'
 import { showShape, sizeOf } from './shapes.js'
 import { type OpTensor, ownCount, type TensorInfo, tags, type Values } from './tensor.js'
 
@@ -53,7 +52,6 @@ function checkCommon(op: string, { calls }: Planned, { threads, engine }: Common
 
 /** What a plan has until it is disposed. */
 interface Live {
-  readonly memory: PlanMemory
   readonly runner: Runner
   /** The plan's own arrays: of its inputs first. */
   readonly own: readonly Values[]
@@ -91,7 +89,7 @@ export class OpPlan {
     const { inputs, outputs, others = [], calls, before, start } = planned
     const { threads, engine } = common
     const records = b.programs[0].sections.flatMap((section) => section.records)
-    const least = Math.max(64, calls?.scratch ?? 64)
+    const least = Math.max(64, calls?.bytes ?? 64)
     const scratch = records.reduce((most, record) => Math.max(most, record.scratch), least)
     const scratchBytes = roundUp(scratch, 64)
     const programAt = roundUp(assignAddresses(b.buffers, Control.Bytes + 64), 64)
@@ -106,23 +104,17 @@ export class OpPlan {
     this.algorithm = planned.algorithm
     this.kernels = calls ? [calls.name] : records.map(({ name }) => name)
     this.bytes = scratchAt + threads * scratchBytes + 64
-    const memory = reserve(op, this.bytes, threads > 1 || engine === 'debug')
     const { bytes, programs } = laid.encode()
-    new Uint8Array(memory.memory.buffer).set(bytes, programAt)
-    const runner = new Runner(op, memory, {
-      program: programs[0],
-      scratch: scratchAt,
-      scratchBytes,
-      threads,
-      isDebug: engine === 'debug',
-      kernels: b.kernels,
-      calls,
+    const runner = new Runner(op, this.bytes, {
+      ...{ program: programs[0], scratch: scratchAt, scratchBytes },
+      ...{ threads, isDebug: engine === 'debug', kernels: b.kernels, calls },
     })
-    const { views, control: block } = memory
+    const { views, block } = runner
+    new Uint8Array(runner.memory.buffer).set(bytes, programAt)
     const own = this.#all.map((tensor) => views(tensor.buffer, tensor.type, ownCount(tensor)))
     const totals = before && runner.totals()
     this.#live = {
-      ...{ memory, runner, own },
+      ...{ runner, own },
       result: this.#results((tensor) => own[this.#all.indexOf(tensor)]),
       before: (settings) => totals && before(views, totals, settings),
     }
@@ -172,8 +164,8 @@ export class OpPlan {
    * @throws SpikewasmError for a name that the plan does not have
    */
   read(name: string): Values {
-    const { memory } = this.#alive()
-    return this.#named('read', name).unpack(memory.views)
+    const { views } = this.#alive().runner
+    return this.#named('read', name).unpack(views)
   }
 
   /**
@@ -182,10 +174,10 @@ export class OpPlan {
    * @throws SpikewasmError for a name that the plan does not have, or an array that does not fit
    */
   write(name: string, values: Values): void {
-    const { memory } = this.#alive()
+    const { views } = this.#alive().runner
     const tensor = this.#named('write', name)
     this.#check(tensor, values)
-    tensor.pack(values, memory.views)
+    tensor.pack(values, views)
   }
 
   /** Ends the plan's threads and lets go of its memory. Arrays that somebody holds stay. */
@@ -208,9 +200,8 @@ export class OpPlan {
    * @internal
    */
   static insides(plan: OpPlan) {
-    const { memory, runner } = plan.#live as Live
-    const { program } = runner.at
-    return { memory: memory.memory as host.WasmMemory, program, records: plan.#records }
+    const { memory, at } = (plan.#live as Live).runner
+    return { memory: memory as host.WasmMemory, program: at.program, records: plan.#records }
   }
 
   /**
@@ -242,7 +233,7 @@ export class OpPlan {
   }
 
   /** Checks all that was given, then copies what is not the plan's own. Returns whether all is. */
-  #take({ memory, own }: Live, given: readonly unknown[]): boolean {
+  #take({ runner: { views, block }, own }: Live, given: readonly unknown[]): boolean {
     if (given.length === 0) return true
     let count = given.length
     while (count > 0 && given[count - 1] === undefined) count--
@@ -255,18 +246,18 @@ export class OpPlan {
       )
     const isGiven = (i: number): boolean => given[i] !== undefined && given[i] !== own[i]
     for (let i = 0; i < count; i++) if (isGiven(i)) this.#check(inputs[i], given[i])
-    if (settings) this.#set(memory, settings)
+    if (settings) this.#set(block, settings)
     let isOwn = true
     for (let i = 0; i < count; i++)
       if (isGiven(i)) {
         isOwn = false
-        inputs[i].pack(given[i] as Values, memory.views)
+        inputs[i].pack(given[i] as Values, views)
       }
     return isOwn
   }
 
   /** Settings hold until others are given; wrong ones change nothing. */
-  #set({ control: block }: PlanMemory, given: Settings): void {
+  #set(block: ControlBlock, given: Settings): void {
     const { control } = this.#planned
     if (control === undefined) fail(`${this.#op}.run takes no settings, got ${describe(given)}`)
     const found = Object.entries(given).filter(([, value]) => value !== undefined)
@@ -307,7 +298,7 @@ export class OpPlan {
   }
 
   /** New arrays; and what the op has changed, in the arrays that the caller gave. */
-  #copies({ memory: { views }, own }: Live, given: readonly unknown[]): unknown {
+  #copies({ runner: { views }, own }: Live, given: readonly unknown[]): unknown {
     const written = new Map<OpTensor, Values>()
     this.#planned.inputs.forEach((tensor, i) => {
       const values = given[i]

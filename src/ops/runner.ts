@@ -1,19 +1,67 @@
-/** Who runs a planned op: an engine on this thread, or worker threads. */
+/** The memory of a planned op, and who runs it: an engine on this thread, or worker threads. */
 
 import type { KernelSet } from '../equations/kernel-set.js'
 import { fail, SpikewasmError } from '../errors.js'
+import type * as host from '../host.js'
 import type { Buffer } from '../plan/words.js'
 import { roundUp } from '../round-up.js'
 import type { Executor } from '../runtime/executor.js'
-import { type EngineExports, instantiateEngine } from '../runtime/load.js'
+import * as engines from '../runtime/load.js'
 import { platform } from '../runtime/platform.js'
-import type { EngineFunction } from './builder.js'
-import { engineModule } from './engine.js'
-import type { PlanMemory } from './memory.js'
-import type { Totals } from './tensor.js'
+import { isNode } from '../runtime/processors.js'
+import type { ControlBlock, EngineFunction } from './builder.js'
+import { arrays, type Totals, type Views } from './tensor.js'
+
+const loaded = new Map<engines.EngineVariant, host.WasmModule>()
+
+/**
+ * Loads the engine. A page has to wait for it before it plans its first op; in Node nobody has to
+ * call it.
+ */
+export async function load(): Promise<void> {
+  const variants = ['engine', ...(isNode() ? (['engine-threads'] as const) : [])] as const
+  for (const variant of variants) loaded.set(variant, await engines.loadEngine(variant))
+}
+
+/** @throws SpikewasmError in a page that has not waited for `load` */
+function engineModule(variant: engines.EngineVariant): host.WasmModule {
+  const module = loaded.get(variant) ?? engines.loadEngineSync(variant)
+  if (!module)
+    fail('the engine is not loaded yet; call `await ops.load()` once before the first plan')
+  loaded.set(variant, module)
+  return module
+}
+
+/** Memory of all plans: its arrays have the engine's order. */
+const owned = new WeakSet<ArrayBufferLike>()
+
+/** Whether an array's memory is that of a plan. */
+export const isOwnMemory = (buffer: ArrayBufferLike): boolean => owned.has(buffer)
+
+const PAGE = 65536
+const MAX_BYTES = 2 ** 32
+
+/** @throws SpikewasmError that names the op when there is not as much memory */
+function allocate(op: string, bytes: number, shared: boolean): WebAssembly.Memory {
+  const mib = `${(bytes / 2 ** 20).toFixed(1)} MiB`
+  if (!(bytes <= MAX_BYTES))
+    fail(
+      `${op} needs ${mib} of memory, more than the 4096 MiB that WebAssembly addresses; make ` +
+        'shapes smaller',
+    )
+  const pages = Math.ceil(bytes / PAGE)
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared })
+  } catch {
+    fail(
+      `${op} needs ${mib} of memory, more than this machine gives now; make shapes smaller. If ` +
+        'there are thousands of plans (each reserves addresses), dispose of those that are done',
+    )
+  }
+}
 
 /** What is where in the plan's memory, and how it runs. */
-export interface RunnerPlan {
+interface Place {
   readonly program: number
   readonly scratch: number
   readonly scratchBytes: number
@@ -23,29 +71,42 @@ export interface RunnerPlan {
   readonly kernels?: KernelSet
 }
 
-/** The barrier of several workers: turns that one waits before it sleeps, and milliseconds. */
-const SPINS = 20_000
-const TIMEOUT_MS = 60_000
+/** The barrier of several workers: turns that one waits before it sleeps. */
+const WAITING = { spins: 20_000, timeoutMs: 60_000 }
 /** Bytes that totals are taken of at once. */
 const LINE = 64
 
 export class Runner {
+  readonly memory: WebAssembly.Memory
+  readonly views: Views
+  readonly block: ControlBlock
   /** The engine of this thread; with threads it is made only where something needs it. */
-  #engine: EngineExports | undefined
+  #engine: engines.EngineExports | undefined
   #call: (() => void) | undefined
   #threads: Promise<Executor> | undefined
   #failure: string | undefined
 
   constructor(
     private readonly op: string,
-    private readonly memory: PlanMemory,
-    readonly at: RunnerPlan,
+    bytes: number,
+    readonly at: Place,
   ) {
-    if (at.threads > 1) return
-    const { program, scratch, calls } = at
+    const { program, scratch, threads, isDebug, calls } = at
+    const memory = allocate(op, bytes, threads > 1 || isDebug)
+    const view = new DataView(memory.buffer)
+    owned.add(memory.buffer)
+    this.memory = memory
+    this.views = ({ address }, type, count) =>
+      new arrays[type](memory.buffer as ArrayBuffer, address, count)
+    this.block = {
+      word: (offset, value) => view.setUint32(offset, value >>> 0, true),
+      float: (offset, value) => view.setFloat32(offset, value, true),
+      address: (offset, tensor) => view.setUint32(offset, tensor.buffer.address, true),
+    }
+    if (threads > 1) return
     const engine = this.engine()
     this.#call = calls
-      ? callOf(engine, calls, scratch)
+      ? () => calls.call(engine, scratch)
       : () => void engine.run(program, 0, 1, scratch, 0, 0)
   }
 
@@ -64,13 +125,12 @@ export class Runner {
       fail(
         `${this.op}.run: a worker failed in an earlier run (${this.#failure}); plan the op again`,
       )
-    const { program, threads, scratch, scratchBytes } = this.at
+    const { kernels: set, threads: workers, program, scratch, scratchBytes } = this.at
     this.#threads ??= this.startThreads()
     try {
       const executor = await this.#threads
-      const limits = { spins: SPINS, timeoutMs: TIMEOUT_MS }
-      const kernels = this.at.kernels?.module(this.memory.memory)
-      await executor.run({ program, workers: threads, scratch, scratchBytes, kernels, ...limits })
+      const kernels = set?.module(this.memory)
+      await executor.run({ program, workers, scratch, scratchBytes, kernels, ...WAITING })
     } catch (error) {
       const failure = this.failed(error)
       this.#failure = failure.message
@@ -82,7 +142,7 @@ export class Runner {
   totals(): Totals {
     const { byteTotals, byteMax, bitSum, maskCounts } = this.engine()
     const { scratch } = this.at
-    const out = this.memory.views({ address: scratch } as Buffer, 'int32', 2)
+    const out = this.views({ address: scratch } as Buffer, 'int32', 2)
     return {
       bytes({ address }, count) {
         byteTotals(address, roundUp(count, LINE), scratch)
@@ -99,13 +159,12 @@ export class Runner {
     await (await this.#threads?.catch(() => undefined))?.dispose()
   }
 
-  private engine(): EngineExports {
+  private engine(): engines.EngineExports {
     if (this.#engine) return this.#engine
     const { threads, isDebug, kernels } = this.at
-    const { memory } = this.memory
     const variant = threads > 1 ? 'engine-threads' : isDebug ? 'engine-debug' : 'engine'
-    const engine = instantiateEngine(engineModule(variant), memory)
-    engine.take(kernels?.module(memory))
+    const engine = engines.instantiateEngine(engineModule(variant), this.memory)
+    engine.take(kernels?.module(this.memory))
     this.#engine = engine
     return engine
   }
@@ -114,7 +173,7 @@ export class Runner {
     const module = engineModule('engine-threads')
     const { threads } = this.at
     const make = await platform().executors(threads)
-    return make(module, this.memory.memory, threads)
+    return make(module, this.memory, threads)
   }
 
   /** A trap of a kernel: something in the plan's own memory is not what it should be. */
@@ -124,11 +183,4 @@ export class Runner {
       `${this.op}.run: a kernel failed (${message}); check what was written to the plan's memory`,
     )
   }
-}
-
-/** A function of the engine with its arguments. */
-function callOf(engine: EngineExports, of: EngineFunction, scratch: number): () => void {
-  const call = engine[of.name as keyof EngineExports] as (...args: readonly number[]) => void
-  const args = [...of.arguments(), scratch]
-  return () => call(...args)
 }

@@ -337,12 +337,10 @@ export const matmul = op('matmul', {
     output: gives(numbers([M, N])),
   }),
   emit(_, { a, b, output }, { M, N, K, transpose }) {
-    return {
-      calls: {
-        name: `matmul${transpose}`,
-        arguments: () => [output.address, a.address, b.address, M, N, K],
-        scratch: scratchBytes(N),
-      },
-    }
+    const name = `matmul${transpose}` as const
+    type Engine = Readonly<Record<typeof name, (...of: readonly number[]) => void>>
+    const call = (engine: object, scratch: number): void =>
+      (engine as Engine)[name](output.address, a.address, b.address, M, N, K, scratch)
+    return { calls: { name, bytes: scratchBytes(N), call } }
   },
 })
