@@ -11,7 +11,6 @@ import { sgd } from '../optimizer/kinds.js'
 import * as v from '../runtime/vendor/valibot/index.js'
 import { VERSION } from '../version.js'
 import { datasets, defaultThreads, describeDefault } from './datasets.js'
-import { eventSpecs } from './event-options.js'
 import { loadData } from './load-data.js'
 import { writeText } from './mistakes.js'
 import * as shared from './options.js'
@@ -21,7 +20,7 @@ import { overwrite, tableText } from './terminal.js'
 import { givenNetwork, networkSpecs } from './which-model.js'
 
 const diagnoseSpecs = {
-  ...eventSpecs,
+  ...shared.eventSpecs,
   ...shared.savedData,
   ...o.fromRun(shared.modelOfData),
   ...networkSpecs,

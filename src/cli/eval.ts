@@ -1,26 +1,22 @@
 /** `spikewasm eval` */
 
-import type { Dataset } from '../data/dataset.js'
-import { fail } from '../errors.js'
+import { describe } from '../errors.js'
 import type { Model } from '../model.js'
-import { imageShape, sizeOf } from '../nn/value.js'
+import { sizeOf } from '../nn/value.js'
 import type { Evaluation } from '../train/evaluate.js'
 import type { ApartNet } from '../verify/apart.js'
 import { evaluateApart } from '../verify/evaluate.js'
-import { classesOf, defaultThreads } from './datasets.js'
-import { frameSpecs, nirWindows } from './event-options.js'
-import { loadData, stepsFor } from './load-data.js'
-import { classTable, confusionTable } from './metrics.js'
-import { isSealed, sealLine, withNet } from './net-file.js'
+import { defaultThreads } from './datasets.js'
+import { loadData } from './load-data.js'
 import * as shared from './options.js'
-import * as report from './report.js'
 import { dataOf, readRunOptions } from './run-folder.js'
 import * as o from './spec.js'
-import { answer, shareBar } from './terminal.js'
+import * as report from './terminal.js'
+import { answer, shareBar, tableText } from './terminal.js'
 import * as which from './which-model.js'
 
 const evalSpecs = {
-  ...frameSpecs,
+  ...shared.frameSpecs,
   ...which.modelOrNetSpecs,
   on: o.text('<file>', 'exported network, a .wasm file: the very file runs, no weights are read'),
   ...which.nirSpecs,
@@ -54,7 +50,7 @@ export const evalCommand = o.commandOf(
     if (on === undefined) return evaluate(args)
     o.expectLeftOut(args, ['perClass', 'topK'], 'with --on')
     o.expectLeftOut(args, superfluous, 'with --on', '; the file is the network')
-    return withNet(on, '--on', (net) => evaluateFile(net, on, args))
+    return which.withNet(on, '--on', (net) => evaluateFile(net, on, args))
   },
 )
 
@@ -62,22 +58,6 @@ export const evalCommand = o.commandOf(
 const superfluous = [
   ...['weights', 'pretrained', 'best', 'model', 'timeSteps', 'tau', 'batchSize', 'threads'],
 ]
-
-/** @throws SpikewasmError when the network of a file takes other samples than the data have */
-function expectShape(
-  { name, shape }: Dataset,
-  { options: { input = shape }, isWhole }: which.GivenModel,
-  { run, weights, nir, pretrained }: EvalArguments,
-): void {
-  const source = run ?? weights ?? nir ?? pretrained
-  const [has, takes] = [shape, input].map((of) => imageShape(of).join(', '))
-  if (isWhole && has !== takes)
-    fail(
-      `${source}: the model takes samples of [${input.join(', ')}], got ${name} with ` +
-        `[${shape.join(', ')}]; ` +
-        'give --dataset with the data that it was trained with',
-    )
-}
 
 /** Samples at a time that divide their number, so that spikes are counted to the last one. */
 function evenBatch(samples: number): number {
@@ -103,23 +83,13 @@ function spikesOf(
 }
 
 async function evaluate(args: EvalArguments): Promise<void> {
-  const source = await which.givenModel(args)
-  const { run, options } = source
-  const { split, timeSteps = options.timeSteps } = args
-  const about = dataOf({ ...args, ...nirWindows(args), timeSteps }, source)
-  const part = (await loadData(about))[split]
+  const { split } = args
   const ofNir = args.nir !== undefined || which.isNirFile(args.weights)
-  const input = options.input ?? part.shape
-  expectShape(part, source, args)
-  const compiled = {
-    ...options,
-    input,
-    ...stepsFor(part, args.timeSteps, options.timeSteps),
-    batchSize: args.batchSize ?? run?.batchSize ?? (ofNir ? evenBatch(part.length) : 64),
-    threads: args.threads ?? defaultThreads(about.dataset),
-  }
-  const classes = run?.classes ?? classesOf(about.dataset, part)
-  await which.withModel(source, classes, compiled, async (model) => {
+  const batch: Parameters<typeof which.withModelOnData>[1] = ({ length }, dataset, { run }) => ({
+    batchSize: args.batchSize ?? run?.batchSize ?? (ofNir ? evenBatch(length) : 64),
+    threads: args.threads ?? defaultThreads(dataset),
+  })
+  await which.withModelOnData(args, batch, async (model, part, dataset, name) => {
     const began = performance.now()
     const found = await model.evaluate(part, { topK: args.topK })
     const samplesPerSecond = found.count / ((performance.now() - began) / 1000)
@@ -134,19 +104,15 @@ async function evaluate(args: EvalArguments): Promise<void> {
       firingRates,
       operations,
       spikes: spikesOf(model, found),
-      ...{ perClass, confusion, topK, dataset: about.dataset, model: source.name, split },
-      threads: model.threads,
-      timeSteps: model.timeSteps,
-      method: model.method,
+      ...{ perClass, confusion, topK, dataset, model: name, split },
+      ...{ threads: model.threads, timeSteps: model.timeSteps, method: model.method },
       parameters: model.parameterCount,
     }
     answer(args.json, result, () => {
       const rows = report.keyValueTable([
         [`${split} accuracy`, report.percent(accuracy)],
         [`${split} loss`, report.decimal(loss)],
-        ...(topK === undefined
-          ? []
-          : [[`label among ${args.topK} best`, report.percent(topK)] as const]),
+        topK !== undefined && [`label among ${args.topK} best`, report.percent(topK)],
         ['samples', String(count)],
         ['speed', report.speedText(samplesPerSecond)],
         ['peak memory', `${result.peakMemoryMB.toFixed(0)} MB`],
@@ -155,7 +121,7 @@ async function evaluate(args: EvalArguments): Promise<void> {
       ])
       const makers = args.perClass ? [classTable, confusionTable] : []
       const tables = [rows, ...makers.map((make) => make(found, part.classNames))]
-      return [`${source.name} on ${part.name}`, ...tables.filter((table) => table)].join('\n')
+      return [`${name} on ${part.name}`, ...tables.filter((table) => table)].join('\n')
     })
   })
 }
@@ -183,7 +149,7 @@ async function evaluateFile(net: ApartNet, file: string, args: EvalArguments): P
     samplesPerSecond,
     peakMemoryMB: report.peakMemoryMB(),
     on: file,
-    sealed: isSealed(info),
+    sealed: which.isSealed(info),
     name: info.name ?? null,
     ...{ dataset: source.dataset, split, target, mode, precision: weights, timeSteps },
     parameters: info.parameters,
@@ -195,8 +161,48 @@ async function evaluateFile(net: ApartNet, file: string, args: EvalArguments): P
       ['samples', String(count)],
       ['speed', report.speedText(samplesPerSecond)],
       ['memory of the file', `${memoryBytes / 1024} KB`],
-      ...(isSealed(info) ? [] : [['sealed', sealLine(info)] as const]),
+      !which.isSealed(info) && ['sealed', which.sealLine(info)],
     ])
     return `${file} (${target}, ${mode}, ${weights}, T ${timeSteps}) on ${part.name}\n${rows}`
   })
 }
+
+/** A line for each class. */
+export const classTable = (
+  { perClass = [] }: Evaluation,
+  names: readonly string[] | undefined,
+): string =>
+  tableText(
+    'lrrrr',
+    ['class', 'samples', 'precision', 'recall', 'f1'],
+    perClass.map(({ precision, recall, f1, count }, c) => [
+      nameOf(c, names),
+      String(count),
+      ...[precision, recall, f1].map(report.percent),
+    ]),
+    false,
+  )
+
+/** A matrix of more classes is too wide for a terminal. */
+const MOST_SHOWN = 20
+
+/** Samples of each label with each answer; undefined where there are too many classes. */
+export function confusionTable(
+  { confusion }: Pick<Evaluation, 'confusion'>,
+  names: readonly string[] | undefined,
+): string | undefined {
+  if (confusion === undefined || confusion.length > MOST_SHOWN) return undefined
+  // Columns by number: names would be too wide.
+  const head = ['label \\ answer', ...confusion.map((_, c) => String(c))]
+  const rows = confusion.map((counts, c) => {
+    const name = nameOf(c, names)
+    return [name === String(c) ? name : `${c} ${name}`, ...counts.map(String)]
+  })
+  return tableText(`l${'r'.repeat(confusion.length)}`, head, rows)
+}
+
+const nameOf = (c: number, names: readonly string[] | undefined): string =>
+  names?.[c] === undefined ? String(c) : shown(names[c])
+
+/** A name from a file, without the quotes where it needs none. */
+const shown = (name: string): string => (/^[\w ./-]{1,60}$/.test(name) ? name : describe(name))

@@ -2,8 +2,8 @@
 
 import { basename, dirname, join } from 'node:path'
 import { type Dataset, subset } from '../data/index.js'
-import type { NetTarget } from '../edge/abi.js'
-import { evaluateNet } from '../edge/accuracy.js'
+import type { NetInfo, NetTarget } from '../edge/abi.js'
+import { evaluateNet, type NetEvaluation } from '../edge/accuracy.js'
 import { exportWasm } from '../edge/export.js'
 import { isNetHeader, netHeader } from '../edge/header.js'
 import { openNet } from '../edge/net.js'
@@ -15,14 +15,14 @@ import type { ModelData } from '../io/model-json.js'
 import type { Model } from '../model.js'
 import type { CompileOptions } from '../network.js'
 import { checkInputShape } from '../nn/value.js'
+import type { Evaluation } from '../train/evaluate.js'
 import { type DatasetName, datasets, defaultThreads } from './datasets.js'
 import * as own from './export-options.js'
-import { type ExportedFile, type ExportResult, exportJson, exportTables } from './export-report.js'
 import { loadData } from './load-data.js'
 import { withFiles } from './mistakes.js'
 import { dataOf, type RunOptions } from './run-folder.js'
 import { commandOf, expectLeftOut, flagOf } from './spec.js'
-import { answer, shareBar } from './terminal.js'
+import { answer, percent, shareBar, tableText } from './terminal.js'
 import { optimizerOf, takenHere } from './training-options.js'
 import { expectNir, type GivenModel, givenModel, isNirFile, withModel } from './which-model.js'
 
@@ -265,3 +265,87 @@ async function write(files: readonly ExportedFile[], header: string): Promise<vo
   const modules = files.map(({ file: path, bytes }) => ({ path, bytes }))
   await withFiles(() => writeFilesAtomic([...modules, { path: header, bytes }]))
 }
+
+/** One exported file. */
+export interface ExportedFile {
+  readonly file: string
+  readonly bytes: Uint8Array
+  readonly info: NetInfo
+  /** Undefined when no data were at hand. */
+  readonly evaluation: NetEvaluation | undefined
+}
+
+export interface ExportResult {
+  /** Name of the network. */
+  readonly model: string
+  readonly files: readonly ExportedFile[]
+  readonly header: string
+  /** What the model does that was exported. */
+  readonly evaluation: Evaluation | undefined
+  /** Name of the data that both were measured on. */
+  readonly data: string | undefined
+  readonly milliseconds: number
+}
+
+/** The line of `--json`. */
+export function exportJson(result: ExportResult): object {
+  const { files, header, evaluation, model, milliseconds } = result
+  const [{ info }] = files
+  return {
+    final: true,
+    model,
+    files: files.map(({ file, bytes, info: own, evaluation: of }) => ({
+      file,
+      target: own.target,
+      bytes: bytes.length,
+      overheadBytes: bytes.length - own.weightBytes,
+      memoryBytes: own.memoryBytes,
+      usedBytes: own.usedBytes,
+      accuracy: of?.accuracy ?? null,
+      correct: of?.correct ?? null,
+    })),
+    header,
+    mode: info.mode,
+    precision: info.weights,
+    inputType: info.inputType,
+    timeSteps: info.timeSteps,
+    stepMode: info.stepMode,
+    parameters: info.parameters,
+    weightBytes: info.weightBytes,
+    synopsMax: info.synops.max,
+    synopsMean: info.synops.mean ?? null,
+    modelAccuracy: evaluation?.accuracy ?? null,
+    samples: evaluation?.count ?? null,
+    firingRates: evaluation?.firingRates ?? {},
+    exportMs: milliseconds,
+  }
+}
+
+/** A table of the files, and lines about the network. */
+export function exportTables(result: ExportResult): string {
+  const { files, header, evaluation, data, model, milliseconds } = result
+  const [{ info }] = files
+  const head = ['file', 'bytes', 'over the weights', 'memory', 'used', 'accuracy']
+  const rows = files.map(({ file, bytes, info: own, evaluation: of }) => [
+    file,
+    count(bytes.length),
+    count(bytes.length - own.weightBytes),
+    `${own.memoryBytes / 1024} KB`,
+    count(own.usedBytes),
+    of ? percent(of.accuracy) : 'not measured',
+  ])
+  const what = `mode ${info.mode}, weights ${info.weights}, input ${info.inputType}`
+  const { mean, max } = info.synops
+  const measured = mean && `; at most ${count(Math.round(mean))} from measured rates`
+  return [
+    `${model}: ${count(info.parameters)} parameters; ${what}, T ${info.timeSteps}`,
+    tableText('lrrrrr', head, rows),
+    `synaptic operations of an inference: ${count(max)} if all fire${measured ?? ''}`,
+    ...(evaluation
+      ? [`the model itself: ${percent(evaluation.accuracy)} of ${evaluation.count}, ${data}`]
+      : []),
+    `wrote ${header} beside; exported in ${(milliseconds / 1000).toFixed(1)} s`,
+  ].join('\n')
+}
+
+const count = (value: number): string => value.toLocaleString('en-US')

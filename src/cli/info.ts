@@ -2,10 +2,13 @@
 
 import { availableParallelism, cpus } from 'node:os'
 import type { NetInfo } from '../edge/abi.js'
-import { fail, plainText } from '../errors.js'
-import { trace } from '../graph/trace.js'
+import { fail, listNames, plainText } from '../errors.js'
+import { type Graph, trace } from '../graph/trace.js'
+import type { Layer } from '../layers/index.js'
+import { stabilizedModel } from '../layers/stabilized-lif.js'
 import { modelNames } from '../models/names.js'
 import { compile } from '../network.js'
+import { type NeuronEntry, of } from '../neurons.js'
 import { imageShape } from '../nn/value.js'
 import { type Purpose, purposes } from '../plan/context.js'
 import { type MethodOptions, methodNames, methodOptions } from '../plan/methods.js'
@@ -15,13 +18,10 @@ import { type EngineVariant, loadEngine } from '../runtime/load.js'
 import { wideVectors } from '../runtime/revectorize.js'
 import { VERSION } from '../version.js'
 import { datasets, defaultThreads, isOfEvents } from './datasets.js'
-import { neuronFacts, neuronTexts } from './info-neurons.js'
-import { isSealed, sealLine, withNet } from './net-file.js'
 import * as shared from './options.js'
-import { keyValueTable } from './report.js'
 import * as o from './spec.js'
-import { answer } from './terminal.js'
-import { givenNetwork, isNetFile, isNirFile, networkSpecs, nirSpecs } from './which-model.js'
+import { answer, keyValueTable } from './terminal.js'
+import * as which from './which-model.js'
 
 const infoSpecs = {
   model: o.name(
@@ -29,9 +29,9 @@ const infoSpecs = {
     'network to plan: shows its layers, parameters, memory and neurons',
     modelNames,
   ),
-  run: networkSpecs.run,
-  weights: o.adding(networkSpecs.weights, '; or an exported network (.wasm)'),
-  ...nirSpecs,
+  run: which.networkSpecs.run,
+  weights: o.adding(which.networkSpecs.weights, '; or an exported network (.wasm)'),
+  ...which.nirSpecs,
   ...o.fromRun({
     dataset: shared.data.dataset,
     ...shared.batch,
@@ -70,7 +70,7 @@ async function info(args: InfoArguments): Promise<void> {
   }
   const { json, program: asked, weights } = args
   const wanted = [args.model, args.run, weights, args.nir].some((name) => name !== undefined)
-  const file = isNetFile(weights) ? await netFacts(weights, args) : undefined
+  const file = which.isNetFile(weights) ? await netFacts(weights, args) : undefined
   const planned = wanted && !file ? await planModel(args) : undefined
   if (asked !== undefined && planned === undefined)
     fail('--program needs a network: --model, --run, --weights or --nir must name it')
@@ -106,10 +106,10 @@ const superfluous = [
  */
 function netFacts(path: string, args: object) {
   o.expectLeftOut(args, superfluous, 'with an exported network', '; it is planned')
-  return withNet(path, '--weights', ({ info }, { length: bytes }) => {
+  return which.withNet(path, '--weights', ({ info }, { length: bytes }) => {
     const { state: _, ...json } = info
     return {
-      facts: { file: path, bytes, sealed: isSealed(info), ...json },
+      facts: { file: path, bytes, sealed: which.isSealed(info), ...json },
       text: `${path}\n${keyValueTable(rowsOf(info, bytes))}`,
     }
   })
@@ -122,7 +122,7 @@ function rowsOf(info: NetInfo, bytes: number): [string, string][] {
   return [
     ['name', plainText(name ?? 'none')],
     ['written by', `spikewasm ${plainText(version)}, ABI ${info.abi}`],
-    ['sealed', sealLine(info)],
+    ['sealed', which.sealLine(info)],
     ['mode', method === undefined ? mode : `${mode}, method ${method}`],
     ['target', target],
     ['weights', `${weights}, ${info.weightBytes} bytes, ${info.parameters} parameters`],
@@ -137,7 +137,7 @@ function rowsOf(info: NetInfo, bytes: number): [string, string][] {
 }
 
 async function planModel(args: InfoArguments) {
-  const given = await givenNetwork(args)
+  const given = await which.givenNetwork(args)
   const { name, run, isWhole, options: own } = given
   const { dataset = run?.dataset ?? 'digits' } = args
   const { threads = run?.threads ?? defaultThreads(dataset) } = args
@@ -159,7 +159,7 @@ async function planModel(args: InfoArguments) {
   const graph = trace(network, input)
   // A NIR file is there to be run: it may have what the default method cannot train.
   const purposesOf: Purpose[] =
-    (args.nir !== undefined || isNirFile(args.weights)) && args.method === undefined
+    (args.nir !== undefined || which.isNirFile(args.weights)) && args.method === undefined
       ? ['inference', 'stream']
       : (Object.keys(purposes) as Purpose[])
   const [purpose] = purposesOf
@@ -225,3 +225,65 @@ async function compiles(variant: EngineVariant): Promise<boolean> {
     throw error
   }
 }
+
+/** Neurons that are alike, as the JSON has them. */
+export interface NeuronFacts extends NeuronEntry {
+  readonly layers: readonly string[]
+  /** Whether their own spikes come back at the next step. */
+  readonly recurrent: boolean
+}
+
+function entryOf(layer: Layer): NeuronEntry | undefined {
+  if (layer.kind === 'stabilizedLif') {
+    const { equations, parameters, init, alpha } = stabilizedModel(layer)
+    const { text } = equations
+    const { surrogate } = layer
+    const shared = { learn: [], dt: 1, solver: 'euler', seed: 0 } as const
+    return { text, parameters, init, surrogate, alpha, ...shared }
+  }
+  if (layer.kind === 'cell' || layer.kind === 'equations') return of({ ...layer, recurrence: null })
+}
+
+/** Each kind of neurons of a network, with the layers that have it. */
+export function neuronFacts({ nodes }: Graph): NeuronFacts[] {
+  const kinds = new Map<string, NeuronFacts & { readonly layers: string[] }>()
+  for (const { name, layer } of nodes) {
+    const entry = layer && entryOf(layer)
+    if (!entry) continue
+    const recurrent = 'recurrence' in layer && layer.recurrence !== null
+    const key = JSON.stringify([recurrent, entry])
+    const kind = kinds.get(key) ?? { layers: [], recurrent, ...entry }
+    kinds.set(key, kind)
+    kind.layers.push(name)
+  }
+  return [...kinds.values()]
+}
+
+/** The text of a kind, and its numbers. */
+function linesOf({ layers, recurrent, text, ...entry }: NeuronFacts): string[] {
+  const { parameters, learn, init, surrogate, alpha, dt, solver } = entry
+  const lines = text.split('\n').map((line) => plainText(line.trim(), Number.POSITIVE_INFINITY))
+  const numbers = [
+    ...Object.entries(parameters).map(([name, value]) => {
+      const shown = typeof value === 'number' ? value : `${value.length} numbers`
+      return `${name} = ${shown}${learn.includes(name) ? ' (learnt)' : ''}`
+    }),
+    ...Object.entries(init).map(([name, value]) => `${name} starts at ${value}`),
+    ...(dt === 1 ? [] : [`dt = ${dt}`]),
+    ...(solver === 'euler' ? [] : [solver]),
+    ...(/\bspike\s*=[^=]/.test(text)
+      ? [`surrogate ${plainText(surrogate)}, alpha = ${alpha}`]
+      : []),
+  ]
+  const back = recurrent ? '; their spikes come back at the next step' : ''
+  return [
+    `neurons of ${listNames(layers)}${back}`,
+    ...[...lines, numbers.length > 0 ? `# ${numbers.join(', ')}` : '']
+      .filter((line) => line !== '')
+      .map((line) => `  ${line}`),
+  ]
+}
+
+/** Neurons as a person reads them. */
+export const neuronTexts = (facts: readonly NeuronFacts[]): string[] =>
+  facts.map((kind) => linesOf(kind).join('\n'))

@@ -1,16 +1,16 @@
 /** Loads data sets as the options of commands say. */
 
 import { mapSplit } from '../data/dataset.js'
+import type { EventDatasetOptions } from '../data/events/options.js'
 import { augment, type Dataset, encoders, type Split, subset } from '../data/index.js'
 import { fail } from '../errors.js'
 import { type DatasetName, datasets, type Entry, namesWith } from './datasets.js'
-import { type EventArguments, eventOptionsOf, expectNoEvents } from './event-options.js'
 import { withFiles } from './mistakes.js'
-import { augmented, type DataChoice, data as dataSpecs } from './options.js'
-import { expectLeftOut, expectUse } from './spec.js'
+import * as shared from './options.js'
+import * as o from './spec.js'
 
 /** What the data are, and what becomes of them. */
-export interface DataArguments extends EventArguments, DataChoice {
+export interface DataArguments extends shared.EventArguments, shared.DataChoice {
   /** Whether training pictures change. */
   readonly augment?: boolean
   /** Frames of a recording, or of what an encoder makes. */
@@ -40,10 +40,10 @@ export async function loadData(args: DataArguments): Promise<Split> {
       `--data must be left out for --dataset ${name}, which comes with the package, got ` +
         `${JSON.stringify(data)}; name its data set with --dataset`,
     )
-  expectUse({ ...dataSpecs, ...augmented }, args)
+  o.expectUse({ ...shared.data, ...shared.augmented }, args)
   const places = [...namesWith('pictures'), 'cifar10 as jpg files', 'recordings'].join(' and ')
   if (!(entry.pictures ?? entry.cached ?? recorded))
-    expectLeftOut(args, ['cache'], `for --dataset ${name}`, `; it is for ${places}`)
+    o.expectLeftOut(args, ['cache'], `for --dataset ${name}`, `; it is for ${places}`)
   const limited = (part: Dataset, limit: number | undefined): Dataset =>
     limit === undefined ? part : subset(part, limit)
   const encode = (part: Dataset): Dataset =>
@@ -96,3 +96,42 @@ export function stepsFor(
     )
   return { timeSteps, frames: true }
 }
+
+/** What a loader of recordings takes. */
+export function eventOptionsOf(
+  args: shared.EventArguments & { readonly cache?: string },
+  timeSteps: number | undefined,
+  { shift: usual = 0 }: { readonly shift?: number },
+): EventDatasetOptions {
+  const { eventSize: size, eventResize: resize, ...cut } = o.given(shared.cutSpecs, args)
+  const { timeWindow, eventCount } = cut
+  for (const [key, value] of Object.entries({ timeWindow, eventCount }))
+    if (value !== undefined && timeSteps === undefined)
+      fail(
+        `${o.flagOf(key)} needs --time-steps, how many ` +
+          `frames a sample has, got ${value} without it; give both`,
+      )
+  const augment = { shift: usual, ...o.given(shared.changeSpecs, args) }
+  return o.defined({ timeSteps, ...cut, size, resize, cache: args.cache, augment })
+}
+
+/** Windows of recordings as simulators of NIR cut them: from time 0 on, the last takes the rest. */
+export function nirWindows({
+  nir,
+  timeWindow,
+  startTime = 0,
+  rest = 'last',
+}: shared.EventArguments & { readonly nir?: string }): shared.EventArguments {
+  return nir === undefined || timeWindow === undefined ? {} : { startTime, rest }
+}
+
+const { encoder: _, ...ofRecordings } = shared.eventSpecs
+
+/** @throws SpikewasmError when flags of recordings are given for other data */
+export const expectNoEvents = (args: shared.EventArguments, dataset: string): void =>
+  o.expectLeftOut(
+    args,
+    Object.keys(ofRecordings),
+    `for --dataset ${dataset}`,
+    '; it is for recordings',
+  )

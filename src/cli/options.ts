@@ -1,5 +1,7 @@
 /** Options that commands share. Where the library checks a range, they leave it to that. */
 
+import { encoderNames } from '../data/encoders.js'
+import { eventSplits } from '../data/events/split-names.js'
 import { modelNames } from '../models/names.js'
 import {
   gradientCheckpoints,
@@ -147,3 +149,74 @@ export const last = { ...wide, ...jsonOf('JSON on standard output, one object a 
 
 /** What names data on the command line, or in a run's folder. */
 export type DataChoice = o.ArgumentsOf<typeof data> & o.ArgumentsOf<typeof limits>
+
+/** How a recording becomes frames. */
+export const cutSpecs = {
+  splitBy: o.name(
+    '<way>',
+    'recordings: how they are cut into --time-steps frames; number, time as SpikingJelly, ' +
+      'timeBins, eventBins as Tonic',
+    eventSplits,
+    { usual: 'number' },
+  ),
+  timeWindow: o.number('<µs>', 'recordings: µs of a frame; needs --time-steps'),
+  eventCount: o.count('<n>', 'recordings: events of a frame; needs --time-steps'),
+  overlap: o.number('<n>', "recordings: Tonic's overlap of frames", { usual: '0' }),
+  startTime: o.number('<µs>', 'with --time-window: where the first frame begins', {
+    usual: 'at the first event; nmnist 0',
+  }),
+  rest: o.name(
+    '<way>',
+    'with --time-window or --event-count: drop events behind the frames, or add them to the last',
+    ['drop', 'last'],
+    { usual: 'drop; nmnist with --time-window last' },
+  ),
+  binary: o.flag('recordings: 1 where there was an event, not their number'),
+  eventSize: o.count('<n>', 'recordings: side of a frame', { usual: "the sensor's" }),
+  eventResize: o.name(
+    '<way>',
+    'with --event-size: move events (sum), or as the official code of CIFAR10-DVS (official)',
+    ['sum', 'official'],
+    { usual: 'sum' },
+  ),
+  denoise: o.number('<µs>', 'recordings: drop events without a neighbour in this time'),
+  sensor: o.numbers<[number, number]>(
+    '<list>',
+    'recordings: width,height of the sensor in pixels',
+    {
+      usual: 'as the files or the data set say',
+      rule: 'width,height in pixels, as in 128,128',
+      fits: (sizes) =>
+        sizes.length === 2 && sizes.every((size) => Number.isInteger(size) && size >= 1),
+    },
+  ),
+}
+
+/** The same where data may be still. */
+export const frameSpecs = {
+  ...cutSpecs,
+  encoder: o.name(
+    '<name>',
+    'still data: turn inputs into frames of spikes',
+    encoderNames.filter((name) => name !== 'delta'),
+    { usual: 'the input itself at each step' },
+  ),
+}
+
+/** Random changes of recordings in training. */
+export const changeSpecs = {
+  flip: o.flag('recordings: mirror in training'),
+  roll: o.number('<n>', 'recordings: roll by up to n pixels in training', { usual: '0' }),
+  shift: o.number('<n>', 'recordings: move by up to n pixels in training', {
+    usual: 'nmnist 2, others 0',
+  }),
+  timeJitter: o.number('<µs>', 'recordings: deviation of times in training', { usual: '0' }),
+  dropEvent: o.number('<share>', 'recordings: drop events in training', { usual: '0' }),
+  eventDrop: o.flag('recordings: EventDrop in training'),
+}
+
+/** All of them. */
+export const eventSpecs = { ...frameSpecs, ...changeSpecs }
+
+/** What they give; each is absent where it was not given. */
+export type EventArguments = o.ArgumentsOf<typeof eventSpecs>

@@ -1,29 +1,30 @@
 /** `spikewasm predict` */
 
+import { fromArrays } from '../data/arrays.js'
+import { encoders } from '../data/encoders.js'
 import type { NetInfo } from '../edge/abi.js'
 import { byteOf } from '../edge/accuracy.js'
 import { callsOf, sampleBytesOf, shownAs } from '../edge/sizes.js'
 import { fail, plainText, SpikewasmError } from '../errors.js'
+import { readFileClear } from '../io/files.js'
 import type { ModelData } from '../io/model-json.js'
 import { readSamples } from '../io/samples/read.js'
 import type { Model } from '../model.js'
-import { sizeOf } from '../nn/value.js'
+import { imageShape, type Shape, sizeOf } from '../nn/value.js'
 import type { ApartNet } from '../verify/apart.js'
-import { type DatasetName, datasets } from './datasets.js'
-import * as events from './event-options.js'
+import { type DatasetName, datasets, isOfEvents, scaleOf } from './datasets.js'
 import { readLabels, scalingSpecs } from './export-options.js'
-import { withNet } from './net-file.js'
+import { eventOptionsOf, expectNoEvents, nirWindows } from './load-data.js'
+import { withFiles } from './mistakes.js'
 import * as shared from './options.js'
-import { percent } from './report.js'
-import { areRecordings, readEncoded, readRecording } from './samples.js'
 import * as o from './spec.js'
-import { printJson, tableText } from './terminal.js'
-import { givenModel, isNetFile, modelOrNetSpecs, nirSpecs, withModel } from './which-model.js'
+import { percent, printJson, tableText } from './terminal.js'
+import * as which from './which-model.js'
 
 const predictSpecs = {
-  ...modelOrNetSpecs,
-  ...nirSpecs,
-  ...events.frameSpecs,
+  ...which.modelOrNetSpecs,
+  ...which.nirSpecs,
+  ...shared.frameSpecs,
   ...o.fromRun({ dataset: shared.data.dataset, ...shared.modelOfData, ...shared.time }),
   ...scalingSpecs('of bytes', "the training data's"),
   topK: o.count('<n>', 'classes that are shown of each sample', { preset: 1 }),
@@ -38,12 +39,12 @@ export const predictCommand = o.commandOf(
     '.png, .jpg, and recordings: .bin, .bs2, .aedat, .aedat4, .npy, .npz. Sizes must be ' +
     'those that the network takes; recordings are cut as the run says.',
   (args: PredictArguments, files: string[]) =>
-    isNetFile(args.weights) ? askNet(args, args.weights, files) : askModel(args, files),
+    which.isNetFile(args.weights) ? askNet(args, args.weights, files) : askModel(args, files),
   ['<file...>', 'samples; an array may hold several'],
 )
 
 async function askModel(args: PredictArguments, files: readonly string[]): Promise<void> {
-  const given = await givenModel(args)
+  const given = await which.givenModel(args)
   const { run, options, data = {} } = given
   const reading = readingOf(args, files, args.dataset ?? run?.dataset ?? given.dataset, run)
   const { dataset, ofEvents, inFrames } = reading
@@ -55,7 +56,7 @@ async function askModel(args: PredictArguments, files: readonly string[]): Promi
     timeSteps: args.timeSteps ?? options.timeSteps ?? (ofEvents ? 10 : 4),
     batchSize: 16,
   }
-  await withModel(given, run?.classes ?? known.classes, compiled, (model) =>
+  await which.withModel(given, run?.classes ?? known.classes, compiled, (model) =>
     predict(files, modelPredictor(model), data, reading, args),
   )
 }
@@ -67,7 +68,7 @@ const superfluous = [
 ]
 
 const askNet = (args: PredictArguments, path: string, files: readonly string[]): Promise<void> =>
-  withNet(path, '--weights', (net) => {
+  which.withNet(path, '--weights', (net) => {
     const { info } = net
     const scaled = info.inputType === 'u8' ? ['mean', 'std'] : []
     const idle = [...superfluous, ...scaled]
@@ -90,10 +91,10 @@ function readingOf(
   args: PredictArguments,
   files: readonly string[],
   dataset: DatasetName | undefined,
-  run: events.EventArguments | undefined,
+  run: shared.EventArguments | undefined,
 ) {
   const ofEvents = areRecordings(dataset, files)
-  if (!ofEvents) events.expectNoEvents(args, dataset ?? 'digits')
+  if (!ofEvents) expectNoEvents(args, dataset ?? 'digits')
   const { encoder: asked, mean } = args
   if (ofEvents && asked !== undefined)
     fail(`--encoder must be left out for recordings, which are frames already, got ${asked}`)
@@ -103,8 +104,8 @@ function readingOf(
       `--mean and --std must be left out with the encoder ${encoder}, which reads byte / scale, ` +
         `got ${mean}`,
     )
-  const given = [run ?? {}, args].map((values) => o.given(events.eventSpecs, values))
-  const cut = { ...given[0], ...given[1], ...events.nirWindows(args) }
+  const given = [run ?? {}, args].map((values) => o.given(shared.eventSpecs, values))
+  const cut = { ...given[0], ...given[1], ...nirWindows(args) }
   return { dataset, ofEvents, encoder, inFrames: ofEvents || encoder !== undefined, cut }
 }
 
@@ -247,3 +248,101 @@ const table = (rows: readonly Row[]): string =>
       ]),
     ),
   )
+
+/** What samples are for. */
+type Takes = Pick<Model, 'input' | 'frames' | 'timeSteps'>
+
+/** Endings that files of nothing else have. */
+const ofRecordings = /\.(aedat4?|bs2|npz)$/i
+
+/** Whether samples are recordings: the data set says it, or the name of a file. */
+export const areRecordings = (dataset: DatasetName | undefined, files: readonly string[]) =>
+  (dataset !== undefined && isOfEvents(dataset)) || files.some((file) => ofRecordings.test(file))
+
+/**
+ * @param cut how recordings are cut
+ * @param dataset that the model was trained with, as far as it is known
+ * @returns a sample [T][2][H][W]; undefined for a file that is no recording
+ */
+export const readRecording = (
+  path: string,
+  { frames, timeSteps, input }: Takes,
+  cut: shared.EventArguments,
+  dataset: DatasetName | undefined,
+): Promise<Float32Array | undefined> =>
+  withFiles(async () => {
+    const { isRecording, readEventSample } = await import('../data/events/read.js')
+    if (!isRecording(await readFileClear(path, 'the sample'), path)) return undefined
+    if (!frames)
+      fail(
+        `${path}: is a recording, and the model takes one input for all steps, not frames; ` +
+          'give a model that was trained on recordings, or --dataset events with a network by name',
+      )
+    const takes = imageShape(input)
+    const cutting = eventOptionsOf(cut, timeSteps, {})
+    const options =
+      dataset === 'nmnist'
+        ? (await import('../data/events/sets.js')).nmnistOptions(cutting)
+        : cutting
+    const title = `--dataset ${dataset ?? 'events'}`
+    const sensor = sensorOf(cut, dataset, takes)
+    const { data, shape } = await readEventSample(path, options, { title, sensor })
+    if (shape.join() !== takes.join())
+      fail(
+        `${path}: must become frames of [${takes.join(', ')}], as the model takes, got ` +
+          `[${shape.join(', ')}]; --event-size and --sensor say what they become`,
+      )
+    return data
+  })
+
+/** As the data set was published, or as large as frames are; else what the file says. */
+function sensorOf(
+  { eventSize }: shared.EventArguments,
+  dataset: DatasetName | undefined,
+  [, height, width]: Shape,
+): readonly [number, number] | undefined {
+  if (dataset !== undefined && dataset !== 'events' && isOfEvents(dataset)) {
+    const { shape } = datasets[dataset]
+    return [shape[2], shape[1]]
+  }
+  return eventSize === undefined ? [width, height] : undefined
+}
+
+/**
+ * Reads still inputs as an encoder's data sets have them: bytes become byte / scale, from 0 to 1,
+ * or with `constant` the normalised number.
+ *
+ * @param dataset that the network was trained on, as far as it is known
+ * @param normalization what the flags say, else the file; `constant` alone reads such numbers
+ * @returns samples [T][C][H][W], one after the other
+ * @throws SpikewasmError that names the file
+ */
+export async function readEncoded(
+  path: string,
+  { input: shape, timeSteps, frames }: Takes,
+  encoder: NonNullable<shared.EventArguments['encoder']>,
+  dataset: DatasetName | undefined,
+  normalization: ModelData['normalization'],
+): Promise<Float32Array> {
+  if (!frames)
+    fail(
+      `--encoder must be left out, since the model takes one input for all steps, not frames, ` +
+        `got ${encoder}`,
+    )
+  const [channels] = imageShape(shape)
+  const each = (value: number): number[] => Array.from({ length: channels }, () => value)
+  const scale = normalization?.scale ?? scaleOf(dataset)
+  const shares = { scale, mean: each(0), std: each(1) }
+  const how = encoder === 'constant' ? normalization : shares
+  const inputs = await readSamples(path, { shape, normalization: how })
+  const length = inputs.length / sizeOf(shape)
+  const labels = new Int32Array(length)
+  const still = fromArrays({ name: path, inputs, shape, labels, classes: 1 })
+  return withFiles(async () => {
+    const encoded = encoders[encoder](still, { timeSteps })
+    const size = timeSteps * sizeOf(shape)
+    const out = new Float32Array(length * size)
+    for (let n = 0; n < length; n++) encoded.read(n, out.subarray(n * size, (n + 1) * size))
+    return out
+  })
+}

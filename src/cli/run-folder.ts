@@ -11,7 +11,6 @@ import { parseJsonBytes } from '../io/json.js'
 import * as v from '../runtime/vendor/valibot/index.js'
 import { runFiles } from '../train/callbacks/checkpoint.js'
 import type { DatasetName } from './datasets.js'
-import { eventSpecs } from './event-options.js'
 import type { DataArguments } from './load-data.js'
 import { withFiles } from './mistakes.js'
 import * as shared from './options.js'
@@ -28,7 +27,7 @@ const { dataset, data, imageSize, trainShare } = shared.data
 const { backwardSteps: _, ...methods } = shared.wholeMethod
 const { tau, timeSteps } = shared.time
 /** Which samples there are, as options of a run say it. */
-const samples = { data, imageSize, trainShare, ...shared.limits, ...eventSpecs }
+const samples = { data, imageSize, trainShare, ...shared.limits, ...shared.eventSpecs }
 
 /** Everything needed to build a run's model and data again, and to train it alike. */
 const runOptions = v.object({

@@ -1,20 +1,20 @@
 /** `spikewasm show --trace`: potential, threshold and spikes of neurons of a trained model. */
 
+import type { Dataset } from '../data/dataset.js'
 import { fail } from '../errors.js'
 import type { Model } from '../model.js'
+import type { CompileOptions } from '../network.js'
 import { fires } from '../nn/kind.js'
 import { figureHtml, pageHtml } from '../pages/frame.js'
 import { escapeHtml } from '../pages/html.js'
 import { layerLabel } from '../pages/run.js'
 import { busiest, type Trace, traceChart, traceText } from '../pages/trace.js'
-import { classesOf } from './datasets.js'
-import { loadData, stepsFor } from './load-data.js'
+import { checkBy, integer } from '../rules.js'
 import { writeText } from './mistakes.js'
 import * as shared from './options.js'
-import { dataOf } from './run-folder.js'
 import * as o from './spec.js'
 import { answer } from './terminal.js'
-import { givenModel, modelFileSpecs, withModel } from './which-model.js'
+import { modelFileSpecs, withModelOnData } from './which-model.js'
 
 /** A model, a sample and some of its neurons. */
 export const traceSpecs = {
@@ -35,29 +35,19 @@ interface TraceArguments extends o.ArgumentsOf<typeof traceSpecs> {
 }
 
 export async function showTrace(args: TraceArguments): Promise<void> {
-  const given = await givenModel(args)
-  const { run, options } = given
-  const { split, sample, out, json, timeSteps = options.timeSteps } = args
-  const source = dataOf({ ...args, timeSteps }, given)
-  const part = (await loadData(source))[split]
-  if (!Number.isInteger(sample) || sample < 0 || sample >= part.length)
-    fail(`--sample must be an integer from 0 to ${part.length - 1}, got ${sample}`)
-  const compiled = {
-    ...options,
-    input: options.input ?? part.shape,
-    ...stepsFor(part, args.timeSteps, options.timeSteps),
-    batchSize: 1,
-    record: 'all' as const,
+  const { sample, out, json } = args
+  const compiled = ({ length }: Dataset): Partial<CompileOptions> => {
+    checkBy('--sample', integer(0, length - 1), sample)
+    return { batchSize: 1, record: 'all' }
   }
-  const all = run?.classes ?? classesOf(source.dataset, part)
-  await withModel(given, all, compiled, async (model) => {
+  await withModelOnData(args, compiled, async (model, part, _, name) => {
     const values = new Float32Array(model.session.imageFloats)
     await part.prepare?.([sample])
     part.read(sample, values)
     const { classes } = await model.predict(values)
     const layers = layersOf(model, args.layer)
     const traces = layers.flatMap((layer) => tracesOf(model, layer, args.neuron))
-    const title = `${given.name}, sample ${sample} of ${part.name}, answer ${classes[0]}`
+    const title = `${name}, sample ${sample} of ${part.name}, answer ${classes[0]}`
     if (out !== undefined) await writeText(out, () => pageOf(title, traces))
     answer(json, { sample, answer: classes[0], traces, out: out ?? null }, () => {
       const columns = Math.max(30, Math.min(process.stdout.columns ?? 80, 120))

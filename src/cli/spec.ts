@@ -222,6 +222,10 @@ const schemas = (specs: Specs, of: (spec: Spec) => v.GenericSchema): object =>
 export const defined = <T extends object>(options: T): T =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
 
+/** Of a list, what is there. */
+export const present = <T>(list: readonly (T | false | undefined | '' | 0)[]): T[] =>
+  list.filter((item): item is T => Boolean(item))
+
 /** Those values that options name and that are there, in the order of the options. */
 export const given = <S extends Specs>(specs: S, values: object): ArgumentsOf<S> => {
   const all = new Map(Object.entries(values))

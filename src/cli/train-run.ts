@@ -1,5 +1,6 @@
 /** One run of `spikewasm train`: the folder that it writes, what it says, and how it ends. */
 
+import { createHash } from 'node:crypto'
 import { join, resolve } from 'node:path'
 import type { Split } from '../data/index.js'
 import { fail, SpikewasmError } from '../errors.js'
@@ -14,21 +15,21 @@ import { dashboardOf } from '../train/callbacks/dashboard.js'
 import { inkFor } from '../train/callbacks/epoch-line.js'
 import type { FitOptions } from '../train/options.js'
 import type { EpochRecord, History, StepInfo } from '../train/records.js'
+import { datasets } from './datasets.js'
 import { type Interrupt, listenForInterrupt } from './interrupt.js'
 import { withFiles } from './mistakes.js'
+import { describeRounds } from './rounds/flags.js'
+import { areOfProgram, holdsRun, optionsJson, type RunOptions, runNames } from './run-folder.js'
 import {
+  codeStream,
   humanReporter,
   jsonReporter,
   type Reporter,
   summaryOf,
   type TrainSummary,
-} from './report.js'
-import { describeRounds } from './rounds/flags.js'
-import { areOfProgram, holdsRun, optionsJson, type RunOptions, runNames } from './run-folder.js'
-import { idOf } from './run-id.js'
-import { codeStream } from './terminal.js'
-import type { TrainArguments } from './training-flags.js'
-import { describeTraining, type prepare } from './training-options.js'
+} from './terminal.js'
+import { type TrainArguments, trainingSchema } from './training-flags.js'
+import { describeTraining, type prepare, trainingOf } from './training-options.js'
 
 const { runFiles } = checkpoint
 
@@ -313,4 +314,46 @@ function finish(reporter: Reporter, summary: TrainSummary, json: boolean, starte
     .filter((part) => part !== undefined)
     .join('; ')
   if (text !== '') (json ? process.stderr : process.stdout).write(`${text}${how}\n`)
+}
+
+/** What no number depends on, or what is in the id in another form. */
+const leftOut: readonly string[] = [
+  'threads',
+  'checkpointEvery',
+  // Gradients are the same to the last bit.
+  'gradientCheckpoint',
+  // Places of files: of weights that a run starts from there is the hash.
+  'data',
+  'load',
+  ...Object.keys(trainingSchema),
+]
+
+/**
+ * Equal runs have equal ids: 12 hexadecimal digits of what numbers depend on. Options count by what
+ * they do, so that one that does nothing is the same as none.
+ */
+export function idOf(options: RunOptions): string {
+  const { defaults } = datasets[options.dataset]
+  const { optimizer, fit } = trainingOf(options, { ...options, defaults })
+  const { penalties, accumulate = 1, ema = 0, freeze, ...plain } = fit
+  const { schedule, warmup, earlyStopping, monitor = 'testLoss' } = options
+  const rest = Object.entries(options).filter(([key]) => !leftOut.includes(key))
+  const whole = {
+    ...Object.fromEntries(rest),
+    ...plain,
+    optimizer,
+    penalties: penalties?.filter(({ weight }) => weight > 0),
+    accumulate,
+    ema,
+    freeze: [...new Set(freeze)].sort(),
+    schedule,
+    warmup,
+    // Elsewhere it chooses the best weights alone.
+    ...(earlyStopping === undefined ? {} : { earlyStopping, monitor }),
+  }
+  const given = Object.entries(whole).filter(
+    ([, value]) => value !== undefined && !(Array.isArray(value) && value.length === 0),
+  )
+  const sorted = given.sort(([a], [b]) => (a < b ? -1 : 1))
+  return createHash('sha256').update(JSON.stringify(sorted)).digest('hex').slice(0, 12)
 }

@@ -1,20 +1,23 @@
 /** `spikewasm train` */
 
+import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { Dataset } from '../data/dataset.js'
-import { fail } from '../errors.js'
-import { inFile } from '../load.js'
+import { fail, SpikewasmError } from '../errors.js'
+import { readFileClear } from '../io/files.js'
+import { expectNoModule } from '../io/no-module.js'
+import { inFile, readModel } from '../load.js'
 import { imageShape } from '../nn/value.js'
+import type { StateDict } from '../runtime/state.js'
 import { dueOf, optionsFile } from '../train/callbacks/checkpoint.js'
 import { VERSION } from '../version.js'
 import { type DatasetName, defaultThreads, isOfEvents } from './datasets.js'
-import { eventSpecs } from './event-options.js'
-import { firstWeights } from './first-weights.js'
 import { endSoon } from './interrupt.js'
 import { loadData } from './load-data.js'
-import { data, limits } from './options.js'
+import { withFiles } from './mistakes.js'
+import { data, eventSpecs, limits } from './options.js'
 import { crewOf } from './rounds/crew.js'
 import { roundsOf } from './rounds/flags.js'
 import { holdsRun, optionsIn, type RunOptions } from './run-folder.js'
@@ -173,3 +176,34 @@ async function trainAs(
     await model.dispose()
   }
 }
+
+interface FirstWeights {
+  readonly state: StateDict
+  /** SHA-256 of their file. */
+  readonly sha256: string
+}
+
+/**
+ * @param run one that goes on from its beginning, because it has no checkpoint yet
+ * @throws SpikewasmError when the file is missing or damaged, or not the one that the run had
+ */
+export async function firstWeights(
+  path: string,
+  run: RunOptions | undefined,
+): Promise<FirstWeights> {
+  const bytes = await withFiles(() => readFileClear(path, 'weights')).catch((error: unknown) => {
+    if (!run || !(error instanceof SpikewasmError)) throw error
+    throw again(error.message)
+  })
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  const wanted = run?.loadSha256 ?? sha256
+  if (sha256 !== wanted)
+    throw again(`${path} must be as it was then, of SHA-256 ${wanted}, got ${sha256}`)
+  return { state: readModel(expectNoModule(bytes, path), path).state, sha256 }
+}
+
+const again = (why: string): SpikewasmError =>
+  new SpikewasmError(
+    `--resume: the run has no checkpoint yet and begins with the weights of its --load: ${why}; ` +
+      'put that file back, or train anew with --overwrite',
+  )

@@ -9,7 +9,6 @@ import '../optimizer/kinds.js'
 import { methodNames } from '../plan/methods.js'
 import * as v from '../runtime/vendor/valibot/index.js'
 import { describeDefault } from './datasets.js'
-import { eventSpecs } from './event-options.js'
 import * as shared from './options.js'
 import { roundsSpecs } from './rounds/flags.js'
 import * as o from './spec.js'
@@ -218,7 +217,7 @@ export const trainSpecs = {
   ...shared.time,
   epochs: o.count('<n>', 'passes over the training data', { usual: describeDefault('epochs') }),
   ...shared.batch,
-  ...eventSpecs,
+  ...shared.eventSpecs,
   ...trainingSpecs,
   ...roundsSpecs,
   ...shared.threads,

@@ -6,15 +6,7 @@ import { type Loss, ratePenalty } from '../loss/index.js'
 import { lossKind } from '../loss/kind.js'
 import { models } from '../models/registry.js'
 import { compile } from '../network.js'
-import {
-  constant,
-  cosine,
-  linearWarmup,
-  oneCycle,
-  plateau,
-  type Schedule,
-  stepDecay,
-} from '../optimizer/index.js'
+import * as optimizers from '../optimizer/index.js'
 import { type Optimizer, optimizerKind } from '../optimizer/kind.js'
 import { type Method, type MethodOptions, methodsTaking, takenOptions } from '../plan/methods.js'
 import { earlyStopping } from '../train/callbacks/early-stopping.js'
@@ -22,20 +14,16 @@ import { comparableLr } from '../train/comparable-lr.js'
 import { splitOf } from '../train/fit.js'
 import { datasets, defaultModel } from './datasets.js'
 import { stepsFor } from './load-data.js'
-import { defined, expectUse, given } from './spec.js'
+import { defined, expectUse, given, present } from './spec.js'
 import type { TrainArguments } from './training-flags.js'
 import * as flags from './training-flags.js'
 
 type TrainingRecord = flags.TrainingRecord
 
-/** Schedules of `--schedule`, from the number of epochs and of those of a warm-up before it. */
-const schedules: Record<(typeof flags.scheduleNames)[number], (epochs: number) => Schedule> = {
-  cosine: () => cosine(),
-  constant: () => constant(),
-  oneCycle: () => oneCycle(),
-  stepDecay: (epochs) => stepDecay(Math.max(1, Math.ceil(epochs / 3))),
-  plateau: () => plateau(),
-}
+type Schedule = optimizers.Schedule
+const { constant, cosine, linearWarmup, oneCycle, plateau, stepDecay } = optimizers
+/** Schedules that need no number of epochs. */
+const plain = { constant, cosine, oneCycle, plateau }
 
 /** What of the other options it depends on. */
 export interface TrainingContext {
@@ -114,12 +102,14 @@ function scheduleOf(
   warmup: number | undefined,
   epochs: number,
 ): Schedule {
-  if (warmup === undefined) return schedules[name](epochs)
+  const over = (n: number): Schedule =>
+    name === 'stepDecay' ? stepDecay(Math.max(1, Math.ceil(n / 3))) : plain[name]()
+  if (warmup === undefined) return over(epochs)
   if (name === 'oneCycle')
     refuse('--warmup', warmup, '--schedule oneCycle, which has a warm-up of its own')
   if (warmup >= epochs)
     fail(`--warmup must be less than the number of epochs, ${epochs}, got ${warmup}`)
-  return linearWarmup(warmup, schedules[name](epochs - warmup))
+  return linearWarmup(warmup, over(epochs - warmup))
 }
 
 /** @throws SpikewasmError for an option that would do nothing */
@@ -137,22 +127,20 @@ export function describeTraining({ record, optimizer, fit }: TrainingSetup): str
     const short = Number(value.toPrecision(6))
     return short === Number(asked.toPrecision(6)) ? `${short}` : `${short} (${asked} for ${lrFor})`
   }
-  return [
+  const decays = `weight decay ${Number(optimizer.weightDecay.toPrecision(6))}`
+  return present([
     `${optimizer.kind}, learning rate ${scaled(optimizer.lr, record.lr)}`,
-    ...(nesterov ? ['nesterov'] : []),
-    ...(betas === undefined ? [] : [`betas ${betas.join(' and ')}`]),
-    `weight decay ${Number(optimizer.weightDecay.toPrecision(6))}` +
-      (decay === 'all' ? ' of all' : ''),
+    nesterov && 'nesterov',
+    betas && `betas ${betas.join(' and ')}`,
+    decay === 'all' ? `${decays} of all` : decays,
     `${schedule}${warmup === undefined ? '' : ` after ${warmup} epochs of warm-up`}`,
-    ...(loss === 'crossEntropy' && of === '' ? [] : [`loss ${loss}${of}`]),
-    ...(weight === undefined ? [] : [`penalty ${weight} towards rate ${rateTarget}`]),
-    ...(clipNorm === undefined
-      ? []
-      : [`gradients of norm ${scaled(fit.clipNorm ?? clipNorm, clipNorm)} at most`]),
-    ...(accumulate === undefined ? [] : [`${accumulate} batches a step`]),
-    ...(ema === undefined ? [] : [`averages ${ema}`]),
-    ...(freeze === undefined ? [] : [`frozen ${freeze.join(', ')}`]),
-  ].join(', ')
+    (loss !== 'crossEntropy' || of !== '') && `loss ${loss}${of}`,
+    weight !== undefined && `penalty ${weight} towards rate ${rateTarget}`,
+    clipNorm && `gradients of norm ${scaled(fit.clipNorm ?? clipNorm, clipNorm)} at most`,
+    accumulate && `${accumulate} batches a step`,
+    ema !== undefined && `averages ${ema}`,
+    freeze && `frozen ${freeze.join(', ')}`,
+  ]).join(', ')
 }
 
 /** Options of a method that it does not take are complete in a run's folder; they do nothing. */

@@ -7,19 +7,16 @@ import type { Outcome } from '../verify/job.js'
 import { isAlike, likenessLimits } from '../verify/likeness.js'
 import { makeTrials, type Trial } from '../verify/trial.js'
 import { findHosts, isExact, type Row, type Verification, verifyNet } from '../verify/verify.js'
-import { frameSpecs } from './event-options.js'
 import { exitOnSignals } from './interrupt.js'
 import { loadData } from './load-data.js'
-import { isSealed, sealLine, withNet } from './net-file.js'
 import * as shared from './options.js'
-import { percent } from './report.js'
 import { dataOf } from './run-folder.js'
 import * as o from './spec.js'
-import { overwrite, printJson, tableText } from './terminal.js'
-import { givenModel, modelFileSpecs } from './which-model.js'
+import { overwrite, percent, printJson, tableText } from './terminal.js'
+import { givenModel, isSealed, modelFileSpecs, sealLine, withNet } from './which-model.js'
 
 const verifySpecs = {
-  ...frameSpecs,
+  ...shared.frameSpecs,
   ...modelFileSpecs,
   ...shared.savedData,
   ...o.fromRun({ ...shared.modelOfData, tau: shared.time.tau }),

@@ -1,7 +1,9 @@
-/** Which model a command is about: that of a run's folder, or of a file, or one by its name. */
+/** Which model a command is about: of a run's folder, of a file, an exported one, or by name. */
 
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Dataset } from '../data/dataset.js'
+import type { NetInfo } from '../edge/abi.js'
 import { fail } from '../errors.js'
 import { compositeOf } from '../graph/json.js'
 import { readFileClear } from '../io/files.js'
@@ -15,12 +17,14 @@ import { type ModelName, models } from '../models/registry.js'
 import { type CompileOptions, compile } from '../network.js'
 import { networkFromNir } from '../nir/index.js'
 import type { Module } from '../nn/module.js'
-import type { InputShape } from '../nn/value.js'
+import { type InputShape, imageShape } from '../nn/value.js'
 import { type MethodOptions, takenOptions } from '../plan/methods.js'
 import { runFiles } from '../train/callbacks/checkpoint.js'
-import { type DatasetName, datasetNames, defaultModel } from './datasets.js'
+import { type ApartNet, type ApartOptions, openApart } from '../verify/apart.js'
+import { classesOf, type DatasetName, datasetNames, defaultModel } from './datasets.js'
+import { type DataArguments, loadData, nirWindows, stepsFor } from './load-data.js'
 import { withFiles } from './mistakes.js'
-import { areOfProgram, optionsIn, type RunOptions } from './run-folder.js'
+import { areOfProgram, dataOf, optionsIn, type RunOptions } from './run-folder.js'
 import * as o from './spec.js'
 
 /** How the time of a NIR file becomes steps. */
@@ -257,3 +261,68 @@ export async function withModel<T>(
     await model.dispose()
   }
 }
+
+type OnDataArguments = ModelArguments &
+  Partial<Omit<DataArguments, 'timeSteps'>> & { split: 'train' | 'test'; timeSteps?: number }
+
+/**
+ * Asks something of a model that a command was given, about the data that it was trained with, or
+ * others.
+ *
+ * @param options what it is compiled with besides
+ * @throws SpikewasmError when the network of a file takes other samples than the data have
+ */
+export async function withModelOnData(
+  args: OnDataArguments,
+  options: (part: Dataset, dataset: DatasetName, given: GivenModel) => Partial<CompileOptions>,
+  ask: (model: Model, part: Dataset, dataset: DatasetName, name: string) => Promise<void>,
+): Promise<void> {
+  const given = await givenModel(args)
+  const { run, isWhole, options: own, name } = given
+  const { timeSteps = own.timeSteps } = args
+  const source = dataOf({ ...args, ...nirWindows(args), timeSteps }, given)
+  const { dataset } = source
+  const part = (await loadData(source))[args.split]
+  const { input = part.shape } = own
+  const [has, takes] = [part.shape, input].map((shape) => imageShape(shape).join(', '))
+  if (isWhole && has !== takes)
+    fail(
+      `${args.run ?? args.weights ?? args.nir ?? args.pretrained}: the model takes samples of ` +
+        `[${input.join(', ')}], got ${part.name} with [${part.shape.join(', ')}]; ` +
+        'give --dataset with the data that it was trained with',
+    )
+  const steps = stepsFor(part, args.timeSteps, own.timeSteps)
+  const compiled = { ...own, input, ...steps, ...options(part, dataset, given) }
+  const classes = run?.classes ?? classesOf(dataset, part)
+  await withModel(given, classes, compiled, (model) => ask(model, part, dataset, name))
+}
+
+/**
+ * Reads, checks and opens an exported network, where it can be stopped, and asks something of it.
+ *
+ * @param option where the path came from
+ * @throws SpikewasmError that names the file and what is wrong with it
+ */
+export async function withNet<T>(
+  path: string,
+  option: string,
+  ask: (net: ApartNet, bytes: Uint8Array) => T | Promise<T>,
+  options?: ApartOptions,
+): Promise<T> {
+  const bytes = await withFiles(() => readFileClear(path, option))
+  const net = await openApart(bytes, path, options)
+  try {
+    return await ask(net, bytes)
+  } finally {
+    await net.close()
+  }
+}
+
+/** Whether nobody has changed a file that was opened since its export. */
+export const isSealed = ({ seal }: NetInfo): boolean => seal !== undefined
+
+/** What people are told of it. */
+export const sealLine = ({ seal }: NetInfo): string =>
+  seal === undefined
+    ? 'no: its section was stripped, nobody can tell whether it was changed'
+    : `yes: ${seal}`

@@ -3,7 +3,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { RunOptions } from '../../src/cli/run-folder.js'
-import { idOf } from '../../src/cli/run-id.js'
+import { idOf } from '../../src/cli/train-run.js'
 
 const plain: RunOptions = {
   ...{ version: '1', model: 'cnn', dataset: 'digits', augment: false, input: [1, 8, 8] },

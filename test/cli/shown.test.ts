@@ -1,14 +1,13 @@
 /** What `show` prints and writes, and what is told of a sweep, whole: test/cli/shown.txt. */
 import { test } from 'uvu'
-import { type ShownFrames, showPage } from '../../src/cli/show-page.js'
-import { histogram, inColour, inLetters, type Still, smaller } from '../../src/cli/show-still.js'
+import * as view from '../../src/cli/show-page.js'
 import { sweepBody } from '../../src/cli/sweep/page.js'
 import type { RowState, SweepRow, SweepStatus } from '../../src/cli/sweep/rows.js'
 import { liveTable, sweepCsv, sweepTable } from '../../src/cli/sweep/table.js'
 import { expectSnapshot } from '../support/snapshot.js'
 
 /** Events that grow to the right (ON) and to the bottom (OFF), some pixels without any. */
-function still(width: number, height: number): Still {
+function still(width: number, height: number): view.Still {
   const counts = new Float32Array(2 * width * height)
   for (let y = 0; y < height; y++)
     for (let x = 0; x < width; x++) {
@@ -55,19 +54,24 @@ function drawn(status: SweepStatus, size: { rows: number; columns: number }): st
 }
 
 test('pictures of recordings, and pages and tables of sweeps', async () => {
-  const frames: ShownFrames = {
+  const frames: view.ShownFrames = {
     ...{ title: 'a <b>', width: 2, height: 1, counts: Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 255) },
     ...{ begins: [0, 1500], duration: 3000, summary: '2 × 1 pixels' },
   }
-  const page = (await showPage(frames)).replace(/[\s\S]*?(<h1>)/, '$1')
+  const page = (await view.showPage(frames)).replace(/[\s\S]*?(<h1>)/, '$1')
   const [odd, even] = [still(9, 5), still(12, 4)]
   const t = Array.from({ length: 60 }, (_, i) => 1000 + i * i * 10)
   const few = sweepOf(9, ['lr', 'name', 'on', 'none'])
   const parts = {
-    letters: [inLetters(odd), inLetters(even), inLetters(still(3, 1))],
-    smaller: [9, 8, 4, 1].map((most) => inLetters(smaller(odd, most))),
-    colours: [inColour(odd), inColour(smaller(even, 6)), inColour(still(1, 1))],
-    histogram: [histogram(t, 20), histogram(t, 61), histogram([5, 5], 10), histogram([], 10)],
+    letters: [view.inLetters(odd), view.inLetters(even), view.inLetters(still(3, 1))],
+    smaller: [9, 8, 4, 1].map((most) => view.inLetters(view.smaller(odd, most))),
+    colours: [view.inColour(odd), view.inColour(view.smaller(even, 6)), view.inColour(still(1, 1))],
+    histogram: [
+      view.histogram(t, 20),
+      view.histogram(t, 61),
+      view.histogram([5, 5], 10),
+      view.histogram([], 10),
+    ],
     page: [page],
     table: [sweepTable(few), sweepTable(few, 4), sweepTable(sweepOf(0, ['lr']))],
     narrow: [200, 90, 60, 40, 24].map((columns) => drawn(few, { rows: 12, columns })),

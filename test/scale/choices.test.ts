@@ -1,11 +1,15 @@
 /** Sweeps by tables: what is read, chosen and compared, whole, in test/scale/choices.txt. */
 import { test } from 'uvu'
-import { type Cost, costFrom, secondsOf } from '../../src/cli/sweep/estimate.js'
-import { readHalving, rungsOf, standings } from '../../src/cli/sweep/halving.js'
 import { checkJob, payloadOf } from '../../src/cli/sweep/job.js'
-import { localExecutor, slotsFor } from '../../src/cli/sweep/local.js'
+import {
+  type Cost,
+  costFrom,
+  localExecutor,
+  secondsOf,
+  slotsFor,
+} from '../../src/cli/sweep/local.js'
 import { checkRun, runId } from '../../src/cli/sweep/options.js'
-import { readSpec } from '../../src/cli/sweep/spec.js'
+import { readHalving, readSpec, rungsOf, standings } from '../../src/cli/sweep/spec.js'
 import { tellPlan } from '../../src/cli/sweep/sweep.js'
 import type { Json } from '../../src/scale/jobs.js'
 import { odd, table } from '../support/inputs.js'

@@ -5,18 +5,17 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { loadData } from '../../src/cli/load-data.js'
-import { dataPath, splitHash } from '../../src/cli/sweep/data.js'
-import { readStatus } from '../../src/cli/sweep/folder.js'
 import {
   checkpointName,
   filesName,
   type RunJob,
   runKind,
   sparingly,
+  unpackRun,
 } from '../../src/cli/sweep/job.js'
 import { localExecutor } from '../../src/cli/sweep/local.js'
-import { checkRun, runId } from '../../src/cli/sweep/options.js'
-import { unpackRun } from '../../src/cli/sweep/pack.js'
+import { checkRun, dataPath, runId, splitHash } from '../../src/cli/sweep/options.js'
+import { readStatus } from '../../src/cli/sweep/rows.js'
 import { LimitExceeded, RunStopped, trainInChild } from '../../src/cli/sweep/run-child.js'
 import type { Json } from '../../src/scale/jobs.js'
 import type { RedisPlace } from '../../src/scale/redis.js'

@@ -2,15 +2,7 @@
 
 import { fail } from '../../errors.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
-import {
-  compressions,
-  innerStates,
-  MOST_REPLICAS,
-  OUTER_LR,
-  OUTER_MOMENTUM,
-  type RoundsSetting,
-  roundsSetting,
-} from '../../scale/rounds/options.js'
+import * as rounds from '../../scale/rounds/options.js'
 import * as o from '../spec.js'
 
 /** How a training is divided. */
@@ -19,7 +11,7 @@ const settingSpecs = {
     '<K>',
     'train K replicas in rounds (local SGD, DiLoCo), each on its own batches',
     {
-      most: MOST_REPLICAS,
+      most: rounds.MOST_REPLICAS,
     },
   ),
   syncEvery: o.count('<H>', 'steps of each between two averages', { needs: 'replicas' }),
@@ -27,22 +19,22 @@ const settingSpecs = {
     '<rate>',
     'learning rate of the outer step; 1 with a momentum of 0 takes the mean',
     {
-      usual: `${OUTER_LR}`,
+      usual: `${rounds.OUTER_LR}`,
       needs: 'replicas',
     },
   ),
   outerMomentum: o.number('<share>', 'Nesterov momentum of the outer step', {
-    usual: `${OUTER_MOMENTUM}`,
+    usual: `${rounds.OUTER_MOMENTUM}`,
     needs: 'replicas',
   }),
-  compress: o.name('<kind>', "how a replica's change is sent", compressions, {
+  compress: o.name('<kind>', "how a replica's change is sent", rounds.compressions, {
     usual: 'none',
     needs: 'replicas',
   }),
   innerState: o.name(
     '<what>',
     "keep each one's momentum from round to round, or reset it",
-    innerStates,
+    rounds.innerStates,
     { usual: 'keep', needs: 'replicas' },
   ),
 }
@@ -81,8 +73,8 @@ export const roundsSchema = v.object(o.schemasOf(settingSpecs))
  */
 export function roundsOf(
   args: RoundsArguments,
-  run: RoundsSetting | undefined,
-): RoundsSetting | undefined {
+  run: rounds.RoundsSetting | undefined,
+): rounds.RoundsSetting | undefined {
   o.expectUse(roundsSpecs, run ? { ...args, ...run } : args)
   if (run) return run
   const { replicas, syncEvery, ...more } = o.given(settingSpecs, args)
@@ -90,11 +82,11 @@ export function roundsOf(
   if (syncEvery === undefined)
     fail('--replicas needs --sync-every, the steps between two averages, such as 20; got none')
   const all = { replicas, syncEvery, ...more }
-  return roundsSetting(all, 'rounds', o.flagOf)
+  return rounds.roundsSetting(all, 'rounds', o.flagOf)
 }
 
 /** How it is divided, for people. */
-export function describeRounds(rounds: RoundsSetting): string {
+export function describeRounds(rounds: rounds.RoundsSetting): string {
   const { replicas, syncEvery, outerLr, outerMomentum, compress } = rounds
   const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`
   return (

@@ -9,7 +9,7 @@ import { VERSION } from '../../version.js'
 import { cacheFor, defaultThreads } from '../datasets.js'
 import { loadData } from '../load-data.js'
 import { parseRunOptions, type RunOptions } from '../run-folder.js'
-import { dataPath } from '../sweep/data.js'
+import { dataPath } from '../sweep/options.js'
 import { prepare, takenHere } from '../training-options.js'
 import { ownOptions } from './crew.js'
 

@@ -8,8 +8,7 @@ import { jsonOf } from '../options.js'
 import { type ArgumentsOf, commandOf, count, flag } from '../spec.js'
 import { answer, printJson } from '../terminal.js'
 import { redisSpecs } from '../worker.js'
-import { askToStop, readStatus, whereRunning } from './folder.js'
-import { bestFirst, isOver, lineOf, type SweepStatus } from './rows.js'
+import * as known from './rows.js'
 import { sweep, sweepSpecs } from './sweep.js'
 import { sweepCsv, sweepTable } from './table.js'
 
@@ -54,11 +53,15 @@ export function sweepCommand(command: Command): Command {
 }
 
 /** As it is now: of a sweep whose process was killed, nothing runs. */
-async function statusOf(folder: string): Promise<SweepStatus & { readonly isRunning: boolean }> {
-  const status = await readStatus(folder)
-  const isRunning = (await whereRunning(folder, status)) !== undefined
+async function statusOf(
+  folder: string,
+): Promise<known.SweepStatus & { readonly isRunning: boolean }> {
+  const status = await known.readStatus(folder)
+  const isRunning = (await known.whereRunning(folder, status)) !== undefined
   if (isRunning) return { ...status, isRunning }
-  const rows = status.rows.map((row) => (isOver(row) ? row : { ...row, state: 'stopped' as const }))
+  const rows = status.rows.map((row) =>
+    known.isOver(row) ? row : { ...row, state: 'stopped' as const },
+  )
   return { ...status, rows, isRunning }
 }
 
@@ -73,9 +76,11 @@ async function showResults(args: ArgumentsOf<typeof resultsSpecs>, folder: strin
   const { best = Number.POSITIVE_INFINITY, csv, json } = args
   if (csv && json) fail('--csv must be left out with --json, got both')
   const status = await statusOf(folder)
-  const rows = bestFirst(status.rows.filter(({ result }) => result !== undefined)).slice(0, best)
+  const rows = known
+    .bestFirst(status.rows.filter(({ result }) => result !== undefined))
+    .slice(0, best)
   const shown = { ...status, rows }
-  if (json) for (const row of rows) printJson(lineOf(row))
+  if (json) for (const row of rows) printJson(known.lineOf(row))
   else process.stdout.write(csv ? sweepCsv(shown) : `${sweepTable(shown)}\n`)
 }
 
@@ -86,14 +91,16 @@ async function stop(
   { redis, namespace }: ArgumentsOf<typeof stopSpecs>,
   folder: string,
 ): Promise<void> {
-  const status = await readStatus(folder)
+  const status = await known.readStatus(folder)
   const pid = status.pid ?? 0
-  const where = await whereRunning(folder, status)
+  const where = await known.whereRunning(folder, status)
   // A process on this machine gives its folder up before it has ended.
   const isGoing = async (): Promise<boolean> =>
-    where === 'here' ? pid > 0 && isAlive(pid) : (await whereRunning(folder, status)) !== undefined
+    where === 'here'
+      ? pid > 0 && isAlive(pid)
+      : (await known.whereRunning(folder, status)) !== undefined
   if (where !== undefined) {
-    await askToStop(folder)
+    await known.askToStop(folder)
     for (const begun = Date.now(); await isGoing(); ) {
       if (Date.now() - begun > PATIENCE_MS)
         fail(`${folder}: the sweep (process ${pid}) has not ended in a minute`)

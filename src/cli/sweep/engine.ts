@@ -1,10 +1,8 @@
 /** Drives a sweep: which run is done when, and when it has ended. Who does it is another matter. */
 
-import { taskName } from './folder.js'
-import { type Standing, standings } from './halving.js'
-import { isOver, type RowState, type RunResult, type SweepRow } from './rows.js'
+import { isOver, type RowState, type RunResult, type SweepRow, taskName } from './rows.js'
 import { type RunNews, RunStopped } from './run-child.js'
-import type { SweepRun, SweepSpec } from './spec.js'
+import { type Standing, type SweepRun, type SweepSpec, standings } from './spec.js'
 
 /** A run with what tells it from others. */
 export interface SweepEntry {

@@ -1,10 +1,12 @@
-/** A run of a sweep as a job: what it says, how it is checked, and how a worker does it. */
+/** A run of a sweep as a job: what it says, how it is checked, how a worker does it. */
 
 import { rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { describe, fail, SpikewasmError } from '../../errors.js'
-import { readManifest } from '../../io/folder/read.js'
+import { createTar } from 'nanotar'
+import { describe, fail, quote, SpikewasmError } from '../../errors.js'
+import { RunFolder, readManifest, readRunFiles } from '../../io/folder/folder.js'
+import { readTar } from '../../io/tar.js'
 import { checkBy, integer } from '../../rules.js'
 import { type Json, objectOf } from '../../scale/jobs.js'
 import { DamagedBytes } from '../../scale/store.js'
@@ -13,11 +15,8 @@ import { runFiles } from '../../train/callbacks/run-files.js'
 import { VERSION } from '../../version.js'
 import { cacheFor } from '../datasets.js'
 import { holdsRun } from '../run-folder.js'
-import { dataPath, placeArgs } from './data.js'
-import { taskName } from './folder.js'
-import { type CheckedRun, checkRun, runId } from './options.js'
-import { packRun, unpackRun, writeRun } from './pack.js'
-import type { RunResult } from './rows.js'
+import { type CheckedRun, checkRun, dataPath, placeArgs, runId } from './options.js'
+import { type RunResult, taskName } from './rows.js'
 import { type RunNews, trainAnew } from './run-child.js'
 
 /** The queue of runs. */
@@ -192,3 +191,55 @@ function uploader({ store }: JobContext, folder: string, name: string) {
 }
 
 export const runKind: JobKind<RunJob, RunResult> = { kind: RUNS, check: checkJob, run: doRun }
+
+const names: readonly string[] = Object.values(runFiles)
+
+/**
+ * The files of one commit.
+ *
+ * @param without a checkpoint: of a run that has ended nobody goes on
+ * @returns undefined while there is nothing to go on from
+ */
+export async function packRun(
+  folder: string,
+  { without = [] }: { readonly without?: readonly string[] } = {},
+): Promise<{ readonly bytes: Uint8Array; readonly generation: number } | undefined> {
+  const manifest = await readManifest(folder)
+  if (!manifest || !Object.hasOwn(manifest.files, runFiles.checkpoint)) return undefined
+  const held = Object.keys(manifest.files).filter(
+    (name) => names.includes(name) && !without.includes(name),
+  )
+  const files = await readRunFiles(folder, held)
+  if (files[runFiles.options]) files[runFiles.options] = withoutPlaces(files[runFiles.options])
+  const entries = Object.entries(files).map(([name, data]) => ({ name, data }))
+  return { bytes: createTar(entries), generation: manifest.generation }
+}
+
+/** Options of a run say where its data are: that is of one machine. */
+function withoutPlaces(bytes: Uint8Array): Uint8Array {
+  const { data: _, ...rest } = JSON.parse(new TextDecoder().decode(bytes)) as { data?: unknown }
+  return new TextEncoder().encode(`${JSON.stringify(rest, undefined, 2)}\n`)
+}
+
+/**
+ * The files of a pack, which anybody may have written.
+ * @throws SpikewasmError for what is no run
+ */
+export function unpackRun(bytes: Uint8Array, name: string): Record<string, Uint8Array> {
+  const files: Record<string, Uint8Array> = {}
+  for (const [file, data] of readTar(bytes, name)) {
+    if (!names.includes(file)) fail(`${name}: must hold files of a run alone, got ${quote(file)}`)
+    files[file] = data
+  }
+  return files
+}
+
+/** Makes a run's folder of a pack. */
+export async function writeRun(path: string, files: Record<string, Uint8Array>): Promise<void> {
+  const folder = await RunFolder.open(path)
+  try {
+    await folder.commit(files, { alone: true })
+  } finally {
+    await folder.close()
+  }
+}

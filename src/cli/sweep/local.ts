@@ -1,11 +1,13 @@
-/** Runs of a sweep on this machine: as many at a time as processors and memory allow. */
+/** Runs of a sweep on this machine: as many at a time as fit, and how long they will take. */
 
 import { availableParallelism, freemem, totalmem } from 'node:os'
+import { canonical } from '../../scale/jobs.js'
 import { defaultThreads } from '../datasets.js'
 import { holdsRun } from '../run-folder.js'
-import { placeArgs } from './data.js'
 import type { Executor, SweepEntry } from './engine.js'
-import { type RunNews, trainAnew } from './run-child.js'
+import { placeArgs } from './options.js'
+import { type RunNews, trainAnew, trainInChild } from './run-child.js'
+import { rungsOf, type SweepSpec } from './spec.js'
 
 export interface LocalOptions {
   /** At a time; default: as many as processors and memory allow. */
@@ -64,3 +66,109 @@ export function localExecutor(
 
 /** MB that programs may still take. */
 const free = (): number => freemem() / 2 ** 20
+
+/** Options that change what a step costs. */
+const costly = [
+  ...['dataset', 'model', 'method', 'stepMode', 'update', 'backwardSteps', 'gradientCheckpoint'],
+  ...['timeSteps', 'batchSize', 'imageSize', 'augment', 'optimizer', 'loss', 'ema', 'threads'],
+  ...['limitTrain', 'limitTest', 'encoder', 'eventSize', 'validationSplit'],
+]
+
+/** The share of a step's time that an image takes when it is tested only. */
+const TEST_SHARE = 1 / 3
+
+/** The first step finds nothing in the caches and is left out. */
+const STEPS = 3
+
+async function costOf(entry: SweepEntry, data: string | undefined, cache: string | undefined) {
+  const begun = performance.now()
+  const times: number[] = []
+  const memories: number[] = []
+  let [first, steps, training, test] = [0, 1, 0, 0]
+  await trainInChild({
+    args: [...entry.run.args, ...placeArgs(entry.run, { data, cache, threads: 1 }), '--json'],
+    untilStep: STEPS,
+    limits: { memoryMB: totalmem() / 2 ** 20, seconds: 3600 },
+    onChild(news) {
+      if (news.kind === 'data') [training, test] = [news.training, news.test]
+      if (news.kind !== 'step') return
+      if (times.length === 0) first = performance.now() - begun
+      times.push(news.stepMs)
+      ;({ steps } = news)
+      memories.push(news.memoryMB)
+    },
+  })
+  return costFrom({ times, memories, first, steps, training, test })
+}
+
+/**
+ * What a run of one kind takes.
+ *
+ * @param measured milliseconds and MB of its first steps, and how much there is of it
+ */
+export function costFrom(measured: {
+  readonly times: readonly number[]
+  readonly memories: readonly number[]
+  /** Milliseconds until the first step. */
+  readonly first: number
+  readonly steps: number
+  readonly training: number
+  readonly test: number
+}) {
+  const { times, memories, first, steps, training, test } = measured
+  const counted = times.length > 1 ? times.slice(1) : times
+  const stepMs = counted.reduce((a, b) => a + b, 0) / counted.length
+  /** An epoch with its test. */
+  const epochSeconds = (steps * stepMs * (1 + (test / training) * TEST_SHARE)) / 1000
+  const memoryMB = Math.max(...memories)
+  return { stepMs, steps, epochSeconds, startSeconds: first / 1000, memoryMB }
+}
+
+export type Cost = ReturnType<typeof costFrom>
+export type Estimate = Awaited<ReturnType<typeof estimate>>
+
+/** Seconds of all runs, one behind the other, and as many at a time as here. */
+export async function estimate(
+  spec: SweepSpec,
+  entries: readonly SweepEntry[],
+  { data, cache, jobs }: { data?: string; cache?: string; jobs?: number },
+) {
+  const kinds = new Map<string, Promise<Cost>>()
+  const costs = new Map<string, Cost>()
+  for (const entry of entries) {
+    const { parsed } = entry.run
+    const all = new Map<string, unknown>(Object.entries(parsed))
+    const key = canonical(costly.map((name) => all.get(name) ?? null))
+    const cost = kinds.get(key) ?? costOf(entry, data, cache)
+    kinds.set(key, cost)
+    costs.set(entry.id, await cost)
+  }
+  const seconds = secondsOf(spec, entries, costs)
+  const largest = Math.max(1, ...[...costs.values()].map(({ memoryMB }) => memoryMB))
+  const fitting = Math.max(1, Math.floor((0.8 * totalmem()) / 2 ** 20 / largest))
+  const atOnce = Math.min(slotsFor(entries, jobs), fitting, availableParallelism())
+  return { costs, seconds, wallSeconds: seconds / atOnce, atOnce }
+}
+
+/** Seconds that all runs take, one behind the other. */
+export const secondsOf = (
+  spec: SweepSpec,
+  entries: readonly SweepEntry[],
+  costs: ReadonlyMap<string, Cost>,
+): number =>
+  entries.reduce((sum, { id, run }) => {
+    const { startSeconds, epochSeconds } = costs.get(id)!
+    return sum + startSeconds + epochSeconds * run.parsed.epochs * shareOf(spec, run.parsed.epochs)
+  }, 0)
+
+/** The share of all epochs of all runs that successive halving leaves. */
+function shareOf({ halving, runs }: SweepSpec, epochs: number): number {
+  if (!halving) return 1
+  let [alive, before, sum] = [runs.length, 0, 0]
+  for (const rung of rungsOf(halving, epochs)) {
+    sum += alive * (rung - before)
+    before = rung
+    alive = Math.max(1, Math.floor(alive / halving.factor))
+  }
+  return sum / (runs.length * epochs)
+}

@@ -1,7 +1,14 @@
-/** What a sweep knows of its runs: for tables, pages, files and who asks. */
+/** What a sweep knows of its runs, and the folder that keeps it. */
 
-import { describe, fail } from '../../errors.js'
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, fail, quote } from '../../errors.js'
+import { kindOfPath, writeFileAtomic } from '../../io/files.js'
+import { FolderLock, whereHeld } from '../../io/folder/lock.js'
+import { parseJsonBytes } from '../../io/json.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
+import { withFiles } from '../mistakes.js'
+import { openOutFolder } from '../run-folder.js'
 import type { GivenOptions } from './options.js'
 
 const figure = v.nullable(v.pipe(v.number(), v.finite()))
@@ -91,3 +98,78 @@ export function lineOf({ id, options, result, state, error }: SweepRow): object 
   const { testAccuracy, weightsSha256, epochs, testLoss, trainLoss, stopped } = result
   return { id, options, testAccuracy, weightsSha256, epochs, testLoss, trainLoss, state, stopped }
 }
+
+const files = { spec: 'sweep.json', status: 'status.json', stop: 'stop', page: 'sweep.html' }
+
+const json = (value: unknown): string => `${JSON.stringify(value, undefined, 1)}\n`
+
+/** Names results, so that a rung of a run is not its end. */
+export const taskName = (id: string, until: number | undefined): string =>
+  until === undefined ? id : `${id}-${until}`
+
+export type SweepFolder = Awaited<ReturnType<typeof openSweep>>
+
+/** @throws SpikewasmError when it cannot be written, or another process drives this sweep */
+export async function openSweep(path: string) {
+  await openOutFolder(path, '--out')
+  const lock = await withFiles(() => FolderLock.take(path))
+  for (const name of ['runs', 'results']) await mkdir(join(path, name), { recursive: true })
+  await rm(join(path, files.stop), { force: true })
+  const write = (name: string, content: Uint8Array | string): Promise<void> =>
+    writeFileAtomic(join(path, name), Buffer.from(content))
+  return {
+    path,
+    page: join(path, files.page),
+    runFolder: (id: string): string => join(path, 'runs', id),
+    /** Results of this and of earlier sweeps in the folder, by their names. */
+    async results(): Promise<Map<string, RunResult>> {
+      const found = new Map<string, RunResult>()
+      for (const file of await readdir(join(path, 'results'))) {
+        const name = /^([0-9a-f]{24}(?:-\d+)?)\.json$/.exec(file)?.[1]
+        if (name === undefined) continue
+        const from = join(path, 'results', file)
+        const value = parseJsonBytes(await readFile(from), from, 'the result', { length: 100_000 })
+        found.set(name, checkResult(value, from))
+      }
+      return found
+    },
+    keepResult: (name: string, result: RunResult) => write(`results/${name}.json`, json(result)),
+    writeSpec: (bytes: Uint8Array) => write(files.spec, bytes),
+    writeStatus: (status: SweepStatus) => write(files.status, json(status)),
+    writePage: (html: string) => write(files.page, html),
+    /** Whether somebody has asked this sweep to stop. */
+    wasAskedToStop: () => kindOfPath(join(path, files.stop)).then((kind) => kind !== undefined),
+    close: () => lock.release(),
+  }
+}
+
+/** Asks the process that drives a sweep to stop. */
+export const askToStop = (path: string): Promise<void> =>
+  writeFileAtomic(join(path, files.stop), new Uint8Array(0))
+
+/** More than the status of the largest sweep. */
+const MOST_BYTES = 24_000_000
+
+/** @throws SpikewasmError for a folder without a sweep */
+export async function readStatus(path: string): Promise<SweepStatus> {
+  const file = join(path, files.status)
+  const bytes = await readFile(file).catch(() => undefined)
+  if (!bytes)
+    fail(
+      `the folder must be one that sweep --out has written, got ${quote(path)}, which has no ` +
+        files.status,
+    )
+  const status = parseJsonBytes(bytes, file, 'the status', { length: MOST_BYTES }) as SweepStatus
+  if (status?.format !== 1 || !Array.isArray(status.rows) || !Array.isArray(status.varied))
+    fail(`${file}: must be the status of a sweep, got something else; run the sweep again`)
+  return status
+}
+
+/**
+ * Where the process that drives a sweep is; undefined where there is none. Another process may have
+ * the number of one that was killed: the folder's lock tells them apart.
+ */
+export const whereRunning = async (
+  path: string,
+  { pid }: SweepStatus,
+): Promise<'here' | 'elsewhere' | undefined> => (pid === null ? undefined : whereHeld(path))

@@ -1,20 +1,11 @@
-/** What a sweep is: `sweep.json`, and the runs that it means. */
+/**
+ * What a sweep is: `sweep.json`, the runs that it means, and which of them go on.
+ */
 
 import { describe, fail, isOptions } from '../../errors.js'
 import { duplicateKey, parseJsonBytes } from '../../io/json.js'
 import { Purpose, RandomStream } from '../../random.js'
-import {
-  checkedElsewhere,
-  complete,
-  finite,
-  integer,
-  oneOf,
-  optional,
-  type Rules,
-  such,
-  truth,
-} from '../../rules.js'
-import { type Halving, readHalving, rungsOf } from './halving.js'
+import * as r from '../../rules.js'
 import { type CheckedRun, checkRun, optionNames } from './options.js'
 
 /** A choice at random: of a list, or of a range. */
@@ -47,22 +38,22 @@ const MOST_RUNS = 10_000
 /** Keeps these random numbers apart from those of trainings. */
 const STREAM = 0x53574550
 
-const anObject = optional(such<Readonly<Record<string, unknown>>>('an object', isOptions))
+const anObject = r.optional(r.such<Readonly<Record<string, unknown>>>('an object', isOptions))
 
 const rules = {
   base: anObject,
   grid: anObject,
   random: anObject,
-  count: optional(integer(1, MOST_RUNS)),
-  seed: optional(integer(0, 2 ** 32 - 1)),
-  ...checkedElsewhere<{ halving: unknown }>(['halving']),
+  count: r.optional(r.integer(1, MOST_RUNS)),
+  seed: r.optional(r.integer(0, 2 ** 32 - 1)),
+  ...r.checkedElsewhere<{ halving: unknown }>(['halving']),
 }
 
-const rangeRules: Rules<Exclude<Choice, readonly unknown[]>> = {
-  min: finite(),
-  max: finite(),
-  scale: oneOf(['linear', 'log'], 'linear'),
-  integer: truth(false),
+const rangeRules: r.Rules<Exclude<Choice, readonly unknown[]>> = {
+  min: r.finite(),
+  max: r.finite(),
+  scale: r.oneOf(['linear', 'log'], 'linear'),
+  integer: r.truth(false),
 }
 
 /** @throws SpikewasmError for what is no sweep; it says what is wrong where */
@@ -72,7 +63,7 @@ export function readSpec(bytes: Uint8Array, path: string): SweepSpec {
     fail(`${path}: ${where} must be ${expected}, got ${got === undefined ? 'none' : describe(got)}`)
   }
   const nameOf = (key: string): string => `${path}: ${key}`
-  const spec = complete(nameOf('the sweep'), rules, value as object, [], nameOf)
+  const spec = r.complete(nameOf('the sweep'), rules, value as object, [], nameOf)
   const { base = {}, grid, random, count, seed = 0 } = spec
   if ((grid === undefined) === (random === undefined))
     fail(
@@ -120,7 +111,7 @@ export function readSpec(bytes: Uint8Array, path: string): SweepSpec {
   }
   function rangeOf(name: string, of: unknown): Choice {
     const at = `random.${name}`
-    const choice = complete(nameOf(at), rangeRules, of as object)
+    const choice = r.complete(nameOf(at), rangeRules, of as object)
     const { min, max, scale } = choice
     if (min >= max) refuse(`${at}.max`, `more than min, ${min}`, max)
     if (scale === 'log' && min <= 0) refuse(`${at}.min`, '> 0 with scale log', min)
@@ -176,4 +167,72 @@ function draw(from: Choice, stream: RandomStream): unknown {
       : min + share * (max - min)
   // Six figures: functions such as exp may differ in the last one from machine to machine.
   return integer ? Math.round(value) : Number(value.toPrecision(6))
+}
+
+export interface Halving {
+  /** One of so many goes on. */
+  readonly factor: number
+  /** The first rung, in epochs; each next one is `factor` times as far. */
+  readonly minEpochs: number
+}
+
+/** @throws SpikewasmError for something else */
+export function readHalving(value: unknown, where: string): Halving | undefined {
+  if (value === undefined) return undefined
+  const rules = { factor: r.integer(2, 1000, 3), minEpochs: r.integer(1, 1000, 1) }
+  return r.complete(where, rules, value as object)
+}
+
+/** Epochs of the rungs; the last one is the end of a run. */
+export function rungsOf({ factor, minEpochs }: Halving, epochs: number): number[] {
+  const rungs: number[] = []
+  for (let at = minEpochs; at < epochs; at *= factor) rungs.push(at)
+  return [...rungs, epochs]
+}
+
+/** Where a run stands. */
+export interface Standing {
+  /** The rung that it has reached, or trains for. */
+  readonly rung: number
+  /**
+   * 'trains': it has no result at its rung yet; 'waits': it has one, and others are missing;
+   * 'stopped': it ends at its rung; 'ended': it has come to its end.
+   */
+  readonly state: 'trains' | 'waits' | 'stopped' | 'ended'
+}
+
+/**
+ * @param result test accuracy of a run at a rung, 0…1; −Infinity of one that failed, undefined
+ *   where it is not known yet
+ */
+export function standings(
+  ids: readonly string[],
+  { factor }: Pick<Halving, 'factor'>,
+  rungs: number,
+  result: (id: string, rung: number) => number | undefined,
+): Map<string, Standing> {
+  const out = new Map<string, Standing>()
+  let [members, size] = [[...ids], ids.length]
+  for (let rung = 0; rung < rungs; rung++) {
+    const known = members.filter((id) => result(id, rung) !== undefined)
+    const isLast = rung === rungs - 1
+    const keep = Math.max(1, Math.floor(size / factor))
+    const ranked = known.sort((a, b) => {
+      const [x, y] = [result(a, rung) ?? 0, result(b, rung) ?? 0]
+      return x === y ? (a < b ? -1 : 1) : y - x
+    })
+    const unknown = size - ranked.length
+    for (const id of members)
+      if (result(id, rung) === undefined) out.set(id, { rung, state: 'trains' })
+    const next: string[] = []
+    for (const [better, id] of ranked.entries()) {
+      if (isLast) out.set(id, { rung, state: 'ended' })
+      else if (better >= keep) out.set(id, { rung, state: 'stopped' })
+      else if (better + unknown < keep) next.push(id)
+      else out.set(id, { rung, state: 'waits' })
+    }
+    members = next
+    size = keep
+  }
+  return out
 }

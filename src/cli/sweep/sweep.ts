@@ -17,15 +17,12 @@ import * as o from '../spec.js'
 import { answer, codeStream, printJson } from '../terminal.js'
 import { dashboardOf } from '../training-flags.js'
 import { cacheSpecs, redisSpecs } from '../worker.js'
-import { dataHashes } from './data.js'
 import { Engine, type SweepEntry } from './engine.js'
-import { type Estimate, estimate } from './estimate.js'
-import { SweepFolder } from './folder.js'
-import { localExecutor } from './local.js'
-import { runId } from './options.js'
+import { type Estimate, estimate, localExecutor } from './local.js'
+import { dataHashes, runId } from './options.js'
 import { accuracyText, chosenText, liveSweepPage, sweepBody, sweepPage } from './page.js'
 import { type RemoteExecutor, remoteExecutor } from './remote.js'
-import { bestFirst, countStates, lineOf, type SweepRow, type SweepStatus } from './rows.js'
+import * as known from './rows.js'
 import { readSpec, type SweepSpec } from './spec.js'
 import { liveTable, sweepTable } from './table.js'
 
@@ -81,7 +78,7 @@ export async function sweep(args: SweepArguments, file: string): Promise<void> {
 
 /** What tells a run from others, in a line. */
 const titleOf = (
-  { id, chosen }: Pick<SweepRow, 'id' | 'chosen'>,
+  { id, chosen }: Pick<known.SweepRow, 'id' | 'chosen'>,
   varied: readonly string[],
 ): string =>
   `${id.slice(0, 12)}  ` +
@@ -132,7 +129,7 @@ interface Running {
 async function runSweep({ file, bytes, spec, entries, args }: Running): Promise<void> {
   const { redis, json, namespace, data, cache, jobs, out, dashboard } = args
   const { varied } = spec
-  const folder = await SweepFolder.open(out)
+  const folder = await known.openSweep(out)
   const end = new AbortController()
   // Each run that is waited for listens.
   setMaxListeners(0, end.signal)
@@ -172,7 +169,7 @@ async function runSweep({ file, bytes, spec, entries, args }: Running): Promise<
       onEnded: (row) => tellEnded(row, varied, json),
     })
     const title = `Sweep ${basename(file)}`
-    const statusNow = (pid: number | null = process.pid): SweepStatus => ({
+    const statusNow = (pid: number | null = process.pid): known.SweepStatus => ({
       ...{ format: 1, title, pid, varied, rows: engine.rows() },
     })
     if (dashboard !== undefined) {
@@ -244,8 +241,8 @@ const noWorkers = (namespace: string): string =>
   'no worker is there; start some with: spikewasm worker --redis URL' +
   (namespace === defaultNamespace ? '' : ` --namespace ${namespace}`)
 
-function tellEnded(row: SweepRow, varied: readonly string[], json: boolean): void {
-  if (json) printJson(lineOf(row))
+function tellEnded(row: known.SweepRow, varied: readonly string[], json: boolean): void {
+  if (json) printJson(known.lineOf(row))
   if (json || process.stdout.isTTY) return
   const { state, epoch, testAccuracy, error } = row
   const what = error ? `failed: ${error}` : `${state} at epoch ${epoch}`
@@ -253,13 +250,13 @@ function tellEnded(row: SweepRow, varied: readonly string[], json: boolean): voi
 }
 
 function finish(
-  status: SweepStatus,
-  folder: SweepFolder,
+  status: known.SweepStatus,
+  folder: known.SweepFolder,
   { json, isDrawn }: { readonly json: boolean; readonly isDrawn: boolean },
 ): void {
   const { rows } = status
-  const counts = countStates(rows)
-  const best = bestFirst(rows).find(({ result }) => result !== undefined)
+  const counts = known.countStates(rows)
+  const best = known.bestFirst(rows).find(({ result }) => result !== undefined)
   const ended = counts.finished + counts.halved + counts.failed
   const line = { final: true, runs: rows.length, ...counts, best: best?.id ?? null }
   if (!json && !isDrawn) process.stdout.write(`${sweepTable(status, 20)}\n`)
