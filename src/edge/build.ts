@@ -7,16 +7,15 @@ import { roundUp } from '../round-up.js'
 import { VERSION } from '../version.js'
 import { decodeFunctions, decodeModule } from '../wasm/decode.js'
 import { encodeModule } from '../wasm/encode.js'
-import { type Expression, type Func, i32, operation } from '../wasm/ir.js'
+import { type Expression, type Func, i32 } from '../wasm/ir.js'
 import { ABI_VERSION, type NetInfo, type NetTarget } from './abi.js'
 import { type Contents, contentsOf, copyRanges, segmentsOf } from './contents.js'
 import { stateEntries } from './learning.js'
-import { call, type Driver, loadWord, specialise } from './module.js'
+import { call, type Driver, loadWord, specialise, store, word } from './module.js'
 import type { ExportSettings } from './options.js'
 import type { Prepared } from './prepare.js'
 import { lowerToScalar } from './scalar/scalar.js'
-import { seal } from './seal.js'
-import { sectionBytes } from './section.js'
+import { seal, sectionBytes } from './section.js'
 import { inputCount } from './sizes.js'
 import { labelBytes, type NetAddresses, STRUCT_BYTES, writeInfoStruct } from './struct.js'
 import { synapticOperations } from './synops.js'
@@ -102,22 +101,17 @@ export function buildNet(
   }
   const run = ({ address }: Program): Expression =>
     call(functions, 'run', address, 0, 1, plan.workerScratchAt, 0, 0)
-  const constant = (name: string, value: number): Driver => ({
-    name,
-    result: 'i32',
-    body: [i32(value)],
-  })
   const { evaluate, single, stream, train } = plan.programs
   const forward = evaluate ?? single
   const programs = [forward, stream, train].filter((program) => program !== undefined)
   const drivers: Driver[] = [
-    constant('abi_version', ABI_VERSION),
-    constant('info_ptr', struct),
-    constant(inputType === 'u8' ? 'input_u8_ptr' : 'input_ptr', at.input),
-    constant(inputType === 'u8' ? 'input_u8_len' : 'input_len', count),
-    constant('output_ptr', at.output),
-    constant('output_len', classes),
-    { name: 'predicted_class', result: 'i32', body: [loadWord(named.predictions.address)] },
+    word('abi_version', i32(ABI_VERSION)),
+    word('info_ptr', i32(struct)),
+    word(inputType === 'u8' ? 'input_u8_ptr' : 'input_ptr', i32(at.input)),
+    word(inputType === 'u8' ? 'input_u8_len' : 'input_len', i32(count)),
+    word('output_ptr', i32(at.output)),
+    word('output_len', i32(classes)),
+    word('predicted_class', loadWord(named.predictions.address)),
   ]
   if (forward)
     drivers.push({ name: 'infer', result: undefined, body: [...convert(1, steps), run(forward)] })
@@ -179,8 +173,6 @@ export function buildNet(
  * that word to be 0, meanwhile at `kept`.
  */
 function streamDrivers(step: readonly Expression[], kept: number | undefined): Driver[] {
-  const store = (address: number, value: Expression): Expression =>
-    operation('i32.store', [i32(address), value], { align: 2 })
   const { FirstStep } = Control
   const body =
     kept === undefined
@@ -217,7 +209,7 @@ function spread(
 ): Expression[] {
   const done = table + length
   const label = { kind: 'block', result: undefined } as const
-  const set = operation('i32.store', [i32(done), i32(1)], { align: 2 })
+  const set = store(done, i32(1))
   const expand = call(functions, name, table, entries)
   return [
     {

@@ -37,19 +37,7 @@ interface Packed {
   readonly scales?: number
 }
 
-export interface Contents {
-  /** Memory at the start. */
-  readonly bytes: Uint8Array
-  /** Entries of `ExpandWord`; empty when nothing is to be spread. */
-  readonly table: Uint8Array
-  readonly entries: number
-  /** The engine's function that spreads them. */
-  readonly expand: 'edgeExpand' | 'edgeExpandBytes'
-  /** Scales of weights that are bytes in the file alone, and where they are wanted. */
-  readonly scales: readonly { readonly address: number; readonly floats: Float32Array }[]
-  /** Bytes of parameters and computed constants in the file, without padding. */
-  readonly weightBytes: number
-}
+export type Contents = ReturnType<typeof contentsOf>
 
 /** Zero bytes between two segments that cost less than another segment. */
 const GAP = 8
@@ -74,7 +62,7 @@ export function contentsOf(
   prepared: Prepared,
   programs: readonly Program[],
   take: (bytes: number) => number,
-): Contents {
+) {
   const { plan, memory } = prepared
   const bytes = new Uint8Array(plan.memory.total)
   const packed: Packed[] = []
@@ -115,11 +103,16 @@ export function contentsOf(
     set(ExpandWord.GroupTaps, blocks.taps / blocks.groups)
   })
   return {
+    /** Memory at the start. */
     bytes,
+    /** Entries of `ExpandWord`; empty when nothing is to be spread. */
     table: new Uint8Array(table.buffer),
     entries: packed.length,
+    /** The engine's function that spreads them. */
     expand: plan.options.weights === 'int8' ? 'edgeExpandBytes' : 'edgeExpand',
+    /** Scales of weights that are bytes in the file alone, and where they are wanted. */
     scales,
+    /** Bytes of parameters and computed constants in the file, without padding. */
     weightBytes,
   }
 }

@@ -5,8 +5,7 @@
 
 import { describe, fail } from '../errors.js'
 import { type NetInfo, netExports, SECTION } from './abi.js'
-import { sealOf } from './seal.js'
-import { readSection } from './section.js'
+import { readSection, sealOf } from './section.js'
 
 /** The most memory that a file may ask for, in pages: 2 GiB. */
 const MOST_PAGES = 1 << 15

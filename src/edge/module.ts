@@ -3,7 +3,7 @@
 import { Control, ProgramWord, Rec, SectionWord } from '../../assembly/opcodes.js'
 import type { Plan, Program } from '../plan/plan.js'
 import type { Expression, Func } from '../wasm/ir.js'
-import { i32, operation } from '../wasm/ir.js'
+import { i32, operation, typeOf } from '../wasm/ir.js'
 import { interpreted, type Range } from './contents.js'
 import type { Prepared } from './prepare.js'
 import { analyse } from './specialise/analyse.js'
@@ -27,17 +27,36 @@ export interface Specialised {
   readonly read: readonly Range[]
 }
 
-/** Calls a function of the engine. */
+/** A call of a function of the engine. */
+export function callOf(
+  engine: ReadonlyMap<string, Func>,
+  name: string,
+  args: readonly Expression[],
+): Expression {
+  const callee = engine.get(name)
+  if (!callee) throw new Error(`the engine has no function ${name}`)
+  return { kind: 'call', callee, args }
+}
+
+/** The same as a statement, with arguments that are constant. */
 export const call = (
   engine: ReadonlyMap<string, Func>,
   name: string,
   ...args: readonly number[]
 ): Expression => {
-  const callee = engine.get(name)
-  if (!callee) throw new Error(`the engine has no function ${name}`)
-  const e: Expression = { kind: 'call', callee, args: args.map(i32) }
-  return callee.result ? { kind: 'drop', value: e } : e
+  const e = callOf(engine, name, args.map(i32))
+  return typeOf(e) ? { kind: 'drop', value: e } : e
 }
+
+/** A function that gives a word. */
+export const word = (name: string, value: Expression): Driver => ({
+  name,
+  result: 'i32',
+  body: [value],
+})
+
+export const store = (address: number, value: Expression): Expression =>
+  operation('i32.store', [i32(address), value], { align: 2 })
 
 export const loadWord = (address: number): Expression =>
   operation('i32.load', [i32(address)], { align: 2 })
@@ -123,15 +142,10 @@ function constantMemory(
   }
 }
 
-interface PlacedRecord {
-  readonly address: number
-  readonly units: number
-  /** The step at which it runs, if there is only one. */
-  readonly first: number | undefined
-}
+type PlacedRecord = ReturnType<typeof recordsOf>[number]
 
 /** Records of a program where they lie in memory. */
-function recordsOf(view: DataView, program: Program, looped = false): PlacedRecord[] {
+function recordsOf(view: DataView, program: Program, looped = false) {
   const word = (at: number, index: number): number => view.getUint32(at + index * 4, true)
   return program.sections.flatMap(({ records, repeats, from }, i) => {
     const section = program.address + ProgramWord.Bytes + i * SectionWord.Bytes
@@ -139,6 +153,7 @@ function recordsOf(view: DataView, program: Program, looped = false): PlacedReco
     return records.map(({ units }, j) => ({
       address: first + j * Rec.Bytes,
       units,
+      /** The step at which it runs, if there is only one. */
       first: looped || repeats > 1 ? undefined : from,
     }))
   })

@@ -51,32 +51,16 @@ export interface NetTraining {
   correct(): number
 }
 
-/** A network that is open, and what further checks of it need. */
-export interface Opened {
-  readonly net: Net
-  readonly calls: Calls
-  readonly places: Places
-}
-
-/** A further check, with the addresses of the struct, the input and the output. */
-export type Check = (
-  info: NetInfo,
-  places: Places,
-  struct: number,
-  input: number,
-  output: number,
-) => void
-
 /**
  * Checks the file and opens it, without what is for training and for C.
  *
+ * @returns the network, and what further checks of it need
  * @param ofStruct reads its struct, where its section was stripped; without it that is refused
  */
 export async function openInference(
   bytes: Uint8Array,
   ofStruct?: (bytes: Uint8Array<ArrayBuffer>, parts: Parts) => Promise<NetInfo>,
-  check?: Check,
-): Promise<Opened> {
+): Promise<{ readonly net: Net; readonly calls: Calls; readonly places: Places }> {
   // A copy: nobody changes it meanwhile, and it is never shared memory.
   const own = new Uint8Array(checkBytes(bytes))
   const parts = walk(own)
@@ -90,11 +74,8 @@ export async function openInference(
   const places = new Places(memory.buffer, info.usedBytes)
   const u8 = info.inputType === 'u8'
   const name = u8 ? 'input_u8' : 'input'
-  const inputAt = calls.value(`${name}_ptr`)
-  const outputAt = calls.value('output_ptr')
   checkCount(calls, `${name}_len`, inputCount(info))
   checkCount(calls, 'output_len', info.classes)
-  check?.(info, places, calls.value('info_ptr'), inputAt, outputAt)
   const net: Net = {
     info,
     sealed: !!parts.info,
@@ -102,10 +83,10 @@ export async function openInference(
     input: places.view<Float32Array | Uint8Array>(
       u8 ? Uint8Array : Float32Array,
       'the input',
-      inputAt,
+      calls.value(`${name}_ptr`),
       inputCount(info),
     ),
-    output: places.view(Float32Array, 'the output', outputAt, info.classes),
+    output: places.view(Float32Array, 'the output', calls.value('output_ptr'), info.classes),
     infer: calls.action('infer', info),
     step: calls.action('step', info),
     reset: calls.action('reset', info),

@@ -43,8 +43,9 @@ export function netInfo(bytes: Uint8Array): NetInfo {
  * @throws SpikewasmError when the bytes are no exported network, or its parts contradict each other
  */
 export async function openNet(bytes: Uint8Array): Promise<Net> {
-  const { net, calls, places } = await openInference(bytes, infoOfStruct, checkStruct)
+  const { net, calls, places } = await openInference(bytes, infoOfStruct)
   const { info } = net
+  checkStruct(net, places, calls.value('info_ptr'))
   return { ...net, training: info.mode === 'train' ? trainingOf(calls, places, info) : undefined }
 }
 
@@ -64,18 +65,12 @@ async function infoOfStruct(bytes: Uint8Array<ArrayBuffer>, parts: Parts): Promi
 }
 
 /** The C struct, and what it points to, must say what the custom section says. */
-function checkStruct(
-  info: NetInfo,
-  places: Places,
-  address: number,
-  input: number,
-  output: number,
-): void {
+function checkStruct({ info, input, output }: Net, places: Places, address: number): void {
   const found = places.view(Uint32Array, 'its struct', address, STRUCT_BYTES / 4)
   const at = (name: (typeof infoWords)[number]): number => found[infoWords.indexOf(name)]
   const addresses: NetAddresses = {
-    input: input >>> 0,
-    output: output >>> 0,
+    input: input.byteOffset,
+    output: output.byteOffset,
     labels: info.labels ? at('labels') : 0,
     mean: info.mean ? at('mean') : 0,
     std: info.std ? at('std') : 0,

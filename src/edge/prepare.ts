@@ -47,25 +47,20 @@ export async function prepare(
   const memory = await allocate(plan, { threads: 1, engine: 'release', shared: false })
   new Uint8Array(memory.buffer).set(plan.encoded.bytes, plan.encodedAt)
   const arena = { plan, memory }
-  for (const parameter of plan.parameters)
-    pack(
-      parameter.layout,
-      state[parameter.name].data,
-      storedAt(arena, plan.named.parameters.address, parameter),
-    )
-  for (const statistic of plan.statistics)
-    pack(
-      statistic.layout,
-      state[statistic.name].data,
-      storedAt(arena, plan.named.statistics.address, statistic),
-    )
+  const { parameters, statistics, named } = plan
+  for (const [tensors, { address }] of [
+    [parameters, named.parameters],
+    [statistics, named.statistics],
+  ] as const)
+    for (const tensor of tensors)
+      pack(tensor.layout, state[tensor.name].data, storedAt(arena, address, tensor))
   for (const of of plan.byteWeights) {
     const { data } = state[of.name]
     const weight = of.gain ? standardised(data, state[of.gain].data) : data
     putByteWeight(memory.buffer, of, quantise(weight, of.layout.shape[0]))
   }
   const view = new DataView(memory.buffer)
-  view.setUint32(Control.Input, plan.named.images[0].address, true)
+  view.setUint32(Control.Input, named.images[0].address, true)
   view.setUint32(Control.Valid, options.batchSize, true)
   if (learning) writeLearning(view, plan, learning)
   const { prepare } = plan.programs

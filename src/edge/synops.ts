@@ -63,38 +63,24 @@ export function sharesOf(graph: Graph, rates: Readonly<Record<string, number>>):
   return shares
 }
 
+/** Layers that make no value of zeros. */
+const passing = ['flatten', 'delay', 'dropout', 'identity', 'scale']
+
 /** @param shares of the nodes that it reads */
-function shareOf(graph: Graph, node: GraphNode, shares: readonly number[]): number {
-  switch (node.kind) {
-    case 'add':
-      return Math.min(
-        1,
-        shares.reduce((a, b) => a + b, 0),
-      )
-    case 'concat': {
-      const values = node.inputs.map((input) => sizeOf(graph.nodes[input].shape))
-      return shares.reduce((sum, share, i) => sum + share * values[i], 0) / sizeOf(node.shape)
-    }
-    case 'flatten':
-    case 'delay':
-    case 'dropout':
-    case 'identity':
-    case 'scale':
-      return shares[0]
-    case 'avgPool1d':
-    case 'avgPool2d':
-    case 'sumPool1d':
-    case 'sumPool2d':
-    case 'maxPool1d':
-    case 'maxPool2d':
-    case 'adaptiveAvgPool1d':
-    case 'adaptiveAvgPool2d':
-      return Math.min(1, shares[0] * windowOf(node, graph.nodes[node.inputs[0]]))
-    default:
-      // Numbers: none of them can be counted on to be zero.
-      return 1
+function shareOf({ nodes }: Graph, node: GraphNode, shares: readonly number[]): number {
+  const { kind, inputs } = node
+  if (kind === 'add') return Math.min(1, addedUp(shares))
+  if (kind === 'concat') {
+    const counts = shares.map((share, i) => share * sizeOf(nodes[inputs[i]].shape))
+    return addedUp(counts) / sizeOf(node.shape)
   }
+  if (passing.includes(kind)) return shares[0]
+  if (/Pool[12]d$/.test(kind)) return Math.min(1, shares[0] * windowOf(node, nodes[inputs[0]]))
+  // Numbers: none of them can be counted on to be zero.
+  return 1
 }
+
+const addedUp = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0)
 
 /** Values of a window of a pooling. */
 function windowOf({ layer, shape }: GraphNode, before: GraphNode): number {

@@ -7,7 +7,7 @@ import { dropout, dropoutFloats } from '../plan/records/dropout.js'
 import { type Constant, type Expression, type Func, i32, operation } from '../wasm/ir.js'
 import type { Range } from './contents.js'
 import { paramsOf } from './learning.js'
-import { call, type Driver, loadWord } from './module.js'
+import { call, callOf, type Driver, loadWord, store, word } from './module.js'
 import type { Prepared } from './prepare.js'
 
 /** Bytes of the options that a host may change. */
@@ -19,20 +19,6 @@ export const changedBySteps = ({ options }: Plan): Control[] =>
 
 const chooses = ({ backwardSteps, timeSteps }: Plan['options']): boolean =>
   backwardSteps < timeSteps
-
-const store = (address: number, value: Expression): Expression =>
-  operation('i32.store', [i32(address), value], { align: 2 })
-
-/** A call of a function, with arguments that are not constant. */
-function callWith(
-  functions: ReadonlyMap<string, Func>,
-  name: string,
-  args: readonly Expression[],
-): Expression {
-  const callee = functions.get(name)
-  if (!callee) throw new Error(`the engine has no function ${name}`)
-  return { kind: 'call', callee, args }
-}
 
 /**
  * The functions of a file that learns.
@@ -59,13 +45,13 @@ export function learningDrivers(
     train.records.some(({ name }) => name === dropout.name || name === dropoutFloats.name) ||
     graph.nodes.some(({ layer }) => layer?.kind === 'equations' && draws(layer))
   const random: Expression[] = [
-    ...(drops ? [callWith(functions, 'edgeSeed', [seed, steps()])] : []),
+    ...(drops ? [callOf(functions, 'edgeSeed', [seed, steps()])] : []),
     ...(chooses(options)
-      ? [callWith(functions, 'edgeStepMask', [seed, steps(), i32(timeSteps), i32(backwardSteps)])]
+      ? [callOf(functions, 'edgeStepMask', [seed, steps(), i32(timeSteps), i32(backwardSteps)])]
       : []),
   ]
   const classes = graph.nodes[graph.output].shape[0]
-  const fits = callWith(functions, 'edgeLabels', [i32(labels), i32(batchSize), i32(classes)])
+  const fits = callOf(functions, 'edgeLabels', [i32(labels), i32(batchSize), i32(classes)])
   const next = store(stepsAt, operation('i32.add', [steps(), i32(1)]))
   const step: Expression = {
     kind: 'if',
@@ -89,7 +75,6 @@ export function learningDrivers(
       loadWord(Control.NonFinite),
     ],
   }
-  const word = (name: string, value: Expression): Driver => ({ name, result: 'i32', body: [value] })
   return [
     word('label_ptr', i32(labels)),
     word('label_len', i32(batchSize)),

@@ -79,15 +79,11 @@ export class Writer {
   }
 
   f32(value: number): void {
-    const bytes = new Uint8Array(4)
-    new DataView(bytes.buffer).setFloat32(0, value, true)
-    this.append(bytes)
+    this.append(new Uint8Array(Float32Array.of(value).buffer))
   }
 
   f64(value: number): void {
-    const bytes = new Uint8Array(8)
-    new DataView(bytes.buffer).setFloat64(0, value, true)
-    this.append(bytes)
+    this.append(new Uint8Array(Float64Array.of(value).buffer))
   }
 
   name(text: string): void {

@@ -13,8 +13,7 @@ import { checkLearning } from '../../src/edge/learning.js'
 import { Places } from '../../src/edge/net-inference.js'
 import { checkExportOptions } from '../../src/edge/options.js'
 import { checkInfo } from '../../src/edge/schema.js'
-import { seal } from '../../src/edge/seal.js'
-import { sectionBytes } from '../../src/edge/section.js'
+import { seal, sectionBytes } from '../../src/edge/section.js'
 import { layoutText, readState } from '../../src/edge/state.js'
 import {
   infoWords,

@@ -5,8 +5,7 @@ import * as assert from 'uvu/assert'
 import { type NetInfo, netExports } from '../../src/edge/abi.js'
 import { walk } from '../../src/edge/file.js'
 import { netInfo, openNet } from '../../src/edge/net.js'
-import { seal } from '../../src/edge/seal.js'
-import { sectionBytes } from '../../src/edge/section.js'
+import { seal, sectionBytes } from '../../src/edge/section.js'
 import { SpikewasmError } from '../../src/errors.js'
 import { type Flaws, isSealable, stripped, tinyInfo, tinyNet } from '../support/tiny-net.js'
 
@@ -146,7 +145,7 @@ const flaws: readonly (readonly [string, Flaws, RegExp])[] = [
   ['no infer', { without: 'infer' }, /export a function infer, got none/],
   ['another version', { answers: { abi_version: 2 } }, /answer abi_version\(\) with 1, got 2/],
   ['another length', { answers: { input_len: 5 } }, /answer input_len\(\) with 4, .* got 5/],
-  ['an input that is not aligned', { answers: { input_ptr: 161 } }, /its struct.* got 1\d\d/],
+  ['an input that is not aligned', { answers: { input_ptr: 161 } }, /the input .* a multiple of 4/],
   ['a struct at the end', { answers: { info_ptr: 65532 } }, /have its struct inside/],
   ['a struct at 0', { answers: { info_ptr: 0 } }, /have its struct inside/],
   ['a negative struct', { answers: { info_ptr: -4 } }, /have its struct inside/],

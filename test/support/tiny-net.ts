@@ -8,8 +8,7 @@
  * number.
  */
 import { ABI_VERSION, type NetInfo, netExports } from '../../src/edge/abi.js'
-import { seal } from '../../src/edge/seal.js'
-import { sectionBytes } from '../../src/edge/section.js'
+import { seal, sectionBytes } from '../../src/edge/section.js'
 import { inputCount } from '../../src/edge/sizes.js'
 import {
   labelBytes,
