@@ -1,9 +1,8 @@
 /** WebAssembly's binary format, read and written: numbers, sections, each instruction, refusals. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { fold, type Value } from '../../src/edge/specialise/fold.js'
+import { fold, loads, type Value } from '../../src/edge/specialise/fold.js'
 import { dropDeadStores } from '../../src/edge/specialise/liveness.js'
-import { loads } from '../../src/edge/specialise/reads.js'
 import { tidy } from '../../src/edge/specialise/tidy.js'
 import { decodeModule } from '../../src/wasm/decode.js'
 import { encodeModule, type ModuleParts, Writer } from '../../src/wasm/encode.js'

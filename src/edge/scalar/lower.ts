@@ -121,27 +121,14 @@ export class Lowering {
   }
 
   private statement(e: Expression, out: Expression[]): void {
-    switch (e.kind) {
-      case 'set': {
-        const home = this.homes.get(e.local)
-        if (home) this.give(e.value, home, out)
-        else out.push(this.scalar(e, out))
-        return
-      }
-      case 'drop':
-        if (isVector(e.value)) this.vector(e.value, undefined, out)
-        else out.push(this.scalar(e, out))
-        return
-      case 'br':
-        if (e.value && isVector(e.value)) {
-          this.give(e.value, this.home(e.label), out)
-          out.push({ kind: 'br', label: this.label(e.label), value: undefined })
-        } else out.push(this.scalar(e, out))
-        return
-      default:
-        if (isVector(e)) this.vector(e, undefined, out)
-        else out.push(this.scalar(e, out))
-    }
+    const home = e.kind === 'set' ? this.homes.get(e.local) : undefined
+    if (e.kind === 'set' && home) this.give(e.value, home, out)
+    else if (e.kind === 'br' && e.value && isVector(e.value)) {
+      this.give(e.value, this.home(e.label), out)
+      out.push({ kind: 'br', label: this.label(e.label), value: undefined })
+    } else if (e.kind === 'drop' && isVector(e.value)) this.vector(e.value, undefined, out)
+    else if (isVector(e)) this.vector(e, undefined, out)
+    else out.push(this.scalar(e, out))
   }
 
   /** Computes a vector into locals. */
@@ -361,7 +348,11 @@ export class Lowering {
         ? storeLane(e, lane, address, vectors[0])
         : loadLane(e, lane, address, vectors[0])
     }
-    if (name === 'v128.store') return this.inOrder(store(e, scalars[0], vectors[0], keep), out)
+    if (name === 'v128.store') {
+      const stores = store(e, scalars[0], vectors[0], keep)
+      out.push(...stores.slice(0, -1))
+      return stores[stores.length - 1]
+    }
     if (!rule) {
       const loaded = load(e, scalars[0], want, keep)
       if (!loaded) throw this.refusal(`the instruction ${name}`)
@@ -369,28 +360,16 @@ export class Lowering {
     }
     const words = name === 'i8x16.shuffle' && wholeWords(e.lanes)
     if (words) return { type: takes as LaneType, lanes: shuffledWords(vectors, words, keep) }
-    const lanes = rule.run(
-      { vectors: vectors.map((v) => v.lanes), scalars, e },
-      { keep, call: this.caller(keep) },
-    )
+    const { helpers, isInLoop } = this
+    const call: Tools['call'] = (helper, ...args) =>
+      (isInLoop && helpers.inline(helper, args, keep)) || helpers.call(helper, args)
+    const lanes = rule.run({ vectors: vectors.map((v) => v.lanes), scalars, e }, { keep, call })
     if (!rule.gives) return lanes[0]
     // Logic goes by eight bytes where its operands do.
     return { type: rule.takes === rule.gives && takes ? takes : rule.gives, lanes }
   }
 
-  private caller(keep: Keep): Tools['call'] {
-    const { helpers } = this
-    return (name, ...args) =>
-      (this.isInLoop && helpers.inline(name, args, keep)) || helpers.call(name, args)
-  }
-
   private natural(e: Expression | undefined): LaneType | undefined {
     return e && isVector(e) ? this.votes.natural(e) : undefined
-  }
-
-  /** All but the last go before. */
-  private inOrder(statements: readonly Expression[], out: Expression[]): Expression {
-    for (const statement of statements.slice(0, -1)) out.push(statement)
-    return statements[statements.length - 1]
   }
 }

@@ -2,7 +2,7 @@
 
 import { type Expression, i32, type Operation, operation } from '../../wasm/ir.js'
 import { op, pack } from './bytes.js'
-import { i64, isWide, type Keep, type LaneType, lanesOf, type Vector } from './lanes.js'
+import { isWide, type Keep, type LaneType, lanesOf, type Vector } from './lanes.js'
 import { replaceElement, splatBytes, splatHalves } from './rules.js'
 
 const log2Bytes = (name: string): number =>
@@ -21,9 +21,6 @@ function access(
   return operation(name, value ? [address, value] : [address], { offset, align })
 }
 
-const zeroOf = (type: 'i32' | 'f32'): Expression =>
-  type === 'i32' ? i32(0) : { kind: 'const', type, value: 0 }
-
 /** What loads read that do not take a vector. */
 const extending = /^v128\.load(8x8|16x4|32x2)_([su])$/
 const splatting = /^v128\.load(8|16|32|64)_splat$/
@@ -39,6 +36,15 @@ export function load(
   const read = (part: string, at = 0): Expression => access(e, part, address, at)
   const narrow = want === 'f32' ? 'f32' : 'i32'
   const wide = want === 'f64' ? 'f64' : 'i64'
+  const all = (type: LaneType, e: Expression): Vector => ({
+    type,
+    lanes: Array(lanesOf(type)).fill(keep(e)),
+  })
+  /** Zeros behind what is read. */
+  const first = (type: LaneType, ...lanes: Expression[]): Vector => {
+    const zero = { kind: 'const', type, value: type === 'i64' ? 0n : 0 } as Expression
+    return { type, lanes: [...lanes, ...Array(lanesOf(type) - lanes.length).fill(zero)] }
+  }
   if (name === 'v128.load') {
     const type = want ?? 'i64'
     const count = lanesOf(type)
@@ -46,44 +52,24 @@ export function load(
     return { type, lanes: Array.from({ length: count }, lane) }
   }
   const [, splatBits] = splatting.exec(name) ?? []
-  if (splatBits === '64') return { type: wide, lanes: Array(2).fill(keep(read(`${wide}.load`))) }
-  if (splatBits === '32')
-    return { type: narrow, lanes: Array(4).fill(keep(read(`${narrow}.load`))) }
+  if (splatBits === '64') return all(wide, read(`${wide}.load`))
+  if (splatBits === '32') return all(narrow, read(`${narrow}.load`))
   if (splatBits) {
     const splat = splatBits === '8' ? splatBytes : splatHalves
-    return { type: 'i32', lanes: Array(4).fill(keep(splat(read(`i32.load${splatBits}_u`)))) }
+    return all('i32', splat(read(`i32.load${splatBits}_u`)))
   }
-  if (name === 'v128.load32_zero') {
-    const zero = zeroOf(narrow)
-    return { type: narrow, lanes: [read(`${narrow}.load`), zero, zero, zero] }
-  }
-  if (name === 'v128.load64_zero') {
-    if (want && isWide(want))
-      return {
-        type: wide,
-        lanes: [
-          read(`${wide}.load`),
-          wide === 'i64' ? i64(0n) : { kind: 'const', type: 'f64', value: 0 },
-        ],
-      }
-    const zero = zeroOf(narrow)
-    return {
-      type: narrow,
-      lanes: [read(`${narrow}.load`), read(`${narrow}.load`, 4), zero, zero],
-    }
-  }
+  if (name === 'v128.load32_zero') return first(narrow, read(`${narrow}.load`))
+  if (name === 'v128.load64_zero')
+    return want && isWide(want)
+      ? first(wide, read(`${wide}.load`))
+      : first(narrow, read(`${narrow}.load`), read(`${narrow}.load`, 4))
   const [, shape, sign] = extending.exec(name) ?? []
   if (shape === '32x2')
     return { type: 'i64', lanes: [0, 4].map((at) => read(`i64.load32_${sign}`, at)) }
-  if (shape === '16x4')
-    return { type: 'i32', lanes: [0, 2, 4, 6].map((at) => read(`i32.load16_${sign}`, at)) }
-  if (shape)
-    return {
-      type: 'i32',
-      lanes: [0, 2, 4, 6].map((at) =>
-        pack([read(`i32.load8_${sign}`, at), read(`i32.load8_${sign}`, at + 1)], 16),
-      ),
-    }
+  const [half, byte] = [`i32.load16_${sign}`, `i32.load8_${sign}`]
+  const lane = (at: number): Expression =>
+    shape === '16x4' ? read(half, at) : pack([read(byte, at), read(byte, at + 1)], 16)
+  if (shape) return { type: 'i32', lanes: [0, 2, 4, 6].map(lane) }
   return undefined
 }
 
@@ -146,11 +132,8 @@ export function store(
   return values.map((lane, i) => access(e, `${type}.store`, address, i * size, lane))
 }
 
-interface Written {
-  readonly address: Expression
-  readonly from: number
-  readonly to: number
-}
+/** What stores have written from an address on. */
+type Written = { readonly address: Expression; readonly from: number; readonly to: number }
 
 function mayRead(e: Expression, written: Written): boolean {
   switch (e.kind) {
@@ -169,9 +152,7 @@ function mayRead(e: Expression, written: Written): boolean {
 
 function mayOverlap({ args: [at], offset }: Operation, { address, from, to }: Written): boolean {
   const distance = apart(at, address)
-  if (distance === undefined) return true
-  const first = offset + distance
-  return first < to && first + 8 > from
+  return distance === undefined || (offset + distance < to && offset + distance + 8 > from)
 }
 
 /** From one address to the other where that is known. */

@@ -130,9 +130,7 @@ const bitwise =
     operation(`${typeOf(a)}.${name}`, [a, b])
 const [and, or, xor] = ['and', 'or', 'xor'].map(bitwise)
 const not = (e: Expression): Expression => xor(e, typeOf(e) === 'i64' ? i64(-1n) : i32(-1))
-lanewise('v128.and', 'i32', and)
-lanewise('v128.or', 'i32', or)
-lanewise('v128.xor', 'i32', xor)
+for (const [name, make] of Object.entries({ and, or, xor })) lanewise(`v128.${name}`, 'i32', make)
 lanewise('v128.not', 'i32', not)
 lanewise('v128.andnot', 'i32', (a, b) => and(a, not(b)))
 const bitselect: Rule['run'] = ({ vectors }, { keep }) => {
@@ -240,10 +238,6 @@ function splat(name: string, type: LaneType, word: Make = (e) => e): void {
     Array(lanesOf(type)).fill(keep(word(scalars[0])))
   rule(name, type, type, run, !isWide(type))
 }
-splat('f32x4.splat', 'f32')
-splat('f64x2.splat', 'f64')
-splat('i32x4.splat', 'i32')
-splat('i64x2.splat', 'i64')
 export const splatBytes = (e: Expression): Expression =>
   op('mul', op('and', e, i32(0xff)), i32(0x01010101))
 export const splatHalves = (e: Expression): Expression =>
@@ -270,6 +264,7 @@ for (const [shape, type] of [
   ['f64x2', 'f64'],
   ['i64x2', 'i64'],
 ] as const) {
+  splat(`${shape}.splat`, type)
   rule(`${shape}.extract_lane`, type, undefined, ({ vectors: [a], e }) => [a[e.lanes[0]]])
   rule(`${shape}.replace_lane`, type, type, ({ vectors: [a], scalars, e }) =>
     a.map((lane, i) => (i === e.lanes[0] ? scalars[0] : lane)),
@@ -310,19 +305,13 @@ const joined = (name: string, words: Lanes, each: Each): Expression =>
 const joinBits = (bits: number, words: Lanes, each: (word: Expression) => Expression): Expression =>
   joined('or', words, (word, i) => (i ? op('shl', each(word), i32(i * bits)) : each(word)))
 
-rule('i32x4.bitmask', 'i32', undefined, ({ vectors: [a] }) => [
-  joinBits(1, a, (word) => op('shr_u', word, i32(31))),
-])
-rule('i32x4.all_true', 'i32', undefined, ({ vectors: [a] }) => [
-  joined('and', a, (word) => op('ne', word, i32(0))),
-])
-rule('v128.any_true', 'i32', undefined, ({ vectors: [a] }) => [
-  op(
-    'ne',
-    joined('or', a, (word) => word),
-    i32(0),
-  ),
-])
+/** One number of a vector, without more than its words. */
+const summed = (name: string, make: (a: Lanes) => Expression): void =>
+  rule(name, 'i32', undefined, ({ vectors: [a] }) => [make(a)])
+const isSet = (word: Expression): Expression => op('ne', word, i32(0))
+summed('i32x4.bitmask', (a) => joinBits(1, a, (word) => op('shr_u', word, i32(31))))
+summed('i32x4.all_true', (a) => joined('and', a, isSet))
+summed('v128.any_true', (a) => isSet(joined('or', a, (word) => word)))
 rule('i8x16.shuffle', 'i32', 'i32', ({ vectors: [a, b], e }, { keep }) =>
   shuffle([...a, ...b], e.lanes, keep),
 )

@@ -141,18 +141,14 @@ export class Votes {
   }
 
   private consume(e: Operation, weight: number): void {
-    const type = this.wanted(e)
+    const { name } = e.op
+    // Words of any kind: floats are the most frequent.
+    const words = name === 'i8x16.shuffle' && wholeWords(e.lanes)
+    const type = words ? 'f32' : (laneAccess(e, 'f32')?.type ?? ruleOf(name)?.takes)
     if (!type) return
     for (const arg of e.args) {
       const found = typeOf(arg) === 'v128' ? this.source(arg) : undefined
       if (found !== undefined && typeof found !== 'string') this.add(found, type, weight)
     }
-  }
-
-  private wanted(e: Operation): LaneType | undefined {
-    const { name } = e.op
-    // Words of any kind: floats are the most frequent.
-    const words = name === 'i8x16.shuffle' && wholeWords(e.lanes)
-    return words ? 'f32' : (laneAccess(e, 'f32')?.type ?? ruleOf(name)?.takes)
   }
 }

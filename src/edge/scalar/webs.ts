@@ -4,7 +4,7 @@
  */
 
 import type { Constant, Expression, Func, Label } from '../../wasm/ir.js'
-import { localType, newLocal, parts, visit, withParts } from '../../wasm/ir.js'
+import { ends, localType, newLocal, parts, visit, withParts } from '../../wasm/ir.js'
 
 /** For each local of vectors the number of the value that it holds; undefined in dead code. */
 type State = Map<number, number> | undefined
@@ -17,9 +17,7 @@ interface Value {
   readonly set: Expression | undefined
 }
 
-export function splitWebs(func: Func): void {
-  new Webs(func).run()
-}
+export const splitWebs = (func: Func): void => new Webs(func).run()
 
 class Webs {
   private readonly values: Value[] = []
@@ -136,8 +134,7 @@ class Webs {
   private leave(e: Expression): void {
     if (e.kind === 'br' || e.kind === 'br_if') this.branch(e.label)
     if (e.kind === 'br_table') for (const label of e.labels) this.branch(label)
-    if (e.kind === 'br' || e.kind === 'br_table' || e.kind === 'return' || e.kind === 'unreachable')
-      this.state = undefined
+    if (ends(e)) this.state = undefined
   }
 
   private loop(label: Label, body: readonly Expression[]): void {

@@ -8,8 +8,7 @@ import type { Expression, Func, Label, Operation } from '../../wasm/ir.js'
 import { isPure, visit } from '../../wasm/ir.js'
 import type { ValueType } from '../../wasm/types.js'
 import type { Constants, Entry, Facts } from './facts.js'
-import { fold, same, type Value } from './fold.js'
-import { loads } from './reads.js'
+import { fold, loads, same, type Value } from './fold.js'
 
 type Loop = Extract<Expression, { kind: 'block' | 'loop' }>
 
@@ -140,15 +139,8 @@ class Run {
   private arrive(label: Label, value: Value): void {
     if (!this.locals || (label.kind === 'loop' && !this.single.has(label))) return
     const before = this.arrivals.get(label)
-    this.arrivals.set(
-      label,
-      before
-        ? {
-            locals: this.joinLocals(before.locals, this.locals),
-            value: this.join(before.value, value),
-          }
-        : { locals: [...this.locals], value },
-    )
+    const locals = before ? this.joinLocals(before.locals, this.locals) : [...this.locals]
+    this.arrivals.set(label, { locals, value: before ? this.join(before.value, value) : value })
   }
 
   /** Runs statements; the value of the last one where it is that of the list. */
@@ -198,17 +190,14 @@ class Run {
         return this.operation(e)
       case 'select': {
         const [a, b, condition] = e.args.map((x) => this.one(x))
-        if (condition !== undefined) this.noteWay(e, condition === 0 ? 0 : 1)
-        else {
-          this.noteWay(e, 0)
-          this.noteWay(e, 1)
-        }
+        if (!condition) this.noteWay(e, 0)
+        if (condition !== 0) this.noteWay(e, 1)
         return condition === undefined ? this.join(a, b) : condition !== 0 ? a : b
       }
       case 'call':
         return this.call(e)
       case 'block':
-        return this.block(e.label, e.body)
+        return this.joined(e.label, this.list(e.body, e.label.result !== undefined))
       case 'loop':
         return this.loop(e)
       case 'if':
@@ -242,10 +231,6 @@ class Run {
       case 'unreachable':
         this.locals = undefined
     }
-  }
-
-  private block(label: Label, body: readonly Expression[]): Value {
-    return this.joined(label, this.list(body, label.result !== undefined))
   }
 
   /** The value behind a block: that of its end, and those that branches to its label bring. */

@@ -253,12 +253,7 @@ class Tidier {
       return { kind: 'block', label: e.label, body }
     }
     if (e.yes.length === 0 && e.no.length > 0)
-      return {
-        ...e,
-        condition: simplify(operation('i32.eqz', [condition])),
-        yes: e.no,
-        no: [],
-      }
+      return { ...e, condition: simplify(operation('i32.eqz', [condition])), yes: e.no, no: [] }
     const [only] = e.yes
     // if (c) br → br_if c
     if (e.yes.length === 1 && e.no.length === 0 && only.kind === 'br' && !only.value)
