@@ -2,11 +2,13 @@
 
 import { fail, quote, SpikewasmError } from '../errors.js'
 import type { TraceOps } from '../graph/joins.js'
+import { Fields } from '../io/nir/graph.js'
 import type { Layer } from '../layers/index.js'
 import { kindOf } from '../nn/kind.js'
 import type { Composite } from '../nn/module.js'
 import { type InputShape, imageShape, show, type Value } from '../nn/value.js'
 import type { StateDict } from '../runtime/state.js'
+import type { Named } from './flatten.js'
 
 type Made =
   | { readonly layer: Layer; readonly name: string; readonly from: number }
@@ -16,6 +18,10 @@ type Made =
 export type Weights = Readonly<
   Record<string, { readonly shape: readonly number[]; readonly data: Float32Array } | undefined>
 >
+
+/** Fields of a node, with what messages call it. */
+export const fieldsOf = ({ name, type, fields }: Named, file: string): Fields =>
+  new Fields(fields, `${file}: node ${quote(name)} (${quote(type).slice(1, -1)})`)
 
 export class Builder {
   private readonly made: Made[] = []
@@ -31,11 +37,6 @@ export class Builder {
   ) {
     const [flat, series] = [input.length === 1, input.length === 2]
     this.input = { shape: imageShape(input), flat, series, node: 0 }
-  }
-
-  /** What messages call a node. */
-  where({ name, type }: { readonly name: string; readonly type: string }): string {
-    return `${this.file}: node ${quote(name)} (${type})`
   }
 
   /**

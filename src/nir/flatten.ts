@@ -3,7 +3,7 @@
 import { fail, listNames, quote } from '../errors.js'
 import { isGraph, type NirGraph, type NirNode } from '../io/nir/graph.js'
 
-type Named = NirNode & { readonly name: string }
+export type Named = NirNode & { readonly name: string }
 
 /** A node that computes something. Its name is its path: `graph.node` within another graph. */
 export interface FlatNode extends Named {
@@ -13,20 +13,8 @@ export interface FlatNode extends Named {
   readonly recurrent?: Recurrence
 }
 
-/** The way from a neuron's spikes back to its input. */
-export interface Recurrence {
-  /** The node with the weight; undefined where the edge goes straight back. */
-  readonly weight?: Named
-}
-
-export interface FlatGraph {
-  readonly input: Named
-  readonly output: Named
-  /** What the output reads. */
-  readonly outputFrom: readonly string[]
-  /** In an order in which each comes behind what it reads. */
-  readonly nodes: readonly FlatNode[]
-}
+/** The node with the weight; undefined where the edge goes straight back. */
+type Recurrence = { readonly weight?: Named }
 
 /** Edges that pass through graphs within graphs may double with each of them. */
 const MOST_EDGES = 100_000
@@ -39,8 +27,7 @@ const weighted = ['Linear', 'Affine', 'Scale']
  * @param file what messages call the file
  * @throws SpikewasmError that names the node, for wiring that no network has
  */
-export const flatGraph = (graph: NirGraph, file: string): FlatGraph =>
-  new Wiring(graph, file).flattened()
+export const flatGraph = (graph: NirGraph, file: string) => new Wiring(graph, file).flattened()
 
 /** Nodes by their paths, and the edges between them. */
 class Wiring {
@@ -48,8 +35,8 @@ class Wiring {
   private edges: (readonly [string, string])[] = []
   private readonly ends: Ends
   /** What each node reads, and what reads it. */
-  private readonly into = new Lists()
-  private readonly outOf = new Lists()
+  private readonly into: Reading
+  private readonly outOf: Reading
   /** Neurons whose spikes come back to them, straight or by one weight. */
   private readonly loops: ReadonlyMap<string, Recurrence>
 
@@ -59,31 +46,30 @@ class Wiring {
   ) {
     this.ends = this.expand(graph, '')
     this.passInnerEnds()
-    for (const [a, b] of this.edges) {
-      this.into.at(b).push(a)
-      this.outOf.at(a).push(b)
-    }
+    this.into = readingOf(this.edges.map(([from, to]) => [to, from]))
+    this.outOf = readingOf(this.edges)
     const { input, output } = this.ends
-    if (this.into.at(input).length > 0)
+    if (this.into(input).length > 0)
       this.refuse(`nothing may lead into the Input ${quote(input)}; remove that edge`)
-    if (this.outOf.at(output).length > 0)
+    if (this.outOf(output).length > 0)
       this.refuse(`nothing may read the Output ${quote(output)}; remove that edge`)
     this.loops = this.recurrences()
   }
 
-  flattened(): FlatGraph {
+  flattened() {
     const { input, output } = this.ends
     const order = this.sorted()
     this.expectUsed(order)
     return {
       input: this.named(input),
       output: this.named(output),
+      /** What the output reads. */
       outputFrom: this.from(output),
-      nodes: order.map((name) => ({
-        ...this.named(name),
-        from: this.from(name),
-        recurrent: this.loops.get(name),
-      })),
+      /** In an order in which each comes behind what it reads. */
+      nodes: order.map((name): FlatNode => {
+        const recurrent = this.loops.get(name)
+        return { ...this.named(name), from: this.from(name), recurrent }
+      }),
     }
   }
 
@@ -98,7 +84,7 @@ class Wiring {
   /** What a node reads, but for its own spikes. */
   private from(name: string): string[] {
     const weight = this.loops.get(name)?.weight?.name
-    return this.into.at(name).filter((from) => from !== weight && from !== name)
+    return this.into(name).filter((from) => from !== weight && from !== name)
   }
 
   /** Takes in the nodes and edges of a graph, and of those in it. */
@@ -154,10 +140,10 @@ class Wiring {
     const found = new Map<string, Recurrence>()
     for (const [name, { type }] of this.nodes) {
       if (!spiking.includes(type)) continue
-      const back = outOf.at(name).filter((reader) => {
+      const back = outOf(name).filter((reader) => {
         if (reader === name) return true
-        const [to, ...more] = outOf.at(reader)
-        const alone = to === name && more.length === 0 && into.at(reader).length === 1
+        const [to, ...more] = outOf(reader)
+        const alone = to === name && more.length === 0 && into(reader).length === 1
         return alone && weighted.includes(this.nodes.get(reader)!.type)
       })
       if (back.length > 1)
@@ -183,7 +169,7 @@ class Wiring {
     const ready = [...waits.keys()].filter((name) => waits.get(name) === 0 && !weights.has(name))
     // The list grows while it is walked through.
     for (const name of ready)
-      for (const to of this.outOf.at(name)) {
+      for (const to of this.outOf(name)) {
         if (to === name || weights.has(to)) continue
         const left = waits.get(to)! - 1
         waits.set(to, left)
@@ -203,35 +189,34 @@ class Wiring {
   /** @throws SpikewasmError unless each node gets something, and something comes of it */
   private expectUsed(order: readonly string[]): void {
     const { input, output } = this.ends
-    const lonely = order.filter((name) => this.into.at(name).every((from) => from === name))
+    const lonely = order.filter((name) => this.into(name).every((from) => from === name))
     if (lonely.length > 0)
       this.refuse(`${listNames(lonely)} must get input, got no edge; join it to ${quote(input)}`)
     const reaches = new Set([output])
     for (const name of [...order].reverse())
-      if (this.outOf.at(name).some((to) => reaches.has(to))) reaches.add(name)
+      if (this.outOf(name).some((to) => reaches.has(to))) reaches.add(name)
     const idle = order.filter((name) => !reaches.has(name))
     if (idle.length > 0)
       this.refuse(
         `${listNames(idle)} must lead to the Output ${quote(output)}, got no way to it; remove ` +
           'it, or join it',
       )
-    if (this.into.at(output).length === 0)
+    if (this.into(output).length === 0)
       this.refuse(`the Output ${quote(output)} must read a node, got no edge to it`)
   }
 }
 
-interface Ends {
-  readonly input: string
-  readonly output: string
-}
+type Ends = { readonly input: string; readonly output: string }
 
-/** A list for each key. */
-class Lists {
-  private readonly lists = new Map<string, string[]>()
+/** Nodes at the other ends of a node's edges. */
+type Reading = (name: string) => readonly string[]
 
-  at(key: string): string[] {
-    const list = this.lists.get(key) ?? []
-    this.lists.set(key, list)
-    return list
+function readingOf(edges: readonly (readonly [string, string])[]): Reading {
+  const lists = new Map<string, string[]>()
+  for (const [name, other] of edges) {
+    const list = lists.get(name) ?? []
+    list.push(other)
+    lists.set(name, list)
   }
+  return (name) => lists.get(name) ?? []
 }

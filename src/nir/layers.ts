@@ -2,6 +2,7 @@
 
 import { fail } from '../errors.js'
 import type { Fields } from '../io/nir/graph.js'
+import type { NirConventions, NirOptions } from '../io/nir/options.js'
 import { conv1d } from '../layers/convolution.js'
 import { delay } from '../layers/delay.js'
 import {
@@ -15,7 +16,8 @@ import {
 } from '../layers/index.js'
 import { type Shape, show, sizeOf, type Value } from '../nn/value.js'
 import type { Weights } from './builder.js'
-import { expectEach, float32, map, shared, valuesOf } from './values.js'
+import type { FlatNode } from './flatten.js'
+import { expectEach, float32, shared, valuesOf } from './values.js'
 
 /** What a node becomes. */
 export interface Step {
@@ -25,17 +27,22 @@ export interface Step {
   readonly weights?: Weights
 }
 
-/** What is known where a node is mapped. */
-export interface Setting {
-  /** Seconds of a time step. */
-  readonly dt: number
+/** A node, and what is known where it is mapped. */
+export interface Place {
+  readonly node: FlatNode
+  readonly fields: Fields
+  readonly x: Value
+  /** What messages call the file. */
+  readonly file: string
+  readonly how: NirConventions
+  readonly options: NirOptions
   /** Whether biases of zeros stay parameters. */
   readonly keepBias: boolean
   /** Numbers that the nodes take that read this one; undefined where they take any. */
   readonly readersTake: number | undefined
 }
 
-type Mapping = (fields: Fields, x: Value, setting: Setting) => readonly Step[]
+export type Mapping = (place: Place) => readonly Step[]
 
 type Two = readonly [number, number]
 
@@ -44,7 +51,8 @@ const two = ([a, b]: readonly number[]): Two => [a, b]
 /** A convolution along one or both dimensions. */
 const convolution =
   (dimensions: 1 | 2): Mapping =>
-  (fields, x, setting) => {
+  (place) => {
+    const { fields, x } = place
     const weight = weightOf(fields, dimensions + 2)
     const { shape } = weight
     if (shape.length !== dimensions + 2 || weight.data.length === 0)
@@ -59,7 +67,7 @@ const convolution =
       ? fields.integers('stride', dimensions, 1)
       : kernel.map(() => 1)
     const padding = paddingOf(fields, kernel, stride)
-    const given = fields.has('bias') ? biasOf(fields, setting) : undefined
+    const given = fields.has('bias') ? biasOf(place) : undefined
     const bias = checkBias(fields, given, shape[0])
     expectInputShape(fields, x, dimensions)
     const options = { groups, bias: bias !== undefined }
@@ -80,9 +88,9 @@ const convolution =
 
 /** Nodes with a state are mapped elsewhere: neurons.ts. */
 export const stateless = {
-  Affine: (fields, x, setting) => dense(fields, x, biasOf(fields, setting)),
-  Linear: (fields, x) => dense(fields, x, undefined),
-  Scale: (fields, { shape }) => {
+  Affine: (place) => dense(place, biasOf(place)),
+  Linear: (place) => dense(place, undefined),
+  Scale: ({ fields, x: { shape } }) => {
     const values = valuesOf(fields, 'scale', shape)
     expectEach(fields, 'scale', values, 'hold float32 numbers', (value) =>
       Number.isFinite(Math.fround(value)),
@@ -95,13 +103,13 @@ export const stateless = {
   },
   Conv1d: convolution(1),
   Conv2d: convolution(2),
-  SumPool2d: (fields) => [{ layer: () => sumPool2d(...pooling(fields)) }],
-  AvgPool2d: (fields) => [{ layer: () => avgPool2d(...pooling(fields)) }],
+  SumPool2d: ({ fields }) => [{ layer: () => sumPool2d(...pooling(fields)) }],
+  AvgPool2d: ({ fields }) => [{ layer: () => avgPool2d(...pooling(fields)) }],
   Flatten: flattening,
-  Delay: (fields, { shape }, { dt }) => {
+  Delay: ({ fields, x: { shape }, how: { dt } }) => {
     const seconds = valuesOf(fields, 'delay', shape)
     expectEach(fields, 'delay', seconds, 'be >= 0', (value) => value >= 0)
-    const steps = map(seconds, (value) => Math.round(value / dt))
+    const steps = seconds.map((value) => Math.round(value / dt))
     expectEach(
       fields,
       'delay',
@@ -119,7 +127,7 @@ export const stateless = {
   },
 } satisfies Readonly<Record<string, Mapping>>
 
-function biasOf(fields: Fields, { keepBias }: Setting): Weights[string] {
+function biasOf({ fields, keepBias }: Place): Weights[string] {
   const bias = float32(fields, 'bias')
   return keepBias || bias.data.some((value) => value !== 0) ? bias : undefined
 }
@@ -153,7 +161,7 @@ function checkBias(fields: Fields, bias: Weights[string], outputs: number): Weig
 export const isVector = ({ flat, shape }: Value): boolean =>
   flat || Math.max(...shape) === sizeOf(shape)
 
-function dense(fields: Fields, x: Value, bias: Weights[string]): Step[] {
+function dense({ fields, x }: Place, bias: Weights[string]): Step[] {
   const weight = matrixOf(fields)
   const [outputs, inputs] = weight.shape
   const own = checkBias(fields, bias, outputs)
@@ -220,7 +228,7 @@ function pooling(fields: Fields): [Two, { stride: Two; padding: Two }] {
  * All of a sample becomes features. Programs write the first dimension as 0 or, where they count
  * the batch, as 1; what is meant by 1 shows in what reads it.
  */
-function flattening(fields: Fields, x: Value, { readersTake }: Setting): readonly Step[] {
+function flattening({ fields, x, readersTake }: Place): readonly Step[] {
   if (x.flat) return []
   const first = fields.integer('start_dim', -9, 1)
   const last = fields.integer('end_dim', -9, -1)

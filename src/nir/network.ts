@@ -1,15 +1,15 @@
 /** A network with its weights from a NIR graph. */
 
 import { type Block, compilable } from '../containers.js'
-import { fail, quote } from '../errors.js'
-import { Fields, type NirFile, type NirNode } from '../io/nir/graph.js'
+import { fail } from '../errors.js'
+import type { Fields, NirFile } from '../io/nir/graph.js'
 import { noteKey } from '../io/nir/note.js'
 import { conventions, type NirConventions, type NirOptions } from '../io/nir/options.js'
 import { type InputShape, sizeOf, type Value } from '../nn/value.js'
 import type { StateDict } from '../runtime/state.js'
-import { Builder } from './builder.js'
+import { Builder, fieldsOf } from './builder.js'
 import { type FlatNode, flatGraph } from './flatten.js'
-import { type Setting, type Step, stateless } from './layers.js'
+import { type Mapping, type Place, stateless } from './layers.js'
 import { neurons } from './neurons.js'
 
 /** A network that a NIR file describes. */
@@ -28,11 +28,6 @@ export interface NirNetwork {
   readonly frames?: boolean
 }
 
-/** Node types that are known and why they are not mapped. */
-const unmapped: Readonly<Record<string, string>> = {
-  NIRGraph: 'is a graph',
-}
-
 /**
  * @param keepBias whether biases of zeros stay parameters, to be trained
  * @param name what messages call the file
@@ -47,22 +42,21 @@ export function networkOf(
   const said = noteOf(graph.metadata)
   const how = conventions(options, said)
   const flat = flatGraph(graph, name)
-  const fieldsOf = (node: NirNode & { readonly name: string }): Fields =>
-    new Fields(node.fields, `${name}: node ${quote(node.name)} (${quote(node.type).slice(1, -1)})`)
-  const input = fieldsOf(flat.input).shape('shape') as unknown as InputShape
+  const input = fieldsOf(flat.input, name).shape('shape') as unknown as InputShape
   const builder = new Builder(input, name)
   const values = new Map<string, Value>([[flat.input.name, builder.input]])
   for (const node of flat.nodes) {
-    const fields = fieldsOf(node)
+    const fields = fieldsOf(node, name)
     const x = builder.sum(
       node.name,
       fields.where,
       node.from.map((from) => values.get(from)!),
     )
-    const setting: Setting = { dt: how.dt, keepBias, readersTake: readersTake(node, flat.nodes) }
-    values.set(node.name, mapped(builder, node, fields, x, setting, how, options))
+    const take = readersTake(node, flat.nodes)
+    const place = { node, fields, x, file: name, how, options, keepBias, readersTake: take }
+    values.set(node.name, mapped(builder, place))
   }
-  const out = fieldsOf(flat.output)
+  const out = fieldsOf(flat.output, name)
   const result = builder.sum(
     flat.output.name,
     out.where,
@@ -80,25 +74,18 @@ export function networkOf(
   }
 }
 
-function mapped(
-  builder: Builder,
-  node: FlatNode,
-  fields: Fields,
-  x: Value,
-  setting: Setting,
-  how: NirConventions,
-  options: NirOptions,
-): Value {
-  if (Object.hasOwn(neurons, node.type))
-    return neurons[node.type as keyof typeof neurons]({ builder, node, fields, x, how, options })
-  if (!Object.hasOwn(stateless, node.type))
+const mappings: Readonly<Record<string, Mapping>> = { ...stateless, ...neurons }
+
+function mapped(builder: Builder, place: Place): Value {
+  const { node, fields, x } = place
+  if (!Object.hasOwn(mappings, node.type))
     fail(
       `${fields.where} must be of a known type, got one that ` +
-        `${unmapped[node.type] ?? 'is none of them'}; known are ` +
-        `${['Input', 'Output', ...Object.keys(stateless), ...Object.keys(neurons)].join(', ')}: ` +
+        `${node.type === 'NIRGraph' ? 'is a graph' : 'is none of them'}; known are ` +
+        `${['Input', 'Output', ...Object.keys(mappings)].join(', ')}: ` +
         'put it in their words before writing the file',
     )
-  const steps: readonly Step[] = stateless[node.type as keyof typeof stateless](fields, x, setting)
+  const steps = mappings[node.type](place)
   let value = x
   for (const { layer, end = '', weights } of steps)
     value = builder.layer(`${node.name}${end}`, fields.where, value, layer, weights)

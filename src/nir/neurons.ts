@@ -1,8 +1,8 @@
 /** Neurons of a NIR graph: equations in continuous time become layers that run in steps. */
 
 import { fail, quote } from '../errors.js'
-import { Fields } from '../io/nir/graph.js'
-import type { NirConventions, NirOptions, NirReset } from '../io/nir/options.js'
+import type { Fields } from '../io/nir/graph.js'
+import type { NirReset } from '../io/nir/options.js'
 import { stepsOf } from '../io/nir/time.js'
 import {
   type CellOptions,
@@ -14,30 +14,10 @@ import {
   lif,
   recurrent,
 } from '../layers/index.js'
-import { type Shape, sizeOf, type Value } from '../nn/value.js'
-import type { Builder, Weights } from './builder.js'
-import type { FlatNode } from './flatten.js'
-import { isVector, matrixOf } from './layers.js'
-import {
-  every,
-  expectEach,
-  float32,
-  map,
-  type Shared,
-  shared,
-  type Values,
-  valuesOf,
-} from './values.js'
-
-/** A node that becomes neurons. */
-export interface NeuronPlace {
-  readonly builder: Builder
-  readonly node: FlatNode
-  readonly fields: Fields
-  readonly x: Value
-  readonly how: NirConventions
-  readonly options: NirOptions
-}
+import { type Shape, sizeOf } from '../nn/value.js'
+import { fieldsOf, type Weights } from './builder.js'
+import { isVector, type Mapping, matrixOf, type Place, type Step } from './layers.js'
+import { expectEach, float32, type Shared, shared, type Values, valuesOf } from './values.js'
 
 export const neurons = {
   LIF: (place) => leaking(place, false, true),
@@ -45,21 +25,18 @@ export const neurons = {
   CubaLIF: (place) => leaking(place, true, true),
   LI: (place) => leaking(place, false, false),
   CubaLI: (place) => leaking(place, true, false),
-  I: (place) => silent(place, () => integrator(perStep(place))),
+  I: (place) => [{ layer: () => integrator(perStep(place)) }],
   Threshold: (place) => {
-    const { fields, x } = place
-    const vThreshold = thresholdsOf(place, 'threshold')
+    const vThreshold = shared(thresholdsOf(place, 'threshold'), place.x.shape)
     const fires = firesOf(place)
     // Neurons that forget all of a step: what is left is lost beside any other number.
     const tau = 1 + Number.EPSILON
-    return place.builder.layer(place.node.name, fields.where, x, () =>
-      lif({ tau, vThreshold: shared(vThreshold, x.shape), vReset: 0, ...fires }),
-    )
+    return [{ layer: () => lif({ tau, vThreshold, vReset: 0, ...fires }) }]
   },
-} satisfies Readonly<Record<string, (place: NeuronPlace) => Value>>
+} satisfies Readonly<Record<string, Mapping>>
 
 /** Neurons with a time constant; `cuba`: with a synaptic current that has one, too. */
-function leaking(place: NeuronPlace, cuba: boolean, fires: boolean): Value {
+function leaking(place: Place, cuba: boolean, fires: boolean): readonly Step[] {
   const { shape } = place.x
   const mem = timesOf(place, cuba ? 'tau_mem' : 'tau')
   const syn = cuba ? timesOf(place, 'tau_syn') : undefined
@@ -67,7 +44,7 @@ function leaking(place: NeuronPlace, cuba: boolean, fires: boolean): Value {
   const tau = shared(mem, shape)
   if (!fires) {
     const options = { ...input, ...restOf(place), tau, ...(syn && { tauSyn: shared(syn, shape) }) }
-    return silent(place, () => leakyIntegrator(options))
+    return [{ layer: () => leakyIntegrator(options) }]
   }
   const own = { ...input, tau }
   if (!syn) return spiking(place, (more) => lif({ ...more, ...own }), true)
@@ -76,12 +53,11 @@ function leaking(place: NeuronPlace, cuba: boolean, fires: boolean): Value {
 }
 
 function spiking(
-  place: NeuronPlace,
+  place: Place,
   make: (more: CellOptions) => ReturnType<typeof lif>,
   leaks: boolean,
-): Value {
-  const { builder, node, fields, x } = place
-  const { shape } = x
+): readonly Step[] {
+  const { shape } = place.x
   const vThreshold = thresholdsOf(place, 'v_threshold')
   const vReset = resetOf(place, vThreshold)
   const more: CellOptions = {
@@ -90,29 +66,21 @@ function spiking(
     ...(leaks ? restOf(place, vReset) : {}),
     ...firesOf(place),
   }
-  const back = weightBack(place)
-  return builder.layer(
-    node.name,
-    fields.where,
-    x,
-    () => {
-      const cell = make(more)
-      if (back === undefined) return cell
-      const allToAll = back['recurrent.V'] === undefined
-      return recurrent(cell, allToAll ? { bias: 'recurrent.bias' in back } : { allToAll })
-    },
-    back,
-  )
+  const weights = weightBack(place)
+  const layer = (): Layer => {
+    const cell = make(more)
+    if (weights === undefined) return cell
+    const allToAll = weights['recurrent.V'] === undefined
+    return recurrent(cell, allToAll ? { bias: 'recurrent.bias' in weights } : { allToAll })
+  }
+  return [{ layer, weights }]
 }
 
-const silent = ({ builder, node, fields, x }: NeuronPlace, make: () => Layer): Value =>
-  builder.layer(node.name, fields.where, x, make)
-
 /** A time constant in steps. */
-function timesOf({ fields, x, how }: NeuronPlace, field: string): Values {
+function timesOf({ fields, x, how }: Place, field: string): Values {
   const seconds = valuesOf(fields, field, x.shape)
   expectEach(fields, field, seconds, 'be > 0 seconds', (value) => value > 0)
-  const steps = map(seconds, (value) => stepsOf(value, how))
+  const steps = seconds.map((value) => stepsOf(value, how))
   expectEach(
     fields,
     field,
@@ -121,52 +89,52 @@ function timesOf({ fields, x, how }: NeuronPlace, field: string): Values {
     (_, i) => steps[i] >= 1 && Number.isFinite(steps[i]),
   )
   // At 1 nothing of the step before is left; layers want more than 1.
-  return map(steps, (value) => Math.max(value, 1 + Number.EPSILON))
+  return steps.map((value) => Math.max(value, 1 + Number.EPSILON))
 }
 
 const isOne = (value: number): boolean => Math.fround(value) === 1
 
 /** What a step makes of the input: R/τ of it, with a synaptic current w_in/τ_syn of that. */
 function inputOf(
-  { fields, x }: NeuronPlace,
+  { fields, x }: Place,
   tau: Values,
   tauSyn?: Values,
 ): Pick<CellOptions, 'decayInput' | 'inputScale'> {
   const r = valuesOf(fields, 'r', x.shape)
   // Files of early versions have no w_in.
-  const weight = tauSyn && fields.has('w_in') ? valuesOf(fields, 'w_in', x.shape) : map(r, () => 1)
-  const charge = map(r, (value, i) => value / tau[i])
-  const current = map(weight, (value, i) => (tauSyn ? value / tauSyn[i] : 1))
-  if (every(charge, isOne) && every(current, isOne)) return {}
-  if (every(r, isOne) && every(weight, isOne)) return { decayInput: true }
+  const weight = tauSyn && fields.has('w_in') ? valuesOf(fields, 'w_in', x.shape) : r.map(() => 1)
+  const charge = r.map((value, i) => value / tau[i])
+  const current = weight.map((value, i) => (tauSyn ? value / tauSyn[i] : 1))
+  if (charge.every(isOne) && current.every(isOne)) return {}
+  if (r.every(isOne) && weight.every(isOne)) return { decayInput: true }
   return scaled(
     fields,
-    map(charge, (value, i) => value * current[i]),
+    charge.map((value, i) => value * current[i]),
     x.shape,
   )
 }
 
 /** What a step adds to the potential of neurons without a time constant, for an input of 1. */
-function perStep({ fields, x, how }: NeuronPlace): Pick<CellOptions, 'inputScale'> {
+function perStep({ fields, x, how }: Place): Pick<CellOptions, 'inputScale'> {
   const r = valuesOf(fields, 'r', x.shape)
-  const scale = how.integration === 'dt' ? map(r, (value) => value * how.dt) : r
-  return every(scale, isOne) ? {} : scaled(fields, scale, x.shape)
+  const scale = how.integration === 'dt' ? r.map((value) => value * how.dt) : r
+  return scale.every(isOne) ? {} : scaled(fields, scale, x.shape)
 }
 
 function scaled(fields: Fields, values: Values, shape: Shape): { inputScale: Shared } {
-  const rounded = map(values, Math.fround)
+  const rounded = values.map(Math.fround)
   expectEach(fields, 'r', rounded, 'give a float32 number', Number.isFinite)
   return { inputScale: shared(rounded, shape) }
 }
 
 /** What the leak draws to, where it is not what a layer draws to anyway. */
-function restOf({ fields, x }: NeuronPlace, vReset: Values | null = null): { vRest?: Shared } {
+function restOf({ fields, x }: Place, vReset: Values | null = null): { vRest?: Shared } {
   const rest = fields.has('v_leak') ? valuesOf(fields, 'v_leak', x.shape) : undefined
-  if (rest === undefined || every(rest, (value, i) => value === (vReset?.[i] ?? 0))) return {}
+  if (rest === undefined || rest.every((value, i) => value === (vReset?.[i] ?? 0))) return {}
   return { vRest: shared(rest, x.shape) }
 }
 
-function thresholdsOf({ fields, x }: NeuronPlace, field: string): Values {
+function thresholdsOf({ fields, x }: Place, field: string): Values {
   const values = valuesOf(fields, field, x.shape)
   expectEach(
     fields,
@@ -179,7 +147,7 @@ function thresholdsOf({ fields, x }: NeuronPlace, field: string): Values {
 }
 
 /** What becomes of the potential of a neuron that spikes; null: the threshold is subtracted. */
-function resetOf({ fields, x, how, options }: NeuronPlace, vThreshold: Values): Values | null {
+function resetOf({ fields, x, how, options }: Place, vThreshold: Values): Values | null {
   const stored = fields.has('v_reset') ? valuesOf(fields, 'v_reset', x.shape) : undefined
   const noted = fields.note('reset')
   const isKnown = (text: string | undefined): text is NirReset =>
@@ -187,7 +155,7 @@ function resetOf({ fields, x, how, options }: NeuronPlace, vThreshold: Values): 
   const usual = stored?.some((value) => value !== 0) ? 'stored' : 'subtract'
   const reset = options.reset ?? (isKnown(noted) ? noted : undefined) ?? how.reset ?? usual
   if (reset === 'subtract') return null
-  const values = reset === 'stored' && stored ? stored : map(vThreshold, () => 0)
+  const values = reset === 'stored' && stored ? stored : vThreshold.map(() => 0)
   expectEach(
     fields,
     'v_reset',
@@ -199,22 +167,22 @@ function resetOf({ fields, x, how, options }: NeuronPlace, vThreshold: Values): 
 }
 
 /** When a neuron spikes; nothing where it does at its threshold too, as layers do by themselves. */
-function firesOf({ fields, how, options }: NeuronPlace): Pick<CellOptions, 'fires'> {
+function firesOf({ fields, how, options }: Place): Pick<CellOptions, 'fires'> {
   const noted = fields.note('fires')
   const own = noted === 'at' || noted === 'above' ? noted : undefined
   return (options.fires ?? own ?? how.fires ?? 'above') === 'above' ? { fires: 'above' } : {}
 }
 
 /** The weight by which spikes come back; undefined where they do not. */
-function weightBack({ node, x, fields, builder }: NeuronPlace): Weights | undefined {
+function weightBack({ node, x, fields, file }: Place): Weights | undefined {
   const { recurrent: way } = node
   if (way === undefined) return undefined
   const count = sizeOf(x.shape)
   const toItself = (data: Float32Array): Weights => ({ 'recurrent.V': { shape: [count], data } })
   if (way.weight === undefined) return toItself(new Float32Array(count).fill(1))
-  const from = new Fields(way.weight.fields, builder.where(way.weight))
+  const from = fieldsOf(way.weight, file)
   if (way.weight.type === 'Scale') {
-    const each = map(valuesOf(from, 'scale', x.shape), Math.fround)
+    const each = valuesOf(from, 'scale', x.shape).map(Math.fround)
     expectEach(from, 'scale', each, 'hold float32 numbers', Number.isFinite)
     return toItself(Float32Array.from(each))
   }

@@ -68,12 +68,6 @@ export function shared(values: Values, [channels]: Shape): Shared {
   return [...values]
 }
 
-export const map = (values: Values, change: (value: number, i: number) => number): Values =>
-  values.map(change)
-
-export const every = (values: Values, holds: (value: number, i: number) => boolean): boolean =>
-  values.every(holds)
-
 /** @throws SpikewasmError that says which neuron has a value that no neuron can have */
 export function expectEach(
   fields: Fields,
