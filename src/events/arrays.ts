@@ -1,10 +1,8 @@
 /** Events in NumPy's files: structured arrays, [N, 4] arrays, and archives of t, x, y and p. */
 
 import { quote } from '../errors.js'
+import { LONGEST_HEADER, parseNpy } from './npy.js'
 import { type EventRecording, Events, expectEvent, refuse, type Sensor } from './recording.js'
-
-const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]
-const LONGEST_HEADER = 10_000
 
 /** Reads one number, by the letter and bytes of NumPy's type. */
 type Read = (view: DataView, at: number) => number
@@ -22,22 +20,6 @@ const readers: Readonly<Record<string, Read>> = {
   f4: (view, at) => view.getFloat32(at, true),
   f8: (view, at) => view.getFloat64(at, true),
 }
-
-interface Column {
-  readonly read: Read
-  readonly offset: number
-}
-
-interface Rows {
-  readonly columns: ReadonlyMap<string, Column>
-  readonly view: DataView
-  readonly start: number
-  readonly stride: number
-  readonly count: number
-}
-
-/** Whether bytes are those of a .npy file. */
-export const isNpy = (bytes: Uint8Array): boolean => MAGIC.every((byte, i) => bytes[i] === byte)
 
 /** Whether a .npy file holds events, by its header: fields of a structure, or rows of four. */
 export function isEventArray(bytes: Uint8Array): boolean {
@@ -57,9 +39,8 @@ export function parseEventNpy(
   sensor?: Sensor,
   order = 'xypt',
 ): EventRecording {
-  const rows = rowsOf(bytes, name, [...order])
-  const [x, y, t, p] = ['x', 'y', 't', 'p'].map((key) => columnOf(rows, key, name))
-  return gather(name, sensor, rows.count, [x, y, t, p])
+  const { count, column } = rowsOf(bytes, name, [...order])
+  return gather(name, sensor, count, ['x', 'y', 't', 'p'].map(column))
 }
 
 /**
@@ -81,7 +62,7 @@ export function parseEventArchive(
     count ??= rows.count
     if (rows.count !== count)
       refuse(name, `have ${count} numbers in each`, `${rows.count} in ${key}`)
-    return columnOf(rows, '', name)
+    return rows.column('')
   })
   return gather(name, sensor, count ?? 0, columns)
 }
@@ -101,50 +82,38 @@ function gather(
   return events.done(name, sensor, [0, 0])
 }
 
-function columnOf(rows: Rows, key: string, name: string): (row: number) => number {
-  const { view, start, stride } = rows
-  const column = rows.columns.get(key)
-  if (!column) return refuse(name, 'have the fields x, y, t and p', `none of the name ${key}`)
-  const { read, offset } = column
-  return (row) => read(view, start + row * stride + offset)
-}
-
 /** @param names of the columns of an array that is not structured; one: it has one dimension */
-function rowsOf(bytes: Uint8Array, name: string, names: readonly string[]): Rows {
-  if (!isNpy(bytes) || bytes.length < 12) refuse(name, 'begin with \\x93NUMPY', 'other bytes')
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  const short = bytes[6] === 1
-  const start = short ? 10 + view.getUint16(8, true) : 12 + view.getUint32(8, true)
-  if (start > bytes.length || start > LONGEST_HEADER)
-    refuse(name, 'have its header within the file', `one of ${start} bytes`)
-  const header = new TextDecoder().decode(bytes.subarray(short ? 10 : 12, start))
-  const descr = /'descr'\s*:\s*('[^']{0,20}'|\[[^\]]{0,2000}\])/.exec(header)?.[1]
-  const shape = /'shape'\s*:\s*\(([\d\s,]{0,100})\)/.exec(header)?.[1]
-  if (descr === undefined || shape === undefined || /'fortran_order'\s*:\s*True/.test(header))
-    return refuse(name, 'have a header of an array in C order', quote(header.trim()))
-  const sizes = shape.split(',').filter((size) => size.trim() !== '')
-  const [count, across] = [Number(sizes[0]), Number(sizes[1] ?? 1)]
+function rowsOf(bytes: Uint8Array, name: string, names: readonly string[]) {
+  const { descr, shape, data } = parseNpy(bytes, name)
+  const [count, across = 1] = shape
   const structured = descr.startsWith('[')
   const wanted = structured || names.length === 1 ? 1 : names.length
-  if (sizes.length !== (wanted === 1 ? 1 : 2) || across !== wanted || !Number.isSafeInteger(count))
-    refuse(name, wanted === 1 ? 'be a list' : `have the shape [N, ${wanted}]`, `(${shape})`)
-  const columns = new Map<string, Column>()
-  let stride = 0
-  const add = (key: string, type: string): void => {
-    const [, letters] = /^[<|=]?([a-z]\d)$/.exec(type) ?? []
-    const read = letters !== undefined && Object.hasOwn(readers, letters) && readers[letters]
-    const rule = 'hold little-endian numbers'
-    columns.set(key, {
-      read: read || refuse(name, rule, `${quote(type)}; use astype`),
-      offset: stride,
-    })
-    stride += Number(letters[1])
+  if (shape.length !== (wanted === 1 ? 1 : 2) || across !== wanted)
+    refuse(
+      name,
+      wanted === 1 ? 'be a list' : `have the shape [N, ${wanted}]`,
+      `(${shape.join(', ')})`,
+    )
+  const fields = structured
+    ? [...descr.matchAll(/\('(\w{1,40})',\s*'([^']{1,20})'\)/g)].map(([, ...field]) => field)
+    : names.map((key) => [key, descr.slice(1, -1)])
+  const columns = new Map<string, { readonly read: Read; readonly offset: number }>()
+  let size = 0
+  for (const [key, type] of fields) {
+    const [, letters = ''] = /^[<|=]?([a-z]\d)$/.exec(type) ?? []
+    if (!Object.hasOwn(readers, letters))
+      refuse(name, 'hold little-endian numbers', `${quote(type)}; use astype`)
+    columns.set(key, { read: readers[letters], offset: size })
+    size += Number(letters[1])
   }
-  if (structured)
-    for (const [, key, type] of descr.matchAll(/\('(\w{1,40})',\s*'([^']{1,20})'\)/g))
-      add(key, type)
-  else for (const key of names) add(key, descr.slice(1, -1))
-  if (bytes.length - start !== count * stride)
-    refuse(name, `hold ${count * stride} bytes, as its shape says`, `${bytes.length - start}`)
-  return { columns, view, start, stride, count }
+  const stride = size
+  if (data.length !== count * stride)
+    refuse(name, `hold ${count * stride} bytes, as its shape says`, `${data.length}`)
+  const view = new DataView(data.buffer, data.byteOffset, data.length)
+  const column = (key: string): ((row: number) => number) => {
+    const { read, offset } =
+      columns.get(key) ?? refuse(name, 'have the fields x, y, t and p', `none of the name ${key}`)
+    return (row) => read(view, row * stride + offset)
+  }
+  return { count, column }
 }

@@ -2,7 +2,8 @@
 
 import { parseAedat2, parseAedat3 } from './aedat.js'
 import { parseAedat4, type Unpack } from './aedat4.js'
-import { isNpy, parseEventNpy } from './arrays.js'
+import { parseEventNpy } from './arrays.js'
+import { isNpy } from './npy.js'
 import { type EventRecording, Events, refuse, type Sensor } from './recording.js'
 
 // N-MNIST's `.bin` and SLAYER's `.bs2`, and N-Caltech101: five bytes an event.

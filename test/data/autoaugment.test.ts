@@ -21,7 +21,7 @@ import {
   solarize,
   translate,
 } from '../../src/data/autoaugment.js'
-import { planes } from '../../src/io/samples/pnm.js'
+import { planes } from '../../src/io/samples/pixels.js'
 import { Purpose, RandomStream } from '../../src/random.js'
 
 type Kernel = (out: Uint8Array, input: Uint8Array, size: ImageSize, amount: number) => void

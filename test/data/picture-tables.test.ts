@@ -36,7 +36,7 @@ import {
 } from '../../src/data/pictures/transforms.js'
 import { changesOf, hashOf, plainOf } from '../../src/data/plain.js'
 import { type Dataset, datasets, type PictureOptions, type Split } from '../../src/index.js'
-import { jpegHead, pngSize } from '../../src/io/samples/picture-head.js'
+import { jpegHead, pngSize } from '../../src/io/samples/pixels.js'
 import { Purpose, RandomStream } from '../../src/random.js'
 import { withFolder } from '../io/temporary.js'
 import { testRandom } from '../support/engine.js'

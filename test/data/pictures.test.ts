@@ -41,7 +41,7 @@ import {
   type Split,
   subset,
 } from '../../src/index.js'
-import { planes } from '../../src/io/samples/pnm.js'
+import { planes } from '../../src/io/samples/pixels.js'
 import { mlp } from '../../src/models/small.js'
 import { Purpose, RandomStream } from '../../src/random.js'
 import { messageOf, withFolder } from '../io/temporary.js'

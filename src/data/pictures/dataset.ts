@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fail } from '../../errors.js'
-import { planes } from '../../io/samples/pnm.js'
+import { planes } from '../../io/samples/pixels.js'
 import { Purpose, RandomStream } from '../../random.js'
 import { normalizationTable, normalize } from '../bytes.js'
 import {

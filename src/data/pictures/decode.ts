@@ -7,7 +7,7 @@
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
 import { fail } from '../../errors.js'
-import { jpegHead, pngSize } from '../../io/samples/picture-head.js'
+import { jpegHead, pngSize } from '../../io/samples/pixels.js'
 
 /** A decoded picture, [H][W][channels]. */
 export interface Picture {

@@ -1,4 +1,4 @@
-/** What the first bytes of a picture say, on bytes alone. */
+/** Pictures, on bytes alone: what their first bytes say, and how their pixels lie. */
 
 /** [width, height] as a PNG's header says; undefined where the bytes are no PNG. */
 export function pngSize(bytes: Uint8Array): readonly [number, number] | undefined {
@@ -8,15 +8,11 @@ export function pngSize(bytes: Uint8Array): readonly [number, number] | undefine
   return [view.getUint32(16), view.getUint32(20)]
 }
 
-export interface JpegHead {
-  /** [width, height] */
-  readonly size: readonly [number, number]
-  /** Colours: 1 grey, 3, or 4 as for print. */
-  readonly components: number
-}
-
-/** Of the first frame header, SOF0 to SOF15 without DHT, JPG and DAC. */
-export function jpegHead(bytes: Uint8Array): JpegHead | undefined {
+/**
+ * [width, height] and colours (1 grey, 3, or 4 as for print), of the first frame header: SOF0 to
+ * SOF15 without DHT, JPG and DAC.
+ */
+export function jpegHead(bytes: Uint8Array) {
   if (bytes[0] !== 0xff || bytes[1] !== 0xd8) return undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   for (let at = 2; at + 10 <= bytes.length && bytes[at] === 0xff; ) {
@@ -29,10 +25,23 @@ export function jpegHead(bytes: Uint8Array): JpegHead | undefined {
     const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)
     if (isFrame)
       return {
-        size: [view.getUint16(at + 7), view.getUint16(at + 5)],
+        size: [view.getUint16(at + 7), view.getUint16(at + 5)] as const,
         components: bytes[at + 9],
       }
     at += 2 + view.getUint16(at + 2)
   }
   return undefined
+}
+
+/** [H][W][C], of `stride` bytes a pixel → [C][H][W] */
+export function planes(
+  pixels: ArrayLike<number>,
+  channels: number,
+  count: number,
+  stride = channels,
+): Uint8Array {
+  const out = new Uint8Array(channels * count)
+  for (let c = 0; c < channels; c++)
+    for (let p = 0; p < count; p++) out[c * count + p] = pixels[p * stride + c]
+  return out
 }
