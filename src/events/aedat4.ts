@@ -40,16 +40,11 @@ class Table {
     return String.fromCharCode(...bytes.subarray(4, 8))
   }
 
-  /** Field `index` of 4 bytes, signed. */
-  int(index: number, fallback: number): number {
+  /** Field `index`, a signed number of 4 or 8 bytes. */
+  number(index: number, bytes: 4 | 8, fallback: number): number {
     const at = this.field(index)
-    return at === undefined ? fallback : this.i32(at)
-  }
-
-  /** Field `index` of 8 bytes, signed. */
-  long(index: number, fallback: number): number {
-    const at = this.field(index)
-    return at === undefined ? fallback : this.i64(at)
+    if (at === undefined) return fallback
+    return bytes === 4 ? this.i32(at) : Number(this.view.getBigInt64(this.place(at, 8), true))
   }
 
   /** Field `index`, a text; '' where there is none. */
@@ -66,8 +61,7 @@ class Table {
     if (field === undefined) return undefined
     const at = field + this.u32(field)
     const count = this.u32(at)
-    this.expectRoom(at + 4, count * size)
-    return { start: at + 4, count }
+    return { start: this.place(at + 4, count * size), count }
   }
 
   private field(index: number): number | undefined {
@@ -77,29 +71,15 @@ class Table {
     return offset === 0 ? undefined : this.at + offset
   }
 
-  private u16(at: number): number {
-    this.expectRoom(at, 2)
-    return this.view.getUint16(at, true)
-  }
+  private readonly u16 = (at: number) => this.view.getUint16(this.place(at, 2), true)
+  private readonly u32 = (at: number) => this.view.getUint32(this.place(at, 4), true)
+  private readonly i32 = (at: number) => this.view.getInt32(this.place(at, 4), true)
 
-  private u32(at: number): number {
-    this.expectRoom(at, 4)
-    return this.view.getUint32(at, true)
-  }
-
-  private i32(at: number): number {
-    this.expectRoom(at, 4)
-    return this.view.getInt32(at, true)
-  }
-
-  private i64(at: number): number {
-    this.expectRoom(at, 8)
-    return Number(this.view.getBigInt64(at, true))
-  }
-
-  private expectRoom(at: number, size: number): void {
+  /** A place of so many bytes. */
+  private place(at: number, size: number): number {
     if (at < 0 || at + size > this.bytes.length)
       refuse(this.name, 'hold valid FlatBuffers data', 'an offset behind its end')
+    return at
   }
 }
 
@@ -113,15 +93,6 @@ const RATIO = 20
 
 /** Unpacks Zstandard frames to at most so many bytes; throws when there are more. */
 export type Unpack = (bytes: Uint8Array, most: number, name: string) => Uint8Array
-
-interface Header {
-  readonly compression: number
-  /** Where the packets end. */
-  readonly end: number
-  readonly begin: number
-  readonly stream: number
-  readonly sensor: Sensor | undefined
-}
 
 /** Whether the packets of the file are packed by Zstandard. */
 export const needsZstd = (bytes: Uint8Array, name: string): boolean =>
@@ -141,18 +112,18 @@ export function parseAedat4(
   zstd?: Unpack,
 ): EventRecording {
   const header = headerOf(bytes, name)
-  const packets: { readonly at: Uint8Array; readonly start: number; readonly count: number }[] = []
+  const packets: NonNullable<ReturnType<typeof packetOf>>[] = []
   let [left, room] = [FREE + RATIO * bytes.length, 0]
   for (const packed of packetsOf(bytes, header, name)) {
     const plain = unpacked(packed, header.compression, left, name, zstd)
     left -= plain.length
     const found = packetOf(plain, name)
     if (found === undefined) continue
-    packets.push({ at: found.buffer, start: found.start, count: found.count })
+    packets.push(found)
     room += found.count
   }
   const events = new Events(room)
-  for (const { at, start, count } of packets) {
+  for (const { buffer: at, start, count } of packets) {
     const view = new DataView(at.buffer, at.byteOffset, at.length)
     for (let i = 0; i < count; i++) {
       const from = start + i * EVENT
@@ -193,7 +164,11 @@ function packetOf(plain: Uint8Array, name: string) {
 }
 
 /** The packets of the stream, as they are in the file. */
-function* packetsOf(bytes: Uint8Array, { begin, end, stream }: Header, name: string) {
+function* packetsOf(
+  bytes: Uint8Array,
+  { begin, end, stream }: ReturnType<typeof headerOf>,
+  name: string,
+) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   for (let at = begin; at < end; ) {
     if (at + 8 > end) refuse(name, 'end behind a whole packet', `${end - at} bytes more`)
@@ -206,7 +181,8 @@ function* packetsOf(bytes: Uint8Array, { begin, end, stream }: Header, name: str
   }
 }
 
-function headerOf(bytes: Uint8Array, name: string): Header {
+/** The compression, the stream of events with its sensor, and where packets begin and end. */
+function headerOf(bytes: Uint8Array, name: string) {
   if (bytes.length < LINE + 12) refuse(name, 'have an AEDAT 4 header', `${bytes.length} bytes`)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const size = view.getUint32(LINE, true)
@@ -216,11 +192,11 @@ function headerOf(bytes: Uint8Array, name: string): Header {
   const buffer = bytes.subarray(LINE + 4, begin)
   if (Table.identifier(buffer) !== 'IOHE') refuse(name, 'have an AEDAT 4 header', 'other bytes')
   const table = new Table(buffer, name)
-  const compression = table.int(0, 0)
+  const compression = table.number(0, 4, 0)
   if (compression < 0 || compression > 4)
     refuse(name, 'be packed by LZ4 or Zstandard', `compression ${compression}`)
   // Where the table of packets is; −1 where writing it was cut short.
-  const position = table.long(1, -1)
+  const position = table.number(1, 8, -1)
   const end = position < begin || position > bytes.length ? bytes.length : position
   return { compression, begin, end, ...streamOf(table.text(2), name) }
 }

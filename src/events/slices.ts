@@ -5,7 +5,8 @@
  * Sources: SpikingJelly 0.0.0.1 `datasets/utils.py`; Tonic 1.6 `slicers.py`
  */
 
-import { checkBoolean, checkInteger, checkOptions, describe, fail } from '../errors.js'
+import { checkInteger, fail } from '../errors.js'
+import { complete, integer, oneOf, optional, type Rule, type Rules, such, truth } from '../rules.js'
 import { type EventRecording, MOST_FRAMES } from './recording.js'
 
 /** How frames of SpikingJelly share the events: as many in each, or as long each. */
@@ -56,25 +57,35 @@ const ways = [
   ...['framesNumber', 'duration', 'timeWindow', 'eventCount', 'nTimeBins', 'nEventBins'],
 ] as const
 /** What else there is, and the ways that it belongs to. */
-const belongs: Readonly<Record<string, readonly string[]>> = {
+const belongs = {
   splitBy: ['framesNumber'],
   overlap: ['timeWindow', 'eventCount', 'nTimeBins', 'nEventBins'],
   includeIncomplete: ['timeWindow', 'eventCount'],
   startTime: ['timeWindow'],
   endTime: ['timeWindow'],
-}
+} as const
 
-export const sliceKeys = [...ways, ...Object.keys(belongs)]
+const number = (words: string, least: number): Rule<number | undefined> =>
+  optional(such(words, (value: number) => Number.isFinite(value) && value >= least))
 
-const number = (name: string, value: number, least: number, rule: string): void => {
-  if (!Number.isFinite(value) || value < least)
-    fail(`${name} must be ${rule}, got ${describe(value)}`)
+const frames = optional(integer(1, MOST_FRAMES))
+const rules: Rules<SliceOptions> = {
+  framesNumber: frames,
+  duration: number('microseconds > 0', Number.MIN_VALUE),
+  timeWindow: number('microseconds > 0', Number.MIN_VALUE),
+  eventCount: optional(integer(1, 2 ** 32)),
+  nTimeBins: frames,
+  nEventBins: frames,
+  splitBy: optional({ ...oneOf(splits), words: `one of ${splits.join(', ')}` }),
+  overlap: number('>= 0', 0),
+  includeIncomplete: optional(truth()),
+  startTime: number('microseconds', -(2 ** 53)),
+  endTime: number('microseconds', -(2 ** 53)),
 }
 
 /** @throws SpikewasmError unless exactly one way is given, with what belongs to it */
 export function checkSlices(name: string, options: SliceOptions): void {
-  checkOptions(name, options, sliceKeys)
-  const of = options as Readonly<Record<string, number | undefined>>
+  const of = complete(name, rules, options)
   const given = ways.filter((way) => of[way] !== undefined)
   if (given.length !== 1)
     fail(
@@ -82,23 +93,11 @@ export function checkSlices(name: string, options: SliceOptions): void {
         `${given.length === 0 ? 'none' : given.join(' and ')}`,
     )
   const [way] = given
-  const value = of[way] as number
-  if (way === 'duration' || way === 'timeWindow')
-    number(`${name}.${way}`, value, Number.MIN_VALUE, 'microseconds > 0')
-  else checkInteger(`${name}.${way}`, value, 1, way === 'eventCount' ? 2 ** 32 : MOST_FRAMES)
   for (const [key, to] of Object.entries(belongs))
-    if (of[key] !== undefined && !to.includes(way))
+    if (of[key as keyof typeof belongs] !== undefined && !to.some((one) => one === way))
       fail(`${name}.${key} belongs to ${to.join(' and ')}, got it with ${way}; leave it out`)
-  const { splitBy, overlap, includeIncomplete, startTime, endTime } = options
-  if (splitBy !== undefined && !splits.includes(splitBy))
-    fail(`${name}.splitBy must be one of ${splits.join(', ')}, got ${describe(splitBy)}`)
-  checkBoolean(`${name}.includeIncomplete`, includeIncomplete, false)
-  for (const [key, time] of Object.entries({ startTime, endTime }))
-    if (time !== undefined) number(`${name}.${key}`, time, -(2 ** 53), 'microseconds')
-  if (overlap === undefined) return
-  number(`${name}.overlap`, overlap, 0, '>= 0')
-  const most = way.endsWith('Bins') ? 1 : value
-  if (!(overlap < most)) fail(`${name}.overlap must be below ${most}, got ${overlap}`)
+  const most = way.endsWith('Bins') ? 1 : (of[way] as number)
+  if (!((of.overlap ?? 0) < most)) fail(`${name}.overlap must be below ${most}, got ${of.overlap}`)
 }
 
 /**

@@ -21,12 +21,37 @@ const drawRules: Rules<Required<EventDraw>> = {
   index: integer(0, undefined, 0),
 }
 
-/** The stream of a draw. */
 export function streamOf({ seed, epoch, index }: Required<EventDraw>): RandomStream {
   const random = new RandomStream(Purpose.Augment)
   random.start(seed, epoch, index)
   return random
 }
+
+/** A change of a recording that the public calls. */
+type Change<O> = (recording: EventRecording, options: O, ...more: []) => EventRecording
+
+/**
+ * A change by random numbers: its options are checked, and the numbers are those of their draw.
+ *
+ * @param none stands for options where none are given
+ */
+const changing =
+  <O extends EventDraw>(
+    name: string,
+    own: Omit<Rules<Required<O>>, keyof EventDraw>,
+    change: (
+      recording: EventRecording,
+      options: Required<O>,
+      random: RandomStream,
+    ) => EventRecording,
+    none?: O,
+  ) =>
+  (recording: EventRecording, options: O = none as O, ...more: []): EventRecording => {
+    expectRecording(`events.${name}: the recording`, recording)
+    const rules = { ...drawRules, ...own } as unknown as Rules<Required<O>>
+    const all = complete(`events.${name}`, rules, options, more)
+    return change(recording, all, streamOf(all as Required<EventDraw>))
+  }
 
 /** A number from `least` to `most`. */
 export const numberFrom = (least: number, most = 2 ** 53, preset?: number): Rule<number> =>
@@ -116,17 +141,14 @@ export interface TimeJitterOptions extends EventDraw {
  * Adds a number from N(0, std) to the time of each event, cuts it to whole µs, and sorts by time.
  * As Tonic's `TimeJitter` with `sort_timestamps`.
  */
-export function timeJitter(
-  recording: EventRecording,
-  options: TimeJitterOptions,
-  ...more: []
-): EventRecording {
-  expectRecording('events.timeJitter: the recording', recording)
-  const rules = { ...drawRules, std: numberFrom(0), clipNegative: truth(false) }
-  const all = complete('events.timeJitter', rules, options, more)
-  const moved = jittered(recording, all.std, streamOf(all))
-  return all.clipNegative ? picked(moved, (i) => moved.t[i] >= 0) : moved
-}
+export const timeJitter: Change<TimeJitterOptions> = changing(
+  'timeJitter',
+  { std: numberFrom(0), clipNegative: truth(false) },
+  (recording, { std, clipNegative }, random) => {
+    const moved = jittered(recording, std, random)
+    return clipNegative ? picked(moved, (i) => moved.t[i] >= 0) : moved
+  },
+)
 
 /** Box and Muller's transform of two uniform numbers. */
 export function jittered(
@@ -148,16 +170,11 @@ export interface DropEventOptions extends EventDraw {
 }
 
 /** Drops ⌊p · N + ½⌋ random events, as Tonic's `DropEvent`. */
-export function dropEvent(
-  recording: EventRecording,
-  options: DropEventOptions,
-  ...more: []
-): EventRecording {
-  expectRecording('events.dropEvent: the recording', recording)
-  const rules = { ...drawRules, p: numberFrom(0, 1) }
-  const all = complete('events.dropEvent', rules, options, more)
-  return withoutShare(recording, all.p, streamOf(all))
-}
+export const dropEvent: Change<DropEventOptions> = changing(
+  'dropEvent',
+  { p: numberFrom(0, 1) },
+  (recording, { p }, random) => withoutShare(recording, p, random),
+)
 
 export function withoutShare(
   recording: EventRecording,
@@ -183,37 +200,30 @@ export interface DropPartOptions extends EventDraw {
   readonly ratio?: number
 }
 
-/** Drops the events of a random interval, `ratio` of the recording's duration long. */
-export function dropEventByTime(
-  recording: EventRecording,
-  options: DropPartOptions = {},
-  ...more: []
-): EventRecording {
-  const { ratio, ...draw } = partOf('events.dropEventByTime', recording, options, more)
-  return withoutInterval(recording, ratio, streamOf(draw))
+const part = {
+  ratio: {
+    ...numberFrom(0, 1, 0.2),
+    check: (name: string, ratio: number) => {
+      if (ratio === 1) fail(`${name} must be below 1, got ${ratio}`)
+    },
+  },
 }
+
+/** Drops the events of a random interval, `ratio` of the recording's duration long. */
+export const dropEventByTime = changing<DropPartOptions>(
+  'dropEventByTime',
+  part,
+  (recording, { ratio }, random) => withoutInterval(recording, ratio, random),
+  {},
+)
 
 /** Drops the events of a random box, `ratio` of each side of the sensor long. */
-export function dropEventByArea(
-  recording: EventRecording,
-  options: DropPartOptions = {},
-  ...more: []
-): EventRecording {
-  const { ratio, ...draw } = partOf('events.dropEventByArea', recording, options, more)
-  return withoutBox(recording, ratio, streamOf(draw))
-}
-
-function partOf(
-  name: string,
-  recording: EventRecording,
-  options: DropPartOptions,
-  more: readonly unknown[],
-): Required<DropPartOptions> {
-  expectRecording(`${name}: the recording`, recording)
-  const all = complete(name, { ...drawRules, ratio: numberFrom(0, 1, 0.2) }, options, more)
-  if (!(all.ratio < 1)) fail(`${name}.ratio must be below 1, got ${all.ratio}`)
-  return all
-}
+export const dropEventByArea = changing<DropPartOptions>(
+  'dropEventByArea',
+  part,
+  (recording, { ratio }, random) => withoutBox(recording, ratio, random),
+  {},
+)
 
 /** From the first event on; Tonic counts from time 0, which is the same for N-MNIST. */
 function withoutInterval(
@@ -251,14 +261,12 @@ function withoutBox(
  * of the duration, a box of 0.05 … 0.25 of the sides, or 0.1 … 0.9 of the events. As Tonic's
  * `EventDrop`.
  */
-export function eventDrop(
-  recording: EventRecording,
-  options: EventDraw = {},
-  ...more: []
-): EventRecording {
-  expectRecording('events.eventDrop: the recording', recording)
-  return droppedBy(recording, streamOf(complete('events.eventDrop', drawRules, options, more)))
-}
+export const eventDrop = changing<EventDraw>(
+  'eventDrop',
+  {},
+  (recording, _options, random) => droppedBy(recording, random),
+  {},
+)
 
 export function droppedBy(recording: EventRecording, random: RandomStream): EventRecording {
   const choice = random.below(4)

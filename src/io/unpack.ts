@@ -29,16 +29,19 @@ export async function gunzip(
   expected?: number | Measure,
 ): Promise<Uint8Array> {
   if (!isGzip(bytes)) return bytes
-  const stream = new Blob([bytes as BlobPart]).stream().pipeThrough(new DecompressionStream('gzip'))
-  return collectUnpacked(chunksOf(stream), bytes.length, name, expected)
+  return collectUnpacked(unpacking(bytes, 'gzip'), bytes.length, name, expected)
 }
 
 /** A page unpacks on its own thread: after so long it draws and answers in between. */
 const BREATHE_MS = 8
 
-/** Streams of some browsers cannot be iterated. */
-async function* chunksOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const reader = stream.getReader()
+/** Unpacks bytes in chunks. Streams of some browsers cannot be iterated. */
+export async function* unpacking(
+  bytes: Uint8Array,
+  format: CompressionFormat,
+): AsyncGenerator<Uint8Array> {
+  const packed = new Blob([bytes as BlobPart]).stream()
+  const reader = packed.pipeThrough(new DecompressionStream(format)).getReader()
   try {
     for (let due = performance.now() + BREATHE_MS; ; ) {
       if (performance.now() > due) {
@@ -100,7 +103,7 @@ function expectUnpacked(name: string, packed: number, length: number, most = len
 }
 
 /** The chunks one behind the other; they are let go of. */
-function joined(chunks: Uint8Array[]): Uint8Array {
+export function joined(chunks: Uint8Array[]): Uint8Array {
   if (chunks.length === 1) return plain(chunks[0])
   const out = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0))
   let offset = 0

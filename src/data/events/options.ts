@@ -30,7 +30,7 @@ import { OfficialResize } from './official.js'
 import { eventSplits } from './split-names.js'
 
 /** One of them. */
-export type EventSplit = 'number' | 'time' | 'timeBins' | 'eventBins'
+export type EventSplit = (typeof eventSplits)[number]
 
 /** How frames are made smaller: events moved, so that sums add up, or as the official code does. */
 export const eventResizes = ['sum', 'official'] as const
@@ -105,21 +105,6 @@ export interface EventDatasetOptions {
   readonly cache?: string
 }
 
-/** Checked options, as plain data. */
-export interface CheckedEvents {
-  readonly timeSteps: number
-  readonly way: SliceOptions
-  readonly rest: (typeof eventRests)[number]
-  readonly binary: boolean
-  /** [height, width]; undefined: the sensor's. */
-  readonly size: readonly [number, number] | undefined
-  readonly resize: (typeof eventResizes)[number]
-  readonly denoise: number | undefined
-  readonly sensor: Sensor | undefined
-  readonly augment: EventAugmentOptions
-  readonly cache: string | undefined
-}
-
 const DEFAULT_STEPS = 10
 const MOST_STEPS = 4096
 
@@ -151,7 +136,7 @@ const rules: Rules<EventDatasetOptions> = {
 export const eventKeys = Object.keys(rules) as (keyof EventDatasetOptions)[]
 
 /** @throws SpikewasmError that names the option that is wrong */
-export function checkEvents(name: string, options: EventDatasetOptions): CheckedEvents {
+export function checkEvents(name: string, options: EventDatasetOptions) {
   const all = complete(name, rules, options)
   const { timeWindow, eventCount, splitBy, rest, timeSteps = DEFAULT_STEPS } = all
   const open = timeWindow !== undefined ? 'timeWindow' : 'eventCount'
@@ -162,7 +147,8 @@ export function checkEvents(name: string, options: EventDatasetOptions): Checked
     fail(`${name}.splitBy must be left out with ${open}, got ${describe(splitBy)}`)
   if (rest !== undefined && !isOpen)
     fail(`${name}.rest belongs to timeWindow and eventCount, got ${describe(rest)} without them`)
-  const { resize = 'sum', binary = false, denoise: filterTime, sensor, cache } = all
+  const { resize = 'sum', binary = false, denoise, sensor, cache } = all
+  /** [height, width]; undefined: the sensor's. */
   const size = all.size === undefined ? undefined : checkSize(`${name}.size`, all.size)
   if (resize !== 'sum' && size === undefined)
     fail(`${name}.resize: 'official' needs size, got none; the official code has 48`)
@@ -170,22 +156,24 @@ export function checkEvents(name: string, options: EventDatasetOptions): Checked
     fail(`${name}.binary must be false with resize: 'official', which needs sums, got true`)
   const way = wayOf(timeSteps, all)
   checkSlices(name, way)
-  const looks = { binary, size, resize, denoise: filterTime, sensor }
+  const looks = { binary, size, resize, denoise, sensor }
   const augment = complete(`${name}.augment`, augmentRules, all.augment ?? {})
-  return { timeSteps, way, rest: rest ?? 'drop', ...looks, augment, cache }
+  return { timeSteps, way, rest: rest ?? ('drop' as const), ...looks, augment, cache }
 }
+
+/** Checked options, as plain data. */
+export type CheckedEvents = Readonly<ReturnType<typeof checkEvents>>
 
 function wayOf(
   timeSteps: number,
   { timeWindow, eventCount, splitBy = 'number', overlap, startTime }: EventDatasetOptions,
 ): SliceOptions {
-  const more = { ...(overlap === undefined ? {} : { overlap }) }
-  const begin = startTime === undefined ? {} : { startTime }
-  if (timeWindow !== undefined) return { timeWindow, includeIncomplete: true, ...more, ...begin }
-  if (eventCount !== undefined) return { eventCount, includeIncomplete: true, ...more, ...begin }
-  if (splitBy === 'timeBins') return { nTimeBins: timeSteps, ...more, ...begin }
-  if (splitBy === 'eventBins') return { nEventBins: timeSteps, ...more, ...begin }
-  return { framesNumber: timeSteps, splitBy, ...more, ...begin }
+  const more = { overlap, startTime }
+  if (timeWindow !== undefined) return { timeWindow, includeIncomplete: true, ...more }
+  if (eventCount !== undefined) return { eventCount, includeIncomplete: true, ...more }
+  if (splitBy === 'timeBins') return { nTimeBins: timeSteps, ...more }
+  if (splitBy === 'eventBins') return { nEventBins: timeSteps, ...more }
+  return { framesNumber: timeSteps, splitBy, ...more }
 }
 
 /** Whether anything changes from epoch to epoch. */

@@ -7,6 +7,7 @@ import { needsZstd } from '../../events/aedat4.js'
 import { parseEventArchive } from '../../events/arrays.js'
 import { formatOf, parseRecording } from '../../events/parse.js'
 import { type EventRecording, refuse } from '../../events/recording.js'
+import { joined, unpacking } from '../../io/unpack.js'
 import { npzEntries } from './npz-entries.js'
 import { bytesOf, checkReading, type ReadEventsOptions } from './read-options.js'
 
@@ -37,22 +38,16 @@ export async function readEvents(
 }
 
 async function inflated(data: Uint8Array, size: number, name: string): Promise<Uint8Array> {
-  const packed = new Blob([data as BlobPart]).stream()
-  const reader = packed.pipeThrough(new DecompressionStream('deflate-raw')).getReader()
-  const out = new Uint8Array(size)
+  const chunks: Uint8Array[] = []
   let length = 0
   try {
-    for (;;) {
-      const { done, value } = await reader.read()
-      if (done) break
-      if (length + value.length > size) throw new Error('it is longer than it says')
-      out.set(value, length)
-      length += value.length
+    for await (const chunk of unpacking(data, 'deflate-raw')) {
+      chunks.push(chunk)
+      length += chunk.length
+      if (length > size) throw new Error('it is longer than it says')
     }
+    return joined(chunks)
   } catch (error) {
     return refuse(name, 'hold valid deflated data', `an error: ${(error as Error).message}`)
-  } finally {
-    await reader.cancel().catch(() => undefined)
   }
-  return out.subarray(0, length)
 }
