@@ -3,22 +3,24 @@
  * the same initial weights, order of images, recipe and number of threads.
  */
 
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { watchOthers } from '../src/bench/conditions.js'
-import { digits, emptyReport, percent, type Report } from '../src/bench/report.js'
+import { describeRates } from '../src/bench/networks.js'
+import { digits, percent } from '../src/bench/report.js'
 import { type Dataset, datasets, permutation, type Split, subset } from '../src/data/index.js'
-import { expect } from '../src/errors.js'
+import { fail } from '../src/errors.js'
 import { cosine, sgd } from '../src/index.js'
 import { type ModelFactory, type ModelName, models } from '../src/models/registry.js'
 import { compile } from '../src/network.js'
 import { sizeOf } from '../src/nn/value.js'
+import { describeOthers } from './beside.js'
 import { type AccuracyChart, accuracySvg } from './chart.js'
-import { checkOfficial, trainOfficial } from './official-code.js'
+import { checkOfficial, linesOfCode } from './official-code.js'
 import type { BenchOptions } from './options.js'
-import { describeOthers, describeRates } from './side-by-side.js'
+import { type Section, withFolder } from './section.js'
 
+const SVG = 'accuracy.svg'
 const SEED = 0
 const TIME_STEPS = 4
 const TARGET = 0.88
@@ -53,29 +55,26 @@ export interface Epoch {
 
 async function fashionMnist({ fashion = FASHION_FOLDER }: BenchOptions): Promise<Split> {
   const name = join(fashion, 'train-images-idx3-ubyte')
-  expect(
-    existsSync(name) || existsSync(`${name}.gz`),
-    () =>
+  if (!existsSync(name) && !existsSync(`${name}.gz`))
+    fail(
       'bench.fashion must be the folder with train-images-idx3-ubyte.gz and its three companions ' +
-      `of Fashion-MNIST, got ${fashion}; get them by ` +
-      'apt-get install dataset-fashion-mnist or from https://github.com/zalandoresearch/fashion-mnist',
-  )
+        `of Fashion-MNIST, got ${fashion}; get them by ` +
+        'apt-get install dataset-fashion-mnist or from ' +
+        'https://github.com/zalandoresearch/fashion-mnist',
+    )
   return datasets.fashionMnist(fashion)
 }
 
 async function chooseTasks(options: BenchOptions): Promise<Task[]> {
   const { quick, data, model } = options
   const chosen = (name: ModelName): boolean => model === undefined || model === name
-  expect(
-    model === undefined || model === 'cnn' || model === 'vgg11',
-    () => `bench.model must be cnn or vgg11 for accuracy, got ${JSON.stringify(model)}`,
-  )
-  expect(
-    model !== 'vgg11' || data !== undefined,
-    () =>
+  if (model !== undefined && model !== 'cnn' && model !== 'vgg11')
+    fail(`bench.model must be cnn or vgg11 for accuracy, got ${JSON.stringify(model)}`)
+  if (model === 'vgg11' && data === undefined)
+    fail(
       'bench.data must be cifar-10-binary.tar.gz or its folder for vgg11, got none; get it by ' +
-      'curl -O https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz',
-  )
+        'curl -O https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz',
+    )
   const tasks: Task[] = []
   const epochs = (usual: number): number => options.epochs ?? (quick ? QUICK.epochs : usual)
   if (chosen('cnn')) {
@@ -98,7 +97,7 @@ function limited({ train, test }: Split, { quick, limit }: BenchOptions): Split 
   }
 }
 
-/** Rows of a label and C·H·W bytes, as official.py reads them with --packed. */
+/** Rows of a label and C·H·W bytes, as official.py reads them. */
 export function packImages({ length, shape, pixels }: Dataset): Uint8Array {
   const size = sizeOf(shape)
   const sample = new Uint8Array(size)
@@ -111,14 +110,8 @@ export function packImages({ length, shape, pixels }: Dataset): Uint8Array {
   return out
 }
 
-/** What theirs needs to begin as ours does. */
-interface Start {
-  readonly folder: string
-  readonly weights: string
-}
-
-/** Trains ours, and leaves its initial weights in the folder. */
-async function trainOurs(task: Task, threads: number, { weights }: Start) {
+/** Trains ours, and leaves its initial weights in a file. */
+async function trainOurs(task: Task, threads: number, weights: string) {
   const { model: name, batch: batchSize, epochs, split } = task
   const { train, test } = split
   const factory: ModelFactory = models[name]
@@ -163,7 +156,7 @@ async function trainOurs(task: Task, threads: number, { weights }: Start) {
   }
 }
 
-function trainTheirs(task: Task, options: BenchOptions, { folder, weights }: Start) {
+function trainTheirs(task: Task, options: BenchOptions, folder: string, weights: string) {
   const { model, batch, epochs, split } = task
   const { train, test } = split
   const orders = Array.from({ length: epochs }, (_, epoch) =>
@@ -174,21 +167,12 @@ function trainTheirs(task: Task, options: BenchOptions, { folder, weights }: Sta
   writeFileSync(join(folder, 'train.bin'), packImages(train))
   writeFileSync(join(folder, 'test.bin'), packImages(test))
   const { mean, std } = train.pixels!.normalization
-  return trainOfficial<Epoch>(options, {
-    model,
-    method: 'rate',
-    input: train.shape,
-    batch,
-    'time-steps': TIME_STEPS,
-    epochs,
-    lr: LEARNING_RATE,
-    data: folder,
-    packed: 1,
-    mean,
-    std,
-    weights,
-    order,
-  })
+  const settings = {
+    ...{ model, method: 'rate', input: train.shape, batch, 'time-steps': TIME_STEPS, epochs },
+    ...{ lr: LEARNING_RATE, data: folder, mean, std, weights, order },
+  }
+  const lines = linesOfCode<Epoch & { processorMs: number }>('official', options, 'train', settings)
+  return { epochs: lines.slice(0, -1), processorMs: lines.at(-1)!.processorMs }
 }
 
 /** Seconds of training behind each epoch. */
@@ -212,177 +196,126 @@ export const commonAccuracy = (...sides: (readonly Epoch[])[]): number =>
 
 const exactPercent = (fraction: number): string => `${(100 * fraction).toFixed(2)} %`
 
-/** Rows of both sides' times, with their ratio. */
-function summary(ours: readonly Epoch[], theirs: readonly Epoch[]): string[][] {
+/** Both sides of a task. */
+const runTask = (task: Task, options: BenchOptions) =>
+  withFolder(async (folder) => {
+    const weights = join(folder, 'start.safetensors')
+    let others = watchOthers()
+    const { epochs: ours, rates } = await trainOurs(task, options.threads, weights)
+    const beside = others()
+    others = watchOthers()
+    const { epochs: theirs, processorMs } = trainTheirs(task, options, folder, weights)
+    return { ours, theirs, rates, others: [beside, others(processorMs)] }
+  })
+
+const threadsText = (threads: number): string =>
+  `${threads} ${threads === 1 ? 'thread' : 'threads'}`
+
+function addTables(
+  section: Section,
+  { title, batch, epochs, split }: Task,
+  torch: string,
+  { ours, theirs, rates, others }: Awaited<ReturnType<typeof runTask>>,
+): void {
+  const { threads, quick, svg, data } = section.options
+  const seconds = [trainingTimes(ours), trainingTimes(theirs)]
+  section.table(
+    `Time to accuracy: ${title}, beside the official code on PyTorch ${torch}`,
+    [
+      `${split.train.length} images to train and ${split.test.length} to test with, T ` +
+        `${TIME_STEPS}, batch ${batch}, ${epochs} epochs, ${threadsText(threads)} each; rate m. ` +
+        'Same initial weights, same order of images, no augmentation; SGD with momentum 0.9, ' +
+        `learning rate ${LEARNING_RATE} along a cosine, weight decay ${WEIGHT_DECAY} of weights.` +
+        (quick ? ' Quick: a part of the images.' : ''),
+      's: of training, evaluations left out. first loss: of the first batch of an epoch; that ' +
+        'of the first epoch shows that both begin alike. Roundings differ, so the curves part; in ' +
+        'a deep network they flip a few spikes of the first batch already.',
+      `Other processes took of the processors ${describeOthers(others[0])} during ours, ` +
+        `${describeOthers(others[1])} during theirs. ` +
+        `rate: ${describeRates(rates)} spikes per neuron and step in our last epoch.`,
+    ],
+    [
+      ['epoch', ({ i }) => String(i + 1)],
+      ['ours s', ({ i }) => digits(seconds[0][i])],
+      ['theirs s', ({ i }) => digits(seconds[1][i])],
+      ['ours accuracy', ({ epoch }) => exactPercent(epoch.testAccuracy)],
+      ['theirs accuracy', ({ their }) => exactPercent(their.testAccuracy)],
+      ['ours loss', ({ epoch }) => epoch.trainLoss.toFixed(3)],
+      ['theirs loss', ({ their }) => their.trainLoss.toFixed(3)],
+      ['ours first loss', ({ epoch }) => epoch.firstLoss.toFixed(4)],
+      ['theirs first loss', ({ their }) => their.firstLoss.toFixed(4)],
+    ],
+    ours.map((epoch, i) => ({ i, epoch, their: theirs[i] })),
+  )
   const common = commonAccuracy(ours, theirs)
   const sum = (epochs: readonly Epoch[], key: 'trainSeconds' | 'testSeconds'): number =>
     epochs.reduce((total, epoch) => total + epoch[key], 0)
-  const line = (what: string, a: number | undefined, b: number | undefined): string[] => [
-    what,
-    a === undefined ? 'not reached' : digits(a),
-    b === undefined ? 'not reached' : digits(b),
-    a === undefined || b === undefined ? '–' : (a / b).toFixed(2),
+  const lines: readonly [
+    what: string,
+    seconds: (epochs: readonly Epoch[]) => number | undefined,
+  ][] = [
+    [`to ${percent(TARGET)}`, (of) => timeTo(of, TARGET)],
+    [`to ${exactPercent(common)}, the lower last accuracy`, (of) => timeTo(of, common)],
+    ['all epochs', (of) => sum(of, 'trainSeconds')],
+    ['evaluations', (of) => sum(of, 'testSeconds')],
   ]
-  return [
-    line(`to ${percent(TARGET)}`, timeTo(ours, TARGET), timeTo(theirs, TARGET)),
-    line(
-      `to ${exactPercent(common)}, the lower last accuracy`,
-      timeTo(ours, common),
-      timeTo(theirs, common),
-    ),
-    line('all epochs', sum(ours, 'trainSeconds'), sum(theirs, 'trainSeconds')),
-    line('evaluations', sum(ours, 'testSeconds'), sum(theirs, 'testSeconds')),
-  ]
-}
-
-async function runTask(task: Task, options: BenchOptions) {
-  const folder = mkdtempSync(join(tmpdir(), 'accuracy-'))
-  try {
-    const start = { folder, weights: join(folder, 'start.safetensors') }
-    let others = watchOthers()
-    const ours = await trainOurs(task, options.threads, start)
-    const beside = others()
-    others = watchOthers()
-    const { epochs: theirs, processorMs } = trainTheirs(task, options, start)
-    return { ...ours, theirs, others: [beside, others(processorMs)] }
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
-}
-
-function addTables(
-  report: Report,
-  task: Task,
-  { threads, quick }: BenchOptions,
-  torch: string,
-  { epochs: ours, theirs, rates, others }: Awaited<ReturnType<typeof runTask>>,
-): void {
-  const { title, batch, epochs, split } = task
-  const seconds = [trainingTimes(ours), trainingTimes(theirs)]
-  report.tables.push(
-    {
-      title: `Time to accuracy: ${title}, beside the official code on PyTorch ${torch}`,
-      notes: [
-        `${split.train.length} images to train and ${split.test.length} to test with, T ` +
-          `${TIME_STEPS}, batch ${batch}, ${epochs} epochs, ${threads} ` +
-          `${threads === 1 ? 'thread' : 'threads'} each; rate m. Same initial weights, same ` +
-          `order of images, no augmentation; SGD with momentum 0.9, learning rate ` +
-          `${LEARNING_RATE} along a cosine, weight decay ${WEIGHT_DECAY} of weights.` +
-          (quick ? ' Quick: a part of the images.' : ''),
-        's: of training, evaluations left out. first loss: of the first batch of an epoch; that ' +
-          'of the first epoch shows that both begin alike. Roundings differ, so the curves part; in ' +
-          'a deep network they flip a few spikes of the first batch already.',
-        `Other processes took of the processors ${describeOthers(others[0])} during ours, ` +
-          `${describeOthers(others[1])} during theirs. ` +
-          `rate: ${describeRates(rates)} spikes per neuron and step in our last epoch.`,
-      ],
-      head: [
-        'epoch',
-        'ours s',
-        'theirs s',
-        'ours accuracy',
-        'theirs accuracy',
-        'ours loss',
-        'theirs loss',
-        'ours first loss',
-        'theirs first loss',
-      ],
-      rows: ours.map((epoch, i) => [
-        String(i + 1),
-        digits(seconds[0][i]),
-        digits(seconds[1][i]),
-        exactPercent(epoch.testAccuracy),
-        exactPercent(theirs[i].testAccuracy),
-        epoch.trainLoss.toFixed(3),
-        theirs[i].trainLoss.toFixed(3),
-        epoch.firstLoss.toFixed(4),
-        theirs[i].firstLoss.toFixed(4),
-      ]),
-    },
-    {
-      title: `Seconds of training: ${title}`,
-      notes: [
-        'An accuracy is known at the end of an epoch alone: the first that is high enough counts.',
-      ],
-      head: ['what', 'ours s', 'theirs s', 'ratio'],
-      rows: summary(ours, theirs),
-    },
+  const text = (value: number | undefined): string =>
+    value === undefined ? 'not reached' : digits(value)
+  section.table(
+    `Seconds of training: ${title}`,
+    [
+      'An accuracy is known at the end of an epoch alone: the first that is high enough counts.',
+      `Both curves: ${svg ?? SVG}.`,
+      ...(data === undefined
+        ? ['Left out: CIFAR-10 and vgg11, for want of --data cifar-10-binary.tar.gz or its folder.']
+        : []),
+    ],
+    [
+      ['what', ({ what }) => what],
+      ['ours s', ({ a }) => text(a)],
+      ['theirs s', ({ b }) => text(b)],
+      ['ratio', ({ a, b }) => (a === undefined || b === undefined ? '–' : (a / b).toFixed(2))],
+    ],
+    lines.map(([what, seconds]) => ({ what, a: seconds(ours), b: seconds(theirs) })),
   )
-}
-
-function addEntries(
-  report: Report,
-  { title }: Task,
-  threads: number,
-  sides: Readonly<Record<string, readonly Epoch[]>>,
-  label: string,
-): void {
-  const common = commonAccuracy(...Object.values(sides))
-  for (const [who, epochs] of Object.entries(sides))
+  for (const [who, epochs] of [
+    ['spikewasm', ours],
+    ['official code', theirs],
+  ] as const)
     for (const [what, accuracy] of [
       [percent(TARGET), TARGET],
       ['the lower last accuracy', common],
     ] as const) {
+      const name = `accuracy | ${title} | threads ${threads} | to ${what} | ${who}`
       const value = timeTo(epochs, accuracy)
-      if (value === undefined) continue
-      report.smallerIsBetter.push({
-        name: `accuracy | ${title} | threads ${threads} | to ${what} | ${who}`,
-        unit: 's',
-        value,
-        extra: `to ${exactPercent(accuracy)}\n${label}`,
-      })
+      if (value !== undefined) section.entry(name, 's', value, [`to ${exactPercent(accuracy)}`])
     }
 }
 
-function chartOf(
-  { title }: Task,
-  threads: number,
-  sides: Readonly<Record<string, readonly Epoch[]>>,
-): AccuracyChart {
-  return {
-    title: `${title}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
-    target: TARGET,
-    curves: Object.entries(sides).map(([name, epochs]) => {
-      const times = trainingTimes(epochs)
-      return {
-        name,
-        points: epochs.map(({ testAccuracy }, i) => [times[i], testAccuracy] as const),
-      }
-    }),
-  }
-}
+const pointsOf = (epochs: readonly Epoch[]) =>
+  trainingTimes(epochs).map((seconds, i) => [seconds, epochs[i].testAccuracy] as const)
 
 /**
  * Trains both sides and writes the chart to `--svg`.
  * @throws SpikewasmError that says how to get code or images that are missing
  */
-export async function benchAccuracy(
-  options: BenchOptions,
-  label: string,
-  progress: (text: string) => void,
-): Promise<Report> {
+export async function benchAccuracy(section: Section): Promise<void> {
+  const { options, progress } = section
   const { torch } = checkOfficial(options)
-  const { threads } = options
-  const report = emptyReport()
+  const { threads, svg = SVG } = options
   const charts: AccuracyChart[] = []
   for (const task of await chooseTasks(options)) {
     progress(`accuracy ${task.title}`)
     const result = await runTask(task, options)
-    const sides = { spikewasm: result.epochs, 'official code': result.theirs }
-    addTables(report, task, options, torch, result)
-    addEntries(report, task, threads, sides, label)
-    charts.push(chartOf(task, threads, sides))
+    addTables(section, task, torch, result)
+    charts.push({
+      title: `${task.title}, ${threadsText(threads)}`,
+      target: TARGET,
+      curves: [
+        { name: 'spikewasm', points: pointsOf(result.ours) },
+        { name: 'official code', points: pointsOf(result.theirs) },
+      ],
+    })
   }
-  const svg = options.svg ?? 'accuracy.svg'
   writeFileSync(svg, accuracySvg(charts))
-  const last = report.tables.length - 1
-  const notes = [
-    ...report.tables[last].notes,
-    `Both curves: ${svg}.`,
-    ...(options.data === undefined
-      ? ['Left out: CIFAR-10 and vgg11, for want of --data cifar-10-binary.tar.gz or its folder.']
-      : []),
-  ]
-  report.tables[last] = { ...report.tables[last], notes }
-  return report
 }

@@ -2,18 +2,18 @@
  * Whole networks at full size against the paper's official PyTorch code: one rate-based step from
  * its state on its batch.
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { input, methods } from '../src/bench/networks.js'
-import { emptyReport, type Report } from '../src/bench/report.js'
+import type { Column } from '../src/bench/report.js'
 import { parseSafetensors, toFloat32 } from '../src/io/safetensors.js'
 import type { Model } from '../src/model.js'
 import type { StateDict } from '../src/runtime/state.js'
 import { cosineOf } from '../src/runtime/views.js'
-import { checkOfficial, runOfficial } from './official-code.js'
+import { compileNetwork, type TrainingBatch } from './beside.js'
+import { checkOfficial, runCode } from './official-code.js'
 import type { BenchOptions } from './options.js'
-import { compileNetwork } from './side-by-side.js'
+import { type Section, withFolder } from './section.js'
 
 const DEFAULT_MODELS = ['vgg11', 'resnet18']
 const BATCH = 4
@@ -37,32 +37,25 @@ const MAX_POOLING =
 const MOVED = 1e-3
 
 /** What the scripts of bench/peers write for `agreement`. */
-export interface Golden {
-  readonly loss: number
-  readonly names: (prefix: string) => string[]
-  readonly values: (name: string) => Float32Array
-  readonly before: StateDict
-}
-
-export function readGolden(path: string, loss: number): Golden {
+function readGolden(path: string) {
   const { tensors } = parseSafetensors(readFileSync(path), path)
-  const tensor = (name: string) => tensors.get(name)!
+  const values = (name: string): Float32Array => toFloat32(tensors.get(name)!)
   const names = (prefix: string): string[] =>
     [...tensors.keys()]
       .filter((key) => key.startsWith(prefix))
       .map((key) => key.slice(prefix.length))
-  const values = (name: string): Float32Array => toFloat32(tensor(name))
   const before = names('before.').map((name) => [
     name,
-    { shape: tensor(`before.${name}`).shape, data: values(`before.${name}`) },
+    { shape: tensors.get(`before.${name}`)!.shape, data: values(`before.${name}`) },
   ])
-  return { loss, names, values, before: Object.fromEntries(before) }
+  return { names, values, before: Object.fromEntries(before) as StateDict }
 }
+type Golden = ReturnType<typeof readGolden>
 
 const norm = (values: Float32Array): number => Math.sqrt(values.reduce((sum, v) => sum + v * v, 0))
 
 /** max |a − b| / max |b| */
-export function largestDifference(a: Float32Array, b: Float32Array): number {
+function largestDifference(a: Float32Array, b: Float32Array): number {
   const largest = (values: Float32Array): number =>
     values.reduce((most, v) => Math.max(most, Math.abs(v)), 0)
   return largest(a.map((v, i) => v - b[i])) / largest(b)
@@ -72,7 +65,7 @@ export function largestDifference(a: Float32Array, b: Float32Array): number {
  * The gradient that is least parallel to theirs, and the largest of those that are rounding noise
  * in both, as a share of the gradient of its layer's weight.
  */
-export function compareGradients(model: Model, { names, values }: Golden) {
+function compareGradients(model: Model, { names, values }: Golden) {
   const gradients = model.gradients()
   let worst = { parameter: '', distance: 0 }
   let noise = 0
@@ -116,84 +109,89 @@ function compareSpikes(model: Model, { names, values }: Golden) {
   return { different, neurons, first }
 }
 
-async function compareOne(name: string, seed: number, options: BenchOptions) {
-  const folder = mkdtempSync(join(tmpdir(), 'agreement-'))
-  const out = join(folder, 'step.safetensors')
-  const { timeSteps, threads } = options
-  const model = await compileNetwork(name, methods[0], timeSteps, threads, {
-    batchSize: BATCH,
-    inspect: true,
-  })
-  try {
-    const settings = { model: name, input, batch: BATCH, 'time-steps': timeSteps, seed, out }
-    const { loss: theirLoss } = runOfficial<{ loss: number }>(options, 'agreement', settings)
-    const golden = readGolden(out, theirLoss)
+/**
+ * One step of a model from another code's state on its batch.
+ * @param run makes the other step and writes it into a file
+ * @param given the batch; default: that of the file
+ */
+export const stepAgainst = <R extends { readonly loss: number }>(
+  model: Model,
+  run: (out: string) => R,
+  given?: TrainingBatch,
+) =>
+  withFolder(async (folder) => {
+    const out = join(folder, 'step.safetensors')
+    const theirs = run(out)
+    const golden = readGolden(out)
     model.loadStateDict(golden.before)
-    const { loss } = await model.trainStep(
-      golden.values('input'),
-      Array.from(golden.values('target')),
-      { update: false },
-    )
+    const x = given?.x ?? golden.values('input')
+    const y = given?.y ?? Array.from(golden.values('target'))
+    const { loss } = await model.trainStep(x, y, { update: false })
     return {
+      ...{ theirs, golden },
       output: largestDifference(model.output(), golden.values('output')),
-      loss: Math.abs(loss - theirLoss) / theirLoss,
+      loss: Math.abs(loss - theirs.loss) / theirs.loss,
       gradient: compareGradients(model, golden),
-      spikes: compareSpikes(model, golden),
     }
+  })
+
+/** What such a step was found to differ by, as columns have it. */
+export const stepColumns = [
+  ['output', ({ output }) => output.toExponential(1)],
+  ['loss', ({ loss }) => loss.toExponential(1)],
+  ['1 − cosine', ({ gradient }) => gradient.distance.toExponential(1)],
+  ['parameter', ({ gradient }) => gradient.parameter],
+  ['noise', ({ gradient }) => gradient.noise.toExponential(1)],
+] as const satisfies readonly Column<
+  Pick<Awaited<ReturnType<typeof stepAgainst>>, 'output' | 'loss' | 'gradient'>
+>[]
+
+async function compareOne(name: string, seed: number, options: BenchOptions) {
+  const { timeSteps, threads } = options
+  const settings = { batchSize: BATCH, inspect: true }
+  const model = await compileNetwork(name, methods[0], timeSteps, threads, settings)
+  try {
+    const settings = { model: name, input, batch: BATCH, 'time-steps': timeSteps, seed }
+    const found = await stepAgainst(model, (out) =>
+      runCode<{ loss: number }>('official', options, 'agreement', { ...settings, out }),
+    )
+    const { different, neurons, first } = compareSpikes(model, found.golden)
+    const count = `${different} of ${neurons}`
+    const verdict = first === '' ? count : `${count}: flipped, first ${first}`
+    return { name, seed, ...found, different, isFlipped: first !== '', verdict }
   } finally {
     await model.dispose()
-    rmSync(folder, { recursive: true })
   }
 }
 
-export async function compareOfficial(
-  options: BenchOptions,
-  label: string,
-  progress: (text: string) => void,
-): Promise<Report> {
+export async function compareOfficial(section: Section): Promise<void> {
+  const { options, progress } = section
+  const { model, quick, timeSteps } = options
   const { torch } = checkOfficial(options)
-  const report = emptyReport()
-  const rows: string[][] = []
-  const models =
-    options.model === undefined
-      ? DEFAULT_MODELS.slice(0, options.quick ? 1 : undefined)
-      : [options.model]
-  for (const name of models) {
-    for (let [seed, flipped] = [0, true]; flipped && seed < SEEDS; seed++) {
+  const rows: Awaited<ReturnType<typeof compareOne>>[] = []
+  const models = model === undefined ? DEFAULT_MODELS.slice(0, quick ? 1 : undefined) : [model]
+  for (const name of models)
+    for (let [seed, again] = [0, true]; again && seed < SEEDS; seed++) {
       progress(`agreement ${name} seed ${seed}`)
-      const { output, loss, gradient, spikes } = await compareOne(name, seed, options)
-      flipped = spikes.first !== ''
-      const count = `${spikes.different} of ${spikes.neurons}`
-      const verdict = flipped ? `${count}: flipped, first ${spikes.first}` : count
-      rows.push([
-        name,
-        String(seed),
-        output.toExponential(1),
-        loss.toExponential(1),
-        gradient.distance.toExponential(1),
-        gradient.parameter,
-        gradient.noise.toExponential(1),
-        verdict,
-      ])
+      const row = await compareOne(name, seed, options)
+      rows.push(row)
+      again = row.isFlipped
+      const { output, gradient, different, verdict } = row
       const entry = (what: string, unit: string, value: number): void =>
-        void report.smallerIsBetter.push({
-          name:
-            `agreement | ${name} | T ${options.timeSteps} | batch ${BATCH} | seed ` +
-            `${seed} | ${what}`,
+        section.entry(
+          `agreement | ${name} | T ${timeSteps} | batch ${BATCH} | seed ${seed} | ${what}`,
           unit,
           value,
-          extra: [`spikes that differ: ${verdict}`, `PyTorch ${torch}`, label].join('\n'),
-        })
+          [`spikes that differ: ${verdict}`, `PyTorch ${torch}`],
+        )
       entry('output', 'relative difference', output)
       entry(`gradient, worst: ${gradient.parameter}`, '1 − cosine', gradient.distance)
-      entry('spikes', 'neurons', spikes.different)
+      entry('spikes', 'neurons', different)
     }
-  }
-  report.tables.push({
-    title:
-      `One step against the official code on PyTorch ${torch}: rate m, T = ` +
-      `${options.timeSteps}, batch ${BATCH}, 3×32×32 noise`,
-    notes: [
+  section.table(
+    `One step against the official code on PyTorch ${torch}: rate m, T = ` +
+      `${timeSteps}, batch ${BATCH}, 3×32×32 noise`,
+    [
       'From its fresh network. output: largest difference over largest output. loss: ' +
         'relative. 1 − cosine: of the gradient that is least parallel, parameter: which that is.',
       'noise: biases right before a normalisation have a true gradient of zero; the ' +
@@ -205,8 +203,12 @@ export async function compareOfficial(
         `seed follows, ${SEEDS} at most.`,
       ...(models.includes('sewResnet34') ? [MAX_POOLING] : []),
     ],
-    head: ['network', 'seed', 'output', 'loss', '1 − cosine', 'parameter', 'noise', 'spikes'],
+    [
+      ['network', ({ name }) => name],
+      ['seed', ({ seed }) => String(seed)],
+      ...stepColumns,
+      ['spikes', ({ verdict }) => verdict],
+    ],
     rows,
-  })
-  return report
+  )
 }

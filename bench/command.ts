@@ -4,49 +4,31 @@
  */
 import '../src/node.js'
 import { Command } from 'commander'
-import type { Group, Report } from '../src/bench/report.js'
-import { machineLabel } from '../src/bench/run.js'
+import type { Group } from '../src/bench/report.js'
 import { benchCommand } from '../src/cli/bench.js'
 import { complain, FAILED, guardOutput } from '../src/cli/mistakes.js'
 import { addOptions } from '../src/cli/spec.js'
 import {
-  type BenchOptions,
   type DeveloperArguments,
   type DeveloperSection,
   developerOptions,
   developerSections,
   developerSpecs,
 } from './options.js'
+import { Section } from './section.js'
 
-type Progress = (text: string) => void
-
-async function runSection(
-  section: DeveloperSection,
-  options: BenchOptions,
-  progress: Progress,
-): Promise<Report> {
-  const label = machineLabel()
-  switch (section) {
-    case 'outside':
-      return (await import('./outside.js')).benchOutside(options, label, progress)
-    case 'edge':
-      return (await import('./edge.js')).benchEdge(options, label, progress)
-    case 'single':
-      return (await import('./single.js')).benchSingle(options, label, progress)
-    case 'official':
-      return (await import('./official.js')).benchOfficial(options, label, progress)
-    case 'online':
-      return (await import('./online.js')).benchOnline(options, label, progress)
-    case 'curves':
-      return (await import('./curves.js')).benchCurves(options, label, progress)
-    case 'accuracy':
-      return (await import('./accuracy.js')).benchAccuracy(options, label, progress)
-    case 'agreement':
-      return (await import('./agreement.js')).compareOfficial(options, label, progress)
-    default:
-      section satisfies never
-      throw new Error('unknown section')
-  }
+/** Each is loaded when it is wanted. */
+const benches: Readonly<
+  Record<DeveloperSection, () => Promise<(section: Section) => Promise<void>>>
+> = {
+  outside: async () => (await import('./outside.js')).benchOutside,
+  edge: async () => (await import('./edge.js')).benchEdge,
+  single: async () => (await import('./single.js')).benchSingle,
+  official: async () => (await import('./official.js')).benchOfficial,
+  online: async () => (await import('./online.js')).benchOnline,
+  curves: async () => (await import('./curves.js')).benchCurves,
+  accuracy: async () => (await import('./accuracy.js')).benchAccuracy,
+  agreement: async () => (await import('./agreement.js')).compareOfficial,
 }
 
 /** The sections that are wanted, a group each: they have no benchmarks with names of their own. */
@@ -57,7 +39,12 @@ function groups(args: object): Group[] {
     .map((section) => ({
       section,
       names: [section],
-      run: (_, progress) => runSection(section, options, progress),
+      async run(_, progress) {
+        const bench = await benches[section]()
+        const measured = new Section(options, progress)
+        await bench(measured)
+        return measured.report
+      },
     }))
 }
 

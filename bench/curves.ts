@@ -3,39 +3,23 @@
  * given.
  */
 
-import { watchOthers } from '../src/bench/conditions.js'
 import { chooseModels, classes, input, makeBatch } from '../src/bench/networks.js'
-import { peakGflops } from '../src/bench/peak.js'
-import { digits, emptyReport, type Report } from '../src/bench/report.js'
-import {
-  avgPool2d,
-  type Block,
-  batchNorm2d,
-  conv2d,
-  flatten,
-  lif,
-  linear,
-  sequential,
-} from '../src/index.js'
 import type { Model } from '../src/model.js'
+import { pooledNetwork } from '../src/models/small.js'
 import { compile } from '../src/network.js'
-import { traitsOf } from '../src/plan/methods.js'
-import { checkOfficial, type PeerStep, runOfficial, type StepTimes } from './official-code.js'
-import { limitNotes } from './official-rows.js'
-import { denseOperations, limitMs, ownOperations } from './operations.js'
-import type { BenchOptions } from './options.js'
 import {
+  addBeside,
+  type Beside,
+  besideColumns,
+  besideNotes,
   compileNetwork,
-  describeOthers,
-  describeRates,
   encodeBatch,
-  measureSideBySide,
-  type StepBudget,
+  measureBeside,
   stepSettings,
-  summarise,
-  timeSteps,
-  train,
-} from './side-by-side.js'
+} from './beside.js'
+import { checkOfficial, type PeerStep, runCode } from './official-code.js'
+import type { BenchOptions } from './options.js'
+import type { Section } from './section.js'
 
 /** A network, and how it is trained. */
 interface Setting {
@@ -88,22 +72,6 @@ export function chooseCurves({ model, quick, threads }: BenchOptions): Curve[] {
   ]
 }
 
-/** `cnn` with another number of channels, as official.py makes it with --width. */
-function cnnOfWidth([C, H, W]: typeof input, width: number): Block {
-  return sequential(
-    conv2d(C, width, 3, { padding: 1, bias: false }),
-    batchNorm2d(width),
-    lif(),
-    avgPool2d(2),
-    conv2d(width, 2 * width, 3, { padding: 1, bias: false }),
-    batchNorm2d(2 * width),
-    lif(),
-    avgPool2d(2),
-    flatten(),
-    linear(2 * width * Math.floor(H / 4) * Math.floor(W / 4), classes),
-  )
-}
-
 function compileSetting(
   { model, width, batch, timeSteps: T, threads }: Setting,
   method: CurveMethod,
@@ -111,69 +79,9 @@ function compileSetting(
   const choice = { method, stepMode: 'm' } as const
   if (width === undefined) return compileNetwork(model, choice, T, threads, { batchSize: batch })
   const options = { ...choice, input, timeSteps: T, threads, batchSize: batch, seed: 0 }
-  return compile(cnnOfWidth(input, width), options)
-}
-
-interface Point {
-  readonly ours: StepTimes
-  readonly theirs?: PeerStep
-  readonly rates: Readonly<Record<string, number>>
-  readonly others: number
-}
-
-async function measure(
-  model: Model,
-  setting: Setting,
-  method: CurveMethod,
-  budget: StepBudget,
-  official: BenchOptions | undefined,
-): Promise<Point> {
-  const batch = makeBatch(setting.batch)
-  if (official === undefined) {
-    await train(model, batch, budget)
-    const others = watchOthers()
-    const ours = summarise(await timeSteps(model, batch, budget))
-    return { ours, rates: model.firingRates(), others: others() }
-  }
-  const { model: name, width = 16, batch: size, timeSteps: T, threads } = setting
-  const settings = {
-    model: name,
-    method,
-    width,
-    batch: size,
-    'time-steps': T,
-    ...stepSettings(budget),
-  }
-  return measureSideBySide(model, batch, budget, () =>
-    runOfficial<PeerStep>({ ...official, threads }, 'step', settings, encodeBatch(batch)),
-  )
-}
-
-/** The cells of a point behind those that name it. */
-function cellsOf(
-  model: Model,
-  setting: Setting,
-  method: CurveMethod,
-  { ours, theirs, rates, others }: Point,
-): string[] {
-  const { graph } = model.session
-  const { timeSteps: T, batch, threads } = setting
-  const own = ownOperations(graph, traitsOf(model), rates, T, batch)
-  const ownLimit = limitMs(own, peakGflops() * threads)
-  const end = [describeOthers(others), describeRates(rates)]
-  const first = [digits(ours.median), theirs === undefined ? '–' : digits(theirs.median)]
-  const ratio = theirs === undefined ? '–' : (ours.median / theirs.median).toFixed(2)
-  const dense = denseOperations(graph, method, T, batch)
-  const theirLimit = theirs && limitMs(dense, theirs.peakGflops)
-  return [
-    ...first,
-    ratio,
-    ...end,
-    digits(ownLimit),
-    (ours.median / ownLimit).toFixed(2),
-    theirLimit === undefined ? '–' : digits(theirLimit),
-    theirs && theirLimit ? (theirs.median / theirLimit).toFixed(2) : '–',
-  ]
+  // As official.py makes it with --width.
+  const network = pooledNetwork('cnn', 'an image', [width, 2 * width], input, classes, {})
+  return compile(network, options)
 }
 
 function describeSetting({ model, batch, timeSteps: T, threads }: Setting, axis: Axis): string {
@@ -186,90 +94,60 @@ function describeSetting({ model, batch, timeSteps: T, threads }: Setting, axis:
  * @throws SpikewasmError when one of the two checkouts is given and the other is missing, or either
  *   is none
  */
-export async function benchCurves(
-  options: BenchOptions,
-  label: string,
-  progress: (text: string) => void,
-): Promise<Report> {
+export async function benchCurves(section: Section): Promise<void> {
+  const { options } = section
+  const { quick, steps } = options
   const alone = options.official === undefined && options.spikingjelly === undefined
   const torch = alone ? undefined : checkOfficial(options).torch
-  const report = emptyReport()
   const budget = {
-    trainingSteps: options.quick ? 1 : 3,
-    minSteps: options.steps ?? (options.quick ? 1 : 3),
-    seconds: options.quick ? 0 : 0.5,
+    trainingSteps: quick ? 1 : 3,
+    minSteps: steps ?? (quick ? 1 : 3),
+    seconds: quick ? 0 : 0.5,
+  }
+  const measure = async (setting: Setting, method: CurveMethod): Promise<Beside> => {
+    const { model: name, width = 16, batch: size, timeSteps: T, threads } = setting
+    const shape = { model: name, method, width, batch: size, 'time-steps': T }
+    const settings = { ...shape, ...stepSettings(budget) }
+    const batch = makeBatch(size)
+    const theirs = (): PeerStep =>
+      runCode('official', { ...options, threads }, 'step', settings, encodeBatch(batch))
+    const model = await compileSetting(setting, method)
+    try {
+      return await measureBeside(model, batch, budget, method, alone ? undefined : theirs)
+    } finally {
+      await model.dispose()
+    }
   }
   for (const { axis, values, setting } of chooseCurves(options)) {
-    const rows: string[][] = []
+    const rows: (Beside & { readonly method: string; readonly value: number })[] = []
     for (const method of methods)
       for (const value of values) {
-        progress(`curves ${setting.model} ${method} ${titles[axis]} ${value}`)
+        section.progress(`curves ${setting.model} ${method} ${titles[axis]} ${value}`)
         const here = { ...setting, [axis]: value }
-        const model = await compileSetting(here, method)
-        try {
-          const point = await measure(model, here, method, budget, alone ? undefined : options)
-          rows.push([method, String(value), ...cellsOf(model, here, method, point)])
-          addEntries(
-            report,
-            describeSetting(here, axis),
-            `${titles[axis]} ${value}`,
-            method,
-            point,
-            label,
-          )
-        } finally {
-          await model.dispose()
-        }
+        const found = await measure(here, method)
+        rows.push({ method, value, ...found })
+        const name = `curves | ${describeSetting(here, axis)} | ${titles[axis]} ${value} | ${method} m`
+        addBeside(section, name, found, 'official code', torch)
       }
-    report.tables.push({
-      title:
-        `Training steps over ${titles[axis]}: ${describeSetting(setting, axis)}` +
+    section.table(
+      `Training steps over ${titles[axis]}: ${describeSetting(setting, axis)}` +
         (torch === undefined ? '' : `, beside the official code on PyTorch ${torch}`),
-      notes: [
-        'Images of 3×32×32, step mode m. ms: median of the steps at learning rate 0. others: ' +
-          'what other processes took of the processors. rate: our spikes per neuron and step.',
+      [
+        'Images of 3×32×32, step mode m.',
         ...(axis === 'width'
           ? ['width: channels of the first convolution; the second has twice as many.']
           : []),
         ...(alone
           ? ['Ours alone: --official and --spikingjelly name the checkouts to compare with.']
           : []),
-        ...limitNotes,
+        ...besideNotes,
       ],
-      head: [
-        'method',
-        titles[axis],
-        'ours ms',
-        'theirs ms',
-        'ratio',
-        'others',
-        'rate',
-        'limit ms',
-        '× limit',
-        'their limit ms',
-        '× limit',
+      [
+        ['method', ({ method }) => method],
+        [titles[axis], ({ value }) => String(value)],
+        ...besideColumns,
       ],
       rows,
-    })
+    )
   }
-  return report
-}
-
-function addEntries(
-  report: Report,
-  setting: string,
-  value: string,
-  method: CurveMethod,
-  { ours, theirs, rates }: Point,
-  label: string,
-): void {
-  const entry = (who: string, times: StepTimes): void =>
-    void report.smallerIsBetter.push({
-      name: `curves | ${setting} | ${value} | ${method} m | ${who}`,
-      unit: 'ms',
-      value: times.median,
-      extra: `${times.samples} samples; rate ${describeRates(rates)}\n${label}`,
-    })
-  entry('spikewasm', ours)
-  if (theirs !== undefined) entry('official code', theirs)
 }

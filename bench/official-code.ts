@@ -4,30 +4,19 @@
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, SpikewasmError } from '../src/errors.js'
+import type { summarise } from '../src/bench/loops.js'
+import { fail } from '../src/errors.js'
 import type { BenchOptions } from './options.js'
 import { linesOf, runPeer } from './peers.js'
 
-/** Networks that it has, by our names; `cnn` is put together from its parts. */
+/** Networks that the official code has, by our names; `cnn` is put together from its parts. */
 const networks = [
-  'cnn',
-  'vgg11',
-  'vgg13',
-  'vggsnn',
-  'resnet18',
-  'resnet19',
-  'sewResnet34',
+  ...['cnn', 'vgg11', 'vgg13', 'vggsnn', 'resnet18', 'resnet19', 'sewResnet34'],
   'preactResnet34',
 ]
 
 /** Milliseconds of training steps. */
-export interface StepTimes {
-  readonly median: number
-  readonly best: number
-  /** Median absolute deviation in percent of the median, as in loops.ts. */
-  readonly spread: number
-  readonly samples: number
-}
+export type StepTimes = ReturnType<typeof summarise>
 
 /** What the scripts print for `step`. */
 export interface PeerStep extends StepTimes {
@@ -38,15 +27,21 @@ export interface PeerStep extends StepTimes {
   readonly residentMiB: number
 }
 
-/** Instead of a time: why there is none, in one line. */
-export interface LeftOut {
-  readonly leftOut: string
-}
-
-/** How a processor multiplies bfloat16; avx512: by way of float32. */
-export type Bfloat16 = 'amx' | 'avx512_bf16' | 'avx512' | 'none'
-
 type Settings = Readonly<Record<string, string | number | boolean | readonly number[] | undefined>>
+
+/** Methods of training online, each with its authors' code. */
+export const onlineMethods = ['ottt', 'sltt'] as const
+export type OnlineMethod = (typeof onlineMethods)[number]
+
+/** How to get the authors' code of a method. */
+export const howToGet: Readonly<Record<OnlineMethod, string>> = {
+  ottt: 'git clone https://github.com/pkuxmq/OTTT-SNN',
+  // The commit that set the version: the repository has no tag for it.
+  sltt:
+    'git clone https://github.com/qymeng94/SLTT && ' +
+    'git clone https://github.com/fangwei123456/spikingjelly spikingjelly-12 && ' +
+    'git -C spikingjelly-12 checkout 1171f524',
+}
 
 const holds = (folder: string | undefined, file: string): boolean =>
   folder !== undefined && existsSync(join(folder, file))
@@ -58,84 +53,29 @@ const holds = (folder: string | undefined, file: string): boolean =>
  */
 export function checkOfficial(options: BenchOptions): {
   torch: string
-  bfloat16: Bfloat16
+  /** How the processor multiplies bfloat16; avx512: by way of float32. */
+  bfloat16: 'amx' | 'avx512_bf16' | 'avx512' | 'none'
   /** GFLOP/s of a product of matrices, and of the fastest of it and two convolutions. */
   matmul: number
   peak: number
 } {
   const { official, spikingjelly, model } = options
-  expect(
+  const isThere =
     holds(official, 'model/model_setting.py') &&
-      holds(spikingjelly, 'spikingjelly/activation_based'),
-    () =>
+    holds(spikingjelly, 'spikingjelly/activation_based')
+  if (!isThere)
+    fail(
       "bench.official and bench.spikingjelly must be checkouts of the paper's code and of " +
-      `SpikingJelly 0.0.0.0.14, got ${official ?? 'none'} and ${spikingjelly ?? 'none'}; get ` +
-      'them by git clone https://github.com/Tab-ct/rate-based-backpropagation && ' +
-      'git clone --branch 0.0.0.0.14 https://github.com/fangwei123456/spikingjelly',
-  )
-  expect(
-    model === undefined || networks.includes(model),
-    () =>
+        `SpikingJelly 0.0.0.0.14, got ${official ?? 'none'} and ${spikingjelly ?? 'none'}; get ` +
+        'them by git clone https://github.com/Tab-ct/rate-based-backpropagation && ' +
+        'git clone --branch 0.0.0.0.14 https://github.com/fangwei123456/spikingjelly',
+    )
+  if (model !== undefined && !networks.includes(model))
+    fail(
       `bench.model must be one of ${networks.join(', ')} for the official code, got ` +
-      `${JSON.stringify(model)}`,
-  )
-  return runOfficial(options, 'check')
-}
-
-/**
- * Runs one command of the script.
- *
- * @param settings its options, by name
- * @param stdin what it reads
- * @returns the JSON that it ends with
- * @throws SpikewasmError that holds the last line of its errors
- */
-export function runOfficial<Result>(
-  options: BenchOptions,
-  command: 'check' | 'step' | 'agreement',
-  settings: Settings = {},
-  stdin?: Uint8Array,
-): Result {
-  const all = { ...officialSettings(options), ...settings }
-  return lastOf(runScript('official.py', command, options.python, all, stdin))
-}
-
-/** Trains with the official code: what it says of each epoch, and its processor time. */
-export function trainOfficial<Epoch>(
-  options: BenchOptions,
-  settings: Settings,
-): { epochs: Epoch[]; processorMs: number } {
-  const all = { ...officialSettings(options), ...settings }
-  const output = runScript('official.py', 'train', options.python, all)
-  const { processorMs } = lastOf<{ processorMs: number }>(output)
-  return { epochs: linesOf<Epoch>(output).slice(0, -1), processorMs }
-}
-
-const officialSettings = ({ official, spikingjelly, threads }: BenchOptions): Settings => ({
-  official,
-  spikingjelly,
-  threads,
-})
-
-/** Methods of training online, each with its authors' code. */
-export const onlineMethods = ['ottt', 'sltt'] as const
-export type OnlineMethod = (typeof onlineMethods)[number]
-
-const onlineCode: Readonly<
-  Record<OnlineMethod, { readonly file: string; readonly repository: string }>
-> = {
-  ottt: { file: 'models/spiking_vgg.py', repository: 'pkuxmq/OTTT-SNN' },
-  sltt: { file: 'models/spiking_vgg_bn.py', repository: 'qymeng94/SLTT' },
-}
-
-/** How to get the authors' code of a method. */
-export function howToGet(method: OnlineMethod): string {
-  const clone = `git clone https://github.com/${onlineCode[method].repository}`
-  // The commit that set the version: the repository has no tag for it.
-  return method === 'ottt'
-    ? clone
-    : `${clone} && git clone https://github.com/fangwei123456/spikingjelly spikingjelly-12 && ` +
-        `git -C spikingjelly-12 checkout 1171f524`
+        `${JSON.stringify(model)}`,
+    )
+  return runCode('official', options, 'check')
 }
 
 /**
@@ -145,58 +85,57 @@ export function howToGet(method: OnlineMethod): string {
  */
 export function checkOnline(options: BenchOptions, method: OnlineMethod): string {
   const folder = options[method]
-  expect(
-    holds(folder, onlineCode[method].file),
-    () =>
+  const file = method === 'ottt' ? 'models/spiking_vgg.py' : 'models/spiking_vgg_bn.py'
+  if (!holds(folder, file))
+    fail(
       `bench.${method} must be a checkout of its authors' code, got ${folder ?? 'none'}; get it ` +
-      `by ${howToGet(method)}`,
-  )
-  expect(
-    method === 'ottt' || holds(options.spikingjelly12, 'spikingjelly/clock_driven/neuron.py'),
-    () =>
+        `by ${howToGet[method]}`,
+    )
+  if (method === 'sltt' && !holds(options.spikingjelly12, 'spikingjelly/clock_driven/neuron.py'))
+    fail(
       `bench.spikingjelly-12 must be a checkout of SpikingJelly 0.0.0.0.12, which the code of ` +
-      `SLTT imports, got ${options.spikingjelly12 ?? 'none'}; get both by ${howToGet(method)}`,
-  )
-  return runOnline<{ torch: string }>(options, method, 'check').torch
+        `SLTT imports, got ${options.spikingjelly12 ?? 'none'}; get both by ${howToGet[method]}`,
+    )
+  return runCode<{ torch: string }>(method, options, 'check').torch
 }
 
-/** As `runOfficial`, of the authors' code of a method. */
-export function runOnline<Result>(
-  options: BenchOptions,
-  method: OnlineMethod,
-  command: 'check' | 'state' | 'step' | 'agreement',
-  settings: Settings = {},
-  stdin?: Uint8Array,
-): Result {
-  const all = {
-    method,
-    code: options[method],
-    spikingjelly: method === 'sltt' ? options.spikingjelly12 : undefined,
-    threads: options.threads,
-    ...settings,
-  }
-  return lastOf(runScript('online.py', command, options.python, all, stdin))
-}
+/**
+ * Runs one command of the script that drives a code.
+ * @returns the JSON that it ends with
+ */
+export const runCode = <R>(...given: Parameters<typeof linesOfCode>): R =>
+  linesOfCode<R>(...given).at(-1) as R
 
-/** What a script of bench/peers writes to its output. */
-function runScript(
-  file: string,
-  command: string,
-  python: string,
-  { tuned = false, ...settings }: Settings,
+/**
+ * @param settings options of the script, by name; `tuned`: as `runPeer` has it
+ * @param input what it reads
+ * @returns all lines of JSON that it writes
+ * @throws SpikewasmError that holds the last line of its errors
+ */
+export function linesOfCode<R>(
+  code: 'official' | OnlineMethod,
+  { official, spikingjelly, spikingjelly12, threads, python, ...folders }: BenchOptions,
+  command: 'check' | 'state' | 'step' | 'agreement' | 'train',
+  { tuned = false, ...settings }: Settings = {},
   input?: Uint8Array,
-): string {
-  const named = Object.entries(settings).flatMap(([name, value]) =>
+): R[] {
+  const isOfficial = code === 'official'
+  const own: Settings = isOfficial
+    ? { official, spikingjelly }
+    : {
+        method: code,
+        code: folders[code],
+        ...(code === 'sltt' && { spikingjelly: spikingjelly12 }),
+      }
+  const named = Object.entries({ ...own, threads, ...settings }).flatMap(([name, value]) =>
     value === undefined ? [] : [`--${name}`, ...[value].flat().map(String)],
   )
-  const args = ['-W', 'ignore', file, command, ...named]
+  const args = ['-W', 'ignore', isOfficial ? 'official.py' : 'online.py', command, ...named]
   const result = runPeer(python, args, { input, tuned: Boolean(tuned) })
-  if ('output' in result) return result.output
-  const code = file === 'official.py' ? 'the official code' : "the authors' code"
-  throw new SpikewasmError(
-    `bench.python: ${python} could not run ${code}: ${result.why}; ` +
-      'name a Python that has PyTorch with --python, or install it (pip install torch)',
+  if ('output' in result) return linesOf<R>(result.output)
+  fail(
+    `bench.python: ${python} could not run ${isOfficial ? 'the official code' : "the authors' code"}` +
+      `: ${result.why}; name a Python that has PyTorch with --python, or install it (pip install ` +
+      'torch)',
   )
 }
-
-const lastOf = <T>(output: string): T => linesOf<T>(output).at(-1) as T

@@ -3,6 +3,7 @@
  * the same batch, the same number of threads.
  */
 
+import { summarise } from '../src/bench/loops.js'
 import { measureFresh } from '../src/bench/memory.js'
 import {
   batchOf,
@@ -10,66 +11,86 @@ import {
   input,
   type MethodChoice,
   makeBatch,
+  methods,
 } from '../src/bench/networks.js'
-import { peakGflops } from '../src/bench/peak.js'
-import { addReport, deviation, digits, emptyReport, type Report } from '../src/bench/report.js'
+import { type Column, digits } from '../src/bench/report.js'
 import type { Model } from '../src/model.js'
 import { traitsOf } from '../src/plan/methods.js'
 import {
-  type Bfloat16,
-  checkOfficial,
-  howToGet,
-  type LeftOut,
-  onlineMethods,
-  type PeerStep,
-  runOfficial,
-  type StepTimes,
-} from './official-code.js'
-import {
-  type Against,
-  cellsOf,
-  chooseRows,
-  describeAgainst,
-  head,
-  labelsOf,
-  type Measured,
-  type Other,
-  type Row,
-  tableOf,
-} from './official-rows.js'
-import { onlineSteps } from './online.js'
-import { denseOperations, flop, limitMs, ownOperations } from './operations.js'
-import type { BenchOptions } from './options.js'
-import {
+  addBeside,
+  type Beside,
+  besideColumns,
+  besideNotes,
   compileNetwork,
-  describeOthers,
-  describeRates,
   encodeBatch,
-  measureSideBySide,
+  measureBeside,
   type StepBudget,
   stepBudget,
   stepSettings,
-  summarise,
   timeSteps,
   train,
-} from './side-by-side.js'
+} from './beside.js'
+import { checkOfficial, howToGet, onlineMethods, type PeerStep, runCode } from './official-code.js'
+import { onlineSteps } from './online.js'
+import type { BenchOptions } from './options.js'
+import type { Section } from './section.js'
 
-/** Why a row cannot be, in one line; undefined where it can. */
-function missing(
-  { model, input: shape, against }: Row,
-  options: BenchOptions,
-  bfloat16: Bfloat16,
-): string | undefined {
-  if ('own' in against) return undefined
-  if (against.dtype === 'bfloat16' && bfloat16 === 'none')
-    return 'this processor has no instructions for bfloat16 that PyTorch uses'
-  if (!against.compile) return undefined
-  const trial = {
-    ...{ model, method: against.code, input: shape, batch: 2 },
-    ...{ 'training-steps': 0, 'min-steps': 1, seconds: 0, compile: 1 },
-  }
-  const batch = encodeBatch(makeBatch(2, shape))
-  return runOfficial<Partial<LeftOut>>(options, 'step', trial, batch).leftOut
+/** The official code, or another method of ours. */
+type Against =
+  | {
+      readonly code: 'rate' | 'bptt'
+      readonly dtype?: 'bfloat16' | 'float32'
+      /** Through torch.compile. */
+      readonly compile?: boolean
+      /** With an allocator that keeps large blocks. */
+      readonly tuned?: boolean
+    }
+  | { readonly own: MethodChoice }
+
+interface Row {
+  readonly model: string
+  readonly input: typeof input
+  readonly batch: number
+  readonly timeSteps: number
+  readonly ours: MethodChoice
+  readonly against: Against
+  readonly threads?: number
+}
+
+const [rateM, rateS, bpttM] = methods
+
+const resnet18 = { model: 'resnet18', input, batch: 16, timeSteps: 4, ours: rateM } as const
+const rows: readonly Row[] = [
+  { ...resnet18, against: { code: 'rate' } },
+  { ...resnet18, against: { code: 'rate', tuned: true } },
+  { ...resnet18, timeSteps: 8, against: { code: 'rate' } },
+  { ...resnet18, against: { code: 'rate', dtype: 'bfloat16' } },
+  { ...resnet18, against: { code: 'rate', compile: true } },
+  { ...resnet18, against: { code: 'bptt' } },
+  { ...resnet18, timeSteps: 8, against: { code: 'bptt' } },
+  { ...resnet18, timeSteps: 8, against: { code: 'bptt', tuned: true } },
+  { ...resnet18, ours: bpttM, against: { code: 'bptt' } },
+  { ...resnet18, timeSteps: 8, ours: bpttM, against: { code: 'bptt' } },
+  { ...resnet18, ours: rateS, against: { own: rateM } },
+  { ...resnet18, model: 'vgg11', batch: 32, against: { code: 'rate' } },
+  {
+    ...{ ...resnet18, model: 'cnn', input: [1, 28, 28], batch: 64 },
+    ...{ against: { code: 'rate' }, threads: 1 },
+  },
+]
+
+export function chooseRows({ model, quick }: BenchOptions): readonly Row[] {
+  if (model === undefined)
+    return quick ? [rows[0], ...rows.filter((row) => row.model === 'cnn')] : rows
+  const known = rows.filter((row) => row.model === model)
+  return known.length > 0 ? known : [{ ...rows[0], model, batch: batchOf(model) }]
+}
+
+export function describeAgainst(against: Against): string {
+  if ('own' in against) return `our ${describeMethod(against.own)}`
+  const { code, dtype, compile, tuned } = against
+  const parts = [code, dtype === 'bfloat16' && 'bf16', compile && 'compiled', tuned && 'tuned']
+  return parts.filter(Boolean).join(' ')
 }
 
 const compileRow = (row: Row, choice: MethodChoice, threads: number): Promise<Model> =>
@@ -78,70 +99,63 @@ const compileRow = (row: Row, choice: MethodChoice, threads: number): Promise<Mo
     batchSize: row.batch,
   })
 
-async function measureRow(row: Row, options: BenchOptions, budget: StepBudget): Promise<Measured> {
-  const { timeSteps: T, against, ours: choice } = row
-  const batch = makeBatch(row.batch, row.input)
-  const model = await compileRow(row, choice, options.threads)
-  try {
-    const { graph } = model.session
-    const sides = await measureSideBySide<Other>(model, batch, budget, () =>
-      'own' in against
-        ? measureOwn(row, against.own, options.threads, budget)
-        : measureOfficial(row, against, options, budget),
-    )
-    const own = (other: MethodChoice) =>
-      ownOperations(graph, traitsOf(other), sides.rates, T, row.batch)
-    const peak = peakGflops() * options.threads
-    const ours = own(choice)
-    const theirs =
-      'own' in against ? own(against.own) : denseOperations(graph, against.code, T, row.batch)
-    return {
-      ...sides,
-      operations: { ours: flop(ours), theirs: flop(theirs) },
-      limits: {
-        ours: limitMs(ours, peak),
-        theirs: limitMs(theirs, sides.theirs.peakGflops ?? peak),
-      },
-    }
-  } finally {
-    await model.dispose()
-  }
-}
-
-async function measureOwn(
-  row: Row,
-  choice: MethodChoice,
-  threads: number,
-  budget: StepBudget,
-): Promise<Other> {
-  const model = await compileRow(row, choice, threads)
-  try {
-    const batch = makeBatch(row.batch, row.input)
-    await train(model, batch, budget)
-    return summarise(await timeSteps(model, batch, budget))
-  } finally {
-    await model.dispose()
-  }
-}
-
-function measureOfficial(
-  { model, input: shape, batch, timeSteps: T }: Row,
-  { code, dtype = 'float32', compile = false, tuned = false }: Extract<Against, { code: string }>,
+/** A step of the official code. @param batchSize default: the row's */
+function runStep<R>(
+  { model, input: shape, batch, timeSteps: T, against }: Row,
   options: BenchOptions,
   budget: StepBudget,
-): PeerStep {
+  batchSize = batch,
+): R {
+  const { code, dtype, compile = false, tuned } = against as Extract<Against, { code: string }>
   const settings = {
-    model,
-    method: code,
-    dtype,
-    compile: Number(compile),
-    tuned,
-    input: shape,
-    batch,
-    'time-steps': T,
-    ...stepSettings(budget),
+    ...{ model, method: code, dtype, compile: Number(compile), tuned, input: shape },
+    ...{ batch: batchSize, 'time-steps': T, ...stepSettings(budget) },
   }
-  return runOfficial<PeerStep>(options, 'step', settings, encodeBatch(makeBatch(batch, shape)))
+  return runCode(
+    'official',
+    options,
+    'step',
+    settings,
+    encodeBatch(makeBatch(batchSize, [...shape])),
+  )
+}
+
+/** Why a row cannot be, in one line; undefined where it can. */
+function missing(row: Row, options: BenchOptions, bfloat16: string): string | undefined {
+  const { against } = row
+  if ('own' in against) return undefined
+  if (against.dtype === 'bfloat16' && bfloat16 === 'none')
+    return 'this processor has no instructions for bfloat16 that PyTorch uses'
+  if (!against.compile) return undefined
+  const trial = { trainingSteps: 0, minSteps: 1, seconds: 0 }
+  return runStep<{ leftOut?: string }>(row, options, trial, 2).leftOut
+}
+
+async function measureRow(row: Row, options: BenchOptions, budget: StepBudget): Promise<Beside> {
+  const { against, ours } = row
+  const { threads } = options
+  const batch = makeBatch(row.batch, row.input)
+  const own = async (choice: MethodChoice) => {
+    const model = await compileRow(row, choice, threads)
+    try {
+      await train(model, batch, budget)
+      return summarise(await timeSteps(model, batch, budget))
+    } finally {
+      await model.dispose()
+    }
+  }
+  const model = await compileRow(row, ours, threads)
+  try {
+    const found =
+      'own' in against
+        ? await measureBeside(model, batch, budget, traitsOf(against.own), () => own(against.own))
+        : await measureBeside(model, batch, budget, against.code, () =>
+            runStep<PeerStep>(row, options, budget),
+          )
+    return { ...found, residentMiB: await ownPeakMiB(row, threads) }
+  } finally {
+    await model.dispose()
+  }
 }
 
 /** Peak of ours in a process of its own, for the shape that fresh-child.ts trains. */
@@ -155,15 +169,30 @@ async function ownPeakMiB(
   return (await measureFresh(job)).rss / 2 ** 20
 }
 
-export async function benchOfficial(
-  options: BenchOptions,
-  label: string,
-  progress: (text: string) => void,
-): Promise<Report> {
+interface Result {
+  readonly row: Row
+  readonly threads: number
+  /** Absent where it cannot be. */
+  readonly found?: Beside
+}
+
+const columns: readonly Column<Result>[] = [
+  ['network', ({ row }) => `${row.model} [${row.input.join(', ')}]`],
+  ['T', ({ row }) => String(row.timeSteps)],
+  ['batch', ({ row }) => String(row.batch)],
+  ['threads', ({ threads }) => String(threads)],
+  ['ours', ({ row }) => describeMethod(row.ours)],
+  ['against', ({ row }) => describeAgainst(row.against)],
+  ...besideColumns.map(
+    ([head, cell]): Column<Result> => [head, ({ found }) => (found ? cell(found) : '–')],
+  ),
+]
+
+export async function benchOfficial(section: Section): Promise<void> {
+  const { options } = section
   const { torch, bfloat16, matmul, peak: best } = checkOfficial(options)
-  const report = emptyReport()
   const budget = stepBudget(options)
-  const cells: string[][] = []
+  const results: Result[] = []
   const leftOut: string[] = []
   // Where libopenblas is missing a reference BLAS stands in for it; convolutions do not use it.
   if (matmul < best / 4)
@@ -172,95 +201,40 @@ export async function benchOfficial(
         `convolutions reach ${digits(best)}; install OpenBLAS (libopenblas0) for fair figures.`,
     )
   for (const row of chooseRows(options)) {
+    const { model, timeSteps: T, batch } = row
     const threads = Math.min(row.threads ?? options.threads, options.threads)
-    const rowOptions = { ...options, threads }
-    progress(`official ${row.model} T=${row.timeSteps} against ${describeAgainst(row.against)}`)
-    const why = missing(row, rowOptions, bfloat16)
+    const against = describeAgainst(row.against)
+    section.progress(`official ${model} T=${T} against ${against}`)
+    const why = missing(row, { ...options, threads }, bfloat16)
     if (why !== undefined) {
-      const labels = labelsOf(row, threads)
-      cells.push([...labels, ...head.slice(labels.length).map(() => '–')])
-      leftOut.push(`Left out: ${row.model} against ${describeAgainst(row.against)}: ${why}`)
+      results.push({ row, threads })
+      leftOut.push(`Left out: ${model} against ${against}: ${why}`)
       continue
     }
-    const measured = await measureRow(row, rowOptions, budget)
-    const peak = await ownPeakMiB(row, threads)
-    cells.push(cellsOf(row, threads, measured, peak))
-    addEntries(report, row, threads, measured, peak, torch, label)
+    const found = await measureRow(row, { ...options, threads }, budget)
+    results.push({ row, threads, found })
+    const name =
+      `official | ${model} | T ${T} | batch ${batch} | threads ${threads} | ` +
+      `${describeMethod(row.ours)} against ${against}`
+    addBeside(section, name, found, 'own' in row.against ? against : 'official code', torch)
   }
-  report.tables.push(tableOf(cells, torch, bfloat16, budget, leftOut))
-  await addOnline(report, options, label, progress)
-  return report
-}
-
-/** Rows of OTTT and SLTT where their authors' code is given; else how to get it. */
-async function addOnline(
-  report: Report,
-  options: BenchOptions,
-  label: string,
-  progress: (text: string) => void,
-): Promise<void> {
-  if (options.model !== undefined) return
   const given = onlineMethods.filter((method) => options[method] !== undefined)
-  if (given.length > 0) addReport(report, await onlineSteps(given, options, label, progress))
-  const table = report.tables[0]
-  const notes = onlineMethods
-    .filter((method) => !given.includes(method))
-    .map(
-      (method) =>
+  for (const method of options.model === undefined ? onlineMethods : [])
+    if (!given.includes(method))
+      leftOut.push(
         `Left out: ${method} against its authors' code, for want of --${method} DIR; get it by ` +
-        howToGet(method),
-    )
-  report.tables[0] = { ...table, notes: [...table.notes, ...notes] }
-}
-
-function addEntries(
-  report: Report,
-  row: Row,
-  threads: number,
-  { ours, theirs, before, after, others, rates, limits }: Measured,
-  peak: number | undefined,
-  torch: string,
-  label: string,
-): void {
-  const { model, timeSteps: T, batch } = row
-  const name =
-    `official | ${model} | T ${T} | batch ${batch} | threads ${threads} | ` +
-    `${describeMethod(row.ours)} against ${describeAgainst(row.against)}`
-  const other = 'own' in row.against ? describeAgainst(row.against) : 'official code'
-  const time = (who: string, times: StepTimes, about: string): void =>
-    void report.smallerIsBetter.push({
-      name: `${name} | ${who}`,
-      unit: 'ms',
-      value: times.median,
-      range: deviation(times.spread),
-      extra: [`fastest ${digits(times.best)} ms, ${times.samples} samples`, about, label].join(
-        '\n',
-      ),
-    })
-  time(
-    'spikewasm',
-    ours,
-    `rate ${describeRates(rates)}; limit ${digits(limits.ours)} ms; before the other's ` +
-      `${digits(before)} ms, after ${digits(after)} ms`,
-  )
-  time(other, theirs, `limit ${digits(limits.theirs)} ms; PyTorch ${torch}`)
-  report.smallerIsBetter.push({
-    name: `${name} | ratio`,
-    unit: 'ours / theirs',
-    value: ours.median / theirs.median,
-    extra:
-      `fastest ${(ours.best / theirs.best).toFixed(3)}, other processes ` +
-      `${describeOthers(others)}\n${label}`,
-  })
-  if (peak === undefined || theirs.residentMiB === undefined) return
-  for (const [who, value] of [
-    ['spikewasm', peak],
-    [other, theirs.residentMiB],
-  ] as const)
-    report.smallerIsBetter.push({
-      name: `${name} | ${who}, peak memory`,
-      unit: 'MiB',
-      value: Math.round(value),
-      extra: label,
-    })
+          howToGet[method],
+      )
+  const notes = [
+    'Forward, backward and SGD on one batch of noise, the same for both; ' +
+      `${budget.trainingSteps} steps that train, then at least ${budget.minSteps} timed ones at ` +
+      'learning rate 0. ours: our method and step mode. against: method of theirs, step mode ' +
+      `m, or another of ours. bf16: autocast, which this processor runs by way of ${bfloat16}. ` +
+      'tuned: with an allocator that keeps large blocks.',
+    ...besideNotes,
+    ...leftOut,
+  ]
+  const title = `Training steps beside the official code on PyTorch ${torch}`
+  section.table(title, notes, columns, results)
+  if (options.model === undefined && given.length > 0) await onlineSteps(section, given)
 }

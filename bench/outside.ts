@@ -17,13 +17,14 @@ import {
   chooseModels,
   describeMethod,
   describeRates,
+  type MethodChoice,
   makeBatch,
   methods,
 } from '../src/bench/networks.js'
-import { digits, emptyReport, percent, type Report } from '../src/bench/report.js'
+import { digits, percent } from '../src/bench/report.js'
 import { median as medianOf } from '../src/median.js'
 import type { Model } from '../src/model.js'
-import type { BenchOptions } from './options.js'
+import type { Section } from './section.js'
 
 const [ROUNDS, QUICK_ROUNDS] = [15, 3]
 
@@ -112,89 +113,82 @@ async function takeTurns(one: Model, several: Model, rounds: number): Promise<Ro
   return all
 }
 
+/** A method, as steps on one thread, on several and the profile show it. */
+async function measureMethod(
+  { options }: Section,
+  name: string,
+  choice: MethodChoice,
+  build: Awaited<ReturnType<typeof thisBuild>>,
+) {
+  const { threads, timeSteps, quick } = options
+  const setting = { model: name, choice, timeSteps, batchSize: batchOf(name) }
+  const one = await trainedModel(build, { ...setting, threads: 1 }, quick)
+  const several = await trainedModel(build, { ...setting, threads }, quick)
+  try {
+    const others = watchOthers()
+    const rounds = await takeTurns(one, several, quick ? QUICK_ROUNDS : ROUNDS)
+    const taken = others()
+    const of = (key: keyof Round): number[] => rounds.map((round) => round[key])
+    const pairs = (key: keyof Round): StepPair[] =>
+      rounds.map((round) => ({ stepMs: round[key], kernelMs: round.kernels }))
+    const [outside, outsideMore] = [
+      outsideOf(pairs('single'), 1),
+      outsideOf(pairs('several'), threads),
+    ]
+    const gain = gainOf(of('single'), of('several'), threads)
+    const reasons = [outside, outsideMore, gain].filter(isRefused).map((f) => f.refused)
+    const busy = taken > BUSY ? [`busy ${percent(taken)}`] : []
+    return {
+      method: describeMethod(choice),
+      rates: one.firingRates(),
+      ...{ outside, outsideMore, gain, conditions: [...busy, ...new Set(reasons)].join('; ') },
+      median: (key: keyof Round): string => digits(medianOf(of(key))),
+    }
+  } finally {
+    await one.dispose()
+    await several.dispose()
+  }
+}
+
 const show = (figure: Figure, text: (value: number) => string): string =>
   isRefused(figure) ? '–' : text(figure.value)
 
-export async function benchOutside(
-  options: BenchOptions,
-  label: string,
-  progress: (text: string) => void,
-): Promise<Report> {
-  const report = emptyReport()
+export async function benchOutside(section: Section): Promise<void> {
   const build = await thisBuild()
-  const { threads, timeSteps, quick } = options
-  for (const name of chooseModels(options.model, quick)) {
-    const batchSize = batchOf(name)
-    const rows: string[][] = []
+  const { threads, timeSteps, quick, model } = section.options
+  for (const name of chooseModels(model, quick)) {
+    const rows: Awaited<ReturnType<typeof measureMethod>>[] = []
+    const size = `batch ${batchOf(name)}, T ${timeSteps}, ${threads} threads`
     for (const choice of methods) {
-      const method = describeMethod(choice)
-      progress(`outside ${name} ${method}`)
-      const setting = { model: name, choice, timeSteps, batchSize }
-      const one = await trainedModel(build, { ...setting, threads: 1 }, quick)
-      const several = await trainedModel(build, { ...setting, threads }, quick)
-      try {
-        const others = watchOthers()
-        const rounds = await takeTurns(one, several, quick ? QUICK_ROUNDS : ROUNDS)
-        const taken = others()
-        const busy = taken > BUSY ? `busy ${percent(taken)}` : ''
-        const outside = outsideOf(
-          rounds.map(({ single, kernels }) => ({ stepMs: single, kernelMs: kernels })),
-          1,
-        )
-        const outsideMore = outsideOf(
-          rounds.map((round) => ({ stepMs: round.several, kernelMs: round.kernels })),
-          threads,
-        )
-        const gain = gainOf(
-          rounds.map(({ single }) => single),
-          rounds.map((round) => round.several),
-          threads,
-        )
-        const reasons = [outside, outsideMore, gain].filter(isRefused).map((f) => f.refused)
-        rows.push([
-          method,
-          digits(medianOf(rounds.map(({ single }) => single))),
-          digits(medianOf(rounds.map((round) => round.several))),
-          digits(medianOf(rounds.map(({ kernels }) => kernels))),
-          show(outside, percent),
-          show(outsideMore, (value) => `≤ ${percent(value)}`),
-          show(gain, (value) => `${digits(value)} ×`),
-          describeRates(one.firingRates()),
-          [busy, ...new Set(reasons)].filter((text) => text !== '').join('; '),
-        ])
-        if (!isRefused(gain))
-          report.biggerIsBetter.push({
-            name: `gain ${name} ${method} B${batchSize} T${timeSteps} threads ${threads}`,
-            unit: 'x',
-            value: gain.value,
-            extra: `step on one thread over step on ${threads}\n${label}`,
-          })
-      } finally {
-        await one.dispose()
-        await several.dispose()
-      }
+      section.progress(`outside ${name} ${describeMethod(choice)}`)
+      const row = await measureMethod(section, name, choice, build)
+      rows.push(row)
+      const { gain, method } = row
+      if (isRefused(gain)) continue
+      const about = [`step on one thread over step on ${threads}`]
+      const figure = `gain ${name} ${method} B${batchOf(name)} T${timeSteps} threads ${threads}`
+      section.entry(figure, 'x', gain.value, about, undefined, 'biggerIsBetter')
     }
-    report.tables.push({
-      title: `Outside kernels: ${name}, batch ${batchSize}, T ${timeSteps}, ${threads} threads`,
-      notes: [
+    section.table(
+      `Outside kernels: ${name}, ${size}`,
+      [
         'kernels: sum of model.profile(), on one thread. outside: share of a step that is not ' +
           'kernels, on one thread and on all of them; with N threads at most that much, since ' +
           'kernels need at least their sum / N. gain: step of one thread over that of all.',
         'All of them took turns. –: the machine was disturbed, and the last column says how.',
       ],
-      head: [
-        'method',
-        'ms, one',
-        `ms, ${threads}`,
-        'kernels ms',
-        'outside, one',
-        `outside, ${threads}`,
-        'gain',
-        'rate',
-        'conditions',
+      [
+        ['method', ({ method }) => method],
+        ['ms, one', ({ median }) => median('single')],
+        [`ms, ${threads}`, ({ median }) => median('several')],
+        ['kernels ms', ({ median }) => median('kernels')],
+        ['outside, one', ({ outside }) => show(outside, percent)],
+        [`outside, ${threads}`, (row) => show(row.outsideMore, (value) => `≤ ${percent(value)}`)],
+        ['gain', ({ gain }) => show(gain, (value) => `${digits(value)} ×`)],
+        ['rate', ({ rates }) => describeRates(rates)],
+        ['conditions', ({ conditions }) => conditions],
       ],
       rows,
-    })
+    )
   }
-  return report
 }

@@ -5,6 +5,9 @@ import { fillNormal } from '../../src/bench/spikes.js'
 import { fromArrays } from '../../src/data/arrays.js'
 import type { Dataset, Split } from '../../src/data/dataset.js'
 import { digits } from '../../src/data/digits.js'
+import type { ExportOptions, NetTarget } from '../../src/edge/abi.js'
+import { exportWasm } from '../../src/edge/export.js'
+import { SpikewasmError } from '../../src/errors.js'
 import { cosine, sgd } from '../../src/index.js'
 import type { Model } from '../../src/model.js'
 import { type ModelFactory, models } from '../../src/models/registry.js'
@@ -151,4 +154,49 @@ function places(side: number): { low: number; high: number; share: number }[] {
     const low = Math.floor(at)
     return { low, high: Math.min(side - 1, low + 1), share: at - low }
   })
+}
+
+/** Files by their labels. */
+export type Builds = ReadonlyMap<string, Uint8Array>
+
+/** Exports and disposes of the model. What cannot be exported leaves a note. */
+export async function exportBuild(
+  { name }: TrainedNetwork,
+  model: Model,
+  label: string,
+  options: Omit<ExportOptions, 'target'> & { target?: NetTarget },
+  notes: Set<string>,
+  into: Map<string, Uint8Array>,
+): Promise<void> {
+  try {
+    into.set(label, await exportWasm(model, { name, ...options }))
+  } catch (error) {
+    if (!(error instanceof SpikewasmError)) throw error
+    notes.add(`${name}, ${label}, was left out: ${error.message}`)
+  } finally {
+    await model.dispose()
+  }
+}
+
+const inferring = {
+  'simd f32': {},
+  'scalar f32': { target: 'scalar' },
+  'simd int8': { weights: 'int8' },
+} as const
+
+/** Files that infer; and of the small convolutional network alone, some that go on learning. */
+export async function buildsOf(
+  network: TrainedNetwork,
+  isQuick: boolean,
+  notes: Set<string>,
+): Promise<{ readonly infer: Builds; readonly train: Builds }> {
+  const [infer, train] = [new Map<string, Uint8Array>(), new Map<string, Uint8Array>()]
+  for (const [label, options] of Object.entries(inferring))
+    await exportBuild(network, await network.compile(), label, options, notes, infer)
+  for (const batchSize of network.name !== 'cnn' ? [] : isQuick ? [16] : [1, 16]) {
+    const model = await network.compile({ purpose: 'train', batchSize })
+    const options = { mode: 'train', batchSize } as const
+    await exportBuild(network, model, `train, batch ${batchSize}`, options, notes, train)
+  }
+  return { infer, train }
 }

@@ -1,19 +1,13 @@
 /** How fast exported networks are on V8, each beside another way to do the same. */
 
-import { deviation, digits, type Report, type ResultTable } from '../../src/bench/report.js'
+import type { Call } from '../../src/bench/compare/turns.js'
+import { describeRates } from '../../src/bench/networks.js'
+import { type Column, deviation, digits } from '../../src/bench/report.js'
 import { openNet } from '../../src/edge/net.js'
 import type { Model } from '../../src/model.js'
-import {
-  asyncBlockOf,
-  type Block,
-  blockOf,
-  type Comparison,
-  compareBlocks,
-  type TurnsBudget,
-} from '../alternate.js'
-import { describeRates } from '../side-by-side.js'
-import { exportBuild } from './builds.js'
-import { T, type TrainedNetwork } from './networks.js'
+import { type Comparison, compareCalls, counted } from '../alternate.js'
+import type { Section } from '../section.js'
+import { type Builds, exportBuild, T, type TrainedNetwork } from './networks.js'
 
 const LARGE_BATCH = 64
 /** Images whose outputs are compared before anything is timed. */
@@ -21,14 +15,16 @@ const CHECKED = 4
 
 interface Pair {
   readonly what: string
-  readonly a: Block
-  readonly b: Block
+  readonly a: Call
+  readonly b: Call
 }
 
+type Images = readonly Float32Array[]
+
 /** A call copies an image in, runs, and asks for the class. */
-async function inferBlock(bytes: Uint8Array, images: readonly Float32Array[]): Promise<Block> {
+async function inferCall(bytes: Uint8Array, images: Images): Promise<Call> {
   const net = await openNet(bytes)
-  return blockOf((i) => {
+  return counted((i) => {
     net.input.set(images[i % images.length])
     net.infer()
     net.predictedClass()
@@ -36,9 +32,9 @@ async function inferBlock(bytes: Uint8Array, images: readonly Float32Array[]): P
 }
 
 /** A call begins a new stream and shows one image T times. */
-async function stepBlock(bytes: Uint8Array, images: readonly Float32Array[]): Promise<Block> {
+async function stepCall(bytes: Uint8Array, images: Images): Promise<Call> {
   const net = await openNet(bytes)
-  return blockOf((i) => {
+  return counted((i) => {
     net.reset()
     for (let t = 0; t < T; t++) {
       net.input.set(images[i % images.length])
@@ -48,14 +44,14 @@ async function stepBlock(bytes: Uint8Array, images: readonly Float32Array[]): Pr
   })
 }
 
-const predictBlock = (model: Model, images: readonly Float32Array[]): Block =>
-  asyncBlockOf((i) => model.predict(images[i % images.length]))
+const predictCall = (model: Model, images: Images): Call =>
+  counted((i) => model.predict(images[i % images.length]))
 
 /** What is timed must compute the same numbers: all bits of them. */
 async function checkOutputs(
   { name, images }: TrainedNetwork,
   model: Model,
-  builds: ReadonlyMap<string, Uint8Array>,
+  builds: Builds,
 ): Promise<void> {
   for (const label of ['simd f32', 'scalar f32']) {
     const bytes = builds.get(label)
@@ -74,7 +70,7 @@ async function checkOutputs(
 /** Pairs of ways to infer, as far as the files for them exist. */
 async function* pairsOf(
   network: TrainedNetwork,
-  builds: ReadonlyMap<string, Uint8Array>,
+  builds: Builds,
   notes: Set<string>,
 ): AsyncGenerator<Pair> {
   const { images } = network
@@ -82,11 +78,11 @@ async function* pairsOf(
   const single = await network.compile()
   try {
     await checkOutputs(network, single, builds)
-    const b = predictBlock(single, images)
-    if (simd) yield { what: 'infer / predict', a: await inferBlock(simd, images), b }
+    const b = predictCall(single, images)
+    if (simd) yield { what: 'infer / predict', a: await inferCall(simd, images), b }
     const batch = await network.compile({ batchSize: LARGE_BATCH })
     try {
-      const a = predictBlock(batch, images)
+      const a = predictCall(batch, images)
       yield { what: `predict, batchSize ${LARGE_BATCH} / predict`, a, b }
     } finally {
       await batch.dispose()
@@ -101,79 +97,64 @@ async function* pairsOf(
   ]) {
     const bytes = builds.get(label)
     if (!bytes) continue
-    yield { what, a: await inferBlock(bytes, images), b: await inferBlock(simd, images) }
+    yield { what, a: await inferCall(bytes, images), b: await inferCall(simd, images) }
   }
-  yield* steps(network, notes)
-}
-
-/** Steps and whole inference of a network in step mode s, whose bits are the same. */
-async function* steps(network: TrainedNetwork, notes: Set<string>): AsyncGenerator<Pair> {
-  const build = async (mode: 'infer' | 'step'): Promise<Uint8Array | undefined> => {
+  // Steps and whole inference of a network in step mode s, whose bits are the same.
+  const [step, infer] = [new Map(), new Map()]
+  for (const [mode, into] of [['step', step] as const, ['infer', infer] as const]) {
     const model = await network.compile({ method: 'rate', stepMode: 's' })
-    return (await exportBuild(network, model, `${mode} of step mode s`, { mode }, notes))?.bytes
+    await exportBuild(network, model, `${mode} of step mode s`, { mode }, notes, into)
   }
-  const [step, infer] = [await build('step'), await build('infer')]
-  if (!step || !infer) return
-  const { images } = network
-  const [a, b] = [await stepBlock(step, images), await inferBlock(infer, images)]
+  const [[stepping], [whole]] = [[...step.values()], [...infer.values()]]
+  if (!stepping || !whole) return
+  const [a, b] = [await stepCall(stepping, images), await inferCall(whole, images)]
   yield { what: `step × ${T} / infer, step mode s`, a, b }
 }
 
-/** A row of the table and entries for each pair. */
-export async function reportSpeed(
-  network: TrainedNetwork,
-  builds: ReadonlyMap<string, Uint8Array>,
-  budget: TurnsBudget,
-  into: { rows: string[][]; notes: Set<string>; report: Report },
-  machine: string,
-  progress: (text: string) => void,
-): Promise<void> {
-  for await (const { what, a, b } of pairsOf(network, builds, into.notes)) {
-    progress(`edge ${network.name} ${what}`)
-    const result = await compareBlocks(a, b, budget)
-    into.rows.push(rowOf(network, what, result))
-    addEntries(network, what, result, into.report, machine)
-  }
+export interface SpeedRow extends Comparison {
+  readonly network: TrainedNetwork
+  readonly what: string
 }
 
-const rowOf = (network: TrainedNetwork, what: string, { ratio, spread, a, b }: Comparison) => [
-  network.name,
-  what,
-  digits(ratio),
-  deviation(spread),
-  digits(1000 * a),
-  digits(1000 * b),
-  describeRates(network.rates),
+/** A row and entries for each pair. @param ms for each */
+export async function benchSpeed(
+  section: Section,
+  network: TrainedNetwork,
+  builds: Builds,
+  ms: number,
+  notes: Set<string>,
+): Promise<SpeedRow[]> {
+  const rows: SpeedRow[] = []
+  for await (const { what, a, b } of pairsOf(network, builds, notes)) {
+    section.progress(`edge ${network.name} ${what}`)
+    const result = await compareCalls(a, b, ms)
+    rows.push({ network, what, ...result })
+    const about = [`rate ${describeRates(network.rates)}, ${result.rounds} rounds of 4 blocks`]
+    const name = `edge speed | ${network.name} | `
+    section.entry(name + what, 'ratio', result.ratio, about, deviation(result.spread))
+    if (what !== 'infer / predict') continue
+    section.entry(`${name}infer`, 'ms', result.a, about)
+    const rate = 1000 / result.a
+    section.entry(`${name}infer`, 'images/s', rate, about, undefined, 'biggerIsBetter')
+  }
+  return rows
+}
+
+export const speedColumns: readonly Column<SpeedRow>[] = [
+  ['network', ({ network }) => network.name],
+  ['a / b', ({ what }) => what],
+  ['ratio', ({ ratio }) => digits(ratio)],
+  ['spread', ({ spread }) => deviation(spread)],
+  ['a µs', ({ a }) => digits(1000 * a)],
+  ['b µs', ({ b }) => digits(1000 * b)],
+  ['rate', ({ network }) => describeRates(network.rates)],
 ]
 
-function addEntries(
-  network: TrainedNetwork,
-  what: string,
-  { ratio, spread, a, calls, rounds }: Comparison,
-  report: Report,
-  machine: string,
-): void {
-  const range = deviation(spread)
-  const extra = `rate ${describeRates(network.rates)}, ${rounds} rounds of 4 × ${calls} calls\n${machine}`
-  const name = `edge speed | ${network.name} | ${what}`
-  report.smallerIsBetter.push({ name, unit: 'ratio', value: ratio, range, extra })
-  if (what !== 'infer / predict') return
-  const entry = { name: `edge speed | ${network.name} | infer`, extra }
-  report.smallerIsBetter.push({ ...entry, unit: 'ms', value: a })
-  report.biggerIsBetter.push({ ...entry, unit: 'images/s', value: 1000 / a })
-}
-
-export const speedTable = (rows: string[][], notes: readonly string[]): ResultTable => ({
-  title: `Exported networks: speed on V8, T ${T}, one image, one thread`,
-  notes: [
-    'Two ways, a / b, in turns: blocks of calls on the same test images, another one in each call. ' +
-      'a / b: median of the rounds of blocks a b b a, with their spread. a µs, b µs: of a call.',
-    'infer: the file for SIMD with float32 weights; a call copies the image in, infers and asks ' +
-      'for the class. predict: model.predict, batchSize 1, purpose inference. scalar: the file ' +
-      'for engines without SIMD. int8: weights of one byte.',
-    'rate: spikes per neuron and step on these images, mean of the layers (lowest–highest).',
-    ...notes,
-  ],
-  head: ['network', 'a / b', 'ratio', 'spread', 'a µs', 'b µs', 'rate'],
-  rows,
-})
+export const speedNotes = [
+  'Two ways, a / b, in turns: blocks of calls on the same test images, another one in each call. ' +
+    'a / b: median of the rounds of blocks a b b a, with their spread. a µs, b µs: of a call.',
+  'infer: the file for SIMD with float32 weights; a call copies the image in, infers and asks ' +
+    'for the class. predict: model.predict, batchSize 1, purpose inference. scalar: the file ' +
+    'for engines without SIMD. int8: weights of one byte.',
+  'rate: spikes per neuron and step on these images, mean of the layers (lowest–highest).',
+]

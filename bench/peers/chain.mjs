@@ -1,7 +1,7 @@
 // Writes a network (bench/edge/chain.ts) as an ONNX model, unrolled over its time steps:
 // neurons are a few operations a step; all other layers compute the T steps as a batch, and once
 // where nothing has changed from step to step yet.
-import { FLOAT, integers, model, node, tensor } from './onnx.mjs'
+import { FLOAT, integers, model, node, tensor } from './protobuf.mjs'
 
 /** The ONNX model of a chain. `numbers`: Float32Array that its weights are in. */
 export function chainModel({ input, timeSteps: T, classes, layers }, numbers) {

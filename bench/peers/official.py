@@ -1,4 +1,4 @@
-"""Drives the paper's official PyTorch code on the CPU, for `npm run bench` and to train beside it. The last line of the output is JSON.
+"""Drives the paper's official PyTorch code on the CPU, for `npm run bench`.
 
   official.py check      nothing: are PyTorch and the two checkouts usable, and does the processor have bfloat16?
   official.py step       times training steps on a batch from standard input: float32 images, then int32 labels;
@@ -7,38 +7,22 @@
   official.py train      trains on the files in --data: Fashion-MNIST (IDX) with --input 1 28 28, else CIFAR-10 (binary); one line an epoch.
                          --weights starts from a state (safetensors), --order takes the images of each epoch in a given order
 """
-import argparse, glob, gzip, json, math, resource, statistics, struct, sys, time
+import glob, gzip, json, math, statistics, sys, time
 
-
-def read_options():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('command', choices=['check', 'step', 'agreement', 'train'])
-    p.add_argument('--official', required=True, help='checkout of github.com/Tab-ct/rate-based-backpropagation')
-    p.add_argument('--spikingjelly', required=True, help='checkout of github.com/fangwei123456/spikingjelly, 0.0.0.0.14')
-    p.add_argument('--model', default='resnet18')
-    p.add_argument('--method', choices=['rate', 'bptt'], default='rate')
-    p.add_argument('--dtype', choices=['float32', 'bfloat16'], default='float32', help='bfloat16: autocast')
-    p.add_argument('--compile', type=int, default=0, help='1: through torch.compile')
-    p.add_argument('--input', type=int, nargs=3, default=[3, 32, 32], help='channels, height, width')
-    for name, default in dict(time_steps=4, batch=16, threads=2, seed=0, training_steps=10, min_steps=5, epochs=3, limit_train=0, limit_test=0, width=16).items():
-        p.add_argument('--' + name.replace('_', '-'), type=int, default=default)
-    p.add_argument('--seconds', type=float, default=1, help='least time to measure')
-    p.add_argument('--lr', type=float, default=0.1)
-    p.add_argument('--out')
-    p.add_argument('--data')
-    p.add_argument('--packed', type=int, default=0, help='1: --data holds train.bin and test.bin, rows of a label and of bytes [C][H][W]')
-    p.add_argument('--mean', type=float, nargs='+', help='of the bytes divided by 255, for each channel; default: of the data set')
-    p.add_argument('--std', type=float, nargs='+')
-    p.add_argument('--weights', help='safetensors: parameters and running statistics to start from')
-    p.add_argument('--order', help='int32: for each epoch a permutation of the training images')
-    return p.parse_args()
-
-
-o = read_options()
-sys.path[:0] = [o.spikingjelly, o.official]
 try:
     import numpy as np, torch, torch.nn as nn
-    from peer_parts import all_gflops, peak_gflops, save
+    from peer_parts import all_gflops, answer, gradients_of, load, read_batch, read_options, save, state_of, time_steps
+    o = read_options(__doc__, ['check', 'step', 'agreement', 'train'], dict(
+        official=dict(required=True, help='checkout of github.com/Tab-ct/rate-based-backpropagation'),
+        spikingjelly=dict(required=True, help='checkout of github.com/fangwei123456/spikingjelly, 0.0.0.0.14'),
+        model=dict(default='resnet18'), method=dict(choices=['rate', 'bptt'], default='rate'),
+        dtype=dict(choices=['float32', 'bfloat16'], default='float32', help='bfloat16: autocast'),
+        input=dict(type=int, nargs=3, default=[3, 32, 32], help='channels, height, width'),
+        data={}, mean=dict(type=float, nargs='+', help='of the bytes divided by 255, for each channel; default: of the data set'),
+        std=dict(type=float, nargs='+', help='with it --data holds train.bin and test.bin, rows of a label and of bytes [C][H][W]'),
+        weights=dict(help='safetensors: parameters and running statistics to start from'),
+        order=dict(help='int32: for each epoch a permutation of the training images')), time_steps=4, batch=16, epochs=3, width=16, compile=0, limit_train=0, limit_test=0)
+    sys.path[:0] = [o.spikingjelly, o.official]
     from spikingjelly.activation_based import functional
     from model import preact_resnet, resnet, sew_resnet, vgg
     from model.layer import CustomEvaluator, LIFLayer, ReadOut
@@ -68,7 +52,6 @@ class Cnn(nn.Sequential):
 
 def make_network():
     """The network as the paper trains it: tau 1.25, threshold 1, soft reset, detached; step mode m."""
-    torch.manual_seed(o.seed)
     neuron = dict(v_reset=None, thresh=1.0, decay=torch.tensor(math.log(0.2 / 0.8)), detach_reset=True, rate_flag=o.method == 'rate')
     makers = dict(cnn=Cnn, vgg11=vgg.vgg11, vgg13=vgg.vgg13, vggsnn=vgg.vggsnn_cifar, resnet18=resnet.resnet18, resnet19=resnet.resnet19,
                   sewResnet34=sew_resnet.sew_resnet34, preactResnet34=preact_resnet.preact_resnet34)
@@ -107,72 +90,30 @@ def bfloat16_support():
     return 'avx512' if torch.ops.mkldnn._is_mkldnn_bf16_supported() else 'none'
 
 
-def compile_network(net, evaluator, optimizer, x, y):
-    """The compiled network, or None and why it was left out, in one line."""
+def check():
+    rates = all_gflops(seconds=0.1)
+    return dict(bfloat16=bfloat16_support(), matmul=rates[0], peak=max(rates))
+
+
+def step(net, evaluator):
+    x, y = read_batch(o.batch, o.input)
+    net.train()
+    optimizer, run = make_optimizer(net), None
     try:
-        run = torch.compile(net)
-        train_step(net, evaluator, optimizer, x, y, run)
-        return run, None
+        if o.compile:
+            run = torch.compile(net)
+            train_step(net, evaluator, optimizer, x, y, run)
     except Exception as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         # A compiler's own complaint tells most; else the message begins with what it is about and ends in advice.
         telling = [line for line in lines if 'error: ' in line][:1] or lines[:2]
-        return None, f'{type(error).__name__}: {" ".join(telling)}'[:300]
-
-
-def step(net, evaluator):
-    """Milliseconds of a step: after some that train, at learning rate 0."""
-    raw = sys.stdin.buffer.read()
-    labels_at = 4 * o.batch * math.prod(o.input)
-    x = torch.from_numpy(np.frombuffer(raw[:labels_at], np.float32).copy()).view(o.batch, *o.input)
-    y = torch.from_numpy(np.frombuffer(raw[labels_at:], np.int32).astype(np.int64))
-    net.train()
-    optimizer = make_optimizer(net)
-    run = None
-    if o.compile:
-        run, left_out = compile_network(net, evaluator, optimizer, x, y)
-        if run is None:
-            return dict(leftOut=left_out)
-    for _ in range(o.training_steps):
-        train_step(net, evaluator, optimizer, x, y, run)
-    for group in optimizer.param_groups:
-        group['lr'] = 0.0
-    times = []
-    while len(times) < o.min_steps or sum(times) < 1000 * o.seconds:
-        start = time.perf_counter()
-        train_step(net, evaluator, optimizer, x, y, run)
-        times.append(1000 * (time.perf_counter() - start))
-    median = statistics.median(times)
-    spread = 100 * statistics.median(abs(t - median) for t in times) / median
-    return dict(median=median, best=min(times), spread=spread, samples=len(times), peakGflops=peak_gflops(getattr(torch, o.dtype)))
-
-
-def use_of_machine():
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return dict(processorMs=1000 * (used.ru_utime + used.ru_stime), residentMiB=used.ru_maxrss / (2 ** 20 if sys.platform == 'darwin' else 2 ** 10))
-
-
-def load(path):
-    """The float32 tensors of a safetensors file."""
-    raw = open(path, 'rb').read()
-    size = struct.unpack('<Q', raw[:8])[0]
-    header, data = json.loads(raw[8:8 + size]), raw[8 + size:]
-    header.pop('__metadata__', None)
-    return {name: torch.from_numpy(np.frombuffer(data[slice(*entry['data_offsets'])], np.float32).copy()).view(entry['shape'])
-            for name, entry in header.items()}
-
-
-def load_weights(net):
-    """What is not in the file must be counters of BatchNorm alone."""
-    missing, unexpected = net.load_state_dict(load(o.weights), strict=False)
-    missing = [name for name in missing if not name.endswith('num_batches_tracked')]
-    if missing or unexpected:
-        sys.exit(f'--weights {o.weights}: missing {missing}, unexpected {unexpected}')
+        return dict(leftOut=f'{type(error).__name__}: {" ".join(telling)}'[:300])
+    return time_steps(o, optimizer, lambda: train_step(net, evaluator, optimizer, x, y, run), getattr(torch, o.dtype))
 
 
 def agreement(net, evaluator):
     """before.*: state, count.*: spikes of each neuron over all steps, eligibility.*, grad.*: gradients."""
-    tensors = {f'before.{name}': value.clone() for name, value in net.state_dict().items() if not name.endswith('num_batches_tracked')}
+    tensors = state_of(net, 'before.')
     x, y = torch.randn(o.batch, *o.input), torch.randint(0, 10, (o.batch,))
     net.train()
     output = forward(net, x)
@@ -183,8 +124,7 @@ def agreement(net, evaluator):
             tensors[f'eligibility.{name}'] = layer.elig
     loss = evaluator(output, y)
     loss.backward()
-    tensors.update({f'grad.{name}': p.grad for name, p in net.named_parameters()}, input=x, target=y, output=output)
-    save(o.out, tensors)
+    save(o.out, dict(tensors, **gradients_of(net), input=x, target=y, output=output))
     return dict(loss=loss.item())
 
 
@@ -197,17 +137,25 @@ def read_idx(part):
 
 
 def read_rows(pattern):
-    raw = b''.join(open(name, 'rb').read() for name in sorted(glob.glob(f'{o.data}/{pattern}')))
+    raw = b''.join(open(name, 'rb').read() for name in sorted(glob.glob(f'{o.data}/{pattern}.bin')))
     rows = torch.from_numpy(np.frombuffer(raw, np.uint8).reshape(-1, 1 + math.prod(o.input)).copy())
     return rows[:, 1:].reshape(-1, *o.input), rows[:, 0].long()
 
 
+def load_weights(net):
+    """What is not in the file must be counters of BatchNorm alone."""
+    missing, unexpected = net.load_state_dict(load(o.weights), strict=False)
+    missing = [name for name in missing if not name.endswith('num_batches_tracked')]
+    if missing or unexpected:
+        sys.exit(f'--weights {o.weights}: missing {missing}, unexpected {unexpected}')
+
+
 def train(net, evaluator):
     """As `spikewasm train` does by default: its normalisation, cosine schedule, weight decay 5e-4, no augmentation."""
-    if o.packed:
-        parts, mean, deviation = [read_rows('train.bin'), read_rows('test.bin')], o.mean, o.std
+    if o.std:
+        parts, mean, deviation = [read_rows('train'), read_rows('test')], o.mean, o.std
     elif o.input[0] == 3:
-        parts, mean, deviation = [read_rows('data_batch_*.bin'), read_rows('test_batch.bin')], [0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.201]
+        parts, mean, deviation = [read_rows('data_batch_*'), read_rows('test_batch')], [0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.201]
     else:
         parts, mean, deviation = [read_idx('train'), read_idx('t10k')], [0.286], [0.353]
     (images, labels), (test_images, test_labels) = [(x[:n or None], y[:n or None]) for (x, y), n in zip(parts, (o.limit_train, o.limit_test))]
@@ -218,10 +166,10 @@ def train(net, evaluator):
     orders = torch.from_numpy(np.fromfile(o.order, np.int32).astype(np.int64)).view(o.epochs, -1) if o.order else None
     optimizer = make_optimizer(net, 5e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=o.epochs)
-    for epoch in range(1, o.epochs + 1):
+    for epoch in range(o.epochs):
         net.train()
         start = time.perf_counter()
-        order, losses = torch.randperm(len(images)) if orders is None else orders[epoch - 1], []
+        order, losses = torch.randperm(len(images)) if orders is None else orders[epoch], []
         for i in range(0, len(images) - o.batch + 1, o.batch):
             batch = order[i:i + o.batch]
             losses.append(train_step(net, evaluator, optimizer, normalise(images[batch]), labels[batch]))
@@ -231,18 +179,14 @@ def train(net, evaluator):
         with torch.no_grad():
             correct = sum((forward(net, normalise(test_images[i:i + 500])).argmax(1) == test_labels[i:i + 500]).sum().item()
                           for i in range(0, len(test_images), 500))
-        result = dict(epoch=epoch, trainLoss=statistics.mean(losses), firstLoss=losses[0], testAccuracy=correct / len(test_images),
+        result = dict(epoch=epoch + 1, trainLoss=statistics.mean(losses), firstLoss=losses[0], testAccuracy=correct / len(test_images),
                       trainSeconds=trained - start, testSeconds=time.perf_counter() - trained)
         print(json.dumps(result), flush=True)
     return result
 
 
-torch.set_num_threads(o.threads)
-result = dict(torch=torch.__version__)
-if o.command == 'check':
-    rates = all_gflops(seconds=0.1)
-    result.update(bfloat16=bfloat16_support(), matmul=rates[0], peak=max(rates))
-else:
-    run = dict(step=step, agreement=agreement, train=train)[o.command]
-    result.update(run(make_network(), CustomEvaluator(nn.CrossEntropyLoss(), o.method, o.time_steps)), **use_of_machine())
-print(json.dumps(result))
+def with_network(run):
+    return run(make_network(), CustomEvaluator(nn.CrossEntropyLoss(), o.method, o.time_steps))
+
+
+answer(o, dict(check=check, **{run.__name__: (lambda run=run: with_network(run)) for run in (step, agreement, train)}))

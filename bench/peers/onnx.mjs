@@ -1,91 +1,101 @@
-// Writes ONNX models as protobuf bytes: ONNX is the one format that onnxruntime reads.
+// A network of ours beside onnxruntime on the same one: predict, or the exported network. Its
+// argument is a folder, which bench/onnx.ts has written: chain.json and numbers.f32
+// (bench/edge/chain.ts), net.wasm, weights.safetensors, images.f32, logits.f32 (what predict gives
+// for the images), settings.json. Writes net.onnx there, and as its last line JSON.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { compareCalls, counted } from '../../build/bench/alternate.js'
+import { compile } from '../../build/src/index.js'
+import { models } from '../../build/src/models/registry.js'
+import { chainModel } from './chain.mjs'
+import { createSession, loadOrt, nativeSession, readFloats } from './ort.mjs'
 
-const varint = (value) => {
-  const bytes = []
-  while (value > 127) {
-    bytes.push((value & 127) | 128)
-    value = Math.floor(value / 128)
+const path = (name) => join(process.argv[2], name)
+const json = (name) => JSON.parse(readFileSync(path(name), 'utf8'))
+const chain = json('chain.json')
+const { what, model: name, threads: most, ms, T, revectorize } = json('settings.json')
+const size = chain.input.reduce((a, b) => a * b, 1)
+const all = readFloats(path('images.f32'))
+const images = Array.from({ length: all.length / size }, (_, i) =>
+  all.slice(i * size, (i + 1) * size),
+)
+const imageOf = (i) => images[i % images.length]
+const shape = [1, ...chain.input]
+const expected = readFloats(path('logits.f32'))
+
+async function compiled(threads) {
+  const network = models[name](chain.input, chain.classes)
+  const options = { timeSteps: T, batchSize: 1, purpose: 'inference', threads, revectorize }
+  const model = await compile(network, { input: chain.input, ...options })
+  await model.load(path('weights.safetensors'))
+  return model
+}
+const predict = (model) => counted((i) => model.predict(imageOf(i)))
+
+async function infer() {
+  const { instance } = await WebAssembly.instantiate(readFileSync(path('net.wasm')))
+  const net = instance.exports
+  const input = new Float32Array(net.memory.buffer, net.input_ptr(), size)
+  return counted((i) => {
+    input.set(imageOf(i))
+    net.infer()
+    net.predicted_class()
+  })
+}
+
+/** Correlation of two lists of outputs [image][class], each without its classes' means. */
+function correlation(a, b) {
+  const centred = (values) => {
+    const means = Array.from({ length: chain.classes }, (_, k) => {
+      const own = values.filter((_, i) => i % chain.classes === k)
+      return own.reduce((sum, v) => sum + v, 0) / own.length
+    })
+    return values.map((v, i) => v - means[i % chain.classes])
   }
-  return [...bytes, value]
-}
-const integer = (field, value) => [...varint(field * 8), ...varint(value)]
-const bytes = (field, content) =>
-  Buffer.concat([Buffer.from([...varint(field * 8 + 2), ...varint(content.length)]), content])
-const message = (field, ...parts) =>
-  bytes(field, Buffer.concat(parts.map((part) => Buffer.from(part))))
-const string = (field, text) => bytes(field, Buffer.from(text))
-
-/** Type of a tensor's numbers. */
-export const FLOAT = 1
-const INT64 = 7
-const INT = 2
-const INTS = 7
-
-/** AttributeProto: name 1, i 3, ints 8, type 20. */
-const attribute = (name, value) =>
-  Array.isArray(value)
-    ? message(5, string(1, name), ...value.map((v) => integer(8, v)), integer(20, INTS))
-    : message(5, string(1, name), integer(3, value), integer(20, INT))
-
-/** NodeProto: input 1, output 2, op_type 4, attribute 5. */
-export const node = (type, inputs, outputs, attributes = {}) =>
-  message(
-    1,
-    ...inputs.map((name) => string(1, name)),
-    ...outputs.map((name) => string(2, name)),
-    string(4, type),
-    ...Object.entries(attributes).map(([name, value]) => attribute(name, value)),
-  )
-
-/** ValueInfoProto: name 1, type 2 (tensor_type 1: elem_type 1, shape 2: dim 1: dim_value 1). */
-const value = (field, name, shape) =>
-  message(
-    field,
-    string(1, name),
-    message(
-      2,
-      message(1, integer(1, FLOAT), message(2, ...shape.map((n) => message(1, integer(1, n))))),
-    ),
-  )
-
-/** TensorProto: dims 1, data_type 2, name 8, raw_data 9. */
-const initializer = (type, name, shape, data) =>
-  message(
-    5,
-    ...shape.map((n) => integer(1, n)),
-    integer(2, type),
-    string(8, name),
-    bytes(9, Buffer.from(data.buffer, data.byteOffset, data.byteLength)),
-  )
-
-/** Constant numbers: a Float32Array. */
-export const tensor = (name, shape, data) => initializer(FLOAT, name, shape, data)
-
-/** Constant integers: an array. */
-export const integers = (name, values) =>
-  initializer(INT64, name, [values.length], BigInt64Array.from(values, BigInt))
-
-/** A model with one input x and one output y, of these shapes. */
-export function model(x, y, nodes, constants) {
-  const graph = message(
-    7,
-    ...nodes,
-    string(2, 'graph'),
-    ...constants,
-    value(11, 'x', x),
-    value(12, 'y', y),
-  )
-  const opset = message(8, string(1, ''), integer(2, 13))
-  // ModelProto: ir_version 1, graph 7, opset_import 8.
-  return Buffer.concat([Buffer.from(integer(1, 8)), graph, opset])
+  const dot = (x, y) => x.reduce((sum, v, i) => sum + v * y[i], 0)
+  const [x, y] = [centred([...a]), centred([...b])]
+  return dot(x, y) / Math.sqrt(dot(x, x) * dot(y, y))
 }
 
-/** y = conv(x, w), x [N, C, H, W], w [M, C, k, k] with its values inside. */
-export function convModel(x, w, y, weights, stride, pad) {
-  const attributes = {
-    kernel_shape: [w[2], w[3]],
-    strides: [stride, stride],
-    pads: [pad, pad, pad, pad],
+/** Ours and a session of onnxruntime, in turns. */
+async function beside(ours, { run, release }) {
+  const outputs = []
+  for (const image of images) outputs.push(...(await run(image, shape)).y.data)
+  const classOf = (values, i) => {
+    const own = [...values.slice(i * chain.classes, (i + 1) * chain.classes)]
+    return own.indexOf(Math.max(...own))
   }
-  return model(x, y, [node('Conv', ['x', 'w'], ['y'], attributes)], [tensor('w', w, weights)])
+  const agreement = {
+    likeness: correlation(outputs, expected),
+    difference: Math.max(...outputs.map((value, i) => Math.abs(value - expected[i]))),
+    same: images.filter((_, i) => classOf(outputs, i) === classOf(expected, i)).length,
+  }
+  const times = await compareCalls(
+    ours,
+    counted((i) => run(imageOf(i), shape)),
+    ms,
+  )
+  await release()
+  return { ...agreement, ...times }
 }
+
+const one = what === 'predict' ? await compiled(1) : undefined
+const ours = one ? predict(one) : await infer()
+const onnx = new Uint8Array(chainModel(chain, readFloats(path('numbers.f32'))))
+writeFileSync(path('net.onnx'), onnx)
+const { ort, version } = loadOrt()
+const web = await beside(ours, await createSession(ort, onnx))
+const session = one && (await nativeSession(onnx))
+const native = session && (await beside(ours, session))
+
+const threads = []
+let workers = 1
+for (let n = 2; one && n <= most; n++) {
+  const model = await compiled(n)
+  threads.push((await compareCalls(predict(model), predict(one), ms, true)).ratio)
+  workers = model.session.workersOf('single')
+  await model.dispose()
+}
+await one?.dispose()
+const result = { version, bytes: onnx.length, web, native, threads, workers }
+process.stdout.write(`\n${JSON.stringify(result)}\n`)

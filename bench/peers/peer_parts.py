@@ -1,7 +1,52 @@
-"""What official.py and online.py share: the peak of this PyTorch, and files."""
-import json, struct, time
+"""What official.py and online.py share: their options, a batch, timed steps, the peak of this PyTorch, and files. The last line that they write is JSON."""
+import argparse, json, math, resource, statistics, struct, sys, time
 
-import torch
+import numpy as np, torch
+
+
+def read_options(description, commands, words, **integers):
+    """words: further options, as argparse takes them."""
+    p = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('command', choices=commands)
+    for name, default in dict(integers, threads=2, seed=0, training_steps=10, min_steps=5).items():
+        p.add_argument('--' + name.replace('_', '-'), type=int, default=default)
+    for name, settings in dict(words, seconds=dict(type=float, default=1, help='least time to measure'), lr=dict(type=float, default=0.1), out={}).items():
+        p.add_argument('--' + name, **settings)
+    return p.parse_args()
+
+
+def answer(o, commands):
+    """Does what is asked for, and writes what it gives, with what it took of the machine."""
+    torch.set_num_threads(o.threads)
+    torch.manual_seed(o.seed)
+    result = dict(torch=torch.__version__, **commands[o.command]())
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    result.update(processorMs=1000 * (used.ru_utime + used.ru_stime), residentMiB=used.ru_maxrss / (2 ** 20 if sys.platform == 'darwin' else 2 ** 10))
+    print(json.dumps(result))
+
+
+def read_batch(batch, shape):
+    """From standard input: float32 images, then int32 labels."""
+    raw = sys.stdin.buffer.read()
+    labels_at = 4 * batch * math.prod(shape)
+    x = torch.from_numpy(np.frombuffer(raw[:labels_at], np.float32).copy()).view(batch, *shape)
+    return x, torch.from_numpy(np.frombuffer(raw[labels_at:], np.int32).astype(np.int64))
+
+
+def time_steps(o, optimizer, step, dtype=torch.float32):
+    """Milliseconds of a step: after some that train, at learning rate 0."""
+    for _ in range(o.training_steps):
+        step()
+    for group in optimizer.param_groups:
+        group['lr'] = 0.0
+    times = []
+    while len(times) < o.min_steps or sum(times) < 1000 * o.seconds:
+        start = time.perf_counter()
+        step()
+        times.append(1000 * (time.perf_counter() - start))
+    median = statistics.median(times)
+    spread = 100 * statistics.median(abs(t - median) for t in times) / median
+    return dict(median=median, best=min(times), spread=spread, samples=len(times), peakGflops=max(all_gflops(dtype)))
 
 
 def all_gflops(dtype=torch.float32, seconds=0.3):
@@ -23,9 +68,12 @@ def all_gflops(dtype=torch.float32, seconds=0.3):
     return rates
 
 
-def peak_gflops(dtype=torch.float32):
-    """The fastest of them."""
-    return max(all_gflops(dtype))
+def state_of(net, prefix=''):
+    return {prefix + name: value.clone() for name, value in net.state_dict().items() if not name.endswith('num_batches_tracked')}
+
+
+def gradients_of(net):
+    return {f'grad.{name}': p.grad for name, p in net.named_parameters()}
 
 
 def save(path, tensors):
@@ -41,3 +89,13 @@ def save(path, tensors):
     text += b' ' * (-len(text) % 8)
     with open(path, 'wb') as file:
         file.write(struct.pack('<Q', len(text)) + text + b''.join(data))
+
+
+def load(path):
+    """The float32 tensors of a safetensors file."""
+    raw = open(path, 'rb').read()
+    size = struct.unpack('<Q', raw[:8])[0]
+    header, data = json.loads(raw[8:8 + size]), raw[8 + size:]
+    header.pop('__metadata__', None)
+    return {name: torch.from_numpy(np.frombuffer(data[slice(*entry['data_offsets'])], np.float32).copy()).view(entry['shape'])
+            for name, entry in header.items()}

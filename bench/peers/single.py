@@ -1,5 +1,5 @@
 """predict of one image on PyTorch, eager: the layers of chain.json (bench/edge/chain.ts) with the same weights. Its argument is the folder
-that single.mjs reads. The last line of the output is JSON: likeness (as in single.mjs), and milliseconds of an image: one (processor time, one thread) and all (by the clock, all threads of settings.json)."""
+that onnx.mjs reads. The last line of the output is JSON: likeness (as in onnx.mjs), and milliseconds of an image: one (processor time, one thread) and all (by the clock, all threads of settings.json)."""
 import json, math, statistics, sys, time
 
 try:
@@ -60,7 +60,7 @@ def run(x):
 
 def measure(clock):
     times, began = [], clock()
-    while len(times) < 5 or clock() - began < settings['budget']['measureMs'] / 1000:
+    while len(times) < 5 or clock() - began < settings['ms'] / 1000:
         start = clock()
         run(images[len(times) % len(images)])
         times.append(1000 * (clock() - start))

@@ -7,7 +7,7 @@ import type { Measured } from './compare/process.js'
 import { runChild } from './compare/process.js'
 import { bestRate, marksOf } from './conditions.js'
 import type { Selection } from './options.js'
-import { deviation, digits, emptyReport, percent, type Report, time } from './report.js'
+import { deviation, digits, emptyReport, percent, type Report, tableOf, time } from './report.js'
 import type { Weights } from './weights.js'
 
 /** Milliseconds for each benchmark. */
@@ -85,17 +85,8 @@ export async function measureEach(names: readonly string[], context: Context): P
     report.smallerIsBetter.push({ ...entry, unit: 'ms', value: ms })
     if (rate !== undefined) report.biggerIsBetter.push({ ...entry, unit, value: rate })
   }
-  // A column without anything in it says nothing.
-  const used = head.flatMap((_, i) => (rows.some(({ cells }) => cells[i] !== '') ? [i] : []))
-  const pick = (cells: readonly string[]): string[] => used.map((i) => cells[i])
-  if (rows.length > 0)
-    report.tables.push({
-      title,
-      notes: note,
-      head: pick(head),
-      rows: rows.map(({ cells }) => pick(cells)),
-      lesser,
-    })
+  const columns = head.map((name, i) => [name, ({ cells }: Row) => cells[i]] as const)
+  if (rows.length > 0) report.tables.push(tableOf(title, note, columns, rows, lesser))
   return report
 }
 
@@ -104,6 +95,8 @@ const head = [
   'conditions',
 ]
 const lesser = ['limit beside', 'spread', 'density', 'conditions']
+
+type Row = ReturnType<typeof rowOf>
 
 function rowOf(measured: Measured, best: number) {
   const { name, times, densities, work, threads = 1, looks, limitUnit } = measured

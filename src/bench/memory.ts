@@ -9,7 +9,7 @@ import { TIME_STEPS } from './cases/networks.js'
 import type { FreshCalls, FreshJob } from './fresh-child.js'
 import { batchOf, chooseModels, describeMethod, methods } from './networks.js'
 import type { Selection } from './options.js'
-import { emptyReport, type Group, type Report, type ResultTable, time } from './report.js'
+import { type Column, type Entry, emptyReport, type Group, tableOf, time } from './report.js'
 
 /** A process that takes longer hangs. */
 const TIMEOUT_MS = 600_000
@@ -57,63 +57,56 @@ export const memoryGroups = (selection: Selection, label: string): Group[] =>
         progress('memory of the package alone')
         const { rss: empty } = await measureFresh({ method: '', timeSteps: 0, threads: 1 })
         const report = emptyReport()
-        const rows: string[][] = []
+        const rows: Row[] = []
         for (const [name, job] of jobs) {
           if (!wanted.has(name) || signal?.aborted) continue
           progress(name)
           try {
-            rows.push(add(report, name, await measureFresh(job), { empty, threads, label }))
+            rows.push({ name, empty, ...(await measureFresh(job)) })
           } catch (error) {
             report.failed.set(name, `bench "${name}" failed: ${(error as Error).message}`)
           }
         }
-        if (rows.length > 0) report.tables.push(tableOf(model, rows, { empty, threads }))
+        const end = threads > 1 ? ` threads ${threads}` : ''
+        report.smallerIsBetter.push(...rows.map((row) => entryOf(row, end, label)))
+        if (rows.length > 0) {
+          const title = `memory: ${model}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`
+          report.tables.push(tableOf(title, [noteOf(empty)], columns, rows, lesser))
+        }
         return report
       },
     }
   })
 
-interface Context {
-  /** Bytes of a process with the package alone. */
+/** What a process found, and the bytes of one with the package alone. */
+interface Row extends Awaited<ReturnType<typeof measureFresh>> {
+  readonly name: string
   readonly empty: number
-  readonly threads: number
-  readonly label: string
 }
 
-/** Adds an entry. @returns the row of the table */
-function add(
-  report: Report,
-  name: string,
-  { rss, planned, rates, load, compile, first }: Awaited<ReturnType<typeof measureFresh>>,
-  { empty, threads, label }: Context,
-): string[] {
-  const times = [load, compile, first].map(time)
-  report.smallerIsBetter.push({
-    name: threads > 1 ? `${name} threads ${threads}` : name,
-    unit: 'MiB',
-    value: Math.round(rss / 2 ** 20),
-    extra:
-      `planned ${mib(planned)} MiB, a process without a model ${mib(empty)} MiB\nload, ` +
-      `compile, first step: ${times.join(', ')}\n${rates}\n${label}`,
-  })
-  return [name, mib(rss), mib(Math.max(0, rss - empty)), mib(planned), ...times, rates]
-}
-
-const tableOf = (
-  model: string,
-  rows: readonly string[][],
-  { empty, threads }: Omit<Context, 'label'>,
-): ResultTable => ({
-  title: `memory: ${model}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
-  notes: [
-    'Largest resident set of a fresh process that compiles and trains for 2 steps; one with ' +
-      `the package alone takes ${mib(empty)} MiB. planned: what the plan asks of ` +
-      'WebAssembly. load: importing the package; Node itself starts before.',
-  ],
-  head: [
-    ...['benchmark', 'peak MiB', 'above empty', 'planned MiB', 'load', 'compile', 'first step'],
-    'density',
-  ],
-  rows,
-  lesser: ['planned MiB', 'density', 'load'],
+const entryOf = (row: Row, end: string, label: string): Entry => ({
+  name: `${row.name}${end}`,
+  unit: 'MiB',
+  value: Math.round(row.rss / 2 ** 20),
+  extra:
+    `planned ${mib(row.planned)} MiB, a process without a model ${mib(row.empty)} MiB\nload, ` +
+    `compile, first step: ${[row.load, row.compile, row.first].map(time).join(', ')}\n` +
+    `${row.rates}\n${label}`,
 })
+
+const noteOf = (empty: number): string =>
+  'Largest resident set of a fresh process that compiles and trains for 2 steps; one with ' +
+  `the package alone takes ${mib(empty)} MiB. planned: what the plan asks of ` +
+  'WebAssembly. load: importing the package; Node itself starts before.'
+
+const columns: readonly Column<Row>[] = [
+  ['benchmark', ({ name }) => name],
+  ['peak MiB', ({ rss }) => mib(rss)],
+  ['above empty', ({ rss, empty }) => mib(Math.max(0, rss - empty))],
+  ['planned MiB', ({ planned }) => mib(planned)],
+  ['load', ({ load }) => time(load)],
+  ['compile', ({ compile }) => time(compile)],
+  ['first step', ({ first }) => time(first)],
+  ['density', ({ rates }) => rates],
+]
+const lesser = ['planned MiB', 'density', 'load']

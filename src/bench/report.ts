@@ -11,6 +11,22 @@ export interface ResultTable {
   readonly lesser?: readonly string[]
 }
 
+/** A column of a table: what stands above it, and its cell of a row. */
+export type Column<R> = readonly [head: string, cell: (of: R) => string]
+
+/** A table of such columns; one without anything in it says nothing. */
+export function tableOf<R>(
+  title: string,
+  notes: readonly string[],
+  columns: readonly Column<R>[],
+  rows: readonly R[],
+  lesser?: readonly string[],
+): ResultTable {
+  const used = columns.filter(([, cell]) => rows.some((row) => cell(row) !== ''))
+  const head = used.map(([name]) => name)
+  return { title, notes, head, rows: rows.map((row) => used.map(([, cell]) => cell(row))), lesser }
+}
+
 /**
  * An entry as github-action-benchmark reads it (tools customSmallerIsBetter and
  * customBiggerIsBetter).

@@ -33,7 +33,7 @@ export function mlp(
 }
 
 /** Convolutions of so many channels, with a pooling behind each that halves the image. */
-function pooledNetwork(
+export function pooledNetwork(
   name: string,
   sample: string,
   channels: readonly number[],

@@ -4,10 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Block, compareBlocks } from '../../bench/alternate.js'
 import { runBench } from '../../bench/command.js'
 import { type Chain, type ChainLayer, chainOf, type Numbers } from '../../bench/edge/chain.js'
-import { ownBytes } from '../../bench/edge/sizes.js'
+import { ownBytes } from '../../bench/edge.js'
 import { exportWasm } from '../../src/edge/export.js'
 import { netInfo } from '../../src/edge/net.js'
 import {
@@ -72,46 +71,6 @@ test('--quick --only edge writes tables and entries of finite numbers', async ()
   } finally {
     rmSync(folder, { recursive: true })
   }
-})
-
-/** A clock that calls move on: by their cost, times what the machine is slower by then. */
-function fakeClock(slower: (block: number) => number) {
-  let [time, blocks] = [0, 0]
-  const seen: string[] = []
-  const block =
-    (name: string, cost: number): Block =>
-    (first, calls) => {
-      time += cost * calls * slower(blocks++)
-      seen.push(`${name} ${first} ${calls}`)
-    }
-  return { now: () => time, block, seen }
-}
-
-const turns = { warmupMs: 10, blockMs: 100, measureMs: 3600, minRounds: 3 }
-const ROUNDS = 9
-
-test('blocks in turns: the ratio stays when the machine grows slower or stops for a while', async () => {
-  for (const [what, slower] of [
-    ['idle', () => 1],
-    ['slower and slower', (n: number) => 1 + n / 200],
-    ['stops', (n: number) => (n === 14 || n === 21 ? 500 : 1)],
-  ] as const) {
-    const { now, block } = fakeClock(slower)
-    const { ratio, spread } = await compareBlocks(block('a', 3), block('b', 2), turns, now)
-    assert.ok(Math.abs(ratio - 1.5) < 0.001, `${what}: ${ratio}`)
-    assert.ok(spread >= 0 && spread < 5, `${what}: ${spread}`)
-  }
-})
-
-test('blocks in turns: all of a round make the same calls, other rounds others', async () => {
-  const { now, block, seen } = fakeClock(() => 1)
-  const { calls, rounds, a, b } = await compareBlocks(block('a', 3), block('b', 2), turns, now)
-  assert.equal([calls, rounds, a, b], [40, ROUNDS, 3, 2])
-  const timed = seen.slice(-4 * ROUNDS)
-  const expected = Array.from({ length: ROUNDS }, (_, i) =>
-    ['a', 'b', 'b', 'a'].map((side) => `${side} ${i * 40} 40`),
-  )
-  assert.equal(timed, expected.flat())
 })
 
 /** A chain's outputs by plain loops in float64. */

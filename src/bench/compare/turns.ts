@@ -18,12 +18,14 @@ export interface TurnsBudget {
   readonly countsWaiting: boolean
   /** So many rounds are made even where that takes longer. Default 1. */
   readonly leastRounds?: number
+  /** And not more. Default 64. */
+  readonly mostRounds?: number
   /** Called in front of each block. */
   onBlock?(): void
 }
 
-/** About how long a block takes, if a call is not longer; and how many rounds there are at most. */
-const [BLOCK_MS, MAX_ROUNDS] = [0.7, 64]
+/** About how long a block takes, if a call is not longer. */
+const BLOCK_MS = 0.7
 
 export interface Turns {
   /** Milliseconds of a call, one list a call, one number a round. */
@@ -101,8 +103,9 @@ export async function takeTurns(
   const callMs = await warmUp(calls.length, block, budget, () => clock.wall() - start)
   const count = Math.max(1, Math.ceil(BLOCK_MS / callMs))
   const times = calls.map((): number[] => [])
+  const { ms, leastRounds = 1, mostRounds = 64 } = budget
   const isOver = (round: number): boolean =>
-    round >= MAX_ROUNDS || (round >= (budget.leastRounds ?? 1) && clock.wall() - start >= budget.ms)
+    round >= mostRounds || (round >= leastRounds && clock.wall() - start >= ms)
   for (let round = 0; !isOver(round); round++) {
     const sums = calls.map(() => 0)
     const first = calls.length > 1 ? random.below(2) : 0
