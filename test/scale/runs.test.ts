@@ -1,5 +1,6 @@
 // runs: waits
 /** Runs of a sweep in processes of their own: their folders, their data, what they go on from. */
+import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -16,7 +17,12 @@ import {
 import { localExecutor } from '../../src/cli/sweep/local.js'
 import { checkRun, dataPath, runId, splitHash } from '../../src/cli/sweep/options.js'
 import { readStatus } from '../../src/cli/sweep/rows.js'
-import { LimitExceeded, RunStopped, trainInChild } from '../../src/cli/sweep/run-child.js'
+import {
+  LimitExceeded,
+  RunStopped,
+  trainAnew,
+  trainInChild,
+} from '../../src/cli/sweep/run-child.js'
 import type { Json } from '../../src/scale/jobs.js'
 import type { RedisPlace } from '../../src/scale/redis.js'
 import { DamagedBytes } from '../../src/scale/store.js'
@@ -162,6 +168,24 @@ test('a process that may not begin, or takes too much', async () => {
   assert.instance(late, LimitExceeded)
   assert.is(late.message, 'the run took longer than its limit of 0.001 s (--time-limit)')
 })
+
+test('a run that takes too much memory begins anew once, unless it is told to end', () =>
+  withFolder(async (folder) => {
+    const [held, left] = [join(folder, 'run'), join(folder, 'run', 'left')]
+    const greedy = { args: ['--epochs', '2'], limits: { ...limits, memoryMB: 20 } }
+    for (const isEnd of [true, false]) {
+      await mkdir(held, { recursive: true })
+      await writeFile(left, '')
+      const told: unknown[] = []
+      const ended = await trainAnew(held, greedy, true, (error) => {
+        told.push(error)
+        if (isEnd) throw error
+      }).catch((error) => error)
+      assert.instance(ended, LimitExceeded)
+      assert.match(ended.message, /of memory, more than its limit of 20 MB \(--memory-limit\)$/)
+      assert.equal([told.length, told[0] === ended, existsSync(left)], [1, isEnd, isEnd])
+    }
+  }))
 
 test('where data are: a folder of their name, an archive, or the folder itself', () =>
   withFolder(async (folder) => {

@@ -17,7 +17,7 @@ import { cacheFor } from '../datasets.js'
 import { holdsRun } from '../run-folder.js'
 import { type CheckedRun, checkRun, dataPath, placeArgs, runId } from './options.js'
 import { type RunResult, taskName } from './rows.js'
-import { type RunNews, trainAnew } from './run-child.js'
+import { LimitExceeded, type RunNews, trainAnew } from './run-child.js'
 
 /** The queue of runs. */
 export const RUNS = 'runs'
@@ -116,9 +116,11 @@ async function doRun(job: RunJob, context: JobContext): Promise<RunResult> {
       ...{ data, limits, signal },
       onNews: sparingly(context.progress),
     }
-    const result = await trainAnew(folder, whole, begun, ({ message }) =>
-      context.tell(`begins anew: ${message}`),
-    )
+    const result = await trainAnew(folder, whole, begun, (error) => {
+      // It took more than this worker's limits, which it would do again.
+      if (error instanceof LimitExceeded) throw error
+      context.tell(`begins anew: ${error.message}`)
+    })
     await upload.end(false)
     const without = until === undefined ? [runFiles.checkpoint] : []
     const files = await packRun(folder, { without })

@@ -30,7 +30,7 @@ export interface ChildRun extends ChildOrder {
   onChild?(news: ChildNews): void
 }
 
-/** A run took more than it may: to begin anew would not help. */
+/** A run took more memory or time than it may. */
 export class LimitExceeded extends SpikewasmError {}
 
 /** How a process ended that was asked to. */
@@ -156,7 +156,7 @@ export async function trainIn(folder: string, run: ChildRun): Promise<RunResult>
  * away where nobody can go on from it: results do not depend on it.
  *
  * @param begun whether the folder holds something
- * @param onAnew told why the run begins anew
+ * @param onAnew told why the run begins anew; what it throws ends the run instead
  */
 export async function trainAnew(
   folder: string,
@@ -167,8 +167,7 @@ export async function trainAnew(
   try {
     return await trainIn(folder, run)
   } catch (error) {
-    const isFinal = error instanceof RunStopped || error instanceof LimitExceeded
-    if (!begun || isFinal || run.signal?.aborted) throw error
+    if (!begun || error instanceof RunStopped || run.signal?.aborted) throw error
     onAnew(error as Error)
     await rm(folder, { recursive: true, force: true })
     return trainIn(folder, run)
