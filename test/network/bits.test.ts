@@ -2,7 +2,7 @@
  * What changes no bit of a training: threads, the debug build, layers that are made again for the
  * backward pass, and a network's way through JSON.
  */
-import { test } from 'uvu'
+
 import * as assert from 'uvu/assert'
 import {
   type Block,
@@ -14,11 +14,12 @@ import {
 import { groupedChains } from '../support/chains.js'
 import { isLong } from '../support/long.js'
 import { labels, uniform } from '../support/measure.js'
+import { modelOf, test } from '../support/models.js'
 import { betweenNeurons, rectified } from '../support/networks.js'
 import { usualModes } from '../support/tables.js'
 
 async function trained(network: Block, options: CompileOptions): Promise<unknown> {
-  const model = await network.compile({ batchSize: 5, timeSteps: 5, seed: 4, ...options })
+  const model = await modelOf(network, { batchSize: 5, timeSteps: 5, seed: 4, ...options })
   const { timeSteps, batchSize, classes, frames } = model
   const size = options.input.reduce((a, b) => a * b, batchSize) * (frames ? timeSteps : 1)
   for (let i = 0; i < 3; i++)
@@ -55,7 +56,7 @@ for (const [i, [name, network, input, modes]] of networks.entries())
         assert.equal(await trained(from, { ...options, ...more }), expected, JSON.stringify(more))
       if (one !== 1) await same({ threads: 3 })
       if (one !== 0) await same({ threads: 2, engine: 'debug' })
-      const model = await of.compile(options)
+      const model = await modelOf(of, options)
       await same({}, networkFromJSON(JSON.stringify(model.toJSON())) as Block)
       await model.dispose()
       if (method === 'bptt') await same({ gradientCheckpoint: 'layers' })

@@ -2,7 +2,7 @@
  * Networks that are no chains, and layers between neurons: step modes must agree where there is no
  * normalisation, and gradients must not depend on the path taken.
  */
-import { test } from 'uvu'
+
 import * as assert from 'uvu/assert'
 import {
   block,
@@ -16,6 +16,7 @@ import {
 } from '../../src/index.js'
 import { messageOf } from '../io/temporary.js'
 import { expectClose, expectSameBits, labels, uniform } from '../support/measure.js'
+import { modelOf, test } from '../support/models.js'
 import { compileNet, netOf } from '../support/net.js'
 
 const seed = Number(process.env.SEED ?? 3)
@@ -60,7 +61,7 @@ async function gradients(
   options: object,
   state?: StateDict,
 ): Promise<{ gradients: StateDict; state: StateDict }> {
-  const model = await sequential({ net: network }).compile({
+  const model = await modelOf(sequential({ net: network }), {
     input,
     timeSteps: 5,
     batchSize: B,
@@ -131,7 +132,6 @@ for (const method of ['ottt', 'sltt'] as const)
         model.stateDict()['3.weight'].data.some((v, i) => v !== before['3.weight'].data[i]),
         'a step with update changes them',
       )
-      await model.dispose()
     })
 
 test('ottt refuses layers that read currents, and sums of neurons with different tau', async () => {

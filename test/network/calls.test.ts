@@ -2,13 +2,14 @@
  * Methods whose loop over T is outside the network: calls of several steps give what the definition
  * says, for any T.
  */
-import { test } from 'uvu'
+
 import * as assert from 'uvu/assert'
 import type { CompileOptions, Model } from '../../src/index.js'
 import { checkCase, compileCase, makeCase } from '../support/case.js'
 import { testRandom } from '../support/engine.js'
 import { isLong, ofLong } from '../support/long.js'
 import { expectClose, labels, relativeError, uniform } from '../support/measure.js'
+import { test } from '../support/models.js'
 import { compileNet } from '../support/net.js'
 import { referenceStep } from '../support/reference.js'
 
@@ -80,7 +81,6 @@ for (const [timeSteps, K] of [
       chosen.add(found)
     }
     assert.ok(chosen.size > 1, 'steps are chosen at random')
-    await model.dispose()
   })
 
 // Layers that the definitions above do not know.
@@ -146,8 +146,6 @@ for (const timeSteps of [3, 5])
       assert.is(found.length, timeSteps, 'every step has a gradient of its own')
       const sum = found[0].map((_, i) => found.reduce((total, one) => total + one[i], 0))
       expectClose(`seed=${seed}`, flat(whole), sum, 1e-5)
-      await whole.dispose()
-      await single.dispose()
     })
 
 test.run()

@@ -1,5 +1,5 @@
 /** Random small networks of cells against their definitions in float64. */
-import { test } from 'uvu'
+
 import * as assert from 'uvu/assert'
 import {
   avgPool2d,
@@ -14,6 +14,7 @@ import {
 import { checkCase, makeCase } from '../support/case.js'
 import { integer, one, type Random, randomCell } from '../support/draw/layers.js'
 import { testRandom } from '../support/engine.js'
+import { test } from '../support/models.js'
 
 const seed = Number(process.env.SEED ?? 37)
 const input = [2, 4, 3] as const

@@ -1,5 +1,5 @@
 /** Cells against PyTorch's autograd (test/fixtures/cells), and that their bits repeat. */
-import { test } from 'uvu'
+
 import * as assert from 'uvu/assert'
 import {
   alif,
@@ -25,6 +25,7 @@ import {
 import { readFixture } from '../support/fixture.js'
 import { bySample, byStep } from '../support/frames.js'
 import { expectClose, expectSameBits } from '../support/measure.js'
+import { modelOf, test } from '../support/models.js'
 import { compileNet } from '../support/net.js'
 
 const { metadata, state: stateOf, values } = readFixture('cells/cells.safetensors')
@@ -69,7 +70,7 @@ async function compiled(name: string, of: Case, more: object = {}): Promise<Mode
   const { method, T: timeSteps } = of
   const online = method === 'sltt' || method === 'ottt' ? { mseWeight: 0 } : {}
   const options = { input: [2, 4, 3], batchSize: 3, frames: true, method, timeSteps } as const
-  const model = await networkOf(of).compile({ ...options, ...online, ...more })
+  const model = await modelOf(networkOf(of), { ...options, ...online, ...more })
   model.loadStateDict(stateOf(`${name}/before.`))
   return model
 }
@@ -84,16 +85,13 @@ for (const [name, text] of Object.entries(metadata)) {
   const of = JSON.parse(text) as Case
   test(`${name} has the gradients of PyTorch`, async () => {
     const model = await compiled(name, of, { inspect: of.method === 'rate' })
-    try {
-      await step(model, name)
-      expectClose('output', model.output(), values(`${name}/output`), LIMIT)
-      const [gradients, expected] = [model.gradients(), stateOf(`${name}/grad.`)]
-      assert.equal(Object.keys(gradients).sort(), Object.keys(expected).sort())
-      for (const [key, { data }] of Object.entries(expected))
-        expectClose(key, gradients[key].data, data, LIMIT)
-    } finally {
-      await model.dispose()
-    }
+
+    await step(model, name)
+    expectClose('output', model.output(), values(`${name}/output`), LIMIT)
+    const [gradients, expected] = [model.gradients(), stateOf(`${name}/grad.`)]
+    assert.equal(Object.keys(gradients).sort(), Object.keys(expected).sort())
+    for (const [key, { data }] of Object.entries(expected))
+      expectClose(key, gradients[key].data, data, LIMIT)
   })
 
   if (of.method === 'bptt' || of.method === 'sltt')
@@ -178,7 +176,7 @@ test('without leak, decayInput leaves nothing of the input: a number as lists of
   const each = { ...options, tau: [options.tau, options.tau, options.tau] }
   for (const make of [lif, cubaLif, alif, leakyIntegrator])
     for (const given of [options, each]) {
-      const model = await sequential(make(given), integrator()).compile({
+      const model = await modelOf(sequential(make(given), integrator()), {
         input: [3],
         timeSteps: 4,
       })
@@ -197,7 +195,7 @@ test('inputScale multiplies what comes back to a recurrent layer too', async () 
   ]) {
     const neurons = recurrent(lif({ tau: 2, vThreshold: 0.25, inputScale }))
     const net = sequential(linear(4, 5), neurons, linear(5, 3))
-    const model = await net.compile({ input: [4], timeSteps: 8, batchSize: 2, method: 'bptt' })
+    const model = await modelOf(net, { input: [4], timeSteps: 8, batchSize: 2, method: 'bptt' })
     const state = model.stateDict()
     for (const [name, { data }] of Object.entries(state))
       if (!name.startsWith('2.')) for (const i of data.keys()) data[i] *= factor
@@ -216,7 +214,7 @@ test('weight and bias of a recurrent layer start as it is said', async () => {
     [{ normal: 0, bias: 'zeros' }, [true, true]],
   ] as const) {
     const net = sequential(linear(4, 16), recurrent(lif(), { init }), linear(16, 3))
-    const model = await net.compile({ input: [4], method: 'bptt', batchSize: 2 })
+    const model = await modelOf(net, { input: [4], method: 'bptt', batchSize: 2 })
     const state = model.stateDict()
     await model.dispose()
     for (const [i, role] of ['weight', 'bias'].entries()) {
@@ -236,14 +234,13 @@ test('summaries, statistics and files name cells', async () => {
   await model.trainStep(numbers(48), [0, 1])
   assert.equal(Object.keys(model.firingRates()), ['1', '4'])
   const json = JSON.stringify(model.toJSON())
-  const again = await networkFromJSON(json).compile({ ...options, input: [2, 4, 3] })
+  const again = await modelOf(networkFromJSON(json), { ...options, input: [2, 4, 3] })
   assert.is(JSON.stringify(again.toJSON()), json)
-  await Promise.all([again.dispose(), model.dispose()])
 })
 
 test('a threshold that training or a file makes 0 or less counts as 1/1024', async () => {
   const net = sequential(flatten(), linear(4, 3), lif({ learn: ['vThreshold'] }))
-  const model = await net.compile({ input: [4], timeSteps: 4, batchSize: 1 })
+  const model = await modelOf(net, { input: [4], timeSteps: 4, batchSize: 1 })
   const state = model.stateDict()
   const weight = { shape: [3, 4], data: new Float32Array(12).fill(0) }
   const bias = { shape: [3], data: Float32Array.of(0, 0.0009, 0.002) }
@@ -251,7 +248,6 @@ test('a threshold that training or a file makes 0 or less counts as 1/1024', asy
   model.loadStateDict({ ...state, '1.weight': weight, '1.bias': bias, '2.v_threshold': threshold })
   const { logits } = await model.predict(new Float32Array(4))
   assert.equal([...logits], [0, 0.5, 1])
-  await model.dispose()
 })
 
 test('plif learns in rate mode', async () => {
@@ -259,7 +255,6 @@ test('plif learns in rate mode', async () => {
   const model = await compileNet('flatten, linear 12, plif vReset=0, linear 4', options)
   await model.trainStep(numbers(5 * 72), [0, 1, 2])
   assert.ok(Math.abs(model.gradients()['2.w'].data[0]) > 1e-6)
-  await model.dispose()
 })
 
 test.run()

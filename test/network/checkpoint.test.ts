@@ -3,7 +3,6 @@
  * it was.
  */
 
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { trace } from '../../src/graph/trace.js'
 import {
@@ -13,7 +12,6 @@ import {
   batchNorm2d,
   block,
   type CompileOptions,
-  compile,
   conv2d,
   dropout,
   flatten,
@@ -34,6 +32,7 @@ import { randomNetwork } from '../support/draw/networks.js'
 import { testRandom } from '../support/engine.js'
 import { isLong, ofLong } from '../support/long.js'
 import { labels, uniform } from '../support/measure.js'
+import { modelOf, test } from '../support/models.js'
 
 const seed = Number(process.env.SEED ?? 71)
 
@@ -44,7 +43,7 @@ async function twoSteps(
   network: Block,
   options: Options,
 ): Promise<{ losses: number[]; states: StateDict[]; plan: Plan }> {
-  const model = await compile(network, { method: 'bptt', seed: 5, ...options })
+  const model = await modelOf(network, { method: 'bptt', seed: 5, ...options })
   try {
     const { batchSize, timeSteps, frames, input } = options
     const images = batchSize * (frames ? timeSteps : 1)

@@ -1,6 +1,5 @@
 /** Several outputs and self-distillation, beside its authors' code (test/fixtures/distillation). */
 import { readFileSync } from 'node:fs'
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   adaptiveAvgPool2d,
@@ -8,7 +7,6 @@ import {
   batchNorm2d,
   block,
   type CompileOptions,
-  compile,
   conv2d,
   crossEntropy,
   esdResnet18,
@@ -30,6 +28,7 @@ import { deepConv } from '../../src/models/resnet.js'
 import { messageOf } from '../io/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { expectSameBits, relativeError } from '../support/measure.js'
+import { modelOf, test } from '../support/models.js'
 
 interface Numbers {
   readonly shape: readonly number[]
@@ -104,7 +103,7 @@ const options = { input: [2, 8, 8], timeSteps, batchSize: labels.length, loss } 
 const x = Float32Array.from(fixture.x)
 
 async function compiled(more: Partial<CompileOptions> = {}): Promise<Model> {
-  const model = await network().compile({ ...options, ...more })
+  const model = await modelOf(network(), { ...options, ...more })
   const state = model.stateDict()
   for (const [name, { data }] of Object.entries(fixture.start)) state[name].data.set(data)
   model.loadStateDict(state)
@@ -126,7 +125,6 @@ for (const engine of [undefined, 'debug'] as const)
     const state = model.stateDict()
     for (const [name, { data }] of Object.entries(fixture.statistics))
       assert.ok(relativeError(state[name].data, data) <= 1e-4, name)
-    await model.dispose()
   })
 
 test('prediction and evaluation are of the last output; files and copies keep all of them', async () => {
@@ -135,23 +133,25 @@ test('prediction and evaluation are of the last output; files and copies keep al
   const { logits } = await model.predict(x)
   const { accuracy } = await model.evaluate(data)
   // The same network without branches.
-  const plain = await block({ ...network().children } as Record<string, Module>, (m, input) =>
-    m.classifier(m.flatten(m.pool(m.layer2(m.layer1(m.conv0(input)))))),
-  ).compile({ input: [2, 8, 8], timeSteps, batchSize: labels.length })
+  const plain = await modelOf(
+    block({ ...network().children } as Record<string, Module>, (m, input) =>
+      m.classifier(m.flatten(m.pool(m.layer2(m.layer1(m.conv0(input)))))),
+    ),
+    { input: [2, 8, 8], timeSteps, batchSize: labels.length },
+  )
   const state = model.stateDict()
   const own = Object.fromEntries(Object.keys(plain.stateDict()).map((name) => [name, state[name]]))
   plain.loadStateDict(own)
   assert.equal((await plain.predict(x)).logits, logits)
   assert.is((await plain.evaluate(data)).accuracy, accuracy)
   await plain.dispose()
-  const again = await networkFromJSON(JSON.stringify(model.toJSON())).compile(options)
+  const again = await modelOf(networkFromJSON(JSON.stringify(model.toJSON())), options)
   again.loadStateDict(state)
   await Promise.all([model, again].map((of) => of.trainStep(x, labels)))
   expectSameBits('a network from JSON', again.stateDict(), model.stateDict())
-  const lean = await network().compile({ ...options, purpose: 'inference' })
+  const lean = await modelOf(network(), { ...options, purpose: 'inference' })
   lean.loadStateDict(state)
   assert.equal((await lean.predict(x)).logits, logits)
-  await Promise.all([again, lean, model].map((of) => of.dispose()))
 })
 
 test('it learns by fit, on rate and bptt, and goes on from a file', async () => {
@@ -163,7 +163,7 @@ test('it learns by fit, on rate and bptt, and goes on from a file', async () => 
   })
   const data = fromArrays({ images: pixels, labels: y, shape: [2, 8, 8], classes: 3 })
   for (const method of ['rate', 'bptt'] as const) {
-    const model = await network().compile({ ...options, batchSize: 12, method, seed: 4 })
+    const model = await modelOf(network(), { ...options, batchSize: 12, method, seed: 4 })
     const optimizer = sgd({ lr: method === 'rate' ? 0.4 : 0.1 })
     const history = await model.fit(data, { epochs: 8, optimizer, loss })
     const losses = history.epochs.map(({ trainLoss }) => trainLoss)
@@ -186,7 +186,7 @@ const wrong: readonly [string, () => unknown, RegExp][] = [
   ],
   [
     'one output',
-    () => compile(linear(4, 3), { ...small, loss }),
+    () => modelOf(linear(4, 3), { ...small, loss }),
     /needs a network with two outputs or more/,
   ],
   [
@@ -202,7 +202,7 @@ const wrong: readonly [string, () => unknown, RegExp][] = [
   [
     'other shapes',
     () =>
-      compile(
+      modelOf(
         two((m, v) => ({ one: m.c(v), out: m.a(v) })),
         small,
       ),
@@ -211,7 +211,7 @@ const wrong: readonly [string, () => unknown, RegExp][] = [
   [
     'the same twice',
     () =>
-      compile(
+      modelOf(
         two((m, v) => {
           const a = m.a(v)
           return { one: a, out: a }
@@ -223,7 +223,7 @@ const wrong: readonly [string, () => unknown, RegExp][] = [
   [
     'a number for a name',
     () =>
-      compile(
+      modelOf(
         two((m, v) => ({ 1: m.a(v), out: m.b(v) })),
         small,
       ),
@@ -231,7 +231,7 @@ const wrong: readonly [string, () => unknown, RegExp][] = [
   ],
   [
     'outputs of a part',
-    () => compile(sequential(two((m, v) => ({ one: m.a(v), out: m.b(v) }))), small),
+    () => modelOf(sequential(two((m, v) => ({ one: m.a(v), out: m.b(v) }))), small),
     /forward function of a block must return/,
   ],
   ['alpha', () => selfDistillation({ alpha: -1 }), /selfDistillation\.alpha must be ≥ 0, got -1/],
@@ -250,7 +250,7 @@ const wrong: readonly [string, () => unknown, RegExp][] = [
   [
     'timeMean online',
     () =>
-      compile(sequential(linear(4, 3), lif(), timeMean(), linear(3, 2)), {
+      modelOf(sequential(linear(4, 3), lif(), timeMean(), linear(3, 2)), {
         ...small,
         method: 'sltt',
       }),
@@ -259,7 +259,7 @@ const wrong: readonly [string, () => unknown, RegExp][] = [
   [
     'timeMean of a stream',
     () =>
-      compile(sequential(linear(4, 3), lif(), timeMean(), linear(3, 2)), {
+      modelOf(sequential(linear(4, 3), lif(), timeMean(), linear(3, 2)), {
         ...small,
         purpose: 'stream',
       }),
@@ -272,11 +272,10 @@ for (const [what, run, message] of wrong)
   })
 
 test('esdResnet18 has the parameters of its authors, and compiles', async () => {
-  const model = await esdResnet18().compile({ input: [3, 32, 32], timeSteps: 2, batchSize: 1 })
+  const model = await modelOf(esdResnet18(), { input: [3, 32, 32], timeSteps: 2, batchSize: 1 })
   const names = Object.keys(model.stateDict())
   for (const name of ['conv0.0.weight', 'scala1.2.op.5.weight', 'scala3.0.res_bn.bias', 'fc3.bias'])
     assert.ok(names.includes(name), name)
-  await model.dispose()
 })
 
 test.run()

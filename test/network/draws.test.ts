@@ -2,7 +2,7 @@
  * Random networks and fixed trainings reach every entry of the product's tables: a new kind, method
  * or option that no test draws fails here.
  */
-import { test } from 'uvu'
+
 import * as assert from 'uvu/assert'
 import { trace } from '../../src/graph/trace.js'
 import type { Layer } from '../../src/index.js'
@@ -23,6 +23,7 @@ import {
 import { cases } from '../golden/cases.js'
 import { lossMakers, randomPlanOptions } from '../support/draw/networks.js'
 import { testRandom } from '../support/engine.js'
+import { test } from '../support/models.js'
 import { keysOf, methodModes, surrogateNames } from '../support/tables.js'
 
 /** Entries of each table that were drawn. */

@@ -3,10 +3,11 @@
  * callbacks, with many values: which are taken and what becomes of them, and the messages for the
  * others, against factories.txt.
  */
-import { test } from 'uvu'
+
 import * as assert from 'uvu/assert'
 import * as api from '../../src/index.js'
 import { kindOf } from '../../src/nn/kind.js'
+import { test } from '../support/models.js'
 import {
   compareLines,
   hashOf,

@@ -3,7 +3,6 @@
  * the same start on the same batch.
  */
 import { readdirSync } from 'node:fs'
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   type Block,
@@ -21,6 +20,7 @@ import {
 import { readFixture } from '../support/fixture.js'
 import { bySample } from '../support/frames.js'
 import { expectClose, norm, relativeError } from '../support/measure.js'
+import { modelOf, test } from '../support/models.js'
 import { netOf } from '../support/net.js'
 
 const folder = new URL('../../../test/fixtures/', import.meta.url)
@@ -144,7 +144,7 @@ for (const file of files) {
         const { metadata, values, state, numbers } = golden
         const input = [3, 8, 8] as const
         const body = netOf(input, networks[name], { basic, sew })
-        const model = await sequential({ body }).compile({
+        const model = await modelOf(sequential({ body }), {
           input,
           timeSteps: Number(metadata.T),
           batchSize: BATCH,
@@ -155,25 +155,22 @@ for (const file of files) {
           threads,
           engine,
         })
-        try {
-          const given = values('input')
-          const x = model.frames ? bySample(given, model.timeSteps, BATCH) : given
-          model.loadStateDict(state('before.'))
-          model.optimizer = sgd({ lr: 0.1, momentum: 0.9, weightDecay: 5e-4, decay: 'all' })
-          const losses = JSON.parse(metadata.losses) as number[]
-          assert.ok(losses.length >= 3, 'the fixture holds three steps')
-          for (const [step, expected] of losses.entries()) {
-            const { loss } = await model.trainStep(x, numbers('target'))
-            const apart = Math.abs(loss - expected)
-            assert.ok(apart <= LIMIT * Math.abs(expected), `loss of step ${step}: ${loss}`)
-            if (step === 0) compareFirstStep(model, golden, biasBeforeNorm[name])
-          }
-          const after = model.stateDict()
-          for (const [parameter, { data }] of entriesOf(golden, 'after.'))
-            expectClose(`${parameter} after all steps`, after[parameter].data, data, LIMIT)
-        } finally {
-          await model.dispose()
+
+        const given = values('input')
+        const x = model.frames ? bySample(given, model.timeSteps, BATCH) : given
+        model.loadStateDict(state('before.'))
+        model.optimizer = sgd({ lr: 0.1, momentum: 0.9, weightDecay: 5e-4, decay: 'all' })
+        const losses = JSON.parse(metadata.losses) as number[]
+        assert.ok(losses.length >= 3, 'the fixture holds three steps')
+        for (const [step, expected] of losses.entries()) {
+          const { loss } = await model.trainStep(x, numbers('target'))
+          const apart = Math.abs(loss - expected)
+          assert.ok(apart <= LIMIT * Math.abs(expected), `loss of step ${step}: ${loss}`)
+          if (step === 0) compareFirstStep(model, golden, biasBeforeNorm[name])
         }
+        const after = model.stateDict()
+        for (const [parameter, { data }] of entriesOf(golden, 'after.'))
+          expectClose(`${parameter} after all steps`, after[parameter].data, data, LIMIT)
       })
 }
 

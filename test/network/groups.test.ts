@@ -1,5 +1,5 @@
 /** Convolutions by groups of channels beside dense ones whose weights are zero between groups. */
-import { test } from 'uvu'
+
 import * as assert from 'uvu/assert'
 import { type Layer, type StateDict, sequential } from '../../src/index.js'
 import { messageOf } from '../io/temporary.js'
@@ -7,6 +7,7 @@ import { compileCase, makeCase, stepOnEngine } from '../support/case.js'
 import { groupedChains } from '../support/chains.js'
 import { isLong } from '../support/long.js'
 import { expectClose, expectSameBits, labels, uniform } from '../support/measure.js'
+import { modelOf, test } from '../support/models.js'
 import { compileNet, netOf } from '../support/net.js'
 import { Op } from '../support/operations.js'
 
@@ -109,13 +110,12 @@ test("state dicts have PyTorch's shapes and come back as they were", async () =>
     state[name] = { shape, data: uniform(data.length, 1, name.length) }
   model.loadStateDict(state)
   expectSameBits('what was loaded', model.stateDict(), state)
-  await model.dispose()
 })
 
 test('standardised groups of a width that no vector fills are refused', async () => {
   const dw = netOf([4, 3, 3], 'conv 12 3 groups=2 standardise=true, flatten')
   assert.match(
-    await messageOf(() => sequential({ dw }).compile({ input: [4, 3, 3] })),
+    await messageOf(() => modelOf(sequential({ dw }), { input: [4, 3, 3] })),
     /^dw\.0 \(conv2d\): standardise with groups needs a multiple of 4 output channels in each group, got 6/,
   )
 })

@@ -1,8 +1,8 @@
 /** Layers that do nothing in evaluation, right on the input: the next weight must not notice. */
 
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { uniform } from '../support/measure.js'
+import { test } from '../support/models.js'
 import { compileNet } from '../support/net.js'
 
 // The input is positive: relu does nothing.

@@ -1,11 +1,12 @@
 /** Layers between neurons against PyTorch's autograd, through time (test/fixtures/layers.py). */
-import { test } from 'uvu'
+
 import * as assert from 'uvu/assert'
 import { type Block, block, conv2d, flatten, linear } from '../../src/index.js'
 import type { InputShape } from '../../src/nn/value.js'
 import { readFixture } from '../support/fixture.js'
 import { bySample } from '../support/frames.js'
 import { expectClose, norm } from '../support/measure.js'
+import { modelOf, test } from '../support/models.js'
 import { netOf } from '../support/net.js'
 
 const { metadata, of, state } = readFixture('layers.safetensors')
@@ -43,7 +44,7 @@ for (const [name, text] of Object.entries(networks))
     const input = shape.slice(2) as unknown as InputShape
     const sizes = { timeSteps: shape[0], batchSize: shape[1] }
     const network = typeof text === 'string' ? netOf(input, text) : text
-    const model = await network.compile({ input, ...sizes, frames: true, method: 'bptt' })
+    const model = await modelOf(network, { input, ...sizes, frames: true, method: 'bptt' })
     model.loadStateDict({ ...model.stateDict(), ...state(`${name}/parameter/`) })
     const x = bySample(data, model.timeSteps, model.batchSize)
     await model.trainStep(x, target, { update: false })
@@ -58,7 +59,6 @@ for (const [name, text] of Object.entries(networks))
       const dot = data.reduce((sum, v, i) => sum + v * got[i], 0)
       assert.ok(dot / (norm(data) * norm(got)) > 0.9999, key)
     }
-    await model.dispose()
   })
 
 test.run()

@@ -1,5 +1,5 @@
 /** Layers between neurons: the rates of max pooling, and what they refuse. */
-import { test } from 'uvu'
+
 import * as assert from 'uvu/assert'
 import {
   block,
@@ -15,6 +15,7 @@ import {
   sequential,
 } from '../../src/index.js'
 import { messageOf } from '../io/temporary.js'
+import { modelOf, test } from '../support/models.js'
 import { compileNet } from '../support/net.js'
 
 test('max pooling in the rate method: pooled or official', async () => {
@@ -38,9 +39,12 @@ test('max pooling in the rate method: pooled or official', async () => {
 test('what layers refuse of their input or their method is told by name', async () => {
   const input = [2, 5, 5] as const
   const compiled = (...layers: Layer[]): Promise<unknown> =>
-    sequential(...layers, flatten(), linear(9, 2)).compile({ input, method: 'bptt' })
+    modelOf(sequential(...layers, flatten(), linear(9, 2)), { input, method: 'bptt' })
   const joins = (children: Record<string, Layer>): Promise<unknown> =>
-    block(children, (m, x, { concat }) => concat(m.a(x), m.b(x))).compile({ input })
+    modelOf(
+      block(children, (m, x, { concat }) => concat(m.a(x), m.b(x))),
+      { input },
+    )
   const late = 'linear 4, lif, delay 1, linear 2'
   const at = (method: 'ottt' | 'sltt') => compileNet(late, { input: [8], method, timeSteps: 3 })
   for (const [make, message] of [
@@ -57,7 +61,11 @@ test('what layers refuse of their input or their method is told by name', async 
       /concat joins channels of values of one height and width, or flat values, got \[2, 3, 3\]/,
     ],
     [
-      () => block({}, (_m, x, { concat }) => concat(x)).compile({ input }),
+      () =>
+        modelOf(
+          block({}, (_m, x, { concat }) => concat(x)),
+          { input },
+        ),
       /concat needs two or more values/,
     ],
     [() => at('ottt'), /2 \(delay\): method 'ottt' .* cannot train through a delay; use 'rate' or/],

@@ -1,6 +1,5 @@
 /** Inference and streams of more steps than a byte counts. */
 
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   block,
@@ -16,6 +15,7 @@ import {
 import { messageOf, withFolder } from '../io/temporary.js'
 import { byStep } from '../support/frames.js'
 import { labels, uniform } from '../support/measure.js'
+import { modelOf, own, test } from '../support/models.js'
 import { compileNet, netOf } from '../support/net.js'
 
 /** A block of a SEW-ResNet. */
@@ -44,8 +44,8 @@ for (const method of methods)
     test(`${method.method} ${method.stepMode ?? ''}: ${T} steps, frames ${frames}, as a stream`, async () => {
       const batchSize = 3
       const shared = { ...method, input, timeSteps: T, batchSize, seed: 4 }
-      const whole = await network().compile({ ...shared, frames, purpose: 'inference' })
-      const stream = await network().compile({ ...shared, purpose: 'stream' })
+      const whole = await modelOf(network(), { ...shared, frames, purpose: 'inference' })
+      const stream = await modelOf(network(), { ...shared, purpose: 'stream' })
       const x = uniform((frames ? T : 1) * batchSize * size, 3, 21)
       const { logits, classes } = await whole.predict(x)
       const rates = whole.firingRates()
@@ -70,8 +70,6 @@ for (const method of methods)
       // One by one, and a part of a batch.
       const few = await whole.predict(x.subarray(0, x.length / batchSize))
       assert.equal(few.logits, logits.slice(0, 5))
-      await whole.dispose()
-      await stream.dispose()
     })
 
 for (const stepMode of ['m', 's'] as const)
@@ -91,7 +89,6 @@ for (const stepMode of ['m', 's'] as const)
     assert.equal([...logits], [...Float32Array.from(counts, (n) => n * (1 / timeSteps))])
     assert.ok(counts[1] > 255 && counts[1] === counts[4])
     assert.equal([...classes], [1])
-    await model.dispose()
   })
 
 /** Spikes of neurons with λ = 1/2 on a constant current. */
@@ -119,7 +116,7 @@ test('evaluate of many steps: loss, accuracy and rates are those of the outputs'
   ] as const) {
     const shared = { input, batchSize: 4, seed: 4, loss, method, stepMode: 's' } as const
     const at = (timeSteps: number) =>
-      network().compile({ ...shared, timeSteps, purpose: 'inference' })
+      modelOf(network(), { ...shared, timeSteps, purpose: 'inference' })
     const long = await at(256)
     const short = await at(255)
     const [a, b] = [await long.evaluate(data), await short.evaluate(data)]
@@ -138,10 +135,13 @@ test('evaluate of several outputs has a loss that does not grow with the steps',
   const data = fromArrays({ images: uniform(15, 3, 8), labels: [0, 1, 1], shape: [5], classes: 2 })
   const losses: number[] = []
   for (const timeSteps of [255, 256]) {
-    const model = await block({ a: linear(5, 2), b: linear(2, 2) }, ({ a, b }, x) => {
-      const early = a(x)
-      return { early, late: b(early) }
-    }).compile({ input: [5], timeSteps, batchSize: 4, method: 'rate', purpose: 'inference' })
+    const model = await modelOf(
+      block({ a: linear(5, 2), b: linear(2, 2) }, ({ a, b }, x) => {
+        const early = a(x)
+        return { early, late: b(early) }
+      }),
+      { input: [5], timeSteps, batchSize: 4, method: 'rate', purpose: 'inference' },
+    )
     losses.push((await model.evaluate(data)).loss)
     await model.dispose()
   }
@@ -150,7 +150,7 @@ test('evaluate of several outputs has a loss that does not grow with the steps',
 
 test('memory does not grow with T times activations', async () => {
   const at = async (timeSteps: number) => {
-    const model = await network().compile({ input, timeSteps, purpose: 'inference' })
+    const model = await modelOf(network(), { input, timeSteps, purpose: 'inference' })
     const { total } = model.memoryUse
     await model.dispose()
     return total
@@ -163,26 +163,27 @@ test('memory does not grow with T times activations', async () => {
 test('training keeps its limits, and what needs every step at once says so', async () => {
   const net = network()
   assert.match(
-    await messageOf(() => net.compile({ input, timeSteps: 256 })),
+    await messageOf(() => modelOf(net, { input, timeSteps: 256 })),
     /at most 255 with method rate, got 256; purpose 'inference'/,
   )
   for (const timeSteps of [4097, 0, 2.5])
     assert.match(
-      await messageOf(() => net.compile({ input, timeSteps, purpose: 'inference' })),
+      await messageOf(() => modelOf(net, { input, timeSteps, purpose: 'inference' })),
       /timeSteps must be an integer from 1 to 4096/,
     )
   await withFolder(async (folder) => {
-    const trained = await net.compile({ input, timeSteps: 4, batchSize: 2 })
+    const trained = await modelOf(net, { input, timeSteps: 4, batchSize: 2 })
     await trained.save(`${folder}/model.safetensors`)
-    const model = await loadModel(`${folder}/model.safetensors`, { timeSteps: T, inspect: true })
+    const model = await own(
+      loadModel(`${folder}/model.safetensors`, { timeSteps: T, inspect: true }),
+    )
     assert.is(model.timeSteps, T)
     await model.predict(uniform(size, 3, 1))
     assert.match(await messageOf(() => model.stepRates()), /at most 255/)
     assert.match(await messageOf(() => exportWasm(model)), /timeSteps .* at most 255, got 300/)
     await model.save(`${folder}/long.safetensors`)
-    const again = await loadModel(`${folder}/long.safetensors`)
+    const again = await own(loadModel(`${folder}/long.safetensors`))
     assert.is(again.timeSteps, T)
-    for (const each of [trained, model, again]) await each.dispose()
   })
 })
 

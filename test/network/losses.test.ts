@@ -3,7 +3,6 @@
  * (test/fixtures/losses), which method has which, and that nothing else changes.
  */
 import { readFileSync } from 'node:fs'
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   type Block,
@@ -24,6 +23,7 @@ import {
 import { messageOf } from '../io/temporary.js'
 import { testRandom } from '../support/engine.js'
 import { relativeError } from '../support/measure.js'
+import { modelOf, test } from '../support/models.js'
 import { compileNet, netOf } from '../support/net.js'
 import { usualModes } from '../support/tables.js'
 
@@ -54,7 +54,7 @@ const names = ['1', '3', '5'].flatMap((layer) => [`${layer}.weight`, `${layer}.b
 const small = (): Block => netOf([5, 1, 1], 'flatten, linear 6, lif, linear 4, lif, linear 3')
 
 async function compiled(c: Case, stepMode: StepMode, more?: Partial<CompileOptions>) {
-  const model = await small().compile({
+  const model = await modelOf(small(), {
     input: [5, 1, 1],
     timeSteps: fixture.timeSteps,
     batchSize: fixture.labels.length,
@@ -120,7 +120,7 @@ test('each method has the losses of the table, and refuses the others by name', 
   for (const [what, options, having] of rows)
     for (const [method, stepMode] of usualModes) {
       const compile = () =>
-        small().compile({ input: [5, 1, 1], batchSize: 2, method, stepMode, ...options })
+        modelOf(small(), { input: [5, 1, 1], batchSize: 2, method, stepMode, ...options })
       if (having.includes(method)) {
         const model = await compile()
         const y = what === 'mse values' ? new Float32Array(6) : [0, 2]
@@ -137,10 +137,10 @@ test('mseWeight with another loss, and targets of the wrong kind, are refused by
   const shared = { input: [5, 1, 1], batchSize: 2 } as const
   const weighed = { ...shared, method: 'ottt', mseWeight: 0.1, loss: mse() } as const
   assert.match(
-    await messageOf(() => small().compile(weighed)),
+    await messageOf(() => modelOf(small(), weighed)),
     /^mseWeight is an option of loss crossEntropy\(\), got it with mse\(\)/,
   )
-  const model = await small().compile({ ...shared, loss: mse({ targets: 'values' }) })
+  const model = await modelOf(small(), { ...shared, loss: mse({ targets: 'values' }) })
   const x = new Float32Array(10)
   assert.match(
     await messageOf(() => model.trainStep(x, [0, 1])),
@@ -154,14 +154,13 @@ test('mseWeight with another loss, and targets of the wrong kind, are refused by
   assert.match(await messageOf(() => model.trainStep(x, broken)), /y must hold finite numbers/)
   await model.dispose()
   // What is refused changes nothing.
-  const labels = await small().compile({ ...shared, method: 'rate' })
+  const labels = await modelOf(small(), { ...shared, method: 'rate' })
   const of = { images: new Float32Array(20), labels: [0, 1, 2, 0], classes: 3 }
   const data = fromArrays({ ...of, shape: [5, 1, 1] })
   const before = labels.stateDict()
   assert.match(await messageOf(() => labels.fit(data, { loss: tet() })), /^loss tet\(\) needs/)
   assert.equal(labels.stateDict(), before)
   await labels.fit(data, { loss: mse(), penalties: [ratePenalty({ weight: 0.1 })] })
-  await labels.dispose()
 })
 
 const penalties: readonly RatePenalty[] = [
@@ -208,8 +207,8 @@ test('padding counts nowhere, and evaluate has the loss without penalties', asyn
     const plain = netOf(shared.input, 'conv 5 3, lif, conv 4 3, lif, flatten, linear 3')
     const found = { ...shared, penalties: [{ ...penalties[0] }], loss, method } as const
     const [large, small] = [
-      await plain.compile({ ...found, batchSize: 6 }),
-      await plain.compile({ ...found, batchSize: 4 }),
+      await modelOf(plain, { ...found, batchSize: 6 }),
+      await modelOf(plain, { ...found, batchSize: 4 }),
     ]
     small.loadStateDict(large.stateDict())
     const four = images.subarray(0, 4 * 72)
@@ -239,7 +238,6 @@ test('a penalty of weight 0 changes no bit', async () => {
     await trained({ penalties: [ratePenalty({ weight: 0 })] }),
   ]
   assert.equal(zero.stateDict(), none.stateDict())
-  await Promise.all([none.dispose(), zero.dispose()])
 })
 
 // The penalty is one of each neuron: where many fire often and many never, it falls first by those
@@ -255,9 +253,9 @@ for (const method of ['rate', 'bptt'] as const)
         const y = Array.from({ length: 64 }, () => Math.floor(3 * own()))
         const data = fromArrays({ images: x, labels: y, shape: [1, 4, 4], classes: 3 })
         const measure = ratePenalty({ weight: 1, norm, target })
-        const probe = await two.compile({ ...shared, penalties: [measure] })
+        const probe = await modelOf(two, { ...shared, penalties: [measure] })
         const after = async (weight: number): Promise<{ penalty: number; rate: number }> => {
-          const model = await two.compile(shared)
+          const model = await modelOf(two, shared)
           const penalties = [ratePenalty({ weight, norm, target })]
           // A gradient of rates is 1/T of one through time.
           const lr = method === 'rate' ? 0.03 : 0.005
@@ -277,7 +275,6 @@ for (const method of ['rate', 'bptt'] as const)
         const [none, some] = [await after(0), await after(10)]
         assert.ok(some.penalty < 0.95 * none.penalty, `${some.penalty}, without ${none.penalty}`)
         assert.ok(some.rate < none.rate, `mean rates: ${some.rate}, without ${none.rate}`)
-        await probe.dispose()
       })
 
 test.run()

@@ -1,5 +1,5 @@
 /** What ties the methods together, and the online methods against their definition. */
-import { test } from 'uvu'
+
 import * as assert from 'uvu/assert'
 import {
   type CompileOptions,
@@ -17,6 +17,7 @@ import {
 } from '../support/case.js'
 import { isLong, ofLong } from '../support/long.js'
 import { expectClose, norm, relativeError } from '../support/measure.js'
+import { test } from '../support/models.js'
 import { compileNet, layersOf } from '../support/net.js'
 import { usualModes } from '../support/tables.js'
 

@@ -2,7 +2,7 @@
  * What users get wrong when they describe a network: the messages. Options of one function alone
  * are in factories.test.ts and ../train/options.test.ts.
  */
-import { test } from 'uvu'
+
 import * as assert from 'uvu/assert'
 import {
   alif,
@@ -10,7 +10,6 @@ import {
   type Block,
   block,
   type CompileOptions,
-  compile,
   conv2d,
   flatten,
   fromArrays,
@@ -29,6 +28,7 @@ import {
 import { layerKinds } from '../../src/nn/kind.js'
 import { methodNames } from '../../src/plan/methods.js'
 import { messageOf } from '../io/temporary.js'
+import { modelOf, test } from '../support/models.js'
 import { compileNet, netOf } from '../support/net.js'
 
 // As JavaScript would call them, without types.
@@ -37,7 +37,7 @@ type Anything = any
 const wrong = (value: unknown): Anything => value
 
 const of = (network: Anything, options: object = {}) =>
-  compile(network, { input: [1, 2, 3], ...options })
+  modelOf(network, { input: [1, 2, 3], ...options })
 
 const fc = linear(6, 6)
 const twice = sequential(conv2d(1, 1, 1), netOf([1, 2, 3], 'norm'))
@@ -215,7 +215,10 @@ for (const [call, expected] of mistakes)
 
 test('compile without options names them', async () => {
   const network = netOf([6], 'flatten, linear 2')
-  for (const call of [() => compile(network, wrong(undefined)), () => network.compile(wrong(null))])
+  for (const call of [
+    () => modelOf(network, wrong(undefined)),
+    () => modelOf(network, wrong(null)),
+  ])
     assert.match(
       await messageOf(call),
       /^compile's options must be an object with any of input, timeSteps, .*, got (undefined|null)$/,
@@ -279,13 +282,13 @@ test('neurons that learn name layer, method and way out where a method is of sin
     )
 })
 
-test('a layer without parameters may stand in many places, and a network be compiled again', async () => {
+test('a layer without parameters may stand in many places, and a network be modelOf again', async () => {
   const [fire, pass, flat] = [lif(), identity(), flatten()]
   const network = sequential(
     ...[flat, pass, linear(6, 5), fire, pass, linear(5, 4), fire, flat, linear(4, 2)],
   )
   for (const time of [1, 2]) {
-    const model = await network.compile({ input: [1, 2, 3], batchSize: 2 })
+    const model = await modelOf(network, { input: [1, 2, 3], batchSize: 2 })
     assert.equal(Object.keys(model.firingRates()), [])
     await model.trainStep(new Float32Array(12).fill(1), [0, 1])
     assert.equal(Object.keys(model.firingRates()), ['3', '6'], `${time}`)
@@ -311,7 +314,7 @@ test('layers written by hand: what is missing is told with the place and a funct
 test('a summary shows a series as it was given', async () => {
   const network: Module = netOf([3, 1, 8], 'conv 4 1x3, flatten, linear 2')
   const shown = async (input: CompileOptions['input']): Promise<string> => {
-    const model = await compile(network, { input })
+    const model = await modelOf(network, { input })
     await model.dispose()
     return model.summary()
   }

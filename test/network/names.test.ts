@@ -1,6 +1,5 @@
 /** Layers of any name, and what they are called in summaries and messages. */
 
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { synapticOperations } from '../../src/edge/synops.js'
 import {
@@ -18,6 +17,7 @@ import {
   sequential,
 } from '../../src/index.js'
 import { messageOf } from '../io/temporary.js'
+import { modelOf, test } from '../support/models.js'
 
 const odd = ['valueOf', 'toString', 'constructor', 'hasOwnProperty', 'isPrototypeOf'] as const
 const options = { input: [4], timeSteps: 2, batchSize: 2, inspect: true } as const
@@ -35,7 +35,7 @@ test('layers may be named as what all objects inherit', async () => {
     [name, lif({ vThreshold: 0.1 })],
   ])
   const network = sequential({ ...Object.fromEntries(children), last: linear(4, 3) })
-  const model = await network.compile(options)
+  const model = await modelOf(network, options)
   const { epochs } = await model.fit(data, { epochs: 2 })
   const evaluation = await model.evaluate(data)
   for (const rates of [...epochs.map(({ firingRates }) => firingRates), evaluation.firingRates]) {
@@ -43,11 +43,10 @@ test('layers may be named as what all objects inherit', async () => {
     for (const rate of Object.values(rates)) assert.ok(rate >= 0 && rate <= 1, `${rate}`)
   }
   assert.ok(Object.values(model.firingRates()).every(Number.isFinite))
-  const again = await networkFromJSON(model.toJSON()).compile(options)
+  const again = await modelOf(networkFromJSON(model.toJSON()), options)
   again.loadStateDict(model.stateDict())
   assert.ok(((await exportWasm(model)) as Uint8Array).length > 0)
   assert.ok(Number.isFinite(synapticOperations(model.session.graph, false, 2, {})))
-  for (const of of [model, again]) await of.dispose()
 })
 
 test('a name that cannot be told from a prototype is refused', () => {
@@ -69,25 +68,20 @@ test('what is no layer is refused by the name of its place', async () => {
 })
 
 test('a summary names layers by the functions that made them', async () => {
-  const model = await sequential(
-    linear(4, 4),
-    lif(),
-    plif(),
-    integrateAndFire(),
-    recurrent(lif()),
-    linear(4, 3),
-  ).compile({ ...options, method: 'bptt' })
+  const model = await modelOf(
+    sequential(linear(4, 4), lif(), plif(), integrateAndFire(), recurrent(lif()), linear(4, 3)),
+    { ...options, method: 'bptt' },
+  )
   const lines = model.summary().split('\n').slice(2, 8)
   assert.equal(
     lines.map((line) => line.split(/ +/)[1]),
     ['linear', 'lif', 'plif', 'integrateAndFire', 'recurrent(lif)', 'linear'],
   )
-  await model.dispose()
 })
 
 test('messages show shapes as they were given', async () => {
   const of = (network: Module, input: readonly number[]) =>
-    messageOf(() => sequential(network).compile({ ...options, input: input as [number] }))
+    messageOf(() => modelOf(sequential(network), { ...options, input: input as [number] }))
   assert.match(await of(linear(3, 2), [2]), /^0 \(linear\): expects 3 features, got 2$/)
   assert.match(
     await of(sequential(conv2d(1, 2, 1), flatten(), linear(3, 2)), [1, 2, 2]),

@@ -1,6 +1,5 @@
 /** Method os where deviations are far from the running ones. */
 
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   type CompileOptions,
@@ -12,6 +11,7 @@ import {
 } from '../../src/index.js'
 import { checkGradients } from '../support/case.js'
 import { expectClose, labels, slopeAt, uniform } from '../support/measure.js'
+import { modelOf, test } from '../support/models.js'
 import { layersOf } from '../support/net.js'
 import { NearThreshold, type ReferenceOptions, referenceStep } from '../support/reference.js'
 
@@ -92,7 +92,7 @@ async function check(
   const { state, x, y, reference } = referenceOf(layers, of, normFallback ?? 'channel')
   const options: CompileOptions = { input, timeSteps, batchSize: batch, method: 'os', ...more }
   const given = normFallback ? { normFallback } : {}
-  const model = await sequential(...layers).compile({ ...options, ...given })
+  const model = await modelOf(sequential(...layers), { ...options, ...given })
   model.loadStateDict(state)
   const { loss } = await model.trainStep(x, y, { update: false })
   expectClose(`${of.what}: output`, model.output(), reference.output, 1e-4)
@@ -137,9 +137,11 @@ test('a silent channel leaves the others to their running statistics', () => {
 
 test('a model file keeps normFallback', async () => {
   const options = { input, timeSteps, batchSize: batch, method: 'os' } as const
-  const model = await sequential(...network([lif()])).compile({ ...options, normFallback: 'layer' })
+  const model = await modelOf(sequential(...network([lif()])), {
+    ...options,
+    normFallback: 'layer',
+  })
   assert.is(model.toJSON().method.normFallback, 'layer')
-  await model.dispose()
 })
 
 test.run()

@@ -1,6 +1,5 @@
 /** Method os beside the numbers of its authors' own code (test/fixtures/os/generate.py). */
 import { readFileSync } from 'node:fs'
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   type CompileOptions,
@@ -11,6 +10,7 @@ import {
 } from '../../src/index.js'
 import { messageOf } from '../io/temporary.js'
 import { relativeError } from '../support/measure.js'
+import { test } from '../support/models.js'
 import { compileNet } from '../support/net.js'
 import { usualMethods } from '../support/tables.js'
 
@@ -91,7 +91,6 @@ for (const engine of [undefined, 'debug'] as const)
       for (const [name, { data }] of Object.entries(batch.statistics))
         close(name, state[name].data, data, 1e-5)
     }
-    await model.dispose()
   })
 
 test('os: predictions are of the running threshold, the same alone, in a batch and as a stream', async () => {
@@ -133,7 +132,6 @@ test('os: predictions are of the running threshold, the same alone, in a batch a
   for (let t = 0; t < fixture.T - 1; t++) await stream.step(input.subarray(0, image))
   const { logits } = await stream.step(input.subarray(0, image))
   assert.ok(relativeError(logits, all.slice(0, 3)) < 1e-5, 'as a stream')
-  await stream.dispose()
 })
 
 test('os: dead layers and a batch of one sample train without what is not finite', async () => {

@@ -2,11 +2,12 @@
  * Layers whose lists are built for some images at a time: outputs and statistics of the batch are
  * those of its images.
  */
-import { test } from 'uvu'
+
 import * as assert from 'uvu/assert'
 import { splitImages } from '../../src/plan/convolution/geometry.js'
 import { withBudgets } from '../support/budgets.js'
 import { expectClose, labels, uniform } from '../support/measure.js'
+import { test } from '../support/models.js'
 import { compileNet } from '../support/net.js'
 
 test('splitImages: all images in order, sizes that differ by one at most, no group over the budget but of one image', () => {
@@ -95,8 +96,6 @@ test('statistics of a batch in passes are those of its images, outputs too', asy
     variances.map((v) => v * momentum),
     1e-4,
   )
-  await whole.dispose()
-  await single.dispose()
 })
 
 test.run()

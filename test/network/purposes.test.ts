@@ -1,7 +1,7 @@
 /**
- * What a model is compiled for: inference in passes and streams give the same bits as training's.
+ * What a model is modelOf for: inference in passes and streams give the same bits as training's.
  */
-import { test } from 'uvu'
+
 import * as assert from 'uvu/assert'
 import {
   type Block,
@@ -19,6 +19,7 @@ import { groupedChains } from '../support/chains.js'
 import { byStep } from '../support/frames.js'
 import { isLong } from '../support/long.js'
 import { labels, uniform } from '../support/measure.js'
+import { modelOf, test } from '../support/models.js'
 import { compileNet, netOf } from '../support/net.js'
 import { betweenNeurons, rectified } from '../support/networks.js'
 
@@ -83,38 +84,34 @@ for (const [i, [name, { make, input, most }]] of Object.entries(networks).entrie
     test(`${name}, ${method} ${stepMode} T=${timeSteps}: inference gives training's bits`, async () => {
       const shared = options(input, { method, stepMode, timeSteps, frames, batchSize, threads })
       const size = input.reduce((a, b) => a * b, 1) * (frames ? timeSteps : 1)
-      const full = await make().compile(shared)
-      const inference = await make().compile({ ...shared, purpose: 'inference' })
-      try {
-        const x = uniform(batchSize * size, 4, 11)
-        const classes = full.classes
-        await full.trainStep(x, labels(batchSize, classes, 12))
-        inference.loadStateDict(full.stateDict())
-        const [a, b] = [await full.predict(x), await inference.predict(x)]
-        assert.equal(b.logits, a.logits)
-        assert.equal(b.classes, a.classes)
-        assert.equal(inference.firingRates(), full.firingRates())
-        assert.ok(Object.values(full.firingRates()).some((rate) => rate > 0.01))
-        const few = x.subarray(0, 3 * size)
-        assert.equal((await inference.predict(few)).logits, (await full.predict(few)).logits)
-        assert.equal(inference.firingRates(), full.firingRates(), 'of a batch with repeats')
-        if (!frames) {
-          const n = 2 * batchSize + 3
-          const [images, y] = [uniform(n * size, 4, 13), labels(n, classes, 14)]
-          const data = fromArrays({ images, labels: y, shape: input, classes })
-          const [e, f] = [await full.evaluate(data), await inference.evaluate(data)]
-          assert.is(f.loss, e.loss)
-          assert.is(f.accuracy, e.accuracy)
-          assert.equal(f.firingRates, e.firingRates)
-          assert.is(f.count, n)
-        }
-        // A prime batch has no passes of a fitting size.
-        const share = batchSize === 37 || batchSize === 19 ? 0.8 : (most ?? 1)
-        assert.ok(inference.memoryUse.total < share * full.memoryUse.total)
-      } finally {
-        await full.dispose()
-        await inference.dispose()
+      const full = await modelOf(make(), shared)
+      const inference = await modelOf(make(), { ...shared, purpose: 'inference' })
+
+      const x = uniform(batchSize * size, 4, 11)
+      const classes = full.classes
+      await full.trainStep(x, labels(batchSize, classes, 12))
+      inference.loadStateDict(full.stateDict())
+      const [a, b] = [await full.predict(x), await inference.predict(x)]
+      assert.equal(b.logits, a.logits)
+      assert.equal(b.classes, a.classes)
+      assert.equal(inference.firingRates(), full.firingRates())
+      assert.ok(Object.values(full.firingRates()).some((rate) => rate > 0.01))
+      const few = x.subarray(0, 3 * size)
+      assert.equal((await inference.predict(few)).logits, (await full.predict(few)).logits)
+      assert.equal(inference.firingRates(), full.firingRates(), 'of a batch with repeats')
+      if (!frames) {
+        const n = 2 * batchSize + 3
+        const [images, y] = [uniform(n * size, 4, 13), labels(n, classes, 14)]
+        const data = fromArrays({ images, labels: y, shape: input, classes })
+        const [e, f] = [await full.evaluate(data), await inference.evaluate(data)]
+        assert.is(f.loss, e.loss)
+        assert.is(f.accuracy, e.accuracy)
+        assert.equal(f.firingRates, e.firingRates)
+        assert.is(f.count, n)
       }
+      // A prime batch has no passes of a fitting size.
+      const share = batchSize === 37 || batchSize === 19 ? 0.8 : (most ?? 1)
+      assert.ok(inference.memoryUse.total < share * full.memoryUse.total)
     })
   }
 
@@ -125,7 +122,7 @@ test('memory for inference: resnet18 and cnn take at most 0.3 of what training t
   ] as const)
     for (const threads of [1, 2]) {
       const total = async (purpose: 'train' | 'inference') => {
-        const model = await make().compile(options(input, { batchSize, threads, purpose }))
+        const model = await modelOf(make(), options(input, { batchSize, threads, purpose }))
         await model.dispose()
         return model.memoryUse
       }
@@ -142,30 +139,27 @@ for (const [i, [name, { make, input, most }]] of Object.entries(networks).entrie
       const [timeSteps, batchSize] = [11, 3]
       const size = input.reduce((a, b) => a * b, 1) * batchSize
       const shared = options(input, { timeSteps, batchSize, threads, stepMode: 's' })
-      const whole = await make().compile({ ...shared, frames: true })
-      const stream = await make().compile({ ...shared, purpose: 'stream' })
-      try {
-        const x = uniform(timeSteps * size, 4, 21)
-        const steps = byStep(x, timeSteps, batchSize)
-        await whole.trainStep(x, labels(batchSize, whole.classes, 22))
-        stream.loadStateDict(whole.stateDict())
-        const { logits, classes } = await whole.predict(x)
-        const rates = whole.firingRates()
-        for (let round = 0; round < 2; round++) {
-          stream.reset()
-          for (let t = 0; t < timeSteps; t++) {
-            const step = await stream.step(steps.subarray(t * size, (t + 1) * size))
-            assert.is(step.steps, t + 1)
-            if (t < timeSteps - 1) continue
-            assert.equal(step.logits, logits)
-            assert.equal(step.classes, classes)
-            assert.equal(stream.firingRates(), rates)
-            for (const [layer, spikes] of Object.entries(step.spikes))
-              assert.ok(spikes > 0 || rates[layer] === 0, layer)
-          }
+      const whole = await modelOf(make(), { ...shared, frames: true })
+      const stream = await modelOf(make(), { ...shared, purpose: 'stream' })
+
+      const x = uniform(timeSteps * size, 4, 21)
+      const steps = byStep(x, timeSteps, batchSize)
+      await whole.trainStep(x, labels(batchSize, whole.classes, 22))
+      stream.loadStateDict(whole.stateDict())
+      const { logits, classes } = await whole.predict(x)
+      const rates = whole.firingRates()
+      for (let round = 0; round < 2; round++) {
+        stream.reset()
+        for (let t = 0; t < timeSteps; t++) {
+          const step = await stream.step(steps.subarray(t * size, (t + 1) * size))
+          assert.is(step.steps, t + 1)
+          if (t < timeSteps - 1) continue
+          assert.equal(step.logits, logits)
+          assert.equal(step.classes, classes)
+          assert.equal(stream.firingRates(), rates)
+          for (const [layer, spikes] of Object.entries(step.spikes))
+            assert.ok(spikes > 0 || rates[layer] === 0, layer)
         }
-      } finally {
-        await Promise.all([whole.dispose(), stream.dispose()])
       }
     })
   }
@@ -187,14 +181,12 @@ test('a stream goes on beyond 255 steps, its outputs are means over the steps so
   assert.ok(most > 255, `${most} spikes`)
   assert.ok(Object.values(stream.firingRates()).every((rate) => rate > 0 && rate <= 1))
   assert.ok(last.logits.every((v) => Number.isFinite(v) && Math.abs(v) < 10))
-  await stream.dispose()
-  await one.dispose()
 })
 
 test('dispose amid passes waits for all of them; later calls are refused', async () => {
   const net = cnn([1, 28, 28], 10)
   for (const threads of [1, 2]) {
-    const model = await net.compile(options([1, 28, 28], { threads, purpose: 'inference' }))
+    const model = await modelOf(net, options([1, 28, 28], { threads, purpose: 'inference' }))
     assert.ok(model.session.plan.passes > 1)
     const x = uniform(64 * 784, 4, 3)
     const expected = (await model.predict(x)).logits
@@ -228,9 +220,9 @@ test('what a purpose does not have is refused with the purpose that has it', asy
   const x = new Float32Array(8)
   const data = fromArrays({ images: x, labels: [0, 1], shape: [4, 1, 1], classes: 3 })
   const [train, inference, stream] = [await at('train'), await at('inference'), await at('stream')]
-  const trains = /compiled with purpose 'train' \(the default\), this one/
+  const trains = /modelOf with purpose 'train' \(the default\), this one/
   const reads = /training, and what reads its results, needs .*'train'/
-  const steps = /step and reset need a model compiled with purpose 'stream'/
+  const steps = /step and reset need a model modelOf with purpose 'stream'/
   const predicts = /predict and evaluate need .*purpose 'stream'/
   const refused: readonly (readonly [() => unknown, RegExp])[] = [
     ...[inference, stream].flatMap((model) =>
@@ -260,7 +252,6 @@ test('what a purpose does not have is refused with the purpose that has it', asy
   ]
   for (const [use, message] of refused) assert.match(await messageOf(async () => use()), message)
   assert.is((await stream.step(x)).steps, 1, 'what was refused is no step')
-  for (const model of [train, inference, stream]) await model.dispose()
 })
 
 test('a learnt τ and weights travel between purposes', async () => {
@@ -272,7 +263,6 @@ test('a learnt τ and weights travel between purposes', async () => {
   const inference = await compileNet(text, { ...options, purpose: 'inference' })
   inference.loadStateDict(train.stateDict())
   assert.equal((await inference.predict(x)).logits, (await train.predict(x)).logits)
-  await Promise.all([train.dispose(), inference.dispose()])
 })
 
 test.run()

@@ -1,5 +1,5 @@
 /** Chains of layers by every method against the float64 reference, and the reference itself. */
-import { test } from 'uvu'
+
 import * as assert from 'uvu/assert'
 import {
   integrateAndFire,
@@ -13,6 +13,7 @@ import { checkCase, checkGradients, compileCase, makeCase } from '../support/cas
 import { groupedChains, mixedChains, plainChains } from '../support/chains.js'
 import { isLong, ofLong } from '../support/long.js'
 import { slopeAt, uniform } from '../support/measure.js'
+import { test } from '../support/models.js'
 import { layersOf } from '../support/net.js'
 import { referenceStep } from '../support/reference.js'
 import { offlineModes, surrogateNames } from '../support/tables.js'

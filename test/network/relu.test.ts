@@ -1,9 +1,10 @@
 /** relu in networks: gradients against finite differences and the definition of the rate method. */
-import { test } from 'uvu'
+
 import * as assert from 'uvu/assert'
 import type { CompileOptions, StateDict } from '../../src/index.js'
 import { messageOf } from '../io/temporary.js'
 import { expectClose, uniform } from '../support/measure.js'
+import { modelOf, test } from '../support/models.js'
 import { compileNet } from '../support/net.js'
 import { rectified } from '../support/networks.js'
 
@@ -102,13 +103,12 @@ for (const stepMode of ['m', 's'] as const)
     }
     expectClose('weight', got['1.weight'].data, gw1, 1e-5)
     expectClose('bias', got['1.bias'].data, gb1, 1e-5)
-    await model.dispose()
   })
 
 test('ottt traces spikes alone and says so; a summary shows relu', async () => {
   const options = { input, batchSize: 2, method: 'ottt' as const }
-  assert.match(await messageOf(() => rectified().compile(options)), /traces the spikes/)
-  const model = await rectified().compile({ input, batchSize: 2 })
+  assert.match(await messageOf(() => modelOf(rectified(), options)), /traces the spikes/)
+  const model = await modelOf(rectified(), { input, batchSize: 2 })
   assert.match(model.summary(), /relu {2,}\[8, 6, 6\] {2,}0/)
 })
 

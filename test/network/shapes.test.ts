@@ -2,7 +2,7 @@
  * What each kind of layer gives for inputs of all ranks, its parameters and where they start, how
  * blocks are wired, and what of a network's JSON is refused, against shapes.txt.
  */
-import { test } from 'uvu'
+
 import * as assert from 'uvu/assert'
 import { initialValues } from '../../src/graph/init.js'
 import { compositeOf, graphToJson, type NetworkJson } from '../../src/graph/json.js'
@@ -12,6 +12,7 @@ import * as api from '../../src/index.js'
 import type { Initial } from '../../src/nn/kind.js'
 import { fires, kindOf, labelOf, layerKinds } from '../../src/nn/kind.js'
 import type { InputShape, Value } from '../../src/nn/value.js'
+import { test } from '../support/models.js'
 import {
   compareLines,
   type Line,

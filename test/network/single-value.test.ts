@@ -1,9 +1,9 @@
 /** What training refuses, or leaves as it is: a deviation of one value, a norm that is no number. */
 
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type CompileOptions, mse, sgd } from '../../src/index.js'
 import { messageOf } from '../io/temporary.js'
+import { test } from '../support/models.js'
 import { compileNet } from '../support/net.js'
 
 const vector = 'linear 3, norm, lif, linear 2'
@@ -67,7 +67,6 @@ test('fit refuses a batch of one sample, which repeats would fill; what only pre
   const rest = messageOf(() => model.fit(dataOf(3), { epochs: 1, dropLast: false }))
   assert.match(await rest, message)
   await model.fit(dataOf(3), { epochs: 1 })
-  await Promise.all([model.dispose(), single.dispose()])
 })
 
 test('where a gradient is infinite, clipping leaves every parameter, and the step says so', async () => {
@@ -91,7 +90,6 @@ test('where a gradient is infinite, clipping leaves every parameter, and the ste
   // Nothing of it stays, in padding for example.
   const { loss } = await model.trainStep(Float32Array.of(1, 2), y, { clipNorm: 1 })
   assert.ok(Number.isFinite(loss))
-  await model.dispose()
 })
 
 test.run()

@@ -2,7 +2,7 @@
  * `predict` of a few samples runs them one by one: the same bits and rates as in a batch, at the
  * cost of these samples alone, and no dependence on what is in memory.
  */
-import { test } from 'uvu'
+
 import * as assert from 'uvu/assert'
 import { trace } from '../../src/graph/trace.js'
 import {
@@ -23,6 +23,7 @@ import { randomNetwork, randomPlanOptions } from '../support/draw/networks.js'
 import { testRandom } from '../support/engine.js'
 import { isLong, ofLong } from '../support/long.js'
 import { expectClose, labels, uniform } from '../support/measure.js'
+import { modelOf, test } from '../support/models.js'
 import { Op } from '../support/operations.js'
 import { usualModes } from '../support/tables.js'
 
@@ -70,8 +71,8 @@ for (const purpose of ['train', 'inference'] as const)
         const [frames, timeSteps] = [round % 4 === 1, [4, 1, 9, 3, 2][round % 5]]
         const shared = { input, method, stepMode, frames, timeSteps, purpose, seed: round }
         const batchSize = 2 + Math.floor(random() * 6)
-        const model = await net.compile({ ...shared, batchSize, threads })
-        const one = await net.compile({ ...shared, batchSize: 1, threads: 1 })
+        const model = await modelOf(net, { ...shared, batchSize, threads })
+        const one = await modelOf(net, { ...shared, batchSize: 1, threads: 1 })
         try {
           const { plan } = model.session
           assert.ok(plan.singles.most > 0, where)
@@ -139,7 +140,7 @@ test('single images do not depend on what is in memory', async () => {
     for (const stepMode of ['m', 's'] as const)
       for (const threads of [1, 2]) {
         const shared = { input: [1, 12, 12], batchSize: 8, purpose, stepMode, threads } as const
-        const model = await cnn([1, 12, 12], 10).compile(shared)
+        const model = await modelOf(cnn([1, 12, 12], 10), shared)
         const x = together(samplesFor(model, 2, 7))
         const { logits } = await model.predict(x)
         const rates = model.firingRates()
@@ -159,7 +160,7 @@ test('single images do not depend on what is in memory', async () => {
 
 test('which samples run one by one follows from their number, the batch and the workers', async () => {
   const net = cnn([1, 12, 12], 10)
-  const compiled = (more: object) => net.compile({ input: [1, 12, 12], batchSize: 8, ...more })
+  const compiled = (more: object) => modelOf(net, { input: [1, 12, 12], batchSize: 8, ...more })
   // From the second batch size on two workers run a batch, but one of them a single image.
   for (const [threads, batchSize, least, most] of [
     [1, 8, 6, 7],
@@ -190,8 +191,8 @@ test('which samples run one by one follows from their number, the batch and the 
 test('passes of one image: the program of the pass runs for the samples alone', async () => {
   const net = cnn([1, 64, 64], 10)
   const shared = { input: [1, 64, 64], timeSteps: 16, purpose: 'inference' } as const
-  const model = await net.compile({ ...shared, batchSize: 3 })
-  const one = await net.compile({ ...shared, batchSize: 1 })
+  const model = await modelOf(net, { ...shared, batchSize: 3 })
+  const one = await modelOf(net, { ...shared, batchSize: 1 })
   const { plan } = model.session
   assert.equal([plan.passImages, plan.programs.single, plan.singles.most], [1, undefined, 2])
   const samples = samplesFor(model, 2, 3)
@@ -201,8 +202,6 @@ test('passes of one image: the program of the pass runs for the samples alone', 
   const expected = [await one.predict(samples[1]), await one.predict(samples[0])]
   assert.equal(logits, Float32Array.of(...expected[1].logits, ...expected[0].logits))
   assert.equal(rates, one.firingRates())
-  await model.dispose()
-  await one.dispose()
 })
 
 test('sums of spikes at one step: no sample depends on those beside it', async () => {
@@ -222,7 +221,12 @@ test('sums of spikes at one step: no sample depends on those beside it', async (
       flatten(),
       linear(24 * (32 / window) ** 2, 5),
     )
-    const model = await net.compile({ input: [1, 32, 32], timeSteps: 1, batchSize: 6, purpose })
+    const model = await modelOf(net, {
+      input: [1, 32, 32],
+      timeSteps: 1,
+      batchSize: 6,
+      purpose,
+    })
     const { train, evaluate } = model.session.plan.programs
     const chooses = (program = evaluate) => program?.records.some(({ op }) => op === Op.Choose)
     assert.equal([chooses(train), chooses()], [purpose === 'train', false])
@@ -239,7 +243,7 @@ test('sums of spikes at one step: no sample depends on those beside it', async (
 test('training and its profile after predict are those without it', async () => {
   for (const threads of [1, 2]) {
     const shared = { input: [1, 12, 12], batchSize: 8, threads } as const
-    const [a, b] = await Promise.all([0, 1].map(() => cnn([1, 12, 12], 10).compile(shared)))
+    const [a, b] = await Promise.all([0, 1].map(() => modelOf(cnn([1, 12, 12], 10), shared)))
     const x = together(samplesFor(a, 8, 1))
     const y = labels(8, 10, 2)
     for (const model of [a, b]) await model.trainStep(x, y)
@@ -300,7 +304,7 @@ test('memory: a program for one image adds little but itself', async () => {
     [resnet18({ inChannels: 3, classes: 10 }), [3, 32, 32], 16],
   ] as const)
     for (const purpose of ['train', 'inference'] as const) {
-      const model = await net.compile({ input, batchSize, purpose })
+      const model = await modelOf(net, { input, batchSize, purpose })
       const { plan } = model.session
       const others = Object.entries(plan.programs).filter(([name]) => name !== 'single')
       const shared = new Set(others.flatMap(([, { records }]) => buffersIn(records, plan)))
@@ -318,8 +322,8 @@ test('one of 64 costs about as much as with a batch of one', async () => {
     for (const threads of [1, 2]) {
       const shared = { input: [1, 28, 28], purpose, threads } as const
       const models = [
-        await net.compile({ ...shared, batchSize: 64 }),
-        await net.compile({ ...shared, batchSize: 1 }),
+        await modelOf(net, { ...shared, batchSize: 64 }),
+        await modelOf(net, { ...shared, batchSize: 1 }),
       ]
       const x = uniform(784, 4, 3)
       const least = [Infinity, Infinity]

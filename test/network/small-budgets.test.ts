@@ -3,7 +3,7 @@
  * of a byte is carried over. Sums are divided otherwise, so that they are compared with the float64
  * reference, or where that does not know a layer with the budgets of the package.
  */
-import { test } from 'uvu'
+
 import * as assert from 'uvu/assert'
 import { trace } from '../../src/graph/trace.js'
 import {
@@ -12,7 +12,6 @@ import {
   avgPool2d,
   block,
   type CompileOptions,
-  compile,
   conv2d,
   dropout,
   flatten,
@@ -40,6 +39,7 @@ import { type Budgets, withBudgets } from '../support/budgets.js'
 import { checkCase, makeCase } from '../support/case.js'
 import { note, wanted } from '../support/divided.js'
 import { expectClose, uniform } from '../support/measure.js'
+import { modelOf, test } from '../support/models.js'
 import { PlanRunner } from '../support/plan-runner.js'
 import { chains, small } from '../support/small-budgets.js'
 
@@ -205,7 +205,7 @@ const twins: Readonly<Record<string, Twin>> = {
 for (const [name, { network, options, programs, budgets, use }] of Object.entries(twins))
   test(name, async () => {
     const run = async (into: Set<string>): Promise<Numbers> => {
-      const model = await compile(network(), { input, batchSize: 3, seed: 3, ...options })
+      const model = await modelOf(network(), { input, batchSize: 3, seed: 3, ...options })
       try {
         return await use(model)
       } finally {
@@ -231,7 +231,7 @@ test('weights of bytes', async () => {
     flatten(),
     linear(144, 3),
   )
-  const model = await compile(network, { input, seed: 3 })
+  const model = await modelOf(network, { input, seed: 3 })
   const state = model.stateDict()
   await model.dispose()
   const options: PlanOptions = {

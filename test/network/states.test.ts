@@ -1,5 +1,5 @@
 /** States that are recorded, beside float64 loops of the equations, spikes, streams, and bits. */
-import { test } from 'uvu'
+
 import * as assert from 'uvu/assert'
 import { ReferenceNeuron, sigmoidSlope } from '../../src/equations/reference.js'
 import {
@@ -22,6 +22,7 @@ import {
 } from '../../src/index.js'
 import { messageOf } from '../io/temporary.js'
 import { labels, uniform } from '../support/measure.js'
+import { modelOf, test } from '../support/models.js'
 
 const [T, B] = [11, 3]
 const input = [2, 3, 4] as const
@@ -57,7 +58,7 @@ const dataOf = (images: Float32Array, labels: readonly number[]) => ({
 })
 
 const compile = (options: Partial<CompileOptions> = {}, of = network()): Promise<Model> =>
-  of.compile({ input, timeSteps: T, batchSize: B, frames: true, seed: 4, ...options })
+  modelOf(of, { input, timeSteps: T, batchSize: B, frames: true, seed: 4, ...options })
 
 /** What a layer's states must be, from its recorded currents on. @returns spikes of safe neurons */
 function checkLayer(model: Model, name: keyof typeof layers, what: string): number {
@@ -158,7 +159,6 @@ test('potential and threshold are what a spike compares; learnt parameters and r
   const states = model.states('4')
   assert.ok(states.threshold.data.every((value) => value === 0.5))
   checkSpikes(model, '4', states)
-  await model.dispose()
 })
 
 test('a text with states potential and threshold, or with other letters, has both sides', async () => {
@@ -184,7 +184,6 @@ test('a text with states potential and threshold, or with other letters, has bot
   const { potential, threshold } = model.states('4')
   assert.ok(potential.data.every((value) => value === 1))
   assert.ok(threshold.data.every((value) => value === 2))
-  await model.dispose()
 })
 
 test('long runs and streams', async () => {
@@ -207,7 +206,6 @@ test('long runs and streams', async () => {
       assert.equal(data, whole[name].data.slice(t * 14, t * 14 + 14), `${name} at ${t}`)
     }
   }
-  await Promise.all([model.dispose(), stream.dispose()])
 })
 
 test('monitor puts the states of batches together', async () => {
@@ -239,7 +237,6 @@ test('monitor puts the states of batches together', async () => {
     'monitor: 8 samples of 60 neurons and 189 values take 73728 bytes, more than maxBytes ' +
       "(1000); record fewer samples (limit) or layers, or keep: 'rates'",
   )
-  await model.dispose()
 })
 
 test('what is not recorded costs nothing; summaries name what is', async () => {
@@ -257,7 +254,6 @@ test('what is not recorded costs nothing; summaries name what is', async () => {
   assert.match(some.summary(), /\nrecorded states +0\.00\n/)
   assert.not.match(spikes.summary(), /recorded/)
   assert.equal(await exportWasm(some), await exportWasm(plain))
-  await Promise.all([plain, spikes, some].map((model) => model.dispose()))
 })
 
 test('refusals', async () => {
@@ -301,7 +297,6 @@ test('refusals', async () => {
     await messageOf(() => none.states('1')),
     `states: nothing is recorded of a layer "1", nor of another; compile with record: 'all'`,
   )
-  await Promise.all([some.dispose(), none.dispose()])
 })
 
 test.run()

@@ -1,6 +1,5 @@
 /** Sums of sums: equal terms put together, long ones written out; by the reference of a chain. */
 
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   type Apply,
@@ -26,6 +25,7 @@ import { checkGradients, makeCase } from '../support/case.js'
 import { testRandom } from '../support/engine.js'
 import { ofLong } from '../support/long.js'
 import { expectClose } from '../support/measure.js'
+import { modelOf, test } from '../support/models.js'
 import { methodModes } from '../support/tables.js'
 
 /** What a graph of sums is made of: children, and how they are called. */
@@ -114,21 +114,20 @@ for (const [j, [method, stepMode]] of methodModes().entries())
         const c = await makeCase(chain, { ...options, frames: j % 2 === 0 }, seed)
         await c.spare?.model.dispose()
         const graph = layers(blockOf(currents), blockOf(spikes))
-        const model = await sequential(...graph).compile(c.options)
+        const model = await modelOf(sequential(...graph), c.options)
         model.loadStateDict(c.state)
         const { loss } = await model.trainStep(c.x, c.y, { update: false })
         expectClose('output', model.output(), c.reference.output, 1e-4)
         expectClose('loss', [loss], [c.reference.loss], 1e-4)
         checkGradients('sums', c, model.gradients(), c.reference.gradients, 1e-4)
-        await model.dispose()
       })
 
 const options = { input: [4], timeSteps: 2, batchSize: 2 } as const
 
 test('a value that is doubled twenty times costs nothing', async () => {
   const twenty = Array.from({ length: 20 }, () => residual(identity()))
-  const model = await sequential(...twenty, linear(4, 2), scale(2 ** -20)).compile(options)
-  const plain = await sequential(linear(4, 2)).compile(options)
+  const model = await modelOf(sequential(...twenty, linear(4, 2), scale(2 ** -20)), options)
+  const plain = await modelOf(sequential(linear(4, 2)), options)
   const { data: weight } = plain.stateDict()['0.weight']
   model.loadStateDict({
     '20.weight': { shape: [2, 4], data: weight },
@@ -143,7 +142,6 @@ test('a value that is doubled twenty times costs nothing', async () => {
   assert.equal(logits, expected, 'a power of two changes no bit')
   const { records } = model.session.plan.programs.single ?? { records: [] }
   assert.ok(records.length < 10, `${records.length} records`)
-  for (const of of [model, plain]) await of.dispose()
 })
 
 const refused: readonly [string, () => Module, RegExp][] = [
@@ -203,7 +201,7 @@ const refused: readonly [string, () => Module, RegExp][] = [
 ]
 for (const [what, make, message] of refused)
   test(`a network ${what} ends in one message`, async () => {
-    assert.match(await messageOf(() => sequential(make()).compile(options)), message)
+    assert.match(await messageOf(() => modelOf(sequential(make()), options)), message)
   })
 
 test('a network of 2500 layers, or of blocks 400 deep, compiles, saves and comes back', async () => {
@@ -211,10 +209,10 @@ test('a network of 2500 layers, or of blocks 400 deep, compiles, saves and comes
   for (let i = 0; i < 400; i++) deep = sequential(deep)
   const long = sequential(...Array.from({ length: 2498 }, () => identity()), linear(4, 2))
   for (const network of [long, deep]) {
-    const model = await sequential(network).compile({ ...options, purpose: 'inference' })
+    const model = await modelOf(sequential(network), { ...options, purpose: 'inference' })
     const { network: json } = model.toJSON()
     assert.ok(model.summary().includes('linear'))
-    const again = await networkFromJSON(model.toJSON()).compile({
+    const again = await modelOf(networkFromJSON(model.toJSON()), {
       ...options,
       purpose: 'inference',
     })

@@ -14,6 +14,7 @@ import {
 import { imageShape } from '../../src/nn/value.js'
 import { testRandom } from './engine.js'
 import { expectClose, labels, norm, uniform } from './measure.js'
+import { modelOf } from './models.js'
 import { layersOf } from './net.js'
 import {
   NearThreshold,
@@ -101,7 +102,7 @@ export async function makeCase(
 }
 
 export function compileCase(layers: readonly Layer[], options: CompileOptions): Promise<Model> {
-  return sequential(...layers).compile(options)
+  return modelOf(sequential(...layers), options)
 }
 
 /** The spare model where it has these options. */

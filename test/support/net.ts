@@ -9,6 +9,7 @@
 import { trace } from '../../src/graph/trace.js'
 import * as api from '../../src/index.js'
 import type { InputShape } from '../../src/nn/value.js'
+import { modelOf } from './models.js'
 
 type Make = (...args: unknown[]) => api.Layer
 
@@ -55,4 +56,4 @@ export const compileNet = (
   text: string,
   options: api.CompileOptions,
   own?: Own,
-): Promise<api.Model> => netOf(options.input, text, own).compile(options)
+): Promise<api.Model> => modelOf(netOf(options.input, text, own), options)
