@@ -12,7 +12,7 @@ import * as sums from '../../plan/records/sums.js'
 import { factorsOf } from '../../plan/scaled.js'
 import { asked, gives, op, setting, shows, takes, updates } from '../op.js'
 import * as is from '../options.js'
-import { LAST_STEP, pass, stepSetting } from '../passes.js'
+import { back, LAST_STEP, pass, stepSetting, through } from '../passes.js'
 import { extentOf, imageOf, imagesOf, MOST_STEPS, still } from '../shapes.js'
 import { activities, bytes, countsOf, floats, type SpikesTensor } from '../tensor.js'
 import { emitSpikeFloats } from '../terms.js'
@@ -28,10 +28,7 @@ export const relu = op('relu', {
     outputs: is.outputs('output', 'counts'),
   },
   tensors: ({ input }) => ({
-    /** The shape `input`. */
-    input: takes(floats(input)),
-    /** max(0, x), of the shape of the input. */
-    output: gives(floats(input)),
+    ...through(floats(input)),
     /** At how many of the steps it is above 0, without T: the gradient of time means needs it. */
     counts: asked(bytes(still(input))),
   }),
@@ -115,10 +112,7 @@ export const dropout = op('dropout', {
     if (!spikes && asked.has('counts'))
       fail(`${op}.outputs: 'counts' are of spikes; set spikes to true`)
     return {
-      /** Floats, or with `spikes` bytes. */
-      input: takes(activities(input, spikes)),
-      /** What is left, of the input's shape and type. */
-      output: gives(activities(input, spikes)),
+      ...through(activities(input, spikes)),
       /** For spikes: those of each neuron that are left over all steps, without T. */
       counts: spikes && gives(countsOf('output')),
     }
@@ -146,19 +140,14 @@ export const dropoutBackward = op('dropoutBackward', {
     input: is.activity,
     ...draws,
   },
-  tensors: ({ input }) => ({
-    /** The gradient of the output. */
-    delta: takes(floats(input)),
-    /** The shape of delta. */
-    inputGradient: gives(floats(input)),
-  }),
+  tensors: ({ input }) => back(input),
   sets: () => seedSetting,
   emit: (o, { delta, inputGradient: out }, { input, p: probability, stream }) =>
     pass(o, drops.dropoutFloats, input, { in: delta, out, probability, stream }),
 })
 
 /**
- * Sums over time, output = Σ over t of input[t].
+ * Sums over time, output = Σ over t of input[t], without T.
  */
 export const timeSum = op('timeSum', {
   options: {
@@ -167,12 +156,7 @@ export const timeSum = op('timeSum', {
     /** Sums go on from run to run, by the setting `step`. Default false. */
     carry: is.flag(),
   },
-  tensors: ({ input }) => ({
-    /** What is added up. */
-    input: takes(floats(input)),
-    /** Without T. */
-    output: gives(floats(still(input))),
-  }),
+  tensors: ({ input }) => through(floats(input), floats(still(input))),
   sets: ({ carry }) => carry && stepSetting(LAST_STEP),
   emit: (o, { input, output: out }, { input: of, carry: loop }) =>
     pass(o, sums.timeSum, of, { in: input, out, loop }),
@@ -228,10 +212,7 @@ export const traceGradient = op('traceGradient', {
     outputs: is.outputs('inputGradient', 'before'),
   },
   tensors: ({ input }) => ({
-    /** δ. */
-    delta: takes(floats(input)),
-    /** D, of delta's shape. */
-    inputGradient: gives(floats(input)),
+    ...back(input),
     /** λ·D[1], without T: the gradient that meets the trace from before the run. */
     before: asked(floats(still(input))),
   }),
@@ -255,12 +236,7 @@ export const scale = op('scale', {
       fail(`${op}.factor must be a list of ${C} numbers, or of ${C * H * W}`)
     return { factors: factorsOf(factor, imageOf(input), storedChannels(C)) }
   },
-  tensors: ({ input }) => ({
-    /** Floats. */
-    input: takes(floats(input)),
-    /** The input's shape. */
-    output: gives(floats(input)),
-  }),
+  tensors: ({ input }) => through(floats(input)),
   emit: (o, { input, output: out }, { input: of, factors }) =>
     pass(o, signals.scaled, of, { ...factors, in: input, out }),
 })
@@ -290,10 +266,7 @@ export const delay = op('delay', {
   },
   derive: (of, o) => delayed(of, o),
   tensors: ({ input, spikes }) => ({
-    /** Floats, or with `spikes` bytes. */
-    input: takes(activities(input, spikes)),
-    /** The input's shape and type. */
-    output: gives(activities(input, spikes)),
+    ...through(activities(input, spikes)),
     /** For spikes: those of each neuron over all steps. */
     outputCounts: spikes && shows(countsOf('output')),
   }),
@@ -311,12 +284,7 @@ export const delay = op('delay', {
 export const delayBackward = op('delayBackward', {
   options: delays,
   derive: (of, o) => delayed(of, o),
-  tensors: ({ input }) => ({
-    /** The gradient of the output. */
-    delta: takes(floats(input)),
-    /** Delta's shape. */
-    inputGradient: gives(floats(input)),
-  }),
+  tensors: ({ input }) => back(input),
   emit: ({ b }, { delta, inputGradient: out }, { input, job }) =>
     emitDelay(b, { ...job, in: delta, out, inRows: input.T, back: true }),
 })

@@ -32,6 +32,22 @@ function giving(
   return { layer, spiking, own }
 }
 
+/** Tensors of layers that may spike. */
+const firing = (
+  { input, layer, spiking }: { input: Extent; layer: shared.NeuronLayer; spiking: boolean },
+  o: OpBuilder,
+) => ({
+  /** The current. */
+  input: takes(floats(input)),
+  ...shared.learnt(layer, input),
+  /** 0 or 1, of neurons that spike. */
+  spikes: spiking && gives(spikes(input)),
+  /** Spikes of each neuron over all steps, without T. */
+  counts: spiking && shared.isCounted(o) && gives(countsOf('spikes')),
+  /** The factor of rate-based backpropagation, without T. */
+  eligibilities: asked(floats(still(input))),
+})
+
 /** An op of the gradients through time of layers that are as options say. @__NO_SIDE_EFFECTS__ */
 const backward = <S extends is.OptionTable>(
   name: string,
@@ -92,18 +108,10 @@ export const cell = op('cell', {
   },
   returns: 'spikes',
   derive: ({ cell }, o) => giving(o, cell, `${cell.type}()`, 'potentials'),
-  tensors: ({ input, layer, spiking }, o) => ({
-    /** The current. */
-    input: takes(floats(input)),
-    ...shared.learnt(layer, input),
-    /** 0 or 1, of cells that spike. */
-    spikes: spiking && gives(spikes(input)),
+  tensors: (of, o) => ({
+    ...firing(of, o),
     /** For cells that do not spike. */
-    potentials: !spiking && gives(floats(input)),
-    /** Spikes of each neuron over all steps, without T. */
-    counts: spiking && shared.isCounted(o) && gives(countsOf('spikes')),
-    /** The factor of rate-based backpropagation, without T. */
-    eligibilities: asked(floats(still(input))),
+    potentials: !of.spiking && gives(floats(of.input)),
   }),
   emit: (o, _, { input, layer, own }) => shared.emitForward(o, cellJob(o, layer, input), own),
 })
@@ -153,20 +161,12 @@ export const neuron = op('neuron', {
     const layer = layerOf(of)
     return giving(o, layer, `a text with ${fires(layer) ? 'spike' : 'output'} = …`, 'values')
   },
-  tensors: ({ input, layer, spiking }, o) => ({
-    /** The current. */
-    input: takes(floats(input)),
-    ...shared.learnt(layer, input),
-    /** 0 or 1, of neurons with a line spike = …. */
-    spikes: spiking && gives(spikes(input)),
+  tensors: (of, o) => ({
+    ...firing(of, o),
     /** For neurons with a line output = …. */
-    values: !spiking && gives(floats(input)),
-    /** Spikes of each neuron over all steps, without T. */
-    counts: spiking && shared.isCounted(o) && gives(countsOf('spikes')),
-    /** The factor of rate-based backpropagation, without T. */
-    eligibilities: asked(floats(still(input))),
+    values: !of.spiking && gives(floats(of.input)),
     /** The derivative of each step's output by its current alone. */
-    surrogates: asked(floats(input)),
+    surrogates: asked(floats(of.input)),
   }),
   emit: (o, _, { input, layer, own }) => shared.emitForward(o, shared.jobOf(o, layer, input), own),
 })

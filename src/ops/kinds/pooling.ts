@@ -11,6 +11,7 @@ import * as records from '../../plan/records/pool.js'
 import type { Buffer } from '../../plan/words.js'
 import { asked, gives, op, takes } from '../op.js'
 import * as is from '../options.js'
+import { back, through } from '../passes.js'
 import { type Extent, imagesOf, resized, still } from '../shapes.js'
 import { activities, countsOf, floats, ownCount, type SpikesTensor, stepBytes } from '../tensor.js'
 import { asSpikes } from '../terms.js'
@@ -69,10 +70,7 @@ export const maxPool2d = op('maxPool2d', {
     if (!spikes && names.has('counts'))
       fail(`${op}.outputs: 'counts' are of spikes; set spikes to true`)
     return {
-      /** Floats, or with `spikes` bytes. */
-      input: takes(activities(input, spikes)),
-      /** The largest values, of the input's type. */
-      output: gives(activities(to.output, spikes)),
+      ...through(activities(input, spikes), activities(to.output, spikes)),
       /** Number in its window, row by row, of the place that the gradient goes to. */
       choice: names.has('choice') && asked(choices(op, to, choice)),
       /** For spikes: those of each window over all steps, without T. */
@@ -192,12 +190,7 @@ export const avgPool2dBackward = op('avgPool2dBackward', {
     ...averaged,
   },
   derive: ({ input, ...window }, { op }) => ({ arriving: windows.arrival(op, input, window) }),
-  tensors: ({ input, arriving }) => ({
-    /** The gradient of the means. */
-    delta: takes(floats(arriving.from)),
-    /** The shape `input`. */
-    inputGradient: gives(floats(input)),
-  }),
+  tensors: ({ input, arriving }) => back(arriving.from, input),
   emit({ b }, { inputGradient }, { input, arriving }, made) {
     const gradient = windows.contributions([arriving], false, made)
     const to = { ...imagesOf(input), gradient }
@@ -226,12 +219,7 @@ const adapted = ({ input, outputSize: [H, W] }: is.Checked<typeof adaptive>) => 
 export const adaptiveAvgPool2d = op('adaptiveAvgPool2d', {
   options: adaptive,
   derive: adapted,
-  tensors: ({ input, output }) => ({
-    /** Floats. */
-    input: takes(floats(input)),
-    /** [B, C, outH, outW], or that behind T. */
-    output: gives(floats(output)),
-  }),
+  tensors: ({ input, output }) => through(floats(input), floats(output)),
   emit: ({ b }, { input, output: out }, { sizes }) =>
     emitAdaptive(b, records.adaptivePool, sizes, { in: input, out }),
 })
@@ -242,12 +230,7 @@ export const adaptiveAvgPool2d = op('adaptiveAvgPool2d', {
 export const adaptiveAvgPool2dBackward = op('adaptiveAvgPool2dBackward', {
   options: adaptive,
   derive: adapted,
-  tensors: ({ input, output }) => ({
-    /** [B, C, outH, outW], or that behind T. */
-    delta: takes(floats(output)),
-    /** The shape `input`. */
-    inputGradient: gives(floats(input)),
-  }),
+  tensors: ({ input, output }) => back(output, input),
   emit: ({ b }, { delta, inputGradient: out }, { sizes }) =>
     emitAdaptive(b, records.adaptivePoolBackward, sizes, { in: delta, out }),
 })
