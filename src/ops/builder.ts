@@ -28,8 +28,8 @@ export interface EngineFunction {
 export interface Planned {
   readonly inputs: readonly OpTensor[]
   readonly outputs: readonly OpTensor[]
-  /** Further tensors whose memory the plan shows, such as counts beside masks. */
-  readonly others?: readonly OpTensor[]
+  /** Tensors whose memory the plan shows, such as counts beside masks. */
+  readonly shown: readonly OpTensor[]
   /** The name of the algorithm that was taken, where there is a choice. */
   readonly algorithm?: string
   /** What has to be worked out from the arguments on this side; before each run. */

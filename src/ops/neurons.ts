@@ -148,12 +148,12 @@ export function currentsOf(
   const current = (name: string, of: Extent, by: boolean | 'steps'): NeuronInput => {
     const tensor = asFloat(made[name], of)
     if (!by) return { tensor }
-    const place = (role: string): Buffer => {
-      const second = `residual${role[0].toUpperCase()}${role.slice(1)}`
-      return made[name === 'input' ? role : second]?.buffer
-    }
-    const roles = ['scale', 'shift', 'mean', 'invStd', 'xhat'] as const
-    const [scale, shift, mean, invStd, xhat] = roles.map(place)
+    const [scale, shift, mean, invStd, xhat] = ['Scale', 'Shift', 'Mean', 'InvStd', 'Xhat'].map(
+      (role): Buffer => {
+        const own = role[0].toLowerCase() + role.slice(1)
+        return made[name === 'input' ? own : name + role]?.buffer
+      },
+    )
     const groups = by === 'steps' ? extent.T : 1
     return { tensor, norm: { groups, scale, shift, mean, invStd }, xhat }
   }

@@ -57,7 +57,7 @@ export const ofLayer = <T>(names: readonly (keyof T)[]) =>
   }
 
 /** One that a rule says, and that must be there. */
-const must = <V>(rule: rules.Rule<V>) =>
+export const must = <V>(rule: rules.Rule<V>) =>
   option((name, value: V): V => {
     rules.checkBy(name, rule, value)
     return value

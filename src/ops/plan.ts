@@ -86,7 +86,7 @@ export class OpPlan {
 
   constructor({ op, b }: OpBuilder, planned: Planned, common: Common) {
     checkCommon(op, planned, common)
-    const { inputs, outputs, others = [], calls, before, start } = planned
+    const { inputs, outputs, shown, calls, before, start } = planned
     const { threads, engine } = common
     const records = b.programs[0].sections.flatMap((section) => section.records)
     const least = Math.max(64, calls?.bytes ?? 64)
@@ -98,7 +98,7 @@ export class OpPlan {
     this.#op = op
     this.#planned = planned
     this.#records = records
-    this.#all = [...new Set([...inputs, ...outputs, ...others])]
+    this.#all = [...new Set([...inputs, ...outputs, ...shown])]
     this.opName = op.replace(/^ops\./, '')
     this.threads = threads
     this.algorithm = planned.algorithm

@@ -172,9 +172,8 @@ export function stepBytes(extent: Extent, hasSteps = true): Make<Uint8Array> {
   const { T, B, C, H, W, shape } = extent
   const stored = storedChannels(C)
   return make<Uint8Array>({
-    ...{ type: 'uint8', shape, stored },
-    order: hasSteps ? '[B][H][W][T][C]' : '[B][H][W][C]',
-    sizes: hasSteps ? [B, H, W, T, stored] : [B, H, W, stored],
+    ...{ type: 'uint8', shape, stored, order: `[B][H][W]${hasSteps ? '[T]' : ''}[C]` },
+    sizes: [B, H, W, ...(hasSteps ? [T] : []), stored],
     put: (values, own) => reorder.bytesToEngine(extent, stored, values, own),
     get: (own) => reorder.bytesFromEngine(extent, stored, own),
   })

@@ -4,7 +4,7 @@ import { Control } from '../../assembly/opcodes.js'
 import { emitMaterialise } from '../plan/materialise.js'
 import type { ProgramBuilder } from '../plan/program.js'
 import * as plan from '../plan/tensors.js'
-import { type Buffer, ref } from '../plan/words.js'
+import type { Buffer } from '../plan/words.js'
 import { type Extent, imageOf } from './shapes.js'
 import type { OpTensor, SpikesTensor } from './tensor.js'
 
@@ -51,38 +51,9 @@ export function emitSpikeFloats(
   emitMaterialise(b, sum, B, T, totalSteps, mean, out, spikes.stored, denseRows)
 }
 
-/** The affine map of a normalisation, for readers that need no more of it. */
-export function asNorm(
-  tensor: plan.FloatTensor,
-  scale: OpTensor,
-  shift: OpTensor,
-  groups: number,
-): plan.Norm {
-  return {
-    name: tensor.name,
-    tensor,
-    groups,
-    scale: scale.buffer,
-    shift: shift.buffer,
-    claimMean: () => undefined,
-    averageUnread() {},
-    gradient: [],
-  }
-}
-
-/** Rows of the engine's order as dense kernels find them. */
-export const denseInput = (buffer: Buffer, steps: number, stored: number): plan.DenseInput => ({
-  address: ref(buffer),
-  indirect: false,
-  pixelBytes: steps * stored * 4,
-  stepBytes: steps > 1 ? stored * 4 : 0,
-  loopBytes: 0,
-  meanSteps: steps,
-})
-
 /** How kernels read a float tensor. */
 export function denseRows({ buffer, input, stored, steps }: plan.FloatTensor): plan.DenseInput {
   if (!buffer) throw new Error('an op has no input of its own')
-  const rows = denseInput(buffer, steps, stored)
+  const rows = plan.rowsOf(buffer, stored, steps)
   return input ? { ...rows, address: Control.Input, indirect: true } : rows
 }

@@ -17,18 +17,10 @@ import { channels, floats, groups as grouped, nonFinite, numbers } from '../tens
 import { emitSum } from './sums.js'
 
 /** Writes the output = scale · input + shift, with a map of each step, or of all. */
-const emitOutput = (o: OpBuilder, input: Extent, byStep: boolean) =>
-  emitSum(
-    o,
-    [
-      {
-        ...{ input, output: input, spikes: false, pool: noPool, scale: 1 },
-        affine: byStep ? 'steps' : true,
-      },
-    ],
-    false,
-    false,
-  )
+function emitOutput(o: OpBuilder, input: Extent, byStep: boolean): void {
+  const term = { input, output: input, spikes: false, pool: noPool, scale: 1 }
+  emitSum(o, [{ ...term, affine: byStep ? 'steps' : true }], false, false)
+}
 
 const statistics = is.ofLayer<BatchNormOptions>(['eps', 'momentum'])
 

@@ -1,7 +1,7 @@
 import { fail } from '../../errors.js'
 import * as layers from '../../layers/index.js'
 import { geometryOf } from '../../plan/convolution/geometry.js'
-import { storedChannels, weightLayout } from '../../plan/layout.js'
+import { type ParameterLayout, storedChannels, weightLayout } from '../../plan/layout.js'
 import { emitFloatSum } from '../../plan/partial-sum.js'
 import * as groupNorms from '../../plan/records/group-norm.js'
 import * as standards from '../../plan/records/standardise.js'
@@ -149,6 +149,13 @@ function blocksOf(
   return { layout, N, ...standardiseBlocks(op, g, channels) }
 }
 
+const standardised = (gain: boolean, layout: ParameterLayout, N: number) => ({
+  /** w */
+  weight: takes(weights(layout)),
+  /** [N], with `gain`. */
+  gain: gain && takes(channels(N)),
+})
+
 /**
  * Scaled weight standardisation (Brock et al., arXiv 2101.08692), over the F inputs of each output:
  *
@@ -160,10 +167,7 @@ export const weightStandardise = op('weightStandardise', {
   options: standardOptions,
   derive: blocksOf,
   tensors: ({ gain, layout, N }) => ({
-    /** w */
-    weight: takes(weights(layout)),
-    /** [N], with `gain`. */
-    gain: gain && takes(channels(N)),
+    ...standardised(gain, layout, N),
     /** y, of the weight's shape. */
     output: gives(weights(layout)),
   }),
@@ -184,10 +188,7 @@ export const weightStandardiseGradient = op('weightStandardiseGradient', {
   when: ['gain', true, ['gradient', 'gainGradient']],
   derive: blocksOf,
   tensors: ({ gain, layout, N }) => ({
-    /** w */
-    weight: takes(weights(layout)),
-    /** [N], with `gain`. */
-    gain: gain && takes(channels(N)),
+    ...standardised(gain, layout, N),
     /** That of the result, which becomes that of the weight. */
     gradient: changes(weights(layout)),
     /** For the gain, [N]. */

@@ -8,7 +8,7 @@ import { sumScalars } from '../../plan/records/sums.js'
 import { emitAverage, emitClear, emitClip, emitSgd, emitStepStart } from '../../plan/update.js'
 import { type Buffer, ref } from '../../plan/words.js'
 import { roundUp } from '../../round-up.js'
-import { range, such } from '../../rules.js'
+import { by, range, such } from '../../rules.js'
 import { writeGroup } from '../../runtime/update.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import { all, changes, gives, op, setting, shows, takes } from '../op.js'
@@ -191,10 +191,7 @@ export const adam = op('adam', {
 const updateNumbers = {
   ...counted,
   /** Learning rate, ≥ 0; default that of the optimizer. */
-  lr: is.option((name, lr?: number) => {
-    if (lr !== undefined) checkRate(name, lr)
-    return lr
-  }),
+  lr: is.may(by(checkRate), undefined),
 }
 /**
  * What a run of `ops.update` may change.
@@ -211,10 +208,7 @@ export const update = op('update', {
   options: {
     ...shaped,
     /** The optimizer, for example `rmsprop({ lr: 0.01 })`; its groups are those of networks. */
-    optimizer: is.option((name, optimizer: kinds.Optimizer) => {
-      kinds.checkOptimizer(name, optimizer)
-      return optimizer
-    }),
+    optimizer: is.must(by(kinds.checkOptimizer)),
   },
   returns: all<Readonly<Record<string, Float32Array>>>(),
   derive: ({ optimizer: { kind } }) => ({ kept: kinds.optimizerKind(kind).states }),

@@ -9,6 +9,7 @@ import { emitMaxPool, emitMaxPoolBackward, emitMaxPoolFloats } from '../../plan/
 import { emitTimeSum } from '../../plan/pass.js'
 import * as records from '../../plan/records/pool.js'
 import type { Buffer } from '../../plan/words.js'
+import { by } from '../../rules.js'
 import { asked, gives, op, takes } from '../op.js'
 import * as is from '../options.js'
 import { back, through } from '../passes.js'
@@ -142,10 +143,9 @@ export const maxPool2dBackward = op('maxPool2dBackward', {
 const averaged = {
   ...windows.windowOf,
   /** Height and width of a window in pixels, or one number for both. */
-  kernelSize: is.option((name, size: Size) => {
-    if (size === undefined) fail(`${name} is missing`)
-    return size
-  }),
+  kernelSize: is.must(
+    by<Size>((name, size) => expect(size !== undefined, () => `${name} is missing`)),
+  ),
 }
 
 /**

@@ -5,13 +5,22 @@ import { describe, fail } from '../../errors.js'
 import { emitJoin, emitJoinSpikes, emitSplit, partsOf } from '../../layers/joins.js'
 import { emitGradientSum } from '../../plan/gradients.js'
 import { emitMaterialise } from '../../plan/materialise.js'
+import type { Norm } from '../../plan/tensors.js'
 import { roundUp } from '../../round-up.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import { all, gives, op, type Planning, shows, takes } from '../op.js'
 import * as is from '../options.js'
 import * as shapes from '../shapes.js'
-import { activities, countsOf, floats, groups, numbers, type SpikesTensor } from '../tensor.js'
-import { asFloat, asNorm, asSpikes, denseRows } from '../terms.js'
+import {
+  activities,
+  countsOf,
+  floats,
+  groups,
+  numbers,
+  type OpTensor,
+  type SpikesTensor,
+} from '../tensor.js'
+import { asFloat, asSpikes, denseRows } from '../terms.js'
 import * as windows from '../windows.js'
 
 const addTerm = {
@@ -69,22 +78,15 @@ function commonExtent(
   terms: readonly Pick<TermPlan, 'output' | 'spikes'>[],
 ): shapes.Extent {
   const { output: common } = terms.find(({ output }) => output.timed) ?? terms[0]
+  const stillOf = (extent: shapes.Extent): string => shapes.showShape(shapes.still(extent).shape)
   for (const { output, spikes } of terms) {
-    if (
-      !(
-        shapes.showShape(shapes.still(output).shape) ===
-          shapes.showShape(shapes.still(common).shape) &&
-        (!output.timed || output.T === common.T)
-      )
-    )
-      fail(
-        `${op}: terms must have one shape, got ${shapes.showShape(common.shape)} and ` +
-          shapes.showShape(output.shape),
-      )
+    const [wanted, got] = [common, output].map(({ shape }) => shapes.showShape(shape))
+    if (stillOf(output) !== stillOf(common) || (output.timed && output.T !== common.T))
+      fail(`${op}: terms must have one shape, got ${wanted} and ${got}`)
     if (output.T !== common.T && spikes)
       fail(
         `${op}: spikes must have the ${common.T} time steps of the other terms, got the shape ` +
-          shapes.showShape(output.shape),
+          got,
       )
   }
   return common
@@ -104,26 +106,32 @@ export function emitSum(
     if (spikes) return { tensor: asSpikes(x as SpikesTensor, input), pool, scale }
     const tensor = asFloat(x, input, image)
     if (!affine) return { tensor, pool, scale }
-    const steps = affine === 'steps' ? input.T : 1
-    const norm = asNorm(tensor, tensorOf('scale', i), tensorOf('shift', i), steps)
+    const [map, shift] = ['scale', 'shift'].map((role) => tensorOf(role, i).buffer)
+    const norm: Norm = {
+      ...{ name: tensor.name, tensor, groups: affine === 'steps' ? input.T : 1 },
+      ...{ scale: map, shift, gradient: [] },
+      claimMean: () => undefined,
+      averageUnread() {},
+    }
     return { tensor, norm, pool, scale }
   })
   const { buffer, stored } = made.output
   const sum = { shape: shapes.imageOf({ B, T, ...extent }), terms }
   emitMaterialise(b, sum, B, mean ? 1 : T, T, mean, buffer, stored, denseRows)
   const image = plans.findIndex((plan) => plan.image)
-  const spikes = plans.flatMap((plan, i) =>
-    plan.spikes && mean ? (tensorOf('input', i) as SpikesTensor) : [],
-  )
+  const spikes = plans.flatMap((plan, i) => (plan.spikes && mean ? tensorOf('input', i) : []))
   return {
     start: (block) => image >= 0 && block.address(Control.Input, tensorOf('input', image)),
-    ...(spikes.length > 0 && {
-      before: (views, totals) => {
-        for (const one of spikes) one.count(views, totals)
-      },
-    }),
+    before: spikes.length > 0 ? counting(spikes) : undefined,
   }
 }
+
+/** Counts the spikes of arguments, for kernels that read both. */
+const counting =
+  (tensors: readonly OpTensor[]): Planned['before'] =>
+  (views, totals) => {
+    for (const one of tensors as readonly SpikesTensor[]) one.count(views, totals)
+  }
 
 /** A list of at least one. */
 const listOf = <Term>() =>
@@ -204,15 +212,12 @@ const alike = is.option((name, inputs: readonly (readonly number[])[]) => {
   if (!(Array.isArray(inputs) && inputs.length >= 2))
     fail(`${name} must be a list of two or more shapes, got ${describe(inputs)}`)
   const parts = inputs.map((shape, i) => shapes.extentOf(`${name}[${i}]`, shape))
-  const [first] = parts
-  for (const part of parts)
-    if (
-      shapes.resized(part, { C: 1 }).shape.join() !== shapes.resized(first, { C: 1 }).shape.join()
-    )
-      fail(
-        `${name} must be alike but for their channels, got ${shapes.showShape(first.shape)} and ` +
-          shapes.showShape(part.shape),
-      )
+  const others = (part: shapes.Extent): string => shapes.resized(part, { C: 1 }).shape.join()
+  const other = parts.find((part) => others(part) !== others(parts[0]))
+  if (other) {
+    const [first, shape] = [parts[0], other].map((part) => shapes.showShape(part.shape))
+    fail(`${name} must be alike but for their channels, got ${first} and ${shape}`)
+  }
   return parts as readonly shapes.Extent[]
 })
 
@@ -253,11 +258,7 @@ export const concat = op('concat', {
     }))
     if (!spikes) return emitJoin(b, to, partsOf(given, false))
     emitJoinSpikes(b, to, partsOf(given, false))
-    return {
-      before: (views, totals) => {
-        for (const one of each) one.count(views, totals)
-      },
-    }
+    return { before: counting(each) }
   },
 })
 
@@ -287,21 +288,13 @@ export const split = op('split', {
   },
 })
 
-const axes = {
-  NN: { a: 'M K', b: 'K N' },
-  NT: { a: 'M K', b: 'N K' },
-  TN: { a: 'K M', b: 'K N' },
-} as const
-
 function product(op: string, a: readonly number[], b: readonly number[], by: 'NN' | 'NT' | 'TN') {
-  shapes.checkShape(`${op}.a`, a, axes[by].a)
-  shapes.checkShape(`${op}.b`, b, axes[by].b)
-  const [M, K] = by === 'TN' ? [a[1], a[0]] : [a[0], a[1]]
-  const [depth, N] = by === 'NT' ? [b[1], b[0]] : [b[0], b[1]]
-  if (depth !== K)
-    fail(
-      `${op}: a ${shapes.showShape(a)} has K = ${K}, but b ${shapes.showShape(b)} has K = ${depth}`,
-    )
+  shapes.checkShape(`${op}.a`, a, by === 'TN' ? 'K M' : 'M K')
+  shapes.checkShape(`${op}.b`, b, by === 'NT' ? 'N K' : 'K N')
+  const [M, K] = by === 'TN' ? [a[1], a[0]] : a
+  const [depth, N] = by === 'NT' ? [b[1], b[0]] : b
+  const [left, right] = [a, b].map(shapes.showShape)
+  if (depth !== K) fail(`${op}: a ${left} has K = ${K}, but b ${right} has K = ${depth}`)
   shapes.checkShape(`${op}: the output`, [M, N], 'M N')
   return { M, N, K }
 }

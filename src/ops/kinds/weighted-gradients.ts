@@ -18,7 +18,7 @@ import * as is from '../options.js'
 import { type Extent, still } from '../shapes.js'
 import { inputs, readSpikes, type SpikeReader, spikeOptions } from '../spike-input.js'
 import { bytes, channels, floats, spikes, weights } from '../tensor.js'
-import { asFloat, denseInput } from '../terms.js'
+import { asFloat, denseRows } from '../terms.js'
 
 const { convShape, convSizes, linearShape, linearSizes } = convolution
 
@@ -194,12 +194,11 @@ function readFloats(
   name: string,
   mean: boolean,
 ) {
-  const here = denseInput(made.input.buffer, input.T, made.input.stored)
-  if (!mean || input.T === 1) return here
-  const out = b.buffer(name, g.images * g.inH * g.inW * g.inC * 4)
   const tensor = asFloat(made.input, input)
+  if (!mean || input.T === 1) return denseRows(tensor)
+  const out = b.buffer(name, g.images * g.inH * g.inW * g.inC * 4)
   const sum = { shape: tensor.shape, terms: [{ tensor, pool: noPool, scale: 1 }] }
-  emitMaterialise(b, sum, g.images, 1, input.T, true, out, g.inC, () => here)
+  emitMaterialise(b, sum, g.images, 1, input.T, true, out, g.inC, denseRows)
   return rowsOf(out, g.inC)
 }
 
@@ -245,7 +244,7 @@ function emitWeightGradient(o: OpBuilder, of: OfWeight): Partial<Planned> {
   const reader = of.spikes || counts ? readSpikes(o, sizes, of.sources, timeSteps) : undefined
   const read = (): DenseInput =>
     reader
-      ? denseInput(reader.write(activity, steps, timeSteps ?? 0), steps, g.inC)
+      ? rowsOf(reader.write(activity, steps, timeSteps ?? 0), g.inC, steps)
       : readFloats(o, sizes, activity, mean)
   // A network would not know the address of a model's input.
   const indirect = convolution.isImage(name, of.image, of.input, reader !== undefined)

@@ -5,7 +5,7 @@ import { fail } from '../../errors.js'
 import { forwardBy } from '../../plan/convolution/choice.js'
 import { emitForwardOnFloats, fitsSpikes, strategiesOf } from '../../plan/convolution/index.js'
 import { emitForwardOnBytes, fitsByteWeights } from '../../plan/convolution/spike-bytes.js'
-import type { UnitSums } from '../../plan/tensors.js'
+import { rowsOf, type UnitSums } from '../../plan/tensors.js'
 import { ref } from '../../plan/words.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import * as convolution from '../convolution.js'
@@ -13,7 +13,6 @@ import { gives, op, takes } from '../op.js'
 import { type Checked, flag, given, type OptionTable, oneOf } from '../options.js'
 import { inputs, readSpikes, spikeOptions } from '../spike-input.js'
 import { channels, floats, spikes, tensorOfBuffer, weights } from '../tensor.js'
-import { denseInput } from '../terms.js'
 
 /** How `ops.conv2d` and `ops.linear` can compute. */
 export type ForwardAlgorithm =
@@ -121,7 +120,7 @@ function onSpikes(o: OpBuilder, of: Forward): Partial<Planned> {
   )
   const products = convolution.onlyWay('products', () => {
     const written = reader.write(`${job.name} spikes written out`, input.T, 0)
-    const read = denseInput(written, input.T, g.inC)
+    const read = rowsOf(written, g.inC, input.T)
     emitForwardOnFloats(b, { ...job, input: read, zeros: convolution.zerosOf(o, sizes) })
   })
   const which = () => {
@@ -170,7 +169,7 @@ function emitForward(o: OpBuilder, of: Forward): Partial<Planned> {
   const { sizes } = of
   if (of.spikes) return of.weightType === 'int8' ? onBytes(o, of) : onSpikes(o, of)
   const { buffer, stored } = o.made.input
-  const input = denseInput(buffer, sizes.input.T, stored)
+  const input = rowsOf(buffer, stored, sizes.input.T)
   const job = { ...jobOf(o, sizes), input, zeros: convolution.zerosOf(o, sizes) }
   const ways = convolution.waysOf(o, strategiesOf(job).forwardOnFloats, job)
   return { algorithm: convolution.takeWay(o.op, of.algorithm, ways) }
