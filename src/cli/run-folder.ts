@@ -3,13 +3,13 @@
 import { randomBytes } from 'node:crypto'
 import { readdir, rm, rmdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { describe, fail } from '../errors.js'
+import { describe, fail, SpikewasmError } from '../errors.js'
 import { explainFolder, makeFolder } from '../io/files.js'
-import { readRunFile } from '../io/folder/folder.js'
+import { RunFolder, readRunFile } from '../io/folder/folder.js'
 import { MANIFEST } from '../io/folder/manifest.js'
 import { parseJsonBytes } from '../io/json.js'
 import * as v from '../runtime/vendor/valibot/index.js'
-import { runFiles } from '../train/callbacks/checkpoint.js'
+import { hasCheckpoint, optionsFile, runFiles } from '../train/callbacks/checkpoint.js'
 import type { DatasetName } from './datasets.js'
 import type { DataArguments } from './load-data.js'
 import { withFiles } from './mistakes.js'
@@ -172,4 +172,76 @@ export function dataOf(
   const kept = { ...samples, timeSteps }
   // What changes samples in training says nothing about a test.
   return { ...given(kept, source), ...given(kept, args), dataset, cache: args.cache }
+}
+
+/** Where a run is kept. */
+export interface RunPlace {
+  readonly folder: RunFolder
+  /** A checkpoint to go on from. */
+  readonly checkpoint?: Uint8Array
+  /** Whether it goes on, from a checkpoint or from the beginning. */
+  readonly resumed: boolean
+}
+
+/**
+ * The folder of a new run.
+ * @throws SpikewasmError when it holds one already, unless that may be written over
+ */
+export const newPlace = (path: string, overwrite: boolean): Promise<RunPlace> =>
+  placeAt(path, '--out', async (folder) => {
+    const taken = await folder.taken(runNames)
+    if (!overwrite && (taken.length > 0 || folder.names.length > 0))
+      fail(
+        `--out: ${path} holds a run already; --resume ${path} goes on with it, ` +
+          '--overwrite begins anew',
+      )
+    return { folder, resumed: false }
+  })
+
+/** The folder of a run that goes on. */
+export async function oldPlace(path: string): Promise<RunPlace> {
+  if (!(await holdsRun(path)))
+    fail(`--resume must be the folder of a run, got ${JSON.stringify(path)}; train --out makes one`)
+  return placeAt(path, '--resume', async (folder) => {
+    const begun = hasCheckpoint(folder.names)
+    const options = optionsFile(folder.names)
+    if (folder.names.includes(options) && areOfProgram(await folder.read(options)))
+      fail(
+        `--resume: ${path} was written by a program, whose network and data are not known here; ` +
+          `go on in the program: fit(data, { resume: ${JSON.stringify(path)}, … })`,
+      )
+    if (!begun && !folder.names.includes(runFiles.options))
+      fail(
+        folder.generation > 0
+          ? `--resume: ${path} holds no options and no checkpoint; train anew with --overwrite`
+          : `--resume: ${path} has lost its ${MANIFEST}, which tells whether the other files are ` +
+              `whole; put it back, or ${beginAnew(path)}`,
+      )
+    return { folder, resumed: true, checkpoint: begun ? await readCheckpoint(folder) : undefined }
+  })
+}
+
+/** A folder that is let go where it cannot be used. */
+async function placeAt(
+  path: string,
+  option: string,
+  use: (folder: RunFolder) => Promise<RunPlace>,
+): Promise<RunPlace> {
+  const folder = await withFiles(() => RunFolder.open(path, option))
+  try {
+    return await use(folder)
+  } catch (error) {
+    await folder.close()
+    throw error
+  }
+}
+
+const beginAnew = (path: string): string =>
+  `begin anew from its weights with --load ${join(path, runFiles.weights)} --out <another folder>`
+
+function readCheckpoint(folder: RunFolder): Promise<Uint8Array> {
+  return folder.read(runFiles.checkpoint).catch((error: unknown) => {
+    if (!(error instanceof SpikewasmError)) throw error
+    fail(`${error.message}, or ${beginAnew(folder.path)}`, error)
+  })
 }

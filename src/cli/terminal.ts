@@ -9,13 +9,8 @@ import { createRequire } from 'node:module'
 import type { SingleBar } from 'cli-progress'
 import type { Table } from 'cli-table3'
 import { plainText, printable } from '../errors.js'
-import { median } from '../median.js'
-import type { Model } from '../model.js'
-import { decimal, epochLine, inkFor, percent } from '../train/callbacks/epoch-line.js'
-import { stepBar } from '../train/callbacks/progress.js'
+import { decimal, percent } from '../train/callbacks/epoch-line.js'
 import type { Operations } from '../train/operations.js'
-import type { EpochRecord, History, StepInfo } from '../train/records.js'
-import type { RunOptions } from './run-folder.js'
 import { present } from './spec.js'
 
 type Stream = NodeJS.WriteStream
@@ -111,112 +106,6 @@ export function shareBar(quiet: boolean): { show(what: string, done: number): vo
 }
 
 export { decimal, percent }
-
-/**
- * The last JSON line of `train`.
- *
- * @param stepTimes milliseconds of each step
- * @param out folder with the files
- */
-export function summaryOf(
-  { parameterCount, threads }: Model,
-  options: RunOptions,
-  { epochs: records, stopped }: History,
-  stepTimes: readonly number[],
-  aborted: boolean,
-  out: string | undefined,
-) {
-  const last = records.at(-1)
-  const seconds = stepTimes.reduce((sum, ms) => sum + ms, 0) / 1000
-  const stepped = stepTimes.length > 0
-  const { dataset, model, method, stepMode, timeSteps, batchSize, seed, epochs } = options
-  const samples = stepTimes.length * batchSize * (options.rounds?.replicas ?? 1)
-  return {
-    final: true,
-    /** 0…1; null when training was stopped before the last weights were tested. */
-    testAccuracy: last?.testAccuracy ?? null,
-    testLoss: last?.testLoss ?? null,
-    /** The last epoch's; null when there was no step. */
-    trainLoss: last?.trainLoss ?? null,
-    trainAccuracy: last?.trainAccuracy ?? null,
-    stepMs: stepped ? median(stepTimes) : null,
-    samplesPerSecond: stepped ? samples / seconds : null,
-    peakMemoryMB: peakMemoryMB(),
-    /** Spikes per neuron and step by layer, 0…1, of the last epoch. */
-    firingRates: last?.firingRates ?? {},
-    dataset,
-    model,
-    parameters: parameterCount,
-    method,
-    stepMode,
-    timeSteps,
-    batchSize,
-    threads,
-    seed,
-    epochs,
-    /** Whether a signal ended the training. */
-    aborted,
-    /** Why a callback ended it, such as --early-stopping; null when none did. */
-    stopped: stopped ?? null,
-    out: out ?? null,
-  }
-}
-
-export type TrainSummary = ReturnType<typeof summaryOf>
-
-export interface Reporter {
-  step(info: StepInfo): void
-  /** `best`: whether it is the best so far. */
-  epoch(record: EpochRecord, best: boolean): void
-  /** Removes the progress bar, so that other text can be written. */
-  pause(): void
-  summary(summary: TrainSummary): void
-}
-
-/**
- * One JSON object a line.
- *
- * @param run what each line says of the run
- */
-export function jsonReporter(run: object): Reporter {
-  const print = (value: object): void => printJson({ ...value, ...run })
-  return { step() {}, epoch: print, pause() {}, summary: print }
-}
-
-/**
- * Lines and a table, and a progress bar where standard error is a terminal.
- *
- * @param rates firing rates of the last step by layer
- */
-export function humanReporter(epochs: number, rates: () => Record<string, number>): Reporter {
-  const bar = process.stderr.isTTY
-    ? stepBar(singleBar() as never, codeStream(process.stderr), rates)
-    : undefined
-  const ink = inkFor(process.stdout)
-  return {
-    step: (info) => bar?.step(info),
-    epoch(record, best) {
-      bar?.stop()
-      codeStream(process.stdout).write(`${epochLine(record, epochs, { best, ink })}\n`)
-    },
-    pause: () => bar?.stop(),
-    summary: (summary) => void process.stdout.write(`${summaryTable(summary)}\n`),
-  }
-}
-
-function summaryTable(summary: TrainSummary): string {
-  const { testAccuracy, trainLoss, stepMs, samplesPerSecond, peakMemoryMB, firingRates } = summary
-  const known = (value: number | null, show: (value: number) => string): string =>
-    value === null ? 'unknown' : show(value)
-  return keyValueTable([
-    ['test accuracy', known(testAccuracy, percent)],
-    ['train loss', known(trainLoss, decimal)],
-    ['median step', known(stepMs, (ms) => `${ms.toFixed(2)} ms`)],
-    ['speed', known(samplesPerSecond, speedText)],
-    ['peak memory', `${peakMemoryMB.toFixed(0)} MB`],
-    ...rateRows(firingRates),
-  ])
-}
 
 export const speedText = (speed: number): string => `${Math.round(speed)} samples/s`
 

@@ -1,37 +1,28 @@
 /** One run of `spikewasm train`: the folder that it writes, what it says, and how it ends. */
 
 import { createHash } from 'node:crypto'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import type { Split } from '../data/index.js'
-import { fail, SpikewasmError } from '../errors.js'
-import { RunFolder } from '../io/folder/folder.js'
-import { MANIFEST } from '../io/folder/manifest.js'
+import { median } from '../median.js'
+import type { Model } from '../model.js'
 import type { CrewMaker } from '../scale/rounds/fit.js'
 import type { RoundsSetting } from '../scale/rounds/options.js'
 import { type Callback, insideOf } from '../train/callback.js'
 import { bestSoFar } from '../train/callbacks/best.js'
-import * as checkpoint from '../train/callbacks/checkpoint.js'
+import { type Due, runWriter } from '../train/callbacks/checkpoint.js'
 import { dashboardOf } from '../train/callbacks/dashboard.js'
-import { inkFor } from '../train/callbacks/epoch-line.js'
+import { decimal, epochLine, inkFor, percent } from '../train/callbacks/epoch-line.js'
+import { stepBar } from '../train/callbacks/progress.js'
 import type { FitOptions } from '../train/options.js'
 import type { EpochRecord, History, StepInfo } from '../train/records.js'
 import { datasets } from './datasets.js'
-import { type Interrupt, listenForInterrupt } from './interrupt.js'
-import { withFiles } from './mistakes.js'
+import { listenForInterrupt } from './interrupt.js'
 import { describeRounds } from './rounds/flags.js'
-import { areOfProgram, holdsRun, optionsJson, type RunOptions, runNames } from './run-folder.js'
-import {
-  codeStream,
-  humanReporter,
-  jsonReporter,
-  type Reporter,
-  summaryOf,
-  type TrainSummary,
-} from './terminal.js'
+import { optionsJson, type RunOptions, type RunPlace } from './run-folder.js'
+import { present } from './spec.js'
+import * as terminal from './terminal.js'
 import { type TrainArguments, trainingSchema } from './training-flags.js'
 import { describeTraining, type prepare, trainingOf } from './training-options.js'
-
-const { runFiles } = checkpoint
 
 /** What a process that trains for another one hears of its run, and asks of it. */
 export interface TrainHooks {
@@ -48,111 +39,129 @@ export interface TrainHooks {
   onEnd?(summary: TrainSummary): void
 }
 
-/** Where a run is kept. */
-export interface RunPlace {
-  readonly folder: RunFolder
-  /** A checkpoint to go on from. */
-  readonly checkpoint?: Uint8Array
-  /** Whether it goes on, from a checkpoint or from the beginning. */
-  readonly resumed: boolean
+/**
+ * The last JSON line of `train`.
+ *
+ * @param stepTimes milliseconds of each step
+ * @param out folder with the files
+ */
+function summaryOf(
+  { parameterCount, threads }: Model,
+  options: RunOptions,
+  { epochs: records, stopped }: History,
+  stepTimes: readonly number[],
+  aborted: boolean,
+  out: string | undefined,
+) {
+  const last = records.at(-1)
+  const seconds = stepTimes.reduce((sum, ms) => sum + ms, 0) / 1000
+  const stepped = stepTimes.length > 0
+  const { dataset, model, method, stepMode, timeSteps, batchSize, seed, epochs } = options
+  const samples = stepTimes.length * batchSize * (options.rounds?.replicas ?? 1)
+  return {
+    final: true,
+    /** 0…1; null when training was stopped before the last weights were tested. */
+    testAccuracy: last?.testAccuracy ?? null,
+    testLoss: last?.testLoss ?? null,
+    /** The last epoch's; null when there was no step. */
+    trainLoss: last?.trainLoss ?? null,
+    trainAccuracy: last?.trainAccuracy ?? null,
+    stepMs: stepped ? median(stepTimes) : null,
+    samplesPerSecond: stepped ? samples / seconds : null,
+    peakMemoryMB: terminal.peakMemoryMB(),
+    /** Spikes per neuron and step by layer, 0…1, of the last epoch. */
+    firingRates: last?.firingRates ?? {},
+    ...{ dataset, model, parameters: parameterCount, method, stepMode, timeSteps, batchSize },
+    ...{ threads, seed, epochs },
+    /** Whether a signal ended the training. */
+    aborted,
+    /** Why a callback ended it, such as --early-stopping; null when none did. */
+    stopped: stopped ?? null,
+    out: out ?? null,
+  }
+}
+
+export type TrainSummary = ReturnType<typeof summaryOf>
+
+/** What a person or a program sees while a network is trained. */
+interface Reporter {
+  /** The first lines: the data, the network with its options, and how it is trained. */
+  start(lines: () => readonly string[]): void
+  step(info: StepInfo): void
+  /** `best`: whether it is the best so far. */
+  epoch(record: EpochRecord, best: boolean): void
+  /** Removes the progress bar, so that other text can be written. */
+  pause(): void
+  end(summary: TrainSummary, ending: string): void
+}
+
+/** One JSON object a line; `run`: what each says of the run. */
+function jsonReporter(run: object): Reporter {
+  const print = (value: object): void => terminal.printJson({ ...value, ...run })
+  return {
+    ...{ start() {}, step() {}, epoch: print, pause() {} },
+    end(summary, ending) {
+      print(summary)
+      process.stderr.write(ending)
+    },
+  }
 }
 
 /**
- * The folder of a new run.
- * @throws SpikewasmError when it holds one already, unless that may be written over
+ * Lines and a table, and a progress bar where standard error is a terminal.
+ *
+ * @param rates firing rates of the last step by layer
  */
-export const newPlace = (path: string, overwrite: boolean): Promise<RunPlace> =>
-  placeAt(path, '--out', async (folder) => {
-    const taken = await folder.taken(runNames)
-    if (!overwrite && (taken.length > 0 || folder.names.length > 0))
-      fail(
-        `--out: ${path} holds a run already; --resume ${path} goes on with it, ` +
-          '--overwrite begins anew',
-      )
-    return { folder, resumed: false }
-  })
-
-/** The folder of a run that goes on. */
-export async function oldPlace(path: string): Promise<RunPlace> {
-  if (!(await holdsRun(path)))
-    fail(`--resume must be the folder of a run, got ${JSON.stringify(path)}; train --out makes one`)
-  return placeAt(path, '--resume', async (folder) => {
-    const begun = checkpoint.hasCheckpoint(folder.names)
-    const options = checkpoint.optionsFile(folder.names)
-    if (folder.names.includes(options) && areOfProgram(await folder.read(options)))
-      fail(
-        `--resume: ${path} was written by a program, whose network and data are not known here; ` +
-          `go on in the program: fit(data, { resume: ${JSON.stringify(path)}, … })`,
-      )
-    if (!begun && !folder.names.includes(runFiles.options)) throw noRunIn(folder)
-    return { folder, resumed: true, checkpoint: begun ? await readCheckpoint(folder) : undefined }
-  })
-}
-
-/** A folder that is let go where it cannot be used. */
-async function placeAt(
-  path: string,
-  option: string,
-  use: (folder: RunFolder) => Promise<RunPlace>,
-): Promise<RunPlace> {
-  const folder = await withFiles(() => RunFolder.open(path, option))
-  try {
-    return await use(folder)
-  } catch (error) {
-    await folder.close()
-    throw error
+function humanReporter(epochs: number, rates: () => Record<string, number>): Reporter {
+  const bar = process.stderr.isTTY
+    ? stepBar(terminal.singleBar() as never, terminal.codeStream(process.stderr), rates)
+    : undefined
+  const ink = inkFor(process.stdout)
+  return {
+    start: (lines) => void process.stdout.write(`${lines().join('\n')}\n`),
+    step: (info) => bar?.step(info),
+    epoch(record, best) {
+      bar?.stop()
+      terminal.codeStream(process.stdout).write(`${epochLine(record, epochs, { best, ink })}\n`)
+    },
+    pause: () => bar?.stop(),
+    end: (summary, ending) => void process.stdout.write(`${summaryTable(summary)}\n${ending}`),
   }
 }
 
-const beginAnew = (path: string): string =>
-  `begin anew from its weights with --load ${join(path, runFiles.weights)} --out <another folder>`
-
-/** What a folder is that no run can go on in. */
-function noRunIn({ path, generation }: RunFolder): SpikewasmError {
-  if (generation > 0)
-    return new SpikewasmError(
-      `--resume: ${path} holds no options and no checkpoint; train anew with --overwrite`,
-    )
-  return new SpikewasmError(
-    `--resume: ${path} has lost its ${MANIFEST}, which tells whether the other files are whole; ` +
-      `put it back, or ${beginAnew(path)}`,
-  )
+function summaryTable(summary: TrainSummary): string {
+  const { testAccuracy, trainLoss, stepMs, samplesPerSecond, peakMemoryMB, firingRates } = summary
+  const known = (value: number | null, show: (value: number) => string): string =>
+    value === null ? 'unknown' : show(value)
+  return terminal.keyValueTable([
+    ['test accuracy', known(testAccuracy, percent)],
+    ['train loss', known(trainLoss, decimal)],
+    ['median step', known(stepMs, (ms) => `${ms.toFixed(2)} ms`)],
+    ['speed', known(samplesPerSecond, terminal.speedText)],
+    ['peak memory', `${peakMemoryMB.toFixed(0)} MB`],
+    ...terminal.rateRows(firingRates),
+  ])
 }
 
-async function readCheckpoint(folder: RunFolder): Promise<Uint8Array> {
-  try {
-    return await folder.read(runFiles.checkpoint)
-  } catch (error) {
-    if (!(error instanceof SpikewasmError)) throw error
-    fail(`${error.message}, or ${beginAnew(folder.path)}`, error)
-  }
-}
-
-/** How signals end a training. */
-export interface Stop extends Interrupt {
-  /** Called before something is written to the terminal. */
-  pause: () => void
-}
-
-/** From now on the first signal asks to stop. */
-export function stopOnSignals(): Stop {
+/** From now on the first signal asks to stop; `pause` is called before the terminal is told. */
+export function stopOnSignals() {
+  const shown = { pause: (): void => {} }
   const interrupt = listenForInterrupt((name) => {
-    stop.pause()
+    shown.pause()
     process.stderr.write(`${name}: stopping after this step; again ends at once, without saving\n`)
   })
-  const stop: Stop = Object.assign(Object.create(interrupt), { pause: () => {} })
-  return stop
+  return { shown, interrupt }
 }
 
 export interface RunParts extends Awaited<ReturnType<typeof prepare>> {
-  readonly args: Pick<TrainArguments, 'monitor' | 'numWorkers' | 'json' | 'dashboard' | 'report'>
+  readonly args: TrainArguments
   readonly data: Split
   readonly options: RunOptions
+  /** Of a run that goes on, what its options were. */
+  readonly before?: RunOptions
   readonly place?: RunPlace
-  /** Whether the data of the run lie elsewhere than its options say. */
-  readonly moved: boolean
-  readonly due: checkpoint.Due
-  readonly stop: Stop
+  readonly due: Due
+  readonly stop: ReturnType<typeof stopOnSignals>
   readonly hooks: TrainHooks
   /** How rounds of a training go, and who does them. */
   readonly rounds?: { readonly crew: CrewMaker; readonly rounds: RoundsSetting }
@@ -161,74 +170,66 @@ export interface RunParts extends Awaited<ReturnType<typeof prepare>> {
 export async function runTraining(parts: RunParts): Promise<void> {
   const { args, model, data, training, options, place, stop, rounds, hooks, epochs } = parts
   const { untilEpoch = Number.POSITIVE_INFINITY, untilStep = Number.POSITIVE_INFINITY } = hooks
-  const { json, monitor, numWorkers } = args
-  const reporter = json
+  const { interrupt } = stop
+  const { monitor, numWorkers } = args
+  const reporter = args.json
     ? jsonReporter({ id: idOf(options), options })
     : humanReporter(epochs, () => model.firingRates())
   // Said when training starts: then all options have been checked.
   let started = false
   let isBest = bestSoFar(monitor)
-  let address: string | undefined
+  let address = ''
   const starter: Callback = {
     name: 'start',
     last: true,
     onFitStart(_, fit) {
       started = true
       isBest = bestSoFar(monitor, insideOf(fit)?.records)
-      if (!json) tellStart(parts)
-      if (address !== undefined) process.stderr.write(`dashboard: ${address}\n`)
+      reporter.start(() => firstLines(parts))
+      if (address !== '') process.stderr.write(`dashboard: ${address}\n`)
     },
   }
-  const onListen = (url: string): void => {
+  const watching = callbacksOf(parts, (url) => {
     address = url
-  }
-  stop.pause = () => reporter.pause()
+  })
+  stop.shown.pause = () => reporter.pause()
   const stepTimes: number[] = []
   const silent = new Set<string>()
   const fit: FitOptions = {
-    epochs,
-    optimizer: training.optimizer,
-    schedule: training.schedule,
-    ...training.fit,
-    ...(training.fit.validationSplit === undefined ? { validation: data.test } : {}),
-    signal: stop.signal,
-    numWorkers,
-    resume: place?.checkpoint,
-    callbacks: [...training.callbacks, ...callbacksOf(parts, onListen), starter],
+    ...{ epochs, optimizer: training.optimizer, schedule: training.schedule, ...training.fit },
+    ...(training.fit.validationSplit === undefined && { validation: data.test }),
+    ...{ signal: interrupt.signal, numWorkers, resume: place?.checkpoint },
+    callbacks: [...training.callbacks, ...watching, starter],
     onStep(info) {
       stepTimes.push(info.milliseconds)
       reporter.step(info)
       hooks.onStep?.(info)
-      if (stepTimes.length >= untilStep) stop.end()
+      if (stepTimes.length >= untilStep) interrupt.end()
     },
     onEpoch(record) {
       reporter.epoch(record, isBest(record))
-      const fresh = record.silent?.filter((layer) => !silent.has(layer)) ?? []
-      if (fresh.length > 0) tellSilence(reporter, fresh, record.epoch)
-      for (const layer of fresh) silent.add(layer)
+      tellSilence(reporter, silent, record)
       hooks.onEpoch?.(record)
-      if (!record.partial && record.epoch >= untilEpoch) stop.end()
+      if (!record.partial && record.epoch >= untilEpoch) interrupt.end()
     },
   }
   try {
-    const history = await (rounds
-      ? (await import('../scale/rounds/fit.js')).fitWith(
-          model,
-          data.train,
-          { ...fit, rounds: rounds.rounds },
-          rounds.crew,
-        )
+    const { fitWith } = rounds ? await import('../scale/rounds/fit.js') : {}
+    const history = await (rounds && fitWith
+      ? fitWith(model, data.train, { ...fit, rounds: rounds.rounds }, rounds.crew)
       : model.fit(data.train, fit))
     if (!started) {
       // It was finished before: its files must be what was written.
       for (const name of place?.folder.names ?? []) await place?.folder.read(name)
-      if (!json) tellStart(parts)
+      reporter.start(() => firstLines(parts))
     }
-    const stopped = isUnfinished(history, epochs)
-    const summary = summaryOf(model, options, history, stepTimes, stopped, place?.folder.path)
-    finish(reporter, summary, json, started)
+    // A signal amid the last validation, or behind it, may have stopped nothing.
+    const last = history.epochs.at(-1)
+    const aborted = history.aborted && !(last?.epoch === epochs && !last.partial)
+    const summary = summaryOf(model, options, history, stepTimes, aborted, place?.folder.path)
+    reporter.end(summary, endingOf(summary, started))
     hooks.onEnd?.(summary)
-    if (stopped) process.exitCode = stop.exitCode
+    if (aborted) process.exitCode = interrupt.exitCode
   } finally {
     reporter.pause()
   }
@@ -236,43 +237,37 @@ export async function runTraining(parts: RunParts): Promise<void> {
 
 /** What shows the run on a page, and what writes its folder. */
 function callbacksOf(
-  { args, options, place, moved, due }: RunParts,
+  { args, options, before, place, due }: RunParts,
   onListen: (url: string) => void,
 ): Callback[] {
   const { dashboard: port, monitor, report } = args
   const title = `${options.model} on ${options.dataset}`
-  const callbacks: Callback[] = []
-  if (port !== undefined) callbacks.push(dashboardOf({ port, onListen }, { title, options }))
-  if (place)
-    callbacks.push(
-      checkpoint.runWriter({
+  /** Whether the data lie elsewhere than they did. */
+  const moved = before !== undefined && before.data !== options.data
+  return present([
+    port !== undefined && dashboardOf({ port, onListen }, { title, options }),
+    place &&
+      runWriter({
         ...{ due, monitor, report },
         open: async () => ({ folder: place.folder, begun: place.resumed, moved }),
         options: () => optionsJson(options),
       }),
-    )
-  return callbacks
+  ])
 }
 
 /** Told once of each layer. */
-function tellSilence(reporter: Reporter, layers: readonly string[], epoch: number): void {
+function tellSilence(reporter: Reporter, told: Set<string>, { silent, epoch }: EpochRecord): void {
+  const layers = silent?.filter((layer) => told.size < told.add(layer).size) ?? []
+  if (layers.length === 0) return
   reporter.pause()
   const names = layers.slice(0, 10).join(', ') + (layers.length > 10 ? ', …' : '')
-  const { warn } = inkFor(process.stderr)
   const text =
     `spikewasm: no neuron of layer ${names} fired in epoch ${epoch}: nothing is learnt behind ` +
     'it; try a higher --lr, more --time-steps or another --seed'
-  codeStream(process.stderr).write(`${warn(text)}\n`)
+  terminal.codeStream(process.stderr).write(`${inkFor(process.stderr).warn(text)}\n`)
 }
 
-/** A signal amid the last validation, or behind it, may have stopped nothing. */
-function isUnfinished({ aborted, epochs: records }: History, epochs: number): boolean {
-  const last = records.at(-1)
-  return aborted && !(last?.epoch === epochs && !last.partial)
-}
-
-/** The first lines: the data, the network with its options, and how it is trained. */
-function tellStart({ model, data, samples, training, options, rounds }: RunParts): void {
+function firstLines({ model, data, samples, training, options, rounds }: RunParts): string[] {
   const { dataset, model: name, batchSize, epochs } = options
   const count = (n: number, what: string): string =>
     `${n.toLocaleString('en-US')} ${what}${n === 1 ? '' : 's'}`
@@ -280,40 +275,34 @@ function tellStart({ model, data, samples, training, options, rounds }: RunParts
   const tested = isSplit
     ? `${count(samples.validation, 'validation sample')}, the last of the training data,`
     : count(samples.validation, 'test sample')
-  const how =
-    `method ${model.method} ${model.stepMode}, T ${model.timeSteps}, batch ${batchSize}, ` +
-    `${count(epochs, 'epoch')}, ${count(model.threads, 'thread')}`
-  const lines = [
+  return present([
     `${dataset}: ${count(samples.training, 'training sample')} and ${tested} of ` +
       `[${data.train.shape.join(', ')}]`,
-    `${name}: ${count(model.parameterCount, 'parameter')}; ${how}`,
+    `${name}: ${count(model.parameterCount, 'parameter')}; method ${model.method} ` +
+      `${model.stepMode}, T ${model.timeSteps}, batch ${batchSize}, ${count(epochs, 'epoch')}, ` +
+      count(model.threads, 'thread'),
     describeTraining(training),
-    ...(rounds ? [describeRounds(rounds.rounds)] : []),
-  ]
-  process.stdout.write(`${lines.join('\n')}\n`)
+    rounds && describeRounds(rounds.rounds),
+  ])
 }
 
 /**
- * Says how it ended, and where the files are: on standard error where standard output is for JSON.
+ * How it ended, and where the files are.
  *
  * @param started whether there was anything to train; a run that was finished is as it was
  */
-function finish(reporter: Reporter, summary: TrainSummary, json: boolean, started: boolean): void {
-  reporter.summary(summary)
-  const { aborted, stopped, out } = summary
-  const where =
-    out !== null
-      ? started
-        ? `saved weights, options and history in ${resolve(out)}`
-        : `the run was finished and nothing was written; it is in ${resolve(out)}`
-      : aborted
-        ? 'nothing was saved; give --out <folder> to keep the weights'
-        : undefined
-  const how = aborted && out !== null ? `; go on with train --resume ${out}` : ''
-  const text = [aborted ? 'stopped before the end' : (stopped ?? undefined), where]
-    .filter((part) => part !== undefined)
-    .join('; ')
-  if (text !== '') (json ? process.stderr : process.stdout).write(`${text}${how}\n`)
+function endingOf({ aborted, stopped, out }: TrainSummary, started: boolean): string {
+  const where = out !== null && resolve(out)
+  const text = present([
+    aborted ? 'stopped before the end' : (stopped ?? ''),
+    where &&
+      (started
+        ? `saved weights, options and history in ${where}`
+        : `the run was finished and nothing was written; it is in ${where}`),
+    where === false && aborted && 'nothing was saved; give --out <folder> to keep the weights',
+    where && aborted && `go on with train --resume ${out}`,
+  ]).join('; ')
+  return text === '' ? '' : `${text}\n`
 }
 
 /** What no number depends on, or what is in the id in another form. */

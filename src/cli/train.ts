@@ -10,18 +10,24 @@ import { readFileClear } from '../io/files.js'
 import { expectNoModule } from '../io/no-module.js'
 import { inFile, readModel } from '../load.js'
 import { imageShape } from '../nn/value.js'
-import type { StateDict } from '../runtime/state.js'
 import { dueOf, optionsFile } from '../train/callbacks/checkpoint.js'
 import { VERSION } from '../version.js'
-import { type DatasetName, defaultThreads, isOfEvents } from './datasets.js'
+import { defaultThreads, isOfEvents } from './datasets.js'
 import { endSoon } from './interrupt.js'
 import { loadData } from './load-data.js'
 import { withFiles } from './mistakes.js'
 import { data, eventSpecs, limits } from './options.js'
 import { crewOf } from './rounds/crew.js'
 import { roundsOf } from './rounds/flags.js'
-import { holdsRun, optionsIn, type RunOptions } from './run-folder.js'
-import { commandOf, expectLeftOut, given as givenOf } from './spec.js'
+import {
+  holdsRun,
+  newPlace,
+  oldPlace,
+  optionsIn,
+  type RunOptions,
+  type RunPlace,
+} from './run-folder.js'
+import { commandOf, defined, expectLeftOut, flagOf, given as givenOf } from './spec.js'
 import * as run from './train-run.js'
 import { type TrainArguments, trainSpecs } from './training-flags.js'
 import { prepare, takenHere } from './training-options.js'
@@ -37,7 +43,7 @@ export const trainCommand = (command: Command, hooks: run.TrainHooks = {}): Comm
 
 async function train(args: TrainArguments, command: Command, hooks: run.TrainHooks): Promise<void> {
   const { resume, out, overwrite, checkpointEvery, monitor } = args
-  const given = resume === undefined ? undefined : resumedArguments(command)
+  const given = resume === undefined ? {} : resumedArguments(command)
   const needsOut = checkpointEvery !== undefined || overwrite
   const choosesBest = monitor !== undefined && args.earlyStopping === undefined
   if (resume === undefined && out === undefined && (needsOut || choosesBest))
@@ -51,76 +57,61 @@ async function train(args: TrainArguments, command: Command, hooks: run.TrainHoo
   dueOf('--checkpoint-every', checkpointEvery ?? 'epoch')
   // From here on a signal ends nothing halfway.
   const stop = run.stopOnSignals()
-  let place: run.RunPlace | undefined
+  let place: RunPlace | undefined
   try {
-    if (resume !== undefined) place = await run.oldPlace(resume)
-    else if (out !== undefined)
-      place = await (hooks.goesOn && (await holdsRun(out))
-        ? run.oldPlace(out)
-        : run.newPlace(out, overwrite))
-    if (place?.resumed && resume !== undefined) {
+    if (resume !== undefined) {
+      place = await oldPlace(resume)
       const name = optionsFile(place.folder.names)
       const before = optionsIn(resume, await place.folder.read(name), name)
-      expectData(before, given, resume)
+      const { data } = before
+      if (data !== undefined && given.data === undefined && !existsSync(data))
+        fail(
+          `--resume: the data of the run must be in ${data}, where nothing is; say where they ` +
+            `are now: --resume ${resume} --data <path>`,
+        )
       const all = { ...args, ...before, ...takenHere(before), ...given }
-      await trainAs(all, before, place, stop, hooks)
-    } else await trainAs(args, undefined, place, stop, hooks)
+      await trainAs(all, { before, place, stop, hooks })
+    } else {
+      if (out !== undefined)
+        place = await (hooks.goesOn && (await holdsRun(out))
+          ? oldPlace(out)
+          : newPlace(out, overwrite))
+      await trainAs(args, { place, stop, hooks })
+    }
   } finally {
     await place?.folder.close()
-    stop.release()
+    stop.interrupt.release()
   }
 }
 
 /** What may be given beside --resume: nothing that numbers depend on. */
 const besideResume = [
-  ...['resume', 'data', 'cache', 'threads', 'numWorkers', 'json', 'revectorize'],
-  ...['checkpointEvery', 'dashboard', 'report', 'redis', 'namespace', 'shared', 'replaceAfter'],
+  ...['data', 'cache', 'threads', 'numWorkers', 'checkpointEvery', 'dashboard', 'noReport', 'json'],
+  ...['redis', 'namespace', 'shared', 'replaceAfter'],
 ]
 
 /** @throws SpikewasmError for an option that is the run's */
 function resumedArguments(command: Command): Partial<TrainArguments> {
-  const given = command.options
-    .map((option) => [option.attributeName(), option.long] as const)
-    .filter(([key]) => command.getOptionValueSource(key) === 'cli')
-  for (const [key, flag] of given)
-    if (!besideResume.includes(key))
+  const given = command.options.filter(
+    (option) => command.getOptionValueSource(option.attributeName()) === 'cli',
+  )
+  const flags = besideResume.map(flagOf)
+  for (const { long = '' } of given)
+    if (![...flags, '--resume', '--no-revectorize'].includes(long))
       fail(
-        `${flag} must be left out with --resume, which goes on with the run's own ` +
-          'options; beside it may stand --data, --cache, --threads, --num-workers, ' +
-          '--checkpoint-every, --dashboard, --no-report, --json, and of rounds --redis, ' +
-          '--namespace, --shared, --replace-after',
+        `${long} must be left out with --resume, which goes on with the run's own options; ` +
+          `beside it may stand ${flags.slice(0, -4).join(', ')}, and of rounds ` +
+          flags.slice(-4).join(', '),
       )
-  return Object.fromEntries(given.map(([key]) => [key, command.getOptionValue(key)]))
-}
-
-/** @throws SpikewasmError where the run's data are no longer, and nobody says where they are now */
-function expectData(
-  { data }: RunOptions,
-  given: Partial<TrainArguments> | undefined,
-  resume: string,
-): void {
-  if (data !== undefined && given?.data === undefined && !existsSync(data))
-    fail(
-      `--resume: the data of the run must be in ${data}, where nothing is; say where they are ` +
-        `now: --resume ${resume} --data <path>`,
-    )
-}
-
-/** The sensor of recordings: a recording alone may not say it. */
-async function sensorFor(name: DatasetName, data: Dataset): Promise<Pick<RunOptions, 'sensor'>> {
-  if (!isOfEvents(name)) return {}
-  const found = (await import('../data/events/source.js')).sensorOf(data)
-  return found === undefined ? {} : { sensor: [found[0], found[1]] }
+  const keys = given.map((option) => option.attributeName())
+  return Object.fromEntries(keys.map((key) => [key, command.getOptionValue(key)]))
 }
 
 const { dataset: _, cache: __, ...placed } = data
 
 async function trainAs(
   args: TrainArguments,
-  before: RunOptions | undefined,
-  place: run.RunPlace | undefined,
-  stop: run.Stop,
-  hooks: run.TrainHooks,
+  { before, place, stop, hooks }: Pick<run.RunParts, 'place' | 'stop' | 'hooks' | 'before'>,
 ): Promise<void> {
   const { load, dataset, tau, method, seed, monitor } = args
   const rounds = roundsOf(args, before?.rounds)
@@ -147,25 +138,22 @@ async function trainAs(
           ...givenOf({ ...placed, ...limits }, { ...args, data: here }),
           augment: args.augment ?? false,
           ...givenOf(eventSpecs, args),
-          ...(await sensorFor(dataset, split.train)),
+          // A recording alone may not say it.
+          ...(isOfEvents(dataset) && defined({ sensor: await sensorOf(split.train) })),
           input: [...imageShape(split.train.shape)],
           classes: split.train.classes,
-          ...steps,
-          tau,
-          method,
-          stepMode: model.stepMode,
+          ...{ ...steps, tau, method, stepMode: model.stepMode },
           // Complete, also where the method takes none of them.
           ...{ update, backwardSteps, gradientCheckpoint },
           ...{ epochs, batchSize, ...training.record, seed, threads },
-          load: load === undefined ? undefined : resolve(load),
+          load: load && resolve(load),
           loadSha256: first?.sha256,
           ...{ monitor, checkpointEvery, rounds },
         }
-    const crew = rounds && (await crewOf(args, options, () => stop.pause()))
+    const crew = rounds && (await crewOf(args, options, () => stop.shown.pause()))
     leave = crew?.close
     await run.runTraining({
-      ...{ ...prepared, args, data: split, options, place, stop, hooks },
-      moved: before !== undefined && here !== before.data,
+      ...{ ...prepared, args, data: split, options, before, place, stop, hooks },
       // Rounds are long, and each can be gone on from.
       due: dueOf('--checkpoint-every', checkpointEvery ?? (rounds ? 1 : 'epoch')),
       rounds: crew && rounds && { crew: crew.crew, rounds },
@@ -177,33 +165,31 @@ async function trainAs(
   }
 }
 
-interface FirstWeights {
-  readonly state: StateDict
-  /** SHA-256 of their file. */
-  readonly sha256: string
+/** The sensor of recordings. */
+async function sensorOf(data: Dataset): Promise<[number, number] | undefined> {
+  const found = (await import('../data/events/source.js')).sensorOf(data)
+  return found && [found[0], found[1]]
 }
 
 /**
+ * The weights that a run starts from, and the SHA-256 of their file.
+ *
  * @param run one that goes on from its beginning, because it has no checkpoint yet
  * @throws SpikewasmError when the file is missing or damaged, or not the one that the run had
  */
-export async function firstWeights(
-  path: string,
-  run: RunOptions | undefined,
-): Promise<FirstWeights> {
+export async function firstWeights(path: string, run: RunOptions | undefined) {
+  const refuse = (why: string) =>
+    fail(
+      '--resume: the run has no checkpoint yet and begins with the weights of its --load: ' +
+        `${why}; put that file back, or train anew with --overwrite`,
+    )
   const bytes = await withFiles(() => readFileClear(path, 'weights')).catch((error: unknown) => {
     if (!run || !(error instanceof SpikewasmError)) throw error
-    throw again(error.message)
+    return refuse(error.message)
   })
   const sha256 = createHash('sha256').update(bytes).digest('hex')
   const wanted = run?.loadSha256 ?? sha256
   if (sha256 !== wanted)
-    throw again(`${path} must be as it was then, of SHA-256 ${wanted}, got ${sha256}`)
+    refuse(`${path} must be as it was then, of SHA-256 ${wanted}, got ${sha256}`)
   return { state: readModel(expectNoModule(bytes, path), path).state, sha256 }
 }
-
-const again = (why: string): SpikewasmError =>
-  new SpikewasmError(
-    `--resume: the run has no checkpoint yet and begins with the weights of its --load: ${why}; ` +
-      'put that file back, or train anew with --overwrite',
-  )

@@ -11,8 +11,8 @@ import { serveProcess } from '../../runtime/node/child.js'
 import { switchOnWideVectors } from '../../runtime/revectorize.js'
 import type { EpochRecord, StepInfo } from '../../train/records.js'
 import { ownProcess } from '../interrupt.js'
-import type { TrainSummary } from '../terminal.js'
 import { trainCommand } from '../train.js'
+import type { TrainSummary } from '../train-run.js'
 import { splitHash } from './options.js'
 
 /** What the process is told, once. */

@@ -10,7 +10,7 @@ import { Child, flagsOfNode } from '../../runtime/node/child.js'
 import type { JobLimits } from '../../scale/worker.js'
 import { runFiles } from '../../train/callbacks/run-files.js'
 import type { EpochRecord } from '../../train/records.js'
-import type { TrainSummary } from '../terminal.js'
+import type { TrainSummary } from '../train-run.js'
 import type { ChildNews, ChildOrder, StepNews, TrainCalls } from './child.js'
 import type { RunResult } from './rows.js'
 
