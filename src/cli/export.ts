@@ -2,8 +2,8 @@
 
 import { basename, dirname, join } from 'node:path'
 import { type Dataset, subset } from '../data/index.js'
-import type { NetInfo, NetTarget } from '../edge/abi.js'
-import { evaluateNet, type NetEvaluation } from '../edge/accuracy.js'
+import type { NetTarget } from '../edge/abi.js'
+import { evaluateNet } from '../edge/accuracy.js'
 import { exportWasm } from '../edge/export.js'
 import { isNetHeader, netHeader } from '../edge/header.js'
 import { openNet } from '../edge/net.js'
@@ -15,13 +15,12 @@ import type { ModelData } from '../io/model-json.js'
 import type { Model } from '../model.js'
 import type { CompileOptions } from '../network.js'
 import { checkInputShape } from '../nn/value.js'
-import type { Evaluation } from '../train/evaluate.js'
 import { type DatasetName, datasets, defaultThreads } from './datasets.js'
 import * as own from './export-options.js'
 import { loadData } from './load-data.js'
 import { withFiles } from './mistakes.js'
 import { dataOf, type RunOptions } from './run-folder.js'
-import { commandOf, expectLeftOut, flagOf } from './spec.js'
+import { commandOf, expectLeftOut, flagOf, present } from './spec.js'
 import { answer, percent, shareBar, tableText } from './terminal.js'
 import { optimizerOf, takenHere } from './training-options.js'
 import { expectNir, type GivenModel, givenModel, isNirFile, withModel } from './which-model.js'
@@ -42,28 +41,24 @@ export const exportCommand = commandOf(
     const paths = await pathsOf(args)
     const given = await givenModel({ ...args, nir: undefined })
     const { data, missing } = await testData(args, given)
-    const bar = shareBar(args.json)
-    const result = await asked(args, given, (model) =>
-      exportModules(args, given, paths, { model, data, bar }).finally(bar.stop),
+    await asked(args, given, async (model) =>
+      tell(args.json, await exportModules(args, given, paths, model, data)),
     )
-    answer(args.json, exportJson(result), () => exportTables(result))
     if (missing) process.stderr.write(`accuracy was not measured: ${missing}\n`)
   },
 )
 
-interface Measured {
-  readonly model: Model
-  readonly data: Dataset | undefined
-  readonly bar: ReturnType<typeof shareBar>
-}
+type Files = Awaited<ReturnType<typeof exportModules>>['files']
 
 /** Writes the files, and measures what is in them. */
 async function exportModules(
   args: ExportArguments,
   given: GivenModel,
   { modules, header }: Awaited<ReturnType<typeof pathsOf>>,
-  { model, data, bar }: Measured,
-): Promise<ExportResult> {
+  model: Model,
+  data: Dataset | undefined,
+) {
+  const bar = shareBar(args.json)
   const { session, timeSteps, classes } = model
   const { target, mode, precision: weights, inputType, batchSize, name = given.name } = args
   // Mistakes show before anything is measured.
@@ -72,27 +67,37 @@ async function exportModules(
   const scaling = own.scalingOf(args, about)
   const options = { target, mode, weights, inputType, name, batchSize, labels, ...scaling }
   checkExportOptions(options, { channels: model.input[0], classes })
-  if (data) bar.show('testing the model', 0)
-  const evaluation = data && (await model.evaluate(data))
-  const began = performance.now()
-  const exported = await exportWasm(model, {
-    ...options,
-    synops:
-      evaluation && synapticOperations(session.graph, false, timeSteps, evaluation.firingRates),
-    onProgress: (done) => bar.show('exporting', done),
-  })
-  const milliseconds = performance.now() - began
-  const files: ExportedFile[] = []
-  for (const [target, file] of modules) {
-    const bytes = exported instanceof Uint8Array ? exported : exported[target]
-    // As a host would open it.
-    const net = await openNet(bytes)
-    const onProgress = (done: number): void => bar.show(`testing ${basename(file)}`, done)
-    const evaluation = data && (await evaluateNet(net, data, { onProgress }))
-    files.push({ file, bytes, info: net.info, evaluation })
+  try {
+    if (data) bar.show('testing the model', 0)
+    const evaluation = data && (await model.evaluate(data))
+    const began = performance.now()
+    const exported = await exportWasm(model, {
+      ...options,
+      synops:
+        evaluation && synapticOperations(session.graph, false, timeSteps, evaluation.firingRates),
+      onProgress: (done) => bar.show('exporting', done),
+    })
+    const milliseconds = performance.now() - began
+    const files = []
+    for (const [target, file] of modules) {
+      const bytes = exported instanceof Uint8Array ? exported : exported[target]
+      // As a host would open it.
+      const net = await openNet(bytes)
+      const onProgress = (done: number): void => bar.show(`testing ${basename(file)}`, done)
+      const found = data && (await evaluateNet(net, data, { onProgress }))
+      files.push({
+        file,
+        bytes,
+        info: net.info,
+        accuracy: found?.accuracy,
+        correct: found?.correct,
+      })
+    }
+    await write(files, header)
+    return { model: given.name, files, header, evaluation, data: data?.name, milliseconds }
+  } finally {
+    bar.stop()
   }
-  await write(files, header)
-  return { model: given.name, files, header, evaluation, data: data?.name, milliseconds }
 }
 
 /** The model as a file of NIR. */
@@ -253,7 +258,7 @@ function expectLearns(run: RunOptions): void {
 }
 
 /** Writes the modules and the header, all or none. */
-async function write(files: readonly ExportedFile[], header: string): Promise<void> {
+async function write(files: Files, header: string): Promise<void> {
   // The header of two files says what the larger one needs.
   const most = (key: 'memoryBytes' | 'usedBytes'): number =>
     Math.max(...files.map(({ info }) => info[key]))
@@ -266,86 +271,42 @@ async function write(files: readonly ExportedFile[], header: string): Promise<vo
   await withFiles(() => writeFilesAtomic([...modules, { path: header, bytes }]))
 }
 
-/** One exported file. */
-export interface ExportedFile {
-  readonly file: string
-  readonly bytes: Uint8Array
-  readonly info: NetInfo
-  /** Undefined when no data were at hand. */
-  readonly evaluation: NetEvaluation | undefined
-}
-
-export interface ExportResult {
-  /** Name of the network. */
-  readonly model: string
-  readonly files: readonly ExportedFile[]
-  readonly header: string
-  /** What the model does that was exported. */
-  readonly evaluation: Evaluation | undefined
-  /** Name of the data that both were measured on. */
-  readonly data: string | undefined
-  readonly milliseconds: number
-}
-
-/** The line of `--json`. */
-export function exportJson(result: ExportResult): object {
-  const { files, header, evaluation, model, milliseconds } = result
-  const [{ info }] = files
-  return {
-    final: true,
-    model,
-    files: files.map(({ file, bytes, info: own, evaluation: of }) => ({
-      file,
-      target: own.target,
-      bytes: bytes.length,
-      overheadBytes: bytes.length - own.weightBytes,
-      memoryBytes: own.memoryBytes,
-      usedBytes: own.usedBytes,
-      accuracy: of?.accuracy ?? null,
-      correct: of?.correct ?? null,
-    })),
-    header,
-    mode: info.mode,
-    precision: info.weights,
-    inputType: info.inputType,
-    timeSteps: info.timeSteps,
-    stepMode: info.stepMode,
-    parameters: info.parameters,
-    weightBytes: info.weightBytes,
-    synopsMax: info.synops.max,
-    synopsMean: info.synops.mean ?? null,
+/** A line of JSON; or a table of the files, and lines about the network. */
+function tell(json: boolean, result: Awaited<ReturnType<typeof exportModules>>): void {
+  const { header, evaluation, data, model, milliseconds } = result
+  const [{ info }] = result.files
+  const files = result.files.map(({ file, bytes, info: own, accuracy = null, correct = null }) => ({
+    ...{ file, target: own.target, bytes: bytes.length },
+    overheadBytes: bytes.length - own.weightBytes,
+    ...{ memoryBytes: own.memoryBytes, usedBytes: own.usedBytes, accuracy, correct },
+  }))
+  const { mode, weights, inputType, timeSteps, stepMode, parameters, weightBytes, synops } = info
+  const line = {
+    ...{ final: true, model, files, header, mode, precision: weights, inputType, timeSteps },
+    ...{ stepMode, parameters, weightBytes, synopsMax: synops.max },
+    synopsMean: synops.mean ?? null,
     modelAccuracy: evaluation?.accuracy ?? null,
     samples: evaluation?.count ?? null,
     firingRates: evaluation?.firingRates ?? {},
     exportMs: milliseconds,
   }
+  const count = (value: number): string => value.toLocaleString('en-US')
+  answer(json, line, () => {
+    const head = ['file', 'bytes', 'over the weights', 'memory', 'used', 'accuracy']
+    const rows = files.map(({ file, bytes, overheadBytes, memoryBytes, usedBytes, accuracy }) => [
+      ...[file, count(bytes), count(overheadBytes), `${memoryBytes / 1024} KB`, count(usedBytes)],
+      accuracy === null ? 'not measured' : percent(accuracy),
+    ])
+    const { mean, max } = synops
+    return present([
+      `${model}: ${count(parameters)} parameters; mode ${mode}, weights ${weights}, input ` +
+        `${inputType}, T ${timeSteps}`,
+      tableText('lrrrrr', head, rows),
+      `synaptic operations of an inference: ${count(max)} if all fire` +
+        (mean ? `; at most ${count(Math.round(mean))} from measured rates` : ''),
+      evaluation &&
+        `the model itself: ${percent(evaluation.accuracy)} of ${evaluation.count}, ${data}`,
+      `wrote ${header} beside; exported in ${(milliseconds / 1000).toFixed(1)} s`,
+    ]).join('\n')
+  })
 }
-
-/** A table of the files, and lines about the network. */
-export function exportTables(result: ExportResult): string {
-  const { files, header, evaluation, data, model, milliseconds } = result
-  const [{ info }] = files
-  const head = ['file', 'bytes', 'over the weights', 'memory', 'used', 'accuracy']
-  const rows = files.map(({ file, bytes, info: own, evaluation: of }) => [
-    file,
-    count(bytes.length),
-    count(bytes.length - own.weightBytes),
-    `${own.memoryBytes / 1024} KB`,
-    count(own.usedBytes),
-    of ? percent(of.accuracy) : 'not measured',
-  ])
-  const what = `mode ${info.mode}, weights ${info.weights}, input ${info.inputType}`
-  const { mean, max } = info.synops
-  const measured = mean && `; at most ${count(Math.round(mean))} from measured rates`
-  return [
-    `${model}: ${count(info.parameters)} parameters; ${what}, T ${info.timeSteps}`,
-    tableText('lrrrrr', head, rows),
-    `synaptic operations of an inference: ${count(max)} if all fire${measured ?? ''}`,
-    ...(evaluation
-      ? [`the model itself: ${percent(evaluation.accuracy)} of ${evaluation.count}, ${data}`]
-      : []),
-    `wrote ${header} beside; exported in ${(milliseconds / 1000).toFixed(1)} s`,
-  ].join('\n')
-}
-
-const count = (value: number): string => value.toLocaleString('en-US')

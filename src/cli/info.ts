@@ -71,10 +71,10 @@ async function info(args: InfoArguments): Promise<void> {
   const { json, program: asked, weights } = args
   const wanted = [args.model, args.run, weights, args.nir].some((name) => name !== undefined)
   const file = which.isNetFile(weights) ? await netFacts(weights, args) : undefined
-  const planned = wanted && !file ? await planModel(args) : undefined
-  if (asked !== undefined && planned === undefined)
+  if (asked !== undefined && (!wanted || file))
     fail('--program needs a network: --model, --run, --weights or --nir must name it')
-  const program = asked !== undefined && planned ? planProgram(asked, planned.plans) : undefined
+  const planned = wanted && !file ? await planModel(args) : undefined
+  const program = planned?.program
   const facts = planned?.facts ?? file?.facts
   answer(json, { ...machine, model: facts, program }, () => {
     if (program) return printProgram(program)
@@ -115,11 +115,10 @@ function netFacts(path: string, args: object) {
   })
 }
 
-function rowsOf(info: NetInfo, bytes: number): [string, string][] {
+function rowsOf(info: NetInfo, bytes: number): readonly (readonly [string, string])[] {
   const { name, version, mode, target, weights, input, inputType, frames, method } = info
   const { classes, timeSteps, stepMode, batchSize, labels, synops } = info
-  const batch: [string, string][] = mode === 'train' ? [['batch size', String(batchSize)]] : []
-  return [
+  return o.present<readonly [string, string]>([
     ['name', plainText(name ?? 'none')],
     ['written by', `spikewasm ${plainText(version)}, ABI ${info.abi}`],
     ['sealed', which.sealLine(info)],
@@ -129,11 +128,11 @@ function rowsOf(info: NetInfo, bytes: number): [string, string][] {
     ['input', `${inputType} [${input.join(', ')}]${frames ? `, ${timeSteps} frames` : ''}`],
     ['time steps', `${timeSteps}, step mode ${stepMode}`],
     ['classes', labels ? plainText(`${classes}: ${labels.join(', ')}`) : String(classes)],
-    ...batch,
+    mode === 'train' && ['batch size', String(batchSize)],
     ['file', `${bytes} bytes`],
     ['memory', `${info.memoryBytes} bytes, used ${info.usedBytes}`],
     ['synaptic operations', `at most ${synops.max}`],
-  ]
+  ])
 }
 
 async function planModel(args: InfoArguments) {
@@ -167,44 +166,37 @@ async function planModel(args: InfoArguments) {
   const sizes = { timeSteps, batchSize, frames }
   const model = await compile(network, { ...options, ...sizes, input, threads, purpose })
   try {
-    const { plan } = model.session
-    const workers = (Object.keys(plan.programs) as ProgramName[]).map(
-      (name) => [name, model.session.workersOf(name)] as const,
+    const { session } = model
+    const workers = (Object.keys(session.plan.programs) as ProgramName[]).map(
+      (name) => [name, session.workersOf(name)] as const,
     )
     const facts = {
-      name,
-      dataset: isWhole ? undefined : dataset,
-      input,
-      classes: model.classes,
-      batchSize,
-      timeSteps,
-      method: model.method,
-      stepMode: model.stepMode,
+      ...{ name, dataset: isWhole ? undefined : dataset, input, classes: model.classes, batchSize },
+      ...{ timeSteps, method: model.method, stepMode: model.stepMode },
       gradientCheckpoint: methodOf(purpose).gradientCheckpoint,
-      threads,
-      parameters: model.parameterCount,
-      neurons: neuronFacts(graph),
+      ...{ threads, parameters: model.parameterCount, neurons: neuronFacts(graph) },
       memoryBytes: model.memoryUse,
       workers: Object.fromEntries(workers),
     }
-    const planFor = (purpose: Purpose): Plan => {
+    const title = isWhole ? `${name}, input [${input.join(', ')}]` : `${name} for ${dataset}`
+    const summary = [model.summary(), ...neuronTexts(facts.neurons)].join('\n\n')
+    const program = programOf(args.program, purposesOf, (purpose) => {
       const spec = { graph, input: imageShape(input), inspect: false, purpose }
       return makePlan({ ...methodOf(purpose), ...spec, ...sizes }, threads)
-    }
-    const title = isWhole ? `${name}, input [${input.join(', ')}]` : `${name} for ${dataset}`
-    const plans = { purposes: purposesOf, planFor }
-    const summary = [model.summary(), ...neuronTexts(facts.neurons)].join('\n\n')
-    return { title, summary, facts, plans }
+    })
+    return { title, summary, facts, program }
   } finally {
     await model.dispose()
   }
 }
 
 /** A program of the first purpose that has one of this name. */
-function planProgram(
-  name: string,
-  { purposes, planFor }: { purposes: readonly Purpose[]; planFor: (purpose: Purpose) => Plan },
-): PrintedProgram {
+function programOf(
+  name: string | undefined,
+  purposes: readonly Purpose[],
+  planFor: (purpose: Purpose) => Plan,
+): PrintedProgram | undefined {
+  if (name === undefined) return undefined
   const names = new Set<string>()
   for (const purpose of purposes) {
     const plan = planFor(purpose)
@@ -263,25 +255,19 @@ export function neuronFacts({ nodes }: Graph): NeuronFacts[] {
 function linesOf({ layers, recurrent, text, ...entry }: NeuronFacts): string[] {
   const { parameters, learn, init, surrogate, alpha, dt, solver } = entry
   const lines = text.split('\n').map((line) => plainText(line.trim(), Number.POSITIVE_INFINITY))
-  const numbers = [
+  const numbers = o.present([
     ...Object.entries(parameters).map(([name, value]) => {
       const shown = typeof value === 'number' ? value : `${value.length} numbers`
       return `${name} = ${shown}${learn.includes(name) ? ' (learnt)' : ''}`
     }),
     ...Object.entries(init).map(([name, value]) => `${name} starts at ${value}`),
-    ...(dt === 1 ? [] : [`dt = ${dt}`]),
-    ...(solver === 'euler' ? [] : [solver]),
-    ...(/\bspike\s*=[^=]/.test(text)
-      ? [`surrogate ${plainText(surrogate)}, alpha = ${alpha}`]
-      : []),
-  ]
+    dt !== 1 && `dt = ${dt}`,
+    solver !== 'euler' && solver,
+    /\bspike\s*=[^=]/.test(text) && `surrogate ${plainText(surrogate)}, alpha = ${alpha}`,
+  ])
   const back = recurrent ? '; their spikes come back at the next step' : ''
-  return [
-    `neurons of ${listNames(layers)}${back}`,
-    ...[...lines, numbers.length > 0 ? `# ${numbers.join(', ')}` : '']
-      .filter((line) => line !== '')
-      .map((line) => `  ${line}`),
-  ]
+  const about = o.present([...lines, numbers.length > 0 && `# ${numbers.join(', ')}`])
+  return [`neurons of ${listNames(layers)}${back}`, ...about.map((line) => `  ${line}`)]
 }
 
 /** Neurons as a person reads them. */

@@ -3,7 +3,6 @@
 import type { NetInfo } from '../edge/abi.js'
 import type { ApartNet } from '../verify/apart.js'
 import { hostNames } from '../verify/hosts/index.js'
-import type { Outcome } from '../verify/job.js'
 import { isAlike, likenessLimits } from '../verify/likeness.js'
 import { makeTrials, type Trial } from '../verify/trial.js'
 import { findHosts, isExact, type Row, type Verification, verifyNet } from '../verify/verify.js'
@@ -89,36 +88,18 @@ async function trialsOf(
   })
 }
 
-/** What the outputs are compared with. */
-const reference = ({ weights }: NetInfo): string =>
-  weights === 'int8' ? "the file's own in this process" : "the model's predict"
-
-/** What is compared besides, or not at all. */
-const remarks = ({ mode }: NetInfo, trials: readonly Trial[]): string[] => [
-  ...trials.flatMap(describeLikeness),
-  ...(mode === 'train' ? ['infer alone is compared, not train_step'] : []),
-]
-
-function describeLikeness({ call, likeness }: Trial): string[] {
-  if (likeness === undefined) return []
-  const { sameClass, medianDifference, largestDifference } = likeness
-  return [
-    `${call} in this process against a model with the floats that the bytes stand for: ` +
-      `${percent(sameClass)} of the classes equal; differences: median ` +
-      `${percent(medianDifference)} of the outputs' range, largest ` +
-      largestDifference.toPrecision(3),
-  ]
-}
-
-/** A line for a file that does not have the model's weights. */
-function unlike({ call, likeness }: Trial): string[] {
-  if (likeness === undefined || isAlike(likeness)) return []
-  const { sameClass, medianDifference } = likenessLimits
-  return [
-    `FAIL: ${call}: the file must have the model's weights as bytes: at least ` +
-      `${percent(sameClass)} of the classes equal, and differences of at most ` +
-      `${percent(medianDifference)} of the outputs' range in the median`,
-  ]
+/** How like a file's answers are to those of a model of the same weights; what fails of it. */
+function likenessText({ call, likeness }: Trial, isFailure: boolean): string | false {
+  if (likeness === undefined || (isFailure && isAlike(likeness))) return false
+  const { sameClass, medianDifference } = isFailure ? likenessLimits : likeness
+  return isFailure
+    ? `FAIL: ${call}: the file must have the model's weights as bytes: at least ` +
+        `${percent(sameClass)} of the classes equal, and differences of at most ` +
+        `${percent(medianDifference)} of the outputs' range in the median`
+    : `${call} in this process against a model with the floats that the bytes stand for: ` +
+        `${percent(sameClass)} of the classes equal; differences: median ` +
+        `${percent(medianDifference)} of the outputs' range, largest ` +
+        likeness.largestDifference.toPrecision(3)
 }
 
 function resultText(
@@ -127,6 +108,7 @@ function resultText(
   trials: readonly Trial[],
   result: Verification,
 ): string {
+  const { target, mode, weights, timeSteps } = info
   const head = [
     'host',
     'version',
@@ -138,49 +120,43 @@ function resultText(
     'cold',
   ]
   const pages = info.memoryBytes / 65536
-  return [
-    `${path}: ${info.target}, mode ${info.mode}, weights ${info.weights}, T = ${info.timeSteps}, ` +
+  const reference = weights === 'int8' ? "the file's own in this process" : "the model's predict"
+  const lines = o.present([
+    `${path}: ${target}, mode ${mode}, weights ${weights}, T = ${timeSteps}, ` +
       `${pages} ${pages === 1 ? 'page' : 'pages'} of memory`,
-    ...(isSealed(info) ? [] : [`sealed: ${sealLine(info)}`]),
-    `${trials[0].samples} samples; outputs against ${reference(info)}`,
-    ...remarks(info, trials),
+    !isSealed(info) && `sealed: ${sealLine(info)}`,
+    `${trials[0].samples} samples; outputs against ${reference}`,
+    ...trials.map((trial) => likenessText(trial, false)),
+    mode === 'train' && 'infer alone is compared, not train_step',
     tableText('lllrrrrr', head, result.rows.map(cells)),
     'memory: the whole process after the first answer; cold: compile, instantiate, first answer',
     ...result.absent.map(({ host, why }) => `${host}: ${why}`),
-    ...trials.flatMap(unlike),
-    ...result.rows.flatMap(problem),
-    ...(isExact(result) ? ['every host gives the same bits'] : []),
-    '',
-  ].join('\n')
+    ...trials.map((trial) => likenessText(trial, true)),
+    ...result.rows.map(problem),
+    isExact(result) && 'every host gives the same bits',
+  ])
+  return `${lines.join('\n')}\n`
 }
 
 function cells({ host, version, call, outcome }: Row): string[] {
   if (outcome === undefined) return [host, version, call, 'failed', '', '', '', '']
   const { samples, differ, us, coldMs, residentBytes } = outcome
   return [
-    host,
-    version,
-    call,
-    String(samples),
-    String(differ),
-    us < 100 ? us.toFixed(1) : us.toFixed(0),
+    ...[host, version, call, String(samples), String(differ), us.toFixed(us < 100 ? 1 : 0)],
     residentBytes === null ? '' : `${(residentBytes / 2 ** 20).toFixed(1)} MB`,
     `${coldMs.toFixed(2)} ms`,
   ]
 }
 
 /** A line for a host that failed or gave other bits. */
-function problem({ host, call, outcome, failure }: Row): string[] {
-  if (outcome?.differ === 0) return []
-  if (outcome === undefined) return [`FAIL: ${host}, ${call}: ${failure}`]
+function problem({ host, call, outcome, failure }: Row): string | false {
+  if (outcome?.differ === 0) return false
+  if (outcome === undefined) return `FAIL: ${host}, ${call}: ${failure}`
   const { differ, samples, first } = outcome
-  const where = first === null ? '' : `; the first: ${describeDifference(first)}`
-  return [`FAIL: ${host}, ${call}: ${differ} floats of ${samples} samples differ${where}`]
-}
-
-function describeDifference({ sample, output, got, want }: NonNullable<Outcome['first']>): string {
-  const [a, b] = new Float32Array(Uint32Array.of(got, want).buffer)
-  return `sample ${sample}, output ${output}: ${a} instead of ${b}`
+  const what = `FAIL: ${host}, ${call}: ${differ} floats of ${samples} samples differ`
+  if (first === null) return what
+  const [got, want] = new Float32Array(Uint32Array.of(first.got, first.want).buffer)
+  return `${what}; the first: sample ${first.sample}, output ${first.output}: ${got} instead of ${want}`
 }
 
 function summary(
@@ -191,16 +167,8 @@ function summary(
 ): object {
   const { mode, target, weights, timeSteps, memoryBytes } = info
   return {
-    final: true,
-    exact: isExact(result),
-    alike: areAlike(trials),
-    file: path,
-    sealed: isSealed(info),
-    mode,
-    target,
-    precision: weights,
-    timeSteps,
-    memoryBytes,
+    ...{ final: true, exact: isExact(result), alike: areAlike(trials), file: path },
+    ...{ sealed: isSealed(info), mode, target, precision: weights, timeSteps, memoryBytes },
     reference: weights === 'int8' ? 'file' : 'model',
     samples: trials[0].samples,
     likeness: trials.flatMap(({ call, likeness }) => (likeness ? [{ call, ...likeness }] : [])),
