@@ -52,9 +52,8 @@ const MOST_THREADS = 1024
 
 /** @throws SpikewasmError for anything that no sweep of ours writes */
 export function checkJob(payload: Json): RunJob {
-  const { id, options, data, until, from } = objectOf(payload, 'the job', [
-    ...['id', 'options', 'data', 'until', 'from'],
-  ])
+  const keys = ['id', 'options', 'data', 'until', 'from']
+  const { id, options, data, until, from } = objectOf(payload, 'the job', keys)
   const isHash = (value: unknown, digits: number): value is string =>
     typeof value === 'string' && new RegExp(`^[0-9a-f]{${digits}}$`).test(value)
   if (!isHash(id, 24) || !isHash(data, 16))

@@ -10,6 +10,7 @@ import type { Split } from '../../data/index.js'
 import { describe, fail, quote, SpikewasmError } from '../../errors.js'
 import { own } from '../../own.js'
 import { MOST_STEPS, methodOptions } from '../../plan/methods.js'
+import { checkBy, integer } from '../../rules.js'
 import { hashId, type Json } from '../../scale/jobs.js'
 import { type RoundsSetting, roundsKeys } from '../../scale/rounds/options.js'
 import { fingerprint, prepareFingerprint } from '../../train/fingerprint.js'
@@ -114,13 +115,9 @@ export function checkRun(given: unknown, where: string): CheckedRun {
 function checkModel(parsed: Parsed): void {
   const { dataset, timeSteps = 4, batchSize = 1, seed, validationSplit } = parsed
   const { method, stepMode, update, backwardSteps, gradientCheckpoint } = parsed
-  for (const [flag, value, least, most] of [
-    ['--time-steps', timeSteps, 1, MOST_STEPS],
-    ['--batch-size', batchSize, 1, 2 ** 20],
-    ['--seed', seed, 0, 2 ** 32 - 1],
-  ] as const)
-    if (!Number.isInteger(value) || value < least || value > most)
-      fail(`${flag} must be an integer from ${least} to ${most}, got ${describe(value)}`)
+  checkBy('--time-steps', integer(1, MOST_STEPS), timeSteps)
+  checkBy('--batch-size', integer(1, 2 ** 20), batchSize)
+  checkBy('--seed', integer(0, 2 ** 32 - 1), seed)
   // Recordings may give more steps.
   if (parsed.timeSteps !== undefined || !isOfEvents(dataset))
     methodOptions({ method, stepMode, update, backwardSteps, gradientCheckpoint }, timeSteps)

@@ -91,23 +91,25 @@ export function readSpec(bytes: Uint8Array, path: string): SweepSpec {
       fail(`${path}: ${where}.${name} must have each value once, got ${twice} twice`)
     return of
   }
-  const choices: Record<string, unknown>[] = []
+  let choices: Record<string, unknown>[] = [{}]
   if (grid !== undefined) {
     const lists = varied.map((name) => list(name, varies[name]))
     const total = lists.reduce((product, { length }) => product * length, 1)
     if (total > MOST_RUNS) refuse('grid', `at most ${MOST_RUNS} runs`, total)
-    for (let i = 0; i < total; i++) choices.push(pick(varied, lists, i))
+    // The last option changes fastest.
+    for (const [j, values] of lists.entries())
+      choices = choices.flatMap((one) => values.map((value) => ({ ...one, [varied[j]]: value })))
   } else {
     const runs = count ?? refuse('count', rules.count.words, count)
     const stream = new RandomStream(Purpose.Shuffle)
     const from = varied.map((name) =>
       Array.isArray(varies[name]) ? list(name, varies[name]) : rangeOf(name, varies[name]),
     )
-    for (let i = 0; i < runs; i++) {
+    choices = Array.from({ length: runs }, (_, i) => {
       // A run is the same whatever the count.
       stream.start(seed, STREAM, i)
-      choices.push(Object.fromEntries(varied.map((name, j) => [name, draw(from[j], stream)])))
-    }
+      return Object.fromEntries(varied.map((name, j) => [name, draw(from[j], stream)]))
+    })
   }
   function rangeOf(name: string, of: unknown): Choice {
     const at = `random.${name}`
@@ -137,34 +139,16 @@ function commonRungs(halving: Halving, runs: readonly SweepRun[], path: string):
   return rungsOf(halving, [...epochs][0] ?? 1)
 }
 
-/** The `i`th of all combinations; the last option changes fastest. */
-function pick(
-  names: readonly string[],
-  lists: readonly (readonly unknown[])[],
-  i: number,
-): Record<string, unknown> {
-  const out: Record<string, unknown> = {}
-  let rest = i
-  for (let j = names.length - 1; j >= 0; j--) {
-    out[names[j]] = lists[j][rest % lists[j].length]
-    rest = Math.floor(rest / lists[j].length)
-  }
-  return Object.fromEntries(names.map((name) => [name, out[name]]))
-}
-
 function draw(from: Choice, stream: RandomStream): unknown {
   const share = stream.uniform()
   if (!('min' in from)) return from[Math.min(from.length - 1, Math.floor(share * from.length))]
   const { min, max, scale, integer } = from
-  if (integer && scale === 'linear')
-    return Math.min(
-      max,
-      Math.ceil(min) + Math.floor(share * (Math.floor(max) - Math.ceil(min) + 1)),
-    )
-  const value =
-    scale === 'log'
-      ? Math.exp(Math.log(min) + share * (Math.log(max) - Math.log(min)))
-      : min + share * (max - min)
+  if (integer && scale === 'linear') {
+    const first = Math.ceil(min)
+    return Math.min(max, first + Math.floor(share * (Math.floor(max) - first + 1)))
+  }
+  const [low, high] = [Math.log(min), Math.log(max)]
+  const value = scale === 'log' ? Math.exp(low + share * (high - low)) : min + share * (max - min)
   // Six figures: functions such as exp may differ in the last one from machine to machine.
   return integer ? Math.round(value) : Number(value.toPrecision(6))
 }

@@ -73,19 +73,16 @@ export async function sweep(args: SweepArguments, file: string): Promise<void> {
   const all = [...entries.values()]
   if (dryRun) {
     tellPlan(spec, all, await estimate(spec, all, { data, cache, jobs }), args.json)
-  } else await runSweep({ file, bytes, spec, entries: all, args: { ...args, data, out } })
+  } else await runSweep(file, bytes, spec, all, { ...args, data, out })
 }
 
 /** What tells a run from others, in a line. */
-const titleOf = (
-  { id, chosen }: Pick<known.SweepRow, 'id' | 'chosen'>,
-  varied: readonly string[],
-): string =>
+const titleOf = (id: string, chosen: known.SweepRow['chosen'], varied: readonly string[]): string =>
   `${id.slice(0, 12)}  ` +
   varied.map((name) => `${name} ${plainText(chosenText(chosen[name]))}`).join(', ')
 
 export function tellPlan(
-  spec: SweepSpec,
+  { varied }: SweepSpec,
   entries: readonly SweepEntry[],
   { costs, seconds, wallSeconds, atOnce }: Estimate,
   json: boolean,
@@ -95,21 +92,15 @@ export function tellPlan(
     const { epochs } = run.parsed
     const whole = epochSeconds * epochs
     const line = { id, options: run.given, stepMs, steps, epochs, seconds: whole, memoryMB }
-    answer(
-      json,
-      line,
-      () =>
-        `${titleOf({ id, chosen: run.chosen }, spec.varied)}: ${epochs} × ${steps} steps of ` +
-        `${stepMs.toFixed(2)} ms, ${durationText(whole)}, ${Math.round(memoryMB)} MB`,
-    )
+    const about =
+      `${epochs} × ${steps} steps of ${stepMs.toFixed(2)} ms, ${durationText(whole)}, ` +
+      `${Math.round(memoryMB)} MB`
+    answer(json, line, () => `${titleOf(id, run.chosen, varied)}: ${about}`)
   }
-  answer(
-    json,
-    { final: true, runs: entries.length, seconds, wallSeconds, atOnce },
-    () =>
-      `${entries.length} runs, about ${durationText(seconds)} one after the other; here ` +
-      `${atOnce} at a time, about ${durationText(wallSeconds)}`,
-  )
+  const text =
+    `${entries.length} runs, about ${durationText(seconds)} one after the other; here ` +
+    `${atOnce} at a time, about ${durationText(wallSeconds)}`
+  answer(json, { final: true, runs: entries.length, seconds, wallSeconds, atOnce }, () => text)
 }
 
 function durationText(seconds: number): string {
@@ -118,15 +109,13 @@ function durationText(seconds: number): string {
   return `${(seconds / 3600).toFixed(1)} h`
 }
 
-interface Running {
-  readonly file: string
-  readonly bytes: Uint8Array
-  readonly spec: SweepSpec
-  readonly entries: readonly SweepEntry[]
-  readonly args: SweepArguments & { readonly out: string }
-}
-
-async function runSweep({ file, bytes, spec, entries, args }: Running): Promise<void> {
+async function runSweep(
+  file: string,
+  bytes: Uint8Array,
+  spec: SweepSpec,
+  entries: readonly SweepEntry[],
+  args: SweepArguments & { readonly out: string },
+): Promise<void> {
   const { redis, json, namespace, data, cache, jobs, out, dashboard } = args
   const { varied } = spec
   const folder = await known.openSweep(out)
@@ -152,7 +141,7 @@ async function runSweep({ file, bytes, spec, entries, args }: Running): Promise<
   try {
     await folder.writeSpec(bytes)
     const results = await folder.results()
-    const runFolder = (id: string): string => folder.runFolder(id)
+    const { runFolder, keepResult: keep } = folder
     if (redis !== undefined) {
       place = await RedisPlace.open(redis, { namespace, onTrouble: tell })
       const store = args.shared === undefined ? undefined : await folderStore(resolve(args.shared))
@@ -161,8 +150,7 @@ async function runSweep({ file, bytes, spec, entries, args }: Running): Promise<
     }
     const executor = remote ?? localExecutor(entries, { jobs, data, cache, runFolder })
     const engine = new Engine({
-      ...{ spec, entries, results, executor, signal: end.signal },
-      keep: (name, result) => folder.keepResult(name, result),
+      ...{ spec, entries, results, executor, signal: end.signal, keep },
       onChange: () => {
         isNew = true
       },
@@ -199,8 +187,7 @@ async function runSweep({ file, bytes, spec, entries, args }: Running): Promise<
         const found = await workers().catch(() => undefined)
         if (!found) return
         const before = note
-        const none = found.count === 0 ? noWorkers(namespace) : ''
-        note = [none, found.others].filter((text) => text !== '').join('; ')
+        note = o.present([found.count === 0 && noWorkers(namespace), found.others]).join('; ')
         if (before === note) return
         isNew = true
         if (note && !table) tell(note)
@@ -246,29 +233,26 @@ function tellEnded(row: known.SweepRow, varied: readonly string[], json: boolean
   if (json || process.stdout.isTTY) return
   const { state, epoch, testAccuracy, error } = row
   const what = error ? `failed: ${error}` : `${state} at epoch ${epoch}`
-  process.stdout.write(`${titleOf(row, varied)}: ${what}, ${accuracyText(testAccuracy)}\n`)
+  process.stdout.write(
+    `${titleOf(row.id, row.chosen, varied)}: ${what}, ${accuracyText(testAccuracy)}\n`,
+  )
 }
 
 function finish(
-  status: known.SweepStatus,
-  folder: known.SweepFolder,
+  { rows, ...status }: known.SweepStatus,
+  { path: out, page }: known.SweepFolder,
   { json, isDrawn }: { readonly json: boolean; readonly isDrawn: boolean },
 ): void {
-  const { rows } = status
   const counts = known.countStates(rows)
-  const best = known.bestFirst(rows).find(({ result }) => result !== undefined)
-  const ended = counts.finished + counts.halved + counts.failed
-  const line = { final: true, runs: rows.length, ...counts, best: best?.id ?? null }
-  if (!json && !isDrawn) process.stdout.write(`${sweepTable(status, 20)}\n`)
+  const best = known.bestFirst(rows).find(({ result }) => result !== undefined)?.id ?? null
+  const left = rows.length - counts.finished - counts.halved - counts.failed
+  if (!json && !isDrawn) process.stdout.write(`${sweepTable({ rows, ...status }, 20)}\n`)
   answer(
     json,
-    { ...line, out: folder.path },
-    () => `results are in ${resolve(folder.path)}, a page in ${folder.page}`,
+    { final: true, runs: rows.length, ...counts, best, out },
+    () => `results are in ${resolve(out)}, a page in ${page}`,
   )
-  if (counts.failed > 0) process.exitCode = 1
-  if (ended < rows.length) {
-    const left = rows.length - ended
+  if (left > 0)
     process.stderr.write(`spikewasm: ${left} runs are left; the same command goes on with them\n`)
-    process.exitCode = 1
-  }
+  if (counts.failed > 0 || left > 0) process.exitCode = 1
 }

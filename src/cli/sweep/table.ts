@@ -2,6 +2,7 @@
 
 import { plainText } from '../../errors.js'
 import { shortened } from '../../pages/html.js'
+import { present } from '../spec.js'
 import { tableText } from '../terminal.js'
 import { accuracyText, chosenText, stateText, summaryText } from './page.js'
 import { bestFirst, type SweepRow, type SweepStatus } from './rows.js'
@@ -37,7 +38,7 @@ export function sweepTable(
   ])
   const table = tableText(`l${'r'.repeat(heads.length)}l`, ['run', ...heads, 'state'], cells)
   const left = rows.length - most
-  return [table, ...(left > 0 ? [`and ${left} more`] : []), summaryText({ rows })].join('\n')
+  return present([table, left > 0 && `and ${left} more`, summaryText({ rows })]).join('\n')
 }
 
 const rank = ({ state }: SweepRow): number =>
@@ -87,17 +88,11 @@ function fitting(status: SweepStatus, most: number, width: number): string[] {
 }
 
 /** A table in a terminal, drawn in place of what was drawn before. */
-export interface LiveTable {
-  draw(status: SweepStatus, note?: string): void
-  /** Takes it away, so that something else can be written; the next one is drawn below that. */
-  clear(): void
-}
-
-export function liveTable(stream: NodeJS.WriteStream): LiveTable {
+export function liveTable(stream: NodeJS.WriteStream) {
   let lines = 0
   const away = (): string => (lines > 0 ? `\x1b[${lines}A\x1b[J` : '')
   return {
-    draw(status, note = '') {
+    draw(status: SweepStatus, note = ''): void {
       const { rows: height = 24, columns = 80 } = stream
       const most = Math.max(3, height - 8)
       const cut = fitting(status, most, columns - 1)
@@ -105,7 +100,8 @@ export function liveTable(stream: NodeJS.WriteStream): LiveTable {
       stream.write(`${away()}${cut.join('\n')}\n`)
       lines = cut.length
     },
-    clear() {
+    /** Takes it away, so that something else can be written; the next one is drawn below. */
+    clear(): void {
       stream.write(away())
       lines = 0
     },
