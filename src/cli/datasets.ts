@@ -191,19 +191,19 @@ export function describeDefault(key: keyof Defaults): string {
 
 /** What `--data` names, for --help, with the data sets it is for in brackets. */
 export function describeSources(): string {
-  const users = new Map<string, DatasetName[]>()
-  for (const name of datasetNames) {
-    const { source }: Entry = datasets[name]
-    if (source !== undefined) users.set(source, [...(users.get(source) ?? []), name])
-  }
-  return [...users].map(([source, names]) => `${source} (${names.join(', ')})`).join('; ')
+  const sources = new Set(datasetNames.map((name) => entryOf(name).source ?? ''))
+  sources.delete('')
+  const usersOf = (source: string) =>
+    datasetNames.filter((name) => entryOf(name).source === source).join(', ')
+  return [...sources].map((source) => `${source} (${usersOf(source)})`).join('; ')
 }
 
+/** What is known of a data set. */
+export const entryOf = (name: DatasetName): Entry => datasets[name]
+
 /** Threads unless --threads says otherwise. */
-export function defaultThreads(name: DatasetName): number {
-  const { maxThreads = Number.POSITIVE_INFINITY }: Entry = datasets[name]
-  return Math.min(maxThreads, availableParallelism())
-}
+export const defaultThreads = (name: DatasetName): number =>
+  Math.min(entryOf(name).maxThreads ?? Number.POSITIVE_INFINITY, availableParallelism())
 
 /**
  * A worker's folder for converted samples, where a data set has use for one.
@@ -215,29 +215,21 @@ export function cacheFor(
   cache: string | undefined,
   path: string | undefined,
 ): string | undefined {
-  const { pictures, cached, events }: Entry = datasets[name]
+  const { pictures, cached, events } = entryOf(name)
   // Those in binary files are read once.
   const isFolder = cached && path !== undefined && existsSync(join(path, 'train', 'airplane'))
   return pictures || events || isFolder ? cache : undefined
 }
 
 /** The network for a data set, unless --model says otherwise. */
-export const defaultModel = (name: DatasetName): ModelName => {
-  const { model = 'cnn' }: Entry = datasets[name]
-  return model
-}
+export const defaultModel = (name: DatasetName): ModelName => entryOf(name).model ?? 'cnn'
 
 /** Classes of a data set as published, or of its folder. */
-export function classesOf(name: DatasetName, part: Dataset): number {
-  const { anyClasses, classes }: Entry = datasets[name]
-  return anyClasses ? part.classes : classes
-}
+export const classesOf = (name: DatasetName, part: Dataset): number =>
+  entryOf(name).anyClasses ? part.classes : entryOf(name).classes
 
 /** What bytes of its samples are divided by, before mean and deviation. */
-export const scaleOf = (name: DatasetName = 'images'): number => {
-  const { scale = 255 }: Entry = datasets[name]
-  return scale
-}
+export const scaleOf = (name: DatasetName = 'images'): number => entryOf(name).scale ?? 255
 
 /** Whether its samples are recordings. */
 export const isOfEvents = (name: DatasetName): boolean => 'events' in datasets[name]

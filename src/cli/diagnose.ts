@@ -2,7 +2,7 @@
 
 import { availableParallelism, cpus } from 'node:os'
 import { join, resolve } from 'node:path'
-import { type Diagnosis, type Variant, variantNames } from '../diagnose/diagnosis.js'
+import { type Variant, variantNames } from '../diagnose/diagnosis.js'
 import { diagnose } from '../diagnose/measure.js'
 import { page } from '../diagnose/page.js'
 import { tables, toJson } from '../diagnose/report.js'
@@ -108,26 +108,20 @@ async function run(args: o.ArgumentsOf<typeof diagnoseSpecs>): Promise<void> {
       onProgress: show,
     })
     show('')
-    const written = await write(out, diagnosis)
+    const contents = {
+      'diagnose.json': `${toJson(diagnosis, origin(), 2)}\n`,
+      'diagnose.html': await page(diagnosis, origin()),
+    }
+    for (const [name, text] of Object.entries(contents))
+      await writeText(join(out, name), () => text)
     const lines = json ? toJson(diagnosis, origin()) : tables(diagnosis).map(draw).join('\n\n')
     process.stdout.write(`${lines}\n`)
-    const note = `wrote ${written.map((path) => resolve(path)).join(' and ')}\n`
-    ;(json ? process.stderr : process.stdout).write(note)
+    const written = Object.keys(contents).map((name) => resolve(out, name))
+    ;(json ? process.stderr : process.stdout).write(`wrote ${written.join(' and ')}\n`)
   } finally {
     show('')
     await removeIfEmpty(made)
   }
-}
-
-/** Returns the paths of what was written: JSON and the page. */
-async function write(folder: string, diagnosis: Diagnosis): Promise<string[]> {
-  const contents = {
-    'diagnose.json': `${toJson(diagnosis, origin(), 2)}\n`,
-    'diagnose.html': await page(diagnosis, origin()),
-  }
-  for (const [name, text] of Object.entries(contents))
-    await writeText(join(folder, name), () => text)
-  return Object.keys(contents).map((name) => join(folder, name))
 }
 
 const origin = () => ({

@@ -2,7 +2,6 @@
 
 import { fromArrays } from '../data/arrays.js'
 import { encoders } from '../data/encoders.js'
-import type { NetInfo } from '../edge/abi.js'
 import { byteOf } from '../edge/accuracy.js'
 import { callsOf, sampleBytesOf, shownAs } from '../edge/sizes.js'
 import { fail, plainText, SpikewasmError } from '../errors.js'
@@ -10,9 +9,8 @@ import { readFileClear } from '../io/files.js'
 import type { ModelData } from '../io/model-json.js'
 import { readSamples } from '../io/samples/read.js'
 import type { Model } from '../model.js'
-import { imageShape, type Shape, sizeOf } from '../nn/value.js'
-import type { ApartNet } from '../verify/apart.js'
-import { type DatasetName, datasets, isOfEvents, scaleOf } from './datasets.js'
+import { imageShape, sizeOf } from '../nn/value.js'
+import { type DatasetName, datasets, entryOf, isOfEvents, scaleOf } from './datasets.js'
 import { readLabels, scalingSpecs } from './export-options.js'
 import { eventOptionsOf, expectNoEvents, nirWindows } from './load-data.js'
 import { withFiles } from './mistakes.js'
@@ -54,10 +52,10 @@ async function askModel(args: PredictArguments, files: readonly string[]): Promi
     input: options.input ?? known.shape,
     frames: options.frames ?? inFrames,
     timeSteps: args.timeSteps ?? options.timeSteps ?? (ofEvents ? 10 : 4),
-    batchSize: 16,
+    batchSize: BATCH,
   }
   await which.withModel(given, run?.classes ?? known.classes, compiled, (model) =>
-    predict(files, modelPredictor(model), data, reading, args),
+    predict(files, model, async (x) => (await model.predict(x)).logits, data, reading, args),
   )
 }
 
@@ -70,12 +68,29 @@ const superfluous = [
 const askNet = (args: PredictArguments, path: string, files: readonly string[]): Promise<void> =>
   which.withNet(path, '--weights', (net) => {
     const { info } = net
-    const scaled = info.inputType === 'u8' ? ['mean', 'std'] : []
-    const idle = [...superfluous, ...scaled]
+    const { input, timeSteps, inputType, mean, std } = info
+    const ofBytes = inputType === 'u8'
+    const idle = [...superfluous, ...(ofBytes ? ['mean', 'std'] : [])]
     o.expectLeftOut(args, idle, 'with an exported network', '; the file says it')
     const reading = readingOf(args, files, args.dataset, undefined)
-    const data = { classNames: info.labels, normalization: scalingOf(info) }
-    return predict(files, netPredictor(net, reading.inFrames), data, reading, args)
+    // Of mode `step` it takes frames one by one.
+    const shown = reading.inFrames ? shownAs(info, { timeSteps }) : info
+    const sampleBytes = sampleBytesOf(shown)
+    const [call] = callsOf(info)
+    const [channels] = input
+    const pixels = sizeOf(input) / channels
+    const toByte = byteOf(mean, std, channels)
+    const ask: Ask = async (x, file) => {
+      const bytes = ofBytes
+        ? Uint8Array.from(x, (value, i) => toByte(value, Math.floor(i / pixels) % channels, file))
+        : new Uint8Array(x.slice().buffer)
+      return (await net.ask(call, bytes, { sampleBytes })).outputs
+    }
+    const each = (value: number): number[] => new Array<number>(channels).fill(value)
+    // How bytes become what it takes.
+    const scaling = { scale: 255, mean: mean ?? each(0), std: std ?? each(1) }
+    const data = { classNames: info.labels, normalization: ofBytes ? scaling : undefined }
+    return predict(files, { ...info, frames: shown.frames }, ask, data, reading, args)
   })
 
 /** How files become samples. */
@@ -109,52 +124,14 @@ function readingOf(
   return { dataset, ofEvents, encoder, inFrames: ofEvents || encoder !== undefined, cut }
 }
 
-/** A network as samples meet it. */
-interface Predictor extends Pick<Model, 'input' | 'frames' | 'timeSteps' | 'classes'> {
-  /** Samples at a time. */
-  readonly batchSize: number
-  /** @param x samples, one after the other */
-  logits(x: Float32Array, file: string): Promise<Float32Array>
-}
+/** Samples at a time. */
+const BATCH = 16
 
-/**
- * An exported network as a predictor.
- *
- * @param inFrames whether samples are T frames: one of mode `step` takes them one by one
- */
-function netPredictor(net: ApartNet, inFrames: boolean): Predictor {
-  const { info } = net
-  const shown = inFrames ? shownAs(info, { timeSteps: info.timeSteps }) : info
-  const sampleBytes = sampleBytesOf(shown)
-  const [call] = callsOf(info)
-  const { input, timeSteps, classes } = info
-  const pixels = sizeOf(input) / input[0]
-  const toByte = byteOf(info.mean, info.std, input[0])
-  return {
-    ...{ input, timeSteps, classes, frames: shown.frames, batchSize: 16 },
-    async logits(x, file) {
-      const channelOf = (i: number): number => Math.floor(i / pixels) % input[0]
-      const bytes =
-        info.inputType === 'u8'
-          ? Uint8Array.from(x, (value, i) => toByte(value, channelOf(i), file))
-          : new Uint8Array(x.slice().buffer)
-      return (await net.ask(call, bytes, { sampleBytes })).outputs
-    },
-  }
-}
+/** What samples are for. */
+type Takes = Pick<Model, 'input' | 'frames' | 'timeSteps'>
 
-function modelPredictor(model: Model): Predictor {
-  const { input, frames, timeSteps, classes, batchSize } = model
-  const logits = async (x: Float32Array) => (await model.predict(x)).logits
-  return { input, frames, timeSteps, classes, batchSize, logits }
-}
-
-/** How bytes become what a file takes; undefined: it does not say. */
-function scalingOf({ inputType, input, mean, std }: NetInfo): ModelData['normalization'] {
-  if (inputType !== 'u8') return undefined
-  const each = (value: number): number[] => new Array<number>(input[0]).fill(value)
-  return { scale: 255, mean: mean ?? each(0), std: std ?? each(1) }
-}
+/** The outputs for samples of a file, one after the other. */
+type Ask = (x: Float32Array, file: string) => Promise<Float32Array>
 
 /** What the options say, else the file. */
 function normalizationOf(
@@ -170,9 +147,10 @@ function normalizationOf(
 /** @param data what is known of the data that the network was trained with */
 async function predict(
   files: readonly string[],
-  model: Predictor,
+  model: Takes & Pick<Model, 'classes'>,
+  ask: Ask,
   data: ModelData,
-  { ofEvents, cut, encoder, dataset }: Reading,
+  reading: Reading,
   args: PredictArguments,
 ): Promise<void> {
   const { input, frames, timeSteps, classes } = model
@@ -182,10 +160,9 @@ async function predict(
   const names = await readLabels(args.labels, data, classes)
   const shape = frames ? [timeSteps, ...input] : input
   const read = async (file: string): Promise<Float32Array> =>
-    (ofEvents ? await readRecording(file, model, cut, dataset) : undefined) ??
-    (encoder
-      ? readEncoded(file, model, encoder, dataset, normalization)
-      : readSamples(file, { shape, normalization }))
+    (await readRecording(file, model, reading)) ??
+    (await readEncoded(file, model, reading, normalization)) ??
+    readSamples(file, { shape, normalization })
   const size = sizeOf(shape)
   const rows: Row[] = []
   for (const file of files)
@@ -193,9 +170,9 @@ async function predict(
       const x = await read(file)
       const samples = x.length / size
       const own: Row[] = []
-      for (let first = 0; first < samples; first += model.batchSize) {
-        const part = x.subarray(first * size, Math.min(first + model.batchSize, samples) * size)
-        const all = await model.logits(part, file)
+      for (let first = 0; first < samples; first += BATCH) {
+        const part = x.subarray(first * size, Math.min(first + BATCH, samples) * size)
+        const all = await ask(part, file)
         for (let i = 0; i < part.length / size; i++) {
           const logits = all.subarray(i * classes, (i + 1) * classes)
           const top = best(logits, topK, names)
@@ -249,28 +226,21 @@ const table = (rows: readonly Row[]): string =>
     ),
   )
 
-/** What samples are for. */
-type Takes = Pick<Model, 'input' | 'frames' | 'timeSteps'>
-
 /** Endings that files of nothing else have. */
 const ofRecordings = /\.(aedat4?|bs2|npz)$/i
 
 /** Whether samples are recordings: the data set says it, or the name of a file. */
-export const areRecordings = (dataset: DatasetName | undefined, files: readonly string[]) =>
+const areRecordings = (dataset: DatasetName | undefined, files: readonly string[]) =>
   (dataset !== undefined && isOfEvents(dataset)) || files.some((file) => ofRecordings.test(file))
 
-/**
- * @param cut how recordings are cut
- * @param dataset that the model was trained with, as far as it is known
- * @returns a sample [T][2][H][W]; undefined for a file that is no recording
- */
-export const readRecording = (
+/** @returns a sample [T][2][H][W]; undefined for a file that is no recording */
+const readRecording = (
   path: string,
   { frames, timeSteps, input }: Takes,
-  cut: shared.EventArguments,
-  dataset: DatasetName | undefined,
+  { ofEvents, cut, dataset }: Reading,
 ): Promise<Float32Array | undefined> =>
   withFiles(async () => {
+    if (!ofEvents) return undefined
     const { isRecording, readEventSample } = await import('../data/events/read.js')
     if (!isRecording(await readFileClear(path, 'the sample'), path)) return undefined
     if (!frames)
@@ -280,12 +250,13 @@ export const readRecording = (
       )
     const takes = imageShape(input)
     const cutting = eventOptionsOf(cut, timeSteps, {})
-    const options =
-      dataset === 'nmnist'
-        ? (await import('../data/events/sets.js')).nmnistOptions(cutting)
-        : cutting
+    const { nmnistOptions } = await import('../data/events/sets.js')
+    const options = dataset === 'nmnist' ? nmnistOptions(cutting) : cutting
     const title = `--dataset ${dataset ?? 'events'}`
-    const sensor = sensorOf(cut, dataset, takes)
+    // As the data set was published, or as large as frames are; else what the file says.
+    const published = dataset !== undefined && dataset !== 'events' && isOfEvents(dataset)
+    const [, height, width] = published ? entryOf(dataset).shape : takes
+    const sensor = published || !cut.eventSize ? ([width, height] as const) : undefined
     const { data, shape } = await readEventSample(path, options, { title, sensor })
     if (shape.join() !== takes.join())
       fail(
@@ -295,35 +266,21 @@ export const readRecording = (
     return data
   })
 
-/** As the data set was published, or as large as frames are; else what the file says. */
-function sensorOf(
-  { eventSize }: shared.EventArguments,
-  dataset: DatasetName | undefined,
-  [, height, width]: Shape,
-): readonly [number, number] | undefined {
-  if (dataset !== undefined && dataset !== 'events' && isOfEvents(dataset)) {
-    const { shape } = datasets[dataset]
-    return [shape[2], shape[1]]
-  }
-  return eventSize === undefined ? [width, height] : undefined
-}
-
 /**
  * Reads still inputs as an encoder's data sets have them: bytes become byte / scale, from 0 to 1,
  * or with `constant` the normalised number.
  *
- * @param dataset that the network was trained on, as far as it is known
  * @param normalization what the flags say, else the file; `constant` alone reads such numbers
- * @returns samples [T][C][H][W], one after the other
+ * @returns samples [T][C][H][W], one after the other; undefined without an encoder
  * @throws SpikewasmError that names the file
  */
-export async function readEncoded(
+async function readEncoded(
   path: string,
   { input: shape, timeSteps, frames }: Takes,
-  encoder: NonNullable<shared.EventArguments['encoder']>,
-  dataset: DatasetName | undefined,
+  { encoder, dataset }: Reading,
   normalization: ModelData['normalization'],
-): Promise<Float32Array> {
+): Promise<Float32Array | undefined> {
+  if (encoder === undefined) return undefined
   if (!frames)
     fail(
       `--encoder must be left out, since the model takes one input for all steps, not frames, ` +

@@ -19,13 +19,9 @@ export function jobOptions(options: RunOptions): Record<string, unknown> {
   )
 }
 
-/** A crew, and how to leave the place where it works. */
-export interface CrewHere {
-  readonly crew: CrewMaker
-  close(): Promise<void>
-}
-
 /**
+ * A crew, and how to leave the place where it works.
+ *
  * @param pause called before something is written to the terminal
  * @throws SpikewasmError when there is no such Redis, or a package is missing
  */
@@ -33,7 +29,7 @@ export async function crewOf(
   { redis, namespace, shared, replaceAfter }: RoundsArguments,
   options: RunOptions,
   pause: () => void,
-): Promise<CrewHere> {
+): Promise<{ crew: CrewMaker; close(): Promise<void> }> {
   if (redis === undefined) {
     const { localCrew } = await import('../../scale/rounds/replica.js')
     return { crew: localCrew, close: async () => undefined }
