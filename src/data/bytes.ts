@@ -181,18 +181,8 @@ export function checkNormalization(normalization: Normalization, channels: numbe
   return { scale, mean: Array.from(mean), std: Array.from(std) }
 }
 
-/** What bytes become, and how they lie: for each channel a plane. */
-export interface NormalizationTable {
-  /** The value of each byte: float32 [C][256]. */
-  readonly values: Float32Array
-  /** Numbers of a plane. */
-  readonly pixels: number
-}
-
-export function normalizationTable(
-  { scale, mean, std }: Normalization,
-  shape: InputShape,
-): NormalizationTable {
+/** The value of each byte, float32 [C][256], and the numbers of a plane: each channel has one. */
+export function normalizationTable({ scale, mean, std }: Normalization, shape: InputShape) {
   const [channels, height, width] = imageShape(shape)
   const values = new Float32Array(channels * 256)
   for (let c = 0; c < channels; c++)
@@ -207,7 +197,7 @@ export function normalize(
   bytes: Uint8Array,
   begin: number,
   size: number,
-  { values, pixels }: NormalizationTable,
+  { values, pixels }: ReturnType<typeof normalizationTable>,
 ): void {
   for (let at = 0, of = 0; at < size; at += pixels, of = (of + 256) % values.length)
     for (let i = at; i < at + pixels; i++) out[i] = values[of + bytes[begin + i]]

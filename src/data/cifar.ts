@@ -6,8 +6,8 @@ import { checkOptions, describe, fail } from '../errors.js'
 import { kindOfPath, readFileClear, unpack } from '../io/files.js'
 import { readTar } from '../io/tar.js'
 import { fromBytes } from './bytes.js'
-import { checkLabels, type Dataset, type Normalization, type Split } from './dataset.js'
-import { bytesToShare } from './plain.js'
+import { checkLabels, type Dataset, type Split } from './dataset.js'
+import { sharedBytes } from './plain.js'
 
 // The binary distribution of CIFAR-10 and CIFAR-100, on bytes alone. A file is a sequence of
 // records:
@@ -19,26 +19,15 @@ import { bytesToShare } from './plain.js'
 const PIXELS = 32 * 32
 const CHANNELS = 3
 
-interface CifarRecords {
-  /** [N][3][32][32] */
-  readonly images: Uint8Array
-  /** N labels; the fine ones for CIFAR-100. */
-  readonly labels: Uint8Array
-}
-
 /**
  * Reads one file of records.
  *
  * @param labelBytes 1 for CIFAR-10; 2 for CIFAR-100, of which the second counts
  * @param name what error messages call the file
+ * @returns [N][3][32][32], and N labels; the fine ones for CIFAR-100
  * @throws SpikewasmError that names the file if its size or a label is wrong
  */
-export function parseCifar(
-  bytes: Uint8Array,
-  labelBytes: 1 | 2,
-  classes: number,
-  name: string,
-): CifarRecords {
+export function parseCifar(bytes: Uint8Array, labelBytes: 1 | 2, classes: number, name: string) {
   const recordBytes = labelBytes + CHANNELS * PIXELS
   if (bytes.length === 0 || bytes.length % recordBytes !== 0) {
     const got = `${bytes.length} bytes`
@@ -81,34 +70,22 @@ export function parseClassNames(bytes: Uint8Array, classes: number, name: string
 /** Training and test images together. */
 const IMAGES = 60_000
 
-interface Flavour {
-  readonly title: string
-  /** Name of the folder in the archive. */
-  readonly folder: string
-  /** Name of the archive as downloaded. */
-  readonly archive: string
-  readonly labelBytes: 1 | 2
-  readonly classes: number
-  readonly trainFiles: RegExp
-  readonly testFile: string
-  readonly namesFile: string
-  readonly normalization: Normalization
-  /** What a folder must hold, for error messages. */
-  readonly needs: string
-}
-
-const CIFAR10: Flavour = {
+const CIFAR10 = {
   title: 'CIFAR-10',
+  /** Names of the folder in the archive, and of the archive as downloaded. */
   folder: 'cifar-10-batches-bin',
   archive: 'cifar-10-binary.tar.gz',
-  labelBytes: 1,
+  labelBytes: 1 as 1 | 2,
   classes: 10,
   trainFiles: /^data_batch_[1-5]\.bin$/,
   testFile: 'test_batch.bin',
   namesFile: 'batches.meta.txt',
   normalization: { scale: 255, mean: [0.4914, 0.4822, 0.4465], std: [0.2023, 0.1994, 0.201] },
+  /** What a folder must hold, for error messages. */
   needs: 'test_batch.bin and at least one of data_batch_1.bin … data_batch_5.bin',
 }
+
+type Flavour = Readonly<typeof CIFAR10>
 
 const CIFAR100: Flavour = {
   title: 'CIFAR-100',
@@ -194,8 +171,8 @@ async function readSplit(path: string, flavour: Flavour): Promise<Split> {
     )
     return fromBytes({
       name: `${title} ${part}`,
-      images: concatenate(records.map(({ images }) => images)),
-      labels: concatenate(records.map(({ labels }) => labels)),
+      images: sharedBytes(Buffer.concat(records.map(({ images }) => images))),
+      labels: Buffer.concat(records.map(({ labels }) => labels)),
       shape: [3, 32, 32],
       classes,
       classNames,
@@ -244,14 +221,4 @@ const mostBytes = ({ labelBytes }: Flavour): number => IMAGES * (labelBytes + 30
 
 function isWanted(name: string, { trainFiles, testFile, namesFile }: Flavour): boolean {
   return trainFiles.test(name) || name === testFile || name === namesFile
-}
-
-function concatenate(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(bytesToShare(parts.reduce((sum, part) => sum + part.length, 0)))
-  let offset = 0
-  for (const part of parts) {
-    out.set(part, offset)
-    offset += part.length
-  }
-  return out
 }

@@ -24,6 +24,7 @@ import {
   type Dataset,
   expectDataset,
   likeThat,
+  MOST_STEPS,
   madeFrom,
   type ReadContext,
 } from './dataset.js'
@@ -99,15 +100,11 @@ export interface PlainEncoded extends Plain {
   readonly options: object
 }
 
-const MOST_STEPS = 4096
-
 /** Fills the frames, [T][n] numbers, of one sample. */
-type Encode = (
-  x: Float32Array,
-  out: Float32Array,
-  index: number,
-  context: ReadContext | undefined,
-) => void
+type Encode = (x: Float32Array, out: Float32Array, index: number, context?: ReadContext) => void
+
+/** Reads a sample into `x`; its label. */
+type Read = (index: number, x: Float32Array, context?: ReadContext) => number
 
 /**
  * Encoders make a data set of frames of a data set of still inputs. Where the data are bytes, an
@@ -185,7 +182,8 @@ export function encoded(
   if (!Array.isArray(data.shape))
     fail(`${name}: the data ${data.name}: shape must be given, got ${describe(data.shape)}`)
   imageShape(data.shape)
-  const made = encoder === 'delta' ? deltaOf(name, data, all) : stillOf(encoder, data, all)
+  const made =
+    encoder === 'delta' ? deltaOf(name, data, all as DeltaOptions) : stillOf(encoder, data, all)
   const { timeSteps, shape, encode, read } = made
   const size = shape.reduce((a, b) => a * b, 1)
   const x = new Float32Array(encoder === 'delta' ? timeSteps * size : size)
@@ -201,9 +199,9 @@ export function encoded(
       return label
     },
   }
-  const plain = (of: Plain): PlainEncoded => {
-    return { kind: 'encoded', of, encoder, options: { ...options } }
-  }
+  const plain = (of: Plain): PlainEncoded => ({
+    ...{ kind: 'encoded', of, encoder, options: { ...options } },
+  })
   const hash = hashOf(data)
   const changes = encoder === 'rate' ? { rate: options, of: changesOf(data) } : changesOf(data)
   const encoding = JSON.stringify([encoder, options])
@@ -211,14 +209,7 @@ export function encoded(
   return madeFrom(data, dataset, plain, changes, own)
 }
 
-interface Made {
-  readonly timeSteps: number
-  readonly shape: InputShape
-  readonly encode: Encode
-  readonly read: (index: number, x: Float32Array, context?: ReadContext) => number
-}
-
-function stillOf(encoder: EncoderName, data: Dataset, options: object): Made {
+function stillOf(encoder: Exclude<EncoderName, 'delta'>, data: Dataset, options: object) {
   const name = `encoders.${encoder}`
   if (data.timeSteps !== undefined)
     fail(
@@ -226,15 +217,20 @@ function stillOf(encoder: EncoderName, data: Dataset, options: object): Made {
         'encoders.delta takes frames',
     )
   const { timeSteps } = options as ConstantOptions
-  const read: Made['read'] =
+  const read: Read =
     encoder === 'constant'
       ? (index, x, context) => data.read(index, x, context)
       : sharesOf(name, data, encoder !== 'rate')
-  return { timeSteps, shape: data.shape, read, encode: encodeOf(encoder, name, options, data) }
+  return {
+    timeSteps,
+    shape: data.shape,
+    read,
+    encode: stills[encoder](options as never, data.shape),
+  }
 }
 
 /** Reads a sample as numbers from 0 to 1. */
-function sharesOf(name: string, data: Dataset, strict: boolean): Made['read'] {
+function sharesOf(name: string, data: Dataset, strict: boolean): Read {
   const pixels = bytesOf(data)
   if (pixels) {
     const bytes = new Uint8Array(data.shape.reduce((a, b) => a * b, 1))
@@ -257,78 +253,74 @@ function sharesOf(name: string, data: Dataset, strict: boolean): Made['read'] {
   }
 }
 
-function encodeOf(encoder: EncoderName, name: string, options: object, { shape }: Dataset): Encode {
-  if (encoder === 'constant')
-    return (x, out) => {
-      for (let at = 0; at < out.length; at += x.length) out.set(x, at)
-    }
-  if (encoder === 'rate') return rate(name, options as RateOptions, shape)
-  if (encoder === 'phase') return phase(options as PhaseOptions)
-  return latency(name, options as LatencyOptions)
-}
-
-function rate(name: string, options: RateOptions, shape: InputShape): Encode {
-  const { timeSteps, seed = 0, gain = 1, offset = 0, firstSpikeTime = 0 } = options
-  checkInteger(`${name}.firstSpikeTime`, firstSpikeTime, 0, timeSteps - 1)
-  const random = new RandomStream(Purpose.Encode)
-  const [, height, width] = imageShape(shape)
-  const pixels = height * width
-  return (x, out, index, context) => {
-    // Tests have an epoch of their own.
-    if (context) random.start(seed ^ Math.imul(context.seed, 0x9e3779b1), context.epoch + 1, index)
-    else random.start(seed, 0, index)
-    // Numbers are drawn pixel by pixel: golden hashes hold this order.
-    for (let t = 0; t < timeSteps; t++)
-      for (let p = 0; p < pixels; p++)
-        for (let i = p; i < x.length; i += pixels) {
-          const spikes = random.uniform() < gain * x[i] + offset
-          out[t * x.length + i] = spikes && t >= firstSpikeTime ? 1 : 0
-        }
-  }
-}
-
-function phase({ timeSteps, phases = Math.min(timeSteps, 24) }: PhaseOptions): Encode {
-  return (x, out) => {
-    for (let i = 0; i < x.length; i++) {
-      const bits = Math.min(Math.floor(x[i] * 2 ** phases), 2 ** phases - 1)
+/** Encoders of still inputs, by the options that are complete. */
+const stills = {
+  constant: (): Encode => (x, out) => {
+    for (let at = 0; at < out.length; at += x.length) out.set(x, at)
+  },
+  rate(options: Required<RateOptions>, shape: InputShape): Encode {
+    const { timeSteps, seed, gain, offset, firstSpikeTime } = options
+    checkInteger('encoders.rate.firstSpikeTime', firstSpikeTime, 0, timeSteps - 1)
+    const random = new RandomStream(Purpose.Encode)
+    const [, height, width] = imageShape(shape)
+    const pixels = height * width
+    return (x, out, index, context) => {
+      // Tests have an epoch of their own.
+      if (context)
+        random.start(seed ^ Math.imul(context.seed, 0x9e3779b1), context.epoch + 1, index)
+      else random.start(seed, 0, index)
+      // Numbers are drawn pixel by pixel: golden hashes hold this order.
       for (let t = 0; t < timeSteps; t++)
-        out[t * x.length + i] = (bits >> (phases - 1 - (t % phases))) & 1
+        for (let p = 0; p < pixels; p++)
+          for (let i = p; i < x.length; i += pixels) {
+            const spikes = random.uniform() < gain * x[i] + offset
+            out[t * x.length + i] = spikes && t >= firstSpikeTime ? 1 : 0
+          }
     }
-  }
+  },
+  phase:
+    ({ timeSteps, phases = Math.min(timeSteps, 24) }: PhaseOptions): Encode =>
+    (x, out) => {
+      for (let i = 0; i < x.length; i++) {
+        const bits = Math.min(Math.floor(x[i] * 2 ** phases), 2 ** phases - 1)
+        for (let t = 0; t < timeSteps; t++)
+          out[t * x.length + i] = (bits >> (phases - 1 - (t % phases))) & 1
+      }
+    },
+  latency(options: LatencyOptions): Encode {
+    const { timeSteps, function: kind, tau = 1, threshold = 0.01 } = options
+    for (const key of ['tau', 'threshold', 'normalize', 'clip'] as const)
+      if (kind !== 'rc' && options[key] !== undefined)
+        fail(
+          `encoders.latency.${key} belongs to function: 'rc', got it with '${kind}'; leave it out`,
+        )
+    const { normalize, clip } = options
+    const last = timeSteps - 1
+    // e^(T − 1) overflows; the logarithm of α · x + 1 does not.
+    const alpha = Math.expm1(Math.min(last, 700))
+    const time = {
+      linear: (x: number) => last * (1 - x),
+      log: (x: number) => last - Math.log(alpha * x + 1),
+      rc(x: number) {
+        const least = Math.max(x, threshold + 1e-7)
+        return tau * Math.log(least / (least - threshold))
+      },
+    }[kind ?? 'linear']
+    return (x, out) => {
+      out.fill(0)
+      let most = 0
+      if (normalize) for (let i = 0; i < x.length; i++) most = Math.max(most, time(x[i]))
+      const stretch = normalize && most > 0 ? last / most : 1
+      for (let i = 0; i < x.length; i++) {
+        if (clip && x[i] < threshold) continue
+        const step = roundToEven(time(x[i]) * stretch)
+        if (step <= last) out[Math.max(0, step) * x.length + i] = 1
+      }
+    }
+  },
 }
 
-function latency(name: string, options: LatencyOptions): Encode {
-  const { timeSteps, function: kind = 'linear', tau = 1, threshold = 0.01 } = options
-  for (const key of ['tau', 'threshold', 'normalize', 'clip'] as const)
-    if (kind !== 'rc' && options[key] !== undefined)
-      fail(`${name}.${key} belongs to function: 'rc', got it with '${kind}'; leave it out`)
-  const { normalize = false, clip = false } = options
-  const last = timeSteps - 1
-  // e^(T − 1) overflows; the logarithm of α · x + 1 does not.
-  const alpha = Math.expm1(Math.min(last, 700))
-  const time =
-    kind === 'linear'
-      ? (x: number) => last * (1 - x)
-      : kind === 'log'
-        ? (x: number) => last - Math.log(alpha * x + 1)
-        : (x: number) => rcTime(Math.max(x, threshold + 1e-7), tau, threshold)
-  return (x, out) => {
-    out.fill(0)
-    let most = 0
-    if (normalize) for (let i = 0; i < x.length; i++) most = Math.max(most, time(x[i]))
-    const stretch = normalize && most > 0 ? last / most : 1
-    for (let i = 0; i < x.length; i++) {
-      if (clip && x[i] < threshold) continue
-      const step = roundToEven(time(x[i]) * stretch)
-      if (step <= last) out[Math.max(0, step) * x.length + i] = 1
-    }
-  }
-}
-
-const rcTime = (x: number, tau: number, threshold: number): number =>
-  tau * Math.log(x / (x - threshold))
-
-function deltaOf(name: string, data: Dataset, options: DeltaOptions): Made {
+function deltaOf(name: string, data: Dataset, options: DeltaOptions) {
   const { threshold = 0.1, padding, offSpike } = options
   const isSeries = data.timeSteps === undefined && data.shape.length === 2
   if (data.timeSteps === undefined && !isSeries)
@@ -349,12 +341,10 @@ function deltaOf(name: string, data: Dataset, options: DeltaOptions): Made {
       out[i] = grown >= least ? 1 : offSpike && grown <= -least ? -1 : 0
     }
   }
-  if (!isSeries)
-    return { timeSteps, shape, encode, read: (index, x, context) => data.read(index, x, context) }
-  const series = new Float32Array(timeSteps * size)
-  const read: Made['read'] = (index, x, context) => {
-    const label = data.read(index, series, context)
-    pixelsFirst(x, 0, series, 0, size, timeSteps)
+  const series = new Float32Array(isSeries ? timeSteps * size : 0)
+  const read: Read = (index, x, context) => {
+    const label = data.read(index, isSeries ? series : x, context)
+    if (isSeries) pixelsFirst(x, 0, series, 0, size, timeSteps)
     return label
   }
   return { timeSteps, shape, encode, read }

@@ -9,27 +9,15 @@ import { SpikewasmError } from '../errors.js'
 
 const UNSIGNED_BYTE = 0x08
 
-export interface IdxArray {
-  readonly shape: readonly number[]
-  /** A view of the bytes that were read. */
-  readonly data: Uint8Array
-}
-
-interface IdxHeader {
-  readonly shape: readonly number[]
-  /** Bytes of the header, and of the elements behind it. */
-  readonly header: number
-  readonly count: number
-}
-
 /**
  * Reads an IDX array of unsigned bytes.
  *
  * @param rank number of dimensions: 3 for images [N, H, W], 1 for labels
  * @param name what error messages call the file, usually its path
+ * @returns the sizes, and a view of the bytes that were read
  * @throws SpikewasmError that names the file and what is wrong in it
  */
-export function parseIdx(bytes: Uint8Array, rank: number, name: string): IdxArray {
+export function parseIdx(bytes: Uint8Array, rank: number, name: string) {
   const { shape, header, count } = parseHeader(bytes, rank, name)
   if (count !== bytes.length - header) {
     const why =
@@ -53,7 +41,8 @@ export function idxBytes(head: Uint8Array, rank: number, name: string): number {
   return header + count
 }
 
-function parseHeader(bytes: Uint8Array, rank: number, name: string): IdxHeader {
+/** The sizes, the bytes of the header, and of the elements behind it. */
+function parseHeader(bytes: Uint8Array, rank: number, name: string) {
   const header = 4 + 4 * rank
   if (bytes.length < 4)
     fail(

@@ -26,17 +26,6 @@ enum SlotWord {
   Count = 3,
 }
 
-/** What both sides have. */
-export interface RingMemory {
-  readonly words: Int32Array
-  /** [slot][numbers of a batch's samples] */
-  readonly images: Float32Array
-  /** [slot][B] */
-  readonly labels: Int32Array
-  /** [slot][B][numbers of a sample]; empty where targets are not needed. */
-  readonly targets: Float32Array
-}
-
 /** What there is of a batch. */
 export type BatchState = 'ready' | 'making' | 'failed' | 'not begun'
 
@@ -46,19 +35,20 @@ const shared = (words: number): SharedArrayBuffer => new SharedArrayBuffer(4 * w
  * @param targetSize numbers that are wanted of a sample; 0 where there are labels alone
  * @param slots batches that are made ahead: one for each thread, and one that is ready
  */
-export function makeRing(
-  batchSize: number,
-  sampleSize: number,
-  targetSize = 0,
-  slots = 2,
-): RingMemory {
+export function makeRing(batchSize: number, sampleSize: number, targetSize = 0, slots = 2) {
   return {
     words: new Int32Array(shared(Word.Count + slots * SlotWord.Count)),
+    /** [slot][numbers of a batch's samples] */
     images: new Float32Array(shared(slots * batchSize * sampleSize)),
+    /** [slot][B] */
     labels: new Int32Array(shared(slots * batchSize)),
+    /** [slot][B][numbers of a sample]; empty where targets are not needed. */
     targets: new Float32Array(shared(slots * batchSize * targetSize)),
   }
 }
+
+/** What both sides have. */
+export type RingMemory = Readonly<ReturnType<typeof makeRing>>
 
 /** Either side of the memory. */
 export class Ring {

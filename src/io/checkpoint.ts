@@ -28,14 +28,6 @@ const RECORDS = 'spikewasm.records'
 const LEAST_OF_LINE = 32
 const MOST_OF_LINE = 4_000_000
 
-/** What callers may know already. */
-interface Known {
-  /** `about` as JSON, without its records. */
-  readonly text: string
-  /** Its records, each as JSON and a line break. */
-  readonly lines: Uint8Array
-}
-
 /**
  * The same content gives the same bytes.
  *
@@ -44,7 +36,7 @@ interface Known {
  */
 export async function serializeCheckpoint(
   { tensors, about }: CheckpointContent,
-  { text, lines }: Known = knownOf(about),
+  { text, lines } = knownOf(about),
 ): Promise<Uint8Array> {
   checkSize(text, 'the checkpoint', 'what it holds beside arrays')
   const count = Object.keys(tensors).length + 1
@@ -65,7 +57,8 @@ export async function serializeCheckpoint(
   )
 }
 
-function knownOf(about: unknown): Known {
+/** `about` as JSON without its records, and these, each as JSON and a line break. */
+function knownOf(about: unknown): { readonly text: string; readonly lines: Uint8Array } {
   const { records, ...rest } = (about ?? {}) as { readonly records?: unknown }
   const lines = (Array.isArray(records) ? records : []).map(
     (record) => `${JSON.stringify(record)}\n`,

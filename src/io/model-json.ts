@@ -1,9 +1,10 @@
 /** A model without its weights, as JSON. */
 
-import { describe, expect, fail } from '../errors.js'
+import { describe, fail } from '../errors.js'
 import { graphToJson, type NetworkJson } from '../graph/json.js'
 import type { InputShape } from '../nn/value.js'
 import { type MethodOptions, MOST_STEPS, methodOptionKeys } from '../plan/methods.js'
+import { checkBy, integer, optional, type Rule, such, truth } from '../rules.js'
 import type { Session } from '../runtime/session.js'
 
 /** A model without its weights: plain data. */
@@ -62,66 +63,55 @@ const isList = (value: unknown, most: number, of: (item: unknown) => boolean): b
 const MOST_CLASSES = 1 << 16
 const LONGEST_NAME = 1000
 
+const isPositive = (n: unknown): boolean => Number.isFinite(n) && (n as number) > 0
+
+const isNormalization = (value: unknown): boolean => {
+  const { scale, mean, std } = isObject(value) ? value : {}
+  const isComplete =
+    isPositive(scale) &&
+    isList(mean, MOST_CLASSES, Number.isFinite) &&
+    isList(std, MOST_CLASSES, isPositive)
+  return isComplete && (mean as unknown[]).length === (std as unknown[]).length
+}
+
+const fields = {
+  input: such('the shape of a sample', (value) => isList(value, 3, integer(1).fits)),
+  timeSteps: integer(1, MOST_STEPS),
+  frames: truth(),
+  method: such('an object', isObject),
+  data: optional(such('an object', isObject)),
+}
+
+const names = such(`a list of texts of at most ${LONGEST_NAME} characters`, (value) =>
+  isList(value, MOST_CLASSES, (text) => typeof text === 'string' && text.length <= LONGEST_NAME),
+)
+
 /**
  * Checks what `compile` and `networkFromJSON` do not.
  * @throws SpikewasmError that names the field
  */
 export function checkModelJson(value: unknown, name: string): ModelJson {
-  const must = (is: boolean, field: string, rule: string, got: unknown): void =>
-    expect(is, () => `${name}: ${field} must ${rule}, got ${describe(got)}`)
   if (!isObject(value)) fail(`${name}: must be what model.toJSON() gives, got ${describe(value)}`)
-  const { input, timeSteps, frames, method, data } = value
-  must(
-    isList(input, 3, (n) => Number.isInteger(n) && (n as number) >= 1),
-    'input',
-    'be the shape of a sample',
-    input,
-  )
-  must(
-    Number.isInteger(timeSteps) &&
-      (timeSteps as number) >= 1 &&
-      (timeSteps as number) <= MOST_STEPS,
-    'timeSteps',
-    `be an integer from 1 to ${MOST_STEPS}`,
-    timeSteps,
-  )
-  must(typeof frames === 'boolean', 'frames', 'be true or false', frames)
-  must(isObject(method), 'method', 'be an object', method)
-  for (const [key, option] of Object.entries(method as object))
-    must(
-      (methodOptionKeys as readonly string[]).includes(key) &&
-        (typeof option === 'string' || Number.isFinite(option)),
+  const check = (field: string, rule: Rule, found: unknown): void => {
+    if (found !== undefined || !rule.optional) checkBy(`${name}: ${field}`, rule, found)
+  }
+  for (const [field, rule] of Object.entries<Rule>(fields)) check(field, rule, value[field])
+  for (const [key, option] of Object.entries(value.method as object)) {
+    const isKnown = methodOptionKeys.some((known) => known === key)
+    const fits = (of: unknown): boolean => typeof of === 'string' || Number.isFinite(of)
+    const words = `one of ${methodOptionKeys.join(', ')} with a text or number`
+    check(
       `method.${describe(key)}`,
-      `be one of ${methodOptionKeys.join(', ')} with a text or number`,
+      such(words, (of) => isKnown && fits(of)),
       option,
     )
-  if (data !== undefined) checkData(data, must)
+  }
+  const { classNames, normalization } = (value.data ?? {}) as Record<string, unknown>
+  check('data.classNames', optional(names), classNames)
+  if (normalization !== undefined && !isNormalization(normalization))
+    fail(
+      `${name}: data.normalization must have a scale > 0 and lists mean and std > 0, one number ` +
+        `for each channel, got ${describe(normalization)}`,
+    )
   return value as unknown as ModelJson
-}
-
-function checkData(
-  data: unknown,
-  must: (is: boolean, field: string, rule: string, got: unknown) => void,
-): void {
-  must(isObject(data), 'data', 'be an object', data)
-  const { classNames, normalization } = data as Record<string, unknown>
-  const isName = (text: unknown): boolean => typeof text === 'string' && text.length <= LONGEST_NAME
-  must(
-    classNames === undefined || isList(classNames, MOST_CLASSES, isName),
-    'data.classNames',
-    `be a list of texts of at most ${LONGEST_NAME} characters`,
-    classNames,
-  )
-  if (normalization === undefined) return
-  const { scale, mean, std } = isObject(normalization) ? normalization : {}
-  const isPositive = (n: unknown): boolean => Number.isFinite(n) && (n as number) > 0
-  must(
-    isPositive(scale) &&
-      isList(mean, MOST_CLASSES, Number.isFinite) &&
-      isList(std, MOST_CLASSES, isPositive) &&
-      (mean as unknown[]).length === (std as unknown[]).length,
-    'data.normalization',
-    'have a scale > 0 and lists mean and std > 0, one number for each channel',
-    normalization,
-  )
 }

@@ -36,11 +36,6 @@ import {
 
 export { type Dtype, type Tensor, toFloat32 }
 
-export interface TensorFile {
-  readonly tensors: Map<string, Tensor>
-  readonly metadata: Record<string, string>
-}
-
 /**
  * Reads a safetensors file. The tensors are copies: `bytes` may be reused afterwards.
  *
@@ -49,31 +44,24 @@ export interface TensorFile {
  * @throws SpikewasmError that names the file, the tensor, what was expected and what came, if
  *   anything is out of order
  */
-export function parseSafetensors(bytes: Uint8Array, name = 'safetensors file'): TensorFile {
+export function parseSafetensors(bytes: Uint8Array, name = 'safetensors file') {
   const { entries, metadata, dataStart } = readEntries(bytes, name)
   const tensors = new Map<string, Tensor>()
   for (const entry of entries) tensors.set(entry.name, tensorOf(bytes, dataStart, entry))
   return { tensors, metadata }
 }
 
-/** Numbers by name, and the metadata beside them. */
-export interface FloatFile {
-  readonly tensors: Record<string, { shape: readonly number[]; data: Float32Array }>
-  readonly metadata: Record<string, string>
-  /** Where it was asked for and is there; a view of the file. */
-  readonly bytes?: Uint8Array
-}
-
 /** Bytes of a file's 8-bit tensors, each of which becomes four. */
 const MOST_BYTES = 1 << 24
 
 /**
- * The same with all numbers as float32, converted one tensor after the other.
+ * The same with all numbers as float32, converted one tensor after the other; the bytes of the
+ * tensor `apart`, where it is there, are a view of the file.
  *
  * @param apart name of a tensor of type U8 that is given as it is
  * @throws SpikewasmError when the file is damaged, or holds more than 16 MiB of 8-bit numbers
  */
-export function parseFloats(bytes: Uint8Array, name: string, apart?: string): FloatFile {
+export function parseFloats(bytes: Uint8Array, name: string, apart?: string) {
   const { entries: all, metadata, dataStart } = readEntries(bytes, name)
   const other = all.find((entry) => entry.name === apart && entry.dtype === 'U8')
   const entries = all.filter((entry) => entry !== other)
@@ -85,15 +73,15 @@ export function parseFloats(bytes: Uint8Array, name: string, apart?: string): Fl
       `${name}: must hold weights as floating point, got ${small} bytes of 8-bit numbers; ` +
         'convert them first',
     )
-  const tensors = entries.map((entry) => [
-    entry.name,
-    { shape: entry.shape, data: toFloat32(tensorOf(bytes, dataStart, entry)) },
-  ])
-  return {
-    tensors: Object.fromEntries(tensors),
-    metadata,
-    ...(other && { bytes: bytes.subarray(dataStart + other.begin, dataStart + other.end) }),
-  }
+  const tensors: Record<string, { shape: readonly number[]; data: Float32Array }> =
+    Object.fromEntries(
+      entries.map((entry) => {
+        const data = toFloat32(tensorOf(bytes, dataStart, entry))
+        return [entry.name, { shape: entry.shape, data }]
+      }),
+    )
+  const beside = other && bytes.subarray(dataStart + other.begin, dataStart + other.end)
+  return { tensors, metadata, ...(beside && { bytes: beside }) }
 }
 
 /** What the header says, checked against the data. */

@@ -3,8 +3,6 @@
  * all of it, that of a page what needs no file. So a page does not load what it cannot use.
  */
 
-import type { BatchesOptions } from '../data/batches.js'
-import type { Dataset } from '../data/dataset.js'
 import { fail } from '../errors.js'
 import type { SaveNirOptions } from '../io/nir/options.js'
 import type { LoadOptions } from '../runtime/compile-options.js'
@@ -13,34 +11,9 @@ import type { StateDict } from '../runtime/state.js'
 import type { Callback } from './callback.js'
 import type * as callbackState from './callback-state.js'
 import type * as fingerprints from './fingerprint.js'
+import type { readAhead } from './read-ahead.js'
 import type * as snapshots from './snapshot.js'
 import type { Snapshot } from './snapshot.js'
-
-/** Batches that are read ahead of the steps; see `BatchThreads`. */
-export interface ReadAhead {
-  /** Copies a batch into a slot; false where the caller has to make it. */
-  take(
-    batch: number,
-    images: Float32Array,
-    labels: Int32Array,
-    targets?: Float32Array,
-  ): Promise<boolean>
-  close(): Promise<void>
-}
-
-/** Which batches are read ahead. */
-export interface AheadTask {
-  /** Number of the first batch, counted through all epochs. */
-  readonly first: number
-  /** Passes over the data. */
-  readonly epochs: number
-  /** Numbers that are wanted of a sample; 0 where there are labels alone. */
-  readonly targetSize: number
-  /** Whether it is a test: few threads, and none for what lies in memory. */
-  readonly isTest: boolean
-  /** As in `fit`. */
-  readonly numWorkers: number | undefined
-}
 
 /** What `fit` asks of snapshots, and of going on from them. */
 export interface GoingOn
@@ -57,12 +30,7 @@ export interface GoingOn
 
 export interface Extras {
   /** Threads that read batches; undefined where none pay. */
-  readAhead(
-    session: Session,
-    data: Dataset,
-    options: BatchesOptions,
-    task: AheadTask,
-  ): Promise<ReadAhead | undefined>
+  readAhead: typeof readAhead
   /** Snapshots of trainings, and going on from them. */
   goingOn(): Promise<GoingOn>
   /** A model from the bytes of its file. */

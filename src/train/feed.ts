@@ -4,7 +4,7 @@ import { Batches, type BatchesOptions } from '../data/batches.js'
 import type { Dataset } from '../data/dataset.js'
 import type { Session } from '../runtime/session.js'
 import { fillBatch, wantsValues } from './evaluate.js'
-import { extras, type ReadAhead } from './extras.js'
+import { type Extras, extras } from './extras.js'
 
 /** Batches of one epoch after another, each asked for once and in order. */
 export class Feed {
@@ -15,7 +15,7 @@ export class Feed {
   private constructor(
     private readonly session: Session,
     private readonly batches: Batches,
-    private readonly threads: ReadAhead | undefined,
+    private readonly threads: Awaited<ReturnType<Extras['readAhead']>>,
   ) {
     this.full = Math.min(session.batchSize, batches.dataset.length)
   }

@@ -25,24 +25,22 @@ export interface Answers {
 /** The matrix of more classes would be too large to be of use. */
 const MOST_CONFUSED = 1000
 
-/** Counts answers. */
-export interface Tally {
-  /**
-   * @param labels as many as samples count
-   * @param answers their classes
-   * @param logits [samples][classes]
-   */
-  add(labels: ArrayLike<number>, answers: ArrayLike<number>, logits: Float32Array): void
-  result(): Answers
-}
-
-/** @param k counts samples whose label is among the k largest outputs; undefined: does not */
-export function makeTally(classes: number, k: number | undefined): Tally {
+/**
+ * Counts answers.
+ *
+ * @param k counts samples whose label is among the k largest outputs; undefined: does not
+ */
+export function makeTally(classes: number, k: number | undefined) {
   const matrix = classes <= MOST_CONFUSED ? new Uint32Array(classes * classes) : undefined
   const [right, answered, labelled] = [0, 0, 0].map(() => new Uint32Array(classes))
   let [samples, within] = [0, 0]
   return {
-    add(labels, answers, logits) {
+    /**
+     * @param labels as many as samples count
+     * @param answers their classes
+     * @param logits [samples][classes]
+     */
+    add(labels: ArrayLike<number>, answers: ArrayLike<number>, logits: Float32Array): void {
       for (let i = 0; i < labels.length; i++) {
         const [label, answer] = [labels[i], answers[i]]
         samples++
@@ -53,7 +51,7 @@ export function makeTally(classes: number, k: number | undefined): Tally {
         if (k !== undefined && rankOf(logits, i * classes, classes, label) < k) within++
       }
     },
-    result: () => ({
+    result: (): Answers => ({
       ...(matrix ? { confusion: rowsOf(matrix, classes) } : {}),
       perClass: Array.from({ length: classes }, (_, c) => {
         const precision = ratio(right[c], answered[c])

@@ -6,7 +6,7 @@
 import { ActivityCount } from '../../assembly/opcodes.js'
 import { fail } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
-import type { Conv2d, Linear } from '../layers/index.js'
+import type { Conv2d } from '../layers/index.js'
 import { recurrentWeight } from '../nn/recurrence.js'
 import { type Shape, sizeOf } from '../nn/value.js'
 import { windowsOfSeries } from '../nn/window.js'
@@ -84,46 +84,42 @@ interface Fan {
   readonly active: Float64Array
 }
 
-/** `weight` is absent where none is 0. */
-type FanOf<L> = (layer: L, weight: ArrayLike<number> | undefined, from: Shape, to: Shape) => Fan
-
-/** Layers with weights, by kind. */
-const fans: {
-  readonly conv2d: FanOf<Conv2d>
-  readonly linear: FanOf<Linear>
-} = {
-  conv2d({ kernelSize, stride, padding, groups }, weight, [C, H, W], [out, outH, outW]) {
-    const [kernelH, kernelW] = kernelSize
-    const taps = kernelH * kernelW
-    const [groupIn, groupOut] = [C / groups, out / groups]
-    const active = new Float64Array(C * H * W)
-    const rows = reaching(H, kernelH, stride[0], padding[0], outH)
-    const columns = reaching(W, kernelW, stride[1], padding[1], outW)
-    let places = 0
-    for (const row of rows) for (const column of columns) places += row.length * column.length
-    const nonZero = new Float64Array(taps).fill(groupOut)
-    for (let c = 0, at = 0; c < C; c++) {
-      if (weight) {
-        const group = Math.floor(c / groupIn)
-        nonZero.fill(0)
-        for (let o = group * groupOut; o < (group + 1) * groupOut; o++)
-          for (let tap = 0; tap < taps; tap++)
-            if (weight[(o * groupIn + (c % groupIn)) * taps + tap] !== 0) nonZero[tap]++
-      } else if (c > 0) {
-        active.copyWithin(at, 0, H * W)
-        at += H * W
-        continue
-      }
-      for (const row of rows)
-        for (const column of columns) {
-          let sum = 0
-          for (const ky of row) for (const kx of column) sum += nonZero[ky * kernelW + kx]
-          active[at++] = sum
-        }
+/** Of a layer [out][in][kernel]; `weight` is absent where none is 0. */
+function convFan(
+  { kernelSize, stride, padding, groups }: Omit<Conv2d, 'kind'>,
+  weight: ArrayLike<number> | undefined,
+  [C, H, W]: Shape,
+  [out, outH, outW]: Shape,
+): Fan {
+  const [kernelH, kernelW] = kernelSize
+  const taps = kernelH * kernelW
+  const [groupIn, groupOut] = [C / groups, out / groups]
+  const active = new Float64Array(C * H * W)
+  const rows = reaching(H, kernelH, stride[0], padding[0], outH)
+  const columns = reaching(W, kernelW, stride[1], padding[1], outW)
+  let places = 0
+  for (const row of rows) for (const column of columns) places += row.length * column.length
+  const nonZero = new Float64Array(taps).fill(groupOut)
+  for (let c = 0, at = 0; c < C; c++) {
+    if (weight) {
+      const group = Math.floor(c / groupIn)
+      nonZero.fill(0)
+      for (let o = group * groupOut; o < (group + 1) * groupOut; o++)
+        for (let tap = 0; tap < taps; tap++)
+          if (weight[(o * groupIn + (c % groupIn)) * taps + tap] !== 0) nonZero[tap]++
+    } else if (c > 0) {
+      active.copyWithin(at, 0, H * W)
+      at += H * W
+      continue
     }
-    return { dense: places * C * groupOut, active }
-  },
-  linear: (_layer, weight, from, [out]) => fullFan(weight, sizeOf(from), out),
+    for (const row of rows)
+      for (const column of columns) {
+        let sum = 0
+        for (const ky of row) for (const kx of column) sum += nonZero[ky * kernelW + kx]
+        active[at++] = sum
+      }
+  }
+  return { dense: places * C * groupOut, active }
 }
 
 /** Of a weight [out][size]. */
@@ -368,10 +364,10 @@ function zerosOf({ buffer, byteOffset, length }: Float32Array): number {
 }
 
 function fanOf({ layer, shape, name }: GraphNode, { data }: Weight, from: Shape): Fan {
-  if (layer?.kind === 'conv2d') return fans.conv2d(layer, data, from, shape)
+  if (layer?.kind === 'conv2d') return convFan(layer, data, from, shape)
   if (layer?.kind === 'conv1d')
-    return fans.conv2d({ ...layer, ...windowsOfSeries(layer), kind: 'conv2d' }, data, from, shape)
-  if (layer?.kind === 'linear') return fans.linear(layer, data, from, shape)
+    return convFan({ ...layer, ...windowsOfSeries(layer) }, data, from, shape)
+  if (layer?.kind === 'linear') return fullFan(data, sizeOf(from), shape[0])
   throw new Error(`${name}: no rule how often its weights are used`)
 }
 

@@ -7,7 +7,6 @@ import { type Plain, plainOf } from '../data/plain.js'
 import { expectPackageFile } from '../runtime/node/package-file.js'
 import { availableParallelism } from '../runtime/processors.js'
 import type { Session } from '../runtime/session.js'
-import type { AheadTask, ReadAhead } from './extras.js'
 
 const threadFile = new URL('../data/threads.js', import.meta.url)
 
@@ -21,13 +20,27 @@ const MOST_OF_TEST = 4
 const pays = (session: Session, plain: Plain, samples: number): boolean =>
   availableParallelism() > 1 && samples * session.imageFloats * readingNs(plain) >= WORTH_NS
 
+/** Which batches are read ahead. */
+interface AheadTask {
+  /** Number of the first batch, counted through all epochs. */
+  readonly first: number
+  /** Passes over the data. */
+  readonly epochs: number
+  /** Numbers that are wanted of a sample; 0 where there are labels alone. */
+  readonly targetSize: number
+  /** Whether it is a test: few threads, and none for what lies in memory. */
+  readonly isTest: boolean
+  /** As in `fit`. */
+  readonly numWorkers: number | undefined
+}
+
 /** @throws SpikewasmError when a file of the package is missing */
 export async function readAhead(
   session: Session,
   data: Dataset,
   options: BatchesOptions,
   { numWorkers, isTest, first, epochs, targetSize }: AheadTask,
-): Promise<ReadAhead | undefined> {
+) {
   const plain = numWorkers === 0 ? undefined : plainOf(data)
   if (!plain) return undefined
   const { batchSize } = options

@@ -5,35 +5,13 @@ import { parseCheckpoint } from '../io/checkpoint.js'
 import { warn } from '../runtime/platform.js'
 import { VERSION } from '../version.js'
 import type { Callback } from './callback.js'
-import { keptOf, keptTensorsOf, restoreCallbacks } from './callback-state.js'
 import { folderOf, hasCheckpoint, runFiles } from './callbacks/checkpoint.js'
-import type { GoingOn } from './extras.js'
-import { identityOfFiles, prepareFingerprint } from './fingerprint.js'
-import {
-  checkSnapshot,
-  expectSameSetting,
-  restoreSnapshot,
-  type Snapshot,
-  settingOf,
-  takeSnapshot,
-} from './snapshot.js'
+import { checkSnapshot, type Snapshot } from './snapshot.js'
 
-// How trainings go on: what `fit` and its loop need of snapshots.
-
-export const goingOn: GoingOn = {
-  readSnapshot,
-  settle,
-  expectSameEpochs,
-  prepareFingerprint,
-  identityOfFiles,
-  settingOf,
-  expectSameSetting,
-  restoreSnapshot,
-  restoreCallbacks,
-  keptOf,
-  keptTensorsOf,
-  takeSnapshot,
-}
+// What else `fit` and its loop need to go on.
+export { keptOf, keptTensorsOf, restoreCallbacks } from './callback-state.js'
+export { identityOfFiles, prepareFingerprint } from './fingerprint.js'
+export { expectSameSetting, restoreSnapshot, settingOf, takeSnapshot } from './snapshot.js'
 
 /**
  * @param from bytes, a file, or the folder of a run

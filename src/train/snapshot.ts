@@ -1,13 +1,11 @@
 /** All that a training needs to go on, to the bit: taken from a session, and put back. */
 
-import type { Dataset } from '../data/dataset.js'
+import { type Dataset, describedBy } from '../data/dataset.js'
 import { changesOf } from '../data/plain.js'
 import { describe, fail, quote } from '../errors.js'
 import { graphToJson } from '../graph/json.js'
 import type { CheckpointContent } from '../io/checkpoint.js'
-import type { Loss, RatePenalty } from '../loss/index.js'
-import { constant, type Names, type Schedule } from '../optimizer/index.js'
-import type { Optimizer } from '../optimizer/kind.js'
+import { constant, type Schedule } from '../optimizer/index.js'
 import { methodOptionKeys } from '../plan/methods.js'
 import type { Progress } from '../runtime/progress.js'
 import type { Session } from '../runtime/session.js'
@@ -20,6 +18,7 @@ import {
   takeOptimizerState,
   takeState,
 } from '../runtime/state.js'
+import type { TrainingOptions } from '../runtime/training.js'
 import {
   noSteps,
   type StepState,
@@ -116,29 +115,18 @@ function contradiction({ first, epochs, progress, records, setting }: Snapshot['
 
 // Records of epochs as lines of JSON.
 
-/** Lines of records that do not change any more: there may be ten thousands. */
-const known = new WeakMap<EpochRecord, string>()
-
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
 
 export const lineOf = (record: EpochRecord): Uint8Array => encode(`${JSON.stringify(record)}\n`)
 
-/** A JSON object a line; each record is written out once. */
-function linesOf(records: readonly EpochRecord[]): Uint8Array {
-  const lines = records.map((record) => {
-    const line = known.get(record) ?? `${JSON.stringify(record)}\n`
-    known.set(record, line)
-    return line
-  })
-  return encode(lines.join(''))
-}
+/** What does not change, as JSON: there may be ten thousands of records. */
+const texts = new WeakMap<object, string>()
 
-/** Bytes behind bytes. */
-export function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const out = new Uint8Array(a.length + b.length)
-  out.set(a)
-  out.set(b, a.length)
-  return out
+/** An object as JSON; it must not change any more, because it is asked for again and again. */
+function jsonOnce(value: object): string {
+  const text = texts.get(value) ?? JSON.stringify(value)
+  texts.set(value, text)
+  return text
 }
 
 /** What a training's numbers depend on, beside those that it has learnt. Plain data. */
@@ -213,16 +201,6 @@ export function takeSnapshot(session: Session, parts: SnapshotParts): Snapshot {
   }
 }
 
-/** What does not change, as JSON. */
-const texts = new WeakMap<object, string>()
-
-/** An object as JSON; it must not change any more, because it is asked for again and again. */
-function jsonOnce(value: object): string {
-  const text = texts.get(value) ?? JSON.stringify(value)
-  texts.set(value, text)
-  return text
-}
-
 /**
  * What a snapshot's file holds beside arrays, as JSON and lines. The setting and the records of a
  * run are many, and stay as they are.
@@ -237,7 +215,10 @@ export function textOf({ about }: Snapshot): { readonly text: string; readonly l
         : // Undefined ones have no text.
           JSON.stringify({ [key]: rest[key as keyof typeof rest] }).slice(1, -1),
     )
-  return { text: `{${parts.filter((part) => part !== '').join(',')}}`, lines: linesOf(records) }
+  return {
+    text: `{${parts.filter((part) => part !== '').join(',')}}`,
+    lines: encode(records.map((record) => `${jsonOnce(record)}\n`).join('')),
+  }
 }
 
 /** Puts a snapshot's numbers into a session that is planned for them. */
@@ -261,15 +242,8 @@ export function restoreSnapshot(session: Session, { tensors, about }: Snapshot):
 export function settingOf(
   session: Session,
   data: Dataset,
-  options: {
-    readonly optimizer: Optimizer
+  options: TrainingOptions & {
     readonly schedule?: Schedule
-    readonly loss: Loss
-    readonly penalties?: readonly RatePenalty[]
-    readonly clipNorm?: number
-    readonly accumulate?: number
-    readonly ema?: number
-    readonly freeze?: Names
     readonly dropLast?: boolean
     readonly validation?: Dataset
     readonly rounds?: object
@@ -307,23 +281,13 @@ export function modelSetting(session: Session): Setting {
   return { network: graphToJson(graph), input, timeSteps, batchSize, seed, frames, method }
 }
 
-const describeData = (data: Dataset) => {
-  const { name, length, shape, timeSteps, classes, classNames, pixels, targets } = data
-  const normalization = pixels?.normalization
-  const samples = fingerprint(data)
-  return {
-    name,
-    length,
-    shape,
-    timeSteps,
-    classes,
-    classNames,
-    normalization,
-    targets: targets?.size,
-    samples,
-    changes: changesOf(data),
-  }
-}
+const describeData = (data: Dataset) => ({
+  ...describedBy(data),
+  normalization: data.pixels?.normalization,
+  targets: data.targets?.size,
+  samples: fingerprint(data),
+  changes: changesOf(data),
+})
 
 /** What data are called is for people: the same data may lie elsewhere, under another name. */
 const named = ['name', 'classNames']

@@ -23,10 +23,9 @@ import { decodePicture, loadCodecs, MOST_PIXELS } from '../../src/data/pictures/
 import { entryOf } from '../../src/data/pictures/folder.js'
 import { classNamesOf, parseSolution } from '../../src/data/pictures/imagenet.js'
 import { checkFolderOptions, checkPictureOptions } from '../../src/data/pictures/options.js'
-import { resize } from '../../src/data/pictures/resize.js'
+import { type Bytes, resize } from '../../src/data/pictures/resize.js'
 import {
   adjust,
-  type Bytes,
   centreCrop,
   colorJitter,
   flip,

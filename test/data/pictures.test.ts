@@ -21,10 +21,9 @@ import * as assert from 'uvu/assert'
 import { openPlain } from '../../src/data/open.js'
 import { type PlainPictures, pathOf } from '../../src/data/pictures/dataset.js'
 import { decodePicture, loadCodecs } from '../../src/data/pictures/decode.js'
-import { resize } from '../../src/data/pictures/resize.js'
+import { type Bytes, resize } from '../../src/data/pictures/resize.js'
 import {
   adjust,
-  type Bytes,
   centreCrop,
   colorJitter,
   resizeTo,

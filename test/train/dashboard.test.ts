@@ -130,8 +130,8 @@ test('two clients: both hear all, a late one gets the history, the end closes bo
   const server = await serveRun({ ...start, records: [record] })
   const early = listen(server.url)
   await until(() => early.heard.length === 1)
-  server.step(point(0.1), { ...status, step: 1 }, ['a', 'b'])
-  server.epoch({ ...record, epoch: 2 }, { ...status, epoch: 1 })
+  server.step({ point: point(0.1), status: { ...status, step: 1 }, layers: ['a', 'b'] })
+  server.epoch({ record: { ...record, epoch: 2 }, status: { ...status, epoch: 1 } })
   await until(() => early.heard.length === 3)
   const late = listen(server.url)
   await until(() => late.heard.length === 1)
@@ -168,7 +168,7 @@ test('a client that never reads costs little, holds nothing up, and others hear 
   const layers = Array.from({ length: 200 }, (_, i) => `layer${i}`)
   const before = process.memoryUsage()
   for (let i = 0; i < 20_000; i++) {
-    server.step(point(i / 100, 200), status, layers)
+    server.step({ point: point(i / 100, 200), status, layers })
     if (i % 100 === 0) await new Promise((resolve) => setImmediate(resolve))
   }
   const after = process.memoryUsage()

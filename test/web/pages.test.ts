@@ -258,14 +258,14 @@ withBrowser(
       options: [['lr', '0.1']],
     })
     const step = (at: number): void =>
-      server.step(
-        {
+      server.step({
+        point: {
           ...{ at, loss: 1 / (1 + at), accuracy: 0.9, learningRate: 0.1, stepMs: 12 },
           rates: Object.values(rates(at)),
         },
         status,
         layers,
-      )
+      })
     for (let at = 0.1; at < 3.4; at += 0.1) step(at)
     await check('dashboard', server.url, 5)
     const page = await browser.newPage({ viewport: { width: 400, height: 900 } })
@@ -275,7 +275,10 @@ withBrowser(
     assert.match((await page.textContent('#status')) ?? '', 'Epoch 4 of 10, 1:23 left')
     const chart = page.locator('[data-figure=learning] [role=img]').first()
     const before = await chart.getAttribute('aria-label')
-    server.epoch({ ...records[3], trainLoss: 0.123 }, { ...status, epoch: 4 })
+    server.epoch({
+      record: { ...records[3], trainLoss: 0.123 },
+      status: { ...status, epoch: 4 },
+    })
     await page.waitForFunction(
       (old) =>
         document.querySelector('[data-figure=learning] [role=img]')?.getAttribute('aria-label') !==

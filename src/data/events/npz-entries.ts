@@ -11,22 +11,12 @@ const LONGEST_COMMENT = 65_535
 const FREE = 64_000_000
 const RATIO = 50
 
-/** An array of an archive, as it lies there. */
-export interface NpzEntry {
-  readonly key: string
-  readonly data: Uint8Array
-  /** Whether `data` are deflated. */
-  readonly isPacked: boolean
-  /** Bytes that it unpacks to. */
-  readonly size: number
-}
-
 /**
  * The entries of `wanted` arrays; others are left out.
  *
  * @throws SpikewasmError when the archive is damaged or unpacks to far more than its size
  */
-export function npzEntries(bytes: Uint8Array, name: string, wanted: readonly string[]): NpzEntry[] {
+export function npzEntries(bytes: Uint8Array, name: string, wanted: readonly string[]) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const damaged = (why: string): never => refuse(name, 'be a valid .npz archive', why)
   let end = bytes.length - 22
@@ -36,7 +26,8 @@ export function npzEntries(bytes: Uint8Array, name: string, wanted: readonly str
   const count = view.getUint16(end + 10, true)
   let at = view.getUint32(end + 16, true)
   let left = FREE + RATIO * bytes.length
-  const found: NpzEntry[] = []
+  /** Bytes as they lie there, whether they are deflated, and how many they unpack to. */
+  const found: { key: string; data: Uint8Array; isPacked: boolean; size: number }[] = []
   for (let i = 0; i < count; i++) {
     if (at + 46 > bytes.length || view.getUint32(at, true) !== ENTRY) damaged('a damaged directory')
     const [nameLength, extra, comment] = [28, 30, 32].map((place) =>

@@ -26,6 +26,7 @@ import {
 } from '../../rules.js'
 import type { ReadContext } from '../dataset.js'
 import { move } from '../move.js'
+import type { SampleCache } from '../pictures/cache.js'
 import { OfficialResize } from './official.js'
 import { eventSplits } from './split-names.js'
 
@@ -181,10 +182,7 @@ export const changesSamples = ({ augment }: CheckedEvents): boolean =>
   Object.values(augment).some((value) => value !== 0 && value !== false)
 
 /** Where frames are kept, by the indices of samples. */
-export interface FrameCache {
-  read(index: number): Uint8Array | undefined
-  write(index: number, bytes: Uint8Array): void
-}
+type FrameCache = Pick<SampleCache, 'read' | 'write'>
 
 /** Makes samples [T][2][H][W] of recordings of one sensor. */
 export class FrameMaker {

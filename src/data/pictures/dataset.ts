@@ -6,24 +6,17 @@ import { fail } from '../../errors.js'
 import { planes } from '../../io/samples/pixels.js'
 import { Purpose, RandomStream } from '../../random.js'
 import { normalizationTable, normalize } from '../bytes.js'
-import {
-  checkRead,
-  type Dataset,
-  type Normalization,
-  openers,
-  type ReadContext,
-} from '../dataset.js'
+import { checkRead, type Dataset, openers, type ReadContext } from '../dataset.js'
 import { hashOfFiles } from '../file-hash.js'
 import { bytesToShare, type Plain, withPlain } from '../plain.js'
 import { type CacheOf, SampleCache } from './cache.js'
 import { decodePicture } from './decode.js'
+import type { CheckedPictures } from './options.js'
+import type { Bytes } from './resize.js'
 import {
-  type Bytes,
-  type ColorJitter,
   centreCrop,
   colorJitter,
   flip,
-  type ResizedCrop,
   randomResizedCrop,
   resizeTo,
   toChannels,
@@ -41,20 +34,10 @@ export interface FileEntry {
   readonly changed: number
 }
 
-/** The same for all, as plain data: names lie one behind the other. */
-interface FileTable {
-  readonly folder: string
-  readonly names: Uint8Array
-  /** [files + 1] */
-  readonly starts: Float64Array
-  readonly labels: Int32Array
-  /** Bytes of each file. */
-  readonly sizes: Float64Array
-}
-
 const shared = (bytes: number): SharedArrayBuffer => bytesToShare(bytes) as SharedArrayBuffer
 
-export function tableOf(folder: string, entries: readonly FileEntry[]): FileTable {
+/** The same for all, as plain data: names lie one behind the other. */
+export function tableOf(folder: string, entries: readonly FileEntry[]) {
   const encoded = entries.map(({ path }) => new TextEncoder().encode(path))
   const starts = new Float64Array(shared(8 * (entries.length + 1)))
   for (const [i, { length }] of encoded.entries()) starts[i + 1] = starts[i] + length
@@ -69,32 +52,24 @@ export function tableOf(folder: string, entries: readonly FileEntry[]): FileTabl
   return { folder, names, starts, labels, sizes }
 }
 
+type FileTable = Readonly<ReturnType<typeof tableOf>>
+
 export const pathOf = ({ names, starts }: FileTable, index: number): string =>
   new TextDecoder().decode(names.slice(starts[index], starts[index + 1]))
 
-/** What is done to pictures in training alone, by seed, epoch and index. */
-export interface TrainingTransforms {
-  readonly resizedCrop?: ResizedCrop
-  readonly flip?: boolean
-  readonly verticalFlip?: boolean
-  readonly colorJitter?: ColorJitter
-}
-
 /** Pictures as plain data: all that reading them follows from. */
-export interface PlainPictures extends Plain {
+export interface PlainPictures
+  extends Plain,
+    Pick<CheckedPictures, 'channels' | 'size' | 'normalization' | 'training'> {
   readonly kind: 'pictures'
   readonly name: string
   readonly files: FileTable
-  readonly channels: 1 | 3
   /** Of a sample, [H, W]. */
   readonly crop: readonly [number, number]
-  readonly size: number | readonly [number, number] | undefined
   /** Whether all pictures must become as large as the first one. */
   readonly alike: boolean
   readonly classes: number
   readonly classNames: readonly string[]
-  readonly normalization: Normalization
-  readonly training: TrainingTransforms
   readonly cache: CacheOf | undefined
 }
 

@@ -19,14 +19,11 @@ const DEEPEST = 8
 const MOST_FILES = 1 << 26
 const LARGEST_FILE = 1 << 28
 
-const isPicture = (name: string): boolean => /^[^.].*\.(jpe?g|png)$/i.test(name)
+export const isPicture = (name: string): boolean => /^[^.].*\.(jpe?g|png)$/i.test(name)
 
 /** Pictures that are not read. */
 const isOther = (name: string): boolean =>
   /^[^.].*\.(webp|gif|bmp|tiff?|p[bgnp]m|avif|jxl|heic)$/i.test(name)
-
-/** Names in the order of their characters' numbers, as Python sorts them. */
-export const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
 /**
  * Pictures in a folder for each class: `train/<class>/…` and `val/<class>/…` or `test/<class>/…`,
@@ -147,7 +144,8 @@ export function namesOf(folder: string): string[] {
   const names = readdirSync(folder, { withFileTypes: true })
     .filter((entry) => !entry.name.startsWith('.') && isFolder(folder, entry))
     .map(({ name }) => name)
-    .sort(byName)
+    // In the order of their characters' numbers, as Python sorts them.
+    .sort()
   if (!(names.length > 0 && names.length <= MOST_CLASSES))
     fail(
       `${folder}: must hold a folder for each class, 1 to ${MOST_CLASSES}, got ` +
@@ -211,7 +209,7 @@ function walk(
   const { entries, others } = into
   const inside = join(folder, below)
   const found = readdirSync(inside, { withFileTypes: true })
-  found.sort((a, b) => byName(a.name, b.name))
+  found.sort((a, b) => (a.name < b.name ? -1 : 1))
   for (const entry of found) {
     if (isFolder(inside, entry)) {
       if (!(depth < DEEPEST)) fail(`${inside}: must have at most ${DEEPEST} folders below a class`)

@@ -9,7 +9,7 @@ import { fail } from '../../errors.js'
 import { kindOfPath, readFileClear } from '../../io/files.js'
 import type { Split } from '../dataset.js'
 import type { FileEntry } from './dataset.js'
-import { byName, entriesOf, entryOf, namesOf, partsOf, splitOf } from './folder.js'
+import { entriesOf, entryOf, isPicture, namesOf, partsOf, splitOf } from './folder.js'
 import { checkPictureOptions, type PictureOptions } from './options.js'
 
 // Lists that come with ImageNet, on bytes alone.
@@ -126,7 +126,7 @@ export async function imageNet(folder: string, options: PictureOptions = {}): Pr
   const order = new Map(synsets.map((name, label) => [name, label]))
   const train = entriesOf(parts.train, order)
   const beside = [...new Set([parts.test, root, dirname(root), folder])]
-  const isFlat = readdirSync(parts.test).some((name) => /^[^.].*\.(jpe?g|png)$/i.test(name))
+  const isFlat = readdirSync(parts.test).some(isPicture)
   const test = isFlat ? await flat(parts.test, order, beside) : entriesOf(parts.test, order)
   const named = await firstOf(beside, nameFiles)
   const classNames = named ? classNamesOf(named.bytes, named.path, synsets) : synsets
@@ -155,15 +155,7 @@ async function rootOf(folder: string): Promise<string> {
   return folder
 }
 
-interface FoundFile {
-  readonly path: string
-  readonly bytes: Uint8Array
-}
-
-async function firstOf(
-  folders: readonly string[],
-  names: readonly string[],
-): Promise<FoundFile | undefined> {
+async function firstOf(folders: readonly string[], names: readonly string[]) {
   for (const name of names)
     for (const folder of folders) {
       const path = join(folder, name)
@@ -179,9 +171,7 @@ async function flat(
   order: ReadonlyMap<string, number>,
   beside: readonly string[],
 ): Promise<FileEntry[]> {
-  const names = readdirSync(folder)
-    .filter((name) => /^[^.].*\.(jpe?g|png)$/i.test(name))
-    .sort(byName)
+  const names = readdirSync(folder).filter(isPicture).sort()
   const found = await firstOf(beside, solutions)
   if (found === undefined)
     fail(
@@ -190,6 +180,5 @@ async function flat(
         'ILSVRC2012_validation_ground_truth.txt counts classes in another order.)',
     )
   const labels = parseSolution(found.bytes, found.path, names, order)
-  if (labels.length !== names.length) fail(`${found.path}: must name every picture`)
   return names.map((name, i) => entryOf(folder, name, labels[i]))
 }

@@ -15,8 +15,6 @@ import {
   truth,
 } from '../../rules.js'
 import { checkNormalization } from '../bytes.js'
-import type { Normalization } from '../dataset.js'
-import type { TrainingTransforms } from './dataset.js'
 import type { ColorJitter, ResizedCrop } from './transforms.js'
 
 /** Options of `datasets.imageFolder` and `datasets.imageNet`. */
@@ -69,16 +67,6 @@ export interface ImageFolderOptions extends PictureOptions {
 
 const MOST_SIDE = 1 << 13
 
-/** The same, checked and complete. */
-export interface CheckedPictures {
-  readonly size: number | readonly [number, number] | undefined
-  readonly crop: readonly [number, number] | undefined
-  readonly channels: 1 | 3
-  readonly normalization: Normalization
-  readonly cache: string | undefined
-  readonly training: TrainingTransforms
-}
-
 const isPair = (list: unknown, fits: (of: number) => boolean): boolean =>
   Array.isArray(list) && list.length === 2 && list.every(fits)
 
@@ -125,34 +113,41 @@ const rules: Rules<ImageFolderOptions> = {
 const { trainShare: _, seed: __, ...pictureRules } = rules
 
 /** @throws SpikewasmError for an option that is unknown or out of range */
-export const checkPictureOptions = (maker: string, options: PictureOptions): CheckedPictures =>
+export const checkPictureOptions = (maker: string, options: PictureOptions) =>
   checkedOf(complete(maker, pictureRules, options))
 
-function checkedOf(options: PictureOptions): CheckedPictures {
+function checkedOf(options: PictureOptions) {
   const { size, crop, channels = 3, cache, mean, std, flip, verticalFlip, colorJitter } = options
   const { randomResizedCrop: part = false } = options
   const halves = new Array<number>(channels).fill(0.5)
   const all = { scale: 255, mean: mean ?? halves, std: std ?? halves }
   return {
-    size: typeof size === 'object' ? [size[0], size[1]] : size,
-    crop: typeof crop === 'number' ? [crop, crop] : crop && [crop[0], crop[1]],
+    size: typeof size === 'object' ? pair(size[0], size[1]) : size,
+    crop: typeof crop === 'number' ? pair(crop, crop) : crop && pair(crop[0], crop[1]),
     channels,
     normalization: checkNormalization(all, channels),
     cache,
     training: {
-      ...(part === false ? {} : { resizedCrop: part === true ? {} : { ...part } }),
-      ...(flip ? { flip: true } : {}),
-      ...(verticalFlip ? { verticalFlip: true } : {}),
-      ...(colorJitter === undefined ? {} : { colorJitter: { ...colorJitter } }),
-    },
+      ...(part !== false && { resizedCrop: part === true ? {} : { ...part } }),
+      ...(flip && { flip }),
+      ...(verticalFlip && { verticalFlip }),
+      ...(colorJitter && { colorJitter: { ...colorJitter } }),
+    } as Training,
   }
 }
 
+/** What is done to pictures in training alone, by seed, epoch and index. */
+type Training = Pick<PictureOptions, 'flip' | 'verticalFlip' | 'colorJitter'> & {
+  readonly resizedCrop?: ResizedCrop
+}
+
+/** Options that are checked and complete. */
+export type CheckedPictures = Readonly<ReturnType<typeof checkedOf>>
+
+const pair = (height: number, width: number): readonly [number, number] => [height, width]
+
 /** @throws SpikewasmError for an option that is unknown or out of range */
-export function checkFolderOptions(
-  maker: string,
-  options: ImageFolderOptions,
-): { checked: CheckedPictures; trainShare: number | undefined; seed: number } {
+export function checkFolderOptions(maker: string, options: ImageFolderOptions) {
   const { trainShare, seed, ...pictures } = complete(maker, rules, options)
   if (seed !== undefined && trainShare === undefined)
     fail(`${maker}.seed must come with trainShare, got ${describe(seed)} without it`)

@@ -8,21 +8,13 @@
 const BITS = 22
 const HALF = 1 << (BITS - 1)
 
-/** Which inputs an output reads, along one axis, and their weights. */
-export interface Taps {
-  /** Inputs along the axis. */
-  readonly input: number
-  /** First input of each output. */
-  readonly first: Int32Array
-  /** Inputs of each output. */
-  readonly count: Int32Array
-  /** [output][most] */
-  readonly weights: Int32Array
-  readonly most: number
-}
-
-/** @param begin, end what of the input axis is resized; may lie between pixels */
-export function tapsOf(input: number, begin: number, end: number, output: number): Taps {
+/**
+ * Which inputs an output reads, along one axis of so many.
+ *
+ * @param begin, end what of the input axis is resized; may lie between pixels
+ * @returns the first input of each output, how many it reads, and their weights, [output][most]
+ */
+export function tapsOf(input: number, begin: number, end: number, output: number) {
   const scale = (end - begin) / output
   const support = Math.max(1, scale)
   const most = Math.ceil(support) * 2 + 1
@@ -48,6 +40,8 @@ export function tapsOf(input: number, begin: number, end: number, output: number
   return { input, first, count, weights, most }
 }
 
+export type Taps = Readonly<ReturnType<typeof tapsOf>>
+
 /** What of a picture is resized, in its pixels. */
 export interface Box {
   readonly left: number
@@ -57,8 +51,8 @@ export interface Box {
 }
 
 /** A picture, [height][width][channels]. */
-interface Bytes {
-  readonly data: Uint8Array | Uint8ClampedArray
+export interface Bytes {
+  readonly data: Uint8Array
   readonly width: number
   readonly height: number
   readonly channels: number

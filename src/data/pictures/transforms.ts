@@ -4,15 +4,7 @@ import type { RandomStream } from '../../random.js'
 import { roundToEven } from '../../round-up.js'
 import { enhance, luma } from '../autoaugment.js'
 import type { Picture } from './decode.js'
-import { type Box, resize } from './resize.js'
-
-/** Bytes [H][W][C] with their sizes. */
-export interface Bytes {
-  readonly data: Uint8Array
-  readonly width: number
-  readonly height: number
-  readonly channels: number
-}
+import { type Box, type Bytes, resize } from './resize.js'
 
 /** Red, green and blue, or their grey as in Pillow (ITU-R 601). */
 export function toChannels({ data, width, height, channels }: Picture, wanted: 1 | 3): Bytes {

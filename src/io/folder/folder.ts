@@ -12,7 +12,7 @@ import { type FileHandle, open, readdir, readFile, rename, rm, rmdir, stat } fro
 import { join, resolve } from 'node:path'
 import { fail, SpikewasmError } from '../../errors.js'
 import { explainFolder, explainRead, makeFolder, writeError, writeSynced } from '../files.js'
-import { FolderLock, type HeldLock, LOCK } from './lock.js'
+import { FolderLock, LOCK } from './lock.js'
 import {
   entryOf,
   type FileEntry,
@@ -34,15 +34,6 @@ const OLD_MS = 3_600_000
 
 /** Of systems that do not open or flush folders. */
 const CANNOT_SYNC = ['EINVAL', 'EISDIR', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EBADF']
-
-/** What a thread must know to write in a folder that another one has opened. */
-export interface HandedFolder {
-  readonly path: string
-  readonly lock: HeldLock
-  readonly made: readonly string[]
-  readonly manifest: Manifest
-  readonly attempt: number
-}
 
 /** The folder of one writer. */
 export class RunFolder {
@@ -104,7 +95,7 @@ export class RunFolder {
   }
 
   /** For another thread: here the folder is closed from now on, but its lock is held. */
-  async handOver(): Promise<HandedFolder> {
+  async handOver() {
     const { path, lock, made, manifest, attempt } = this
     this.closed = true
     await this.handle?.close().catch(() => undefined)
@@ -292,6 +283,9 @@ export class RunFolder {
       for (const folder of this.made.toReversed()) await rmdir(folder).catch(() => undefined)
   }
 }
+
+/** What a thread must know to write in a folder that another one has opened. */
+export type HandedFolder = Awaited<ReturnType<RunFolder['handOver']>>
 
 /**
  * Gives files their own names where a writer was killed between its last commit and that. Where it

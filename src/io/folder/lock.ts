@@ -18,12 +18,6 @@ interface Holder {
   readonly nonce: string
 }
 
-/** What a thread must know of a lock that its process holds. */
-export interface HeldLock {
-  readonly path: string
-  readonly nonce: string
-}
-
 /** How often a lock of a dead process is taken away before we give up. */
 const TRIES = 50
 /** So long a process that was killed may take to end: the system frees its memory. */
@@ -68,11 +62,12 @@ export class FolderLock {
   }
 
   /** For another thread of this process. */
-  static of({ path, nonce }: HeldLock): FolderLock {
+  static of({ path, nonce }: FolderLock['held']): FolderLock {
     return new FolderLock(path, nonce)
   }
 
-  get held(): HeldLock {
+  /** What a thread must know of a lock that its process holds. */
+  get held(): { readonly path: string; readonly nonce: string } {
     const { path, nonce } = this
     return { path, nonce }
   }

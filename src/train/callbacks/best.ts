@@ -1,7 +1,7 @@
 /** Which epoch is the best so far. */
 
 import { type Monitor, modeOf } from '../../optimizer/index.js'
-import type { EpochRecord } from '../records.js'
+import type { EpochRecord, History } from '../records.js'
 
 /** What chooses the best epoch where nobody says it. */
 export function usualOf({ testAccuracy, testLoss }: EpochRecord): Monitor {
@@ -9,10 +9,22 @@ export function usualOf({ testAccuracy, testLoss }: EpochRecord): Monitor {
   return testLoss === undefined ? 'trainLoss' : 'testLoss'
 }
 
-export function isBetter(value: number, best: number | null, monitor: Monitor): boolean {
+/** Whether a figure is better than the best so far, by more than `minDelta`. */
+export function isBetter(
+  value: number,
+  best: number | null,
+  mode: 'min' | 'max',
+  minDelta = 0,
+): boolean {
   if (!Number.isFinite(value)) return false
   if (best === null) return true
-  return modeOf(monitor) === 'min' ? value < best : value > best
+  return mode === 'min' ? value < best - minDelta : value > best + minDelta
+}
+
+/** Whether a training came to the end of its last epoch. */
+export function isFinished(history: History | undefined, epochs: number): boolean {
+  const last = history?.epochs.at(-1)
+  return last?.epoch === epochs && !last.partial
 }
 
 /**
@@ -29,7 +41,7 @@ export function bestSoFar(
     if (record.partial) return false
     const figure = monitor ?? usualOf(record)
     const value = record[figure]
-    if (value === undefined || !isBetter(value, best, figure)) return false
+    if (value === undefined || !isBetter(value, best, modeOf(figure))) return false
     best = value
     return true
   }

@@ -12,6 +12,7 @@ import type { RunStart } from '../dashboard/server.js'
 import type { DashboardCalls } from '../dashboard/worker.js'
 import type { History, StepInfo } from '../records.js'
 import { snapshotOf } from '../snapshot.js'
+import { isFinished } from './best.js'
 import { timeLeft } from './epoch-line.js'
 import { exclusive } from './exclusive.js'
 
@@ -125,8 +126,7 @@ function say(url: string): void {
 function endOf(history: History | undefined, { epochs }: RunStatus): string {
   if (!history) return 'stopped by an error'
   if (history.stopped !== undefined) return history.stopped
-  const last = history.epochs.at(-1)
-  return history.aborted && !(last?.epoch === epochs && !last.partial) ? 'stopped' : 'finished'
+  return history.aborted && !isFinished(history, epochs) ? 'stopped' : 'finished'
 }
 
 /** Steps since the last point, put together. */

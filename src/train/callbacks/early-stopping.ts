@@ -6,6 +6,7 @@ import { partOf, prefixed, type StateDict } from '../../runtime/state.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
 import type { Callback, Training } from '../callback.js'
 import { expectSameOption, keptAs, nameOf } from '../callback-state.js'
+import { isBetter, isFinished } from './best.js'
 import { exclusive } from './exclusive.js'
 
 /** Options of `earlyStopping`; each has a default. */
@@ -98,11 +99,6 @@ export function earlyStopping(options: EarlyStoppingOptions = {}, ...more: []): 
         (best === null ? 'it was never finite' : `best ${best} in epoch ${bestEpoch}`),
     )
   }
-  const isBetter = (value: number): boolean => {
-    if (!Number.isFinite(value)) return false
-    if (kept.best === null) return true
-    return mode === 'min' ? value < kept.best - minDelta : value > kept.best + minDelta
-  }
   return exclusive({
     name,
     onFitStart(start, training) {
@@ -117,7 +113,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}, ...more: []): 
     onEpoch(record, training) {
       if (record.partial) return
       const value = monitored('earlyStopping.monitor', monitor, record)
-      if (isBetter(value)) {
+      if (isBetter(value, kept.best, mode, minDelta)) {
         kept = { best: value, bestEpoch: record.epoch, waited: 0 }
         if (restoreBest) weights = { model: training.stateDict(), averages: training.averages() }
         return
@@ -126,8 +122,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}, ...more: []): 
       stopIfDue(training)
     },
     onFitEnd(history, training) {
-      const last = history?.epochs.at(-1)
-      const ended = history?.stopped !== undefined || (last?.epoch === epochs && !last.partial)
+      const ended = history?.stopped !== undefined || isFinished(history, epochs)
       if (ended && weights) training.loadStateDict(weights.model, weights.averages)
       // A training that was stopped goes on later: the checkpoint behind this holds them.
       if (ended || !history) weights = undefined

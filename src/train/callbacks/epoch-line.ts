@@ -5,15 +5,11 @@ import type { EpochRecord, StepInfo } from '../records.js'
 
 // Colours of the terminal, where somebody sees them.
 
-/** Marks of texts. What is marked is text: codes in it are escaped. */
-export interface Ink {
-  /** What is as it should be. */
-  good(text: string): string
-  /** What should be looked at. */
-  warn(text: string): string
-  /** What matters less. */
-  faint(text: string): string
-}
+/**
+ * Marks of texts: of what is as it should be, should be looked at, or matters less. What is marked
+ * is text: codes in it are escaped.
+ */
+export type Ink = Record<'good' | 'warn' | 'faint', (text: string) => string>
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -45,19 +41,15 @@ const colours: Ink = { good: coded(32, 39), warn: coded(33, 39), faint: coded(2,
 export const inkFor = (stream: { readonly isTTY?: boolean }, env?: Environment): Ink =>
   usesColour(stream, env) ? colours : noInk
 
-/** How a line is written. */
-export interface LineLook {
-  /** Whether the epoch is the best so far; default false. */
-  readonly best?: boolean
-  /** Default: no colours. */
-  readonly ink?: Ink
-}
-
-/** One epoch in one line. */
+/**
+ * One epoch in one line.
+ *
+ * @param look whether the epoch is the best so far, and colours; default: neither
+ */
 export function epochLine(
   record: EpochRecord,
   epochs: number,
-  { best = false, ink = noInk }: LineLook = {},
+  { best = false, ink = noInk }: { readonly best?: boolean; readonly ink?: Ink } = {},
 ): string {
   const { epoch, trainLoss, trainAccuracy, testAccuracy, testLoss } = record
   const { testMeanAbsoluteError: error, learningRate, samplesPerSecond, firingRates } = record

@@ -6,7 +6,7 @@ import { type ModelData, modelKey } from '../../io/model-json.js'
 import { serializeState } from '../../io/state.js'
 import { partOf, type StateDict } from '../../runtime/state.js'
 import type { EpochRecord } from '../records.js'
-import { joined, lineOf, type Snapshot, textOf } from '../snapshot.js'
+import { lineOf, type Snapshot, textOf } from '../snapshot.js'
 import { runFiles } from './run-files.js'
 
 // Who writes a run's folder while a model trains: this thread, or one of its own.
@@ -85,7 +85,7 @@ export async function filesOf(parts: RunParts): Promise<Record<string, Uint8Arra
   const bestFile = best === true ? weights : best && weightsFile(best, model)
   return {
     [runFiles.weights]: weights,
-    [runFiles.history]: partial ? joined(lines, partial) : lines,
+    [runFiles.history]: partial ? Buffer.concat([lines, partial]) : lines,
     [runFiles.checkpoint]: await serializeCheckpoint({ tensors, about: {} }, { text, lines }),
     ...(bestFile ? { [runFiles.best]: bestFile } : {}),
   }

@@ -2,14 +2,15 @@
 
 import { SpikewasmError } from '../../errors.js'
 import type { RunFolder } from '../../io/folder/folder.js'
-import { expectFigure, type Monitor, monitors } from '../../optimizer/index.js'
+import { expectFigure, type Monitor, modeOf, monitors } from '../../optimizer/index.js'
 import { warn } from '../../runtime/platform.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
 import { type Callback, type FitStart, insideOf, type Training } from '../callback.js'
 import { expectSameOption, keptAs } from '../callback-state.js'
 import type { EpochRecord, History } from '../records.js'
+import type { RunEnd } from '../report/make.js'
 import { type Snapshot, snapshotOf } from '../snapshot.js'
-import { isBetter, usualOf } from './best.js'
+import { isBetter, isFinished, usualOf } from './best.js'
 import { exclusive } from './exclusive.js'
 import { hasCheckpoint, reportFile, runFiles } from './run-files.js'
 import { folderWriter, partsOf, type Writer } from './run-parts.js'
@@ -192,7 +193,7 @@ export function runWriter({ due, monitor, open, options, report }: RunWriterPart
       }
       const figure = monitor ?? usualOf(record)
       const value = record[figure]
-      const isBest = value !== undefined && isBetter(value, best, figure)
+      const isBest = value !== undefined && isBetter(value, best, modeOf(figure))
       if (isBest) best = value
       if (isBest || isTime()) keep(training, { isBest })
       if (isTime()) write()
@@ -248,11 +249,7 @@ async function dropReport(folder: string): Promise<void> {
   await rm(`${folder}/${reportFile}`, { force: true }).catch(() => undefined)
 }
 
-interface End extends Pick<RunWriterParts, 'options'> {
-  readonly folder: string
-  readonly history: History | undefined
-  readonly epochs: number
-}
+type End = Pick<RunEnd, 'folder' | 'history' | 'epochs'> & Pick<RunWriterParts, 'options'>
 
 /** Writes the page about a run. Nothing of the run is lost where that fails. */
 async function tellOf(training: Training, { options, ...end }: End): Promise<void> {
@@ -278,7 +275,5 @@ function withWayOn(error: unknown): unknown {
 }
 
 /** Why there is nothing to go on with; undefined where there is. */
-function endOf({ epochs: records, stopped }: History, epochs: number): string | undefined {
-  const last = records.at(-1)
-  return stopped ?? (last?.epoch === epochs && !last.partial ? 'finished' : undefined)
-}
+const endOf = (history: History, epochs: number): string | undefined =>
+  history.stopped ?? (isFinished(history, epochs) ? 'finished' : undefined)

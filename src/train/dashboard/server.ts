@@ -113,22 +113,18 @@ function rounded({ at, loss, accuracy, learningRate, stepMs, rates }: StepPoint)
 /** How far a run is, is told no more often. */
 const STATUS_MS = 500
 
-export interface RunServer {
-  /** The address of the page, with its token. */
-  readonly url: string
-  /** Clients that listen. */
-  readonly clients: number
-  step(point: StepPoint, status: RunStatus, layers: readonly string[]): void
-  epoch(record: EpochFigures, status: RunStatus): void
-  /** Tells clients how the run ended, and closes all connections. */
-  close(status: RunStatus): Promise<void>
+/** A step, as the training's thread tells of it. */
+export interface StepNews {
+  readonly point: StepPoint
+  readonly status: RunStatus
+  readonly layers: readonly string[]
 }
 
 /**
  * @param port 0: one that is free
  * @throws SpikewasmError when the port is taken
  */
-export async function serveRun(start: RunStart, port = 0): Promise<RunServer> {
+export async function serveRun(start: RunStart, port = 0) {
   const history = new RunHistory(start)
   const html = await livePage(start.title)
   const server = await servePage({ html, whole: () => ['history', history.state()] }, port)
@@ -143,11 +139,13 @@ export async function serveRun(start: RunStart, port = 0): Promise<RunServer> {
   }
 
   return {
+    /** The address of the page, with its token. */
     url: server.url,
+    /** Clients that listen. */
     get clients() {
       return server.clients
     },
-    step(point, status, layers) {
+    step({ point, status, layers }: StepNews): void {
       history.layers = layers
       const { added, thinned } = history.addStep(point)
       history.status = status
@@ -155,12 +153,13 @@ export async function serveRun(start: RunStart, port = 0): Promise<RunServer> {
       else if (added) server.send('step', { point: added, status, layers })
       else tellStatus(status)
     },
-    epoch(record, status) {
+    epoch({ record, status }: { record: EpochFigures; status: RunStatus }): void {
       history.status = status
       if (history.addEpoch(record)) server.send('history', history.state())
       else server.send('epoch', { record, status })
     },
-    close(status) {
+    /** Tells clients how the run ended, and closes all connections. */
+    close(status: RunStatus): Promise<void> {
       history.status = status
       return server.close('end', status)
     },

@@ -1,17 +1,12 @@
 /** The thread of a dashboard's server: it answers while a step keeps the training's thread busy. */
 
-import type { EpochFigures, RunStatus, StepPoint } from '../../pages/run.js'
+import type { RunStatus } from '../../pages/run.js'
 import { serveThread } from '../../runtime/node/thread.js'
-import { type RunServer, type RunStart, serveRun } from './server.js'
+import { type RunStart, type StepNews, serveRun } from './server.js'
 
-/** A step, as the training's thread tells of it. */
-export interface StepNews {
-  readonly point: StepPoint
-  readonly status: RunStatus
-  readonly layers: readonly string[]
-}
+type Server = Awaited<ReturnType<typeof serveRun>>
 
-let server: RunServer | undefined
+let server: Server | undefined
 
 const calls = {
   /** @returns the address */
@@ -19,9 +14,8 @@ const calls = {
     server = await serveRun(start, port)
     return server.url
   },
-  step: ({ point, status, layers }: StepNews) => server?.step(point, status, layers),
-  epoch: ({ record, status }: { record: EpochFigures; status: RunStatus }) =>
-    server?.epoch(record, status),
+  step: (news: StepNews) => server?.step(news),
+  epoch: (news: Parameters<Server['epoch']>[0]) => server?.epoch(news),
   close: (status: RunStatus) => server?.close(status),
 }
 

@@ -19,7 +19,7 @@ import { BATCH, examine, examiner } from './examine.js'
 
 // The report that a run writes when it ends.
 
-interface RunEnd {
+export interface RunEnd {
   readonly folder: string
   readonly inside: Inside
   /** The model at the end; without arrays where nothing is looked at. */
