@@ -5,6 +5,7 @@
 import type { Graph, GraphNode } from '../../src/graph/trace.js'
 import type { Model } from '../../src/model.js'
 import type { Pair } from '../../src/nn/kind.js'
+import { sizeOf } from '../../src/nn/value.js'
 import type { StateDict } from '../../src/runtime/state.js'
 
 /** Numbers in the chain's array, from `at` on. */
@@ -44,8 +45,6 @@ export interface Chain {
   readonly classes: number
   readonly layers: readonly ChainLayer[]
 }
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
 
 /** The chain's numbers, one array behind the other. */
 class Store {

@@ -123,37 +123,21 @@ async function largeDigits(): Promise<Split> {
   return { train: enlarge(train), test: enlarge(test) }
 }
 
-/** Images of one channel, enlarged by linear interpolation between the centres of pixels. */
+/** Images of one channel, enlarged: each pixel is the nearest of the small one. */
 function enlarge(data: Dataset): Dataset {
   const [, H, W] = imageShape(data.shape)
-  const images = new Float32Array(data.length * LARGE_SIDE ** 2)
-  const labels: number[] = []
-  const image = new Float32Array(H * W)
-  const down = places(H)
-  const across = places(W)
-  let o = 0
-  for (let n = 0; n < data.length; n++) {
-    labels.push(data.read(n, image))
-    for (const y of down)
-      for (const x of across) {
-        const top = mix(image[y.low * W + x.low], image[y.low * W + x.high], x.share)
-        const bottom = mix(image[y.high * W + x.low], image[y.high * W + x.high], x.share)
-        images[o++] = mix(top, bottom, y.share)
-      }
-  }
   const shape = [1, LARGE_SIDE, LARGE_SIDE] as const
-  return fromArrays({ name: `${data.name}, enlarged`, images, labels, shape, classes })
-}
-
-const mix = (a: number, b: number, share: number): number => a + (b - a) * share
-
-/** For each pixel of the large image: the two of the small one that it lies between. */
-function places(side: number): { low: number; high: number; share: number }[] {
-  return Array.from({ length: LARGE_SIDE }, (_, i) => {
-    const at = Math.min(side - 1, Math.max(0, ((i + 0.5) * side) / LARGE_SIDE - 0.5))
-    const low = Math.floor(at)
-    return { low, high: Math.min(side - 1, low + 1), share: at - low }
+  const images = new Float32Array(data.length * sizeOf(shape))
+  const image = new Float32Array(H * W)
+  const labels = Array.from({ length: data.length }, (_, n) => {
+    const label = data.read(n, image)
+    for (let y = 0, at = n * sizeOf(shape); y < LARGE_SIDE; y++)
+      for (let x = 0; x < LARGE_SIDE; x++)
+        images[at++] =
+          image[Math.floor((y * H) / LARGE_SIDE) * W + Math.floor((x * W) / LARGE_SIDE)]
+    return label
   })
+  return fromArrays({ name: `${data.name}, enlarged`, images, labels, shape, classes })
 }
 
 /** Files by their labels. */

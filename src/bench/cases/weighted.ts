@@ -1,9 +1,9 @@
 /** Convolutions with their gradients, by each algorithm that computes them; linear; matmul. */
 import { convSizes } from '../../ops/convolution.js'
 import { groupedStrategies, strategies } from '../../plan/convolution/index.js'
-import type { Benchmark, Work } from '../benchmark.js'
+import type { Benchmark, Limit, Work } from '../benchmark.js'
 import type { SpikeTrain } from '../spikes.js'
-import { densityName, type KernelOptions, kernel } from './op.js'
+import { densityName, type KernelOptions, kernel, type Spec } from './op.js'
 import {
   type ConvolutionShape,
   LINEAR_ROWS,
@@ -74,26 +74,16 @@ export function convolutionCases(
   kernels: Kernels,
 ): Benchmark[] {
   const { B, T, densities } = options
-  const on = (kind: string, density: number): Benchmark =>
-    kernel(
-      `conv2d ${kind} ${nameOf(shape)} B${B} T${T} ${densityName(density)}`,
-      'conv2d',
-      options,
-      {
-        options: {
-          ...sizesOf(shape, B, T),
-          spikes: true,
-          ...(kind === 'int8' && { weightType: 'int8' }),
-        },
-        density,
-        work: (train) => ({
-          ...additions(train, fanOutOf(shape)),
-          ...(kind === 'int8' && { limit: 'byte-adds' }),
-        }),
-      },
-    )
+  const of = (kind: string, end: string, spec: Spec): Benchmark =>
+    kernel(`conv2d ${kind} ${nameOf(shape)} B${B}${end}`, 'conv2d', options, spec)
+  const on = (kind: string, density: number, plan = {}, limit: Limit = 'event-adds'): Benchmark =>
+    of(kind, ` T${T} ${densityName(density)}`, {
+      options: { ...sizesOf(shape, B, T), spikes: true, ...plan },
+      density,
+      work: (train) => ({ ...additions(train, fanOutOf(shape)), limit }),
+    })
   const onFloats = (kind: string, steps?: number): Benchmark =>
-    kernel(`conv2d ${kind} ${nameOf(shape)} B${B}${stepsText(steps)}`, 'conv2d', options, {
+    of(kind, stepsText(steps), {
       options: sizesOf(shape, B, steps),
       work: denseWork(shape, B * (steps ?? 1)),
     })
@@ -102,7 +92,9 @@ export function convolutionCases(
   const all = kernels === 'all'
   return [
     ...densities.map((density) => on('spikes', density)),
-    ...(all && shape.groups === 1 ? [on('int8', densities[densities.length - 1])] : []),
+    ...(all && shape.groups === 1
+      ? [on('int8', densities[densities.length - 1], { weightType: 'int8' }, 'byte-adds')]
+      : []),
     ...(all ? [onFloats('dense', T)] : []),
   ]
 }
@@ -153,13 +145,11 @@ function eventCase(
   return kernel(`conv2dWeightGradient ${name}`, 'conv2dWeightGradient', options, {
     options: { ...sizesOf(shape, B, isLists ? undefined : T), ...reads, algorithm },
     density,
-    // Lists hold a neuron once, however often it fires.
-    work: (train) =>
-      additions(
-        train,
-        fanOutOf(shape),
-        isLists ? (train.active * train.bytes.length) / T : train.events,
-      ),
+    work: (train) => {
+      // Lists hold a neuron once, however often it fires.
+      const events = isLists ? (train.active * train.bytes.length) / T : train.events
+      return additions(train, fanOutOf(shape), events)
+    },
   })
 }
 
@@ -224,14 +214,7 @@ export const matmulCases = (shape: MatmulShape): Benchmark[] =>
   ['NN', 'NT', 'TN'].map((transpose) => {
     const { m, n, k } = shape
     const [a, b] = [transpose === 'TN' ? [k, m] : [m, k], transpose === 'NT' ? [n, k] : [k, n]]
+    const spec = { options: { a, b, transpose }, work: products(m * n * k) }
     // It has no work for more threads.
-    return kernel(
-      `matmul ${transpose} ${nameOf(shape)}`,
-      'matmul',
-      { T: 1, threads: 1 },
-      {
-        options: { a, b, transpose },
-        work: products(m * n * k),
-      },
-    )
+    return kernel(`matmul ${transpose} ${nameOf(shape)}`, 'matmul', { T: 1, threads: 1 }, spec)
   })

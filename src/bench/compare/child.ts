@@ -12,7 +12,7 @@ import { watchOthers } from '../conditions.js'
 import { type LimitRate, limits, memoryMoves } from '../peak.js'
 import { shareWeights } from '../weights.js'
 import { findBuild, loadBuild } from './builds.js'
-import type { Calibration, CompareCalls, CompareNews, Job, Measured } from './process.js'
+import type { CompareCalls, CompareNews, Job, Measured } from './process.js'
 import { takeTurns } from './turns.js'
 
 /** Least time for a benchmark; below it nothing settles. */
@@ -57,7 +57,7 @@ async function work(job: Job, { say }: Ask<CompareNews>): Promise<void> {
   )
   // One round does not show how times scatter; comparisons have other processes for that.
   const leastRounds = eachMs === undefined ? 1 : 3
-  const runner = new Runner(builds, job.calibrate, random, { leastRounds, onBlock })
+  const measure = runnerFor(builds, job.calibrate, random, { leastRounds, onBlock })
   for (const [i, benchmark] of list.entries()) {
     const left = end - performance.now()
     // What could not be measured comes first in the next process. One is measured in any case: a
@@ -65,7 +65,7 @@ async function work(job: Job, { say }: Ask<CompareNews>): Promise<void> {
     if (eachMs === undefined && left <= 0 && i > 0) break
     await say({ kind: 'begin', name: benchmark.name })
     const ms = eachMs ?? Math.max(LEAST_MS, left / (list.length - i))
-    await say(await runner.measure(benchmark, ms))
+    await say(await measure(benchmark, ms))
   }
 }
 
@@ -101,59 +101,32 @@ const calibrate = (all: boolean): number[] =>
     .slice(0, all ? 3 : 1)
     .map((limit) => Math.log(limit.look()))
 
-class Runner {
-  private readonly kept: Uint8Array[] = []
+/** Measures benchmarks of builds, one after the other. */
+function runnerFor(
+  builds: readonly Build[],
+  calibrateAll: boolean,
+  random: RandomStream,
+  budget: { readonly leastRounds: number; onBlock(): void },
+) {
+  const kept: Uint8Array[] = []
   /** The build that is prepared or runs. */
-  private side = 0
+  let running = 0
 
-  constructor(
-    private readonly builds: readonly Build[],
-    private readonly calibrateAll: boolean,
-    private readonly random: RandomStream,
-    private readonly budget: { readonly leastRounds: number; onBlock(): void },
-  ) {}
-
-  async measure(benchmark: Benchmark, ms: number): Promise<CompareNews> {
-    const prepared: Prepared[] = []
-    const { name } = benchmark
-    try {
-      return { kind: 'measured', measured: await this.timed(benchmark, prepared, ms) }
-    } catch (error) {
-      if (this.side === 0) return { kind: 'failed', name, reason: reasonOf(error) }
-      // What fails in both builds is no fault of the other one.
-      try {
-        await (await this.prepare(benchmark, prepared, 0)).run()
-      } catch (own) {
-        return { kind: 'failed', name, reason: reasonOf(own) }
-      }
-      const { message } = error as Error
-      return { kind: 'skipped', name, reason: `the other build: ${message}` }
-    } finally {
-      for (const one of prepared) await one?.dispose?.()
-      globalThis.gc?.()
-    }
-  }
-
-  private async prepare(
-    benchmark: Benchmark,
-    prepared: Prepared[],
-    side: number,
-  ): Promise<Prepared> {
-    this.side = side
-    prepared[side] ??= await benchmark.prepare(this.builds[side])
+  async function prepare(benchmark: Benchmark, prepared: Prepared[], side: number) {
+    running = side
+    prepared[side] ??= await benchmark.prepare(builds[side])
     return prepared[side]
   }
 
-  private async timed(benchmark: Benchmark, prepared: Prepared[], ms: number): Promise<Measured> {
-    const { random, budget, calibrateAll } = this
+  async function timed(benchmark: Benchmark, prepared: Prepared[], ms: number): Promise<Measured> {
     const { name, threads = 1 } = benchmark
     const [start, others] = [performance.now(), watchOthers()]
-    this.shift()
+    shift()
     // In an order, and at a place in memory, that the dice choose.
-    const sides = [...this.builds.keys()]
-    for (const side of shuffled(sides, random)) await this.prepare(benchmark, prepared, side)
+    const sides = [...builds.keys()]
+    for (const side of shuffled(sides, random)) await prepare(benchmark, prepared, side)
     const calls = prepared.map((one, side) => () => {
-      this.side = side
+      running = side
       return one.run()
     })
     for (const side of shuffled(sides, random)) await calls[side]()
@@ -163,37 +136,47 @@ class Runner {
     const [before, look] = [calibrate(calibrateAll), limit?.look()]
     // What went into the preparation is missing now; half of the time is due in any case.
     const left = Math.max(ms / 2, ms - (performance.now() - start))
-    const turns = await takeTurns(
-      calls,
-      { ...budget, ms: left, countsWaiting: threads > 1 },
-      random,
-    )
+    const given = { ...budget, ms: left, countsWaiting: threads > 1 }
+    const turns = await takeTurns(calls, given, random)
     const looks = limit && look ? ([look, limit.look()] as const) : undefined
     const behind = calibrate(calibrateAll)
     const [multiplyAdd, eventAdds, copy] = before.map((rate, i) => (rate + behind[i]) / 2)
-    const calibration: Calibration = { multiplyAdd, eventAdds, copy }
-    const densities = prepared.map(({ density }) => density)
-    const spentMs = performance.now() - start
     return {
-      name,
-      ...turns,
-      densities,
-      work,
-      threads,
-      looks,
-      limitUnit: limit?.unit,
-      calibration,
+      ...{ name, ...turns, work, threads, looks, limitUnit: limit?.unit },
+      densities: prepared.map(({ density }) => density),
+      calibration: { multiplyAdd, eventAdds, copy },
       others: others(),
-      spentMs,
+      spentMs: performance.now() - start,
     }
   }
 
   /** Lets what is allocated next lie elsewhere. */
-  private shift(): void {
-    const shift = new Uint8Array(4096 * this.random.below(SHIFT_BYTES / 4096))
-    for (let at = 0; at < shift.length; at += 4096) shift[at] = 1
-    this.kept.push(shift)
-    if (this.kept.length > 8) this.kept.splice(this.random.below(8), 1)
+  function shift(): void {
+    const bytes = new Uint8Array(4096 * random.below(SHIFT_BYTES / 4096))
+    for (let at = 0; at < bytes.length; at += 4096) bytes[at] = 1
+    kept.push(bytes)
+    if (kept.length > 8) kept.splice(random.below(8), 1)
+  }
+
+  return async function measure(benchmark: Benchmark, ms: number): Promise<CompareNews> {
+    const prepared: Prepared[] = []
+    const { name } = benchmark
+    try {
+      return { kind: 'measured', measured: await timed(benchmark, prepared, ms) }
+    } catch (error) {
+      if (running === 0) return { kind: 'failed', name, reason: reasonOf(error) }
+      // What fails in both builds is no fault of the other one.
+      try {
+        await (await prepare(benchmark, prepared, 0)).run()
+      } catch (own) {
+        return { kind: 'failed', name, reason: reasonOf(own) }
+      }
+      const { message } = error as Error
+      return { kind: 'skipped', name, reason: `the other build: ${message}` }
+    } finally {
+      for (const one of prepared) await one?.dispose?.()
+      globalThis.gc?.()
+    }
   }
 }
 
