@@ -1,5 +1,7 @@
 /** How far the training of a model has come. */
 
+import { addTo } from '../own.js'
+
 /** What an epoch has added up so far. */
 export interface EpochSums {
   /** Steps that were added up. */
@@ -24,6 +26,15 @@ export interface Progress {
 
 /** Of an epoch without a step. */
 export const noSums = (): EpochSums => ({ steps: 0, loss: 0, correct: 0, seen: 0, rates: {} })
+
+/** Adds what more steps have found. @param among of so many the means are taken */
+export function addSums(to: EpochSums, from: EpochSums, among = 1): void {
+  to.steps += from.steps
+  to.loss += from.loss / among
+  to.correct += from.correct
+  to.seen += from.seen
+  for (const [name, rate] of Object.entries(from.rates)) addTo(to.rates, name, rate / among)
+}
 
 /** Before the first step. */
 export const beginning = (epoch = 0): Progress => ({ epoch, step: 0, sums: noSums() })

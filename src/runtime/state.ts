@@ -2,6 +2,7 @@
 
 import { describe, fail, listNames, listOf } from '../errors.js'
 import { initialValues } from '../graph/init.js'
+import { sizeOf } from '../nn/value.js'
 import { pack, unpack } from '../plan/layout.js'
 import type { Parameter, Statistic } from '../plan/plan.js'
 import type { State } from '../plan/state.js'
@@ -41,10 +42,10 @@ export function expectSameTensors({ parameters, statistics }: Tensors, state: Si
         `[${state[e.name].shape.join(', ')}])`,
     )
   const incomplete = known
-    .filter((e) => fits(e) && state[e.name].data.length !== length(e.layout.shape))
+    .filter((e) => fits(e) && state[e.name].data.length !== sizeOf(e.layout.shape))
     .map(
       (e) =>
-        `${e.name} (expected ${length(e.layout.shape)} numbers, got ${state[e.name].data.length})`,
+        `${e.name} (expected ${sizeOf(e.layout.shape)} numbers, got ${state[e.name].data.length})`,
     )
   const problems = [
     missing.length > 0 ? `missing: ${listNames(missing)}` : '',
@@ -57,8 +58,6 @@ export function expectSameTensors({ parameters, statistics }: Tensors, state: Si
 
 const same = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((n, i) => n === b[i])
-
-const length = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
 
 // Parts of a state dict, told apart by what their names begin with.
 
@@ -126,7 +125,7 @@ function* initialising(arena: Arena, seed: number): Generator<undefined, void> {
     const stored = storedAt(arena, named.parameters.address, parameter)
     // In parts: beside a whole weight, another model would hardly have room.
     const [outputs, ...rest] = layout.strides ? layout.shape : [1, ...layout.shape]
-    const size = rest.reduce((a, b) => a * b, 1)
+    const size = sizeOf(rest)
     const most = Math.min(outputs, Math.ceil(INITIAL_PART / size))
     const room = new Float32Array(most * size)
     for (let first = 0; first < outputs; first += most) {
@@ -224,7 +223,7 @@ export function takeOptimizerState(
   for (const name of names)
     for (const p of arena.plan.parameters) {
       const entry = state[name]?.[p.name]
-      if (entry?.data.length !== p.layout.shape.reduce((a, b) => a * b, 1))
+      if (entry?.data.length !== sizeOf(p.layout.shape))
         fail(`the optimizer's state has no ${name} of ${p.name}, or one of another size`)
       put(arena, states[name].address, p, entry.data)
     }

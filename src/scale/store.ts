@@ -45,9 +45,9 @@ export interface BlobStore {
 }
 
 /** @throws SpikewasmError for a name that would be a path, or a part of another name */
-function checkName(name: string): void {
-  if (!/^[A-Za-z0-9][\w.-]{0,199}$/.test(name))
-    fail(`a name of stored bytes must be letters, digits, dots, dashes, got ${quote(name)}`)
+function checked(name: string): string {
+  if (/^[A-Za-z0-9][\w.-]{0,199}$/.test(name)) return name
+  fail(`a name of stored bytes must be letters, digits, dots, dashes, got ${quote(name)}`)
 }
 
 /** Redis takes 512 MiB; less at once leaves room for others. */
@@ -82,7 +82,7 @@ const viewOf = (bytes: Uint8Array, from = 0, to = bytes.length): Buffer =>
 /** Binary values of Redis that expire; more than `chunk` bytes are several values. */
 export function redisStore(place: RedisPlace, chunk = CHUNK): BlobStore {
   const { client } = place
-  const headKey = (name: string): string => place.key('head', name)
+  const headKey = (name: string): string => place.key('head', checked(name))
   const chunkKey = (name: string, { nonce }: Pick<Head, 'nonce'>, i: number): string =>
     place.key('bytes', name, nonce, String(i))
 
@@ -136,7 +136,6 @@ export function redisStore(place: RedisPlace, chunk = CHUNK): BlobStore {
   return {
     where: 'redis',
     async put(name, bytes, seconds = KEPT_SECONDS) {
-      checkName(name)
       const before = await headOf(name)
       const chunks = Math.max(1, Math.ceil(bytes.length / chunk))
       const nonce = randomBytes(8).toString('hex')
@@ -150,7 +149,6 @@ export function redisStore(place: RedisPlace, chunk = CHUNK): BlobStore {
       await dropChunks(name, before)
     },
     async get(name, limit) {
-      checkName(name)
       for (let tries = 0; tries < TRIES; tries++) {
         const head = await headOf(name)
         if (!head) return undefined
@@ -160,7 +158,6 @@ export function redisStore(place: RedisPlace, chunk = CHUNK): BlobStore {
       return undefined
     },
     async remove(name) {
-      checkName(name)
       const head = await headOf(name)
       await client.unlink(headKey(name))
       await dropChunks(name, head)
@@ -184,10 +181,7 @@ async function fill(file: FileHandle, into: Uint8Array, from: number): Promise<b
 
 /** Files of a folder that all workers see. What nobody has written for a week is removed. */
 export async function folderStore(folder: string): Promise<BlobStore> {
-  const pathOf = (name: string): string => {
-    checkName(name)
-    return join(folder, `${name}${ENDING}`)
-  }
+  const pathOf = (name: string): string => join(folder, `${checked(name)}${ENDING}`)
   const names = await readdir(folder).catch((error: Error) => {
     fail(`--shared must be a folder that all workers see, got ${quote(folder)}: ${error.message}`)
   })

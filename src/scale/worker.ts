@@ -178,7 +178,7 @@ export async function startWorker(place: RedisPlace, options: WorkerOptions) {
     const id = job.id ?? ''
     const name = `${kind.kind} ${id}`
     const end = new AbortController()
-    active.set(`${kind.kind} ${id}`, end)
+    active.set(name, end)
     const scratch = await mkdtemp(join(tmpdir(), 'spikewasm-job-'))
     folders.add(scratch)
     const ask = async (): Promise<void> => {
@@ -218,7 +218,7 @@ export async function startWorker(place: RedisPlace, options: WorkerOptions) {
       throw error
     } finally {
       clearInterval(poll)
-      active.delete(`${kind.kind} ${id}`)
+      active.delete(name)
       await rm(scratch, { recursive: true, force: true }).catch(() => undefined)
       folders.delete(scratch)
     }

@@ -5,13 +5,12 @@ import { fail, listOf } from '../errors.js'
 import { median } from '../median.js'
 import { figuresOf } from '../optimizer/index.js'
 import type { Optimizer } from '../optimizer/kind.js'
-import { addTo } from '../own.js'
 import { expectSeveral, trainingOf } from '../runtime/arena.js'
 import { breathe } from '../runtime/breathe.js'
 import { nonFinite } from '../runtime/non-finite.js'
 import { warn } from '../runtime/platform.js'
 import { runsHere } from '../runtime/processors.js'
-import { type EpochSums, noSums, type Progress } from '../runtime/progress.js'
+import { addSums, type EpochSums, noSums, type Progress } from '../runtime/progress.js'
 import type { Session } from '../runtime/session.js'
 import type { StepResult } from '../runtime/settings.js'
 import {
@@ -279,13 +278,10 @@ export class Loop implements Training {
   private add({ loss, correct, count }: StepResult): void {
     const { session, feed } = this.parts
     const { sums } = this.progress
-    sums.steps++
     // The share of a full batch: each sample counts as much.
-    sums.loss += loss * (count / feed.full)
-    sums.correct += correct
-    sums.seen += count
-    for (const [name, rate] of Object.entries(firingRates(session, session.lastRun)))
-      addTo(sums.rates, name, rate)
+    const share = loss * (count / feed.full)
+    const rates = firingRates(session, session.lastRun)
+    addSums(sums, { steps: 1, loss: share, correct, seen: count, rates })
     this.progress.step++
   }
 

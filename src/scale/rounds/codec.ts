@@ -68,32 +68,40 @@ function encodeInt8(
   end: Float32Array,
   before: Float32Array | undefined,
 ): Encoded {
+  // In float32, so that what is lost is known to the bit.
+  const residual = end.map((value, i) => value - start[i] + (before ? before[i] : 0))
+  const bytes = toRows(sizes, residual, (largest) => Math.fround(largest / MOST), true)
+  return { bytes, residual: residualOfBytes(sizes, residualToBytes(sizes, residual)) }
+}
+
+/**
+ * Numbers as rows of int8 with a scale each.
+ *
+ * @param scaleOf the scale of a row, of its largest number
+ * @param takes whether what is sent is taken away from the numbers
+ */
+function toRows(
+  sizes: Sizes,
+  values: Float32Array,
+  scaleOf: (largest: number) => number,
+  takes = false,
+): Uint8Array {
   const scales: number[] = []
   const numbers = new Int8Array(sizes.parameters)
-  const residual = new Float32Array(sizes.parameters)
   let at = 0
   for (const { count, size } of sizes.rows)
     for (let row = 0; row < count; row++, at += size) {
       let largest = 0
-      for (let i = at; i < at + size; i++) {
-        // In float32, so that what is lost is known to the bit.
-        residual[i] = end[i] - start[i] + (before ? before[i] : 0)
-        largest = Math.max(largest, Math.abs(residual[i]))
-      }
-      const scale = Math.fround(largest / MOST)
+      for (let i = at; i < at + size; i++) largest = Math.max(largest, Math.abs(values[i]))
+      const scale = scaleOf(largest)
       scales.push(scale)
       if (scale === 0) continue
       for (let i = at; i < at + size; i++) {
         // A scale that was rounded down could give 128.
-        numbers[i] = rounded(residual[i] / scale)
-        residual[i] -= scale * numbers[i]
+        numbers[i] = rounded(values[i] / scale)
+        if (takes) values[i] -= scale * numbers[i]
       }
     }
-  const bytes = rowsToBytes(sizes, scales, numbers)
-  return { bytes, residual: residualOfBytes(sizes, residualToBytes(sizes, residual)) }
-}
-
-function rowsToBytes(sizes: Sizes, scales: readonly number[], numbers: Int8Array): Uint8Array {
   const bytes = new Uint8Array(changeBytes('int8', sizes))
   bytes.set(bytesOf(Float32Array.from(scales)))
   bytes.set(bytesOf(numbers), 4 * scales.length)
@@ -117,21 +125,8 @@ function powerOver(largest: number): number {
 }
 
 /** Rounds what it is given, unless that came out of such bytes: then it gives them again. */
-export function residualToBytes(sizes: Sizes, residual: Float32Array): Uint8Array {
-  const scales: number[] = []
-  const numbers = new Int8Array(sizes.parameters)
-  let at = 0
-  for (const { count, size } of sizes.rows)
-    for (let row = 0; row < count; row++, at += size) {
-      let largest = 0
-      for (let i = at; i < at + size; i++) largest = Math.max(largest, Math.abs(residual[i]))
-      const scale = largest === 0 ? 0 : powerOver(largest)
-      scales.push(scale)
-      if (scale === 0) continue
-      for (let i = at; i < at + size; i++) numbers[i] = rounded(residual[i] / scale)
-    }
-  return rowsToBytes(sizes, scales, numbers)
-}
+export const residualToBytes = (sizes: Sizes, residual: Float32Array): Uint8Array =>
+  toRows(sizes, residual, (largest) => (largest === 0 ? 0 : powerOver(largest)))
 
 /** @throws SpikewasmError for scales that are not finite; the length is the caller's concern */
 export function residualOfBytes(sizes: Sizes, bytes: Uint8Array): Float32Array {

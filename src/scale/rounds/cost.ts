@@ -43,6 +43,12 @@ export interface CostOf {
   readonly byteSharing?: number
 }
 
+const presets = {
+  ...{ spread: 0.05, fixedSeconds: 0.06, byteSeconds: 3e-9, handleSeconds: 4e-9 },
+  ...{ outerSeconds: 34e-9, addSeconds: 10e-9, sharing: 1 },
+}
+const complete = (of: CostOf) => ({ ...presets, ...of })
+
 /** The state of a replica, as stored. */
 const stateOf = ({ compress, innerState }: CostOf['rounds'], sizes: Sizes): number =>
   (innerState === 'keep' ? 4 * sizes.states * sizes.parameters : 0) +
@@ -69,10 +75,9 @@ function quantile(p: number): number {
  * @returns its parts, in seconds, and what it sends, in bytes
  */
 export function roundCost(of: CostOf) {
-  const { sizes, rounds, stepSeconds, bitsPerSecond } = of
-  const { spread = 0.05, fixedSeconds = 0.06, byteSeconds = 3e-9 } = of
-  const { handleSeconds = 4e-9, outerSeconds = 34e-9, addSeconds = 10e-9 } = of
-  const { sharing = 1, byteSharing = sharing } = of
+  const { sizes, rounds, stepSeconds, bitsPerSecond, spread, fixedSeconds, byteSeconds } =
+    complete(of)
+  const { handleSeconds, outerSeconds, addSeconds, sharing, byteSharing = sharing } = complete(of)
   const { replicas: K, syncEvery: H, compress } = rounds
   const weights = 4 * (sizes.parameters + sizes.statistics)
   const state = stateOf(rounds, sizes)
@@ -109,9 +114,8 @@ export function roundCost(of: CostOf) {
  * carries 2·(K − 1)/K changes whatever K is.
  */
 export function ringCost(of: CostOf) {
-  const { sizes, rounds, stepSeconds, bitsPerSecond } = of
-  const { fixedSeconds = 0.06, byteSeconds = 3e-9 } = of
-  const { outerSeconds = 34e-9, addSeconds = 10e-9 } = of
+  const { sizes, rounds, stepSeconds, bitsPerSecond, fixedSeconds, byteSeconds } = complete(of)
+  const { outerSeconds, addSeconds } = complete(of)
   const { replicas: K, syncEvery: H } = rounds
   const { compute, waiting, bytesChange } = roundCost(of)
   const bytes = (2 * (K - 1) * bytesChange) / K

@@ -1,8 +1,7 @@
 /** The loop of `fit` whose steps are rounds of replicas. */
 
 import { fail } from '../../errors.js'
-import { addTo } from '../../own.js'
-import { type EpochSums, noSums } from '../../runtime/progress.js'
+import { addSums, type EpochSums, noSums } from '../../runtime/progress.js'
 import type { StepResult } from '../../runtime/settings.js'
 import { type Advance, Loop, type LoopParts, type Times } from '../../train/loop.js'
 import type { Kept } from './kept.js'
@@ -110,13 +109,4 @@ function together(of: readonly EpochSums[]): EpochSums {
     addSums(all, sums, of.length)
   }
   return { ...all, steps }
-}
-
-/** @param among of so many the means are taken */
-function addSums(to: EpochSums, from: EpochSums, among = 1): void {
-  to.steps += from.steps
-  to.loss += from.loss / among
-  to.correct += from.correct
-  to.seen += from.seen
-  for (const [name, rate] of Object.entries(from.rates)) addTo(to.rates, name, rate / among)
 }

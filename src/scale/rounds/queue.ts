@@ -250,23 +250,13 @@ export function queueCrew(
       if (!bytes) throw new Gone(name)
       return bytes
     }
-    const [sentLength, stateLength] = [
-      wire.sentBytes(rounds, sizes),
-      wire.stateBytes(rounds, sizes),
-    ]
+    const length = wire.stateBytes(rounds, sizes)
     const results: ReplicaResult[] = []
     for (const [k, { sums }] of answers.entries()) {
-      const change = await read(wire.names.change(run, number, k), sentLength)
-      const sent = wire.sentOfBytes(change, sizes, rounds)
-      const state =
-        stateLength > 0
-          ? wire.stateOfBytes(
-              await read(wire.names.state(run, number + 1, k), stateLength),
-              sizes,
-              rounds,
-            )
-          : {}
-      results.push({ sent, state, sums })
+      const change = await read(wire.names.change(run, number, k), wire.sentBytes(rounds, sizes))
+      const kept = length > 0 && (await read(wire.names.state(run, number + 1, k), length))
+      const state = kept ? wire.stateOfBytes(kept, sizes, rounds) : {}
+      results.push({ sent: wire.sentOfBytes(change, sizes, rounds), state, sums })
     }
     return results
   }

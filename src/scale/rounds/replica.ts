@@ -8,14 +8,12 @@ import { Batches } from '../../data/batches.js'
 import type { Dataset } from '../../data/dataset.js'
 import { fail } from '../../errors.js'
 import type * as host from '../../host.js'
-import { addTo } from '../../own.js'
 import { expectSeveral } from '../../runtime/arena.js'
 import { breathe } from '../../runtime/breathe.js'
 import { nonFinite } from '../../runtime/non-finite.js'
 import { runsHere } from '../../runtime/processors.js'
-import { type EpochSums, noSums } from '../../runtime/progress.js'
+import { addSums, type EpochSums, noSums } from '../../runtime/progress.js'
 import type { Session } from '../../runtime/session.js'
-import type { StepResult } from '../../runtime/settings.js'
 import { firingRates } from '../../runtime/views.js'
 import { both, fillAhead, fillBatch } from '../../train/evaluate.js'
 import type { StepRate } from '../../train/rates.js'
@@ -104,12 +102,13 @@ export async function trainReplica(
     expectSeveral(session.plan, count)
     const running = session.run('train', slot, count, learningRate, factor)
     const ahead = fillAhead(session, rates.length, i + 1, running, () => fill(i + 1))
-    const [result, next] = await both(running, ahead)
+    const [{ loss, correct, count: seen }, next] = await both(running, ahead)
     count = next
     const problem = await nonFinite(session, slot)
     if (problem !== undefined)
       fail(`step ${first + i + 1} of epoch ${epoch + 1}, replica ${replica}: ${problem}`)
-    add(sums, session, result)
+    const found = firingRates(session, session.lastRun)
+    addSums(sums, { steps: 1, loss, correct, seen, rates: found })
     if (runsHere(session.workersOf('train'))) await breathe()
   }
   const after = vectors.weightsOf(session)
@@ -126,15 +125,6 @@ export async function trainReplica(
     state: { ...inner, ...(keepsResidual(compress) ? { residual } : {}) },
     sums,
   }
-}
-
-function add(sums: EpochSums, session: Session, { loss, correct, count }: StepResult): void {
-  sums.steps++
-  sums.loss += loss
-  sums.correct += correct
-  sums.seen += count
-  for (const [name, rate] of Object.entries(firingRates(session, session.lastRun)))
-    addTo(sums.rates, name, rate)
 }
 
 /** A round that is to be done. */

@@ -4,6 +4,7 @@
  */
 
 import { fail } from '../../errors.js'
+import { sizeOf } from '../../nn/value.js'
 import { pack, unpack } from '../../plan/layout.js'
 import { type Arena, storedAt, trainingOf } from '../../runtime/arena.js'
 import type { Session } from '../../runtime/session.js'
@@ -30,10 +31,8 @@ export interface Sizes {
   readonly rows: readonly Rows[]
 }
 
-const sizeOf = ({ layout: { shape } }: Entry): number => shape.reduce((a, b) => a * b, 1)
-
 const sum = (entries: readonly Entry[]): number =>
-  entries.reduce((total, entry) => total + sizeOf(entry), 0)
+  entries.reduce((total, entry) => total + sizeOf(entry.layout.shape), 0)
 
 /** In an order that does not depend on how a plan is made. */
 const stateNames = (arena: Arena): string[] => Object.keys(trainingOf(arena).states).sort()
@@ -48,7 +47,7 @@ export function sizesOf(arena: Arena): Sizes {
       const { shape } = parameter.layout
       // A vector, such as a bias, is one row.
       const count = shape.length > 1 ? shape[0] : 1
-      return { count, size: sizeOf(parameter) / count }
+      return { count, size: sizeOf(shape) / count }
     }),
   }
 }
@@ -63,7 +62,7 @@ function move(
 ): void {
   let at = 0
   for (const entry of entries) {
-    const part = vector.subarray(at, at + sizeOf(entry))
+    const part = vector.subarray(at, at + sizeOf(entry.layout.shape))
     const stored = storedAt(arena, base, entry)
     at += part.length
     if (takes) {

@@ -1,7 +1,7 @@
 /** What rounds say over Redis: the job of a replica as JSON, and its numbers as bytes. */
 
 import { fail } from '../../errors.js'
-import { noSteps, type StepState, stepStateOf } from '../../runtime/update.js'
+import { stepStateOf } from '../../runtime/update.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
 import type { StepRate } from '../../train/rates.js'
 import { type Json, limits } from '../jobs.js'
@@ -23,7 +23,7 @@ import {
 } from './options.js'
 import type { Sent } from './outer.js'
 import type { ReplicaState, Shard } from './replica.js'
-import type { Inner, Sizes, Weights } from './vectors.js'
+import type { Sizes, Weights } from './vectors.js'
 
 /** The queue of replicas' jobs, by its kind. */
 export const ROUNDS = 'rounds'
@@ -269,14 +269,8 @@ export function stateOfBytes(bytes: Uint8Array, sizes: Sizes, rounds: RoundsSett
     end < bytes.length ? { residual: residualOfBytes(sizes, bytes.subarray(end)) } : {}
   if (rounds.innerState === 'reset') return residual
   const [one, two, averaged, accumulated] = new Float64Array(bytes.slice(0, NUMBERS).buffer)
-  const numbers: StepState | undefined = stepStateOf({
-    ...noSteps,
-    powers: [one, two],
-    averaged,
-    accumulated,
-  })
+  const numbers = stepStateOf({ powers: [one, two], averaged, accumulated })
   if (!numbers) fail("a replica's state must hold what an optimizer keeps")
   const arrays = floats("a replica's state", bytes.subarray(NUMBERS, end))
-  const inner: Inner = { numbers, arrays }
-  return { inner, ...residual }
+  return { inner: { numbers, arrays }, ...residual }
 }
