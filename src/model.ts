@@ -21,7 +21,7 @@ import { averages, type StateDict, stateDict, takeState } from './runtime/state.
 import { listOfLabels, streamStep, trainStep } from './runtime/step.js'
 import { setOptimizer } from './runtime/training.js'
 import { alone, idle, inTurn } from './runtime/turns.js'
-import { type Diagnostics, firingRates, type NeuronActivity } from './runtime/views.js'
+import { firingRates } from './runtime/views.js'
 import { type EvaluateOptions, type Evaluation, evaluateInTurn } from './train/evaluate.js'
 import { extra } from './train/extras.js'
 import { fit } from './train/fit.js'
@@ -221,7 +221,7 @@ export class Model {
    * compiled with `inspect: true`.
    * @throws SpikewasmError for an unknown layer, without `inspect`, and before the first step
    */
-  activity(name: string): NeuronActivity {
+  activity(name: string): shown.NeuronActivity {
     return shown.activity(this.session, name)
   }
 
@@ -239,7 +239,7 @@ export class Model {
    * NeurIPS 2024, sec. 4.2): cosines, near 1 where the assumption holds, NaN where nothing spikes.
    * @throws SpikewasmError without method bptt and `inspect: true`, and before the first step
    */
-  diagnostics(): Diagnostics {
+  diagnostics(): shown.Diagnostics {
     return shown.diagnostics(this.session)
   }
 

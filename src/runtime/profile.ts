@@ -1,6 +1,5 @@
 /** Where a program's time goes: its records run one by one on this thread, each timed. */
 
-import type { Kernels } from '../equations/kernel-set.js'
 import { checkInteger } from '../errors.js'
 import type * as host from '../host.js'
 import { median } from '../median.js'
@@ -27,19 +26,6 @@ export interface OperationTime {
   readonly milliseconds: number
 }
 
-/** Runs a whole program once. Results are the same as those of an ordinary run. */
-export function profileProgram(
-  module: host.WasmModule,
-  memory: host.WasmMemory,
-  program: number,
-  scratch: number,
-  kernels?: Kernels,
-): RecordTime[] {
-  const engine = instantiateEngine(module, memory)
-  engine.take(kernels)
-  return timeRecords(engine.execute, memory, program, scratch)
-}
-
 /**
  * The median over several runs of each record that ran in any of them, in the order of the program.
  * A run that skipped a record counts as 0 ms: kernels are chosen by the number of spikes, which may
@@ -59,14 +45,17 @@ export function medianTimes(runs: readonly (readonly RecordTime[])[]): RecordTim
     .sort((a, b) => a.place - b.place)
 }
 
+/** Runs the program once. Results are the same as those of an ordinary run. */
 async function timed(session: Session): Promise<readonly RecordTime[]> {
   const { executor, plan } = session
   const run = session.runOf('train')
   if (executor.time) return executor.time(run)
   const module = await session.engine
   const memory = session.memory as host.WasmMemory
+  const engine = instantiateEngine(module, memory)
+  engine.take(run.kernels)
   const { address } = programOf(session, 'train')
-  return profileProgram(module, memory, address, plan.workerScratchAt, run.kernels)
+  return timeRecords(engine.execute, memory, address, plan.workerScratchAt)
 }
 
 /** The times of all runs are kept until their medians are taken. */

@@ -3,25 +3,25 @@
 import { Control } from '../../assembly/opcodes.js'
 import type { Graph } from '../graph/trace.js'
 import { labelOf } from '../nn/kind.js'
-import type { Plan, ProgramName } from '../plan/plan.js'
+import type { Plan, Program, ProgramName } from '../plan/plan.js'
 import { Purpose, RandomStream } from '../random.js'
 import { type Arena, floatsAt, programOf } from './arena.js'
 import type { Slot } from './settings.js'
-import { slotTargets, targetAddress } from './targets.js'
 
 // The two places for a batch in a model's memory.
 
 /** Views of a slot. */
 export function slotOf(session: Source, index: 0 | 1): Slot {
   const { batchSize, imageFloats, classes, memory } = session
-  const { images, labels } = buffersOf(session.plan, index)
+  const { images, labels, targets } = buffersOf(session.plan, index)
   return {
     images: floatsAt(session, images.address, batchSize * imageFloats),
     labels: new Int32Array(memory.buffer, labels.address, batchSize),
-    ...slotTargets(session, index, batchSize * classes),
+    ...(targets && { targets: floatsAt(session, targets.address, batchSize * classes) }),
   }
 }
 
+/** Wanted outputs are there where the loss is of them. */
 const buffersOf = ({ named }: Plan, index: 0 | 1) => ({
   images: named.images[index % named.images.length],
   labels: named.labels[index % named.labels.length],
@@ -37,6 +37,25 @@ export function slotPlaces(
   const { images, labels, targets } = buffersOf(plan, index)
   const filled = { address: images.address, bytes: count * imageFloats * 4 }
   return [filled, labels, ...(targets ? [targets] : [])]
+}
+
+/** What the loss is of: labels, or a number for each output. */
+export const targetKind = ({ named }: Plan): 'labels' | 'values' =>
+  named.targets.length > 0 ? 'values' : 'labels'
+
+/** Penalties that a program has found on so many images. */
+export function penaltyOf(
+  { memory }: Pick<Arena, 'memory'>,
+  { penalties = [] }: Pick<Program, 'penalties'>,
+  valid: number,
+): number {
+  let penalty = 0
+  for (const { partials, units, factor } of penalties) {
+    let sum = 0
+    for (const part of new Float64Array(memory.buffer, partials.address, units)) sum += part
+    penalty += (sum * factor) / valid
+  }
+  return penalty
 }
 
 // Which time steps a run backpropagates.
@@ -74,7 +93,8 @@ interface Source extends Arena {
 export function writeRun(session: Source, program: ProgramName, slot: 0 | 1, valid: number): void {
   const view = new DataView(session.memory.buffer)
   const set = (offset: number, value: number): void => view.setUint32(offset, value >>> 0, true)
-  set(Control.Target, targetAddress(session.plan, slot))
+  const { labels, targets = labels } = buffersOf(session.plan, slot)
+  set(Control.Target, targets.address)
   set(Control.Valid, valid)
   const stream = new RandomStream(Purpose.Dropout)
   stream.start(session.seed, 0, session.steps)

@@ -1,8 +1,7 @@
 /** What a session is made for, and what it gives. */
 
 import type * as host from '../host.js'
-import type { Purpose } from '../plan/plan.js'
-import type { EngineSource } from './load.js'
+import type { CompileOptions } from './compile-options.js'
 
 /** What a training step found on its batch, with the parameters from before the step. */
 export interface StepResult {
@@ -28,25 +27,21 @@ export interface Slot {
   readonly targets?: Float32Array
 }
 
-export interface Settings {
-  readonly timeSteps: number
-  readonly batchSize: number
-  readonly threads: number
-  readonly seed: number
-  readonly frames: boolean
-  readonly inspect: boolean
+/** Options of `compile` that stay for all plans, complete. */
+export interface Settings
+  extends Readonly<
+      Required<
+        Pick<CompileOptions, 'timeSteps' | 'batchSize' | 'threads' | 'seed' | 'frames' | 'inspect'>
+      >
+    >,
+    Readonly<Required<Pick<CompileOptions, 'engine' | 'purpose'>>>,
+    Readonly<Pick<CompileOptions, 'worker' | 'wasm'>> {
   /** Layers of neurons whose spikes can be read after a run. */
   readonly record: readonly string[]
   /** Names whose values can be, by layers of neurons. */
   readonly states: Readonly<Record<string, readonly string[] | 'all'>>
-  readonly engine: 'release' | 'debug'
-  readonly purpose: Purpose
   /** Whether wide vectors were asked for and are on. */
   readonly revectorized: boolean
-  /** Address of the script of a page's workers, where the user gives one. */
-  readonly worker?: string | host.URL
-  /** Where the engine's module is, if somebody has said it. */
-  readonly wasm?: EngineSource
 }
 
 /** Options of `trainStep`; each has a default. */

@@ -1,11 +1,14 @@
 /** What a model shows of its last run or training step: an error before there is any. */
 
 import { describe, fail } from '../errors.js'
+import { isLong } from '../plan/context.js'
+import { type MethodTraits, MOST_COUNTED_STEPS, methodsWith, traitsOf } from '../plan/methods.js'
 import type { StateProbe } from '../plan/plan.js'
-import { programOf } from './arena.js'
+import type { Buffer } from '../plan/words.js'
+import { floatsAt, programOf, storedAt, trainingOf } from './arena.js'
 import type { Session } from './session.js'
 import { nameOf } from './spikes.js'
-import * as state from './state.js'
+import { gradients as gradientsOf, type StateDict } from './state.js'
 import { type RecordedStates, roomFor, writeStates } from './states.js'
 import * as views from './views.js'
 
@@ -29,9 +32,9 @@ function expectRun({ lastRun }: Session, what: string): void {
 }
 
 /** `Model.gradients`. */
-export function gradients(session: Session): state.StateDict {
+export function gradients(session: Session): StateDict {
   expectTrained(session, 'gradients')
-  return state.gradients(session)
+  return gradientsOf(session)
 }
 
 /** `Model.output`. */
@@ -62,23 +65,129 @@ export function states(session: Session, layer: string | number): RecordedStates
   return room
 }
 
-/** `Model.activity`. */
-export function activity(session: Session, name: string): views.NeuronActivity {
-  const found = views.activity(session, name)
-  expectTrained(session, 'activity')
-  return found
-}
-
-/** `Model.stepRates`. */
+/**
+ * Firing rate of each neuron layer at each step of the last run, T numbers by layer name; needs
+ * `inspect: true` and a method whose loop over T is inside the layers (step mode m).
+ * @throws SpikewasmError otherwise.
+ */
 export function stepRates(session: Session): Record<string, number[]> {
-  const found = views.stepRates(session, session.lastRun.probes)
+  const { options } = session.plan
+  const { inspect, batchSize, timeSteps, purpose } = options
+  if (!inspect || traitsOf(options).loop !== 'layers' || isLong(options) || purpose === 'stream')
+    fail(
+      "stepRates needs compile({ inspect: true }), stepMode 'm', at most " +
+        `${MOST_COUNTED_STEPS} time steps, and no stream`,
+    )
   expectRun(session, 'stepRates')
-  return found
+  const out: Record<string, number[]> = {}
+  for (const { name, masks, neurons, shape, stored } of session.lastRun.probes) {
+    const plane = batchSize * shape[1] * shape[2] * stored
+    out[name] = Array.from({ length: timeSteps }, (_, t) => {
+      const bits = new Uint8Array(session.memory.buffer, masks.address + (t >> 3) * plane, plane)
+      let sum = 0
+      for (let i = 0; i < plane; i++) sum += (bits[i] >> (t & 7)) & 1
+      return sum / (neurons * batchSize)
+    })
+  }
+  return out
 }
 
-/** `Model.diagnostics`. */
-export function diagnostics(session: Session): views.Diagnostics {
-  const found = views.diagnostics(session)
+/** Whether gradients go through time: what `diagnostics` compares. */
+const hasTime = ({ neuron }: MethodTraits): boolean => neuron === 'time'
+
+/**
+ * What the paper measures while training through time (Yu et al., NeurIPS 2024, sec. 4.2), for the
+ * last training step: `a1` by neuron layer, the cosine of E[δs κ] and E[δs] E[κ]; `a2` by weight,
+ * the cosine of E[δI s] and E[δI] E[s]. Needs method bptt and `inspect: true`.
+ * @throws SpikewasmError otherwise.
+ */
+export function diagnostics(session: Session): Diagnostics {
+  const { probes } = programOf(session, 'train')
+  const { options, parameters } = session.plan
+  if (!options.inspect || !hasTime(traitsOf(options)))
+    fail(`diagnostics needs compile({ inspect: true, method: '${methodsWith(hasTime)}' })`)
+  for (const { name, layer } of options.graph.nodes)
+    if (layer && 'recurrence' in layer && layer.recurrence)
+      fail(
+        `diagnostics: ${name} (recurrent) hears its own spikes, so that its rate has no ` +
+          'derivative by its input alone; it takes networks without recurrent layers',
+      )
   expectTrained(session, 'diagnostics')
-  return found
+  const a1: Record<string, number> = {}
+  const a2: Record<string, number> = {}
+  for (const { name, shape, stored, ...found } of probes.neurons) {
+    const { spikeGradient, currentGradient, eligibility } = found
+    const count = options.batchSize * shape[1] * shape[2] * stored
+    const [spikes, currents, g] = [spikeGradient, currentGradient, eligibility].map((b) =>
+      floatsAt(session, b.address, count),
+    )
+    // Σ_t δI_t = Σ_t δs_t κ_t: the sums over time differ from means by a factor alone.
+    a1[name] = views.cosineOf(
+      currents,
+      spikes.map((value, i) => value * g[i]),
+    )
+  }
+  for (const { node, gradient } of probes.weights) {
+    const parameter = parameters.find((p) => p.node === node && p.role === 'weight')
+    if (!parameter) continue
+    a2[parameter.name] = views.cosineOf(
+      storedAt(session, trainingOf(session).gradients.address, parameter),
+      floatsAt(session, gradient.address, parameter.layout.stored),
+    )
+  }
+  return { a1, a2 }
+}
+
+/**
+ * Rate and eligibility of a neuron layer after a training step, [B, C, H, W]; needs `inspect: true`
+ * at compilation.
+ * @throws SpikewasmError for an unknown layer or without `inspect`.
+ */
+export function activity(session: Session, name: string): NeuronActivity {
+  const { rates } = programOf(session, 'train')
+  const { inspect, batchSize, timeSteps } = session.plan.options
+  if (!inspect) fail('activity needs compile({ inspect: true })')
+  const probe = rates.find((p) => p.name === name)
+  if (!probe) {
+    const names = rates.map((p) => p.name).join(', ')
+    fail(`activity: no neuron layer ${JSON.stringify(name)}; there are ${names}`)
+  }
+  expectTrained(session, 'activity')
+  const [C, H, W] = probe.shape
+  const total = batchSize * H * W * probe.stored
+  // Training has them: its steps fit a byte.
+  const { address } = probe.counts as Buffer
+  const counts = new Uint8Array(session.memory.buffer, address, total)
+  const eligibility = probe.eligibility && floatsAt(session, probe.eligibility.address, total)
+  const reorder = (source: ArrayLike<number>, factor: number): Float32Array => {
+    const out = new Float32Array(batchSize * C * H * W)
+    for (let b = 0; b < batchSize; b++)
+      for (let c = 0; c < C; c++)
+        for (let p = 0; p < H * W; p++)
+          out[(b * C + c) * H * W + p] = source[(b * H * W + p) * probe.stored + c] * factor
+    return out
+  }
+  return {
+    rate: reorder(counts, 1 / timeSteps),
+    eligibility: eligibility && reorder(eligibility, 1),
+  }
+}
+
+/** What a neuron layer did, [B, C, H, W] each. */
+export interface NeuronActivity {
+  /** Firing rate: the time mean of the spikes, 0…1. */
+  readonly rate: Float32Array
+  /**
+   * Eligibility: the time mean of Σ_τ ∂s_τ/∂I_t, by which rate-based backpropagation multiplies
+   * gradients (Yu et al., NeurIPS 2024). Only methods that use it have it.
+   */
+  readonly eligibility: Float32Array | undefined
+}
+
+/** Cosines of what the paper assumes to be alike. */
+export interface Diagnostics {
+  /** By neuron layer: the cosine of E[δs κ] and E[δs] E[κ]. */
+  readonly a1: Record<string, number>
+  /** By weight: the cosine of E[δI s] and E[δI] E[s]. */
+  readonly a2: Record<string, number>
 }

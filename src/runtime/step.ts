@@ -5,9 +5,9 @@ import { checkBoolean, checkOptions, describe, expectFinite, fail } from '../err
 import { programOf } from './arena.js'
 import { expectFiniteOutput, nonFinite } from './non-finite.js'
 import { pixelsFirst } from './pixels-first.js'
+import { targetKind } from './run-words.js'
 import type { Session } from './session.js'
 import type { StepOptions, StepResult, StreamStep } from './settings.js'
-import { targetKind } from './targets.js'
 import { checkClipNorm, planOfOptimizer, stepFactor } from './training.js'
 import { output, predictions, spikeCounts } from './views.js'
 

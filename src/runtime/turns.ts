@@ -28,11 +28,8 @@ export async function alone<const A extends readonly unknown[], T>(
   nested = true,
 ): Promise<T> {
   session.checkAlive()
-  let own = args
-  const run = (): Promise<T> => begin(session, own, operation)
-  return session.lock.hold(run, nested, () => {
-    own = copyOf(args)
-  })
+  const { begin, later } = turnOf(session, args, operation)
+  return session.lock.hold(begin, nested, later)
 }
 
 /** Runs an operation that leaves the model as it is, in its turn. The signal ends the waiting. */
@@ -43,23 +40,29 @@ export async function inTurn<const A extends readonly unknown[], T>(
   signal?: host.AbortSignal,
 ): Promise<T> {
   session.checkAlive()
-  let own = args
+  const { begin, later } = turnOf(session, args, operation)
   const run = (): Promise<T> => {
     session.checkAlive()
-    return begin(session, own, operation)
+    return begin()
   }
-  return session.lock.inTurn(run, signal, () => {
-    own = copyOf(args)
-  })
+  return session.lock.inTurn(run, signal, later)
 }
 
-function begin<A extends readonly unknown[], T>(
+/** The beginning of an operation, and what is to be called before it has to wait. */
+function turnOf<A extends readonly unknown[], T>(
   session: Session,
   args: A,
   operation: (...args: A) => Promise<T>,
-): Promise<T> {
-  const { beginning } = session
-  if (!beginning) return operation(...args)
-  const own = copyOf(args)
-  return beginning.then(() => operation(...own))
+) {
+  let own = args
+  const later = (): void => {
+    own = copyOf(args)
+  }
+  const begin = (): Promise<T> => {
+    const { beginning } = session
+    if (!beginning) return operation(...own)
+    later()
+    return beginning.then(() => operation(...own))
+  }
+  return { begin, later }
 }

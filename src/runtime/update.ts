@@ -98,16 +98,11 @@ export function writeStep(source: StepSource, learningRate: number, factor: numb
 }
 
 /** What the last step with `clipNorm` had for a norm, before it was clipped. */
-export function normOf(source: StepSource): { readonly gradientNorm?: number } {
-  const norm = gradientNorm(source)
-  return norm === undefined ? {} : { gradientNorm: norm }
-}
-
-function gradientNorm(source: StepSource): number | undefined {
-  const { plan, memory, clipNorm } = source
-  const { training } = plan.named
-  if (clipNorm === undefined || !training?.numbers || !plan.options.training?.clip) return undefined
-  return new DataView(memory.buffer).getFloat64(training.numbers.address + StepNumbers.Norm, true)
+export function normOf({ plan, memory, clipNorm }: StepSource): { readonly gradientNorm?: number } {
+  const { numbers } = plan.named.training ?? {}
+  if (clipNorm === undefined || !numbers || !plan.options.training?.clip) return {}
+  const view = new DataView(memory.buffer)
+  return { gradientNorm: view.getFloat64(numbers.address + StepNumbers.Norm, true) }
 }
 
 /** A copy of what is kept from step to step. */
