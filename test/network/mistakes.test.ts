@@ -282,7 +282,7 @@ test('neurons that learn name layer, method and way out where a method is of sin
     )
 })
 
-test('a layer without parameters may stand in many places, and a network be modelOf again', async () => {
+test('a layer without parameters may stand in many places, and a network be compiled again', async () => {
   const [fire, pass, flat] = [lif(), identity(), flatten()]
   const network = sequential(
     ...[flat, pass, linear(6, 5), fire, pass, linear(5, 4), fire, flat, linear(4, 2)],

@@ -1,5 +1,5 @@
 /**
- * What a model is modelOf for: inference in passes and streams give the same bits as training's.
+ * What a model is compiled for: inference in passes and streams give the same bits as training's.
  */
 
 import * as assert from 'uvu/assert'
@@ -220,9 +220,9 @@ test('what a purpose does not have is refused with the purpose that has it', asy
   const x = new Float32Array(8)
   const data = fromArrays({ images: x, labels: [0, 1], shape: [4, 1, 1], classes: 3 })
   const [train, inference, stream] = [await at('train'), await at('inference'), await at('stream')]
-  const trains = /modelOf with purpose 'train' \(the default\), this one/
+  const trains = /compiled with purpose 'train' \(the default\), this one/
   const reads = /training, and what reads its results, needs .*'train'/
-  const steps = /step and reset need a model modelOf with purpose 'stream'/
+  const steps = /step and reset need a model compiled with purpose 'stream'/
   const predicts = /predict and evaluate need .*purpose 'stream'/
   const refused: readonly (readonly [() => unknown, RegExp])[] = [
     ...[inference, stream].flatMap((model) =>

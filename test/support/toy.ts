@@ -4,19 +4,14 @@
  */
 import {
   type Block,
-  batchNorm2d,
   type CompileOptions,
-  conv2d,
   type Dataset,
-  dropout,
-  flatten,
   fromArrays,
-  lif,
-  linear,
   type Model,
-  sequential,
 } from '../../src/index.js'
 import { testRandom } from './engine.js'
+import { modelOf } from './models.js'
+import { netOf } from './net.js'
 
 export const toyShape = [2, 6, 5] as const
 export const toyClasses = 4
@@ -47,21 +42,19 @@ export function toy(count: number, seed: number): Toy {
   }
 }
 
-/** A network with all that a training must not lose: statistics, random numbers, two layers. */
-export const toyNet = (): Block =>
-  sequential(
-    conv2d(2, 9, 3, { padding: 1 }),
-    batchNorm2d(9),
-    lif(),
-    dropout(0.2),
-    flatten(),
-    linear(270, 17),
-    // Low enough that these fire from the first step on.
-    lif({ vThreshold: 0.3 }),
-    linear(17, toyClasses),
-  )
+/** With all that a training must not lose: statistics, random numbers, two layers that fire. */
+const TOY =
+  'conv 9 3 padding=1, norm, lif, dropout 0.2, flatten, linear 17, lif vThreshold=0.3, linear 4'
+export const toyNet = (text = TOY): Block => netOf(toyShape, text)
 
 export const compileToy = (
   options: Partial<CompileOptions> = {},
-  net: Block = toyNet(),
-): Promise<Model> => net.compile({ input: toyShape, batchSize: 8, timeSteps: 3, ...options })
+  net: string | Block = TOY,
+): Promise<Model> =>
+  modelOf(typeof net === 'string' ? toyNet(net) : net, {
+    ...{ input: toyShape, batchSize: 8, timeSteps: 3, ...options },
+  })
+
+/** One layer of neurons, where only the training matters. */
+export const compileSmall = (options: Partial<CompileOptions> = {}): Promise<Model> =>
+  compileToy({ timeSteps: 2, ...options }, 'flatten, linear 12, lif, linear 4')

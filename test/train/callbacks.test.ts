@@ -2,17 +2,14 @@
 /** earlyStopping, csvLogger and progress, and how they go on after a resume. */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   type Callback,
-  type CheckpointContent,
   checkpoint,
   csvLogger,
   type EarlyStoppingOptions,
   earlyStopping,
   type FitOptions,
-  flatten,
   fromArrays,
   lif,
   linear,
@@ -23,19 +20,15 @@ import {
   sequential,
   sgd,
 } from '../../src/index.js'
-import { serializeCheckpoint } from '../../src/io/checkpoint.js'
 import { monitors } from '../../src/optimizer/index.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { expectSameBits } from '../support/measure.js'
-import { toy, toyClasses, toyShape } from '../support/toy.js'
+import { modelOf, test } from '../support/models.js'
+import { compileSmall, toy } from '../support/toy.js'
+import { collect, leastOf, stopAt } from '../support/trainings.js'
 
 const train = toy(24, 1).data
 const validation = toy(16, 2).data
-
-function compileToy(): Promise<Model> {
-  const net = sequential(flatten(), linear(60, 12), lif(), linear(12, toyClasses))
-  return net.compile({ input: toyShape, batchSize: 8, timeSteps: 2 })
-}
 
 /** A learning rate that ruins the network after some epochs, so that figures become worse. */
 const options: FitOptions = {
@@ -45,32 +38,8 @@ const options: FitOptions = {
   validation,
 }
 
-/** Aborts in an epoch, counted from 0, behind its first step. */
-function stopIn(epoch: number): { signal: AbortSignal; abort: (info: { epoch: number }) => void } {
-  const controller = new AbortController()
-  const abort = (info: { epoch: number }): void => {
-    if (info.epoch === epoch) controller.abort()
-  }
-  return { signal: controller.signal, abort }
-}
-
-/** Checkpoints behind each epoch, before the end. */
-function collect(): { callback: Callback; files: (() => Promise<Uint8Array>)[] } {
-  const files: (() => Promise<Uint8Array>)[] = []
-  const keep = (snapshot: CheckpointContent): number =>
-    files.push(() => serializeCheckpoint(snapshot))
-  return {
-    files,
-    callback: {
-      name: 'collect',
-      last: true,
-      onEpoch: (_, training) => keep(training.snapshot()),
-    },
-  }
-}
-
 test('earlyStopping ends the training, says why, and the best weights come back', async () => {
-  const model = await compileToy()
+  const model = await compileSmall()
   const states: ReturnType<Model['stateDict']>[] = []
   const early = { patience: 2, restoreBest: true } as const
   const { callback, files } = collect()
@@ -80,7 +49,7 @@ test('earlyStopping ends the training, says why, and the best weights come back'
     callbacks: [earlyStopping(early), callback],
   })
   const losses = history.epochs.map(({ testLoss }) => testLoss as number)
-  const best = losses.indexOf(Math.min(...losses))
+  const best = leastOf(losses)
   assert.ok(losses.length < 12, losses.join())
   assert.is(losses.length, best + 3)
   assert.is(
@@ -91,7 +60,7 @@ test('earlyStopping ends the training, says why, and the best weights come back'
   expectSameBits('best', model.stateDict(), states[best])
   // Each checkpoint leads there, those behind the best epoch and behind the last one too.
   for (const [at, file] of files.entries()) {
-    const again = await compileToy()
+    const again = await compileSmall()
     const resumed = await again.fit(train, {
       ...options,
       resume: await file(),
@@ -102,45 +71,40 @@ test('earlyStopping ends the training, says why, and the best weights come back'
     expectSameBits(`checkpoint ${at}`, model.stateDict(), again.stateDict())
     await again.dispose()
   }
-  await model.dispose()
 })
 
 test('a signal keeps the last weights, since the training may go on', async () => {
-  const [model, plain] = await Promise.all([compileToy(), compileToy()])
-  const controller = new AbortController()
+  const [model, plain] = await Promise.all([compileSmall(), compileSmall()])
   const stop: FitOptions = { ...options, schedule: (epoch) => (epoch === 0 ? 10 : 3000) }
-  const abort = ({ epoch }: { epoch: number }): void => {
-    if (epoch === 3) controller.abort()
-  }
   const callbacks = [earlyStopping({ patience: 9, restoreBest: true })]
-  const { signal } = controller
-  const history = await model.fit(train, { ...stop, signal, onEpoch: abort, callbacks })
+  const history = await model.fit(train, { ...stop, ...stopAt(8), callbacks })
   assert.equal([history.aborted, history.stopped, history.epochs.length], [true, undefined, 3])
   await plain.fit(train, { ...stop, epochs: 3 })
   expectSameBits('last', model.stateDict(), plain.stateDict())
-  await Promise.all([model.dispose(), plain.dispose()])
 })
 
 test('a signal behind the best epoch: the checkpoint of the end holds the best weights', () =>
   withFolder(async (dir) => {
-    const [whole, model, again] = await Promise.all([compileToy(), compileToy(), compileToy()])
+    const [whole, model, again] = await Promise.all([
+      compileSmall(),
+      compileSmall(),
+      compileSmall(),
+    ])
     // The first epoch is the best.
     const of: FitOptions = { ...options, epochs: 4 }
     const early = (): Callback =>
       earlyStopping({ mode: 'max', monitor: 'trainLoss', patience: 99, restoreBest: true })
     await whole.fit(train, { ...of, schedule: undefined, callbacks: [early()] })
-    const { signal, abort } = stopIn(2)
-    const more = { ...of, schedule: undefined, signal, onStep: abort }
+    const more = { ...of, schedule: undefined, ...stopAt(6) }
     await model.fit(train, { ...more, callbacks: [early(), checkpoint({ dir })] })
     const rest = { ...of, schedule: undefined, resume: dir }
     await again.fit(train, { ...rest, callbacks: [early(), checkpoint({ dir })] })
     expectSameBits('resumed', whole.stateDict(), again.stateDict())
-    await Promise.all([whole, model, again].map((one) => one.dispose()))
   }))
 
 test('a callback serves one fit at a time; the second touches nothing of the first', () =>
   withFolder(async (dir) => {
-    const [model, other] = await Promise.all([compileToy(), compileToy()])
+    const [model, other] = await Promise.all([compileSmall(), compileSmall()])
     const of: FitOptions = { ...options, schedule: undefined, epochs: 2 }
     const early = earlyStopping({ restoreBest: true })
     const callbacks = [
@@ -165,7 +129,6 @@ test('a callback serves one fit at a time; the second touches nothing of the fir
     expectSameBits('the last weights', model.stateDict(), other.stateDict())
     // One after the other is fine.
     await other.fit(train, { ...of, callbacks: [early] })
-    await Promise.all([model.dispose(), other.dispose()])
   }))
 
 test('mode and minDelta: what counts as better', async () => {
@@ -195,7 +158,7 @@ test('mode and minDelta: what counts as better', async () => {
 test('csvLogger: a line for each epoch, none twice after a resume', () =>
   withFolder(async (folder) => {
     const [whole, part] = [join(folder, 'whole.csv'), join(folder, 'part.csv')]
-    const model = await compileToy()
+    const model = await compileSmall()
     const fit = (of: FitOptions) => model.fit(train, { ...options, epochs: 3, fresh: true, ...of })
     const { callback, files } = collect()
     const { epochs } = await fit({ callbacks: [csvLogger(whole), callback] })
@@ -235,11 +198,10 @@ test('csvLogger: a line for each epoch, none twice after a resume', () =>
       await messageOf(() => fit({ callbacks: [csvLogger(join(folder, 'no/such.csv'))] })),
       /^csvLogger: ".*such\.csv" must be a file that can be written: ENOENT/,
     )
-    await model.dispose()
   }))
 
 test('progress: a line for each epoch, a bar on a terminal alone', async () => {
-  const model = await compileToy()
+  const model = await compileSmall()
   for (const isTTY of [false, true]) {
     let text = ''
     const write = (part: string): unknown => {
@@ -255,7 +217,6 @@ test('progress: a line for each epoch, a bar on a terminal alone', async () => {
     assert.is([...text.matchAll(/epoch [12]\/2 {2}loss/g)].length, 2, text)
     assert.is(/epoch 1\/2 \[/.test(text), isTTY, text)
   }
-  await model.dispose()
 })
 
 test('regression: the best epoch by testLoss, progress without accuracies', () =>
@@ -265,7 +226,7 @@ test('regression: the best epoch by testLoss, progress without accuracies', () =
     const data = fromArrays({ shape: [4], inputs, targets })
     const loss = mse({ targets: 'values' })
     const net = sequential(linear(4, 8), lif(), linear(8, 1))
-    const model = await net.compile({ input: [4], batchSize: 8, timeSteps: 2, loss })
+    const model = await modelOf(net, { input: [4], batchSize: 8, timeSteps: 2, loss })
     let text = ''
     const write = (part: string): unknown => {
       text += part
@@ -279,7 +240,7 @@ test('regression: the best epoch by testLoss, progress without accuracies', () =
       onEpoch: () => states.push(model.stateDict()),
     })
     const losses = epochs.map(({ testLoss }) => testLoss as number)
-    const best = losses.indexOf(Math.min(...losses))
+    const best = leastOf(losses)
     const trained = epochs.map(({ trainLoss }) => trainLoss)
     assert.is.not(best, trained.indexOf(Math.min(...trained)), 'a training that tells them apart')
     await model.load(join(dir, 'best.safetensors'))
@@ -295,13 +256,12 @@ test('regression: the best epoch by testLoss, progress without accuracies', () =
         await messageOf(() => model.fit(data, { ...of, callbacks: [callback('testAccuracy')] })),
         /monitor must be a figure that epochs have, got testAccuracy, which needs labels, and/,
       )
-    await model.dispose()
   }))
 
 test('csvLogger appends to files of others: no last line end, CRLF, other columns', () =>
   withFolder(async (folder) => {
     const path = join(folder, 'a.csv')
-    const model = await compileToy()
+    const model = await compileSmall()
     const fit = (of: FitOptions = {}) =>
       model.fit(train, { ...{ epochs: 1, fresh: true }, callbacks: [csvLogger(path)], ...of })
     await fit()
@@ -326,11 +286,10 @@ test('csvLogger appends to files of others: no last line end, CRLF, other column
       assert.is(steps, 0)
       assert.is(await readFile(path, 'utf8'), `${head}\n`)
     }
-    await model.dispose()
   }))
 
 test('what needs validation data says so before training', async () => {
-  const model = await compileToy()
+  const model = await compileSmall()
   const before = model.stateDict()
   const { validation: _, schedule: __, ...without } = options
   const refusals: [FitOptions, RegExp][] = [
@@ -347,12 +306,11 @@ test('what needs validation data says so before training', async () => {
     assert.match(await messageOf(() => model.fit(train, { ...without, ...of })), expected)
   expectSameBits('nothing trained', before, model.stateDict())
   await model.fit(train, { ...without, epochs: 1, schedule: plateau({ monitor: 'trainLoss' }) })
-  await model.dispose()
 })
 
 test('earlyStopping with checkpoint: the folder ends with the best weights', () =>
   withFolder(async (dir) => {
-    const model = await compileToy()
+    const model = await compileSmall()
     const callbacks = (): Callback[] => [
       checkpoint({ dir, overwrite: true }),
       earlyStopping({ patience: 1, restoreBest: true }),
@@ -360,27 +318,12 @@ test('earlyStopping with checkpoint: the folder ends with the best weights', () 
     const { stopped } = await model.fit(train, { ...options, callbacks: callbacks() })
     assert.match(stopped ?? '', /^earlyStopping/)
     const bits = model.stateDict()
-    const again = await compileToy()
+    const again = await compileSmall()
     const more = await again.fit(train, { ...options, resume: dir, callbacks: callbacks() })
     assert.is(more.stopped, stopped)
     expectSameBits('finished', bits, again.stateDict())
     await again.load(join(dir, 'weights.safetensors'))
     expectSameBits('file', bits, again.stateDict())
-    await Promise.all([model.dispose(), again.dispose()])
   }))
-
-const wrong = <T>(value: unknown): T => value as T
-const mistakes: [() => unknown, RegExp][] = [
-  [() => earlyStopping({ patience: 0 }), /^earlyStopping\.patience must be an integer ≥ 1, got 0$/],
-  [() => earlyStopping({ minDelta: -1 }), /^earlyStopping\.minDelta must be ≥ 0, got -1$/],
-  [() => earlyStopping({ mode: wrong('up') }), /^earlyStopping\.mode must be 'min' or 'max'/],
-  [() => earlyStopping({ monitor: wrong('x') }), /^earlyStopping\.monitor must be one of test/],
-  [() => earlyStopping({ restoreBest: wrong(1) }), /^earlyStopping\.restoreBest must be true or/],
-  [() => csvLogger(wrong(undefined)), /^csvLogger's path must be the path of a file, got undef/],
-  [() => csvLogger('x', { append: true, overwrite: true }), /exclude one another; leave one out$/],
-  [() => progress({ stream: wrong(1) }), /^progress\.stream must be a stream to write to, got 1$/],
-]
-for (const [make, expected] of mistakes)
-  test(`error ${expected.source}`, () => assert.throws(make, expected))
 
 test.run()

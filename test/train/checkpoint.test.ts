@@ -2,18 +2,11 @@
 /** Checkpoints: whose they are, and those of training loops of one's own. */
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  batchNorm2d,
   type CompileOptions,
   checkpoint,
-  conv2d,
-  dropout,
-  flatten,
   fromArrays,
-  lif,
-  linear,
   type Model,
   sequential,
   sgd,
@@ -21,21 +14,15 @@ import {
 import { parseCheckpoint, serializeCheckpoint } from '../../src/io/checkpoint.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { expectSameBits, uniform } from '../support/measure.js'
-import { toy, toyClasses, toyShape } from '../support/toy.js'
+import { test } from '../support/models.js'
+import { layersOf } from '../support/net.js'
+import { compileToy as compileToyOf, toy, toyClasses, toyShape } from '../support/toy.js'
+import { stopAt } from '../support/trainings.js'
 
 const { data: train, images, labels } = toy(43, 1)
 
-function compileToy(options: Partial<CompileOptions> = {}): Promise<Model> {
-  const net = sequential(
-    conv2d(2, 9, 3, { padding: 1 }),
-    batchNorm2d(9),
-    lif(),
-    dropout(0.2),
-    flatten(),
-    linear(270, toyClasses),
-  )
-  return net.compile({ input: toyShape, batchSize: 8, timeSteps: 3, ...options })
-}
+const compileToy = (options: Partial<CompileOptions> = {}): Promise<Model> =>
+  compileToyOf(options, 'conv 9 3 padding=1, norm, lif, dropout 0.2, flatten, linear 4')
 
 /** A training loop of one's own. */
 async function steps(model: Model, from: number, to: number): Promise<void> {
@@ -68,7 +55,6 @@ for (const options of loops)
       assert.equal(again.optimizer, whole.optimizer)
       await steps(again, 3, 6)
       expectSameBits('the end', whole.stateDict(), again.stateDict())
-      await Promise.all([whole.dispose(), again.dispose()])
     }))
 
 test('saveCheckpoint amid an epoch of fit: fit goes on, order and method included', () =>
@@ -76,10 +62,7 @@ test('saveCheckpoint amid an epoch of fit: fit goes on, order and method include
     const path = join(folder, 'checkpoint.safetensors')
     const [whole, first, second] = await Promise.all([compileToy(), compileToy(), compileToy()])
     await whole.fit(train, { epochs: 2, method: 'bptt' })
-    const stop = new AbortController()
-    let count = 0
-    const onStep = (): void => void (++count === 3 && stop.abort())
-    await first.fit(train, { method: 'bptt', signal: stop.signal, onStep })
+    await first.fit(train, { method: 'bptt', ...stopAt(2) })
     await first.saveCheckpoint(path)
     await second.loadCheckpoint(path)
     assert.is(second.method, 'bptt')
@@ -97,16 +80,13 @@ test('saveCheckpoint amid an epoch of fit: fit goes on, order and method include
     )
     assert.match(await messageOf(() => second.saveCheckpoint(folder)), /there is a folder/)
     expectSameBits('nothing changed', before, second.stateDict())
-    await Promise.all([whole, first, second, other].map((model) => model.dispose()))
   }))
 
 /** A run in a folder that was stopped in its second epoch. */
 async function begin(dir: string): Promise<Model> {
   const model = await compileToy()
-  const stop = new AbortController()
-  const onStep = ({ epoch }: { epoch: number }): void => void (epoch === 1 && stop.abort())
-  const { signal } = stop
-  await model.fit(train, { epochs: 2, signal, onStep, callbacks: [checkpoint({ dir })] })
+  const stop = stopAt(({ epoch }) => epoch === 1)
+  await model.fit(train, { epochs: 2, ...stop, callbacks: [checkpoint({ dir })] })
   return model
 }
 
@@ -116,18 +96,12 @@ test('other data of the same name and size are refused', () =>
     const changed = images.slice()
     changed[changed.length - 1] += 1
     changed[0] += 1
-    const data = fromArrays({
-      name: 'toy',
-      images: changed,
-      labels,
-      shape: toyShape,
-      classes: toyClasses,
-    })
+    const of = { name: 'toy', images: changed, labels, classes: toyClasses }
+    const data = fromArrays({ ...of, shape: toyShape })
     assert.match(
       await messageOf(() => model.fit(data, { epochs: 2, resume: dir })),
       /^fit\.resume: .*, got others \(data\.samples "[0-9a-f]{16}" instead of "[0-9a-f]{16}"\); give the/,
     )
-    await model.dispose()
   }))
 
 test('a checkpoint of another version of the package goes on, with one warning', () =>
@@ -146,7 +120,6 @@ test('a checkpoint of another version of the package goes on, with one warning',
     process.off('warning', listen)
     assert.is(warnings.length, 1)
     assert.match(warnings[0], /version 0\.0\.7 of spikewasm wrote this checkpoint, this is \d/)
-    await model.dispose()
   }))
 
 test('a folder with another run, or with files of a user, is not written over', () =>
@@ -174,7 +147,6 @@ test('a folder with another run, or with files of a user, is not written over', 
       ),
       /^checkpoint\.monitor must be .*, got testLoss, which needs validation data; give fit\.valid/,
     )
-    await Promise.all([model.dispose(), other.dispose()])
   }))
 
 test('a run that was killed behind its last commit: resume gives its files their names', () =>
@@ -189,7 +161,6 @@ test('a run that was killed behind its last commit: resume gives its files their
     await model.fit(train, { resume: dir, callbacks: [checkpoint({ dir })] })
     assert.ok(bytes.equals(await readFile(weights)))
     assert.not((await readdir(dir)).some((name) => name.startsWith('.') || name === 'run.lock'))
-    await model.dispose()
   }))
 
 test('a layer that never fires is named in the record, and in one warning of each fit', async () => {
@@ -198,9 +169,12 @@ test('a layer that never fires is named in the record, and in one warning of eac
     warnings.push(warning)
   }
   process.on('warning', onWarning)
-  const net = sequential({ one: linear(60, 7), quiet: lif({ vThreshold: 1e6 }), two: linear(7, 4) })
-  const block = sequential({ flat: flatten(), ...{ net } })
-  const model = await block.compile({ input: toyShape, batchSize: 8, timeSteps: 2 })
+  const [flat, one, quiet, two] = layersOf(
+    toyShape,
+    'flatten, linear 7, lif vThreshold=1000000, linear 4',
+  )
+  const net = sequential({ flat, net: sequential({ one, quiet, two }) })
+  const model = await compileToyOf({ timeSteps: 2 }, net)
   const { epochs } = await model.fit(train, { epochs: 3 })
   assert.equal(epochs[0].silent, ['net.quiet'])
   await model.fit(train)
@@ -213,7 +187,6 @@ test('a layer that never fires is named in the record, and in one warning of eac
     ['SPIKEWASM_SILENT', 'SPIKEWASM_SILENT'],
   )
   assert.match(warnings[1].message, /^no neuron of layer net\.quiet fired in epoch 4: /)
-  await Promise.all([model.dispose(), loud.dispose()])
 })
 
 test.run()

@@ -1,41 +1,30 @@
 /** What a model is trained with: few samples, splits, vectors and series. */
-import { test } from 'uvu'
+
 import * as assert from 'uvu/assert'
 import {
   Batches,
-  batchNorm2d,
-  type Callback,
   type CompileOptions,
-  conv2d,
   type Dataset,
   exportWasm,
   type FitOptions,
-  flatten,
   fromArrays,
-  lif,
-  linear,
   loadModel,
-  type Module,
-  maxPool2d,
   mlp,
   openNet,
   sequential,
   sgd,
 } from '../../src/index.js'
-import { serializeCheckpoint } from '../../src/io/checkpoint.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { expectClose, expectSameBits, labels, uniform } from '../support/measure.js'
+import { modelOf, own, test } from '../support/models.js'
+import { netOf } from '../support/net.js'
+import { withoutTimes } from '../support/runs.js'
 import { usualMethods } from '../support/tables.js'
-import { toy, toyClasses, toyShape } from '../support/toy.js'
+import { compileToy as compileToyOf, toy, toyClasses, toyShape } from '../support/toy.js'
+import { collect } from '../support/trainings.js'
 
-const toyNet = (norm = true) =>
-  sequential({
-    conv: conv2d(2, 8, 3, { padding: 1 }),
-    ...(norm ? { bn: batchNorm2d(8) } : {}),
-    fire: lif(),
-    flat: flatten(),
-    last: linear(240, toyClasses),
-  })
+const compileToy = (options: Partial<CompileOptions>, norm = true) =>
+  compileToyOf(options, `conv 8 3 padding=1, ${norm ? 'norm, ' : ''}lif, flatten, linear 4`)
 
 for (const method of usualMethods)
   test(`${method}: 5 samples train with a batch size of 16, as with one of 5`, async () => {
@@ -43,12 +32,7 @@ for (const method of usualMethods)
     const losses: number[][] = []
     const states = []
     for (const batchSize of [16, 5]) {
-      const model = await toyNet(false).compile({
-        input: toyShape,
-        batchSize,
-        timeSteps: 3,
-        method,
-      })
+      const model = await compileToy({ batchSize, method }, false)
       const { epochs } = await model.fit(data, { epochs: 8, optimizer: sgd({ lr: 0.1 }) })
       losses.push(epochs.map(({ trainLoss }) => trainLoss))
       states.push(model.stateDict())
@@ -61,22 +45,20 @@ for (const method of usualMethods)
   })
 
 test('fewer samples than a batch, behind batchNorm2d: they train, a single one too', async () => {
-  const model = await toyNet().compile({ input: toyShape, batchSize: 16, timeSteps: 3 })
+  const model = await compileToy({ batchSize: 16 })
   for (const count of [1, 3, 15]) {
     const { data } = toy(count, 2)
     const { epochs } = await model.fit(data, { epochs: 3, validation: data })
     assert.is(epochs.length, 3)
     assert.ok(epochs.every(({ trainLoss, testLoss }) => Number.isFinite(trainLoss + testLoss!)))
   }
-  await model.dispose()
 })
 
 for (const method of ['rate', 'ottt'] as const)
   test(`${method}, dropLast false: the last batch trains too, as one of its own size`, async () => {
     const { data } = toy(20, 1)
     const optimizer = sgd({ lr: 0.1, momentum: 0 })
-    const of = (batchSize: number) =>
-      toyNet(false).compile({ input: toyShape, batchSize, timeSteps: 3, method })
+    const of = (batchSize: number) => compileToy({ batchSize, method }, false)
     const [model, apart, last] = [await of(8), await of(8), await of(4)]
     const losses: number[] = []
     const { epochs } = await model.fit(data, {
@@ -110,40 +92,24 @@ for (const method of ['rate', 'ottt'] as const)
     }
     for (const [name, { data: values }] of Object.entries(last.stateDict()))
       expectClose(name, model.stateDict()[name].data, values, 1e-4)
-    await Promise.all([model, apart, last].map((one) => one.dispose()))
   })
 
 test('dropLast false: threads change no bit, a resume goes on, another setting is refused', async () => {
   const { data } = toy(21, 1)
-  const of = () => toyNet().compile({ input: toyShape, batchSize: 8, timeSteps: 2 })
+  const of = () => compileToy({ timeSteps: 2 })
   const [model, again] = [await of(), await of()]
-  let resume: Promise<Uint8Array> | undefined
-  const keep: Callback = {
-    name: 'keep',
-    onStep({ epoch, step }, training) {
-      if (epoch === 0 && step === 2) resume = serializeCheckpoint(training.snapshot())
-    },
-  }
+  const { callback, files } = collect('step')
   const options: FitOptions = { epochs: 3, accumulate: 2, dropLast: false }
-  const { epochs } = await model.fit(data, { ...options, numWorkers: 1, callbacks: [keep] })
-  const found = await resume
+  const { epochs } = await model.fit(data, { ...options, numWorkers: 1, callbacks: [callback] })
+  const found = await files[2]()
   assert.match(
     await messageOf(() => again.fit(data, { ...options, dropLast: true, resume: found })),
     /it has dropLast false instead of true; give the same/,
   )
   const resumed = await again.fit(data, { ...options, numWorkers: 0, resume: found })
   expectSameBits('resumed', model.stateDict(), again.stateDict())
-  assert.equal(timeless(resumed.epochs), timeless(epochs))
-  assert.is(
-    await messageOf(() => model.fit(data, { dropLast: 'no' } as object)),
-    'fit.dropLast must be true or false, got "no"',
-  )
-  await Promise.all([model.dispose(), again.dispose()])
+  assert.equal(withoutTimes(resumed.epochs), withoutTimes(epochs))
 })
-
-/** Records of two runs, but for what depends on the clock. */
-const timeless = (epochs: readonly object[]): object[] =>
-  epochs.map((epoch) => ({ ...epoch, stepMs: 0, dataWaitMs: 0, samplesPerSecond: 0 }))
 
 test('validationSplit: the last samples, before shuffling, as if they were given apart', async () => {
   const { data, images, labels: of } = toy(50, 3)
@@ -160,9 +126,9 @@ test('validationSplit: the last samples, before shuffling, as if they were given
     [part(0, 35), { validation: part(35, 50) }],
     [data, { validationSplit: 0.3, numWorkers: 1 }],
   ] as const) {
-    const model = await toyNet().compile({ input: toyShape, batchSize: 8, timeSteps: 3 })
+    const model = await compileToy({})
     const { epochs } = await model.fit(train, { epochs: 2, ...options })
-    ends.push({ epochs: timeless(epochs), state: model.stateDict() })
+    ends.push({ epochs: withoutTimes(epochs), state: model.stateDict() })
     await model.dispose()
   }
   for (const end of ends.slice(1)) {
@@ -172,48 +138,32 @@ test('validationSplit: the last samples, before shuffling, as if they were given
 })
 
 test('validationSplit: what leaves nothing on one side, or is no share, is refused', async () => {
-  const model = await toyNet().compile({ input: toyShape, batchSize: 8, timeSteps: 2 })
+  const model = await compileToy({ timeSteps: 2 })
   const { data } = toy(3, 3)
-  for (const [split, expected] of [
-    [1e-20, /^fit\.validationSplit must leave samples to train with and .*got 1e-20 of 3 samples/],
-    [0.9, /^fit\.validationSplit must leave samples to train with and .*got 0\.9 of 3 samples/],
-    [0, /^fit\.validationSplit must lie in 0…1 \(both excluded\), got 0$/],
-    ['0.5', /^fit\.validationSplit must lie in 0…1 \(both excluded\), got "0\.5"$/],
-  ] as const)
-    assert.match(
-      await messageOf(() => model.fit(data, { validationSplit: split } as FitOptions)),
-      expected,
-    )
+  const none = /^fit\.validationSplit must leave samples to train with and .*of 3 samples/
+  for (const validationSplit of [1e-20, 0.9])
+    assert.match(await messageOf(() => model.fit(data, { validationSplit })), none)
   const both = { validationSplit: 0.5, validation: data }
   assert.match(await messageOf(() => model.fit(data, both)), /exclude one another/)
-  await model.dispose()
 })
 
 /** A network for an input, the same one for that input as an image, and the data for both. */
-const forms: readonly [string, CompileOptions['input'], CompileOptions['input'], () => Module][] = [
-  ['a vector', [6], [6, 1, 1], () => sequential(linear(6, 9), lif(), linear(9, 3))],
+const forms: readonly [string, CompileOptions['input'], CompileOptions['input'], string][] = [
+  ['a vector', [6], [6, 1, 1], 'linear 9, lif, linear 3'],
   [
     'a series',
     [2, 10],
     [2, 1, 10],
-    () =>
-      sequential(
-        conv2d(2, 5, [1, 3], { padding: [0, 1] }),
-        batchNorm2d(5),
-        lif(),
-        maxPool2d([1, 2]),
-        flatten(),
-        linear(25, 3),
-      ),
+    'conv2d 2 5 1x3 padding=0x1, batchNorm2d 5, lif, maxPool2d 1x2, flatten, linear 3',
   ],
 ]
 
-for (const [name, input, image, network] of forms)
+for (const [name, input, image, text] of forms)
   test(`${name}: trains, predicts, is saved and exported with the bits of an image`, () =>
     withFolder(async (folder) => {
       const size = input.reduce((a: number, b) => a * b, 1)
       const inputs = uniform(40 * size, 2, 5)
-      const own = { labels: labels(40, 3, 6), classes: 3 }
+      const answers = { labels: labels(40, 3, 6), classes: 3 }
       const given = [...input] as unknown as CompileOptions['input']
       const models = []
       for (const [shape, values] of [
@@ -221,9 +171,11 @@ for (const [name, input, image, network] of forms)
         [image, { images: inputs }],
       ] as const) {
         const options = { input: shape, batchSize: 8, timeSteps: 3, seed: 4 }
-        const net = shape === image ? sequential(flattenOr(image), network()) : network()
-        const model = await sequential({ net }).compile(options)
-        await model.fit(fromArrays({ ...values, ...own, shape }), { epochs: 2 })
+        // In front of a network that takes a vector; images need nothing.
+        const first = input.length === 1 ? 'flatten' : 'identity'
+        const net = netOf(shape, shape === image ? `${first}, ${text}` : text)
+        const model = await modelOf(sequential({ net }), options)
+        await model.fit(fromArrays({ ...values, ...answers, shape }), { epochs: 2 })
         models.push(model)
       }
       const [model, reference] = models
@@ -245,7 +197,7 @@ for (const [name, input, image, network] of forms)
       )
       const path = `${folder}/model.safetensors`
       await model.save(path)
-      const loaded = await loadModel(path)
+      const loaded = await own(loadModel(path))
       assert.equal([loaded.input, await loaded.predict(x)], [input, prediction])
       const net = await openNet(await exportWasm(model))
       assert.equal(net.info.input, model.session.input)
@@ -253,30 +205,15 @@ for (const [name, input, image, network] of forms)
       net.infer()
       assert.equal([...net.output], [...prediction.logits.subarray(0, 3)])
       assert.match(model.summary(), new RegExp(`\\[${input.length === 1 ? '6' : '2, 10'}\\]`))
-      for (const one of [model, reference, loaded]) await one.dispose()
     }))
 
-/** In front of a network that takes a vector; images need nothing. */
-const flattenOr = ([, , width]: readonly number[]): Module =>
-  width === 1 ? flatten() : sequential({ same: { kind: 'identity' } })
-
-test('inputs that are no shape, and networks that do not take them, are refused by name', async () => {
-  for (const input of [undefined, [], [0], [2.5], ['6'], [1, 2, 3, 4], 6, [2 ** 30, 2 ** 30]])
-    assert.match(
-      await messageOf(() => mlp([6], 3).compile({ input } as unknown as CompileOptions)),
-      /^compile\.input must be \[features\], \[channels, length\] or \[channels, height, width\], got/,
-    )
-  assert.match(
-    await messageOf(() => sequential(conv2d(6, 4, 1), linear(4, 2)).compile({ input: [6] })),
-    /^0 \(conv2d\): expects an image \[C, H, W\], got the flat \[6\]/,
-  )
-  const model = await mlp([6], 3).compile({ input: [6] })
+test('data of another shape than the model are refused by name', async () => {
+  const model = await modelOf(mlp([6], 3), { input: [6] })
   const data = fromArrays({ inputs: uniform(36, 1, 1), labels: [0, 1, 2], shape: [12], classes: 3 })
   assert.is(
     await messageOf(() => model.evaluate(data)),
     'the data arrays has samples of [12], the model was compiled for input [6]',
   )
-  await model.dispose()
 })
 
 test.run()

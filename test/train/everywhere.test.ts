@@ -5,57 +5,45 @@
  */
 
 import { join } from 'node:path'
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openNet } from '../../src/edge/net.js'
 import {
   adam,
-  alif,
-  batchNorm2d,
   block,
-  type CheckpointContent,
   type CompileOptions,
-  compile,
-  conv2d,
   cubaLif,
   exportWasm,
-  flatten,
-  groupNorm,
-  layerNorm,
-  leakyIntegrator,
   lif,
-  linear,
   loadModel,
   type Model,
   type Module,
-  maxPool2d,
   plif,
   recurrent,
   selfDistillation,
-  sequential,
   sgd,
-  stabilizedLif,
   timeMean,
 } from '../../src/index.js'
-import { serializeCheckpoint } from '../../src/io/checkpoint.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { differing, numbers, shake, uniform } from '../support/exported.js'
 import { learn } from '../support/learning.js'
 import { expectSameBits } from '../support/measure.js'
-import { toy, toyClasses, toyShape } from '../support/toy.js'
+import { modelOf, own, test } from '../support/models.js'
+import { netOf } from '../support/net.js'
+import { toy, toyNet, toyShape } from '../support/toy.js'
+import { collect } from '../support/trainings.js'
 
 const size = 60
-const body = () => [conv2d(2, 9, 3, { padding: 1 }), batchNorm2d(9)] as const
-const head = () => [flatten(), linear(270, toyClasses)] as const
+const body = 'conv 9 3 padding=1, norm'
+const head = 'flatten, linear 4'
 
 const distilled = (): Module =>
   block(
     {
-      conv: sequential(...body()),
+      conv: toyNet(body),
       fire: lif(),
       rate: timeMean(),
-      branch: sequential(...head()),
-      end: sequential(conv2d(9, 9, 3, { padding: 1 }), lif(), ...head()),
+      branch: netOf([9, 6, 5], head),
+      end: netOf([9, 6, 5], `conv 9 3 padding=1, lif, ${head}`),
     },
     (m, x) => {
       const s = m.fire(m.conv(x))
@@ -64,7 +52,7 @@ const distilled = (): Module =>
   )
 
 interface Case {
-  readonly network: () => Module
+  readonly network: string | Module
   readonly options?: Partial<CompileOptions>
   /** How a file that learns is refused. */
   readonly learning?: RegExp
@@ -72,57 +60,43 @@ interface Case {
   readonly stream?: RegExp
 }
 
-const cases: Record<string, Case> = {
+const cells = {
+  learnsTau: () => plif({ learn: ['tau'] }),
+  learnsBoth: () => cubaLif({ learn: ['tau', 'tauSyn'], refractory: 1 }),
+  hears: () => recurrent(lif()),
+  hearsCuba: () => recurrent(cubaLif()),
+}
+const cases: Readonly<Record<string, Case>> = {
   'several outputs': {
-    network: distilled,
+    network: distilled(),
     options: { loss: selfDistillation({ beta: 0.4 }) },
     learning: /^exportWasm: a file that learns has .* got loss selfDistillation/,
   },
   timeMean: {
-    network: () => sequential(...body(), lif(), timeMean(), ...head()),
+    network: `${body}, lif, timeMean, ${head}`,
     stream: /^3 \(timeMean\): needs all steps of a sample at once, which /,
   },
-  os: {
-    network: () => sequential(...body(), stabilizedLif(), ...head()),
-    options: { method: 'os' },
-  },
-  'cells, rate': {
-    network: () =>
-      sequential(...body(), plif({ learn: ['tau'] }), conv2d(9, 9, 1), alif(), ...head()),
-  },
+  os: { network: `${body}, stabilizedLif, ${head}`, options: { method: 'os' } },
+  'cells, rate': { network: `${body}, learnsTau, conv 9 1, alif, ${head}` },
   'cells, bptt': {
-    network: () =>
-      sequential(
-        conv2d(2, 9, 3, { padding: 1 }),
-        cubaLif({ learn: ['tau', 'tauSyn'], refractory: 1 }),
-        conv2d(9, 9, 1),
-        alif({ tau: 3 }),
-        ...head(),
-        leakyIntegrator({ tau: 4 }),
-      ),
+    network: `conv 9 3 padding=1, learnsBoth, conv 9 1, alif tau=3, ${head}, leakyIntegrator tau=4`,
     options: { method: 'bptt' },
   },
-  recurrent: {
-    network: () =>
-      sequential(flatten(), linear(size, 12), recurrent(lif()), linear(12, toyClasses)),
-    options: { method: 'bptt' },
-  },
+  recurrent: { network: 'flatten, linear 12, hears, linear 4', options: { method: 'bptt' } },
   'recurrent, sltt': {
-    network: () =>
-      sequential(flatten(), linear(size, 12), recurrent(cubaLif()), linear(12, toyClasses)),
+    network: 'flatten, linear 12, hearsCuba, linear 4',
     options: { method: 'sltt' },
   },
   'groupNorm, layerNorm': {
-    network: () =>
-      sequential(
-        ...[conv2d(2, 9, 3, { padding: 1 }), groupNorm(3, 9), lif(), maxPool2d(2)],
-        ...[conv2d(9, 8, 1), layerNorm([8, 3, 2]), lif(), flatten(), linear(48, toyClasses)],
-      ),
+    network: `conv 9 3 padding=1, groupNorm 3, lif, maxPool2d 2, conv 8 1, layerNorm 8x3x2, lif,
+      flatten, linear 4`,
   },
 }
 
 const compiled = ({ network, options }: Case, more: Partial<CompileOptions> = {}): Promise<Model> =>
-  compile(network(), { input: toyShape, batchSize: 4, timeSteps: 4, seed: 3, ...options, ...more })
+  modelOf(typeof network === 'string' ? netOf(toyShape, network, cells) : network, {
+    ...{ input: toyShape, batchSize: 4, timeSteps: 4, seed: 3, ...options, ...more },
+  })
 const data = toy(12, 1).data
 
 for (const [name, each] of Object.entries(cases)) {
@@ -135,29 +109,22 @@ for (const [name, each] of Object.entries(cases)) {
       const x = uniform(numbers(6), 3 * size)
       const right = await model.predict(x)
       for (const purpose of ['train', 'inference'] as const) {
-        const again = await loadModel(path, { purpose })
+        const again = await own(loadModel(path, { purpose }))
         const { logits, classes } = await again.predict(x)
         assert.is(differing(logits, right.logits), 0, purpose)
         assert.equal(classes, right.classes)
         await again.dispose()
       }
-      await model.dispose()
     }))
 
   test(`${name}: a training that goes on ends with the same bits`, async () => {
     const options = { epochs: 2, optimizer: adam({ lr: 0.01 }) }
     const model = await compiled(each)
-    const files: (() => Promise<Uint8Array>)[] = []
-    const keep = (snapshot: CheckpointContent): number =>
-      files.push(() => serializeCheckpoint(snapshot))
-    await model.fit(data, {
-      ...options,
-      callbacks: [{ name: 'keep', onStep: (_, training) => void keep(training.snapshot()) }],
-    })
+    const { callback, files } = collect('step')
+    await model.fit(data, { ...options, callbacks: [callback] })
     const again = await compiled(each)
     await again.fit(data, { ...options, resume: await files[1]() })
     expectSameBits(name, again.stateDict(), model.stateDict())
-    await Promise.all([model.dispose(), again.dispose()])
   })
 
   test(`${name}: exported, and as a stream, the same outputs`, async () => {
@@ -192,7 +159,6 @@ for (const [name, each] of Object.entries(cases)) {
       for (const [i, value] of streamed.entries())
         assert.ok(Math.abs(value - logits[i]) <= 2e-6 * (1 + Math.abs(value)), `${value}`)
     }
-    await model.dispose()
   })
 
   test(`${name}: a file that learns has the bits of trainStep, or is refused`, async () => {
@@ -205,7 +171,6 @@ for (const [name, each] of Object.entries(cases)) {
       const { state, results, outputs } = await learn(model, numbers(7), 3)
       assert.equal({ state, results, outputs }, { state: 0, results: 0, outputs: 0 })
     }
-    await model.dispose()
   })
 }
 

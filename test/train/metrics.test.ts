@@ -1,19 +1,12 @@
 /** What `evaluate` measures of a network's answers. */
-import { test } from 'uvu'
+
 import * as assert from 'uvu/assert'
-import {
-  type EvaluateOptions,
-  flatten,
-  fromArrays,
-  lif,
-  linear,
-  sequential,
-  sgd,
-} from '../../src/index.js'
+import { fromArrays, linear, sequential, sgd } from '../../src/index.js'
 import { absoluteErrors, makeTally } from '../../src/train/metrics.js'
 import { messageOf } from '../io/temporary.js'
 import { testRandom } from '../support/engine.js'
-import { toy, toyClasses, toyShape } from '../support/toy.js'
+import { modelOf, test } from '../support/models.js'
+import { compileToy, toy, toyClasses } from '../support/toy.js'
 
 test('precision, recall and f1 by class, as counted by hand; 0 where there is nothing', () => {
   const tally = makeTally(4, undefined)
@@ -78,12 +71,7 @@ for (const [threads, batchSize] of [
 ] as const)
   test(`threads=${threads}, batches of ${batchSize}: evaluate says what predict answers`, async () => {
     const { data, images, labels } = toy(45, 2)
-    const model = await sequential({
-      flat: flatten(),
-      hidden: linear(60, 20),
-      fire: lif(),
-      last: linear(20, toyClasses),
-    }).compile({ input: toyShape, batchSize, timeSteps: 3, threads })
+    const model = await compileToy({ batchSize, threads }, 'flatten, linear 20, lif, linear 4')
     await model.fit(toy(64, 1).data, { epochs: 2, optimizer: sgd({ lr: 0.05 }) })
     const { classes, logits } = await model.predict(images)
     const { confusion, perClass, topK, accuracy, count } = await model.evaluate(data, { topK: 2 })
@@ -104,12 +92,6 @@ for (const [threads, batchSize] of [
     })
     assert.is(topK, second.length / 45)
     assert.is((await model.evaluate(data)).topK, undefined)
-    for (const wrong of [0, 5, 1.5, '2'])
-      assert.is(
-        await messageOf(() => model.evaluate(data, { topK: wrong } as EvaluateOptions)),
-        `evaluate.topK must be an integer from 1 to 4, got ${JSON.stringify(wrong)}`,
-      )
-    await model.dispose()
   })
 
 test('outputs that are not finite are refused in predict, evaluate and step, by layer', async () => {
@@ -122,7 +104,7 @@ test('outputs that are not finite are refused in predict, evaluate and step, by 
     `layer last (linear) gives Infinity for ${where}; its weights, or the input, are too large ` +
     'for float32'
   for (const batchSize of [1, 2, 64]) {
-    const model = await network().compile({ input: [3], batchSize, timeSteps: 2 })
+    const model = await modelOf(network(), { input: [3], batchSize, timeSteps: 2 })
     model.loadStateDict(state)
     assert.is(await messageOf(() => model.predict(inputs)), of('sample 1'))
     assert.is(await messageOf(() => model.evaluate(data)), of('sample 1 of huge'))
@@ -130,10 +112,9 @@ test('outputs that are not finite are refused in predict, evaluate and step, by 
     assert.equal([...(await model.predict(inputs.subarray(0, 3))).logits], [0, 0])
     await model.dispose()
   }
-  const stream = await network().compile({ input: [3], batchSize: 3, purpose: 'stream' })
+  const stream = await modelOf(network(), { input: [3], batchSize: 3, purpose: 'stream' })
   stream.loadStateDict(state)
   assert.is(await messageOf(() => stream.step(inputs)), of('sample 1 in step 1'))
-  await stream.dispose()
 })
 
 test.run()

@@ -1,12 +1,10 @@
 /** Operations, membrane updates and spikes beside a simulation that loops over everything. */
 
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   alif,
   avgPool2d,
   type CompileOptions,
-  conv1d,
   conv2d,
   cubaLif,
   type Dataset,
@@ -30,11 +28,26 @@ import {
 } from '../../src/index.js'
 import { messageOf } from '../io/temporary.js'
 import { testRandom } from '../support/engine.js'
+import { modelOf, test } from '../support/models.js'
+import { compileNet } from '../support/net.js'
+import {
+  averages,
+  type ConvCase,
+  forwardReference,
+  outSize,
+  shapesOf,
+} from '../support/ops-convolution.js'
 
 /** A value of one image and step: [C][H][W]. */
 interface Map3 {
   readonly shape: readonly [number, number, number]
   readonly data: Float64Array
+}
+
+/** A layer with weights: its operations, and whether all that it reads is 0 or ±1. */
+interface Layer {
+  operations: number
+  binary: boolean
 }
 
 /** What the simulation counts. */
@@ -45,8 +58,7 @@ interface Sums {
   updates: number
   active: number
   outputs: number
-  /** Operations of each layer with weights, and whether all that it reads is 0 or ±1. */
-  readonly layers: { operations: number; binary: boolean }[]
+  readonly layers: Layer[]
   /** Trains of the layers of neurons, [image][t][C·H·W]. */
   readonly trains: number[][][]
 }
@@ -59,17 +71,32 @@ interface Spec {
 /** The next of the parameters, or of the running thresholds. */
 type Weights = (of?: 'running') => Float32Array
 
-const map = (shape: Map3['shape'], at: (c: number, y: number, x: number) => number): Map3 => {
-  const [C, H, W] = shape
-  const data = new Float64Array(C * H * W)
-  for (let c = 0, i = 0; c < C; c++)
-    for (let y = 0; y < H; y++) for (let x = 0; x < W; x++) data[i++] = at(c, y, x)
-  return { shape, data }
+/** What is added up where neither factor is 0, and what would be with all of them. */
+function count(c: ConvCase, x: Map3, weight: ArrayLike<number>, sums: Sums, layer: Layer): void {
+  const ones = (values: ArrayLike<number>, all = false) =>
+    Float64Array.from(values, (v) => Number(all || v !== 0))
+  const total = (values: Float64Array): number => values.reduce((a, b) => a + b, 0)
+  sums.dense += total(forwardReference(c, ones(x.data, true), ones(weight, true)))
+  layer.operations += total(forwardReference(c, ones(x.data), ones(weight)))
+  if (x.data.some((v) => v !== 0 && Math.abs(v) !== 1)) layer.binary = false
 }
-const get = ({ shape: [, H, W], data }: Map3, c: number, y: number, x: number): number =>
-  data[(c * H + y) * W + x]
 
 /** A layer with weights, as NeuroBench counts it: products of what is not 0, inside the image. */
+const weighted = (module: () => Module, of: (x: Map3) => ConvCase): Spec => ({
+  module,
+  simulate(weights, sums) {
+    const [weight, bias] = [weights(), weights()]
+    const layer = { operations: 0, binary: true }
+    sums.layers.push(layer)
+    return (x) => {
+      const c = of(x)
+      count(c, x, weight, sums, layer)
+      const { outH, outW } = shapesOf(c)
+      return { shape: [c.N, outH, outW], data: forwardReference(c, x.data, weight, bias) }
+    }
+  },
+})
+const single = { T: 1, timed: false, B: 1 }
 const conv = (
   from: number,
   to: number,
@@ -77,82 +104,22 @@ const conv = (
   stride: number,
   padding: number,
   groups: number,
-): Spec => ({
-  module: () => conv2d(from, to, kernel, { stride, padding, groups, bias: true }),
-  simulate(weights, sums) {
-    const [weight, bias] = [weights(), weights()]
-    const layer = { operations: 0, binary: true }
-    sums.layers.push(layer)
-    return (x) => {
-      const [, H, W] = x.shape
-      const size = (n: number): number => Math.floor((n + 2 * padding - kernel) / stride) + 1
-      const [groupIn, groupOut] = [from / groups, to / groups]
-      if (x.data.some((v) => v !== 0 && Math.abs(v) !== 1)) layer.binary = false
-      return map([to, size(H), size(W)], (o, y, xo) => {
-        let sum = bias[o]
-        for (let i = 0; i < groupIn; i++)
-          for (let ky = 0; ky < kernel; ky++)
-            for (let kx = 0; kx < kernel; kx++) {
-              const [sy, sx] = [y * stride + ky - padding, xo * stride + kx - padding]
-              if (sy < 0 || sy >= H || sx < 0 || sx >= W) continue
-              const value = get(x, Math.floor(o / groupOut) * groupIn + i, sy, sx)
-              const w = weight[((o * groupIn + i) * kernel + ky) * kernel + kx]
-              sums.dense++
-              if (value !== 0 && w !== 0) layer.operations++
-              sum += value * w
-            }
-        return sum
-      })
-    }
-  },
-})
-
-const full = (from: number, to: number): Spec => ({
-  module: () => linear(from, to),
-  simulate(weights, sums) {
-    const [weight, bias] = [weights(), weights()]
-    const layer = { operations: 0, binary: true }
-    sums.layers.push(layer)
-    return (x) => {
-      assert.is(x.data.length, from)
-      if (x.data.some((v) => v !== 0 && Math.abs(v) !== 1)) layer.binary = false
-      return map([to, 1, 1], (o) =>
-        x.data.reduce((sum, value, i) => {
-          const w = weight[o * from + i]
-          sums.dense++
-          if (value !== 0 && w !== 0) layer.operations++
-          return sum + value * w
-        }, bias[o]),
-      )
-    }
-  },
-})
-
-const neurons = (leak: number, hard: boolean): Spec => ({
-  module: () => {
-    const options = { vReset: hard ? 0 : null }
-    return leak === 1 ? integrateAndFire(options) : lif({ tau: 2, ...options })
-  },
-  simulate(_weights, sums) {
-    let v: Float64Array | undefined
-    const train: number[][] = []
-    sums.trains.push(train)
-    return ({ shape, data }) => {
-      const spikes = new Float64Array(data.length)
-      const before = v
-      v = data.map((current, i) => {
-        const u = leak * (before?.[i] ?? 0) + current
-        if (u >= 1) spikes[i] = 1
-        return u >= 1 ? (hard ? 0 : u - 1) : u
-      })
-      for (const [i, value] of v.entries()) if (!before || value !== before[i]) sums.updates++
-      sums.outputs += spikes.length
-      sums.active += spikes.reduce((a, b) => a + b, 0)
-      train.push([...spikes])
-      return { shape, data: spikes }
-    }
-  },
-})
+): Spec =>
+  weighted(
+    () => conv2d(from, to, kernel, { stride, padding, groups, bias: true }),
+    ({ shape: [C, H, W] }) => ({
+      ...{ ...single, C, H, W, N: to, groups },
+      ...{ kernel: [kernel, kernel], stride: [stride, stride], padding: [padding, padding] },
+    }),
+  )
+const full = (from: number, to: number): Spec =>
+  weighted(
+    () => linear(from, to),
+    ({ data }) => ({
+      ...{ ...single, C: data.length, H: 1, W: 1, N: to, groups: 1 },
+      ...{ kernel: [1, 1], stride: [1, 1], padding: [0, 0] },
+    }),
+  )
 
 interface Dynamics {
   readonly make: () => Module
@@ -161,7 +128,7 @@ interface Dynamics {
   readonly synapse?: number
   readonly adaptation?: { readonly leak: number; readonly beta: number }
   /** Of each channel, or of all; absent: no spikes. `running`: what the layer holds. */
-  readonly threshold?: readonly number[] | 'running'
+  readonly threshold?: number | readonly number[] | 'running'
   readonly hard?: boolean
   readonly refractory?: number
   readonly recurrent?: 'all' | 'itself'
@@ -205,10 +172,12 @@ const cells = (of: Dynamics): Spec => ({
         const rests = now.rest[to] > 0
         const u = rests ? last : of.leak * last + x
         const channel = Math.floor((to * shape[0]) / n)
-        const base = running?.[0] ?? (of.threshold as readonly number[] | undefined)?.[channel]
-        const theta = (base ?? Infinity) + (of.adaptation ? of.adaptation.beta * now.a[to] : 0)
+        const base =
+          running?.[0] ??
+          ([of.threshold ?? Infinity].flat()[Array.isArray(of.threshold) ? channel : 0] as number)
+        const theta = base + (of.adaptation ? of.adaptation.beta * now.a[to] : 0)
         const fired = !rests && u >= theta
-        now.v[to] = fired ? (of.hard ? 0 : u - (base as number)) : u
+        now.v[to] = fired ? (of.hard ? 0 : u - base) : u
         if (of.adaptation) now.a[to] = of.adaptation.leak * now.a[to] + Number(fired)
         now.rest[to] = fired ? (of.refractory ?? 0) : Math.max(0, now.rest[to] - 1)
         now.s[to] = Number(fired)
@@ -225,6 +194,13 @@ const cells = (of: Dynamics): Spec => ({
   },
 })
 
+/** Plain neurons; their threshold is 1. */
+const neurons = (leak: number, hard: boolean): Spec => {
+  const options = { vReset: hard ? 0 : null }
+  const make = () => (leak === 1 ? integrateAndFire(options) : lif({ tau: 2, ...options }))
+  return cells({ make, leak, hard, threshold: 1 })
+}
+
 const stateless = (module: () => Module, run: (x: Map3, sums: Sums) => Map3): Spec => ({
   module,
   simulate: (_weights, sums) => (x) => run(x, sums),
@@ -232,20 +208,23 @@ const stateless = (module: () => Module, run: (x: Map3, sums: Sums) => Map3): Sp
 const pool = (kind: 'avg' | 'max', kernel: number, stride: number, padding: number): Spec =>
   stateless(
     () => (kind === 'avg' ? avgPool2d : maxPool2d)(kernel, { stride, padding }),
-    (x) => {
-      const [C, H, W] = x.shape
-      const size = (n: number): number => Math.floor((n + 2 * padding - kernel) / stride) + 1
-      return map([C, size(H), size(W)], (c, y, xo) => {
+    ({ shape: [C, H, W], data }) => {
+      const size = (n: number): number => outSize(n, kernel, stride, padding)
+      const pair = (n: number) => [n, n] as const
+      if (kind === 'avg') {
+        const means = averages(C, [H, W], data, pair(kernel), pair(stride), pair(padding))
+        return { shape: [C, size(H), size(W)], data: means }
+      }
+      const out = new Float64Array(C * size(H) * size(W)).map((_, at) => {
+        const [c, y, x] = [Math.floor(at / size(W) / size(H)), Math.floor(at / size(W)), at]
+        const [top, left] = [(y % size(H)) * stride - padding, (x % size(W)) * stride - padding]
         const values: number[] = []
-        for (let ky = 0; ky < kernel; ky++)
-          for (let kx = 0; kx < kernel; kx++) {
-            const [sy, sx] = [y * stride + ky - padding, xo * stride + kx - padding]
-            if (sy >= 0 && sy < H && sx >= 0 && sx < W) values.push(get(x, c, sy, sx))
-          }
-        return kind === 'max'
-          ? Math.max(...values)
-          : values.reduce((a, b) => a + b, 0) / kernel ** 2
+        for (let row = Math.max(0, top); row < Math.min(H, top + kernel); row++)
+          for (let column = Math.max(0, left); column < Math.min(W, left + kernel); column++)
+            values.push(data[(c * H + row) * W + column])
+        return Math.max(...values)
       })
+      return { shape: [C, size(H), size(W)], data: out }
     },
   )
 const positive = stateless(relu, ({ shape, data }, sums) => {
@@ -282,8 +261,6 @@ interface Case {
   /** What its training needs. */
   readonly method?: CompileOptions['method']
 }
-
-const ones = (count: number): number[] => new Array(count).fill(1)
 
 const cases: readonly Case[] = [
   {
@@ -328,12 +305,12 @@ const cases: readonly Case[] = [
       conv(2, 6, 3, 1, 1, 1),
       cells({
         make: () => cubaLif({ tauSyn: 2, tau: 2, vReset: 0, refractory: 1 }),
-        ...{ leak: 0.5, synapse: 0.5, threshold: ones(6), hard: true, refractory: 1 },
+        ...{ leak: 0.5, synapse: 0.5, threshold: 1, hard: true, refractory: 1 },
       }),
       conv(6, 5, 3, 1, 1, 1),
       cells({
         make: () => alif({ tau: 2, tauAdaptation: 2, beta: 0.5 }),
-        ...{ leak: 0.5, adaptation: { leak: 0.5, beta: 0.5 }, threshold: ones(5) },
+        ...{ leak: 0.5, adaptation: { leak: 0.5, beta: 0.5 }, threshold: 1 },
       }),
       conv(5, 3, 3, 2, 1, 1),
       cells({
@@ -342,18 +319,18 @@ const cases: readonly Case[] = [
       }),
       cells({
         make: () => recurrent(integrateAndFire({ vThreshold: 0.5 }), { bias: true }),
-        ...{ leak: 1, threshold: [0.5, 0.5, 0.5], recurrent: 'all' },
+        ...{ leak: 1, threshold: 0.5, recurrent: 'all' },
       }),
       flat,
       full(18, 7),
       cells({
         make: () => recurrent(cubaLif({ tauSyn: 2, tau: 2 }), { bias: true }),
-        ...{ leak: 0.5, synapse: 0.5, threshold: ones(7), recurrent: 'all' },
+        ...{ leak: 0.5, synapse: 0.5, threshold: 1, recurrent: 'all' },
       }),
       full(7, 6),
       cells({
         make: () => recurrent(lif({ tau: 2, vThreshold: 0.25 }), { allToAll: false }),
-        ...{ leak: 0.5, threshold: Array(6).fill(0.25), recurrent: 'itself' },
+        ...{ leak: 0.5, threshold: 0.25, recurrent: 'itself' },
       }),
       full(6, 7),
       full(7, 4),
@@ -462,7 +439,7 @@ for (const each of cases)
           : { method: each.method, ...(each.method === 'os' && { stepMode: 's' }) }
       const options = { input: [...each.input], batchSize: 3, ...setting, ...method }
       const shared = options as CompileOptions
-      const model = await net.compile({ ...shared, record: true })
+      const model = await modelOf(net, { ...shared, record: true })
       const state = quantise(model, 11)
       const images = dyadic(samples * each.input.reduce((a, b) => a * b, 1), 3, 12)
       const labels = [0, 1, 2, 0, 1]
@@ -491,7 +468,6 @@ for (const each of cases)
         assert.ok(expected.acs > 0 && expected.macs > 0 && zero > 0)
       }
       await checkSpikes(model, data, images, expected, T)
-      await model.dispose()
     })
   }
 
@@ -545,44 +521,36 @@ async function checkSpikes(
 }
 
 test('what is not recorded, or does not fit, is refused by name', async () => {
-  const net = sequential(flatten(), linear(4, 8), lif(), linear(8, 3))
   const at = (more: Partial<CompileOptions>) =>
-    net.compile({ input: [4], batchSize: 2, purpose: 'inference', ...more })
-  const plain = await at({})
+    compileNet('flatten, linear 8, lif, linear 3', {
+      ...{ input: [4], batchSize: 2, purpose: 'inference', ...more },
+    })
+  const [plain, model] = [await at({}), await at({ record: ['2'] })]
   const data = fromArrays({ images: new Float32Array(8), labels: [0, 1], shape: [4], classes: 3 })
-  assert.match(await messageOf(() => plain.spikes('2')), /"2" are not kept; compile with record/)
-  assert.match(await messageOf(() => plain.spikes('x')), /no layer of neurons "x"; there are 2/)
-  assert.match(await messageOf(() => plain.monitor(data)), /compile with record: true/)
-  assert.is((await plain.evaluate(data, { operations: false })).operations, undefined)
-  const model = await at({ record: ['2'] })
-  assert.match(await messageOf(() => model.spikes('2')), /nothing has run yet/)
-  for (const [options, message] of [
-    [{ limit: 0 }, /monitor.limit must be/],
-    [{ keep: 'all' }, /'spikes' or 'rates', got "all"/],
-    [{ layers: ['1'] }, /no layer of neurons "1"/],
-    [{ layers: [] }, /needs layers/],
-    [{ maxBytes: 100 }, /take 128 bytes, more than maxBytes \(100\)/],
-    [{ rates: true }, /rates/],
+  const monitored = (options: object) => () => model.monitor(data, options)
+  for (const [call, message] of [
+    [() => plain.spikes('2'), /"2" are not kept; compile with record/],
+    [() => plain.spikes('x'), /no layer of neurons "x"; there are 2/],
+    [() => plain.monitor(data), /compile with record: true/],
+    [() => model.spikes('2'), /nothing has run yet/],
+    [monitored({ layers: ['1'] }), /no layer of neurons "1"/],
+    [monitored({ layers: [] }), /needs layers/],
+    [monitored({ maxBytes: 100 }), /take 128 bytes, more than maxBytes \(100\)/],
+    [monitored({ rates: true }), /rates/],
+    [() => at({ record: ['0'] }), /compile.record must/],
+    [() => at({ record: [null] as never }), /compile.record must/],
   ] as const)
-    assert.match(await messageOf(() => model.monitor(data, options as never)), message)
-  for (const record of [['0'], 'some', 3, [null]])
-    assert.match(await messageOf(() => at({ record: record as never })), /compile.record must/)
+    assert.match(await messageOf(async () => call()), message)
+  assert.is((await plain.evaluate(data, { operations: false })).operations, undefined)
   const rates = await model.monitor(data, { keep: 'rates' })
   assert.is(rates.layers[2].spikes, undefined)
-  await plain.dispose()
-  await model.dispose()
 })
 
 test('series and cells count, and are recorded', async () => {
-  const net = sequential(
-    conv1d(2, 8, 3, { stride: 2, padding: 1 }),
-    cubaLif({ tauSyn: 2, tau: 2, vThreshold: 0.2 }),
-    flatten(),
-    linear(32, 3),
-    leakyIntegrator({ tau: 2 }),
-  )
   const input = [2, 8] as const
-  const model = await net.compile({ input, timeSteps: 5, batchSize: 2, record: true })
+  const text = `conv 8 3 stride=2 padding=1, cubaLif tauSyn=2 tau=2 vThreshold=0.2, flatten, linear 3,
+    leakyIntegrator tau=2`
+  const model = await compileNet(text, { input, timeSteps: 5, batchSize: 2, record: true })
   const images = dyadic(3 * 16, 4, 20)
   const data = fromArrays({ images, labels: [0, 1, 2], shape: [...input], classes: 3 })
   const { operations } = await model.evaluate(data)
@@ -597,14 +565,13 @@ test('series and cells count, and are recorded', async () => {
   assert.is(rates.length, 3 * 32)
   // The taps of outputs at 0, 2, 4, 6 in a series of 8.
   assert.is(operations?.layers['0'].dense, 5 * (11 * 2 * 8))
-  await model.dispose()
 })
 
 test('in a stream spikes are those of the last step; long runs keep all', async () => {
-  const net = () => sequential(flatten(), linear(4, 8), lif({ tau: 2 }), linear(8, 3))
   const shared = { input: [4], batchSize: 1, timeSteps: 300, record: true, seed: 2 } as const
-  const stream = await net().compile({ ...shared, purpose: 'stream' })
-  const long = await net().compile({ ...shared, purpose: 'inference' })
+  const text = 'flatten, linear 8, lif tau=2, linear 3'
+  const stream = await compileNet(text, { ...shared, purpose: 'stream' })
+  const long = await compileNet(text, { ...shared, purpose: 'inference' })
   const x = Float32Array.of(3, -2, 4, 1)
   await long.predict(x)
   const { shape, data } = long.spikes('2')
@@ -619,8 +586,6 @@ test('in a stream spikes are those of the last step; long runs keep all', async 
     assert.is(spikes['2'], total)
   }
   assert.ok(total > 255)
-  await stream.dispose()
-  await long.dispose()
 })
 
 test.run()

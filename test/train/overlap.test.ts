@@ -6,14 +6,15 @@
 import { once } from 'node:events'
 import { join } from 'node:path'
 import type { Worker } from 'node:worker_threads'
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type CompileOptions, type Model, sgd } from '../../src/index.js'
 import { breathe } from '../../src/runtime/breathe.js'
 import { endThreads } from '../../src/runtime/idle-threads.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { expectSameBits } from '../support/measure.js'
+import { test } from '../support/models.js'
 import { compileToy, toy } from '../support/toy.js'
+import { failAt, watched } from '../support/trainings.js'
 
 const seed = Number(process.env.SEED ?? 1)
 const train = toy(48, seed).data
@@ -30,12 +31,11 @@ const operations: Record<string, (model: Model) => unknown> = {
   trainStep: (model) => model.trainStep(batch.images, batch.labels),
   prepare: (model) => model.prepare({ method: 'bptt' }),
   load: (model) => model.load('/there/is/no/such/file'),
-  loadStateDict: (model) =>
-    model.loadStateDict(
-      Object.fromEntries(
-        Object.entries(model.stateDict()).map(([k, t]) => [k, { ...t, data: t.data.map(() => 0) }]),
-      ),
-    ),
+  loadStateDict: (model) => {
+    const state = model.stateDict()
+    for (const { data } of Object.values(state)) data.fill(0)
+    model.loadStateDict(state)
+  },
   resetOptimizer: (model) => model.resetOptimizer(),
 }
 const { evaluate, predict, ...changes } = operations
@@ -129,8 +129,6 @@ for (const threads of [1, 2])
       await late
       assert.equal(results, [0, 0, 0])
       expectSameBits(`state seed=${seed}`, plain.stateDict(), model.stateDict())
-      await plain.dispose()
-      await model.dispose()
     })
   })
 
@@ -160,26 +158,21 @@ for (const threads of [1, 2])
     for (const message of await Promise.all(inner)) assert.match(message, refusedWithin)
     assert.is(inner.length, 6 * 5)
     expectSameBits(`state seed=${seed}`, plain.stateDict(), model.stateDict())
-    await plain.dispose()
-    await model.dispose()
   })
 
 test('an operation or a callback that fails leaves the model free', async () => {
   const model = await compileToy()
-  const fail = (): never => {
-    throw new Error('no more')
-  }
+  const fail = (): void => failAt(1, 'no more')()
   for (const call of [
     () => model.fit(train, { onStep: fail }),
     () => model.fit(train, { onEpoch: fail }),
-    () => model.fit(train, { schedule: fail }),
-    () => model.evaluate({ ...train, read: fail }),
+    () => model.fit(train, { schedule: fail as never }),
+    () => model.evaluate(watched(train, fail)),
   ]) {
     assert.is(await messageOf(call), 'no more')
     await model.predict(other.images)
     model.resetOptimizer()
   }
-  await model.dispose()
 })
 
 for (const threads of [1, 2])
@@ -187,11 +180,7 @@ for (const threads of [1, 2])
     test(`threads=${threads}: disposing of the model ends ${operation} with a message that says so`, async () => {
       const model = await compileToy({ threads })
       let reads = 0
-      const read = (index: number, out: Float32Array): number => {
-        if (reads++ === 20) void model.dispose()
-        return train.read(index, out)
-      }
-      const data = { ...train, read }
+      const data = watched(train, () => void (reads++ === 20 && model.dispose()))
       const message = await messageOf(() =>
         operation === 'fit' ? model.fit(data, { epochs: 9 }) : model.evaluate(data),
       )
@@ -222,7 +211,6 @@ test('after a change of the method there are no firing rates until something run
   assert.equal(Object.keys(model.firingRates()), ['2', '6'])
   await model.prepare({ method: 'bptt', stepMode: 's' })
   assert.equal(model.firingRates(), {})
-  await model.dispose()
 })
 
 test('a pause between two steps lets timers run, in browsers too', async () => {

@@ -1,31 +1,35 @@
 // runs: apart
 /** Training towards numbers: `mse({ targets: 'values' })` on data sets with targets. */
 import { join } from 'node:path'
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   type Callback,
+  type CompileOptions,
   checkpoint,
   type Dataset,
   earlyStopping,
   fromArrays,
-  lif,
-  linear,
   loadModel,
   type Model,
   mse,
   plateau,
   type StateDict,
-  sequential,
   sgd,
 } from '../../src/index.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { expectSameBits, uniform } from '../support/measure.js'
+import { own, test } from '../support/models.js'
+import { compileNet } from '../support/net.js'
+import { leastOf } from '../support/trainings.js'
 
 const loss = mse({ targets: 'values' })
-const network = () => sequential(linear(3, 32), lif({ tau: 2 }), linear(32, 2))
-const compiled = (threads = 1): Promise<Model> =>
-  network().compile({ input: [3], batchSize: 16, timeSteps: 4, loss, threads })
+const compile = (more: Partial<CompileOptions> = {}): Promise<Model> =>
+  compileNet('linear 32, lif tau=2, linear 2', {
+    ...{ input: [3], batchSize: 16, timeSteps: 4, loss, ...more },
+  })
+const one = { inputs: uniform(9, 1, 1), shape: [3] } as const
+const answers = { labels: [0, 1, 0], classes: 2 }
+const labelled = fromArrays({ ...one, ...answers })
 
 /** y = (a + b, a − c) / 4 */
 function sums(
@@ -42,7 +46,7 @@ function sums(
 
 for (const method of ['rate', 'bptt'] as const)
   test(`${method}: a network learns numbers; records have no accuracy`, async () => {
-    const model = await compiled()
+    const model = await compile()
     const { data, inputs, y } = sums(100, 1)
     const before = await model.evaluate(data)
     const { epochs } = await model.fit(data, {
@@ -69,7 +73,6 @@ for (const method of ['rate', 'bptt'] as const)
     assert.ok(after.loss < 0.6 * before.loss)
     for (const key of ['accuracy', 'confusion', 'perClass', 'topK']) assert.not(key in after)
     assert.ok(last.testMeanAbsoluteError! > 0)
-    await model.dispose()
   })
 
 test('a thread that prepares batches, and threads that compute, change no bit', async () => {
@@ -79,7 +82,7 @@ test('a thread that prepares batches, and threads that compute, change no bit', 
     [1, 1],
     [2, 1],
   ] as const) {
-    const model = await compiled(threads)
+    const model = await compile({ threads })
     await model.fit(sums(64, 2).data, { epochs: 6, numWorkers })
     states.push(model.stateDict())
     await model.dispose()
@@ -88,14 +91,8 @@ test('a thread that prepares batches, and threads that compute, change no bit', 
 })
 
 test('a loss and data that do not go together: one error that says what to give', async () => {
-  const model = await compiled()
-  const labelled = fromArrays({
-    inputs: uniform(9, 1, 1),
-    labels: [0, 1, 0],
-    classes: 2,
-    shape: [3],
-  })
-  const wide = fromArrays({ inputs: uniform(9, 1, 1), targets: uniform(9, 1, 1), shape: [3] })
+  const model = await compile()
+  const wide = fromArrays({ ...one, targets: uniform(9, 1, 1) })
   for (const run of [
     (data: Dataset) => model.fit(data),
     (data: Dataset) => model.evaluate(data),
@@ -116,13 +113,7 @@ test('a loss and data that do not go together: one error that says what to give'
     /^evaluate\.topK must be left out where the loss is of targets/,
   )
   // Data with both go with either loss.
-  const both = fromArrays({
-    inputs: uniform(9, 1, 1),
-    targets: uniform(6, 1, 1),
-    labels: [0, 1, 0],
-    classes: 2,
-    shape: [3],
-  })
+  const both = fromArrays({ ...one, ...answers, targets: uniform(6, 1, 1) })
   await model.fit(both)
   const { epochs } = await model.fit(both, { loss: mse() })
   assert.type(epochs[0].trainAccuracy, 'number')
@@ -138,17 +129,10 @@ test('a loss and data that do not go together: one error that says what to give'
     await messageOf(() => model.fit(broken as unknown as Dataset, { loss })),
     /^the data arrays, targets of batch 1, must hold finite numbers, got NaN/,
   )
-  await model.dispose()
 })
 
 test('a loss of labels on data of targets: the same error from fit, evaluate and validation', async () => {
-  const model = await network().compile({ input: [3], batchSize: 16, timeSteps: 4 })
-  const labelled = fromArrays({
-    inputs: uniform(9, 1, 1),
-    labels: [0, 1, 0],
-    classes: 2,
-    shape: [3],
-  })
+  const model = await compile({ loss: undefined })
   const before = model.stateDict()
   const { data } = sums(20, 1)
   for (const run of [
@@ -169,11 +153,10 @@ test('a loss of labels on data of targets: the same error from fit, evaluate and
   )
   expectSameBits('state', before, model.stateDict())
   await model.fit(labelled)
-  await model.dispose()
 })
 
 test('figures: what regression has can be monitored, what it has not is named before training', async () => {
-  const model = await network().compile({ input: [3], batchSize: 16, timeSteps: 4, loss })
+  const model = await compile()
   const { data } = sums(32, 1)
   const monitor = 'testMeanAbsoluteError'
   let figures: readonly string[] = []
@@ -213,11 +196,10 @@ test('figures: what regression has can be monitored, what it has not is named be
       )
     expectSameBits('state', before, model.stateDict())
   })
-  await model.dispose()
 })
 
 test('the best epoch by testMeanAbsoluteError is that of the smallest', async () => {
-  const model = await network().compile({ input: [3], batchSize: 16, timeSteps: 4, loss })
+  const model = await compile()
   const { data } = sums(32, 1)
   await withFolder(async (dir) => {
     const states: StateDict[] = []
@@ -231,13 +213,11 @@ test('the best epoch by testMeanAbsoluteError is that of the smallest', async ()
       onEpoch: () => states.push(model.stateDict()),
     })
     const errors = epochs.map((epoch) => epoch.testMeanAbsoluteError as number)
-    const best = errors.indexOf(Math.min(...errors))
+    const best = leastOf(errors)
     assert.ok(best !== errors.indexOf(Math.max(...errors)))
-    const found = await loadModel(join(dir, 'best.safetensors'))
+    const found = await own(loadModel(join(dir, 'best.safetensors')))
     expectSameBits('best', found.stateDict(), states[best])
-    await found.dispose()
   })
-  await model.dispose()
 })
 
 test.run()

@@ -2,22 +2,13 @@
 /** The page that a run writes when it ends: what is in it, what it costs, and what it must not do. */
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import {
-  checkpoint,
-  type Dataset,
-  flatten,
-  fromArrays,
-  lif,
-  linear,
-  type Model,
-  mse,
-  sequential,
-  sgd,
-} from '../../src/index.js'
-import { withFolder } from '../io/temporary.js'
-import { toy, toyClasses, toyShape } from '../support/toy.js'
+import { checkpoint, type Dataset, fromArrays, type Model, mse, sgd } from '../../src/index.js'
+import { messageOf, withFolder } from '../io/temporary.js'
+import { test } from '../support/models.js'
+import { compileNet } from '../support/net.js'
+import { compileToy, toy, toyClasses, toyShape } from '../support/toy.js'
+import { failAt } from '../support/trainings.js'
 
 const { data: train } = toy(96, 1)
 const { images, labels } = toy(48, 2)
@@ -26,12 +17,8 @@ const validation = fromArrays({
   ...{ name: '<i>tests', images, labels, shape: toyShape, classes: toyClasses, classNames },
 })
 
-const compileToy = (): Promise<Model> =>
-  sequential(flatten(), linear(60, 24), lif(), linear(24, 4)).compile({
-    input: toyShape,
-    batchSize: 16,
-    seed: 3,
-  })
+const compileReport = (): Promise<Model> =>
+  compileToy({ batchSize: 16, timeSteps: 4, seed: 3 }, 'flatten, linear 24, lif, linear 4')
 
 const of = { epochs: 4, optimizer: sgd({ lr: 0.2 }), fresh: true }
 
@@ -43,7 +30,7 @@ const pageOf = (dir: string): Promise<string> => readFile(join(dir, 'report.html
 test('a finished run: curves, answers, samples, spikes, options; the same bits without it', () =>
   withFolder(async (parent) => {
     const [dir, bare] = ['a', 'b'].map((name) => join(parent, name))
-    const [model, plain] = await Promise.all([compileToy(), compileToy()])
+    const [model, plain] = await Promise.all([compileReport(), compileReport()])
     await model.fit(train, { ...of, validation, callbacks: [checkpoint({ dir })] })
     const without = [checkpoint({ dir: bare, report: false })]
     await plain.fit(train, { ...of, validation, callbacks: without })
@@ -71,18 +58,15 @@ test('a finished run: curves, answers, samples, spikes, options; the same bits w
       /\b(?:src|href)=(?!"data:)|https?:\/\/(?!github\.com\/leeoniya|www\.w3\.org)/,
     )
     assert.ok(html.length < 500_000)
-    await Promise.all([model.dispose(), plain.dispose()])
   }))
 
 test('a run that is stopped looks at samples for a moment, where that takes but one', () =>
   withFolder(async (parent) => {
     const [dir, slow, broken] = ['a', 'b', 'c'].map((name) => join(parent, name))
-    const model = await compileToy()
+    const model = await compileReport()
     const controller = new AbortController()
     const { signal } = controller
-    const onEpoch = ({ epoch }: { epoch: number }): void => {
-      if (epoch === 2) controller.abort()
-    }
+    const onEpoch = ({ epoch }: { epoch: number }) => epoch === 2 && controller.abort()
     await model.fit(train, { ...of, validation, signal, onEpoch, callbacks: [checkpoint({ dir })] })
     const html = await pageOf(dir)
     assert.match(html, 'Stopped: 2 of 4 epochs are complete')
@@ -101,25 +85,15 @@ test('a run that is stopped looks at samples for a moment, where that takes but 
     const curves = await pageOf(slow)
     assert.match(curves, 'The run was stopped, so no samples were looked at')
     assert.not.match(curves, '<img')
-    const fails = ({ epoch }: { epoch: number }): void => {
-      if (epoch === 1) throw new Error('a power cut')
-    }
+    const onStep = failAt(7, 'a power cut')
     const callbacks = [checkpoint({ dir: broken, every: 1 })]
-    await model
-      .fit(train, { ...of, validation, callbacks, onStep: fails })
-      .then(() => assert.unreachable())
-      .catch((error: Error) => assert.is(error.message, 'a power cut'))
+    const failing = messageOf(() => model.fit(train, { ...of, validation, callbacks, onStep }))
+    assert.is(await failing, 'a power cut')
     assert.match(await pageOf(broken), 'Ended before its end: 1 of 4 epochs are complete')
     // Going on writes it anew.
-    await model.fit(train, {
-      ...of,
-      fresh: false,
-      validation,
-      resume: dir,
-      callbacks: [checkpoint({ dir })],
-    })
+    const again = { ...of, fresh: false, validation, resume: dir }
+    await model.fit(train, { ...again, callbacks: [checkpoint({ dir })] })
     assert.match(await pageOf(dir), 'Finished: 4 of 4 epochs')
-    await model.dispose()
   }))
 
 test('large test data: samples at equal distances, and no more of them', () =>
@@ -134,7 +108,7 @@ test('large test data: samples at equal distances, and no more of them', () =>
         return validation.read(index % 48, out)
       },
     }
-    const model = await compileToy()
+    const model = await compileReport()
     // Validation reads all of it; so it is not what is counted here.
     const callbacks = [checkpoint({ dir })]
     const { insideOf, openInside } = await import('../../src/train/callback.js')
@@ -148,7 +122,6 @@ test('large test data: samples at equal distances, and no more of them', () =>
     const html = await pageOf(dir)
     assert.match(html, /1,000 of the 100,000 samples of large, at equal distances/)
     assert.ok(reads > 1000 && reads < 1200, `${reads} reads`)
-    await model.dispose()
   }))
 
 test('regression, and no test data: curves, and spikes where there is something to look at', () =>
@@ -158,8 +131,8 @@ test('regression, and no test data: curves, and spikes where there is something 
     const targets = Float32Array.from({ length: 24 }, (_, i) => Math.cos(i))
     const data = fromArrays({ shape: [4], inputs, targets })
     const loss = mse({ targets: 'values' })
-    const net = sequential(linear(4, 8), lif(), linear(8, 1))
-    const model = await net.compile({ input: [4], batchSize: 8, timeSteps: 2, loss })
+    const options = { input: [4], batchSize: 8, timeSteps: 2, loss } as const
+    const model = await compileNet('linear 8, lif, linear 1', options)
     const callbacks = [checkpoint({ dir })]
     await model.fit(data, { epochs: 2, validationSplit: 0.34, callbacks })
     const html = await pageOf(dir)
@@ -168,22 +141,18 @@ test('regression, and no test data: curves, and spikes where there is something 
     assert.not.match(html, 'Answers by label')
     await model.fit(data, { epochs: 1, callbacks: [checkpoint({ dir: alone })] })
     assert.match(await pageOf(alone), 'no data to test with')
-    await model.dispose()
   }))
 
 test('a page that cannot be written costs a warning, not the run', () =>
   withFolder(async (dir) => {
-    const model = await compileToy()
+    const model = await compileReport()
     const heard: string[] = []
     const listen = (warning: Error): void => void heard.push(warning.message)
     process.on('warning', listen)
     // A folder has its name.
     await mkdir(join(dir, 'report.html'))
-    const { epochs } = await model.fit(train, {
-      ...of,
-      epochs: 1,
-      callbacks: [checkpoint({ dir })],
-    })
+    const callbacks = [checkpoint({ dir })]
+    const { epochs } = await model.fit(train, { ...of, epochs: 1, callbacks })
     await new Promise((resolve) => setImmediate(resolve))
     process.off('warning', listen)
     assert.is(epochs.length, 1)
@@ -192,12 +161,11 @@ test('a page that cannot be written costs a warning, not the run', () =>
       heard.join(),
     )
     assert.ok((await stat(join(dir, 'weights.safetensors'))).size > 0)
-    await model.dispose()
   }))
 
 test('a run that replaces another one takes its page away with its files', () =>
   withFolder(async (dir) => {
-    const model = await compileToy()
+    const model = await compileReport()
     await model.fit(train, { ...of, epochs: 1, callbacks: [checkpoint({ dir })] })
     assert.ok((await readdir(dir)).includes('report.html'))
     let seen: string[] = []
@@ -211,7 +179,6 @@ test('a run that replaces another one takes its page away with its files', () =>
     await model.fit(train, { ...of, epochs: 1, callbacks: [next, last] })
     assert.not((await readdir(dir)).includes('report.html'))
     assert.ok(seen.length > 0)
-    await model.dispose()
   }))
 
 test.run()

@@ -1,7 +1,6 @@
 /** Trainings that go on from a folder in which no checkpoint has been written yet. */
 import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   type Callback,
@@ -9,29 +8,21 @@ import {
   csvLogger,
   type FitOptions,
   type FitStart,
-  flatten,
-  lif,
-  linear,
-  type Model,
-  sequential,
   sgd,
 } from '../../src/index.js'
 import { parseCheckpoint, serializeCheckpoint } from '../../src/io/checkpoint.js'
 import { RunFolder } from '../../src/io/folder/folder.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { expectSameBits } from '../support/measure.js'
-import { toy, toyClasses, toyShape } from '../support/toy.js'
+import { test } from '../support/models.js'
+import { compileSmall, toy } from '../support/toy.js'
+import { failAt, stopAt } from '../support/trainings.js'
 
 const train = toy(24, 1).data
 const options: FitOptions = { epochs: 2, optimizer: sgd({ lr: 0.05 }) }
 
-function compileToy(): Promise<Model> {
-  const net = sequential(flatten(), linear(60, 12), lif(), linear(12, toyClasses))
-  return net.compile({ input: toyShape, batchSize: 8, timeSteps: 2 })
-}
-
 async function fitInto(dir: string, more: FitOptions = {}, own: Callback[] = []): Promise<void> {
-  const model = await compileToy()
+  const model = await compileSmall()
   const callbacks = [...own, csvLogger(`${dir}.csv`), checkpoint({ dir })]
   await model.fit(train, { ...options, ...more, callbacks })
   await model.dispose()
@@ -86,16 +77,10 @@ test('resume where no checkpoint has been written: other options and tables are 
 test('resume with initialEpoch: the options that began the run go on with it', () =>
   withFolder(async (dir) => {
     const own: FitOptions = { ...options, initialEpoch: 2, epochs: 4 }
-    const [whole, again] = [await compileToy(), await compileToy()]
+    const [whole, again] = [await compileSmall(), await compileSmall()]
     await whole.fit(train, own)
     const run = { ...own, resume: dir, callbacks: [checkpoint({ dir })] }
-    const controller = new AbortController()
-    const { signal } = controller
-    await again.fit(train, {
-      ...run,
-      signal,
-      onStep: ({ epoch }) => epoch === 3 && controller.abort(),
-    })
+    await again.fit(train, { ...run, ...stopAt(({ epoch }) => epoch === 3) })
     for (const [wrong, expected] of [
       [{ initialEpoch: 1 }, 'fit.initialEpoch must be that of the checkpoint, 2, got 1'],
       [{ epochs: 5 }, 'fit.epochs must be that of the checkpoint, 4, got 5; '],
@@ -110,12 +95,11 @@ test('resume with initialEpoch: the options that began the run go on with it', (
       [3, 4],
     )
     expectSameBits('resumed', again.stateDict(), whole.stateDict())
-    await Promise.all([whole.dispose(), again.dispose()])
   }))
 
 test('a run that was stopped behind its last epoch still says so when it is resumed', () =>
   withFolder(async (dir) => {
-    const model = await compileToy()
+    const model = await compileSmall()
     const stopping: Callback = {
       name: 'mine',
       onEpoch: ({ epoch }, training) => epoch === 2 && training.stop('enough'),
@@ -123,7 +107,6 @@ test('a run that was stopped behind its last epoch still says so when it is resu
     const run = { ...options, resume: dir, callbacks: [stopping, checkpoint({ dir })] }
     for (const time of ['first', 'resumed'])
       assert.is((await model.fit(train, run)).stopped, 'enough', time)
-    await model.dispose()
   }))
 
 /** All files of a folder, by name. */
@@ -143,19 +126,13 @@ test('overwrite: the run that is there stays whole until the new one has a check
     const old = await contentOf(dir)
     const anew: FitOptions = { ...options, optimizer: sgd({ lr: 0.01 }) }
     const fit = async (into: string, more: FitOptions, overwrite = true): Promise<void> => {
-      const model = await compileToy()
+      const model = await compileSmall()
       const callbacks = [checkpoint({ dir: into, overwrite }), ...(more.callbacks ?? [])]
       await model.fit(train, { ...anew, ...more, callbacks }).finally(() => model.dispose())
     }
-    const fails = (): void => {
-      throw new Error('it diverged')
-    }
+    const fails = (): void => failAt(1, 'it diverged')()
     assert.is(await messageOf(() => fit(dir, { onStep: fails })), 'it diverged')
     assert.equal(await contentOf(dir), old, 'an error')
-    assert.match(
-      await messageOf(() => checkpoint({ dir, overwrite: 'no' as never })),
-      /^checkpoint\.overwrite must be true or false, got "no"/,
-    )
     // A process that ends leaves what is there amid its first step.
     const copy = join(parent, 'copy')
     const killed = { onStep: () => cp(dir, copy, { recursive: true }).then(fails) }

@@ -1,42 +1,25 @@
 /** A training that goes on from a checkpoint ends with the bits of one that was never stopped. */
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  type Callback,
-  type CheckpointContent,
   type CompileOptions,
   checkpoint,
   cosine,
   type FitOptions,
+  type Schedule,
   sgd,
 } from '../../src/index.js'
-import { serializeCheckpoint } from '../../src/io/checkpoint.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { ofLong } from '../support/long.js'
 import { expectSameBits } from '../support/measure.js'
+import { test } from '../support/models.js'
 import { withoutTimes } from '../support/runs.js'
 import { compileToy, toy } from '../support/toy.js'
+import { collect, failAt, stopAt } from '../support/trainings.js'
 
 const train = toy(43, 1).data
 const other = toy(21, 2).data
-
-/** Checkpoints behind each step and each epoch. */
-function collect(): { callback: Callback; files: (() => Promise<Uint8Array>)[] } {
-  const files: (() => Promise<Uint8Array>)[] = []
-  const keep = (snapshot: CheckpointContent): number =>
-    files.push(() => serializeCheckpoint(snapshot))
-  return {
-    files,
-    callback: {
-      name: 'collect',
-      last: true,
-      onStep: (_, training) => keep(training.snapshot()),
-      onEpoch: (_, training) => keep(training.snapshot()),
-    },
-  }
-}
 
 const options: FitOptions = { epochs: 3, optimizer: sgd({ lr: 0.05 }), schedule: cosine() }
 const methods: Partial<CompileOptions>[] = [
@@ -53,7 +36,7 @@ const places = [0, 3, 5, 8, 17]
 for (const [i, method] of methods.entries())
   test(`${JSON.stringify(method)}: any checkpoint leads to the same bits, threads or not`, async () => {
     const model = await compileToy(method)
-    const { callback, files } = collect()
+    const { callback, files } = collect('step')
     const whole = await model.fit(train, { ...options, validation: other, callbacks: [callback] })
     assert.is(files.length, 3 * 6)
     // One method has all of them.
@@ -66,7 +49,6 @@ for (const [i, method] of methods.entries())
       assert.equal(found, wanted, `checkpoint ${at}`)
       await again.dispose()
     }
-    await model.dispose()
   })
 
 test('fit called again goes on: order, momentum and random numbers', async () => {
@@ -79,7 +61,6 @@ test('fit called again goes on: order, momentum and random numbers', async () =>
   const losses = (records: typeof epochs): number[][] =>
     records.map(({ epoch, trainLoss }) => [epoch, trainLoss])
   assert.equal(losses([...first.epochs, ...second.epochs]), losses(epochs))
-  await Promise.all([once.dispose(), twice.dispose()])
 })
 
 test('a fresh start, and a first epoch of one’s own', async () => {
@@ -95,31 +76,22 @@ test('a fresh start, and a first epoch of one’s own', async () => {
     epochs.map(({ epoch }) => epoch),
     [2, 3],
   )
-  await Promise.all([once.dispose(), twice.dispose()])
 })
 
 test('stopped amid an epoch, the next fit goes on there', async () => {
   const [once, twice] = await Promise.all([compileToy(), compileToy()])
   await once.fit(train, { ...options, epochs: 2 })
-  const controller = new AbortController()
-  let steps = 0
-  const { schedule } = { schedule: cosine() }
-  const part = await twice.fit(train, {
-    ...options,
-    epochs: 2,
-    schedule: (epoch) => schedule(epoch, 2),
-    signal: controller.signal,
-    onStep: () => ++steps === 7 && controller.abort(),
-  })
+  const whole = cosine()
+  const schedule: Schedule = (epoch, _, at) => whole(epoch, 2, at)
+  const part = await twice.fit(train, { ...options, epochs: 2, schedule, ...stopAt(6) })
   assert.equal([part.aborted, part.epochs.at(-1)?.partial], [true, true])
-  await twice.fit(train, { ...options, epochs: 1, schedule: (epoch) => schedule(epoch, 2) })
+  await twice.fit(train, { ...options, epochs: 1, schedule })
   expectSameBits('stopped once', once.stateDict(), twice.stateDict())
-  await Promise.all([once.dispose(), twice.dispose()])
 })
 
 test('another training is refused with what differs; nothing is changed', async () => {
   const model = await compileToy()
-  const { callback, files } = collect()
+  const { callback, files } = collect('step')
   await model.fit(train, { ...options, callbacks: [callback] })
   const resume = await files[2]()
   const again = await compileToy({ seed: 1 })
@@ -137,7 +109,6 @@ test('another training is refused with what differs; nothing is changed', async 
   )
   resume[resume.length - 1] ^= 1
   assert.match(await messageOf(() => again.fit(train, { resume })), /it is damaged or was changed/)
-  await Promise.all([model.dispose(), again.dispose()])
 })
 
 test('a folder of checkpoints: stopped by an error, it leads to the same bits', () =>
@@ -146,10 +117,7 @@ test('a folder of checkpoints: stopped by an error, it leads to the same bits', 
     const whole = await compileToy()
     await whole.fit(train, { ...options, validation: other })
     const model = await compileToy()
-    let steps = 0
-    const fails = (): void => {
-      if (++steps === 9) throw new Error('a power cut')
-    }
+    const fails = failAt(9, 'a power cut')
     const run: FitOptions = {
       ...options,
       validation: other,
@@ -176,7 +144,6 @@ test('a folder of checkpoints: stopped by an error, it leads to the same bits', 
     ])
     await again.load(join(dir, 'weights.safetensors'))
     expectSameBits('the last weights', whole.stateDict(), again.stateDict())
-    await Promise.all([whole, model, again].map((one) => one.dispose()))
   }))
 
 test('onStep is awaited, and what it throws ends the training', async () => {
@@ -201,7 +168,6 @@ test('onStep is awaited, and what it throws ends the training', async () => {
     /^the model is running another call: it waits for this one's caller, onStep of fit or prepare/,
   )
   await model.fit(train)
-  await model.dispose()
 })
 
 test.run()

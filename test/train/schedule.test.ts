@@ -1,9 +1,7 @@
 /** Schedules against PyTorch 2.6's schedulers (lr 1), and what they refuse. */
-import { test } from 'uvu'
+
 import * as assert from 'uvu/assert'
 import {
-  adam,
-  adamW,
   cosine,
   type EpochFigures,
   linearWarmup,
@@ -14,6 +12,7 @@ import {
   type ScheduleBy,
   stepDecay,
 } from '../../src/index.js'
+import { test } from '../support/models.js'
 
 /** The factors of n epochs of one step each, or of n steps of one epoch. */
 function factors(
@@ -124,43 +123,5 @@ test('a schedule reads the figures of epochs by their names', () => {
   const own: Schedule = (_epoch, _epochs, at) => at.records.at(-1)?.trainLoss ?? 1
   assert.equal(factors(own, 3, 'epoch', recordsOf('trainLoss', [0.5, 0.25, 9])), [1, 0.5, 0.25])
 })
-
-const wrong = <T>(value: unknown): T => value as T
-const mistakes: [() => unknown, RegExp][] = [
-  [() => cosine(wrong({ warmpu: 1 })), /^cosine\.warmpu is not an option/],
-  [() => cosine({ warmup: 1.5 }), /^cosine\.warmup must be an integer ≥ 0, got 1\.5$/],
-  [() => cosine({ min: 2 }), /^cosine\.min must lie in 0…1, got 2$/],
-  [() => cosine({ min: wrong(null) }), /^cosine\.min must lie in 0…1, got null$/],
-  [() => cosine({ min: wrong('0.1') }), /^cosine\.min must lie in 0…1, got "0\.1"$/],
-  [() => plateau({ min: wrong(null) }), /^plateau\.min must lie in 0…1, got null$/],
-  [() => plateau({ factor: wrong('0.5') }), /^plateau\.factor must lie in .* got "0\.5"$/],
-  [() => oneCycle({ warmup: wrong('0.3') }), /^oneCycle\.warmup must lie in .* got "0\.3"$/],
-  [
-    () => adam({ betas: wrong(['0.9', '0.99']) }),
-    /^adam\.betas must be two numbers .* got \["0\.9","0\.99"\]$/,
-  ],
-  [() => adamW({ betas: wrong([null, 0.9]) }), /^adamW\.betas must be two .* got \[null,0\.9\]$/],
-  [
-    () => linearWarmup(1, wrong(cosine)),
-    /^linearWarmup's second argument must give a number, .*: cosine\(\), not cosine$/,
-  ],
-  [() => cosine({ by: wrong('batch') }), /^cosine\.by must be 'epoch' or 'step', got "batch"$/],
-  [() => linearWarmup(0), /^linearWarmup's length must be an integer ≥ 1, got 0$/],
-  [() => linearWarmup(1, wrong(2)), /^linearWarmup's second argument must be a schedule, got 2$/],
-  [() => oneCycle({ warmup: 1 }), /^oneCycle\.warmup must lie in 0…1 \(both excluded\), got 1$/],
-  [() => oneCycle({ divFactor: 0 }), /^oneCycle\.divFactor must be ≥ 1, got 0$/],
-  [() => oneCycle({ anneal: wrong('x') }), /^oneCycle\.anneal must be 'cos' or 'linear', got "x"$/],
-  [() => stepDecay([]), /^stepDecay\.every must be an integer ≥ 1, or a list of them in rising/],
-  [() => stepDecay([3, 2]), /in rising order, got \[3,2\]$/],
-  [() => plateau({ factor: 10 }), /^plateau\.factor must lie in 0…1 \(both excluded\), .* got 10$/],
-  [
-    () => plateau({ monitor: wrong('x') }),
-    /^plateau\.monitor must be one of testAccuracy, .* "x"$/,
-  ],
-  [() => plateau({ patience: -1 }), /^plateau\.patience must be an integer ≥ 0, got -1$/],
-  [() => perStep(wrong(1)), /^perStep takes a function from a place to a factor, got 1$/],
-]
-for (const [make, expected] of mistakes)
-  test(`error ${expected.source}`, () => assert.throws(make, expected))
 
 test.run()

@@ -2,43 +2,35 @@
 /** Steps of all optimizers against PyTorch, and what belongs to them: clipping, averages, … */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   type Adam,
   type AdamOptions,
   adam,
   adamW,
-  batchNorm2d,
   type Callback,
-  type CheckpointContent,
   type CompileOptions,
   checkpoint,
-  compile,
-  conv2d,
-  dropout,
   earlyStopping,
   type FitOptions,
-  flatten,
   fromArrays,
-  lif,
-  linear,
   loadModel,
   type Model,
   type Optimizer,
   ops,
   type StateDict,
-  sequential,
   sgd,
 } from '../../src/index.js'
-import { serializeCheckpoint } from '../../src/io/checkpoint.js'
 import { defineOptimizer, optimizerKind } from '../../src/optimizer/kind.js'
 import { byText } from '../../src/plan/rule-step.js'
 import { type Snapshot, snapshotOf } from '../../src/train/snapshot.js'
 import { messageOf, withFolder } from '../io/temporary.js'
 import { ofLong } from '../support/long.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'
-import { toy, toyClasses, toyShape } from '../support/toy.js'
+import { own, test } from '../support/models.js'
+import { compileNet } from '../support/net.js'
+import { compileToy as compileToyOf, toy, toyClasses, toyShape } from '../support/toy.js'
+import { collect, leastOf, watched } from '../support/trainings.js'
 
 interface Fixture {
   readonly options: {
@@ -72,8 +64,8 @@ function expectNear(what: string, found: ArrayLike<number>, wanted: readonly num
 for (const [name, fixture] of Object.entries(fixtures))
   test(`${name}: 100 steps as PyTorch makes them`, async () => {
     const { kind, fit, schedule, batch = 12, ...options } = fixture.options
-    const net = sequential(flatten(), linear(12, 8), linear(8, 5))
-    const model = await net.compile({ input: [12, 1, 1], batchSize: batch, timeSteps: 1 })
+    const of = { input: [12, 1, 1], batchSize: batch, timeSteps: 1 } as const
+    const model = await compileNet('flatten, linear 8, linear 5', of)
     const start = Object.entries(model.stateDict()).map(
       ([key, { shape, data }], i) => [key, { shape, data: numbers(data.length, i + 1) }] as const,
     )
@@ -94,7 +86,6 @@ for (const [name, fixture] of Object.entries(fixtures))
     for (const [key, wanted] of Object.entries(fixture.averages ?? {}))
       expectNear(`average of ${key}`, model.averages()[key].data, wanted)
     expectNear('norms', norms, [...(fixture.norms ?? [])])
-    await model.dispose()
   })
 
 test('a text that is the rule of adam makes its steps', () => {
@@ -139,18 +130,10 @@ test('a text that says something else is refused when it is planned', () => {
 const train = toy(43, 1).data
 const other = toy(21, 2).data
 
-function compileToy(options: Partial<CompileOptions> = {}, normed = true): Promise<Model> {
-  const net = sequential(
-    conv2d(2, 9, 3, { padding: 1, bias: true }),
-    ...(normed ? [batchNorm2d(9)] : []),
-    lif(),
-    ...(normed ? [dropout(0.2)] : []),
-    flatten(),
-    linear(270, 17),
-    lif(),
-    linear(17, toyClasses),
-  )
-  return net.compile({ input: toyShape, batchSize: 8, timeSteps: 3, ...options })
+const compileToy = (options: Partial<CompileOptions> = {}, normed = true): Promise<Model> => {
+  const [norm, drop] = normed ? ['norm, ', 'dropout 0.2, '] : ['', '']
+  const text = `conv 9 3 padding=1 bias=true, ${norm}lif, ${drop}flatten, linear 17, lif, linear 4`
+  return compileToyOf(options, text)
 }
 
 const everything: FitOptions = {
@@ -193,15 +176,7 @@ test("a group's weight decay holds for biases, which the optimizer's own leaves 
 
 for (const { optimizer = everything.optimizer, accumulate = 3, ...method } of methods)
   test(`${method.method}: any checkpoint leads to the same bits, accumulated batches too`, async () => {
-    const files: (() => Promise<Uint8Array>)[] = []
-    const keep = (snapshot: CheckpointContent): number =>
-      files.push(() => serializeCheckpoint(snapshot))
-    const callback: Callback = {
-      name: 'collect',
-      last: true,
-      onStep: (_, training) => keep(training.snapshot()),
-      onEpoch: (_, training) => keep(training.snapshot()),
-    }
+    const { callback, files } = collect('step')
     const options: FitOptions = { ...everything, optimizer, accumulate, validation: other }
     const model = await compileToy(method as CompileOptions)
     await model.fit(train, { ...options, callbacks: [callback] })
@@ -213,7 +188,6 @@ for (const { optimizer = everything.optimizer, accumulate = 3, ...method } of me
       expectSameBits(`averages, ${at}`, model.averages(), again.averages())
       await again.dispose()
     }
-    await model.dispose()
   })
 
 /** The greatest difference, of the greatest number. */
@@ -238,7 +212,6 @@ for (const method of ['rate', 'bptt'] as const)
     await other.fit(data, options)
     assert.ok(apart(one.stateDict(), four.stateDict()) < 1e-5)
     assert.ok(apart(one.stateDict(), other.stateDict()) > 1e-3, 'it makes a difference')
-    await Promise.all([one, four, other].map((model) => model.dispose()))
   })
 
 test('the last batches of an epoch make a step, however few', async () => {
@@ -250,7 +223,6 @@ test('the last batches of an epoch make a step, however few', async () => {
     onStep: ({ gradientNorm }) => norms.push(gradientNorm !== undefined),
   })
   assert.equal(norms, [false, false, true, false, true])
-  await model.dispose()
 })
 
 test('averages: validation, the best weights and the folder use them; parameters stay', async () => {
@@ -267,7 +239,7 @@ test('averages: validation, the best weights and the folder use them; parameters
       callbacks: [checkpoint({ dir })],
     })
     expectSameBits('parameters', plain.stateDict(), model.stateDict())
-    const saved = await loadModel(join(dir, 'weights.safetensors'))
+    const saved = await own(loadModel(join(dir, 'weights.safetensors')))
     expectSameBits('the folder', model.averages(), saved.stateDict())
     probe.loadStateDict(model.averages())
     const { loss, accuracy } = await probe.evaluate(other)
@@ -277,7 +249,6 @@ test('averages: validation, the best weights and the folder use them; parameters
     // Without ema it goes on, and keeps none.
     await model.fit(train, options)
     assert.match(await messageOf(() => model.averages()), /no moving average/)
-    await Promise.all([plain, model, probe, saved].map((one) => one.dispose()))
   })
 })
 
@@ -304,17 +275,13 @@ test('evaluate, predict and save with averages: as a model of them; parameters s
     // A batch, and one that runs alone.
     assert.equal(await calls.predict(), await probe.predict(images))
     await calls.save()
-    const saved = await loadModel(path)
+    const saved = await own(loadModel(path))
     expectSameBits('saved', saved.stateDict(), probe.stateDict())
-    const failing = {
-      ...other,
-      read(index: number, out: Float32Array): number {
-        // While the averages are in their place.
-        expectSameBits('amid', model.stateDict(), before)
-        if (index === 9) throw new Error('the disk is gone')
-        return other.read(index, out)
-      },
-    }
+    const failing = watched(other, (index) => {
+      // While the averages are in their place.
+      expectSameBits('amid', model.stateDict(), before)
+      if (index === 9) throw new Error('the disk is gone')
+    })
     const failed = await messageOf(() => model.evaluate(failing, { averages: true }))
     assert.is(failed, 'the disk is gone')
     assert.is(
@@ -322,7 +289,6 @@ test('evaluate, predict and save with averages: as a model of them; parameters s
       'predict.averages must be true or false, got 1',
     )
     expectSameBits('parameters', model.stateDict(), before)
-    await Promise.all([model, probe, saved].map((one) => one.dispose()))
   })
 })
 
@@ -330,7 +296,6 @@ test('best.safetensors holds the averages of the best epoch, and restoreBest bri
   await withFolder(async (folder) => {
     const dir = join(folder, 'run')
     const seen: { model: StateDict; averages: StateDict }[] = []
-    const files: (() => Promise<Uint8Array>)[] = []
     const options: FitOptions = {
       epochs: 9,
       optimizer: sgd({ lr: 0.1, momentum: 0 }),
@@ -341,24 +306,18 @@ test('best.safetensors holds the averages of the best epoch, and restoreBest bri
     }
     const early = { patience: 2, restoreBest: true, monitor: 'testLoss' } as const
     const model = await compileToy({}, false)
-    const collect: Callback = {
-      name: 'collect',
-      last: true,
-      onEpoch: (_, training) => {
-        seen.push({ model: model.stateDict(), averages: model.averages() })
-        const snapshot = training.snapshot()
-        files.push(() => serializeCheckpoint(snapshot))
-      },
-    }
+    const { callback, files } = collect()
+    const onEpoch = () => void seen.push({ model: model.stateDict(), averages: model.averages() })
     const history = await model.fit(train, {
       ...options,
-      callbacks: [checkpoint({ dir, monitor: 'testLoss' }), earlyStopping(early), collect],
+      callbacks: [checkpoint({ dir, monitor: 'testLoss' }), earlyStopping(early), callback],
+      onEpoch,
     })
     const losses = history.epochs.map(({ testLoss }) => testLoss as number)
-    const best = losses.indexOf(Math.min(...losses))
+    const best = leastOf(losses)
     assert.ok(best < losses.length - 1 && history.stopped !== undefined, losses.join())
     assert.not.equal(seen[best].averages, seen[best].model)
-    const saved = await loadModel(join(dir, 'best.safetensors'), { batchSize: 8 })
+    const saved = await own(loadModel(join(dir, 'best.safetensors'), { batchSize: 8 }))
     expectSameBits('best.safetensors', seen[best].averages, saved.stateDict())
     assert.is((await saved.evaluate(other)).loss, losses[best])
     expectSameBits('parameters', seen[best].model, model.stateDict())
@@ -372,15 +331,13 @@ test('best.safetensors holds the averages of the best epoch, and restoreBest bri
       expectSameBits(`averages, ${at}`, seen[best].averages, again.averages())
       await again.dispose()
     }
-    await Promise.all([model.dispose(), saved.dispose()])
   })
 })
 
 test('averages with a step within each time step take every one of them', async () => {
   // Images of zeros: the first weight decays by one factor in each step, and does nothing else.
-  const net = sequential(flatten(), linear(60, 9), lif(), linear(9, toyClasses))
-  const options = { method: 'sltt', update: 'everyStep', timeSteps: 3, batchSize: 4 } as const
-  const model = await net.compile({ input: toyShape, ...options })
+  const options = { method: 'sltt', update: 'everyStep', batchSize: 4 } as const
+  const model = await compileToyOf(options, 'flatten, linear 9, lif, linear 4')
   const before = model.stateDict()['1.weight'].data
   const images = new Float32Array(8 * 60)
   const data = fromArrays({ images, labels: labels(8, 4, 1), shape: toyShape, classes: 4 })
@@ -395,7 +352,6 @@ test('averages with a step within each time step take every one of them', async 
   const [now, averaged] = [model.stateDict(), model.averages()].map((of) => of['1.weight'].data)
   expectNear('parameters', now, [...before.map((x) => share * x)])
   expectNear('averages', averaged, [...before.map((x) => average * x)])
-  await model.dispose()
 })
 
 test('trainStep follows the optimizer and clips', async () => {
@@ -431,7 +387,6 @@ test('trainStep follows the optimizer and clips', async () => {
       if (Math.abs(g) > 1e-12) assert.ok(Math.abs(step - 0.25 * Math.sign(g)) < 1e-4, name)
       if (g === 0) assert.is(step, 0)
     })
-  await model.dispose()
 })
 
 test('a step within each time step: powers of betas count all of them', async () => {
@@ -450,12 +405,11 @@ test('a step within each time step: powers of betas count all of them', async ()
   }
   assert.equal(await powers(one), [0.5 ** 15, 0.75 ** 15])
   assert.equal(await powers(all), [0.5 ** 5, 0.75 ** 5])
-  await Promise.all([one.dispose(), all.dispose()])
 })
 
 test('a norm that is not finite is an error; parameters stay', async () => {
-  const net = sequential(flatten(), linear(6, 4), linear(4, 2))
-  const model = await compile(net, { input: [1, 2, 3], batchSize: 4, timeSteps: 2 })
+  const of = { input: [1, 2, 3], batchSize: 4, timeSteps: 2 } as const
+  const model = await compileNet('flatten, linear 4, linear 2', of)
   // The first feature is huge and has no weight yet: its gradient, 20 times as large, overflows.
   const images = Float32Array.from({ length: 24 }, (_, i) => (i % 6 === 0 ? 3e38 : 1))
   const data = fromArrays({ images, labels: [0, 0, 0, 1], shape: [1, 2, 3], classes: 2 })
@@ -473,7 +427,6 @@ test('a norm that is not finite is an error; parameters stay', async () => {
     assert.match(message, /^step 1 of epoch 1: a gradient is not finite; it shows first in layer 1/)
     expectSameBits('parameters', before, model.stateDict())
   }
-  await model.dispose()
 })
 
 test('what cannot be is refused by name, and changes nothing', async () => {
@@ -499,7 +452,6 @@ test('what cannot be is refused by name, and changes nothing', async () => {
     'trainStep.clipNorm must be > 0, got -1; leave it out to clip nothing',
   )
   expectSameBits('nothing changed', before, model.stateDict())
-  await model.dispose()
 })
 
 test.run()
