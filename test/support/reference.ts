@@ -18,6 +18,13 @@ import type {
   StepMode,
 } from '../../src/index.js'
 import {
+  type ConvCase,
+  forwardReference,
+  inputGradientReference,
+  outSize,
+  weightGradientReference,
+} from './ops-convolution.js'
+import {
   addRecurrent,
   type CellLayer,
   type CellState,
@@ -115,52 +122,12 @@ export function surrogateDerivative(neuron: Pick<Cell, 'alpha' | 'surrogate'>, x
   }
 }
 
-/** What a linear map and its adjoints need to know of its windows. */
-interface Windows {
-  kernelSize: readonly [number, number]
-  stride: readonly [number, number]
-  padding: readonly [number, number]
-}
-
-/**
- * Every tap that does not read padding: its output pixel, input pixel and place in the kernel, in the
- * order of input pixels.
- */
-interface Taps {
-  readonly out: Int32Array
-  readonly input: Int32Array
-  readonly tap: Int32Array
-  /** Where the taps of an input pixel begin; behind them the number of all. */
-  readonly starts: Int32Array
-}
-
-/** A list, because a callback for each product takes most of the time of many tests. */
-function tapsOf({ kernelSize, stride, padding }: Windows, from: Shape, to: Shape): Taps {
-  const all: [out: number, input: number, tap: number][] = []
-  for (let oy = 0; oy < to[1]; oy++)
-    for (let ox = 0; ox < to[2]; ox++)
-      for (let ky = 0; ky < kernelSize[0]; ky++)
-        for (let kx = 0; kx < kernelSize[1]; kx++) {
-          const [y, x] = [oy * stride[0] + ky - padding[0], ox * stride[1] + kx - padding[1]]
-          if (y < 0 || y >= from[1] || x < 0 || x >= from[2]) continue
-          all.push([oy * to[2] + ox, y * from[2] + x, ky * kernelSize[1] + kx])
-        }
-  all.sort((a, b) => a[1] - b[1])
-  const [out, input, tap] = [0, 1, 2].map((i) => Int32Array.from(all, (one) => one[i]))
-  const starts = new Int32Array(from[1] * from[2] + 1)
-  for (const pixel of input) starts[pixel + 1]++
-  for (let pixel = 0; pixel < from[1] * from[2]; pixel++) starts[pixel + 1] += starts[pixel]
-  return { out, input, tap, starts }
-}
-
 /** A layer of the chain with its place and the state that it keeps between steps. */
 interface Node {
   layer: Layer
   name: string
   from: Shape
   to: Shape
-  /** None for layers without windows. */
-  taps: Taps
 }
 
 function outputShape(layer: Layer, from: Shape): Shape {
@@ -168,28 +135,21 @@ function outputShape(layer: Layer, from: Shape): Shape {
   if (layer.kind === 'linear') return [layer.outFeatures, 1, 1]
   if (!window) return shapeOf(layer, from)
   const size = (n: number, i: 0 | 1): number =>
-    Math.floor((n + 2 * window.padding[i] - window.kernelSize[i]) / window.stride[i]) + 1
+    outSize(n, window.kernelSize[i], window.stride[i], window.padding[i])
   const channels = 'outChannels' in layer ? layer.outChannels : from[0]
   return [channels, size(from[1], 0), size(from[2], 1)]
 }
 
-/** A linear layer is a convolution whose window is its whole input. */
-function windowsOf(layer: Layer, from: Shape): Windows {
-  if (layer.kind === 'linear')
-    return { kernelSize: [from[1], from[2]], stride: [1, 1], padding: [0, 0] }
-  return windowOf(layer) ?? { kernelSize: [0, 0], stride: [1, 1], padding: [0, 0] }
-}
-
-/** The input channels that output channel n reads: those of its group. */
-function inputsOf(
-  layer: Conv2d | Linear,
-  from: Shape,
-  to: Shape,
-  n: number,
-): { first: number; count: number } {
-  const groups = 'groups' in layer ? layer.groups : 1
-  const count = from[0] / groups
-  return { first: Math.floor(n / (to[0] / groups)) * count, count }
+/**
+ * A convolution, a linear layer, whose window is its whole input, or a pool, whose channels are
+ * groups of their own.
+ */
+function convOf({ layer, from, to }: Omit<Node, 'name'>, B: number): ConvCase {
+  const [[C, H, W], [N]] = [from, to]
+  const whole = { kernelSize: [H, W], stride: [1, 1], padding: [0, 0] } as const
+  const { kernelSize: kernel, stride, padding } = windowOf(layer) ?? whole
+  const groups = 'groups' in layer ? layer.groups : layer.kind === 'linear' ? 1 : C
+  return { ...{ T: 1, timed: false, B, C, H, W, N }, ...{ kernel, stride, padding, groups } }
 }
 
 /**
@@ -223,8 +183,7 @@ class Reference {
     let shape: Shape = options.input
     layers.forEach((layer, i) => {
       const to = outputShape(layer, shape)
-      const taps = tapsOf(windowsOf(layer, shape), shape, to)
-      this.nodes.push({ layer, name: String(i), from: shape, to, taps })
+      this.nodes.push({ layer, name: String(i), from: shape, to })
       shape = to
     })
     this.clearGradients()
@@ -265,31 +224,8 @@ class Reference {
   }
 
   convForward(node: Node, x: Tensor): Tensor {
-    const { layer, name, from, to, taps } = node
-    const { out: outs, tap, starts } = taps
-    const weight = this.weight(node)
-    const bias = this.state[`${name}.bias`]
-    const kernel = product(windowsOf(layer, from).kernelSize)
-    const [pixels, outPixels] = [from[1] * from[2], to[1] * to[2]]
-    const out = new Float64Array(this.options.batch * product(to))
-    for (let b = 0; b < this.options.batch; b++)
-      for (let n = 0; n < to[0]; n++) {
-        const outAt = (b * to[0] + n) * outPixels
-        if (bias) out.fill(bias[n], outAt, outAt + outPixels)
-        const { first, count } = inputsOf(layer as Conv2d, from, to, n)
-        for (let c = 0; c < count; c++) {
-          const inputAt = (b * from[0] + first + c) * pixels
-          const weightAt = (n * count + c) * kernel
-          for (let pixel = 0; pixel < pixels; pixel++) {
-            const value = x[inputAt + pixel]
-            if (value === 0) continue
-            const end = starts[pixel + 1]
-            for (let k = starts[pixel]; k < end; k++)
-              out[outAt + outs[k]] += weight[weightAt + tap[k]] * value
-          }
-        }
-      }
-    return out
+    const c = convOf(node, this.options.batch)
+    return forwardReference(c, x, this.weight(node), this.state[`${node.name}.bias`])
   }
 
   /**
@@ -297,38 +233,11 @@ class Reference {
    * gradient multiplies with.
    */
   convBackward(node: Node, x: Tensor, delta: Tensor): Tensor {
-    const { layer, name, from, to, taps } = node
-    const { out: outs, tap, starts } = taps
-    const weight = this.weight(node)
-    const kernel = product(windowsOf(layer, from).kernelSize)
-    const [pixels, outPixels] = [from[1] * from[2], to[1] * to[2]]
-    const gradient = zerosLike(weight)
-    const out = new Float64Array(this.options.batch * product(from))
-    for (let b = 0; b < this.options.batch; b++)
-      for (let n = 0; n < to[0]; n++) {
-        const outAt = (b * to[0] + n) * outPixels
-        const { first, count } = inputsOf(layer as Conv2d, from, to, n)
-        for (let c = 0; c < count; c++) {
-          const inputAt = (b * from[0] + first + c) * pixels
-          const weightAt = (n * count + c) * kernel
-          for (let pixel = 0; pixel < pixels; pixel++) {
-            const value = x[inputAt + pixel]
-            const end = starts[pixel + 1]
-            let sum = 0
-            for (let k = starts[pixel]; k < end; k++) {
-              const d = delta[outAt + outs[k]]
-              if (d === 0) continue
-              gradient[weightAt + tap[k]] += d * value
-              sum += d * weight[weightAt + tap[k]]
-            }
-            out[inputAt + pixel] += sum
-          }
-        }
-        if (this.state[`${name}.bias`])
-          for (let o = 0; o < outPixels; o++) this.add(`${name}.bias`, n, delta[outAt + o])
-      }
-    this.addWeightGradient(node, gradient)
-    return out
+    const c = convOf(node, this.options.batch)
+    const bias = `${node.name}.bias`
+    if (this.state[bias]) delta.forEach((d, i) => void this.add(bias, this.channel(node, i), d))
+    this.addWeightGradient(node, weightGradientReference(c, x, delta))
+    return inputGradientReference(c, this.weight(node), delta)
   }
 
   /** Through the standardisation, where there is one, by the chain rule term by term. */
@@ -354,31 +263,41 @@ class Reference {
   }
 
   poolForward(node: Node, x: Tensor): Tensor {
+    if (!node.layer.kind.startsWith('adaptive')) {
+      const c = convOf(node, this.options.batch)
+      return forwardReference(c, x, this.shares(node))
+    }
     const out = new Float64Array(this.options.batch * product(node.to))
-    this.eachPoolTap(node, (o, i, share) => {
+    this.eachAdaptiveTap(node, (o, i, share) => {
       out[o] += x[i] * share
     })
     return out
   }
 
   poolBackward(node: Node, delta: Tensor): Tensor {
+    if (!node.layer.kind.startsWith('adaptive'))
+      return inputGradientReference(convOf(node, this.options.batch), this.shares(node), delta)
     const out = new Float64Array(this.options.batch * product(node.from))
-    this.eachPoolTap(node, (o, i, share) => {
+    this.eachAdaptiveTap(node, (o, i, share) => {
       out[i] += delta[o] * share
     })
     return out
   }
 
-  private eachPoolTap(
-    { layer, from, to, taps }: Node,
+  /** What a pool multiplies with: the parts of a mean, or ones. */
+  private shares(node: Node): Tensor {
+    const { C, kernel } = convOf(node, 1)
+    const size = product(kernel)
+    return new Float64Array(C * size).fill(node.layer.kind.startsWith('avg') ? 1 / size : 1)
+  }
+
+  private eachAdaptiveTap(
+    { from, to }: Node,
     visit: (out: number, input: number, share: number) => void,
   ): void {
-    const share = layer.kind.startsWith('avg') ? 1 / product(windowsOf(layer, from).kernelSize) : 1
-    const all = layer.kind.startsWith('adaptive')
-      ? adaptiveTaps(from, to)
-      : Array.from(taps.out, (out, k) => ({ out, input: taps.input[k], share }))
+    const taps = adaptiveTaps(from, to)
     for (let plane = 0; plane < this.options.batch * from[0]; plane++)
-      for (const { out, input, share } of all)
+      for (const { out, input, share } of taps)
         visit(plane * to[1] * to[2] + out, plane * from[1] * from[2] + input, share)
   }
 
