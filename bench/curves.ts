@@ -80,7 +80,7 @@ function compileSetting(
   if (width === undefined) return compileNetwork(model, choice, T, threads, { batchSize: batch })
   const options = { ...choice, input, timeSteps: T, threads, batchSize: batch, seed: 0 }
   // As official.py makes it with --width.
-  const network = pooledNetwork('cnn', 'an image', [width, 2 * width], input, classes, {})
+  const network = pooledNetwork('cnn', 'an image', [width, 2 * width])(input, classes)
   return compile(network, options)
 }
 

@@ -48,6 +48,13 @@ function basicBlock(from: number, to: number, stride: number, neuron?: NeuronOpt
   })
 }
 
+/** Makes a block, [from, H, W] → [to, H / stride, W / stride]. */
+type MakeBlock = (from: number, to: number, stride: number) => Block
+
+/** Blocks behind each other, the first of which changes the sizes. */
+const stage = (make: MakeBlock, from: number, to: number, count: number, stride: number): Block =>
+  sequential(make(from, to, stride), ...Array.from({ length: count - 1 }, () => make(to, to, 1)))
+
 /**
  * A stem `conv0` of channels[0] and one stage `layer1`, … of blocks for each of `channels`; every
  * stage but the first halves the image.
@@ -61,12 +68,10 @@ export function resnetStages<const N extends number>(
   const stages: Record<string, Block> = {
     conv0: sequential(conv3x3(inChannels, channels[0]), batchNorm2d(channels[0]), lif(neuron)),
   }
-  let from = channels[0]
+  const make: MakeBlock = (...sizes) => basicBlock(...sizes, neuron)
   channels.forEach((to, i) => {
-    const first = basicBlock(from, to, i === 0 ? 1 : 2, neuron)
-    const others = Array.from({ length: blocks[i] - 1 }, () => basicBlock(to, to, 1, neuron))
-    stages[`layer${i + 1}`] = sequential(first, ...others)
-    from = to
+    const [from, stride] = i === 0 ? [to, 1] : [channels[i - 1], 2]
+    stages[`layer${i + 1}`] = stage(make, from, to, blocks[i], stride)
   })
   return stages
 }
@@ -191,24 +196,14 @@ export function heConv(from: number, to: number, kernelSize: number, stride = 1)
  * A ResNet-34 for ImageNet: a stem, four stages of blocks, [64, H, W] → [512, H/8, W/8], and its
  * end.
  */
-function resnet34(
-  stem: Readonly<Record<string, Module>>,
-  makeBlock: (from: number, to: number, stride: number) => Block,
-  classes: number,
-): Block {
-  const stage = (from: number, to: number, count: number): Block =>
-    sequential(
-      ...Array.from({ length: count }, (_, i) =>
-        makeBlock(i === 0 ? from : to, to, i === 0 && from !== to ? 2 : 1),
-      ),
-    )
+function resnet34(stem: Readonly<Record<string, Module>>, make: MakeBlock, classes: number): Block {
   return sequential({
     ...stem,
     maxpool: maxPool2d(3, { stride: 2, padding: 1 }),
-    layer1: stage(64, 64, 3),
-    layer2: stage(64, 128, 4),
-    layer3: stage(128, 256, 6),
-    layer4: stage(256, 512, 3),
+    layer1: stage(make, 64, 64, 3, 1),
+    layer2: stage(make, 64, 128, 4, 2),
+    layer3: stage(make, 128, 256, 6, 2),
+    layer4: stage(make, 256, 512, 3, 2),
     avgpool: adaptiveAvgPool2d(1),
     flatten: flatten(),
     fc: linear(512, classes),

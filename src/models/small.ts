@@ -32,32 +32,28 @@ export function mlp(
   return sequential(flatten(), linear(sizeOf(input), 256), lif(neuron), linear(256, classes))
 }
 
-/** Convolutions of so many channels, with a pooling behind each that halves the image. */
-export function pooledNetwork(
-  name: string,
-  sample: string,
-  channels: readonly number[],
-  input: InputShape,
-  classes: number,
-  neuron: NeuronOptions,
-): Block {
-  checkInputShape(`${name}: input`, input)
-  const [C, H = 0, W = 0] = input
-  const least = 2 ** channels.length
-  if (!(H >= least && W >= least))
-    fail(
-      `${name}: input must be [C, H, W] of ${sample}, H and W at least ${least}, got ` +
-        `[${input.join(', ')}]; mlp takes any input`,
-    )
-  const layers = channels.flatMap((to, i) => [
-    conv2d([C, ...channels][i], to, 3, { padding: 1, bias: false }), // [to, H, W]
-    batchNorm2d(to),
-    lif(neuron),
-    avgPool2d(2), // [to, ⌊H/2⌋, ⌊W/2⌋]
-  ])
-  const features = (channels.at(-1) ?? C) * Math.floor(H / least) * Math.floor(W / least)
-  return sequential(...layers, flatten(), linear(features, classes))
-}
+/** Makes networks with convolutions of so many channels, each before a pooling of 2×2. */
+export const pooledNetwork =
+  (name: string, sample: string, channels: readonly number[]) =>
+  (input: InputShape, classes: number, neuron: NeuronOptions = {}, ...more: []): Block => {
+    checkArguments(name, more)
+    checkInputShape(`${name}: input`, input)
+    const [C, H = 0, W = 0] = input
+    const least = 2 ** channels.length
+    if (!(H >= least && W >= least))
+      fail(
+        `${name}: input must be [C, H, W] of ${sample}, H and W at least ${least}, got ` +
+          `[${input.join(', ')}]; mlp takes any input`,
+      )
+    const layers = channels.flatMap((to, i) => [
+      conv2d([C, ...channels][i], to, 3, { padding: 1, bias: false }), // [to, H, W]
+      batchNorm2d(to),
+      lif(neuron),
+      avgPool2d(2), // [to, ⌊H/2⌋, ⌊W/2⌋]
+    ])
+    const features = (channels.at(-1) ?? C) * Math.floor(H / least) * Math.floor(W / least)
+    return sequential(...layers, flatten(), linear(features, classes))
+  }
 
 /**
  * A small convolutional network, [C, H, W] → [classes]: twice 3×3 convolution – BatchNorm – LIF –
@@ -68,15 +64,7 @@ export function pooledNetwork(
  * @param neuron options of all neurons
  * @throws SpikewasmError when a size or a neuron's option is out of range
  */
-export function cnn(
-  input: InputShape,
-  classes: number,
-  neuron: NeuronOptions = {},
-  ...more: []
-): Block {
-  checkArguments('cnn', more)
-  return pooledNetwork('cnn', 'an image', [16, 32], input, classes, neuron)
-}
+export const cnn = pooledNetwork('cnn', 'an image', [16, 32])
 
 /**
  * A small convolutional network for frames of events, [C, H, W] → [classes]: three times 3×3
@@ -88,12 +76,4 @@ export function cnn(
  * @param neuron options of all neurons
  * @throws SpikewasmError when a size or a neuron's option is out of range
  */
-export function eventCnn(
-  input: InputShape,
-  classes: number,
-  neuron: NeuronOptions = {},
-  ...more: []
-): Block {
-  checkArguments('eventCnn', more)
-  return pooledNetwork('eventCnn', 'a frame', [16, 32, 64], input, classes, neuron)
-}
+export const eventCnn = pooledNetwork('eventCnn', 'a frame', [16, 32, 64])
