@@ -86,23 +86,15 @@ function decode(
   return { functions, names }
 }
 
-/** A block that is being read. */
-interface Frame {
-  readonly label: Label
-  readonly kind: 'function' | 'block' | 'loop' | 'then' | 'else'
-  readonly result: ValueType | undefined
-  body: Expression[]
-  /** Values that no instruction has taken yet. */
-  readonly stack: Expression[]
-  /** Nothing reaches what comes: it is read, but left out. */
-  isDead: boolean
-  /** Of an if. */
-  readonly condition?: Expression
-  readonly before?: readonly Expression[]
-}
-
 class BodyDecoder {
-  private readonly frames: Frame[] = []
+  /** Of the blocks around what is read. */
+  private readonly labels: Label[] = []
+  /** Statements of the innermost one. */
+  private body: Expression[] = []
+  /** Values that no instruction has taken yet. */
+  private stack: Expression[] = []
+  /** Nothing reaches what comes: it is read, but left out. */
+  private isDead = false
   /** Locals that `spill` has made; nothing else assigns them. */
   private readonly spilled = new Set<number>()
 
@@ -122,31 +114,41 @@ class BodyDecoder {
       const type = valueType(r.byte())
       for (let j = 0; j < count; j++) func.locals.push(type)
     }
-    this.open('function', func.result, undefined, func.label)
-    while (this.frames.length > 0) this.step()
+    func.body = this.list(func.label, func.result).body
   }
 
-  private get top(): Frame {
-    return this.frames[this.frames.length - 1]
+  /** Statements up to an end or an else; the last one gives a value if there is a result. */
+  private list(label: Label, result: ValueType | undefined) {
+    const { body: before, stack: values, isDead: wasDead } = this
+    const body: Expression[] = []
+    Object.assign(this, { body, stack: [] })
+    this.labels.push(label)
+    let code = this.r.byte()
+    for (; code !== END && code !== ELSE; code = this.r.byte()) this.step(code)
+    this.labels.pop()
+    if (result) body.push(...this.stack.slice(-1))
+    Object.assign(this, { body: before, stack: values, isDead: wasDead })
+    return { body, isElse: code === ELSE }
   }
 
-  private open(
-    kind: Frame['kind'],
-    result: ValueType | undefined,
-    condition?: Expression,
-    label: Label = {
-      kind: kind === 'loop' ? 'loop' : 'block',
-      result: kind === 'loop' ? undefined : result,
-    },
-    before?: readonly Expression[],
-  ): void {
-    const isDead = this.top?.isDead ?? false
-    if (kind !== 'function' && kind !== 'else') this.spill()
-    this.frames.push({ label, kind, result, body: [], stack: [], isDead, condition, before })
+  private block(kind: Label['kind']): void {
+    const result = this.blockType()
+    this.spill()
+    const label: Label = { kind, result: kind === 'loop' ? undefined : result }
+    this.value({ kind, label, body: this.list(label, result).body })
+  }
+
+  private conditional(): void {
+    const label: Label = { kind: 'block', result: this.blockType() }
+    const condition = this.pop()
+    this.spill()
+    const { body: yes, isElse } = this.list(label, label.result)
+    const no = isElse ? this.list(label, label.result).body : []
+    this.value({ kind: 'if', label, condition, yes, no })
   }
 
   private push(e: Expression): void {
-    if (!this.top.isDead) this.top.stack.push(e)
+    if (!this.isDead) this.stack.push(e)
   }
 
   private pop(): Expression {
@@ -154,7 +156,7 @@ class BodyDecoder {
   }
 
   private popMany(count: number): Expression[] {
-    const { stack, isDead } = this.top
+    const { stack, isDead } = this
     if (isDead) return Array<Expression>(count).fill({ kind: 'unreachable' })
     if (stack.length < count) throw new Error(`${this.func.name}: values are missing`)
     return stack.splice(stack.length - count)
@@ -166,11 +168,11 @@ class BodyDecoder {
    */
   private statement(e: Expression): void {
     this.spill()
-    if (!this.top.isDead) this.top.body.push(e)
+    if (!this.isDead) this.body.push(e)
   }
 
   private spill(): void {
-    const { stack, body } = this.top
+    const { stack, body } = this
     stack.forEach((value, i) => {
       if (value.kind === 'const' || (value.kind === 'get' && this.spilled.has(value.local))) return
       const type = typeOf(value)
@@ -190,33 +192,8 @@ class BodyDecoder {
   /** A statement behind which nothing is reached, up to the end of the block. */
   private last(e: Expression): void {
     this.statement(e)
-    this.top.stack.length = 0
-    this.top.isDead = true
-  }
-
-  /** The end of a block, or the else of an if. */
-  private end(isElse: boolean): void {
-    const frame = this.frames.pop() as Frame
-    const { label, kind, result, body, stack, condition, before } = frame
-    if (result && stack.length > 0) body.push(...stack.splice(stack.length - 1))
-    if (isElse) {
-      this.open('else', result, condition, label, body)
-      return
-    }
-    if (kind === 'function') {
-      this.func.body = body
-      return
-    }
-    if (kind === 'then' || kind === 'else') {
-      const [yes, no] = kind === 'then' ? [body, []] : [before ?? [], body]
-      this.value({
-        kind: 'if',
-        label,
-        condition: condition as Expression,
-        yes,
-        no,
-      })
-    } else this.value({ kind, label, body })
+    this.stack.length = 0
+    this.isDead = true
   }
 
   private blockType(): ValueType | undefined {
@@ -225,11 +202,10 @@ class BodyDecoder {
   }
 
   private label(): Label {
-    return this.frames[this.frames.length - 1 - this.r.u32()].label
+    return this.labels[this.labels.length - 1 - this.r.u32()]
   }
 
-  private step(): void {
-    const code = this.r.byte()
+  private step(code: number): void {
     const step = BodyDecoder.steps[code]
     if (step) {
       step(this)
@@ -244,14 +220,9 @@ class BodyDecoder {
     {
       [codes.unreachable]: (d) => d.last({ kind: 'unreachable' }),
       [NOP]: () => {},
-      [codes.block]: (d) => d.open('block', d.blockType()),
-      [codes.loop]: (d) => d.open('loop', d.blockType()),
-      [codes.if]: (d) => {
-        const result = d.blockType()
-        d.open('then', result, d.pop())
-      },
-      [ELSE]: (d) => d.end(true),
-      [END]: (d) => d.end(false),
+      [codes.block]: (d) => d.block('block'),
+      [codes.loop]: (d) => d.block('loop'),
+      [codes.if]: (d) => d.conditional(),
       [codes.br]: (d) => {
         const label = d.label()
         d.last({ kind: 'br', label, value: label.result && d.pop() })
