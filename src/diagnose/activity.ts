@@ -22,10 +22,11 @@ export async function activityOf(model: Model, data: Dataset): Promise<Activity>
   const layers = Object.entries(one.layers).map(([name, { shape, spikes, stepRates }]) => {
     const neurons = sizeOf(shape)
     const rows = Math.min(neurons, MOST_ROWS)
+    const fired = spikes as Uint8Array
     const layer: LayerActivity = {
       neurons,
       rows,
-      ...rasterOf(spikes as Uint8Array, neurons, rows, T),
+      ...rasterOf(rows, T, (row, t) => fired[Math.floor((row * neurons) / rows) * T + t] !== 0),
       sampleRates: [...stepRates],
       rates: [...many.layers[name].stepRates],
     }
@@ -41,21 +42,14 @@ export async function activityOf(model: Model, data: Dataset): Promise<Activity>
   }
 }
 
-/** Spikes of `rows` of the neurons, at equal distances. `spikes`: [neurons][T]. */
-function rasterOf(
-  spikes: Uint8Array,
-  neurons: number,
-  rows: number,
-  T: number,
-): Pick<LayerActivity, 'spikeRows' | 'spikeSteps'> {
+/** Rows and steps, counted from 1, of what fires. */
+function rasterOf(rows: number, T: number, fires: (row: number, t: number) => boolean) {
   const [spikeRows, spikeSteps]: [number[], number[]] = [[], []]
-  for (let row = 0; row < rows; row++) {
-    const neuron = Math.floor((row * neurons) / rows)
-    for (let t = 0; t < T; t++) {
-      if (spikes[neuron * T + t] === 0) continue
-      spikeRows.push(row + 1)
-      spikeSteps.push(t + 1)
-    }
-  }
+  for (let row = 0; row < rows; row++)
+    for (let t = 0; t < T; t++)
+      if (fires(row, t)) {
+        spikeRows.push(row + 1)
+        spikeSteps.push(t + 1)
+      }
   return { spikeRows, spikeSteps }
 }

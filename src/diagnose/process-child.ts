@@ -3,23 +3,20 @@
 import '../node.js'
 import { compositeOf, type NetworkJson } from '../graph/json.js'
 import { median } from '../median.js'
-import { compile } from '../network.js'
+import { type CompileOptions, compile } from '../network.js'
 import type { InputShape } from '../nn/value.js'
 import { serveProcess } from '../runtime/node/child.js'
 import type { StateDict } from '../runtime/state.js'
 import { type ProcessCost, timeRepeated, type Variant, variants } from './diagnosis.js'
 
 /** What a process is told. */
-export interface ProcessJob {
+export interface ProcessJob
+  extends Required<
+    Pick<CompileOptions, 'timeSteps' | 'frames' | 'batchSize' | 'threads' | 'seed'>
+  > {
   readonly network: NetworkJson
   readonly input: InputShape
   readonly method: Variant
-  readonly timeSteps: number
-  /** Whether samples are frames. */
-  readonly frames: boolean
-  readonly batchSize: number
-  readonly threads: number
-  readonly seed: number
   readonly state: StateDict
   /** A batch as the engine has it. */
   readonly images: Float32Array

@@ -7,7 +7,6 @@ import { checkInputShape, imageShape } from '../nn/value.js'
 import { aFunction, by, complete, integer, optional, type Rules } from '../rules.js'
 import { breathe } from '../runtime/breathe.js'
 import type { NetInfo } from './abi.js'
-import { expectAnswer } from './answers.js'
 import type { Net } from './net.js'
 import {
   type Call,
@@ -212,4 +211,26 @@ export function byteOf(
       )
     return byte
   }
+}
+
+/** The first of equals. */
+export const indexOfLargest = (values: Float32Array): number =>
+  values.reduce((best, value, i) => (value > values[best] ? i : best), 0)
+
+/**
+ * @param predicted what `predicted_class` gives
+ * @throws SpikewasmError when an output is no number, or `predicted` not the largest one's index
+ */
+export function expectAnswer(output: Float32Array, predicted: number): void {
+  if (!output.every(Number.isFinite))
+    fail(
+      `the exported network must give finite outputs, got ${output.subarray(0, 10).join(', ')}; ` +
+        'the file is damaged, or its weights were not finite: export it again',
+    )
+  const largest = indexOfLargest(output)
+  if (predicted !== largest)
+    fail(
+      `the exported network must predict the class of its largest output, ${largest}, got ` +
+        `${predicted}; the file is damaged: export it again`,
+    )
 }

@@ -1,8 +1,10 @@
 /** A prepared network → the bytes of its module. */
 
 import { Control } from '../../assembly/opcodes.js'
+import type { GraphNode } from '../graph/trace.js'
 import type { ParameterLayout } from '../plan/layout.js'
 import type { Plan, Program } from '../plan/plan.js'
+import { kernelOf } from '../plan/records/schema.js'
 import { roundUp } from '../round-up.js'
 import { VERSION } from '../version.js'
 import { decodeFunctions, decodeModule } from '../wasm/decode.js'
@@ -11,7 +13,7 @@ import { type Expression, type Func, i32 } from '../wasm/ir.js'
 import { ABI_VERSION, type NetInfo, type NetTarget } from './abi.js'
 import { type Contents, contentsOf, copyRanges, segmentsOf } from './contents.js'
 import { stateEntries } from './learning.js'
-import { call, type Driver, loadWord, specialise, store, word } from './module.js'
+import { call, type Driver, loadWord, reachable, specialise, store, word } from './module.js'
 import type { ExportSettings } from './options.js'
 import type { Prepared } from './prepare.js'
 import { lowerToScalar } from './scalar/scalar.js'
@@ -20,7 +22,6 @@ import { inputCount } from './sizes.js'
 import { labelBytes, type NetAddresses, STRUCT_BYTES, writeInfoStruct } from './struct.js'
 import { synapticOperations } from './synops.js'
 import { changedBySteps, learningDrivers, learningOptions } from './train-step.js'
-import { usersOf } from './users.js'
 
 const PAGE = 65536
 
@@ -218,4 +219,25 @@ function spread(
       body: [{ kind: 'br_if', label, value: undefined, condition: loadWord(done) }, set, expand],
     },
   ]
+}
+
+/**
+ * The layers whose operations reach a function, as messages name them, for example `2, maxPool2d`.
+ * Empty for what all of them use.
+ */
+export function usersOf(
+  func: string,
+  engine: Uint8Array,
+  { kernels, options: { graph } }: Plan,
+  programs: readonly Program[],
+): string[] {
+  // Read again: the code of a network has been changed in place.
+  const functions = decodeModule(engine, kernels && decodeFunctions(kernels.bytes(false)))
+  const users = new Set<GraphNode>()
+  for (const { layer, ...kind } of programs.flatMap(({ records }) => records)) {
+    const node = graph.nodes[layer]
+    const kernel = node && functions.get(kernelOf(kind))
+    if (kernel && reachable([kernel]).some(({ name }) => name === func)) users.add(node)
+  }
+  return Array.from(users, ({ name, kind }) => `${name || 'network'}, ${kind}`)
 }

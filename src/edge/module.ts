@@ -185,7 +185,7 @@ function neededAnyway(
 }
 
 /** The functions and all that they call. */
-function reachable(roots: readonly Func[]): Func[] {
+export function reachable(roots: readonly Func[]): Func[] {
   const found = new Set(roots)
   for (const func of found) for (const { callee } of usesOf(func.body).calls) found.add(callee)
   return [...found]

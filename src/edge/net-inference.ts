@@ -60,7 +60,7 @@ export interface NetTraining {
 export async function openInference(
   bytes: Uint8Array,
   ofStruct?: (bytes: Uint8Array<ArrayBuffer>, parts: Parts) => Promise<NetInfo>,
-): Promise<{ readonly net: Net; readonly calls: Calls; readonly places: Places }> {
+): Promise<{ readonly net: Net; readonly calls: Calls; readonly view: Views }> {
   // A copy: nobody changes it meanwhile, and it is never shared memory.
   const own = new Uint8Array(checkBytes(bytes))
   const parts = walk(own)
@@ -71,7 +71,7 @@ export async function openInference(
   const calls = new Calls(exports)
   if (calls.value('abi_version') !== info.abi)
     refuse(`answer abi_version() with ${info.abi}`, String(calls.value('abi_version')))
-  const places = new Places(memory.buffer, info.usedBytes)
+  const view = viewsOf(memory.buffer, info.usedBytes)
   const u8 = info.inputType === 'u8'
   const name = u8 ? 'input_u8' : 'input'
   checkCount(calls, `${name}_len`, inputCount(info))
@@ -80,20 +80,20 @@ export async function openInference(
     info,
     sealed: !!parts.info,
     memory,
-    input: places.view<Float32Array | Uint8Array>(
+    input: view<Float32Array | Uint8Array>(
       u8 ? Uint8Array : Float32Array,
       'the input',
       calls.value(`${name}_ptr`),
       inputCount(info),
     ),
-    output: places.view(Float32Array, 'the output', calls.value('output_ptr'), info.classes),
+    output: view(Float32Array, 'the output', calls.value('output_ptr'), info.classes),
     infer: calls.action('infer', info),
     step: calls.action('step', info),
     reset: calls.action('reset', info),
     predictedClass: () => calls.count('predicted_class', info.classes - 1),
     training: undefined,
   }
-  return { net, calls, places }
+  return { net, calls, view }
 }
 
 /** Compiles and starts a module that was walked. */
@@ -153,31 +153,28 @@ export class Calls {
   }
 }
 
-/** The memory that a file may point to. */
-export class Places {
-  constructor(
-    private readonly buffer: ArrayBuffer,
-    private readonly usedBytes: number,
-  ) {}
+/** Views of the memory that a file may point to. */
+export type Views = ReturnType<typeof viewsOf>
 
-  /** A view, once its address is aligned and its end within what the network uses. */
-  view<T extends Float32Array | Uint8Array | Int32Array | Uint32Array>(
+/** A view, once its address is aligned and its end within what the network uses. */
+export const viewsOf =
+  (buffer: ArrayBuffer, usedBytes: number) =>
+  <T extends Float32Array | Uint8Array | Int32Array | Uint32Array>(
     type: { new (buffer: ArrayBuffer, at: number, length: number): T; BYTES_PER_ELEMENT: number },
     what: string,
     address: number,
     length: number,
-  ): T {
+  ): T => {
     const at = address >>> 0
     const size = type.BYTES_PER_ELEMENT
     const ends = at + length * size
-    if (at === 0 || at % size !== 0 || ends > this.usedBytes)
+    if (at === 0 || at % size !== 0 || ends > usedBytes)
       return refuse(
-        `have ${what} inside the ${this.usedBytes} bytes that it uses, at a multiple of ${size}`,
+        `have ${what} inside the ${usedBytes} bytes that it uses, at a multiple of ${size}`,
         `bytes ${at} to ${ends}`,
       )
-    return new type(this.buffer, at, length)
+    return new type(buffer, at, length)
   }
-}
 
 export function checkCount(calls: Calls, name: string, expected: number): void {
   const got = calls.value(name) >>> 0

@@ -9,7 +9,8 @@ import {
   type Net,
   type NetTraining,
   openInference,
-  Places,
+  type Views,
+  viewsOf,
 } from './net-inference.js'
 import {
   infoWords,
@@ -43,10 +44,10 @@ export function netInfo(bytes: Uint8Array): NetInfo {
  * @throws SpikewasmError when the bytes are no exported network, or its parts contradict each other
  */
 export async function openNet(bytes: Uint8Array): Promise<Net> {
-  const { net, calls, places } = await openInference(bytes, infoOfStruct)
+  const { net, calls, view } = await openInference(bytes, infoOfStruct)
   const { info } = net
-  checkStruct(net, places, calls.value('info_ptr'))
-  return { ...net, training: info.mode === 'train' ? trainingOf(calls, places, info) : undefined }
+  checkStruct(net, view, calls.value('info_ptr'))
+  return { ...net, training: info.mode === 'train' ? trainingOf(calls, view, info) : undefined }
 }
 
 /** What a file whose section was stripped says of itself in its memory. */
@@ -58,15 +59,15 @@ async function infoOfStruct(bytes: Uint8Array<ArrayBuffer>, parts: Parts): Promi
   checkFunction(parts, 'info_ptr', 'i32')
   const { exports } = await instantiate(bytes)
   const { buffer } = exports.memory as WebAssembly.Memory
-  const places = new Places(buffer, buffer.byteLength)
+  const view = viewsOf(buffer, buffer.byteLength)
   const address = new Calls(exports).value('info_ptr')
-  const words = places.view(Uint32Array, 'its struct', address, STRUCT_BYTES / 4)
+  const words = view(Uint32Array, 'its struct', address, STRUCT_BYTES / 4)
   return readInfoStruct(words, new Uint8Array(buffer))
 }
 
 /** The C struct, and what it points to, must say what the custom section says. */
-function checkStruct({ info, input, output }: Net, places: Places, address: number): void {
-  const found = places.view(Uint32Array, 'its struct', address, STRUCT_BYTES / 4)
+function checkStruct({ info, input, output }: Net, view: Views, address: number): void {
+  const found = view(Uint32Array, 'its struct', address, STRUCT_BYTES / 4)
   const at = (name: (typeof infoWords)[number]): number => found[infoWords.indexOf(name)]
   const addresses: NetAddresses = {
     input: input.byteOffset,
@@ -83,17 +84,17 @@ function checkStruct({ info, input, output }: Net, places: Places, address: numb
     a.length === b.length && Array.from(a).every((value, i) => value === b[i])
   if (info.labels) {
     const texts = labelBytes(info.labels)
-    if (!same(places.view(Uint8Array, 'its labels', addresses.labels, texts.length), texts))
+    if (!same(view(Uint8Array, 'its labels', addresses.labels, texts.length), texts))
       refuse('have the labels of its section in its memory', 'others')
   }
   for (const name of ['mean', 'std'] as const) {
     const values = info[name] && Float32Array.from(info[name])
-    if (values && !same(places.view(Float32Array, name, addresses[name], values.length), values))
+    if (values && !same(view(Float32Array, name, addresses[name], values.length), values))
       refuse(`have the ${name} of its section in its memory`, 'others')
   }
 }
 
-function trainingOf(calls: Calls, places: Places, info: NetInfo): NetTraining {
+function trainingOf(calls: Calls, view: Views, info: NetInfo): NetTraining {
   checkCount(calls, 'label_len', info.batchSize)
   const count = calls.value('params_len') >>> 0
   if (count < info.parameters)
@@ -106,10 +107,10 @@ function trainingOf(calls: Calls, places: Places, info: NetInfo): NetTraining {
   const options = calls.value('options_ptr')
   const numbers = optionWords.indexOf('nesterov')
   return {
-    labels: places.view(Int32Array, 'the labels', calls.value('label_ptr'), info.batchSize),
-    options: places.view(Float32Array, 'the options', options, numbers),
-    nesterov: places.view(Uint32Array, 'the options', options + 4 * numbers, 1),
-    params: places.view(Float32Array, 'the parameters', calls.value('params_ptr'), count),
+    labels: view(Int32Array, 'the labels', calls.value('label_ptr'), info.batchSize),
+    options: view(Float32Array, 'the options', options, numbers),
+    nesterov: view(Uint32Array, 'the options', options + 4 * numbers, 1),
+    params: view(Float32Array, 'the parameters', calls.value('params_ptr'), count),
     trainStep: calls.action('train_step', info),
     loss: () => calls.value('loss'),
     correct: () => calls.count('correct', info.batchSize),

@@ -4,6 +4,7 @@ import { describe, fail } from '../errors.js'
 import {
   aFunction,
   by,
+  checkBy,
   complete,
   finite,
   integer,
@@ -12,15 +13,10 @@ import {
   type Rule,
   type Rules,
   range,
+  such,
 } from '../rules.js'
 import { checkSource } from '../runtime/load.js'
 import { type ExportOptions, inputTypes, netModes, targets, weightTypes } from './abi.js'
-
-/** What of a model the options are checked against. */
-export interface ExportFacts {
-  readonly channels: number
-  readonly classes: number
-}
 
 /** The options with their defaults. */
 export type ExportSettings = Required<
@@ -37,7 +33,7 @@ const TEXT_LIMIT = 500
  */
 export function checkExportOptions(
   options: ExportOptions,
-  { channels, classes }: ExportFacts,
+  { channels, classes }: { readonly channels: number; readonly classes: number },
 ): ExportSettings {
   const rules: Rules<ExportSettings> = {
     target: oneOf([...targets, 'both'], 'simd'),
@@ -47,7 +43,7 @@ export function checkExportOptions(
     mean: channelsOf(channels, 'finite numbers', finite(), options),
     std: channelsOf(channels, 'finite numbers > 0', range('> 0'), options),
     inputType: oneOf(inputTypes, 'f32'),
-    name: optional(by((_, name) => checkText('name', name))),
+    name: optional(text),
     batchSize: integer(1, 1 << 16, 1),
     synops: optional(range('≥ 0')),
     wasm: optional(by((name, wasm) => checkSource(name, wasm, 'engine-named'))),
@@ -65,20 +61,14 @@ export function checkExportOptions(
   return all
 }
 
-function checkText(option: string, value: unknown): void {
-  if (
-    !(
-      typeof value === 'string' &&
-      value.length > 0 &&
-      value.length <= TEXT_LIMIT &&
-      !/\p{Cc}/u.test(value)
-    )
-  )
-    fail(
-      `exportWasm.${option} must be text of 1 to ${TEXT_LIMIT} characters without line ends and ` +
-        `other control characters, got ${describe(value)}`,
-    )
-}
+const text = such<string>(
+  `text of 1 to ${TEXT_LIMIT} characters without line ends and other control characters`,
+  (value) =>
+    typeof value === 'string' &&
+    value.length > 0 &&
+    value.length <= TEXT_LIMIT &&
+    !/\p{Cc}/u.test(value),
+)
 
 function checkLabelTexts(labels: readonly string[], classes: number): void {
   if (!Array.isArray(labels) || labels.length !== classes)
@@ -86,7 +76,7 @@ function checkLabelTexts(labels: readonly string[], classes: number): void {
       `exportWasm.labels must be a list with a name for each of the ${classes} classes, got ` +
         (Array.isArray(labels) ? String(labels.length) : describe(labels)),
     )
-  for (const [i, label] of labels.entries()) checkText(`labels[${i}]`, label)
+  for (const [i, label] of labels.entries()) checkBy(`exportWasm.labels[${i}]`, text, label)
 }
 
 /** A number for each channel of bytes. */

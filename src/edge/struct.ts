@@ -10,13 +10,7 @@ import { inputCount } from './sizes.js'
 export const ABI_MAGIC = 0x574b5053
 
 /** Where things lie in the memory of an exported network, in bytes; 0: not there. */
-export interface NetAddresses {
-  readonly input: number
-  readonly output: number
-  readonly labels: number
-  readonly mean: number
-  readonly std: number
-}
+export type NetAddresses = Readonly<Record<'input' | 'output' | 'labels' | 'mean' | 'std', number>>
 
 /** Modes as bits of the struct's word `modes`, in the order of `netModes`. */
 const modeBits = [1, 2, 3, 5]

@@ -15,12 +15,8 @@ export interface Sample {
   readonly normalization?: { readonly mean: readonly number[]; readonly std: readonly number[] }
 }
 
-export interface Picture {
-  readonly width: number
-  readonly height: number
-  /** [H][W][3] */
-  readonly rgb: Uint8Array
-}
+/** [H][W][3] */
+export type Picture = ReturnType<typeof pictureOf>
 
 /** Polarities of events: OFF and ON, apart for all eyes. */
 const events = [
@@ -32,7 +28,7 @@ const events = [
  * One channel in grey, three as colours, two as events (OFF and ON on white), others by their mean.
  * Frames are shown together.
  */
-export function pictureOf({ values, shape, frames, normalization }: Sample): Picture {
+export function pictureOf({ values, shape, frames, normalization }: Sample) {
   const [channels, h, w] = shape
   // A vector has no height: a series of channels is shown as rows.
   const isVector = h === 1

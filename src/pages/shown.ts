@@ -3,16 +3,7 @@
 import { type Chart, figureText } from './chart.js'
 
 /** What an axis of y shows. */
-export interface Shown {
-  /** The least and the largest value that is not outside. */
-  readonly low: number
-  readonly high: number
-  readonly isLog: boolean
-  /** Whether a value lies above (1) or below (-1) what is shown; 0: it is shown. */
-  side(value: number): -1 | 0 | 1
-  /** Says how many values lie outside, and how far; empty where none does. */
-  readonly outside: string
-}
+export type Shown = NonNullable<ReturnType<typeof shownOf>>
 
 /** Interquartile ranges beyond the quartiles within which values are shown. */
 const RANGES = 3
@@ -23,8 +14,12 @@ const LEAST = 3
 /** A log axis shows nothing that is not positive; a few such values are told of as outside. */
 const MOST_NOT_POSITIVE = 0.1
 
-/** @returns undefined where there is no value */
-export function shownOf({ y: axis, series }: Pick<Chart, 'y' | 'series'>): Shown | undefined {
+/**
+ * The least and the largest value that is not outside, and in words how many others lie where.
+ *
+ * @returns undefined where there is no value
+ */
+export function shownOf({ y: axis, series }: Pick<Chart, 'y' | 'series'>) {
   const all = series.flatMap(({ y }) => y.filter((value) => value !== null)) as number[]
   if (all.length === 0) return undefined
   const positive = all.filter((value) => value > 0)
@@ -33,6 +28,7 @@ export function shownOf({ y: axis, series }: Pick<Chart, 'y' | 'series'>): Shown
   const [from, to] = axis.robust && known.length >= LEAST ? fence(known, isLog) : ends(known)
   const inside = known.filter((value) => value >= from && value <= to)
   const [low, high] = ends(inside)
+  /** Whether a value lies above (1) or below (-1) what is shown; 0: it is shown. */
   const side = (value: number): -1 | 0 | 1 => (value < low ? -1 : value > high ? 1 : 0)
   return { low, high, isLog, side, outside: outsideText(all.filter(side), side, axis.percent) }
 }
@@ -54,7 +50,11 @@ function fence(sorted: Float64Array, isLog: boolean): [number, number] {
   return isLog ? [10 ** from, 10 ** to] : [from, to]
 }
 
-function outsideText(values: readonly number[], sideOf: Shown['side'], percent = false): string {
+function outsideText(
+  values: readonly number[],
+  sideOf: (value: number) => number,
+  percent = false,
+): string {
   const parts = ([1, -1] as const).flatMap((which) => {
     const beyond = values.filter((value) => sideOf(value) === which)
     if (beyond.length === 0) return []

@@ -1,8 +1,7 @@
 /** The thread of apart.ts: it opens a file, and answers questions about it until it is ended. */
 
 import type { NetInfo } from '../edge/abi.js'
-import { showSample } from '../edge/accuracy.js'
-import { expectAnswer } from '../edge/answers.js'
+import { expectAnswer, showSample } from '../edge/accuracy.js'
 import { type Net, openNet } from '../edge/net.js'
 import type { Call } from '../edge/sizes.js'
 import type { Ask } from '../runtime/calls.js'
@@ -18,12 +17,7 @@ export interface Question {
 }
 
 /** What a network makes of samples. */
-export interface Answer {
-  /** [samples][classes] */
-  readonly outputs: Float32Array
-  /** predicted_class() after each sample. */
-  readonly predicted: Int32Array
-}
+export type Answer = ReturnType<typeof answer>
 
 /** Milliseconds between two signs of life; a sample may take longer. */
 const PAUSE_MS = 100
@@ -33,7 +27,7 @@ function answer(
   net: Net,
   { call, input, sampleBytes }: Question,
   alive: (samples: number) => void,
-): Answer {
+) {
   const { info, output } = net
   const samples = input.length / sampleBytes
   const outputs = new Float32Array(samples * info.classes)
@@ -48,6 +42,7 @@ function answer(
     told = performance.now()
     alive(i + 1)
   }
+  // [samples][classes], and predicted_class() after each sample.
   return { outputs, predicted }
 }
 
@@ -58,7 +53,7 @@ const calls = {
     net = await openNet(bytes)
     return net.info
   },
-  ask(question: Question, { say }: Ask<number>): Answer {
+  ask(question: Question, { say }: Ask<number>) {
     if (!net) throw new Error('the file was not opened')
     return answer(net, question, say)
   },

@@ -1,18 +1,9 @@
 /** Outputs that cannot be the same bits: how far two networks are from each other. */
 
-import { indexOfLargest } from '../edge/answers.js'
+import { indexOfLargest } from '../edge/accuracy.js'
 
 /** Outputs of a file with int8 weights beside those of a model of the same weights in floats. */
-export interface Likeness {
-  /** Samples of which both have the same class, 0 … 1. */
-  readonly sameClass: number
-  /** Median over samples of the largest difference of an output, as a share of `span`. */
-  readonly medianDifference: number
-  /** The largest difference of all outputs. */
-  readonly largestDifference: number
-  /** Mean over samples of the model's largest output minus its smallest. */
-  readonly span: number
-}
+export type Likeness = Readonly<ReturnType<typeof likenessOf>>
 
 /**
  * How far outputs may be. Sums round otherwise, so that now and then a neuron fires a step earlier
@@ -31,7 +22,7 @@ export function isAlike({ sameClass, medianDifference }: Likeness): boolean {
  * @param outputs of the file, [samples][classes]
  * @param wanted those of the model
  */
-export function likenessOf(outputs: Float32Array, wanted: Float32Array, classes: number): Likeness {
+export function likenessOf(outputs: Float32Array, wanted: Float32Array, classes: number) {
   const samples = outputs.length / classes
   const differences: number[] = []
   let [same, spans] = [0, 0]
@@ -51,9 +42,13 @@ export function likenessOf(outputs: Float32Array, wanted: Float32Array, classes:
   differences.sort((a, b) => a - b)
   const span = spans / samples
   return {
+    /** Samples of which both have the same class, 0 … 1. */
     sameClass: same / samples,
+    /** Median over samples of the largest difference of an output, as a share of `span`. */
     medianDifference: differences[samples >> 1] / (span || 1),
+    /** The largest difference of all outputs. */
     largestDifference: differences[samples - 1],
+    /** Mean over samples of the model's largest output minus its smallest. */
     span,
   }
 }

@@ -8,7 +8,7 @@ import type { NetInfo } from '../edge/abi.js'
 import { fail } from '../errors.js'
 import { type FoundHost, type Host, HostFailure } from './host.js'
 import { hostNames, hosts } from './hosts/index.js'
-import type { Job, JobNumbers, Outcome } from './job.js'
+import type { Job, Outcome } from './job.js'
 import type { Trial } from './trial.js'
 
 /** One line of the result. */
@@ -69,18 +69,13 @@ export function isExact({ rows }: Verification): boolean {
   return rows.every(({ outcome }) => outcome !== undefined && outcome.differ === 0)
 }
 
-interface Search {
-  readonly found: readonly (readonly [Host, FoundHost])[]
-  readonly absent: readonly Absent[]
-}
-
 /**
  * The hosts that can run a file.
  *
  * @param names `all`, or names with commas between
  * @throws SpikewasmError for a host that is unknown, or named but missing
  */
-export async function findHosts(names: string, info: NetInfo): Promise<Search> {
+export async function findHosts(names: string, info: NetInfo) {
   const wanted = names.split(',').map((name) => name.trim())
   const all = wanted.includes('all')
   for (const name of wanted)
@@ -141,6 +136,5 @@ async function writeJob(
     files.expected,
     new Uint8Array(expected.buffer, expected.byteOffset, expected.byteLength),
   )
-  const job: JobNumbers = { ...numbers, seconds }
-  return { ...job, ...files, folder }
+  return { ...numbers, seconds, ...files, folder }
 }

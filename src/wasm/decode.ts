@@ -158,7 +158,6 @@ class BodyDecoder {
   private popMany(count: number): Expression[] {
     const { stack, isDead } = this
     if (isDead) return Array<Expression>(count).fill({ kind: 'unreachable' })
-    if (stack.length < count) throw new Error(`${this.func.name}: values are missing`)
     return stack.splice(stack.length - count)
   }
 
@@ -175,8 +174,7 @@ class BodyDecoder {
     const { stack, body } = this
     stack.forEach((value, i) => {
       if (value.kind === 'const' || (value.kind === 'get' && this.spilled.has(value.local))) return
-      const type = typeOf(value)
-      if (!type) throw new Error(`${this.func.name}: a value without a type`)
+      const type = typeOf(value) as ValueType
       const local = newLocal(this.func, type)
       this.spilled.add(local)
       body.push({ kind: 'set', local, value })

@@ -5,10 +5,7 @@ import { i32, operation } from './ir.js'
 import type { Reader } from './reader.js'
 import { typeCodes, type ValueType } from './types.js'
 
-export interface Signature {
-  readonly params: ValueType[]
-  readonly result: ValueType | undefined
-}
+export type Signature = ReturnType<typeof readSignature>
 
 const typesByCode = new Map(
   Object.entries(typeCodes).map(([name, code]) => [code, name as ValueType]),
@@ -43,13 +40,13 @@ export function choosing({ params, result }: Signature, table: readonly Func[]):
   }
 }
 
-export function readSignature(r: Reader): Signature {
+export function readSignature(r: Reader) {
   if (r.byte() !== 0x60) throw new Error('a type is no function')
   const types = (): ValueType[] => Array.from({ length: r.u32() }, () => valueType(r.byte()))
   const params = types()
   const results = types()
   if (results.length > 1) throw new Error('a function gives several values')
-  return { params, result: results[0] }
+  return { params, result: results.at(0) }
 }
 
 /** A constant of any type. */

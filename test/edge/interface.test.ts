@@ -5,12 +5,12 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type ExportOptions, type NetInfo, netExports } from '../../src/edge/abi.js'
-import { expectAnswer } from '../../src/edge/answers.js'
+import { expectAnswer } from '../../src/edge/accuracy.js'
 import { segmentsOf } from '../../src/edge/contents.js'
 import { checkFunction, checkMemory, checkParts, infoOf, walk } from '../../src/edge/file.js'
 import { isNetHeader, netHeader } from '../../src/edge/header.js'
 import { checkLearning } from '../../src/edge/learning.js'
-import { Places } from '../../src/edge/net-inference.js'
+import { viewsOf } from '../../src/edge/net-inference.js'
 import { checkExportOptions } from '../../src/edge/options.js'
 import { checkInfo } from '../../src/edge/schema.js'
 import { seal, sectionBytes } from '../../src/edge/section.js'
@@ -298,10 +298,10 @@ test('answers and places', () => {
     () => expectAnswer(Float32Array.of(1, Number.POSITIVE_INFINITY), 1),
   ]
   hashes.is('answers', answers.map(outcome))
-  const places = new Places(new ArrayBuffer(64), 32)
+  const view = viewsOf(new ArrayBuffer(64), 32)
   const rows = [0, 1, 2, 4, 16, 20, 24, 28, 29, 32, -4].flatMap((at) =>
     [Uint8Array, Float32Array].map((type) =>
-      outcome(() => [...places.view<Uint8Array | Float32Array>(type as never, 'it', at, 3)]),
+      outcome(() => [...view<Uint8Array | Float32Array>(type as never, 'it', at, 3)]),
     ),
   )
   hashes.is('places', rows)

@@ -2,10 +2,9 @@
 
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { buildNet } from '../../src/edge/build.js'
+import { buildNet, usersOf } from '../../src/edge/build.js'
 import { checkExportOptions } from '../../src/edge/options.js'
 import { prepare } from '../../src/edge/prepare.js'
-import { usersOf } from '../../src/edge/users.js'
 import { SpikewasmError } from '../../src/errors.js'
 import { compile, conv2d, flatten, lif, linear, relu, sequential } from '../../src/index.js'
 import { engineBytes } from '../../src/runtime/load.js'

@@ -183,12 +183,8 @@ export class Lowering {
   /** An expression that gives no vector. */
   private scalar(e: Expression, out: Expression[]): Expression {
     if (!hasVector(e)) return e
+    if (e.kind === 'op' && e.args.some(isVector)) return this.operation(e, out) as Expression
     switch (e.kind) {
-      case 'op': {
-        const { args } = e
-        if (args.some(isVector)) return this.operation(e, out) as Expression
-        return { ...e, args: this.scalars(args, out) }
-      }
       case 'block':
         return { ...e, body: this.list(e.body, undefined) }
       case 'loop': {
@@ -204,18 +200,12 @@ export class Lowering {
         return { ...e, condition, yes, no }
       }
       default: {
-        const inside = this.scalars(parts(e), out)
+        const items = parts(e).map((part) => ({ e: part }))
+        const inside = this.items(items, out) as Expression[]
         let next = 0
         return withParts(e, () => inside[next++])
       }
     }
-  }
-
-  private scalars(args: readonly Expression[], out: Expression[]): Expression[] {
-    return this.items(
-      args.map((e) => ({ e })),
-      out,
-    ) as Expression[]
   }
 
   /** Operands in their order. What comes later does not change those before. */

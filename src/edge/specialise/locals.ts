@@ -6,20 +6,13 @@ import type { ValueType } from '../../wasm/types.js'
 
 type Call = Extract<Expression, { kind: 'call' }>
 
-/** What a function uses: labels, locals, other functions. */
-export interface Uses {
-  readonly branches: Map<Label, number>
-  readonly gets: Map<number, number>
-  readonly sets: Map<number, number>
-  readonly calls: readonly Call[]
-  /** Expressions in all. */
-  readonly size: number
-}
+/** What a function uses. */
+export type Uses = ReturnType<typeof usesOf>
 
 const count = <K>(map: Map<K, number>, key: K): void => void map.set(key, (map.get(key) ?? 0) + 1)
 
-/** Counts them. */
-export function usesOf(body: readonly Expression[]): Uses {
+/** Counts labels, locals, calls of other functions, and expressions in all. */
+export function usesOf(body: readonly Expression[]) {
   const branches = new Map<Label, number>()
   const [gets, sets] = [new Map<number, number>(), new Map<number, number>()]
   const calls: Call[] = []

@@ -4,6 +4,7 @@ import type { Constant, Expression, Func, Label } from '../../wasm/ir.js'
 import { isPure, typeOf, withParts } from '../../wasm/ir.js'
 import type { Facts } from './facts.js'
 import type { Value } from './fold.js'
+import { effects } from './tidy.js'
 
 /** A block around statements; no branch goes to its end. */
 export function sequence(body: readonly Expression[]): Expression {
@@ -14,15 +15,6 @@ export function sequence(body: readonly Expression[]): Expression {
 }
 
 const drop = (value: Expression): Expression => ({ kind: 'drop', value })
-
-/** What evaluating an expression does besides giving a value. */
-function effects(e: Expression): Expression[] {
-  if (isPure(e)) return []
-  if (typeOf(e) === undefined) return [e]
-  if (e.kind === 'tee') return [{ kind: 'set', local: e.local, value: e.value }]
-  if (e.kind === 'op' && !e.op.writes && !e.op.traps) return e.args.flatMap(effects)
-  return [drop(e)]
-}
 
 function constant(e: Expression, value: Value): Constant | undefined {
   const type = typeOf(e)

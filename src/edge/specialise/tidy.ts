@@ -78,6 +78,15 @@ function isHarmless(e: Expression): e is Operation | Extract<Expression, { kind:
   return e.kind === 'call' && e.callee.body.every(isQuiet)
 }
 
+/** What evaluating an expression does besides giving a value. */
+export function effects(e: Expression): Expression[] {
+  if (isPure(e)) return []
+  if (e.kind === 'tee') return [{ kind: 'set', local: e.local, value: e.value }]
+  if (typeOf(e) === undefined) return [e]
+  if (e.kind === 'select' || isHarmless(e)) return e.args.flatMap(effects)
+  return [{ kind: 'drop', value: e }]
+}
+
 /** Whether it changes nothing but locals, and calls nothing. */
 const isQuiet = (e: Expression): boolean =>
   isPure(e) || ((e.kind === 'set' || e.kind === 'tee') && isQuiet(e.value))
@@ -171,13 +180,7 @@ class Tidier {
   }
 
   private drop(value: Expression, out: Expression[]): void {
-    if (isPure(value)) return
-    if (value.kind === 'tee') out.push({ kind: 'set', local: value.local, value: value.value })
-    else if (value.kind === 'select' || isHarmless(value))
-      for (const arg of value.args) this.drop(arg, out)
-    else if (value.kind === 'br' || value.kind === 'unreachable' || value.kind === 'return')
-      out.push(value)
-    else out.push({ kind: 'drop', value })
+    for (const e of effects(value)) out.push(e)
   }
 
   /**

@@ -3,6 +3,7 @@
    outputs, then call, inputType, samples, sampleBytes, frameBytes, steps, classes, seconds. */
 #define _POSIX_C_SOURCE 200809L
 #include "host.h"
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,11 +27,13 @@ void fail(const char *what, const char *why) {
   exit(2);
 }
 
-uint8_t *read_file(const char *path, uint32_t *length) {
+/* The first bytes of a file, or all of them. */
+static uint8_t *read_some(const char *path, long most, uint32_t *length) {
   FILE *file = fopen(path, "rb");
   if (!file) fail("cannot open", path);
   fseek(file, 0, SEEK_END);
   long bytes = ftell(file);
+  if (bytes > most) bytes = most;
   rewind(file);
   uint8_t *content = malloc(bytes > 0 ? (size_t)bytes : 1);
   if (!content || fread(content, 1, (size_t)bytes, file) != (size_t)bytes)
@@ -38,6 +41,10 @@ uint8_t *read_file(const char *path, uint32_t *length) {
   fclose(file);
   *length = (uint32_t)bytes;
   return content;
+}
+
+uint8_t *read_file(const char *path, uint32_t *length) {
+  return read_some(path, LONG_MAX, length);
 }
 
 /* Milliseconds. */
@@ -55,17 +62,6 @@ static double resident(void) {
   if (fscanf(file, "%*u %lu", &pages) != 1) pages = 0;
   fclose(file);
   return (double)pages * sysconf(_SC_PAGESIZE);
-}
-
-/* The first sample alone: the others must not count as memory of the host. */
-static uint8_t *read_first(const char *path) {
-  FILE *file = fopen(path, "rb");
-  if (!file) fail("cannot open", path);
-  uint8_t *first = malloc(job.sample_bytes);
-  if (!first || fread(first, 1, job.sample_bytes, file) != job.sample_bytes)
-    fail("samples", "the file is too short");
-  fclose(file);
-  return first;
 }
 
 /* Puts a sample through the network. */
@@ -126,7 +122,10 @@ int main(int argc, char **argv) {
   job.steps = (uint32_t)strtoul(argv[9], NULL, 10);
   job.classes = (uint32_t)strtoul(argv[10], NULL, 10);
   job.seconds = strtod(argv[11], NULL);
-  samples = read_first(argv[2]);
+  uint32_t expected_bytes, sample_bytes;
+  /* The first sample alone: the others must not count as memory of the host. */
+  samples = read_some(argv[2], job.sample_bytes, &sample_bytes);
+  if (sample_bytes < job.sample_bytes) fail("samples", "the file is too short");
 
   const char *const names[EXPORTS] = {
       u8 ? "input_u8_ptr" : "input_ptr", "output_ptr", job.step ? NULL : "infer",
@@ -138,7 +137,6 @@ int main(int argc, char **argv) {
   show(0);
   double cold = now() - began, memory = resident();
 
-  uint32_t expected_bytes, sample_bytes;
   free(samples);
   samples = read_file(argv[2], &sample_bytes);
   if (sample_bytes < (uint64_t)job.samples * job.sample_bytes)

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { type FoundHost, type Host, HostFailure } from '../host.js'
 import type { Job, Outcome } from '../job.js'
 import { findProgram, patience, readOutcome, runProgram, versionOf } from '../process.js'
-import { numbersOf, programText } from '../script.js'
+import { numbersOf, programText } from './scripts.js'
 
 const chromiums = [
   'chromium',

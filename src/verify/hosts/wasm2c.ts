@@ -7,17 +7,13 @@ import type { Host } from '../host.js'
 import type { Job } from '../job.js'
 import { findProgram, firstPath, runHost, runProgram, versionOf } from '../process.js'
 
-/** Where wasm2c and its few files in C are. */
-export interface Wasm2c {
-  readonly program: string
-  readonly version: string
-  /** Folder of wasm-rt-impl.c and its companions. */
-  readonly runtime: string
-  /** Folder of wasm-rt.h. */
-  readonly headers: string
-}
+export type Wasm2c = NonNullable<Awaited<ReturnType<typeof findWasm2c>>>
 
-export async function findWasm2c(): Promise<Wasm2c | undefined> {
+/**
+ * Where wasm2c and its few files in C are: the folder of wasm-rt-impl.c and its companions, and
+ * that of wasm-rt.h.
+ */
+export async function findWasm2c() {
   const own = process.env.WABT_DIR === undefined ? [] : [process.env.WABT_DIR]
   const program = await findProgram(
     ...own.flatMap((folder) => [`${folder}/bin/wasm2c`, `${folder}/build/wasm2c`]),
