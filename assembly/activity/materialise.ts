@@ -94,24 +94,12 @@ function addWindow(
   const xEnd = min(sourceW, x0 + term.kernelW)
   const scale = term.scale
   const isFloat = term.kind == TermKind.Float
-  if (
-    mean &&
-    !isFloat &&
-    yBegin < yEnd &&
-    xBegin < xEnd &&
-    (yEnd - yBegin) * (xEnd - xBegin) <= most
-  ) {
+  const down = yEnd - yBegin
+  const across = xEnd - xBegin
+  if (mean && !isFloat && down > 0 && across > 0 && down * across <= most) {
     const counts = term.counts + <usize>((image * sourceH + yBegin) * sourceW + xBegin) * <usize>C
-    addCountWindow(
-      out,
-      counts,
-      yEnd - yBegin,
-      xEnd - xBegin,
-      <usize>C,
-      <usize>(sourceW * C),
-      scale / total,
-      written,
-    )
+    const line = <usize>(sourceW * C)
+    addCountWindow(out, counts, down, across, <usize>C, line, scale / total, written)
     return true
   }
   if (!written) memory.fill(out, 0, (<usize>C) << 2)

@@ -58,6 +58,53 @@ export function storeTile(
   }
 }
 
+/** A panel of the five rows whose origins are at o: their inputs at depth k0 … kEnd − 1. */
+// @ts-ignore: decorator
+@inline
+function packDepth(rec: DenseRecord, dst: usize, o: usize, k0: i32, kEnd: i32): void {
+  const inC = rec.inC
+  const inW = rec.inW
+  const inH = rec.inH
+  const kernelW = rec.kernelW
+  const pixelBytes = rec.inPixelBytes
+  const zeros = rec.zeros
+  // Away from the sides the taps of one kernel row follow each other in memory.
+  const wide =
+    pixelBytes == (<usize>inC) << 2 &&
+    inside(o, kernelW, inW) &&
+    inside(o + 16, kernelW, inW) &&
+    inside(o + 32, kernelW, inW) &&
+    inside(o + 48, kernelW, inW) &&
+    inside(o + 64, kernelW, inW)
+  const runLength = wide ? kernelW * inC : inC
+  const firstRun = k0 == 0 ? 0 : k0 / runLength
+  // Kernel row, column and channel at depth k0, counted up from run to run.
+  let ky = firstRun / (wide ? 1 : kernelW)
+  let kx = wide ? 0 : firstRun - ky * kernelW
+  let c = k0 - firstRun * runLength
+  let k = k0
+  while (k < kEnd) {
+    const count = min(runLength - c, kEnd - k)
+    const offset = (<usize>c) << 2
+    packRows(
+      dst,
+      source(o, ky, kx, inH, inW, pixelBytes, zeros) + offset,
+      source(o + 16, ky, kx, inH, inW, pixelBytes, zeros) + offset,
+      source(o + 32, ky, kx, inH, inW, pixelBytes, zeros) + offset,
+      source(o + 48, ky, kx, inH, inW, pixelBytes, zeros) + offset,
+      source(o + 64, ky, kx, inH, inW, pixelBytes, zeros) + offset,
+      count,
+    )
+    dst += (<usize>(count * MR)) << 2
+    k += count
+    c = 0
+    if (wide || ++kx == kernelW) {
+      kx = 0
+      ky++
+    }
+  }
+}
+
 /**
  * Dense forward; the equation stands above. Out is written. Unit = rowsPerUnit rows of Out
  * (pixels, then t), rowsPerUnit a multiple of 5. Scratch: 192 + rowsPerUnit · (16 + 4 · d) bytes,
@@ -69,15 +116,8 @@ export function convDense(rec: DenseRecord, unit: i32, t: i32, scratch: usize): 
   const rowsPerUnit = rec.rowsPerUnit
   const first = unit * rowsPerUnit
   const rows = min(rowsPerUnit, rowsAll - first)
-  const inC = rec.inC
-  const inW = rec.inW
-  const inH = rec.inH
   const N = rec.outC
-  const pixelBytes = rec.inPixelBytes
-  const zeros = rec.zeros
-  const kernelW = rec.kernelW
-  const K = rec.kernelH * kernelW * inC
-  const contiguous = pixelBytes == (<usize>inC) << 2
+  const K = rec.kernelH * rec.kernelW * rec.inC
   check(rows > 0)
 
   const origins = scratch + EDGE_BYTES
@@ -93,58 +133,13 @@ export function convDense(rec: DenseRecord, unit: i32, t: i32, scratch: usize): 
   for (let k0 = 0; k0 < K; k0 += KC) {
     const kc = min(KC, K - k0)
     for (let i = 0; i < rows; i += MR) {
-      let dst = panels + ((<usize>(i * kc)) << 2)
-      const o = origins + ((<usize>i) << 4)
-      // Away from the sides the taps of one kernel row follow each other in memory.
-      const wide =
-        contiguous &&
-        inside(o, kernelW, inW) &&
-        inside(o + 16, kernelW, inW) &&
-        inside(o + 32, kernelW, inW) &&
-        inside(o + 48, kernelW, inW) &&
-        inside(o + 64, kernelW, inW)
-      const runLength = wide ? kernelW * inC : inC
-      const firstRun = k0 == 0 ? 0 : k0 / runLength
-      // Kernel row, column and channel at depth k0, counted up from run to run.
-      let ky = firstRun / (wide ? 1 : kernelW)
-      let kx = wide ? 0 : firstRun - ky * kernelW
-      let c = k0 - firstRun * runLength
-      let k = k0
-      while (k < k0 + kc) {
-        const count = min(runLength - c, k0 + kc - k)
-        const offset = (<usize>c) << 2
-        packRows(
-          dst,
-          source(o, ky, kx, inH, inW, pixelBytes, zeros) + offset,
-          source(o + 16, ky, kx, inH, inW, pixelBytes, zeros) + offset,
-          source(o + 32, ky, kx, inH, inW, pixelBytes, zeros) + offset,
-          source(o + 48, ky, kx, inH, inW, pixelBytes, zeros) + offset,
-          source(o + 64, ky, kx, inH, inW, pixelBytes, zeros) + offset,
-          count,
-        )
-        dst += (<usize>(count * MR)) << 2
-        k += count
-        c = 0
-        if (wide || ++kx == kernelW) {
-          kx = 0
-          ky++
-        }
-      }
+      const dst = panels + ((<usize>(i * kc)) << 2)
+      packDepth(rec, dst, origins + ((<usize>i) << 4), k0, k0 + kc)
     }
-    multiplyBlocks(
-      out,
-      ldc,
-      rows,
-      panels,
-      kc,
-      rec.weight,
-      k0,
-      rec.kRows,
-      N,
-      rec.blockWidth,
-      k0 > 0,
-      scratch,
-    )
+    const w = rec.weight
+    const add = k0 > 0
+    const width = rec.blockWidth
+    multiplyBlocks(out, ldc, rows, panels, kc, w, k0, rec.kRows, N, width, add, scratch)
   }
   const bias = rec.bias
   if (bias) addBias(out, bias, rows, N)

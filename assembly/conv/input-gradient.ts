@@ -75,6 +75,105 @@ function unitsOfRow(columnRows: i32, size: i32, stride: i32, rowsPerUnit: i32): 
 }
 
 /**
+ * Origins of the unit's rows, 16 bytes each: the address of δ's image at the step, y and x of the
+ * input pixel with the padding, the address of the row of Out. Missing rows repeat the last one.
+ */
+function fillInputOrigins(
+  rec: DenseRecord,
+  origins: usize,
+  first: i32,
+  rows: i32,
+  qy: i32,
+  qx: i32,
+  ch: i32,
+  cw: i32,
+): void {
+  const T = rec.steps
+  const B = rec.images
+  const inW = rec.inW
+  const isSmall = isSmallClass(rec, ch * cw)
+  const imageRows = rec.outH * rec.outW * T
+  for (let i = 0; i < rec.rowsPerUnit; i++) {
+    const row = first + min(i, rows - 1)
+    const at = row / T
+    const step = row - at * T
+    const image = isSmall ? at % B : at / (ch * cw)
+    const pixel = isSmall ? at / B : at % (ch * cw)
+    const y = (pixel / cw) * rec.strideH + qy
+    const x = (pixel % cw) * rec.strideW + qx
+    const o = origins + ((<usize>i) << 4)
+    const delta = <usize>(image * imageRows + step) * <usize>rec.outC
+    const out = <usize>(((image * rec.inH + y) * inW + x) * T + step) * <usize>rec.inC
+    store<u32>(o, <u32>(rec.delta + (delta << 2)))
+    store<i32>(o, y + rec.padH, 4)
+    store<i32>(o, x + rec.padW, 8)
+    store<u32>(o, <u32>(rec.out + (out << 2)), 12)
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function isSmallClass(rec: DenseRecord, pixels: i32): bool {
+  return pixels <= SMALL_PIXELS || rec.outH * rec.outW == 1
+}
+
+/**
+ * Products of one tap. Bit i of `written`: the i-th five rows of Out hold a sum already. Returns
+ * which do now.
+ */
+function multiplyTap(
+  rec: DenseRecord,
+  ky: i32,
+  kx: i32,
+  rows: i32,
+  written: u64,
+  scratch: usize,
+): u64 {
+  const sh = rec.strideH
+  const sw = rec.strideW
+  const outH = rec.outH
+  const outW = rec.outW
+  const inC = rec.inC
+  const N = rec.outC
+  const zeros = rec.zeros
+  const pixelBytes = (<usize>(N * rec.steps)) << 2
+  const taps = rec.kernelH * rec.kernelW
+  const origins = scratch + EDGE_BYTES
+  const panels = origins + ((<usize>rec.rowsPerUnit) << 4)
+  // Bit i: this tap reaches one of the i-th five rows.
+  let reached: u64 = 0
+  for (let i = 0; i < rows; i += MR) {
+    const o = origins + ((<usize>i) << 4)
+    const s0 = deltaSource(o, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
+    const s1 = deltaSource(o + 16, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
+    const s2 = deltaSource(o + 32, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
+    const s3 = deltaSource(o + 48, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
+    const s4 = deltaSource(o + 64, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
+    if (s0 == zeros && s1 == zeros && s2 == zeros && s3 == zeros && s4 == zeros) continue
+    packRows(panels + ((<usize>(i * N)) << 2), s0, s1, s2, s3, s4, N)
+    reached |= (<u64>1) << (i / MR)
+  }
+  if (reached == 0) return written
+  for (let c = 0; c < inC; c += 8) {
+    const b = rec.transposed + ((<usize>(((c >> 3) * taps + ky * rec.kernelW + kx) * N)) << 5)
+    const columns = min(8, inC - c)
+    for (let i = 0; i < rows; i += MR) {
+      if (((reached >> (i / MR)) & 1) == 0) continue
+      const add = ((written >> (i / MR)) & 1) != 0
+      // Rows of a class are not evenly spaced, so they go through a tile in scratch.
+      micro(scratch, 32, panels + ((<usize>(i * N)) << 2), b, 32, N)
+      const o = origins + ((<usize>i) << 4)
+      const n = min(MR, rows - i)
+      for (let r = 0; r < n; r++) {
+        const out = <usize>load<u32>(o + ((<usize>r) << 4), 12) + ((<usize>c) << 2)
+        storeTile(out, 0, scratch + ((<usize>r) << 5), 1, columns, add)
+      }
+    }
+  }
+  return written | reached
+}
+
+/**
  * Gradient of the input, over the taps for which both divisions are exact:
  *
  *   dX[b][y][x][t][c] =
@@ -90,28 +189,17 @@ function unitsOfRow(columnRows: i32, size: i32, stride: i32, rowsPerUnit: i32): 
  * bytes.
  */
 export function convInputGradient(rec: DenseRecord, unit: i32, t: i32, scratch: usize): void {
-  const T = rec.steps
-  const B = rec.images
   const inH = rec.inH
   const inW = rec.inW
-  const inC = rec.inC
-  const outH = rec.outH
-  const outW = rec.outW
-  const N = rec.outC
   const sh = rec.strideH
   const sw = rec.strideW
-  const kernelH = rec.kernelH
-  const kernelW = rec.kernelW
+  const padH = rec.padH
+  const padW = rec.padW
   const rowsPerUnit = rec.rowsPerUnit
-  const delta = rec.delta
-  const zeros = rec.zeros
-  const out = rec.out
-  const accumulate = rec.accumulate != 0
-
   // The class, and the rows of it: first the row qy of classes, then the class in it.
   const tall = inH % sh
   const wide = inW % sw
-  const cells = B * T
+  const cells = rec.images * rec.steps
   let ch = inH / sh + 1
   let perRow = unitsOfRow(ch * cells, inW, sw, rowsPerUnit)
   let qy = 0
@@ -133,100 +221,37 @@ export function convInputGradient(rec: DenseRecord, unit: i32, t: i32, scratch: 
     perClass = unitsOf(ch * cw * cells, rowsPerUnit)
   }
   qx += unit / perClass
-  unit %= perClass
-  const rowsAll = ch * cw * cells
-  const first = unit * rowsPerUnit
-  const rows = min(rowsPerUnit, rowsAll - first)
-  check(rows > 0)
-  const origins = scratch + EDGE_BYTES
-  const isSmall = ch * cw <= SMALL_PIXELS || outH * outW == 1
-  for (let i = 0; i < rowsPerUnit; i++) {
-    const row = first + min(i, rows - 1)
-    const at = row / T
-    const step = row - at * T
-    const image = isSmall ? at % B : at / (ch * cw)
-    const pixel = isSmall ? at / B : at % (ch * cw)
-    const y = (pixel / cw) * sh + qy
-    const x = (pixel % cw) * sw + qx
-    const o = origins + ((<usize>i) << 4)
-    store<u32>(o, <u32>(delta + ((<usize>(image * outH * outW * T + step) * <usize>N) << 2)))
-    store<i32>(o, y + rec.padH, 4)
-    store<i32>(o, x + rec.padW, 8)
-    store<u32>(
-      o,
-      <u32>(out + ((<usize>(((image * inH + y) * inW + x) * T + step) * <usize>inC) << 2)),
-      12,
-    )
+  const first = (unit % perClass) * rowsPerUnit
+  const rows = min(rowsPerUnit, ch * cw * cells - first)
+  check(rows > 0 && rows <= 64 * MR)
+  fillInputOrigins(rec, scratch + EDGE_BYTES, first, rows, qy, qx, ch, cw)
+  // The pixels of the unit where it has few: no more taps reach them than from y0 to y1, x0 to x1.
+  const isSmall = isSmallClass(rec, ch * cw)
+  const p0 = isSmall ? first / cells : 0
+  const p1 = isSmall ? (first + rows - 1) / cells : ch * cw - 1
+  const y0 = (p0 / cw) * sh + qy + padH
+  const y1 = (p1 / cw) * sh + qy + padH
+  const isRow = isSmall && y0 == y1
+  const x0 = (isRow ? p0 % cw : 0) * sw + qx + padW
+  const x1 = (isRow ? p1 % cw : cw - 1) * sw + qx + padW
+  const kyEnd = min(rec.kernelH, y1 + 1)
+  const kxEnd = min(rec.kernelW, x1 + 1)
+  let written: u64 = rec.accumulate ? -1 : 0
+  for (let ky = max(0, y0 - (rec.outH - 1) * sh); ky < kyEnd; ky++) {
+    if ((qy + padH - ky) % sh != 0) continue
+    for (let kx = max(0, x0 - (rec.outW - 1) * sw); kx < kxEnd; kx++)
+      if ((qx + padW - kx) % sw == 0) written = multiplyTap(rec, ky, kx, rows, written, scratch)
   }
-  const panels = origins + ((<usize>rowsPerUnit) << 4)
-  const pixelBytes = (<usize>(N * T)) << 2
-  const taps = kernelH * kernelW
-  // Bit i: the i-th five rows have been written.
-  let written: u64 = accumulate ? -1 : 0
-  check(rows <= 64 * MR)
-  // The taps that reach one of the unit's pixels: no more than these.
-  let kyStart = 0
-  let kyEnd = kernelH
-  let kxStart = 0
-  let kxEnd = kernelW
-  if (isSmall) {
-    const p0 = first / T / B
-    const p1 = (first + rows - 1) / T / B
-    const y0 = p0 / cw
-    const y1 = p1 / cw
-    const padH = rec.padH
-    const padW = rec.padW
-    kyStart = max(0, y0 * sh + qy + padH - (outH - 1) * sh)
-    kyEnd = min(kernelH, y1 * sh + qy + padH + 1)
-    if (y0 == y1) {
-      kxStart = max(0, (p0 % cw) * sw + qx + padW - (outW - 1) * sw)
-      kxEnd = min(kernelW, (p1 % cw) * sw + qx + padW + 1)
-    }
-  }
-  for (let ky = kyStart; ky < kyEnd; ky++) {
-    if ((qy + rec.padH - ky) % sh != 0) continue
-    for (let kx = kxStart; kx < kxEnd; kx++) {
-      if ((qx + rec.padW - kx) % sw != 0) continue
-      // Bit i: this tap reaches one of the i-th five rows.
-      let reached: u64 = 0
-      for (let i = 0; i < rows; i += MR) {
-        const o = origins + ((<usize>i) << 4)
-        const s0 = deltaSource(o, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
-        const s1 = deltaSource(o + 16, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
-        const s2 = deltaSource(o + 32, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
-        const s3 = deltaSource(o + 48, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
-        const s4 = deltaSource(o + 64, ky, kx, sh, sw, outH, outW, pixelBytes, zeros)
-        if (s0 == zeros && s1 == zeros && s2 == zeros && s3 == zeros && s4 == zeros) continue
-        packRows(panels + ((<usize>(i * N)) << 2), s0, s1, s2, s3, s4, N)
-        reached |= (<u64>1) << (i / MR)
-      }
-      if (reached == 0) continue
-      for (let c = 0; c < inC; c += 8) {
-        const b = rec.transposed + ((<usize>(((c >> 3) * taps + ky * kernelW + kx) * N)) << 5)
-        for (let i = 0; i < rows; i += MR) {
-          if (((reached >> (i / MR)) & 1) == 0) continue
-          const add = ((written >> (i / MR)) & 1) != 0
-          // Rows of a class are not evenly spaced, so they go through a tile in scratch.
-          micro(scratch, 32, panels + ((<usize>(i * N)) << 2), b, 32, N)
-          const o = origins + ((<usize>i) << 4)
-          const n = min(MR, rows - i)
-          for (let r = 0; r < n; r++)
-            storeTile(
-              <usize>load<u32>(o + ((<usize>r) << 4), 12) + ((<usize>c) << 2),
-              0,
-              scratch + ((<usize>r) << 5),
-              1,
-              min(8, inC - c),
-              add,
-            )
-        }
-      }
-      written |= reached
-    }
-  }
+  clearOthers(rec, rows, written, scratch + EDGE_BYTES)
+}
+
+/** Rows of Out that no tap has written become 0. */
+// @ts-ignore: decorator
+@inline
+function clearOthers(rec: DenseRecord, rows: i32, written: u64, origins: usize): void {
   for (let i = 0; i < rows; i++)
     if (((written >> (i / MR)) & 1) == 0)
-      memory.fill(<usize>load<u32>(origins + ((<usize>i) << 4), 12), 0, (<usize>inC) << 2)
+      memory.fill(<usize>load<u32>(origins + ((<usize>i) << 4), 12), 0, (<usize>rec.inC) << 2)
 }
 
 // @ts-ignore: decorator

@@ -48,6 +48,33 @@ export function fillTaps(rec: DenseRecord, taps: usize, planes: usize): void {
   }
 }
 
+/** row = row y of In, padded and divided into channels and phases. */
+// @ts-ignore: decorator
+@inline
+function copyPhases(rec: DenseRecord, row: usize, image: usize, y: i32): void {
+  const inC = rec.inC
+  const inW = rec.inW
+  const sw = rec.strideW
+  const padW = rec.padW
+  const pixelBytes = rec.inPixelBytes
+  const columnBytes = <usize>sw * pixelBytes
+  const columns = phaseFloats(rec)
+  const phases = min(sw, rec.kernelW)
+  for (let phase = 0; phase < phases; phase++) {
+    // Column i of the phase is x = i·sw + phase − padW.
+    const low = max(0, padW - phase + sw - 1) / sw
+    const count = min(columns, max(0, inW + padW - phase + sw - 1) / sw) - low
+    let dst = row + ((<usize>(phase * inC * columns + low)) << 2)
+    let src = image + <usize>(y * inW + low * sw + phase - padW) * pixelBytes
+    for (let c = 0; c < inC; c++) {
+      if (columnBytes == 4) copyFloats(dst, src, count)
+      else gatherFloats(dst, src, columnBytes, count)
+      dst += (<usize>columns) << 2
+      src += 4
+    }
+  }
+}
+
 /**
  * Fills the planes for `rows` rows of Out from `first` on. image: address of the image at its step;
  * row: scratch for two rows of In (`rowBytes`).
@@ -62,18 +89,13 @@ export function copyPlanes(
 ): void {
   const inC = rec.inC
   const inH = rec.inH
-  const inW = rec.inW
   const outW = rec.outW
   const sh = rec.strideH
   const sw = rec.strideW
   const kernelH = rec.kernelH
   const kernelW = rec.kernelW
-  const padW = rec.padW
-  const pixelBytes = rec.inPixelBytes
-  const columnBytes = <usize>sw * pixelBytes
   const planeBytes = (<usize>planeFloats(rec)) << 2
   const columns = phaseFloats(rec)
-  const phases = min(sw, kernelW)
   // One row of In at a time, padded and divided into channels and phases; the second stays zero,
   // for rows outside the image.
   const blank = row + rowBytes(rec)
@@ -85,21 +107,7 @@ export function copyPlanes(
     if (f >= kernelH) continue
     const y = y0 + j
     const present = <u32>y < <u32>inH
-    if (present) {
-      for (let phase = 0; phase < phases; phase++) {
-        // Column i of the phase is x = i·sw + phase − padW.
-        const low = max(0, padW - phase + sw - 1) / sw
-        const count = min(columns, max(0, inW + padW - phase + sw - 1) / sw) - low
-        let dst = row + ((<usize>(phase * inC * columns + low)) << 2)
-        let src = image + <usize>(y * inW + low * sw + phase - padW) * pixelBytes
-        for (let c = 0; c < inC; c++) {
-          if (columnBytes == 4) copyFloats(dst, src, count)
-          else gatherFloats(dst, src, columnBytes, count)
-          dst += (<usize>columns) << 2
-          src += 4
-        }
-      }
-    }
+    if (present) copyPhases(rec, row, image, y)
     let dst = planes + <usize>(f * kernelW * inC) * planeBytes + ((<usize>(q * outW)) << 2)
     for (let kx = 0; kx < kernelW; kx++) {
       const shift = kx / sw

@@ -33,7 +33,6 @@ export function narrowWeightGradient(rec: DenseRecord, unit: i32, t: i32, scratc
   const input = inputOf(rec, t)
   const lds = (<usize>N) << 2
   const ldb = <usize>T * lds
-  const pack = rec.packed != 0
   const perChunk = rec.pixelsPerChunk
   const perImage = (outH + rowsPerUnit - 1) / rowsPerUnit
   const blocks = rec.images * perImage
@@ -47,7 +46,7 @@ export function narrowWeightGradient(rec: DenseRecord, unit: i32, t: i32, scratc
   const sums = taps + <usize>(tiles * 20)
   const totals = sums + <usize>(tiles * 5) * lds
   const packed = totals + <usize>kRows * lds
-  const row = packed + (pack ? <usize>perChunk * lds : 0)
+  const row = packed + (rec.packed ? <usize>perChunk * lds : 0)
   const planes = row + (rowBytes(rec) << 1)
   fillTaps(rec, taps, planes)
   for (let k = K; k < tiles * 5; k++) store<u32>(taps + ((<usize>k) << 2), <u32>planes)
@@ -59,48 +58,50 @@ export function narrowWeightGradient(rec: DenseRecord, unit: i32, t: i32, scratc
     const pixels = rows * outW
     memory.fill(sums, 0, <usize>(tiles * 5) * lds)
     for (let step = 0; step < T; step++) {
-      if (step == 0 || stepBytes)
-        copyPlanes(
-          rec,
-          planes,
-          row,
-          input + <usize>b * imageBytes + <usize>step * stepBytes,
-          first,
-          rows,
-        )
+      const image = input + <usize>b * imageBytes + <usize>step * stepBytes
+      if (step == 0 || stepBytes) copyPlanes(rec, planes, row, image, first, rows)
       const delta = rec.delta + <usize>((b * outH + first) * outW) * ldb + <usize>step * lds
       for (let p = 0; p < pixels; p += perChunk) {
-        const count = min(perChunk, pixels - p)
         const d = delta + <usize>p * ldb
-        // δ in panels [N/8][count][8], or where it lies.
-        if (pack)
-          for (let i = 0; i < count; i++)
-            scatterEights(
-              packed + ((<usize>i) << 5),
-              (<usize>count) << 5,
-              d + <usize>i * ldb,
-              N >> 3,
-            )
-        const step8 = pack ? (<usize>count) << 5 : 32
-        for (let n = 0; n < N; n += 8) {
-          const b = (pack ? packed : d) + <usize>(n >> 3) * step8
-          const c = sums + ((<usize>n) << 2)
-          for (let k = 0; k < K; k += 5)
-            narrowGradientTile(
-              c + <usize>k * lds,
-              lds,
-              taps + ((<usize>k) << 2),
-              (<usize>p) << 2,
-              b,
-              pack ? 32 : ldb,
-              count,
-            )
-        }
+        addChunk(rec, sums, taps, d, p, min(perChunk, pixels - p), packed)
       }
     }
     addFloats(totals, sums, K * N)
   }
   storeGradient(rec, unit, 0, kRows, totals, lds)
+}
+
+/** sums += the products of `count` pixels of δ from p on with the planes. */
+// @ts-ignore: decorator
+@inline
+function addChunk(
+  rec: DenseRecord,
+  sums: usize,
+  taps: usize,
+  d: usize,
+  p: i32,
+  count: i32,
+  packed: usize,
+): void {
+  const N = rec.outC
+  const K = rec.kernelH * rec.kernelW * rec.inC
+  const lds = (<usize>N) << 2
+  const ldb = <usize>rec.steps * lds
+  const pack = rec.packed != 0
+  const step8 = pack ? (<usize>count) << 5 : 32
+  // δ in panels [N/8][count][8], or where it lies.
+  if (pack)
+    for (let i = 0; i < count; i++)
+      scatterEights(packed + ((<usize>i) << 5), step8, d + <usize>i * ldb, N >> 3)
+  const x = (<usize>p) << 2
+  for (let n = 0; n < N; n += 8) {
+    const b = (pack ? packed : d) + <usize>(n >> 3) * step8
+    const c = sums + ((<usize>n) << 2)
+    for (let k = 0; k < K; k += 5) {
+      const at = taps + ((<usize>k) << 2)
+      narrowGradientTile(c + <usize>k * lds, lds, at, x, b, pack ? 32 : ldb, count)
+    }
+  }
 }
 
 /**

@@ -59,48 +59,41 @@ export function convWeightGradient(rec: DenseRecord, unit: i32, t: i32, scratch:
       rows = keepReached(origins, rows, tap / kernelW, tap % kernelW, inH, inW)
       if (rows == 0) continue
     }
-    // δ in panels [NP/8][rows][8].
-    for (let n = 0; n < N; n += 8) {
-      let origin = origins
-      let dst = pb + ((<usize>(n * rows)) << 2)
-      const whole = n + 8 <= N
-      for (let i = 0; i < rows; i++) {
-        const src = <usize>load<u32>(origin, 12) + ((<usize>n) << 2)
-        v128.store(dst, v128.load(src))
-        v128.store(dst, whole ? v128.load(src, 16) : f32x4.splat(0), 16)
-        origin += 16
-        dst += 32
-      }
-    }
+    packDelta(pb, origins, rows, N)
     // In under the taps in panels [kn/4][rows][4].
     if (inC & 3) gatherNarrow(pa, origins, rows, k0, kn, K, inC, kernelW, inH, inW, pixelBytes)
     else
-      for (let k = 0; k < kn; k += 4)
-        gather(
-          pa + ((<usize>(k * rows)) << 2),
-          origins,
-          rows,
-          k0 + k,
-          K,
-          inC,
-          kernelW,
-          inH,
-          inW,
-          pixelBytes,
-        )
-    for (let n = 0; n < NP; n += 8)
-      for (let k = 0; k < kn; k += 4)
-        microAdd(
-          sums + lds * <usize>k + ((<usize>n) << 2),
-          lds,
-          pa + ((<usize>(k * rows)) << 2),
-          pb + ((<usize>(n * rows)) << 2),
-          32,
-          rows,
-        )
+      for (let k = 0; k < kn; k += 4) {
+        const dst = pa + ((<usize>(k * rows)) << 2)
+        gather(dst, origins, rows, k0 + k, K, inC, kernelW, inH, inW, pixelBytes)
+      }
+    for (let n = 0; n < NP; n += 8) {
+      const b = pb + ((<usize>(n * rows)) << 2)
+      for (let k = 0; k < kn; k += 4) {
+        const c = sums + lds * <usize>k + ((<usize>n) << 2)
+        microAdd(c, lds, pa + ((<usize>(k * rows)) << 2), b, 32, rows)
+      }
+    }
   }
 
   storeGradient(rec, split, k0, kn, sums, lds)
+}
+
+/** δ of the rows in panels [ceil8(N)/8][rows][8]. */
+// @ts-ignore: decorator
+@inline
+function packDelta(dst: usize, origins: usize, rows: i32, N: i32): void {
+  for (let n = 0; n < N; n += 8) {
+    let origin = origins
+    const whole = n + 8 <= N
+    for (let i = 0; i < rows; i++) {
+      const src = <usize>load<u32>(origin, 12) + ((<usize>n) << 2)
+      v128.store(dst, v128.load(src))
+      v128.store(dst, whole ? v128.load(src, 16) : f32x4.splat(0), 16)
+      origin += 16
+      dst += 32
+    }
+  }
 }
 
 /**

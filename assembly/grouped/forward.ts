@@ -46,7 +46,6 @@ function convolve(rec: GroupedRecord, unit: i32, back: bool, source: usize, scra
   const rowBytes = (<usize>channels) << 2
   const outC = rec.outC
   const pixelBytes = back ? (<usize>(T * outC)) << 2 : rec.inPixelBytes
-  const stepBytes = back ? (<usize>outC) << 2 : rec.inStepBytes
   const classes = back ? rec.strideW : 1
   const dx = back ? 1 : rec.strideW
   const apart = <usize>dx * pixelBytes
@@ -89,22 +88,41 @@ function convolve(rec: GroupedRecord, unit: i32, back: bool, source: usize, scra
           fours ? depth >> 2 : depth,
           fours ? weightRow << 2 : weightRow,
         )
-        let d = out + <usize>((q + j * classes) * T) * rowBytes
-        let s = source + <usize>j * apart
+        const d = out + <usize>((q + j * classes) * T) * rowBytes
+        rowsOfPixels(rec, back, d, rowBytes, source + <usize>j * apart, apart, n, to, scratch)
         j += n
-        if (T == 1) rows(rec, back, d, <usize>classes * rowBytes, s, apart, n, to, scratch)
-        else if (classes == 1 && apart == <usize>T * stepBytes)
-          rows(rec, back, d, rowBytes, s, stepBytes, n * T, to, scratch)
-        else
-          for (let i = 0; i < n; i++) {
-            rows(rec, back, d, rowBytes, s, stepBytes, T, to, scratch)
-            d += <usize>(classes * T) * rowBytes
-            s += apart
-          }
       }
     }
     out += <usize>(width * T) * rowBytes
   }
+}
+
+/** The steps of `count` pixels that share a table, which lie `apart` bytes apart in x. */
+// @ts-ignore: decorator
+@inline
+function rowsOfPixels(
+  rec: GroupedRecord,
+  back: bool,
+  out: usize,
+  rowBytes: usize,
+  x: usize,
+  apart: usize,
+  count: i32,
+  end: usize,
+  scratch: usize,
+): void {
+  const T = rec.steps
+  const stepBytes = back ? (<usize>rec.outC) << 2 : rec.inStepBytes
+  const classes = back ? rec.strideW : 1
+  if (T == 1) rows(rec, back, out, <usize>classes * rowBytes, x, apart, count, end, scratch)
+  else if (classes == 1 && apart == <usize>T * stepBytes)
+    rows(rec, back, out, rowBytes, x, stepBytes, count * T, end, scratch)
+  else
+    for (let i = 0; i < count; i++) {
+      rows(rec, back, out, rowBytes, x, stepBytes, T, end, scratch)
+      out += <usize>(classes * T) * rowBytes
+      x += apart
+    }
 }
 
 /**
@@ -158,22 +176,10 @@ function rows(
         continue
       }
       if (at + 4 <= channels) groupRows4(out + offset, ldo, x, ldx, count, table, end, w, ldw, b)
-      else
-        edgeRows(
-          out + offset,
-          ldo,
-          x,
-          ldx,
-          count,
-          table,
-          end,
-          w,
-          ldw,
-          bias,
-          offset,
-          channels,
-          scratch,
-        )
+      else {
+        const bytes = ((<usize>channels) << 2) - offset
+        edgeRows(out + offset, ldo, x, ldx, count, table, end, w, ldw, bias ? b : 0, bytes, scratch)
+      }
       n += 4
     }
     x += (<usize>depth) << 2
@@ -277,15 +283,13 @@ function edgeRows(
   w: usize,
   ldw: usize,
   bias: usize,
-  offset: usize,
-  channels: i32,
+  bytes: usize,
   scratch: usize,
 ): void {
-  const bytes = ((<usize>channels) << 2) - offset
   const tile = scratch + EDGE
   const b = scratch + EDGE_BIAS
   memory.fill(b, 0, 16)
-  if (bias) memory.copy(b, bias + offset, bytes)
+  if (bias) memory.copy(b, bias, bytes)
   for (let i: usize = 0; i < <usize>count; i++) {
     if (ldw) quadRow4(tile, 0, x + i * ldx, ldx, table, end, w, ldw, b)
     else groupRow4(tile, 0, x + i * ldx, ldx, table, end, w, b)

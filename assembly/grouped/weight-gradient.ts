@@ -11,24 +11,18 @@ import { groupedInput, sourceRow } from './taps'
  * of the lines of all images, group); depthwise = split. Scratch: the floats of the unit's weights.
  */
 export function groupedWeightGradient(rec: GroupedRecord, unit: i32, t: i32, scratch: usize): void {
-  const T = rec.steps
   const inH = rec.inH
   const inW = rec.inW
   const outH = rec.outH
-  const outW = rec.outW
   const outC = rec.outC
   const kernelH = rec.kernelH
   const kernelW = rec.kernelW
-  const strideW = rec.strideW
-  const padW = rec.padW
   const depthwise = rec.depthwise != 0
   const groups = depthwise ? 1 : rec.groups
   const splits = rec.splits
   const groupIn = rec.groupIn
   const groupOut = rec.groupOut
   const pixelBytes = rec.inPixelBytes
-  const stepBytes = rec.inStepBytes
-  const apart = <usize>strideW * pixelBytes
 
   const split = unit / groups
   const g = unit - split * groups
@@ -46,32 +40,53 @@ export function groupedWeightGradient(rec: GroupedRecord, unit: i32, t: i32, scr
   for (let line = split * perSplit; line < end; line++) {
     const image = line / outH
     const oy = line - image * outH
-    const d0 = delta + <usize>(line * outW * T) * ldd
+    const d = delta + <usize>(line * rec.outW * rec.steps) * ldd
     for (let ky = 0; ky < kernelH; ky++) {
       const iy = sourceRow(rec, false, oy, ky)
       if (iy < 0) continue
       const row = input + <usize>((image * inH + iy) * inW) * pixelBytes
-      for (let kx = 0; kx < kernelW; kx++) {
-        const column = kx - padW
-        const low = column < 0 ? (strideW - 1 - column) / strideW : 0
-        const high = column < inW ? min(outW, (inW - 1 - column) / strideW + 1) : 0
-        if (high <= low) continue
-        const sums = scratch + ((<usize>((ky * kernelW + kx) * perTap)) << 2)
-        let x = row + <usize>(low * strideW + column) * pixelBytes
-        let d = d0 + <usize>(low * T) * ldd
-        const n = high - low
-        if (T == 1) addProducts(rec, sums, x, apart, d, g, n)
-        else if (apart == <usize>T * stepBytes) addProducts(rec, sums, x, stepBytes, d, g, n * T)
-        else
-          for (let i = 0; i < n; i++) {
-            addProducts(rec, sums, x, stepBytes, d, g, T)
-            x += apart
-            d += <usize>T * ldd
-          }
-      }
+      addLine(rec, scratch + ((<usize>(ky * kernelW * perTap)) << 2), perTap, row, d, g)
     }
   }
   storeGradient(rec, split, g, floats, scratch)
+}
+
+/** sums of the taps of one kernel row += Σ over one line of Delta of x · δ. */
+// @ts-ignore: decorator
+@inline
+function addLine(
+  rec: GroupedRecord,
+  sums: usize,
+  perTap: i32,
+  row: usize,
+  d0: usize,
+  g: i32,
+): void {
+  const T = rec.steps
+  const inW = rec.inW
+  const strideW = rec.strideW
+  const pixelBytes = rec.inPixelBytes
+  const stepBytes = rec.inStepBytes
+  const apart = <usize>strideW * pixelBytes
+  const ldd = (<usize>rec.outC) << 2
+  for (let kx = 0; kx < rec.kernelW; kx++) {
+    const column = kx - rec.padW
+    const low = column < 0 ? (strideW - 1 - column) / strideW : 0
+    const high = column < inW ? min(rec.outW, (inW - 1 - column) / strideW + 1) : 0
+    if (high <= low) continue
+    const s = sums + ((<usize>(kx * perTap)) << 2)
+    let x = row + <usize>(low * strideW + column) * pixelBytes
+    let d = d0 + <usize>(low * T) * ldd
+    const n = high - low
+    if (T == 1) addProducts(rec, s, x, apart, d, g, n)
+    else if (apart == <usize>T * stepBytes) addProducts(rec, s, x, stepBytes, d, g, n * T)
+    else
+      for (let i = 0; i < n; i++) {
+        addProducts(rec, s, x, stepBytes, d, g, T)
+        x += apart
+        d += <usize>T * ldd
+      }
+  }
 }
 
 /** sums of one tap += Σ over `count` rows of x · δ. */

@@ -207,15 +207,13 @@ export function groupNormBackward(rec: GroupNormRecord, unit: i32, t: i32, scrat
   const pixelBytes = T * row
   const given = rec.xhat
   const affine = rec.weight != 0
-  const channels = <i32>rec.channels
   const mean = scratch
   const invStd = scratch + row
   const xhat = scratch + 2 * row
   const scaled = scratch + 3 * row
   const sums = scratch + 4 * row
   const products = scratch + 5 * row
-  const perPixel = rec.perPixel != 0
-  const affineBytes = <usize>rec.affinePixels * (perPixel ? 4 : row)
+  const affineBytes = <usize>rec.affinePixels * (rec.perPixel ? 4 : row)
   const weightPartial = rec.weightPartial
   const biasPartial = rec.biasPartial
   if (weightPartial) {
@@ -235,18 +233,7 @@ export function groupNormBackward(rec: GroupNormRecord, unit: i32, t: i32, scrat
     for (let pixel: usize = 0; pixel < pixels; pixel++) {
       const d = delta + pixel * pixelBytes
       const x = xhatRow(rec, image, pixel, step, xhat, mean, invStd)
-      if (weightPartial) {
-        const toWeight = affineRow(rec, rec.weightPartial, pixel, row) + image * affineBytes
-        const toBias = affineRow(rec, rec.biasPartial, pixel, row) + image * affineBytes
-        if (perPixel) {
-          multiplyRow(scaled, d, x, row)
-          addSum(toWeight, scaled, channels)
-          addSum(toBias, d, channels)
-        } else {
-          addProduct(toWeight, d, x, row)
-          addToRow(toBias, d, row)
-        }
-      }
+      if (weightPartial) addAffine(rec, image * affineBytes, pixel, d, x, scaled, row)
       const e = affine ? weighted(rec, scaled, d, pixel, row) : d
       addToRow(sums, e, row)
       addProduct(products, e, x, row)
@@ -262,6 +249,30 @@ export function groupNormBackward(rec: GroupNormRecord, unit: i32, t: i32, scrat
       const e = affine ? weighted(rec, scaled, d, pixel, row) : d
       backRow(rec.out + at + pixel * pixelBytes, e, x, sums, products, invStd, row)
     }
+  }
+}
+
+/** weightPartial += δ · x̂ and biasPartial += δ, of one pixel; `at`: where the image's are. */
+// @ts-ignore: decorator
+@inline
+function addAffine(
+  rec: GroupNormRecord,
+  at: usize,
+  pixel: usize,
+  d: usize,
+  x: usize,
+  scaled: usize,
+  row: usize,
+): void {
+  const toWeight = affineRow(rec, rec.weightPartial, pixel, row) + at
+  const toBias = affineRow(rec, rec.biasPartial, pixel, row) + at
+  if (rec.perPixel) {
+    multiplyRow(scaled, d, x, row)
+    addSum(toWeight, scaled, <i32>rec.channels)
+    addSum(toBias, d, <i32>rec.channels)
+  } else {
+    addProduct(toWeight, d, x, row)
+    addToRow(toBias, d, row)
   }
 }
 

@@ -19,7 +19,6 @@ export function maxPool(rec: PoolRecord, unit: i32, t: i32, scratch: usize): voi
   const T = rec.steps
   const sourceH = rec.sourceH
   const sourceW = rec.sourceW
-  const kernelW = rec.kernelW
   const perStep = rec.choicePerStep != 0
   const ofRates = rec.countsOfRates != 0
   const choice = rec.choice
@@ -32,7 +31,7 @@ export function maxPool(rec: PoolRecord, unit: i32, t: i32, scratch: usize): voi
     const y0 = (line % H) * rec.strideH - rec.padH
     const x0 = (pixel % W) * rec.strideW - rec.padW
     const yEnd = min(sourceH, y0 + rec.kernelH)
-    const xEnd = min(sourceW, x0 + kernelW)
+    const xEnd = min(sourceW, x0 + rec.kernelW)
     const image = <usize>((line / H) * sourceH)
     for (let c = 0; c < C; c++) {
       let count = 0
@@ -58,26 +57,46 @@ export function maxPool(rec: PoolRecord, unit: i32, t: i32, scratch: usize): voi
       }
       if (!choice) continue
       const choices = perStep ? T : 1
-      for (let step = 0; step < choices; step++) {
-        let best = -1
-        let position = 0
-        for (let y = max(0, y0); y < yEnd; y++)
-          for (let x = max(0, x0); x < xEnd; x++) {
-            const neuron = ((image + <usize>y) * <usize>sourceW + <usize>x) * <usize>C + <usize>c
-            const value = perStep
-              ? (<i32>load<u8>(rec.in + <usize>(step >> 3) * rec.inPlaneBytes + neuron) >>
-                  (step & 7)) &
-                1
-              : <i32>load<u8>(rec.inCounts + neuron)
-            if (value > best) {
-              best = value
-              position = (y - y0) * kernelW + x - x0
-            }
-          }
-        store<u8>(choice + <usize>((pixel * choices + step) * C + c), position)
-      }
+      for (let step = 0; step < choices; step++)
+        store<u8>(
+          choice + <usize>((pixel * choices + step) * C + c),
+          choose(rec, image, y0, x0, yEnd, xEnd, <usize>c, step),
+        )
     }
   }
+}
+
+/** The position in a window of its first with the highest rate, or spike at a step. */
+// @ts-ignore: decorator
+@inline
+function choose(
+  rec: PoolRecord,
+  image: usize,
+  y0: i32,
+  x0: i32,
+  yEnd: i32,
+  xEnd: i32,
+  c: usize,
+  step: i32,
+): i32 {
+  const C = <usize>rec.channels
+  const sourceW = <usize>rec.sourceW
+  const perStep = rec.choicePerStep != 0
+  let best = -1
+  let position = 0
+  for (let y = max(0, y0); y < yEnd; y++)
+    for (let x = max(0, x0); x < xEnd; x++) {
+      const neuron = ((image + <usize>y) * sourceW + <usize>x) * C + c
+      const mask = rec.in + <usize>(step >> 3) * rec.inPlaneBytes + neuron
+      const value = perStep
+        ? (<i32>load<u8>(mask) >> (step & 7)) & 1
+        : <i32>load<u8>(rec.inCounts + neuron)
+      if (value > best) {
+        best = value
+        position = (y - y0) * rec.kernelW + x - x0
+      }
+    }
+  return position
 }
 
 /** The most spikes so far of a neuron of a window. */

@@ -11,7 +11,7 @@ import { SpikeRecord } from '../generated/records'
 import { addMoments, addMoments4, startMoments } from '../norm/moments'
 import { Moments, Spike } from '../opcodes'
 import { combine7, combine15, combineFew } from './combine'
-import { listScratch, listsOfRows, POINTERS } from './lists'
+import { listScratch, listsOfRows, PAIR_PATTERNS, POINTERS } from './lists'
 import { stepsOf } from './patterns'
 import { sumLists } from './row-sums'
 
@@ -68,6 +68,58 @@ export function spikeForward(rec: SpikeRecord, unit: i32, t: i32, scratch: usize
     sumPixels(rec, first * outW, last * outW, block, pointers, sums)
 }
 
+/** The bias of each block, behind its sums, `setBytes` apart; 0 without one. */
+// @ts-ignore: decorator
+@inline
+function copyBiases(
+  rec: SpikeRecord,
+  to: usize,
+  setBytes: usize,
+  block: i32,
+  blocks: i32,
+  bytes: usize,
+): void {
+  for (let j: usize = 0; j < <usize>blocks; j++) {
+    const bias = to + j * setBytes
+    if (rec.bias != 0) memory.copy(bias, rec.bias + (<usize>block + j) * bytes, bytes)
+    else memory.fill(bias, 0, bytes)
+  }
+}
+
+/** out of one block = its sums by pattern, by step, and the bias behind them. */
+// @ts-ignore: decorator
+@inline
+function combine(
+  out: usize,
+  outStep: usize,
+  sums: usize,
+  bytes: usize,
+  scale: f32,
+  steps: i32,
+  pairs: bool,
+): void {
+  const bias = sums + 16 * bytes
+  if (steps < 15) combineFew(out, outStep, sums, bytes, scale, bias, steps)
+  else if (pairs) combine7(out, outStep, sums, bytes, scale, bias)
+  else combine15(out, outStep, sums, bytes, scale, bias)
+}
+
+/** Adds rows of one block to its slot of moments, which begins where `startRows` is not 0. */
+// @ts-ignore: decorator
+@inline
+function addSlot(
+  m: usize,
+  outStep: usize,
+  out: usize,
+  bytes: usize,
+  rows: i32,
+  startRows: i32,
+): void {
+  if (startRows) startMoments(m, outStep, out, bytes, startRows)
+  if (rows == 4) addMoments4(m, outStep, out, bytes)
+  else addMoments(m, outStep, out, bytes, rows)
+}
+
 /**
  * Out of the pixels first … last − 1 and its moments, for up to blocksPerUnit blocks from `block`
  * on. pointers u32 [pixel][16]: those of the first pixel onwards.
@@ -83,71 +135,43 @@ function sumPixels(
   const steps = stepsOf(rec)
   const width = rec.blockWidth
   const bytes = (<usize>width) << 2
-  const pixels = rec.images * rec.outH * rec.outW
   const blocks = min(rec.blocksPerUnit, rec.outC / width - block)
   check(steps > 0 && blocks > 0 && (width == 4 || width == 8 || width == 16 || width == 32))
-
   const blockBytes = <usize>rec.kRows * bytes
   const weight = rec.weight + <usize>block * blockBytes
   const outStep = (<usize>rec.outC) << 2
   const outPixel = outStep * <usize>rec.steps
   const scale = rec.scale
-  const pairs = rec.pairLists != 0
+  const pairs = steps == 15 && rec.pairLists != 0
   const weighted = rec.weightedLists != 0
   const setBytes: usize = <usize>Spike.SumRows * bytes
-  for (let j: usize = 0; j < <usize>blocks; j++) {
-    const bias = scratch + j * setBytes + 16 * bytes
-    if (rec.bias != 0) memory.copy(bias, rec.bias + (<usize>block + j) * bytes, bytes)
-    else memory.fill(bias, 0, bytes)
-  }
-
-  let out =
-    rec.out +
-    <usize>first * outPixel +
-    <usize>rec.group * Spike.GroupSteps * outStep +
-    <usize>block * bytes
+  copyBiases(rec, scratch + 16 * bytes, setBytes, block, blocks, bytes)
+  const at = <usize>block * bytes
+  let out = rec.out + <usize>first * outPixel + <usize>rec.group * Spike.GroupSteps * outStep + at
   const hasMoments = <i32>rec.moments != 0
   const momentPixels = hasMoments ? rec.momentPixels : 1
   const momentBytes = outStep * <usize>Moments.Rows
-  let moments =
-    rec.moments +
-    <usize>(rec.group * ((pixels + momentPixels - 1) / momentPixels) + first / momentPixels) *
-      momentBytes
-  moments += <usize>block * bytes
+  const perGroup = (rec.images * rec.outH * rec.outW + momentPixels - 1) / momentPixels
+  let moments = rec.moments + at
+  moments += <usize>(rec.group * perGroup + first / momentPixels) * momentBytes
   check(!hasMoments || first % momentPixels == 0)
   const rows = popcnt(steps)
   let leftOfSlot = momentPixels
   for (let pixel = first; pixel < last; pixel++) {
     const silent = load<u32>(pointers) == load<u32>(pointers, 60)
-    if (silent) {
-      // Nothing to sum: the output is the bias.
-    } else if (steps < 15) {
+    // Where there is nothing to sum, the output is the bias.
+    if (!silent)
       for (let p = 1; p <= steps; p++)
-        sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, p)
-    } else if (pairs) {
-      for (let p = 1; p < 4; p++) {
-        sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, p)
-        sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, p << 2)
-      }
-      sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, 15)
-    } else {
-      for (let p = 1; p < 16; p++)
-        sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, p)
-    }
+        if (!pairs || ((PAIR_PATTERNS >> p) & 1) != 0)
+          sumLists(scratch, setBytes, weight, blockBytes, blocks, width, weighted, pointers, p)
     let sums = scratch
     let o = out
     for (let j = 0; j < blocks; j++) {
-      const bias = sums + 16 * bytes
-      if (silent) copySteps(o, outStep, bias, bytes, steps)
-      else if (steps < 15) combineFew(o, outStep, sums, bytes, scale, bias, steps)
-      else if (pairs) combine7(o, outStep, sums, bytes, scale, bias)
-      else combine15(o, outStep, sums, bytes, scale, bias)
+      if (silent) copySteps(o, outStep, sums + 16 * bytes, bytes, steps)
+      else combine(o, outStep, sums, bytes, scale, steps, pairs)
       if (hasMoments) {
-        const m = moments + <usize>j * bytes
-        if (leftOfSlot == momentPixels)
-          startMoments(m, outStep, o, bytes, min(momentPixels, last - pixel) * rows)
-        if (rows == 4) addMoments4(m, outStep, o, bytes)
-        else addMoments(m, outStep, o, bytes, rows)
+        const startRows = leftOfSlot == momentPixels ? min(momentPixels, last - pixel) * rows : 0
+        addSlot(moments + <usize>j * bytes, outStep, o, bytes, rows, startRows)
       }
       sums += setBytes
       o += bytes

@@ -127,89 +127,74 @@ function tapsOfPhase(first: i32, kernel: i32, stride: i32): i32 {
 }
 
 /**
- * Out = from Lists, listPointers and Grids, with Accumulate +=. Out has the layout of the
- * weight, [N/blockWidth][kRows][blockWidth]; its rows behind the kernel become zero. The sum runs
- * over the groups in order. Unit = (16 output channels, inCPerUnit input channels), input channels
- * run faster. Worker scratch: 64·inCPerUnit·kernelH·kernelW + 128 bytes.
+ * Sums [tap][inCPerUnit][16] += those of the pixels of one phase. `lists`: pointers of the first
+ * input channel; `grid`: of the group and output channels. Taps come in pairs: `otherOut` and
+ * `other` are those of the tap before.
  */
-export function listWeightGradient(rec: ListRecord, unit: i32, step: i32, scratch: usize): void {
-  const cs = rec.inC
-  const n = rec.outC
+function addPhase(
+  rec: ListRecord,
+  phaseY: i32,
+  phaseX: i32,
+  lists: usize,
+  grid: usize,
+  channels: i32,
+  scratch: usize,
+): void {
   const t = rec.steps
-  const kernelH = rec.kernelH
   const kernelW = rec.kernelW
   const strideH = rec.strideH
   const strideW = rec.strideW
   const padH = rec.padH
   const padW = rec.padW
-  const gridH = gridSize(rec.inH, rec.outH, kernelH, strideH, padH)
   const gridW = gridSize(rec.inW, rec.outW, kernelW, strideW, padW)
-  const perGroup = rec.imagesPerGroup
-  const groups = (rec.images + perGroup - 1) / perGroup
-  const perUnit = rec.inCPerUnit
-  const cUnits = (cs + perUnit - 1) / perUnit
-  const c0 = (unit % cUnits) * perUnit
-  const channels = min(perUnit, cs - c0)
-  const nBlock = unit / cUnits
-  const nBlocks = (n + BLOCK - 1) / BLOCK
-  check(channels > 0 && nBlock < nBlocks)
-
-  memory.fill(scratch, 0, <usize>(kernelH * kernelW * channels) * BLOCK_BYTES)
-  const sums = scratch + <usize>(kernelH * kernelW * channels) * BLOCK_BYTES
+  const firstY = firstTap(phaseY, padH, strideH)
+  const firstX = firstTap(phaseX, padW, strideW)
+  const across = tapsOfPhase(firstX, kernelW, strideW)
+  const taps = tapsOfPhase(firstY, rec.kernelH, strideH) * across
   const pointerBytes = (<usize>(t + 1)) << 2
-  for (let group = 0; group < groups; group++) {
-    const grid =
-      rec.grids + <usize>((group * nBlocks + nBlock) * perGroup * gridH * gridW) * BLOCK_BYTES
-    for (let phaseY = 0; phaseY < strideH; phaseY++) {
-      const firstY = firstTap(phaseY, padH, strideH)
-      const down = tapsOfPhase(firstY, kernelH, strideH)
-      for (let phaseX = 0; phaseX < strideW; phaseX++) {
-        const firstX = firstTap(phaseX, padW, strideW)
-        const across = tapsOfPhase(firstX, kernelW, strideW)
-        const phase = (group * strideH + phaseY) * strideW + phaseX
-        const lists = rec.listPointers + <usize>(phase * cs + c0) * pointerBytes
-        // Taps of this phase in pairs; `otherOut` and `other` are those of the tap before.
-        let otherOut: usize = 0
-        let other: usize = 0
-        for (let tap = 0; tap < down * across; tap++) {
-          const ky = firstY + (tap / across) * strideH
-          const kx = firstX + (tap % across) * strideW
-          // How far the tap's output is from a pixel in the grid; both divisions are exact.
-          const moveY = (phaseY + padH - ky) / strideH
-          const moveX = (phaseX + padW - kx) / strideW
-          const moved = grid + <usize>(moveY * gridW + moveX) * BLOCK_BYTES
-          let out = scratch + <usize>((ky * kernelW + kx) * channels) * BLOCK_BYTES
-          const isSecond = (tap & 1) != 0
-          if (isSecond || tap + 1 == down * across) {
-            let pointers = lists
-            for (let c = 0; c < channels; c++) {
-              if (isSecond) {
-                sumTwice(otherOut, out, other, moved, pointers, t, sums)
-                otherOut += BLOCK_BYTES
-              } else listSum(out, moved, pointers, t)
-              out += BLOCK_BYTES
-              pointers += pointerBytes
-            }
-          } else {
-            otherOut = out
-            other = moved
-          }
-        }
-      }
+  const sums = scratch + <usize>(rec.kernelH * kernelW * channels) * BLOCK_BYTES
+  let otherOut: usize = 0
+  let other: usize = 0
+  for (let tap = 0; tap < taps; tap++) {
+    const ky = firstY + (tap / across) * strideH
+    const kx = firstX + (tap % across) * strideW
+    // How far the tap's output is from a pixel in the grid; both divisions are exact.
+    const moveY = (phaseY + padH - ky) / strideH
+    const moveX = (phaseX + padW - kx) / strideW
+    const moved = grid + <usize>(moveY * gridW + moveX) * BLOCK_BYTES
+    let out = scratch + <usize>((ky * kernelW + kx) * channels) * BLOCK_BYTES
+    const isSecond = (tap & 1) != 0
+    if (!isSecond && tap + 1 < taps) {
+      otherOut = out
+      other = moved
+      continue
+    }
+    let pointers = lists
+    for (let c = 0; c < channels; c++) {
+      if (isSecond) {
+        sumTwice(otherOut, out, other, moved, pointers, t, sums)
+        otherOut += BLOCK_BYTES
+      } else listSum(out, moved, pointers, t)
+      out += BLOCK_BYTES
+      pointers += pointerBytes
     }
   }
+}
 
-  const taps = kernelH * kernelW
+/** Out = or += Scale · sums [tap][channels][16], of the channels c0 and nBlock · 16 and on. */
+function storeSums(rec: ListRecord, sums: usize, c0: i32, channels: i32, nBlock: i32): void {
+  const cs = rec.inC
+  const taps = rec.kernelH * rec.kernelW
   const width = rec.blockWidth
   const rows = rec.kRows
   const rowBytes = (<usize>width) << 2
   const scale = f32x4.splat(rec.scale)
   const accumulate = rec.accumulate != 0
   const n0 = nBlock * BLOCK
-  for (let i = 0; i < min(BLOCK, n - n0); i += 4) {
+  for (let i = 0; i < min(BLOCK, rec.outC - n0); i += 4) {
     const block =
       rec.out + <usize>(((n0 + i) / width) * rows) * rowBytes + ((<usize>((n0 + i) % width)) << 2)
-    let src = scratch + ((<usize>i) << 2)
+    let src = sums + ((<usize>i) << 2)
     for (let tap = 0; tap < taps; tap++) {
       let dst = block + <usize>(tap * cs + c0) * rowBytes
       for (let c = 0; c < channels; c++) {
@@ -223,4 +208,43 @@ export function listWeightGradient(rec: ListRecord, unit: i32, step: i32, scratc
       for (let k = taps * cs; k < rows; k++) v128.store(block + <usize>k * rowBytes, f32x4.splat(0))
     }
   }
+}
+
+/**
+ * Out = from Lists, listPointers and Grids, with Accumulate +=. Out has the layout of the
+ * weight, [N/blockWidth][kRows][blockWidth]; its rows behind the kernel become zero. The sum runs
+ * over the groups in order. Unit = (16 output channels, inCPerUnit input channels), input channels
+ * run faster. Worker scratch: 64·inCPerUnit·kernelH·kernelW + 128 bytes.
+ */
+export function listWeightGradient(rec: ListRecord, unit: i32, step: i32, scratch: usize): void {
+  const cs = rec.inC
+  const kernelH = rec.kernelH
+  const kernelW = rec.kernelW
+  const strideH = rec.strideH
+  const strideW = rec.strideW
+  const gridH = gridSize(rec.inH, rec.outH, kernelH, strideH, rec.padH)
+  const gridW = gridSize(rec.inW, rec.outW, kernelW, strideW, rec.padW)
+  const perGroup = rec.imagesPerGroup
+  const groups = (rec.images + perGroup - 1) / perGroup
+  const perUnit = rec.inCPerUnit
+  const cUnits = (cs + perUnit - 1) / perUnit
+  const c0 = (unit % cUnits) * perUnit
+  const channels = min(perUnit, cs - c0)
+  const nBlock = unit / cUnits
+  const nBlocks = (rec.outC + BLOCK - 1) / BLOCK
+  check(channels > 0 && nBlock < nBlocks)
+
+  memory.fill(scratch, 0, <usize>(kernelH * kernelW * channels) * BLOCK_BYTES)
+  const pointerBytes = (<usize>(rec.steps + 1)) << 2
+  const gridBytes = <usize>(perGroup * gridH * gridW) * BLOCK_BYTES
+  for (let group = 0; group < groups; group++) {
+    const grid = rec.grids + <usize>(group * nBlocks + nBlock) * gridBytes
+    for (let y = 0; y < strideH; y++)
+      for (let x = 0; x < strideW; x++) {
+        const phase = (group * strideH + y) * strideW + x
+        const lists = rec.listPointers + <usize>(phase * cs + c0) * pointerBytes
+        addPhase(rec, y, x, lists, grid, channels, scratch)
+      }
+  }
+  storeSums(rec, scratch, c0, channels, nBlock)
 }

@@ -103,31 +103,9 @@ function listRow(rec: SpikeRecord, image: i32, y: i32, row: usize, ends: usize):
     const fromX = max(firstX, 0)
     const toX = min(firstX + poolW, sourceW)
     if (weighted) {
-      if (toY <= fromY || toX <= fromX) continue
       const pixel = plane + <usize>(((image * sourceH + fromY) * sourceW + fromX) * channels)
-      const counts = ends + POINTERS
-      for (let c = 0; c < channels; c += 16) {
-        v128.store(counts, i8x16.splat(0))
-        v128.store(counts, i8x16.splat(0), 16)
-        v128.store(counts, i8x16.splat(0), 32)
-        v128.store(counts, i8x16.splat(0), 48)
-        for (let source = sources; source < sourcesEnd; source += offsetof<Source>()) {
-          const masks = changetype<Source>(source).masks + pixel + <usize>c
-          countWindow(
-            counts,
-            masks,
-            toY - fromY,
-            toX - fromX,
-            channels,
-            <usize>(sourceW * channels),
-            shift,
-            steps,
-          )
-        }
-        const valid = (1 << min(16, channels - c)) - 1
-        if (pairs) appendPairCounts(ends, counts, valid, counts + 64, x * channels + c)
-        else appendCounts(ends, counts, valid, counts + 64, x * channels + c)
-      }
+      if (toY > fromY && toX > fromX)
+        appendWindow(rec, ends, pixel, toY - fromY, toX - fromX, x * channels)
       continue
     }
     for (let source = sources; source < sourcesEnd; source += offsetof<Source>()) {
@@ -145,6 +123,36 @@ function listRow(rec: SpikeRecord, image: i32, y: i32, row: usize, ends: usize):
     }
   }
   copyPointers(starts, ends)
+}
+
+/** Entries with factors of one pixel: how often each of its window's inputs has each pattern. */
+// @ts-ignore: decorator
+@inline
+function appendWindow(
+  rec: SpikeRecord,
+  ends: usize,
+  pixel: usize,
+  down: i32,
+  across: i32,
+  first: i32,
+): void {
+  const channels = rec.inC
+  const shift = (rec.group & 1) << 2
+  const steps = stepsOf(rec)
+  const line = <usize>(rec.sourceW * channels)
+  const sources = rec.sources
+  const sourcesEnd = sources + <usize>(rec.sourceCount * offsetof<Source>())
+  const counts = ends + POINTERS
+  for (let c = 0; c < channels; c += 16) {
+    for (let i: unroll = 0; i < 4; i++) v128.store(counts, i8x16.splat(0), 16 * i)
+    for (let source = sources; source < sourcesEnd; source += offsetof<Source>()) {
+      const masks = changetype<Source>(source).masks + pixel + <usize>c
+      countWindow(counts, masks, down, across, channels, line, shift, steps)
+    }
+    const valid = (1 << min(16, channels - c)) - 1
+    if (rec.pairLists != 0) appendPairCounts(ends, counts, valid, counts + 64, first + c)
+    else appendCounts(ends, counts, valid, counts + 64, first + c)
+  }
 }
 
 /** to u32 [16] = from. */
@@ -268,22 +276,12 @@ export function listsOfRows(
   const outH = rec.outH
   const outW = rec.outW
   const inH = rec.inH
-  const inW = rec.inW
-  const channels = rec.inC
   const kernelH = rec.kernelH
-  const kernelW = rec.kernelW
   const strideH = rec.strideH
-  const strideW = rec.strideW
   const padH = rec.padH
-  const padW = rec.padW
-  const listBytes = rec.listBytes
-  const steps = stepsOf(rec)
-  const used = ((2 << steps) - 1) & (rec.pairLists != 0 ? PAIR_PATTERNS : -2)
-  const zeroRow = kernelH * kernelW * channels
-  const rowStep = kernelW * channels
-  check(steps > 0 && (channels & 3) == 0 && zeroRow < 65535)
+  const rowStep = rec.kernelW * rec.inC
+  check(stepsOf(rec) > 0 && (rec.inC & 3) == 0 && kernelH * rowStep < 65535)
 
-  const weighted = rec.weightedLists != 0
   const fieldRows = scratch + 3 * POINTERS
   const ring = fieldRows + ((<usize>(kernelH << 2) + 63) & ~(<usize>63))
   const ringBytes = rowBytes(rec)
@@ -306,27 +304,41 @@ export function listsOfRows(
         <u32>(ring + <usize>(y % kernelH) * ringBytes),
       )
     }
-    for (let ox = 0; ox < outW; ox++) {
-      const left = ox * strideW - padW
-      const offset = (fromY - top) * rowStep - left * channels
-      const fromX = clamp(left, 0, inW)
-      const toX = clamp(left + kernelW, 0, inW)
-      const end = joinRows(
-        pointers,
-        lists,
-        fieldRows,
-        toY - fromY,
-        used,
-        fromX,
-        toX,
-        offset,
-        rowStep,
-        zeroRow,
-        weighted,
-      )
-      check(end + 32 <= lists + listBytes)
-      pointers += POINTERS
-      lists = end
-    }
+    lists = joinPixels(rec, pointers, lists, fieldRows, toY - fromY, (fromY - top) * rowStep)
+    pointers += <usize>outW * POINTERS
   }
+}
+
+/** Lists of one row of output pixels. Returns the end of the last. */
+// @ts-ignore: decorator
+@inline
+function joinPixels(
+  rec: SpikeRecord,
+  pointers: usize,
+  lists: usize,
+  rows: usize,
+  rowCount: i32,
+  firstOffset: i32,
+): usize {
+  const outW = rec.outW
+  const inW = rec.inW
+  const channels = rec.inC
+  const kernelW = rec.kernelW
+  const strideW = rec.strideW
+  const padW = rec.padW
+  const rowStep = kernelW * channels
+  const zero = rec.kernelH * rowStep
+  const used = ((2 << stepsOf(rec)) - 1) & (rec.pairLists != 0 ? PAIR_PATTERNS : -2)
+  const weighted = rec.weightedLists != 0
+  for (let ox = 0; ox < outW; ox++) {
+    const left = ox * strideW - padW
+    const at = firstOffset - left * channels
+    const from = clamp(left, 0, inW)
+    const to = clamp(left + kernelW, 0, inW)
+    const start = lists
+    lists = joinRows(pointers, start, rows, rowCount, used, from, to, at, rowStep, zero, weighted)
+    check(lists + 32 <= start + rec.listBytes)
+    pointers += POINTERS
+  }
+  return lists
 }

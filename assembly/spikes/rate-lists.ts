@@ -115,92 +115,63 @@ function fillGrid(
   }
 }
 
-/**
- * Lists, listPointers, Grids = from Counts (u8) and Delta. Units: first (group, 16 input
- * channels) for the lists, then (group, 16 output channels) for the grids; channels run faster.
- * Counts are read 16 at a time, so up to 12 bytes behind Counts are read. Worker scratch:
- * 96·T·strideH·strideW bytes.
- */
-export function rateLists(rec: ListRecord, unit: i32, step: i32, scratch: usize): void {
-  const h = rec.inH
-  const w = rec.inW
-  const cs = rec.inC
+/** Grids of one unit. */
+function unitGrid(rec: ListRecord, unit: i32): void {
   const n = rec.outC
   const outH = rec.outH
   const outW = rec.outW
+  const perGroup = rec.imagesPerGroup
+  const top = margin(rec.kernelH, rec.strideH, rec.padH)
+  const left = margin(rec.kernelW, rec.strideW, rec.padW)
+  const gridH = gridSize(rec.inH, outH, rec.kernelH, rec.strideH, rec.padH)
+  const gridW = gridSize(rec.inW, outW, rec.kernelW, rec.strideW, rec.padW)
+  const blocks = (n + BLOCK - 1) / BLOCK
+  const group = unit / blocks
+  const grid = rec.grids + <usize>(unit * perGroup * gridH * gridW) * BLOCK_BYTES
+  const delta = rec.delta + ((<usize>(group * perGroup * outH * outW * n)) << 2)
+  const images = min(perGroup, rec.images - group * perGroup)
+  const n0 = (unit % blocks) * BLOCK
+  fillGrid(grid, delta, images, outH, outW, n, n0, top, left, gridH, gridW)
+}
+
+/** totals u16 [phase][count, the highest first][16]: how many pixels have each count. */
+function countPixels(rec: ListRecord, counts: usize, rows: i32, totals: usize): void {
+  const h = rec.inH
+  const w = rec.inW
+  const cs = rec.inC
   const t = rec.steps
   const strideH = rec.strideH
   const strideW = rec.strideW
-  const top = margin(rec.kernelH, strideH, rec.padH)
-  const left = margin(rec.kernelW, strideW, rec.padW)
-  const gridH = gridSize(h, outH, rec.kernelH, strideH, rec.padH)
-  const gridW = gridSize(w, outW, rec.kernelW, strideW, rec.padW)
-  const perGroup = rec.imagesPerGroup
-  const all = rec.images
-  const groups = (all + perGroup - 1) / perGroup
-  const listBlocks = (cs + LIST_CHANNELS - 1) / LIST_CHANNELS
-  check(perGroup * gridH * gridW < RateList.MostPixels)
-
-  if (unit >= groups * listBlocks) {
-    const gridBlocks = (n + BLOCK - 1) / BLOCK
-    const gridUnit = unit - groups * listBlocks
-    const group = gridUnit / gridBlocks
-    const grid = rec.grids + <usize>(gridUnit * perGroup * gridH * gridW) * BLOCK_BYTES
-    const delta = rec.delta + ((<usize>(group * perGroup * outH * outW * n)) << 2)
-    const images = min(perGroup, all - group * perGroup)
-    fillGrid(
-      grid,
-      delta,
-      images,
-      outH,
-      outW,
-      n,
-      (gridUnit % gridBlocks) * BLOCK,
-      top,
-      left,
-      gridH,
-      gridW,
-    )
-    return
-  }
-
-  const group = unit / listBlocks
-  const c0 = (unit % listBlocks) * LIST_CHANNELS
-  const channels = min(LIST_CHANNELS, cs - c0)
-  const images = min(perGroup, all - group * perGroup)
-  const phases = strideH * strideW
   const most = rec.mostCounted
-  const totals = scratch + <usize>(phases * t) * 64
-  memory.fill(totals, 0, <usize>(phases * t) * 32)
-
-  // First the length of each list, then its start, then its entries.
-  const counts = rec.counts + <usize>(group * perGroup * h * w * cs + c0)
   const pixelBytes = <usize>cs * <usize>strideW
-  for (let row = 0; row < images * h; row++) {
+  memory.fill(totals, 0, <usize>(strideH * strideW * t) * 32)
+  for (let row = 0; row < rows; row++) {
     for (let x = 0; x < strideW; x++) {
       const phase = ((row % h) % strideH) * strideW + x
       let src = counts + <usize>((row * w + x) * cs)
       for (let rest = (w - x + strideW - 1) / strideW; rest > 0; rest -= most) {
         for (let k = 1; k <= t; k++) {
-          listCount(
-            totals + ((<usize>(phase * t + t - k)) << 5),
-            src,
-            pixelBytes,
-            min(rest, most),
-            k,
-          )
+          const total = totals + ((<usize>(phase * t + t - k)) << 5)
+          listCount(total, src, pixelBytes, min(rest, most), k)
         }
         src += pixelBytes * <usize>most
       }
     }
   }
-  const capacity = (<usize>(perGroup * h * w)) << 1
+}
+
+/** Where each list starts: listPointers, and heads u32 [phase][16][count], which move on. */
+function startLists(rec: ListRecord, group: i32, c0: i32, totals: usize, heads: usize): void {
+  const cs = rec.inC
+  const t = rec.steps
+  const phases = rec.strideH * rec.strideW
+  const capacity = (<usize>(rec.imagesPerGroup * rec.inH * rec.inW)) << 1
   const lists = rec.lists + <usize>(group * cs + c0) * capacity
-  for (let c = 0; c < channels; c++) {
+  for (let c = 0; c < min(LIST_CHANNELS, cs - c0); c++) {
     let at = <u32>(lists + <usize>c * capacity)
     for (let phase = 0; phase < phases; phase++) {
       let total = totals + ((<usize>(phase * t)) << 5) + ((<usize>c) << 1)
-      let head = scratch + ((<usize>((phase * LIST_CHANNELS + c) * t)) << 2)
+      let head = heads + ((<usize>((phase * LIST_CHANNELS + c) * t)) << 2)
       let pointer =
         rec.listPointers + ((<usize>(((group * phases + phase) * cs + c0 + c) * (t + 1))) << 2)
       for (let k = 0; k < t; k++) {
@@ -214,7 +185,44 @@ export function rateLists(rec: ListRecord, unit: i32, step: i32, scratch: usize)
       store<u32>(pointer, at)
     }
   }
-  const lanes = (1 << channels) - 1
+}
+
+/**
+ * Lists, listPointers, Grids = from Counts (u8) and Delta. Units: first (group, 16 input
+ * channels) for the lists, then (group, 16 output channels) for the grids; channels run faster.
+ * Counts are read 16 at a time, so up to 12 bytes behind Counts are read. Worker scratch:
+ * 96·T·strideH·strideW bytes.
+ */
+export function rateLists(rec: ListRecord, unit: i32, step: i32, scratch: usize): void {
+  const h = rec.inH
+  const w = rec.inW
+  const cs = rec.inC
+  const t = rec.steps
+  const strideH = rec.strideH
+  const strideW = rec.strideW
+  const gridH = gridSize(h, rec.outH, rec.kernelH, strideH, rec.padH)
+  const gridW = gridSize(w, rec.outW, rec.kernelW, strideW, rec.padW)
+  const perGroup = rec.imagesPerGroup
+  const groups = (rec.images + perGroup - 1) / perGroup
+  const listBlocks = (cs + LIST_CHANNELS - 1) / LIST_CHANNELS
+  check(perGroup * gridH * gridW < RateList.MostPixels)
+  if (unit >= groups * listBlocks) {
+    unitGrid(rec, unit - groups * listBlocks)
+    return
+  }
+
+  const group = unit / listBlocks
+  const c0 = (unit % listBlocks) * LIST_CHANNELS
+  const images = min(perGroup, rec.images - group * perGroup)
+  const totals = scratch + <usize>(strideH * strideW * t) * 64
+  const counts = rec.counts + <usize>(group * perGroup * h * w * cs + c0)
+  // First the length of each list, then its start, then its entries.
+  countPixels(rec, counts, images * h, totals)
+  startLists(rec, group, c0, totals, scratch)
+  const top = margin(rec.kernelH, strideH, rec.padH)
+  const left = margin(rec.kernelW, strideW, rec.padW)
+  const pixelBytes = <usize>cs * <usize>strideW
+  const lanes = (1 << min(LIST_CHANNELS, cs - c0)) - 1
   for (let row = 0; row < images * h; row++) {
     const image = row / h
     const y = row % h

@@ -29,28 +29,29 @@ export function winogradInputTransform(
   t: i32,
   scratch: usize,
 ): void {
+  const across = (rec.inW + 3) >> 2
+  const total = rec.images * ((rec.inH + 3) >> 2) * rec.steps * across
+  check((rec.outC & 3) == 0)
+  const dst = rec.scratch + <usize>(unit * across) * CHUNK_BYTES
+  transformDelta(rec, dst, <usize>(total + 3) * CHUNK_BYTES, rec.planeBytes, unit, false, scratch)
+}
+
+/** One tile row of Delta, in chunks of channels. */
+function transformDelta(
+  rec: WinogradRecord,
+  dst: usize,
+  step: usize,
+  plane: usize,
+  row: i32,
+  first: bool,
+  scratch: usize,
+): void {
+  const delta = rec.delta
   const h = rec.inH
   const w = rec.inW
   const n = rec.outC
-  const across = (w + 3) >> 2
-  const steps = rec.steps
-  const total = rec.images * ((h + 3) >> 2) * steps * across
-  check((n & 3) == 0)
-  transformRow(
-    rec.scratch + <usize>(unit * across) * CHUNK_BYTES,
-    CHUNK >> 2,
-    <usize>(total + 3) * CHUNK_BYTES,
-    rec.planeBytes,
-    rec.delta,
-    h,
-    w,
-    n,
-    steps,
-    true,
-    unit,
-    false,
-    scratch,
-  )
+  const t = rec.steps
+  transformRow(dst, CHUNK >> 2, step, plane, delta, h, w, n, t, true, row, first, scratch)
 }
 
 /**
@@ -134,6 +135,61 @@ export function winogradKernelTransform(
   )
 }
 
+/** U of one block of input channels, from c on. Scratch: that of `transformKernels`. */
+function transformBlock(rec: WinogradRecord, u: usize, plane: usize, c: i32, scratch: usize): void {
+  const cs = rec.inC
+  const n = rec.outC
+  const width = rec.blockWidth
+  const bytes = (<usize>(min(BLOCK, cs - c) * width)) << 2
+  for (let i = 0; i < n; i += width) {
+    const src = rec.weight + ((<usize>(i * rec.kRows + c * width)) << 2)
+    for (let tap = 0; tap < 9; tap++)
+      touchLines(src + ((<usize>(tap * cs * width)) << 2), bytes, scratch)
+    transformKernels(u + <usize>i * BLOCK_BYTES, plane, src, c, cs, width, scratch)
+  }
+}
+
+/** Out of one block of channels, from its products m; `nowhere`: four pixels, then scratch. */
+function storeBlock(
+  rec: WinogradRecord,
+  block: i32,
+  firstRow: i32,
+  rows: i32,
+  m: usize,
+  mPlane: usize,
+  nowhere: usize,
+): void {
+  const h = rec.inH
+  const w = rec.inW
+  const steps = rec.steps
+  const down = (h + 3) >> 2
+  const channelBytes = (<usize>rec.inC) << 2
+  const pixel = channelBytes * <usize>steps
+  const targets = nowhere + pixel * 4
+  const line = targets + ROWS_BYTES
+  const c = block * BLOCK
+  const vectors = min(2, (rec.inC - c) >> 2)
+  const touches = rec.kernelFirst != 0 && block == 0
+  for (let i = 0; i < rows; i++) {
+    const step = (firstRow + i) % steps
+    const row = (firstRow + i) / steps
+    const image = row / down
+    const y = (row - image * down) * 4
+    const pixels = rec.out + <usize>((image * h + y) * w) * pixel
+    if (touches && (i == 0 || step == 0))
+      touchLines(pixels, <usize>(min(4, h - y) * w) * pixel, line)
+    const first = pixels + <usize>step * channelBytes + ((<usize>c) << 2)
+    for (let x = 0; x < w; x += 4) {
+      for (let k = 0; k < 4; k++) {
+        const target = y + k < h ? first + <usize>(k * w + x) * pixel : nowhere
+        store<u32>(targets + ((<usize>k) << 2), <u32>target)
+      }
+      winogradOutput(targets, min(4, w - x), pixel, m, mPlane, vectors, line)
+      m += BLOCK_BYTES
+    }
+  }
+}
+
 /**
  * dX[b, y, x, t, c] = Σ_{ky, kx, n} δ[b, y + 1 − ky, x + 1 − kx, t, n] · W[n, c, ky, kx]
  *
@@ -158,18 +214,12 @@ export function winogradInputGradient(
   t: i32,
   scratch: usize,
 ): void {
-  const h = rec.inH
-  const w = rec.inW
-  const cs = rec.inC
   const n = rec.outC
-  const width = rec.blockWidth
   const kernelFirst = rec.kernelFirst != 0
-  const across = (w + 3) >> 2
-  const down = (h + 3) >> 2
-  const steps = rec.steps
-  const rowsAll = rec.images * down * steps
+  const across = (rec.inW + 3) >> 2
+  const rowsAll = rec.images * ((rec.inH + 3) >> 2) * rec.steps
   const rowsPerUnit = rec.rowsPerUnit
-  const blocks = (cs + BLOCK - 1) / BLOCK
+  const blocks = (rec.inC + BLOCK - 1) / BLOCK
   const firstRow = (kernelFirst ? unit : unit / blocks) * rowsPerUnit
   const rows = min(rowsPerUnit, rowsAll - firstRow)
   const firstBlock = kernelFirst ? 0 : unit % blocks
@@ -178,16 +228,10 @@ export function winogradInputGradient(
   const chunks = (n + CHUNK - 1) / CHUNK
   check(rows > 0)
 
-  const channelBytes = (<usize>cs) << 2
-  const pixel = channelBytes * <usize>steps
   const mPlane = room * BLOCK_BYTES + PLANE_PADDING
   const uPlane = <usize>n * BLOCK_BYTES + PLANE_PADDING
-  const m = scratch
-  const nowhere = m + mPlane * PLANES
-  const targets = nowhere + pixel * 4
-  const line = targets + ROWS_BYTES
-  const own = line + TRANSFORM_BYTES
-
+  const nowhere = scratch + mPlane * PLANES
+  const own = nowhere + ((<usize>(rec.inC * rec.steps)) << 4) + ROWS_BYTES + TRANSFORM_BYTES
   let v = rec.scratch
   let vPlane = rec.planeBytes
   let vChunk = <usize>(rowsAll * across + 3) * CHUNK_BYTES
@@ -197,77 +241,25 @@ export function winogradInputGradient(
     v = own
     vChunk = room * CHUNK_BYTES
     vPlane = vChunk * <usize>chunks + PLANE_PADDING
-    const delta = rec.delta
     for (let i = 0; i < rows; i++) {
       const dst = v + <usize>(i * across) * CHUNK_BYTES
-      transformRow(
-        dst,
-        CHUNK >> 2,
-        vChunk,
-        vPlane,
-        delta,
-        h,
-        w,
-        n,
-        steps,
-        true,
-        firstRow + i,
-        i == 0,
-        own + vPlane * PLANES,
-      )
+      transformDelta(rec, dst, vChunk, vPlane, firstRow + i, i == 0, own + vPlane * PLANES)
     }
   } else {
     v += <usize>(firstRow * across) * CHUNK_BYTES
-    const c = firstBlock * BLOCK
-    const work = own + uPlane * PLANES
-    for (let i = 0; i < n; i += width) {
-      const src = rec.weight + ((<usize>(i * rec.kRows + c * width)) << 2)
-      for (let tap = 0; tap < 9; tap++)
-        touchLines(
-          src + ((<usize>(tap * cs * width)) << 2),
-          (<usize>(min(BLOCK, cs - c) * width)) << 2,
-          work,
-        )
-      transformKernels(u + <usize>i * BLOCK_BYTES, uPlane, src, c, cs, width, work)
-    }
+    transformBlock(rec, u, uPlane, firstBlock * BLOCK, own + uPlane * PLANES)
   }
 
   for (let block = firstBlock; block < lastBlock; block++) {
     for (let plane: usize = 0; plane < PLANES; plane++) {
       for (let k = 0; k < chunks; k++) {
-        winogradProduct(
-          m + plane * mPlane,
-          v + plane * vPlane + <usize>k * vChunk,
-          u + plane * uPlane + <usize>(k * CHUNK) * BLOCK_BYTES,
-          min(CHUNK, n - k * CHUNK),
-          rows * across,
-          k > 0,
-        )
+        const left = v + plane * vPlane + <usize>k * vChunk
+        const right = u + plane * uPlane + <usize>(k * CHUNK) * BLOCK_BYTES
+        const count = min(CHUNK, n - k * CHUNK)
+        winogradProduct(scratch + plane * mPlane, left, right, count, rows * across, k > 0)
       }
     }
     u += uPlane * PLANES
-
-    const c = block * BLOCK
-    let src = m
-    for (let i = 0; i < rows; i++) {
-      const step = (firstRow + i) % steps
-      const row = (firstRow + i) / steps
-      const image = row / down
-      const y = (row - image * down) * 4
-      const pixels = rec.out + <usize>((image * h + y) * w) * pixel
-      const first = pixels + <usize>step * channelBytes
-      if (kernelFirst && block == 0 && (i == 0 || step == 0))
-        touchLines(pixels, <usize>(min(4, h - y) * w) * pixel, line)
-      for (let x = 0; x < w; x += 4) {
-        for (let k = 0; k < 4; k++) {
-          store<u32>(
-            targets + ((<usize>k) << 2),
-            <u32>(y + k < h ? first + <usize>(k * w + x) * pixel + ((<usize>c) << 2) : nowhere),
-          )
-        }
-        winogradOutput(targets, min(4, w - x), pixel, src, mPlane, min(2, (cs - c) >> 2), line)
-        src += BLOCK_BYTES
-      }
-    }
+    storeBlock(rec, block, firstRow, rows, scratch, mPlane, nowhere)
   }
 }

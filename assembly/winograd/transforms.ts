@@ -156,33 +156,19 @@ export function transformRow(
   for (let x = -margin; x + margin < w; x += 4) {
     for (let k = 0; k < size; k++) {
       const inside = <u32>(y + k) < <u32>h
-      store<u32>(
-        rows + ((<usize>k) << 2),
-        <u32>(inside ? origin + <usize>k * rowBytes + <usize>x * pixel : zeros),
-      )
+      const source = inside ? origin + <usize>k * rowBytes + <usize>x * pixel : zeros
+      store<u32>(rows + ((<usize>k) << 2), <u32>source)
     }
     const from = max(0, -x)
     const to = min(size, w - x)
-    for (let i = 0; i < size; i++) {
+    for (let i = 0; i < size; i++)
       if (i < from || i >= to)
         for (let j = 0; j < 6; j++)
           v128.store(line + ((<usize>(j * size + i)) << 4), f32x4.splat(0))
-    }
-    if (halo)
-      winogradPatch(
-        dst,
-        group,
-        step - groupBytes,
-        plane,
-        rows,
-        from,
-        to,
-        pixel,
-        channels >> 2,
-        line,
-      )
-    else
-      winogradTile(dst, group, step - groupBytes, plane, rows, from, to, pixel, channels >> 2, line)
+    const jump = step - groupBytes
+    const vectors = channels >> 2
+    if (halo) winogradPatch(dst, group, jump, plane, rows, from, to, pixel, vectors, line)
+    else winogradTile(dst, group, jump, plane, rows, from, to, pixel, vectors, line)
     dst += groupBytes
   }
 }

@@ -37,81 +37,154 @@ export function winogradWeightTransform(
   t: i32,
   scratch: usize,
 ): void {
+  const across = (rec.inW + 3) >> 2
+  const rows = rowsOf(rec)
+  const step = groupStep(rows * across)
+  const isInput = unit < rows
+  const row = isInput ? unit : unit - rows
+  const group = isInput ? 0 : groupsOf(rec.inC)
+  const dst = rec.scratch + group * step + <usize>(row * across) * GROUP_BYTES
+  transformSide(rec, dst, step, rec.planeBytes, isInput, row, false, scratch)
+}
+
+/** Tile rows of a tensor: (image, row, t). */
+// @ts-ignore: decorator
+@inline
+function rowsOf(rec: WinogradRecord): i32 {
+  return rec.images * ((rec.inH + 3) >> 2) * rec.steps
+}
+
+// @ts-ignore: decorator
+@inline
+function groupsOf(channels: i32): usize {
+  return <usize>((channels + GROUP - 1) / GROUP)
+}
+
+/** One tile row of In, or of Delta. */
+function transformSide(
+  rec: WinogradRecord,
+  dst: usize,
+  step: usize,
+  plane: usize,
+  isInput: bool,
+  row: i32,
+  first: bool,
+  scratch: usize,
+): void {
+  const tensor = isInput ? rec.in : rec.delta
+  const channels = isInput ? rec.inC : rec.outC
   const h = rec.inH
   const w = rec.inW
-  const cs = rec.inC
-  const n = rec.outC
-  const across = (w + 3) >> 2
-  const steps = rec.steps
-  const rows = rec.images * ((h + 3) >> 2) * steps
-  const plane = rec.planeBytes
-  const step = groupStep(rows * across)
-  let dst = rec.scratch
-  if (unit < rows) {
-    dst += <usize>(unit * across) * GROUP_BYTES
-    transformRow(dst, GROUP >> 2, step, plane, rec.in, h, w, cs, steps, true, unit, false, scratch)
-  } else {
-    unit -= rows
-    dst += <usize>((cs + GROUP - 1) / GROUP) * step + <usize>(unit * across) * GROUP_BYTES
-    transformRow(
-      dst,
-      GROUP >> 2,
-      step,
-      plane,
-      rec.delta,
-      h,
-      w,
-      n,
-      steps,
-      false,
-      unit,
-      false,
-      scratch,
-    )
-  }
+  const t = rec.steps
+  const group = GROUP >> 2
+  transformRow(dst, group, step, plane, tensor, h, w, channels, t, isInput, row, first, scratch)
+}
+
+// --- The products, m [36 planes][inCPerUnit][outCPerUnit]. ---
+
+// @ts-ignore: decorator
+@inline
+function mRowBytes(rec: WinogradRecord): usize {
+  return (<usize>rec.outCPerUnit) << 2
+}
+
+// @ts-ignore: decorator
+@inline
+function mPlaneBytes(rec: WinogradRecord): usize {
+  return mRowBytes(rec) * <usize>rec.inCPerUnit + PLANE_PADDING
 }
 
 /**
- * m[plane][c][n] = or += Σ_s left[plane][s][c] right[plane][s][n], for `cs` × `ns` channels from
- * c0 and n0 on and `total` tiles. Groups of 16 channels are `step` bytes apart; rows of m have
- * nPerUnit floats.
+ * m[plane][c][n] = or += Σ_s left[plane][s][c] right[plane][s][n], for the unit's channels from c0
+ * and n0 on and `total` tiles. Groups of 16 channels are `step` bytes apart.
  */
 function multiplyGroups(
+  rec: WinogradRecord,
   m: usize,
-  mPlane: usize,
-  nPerUnit: i32,
   left: usize,
-  right: usize,
   plane: usize,
   step: usize,
   c0: i32,
-  cs: i32,
   n0: i32,
-  ns: i32,
   total: i32,
   add: bool,
 ): void {
-  const mRow = (<usize>nPerUnit) << 2
+  const cEnd = min(c0 + rec.inCPerUnit, rec.inC)
+  const nEnd = min(n0 + rec.outCPerUnit, rec.outC)
+  const right = left + groupsOf(rec.inC) * step
+  const mRow = mRowBytes(rec)
+  const mPlane = mPlaneBytes(rec)
   for (let p: usize = 0; p < PLANES; p++) {
     for (let first = 0; first < total; first += DEPTH) {
       const from = p * plane + <usize>first * GROUP_BYTES
-      for (let c = c0; c < c0 + cs; c += GROUP) {
+      const depth = min(DEPTH, total - first)
+      for (let c = c0; c < cEnd; c += GROUP) {
         const a = left + from + <usize>(c / GROUP) * step + ((<usize>(c % GROUP)) << 2)
-        for (let n = n0; n < n0 + ns; n += BLOCK) {
+        for (let n = n0; n < nEnd; n += BLOCK) {
           const b = right + from + <usize>(n / GROUP) * step + ((<usize>(n % GROUP)) << 2)
           const out = m + p * mPlane + <usize>(c - c0) * mRow + ((<usize>(n - n0)) << 2)
-          winogradOuter(
-            out,
-            mRow,
-            a,
-            b,
-            min(DEPTH, total - first),
-            min(GROUP, c0 + cs - c),
-            add || first > 0,
-          )
+          winogradOuter(out, mRow, a, b, depth, min(GROUP, cEnd - c), add || first > 0)
         }
       }
     }
+  }
+}
+
+/** m of one of Splits runs of tile rows, which are transformed here. */
+function multiplySplit(rec: WinogradRecord, unit: i32, m: usize, left: usize): void {
+  const rowsAll = rowsOf(rec)
+  const splits = rec.splits
+  const across = (rec.inW + 3) >> 2
+  const rowsPerUnit = rec.rowsPerUnit
+  const step = groupStep(rowsPerUnit * across)
+  const leftBytes = groupsOf(rec.inC) * step
+  const plane = leftBytes + groupsOf(rec.outC) * step + PLANE_PADDING
+  const work = left + plane * PLANES
+  const first = <i32>((<i64>rowsAll * unit) / splits)
+  const last = <i32>((<i64>rowsAll * (unit + 1)) / splits)
+  for (let row = first; row < last; row += rowsPerUnit) {
+    const rows = min(rowsPerUnit, last - row)
+    for (let i = 0; i < rows; i++) {
+      const at = left + <usize>(i * across) * GROUP_BYTES
+      transformSide(rec, at, step, plane, true, row + i, i == 0, work)
+      transformSide(rec, at + leftBytes, step, plane, false, row + i, i == 0, work)
+    }
+    multiplyGroups(rec, m, left, plane, step, 0, 0, rows * across, row > first)
+  }
+}
+
+/** The unit's part of the gradient from m, in the layout of the weight. */
+function storeGradient(
+  rec: WinogradRecord,
+  out: usize,
+  c0: i32,
+  n0: i32,
+  m: usize,
+  line: usize,
+  accumulate: bool,
+): void {
+  const cs = rec.inC
+  const cEnd = min(c0 + rec.inCPerUnit, cs)
+  const nEnd = min(n0 + rec.outCPerUnit, rec.outC)
+  const width = rec.blockWidth
+  const rows = rec.kRows
+  const rowBytes = (<usize>width) << 2
+  const mRow = mRowBytes(rec)
+  const mPlane = mPlaneBytes(rec)
+  const scale = rec.scale
+  const run = min(width, rec.outCPerUnit)
+  for (let n = n0; n < nEnd; n += run) {
+    const block = out + <usize>((n / width) * rows) * rowBytes + ((<usize>(n % width)) << 2)
+    const count = min(run, nEnd - n)
+    let src = m + ((<usize>(n - n0)) << 2)
+    for (let c = c0; c < cEnd; c++) {
+      const dst = block + <usize>c * rowBytes
+      const tapBytes = <usize>cs * rowBytes
+      winogradGradient(dst, tapBytes, src, mPlane, scale, accumulate, count >> 2, line)
+      src += mRow
+    }
+    if (cEnd == cs)
+      for (let k = 9 * cs; k < rows; k++) clear(block + <usize>k * rowBytes, (<usize>count) << 2)
   }
 }
 
@@ -137,134 +210,29 @@ export function winogradWeightGradient(
   t: i32,
   scratch: usize,
 ): void {
-  const h = rec.inH
-  const w = rec.inW
-  const cs = rec.inC
-  const n = rec.outC
-  const cPerUnit = rec.inCPerUnit
-  const nPerUnit = rec.outCPerUnit
   const splits = rec.splits
-  const across = (w + 3) >> 2
-  const steps = rec.steps
-  const rowsAll = rec.images * ((h + 3) >> 2) * steps
-  const nUnits = splits ? 1 : (n + nPerUnit - 1) / nPerUnit
-  const c0 = splits ? 0 : (unit / nUnits) * cPerUnit
-  const n0 = splits ? 0 : (unit % nUnits) * nPerUnit
-  const cCount = min(cPerUnit, cs - c0)
-  const nCount = min(nPerUnit, n - n0)
-  check(cCount > 0 && nCount > 0 && (cPerUnit & 3) == 0 && (nPerUnit & 7) == 0)
-
-  const mRow = (<usize>nPerUnit) << 2
-  const mPlane = mRow * <usize>cPerUnit + PLANE_PADDING
-  const m = scratch
-  const line = m + mPlane * PLANES
-  const leftGroups = <usize>((cs + GROUP - 1) / GROUP)
+  const nUnits = splits ? 1 : (rec.outC + rec.outCPerUnit - 1) / rec.outCPerUnit
+  const c0 = splits ? 0 : (unit / nUnits) * rec.inCPerUnit
+  const n0 = splits ? 0 : (unit % nUnits) * rec.outCPerUnit
+  check(c0 < rec.inC && n0 < rec.outC && (rec.inCPerUnit & 3) == 0 && (rec.outCPerUnit & 7) == 0)
+  const line = scratch + mPlaneBytes(rec) * PLANES
   let out = rec.out
   if (splits) {
-    const rowsPerUnit = rec.rowsPerUnit
-    const step = groupStep(rowsPerUnit * across)
-    const plane = (leftGroups + <usize>((n + GROUP - 1) / GROUP)) * step + PLANE_PADDING
-    const left = line + TRANSFORM_BYTES
-    const right = left + leftGroups * step
-    const work = left + plane * PLANES
-    const first = <i32>((<i64>rowsAll * unit) / splits)
-    const last = <i32>((<i64>rowsAll * (unit + 1)) / splits)
-    for (let row = first; row < last; row += rowsPerUnit) {
-      const rows = min(rowsPerUnit, last - row)
-      for (let i = 0; i < rows; i++) {
-        const at = <usize>(i * across) * GROUP_BYTES
-        transformRow(
-          left + at,
-          GROUP >> 2,
-          step,
-          plane,
-          rec.in,
-          h,
-          w,
-          cs,
-          steps,
-          true,
-          row + i,
-          i == 0,
-          work,
-        )
-        transformRow(
-          right + at,
-          GROUP >> 2,
-          step,
-          plane,
-          rec.delta,
-          h,
-          w,
-          n,
-          steps,
-          false,
-          row + i,
-          i == 0,
-          work,
-        )
-      }
-      multiplyGroups(
-        m,
-        mPlane,
-        nPerUnit,
-        left,
-        right,
-        plane,
-        step,
-        c0,
-        cCount,
-        n0,
-        nCount,
-        rows * across,
-        row > first,
-      )
-    }
-    out = rec.partial + <usize>(unit * rec.kRows) * ((<usize>n) << 2)
+    multiplySplit(rec, unit, scratch, line + TRANSFORM_BYTES)
+    out = rec.partial + <usize>(unit * rec.kRows) * ((<usize>rec.outC) << 2)
   } else {
-    const step = groupStep(rowsAll * across)
-    const left = rec.scratch
+    const total = rowsOf(rec) * ((rec.inW + 3) >> 2)
     multiplyGroups(
-      m,
-      mPlane,
-      nPerUnit,
-      left,
-      left + leftGroups * step,
+      rec,
+      scratch,
+      rec.scratch,
       rec.planeBytes,
-      step,
+      groupStep(total),
       c0,
-      cCount,
       n0,
-      nCount,
-      rowsAll * across,
+      total,
       false,
     )
   }
-
-  const width = rec.blockWidth
-  const rows = rec.kRows
-  const rowBytes = (<usize>width) << 2
-  const scale = rec.scale
-  const accumulate = !splits && rec.accumulate != 0
-  const run = min(width, nPerUnit)
-  for (let i = 0; i < nCount; i += run) {
-    const block =
-      out + <usize>(((n0 + i) / width) * rows) * rowBytes + ((<usize>((n0 + i) % width)) << 2)
-    for (let j = 0; j < cCount; j++) {
-      winogradGradient(
-        block + <usize>(c0 + j) * rowBytes,
-        <usize>cs * rowBytes,
-        m + <usize>j * mRow + ((<usize>i) << 2),
-        mPlane,
-        scale,
-        accumulate,
-        min(run, nCount - i) >> 2,
-        line,
-      )
-    }
-    if (c0 + cCount == cs) {
-      for (let k = 9 * cs; k < rows; k++)
-        clear(block + <usize>k * rowBytes, (<usize>min(run, nCount - i)) << 2)
-    }
-  }
+  storeGradient(rec, out, c0, n0, scratch, line, !splits && rec.accumulate != 0)
 }
