@@ -1,4 +1,4 @@
-/** What the ops of convolutions and linear layers share: sizes, checks, and their tensors. */
+/** What the ops of convolutions and linear layers share: sizes, checks, ways, spikes as read. */
 
 import { checkBoolean, checkInteger, describe, fail } from '../errors.js'
 import { pair, type Size } from '../nn/kind.js'
@@ -6,37 +6,40 @@ import { emitEither, type Which } from '../plan/convolution/choice.js'
 import { geometryOf, tapsOf } from '../plan/convolution/geometry.js'
 import { cheapest, type Strategy, type Task } from '../plan/convolution/strategy.js'
 import { storedChannels, weightLayout } from '../plan/layout.js'
-import { noPool, usedStrides } from '../plan/tensors.js'
+import { emitMaterialise } from '../plan/materialise.js'
+import { type Expression, noPool, type SpikeTensor, usedStrides } from '../plan/tensors.js'
 import type { Buffer } from '../plan/words.js'
 import type { OpBuilder } from './builder.js'
-import { checkAll, given, needed, type OptionsIn } from './options.js'
-import { checkShape, extentOf, imageOf, resized, showShape } from './shapes.js'
+import { type Planning, takes } from './op.js'
+import * as is from './options.js'
+import { checkShape, type Extent, extentOf, imageOf, resized, showShape } from './shapes.js'
+import * as tensors from './tensor.js'
 import { type WindowOptions, windowed, windowOf } from './windows.js'
 
 /** Shapes and windows of a convolution, as in PyTorch. */
 export const convShape = {
   /** [B, C, H, W], or [B, T, C, H, W]. */
-  input: needed<readonly number[]>(),
+  input: is.needed<readonly number[]>(),
   /** [N, C / groups, kernelH, kernelW]. */
-  weight: needed<readonly number[]>(),
+  weight: is.needed<readonly number[]>(),
   /** Default 1. */
-  stride: given<Size>(),
+  stride: is.given<Size>(),
   /** Default 0. */
-  padding: given<Size>(),
+  padding: is.given<Size>(),
   /** Default 1. */
-  groups: given<number>(),
+  groups: is.given<number>(),
 }
 
 /** Shapes of a linear layer, as in PyTorch. */
 export const linearShape = {
   /** [B, C], or an image [B, C, H, W] that stands for C·H·W features; or one of these behind T. */
-  input: needed<readonly number[]>(),
+  input: is.needed<readonly number[]>(),
   /** [N, C], or [N, C·H·W]. */
-  weight: needed<readonly number[]>(),
+  weight: is.needed<readonly number[]>(),
 }
 
 /** What these options say. */
-export type Shapes = OptionsIn<typeof convShape>
+export type Shapes = is.OptionsIn<typeof convShape>
 
 /** How an op reads its input. */
 export interface Reading {
@@ -55,7 +58,7 @@ function inputOf(
 ) {
   const source = extentOf(`${op}.input`, shape, time, spatial)
   if (window === undefined) return { source, pool: noPool, input: source }
-  checkAll(`${op}.pool`, windowOf, window)
+  is.checkAll(`${op}.pool`, windowOf, window)
   const { pool, output: input } = windowed(`${op}.pool`, window, source)
   return { source, pool, input }
 }
@@ -228,3 +231,100 @@ export function takeWay(
   way.emit()
   return way.name
 }
+
+const MOST_SOURCES = 16
+
+/** How an op reads spikes. */
+export const spikeOptions = {
+  /**
+   * Tensors of spikes that are added up, as behind a residual addition. Further ones are the
+   * arguments `input2`, `input3` … behind `input`. Default 1.
+   */
+  sources: is.integerIf(1, MOST_SOURCES, undefined),
+  /** Reads means over windows of the spikes, as behind `avgPool2d`. Default: the spikes. */
+  pool: is.given<WindowOptions>(),
+}
+
+const namesOf = (sources = 1): string[] =>
+  Array.from({ length: sources }, (_, i) => (i === 0 ? 'input' : `input${i + 1}`))
+
+/** The input, and further sources behind it. */
+export const inputs = <A extends tensors.Values>(
+  sources: number | undefined,
+  extent: Extent,
+  make: (extent: Extent) => tensors.Make<A>,
+): Record<'input' | `input${number}`, Planning<A>> =>
+  Object.fromEntries(namesOf(sources).map((name) => [name, takes(make(extent))])) as Record<
+    string,
+    Planning<A>
+  >
+
+/**
+ * Spikes while records are emitted.
+ *
+ * @param countSteps the arguments are counts of spikes in so many steps, [B, C, H, W]
+ */
+export function readSpikes(
+  { b, op, made }: OpBuilder,
+  { g, source: extent, pool, input }: ConvSizes,
+  many: number | undefined,
+  countSteps?: number,
+) {
+  const all = namesOf(many).map((name) => made[name])
+  const sums = all.map(({ name }) => b.buffer(`${name} spikes`, 4, 'statistics'))
+  const sources = all.map((tensor, i): SpikeTensor => {
+    const { name, stored, buffer } = tensor
+    // A kernel reads one of both.
+    return {
+      ...tensors.asSpikes({ name, stored, buffer, counts: tensor }, extent),
+      sums: { buffer: sums[i], units: 1 },
+    }
+  })
+  const scale = pool === noPool ? 1 : 1 / (pool.kernel[0] * pool.kernel[1])
+  const terms = sources.map((tensor) => ({ tensor, pool, scale }))
+  const expression: Expression = { shape: imageOf(input), terms }
+  /** Lists have no room for more spikes than steps: they would be written beyond it. */
+  const refuse = (tensor: tensors.OpTensor, views: tensors.Views, most: number): void => {
+    if (!countSteps || most <= countSteps) return
+    const counts = views(tensor.buffer, 'uint8', tensors.ownCount(tensor))
+    fail(
+      `${op}: ${tensor.name} must hold counts of spikes in ${countSteps} steps, got ` +
+        counts.find((count) => count > countSteps),
+    )
+  }
+  return {
+    spikes: { sources, pool, scale },
+    /** The same as a sum that can be written out. */
+    expression,
+    /** Refuses counts above the steps, where no kernel is chosen by them. */
+    check(views: tensors.Views, totals: tensors.Totals) {
+      for (const tensor of all)
+        refuse(tensor, views, totals.most(tensor.buffer, tensors.ownCount(tensor)))
+    },
+    /** Counts the spikes of a run, by which kernels are chosen; checks counts. */
+    count(views: tensors.Views, totals: tensors.Totals) {
+      for (const [i, tensor] of all.entries()) {
+        const of = [tensor.buffer, tensors.ownCount(tensor)] as const
+        const { sum, most } = countSteps
+          ? totals.bytes(...of)
+          : { sum: totals.bits(...of), most: 0 }
+        refuse(tensor, views, most)
+        views(sums[i], 'int32', 1)[0] = sum
+      }
+    },
+    /**
+     * Writes them out as floats [B][H][W][steps][C′] as a network does.
+     *
+     * @param totalSteps steps over which the means run; 0: each step
+     */
+    write(name: string, steps: number, totalSteps: number): Buffer {
+      const out = b.buffer(name, g.images * g.inH * g.inW * steps * g.inC * 4)
+      const over = totalSteps || steps
+      const mean = totalSteps > 0
+      emitMaterialise(b, expression, g.images, steps, over, mean, out, g.inC, tensors.denseRows)
+      return out
+    },
+  }
+}
+
+export type SpikeReader = ReturnType<typeof readSpikes>

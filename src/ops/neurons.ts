@@ -16,7 +16,6 @@ import { type Planning, takes } from './op.js'
 import * as is from './options.js'
 import { checkShape, type Extent, extentOf, imageOf, still, withSteps } from './shapes.js'
 import * as tensors from './tensor.js'
-import { asFloat, emitSpikeFloats } from './terms.js'
 
 const residualOf = {
   /** As of the first current; default false. */
@@ -146,7 +145,7 @@ export function currentsOf(
   made: Readonly<Record<string, tensors.OpTensor>>,
 ) {
   const current = (name: string, of: Extent, by: boolean | 'steps'): NeuronInput => {
-    const tensor = asFloat(made[name], of)
+    const tensor = tensors.asFloat(made[name], of)
     if (!by) return { tensor }
     const [scale, shift, mean, invStd, xhat] = ['Scale', 'Shift', 'Mean', 'InvStd', 'Xhat'].map(
       (role): Buffer => {
@@ -197,7 +196,7 @@ export function jobOf(
   const model = kind.model?.(layer) as NeuronModel
   const placeOf = (name: string): Buffer => made[name]?.buffer
   const neurons: Neurons = {
-    inputs: [{ tensor: asFloat(made.input, extent) }],
+    inputs: [{ tensor: tensors.asFloat(made.input, extent) }],
     // Forward and back draw the same numbers.
     ...{ name: 'neurons', model, shape, ...reads },
     parameters: new Map(Array.from(model.learn, ([key, name]) => [key, placeOf(name)])),
@@ -247,7 +246,8 @@ export function emitForward(o: OpBuilder, job: NeuronJob, own: string): void {
   }
   emitNeurons(scope, neurons, results, asked.has('potential') ? carry : undefined)
   const { timeSteps } = scope.options
-  if (made.rates && spiking) emitSpikeFloats(b, spiking, extent, timeSteps, made.rates.buffer, true)
+  if (made.rates && spiking)
+    tensors.emitSpikeFloats(b, spiking, extent, timeSteps, made.rates.buffer, true)
 }
 
 /** Gradients through time, of those that arrive. */

@@ -1,13 +1,15 @@
-/** Tensors of an op: as the caller sees them, and as they lie in the plan's memory. */
+/** Tensors of an op: as the caller sees them, as they lie in memory, as the planner reads them. */
 
 import { Control } from '../../assembly/opcodes.js'
 import { fail } from '../errors.js'
 import { type ParameterLayout, pack, placesOf, storedChannels, unpack } from '../plan/layout.js'
+import { emitMaterialise } from '../plan/materialise.js'
 import type { ProgramBuilder } from '../plan/program.js'
+import * as plan from '../plan/tensors.js'
 import type { Buffer } from '../plan/words.js'
 import { roundUp } from '../round-up.js'
 import * as reorder from './reorder.js'
-import { type Extent, sizeOf, still } from './shapes.js'
+import { type Extent, imageOf, sizeOf, still } from './shapes.js'
 
 /** What the numbers of an array are. */
 export type ValueType = 'float32' | 'uint8' | 'int8' | 'int32'
@@ -285,3 +287,51 @@ export const word =
 
 /** Where records say that a number was not finite. */
 export const nonFinite = word<Int32Array>(Control.NonFinite, 'int32')
+
+/** @param input the model's input, which `Control.Input` points to */
+export const asFloat = (
+  { name, stored, buffer }: OpTensor,
+  extent: Extent,
+  input = false,
+): plan.FloatTensor => ({
+  ...{ kind: 'float', name, shape: imageOf(extent), stored, buffer },
+  ...{ steps: extent.T, input, gradient: [] },
+})
+
+/** What is read of spikes: masks and counts. */
+type Spikes = Pick<SpikesTensor, 'name' | 'stored' | 'buffer'> & {
+  readonly counts: Pick<OpTensor, 'buffer'>
+}
+
+export const asSpikes = (tensor: Spikes, extent: Extent): plan.SpikeTensor => ({
+  kind: 'spikes',
+  name: tensor.name,
+  shape: imageOf(extent),
+  stored: tensor.stored,
+  masks: tensor.buffer,
+  counts: tensor.counts.buffer,
+  lambda: 0,
+  gradient: [],
+})
+
+/** Writes spikes as floats, or their means over so many steps. */
+export function emitSpikeFloats(
+  b: ProgramBuilder,
+  spikes: Spikes,
+  extent: Extent,
+  totalSteps: number,
+  out: Buffer,
+  mean: boolean,
+): void {
+  const { B, T } = extent
+  const terms = [{ tensor: asSpikes(spikes, extent), pool: plan.noPool, scale: 1 }]
+  const sum = { shape: imageOf(extent), terms }
+  emitMaterialise(b, sum, B, T, totalSteps, mean, out, spikes.stored, denseRows)
+}
+
+/** How kernels read a float tensor. */
+export function denseRows({ buffer, input, stored, steps }: plan.FloatTensor): plan.DenseInput {
+  if (!buffer) throw new Error('an op has no input of its own')
+  const rows = plan.rowsOf(buffer, stored, steps)
+  return input ? { ...rows, address: Control.Input, indirect: true } : rows
+}

@@ -14,8 +14,7 @@ import { asked, gives, op, setting, shows, takes, updates } from '../op.js'
 import * as is from '../options.js'
 import { back, LAST_STEP, pass, stepSetting, through } from '../passes.js'
 import { extentOf, imageOf, imagesOf, MOST_STEPS, still } from '../shapes.js'
-import { activities, bytes, countsOf, floats, type SpikesTensor } from '../tensor.js'
-import { emitSpikeFloats } from '../terms.js'
+import * as tensors from '../tensor.js'
 
 /**
  * output = max(0, input).
@@ -28,9 +27,9 @@ export const relu = op('relu', {
     outputs: is.outputs('output', 'counts'),
   },
   tensors: ({ input }) => ({
-    ...through(floats(input)),
+    ...through(tensors.floats(input)),
     /** At how many of the steps it is above 0, without T: the gradient of time means needs it. */
-    counts: asked(bytes(still(input))),
+    counts: asked(tensors.bytes(still(input))),
   }),
   // Counts go on from the run before.
   sets: ({ input }, { asked }) => asked.has('counts') && stepSetting(MOST_STEPS - input.T),
@@ -59,13 +58,13 @@ export const reluBackward = op('reluBackward', {
   },
   tensors: ({ extent, counts }) => ({
     /** The gradient of the output. */
-    delta: takes(floats(extent)),
+    delta: takes(tensors.floats(extent)),
     /** What `ops.relu` gave, or its input. */
-    output: !counts && takes(floats(extent)),
+    output: !counts && takes(tensors.floats(extent)),
     /** At how many steps the output was above 0. */
-    counts: counts && takes(bytes(extent)),
+    counts: counts && takes(tensors.bytes(extent)),
     /** The shape of delta. */
-    inputGradient: gives(floats(extent)),
+    inputGradient: gives(tensors.floats(extent)),
   }),
   emit: (
     o,
@@ -112,16 +111,16 @@ export const dropout = op('dropout', {
     if (!spikes && asked.has('counts'))
       fail(`${op}.outputs: 'counts' are of spikes; set spikes to true`)
     return {
-      ...through(activities(input, spikes)),
+      ...through(tensors.activities(input, spikes)),
       /** For spikes: those of each neuron that are left over all steps, without T. */
-      counts: spikes && gives(countsOf('output')),
+      counts: spikes && gives(tensors.countsOf('output')),
     }
   },
   sets: () => seedSetting,
   emit(o, { input, output: out, counts }, { input: of, p: probability, stream, spikes }, made) {
     const fields = { in: input, out, probability, stream }
     if (!spikes || !counts) return pass(o, drops.dropoutFloats, of, fields)
-    const { sizes, counts: inCounts, count } = made.input as SpikesTensor
+    const { sizes, counts: inCounts, count } = made.input as tensors.SpikesTensor
     const planeBytes = sizes.slice(1).reduce((a, b) => a * b, 1)
     const planes = { planeBytes, inPlaneBytes: planeBytes }
     pass(o, drops.dropout, of, { ...fields, ...planes, inCounts: inCounts.buffer, counts }, 1)
@@ -156,7 +155,7 @@ export const timeSum = op('timeSum', {
     /** Sums go on from run to run, by the setting `step`. Default false. */
     carry: is.flag(),
   },
-  tensors: ({ input }) => through(floats(input), floats(still(input))),
+  tensors: ({ input }) => through(tensors.floats(input), tensors.floats(still(input))),
   sets: ({ carry }) => carry && stepSetting(LAST_STEP),
   emit: (o, { input, output: out }, { input: of, carry: loop }) =>
     pass(o, sums.timeSum, of, { in: input, out, loop }),
@@ -182,16 +181,17 @@ export const trace = op('trace', {
   returns: 'trace',
   tensors: ({ input, spikes }) => ({
     /** Floats, or with `spikes` bytes. */
-    input: takes(activities(input, spikes)),
+    input: takes(tensors.activities(input, spikes)),
     /** The one before the run, and then the one behind its last step, without T. */
-    trace: updates(floats(still(input))),
+    trace: updates(tensors.floats(still(input))),
   }),
   // At step 0 the trace before is not read.
   sets: () => stepSetting(LAST_STEP),
   emit(o, at, { input: of, tau: lambda, spikes }, made) {
-    const bytes = of.B * of.H * of.W * of.T * made.trace.stored * 4
-    const read = spikes ? o.b.buffer('presynaptic spikes', bytes) : at.input
-    if (spikes) emitSpikeFloats(o.b, made.input as SpikesTensor, of, of.T, read, false)
+    const room = of.B * of.H * of.W * of.T * made.trace.stored * 4
+    const read = spikes ? o.b.buffer('presynaptic spikes', room) : at.input
+    if (spikes)
+      tensors.emitSpikeFloats(o.b, made.input as tensors.SpikesTensor, of, of.T, read, false)
     pass(o, sums.trace, of, { in: read, out: at.trace, lambda })
   },
 })
@@ -214,7 +214,7 @@ export const traceGradient = op('traceGradient', {
   tensors: ({ input }) => ({
     ...back(input),
     /** λ·D[1], without T: the gradient that meets the trace from before the run. */
-    before: asked(floats(still(input))),
+    before: asked(tensors.floats(still(input))),
   }),
   emit: (o, { delta, inputGradient: out, before }, { input, tau: lambda }) =>
     pass(o, sums.traceGradient, input, { delta, out, before, lambda }),
@@ -236,7 +236,7 @@ export const scale = op('scale', {
       fail(`${op}.factor must be a list of ${C} numbers, or of ${C * H * W}`)
     return { factors: factorsOf(factor, imageOf(input), storedChannels(C)) }
   },
-  tensors: ({ input }) => through(floats(input)),
+  tensors: ({ input }) => through(tensors.floats(input)),
   emit: (o, { input, output: out }, { input: of, factors }) =>
     pass(o, signals.scaled, of, { ...factors, in: input, out }),
 })
@@ -266,9 +266,9 @@ export const delay = op('delay', {
   },
   derive: (of, o) => delayed(of, o),
   tensors: ({ input, spikes }) => ({
-    ...through(activities(input, spikes)),
+    ...through(tensors.activities(input, spikes)),
     /** For spikes: those of each neuron over all steps. */
-    outputCounts: spikes && shows(countsOf('output')),
+    outputCounts: spikes && shows(tensors.countsOf('output')),
   }),
   emit({ b }, { input, output: out, outputCounts: counts }, { input: of, job }) {
     const places = { ...job, in: input, out }

@@ -12,8 +12,7 @@ import { asked, gives, op, shows, takes, updates } from '../op.js'
 import * as is from '../options.js'
 import { LAST_STEP, stepSetting } from '../passes.js'
 import { extentOf, imageOf, imagesOf, MOST_STEPS, still, withSteps } from '../shapes.js'
-import { countsOf, floats, numbers, spikes } from '../tensor.js'
-import { asFloat } from '../terms.js'
+import { asFloat, countsOf, floats, numbers, spikes } from '../tensor.js'
 import { arrival, arriving, contributions, type GradientTerm } from '../windows.js'
 
 /**

@@ -12,15 +12,7 @@ import { range } from '../../rules.js'
 import type { OpBuilder, Planned } from '../builder.js'
 import { asked, gives, makes, op, type Planning, setting, takes } from '../op.js'
 import * as is from '../options.js'
-import {
-  checkShape,
-  type Extent,
-  imagesOf,
-  MOST_STEPS,
-  showShape,
-  sizeOf,
-  still,
-} from '../shapes.js'
+import * as shapes from '../shapes.js'
 import * as tensors from '../tensor.js'
 
 const { floats, integers, numbers } = tensors
@@ -36,7 +28,7 @@ type Logits = is.Checked<typeof logits>
 
 function stepsOf(op: string, { input, timeSteps = input.T }: Logits): number {
   if (input.timed && timeSteps !== input.T)
-    fail(`${op}.timeSteps is of logits [B, C]; leave it out for ${showShape(input.shape)}`)
+    fail(`${op}.timeSteps is of logits [B, C]; leave it out for ${shapes.showShape(input.shape)}`)
   return timeSteps
 }
 
@@ -56,7 +48,7 @@ export const timeMean = op('timeMean', {
     /** Logits. */
     input: takes(floats(input)),
     /** [B, C] */
-    output: gives(floats(still(input))),
+    output: gives(floats(shapes.still(input))),
     /** Class of the greatest output of each sample, the first of equals, [B]. */
     predictions: gives(integers([input.B])),
   }),
@@ -90,7 +82,7 @@ const divided = {
 
 /** @param each each step's logits have a gradient of their own */
 const lossTensors = <A extends tensors.Values>(
-  input: Extent,
+  input: shapes.Extent,
   each: boolean,
   target: Planning<A>,
 ) => ({
@@ -99,19 +91,19 @@ const lossTensors = <A extends tensors.Values>(
   /** The right class of each sample, from 0, [B]; or wanted outputs, [B, C]. */
   target,
   /** The time mean, [B, C]. */
-  output: makes(floats(still(input))),
+  output: makes(floats(shapes.still(input))),
   /** Class of the greatest time mean of each sample, the first of equals, [B]. */
   predictions: makes(integers([input.B])),
   /** One for each sample, [B]; 0 behind the valid ones. */
   losses: makes(numbers([input.B])),
   /** Gradient of the loss: of the time mean, [B, C]; of a loss of each step, of the input. */
-  gradient: asked(floats(each ? input : still(input))),
+  gradient: asked(floats(each ? input : shapes.still(input))),
   /** Mean over the valid samples, [1]. */
   loss: asked(tensors.word<Float32Array>(Control.Loss, 'float32')),
   /** Valid samples whose prediction is their target, [1]; 0 where targets are numbers. */
   correct: asked(tensors.word<Int32Array>(Control.Correct, 'int32')),
 })
-const classesOf = ({ B, C }: Extent) => takes(tensors.classes(B, C))
+const classesOf = ({ B, C }: shapes.Extent) => takes(tensors.classes(B, C))
 
 type LossPlaces = Places & { readonly losses: Buffer; readonly gradient: Buffer | undefined }
 
@@ -288,11 +280,19 @@ export const selfDistillation = op('selfDistillation', {
     ...is.ofLayer<losses.SelfDistillationOptions>(['alpha', 'beta', 'temperature']),
   },
   tensors({ input: shape }, { op }) {
-    checkShape(`${op}.input`, shape, 'exits B C')
+    shapes.checkShape(`${op}.input`, shape, 'exits B C')
     const [exits, B, C] = shape
     checkInteger(`${op}.input: exits`, exits, 1, 1000)
     // Rows of all outputs, one behind the other.
-    const extent: Extent = { shape: [...shape], timed: false, T: 1, B: exits * B, C, H: 1, W: 1 }
+    const extent: shapes.Extent = {
+      shape: [...shape],
+      timed: false,
+      T: 1,
+      B: exits * B,
+      C,
+      H: 1,
+      W: 1,
+    }
     return {
       /** [exits, B, C] */
       input: takes(floats(extent)),
@@ -342,7 +342,7 @@ export const ratePenalty = op('ratePenalty', {
     /** Shape of the counts, [B, C] or [B, C, H, W]. */
     input: is.untimed,
     /** The steps that were counted. */
-    timeSteps: is.integer(1, MOST_STEPS),
+    timeSteps: is.integer(1, shapes.MOST_STEPS),
     ...is.ofLayer<Omit<losses.RatePenaltyOptions, 'layers'>>(['weight', 'norm', 'target']),
     ...divided,
   },
@@ -354,11 +354,11 @@ export const ratePenalty = op('ratePenalty', {
   }),
   sets: ({ input }) => validSetting(input.B),
   emit({ b }, { counts, gradient: out }, { input, timeSteps: steps, over, ...of }) {
-    const all = imagesOf(input)
+    const all = shapes.imagesOf(input)
     const penalty = losses.ratePenalty(of)
     const { units } = penaltyUnits(all.images, all.shape, all.stored)
     const partials = b.buffer('sums of units', units * 8, 'statistics')
-    const scale = of.weight / sizeOf(all.shape) / (over === 'images' ? 1 : steps)
+    const scale = of.weight / shapes.sizeOf(all.shape) / (over === 'images' ? 1 : steps)
     emitRatePenalty(b, { ...all, steps, counts, out, partials, penalty, scale })
   },
 })

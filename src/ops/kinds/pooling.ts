@@ -14,8 +14,7 @@ import { asked, gives, op, takes } from '../op.js'
 import * as is from '../options.js'
 import { back, through } from '../passes.js'
 import { type Extent, imagesOf, resized, still } from '../shapes.js'
-import { activities, countsOf, floats, ownCount, type SpikesTensor, stepBytes } from '../tensor.js'
-import { asSpikes } from '../terms.js'
+import * as tensors from '../tensor.js'
 import * as windows from '../windows.js'
 import { emitSum } from './sums.js'
 
@@ -30,7 +29,7 @@ function choices(op: string, { window, output }: windows.Windowed, choice: 'rate
       `${op}.kernelSize ${height}×${width} has more than the ${MOST_PLACES} places that a choice ` +
         'can tell apart',
     )
-  return stepBytes(choice === 'step' ? output : still(output))
+  return tensors.stepBytes(choice === 'step' ? output : still(output))
 }
 
 const poolOf = ({ window }: windows.Windowed, from: Extent, to: Extent) => {
@@ -71,11 +70,11 @@ export const maxPool2d = op('maxPool2d', {
     if (!spikes && names.has('counts'))
       fail(`${op}.outputs: 'counts' are of spikes; set spikes to true`)
     return {
-      ...through(activities(input, spikes), activities(to.output, spikes)),
+      ...through(tensors.activities(input, spikes), tensors.activities(to.output, spikes)),
       /** Number in its window, row by row, of the place that the gradient goes to. */
       choice: names.has('choice') && asked(choices(op, to, choice)),
       /** For spikes: those of each window over all steps, without T. */
-      counts: asked(countsOf('output')),
+      counts: asked(tensors.countsOf('output')),
     }
   },
   emit({ b }, at, { input: of, spikes, choice: by, to }, made) {
@@ -83,8 +82,8 @@ export const maxPool2d = op('maxPool2d', {
     const perStep = by === 'step'
     const byMean = at.choice && !perStep
     if (spikes) {
-      const [x, y] = [made.input, made.output] as SpikesTensor[]
-      const [from, into] = [asSpikes(x, of), asSpikes(y, to.output)]
+      const [x, y] = [made.input, made.output] as tensors.SpikesTensor[]
+      const [from, into] = [tensors.asSpikes(x, of), tensors.asSpikes(y, to.output)]
       emitMaxPool(b, pool, from, into, { choice: at.choice, perStep, loop: false })
       return { before: byMean ? x.count : undefined }
     }
@@ -115,17 +114,17 @@ export const maxPool2dBackward = op('maxPool2dBackward', {
   derive: ({ input, ...of }, { op }) => ({ from: windows.windowed(op, of, input) }),
   tensors: ({ input, choice, from }, { op }) => ({
     /** The gradient of the largest values. */
-    delta: takes(floats(from.output)),
+    delta: takes(tensors.floats(from.output)),
     /** Places of windows that `ops.maxPool2d` chose; by 'step' with T. */
     choice: takes(choices(op, from, choice)),
     /** The shape `input`. */
-    inputGradient: gives(floats(input)),
+    inputGradient: gives(tensors.floats(input)),
   }),
   emit({ b, op }, { delta, choice: buffer, inputGradient }, { input, choice, from }, made) {
     const pool = poolOf(from, from.output, input)
     emitMaxPoolBackward(b, pool, delta, { buffer, perStep: choice === 'step' }, inputGradient)
     const [height, width] = from.window.kernelSize
-    const [places, count] = [height * width, ownCount(made.choice)]
+    const [places, count] = [height * width, tensors.ownCount(made.choice)]
     return {
       // No pixel has another place: its gradient would be lost.
       before: (views, totals) =>
@@ -170,9 +169,9 @@ export const avgPool2d = op('avgPool2d', {
   derive: ({ input, ...window }, { op }) => windows.termWindow(op, window, input),
   tensors: ({ input, spikes, mean, output }) => ({
     /** Floats, or with `spikes` bytes. */
-    input: takes(activities(input, spikes)),
+    input: takes(tensors.activities(input, spikes)),
     /** Means over windows; with `mean` without T. */
-    output: gives(floats(mean ? still(output) : output)),
+    output: gives(tensors.floats(mean ? still(output) : output)),
   }),
   emit: (o, _, term) => emitSum(o, [term], term.mean, false),
 })
@@ -219,7 +218,7 @@ const adapted = ({ input, outputSize: [H, W] }: is.Checked<typeof adaptive>) => 
 export const adaptiveAvgPool2d = op('adaptiveAvgPool2d', {
   options: adaptive,
   derive: adapted,
-  tensors: ({ input, output }) => through(floats(input), floats(output)),
+  tensors: ({ input, output }) => through(tensors.floats(input), tensors.floats(output)),
   emit: ({ b }, { input, output: out }, { sizes }) =>
     emitAdaptive(b, records.adaptivePool, sizes, { in: input, out }),
 })

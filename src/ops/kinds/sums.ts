@@ -11,16 +11,7 @@ import type { OpBuilder, Planned } from '../builder.js'
 import { all, gives, op, type Planning, shows, takes } from '../op.js'
 import * as is from '../options.js'
 import * as shapes from '../shapes.js'
-import {
-  activities,
-  countsOf,
-  floats,
-  groups,
-  numbers,
-  type OpTensor,
-  type SpikesTensor,
-} from '../tensor.js'
-import { asFloat, asSpikes, denseRows } from '../terms.js'
+import * as tensors from '../tensor.js'
 import * as windows from '../windows.js'
 
 const addTerm = {
@@ -63,9 +54,12 @@ function termTensors(
   terms: readonly TermPlan[],
 ): Record<`${'input' | 'scale' | 'shift'}${number}`, Planning<Float32Array | Uint8Array>> {
   const each = terms.flatMap(({ input, spikes, affine, image }, i) => {
-    const map = affine && takes(groups(input, affine === 'steps'))
+    const map = affine && takes(tensors.groups(input, affine === 'steps'))
     return [
-      [`input${i}`, takes(image ? floats(input, input.C) : activities(input, spikes))] as const,
+      [
+        `input${i}`,
+        takes(image ? tensors.floats(input, input.C) : tensors.activities(input, spikes)),
+      ] as const,
       ...(map ? (['scale', 'shift'] as const).map((role) => [`${role}${i}`, map] as const) : []),
     ]
   })
@@ -103,8 +97,8 @@ export function emitSum(
   const tensorOf = (role: string, i: number) => made[windows.named(role, i, numbered)]
   const terms = plans.map(({ input, pool, scale, spikes, affine, image }, i) => {
     const x = tensorOf('input', i)
-    if (spikes) return { tensor: asSpikes(x as SpikesTensor, input), pool, scale }
-    const tensor = asFloat(x, input, image)
+    if (spikes) return { tensor: tensors.asSpikes(x as tensors.SpikesTensor, input), pool, scale }
+    const tensor = tensors.asFloat(x, input, image)
     if (!affine) return { tensor, pool, scale }
     const [map, shift] = ['scale', 'shift'].map((role) => tensorOf(role, i).buffer)
     const norm: Norm = {
@@ -117,7 +111,7 @@ export function emitSum(
   })
   const { buffer, stored } = made.output
   const sum = { shape: shapes.imageOf({ B, T, ...extent }), terms }
-  emitMaterialise(b, sum, B, mean ? 1 : T, T, mean, buffer, stored, denseRows)
+  emitMaterialise(b, sum, B, mean ? 1 : T, T, mean, buffer, stored, tensors.denseRows)
   const image = plans.findIndex((plan) => plan.image)
   const spikes = plans.flatMap((plan, i) => (plan.spikes && mean ? tensorOf('input', i) : []))
   return {
@@ -128,9 +122,9 @@ export function emitSum(
 
 /** Counts the spikes of arguments, for kernels that read both. */
 const counting =
-  (tensors: readonly OpTensor[]): Planned['before'] =>
+  (all: readonly tensors.OpTensor[]): Planned['before'] =>
   (views, totals) => {
-    for (const one of tensors as readonly SpikesTensor[]) one.count(views, totals)
+    for (const one of all as readonly tensors.SpikesTensor[]) one.count(views, totals)
   }
 
 /** A list of at least one. */
@@ -170,7 +164,7 @@ export const add = op('add', {
   tensors: ({ all, extent, mean }) =>
     Object.assign(termTensors(all), {
       /** [B, C, H, W] or [B, C], or that behind T if a term has it. */
-      output: gives(floats(mean ? shapes.still(extent) : extent)),
+      output: gives(tensors.floats(mean ? shapes.still(extent) : extent)),
     }),
   emit: (o, _, { all, mean }) => emitSum(o, all, mean),
 })
@@ -199,7 +193,7 @@ export const gradientSum = op('gradientSum', {
   tensors: ({ input, all }) =>
     Object.assign(windows.arriving(all, true), {
       /** The sum. */
-      inputGradient: gives(floats(input)),
+      inputGradient: gives(tensors.floats(input)),
     }),
   emit({ b, made }, { inputGradient }, { input, all }) {
     const to = { ...shapes.imagesOf(input), gradient: windows.contributions(all, true, made) }
@@ -242,17 +236,17 @@ export const concat = op('concat', {
   },
   tensors: ({ inputs, spikes }) =>
     Object.assign(
-      windows.numbered('input', inputs, (part) => takes(activities(part, spikes))),
+      windows.numbered('input', inputs, (part) => takes(tensors.activities(part, spikes))),
       {
         /** The whole, of the inputs' type. */
-        output: gives(activities(wholeOf(inputs), spikes)),
+        output: gives(tensors.activities(wholeOf(inputs), spikes)),
         /** For spikes: those of each neuron over all steps. */
-        outputCounts: spikes && shows(countsOf('output')),
+        outputCounts: spikes && shows(tensors.countsOf('output')),
       },
     ),
   emit({ b, made }, { output: out, outputCounts: counts }, { inputs, spikes }) {
     const to = { ...shapes.imagesOf(wholeOf(inputs)), out, masks: out, counts }
-    const each = inputs.map((_, i) => made[`input${i}`] as SpikesTensor)
+    const each = inputs.map((_, i) => made[`input${i}`] as tensors.SpikesTensor)
     const given = each.map(({ buffer, counts }, i) => ({
       ...{ ...shapes.imagesOf(inputs[i]), buffer, masks: buffer, counts: counts?.buffer },
     }))
@@ -275,8 +269,8 @@ export const split = op('split', {
   returns: all<Readonly<Record<string, Float32Array>>>(),
   tensors: ({ inputs }) => ({
     /** The whole. */
-    input: takes(floats(wholeOf(inputs))),
-    ...windows.numbered('output', inputs, (part) => gives(floats(part))),
+    input: takes(tensors.floats(wholeOf(inputs))),
+    ...windows.numbered('output', inputs, (part) => gives(tensors.floats(part))),
   }),
   emit({ b, made }, { input }, { inputs }) {
     const from = { ...shapes.imagesOf(wholeOf(inputs)), in: input }
@@ -323,11 +317,11 @@ export const matmul = op('matmul', {
   derive: ({ a, b, transpose }, { op }) => product(op, a, b, transpose),
   tensors: ({ a, b, M, N }) => ({
     /** The left matrix, row by row. */
-    a: takes(numbers([...a])),
+    a: takes(tensors.numbers([...a])),
     /** The right matrix, row by row. */
-    b: takes(numbers([...b])),
+    b: takes(tensors.numbers([...b])),
     /** [M, N] */
-    output: gives(numbers([M, N])),
+    output: gives(tensors.numbers([M, N])),
   }),
   emit(_, { a, b, output }, { M, N, K, transpose }) {
     const name = `matmul${transpose}` as const

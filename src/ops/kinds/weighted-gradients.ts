@@ -16,9 +16,7 @@ import * as convolution from '../convolution.js'
 import { changes, gives, op, takes } from '../op.js'
 import * as is from '../options.js'
 import { type Extent, still } from '../shapes.js'
-import { inputs, readSpikes, type SpikeReader, spikeOptions } from '../spike-input.js'
-import { bytes, channels, floats, spikes, weights } from '../tensor.js'
-import { asFloat, denseRows } from '../terms.js'
+import { asFloat, bytes, channels, denseRows, floats, spikes, weights } from '../tensor.js'
 
 const { convShape, convSizes, linearShape, linearSizes } = convolution
 
@@ -148,7 +146,7 @@ const weightGradientOptions = {
    * W] with fewer than 4 channels.
    */
   image: is.given<boolean>(),
-  ...spikeOptions,
+  ...convolution.spikeOptions,
 }
 type Given = is.Checked<typeof weightGradientOptions> & convolution.Shapes
 type OfWeight = Given & { readonly sizes: convolution.ConvSizes }
@@ -179,7 +177,7 @@ function weightGradientTensors(of: OfWeight) {
   const { source, g, layout, output } = of.sizes
   const make = of.counts ? bytes : of.spikes ? spikes : (extent: Extent) => floats(extent, g.inC)
   const out = weights(layout)
-  return Object.assign(inputs<Float32Array | Uint8Array>(of.sources, source, make), {
+  return Object.assign(convolution.inputs<Float32Array | Uint8Array>(of.sources, source, make), {
     /** The gradient of the output. */
     delta: takes(floats(of.mean ? still(output) : output)),
     /** The shape of the weight; with `accumulate` the gradient so far, which is changed. */
@@ -207,7 +205,7 @@ type Job = Omit<WeightGradient, 'input'>
 /** Lists from counts of one tensor, which write the gradient, and add to none; and when to. */
 function countLists(
   o: OpBuilder,
-  { expression }: SpikeReader,
+  { expression }: convolution.SpikeReader,
   { accumulate, ...of }: Job,
   timeSteps: number,
 ) {
@@ -227,7 +225,7 @@ function countLists(
 }
 
 /** The same of the spikes of each step. */
-function patternLists(o: OpBuilder, { spikes }: SpikeReader, of: Job) {
+function patternLists(o: OpBuilder, { spikes }: convolution.SpikeReader, of: Job) {
   const job = { ...of, spikes }
   const ways = convolution.waysOf(o, [patternGradient], job)
   return { ways, which: (): Which => patternsBy(o.b, job) }
@@ -241,7 +239,8 @@ function emitWeightGradient(o: OpBuilder, of: OfWeight): Partial<Planned> {
   const activity = `${name} presynaptic activity`
   const place = { delta: made.delta.buffer, out: ref(made.weightGradient.buffer) }
   const job = { name, g, steps, ...place, accumulate }
-  const reader = of.spikes || counts ? readSpikes(o, sizes, of.sources, timeSteps) : undefined
+  const reader =
+    of.spikes || counts ? convolution.readSpikes(o, sizes, of.sources, timeSteps) : undefined
   const read = (): DenseInput =>
     reader
       ? rowsOf(reader.write(activity, steps, timeSteps ?? 0), g.inC, steps)

@@ -11,7 +11,6 @@ import type { OpBuilder, Planned } from '../builder.js'
 import * as convolution from '../convolution.js'
 import { gives, op, takes } from '../op.js'
 import { type Checked, flag, given, type OptionTable, oneOf } from '../options.js'
-import { inputs, readSpikes, spikeOptions } from '../spike-input.js'
 import { channels, floats, spikes, tensorOfBuffer, weights } from '../tensor.js'
 
 /** How `ops.conv2d` and `ops.linear` can compute. */
@@ -52,7 +51,7 @@ const forwardOptions = {
    * W] with fewer than 4 channels.
    */
   image: given<boolean>(),
-  ...spikeOptions,
+  ...convolution.spikeOptions,
 }
 type Given = Checked<typeof forwardOptions> & convolution.Shapes
 type Forward = Given & { readonly sizes: convolution.ConvSizes }
@@ -76,8 +75,8 @@ function forwardTensors(of: Forward) {
   const { source, g, layout, output } = of.sizes
   const isBytes = of.weightType === 'int8'
   const own = of.spikes
-    ? inputs<Uint8Array | Float32Array>(of.sources, source, spikes)
-    : inputs<Uint8Array | Float32Array>(1, source, (extent) => floats(extent, g.inC))
+    ? convolution.inputs<Uint8Array | Float32Array>(of.sources, source, spikes)
+    : convolution.inputs<Uint8Array | Float32Array>(1, source, (extent) => floats(extent, g.inC))
   return Object.assign(own, {
     /** Floats [N, …], or bytes with `weightType` 'int8'. */
     weight: takes<Float32Array | Int8Array>(weights(layout, of.weightType)),
@@ -105,7 +104,7 @@ function onSpikes(o: OpBuilder, of: Forward): Partial<Planned> {
   const { b, op } = o
   const { sizes } = of
   const { input, g } = sizes
-  const reader = readSpikes(o, sizes, of.sources)
+  const reader = convolution.readSpikes(o, sizes, of.sources)
   const job = { ...jobOf(o, sizes), spikes: reader.spikes, withMoments: of.moments }
   let moments: UnitSums | undefined
   let isChosen = false
@@ -153,7 +152,7 @@ function addMoments(
 /** Spikes with weights of one byte, as in networks that were compiled or exported with them. */
 function onBytes(o: OpBuilder, { sizes, sources, algorithm }: Forward): Partial<Planned> {
   const { b, op, made } = o
-  const { spikes } = readSpikes(o, sizes, sources)
+  const { spikes } = convolution.readSpikes(o, sizes, sources)
   const weightScale = ref(made.scales.buffer)
   const job = { ...jobOf(o, sizes), spikes, weightScale, compact: true }
   if (!fitsByteWeights(job))
