@@ -3,19 +3,13 @@
 import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 
-/** Lets tests say what the system tells. */
-export interface Start {
+/** What the system tells; tests say others. */
+const ownStart = {
   /** The shell's name for the command that it has started. */
-  readonly command: string | undefined
-  readonly parent: number
-  /** What a file of /proc holds; undefined where there is none. */
-  read(path: string): string | undefined
-}
-
-const ownStart: Start = {
   command: process.env._,
   parent: process.ppid,
-  read(path) {
+  /** What a file of /proc holds; undefined where there is none. */
+  read(path: string): string | undefined {
     try {
       return readFileSync(path, 'utf8')
     } catch {
@@ -33,23 +27,13 @@ const ACCESS = 3
  * shell's name for the command; the input that `nohup` gives in place of a terminal, which can only
  * be written; and a parent that ignores SIGHUP, as a script under `nohup` does.
  */
-export function outlivesTerminal({ command, parent, read }: Start = ownStart): boolean {
+export function outlivesTerminal({ command, parent, read } = ownStart): boolean {
   if (command !== undefined && /(^|\/)nohup$/.test(command)) return true
   const flags = /^flags:\s*([0-7]+)/m.exec(read('/proc/self/fdinfo/0') ?? '')?.[1]
   if (flags !== undefined && (Number.parseInt(flags, 8) & ACCESS) === WRITE_ONLY) return true
   const ignored = /^SigIgn:\s*([0-9a-f]+)/m.exec(read(`/proc/${parent}/status`) ?? '')?.[1]
   // SIGHUP is signal 1, the lowest bit.
   return ignored !== undefined && (Number.parseInt(ignored.slice(-1), 16) & 1) === 1
-}
-
-export interface Interrupt {
-  /** Aborted by the first signal, and by `end`. */
-  readonly signal: AbortSignal
-  end(): void
-  /** 128 and the number of the signal that came; 0 before. */
-  readonly exitCode: number
-  /** Gives signals their usual meaning back. */
-  release(): void
 }
 
 /** From the terminal, from another program, from a terminal that closes. */
@@ -86,7 +70,7 @@ const isHeard = (signal: Ending): boolean => signal !== 'SIGHUP' || !hangupIsIgn
  * are heard between steps, and a step may block this thread for seconds. So the second one is left
  * to the system, which ends the process wherever it stands.
  */
-export function listenForInterrupt(onRequest: (name: string) => void): Interrupt {
+export function listenForInterrupt(onRequest: (name: string) => void) {
   const controller = new AbortController()
   const heard = endings.filter(isHeard)
   let first: Ending | undefined
@@ -103,11 +87,14 @@ export function listenForInterrupt(onRequest: (name: string) => void): Interrupt
   }
   for (const signal of heard) process.on(signal, onSignal)
   return {
+    /** Aborted by the first signal, and by `end`. */
     signal: controller.signal,
     end: () => controller.abort(),
+    /** 128 and the number of the signal that came; 0 before. */
     get exitCode() {
       return first ? codeOf(first) : 0
     },
+    /** Gives signals their usual meaning back. */
     release,
   }
 }

@@ -19,7 +19,7 @@ export const commands: Readonly<Record<string, () => Promise<(command: Command) 
   verify: async () => (await import('./verify.js')).verifyCommand,
   show: async () => (await import('./show.js')).showCommand,
   bench: async () => (await import('./bench.js')).benchCommand,
-  sweep: async () => (await import('./sweep/command.js')).sweepCommand,
+  sweep: async () => (await import('./sweep/sweep.js')).sweepCommand,
   worker: async () => (await import('./worker.js')).workerCommand,
 }
 

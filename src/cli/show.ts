@@ -1,19 +1,28 @@
 /** `spikewasm show` */
 
 import { basename } from 'node:path'
+import type { Dataset } from '../data/dataset.js'
 import { events } from '../data/events/events.js'
 import { fail, plainText } from '../errors.js'
 import { count as countEvents } from '../events/frames.js'
 import { eventFormats } from '../events/parse.js'
 import { type EventRecording, inOrder } from '../events/recording.js'
 import { slicesOf } from '../events/slices.js'
+import type { Model } from '../model.js'
+import type { CompileOptions } from '../network.js'
+import { fires } from '../nn/kind.js'
+import { figureHtml, pageHtml } from '../pages/frame.js'
+import { escapeHtml } from '../pages/html.js'
+import { layerLabel } from '../pages/run.js'
+import { busiest, type Trace, traceChart, traceText } from '../pages/trace.js'
+import { checkBy, integer } from '../rules.js'
 import { usesColour } from '../train/callbacks/epoch-line.js'
 import { withFiles, writeText } from './mistakes.js'
-import { cutSpecs, jsonOf } from './options.js'
+import * as shared from './options.js'
 import { histogram, inColour, inLetters, type Still, showPage, smaller } from './show-page.js'
-import { showTrace, traceSpecs } from './show-trace.js'
 import * as o from './spec.js'
-import { codeStream, printJson } from './terminal.js'
+import { answer, codeStream, printJson } from './terminal.js'
+import { modelFileSpecs, withModelOnData } from './which-model.js'
 
 const DEFAULT_FRAMES = 24
 /** More would make the page slow. */
@@ -24,15 +33,29 @@ const MOST_COLUMNS = 256
 const recordingSpecs = {
   format: o.name('<name>', 'what the file is', eventFormats, { usual: 'what it says' }),
   sensor: {
-    ...cutSpecs.sensor,
-    text: cutSpecs.sensor.text.replace('recordings: ', ''),
+    ...shared.cutSpecs.sensor,
+    text: shared.cutSpecs.sensor.text.replace('recordings: ', ''),
     usual: 'as the file says',
   },
-  frames: o.count('<n>', 'with --out: frames of the page, as long each', {
+  frames: o.count('<n>', 'frames of the page, as long each', {
+    needs: 'out',
     usual: `${DEFAULT_FRAMES}`,
     most: MOST_FRAMES,
   }),
-  timeWindow: o.number('<µs>', 'with --out: µs of a frame, instead of --frames', { rule: '> 0' }),
+  timeWindow: o.number('<µs>', 'µs of a frame, instead of --frames', { needs: 'out', rule: '> 0' }),
+}
+
+/** A model, a sample and some of its neurons. */
+const traceSpecs = {
+  ...modelFileSpecs,
+  ...o.withoutPreset({ dataset: shared.data.dataset }),
+  data: shared.data.data,
+  ...shared.modelOfData,
+  ...o.withoutPreset(shared.time),
+  ...shared.split,
+  sample: o.number('<i>', 'which sample of it, from 0 on', { preset: 0 }),
+  layer: o.text('<name>', 'a layer of neurons', { usual: 'all that spike' }),
+  neuron: o.numbers('<list>', 'neurons of a layer, from 0 on', { usual: 'a busy one of each' }),
 }
 
 const showSpecs = {
@@ -40,7 +63,7 @@ const showSpecs = {
   trace: o.flag("a model's neurons on a sample, in the place of a recording"),
   ...traceSpecs,
   out: o.text('<file>', 'write the page, an .html file'),
-  ...jsonOf('what is shown, as JSON'),
+  ...shared.jsonOf('what is shown, as JSON'),
 }
 
 type ShowArguments = o.ArgumentsOf<typeof showSpecs>
@@ -69,11 +92,7 @@ async function show(file: string | undefined, args: ShowArguments): Promise<void
     fail('a recording must be given, or --trace and a model; see spikewasm show --help')
   const { format, sensor, frames, timeWindow, out, json } = args
   if (timeWindow !== undefined) o.expectLeftOut(args, ['frames'], 'with --time-window')
-  for (const [key, value] of Object.entries({ frames, timeWindow }))
-    if (value !== undefined && out === undefined)
-      fail(
-        `${o.flagOf(key)} must come with --out, the page that it is about, got ${value} without it`,
-      )
+  o.expectUse(recordingSpecs, args)
   const recording = inOrder(await withFiles(() => events.read(file, { format, sensor })))
   const told = describe(file, recording)
   if (out !== undefined) await writeText(out, () => pageOf(told, recording, { frames, timeWindow }))
@@ -140,4 +159,76 @@ function pageOf(
     begins: Array.from({ length: steps }, (_, i) => i * each),
     duration: told.duration,
   })
+}
+
+async function showTrace(args: ShowArguments): Promise<void> {
+  const { sample, out, json } = args
+  const compiled = ({ length }: Dataset): Partial<CompileOptions> => {
+    checkBy('--sample', integer(0, length - 1), sample)
+    return { batchSize: 1, record: 'all' }
+  }
+  await withModelOnData(args, compiled, async (model, part, _, name) => {
+    const values = new Float32Array(model.session.imageFloats)
+    await part.prepare?.([sample])
+    part.read(sample, values)
+    const { classes } = await model.predict(values)
+    const layers = layersOf(model, args.layer)
+    const traces = layers.flatMap((layer) => tracesOf(model, layer, args.neuron))
+    const title = `${name}, sample ${sample} of ${part.name}, answer ${classes[0]}`
+    if (out !== undefined) await writeText(out, () => tracePage(title, traces))
+    answer(json, { sample, answer: classes[0], traces, out: out ?? null }, () => {
+      const columns = Math.max(30, Math.min(process.stdout.columns ?? 80, 120))
+      const texts = traces.map((trace) => traceText(trace, columns))
+      return [title, ...texts, ...(out === undefined ? [] : [`wrote ${out}`])].join('\n\n')
+    })
+  })
+}
+
+/** @throws SpikewasmError for a layer that the network does not have */
+function layersOf({ session }: Model, asked: string | undefined): string[] {
+  const known = Object.keys(session.settings.states)
+  if (known.length === 0) fail('show --trace: the network has no layers of neurons')
+  if (asked !== undefined && !known.includes(asked))
+    fail(`--layer must be one of ${known.join(', ')}, got ${asked}`)
+  if (asked !== undefined) return [asked]
+  const spiking = session.graph.nodes.filter(({ layer }) => fires(layer)).map(({ name }) => name)
+  return spiking.length > 0 ? spiking : known
+}
+
+/** Traces, and where their neurons are. */
+function tracesOf(model: Model, layer: string, asked: readonly number[] | undefined) {
+  const states = model.states(layer)
+  const { potential = states.output, threshold, spike } = states
+  const [steps, , C, H, W] = potential.shape
+  const count = C * H * W
+  const chosen = asked ?? [spike ? busiest(spike.data, count) : 0]
+  return chosen.map((neuron) => {
+    if (!Number.isInteger(neuron) || neuron < 0 || neuron >= count)
+      fail(`--neuron must be from 0 to ${count - 1} in ${layerLabel(layer)}, got ${neuron}`)
+    const of = (state = potential): number[] =>
+      Array.from({ length: steps }, (_, t) => state.data[t * count + neuron])
+    const [c, y, x] = [Math.floor(neuron / (H * W)), Math.floor(neuron / W) % H, neuron % W]
+    const place = H * W > 1 ? ` (channel ${c}, row ${y}, column ${x})` : ''
+    return {
+      layer,
+      neuron,
+      title: `${layerLabel(layer)}, neuron ${neuron}${place}`,
+      potential: of(),
+      ...(threshold && { threshold: of(threshold) }),
+      ...(spike && { spikes: of(spike) }),
+    }
+  })
+}
+
+function tracePage(title: string, traces: readonly Trace[]): Promise<string> {
+  const figure = {
+    id: 'traces',
+    title: 'Potentials and spikes',
+    caption:
+      'The potential that is compared with the threshold, before a spike resets it; triangles ' +
+      'are spikes.',
+    charts: traces.map(traceChart),
+  }
+  const body = `<h1>${escapeHtml(title)}</h1>\n${figureHtml(figure)}`
+  return pageHtml({ title, body, figures: [figure] })
 }

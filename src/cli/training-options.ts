@@ -151,9 +151,8 @@ export function takenHere(run: MethodOptions): MethodOptions {
 
 /** What a model and its training follow from. */
 type PreparedBy = flags.TrainingArguments &
-  Pick<TrainArguments, 'dataset' | 'model' | 'tau' | 'method' | 'stepMode' | 'update' | 'seed'> &
-  Pick<TrainArguments, 'backwardSteps' | 'gradientCheckpoint' | 'timeSteps' | 'batchSize'> &
-  Pick<TrainArguments, 'epochs' | 'threads'>
+  Partial<TrainArguments> &
+  Pick<TrainArguments, 'dataset' | 'tau' | 'method' | 'seed'>
 
 /** The model of a run, and how it learns from data. */
 export async function prepare(args: PreparedBy, data: Split) {

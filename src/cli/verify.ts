@@ -156,7 +156,8 @@ function problem({ host, call, outcome, failure }: Row): string | false {
   const what = `FAIL: ${host}, ${call}: ${differ} floats of ${samples} samples differ`
   if (first === null) return what
   const [got, want] = new Float32Array(Uint32Array.of(first.got, first.want).buffer)
-  return `${what}; the first: sample ${first.sample}, output ${first.output}: ${got} instead of ${want}`
+  const where = `sample ${first.sample}, output ${first.output}`
+  return `${what}; the first: ${where}: ${got} instead of ${want}`
 }
 
 function summary(

@@ -8,7 +8,7 @@ import { fail } from '../errors.js'
 import { compositeOf } from '../graph/json.js'
 import { readFileClear } from '../io/files.js'
 import { readRunFiles } from '../io/folder/folder.js'
-import type { ModelData, ModelJson } from '../io/model-json.js'
+import type { ModelData } from '../io/model-json.js'
 import { expectNoModule } from '../io/no-module.js'
 import { expectWeightsOf, inFile, readModel } from '../load.js'
 import type { Model } from '../model.js'
@@ -138,12 +138,11 @@ export async function givenModel(
   const { run: folder, nir, best = false, pretrained } = args
   const weights = weightsOf(args)
   const given = [folder, weights, nir].filter((path) => path !== undefined).length
+  const got = ['none; train --out writes such a folder', '', 'both; leave one out']
   if (given !== 1)
     fail(
       'either --run <folder>, --weights <file> or --pretrained <name> must be given, got ' +
-        (given === 0
-          ? 'none; train --out writes such a folder'
-          : `${given === 2 ? 'both' : 'all'}; leave ${given === 2 ? 'one' : 'two'} out`),
+        (got[given] ?? 'all; leave two out'),
     )
   if (nir !== undefined) return nirModel(nir, args)
   expectNir(args)
@@ -159,6 +158,8 @@ export async function givenModel(
   const named = args.model ?? run?.model
   const usual = defaultModel(args.dataset ?? 'digits')
   const from = saved ?? run
+  const { input, timeSteps, frames = false } = from ?? {}
+  const method: MethodOptions = saved?.method ?? run ?? {}
   return {
     run,
     isWhole: saved !== undefined,
@@ -172,15 +173,10 @@ export async function givenModel(
       if (saved || !networkAlone) expectWeightsOf(network, input, state, path)
       return network
     },
-    options: from ? optionsOf(from, saved?.method ?? run) : {},
+    options: from ? { input, timeSteps, frames, ...takenOptions(method) } : {},
     load: (model) => inFile(path, () => model.loadStateDict(state)),
   }
 }
-
-const optionsOf = (
-  { input, timeSteps, frames = false }: ModelJson | RunOptions,
-  method: MethodOptions = {},
-): GivenModel['options'] => ({ input, timeSteps, frames, ...takenOptions(method) })
 
 /** The file of --weights or --pretrained. */
 function weightsOf({ run, weights, nir, pretrained }: ModelArguments): string | undefined {
@@ -202,11 +198,7 @@ async function nirModel(path: string, args: ModelArguments): Promise<GivenModel>
     name: basename(path, '.nir'),
     isWhole: true,
     network: () => network,
-    options: {
-      input,
-      ...(timeSteps !== undefined && { timeSteps }),
-      ...(frames !== undefined && { frames }),
-    },
+    options: o.defined({ input, timeSteps, frames }),
     load: (model) => model.loadStateDict(state),
   }
 }

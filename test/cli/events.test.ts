@@ -159,7 +159,7 @@ test('show prints a still and writes a page', () =>
     const [{ events, duration, out }] = parseLines(told.stdout)
     assert.equal([events, duration, out], [150, 44700, null])
     const alone = await run(['show', file, '--frames', '5'])
-    assert.match(alone.stderr, /--frames must come with --out, the page that it is about, got 5/)
+    assert.match(alone.stderr, /--frames needs --out, got 5 without it; give both/)
     const wrong = await run(['show', join(folder, 'none.bin')])
     assert.match(wrong.stderr, /recording must be a readable file/)
   }))

@@ -1,9 +1,8 @@
 /** What `show` prints and writes, and what is told of a sweep, whole: test/cli/shown.txt. */
 import { test } from 'uvu'
 import * as view from '../../src/cli/show-page.js'
-import { sweepBody } from '../../src/cli/sweep/page.js'
+import { liveTable, sweepBody, sweepCsv, sweepTable } from '../../src/cli/sweep/page.js'
 import type { RowState, SweepRow, SweepStatus } from '../../src/cli/sweep/rows.js'
-import { liveTable, sweepCsv, sweepTable } from '../../src/cli/sweep/table.js'
 import { expectSnapshot } from '../support/snapshot.js'
 
 /** Events that grow to the right (ON) and to the bottom (OFF), some pixels without any. */

@@ -9,33 +9,26 @@ import { placeArgs } from './options.js'
 import { type RunNews, trainAnew, trainInChild } from './run-child.js'
 import { rungsOf, type SweepSpec } from './spec.js'
 
-export interface LocalOptions {
-  /** At a time; default: as many as processors and memory allow. */
+/** What a sweep says of this machine. */
+interface Place {
   readonly jobs?: number
   readonly data?: string
   readonly cache?: string
-  runFolder(id: string): string
 }
 
 /** So many times what the largest takes must be free when one more begins. */
 const HEADROOM = 1.3
 
-/** Threads that a run would use if it were alone. */
-function threadsOf({ run }: SweepEntry): number {
-  const { threads } = run.parsed as { threads?: number }
-  return Math.min(threads ?? Number.POSITIVE_INFINITY, defaultThreads(run.parsed.dataset))
-}
-
 /** Runs on one thread each use processors best; few runs share them. */
 export function slotsFor(entries: readonly SweepEntry[], jobs: number | undefined): number {
-  const given = entries.map(({ run }) => (run.parsed as { threads?: number }).threads ?? 1)
-  const widest = Math.max(1, ...given)
+  const widest = Math.max(1, ...entries.map(({ run }) => run.parsed.threads ?? 1))
   return Math.max(1, Math.min(jobs ?? Math.floor(availableParallelism() / widest), entries.length))
 }
 
+/** @param options `jobs`: at a time; default: as many as processors and memory allow */
 export function localExecutor(
   entries: readonly SweepEntry[],
-  { jobs, data, cache, runFolder }: LocalOptions,
+  { jobs, runFolder, ...place }: Place & { runFolder(id: string): string },
 ): Executor {
   const slots = slotsFor(entries, jobs)
   /** MB of the largest run so far; undefined until one has said it. */
@@ -50,9 +43,10 @@ export function localExecutor(
     },
     async execute(task, onNews, signal) {
       const { run, until: untilEpoch, data: hash } = task
+      const { threads: asked = Number.POSITIVE_INFINITY, dataset } = run.parsed
       const share = Math.floor(availableParallelism() / slots)
-      const threads = Math.max(1, Math.min(threadsOf(task), share))
-      const args = [...run.args, ...placeArgs(run, { data, cache, threads })]
+      const threads = Math.max(1, Math.min(asked, defaultThreads(dataset), share))
+      const args = [...run.args, ...placeArgs(run, { ...place, threads })]
       const folder = runFolder(task.id)
       const whole = { args, untilEpoch, data: hash, limits, signal }
       const tell = (news: RunNews): void => {
@@ -80,13 +74,13 @@ const TEST_SHARE = 1 / 3
 /** The first step finds nothing in the caches and is left out. */
 const STEPS = 3
 
-async function costOf(entry: SweepEntry, data: string | undefined, cache: string | undefined) {
+async function costOf({ run }: SweepEntry, place: Place) {
   const begun = performance.now()
   const times: number[] = []
   const memories: number[] = []
   let [first, steps, training, test] = [0, 1, 0, 0]
   await trainInChild({
-    args: [...entry.run.args, ...placeArgs(entry.run, { data, cache, threads: 1 }), '--json'],
+    args: [...run.args, ...placeArgs(run, { ...place, threads: 1 }), '--json'],
     untilStep: STEPS,
     limits: { memoryMB: totalmem() / 2 ** 20, seconds: 3600 },
     onChild(news) {
@@ -131,7 +125,7 @@ export type Estimate = Awaited<ReturnType<typeof estimate>>
 export async function estimate(
   spec: SweepSpec,
   entries: readonly SweepEntry[],
-  { data, cache, jobs }: { data?: string; cache?: string; jobs?: number },
+  { jobs, ...place }: Place,
 ) {
   const kinds = new Map<string, Promise<Cost>>()
   const costs = new Map<string, Cost>()
@@ -139,7 +133,7 @@ export async function estimate(
     const { parsed } = entry.run
     const all = new Map<string, unknown>(Object.entries(parsed))
     const key = canonical(costly.map((name) => all.get(name) ?? null))
-    const cost = kinds.get(key) ?? costOf(entry, data, cache)
+    const cost = kinds.get(key) ?? costOf(entry, place)
     kinds.set(key, cost)
     costs.set(entry.id, await cost)
   }
