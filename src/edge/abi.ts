@@ -138,13 +138,6 @@ export interface ExportOptions {
   onProgress?: (done: number) => void
 }
 
-/** A function that a module exports; none of them takes parameters. */
-export interface NetExport {
-  readonly name: string
-  /** Undefined: it returns nothing. */
-  readonly result: 'i32' | 'f32' | undefined
-}
-
 const always = (): boolean => true
 const trains = ({ mode }: NetInfo): boolean => mode === 'train'
 const steps = ({ mode }: NetInfo): boolean => mode === 'step' || mode === 'both'
@@ -156,7 +149,7 @@ const infers = ({ mode }: NetInfo): boolean => mode !== 'step'
 /** In their order; names with the same type and condition stand together. */
 const functions: readonly (readonly [
   names: string,
-  result: NetExport['result'],
+  result: 'i32' | 'f32' | undefined,
   when: (info: NetInfo) => boolean,
 ])[] = [
   ['abi_version info_ptr', 'i32', always],
@@ -172,8 +165,11 @@ const functions: readonly (readonly [
   ['correct params_ptr params_len', 'i32', trains],
 ]
 
-/** The functions that a module with this information exports, besides `memory`. */
-export function netExports(info: NetInfo): NetExport[] {
+/**
+ * The functions that a module with this information exports, besides `memory`; none takes
+ * parameters. Result undefined: it returns nothing.
+ */
+export function netExports(info: NetInfo) {
   return functions.flatMap(([names, result, when]) =>
     when(info) ? names.split(' ').map((name) => ({ name, result })) : [],
   )

@@ -27,11 +27,20 @@ const PAGE = 65536
 
 /** Memory behind that of the plan, handed out piece by piece. */
 class Behind {
+  /** What is in pieces from the start. */
+  readonly contents: (readonly [address: number, bytes: Uint8Array])[] = []
+
   constructor(public end: number) {}
 
   take(bytes: number): number {
     const at = roundUp(this.end, 16)
     this.end = at + bytes
+    return at
+  }
+
+  put(bytes: Uint8Array): number {
+    const at = this.take(bytes.length)
+    this.contents.push([at, bytes])
     return at
   }
 }
@@ -87,9 +96,9 @@ export function buildNet(
   const at: NetAddresses = {
     input: direct ? image : behind.take(count * (inputType === 'u8' ? 1 : 4)),
     output: mode === 'step' ? behind.take(classes * 4) : named.output.address,
-    labels: labels ? behind.take(labelBytes(labels).length) : 0,
-    mean: info.mean ? behind.take(channels * 4) : 0,
-    std: info.std ? behind.take(channels * 4) : 0,
+    labels: labels ? behind.put(labelBytes(labels)) : 0,
+    mean: info.mean ? behind.put(new Uint8Array(Float32Array.from(info.mean).buffer)) : 0,
+    std: info.std ? behind.put(new Uint8Array(Float32Array.from(info.std).buffer)) : 0,
   }
   const struct = behind.take(STRUCT_BYTES)
 
@@ -126,7 +135,7 @@ export function buildNet(
     const batch = convert(settings.batchSize, steps)
     drivers.push(...learningDrivers(functions, prepared, train, batch, run(train), stepsAt))
   }
-  const contents = contentsOf(prepared, programs, (bytes) => behind.take(bytes))
+  const contents = contentsOf(prepared, programs, (piece) => behind.put(piece))
   const table = behind.take(contents.table.length + 4)
   if (contents.entries > 0)
     drivers.push({ name: START, result: undefined, body: spread(functions, table, contents) })
@@ -148,11 +157,7 @@ export function buildNet(
     copyRanges(prepared, [learningOptions], bytes)
     new DataView(bytes.buffer).setUint32(stepsAt, learning.steps, true)
   }
-  for (const { address, floats } of contents.scales)
-    bytes.set(new Uint8Array(floats.buffer), address)
-  if (labels) bytes.set(labelBytes(labels), at.labels)
-  if (info.mean) bytes.set(new Uint8Array(Float32Array.from(info.mean).buffer), at.mean)
-  if (info.std) bytes.set(new Uint8Array(Float32Array.from(info.std).buffer), at.std)
+  for (const [address, piece] of behind.contents) bytes.set(piece, address)
   bytes.set(writeInfoStruct(complete, at), struct)
   const exports = new Map(code.drivers)
   exports.delete(START)

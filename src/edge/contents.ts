@@ -56,28 +56,25 @@ export function copyRanges(
  * Memory at the start, without programs: parameters that the programs read, and constants that were
  * computed from parameters.
  *
- * @param take gives memory for so many bytes
+ * @param put gives memory for bytes
  */
 export function contentsOf(
   prepared: Prepared,
   programs: readonly Program[],
-  take: (bytes: number) => number,
+  put: (bytes: Uint8Array) => number,
 ) {
   const { plan, memory } = prepared
   const bytes = new Uint8Array(plan.memory.total)
   const packed: Packed[] = []
-  const scales: { address: number; floats: Float32Array }[] = []
   let weightBytes = 0
   for (const { range, count, blocks, bytes: isBytes } of constantsOf(plan, programs)) {
     const address = range.from
     if (blocks && !isBytes && plan.options.weights === 'int8') {
       const stored = new Float32Array(memory.buffer, address, storedOf(blocks))
       const { numbers, scales: floats } = quantiseStored(stored, blocks)
-      const of = { address: take(floats.byteLength), floats }
       const from = address + stored.byteLength - numbers.length
       bytes.set(new Uint8Array(numbers.buffer), from)
-      scales.push(of)
-      packed.push({ address, blocks, from, scales: of.address })
+      packed.push({ address, blocks, from, scales: put(new Uint8Array(floats.buffer)) })
       weightBytes += numbers.length + floats.byteLength
       continue
     }
@@ -110,8 +107,6 @@ export function contentsOf(
     entries: packed.length,
     /** The engine's function that spreads them. */
     expand: plan.options.weights === 'int8' ? 'edgeExpandBytes' : 'edgeExpand',
-    /** Scales of weights that are bytes in the file alone, and where they are wanted. */
-    scales,
     /** Bytes of parameters and computed constants in the file, without padding. */
     weightBytes,
   }

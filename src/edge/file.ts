@@ -106,20 +106,22 @@ class Reader {
 }
 
 /** What the walk finds. */
-export interface Parts {
+export type Parts = ReturnType<typeof noParts>
+
+const noParts = () => ({
   /** Signatures, for example `() → i32`. */
-  types: string[]
+  types: [] as string[],
   /** Index of the type of each function. */
-  functions: number[]
+  functions: [] as number[],
   /** Pages of the memory. */
-  pages: number | undefined
+  pages: undefined as number | undefined,
   /** By name: which kind (0 function, 2 memory, …) and which index. */
-  exports: Map<string, { readonly kind: number; readonly index: number }>
+  exports: new Map<string, { readonly kind: number; readonly index: number }>(),
   /** What our custom section says. */
-  info: NetInfo | undefined
+  info: undefined as NetInfo | undefined,
   /** Name of a custom section that is not ours. */
-  other: string | undefined
-}
+  other: undefined as string | undefined,
+})
 
 /** What a section with this number puts into the parts. */
 const readers: Readonly<Record<number, (r: Reader, parts: Parts) => void>> = {
@@ -181,14 +183,7 @@ function memoryPages(r: Reader): number {
  * @throws SpikewasmError when one is cut off, repeated or out of order, or the file was changed
  */
 export function walk(bytes: Uint8Array): Parts {
-  const parts: Parts = {
-    types: [],
-    functions: [],
-    pages: undefined,
-    exports: new Map(),
-    info: undefined,
-    other: undefined,
-  }
+  const parts = noParts()
   const start = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]
   if (start.some((byte, i) => bytes[i] !== byte))
     refuse('be a WebAssembly module of version 1', `${bytes.length} bytes of something else`)

@@ -105,10 +105,12 @@ function introduction(info: NetInfo): string {
   )
 }
 
+/** Rows without a value are left out. */
 const define = (
-  rows: readonly (readonly [name: string, value: string | number, about?: string])[],
+  rows: readonly (readonly [name: string, value: string | number | undefined, about?: string])[],
 ) =>
   rows
+    .filter(([, value]) => value !== undefined)
     .map(([name, value, about]) => `#define ${name} ${value}${about ? ` /* ${about} */` : ''}`)
     .join('\n')
 
@@ -118,7 +120,7 @@ function sizes(info: NetInfo): string {
   return define([
     ['NET_MAGIC', `UINT32_C(0x${ABI_MAGIC.toString(16)})`, 'SPKW'],
     ['NET_ABI', info.abi],
-    ...(info.name === undefined ? [] : [['NET_NAME', quote(info.name)] as const]),
+    ['NET_NAME', info.name === undefined ? undefined : quote(info.name)],
     ['NET_CHANNELS', input[0]],
     ['NET_HEIGHT', input[1]],
     ['NET_WIDTH', input[2]],
@@ -144,15 +146,14 @@ function order({ frames, mode }: NetInfo): string {
 }
 
 function memory({ memoryBytes, usedBytes, weightBytes, parameters, synops }: NetInfo): string {
+  const mean = synops.mean === undefined ? undefined : double(synops.mean)
   return define([
     ['NET_MEMORY_BYTES', `UINT32_C(${memoryBytes})`, 'of the module, in whole pages'],
     ['NET_USED_BYTES', `UINT32_C(${usedBytes})`, 'exact peak: nothing lies above'],
     ['NET_WEIGHT_BYTES', `UINT32_C(${weightBytes})`, 'weights and other parameters in the file'],
     ['NET_PARAMETERS', `UINT32_C(${parameters})`],
     ['NET_SYNOPS_MAX', `UINT64_C(${synops.max})`, 'of one inference if every neuron fires'],
-    ...(synops.mean === undefined
-      ? []
-      : [['NET_SYNOPS_MEAN', double(synops.mean), 'at most, from measured rates'] as const]),
+    ['NET_SYNOPS_MEAN', mean, 'at most, from measured rates'],
   ])
 }
 

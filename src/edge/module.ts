@@ -19,14 +19,6 @@ export interface Driver {
   readonly body: readonly Expression[]
 }
 
-export interface Specialised {
-  /** All functions that are called, the drivers first. */
-  readonly functions: readonly Func[]
-  readonly drivers: ReadonlyMap<string, Func>
-  /** Bytes of constant memory that the code still reads. */
-  readonly read: readonly Range[]
-}
-
 /** A call of a function of the engine. */
 export function callOf(
   engine: ReadonlyMap<string, Func>,
@@ -71,7 +63,7 @@ export function specialise(
   programs: readonly Program[],
   drivers: readonly Driver[],
   changing: readonly Control[],
-): Specialised {
+) {
   const functions = drivers.map(
     ({ name, result, body }): Func => ({
       name,
@@ -113,8 +105,10 @@ export function specialise(
   const called = reachable(functions)
   tidy(called, new Set(functions))
   return {
+    /** All functions that are called, the drivers first. */
     functions: reachable(functions),
     drivers: new Map(functions.map((f) => [f.name, f])),
+    /** Bytes of constant memory that the code still reads. */
     read,
   }
 }

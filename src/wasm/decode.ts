@@ -17,6 +17,7 @@ import {
   ELSE,
   END,
   type Instruction,
+  immediates,
   instructionOf,
   prefixed,
   type ValueType,
@@ -293,12 +294,7 @@ class BodyDecoder {
     const offset = hasMemory ? r.u32() : 0
     if (op.name === 'memory.copy') r.take(2)
     if (op.name === 'memory.fill') r.take(1)
-    const lanes =
-      op.immediate === 'lanes16'
-        ? [...r.take(16)]
-        : op.immediate === 'lane' || op.immediate === 'memoryLane'
-          ? [r.byte()]
-          : []
+    const lanes = [...r.take(immediates[op.immediate])]
     return { offset, align, lanes }
   }
 }

@@ -33,8 +33,9 @@ export const [ELSE, END] = [0x05, 0x0b]
 /** Codes of constants by their types. */
 export const constantCodes = { i32: 0x41, i64: 0x42, f32: 0x43, f64: 0x44 } as const
 
-/** What follows an instruction's code. */
-export type Immediate = 'none' | 'memory' | 'lane' | 'memoryLane' | 'lanes16'
+/** What follows an instruction's code, and how many lanes it names. */
+export const immediates = { none: 0, memory: 0, lane: 1, memoryLane: 1, lanes16: 16 } as const
+type Immediate = keyof typeof immediates
 
 /** An instruction that takes values and gives at most one. */
 export interface Instruction {
