@@ -3,6 +3,7 @@
  * firing rates of the same passes.
  */
 
+import { mean } from '../median.js'
 import type { Model } from '../model.js'
 import { own } from '../own.js'
 import type { Session } from '../runtime/session.js'
@@ -80,18 +81,16 @@ const norm = (values: Float32Array): number =>
 
 /** Means by name; values that are not finite (zero vectors have no direction) don't count. */
 function means(): { add(name: string, value: number): void; read(): Record<string, Cosine> } {
-  const sums = new Map<string, { sum: number; count: number }>()
+  const found = new Map<string, number[]>()
   return {
     add(name, value) {
-      const entry = sums.get(name) ?? { sum: 0, count: 0 }
-      sums.set(name, entry)
-      if (!Number.isFinite(value)) return
-      entry.sum += value
-      entry.count++
+      const values = found.get(name) ?? []
+      found.set(name, values)
+      if (Number.isFinite(value)) values.push(value)
     },
     read: () =>
       Object.fromEntries(
-        [...sums].map(([name, { sum, count }]) => [name, count === 0 ? null : sum / count]),
+        [...found].map(([name, values]) => [name, values.length === 0 ? null : mean(values)]),
       ),
   }
 }

@@ -8,15 +8,7 @@ import { aFunction, by, complete, integer, optional, type Rules } from '../rules
 import { breathe } from '../runtime/breathe.js'
 import type { NetInfo } from './abi.js'
 import type { Net } from './net.js'
-import {
-  type Call,
-  callsOf,
-  frameBytesOf,
-  frameCount,
-  inputCount,
-  sampleBytesOf,
-  shownAs,
-} from './sizes.js'
+import { type Call, callsOf, frameBytesOf, frameCount, shownAs, sizeOf } from './sizes.js'
 
 /** Options of `evaluateNet`; each has a default. */
 export interface EvaluateNetOptions {
@@ -138,59 +130,35 @@ export function showSample(net: Net, call: Call, sample: Uint8Array): void {
  * @throws SpikewasmError for a number that is not finite, or that is no byte where bytes go in
  */
 export function sampleReader(info: NetInfo, data: Dataset) {
-  const input = new (info.inputType === 'u8' ? Uint8Array : Float32Array)(inputCount(info))
-  const sample = new Uint8Array(input.buffer, 0, sampleBytesOf(info))
-  const fill = sampleFiller({ info, input }, data)
+  const isBytes = info.inputType === 'u8'
+  const [channels, height, width] = info.input
+  const [frame, frames, given] = [sizeOf(info), frameCount(info), data.timeSteps ?? 1]
+  const pixels = isBytes ? data.pixels : undefined
+  const sample = pixels ? new Uint8Array(given * frame) : new Float32Array(given * frame)
+  const toByte = byteOf(info.mean, info.std, channels)
+  /** What goes in for a number of sample `index`. */
+  const change = (value: number, i: number, index: number): number => {
+    if (pixels) return Math.round(value * (255 / pixels.normalization.scale))
+    if (!Number.isFinite(value))
+      fail(
+        `the data ${data.name} must hold finite numbers, got ${value} in sample ${index}; ` +
+          'repair or leave out that sample',
+      )
+    const channel = Math.floor(i / (height * width)) % channels
+    return isBytes ? toByte(value, channel, data.name) : value
+  }
   return (first: number, count: number) => {
-    const bytes = new Uint8Array(count * sample.length)
+    const all = new (isBytes ? Uint8Array : Float32Array)(count * frames * frame)
     const labels = Array.from({ length: count }, (_, i) => {
-      const label = fill(first + i)
-      bytes.set(sample, i * sample.length)
+      const [index, at] = [first + i, i * frames * frame]
+      const label = pixels
+        ? pixels.read(index, sample as Uint8Array)
+        : data.read(index, sample as Float32Array)
+      for (let k = 0; k < sample.length; k++) all[at + k] = change(sample[k], k, index)
+      for (let t = given; t < frames; t++) all.copyWithin(at + t * frame, at, at + frame)
       return label
     })
-    return { bytes, labels }
-  }
-}
-
-/** @returns what writes a sample into the network's input, [C][H][W], and gives its label */
-function sampleFiller(
-  { info, input }: Pick<Net, 'info' | 'input'>,
-  data: Dataset,
-): (index: number) => number {
-  const [channels, height, width] = info.input
-  const frame = channels * height * width
-  const given = data.timeSteps ?? 1
-  const size = given * frame
-  const write = (sample: ArrayLike<number>): void => {
-    input.set(sample)
-    for (let t = given; t < frameCount(info); t++) input.copyWithin(t * frame, 0, frame)
-  }
-  const { pixels } = data
-  if (info.inputType === 'u8' && pixels) {
-    const bytes = new Uint8Array(size)
-    const scale = 255 / pixels.normalization.scale
-    return (index) => {
-      const label = pixels.read(index, bytes)
-      for (let i = 0; i < size; i++) bytes[i] = Math.round(bytes[i] * scale)
-      write(bytes)
-      return label
-    }
-  }
-  const sample = new Float32Array(size)
-  const toByte = byteOf(info.mean, info.std, channels)
-  return (index) => {
-    const label = data.read(index, sample)
-    for (let i = 0; i < size; i++) {
-      if (!Number.isFinite(sample[i]))
-        fail(
-          `the data ${data.name} must hold finite numbers, got ${sample[i]} in sample ${index}; ` +
-            'repair or leave out that sample',
-        )
-      const channel = Math.floor(i / (height * width)) % channels
-      if (info.inputType === 'u8') sample[i] = toByte(sample[i], channel, data.name)
-    }
-    write(sample)
-    return label
+    return { bytes: new Uint8Array(all.buffer), labels }
   }
 }
 
