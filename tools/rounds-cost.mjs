@@ -164,14 +164,14 @@ const MEASURE_MS = 10_000
  */
 async function replica(name, data) {
   const paths = ['runner', 'wire', 'options']
-  const [{ Runner }, wire, { roundsSetting }] = await Promise.all(
+  const [{ openRunner }, wire, { roundsSetting }] = await Promise.all(
     paths.map((path) => import(at(`scale/rounds/${path}.js`))),
   )
   const { replicaHost } = await import(at('cli/rounds/replica.js'))
   const { weightsOf } = await import(at('scale/rounds/vectors.js'))
   const { model, train, test } = await openWork(name, data)
   const rounds = roundsSetting({ replicas: 1, syncEvery: 1000 })
-  const { setting } = await Runner.open(model, train, fitOf(test), rounds)
+  const { id } = await openRunner(model, train, fitOf(test), rounds)
   const host = replicaHost({ threads: 1 })
   const start = wire.startToBytes(weightsOf(model.session))
   await model.dispose()
@@ -179,7 +179,7 @@ async function replica(name, data) {
   const run = async (steps) => {
     const rates = Array.from({ length: steps }, () => ({ learningRate: 0.01, factor: 1 }))
     const job = {
-      ...{ run: '0'.repeat(24), round: 0, replica: 0, setting, rounds, begun: state !== undefined },
+      ...{ run: '0'.repeat(24), round: 0, replica: 0, ...id, rounds, begun: state !== undefined },
       ...{
         where: 'redis',
         options: optionsOf(name),

@@ -27,7 +27,8 @@ export interface JobLimits {
 export type EndReason = 'lock lost' | 'stopped' | 'worker ends'
 
 /** What a job has at hand. */
-export interface JobContext {
+export interface JobContext
+  extends Pick<WorkerOptions, 'data' | 'cache' | 'limits' | 'concurrency'> {
   readonly id: string
   /** 1 for the first. */
   readonly attempt: number
@@ -39,13 +40,6 @@ export interface JobContext {
   readonly most: BytesLimit
   /** A folder of this job on this machine, which is removed when it ends. */
   readonly scratch: string
-  /** Where data sets are on this machine. */
-  readonly data?: string
-  /** Where pictures that were converted once are kept on this machine. */
-  readonly cache?: string
-  readonly limits: JobLimits
-  /** Jobs that this worker does at a time. */
-  readonly concurrency: number
   readonly place: RedisPlace
   /** How far it is; only the last one is kept. Never throws. */
   progress(value: { readonly [key: string]: Json }): void
@@ -85,7 +79,9 @@ export interface WorkerOptions {
   readonly kinds: readonly AnyKind[]
   /** Jobs of each kind at a time. */
   readonly concurrency: number
+  /** Where data sets are on this machine. */
   readonly data?: string
+  /** Where pictures that were converted once are kept on this machine. */
   readonly cache?: string
   readonly limits: JobLimits
   /** Default: Redis. */

@@ -9,7 +9,7 @@ import { unlessEnded } from '../../src/scale/rounds/gone.js'
 import { type ReplicaHost, roundsKind } from '../../src/scale/rounds/kind.js'
 import { isDue, lateAfter } from '../../src/scale/rounds/late.js'
 import { roundsSetting } from '../../src/scale/rounds/options.js'
-import { type ReplicaBytes, type ReplicaDone, Runner } from '../../src/scale/rounds/runner.js'
+import { openRunner, type ReplicaBytes, type ReplicaDone } from '../../src/scale/rounds/runner.js'
 import { replicaCalls } from '../../src/scale/rounds/thread.js'
 import { jobToJson, type ReplicaJob } from '../../src/scale/rounds/wire.js'
 import { DamagedBytes } from '../../src/scale/store.js'
@@ -126,7 +126,7 @@ test('samples that must be got first are, before data are compared', async () =>
     Object.create(toy(30, 1).data, { prepare: { value: async () => void got.push(name) } })
   const model = await compileToy()
   const options = { epochs: 1, validation: lazy('validation') }
-  await Runner.open(model, lazy('training'), options, job.rounds)
+  await openRunner(model, lazy('training'), options, job.rounds)
   assert.equal(got, ['training', 'validation'])
   await model.dispose()
 })

@@ -12,7 +12,7 @@ import {
 } from '../../src/scale/rounds/codec.js'
 import { type CostOf, largestOf, ringCost, roundCost } from '../../src/scale/rounds/cost.js'
 import { whyMissing } from '../../src/scale/rounds/gone.js'
-import { Kept } from '../../src/scale/rounds/kept.js'
+import { keptOf } from '../../src/scale/rounds/kept.js'
 import { compressions, refuseOfFit, roundsSetting } from '../../src/scale/rounds/options.js'
 import { outerStep } from '../../src/scale/rounds/outer.js'
 import {
@@ -253,7 +253,7 @@ test('jobs of rounds', () => {
         [-1, [null, null]],
       ],
       ([done, inner]) => {
-        const { callback } = new Kept(setting)
+        const { callback } = keptOf(setting)
         const state = callback.state!() as object
         callback.restore!({ ...state, done, inner } as never, {})
         return callback.state!() as object

@@ -8,7 +8,7 @@ import { fit } from '../../train/fit.js'
 import type { InRounds } from '../../train/loop.js'
 import { type FitOptions, ownFitOptions } from '../../train/options.js'
 import type { History } from '../../train/records.js'
-import { Kept } from './kept.js'
+import { keptOf } from './kept.js'
 import { type RoundInfo, RoundsLoop } from './loop.js'
 import { type Rounds, type RoundsSetting, refuseOfFit, roundsSetting } from './options.js'
 import { batchesOf, type Crew, type CrewFor, localCrew, stepsOf } from './replica.js'
@@ -59,7 +59,7 @@ export async function fitWith(
   const { rounds: asked, onRound, ...rest } = ownFitOptions(options) as FitRoundsOptions
   const rounds = roundsSetting(asked ?? {}, 'rounds')
   refuseOfFit(rest)
-  const kept = new Kept(rounds)
+  const { kept, callback } = keptOf(rounds)
   const { callbacks = [] } = rest
   const { session } = model
   let crew: Crew | undefined
@@ -71,7 +71,7 @@ export async function fitWith(
       return new RoundsLoop(parts, { rounds, kept, crew, onRound })
     },
   }
-  const all = { ...rest, callbacks: [kept.callback, ...callbacks] }
+  const all = { ...rest, callbacks: [callback, ...callbacks] }
   return alone(
     session,
     [],

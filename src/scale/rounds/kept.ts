@@ -1,7 +1,6 @@
 /** What checkpoints keep of rounds beside weights: the outer momentum, and the replicas' states. */
 
 import { fail } from '../../errors.js'
-import type { StateDict } from '../../runtime/state.js'
 import { type StepState, stepStateOf } from '../../runtime/update.js'
 import * as v from '../../runtime/vendor/valibot/index.js'
 import type { Callback } from '../../train/callback.js'
@@ -23,70 +22,54 @@ const schema = v.object({
 })
 
 /** The state of a training in rounds, and the callback that checkpoints keep it by. */
-export class Kept {
-  done = 0
-  /** [P] */
-  momentum: Float32Array | undefined
-  states: ReplicaState[]
-  private restored = false
-
-  constructor(private readonly rounds: RoundsSetting) {
-    this.states = this.none()
-  }
-
-  private none(): ReplicaState[] {
-    return Array.from({ length: this.rounds.replicas }, () => ({}))
-  }
-
-  get callback(): Callback {
-    const kept = this
-    return {
-      name: 'rounds',
-      onFitStart(start) {
-        if (!kept.restored || !start.resumed) {
-          kept.done = 0
-          kept.momentum = undefined
-          kept.states = kept.none()
+export function keptOf({ replicas }: RoundsSetting) {
+  const none = () => ({
+    done: 0,
+    /** [P] */
+    momentum: undefined as Float32Array | undefined,
+    states: Array.from({ length: replicas }, (): ReplicaState => ({})),
+  })
+  const kept = none()
+  let restored = false
+  const callback: Callback = {
+    name: 'rounds',
+    onFitStart({ resumed }) {
+      if (!restored || !resumed) Object.assign(kept, none())
+      restored = false
+    },
+    state: (): v.InferOutput<typeof schema> => ({
+      kind: 'rounds',
+      done: kept.done,
+      inner: kept.states.map(({ inner }) => inner?.numbers ?? null),
+    }),
+    tensors() {
+      const found: [string, Float32Array | undefined][] = [['momentum', kept.momentum]]
+      for (const [k, { inner, residual }] of kept.states.entries())
+        found.push([`${k}.inner`, inner?.arrays], [`${k}.residual`, residual])
+      const entries = found.flatMap(([name, data]) =>
+        data ? [[name, { shape: [data.length], data }] as const] : [],
+      )
+      return Object.fromEntries(entries)
+    },
+    restore(state, tensors) {
+      const { done, inner } = keptAs('rounds', schema, state)
+      if (inner.length !== replicas)
+        fail(`fit.resume: the checkpoint must hold ${replicas} replicas, got ${inner.length}`)
+      const states = inner.map((numbers, k): ReplicaState => {
+        const arrays = tensors[`${k}.inner`]?.data
+        const residual = tensors[`${k}.residual`]?.data
+        if ((numbers === null) !== (arrays === undefined))
+          fail(`fit.resume: the checkpoint must hold all of replica ${k}, some of it is missing`)
+        return {
+          ...(numbers && arrays ? { inner: { numbers, arrays } } : {}),
+          ...(residual ? { residual } : {}),
         }
-        kept.restored = false
-      },
-      state: (): v.InferOutput<typeof schema> => ({
-        kind: 'rounds',
-        done: kept.done,
-        inner: kept.states.map(({ inner }) => inner?.numbers ?? null),
-      }),
-      tensors: () => kept.tensors(),
-      restore: (state, tensors) => kept.restore(state, tensors),
-    }
+      })
+      Object.assign(kept, { done, momentum: tensors.momentum?.data, states })
+      restored = true
+    },
   }
-
-  private tensors(): StateDict {
-    const found: [string, Float32Array | undefined][] = [['momentum', this.momentum]]
-    for (const [k, { inner, residual }] of this.states.entries())
-      found.push([`${k}.inner`, inner?.arrays], [`${k}.residual`, residual])
-    const entries = found.flatMap(([name, data]) =>
-      data ? [[name, { shape: [data.length], data }] as const] : [],
-    )
-    return Object.fromEntries(entries)
-  }
-
-  private restore(state: unknown, tensors: StateDict): void {
-    const { done, inner } = keptAs('rounds', schema, state)
-    const { replicas } = this.rounds
-    if (inner.length !== replicas)
-      fail(`fit.resume: the checkpoint must hold ${replicas} replicas, got ${inner.length}`)
-    this.done = done
-    this.momentum = tensors.momentum?.data
-    this.states = inner.map((numbers, k) => {
-      const arrays = tensors[`${k}.inner`]?.data
-      const residual = tensors[`${k}.residual`]?.data
-      if ((numbers === null) !== (arrays === undefined))
-        fail(`fit.resume: the checkpoint must hold all of replica ${k}, some of it is missing`)
-      return {
-        ...(numbers && arrays ? { inner: { numbers, arrays } } : {}),
-        ...(residual ? { residual } : {}),
-      }
-    })
-    this.restored = true
-  }
+  return { kept, callback }
 }
+
+export type Kept = ReturnType<typeof keptOf>['kept']

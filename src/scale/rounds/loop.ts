@@ -10,10 +10,11 @@ import { outerStep } from './outer.js'
 import type { Crew, ReplicaResult } from './replica.js'
 import { sizesOf, takeWeights, weightsOf } from './vectors.js'
 
-export interface RoundsParts {
+interface RoundsParts {
   readonly rounds: RoundsSetting
   readonly kept: Kept
   readonly crew: Crew
+  readonly onRound?: (info: RoundInfo) => unknown
 }
 
 /** What is told when a round has ended. */
@@ -33,7 +34,7 @@ export interface RoundInfo {
 export class RoundsLoop extends Loop {
   constructor(
     parts: LoopParts,
-    private readonly own: RoundsParts & { readonly onRound?: (info: RoundInfo) => unknown },
+    private readonly own: RoundsParts,
   ) {
     super(parts)
   }

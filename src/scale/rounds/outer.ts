@@ -13,18 +13,13 @@ export interface Sent {
   readonly statistics: Float32Array
 }
 
-export interface OuterStep {
-  readonly weights: Weights
-  /** [P], for the next step; absent without momentum. */
-  readonly momentum?: Float32Array
-}
-
 /**
  * SGD with Nesterov momentum on the mean change c of K replicas, as PyTorch's SGD does it with −c
  * for a gradient: v ← μ·v + c, w ← w + lr·(c + μ·v). The mean is added up in float64 in the order
  * of the replicas, so that its bits do not depend on who has sent first; v and w are float32. With
  * lr 1 and μ 0 the new w is the replicas' mean. Running statistics become their mean.
  *
+ * @returns momentum [P] for the next step; absent without one
  * @throws SpikewasmError for what a replica cannot have sent, and when a result is not finite
  */
 export function outerStep(
@@ -33,7 +28,7 @@ export function outerStep(
   before: Weights,
   momentum: Float32Array | undefined,
   sent: readonly Sent[],
-): OuterStep {
+): { readonly weights: Weights; readonly momentum?: Float32Array } {
   const change = new Float64Array(sizes.parameters)
   for (const { change: bytes } of sent) addChange(compress, sizes, before.parameters, bytes, change)
   const parameters = new Float32Array(sizes.parameters)

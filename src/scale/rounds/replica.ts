@@ -50,14 +50,6 @@ export interface ReplicaResult {
   readonly sums: EpochSums
 }
 
-/** What replicas are trained with. */
-export interface TrainedWith {
-  readonly session: Session
-  readonly batches: Batches
-  readonly rounds: RoundsSetting
-  readonly signal?: host.AbortSignal
-}
-
 /** Batches of a data set, in the order of each epoch; batch s·K + k is replica k's at step s. */
 export const batchesOf = (session: Session, data: Dataset): Batches => {
   const { batchSize, seed } = session
@@ -75,7 +67,7 @@ export const stepsOf = (batches: number, replicas: number): number => Math.floor
  * @throws SpikewasmError when the loss or a gradient is not finite
  */
 export async function trainReplica(
-  { session, batches, rounds, signal }: TrainedWith,
+  { session, rounds, batches, signal }: TrainedWith,
   replica: number,
   weights: vectors.Weights,
   state: ReplicaState,
@@ -157,6 +149,10 @@ export interface CrewFor {
   /** All that the training's numbers depend on. */
   readonly setting: () => Setting
 }
+
+/** What replicas are trained with. */
+type TrainedWith = Pick<CrewFor, 'session' | 'rounds'> &
+  Pick<Round, 'signal'> & { readonly batches: Batches }
 
 /** Replicas on the model's own threads, one after the other. */
 export function localCrew({ session, data, rounds }: CrewFor): Crew {

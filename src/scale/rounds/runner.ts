@@ -1,7 +1,6 @@
 /** A model and data that do jobs of replicas, one at a time. */
 
 import { createHash } from 'node:crypto'
-import type { Batches } from '../../data/batches.js'
 import type { Dataset } from '../../data/dataset.js'
 import { fail, SpikewasmError } from '../../errors.js'
 import type { Model } from '../../model.js'
@@ -65,77 +64,63 @@ export function trainingId(setting: Setting): TrainingId {
   }
 }
 
-export class Runner {
-  private constructor(
-    readonly model: Model,
-    readonly id: TrainingId,
-    private readonly rounds: RoundsSetting,
-    private readonly batches: Batches,
-  ) {}
-
-  /**
-   * @param options as `fitRounds` is given them
-   * @throws SpikewasmError for data or options that don't match
-   */
-  static async open(
-    model: Model,
-    all: Dataset,
-    options: FitOptions,
-    rounds: RoundsSetting,
-  ): Promise<Runner> {
-    const { session } = model
-    return alone(
-      session,
-      [],
-      async () => {
-        const { data, asked } = checkedFit(session, all, options, rounds)
-        await planFit(session, asked)
-        session.optimizer = asked.optimizer
-        await session.lock.ask(() => prepareFingerprint(data))
-        await session.lock.ask(() => prepareFingerprint(asked.validation))
-        const id = trainingId(settingOf(session, data, asked))
-        return new Runner(model, id, rounds, batchesOf(session, data))
-      },
-      false,
-    )
-  }
-
-  /**
-   * @returns undefined where the signal has ended it
-   * @throws SpikewasmError for another training's job, for bytes that are none of it, and when
-   *   numbers are not finite
-   */
-  async run(
-    job: ReplicaJob,
-    { start, state }: ReplicaBytes,
-    signal?: AbortSignal,
-  ): Promise<ReplicaDone | undefined> {
-    if (job.setting !== this.id.setting) throw otherTraining(job.parts, this.id.parts)
-    const { model, batches, rounds } = this
-    const { session } = model
-    const steps = job.shard.first + job.shard.rates.length
-    if (steps * rounds.replicas > batches.length)
-      fail(
-        `the job of a replica must end within the epoch's ${batches.length} batches, got step ` +
-          `${steps} of ${rounds.replicas} replicas`,
-      )
-    const sizes = sizesOf(session)
-    const weights = startOfBytes(start, sizes)
-    const before = state ? stateOfBytes(state, sizes, rounds) : {}
-    return alone(
-      session,
-      [],
-      async () => {
-        const of = { session, batches, rounds, signal }
+/**
+ * A model that does jobs of a training.
+ *
+ * @param options as `fitRounds` is given them
+ * @throws SpikewasmError for data or options that don't match
+ */
+export async function openRunner(
+  model: Model,
+  all: Dataset,
+  options: FitOptions,
+  rounds: RoundsSetting,
+) {
+  const { session } = model
+  const locked = <T>(body: () => Promise<T>): Promise<T> => alone(session, [], body, false)
+  const { id, batches } = await locked(async () => {
+    const { data, asked } = checkedFit(session, all, options, rounds)
+    await planFit(session, asked)
+    session.optimizer = asked.optimizer
+    await session.lock.ask(() => prepareFingerprint(data))
+    await session.lock.ask(() => prepareFingerprint(asked.validation))
+    return {
+      id: trainingId(settingOf(session, data, asked)),
+      batches: batchesOf(session, data),
+    }
+  })
+  return {
+    model,
+    id,
+    /**
+     * @returns undefined where the signal has ended it
+     * @throws SpikewasmError for another training's job, for bytes that are none of it, and when
+     *   numbers are not finite
+     */
+    async run(
+      job: ReplicaJob,
+      { start, state }: ReplicaBytes,
+      signal?: AbortSignal,
+    ): Promise<ReplicaDone | undefined> {
+      if (job.setting !== id.setting) throw otherTraining(job.parts, id.parts)
+      const steps = job.shard.first + job.shard.rates.length
+      if (steps * rounds.replicas > batches.length)
+        fail(
+          `the job of a replica must end within the epoch's ${batches.length} batches, got step ` +
+            `${steps} of ${rounds.replicas} replicas`,
+        )
+      const sizes = sizesOf(session)
+      const weights = startOfBytes(start, sizes)
+      const before = state ? stateOfBytes(state, sizes, rounds) : {}
+      const of = { session, batches, rounds, signal }
+      return locked(async () => {
         const done = await trainReplica(of, job.replica, weights, before, job.shard)
         if (!done) return undefined
-        return {
-          sent: sentToBytes(done.sent),
-          state: stateToBytes(done.state, sizes),
-          sums: done.sums,
-        }
-      },
-      false,
-    )
+        const { sent, sums } = done
+        return { sent: sentToBytes(sent), state: stateToBytes(done.state, sizes), sums }
+      })
+    },
   }
 }
+
+export type Runner = Awaited<ReturnType<typeof openRunner>>

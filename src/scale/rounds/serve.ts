@@ -10,7 +10,7 @@ import { type FitRoundsOptions, fitWith } from './fit.js'
 import { roundsKind } from './kind.js'
 import { type RoundsRedis, refuseOfFit, roundsSetting } from './options.js'
 import { openAt, queueCrew } from './queue.js'
-import { Runner } from './runner.js'
+import { openRunner } from './runner.js'
 import { sizesOf } from './vectors.js'
 import { startBytes, stateBytes } from './wire.js'
 
@@ -73,7 +73,7 @@ export async function serveRounds(
   for (const key of ['replaceAfter', 'onRound', 'callbacks', 'resume'] as const) delete fit[key]
   const rounds = roundsSetting(asked)
   refuseOfFit(fit)
-  const runner = await Runner.open(model, data, fit, rounds)
+  const runner = await openRunner(model, data, fit, rounds)
   const { place, store, onNews } = await openAt(redis)
   const sizes = sizesOf(model.session)
   const kind = roundsKind({

@@ -4,7 +4,7 @@ import type { Dataset } from '../../data/dataset.js'
 import type { Model } from '../../model.js'
 import type { Ask } from '../../runtime/calls.js'
 import type { FitOptions } from '../../train/options.js'
-import { type ReplicaBytes, Runner } from './runner.js'
+import { openRunner, type ReplicaBytes, type Runner } from './runner.js'
 import type { ReplicaJob } from './wire.js'
 
 /** Where files are on this machine. */
@@ -39,7 +39,7 @@ export function replicaCalls(open: (job: ReplicaJob, files: JobFiles) => Promise
     const opened = await open(job, files)
     try {
       const { model, fit } = opened
-      held = await Runner.open(model, opened.data, fit, job.rounds)
+      held = await openRunner(model, opened.data, fit, job.rounds)
     } catch (error) {
       await opened.model.dispose()
       throw error
