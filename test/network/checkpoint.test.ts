@@ -6,20 +6,12 @@
 import * as assert from 'uvu/assert'
 import { trace } from '../../src/graph/trace.js'
 import {
-  adaptiveAvgPool2d,
   avgPool2d,
   type Block,
-  batchNorm2d,
   block,
   type CompileOptions,
-  conv2d,
-  dropout,
-  flatten,
+  type Layer,
   lif,
-  linear,
-  maxPool2d,
-  plif,
-  relu,
   residual,
   type StateDict,
   scale,
@@ -31,8 +23,9 @@ import { makePlan, type Plan } from '../../src/plan/plan.js'
 import { randomNetwork } from '../support/draw/networks.js'
 import { testRandom } from '../support/engine.js'
 import { isLong, ofLong } from '../support/long.js'
-import { labels, uniform } from '../support/measure.js'
+import { expectSameBits, labels, uniform } from '../support/measure.js'
 import { modelOf, test } from '../support/models.js'
+import { netOf } from '../support/net.js'
 
 const seed = Number(process.env.SEED ?? 71)
 
@@ -75,12 +68,7 @@ async function compareBits(
   const again = await twoSteps(network, { ...options, gradientCheckpoint: 'layers' })
   assert.equal(again.losses, kept.losses, `${what}: losses`)
   for (const [i, state] of kept.states.entries())
-    for (const [name, { data }] of Object.entries(state)) {
-      const bits = (of: Float32Array): Int32Array => new Int32Array(of.slice().buffer)
-      const [a, b] = [bits(data), bits(again.states[i][name].data)]
-      const differs = a.findIndex((value, at) => value !== b[at])
-      assert.is(differs, -1, `${what}: ${name} of state ${i} differs at ${differs}`)
-    }
+    expectSameBits(`${what}: state ${i}`, again.states[i], state)
   const gradients = Object.values(kept.states[0])
   const learning = gradients.filter(({ data }) => data.some((v) => v !== 0)).length
   return { share: learning / gradients.length, plan: again.plan }
@@ -113,104 +101,59 @@ function madeAgain({ buffers }: Plan) {
   }
 }
 
+const input = [3, 12, 12] as const
+
+/** A convolution and its normalisation, of an image of any size. */
 const norm = (from: number, to: number, stride = 1, kernel = 3): Block =>
-  sequential(
-    conv2d(from, to, kernel, { padding: (kernel - 1) / 2, stride, bias: false }),
-    batchNorm2d(to),
+  netOf(
+    [from, 12, 12],
+    `conv ${to} ${kernel} padding=${(kernel - 1) / 2} stride=${stride} bias=false, norm`,
   )
 
 /** A block of a ResNet, of a SEW-ResNet where spikes are added. */
-const shortcut = (from: number, to: number, stride: number): Block =>
+const shortcut = (from: number, to = from, stride = 1): Block =>
   block(
     {
       main: sequential(norm(from, to, stride), lif(), norm(to, to)),
-      side: norm(from, to, stride, 1),
+      ...(to !== from && { side: norm(from, to, stride, 1) }),
       out: lif(),
     },
-    (m, x, { add }) => m.out(add(m.main(x), m.side(x))),
+    (m, x, { add }) => m.out(add(m.main(x), m.side ? m.side(x) : x)),
   )
-const identityShortcut = (channels: number): Block =>
-  block(
-    { main: sequential(norm(channels, channels), lif(), norm(channels, channels)), out: lif() },
-    (m, x, { add }) => m.out(add(m.main(x), x)),
-  )
+/** A value and what a layer makes of it, added: and neurons behind them. */
+const added = (layer: Layer, fires = true): Block =>
+  block({ layer, ...(fires && { out: lif() }) }, (m, x, { add }) => {
+    const sum = add(x, m.layer(x))
+    return m.out ? m.out(sum) : sum
+  })
+const pool = () => avgPool2d(3, { stride: 1, padding: 1 })
 
-const networks: Readonly<Record<string, Block>> = {
-  resnet: sequential(
-    norm(3, 16),
-    lif(),
-    identityShortcut(16),
-    identityShortcut(16),
-    shortcut(16, 24, 2),
-    adaptiveAvgPool2d(1),
-    flatten(),
-    linear(24, 5),
-  ),
-  'sew, pooled': sequential(
-    norm(3, 12),
-    lif(),
-    residual(sequential(norm(12, 12), lif())),
-    residual(sequential(norm(12, 12), lif())),
-    avgPool2d(2),
-    norm(12, 20),
-    lif(),
-    maxPool2d(2),
-    conv2d(20, 20, 3, { padding: 1, groups: 20 }),
-    lif(),
-    flatten(),
-    linear(20 * 3 * 3, 5),
-  ),
-  'currents added, pooled and rectified': sequential(
-    conv2d(3, 8, 3, { padding: 1 }),
-    residual(sequential(batchNorm2d(8), lif(), conv2d(8, 8, 3, { padding: 1, standardise: true }))),
-    residual(sequential(batchNorm2d(8), relu(), conv2d(8, 8, 3, { padding: 1 }))),
-    maxPool2d(2),
-    relu(),
-    dropout(0.3),
-    scale(1.7),
-    norm(8, 16),
-    lif(),
-    conv2d(16, 16, 3, { padding: 1, groups: 2 }),
-    batchNorm2d(16),
-    plif({ vReset: 0 }),
-    flatten(),
-    linear(16 * 6 * 6, 5),
-  ),
-  'spikes read twice by a neuron': sequential(
-    norm(3, 12),
-    lif(),
-    block({ pool: avgPool2d(3, { stride: 1, padding: 1 }), out: lif() }, (m, x, { add }) =>
-      m.out(add(x, m.pool(x))),
-    ),
-    norm(12, 12),
-    lif(),
-    block({ more: scale(2.5), out: lif() }, (m, x, { add }) => m.out(add(m.more(x), x))),
-    norm(12, 12),
-    lif(),
-    block({ pool: avgPool2d(3, { stride: 1, padding: 1 }) }, (m, x, { add }) => add(m.pool(x), x)),
-    norm(12, 12),
-    lif(),
-    adaptiveAvgPool2d(1),
-    flatten(),
-    linear(12, 5),
-  ),
-  'plif, dropout': sequential(
-    norm(3, 8),
-    plif(),
-    dropout(0.2),
-    norm(8, 8),
-    plif({ detachReset: false }),
-    norm(8, 8),
-    plif({ decayInput: true }),
-    flatten(),
-    dropout(0.2),
-    linear(8 * 12 * 12, 20),
-    lif(),
-    linear(20, 5),
-  ),
+const own = {
+  normed: (from: number, to: number) => norm(from, to),
+  shortcut,
+  sew: (n: number) => residual(sequential(norm(n, n), lif())),
+  adds: (n: number) =>
+    residual(netOf([n, 12, 12], `norm, lif, conv ${n} 3 padding=1 standardise=true`)),
+  rectifies: (n: number) => residual(netOf([n, 12, 12], `norm, relu, conv ${n} 3 padding=1`)),
+  addsPool: () => added(pool()),
+  addsMore: () => added(scale(2.5)),
+  sumsPool: () => added(pool(), false),
 }
-
-const input = [3, 12, 12] as const
+const texts: Readonly<Record<string, string>> = {
+  resnet: `normed 16, lif, shortcut, shortcut, shortcut 24 2, adaptiveAvgPool2d 1, flatten, linear 5`,
+  'sew, pooled': `normed 12, lif, sew, sew, avgPool2d 2, normed 20, lif, maxPool2d 2,
+    conv 20 3 padding=1 groups=20, lif, flatten, linear 5`,
+  'currents added, pooled and rectified': `conv 8 3 padding=1, adds, rectifies, maxPool2d 2, relu,
+    dropout 0.3, scale 1.7, normed 16, lif, conv 16 3 padding=1 groups=2, norm, plif vReset=0, flatten,
+    linear 5`,
+  'spikes read twice by a neuron': `normed 12, lif, addsPool, normed 12, lif, addsMore, normed 12, lif,
+    sumsPool, normed 12, lif, adaptiveAvgPool2d 1, flatten, linear 5`,
+  'plif, dropout': `normed 8, plif, dropout 0.2, normed 8, plif detachReset=false, normed 8,
+    plif decayInput=true, flatten, dropout 0.2, linear 20, lif, linear 5`,
+}
+const networks = Object.fromEntries(
+  Object.entries(texts).map(([name, text]) => [name, netOf(input, text, own)]),
+)
 
 for (const [i, [name, network]] of Object.entries(networks).entries())
   for (const stepMode of ['m', 's'] as const)

@@ -9,7 +9,6 @@ import { trace } from '../../src/graph/trace.js'
 import {
   adam,
   alif,
-  avgPool2d,
   block,
   type CompileOptions,
   conv2d,
@@ -25,44 +24,35 @@ import {
   type Optimizer,
   ratePenalty,
   recurrent,
-  relu,
   rmsprop,
   type StateDict,
-  type StepMode,
   scale,
   sequential,
   sgd,
 } from '../../src/index.js'
-import { methodOptions } from '../../src/plan/methods.js'
+import { methodOptions, stepModesOf } from '../../src/plan/methods.js'
 import type { PlanOptions, ProgramName } from '../../src/plan/plan.js'
 import { type Budgets, withBudgets } from '../support/budgets.js'
 import { checkCase, makeCase } from '../support/case.js'
 import { note, wanted } from '../support/divided.js'
 import { expectClose, uniform } from '../support/measure.js'
 import { modelOf, test } from '../support/models.js'
+import { layersOf, netOf } from '../support/net.js'
 import { PlanRunner } from '../support/plan-runner.js'
-import { chains, small } from '../support/small-budgets.js'
+import { chains, ownLayers, small } from '../support/small-budgets.js'
 
 const seen = new Set<string>()
 
 const seed = Number(process.env.SEED ?? 29)
 
-const modes: Readonly<Record<Method, readonly StepMode[]>> = {
-  rate: ['m', 's'],
-  bptt: ['m', 's'],
-  ottt: ['s'],
-  sltt: ['s'],
-  os: ['s'],
-}
-
 const most: readonly Method[] = ['rate', 'bptt', 'sltt', 'ottt']
-for (const { name, layers, input, methods = most, ...of } of chains)
+for (const [name, { text, input, methods = most, budgets, options }] of Object.entries(chains))
   for (const method of methods)
-    for (const stepMode of modes[method])
+    for (const stepMode of stepModesOf(method))
       test(`${name}: ${method} ${stepMode}`, () =>
-        withBudgets({ ...small, ...of.budgets }, async () => {
-          const options = { input, timeSteps: 3, batchSize: 3, method, stepMode, ...of.options }
-          const c = await makeCase(layers, options, seed)
+        withBudgets({ ...small, ...budgets }, async () => {
+          const given = { input, timeSteps: 3, batchSize: 3, method, stepMode, ...options }
+          const c = await makeCase(layersOf(input, text, ownLayers), given, seed)
           if (c.spare) noteRecords(c.spare.model, ['train'], seen)
           await checkCase(method, c)
         }))
@@ -134,17 +124,11 @@ const joined = (floats: boolean) => (): Module =>
     },
   )
 const plain = (): Module =>
-  sequential(
-    conv2d(2, 5, 3, { padding: 1 }),
-    lif(neuron),
-    dropout(0.2),
-    maxPool2d(3, { stride: 1 }),
-    conv2d(5, 6, 3, { padding: 1 }),
-    relu(),
-    conv2d(6, 40, 1),
-    lif(neuron),
-    flatten(),
-    linear(1000, 3),
+  netOf(
+    input,
+    `conv 5 3 padding=1, fires, dropout 0.2, maxPool2d 3 stride=1, conv 6 3 padding=1, relu,
+     conv 40 1, fires, flatten, linear 3`,
+    { fires: () => lif(neuron) },
   )
 const updates = (optimizer: Optimizer): Twin => ({
   network: plain,
@@ -220,17 +204,9 @@ for (const [name, { network, options, programs, budgets, use }] of Object.entrie
   })
 
 test('weights of bytes', async () => {
-  const network = sequential(
-    conv2d(2, 16, 3, { padding: 1 }),
-    lif(neuron),
-    conv2d(16, 40, 3, { padding: 1 }),
-    lif(neuron),
-    avgPool2d(2),
-    conv2d(40, 16, 1),
-    lif(neuron),
-    flatten(),
-    linear(144, 3),
-  )
+  const text = `conv 16 3 padding=1, fires, conv 40 3 padding=1, fires, avgPool2d 2, conv 16 1,
+    fires, flatten, linear 3`
+  const network = netOf(input, text, { fires: () => lif(neuron) })
   const model = await modelOf(network, { input, seed: 3 })
   const state = model.stateDict()
   await model.dispose()
