@@ -6,11 +6,7 @@ import { readdirSync } from 'node:fs'
 import * as assert from 'uvu/assert'
 import {
   type Block,
-  batchNorm2d,
   block,
-  conv2d,
-  identity,
-  lif,
   type Method,
   type Model,
   type StepMode,
@@ -22,6 +18,7 @@ import { bySample } from '../support/frames.js'
 import { expectClose, norm, relativeError } from '../support/measure.js'
 import { modelOf, test } from '../support/models.js'
 import { netOf } from '../support/net.js'
+import { basicBlock } from '../support/networks.js'
 
 const folder = new URL('../../../test/fixtures/', import.meta.url)
 const LIMIT = 1e-4
@@ -34,24 +31,6 @@ const BATCH = 4
 const biasBeforeNorm: Record<string, RegExp> = {
   'cnn-bias': /^body\.[04]\.bias$/,
   sew: /(^body\.0|convNeuron[12]\.0|downsample\.0)\.bias$/,
-}
-
-/** ResNet's basic block: currents are added. */
-const basic = (inputs: number, outputs: number, stride: number): Block => {
-  const input = [inputs, 8, 8] as const
-  return block(
-    {
-      ...{ conv1: conv2d(inputs, outputs, 3, { padding: 1, stride, bias: false }) },
-      ...{ bn1: batchNorm2d(outputs), spike1: lif() },
-      ...{ conv2: conv2d(outputs, outputs, 3, { padding: 1, bias: false }) },
-      ...{ bn2: batchNorm2d(outputs), spike2: lif() },
-      shortcut:
-        stride === 1
-          ? identity()
-          : netOf(input, `conv ${outputs} 1 stride=${stride} bias=false, norm`),
-    },
-    (m, x, { add }) => m.spike2(add(m.bn2(m.conv2(m.spike1(m.bn1(m.conv1(x))))), m.shortcut(x))),
-  )
 }
 
 /** SEW-ResNet's basic block: spikes are added. */
@@ -143,7 +122,10 @@ for (const file of files) {
       test(`${file.replace('.safetensors', '')} engine=${engine} threads=${threads} equals the official code`, async () => {
         const { metadata, values, state, numbers } = golden
         const input = [3, 8, 8] as const
-        const body = netOf(input, networks[name], { basic, sew })
+        const body = netOf(input, networks[name], {
+          basic: (from, to, by) => basicBlock(from, to, by),
+          sew,
+        })
         const model = await modelOf(sequential({ body }), {
           input,
           timeSteps: Number(metadata.T),

@@ -48,6 +48,17 @@ export function expectClose(
     throw new Error(`${what}: relative error ${error}, at most ${limit} is allowed`)
 }
 
+/** Throws unless all that is expected is there, and close. */
+export function expectAllClose(
+  what: string,
+  found: Readonly<Record<string, { readonly data: ArrayLike<number> }>>,
+  expected: Readonly<Record<string, { readonly data: ArrayLike<number> }>>,
+  limit: number,
+): void {
+  for (const [name, { data }] of Object.entries(expected))
+    expectClose(`${what} ${name}`, found[name].data, data, limit)
+}
+
 /** The slope of a function of a number in an array, from a step to both sides. */
 export function slopeAt(data: Float32Array, index: number, of: () => number, h = 2 ** -9): number {
   const value = data[index]

@@ -1,5 +1,17 @@
 /** Networks that several tests take. */
-import { type Block, block, delay, linear, type Method, scale } from '../../src/index.js'
+import {
+  type Block,
+  batchNorm2d,
+  block,
+  conv2d,
+  delay,
+  identity,
+  lif,
+  linear,
+  type Method,
+  scale,
+  sequential,
+} from '../../src/index.js'
 import { ramp } from './chains.js'
 import { netOf } from './net.js'
 
@@ -31,4 +43,24 @@ export const rectified = (): Block =>
   netOf(
     [2, 6, 6],
     'conv 8 3 padding=1, norm, relu, conv 9 3 stride=2, norm, lif, flatten, linear 4',
+  )
+
+/** ResNet's basic block: currents are added. */
+export const basicBlock = (
+  from: number,
+  to: number,
+  stride: number,
+  neuron: { vThreshold?: number } = {},
+): Block =>
+  block(
+    {
+      ...{ conv1: conv2d(from, to, 3, { padding: 1, stride, bias: false }), bn1: batchNorm2d(to) },
+      ...{ conv2: conv2d(to, to, 3, { padding: 1, bias: false }), bn2: batchNorm2d(to) },
+      ...{ spike1: lif(neuron), spike2: lif(neuron) },
+      shortcut:
+        stride === 1
+          ? identity()
+          : sequential(conv2d(from, to, 1, { stride, bias: false }), batchNorm2d(to)),
+    },
+    (m, x, { add }) => m.spike2(add(m.bn2(m.conv2(m.spike1(m.bn1(m.conv1(x))))), m.shortcut(x))),
   )
