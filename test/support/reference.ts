@@ -144,7 +144,7 @@ function outputShape(layer: Layer, from: Shape): Shape {
  * A convolution, a linear layer, whose window is its whole input, or a pool, whose channels are
  * groups of their own.
  */
-function convOf({ layer, from, to }: Omit<Node, 'name'>, B: number): ConvCase {
+export function convOf({ layer, from, to }: Omit<Node, 'name'>, B: number): ConvCase {
   const [[C, H, W], [N]] = [from, to]
   const whole = { kernelSize: [H, W], stride: [1, 1], padding: [0, 0] } as const
   const { kernelSize: kernel, stride, padding } = windowOf(layer) ?? whole
