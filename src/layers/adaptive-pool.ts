@@ -1,28 +1,17 @@
 /** Average pooling to a given size. */
 
-import { checkArguments } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
-import {
-  expectImage,
-  expectSeries,
-  integer,
-  layerOf,
-  noMore,
-  type OfKind,
-  type Pair,
-  pair,
-  type Size,
-} from '../nn/kind.js'
+import { type Layer, layerOf, noMore, type OfKind, type Pair, type Size } from '../nn/kind.js'
+import { images, type Space, series } from '../nn/window.js'
 import { inUnits } from '../plan/budgets.js'
 import { handBack } from '../plan/gradients.js'
 import { defineLayer } from '../plan/layer-plan.js'
 import { type Pass, term } from '../plan/pass.js'
 import type { ProgramBuilder } from '../plan/program.js'
 import { adaptivePool, adaptivePoolBackward } from '../plan/records/pool.js'
-import { pooled } from '../plan/sum.js'
 import type { Expression } from '../plan/tensors.js'
 import type { Buffer } from '../plan/words.js'
-import { floatsOf } from '../plan/write-out.js'
+import { floatsOf, pooled } from '../plan/write-out.js'
 
 /** What `adaptiveAvgPool2d` makes. */
 export interface AdaptiveAvgPool2d extends OfKind<'adaptiveAvgPool2d'> {
@@ -48,10 +37,8 @@ export interface AdaptiveAvgPool1d extends OfKind<'adaptiveAvgPool1d'> {
  * @throws SpikewasmError when a size is not a positive integer
  */
 export function adaptiveAvgPool2d(outputSize: Size, ...more: []): AdaptiveAvgPool2d {
-  checkArguments('adaptiveAvgPool2d', more)
-  return layerOf(adaptiveAvgPool2dKind, {
-    outputSize: pair('adaptiveAvgPool2d.outputSize', outputSize, 1),
-  })
+  const size = images.size('adaptiveAvgPool2d.outputSize', outputSize, 1)
+  return layerOf(adaptiveAvgPool2dKind, { outputSize: size }, more)
 }
 
 /**
@@ -60,31 +47,28 @@ export function adaptiveAvgPool2d(outputSize: Size, ...more: []): AdaptiveAvgPoo
  * @throws SpikewasmError when the size is not a positive integer
  */
 export function adaptiveAvgPool1d(outputSize: number, ...more: []): AdaptiveAvgPool1d {
-  checkArguments('adaptiveAvgPool1d', more)
-  return layerOf(adaptiveAvgPool1dKind, {
-    outputSize: integer('adaptiveAvgPool1d.outputSize', outputSize, 1),
-  })
+  const size = series.size('adaptiveAvgPool1d.outputSize', outputSize, 1)
+  return layerOf(adaptiveAvgPool1dKind, { outputSize: size }, more)
 }
 
-const adaptiveAvgPool2dKind = defineLayer<AdaptiveAvgPool2d>('adaptiveAvgPool2d', {
-  again: ({ outputSize, ...rest }) =>
-    adaptiveAvgPool2d(outputSize, ...noMore('adaptiveAvgPool2d', rest)),
-  output({ outputSize }, x, where) {
-    expectImage(where, x)
-    return [[x.shape[0], ...outputSize], false]
-  },
-  lower: (pass, node, { outputSize }, x) => adaptivelyPooled(pass, node, x, outputSize),
-})
+/** A kind of such a layer: its function, and what it pools. */
+const adaptiveKind = <S extends Size, L extends Layer & { readonly outputSize: S }>(
+  name: L['kind'],
+  make: (outputSize: S, ...more: []) => L,
+  over: Space<S, never>,
+) =>
+  defineLayer<L>(name, {
+    again: ({ outputSize, ...rest }: Omit<L, 'kind'>) => make(outputSize, ...noMore(name, rest)),
+    output({ outputSize }, x, where) {
+      over.expect(where, x)
+      return [[x.shape[0], ...over.pair(outputSize)], false]
+    },
+    lower: (pass, node, { outputSize }, x) =>
+      adaptivelyPooled(pass, node, x, over.pair(outputSize)),
+  })
 
-const adaptiveAvgPool1dKind = defineLayer<AdaptiveAvgPool1d>('adaptiveAvgPool1d', {
-  again: ({ outputSize, ...rest }) =>
-    adaptiveAvgPool1d(outputSize, ...noMore('adaptiveAvgPool1d', rest)),
-  output({ outputSize }, x, where) {
-    expectSeries(where, x)
-    return [[x.shape[0], 1, outputSize], false]
-  },
-  lower: (pass, node, { outputSize }, x) => adaptivelyPooled(pass, node, x, [1, outputSize]),
-})
+const adaptiveAvgPool2dKind = adaptiveKind('adaptiveAvgPool2d', adaptiveAvgPool2d, images)
+const adaptiveAvgPool1dKind = adaptiveKind('adaptiveAvgPool1d', adaptiveAvgPool1d, series)
 
 /** Images and their pooled ones, channels as stored. */
 export interface AdaptiveSizes {
@@ -120,17 +104,13 @@ function adaptivelyPooled(pass: Pass, node: GraphNode, x: Expression, output: Pa
     return pooled(pass, node, x, { kernelSize, stride: kernelSize, padding: [0, 0] })
   }
   const tensor = floatsOf(pass, node, x)
-  const { steps, stored } = tensor
+  const { steps, stored, buffer } = tensor
   const out = pass.floatTensor(node.name, node.shape, steps)
   const sizes = { images, input, output, channels: stored }
-  pass.make(out, { layers: 0, byImages: true }, () =>
-    emitAdaptive(
-      b,
-      adaptivePool,
-      { ...sizes, images: pass.images, steps },
-      { in: tensor.buffer, out: out.buffer },
-    ),
-  )
+  pass.make(out, { layers: 0, byImages: true }, () => {
+    const part = { ...sizes, images: pass.images, steps }
+    emitAdaptive(b, adaptivePool, part, { in: buffer, out: out.buffer })
+  })
   handBack(pass, node, out, tensor, false, (delta, gradient, rows) =>
     emitAdaptive(b, adaptivePoolBackward, { ...sizes, steps: rows }, { in: delta, out: gradient }),
   )

@@ -2,7 +2,7 @@
 
 import { fail } from '../errors.js'
 import type { Graph, GraphNode } from '../graph/trace.js'
-import { count, type LayerKind, labelOf, layerOf, type OfKind } from '../nn/kind.js'
+import { count, type Layer, type LayerKind, labelOf, layerOf, type OfKind } from '../nn/kind.js'
 import { affineParameters, epsilon } from '../nn/normalise.js'
 import { currentAlone } from '../nn/presets.js'
 import { show, type Value } from '../nn/value.js'
@@ -126,11 +126,8 @@ const normalised: LayerPlan<BatchNormalising> &
       invStd: vector('inverse deviation'),
       claimMean() {
         if (!averages || xhat) return undefined
-        xhat = pass.carried(
-          `${node.name} normalised mean`,
-          images * tensor.shape[1] * tensor.shape[2] * stored * 4,
-          'kept',
-        )
+        const bytes = images * tensor.shape[1] * tensor.shape[2] * stored * 4
+        xhat = pass.carried(`${node.name} normalised mean`, bytes, 'kept')
         return xhat
       },
       averageUnread: () => {
@@ -172,36 +169,22 @@ const normalised: LayerPlan<BatchNormalising> &
         'training, '
     const { buffer: partial, units } =
       tensor.moments ?? emitNormStatistics(b, node.name, { ...shape, rows }, tensor.buffer)
-    emitNormFinish(b, {
-      ...shape,
-      ...affine,
-      ...(frozen ? { runningMean: undefined, runningVar: undefined } : {}),
-      rows,
-      units,
-      partial,
-      repeats,
-      moves: byStep(pass) ? callSteps / tensor.steps : undefined,
-      momentum: layer.momentum,
-      mean: norm.mean,
-      invStd: norm.invStd,
-      meanInvStd,
-      totalSteps: pass.options.timeSteps,
-    })
+    const { momentum } = layer
+    const { mean, invStd } = norm
+    const { timeSteps: totalSteps, frames, normFallback } = pass.options
+    const moves = callSteps / tensor.steps
+    const shared = { ...shape, ...affine }
+    const still = frozen && { runningMean: undefined, runningVar: undefined }
+    const sums = { rows, units, partial, repeats, moves: byStep(pass) ? moves : undefined }
+    const found = { momentum, mean, invStd, meanInvStd, totalSteps }
+    emitNormFinish(b, { ...shared, ...still, ...sums, ...found })
     if (frozen && used)
       b.emit(normAllTime, 1, {
-        ...shape,
-        ...affine,
-        realChannels: tensor.shape[0],
-        momentum: layer.momentum,
-        mean: norm.mean,
-        invStd: norm.invStd,
-        frozen,
+        ...shared,
+        ...{ realChannels: tensor.shape[0], momentum, mean, invStd, frozen },
         totals: pass.carried(`${node.name} totals over time`, 2 * stored * 8, 'statistics'),
-        bound: allTimeBound(pass.options.frames),
-        totalSteps: pass.options.timeSteps,
-        moves: callSteps / tensor.steps,
-        used,
-        byLayer: pass.options.normFallback === 'layer' || undefined,
+        bound: allTimeBound(frames),
+        ...{ totalSteps, moves, used, byLayer: normFallback === 'layer' || undefined },
       })
 
     pass.backward(node, () => {
@@ -212,20 +195,11 @@ const normalised: LayerPlan<BatchNormalising> &
       const rows = images * tensor.shape[1] * tensor.shape[2] * steps
       const name = `${node.name} input gradient`
       const out = overGradient(pass, delta, { name, shape: tensor.shape, steps, stored })
+      const sizes = { name: node.name, rows, channels: stored, groups }
+      const places = { delta, out, xhat, in: tensor.buffer, mean, invStd, meanInvStd, used, weight }
       emitNormBackward(b, {
-        name: node.name,
-        rows,
-        channels: stored,
-        groups,
-        delta,
-        out,
-        xhat,
-        in: tensor.buffer,
-        mean: norm.mean,
-        invStd: norm.invStd,
-        meanInvStd,
-        used,
-        weight,
+        ...sizes,
+        ...places,
         weightGradient: context.gradient(node.index, 'weight'),
         biasGradient: context.gradient(node.index, 'bias'),
         accumulate: context.accumulate,
@@ -242,50 +216,48 @@ const normalised: LayerPlan<BatchNormalising> &
   },
 }
 
-/** @param wants what the input must be, for messages, and whether one that is not flat may be it */
-const ofChannels = (
+/**
+ * A kind of batch normalisation.
+ * @param wants what the input must be, for messages
+ * @param fits whether one that is not flat may be it
+ */
+const normKind = <L extends Layer & BatchNormalising>(
+  name: L['kind'],
+  make: (channels: number, options: BatchNormOptions) => L,
   wants: (channels: number) => string,
   fits: (x: Value) => boolean,
-): Pick<LayerKind<BatchNormalising>, 'output'> => ({
-  output({ channels }, x, where) {
-    const [c, h, w] = x.shape
-    if (!(c === channels && fits(x) && !(x.flat && h * w > 1)))
-      fail(`${where}: expects ${wants(channels)}, got ${show(x)}`)
-    return [x.shape, x.flat]
-  },
-})
+) =>
+  defineLayer<L>(name, {
+    again: ({ channels, ...options }: Omit<L, 'kind'>) => make(channels, options),
+    output({ channels }, x, where) {
+      const [c, h, w] = x.shape
+      if (!(c === channels && fits(x) && !(x.flat && h * w > 1)))
+        fail(`${where}: expects ${wants(channels)}, got ${show(x)}`)
+      return [x.shape, x.flat]
+    },
+    ...normalised,
+  })
 
-const batchNorm2dKind = defineLayer<BatchNorm2d>('batchNorm2d', {
-  again: ({ channels, ...options }) => batchNorm2d(channels, options),
-  ...ofChannels(
-    (channels) => `${channels} channels`,
-    () => true,
-  ),
-  ...normalised,
-})
+const batchNorm2dKind = normKind(
+  'batchNorm2d',
+  batchNorm2d,
+  (channels) => `${channels} channels`,
+  () => true,
+)
 
-const batchNorm1dKind = defineLayer<BatchNorm1d>('batchNorm1d', {
-  again: ({ channels, ...options }) => batchNorm1d(channels, options),
-  ...ofChannels(
-    (channels) => `[${channels}, L] or [${channels}]`,
-    ({ shape }) => shape[1] === 1,
-  ),
-  ...normalised,
-})
-
-const known = new WeakMap<Graph, ReadonlySet<number>>()
+const batchNorm1dKind = normKind(
+  'batchNorm1d',
+  batchNorm1d,
+  (channels) => `[${channels}, L] or [${channels}]`,
+  ({ shape }) => shape[1] === 1,
+)
 
 /** Is a node behind means over time alone, so that it is there once and not at each step? */
-function isOfMeans(graph: Graph, { index }: GraphNode): boolean {
-  let means = known.get(graph)
-  if (!means) {
-    const found = new Set<number>()
-    for (const { kind, index: at, inputs } of graph.nodes)
-      if (kind === 'timeMean' || (inputs.length > 0 && inputs.every((i) => found.has(i))))
-        found.add(at)
-    means = found
-    known.set(graph, means)
-  }
+function isOfMeans({ nodes }: Graph, { index }: GraphNode): boolean {
+  const means = new Set<number>()
+  for (const { kind, index: at, inputs } of nodes)
+    if (kind === 'timeMean' || (inputs.length > 0 && inputs.every((i) => means.has(i))))
+      means.add(at)
   return means.has(index)
 }
 

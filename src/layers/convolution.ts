@@ -1,16 +1,7 @@
 /** Convolutions of images, and of series: those of images of one row. */
 
-import { checkArguments, checkOptions } from '../errors.js'
-import {
-  expectImage,
-  expectSeries,
-  integer,
-  layerOf,
-  type OfKind,
-  type Pair,
-  pair,
-  type Size,
-} from '../nn/kind.js'
+import { checkOptions } from '../errors.js'
+import { type Layer, layerOf, type OfKind, type Pair, type Size } from '../nn/kind.js'
 import { sizeOf } from '../nn/value.js'
 import {
   type Convolution,
@@ -21,7 +12,7 @@ import {
   weightOptions,
   weights,
 } from '../nn/weights.js'
-import { windows, windowsOfSeries } from '../nn/window.js'
+import { images, type Space, series, windows } from '../nn/window.js'
 import { defineLayer } from '../plan/layer-plan.js'
 import { weighted } from '../plan/weighted.js'
 
@@ -46,16 +37,13 @@ export interface ConvOptions extends LinearOptions {
   groups?: number
 }
 
-/**
- * Checks and completes a convolution.
- * @param size checks a size: `pair` of images, `integer` of series
- */
+/** Checks and completes a convolution. */
 function convolution<In extends Size, S extends Size>(
   name: string,
   [inChannels, outChannels]: readonly [number, number],
   given: In,
   options: LinearOptions & { stride?: In | number; padding?: In | number; groups?: number },
-  size: (name: string, value: In, minimum: number) => S,
+  { size }: Space<S, In>,
 ): Convolution<S> {
   checkOptions(name, options, ['stride', 'padding', 'groups', ...weightOptions])
   const { stride = 1, padding = 0 } = options as { stride?: In; padding?: In }
@@ -102,23 +90,9 @@ export function conv2d(
   options: ConvOptions = {},
   ...more: []
 ): Conv2d {
-  checkArguments('conv2d', more)
   const channels = [inChannels, outChannels] as const
-  return layerOf(conv2dKind, convolution('conv2d', channels, kernelSize, options, pair))
+  return layerOf(conv2dKind, convolution('conv2d', channels, kernelSize, options, images), more)
 }
-
-const conv2dKind = defineLayer<Conv2d>('conv2d', {
-  again: ({ inChannels, outChannels, kernelSize, ...options }) =>
-    conv2d(inChannels, outChannels, kernelSize, options),
-  output({ inChannels, outChannels, ...of }, x, where) {
-    expectImage(where, x)
-    expectChannels(where, x, inChannels)
-    return [[outChannels, ...windows(where, x, of)], false]
-  },
-  parameters: convolutionParameters,
-  ...weighted,
-  pixels: ({ kernelSize }) => kernelSize[1],
-})
 
 /** Options of `conv1d`; each has a default. */
 export interface Conv1dOptions extends Omit<ConvOptions, 'stride' | 'padding'> {
@@ -146,22 +120,30 @@ export function conv1d(
   options: Conv1dOptions = {},
   ...more: []
 ): Conv1d {
-  checkArguments('conv1d', more)
   const channels = [inChannels, outChannels] as const
-  return layerOf(conv1dKind, convolution('conv1d', channels, kernelSize, options, integer))
+  return layerOf(conv1dKind, convolution('conv1d', channels, kernelSize, options, series), more)
 }
 
-const conv1dKind = defineLayer<Conv1d>('conv1d', {
-  again: ({ inChannels, outChannels, kernelSize, ...options }) =>
-    conv1d(inChannels, outChannels, kernelSize, options),
-  output({ inChannels, outChannels, ...of }, x, where) {
-    expectSeries(where, x)
-    expectChannels(where, x, inChannels)
-    return [[outChannels, ...windows(where, x, windowsOfSeries(of))], false]
-  },
-  parameters: convolutionParameters,
-  layout: weighted.layout,
-  pixels: ({ kernelSize }) => kernelSize,
-  lower: (pass, node, layer, x) =>
-    weighted.lower(pass, node, { ...layer, ...windowsOfSeries(layer), kind: 'conv2d' }, x),
-})
+/** A kind of convolution: its function, and what its kernel slides over. */
+const convolutionKind = <S extends Size, L extends Layer & OfKind<Layer['kind']> & Convolution<S>>(
+  name: L['kind'],
+  make: (inChannels: number, outChannels: number, kernelSize: S, options: object) => L,
+  over: Space<S, never>,
+) =>
+  defineLayer<L>(name, {
+    again: ({ inChannels, outChannels, kernelSize, ...options }: Omit<L, 'kind'>) =>
+      make(inChannels, outChannels, kernelSize, options),
+    output(layer, x, where) {
+      over.expect(where, x)
+      expectChannels(where, x, layer.inChannels)
+      return [[layer.outChannels, ...windows(where, x, over.windows(layer))], false]
+    },
+    parameters: convolutionParameters,
+    layout: weighted.layout,
+    pixels: ({ kernelSize }) => over.pair(kernelSize)[1],
+    lower: (pass, node, layer, x) =>
+      weighted.lower(pass, node, { ...layer, ...over.windows(layer), kind: 'conv2d' }, x),
+  })
+
+const conv2dKind = convolutionKind('conv2d', conv2d, images)
+const conv1dKind = convolutionKind('conv1d', conv1d, series)

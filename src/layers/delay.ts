@@ -9,9 +9,10 @@ import { defineLayer } from '../plan/layer-plan.js'
 import { quoteMethodsWith } from '../plan/methods.js'
 import { type FloatBuffer, type Pass, term } from '../plan/pass.js'
 import type { ProgramBuilder } from '../plan/program.js'
+import type { FieldsOf } from '../plan/records/schema.js'
 import { delay as delayFloats, delaySpikes } from '../plan/records/signals.js'
 import { emitScaled, factorsOf } from '../plan/scaled.js'
-import type { Shape, SpikeTensor } from '../plan/tensors.js'
+import type { SpikeTensor, StoredImages } from '../plan/tensors.js'
 import type { Buffer } from '../plan/words.js'
 import { spikesOrFloats } from '../plan/write-out.js'
 
@@ -66,8 +67,7 @@ const delayKind = defineLayer<Delay>('delay', {
   },
   lower(pass, node, { steps: delays }, x) {
     const { b, context, images, callSteps: steps } = pass
-    const most = longestOf(delays)
-    if (most === 0) return { ...x, shape: node.shape }
+    if ([delays].flat().every((by) => by === 0)) return { ...x, shape: node.shape }
     if (pass.training && context.method.neuron === 'surrogate')
       fail(
         `${node.name} (delay): method '${pass.options.method}' learns at each step from that ` +
@@ -76,25 +76,21 @@ const delayKind = defineLayer<Delay>('delay', {
       )
     const { input, scale } = spikesOrFloats(pass, node, x)
     const { shape, stored } = input
-    const pixels = images * shape[1] * shape[2]
-    const bytes = pixels * stored * historyBytes(most, input.kind === 'spikes')
+    const neurons = images * shape[1] * shape[2] * stored
+    const of = delaysOf(delays, stored)
+    const bytes = neurons * (input.kind === 'spikes' ? Math.ceil(of.most / 8) : 4 * of.most)
     const history = context.outer
       ? pass.carried(`${node.name} steps before`, bytes, 'kept')
       : undefined
-    const job = { images, shape, stored, steps, history, ...delaysOf(delays, stored) }
+    const job = { images, shape, stored, steps, history, ...of }
     const output =
       input.kind === 'spikes'
         ? pass.spikeTensor(node.name, shape, input.lambda)
         : pass.floatTensor(node.name, shape, steps)
-    if (input.kind === 'spikes' && output.kind === 'spikes')
-      emitDelaySpikes(b, {
-        ...job,
-        in: input.masks,
-        out: output.masks,
-        counts: output.counts,
-        inPlaneBytes: pixels * stored,
-      })
-    else if (input.kind === 'float' && output.kind === 'float') {
+    if (input.kind === 'spikes' && output.kind === 'spikes') {
+      const places = { in: input.masks, out: output.masks, counts: output.counts }
+      emitDelaySpikes(b, { ...job, ...places, inPlaneBytes: neurons })
+    } else if (input.kind === 'float' && output.kind === 'float') {
       const places = { in: input.buffer, out: output.buffer }
       const emit = (): void => emitDelay(b, { ...job, inRows: input.steps, ...places })
       if (history) emit()
@@ -127,52 +123,27 @@ function backward(
 }
 
 /** Steps as the kernels read them: one number, or one for each channel as stored. */
-export interface Delays {
-  readonly by?: number
-  readonly delays?: Uint8Array
-  readonly most: number
-}
+export type Delays = Pick<FieldsOf<typeof delayFloats>, 'by' | 'delays' | 'most'>
 
-/** The longest of a layer's delays. */
-export const longestOf = (steps: number | readonly number[]): number =>
-  typeof steps === 'number' ? steps : steps.reduce((a, b) => Math.max(a, b), 0)
-
-export function delaysOf(steps: number | readonly number[], stored: number): Delays {
+export function delaysOf(steps: Delay['steps'], stored: number): Delays {
   if (typeof steps === 'number') return { by: steps, most: steps }
   const values = new Int32Array(stored)
   values.set(steps)
-  return { delays: new Uint8Array(values.buffer), most: longestOf(steps) }
+  return { delays: new Uint8Array(values.buffer), most: steps.reduce((a, b) => Math.max(a, b), 0) }
 }
 
-interface DelayJob extends Delays {
-  readonly images: number
-  readonly shape: Shape
-  readonly stored: number
-  /** Rows of the output. */
-  readonly steps: number
-  readonly in: Buffer
-  readonly out: Buffer
-  /** What calls carry on, where there are several. */
-  readonly history?: Buffer
-}
+type Jobs<K> = StoredImages & Omit<FieldsOf<K>, 'pixels' | 'channels' | 'pixelsPerUnit'>
 
-/** Bytes of what calls carry on of one neuron. */
-export const historyBytes = (most: number, ofSpikes: boolean): number =>
-  ofSpikes ? Math.ceil(most / 8) : 4 * most
-
-function sizesOf({ images, shape, stored, ...job }: DelayJob, bytes: number) {
+function sizesOf<J extends StoredImages>({ images, shape, stored, ...job }: J, floats: number) {
   const pixels = images * shape[1] * shape[2]
-  const { units, pixelsPerUnit } = inUnits(pixels, bytes)
-  return {
-    units,
-    fields: { ...job, pixels, channels: stored, pixelsPerUnit },
-  }
+  const { units, pixelsPerUnit } = inUnits(pixels, floats)
+  return { units, fields: { ...job, pixels, channels: stored, pixelsPerUnit } }
 }
 
 /** For floats; `back`: the gradient. */
 export function emitDelay(
   b: ProgramBuilder,
-  { inRows, back, ...job }: DelayJob & { readonly inRows: number; readonly back?: boolean },
+  { inRows, back, ...job }: Jobs<typeof delayFloats>,
 ): void {
   const { units, fields } = sizesOf(job, job.stored * job.steps)
   b.emit(delayFloats, units, { ...fields, inRows, back })
@@ -181,14 +152,7 @@ export function emitDelay(
 /** For spikes. */
 export function emitDelaySpikes(
   b: ProgramBuilder,
-  {
-    counts,
-    inPlaneBytes,
-    ...job
-  }: DelayJob & {
-    readonly counts?: Buffer
-    readonly inPlaneBytes: number
-  },
+  { counts, inPlaneBytes, ...job }: Omit<Jobs<typeof delaySpikes>, 'planeBytes'>,
 ): void {
   const { units, fields } = sizesOf(job, job.stored * 4)
   const planeBytes = fields.pixels * job.stored

@@ -1,6 +1,5 @@
 /** Dropout: the same neurons are silent at every step, forward and backward. */
 
-import { checkArguments, describe, fail } from '../errors.js'
 import { layerOf, noMore, type OfKind, sameShape } from '../nn/kind.js'
 import { inUnits } from '../plan/budgets.js'
 import { handBack } from '../plan/gradients.js'
@@ -9,6 +8,7 @@ import { term } from '../plan/pass.js'
 import { dropoutFloats, dropout as dropoutRecord } from '../plan/records/dropout.js'
 import type { Buffer } from '../plan/words.js'
 import { spikesOrFloats } from '../plan/write-out.js'
+import { checkBy, range } from '../rules.js'
 
 /** What `dropout` makes. */
 export interface Dropout extends OfKind<'dropout'> {
@@ -25,10 +25,8 @@ export interface Dropout extends OfKind<'dropout'> {
  * @throws SpikewasmError when p is out of range
  */
 export function dropout(p = 0.5, ...more: []): Dropout {
-  checkArguments('dropout', more)
-  if (!(Number.isFinite(p) && p >= 0 && p < 1))
-    fail(`dropout.p must lie in 0…1 (1 excluded), got ${describe(p)}`)
-  return layerOf(dropoutKind, { p })
+  checkBy('dropout.p', range('0…1 (1 excluded)'), p)
+  return layerOf(dropoutKind, { p }, more)
 }
 
 const dropoutKind = defineLayer<Dropout>('dropout', {
@@ -47,25 +45,14 @@ const dropoutKind = defineLayer<Dropout>('dropout', {
         : pass.floatTensor(node.name, shape, input.steps)
     const rows = input.kind === 'spikes' ? 1 : input.steps
     const { units, pixelsPerUnit } = inUnits(pixels, stored * rows)
-    const shared = {
-      pixels,
-      channels: stored,
-      pixelsPerUnit,
-      probability: p,
-      stream: pass.nextStream(),
-    }
-    if (input.kind === 'spikes' && output.kind === 'spikes')
-      b.emit(dropoutRecord, units, {
-        ...shared,
-        in: input.masks,
-        inCounts: input.counts as Buffer,
-        inPlaneBytes: pixels * stored,
-        out: output.masks,
-        counts: output.counts as Buffer,
-        planeBytes: pixels * stored,
-        steps: pass.callSteps,
-      })
-    else if (input.kind === 'float' && output.kind === 'float')
+    const sizes = { pixels, channels: stored, pixelsPerUnit }
+    const shared = { ...sizes, probability: p, stream: pass.nextStream() }
+    if (input.kind === 'spikes' && output.kind === 'spikes') {
+      const bytes = pixels * stored
+      const from = { in: input.masks, inCounts: input.counts as Buffer, inPlaneBytes: bytes }
+      const to = { out: output.masks, counts: output.counts as Buffer, planeBytes: bytes }
+      b.emit(dropoutRecord, units, { ...shared, ...from, ...to, steps: pass.callSteps })
+    } else if (input.kind === 'float' && output.kind === 'float')
       pass.make(output, { layers: 0, byImages: false }, () => {
         const places = { in: input.buffer, out: output.buffer }
         b.emit(dropoutFloats, units, { ...shared, ...places, steps: rows })

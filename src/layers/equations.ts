@@ -18,6 +18,7 @@ import { checkLearn, checkNumbers, finite, type PerNeuron, type Values } from '.
 import type { Recurrence } from '../nn/recurrence.js'
 import { checkSurrogate, isSurrogate, surrogateTexts, textOf } from '../nn/surrogates.js'
 import { defineLayer } from '../plan/layer-plan.js'
+import { checkBy, oneOf, such } from '../rules.js'
 import { neuronKind } from './neuron-kind.js'
 
 /** Options of `neuron`; each has a default. */
@@ -138,11 +139,8 @@ function checkInit(
         `${what}.init: the text has no state ${describe(name)}; there are ` +
           (listNames(states) || 'none'),
       )
-    if (
-      !(typeof value === 'string'
-        ? Object.hasOwn(parameters, value) && !learn.includes(value)
-        : finite(value))
-    )
+    const isStill = (of: string): boolean => Object.hasOwn(parameters, of) && !learn.includes(of)
+    if (!(typeof value === 'string' ? isStill(value) : finite(value)))
       fail(
         `${what}.init.${name} must be a number, or the name of a parameter that is not learnt, ` +
           `got ${describe(value)}`,
@@ -206,11 +204,15 @@ export function neuronOf(
 ): Equations {
   checkText(what, text)
   const { init = {}, dt = 1, solver = 'euler', surrogate = 'sigmoid' } = options
-  if (!(finite(dt) && dt > 0)) fail(`${what}.dt must be > 0, got ${describe(dt)}`)
-  if (solver !== 'euler' && solver !== 'exponentialEuler')
-    fail(`${what}.solver must be 'euler' or 'exponentialEuler', got ${describe(solver)}`)
-  if (!(typeof init === 'object' && init !== null && !Array.isArray(init)))
-    fail(`${what}.init must be an object of states, got ${describe(init)}`)
+  const isObject = typeof init === 'object' && init !== null && !Array.isArray(init)
+  const isPositive = (x: number): boolean => finite(x) && x > 0
+  checkBy(`${what}.dt`, such('> 0', isPositive), dt)
+  checkBy(`${what}.solver`, oneOf(['euler', 'exponentialEuler']), solver)
+  checkBy(
+    `${what}.init`,
+    such('an object of states', () => isObject),
+    init,
+  )
   const { equations, fields } = readEquations({ what, text }, parameters, options)
   checkInit(what, init, equations.states, fields)
   const shared = { text, ...fields, init: { ...init } }
@@ -223,8 +225,7 @@ export function neuronOf(
     )
   readSurrogate({ what: `${what}.surrogate`, text: surrogate })
   const { alpha = 1 } = options
-  if (!(finite(alpha) && alpha > 0))
-    fail(`${what}.alpha must be > 0 and finite, got ${describe(alpha)}`)
+  checkBy(`${what}.alpha`, such('> 0 and finite', isPositive), alpha)
   return layerOf(equationsKind, { ...shared, surrogate, alpha })
 }
 
@@ -240,10 +241,7 @@ export function equationsModel(layer: Equations): NeuronModel {
   return {
     equations,
     parameters,
-    surrogate: readSurrogate({
-      what: 'neuron.surrogate',
-      text: textOf(surrogate),
-    }),
+    surrogate: readSurrogate({ what: 'neuron.surrogate', text: textOf(surrogate) }),
     alpha,
     init,
     seed,

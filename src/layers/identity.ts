@@ -1,6 +1,5 @@
 /** Layers for which nothing runs: one passes its input on, the other lets it have another shape. */
 
-import { checkArguments } from '../errors.js'
 import { layerOf, noMore, type OfKind, sameShape } from '../nn/kind.js'
 import { defineLayer, type LayerPlan } from '../plan/layer-plan.js'
 
@@ -12,14 +11,12 @@ export interface Flatten extends OfKind<'flatten'> {}
 
 /** Passes its input on, any shape: a shortcut, or a place kept free. */
 export function identity(...more: []): Identity {
-  checkArguments('identity', more)
-  return layerOf(identityKind, {})
+  return layerOf(identityKind, {}, more)
 }
 
 /** Turns an image into features: [C, H, W] → [C·H·W], in PyTorch's order. */
 export function flatten(...more: []): Flatten {
-  checkArguments('flatten', more)
-  return layerOf(flattenKind, {})
+  return layerOf(flattenKind, {}, more)
 }
 
 const passedOn: LayerPlan<unknown> = {

@@ -8,17 +8,11 @@ import * as joins from '../graph/joins.js'
 import { type GraphNode, registerJoins } from '../graph/trace.js'
 import { useForExits } from '../loss/kind.js'
 import { selfDistillation } from '../loss/self-distillation.js'
-import {
-  giveTensorGradient,
-  gradientBuffer,
-  gradientRows,
-  takeGradient,
-} from '../plan/gradients.js'
+import { giveTensorGradient, gradientBuffer, withGradient } from '../plan/gradients.js'
 import { type LayerPlan, registerJoint } from '../plan/layer-plan.js'
 import { type Pass, term } from '../plan/pass.js'
 import type { ProgramBuilder } from '../plan/program.js'
 import { join, joinSpikes, type SpikePartFields, split } from '../plan/records/signals.js'
-import { sum } from '../plan/sum.js'
 import {
   type Expression,
   type FloatTensor,
@@ -27,7 +21,7 @@ import {
   type SpikeTensor,
 } from '../plan/tensors.js'
 import type { Buffer } from '../plan/words.js'
-import { floatsOf } from '../plan/write-out.js'
+import { floatsOf, sum } from '../plan/write-out.js'
 
 /** Lets forward functions add values. */
 export function useSums(): void {
@@ -53,22 +47,17 @@ const concat: LayerPlan<unknown> = {
   },
 }
 
-interface Sources {
-  readonly tensors: readonly SpikeTensor[]
-  readonly scale: number
-}
+type Sources = { readonly tensors: readonly SpikeTensor[]; readonly scale: number }
 
 /** Tensors of spikes alone, times the same factor. */
 function spikesOf(inputs: readonly Expression[]): Sources | undefined {
-  const tensors: SpikeTensor[] = []
-  const scale = inputs[0].terms[0].scale
-  for (const { terms } of inputs) {
-    const [{ tensor, pool, scale: own }] = terms
-    if (terms.length > 1 || tensor.kind !== 'spikes' || !isIdentity(pool) || own !== scale)
-      return undefined
-    tensors.push(tensor)
-  }
-  return { tensors, scale }
+  const [{ scale }] = inputs[0].terms
+  const tensors = inputs.flatMap(({ terms: [{ tensor, pool, scale: own }, ...others] }) =>
+    others.length === 0 && tensor.kind === 'spikes' && isIdentity(pool) && own === scale
+      ? [tensor]
+      : [],
+  )
+  return tensors.length === inputs.length ? { tensors, scale } : undefined
 }
 
 function joinedSpikes(pass: Pass, node: GraphNode, { tensors, scale }: Sources): Expression {
@@ -81,7 +70,7 @@ function joinedSpikes(pass: Pass, node: GraphNode, { tensors, scale }: Sources):
     pass.countsSpikes ? of : { ...of, counts: undefined }
   const parts = partsOf(tensors.map(counted), node.flat)
   emitJoinSpikes(pass.b, { ...counted(output), images, steps }, parts)
-  pass.backward(node, () => back(pass, node, output, tensors))
+  handBackParts(pass, node, output, tensors)
   return { shape: node.shape, terms: [term(output, scale)] }
 }
 
@@ -93,27 +82,25 @@ function joinedFloats(pass: Pass, node: GraphNode, inputs: readonly Expression[]
     const { b, images } = pass
     emitJoin(b, { ...output, images, steps, out: output.buffer }, partsOf(tensors, node.flat))
   })
-  pass.backward(node, () => back(pass, node, output, tensors))
+  handBackParts(pass, node, output, tensors)
   return { shape: node.shape, terms: [term(output)] }
 }
 
 /** Hands each its part of the gradient. */
-function back(
+function handBackParts(
   pass: Pass,
   node: GraphNode,
   output: FloatTensor | SpikeTensor,
   inputs: readonly (FloatTensor | SpikeTensor)[],
 ): void {
-  if (output.gradient.length === 0) return
-  const { b, images } = pass
-  const steps = gradientRows(pass, output)
-  const delta = takeGradient(pass, output, steps)
-  const from = { images, shape: output.shape, stored: output.stored, steps, in: delta }
-  partsOf(inputs, node.flat).forEach((part, i) => {
-    const name = `${node.name} gradient of part ${i}`
-    const out = gradientBuffer(pass, name, part.shape, steps, part.stored)
-    emitSplit(b, from, part, out)
-    giveTensorGradient(inputs[i], out, steps)
+  withGradient(pass, node, output, (delta, steps) => {
+    const from = { ...output, images: pass.images, steps, in: delta }
+    for (const [i, part] of partsOf(inputs, node.flat).entries()) {
+      const name = `${node.name} gradient of part ${i}`
+      const out = gradientBuffer(pass, name, part.shape, steps, part.stored)
+      emitSplit(pass.b, from, part, out)
+      giveTensorGradient(inputs[i], out, steps)
+    }
   })
 }
 
@@ -145,67 +132,58 @@ const partFields = ({ shape, stored, offset }: Part) => ({
   offset,
 })
 
-interface Joined {
-  readonly images: number
-  readonly shape: Shape
-  readonly stored: number
-  readonly steps: number
-}
-
-const joinedFields = ({ shape, stored, steps }: Joined) => ({
-  pixels: shape[1] * shape[2],
-  channels: stored,
-  steps,
-})
+type Joined = Omit<Part, 'offset'> & { readonly images: number; readonly steps: number }
 
 export function emitJoin(
   b: ProgramBuilder,
-  to: Joined & { readonly out: Buffer },
+  { shape: [, h, w], stored: channels, steps, images, out }: Joined & { readonly out: Buffer },
   parts: readonly (Part & { readonly steps: number; readonly buffer: Buffer })[],
 ): void {
-  b.emit(join, to.images, {
-    ...joinedFields(to),
-    out: to.out,
-    count: parts.length,
-    tensors: parts.map((part) => ({ ...partFields(part), from: part.buffer, rows: part.steps })),
-  })
+  const tensors = parts.map((of) => ({ ...partFields(of), from: of.buffer, rows: of.steps }))
+  b.emit(join, images, { pixels: h * w, channels, steps, out, count: parts.length, tensors })
 }
 
-type Spikes = { readonly masks: Buffer; readonly counts?: Buffer }
+type Spikes = Pick<SpikeTensor, 'masks' | 'counts'>
 
 export function emitJoinSpikes(
   b: ProgramBuilder,
-  to: Joined & Spikes,
+  { images, shape: [, h, w], stored: channels, steps, masks: out, counts }: Joined & Spikes,
   parts: readonly (Part & Spikes)[],
 ): void {
-  const { images, shape, stored, steps } = to
+  const tables = parts.map((part): SpikePartFields => {
+    const { pixels, stored, ...own } = partFields(part)
+    const planeBytes = images * pixels * stored
+    return {
+      pixels,
+      stored,
+      ...own,
+      from: part.masks,
+      rows: steps,
+      planeBytes,
+      counts: part.counts,
+    }
+  })
+  const [pixels, count] = [h * w, parts.length]
+  const planeBytes = images * pixels * channels
   b.emit(joinSpikes, images, {
-    ...joinedFields(to),
-    out: to.masks,
-    counts: to.counts,
-    planeBytes: images * shape[1] * shape[2] * stored,
-    count: parts.length,
-    parts: parts.map(
-      (part): SpikePartFields => ({
-        ...partFields(part),
-        from: part.masks,
-        rows: steps,
-        planeBytes: images * part.shape[1] * part.shape[2] * part.stored,
-        counts: part.counts,
-      }),
-    ),
+    pixels,
+    channels,
+    steps,
+    out,
+    counts,
+    planeBytes,
+    count,
+    parts: tables,
   })
 }
 
 /** What of a gradient belongs to a part. */
 export function emitSplit(
   b: ProgramBuilder,
-  from: Joined & { readonly in: Buffer },
+  { images, shape: [, h, w], stored: inChannels, steps, ...from }: Joined & { readonly in: Buffer },
   part: Part,
   out: Buffer,
 ): void {
-  const { images, shape, stored, steps } = from
-  const inPixels = shape[1] * shape[2]
-  const fields = { ...partFields(part), inPixels, inChannels: stored, steps }
+  const fields = { ...partFields(part), inPixels: h * w, inChannels, steps }
   b.emit(split, images, { ...fields, in: from.in, out })
 }

@@ -1,6 +1,6 @@
 /** Fully connected layers: convolutions whose kernel covers their whole input. */
 
-import { checkArguments, checkOptions, fail } from '../errors.js'
+import { checkOptions, fail } from '../errors.js'
 import { count, layerOf, type OfKind } from '../nn/kind.js'
 import { show } from '../nn/value.js'
 import {
@@ -35,13 +35,11 @@ export function linear(
   options: LinearOptions = {},
   ...more: []
 ): Linear {
-  checkArguments('linear', more)
   checkOptions('linear', options, weightOptions)
-  return layerOf(linearKind, {
-    inFeatures: count('linear.inFeatures', inFeatures),
-    outFeatures: count('linear.outFeatures', outFeatures),
-    ...weights('linear', inFeatures, options),
-  })
+  count('linear.inFeatures', inFeatures)
+  count('linear.outFeatures', outFeatures)
+  const own = weights('linear', inFeatures, options)
+  return layerOf(linearKind, { inFeatures, outFeatures, ...own }, more)
 }
 
 const linearKind = defineLayer<Linear>('linear', {

@@ -20,18 +20,12 @@ function checkLengths(layer: NeuronLayer, x: Value, where: string): void {
   const [c, h, w] = shape
   const all = c * h * w
   const perChannel = !flat || all === c
-  for (const [name, values] of Object.entries({ ...layer, ...layer.parameters }) as [
-    string,
-    unknown,
-  ][])
-    if (
-      Array.isArray(values) &&
-      typeof values[0] === 'number' &&
-      values.length !== all &&
-      !(perChannel && values.length === c)
-    )
+  const fits = (count: number): boolean => count === all || (perChannel && count === c)
+  const fields: Readonly<Record<string, unknown>> = { ...layer, ...layer.parameters }
+  for (const [name, values] of Object.entries(fields))
+    if (Array.isArray(values) && typeof values[0] === 'number' && !fits(values.length))
       fail(
-        `${where}: ${name} has ${(values as unknown[]).length} numbers, expected ` +
+        `${where}: ${name} has ${values.length} numbers, expected ` +
           `${perChannel && all !== c ? `${c} (one for each channel) or ` : ''}${all} (one for ` +
           `each neuron of ${show(x)}), or a single number`,
       )

@@ -1,26 +1,15 @@
 /** Pooling over windows of images, and of series: images of one row. */
 
-import { checkArguments, checkOptions, describe, fail } from '../errors.js'
+import { checkOptions, describe, fail } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
-import {
-  expectImage,
-  expectSeries,
-  integer,
-  type Layer,
-  layerOf,
-  type OfKind,
-  type Pair,
-  pair,
-  type Size,
-} from '../nn/kind.js'
-import { pooling, type Windows, windows, windowsOfSeries } from '../nn/window.js'
+import { type Layer, layerOf, type OfKind, type Pair, type Size } from '../nn/kind.js'
+import { images, pooling, type Space, series, type Windows, windows } from '../nn/window.js'
 import { handBack } from '../plan/gradients.js'
 import { defineLayer } from '../plan/layer-plan.js'
 import { emitMaxPool, emitMaxPoolBackward, emitMaxPoolFloats } from '../plan/max-pool.js'
 import { type Pass, term } from '../plan/pass.js'
-import { pooled } from '../plan/sum.js'
 import { type Expression, usedWindow } from '../plan/tensors.js'
-import { floatsOf, spikesOrFloats } from '../plan/write-out.js'
+import { floatsOf, pooled, spikesOrFloats } from '../plan/write-out.js'
 
 /** Options of `avgPool2d`, `sumPool2d` and `maxPool2d`; each has a default. */
 export interface PoolOptions {
@@ -89,8 +78,7 @@ export interface MaxPoolOptions extends PoolOptions {
  * @throws SpikewasmError when a size or an option is wrong
  */
 export function avgPool2d(kernelSize: Size, options: PoolOptions = {}, ...more: []): AvgPool2d {
-  checkArguments('avgPool2d', more)
-  return layerOf(avgPool2dKind, pooling('avgPool2d', kernelSize, options, pair))
+  return layerOf(avgPool2dKind, pooling('avgPool2d', kernelSize, options, images.size), more)
 }
 
 /**
@@ -100,8 +88,7 @@ export function avgPool2d(kernelSize: Size, options: PoolOptions = {}, ...more: 
  * @throws SpikewasmError when a size or an option is wrong
  */
 export function sumPool2d(kernelSize: Size, options: PoolOptions = {}, ...more: []): SumPool2d {
-  checkArguments('sumPool2d', more)
-  return layerOf(sumPool2dKind, pooling('sumPool2d', kernelSize, options, pair))
+  return layerOf(sumPool2dKind, pooling('sumPool2d', kernelSize, options, images.size), more)
 }
 
 /**
@@ -118,16 +105,12 @@ export function sumPool2d(kernelSize: Size, options: PoolOptions = {}, ...more: 
  * @throws SpikewasmError when a size or an option is wrong
  */
 export function maxPool2d(kernelSize: Size, options: MaxPoolOptions = {}, ...more: []): MaxPool2d {
-  checkArguments('maxPool2d', more)
   checkOptions('maxPool2d', options, ['stride', 'padding', 'rate'])
-  const { rate = 'pooled', ...windows } = options
+  const { rate = 'pooled', ...others } = options
   if (rate !== 'pooled' && rate !== 'official')
     fail(`maxPool2d.rate must be 'pooled' or 'official', got ${describe(rate)}`)
-  const official = rate === 'official' ? { rate } : {}
-  return layerOf(maxPool2dKind, {
-    ...pooling('maxPool2d', kernelSize, windows, pair),
-    ...official,
-  })
+  const own = pooling('maxPool2d', kernelSize, others, images.size)
+  return layerOf(maxPool2dKind, rate === 'official' ? { ...own, rate } : own, more)
 }
 
 /**
@@ -137,8 +120,7 @@ export function maxPool2d(kernelSize: Size, options: MaxPoolOptions = {}, ...mor
  * @throws SpikewasmError when a size or an option is wrong
  */
 export function avgPool1d(kernelSize: number, options: Pool1dOptions = {}, ...more: []): AvgPool1d {
-  checkArguments('avgPool1d', more)
-  return layerOf(avgPool1dKind, pooling('avgPool1d', kernelSize, options, integer))
+  return layerOf(avgPool1dKind, pooling('avgPool1d', kernelSize, options, series.size), more)
 }
 
 /**
@@ -148,8 +130,7 @@ export function avgPool1d(kernelSize: number, options: Pool1dOptions = {}, ...mo
  * @throws SpikewasmError when a size or an option is wrong
  */
 export function sumPool1d(kernelSize: number, options: Pool1dOptions = {}, ...more: []): SumPool1d {
-  checkArguments('sumPool1d', more)
-  return layerOf(sumPool1dKind, pooling('sumPool1d', kernelSize, options, integer))
+  return layerOf(sumPool1dKind, pooling('sumPool1d', kernelSize, options, series.size), more)
 }
 
 /**
@@ -159,50 +140,35 @@ export function sumPool1d(kernelSize: number, options: Pool1dOptions = {}, ...mo
  * @throws SpikewasmError when a size or an option is wrong
  */
 export function maxPool1d(kernelSize: number, options: Pool1dOptions = {}, ...more: []): MaxPool1d {
-  checkArguments('maxPool1d', more)
-  return layerOf(maxPool1dKind, pooling('maxPool1d', kernelSize, options, integer))
+  return layerOf(maxPool1dKind, pooling('maxPool1d', kernelSize, options, series.size), more)
 }
 
 type Lowered = (pass: Pass, node: GraphNode, x: Expression, layer: Windows) => Expression
 
-/** A kind of layer over images: its function, and how it runs. */
-const overImages = <L extends Layer & Pooling<Layer['kind'], Pair>>(
+/** A kind of layer over images or series: its function, and how it runs. */
+const poolKind = <S extends Size, L extends Layer & Pooling<Layer['kind'], S>>(
   name: L['kind'],
-  make: (kernelSize: Pair, options: object) => L,
+  make: (kernelSize: S, options: object) => L,
   lower: Lowered,
+  over: Space<S, never>,
 ) =>
   defineLayer<L>(name, {
     again: ({ kernelSize, ...options }: Omit<L, 'kind'>) => make(kernelSize, options),
     output(layer, x, where) {
-      expectImage(where, x)
-      return [[x.shape[0], ...windows(where, x, layer)], false]
+      over.expect(where, x)
+      return [[x.shape[0], ...windows(where, x, over.windows(layer))], false]
     },
-    lower: (pass, node, layer, x) => lower(pass, node, x, layer),
-  })
-
-/** The same over series. */
-const overSeries = <L extends Layer & Pooling<Layer['kind'], number>>(
-  name: L['kind'],
-  make: (kernelSize: number, options: object) => L,
-  lower: Lowered,
-) =>
-  defineLayer<L>(name, {
-    again: ({ kernelSize, ...options }: Omit<L, 'kind'>) => make(kernelSize, options),
-    output(layer, x, where) {
-      expectSeries(where, x)
-      return [[x.shape[0], ...windows(where, x, windowsOfSeries(layer))], false]
-    },
-    lower: (pass, node, layer, x) => lower(pass, node, x, windowsOfSeries(layer)),
+    lower: (pass, node, layer, x) => lower(pass, node, x, over.windows(layer)),
   })
 
 const summed: Lowered = (...of) => pooled(...of, 1)
 
-const avgPool2dKind = overImages<AvgPool2d>('avgPool2d', avgPool2d, pooled)
-const sumPool2dKind = overImages<SumPool2d>('sumPool2d', sumPool2d, summed)
-const maxPool2dKind = overImages<MaxPool2d>('maxPool2d', maxPool2d, maxPooled)
-const avgPool1dKind = overSeries<AvgPool1d>('avgPool1d', avgPool1d, pooled)
-const sumPool1dKind = overSeries<SumPool1d>('sumPool1d', sumPool1d, summed)
-const maxPool1dKind = overSeries<MaxPool1d>('maxPool1d', maxPool1d, maxPooled)
+const avgPool2dKind = poolKind('avgPool2d', avgPool2d, pooled, images)
+const sumPool2dKind = poolKind('sumPool2d', sumPool2d, summed, images)
+const maxPool2dKind = poolKind('maxPool2d', maxPool2d, maxPooled, images)
+const avgPool1dKind = poolKind('avgPool1d', avgPool1d, pooled, series)
+const sumPool1dKind = poolKind('sumPool1d', sumPool1d, summed, series)
+const maxPool1dKind = poolKind('maxPool1d', maxPool1d, maxPooled, series)
 
 /** Max pooling of one layer's spikes, which stay spikes, or of anything else as currents. */
 function maxPooled(
@@ -225,14 +191,11 @@ function maxPooled(
   const choices = images * node.shape[1] * node.shape[2] * stored * (perStep ? steps : 1)
   const choice = training ? b.buffer(`${node.name} choice`, choices, 'kept') : undefined
   const windows = { window: usedWindow(x.shape, layer), images, stored, from: input, to: node }
-  if (input.kind === 'spikes' && output.kind === 'spikes')
-    emitMaxPool(b, { ...windows, steps: callSteps }, input, output, {
-      choice,
-      perStep,
-      loop: context.outer,
-      countsOfRates: layer.rate === 'official' && training && !perStep,
-    })
-  else if (input.kind === 'float' && output.kind === 'float') {
+  if (input.kind === 'spikes' && output.kind === 'spikes') {
+    const countsOfRates = layer.rate === 'official' && training && !perStep
+    const of = { choice, perStep, loop: context.outer, countsOfRates }
+    emitMaxPool(b, { ...windows, steps: callSteps }, input, output, of)
+  } else if (input.kind === 'float' && output.kind === 'float') {
     const isChosen = training && !perStep && (context.outer || steps > 1)
     const chooser = isChosen ? pass.timeSum(node, input) : undefined
     const places = { in: input.buffer, out: output.buffer }

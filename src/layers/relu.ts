@@ -1,6 +1,5 @@
 /** max(0, x) of a current. Where gradients are time means, its derivative is one too. */
 
-import { checkArguments } from '../errors.js'
 import { layerOf, noMore, type OfKind, sameShape } from '../nn/kind.js'
 import { countValues } from '../plan/activity.js'
 import { inUnits } from '../plan/budgets.js'
@@ -18,8 +17,7 @@ export interface Relu extends OfKind<'relu'> {}
  * for example its stem. In rate mode its derivative is the mean over the steps of 1[x > 0].
  */
 export function relu(...more: []): Relu {
-  checkArguments('relu', more)
-  return layerOf(reluKind, {})
+  return layerOf(reluKind, {}, more)
 }
 
 const reluKind = defineLayer<Relu>('relu', {
@@ -38,27 +36,16 @@ const reluKind = defineLayer<Relu>('relu', {
       pass.training && context.method.presynaptic === 'mean'
         ? pass.carried(`${node.name} counts`, pixels * stored, 'kept')
         : undefined
-    pass.make(output, { layers: 0, byImages: false }, (again) =>
-      b.emit(reluForward, units, {
-        ...shared,
-        in: input.buffer,
-        out: output.buffer,
-        counts: again ? undefined : counts,
-        steps,
-      }),
-    )
+    pass.make(output, { layers: 0, byImages: false }, (again) => {
+      const places = { in: input.buffer, out: output.buffer, counts: again ? undefined : counts }
+      b.emit(reluForward, units, { ...shared, ...places, steps })
+    })
     countValues(pass, node, 'output', node.shape, output)
-    handBack(pass, node, output, input, true, (delta, out, steps) =>
-      b.emit(reluBackward, units, {
-        ...shared,
-        delta,
-        activity: counts ? undefined : output.buffer,
-        counts,
-        out,
-        steps,
-        factor: 1 / pass.rowsOfAllCalls(input),
-      }),
-    )
+    handBack(pass, node, output, input, true, (delta, out, steps) => {
+      const places = { delta, activity: counts ? undefined : output.buffer, counts, out }
+      const factor = 1 / pass.rowsOfAllCalls(input)
+      b.emit(reluBackward, units, { ...shared, ...places, steps, factor })
+    })
     return { shape: node.shape, terms: [term(output)] }
   },
 })

@@ -94,13 +94,8 @@ export function layerNorm(
 ): LayerNorm {
   const own = complete('layerNorm', rules, options, more)
   const sizes: readonly unknown[] = Array.isArray(shape) ? [...shape] : [shape]
-  if (
-    !(
-      sizes.length >= 1 &&
-      sizes.length <= 3 &&
-      sizes.every((n) => Number.isSafeInteger(n) && (n as number) >= 1)
-    )
-  )
+  const isSize = (n: unknown): boolean => Number.isSafeInteger(n) && (n as number) >= 1
+  if (!(sizes.length >= 1 && sizes.length <= 3 && sizes.every(isSize)))
     fail(`layerNorm.shape must be one to three integers ≥ 1, got ${describe(shape)}`)
   return layerOf(layerNormKind, { shape: [...(sizes as readonly number[])], ...own })
 }
@@ -207,39 +202,27 @@ function groupNormalised(
     averages ? pass.carried(`${node.name} mean ${name}`, images * floats * 4, 'kept') : undefined
   const xhat = average('of normalised values', pixels * stored)
   const meanInvStd = average('inverse deviation', groups)
-  pass.make(output, { layers: 0, byImages: true }, (again) =>
-    b.emit(groupNormRecord, pass.images * runs, {
-      ...sizes,
-      steps,
-      in: input.buffer,
-      out: output.buffer,
-      bias: context.parameter(node.index, 'bias'),
-      epsilon: eps,
-      share: 1 / pass.rowsOfAllCalls(input),
-      ...(again ? {} : { mean, invStd, xhat, meanInvStd }),
-    }),
-  )
+  const bias = context.parameter(node.index, 'bias')
+  const numbers = { epsilon: eps, share: 1 / pass.rowsOfAllCalls(input) }
+  pass.make(output, { layers: 0, byImages: true }, (again) => {
+    const found = again ? {} : { mean, invStd, xhat, meanInvStd }
+    const places = { in: input.buffer, out: output.buffer, bias, ...found }
+    b.emit(groupNormRecord, pass.images * runs, { ...sizes, steps, ...places, ...numbers })
+  })
 
   handBack(pass, node, output, input, true, (delta, out, rows) => {
     const floats = affinePixels * (perPixel ? 1 : stored)
     const partial = (role: string): Buffer | undefined =>
       weight && b.buffer(`${node.name} partial gradients of ${role}`, images * floats * 4)
     const partials = { weight: partial('weight'), bias: partial('bias') }
-    b.emit(groupNormBackward, images, {
-      ...sizes,
-      steps: rows,
-      delta,
-      out,
-      ...(averages ? { xhat, meanInvStd } : { in: input.buffer, mean, invStd }),
-      weightPartial: partials.weight,
-      biasPartial: partials.bias,
-    })
+    const normalised = averages ? { xhat, meanInvStd } : { in: input.buffer, mean, invStd }
+    const sums = { weightPartial: partials.weight, biasPartial: partials.bias }
+    const from = { ...sizes, steps: rows, delta, out }
+    b.emit(groupNormBackward, images, { ...from, ...normalised, ...sums })
+    const sum = { splits: images, accumulate: context.accumulate }
     for (const role of ['weight', 'bias'] as const) {
-      const sums = partials[role]
-      const to = context.gradient(node.index, role)
-      const { accumulate } = context
-      if (sums && to)
-        emitFloatSum(b, floats, { partial: sums, splits: images, out: to, accumulate })
+      const [partial, out] = [partials[role], context.gradient(node.index, role)]
+      if (partial && out) emitFloatSum(b, floats, { ...sum, partial, out })
     }
   })
   return { shape: node.shape, terms: [term(output)] }

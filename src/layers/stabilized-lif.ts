@@ -1,6 +1,6 @@
 /** Spiking neurons whose threshold follows the potentials of their layer. */
 
-import { checkArguments, checkOptions, describe, fail } from '../errors.js'
+import { checkOptions, describe, fail } from '../errors.js'
 import { type Cell, cellOf, type NeuronOptions } from '../nn/cell.js'
 import { layerOf, type OfKind, sameShape } from '../nn/kind.js'
 import type { NeuronModel } from '../nn/neuron-model.js'
@@ -11,9 +11,10 @@ import { storedChannels } from '../plan/layout.js'
 import { quoteMethodsWith } from '../plan/methods.js'
 import { emitNeurons, type NeuronScope, type Neurons } from '../plan/neuron-record.js'
 import { lowerNeurons } from '../plan/neurons.js'
-import type { Place } from '../plan/records/schema.js'
+import type { FieldsOf, Place } from '../plan/records/schema.js'
 import { stabilizedSums, stabilizedThreshold } from '../plan/records/stabilized.js'
 import { ref } from '../plan/words.js'
+import { checkBy, range } from '../rules.js'
 
 /** Options of `stabilizedLif`; each has a default. */
 export interface StabilizedLifOptions
@@ -60,18 +61,16 @@ export const stabilizedOptions = [
  * @throws SpikewasmError when an option is unknown or out of range
  */
 export function stabilizedLif(options: StabilizedLifOptions = {}, ...more: []): StabilizedLif {
-  checkArguments('stabilizedLif', more)
   checkOptions('stabilizedLif', options, stabilizedOptions)
   const { tau = 2, momentum = 0.1, ...others } = options
-  if (!(Number.isFinite(momentum) && momentum >= 0 && momentum <= 1))
-    fail(`stabilizedLif.momentum must lie in 0…1, got ${describe(momentum)}`)
+  checkBy('stabilizedLif.momentum', range('0…1'), momentum)
   const cell = cellOf('lif', { ...others, tau }, 'stabilizedLif')
   for (const key of ['tau', 'vThreshold', 'vReset'] as const)
     if (Array.isArray(cell[key]))
       fail(`stabilizedLif.${key} must be one number for all neurons, got ${describe(cell[key])}`)
   const { decayInput, vThreshold, vReset, surrogate, alpha } = cell
   const of = { tau, decayInput, vThreshold, vReset, surrogate, alpha, momentum }
-  return layerOf(stabilizedLifKind, of as StabilizedLif)
+  return layerOf(stabilizedLifKind, of as StabilizedLif, more)
 }
 
 const cellOfLayer = ({ kind: _, momentum: __, ...options }: StabilizedLif): Cell =>
@@ -113,13 +112,9 @@ const stabilizedLifKind = defineLayer<StabilizedLif>('stabilizedLif', {
 })
 
 /** A layer, and where its thresholds are. */
-export interface Stabilized {
+export interface Stabilized
+  extends Pick<FieldsOf<typeof stabilizedThreshold>, 'runningThreshold' | 'stability' | 'share'> {
   readonly layer: StabilizedLif
-  readonly runningThreshold: Place
-  /** float32 [2], ratio and threshold. */
-  readonly stability: Place
-  /** Share of a step in the running threshold. */
-  readonly share: number
 }
 
 /** One step: potentials before they fire, their sums, and the threshold. */
@@ -140,8 +135,6 @@ export function emitStabilized(
   emitNeurons(scope, charge, { out: charged }, () => state)
   const shared = { moments, pixels, realChannels: shape[0] }
   b.emit(stabilizedSums, units, { ...shared, charged, channels, pixelsPerUnit })
-  b.emit(stabilizedThreshold, 1, {
-    ...shared,
-    ...{ threshold: layer.vThreshold, units, stability, runningThreshold, share },
-  })
+  const threshold = { threshold: layer.vThreshold, units, stability, runningThreshold, share }
+  b.emit(stabilizedThreshold, 1, { ...shared, ...threshold })
 }

@@ -1,8 +1,8 @@
 /** The mean over all steps of a call, written out; what reads it is the same at every step. */
 
-import { checkArguments, fail } from '../errors.js'
+import { fail } from '../errors.js'
 import { layerOf, noMore, type OfKind, sameShape } from '../nn/kind.js'
-import { giveGradient, gradientRows, takeGradient } from '../plan/gradients.js'
+import { giveGradient, withGradient } from '../plan/gradients.js'
 import { defineLayer } from '../plan/layer-plan.js'
 import { quoteMethodsWith } from '../plan/methods.js'
 import { term } from '../plan/pass.js'
@@ -17,8 +17,7 @@ export interface TimeMean extends OfKind<'timeMean'> {}
  * 'm'; it is no layer for streams.
  */
 export function timeMean(...more: []): TimeMean {
-  checkArguments('timeMean', more)
-  return layerOf(timeMeanKind, {})
+  return layerOf(timeMeanKind, {}, more)
 }
 
 const timeMeanKind = defineLayer<TimeMean>('timeMean', {
@@ -47,9 +46,7 @@ const timeMeanKind = defineLayer<TimeMean>('timeMean', {
     pass.make(output, { layers: 0, byImages }, () =>
       pass.write(x, callSteps, true, output.buffer, output.stored),
     )
-    pass.backward(node, () => {
-      if (output.gradient.length === 0) return
-      const delta = takeGradient(pass, output, gradientRows(pass, output))
+    withGradient(pass, node, output, (delta) => {
       // Where gradients have a row for each step, each has its share of the mean's.
       const shared = x.terms.map((of) => {
         const steps = of.tensor.kind === 'spikes' ? callSteps : of.tensor.steps

@@ -1,8 +1,8 @@
 /** The loss of all outputs of a network with several. */
 
 import { fail } from '../errors.js'
-import { emitLoss } from '../plan/emit-loss.js'
 import { giveTensorGradient, gradientRows } from '../plan/gradients.js'
+import { emitLoss } from '../plan/loss.js'
 import { quoteMethodsWith, traitsOf } from '../plan/methods.js'
 import * as records from '../plan/records/self-distillation.js'
 import type { Buffer } from '../plan/words.js'

@@ -1,6 +1,7 @@
 /** Neurons with constants of their own, synaptic currents, adaptation, and integrators. */
 
-import { checkBoolean, checkInteger, checkOptions, describe, fail } from '../errors.js'
+import { checkOptions, describe, fail } from '../errors.js'
+import { checkBy, integer, oneOf, type Rule, truth } from '../rules.js'
 import type { OfKind } from './kind.js'
 import { checkLearn, checkNumbers, finite, type PerNeuron, type Values } from './numbers.js'
 import type { Recurrence } from './recurrence.js'
@@ -193,18 +194,13 @@ const numbers =
     checkNumbers(name, given, `${rule}finite as a float32`, fits)
 
 const time: Check = (name, given) => checkNumbers(name, given, '> 1', (x) => x > 1)
-const boolean: Check = (name, given) => checkBoolean(name, given, false)
 
-function checkFires(name: string, fires: unknown): unknown {
-  if (fires !== 'atOrAbove' && fires !== 'above')
-    fail(`${name} must be 'atOrAbove' or 'above', got ${describe(fires)}`)
-  return fires
-}
-
-function checkRefractory(name: string, steps: number): number {
-  checkInteger(name, steps, 0, 4096)
-  return steps
-}
+const ruled =
+  (rule: Rule): Check =>
+  (name, given) => {
+    checkBy(name, rule, given)
+    return given
+  }
 
 /** In one order, so that a network is the same however it was written. */
 function checkLearnt(name: string, given: unknown, type: CellType): readonly CellParameter[] {
@@ -221,14 +217,14 @@ const fields: { readonly [K in keyof Fields]: readonly [standard: Fields[K], che
   tauSyn: [null, time],
   tauAdaptation: [null, time],
   beta: [0, numbers('≥ 0 and ', (x) => finite(x) && x >= 0)],
-  decayInput: [false, boolean],
+  decayInput: [false, ruled(truth())],
   inputScale: [1, numbers()],
   vThreshold: [1, numbers('> 0 and ', (x) => finite(x) && Math.fround(x) > 0)],
   vReset: [null, numbers()],
   vRest: [0, numbers()],
-  fires: ['atOrAbove', checkFires],
-  refractory: [0, checkRefractory],
-  detachReset: [true, boolean],
+  fires: ['atOrAbove', ruled(oneOf(['atOrAbove', 'above']))],
+  refractory: [0, ruled(integer(0, 4096))],
+  detachReset: [true, ruled(truth())],
   learn: [[], checkLearnt],
 }
 

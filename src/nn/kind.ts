@@ -1,6 +1,6 @@
 /** What a kind of layer is, which kinds there are, and checks that several of them share. */
 
-import { checkInteger, checkOptions, describe, fail } from '../errors.js'
+import { checkArguments, checkInteger, checkOptions, describe, fail } from '../errors.js'
 import type { NeuronModel } from './neuron-model.js'
 import { type Shape, show, type Value } from './value.js'
 
@@ -105,9 +105,18 @@ export function useAll(functions: object): void {
 export const howElse = (): string =>
   makers ? '' : ", or import 'spikewasm/layers', which has all kinds"
 
-/** A layer from its fields. */
-export const layerOf = <L extends Layer>({ name }: KnownKind<L>, fields: Omit<L, 'kind'>): L =>
-  ({ kind: name, ...fields }) as L
+/**
+ * A layer from its fields.
+ * @param more what came behind the arguments of its function
+ */
+export function layerOf<L extends Layer>(
+  { name }: KnownKind<L>,
+  fields: Omit<L, 'kind'>,
+  more: readonly unknown[] = [],
+): L {
+  checkArguments(name, more)
+  return { kind: name, ...fields } as L
+}
 
 /** The kind of a layer. Its functions take that layer as their first argument. */
 export const kindOf = <L extends Layer>({ kind }: L): LayerKind<L> =>
@@ -140,22 +149,15 @@ export function noMore(name: string, rest: object): [] {
 /** @throws SpikewasmError unless `value` is an integer ≥ minimum, or two of them */
 export function pair(name: string, value: Size, minimum: number): Pair {
   const both: readonly number[] = typeof value === 'number' ? [value, value] : value
-  if (
-    !(
-      Array.isArray(both) &&
-      both.length === 2 &&
-      // A copy, because every() skips holes.
-      [...both].every((n) => Number.isInteger(n) && n >= minimum)
-    )
-  )
+  const fits = (n: number): boolean => Number.isInteger(n) && n >= minimum
+  // A copy, because every() skips holes.
+  if (!(Array.isArray(both) && both.length === 2 && [...both].every(fits)))
     fail(`${name} must be an integer ≥ ${minimum} or a pair of them, got ${describe(value)}`)
   return [both[0], both[1]]
 }
 
 /** @throws SpikewasmError unless `value` is an integer ≥ 1 */
-export function count(name: string, value: number): number {
-  return integer(name, value, 1)
-}
+export const count = (name: string, value: number): number => integer(name, value, 1)
 
 /** @throws SpikewasmError unless `x` is a series [C, L], which has one row */
 export function expectSeries(where: string, x: Value): void {

@@ -46,12 +46,8 @@ export function checkLearn<K extends string>(
   given: unknown,
   known: readonly K[],
 ): K[] {
-  if (
-    !(
-      Array.isArray(given) &&
-      given.every((one, i) => known.includes(one) && given.indexOf(one) === i)
-    )
-  )
+  const isList = Array.isArray(given)
+  if (!(isList && given.every((one, i) => known.includes(one) && given.indexOf(one) === i)))
     fail(
       known.length > 0
         ? `${name} must name parameters (${known.join(', ')}), each once, got ${describe(given)}`

@@ -1,6 +1,7 @@
 /** Derivatives of the step function that stand in for a spike's: a new one is a row here. */
 
 import { describe, fail } from '../errors.js'
+import { checkBy, oneOf } from '../rules.js'
 import { finite } from './numbers.js'
 
 /** Texts of x, potential minus threshold, and alpha, the sharpness; and the usual sharpness. */
@@ -58,11 +59,7 @@ export function checkSurrogate(
   options: { readonly surrogate?: SurrogateName; readonly alpha?: number },
 ): { surrogate: SurrogateName; alpha: number } {
   const { surrogate = 'sigmoid' } = options
-  if (!isSurrogate(surrogate))
-    fail(
-      `${name}.surrogate must be one of ${Object.keys(surrogateTexts).join(', ')}, got ` +
-        describe(surrogate),
-    )
+  checkBy(`${name}.surrogate`, oneOf(Object.keys(rows)), surrogate)
   const { alpha = rows[surrogate].alpha } = options
   if (!(finite(alpha) && Math.fround(alpha) > 0))
     fail(`${name}.alpha must be > 0 and finite, got ${describe(alpha)}`)

@@ -25,15 +25,9 @@ export const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) 
  * @throws SpikewasmError unless it is one to three integers ≥ 1
  */
 export function checkInputShape(name: string, shape: unknown): InputShape {
-  if (
-    !(
-      Array.isArray(shape) &&
-      shape.length >= 1 &&
-      shape.length <= 3 &&
-      shape.every((n) => Number.isSafeInteger(n) && n >= 1) &&
-      Number.isSafeInteger(sizeOf(shape))
-    )
-  )
+  const isSize = (n: unknown): boolean => Number.isSafeInteger(n) && (n as number) >= 1
+  const isList = Array.isArray(shape) && shape.length >= 1 && shape.length <= 3
+  if (!(isList && shape.every(isSize) && Number.isSafeInteger(sizeOf(shape))))
     fail(
       `${name} must be [features], [channels, length] or [channels, height, width], got ` +
         describe(shape),

@@ -42,21 +42,14 @@ export interface Weighted extends Readonly<Required<LinearOptions>> {}
 export function weights(name: string, inputs: number, options: LinearOptions): Weighted {
   const { init = 'default' } = options
   if (init !== 'default') {
-    const rule =
-      `${name}.init must be 'default' or { normal: standard deviation, bias?: 'zeros' or ` +
-      "'default' }"
-    if (
-      !(
-        typeof init === 'object' &&
-        init !== null &&
-        Number.isFinite(init.normal) &&
-        init.normal >= 0
+    const { normal, bias } = Object(init)
+    const isNormal = typeof init === 'object' && Number.isFinite(normal) && normal >= 0
+    if (!(isNormal && [undefined, 'zeros', 'default'].includes(bias)))
+      fail(
+        `${name}.init must be 'default' or { normal: standard deviation, bias?: 'zeros' or ` +
+          `'default' }, got ${describe(init)}`,
       )
-    )
-      fail(`${rule}, got ${describe(init)}`)
     checkOptions(`${name}.init`, init, ['normal', 'bias'])
-    if (init.bias !== undefined && init.bias !== 'zeros' && init.bias !== 'default')
-      fail(`${rule}, got ${describe(init)}`)
   }
   const standardise = checkBoolean(`${name}.standardise`, options.standardise, false)
   if (standardise && !(inputs > 1))

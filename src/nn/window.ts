@@ -1,7 +1,7 @@
 /** Windows that slide over images, and over series: images of one row. */
 
 import { checkOptions, fail } from '../errors.js'
-import type { Pair, Size } from './kind.js'
+import { expectImage, expectSeries, integer, type Pair, pair, type Size } from './kind.js'
 import { show, type Value } from './value.js'
 
 /** Windows that slide over an image. */
@@ -11,16 +11,37 @@ export interface Windows {
   readonly padding: Pair
 }
 
-/** The same windows over a series as an image of one row. */
-export const windowsOfSeries = ({
-  kernelSize,
-  stride,
-  padding,
-}: Readonly<Record<keyof Windows, number>>): Windows => ({
+/** What windows slide over, images or series; `S`: their sizes, `In`: as users write them. */
+export interface Space<S extends Size, In extends Size = S> {
+  /** Checks a size. */
+  size(name: string, value: In, minimum: number): S
+  /** @throws SpikewasmError unless a value is such a one */
+  expect(where: string, x: Value): void
+  /** Height and width; a series has one row. */
+  pair(size: S): Pair
+  windows(of: Readonly<Record<keyof Windows, S>>): Windows
+}
+
+/** Windows over a series as over an image of one row. */
+export const windowsOfSeries: Space<number>['windows'] = ({ kernelSize, stride, padding }) => ({
   kernelSize: [1, kernelSize],
   stride: [1, stride],
   padding: [0, padding],
 })
+
+export const images: Space<Pair, Size> = {
+  size: pair,
+  expect: expectImage,
+  pair: (size) => size,
+  windows: (of) => of,
+}
+
+export const series: Space<number> = {
+  size: integer,
+  expect: expectSeries,
+  pair: (length) => [1, length],
+  windows: windowsOfSeries,
+}
 
 /**
  * Height and width of the output of sliding windows.
@@ -48,7 +69,7 @@ export function pooling<In extends Size, S extends Size>(
   name: string,
   kernelSize: In,
   options: { readonly stride?: In; readonly padding?: In },
-  size: (name: string, value: In, minimum: number) => S,
+  size: Space<S, In>['size'],
 ): { kernelSize: S; stride: S; padding: S } {
   checkOptions(name, options, ['stride', 'padding'])
   const { stride = kernelSize, padding: around = 0 as In } = options
@@ -58,9 +79,5 @@ export function pooling<In extends Size, S extends Size>(
   const padding = size(`${name}.padding`, around, 0)
   if (![padding].flat().every((n, i) => n * 2 <= sizes[i]))
     fail(`${name}.padding must be at most half the kernel (${kernel}), got ${padding}`)
-  return {
-    kernelSize: kernel,
-    stride: size(`${name}.stride`, stride, 1),
-    padding,
-  }
+  return { kernelSize: kernel, stride: size(`${name}.stride`, stride, 1), padding }
 }

@@ -280,7 +280,7 @@ export function readSpikes(
       sums: { buffer: sums[i], units: 1 },
     }
   })
-  const scale = pool === noPool ? 1 : 1 / (pool.kernel[0] * pool.kernel[1])
+  const scale = pool === noPool ? 1 : 1 / (pool.kernelSize[0] * pool.kernelSize[1])
   const terms = sources.map((tensor) => ({ tensor, pool, scale }))
   const expression: Expression = { shape: imageOf(input), terms }
   /** Lists have no room for more spikes than steps: they would be written beyond it. */

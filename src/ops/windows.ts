@@ -36,8 +36,7 @@ export function windowed(
   const shape = imageOf(input)
   const window = usedWindow(shape, pooling(op, kernelSize, { stride, padding }, pair))
   const [H, W] = windows(op, { shape, flat: false, node: 0 }, window)
-  const pool = { kernel: window.kernelSize, stride: window.stride, padding: window.padding }
-  return { window, pool, output: resized(input, { H, W }) }
+  return { window, pool: window, output: resized(input, { H, W }) }
 }
 
 /** How a reader sees a tensor. */
@@ -63,7 +62,7 @@ export function termWindow(where: string, term: TermWindow, input: Extent) {
   if (!(input.shape.length > 3))
     fail(`${where}: windows need an image [B, C, H, W], got ${showShape(input.shape)}`)
   const { pool, output } = windowed(where, { kernelSize, stride, padding }, input)
-  return { scale: scale * (1 / (pool.kernel[0] * pool.kernel[1])), pool, output }
+  return { scale: scale * (1 / (pool.kernelSize[0] * pool.kernelSize[1])), pool, output }
 }
 
 const gradientOf = {

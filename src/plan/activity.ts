@@ -31,9 +31,8 @@ const wantedIn = ({ context, training }: Pass): Buffer | undefined =>
     : context.buffers.activityWanted
 
 /** Memory that all calls of a layer count in. */
-function countBuffer({ b, context }: Pass, name: string, bytes: number): Buffer {
-  return b.carried(context.carried, name, bytes, 'statistics')
-}
+const countBuffer = ({ b, context }: Pass, name: string, bytes: number): Buffer =>
+  b.carried(context.carried, name, bytes, 'statistics')
 
 /** Counts the values of `shape`, which are floats or spikes. */
 export function countValues(
@@ -73,17 +72,9 @@ export function countValues(
       pass.b.emit(activeFloats, units, { ...shared, ...place })
     }
   })
-  pass.activity.values.push({
-    node: node.index,
-    of,
-    counts: out,
-    copies: 1,
-    others,
-    units,
-    shape,
-    stored,
-    scaled: 'sources' in seen && seen.scale !== 1,
-  })
+  const scaled = 'sources' in seen && seen.scale !== 1
+  const counted = { counts: out, copies: 1, others, units, shape, stored, scaled }
+  pass.activity.values.push({ node: node.index, of, ...counted })
 }
 
 /** Where a layer of neurons counts, as its record has it; nothing where nobody wants to know. */
@@ -92,7 +83,7 @@ export function countNeurons(
   node: GraphNode,
   units: number,
   spiking = true,
-): NeuronActivity {
+): Pick<NeuronResults, 'activity' | 'activityWanted'> {
   const activityWanted = wantedIn(pass)
   if (!activityWanted) return {}
   const activity = countBuffer(pass, `${node.name} activity`, units * ActivityCount.Bytes)
@@ -100,11 +91,6 @@ export function countNeurons(
   const neurons = c * h * w
   pass.activity.neurons.push({ node: node.index, counts: activity, units, neurons, spiking })
   return { activity, activityWanted }
-}
-
-interface NeuronActivity {
-  readonly activity?: Buffer
-  readonly activityWanted?: Buffer
 }
 
 /** Where a layer of so many units, each an image, counts what comes to its recurrent weight. */
@@ -164,12 +150,7 @@ export function recordMasks(
   const planes = Math.ceil(steps / Plane.Steps)
   const out = b.carried(context.carried, `${name} record`, planes * bytes, 'statistics')
   const bytesPerUnit = budgets.recordBytes
-  b.emit(recordSpikes, Math.ceil(bytes / bytesPerUnit), {
-    in: masks,
-    out,
-    planeBytes: bytes,
-    bytesPerUnit,
-    steps: callSteps,
-  })
+  const sizes = { planeBytes: bytes, bytesPerUnit, steps: callSteps }
+  b.emit(recordSpikes, Math.ceil(bytes / bytesPerUnit), { in: masks, out, ...sizes })
   return { masks: out, steps }
 }

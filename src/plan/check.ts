@@ -53,12 +53,9 @@ function problem(
       ? `${name} ${use} ${quote(buffer)} at each step, which was written once before the steps`
       : undefined
   }
-  const { condition } = record
-  if (typeof condition === 'object') {
-    const wrong = missing({ name: 'condition', use: 'reads', ...condition })
-    if (wrong) return wrong
-  }
-  const all = [...accesses(record.schema, record.fields)]
+  const { condition, schema, fields } = record
+  const all = [...accesses(schema, fields)]
+  if (typeof condition === 'object') all.unshift({ name: 'condition', use: 'reads', ...condition })
   for (const access of all) {
     const wrong = missing(access)
     if (wrong) return wrong

@@ -1,16 +1,80 @@
 /** What one plan is made for, and the parameters and statistics that all its programs share. */
 
-import { Plane } from '../../assembly/opcodes.js'
+import { Plane, Spike } from '../../assembly/opcodes.js'
 import type { Graph } from '../graph/trace.js'
-import type { Initial } from '../nn/kind.js'
-import { type Calls, callsOf, mostCallSteps } from './calls.js'
-import type { ParameterLayout } from './layout.js'
+import type { ParameterSpec } from '../nn/kind.js'
+import { type ParameterLayout, storedChannels } from './layout.js'
 import { type MethodOptions, type MethodTraits, MOST_COUNTED_STEPS, traitsOf } from './methods.js'
-import type { ProgramBuilder } from './program.js'
+import type { ProgramBuilder, Section } from './program.js'
 import type { Remade } from './remade.js'
-import type { TrainingSpec } from './training.js'
-import type { Buffer, Reference } from './words.js'
-import { ref } from './words.js'
+import { standardTraining, type TrainingSpec, trainingBuffers } from './training.js'
+import { type Buffer, type Reference, ref } from './words.js'
+
+/**
+ * Calls one behind the other that have the same number of steps: the loop over T outside the
+ * network. Within a call spikes of several steps are listed together and gradients have a row for
+ * each step; from call to call neurons carry their state. So memory depends on the steps of a call,
+ * not on T.
+ */
+type Calls = Pick<Section, 'from' | 'steps' | 'repeats'>
+
+/**
+ * The most steps of a call. Where gradients have one row a call keeps a byte of masks, whatever its
+ * steps are; where they have a row for each step everything grows with the steps, so that a call is
+ * one group of spike lists.
+ */
+export const mostCallSteps: Readonly<Record<MethodTraits['rows'], number>> = {
+  one: Plane.Steps,
+  steps: Spike.GroupSteps,
+}
+
+/**
+ * As few calls as there can be, of sizes that differ by one step at most, so that no T leaves a
+ * short rest. Longer ones come first.
+ *
+ * @param most steps of a call
+ */
+export function callsOf(timeSteps: number, most: number): Calls[] {
+  const count = Math.ceil(timeSteps / most)
+  const steps = Math.ceil(timeSteps / count)
+  const longer = timeSteps - count * (steps - 1)
+  const calls = [{ from: 0, steps, repeats: longer }]
+  if (longer < count)
+    calls.push({ from: longer * steps, steps: steps - 1, repeats: count - longer })
+  return calls
+}
+
+const inference = { training: false, gradients: false }
+const inFull = { single: true, stream: false }
+const inSteps = { single: false, stream: true }
+
+/**
+ * What the planner asks of a purpose. `slots`: places for a batch, two where one is filled while
+ * the other is read. `passes`: whether a batch may run in groups of images. `stream`: whether a
+ * call may be one time step, and the neurons' state is kept between calls. `evaluate`, `single`:
+ * forward alone of the whole batch, of one image. `gradients`: forward and backward without the
+ * optimizer's step.
+ */
+const planPurposes = {
+  train: { training: true, gradients: true, ...inFull, evaluate: true, slots: 2, passes: false },
+  inference: { ...inference, ...inFull, evaluate: true, slots: 2, passes: true },
+  stream: { ...inference, ...inSteps, evaluate: false, slots: 1, passes: false },
+  both: { ...inference, ...inSteps, evaluate: true, slots: 1, passes: false },
+  learning: {
+    training: true,
+    gradients: false,
+    ...inFull,
+    evaluate: false,
+    slots: 1,
+    passes: false,
+  },
+}
+
+/**
+ * What a plan is made for: what a model is compiled for, or a file that has both programs of
+ * inference (`'both'`), or one that learns (`'learning'`).
+ */
+export type PlanPurpose = keyof typeof planPurposes
 
 /**
  * What a model is compiled for. `'train'`: training, evaluation and prediction. `'inference'`:
@@ -19,55 +83,15 @@ import { ref } from './words.js'
  */
 export type Purpose = 'train' | 'inference' | 'stream'
 
-/**
- * What a plan is made for: what a model is compiled for, or a file that has both programs of
- * inference (`'both'`), or one that learns (`'learning'`).
- */
-export type PlanPurpose = Purpose | 'both' | 'learning'
-
-/** What the planner asks of a purpose. */
-interface PurposeTraits {
-  /** Whether there are gradients and momentum. */
-  readonly training: boolean
-  /** Places for a batch: two where one is filled while the other is read. */
-  readonly slots: number
-  /** Whether a batch may run in groups of images. */
-  readonly passes: boolean
-  /** Whether a call may be one time step, and the neurons' state is kept between calls. */
-  readonly stream: boolean
-  /** Forward alone of the whole batch, of one image. */
-  readonly evaluate: boolean
-  readonly single: boolean
-  /** Forward and backward without the optimizer's step. */
-  readonly gradients: boolean
-}
-
-const forward = { evaluate: true, single: true, stream: false }
-const stream = { evaluate: false, single: false, stream: true }
-const inference = { training: false, gradients: false }
-
-/** Of those that `compile` takes. */
-export const purposes: Readonly<Record<Purpose, PurposeTraits>> = {
-  train: { training: true, gradients: true, slots: 2, passes: false, ...forward },
-  inference: { ...inference, slots: 2, passes: true, ...forward },
-  stream: { ...inference, slots: 1, passes: false, ...stream },
-}
-
-const planPurposes: Readonly<Record<PlanPurpose, PurposeTraits>> = {
-  ...purposes,
-  both: { ...inference, slots: 1, passes: false, ...stream, evaluate: true },
-  learning: {
-    training: true,
-    gradients: false,
-    slots: 1,
-    passes: false,
-    ...forward,
-    evaluate: false,
-  },
-}
+/** Those that `compile` takes. */
+export const purposes = {
+  train: planPurposes.train,
+  inference: planPurposes.inference,
+  stream: planPurposes.stream,
+} as const satisfies Readonly<Record<Purpose, unknown>>
 
 /** What a plan is made for. */
-export const purposeOf = ({ purpose = 'train' }: Pick<PlanOptions, 'purpose'>): PurposeTraits =>
+export const purposeOf = ({ purpose = 'train' }: Pick<PlanOptions, 'purpose'>) =>
   planPurposes[purpose]
 
 type Given = Required<Omit<MethodOptions, 'backwardSteps' | 'gradientCheckpoint' | 'normFallback'>>
@@ -106,29 +130,22 @@ export interface PlanOptions extends Given {
   readonly fixed?: boolean
 }
 
-export interface Parameter {
-  /** PyTorch's name: `layer1.0.conv1.weight`. */
-  readonly name: string
+/** `name`: PyTorch's, as `layer1.0.conv1.weight`. */
+export interface Parameter extends Omit<ParameterSpec, 'shape'> {
   readonly layout: ParameterLayout
   /** Byte offset in the parameter, gradient and velocity buffers. */
   readonly offset: number
-  /** Weights decay apart from biases and normalisation parameters. */
-  readonly decays: boolean
   /** Index of the graph's node. */
   readonly node: number
   /** Its name within the layer. */
   readonly role: string
-  readonly initial: Initial
 }
 
-/** A weight of which memory holds bytes instead of floats. It is not among `Plan.parameters`. */
-export interface ByteWeight {
-  /** PyTorch's name: `layer1.0.conv1.weight`. */
-  readonly name: string
-  /** Elements are bytes here, in the order of the floats. */
-  readonly layout: ParameterLayout
-  /** Index of the graph's node. */
-  readonly node: number
+/**
+ * A weight of which memory holds bytes instead of floats: elements of its layout are bytes. It is
+ * not among `Plan.parameters`.
+ */
+export interface ByteWeight extends Pick<Parameter, 'name' | 'layout' | 'node'> {
   /** i8 [layout.stored], −127 … 127; zero where no element lies. */
   readonly weight: Buffer
   /** float32 [output channels as stored]: what a weight of 1 stands for; zero in padding. */
@@ -138,12 +155,7 @@ export interface ByteWeight {
 }
 
 /** A running statistic: part of the state dict, not trained. */
-export interface Statistic {
-  readonly name: string
-  readonly layout: ParameterLayout
-  readonly offset: number
-  readonly node: number
-  readonly role: string
+export interface Statistic extends Omit<Parameter, 'decays' | 'initial'> {
   readonly initial: number
 }
 
@@ -155,21 +167,43 @@ export interface Statistic {
 export const isLong = ({ timeSteps }: Pick<PlanOptions, 'timeSteps'>): boolean =>
   timeSteps > MOST_COUNTED_STEPS
 
-/** What programs share with the host. */
-export interface NamedBuffers {
-  readonly parameters: Buffer
-  readonly statistics: Buffer
-  readonly zeros: Buffer
-  readonly output: Buffer
-  /** Where there are labels, which a stream has not. */
-  readonly losses?: Buffer
-  /**
-   * A u32 by which the host says whether it wants activity counted; where there is a program
-   * `evaluate` with labels.
-   */
-  readonly activityWanted?: Buffer
-  readonly predictions: Buffer
+/** What programs share with the host; of so many floats. */
+export function namedBuffers(
+  b: ProgramBuilder,
+  options: PlanOptions,
+  of: { readonly parameters: number; readonly statistics: number; readonly zeros: number },
+) {
+  const { batchSize, graph, fixed } = options
+  const purpose = purposeOf(options)
+  const outputs = batchSize * storedChannels(graph.nodes[graph.output].shape[0])
+  const kept = (name: string, floats: number): Buffer => b.buffer(name, floats * 4, 'statistics')
+  const parameters = b.buffer('parameters', of.parameters * 4, 'parameters')
+  const statistics = kept('running statistics', of.statistics)
+  const spec = purpose.training ? (options.training ?? standardTraining) : undefined
+  const named = {
+    parameters,
+    statistics,
+    /** What only training has. */
+    training: spec && trainingBuffers(b, spec, of.parameters),
+    zeros: kept('zeros', of.zeros),
+    output: kept('output', outputs),
+    /** Where there are labels, which a stream has not. */
+    losses: purpose.stream || fixed ? undefined : kept('losses', batchSize),
+    predictions: kept('predictions', batchSize),
+    /**
+     * A u32 by which the host says whether it wants activity counted; where there is a program
+     * `evaluate` with labels.
+     */
+    activityWanted: purpose.evaluate && !fixed ? kept('activity wanted', 1) : undefined,
+  }
+  // Not overwritten by what runs between two steps of a stream.
+  const isApart = purpose.stream && purpose.evaluate
+  /** What a stream adds up, step by step; where nothing else runs, `output`. */
+  const outputSoFar = isApart ? kept('output so far', outputs) : named.output
+  return { ...named, outputSoFar }
 }
+
+type NamedBuffers = ReturnType<typeof namedBuffers>
 
 /** What the programs of a context do: train, run forward alone, or run one step of a stream. */
 export type Run = 'training' | 'forward' | 'stream'
@@ -204,7 +238,7 @@ export class Context {
     readonly builder: ProgramBuilder,
     readonly parameters: readonly Parameter[],
     readonly statistics: readonly Statistic[],
-    readonly buffers: NamedBuffers & { readonly gradients?: Buffer },
+    readonly buffers: Omit<NamedBuffers, 'outputSoFar'>,
     readonly run: Run = 'training',
     readonly byteWeights: readonly ByteWeight[] = [],
     /**
@@ -245,24 +279,21 @@ export class Context {
     return single || this.method.stabilizes ? 1 : mostCallSteps[this.method.rows]
   }
 
-  private find(
-    node: number,
-    role: Parameter['role'] | Statistic['role'],
-  ): Parameter | Statistic | undefined {
+  private find(node: number, role: string): Parameter | Statistic | undefined {
     const key = (of: { readonly node: number; readonly role: string }) => `${of.node} ${of.role}`
     this.found ??= new Map([...this.parameters, ...this.statistics].map((of) => [key(of), of]))
     return this.found.get(key({ node, role }))
   }
 
-  parameter(node: number, role: Parameter['role']): Reference | undefined {
+  parameter(node: number, role: string): Reference | undefined {
     const found = this.find(node, role)
     return found && ref(this.buffers.parameters, found.offset)
   }
 
-  gradient(node: number, role: Parameter['role']): Reference | undefined {
+  gradient(node: number, role: string): Reference | undefined {
     const found = this.find(node, role)
-    const { gradients } = this.buffers
-    return found && gradients && ref(gradients, found.offset)
+    const { training } = this.buffers
+    return found && training && ref(training.gradients, found.offset)
   }
 
   /** The bytes of a node's weight. In a first run nobody has them, and the node is noted. */
@@ -271,7 +302,7 @@ export class Context {
     return this.byteWeights.find((weight) => weight.node === node)
   }
 
-  statistic(node: number, role: Statistic['role']): Reference {
+  statistic(node: number, role: string): Reference {
     const found = this.find(node, role)
     if (!found) throw new Error(`node ${node} has no ${role}`)
     return ref(this.buffers.statistics, found.offset)

@@ -2,7 +2,7 @@
 
 import { Counter, ProgramWord, Rec, SectionWord, When } from '../../assembly/opcodes.js'
 import { roundUp } from '../round-up.js'
-import type { Condition, PlannedProgram } from './program.js'
+import type { PlannedProgram } from './program.js'
 import { isReference, type Reference, type Words, type WordValue } from './words.js'
 
 /**
@@ -16,10 +16,7 @@ export interface Encoded {
   readonly programs: number[]
 }
 
-function conditionWord(condition: Condition): WordValue {
-  if (typeof condition === 'object') return condition
-  return { always: When.Always, stepMask: When.StepMask, later: When.Later }[condition]
-}
+const whenWord = { always: When.Always, stepMask: When.StepMask, later: When.Later }
 
 /**
  * Lays out programs, their counters and constants for a base address.
@@ -82,10 +79,11 @@ export function layOut(programs: readonly PlannedProgram[], workers: number, bas
         writeWords(recordView, at, Rec.Bytes, record.words)
         const head = (word: Rec, value: WordValue): void =>
           writeWord(recordView, at + word * 4, value)
-        head(Rec.Op, record.op | (record.groups << Rec.GroupShift))
-        head(Rec.Units, record.units)
-        head(Rec.Condition, conditionWord(record.condition))
-        head(Rec.Layer, record.layer)
+        const { op, groups, units, condition, layer } = record
+        head(Rec.Op, op | (groups << Rec.GroupShift))
+        head(Rec.Units, units)
+        head(Rec.Condition, typeof condition === 'object' ? condition : whenWord[condition])
+        head(Rec.Layer, layer)
       })
       writeWords(view, ProgramWord.Bytes + i * SectionWord.Bytes, SectionWord.Bytes, {
         [SectionWord.Records]: reserve(records),

@@ -29,12 +29,19 @@ import {
 import type { Buffer } from './words.js'
 
 /** Anything that gradients are handed to. */
-type Target = {
-  readonly name: string
-  readonly shape: Shape
-  readonly stored: number
+type Summed = Pick<Readonly<FloatTensor>, 'shape' | 'stored'> & {
   readonly gradient: readonly Contribution[]
 }
+type Target = Summed & { readonly name: string }
+
+/** A gradient of an image's size as it is, times a factor; through windows of a reader. */
+const contributionOf = (
+  [, outH, outW]: Shape,
+  buffer: Buffer,
+  steps: number,
+  scale = 1,
+  pool = noPool,
+): Contribution => ({ buffer, steps, outH, outW, pool, scale })
 
 /** How many of those that a gradient was given to have not read it yet. */
 const unread = new WeakMap<Buffer, number>()
@@ -106,80 +113,60 @@ export const contributionFields = (
   pixelsPerRun: Math.max(1, Math.floor(budgets.runBytes / (4 * stored * rows))),
 })
 
-function sumFields(
-  pass: Pick<Pass, 'images'>,
-  { shape, stored, gradient }: Omit<Target, 'name'>,
-  steps: number,
-) {
-  const pixels = pass.images * shape[1] * shape[2]
-  return {
-    ...contributionFields(gradient, stored, steps),
-    pixels,
-    height: shape[1],
-    width: shape[2],
-    channels: stored,
-    ...inUnits(pixels, stored * steps),
-    steps,
-  }
-}
-
 /** Writes the sum of what came in, with so many rows for each pixel of the images. */
 export function emitGradientSum(
-  pass: Pick<Pass, 'b' | 'images'>,
-  to: Omit<Target, 'name'>,
+  { b, images }: Pick<Pass, 'b' | 'images'>,
+  { shape: [, height, width], stored: channels, gradient }: Summed,
   steps: number,
   out: Buffer,
+  times?: { readonly kind: NeuronKind; readonly factor: Buffer },
 ): void {
-  const { units, ...fields } = sumFields(pass, to, steps)
-  pass.b.emit(gradientSum, units, { ...fields, out })
+  const pixels = images * height * width
+  const sum = contributionFields(gradient, channels, steps)
+  const { units, pixelsPerUnit } = inUnits(pixels, channels * steps)
+  const fields = { ...sum, pixels, height, width, channels, pixelsPerUnit, steps, out }
+  if (times) b.emit(times.kind, units, { ...fields, factor: times.factor })
+  else b.emit(gradientSum, units, fields)
 }
 
 /** Sum of what came in. */
-export function sumGradient(
-  pass: Pass,
-  name: string,
-  to: Omit<Target, 'name'>,
-  steps: number,
-): Buffer {
+export function sumGradient(pass: Pass, name: string, to: Summed, steps: number): Buffer {
   const out = gradientBuffer(pass, name, to.shape, steps, to.stored)
   emitGradientSum(pass, to, steps, out)
   return out
 }
 
-/**
- * Sum of what came in, times a factor of each neuron and row. The rows of a pixel are to the kernel
- * as more channels of one row.
- */
+type NeuronKind = typeof neuronBackwardRate | typeof neuronBackwardOnline
+
+/** Sum of what came in, times a factor of each neuron and row. */
 export function neuronGradient(
   pass: Pass,
-  kind: typeof neuronBackwardRate | typeof neuronBackwardOnline,
+  kind: NeuronKind,
   name: string,
-  to: Omit<Target, 'name'>,
+  to: Summed,
   factor: Buffer,
   rows = 1,
 ): Buffer {
-  const { shape, stored, gradient } = to
-  if (gradient.some(({ steps }) => steps !== rows))
+  if (to.gradient.some(({ steps }) => steps !== rows))
     throw new Error(`${name}: gradients of neurons need ${rows} rows`)
-  const out = gradientBuffer(pass, name, shape, rows, stored)
+  const out = gradientBuffer(pass, name, to.shape, rows, to.stored)
   emitNeuronGradient(pass, kind, to, factor, rows, out)
   markRead(to.gradient)
   return out
 }
 
-/** The record of it. */
+/** The rows of a pixel are to the kernel as more channels of one row. */
 export function emitNeuronGradient(
   pass: Pick<Pass, 'b' | 'images'>,
-  kind: typeof neuronBackwardRate | typeof neuronBackwardOnline,
-  { shape, stored, gradient }: Omit<Target, 'name'>,
+  kind: NeuronKind,
+  { shape, stored, gradient }: Summed,
   factor: Buffer,
   rows: number,
   out: Buffer,
 ): void {
   const asChannels = gradient.map((contribution) => ({ ...contribution, steps: 1 }))
   const from = { shape, stored: stored * rows, gradient: asChannels }
-  const { units, ...fields } = sumFields(pass, from, 1)
-  pass.b.emit(kind, units, { ...fields, out, factor })
+  emitGradientSum(pass, from, 1, out, { kind, factor })
 }
 
 /**
@@ -189,7 +176,7 @@ export function emitNeuronGradient(
 export function neuronTimeGradient(
   pass: Pass,
   name: string,
-  to: Omit<Target, 'name'>,
+  to: Summed,
   steps: number,
 ): { contributions: readonly Contribution[]; out: Buffer } {
   const { shape, stored, gradient } = to
@@ -221,7 +208,7 @@ export function takeGradient(pass: Pass, to: Target, steps: number): Buffer {
 }
 
 function inOneBuffer(pass: Pass, to: Target, steps: number): Buffer {
-  const { name, shape, stored, gradient } = to
+  const { name, gradient } = to
   const [first] = gradient
   if (gradient.length === 1 && isIdentity(first.pool) && first.scale === 1 && first.steps === steps)
     return first.buffer
@@ -230,27 +217,10 @@ function inOneBuffer(pass: Pass, to: Target, steps: number): Buffer {
     const each = gradient.filter((c) => c.steps > 1)
     const rows = each[0].steps
     const atEachStep = inOneBuffer(pass, { ...to, gradient: each }, rows)
-    const buffer = gradientTimeSum(
-      pass,
-      `${name} gradient over time`,
-      atEachStep,
-      shape,
-      rows,
-      stored,
-    )
-    const summed: Contribution = {
-      buffer,
-      steps: 1,
-      outH: shape[1],
-      outW: shape[2],
-      pool: noPool,
-      scale: 1,
-    }
-    return inOneBuffer(
-      pass,
-      { ...to, gradient: [...gradient.filter((c) => c.steps === 1), summed] },
-      1,
-    )
+    const buffer = gradientTimeSum(pass, `${name} gradient over time`, atEachStep, to, rows)
+    const others = gradient.filter((c) => c.steps === 1)
+    const all = [...others, contributionOf(to.shape, buffer, 1)]
+    return inOneBuffer(pass, { ...to, gradient: all }, 1)
   }
   return sumGradient(pass, `${name} gradient`, to, steps)
 }
@@ -260,9 +230,8 @@ export function gradientTimeSum(
   pass: Pass,
   name: string,
   input: Buffer,
-  shape: Shape,
+  { shape, stored }: Pick<Summed, 'shape' | 'stored'>,
   rows: number,
-  stored: number,
   persistent = false,
 ): Buffer {
   const pixels = pass.images * shape[1] * shape[2]
@@ -276,14 +245,7 @@ export function gradientTimeSum(
 export function giveGradient(to: Expression, buffer: Buffer, steps: number): void {
   for (const term of to.terms) {
     if (term.tensor.kind === 'float' && term.tensor.input) continue
-    give(gradientOf(term), {
-      buffer,
-      steps,
-      outH: to.shape[1],
-      outW: to.shape[2],
-      pool: term.pool,
-      scale: term.scale,
-    })
+    give(gradientOf(term), contributionOf(to.shape, buffer, steps, term.scale, term.pool))
   }
 }
 
@@ -308,12 +270,11 @@ export function giveMadeGradient(pass: Pass, made: MadeGradient): void {
   const { remade, images } = pass.context
   const place = remade && placeOfParts(made, remade)
   const bytes = to.shape[1] * to.shape[2] * steps * stored * 4 * images
-  const whole = { outH: to.shape[1], outW: to.shape[2], pool: noPool, scale: 1, steps }
   const writeParts = (out: Buffer, before: readonly Contribution[]): void =>
     remade?.inParts(images, () => {
       const part = gradientBuffer(pass, `${name}, a part`, to.shape, steps, stored)
       emit(part)
-      const gradient = [...before, { ...whole, buffer: part }]
+      const gradient = [...before, contributionOf(to.shape, part, steps)]
       emitGradientSum(pass, { shape: to.shape, stored, gradient }, steps, out)
     })
   const write = place && (() => writeParts(place.out, place.before))
@@ -337,15 +298,9 @@ function placeOfParts(
   const plain = (c: Contribution | Term): boolean => isIdentity(c.pool) && c.scale === 1
   const [term] = to.terms
   const [before, ...others] = gradientOf(term)
-  if (
-    to.terms.length === 1 &&
-    plain(term) &&
-    before &&
-    others.length === 0 &&
-    plain(before) &&
-    before.steps === steps &&
-    unread.get(before.buffer) === 1
-  )
+  const isAlone = to.terms.length === 1 && plain(term) && others.length === 0
+  const fits = (c: Contribution): boolean => plain(c) && c.steps === steps
+  if (isAlone && before && fits(before) && unread.get(before.buffer) === 1)
     return { out: before.buffer, before: [before] }
   const same = remade.bytesOf(from) === to.shape[1] * to.shape[2] * steps * stored * 4
   return same && !unread.get(from) ? { out: from, before: [] } : undefined
@@ -358,7 +313,21 @@ export function giveTensorGradient(
   steps: number,
   scale = 1,
 ): void {
-  give(to.gradient, { buffer, steps, outH: to.shape[1], outW: to.shape[2], pool: noPool, scale })
+  give(to.gradient, contributionOf(to.shape, buffer, steps, scale))
+}
+
+/** Puts on the tape what is done with the gradient of a tensor, if anybody hands it one. */
+export function withGradient(
+  pass: Pass,
+  node: GraphNode,
+  output: FloatTensor | SpikeTensor,
+  run: (delta: Buffer, steps: number) => void,
+): void {
+  pass.backward(node, () => {
+    if (output.gradient.length === 0) return
+    const steps = gradientRows(pass, output)
+    run(takeGradient(pass, output, steps), steps)
+  })
 }
 
 /**
@@ -375,10 +344,7 @@ export function handBack(
   over: boolean,
   emit: (delta: Buffer, out: Buffer, steps: number) => void,
 ): void {
-  pass.backward(node, () => {
-    if (output.gradient.length === 0) return
-    const steps = gradientRows(pass, output)
-    const delta = takeGradient(pass, output, steps)
+  withGradient(pass, node, output, (delta, steps) => {
     const { shape, stored } = input
     const name = `${node.name} input gradient`
     const out = over

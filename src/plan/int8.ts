@@ -3,10 +3,6 @@
 import { byteWeights } from './byte-weights.js'
 import { emitForwardOnBytes, fitsByteWeights } from './convolution/spike-bytes.js'
 
-export interface Int8 {
-  readonly byteWeights: typeof byteWeights
-  readonly emitForwardOnBytes: typeof emitForwardOnBytes
-  readonly fitsByteWeights: typeof fitsByteWeights
-}
+export const int8 = () => ({ byteWeights, emitForwardOnBytes, fitsByteWeights })
 
-export const int8 = (): Int8 => ({ byteWeights, emitForwardOnBytes, fitsByteWeights })
+export type Int8 = ReturnType<typeof int8>

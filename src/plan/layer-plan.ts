@@ -37,12 +37,8 @@ export const defineLayer = <L extends Layer>(
 const input: LayerPlan<unknown> = {
   lower(pass, { shape }) {
     const steps = pass.options.frames ? pass.callSteps : 1
-    const stored = shape[0]
-    const gradient: [] = []
-    return {
-      shape,
-      terms: [term({ kind: 'float', name: 'input', shape, stored, steps, input: true, gradient })],
-    }
+    const tensor = { kind: 'float', name: 'input', shape, stored: shape[0], steps } as const
+    return { shape, terms: [term({ ...tensor, input: true, gradient: [] })] }
   },
 }
 

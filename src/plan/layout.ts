@@ -82,18 +82,13 @@ export function weightLayout(
 ): ParameterLayout {
   if (grouping) return groupedLayout(shape, taps, grouping)
   const width = blockWidth(out)
-  const rows = weightRows(taps, storedInput)
+  const [blockRows, inC] = [weightRows(taps, storedInput), storedInput]
+  const [blockStride, tapStride] = [blockRows * width, inC * width]
   return {
     shape,
-    stored: (storedChannels(out) / width) * rows * width,
-    blocks: { columns: out, width, taps, inRows: inputs, inC: storedInput, blockRows: rows },
-    strides: {
-      block: width,
-      blockStride: rows * width,
-      inputStride: width,
-      taps,
-      tapStride: storedInput * width,
-    },
+    stored: storedChannels(out) * blockRows,
+    blocks: { columns: out, width, taps, inRows: inputs, inC, blockRows },
+    strides: { block: width, blockStride, inputStride: width, taps, tapStride },
   }
 }
 
@@ -124,37 +119,27 @@ export function groupedLayout(
   grouping: Grouping,
 ): ParameterLayout {
   const { groups, groupIn, groupOut, depthwise } = grouping
-  if (depthwise) return depthwiseLayout(shape, taps)
-  const columns = groupColumns(groupOut)
+  const size = { shape, stored: (depthwise ? 1 : groups) * groupFloats(taps, grouping) }
+  if (depthwise) {
+    const [channels] = shape
+    const width = storedChannels(channels)
+    const blocks = { columns: channels, width, taps, inRows: 1, inC: 1, blockRows: taps }
+    const strides = { block: channels, blockStride: 0, inputStride: 0, taps, tapStride: width }
+    return { ...size, blocks, strides }
+  }
+  const width = groupColumns(groupOut)
+  const rows = { inRows: groupIn, inC: groupIn, blockRows: groups * taps * groupIn }
+  const tapStride = groupIn * width
   return {
-    shape,
-    stored: groups * groupFloats(taps, grouping),
-    blocks: {
-      columns: groupOut,
-      width: columns,
-      taps: groups * taps,
-      inRows: groupIn,
-      inC: groupIn,
-      blockRows: groups * taps * groupIn,
-    },
+    ...size,
+    blocks: { columns: groupOut, width, taps: groups * taps, ...rows },
     strides: {
       block: groupOut,
-      blockStride: taps * groupIn * columns,
-      inputStride: columns,
+      blockStride: taps * tapStride,
+      inputStride: width,
       taps,
-      tapStride: groupIn * columns,
+      tapStride,
     },
-  }
-}
-
-function depthwiseLayout(shape: readonly number[], taps: number): ParameterLayout {
-  const [channels] = shape
-  const stored = storedChannels(channels)
-  return {
-    shape,
-    stored: taps * stored,
-    blocks: { columns: channels, width: stored, taps, inRows: 1, inC: 1, blockRows: taps },
-    strides: { block: channels, blockStride: 0, inputStride: 0, taps, tapStride: stored },
   }
 }
 
@@ -181,34 +166,14 @@ export function neuronLayout(
 ): ParameterLayout {
   const pixels = height * width
   if (pixels === 1) return vectorLayout(shape, channels)
-  const stored = storedChannels(channels)
-  return {
-    shape,
-    stored: pixels * stored,
-    axes: neuronAxes([channels, height, width]),
-  }
+  const axes = neuronAxes([channels, height, width])
+  return { shape, stored: pixels * storedChannels(channels), axes }
 }
 
 /** Consecutive outputs of a weight. */
 export interface Outputs {
   readonly first: number
   readonly count: number
-}
-
-/**
- * Calls back for each output of a weight: its first element in PyTorch's order, counted from that
- * of the first output, the stored index of that element, and how many inputs follow. A callback for
- * each element takes ten times as long.
- */
-function eachOutput(
-  { shape }: ParameterLayout,
-  { block, blockStride, taps }: Strides,
-  visit: (element: number, at: number, inputs: number) => void,
-  { first, count }: Outputs = { first: 0, count: shape[0] },
-): void {
-  const size = sizeOf(shape.slice(1))
-  for (let n = first; n < first + count; n++)
-    visit((n - first) * size, Math.floor(n / block) * blockStride + (n % block), size / taps)
 }
 
 /** Where the elements of a tensor lie, by their index in PyTorch's order. */
@@ -238,6 +203,34 @@ export function placesOf({
   }
 }
 
+/** Copies between PyTorch's order and storage. A callback for each would take ten times as long. */
+function copy(
+  layout: ParameterLayout,
+  values: { [element: number]: number },
+  stored: Float32Array | Int8Array,
+  isPacked: boolean,
+  { first, count }: Outputs = { first: 0, count: layout.shape[0] },
+): void {
+  const { shape, strides } = layout
+  if (!strides) {
+    const placeOf = placesOf(layout)
+    for (let i = sizeOf(shape) - 1; i >= 0; i--)
+      if (isPacked) stored[placeOf(i)] = values[i]
+      else values[i] = stored[placeOf(i)]
+    return
+  }
+  const { block, blockStride, inputStride, taps, tapStride } = strides
+  const inputs = sizeOf(shape.slice(1)) / taps
+  let element = 0
+  for (let n = first; n < first + count; n++)
+    for (let input = 0; input < inputs; input++) {
+      const at = Math.floor(n / block) * blockStride + (n % block) + input * inputStride
+      for (let tap = 0; tap < taps; tap++)
+        if (isPacked) stored[at + tap * tapStride] = values[element++]
+        else values[element++] = stored[at + tap * tapStride]
+    }
+}
+
 /**
  * Copies PyTorch's order into storage.
  *
@@ -249,40 +242,12 @@ export function pack(
   stored: Float32Array | Int8Array,
   part?: Outputs,
 ): void {
-  const { strides } = layout
-  if (!strides) {
-    const placeOf = placesOf(layout)
-    for (let i = sizeOf(layout.shape) - 1; i >= 0; i--) stored[placeOf(i)] = values[i]
-    return
-  }
-  const { taps, inputStride, tapStride } = strides
-  eachOutput(
-    layout,
-    strides,
-    (first, at, inputs) => {
-      let element = first
-      for (let input = 0; input < inputs; input++)
-        for (let tap = 0; tap < taps; tap++)
-          stored[at + input * inputStride + tap * tapStride] = values[element++]
-    },
-    part,
-  )
+  copy(layout, values, stored, true, part)
 }
 
 /** Copies storage into PyTorch's order. */
 export function unpack(layout: ParameterLayout, stored: Float32Array): Float32Array {
   const values = new Float32Array(sizeOf(layout.shape))
-  const { strides } = layout
-  if (!strides) {
-    const placeOf = placesOf(layout)
-    return values.map((_, i) => stored[placeOf(i)])
-  }
-  const { taps, inputStride, tapStride } = strides
-  eachOutput(layout, strides, (first, at, inputs) => {
-    let element = first
-    for (let input = 0; input < inputs; input++)
-      for (let tap = 0; tap < taps; tap++)
-        values[element++] = stored[at + input * inputStride + tap * tapStride]
-  })
+  copy(layout, values, stored, false)
   return values
 }

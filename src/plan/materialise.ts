@@ -8,7 +8,7 @@ import {
   type DenseInput,
   type Expression,
   type FloatTensor,
-  noPool,
+  isIdentity,
   type SpikeInput,
   type SpikeTensor,
   samePool,
@@ -29,24 +29,20 @@ export function emitMaterialise(
   totalSteps: number,
   mean: boolean,
   out: Buffer,
-  stored: number,
+  channels: number,
   input: (tensor: FloatTensor) => DenseInput,
   /** Images that its sources hold. */
   allImages = images,
 ): void {
-  const [, h, w] = expression.shape
-  const pixels = images * h * w
-  const { units, pixelsPerUnit } = inUnits(pixels, stored)
+  const [, height, width] = expression.shape
+  const { units, pixelsPerUnit } = inUnits(images * height * width, channels)
+  const { terms } = expression
+  const sizes = { images, height, width, channels, steps, pixelsPerUnit }
   b.emit(materialise, units, {
     out,
-    images,
-    height: h,
-    width: w,
-    channels: stored,
-    steps,
-    pixelsPerUnit,
-    terms: expression.terms.map((term) => termFields(term, allImages, mean, input)),
-    termCount: expression.terms.length,
+    ...sizes,
+    terms: terms.map((term) => termFields(term, allImages, mean, input)),
+    termCount: terms.length,
     mean,
     totalSteps,
     mostCounted: budgets.wordCounts,
@@ -60,12 +56,8 @@ function termFields(
   input: (tensor: FloatTensor) => DenseInput,
 ): TermFields {
   const { tensor, norm, pool, scale } = term
-  const shared = {
-    scale,
-    sourceH: tensor.shape[1],
-    sourceW: tensor.shape[2],
-    ...windowWords(pool),
-  }
+  const [, sourceH, sourceW] = tensor.shape
+  const shared = { scale, sourceH, sourceW, ...windowWords(pool) }
   if (tensor.kind === 'spikes')
     return {
       ...shared,
@@ -73,19 +65,16 @@ function termFields(
       // A mean reads counts alone: masks need not outlive the forward pass for it.
       address: mean ? undefined : tensor.masks,
       counts: mean ? tensor.counts : undefined,
-      planeBytes: images * tensor.shape[1] * tensor.shape[2] * tensor.stored,
+      planeBytes: images * sourceH * sourceW * tensor.stored,
     }
-  const { address, indirect, pixelBytes, stepBytes, loopBytes, meanSteps } = input(tensor)
+  const { address, indirect, pixelBytes, stepBytes, loopBytes, meanSteps: steps } = input(tensor)
+  const places = { address, indirect, pixelBytes, stepBytes, loopBytes: loopBytes || undefined }
   return {
     ...shared,
     kind: TermKind.Float,
-    address,
-    indirect,
     channels: tensor.stored,
-    pixelBytes,
-    stepBytes,
-    loopBytes: loopBytes || undefined,
-    steps: meanSteps,
+    ...places,
+    steps,
     scaleVector: norm?.scale,
     shiftVector: norm?.shift,
     groupBytes: norm && norm.groups > 1 ? tensor.stored * 4 : 0,
@@ -96,17 +85,10 @@ function termFields(
  * A single unscaled, unpooled float tensor: what a dense kernel can read without writing anything
  * out.
  */
-export function plainFloat(expression: Expression): FloatTensor | undefined {
-  const [term] = expression.terms
-  if (
-    expression.terms.length !== 1 ||
-    term.tensor.kind !== 'float' ||
-    term.norm ||
-    term.scale !== 1 ||
-    !samePool(term.pool, noPool)
-  )
-    return undefined
-  return term.tensor
+export function plainFloat({ terms }: Expression): FloatTensor | undefined {
+  const [{ tensor, norm, scale, pool }, ...others] = terms
+  const isPlain = others.length === 0 && !norm && scale === 1 && isIdentity(pool)
+  return isPlain && tensor.kind === 'float' ? tensor : undefined
 }
 
 /**

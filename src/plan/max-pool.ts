@@ -1,40 +1,33 @@
 /** Records of max pooling. */
 
-import type { Pair } from '../nn/kind.js'
+import type { Windows } from '../nn/window.js'
 import { inUnits } from './budgets.js'
 import type { ProgramBuilder } from './program.js'
 import { maxPool, maxPoolBackward, maxPoolFloats } from './records/pool.js'
-import type { Fields, FieldsOf, RecordKind, Schema } from './records/schema.js'
-import { type SpikeTensor, windowWords } from './tensors.js'
+import type { FieldsOf } from './records/schema.js'
+import { type Shape, type SpikeTensor, windowWords } from './tensors.js'
 import type { Buffer } from './words.js'
-
-type Extent = { readonly shape: readonly [number, number, number] }
 
 /** Windows over images, from one extent to another. */
 export interface MaxPool {
-  readonly window: { readonly kernelSize: Pair; readonly stride: Pair; readonly padding: Pair }
+  readonly window: Windows
   readonly images: number
   /** Channels as stored. */
   readonly stored: number
   readonly steps: number
-  readonly from: Extent
-  readonly to: Extent
+  readonly from: { readonly shape: Shape }
+  readonly to: { readonly shape: Shape }
 }
 
-function fieldsOf({ window, images, stored, from, to }: MaxPool) {
-  const { kernelSize, stride, padding } = window
-  return {
-    images,
-    channels: stored,
-    ...windowWords({ kernel: kernelSize, stride, padding }),
-    height: to.shape[1],
-    width: to.shape[2],
-    sourceH: from.shape[1],
-    sourceW: from.shape[2],
-  }
+/** Units that have so many floats of each pixel, and the sizes of a record. */
+function sizesOf({ window, images, stored, from, to }: MaxPool, floats: number) {
+  const [, height, width] = to.shape
+  const [, sourceH, sourceW] = from.shape
+  const pixels = images * height * width
+  const words = windowWords(window)
+  const fields = { images, channels: stored, ...words, height, width, sourceH, sourceW }
+  return { ...inUnits(pixels, floats), pixels, fromPixels: images * sourceH * sourceW, fields }
 }
-
-const pixelsOf = ({ images }: MaxPool, { shape }: Extent): number => images * shape[1] * shape[2]
 
 /** Where the choice of each window goes: one for all steps, or one at each. */
 export interface Choice {
@@ -50,27 +43,22 @@ export function emitMaxPool(
   pool: MaxPool,
   input: Spikes,
   output: Spikes,
-  {
-    choice,
-    perStep,
-    loop,
-    countsOfRates = false,
-  }: { choice?: Buffer; perStep: boolean; loop: boolean; countsOfRates?: boolean },
+  of: { choice?: Buffer; perStep: boolean; loop: boolean; countsOfRates?: boolean },
 ): void {
-  const { stored } = pool
-  const pixels = pixelsOf(pool, pool.to)
-  const { units, pixelsPerUnit } = inUnits(pixels, stored * 4)
+  const { stored, steps } = pool
+  const { choice, perStep, loop, countsOfRates } = of
+  const { units, pixelsPerUnit, pixels, fromPixels, fields } = sizesOf(pool, stored * 4)
   b.emit(maxPool, units, {
-    ...fieldsOf(pool),
+    ...fields,
     in: input.masks,
     inCounts: (choice && !perStep) || countsOfRates ? input.counts : undefined,
-    inPlaneBytes: pixelsOf(pool, pool.from) * stored,
+    inPlaneBytes: fromPixels * stored,
     out: output.masks,
     counts: output.counts,
     planeBytes: pixels * stored,
     choice,
     choicePerStep: perStep,
-    steps: pool.steps,
+    steps,
     pixelsPerUnit,
     loop,
     countsOfRates: countsOfRates || undefined,
@@ -78,29 +66,24 @@ export function emitMaxPool(
 }
 
 /** Of floats: the sums over time of `chooser` choose, or without it the values of each step. */
-export const emitMaxPoolFloats = (
+export function emitMaxPoolFloats(
   b: ProgramBuilder,
   pool: MaxPool,
   places: Pick<FieldsOf<typeof maxPoolFloats>, 'in' | 'out' | 'choice' | 'chooser'>,
-): void => emitFloats(b, maxPoolFloats, pool, places)
+): void {
+  const { units, pixelsPerUnit, fields } = sizesOf(pool, pool.stored * pool.steps)
+  b.emit(maxPoolFloats, units, { ...fields, ...places, steps: pool.steps, pixelsPerUnit })
+}
 
 /** Sends each gradient to the place that was chosen: from the pooled extent to the source's. */
-export const emitMaxPoolBackward = (
+export function emitMaxPoolBackward(
   b: ProgramBuilder,
   pool: MaxPool,
   delta: Buffer,
   { buffer: choice, perStep: choicePerStep }: Choice,
   out: Buffer,
-): void => emitFloats(b, maxPoolBackward, pool, { in: delta, choice, choicePerStep, out })
-
-function emitFloats<S extends Schema>(
-  b: ProgramBuilder,
-  kind: RecordKind<S>,
-  pool: MaxPool,
-  own: object,
 ): void {
-  const { stored, steps } = pool
-  const { units, pixelsPerUnit } = inUnits(pixelsOf(pool, pool.to), stored * steps)
-  const fields = { ...fieldsOf(pool), ...own, steps, pixelsPerUnit }
-  b.emit(kind, units, fields as unknown as Fields<S>)
+  const { units, pixelsPerUnit, fields } = sizesOf(pool, pool.stored * pool.steps)
+  const places = { in: delta, choice, choicePerStep, out }
+  b.emit(maxPoolBackward, units, { ...fields, ...places, steps: pool.steps, pixelsPerUnit })
 }

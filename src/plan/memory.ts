@@ -25,10 +25,9 @@ const longerFirst: Order = (a, b) => b.last - a.last
 export function assignAddresses(buffers: readonly Buffer[], base: number): number {
   const next = placePersistent(buffers, base)
   const shared = sharedOf(buffers)
-  const place = (order: Order): Placed =>
-    placeShared(shared, next, { mayOverlap: apart, order, near: new ByTime(shared) })
-  const other = place(longerFirst)
-  const first = place(earlierFirst)
+  const [first, other] = [earlierFirst, longerFirst].map((order) =>
+    placeShared(shared, next, { mayOverlap: apart, order, near: new ByTime(shared) }),
+  )
   return take(first.end <= other.end ? first : other)
 }
 
@@ -81,11 +80,9 @@ type Relation = (buffer: Buffer, other: Buffer) => boolean
 const sharedOf = (buffers: readonly Buffer[]): readonly Buffer[] =>
   buffers.filter((buffer) => !buffer.persistent && buffer.last >= 0)
 
-interface Placed {
-  /** By address. */
-  readonly places: readonly Place[]
-  readonly end: number
-}
+/** Places by address, and their end. */
+type Placed = ReturnType<typeof placeShared>
+
 interface Place {
   readonly buffer: Buffer
   readonly at: number
@@ -141,7 +138,7 @@ function placeShared(
   buffers: readonly Buffer[],
   base: number,
   { mayOverlap, mayCoincide, order = earlierFirst, near }: Rules,
-): Placed {
+) {
   const places: Place[] = []
   let end = base
   for (const buffer of [...buffers].sort((a, b) => b.bytes - a.bytes || order(a, b))) {
@@ -182,18 +179,4 @@ function placeShared(
 function take({ places, end }: Placed): number {
   for (const { buffer, at } of places) buffer.address = at
   return end
-}
-
-/** Every pair of buffers that overlap in memory and in time; empty for a correct plan. */
-export function overlaps(buffers: readonly Buffer[]): string[] {
-  const found: string[] = []
-  const used = buffers.filter((buffer) => buffer.persistent || buffer.last >= 0)
-  for (let i = 0; i < used.length; i++)
-    for (let j = i + 1; j < used.length; j++) {
-      const [a, b] = [used[i], used[j]]
-      const inTime = a.persistent || b.persistent || (a.first <= b.last && b.first <= a.last)
-      if (inTime && a.address < b.address + b.bytes && b.address < a.address + a.bytes)
-        found.push(`${a.name} and ${b.name} share memory while both are in use`)
-    }
-  return found
 }

@@ -81,16 +81,17 @@ const optionRows: {
   normFallback: () => oneOf(['channel', 'layer'] as const, 'channel'),
 }
 
+const extraOptions = Object.keys(optionRows) as ExtraOption[]
+
 /** Names of a method's options, for lists of known options. */
-export const methodOptionKeys: readonly (keyof MethodOptions)[] = [
-  'method',
-  'stepMode',
-  ...(Object.keys(optionRows) as ExtraOption[]),
-]
+export const methodOptionKeys = ['method', 'stepMode', ...extraOptions] as const
 
 /** The options of a method among other options; those that are undefined are left out. */
-export function pickMethodOptions(options: MethodOptions): MethodOptions {
-  const given = methodOptionKeys.filter((key) => options[key] !== undefined)
+export function pickMethodOptions(
+  options: MethodOptions,
+  keys: readonly (keyof MethodOptions)[] = methodOptionKeys,
+): MethodOptions {
+  const given = keys.filter((key) => options[key] !== undefined)
   return Object.fromEntries(given.map((key) => [key, options[key]]))
 }
 
@@ -122,24 +123,25 @@ export interface MethodTraits {
   readonly maxSteps: number
 }
 
-const rate = {
+const afterwards = {
   backward: 'afterwards',
+  stabilizes: false,
+  maxSteps: MOST_COUNTED_STEPS,
+} as const
+const rate = {
+  ...afterwards,
   rows: 'one',
   presynaptic: 'mean',
   neuron: 'eligibility',
   lossOver: 'imagesAndSteps',
-  stabilizes: false,
-  maxSteps: 255,
 } as const
 const bptt = {
+  ...afterwards,
   loop: 'layers',
-  backward: 'afterwards',
   rows: 'steps',
   presynaptic: 'steps',
   neuron: 'time',
   lossOver: 'images',
-  stabilizes: false,
-  maxSteps: 255,
 } as const
 const online = {
   loop: 'network',
@@ -214,46 +216,27 @@ export const quoteMethodsWith = (has: (traits: MethodTraits) => boolean): string
     .join(' or ')
 
 /** What a method does in a step mode that it has. */
-export function traitsOf({
+export const traitsOf = ({
   method,
   stepMode,
-}: {
-  readonly method: Method
-  readonly stepMode: StepMode
-}): MethodTraits {
-  return methods[method].modes[stepMode] as MethodTraits
-}
+}: Pick<Required<MethodOptions>, 'method' | 'stepMode'>): MethodTraits =>
+  methods[method].modes[stepMode] as MethodTraits
 
 /**
  * Of a method's options, those that it takes: what `methodOptions` completed can be given again.
  */
-export function takenOptions(options: MethodOptions): MethodOptions {
-  const { method = 'rate' } = options
-  const { options: taken } = methods[method]
-  return pickMethodOptions(
-    Object.fromEntries(
-      Object.entries(options).filter(
-        ([key]) => !Object.hasOwn(optionRows, key) || taken.includes(key as ExtraOption),
-      ),
-    ),
-  )
-}
+export const takenOptions = (options: MethodOptions): MethodOptions =>
+  pickMethodOptions(options, ['method', 'stepMode', ...methods[options.method ?? 'rate'].options])
 
 /** An option's value, checked; a method that does not take it refuses any. */
-function optionOf<K extends ExtraOption>(
-  name: K,
-  given: MethodOptions,
-  method: Method,
-  timeSteps: number,
-): Required<MethodOptions>[K] {
-  const rule = optionRows[name](timeSteps)
+function optionOf(name: ExtraOption, given: MethodOptions, method: Method, timeSteps: number) {
+  const rule: Rule = optionRows[name](timeSteps)
   const { [name]: value = rule.preset } = given
-  const isGiven = given[name] !== undefined
   checkBy(name, rule, value)
   const takers = methodsTaking(name)
-  if (isGiven && !takers.includes(method))
+  if (given[name] !== undefined && !takers.includes(method))
     fail(`${name} is an option of method ${takers.join(', ')}, got it with ${method}`)
-  return value as Required<MethodOptions>[K]
+  return value
 }
 
 /**
@@ -283,10 +266,7 @@ export function methodOptions(
       `stepMode must be '${modes}' with method ${method} (it learns step by step), ` +
         `got '${stepMode}'`,
     )
-  const extras = Object.keys(optionRows).map((name) => [
-    name,
-    optionOf(name as ExtraOption, given, method, timeSteps),
-  ])
+  const extras = extraOptions.map((name) => [name, optionOf(name, given, method, timeSteps)])
   const { maxSteps } = traitsOf({ method, stepMode })
   if (training && !(timeSteps <= maxSteps))
     fail(

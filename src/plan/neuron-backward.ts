@@ -15,14 +15,8 @@ import {
   type Neurons,
   type Places,
 } from './neuron-record.js'
-import {
-  learnFinish,
-  learnGradient,
-  neuronBackwardTime,
-  recurrentBackward,
-  recurrentGradient,
-} from './records/neuron.js'
-import type { Place } from './records/schema.js'
+import * as records from './records/neuron.js'
+import type { FieldsOf, Place } from './records/schema.js'
 import type { Contribution } from './tensors.js'
 
 /** Backward through time; `traces`: derivatives of each neuron by what is learnt. */
@@ -47,13 +41,13 @@ export function emitNeuronsBackward(
   if (!neurons.recurrent) {
     const kernel = kernelOf(scope, key('backward'), () => backwardKernel(layer, options))
     const all = { ...fields, ...currents, kernel: kernel.place }
-    scope.b.emit(neuronBackwardTime, units, all, { scratch: kernel.scratch })
+    scope.b.emit(records.neuronBackwardTime, units, all, { scratch: kernel.scratch })
     return
   }
   const { step, states } = backwardSteps(layer, options)
   const row = channels * 4
   const count = layer.equations.states.length
-  scope.b.emit(recurrentBackward, scope.images, {
+  scope.b.emit(records.recurrentBackward, scope.images, {
     ...fields,
     ...neurons.recurrent,
     ...{ a: inputs as Place, aPixelBytes: row * steps, aStepBytes: row },
@@ -67,25 +61,16 @@ export function emitNeuronsBackward(
 export function emitRecurrentGradient(
   scope: NeuronScope,
   { shape, recurrent: own }: Neurons,
-  places: {
-    readonly out: Place
-    readonly biasOut?: Place
-    readonly in: Place
-    readonly delta: Place
-  },
+  places: Pick<FieldsOf<typeof records.recurrentGradient>, 'out' | 'biasOut' | 'in' | 'delta'>,
   accumulate: boolean,
 ): void {
+  const { b, images, callSteps: steps } = scope
   const pixels = shape[1] * shape[2]
   const channels = storedChannels(shape[0])
-  scope.b.emit(recurrentGradient, (pixels * channels) / 4 + (places.biasOut ? 1 : 0), {
-    ...places,
-    images: scope.images,
-    pixels,
-    channels,
-    steps: scope.callSteps,
-    accumulate,
-    oneToOne: own?.oneToOne || undefined,
-  })
+  const sizes = { images, pixels, channels, steps, accumulate }
+  const units = (pixels * channels) / 4 + (places.biasOut ? 1 : 0)
+  const oneToOne = own?.oneToOne || undefined
+  b.emit(records.recurrentGradient, units, { ...places, ...sizes, oneToOne })
 }
 
 /** Gradients of what is learnt; `delta`: of the time mean of the output, in rate mode. */
@@ -109,11 +94,8 @@ export function emitLearnGradients(
       ? undefined
       : scope.b.buffer(`${layer} ${name} sums`, units * channels * 8)
     const target = partial ? { partial } : { out }
-    scope.b.emit(learnGradient, units, { ...shared, ...target, pixelsPerUnit })
-    if (partial)
-      scope.b.emit(learnFinish, 1, {
-        ...{ out, partial, units, channels },
-        scalar: level === Level.Layer,
-      })
+    scope.b.emit(records.learnGradient, units, { ...shared, ...target, pixelsPerUnit })
+    const finish = { units, channels, scalar: level === Level.Layer }
+    if (partial) scope.b.emit(records.learnFinish, 1, { out, partial, ...finish })
   }
 }

@@ -9,19 +9,14 @@ import type { NeuronModel } from '../nn/neuron-model.js'
 import type { Values } from '../nn/numbers.js'
 import { inUnits } from './budgets.js'
 import { storedChannels } from './layout.js'
-import type { ProgramBuilder } from './program.js'
+import type { Pass } from './pass.js'
 import { type NeuronFields, neuron, recurrent } from './records/neuron.js'
-import type { Place } from './records/schema.js'
-import type { FloatTensor, Norm, Shape } from './tensors.js'
+import type { FieldsOf, Place } from './records/schema.js'
+import { type FloatTensor, type Norm, rowsOf, type Shape } from './tensors.js'
 import type { Buffer } from './words.js'
 
 /** Where neurons run: a pass, or an op. */
-export interface NeuronScope {
-  readonly b: ProgramBuilder
-  /** Images of a record. */
-  readonly images: number
-  /** Steps of a call. */
-  readonly callSteps: number
+export interface NeuronScope extends Pick<Pass, 'b' | 'images' | 'callSteps'> {
   /** `images`: those that the tensors hold. */
   readonly context: { readonly images: number }
   /** `timeSteps`: over which means run. */
@@ -42,13 +37,7 @@ export interface NeuronInput {
 /** Where parameters that are in memory lie, or gradients, by name. */
 export type Places = ReadonlyMap<string, Place>
 
-/** A layer's own spikes as a current. */
-export interface RecurrentWeight {
-  readonly weight: Place
-  readonly bias?: Place
-  /** Each neuron hears itself alone. */
-  readonly oneToOne: boolean
-}
+type RecurrentFields = FieldsOf<typeof recurrent>
 
 /** Neurons, and what they read. */
 export interface Neurons {
@@ -59,7 +48,8 @@ export interface Neurons {
   readonly spikes?: { readonly masks: Place; readonly scale: number }
   /** Parameters that kernels read from memory; others stand in their code. */
   readonly parameters: Places
-  readonly recurrent?: RecurrentWeight
+  /** A layer's own spikes as a current. */
+  readonly recurrent?: Pick<RecurrentFields, 'weight' | 'bias' | 'oneToOne'>
   /** Numbers that are drawn are others at each run and for each image. */
   readonly training?: boolean
 }
@@ -78,12 +68,7 @@ export type NeuronResults = Pick<
   | 'activityWanted'
 > & {
   /** Recurrent neurons: what is kept of each step, and a trace in place of spikes. */
-  readonly recurrent?: {
-    readonly inputs?: Place
-    readonly presynaptic?: Place
-    readonly traced?: boolean
-    readonly arrivals?: Place
-  }
+  readonly recurrent?: Pick<RecurrentFields, 'inputs' | 'presynaptic' | 'traced' | 'arrivals'>
   readonly recorded?: { readonly at: Place; readonly values: ForwardOptions['recorded'] }
 }
 
@@ -139,10 +124,9 @@ export function layerOf(neurons: Neurons): Layer {
     parameters,
     learn: [...places.keys()],
     init,
-    noise:
-      (equations.draws ?? []).length > 0
-        ? { seed: seedOf(neurons), byRun: neurons.training ?? false }
-        : undefined,
+    noise: equations.draws?.length
+      ? { seed: seedOf(neurons), byRun: neurons.training ?? false }
+      : undefined,
     terms: inputs.map(({ tensor, norm, xhat }) => ({
       affine: norm !== undefined,
       groups: norm !== undefined && norm.groups > 1,
@@ -166,7 +150,7 @@ function beside(x: number, other: number): number {
 }
 
 /** Beside a closed bound an open one is the number next to it. */
-function boundsOf({ least, most, withLeast, withMost }: Range): Parameter['range'] {
+function boundsOf({ least, most, withLeast, withMost }: Range) {
   const open = !withLeast && !withMost
   const next = (x: number, other: number, isIn: boolean): number =>
     open || isIn || !Number.isFinite(x) ? x : beside(x, other)
@@ -195,18 +179,11 @@ export function kernelOf({ b }: NeuronScope, key: string, make: () => Kernel) {
 }
 
 function inputFields({ tensor, norm, xhat }: NeuronInput) {
-  const row = tensor.stored * 4
-  return {
-    at: tensor.buffer as Place,
-    pixelBytes: tensor.steps * row,
-    stepBytes: tensor.steps > 1 ? row : 0,
-    groupBytes: norm && norm.groups > 1 ? row : undefined,
-    scale: norm?.scale,
-    shift: norm?.shift,
-    mean: xhat && norm?.mean,
-    invStd: xhat && norm?.invStd,
-    xhat,
-  }
+  const { pixelBytes, stepBytes } = rowsOf(tensor.buffer as Buffer, tensor.stored, tensor.steps)
+  const groupBytes = norm && norm.groups > 1 ? tensor.stored * 4 : undefined
+  const map = { scale: norm?.scale, shift: norm?.shift }
+  const means = xhat && { mean: norm?.mean, invStd: norm?.invStd, xhat }
+  return { at: tensor.buffer as Place, pixelBytes, stepBytes, groupBytes, ...map, ...means }
 }
 
 /** What both directions read, of all neurons and of those whose currents are more than one. */

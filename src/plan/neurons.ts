@@ -7,6 +7,7 @@ import type { ParameterSpec } from '../nn/kind.js'
 import { labelOf } from '../nn/kind.js'
 import type { NeuronModel } from '../nn/neuron-model.js'
 import { isOneToOne, recurrentWeight } from '../nn/recurrence.js'
+import { sizeOf } from '../nn/value.js'
 import { countArrivals, countNeurons, countValues, recordMasks, recordStates } from './activity.js'
 import {
   giveGradient,
@@ -71,12 +72,8 @@ function checkMethod(
   if (learn.size > MOST_LEARNT)
     fail(`${where}: it may learn ${MOST_LEARNT} parameters, got ${learn.size}`)
   const method = `method '${options.method}'`
-  const refuse = (
-    isWrong: boolean,
-    why: string,
-    fits: (traits: MethodTraits) => boolean,
-    more = '',
-  ): void => {
+  type Fits = (traits: MethodTraits) => boolean
+  const refuse = (isWrong: boolean, why: string, fits: Fits, more = ''): void => {
     if (training && isWrong) fail(`${where}: ${why}; use ${quoteMethodsWith(fits)}${more}`)
   }
   refuse(
@@ -142,13 +139,11 @@ function neuronsOf(
     ? { shape: x.shape, terms: [term(floatsOf(pass, node, x))] }
     : x
   const { read, floats, spikes } = readable(pass, node, given, storedChannels(shape[0]))
+  const fired = spikes.at(0)
   const neurons: Neurons = {
     ...{ name, model, shape, training: pass.training },
     inputs: floats.map(inputOf),
-    spikes: spikes[0] && {
-      masks: (spikes[0].tensor as SpikeTensor).masks,
-      scale: spikes[0].scale,
-    },
+    spikes: fired && { masks: (fired.tensor as SpikeTensor).masks, scale: fired.scale },
     parameters: places,
     recurrent: model.recurrence
       ? {
@@ -212,10 +207,8 @@ export function lowerNeurons(
   const isSpiking = model.equations.output === 'spike'
   const isActivation = !isSpiking && model.equations.states.length === 0
   const { units } = sizesOf(pass, neurons)
-  const partials = isSpiking
-    ? pass.carried(`${name} spike counts`, units * 4, 'statistics')
-    : undefined
-  const sums = partials && { buffer: partials, units }
+  const counted = (): Buffer => pass.carried(`${name} spike counts`, units * 4, 'statistics')
+  const sums = isSpiking ? { buffer: counted(), units } : undefined
   const output = isSpiking
     ? pass.spikeTensor(name, shape, model.leak, sums)
     : pass.floatTensor(name, shape, pass.callSteps)
@@ -227,7 +220,7 @@ export function lowerNeurons(
     masks: fired?.masks,
     // A file that was exported tells no rates.
     counts: pass.countsSpikes ? fired?.counts : undefined,
-    countPartials: options.fixed ? undefined : partials,
+    countPartials: options.fixed ? undefined : sums?.buffer,
     out: output.kind === 'float' ? output.buffer : undefined,
     ...(isActivation ? {} : countNeurons(pass, node, units, isSpiking)),
     recorded: recordStates(pass, node, model),
@@ -254,65 +247,45 @@ export function lowerNeurons(
     const gradients = places((at, role) => context.gradient(at, role))
     const all = { inputs, ...kept }
     const { delta, steps } = currentGradient(pass, node, neurons, output, all, gradients)
-    if (presynaptic)
-      emitRecurrentGradient(
-        pass,
-        neurons,
-        {
-          out: context.gradient(index, recurrentWeight(model)) as Reference,
-          biasOut: context.gradient(index, 'recurrent.bias'),
-          in: presynaptic,
-          delta,
-        },
-        context.accumulate,
-      )
+    if (presynaptic) {
+      const out = context.gradient(index, recurrentWeight(model)) as Reference
+      const to = { out, biasOut: context.gradient(index, 'recurrent.bias') }
+      const from = { in: presynaptic, delta }
+      emitRecurrentGradient(pass, neurons, { ...to, ...from }, context.accumulate)
+    }
     giveGradient(read, delta, steps)
   })
   return { shape, terms: [term(output)] }
 }
 
 /** Where a layer's record leaves spikes and their sums by unit. */
-function addRates(
-  pass: Pass,
-  output: SpikeTensor,
-  { buffer: partials, units }: UnitSums,
-  eligibility?: Buffer,
-): void {
+function addRates(pass: Pass, output: SpikeTensor, sums: UnitSums, eligibility?: Buffer): void {
   const { name, shape, stored, masks, counts } = output
-  const neurons = shape[0] * shape[1] * shape[2]
+  const { buffer: partials, units } = sums
   const recorded = recordMasks(pass, output)
-  const probe = { name, partials, units, neurons, counts, masks, shape, stored, recorded }
-  pass.rates.push({ ...probe, eligibility })
+  const probe = { name, partials, units, counts, masks, shape, stored, recorded, eligibility }
+  pass.rates.push({ ...probe, neurons: sizeOf(shape) })
 }
 
 /** Whether layers that spike keep their eligibility beside the gradient through time. */
 const isProbed = ({ training, context, options }: Pass): boolean =>
   training && context.method.neuron === 'time' && options.inspect
 
-/** The gradient of a layer's spikes, before neurons write over it; undefined where not asked. */
-function probedSpikes(pass: Pass, { name }: GraphNode, output: SpikeTensor): Buffer | undefined {
-  if (!isProbed(pass)) return undefined
-  return sumGradient(pass, `${name} spike gradient`, output, pass.gradientSteps)
-}
-
 /** Emits the sums over time of the gradients of spikes and of currents. */
 function probe(
   pass: Pass,
   { name }: GraphNode,
-  { shape, stored }: SpikeTensor,
+  fired: SpikeTensor,
   of: { readonly spikes: Buffer; readonly delta: Buffer; readonly eligibility: Buffer },
 ): void {
-  const steps = pass.gradientSteps
-  const overTime = (what: string, gradient: Buffer): Buffer =>
-    gradientTimeSum(pass, `${name} ${what} over time`, gradient, shape, steps, stored, true)
-  pass.probes.neurons.push({
-    name,
-    spikeGradient: overTime('spike gradient', of.spikes),
-    currentGradient: overTime('current gradient', of.delta),
-    eligibility: of.eligibility,
-    shape,
-    stored,
-  })
+  const { shape, stored } = fired
+  const { gradientSteps } = pass
+  const overTime = (what: string, from: Buffer): Buffer =>
+    gradientTimeSum(pass, `${name} ${what} over time`, from, fired, gradientSteps, true)
+  const { eligibility } = of
+  const spikeGradient = overTime('spike gradient', of.spikes)
+  const currentGradient = overTime('current gradient', of.delta)
+  pass.probes.neurons.push({ name, spikeGradient, currentGradient, eligibility, shape, stored })
 }
 
 /** How a gradient passes neurons, by what the method asks for: that of the current. */
@@ -332,21 +305,21 @@ function currentGradient(
     emitLearnGradients(pass, neurons, kept, delta, gradients)
   }
   if (by !== 'time') {
-    const [kind, factor] =
-      by === 'eligibility'
-        ? [neuronBackwardRate, eligibility]
-        : [neuronBackwardOnline, surrogateOut]
+    const isRate = by === 'eligibility'
+    const kind = isRate ? neuronBackwardRate : neuronBackwardOnline
+    const factor = isRate ? eligibility : surrogateOut
     return { delta: neuronGradient(pass, kind, name, output, factor as Buffer, steps), steps }
   }
   const fired = output.kind === 'spikes' ? output : undefined
-  const spikes = eligibility && fired && probedSpikes(pass, node, fired)
+  // The gradient of a layer's spikes, before neurons write over it.
+  const spikes =
+    eligibility && fired && isProbed(pass)
+      ? sumGradient(pass, `${node.name} spike gradient`, fired, pass.gradientSteps)
+      : undefined
   const { contributions, out: delta } = neuronTimeGradient(pass, name, output, steps)
   const { size } = neurons.model.learn
-  const stored = storedChannels(node.shape[0])
-  const traces =
-    size > 0
-      ? gradientBuffer(pass, `${node.name} derivatives`, node.shape, size, stored)
-      : undefined
+  const derivatives = `${node.name} derivatives`
+  const traces = size > 0 ? gradientBuffer(pass, derivatives, node.shape, size) : undefined
   // Numbers that are drawn follow from the place in the batch, which no part of it knows.
   const whole = inputs !== undefined || neurons.model.equations.draws?.length
   const read = whole ? [] : neurons.inputs.map(({ tensor }) => tensor)

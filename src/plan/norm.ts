@@ -4,13 +4,7 @@ import { Moments, NormSize } from '../../assembly/opcodes.js'
 import { roundUp } from '../round-up.js'
 import { budgets } from './budgets.js'
 import type { ProgramBuilder } from './program.js'
-import {
-  normBackwardApply,
-  normBackwardFinish,
-  normBackwardReduce,
-  normFinish,
-  normStatistics,
-} from './records/norm.js'
+import * as records from './records/norm.js'
 import type { FieldsOf } from './records/schema.js'
 import type { UnitSums } from './tensors.js'
 import { type Buffer, ref } from './words.js'
@@ -38,22 +32,18 @@ export function emitNormStatistics(
 ): UnitSums {
   const rowsPerUnit = normRows(rows, channels, groups)
   const units = Math.ceil(rows / rowsPerUnit)
-  const bytes = units * groups * Moments.Rows * channels * 4
-  const buffer = b.buffer(`${name} partial sums`, bytes)
-  b.emit(normStatistics, units, {
-    channels,
-    groups,
-    rows,
-    rowsPerUnit,
-    in: input,
-    partial: buffer,
-  })
-  return { buffer, units }
+  const partial = b.buffer(`${name} partial sums`, units * groups * Moments.Rows * channels * 4)
+  const fields = { channels, groups, rows, rowsPerUnit, in: input, partial }
+  b.emit(records.normStatistics, units, fields)
+  return { buffer: partial, units }
 }
 
 /** Statistics and the affine map from partial sums; running statistics move. */
-export function emitNormFinish(b: ProgramBuilder, fields: FieldsOf<typeof normFinish>): void {
-  b.emit(normFinish, Math.ceil(fields.channels / NormSize.FinishChannels), fields)
+export function emitNormFinish(
+  b: ProgramBuilder,
+  fields: FieldsOf<typeof records.normFinish>,
+): void {
+  b.emit(records.normFinish, Math.ceil(fields.channels / NormSize.FinishChannels), fields)
 }
 
 /**
@@ -63,21 +53,14 @@ export function emitNormFinish(b: ProgramBuilder, fields: FieldsOf<typeof normFi
  */
 export const allTimeBound = (frames: boolean): number => (frames ? 50 : 20)
 
-type Reduce = FieldsOf<typeof normBackwardReduce>
-type Finish = FieldsOf<typeof normBackwardFinish>
+type Reduce = FieldsOf<typeof records.normBackwardReduce>
+type Finish = FieldsOf<typeof records.normBackwardFinish>
 
 /** A BatchNorm's way back. */
 export interface NormBackward
-  extends Rows,
-    Pick<Reduce, 'xhat' | 'in' | 'mean'>,
-    Pick<
-      Finish,
-      'weight' | 'meanInvStd' | 'used' | 'weightGradient' | 'biasGradient' | 'accumulate'
-    > {
+  extends Pick<Reduce, 'channels' | 'groups' | 'rows' | 'xhat' | 'in' | 'mean' | 'delta'>,
+    Omit<Finish, 'units' | 'partial' | 'coefficients'> {
   readonly name: string
-  readonly delta: Buffer
-  /** [groups][channels]; not where `meanInvStd` takes its place and x̂ is given. */
-  readonly invStd?: Buffer
   /** Gradient of the input; may be `delta`. */
   readonly out: Buffer
   /**
@@ -90,6 +73,7 @@ export interface NormBackward
 
 export function emitNormBackward(b: ProgramBuilder, job: NormBackward): void {
   const { name, rows, channels, groups, delta, out, weight, meanInvStd, inParts } = job
+  const { used, weightGradient, biasGradient, accumulate } = job
   const shape = { channels, groups }
   const rowsPerUnit = normRows(rows, channels, groups)
   const units = Math.ceil(rows / rowsPerUnit)
@@ -100,36 +84,20 @@ export function emitNormBackward(b: ProgramBuilder, job: NormBackward): void {
   const chunksOf = (rows: number) => ({ ...shape, ...normalised, rows, rowsPerUnit, delta })
   const partialBytes = groups * NormSize.ProductRows * channels * 4
   const partial = b.buffer(`${name} partial sums`, units * partialBytes)
-  const coefficients = b.buffer(
-    `${name} coefficients`,
-    groups * NormSize.CoefficientRows * channels * 4,
-  )
+  const coefficientBytes = groups * NormSize.CoefficientRows * channels * 4
+  const coefficients = b.buffer(`${name} coefficients`, coefficientBytes)
   inParts(rowsPerUnit, (rows, firstUnit) =>
-    b.emit(normBackwardReduce, Math.ceil(rows / rowsPerUnit), {
+    b.emit(records.normBackwardReduce, Math.ceil(rows / rowsPerUnit), {
       ...chunksOf(rows),
       partial: ref(partial, firstUnit * partialBytes),
     }),
   )
-  b.emit(normBackwardFinish, 1, {
-    ...shape,
-    rows,
-    units,
-    partial,
-    weight,
-    invStd: meanInvStd || job.used ? undefined : job.invStd,
-    meanInvStd,
-    used: job.used,
-    mean: job.used && job.mean,
-    coefficients,
-    weightGradient: job.weightGradient,
-    biasGradient: job.biasGradient,
-    accumulate: job.accumulate,
+  const invStd = meanInvStd || used ? undefined : job.invStd
+  const read = { partial, weight, invStd, meanInvStd, used, mean: used && job.mean }
+  const gradients = { coefficients, weightGradient, biasGradient, accumulate }
+  b.emit(records.normBackwardFinish, 1, { ...shape, rows, units, ...read, ...gradients })
+  inParts(rowsPerUnit, (rows) => {
+    const fields = { ...chunksOf(rows), coefficients, out }
+    b.emit(records.normBackwardApply, Math.ceil(rows / rowsPerUnit), fields)
   })
-  inParts(rowsPerUnit, (rows) =>
-    b.emit(normBackwardApply, Math.ceil(rows / rowsPerUnit), {
-      ...chunksOf(rows),
-      coefficients,
-      out,
-    }),
-  )
 }

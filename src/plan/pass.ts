@@ -51,10 +51,7 @@ export interface NeuronProbe extends Pick<SpikeTensor, 'name' | 'shape' | 'store
  * A weight's gradient from time means: mean ∂L/∂I times presynaptic rate, in the weight's layout
  * (through time, with `inspect`).
  */
-export interface WeightProbe {
-  readonly node: number
-  readonly gradient: Buffer
-}
+type WeightProbe = { readonly node: number; readonly gradient: Buffer }
 
 /** Values of a layer of neurons by name, float32 [images][H][W][steps][names][stored]. */
 export interface StateProbe extends Pick<SpikeTensor, 'name' | 'shape' | 'stored'> {
@@ -102,12 +99,6 @@ export interface NeuronCounts {
   readonly spiking: boolean
 }
 
-/** What a program counts. */
-export interface ActivityProbes {
-  readonly values: ValueCounts[]
-  readonly neurons: NeuronCounts[]
-}
-
 /** What a reader would have the layer before it write beside its output. */
 export interface Demand {
   /** Partial sums of a BatchNorm that takes its statistics over all rows together. */
@@ -132,20 +123,14 @@ export const term = (tensor: FloatTensor | SpikeTensor, scale = 1): Term => ({
 })
 
 /** What runs for a node when all others have been lowered. */
-interface Later {
-  readonly node: GraphNode
-  readonly run: () => void
-}
+type Later = { readonly node: GraphNode; readonly run: () => void }
 
 export class Pass {
   readonly rates: RateProbe[] = []
   readonly states: StateProbe[] = []
-  readonly probes: { readonly neurons: NeuronProbe[]; readonly weights: WeightProbe[] } = {
-    neurons: [],
-    weights: [],
-  }
+  readonly probes = { neurons: [] as NeuronProbe[], weights: [] as WeightProbe[] }
   readonly penalties: PenaltyProbe[] = []
-  readonly activity: ActivityProbes = { values: [], neurons: [] }
+  readonly activity = { values: [] as ValueCounts[], neurons: [] as NeuronCounts[] }
   private readonly tape: Later[] = []
   private readonly last: Later[] = []
   private streams = 0
@@ -269,17 +254,8 @@ export class Pass {
 
   floatTensor(name: string, shape: Shape, steps: number): FloatBuffer {
     const stored = storedChannels(shape[0])
-    const imageBytes = shape[1] * shape[2] * steps * stored * 4
-    return {
-      kind: 'float',
-      name,
-      shape,
-      stored,
-      steps,
-      input: false,
-      buffer: this.imageBuffer(name, imageBytes),
-      gradient: [],
-    }
+    const buffer = this.imageBuffer(name, shape[1] * shape[2] * steps * stored * 4)
+    return { kind: 'float', name, shape, stored, steps, input: false, buffer, gradient: [] }
   }
 
   /** Whether spikes are counted by neuron: in a file of its own nobody but a mean reads that. */
@@ -296,12 +272,9 @@ export class Pass {
   spikeTensor(name: string, shape: Shape, lambda: number, sums?: SpikeTensor['sums']): SpikeTensor {
     const stored = storedChannels(shape[0])
     const neurons = this.images * shape[1] * shape[2] * stored
-    const masks = this.b.buffer(
-      `${name} masks`,
-      neurons * Math.ceil(this.callSteps / Plane.Steps),
-      'scratch',
-      this.options.inspect || this.isRecorded(name),
-    )
+    const isKept = this.options.inspect || this.isRecorded(name)
+    const bytes = neurons * Math.ceil(this.callSteps / Plane.Steps)
+    const masks = this.b.buffer(`${name} masks`, bytes, 'scratch', isKept)
     this.context.remade?.holdsImages(masks, shape[1] * shape[2] * stored)
     const counts = isLong(this.options)
       ? undefined
@@ -326,42 +299,26 @@ export class Pass {
     const { frames, timeSteps } = this.options
     const row = tensor.stored * 4
     const stored = frames ? timeSteps : 1
-    return {
-      address: Control.Input,
-      indirect: true,
-      pixelBytes: stored * row,
-      stepBytes: frames ? row : 0,
-      loopBytes: frames && this.context.outer ? row : 0,
-      meanSteps: stored,
-    }
+    const bytes = { pixelBytes: stored * row, stepBytes: frames ? row : 0 }
+    const loopBytes = frames && this.context.outer ? row : 0
+    return { address: Control.Input, indirect: true, ...bytes, loopBytes, meanSteps: stored }
   }
 
   /** Writes an expression out, as floats; `mean`: its time mean. */
   write(input: Expression, steps: number, mean: boolean, out: Buffer, stored: number): void {
-    emitMaterialise(
-      this.b,
-      input,
-      this.images,
-      steps,
-      this.options.timeSteps,
-      mean,
-      out,
-      stored,
-      this.dense,
-      this.context.images,
-    )
+    const { b, images, dense, context } = this
+    const { timeSteps } = this.options
+    emitMaterialise(b, input, images, steps, timeSteps, mean, out, stored, dense, context.images)
   }
 
   /** Sum of a tensor over its rows, in an outer loop over those so far: [P][C]. */
   timeSum(node: GraphNode, tensor: FloatTensor): Buffer {
-    const [, h, w] = tensor.shape
-    const pixels = this.images * h * w
-    const bytes = pixels * tensor.stored * 4
-    const { outer } = this.context
-    const out = this.carried(`${node.name} sum over time`, bytes, outer ? 'kept' : 'scratch')
-    const { stored: channels, steps } = tensor
-    const input = tensor.buffer as Buffer
-    emitTimeSum(this.b, { in: input, out, pixels, channels, steps, loop: outer })
+    const { stored: channels, steps, buffer } = tensor
+    const pixels = this.images * tensor.shape[1] * tensor.shape[2]
+    const { outer: loop } = this.context
+    const kind = loop ? 'kept' : 'scratch'
+    const out = this.carried(`${node.name} sum over time`, pixels * channels * 4, kind)
+    emitTimeSum(this.b, { in: buffer as Buffer, out, pixels, channels, steps, loop })
     return out
   }
 }

@@ -4,21 +4,18 @@ import type { Penalty } from '../loss/made.js'
 import { inUnits } from './budgets.js'
 import type { ProgramBuilder } from './program.js'
 import { ratePenalty } from './records/loss.js'
+import type { FieldsOf } from './records/schema.js'
 import type { Shape } from './tensors.js'
-import type { Buffer } from './words.js'
 
 /** What a penalty's record is made from. */
-export interface PenaltyRecord {
-  readonly counts: Buffer
-  readonly out: Buffer
-  readonly partials: Buffer
+export interface PenaltyRecord
+  extends Pick<
+    FieldsOf<typeof ratePenalty>,
+    'counts' | 'out' | 'partials' | 'stored' | 'steps' | 'scale'
+  > {
   readonly images: number
   readonly shape: Shape
-  readonly stored: number
-  readonly steps: number
   readonly penalty: Pick<Penalty, 'norm' | 'target'>
-  /** Factor of the gradient by the rates. */
-  readonly scale: number
 }
 
 /** Units of a penalty: each has a sum of its own. */
@@ -30,15 +27,8 @@ export function penaltyUnits(images: number, [, height, width]: Shape, stored: n
 export function emitRatePenalty(b: ProgramBuilder, record: PenaltyRecord): void {
   const { images, shape, stored, penalty, steps, scale, ...places } = record
   const { units, ...sizes } = penaltyUnits(images, shape, stored)
-  b.emit(ratePenalty, units, {
-    ...places,
-    ...sizes,
-    stored,
-    channels: shape[0],
-    pixelsPerImage: shape[1] * shape[2],
-    steps,
-    target: penalty.target,
-    scale,
-    absolute: penalty.norm === 'L1',
-  })
+  const [channels, height, width] = shape
+  const fields = { ...places, ...sizes, stored, channels, pixelsPerImage: height * width, steps }
+  const { target, norm } = penalty
+  b.emit(ratePenalty, units, { ...fields, target, scale, absolute: norm === 'L1' })
 }

@@ -4,9 +4,9 @@
  */
 
 import { Control } from '../../assembly/opcodes.js'
-import type { KernelSet } from '../equations/kernel-set.js'
 import { readersOf } from '../graph/readers.js'
 import type { Graph } from '../graph/trace.js'
+import { sizeOf } from '../nn/value.js'
 import { roundUp } from '../round-up.js'
 import { budgets } from './budgets.js'
 import { checkReads } from './check.js'
@@ -14,14 +14,14 @@ import { remake } from './checkpoints.js'
 import {
   type ByteWeight,
   Context,
-  type NamedBuffers,
+  namedBuffers,
   type Parameter,
   type PlanOptions,
   purposeOf,
   type Run,
   type Statistic,
 } from './context.js'
-import { type Encoded, layOut } from './encode.js'
+import { layOut } from './encode.js'
 import { int8 } from './int8.js'
 import { planOf } from './layer-plan.js'
 import { storedChannels } from './layout.js'
@@ -37,9 +37,8 @@ import {
   trainingPrograms,
 } from './programs.js'
 import type { Choices } from './remade.js'
-import { type Singles, singlesOf } from './singles.js'
+import { singlesOf } from './singles.js'
 import { collectState } from './state.js'
-import { standardTraining, type TrainingBuffers, trainingBuffers } from './training.js'
 import type { Buffer, MemoryKind } from './words.js'
 import { workersOf } from './work.js'
 
@@ -58,43 +57,9 @@ export interface Program extends Omit<ProgramPlan, 'name'> {
   readonly workers: number
 }
 
-export interface Plan {
-  readonly options: PlanOptions
-  /** Those that are floats in memory. */
-  readonly parameters: readonly Parameter[]
-  /** Weights that are bytes in memory; none unless options.weights is 'int8'. */
-  readonly byteWeights: readonly ByteWeight[]
-  readonly statistics: readonly Statistic[]
-  readonly buffers: readonly Buffer[]
-  readonly named: NamedBuffers & {
-    /** What a stream adds up, step by step; where nothing else runs, `output`. */
-    readonly outputSoFar: Buffer
-    /** What only training has. */
-    readonly training?: TrainingBuffers
-    /** Slots: two where one is filled while the other is read; a stream has one. */
-    readonly images: readonly Buffer[]
-    readonly labels: readonly Buffer[]
-    /** Wanted outputs, where the loss is of them and not of labels. */
-    readonly targets: readonly Buffer[]
-  }
-  readonly programs: { readonly [name in ProgramName]?: Program }
-  /** Functions that its records call. */
-  readonly kernels?: KernelSet
-  /** Why its training programs must not run on a single sample. */
-  readonly lone?: string
-  /** Images of one run. Fewer than the batch where a batch runs in passes. */
-  readonly passImages: number
-  /** Runs that a batch takes: the batch is passes · passImages images. */
-  readonly passes: number
-  /** When and how `predict` runs images one by one. */
-  readonly singles: Singles
-  readonly encoded: Encoded
-  readonly encodedAt: number
-  /** Bytes of scratch for one worker, and where the workers' scratch starts. */
-  readonly workerScratch: number
-  readonly workerScratchAt: number
-  readonly memory: MemoryUse
-}
+/** Parameters, buffers with addresses and programs of a model. */
+export type Plan = Readonly<Of<ReturnType<typeof laidOut>>>
+type Of<P> = P extends Parts<infer T> ? T : never
 
 /** What a model's memory is used for, in bytes. */
 export interface MemoryUse {
@@ -128,9 +93,7 @@ const greatest = (least: number, values: readonly number[]): number =>
 
 /** Pixels of a node that a kernel behind it may read in one run. */
 function zeroPixels(graph: Graph, { index }: { index: number }): number {
-  const kernels = readersOf(graph, index).map(
-    (reader) => planOf(reader).pixels?.(reader.layer) ?? 1,
-  )
+  const kernels = readersOf(graph, index).map((of) => planOf(of).pixels?.(of.layer) ?? 1)
   return greatest(1, kernels)
 }
 
@@ -199,52 +162,23 @@ function* planRuns(
   byteNodes?: ReadonlySet<number>,
   choices?: Choices,
 ): Parts<Plan> {
-  const { graph, timeSteps, input, batchSize } = options
+  const { graph } = options
   const purpose = purposeOf(options)
   if (purpose.training && options.weights === 'int8')
     throw new Error("weights 'int8' need purpose 'inference' or 'stream'")
   const state = collectState(graph, byteNodes)
-  const { parameters, statistics, parameterFloats, statisticFloats } = state
+  const { parameters, statistics } = state
   const b = new ProgramBuilder()
-  const classes = storedChannels(graph.nodes[graph.output].shape[0])
   // Stands for rows outside an image: as long as what a kernel reads at once, a kernel row or a
   // flattened image of channels.
-  const pixels = greatest(
+  const zeros = greatest(
     0,
     graph.nodes.map((node) => storedChannels(node.shape[0]) * zeroPixels(graph, node)),
   )
-  const imageBytes =
-    batchSize * input[0] * input[1] * input[2] * (options.frames ? timeSteps : 1) * 4
-  const parameterBuffer = b.buffer('parameters', parameterFloats * 4, 'parameters')
-  const statisticsBuffer = b.buffer('running statistics', statisticFloats * 4, 'statistics')
-  const training = purpose.training
-    ? trainingBuffers(b, options.training ?? standardTraining, parameterFloats)
-    : undefined
-  const buffers = {
-    parameters: parameterBuffer,
-    statistics: statisticsBuffer,
-    zeros: b.buffer('zeros', pixels * 4, 'statistics'),
-    output: b.buffer('output', batchSize * classes * 4, 'statistics'),
-    losses:
-      purpose.stream || options.fixed ? undefined : b.buffer('losses', batchSize * 4, 'statistics'),
-    predictions: b.buffer('predictions', batchSize * 4, 'statistics'),
-    activityWanted:
-      purpose.evaluate && !options.fixed ? b.buffer('activity wanted', 4, 'statistics') : undefined,
-  }
-  // Not overwritten by what runs between two steps of a stream.
-  const outputSoFar =
-    purpose.stream && purpose.evaluate
-      ? b.buffer('output so far', batchSize * classes * 4, 'statistics')
-      : buffers.output
-  const bytes = state.others.length > 0 ? int8().byteWeights(b, state.others) : []
-  const slots = Array.from({ length: options.fixed ? 1 : purpose.slots }, (_, i) => i)
-  const images = slots.map((i) => b.buffer(`images ${i}`, imageBytes, 'input'))
-  const labels = slots.map((i) => b.buffer(`labels ${i}`, batchSize * 4, 'input'))
-  const wanted = buffers.losses ? targetFloats(options) : 0
-  const targets = slots
-    .filter(() => wanted > 0)
-    .map((i) => b.buffer(`targets ${i}`, batchSize * wanted * 4, 'input'))
-  const shared = { ...buffers, gradients: training?.gradients }
+  const floats = { parameters: state.parameterFloats, statistics: state.statisticFloats, zeros }
+  const named = namedBuffers(b, options, floats)
+  const byteWeights = state.others.length > 0 ? int8().byteWeights(b, state.others) : []
+  const inputs = inputBuffers(b, options, named.losses ? targetFloats(options) : 0)
   const contexts: Context[] = []
   const contextOf = (
     images: number,
@@ -252,7 +186,7 @@ function* planRuns(
     run: Run,
     carried?: Context['carried'],
   ): Context => {
-    const given = [parameters, statistics, of, run, bytes, carried] as const
+    const given = [parameters, statistics, of, run, byteWeights, carried] as const
     contexts.push(new Context(options, images, b, ...given))
     return contexts[contexts.length - 1]
   }
@@ -261,10 +195,10 @@ function* planRuns(
 
   const planned: ProgramPlan[] = []
   let keptBytes = 0
-  if (training) {
-    const context = contextOf(passImages, shared, 'training', carried)
+  if (named.training) {
+    const context = contextOf(passImages, named, 'training', carried)
     if (options.gradientCheckpoint === 'layers') context.remade = remake(b, choices)
-    const made = yield* trainingPrograms(context, state, { ...buffers, ...training })
+    const made = yield* trainingPrograms(context, state, { ...named, ...named.training })
     if (context.remade && !choices) {
       const fitting = context.remade.choicesThatFit(passImages)
       const again = yield* planRuns(options, passImages, workers, byteNodes, fitting)
@@ -277,92 +211,122 @@ function* planRuns(
     keptBytes = made.keptBytes
   }
   const starts = [b.now]
-  const unlabelled = { ...shared, losses: undefined }
-  const forwardOf = (images: number, output = buffers.output, run: Run = 'forward'): Context =>
-    contextOf(images, { ...unlabelled, output }, run)
+  const forwardOf = (images: number, output: Buffer, run: Run = 'forward'): Context =>
+    contextOf(images, { ...named, losses: undefined, output }, run)
   if (purpose.evaluate)
     planned.push(
-      yield* forwardProgram(contextOf(passImages, shared, 'forward', carried), 'evaluate'),
+      yield* forwardProgram(contextOf(passImages, named, 'forward', carried), 'evaluate'),
     )
   // Where batches of one image run already, it is not needed.
   if (purpose.single && (!purpose.evaluate || (passImages > 1 && !keepsBatches(options)))) {
     starts.push(b.now)
-    planned.push(yield* forwardProgram(forwardOf(1), 'single'))
+    planned.push(yield* forwardProgram(forwardOf(1, named.output), 'single'))
   }
   if (purpose.stream)
-    planned.push(yield* streamProgram(forwardOf(passImages, outputSoFar, 'stream')))
+    planned.push(yield* streamProgram(forwardOf(passImages, named.outputSoFar, 'stream')))
   if (options.weights === 'int8' && !byteNodes)
     return yield* planRuns(options, passImages, workers, nodesOfBytes(contexts))
   if (b.prepared) planned.push({ ...b.prepared, name: 'prepare', rates: [], probes: NO_PROBES })
   checkReads(planned, graph)
   yield
+  const lone = contexts.find(({ lone }) => lone)?.lone
+  const buffers = { ...named, ...inputs }
+  const given = { options, parameters, byteWeights, statistics, named: buffers, lone, passImages }
+  return yield* laidOut(b, planned, starts, workers, keptBytes, given)
+}
 
+/** Slots: two where one is filled while the other is read; a stream has one. */
+function inputBuffers(b: ProgramBuilder, options: PlanOptions, wanted: number) {
+  const { batchSize, input, frames, timeSteps, fixed } = options
+  const slots = Array.from({ length: fixed ? 1 : purposeOf(options).slots }, (_, i) => i)
+  const each = (name: string, floats: number): readonly Buffer[] =>
+    slots.map((i) => b.buffer(`${name} ${i}`, batchSize * floats * 4, 'input'))
+  return {
+    images: each('images', sizeOf(input) * (frames ? timeSteps : 1)),
+    labels: each('labels', 1),
+    /** Wanted outputs, where the loss is of them and not of labels. */
+    targets: wanted > 0 ? each('targets', wanted) : [],
+  }
+}
+
+/** What a plan has before anything has an address. */
+interface Given {
+  readonly options: PlanOptions
+  /** Those that are floats in memory. */
+  readonly parameters: readonly Parameter[]
+  /** Weights that are bytes in memory; none unless options.weights is 'int8'. */
+  readonly byteWeights: readonly ByteWeight[]
+  readonly statistics: readonly Statistic[]
+  readonly named: ReturnType<typeof namedBuffers> & ReturnType<typeof inputBuffers>
+  /** Why its training programs must not run on a single sample. */
+  readonly lone?: string
+  /** Images of one run. Fewer than the batch where a batch runs in passes. */
+  readonly passImages: number
+}
+
+function* laidOut(
+  b: ProgramBuilder,
+  planned: readonly ProgramPlan[],
+  starts: readonly number[],
+  workers: number,
+  keptBytes: number,
+  given: Given,
+) {
+  const { options, parameters, passImages, named } = given
   const used = b.buffers.filter((buffer) => buffer.persistent || buffer.last >= 0)
   const encodedAt = Control.Bytes
   const laid = layOut(planned, workers, encodedAt)
   const base = roundUp(encodedAt + laid.size, 64) + 64
   yield
   // In inference, buffers of their own must not take back what passes save.
-  const ownBytes = purpose.passes ? passRoom(parameterFloats * 4, workers) : budgets.ownMemoryBytes
+  const ownBytes = purposeOf(options).passes
+    ? passRoom(named.parameters.bytes, workers)
+    : budgets.ownMemoryBytes
   const end =
     workers > 1
       ? assignAddressesByWorker(used, base, starts, ownBytes)
       : assignAddresses(used, base)
   yield
   const encoded = laid.encode()
-  const workerScratch =
-    roundUp(
-      greatest(
-        64,
-        planned.flatMap(recordsOf).map((r) => r.scratch),
-      ),
-      64,
-    ) + 64
-  const total = end + workerScratch * workers + 64
+  const scratches = planned.flatMap(recordsOf).map((record) => record.scratch)
+  const workerScratch = roundUp(greatest(64, scratches), 64) + 64
   const sum = (of: MemoryKind): number =>
     used.filter((x) => x.purpose === of && x.persistent).reduce((n, x) => n + x.bytes, 0)
   const persistent = used.filter((x) => x.persistent).reduce((n, x) => n + x.bytes + 64, 0)
   const recorded = sum('recorded')
   const scratch = Math.max(0, end - base - persistent) + sum('kept')
+  const memory: MemoryUse = {
+    program: laid.size,
+    parameters: sum('parameters'),
+    gradients: sum('gradients'),
+    optimizer: sum('optimizer'),
+    statistics: sum('statistics'),
+    ...(recorded > 0 ? { recorded } : {}),
+    input: sum('input'),
+    kept: Math.min(keptBytes, scratch),
+    scratch,
+    workers: workerScratch * workers,
+    total: end + workerScratch * workers + 64,
+  }
+  const programs = planned.map((of, i): [string, Program] => {
+    const address = encoded.programs[i]
+    return [of.name, { ...of, address, records: recordsOf(of), workers: workersOf(of, workers) }]
+  })
   return {
-    options,
-    parameters,
-    byteWeights: bytes,
-    statistics,
-    buffers: used,
-    named: { ...buffers, outputSoFar, training, images, labels, targets },
-    programs: Object.fromEntries(
-      planned.map((p, i) => [
-        p.name,
-        {
-          ...p,
-          address: encoded.programs[i],
-          records: recordsOf(p),
-          workers: workersOf(p, workers),
-        },
-      ]),
-    ),
+    ...given,
+    buffers: used as readonly Buffer[],
+    programs: Object.fromEntries(programs) as { readonly [name in ProgramName]?: Program },
+    /** Functions that its records call. */
     kernels: b.kernels,
-    lone: contexts.find(({ lone }) => lone)?.lone,
-    passImages,
-    passes: batchSize / passImages,
+    /** Runs that a batch takes: the batch is passes · passImages images. */
+    passes: options.batchSize / passImages,
+    /** When and how `predict` runs images one by one. */
     singles: singlesOf(options, parameters, passImages, planned, workers),
     encoded,
     encodedAt,
+    /** Bytes of scratch for one worker, and where the workers' scratch starts. */
     workerScratch,
     workerScratchAt: end,
-    memory: {
-      program: laid.size,
-      parameters: sum('parameters'),
-      gradients: sum('gradients'),
-      optimizer: sum('optimizer'),
-      statistics: sum('statistics'),
-      ...(recorded > 0 ? { recorded } : {}),
-      input: sum('input'),
-      kept: Math.min(keptBytes, scratch),
-      scratch,
-      workers: workerScratch * workers,
-      total,
-    },
+    memory,
   }
 }

@@ -3,7 +3,7 @@
 import { Control } from '../../assembly/opcodes.js'
 import { labelOf } from '../nn/kind.js'
 import type { Plan } from './plan.js'
-import type { Condition, PlannedRecord, Section } from './program.js'
+import type { PlannedRecord, Section } from './program.js'
 import { type Access, type AnyFields, accesses, type Entry, type Schema } from './records/schema.js'
 import { type Buffer, buffersOf } from './words.js'
 
@@ -58,11 +58,7 @@ function livesOf(sections: readonly Section[]): Lives {
   const records = sections.flatMap((section) => section.records)
   for (const [index, { words, condition }] of records.entries()) {
     const used = [...buffersOf(words), ...(typeof condition === 'object' ? [condition.buffer] : [])]
-    for (const buffer of used) {
-      const life = lives.get(buffer)
-      if (life) life[1] = index
-      else lives.set(buffer, [index, index])
-    }
+    for (const buffer of used) lives.set(buffer, [lives.get(buffer)?.[0] ?? index, index])
   }
   return lives
 }
@@ -70,13 +66,15 @@ function livesOf(sections: readonly Section[]): Lives {
 function recordJson(plan: Plan, record: PlannedRecord, index: number, lives: Lives) {
   const node = plan.options.graph.nodes[record.layer]
   const { name, phase, units, groups, scratch, condition } = record
+  const isAt = typeof condition === 'object'
   return {
     index,
     phase,
     // Null for what belongs to none.
     layer: node ? { index: node.index, name: node.name, kind: labelOf(node) } : null,
     operation: name,
-    condition: conditionJson(condition),
+    // 'always', 'stepMask', 'later' (not in the first call), or the flag that must not be 0.
+    condition: isAt ? { name: condition.buffer.name, offset: condition.offset } : condition,
     units,
     groups,
     scratch,
@@ -84,25 +82,14 @@ function recordJson(plan: Plan, record: PlannedRecord, index: number, lives: Liv
     numbers: numbersOf(record),
     buffers: [
       ...controlWords(record.schema, record.fields),
-      ...usesOf(record).map(
-        ({ name, use, buffer, offset }): PrintedBuffer => ({
-          field: name,
-          use,
-          name: buffer.name,
-          bytes: buffer.bytes,
-          offset,
-          life: buffer.persistent ? 'persistent' : (lives.get(buffer) as [number, number]),
-        }),
-      ),
+      ...usesOf(record).map(({ name: field, use, buffer, offset }): PrintedBuffer => {
+        const { name, bytes, persistent } = buffer
+        const life = persistent ? 'persistent' : (lives.get(buffer) as [number, number])
+        return { field, use, name, bytes, offset, life }
+      }),
     ],
   }
 }
-
-/** 'always', 'stepMask', 'later' (not in the first call), or the flag that must not be 0. */
-const conditionJson = (condition: Condition) =>
-  typeof condition === 'object'
-    ? { name: condition.buffer.name, offset: condition.offset }
-    : condition
 
 const ORDER: readonly PrintedBuffer['use'][] = ['reads', 'updates', 'carries', 'writes']
 
@@ -113,37 +100,23 @@ function usesOf({ schema, fields }: PlannedRecord): Access[] {
 }
 
 /** Words of the control block that hold addresses, such as that of the batch. */
-function* controlWords(
-  schema: Schema,
-  fields: AnyFields,
-  within = '',
-): Generator<PrintedBuffer, void, undefined> {
-  for (const [name, value] of Object.entries(fields)) {
+function controlWords(schema: Schema, fields: AnyFields, within = ''): PrintedBuffer[] {
+  return Object.entries(fields).flatMap(([name, value]): PrintedBuffer[] => {
     const { use, entry } = schema[name]
     if (use === 'entries')
-      for (const [i, of] of (value as AnyFields[]).entries())
-        yield* controlWords((entry as Entry).schema, of, `${within}${name}[${i}].`)
-    else if (use === 'reads' && typeof value === 'number')
-      yield {
-        field: within + name,
-        use,
-        name: `${Control[value]} of the control block`,
-        bytes: 4,
-        offset: 0,
-        life: 'persistent',
-      }
-  }
+      return (value as AnyFields[]).flatMap((of, i) =>
+        controlWords((entry as Entry).schema, of, `${within}${name}[${i}].`),
+      )
+    if (use !== 'reads' || typeof value !== 'number') return []
+    const word = { name: `${Control[value]} of the control block`, bytes: 4, offset: 0 }
+    return [{ field: within + name, use, ...word, life: 'persistent' }]
+  })
 }
 
 function numbersOf({ schema, fields }: PlannedRecord): Record<string, number | boolean> {
-  const numbers: Record<string, number | boolean> = {}
-  for (const [name, value] of Object.entries(fields)) {
-    if (value === undefined) continue
-    const { use } = schema[name]
-    if (use === 'number' || use === 'size' || use === 'float' || use === 'flag')
-      numbers[name] = value as number | boolean
-  }
-  return numbers
+  const isNumber = ([name, value]: [string, unknown]): boolean =>
+    value !== undefined && ['number', 'size', 'float', 'flag'].includes(schema[name].use)
+  return Object.fromEntries(Object.entries(fields).filter(isNumber)) as Record<string, number>
 }
 
 /**
@@ -157,11 +130,10 @@ export function print(plan: Plan, name?: string): string {
 
 export function printProgram({ name, sections }: PrintedProgram): string {
   const all = sections.flatMap(({ records }) => records)
-  const heads = table(all.map(headOf))
-  const uses = table(all.flatMap(({ buffers }) => buffers.map(useOf)))
+  const heads = table(all.map(headOf)).values()
+  const uses = table(all.flatMap(({ buffers }) => buffers.map(useOf))).values()
   const loop = sections.some(({ repeats, from }) => repeats > 1 || from > 0)
   const lines = [`program ${name}: ${count(all.length, 'record')}`]
-  let [head, use] = [0, 0]
   for (const [i, { repeats, steps, records }] of sections.entries()) {
     if (records.length === 0) continue
     lines.push(
@@ -171,9 +143,9 @@ export function printProgram({ name, sections }: PrintedProgram): string {
     )
     for (const { numbers, buffers } of records) {
       const sizes = sizesOf(numbers)
-      lines.push(heads[head++])
+      lines.push(heads.next().value as string)
       if (sizes !== '') lines.push(INDENT + sizes)
-      for (let left = buffers.length; left > 0; left--) lines.push(INDENT + uses[use++])
+      for (const _ of buffers) lines.push(INDENT + uses.next().value)
     }
   }
   return lines.join('\n')
@@ -183,21 +155,13 @@ const INDENT = ' '.repeat(7)
 
 const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`
 
-function headOf({
-  index,
-  phase,
-  layer,
-  operation,
-  units,
-  groups,
-  scratch,
-  condition,
-}: PrintedRecord): string[] {
+function headOf(record: PrintedRecord): string[] {
+  const { layer, units, groups, scratch, condition } = record
   return [
-    String(index).padStart(5),
-    phase,
+    String(record.index).padStart(5),
+    record.phase,
     layer ? `${layer.name || 'network'} (${layer.kind})` : '–',
-    operation,
+    record.operation,
     groups > 1 ? `${groups} × ${count(units / groups, 'unit')}` : count(units, 'unit'),
     scratch > 0 ? `scratch ${size(scratch)}` : '',
     typeof condition === 'string' ? WHEN[condition] : `if ${place(condition)}`,
@@ -213,36 +177,29 @@ const WHEN = {
 const place = ({ name, offset }: { readonly name: string; readonly offset: number }): string =>
   offset === 0 ? name : `${name} + ${offset}`
 
-const useOf = (buffer: PrintedBuffer): string[] => [
-  buffer.use,
-  buffer.field,
-  place(buffer),
-  size(buffer.bytes),
-  typeof buffer.life === 'string' ? buffer.life : buffer.life.join('–'),
-]
+function useOf(of: PrintedBuffer): string[] {
+  const life = typeof of.life === 'string' ? of.life : of.life.join('–')
+  return [of.use, of.field, place(of), size(of.bytes), life]
+}
 
 /** Numbers in one line; those of one name with H, W and C behind it are put together. */
 function sizesOf(numbers: PrintedRecord['numbers']): string {
   const parts = new Map<string, string>()
   for (const [name, value] of Object.entries(numbers)) {
-    if (value === false || value === 0) continue
-    if (value === true) {
-      parts.set(name, name)
-      continue
-    }
-    const [, stem] = /^(.+)[HWC]$/.exec(name) ?? []
-    const text = String(Number.isInteger(value) ? value : Number(value.toPrecision(6)))
-    if (stem === undefined) parts.set(name, `${name} ${text}`)
-    else parts.set(stem, parts.has(stem) ? `${parts.get(stem)}×${text}` : `${stem} ${text}`)
+    const [, stem = name] = (value !== true && /^(.+)[HWC]$/.exec(name)) || []
+    const before = parts.get(stem)
+    const text = Number.isInteger(value) ? value : Number(Number(value).toPrecision(6))
+    if (value === true) parts.set(name, name)
+    else if (value) parts.set(stem, before ? `${before}×${text}` : `${stem} ${text}`)
   }
   return [...parts.values()].join(', ')
 }
 
 /** Rows with columns as wide as their widest cell. */
 function table(rows: readonly (readonly string[])[]): string[] {
-  const widths: number[] = []
-  for (const row of rows)
-    for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length)
+  const widths = rows[0]?.map((_, i) =>
+    rows.reduce((most, row) => Math.max(most, row[i].length), 0),
+  )
   return rows.map((row) =>
     row
       .map((cell, i) => cell.padEnd(widths[i]))

@@ -27,7 +27,7 @@ export type Phase = 'forward' | 'backward' | 'update'
 /** Always, in calls of the step mask, in all calls but the first, or when a u32 is not 0. */
 export type Condition = 'always' | 'stepMask' | 'later' | Reference
 
-export interface PlannedRecord extends RecordKind {
+export interface PlannedRecord extends RecordKind, Omit<At, 'section'> {
   readonly units: number
   /**
    * Equal parts of the units, each of which runs through the images (or whatever the units are):
@@ -37,10 +37,7 @@ export interface PlannedRecord extends RecordKind {
   readonly words: Words
   /** What the words are made of, by the schema's names. */
   readonly fields: AnyFields
-  /** Index into the graph's nodes, or `Rec.NoLayer`. */
-  readonly layer: number
   readonly phase: Phase
-  readonly condition: Condition
   /** Worker scratch of one unit. */
   readonly scratch: number
 }
@@ -51,6 +48,18 @@ export interface Section {
   readonly repeats: number
   readonly from: number
   readonly steps: number
+}
+
+function newSection(repeats = 1, from = 0, steps = 1): Section {
+  return { records: [], repeats, from, steps }
+}
+
+/** Where records go that are emitted, and what they have in common. */
+interface At {
+  readonly section: Section
+  readonly condition: Condition
+  /** Index into the graph's nodes, or `Rec.NoLayer`. */
+  readonly layer: number
 }
 
 /** One program: what the engine runs for one message. */
@@ -73,10 +82,8 @@ export class ProgramBuilder {
   kernels?: KernelSet
   private clock = 0
   private entries = 0
-  private section!: Section
-  private condition: Condition = 'always'
-  /** Layer and phase of the records to come. */
-  private layer: number = Rec.NoLayer
+  /** Where records to come go, on which condition, and their layer and phase. */
+  private at: At = { section: newSection(), condition: 'always', layer: Rec.NoLayer }
   phase: Phase = 'forward'
   /** The memory that records to come mean by a place, where that may be another one. */
   placeOf?: (place: Reference, use: Access['use']) => Reference
@@ -111,22 +118,28 @@ export class ProgramBuilder {
 
   /** @param steps of each of the calls, which begin at step `from`. */
   startSection(repeats: number, from = 0, steps = 1): void {
-    this.section = { records: [], repeats, from, steps }
-    this.condition = 'always'
-    this.programs[this.programs.length - 1].sections.push(this.section)
+    const section = newSection(repeats, from, steps)
+    this.at = { ...this.at, section, condition: 'always' }
+    this.programs[this.programs.length - 1].sections.push(section)
   }
 
   /** From here on records of the section run on this condition. */
   setCondition(condition: Condition): void {
-    this.condition = condition
+    this.at = { ...this.at, condition }
+  }
+
+  /** Emits elsewhere, or otherwise. */
+  private within(where: Partial<At>, emit: () => void): void {
+    const before = this.at
+    this.at = { ...before, ...where }
+    emit()
+    this.at = before
   }
 
   /** Emits what runs on a condition of its own, where the section has none. */
   when(condition: 'later' | Reference, emit: () => void): void {
-    if (this.condition !== 'always') throw new Error('a record has one condition')
-    this.condition = condition
-    emit()
-    this.condition = 'always'
+    if (this.at.condition !== 'always') throw new Error('a record has one condition')
+    this.within({ condition }, emit)
   }
 
   /**
@@ -134,7 +147,7 @@ export class ProgramBuilder {
    * is one of the layer's own.
    */
   carried(carried: Map<string, Buffer>, name: string, bytes: number, purpose: MemoryKind): Buffer {
-    const key = `${this.layer} ${name}`
+    const key = `${this.at.layer} ${name}`
     const buffer = carried.get(key) ?? this.buffer(name, bytes, purpose, true)
     carried.set(key, buffer)
     return buffer
@@ -145,17 +158,10 @@ export class ProgramBuilder {
    * the first time.
    */
   prepare(emit: () => void): void {
-    const { section, condition } = this
-    if (this.prepared?.sections[0].records.some(({ layer }) => layer === this.layer)) return
-    this.prepared ??= {
-      name: 'prepare',
-      sections: [{ records: [], repeats: 1, from: 0, steps: 1 }],
-    }
-    this.section = this.prepared.sections[0]
-    this.condition = 'always'
-    emit()
-    this.section = section
-    this.condition = condition
+    this.prepared ??= { name: 'prepare', sections: [newSection()] }
+    const [section] = this.prepared.sections
+    if (section.records.some(({ layer }) => layer === this.at.layer)) return
+    this.within({ section, condition: 'always' }, emit)
   }
 
   /** Position in time, to mark where the forward pass ends. */
@@ -165,21 +171,13 @@ export class ProgramBuilder {
 
   /** Runs `emit` for a layer: its records carry the layer's index. */
   inLayer(layer: number, emit: () => void): void {
-    const before = this.layer
-    this.layer = layer
-    emit()
-    this.layer = before
+    this.within({ layer }, emit)
   }
 
   /** What emits for the layer of now whenever it is called, on no condition. */
   later(emit: () => void): () => void {
-    const { layer } = this
-    return () => {
-      const before = this.condition
-      this.condition = 'always'
-      this.inLayer(layer, emit)
-      this.condition = before
-    }
+    const { layer } = this.at
+    return () => this.within({ layer, condition: 'always' }, emit)
   }
 
   /**
@@ -202,11 +200,12 @@ export class ProgramBuilder {
     const fields = placeOf ? withPlaces(schema, given, placeOf) : given
     const words = wordsOf(schema, fields, (buffer) => this.touch(buffer))
     this.countEntries(words)
-    const { layer, phase, condition } = this
+    const { phase } = this
+    const { section, layer, condition } = this.at
     if (typeof condition === 'object') this.touch(condition.buffer)
     this.clock++
     const made = { name, op, work, schema, fields, words, units, groups, scratch }
-    this.section.records.push(Object.assign(made, { layer, phase, condition }))
+    section.records.push(Object.assign(made, { layer, phase, condition }))
   }
 
   private countEntries(words: Words): void {

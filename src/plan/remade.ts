@@ -36,16 +36,10 @@ export interface Part {
 
 /**
  * What saves time and takes memory that is free anyway. A first plan without any of it tells how
- * much is free at each record; the first that fit are chosen.
+ * much is free at each record; the first that fit are chosen. `kept`: tensors that are kept;
+ * `whole`: those that are made for all images at once; `gradients`: gradients that are.
  */
-export interface Choices {
-  /** Tensors that are kept. */
-  readonly kept: ReadonlySet<number>
-  /** Tensors that are made for all images at once. */
-  readonly whole: ReadonlySet<number>
-  /** Gradients that are. */
-  readonly gradients: ReadonlySet<number>
-}
+export type Choices = Readonly<Record<'kept' | 'whole' | 'gradients', ReadonlySet<number>>>
 
 /** Least memory. */
 export const noChoices: Choices = { kept: new Set(), whole: new Set(), gradients: new Set() }
@@ -119,11 +113,11 @@ export class Remade {
     const before = this.sources
     this.sources = new Set()
     const result = emit(false)
-    const layers = [...this.sources].reduce<number>(
-      (sum, { layers }) => sum + layers,
-      making.layers,
-    )
-    const chain = 1 + [...this.sources].reduce((most, source) => Math.max(most, source.chain), 0)
+    let [layers, chain]: number[] = [making.layers, 1]
+    for (const source of this.sources) {
+      layers += source.layers
+      chain = Math.max(chain, source.chain + 1)
+    }
     this.sources = before
     const ordinal = this.made++
     const isNear = layers <= MOST_LAYERS && chain <= LONGEST_CHAIN

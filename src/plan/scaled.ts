@@ -2,9 +2,9 @@
 
 import { inUnits } from './budgets.js'
 import type { ProgramBuilder } from './program.js'
+import type { FieldsOf } from './records/schema.js'
 import { scaled } from './records/signals.js'
-import type { Shape } from './tensors.js'
-import type { Buffer } from './words.js'
+import type { Shape, StoredImages } from './tensors.js'
 
 /** Constants as the kernel reads them, [pixels][stored]. */
 export interface Factors {
@@ -26,22 +26,13 @@ export function factorsOf(list: readonly number[], [c, h, w]: Shape, stored: num
   return { factor: new Uint8Array(values.buffer), factorPixels }
 }
 
-export interface Scaling extends Factors {
-  readonly images: number
-  readonly shape: Shape
-  readonly stored: number
-  readonly steps: number
-  readonly in: Buffer
-  readonly out: Buffer
-}
+type Scaled = Pick<FieldsOf<typeof scaled>, 'in' | 'out' | 'steps'>
 
-export function emitScaled(b: ProgramBuilder, { images, shape, stored, ...job }: Scaling): void {
+export function emitScaled(
+  b: ProgramBuilder,
+  { images, shape, stored: channels, ...job }: StoredImages & Factors & Scaled,
+): void {
   const pixels = images * shape[1] * shape[2]
-  const { units, pixelsPerUnit } = inUnits(pixels, stored * job.steps)
-  b.emit(scaled, units, {
-    ...job,
-    pixels,
-    channels: stored,
-    pixelsPerUnit,
-  })
+  const { units, pixelsPerUnit } = inUnits(pixels, channels * job.steps)
+  b.emit(scaled, units, { ...job, pixels, channels, pixelsPerUnit })
 }

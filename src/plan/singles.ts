@@ -3,21 +3,19 @@
  * timing, so that results repeat.
  */
 
+import { sizeOf } from '../nn/value.js'
 import { roundUp } from '../round-up.js'
 import type { Parameter, PlanOptions } from './context.js'
 import type { PlannedProgram } from './program.js'
 import { workersOf } from './work.js'
-
-export interface Singles {
-  /** Up to so many images of a batch that is not full run one by one; 0 where none do. */
-  readonly most: number
-}
 
 /** Rows that the dense kernels compute together: for fewer they take as long. */
 const TILE_ROWS = 5
 /** Standardised weights are made anew in each run, in about the time of so many rows. */
 const STANDARDISE_ROWS = 4
 /**
+ * `most`: up to so many images of a batch that is not full run one by one; 0 where none do.
+ *
  * @param passImages images of a run of the program `evaluate`
  * @param programs of the plan; without one for one image, runs of `evaluate` may have one image
  */
@@ -27,7 +25,7 @@ export function singlesOf(
   passImages: number,
   programs: readonly Pick<PlannedProgram, 'name' | 'sections'>[],
   workers: number,
-): Singles {
+) {
   const named = (name: string) => programs.find((program) => program.name === name)
   const [evaluate, single] = [named('evaluate'), named('single')]
   if (batchSize === 1) return { most: 0 }
@@ -39,9 +37,9 @@ export function singlesOf(
     weights.reduce((sum, { node, layout }) => {
       const { shape, layer } = graph.nodes[node]
       const standardised = layer && 'standardise' in layer && layer.standardise
-      const rows =
-        roundUp(images * shape[1] * shape[2], TILE_ROWS) + (standardised ? STANDARDISE_ROWS : 0)
-      return sum + (layout.shape.reduce((a, b) => a * b, 1) * rows) / images
+      const pixels = roundUp(images * shape[1] * shape[2], TILE_ROWS)
+      const rows = pixels + (standardised ? STANDARDISE_ROWS : 0)
+      return sum + (sizeOf(layout.shape) * rows) / images
     }, 0)
   // A batch takes as long as so many single images, if as many workers run it.
   const worth = (batchSize * productsIn(passImages)) / productsIn(1)

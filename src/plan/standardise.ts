@@ -1,6 +1,6 @@
 /** Scaled weight standardisation: the weight as a convolution's kernels read it. */
 
-import { expect } from '../errors.js'
+import { fail } from '../errors.js'
 import type { GraphNode } from '../graph/trace.js'
 import { type Geometry, kRowsOf, tapsOf, type WeightedLayer } from './convolution/geometry.js'
 import { type Grouping, groupColumns, storedChannels } from './layout.js'
@@ -19,16 +19,10 @@ export function standardiseBlocks(
   realC: number,
 ) {
   const taps = tapsOf(g)
-  const blocks = g.grouping
+  const { inC, outC, blockWidth } = g
+  const { units, ...sizes } = g.grouping
     ? groupBlocks(where, taps, g.grouping)
-    : {
-        units: g.outC / g.blockWidth,
-        inC: g.inC,
-        realC,
-        blockWidth: g.blockWidth,
-        kRows: kRowsOf(g),
-      }
-  const { units, ...sizes } = blocks
+    : { units: outC / blockWidth, inC, realC, blockWidth, kRows: kRowsOf(g) }
   return { units, sizes: { taps, ...sizes, epsilon: EPSILON } }
 }
 
@@ -51,20 +45,15 @@ export function standardisedWeight(
     gain: context.parameter(index, 'gain'),
     ...sizes,
   }
-  const out = pass.forParameters(
-    `${name} standardised weight`,
-    units * sizes.blockWidth * sizes.kRows * 4,
-    'parameters',
-  )
+  const bytes = units * sizes.blockWidth * sizes.kRows * 4
+  const out = pass.forParameters(`${name} standardised weight`, bytes, 'parameters')
   pass.fromParameters(() => b.emit(weightStandardise, units, { ...shared, out }))
   const backward = (): void =>
-    pass.whenComplete(node, () =>
-      b.emit(weightStandardiseBackward, units, {
-        ...shared,
-        gradient: context.gradient(index, 'weight') as Reference,
-        gainGradient: context.gradient(index, 'gain'),
-      }),
-    )
+    pass.whenComplete(node, () => {
+      const gradient = context.gradient(index, 'weight') as Reference
+      const gainGradient = context.gradient(index, 'gain')
+      b.emit(weightStandardiseBackward, units, { ...shared, gradient, gainGradient })
+    })
   return { weight: ref(out), backward }
 }
 
@@ -73,12 +62,11 @@ function groupBlocks(where: string, taps: number, grouping: Grouping) {
   const { groups, groupIn, groupOut, depthwise } = grouping
   const shared = { inC: groupIn, realC: groupIn, kRows: taps * groupIn }
   if (depthwise) return { units: 1, blockWidth: storedChannels(groups), ...shared }
-  expect(
-    groupOut === groupColumns(groupOut),
-    () =>
+  if (groupOut !== groupColumns(groupOut))
+    fail(
       `${where}: standardise with groups needs a multiple of 4 output channels ` +
-      `in each group, got ${groupOut} (${groups} groups); change outChannels or groups, or ` +
-      `leave standardise out`,
-  )
+        `in each group, got ${groupOut} (${groups} groups); change outChannels or groups, or ` +
+        `leave standardise out`,
+    )
   return { units: groups, blockWidth: groupOut, ...shared }
 }

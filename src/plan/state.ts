@@ -8,22 +8,11 @@ import type { Parameter, Statistic } from './context.js'
 import { planOf } from './layer-plan.js'
 import { vectorLayout } from './layout.js'
 
-export interface State {
-  readonly parameters: Parameter[]
-  /** Those that are no floats in memory, of the nodes that were given. */
-  readonly others: Omit<Parameter, 'offset'>[]
-  readonly statistics: Statistic[]
-  readonly parameterFloats: number
-  /** Floats of the weights, which come first and may decay by themselves. */
-  readonly decayFloats: number
-  readonly statisticFloats: number
-}
-
 /**
  * Weights first, in the order of the layers. `byteNodes`: nodes whose weights, and the gains that
  * go into them, are not stored as floats.
  */
-export function collectState(graph: Graph, byteNodes: ReadonlySet<number> = new Set()): State {
+export function collectState(graph: Graph, byteNodes: ReadonlySet<number> = new Set()) {
   const found: Omit<Parameter, 'offset'>[] = []
   const statistics: Statistic[] = []
   let statisticFloats = 0
@@ -42,25 +31,13 @@ export function collectState(graph: Graph, byteNodes: ReadonlySet<number> = new 
       names.add(prefix + spec.name)
       const layout =
         planOf(node).layout?.(spec, graph, node) ?? vectorLayout(spec.shape, spec.shape[0] ?? 1)
-      found.push({
-        name: prefix + spec.name,
-        layout,
-        decays: spec.decays,
-        node: index,
-        role: spec.name,
-        initial: spec.initial,
-      })
+      const { name: role, decays, initial } = spec
+      found.push({ name: prefix + role, layout, decays, node: index, role, initial })
     }
     for (const { name: role, shape, initial } of kept?.(layer) ?? []) {
       const layout = vectorLayout(shape, shape[0])
-      statistics.push({
-        name: `${prefix}${role}`,
-        layout,
-        offset: statisticFloats * 4,
-        node: index,
-        role,
-        initial,
-      })
+      const offset = statisticFloats * 4
+      statistics.push({ name: prefix + role, layout, offset, node: index, role, initial })
       statisticFloats += roundUp(layout.stored, 16)
     }
   }
@@ -81,6 +58,16 @@ export function collectState(graph: Graph, byteNodes: ReadonlySet<number> = new 
   const places = new Map(found.map(({ name }, i) => [name, i]))
   const placeOf = ({ name }: Parameter): number => places.get(name) ?? 0
   parameters.sort((a, b) => placeOf(a) - placeOf(b))
-  const others = found.filter(isByte)
-  return { parameters, others, statistics, parameterFloats: floats, decayFloats, statisticFloats }
+  return {
+    parameters,
+    /** Those that are no floats in memory, of the nodes that were given. */
+    others: found.filter(isByte),
+    statistics,
+    parameterFloats: floats,
+    /** Floats of the weights, which come first and may decay by themselves. */
+    decayFloats,
+    statisticFloats,
+  }
 }
+
+export type State = ReturnType<typeof collectState>

@@ -7,13 +7,9 @@ import { show, sizeOf } from '../nn/value.js'
 import { purposeOf } from './context.js'
 import { makePlan, type Plan, type ProgramName } from './plan.js'
 
-type Counted = Pick<Plan['parameters'][number], 'layout'>
-
-const sumOf = (parameters: readonly Counted[]): number =>
-  parameters.reduce((sum, p) => sum + p.layout.shape.reduce((a, b) => a * b, 1), 0)
-
 /** Number of trained parameters. */
-export const parameterCount = ({ parameters }: Plan): number => sumOf(parameters)
+export const parameterCount = ({ parameters }: Plan): number =>
+  parameters.reduce((sum, { layout }) => sum + sizeOf(layout.shape), 0)
 
 /** What `console.log` shows of a model. */
 export function inTwoLines(of: {
@@ -89,15 +85,12 @@ const count = (n: number): string => n.toLocaleString('en-US')
 /** Columns padded to their widest cell; the last one right-aligned. */
 function table(given: readonly (readonly string[])[]): string {
   // A cell is one line, whatever a layer is called.
-  const rows = given.map((row) => row.map((cell) => oneLine(cell)))
-  const widths = rows[0].map((_, i) => rows.reduce((most, row) => Math.max(most, row[i].length), 0))
-  const line = (row: readonly string[]): string =>
-    row
-      .map((cell, i) => (i === row.length - 1 ? cell.padStart(widths[i]) : cell.padEnd(widths[i])))
-      .join('  ')
-  return [
-    line(rows[0]),
-    widths.map((w) => '─'.repeat(w)).join('  '),
-    ...rows.slice(1).map(line),
-  ].join('\n')
+  const [head, ...rows] = given.map((row) => row.map((cell) => oneLine(cell)))
+  const widths = head.map((cell, i) =>
+    rows.reduce((most, row) => Math.max(most, row[i].length), cell.length),
+  )
+  const rule = widths.map((width) => '─'.repeat(width))
+  const padded = (cell: string, i: number): string =>
+    i === head.length - 1 ? cell.padStart(widths[i]) : cell.padEnd(widths[i])
+  return [head, rule, ...rows].map((row) => row.map(padded).join('  ')).join('\n')
 }

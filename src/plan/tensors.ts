@@ -5,16 +5,14 @@
 
 import type { Pair } from '../nn/kind.js'
 import type { Shape } from '../nn/value.js'
+import type { Windows } from '../nn/window.js'
 import { type Buffer, type Reference, ref } from './words.js'
 
 export type { Shape }
 
 /** A window that slides over a tensor; kernel 1, stride 1, padding 0 is none. */
-export interface Pool {
-  readonly kernel: Pair
-  readonly stride: Pair
-  readonly padding: Pair
-}
+export type Pool = Windows
+
 /**
  * Strides over an image as kernels get them: at most its padded size. From there on a window has
  * one place whatever the stride, and a smaller number fits their words.
@@ -26,32 +24,24 @@ export const usedStrides = (
 ): Pair => [Math.min(strideH, h + 2 * padH), Math.min(strideW, w + 2 * padW)]
 
 /** Windows of a layer with such strides. */
-export function usedWindow(
-  image: Shape,
-  window: { readonly kernelSize: Pair; readonly stride: Pair; readonly padding: Pair },
-) {
-  const { kernelSize, stride, padding } = window
+export function usedWindow(image: Shape, { kernelSize, stride, padding }: Windows): Windows {
   return { kernelSize, stride: usedStrides(image, padding, stride), padding }
 }
 
-export const noPool: Pool = { kernel: [1, 1], stride: [1, 1], padding: [0, 0] }
+export const noPool: Pool = { kernelSize: [1, 1], stride: [1, 1], padding: [0, 0] }
 
 /** The words of records for a window. */
-export const windowWords = ({ kernel, stride, padding }: Pool) => ({
-  ...{ kernelH: kernel[0], kernelW: kernel[1] },
+export const windowWords = ({ kernelSize, stride, padding }: Pool) => ({
+  ...{ kernelH: kernelSize[0], kernelW: kernelSize[1] },
   ...{ strideH: stride[0], strideW: stride[1] },
   ...{ padH: padding[0], padW: padding[1] },
 })
 
-export function isIdentity(pool: Pool): boolean {
-  return (
-    [...pool.kernel, ...pool.stride].every((n) => n === 1) && pool.padding.every((n) => n === 0)
-  )
-}
+export const isIdentity = (pool: Pool): boolean => samePool(pool, noPool)
 
 export function samePool(a: Pool, b: Pool): boolean {
   const same = (m: Pair, n: Pair): boolean => m[0] === n[0] && m[1] === n[1]
-  return same(a.kernel, b.kernel) && same(a.stride, b.stride) && same(a.padding, b.padding)
+  return same(a.kernelSize, b.kernelSize) && same(a.stride, b.stride) && same(a.padding, b.padding)
 }
 
 /**
@@ -81,13 +71,23 @@ export interface SpikeInput {
   readonly scale: number
 }
 
-/** A float tensor [B][H][W][steps][stored]; steps is 1 when it is the same at every step. */
-export interface FloatTensor {
-  readonly kind: 'float'
+/** What all tensors are: one image of `shape`, and what its readers hand back. */
+interface Tensor {
   readonly name: string
   readonly shape: Shape
   /** Channels as stored. */
   readonly stored: number
+  readonly gradient: Contribution[]
+}
+
+/** Images of a shape, of so many channels as stored. */
+export interface StoredImages extends Pick<Tensor, 'shape' | 'stored'> {
+  readonly images: number
+}
+
+/** A float tensor [B][H][W][steps][stored]; steps is 1 when it is the same at every step. */
+export interface FloatTensor extends Tensor {
+  readonly kind: 'float'
   readonly steps: number
   /** The model's input: read through a pointer, no gradient wanted. */
   readonly input: boolean
@@ -96,15 +96,11 @@ export interface FloatTensor {
    * Partial sums for a BatchNorm, [units][4][stored], when the tensor's kernel has written them.
    */
   readonly moments?: UnitSums
-  readonly gradient: Contribution[]
 }
 
 /** Spikes: masks [plane][B][H][W][stored] and counts [B][H][W][stored]. */
-export interface SpikeTensor {
+export interface SpikeTensor extends Tensor {
   readonly kind: 'spikes'
-  readonly name: string
-  readonly shape: Shape
-  readonly stored: number
   readonly masks: Buffer
   /** Absent where steps are too many for a byte; only inference has so many. */
   readonly counts?: Buffer
@@ -112,7 +108,6 @@ export interface SpikeTensor {
   readonly sums?: UnitSums
   /** Leak of the neurons that made them, for traces. */
   readonly lambda: number
-  readonly gradient: Contribution[]
 }
 
 /** A normalisation whose affine map is applied by whoever reads it. */

@@ -39,17 +39,17 @@ export function traceOf(
 ): Trace | undefined {
   const { images, options, context, callSteps } = pass
   const without = (): string => quoteMethodsWith(({ presynaptic }) => presynaptic === 'steps')
+  const where = `${node.name} (${labelOf(node)}): method '${options.method}'`
   const [, h, w] = input.shape
   const spikes = input.terms.flatMap(({ tensor }) => (tensor.kind === 'spikes' ? [tensor] : []))
   if (input.terms.every(({ tensor }) => tensor.kind === 'float' && tensor.input)) return undefined
   if (spikes.length !== input.terms.length)
     fail(
-      `${node.name} (${labelOf(node)}): method '${options.method}' traces the spikes that a ` +
-        `layer reads, this one reads currents; put a neuron layer before it or use ${without()}`,
+      `${where} traces the spikes that a layer reads, this one reads currents; put a neuron ` +
+        `layer before it or use ${without()}`,
     )
   const [{ lambda }] = spikes
-  const needs = (): string =>
-    `${node.name} (${labelOf(node)}): method '${options.method}' needs one `
+  const needs = (): string => `${where} needs one `
   for (const tensor of spikes)
     if (Number.isNaN(tensor.lambda))
       fail(
@@ -80,15 +80,8 @@ function update(
   const now = b.buffer(`${node.name} presynaptic spikes`, pixels * steps * inC * 4)
   pass.write(input, steps, false, now, inC)
   const { units, pixelsPerUnit } = inUnits(pixels, inC * steps)
-  b.emit(trace, units, {
-    in: now,
-    out: carried,
-    pixels,
-    channels: inC,
-    pixelsPerUnit,
-    lambda,
-    steps,
-  })
+  const sizes = { pixels, channels: inC, pixelsPerUnit }
+  b.emit(trace, units, { in: now, out: carried, ...sizes, lambda, steps })
 }
 
 /**
@@ -116,16 +109,8 @@ export function emitTraceGradient(
   const delta = b.buffer(`${name} gradient of spikes`, pixels * steps * g.outC * 4)
   const before = carried && b.buffer(`${name} gradient of the trace`, pixels * g.outC * 4)
   const { units, pixelsPerUnit } = inUnits(pixels, g.outC * steps)
-  b.emit(traceGradient, units, {
-    delta: job.delta,
-    out: delta,
-    before,
-    pixels,
-    channels: g.outC,
-    pixelsPerUnit,
-    lambda,
-    steps,
-  })
+  const sizes = { pixels, channels: g.outC, pixelsPerUnit, lambda, steps }
+  b.emit(traceGradient, units, { delta: job.delta, out: delta, before, ...sizes })
   byStep(delta)
   if (!carried || !before) return
   const earlier = { ...job, name: `${name} trace`, steps: 1, delta: before, accumulate: true }

@@ -1,7 +1,7 @@
 /** What training programs do beside a method's forward and backward pass. */
 
 import { StepGroup, StepNumbers } from '../../assembly/opcodes.js'
-import { expect } from '../errors.js'
+import { fail } from '../errors.js'
 import type { Loss, Penalty } from '../loss/made.js'
 import { kindOfRule } from '../optimizer/kind.js'
 import type { ProgramBuilder } from './program.js'
@@ -70,13 +70,13 @@ export function trainingBuffers(
   parameterFloats: number,
 ): TrainingBuffers {
   const bytes = parameterFloats * 4
+  // Beside groups there are parameters of none.
+  const numbersBytes = groupOffset(spec.groups.length + 1, true)
   const state = (name: string): [string, Buffer] => [name, b.buffer(name, bytes, 'optimizer')]
   return {
     gradients: b.buffer('gradients', bytes, 'gradients'),
     states: Object.fromEntries(statesOf(spec).map(state)),
-    ...(needsNumbers(spec)
-      ? { numbers: b.buffer('step numbers', numbersBytes(spec.groups.length), 'optimizer') }
-      : {}),
+    ...(needsNumbers(spec) && { numbers: b.buffer('step numbers', numbersBytes, 'optimizer') }),
   }
 }
 
@@ -84,18 +84,14 @@ export function trainingBuffers(
 export const groupOffset = (group: number, decays: boolean): number =>
   StepNumbers.Bytes + (2 * group + (decays ? 0 : 1)) * StepGroup.Bytes
 
-/** Bytes of the numbers of a step; beside groups there are parameters of none. */
-export const numbersBytes = (groups: number): number => groupOffset(groups + 1, true)
-
 /** @throws SpikewasmError where steps do not wait for several batches */
 export function expectAccumulates(
   { accumulate }: TrainingSpec,
   { update }: { readonly update: 'afterwards' | 'everyStep' },
 ): void {
-  expect(
-    !accumulate || update === 'afterwards',
-    () =>
+  if (accumulate && update !== 'afterwards')
+    fail(
       "fit.accumulate needs update 'afterwards', got 'everyStep', which makes a step of the " +
-      'optimizer within each batch; leave one of them out',
-  )
+        'optimizer within each batch; leave one of them out',
+    )
 }

@@ -82,51 +82,45 @@ export interface Update {
 /** Clips the gradients, makes the optimizer's step, and takes it into the moving average. */
 export function emitUpdate(b: ProgramBuilder, update: Update): void {
   const { spec, buffers, ranges, floats } = update
-  const { parameters, gradients, states, numbers } = buffers
+  const { parameters, gradients, states } = buffers
+  const numbers = buffers.numbers as Buffer
   if (ranges.length === 0) return
-  if (spec.clip)
-    emitClip(
-      b,
-      ranges.map(({ from, count }) => ({ values: ref(gradients, from * 4), count })),
-      numbers as Buffer,
-    )
-  if (spec.rule !== 'sgd' || spec.average) emitStepStart(b, numbers as Buffer, groupOffset(0, true))
+  const parts = ranges.map(({ from, count }) => ({ values: ref(gradients, from * 4), count }))
+  if (spec.clip) emitClip(b, parts, numbers)
+  if (spec.rule !== 'sgd' || spec.average) emitStepStart(b, numbers, groupOffset(0, true))
   const isPlain = spec.rule === 'sgd' && spec.groups.length === 0
   const kind = kindOfRule(spec.rule)
   for (const { from, count, group, decays } of ranges) {
     const at = (buffer: Buffer): Reference => ref(buffer, from * 4)
     const shared = { parameters: at(parameters), gradients: at(gradients), count }
-    const own = isPlain ? undefined : ref(numbers as Buffer, groupOffset(group, decays))
-    const places = { numbers: numbers as Buffer, group: own as Reference }
+    const own = isPlain ? undefined : ref(numbers, groupOffset(group, decays))
+    const places = { numbers, group: own as Reference }
     const kept = kind.states.map((name) => at(states[name]))
     kind.emit(b, { ...shared, otherDecay: !decays, ...places }, kept, kind)
   }
-  if (spec.average) emitAverage(b, states.average, parameters, floats, numbers as Buffer)
+  if (spec.average) emitAverage(b, states.average, parameters, floats, numbers)
 }
 
 /** accumulated = accumulated + gradients; of the first batch, gradients alone. */
 export function emitAccumulate(b: ProgramBuilder, { buffers, ranges }: Update): void {
-  const { gradients, states, numbers } = buffers
-  for (const { from, count } of ranges)
-    emitBlend(b, {
-      out: ref(states.accumulated, from * 4),
-      in: ref(gradients, from * 4),
-      count,
-      factor: ref(numbers as Buffer, StepNumbers.One),
-      keep: ref(numbers as Buffer, StepNumbers.AccumulateKeep),
-    })
+  const { gradients, states } = buffers
+  const numbers = buffers.numbers as Buffer
+  const factor = ref(numbers, StepNumbers.One)
+  const by = { factor, keep: ref(numbers, StepNumbers.AccumulateKeep) }
+  for (const { from, count } of ranges) {
+    const out = ref(states.accumulated, from * 4)
+    emitBlend(b, { out, in: ref(gradients, from * 4), count, ...by })
+  }
 }
 
 /** gradients = the mean of what has been accumulated, and the step with them. */
 export function emitMeanUpdate(b: ProgramBuilder, update: Update): void {
   const { gradients, states, numbers } = update.buffers
-  for (const { from, count } of update.ranges)
-    emitBlend(b, {
-      out: ref(gradients, from * 4),
-      in: ref(states.accumulated, from * 4),
-      count,
-      factor: ref(numbers as Buffer, StepNumbers.AccumulateShare),
-    })
+  const factor = ref(numbers as Buffer, StepNumbers.AccumulateShare)
+  for (const { from, count } of update.ranges) {
+    const mean = ref(gradients, from * 4)
+    emitBlend(b, { out: mean, in: ref(states.accumulated, from * 4), count, factor })
+  }
   emitUpdate(b, update)
 }
 
@@ -162,13 +156,9 @@ export function emitAverage(
   count: number,
   numbers: Buffer,
 ): void {
-  emitBlend(b, {
-    out: average,
-    in: parameters,
-    count,
-    factor: ref(numbers, StepNumbers.AverageShare),
-    keep: ref(numbers, StepNumbers.AverageKeep),
-  })
+  const [factor, keep] = [StepNumbers.AverageShare, StepNumbers.AverageKeep]
+  const by = { factor: ref(numbers, factor), keep: ref(numbers, keep) }
+  emitBlend(b, { out: average, in: parameters, count, ...by })
 }
 
 /** Zeros; `floats`: a multiple of 4. */

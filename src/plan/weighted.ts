@@ -26,7 +26,7 @@ import {
   gradientBuffer,
   gradientRows,
   gradientTimeSum,
-  takeGradient,
+  withGradient,
 } from './gradients.js'
 import { int8 } from './int8.js'
 import type { LayerPlan } from './layer-plan.js'
@@ -92,10 +92,7 @@ export const weighted: LayerPlan<WeightedLayer> = {
       x.terms.some((t) => t.tensor.kind === 'float' && !t.tensor.input)
     const inputSum = training && passing && floats ? pass.timeSum(node, floats) : undefined
 
-    pass.backward(node, () => {
-      if (output.gradient.length === 0) return
-      const steps = gradientRows(pass, output)
-      const delta = takeGradient(pass, output, steps)
+    withGradient(pass, node, output, (delta, steps) => {
       const job = { name, g, delta, out: context.gradient(index, 'weight') as Reference }
       const whole = { ...job, steps, accumulate }
       const productsWith = (delta: Buffer): void => {
@@ -239,8 +236,7 @@ function presynaptic(
     return ref(out)
   }
   const all = written()
-  const stepBytes = steps > 1 ? inC * 4 : 0
-  const input = { ...rowsOf(all, inC), pixelBytes: steps * inC * 4, stepBytes }
+  const input = rowsOf(all, inC, steps)
   const { remade } = pass.context
   // The model's input is read where a pointer says, from its first image on.
   if (remade && source.terms.every(({ tensor }) => tensor.kind === 'spikes' || !tensor.input))
@@ -268,20 +264,12 @@ function probe(
   const parameter = context.parameters.find((p) => p.node === index && p.role === 'weight')
   if (!parameter) return
   const rows = gradientRows(pass, output)
-  const { shape, stored } = output
-  const mean = gradientTimeSum(pass, `${name} gradient over time`, delta, shape, rows, stored)
+  const mean = gradientTimeSum(pass, `${name} gradient over time`, delta, output, rows)
   const rate = gradientBuffer(pass, `${name} presynaptic rate`, source.shape, 1, g.inC)
   pass.write(source, 1, true, rate, g.inC)
   const bytes = parameter.layout.stored * 4
   const gradient = b.buffer(`${name} gradient of means`, bytes, 'scratch', true)
-  emitWeightGradient(b, {
-    name: `${name} means`,
-    g,
-    steps: 1,
-    input: rowsOf(rate, g.inC),
-    delta: mean,
-    out: ref(gradient),
-    accumulate: false,
-  })
+  const job = { name: `${name} means`, g, steps: 1, input: rowsOf(rate, g.inC), delta: mean }
+  emitWeightGradient(b, { ...job, out: ref(gradient), accumulate: false })
   pass.probes.weights.push({ node: index, gradient })
 }

@@ -62,12 +62,10 @@ export function workOf(record: PlannedRecord): number {
 }
 
 /** What a program is made of. */
-interface Sections {
-  readonly sections: readonly Section[]
-}
+type Sections = { readonly sections: readonly Section[] }
 
 /** A function of workers: about how many nanoseconds a program takes on so many. */
-function times({ sections }: Sections): (workers: number) => number {
+export function times({ sections }: Sections): (workers: number) => number {
   const works = sections.map(({ records }) => records.map(workOf))
   return (workers) => {
     const several = workers > 1
@@ -80,9 +78,6 @@ function times({ sections }: Sections): (workers: number) => number {
     return time
   }
 }
-
-/** About how many nanoseconds a program takes on so many workers. */
-export const timeOf = (program: Sections, workers: number): number => times(program)(workers)
 
 /** On how many workers a program runs, of those that there are. */
 export function workersOf(program: Sections, threads: number): number {

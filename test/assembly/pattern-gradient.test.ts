@@ -6,8 +6,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Pattern } from '../../assembly/opcodes.js'
 import { type Geometry, kRowsOf, tapsOf } from '../../src/plan/convolution/geometry.js'
-import { patternPlan, patternsApply } from '../../src/plan/convolution/pattern-geometry.js'
-import { patternGradient } from '../../src/plan/convolution/patterns.js'
+import { patternGradient, patternPlan, patternsApply } from '../../src/plan/convolution/patterns.js'
 import { noPool, type Pool, type SpikeTensor } from '../../src/plan/tensors.js'
 import { type Buffer, ref } from '../../src/plan/words.js'
 import { isFor, TestEngine, testRandom, variants } from '../support/engine.js'
@@ -58,7 +57,7 @@ function convolution(
   { blockWidth = 4, sources = 1, pool = noPool }: Rest = {},
 ): Shape {
   const [inH, inW] = source.map((size, i) =>
-    outputs(size, pool.kernel[i]!, pool.stride[i]!, pool.padding[i]!),
+    outputs(size, pool.kernelSize[i]!, pool.stride[i]!, pool.padding[i]!),
   ) as Pair
   return {
     images,
@@ -83,7 +82,11 @@ function convolution(
   }
 }
 
-const window = (kernel: Pair, stride: Pair, padding: Pair): Pool => ({ kernel, stride, padding })
+const window = (kernelSize: Pair, stride: Pair, padding: Pair): Pool => ({
+  kernelSize,
+  stride,
+  padding,
+})
 
 /** What networks have, and what is at an edge of the kernels. */
 function fixedShapes(): Shape[] {
@@ -174,7 +177,7 @@ function inputOf({ shape: s, masks }: Case): Uint16Array {
   const sums = new Uint16Array(s.images * s.inH * s.inW * s.steps * s.inC)
   const neurons = s.images * s.sourceH * s.sourceW * s.inC
   const [[kernelH, kernelW], [strideH, strideW], [padH, padW]] = [
-    s.pool.kernel,
+    s.pool.kernelSize,
     s.pool.stride,
     s.pool.padding,
   ]

@@ -1,17 +1,15 @@
 /** Forward on spikes with weights of one byte, against a naive loop over integers: bit for bit. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import {
-  type ByteGeometry,
-  byteGeometry,
-  fitsBytes,
-} from '../../src/plan/convolution/byte-geometry.js'
 import { kRowsOf, sizesOf } from '../../src/plan/convolution/geometry.js'
+import { byteGeometry, fitsBytes } from '../../src/plan/convolution/spike-bytes.js'
 import { spikeListBytes } from '../../src/plan/convolution/spike-geometry.js'
 import { spikeForwardBytes } from '../../src/plan/records/spikes.js'
 import { isFor, TestEngine, testRandom, type Variant, variants } from '../support/engine.js'
 import { putRecord, scratchOf } from '../support/records.js'
 import { type Case, linear, makeCase, visitField } from '../support/spikes.js'
+
+type ByteGeometry = ReturnType<typeof byteGeometry>
 
 /** How weights are drawn: any, or all of one value. */
 type Weights = 'any' | 127 | -128

@@ -5,7 +5,6 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { sizesOf } from '../../src/plan/convolution/geometry.js'
 import {
-  type SpikeGeometry,
   spikeForwardGeometry,
   spikeGeometry,
   spikeListsFit,
@@ -14,6 +13,8 @@ import { spikeConv, spikeForward, spikeLists } from '../../src/plan/records/spik
 import { isFor, TestEngine, testRandom, type Variant, variants } from '../support/engine.js'
 import { type Addressed, putRecord, scratchOf } from '../support/records.js'
 import { type Case, linear, makeCase, visitField } from '../support/spikes.js'
+
+type SpikeGeometry = ReturnType<typeof spikeGeometry>
 
 type RowFields = Omit<Addressed<typeof spikeForward.schema>, 'group' | 'out' | 'momentPixels'>
 

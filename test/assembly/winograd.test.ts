@@ -10,14 +10,12 @@ import {
   emitInputGradient,
   emitOwnTiles,
   emitSharedTiles,
-} from '../../src/plan/convolution/winograd.js'
-import {
   ownTilesPlan,
   sharedTilesPlan,
   winogradApplies,
   winogradInputPlan,
   winogradPays,
-} from '../../src/plan/convolution/winograd-geometry.js'
+} from '../../src/plan/convolution/winograd.js'
 import { ProgramBuilder } from '../../src/plan/program.js'
 import { winogradWeightGradient } from '../../src/plan/records/winograd.js'
 import { ref } from '../../src/plan/words.js'

@@ -3,7 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { trace } from '../../src/graph/trace.js'
 import { batchNorm2d, conv2d, flatten, lif, linear, sequential } from '../../src/index.js'
-import { callsOf, mostCallSteps } from '../../src/plan/calls.js'
+import { callsOf, mostCallSteps } from '../../src/plan/context.js'
 import { type MethodOptions, methodOptions } from '../../src/plan/methods.js'
 import { makePlan, type Plan } from '../../src/plan/plan.js'
 

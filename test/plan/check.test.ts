@@ -3,7 +3,6 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { SpikewasmError } from '../../src/errors.js'
 import { checkReads } from '../../src/plan/check.js'
-import { overlaps } from '../../src/plan/memory.js'
 import { makePlan, type Plan } from '../../src/plan/plan.js'
 import { type PlannedRecord, ProgramBuilder, type Section } from '../../src/plan/program.js'
 import { clear } from '../../src/plan/records/optimizer.js'
@@ -12,6 +11,7 @@ import { timeSum, trace } from '../../src/plan/records/sums.js'
 import { type Buffer, ref } from '../../src/plan/words.js'
 import { randomPlanOptions } from '../support/draw/networks.js'
 import { testRandom } from '../support/engine.js'
+import { overlaps } from '../support/overlaps.js'
 
 const seed = Number(process.env.SEED ?? 47)
 const PLANS = 200

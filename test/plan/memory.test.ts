@@ -18,10 +18,11 @@ import {
   scale,
   sequential,
 } from '../../src/index.js'
-import { assignAddresses, assignAddressesByWorker, overlaps } from '../../src/plan/memory.js'
+import { assignAddresses, assignAddressesByWorker } from '../../src/plan/memory.js'
 import { makePlan, type Plan, type PlanOptions } from '../../src/plan/plan.js'
 import type { Buffer } from '../../src/plan/words.js'
 import { testRandom } from '../support/engine.js'
+import { overlaps } from '../support/overlaps.js'
 import { usualModes } from '../support/tables.js'
 
 const seed = Number(process.env.SEED ?? 31)

@@ -16,7 +16,7 @@ import {
   fitsSpikes,
   groupedStrategies,
   strategies,
-  usesWinograd,
+  strategiesOf,
 } from '../../src/plan/convolution/index.js'
 import { cheapest, type Strategy, type Task } from '../../src/plan/convolution/strategy.js'
 import { noPool, type Pool, type SpikeTensor } from '../../src/plan/tensors.js'
@@ -99,7 +99,7 @@ test('lists of patterns give a gradient through time as far as the other strateg
   assert.ok(few(layer(64, 32, 128, 1, 2), 4) > 1, '1×1 as well')
   assert.ok(few(features(512, 512), 4) > 1, 'features')
   near(few(layer(64, 32, 64, 3, 2), 5) / few(layer(64, 32, 64, 3, 2), 4), 0.55, 0.7)
-  const pooled: Pool = { kernel: [4, 4], stride: [4, 4], padding: [0, 0] }
+  const pooled: Pool = { kernelSize: [4, 4], stride: [4, 4], padding: [0, 0] }
   const strided = layer(64, 8, 64, 3, 2)
   near(few(strided, 4) / few(strided, 4, pooled), 15.99, 16.01)
   near(few(strided, 4) / few(strided, 4, noPool, 3), 2.99, 3.01)
@@ -136,7 +136,7 @@ test('limits of spikes for lists of patterns: activity of a group of steps, of a
 test('dense products take over from spikes only where inputs are sums and steps are few', () => {
   const limit = (g: Geometry, steps: number, pool: Pool = noPool): number =>
     spikesForDense({ g, steps, spikes: spikesOf(g, pool) })
-  const pooled: Pool = { kernel: [4, 4], stride: [4, 4], padding: [0, 0] }
+  const pooled: Pool = { kernelSize: [4, 4], stride: [4, 4], padding: [0, 0] }
   const g = layer(64, 8, 64, 3)
   assert.is(limit(g, 4), Number.POSITIVE_INFINITY, 'one neuron an input')
   assert.ok(Number.isFinite(limit(g, 1, pooled)), 'sums at one step')
@@ -159,7 +159,7 @@ test('by groups: kernels of groups, or for few large ones those without groups',
   )
   assert.is(onSpikes(grouped(64, 64), 1), 'written out', 'masks hold four steps')
   assert.is(onSpikes(grouped(256, 32), 4), 'grouped', 'a dense weight has 32 times as many')
-  const pooled: Pool = { kernel: [2, 2], stride: [2, 2], padding: [0, 0] }
+  const pooled: Pool = { kernelSize: [2, 2], stride: [2, 2], padding: [0, 0] }
   assert.is(onSpikes(grouped(64, 64), 4, pooled), 'written out', 'sums')
   for (const list of ['inputGradient', 'weightGradient'] as const) {
     const name = (g: Geometry, steps = 1): string =>
@@ -171,7 +171,8 @@ test('by groups: kernels of groups, or for few large ones those without groups',
       )
     assert.is(name(grouped(64, 2, 1)), 'grouped', '1×1')
   }
-  assert.is(usesWinograd(grouped(64, 8), 1), false)
+  const few = { g: grouped(64, 8), steps: 1 }
+  assert.is(cheapest(strategiesOf(few).inputGradient, few).name, 'grouped')
   assert.is(fewForLists({ g: grouped(64, 8), steps: 4 }), undefined)
 })
 

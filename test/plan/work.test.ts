@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert'
 import { type CompileOptions, type Model, resnet18 } from '../../src/index.js'
 import { cnn, mlp } from '../../src/models/small.js'
 import type { ProgramName } from '../../src/plan/plan.js'
-import { timeOf, workersOf, workOf } from '../../src/plan/work.js'
+import { times, workersOf, workOf } from '../../src/plan/work.js'
 import { endThreads } from '../../src/runtime/idle-threads.js'
 import { availableParallelism } from '../../src/runtime/processors.js'
 import { expectSameBits, labels, uniform } from '../support/measure.js'
@@ -63,7 +63,7 @@ test('work grows with the batch, and workers with the work', async () => {
         ...options,
       })
       const { train, single } = model.session.plan.programs
-      const time = timeOf(train!, 1)
+      const time = times(train!)(1)
       assert.ok(time > 1.5 * work, `${JSON.stringify(options)}: ${work}, then ${time}`)
       assert.ok(train!.workers >= workers)
       assert.is(single?.workers ?? 1, 1)

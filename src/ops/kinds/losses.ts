@@ -3,7 +3,7 @@
 import { Control } from '../../../assembly/opcodes.js'
 import { checkInteger, describe, fail } from '../../errors.js'
 import * as losses from '../../loss/index.js'
-import { emitLoss } from '../../plan/emit-loss.js'
+import { emitLoss } from '../../plan/loss.js'
 import { emitRatePenalty, penaltyUnits } from '../../plan/penalties.js'
 import { output as outputRecord } from '../../plan/records/loss.js'
 import { selfDistillation as distillation } from '../../plan/records/self-distillation.js'

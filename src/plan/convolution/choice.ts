@@ -35,30 +35,6 @@ export function spikesForDense(task: SpikeTask): number {
 }
 
 /**
- * Whether a forward pass without training runs the dense kernel where training would choose by
- * spikes. An image must give the same bits whatever runs beside it, so nothing is chosen there. The
- * event-driven kernel is slower by a quarter at most, at one step where half of the neurons fire,
- * unless each neuron of a sum has an entry of its own.
- */
-export const denseWithoutChoice = (task: SpikeTask): boolean =>
-  !countsFitFactors(neuronsPerInput(task))
-
-/**
- * Spikes of one source up to which lists of active neurons give the weight's gradient faster than
- * the other kernel.
- *
- * @param active fraction of active neurons at which both take as long.
- */
-export function spikesForLists(
-  g: Geometry,
-  source: SpikeTensor,
-  totalSteps: number,
-  active: number,
-): number {
-  return Math.floor((active / ACTIVE_PER_RATE) * neurons(g, [source]) * totalSteps)
-}
-
-/**
  * Spikes of all sources together up to which lists of their patterns give the weight's gradient
  * faster than the other kernel.
  *
@@ -93,27 +69,24 @@ function chooseBySpikes(
   callSteps?: number,
 ): Which | undefined {
   if (!Number.isFinite(limit)) return undefined
-  const sources = tensors.flatMap(({ sums }) =>
-    sums ? [{ sums: sums.buffer, units: sums.units }] : [],
-  )
+  const known = tensors.flatMap(({ sums }) => sums ?? [])
+  const sources = known.map(({ buffer: sums, units }) => ({ sums, units }))
   if (sources.length < tensors.length) return undefined
   // Persistent: a skipped record has no barrier behind it, so a slower worker may read its flag
   // when the others are already past it.
   const out = b.buffer(`${name} choice of kernel`, 8, 'scratch', true)
-  b.emit(choose, 1, {
-    out,
-    sources,
-    sourceCount: sources.length,
-    limit: Math.min(limit, 2 ** 32 - 1),
-    callSteps,
-  })
+  const sourceCount = sources.length
+  b.emit(choose, 1, { out, sources, sourceCount, limit: Math.min(limit, 2 ** 32 - 1), callSteps })
   return { few: ref(out), many: ref(out, 4) }
 }
 
 type Counted = { readonly name: string; readonly spikes: Pick<SpikeInput, 'sources'> }
 
 /**
- * Whether a forward pass adds for each spike, or multiplies.
+ * Whether a forward pass adds for each spike, or multiplies. An image must give the same bits
+ * whatever runs beside it, so nothing is chosen without training. The event-driven kernel is then
+ * slower by a quarter at most, at one step where half of the neurons fire, unless each neuron of a
+ * sum has an entry of its own.
  *
  * @param limit spikes from which on products are faster
  */
@@ -125,7 +98,7 @@ export function forwardBy(
   callSteps?: number,
 ): Which {
   if (training) return chooseBySpikes(b, task, limit, callSteps) ?? 'few'
-  return Number.isFinite(limit) && denseWithoutChoice(task) ? 'many' : 'few'
+  return Number.isFinite(limit) && !countsFitFactors(neuronsPerInput(task)) ? 'many' : 'few'
 }
 
 /** Whether the weight's gradient is one from lists of counts, or of products. */
@@ -135,7 +108,7 @@ export function listsBy(
 ): Which {
   const few = fewForLists({ g, steps })
   if (!few) return 'many'
-  const limit = spikesForLists(g, tensor, steps, few)
+  const limit = Math.floor((few / ACTIVE_PER_RATE) * neurons(g, [tensor]) * steps)
   return chooseBySpikes(b, { name, spikes: { sources: [tensor] } }, limit) ?? 'many'
 }
 

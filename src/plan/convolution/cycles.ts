@@ -62,7 +62,7 @@ const blocksOf = (g: Geometry): number => Math.max(1, g.outC / 32)
 
 /** Neurons that one input sums. */
 export const neuronsPerInput = ({ spikes: { sources, pool } }: SpikeTask): number =>
-  sources.length * pool.kernel[0] * pool.kernel[1]
+  sources.length * pool.kernelSize[0] * pool.kernelSize[1]
 
 /** Neurons that are summed for one output pixel; 0 where each input is one neuron. */
 function summedNeurons(task: SpikeTask): number {

@@ -8,28 +8,16 @@ import { convShape, type SizeName } from '../records/conv.js'
 import type { AnyFields, Fields, RecordKind, Schema } from '../records/schema.js'
 import { type Shape, usedStrides } from '../tensors.js'
 
+type Sizes = Readonly<Record<SizeName, number>>
+
 /**
  * A convolution, or a linear layer: one whose kernel covers its whole input. Channels are as
- * stored, except that the model's input keeps its own.
+ * stored, except that the model's input keeps its own. `blockWidth`: output channels of a block of
+ * the weight, 4, 8, 16 or 32.
  */
-export interface Geometry {
-  readonly images: number
+export interface Geometry extends Omit<Sizes, 'steps' | 'kRows'> {
   /** Images that masks hold, where it is more. */
   readonly allImages?: number
-  readonly inH: number
-  readonly inW: number
-  readonly inC: number
-  readonly outH: number
-  readonly outW: number
-  readonly outC: number
-  /** Output channels of a block of the weight: 4, 8, 16 or 32. */
-  readonly blockWidth: number
-  readonly kernelH: number
-  readonly kernelW: number
-  readonly strideH: number
-  readonly strideW: number
-  readonly padH: number
-  readonly padW: number
   /** Where channels are convolved by groups. */
   readonly grouping?: Grouping
 }
@@ -72,23 +60,9 @@ export function geometryOf(
   const [padH, padW] = isConv ? layer.padding : [0, 0]
   const [strideH, strideW] = isConv ? usedStrides(input, [padH, padW], layer.stride) : [1, 1]
   const grouping = groupingOf(layer, inC)
-  return {
-    images,
-    inH,
-    inW,
-    inC,
-    outH,
-    outW,
-    outC: storedChannels(outC),
-    blockWidth: blockWidth(outC),
-    kernelH,
-    kernelW,
-    strideH,
-    strideW,
-    padH,
-    padW,
-    ...(grouping && { grouping }),
-  }
+  const sizes = { images, inH, inW, inC, outH, outW, outC: storedChannels(outC) }
+  const window = { kernelH, kernelW, strideH, strideW, padH, padW }
+  return { ...sizes, blockWidth: blockWidth(outC), ...window, ...(grouping && { grouping }) }
 }
 
 export const tapsOf = (g: Geometry): number => g.kernelH * g.kernelW
@@ -108,28 +82,17 @@ export const outputBytes = (g: Geometry): number => g.outH * g.outW * g.outC * 4
  * @param pixelBytes bytes between the input's pixels, whose channels must follow each other.
  */
 export function flat(g: Geometry, steps: number, pixelBytes = g.inC * 4): Geometry {
-  const covers =
-    g.outH === 1 &&
-    g.outW === 1 &&
-    g.kernelH === g.inH &&
-    g.kernelW === g.inW &&
-    g.padH === 0 &&
-    g.padW === 0
-  if (!covers || steps > 1 || pixelBytes !== g.inC * 4) return g
+  const isWhole = g.kernelH === g.inH && g.kernelW === g.inW && g.padH === 0 && g.padW === 0
+  if (!(isWhole && g.outH * g.outW === 1) || steps > 1 || pixelBytes !== g.inC * 4) return g
   return { ...g, inC: inputsOf(g), inH: 1, inW: 1, kernelH: 1, kernelW: 1 }
-}
-
-/** Images of one pass of several, which bound the memory of what only lives within a pass. */
-export interface ImageGroup {
-  firstImage: number
-  images: number
 }
 
 /**
  * As few groups as the budget allows, with sizes that differ by one image at most; groups of one
- * image may exceed it. The first is as large as any.
+ * image may exceed it. The first is as large as any. A group is a pass: it bounds the memory of
+ * what only lives within a pass.
  */
-export function splitImages(images: number, imageBytes: number, budgetBytes: number): ImageGroup[] {
+export function splitImages(images: number, imageBytes: number, budgetBytes: number) {
   const most = Math.max(1, Math.floor(budgetBytes / imageBytes))
   const count = Math.ceil(images / most)
   const start = (group: number): number => Math.ceil((images * group) / count)
@@ -138,8 +101,6 @@ export function splitImages(images: number, imageBytes: number, budgetBytes: num
     images: start(group + 1) - start(group),
   }))
 }
-
-type Sizes = Readonly<Record<SizeName, number>>
 
 /** The sizes that a kind of record names. */
 export function sizesOf<S extends Schema>(

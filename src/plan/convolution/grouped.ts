@@ -6,27 +6,26 @@
 import { budgets } from '../budgets.js'
 import { type Grouping, groupColumns, groupFloats } from '../layout.js'
 import { emitFloatSum } from '../partial-sum.js'
-import {
-  groupedForward,
-  groupedInputGradient,
-  groupedSpikes,
-  groupedTranspose,
-  groupedWeightGradient,
-} from '../records/grouped.js'
+import type { ProgramBuilder } from '../program.js'
+import * as records from '../records/grouped.js'
 import { isIdentity, type UnitSums } from '../tensors.js'
-import { activeAt } from './cycles.js'
+import { type Buffer, type Reference, ref } from '../words.js'
+import { activeAt, eventCycles } from './cycles.js'
 import { inputFields } from './dense.js'
-import { emitSized, type Geometry, pixelsOf, tapsOf } from './geometry.js'
-import type {
-  DenseForward,
-  InputGradient,
-  SpikeForward,
-  SpikeTask,
-  Strategy,
-  Task,
-  WeightGradient,
+import { emitSized, type Geometry, inputsOf, kRowsOf, pixelsOf, tapsOf } from './geometry.js'
+import { spikeForwards } from './spikes.js'
+import {
+  cheapest,
+  type DenseForward,
+  type InputGradient,
+  type SpikeForward,
+  type SpikeTask,
+  type Strategy,
+  type Task,
+  type WeightGradient,
 } from './strategy.js'
 import { inSplits, type Parts } from './weight-gradient.js'
+import { winogradInput, winogradWeight } from './winograd.js'
 
 /** Firing rate for which kernels are chosen. */
 export const RATE = 0.15
@@ -77,8 +76,12 @@ function maskCycles({ g, steps }: Task): number {
   return Math.ceil(steps / 4) * tapsOf(g) * products
 }
 
-const rowsPerUnitOf = (height: number, width: number, steps: number): number =>
-  Math.max(1, Math.min(height, Math.round(budgets.groupedRows / (width * steps))))
+/** Units of a few rows of each image. */
+function unitsOf({ images }: Geometry, height: number, width: number, steps: number) {
+  const fitting = Math.round(budgets.groupedRows / (width * steps))
+  const rowsPerUnit = Math.max(1, Math.min(height, fitting))
+  return { rowsPerUnit, units: images * Math.ceil(height / rowsPerUnit) }
+}
 
 export const groupedOnFloats: Strategy<DenseForward> = {
   name: 'grouped',
@@ -86,12 +89,9 @@ export const groupedOnFloats: Strategy<DenseForward> = {
   cost: () => 1,
   emit(b, job) {
     const { g } = job
-    const rowsPerUnit = rowsPerUnitOf(g.outH, g.outW, job.steps)
-    emitSized(b, job, groupedForward, g.images * Math.ceil(g.outH / rowsPerUnit), {
-      ...partsOf(g),
-      ...inputFields(job.input),
-      rowsPerUnit,
-    })
+    const { units, rowsPerUnit } = unitsOf(g, g.outH, g.outW, job.steps)
+    const fields = { ...partsOf(g), ...inputFields(job.input), rowsPerUnit }
+    emitSized(b, job, records.groupedForward, units, fields)
   },
 }
 
@@ -108,13 +108,10 @@ export const groupedOnSpikes: Strategy<SpikeForward, SpikeTask, UnitSums | undef
   emit(b, job) {
     const { g } = job
     const [{ masks }] = job.spikes.sources
-    const rowsPerUnit = rowsPerUnitOf(g.outH, g.outW, job.steps)
-    emitSized(b, job, groupedSpikes, g.images * Math.ceil(g.outH / rowsPerUnit), {
-      ...partsOf(g),
-      masks,
-      planeBytes: (g.allImages ?? g.images) * g.inH * g.inW * g.inC,
-      rowsPerUnit,
-    })
+    const { units, rowsPerUnit } = unitsOf(g, g.outH, g.outW, job.steps)
+    const planeBytes = (g.allImages ?? g.images) * g.inH * g.inW * g.inC
+    const fields = { ...partsOf(g), masks, planeBytes, rowsPerUnit }
+    emitSized(b, job, records.groupedSpikes, units, fields)
     return undefined
   },
 }
@@ -129,14 +126,11 @@ export const groupedInput: Strategy<InputGradient> = {
     const { groups, groupIn, groupOut, depthwise } = grouping
     const floats = groups * tapsOf(g) * groupOut * groupColumns(groupIn)
     const transposed = depthwise ? undefined : b.buffer(`${name} transposed weight`, floats * 4)
-    if (transposed) emitSized(b, job, groupedTranspose, groups, { ...grouping, transposed })
-    const rowsPerUnit = rowsPerUnitOf(g.inH, g.inW, steps)
-    emitSized(b, job, groupedInputGradient, g.images * Math.ceil(g.inH / rowsPerUnit), {
-      ...grouping,
-      transposed,
-      weight: transposed ? undefined : weight,
-      rowsPerUnit,
-    })
+    if (transposed) emitSized(b, job, records.groupedTranspose, groups, { ...grouping, transposed })
+    const { units, rowsPerUnit } = unitsOf(g, g.inH, g.inW, steps)
+    const weights = { transposed, weight: transposed ? undefined : weight }
+    const fields = { ...grouping, ...weights, rowsPerUnit }
+    emitSized(b, job, records.groupedInputGradient, units, fields)
   },
 }
 
@@ -159,10 +153,79 @@ export const groupedWeight: Strategy<WeightGradient> = {
     const splits = Math.ceil(lines / Math.ceil(lines / Math.max(1, most)))
     const all = parts * floats
     const products = (to: Parts): void =>
-      emitSized(b, job, groupedWeightGradient, splits * parts, {
-        ...grouping,
-        ...to,
-      })
+      emitSized(b, job, records.groupedWeightGradient, splits * parts, { ...grouping, ...to })
     inSplits(b, job, splits, all, products, (sum) => emitFloatSum(b, all, sum))
+  },
+}
+
+// By few groups as without groups, by weights that are zero between the groups: lists of spikes and
+// Winograd's kernels make up for the products with zeros.
+
+/** Products of Winograd's kernels in a cycle, as many as without. */
+const WINOGRAD_PRODUCTS = 30
+
+/** Time with the making of lists, as a multiple of that without. */
+const LISTING = 1.1
+
+const withoutGroups = <T extends Task>(task: T): T => {
+  const { grouping, ...g } = task.g
+  return { ...task, g }
+}
+
+const weightBytes = (g: Geometry): number => kRowsOf(g) * g.outC * 4
+
+const expandedWeight = (b: ProgramBuilder, job: InputGradient | SpikeForward): Reference => {
+  const { name, g, steps, weight } = job
+  const dense = b.buffer(`${name} weight without groups`, weightBytes(g))
+  const units = g.outC / g.blockWidth
+  emitSized(b, { g, steps, weight }, records.groupedExpand, units, { ...partsOf(g), dense })
+  return ref(dense)
+}
+
+/** Depthwise weights are stored otherwise, and never worth it. */
+const expands = ({ g }: Task): boolean => g.grouping !== undefined && !g.grouping.depthwise
+
+/** One output pixel, the making of lists included. */
+const listCycles = (task: SpikeTask): number => LISTING * eventCycles(withoutGroups(task), RATE)
+
+export const denseOnSpikes: Strategy<SpikeForward, SpikeTask, UnitSums | undefined> = {
+  name: 'dense',
+  fits: (task) => {
+    const dense = withoutGroups(task)
+    return (
+      expands(task) &&
+      spikeForwards.some((strategy) => strategy.fits(dense)) &&
+      listCycles(task) < writtenGroupCycles(task)
+    )
+  },
+  cost: listCycles,
+  emit(b, job) {
+    const dense = { ...withoutGroups(job), weight: expandedWeight(b, job) }
+    return cheapest(spikeForwards, dense).emit(b, dense)
+  },
+}
+
+const winogradCycles = ({ g, steps }: Task): number =>
+  (steps * inputsOf(g) * g.outC) / WINOGRAD_PRODUCTS
+
+export const denseInput: Strategy<InputGradient> = {
+  name: 'dense',
+  fits: (task) => expands(task) && winogradInput.fits(withoutGroups(task)),
+  cost: winogradCycles,
+  emit(b, job) {
+    winogradInput.emit(b, { ...withoutGroups(job), weight: expandedWeight(b, job) })
+  },
+}
+
+export const denseWeight: Strategy<WeightGradient> = {
+  name: 'dense',
+  fits: (task) => expands(task) && winogradWeight.fits(withoutGroups(task)),
+  cost: winogradCycles,
+  emit(b, job) {
+    const { name, g } = job
+    const grouping = partsOf(g)
+    const dense: Buffer = b.buffer(`${name} gradient without groups`, weightBytes(g))
+    winogradWeight.emit(b, { ...withoutGroups(job), out: ref(dense), accumulate: false })
+    emitSized(b, job, records.groupedExtract, grouping.groups, { ...grouping, dense })
   },
 }

@@ -5,11 +5,16 @@
 
 import type { ProgramBuilder } from '../program.js'
 import type { DenseInput, UnitSums } from '../tensors.js'
-import { denseForward } from './dense.js'
-import type { Geometry } from './geometry.js'
-import { groupedInput, groupedOnFloats, groupedOnSpikes, groupedWeight } from './grouped.js'
-import { denseInput, denseOnSpikes, denseWeight } from './grouped-as-dense.js'
-import { directInputGradient } from './input-gradient.js'
+import { denseForward, directInputGradient } from './dense.js'
+import {
+  denseInput,
+  denseOnSpikes,
+  denseWeight,
+  groupedInput,
+  groupedOnFloats,
+  groupedOnSpikes,
+  groupedWeight,
+} from './grouped.js'
 import { listGradient } from './lists.js'
 import { fewForCost, patternGradient } from './patterns.js'
 import { spikeForwards } from './spikes.js'
@@ -74,10 +79,6 @@ export function emitWeightGradient(b: ProgramBuilder, job: WeightGradient): void
   // Winograd's kernels read some images after the others.
   strategy.emit(b, strategy === winogradWeight ? job : withInput(job))
 }
-
-/** Whether Winograd's kernels give the gradients of a convolution. */
-export const usesWinograd = (g: Geometry, steps: number): boolean =>
-  cheapest(strategiesOf({ g }).inputGradient, { g, steps }) === winogradInput
 
 /**
  * Lists are a second weight gradient beside the one of the table, for when few neurons fire: the

@@ -187,8 +187,6 @@ export function spikeGeometry(shape: SpikeShape) {
   }
 }
 
-export type SpikeGeometry = ReturnType<typeof spikeGeometry>
-
 /**
  * Passes of `spikeLists` and `spikeConv` over the images; the first is as large as any. The lists
  * of one are used before those of the next take their place.
@@ -233,12 +231,8 @@ export function spikeForwardGeometry(shape: SpikeShape) {
   const units = Math.ceil(rows / rowsPerUnit)
   const momentPixels = divisorUpTo(budgets.momentPixels, rowsPerUnit * shape.outW)
   const weightBytes = inputsOf(shape) * shape.outC * 4
-  if (
-    weightBytes > MAX_FORWARD_WEIGHT ||
-    (!shape.compact &&
-      (units < budgets.leastForwardUnits || momentPixels < budgets.leastMomentPixels))
-  )
-    return undefined
+  const isSmall = units < budgets.leastForwardUnits || momentPixels < budgets.leastMomentPixels
+  if (weightBytes > MAX_FORWARD_WEIGHT || (!shape.compact && isSmall)) return undefined
   return {
     units,
     momentPixels,

@@ -15,19 +15,11 @@ import {
 } from './spike-geometry.js'
 import type { SpikeForward, SpikeTask, Strategy } from './strategy.js'
 
-export const shapeOf = ({
-  g,
-  steps,
-  spikes: { sources, pool },
-  compact,
-}: SpikeTask): SpikeShape => ({
-  ...g,
-  timeSteps: steps,
-  sourceCount: sources.length,
-  poolKernelH: pool.kernel[0],
-  poolKernelW: pool.kernel[1],
-  compact,
-})
+export function shapeOf({ g, steps: timeSteps, spikes, compact }: SpikeTask): SpikeShape {
+  const [poolKernelH, poolKernelW] = spikes.pool.kernelSize
+  const sourceCount = spikes.sources.length
+  return { ...g, timeSteps, sourceCount, poolKernelH, poolKernelW, compact }
+}
 
 /** Bytes of one plane of masks of one image. */
 function maskBytes({ g, spikes: { sources } }: SpikeTask): number {
@@ -45,8 +37,8 @@ export function listingFields(job: SpikeTask, firstImage = 0) {
     sourceH,
     sourceW,
     planeBytes: (job.g.allImages ?? job.g.images) * maskBytes(job),
-    poolKernelH: pool.kernel[0],
-    poolKernelW: pool.kernel[1],
+    poolKernelH: pool.kernelSize[0],
+    poolKernelW: pool.kernelSize[1],
     poolStrideH: pool.stride[0],
     poolStrideW: pool.stride[1],
     poolPadH: pool.padding[0],
@@ -106,10 +98,8 @@ const byLists: SpikeStrategy = {
         const { pairLists, weightedLists } = geometry
         const kinds = { group, pairLists, weightedLists, scale: spikes.scale }
         const shared = { ...kinds, ...geometry, lists, listPointers }
-        emitSized(b, part, spikeLists, geometry.listUnits, {
-          ...listingFields(job, firstImage),
-          ...shared,
-        })
+        const listing = { ...listingFields(job, firstImage), ...shared }
+        emitSized(b, part, spikeLists, geometry.listUnits, listing)
         emitSized(b, part, spikeConv, geometry.convUnits, {
           ...shared,
           out: ref(out, firstImage * steps * outputBytes(g)),

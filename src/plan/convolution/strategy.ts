@@ -57,7 +57,7 @@ interface Job extends Task {
 interface Forward extends Job {
   readonly weight: Reference
   readonly bias: Reference | undefined
-  /** [B][OutH][OutW][steps][outC], written. */
+  /** Written: [B][OutH][OutW][steps][outC]; of the input's gradient [B][InH][InW][steps][inC]. */
   readonly out: Buffer
 }
 
@@ -74,49 +74,40 @@ export interface SpikeForward extends Forward, SpikeTask {
 }
 
 /** Gradient of the input. */
-export interface InputGradient extends Job {
+export interface InputGradient extends Omit<DenseForward, 'bias' | 'input'> {
   /** Gradient of the output, [B][OutH][OutW][steps][outC]. */
   readonly delta: Buffer
-  readonly weight: Reference
-  /** [B][InH][InW][steps][inC], written. */
-  readonly out: Buffer
-  readonly zeros: Buffer
+}
+
+/** A job that gives the gradient of the weight. */
+interface ToWeight extends Pick<InputGradient, keyof Job | 'delta'> {
+  /** In the weight's layout. */
+  readonly out: Reference
 }
 
 /** Gradient of the weight. */
-export interface WeightGradient extends Job {
+export interface WeightGradient extends ToWeight {
   readonly input: DenseInput
   /**
    * Writes out what `input` is to be for some of the images, which no other record reads, and says
    * where that is. Where this is absent, all of it is there.
    */
   readonly writeInput?: (firstImage: number, images: number) => Reference
-  readonly delta: Buffer
-  /** In the weight's layout. */
-  readonly out: Reference
   /** Add to `out` instead of writing it (online methods). */
   readonly accumulate: boolean
 }
 
 /** A job of which all input is written out. */
 export function withInput(job: WeightGradient): WeightGradient {
-  const { g, input, writeInput, ...rest } = job
-  if (!writeInput) return job
-  return { ...rest, g, input: { ...input, address: writeInput(0, g.images) } }
+  const { input, writeInput, ...rest } = job
+  return writeInput ? { ...rest, input: { ...input, address: writeInput(0, job.g.images) } } : job
 }
 
 /** Gradient of the weight from the counts of spikes; `steps` is what they run over. */
-export interface ListGradient extends Job {
+export interface ListGradient extends ToWeight {
   readonly tensor: SpikeTensor
   readonly scale: number
-  readonly delta: Buffer
-  readonly out: Reference
 }
 
 /** Gradient of the weight from the masks of spikes; `steps` is what masks and δ run over. */
-export interface PatternGradient extends Job, SpikeTask {
-  /** [B][OutH][OutW][steps][outC] */
-  readonly delta: Buffer
-  readonly out: Reference
-  readonly accumulate: boolean
-}
+export type PatternGradient = Omit<WeightGradient, 'input' | 'writeInput'> & SpikeTask

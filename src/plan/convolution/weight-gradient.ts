@@ -74,10 +74,7 @@ export const narrowGradient: Strategy<WeightGradient> = {
     const { gradient, blocks } = narrowPlan(job.g, job.steps)
     const splits = evenSplits(blocks, Math.max(1, Math.min(budgets.enoughUnits, mostSplits(job))))
     inRows(b, job, splits, (parts) =>
-      emitSized(b, job, narrowWeightGradient, splits, {
-        ...parts,
-        ...gradient,
-      }),
+      emitSized(b, job, narrowWeightGradient, splits, { ...parts, ...gradient }),
     )
   },
 }
@@ -93,10 +90,7 @@ export const directGradient: Strategy<WeightGradient> = {
     const kBlocks = Math.ceil(kRowsOf(g) / kPerUnit)
     const splits = Math.max(1, Math.min(Math.ceil(budgets.enoughUnits / kBlocks), mostSplits(job)))
     inRows(b, job, splits, (parts) =>
-      emitSized(b, job, convWeightGradient, splits * kBlocks, {
-        ...parts,
-        kPerUnit,
-      }),
+      emitSized(b, job, convWeightGradient, splits * kBlocks, { ...parts, kPerUnit }),
     )
   },
 }

@@ -3,22 +3,15 @@
 import { Winograd, WinogradStride } from '../../../assembly/opcodes.js'
 import { budgets } from '../budgets.js'
 import type { ProgramBuilder } from '../program.js'
-import {
-  winogradStrideKernels as kernels,
-  winogradStrideGradient as strideGradient,
-} from '../records/winograd.js'
+import * as records from '../records/winograd.js'
 import { emitSized, type Geometry } from './geometry.js'
 import type { InputGradient, Strategy } from './strategy.js'
-import { tileRows } from './winograd-geometry.js'
+import { tileRows, winogradApplies } from './winograd.js'
 
 const tiles = (size: number): number => Math.ceil(size / WinogradStride.Tile)
 
 /** Whether the kernels can run the convolution at all: 3×3, stride 2, padding 1. */
-export const strideApplies = (g: Geometry): boolean =>
-  g.inC % 4 === 0 &&
-  [g.kernelH, g.kernelW].every((size) => size === Winograd.Kernel) &&
-  [g.strideH, g.strideW].every((stride) => stride === WinogradStride.Stride) &&
-  [g.padH, g.padW].every((padding) => padding === Winograd.Padding)
+export const strideApplies = (g: Geometry): boolean => winogradApplies(g, WinogradStride.Stride)
 
 /** Whether they beat the direct kernel: enough channels, and tiles that are mostly image. */
 export function stridePays(g: Geometry): boolean {
@@ -49,8 +42,8 @@ export function emitStrideGradient(
   { rowsPerUnit, units, kernelUnits, kernelBytes }: ReturnType<typeof stridePlan>,
 ): void {
   const scratch = b.buffer(`${job.name} winograd`, kernelBytes)
-  emitSized(b, job, kernels, kernelUnits, { scratch })
-  emitSized(b, job, strideGradient, units, { scratch, delta: job.delta, rowsPerUnit })
+  emitSized(b, job, records.winogradStrideKernels, kernelUnits, { scratch })
+  emitSized(b, job, records.winogradStrideGradient, units, { scratch, rowsPerUnit })
 }
 
 /** With one row per pixel the direct kernel is as fast, and keeps its bits. */

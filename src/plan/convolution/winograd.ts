@@ -1,17 +1,24 @@
-/** Gradients of 3×3 convolutions of stride 1 by Winograd, with one row per pixel or one a step. */
+/**
+ * Gradients of 3×3 convolutions of stride 1 by Winograd, with one row per pixel or one a step.
+ * Sizes and units (assembly/winograd/sizes.ts) follow from shapes alone. A step is one more image,
+ * except that its rows lie beside those of the other steps: tile rows are (image, row, step).
+ */
 
-import { budgets } from '../budgets.js'
+import { Winograd } from '../../../assembly/opcodes.js'
+import { roundUp } from '../../round-up.js'
+import { budgets, largestSize } from '../budgets.js'
 import { emitPartialSum } from '../partial-sum.js'
 import type { ProgramBuilder } from '../program.js'
-import {
-  winogradInputGradient as inputGradient,
-  winogradInputTransform as inputTransform,
-  winogradKernelTransform as kernelTransform,
-  winogradWeightGradient as weightGradient,
-  winogradWeightTransform as weightTransform,
-} from '../records/winograd.js'
+import * as records from '../records/winograd.js'
 import { type Reference, ref } from '../words.js'
-import { emitSized, inputBytes, kRowsOf, outputBytes } from './geometry.js'
+import {
+  emitSized,
+  type Geometry,
+  inputBytes,
+  kRowsOf,
+  outputBytes,
+  splitImages,
+} from './geometry.js'
 import {
   type InputGradient,
   type Strategy,
@@ -19,13 +26,146 @@ import {
   type WeightGradient,
   withInput,
 } from './strategy.js'
-import {
-  ownTilesPlan,
-  sharedTilesPlan,
-  winogradApplies,
-  winogradInputPlan,
-  winogradPays,
-} from './winograd-geometry.js'
+
+/**
+ * Channels of In and of Delta of one unit of the weight gradient, largest first: small blocks read
+ * the transformed tiles more often.
+ */
+const CHANNELS_PER_UNIT = [
+  [32, 64],
+  [32, 32],
+  [16, 32],
+  [16, 16],
+  [8, 16],
+  [8, 8],
+  [4, 8],
+] as const
+/**
+ * Sums and tiles of a unit of the weight gradient that transforms its own: they must stay in the
+ * second cache.
+ */
+const OWN_BUDGET_BYTES = 768 * 2 ** 10
+
+const tilesAcross = (g: Geometry): number => Math.ceil(g.inW / Winograd.Tile)
+const tilesDown = (g: Geometry): number => Math.ceil(g.inH / Winograd.Tile)
+const tilesOfImage = (g: Geometry): number => tilesDown(g) * tilesAcross(g)
+
+/** Rows of a unit of so many tiles, or half as many if `most` rows leave too few units. */
+export const tileRows = (tiles: number, across: number, most: number): number =>
+  Math.max(Math.ceil(tiles / 2 / across), Math.min(Math.ceil(tiles / across), Math.floor(most)))
+
+/** Whether the kernels can run the convolution at all: 3×3, padding 1, of their stride. */
+export const winogradApplies = (g: Geometry, by: number = Winograd.Stride): boolean =>
+  g.inC % 4 === 0 &&
+  [g.kernelH, g.kernelW].every((size) => size === Winograd.Kernel) &&
+  [g.strideH, g.strideW].every((stride) => stride === by) &&
+  [g.padH, g.padW].every((padding) => padding === Winograd.Padding)
+
+/**
+ * Whether they beat the direct kernels: enough channels to pay for the transforms, and tiles that
+ * are mostly image.
+ */
+export function winogradPays(g: Geometry): boolean {
+  const used = (g.inH * g.inW) / (Winograd.Tile ** 2 * tilesOfImage(g))
+  return Math.min(g.inC, g.outC) >= 8 && used >= 0.36
+}
+
+/**
+ * Input gradient: one record transforms one factor, the other transforms the other factor for each
+ * unit, multiplies and transforms the products into `Out`. Kernels come first where each unit has
+ * all of them and they are few; else tiles do.
+ */
+export function winogradInputPlan(g: Geometry, steps: number) {
+  const { images, inC, outC, blockWidth } = g
+  const [across, down] = [tilesAcross(g), tilesDown(g) * steps]
+  const blocks = Math.ceil(inC / Winograd.Block)
+  const chunks = Math.ceil(outC / Winograd.Chunk)
+  const tileBytes = Winograd.Planes * chunks * Winograd.ChunkBytes
+  const kernelBytes = Winograd.Planes * (Winograd.BlockBytes * outC + Winograd.PlanePadding)
+  const kernelFirst =
+    blocks * kernelBytes <= budgets.kernelBytes && images * down * across >= 4 * budgets.ownTiles
+
+  const rowsPerUnit = kernelFirst
+    ? tileRows(budgets.ownTiles, across, (images * down) / budgets.enoughUnits)
+    : Math.min(images * down, Math.ceil(budgets.tilesPerUnit / across))
+  const groups = kernelFirst
+    ? [{ firstImage: 0, images }]
+    : splitImages(images, across * down * tileBytes, budgets.tileBytes)
+  const planeBytes = (count: number): number =>
+    chunks * (count * across * down + 3) * Winograd.ChunkBytes + Winograd.PlanePadding
+  return {
+    /** Kernels are transformed by a record of their own, tiles by each unit; else vice versa. */
+    kernelFirst,
+    /** Tile rows of a unit. */
+    rowsPerUnit,
+    /** Bytes of scratch that workers share, the same in all passes. */
+    sharedBytes: kernelFirst
+      ? blocks * kernelBytes
+      : Winograd.Planes * planeBytes(groups[0]!.images),
+    // One record transforms, the next multiplies and writes the result.
+    passes: groups.map((group) => ({
+      ...group,
+      /** Bytes between planes of transformed tiles. */
+      planeBytes: planeBytes(group.images),
+      transformUnits: kernelFirst ? blocks * (outC / blockWidth) : group.images * down,
+      units: Math.ceil((group.images * down) / rowsPerUnit) * (kernelFirst ? 1 : blocks),
+    })),
+  }
+}
+
+/**
+ * Few channels: each unit transforms its own tiles and sums over them. Undefined where there are
+ * too many channels, or too few tiles for several workers.
+ */
+export function ownTilesPlan(g: Geometry, steps: number) {
+  const { images, inC, outC } = g
+  const [across, down] = [tilesAcross(g), tilesDown(g) * steps]
+  const [inCPerUnit, outCPerUnit] = [inC, roundUp(outC, Winograd.Block)]
+  const rowsPerUnit = Math.ceil(budgets.splitTiles / across)
+  const splits = Math.min(budgets.enoughUnits, Math.floor((images * down) / (2 * rowsPerUnit)))
+  const ownBytes = records.ownTilesBytes({ ...g, rowsPerUnit, inCPerUnit, outCPerUnit })
+  if (splits < budgets.leastSplits || ownBytes > OWN_BUDGET_BYTES) return undefined
+  return {
+    splits,
+    /** Tile rows that a unit transforms at a time. */
+    rowsPerUnit,
+    inCPerUnit,
+    outCPerUnit,
+    sharedBytes: splits * kRowsOf(g) * outC * 4,
+  }
+}
+
+/** Else tiles are transformed first; the first pass writes the gradient, the others add to it. */
+export function sharedTilesPlan(g: Geometry, steps: number) {
+  const { inC, outC } = g
+  const tiles = tilesOfImage(g) * steps
+  const channels = records.channelGroups(inC, outC)
+  const imageBytes = Winograd.Planes * channels * tiles * Winograd.GroupBytes
+  const planeBytes = (images: number): number =>
+    channels * (images * tiles * Winograd.GroupBytes + Winograd.GroupPadding) +
+    Winograd.PlanePadding
+  const groups = splitImages(
+    g.images,
+    imageBytes,
+    Math.max(budgets.weightTileBytes, imageBytes * Math.ceil(budgets.leastTiles / tiles)),
+  )
+  const unitsOf = ([inBlock, outBlock]: readonly [number, number]): number =>
+    Math.ceil(inC / inBlock) * Math.ceil(outC / outBlock)
+  const block = largestSize(CHANNELS_PER_UNIT, unitsOf)
+  const [inCPerUnit, outCPerUnit] = block
+  return {
+    inCPerUnit,
+    outCPerUnit,
+    sharedBytes: Winograd.Planes * planeBytes(groups[0]!.images),
+    passes: groups.map((group) => ({
+      ...group,
+      planeBytes: planeBytes(group.images),
+      // Tile rows of the input, and as many of δ.
+      transformUnits: 2 * group.images * tilesDown(g) * steps,
+      units: unitsOf(block),
+    })),
+  }
+}
 
 const fits = ({ g }: Task): boolean => winogradApplies(g) && winogradPays(g)
 
@@ -43,12 +183,14 @@ export function emitInputGradient(b: ProgramBuilder, job: InputGradient): void {
       delta: ref(delta, firstImage * outputBytes(g) * steps),
       out: ref(out, firstImage * inputBytes(g) * steps),
     }
-    if (kernelFirst) emitSized(b, part, kernelTransform, transformUnits, { scratch })
-    else emitSized(b, part, inputTransform, transformUnits, { scratch, planeBytes })
+    if (kernelFirst)
+      emitSized(b, part, records.winogradKernelTransform, transformUnits, { scratch })
+    else emitSized(b, part, records.winogradInputTransform, transformUnits, { scratch, planeBytes })
     const factor = kernelFirst
       ? { delta: part.delta, weight: undefined }
       : { weight, delta: undefined, planeBytes }
-    emitSized(b, part, inputGradient, units, { ...factor, kernelFirst, scratch, rowsPerUnit })
+    const products = { ...factor, kernelFirst, scratch, rowsPerUnit }
+    emitSized(b, part, records.winogradInputGradient, units, products)
   }
 }
 
@@ -74,14 +216,8 @@ export function emitOwnTiles(
   const { name, g, out, accumulate } = job
   const { splits } = plan
   const partial = b.buffer(`${name} winograd`, plan.sharedBytes)
-  emitSized(b, job, weightGradient, splits, {
-    ...plan,
-    in: placeOf(job),
-    partial,
-    scale: job.input.scale ?? 1,
-    out: undefined,
-    accumulate: undefined,
-  })
+  const to = { partial, scale: job.input.scale ?? 1, out: undefined, accumulate: undefined }
+  emitSized(b, job, records.winogradWeightGradient, splits, { ...plan, in: placeOf(job), ...to })
   const sum = { outC: g.outC, partial, splits, out, accumulate }
   emitPartialSum(b, kRowsOf(g), sum, budgets.reduceRows)
 }
@@ -93,28 +229,20 @@ export function emitSharedTiles(
 ): void {
   const { name, g, steps, delta, accumulate } = job
   const { buffer, offset } = placeOf(job)
-  const shared = {
-    ...plan,
-    scratch: b.buffer(`${name} winograd`, plan.sharedBytes),
-  }
+  const shared = { ...plan, scratch: b.buffer(`${name} winograd`, plan.sharedBytes) }
   for (const { firstImage, images, planeBytes, transformUnits, units } of plan.passes) {
     const part = { ...job, g: { ...g, images } }
-    emitSized(b, part, weightTransform, transformUnits, {
+    const at = offset + firstImage * inputBytes(g) * steps
+    emitSized(b, part, records.winogradWeightTransform, transformUnits, {
       ...shared,
-      in:
-        job.writeInput?.(firstImage, images) ??
-        ref(buffer, offset + firstImage * inputBytes(g) * steps),
+      in: job.writeInput?.(firstImage, images) ?? ref(buffer, at),
       delta: ref(delta, firstImage * outputBytes(g) * steps),
       planeBytes,
       unitGroups: 2,
     })
-    emitSized(b, part, weightGradient, units, {
-      ...shared,
-      planeBytes,
-      scale: job.input.scale ?? 1,
-      delta: undefined,
-      accumulate: accumulate || firstImage > 0,
-    })
+    const adds = { delta: undefined, accumulate: accumulate || firstImage > 0 }
+    const products = { ...shared, planeBytes, scale: job.input.scale ?? 1, ...adds }
+    emitSized(b, part, records.winogradWeightGradient, units, products)
   }
 }
 
