@@ -217,7 +217,7 @@ function addTables(
   torch: string,
   { ours, theirs, rates, others }: Awaited<ReturnType<typeof runTask>>,
 ): void {
-  const { threads, quick, svg, data } = section.options
+  const { threads, quick } = section.options
   const seconds = [trainingTimes(ours), trainingTimes(theirs)]
   section.table(
     `Time to accuracy: ${title}, beside the official code on PyTorch ${torch}`,
@@ -247,6 +247,17 @@ function addTables(
     ],
     ours.map((epoch, i) => ({ i, epoch, their: theirs[i] })),
   )
+  addSummary(section, title, ours, theirs)
+}
+
+/** Seconds of training to an accuracy, and of all epochs. */
+function addSummary(
+  section: Section,
+  title: string,
+  ours: readonly Epoch[],
+  theirs: readonly Epoch[],
+): void {
+  const { threads, svg, data } = section.options
   const common = commonAccuracy(ours, theirs)
   const sum = (epochs: readonly Epoch[], key: 'trainSeconds' | 'testSeconds'): number =>
     epochs.reduce((total, epoch) => total + epoch[key], 0)

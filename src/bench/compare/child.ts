@@ -57,7 +57,8 @@ async function work(job: Job, { say }: Ask<CompareNews>): Promise<void> {
   )
   // One round does not show how times scatter; comparisons have other processes for that.
   const leastRounds = eachMs === undefined ? 1 : 3
-  const measure = runnerFor(builds, job.calibrate, random, { leastRounds, onBlock })
+  const own = { builds, calibratesAll: job.calibrate, random, leastRounds, onBlock }
+  const bench: Bench = { ...own, kept: [], running: 0 }
   for (const [i, benchmark] of list.entries()) {
     const left = end - performance.now()
     // What could not be measured comes first in the next process. One is measured in any case: a
@@ -65,7 +66,7 @@ async function work(job: Job, { say }: Ask<CompareNews>): Promise<void> {
     if (eachMs === undefined && left <= 0 && i > 0) break
     await say({ kind: 'begin', name: benchmark.name })
     const ms = eachMs ?? Math.max(LEAST_MS, left / (list.length - i))
-    await say(await measure(benchmark, ms))
+    await say(await measure(bench, benchmark, ms))
   }
 }
 
@@ -101,82 +102,94 @@ const calibrate = (all: boolean): number[] =>
     .slice(0, all ? 3 : 1)
     .map((limit) => Math.log(limit.look()))
 
-/** Measures benchmarks of builds, one after the other. */
-function runnerFor(
-  builds: readonly Build[],
-  calibrateAll: boolean,
-  random: RandomStream,
-  budget: { readonly leastRounds: number; onBlock(): void },
-) {
-  const kept: Uint8Array[] = []
+/** What all benchmarks of a process are measured with. */
+interface Bench {
+  readonly builds: readonly Build[]
+  /** Whether all limits are looked at. */
+  readonly calibratesAll: boolean
+  readonly random: RandomStream
+  readonly leastRounds: number
+  onBlock(): void
+  readonly kept: Uint8Array[]
   /** The build that is prepared or runs. */
-  let running = 0
+  running: number
+}
 
-  async function prepare(benchmark: Benchmark, prepared: Prepared[], side: number) {
-    running = side
-    prepared[side] ??= await benchmark.prepare(builds[side])
-    return prepared[side]
+async function prepare(
+  bench: Bench,
+  benchmark: Benchmark,
+  prepared: Prepared[],
+  side: number,
+): Promise<Prepared> {
+  bench.running = side
+  prepared[side] ??= await benchmark.prepare(bench.builds[side])
+  return prepared[side]
+}
+
+async function timed(
+  bench: Bench,
+  benchmark: Benchmark,
+  prepared: Prepared[],
+  ms: number,
+): Promise<Measured> {
+  const { random, calibratesAll } = bench
+  const { name, threads = 1 } = benchmark
+  const [start, others] = [performance.now(), watchOthers()]
+  shift(bench)
+  // In an order, and at a place in memory, that the dice choose.
+  const sides = [...bench.builds.keys()]
+  for (const side of shuffled(sides, random)) await prepare(bench, benchmark, prepared, side)
+  const calls = prepared.map((one, side) => () => {
+    bench.running = side
+    return one.run()
+  })
+  for (const side of shuffled(sides, random)) await calls[side]()
+  bench.onBlock()
+  const { work = benchmark.work } = prepared[0]
+  const limit = calls.length > 1 ? undefined : limitOf(work, threads)
+  const [before, look] = [calibrate(calibratesAll), limit?.look()]
+  // What went into the preparation is missing now; half of the time is due in any case.
+  const left = Math.max(ms / 2, ms - (performance.now() - start))
+  const budget = { ...bench, ms: left, countsWaiting: threads > 1 }
+  const turns = await takeTurns(calls, budget, random)
+  const looks = limit && look ? ([look, limit.look()] as const) : undefined
+  const behind = calibrate(calibratesAll)
+  const [multiplyAdd, eventAdds, copy] = before.map((rate, i) => (rate + behind[i]) / 2)
+  return {
+    ...{ name, ...turns, work, threads, looks, limitUnit: limit?.unit },
+    densities: prepared.map(({ density }) => density),
+    calibration: { multiplyAdd, eventAdds, copy },
+    others: others(),
+    spentMs: performance.now() - start,
   }
+}
 
-  async function timed(benchmark: Benchmark, prepared: Prepared[], ms: number): Promise<Measured> {
-    const { name, threads = 1 } = benchmark
-    const [start, others] = [performance.now(), watchOthers()]
-    shift()
-    // In an order, and at a place in memory, that the dice choose.
-    const sides = [...builds.keys()]
-    for (const side of shuffled(sides, random)) await prepare(benchmark, prepared, side)
-    const calls = prepared.map((one, side) => () => {
-      running = side
-      return one.run()
-    })
-    for (const side of shuffled(sides, random)) await calls[side]()
-    budget.onBlock()
-    const { work = benchmark.work } = prepared[0]
-    const limit = calls.length > 1 ? undefined : limitOf(work, threads)
-    const [before, look] = [calibrate(calibrateAll), limit?.look()]
-    // What went into the preparation is missing now; half of the time is due in any case.
-    const left = Math.max(ms / 2, ms - (performance.now() - start))
-    const given = { ...budget, ms: left, countsWaiting: threads > 1 }
-    const turns = await takeTurns(calls, given, random)
-    const looks = limit && look ? ([look, limit.look()] as const) : undefined
-    const behind = calibrate(calibrateAll)
-    const [multiplyAdd, eventAdds, copy] = before.map((rate, i) => (rate + behind[i]) / 2)
-    return {
-      ...{ name, ...turns, work, threads, looks, limitUnit: limit?.unit },
-      densities: prepared.map(({ density }) => density),
-      calibration: { multiplyAdd, eventAdds, copy },
-      others: others(),
-      spentMs: performance.now() - start,
-    }
-  }
+/** Lets what is allocated next lie elsewhere. */
+function shift({ random, kept }: Bench): void {
+  const bytes = new Uint8Array(4096 * random.below(SHIFT_BYTES / 4096))
+  for (let at = 0; at < bytes.length; at += 4096) bytes[at] = 1
+  kept.push(bytes)
+  if (kept.length > 8) kept.splice(random.below(8), 1)
+}
 
-  /** Lets what is allocated next lie elsewhere. */
-  function shift(): void {
-    const bytes = new Uint8Array(4096 * random.below(SHIFT_BYTES / 4096))
-    for (let at = 0; at < bytes.length; at += 4096) bytes[at] = 1
-    kept.push(bytes)
-    if (kept.length > 8) kept.splice(random.below(8), 1)
-  }
-
-  return async function measure(benchmark: Benchmark, ms: number): Promise<CompareNews> {
-    const prepared: Prepared[] = []
-    const { name } = benchmark
+async function measure(bench: Bench, benchmark: Benchmark, ms: number): Promise<CompareNews> {
+  const prepared: Prepared[] = []
+  const { name } = benchmark
+  try {
+    return { kind: 'measured', measured: await timed(bench, benchmark, prepared, ms) }
+  } catch (error) {
+    if (bench.running === 0) return { kind: 'failed', name, reason: reasonOf(error) }
+    // What fails in both builds is no fault of the other one.
     try {
-      return { kind: 'measured', measured: await timed(benchmark, prepared, ms) }
-    } catch (error) {
-      if (running === 0) return { kind: 'failed', name, reason: reasonOf(error) }
-      // What fails in both builds is no fault of the other one.
-      try {
-        await (await prepare(benchmark, prepared, 0)).run()
-      } catch (own) {
-        return { kind: 'failed', name, reason: reasonOf(own) }
-      }
-      const { message } = error as Error
-      return { kind: 'skipped', name, reason: `the other build: ${message}` }
-    } finally {
-      for (const one of prepared) await one?.dispose?.()
-      globalThis.gc?.()
+      await (await prepare(bench, benchmark, prepared, 0)).run()
+    } catch (own) {
+      return { kind: 'failed', name, reason: reasonOf(own) }
     }
+    const { message } = error as Error
+    return { kind: 'skipped', name, reason: `the other build: ${message}` }
+  } finally {
+    for (const one of prepared) await one?.dispose?.()
+    globalThis.gc?.()
   }
 }
 
