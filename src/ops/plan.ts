@@ -2,7 +2,6 @@
 
 import { Control } from '../../assembly/opcodes.js'
 import { describe, fail } from '../errors.js'
-import type * as host from '../host.js'
 import { layOut } from '../plan/encode.js'
 import { assignAddresses } from '../plan/memory.js'
 import type { PlannedRecord } from '../plan/program.js'
@@ -201,7 +200,7 @@ export class OpPlan {
    */
   static insides(plan: OpPlan) {
     const { memory, at } = (plan.#live as Live).runner
-    return { memory: memory as host.WasmMemory, program: at.program, records: plan.#records }
+    return { memory, program: at.program, records: plan.#records }
   }
 
   /**

@@ -77,7 +77,7 @@ const WAITING = { spins: 20_000, timeoutMs: 60_000 }
 const LINE = 64
 
 export class Runner {
-  readonly memory: WebAssembly.Memory
+  readonly memory: host.WasmMemory
   readonly views: Views
   readonly block: ControlBlock
   /** The engine of this thread; with threads it is made only where something needs it. */
