@@ -31,10 +31,12 @@ export function collect(each: 'epoch' | 'step' = 'epoch'): {
   return { files, callback: { name: 'collect', last: true, ...hooks } }
 }
 
-/** Ends a training, or what else calls it so many times, by an error. */
-export const failAt = (count: number, message: string) => (): void => {
-  if (--count === 0) throw new Error(message)
-}
+/** What ends a training by an error: always, or when it is called so many times. */
+export const fails =
+  (message: string, count = 1) =>
+  (): void => {
+    if (--count <= 0) throw new Error(message)
+  }
 
 /** Data whose reads are watched. */
 export const watched = (data: Dataset, onRead: (index: number) => void): Dataset => ({

@@ -11,7 +11,7 @@ import { expectSameBits } from '../support/measure.js'
 import { test } from '../support/models.js'
 import { soon } from '../support/soon.js'
 import { compileSmall, toy } from '../support/toy.js'
-import { failAt } from '../support/trainings.js'
+import { fails } from '../support/trainings.js'
 
 const status = { epoch: 0, epochs: 2, step: 0, steps: 10 }
 const start: RunStart = { title: 'a <run>', status, options: [['lr', '0.1']], records: [] }
@@ -257,7 +257,7 @@ test('the callback: the address, the page while it trains, the same bits, and it
   const onEpoch = (): void => controller.abort()
   await model.fit(train, { ...of, fresh: true, signal, onEpoch, callbacks: [callback] })
   assert.match(await messageOf(() => answer(url)), GONE)
-  const onStep = failAt(1, 'a power cut')
+  const onStep = fails('a power cut')
   const broken = { ...of, fresh: true, onStep, callbacks: [callback] }
   assert.is(await messageOf(() => model.fit(train, broken)), 'a power cut')
   assert.match(await messageOf(() => answer(url)), GONE)

@@ -22,7 +22,7 @@ import { expectSameBits, firstDifference } from '../support/measure.js'
 import { modelOf, test } from '../support/models.js'
 import { compileNet, layersOf } from '../support/net.js'
 import { toy, toyClasses, toyShape } from '../support/toy.js'
-import { failAt, parametersOf, stopAt, watched } from '../support/trainings.js'
+import { fails, parametersOf, stopAt, watched } from '../support/trainings.js'
 
 /** Layers with names, which messages tell. */
 function compileToy(options: Partial<CompileOptions> = {}): Promise<Model> {
@@ -431,7 +431,7 @@ for (const threads of [1, 2])
 test('a data set that fails to read ends fit with its own error, and the model goes on', async () => {
   for (const threads of [1, 2]) {
     const model = await compileToy({ threads })
-    const failing = watched(train, failAt(41, 'the disk is gone'))
+    const failing = watched(train, fails('the disk is gone', 41))
     assert.is(await messageOf(() => model.fit(failing, {})), 'the disk is gone')
     await model.fit(train, { epochs: 1, schedule: stepDecay(1) })
     await model.dispose()

@@ -14,7 +14,7 @@ import { messageOf, withFolder } from '../io/temporary.js'
 import { expectSameBits } from '../support/measure.js'
 import { test } from '../support/models.js'
 import { compileToy, toy } from '../support/toy.js'
-import { failAt, watched } from '../support/trainings.js'
+import { fails, watched } from '../support/trainings.js'
 
 const seed = Number(process.env.SEED ?? 1)
 const train = toy(48, seed).data
@@ -162,7 +162,7 @@ for (const threads of [1, 2])
 
 test('an operation or a callback that fails leaves the model free', async () => {
   const model = await compileToy()
-  const fail = (): void => failAt(1, 'no more')()
+  const fail = fails('no more')
   for (const call of [
     () => model.fit(train, { onStep: fail }),
     () => model.fit(train, { onEpoch: fail }),

@@ -8,7 +8,7 @@ import { messageOf, withFolder } from '../io/temporary.js'
 import { test } from '../support/models.js'
 import { compileNet } from '../support/net.js'
 import { compileToy, toy, toyClasses, toyShape } from '../support/toy.js'
-import { failAt } from '../support/trainings.js'
+import { fails } from '../support/trainings.js'
 
 const { data: train } = toy(96, 1)
 const { images, labels } = toy(48, 2)
@@ -85,7 +85,7 @@ test('a run that is stopped looks at samples for a moment, where that takes but 
     const curves = await pageOf(slow)
     assert.match(curves, 'The run was stopped, so no samples were looked at')
     assert.not.match(curves, '<img')
-    const onStep = failAt(7, 'a power cut')
+    const onStep = fails('a power cut', 7)
     const callbacks = [checkpoint({ dir: broken, every: 1 })]
     const failing = messageOf(() => model.fit(train, { ...of, validation, callbacks, onStep }))
     assert.is(await failing, 'a power cut')

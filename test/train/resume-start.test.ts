@@ -16,7 +16,7 @@ import { messageOf, withFolder } from '../io/temporary.js'
 import { expectSameBits } from '../support/measure.js'
 import { test } from '../support/models.js'
 import { compileSmall, toy } from '../support/toy.js'
-import { failAt, stopAt } from '../support/trainings.js'
+import { fails, stopAt } from '../support/trainings.js'
 
 const train = toy(24, 1).data
 const options: FitOptions = { epochs: 2, optimizer: sgd({ lr: 0.05 }) }
@@ -130,12 +130,12 @@ test('overwrite: the run that is there stays whole until the new one has a check
       const callbacks = [checkpoint({ dir: into, overwrite }), ...(more.callbacks ?? [])]
       await model.fit(train, { ...anew, ...more, callbacks }).finally(() => model.dispose())
     }
-    const fails = (): void => failAt(1, 'it diverged')()
-    assert.is(await messageOf(() => fit(dir, { onStep: fails })), 'it diverged')
+    const diverges = fails('it diverged')
+    assert.is(await messageOf(() => fit(dir, { onStep: diverges })), 'it diverged')
     assert.equal(await contentOf(dir), old, 'an error')
     // A process that ends leaves what is there amid its first step.
     const copy = join(parent, 'copy')
-    const killed = { onStep: () => cp(dir, copy, { recursive: true }).then(fails) }
+    const killed = { onStep: () => cp(dir, copy, { recursive: true }).then(diverges) }
     assert.is(await messageOf(() => fit(dir, killed)), 'it diverged')
     await rm(join(copy, 'run.lock'))
     const { 'options.next.json': next, ...rest } = await contentOf(copy)

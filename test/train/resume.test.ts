@@ -16,7 +16,7 @@ import { expectSameBits } from '../support/measure.js'
 import { test } from '../support/models.js'
 import { withoutTimes } from '../support/runs.js'
 import { compileToy, toy } from '../support/toy.js'
-import { collect, failAt, stopAt } from '../support/trainings.js'
+import { collect, fails, stopAt } from '../support/trainings.js'
 
 const train = toy(43, 1).data
 const other = toy(21, 2).data
@@ -117,13 +117,13 @@ test('a folder of checkpoints: stopped by an error, it leads to the same bits', 
     const whole = await compileToy()
     await whole.fit(train, { ...options, validation: other })
     const model = await compileToy()
-    const fails = failAt(9, 'a power cut')
+    const cut = fails('a power cut', 9)
     const run: FitOptions = {
       ...options,
       validation: other,
       callbacks: [checkpoint({ dir, every: 2 })],
     }
-    assert.is(await messageOf(() => model.fit(train, { ...run, onStep: fails })), 'a power cut')
+    assert.is(await messageOf(() => model.fit(train, { ...run, onStep: cut })), 'a power cut')
     assert.match(await messageOf(() => model.fit(train, run)), /^checkpoint\.dir: .* holds a run;/)
     const again = await compileToy()
     const { epochs } = await again.fit(train, { ...run, resume: dir })
